@@ -1,0 +1,144 @@
+// Package strictjson decodes JSON that strangers wrote. encoding/json takes the
+// last of two members of one name, matches names without case, replaces broken
+// UTF-8 and (through a Decoder) ignores what follows the value; each of these
+// lets two readers see two different documents.
+//
+//	bytes → scanner (scan.go: grammar, UTF-8, duplicates, depth, and each member
+//	        against the target's shape, shape.go) → encoding/json → your struct
+//
+// The scanner reads everything once and collects every problem it can, each
+// under the name of its field; encoding/json only ever sees documents that have
+// one meaning. U+0000 inside a string is legal JSON: whether a field may hold it
+// is the caller's rule.
+package strictjson
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// MaxDepth is how many arrays and objects may be open at once.
+const MaxDepth = 16
+
+// maxProblems bounds a report: a body of 10,000 unknown members must not be
+// answered with a longer one.
+const maxProblems = 32
+
+// Problem is one thing wrong with a document.
+type Problem struct {
+	Field   string // member name, dotted when nested ("address.street", "keys.2"); empty for the document itself
+	Code    string // stable, snake_case: one of the constants below
+	Message string // one sentence for a person; never repeats the value
+}
+
+// The codes of a Problem.
+const (
+	Malformed    = "malformed"
+	UnknownField = "unknown_field"
+	Duplicate    = "duplicate_field"
+	WrongCase    = "wrong_case"
+	WrongType    = "wrong_type"
+	TrailingData = "trailing_data"
+	TooDeep      = "too_deep"
+)
+
+// Error is the error of this package: every problem that was found, never empty.
+type Error struct{ Problems []Problem }
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("not acceptable JSON: ")
+	for i, p := range e.Problems {
+		if i == 4 {
+			fmt.Fprintf(&b, "; and %d more", len(e.Problems)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if p.Field != "" {
+			fmt.Fprintf(&b, "%q: ", p.Field)
+		}
+		b.WriteString(p.Message)
+	}
+	return b.String()
+}
+
+// Unknown says what becomes of a member that the target has no field for.
+type Unknown bool
+
+const (
+	RefuseUnknown Unknown = false
+	IgnoreUnknown Unknown = true
+)
+
+// Unmarshal decodes exactly one JSON value into v. Refused are: duplicate members
+// at any depth, members that equal a field's name only without case, invalid
+// UTF-8 and unpaired surrogates, trailing data, nesting deeper than MaxDepth, and
+// null for a field that cannot hold nothing (give such a field a pointer, slice,
+// map or json.RawMessage type). A refusal is an *Error and leaves v in no
+// particular state.
+func Unmarshal(data []byte, v any, unknown Unknown) error {
+	target := reflect.TypeOf(v)
+	if target == nil || target.Kind() != reflect.Pointer || reflect.ValueOf(v).IsNil() {
+		return fmt.Errorf("strictjson: the target must be a pointer, not %T", v)
+	}
+	s := scanner{data: data, ignoreUnknown: bool(unknown)}
+	if err := s.document(target.Elem()); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return &Error{Problems: []Problem{fromEncodingJSON(err)}}
+	}
+	return nil
+}
+
+// fromEncodingJSON translates what only the real decoding can find, such as a
+// number that overflows inside an `any`.
+func fromEncodingJSON(err error) Problem {
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &mismatch) {
+		return Problem{Field: mismatch.Field, Code: WrongType, Message: "This value has the wrong type."}
+	}
+	return Problem{Code: Malformed, Message: "The document cannot be read."}
+}
+
+// Member is one member of an object, in the order of the document.
+type Member struct {
+	Name  string
+	Value json.RawMessage // valid JSON, sharing the document's bytes
+}
+
+// Members takes an object apart without decoding its values: what a JSON merge
+// patch (RFC 7396) needs, where null and absence differ. The document is held to
+// the same rules as by Unmarshal.
+func Members(data []byte) ([]Member, error) {
+	var members []Member
+	err := Object(data, func(name, value []byte) {
+		members = append(members, Member{Name: string(name), Value: value})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return members, nil
+}
+
+// Object calls visit for each member of an object, in order, as the scan passes
+// it; what was seen is worth nothing when the answer is an error. name is
+// unescaped, value is valid JSON without white space around it; both may share
+// the document's bytes. It is the door for hot paths that decode by hand.
+func Object(data []byte, visit func(name, value []byte)) error {
+	s := scanner{data: data, visit: visit}
+	return s.document(nil)
+}
+
+// String decodes a value that Object or Members handed out; false when it is not a string.
+func String(value []byte) (string, bool) {
+	if len(value) < 2 || value[0] != '"' {
+		return "", false
+	}
+	return string(unquote(value)), true
+}
