@@ -1,0 +1,71 @@
+# make test     everything that needs only Go, a C compiler and PostgreSQL's programs
+# make interop  verifiers in other languages against the real binary, and the documents' commands
+# make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
+# make build    ./signet, static
+
+GO       ?= go
+PYTHON   ?= python3
+BENCH    ?= .
+FUZZTIME ?= 10s
+NODE_DIR   := internal/interop/node
+PYTHON_DIR := internal/interop/python
+
+.PHONY: build test interop bench fuzz lint clean need-cc need-postgres need-foreign
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
+
+# Both stores always run. The race detector needs a C compiler.
+test: lint need-cc need-postgres
+	$(GO) test -race ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
+	  echo "Run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags interop ./internal/interop/...
+
+interop: need-foreign $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
+	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" $(GO) test -count=1 -tags interop -timeout 10m ./internal/interop/...
+
+$(NODE_DIR)/node_modules/.package-lock.json: $(NODE_DIR)/package-lock.json
+	cd $(NODE_DIR) && npm ci --ignore-scripts
+	@touch $@
+
+$(PYTHON_DIR)/.venv/installed: $(PYTHON_DIR)/requirements.txt
+	rm -rf $(PYTHON_DIR)/.venv
+	$(PYTHON) -m venv $(PYTHON_DIR)/.venv
+	$(PYTHON_DIR)/.venv/bin/pip install --quiet --disable-pip-version-check \
+	  --require-hashes --only-binary :all: -r $(PYTHON_DIR)/requirements.txt
+	@touch $@
+
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz:
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort -u | \
+	while read -r package target; do \
+	  echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	done
+
+clean:
+	rm -rf signet $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
+
+# Each missing prerequisite is named, with the way to get it.
+need-cc:
+	@if [ "$$($(GO) env CGO_ENABLED)" != 1 ] || ! command -v $$($(GO) env CC) >/dev/null; then \
+	  echo "A C compiler is missing: the race detector needs one. On Debian: apt-get install gcc" >&2; exit 1; fi
+
+need-postgres:
+	@if [ -z "$$SIGNET_TEST_POSTGRES_URL" ] && ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  echo "PostgreSQL's programs are missing: the tests start a server of their own with initdb and postgres." >&2; \
+	  echo "On Debian: apt-get install postgresql. Or set SIGNET_TEST_POSTGRES_URL to a server on which databases may be created." >&2; exit 1; fi
+
+need-foreign:
+	@for program in bash curl jq node npm $(PYTHON); do command -v $$program >/dev/null || { \
+	  echo "$$program is missing: make interop needs bash, curl, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
+	  echo "On Debian 13: apt-get install curl jq nodejs npm python3-venv" >&2; exit 1; }; done
+	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
+	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "Python 3.10 or later with its venv module is needed. On Debian: apt-get install python3-venv" >&2; exit 1; }
