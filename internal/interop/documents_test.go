@@ -1,0 +1,301 @@
+//go:build interop
+
+package interop
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/internal/pgtest"
+)
+
+// The documents are run from top to bottom, each in a folder and a bash of its own,
+// with `signet` on the path. What a fenced block is, its info string says:
+//
+//	sh              run; every command, curl included, must succeed
+//	sh refused      the same, but curl may be refused: what it printed is what matters
+//	sh serve        started beside the others; stops at the next of its kind
+//	go              a whole program: built.  go run: built and run
+//	js run, python run
+//	                run, with the variables that the shell has exported
+//	yaml config     a configuration that `signet config` must take
+//	… output        what the block before it printed. "…" in it stands for anything
+//
+// Everything else is for reading only. Addresses are the only thing that is replaced:
+// localhost:8080 and the PostgreSQL URL of the documents become those of this test.
+var documents = []string{"README.md", "docs/client-apps.md", "docs/operators.md", "docs/resource-servers.md"}
+
+const documentedPostgres = "postgres://signet@localhost/signet"
+
+func TestDocumentsAreTrue(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range documents {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(filepath.Join(root, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := open(t, root, string(text))
+			var printed string
+			for _, b := range blocks(string(text)) {
+				where := fmt.Sprintf("%s:%d (%s)", name, b.line, b.info)
+				b.text = d.localize(b.text)
+				switch {
+				case b.info == "sh":
+					printed = d.bash(t, where, b.text)
+				case b.info == "sh refused":
+					printed = d.bash(t, where, "CURL_HOME=/nonexistent\n"+b.text+"CURL_HOME="+d.dir+"\n")
+				case b.info == "sh serve":
+					d.serve(t, where, b.text)
+				case strings.HasSuffix(b.info, " output"):
+					if !matches(printed, b.text) {
+						t.Fatalf("%s: the command before it printed\n%s\nbut the document says\n%s", where, printed, b.text)
+					}
+				case b.info == "go" || b.info == "go run":
+					program := d.build(t, where, b.text)
+					if b.info == "go run" {
+						printed = d.bash(t, where, program)
+					}
+				case b.info == "js run":
+					d.write(t, "snippet.mjs", b.text)
+					printed = d.bash(t, where, "node snippet.mjs")
+				case b.info == "python run":
+					d.write(t, "snippet.py", b.text)
+					printed = d.bash(t, where, "python snippet.py")
+				case b.info == "yaml config":
+					d.write(t, "snippet.yaml", b.text)
+					d.bash(t, where, "signet config --config snippet.yaml")
+				}
+			}
+		})
+	}
+}
+
+type block struct {
+	info, text string
+	line       int
+}
+
+func blocks(markdown string) []block {
+	var all []block
+	var b *block
+	for i, line := range strings.Split(markdown, "\n") {
+		fence, isFence := strings.CutPrefix(line, "```")
+		switch {
+		case b == nil && isFence:
+			b = &block{info: fence, line: i + 1}
+		case b != nil && isFence:
+			all, b = append(all, *b), nil
+		case b != nil:
+			b.text += line + "\n"
+		}
+	}
+	return all
+}
+
+// matches compares without regard to space at the ends of lines; … is a wildcard.
+func matches(printed, want string) bool {
+	var pattern []string
+	for _, line := range strings.Split(strings.TrimSpace(want), "\n") {
+		pattern = append(pattern, strings.ReplaceAll(regexp.QuoteMeta(strings.TrimRight(line, " ")), "…", `.*`)+`[ \t]*`)
+	}
+	return regexp.MustCompile(`(?s)^` + strings.Join(pattern, "\n") + `$`).MatchString(strings.TrimSpace(printed))
+}
+
+// document is the folder, the shell and the server of one document.
+type document struct {
+	root, dir string
+	listen    string
+	replace   *strings.Replacer
+	in        *bufio.Writer
+	out       *bufio.Scanner
+	server    int // process group; 0: none
+	serverLog string
+	steps     int
+}
+
+func open(t *testing.T, root, text string) *document {
+	t.Helper()
+	d := &document{root: root, dir: t.TempDir(), listen: freeAddress(t)}
+	_, port, _ := net.SplitHostPort(d.listen)
+	replace := []string{"localhost:8080", "localhost:" + port}
+	if strings.Contains(text, documentedPostgres) {
+		replace = append(replace, documentedPostgres, pgtest.URL(t))
+	}
+	d.replace = strings.NewReplacer(replace...)
+
+	// The folder looks like a clone of the repository, as the README expects.
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		switch e.Name() {
+		case ".git", "data", "signet":
+		default:
+			if err := os.Symlink(filepath.Join(root, e.Name()), filepath.Join(d.dir, e.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.Symlink(filepath.Join(root, "internal/interop/node/node_modules"), filepath.Join(d.dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	d.write(t, ".curlrc", "fail-with-body\nshow-error\n")
+	d.write(t, "signet-path/.keep", "")
+	if err := os.Symlink(binaries.signet, filepath.Join(d.dir, "signet-path/signet")); err != nil {
+		t.Fatal(err)
+	}
+
+	cmd := exec.Command("bash", "--noprofile", "--norc")
+	cmd.Dir = d.dir
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "SIGNET_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, "CURL_HOME="+d.dir,
+		"SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+freeAddress(t),
+		"PATH="+strings.Join([]string{filepath.Join(d.dir, "signet-path"), filepath.Join(root, "internal/interop/python/.venv/bin"), os.Getenv("PATH")}, ":"))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d.in, d.out = bufio.NewWriter(in), bufio.NewScanner(out)
+	t.Cleanup(func() {
+		d.stop()
+		in.Close()
+		cmd.Wait()
+	})
+	return d
+}
+
+func (d *document) localize(text string) string { return d.replace.Replace(text) }
+
+func (d *document) write(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join(d.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tell sends one line to the shell and returns its one line of answer; false when
+// the shell has ended, because a command failed.
+func (d *document) tell(line string) (string, bool) {
+	fmt.Fprintln(d.in, line)
+	if d.in.Flush() != nil || !d.out.Scan() {
+		return "", false
+	}
+	return d.out.Text(), true
+}
+
+func (d *document) next(t *testing.T, script string) (file, output string) {
+	t.Helper()
+	d.steps++
+	file = fmt.Sprintf("step%d", d.steps)
+	d.write(t, file+".sh", script)
+	return file, filepath.Join(d.dir, file+".out")
+}
+
+// bash runs a script in the shell of the document, stopping at the first failure.
+func (d *document) bash(t *testing.T, where, script string) string {
+	t.Helper()
+	file, output := d.next(t, script)
+	_, ok := d.tell(fmt.Sprintf("set -eo pipefail; . ./%s.sh >%[1]s.out 2>&1 </dev/null; echo ok", file))
+	printed, err := os.ReadFile(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		log, _ := os.ReadFile(d.serverLog)
+		t.Fatalf("%s failed:\n%s\n%s\nThe server said:\n%s", where, script, printed, log)
+	}
+	return string(printed)
+}
+
+// serve starts a script that runs a server, and waits until that is ready.
+func (d *document) serve(t *testing.T, where, script string) {
+	t.Helper()
+	d.stop()
+	file, output := d.next(t, script)
+	d.serverLog = output
+	// -m gives the job a process group of its own, so that `go run` and its child end together.
+	answer, ok := d.tell(fmt.Sprintf("set -m; ( . ./%s.sh ) >%[1]s.out 2>&1 </dev/null & echo $!; set +m", file))
+	pid, err := strconv.Atoi(answer)
+	if !ok || err != nil {
+		t.Fatalf("%s did not start: %q", where, answer)
+	}
+	d.server = pid
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if resp, err := http.Get("http://" + d.listen + "/readyz"); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if syscall.Kill(pid, 0) != nil {
+			break
+		}
+	}
+	log, _ := os.ReadFile(output)
+	t.Fatalf("%s: the server is not ready:\n%s", where, log)
+}
+
+func (d *document) stop() {
+	if d.server == 0 {
+		return
+	}
+	syscall.Kill(-d.server, syscall.SIGTERM)
+	d.tell(fmt.Sprintf("wait %d || true; echo stopped", d.server))
+	d.server = 0
+}
+
+// build compiles a program as if it lay inside this module.
+func (d *document) build(t *testing.T, where, source string) string {
+	t.Helper()
+	d.steps++
+	name := fmt.Sprintf("snippet%d", d.steps)
+	d.write(t, name+".go", source)
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
+		filepath.Join(d.root, "internal/interop", name, "main.go"): filepath.Join(d.dir, name+".go"),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.write(t, name+".json", string(overlay))
+	program := filepath.Join(d.dir, name)
+	cmd := exec.Command("go", "build", "-overlay", filepath.Join(d.dir, name+".json"), "-o", program, "./internal/interop/"+name)
+	cmd.Dir = d.root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s does not build: %v\n%s", where, err, out)
+	}
+	return program
+}

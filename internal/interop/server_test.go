@@ -1,0 +1,249 @@
+//go:build interop
+
+package interop
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var binaries struct {
+	signet, golangjwt string
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "signet-interop-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binaries.signet, binaries.golangjwt = filepath.Join(dir, "signet"), filepath.Join(dir, "golangjwt")
+		for _, build := range [][]string{
+			{"-o", binaries.signet, "../../cmd/signet"},
+			{"-o", binaries.golangjwt, "-tags", "interop", "./golangjwt"},
+		} {
+			if out, err := exec.Command("go", append([]string{"build"}, build...)...).CombinedOutput(); err != nil {
+				fmt.Fprintf(os.Stderr, "go build %s: %v\n%s", strings.Join(build, " "), err, out)
+				return 1
+			}
+		}
+		return m.Run()
+	}())
+}
+
+// server is the real binary behind a reverse proxy, as it stands in production.
+// The proxy's address is the issuer's; it counts who fetched the key set, and can
+// be cut off to prove that a verification is offline.
+type server struct {
+	issuer string // the proxy
+	config string
+	cut    atomic.Bool
+
+	mu      sync.Mutex
+	fetches map[string]int // of the key set, by user agent
+}
+
+// start runs `signet serve` with the given configuration (YAML) until the test ends.
+func start(t *testing.T, config string) *server {
+	t.Helper()
+	s := &server{fetches: make(map[string]int)}
+	var direct *httputil.ReverseProxy
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.cut.Load() {
+			http.Error(w, "cut off", http.StatusBadGateway)
+			return
+		}
+		if r.URL.Path == "/.well-known/jwks.json" {
+			s.mu.Lock()
+			s.fetches[r.UserAgent()]++
+			s.mu.Unlock()
+		}
+		direct.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	s.issuer = proxy.URL
+
+	dir := t.TempDir()
+	listen := freeAddress(t)
+	direct = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: listen})
+	s.config = filepath.Join(dir, "signet.yaml")
+	text := fmt.Sprintf("listen: %s\nissuer: %s\ndata_dir: %s\nmetrics: {listen: ''}\n%s", listen, s.issuer, filepath.Join(dir, "data"), config)
+	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	var output bytes.Buffer
+	cmd := exec.Command(binaries.signet, "serve", "--config", s.config)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case err := <-exited:
+			if err != nil {
+				t.Errorf("signet serve ended with %v:\n%s", err, &output)
+			}
+		case <-time.After(30 * time.Second):
+			cmd.Process.Kill()
+			<-exited
+			t.Errorf("signet serve ignored SIGTERM:\n%s", &output)
+		}
+	})
+	eventually(t, "the server answers /readyz", func() bool {
+		select {
+		case err := <-exited:
+			exited <- err
+			t.Fatalf("signet serve ended with %v:\n%s", err, &output)
+		default:
+		}
+		resp, err := http.Get("http://" + listen + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	return s
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l := httptest.NewServer(nil)
+	defer l.Close()
+	return l.Listener.Addr().String()
+}
+
+// eventually waits until ok. What takes this long is the real timeline, not a guess.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("waited too long until %s", what)
+}
+
+// signet runs a command of the CLI beside the running server.
+func (s *server) signet(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(binaries.signet, append(args, "--config", s.config)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("signet %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
+	}
+	return string(out)
+}
+
+// tokens are a token response of the account API.
+type tokens struct {
+	Access  string `json:"access_token"`
+	ID      string `json:"id_token"`
+	Refresh string `json:"refresh_token"`
+}
+
+func (s *server) signUp(t *testing.T) tokens {
+	t.Helper()
+	s.post(t, "/v1/signup", http.StatusCreated, `{"email":"ada@example.com","password":"correct horse battery","given_name":"Ada"}`, nil)
+	var got tokens
+	s.post(t, "/v1/login", http.StatusOK, `{"email":"ada@example.com","password":"correct horse battery","scope":"openid profile email"}`, &got)
+	return got
+}
+
+func (s *server) refresh(t *testing.T, old tokens) tokens {
+	t.Helper()
+	body, _ := json.Marshal(map[string]string{"refresh_token": old.Refresh})
+	var got tokens
+	s.post(t, "/v1/refresh", http.StatusOK, string(body), &got)
+	if got.ID == "" {
+		t.Fatal("a refresh of an openid grant answered no ID token")
+	}
+	return got
+}
+
+func (s *server) post(t *testing.T, path string, status int, body string, v any) {
+	t.Helper()
+	resp, err := http.Post(s.issuer+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.read(t, resp, status, v)
+}
+
+func (s *server) get(t *testing.T, path string, v any) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.issuer+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("User-Agent", "the test itself") // not to be counted as the verifier in Go
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.read(t, resp, http.StatusOK, v)
+}
+
+func (s *server) read(t *testing.T, resp *http.Response, status int, v any) {
+	t.Helper()
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != status {
+		t.Fatalf("%s answered %s: %s", resp.Request.URL.Path, resp.Status, text)
+	}
+	if v != nil {
+		if err := json.Unmarshal(text, v); err != nil {
+			t.Fatalf("%s: %v: %s", resp.Request.URL.Path, err, text)
+		}
+	}
+}
+
+// published lists the key ids of the key set as it is now.
+func (s *server) published(t *testing.T) map[string]bool {
+	t.Helper()
+	var set struct{ Keys []struct{ Kid string } }
+	s.get(t, "/.well-known/jwks.json", &set)
+	kids := make(map[string]bool)
+	for _, k := range set.Keys {
+		kids[k.Kid] = true
+	}
+	return kids
+}
+
+func (s *server) fetched(agent string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for name, count := range s.fetches {
+		if strings.HasPrefix(name, agent) {
+			n += count
+		}
+	}
+	return n
+}
