@@ -1,0 +1,104 @@
+package issuer
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+
+	"github.com/signet-id/signet/internal/jose"
+)
+
+// accessClaims is the payload of an access token (RFC 9068 section 2.2), written
+// and read: with a user behind it, sid names the grant for /v1, introspection
+// and revocation.
+type accessClaims struct {
+	Issuer    string   `json:"iss"`
+	Subject   string   `json:"sub"`
+	Audience  audience `json:"aud"`
+	Expires   int64    `json:"exp"`
+	IssuedAt  int64    `json:"iat"`
+	ID        string   `json:"jti"`
+	ClientID  string   `json:"client_id"`
+	Scope     string   `json:"scope,omitempty"`
+	SessionID string   `json:"sid,omitempty"`
+	AuthTime  int64    `json:"auth_time,omitempty"`
+	ACR       string   `json:"acr,omitempty"`
+	AMR       []string `json:"amr,omitempty"`
+	Roles     []string `json:"roles,omitempty"`
+}
+
+// idClaims is the payload of an ID token (OIDC Core section 2). Claims about the
+// user are left to the userinfo and profile endpoints, as section 5.4 has it when
+// there is an access token to ask with. azp is never due: the audience is always
+// the one client that asked.
+type idClaims struct {
+	Issuer          string   `json:"iss"`
+	Subject         string   `json:"sub"`
+	Audience        string   `json:"aud"`
+	Expires         int64    `json:"exp"`
+	IssuedAt        int64    `json:"iat"`
+	AuthTime        int64    `json:"auth_time"`
+	Nonce           string   `json:"nonce,omitempty"`
+	ACR             string   `json:"acr,omitempty"`
+	AMR             []string `json:"amr,omitempty"`
+	AccessTokenHash string   `json:"at_hash"`
+	SessionID       string   `json:"sid"`
+}
+
+// refreshClaims is the payload of a refresh token: a pointer to a grant and a
+// generation, and nothing about the user.
+type refreshClaims struct {
+	Issuer     string `json:"iss"`
+	Audience   string `json:"aud"`
+	ClientID   string `json:"client_id"`
+	Grant      string `json:"grant"`
+	Generation int64  `json:"gen"`
+	ID         string `json:"jti"`
+	IssuedAt   int64  `json:"iat"`
+	Expires    int64  `json:"exp"`
+}
+
+// audience is a string when there is one and an array otherwise (RFC 7519
+// section 4.1.3).
+type audience []string
+
+func (a audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
+}
+
+func (a *audience) UnmarshalJSON(data []byte) error {
+	var many []string
+	if len(data) > 0 && data[0] == '[' {
+		if err := json.Unmarshal(data, &many); err != nil {
+			return err
+		}
+		*a = many
+		return nil
+	}
+	var one *string
+	if err := json.Unmarshal(data, &one); err != nil {
+		return err
+	}
+	if one == nil {
+		return errors.New("aud is null")
+	}
+	*a = audience{*one}
+	return nil
+}
+
+// accessTokenHash is at_hash: the left half of the hash that the ID token's own
+// alg uses (OIDC Core section 3.1.3.6). Ed25519 hashes with SHA-512 (RFC 8032
+// section 5.1), all others that we sign with use SHA-256.
+func accessTokenHash(alg, accessToken string) string {
+	if alg == jose.EdDSA {
+		sum := sha512.Sum512([]byte(accessToken))
+		return base64.RawURLEncoding.EncodeToString(sum[:32])
+	}
+	sum := sha256.Sum256([]byte(accessToken))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}

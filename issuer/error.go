@@ -1,0 +1,83 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// Code is a stable error code for programs: those of RFC 6749 section 5.2 and
+// RFC 6750 section 3.1, and a few of our own for the account API.
+type Code string
+
+const (
+	InvalidRequest     Code = "invalid_request"
+	InvalidClient      Code = "invalid_client"
+	InvalidGrant       Code = "invalid_grant"
+	UnauthorizedClient Code = "unauthorized_client"
+	InvalidScope       Code = "invalid_scope"
+	InvalidTarget      Code = "invalid_target"
+	AccessDenied       Code = "access_denied"
+	InvalidToken       Code = "invalid_token"
+	InsufficientScope  Code = "insufficient_scope"
+	ServerError        Code = "server_error"
+	Unavailable        Code = "temporarily_unavailable" // store or keys: 503, nothing was decided
+
+	InvalidCredentials Code = "invalid_credentials"
+	AccountDisabled    Code = "account_disabled"
+	Overloaded         Code = "overloaded"
+	Expired            Code = "token_expired" // access or refresh token past its time
+)
+
+// Error is what a caller is told. Cause is for the log only.
+type Error struct {
+	Code        Code
+	Description string // one sentence that says what to do; only %x20-21 / %x23-5B / %x5D-7E
+	Cause       error
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Description }
+func (e *Error) Unwrap() error { return e.Cause }
+
+// refuse makes an Error. Descriptions are fixed texts, never what a caller sent.
+func refuse(code Code, description string) *Error {
+	return &Error{Code: code, Description: description}
+}
+
+// because keeps the private reason of a refusal for the log.
+func (e *Error) because(cause error) *Error {
+	return &Error{Code: e.Code, Description: e.Description, Cause: cause}
+}
+
+var (
+	errUnavailable = refuse(Unavailable, "Nothing was decided: try the same request again in a moment.")
+	errServer      = refuse(ServerError, "Something is wrong here, and it has been logged: try again later.")
+)
+
+// failed translates the errors of store and accounts, once for all callers. What
+// infrastructure could not tell is Unavailable, because any other code would let
+// a client throw its tokens away; a sentinel that the caller did not expect, or
+// an error that nobody declared, is a fault of ours.
+func failed(err error) *Error {
+	var e *Error
+	var invalid *userstore.ValidationError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, userstore.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return errUnavailable.because(err)
+	case errors.Is(err, userstore.ErrInvalidCredentials):
+		return refuse(InvalidCredentials, "The name or the password is wrong.")
+	case errors.Is(err, userstore.ErrAccountDisabled):
+		return refuse(AccountDisabled, "This account is disabled: ask whoever runs this service.")
+	case errors.Is(err, userstore.ErrOverloaded):
+		return refuse(Overloaded, "Too many sign-ins at once: try again in a moment.").because(err)
+	case errors.As(err, &invalid):
+		return refuse(InvalidRequest, "The request cannot be read as it is: send either email or username, and the password.").because(err)
+	}
+	return errServer.because(err)
+}
+
+// unready is failed for the key set, all of whose errors mean the same.
+func unready(err error) *Error { return errUnavailable.because(err) }

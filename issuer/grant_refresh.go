@@ -1,0 +1,203 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// RefreshRequest presents a refresh token. FirstParty restricts it to grants of
+// public first-party clients, as /v1/refresh does.
+type RefreshRequest struct {
+	RefreshToken string
+	ClientID     string // the authenticated or public client; empty: the token's own (FirstParty only)
+	Scope        string // of this access token; empty: the grant's
+	Resource     []string
+	FirstParty   bool
+}
+
+// maxLate is how often one generation is answered after the reuse window.
+const maxLate = 5
+
+var errNoRefreshClient = refuse(InvalidClient, "Send client_id: a refresh token belongs to one client.")
+
+// Refresh answers a refresh token. With G the generation of the grant's row and
+// gen the token's:
+//
+//	gen = G                     rotate to G+1, answer G+1
+//	gen = G-1, within the window   answer G again: racing tabs, a lost answer
+//	gen = G-1, later            answer G again, remember and log it — but a replay when the
+//	                            generation before was answered late as well, or this one five times
+//	gen < G-1                   a replay: revoke the grant
+//	gen > G                     the store has lost writes: revoke the grant
+//
+// Whatever else is wrong with a request is found before any of this and leaves
+// the row as it is. Without scope and resource a rotation is one statement.
+// Every error is an *Error.
+func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, error) {
+	now := i.now()
+	p, err := i.present(ctx, r.RefreshToken, now)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	switch {
+	case r.ClientID == "" && !r.FirstParty:
+		return TokenResponse{}, errNoRefreshClient
+	case r.ClientID != "" && r.ClientID != p.clientID:
+		return TokenResponse{}, errRefreshToken.because(errors.New("the refresh token of another client"))
+	}
+	scopes, err := parseScope(r.Scope)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	signers, err := i.signers()
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	// Rotated or answered again, it is always the generation after the presented one
+	// that is answered.
+	jti, err := i.Keys.RefreshJTI(p.grant, p.generation+1)
+	if err != nil {
+		return TokenResponse{}, unready(err)
+	}
+	f := refresh{Issuer: i, request: r, presented: p, scopes: scopes, now: now}
+	view, err := f.settle(ctx)
+	if err != nil {
+		return TokenResponse{}, failed(err)
+	}
+	a, err := f.authorize(view)
+	if err != nil {
+		return TokenResponse{}, failed(err)
+	}
+	a.RefreshJTI = jti
+	return i.mint(now, signers, a)
+}
+
+// refresh is one request on its way.
+type refresh struct {
+	*Issuer
+	request   RefreshRequest
+	presented presented
+	scopes    []string // asked for
+	now       time.Time
+}
+
+// authorize is what the request gets of the grant: all of it, or the part of it
+// that scope and resource name (RFC 6749 section 6, RFC 8707 section 2.2). There
+// is no nonce: OIDC Core section 12.2 wants none in a refreshed ID token.
+func (f *refresh) authorize(view userstore.GrantView) (a Authorization, err error) {
+	a = Authorization{Grant: view.Grant, Client: view.Client, Roles: view.User.Roles}
+	if len(f.request.Resource) == 0 {
+		a.Targets, err = f.regrant(view.Grant.Resources, view.Client)
+	} else {
+		a.Targets, err = f.within(f.request.Resource, view)
+	}
+	if err != nil {
+		return a, err
+	}
+	if len(f.scopes) == 0 {
+		a.Scopes = effective(view.Grant.Scopes, view.Client, view.User.Roles, a.Targets)
+		return a, nil
+	}
+	a.Scopes = f.scopes
+	return a, narrow(f.scopes, view, a.Targets)
+}
+
+// settle moves the grant or decides that it stays, and returns the view whose
+// generation is to be answered. A conflict means that somebody else was faster:
+// then the row is read and judged again.
+func (f *refresh) settle(ctx context.Context) (view userstore.GrantView, err error) {
+	// Narrowing is judged before anything rotates, which takes a read.
+	read := len(f.scopes) > 0 || len(f.request.Resource) > 0
+	if read {
+		if view, err = f.look(ctx); err != nil {
+			return view, err
+		}
+	}
+	for range 3 {
+		if !read || view.Grant.Generation == f.presented.generation {
+			next, err := f.Grants.AdvanceGrant(ctx, userstore.Advance{
+				ID:         f.presented.grant,
+				Generation: f.presented.generation,
+				ClientID:   f.presented.clientID,
+				FirstParty: f.request.FirstParty,
+				Now:        f.now,
+				IdleSince:  f.now.Add(-f.RefreshIdle),
+			})
+			if !errors.Is(err, userstore.ErrConflict) {
+				return next, err
+			}
+		} else if err := f.again(ctx, view.Grant); !errors.Is(err, userstore.ErrConflict) {
+			return view, err
+		}
+		if view, err = f.look(ctx); err != nil {
+			return view, err
+		}
+		read = true
+	}
+	return view, errUnavailable.because(errors.New("refresh: the grant kept changing"))
+}
+
+// look reads the grant and makes every check that leaves the row as it is, in
+// the order of the design: client, grant, limits, user, scope and resource.
+func (f *refresh) look(ctx context.Context) (userstore.GrantView, error) {
+	view, err := f.Grants.GrantByID(ctx, f.presented.grant)
+	if errors.Is(err, userstore.ErrNotFound) {
+		return view, errRefreshToken.because(errors.New("the grant is gone"))
+	}
+	if err != nil {
+		return view, err
+	}
+	switch g, c := view.Grant, view.Client; {
+	case g.ClientID != f.presented.clientID:
+		return view, errRefreshToken.because(errors.New("the grant is another client's"))
+	case f.request.FirstParty && !(c.Public && c.FirstParty):
+		return view, errRefreshToken.because(errors.New("the grant is not of a public first-party client"))
+	case !g.RevokedAt.IsZero():
+		return view, errRefreshToken.because(errors.New("the grant is revoked"))
+	case !f.now.Before(f.end(g)):
+		return view, errRefreshExpired
+	case !view.User.IsActive:
+		return view, errRefreshToken.because(errors.New("the user is disabled"))
+	case !c.DisabledAt.IsZero():
+		return view, errRefreshToken.because(errors.New("the client is disabled"))
+	}
+	_, err = f.authorize(view)
+	return view, err
+}
+
+// again answers a generation that is not the row's: nil when the row's is to be
+// answered once more. Replays end here.
+func (f *refresh) again(ctx context.Context, g userstore.Grant) error {
+	gen := f.presented.generation
+	switch {
+	case gen > g.Generation:
+		return f.revoke(ctx, g, "generation_ahead")
+	case gen < g.Generation-1:
+		return f.revoke(ctx, g, "refresh_replay")
+	case f.now.Sub(g.RotatedAt) <= f.ReuseWindow:
+		return nil
+	case g.LateGeneration == g.Generation-1, g.LateGeneration == g.Generation && g.LateCount >= maxLate:
+		return f.revoke(ctx, g, "refresh_replay")
+	}
+	if err := f.Grants.AnswerLate(ctx, g.ID, g.Generation, maxLate); err != nil {
+		return err
+	}
+	f.event(ctx, slog.LevelWarn, "refresh_late", g, slog.Int64("generation", g.Generation))
+	return nil
+}
+
+// revoke ends a grant whose refresh token came back when it should not have. It
+// is refused only once the revocation is stored: until then a retry must be able
+// to bring it about.
+func (f *refresh) revoke(ctx context.Context, g userstore.Grant, event string) error {
+	if err := f.Grants.RevokeGrant(ctx, g.ID, f.now); err != nil {
+		return err
+	}
+	f.event(ctx, slog.LevelWarn, event, g,
+		slog.Int64("presented", f.presented.generation), slog.Int64("generation", g.Generation))
+	return errRefreshToken.because(errors.New(event))
+}

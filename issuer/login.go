@@ -1,0 +1,143 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// grantTypeRefresh is what a client is registered for when it is to get refresh
+// tokens.
+const grantTypeRefresh = "refresh_token"
+
+// Authentication context of a password: RFC 8176's name of the method, and the
+// level of ISO/IEC 29115 that one factor on its own reaches (OIDC Core section 2).
+const (
+	amrPassword = "pwd"
+	acrPassword = "1"
+)
+
+// LoginRequest is the first-party login of /v1/login, parsed.
+type LoginRequest struct {
+	Email, Username string // exactly one
+	Password        string
+	ClientID        string // empty: userstore.FirstPartyClientID
+	Scope           string // space separated; empty: "profile email"
+	Resource        []string
+	UserAgent       string // kept for the user's list of sessions
+	Address         string
+}
+
+var (
+	errNoClient       = refuse(InvalidClient, "There is no such client: leave client_id out, or name one that is registered.")
+	errClientDisabled = refuse(InvalidClient, "This client is disabled: ask whoever runs this service.")
+	errNotFirstParty  = refuse(UnauthorizedClient, "This client may not take passwords: only public first-party clients may.")
+)
+
+// Login proves a password and starts a grant: one read, one batch. The client and
+// what it asks for are judged before any hashing, and alike whether or not the
+// user exists; what only concerns the user, after the right password. Every
+// error is an *Error; that of a malformed request wraps a *userstore.ValidationError.
+func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, error) {
+	if r.ClientID == "" {
+		r.ClientID = userstore.FirstPartyClientID
+	}
+	if strings.Trim(r.Scope, " ") == "" {
+		r.Scope = defaultScope
+	}
+	scopes, err := parseScope(r.Scope)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+
+	// A batch is refused when user, client or password changed since the read. Then
+	// all is judged anew, once, so that the answer says what is true now: a disabled
+	// account, a wrong password — or a login after all, when the change was another
+	// login's upgraded hash.
+	for range 2 {
+		response, err := i.login(ctx, r, scopes)
+		if !errors.Is(err, userstore.ErrConflict) {
+			if err != nil {
+				return TokenResponse{}, failed(err)
+			}
+			return response, nil
+		}
+	}
+	return TokenResponse{}, errUnavailable.because(errors.New("login: the account kept changing"))
+}
+
+// login is one attempt; ErrConflict asks for another.
+func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (TokenResponse, error) {
+	var targets []Resource
+	verified, err := i.Accounts.Authenticate(ctx, r.Email, r.Username, r.Password, r.ClientID, func(c userstore.Client) (err error) {
+		switch {
+		case !c.DisabledAt.IsZero():
+			return errClientDisabled
+		case !c.Public || !c.FirstParty:
+			return errNotFirstParty
+		}
+		if targets, err = i.resources(r.Resource, c); err != nil {
+			return err
+		}
+		reach := targets
+		if len(reach) == 0 {
+			reach = i.defaults()
+		}
+		return i.checkScope(scopes, c, reach)
+	})
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return TokenResponse{}, errNoClient
+	case err != nil:
+		return TokenResponse{}, err
+	}
+	user, client := verified.User, verified.Client
+	for _, s := range scopes {
+		if s == ScopeAdmin && !mayAdmin(client, user.Roles) {
+			return TokenResponse{}, errNotAdmin
+		}
+	}
+
+	now := i.now() // after the hashing: tokens count from here
+	signers, err := i.signers()
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	a := Authorization{
+		Grant: userstore.Grant{
+			ID:         i.NewGrant(),
+			SessionID:  i.NewID(),
+			UserID:     user.ID,
+			ClientID:   client.ID,
+			Scopes:     scopes,
+			AuthTime:   now,
+			AMR:        []string{amrPassword},
+			ACR:        acrPassword,
+			Generation: 1,
+			RotatedAt:  now,
+			CreatedAt:  now,
+			ExpiresAt:  now.Add(i.RefreshAbsolute),
+			UserAgent:  r.UserAgent,
+			Address:    r.Address,
+		},
+		Client:  client,
+		Roles:   user.Roles,
+		Scopes:  scopes,
+		Targets: targets,
+	}
+	for _, t := range targets {
+		a.Grant.Resources = append(a.Grant.Resources, t.URI)
+	}
+	if client.Allows(grantTypeRefresh) {
+		if a.RefreshJTI, err = i.Keys.RefreshJTI(a.Grant.ID, a.Grant.Generation); err != nil {
+			return TokenResponse{}, unready(err)
+		}
+	}
+	err = i.Grants.StartGrant(ctx, userstore.StartGrant{Grant: a.Grant, PasswordHash: user.PasswordHash, Rehash: verified.Rehash})
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	return i.mint(now, signers, a)
+}

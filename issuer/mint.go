@@ -1,0 +1,154 @@
+package issuer
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/userstore"
+)
+
+// Types of token (RFC 9068 section 2.1; the refresh token's is our own).
+const (
+	TypeAccessToken  = "at+jwt"
+	TypeIDToken      = "JWT"
+	TypeRefreshToken = "rt+jwt"
+)
+
+// TokenTypes is what a signing key is asked to sign.
+var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken}
+
+// TokenResponse is the successful response of RFC 6749 section 5.1.
+type TokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+	Scope        string `json:"scope"`
+}
+
+// Authorization is what a grant function has proved, and all that minting needs.
+type Authorization struct {
+	Grant   userstore.Grant
+	Client  userstore.Client
+	Roles   []string   // of the user, now
+	Scopes  []string   // of this access token
+	Targets []Resource // named by the request, or else by the grant; empty: the default audience
+	Nonce   string     // of the ID token; empty: none
+
+	// RefreshJTI is the proof that goes into the refresh token of the grant's
+	// generation; empty: no refresh token is due. It is computed before anything
+	// is written, as signers are taken.
+	RefreshJTI string
+}
+
+// signers are the active signers of every algorithm that a client, a resource or
+// the configuration can name. They are taken in one go, before anything is
+// written and after the instant that tokens count from: a token signed with one
+// of them is over before its key leaves the key set, however long the store took
+// in between.
+type signers struct {
+	names   [4]string
+	signers [4]*jose.Signer
+}
+
+func (i *Issuer) signers() (s signers, err error) {
+	s.names = [4]string{jose.RS256, jose.EdDSA, jose.ES256, jose.PS256}
+	for n, alg := range s.names {
+		if s.signers[n], err = i.Keys.Signer(alg); err != nil {
+			return signers{}, unready(fmt.Errorf("take a signer: %w", err))
+		}
+	}
+	return s, nil
+}
+
+// of is the signer of alg; empty means RS256, as everywhere in OIDC.
+func (s *signers) of(alg string) *jose.Signer {
+	return s.signers[max(slices.Index(s.names[:], alg), 0)]
+}
+
+// mint signs what a is worth. now is the instant that the request was judged by.
+func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse, error) {
+	scope := strings.Join(a.Scopes, " ")
+	access, expires, err := i.mintAccess(now, s, a, scope)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	r := TokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(), Scope: scope}
+	if slices.Contains(a.Scopes, scopeOpenID) {
+		if r.IDToken, err = i.mintID(now, s, a, access); err != nil {
+			return TokenResponse{}, err
+		}
+	}
+	if a.RefreshJTI != "" {
+		if r.RefreshToken, err = i.mintRefresh(s, a); err != nil {
+			return TokenResponse{}, err
+		}
+	}
+	return r, nil
+}
+
+// mintAccess makes the access token of RFC 9068. It never outlives its grant.
+func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope string) (token string, expires int64, err error) {
+	targets := a.Targets
+	if len(targets) == 0 {
+		targets = i.defaults()
+	}
+	alg, lifetime := i.access(targets)
+	end := now.Add(lifetime)
+	if last := i.end(a.Grant); last.Before(end) {
+		end = last
+	}
+	expires = end.Unix()
+	token, err = sign(s.of(alg), TypeAccessToken, accessClaims{
+		Issuer:    i.URL,
+		Subject:   a.Grant.UserID,
+		Audience:  i.audience(a.Targets, a.Client),
+		Expires:   expires,
+		IssuedAt:  now.Unix(),
+		ID:        i.NewID(),
+		ClientID:  a.Grant.ClientID,
+		Scope:     scope,
+		SessionID: a.Grant.SessionID,
+		AuthTime:  a.Grant.AuthTime.Unix(),
+		ACR:       a.Grant.ACR,
+		AMR:       a.Grant.AMR,
+		Roles:     a.Roles,
+	})
+	return token, expires, err
+}
+
+func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string) (string, error) {
+	signer := s.of(a.Client.IDTokenAlg)
+	return sign(signer, TypeIDToken, idClaims{
+		Issuer:          i.URL,
+		Subject:         a.Grant.UserID,
+		Audience:        a.Grant.ClientID,
+		Expires:         now.Add(i.IDLifetime).Unix(),
+		IssuedAt:        now.Unix(),
+		AuthTime:        a.Grant.AuthTime.Unix(),
+		Nonce:           a.Nonce,
+		ACR:             a.Grant.ACR,
+		AMR:             a.Grant.AMR,
+		AccessTokenHash: accessTokenHash(signer.Algorithm(), access),
+		SessionID:       a.Grant.SessionID,
+	})
+}
+
+// sign is the only call of a signer. What it fails with is never the caller's
+// fault, and after the commit there is nothing left to refuse.
+func sign(s *jose.Signer, typ string, claims any) (string, error) {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", errServer.because(fmt.Errorf("encode %s claims: %w", typ, err))
+	}
+	token, err := s.Sign(typ, payload)
+	if err != nil {
+		return "", errServer.because(fmt.Errorf("sign %s: %w", typ, err))
+	}
+	return token, nil
+}

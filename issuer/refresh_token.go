@@ -1,0 +1,123 @@
+package issuer
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/userstore"
+)
+
+// A refresh token is a signed pointer to a grant and a generation. Its jti is an
+// HMAC over both, under a secret that no signing key reveals: that, and not the
+// signature, is what cannot be forged. So the signature is checked under any key
+// that we ever published, and rotating or revoking keys logs nobody out.
+//
+// Every claim follows from the grant's row, so that a generation that is answered
+// again is the same token again, however many replicas answer it.
+
+// mintRefresh makes the refresh token of the grant's generation.
+func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
+	return sign(s.of(i.Keys.RefreshAlgorithm()), TypeRefreshToken, refreshClaims{
+		Issuer:     i.URL,
+		Audience:   i.URL,
+		ClientID:   a.Grant.ClientID,
+		Grant:      base64.RawURLEncoding.EncodeToString(a.Grant.ID[:]),
+		Generation: a.Grant.Generation,
+		ID:         a.RefreshJTI,
+		IssuedAt:   a.Grant.RotatedAt.Unix(),
+		Expires:    i.end(a.Grant).Unix(),
+	})
+}
+
+// presented is what a refresh token that is ours says.
+type presented struct {
+	grant      userstore.GrantID
+	generation int64
+	clientID   string
+}
+
+var (
+	errRefreshToken   = refuse(InvalidGrant, "The refresh token is not valid here, or no longer: sign in again.")
+	errRefreshExpired = refuse(Expired, "The session has ended: sign in again.")
+)
+
+// present takes a refresh token apart and proves that it is ours: signature,
+// typ, iss, aud, exp, jti, in this order, without touching the store.
+func (i *Issuer) present(ctx context.Context, raw string, now time.Time) (presented, error) {
+	token, err := jose.Parse(raw)
+	if err != nil {
+		return presented{}, errRefreshToken.because(err)
+	}
+	key, ok := i.Keys.KnownKey(token.Header.KeyID)
+	if !ok {
+		if key, err = i.lookAgain(ctx, token); err != nil {
+			return presented{}, err
+		}
+	}
+	if err := token.Verify(key); err != nil {
+		return presented{}, errRefreshToken.because(err)
+	}
+	if !token.Header.IsType(TypeRefreshToken) {
+		return presented{}, errRefreshToken.because(fmt.Errorf("typ is not %s", TypeRefreshToken))
+	}
+	var c refreshClaims
+	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.RefuseUnknown); err != nil {
+		return presented{}, errRefreshToken.because(err)
+	}
+	switch {
+	case c.Issuer != i.URL:
+		return presented{}, errRefreshToken.because(errors.New("iss is not ours"))
+	case c.Audience != i.URL:
+		return presented{}, errRefreshToken.because(errors.New("aud is not ours"))
+	case now.Unix() >= c.Expires:
+		return presented{}, errRefreshExpired
+	}
+	return i.prove(c)
+}
+
+// prove recomputes the jti and compares it in constant time.
+func (i *Issuer) prove(c refreshClaims) (presented, error) {
+	grant, err := base64.RawURLEncoding.Strict().DecodeString(c.Grant)
+	if err != nil || len(grant) != len(userstore.GrantID{}) || c.Generation < 1 {
+		return presented{}, errRefreshToken.because(errors.New("grant and gen name no grant"))
+	}
+	p := presented{grant: userstore.GrantID(grant), generation: c.Generation, clientID: c.ClientID}
+	jti, err := i.Keys.RefreshJTI(p.grant, p.generation)
+	if err != nil {
+		return presented{}, unready(fmt.Errorf("prove a refresh token: %w", err))
+	}
+	if subtle.ConstantTimeCompare([]byte(jti), []byte(c.ID)) != 1 {
+		return presented{}, errRefreshToken.because(errors.New("the jti is not that of its grant and generation"))
+	}
+	return p, nil
+}
+
+// lookAgain is for a token whose key this replica does not know. After an
+// emergency revocation another replica may sign with a key that is younger than
+// our last look at the key set; refusing would log the user out. Only a token
+// whose jti proves that we made it is worth that look, so strangers cannot make
+// us take it.
+func (i *Issuer) lookAgain(ctx context.Context, token *jose.Token) (jose.PublicKey, error) {
+	unknown := errRefreshToken.because(errors.New("signed with a key that was never ours"))
+	var c refreshClaims
+	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.RefuseUnknown); err != nil {
+		return jose.PublicKey{}, unknown
+	}
+	if _, err := i.prove(c); err != nil {
+		return jose.PublicKey{}, err
+	}
+	if err := i.Keys.Step(ctx); err != nil {
+		return jose.PublicKey{}, unready(fmt.Errorf("look for a younger signing key: %w", err))
+	}
+	key, ok := i.Keys.KnownKey(token.Header.KeyID)
+	if !ok {
+		return jose.PublicKey{}, unknown
+	}
+	return key, nil
+}

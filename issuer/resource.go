@@ -1,0 +1,129 @@
+package issuer
+
+import (
+	"slices"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// Resource is a registered resource server (RFC 8707).
+type Resource struct {
+	URI            string
+	Scopes         []string      // that may be asked for with it; empty: any
+	AccessAlg      string        // empty: Issuer.AccessAlg
+	AccessLifetime time.Duration // zero: Issuer.AccessLifetime
+}
+
+var (
+	errTarget      = refuse(InvalidTarget, "This client may not ask for such a resource: name one that is registered for it, or none.")
+	errMixedAlgs   = refuse(InvalidTarget, "These resources take differently signed tokens: ask for them one at a time.")
+	errTargetGrant = refuse(InvalidTarget, "The grant does not hold this resource: leave it out, or sign in again and name it.")
+	errTargetGone  = refuse(InvalidTarget, "The resource of this grant is no longer registered for this client: sign in again.")
+)
+
+// resources finds what a request names: each registered, and listed by the
+// client. Comparison is exact, byte for byte: that also refuses fragments and
+// relative references (RFC 8707 section 2), which are never registered.
+func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource, error) {
+	var out []Resource
+	for _, uri := range asked {
+		n := slices.IndexFunc(i.Resources, func(r Resource) bool { return r.URI == uri })
+		switch {
+		case n < 0 || !slices.Contains(client.Resources, uri):
+			return nil, errTarget
+		case slices.ContainsFunc(out, func(r Resource) bool { return r.URI == uri }):
+			continue
+		case len(out) > 0 && i.accessAlg(out[0]) != i.accessAlg(i.Resources[n]):
+			return nil, errMixedAlgs
+		}
+		out = append(out, i.Resources[n])
+	}
+	return out, nil
+}
+
+// within finds what a refresh names: each one held by the grant, and still
+// registered.
+func (i *Issuer) within(asked []string, view userstore.GrantView) ([]Resource, error) {
+	for _, uri := range asked {
+		if !slices.Contains(view.Grant.Resources, uri) {
+			return nil, errTargetGrant
+		}
+	}
+	return i.resources(asked, view.Client)
+}
+
+// regrant finds the resources of a grant that are still registered. A grant for
+// resources that are all gone is refused: it must not turn into one for the
+// default audience, which the user was never asked about.
+func (i *Issuer) regrant(uris []string, client userstore.Client) ([]Resource, error) {
+	var out []Resource
+	for _, uri := range uris {
+		if one, err := i.resources([]string{uri}, client); err == nil && (len(out) == 0 || i.accessAlg(out[0]) == i.accessAlg(one[0])) {
+			out = append(out, one...)
+		}
+	}
+	if len(uris) > 0 && len(out) == 0 {
+		return nil, errTargetGone
+	}
+	return out, nil
+}
+
+// defaults are the members of the default audience that are registered
+// resources: their scopes, algorithm and lifetime hold for it.
+func (i *Issuer) defaults() []Resource {
+	var out []Resource
+	for _, r := range i.Resources {
+		if slices.Contains(i.Audience, r.URI) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// audience is whom an access token is for. With resources it is for nothing else;
+// without, it is for the default audience, to which a first-party client has the
+// issuer itself added, so that its users can manage their account.
+func (i *Issuer) audience(named []Resource, client userstore.Client) []string {
+	if len(named) > 0 {
+		out := make([]string, len(named))
+		for n, r := range named {
+			out[n] = r.URI
+		}
+		return out
+	}
+	if len(i.Audience) == 0 {
+		return []string{i.URL}
+	}
+	if client.FirstParty && !slices.Contains(i.Audience, i.URL) {
+		return append(slices.Clone(i.Audience), i.URL)
+	}
+	return i.Audience
+}
+
+// access is how an access token for targets is signed and how long it lives: the
+// shortest lifetime of any of them.
+func (i *Issuer) access(targets []Resource) (alg string, lifetime time.Duration) {
+	if len(targets) == 0 {
+		return i.accessAlg(Resource{}), i.AccessLifetime
+	}
+	alg, lifetime = i.accessAlg(targets[0]), i.lifetime(targets[0])
+	for _, t := range targets[1:] {
+		lifetime = min(lifetime, i.lifetime(t))
+	}
+	return alg, lifetime
+}
+
+func (i *Issuer) lifetime(r Resource) time.Duration {
+	if r.AccessLifetime != 0 {
+		return r.AccessLifetime
+	}
+	return i.AccessLifetime
+}
+
+func (i *Issuer) accessAlg(r Resource) string {
+	if r.AccessAlg != "" {
+		return r.AccessAlg
+	}
+	return i.AccessAlg
+}
