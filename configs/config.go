@@ -1,0 +1,386 @@
+package configs
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is the effective configuration. The tag `key` names the section or
+// member; a key is the tags from the outside in, joined by dots.
+type Config struct {
+	// Address of the public listener, host:port. An empty host listens on every
+	// address; port 0 takes a free one.
+	Listen string `key:"listen"`
+
+	// The issuer identifier: the URL under which clients reach this server, byte
+	// for byte what `iss` says in every token. https, or http on a loopback host;
+	// no query, no fragment, no slash at the end. A path is allowed. Empty:
+	// http://localhost with the port of `listen`.
+	Issuer string `key:"issuer"`
+
+	// Where accounts, grants and keys live: postgres://user@host/database, or the
+	// path of an SQLite file (taken literally). Not given: signet.db in `data_dir`.
+	DatabaseURL Secret `key:"database_url"`
+
+	// A file that holds `database_url`.
+	DatabaseURLFile string `key:"database_url_file"`
+
+	// A direct connection for migrations, when `database_url` goes through a
+	// pooler. Not given: `database_url`.
+	DatabaseMigrateURL Secret `key:"database_migrate_url"`
+
+	// A file that holds `database_migrate_url`.
+	DatabaseMigrateURLFile string `key:"database_migrate_url_file"`
+
+	// The folder of the embedded database, its key-encryption key and its lock. It
+	// is made when missing, readable by its owner only. Nothing is written elsewhere.
+	DataDir string `key:"data_dir"`
+
+	Metrics Metrics `key:"metrics"`
+	Log     Log     `key:"log"`
+	Keys    Keys    `key:"keys"`
+
+	// How far clocks may be apart: between replicas and the database, and between
+	// us and those who verify. At most 5m.
+	ClockSkew time.Duration `key:"clock_skew"`
+
+	Tokens  Tokens  `key:"tokens"`
+	Refresh Refresh `key:"refresh"`
+
+	// Resource servers that clients may ask access tokens for (RFC 8707): a list of
+	// {uri, scopes, access_token_alg, access_token_lifetime}. In the environment: JSON.
+	Resources []Resource `key:"resources"`
+
+	Accounts  Accounts  `key:"accounts"`
+	Passwords Passwords `key:"passwords"`
+	HTTP      HTTP      `key:"http"`
+
+	sources map[string]string // key → where its value was given
+}
+
+// Metrics is the section `metrics`.
+type Metrics struct {
+	// Address of the listener that serves /metrics and nothing else. Keep it
+	// private. Empty: no metrics. When the default address is taken the server says so
+	// and runs without; an address given here must be free.
+	Listen string `key:"listen"`
+}
+
+// Log is the section `log`.
+type Log struct {
+	// text, json, or auto: text on a terminal and JSON otherwise.
+	Format string `key:"format"`
+
+	// debug, info, warn or error.
+	Level string `key:"level"`
+}
+
+// Keys is the section `keys`: signing keys and the key that seals them.
+type Keys struct {
+	// The key-encryption key, which seals private keys in the database and never
+	// enters it; `signet keys new-kek` makes one. Not given: with the embedded database
+	// one is made beside it at the first start; PostgreSQL needs it given.
+	EncryptionKey Secret `key:"encryption_key"`
+
+	// A file that holds `keys.encryption_key`.
+	EncryptionKeyFile string `key:"encryption_key_file"`
+
+	// The key-encryption key before this one. It opens but never seals, so that
+	// `signet keys rewrap` can run under live servers.
+	EncryptionKeyPrevious Secret `key:"encryption_key_previous"`
+
+	// A file that holds `keys.encryption_key_previous`.
+	EncryptionKeyPreviousFile string `key:"encryption_key_previous_file"`
+
+	// Signature algorithms that are on: RS256, PS256, ES256, EdDSA. The first one
+	// stands in for another that has no active key yet.
+	Algorithms []string `key:"algorithms"`
+
+	// How long a key signs before its successor takes over. At least `keys.propagation`.
+	Rotation time.Duration `key:"rotation"`
+
+	// How long a key is published before it signs. It must cover
+	// `keys.jwks_max_age`, `clock_skew` and the time a replica may be behind.
+	Propagation time.Duration `key:"propagation"`
+
+	// How long clients and caches may keep the published keys.
+	JWKSMaxAge time.Duration `key:"jwks_max_age"`
+}
+
+// Tokens is the section `tokens`.
+type Tokens struct {
+	// `aud` of access tokens that name no resource. Not given: the issuer.
+	Audience []string `key:"audience"`
+
+	// Algorithm of access tokens, one of `keys.algorithms`.
+	AccessAlg string `key:"access_alg"`
+
+	// How long an access token is valid. From 1s to 24h.
+	AccessLifetime time.Duration `key:"access_lifetime"`
+
+	// How long an ID token is valid. From 1s to 24h.
+	IDLifetime time.Duration `key:"id_lifetime"`
+}
+
+// Refresh is the section `refresh`: how long somebody stays signed in.
+type Refresh struct {
+	// From the login, however often it is refreshed. At most 5 years (43800h).
+	Absolute time.Duration `key:"absolute"`
+
+	// Without a refresh. At most `refresh.absolute`.
+	Idle time.Duration `key:"idle"`
+
+	// How long after a rotation the refresh token before it still gets the same
+	// answer: racing tabs and lost answers. At most 10m, and less than `refresh.idle`.
+	ReuseWindow time.Duration `key:"reuse_window"`
+}
+
+// Resource is one member of the list `resources`.
+type Resource struct {
+	URI            string        `key:"uri"`                   // absolute, without a fragment
+	Scopes         []string      `key:"scopes"`                // that may be asked for with it; empty: any
+	AccessAlg      string        `key:"access_token_alg"`      // empty: tokens.access_alg
+	AccessLifetime time.Duration `key:"access_token_lifetime"` // zero: tokens.access_lifetime
+}
+
+// Accounts is the section `accounts`.
+type Accounts struct {
+	// Whether strangers may make an account (POST /v1/signup). `signet users create` always can.
+	Signup bool `key:"signup"`
+
+	// Whether first-party apps may send a password as JSON (POST /v1/login).
+	JSONLogin bool `key:"json_login"`
+}
+
+// Passwords is the section `passwords`.
+type Passwords struct {
+	// Fewest characters of a new password. At least 8.
+	MinLength int `key:"min_length"`
+
+	Argon2 Argon2 `key:"argon2"`
+
+	// How many passwords are hashed at once; others wait. Each takes
+	// `passwords.argon2.memory`. 0: as many as processors (GOMAXPROCS).
+	HashSlots int `key:"hash_slots"`
+}
+
+// Argon2 is the section `passwords.argon2`: the costs of argon2id. Memory and time
+// must be at least one row of OWASP's table: 46MiB and 1, 19MiB and 2, 12MiB and 3, 9MiB and 4, 7MiB and 5.
+type Argon2 struct {
+	// Memory of one hash, in KiB or MiB. With `passwords.argon2.time` at least 46MiB
+	// and 1, 19MiB and 2, 12MiB and 3, 9MiB and 4, or 7MiB and 5. At most 1024MiB.
+	Memory Size `key:"memory"`
+
+	// Passes over the memory. At most 16.
+	Time int `key:"time"`
+
+	// Lanes of one hash. At most 16.
+	Threads int `key:"threads"`
+}
+
+// HTTP is the section `http`.
+type HTTP struct {
+	// Origins of browser apps that may call us, such as https://app.example.com.
+	CORSOrigins []string `key:"cors_origins"`
+
+	// Networks (CIDR) or addresses of proxies whose X-Forwarded-For is believed.
+	TrustedProxies []string `key:"trusted_proxies"`
+
+	// PEM file of the certificate chain, for TLS without a proxy. A renewed file
+	// is taken up within a minute.
+	TLSCert string `key:"tls_cert"`
+
+	// PEM file of its private key.
+	TLSKey string `key:"tls_key"`
+}
+
+// Default is the configuration when nothing is said.
+func Default() Config {
+	return Config{
+		Listen:    "127.0.0.1:8080",
+		DataDir:   "data",
+		Metrics:   Metrics{Listen: "127.0.0.1:9090"},
+		Log:       Log{Format: "auto", Level: "info"},
+		ClockSkew: 60 * time.Second,
+		Keys: Keys{
+			Algorithms:  []string{"RS256", "EdDSA"},
+			Rotation:    720 * time.Hour,
+			Propagation: time.Hour,
+			JWKSMaxAge:  300 * time.Second,
+		},
+		Tokens:    Tokens{AccessAlg: "RS256", AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute},
+		Refresh:   Refresh{Absolute: 720 * time.Hour, Idle: 336 * time.Hour, ReuseWindow: 60 * time.Second},
+		Accounts:  Accounts{Signup: true, JSONLogin: true},
+		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
+	}
+}
+
+// Source tells where the value of key was given, for people: "SIGNET_LISTEN",
+// "--listen", a file's name. Empty: nowhere, the default holds.
+func (c Config) Source(key string) string { return c.sources[key] }
+
+// IsPostgres tells whether the store is PostgreSQL.
+func (c Config) IsPostgres() bool { return isPostgres(c.DatabaseURL.Reveal()) }
+
+// Database is what the store opens: a Postgres URL or the path of an SQLite file.
+func (c Config) Database() string {
+	if u := c.DatabaseURL.Reveal(); u != "" {
+		return u
+	}
+	return filepath.Join(c.DataDir, "signet.db")
+}
+
+// MigrateDatabase is what migrations open.
+func (c Config) MigrateDatabase() string {
+	if u := c.DatabaseMigrateURL.Reveal(); u != "" {
+		return u
+	}
+	return c.Database()
+}
+
+// KEKPath is where the key-encryption key of the embedded database lies when none is given.
+func (c Config) KEKPath() string { return c.Database() + ".kek" }
+
+// IssuerURL is the issuer identifier. bound is the address the public listener
+// got; it matters only for the default issuer with port 0.
+func (c Config) IssuerURL(bound string) string {
+	if c.Issuer != "" {
+		return c.Issuer
+	}
+	if bound == "" {
+		bound = c.Listen
+	}
+	scheme := "http"
+	if c.HTTP.TLSCert != "" {
+		scheme = "https"
+	}
+	_, port, err := net.SplitHostPort(bound)
+	if err != nil || port == "" {
+		return scheme + "://localhost"
+	}
+	return scheme + "://localhost:" + port
+}
+
+// LongestLifetime is the longest life of anything a signing key signs but refresh tokens.
+func (c Config) LongestLifetime() time.Duration {
+	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
+	for _, r := range c.Resources {
+		d = max(d, r.AccessLifetime)
+	}
+	return d
+}
+
+// Slots is how many passwords are hashed at once.
+func (p Passwords) Slots() int {
+	if p.HashSlots > 0 {
+		return p.HashSlots
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// SlogLevel is the level as slog knows it.
+func (l Log) SlogLevel() slog.Level {
+	var v slog.Level
+	if err := v.UnmarshalText([]byte(l.Level)); err != nil {
+		return slog.LevelInfo
+	}
+	return v
+}
+
+func isPostgres(u string) bool {
+	return strings.HasPrefix(u, "postgres://") || strings.HasPrefix(u, "postgresql://")
+}
+
+// Secret is a text that never prints itself: not by fmt, not by slog, not as JSON.
+type Secret string
+
+const redacted = "[redacted]"
+
+// Reveal is the text. Pass it on; do not keep or print it.
+func (s Secret) Reveal() string { return string(s) }
+
+// String hides the text, but tells whether there is one.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return redacted
+}
+
+// GoString is String, for %#v.
+func (s Secret) GoString() string { return strconv.Quote(s.String()) }
+
+// LogValue is String, for slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText is String, for encoding/json and its like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// redactURL shows a database URL without what a URL can hide a password in: the
+// userinfo's second half and every query parameter but the harmless ones.
+func redactURL(text string) string {
+	if !isPostgres(text) {
+		return text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return redacted
+	}
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	if u.User != nil {
+		shown.User = url.User(u.User.Username())
+	}
+	q := url.Values{}
+	for name, values := range u.Query() {
+		switch name {
+		case "sslmode", "host", "port", "dbname", "user", "application_name", "connect_timeout", "target_session_attrs", "pool_max_conns":
+			q[name] = values
+		}
+	}
+	shown.RawQuery = q.Encode()
+	return shown.String()
+}
+
+// Size is a number of bytes, written with its unit: 19MiB.
+type Size int64
+
+// Units of Size.
+const (
+	KiB Size = 1 << 10
+	MiB Size = 1 << 20
+)
+
+// KiB is the size in KiB, which is how argon2 counts.
+func (s Size) KiB() int64 { return int64(s / KiB) }
+
+func (s Size) String() string {
+	if s%MiB == 0 {
+		return fmt.Sprintf("%dMiB", s/MiB)
+	}
+	return fmt.Sprintf("%dKiB", s/KiB)
+}
+
+func parseSize(text string) (Size, error) {
+	for _, unit := range []struct {
+		suffix string
+		size   Size
+	}{{"KiB", KiB}, {"MiB", MiB}, {"GiB", MiB << 10}} {
+		digits, ok := strings.CutSuffix(text, unit.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 32)
+		if err != nil || n < 0 {
+			break
+		}
+		return Size(n) * unit.size, nil
+	}
+	return 0, fmt.Errorf("%q is not a size; write a whole number with KiB, MiB or GiB, such as 19MiB", text)
+}

@@ -1,0 +1,281 @@
+package configs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// decodeInto sets target from value: a text (environment, flags) or what YAML
+// made of the file. Only what cannot be misread is taken; errors name neither key
+// nor secret.
+func decodeInto(target reflect.Value, value any) error {
+	switch t := target.Addr().Interface().(type) {
+	case *Secret:
+		text, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("is %s, not a text; put it in quotes", kindOf(value))
+		}
+		*t = Secret(text)
+	case *string:
+		text, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("is %s, not a text; put it in quotes", kindOf(value))
+		}
+		*t = text
+	case *bool:
+		return decodeBool(t, value)
+	case *int:
+		return decodeInt(t, value)
+	case *time.Duration:
+		return decodeDuration(t, value)
+	case *Size:
+		text, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("is %s, not a size; write a whole number with its unit, such as 19MiB", kindOf(value))
+		}
+		size, err := parseSize(text)
+		*t = size
+		return err
+	case *[]string:
+		list, err := decodeList(value)
+		*t = list
+		return err
+	case *[]Resource:
+		list, err := decodeResources(value)
+		*t = list
+		return err
+	default:
+		return fmt.Errorf("has a type that cannot be loaded: %T", t)
+	}
+	return nil
+}
+
+func decodeBool(t *bool, value any) error {
+	switch v := value.(type) {
+	case bool:
+		*t = v
+		return nil
+	case string:
+		switch v {
+		case "true":
+			*t = true
+			return nil
+		case "false":
+			*t = false
+			return nil
+		}
+		return fmt.Errorf("%q is neither true nor false", v)
+	}
+	return fmt.Errorf("is %s, neither true nor false", kindOf(value))
+}
+
+func decodeInt(t *int, value any) error {
+	switch v := value.(type) {
+	case int:
+		*t = v
+		return nil
+	case string:
+		n, err := strconv.ParseInt(v, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", v)
+		}
+		*t = int(n)
+		return nil
+	}
+	return fmt.Errorf("is %s, not a whole number", kindOf(value))
+}
+
+func decodeDuration(t *time.Duration, value any) error {
+	switch v := value.(type) {
+	case int:
+		return fmt.Errorf("%d has no unit; write a duration such as %ds or 1h30m", v, v)
+	case string:
+		d, err := time.ParseDuration(v)
+		switch {
+		case err == nil:
+			*t = d
+			return nil
+		case strings.HasSuffix(v, "d"):
+			if days, err := strconv.Atoi(strings.TrimSuffix(v, "d")); err == nil {
+				return fmt.Errorf("%q is not a duration; write hours, here %dh", v, 24*days)
+			}
+		}
+		if _, err := strconv.Atoi(v); err == nil {
+			return fmt.Errorf("%q has no unit; write a duration such as %ss or 1h30m", v, v)
+		}
+		return fmt.Errorf("%q is not a duration; write one such as 300s, 10m or 1h30m", v)
+	}
+	return fmt.Errorf("is %s, not a duration such as 300s, 10m or 1h30m", kindOf(value))
+}
+
+// decodeList takes a list of texts, or one text with commas.
+func decodeList(value any) ([]string, error) {
+	switch v := value.(type) {
+	case string:
+		var list []string
+		for part := range strings.SplitSeq(v, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				list = append(list, part)
+			}
+		}
+		return list, nil
+	case []any:
+		list := make([]string, 0, len(v))
+		for i, member := range v {
+			text, ok := member.(string)
+			if !ok {
+				return nil, fmt.Errorf("member %d is %s, not a text; put it in quotes", i+1, kindOf(member))
+			}
+			list = append(list, text)
+		}
+		return list, nil
+	}
+	return nil, fmt.Errorf("is %s, not a list of texts", kindOf(value))
+}
+
+func decodeResources(value any) ([]Resource, error) {
+	if text, ok := value.(string); ok {
+		parsed, err := parseJSON(text)
+		if err != nil {
+			return nil, err
+		}
+		value = parsed
+	}
+	members, ok := value.([]any)
+	if !ok {
+		return nil, fmt.Errorf("is %s, not a list of resources", kindOf(value))
+	}
+	var list []Resource
+	var faults []string
+	for i, member := range members {
+		r, problems := decodeResource(member)
+		for _, p := range problems {
+			faults = append(faults, fmt.Sprintf("member %d: %s", i+1, p))
+		}
+		list = append(list, r)
+	}
+	if len(faults) > 0 {
+		return nil, errors.New(strings.Join(faults, "; "))
+	}
+	return list, nil
+}
+
+func decodeResource(value any) (r Resource, problems []string) {
+	section, ok := value.(map[string]any)
+	if !ok {
+		return r, []string{"is " + kindOf(value) + ", not a section with uri"}
+	}
+	members := map[string]reflect.Value{}
+	t := reflect.ValueOf(&r).Elem()
+	for i := range t.NumField() {
+		members[t.Type().Field(i).Tag.Get("key")] = t.Field(i)
+	}
+	names := make([]string, 0, len(section))
+	for name := range section {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		target, known := members[name]
+		switch {
+		case name == "introspection_clients":
+			problems = append(problems, name+" is not in this version; remove it")
+		case !known:
+			problems = append(problems, fmt.Sprintf("%s is not a key of a resource; it has uri, scopes, access_token_alg and access_token_lifetime", name))
+		default:
+			if err := decodeInto(target, section[name]); err != nil {
+				problems = append(problems, name+" "+err.Error())
+			}
+		}
+	}
+	return r, problems
+}
+
+// parseJSON decodes one value and refuses two members of one name, of which
+// encoding/json would silently take the last.
+func parseJSON(text string) (any, error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	v, err := jsonValue(d)
+	if err != nil {
+		return nil, fmt.Errorf("is not JSON: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("has something after the JSON value; keep one value")
+	}
+	return v, nil
+}
+
+func jsonValue(d *json.Decoder) (any, error) {
+	token, err := d.Token()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("it ends too early")
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch token {
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			v, err := jsonValue(d)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := d.Token()
+		return list, err
+	case json.Delim('{'):
+		section := map[string]any{}
+		for d.More() {
+			name, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			if _, twice := section[name.(string)]; twice {
+				return nil, fmt.Errorf("%s is given twice", name)
+			}
+			if section[name.(string)], err = jsonValue(d); err != nil {
+				return nil, err
+			}
+		}
+		_, err := d.Token()
+		return section, err
+	}
+	if n, ok := token.(json.Number); ok {
+		if i, err := strconv.Atoi(n.String()); err == nil {
+			return i, nil
+		}
+		return 0.5, nil // only its kind is of interest: no key of a resource is a number
+	}
+	return token, nil
+}
+
+// kindOf names what YAML or JSON made of a value, without showing it.
+func kindOf(value any) string {
+	switch value.(type) {
+	case nil:
+		return "empty"
+	case bool:
+		return "true or false"
+	case int, int64, uint64, float64:
+		return "a number"
+	case string:
+		return "a text"
+	case []any:
+		return "a list"
+	case map[string]any, map[any]any:
+		return "a section"
+	case time.Time:
+		return "a date"
+	}
+	return fmt.Sprintf("a %T", value)
+}

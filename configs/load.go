@@ -1,0 +1,345 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+// Input is where a configuration is read from.
+type Input struct {
+	File  string            // --config; empty: DefaultFile when there is one
+	Env   []string          // NAME=value, as os.Environ gives it
+	Flags map[string]string // key → text, of the flags that were given
+}
+
+// DefaultFile is read from the working folder when no file is named.
+const DefaultFile = "signet.yaml"
+
+// maxFile bounds the configuration file and every …_file.
+const maxFile = 1 << 20
+
+// Fault is one thing wrong with the configuration.
+type Fault struct {
+	Key    string // keys.rotation; empty: the file as a whole
+	Where  string // where it was given: a variable, a flag, a file; empty: a default
+	Reason string // what is wrong and what to do
+}
+
+func (f Fault) String() string {
+	switch {
+	case f.Key == "":
+		return f.Where + ": " + f.Reason
+	case f.Where == "":
+		return f.Key + ": " + f.Reason
+	}
+	return f.Key + " (" + f.Where + "): " + f.Reason
+}
+
+// Error is the error of Load: every fault that was found, never empty.
+type Error struct{ Faults []Fault }
+
+func (e *Error) Error() string {
+	if len(e.Faults) == 1 {
+		return "the configuration has a fault: " + e.Faults[0].String()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "the configuration has %d faults:", len(e.Faults))
+	for _, f := range e.Faults {
+		b.WriteString("\n  " + f.String())
+	}
+	return b.String()
+}
+
+// Load reads, merges and validates. warnings are for the operator's eye; the
+// error is an *Error that holds all faults at once. Neither repeats a secret.
+func Load(in Input) (c Config, warnings []string, err error) {
+	l := loader{v: viper.New(), c: Default(), sources: map[string]string{}}
+	for _, f := range fields {
+		l.v.SetDefault(f.key, f.of(&l.c).Interface())
+	}
+	l.readFile(in.File)
+	l.readEnv(in.Env)
+	l.readFlags(in.Flags)
+	l.c.sources = l.sources
+	l.decode()
+	l.readSecretFiles()
+	l.faults = append(l.faults, l.c.check(l.broken)...)
+	if len(l.faults) > 0 {
+		return Config{}, l.warnings, &Error{Faults: l.faults}
+	}
+	return l.c, l.warnings, nil
+}
+
+// loader carries one Load. Viper layers the sources; the later layer wins.
+type loader struct {
+	v        *viper.Viper
+	c        Config
+	sources  map[string]string // key → where its value comes from
+	broken   map[string]bool   // keys that are reported already: no check looks at them again
+	faults   []Fault
+	warnings []string
+}
+
+func (l *loader) fault(key, where, format string, args ...any) {
+	if l.broken == nil {
+		l.broken = map[string]bool{}
+	}
+	l.broken[key] = true
+	l.faults = append(l.faults, Fault{Key: key, Where: where, Reason: fmt.Sprintf(format, args...)})
+}
+
+// readFile merges the file. The document is decoded before viper sees it,
+// because viper folds the case of names, and so would take either one of two.
+func (l *loader) readFile(path string) {
+	if path == "" {
+		if _, err := os.Stat(DefaultFile); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		path = DefaultFile
+	}
+	text, err := readSmallFile(path)
+	if err != nil {
+		l.fault("", path, "%s", fileReason(err))
+		return
+	}
+	if moreThanOneDocument(string(text)) {
+		l.fault("", path, "holds more than one YAML document; keep one")
+		return
+	}
+	yaml, err := viper.NewCodecRegistry().Decoder("yaml")
+	if err != nil {
+		l.fault("", path, "cannot be read: %v", err)
+		return
+	}
+	document := map[string]any{}
+	if err := yaml.Decode(text, document); err != nil {
+		l.fault("", path, "is not a YAML document of keys and values: %s", yamlReason(err))
+		return
+	}
+	known := map[string]any{}
+	l.walk(path, "", document, known)
+	if err := l.v.MergeConfigMap(known); err != nil {
+		l.fault("", path, "cannot be merged: %v", err)
+	}
+	for _, key := range []string{"database_url", "database_migrate_url", "keys.encryption_key", "keys.encryption_key_previous"} {
+		if l.sources[key] == path {
+			l.warnAboutFile(path, "it holds "+key)
+			break
+		}
+	}
+}
+
+// walk copies what is known into known, flat, and reports the rest.
+func (l *loader) walk(path, prefix string, section, known map[string]any) {
+	names := make([]string, 0, len(section))
+	for name := range section {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		key, value := prefix+name, section[name]
+		if _, ok := fieldByKey[key]; ok {
+			if _, twice := known[key]; twice {
+				l.fault(key, path, "is given twice, as a section and with a dot; keep one")
+				continue
+			}
+			if value == nil {
+				l.fault(key, path, "is empty; give a value or remove it")
+				continue
+			}
+			known[key] = value
+			l.sources[key] = path
+			continue
+		}
+		if isSection(key) {
+			switch inner := value.(type) {
+			case map[string]any:
+				l.walk(path, key+".", inner, known)
+			case nil:
+			default:
+				l.fault(key, path, "is a section; write its keys below it, such as %s", firstKeyOf(key))
+			}
+			continue
+		}
+		l.fault(key, path, "%s", unknownReason(key, func(f field) string { return f.key }))
+	}
+}
+
+// readEnv merges the variables that start with SIGNET_.
+func (l *loader) readEnv(env []string) {
+	byName := map[string]field{}
+	for _, f := range fields {
+		byName[f.env()] = f
+	}
+	seen := map[string]bool{}
+	for i := len(env) - 1; i >= 0; i-- { // of two, the last one is in force, as for the shell
+		name, value, _ := strings.Cut(env[i], "=")
+		if !strings.HasPrefix(name, EnvPrefix) || seen[name] {
+			continue
+		}
+		seen[name] = true
+		if f, ok := byName[name]; ok {
+			l.v.Set(f.key, value)
+			l.sources[f.key] = name
+			continue
+		}
+		if fromKubernetes(name, value) {
+			continue
+		}
+		key := strings.ToLower(strings.TrimPrefix(name, EnvPrefix))
+		l.fault(name, "environment", "%s", unknownReason(key, field.env))
+	}
+	sortFaults(l.faults)
+}
+
+func (l *loader) readFlags(flags map[string]string) {
+	for key, value := range flags {
+		l.v.Set(key, value)
+		l.sources[key] = "--" + strings.NewReplacer(".", "-", "_", "-").Replace(key)
+	}
+}
+
+// decode fills Config from the merged layers.
+func (l *loader) decode() {
+	for _, f := range fields {
+		where, given := l.sources[f.key]
+		if !given {
+			continue
+		}
+		value := l.v.Get(f.key)
+		target := f.of(&l.c)
+		if isSecretKey(f.key) && value == "" {
+			l.fault(f.key, where, "is set to the empty text; give a value or remove it")
+			continue
+		}
+		if err := decodeInto(target, value); err != nil {
+			target.Set(reflect.Zero(target.Type()))
+			l.fault(f.key, where, "%v", err)
+		}
+	}
+}
+
+// isSecretKey: an empty one of these is always an accident (a variable that was
+// to be filled in), and must not start the embedded default instead.
+func isSecretKey(key string) bool {
+	f := fieldByKey[strings.TrimSuffix(key, "_file")]
+	return f.key != "" && f.of(&Config{}).Type() == reflect.TypeFor[Secret]()
+}
+
+// readSecretFiles takes what stands in …_file.
+func (l *loader) readSecretFiles() {
+	for _, f := range fields {
+		name, isFile := strings.CutSuffix(f.key, "_file")
+		target, ok := fieldByKey[name]
+		if !isFile || !ok {
+			continue
+		}
+		path, where := f.of(&l.c).String(), l.sources[f.key]
+		if path == "" {
+			continue
+		}
+		if l.sources[name] != "" {
+			l.fault(f.key, where, "is given together with %s (%s); keep one", name, l.sources[name])
+			continue
+		}
+		text, err := readSmallFile(path)
+		if err != nil {
+			l.fault(f.key, where, "%s: %s", path, fileReason(err))
+			continue
+		}
+		secret := strings.TrimRight(string(text), "\r\n")
+		if secret == "" {
+			l.fault(f.key, where, "%s is empty; put the secret into it", path)
+			continue
+		}
+		l.warnAboutFile(path, "it is "+f.key)
+		target.of(&l.c).SetString(secret)
+		l.sources[name] = path
+	}
+}
+
+// warnAboutFile tells of a secret that others can read, or that is a link and so
+// can be another file tomorrow. Both are usual where an orchestrator mounts secrets.
+func (l *loader) warnAboutFile(path, why string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		l.warnings = append(l.warnings, fmt.Sprintf("%s is a symbolic link (%s); make sure that nobody else can change where it points", path, why))
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		l.warnings = append(l.warnings, fmt.Sprintf("%s can be read by others (%s, mode %04o); run: chmod 600 %s", path, why, info.Mode().Perm(), path))
+	}
+}
+
+func readSmallFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, errors.New("is a folder, not a file")
+	}
+	if info.Size() > maxFile {
+		return nil, errors.New("is larger than 1 MiB; name the right file")
+	}
+	return os.ReadFile(filepath.Clean(path))
+}
+
+// fileReason says why a file was not read, without repeating its name.
+func fileReason(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such file; check the path"
+	case errors.Is(err, fs.ErrPermission):
+		return "may not be read by this user; change its owner or mode"
+	}
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err.Error()
+	}
+	return err.Error()
+}
+
+// yamlReason keeps the line numbers of a YAML error and drops what it quotes of
+// the document, which may be a secret.
+func yamlReason(err error) string {
+	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", " ")
+	if i := strings.Index(text, "cannot unmarshal"); i >= 0 {
+		text = text[:i] + "not what belongs here"
+	}
+	return text
+}
+
+// moreThanOneDocument: the decoder reads the first document and would ignore the others.
+func moreThanOneDocument(text string) bool {
+	content := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, " \t\r\n")
+		switch {
+		case line == "---" || strings.HasPrefix(line, "--- "):
+			if content {
+				return true
+			}
+			content = line != "---"
+		case line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "%"):
+			content = true
+		}
+	}
+	return false
+}
+
+func sortFaults(faults []Fault) {
+	sort.SliceStable(faults, func(i, j int) bool {
+		a, b := faults[i], faults[j]
+		if (a.Where == "environment") != (b.Where == "environment") {
+			return a.Where != "environment"
+		}
+		return a.Where == "environment" && a.Key < b.Key
+	})
+}

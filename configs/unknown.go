@@ -1,0 +1,113 @@
+package configs
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// later are keys, or sections with a dot at the end, that the contract names and
+// this version does not have. Accepting one silently would promise what is not done.
+var later = []string{"status_lists.", "oauth.", "throttle.", "outbound."}
+
+func isLater(key string) bool {
+	for _, prefix := range later {
+		if strings.HasPrefix(key+".", prefix) || strings.HasPrefix(key, strings.ReplaceAll(prefix, ".", "_")) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownReason says what an unknown key may have been meant to be. name writes
+// a field in the form of the source: a key or a variable.
+func unknownReason(key string, name func(field) string) string {
+	if isLater(key) {
+		return "is not in this version; remove it"
+	}
+	// Compared without separators: HTTP_CORS_ORIGIN and http.cors-origins are near http.cors_origins.
+	plain := strings.NewReplacer(".", "", "_", "", "-", "")
+	wanted := plain.Replace(strings.ToLower(key))
+	best, distance := field{}, 1+max(1, len(wanted)/4)
+	for _, f := range fields {
+		if d := editDistance(wanted, plain.Replace(f.key)); d < distance {
+			best, distance = f, d
+		}
+	}
+	if best.key != "" {
+		return fmt.Sprintf("is not a key; did you mean %s?", name(best))
+	}
+	// `rotation` alone, at the wrong depth.
+	for _, f := range fields {
+		if last := f.key[strings.LastIndex(f.key, ".")+1:]; plain.Replace(last) == wanted {
+			return fmt.Sprintf("is not a key; did you mean %s?", name(f))
+		}
+	}
+	return "is not a key; `signet config` lists those there are"
+}
+
+func isSection(key string) bool { return firstKeyOf(key) != "" }
+
+func firstKeyOf(section string) string {
+	for _, f := range fields {
+		if strings.HasPrefix(f.key, section+".") {
+			return f.key
+		}
+	}
+	return ""
+}
+
+// editDistance is Levenshtein's, over bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// fromKubernetes tells whether a variable is one that Kubernetes puts into every
+// container: for a Service called signet whatever its value, and for one called
+// signet-something when the value is such an address.
+func fromKubernetes(name, value string) bool {
+	rest := strings.TrimPrefix(name, EnvPrefix)
+	if rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_") {
+		return true
+	}
+	service := strings.Contains(rest, "_SERVICE_HOST") || strings.Contains(rest, "_SERVICE_PORT")
+	port := strings.HasSuffix(rest, "_PORT") || strings.Contains(rest, "_PORT_")
+	return (service || port) && isServiceAddress(value)
+}
+
+// isServiceAddress: 10.0.0.1, 8080, tcp, or tcp://10.0.0.1:8080.
+func isServiceAddress(value string) bool {
+	if _, err := netip.ParseAddr(value); err == nil {
+		return true
+	}
+	if _, err := strconv.ParseUint(value, 10, 16); err == nil {
+		return true
+	}
+	isProtocol := func(p string) bool { return p == "tcp" || p == "udp" || p == "sctp" }
+	if isProtocol(value) {
+		return true
+	}
+	u, err := url.Parse(value)
+	if err != nil || !isProtocol(u.Scheme) {
+		return false
+	}
+	_, err = netip.ParseAddrPort(u.Host)
+	return err == nil
+}

@@ -1,0 +1,439 @@
+package configs
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/keys"
+)
+
+// check is one rule. It returns what is wrong and what to do, or nothing. It is
+// not asked when one of its keys could not even be read.
+type check struct {
+	keys []string // the first one is blamed
+	rule func(Config) string
+}
+
+// checks is every rule, in the order of Config; rules over several keys come last.
+var checks = []check{
+	{[]string{"listen"}, func(c Config) string { return badListen(c.Listen) }},
+	{[]string{"issuer"}, func(c Config) string { return badIssuer(c.Issuer) }},
+	{[]string{"database_url"}, func(c Config) string { return badDatabase(c.DatabaseURL.Reveal()) }},
+	{[]string{"database_migrate_url"}, func(c Config) string { return badDatabase(c.DatabaseMigrateURL.Reveal()) }},
+	{[]string{"data_dir"}, func(c Config) string {
+		if c.DataDir == "" || strings.ContainsRune(c.DataDir, 0) {
+			return "is not the path of a folder; write one such as data or /var/lib/signet"
+		}
+		return ""
+	}},
+	{[]string{"metrics.listen"}, func(c Config) string {
+		if c.Metrics.Listen == "" {
+			return ""
+		}
+		return badListen(c.Metrics.Listen)
+	}},
+	{[]string{"log.format"}, func(c Config) string { return notOneOf(c.Log.Format, "auto", "text", "json") }},
+	{[]string{"log.level"}, func(c Config) string { return notOneOf(c.Log.Level, "debug", "info", "warn", "error") }},
+	{[]string{"keys.encryption_key"}, func(c Config) string { return badKEK(c.Keys.EncryptionKey) }},
+	{[]string{"keys.encryption_key_previous"}, func(c Config) string { return badKEK(c.Keys.EncryptionKeyPrevious) }},
+	{[]string{"keys.algorithms"}, badAlgorithms},
+	{[]string{"keys.rotation"}, func(c Config) string { return notWithin(c.Keys.Rotation, time.Second, 43800*time.Hour) }},
+	{[]string{"keys.propagation"}, func(c Config) string { return notWithin(c.Keys.Propagation, time.Second, 43800*time.Hour) }},
+	{[]string{"keys.jwks_max_age"}, func(c Config) string { return notWithin(c.Keys.JWKSMaxAge, time.Second, 24*time.Hour) }},
+	{[]string{"clock_skew"}, func(c Config) string { return notWithin(c.ClockSkew, time.Second, 5*time.Minute) }},
+	{[]string{"tokens.audience"}, func(c Config) string {
+		for _, a := range c.Tokens.Audience {
+			if a == "" || strings.ContainsAny(a, " \t\r\n") {
+				return fmt.Sprintf("%q is not an audience; write texts without spaces, such as https://api.example.com", a)
+			}
+		}
+		return twice(c.Tokens.Audience)
+	}},
+	{[]string{"tokens.access_lifetime"}, func(c Config) string { return notWithin(c.Tokens.AccessLifetime, time.Second, 24*time.Hour) }},
+	{[]string{"tokens.id_lifetime"}, func(c Config) string { return notWithin(c.Tokens.IDLifetime, time.Second, 24*time.Hour) }},
+	{[]string{"refresh.absolute"}, func(c Config) string { return notWithin(c.Refresh.Absolute, time.Second, 43800*time.Hour) }},
+	{[]string{"refresh.idle"}, func(c Config) string { return notWithin(c.Refresh.Idle, time.Second, 43800*time.Hour) }},
+	{[]string{"refresh.reuse_window"}, func(c Config) string { return notWithin(c.Refresh.ReuseWindow, 0, 10*time.Minute) }},
+	{[]string{"resources"}, badResources},
+	{[]string{"passwords.min_length"}, func(c Config) string {
+		if n := c.Passwords.MinLength; n < 8 || n > 64 {
+			return fmt.Sprintf("%d is not between 8 and 64; shorter ones are guessed, longer ones keep people out", n)
+		}
+		return ""
+	}},
+	{[]string{"passwords.argon2.time"}, func(c Config) string { return notBetween(c.Passwords.Argon2.Time, 1, 16) }},
+	{[]string{"passwords.argon2.threads"}, func(c Config) string { return notBetween(c.Passwords.Argon2.Threads, 1, 16) }},
+	{[]string{"passwords.argon2.memory", "passwords.argon2.time"}, func(c Config) string { return weakArgon2(c.Passwords.Argon2) }},
+	{[]string{"passwords.hash_slots"}, func(c Config) string { return notBetween(c.Passwords.HashSlots, 0, 1024) }},
+	{[]string{"http.cors_origins"}, badOrigins},
+	{[]string{"http.trusted_proxies"}, badProxies},
+
+	{[]string{"metrics.listen", "listen"}, func(c Config) string {
+		if c.Metrics.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+			return "is the address of the public listener; metrics need one of their own, such as 127.0.0.1:9090, or the empty text to turn them off"
+		}
+		return ""
+	}},
+	{[]string{"database_migrate_url", "database_url"}, func(c Config) string {
+		if c.DatabaseMigrateURL != "" && !(isPostgres(c.DatabaseMigrateURL.Reveal()) && c.IsPostgres()) {
+			return "is a second way to the same PostgreSQL database; it needs database_url to be postgres://… too"
+		}
+		return ""
+	}},
+	{[]string{"keys.encryption_key", "database_url", "database_url_file", "keys.encryption_key_file"}, func(c Config) string {
+		if c.IsPostgres() && c.Keys.EncryptionKey == "" {
+			return "is needed with PostgreSQL; make one with `signet keys new-kek`, keep it safe, and give it as SIGNET_KEYS_ENCRYPTION_KEY or name its file in SIGNET_KEYS_ENCRYPTION_KEY_FILE"
+		}
+		return ""
+	}},
+	{[]string{"keys.encryption_key_previous", "keys.encryption_key", "keys.encryption_key_file"}, func(c Config) string {
+		switch {
+		case c.Keys.EncryptionKeyPrevious == "":
+			return ""
+		case c.Keys.EncryptionKey == "":
+			return "is the key before keys.encryption_key, which is not given; give both"
+		case c.Keys.EncryptionKeyPrevious == c.Keys.EncryptionKey:
+			return "is the same as keys.encryption_key; remove it, or make a new one with `signet keys new-kek`"
+		}
+		return ""
+	}},
+	{[]string{"tokens.access_alg", "keys.algorithms"}, func(c Config) string { return algorithmOff(c, c.Tokens.AccessAlg) }},
+	{[]string{"refresh.idle", "refresh.absolute"}, func(c Config) string {
+		if c.Refresh.Idle > c.Refresh.Absolute {
+			return fmt.Sprintf("%s is longer than refresh.absolute, %s; a login cannot be idle longer than it lives", showDuration(c.Refresh.Idle), showDuration(c.Refresh.Absolute))
+		}
+		return ""
+	}},
+	{[]string{"refresh.reuse_window", "refresh.idle"}, func(c Config) string {
+		if c.Refresh.ReuseWindow >= c.Refresh.Idle {
+			return fmt.Sprintf("%s is not shorter than refresh.idle, %s", showDuration(c.Refresh.ReuseWindow), showDuration(c.Refresh.Idle))
+		}
+		return ""
+	}},
+	{[]string{"http.tls_cert", "http.tls_key"}, func(c Config) string {
+		if (c.HTTP.TLSCert == "") != (c.HTTP.TLSKey == "") {
+			return "and http.tls_key belong together; give both, or neither"
+		}
+		return ""
+	}},
+}
+
+// Validate reports every fault at once, as an *Error.
+func (c Config) Validate() error {
+	if faults := c.check(nil); len(faults) > 0 {
+		return &Error{Faults: faults}
+	}
+	return nil
+}
+
+// check runs the table; keys that are broken already are not looked at again.
+func (c Config) check(broken map[string]bool) []Fault {
+	var faults []Fault
+	bad := map[string]bool{}
+	for key := range broken {
+		bad[key] = true
+	}
+	for _, ch := range checks {
+		if slices.ContainsFunc(ch.keys, func(key string) bool { return bad[key] }) {
+			continue
+		}
+		if reason := ch.rule(c); reason != "" {
+			bad[ch.keys[0]] = true
+			faults = append(faults, Fault{Key: ch.keys[0], Where: c.Source(ch.keys[0]), Reason: reason})
+		}
+	}
+	if !slices.ContainsFunc(timelineKeys, func(key string) bool { return bad[key] }) {
+		faults = append(faults, c.timelineFaults()...)
+	}
+	return faults
+}
+
+// timelineKeys are what the timeline of signing keys is computed from.
+var timelineKeys = []string{"keys.algorithms", "keys.rotation", "keys.propagation", "keys.jwks_max_age", "clock_skew",
+	"tokens.access_lifetime", "tokens.id_lifetime", "refresh.absolute", "resources"}
+
+// timelineFaults asks the package that lives by the timeline. Its sentences start
+// with the key they blame.
+func (c Config) timelineFaults() []Fault {
+	err := c.KeyPolicy().Validate()
+	if err == nil {
+		return nil
+	}
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	var faults []Fault
+	for _, err := range all {
+		fault := Fault{Key: "keys.propagation", Reason: err.Error()}
+		for _, key := range timelineKeys {
+			if rest, ok := strings.CutPrefix(fault.Reason, key+" "); ok {
+				fault.Key, fault.Reason = key, strings.Replace(strings.TrimPrefix(rest, "("), ")", "", 1)
+				break
+			}
+		}
+		fault.Where = c.Source(fault.Key)
+		faults = append(faults, fault)
+	}
+	return faults
+}
+
+// KeyPolicy is the timeline of signing keys that this configuration asks for.
+func (c Config) KeyPolicy() keys.Policy {
+	return keys.Policy{
+		Algorithms:      c.Keys.Algorithms,
+		Rotation:        c.Keys.Rotation,
+		Propagation:     c.Keys.Propagation,
+		JWKSMaxAge:      c.Keys.JWKSMaxAge,
+		ClockSkew:       c.ClockSkew,
+		LongestLifetime: c.LongestLifetime(),
+		RefreshAbsolute: c.Refresh.Absolute,
+	}
+}
+
+func badListen(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Sprintf("%q is not an address; write host:port, such as 127.0.0.1:8080 or :8080", address)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Sprintf("%q is not a port; write a number from 0 to 65535", port)
+	}
+	if strings.ContainsAny(host, "/ @") {
+		return fmt.Sprintf("%q is not a host; write host:port without a scheme", host)
+	}
+	return ""
+}
+
+// badIssuer holds the rules of OIDC Discovery section 3 and RFC 8414 section 2,
+// and one more: the text must be in the one form that everybody else would write
+// too, because verifiers compare it byte for byte.
+func badIssuer(issuer string) string {
+	if issuer == "" {
+		return ""
+	}
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil || u.Opaque != "" || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return fmt.Sprintf("%q is not a URL; write one such as https://id.example.com", issuer)
+	case u.User != nil:
+		return "holds a user name or password; write the URL without"
+	case strings.ContainsAny(issuer, "?#"):
+		return fmt.Sprintf("has a query or fragment; write %q", strings.TrimRight(issuer[:strings.IndexAny(issuer, "?#")], "/"))
+	}
+	if right := u.Scheme + "://" + strings.ToLower(u.Host) + issuer[strings.Index(issuer, "://")+3+len(u.Host):]; right != issuer {
+		return fmt.Sprintf("%q has upper-case letters in its scheme or host, and tokens are compared byte for byte; write %q", issuer, right)
+	}
+	if right := strings.TrimRight(issuer, "/"); right != issuer {
+		return fmt.Sprintf("%q ends with a slash, and tokens are compared byte for byte; write %q", issuer, right)
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return fmt.Sprintf("%q is not safe: tokens and passwords would cross the network in clear; write %q, and put a TLS proxy before the server or give http.tls_cert", issuer, "https"+strings.TrimPrefix(issuer, "http"))
+	}
+	if right := strings.TrimSuffix(u.Host, map[string]string{"https": ":443", "http": ":80"}[u.Scheme]); right != u.Host {
+		return fmt.Sprintf("%q names the port that %s has anyway; write %q", issuer, u.Scheme, u.Scheme+"://"+right+u.EscapedPath())
+	}
+	if strings.HasSuffix(u.Host, ":") || !issuerHost.MatchString(u.Hostname()) {
+		return fmt.Sprintf("%q has no proper host; write a name of letters, digits, dots and hyphens (punycode for others)", issuer)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+			return fmt.Sprintf("%q has no proper port; write a number from 1 to 65535", issuer)
+		}
+	}
+	if u.Path != "" && !issuerPath.MatchString(issuer[strings.Index(issuer, u.Host)+len(u.Host):]) {
+		return fmt.Sprintf("%q has a path that proxies would rewrite; use segments of letters, digits, . _ ~ and - only", issuer)
+	}
+	return ""
+}
+
+var (
+	issuerHost = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_.-]*[a-z0-9])?|[0-9a-f:.]+)$`)
+	issuerPath = regexp.MustCompile(`^(/([A-Za-z0-9_~-]|\.[A-Za-z0-9_~-])[A-Za-z0-9._~-]*)+$`)
+)
+
+func isLoopback(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+var keywordDSN = regexp.MustCompile(`(^|\s)(host|hostaddr|port|user|password|dbname|sslmode|service)\s*=`)
+
+// badDatabase never shows the text: it may hold a password.
+func badDatabase(text string) string {
+	switch {
+	case text == "":
+		return ""
+	case isPostgres(text):
+		u, err := url.Parse(text)
+		if err != nil {
+			return "is not a valid postgres:// URL; percent-encode what is special in the password (/ as %2F, @ as %40, # as %23)"
+		}
+		if u.Host == "" && u.Query().Get("host") == "" {
+			return "names no host; write postgres://user@host/database"
+		}
+		return ""
+	case strings.Contains(text, "://") || strings.HasPrefix(text, "postgres"):
+		return "is neither postgres://user@host/database nor the path of an SQLite file"
+	case keywordDSN.MatchString(text):
+		return "is in the key=value form; write it as postgres://user@host/database"
+	case strings.ContainsRune(text, 0):
+		return "holds a NUL byte; write a path"
+	}
+	return ""
+}
+
+func badKEK(s Secret) string {
+	if s == "" {
+		return ""
+	}
+	if _, err := jose.ParseKEK(s.Reveal()); err != nil {
+		return "is not a key-encryption key; make one with `signet keys new-kek`"
+	}
+	return ""
+}
+
+// Algorithms are those a signing key can have.
+var Algorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
+func badAlgorithms(c Config) string {
+	if len(c.Keys.Algorithms) == 0 {
+		return "is empty; name at least one of " + strings.Join(Algorithms, ", ")
+	}
+	for _, alg := range c.Keys.Algorithms {
+		if reason := notOneOf(alg, Algorithms...); reason != "" {
+			return reason
+		}
+	}
+	return twice(c.Keys.Algorithms)
+}
+
+func algorithmOff(c Config, alg string) string {
+	if slices.Contains(c.Keys.Algorithms, alg) {
+		return ""
+	}
+	return fmt.Sprintf("%s is not in keys.algorithms (%s); choose one of them or add it there", alg, strings.Join(c.Keys.Algorithms, ", "))
+}
+
+func badResources(c Config) string {
+	var uris []string
+	for i, r := range c.Resources {
+		at := func(reason string) string { return fmt.Sprintf("member %d: %s", i+1, reason) }
+		u, err := url.Parse(r.URI)
+		if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || strings.Contains(r.URI, "#") || strings.ContainsAny(r.URI, " \t\r\n") {
+			return at(fmt.Sprintf("uri %q is not an absolute URI without a fragment, such as https://api.example.com", r.URI))
+		}
+		for _, s := range r.Scopes {
+			if s == "" || strings.ContainsFunc(s, func(b rune) bool { return b <= ' ' || b > '~' || b == '"' || b == '\\' }) {
+				return at(fmt.Sprintf("scope %q is not a scope of RFC 6749: printable ASCII without space, quote and backslash", s))
+			}
+		}
+		if reason := twice(r.Scopes); reason != "" {
+			return at("scopes: " + reason)
+		}
+		if r.AccessAlg != "" {
+			if reason := algorithmOff(c, r.AccessAlg); reason != "" {
+				return at("access_token_alg " + reason)
+			}
+		}
+		if r.AccessLifetime != 0 {
+			if reason := notWithin(r.AccessLifetime, time.Second, 24*time.Hour); reason != "" {
+				return at("access_token_lifetime " + reason)
+			}
+		}
+		uris = append(uris, r.URI)
+	}
+	return twice(uris)
+}
+
+// owasp is the table of the Password Storage Cheat Sheet: pairs of equal strength.
+var owasp = []struct {
+	memory Size
+	time   int
+}{{46 * MiB, 1}, {19 * MiB, 2}, {12 * MiB, 3}, {9 * MiB, 4}, {7 * MiB, 5}}
+
+func weakArgon2(a Argon2) string {
+	if a.Memory > 1024*MiB {
+		return fmt.Sprintf("%s is more than 1024MiB; every login would take that much", a.Memory)
+	}
+	if a.Memory%KiB != 0 {
+		return "is not a whole number of KiB"
+	}
+	for _, row := range owasp {
+		if a.Memory >= row.memory && a.Time >= row.time {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s with a time of %d is too cheap to guess; take at least 46MiB and 1, 19MiB and 2, 12MiB and 3, 9MiB and 4, or 7MiB and 5", a.Memory, a.Time)
+}
+
+func badOrigins(c Config) string {
+	for _, o := range c.HTTP.CORSOrigins {
+		if o == "*" {
+			return "does not take *; name each origin, such as https://app.example.com"
+		}
+		u, err := url.Parse(o)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != o || strings.ToLower(o) != o {
+			return fmt.Sprintf("%q is not an origin; write scheme, host and port only, in lower case, such as https://app.example.com", o)
+		}
+	}
+	return twice(c.HTTP.CORSOrigins)
+}
+
+func badProxies(c Config) string {
+	for _, p := range c.HTTP.TrustedProxies {
+		if _, err := netip.ParseAddr(p); err == nil {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return fmt.Sprintf("%q is neither an address nor a network; write 10.0.0.7 or 10.0.0.0/8", p)
+		}
+		if prefix.Masked() != prefix {
+			return fmt.Sprintf("%q has bits outside its mask; write %s", p, prefix.Masked())
+		}
+	}
+	return ""
+}
+
+func notOneOf(value string, allowed ...string) string {
+	if slices.Contains(allowed, value) {
+		return ""
+	}
+	return fmt.Sprintf("%q is not one of %s", value, strings.Join(allowed, ", "))
+}
+
+func notBetween(n, low, high int) string {
+	if n >= low && n <= high {
+		return ""
+	}
+	return fmt.Sprintf("%d is not between %d and %d", n, low, high)
+}
+
+func notWithin(d, low, high time.Duration) string {
+	if d >= low && d <= high {
+		return ""
+	}
+	return fmt.Sprintf("%s is not between %s and %s", showDuration(d), showDuration(low), showDuration(high))
+}
+
+func twice(list []string) string {
+	seen := map[string]bool{}
+	for _, v := range list {
+		if seen[v] {
+			return fmt.Sprintf("names %s twice", v)
+		}
+		seen[v] = true
+	}
+	return ""
+}
