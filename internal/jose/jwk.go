@@ -1,0 +1,297 @@
+package jose
+
+import (
+	"crypto"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+
+	"github.com/lestrrat-go/jwx/v2/jwk"
+
+	"github.com/signet-id/signet/internal/strictjson"
+)
+
+// Thumbprint is the RFC 7638 SHA-256 thumbprint, base64url: our key ids.
+func Thumbprint(pub crypto.PublicKey) (string, error) {
+	key, err := publicJWK(pub)
+	if err != nil {
+		return "", err
+	}
+	sum, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", fmt.Errorf("compute the key's thumbprint: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
+}
+
+// MarshalPublic writes the public JWK of a key with kid, alg and use=sig.
+func MarshalPublic(k PublicKey) (json.RawMessage, error) {
+	if err := checkPublic(k.Key, k.Algorithm); err != nil {
+		return nil, err
+	}
+	if k.ID == "" || len(k.ID) > maxKeyIDBytes {
+		return nil, fmt.Errorf("a key needs a kid of 1 to %d bytes", maxKeyIDBytes)
+	}
+	key, err := publicJWK(k.Key)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range map[string]string{jwk.KeyIDKey: k.ID, jwk.AlgorithmKey: k.Algorithm, jwk.KeyUsageKey: "sig"} {
+		if err := key.Set(name, value); err != nil {
+			return nil, fmt.Errorf("write the key's %s: %w", name, err)
+		}
+	}
+	return json.Marshal(key)
+}
+
+// publicJWK never lets a private key through: FromRaw would happily take one,
+// and its JSON would then hold the private half.
+func publicJWK(pub crypto.PublicKey) (jwk.Key, error) {
+	key, err := jwk.FromRaw(pub)
+	if err != nil {
+		return nil, errors.New("the key is not one that a JWK can hold")
+	}
+	if private, err := jwk.IsPrivateKey(key); err != nil || private {
+		return nil, errors.New("the key is not a public key")
+	}
+	return key, nil
+}
+
+// fields are the members of a JWK that mean anything here.
+type fields struct {
+	kty, crv, alg, use, kid string
+	n, e, x, y              []byte
+	operations              []string
+}
+
+// ParsePublic reads one public JWK and refuses private, symmetric, weak and
+// malformed keys, and keys whose use or alg is not for verifying. RFC 7517 lets a
+// key go without alg: it is then EdDSA or ES256 by its curve, RS256 if it is RSA.
+func ParsePublic(data []byte) (PublicKey, error) {
+	f, err := readFields(data)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	alg, err := f.algorithm()
+	if err != nil {
+		return PublicKey{}, err
+	}
+	pub, err := f.key()
+	if err != nil {
+		return PublicKey{}, err
+	}
+	if err := checkPublic(pub, alg); err != nil {
+		return PublicKey{}, err
+	}
+	return PublicKey{ID: f.kid, Algorithm: alg, Key: pub}, nil
+}
+
+func readFields(data []byte) (fields, error) {
+	var f fields
+	var problem error
+	err := strictjson.Object(data, func(name, value []byte) {
+		if problem == nil {
+			problem = f.set(string(name), value)
+		}
+	})
+	if err == nil {
+		err = problem
+	}
+	return f, err
+}
+
+func (f *fields) set(name string, value []byte) error {
+	switch name {
+	case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
+		return fmt.Errorf("the key has the private member %q; whoever published it must replace it", name)
+	case "key_ops":
+		// Not a nil slice for an empty list: that one allows nothing.
+		if strictjson.Unmarshal(value, &f.operations, strictjson.RefuseUnknown) != nil || f.operations == nil {
+			return errors.New("the key's key_ops is not a list of strings")
+		}
+		return nil
+	case "kty", "crv", "alg", "use", "kid", "n", "e", "x", "y":
+	default:
+		return nil // RFC 7517 section 4: ignore what is not understood; x5c and x5u are never looked at
+	}
+	s, ok := strictjson.String(value)
+	if !ok || s == "" {
+		return fmt.Errorf("the key's %s is not a string with something in it", name)
+	}
+	number := func(to *[]byte) (err error) {
+		if *to, err = decodeSegment(nil, []byte(s)); err != nil {
+			return fmt.Errorf("the key's %s: %w", name, err)
+		}
+		return nil
+	}
+	switch name {
+	case "kty":
+		f.kty = s
+	case "crv":
+		f.crv = s
+	case "alg":
+		f.alg = s
+	case "use":
+		f.use = s
+	case "kid":
+		if f.kid = s; len(s) > maxKeyIDBytes {
+			return fmt.Errorf("the key's kid is longer than %d bytes", maxKeyIDBytes)
+		}
+	case "n":
+		return number(&f.n)
+	case "e":
+		return number(&f.e)
+	case "x":
+		return number(&f.x)
+	case "y":
+		return number(&f.y)
+	}
+	return nil
+}
+
+// algorithm decides what the key verifies, or why nothing.
+func (f *fields) algorithm() (string, error) {
+	if f.use != "" && f.use != "sig" {
+		return "", fmt.Errorf("the key is for use %.32q, not for signatures", f.use)
+	}
+	if f.operations != nil {
+		verifies := false
+		for _, op := range f.operations {
+			verifies = verifies || op == "verify"
+		}
+		if !verifies {
+			return "", errors.New("the key's key_ops do not allow to verify")
+		}
+	}
+	var allowed []string
+	switch {
+	case f.kty == "RSA":
+		allowed = []string{RS256, PS256}
+	case f.kty == "EC" && f.crv == "P-256":
+		allowed = []string{ES256}
+	case f.kty == "OKP" && f.crv == "Ed25519":
+		allowed = []string{EdDSA}
+	case f.kty == "oct":
+		return "", errors.New("the key is symmetric; a published secret is none")
+	case f.kty == "":
+		return "", errors.New("the key has no kty")
+	default:
+		return "", fmt.Errorf("the key type %.32q with curve %.32q is not supported", f.kty, f.crv)
+	}
+	if f.alg == "" {
+		return allowed[0], nil
+	}
+	for _, alg := range allowed {
+		if f.alg == alg {
+			return alg, nil
+		}
+	}
+	return "", fmt.Errorf("the algorithm %.32q is not supported for a key of type %s", f.alg, f.kty)
+}
+
+// key checks the numbers' lengths and has jwx read a JWK of nothing but them.
+func (f *fields) key() (crypto.PublicKey, error) {
+	clean := map[string]string{"kty": f.kty}
+	put := func(name string, value []byte) { clean[name] = base64.RawURLEncoding.EncodeToString(value) }
+	switch f.kty {
+	case "RSA":
+		// RFC 7518 sections 2 and 6.3.1: as many bytes as needed and no more. jwx would cut a long e to an int.
+		if len(f.n) == 0 || f.n[0] == 0 || len(f.n) > maxRSABits/8 {
+			return nil, errors.New("the key's n is missing, too long or begins with a zero byte")
+		}
+		if len(f.e) == 0 || f.e[0] == 0 || len(f.e) > 4 || new(big.Int).SetBytes(f.e).BitLen() > 31 {
+			return nil, errors.New("the key's e is missing, too long or begins with a zero byte")
+		}
+		put("n", f.n)
+		put("e", f.e)
+	case "EC":
+		if len(f.x) != 32 || len(f.y) != 32 {
+			return nil, errors.New("the key's x and y must have 32 bytes each")
+		}
+		clean["crv"] = f.crv
+		put("x", f.x)
+		put("y", f.y)
+	case "OKP":
+		if len(f.x) != 32 {
+			return nil, errors.New("the key's x must have 32 bytes")
+		}
+		clean["crv"] = f.crv
+		put("x", f.x)
+	}
+	data, err := json.Marshal(clean)
+	if err != nil {
+		return nil, err
+	}
+	key, err := jwk.ParseKey(data)
+	if err != nil {
+		return nil, errors.New("the key cannot be read")
+	}
+	raw, err := jwk.PublicRawKeyOf(key)
+	if err != nil {
+		return nil, errors.New("the key cannot be read")
+	}
+	return raw, nil
+}
+
+// MaxKeys is how many keys of a set are used; an honest set has a handful.
+const MaxKeys = 100
+
+// maxSkipped bounds the report of a set of nothing but bad keys.
+const maxSkipped = 20
+
+// ParseKeySet reads a JWK set. Bad keys are skipped and reported, so that one
+// bad key never hides the good ones. Two keys may share a kid: whoever looks one
+// up must try both. err says that the document is no JWK set at all.
+func ParseKeySet(jwks []byte) (keys []PublicKey, skipped []error, err error) {
+	var list []json.RawMessage
+	found := 0
+	err = strictjson.Object(jwks, func(name, value []byte) {
+		if string(name) == "keys" && json.Unmarshal(value, &list) == nil && list != nil {
+			found++
+		}
+	})
+	if err != nil && !onlyInsideKeys(err) {
+		return nil, nil, fmt.Errorf("not a JWK set: %w", err)
+	}
+	if found != 1 {
+		return nil, nil, errors.New("not a JWK set: it has no list called keys")
+	}
+	skip := func(format string, args ...any) {
+		if len(skipped) < maxSkipped {
+			skipped = append(skipped, fmt.Errorf(format, args...))
+		}
+	}
+	bad := 0
+	for i, data := range list {
+		if len(keys) == MaxKeys || bad == 10*MaxKeys {
+			skip("keys %d to %d: a set of more than %d keys is not read to its end", i, len(list)-1, MaxKeys)
+			break
+		}
+		key, err := ParsePublic(data)
+		if err != nil {
+			bad++
+			skip("key %d: %w", i, err)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	return keys, skipped, nil
+}
+
+// onlyInsideKeys tells a set that can be read, though one of its keys has a
+// member twice: that key alone is refused, by ParsePublic.
+func onlyInsideKeys(err error) bool {
+	var e *strictjson.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, p := range e.Problems {
+		if p.Code != strictjson.Duplicate || !strings.HasPrefix(p.Field, "keys.") {
+			return false
+		}
+	}
+	return true
+}

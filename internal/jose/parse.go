@@ -1,0 +1,172 @@
+package jose
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/signet-id/signet/internal/strictjson"
+)
+
+// MaxTokenBytes bounds a compact token.
+const MaxTokenBytes = 16 << 10
+
+// Bounds of what a header may name; our kids have 43 bytes.
+const (
+	maxHeaderBytes = 1 << 10
+	maxKeyIDBytes  = 256
+	maxTypeBytes   = 64
+)
+
+// Header is the protected header of a token.
+type Header struct {
+	Algorithm string
+	KeyID     string
+	Type      string // as sent; compare with IsType
+}
+
+// IsType compares media types as RFC 8725 section 3.11 asks: without case and
+// with or without the application/ prefix (RFC 7515 section 4.1.9).
+func (h Header) IsType(typ string) bool {
+	return typ != "" && strings.EqualFold(shortType(h.Type), shortType(typ))
+}
+
+func shortType(typ string) string {
+	const prefix = "application/"
+	if len(typ) > len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) && !strings.Contains(typ[len(prefix):], "/") {
+		return typ[len(prefix):]
+	}
+	return typ
+}
+
+// Token is a compact JWS taken apart, not yet verified.
+type Token struct {
+	Header  Header
+	Payload []byte // claims of nobody until Verify has said yes
+
+	signed    []byte // header "." payload, as sent
+	signature []byte
+}
+
+// Parse takes a compact JWS apart and refuses everything that is not strictly
+// one: other serializations, JWE, more than MaxTokenBytes, non-canonical
+// base64url, unknown or duplicate header members, crit, alg none. What a token
+// has too much is refused before anything is decoded or allocated for it.
+func Parse(compact string) (*Token, error) {
+	if len(compact) > MaxTokenBytes {
+		return nil, fmt.Errorf("the token is longer than %d bytes", MaxTokenBytes)
+	}
+	// Two dots, found one by one: splitting would allocate per dot (CVE-2025-30204).
+	first := strings.IndexByte(compact, '.')
+	if first < 0 {
+		return nil, errNotCompact
+	}
+	second := first + 1 + strings.IndexByte(compact[first+1:], '.')
+	if second == first || strings.IndexByte(compact[second+1:], '.') >= 0 {
+		return nil, errNotCompact
+	}
+	if first == 0 || second == first+1 || second == len(compact)-1 {
+		return nil, errors.New("the token has an empty segment")
+	}
+	if first > base64.RawURLEncoding.EncodedLen(maxHeaderBytes) {
+		return nil, errors.New("the token's header is too long")
+	}
+
+	raw := []byte(compact)
+	var space [maxHeaderBytes]byte
+	head, err := decodeSegment(space[:0], raw[:first])
+	if err != nil {
+		return nil, fmt.Errorf("the token's header: %w", err)
+	}
+	t := &Token{signed: raw[:second:second]}
+	if t.Header, err = parseHeader(head); err != nil {
+		return nil, err
+	}
+	// One buffer for both: the capacities keep an append to the payload off the signature.
+	room := make([]byte, 0, base64.RawURLEncoding.DecodedLen(len(raw)-first))
+	if t.Payload, err = decodeSegment(room, raw[first+1:second]); err != nil {
+		return nil, fmt.Errorf("the token's payload: %w", err)
+	}
+	n := len(t.Payload)
+	t.Payload = t.Payload[:n:n]
+	if t.signature, err = decodeSegment(room[n:n], raw[second+1:]); err != nil {
+		return nil, fmt.Errorf("the token's signature: %w", err)
+	}
+	return t, nil
+}
+
+var (
+	errNotCompact = errors.New("the token is not a compact JWS of three segments")
+	errBase64     = errors.New("not canonical base64url without padding")
+
+	strictBase64 = base64.RawURLEncoding.Strict()
+)
+
+// decodeSegment appends the decoded segment to dst. Go's decoder skips line
+// breaks, even a strict one; each segment has one spelling here.
+func decodeSegment(dst, segment []byte) ([]byte, error) {
+	before := len(dst)
+	out, err := strictBase64.AppendDecode(dst, segment)
+	if err != nil || base64.RawURLEncoding.EncodedLen(len(out)-before) != len(segment) {
+		return nil, errBase64
+	}
+	return out, nil
+}
+
+// parseHeader knows three members and refuses all others. Extensions must be
+// understood or refused (crit, b64); members that bring or point to a key (jwk,
+// jku, x5u, x5c) have no place in a token whose keys the issuer publishes; and
+// what is never sent needs no code that ignores it correctly.
+func parseHeader(head []byte) (Header, error) {
+	var h Header
+	var problem error
+	refuse := func(format string, args ...any) {
+		if problem == nil {
+			problem = fmt.Errorf(format, args...)
+		}
+	}
+	err := strictjson.Object(head, func(name, value []byte) {
+		switch string(name) {
+		case "alg":
+			// A string of ours holds no escape: compare what is between the quotes.
+			known := false
+			if len(value) > 2 && value[0] == '"' {
+				h.Algorithm, known = algorithmOf(value[1 : len(value)-1])
+			}
+			if !known {
+				refuse("the token's alg is not one of RS256, PS256, ES256 and EdDSA")
+			}
+		case "kid":
+			h.KeyID = headerString(value, maxKeyIDBytes)
+			if h.KeyID == "" {
+				refuse("the token's kid is not a string of 1 to %d bytes", maxKeyIDBytes)
+			}
+		case "typ":
+			h.Type = headerString(value, maxTypeBytes)
+			if h.Type == "" {
+				refuse("the token's typ is not a string of 1 to %d bytes", maxTypeBytes)
+			}
+		default:
+			refuse("the token's header has the member %.32q, which is not accepted", name)
+		}
+	})
+	switch {
+	case err != nil:
+		return Header{}, fmt.Errorf("the token's header: %w", err)
+	case problem != nil:
+		return Header{}, problem
+	case h.Algorithm == "":
+		return Header{}, errors.New("the token's header has no alg")
+	}
+	return h, nil
+}
+
+// headerString is the string in value, or nothing when it is none or too long.
+func headerString(value []byte, longest int) string {
+	s, ok := strictjson.String(value)
+	if !ok || len(s) > longest {
+		return ""
+	}
+	return s
+}
