@@ -20,7 +20,7 @@ import (
 // of printing it shows them.
 type KEK struct {
 	ID  string
-	key *[32]byte // a pointer, because fmt does not ask for Format inside an unexported field
+	key func() []byte // not the bytes: fmt does not ask for Format inside an unexported field
 }
 
 // Format writes the name, whatever the verb: a KEK in a log line or an error
@@ -41,7 +41,7 @@ func ParseKEK(text string) (KEK, error) {
 	if err != nil || len(raw) != 32 {
 		return KEK{}, errors.New("a key-encryption key is 32 bytes in base64url without padding, 43 characters; `signet keys new-kek` makes one")
 	}
-	k := KEK{key: (*[32]byte)(raw)}
+	k := KEK{key: func() []byte { return raw }}
 	sum := sha256.Sum256(append([]byte("signet key-encryption key name\x00"), raw...))
 	k.ID = hex.EncodeToString(sum[:8])
 	return k, nil
@@ -78,7 +78,7 @@ func Seal(plaintext []byte, kek KEK, name string) (string, error) {
 			return "", fmt.Errorf("seal %s: %w", name, err)
 		}
 	}
-	sealed, err := jwe.Encrypt(plaintext, jwe.WithKey(jwa.DIRECT, kek.key[:]),
+	sealed, err := jwe.Encrypt(plaintext, jwe.WithKey(jwa.DIRECT, kek.key()),
 		jwe.WithContentEncryption(jwa.A256GCM), jwe.WithProtectedHeaders(header))
 	if err != nil {
 		return "", fmt.Errorf("seal %s: %w", name, err)
@@ -103,7 +103,7 @@ func Open(sealed string, name string, keks ...KEK) ([]byte, error) {
 		if kek.key == nil || kek.ID != header.KEK {
 			continue
 		}
-		plaintext, err := jwe.Decrypt([]byte(sealed), jwe.WithKey(jwa.DIRECT, kek.key[:]))
+		plaintext, err := jwe.Decrypt([]byte(sealed), jwe.WithKey(jwa.DIRECT, kek.key()))
 		if err != nil {
 			return nil, fmt.Errorf("open %s: it was changed, or was not sealed by %v", name, kek)
 		}
