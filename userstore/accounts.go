@@ -1,0 +1,253 @@
+package userstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Errors of Accounts, beside those of the store and of the Hasher.
+var (
+	// ErrInvalidCredentials: unknown user, wrong password or no password, alike.
+	ErrInvalidCredentials = errors.New("invalid credentials")
+	// ErrAccountDisabled is said only after the right password.
+	ErrAccountDisabled = errors.New("account disabled")
+	// ErrSignupClosed: accounts.signup is off.
+	ErrSignupClosed = errors.New("sign-up is closed")
+)
+
+// attempts is how often a compare-and-swap is tried.
+const attempts = 3
+
+// Accounts holds the rules of accounts once; engines only move rows. Fill the fields, then
+// use it from any number of goroutines.
+type Accounts struct {
+	Store         Store
+	Hasher        *Hasher
+	Now           func() time.Time
+	NewID         func() string // 128 random bits, base64url
+	Log           *slog.Logger  // nil: nothing is logged
+	MinPassword   int           // characters; 0: 15, what NIST asks of a password that is the only factor
+	SignupEnabled bool          // for Register; RegisterByOperator ignores it
+}
+
+// NewUser is what a sign-up says.
+type NewUser struct {
+	Email    string
+	Username string // may be empty
+	Password string
+	Claims   Claims
+}
+
+// Register creates an account and returns it. ValidationError, ErrExists (as
+// *ExistsError), ErrSignupClosed, ErrOverloaded.
+func (a *Accounts) Register(ctx context.Context, n NewUser) (User, error) {
+	if !a.SignupEnabled {
+		return User{}, ErrSignupClosed
+	}
+	return a.register(ctx, OperatorUser{NewUser: n})
+}
+
+// OperatorUser is an account as an operator makes it.
+type OperatorUser struct {
+	NewUser
+	Roles         []string
+	IsStaff       bool
+	EmailVerified bool
+}
+
+// RegisterByOperator is Register for the command line: also when sign-up is closed.
+func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User, error) {
+	return a.register(ctx, n)
+}
+
+func (a *Accounts) register(ctx context.Context, n OperatorUser) (User, error) {
+	now := a.now()
+	u := User{
+		ID:            a.NewID(),
+		Email:         n.Email,
+		Username:      n.Username,
+		EmailVerified: n.EmailVerified,
+		Claims:        n.Claims,
+		IsActive:      true,
+		IsStaff:       n.IsStaff,
+		Roles:         slices.Clone(n.Roles),
+		CreatedAt:     now,
+		UpdatedAt:     now,
+		Version:       1,
+	}
+	var fs faults
+	u.normalise(&fs, "username")
+	if u.Claims.PhoneNumberVerified {
+		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
+	}
+	fs.add("password", chosen(n.Password, a.minPassword(), u))
+	if err := fs.err(); err != nil {
+		return User{}, err
+	}
+
+	// Asked first, so that signing up a known address over and over takes no hash slot from
+	// logins. The unique index has the last word.
+	switch _, err := a.Store.UserByLogin(ctx, Login{EmailKey: u.EmailKey}); {
+	case err == nil:
+		return User{}, &ExistsError{Field: "email"}
+	case !errors.Is(err, ErrNotFound):
+		return User{}, err
+	}
+	var err error
+	if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
+		return User{}, err
+	}
+	if err := a.Store.CreateUser(ctx, u); err != nil {
+		return User{}, err
+	}
+	a.event(ctx, slog.LevelInfo, "account created", u.ID)
+	return u, nil
+}
+
+// Edit changes a user by a function that is run on a fresh copy, again when
+// somebody else was faster. What edit leaves is normalised and validated, and stored
+// only if it differs. A new email address is unverified, a new phone number too.
+//
+// Password, activity and identity have their own methods: what edit does to those is
+// an error. ValidationError, ErrNotFound, ErrExists (as *ExistsError), ErrConflict after three
+// attempts, and whatever edit returns.
+func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) error) (User, error) {
+	for range attempts {
+		old, err := a.Store.UserByID(ctx, userID)
+		if err != nil {
+			return User{}, err
+		}
+		old.tidy()
+		u := old.clone()
+		if err := edit(&u); err != nil {
+			return User{}, err
+		}
+		if err := a.settle(old, &u); err != nil {
+			return User{}, err
+		}
+		if reflect.DeepEqual(old, u) {
+			return old, nil
+		}
+		u.UpdatedAt = a.now()
+		switch err := a.Store.UpdateUser(ctx, u); {
+		case err == nil:
+			u.Version++
+			return u, nil
+		case !errors.Is(err, ErrConflict):
+			return User{}, err
+		}
+	}
+	return User{}, fmt.Errorf("edit account: %w", ErrConflict)
+}
+
+// settle makes of what an edit left something that may be stored.
+func (a *Accounts) settle(old User, u *User) error {
+	if u.ID != old.ID || u.Version != old.Version || u.PasswordHash != old.PasswordHash || u.IsActive != old.IsActive ||
+		!u.CreatedAt.Equal(old.CreatedAt) || !u.LastLoginAt.Equal(old.LastLoginAt) {
+		return errors.New("edit account: id, version, password, activity and their times are not changed by Edit")
+	}
+	var fs faults
+	u.normalise(&fs, "preferred_username")
+	// By what was typed and not by key: two addresses can share a key (straße@, strasse@)
+	// and still be two mailboxes, of which one was verified.
+	if u.Email != old.Email {
+		u.EmailVerified = false
+	}
+	if u.Claims.PhoneNumber != old.Claims.PhoneNumber {
+		u.Claims.PhoneNumberVerified = false
+	} else if u.Claims.PhoneNumberVerified && !old.Claims.PhoneNumberVerified {
+		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
+	}
+	return fs.err()
+}
+
+// Find reads a user as an operator names one: by email when name holds an @, else by id, else by
+// username. ErrNotFound.
+func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
+	if strings.Contains(name, "@") {
+		key, ok := EmailKey(name)
+		if !ok {
+			return User{}, ErrNotFound
+		}
+		return a.Store.UserByLogin(ctx, Login{EmailKey: key})
+	}
+	// Postgres refuses such text, as an error of the store.
+	if name == "" || strings.Contains(name, "\x00") || !utf8.ValidString(name) {
+		return User{}, ErrNotFound
+	}
+	u, err := a.Store.UserByID(ctx, name)
+	if !errors.Is(err, ErrNotFound) {
+		return u, err
+	}
+	key, ok := UsernameKey(name)
+	if !ok {
+		return User{}, ErrNotFound
+	}
+	return a.Store.UserByLogin(ctx, Login{UsernameKey: key})
+}
+
+// normalise fills in the keys and validates everything but the password. nameField is
+// what the caller calls the username.
+func (u *User) normalise(fs *faults, nameField string) {
+	u.tidy()
+	display, key, f := canonicalEmail(u.Email)
+	if fs.add("email", f); f == (fault{}) {
+		u.Email, u.EmailKey = display, key
+	}
+	u.UsernameKey = ""
+	if u.Username != "" {
+		display, key, f := canonicalUsername(u.Username)
+		if fs.add(nameField, f); f == (fault{}) {
+			u.Username, u.UsernameKey = display, key
+		}
+	}
+	u.Claims.validate(fs)
+	fs.add("roles", validRoles(u.Roles))
+}
+
+// tidy gives what is a set, or nothing at all, one form.
+func (u *User) tidy() {
+	slices.Sort(u.Roles)
+	u.Roles = slices.Compact(u.Roles)
+	if len(u.Roles) == 0 {
+		u.Roles = nil
+	}
+	if u.Claims.Address != nil && *u.Claims.Address == (Address{}) {
+		u.Claims.Address = nil
+	}
+}
+
+// clone shares nothing with u.
+func (u User) clone() User {
+	u.Roles = slices.Clone(u.Roles)
+	if u.Claims.Address != nil {
+		address := *u.Claims.Address
+		u.Claims.Address = &address
+	}
+	return u
+}
+
+// now has the precision of the store, so that what is returned is what will be read.
+func (a *Accounts) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }
+
+func (a *Accounts) minPassword() int {
+	if a.MinPassword <= 0 {
+		return 15
+	}
+	return a.MinPassword
+}
+
+// event logs what happened to an account, by its id: names and addresses are nobody's
+// business in a log.
+func (a *Accounts) event(ctx context.Context, level slog.Level, what, userID string) {
+	if a.Log != nil {
+		a.Log.LogAttrs(ctx, level, what, slog.String("user_id", userID))
+	}
+}

@@ -1,0 +1,196 @@
+package userstore
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+)
+
+// Limits of claims, in characters.
+const (
+	maxText  = 200  // a name, a city
+	maxLines = 1000 // a postal address in lines
+	maxURL   = 2000
+	maxWord  = 64 // a locale, a time zone, a role
+)
+
+// validate reports what is wrong with each claim, under its wire name. An empty claim is one
+// that was not given.
+func (c Claims) validate(fs *faults) {
+	for _, x := range []struct {
+		field, value string
+		check        func(string) fault
+	}{
+		{"name", c.Name, text},
+		{"given_name", c.GivenName, text},
+		{"family_name", c.FamilyName, text},
+		{"middle_name", c.MiddleName, text},
+		{"nickname", c.Nickname, text},
+		{"profile", c.Profile, webPage},
+		{"picture", c.Picture, webPage},
+		{"website", c.Website, webPage},
+		{"gender", c.Gender, text},
+		{"birthdate", c.Birthdate, birthdate},
+		{"zoneinfo", c.Zoneinfo, zoneinfo},
+		{"locale", c.Locale, locale},
+		{"phone_number", c.PhoneNumber, phoneNumber},
+	} {
+		if x.value != "" {
+			fs.add(x.field, x.check(x.value))
+		}
+	}
+	if c.Address == nil {
+		return
+	}
+	for _, x := range []struct {
+		field, value string
+		check        func(string) fault
+	}{
+		{"address.formatted", c.Address.Formatted, lines},
+		{"address.street_address", c.Address.StreetAddress, lines},
+		{"address.locality", c.Address.Locality, text},
+		{"address.region", c.Address.Region, text},
+		{"address.postal_code", c.Address.PostalCode, text},
+		{"address.country", c.Address.Country, text},
+	} {
+		if x.value != "" {
+			fs.add(x.field, x.check(x.value))
+		}
+	}
+}
+
+// text is one line that people read. Markup in it is text like any other: whoever
+// shows it escapes it.
+func text(s string) fault { return readable(s, maxText, "") }
+
+// lines may hold line breaks, of either kind (OIDC Core section 5.1.1).
+func lines(s string) fault { return readable(s, maxLines, "\r\n") }
+
+func readable(s string, most int, controls string) fault {
+	switch {
+	case len(s) > most*utf8.UTFMax || utf8.RuneCountInString(s) > most:
+		return fault{CodeTooLong, fmt.Sprintf("This is too long; %d characters are the most.", most)}
+	case !utf8.ValidString(s):
+		return fault{CodeInvalid, "This is not valid UTF-8."}
+	}
+	for _, r := range s {
+		switch {
+		case strings.ContainsRune(controls, r):
+		case unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp), reordering(r):
+			return fault{CodeInvalid, "This holds a control character; remove it."}
+		}
+	}
+	return fault{}
+}
+
+// reordering tells the characters that turn the text after them around, with which a name
+// could disguise the sentence it is shown in.
+func reordering(r rune) bool {
+	return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
+}
+
+// webPage is an absolute http(s) URL: others, javascript: before all, become scripts
+// in the first page that links them.
+func webPage(s string) fault {
+	if f := readable(s, maxURL, ""); f != (fault{}) {
+		return f
+	}
+	bad := fault{CodeInvalid, "This is not a web address; write it like https://example.com/me."}
+	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"<>\\^`{|}", r) }) {
+		return bad // not in RFC 3986, and read as something else by browsers
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
+		return bad
+	}
+	if p := u.Port(); p != "" {
+		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
+			return bad
+		}
+	}
+	return fault{}
+}
+
+var birthdateForm = regexp.MustCompile(`^[0-9]{4}(-[0-9]{2}-[0-9]{2})?$`)
+
+// birthdate is YYYY-MM-DD, 0000-MM-DD when the year is left out, or YYYY (OIDC Core section 5.1).
+func birthdate(s string) fault {
+	bad := fault{CodeInvalid, "A birthdate is written 1984-02-29, 0000-02-29 without the year, or 1984."}
+	if !birthdateForm.MatchString(s) || s == "0000" {
+		return bad
+	}
+	if len(s) == len("2006") {
+		return fault{}
+	}
+	if _, err := time.Parse(time.DateOnly, s); err != nil { // 0000 is a leap year: February 29 passes
+		return bad
+	}
+	return fault{}
+}
+
+var zoneForm = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$`)
+
+// zoneinfo is checked in form only: which zones exist depends on the host's tables.
+func zoneinfo(s string) fault {
+	if len(s) > maxWord || !zoneForm.MatchString(s) {
+		return fault{CodeInvalid, "A time zone is written as in the tz database, like Europe/Paris."}
+	}
+	return fault{}
+}
+
+// locale is a BCP 47 tag of known parts. (OIDC Core mentions en_US as a form to expect from
+// others; it is not one to write.)
+func locale(s string) fault {
+	if len(s) <= maxWord && !strings.Contains(s, "_") {
+		if _, err := language.Parse(s); err == nil {
+			return fault{}
+		}
+	}
+	return fault{CodeInvalid, "A locale is a BCP 47 language tag, like en-US."}
+}
+
+var phoneForm = regexp.MustCompile(`^\+[0-9]([ ().-]*[0-9])*(;ext=[0-9]{1,10})?$`)
+
+// phoneNumber is E.164 with the punctuation people use, and an extension as RFC 3966
+// writes it: the two forms that OIDC Core section 5.1 recommends.
+func phoneNumber(s string) fault {
+	bad := fault{CodeInvalid, "A phone number begins with + and the country, like +1 (425) 555-1212."}
+	if len(s) > maxWord || !phoneForm.MatchString(s) {
+		return bad
+	}
+	number, _, _ := strings.Cut(s, ";")
+	digits := 0
+	for _, r := range number {
+		if '0' <= r && r <= '9' {
+			digits++
+		}
+	}
+	if digits < 7 || digits > 15 { // E.164 section 6.2.1
+		return bad
+	}
+	return fault{}
+}
+
+var roleForm = regexp.MustCompile(`^[a-z][a-z0-9._:-]*$`)
+
+const maxRoles = 64
+
+// validRoles checks names of roles: they become values in tokens and words on command lines.
+func validRoles(roles []string) fault {
+	if len(roles) > maxRoles {
+		return fault{CodeTooLong, fmt.Sprintf("An account has at most %d roles.", maxRoles)}
+	}
+	for _, r := range roles {
+		if len(r) > maxWord || !roleForm.MatchString(r) {
+			return fault{CodeInvalid, "A role is a lower-case letter, then letters, digits and . _ : -, 64 at most."}
+		}
+	}
+	return fault{}
+}

@@ -1,0 +1,82 @@
+package userstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+)
+
+// ChangePassword proves current, stores next and revokes every other grant of
+// the user than session keep, all in the store's one act. ErrInvalidCredentials, ErrAccountDisabled,
+// ErrOverloaded, ErrNotFound, ErrConflict, ValidationError on current_password and new_password.
+func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, keep string) error {
+	var hash string
+	for range attempts {
+		u, err := a.Store.UserByID(ctx, userID)
+		if err != nil {
+			return err
+		}
+		var fs faults
+		fs.add("current_password", presented(current))
+		fs.add("new_password", chosen(next, a.minPassword(), u))
+		if err := fs.err(); err != nil {
+			return err
+		}
+		if err := a.match(ctx, u, current); err != nil {
+			return err
+		}
+		if hash == "" {
+			if hash, err = a.Hasher.Hash(ctx, next); err != nil {
+				return err
+			}
+		}
+		// On condition of the hash that was proved. A login that upgraded it meanwhile is no
+		// reason to fail; a change of password is, and the next round finds out which.
+		switch err := a.Store.SetPassword(ctx, u.ID, u.PasswordHash, hash, keep, a.now()); {
+		case err == nil:
+			a.event(ctx, slog.LevelInfo, "password changed", u.ID)
+			return nil
+		case !errors.Is(err, ErrConflict):
+			return err
+		}
+	}
+	return fmt.Errorf("change password: %w", ErrConflict)
+}
+
+// SetPassword is ChangePassword for an operator: nothing proved, every grant revoked.
+// ErrNotFound, ErrOverloaded, ValidationError on password.
+func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
+	u, err := a.Store.UserByID(ctx, userID)
+	if err != nil {
+		return err
+	}
+	var fs faults
+	fs.add("password", chosen(next, a.minPassword(), u))
+	if err := fs.err(); err != nil {
+		return err
+	}
+	hash, err := a.Hasher.Hash(ctx, next)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.SetPassword(ctx, u.ID, "", hash, "", a.now()); err != nil {
+		return err
+	}
+	a.event(ctx, slog.LevelWarn, "password set by operator", u.ID)
+	return nil
+}
+
+// Delete proves current and deletes the account with everything kept in its name.
+// ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrNotFound, ValidationError on current_password.
+func (a *Accounts) Delete(ctx context.Context, userID, current string) error {
+	u, err := a.prove(ctx, userID, current)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.DeleteUser(ctx, u.ID); err != nil {
+		return err
+	}
+	a.event(ctx, slog.LevelWarn, "account deleted", u.ID)
+	return nil
+}

@@ -1,0 +1,16 @@
+// Package userstore is what Signet remembers of people: accounts, the clients
+// they use, and the grants they gave.
+//
+// Rules live here, once; engines only move rows. A call moves like this:
+//
+//	api, issuer, cmd
+//	  └→ Accounts            accounts.go, authenticate.go, credentials.go
+//	       ├ canonical names email.go, username.go, unicode.go
+//	       ├ what may be said claims.go, validation.go
+//	       ├ Hasher          password.go, phc.go
+//	       └→ Store          store.go (interfaces), implemented by userstore/sqlstore
+//
+// Two names log in, an email address and a username. Each has a canonical key,
+// and only keys are compared or unique: whoever reads a row finds what the
+// person typed in Email and Username, and must never look up by those.
+package userstore

@@ -1,0 +1,36 @@
+package userstore
+
+import "time"
+
+// GrantID names a grant's row: 128 random bits, known to the store and to the
+// refresh token only. The public name of a grant is its SessionID.
+type GrantID [16]byte
+
+// Grant is what a user authorised a client to do: one row, however often it is
+// refreshed.
+type Grant struct {
+	ID        GrantID
+	SessionID string // sid: random, public
+	UserID    string
+	ClientID  string
+
+	Scopes    []string
+	Resources []string // empty: the default audience
+
+	AuthTime time.Time
+	AMR      []string // RFC 8176: pwd, …
+	ACR      string
+	Nonce    string
+
+	Generation     int64     // of the refresh token that is current; starts at 1
+	RotatedAt      time.Time // when Generation became current; idle time counts from here
+	LateGeneration int64     // the generation that was last answered late; 0: none
+	LateCount      int64     // how often it was
+
+	CreatedAt time.Time
+	ExpiresAt time.Time // absolute limit
+	RevokedAt time.Time // zero: live
+
+	UserAgent string // of the login, for the user's list of sessions
+	Address   string // network address of the login
+}

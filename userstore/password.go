@@ -1,0 +1,300 @@
+package userstore
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/text/unicode/norm"
+)
+
+// MaxPassword is the longest password in bytes of UTF-8. It is checked before anything is
+// queued or hashed.
+const MaxPassword = 1024
+
+var (
+	// ErrOverloaded: the password queue is full or the wait was too long; nothing was hashed.
+	ErrOverloaded = errors.New("too many password checks at once")
+	// ErrPasswordInput: longer than MaxPassword or not UTF-8; nothing was queued or hashed.
+	ErrPasswordInput = errors.New("the password is longer than 1024 bytes or not UTF-8")
+)
+
+// Argon2Params are the costs of argon2id (RFC 9106).
+type Argon2Params struct {
+	MemoryKiB uint32
+	Time      uint32 // passes over the memory
+	Threads   uint8
+}
+
+// DefaultArgon2 is OWASP's recommendation, and what zero fields mean.
+var DefaultArgon2 = Argon2Params{MemoryKiB: 19 * 1024, Time: 2, Threads: 1}
+
+// work is what a hash costs, in KiB written.
+func (p Argon2Params) work() uint64 { return uint64(p.MemoryKiB) * uint64(p.Time) }
+
+// What a stored hash may cost at most, unless more is configured: the defaults that
+// other hashers had in the last ten years stay far below. A row that asks for more was
+// put there to hurt, and is not executed.
+const (
+	maxStoredMemory = 256 << 10 // KiB
+	maxStoredWork   = 1 << 20   // KiB × passes: 1 GiB, near a second
+)
+
+// Hasher hashes and checks passwords, a bounded number at a time and first come, first served.
+//
+// The bound is for memory as much as for the processor: each running hash
+// holds MemoryKiB. argon2 allocates afresh each time and leaves the memory to the
+// collector, which at GOGC=100 lets the heap grow to twice what is live: about 2 × slots × memory
+// beside the rest of the process (BenchmarkMemory200InFlight measures it).
+type Hasher struct {
+	params Argon2Params
+	slots  *semaphore.Weighted
+	places int64 // running and waiting together
+	wait   time.Duration
+
+	// derive is argon2.IDKey, but in tests.
+	derive func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte
+	decoy  argon2Hash // checked in place of what cannot be
+
+	inside, running  atomic.Int64
+	started, refused atomic.Uint64
+}
+
+// Defaults of NewHasher, for zero arguments.
+const (
+	defaultQueue = 256
+	defaultWait  = 5 * time.Second
+)
+
+// NewHasher makes one with that many slots (0: GOMAXPROCS); queue more callers wait
+// (0: 256) for at most wait (0: 5 s) and then get ErrOverloaded. Zero costs are
+// DefaultArgon2's. It panics on less than 8 KiB of memory a thread, which RFC 9106 forbids.
+func NewHasher(p Argon2Params, slots, queue int, wait time.Duration) *Hasher {
+	if p.MemoryKiB == 0 {
+		p.MemoryKiB = DefaultArgon2.MemoryKiB
+	}
+	if p.Time == 0 {
+		p.Time = DefaultArgon2.Time
+	}
+	if p.Threads == 0 {
+		p.Threads = DefaultArgon2.Threads
+	}
+	if p.MemoryKiB < 8*uint32(p.Threads) {
+		panic(fmt.Sprintf("userstore: argon2id needs 8 KiB a thread, has %d for %d", p.MemoryKiB, p.Threads))
+	}
+	if slots <= 0 {
+		slots = runtime.GOMAXPROCS(0)
+	}
+	if queue <= 0 {
+		queue = defaultQueue
+	}
+	if wait <= 0 {
+		wait = defaultWait
+	}
+	return &Hasher{
+		params: p,
+		slots:  semaphore.NewWeighted(int64(slots)),
+		places: int64(slots) + int64(queue),
+		wait:   wait,
+		derive: argon2.IDKey,
+		decoy:  argon2Hash{Argon2Params: p, Salt: random(saltSize), Tag: random(tagSize)},
+	}
+}
+
+// Sizes of what is written, in bytes (RFC 9106 section 3.1 and 4).
+const (
+	saltSize = 16
+	tagSize  = 32
+)
+
+// HasherStats is what a Hasher is doing, and has done since it was made.
+type HasherStats struct {
+	Running, Waiting int    // now
+	Started, Refused uint64 // ever: slots taken, and callers sent away
+}
+
+// Stats is for metrics.
+func (h *Hasher) Stats() HasherStats {
+	running := h.running.Load()
+	return HasherStats{
+		Running: int(running),
+		Waiting: int(max(0, h.inside.Load()-running)),
+		Started: h.started.Load(),
+		Refused: h.refused.Load(),
+	}
+}
+
+// Hash returns a PHC string. ErrOverloaded, ErrPasswordInput.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	if !hashable(password) {
+		return "", ErrPasswordInput
+	}
+	hash := argon2Hash{Argon2Params: h.params, Salt: random(saltSize)}
+	err := h.inSlot(ctx, func() {
+		hash.Tag = h.run(password, hash.Salt, hash.Argon2Params, tagSize)
+	})
+	if err != nil {
+		return "", err
+	}
+	return hash.String(), nil
+}
+
+// Verify checks password against a PHC string; stale: it matched, and its costs or sizes
+// are not the configured ones, so that it should be replaced. Costlier than configured is stale too: all
+// accounts then converge on one cost, hence one answer time.
+//
+// An empty, unreadable, foreign or absurdly costly phc costs the same time as a
+// real one and never matches; Usable tells them. ErrOverloaded, ErrPasswordInput.
+func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, stale bool, err error) {
+	if !hashable(password) {
+		return false, false, ErrPasswordInput
+	}
+	hash, usable := h.read(phc)
+	if !usable {
+		hash = h.decoy
+	}
+	err = h.inSlot(ctx, func() {
+		tag := h.run(password, hash.Salt, hash.Argon2Params, len(hash.Tag))
+		ok = subtle.ConstantTimeCompare(tag, hash.Tag) == 1 && usable
+		if !ok {
+			h.makeUp(password, hash)
+		}
+	})
+	if err != nil {
+		return false, false, err
+	}
+	return ok, ok && h.stale(hash), nil
+}
+
+// Usable tells whether Verify can ever match phc: an argon2id hash of a cost that
+// is within bounds.
+func (h *Hasher) Usable(phc string) bool {
+	_, ok := h.read(phc)
+	return ok
+}
+
+func (h *Hasher) read(phc string) (argon2Hash, bool) {
+	switch phcScheme(phc) {
+	case argon2Scheme:
+		hash, err := parseArgon2id(phc)
+		return hash, err == nil && h.affordable(hash.Argon2Params)
+	default:
+		return argon2Hash{}, false
+	}
+}
+
+func (h *Hasher) affordable(p Argon2Params) bool {
+	return p.MemoryKiB <= max(maxStoredMemory, h.params.MemoryKiB) &&
+		p.work() <= max(maxStoredWork, h.params.work())
+}
+
+func (h *Hasher) stale(hash argon2Hash) bool {
+	return hash.Argon2Params != h.params || len(hash.Salt) < saltSize || len(hash.Tag) < tagSize
+}
+
+// makeUp spends what a hash of lower cost left unspent. Without it, a wrong password for an
+// account from before the costs were raised would be answered sooner than one for an unknown
+// account, and so tell that the account exists.
+func (h *Hasher) makeUp(password string, hash argon2Hash) {
+	unspent := int64(h.params.work()) - int64(hash.work())
+	if unspent <= 0 {
+		return
+	}
+	memory := int64(h.params.MemoryKiB)
+	passes := max(1, (unspent+memory/2)/memory)
+	h.run(password, h.decoy.Salt, Argon2Params{
+		MemoryKiB: uint32(max(unspent/passes, 8*int64(h.params.Threads))),
+		Time:      uint32(passes),
+		Threads:   h.params.Threads,
+	}, tagSize)
+}
+
+// run derives a tag. NFKC (NIST SP 800-63B-4 section 3.1.1.2), because keyboards
+// differ in how they spell one character; nothing else is changed: no trimming, no folding, no
+// truncation. It is done here, so that setting and checking cannot differ and a foreign
+// hash can be given what was typed.
+func (h *Hasher) run(password string, salt []byte, p Argon2Params, size int) []byte {
+	return h.derive([]byte(norm.NFKC.String(password)), salt, p.Time, p.MemoryKiB, p.Threads, uint32(size))
+}
+
+// inSlot runs f in a slot, after a bounded wait in a bounded queue.
+func (h *Hasher) inSlot(ctx context.Context, f func()) error {
+	defer h.inside.Add(-1)
+	if h.inside.Add(1) > h.places {
+		h.refused.Add(1)
+		return ErrOverloaded
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.wait)
+	defer cancel()
+	if h.slots.Acquire(ctx, 1) != nil {
+		h.refused.Add(1)
+		return ErrOverloaded // also when the caller's own time ran out here: what it waited for is a slot
+	}
+	defer h.slots.Release(1)
+	h.running.Add(1)
+	defer h.running.Add(-1)
+	h.started.Add(1)
+	f()
+	return nil
+}
+
+func hashable(password string) bool {
+	return len(password) <= MaxPassword && utf8.ValidString(password)
+}
+
+// presented looks at a password somebody claims to have. Only what no password can be
+// is a fault: the rest is right or wrong.
+func presented(password string) fault {
+	switch {
+	case password == "":
+		return fault{CodeRequired, "The password is needed."}
+	case len(password) > MaxPassword:
+		return fault{CodeTooLong, "The password is too long; 1024 bytes are the most."}
+	case !utf8.ValidString(password):
+		return fault{CodeInvalid, "The password is not valid UTF-8."}
+	}
+	return fault{}
+}
+
+// chosen looks at a new password of u. Length is the whole rule: no composition, which
+// makes people predictable (NIST SP 800-63B-4 section 3.1.1.2).
+func chosen(password string, least int, u User) fault {
+	if f := presented(password); f != (fault{}) {
+		return f
+	}
+	canonical := norm.NFKC.String(password)
+	for _, r := range password {
+		// Pages and terminals drop control characters, so that one login would work and
+		// the other not. A character that this Unicode version does not know may gain another normal
+		// form with the next (RFC 8265 section 4.1 refuses both, too).
+		if unicode.IsControl(r) || unicode.Is(unicode.Cn, r) {
+			return fault{CodeInvalid, "The password holds a control character or one that is in no Unicode table; use another."}
+		}
+	}
+	// Counted both ways, since a ligature is one character as typed and up to 18 as hashed,
+	// a letter with its accent apart two as typed and one as hashed.
+	if min(utf8.RuneCountInString(password), utf8.RuneCountInString(canonical)) < least {
+		return fault{CodeTooShort, fmt.Sprintf("The password is too short; %d characters are the least. A few words in a row are fine.", least)}
+	}
+	p := caseless(password)
+	if p != "" && (p == u.EmailKey || p == u.UsernameKey || u.EmailKey != "" && p == caseless(u.Email)) {
+		return fault{CodeNotAllowed, "The password is the account's own name; choose another."}
+	}
+	return fault{}
+}
+
+// random cannot fail: crypto/rand ends the process instead.
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}

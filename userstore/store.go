@@ -1,0 +1,123 @@
+package userstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The errors of a Store, to be compared with errors.Is. Anything else is an
+// infrastructure failure, which a caller may only report as such.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrExists   = errors.New("already exists")
+	ErrConflict = errors.New("changed by somebody else")
+	// ErrUnavailable wraps every infrastructure failure of a store: callers answer 503.
+	ErrUnavailable = errors.New("the store is unavailable")
+)
+
+// ExistsError is an ErrExists that names the member: email, username or client_id.
+type ExistsError struct{ Field string }
+
+func (e *ExistsError) Error() string        { return fmt.Sprintf("%s already exists", e.Field) }
+func (e *ExistsError) Is(target error) bool { return target == ErrExists }
+
+// Users moves user rows. Each method is one atomic act.
+type Users interface {
+	CreateUser(ctx context.Context, u User) error // ErrExists, as *ExistsError
+	UserByID(ctx context.Context, id string) (User, error)
+	// UserByLogin finds by canonical email, or by canonical username.
+	UserByLogin(ctx context.Context, l Login) (User, error)
+	// UpdateUser replaces every column but password, activity and version of u.ID, if
+	// its version is still u.Version; the row's becomes u.Version+1. ErrConflict,
+	// ErrExists, ErrNotFound.
+	UpdateUser(ctx context.Context, u User) error
+	// SetPassword stores hash and revokes the user's grants but the one named keep
+	// (a session id; empty: none). With oldHash set, only if that is still the stored one: ErrConflict.
+	SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time) error
+	// SetActive enables or disables; disabling revokes all grants.
+	SetActive(ctx context.Context, id string, active bool, now time.Time) error
+	DeleteUser(ctx context.Context, id string) error
+	// ListUsers pages by (created_at, id), oldest first. after is the last user of the page before.
+	ListUsers(ctx context.Context, after *User, limit int) ([]User, error)
+}
+
+// Login is how a user names an account; exactly one is set, canonical.
+type Login struct{ EmailKey, UsernameKey string }
+
+// Clients moves client rows.
+type Clients interface {
+	CreateClient(ctx context.Context, c Client) error // ErrExists
+	ClientByID(ctx context.Context, id string) (Client, error)
+	SetClientActive(ctx context.Context, id string, active bool, now time.Time) error // disabling revokes all grants
+}
+
+// Grants moves grant rows.
+type Grants interface {
+	// LoginView is the one read of a login: the client, and the user if there is one
+	// (known tells). ErrNotFound: no such client.
+	LoginView(ctx context.Context, l Login, clientID string) (u User, known bool, c Client, err error)
+	// StartGrant is the one batch of a login: records last_login_at, stores the
+	// upgraded hash if there is one, and inserts g, all on condition that user and
+	// client are enabled and the password hash is still s.PasswordHash. ErrConflict otherwise.
+	StartGrant(ctx context.Context, s StartGrant) error
+	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict
+	// when no row met every condition; nothing changed then. Of the view's User only ID
+	// and Roles are filled, of its Client only ID, FirstParty, IDTokenAlg and Resources.
+	AdvanceGrant(ctx context.Context, a Advance) (GrantView, error)
+	// GrantByID and GrantBySession read a grant with its user and client. ErrNotFound.
+	GrantByID(ctx context.Context, id GrantID) (GrantView, error)
+	GrantBySession(ctx context.Context, sessionID string) (GrantView, error)
+	// AnswerLate records that generation g-1 came late: sets late_gen to the row's
+	// generation (late_count 1) or counts one more, on condition that the row's generation
+	// is still generation, it is live, late_gen is not generation-1 and late_count is
+	// under max for it. ErrConflict otherwise.
+	AnswerLate(ctx context.Context, id GrantID, generation int64, max int64) error
+	// RevokeGrant is idempotent; revoking what is gone is no error.
+	RevokeGrant(ctx context.Context, id GrantID, now time.Time) error
+	// RevokeSession revokes a user's grant by its public id. ErrNotFound when that user has no live one.
+	RevokeSession(ctx context.Context, userID, sessionID string, now time.Time) error
+	// RevokeUserGrants revokes all of a user's but keep (a session id; may be empty), and counts them.
+	RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time) (int, error)
+	// ListGrants lists a user's live grants, newest first. idleSince: grants not rotated since are not live.
+	ListGrants(ctx context.Context, userID string, now, idleSince time.Time) ([]Grant, error)
+	// RemoveExpired deletes at most limit grants that ended before now, and counts them.
+	RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// StartGrant is what a successful login writes.
+type StartGrant struct {
+	Grant        Grant
+	PasswordHash string // the hash that was verified
+	Rehash       string // its replacement, when parameters rose; empty: none
+}
+
+// Advance moves a grant from Generation to Generation+1 at Now, if the row is of that
+// generation, is ClientID's, is not revoked or expired, was rotated after IdleSince, and its
+// user and client are enabled (and, with FirstParty, the client public and first-party).
+type Advance struct {
+	ID         GrantID
+	Generation int64
+	ClientID   string
+	FirstParty bool
+	Now        time.Time
+	IdleSince  time.Time
+}
+
+// GrantView is a grant with what must hold around it for it to be of use.
+type GrantView struct {
+	Grant  Grant
+	User   User // without PasswordHash
+	Client Client
+}
+
+// Store is everything: what an engine implements and the contract suite tests.
+type Store interface {
+	Users
+	Clients
+	Grants
+	Ping(ctx context.Context) error
+	// Now is the database's clock, the only SQL that reads one.
+	Now(ctx context.Context) (time.Time, error)
+}

@@ -1,0 +1,65 @@
+package userstore
+
+import "time"
+
+// User is an account.
+type User struct {
+	ID       string // the subject: 128 random bits, base64url; never reused
+	Email    string // as typed, for display
+	EmailKey string // canonical form; unique
+
+	Username    string // preferred_username, as typed; may be empty
+	UsernameKey string // canonical form; unique when not empty
+
+	EmailVerified bool
+	PasswordHash  string // PHC string; empty: no password login
+	Claims        Claims
+	IsActive      bool
+	IsStaff       bool // a plain profile flag without authority
+	Roles         []string
+
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	LastLoginAt time.Time // zero: never
+	Version     int64     // of the row, for compare-and-swap
+}
+
+// HasRole tells whether the user carries role.
+func (u User) HasRole(role string) bool {
+	for _, r := range u.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}
+
+// Claims are the standard claims of OIDC Core section 5.1 that a user may fill
+// in freely; email, preferred_username and updated_at live on User.
+type Claims struct {
+	Name                string   `json:"name,omitempty"`
+	GivenName           string   `json:"given_name,omitempty"`
+	FamilyName          string   `json:"family_name,omitempty"`
+	MiddleName          string   `json:"middle_name,omitempty"`
+	Nickname            string   `json:"nickname,omitempty"`
+	Profile             string   `json:"profile,omitempty"`
+	Picture             string   `json:"picture,omitempty"`
+	Website             string   `json:"website,omitempty"`
+	Gender              string   `json:"gender,omitempty"`
+	Birthdate           string   `json:"birthdate,omitempty"`
+	Zoneinfo            string   `json:"zoneinfo,omitempty"`
+	Locale              string   `json:"locale,omitempty"`
+	PhoneNumber         string   `json:"phone_number,omitempty"`
+	PhoneNumberVerified bool     `json:"phone_number_verified,omitempty"`
+	Address             *Address `json:"address,omitempty"`
+}
+
+// Address is the address claim of OIDC Core section 5.1.1.
+type Address struct {
+	Formatted     string `json:"formatted,omitempty"`
+	StreetAddress string `json:"street_address,omitempty"`
+	Locality      string `json:"locality,omitempty"`
+	Region        string `json:"region,omitempty"`
+	PostalCode    string `json:"postal_code,omitempty"`
+	Country       string `json:"country,omitempty"`
+}
