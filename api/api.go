@@ -1,0 +1,159 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+)
+
+// Server answers HTTP. Fill the fields, call Handler once.
+type Server struct {
+	Issuer   *issuer.Issuer
+	Accounts *userstore.Accounts
+	Store    userstore.Store
+	JWKS     func() (*keys.Document, error)
+	Ready    func(ctx context.Context) error // nil: ready; otherwise why not (errors.Join for several reasons)
+	Now      func() time.Time
+	NewID    func() string // request ids
+	Log      *slog.Logger
+	Metrics  Metrics // nil: nothing is counted
+
+	JWKSMaxAge     time.Duration // of the key set and of discovery
+	JSONLogin      bool          // accounts.json_login
+	CORSOrigins    []string      // that browsers may call /v1 from; compared byte for byte
+	TrustedProxies []string      // CIDRs or addresses whose X-Forwarded-For is believed
+	Timeout        time.Duration // of one account request; zero: 5 s
+}
+
+// Metrics is what the server counts; cmd joins it to Prometheus.
+type Metrics interface {
+	// Request is called once per answered request; route is the route's template
+	// and method one that this server knows or "OTHER", so that strangers cannot make labels.
+	Request(route, method string, status int, took time.Duration)
+}
+
+// dialect says how the errors of a route are written and what surrounds it.
+type dialect int
+
+const (
+	document  dialect = iota // public and cacheable: CORS *, OAuth errors
+	operation                // for the operator's machines: no CORS, OAuth errors
+	account                  // the account API: CORS for http.cors_origins, problem documents, a deadline
+)
+
+// route is one line of the list: the template is also its name in logs, metrics and openapi.json.
+type route struct {
+	method  string
+	path    string
+	handle  func(http.ResponseWriter, *http.Request) error
+	dialect dialect
+}
+
+// routes is every route there is. HEAD comes with each GET, OPTIONS with each path;
+// everything else is 404 or 405. The key set stands first because it is asked for most.
+func (s *Server) routes() []route {
+	return []route{
+		{"GET", "/.well-known/jwks.json", s.jwks, document},
+		{"GET", "/.well-known/openid-configuration", s.discovery, document},
+		{"GET", "/.well-known/oauth-authorization-server", s.discovery, document},
+		{"GET", "/healthz", s.healthz, operation},
+		{"GET", "/readyz", s.readyz, operation},
+		{"GET", "/openapi.json", s.openAPI, operation},
+
+		{"POST", "/v1/refresh", s.refresh, account},
+		{"POST", "/v1/login", s.login, account},
+		{"POST", "/v1/signup", s.signup, account},
+		{"POST", "/v1/logout", s.logout, account},
+		{"GET", "/v1/profile", s.getProfile, account},
+		{"PATCH", "/v1/profile", s.patchProfile, account},
+		{"PUT", "/v1/profile", s.putProfile, account},
+		{"DELETE", "/v1/profile", s.deleteProfile, account},
+		{"POST", "/v1/profile/password", s.changePassword, account},
+		{"GET", "/v1/profile/sessions", s.listSessions, account},
+		{"DELETE", "/v1/profile/sessions/{id}", s.deleteSession, account},
+	}
+}
+
+// resource is one path with its methods.
+type resource struct {
+	template string
+	dialect  dialect
+	methods  map[string]func(http.ResponseWriter, *http.Request) error
+	allow    []string // value of Allow, ready to be shared between answers
+}
+
+// Handler is the whole public listener. It panics when TrustedProxies is malformed,
+// which the configuration has checked before.
+func (s *Server) Handler() http.Handler {
+	h := &handler{Server: s, resources: map[*mux.Route]*resource{}}
+	// The path is matched as it was sent: an encoded letter, a double slash or a dot
+	// segment is another path, hence 404, and there is nothing to redirect to. mux would
+	// by default send `//evil.test/..` to a Location that a browser takes for another host.
+	h.router = mux.NewRouter().UseEncodedPath().SkipClean(true).StrictSlash(false)
+
+	byPath := map[string]*resource{}
+	for _, rt := range s.routes() {
+		res := byPath[rt.path]
+		if res == nil {
+			res = &resource{template: rt.path, dialect: rt.dialect, methods: map[string]func(http.ResponseWriter, *http.Request) error{}}
+			byPath[rt.path] = res
+			for _, path := range s.mounts(rt.path) {
+				h.resources[h.router.Path(path)] = res
+			}
+		}
+		res.methods[rt.method] = rt.handle
+		if rt.method == http.MethodGet {
+			res.methods[http.MethodHead] = rt.handle
+		}
+	}
+	for _, res := range byPath {
+		res.allow = []string{allowed(res.methods)}
+	}
+	h.prepare()
+	return h
+}
+
+// mounts lists the paths that a template is served under. With an issuer …/p every
+// route is also found under /p, for a proxy that passes the path on as it came, and both
+// discovery documents under the inserted form of RFC 8414 section 3.1.
+func (s *Server) mounts(path string) []string {
+	prefix := s.issuerPath()
+	if prefix == "" {
+		return []string{path}
+	}
+	mounts := []string{path, prefix + path}
+	switch path {
+	case "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server":
+		mounts = append(mounts, path+prefix)
+	}
+	return mounts
+}
+
+// issuerPath is the path of the issuer identifier without a trailing slash.
+func (s *Server) issuerPath() string {
+	u, err := url.Parse(s.Issuer.URL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(u.EscapedPath(), "/")
+}
+
+// allowed writes the Allow header (RFC 9110 section 10.2.1) of a set of methods.
+func allowed(methods map[string]func(http.ResponseWriter, *http.Request) error) string {
+	var list []string
+	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		if methods[m] != nil {
+			list = append(list, m)
+		}
+	}
+	return strings.Join(append(list, "OPTIONS"), ", ")
+}

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/signet-id/signet/issuer"
+)
+
+// bearer finds out who is calling, by the access token in the Authorization header.
+func (s *Server) bearer(r *http.Request) (issuer.Session, error) {
+	raw, err := bearerToken(r)
+	if err != nil {
+		return issuer.Session{}, err
+	}
+	return s.Issuer.Bearer(r.Context(), raw)
+}
+
+// writer is bearer for what changes the profile, which needs the scope profile.
+func (s *Server) writer(r *http.Request) (issuer.Session, error) {
+	session, err := s.bearer(r)
+	if err == nil && !session.HasScope("profile") {
+		p := newProblem(insufficientScope, "Changing the profile needs an access token with the scope profile.")
+		p.scope = "profile"
+		return issuer.Session{}, p
+	}
+	return session, err
+}
+
+// bearerToken takes the token from the one Authorization header. OAuth 2.1 allows one
+// way of sending it per request: two are refused rather than chosen from, and a token in the query counts for nothing
+// (it would end up in logs and histories).
+func bearerToken(r *http.Request) (string, error) {
+	headers := r.Header["Authorization"]
+	if len(headers) > 1 {
+		return "", newProblem(invalidRequest, "Send exactly one Authorization header.")
+	}
+	inBody, err := tokenInForm(r)
+	switch {
+	case err != nil:
+		return "", err
+	case inBody && len(headers) == 1:
+		return "", newProblem(invalidRequest, "Send the access token once, in the Authorization header.")
+	case len(headers) == 0:
+		return "", newProblem(missingToken, "")
+	}
+	scheme, token, ok := strings.Cut(headers[0], " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return "", newProblem(missingToken, "")
+	}
+	return token, nil
+}
+
+// tokenInForm tells whether the body is a form that carries an access_token
+// (RFC 6750 section 2.2). No endpoint here takes forms, so it may be eaten.
+func tokenInForm(r *http.Request) (bool, error) {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media != "application/x-www-form-urlencoded" {
+		return false, nil
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return false, err
+	}
+	form, _ := url.ParseQuery(string(body)) // what is malformed is not a token
+	return form.Has("access_token"), nil
+}

@@ -1,0 +1,18 @@
+// Package api is how the issuer looks over HTTP: it owns the routes, the shape of
+// requests and answers, and nothing of the rules behind them.
+//
+// A request passes one pipeline, written once in handle.go, so that no endpoint can
+// forget a step:
+//
+//	request id → route (api.go) → security headers → CORS → deadline, body limit
+//	  → handler: parse (body.go, bearer.go), one issuer or accounts call, write
+//	  → error, if any, through the one table of errors.go
+//	  → one log line, one metric
+//
+// Handlers return their errors; only the pipeline turns one into an answer and only
+// there is it logged. Two dialects of error leave this package: RFC 9457 problem documents on the account API
+// (/v1) and OAuth's {error, error_description} on the protocol endpoints.
+//
+// openapi.json describes all of it by hand; tests hold it against the real handlers,
+// route by route and answer by answer (apitest).
+package api

@@ -1,0 +1,55 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+)
+
+// ErrStopping is what Ready says while the server drains.
+var ErrStopping = errors.New("the server is stopping")
+
+// readyTimeout bounds the question to the store: a load balancer's probe is impatient.
+const readyTimeout = 2 * time.Second
+
+// healthz says that the process lives. It asks nobody: a store that is down is no
+// reason to restart this process.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request) error {
+	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// reasons are all that a stranger learns of why we are not ready.
+var reasons = []struct {
+	is     error
+	reason fault
+}{
+	{ErrStopping, fault{"server", "stopping", "The server is stopping."}},
+	{userstore.ErrUnavailable, fault{"store", "unavailable", "The store does not answer."}},
+	{context.DeadlineExceeded, fault{"store", "unavailable", "The store does not answer."}},
+	{keys.ErrNotReady, fault{"keys", "not_ready", "The view of the signing keys is too old, or the clock is off."}},
+}
+
+// readyz says whether requests should be sent here. The whole error is logged.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	err := s.Ready(ctx)
+	if err == nil {
+		return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	}
+	p := newProblem(unavailable, "Not ready; ask again in a moment.")
+	p.cause = err
+	for _, known := range reasons {
+		if errors.Is(err, known.is) && (len(p.Errors) == 0 || p.Errors[len(p.Errors)-1] != known.reason) {
+			p.Errors = append(p.Errors, known.reason)
+		}
+	}
+	if p.Errors == nil {
+		p.Errors = []fault{{"server", "not_ready", "The server is not ready; its log says why."}}
+	}
+	return p
+}

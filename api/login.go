@@ -1,0 +1,64 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/signet-id/signet/issuer"
+)
+
+type loginRequest struct {
+	Email    string   `json:"email"`
+	Username string   `json:"username"`
+	Password string   `json:"password"`
+	ClientID string   `json:"client_id"`
+	Scope    string   `json:"scope"`
+	Resource oneOrAll `json:"resource"`
+}
+
+// login proves a password and answers tokens (RFC 6749 section 5.1).
+func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
+	if !s.JSONLogin {
+		return newProblem(loginClosed, "")
+	}
+	var q loginRequest
+	if _, err := decode(w, r, &q); err != nil {
+		return err
+	}
+	var faults []fault
+	if (q.Email == "") == (q.Username == "") {
+		faults = append(faults, fault{"email", "required", "Send either email or username."})
+	}
+	if q.Password == "" {
+		faults = append(faults, fault{"password", "required", "Send the password."})
+	}
+	if faults != nil {
+		return invalid(faults...)
+	}
+	tokens, err := s.Issuer.Login(r.Context(), issuer.LoginRequest{
+		Email: q.Email, Username: q.Username, Password: q.Password,
+		ClientID: q.ClientID, Scope: q.Scope, Resource: q.Resource,
+		UserAgent: userAgent(r), Address: addressOf(r),
+	})
+	if err != nil {
+		return err
+	}
+	return writeTokens(w, tokens)
+}
+
+// writeTokens adds the header that RFC 6749 section 5.1 asks for besides Cache-Control.
+func writeTokens(w http.ResponseWriter, tokens issuer.TokenResponse) error {
+	w.Header().Set("Pragma", "no-cache")
+	return writeJSON(w, http.StatusOK, tokens)
+}
+
+// oneOrAll is a string or an array of strings, as `resource` may be repeated (RFC 8707).
+type oneOrAll []string
+
+func (o *oneOrAll) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		*o = make(oneOrAll, 1)
+		return json.Unmarshal(data, &(*o)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(o))
+}

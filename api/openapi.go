@@ -1,0 +1,26 @@
+package api
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+//go:embed openapi.json
+var openAPIText []byte
+
+// openAPIServer is the address in the embedded text; each server puts its own in its place.
+const openAPIServer = `"http://localhost:8080"`
+
+// openAPI answers the description of this API, with this issuer as its server.
+func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
+	self, err := json.Marshal(s.Issuer.URL)
+	if err != nil {
+		return err
+	}
+	body := bytes.ReplaceAll(openAPIText, []byte(openAPIServer), self)
+	writeDocument(w, r, 5*time.Minute, plainJSON, body, etagOf(body))
+	return nil
+}

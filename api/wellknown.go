@@ -1,0 +1,78 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var jwksType = []string{"application/jwk-set+json"}
+
+// jwks answers the published keys (RFC 7517 section 8.5) from memory.
+func (s *Server) jwks(w http.ResponseWriter, r *http.Request) error {
+	doc, err := s.JWKS()
+	if err != nil {
+		return err
+	}
+	writeDocument(w, r, s.JWKSMaxAge, jwksType, doc.Body, doc.ETag)
+	return nil
+}
+
+// discovery answers OpenID Provider metadata, which is authorization server metadata as
+// well (RFC 8414). It asks nobody, so it answers as long as the process lives.
+func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
+	body, err := json.Marshal(s.Issuer.Metadata())
+	if err != nil {
+		return fmt.Errorf("write discovery: %w", err)
+	}
+	writeDocument(w, r, s.JWKSMaxAge, plainJSON, body, etagOf(body))
+	return nil
+}
+
+func etagOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+}
+
+// writeDocument sends a cacheable document, or 304 to those who have it.
+func writeDocument(w http.ResponseWriter, r *http.Request, maxAge time.Duration, contentType []string, body []byte, etag string) {
+	h := w.Header()
+	h["Cache-Control"] = []string{"public, max-age=" + strconv.FormatInt(int64(maxAge/time.Second), 10)}
+	h["Etag"] = []string{etag}
+	if known := r.Header["If-None-Match"]; known != nil && noneMatchFails(strings.Join(known, ","), etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	writeBody(w, http.StatusOK, contentType, body)
+}
+
+// noneMatchFails reads If-None-Match (RFC 9110 section 13.1.2): `*`, or a list of
+// entity tags compared weakly. A comma may stand inside a tag, so quotes lead.
+func noneMatchFails(list, etag string) bool {
+	for {
+		list = strings.TrimLeft(list, " \t,")
+		if list == "" {
+			return false
+		}
+		if list[0] == '*' {
+			return true
+		}
+		list = strings.TrimPrefix(list, "W/")
+		if list == "" || list[0] != '"' {
+			return false // malformed: send the document
+		}
+		end := strings.IndexByte(list[1:], '"')
+		if end < 0 {
+			return false
+		}
+		if list[:end+2] == etag {
+			return true
+		}
+		list = list[end+2:]
+	}
+}
