@@ -1,0 +1,211 @@
+package keys
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/signet-id/signet/internal/jose"
+)
+
+// ringChange is what a change did to the ring, or would do.
+type ringChange struct {
+	before, after Ring
+	change        Change // empty: nothing was to be done
+	now           time.Time
+}
+
+// conflicts is how often a change is planned again because somebody was faster.
+// Each time somebody made progress, so only a fault comes this far.
+const conflicts = 20
+
+// change plans what ask wants of the ring and applies it, in one transaction that
+// fails when the ring was changed since it was read; then it is planned again. ask
+// sees the first ring only, so that what it asked for may turn out to be done.
+//
+// Keys are generated before the transaction, and between planning and committing
+// there is nothing slow: the instants that are written count from the planning.
+func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChange, error) {
+	var req request
+	var spare material
+	var doubt error // of a transaction that failed after it may have committed
+	for attempt := 0; attempt < conflicts; {
+		ring, err := m.load(ctx)
+		if err != nil {
+			return ringChange{}, errors.Join(doubt, err)
+		}
+		if ask != nil {
+			req, ask = ask(ring), nil
+		}
+		r, err := m.plan(ring, req)
+		if err != nil || r.change.empty() {
+			return r, err
+		}
+		if missing := spare.missing(r.change.Insert); missing != "" {
+			if err := m.mayseal(ring); err != nil {
+				return ringChange{}, err
+			}
+			if err := m.generate(&spare, missing); err != nil {
+				return ringChange{}, err
+			}
+			continue // by now the ring or the time may be another
+		}
+		if err := m.fill(&r.change, ring, spare); err != nil {
+			return ringChange{}, err
+		}
+
+		attempt++
+		err = m.apply(ctx, ring.Version, r.change)
+		switch {
+		case err == nil:
+			r.after = ring.with(r.change)
+			return r, nil
+		case errors.Is(err, ErrConflict):
+		case doubt != nil || ctx.Err() != nil:
+			return ringChange{}, err
+		default:
+			// The answer may have been lost after the commit. Look once: if it
+			// was applied the same request finds nothing left to do.
+			doubt, spare = err, nil
+		}
+	}
+	return ringChange{}, fmt.Errorf("%w %d times in a row; try again", ErrConflict, conflicts)
+}
+
+// plan is what req asks of ring now, without doing it.
+func (m *Manager) plan(ring Ring, req request) (ringChange, error) {
+	now := m.instant()
+	c, err := plan(ring, m.Policy, now, req)
+	return ringChange{before: ring, after: ring.with(c), change: c, now: now}, err
+}
+
+// mayseal refuses to add to a ring what its other replicas could not open.
+func (m *Manager) mayseal(ring Ring) error {
+	if len(m.KEKs) == 0 {
+		return errors.New("no key-encryption key is given, so no signing key can be stored; " +
+			"make one with `signet keys new-kek` and set keys.encryption_key or keys.encryption_key_file to it")
+	}
+	if ring.Version == 0 {
+		return nil
+	}
+	secret, err := unseal(ring.RefreshSecret, refreshSecretName, "refresh secret", m.KEKs)
+	clear(secret)
+	return err
+}
+
+func (m *Manager) generate(spare *material, alg string) error {
+	generate := m.Generate
+	if generate == nil {
+		generate = GenerateKey
+	}
+	private, err := generate(alg)
+	if err != nil {
+		return fmt.Errorf("generate a %s key: %w", alg, err)
+	}
+	if *spare == nil {
+		*spare = material{}
+	}
+	(*spare)[alg] = append((*spare)[alg], private)
+	return nil
+}
+
+// fill gives the planned keys their material, and a new ring its refresh secret.
+func (m *Manager) fill(c *Change, ring Ring, spare material) (err error) {
+	used := map[string]int{}
+	for i := range c.Insert {
+		k := &c.Insert[i]
+		if err := mint(k, spare[k.Algorithm][used[k.Algorithm]], m.KEKs[0]); err != nil {
+			return err
+		}
+		used[k.Algorithm]++
+	}
+	if ring.RefreshSecret == "" {
+		c.RefreshSecret, err = newRefreshSecret(m.KEKs[0])
+	}
+	return err
+}
+
+// material is generated private keys that are in no store yet, by algorithm.
+type material map[string][]crypto.Signer
+
+// missing is an algorithm of which insert needs more keys than there are.
+func (s material) missing(insert []Key) string {
+	need := map[string]int{}
+	for i := range insert {
+		alg := insert[i].Algorithm
+		if need[alg]++; need[alg] > len(s[alg]) {
+			return alg
+		}
+	}
+	return ""
+}
+
+func (m *Manager) version(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	version, err := m.Store.RingVersion(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the version of the signing keys: %w", err)
+	}
+	return version, nil
+}
+
+func (m *Manager) load(ctx context.Context) (Ring, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	ring, err := m.Store.LoadRing(ctx)
+	if err != nil {
+		return Ring{}, fmt.Errorf("load the signing keys: %w", err)
+	}
+	return ring, nil
+}
+
+func (m *Manager) apply(ctx context.Context, version int64, c Change) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := m.Store.ChangeRing(ctx, version, c); err != nil {
+		return fmt.Errorf("change the signing keys: %w", err)
+	}
+	return nil
+}
+
+// rewrap is the change that seals everything in ring under the first KEK.
+func (m *Manager) rewrap(ring Ring) (Change, error) {
+	var c Change
+	reseal := func(sealed, name, what string) (string, error) {
+		if id, err := jose.SealedUnder(sealed); err == nil && id == m.KEKs[0].ID {
+			return sealed, nil
+		}
+		plain, err := unseal(sealed, name, what, m.KEKs)
+		if err != nil {
+			return "", err
+		}
+		defer clear(plain)
+		return jose.Seal(plain, m.KEKs[0], name)
+	}
+
+	secret, err := reseal(ring.RefreshSecret, refreshSecretName, "refresh secret")
+	if err != nil {
+		return Change{}, err
+	}
+	if secret != ring.RefreshSecret {
+		c.RefreshSecret = secret
+	}
+	for _, k := range slices.Clone(ring.Keys) {
+		if k.Sealed == "" {
+			continue
+		}
+		sealed, err := reseal(k.Sealed, k.ID, "signing key "+k.ID)
+		if err != nil {
+			return Change{}, err
+		}
+		if sealed != k.Sealed {
+			k.Sealed = sealed
+			c.Update = append(c.Update, k)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,58 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// clockOffset is this replica's clock minus the database's, as far as it can be
+// told: the database read its clock somewhere between the two readings of ours.
+func (m *Manager) clockOffset(ctx context.Context) (time.Duration, error) {
+	if m.DatabaseNow == nil {
+		return 0, errors.New("keys.Manager.DatabaseNow is not set; without the database's clock no replica may sign")
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	before := m.now()
+	database, err := m.DatabaseNow(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the database's clock: %w", err)
+	}
+	after := m.now()
+	if took := after.Sub(before); took > m.Policy.ClockLimit() || took < 0 {
+		return 0, fmt.Errorf("the database took %v to tell the time: too long to compare clocks (clock_skew is %v)",
+			took.Round(time.Millisecond), m.Policy.ClockSkew)
+	}
+	switch {
+	case database.Before(before):
+		return before.Sub(database), nil
+	case database.After(after):
+		return after.Sub(database), nil
+	}
+	return 0, nil
+}
+
+// clockError is nil when the two clocks agree well enough.
+func (m *Manager) clockError(offset time.Duration) error {
+	if offset.Abs() <= m.Policy.ClockLimit() {
+		return nil
+	}
+	direction := "ahead of"
+	if offset < 0 {
+		direction = "behind"
+	}
+	return fmt.Errorf("this machine's clock is %v %s the database's, and clock_skew ÷ 2 (%v) is allowed; set the clocks by NTP",
+		offset.Abs().Round(time.Millisecond), direction, m.Policy.ClockLimit())
+}
+
+// checkClock refuses to plan on a machine whose clock is off: the instants that it
+// would write are read by all replicas.
+func (m *Manager) checkClock(ctx context.Context) error {
+	offset, err := m.clockOffset(ctx)
+	if err != nil {
+		return err
+	}
+	return m.clockError(offset)
+}

@@ -1,0 +1,246 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The commands of `signet keys`. They read the store by themselves and need no
+// Start; none of them makes the first keys of an empty store, which is the
+// server's part.
+
+// Timeline is how the keys in the store stand now and what happens next. It needs
+// Store, Policy and Now only. An empty store is no error: the message says what to do.
+func (m *Manager) Timeline(ctx context.Context) (Report, error) {
+	ring, err := m.load(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	r := report(ring, m.Policy, m.instant())
+	if ring.Version == 0 {
+		r.Message = firstUpper(errEmpty.Error()) + "."
+	}
+	return r, nil
+}
+
+// Export is the JWK set of the keys that are published now, from the store. It
+// needs Store and Now only.
+func (m *Manager) Export(ctx context.Context) (*Document, error) {
+	ring, err := m.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if ring.Version == 0 {
+		return nil, errEmpty
+	}
+	set, err := newSet(ring, m.instant(), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return set.JWKS(m.instant())
+}
+
+// Rotate lets the pending key of each algorithm sign as soon as verifiers can
+// know it: at once, or keys.propagation after it was made. Until then another
+// call changes nothing and says so. A dry run only tells what would happen.
+func (m *Manager) Rotate(ctx context.Context, dryRun bool) (Report, error) {
+	if err := m.checkCommand(ctx); err != nil {
+		return Report{}, err
+	}
+	signing := map[string]int64{} // what is to be succeeded, whoever does it
+	ask := func(ring Ring) request {
+		for _, alg := range ring.Algorithms {
+			k, _ := ring.active(alg, m.instant())
+			signing[alg] = k.Seq
+		}
+		return request{rotate: signing}
+	}
+
+	var done ringChange
+	var err error
+	if dryRun {
+		ring, loadErr := m.load(ctx)
+		if loadErr != nil {
+			return Report{}, loadErr
+		}
+		done, err = m.plan(ring, ask(ring))
+	} else {
+		done, err = m.change(ctx, ask)
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	if !dryRun {
+		m.logChange(done)
+	}
+
+	r := report(done.after, m.Policy, done.now)
+	var lines []string
+	for _, alg := range done.after.Algorithms {
+		next, ok := done.after.following(alg, signing[alg])
+		if !ok {
+			continue
+		}
+		lines = append(lines, sentence(next, m.Policy, done.now))
+		if old, ok := done.before.following(alg, signing[alg]); !ok || !old.ActivateAt.Equal(next.ActivateAt) {
+			r.Changed = true
+		}
+	}
+	switch {
+	case !r.Changed:
+		lines = slices.Insert(lines, 0, "Nothing changed: the next keys sign as early as they may.")
+	case dryRun:
+		lines = slices.Insert(lines, 0, "Nothing changed, this is a dry run. A rotation would do this.")
+	}
+	r.Changed = r.Changed && !dryRun
+	r.Message = sentences(lines...)
+	return r, nil
+}
+
+// following is the key of alg that signs after the one with seq.
+func (r Ring) following(alg string, seq int64) (Key, bool) {
+	for _, k := range r.Keys {
+		if k.Algorithm == alg && k.Seq > seq && k.RevokedAt.IsZero() {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// Revoke takes keys out of use at once, with their private halves: those with the
+// given ids, or all. What they signed is refused as soon as verifiers have read the
+// key set again; refresh tokens go on working, because their jti proves them.
+func (m *Manager) Revoke(ctx context.Context, kids []string, all bool) (Report, error) {
+	if (len(kids) > 0) == all {
+		return Report{}, errors.New("name the keys to revoke by their kid, or ask for all of them, not both; `signet keys list` shows them")
+	}
+	if err := m.checkCommand(ctx); err != nil {
+		return Report{}, err
+	}
+	ring, err := m.load(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	var unknown []string
+	for _, kid := range kids {
+		if _, ok := ring.find(kid); !ok {
+			unknown = append(unknown, kid)
+		}
+	}
+	if len(unknown) > 0 {
+		return Report{}, fmt.Errorf("there is no signing key %s in the store, so nothing was revoked; `signet keys list` shows them", strings.Join(unknown, ", "))
+	}
+
+	// The keys that --all means are those of now, not those that a racing
+	// revocation has just made.
+	if all {
+		for _, k := range ring.Keys {
+			kids = append(kids, k.ID)
+		}
+	}
+	done, err := m.change(ctx, func(Ring) request { return request{revoke: kids} })
+	if err != nil {
+		return Report{}, err
+	}
+	m.logChange(done)
+	return m.revoked(done, kids), nil
+}
+
+func (m *Manager) revoked(done ringChange, kids []string) Report {
+	r := report(done.after, m.Policy, done.now)
+	count, published := 0, false
+	for _, kid := range kids {
+		old, _ := done.before.find(kid)
+		if k, ok := done.after.find(kid); ok && old.RevokedAt.IsZero() && !k.RevokedAt.IsZero() {
+			count++
+			published = published || old.State(done.now) != Removed
+		}
+	}
+	if count == 0 {
+		r.Message = "Nothing changed: the keys are revoked already."
+		return r
+	}
+	r.Changed = true
+	lines := []string{fmt.Sprintf("%s revoked and wiped.", plural(count, "key"))}
+	if published {
+		// Replicas hear of it within a second; one that is cut off from the store
+		// publishes its old set for the limit that propagation leaves.
+		r.AcceptedUntil = done.now.Add(m.Policy.JWKSMaxAge + m.Policy.ClockSkew)
+		lines = append(lines, fmt.Sprintf("Verifiers that cache the key set may still accept its tokens until %s (%s behind a replica that is cut off from the store).",
+			stamp(r.AcceptedUntil), stamp(done.now.Add(m.Policy.Propagation))))
+	}
+	for _, alg := range done.after.Algorithms {
+		was, wasSigning := done.before.active(alg, done.now)
+		is, isSigning := done.after.active(alg, done.now)
+		if !wasSigning || !isSigning || was.ID == is.ID {
+			continue
+		}
+		lines = append(lines, sentence(is, m.Policy, done.now))
+		if known := is.CreatedAt.Add(m.Policy.Propagation); known.After(done.now) {
+			r.RefusedUntil = later(r.RefusedUntil, known)
+		}
+	}
+	if !r.RefusedUntil.IsZero() {
+		lines = append(lines, fmt.Sprintf("Verifiers that do not look again for an unknown kid may refuse new tokens until %s.", stamp(r.RefusedUntil)))
+	}
+	r.Message = sentences(lines...)
+	return r
+}
+
+// Rewrap seals every private half and the refresh secret under the first KEK. It
+// runs beside live replicas if each of them has both the old and the new KEK.
+func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
+	if len(m.KEKs) == 0 {
+		return Report{}, errors.New("no key-encryption key is given; set keys.encryption_key to the new one and keys.encryption_key_previous to the old one")
+	}
+	for range conflicts {
+		ring, err := m.load(ctx)
+		if err != nil {
+			return Report{}, err
+		}
+		if ring.Version == 0 {
+			return Report{}, errEmpty
+		}
+		c, err := m.rewrap(ring)
+		if err != nil {
+			return Report{}, err
+		}
+		sealed := len(c.Update)
+		if !c.empty() {
+			if err := m.apply(ctx, ring.Version, c); errors.Is(err, ErrConflict) {
+				continue
+			} else if err != nil {
+				return Report{}, err
+			}
+		}
+		r := report(ring.with(c), m.Policy, m.instant())
+		r.Changed = !c.empty()
+		r.Message = fmt.Sprintf("Nothing changed: everything is sealed under the key-encryption key %s already.", m.KEKs[0].ID)
+		if r.Changed {
+			r.Message = fmt.Sprintf("The refresh secret and %s are sealed under the key-encryption key %s now. "+
+				"When all replicas have it as keys.encryption_key, the previous one can be taken away.", plural(sealed, "private key"), m.KEKs[0].ID)
+		}
+		return r, nil
+	}
+	return Report{}, fmt.Errorf("%w %d times in a row; try again", ErrConflict, conflicts)
+}
+
+// checkCommand is what a command that plans needs, as Start does.
+func (m *Manager) checkCommand(ctx context.Context) error {
+	if err := m.Policy.Validate(); err != nil {
+		return err
+	}
+	if err := m.checkClock(ctx); err != nil {
+		return err
+	}
+	version, err := m.version(ctx)
+	if err == nil && version == 0 {
+		err = errEmpty
+	}
+	return err
+}
+
+func firstUpper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -1,0 +1,382 @@
+package keys
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/signet-id/signet/internal/jose"
+)
+
+// ErrNotReady: this replica may not sign now (its view is too old, its clock is
+// off, or it was never started); callers answer 503. Ready tells why.
+var ErrNotReady = errors.New("the signing keys are not ready")
+
+// Manager keeps one replica's view of the key set current and changes it. Fill
+// the fields; then a server calls Start and Run, a command only what it is for:
+// Timeline, Rotate, Revoke, Rewrap and Export read the store by themselves.
+type Manager struct {
+	Store       Store
+	Policy      Policy
+	KEKs        []jose.KEK // the first seals; all open
+	Now         func() time.Time
+	DatabaseNow func(context.Context) (time.Time, error) // the clock that all replicas share
+	Generate    func(alg string) (crypto.Signer, error)  // nil: GenerateKey
+	Log         *slog.Logger                             // nil: silent
+	TypesToSign []string                                 // the `typ` values that signers prepare
+
+	// AlgorithmInUse names a client or resource that is registered for alg, or
+	// nothing. Start asks it before it takes an algorithm away; nil refuses that.
+	AlgorithmInUse func(ctx context.Context, alg string) (string, error)
+
+	view  atomic.Pointer[view]
+	polls atomic.Uint64
+}
+
+// view is what one poll of the store found.
+type view struct {
+	set    *Set
+	poll   uint64        // polls are counted as they begin
+	readAt time.Time     // this replica's clock before the poll read anything
+	offset time.Duration // this replica's clock minus the database's
+	off    bool          // by more than is allowed
+}
+
+// storeTimeout bounds each call of the store, so that one that hangs does not
+// keep a replica from noticing that the store is back.
+const storeTimeout = 5 * time.Second
+
+// Start makes the first keys or loads what is there, applies a changed
+// configuration, and does one Step. After it the manager is ready or Start has failed.
+func (m *Manager) Start(ctx context.Context) error {
+	if err := m.Policy.Validate(); err != nil {
+		return err
+	}
+	if err := m.checkClock(ctx); err != nil {
+		return err
+	}
+	ring, err := m.load(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.checkAlgorithms(ctx, ring); err != nil {
+		return err
+	}
+	changed, err := m.change(ctx, func(Ring) request { return request{algorithms: m.Policy.Algorithms} })
+	if err != nil {
+		return err
+	}
+	m.logChange(changed)
+	if err := m.Step(ctx); err != nil {
+		return err
+	}
+	if err := m.Ready(); err != nil {
+		return err
+	}
+	m.logWaiting()
+	return nil
+}
+
+// checkAlgorithms refuses to take an algorithm away while somebody needs it.
+func (m *Manager) checkAlgorithms(ctx context.Context, ring Ring) error {
+	for _, alg := range ring.Algorithms {
+		if slices.Contains(m.Policy.Algorithms, alg) {
+			continue
+		}
+		if m.AlgorithmInUse == nil {
+			return fmt.Errorf("keys.algorithms: %s cannot be taken away: nothing tells who is registered for it; keep it in the list", alg)
+		}
+		user, err := m.AlgorithmInUse(ctx, alg)
+		if err != nil {
+			return fmt.Errorf("look for clients and resources that use %s: %w", alg, err)
+		}
+		if user != "" {
+			return fmt.Errorf("keys.algorithms: %s cannot be taken away while %s is registered for it; "+
+				"register that for another algorithm first, or keep %s in the list", alg, user, alg)
+		}
+	}
+	return nil
+}
+
+// logWaiting tells of algorithms that do not sign yet.
+func (m *Manager) logWaiting() {
+	v := m.view.Load()
+	now := v.instant(m.now())
+	for _, alg := range v.set.ring.Algorithms {
+		if v.set.active(alg, now) != nil {
+			continue
+		}
+		for _, k := range v.set.ring.Keys {
+			if k.Algorithm == alg && k.State(now) == Pending {
+				m.log().Info("an added signing algorithm waits until verifiers know its first key",
+					"alg", alg, "signs_from", k.ActivateAt.UTC(), "meanwhile", v.set.Signer(alg, now).Algorithm())
+				break
+			}
+		}
+	}
+}
+
+// Run calls Step each second until ctx ends. Errors are logged once per outage.
+func (m *Manager) Run(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var outage time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := m.Step(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && outage.IsZero():
+			outage = m.now()
+			m.log().Error("the signing keys cannot be kept current", "error", err)
+		case err == nil && !outage.IsZero():
+			m.log().Info("the signing keys are current again", "after", m.now().Sub(outage).Round(time.Second))
+			outage = time.Time{}
+		}
+	}
+}
+
+// Step is one poll: compare clocks, reload when the version moved, rotate when it
+// is due. Steps may overlap: the one that began last decides.
+func (m *Manager) Step(ctx context.Context) error {
+	if err := m.poll(ctx); err != nil {
+		return err
+	}
+	v := m.view.Load()
+	if v.set.broken != nil {
+		return v.set.broken
+	}
+	if c, err := plan(v.set.ring, m.Policy, m.instant(), request{}); err != nil || c.empty() {
+		return err
+	}
+	changed, err := m.change(ctx, func(Ring) request { return request{} })
+	if err != nil {
+		return fmt.Errorf("bring the signing keys up to date: %w", err)
+	}
+	m.logChange(changed)
+	return m.poll(ctx)
+}
+
+// poll reads the database's clock and the ring and makes them this replica's view.
+func (m *Manager) poll(ctx context.Context) error {
+	// Whatever is read below is at least as new as this instant: an answer that
+	// takes long, or a process that is frozen meanwhile, makes no view look younger.
+	v := &view{poll: m.polls.Add(1), readAt: m.now()}
+	var err error
+	if v.offset, err = m.clockOffset(ctx); err != nil {
+		return err
+	}
+	before := m.view.Load()
+	clockErr := m.clockError(v.offset)
+	v.off = clockErr != nil
+	if v.off && before != nil {
+		off := *before // signs nothing from here on, even if the ring cannot be read
+		off.offset, off.off = v.offset, true
+		m.view.CompareAndSwap(before, &off)
+	}
+
+	version, err := m.version(ctx)
+	if err != nil {
+		return err
+	}
+	if before != nil && before.set.ring.Version == version && before.set.broken == nil {
+		v.set = before.set
+	} else {
+		ring, err := m.load(ctx)
+		if err != nil {
+			return err
+		}
+		var old *Set
+		if before != nil {
+			old = before.set
+		}
+		open := &opener{keks: m.KEKs, types: m.TypesToSign}
+		if v.set, err = newSet(ring, v.instant(v.readAt), open, old); err != nil {
+			return err
+		}
+	}
+	if v.set.ring.Version == 0 {
+		return errEmpty
+	}
+	m.publish(v)
+	return clockErr
+}
+
+// publish makes v the view unless a poll that began later was faster.
+func (m *Manager) publish(v *view) {
+	for {
+		current := m.view.Load()
+		if current != nil && current.poll > v.poll || m.view.CompareAndSwap(current, v) {
+			return
+		}
+	}
+}
+
+// Ready is nil when this replica may sign; otherwise it says why not.
+func (m *Manager) Ready() error {
+	v, now := m.view.Load(), m.now()
+	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
+		return err
+	}
+	if err := m.clockError(v.offset); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotReady, err)
+	}
+	if v.set.broken != nil {
+		return fmt.Errorf("%w: %w", ErrNotReady, v.set.broken)
+	}
+	if len(v.set.Active(now)) == 0 {
+		return fmt.Errorf("%w: no key is active", ErrNotReady)
+	}
+	return nil
+}
+
+// mayUse refuses a view that is older than limit, or from the future: then the
+// clock was set back and nothing is known of it until the next poll.
+func (m *Manager) mayUse(v *view, now time.Time, limit time.Duration) error {
+	if v == nil {
+		return fmt.Errorf("%w: they were never loaded", ErrNotReady)
+	}
+	if age := now.Sub(v.readAt); age > limit || age < -m.Policy.ClockLimit() {
+		return fmt.Errorf("%w: they were last read from the store %v ago; at most %v is allowed",
+			ErrNotReady, age.Round(time.Second), limit)
+	}
+	return nil
+}
+
+// Signer is the active signer of alg; of the first algorithm that has an active
+// key while alg has none. ErrNotReady.
+func (m *Manager) Signer(alg string) (*jose.Signer, error) {
+	// The age is judged here and not when the view is made: a replica that was
+	// frozen must not sign with what it knew before.
+	v, now := m.view.Load(), m.now()
+	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
+		return nil, err
+	}
+	if v.off {
+		return nil, fmt.Errorf("%w: %w", ErrNotReady, m.clockError(v.offset))
+	}
+	if signer := v.set.Signer(alg, now); signer != nil {
+		return signer, nil
+	}
+	return nil, fmt.Errorf("%w: no %s key is active, or it could not be opened", ErrNotReady, alg)
+}
+
+// PublishedKey finds a key that is in the JWKS now: what access tokens are accepted under.
+func (m *Manager) PublishedKey(kid string) (jose.PublicKey, bool) {
+	v := m.view.Load()
+	if v == nil {
+		return jose.PublicKey{}, false
+	}
+	return v.set.Published(kid, m.publication(v))
+}
+
+// KnownKey finds a key that is or was published, revoked ones included: refresh
+// tokens are accepted under it, because their jti is what proves them.
+func (m *Manager) KnownKey(kid string) (jose.PublicKey, bool) {
+	v := m.view.Load()
+	if v == nil {
+		return jose.PublicKey{}, false
+	}
+	return v.set.Known(kid)
+}
+
+// RefreshJTI is HMAC-SHA-256(refresh secret, grant ‖ generation) in base64url.
+func (m *Manager) RefreshJTI(grant [16]byte, generation int64) (string, error) {
+	v := m.view.Load()
+	if v == nil || v.set.secret == nil {
+		return "", fmt.Errorf("%w: there is no refresh secret", ErrNotReady)
+	}
+	return v.set.secret.jti(grant, generation), nil
+}
+
+// RefreshAlgorithm is the cheapest algorithm that is on.
+func (m *Manager) RefreshAlgorithm() string {
+	v := m.view.Load()
+	if v == nil {
+		return ""
+	}
+	return v.set.Cheapest(v.instant(m.now()))
+}
+
+// ActiveAlgorithms lists, in order, those that have an active key: what discovery says.
+func (m *Manager) ActiveAlgorithms() []string {
+	v := m.view.Load()
+	if v == nil {
+		return nil
+	}
+	return v.set.Active(v.instant(m.now()))
+}
+
+// JWKS is a prebuilt document, the same bytes until the published keys change.
+// ErrNotReady when the view is so old that another replica could sign with a key
+// that it does not hold.
+func (m *Manager) JWKS() (*Document, error) {
+	v := m.view.Load()
+	if err := m.mayUse(v, m.now(), m.Policy.JWKSLimit()); err != nil {
+		return nil, err
+	}
+	return v.set.JWKS(m.publication(v))
+}
+
+// publication is the instant for which keys are published: now, but no further
+// past the last poll than the stale limit. Keys stay published for so much longer
+// than their tokens live, so a clock that jumps between two polls withdraws none
+// too early; and to publish one for too long does no harm.
+func (m *Manager) publication(v *view) time.Time {
+	now := v.instant(m.now())
+	if latest := v.instant(v.readAt).Add(m.Policy.StaleLimit()); now.After(latest) {
+		return latest
+	}
+	return now
+}
+
+// instant is the replica's time t or, when its clock is off, what the database's
+// clock said then: a wrong clock must not publish a wrong set.
+func (v *view) instant(t time.Time) time.Time {
+	if v.off {
+		return t.Add(-v.offset)
+	}
+	return t
+}
+
+// now is the wall clock: with the monotonic reading that time.Now adds, a clock
+// that was set would look as if it had not been.
+func (m *Manager) now() time.Time { return m.Now().Round(0) }
+
+// instant is now as the store keeps it, to the microsecond.
+func (m *Manager) instant() time.Time { return m.now().UTC().Truncate(time.Microsecond) }
+
+func (m *Manager) log() *slog.Logger {
+	if m.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return m.Log
+}
+
+func (m *Manager) logChange(r ringChange) {
+	for _, k := range r.change.Insert {
+		m.log().Info("signing key created", "kid", k.ID, "alg", k.Algorithm, "signs_from", k.ActivateAt.UTC())
+	}
+	for _, k := range r.change.Update {
+		if old, _ := r.before.find(k.ID); old.Sealed != "" && k.Sealed == "" {
+			m.log().Info("private half of a signing key wiped", "kid", k.ID, "alg", k.Algorithm)
+		}
+	}
+	for _, kid := range r.change.Delete {
+		m.log().Info("signing key deleted", "kid", kid)
+	}
+	if r.change.Algorithms != nil {
+		m.log().Info("signing algorithms stored", "algorithms", strings.Join(r.change.Algorithms, " "))
+	}
+}

@@ -1,0 +1,320 @@
+package keys
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// request is what a change of the ring is asked for beyond what the clock asks.
+// The zero value is the scheduled step. It names what its sender saw, so that a
+// sender who lost the race can plan it again and finds it done.
+type request struct {
+	algorithms []string         // store these; nil: follow the store
+	rotate     map[string]int64 // by algorithm: the key after this seq shall sign as soon as it may
+	revoke     []string         // key ids
+}
+
+// plan is the one function behind the first start, the scheduled step, rotate,
+// revoke and a changed list of algorithms: it tells what to change so that the
+// ring is as it should be at now. It is pure: inserted keys have their place and
+// their instants, but neither id nor key material yet; Ring.with tells the result.
+//
+// Whatever was asked, the keys of each algorithm that still sign or will sign end
+// as a chain: the first is active, each retires in the instant in which the next
+// one activates, and the last is pending and has no end. So there is always a
+// published successor, and never an instant without a signing key.
+func plan(ring Ring, p Policy, now time.Time, req request) (Change, error) {
+	pl := planner{policy: p, now: now, keys: slices.Clone(ring.Keys), serving: map[string]bool{}}
+	inForce := ring.Algorithms
+	if req.algorithms != nil {
+		inForce = req.algorithms
+	}
+	for i := range pl.keys {
+		if k := &pl.keys[i]; k.State(now) == Active && k.Sealed != "" {
+			pl.serving[k.Algorithm] = true
+		}
+	}
+	if req.algorithms != nil {
+		if err := pl.someAlgorithmSigns(inForce); err != nil {
+			return Change{}, err
+		}
+	}
+	maps.DeleteFunc(pl.serving, func(alg string, _ bool) bool { return !slices.Contains(inForce, alg) })
+
+	for i := range pl.keys {
+		k := &pl.keys[i]
+		if k.RevokedAt.IsZero() && slices.Contains(req.revoke, k.ID) {
+			pl.revoke(k)
+		}
+	}
+	for alg := range algorithmsOf(pl.keys) {
+		if !slices.Contains(inForce, alg) {
+			pl.end(alg)
+		}
+	}
+	for _, alg := range inForce {
+		pl.chain(alg)
+		if seq, ok := req.rotate[alg]; ok {
+			pl.hasten(alg, seq)
+			pl.chain(alg)
+		}
+	}
+	pl.tidy()
+	return pl.change(ring, inForce), nil
+}
+
+type planner struct {
+	policy  Policy
+	now     time.Time
+	keys    []Key
+	deleted []string
+	serving map[string]bool // algorithms in force that have an active key before the change
+}
+
+// someAlgorithmSigns refuses to go over to algorithms none of which signs yet:
+// nothing could be signed until the first of their keys has propagated.
+func (pl *planner) someAlgorithmSigns(inForce []string) error {
+	if len(pl.serving) == 0 || slices.ContainsFunc(inForce, func(alg string) bool { return pl.serving[alg] }) {
+		return nil
+	}
+	serving := slices.Sorted(maps.Keys(pl.serving))
+	return fmt.Errorf("keys.algorithms: no key of %s signs yet; keep one of %s in the list as well until the new keys sign, "+
+		"%v (keys.propagation) after they are added", strings.Join(inForce, ", "), strings.Join(serving, ", "), pl.policy.Propagation)
+}
+
+// live are the keys of alg that sign or will sign, by seq. A key that retires no
+// later than it activates is one that was dropped before it signed; one without
+// its private half has retired, whatever a clock that was set back says.
+func (pl *planner) live(alg string) []*Key {
+	var live []*Key
+	for i := range pl.keys {
+		k := &pl.keys[i]
+		if k.Algorithm != alg || !k.RevokedAt.IsZero() {
+			continue
+		}
+		if k.ID != "" && (k.Sealed == "" || slices.Contains(pl.deleted, k.ID)) {
+			continue
+		}
+		if k.RetireAt.IsZero() || !reached(k.RetireAt, pl.now) && k.RetireAt.After(k.ActivateAt) {
+			live = append(live, k)
+		}
+	}
+	slices.SortFunc(live, func(a, b *Key) int { return cmp.Compare(a.Seq, b.Seq) })
+	return live
+}
+
+// chain brings the live keys of alg into the form described at plan.
+func (pl *planner) chain(alg string) {
+	live := pl.live(alg)
+	if len(live) == 0 {
+		pl.insert(alg, pl.firstAt(alg))
+		live = pl.live(alg)
+	}
+	if first := live[0]; first.ActivateAt.After(pl.now) && pl.goesOn(alg) {
+		first.ActivateAt = pl.atOnce() // its predecessor was revoked
+	}
+	for i, k := range live[:len(live)-1] {
+		pl.retire(k, live[i+1].ActivateAt)
+	}
+	last := live[len(live)-1]
+	if !reached(last.ActivateAt, pl.now) {
+		last.RetireAt, last.RemoveAt = time.Time{}, time.Time{}
+		return
+	}
+	takeover := pl.policy.successorAt(pl.now, last.ActivateAt)
+	pl.retire(last, takeover)
+	pl.insert(alg, takeover)
+}
+
+// goesOn tells whether alg must have an active key in this very instant: it had
+// one until now, or nothing signs at all, as at the first start. An added
+// algorithm can wait.
+func (pl *planner) goesOn(alg string) bool { return pl.serving[alg] || len(pl.serving) == 0 }
+
+// firstAt is when a key of an algorithm that has no live one may sign.
+func (pl *planner) firstAt(alg string) time.Time {
+	if pl.goesOn(alg) {
+		return pl.atOnce()
+	}
+	return pl.now.Add(pl.policy.Propagation)
+}
+
+// atOnce is now by every replica's clock: a replica whose clock is behind would
+// otherwise find no active key, for there is no predecessor that signs till then.
+func (pl *planner) atOnce() time.Time { return pl.now.Add(-pl.policy.ClockSkew) }
+
+func (pl *planner) insert(alg string, activateAt time.Time) {
+	var last int64
+	for i := range pl.keys {
+		if pl.keys[i].Algorithm == alg {
+			last = max(last, pl.keys[i].Seq)
+		}
+	}
+	pl.keys = append(pl.keys, Key{Algorithm: alg, Seq: last + 1, CreatedAt: pl.now, ActivateAt: activateAt})
+}
+
+// retire sets when k stops signing and when it leaves the key set. The time
+// between the two is never made shorter: another replica may sign longer-lived
+// tokens than this one's configuration tells.
+func (pl *planner) retire(k *Key, at time.Time) {
+	if k.RetireAt.Equal(at) {
+		return
+	}
+	window := pl.policy.verifyWindow()
+	if !k.RetireAt.IsZero() && !k.RemoveAt.IsZero() {
+		window = max(window, k.RemoveAt.Sub(k.RetireAt))
+	}
+	k.RetireAt, k.RemoveAt = at, at.Add(window)
+}
+
+// revoke takes k out of use at once, its private half included.
+func (pl *planner) revoke(k *Key) {
+	k.RevokedAt = pl.now
+	if !reached(k.RetireAt, pl.now) {
+		pl.retire(k, pl.now)
+	}
+	k.Sealed = ""
+}
+
+// hasten lets the key after seq sign as early as verifiers can know it. It is
+// the rotation an operator asks for; a second one finds nothing earlier.
+func (pl *planner) hasten(alg string, seq int64) {
+	for _, k := range pl.live(alg) {
+		if k.Seq <= seq {
+			continue
+		}
+		if at := later(pl.now, k.CreatedAt.Add(pl.policy.Propagation)); at.Before(k.ActivateAt) {
+			k.ActivateAt = at
+		}
+		return
+	}
+}
+
+// end takes an algorithm away: its active key retires now, its pending one is
+// dropped. If that was about to sign, replicas that have not heard of the change
+// may still use it: then it stays published as one that retires when it activates.
+func (pl *planner) end(alg string) {
+	grace := pl.policy.ClockSkew + pl.policy.StaleLimit()
+	for _, k := range pl.live(alg) {
+		switch {
+		case reached(k.ActivateAt, pl.now):
+			pl.retire(k, pl.now)
+		case k.ActivateAt.Sub(pl.now) <= grace:
+			pl.retire(k, k.ActivateAt)
+		default:
+			pl.deleted = append(pl.deleted, k.ID)
+		}
+	}
+}
+
+// tidy raises remove_at to this replica's longest lifetime while the key still
+// signs, wipes private halves that nobody can be signing with any more, and
+// deletes keys whose last refresh token has expired.
+func (pl *planner) tidy() {
+	for i := range pl.keys {
+		k := &pl.keys[i]
+		if k.RetireAt.IsZero() || k.ID == "" {
+			continue
+		}
+		if !reached(k.RetireAt, pl.now) {
+			k.RemoveAt = later(k.RemoveAt, k.RetireAt.Add(pl.policy.verifyWindow()))
+		}
+		if reached(pl.policy.wipeAt(k), pl.now) {
+			k.Sealed = ""
+		}
+		if reached(pl.policy.forgetAt(k), pl.now) {
+			pl.deleted = append(pl.deleted, k.ID)
+		}
+	}
+}
+
+// change is the difference to the ring that was planned for.
+func (pl *planner) change(ring Ring, inForce []string) Change {
+	var c Change
+	if !slices.Equal(ring.Algorithms, inForce) {
+		c.Algorithms = inForce
+	}
+	for i, k := range pl.keys {
+		switch {
+		case i >= len(ring.Keys):
+			c.Insert = append(c.Insert, k)
+		case slices.Contains(pl.deleted, k.ID):
+			c.Delete = append(c.Delete, k.ID)
+		case !sameRow(&k, &ring.Keys[i]):
+			c.Update = append(c.Update, k)
+		}
+	}
+	return c
+}
+
+// sameRow compares what can change in a key.
+func sameRow(a, b *Key) bool {
+	return a.Sealed == b.Sealed && a.ActivateAt.Equal(b.ActivateAt) && a.RetireAt.Equal(b.RetireAt) &&
+		a.RemoveAt.Equal(b.RemoveAt) && a.RevokedAt.Equal(b.RevokedAt)
+}
+
+func (c Change) empty() bool {
+	return c.Algorithms == nil && c.RefreshSecret == "" && len(c.Insert)+len(c.Update)+len(c.Delete) == 0
+}
+
+// with is the ring after c, as the store would make it.
+func (r Ring) with(c Change) Ring {
+	if c.empty() {
+		return r
+	}
+	r.Version++
+	if c.Algorithms != nil {
+		r.Algorithms = c.Algorithms
+	}
+	if c.RefreshSecret != "" {
+		r.RefreshSecret = c.RefreshSecret
+	}
+	var keys []Key
+	for _, k := range r.Keys {
+		if i := slices.IndexFunc(c.Update, func(u Key) bool { return u.ID == k.ID }); i >= 0 {
+			k = c.Update[i]
+		}
+		if !slices.Contains(c.Delete, k.ID) {
+			keys = append(keys, k)
+		}
+	}
+	r.Keys = append(keys, c.Insert...)
+	slices.SortFunc(r.Keys, func(a, b Key) int {
+		return cmp.Or(cmp.Compare(a.Algorithm, b.Algorithm), cmp.Compare(a.Seq, b.Seq))
+	})
+	return r
+}
+
+func (r Ring) find(kid string) (Key, bool) {
+	i := slices.IndexFunc(r.Keys, func(k Key) bool { return k.ID == kid })
+	if i < 0 {
+		return Key{}, false
+	}
+	return r.Keys[i], true
+}
+
+// active is the key of alg that signs at now.
+func (r Ring) active(alg string, now time.Time) (Key, bool) {
+	for _, k := range slices.Backward(r.Keys) {
+		if k.Algorithm == alg && k.State(now) == Active {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// errEmpty is what commands say about a store that no server ever used.
+var errEmpty = errors.New("there are no signing keys yet; the first start of `signet serve` on this store makes them")
+
+func algorithmsOf(keys []Key) map[string]bool {
+	algs := map[string]bool{}
+	for _, k := range keys {
+		algs[k.Algorithm] = true
+	}
+	return algs
+}

@@ -1,0 +1,37 @@
+package keys
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrConflict is returned by ChangeRing when another replica was first; the
+// caller loads the ring again and plans anew.
+var ErrConflict = errors.New("the key set was changed by somebody else")
+
+// Ring is everything the store knows of signing keys, read in one snapshot.
+type Ring struct {
+	Version       int64    // 0: never started
+	Algorithms    []string // those in force, first one is the fallback
+	RefreshSecret string   // sealed HMAC key of refresh tokens
+	Keys          []Key    // by algorithm, then seq
+}
+
+// Change is one step of the ring, applied whole or not at all.
+type Change struct {
+	Algorithms    []string // nil: as they are
+	RefreshSecret string   // empty: as it is
+	Insert        []Key
+	Update        []Key    // matched by ID; instants and Sealed are replaced
+	Delete        []string // key ids
+}
+
+// Store keeps the ring. Its errors are ErrConflict or an infrastructure failure.
+type Store interface {
+	// RingVersion is one cheap read.
+	RingVersion(ctx context.Context) (int64, error)
+	LoadRing(ctx context.Context) (Ring, error)
+	// ChangeRing applies c if the version is still version, and makes it
+	// version+1, in one transaction.
+	ChangeRing(ctx context.Context, version int64, c Change) error
+}
