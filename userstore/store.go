@@ -13,11 +13,15 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrExists   = errors.New("already exists")
 	ErrConflict = errors.New("changed by somebody else")
+	// ErrInvalid: no engine can hold the value (U+0000, not UTF-8, far too long).
+	// Rules above refuse such input by field; this is the net below them. A
+	// look-up by such a value is ErrNotFound.
+	ErrInvalid = errors.New("the value cannot be stored")
 	// ErrUnavailable wraps every infrastructure failure of a store: callers answer 503.
 	ErrUnavailable = errors.New("the store is unavailable")
 )
 
-// ExistsError is an ErrExists that names the member: email, username or client_id.
+// ExistsError is an ErrExists that names the member: email, username, client_id, or id.
 type ExistsError struct{ Field string }
 
 func (e *ExistsError) Error() string        { return fmt.Sprintf("%s already exists", e.Field) }
@@ -51,6 +55,8 @@ type Clients interface {
 	CreateClient(ctx context.Context, c Client) error // ErrExists
 	ClientByID(ctx context.Context, id string) (Client, error)
 	SetClientActive(ctx context.Context, id string, active bool, now time.Time) error // disabling revokes all grants
+	// ClientsWithAlgorithm lists the ids of all clients, disabled ones included, whose IDTokenAlg is alg.
+	ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, error)
 }
 
 // Grants moves grant rows.
@@ -80,7 +86,7 @@ type Grants interface {
 	RevokeSession(ctx context.Context, userID, sessionID string, now time.Time) error
 	// RevokeUserGrants revokes all of a user's but keep (a session id; may be empty), and counts them.
 	RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time) (int, error)
-	// ListGrants lists a user's live grants, newest first. idleSince: grants not rotated since are not live.
+	// ListGrants lists a user's live grants, newest first, at most a thousand. idleSince: grants not rotated since are not live.
 	ListGrants(ctx context.Context, userID string, now, idleSince time.Time) ([]Grant, error)
 	// RemoveExpired deletes at most limit grants that ended before now, and counts them.
 	RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error)

@@ -1,0 +1,224 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+)
+
+var (
+	_ userstore.Store = (*DB)(nil)
+	_ keys.Store      = (*DB)(nil)
+)
+
+const (
+	// callLimit bounds every call, whatever its context says.
+	callLimit = 5 * time.Second
+	// retries is how often an act is begun again at most.
+	retries = 3
+)
+
+// DB is a store on SQLite or PostgreSQL: userstore.Store and keys.Store.
+// All methods may be called at once from anywhere.
+type DB struct {
+	engine  engine
+	dialect dialect
+	limit   time.Duration // of one call; migrations have none
+}
+
+// Options tune a DB; the zero value is right for a server.
+type Options struct {
+	MaxConns  int  // Postgres pool; 0: 16, or what the URL's pool_max_conns says
+	MustExist bool // SQLite: refuse to make a new database file
+}
+
+// engine is a database as the acts see it. Its errors are the driver's.
+type engine interface {
+	// read runs a query that changes nothing and calls row for each row.
+	read(ctx context.Context, s stmt, row func(scanner) error) error
+	// write runs one statement; with row it may return rows. It counts the rows it changed.
+	write(ctx context.Context, s stmt, row func(scanner) error) (int64, error)
+	// batch runs statements in one transaction and one round trip, whole or not at all.
+	batch(ctx context.Context, s []stmt) ([]int64, error)
+	// transact runs fn in one serializable transaction.
+	transact(ctx context.Context, fn func(exec) error) error
+	// migrate applies what is missing of the migrations.
+	migrate(ctx context.Context) error
+	close()
+}
+
+// exec runs one statement of a transaction and counts the rows it changed.
+type exec func(s stmt) (int64, error)
+
+// stmt is a statement with its arguments: string, int64, bool or []byte.
+type stmt struct {
+	sql  string
+	args []any
+}
+
+func bind(sql string, args ...any) stmt { return stmt{sql, args} }
+
+type scanner interface{ Scan(dest ...any) error }
+
+// Open connects to url: postgres://… (or postgresql://…), or else the path of a
+// SQLite file, taken literally whatever characters it has. A missing file is
+// made, with its folder, readable by nobody else. Open does not migrate.
+//
+// It fails, with a sentence that says what to do, when the database cannot be
+// reached or is not fit: PostgreSQL must be version 14 or later, be UTF-8,
+// accept writes and have synchronous_commit on; a file must be an intact
+// database of ours.
+func Open(ctx context.Context, url string, o Options) (*DB, error) {
+	db := &DB{limit: callLimit}
+	var err error
+	switch {
+	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
+		db.dialect = postgresDialect
+		db.engine, err = openPostgres(ctx, url, o)
+	case strings.Contains(url, "://"):
+		scheme, _, _ := strings.Cut(url, "://")
+		return nil, fmt.Errorf("the database address begins with %q://: give postgres://… or the plain path of a file", scheme)
+	default:
+		db.dialect = sqliteDialect
+		db.engine, err = openSQLite(ctx, url, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// Close ends the connections after what they are doing.
+func (db *DB) Close() { db.engine.close() }
+
+// Engine is "sqlite" or "postgres".
+func (db *DB) Engine() string { return db.dialect.name }
+
+// Ping is nil when the database answers and takes writes.
+func (db *DB) Ping(ctx context.Context) error {
+	var writable int64
+	err := db.one(ctx, bind(db.dialect.writable), func(s scanner) error { return s.Scan(&writable) })
+	if err == nil && writable != 1 {
+		return fmt.Errorf("%w: the database is read-only", userstore.ErrUnavailable)
+	}
+	return err
+}
+
+// Now is the database's clock.
+func (db *DB) Now(ctx context.Context) (time.Time, error) {
+	var n int64
+	err := db.one(ctx, bind(db.dialect.now), func(s scanner) error { return s.Scan(&n) })
+	return instant(n), err
+}
+
+// act runs one act within its time and begins it again, at most three times,
+// when nothing has happened; and, if that does no harm, when it is not known
+// whether it has. again tells the act that an earlier try may have happened.
+func (db *DB) act(ctx context.Context, harmless bool, fn func(ctx context.Context, again bool) error) error {
+	ctx, cancel := context.WithTimeout(ctx, db.limit)
+	defer cancel()
+	again := false
+	for try := 0; ; try++ {
+		err := fn(ctx, again)
+		if err == nil {
+			return nil
+		}
+		r := retryable(err)
+		if r == never || r == ifHarmless && !harmless || try == retries || !pause(ctx, try) {
+			return wrap(err)
+		}
+		again = again || r == ifHarmless
+	}
+}
+
+// pause waits a little longer each time and a little differently from others.
+func pause(ctx context.Context, try int) bool {
+	wait := time.Duration(5<<(2*try)) * time.Millisecond // 5, 20, 80 ms
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(wait/2 + rand.N(wait)):
+		return true
+	}
+}
+
+// rows runs a read and calls row for each row, from the first again when the
+// connection broke: row must be able to start over, which begin announces.
+func (db *DB) rows(ctx context.Context, s stmt, begin func(), row func(scanner) error) error {
+	if err := storable(s.args); err != nil {
+		return err
+	}
+	return db.act(ctx, true, func(ctx context.Context, _ bool) error {
+		begin()
+		return db.engine.read(ctx, s, row)
+	})
+}
+
+// one reads a single row: ErrNotFound without it. A value that no row can hold
+// finds none.
+func (db *DB) one(ctx context.Context, s stmt, row func(scanner) error) error {
+	found := false
+	err := db.rows(ctx, s, func() {}, func(r scanner) error {
+		found = true
+		return row(r)
+	})
+	if err == nil && !found || errors.Is(err, userstore.ErrInvalid) {
+		return userstore.ErrNotFound
+	}
+	return err
+}
+
+// write runs one statement and counts the rows it changed. harmless: running it
+// twice leads to the same end.
+func (db *DB) write(ctx context.Context, harmless bool, s stmt) (n int64, err error) {
+	if err := storable(s.args); err != nil {
+		return 0, err
+	}
+	err = db.act(ctx, harmless, func(ctx context.Context, _ bool) error {
+		n, err = db.engine.write(ctx, s, nil)
+		return err
+	})
+	return n, err
+}
+
+// batch runs statements as one act and counts the rows that each changed.
+func (db *DB) batch(ctx context.Context, harmless bool, s ...stmt) (n []int64, err error) {
+	for i := range s {
+		if err := storable(s[i].args); err != nil {
+			return nil, err
+		}
+	}
+	err = db.act(ctx, harmless, func(ctx context.Context, _ bool) error {
+		n, err = db.engine.batch(ctx, s)
+		return err
+	})
+	return n, err
+}
+
+// unknown turns "no engine can hold this value" into the answer for a value
+// that no row has.
+func unknown(err, answer error) error {
+	if errors.Is(err, userstore.ErrInvalid) {
+		return answer
+	}
+	return err
+}
+
+// broken tells whether a connection ended under a call.
+func broken(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	_, network := errors.AsType[*net.OpError](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed)
+}

@@ -1,0 +1,26 @@
+package sqlstore
+
+// dialect is every difference between the engines' texts.
+type dialect struct {
+	name string
+	// now reads the database's clock, in microseconds: the only SQL that does.
+	now string
+	// writable is 1 when the node takes writes: what Ping asks.
+	writable string
+	// hasTable tells, as 0 or 1, whether a table of that name exists.
+	hasTable string
+}
+
+var postgresDialect = dialect{
+	name:     "postgres",
+	now:      `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
+	writable: `SELECT CASE WHEN current_setting('transaction_read_only') = 'off' THEN 1 ELSE 0 END`,
+	hasTable: `SELECT CASE WHEN to_regclass($1) IS NULL THEN 0 ELSE 1 END`,
+}
+
+var sqliteDialect = dialect{
+	name:     "sqlite",
+	now:      `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
+	writable: `SELECT 1 FROM sqlite_schema UNION SELECT 1`,
+	hasTable: `SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`,
+}

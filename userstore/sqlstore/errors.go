@@ -1,0 +1,123 @@
+package sqlstore
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+)
+
+// wrap is the one place where a driver's error becomes one of ours. What it
+// does not know for certain is an infrastructure failure: that one must never
+// be taken for an answer about a user or a grant.
+func wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, ours := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict,
+		userstore.ErrInvalid, userstore.ErrUnavailable, keys.ErrConflict} {
+		if errors.Is(err, ours) {
+			return err
+		}
+	}
+	if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, sql.ErrNoRows) {
+		return userstore.ErrNotFound
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch {
+		case pg.Code == "23505": // unique_violation
+			if e := exists(pg.ConstraintName); e != nil {
+				return e
+			}
+		case pg.Code[:2] == "22" || pg.Code == "54000": // data exception; too long for an index
+			return fmt.Errorf("%w: %w", userstore.ErrInvalid, err)
+		}
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch lite.Code() {
+		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+			// … UNIQUE constraint failed: users.email_key (2067)
+			_, columns, _ := strings.Cut(lite.Error(), "constraint failed: ")
+			if _, c, ok := strings.Cut(columns, "constraint failed: "); ok {
+				columns = c
+			}
+			columns, _, _ = strings.Cut(columns, " (")
+			if e := exists(columns); e != nil {
+				return e
+			}
+		case sqlite3.SQLITE_TOOBIG:
+			return fmt.Errorf("%w: %w", userstore.ErrInvalid, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", userstore.ErrUnavailable, err)
+}
+
+// exists names the member behind a unique constraint, which PostgreSQL calls by
+// the constraint's name and SQLite by its columns.
+func exists(constraint string) error {
+	switch constraint {
+	case "users_email_key", "users.email_key":
+		return &userstore.ExistsError{Field: "email"}
+	case "users_username_key", "users.username_key":
+		return &userstore.ExistsError{Field: "username"}
+	case "users_pkey", "users.id":
+		return &userstore.ExistsError{Field: "id"}
+	case "clients_pkey", "clients.id":
+		return &userstore.ExistsError{Field: "client_id"}
+	case "grants_pkey", "grants.id", "grants_session_id", "grants.session_id":
+		// 128 random bits met twice, or a grant started twice: as if somebody was first.
+		return userstore.ErrConflict
+	case "signing_keys_pkey", "signing_keys.id", "signing_keys_seq", "signing_keys.algorithm, signing_keys.seq":
+		return keys.ErrConflict
+	}
+	return nil
+}
+
+// retry is what may be done about an error.
+type retry int
+
+const (
+	never      retry = iota
+	safely           // nothing has happened: anything may be tried again
+	ifHarmless       // it may have happened: only what does no harm twice
+)
+
+// retryable looks at an error before wrap did.
+func retryable(err error) retry {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code {
+		case "40001", "40P01", // serialization failure, deadlock: rolled back
+			"0A000",          // cached plan must not change result type: after a migration, before execution
+			"26000", "42P05": // a prepared statement is gone or in the way: a pooler's doing, before execution
+			return safely
+		case "57P01", "57P02", "57P03", "08006", "08003", "08000": // shutdown, crash, starting up, broken connection
+			return ifHarmless
+		}
+		return never
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch lite.Code() & 0xff {
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+			return safely
+		}
+		return never
+	}
+	if pgconn.SafeToRetry(err) { // nothing was sent
+		return safely
+	}
+	if pgconn.Timeout(err) {
+		return never // whoever waited so long already will not wait longer
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || broken(err) {
+		return ifHarmless
+	}
+	return never
+}

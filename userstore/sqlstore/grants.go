@@ -1,0 +1,323 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+const grantColumns = `id, generation, rotated_at, late_generation, late_count, expires_at, created_at, auth_time,
+	client_id, user_id, session_id, scopes, resources, amr, acr, nonce, user_agent, address`
+
+// grantRow receives grantColumns and, after them, the instant of revocation.
+type grantRow struct {
+	g                               userstore.Grant
+	id                              []byte
+	rotated, expires, created, auth int64
+	revoked                         int64
+	scopes, resources, amr          string
+}
+
+func (r *grantRow) dest() []any {
+	return []any{&r.id, &r.g.Generation, &r.rotated, &r.g.LateGeneration, &r.g.LateCount, &r.expires, &r.created, &r.auth,
+		&r.g.ClientID, &r.g.UserID, &r.g.SessionID, &r.scopes, &r.resources, &r.amr, &r.g.ACR, &r.g.Nonce, &r.g.UserAgent, &r.g.Address}
+}
+
+func (r *grantRow) grant() (g userstore.Grant, err error) {
+	g = r.g
+	if copy(g.ID[:], r.id) != len(g.ID) || len(r.id) != len(g.ID) {
+		return g, fmt.Errorf("a stored grant id has %d bytes", len(r.id))
+	}
+	if g.Scopes, err = unlist(r.scopes); err != nil {
+		return g, err
+	}
+	if g.Resources, err = unlist(r.resources); err != nil {
+		return g, err
+	}
+	if g.AMR, err = unlist(r.amr); err != nil {
+		return g, err
+	}
+	g.RotatedAt, g.ExpiresAt, g.CreatedAt, g.AuthTime, g.RevokedAt =
+		instant(r.rotated), instant(r.expires), instant(r.created), instant(r.auth), instant(r.revoked)
+	return g, nil
+}
+
+// prefixed names the columns of a table under its alias.
+func prefixed(alias, columns string) string {
+	names := strings.Split(columns, ",")
+	for i, name := range names {
+		names[i] = alias + "." + strings.TrimSpace(name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// revokedAt of grant g with its client c: a grant of an epoch that is over
+// counts as revoked when the next one began.
+const revokedAt = `CASE WHEN g.revoked_at <> 0 OR g.client_epoch = c.epoch THEN g.revoked_at ELSE c.epoch END`
+
+// inEpoch: the grant was made since its client was last disabled. For
+// statements on grants alone.
+const inEpoch = `client_epoch = (SELECT epoch FROM clients WHERE clients.id = grants.client_id)`
+
+func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string) (u userstore.User, known bool, c userstore.Client, err error) {
+	condition, key := byLogin(l)
+	if text(key) != nil { // nobody is called so; the client is still read, as for any unknown user
+		key = ""
+	}
+	err = db.one(ctx, bind(`SELECT `+userOrNot+`, `+clientColumns+` FROM clients c LEFT JOIN users u ON `+condition+` WHERE c.id = $2`, key, clientID),
+		func(s scanner) error {
+			var ur userRow
+			var cr clientRow
+			if err := s.Scan(append(ur.dest(), cr.dest()...)...); err != nil {
+				return err
+			}
+			if u, err = ur.user(); err != nil {
+				return err
+			}
+			c, err = cr.client()
+			return err
+		})
+	return u, u.ID != "", c, err
+}
+
+// StartGrant writes the session's new, random id into the user's row, and inserts
+// the grant only where it stands: that proves that the first statement met every
+// condition and holds the row's lock until both are committed. Whatever ends the
+// user's grants takes the same lock first. A client disabled between the two
+// statements starts a new epoch; the grant carries the one it read, and is dead.
+//
+// It is not begun again when its answer was lost: the caller says 503, nobody
+// holds a token of the grant that may be there, and the next login makes another.
+func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
+	g := s.Grant
+	for _, items := range [][]string{g.Scopes, g.Resources, g.AMR} {
+		if err := texts(items...); err != nil {
+			return err
+		}
+	}
+	if err := indexable(g.SessionID); err != nil {
+		return err
+	}
+	if g.SessionID == "" {
+		return fmt.Errorf("%w: a grant without a session id", userstore.ErrInvalid)
+	}
+	hash := s.PasswordHash
+	if s.Rehash != "" {
+		hash = s.Rehash
+	}
+	rotated := g.RotatedAt
+	if rotated.IsZero() {
+		rotated = g.CreatedAt
+	}
+	n, err := db.batch(ctx, false,
+		bind(`UPDATE users SET last_login_at = $1, last_session_id = $2, password_hash = $3
+			WHERE id = $4 AND is_active AND password_hash = $5
+			AND EXISTS (SELECT 1 FROM clients WHERE id = $6 AND disabled_at = 0)`,
+			micros(g.CreatedAt), g.SessionID, hash, g.UserID, s.PasswordHash, g.ClientID),
+		bind(`INSERT INTO grants (`+grantColumns+`, client_epoch, revoked_at)
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, c.id, u.id, u.last_session_id, $9, $10, $11, $12, $13, $14, $15, c.epoch, 0
+			FROM users u, clients c
+			WHERE u.id = $16 AND u.last_session_id = $17 AND c.id = $18 AND c.disabled_at = 0`,
+			g.ID[:], max(g.Generation, 1), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
+			list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address),
+			g.UserID, g.SessionID, g.ClientID))
+	if err == nil && n[1] == 0 {
+		return userstore.ErrConflict
+	}
+	return err
+}
+
+// shown keeps what the network sent for show from failing a login: a header
+// may hold bytes that are no UTF-8, and be long.
+func shown(s string) string {
+	const most = 512
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
+}
+
+// advance is the whole of a refresh. RETURNING can name only the grant; scalar
+// subqueries, by primary key, fetch the rest.
+const (
+	advance = `UPDATE grants SET generation = generation + 1, rotated_at = $1
+	WHERE id = $2 AND generation = $3 AND client_id = $4 AND revoked_at = 0 AND expires_at > $5 AND rotated_at > $6
+	AND client_epoch = (SELECT c.epoch FROM clients c WHERE c.id = grants.client_id AND c.disabled_at = 0`
+	advanceFirstParty = ` AND c.public AND c.first_party`
+	advanceReturning  = `)
+	AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.is_active)
+	RETURNING ` + grantColumns + `,
+	(SELECT u.roles FROM users u WHERE u.id = grants.user_id),
+	(SELECT c.resources FROM clients c WHERE c.id = grants.client_id),
+	(SELECT c.id_token_alg FROM clients c WHERE c.id = grants.client_id),
+	(SELECT c.first_party FROM clients c WHERE c.id = grants.client_id)`
+
+	advanceAny  = advance + advanceReturning
+	advanceOurs = advance + advanceFirstParty + advanceReturning
+)
+
+// AdvanceGrant is one statement: two refreshes of one generation meet at the
+// row, and the second finds another generation; one that meets a revocation, a
+// password change, a disabling or a deletion there finds the row revoked or gone.
+//
+// When its answer was lost it is begun again and then says ErrConflict if the
+// first try happened. The caller reads the row, finds that the generation it
+// presented is the one before the current, and answers with the current one:
+// the same successor that the lost answer held.
+func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (v userstore.GrantView, err error) {
+	sql := advanceAny
+	if a.FirstParty {
+		sql = advanceOurs
+	}
+	s := bind(sql, micros(a.Now), a.ID[:], a.Generation, a.ClientID, micros(a.Now), micros(a.IdleSince))
+	if storable(s.args) != nil {
+		return v, userstore.ErrConflict
+	}
+	var r grantRow
+	var roles, resources string
+	dest := append(r.dest(), &roles, &resources, &v.Client.IDTokenAlg, &v.Client.FirstParty)
+	advanced := false
+	err = db.act(ctx, true, func(ctx context.Context, _ bool) error {
+		_, err := db.engine.write(ctx, s, func(row scanner) error {
+			advanced = true
+			return row.Scan(dest...)
+		})
+		return err
+	})
+	if err != nil {
+		return userstore.GrantView{}, err
+	}
+	if !advanced {
+		return userstore.GrantView{}, userstore.ErrConflict
+	}
+	if v.Grant, err = r.grant(); err != nil {
+		return userstore.GrantView{}, wrap(err)
+	}
+	v.User.ID, v.Client.ID = v.Grant.UserID, v.Grant.ClientID
+	if v.User.Roles, err = unlist(roles); err != nil {
+		return userstore.GrantView{}, wrap(err)
+	}
+	if v.Client.Resources, err = unlist(resources); err != nil {
+		return userstore.GrantView{}, wrap(err)
+	}
+	return v, nil
+}
+
+var (
+	selectView = `SELECT ` + prefixed("g", grantColumns) + `, ` + revokedAt + `, ` + userColumns + `, ` + clientColumns + `
+	FROM grants g JOIN users u ON u.id = g.user_id JOIN clients c ON c.id = g.client_id WHERE g.`
+	viewByID      = selectView + `id = $1`
+	viewBySession = selectView + `session_id = $1`
+)
+
+func (db *DB) GrantByID(ctx context.Context, id userstore.GrantID) (userstore.GrantView, error) {
+	return db.view(ctx, bind(viewByID, id[:]))
+}
+
+func (db *DB) GrantBySession(ctx context.Context, sessionID string) (userstore.GrantView, error) {
+	return db.view(ctx, bind(viewBySession, sessionID))
+}
+
+func (db *DB) view(ctx context.Context, s stmt) (v userstore.GrantView, err error) {
+	err = db.one(ctx, s, func(row scanner) error {
+		var gr grantRow
+		var ur userRow
+		var cr clientRow
+		dest := append(append(append(gr.dest(), &gr.revoked), ur.dest()...), cr.dest()...)
+		if err := row.Scan(dest...); err != nil {
+			return err
+		}
+		if v.Grant, err = gr.grant(); err != nil {
+			return err
+		}
+		if v.User, err = ur.user(); err != nil {
+			return err
+		}
+		v.User.PasswordHash = ""
+		v.Client, err = cr.client()
+		return err
+	})
+	return v, err
+}
+
+// AnswerLate is not begun again when its answer was lost: it would count twice.
+func (db *DB) AnswerLate(ctx context.Context, id userstore.GrantID, generation int64, most int64) error {
+	n, err := db.write(ctx, false, bind(`UPDATE grants SET
+			late_count = CASE WHEN late_generation = generation THEN late_count + 1 ELSE 1 END,
+			late_generation = generation
+		WHERE id = $1 AND generation = $2 AND revoked_at = 0 AND late_generation <> generation - 1
+		AND CASE WHEN late_generation = generation THEN late_count ELSE 0 END < $3
+		AND `+inEpoch+` AND EXISTS (SELECT 1 FROM clients WHERE clients.id = grants.client_id AND clients.disabled_at = 0)
+		AND EXISTS (SELECT 1 FROM users WHERE users.id = grants.user_id AND users.is_active)`,
+		id[:], generation, most))
+	if err == nil && n == 0 {
+		return userstore.ErrConflict
+	}
+	return err
+}
+
+func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time) error {
+	_, err := db.write(ctx, true, bind(`UPDATE grants SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, micros(now), id[:]))
+	return err
+}
+
+// RevokeSession whose answer was lost is begun again; what it then finds revoked
+// it revoked itself.
+func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now time.Time) error {
+	s := bind(`UPDATE grants SET revoked_at = $1 WHERE session_id = $2 AND user_id = $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
+		micros(now), sessionID, userID, micros(now))
+	if storable(s.args) != nil {
+		return userstore.ErrNotFound
+	}
+	return db.act(ctx, true, func(ctx context.Context, again bool) error {
+		n, err := db.engine.write(ctx, s, nil)
+		if err == nil && n == 0 && !again {
+			return userstore.ErrNotFound
+		}
+		return err
+	})
+}
+
+// RevokeUserGrants locks the user's row first, so that a login that is under way
+// either commits before, and is revoked, or begins after. When it is begun again
+// it may count fewer than it revoked in all.
+func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time) (int, error) {
+	n, err := db.batch(ctx, true,
+		bind(`UPDATE users SET last_session_id = '' WHERE id = $1`, userID),
+		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND session_id <> $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
+			micros(now), userID, keep, micros(now)))
+	if err != nil {
+		return 0, unknown(err, nil)
+	}
+	return int(n[1]), nil
+}
+
+func (db *DB) ListGrants(ctx context.Context, userID string, now, idleSince time.Time) ([]userstore.Grant, error) {
+	var grants []userstore.Grant
+	err := db.rows(ctx, bind(`SELECT `+grantColumns+` FROM grants
+		WHERE user_id = $1 AND revoked_at = 0 AND expires_at > $2 AND rotated_at > $3 AND `+inEpoch+`
+		ORDER BY created_at DESC, session_id LIMIT 1000`, userID, micros(now), micros(idleSince)),
+		func() { grants = nil }, func(s scanner) error {
+			var r grantRow
+			if err := s.Scan(r.dest()...); err != nil {
+				return err
+			}
+			g, err := r.grant()
+			grants = append(grants, g)
+			return err
+		})
+	return grants, unknown(err, nil)
+}
+
+// RemoveExpired looks at the absolute limit only: a grant that was revoked or
+// lies idle is kept until then, so that a replay is still known as one. Nothing
+// else wants the rows it locks, save another replica's RemoveExpired, which
+// waits for this small batch and goes on behind it.
+func (db *DB) RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error) {
+	n, err := db.write(ctx, true, bind(`DELETE FROM grants WHERE id IN
+		(SELECT g.id FROM grants g WHERE g.expires_at <= $1 ORDER BY g.expires_at LIMIT $2)`, micros(now), int64(limit)))
+	return int(n), err
+}

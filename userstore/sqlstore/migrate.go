@@ -1,0 +1,172 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// versionTable is goose's record of what was applied.
+const versionTable = "goose_db_version"
+
+// Migration is one step of the schema. Names are the same on both engines.
+type Migration struct {
+	Version   int64
+	Name      string
+	AppliedAt time.Time // zero: not applied. By the clock of the machine that applied it
+}
+
+// SchemaError says that database and binary do not fit, and what to do.
+type SchemaError struct {
+	Have, Want int64 // schema versions of the database and of this binary; Have 0: none
+}
+
+func (e *SchemaError) Error() string {
+	switch {
+	case e.Have == 0:
+		return "the database has no tables yet: run \"signet migrate up\", or start with \"signet serve --migrate\""
+	case e.Have < e.Want:
+		return fmt.Sprintf("the database schema is version %d and this program needs %d: run \"signet migrate up\", "+
+			"or start with \"signet serve --migrate\"", e.Have, e.Want)
+	}
+	return fmt.Sprintf("the database schema is version %d, which this program, made for %d, cannot write: "+
+		"start the newer release of signet that migrated it", e.Have, e.Want)
+}
+
+// Migrate brings the schema up to this binary's version; safe when several
+// replicas call it at once, and after one that was killed in the middle: each
+// migration happens whole or not at all. It is not bounded in time.
+func (db *DB) Migrate(ctx context.Context) error {
+	if err := db.engine.migrate(ctx); err != nil {
+		return fmt.Errorf("migrate the database: %w", wrap(err))
+	}
+	return db.CheckSchema(ctx)
+}
+
+func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {
+	folder := "postgres"
+	if dialect == goose.DialectSQLite3 {
+		folder = "sqlite"
+	}
+	fsys, err := fs.Sub(migrations, path.Join("migrations", folder))
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(dialect, db, fsys, append(options, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))...)
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// embedded lists the migrations of this binary, oldest first.
+func (db *DB) embedded() ([]Migration, error) {
+	entries, err := fs.ReadDir(migrations, path.Join("migrations", db.dialect.name))
+	if err != nil {
+		return nil, err
+	}
+	var all []Migration
+	for _, entry := range entries {
+		number, _, _ := strings.Cut(entry.Name(), "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("migration %s has no number: %w", entry.Name(), err)
+		}
+		all = append(all, Migration{Version: version, Name: strings.TrimSuffix(entry.Name(), ".sql")})
+	}
+	return all, nil
+}
+
+// Migrations lists every migration that this binary or the database knows,
+// oldest first, and changes nothing: what "signet migrate status" shows.
+func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
+	all, err := db.embedded()
+	if err != nil {
+		return nil, err
+	}
+	applied, err := db.applied(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for version, at := range applied {
+		i := slices.IndexFunc(all, func(m Migration) bool { return m.Version == version })
+		if i < 0 {
+			i = len(all)
+			all = append(all, Migration{Version: version, Name: "(made by a newer release)"})
+		}
+		all[i].AppliedAt = at
+	}
+	slices.SortFunc(all, func(a, b Migration) int { return int(a.Version - b.Version) })
+	return all, nil
+}
+
+// CheckSchema is nil when the schema is of this binary's version, or newer by
+// steps that this binary's writes survive. *SchemaError otherwise.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	all, err := db.embedded()
+	if err != nil {
+		return err
+	}
+	applied, err := db.applied(ctx)
+	if err != nil {
+		return err
+	}
+	e := &SchemaError{Want: all[len(all)-1].Version}
+	for version := range applied {
+		e.Have = max(e.Have, version)
+	}
+	for _, m := range all {
+		if _, ok := applied[m.Version]; !ok {
+			e.Have = min(e.Have, m.Version-1)
+			return e
+		}
+	}
+	if e.Have > e.Want {
+		var oldest int64
+		err := db.one(ctx, bind(`SELECT oldest_writer FROM signet_schema`), func(s scanner) error { return s.Scan(&oldest) })
+		if err != nil && !errors.Is(err, userstore.ErrNotFound) {
+			return err
+		}
+		if err != nil || oldest > e.Want {
+			return e
+		}
+	}
+	return nil
+}
+
+// applied reads which versions the database has.
+func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
+	var exists int64
+	if err := db.one(ctx, bind(db.dialect.hasTable, versionTable), func(s scanner) error { return s.Scan(&exists) }); err != nil {
+		return nil, err
+	}
+	versions := map[int64]time.Time{}
+	if exists == 0 {
+		return versions, nil
+	}
+	err := db.rows(ctx, bind(`SELECT version_id, tstamp FROM `+versionTable+` WHERE is_applied AND version_id > 0`),
+		func() { clear(versions) }, func(s scanner) error {
+			var version int64
+			var at time.Time
+			err := s.Scan(&version, &at)
+			versions[version] = at.UTC()
+			return err
+		})
+	return versions, err
+}

@@ -1,0 +1,232 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+const (
+	// defaultConns serves a replica well and leaves room for five more under
+	// PostgreSQL's default of 100 connections.
+	defaultConns = 16
+	// acquireLimit is how long a call waits for a connection: a full pool is said
+	// early, while whoever asked is still there to come back.
+	acquireLimit = time.Second
+)
+
+// limits are what the server itself enforces for each session, a little below
+// our own limit so that its answer, which frees the row locks, comes first.
+var limits = map[string]string{
+	"statement_timeout":                   "4500",
+	"lock_timeout":                        "2000",
+	"idle_in_transaction_session_timeout": "10000",
+	"default_transaction_isolation":       "read committed",
+}
+
+type postgres struct{ pool *pgxpool.Pool }
+
+func openPostgres(ctx context.Context, url string, o Options) (*postgres, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("the database address cannot be used: %w", err) // pgx hides the password
+	}
+	switch {
+	case o.MaxConns > 0:
+		config.MaxConns = int32(min(o.MaxConns, 1000))
+	case !strings.Contains(url, "pool_max_conns="):
+		config.MaxConns = defaultConns
+	}
+	config.MaxConnLifetime, config.MaxConnLifetimeJitter = 30*time.Minute, 5*time.Minute
+	config.MaxConnIdleTime = 5 * time.Minute
+	config.PingTimeout = acquireLimit
+	conn := config.ConnConfig
+	if conn.ConnectTimeout == 0 || conn.ConnectTimeout > callLimit {
+		conn.ConnectTimeout = callLimit
+	}
+	// A peer that vanished is noticed within 25 s, not after the system's two hours.
+	conn.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
+	if conn.ValidateConnect == nil {
+		// After a failover the address may still lead to the old, read-only node;
+		// with several hosts in the address the next one is tried.
+		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	conn.RuntimeParams["timezone"] = "UTC" // what goose writes is local time without a zone
+	if _, ok := conn.RuntimeParams["application_name"]; !ok {
+		conn.RuntimeParams["application_name"] = "signet"
+	}
+	for name, value := range limits {
+		conn.RuntimeParams[name] = value
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
+	defer cancel()
+	p, err := connect(ctx, config)
+	if err != nil && strings.Contains(err.Error(), "unsupported startup parameter") { // PgBouncer
+		for name := range limits {
+			delete(conn.RuntimeParams, name)
+		}
+		p, err = connect(ctx, config)
+	}
+	return p, err
+}
+
+func connect(ctx context.Context, config *pgxpool.Config) (*postgres, error) {
+	pool, err := pgxpool.NewWithConfig(ctx, config.Copy())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", userstore.ErrUnavailable, err)
+	}
+	if err := fit(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &postgres{pool}, nil
+}
+
+// fit refuses servers on which we could not keep our word.
+func fit(ctx context.Context, pool *pgxpool.Pool) error {
+	var version int
+	var encoding, commit string
+	err := pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT),
+		current_setting('server_encoding'), current_setting('synchronous_commit')`).Scan(&version, &encoding, &commit)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: PostgreSQL cannot be reached, or is read-only: %w", userstore.ErrUnavailable, err)
+	case version < 140000:
+		return fmt.Errorf("PostgreSQL %d is too old: version 14 or later is needed", version/10000)
+	case encoding != "UTF8":
+		return fmt.Errorf("the database's encoding is %s: make it with ENCODING 'UTF8'", encoding)
+	case commit == "off":
+		return errors.New("synchronous_commit is off, so that a crash would lose acknowledged sign-ups and revocations: " +
+			"turn it on for this database (ALTER DATABASE … SET synchronous_commit = on)")
+	}
+	return nil
+}
+
+// acquire takes a connection of the pool, but does not wait long for one.
+func (p *postgres) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	waiting, cancel := context.WithTimeout(ctx, acquireLimit)
+	defer cancel()
+	conn, err := p.pool.Acquire(waiting)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("%w: no free connection within %s: %w", userstore.ErrUnavailable, acquireLimit, err)
+	}
+	return conn, err
+}
+
+// noted closes every connection when the node turned out to be read-only: it
+// was demoted, and the address may by now lead to its successor.
+func (p *postgres) noted(err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "25006" {
+		p.pool.Reset()
+	}
+	return err
+}
+
+func (p *postgres) read(ctx context.Context, s stmt, row func(scanner) error) error {
+	_, err := p.write(ctx, s, row)
+	return err
+}
+
+func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
+	conn, err := p.acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Release()
+	if row == nil {
+		tag, err := conn.Conn().Exec(ctx, s.sql, s.args...)
+		return tag.RowsAffected(), p.noted(err)
+	}
+	rows, err := conn.Conn().Query(ctx, s.sql, s.args...)
+	if err != nil {
+		return 0, p.noted(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return 0, err
+		}
+	}
+	err = rows.Err()
+	return rows.CommandTag().RowsAffected(), p.noted(err)
+}
+
+func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
+	conn, err := p.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	var b pgx.Batch
+	for i := range s {
+		b.Queue(s[i].sql, s[i].args...)
+	}
+	results := conn.Conn().SendBatch(ctx, &b)
+	counts := make([]int64, len(s))
+	for i := range s {
+		tag, err := results.Exec()
+		if err != nil {
+			_ = results.Close()
+			return nil, p.noted(err)
+		}
+		counts[i] = tag.RowsAffected()
+	}
+	// Close reads the end of the implicit transaction: only then is it committed.
+	return counts, p.noted(results.Close())
+}
+
+func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
+	conn, err := p.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return p.noted(pgx.BeginTxFunc(ctx, conn.Conn(), pgx.TxOptions{IsoLevel: pgx.Serializable}, func(tx pgx.Tx) error {
+		return fn(func(s stmt) (int64, error) {
+			tag, err := tx.Exec(ctx, s.sql, s.args...)
+			return tag.RowsAffected(), err
+		})
+	}))
+}
+
+func (p *postgres) migrate(ctx context.Context) error {
+	config := p.pool.Config().ConnConfig
+	for name := range limits { // a migration may take its time
+		delete(config.RuntimeParams, name)
+	}
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	return migrate(ctx, goose.DialectPostgres, db, goose.WithSessionLocker(sessionLock{}))
+}
+
+// sessionLock lets one migrator in at a time. The lock belongs to the session,
+// so that it ends with a migrator that was killed.
+type sessionLock struct{}
+
+const migrationLock = 0x5369676e6574 // "Signet"
+
+func (sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock))
+	return err
+}
+
+func (sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, int64(migrationLock))
+	return err
+}
+
+func (p *postgres) close() { p.pool.Close() }

@@ -1,0 +1,233 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+const (
+	// busyTimeout is how long SQLite itself waits for another process (a CLI
+	// command, a backup) before it says BUSY; with the retries that stays
+	// below callLimit.
+	busyTimeout = time.Second
+	// turnLimit is how long a call waits for its turn to write.
+	turnLimit = 2500 * time.Millisecond
+	// readers is how many reads run at once, beside the writer.
+	readers = 4
+)
+
+// sqliteEngine is a file with one connection that writes and some that read.
+// WAL lets them work at the same time; synchronous=FULL syncs the log at each
+// commit, so that what was acknowledged survives the loss of power.
+type sqliteEngine struct {
+	path   string
+	writer conns
+	reader conns
+	turn   chan struct{} // held by who writes; waiters are served in order
+}
+
+// conns is a pool with its statements, prepared once for each connection.
+type conns struct {
+	*sql.DB
+	prepared sync.Map // SQL text → *sql.Stmt
+}
+
+// address is the driver's name for a path: a file: URI, in which every
+// character of the path that could mean something is escaped.
+func address(path string, settings url.Values) string {
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String()
+}
+
+func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, error) {
+	path, err := prepareFile(ctx, path, o.MustExist)
+	if err != nil {
+		return nil, err
+	}
+	common := []string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)",
+		"foreign_keys(ON)", "trusted_schema(OFF)", "journal_size_limit(67108864)"}
+	writer, err := sql.Open("sqlite", address(path, url.Values{"_pragma": common, "_txlock": {"immediate"}}))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	reader, err := sql.Open("sqlite", address(path, url.Values{"_pragma": append(common, "query_only(ON)")}))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	e := &sqliteEngine{path: path, turn: make(chan struct{}, 1)}
+	e.writer.DB, e.reader.DB = writer, reader
+	writer.SetMaxOpenConns(1)
+	reader.SetMaxOpenConns(readers)
+	reader.SetMaxIdleConns(readers)
+	if err := e.check(ctx); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// statement prepares a text once.
+func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
+	if s, ok := c.prepared.Load(text); ok {
+		return s.(*sql.Stmt), nil
+	}
+	s, err := c.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	if first, ok := c.prepared.LoadOrStore(text, s); ok {
+		s.Close()
+		s = first.(*sql.Stmt)
+	}
+	return s, nil
+}
+
+// enter waits for its turn: database/sql would hand its connection to any one of those who wait.
+func (e *sqliteEngine) enter(ctx context.Context) error {
+	timer := time.NewTimer(turnLimit)
+	defer timer.Stop()
+	select {
+	case e.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", userstore.ErrUnavailable, ctx.Err())
+	case <-timer.C:
+		return fmt.Errorf("%w: no turn to write within %s", userstore.ErrUnavailable, turnLimit)
+	}
+}
+
+func (e *sqliteEngine) leave() { <-e.turn }
+
+func (e *sqliteEngine) read(ctx context.Context, s stmt, row func(scanner) error) error {
+	prepared, err := e.reader.statement(ctx, s.sql)
+	if err != nil {
+		return err
+	}
+	return query(ctx, prepared, s.args, row)
+}
+
+func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
+	if err := e.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer e.leave()
+	prepared, err := e.writer.statement(ctx, s.sql)
+	if err != nil {
+		return 0, err
+	}
+	if row != nil {
+		return 0, query(ctx, prepared, s.args, row)
+	}
+	result, err := prepared.ExecContext(ctx, s.args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error) error {
+	rows, err := s.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
+	counts := make([]int64, len(s))
+	err := e.begin(ctx, func() ([]*sql.Stmt, error) { // before the transaction has the one connection
+		prepared := make([]*sql.Stmt, len(s))
+		for i := range s {
+			var err error
+			if prepared[i], err = e.writer.statement(ctx, s[i].sql); err != nil {
+				return nil, err
+			}
+		}
+		return prepared, nil
+	}, func(tx *sql.Tx, prepared []*sql.Stmt) error {
+		for i := range s {
+			result, err := tx.StmtContext(ctx, prepared[i]).ExecContext(ctx, s[i].args...)
+			if err != nil {
+				return err
+			}
+			if counts[i], err = result.RowsAffected(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return counts, err
+}
+
+func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error {
+	return e.begin(ctx, nil, func(tx *sql.Tx, _ []*sql.Stmt) error {
+		return fn(func(s stmt) (int64, error) {
+			result, err := tx.ExecContext(ctx, s.sql, s.args...)
+			if err != nil {
+				return 0, err
+			}
+			return result.RowsAffected()
+		})
+	})
+}
+
+// begin runs fn in a transaction that has the right to write from its start.
+func (e *sqliteEngine) begin(ctx context.Context, prepare func() ([]*sql.Stmt, error), fn func(*sql.Tx, []*sql.Stmt) error) error {
+	if err := e.enter(ctx); err != nil {
+		return err
+	}
+	defer e.leave()
+	var prepared []*sql.Stmt
+	if prepare != nil {
+		var err error
+		if prepared, err = prepare(); err != nil {
+			return err
+		}
+	}
+	tx, err := e.writer.BeginTx(ctx, nil) // BEGIN IMMEDIATE
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := fn(tx, prepared); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func (e *sqliteEngine) migrate(ctx context.Context) error {
+	// Another process may migrate the same file at this moment. Each migration is
+	// one transaction, so whoever comes second fails whole, and then finds it done.
+	for try := 0; ; try++ {
+		err := func() error {
+			if err := e.enter(ctx); err != nil {
+				return err
+			}
+			defer e.leave()
+			return migrate(ctx, goose.DialectSQLite3, e.writer.DB)
+		}()
+		if err == nil || try == retries || !pause(ctx, try) {
+			return err
+		}
+	}
+}
+
+func (e *sqliteEngine) close() {
+	// The writer last: it folds the log back into the file.
+	_ = e.reader.Close()
+	_ = e.writer.Close()
+}

@@ -1,0 +1,144 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// maxValue bounds one parameter, far above what any rule lets through and far
+// below what could upset a driver (CVE-2024-27304: lengths beyond 4 GiB).
+const maxValue = 1 << 20
+
+// maxKey bounds what is indexed: a B-tree entry of PostgreSQL holds 2,704 bytes.
+const maxKey = 1024
+
+// micros and instant are the one way an instant is stored: microseconds since
+// 1970 in UTC, 0 for the zero time. Finer digits are cut off.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func instant(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}
+
+// list and unlist are the one way a list of strings is stored. An empty list
+// comes back as nil.
+func list(items []string) string {
+	if len(items) == 0 {
+		return "[]"
+	}
+	b, _ := json.Marshal(items) // strings cannot fail
+	return string(b)
+}
+
+func unlist(text string) ([]string, error) {
+	if text == "[]" {
+		return nil, nil
+	}
+	var items []string
+	if err := json.Unmarshal([]byte(text), &items); err != nil {
+		return nil, fmt.Errorf("a stored list is damaged: %w", err)
+	}
+	return items, nil
+}
+
+// storable refuses what PostgreSQL's text cannot hold, on both engines alike,
+// and what is too long for anybody.
+func storable(args []any) error {
+	for _, arg := range args {
+		switch v := arg.(type) {
+		case string:
+			if err := text(v); err != nil {
+				return err
+			}
+		case []byte:
+			if len(v) > maxValue {
+				return fmt.Errorf("%w: %d bytes", userstore.ErrInvalid, len(v))
+			}
+		}
+	}
+	return nil
+}
+
+func text(s string) error {
+	switch {
+	case len(s) > maxValue:
+		return fmt.Errorf("%w: %d bytes", userstore.ErrInvalid, len(s))
+	case strings.IndexByte(s, 0) >= 0:
+		return fmt.Errorf("%w: it contains U+0000", userstore.ErrInvalid)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%w: it is not UTF-8", userstore.ErrInvalid)
+	}
+	return nil
+}
+
+// texts checks strings that are about to be encoded as JSON, which would
+// silently replace or escape what text refuses.
+func texts(items ...string) error {
+	for _, s := range items {
+		if err := text(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexable checks strings that an index will hold.
+func indexable(items ...string) error {
+	for _, s := range items {
+		if len(s) > maxKey {
+			return fmt.Errorf("%w: a key of %d bytes", userstore.ErrInvalid, len(s))
+		}
+	}
+	return nil
+}
+
+// encodeClaims writes claims as JSON without changing a byte of them.
+func encodeClaims(c userstore.Claims) (string, error) {
+	if err := textFields(reflect.ValueOf(c)); err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(c)
+	return string(b), err
+}
+
+func decodeClaims(text string) (c userstore.Claims, err error) {
+	if text == "{}" {
+		return c, nil
+	}
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return c, fmt.Errorf("stored claims are damaged: %w", err)
+	}
+	return c, nil
+}
+
+func textFields(v reflect.Value) error {
+	switch v.Kind() {
+	case reflect.String:
+		return text(v.String())
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return textFields(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if err := textFields(v.Field(i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
