@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -34,7 +35,13 @@ type DB struct {
 	engine  engine
 	dialect dialect
 	limit   time.Duration // of one call; migrations have none
+
+	locked sync.Mutex
+	unlock func() // releases the lock file; nil without one
 }
+
+// ErrLocked: another server works on the same SQLite file.
+var ErrLocked = errors.New("another server uses this database")
 
 // Options tune a DB; the zero value is right for a server.
 type Options struct {
@@ -98,8 +105,35 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// Close ends the connections after what they are doing.
-func (db *DB) Close() { db.engine.close() }
+// Close ends the connections after what they are doing, and gives the lock back.
+func (db *DB) Close() {
+	db.engine.close()
+	db.locked.Lock()
+	defer db.locked.Unlock()
+	if db.unlock != nil {
+		db.unlock()
+		db.unlock = nil
+	}
+}
+
+// Lock makes this DB the one server of its SQLite file until Close, or until the
+// process ends, however it ends. Commands beside a running server do not take
+// it. On PostgreSQL, which any number of replicas share, it does nothing.
+// ErrLocked.
+func (db *DB) Lock() error {
+	e, ok := db.engine.(*sqliteEngine)
+	if !ok {
+		return nil
+	}
+	db.locked.Lock()
+	defer db.locked.Unlock()
+	if db.unlock != nil {
+		return nil
+	}
+	var err error
+	db.unlock, err = lockFile(e.path)
+	return err
+}
 
 // Engine is "sqlite" or "postgres".
 func (db *DB) Engine() string { return db.dialect.name }

@@ -10,22 +10,12 @@ import (
 	"syscall"
 )
 
-// ErrLocked: another server works on the same file.
-var ErrLocked = errors.New("another server uses this database")
-
-// Lock makes this process the one server of a SQLite file, until unlock is
+// lockFile makes this process the one server of a SQLite file, until unlock is
 // called or the process ends, however it ends. It holds path.lock, which stays
-// there, empty. CLI commands do not take it. ErrLocked.
-func Lock(path string) (unlock func(), err error) {
-	path, err = filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
+// there, empty.
+func lockFile(path string) (unlock func(), err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // one file, one lock, whatever name it was given
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("lock the database: %w", err)
 	}
 	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -34,7 +24,7 @@ func Lock(path string) (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: %s is in use: stop the other server, or give this one a data_dir of its own", ErrLocked, path)
+			return nil, fmt.Errorf("%w (%s): stop that server, or give this one a data_dir of its own", ErrLocked, path)
 		}
 		return nil, fmt.Errorf("lock the database %s: %w", path, err)
 	}

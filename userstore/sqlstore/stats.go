@@ -1,0 +1,29 @@
+package sqlstore
+
+import "time"
+
+// Stats is what the pool of connections is doing, and has done since it was opened.
+type Stats struct {
+	InUse, Idle, Max int           // now; SQLite's one writer and its readers together
+	Waits            int64         // calls that had to wait for a connection
+	Waited           time.Duration // how long, all together
+}
+
+// Stats is for metrics.
+func (db *DB) Stats() Stats {
+	switch e := db.engine.(type) {
+	case *postgres:
+		s := e.pool.Stat()
+		return Stats{
+			InUse: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Max: int(s.MaxConns()),
+			Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
+		}
+	case *sqliteEngine:
+		r, w := e.reader.Stats(), e.writer.Stats()
+		return Stats{
+			InUse: r.InUse + w.InUse, Idle: r.Idle + w.Idle, Max: readers + 1,
+			Waits: r.WaitCount + w.WaitCount, Waited: r.WaitDuration + w.WaitDuration,
+		}
+	}
+	return Stats{}
+}
