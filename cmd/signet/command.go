@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/userstore/sqlstore"
+)
+
+// app is what one run of the program has at hand.
+type app struct {
+	env      []string
+	in       io.Reader
+	out, err io.Writer
+	now      func() time.Time
+
+	configFile string
+	asJSON     bool
+}
+
+func (a *app) root() *cobra.Command {
+	root := group("signet", "Signs people up, logs them in and issues tokens that anybody can verify",
+		a.serveCommand(), a.migrateCommand(), a.usersCommand(), a.keysCommand(), a.tokenCommand(),
+		a.configCommand(), a.healthcheckCommand(), a.versionCommand())
+	root.Long = `Signet signs people up, logs them in and issues tokens that anybody can verify.
+
+Without a configuration, "signet serve" runs on http://localhost:8080 and keeps
+everything in the folder data. "signet config" shows what is configured.`
+	root.SilenceUsage, root.SilenceErrors = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().StringVar(&a.configFile, "config", "", "read this configuration `file` (default: "+configs.DefaultFile+" in the working folder, if there is one)")
+	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print JSON for programs instead of text for people")
+	return root
+}
+
+// group is a command that only holds others: alone it shows them, and with a word
+// that is none of them it is misused.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			text += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+near[0])
+		}
+		return errors.New(text)
+	}, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	g.SuggestionsMinimumDistance = 2
+	g.AddCommand(commands...)
+	return g
+}
+
+// action makes a command's body: an error of it is a failure, unless it is a misuse.
+func action(body func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := body(cmd.Context(), args)
+		var m *misuse
+		var f *failure
+		if err == nil || errors.As(err, &m) || errors.As(err, &f) {
+			return err
+		}
+		return &failure{cause: err}
+	}
+}
+
+// load reads the configuration; flags are those of the command that stand for keys.
+func (a *app) load(flags map[string]string) (configs.Config, error) {
+	c, warnings, err := configs.Load(configs.Input{File: a.configFile, Env: a.env, Flags: flags})
+	for _, w := range warnings {
+		fmt.Fprintln(a.err, "signet: WARNING: "+w)
+	}
+	return c, err
+}
+
+// store opens the configured database for a command. It never makes one: a wrong
+// folder must not look like an empty installation.
+func (a *app) store(ctx context.Context) (configs.Config, *sqlstore.DB, error) {
+	c, err := a.load(nil)
+	if err != nil {
+		return c, nil, err
+	}
+	db, err := sqlstore.Open(ctx, c.Database(), sqlstore.Options{MaxConns: 2, MustExist: true})
+	if errors.Is(err, sqlstore.ErrNoDatabase) {
+		return c, nil, fmt.Errorf("there is no database at %s; run this in the server's working folder or with its configuration, or make one with `signet serve` or `signet migrate up`", c.Database())
+	}
+	if err != nil {
+		return c, nil, err
+	}
+	if err := db.CheckSchema(ctx); err != nil {
+		db.Close()
+		return c, nil, err
+	}
+	return c, db, nil
+}
+
+// printJSON writes one document for programs.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// table writes aligned columns for people. What comes from users is made
+// printable first: a name must not move the cursor.
+func (a *app) table(header []string, rows [][]string) error {
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	line := func(cells []string) {
+		shown := make([]string, len(cells))
+		for i, c := range cells {
+			shown[i] = printable(c)
+		}
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(shown, "\t"), "\t"))
+	}
+	if header != nil {
+		line(header)
+	}
+	for _, row := range rows {
+		line(row)
+	}
+	return w.Flush()
+}
+
+// printable replaces what a terminal would obey.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || (r >= 0x7f && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+			return '\ufffd'
+		}
+		return r
+	}, text)
+}
+
+// terminal tells whether a reader or writer is one, and which.
+func terminal(stream any) (fd int, ok bool) {
+	f, isFile := stream.(*os.File)
+	if !isFile {
+		return 0, false
+	}
+	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
+}
+
+// newID is 128 random bits in base64url.
+func newID() string {
+	var id [16]byte
+	rand.Read(id[:])
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
+
+// ago says how far an instant is from now, for people.
+func ago(d time.Duration) string {
+	switch {
+	case d < -time.Second:
+		return about(-d) + " ago"
+	case d > time.Second:
+		return "in " + about(d)
+	}
+	return "now"
+}
+
+// about rounds a duration to what matters of it.
+func about(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", (d+time.Second/2)/time.Second)
+	case d < time.Hour:
+		if s := d.Round(time.Second) % time.Minute / time.Second; s != 0 && d < 10*time.Minute {
+			return fmt.Sprintf("%d min %d s", d/time.Minute, s)
+		}
+		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
+	case d < 48*time.Hour:
+		h, m := d.Round(time.Minute)/time.Hour, d.Round(time.Minute)%time.Hour/time.Minute
+		if m != 0 && h < 10 {
+			return fmt.Sprintf("%d h %d min", h, m)
+		}
+		return fmt.Sprintf("%d h", d.Round(time.Hour)/time.Hour)
+	}
+	days := d / (24 * time.Hour)
+	if h := d % (24 * time.Hour) / time.Hour; h != 0 && days < 10 {
+		return fmt.Sprintf("%d days %d h", days, h)
+	}
+	return fmt.Sprintf("%d days", days)
+}
+
+// instant writes a time for people: UTC, to the second.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// rfc3339 writes a time for programs; nil when there is none.
+func rfc3339(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.UTC().Format(time.RFC3339Nano)
+	return &s
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Show the effective configuration, secrets redacted",
+		Long: `Show the effective configuration, secrets redacted, with where each value was given.
+
+It is the configuration of the server when it is run with the server's environment
+and in its working folder. What is wrong with it is told as "signet serve" would tell it.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(context.Context, []string) error {
+			c, err := a.load(nil)
+			if err != nil {
+				return err
+			}
+			settings := c.Settings()
+			for i, s := range settings {
+				switch {
+				case s.Key == "issuer" && s.Value == "":
+					settings[i].Value = c.IssuerURL("")
+				case s.Key == "database_url" && s.Value == "":
+					settings[i].Value = c.Database()
+				}
+			}
+			if a.asJSON {
+				return a.printJSON(settings)
+			}
+			rows := make([][]string, len(settings))
+			for i, s := range settings {
+				rows[i] = []string{s.Key, s.Value, s.Source}
+			}
+			return a.table([]string{"KEY", "VALUE", "FROM"}, rows)
+		}),
+	}
+}

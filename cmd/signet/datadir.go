@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/userstore/sqlstore"
+)
+
+// openForServing opens the store and finds the key-encryption keys. With the
+// embedded database it makes what is missing, under a lock that keeps a second server
+// out; fresh tells that this is the first start.
+func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool, log *slog.Logger) (db *sqlstore.DB, keks []jose.KEK, fresh bool, err error) {
+	if c.IsPostgres() {
+		if migrate {
+			if err := migrateUp(ctx, c); err != nil {
+				return nil, nil, false, err
+			}
+		}
+		if keks, err = configuredKEKs(c); err != nil {
+			return nil, nil, false, err
+		}
+		if db, err = sqlstore.Open(ctx, c.Database(), sqlstore.Options{}); err != nil {
+			return nil, nil, false, err
+		}
+		if err := db.CheckSchema(ctx); err != nil {
+			db.Close()
+			return nil, nil, false, err
+		}
+		return db, keks, false, nil
+	}
+
+	if err := prepareFolder(filepath.Dir(c.Database()), log); err != nil {
+		return nil, nil, false, err
+	}
+	if err := missingDatabase(c); err != nil {
+		return nil, nil, false, err
+	}
+	if db, err = sqlstore.Open(ctx, c.Database(), sqlstore.Options{}); err != nil {
+		return nil, nil, false, err
+	}
+	defer func() {
+		if err != nil {
+			db.Close()
+		}
+	}()
+	if err = db.Lock(); err != nil {
+		return nil, nil, false, err
+	}
+	if err = db.Migrate(ctx); err != nil {
+		return nil, nil, false, err
+	}
+	ring, err := db.LoadRing(ctx)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	fresh = ring.Version == 0
+	keks, err = embeddedKEKs(c, fresh, log)
+	return db, keks, fresh, err
+}
+
+// configuredKEKs are the key-encryption keys of the configuration: the first seals, all open.
+func configuredKEKs(c configs.Config) ([]jose.KEK, error) {
+	var keks []jose.KEK
+	for _, s := range []configs.Secret{c.Keys.EncryptionKey, c.Keys.EncryptionKeyPrevious} {
+		if s == "" {
+			continue
+		}
+		kek, err := jose.ParseKEK(s.Reveal())
+		if err != nil {
+			return nil, err
+		}
+		keks = append(keks, kek)
+	}
+	return keks, nil
+}
+
+// embeddedKEKs are the configured keys, or the one that lies beside the database.
+// It is made only for a database that holds nothing sealed yet: a new one would
+// open nothing, and hide that the old one is missing.
+func embeddedKEKs(c configs.Config, fresh bool, log *slog.Logger) ([]jose.KEK, error) {
+	if c.Keys.EncryptionKey != "" {
+		return configuredKEKs(c)
+	}
+	path := c.KEKPath()
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if !fresh {
+			return nil, fmt.Errorf("the key-encryption key %s is missing, and the signing keys in %s cannot be opened without it; put it back from your backup, or give it as keys.encryption_key", path, c.Database())
+		}
+		if err := writeKEK(path, jose.NewKEK()); err != nil {
+			return nil, fmt.Errorf("make the key-encryption key %s: %w", path, err)
+		}
+		log.Info("key-encryption key made; keep a copy apart from the database's backups", "path", path)
+	}
+	kek, err := readKEK(path, log)
+	if err != nil {
+		return nil, err
+	}
+	return []jose.KEK{kek}, nil
+}
+
+// commandKEKs are the keys for a command, which never makes one.
+func commandKEKs(c configs.Config, log *slog.Logger) ([]jose.KEK, error) {
+	if c.IsPostgres() {
+		return configuredKEKs(c)
+	}
+	return embeddedKEKs(c, false, log)
+}
+
+func readKEK(path string, log *slog.Logger) (jose.KEK, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return jose.KEK{}, fmt.Errorf("read the key-encryption key: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return jose.KEK{}, fmt.Errorf("the key-encryption key %s is not a plain file; Signet made one there and follows no links: put the file itself in that place, or name it in keys.encryption_key_file", path)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		log.Warn("the key-encryption key can be read by others; run: chmod 600 "+path, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+	}
+	if info.Size() > 1024 {
+		return jose.KEK{}, fmt.Errorf("%s is too large for a key-encryption key; put the right file back from your backup", path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return jose.KEK{}, fmt.Errorf("read the key-encryption key: %w", err)
+	}
+	kek, err := jose.ParseKEK(strings.TrimSpace(string(text)))
+	if err != nil {
+		return jose.KEK{}, fmt.Errorf("%s does not hold a key-encryption key; put the right file back from your backup", path)
+	}
+	return kek, nil
+}
+
+// writeKEK makes the file whole or not at all, never over another one, and
+// returns when it would survive a power cut: a key that seals must not be lost.
+func writeKEK(path, text string) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".kek-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err = f.WriteString(text + "\n"); err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	// Link fails when there is a file, or a link, of that name; rename would replace it.
+	if err := os.Link(f.Name(), path); err != nil {
+		return err
+	}
+	if err := syncFolder(dir); err != nil {
+		os.Remove(path) // not durable: not used
+		return err
+	}
+	return nil
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// prepareFolder makes the data folder for its owner only.
+func prepareFolder(dir string, log *slog.Logger) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the data folder: %w", err)
+		}
+		return syncFolder(filepath.Dir(dir))
+	}
+	if err != nil {
+		return fmt.Errorf("look for the data folder: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder; set data_dir to one", dir)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		log.Warn("the data folder can be changed by others; run: chmod 700 "+dir, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+	}
+	return nil
+}
+
+// missingDatabase refuses to start an empty database where there was a full one:
+// its key-encryption key is still there.
+func missingDatabase(c configs.Config) error {
+	if _, err := os.Lstat(c.KEKPath()); err != nil {
+		return nil
+	}
+	info, err := os.Stat(c.Database())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the database %s is missing, though its key-encryption key is there; put it back from your backup, or move %s away to begin anew", c.Database(), c.KEKPath())
+	case err != nil:
+		return err
+	case info.Size() == 0:
+		return fmt.Errorf("the database %s is empty, though its key-encryption key is there; put it back from your backup, or move both away to begin anew", c.Database())
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/keys"
+)
+
+func (a *app) keysCommand() *cobra.Command {
+	return group("keys", "Show, rotate and revoke signing keys",
+		a.keysList(), a.keysRotate(), a.keysRevoke(), a.keysRewrap(), a.keysNewKEK(), a.keysExport())
+}
+
+func (a *app) keysList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "Draw the timeline of the signing keys and tell what happens next",
+		Args:  cobra.NoArgs,
+		RunE: action(func(ctx context.Context, _ []string) error {
+			return a.withKeys(ctx, false, func(m *keys.Manager) error {
+				report, err := m.Timeline(ctx)
+				if err != nil {
+					return err
+				}
+				return a.showReport(report)
+			})
+		}),
+	}
+}
+
+func (a *app) keysRotate() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Let the next keys sign as soon as every verifier can know them",
+		Long: `Let the next keys sign as soon as every verifier can know them: at once, or when
+they have been published for keys.propagation. No token stops verifying and nobody is
+signed out. Run again before that instant it changes nothing and says so.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context, _ []string) error {
+			return a.withKeys(ctx, true, func(m *keys.Manager) error {
+				report, err := m.Rotate(ctx, dryRun)
+				if err != nil {
+					return err
+				}
+				return a.showReport(report)
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only tell what would happen")
+	return cmd
+}
+
+func (a *app) keysRevoke() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "revoke KID…",
+		Short: "Take keys out of use at once, because they may have leaked",
+		Long: `Take keys out of use at once, because they may have leaked. Their private halves are
+wiped, and tokens that they signed are refused as soon as verifiers have read the key
+set again. Nobody is signed out: a refresh gets tokens of another key.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if (len(args) > 0) == all {
+				return errors.New("name the keys to revoke by their kid, or give --all; `signet keys list` shows them")
+			}
+			return nil
+		},
+		RunE: action(func(ctx context.Context, args []string) error {
+			return a.withKeys(ctx, true, func(m *keys.Manager) error {
+				report, err := m.Revoke(ctx, args, all)
+				if err != nil {
+					return err
+				}
+				return a.showReport(report)
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "revoke every key and make fresh ones")
+	return cmd
+}
+
+func (a *app) keysRewrap() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rewrap",
+		Short: "Seal everything under the present key-encryption key",
+		Long: `Seal everything under the present key-encryption key, keys.encryption_key, while
+keys.encryption_key_previous still opens what is there. Running servers are not
+disturbed, if they have been started with both.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context, _ []string) error {
+			return a.withKeys(ctx, true, func(m *keys.Manager) error {
+				report, err := m.Rewrap(ctx)
+				if err != nil {
+					return err
+				}
+				if a.asJSON {
+					return a.printJSON(report)
+				}
+				_, err = fmt.Fprintln(a.out, report.Message)
+				return err
+			})
+		}),
+	}
+}
+
+func (a *app) keysNewKEK() *cobra.Command {
+	return &cobra.Command{
+		Use:   "new-kek",
+		Short: "Make a key-encryption key and print it",
+		Long: `Make a key-encryption key and print it as the only line of standard output. It is
+stored nowhere: keep it, apart from the database's backups, and give it to the server
+as SIGNET_KEYS_ENCRYPTION_KEY, or in a file named by SIGNET_KEYS_ENCRYPTION_KEY_FILE.
+
+This needs no configuration. For a file that only you can read:
+
+  (umask 077; signet keys new-kek > kek)`,
+		Args: cobra.NoArgs,
+		RunE: action(func(context.Context, []string) error {
+			text := jose.NewKEK()
+			if a.asJSON {
+				kek, err := jose.ParseKEK(text)
+				if err != nil {
+					return err
+				}
+				return a.printJSON(map[string]string{"id": kek.ID, "key": text})
+			}
+			_, err := fmt.Fprintln(a.out, text)
+			return err
+		}),
+	}
+}
+
+func (a *app) keysExport() *cobra.Command {
+	return &cobra.Command{
+		Use:   "export",
+		Short: "Print the published public keys as a JWK set",
+		Long: `Print the published public keys as a JWK set (RFC 7517): what /.well-known/jwks.json
+answers. There is no command that prints a private key.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context, _ []string) error {
+			return a.withKeys(ctx, false, func(m *keys.Manager) error {
+				document, err := m.Export(ctx)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(a.out, "%s\n", strings.TrimRight(string(document.Body), "\n"))
+				return err
+			})
+		}),
+	}
+}
+
+// withKeys runs fn with a manager that is not started: its commands read the store
+// by themselves. sealing: it may make or open private keys.
+func (a *app) withKeys(ctx context.Context, sealing bool, fn func(*keys.Manager) error) error {
+	c, db, err := a.store(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	m := &keys.Manager{
+		Store:       db,
+		Policy:      c.KeyPolicy(),
+		Now:         a.now,
+		DatabaseNow: db.Now,
+		Generate:    keys.GenerateKey,
+	}
+	if sealing {
+		ring, err := db.LoadRing(ctx)
+		if err != nil {
+			return err
+		}
+		// A warning about the key's mode belongs to whoever runs the command.
+		log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		if ring.Version > 0 {
+			if m.KEKs, err = commandKEKs(c, log); err != nil {
+				return err
+			}
+		}
+	}
+	return fn(m)
+}
+
+// showReport prints a timeline with what was just done, if something was.
+func (a *app) showReport(r keys.Report) error {
+	if a.asJSON {
+		return a.printJSON(r)
+	}
+	w := &strings.Builder{}
+	if r.Message != "" {
+		fmt.Fprint(w, wrapLines(r.Message, 96), "\n")
+		if len(r.Keys) > 0 {
+			fmt.Fprintln(w)
+		}
+	}
+	drawTimeline(w, r)
+	_, err := io.WriteString(a.out, w.String())
+	return err
+}
+
+// wrapLines breaks text between words.
+func wrapLines(text string, width int) string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return strings.Join(append(lines, line), "\n")
+}

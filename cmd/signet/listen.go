@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/signet-id/signet/configs"
+)
+
+// Limits of the public listener. They bound what one stranger can hold open; no
+// request of ours takes nearly as long or is nearly as large.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second // from the end of the header; includes the wait for a password slot
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10 // twice the longest token
+)
+
+// Phases of the drain; together they stay under 15 s.
+const (
+	drainAtLeast  = 300 * time.Millisecond // new connections are still taken: balancers need a moment to hear of it
+	drainNotice   = 4 * time.Second        // connections are asked to close after their next answer
+	drainShutdown = 10 * time.Second       // what is under way is finished
+)
+
+// listen opens the public listener.
+func listen(c configs.Config) (net.Listener, error) {
+	l, err := net.Listen("tcp", c.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use by another program; stop that or set listen to another address", c.Listen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
+	}
+	return limitConnections(l), nil
+}
+
+// localURL is how this machine's users reach the listener.
+func localURL(c configs.Config, bound net.Addr) string {
+	host, port, err := net.SplitHostPort(bound.String())
+	if err != nil {
+		return c.IssuerURL("")
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && (ip.IsUnspecified() || ip.IsLoopback() && ip.Is4()) {
+		host = "localhost"
+	}
+	scheme := "http"
+	if c.HTTP.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// publicServer is the public listener's http.Server and what the drain must know of it.
+type publicServer struct {
+	http     *http.Server
+	draining atomic.Bool
+	open     atomic.Int64 // connections
+	tls      bool
+}
+
+func newPublicServer(h http.Handler, log *slog.Logger) *publicServer {
+	p := &publicServer{}
+	p.http = &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if p.draining.Load() {
+				w.Header().Set("Connection", "close") // HTTP/2 makes a GOAWAY of it
+			}
+			h.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken handshakes
+		ConnState: func(_ net.Conn, s http.ConnState) {
+			switch s {
+			case http.StateNew:
+				p.open.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				p.open.Add(-1)
+			}
+		},
+	}
+	return p
+}
+
+func (p *publicServer) serve(l net.Listener) error {
+	err := http.ErrServerClosed
+	if p.tls {
+		err = p.http.ServeTLS(l, "", "")
+	} else {
+		err = p.http.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// drain ends the server so that nobody's request is lost. /readyz says no already.
+// For a while every answer asks its connection to close, so that clients which keep
+// connections alive move away by themselves; only then the listener closes and idle
+// connections are cut. A connection that is cut the moment it sends a request would
+// cost that request.
+func (p *publicServer) drain(log *slog.Logger) {
+	log.Info("stopping", "connections", p.open.Load())
+	p.draining.Store(true)
+	start := time.Now()
+	for waited := time.Duration(0); waited < drainNotice && (p.open.Load() > 0 || waited < drainAtLeast); waited = time.Since(start) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainShutdown)
+	defer cancel()
+	if err := p.http.Shutdown(ctx); err != nil {
+		p.http.Close()
+		log.Warn("stopped before every request was finished", "connections", p.open.Load(), "after", time.Since(start).Round(time.Millisecond))
+		return
+	}
+	log.Info("stopped", "after", time.Since(start).Round(time.Millisecond))
+}
+
+// useTLS loads the certificate, if one is configured, and takes up a renewed one.
+func (p *publicServer) useTLS(ctx context.Context, running *sync.WaitGroup, c configs.Config, log *slog.Logger) error {
+	if c.HTTP.TLSCert == "" {
+		return nil
+	}
+	cert, err := loadCertificate(c)
+	if err != nil {
+		return err
+	}
+	var current atomic.Pointer[tls.Certificate]
+	current.Store(cert)
+	p.tls = true
+	p.http.TLSConfig = &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil },
+	}
+	running.Go(func() {
+		stamp := certificateStamp(c)
+		tick := time.NewTicker(30 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			now := certificateStamp(c)
+			if now == stamp {
+				continue
+			}
+			// Both files may be in the middle of being replaced: until they fit
+			// together the old certificate stays, and the stamp too, so it is tried again.
+			cert, err := loadCertificate(c)
+			if err != nil {
+				log.Warn("the renewed certificate cannot be used; the old one stays", "error", err)
+				continue
+			}
+			current.Store(cert)
+			stamp = now
+			log.Info("certificate renewed", "not_after", cert.Leaf.NotAfter.UTC())
+		}
+	})
+	return nil
+}
+
+func loadCertificate(c configs.Config) (*tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(c.HTTP.TLSCert, c.HTTP.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("load http.tls_cert and http.tls_key: %w", err)
+	}
+	return &cert, nil
+}
+
+// certificateStamp changes when one of the files does.
+func certificateStamp(c configs.Config) string {
+	stamp := ""
+	for _, path := range []string{c.HTTP.TLSCert, c.HTTP.TLSKey} {
+		if info, err := os.Stat(path); err == nil {
+			stamp += fmt.Sprint(info.ModTime().UnixNano(), info.Size(), " ")
+		}
+	}
+	return stamp
+}
+
+// reservedFiles are kept for the store, the log, metrics and the odd file.
+const reservedFiles = 40
+
+// limitConnections takes no more connections than file descriptors allow beside
+// what the server itself needs: the rest wait in the kernel's queue until one closes.
+func limitConnections(l net.Listener) net.Listener {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return l
+	}
+	n := max(8, int64(min(limit.Cur, 1<<20))-reservedFiles)
+	return &limitedListener{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
+}
+
+type limitedListener struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *limitedListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &limitedConn{Conn: c, release: func() { <-l.slots }}, nil
+}
+
+func (l *limitedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+type limitedConn struct {
+	net.Conn
+	once    sync.Once
+	release func()
+}
+
+// CloseWrite lets net/http end an answer to a request whose body it did not read
+// without a reset that would destroy the answer.
+func (c *limitedConn) CloseWrite() error {
+	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return tcp.CloseWrite()
+	}
+	return nil
+}
+
+func (c *limitedConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(c.release)
+	return err
+}

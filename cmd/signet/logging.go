@@ -1,0 +1,120 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/signet-id/signet/configs"
+)
+
+// logger writes to standard error: text on a terminal and JSON otherwise. flush
+// waits a moment for what is still on its way.
+func (a *app) logger(c configs.Config) (log *slog.Logger, flush func()) {
+	w := newLogWriter(a.err)
+	options := &slog.HandlerOptions{Level: c.Log.SlogLevel(), ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().String()) // JSON would show nanoseconds
+		}
+		return a
+	}}
+	_, text := terminal(a.err)
+	if c.Log.Format != "auto" {
+		text = c.Log.Format == "text"
+	}
+	var handler slog.Handler = slog.NewJSONHandler(w, options)
+	if text {
+		handler = slog.NewTextHandler(w, options)
+	}
+	return slog.New(handler), w.flush
+}
+
+// logWriter keeps requests from waiting for whoever reads the log: a reader that
+// stands still, a full disk or a closed pipe costs lines, never answers. Lost
+// lines are counted and told as soon as writing works again.
+type logWriter struct {
+	w     io.Writer
+	lines chan []byte
+	done  chan struct{}
+
+	mu     sync.Mutex
+	closed bool
+	lost   int
+}
+
+// logBacklog lines wait at most; with lines of a few hundred bytes that is about a MiB.
+const logBacklog = 4096
+
+func newLogWriter(w io.Writer) *logWriter {
+	l := &logWriter{w: w, lines: make(chan []byte, logBacklog), done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		for line := range l.lines {
+			if _, err := l.w.Write(line); err != nil {
+				l.lose(1)
+			} else if n := l.takeLost(); n > 0 {
+				if _, err := l.w.Write(lostLine(n)); err != nil {
+					l.lose(n)
+				}
+			}
+		}
+	}()
+	return l
+}
+
+// Write never blocks and never fails.
+func (l *logWriter) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return len(line), nil
+	}
+	select {
+	case l.lines <- append([]byte(nil), line...):
+	default:
+		l.lost++
+	}
+	return len(line), nil
+}
+
+func (l *logWriter) lose(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost += n
+}
+
+func (l *logWriter) takeLost() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.lost
+	l.lost = 0
+	return n
+}
+
+// lostLine is one line in both formats' spirit: a JSON object, which is also
+// readable in a text log.
+func lostLine(n int) []byte {
+	var line []byte
+	w := writerFunc(func(p []byte) (int, error) { line = append([]byte(nil), p...); return len(p), nil })
+	slog.New(slog.NewJSONHandler(w, nil)).Warn("log lines were lost because nobody took them", "lines", n)
+	return line
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// flush closes the log and waits a second for the reader.
+func (l *logWriter) flush() {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.lines)
+	}
+	l.mu.Unlock()
+	select {
+	case <-l.done:
+	case <-time.After(time.Second):
+	}
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signet-id/signet/api"
+	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var migrate bool
+	flags := map[string]*string{} // key → text
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the issuer",
+		Long: `Run the issuer.
+
+With the embedded database it makes what is missing: the folder, the database, the
+key-encryption key beside it, and the first signing keys. With PostgreSQL the schema
+is "signet migrate up"'s affair, or --migrate's, and the key-encryption key is given.
+
+SIGINT or SIGTERM ends it: /readyz says no at once, requests that are under way are
+finished, and after at most 15 seconds it exits. A second signal ends it at once.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().BoolVar(&migrate, "migrate", false, "bring the schema up to date before serving (the embedded database always is)")
+	for _, f := range []struct{ key, name, usage string }{
+		{"listen", "listen", "listen on this `address` (default 127.0.0.1:8080)"},
+		{"issuer", "issuer", "the `URL` under which clients reach this server (default http://localhost and the port)"},
+		{"data_dir", "data-dir", "keep the embedded database in this `folder` (default data)"},
+		{"log.format", "log-format", "`auto`, text or json"},
+		{"log.level", "log-level", "debug, `info`, warn or error"},
+	} {
+		flags[f.key] = cmd.Flags().String(f.name, "", f.usage)
+	}
+	names := map[string]string{"listen": "listen", "issuer": "issuer", "data_dir": "data-dir", "log.format": "log-format", "log.level": "log-level"}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		given := map[string]string{}
+		for key, value := range flags {
+			if cmd.Flags().Changed(names[key]) {
+				given[key] = *value
+			}
+		}
+		return action(func(ctx context.Context, _ []string) error {
+			c, err := a.load(given)
+			if err != nil {
+				return err
+			}
+			return a.serve(ctx, c, migrate)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// serve is the composition root. It returns when ctx has ended and everything
+// that was under way is finished.
+func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
+	// A reader of our output that went away must not end the server: Go would die
+	// of SIGPIPE on standard output and standard error.
+	signal.Ignore(syscall.SIGPIPE)
+	if _, ok := terminal(a.in); !ok {
+		signal.Ignore(syscall.SIGHUP) // there is no terminal to hang up
+	}
+	log, flush := a.logger(c)
+	defer flush()
+
+	db, keks, fresh, err := a.openForServing(ctx, c, migrate, log)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+
+	// What runs beside the requests goes on until the last of them is answered.
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stopBackground()
+
+	manager := &keys.Manager{
+		Store:       db,
+		Policy:      c.KeyPolicy(),
+		KEKs:        keks,
+		Now:         a.now,
+		DatabaseNow: db.Now,
+		Generate:    keys.GenerateKey,
+		Log:         log,
+		TypesToSign: issuer.TokenTypes,
+		AlgorithmInUse: func(ctx context.Context, alg string) (string, error) {
+			// Resources cannot be: the configuration checks them against the algorithms.
+			clients, err := db.ClientsWithAlgorithm(ctx, alg)
+			if err != nil || len(clients) == 0 {
+				return "", err
+			}
+			return "client " + clients[0], nil
+		},
+	}
+	if err := manager.Start(ctx); err != nil {
+		return fmt.Errorf("start the signing keys: %w", err)
+	}
+
+	listener, err := listen(c)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+
+	hasher := newHasher(c, c.Passwords.Slots())
+	accounts := &userstore.Accounts{
+		Store:         db,
+		Hasher:        hasher,
+		Now:           a.now,
+		NewID:         newID,
+		Log:           log,
+		MinPassword:   c.Passwords.MinLength,
+		SignupEnabled: c.Accounts.Signup,
+	}
+	iss := &issuer.Issuer{
+		URL:             c.IssuerURL(listener.Addr().String()),
+		Accounts:        accounts,
+		Grants:          db,
+		Keys:            manager,
+		Now:             a.now,
+		NewID:           newID,
+		NewGrant:        newGrantID,
+		Log:             log,
+		Audience:        c.Tokens.Audience,
+		AccessAlg:       c.Tokens.AccessAlg,
+		AccessLifetime:  c.Tokens.AccessLifetime,
+		IDLifetime:      c.Tokens.IDLifetime,
+		RefreshAbsolute: c.Refresh.Absolute,
+		RefreshIdle:     c.Refresh.Idle,
+		ReuseWindow:     c.Refresh.ReuseWindow,
+		ClockSkew:       c.ClockSkew,
+		Resources:       resources(c),
+	}
+	metrics := newMetrics(hasher, manager, db, a.now)
+	var stopping atomic.Bool
+	server := &api.Server{
+		Issuer:         iss,
+		Accounts:       accounts,
+		Store:          db,
+		JWKS:           manager.JWKS,
+		Ready:          readiness(&stopping, manager, db),
+		Now:            a.now,
+		NewID:          newID,
+		Log:            log,
+		Metrics:        metrics,
+		JWKSMaxAge:     c.Keys.JWKSMaxAge,
+		JSONLogin:      c.Accounts.JSONLogin,
+		CORSOrigins:    c.HTTP.CORSOrigins,
+		TrustedProxies: c.HTTP.TrustedProxies,
+	}
+	public := newPublicServer(server.Handler(), log)
+	if err := public.useTLS(background, &running, c, log); err != nil {
+		return err
+	}
+	closeMetrics, err := serveMetrics(c, metrics, log)
+	if err != nil {
+		return err
+	}
+	defer closeMetrics()
+
+	running.Go(func() { manager.Run(background) })
+	running.Go(func() { sweep(background, db, a.now, log) })
+
+	served := make(chan error, 1)
+	go func() { served <- public.serve(listener) }()
+	log.Info("serving", "version", buildVersion().Version, "listen", listener.Addr().String(), "issuer", iss.URL, "store", storeName(c))
+	if fresh {
+		a.welcome(c, localURL(c, listener.Addr()))
+	}
+
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve on %s: %w", c.Listen, err)
+	case <-ctx.Done():
+	}
+	stopping.Store(true)
+	public.drain(log)
+	return nil
+}
+
+// readiness is nil when requests should be sent here. Of the store only its answer
+// is asked; how old the keys are the manager knows.
+func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if stopping.Load() {
+			return api.ErrStopping
+		}
+		return errors.Join(db.Ping(ctx), manager.Ready())
+	}
+}
+
+func newGrantID() (id userstore.GrantID) {
+	rand.Read(id[:])
+	return id
+}
+
+func resources(c configs.Config) []issuer.Resource {
+	var list []issuer.Resource
+	for _, r := range c.Resources {
+		list = append(list, issuer.Resource{URI: r.URI, Scopes: r.Scopes, AccessAlg: r.AccessAlg, AccessLifetime: r.AccessLifetime})
+	}
+	return list
+}
+
+func storeName(c configs.Config) string {
+	if c.IsPostgres() {
+		return "postgres"
+	}
+	return c.Database()
+}
+
+// sweep removes what has expired, in small batches while requests are served.
+// Replicas start at different times and so rarely meet; when they do, each row is
+// still removed once.
+func sweep(ctx context.Context, db *sqlstore.DB, now func() time.Time, log *slog.Logger) {
+	const batch = 200
+	for pause(ctx, 5*time.Minute) {
+		removed := 0
+		for {
+			n, err := db.RemoveExpired(ctx, now(), batch)
+			removed += n
+			if err != nil {
+				if ctx.Err() == nil {
+					log.Warn("expired rows could not be removed; the next round tries again", "error", err)
+				}
+				break
+			}
+			if n < batch || !pause(ctx, 100*time.Millisecond) {
+				break
+			}
+		}
+		if removed > 0 {
+			log.Info("expired rows removed", "grants", removed)
+		}
+	}
+}
+
+// pause waits for about d, 20 % more or less; false when ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	var b [2]byte
+	rand.Read(b[:])
+	jitter := time.Duration(int64(d) * (int64(b[0])<<8 | int64(b[1])) / 65536 * 2 / 5)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d - d/5 + jitter):
+		return true
+	}
+}
+
+func newHasher(c configs.Config, slots int) *userstore.Hasher {
+	p := c.Passwords.Argon2
+	return userstore.NewHasher(userstore.Argon2Params{
+		MemoryKiB: uint32(p.Memory.KiB()),
+		Time:      uint32(p.Time),
+		Threads:   uint8(p.Threads),
+	}, slots, 0, 0)
+}

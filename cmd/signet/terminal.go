@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// askPassword asks twice on the terminal, without showing what is typed.
+func (a *app) askPassword() (string, error) {
+	fd, ok := terminal(a.in)
+	if !ok {
+		return "", misusef("there is no terminal to ask for the password; give --password-file FILE, or --password-file - for standard input")
+	}
+	ask := func(prompt string) (string, error) {
+		fmt.Fprint(a.err, prompt)
+		text, err := term.ReadPassword(fd)
+		fmt.Fprintln(a.err)
+		return string(text), err
+	}
+	// A signal while the echo is off would leave the terminal mute.
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = term.Restore(fd, before) }()
+	first, err := ask("Password: ")
+	if err != nil {
+		return "", err
+	}
+	again, err := ask("The same again: ")
+	if err != nil {
+		return "", err
+	}
+	if first != again {
+		return "", errors.New("the two passwords differ; nothing was done")
+	}
+	return first, nil
+}
+
+// openFile opens a file that a person named.
+func openFile(name string) (*os.File, error) {
+	f, err := os.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no file %s; check the path", name)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the file %s may not be read by this user; change its owner or mode", name)
+	}
+	return f, err
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/signet-id/signet/keys"
+)
+
+// The bar of a key across time, one rune for each phase.
+const (
+	barPublished = '░' // in the JWKS, not signing yet
+	barSigns     = '█'
+	barVerifies  = '▒' // in the JWKS for what it signed
+	barWidth     = 56
+)
+
+// drawTimeline draws a bar for each key that is published, then what happens next,
+// then the keys with their full ids.
+func drawTimeline(w *strings.Builder, r keys.Report) {
+	if len(r.Keys) == 0 {
+		return
+	}
+	axis := newAxis(r)
+	fmt.Fprintf(w, "%s\n", axis.header())
+	alg := ""
+	for _, k := range r.Keys {
+		if k.State == keys.Removed {
+			continue
+		}
+		label := ""
+		if k.Algorithm != alg {
+			alg, label = k.Algorithm, k.Algorithm
+		}
+		fmt.Fprintf(w, "%-5s  %-8s  %s  %s\n", label, shortID(k.KeyID), axis.bar(k), k.State)
+	}
+	fmt.Fprintf(w, "%s\n", axis.footer())
+
+	if len(r.Events) > 0 {
+		fmt.Fprintf(w, "\nWhat happens next\n")
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, e := range r.Events {
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", instant(e.At), ago(e.At.Sub(r.Now)), e.Algorithm, shortID(e.KeyID), e.Text)
+		}
+		t.Flush()
+	}
+
+	fmt.Fprintf(w, "\nKeys\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "  ALG\tKID\tSTATE\tSIGNS FROM\tUNTIL\tLEAVES THE JWKS\n")
+	for _, k := range r.Keys {
+		id, state := k.KeyID, string(k.State)
+		if id == "" {
+			id = "(made by the rotation)"
+		}
+		if !k.RevokedAt.IsZero() {
+			state = "revoked " + instant(k.RevokedAt)
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", k.Algorithm, id, state, instant(k.ActivateAt), known(k.RetireAt), known(k.RemoveAt))
+	}
+	t.Flush()
+}
+
+// shortID is enough of a kid to tell keys apart in a drawing.
+func shortID(kid string) string {
+	if kid == "" {
+		return "(new)"
+	}
+	return kid[:min(8, len(kid))]
+}
+
+func known(t time.Time) string {
+	if t.IsZero() {
+		return "not yet known"
+	}
+	return instant(t)
+}
+
+// axis maps time to columns.
+type axis struct{ start, end, now time.Time }
+
+// newAxis spans the published keys: from when the first was made to a while after
+// the last known change, so that what follows it can be seen.
+func newAxis(r keys.Report) axis {
+	a := axis{start: r.Now, end: r.Now, now: r.Now}
+	for _, k := range r.Keys {
+		if k.State == keys.Removed {
+			continue
+		}
+		for _, t := range []time.Time{k.CreatedAt, k.ActivateAt, k.RetireAt, k.RemoveAt} {
+			if t.IsZero() {
+				continue
+			}
+			if t.Before(a.start) {
+				a.start = t
+			}
+			if t.After(a.end) {
+				a.end = t
+			}
+		}
+	}
+	margin := max(a.end.Sub(a.start)/8, time.Second)
+	a.end = a.end.Add(margin)
+	return a
+}
+
+// column is where an instant stands, from 0 to barWidth.
+func (a axis) column(t time.Time) int {
+	switch {
+	case !t.After(a.start):
+		return 0
+	case !t.Before(a.end):
+		return barWidth
+	}
+	return int(float64(barWidth) * float64(t.Sub(a.start)) / float64(a.end.Sub(a.start)))
+}
+
+// bar draws a key's phases. A phase that is shorter than a column still gets one.
+func (a axis) bar(k keys.KeyInfo) string {
+	row := []rune(strings.Repeat(" ", barWidth))
+	end := func(t time.Time) int {
+		if t.IsZero() {
+			return barWidth
+		}
+		return a.column(t)
+	}
+	fill := func(from, to int, with rune) {
+		for i := max(0, from); i < min(to, barWidth); i++ {
+			row[i] = with
+		}
+	}
+	signs, retires, leaves := a.column(k.ActivateAt), end(k.RetireAt), end(k.RemoveAt)
+	fill(retires, max(leaves, retires+1), barVerifies)
+	fill(a.column(k.CreatedAt), signs, barPublished)
+	if k.RetireAt.IsZero() || k.RetireAt.After(k.ActivateAt) {
+		fill(signs, max(retires, signs+1), barSigns)
+	}
+	return string(row)
+}
+
+// header marks now above the bars.
+func (a axis) header() string {
+	at := min(a.column(a.now), barWidth-1)
+	text := instant(a.now)
+	left := max(0, at-len(text)-1)
+	line := strings.Repeat(" ", left)
+	if at > len(text) {
+		line += strings.Repeat(" ", at-len(text)-1-left) + text + " ▼"
+	} else {
+		line = strings.Repeat(" ", at) + "▼ " + text
+	}
+	return "\nALG    KID       " + line
+}
+
+// footer names both ends of the axis, and what the bars mean.
+func (a axis) footer() string {
+	layout := "2006-01-02 15:04"
+	if a.end.Sub(a.start) < time.Hour {
+		layout = "15:04:05"
+	}
+	from, to := a.start.UTC().Format(layout), a.end.UTC().Format(layout)
+	gap := strings.Repeat(" ", max(1, barWidth-len(from)-len(to)))
+	return fmt.Sprintf("%s%s%s%s\n%s%c published   %c signs   %c verifies only",
+		strings.Repeat(" ", 17), from, gap, to, strings.Repeat(" ", 17), barPublished, barSigns, barVerifies)
+}

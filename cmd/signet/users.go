@@ -1,0 +1,395 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+)
+
+// adminRole is the role that scope admin is granted to.
+const adminRole = "admin"
+
+func (a *app) usersCommand() *cobra.Command {
+	return group("users", "Make, show and change accounts",
+		a.usersCreate(), a.usersList(), a.usersShow(),
+		a.usersActive("disable", "Refuse an account and end its sessions at once", false),
+		a.usersActive("enable", "Let a disabled account log in again", true),
+		a.usersSetPassword(),
+		a.usersRole("grant-role", "Give a user a role", true),
+		a.usersRole("revoke-role", "Take a role from a user", false),
+	)
+}
+
+// who explains the argument that names a user.
+const who = "USER is an email address, a username or an id."
+
+func (a *app) usersCreate() *cobra.Command {
+	var n userstore.OperatorUser
+	var admin bool
+	var passwordFile string
+	cmd := &cobra.Command{
+		Use:   "create --email EMAIL",
+		Short: "Make an account, also when sign-up is closed",
+		Long: `Make an account, also when sign-up is closed.
+
+The password is asked for on a terminal, or read from a file or standard input with
+--password-file; it is never an argument, which other users of the machine could see.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context, _ []string) error {
+			if n.Email == "" {
+				return misusef("an account needs --email")
+			}
+			return a.withAccounts(ctx, func(accounts *userstore.Accounts, _ *sqlstore.DB) error {
+				if admin && !slices.Contains(n.Roles, adminRole) {
+					n.Roles = append(n.Roles, adminRole)
+				}
+				var err error
+				if n.Password, err = a.readPassword(passwordFile); err != nil {
+					return err
+				}
+				u, err := accounts.RegisterByOperator(ctx, n)
+				if err != nil {
+					return explain(err)
+				}
+				return a.showUser(u)
+			})
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&n.Email, "email", "", "email `address`; unique")
+	f.StringVar(&n.Username, "username", "", "username; unique; optional")
+	f.StringVar(&n.Claims.GivenName, "given-name", "", "given name")
+	f.StringVar(&n.Claims.FamilyName, "family-name", "", "family name")
+	f.StringArrayVar(&n.Roles, "role", nil, "a role; may be repeated")
+	f.BoolVar(&admin, "admin", false, "give the role admin")
+	f.BoolVar(&n.IsStaff, "staff", false, "set is_staff, a profile flag without authority")
+	f.BoolVar(&n.EmailVerified, "email-verified", false, "declare the email address verified")
+	f.StringVar(&passwordFile, "password-file", "", "read the password from this `file`; - is standard input")
+	return cmd
+}
+
+func (a *app) usersList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the accounts, oldest first",
+		Args:  cobra.NoArgs,
+		RunE: action(func(ctx context.Context, _ []string) error {
+			_, db, err := a.store(ctx)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			users := []userstore.User{}
+			const page = 500
+			for {
+				var after *userstore.User
+				if len(users) > 0 {
+					after = &users[len(users)-1]
+				}
+				more, err := db.ListUsers(ctx, after, page)
+				if err != nil {
+					return err
+				}
+				users = append(users, more...)
+				if len(more) < page {
+					break
+				}
+			}
+			if a.asJSON {
+				shown := make([]userDocument, len(users))
+				for i, u := range users {
+					shown[i] = document(u)
+				}
+				return a.printJSON(shown)
+			}
+			if len(users) == 0 {
+				_, err := fmt.Fprintln(a.out, "There are no accounts yet; make one with `signet users create`.")
+				return err
+			}
+			rows := make([][]string, len(users))
+			for i, u := range users {
+				rows[i] = []string{u.Email, dash(u.Username), state(u), dash(strings.Join(u.Roles, ",")), instant(u.CreatedAt), instant(u.LastLoginAt), u.ID}
+			}
+			return a.table([]string{"EMAIL", "USERNAME", "STATE", "ROLES", "CREATED", "LAST LOGIN", "ID"}, rows)
+		}),
+	}
+}
+
+func (a *app) usersShow() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show USER",
+		Short: "Show one account",
+		Long:  "Show one account. " + who,
+		Args:  oneUser,
+		RunE: action(func(ctx context.Context, args []string) error {
+			return a.withUser(ctx, args[0], func(_ *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
+				return a.showUser(u)
+			})
+		}),
+	}
+}
+
+func (a *app) usersActive(name, short string, active bool) *cobra.Command {
+	return &cobra.Command{
+		Use:   name + " USER",
+		Short: short,
+		Long:  short + ". " + who,
+		Args:  oneUser,
+		RunE: action(func(ctx context.Context, args []string) error {
+			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, db *sqlstore.DB, u userstore.User) error {
+				if err := db.SetActive(ctx, u.ID, active, a.now()); err != nil {
+					return err
+				}
+				return a.changed(ctx, accounts, u.ID, map[bool]string{
+					true:  "%s may log in again.",
+					false: "%s is disabled and signed out everywhere. Access tokens that are out already end within tokens.access_lifetime.",
+				}[active])
+			})
+		}),
+	}
+}
+
+func (a *app) usersSetPassword() *cobra.Command {
+	var passwordFile string
+	cmd := &cobra.Command{
+		Use:   "set-password USER",
+		Short: "Set a user's password and end their sessions",
+		Long: `Set a user's password and end their sessions. ` + who + `
+
+The password is asked for on a terminal, or read from a file or standard input with
+--password-file.`,
+		Args: oneUser,
+		RunE: action(func(ctx context.Context, args []string) error {
+			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
+				password, err := a.readPassword(passwordFile)
+				if err != nil {
+					return err
+				}
+				if err := accounts.SetPassword(ctx, u.ID, password); err != nil {
+					return explain(err)
+				}
+				return a.changed(ctx, accounts, u.ID, "%s has a new password and is signed out everywhere.")
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&passwordFile, "password-file", "", "read the password from this `file`; - is standard input")
+	return cmd
+}
+
+func (a *app) usersRole(name, short string, grant bool) *cobra.Command {
+	return &cobra.Command{
+		Use:   name + " USER ROLE",
+		Short: short,
+		Long: short + ". " + who + `
+
+The role is in access tokens from the next refresh on. The role admin is Signet's own.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return errors.New("name one user and one role")
+			}
+			return nil
+		},
+		RunE: action(func(ctx context.Context, args []string) error {
+			role := args[1]
+			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
+				_, err := accounts.Edit(ctx, u.ID, func(u *userstore.User) error {
+					u.Roles = slices.DeleteFunc(u.Roles, func(r string) bool { return r == role })
+					if grant {
+						u.Roles = append(u.Roles, role)
+					}
+					return nil
+				})
+				if err != nil {
+					return explain(err)
+				}
+				return a.changed(ctx, accounts, u.ID, map[bool]string{true: "%s has the role ", false: "%s does not have the role "}[grant]+
+					strings.ReplaceAll(role, "%", "%%")+" now.")
+			})
+		}),
+	}
+}
+
+func oneUser(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one user, by email address, username or id")
+	}
+	return nil
+}
+
+// withAccounts runs fn with the rules of accounts over the configured store.
+func (a *app) withAccounts(ctx context.Context, fn func(*userstore.Accounts, *sqlstore.DB) error) error {
+	c, db, err := a.store(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return fn(&userstore.Accounts{
+		Store:         db,
+		Hasher:        newHasher(c, 1),
+		Now:           a.now,
+		NewID:         newID,
+		MinPassword:   c.Passwords.MinLength,
+		SignupEnabled: c.Accounts.Signup,
+	}, db)
+}
+
+func (a *app) withUser(ctx context.Context, name string, fn func(*userstore.Accounts, *sqlstore.DB, userstore.User) error) error {
+	return a.withAccounts(ctx, func(accounts *userstore.Accounts, db *sqlstore.DB) error {
+		u, err := accounts.Find(ctx, name)
+		if errors.Is(err, userstore.ErrNotFound) {
+			return fmt.Errorf("there is no user %q; `signet users list` shows those there are", printable(name))
+		}
+		if err != nil {
+			return err
+		}
+		return fn(accounts, db, u)
+	})
+}
+
+// changed says what was done to a user; for programs it is the account as it is now.
+func (a *app) changed(ctx context.Context, accounts *userstore.Accounts, id, text string) error {
+	u, err := accounts.Store.UserByID(ctx, id)
+	if err != nil {
+		return err
+	}
+	if a.asJSON {
+		return a.printJSON(document(u))
+	}
+	_, err = fmt.Fprintln(a.out, printable(fmt.Sprintf(text, u.Email)))
+	return err
+}
+
+// explain makes one sentence of what the rules of accounts refuse.
+func explain(err error) error {
+	var invalid *userstore.ValidationError
+	var exists *userstore.ExistsError
+	switch {
+	case errors.As(err, &invalid):
+		var parts []string
+		for _, f := range invalid.Fields {
+			parts = append(parts, f.Field+": "+f.Message)
+		}
+		return errors.New(strings.Join(parts, " "))
+	case errors.As(err, &exists):
+		return fmt.Errorf("there is an account with this %s already; `signet users show` shows it", exists.Field)
+	}
+	return err
+}
+
+// userDocument is an account for programs: the names of the account API.
+type userDocument struct {
+	Subject       string `json:"sub"`
+	Email         string `json:"email"`
+	EmailVerified bool   `json:"email_verified"`
+	Username      string `json:"preferred_username,omitempty"`
+	userstore.Claims
+	IsActive    bool     `json:"is_active"`
+	IsStaff     bool     `json:"is_staff"`
+	Roles       []string `json:"roles"`
+	HasPassword bool     `json:"has_password"`
+	CreatedAt   *string  `json:"created_at"`
+	UpdatedAt   *string  `json:"updated_at"`
+	LastLoginAt *string  `json:"last_login_at"`
+}
+
+func document(u userstore.User) userDocument {
+	roles := u.Roles
+	if roles == nil {
+		roles = []string{}
+	}
+	return userDocument{
+		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims,
+		IsActive: u.IsActive, IsStaff: u.IsStaff, Roles: roles, HasPassword: u.PasswordHash != "",
+		CreatedAt: rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
+	}
+}
+
+func (a *app) showUser(u userstore.User) error {
+	if a.asJSON {
+		return a.printJSON(document(u))
+	}
+	verified := "not verified"
+	if u.EmailVerified {
+		verified = "verified"
+	}
+	password := "none; cannot log in with one"
+	if u.PasswordHash != "" {
+		password = "set"
+	}
+	return a.table(nil, [][]string{
+		{"id", u.ID},
+		{"email", u.Email + " (" + verified + ")"},
+		{"username", dash(u.Username)},
+		{"name", dash(strings.TrimSpace(u.Claims.GivenName + " " + u.Claims.FamilyName))},
+		{"state", state(u)},
+		{"roles", dash(strings.Join(u.Roles, ", "))},
+		{"staff", map[bool]string{true: "yes", false: "no"}[u.IsStaff]},
+		{"password", password},
+		{"created", instant(u.CreatedAt)},
+		{"changed", instant(u.UpdatedAt)},
+		{"last login", instant(u.LastLoginAt)},
+	})
+}
+
+func state(u userstore.User) string {
+	if u.IsActive {
+		return "active"
+	}
+	return "disabled"
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// maxPasswordFile is far above the longest password, so that a wrong file is noticed.
+const maxPasswordFile = 16 << 10
+
+// readPassword takes a new password from a file, standard input or the terminal.
+func (a *app) readPassword(file string) (string, error) {
+	if file == "" {
+		return a.askPassword()
+	}
+	text, err := a.readInput(file, maxPasswordFile)
+	if err != nil {
+		return "", err
+	}
+	// The newline at the end is the editor's, not the password's.
+	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if strings.ContainsAny(password, "\r\n") {
+		return "", errors.New("the password file has more than one line; keep the password alone in it")
+	}
+	return password, nil
+}
+
+// readInput reads a file, or standard input for "-".
+func (a *app) readInput(name string, limit int64) ([]byte, error) {
+	in := a.in
+	if name != "-" {
+		f, err := openFile(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(text)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes; name the right file", name, limit)
+	}
+	return text, nil
+}
