@@ -31,11 +31,16 @@ const conflicts = 20
 func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChange, error) {
 	var req request
 	var spare material
-	var doubt error // of a transaction that failed after it may have committed
+	var last ringChange // that was tried and, for all that is known, failed
+	var doubt error
 	for attempt := 0; attempt < conflicts; {
 		ring, err := m.load(ctx)
 		if err != nil {
 			return ringChange{}, errors.Join(doubt, err)
+		}
+		if attempt > 0 && ring.shows(last.change) {
+			last.after = ring // it was applied, and only the answer was lost
+			return m.inTime(ctx, last, req)
 		}
 		if ask != nil {
 			req, ask = ask(ring), nil
@@ -62,17 +67,38 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 		switch {
 		case err == nil:
 			r.after = ring.with(r.change)
-			return r, nil
+			return m.inTime(ctx, r, req)
 		case errors.Is(err, ErrConflict):
 		case doubt != nil || ctx.Err() != nil:
 			return ringChange{}, err
 		default:
-			// The answer may have been lost after the commit. Look once: if it
-			// was applied the same request finds nothing left to do.
-			doubt, spare = err, nil
+			doubt = err // it may have been committed all the same: look once
 		}
+		last = r
 	}
 	return ringChange{}, fmt.Errorf("%w %d times in a row; try again", ErrConflict, conflicts)
+}
+
+// prompt is how long committing a plan may take. It is part of the second in which
+// replicas hear of a change.
+const prompt = time.Second
+
+// inTime makes up for a commit that came late, because the store was slow or this
+// process was stopped: propagation counts from when others could read the new keys.
+func (m *Manager) inTime(ctx context.Context, r ringChange, req request) (ringChange, error) {
+	if m.instant().Sub(r.now) <= prompt || len(r.change.Insert) == 0 || req.late != nil {
+		return r, nil
+	}
+	late := request{late: []string{}}
+	for _, k := range r.change.Insert {
+		late.late = append(late.late, k.ID)
+	}
+	moved, err := m.change(ctx, func(Ring) request { return late })
+	if err != nil {
+		return ringChange{}, fmt.Errorf("the new signing keys were stored late, and their times could not be set right: %w", err)
+	}
+	r.after, r.now = moved.after, moved.now
+	return r, nil
 }
 
 // plan is what req asks of ring now, without doing it.

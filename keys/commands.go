@@ -196,6 +196,7 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 	if len(m.KEKs) == 0 {
 		return Report{}, errors.New("no key-encryption key is given; set keys.encryption_key to the new one and keys.encryption_key_previous to the old one")
 	}
+	changed, sealed := false, 0
 	for range conflicts {
 		ring, err := m.load(ctx)
 		if err != nil {
@@ -208,8 +209,8 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 		if err != nil {
 			return Report{}, err
 		}
-		sealed := len(c.Update)
 		if !c.empty() {
+			changed, sealed = true, len(c.Update)
 			if err := m.apply(ctx, ring.Version, c); errors.Is(err, ErrConflict) {
 				continue
 			} else if err != nil {
@@ -217,7 +218,7 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 			}
 		}
 		r := report(ring.with(c), m.Policy, m.instant())
-		r.Changed = !c.empty()
+		r.Changed = changed
 		r.Message = fmt.Sprintf("Nothing changed: everything is sealed under the key-encryption key %s already.", m.KEKs[0].ID)
 		if r.Changed {
 			r.Message = fmt.Sprintf("The refresh secret and %s are sealed under the key-encryption key %s now. "+

@@ -17,6 +17,7 @@ type request struct {
 	algorithms []string         // store these; nil: follow the store
 	rotate     map[string]int64 // by algorithm: the key after this seq shall sign as soon as it may
 	revoke     []string         // key ids
+	late       []string         // ids of keys that were made known only now
 }
 
 // plan is the one function behind the first start, the scheduled step, rotate,
@@ -50,6 +51,12 @@ func plan(ring Ring, p Policy, now time.Time, req request) (Change, error) {
 		k := &pl.keys[i]
 		if k.RevokedAt.IsZero() && slices.Contains(req.revoke, k.ID) {
 			pl.revoke(k)
+		}
+	}
+	for i := range pl.keys {
+		if k := &pl.keys[i]; slices.Contains(req.late, k.ID) && k.State(now) == Pending {
+			k.CreatedAt = now
+			k.ActivateAt = later(k.ActivateAt, now.Add(p.Propagation))
 		}
 	}
 	for alg := range algorithmsOf(pl.keys) {
@@ -115,8 +122,8 @@ func (pl *planner) chain(alg string) {
 		pl.insert(alg, pl.firstAt(alg))
 		live = pl.live(alg)
 	}
-	if first := live[0]; first.ActivateAt.After(pl.now) && pl.goesOn(alg) {
-		first.ActivateAt = pl.atOnce() // its predecessor was revoked
+	if first := live[0]; pl.goesOn(alg) && pl.uncovered(first) {
+		first.ActivateAt = pl.atOnce()
 	}
 	for i, k := range live[:len(live)-1] {
 		pl.retire(k, live[i+1].ActivateAt)
@@ -147,6 +154,18 @@ func (pl *planner) firstAt(alg string) time.Time {
 // atOnce is now by every replica's clock: a replica whose clock is behind would
 // otherwise find no active key, for there is no predecessor that signs till then.
 func (pl *planner) atOnce() time.Time { return pl.now.Add(-pl.policy.ClockSkew) }
+
+// uncovered tells whether there is a replica that finds no active key before
+// first: by this clock, or by one that is behind it when a revocation just took
+// away the predecessor, which may have retired only a moment ago.
+func (pl *planner) uncovered(first *Key) bool {
+	if first.ActivateAt.After(pl.now) {
+		return true
+	}
+	return first.ActivateAt.After(pl.atOnce()) && slices.ContainsFunc(pl.keys, func(k Key) bool {
+		return k.Algorithm == first.Algorithm && k.RevokedAt.Equal(pl.now) && reached(k.RetireAt, first.ActivateAt)
+	})
+}
 
 func (pl *planner) insert(alg string, activateAt time.Time) {
 	var last int64
@@ -254,8 +273,8 @@ func (pl *planner) change(ring Ring, inForce []string) Change {
 
 // sameRow compares what can change in a key.
 func sameRow(a, b *Key) bool {
-	return a.Sealed == b.Sealed && a.ActivateAt.Equal(b.ActivateAt) && a.RetireAt.Equal(b.RetireAt) &&
-		a.RemoveAt.Equal(b.RemoveAt) && a.RevokedAt.Equal(b.RevokedAt)
+	return a.Sealed == b.Sealed && a.CreatedAt.Equal(b.CreatedAt) && a.ActivateAt.Equal(b.ActivateAt) &&
+		a.RetireAt.Equal(b.RetireAt) && a.RemoveAt.Equal(b.RemoveAt) && a.RevokedAt.Equal(b.RevokedAt)
 }
 
 func (c Change) empty() bool {
@@ -288,6 +307,26 @@ func (r Ring) with(c Change) Ring {
 		return cmp.Or(cmp.Compare(a.Algorithm, b.Algorithm), cmp.Compare(a.Seq, b.Seq))
 	})
 	return r
+}
+
+// shows tells whether r has everything that c writes.
+func (r Ring) shows(c Change) bool {
+	for _, k := range c.Insert {
+		if _, ok := r.find(k.ID); !ok {
+			return false
+		}
+	}
+	for _, k := range c.Update {
+		if got, ok := r.find(k.ID); !ok || !sameRow(&got, &k) {
+			return false
+		}
+	}
+	for _, kid := range c.Delete {
+		if _, ok := r.find(kid); ok {
+			return false
+		}
+	}
+	return c.Algorithms == nil || slices.Equal(c.Algorithms, r.Algorithms)
 }
 
 func (r Ring) find(kid string) (Key, bool) {

@@ -13,7 +13,7 @@ import (
 //	created        activates              retires      wiped            removed        forgotten
 //	|--propagation-->|------rotation------->|--stale+skew-->|               |               |
 //	|                |                      |--longest lifetime + skew + stale-->|          |
-//	|                |                      |--refresh.absolute------------------------>    |
+//	|                |                      |               |--refresh.absolute------------>|
 type Policy struct {
 	Algorithms      []string      // keys.algorithms; the first is the fallback
 	Rotation        time.Duration // how long a key signs
@@ -49,10 +49,11 @@ func (p Policy) wipeAt(k *Key) time.Time {
 	return k.RetireAt.Add(p.ClockSkew + p.StaleLimit())
 }
 
-// forgetAt is when the last refresh token that the key signed has expired, and
-// the key is not published any more.
+// forgetAt is when the last refresh token that the key signed has expired, counted
+// from the last instant in which a replica may have signed one, and the key is not
+// published any more.
 func (p Policy) forgetAt(k *Key) time.Time {
-	return later(k.RetireAt.Add(p.RefreshAbsolute), k.RemoveAt)
+	return later(p.wipeAt(k).Add(p.RefreshAbsolute), k.RemoveAt)
 }
 
 // successorAt is when the successor of a key that is active since activated, made

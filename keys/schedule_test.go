@@ -55,7 +55,7 @@ func TestPolicyArithmetic(t *testing.T) {
 		{"tolerated clock offset", p.ClockLimit(), 30 * time.Second},
 		{"retirement to removal", p.verifyWindow(), 17 * time.Minute},
 		{"retirement to wiping", p.wipeAt(&k).Sub(k.RetireAt), 7 * time.Minute},
-		{"retirement to deletion", p.forgetAt(&k).Sub(k.RetireAt), 720 * time.Hour},
+		{"retirement to deletion", p.forgetAt(&k).Sub(k.RetireAt), 720*time.Hour + 7*time.Minute},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
@@ -88,7 +88,9 @@ func TestPolicyValidate(t *testing.T) {
 		}, nil},
 		{"propagation too short shows the timeline", func(p *Policy) { p.Propagation = 6 * time.Minute },
 			[]string{"keys.propagation (6m0s) is too short", "36s", "5m36s", "6m36s", "at least 6m40s"}},
-		{"propagation too short with a stale limit of 5 s", func(p *Policy) { p.JWKSMaxAge, p.ClockSkew, p.Propagation = 2*time.Second, 2*time.Second, 8*time.Second },
+		{"propagation too short with a stale limit of 5 s", func(p *Policy) {
+			p.JWKSMaxAge, p.ClockSkew, p.Propagation = 2*time.Second, 2*time.Second, 8*time.Second
+		},
 			[]string{"at least 9s"}},
 		{"rotation shorter than propagation", func(p *Policy) { p.Rotation = 59 * time.Minute }, []string{"keys.rotation (59m0s)", "1h0m0s"}},
 		{"both", func(p *Policy) { p.Propagation, p.Rotation = 2*time.Minute, time.Minute }, []string{"keys.propagation", "keys.rotation"}},

@@ -19,7 +19,7 @@ type Set struct {
 	known   map[string]*entry
 	signing map[string][]*entry // by algorithm, the latest first: keys with a private half
 	secret  *refreshSecret
-	broken  error // why a key that signs or will sign, or the refresh secret, cannot be opened
+	broken  error // why a private half or the refresh secret cannot be opened
 
 	// The documents change in these instants, in which keys leave the set:
 	// documents[i] holds until removals[i]. They are made when first asked for.
@@ -60,7 +60,8 @@ func newSet(ring Ring, now time.Time, open *opener, before *Set) (*Set, error) {
 		if k.State(now) != Removed && !slices.ContainsFunc(s.removals, k.RemoveAt.Equal) && !k.RemoveAt.IsZero() {
 			s.removals = append(s.removals, k.RemoveAt)
 		}
-		if state := k.State(now); open != nil && k.Sealed != "" && (state == Pending || state == Active) {
+		// One that has just retired is opened as well: a clock may be set back a little.
+		if open != nil && k.Sealed != "" {
 			if err := s.open(e, open, before); err != nil {
 				s.broken = err
 			}
