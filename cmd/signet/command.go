@@ -41,6 +41,8 @@ Without a configuration, "signet serve" runs on http://localhost:8080 and keeps
 everything in the folder data. "signet config" shows what is configured.`
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
+	// A group runs only to say that there is no such command: its usage is not "keys [flags]".
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "read this configuration `file` (default: "+configs.DefaultFile+" in the working folder, if there is one)")
 	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print JSON for programs instead of text for people")
 	return root
@@ -189,11 +191,10 @@ func about(d time.Duration) string {
 		}
 		return fmt.Sprintf("%d h", d.Round(time.Hour)/time.Hour)
 	}
-	days := d / (24 * time.Hour)
-	if h := d % (24 * time.Hour) / time.Hour; h != 0 && days < 10 {
+	if days, h := d/(24*time.Hour), d%(24*time.Hour)/time.Hour; h != 0 && days < 10 {
 		return fmt.Sprintf("%d days %d h", days, h)
 	}
-	return fmt.Sprintf("%d days", days)
+	return fmt.Sprintf("%d days", d.Round(24*time.Hour)/(24*time.Hour))
 }
 
 // instant writes a time for people: UTC, to the second.

@@ -16,55 +16,61 @@ import (
 )
 
 // openForServing opens the store and finds the key-encryption keys. With the
-// embedded database it makes what is missing, under a lock that keeps a second server
-// out; fresh tells that this is the first start.
+// embedded database it makes what is missing; fresh tells that this is the first start.
 func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool, log *slog.Logger) (db *sqlstore.DB, keks []jose.KEK, fresh bool, err error) {
+	prepare := openPostgres
 	if c.IsPostgres() {
 		if migrate {
 			if err := migrateUp(ctx, c); err != nil {
 				return nil, nil, false, err
 			}
 		}
-		if keks, err = configuredKEKs(c); err != nil {
+	} else {
+		prepare = openEmbedded
+		if err := prepareFolder(filepath.Dir(c.Database()), log); err != nil {
 			return nil, nil, false, err
 		}
-		if db, err = sqlstore.Open(ctx, c.Database(), sqlstore.Options{}); err != nil {
+		if err := missingDatabase(c); err != nil {
 			return nil, nil, false, err
 		}
-		if err := db.CheckSchema(ctx); err != nil {
-			db.Close()
-			return nil, nil, false, err
-		}
-		return db, keks, false, nil
 	}
-
-	if err := prepareFolder(filepath.Dir(c.Database()), log); err != nil {
-		return nil, nil, false, err
-	}
-	if err := missingDatabase(c); err != nil {
-		return nil, nil, false, err
-	}
-	if db, err = sqlstore.Open(ctx, c.Database(), sqlstore.Options{}); err != nil {
-		return nil, nil, false, err
-	}
-	defer func() {
-		if err != nil {
-			db.Close()
-		}
-	}()
-	if err = db.Lock(); err != nil {
-		return nil, nil, false, err
-	}
-	if err = db.Migrate(ctx); err != nil {
-		return nil, nil, false, err
-	}
-	ring, err := db.LoadRing(ctx)
+	db, err = sqlstore.Open(ctx, c.Database(), sqlstore.Options{})
 	if err != nil {
 		return nil, nil, false, err
 	}
-	fresh = ring.Version == 0
-	keks, err = embeddedKEKs(c, fresh, log)
-	return db, keks, fresh, err
+	keks, fresh, err = prepare(ctx, c, db, log)
+	if err != nil {
+		db.Close()
+		return nil, nil, false, err
+	}
+	return db, keks, fresh, nil
+}
+
+// openPostgres only checks: several servers share the database, and its schema is
+// changed when an operator says so.
+func openPostgres(ctx context.Context, c configs.Config, db *sqlstore.DB, _ *slog.Logger) ([]jose.KEK, bool, error) {
+	if err := db.CheckSchema(ctx); err != nil {
+		return nil, false, err
+	}
+	keks, err := configuredKEKs(c)
+	return keks, false, err
+}
+
+// openEmbedded makes this the one server of the file, and makes what is missing.
+func openEmbedded(ctx context.Context, c configs.Config, db *sqlstore.DB, log *slog.Logger) ([]jose.KEK, bool, error) {
+	if err := db.Lock(); err != nil {
+		return nil, false, err
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return nil, false, err
+	}
+	ring, err := db.LoadRing(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	fresh := ring.Version == 0
+	keks, err := embeddedKEKs(c, fresh, log)
+	return keks, fresh, err
 }
 
 // configuredKEKs are the key-encryption keys of the configuration: the first seals, all open.
@@ -95,7 +101,7 @@ func embeddedKEKs(c configs.Config, fresh bool, log *slog.Logger) ([]jose.KEK, e
 		if !fresh {
 			return nil, fmt.Errorf("the key-encryption key %s is missing, and the signing keys in %s cannot be opened without it; put it back from your backup, or give it as keys.encryption_key", path, c.Database())
 		}
-		if err := writeKEK(path, jose.NewKEK()); err != nil {
+		if err := writeKEK(path, jose.NewKEK(), (*os.File).Sync); err != nil {
 			return nil, fmt.Errorf("make the key-encryption key %s: %w", path, err)
 		}
 		log.Info("key-encryption key made; keep a copy apart from the database's backups", "path", path)
@@ -142,7 +148,8 @@ func readKEK(path string, log *slog.Logger) (jose.KEK, error) {
 
 // writeKEK makes the file whole or not at all, never over another one, and
 // returns when it would survive a power cut: a key that seals must not be lost.
-func writeKEK(path, text string) (err error) {
+// sync is File.Sync, but in tests.
+func writeKEK(path, text string, sync func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".kek-*") // mode 0600
 	if err != nil {
@@ -150,7 +157,7 @@ func writeKEK(path, text string) (err error) {
 	}
 	defer os.Remove(f.Name())
 	if _, err = f.WriteString(text + "\n"); err == nil {
-		err = f.Sync()
+		err = sync(f)
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
@@ -162,20 +169,20 @@ func writeKEK(path, text string) (err error) {
 	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}
-	if err := syncFolder(dir); err != nil {
+	if err := syncFolder(dir, sync); err != nil {
 		os.Remove(path) // not durable: not used
 		return err
 	}
 	return nil
 }
 
-func syncFolder(dir string) error {
+func syncFolder(dir string, sync func(*os.File) error) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	return d.Sync()
+	return sync(d)
 }
 
 // prepareFolder makes the data folder for its owner only.
@@ -185,7 +192,7 @@ func prepareFolder(dir string, log *slog.Logger) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make the data folder: %w", err)
 		}
-		return syncFolder(filepath.Dir(dir))
+		return syncFolder(filepath.Dir(dir), (*os.File).Sync)
 	}
 	if err != nil {
 		return fmt.Errorf("look for the data folder: %w", err)

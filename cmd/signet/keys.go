@@ -196,7 +196,9 @@ func (a *app) showReport(r keys.Report) error {
 	}
 	w := &strings.Builder{}
 	if r.Message != "" {
-		fmt.Fprint(w, wrapLines(r.Message, 96), "\n")
+		for line := range strings.SplitSeq(strings.ReplaceAll(r.Message, ". ", ".\n"), "\n") {
+			fmt.Fprintln(w, wrapLines(line, 110))
+		}
 		if len(r.Keys) > 0 {
 			fmt.Fprintln(w)
 		}

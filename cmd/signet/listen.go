@@ -69,10 +69,11 @@ type publicServer struct {
 	draining atomic.Bool
 	open     atomic.Int64 // connections
 	tls      bool
+	look     time.Duration // how often the certificate's files are looked at
 }
 
 func newPublicServer(h http.Handler, log *slog.Logger) *publicServer {
-	p := &publicServer{}
+	p := &publicServer{look: 30 * time.Second}
 	p.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if p.draining.Load() {
@@ -151,7 +152,7 @@ func (p *publicServer) useTLS(ctx context.Context, running *sync.WaitGroup, c co
 	}
 	running.Go(func() {
 		stamp := certificateStamp(c)
-		tick := time.NewTicker(30 * time.Second)
+		tick := time.NewTicker(p.look)
 		defer tick.Stop()
 		for {
 			select {

@@ -41,8 +41,15 @@ func drawTimeline(w *strings.Builder, r keys.Report) {
 	if len(r.Events) > 0 {
 		fmt.Fprintf(w, "\nWhat happens next\n")
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		before := ""
 		for _, e := range r.Events {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", instant(e.At), ago(e.At.Sub(r.Now)), e.Algorithm, shortID(e.KeyID), e.Text)
+			at, in := instant(e.At), ago(e.At.Sub(r.Now))
+			if at == before {
+				at, in = "", ""
+			} else {
+				before = at
+			}
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", at, in, e.Algorithm, shortID(e.KeyID), e.Text)
 		}
 		t.Flush()
 	}
@@ -51,14 +58,18 @@ func drawTimeline(w *strings.Builder, r keys.Report) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "  ALG\tKID\tSTATE\tSIGNS FROM\tUNTIL\tLEAVES THE JWKS\n")
 	for _, k := range r.Keys {
-		id, state := k.KeyID, string(k.State)
+		id := k.KeyID
 		if id == "" {
 			id = "(made by the rotation)"
 		}
+		from, until, leaves := instant(k.ActivateAt), known(k.RetireAt), known(k.RemoveAt)
 		if !k.RevokedAt.IsZero() {
-			state = "revoked " + instant(k.RevokedAt)
+			leaves = "revoked " + instant(k.RevokedAt)
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", k.Algorithm, id, state, instant(k.ActivateAt), known(k.RetireAt), known(k.RemoveAt))
+		if !k.RetireAt.IsZero() && !k.RetireAt.After(k.ActivateAt) {
+			from, until = "never", "never"
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", k.Algorithm, id, k.State, from, until, leaves)
 	}
 	t.Flush()
 }
@@ -151,7 +162,7 @@ func (a axis) header() string {
 	} else {
 		line = strings.Repeat(" ", at) + "▼ " + text
 	}
-	return "\nALG    KID       " + line
+	return "ALG    KID       " + line
 }
 
 // footer names both ends of the axis, and what the bars mean.
