@@ -1,0 +1,28 @@
+package sqlstore_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+	"github.com/signet-id/signet/userstore/storetest"
+)
+
+func TestContractSQLite(t *testing.T) {
+	storetest.Run(t, func(tb testing.TB) storetest.Store { return sqltest.SQLite(tb) })
+}
+
+func TestContractPostgres(t *testing.T) {
+	storetest.Run(t, func(tb testing.TB) storetest.Store { return sqltest.Postgres(tb) })
+
+	// S-01: whatever strings came, the server met no error but those that our
+	// statements count on.
+	expected := regexp.MustCompile(`duplicate key value|could not serialize access|deadlock detected`)
+	for line := range strings.Lines(pgtest.Log(t)) {
+		if strings.Contains(line, " ERROR: ") && !expected.MatchString(line) {
+			t.Errorf("S-01 in the server's log: %s", line)
+		}
+	}
+}

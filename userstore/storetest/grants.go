@@ -1,0 +1,413 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+func loginView(t *testing.T, f *fixture) {
+	u := f.newUser()
+	u.Username, u.UsernameKey, u.Claims, u.Roles = "Ann", "ann", fullClaims(), []string{"admin"}
+	must(t, f.CreateUser(t.Context(), u))
+	want, err := f.UserByID(t.Context(), u.ID)
+	must(t, err)
+	client, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
+	must(t, err)
+
+	for _, l := range []userstore.Login{{EmailKey: u.EmailKey}, {UsernameKey: "ann"}} {
+		got, known, c, err := f.LoginView(t.Context(), l, userstore.FirstPartyClientID)
+		must(t, err)
+		equal(t, "known", known, true)
+		equal(t, "user", got, want)
+		equal(t, "client", c, client)
+	}
+	f.user(t) // somebody without a username must not answer to an empty one
+	for _, l := range []userstore.Login{{EmailKey: "nobody@x.test"}, {UsernameKey: "nobody"}, {}, {EmailKey: "a\x00b"}} {
+		got, known, c, err := f.LoginView(t.Context(), l, userstore.FirstPartyClientID)
+		must(t, err)
+		equal(t, "known", known, false)
+		equal(t, "user", got, userstore.User{})
+		equal(t, "client", c, client)
+	}
+	for _, unknown := range []string{"", "nope", "a\x00"} {
+		_, _, _, err = f.LoginView(t.Context(), userstore.Login{EmailKey: u.EmailKey}, unknown)
+		is(t, err, userstore.ErrNotFound)
+	}
+	must(t, f.SetActive(t.Context(), u.ID, false, f.now))
+	must(t, f.SetClientActive(t.Context(), userstore.FirstPartyClientID, false, f.now))
+	got, known, c, err := f.LoginView(t.Context(), userstore.Login{UsernameKey: "ann"}, userstore.FirstPartyClientID)
+	must(t, err)
+	if !known || got.IsActive || c.DisabledAt.IsZero() {
+		t.Errorf("disabled ones are returned as they are: %v %+v %+v", known, got, c)
+	}
+}
+
+func startGrant(t *testing.T, f *fixture) {
+	u, off := f.user(t), f.user(t)
+	must(t, f.SetActive(t.Context(), off.ID, false, f.now))
+	closed := f.client(t, nil)
+	must(t, f.SetClientActive(t.Context(), closed.ID, false, f.now))
+
+	for name, change := range map[string]func(*userstore.StartGrant){
+		"another hash":           func(s *userstore.StartGrant) { s.PasswordHash = "other" },
+		"no hash":                func(s *userstore.StartGrant) { s.PasswordHash = "" },
+		"unknown user":           func(s *userstore.StartGrant) { s.Grant.UserID = id() },
+		"disabled user":          func(s *userstore.StartGrant) { s.Grant.UserID, s.PasswordHash = off.ID, off.PasswordHash },
+		"unknown client":         func(s *userstore.StartGrant) { s.Grant.ClientID = id() },
+		"disabled client":        func(s *userstore.StartGrant) { s.Grant.ClientID = closed.ID },
+		"disabled client, again": func(s *userstore.StartGrant) { s.Grant.ClientID, s.Rehash = closed.ID, "rehash" },
+	} {
+		s := userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Rehash: "rehash"}
+		change(&s)
+		if err := f.StartGrant(t.Context(), s); err == nil {
+			t.Fatalf("%s: a grant was started", name)
+		} else {
+			is(t, err, userstore.ErrConflict)
+		}
+		_, err := f.GrantByID(t.Context(), s.Grant.ID)
+		is(t, err, userstore.ErrNotFound)
+		got, err := f.UserByID(t.Context(), u.ID)
+		must(t, err)
+		equal(t, name+": the user", got, u)
+	}
+
+	g := f.newGrant(u)
+	g.CreatedAt = f.now.Add(time.Hour)
+	must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash, Rehash: "better"}))
+	got, err := f.UserByID(t.Context(), u.ID)
+	must(t, err)
+	want := u
+	want.PasswordHash, want.LastLoginAt = "better", stored(g.CreatedAt)
+	equal(t, "the user after login", got, want)
+	// The same grant a second time is somebody else's, and changes nothing.
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "better", Rehash: "best"}), userstore.ErrConflict)
+	got, err = f.UserByID(t.Context(), u.ID)
+	must(t, err)
+	equal(t, "the user after the second try", got, want)
+	f.live(t, g)
+	g = f.newGrant(u)
+	g.SessionID = ""
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "better"}), userstore.ErrInvalid)
+}
+
+func grantRoundTrip(t *testing.T, f *fixture) {
+	u := f.user(t)
+	u.Roles = []string{"admin", "support"}
+	must(t, f.UpdateUser(t.Context(), u))
+	c := f.client(t, func(c *userstore.Client) {
+		c.Resources, c.IDTokenAlg = []string{"https://api.test"}, "EdDSA"
+	})
+	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID, Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
+		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`, Generation: 1, RotatedAt: f.now,
+		CreatedAt: f.now, ExpiresAt: f.now.Add(time.Hour), UserAgent: "curl/8", Address: "2001:db8::1"}
+	must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}))
+	want := g
+	want.AuthTime, want.RotatedAt, want.CreatedAt, want.ExpiresAt = stored(g.AuthTime), stored(g.RotatedAt), stored(g.CreatedAt), stored(g.ExpiresAt)
+
+	user, err := f.UserByID(t.Context(), u.ID)
+	must(t, err)
+	user.PasswordHash = ""
+	client, err := f.ClientByID(t.Context(), c.ID)
+	must(t, err)
+	for _, read := range []func() (userstore.GrantView, error){
+		func() (userstore.GrantView, error) { return f.GrantByID(t.Context(), g.ID) },
+		func() (userstore.GrantView, error) { return f.GrantBySession(t.Context(), g.SessionID) },
+	} {
+		v, err := read()
+		must(t, err)
+		equal(t, "grant", v.Grant, want)
+		equal(t, "user", v.User, user)
+		equal(t, "client", v.Client, client)
+	}
+	list, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
+	must(t, err)
+	equal(t, "list", list, []userstore.Grant{want})
+
+	a := userstore.Advance{ID: g.ID, Generation: 1, ClientID: c.ID, Now: f.now.Add(time.Minute)}
+	v, err := f.AdvanceGrant(t.Context(), a)
+	must(t, err)
+	want.Generation, want.RotatedAt = 2, stored(a.Now)
+	equal(t, "after a refresh", v.Grant, want)
+	equal(t, "its user", v.User, userstore.User{ID: u.ID, Roles: u.Roles})
+	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, IDTokenAlg: "EdDSA", Resources: c.Resources})
+	v, err = f.GrantByID(t.Context(), g.ID)
+	must(t, err)
+	equal(t, "read again", v.Grant, want)
+
+	_, err = f.GrantByID(t.Context(), grantID())
+	is(t, err, userstore.ErrNotFound)
+	for _, unknown := range []string{"", id(), "a\x00"} {
+		_, err = f.GrantBySession(t.Context(), unknown)
+		is(t, err, userstore.ErrNotFound)
+	}
+
+	// What a login's network part says for show never fails the login.
+	odd := f.grant(t, u, func(g *userstore.Grant) { g.UserAgent, g.Address = "M\x00ozilla\xff", string(make([]byte, 1<<20)) })
+	v, err = f.GrantByID(t.Context(), odd.ID)
+	must(t, err)
+	equal(t, "user agent", v.Grant.UserAgent, "Mozilla")
+}
+
+func advanceGrant(t *testing.T, f *fixture) {
+	u, off := f.user(t), f.user(t)
+	third := f.client(t, func(c *userstore.Client) { c.FirstParty = false })
+	confidential := f.client(t, func(c *userstore.Client) { c.Public = false })
+	g := f.grant(t, u)
+	ofThird := f.grant(t, u, func(g *userstore.Grant) { g.ClientID = third.ID })
+	ofConfidential := f.grant(t, u, func(g *userstore.Grant) { g.ClientID = confidential.ID })
+	revoked, offGrant := f.grant(t, u), f.grant(t, off)
+	must(t, f.RevokeGrant(t.Context(), revoked.ID, f.now))
+	must(t, f.SetActive(t.Context(), off.ID, false, f.now))
+
+	for name, a := range map[string]userstore.Advance{
+		"a generation that was":          {Generation: 0},
+		"a generation that is not yet":   {Generation: 2},
+		"unknown grant":                  {ID: grantID()},
+		"another client's":               {ClientID: third.ID},
+		"at its absolute limit":          {Now: g.ExpiresAt},
+		"after its absolute limit":       {Now: g.ExpiresAt.Add(time.Second)},
+		"rotated at its idle limit":      {IdleSince: g.RotatedAt},
+		"rotated before its idle limit":  {IdleSince: g.RotatedAt.Add(time.Second)},
+		"revoked":                        {ID: revoked.ID},
+		"of a disabled user":             {ID: offGrant.ID},
+		"of a client not first-party":    {ID: ofThird.ID, ClientID: third.ID},
+		"of a confidential client":       {ID: ofConfidential.ID, ClientID: confidential.ID},
+		"client id with a NUL":           {ClientID: "signet\x00"},
+		"client id in other case":        {ClientID: "Signet"},
+		"client id with a space":         {ClientID: "signet "},
+		"an id that differs in one bit":  {ID: func() userstore.GrantID { i := g.ID; i[15] ^= 1; return i }()},
+		"the zero id":                    {ID: userstore.GrantID{}, ClientID: third.ID},
+		"generation of another grant":    {ID: ofThird.ID},
+		"a negative generation":          {Generation: -1},
+		"the largest generation":         {Generation: 1<<63 - 1},
+		"long after":                     {Now: f.now.Add(100 * 365 * 24 * time.Hour)},
+		"an idle limit far ahead of now": {IdleSince: f.now.Add(100 * 365 * 24 * time.Hour)},
+	} {
+		full := f.advance(g)
+		if a.ID != (userstore.GrantID{}) {
+			full.ID = a.ID
+		}
+		if a.Generation != 0 || name == "a generation that was" {
+			full.Generation = a.Generation
+		}
+		if a.ClientID != "" {
+			full.ClientID = a.ClientID
+		}
+		if !a.Now.IsZero() {
+			full.Now = a.Now
+		}
+		if !a.IdleSince.IsZero() {
+			full.IdleSince = a.IdleSince
+		}
+		if v, err := f.AdvanceGrant(t.Context(), full); err == nil {
+			t.Fatalf("%s: refreshed to %+v", name, v)
+		} else {
+			is(t, err, userstore.ErrConflict)
+		}
+	}
+	for _, untouched := range []userstore.Grant{g, ofThird, ofConfidential} {
+		v, err := f.GrantByID(t.Context(), untouched.ID)
+		must(t, err)
+		if v.Grant.Generation != 1 || v.Grant.RotatedAt != stored(g.RotatedAt) || !v.Grant.RevokedAt.IsZero() {
+			t.Errorf("a refused refresh changed %+v", v.Grant)
+		}
+	}
+
+	// Without FirstParty any client's grant refreshes, if it is that client's.
+	for _, g := range []userstore.Grant{g, ofThird, ofConfidential} {
+		a := f.advance(g)
+		a.FirstParty = false
+		v, err := f.AdvanceGrant(t.Context(), a)
+		must(t, err)
+		equal(t, "generation", v.Grant.Generation, int64(2))
+		equal(t, "first-party", v.Client.FirstParty, g.ClientID != third.ID)
+	}
+	a := f.advance(g)
+	a.Generation, a.Now, a.IdleSince = 2, stored(g.ExpiresAt).Add(-time.Microsecond), stored(f.now.Add(time.Minute)).Add(-time.Microsecond)
+	_, err := f.AdvanceGrant(t.Context(), a) // one microsecond inside either limit
+	must(t, err)
+}
+
+func answerLate(t *testing.T, f *fixture) {
+	g := f.grant(t, f.user(t))
+	late := func(generation, most int64) error { return f.AnswerLate(t.Context(), g.ID, generation, most) }
+	state := func(wantLate, wantCount int64) {
+		t.Helper()
+		v, err := f.GrantByID(t.Context(), g.ID)
+		must(t, err)
+		equal(t, "late generation and count", [2]int64{v.Grant.LateGeneration, v.Grant.LateCount}, [2]int64{wantLate, wantCount})
+	}
+	g = f.live(t, g) // 2
+	is(t, late(1, 5), userstore.ErrConflict)
+	is(t, late(3, 5), userstore.ErrConflict)
+	state(0, 0)
+	for i := range int64(5) {
+		must(t, late(2, 5))
+		state(2, i+1)
+	}
+	is(t, late(2, 5), userstore.ErrConflict)
+	state(2, 5)
+	g = f.live(t, g)                         // 3, and 2 was answered late
+	is(t, late(3, 5), userstore.ErrConflict) // a replay: the same lateness twice in a row
+	state(2, 5)
+	g = f.live(t, g)    // 4
+	must(t, late(4, 5)) // counted anew
+	state(4, 1)
+	is(t, late(4, 1), userstore.ErrConflict)
+	is(t, late(4, 0), userstore.ErrConflict)
+	is(t, f.AnswerLate(t.Context(), grantID(), 1, 5), userstore.ErrConflict)
+	must(t, f.RevokeGrant(t.Context(), g.ID, f.now))
+	is(t, late(4, 5), userstore.ErrConflict)
+	state(4, 1)
+}
+
+func revoke(t *testing.T, f *fixture) {
+	u, other := f.user(t), f.user(t)
+	a, b, c, d := f.grant(t, u), f.grant(t, u), f.grant(t, u), f.grant(t, u)
+	theirs := f.grant(t, other)
+
+	must(t, f.RevokeGrant(t.Context(), a.ID, f.now))
+	must(t, f.RevokeGrant(t.Context(), a.ID, f.now.Add(time.Hour)))
+	v, err := f.GrantByID(t.Context(), a.ID)
+	must(t, err)
+	equal(t, "revoked at, the first time", v.Grant.RevokedAt, stored(f.now))
+	f.dead(t, a)
+	must(t, f.RevokeGrant(t.Context(), grantID(), f.now))
+
+	// U-22: a session is revoked by its own user only, and the answer is the same for somebody else's and none.
+	for _, sid := range []string{theirs.SessionID, a.SessionID, id(), "", "a\x00", "%"} {
+		is(t, f.RevokeSession(t.Context(), u.ID, sid, f.now), userstore.ErrNotFound)
+	}
+	is(t, f.RevokeSession(t.Context(), u.ID, b.SessionID, b.ExpiresAt), userstore.ErrNotFound)
+	must(t, f.RevokeSession(t.Context(), u.ID, b.SessionID, f.now))
+	is(t, f.RevokeSession(t.Context(), u.ID, b.SessionID, f.now), userstore.ErrNotFound)
+	f.dead(t, b)
+
+	n, err := f.RevokeUserGrants(t.Context(), u.ID, c.SessionID, f.now)
+	must(t, err)
+	equal(t, "revoked", n, 1)
+	f.dead(t, d)
+	c = f.live(t, c)
+	n, err = f.RevokeUserGrants(t.Context(), u.ID, "", f.now)
+	must(t, err)
+	equal(t, "revoked", n, 1)
+	f.dead(t, c)
+	n, err = f.RevokeUserGrants(t.Context(), u.ID, "", f.now)
+	must(t, err)
+	equal(t, "revoked", n, 0)
+	n, err = f.RevokeUserGrants(t.Context(), id(), "", f.now)
+	must(t, err)
+	equal(t, "revoked", n, 0)
+	f.live(t, theirs)
+	f.live(t, f.grant(t, u)) // the user may log in again
+}
+
+func listGrants(t *testing.T, f *fixture) {
+	u := f.user(t)
+	at := func(minutes int) func(*userstore.Grant) {
+		return func(g *userstore.Grant) {
+			g.CreatedAt = f.now.Add(time.Duration(minutes) * time.Minute)
+			g.RotatedAt = g.CreatedAt
+		}
+	}
+	old, mid, young := f.grant(t, u, at(1)), f.grant(t, u, at(2)), f.grant(t, u, at(3))
+	gone := f.grant(t, u, at(4))
+	short := f.grant(t, u, at(5), func(g *userstore.Grant) { g.ExpiresAt = f.now.Add(10 * time.Minute) })
+	f.grant(t, f.user(t), at(6)) // somebody else's
+	must(t, f.RevokeGrant(t.Context(), gone.ID, f.now))
+
+	for _, test := range []struct {
+		name      string
+		now       time.Time
+		idleSince time.Time
+		want      []string
+	}{
+		{"all live ones", f.now, time.Time{}, []string{short.SessionID, young.SessionID, mid.SessionID, old.SessionID}},
+		{"not the expired", f.now.Add(10 * time.Minute), time.Time{}, []string{young.SessionID, mid.SessionID, old.SessionID}},
+		{"not the idle", f.now.Add(10 * time.Minute), mid.RotatedAt, []string{young.SessionID}},
+		{"none when all are", f.now.Add(1000 * time.Hour), time.Time{}, nil},
+	} {
+		list, err := f.ListGrants(t.Context(), u.ID, test.now, test.idleSince)
+		must(t, err)
+		var got []string
+		for _, g := range list {
+			got = append(got, g.SessionID)
+		}
+		equal(t, test.name, got, test.want)
+	}
+	for _, unknown := range []string{"", id(), "a\x00"} {
+		list, err := f.ListGrants(t.Context(), unknown, f.now, time.Time{})
+		must(t, err)
+		equal(t, "of nobody", len(list), 0)
+	}
+}
+
+func removeExpired(t *testing.T, f *fixture) {
+	u := f.user(t)
+	for i := range 10 {
+		f.grant(t, u, func(g *userstore.Grant) { g.ExpiresAt = f.now.Add(time.Duration(i) * time.Second) })
+	}
+	kept := f.grant(t, u)
+	revoked := f.grant(t, u)
+	must(t, f.RevokeGrant(t.Context(), revoked.ID, f.now))
+	now := f.now.Add(6 * time.Second) // 0 … 6 are over
+	for _, want := range []int{3, 3, 1, 0} {
+		n, err := f.RemoveExpired(t.Context(), now, 3)
+		must(t, err)
+		equal(t, "removed", n, want)
+	}
+	n, err := f.RemoveExpired(t.Context(), now.Add(time.Hour), 1000)
+	must(t, err)
+	equal(t, "removed", n, 3)
+	// A revoked grant stays to its absolute limit: a replay must still be known as one.
+	v, err := f.GrantByID(t.Context(), revoked.ID)
+	must(t, err)
+	equal(t, "revoked at", v.Grant.RevokedAt, stored(f.now))
+	f.live(t, kept)
+}
+
+func instants(t *testing.T, f *fixture) {
+	for name, at := range map[string]time.Time{
+		"microseconds":     time.Date(2026, 1, 2, 3, 4, 5, 999999999, time.UTC),
+		"west of UTC":      time.Date(2026, 1, 2, 3, 4, 5, 1000, time.FixedZone("", -11*3600)),
+		"with a monotonic": time.Now(),
+		"before 1970":      time.Date(1938, 4, 24, 22, 13, 20, 1000, time.UTC),
+		"after 2038":       time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
+		"the year 9999":    time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		"daylight saving":  time.Date(2026, 10, 25, 2, 30, 0, 0, time.FixedZone("CEST", 7200)),
+	} {
+		u := f.newUser()
+		u.CreatedAt, u.UpdatedAt, u.LastLoginAt = at, at, at
+		must(t, f.CreateUser(t.Context(), u))
+		got, err := f.UserByID(t.Context(), u.ID)
+		must(t, err)
+		if want := stored(at); got.CreatedAt != want || got.UpdatedAt != want || got.LastLoginAt != want {
+			t.Errorf("%s: %v, want %v", name, got.CreatedAt, want)
+		}
+		if got.CreatedAt.Location() != time.UTC {
+			t.Errorf("%s: zone %v", name, got.CreatedAt.Location())
+		}
+	}
+	u := f.newUser()
+	u.CreatedAt = time.Time{}
+	must(t, f.CreateUser(t.Context(), u))
+	got, err := f.UserByID(t.Context(), u.ID)
+	must(t, err)
+	if !got.CreatedAt.IsZero() || !got.LastLoginAt.IsZero() {
+		t.Errorf("no instant came back as %v", got.CreatedAt)
+	}
+}
+
+func clock(t *testing.T, f *fixture) {
+	before := time.Now()
+	now, err := f.Now(t.Context())
+	must(t, err)
+	after := time.Now()
+	// The server runs on this machine; its clock may tell milliseconds only.
+	if now.Before(before.Add(-2*time.Millisecond)) || now.After(after.Add(2*time.Millisecond)) || now.Location() != time.UTC {
+		t.Errorf("%v is not between %v and %v", now, before, after)
+	}
+	must(t, f.Ping(t.Context()))
+}

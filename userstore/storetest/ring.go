@@ -1,0 +1,110 @@
+package storetest
+
+import (
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/keys"
+)
+
+func (f *fixture) key(id, alg string, seq int64) keys.Key {
+	return keys.Key{ID: id, Algorithm: alg, Seq: seq, Sealed: "sealed " + id, Public: json.RawMessage(`{"kid":"` + id + `"}`),
+		CreatedAt: f.now, ActivateAt: f.now.Add(time.Hour)}
+}
+
+func storedKey(k keys.Key) keys.Key {
+	for _, at := range []*time.Time{&k.CreatedAt, &k.ActivateAt, &k.RetireAt, &k.RemoveAt, &k.RevokedAt} {
+		if !at.IsZero() {
+			*at = stored(*at)
+		}
+	}
+	return k
+}
+
+func (f *fixture) ring(t *testing.T, want keys.Ring) {
+	t.Helper()
+	got, err := f.LoadRing(t.Context())
+	must(t, err)
+	for i := range want.Keys {
+		want.Keys[i] = storedKey(want.Keys[i])
+	}
+	equal(t, "ring", got, want)
+	v, err := f.RingVersion(t.Context())
+	must(t, err)
+	equal(t, "version", v, want.Version)
+}
+
+func ringRoundTrip(t *testing.T, f *fixture) {
+	f.ring(t, keys.Ring{})
+	// Given out of order, read back by algorithm and seq.
+	rs1, rs2, ed1 := f.key("rs1", "RS256", 1), f.key("rs2", "RS256", 2), f.key("ed1", "EdDSA", 1)
+	rs2.RetireAt, rs2.RemoveAt, rs2.RevokedAt = f.now.Add(2*time.Hour), f.now.Add(3*time.Hour), f.now.Add(4*time.Hour)
+	must(t, f.ChangeRing(t.Context(), 0, keys.Change{Algorithms: []string{"RS256", "EdDSA"}, RefreshSecret: "secret", Insert: []keys.Key{rs2, rs1, ed1}}))
+	f.ring(t, keys.Ring{Version: 1, Algorithms: []string{"RS256", "EdDSA"}, RefreshSecret: "secret", Keys: []keys.Key{ed1, rs1, rs2}})
+
+	rs1.RetireAt, rs1.RemoveAt, rs1.Sealed = f.now.Add(time.Hour), f.now.Add(2*time.Hour), ""
+	rs3, ed2 := f.key("rs3", "RS256", 3), f.key("ed2", "EdDSA", 1) // ed2 takes ed1's place
+	change := rs1
+	change.Algorithm, change.Seq, change.Public = "ES256", 99, json.RawMessage(`{}`) // an update leaves these alone
+	must(t, f.ChangeRing(t.Context(), 1, keys.Change{Insert: []keys.Key{rs3, ed2}, Update: []keys.Key{change}, Delete: []string{"ed1", "rs2", "gone"}}))
+	f.ring(t, keys.Ring{Version: 2, Algorithms: []string{"RS256", "EdDSA"}, RefreshSecret: "secret", Keys: []keys.Key{ed2, rs1, rs3}})
+
+	must(t, f.ChangeRing(t.Context(), 2, keys.Change{}))
+	must(t, f.ChangeRing(t.Context(), 3, keys.Change{Algorithms: []string{"EdDSA"}, RefreshSecret: "other", Delete: []string{"rs1", "rs3", "ed2"}}))
+	f.ring(t, keys.Ring{Version: 4, Algorithms: []string{"EdDSA"}, RefreshSecret: "other"})
+}
+
+func ringConflict(t *testing.T, f *fixture) {
+	k := f.key("rs1", "RS256", 1)
+	must(t, f.ChangeRing(t.Context(), 0, keys.Change{RefreshSecret: "s", Insert: []keys.Key{k}}))
+	want := keys.Ring{Version: 1, RefreshSecret: "s", Keys: []keys.Key{k}}
+	for _, version := range []int64{0, 2, -1} {
+		is(t, f.ChangeRing(t.Context(), version, keys.Change{RefreshSecret: "x", Algorithms: []string{"x"}, Delete: []string{"rs1"}}), keys.ErrConflict)
+		f.ring(t, want)
+	}
+	// A key that takes another's id, or place, was planned on another ring.
+	is(t, f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x", Insert: []keys.Key{f.key("rs1", "RS256", 2)}}), keys.ErrConflict)
+	is(t, f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x", Insert: []keys.Key{f.key("rs2", "RS256", 2), f.key("other", "RS256", 1)}}), keys.ErrConflict)
+	f.ring(t, want)
+	if err := f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x", Update: []keys.Key{f.key("unknown", "RS256", 7)}}); err == nil {
+		t.Error("a key that is not there was updated")
+	}
+	f.ring(t, want)
+}
+
+func raceRing(t *testing.T, f *fixture) {
+	for version := range int64(15) {
+		var won atomic.Int64
+		together(4, func(i int) {
+			err := f.ChangeRing(t.Context(), version, keys.Change{Insert: []keys.Key{f.key(id(), "RS256", version+1)}})
+			if err == nil {
+				won.Add(1)
+			} else {
+				isAsync(t, err, keys.ErrConflict)
+			}
+		})
+		equal(t, "winners", won.Load(), int64(1))
+	}
+	ring, err := f.LoadRing(t.Context())
+	must(t, err)
+	if ring.Version != 15 || len(ring.Keys) != 15 {
+		t.Errorf("version %d with %d keys", ring.Version, len(ring.Keys))
+	}
+}
+
+// together runs fn n times at once.
+func together(n int, fn func(i int)) {
+	var start, done sync.WaitGroup
+	start.Add(1)
+	for i := range n {
+		done.Go(func() {
+			start.Wait()
+			fn(i)
+		})
+	}
+	start.Done()
+	done.Wait()
+}

@@ -1,0 +1,201 @@
+// Package storetest is the exam of a store: what userstore.Store and keys.Store
+// promise, races included. Every engine runs all of it.
+package storetest
+
+import (
+	"crypto/rand"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+)
+
+// Store is what an engine implements.
+type Store interface {
+	userstore.Store
+	keys.Store
+}
+
+// Run examines the store that open makes, fresh and migrated, for each test.
+func Run(t *testing.T, open func(tb testing.TB) Store) {
+	tests := []struct {
+		name string
+		run  func(*testing.T, *fixture)
+	}{
+		{"users: what is stored comes back", userRoundTrip},
+		{"users: email and username are each unique, and only when given", userUnique},
+		{"users: found by canonical names only", userByLogin},
+		{"users: a change needs the version it was read with", userUpdate},
+		{"users: pages neither skip nor repeat", userPages},
+		{"users: a password change is a compare-and-swap and ends other grants", userPassword},
+		{"users: disabling ends grants for good", userDisable},
+		{"users: deleting takes everything along", userDelete},
+		{"clients: what is stored comes back", clientRoundTrip},
+		{"clients: the first migration made ours", clientFirst},
+		{"clients: disabling ends grants for good, also those of a client made again", clientDisable},
+		{"clients: who is registered for an algorithm", clientAlgorithm},
+		{"login: one read sees client and user", loginView},
+		{"login: a grant needs every condition, and nothing changes without", startGrant},
+		{"grants: what is stored comes back", grantRoundTrip},
+		{"grants: a refresh needs every condition, and nothing changes without", advanceGrant},
+		{"grants: late answers are counted and bounded", answerLate},
+		{"grants: revocation, one, one of a user's, all but one", revoke},
+		{"grants: the list shows live ones, newest first", listGrants},
+		{"grants: expired ones go in batches, younger ones stay", removeExpired},
+		{"time: any zone, microseconds, no instant, far years", instants},
+		{"the database's clock and Ping", clock},
+		{"key ring: what is stored comes back", ringRoundTrip},
+		{"key ring: a change needs the version it was planned for, whole or not at all", ringConflict},
+		{"race: many sign-ups of one address make one user (U-12)", raceSignup},
+		{"race: many refreshes of one generation, one wins", raceAdvance},
+		{"race: edits of one user lose nothing", raceUpdate},
+		{"race: logins of one user all succeed (U-16)", raceLogin},
+		{"race: refresh and login against whatever ends grants (T-24)", raceEnd},
+		{"race: late answers never exceed their number", raceLate},
+		{"race: changes of one key ring version, one wins", raceRing},
+		{"race: several remove expired grants at once", raceRemove},
+		{"S-01 hostile strings in every parameter", hostileStrings},
+		{"S-03 huge and unstorable values are refused before the driver", unstorable},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.run(t, &fixture{Store: open(t), now: base})
+		})
+	}
+}
+
+// base lies in a zone that is not UTC and has digits finer than a microsecond.
+var base = time.Date(2026, 3, 4, 5, 6, 7, 123456789, time.FixedZone("UTC+5:45", 5*3600+45*60))
+
+// stored is how an instant comes back.
+func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// fixture makes users, clients and grants that differ.
+type fixture struct {
+	Store
+	now time.Time
+}
+
+func id() string { return rand.Text() }
+
+func grantID() (g userstore.GrantID) {
+	rand.Read(g[:])
+	return g
+}
+
+func (f *fixture) newUser() userstore.User {
+	name := strings.ToLower(id())
+	return userstore.User{ID: id(), Email: strings.ToUpper(name) + "@x.test", EmailKey: name + "@x.test", PasswordHash: "hash-" + name,
+		IsActive: true, CreatedAt: f.now, UpdatedAt: f.now}
+}
+
+// user creates a user and returns it as the store has it.
+func (f *fixture) user(t *testing.T) userstore.User {
+	t.Helper()
+	u := f.newUser()
+	must(t, f.CreateUser(t.Context(), u))
+	u, err := f.UserByID(t.Context(), u.ID)
+	must(t, err)
+	return u
+}
+
+func (f *fixture) client(t *testing.T, change func(*userstore.Client)) userstore.Client {
+	t.Helper()
+	c := userstore.Client{ID: id(), Name: "A client", Public: true, FirstParty: true, GrantTypes: []string{"refresh_token"}, CreatedAt: f.now}
+	if change != nil {
+		change(&c)
+	}
+	must(t, f.CreateClient(t.Context(), c))
+	return c
+}
+
+func (f *fixture) newGrant(u userstore.User) userstore.Grant {
+	return userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: userstore.FirstPartyClientID,
+		Scopes: []string{"profile", "email"}, AuthTime: f.now, AMR: []string{"pwd"}, Generation: 1,
+		RotatedAt: f.now, CreatedAt: f.now, ExpiresAt: f.now.Add(30 * 24 * time.Hour)}
+}
+
+// grant logs u in.
+func (f *fixture) grant(t *testing.T, u userstore.User, change ...func(*userstore.Grant)) userstore.Grant {
+	t.Helper()
+	g := f.newGrant(u)
+	for _, c := range change {
+		c(&g)
+	}
+	must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}))
+	return g
+}
+
+// advance is the refresh of g's generation as a client would ask for it.
+func (f *fixture) advance(g userstore.Grant) userstore.Advance {
+	return userstore.Advance{ID: g.ID, Generation: g.Generation, ClientID: g.ClientID, FirstParty: true,
+		Now: f.now.Add(time.Minute), IdleSince: f.now.Add(-time.Hour)}
+}
+
+// dead checks that nothing can be done with g any more.
+func (f *fixture) dead(t *testing.T, g userstore.Grant) {
+	t.Helper()
+	a := f.advance(g)
+	v, err := f.GrantByID(t.Context(), g.ID)
+	if err == nil {
+		if v.Grant.RevokedAt.IsZero() {
+			t.Errorf("grant of session %s is not revoked", g.SessionID)
+		}
+		a.Generation = v.Grant.Generation
+	} else {
+		is(t, err, userstore.ErrNotFound)
+	}
+	_, err = f.AdvanceGrant(t.Context(), a)
+	is(t, err, userstore.ErrConflict)
+	is(t, f.AnswerLate(t.Context(), g.ID, a.Generation, 5), userstore.ErrConflict)
+}
+
+// live checks that g can be refreshed, and returns it refreshed.
+func (f *fixture) live(t *testing.T, g userstore.Grant) userstore.Grant {
+	t.Helper()
+	v, err := f.AdvanceGrant(t.Context(), f.advance(g))
+	must(t, err)
+	return v.Grant
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// is checks which of the sentinels err is. None but the wanted one may match:
+// an answer taken for a failure, or the reverse, is the worst a store can do.
+func is(t *testing.T, err, want error) {
+	t.Helper()
+	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrInvalid,
+		userstore.ErrUnavailable, keys.ErrConflict} {
+		if errors.Is(err, sentinel) != (want == sentinel) {
+			t.Fatalf("error %v, want %v", err, want)
+		}
+	}
+	if want == nil && err != nil {
+		t.Fatalf("error %v, want none", err)
+	}
+}
+
+func existsIn(t *testing.T, err error, field string) {
+	t.Helper()
+	is(t, err, userstore.ErrExists)
+	var e *userstore.ExistsError
+	if !errors.As(err, &e) || e.Field != field {
+		t.Fatalf("error %v (%#v), want %s", err, e, field)
+	}
+}
+
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+}
