@@ -147,6 +147,9 @@ func (s *Server) issuerPath() string {
 	return strings.TrimRight(u.EscapedPath(), "/")
 }
 
+// base is the issuer identifier as the start of an address.
+func (s *Server) base() string { return strings.TrimRight(s.Issuer.URL, "/") }
+
 // allowed writes the Allow header (RFC 9110 section 10.2.1) of a set of methods.
 func allowed(methods map[string]func(http.ResponseWriter, *http.Request) error) string {
 	var list []string

@@ -228,7 +228,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, d dialect,
 	if k.bearer != "" {
 		h["Www-Authenticate"] = []string{s.challenge(k, p)}
 	}
-	p.Type = s.Issuer.URL + "/openapi.json#/components/examples/" + string(p.Code)
+	p.Type = s.base() + "/openapi.json#/components/examples/" + string(p.Code)
 	p.Title, p.Status = k.title, k.status
 	body, err := json.Marshal(p)
 	if err != nil {

@@ -26,8 +26,11 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var faults []fault
-	if (q.Email == "") == (q.Username == "") {
+	switch {
+	case q.Email == "" && q.Username == "":
 		faults = append(faults, fault{"email", "required", "Send either email or username."})
+	case q.Email != "" && q.Username != "":
+		faults = append(faults, fault{"username", "not_allowed", "Send either email or username, not both."})
 	}
 	if q.Password == "" {
 		faults = append(faults, fault{"password", "required", "Send the password."})

@@ -12,15 +12,15 @@ import (
 var openAPIText []byte
 
 // openAPIServer is the address in the embedded text; each server puts its own in its place.
-const openAPIServer = `"http://localhost:8080"`
+const openAPIServer = "http://localhost:8080"
 
 // openAPI answers the description of this API, with this issuer as its server.
 func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
-	self, err := json.Marshal(s.Issuer.URL)
+	self, err := json.Marshal(s.base())
 	if err != nil {
 		return err
 	}
-	body := bytes.ReplaceAll(openAPIText, []byte(openAPIServer), self)
+	body := bytes.ReplaceAll(openAPIText, []byte(openAPIServer), self[1:len(self)-1])
 	writeDocument(w, r, 5*time.Minute, plainJSON, body, etagOf(body))
 	return nil
 }

@@ -40,12 +40,14 @@ type address[T string | *string] struct {
 	Country       T `json:"country,omitempty"`
 }
 
-var errTwoNames = invalid(fault{"username", "not_allowed", "Send either username or preferred_username; they are the same."})
+func errTwoNames() error {
+	return invalid(fault{"username", "not_allowed", "Send either username or preferred_username; they are the same."})
+}
 
 // usernameOf is the one of the two names that was used.
 func usernameOf(e editable[string]) (string, error) {
 	if e.Username != "" && e.PreferredUsername != "" {
-		return "", errTwoNames
+		return "", errTwoNames()
 	}
 	return e.Username + e.PreferredUsername, nil
 }
@@ -112,7 +114,7 @@ func (s *Server) patchProfile(w http.ResponseWriter, r *http.Request) error {
 	}
 	if name, ok := patch["username"]; ok {
 		if _, both := patch["preferred_username"]; both {
-			return errTwoNames
+			return errTwoNames()
 		}
 		delete(patch, "username")
 		patch["preferred_username"] = name

@@ -1,0 +1,197 @@
+package apitest
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// Log keeps what the servers log.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String is everything logged so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// secrets are texts that must not be seen.
+type secrets struct {
+	mu        sync.Mutex
+	passwords []string // never in any answer
+	tokens    []string // in token responses only
+	panics    bool     // a test that panics on purpose
+}
+
+// Secret registers a password or the like: text that no answer and no log line may hold.
+func (s *Server) Secret(text string) string {
+	s.secrets.mu.Lock()
+	defer s.secrets.mu.Unlock()
+	s.secrets.passwords = append(s.secrets.passwords, text)
+	return text
+}
+
+// AllowPanics is for tests of what becomes of a panic.
+func (s *Server) AllowPanics() { s.secrets.panics = true }
+
+func (a *Response) isTokenResponse() bool {
+	return a.Status == http.StatusOK && (strings.HasPrefix(a.request.Path, "/v1/login") || strings.HasPrefix(a.request.Path, "/v1/refresh"))
+}
+
+// keepTokens remembers issued tokens as secrets.
+func (s *Server) keepTokens(a *Response) {
+	if !a.isTokenResponse() {
+		return
+	}
+	var t Tokens
+	_ = json.Unmarshal(a.Body, &t)
+	s.secrets.mu.Lock()
+	defer s.secrets.mu.Unlock()
+	for _, token := range []string{t.Access, t.Refresh, t.ID} {
+		if token != "" {
+			s.secrets.tokens = append(s.secrets.tokens, token)
+		}
+	}
+}
+
+var (
+	oauthText   = regexp.MustCompile(`^[ !#-\[\]-~]*$`)
+	databaseSay = regexp.MustCompile(`(?i)sqlstate|syntax error|sqlite|pgx|postgres|\bselect \b|\bupdate \w+ set\b|insert into`)
+	registered  = map[string]bool{"application/json": true, "application/problem+json": true, "application/jwk-set+json": true}
+	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|oauth-authorization-server)`)
+)
+
+// check holds an answer against the rules that are true of every answer; the ids are
+// those of the attack cases.
+func (s *Server) check(a *Response) {
+	s.T.Helper()
+	bad := func(format string, args ...any) {
+		s.T.Helper()
+		s.T.Errorf(a.request.Method+" "+strings.ReplaceAll(a.request.Path, "%", "%%")+": "+format, args...)
+	}
+	body := string(a.Body)
+
+	switch { // G1
+	case a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "":
+	case a.Status >= 500 && !s.secrets.panics:
+		bad("G1: status %d: %.300s\n%s", a.Status, body, s.Log)
+	}
+
+	s.secrets.mu.Lock() // G3
+	for _, secret := range s.secrets.passwords {
+		if strings.Contains(body, secret) {
+			bad("G3: the answer holds a password")
+		}
+	}
+	if !a.isTokenResponse() {
+		for _, secret := range s.secrets.tokens {
+			if strings.Contains(body, secret) {
+				bad("G3: the answer holds a token")
+			}
+		}
+	}
+	s.secrets.mu.Unlock()
+	if !a.isTokenResponse() && !strings.Contains(a.request.Path, "openapi.json") && databaseSay.MatchString(body) {
+		bad("G3: the answer speaks of the database: %.300s", body)
+	}
+
+	control := a.Header.Get("Cache-Control") // G5
+	if public := cacheable.MatchString(a.request.Path) && (a.Status == http.StatusOK || a.Status == http.StatusNotModified); public {
+		if !strings.HasPrefix(control, "public, max-age=") {
+			bad("G5: Cache-Control %q on a public document", control)
+		}
+	} else if control != "no-store" {
+		bad("G5: Cache-Control %q, want no-store", control)
+	}
+	if a.Header.Get("X-Content-Type-Options") != "nosniff" {
+		bad("G5: no nosniff")
+	}
+	if a.Header.Get("X-Request-Id") == "" || a.Header.Get("Server") != "" || a.Header.Get("X-Powered-By") != "" {
+		bad("request id %q, server %q", a.Header.Get("X-Request-Id"), a.Header.Get("Server"))
+	}
+	if media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); len(a.Body) > 0 {
+		if !registered[media] {
+			bad("G5: content type %q", media)
+		}
+		if !json.Valid(a.Body) {
+			bad("the body is not JSON: %.100q", body)
+		}
+	}
+	if location := a.Header.Get("Location"); location != "" && (!strings.HasPrefix(location, "/") || strings.HasPrefix(location, "//") || a.Status/100 == 3) { // G6
+		bad("G6: location %q", location)
+	}
+
+	var e struct { // G8
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	_ = json.Unmarshal(a.Body, &e)
+	if !oauthText.MatchString(e.Error) || !oauthText.MatchString(e.Description) {
+		bad("G8: %+v", e)
+	}
+	for _, challenge := range a.Header["Www-Authenticate"] {
+		if strings.ContainsAny(challenge, "\r\n\\") || !strings.HasPrefix(challenge, "Bearer ") {
+			bad("challenge %q", challenge)
+		}
+	}
+
+	var any any // D-28
+	if json.Unmarshal(a.Body, &any) == nil && !strings.Contains(a.request.Path, "openapi.json") {
+		if name := privateMember(any); name != "" {
+			bad("D-28: the answer has a member %q, as private keys have", name)
+		}
+	}
+}
+
+func privateMember(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			switch name {
+			case "d", "p", "q", "dp", "dq", "qi", "k", "oth":
+				return name
+			}
+			if found := privateMember(inner); found != "" {
+				return found
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			if found := privateMember(inner); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+// checkLog looks for secrets and crashes in everything logged.
+func (s *Server) checkLog() {
+	log := s.Log.String()
+	s.secrets.mu.Lock()
+	defer s.secrets.mu.Unlock()
+	for _, list := range [][]string{s.secrets.passwords, s.secrets.tokens} {
+		for _, secret := range list {
+			if i := strings.Index(log, secret); i >= 0 {
+				s.T.Errorf("G3: the log holds a secret: %s", log[max(0, i-200):i])
+			}
+		}
+	}
+	if !s.secrets.panics && (strings.Contains(log, "panic") || strings.Contains(log, "goroutine")) {
+		s.T.Errorf("G1: something crashed:\n%s", log)
+	}
+}

@@ -1,0 +1,174 @@
+package apitest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Fields is a JSON object.
+type Fields map[string]any
+
+// Request is one request. The zero value is GET / on the first replica.
+type Request struct {
+	Method  string // empty: GET
+	Path    string // with query; as it goes over the wire
+	Token   string // access token, as Authorization: Bearer
+	Header  http.Header
+	Body    any    // string or []byte as it is; anything else as JSON
+	Type    string // Content-Type; empty: application/json when there is a body; "-": none
+	Replica int
+}
+
+// Response is an answer that has passed every check.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+
+	server  *Server
+	request Request
+}
+
+// client follows nothing: a redirect is an answer to look at.
+var client = &http.Client{
+	Timeout:       30 * time.Second,
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// Do sends a request and holds the answer against everything that is true of all
+// answers. It fails the test when there is none.
+func (s *Server) Do(q Request) *Response {
+	s.T.Helper()
+	if q.Method == "" {
+		q.Method = http.MethodGet
+	}
+	body := q.bytes(s)
+	r, err := http.NewRequestWithContext(s.T.Context(), q.Method, s.Replicas[q.Replica].HTTP.URL+q.Path, bytes.NewReader(body))
+	if err != nil {
+		s.T.Fatalf("%s %s: %v", q.Method, q.Path, err)
+	}
+	if q.Body == nil {
+		r.Body, r.ContentLength = nil, 0
+	}
+	for name, values := range q.Header {
+		r.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	if q.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+q.Token)
+	}
+	if q.Body != nil && q.Type != "-" {
+		if q.Type == "" {
+			q.Type = "application/json"
+		}
+		r.Header.Set("Content-Type", q.Type)
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		s.T.Fatalf("%s %s: no answer: %v", q.Method, q.Path, err)
+	}
+	return s.take(q, body, res)
+}
+
+// Raw sends bytes as they are and takes the one answer to them.
+func (s *Server) Raw(method, text string) *Response {
+	s.T.Helper()
+	conn, err := net.Dial("tcp", s.Replicas[0].HTTP.Listener.Addr().String())
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(conn, text); err != nil {
+		s.T.Fatalf("send: %v", err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		s.T.Fatalf("%.80q: no answer: %v", text, err)
+	}
+	path := ""
+	if fields := strings.Fields(text); len(fields) > 1 {
+		path = fields[1]
+	}
+	return s.take(Request{Method: method, Path: path}, nil, res)
+}
+
+func (s *Server) take(q Request, sent []byte, res *http.Response) *Response {
+	s.T.Helper()
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.T.Fatalf("%s %s: the answer broke off: %v", q.Method, q.Path, err)
+	}
+	a := &Response{Status: res.StatusCode, Header: res.Header, Body: body, server: s, request: q}
+	s.keepTokens(a)
+	s.check(a)
+	checkAgainstDocument(s, a, sent)
+	return a
+}
+
+func (q Request) bytes(s *Server) []byte {
+	switch b := q.Body.(type) {
+	case nil:
+		return nil
+	case string:
+		return []byte(b)
+	case []byte:
+		return b
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		return text
+	}
+}
+
+// Code is the stable code of a refusal; empty for anything else.
+func (a *Response) Code() string {
+	var p struct {
+		Code  string `json:"code"`
+		Error string `json:"error"`
+	}
+	if a.Status < 400 || json.Unmarshal(a.Body, &p) != nil {
+		return ""
+	}
+	return p.Code + p.Error
+}
+
+// Fields are those that errors names, joined with spaces, each as field:code.
+func (a *Response) Faults() string {
+	var p struct {
+		Errors []struct{ Field, Code string } `json:"errors"`
+	}
+	_ = json.Unmarshal(a.Body, &p)
+	var out []string
+	for _, e := range p.Errors {
+		out = append(out, e.Field+":"+e.Code)
+	}
+	return strings.Join(out, " ")
+}
+
+// Want fails the test unless status and code are these.
+func (a *Response) Want(status int, code string) *Response {
+	a.server.T.Helper()
+	if a.Status != status || a.Code() != code {
+		a.server.T.Fatalf("%s %s: got %d %q, want %d %q: %.400s", a.request.Method, a.request.Path, a.Status, a.Code(), status, code, a.Body)
+	}
+	return a
+}
+
+// JSON decodes the body.
+func (a *Response) JSON(v any) *Response {
+	a.server.T.Helper()
+	if err := json.Unmarshal(a.Body, v); err != nil {
+		a.server.T.Fatalf("%s %s: %v: %.400s", a.request.Method, a.request.Path, err, a.Body)
+	}
+	return a
+}

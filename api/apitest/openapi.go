@@ -1,0 +1,160 @@
+package apitest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+// description is openapi.json as the first server answered it, loaded once.
+type description struct {
+	doc   *openapi3.T
+	paths []describedPath
+}
+
+type describedPath struct {
+	template string
+	match    *regexp.Regexp
+	item     *openapi3.PathItem
+}
+
+var (
+	descriptionOnce sync.Once
+	described       *description
+	descriptionErr  error
+	pathParameter   = regexp.MustCompile(`\\\{[^/]+\\\}`)
+)
+
+// Describe loads and validates the document that the server answers with.
+func (s *Server) Describe() *openapi3.T {
+	s.T.Helper()
+	return s.description().doc
+}
+
+func (s *Server) description() *description {
+	s.T.Helper()
+	descriptionOnce.Do(func() { described, descriptionErr = loadDescription(s.Replicas[0].HTTP.URL + "/openapi.json") })
+	if descriptionErr != nil {
+		s.T.Fatalf("openapi.json: %v", descriptionErr)
+	}
+	return described
+}
+
+func loadDescription(url string) (*description, error) {
+	res, err := client.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	loader := openapi3.NewLoader()
+	doc, err := loader.LoadFromData(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := doc.Validate(loader.Context); err != nil {
+		return nil, err
+	}
+	d := &description{doc: doc}
+	for template, item := range doc.Paths.Map() {
+		pattern := pathParameter.ReplaceAllString(regexp.QuoteMeta(template), "[^/]+")
+		d.paths = append(d.paths, describedPath{template, regexp.MustCompile("^" + pattern + "$"), item})
+	}
+	return d, nil
+}
+
+func (d *description) find(path string) *describedPath {
+	path, _, _ = strings.Cut(path, "?")
+	for i := range d.paths {
+		if d.paths[i].match.MatchString(path) {
+			return &d.paths[i]
+		}
+	}
+	return nil
+}
+
+// checkAgainstDocument holds an answer against openapi.json: an operation answers only with
+// statuses, headers and bodies that the document says; what is no operation is refused
+// in one of the two forms of error. What was accepted must be acceptable by the document too.
+func checkAgainstDocument(s *Server, a *Response, sent []byte) {
+	s.T.Helper()
+	d := s.description()
+	method := a.request.Method
+	if method == http.MethodHead {
+		if len(a.Body) != 0 {
+			s.T.Errorf("HEAD %s: a body of %d bytes", a.request.Path, len(a.Body))
+		}
+		return
+	}
+	if method == http.MethodOptions && a.Status == http.StatusNoContent {
+		return
+	}
+	var operation *openapi3.Operation
+	path := d.find(a.request.Path)
+	if path != nil {
+		operation = path.item.Operations()[method]
+	}
+	if operation == nil {
+		s.checkRefusal(d, a)
+		return
+	}
+	request, _ := http.NewRequest(method, "http://x.test/", nil)
+	input := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			Request: request,
+			Route:   &routers.Route{Spec: d.doc, Path: path.template, PathItem: path.item, Method: method, Operation: operation},
+		},
+		Status: a.Status, Header: a.Header, Body: io.NopCloser(bytes.NewReader(a.Body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	if err := openapi3filter.ValidateResponse(s.T.Context(), input); err != nil {
+		s.T.Errorf("%s %s: the answer is not what openapi.json says: %v\n%d %.300s", method, a.request.Path, err, a.Status, a.Body)
+	}
+	if a.Status/100 == 2 && len(sent) > 0 && operation.RequestBody != nil {
+		media, _, _ := mime.ParseMediaType(a.request.Type)
+		content := operation.RequestBody.Value.Content.Get(media)
+		if content == nil {
+			s.T.Errorf("%s %s: accepted %q, which openapi.json does not name", method, a.request.Path, media)
+			return
+		}
+		s.checkSchema(content.Schema.Value, sent, "accepted a request that openapi.json refuses", a)
+	}
+}
+
+// checkRefusal is for paths and methods that are no operation.
+func (s *Server) checkRefusal(d *description, a *Response) {
+	s.T.Helper()
+	name := "Problem"
+	if media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); media == "application/json" {
+		name = "OAuthError"
+	}
+	if a.Status < 400 {
+		s.T.Errorf("%s %s: answered %d, but is not in openapi.json", a.request.Method, a.request.Path, a.Status)
+		return
+	}
+	s.checkSchema(d.doc.Components.Schemas[name].Value, a.Body, "the refusal is no "+name, a)
+}
+
+func (s *Server) checkSchema(schema *openapi3.Schema, text []byte, what string, a *Response) {
+	s.T.Helper()
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		s.T.Errorf("%s %s: %s: %v", a.request.Method, a.request.Path, what, err)
+		return
+	}
+	if err := schema.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+		s.T.Errorf("%s %s: %s: %v\n%.300s", a.request.Method, a.request.Path, what, err, text)
+	}
+}
