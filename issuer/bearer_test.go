@@ -92,6 +92,7 @@ func TestBearerRefusals(t *testing.T) {
 			"J-12 another signature": {r.AccessToken[:len(r.AccessToken)-8] + "AAAAAAAA", issuer.InvalidToken},
 		} {
 			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
 				s, err := w.Bearer(t.Context(), c.token)
 				if c.code == "" {
 					w.must(err)
@@ -145,7 +146,7 @@ func (k oneKey) PublishedKey(kid string) (jose.PublicKey, bool) {
 }
 
 func TestBearerSeesWhatChangedSince(t *testing.T) {
-	for name, c := range map[string]struct {
+	rows := map[string]struct {
 		change func(w *world, g userstore.Grant) error
 		code   issuer.Code
 	}{
@@ -165,9 +166,13 @@ func TestBearerSeesWhatChangedSince(t *testing.T) {
 		}, issuer.Unavailable},
 		"its key is revoked":    {func(w *world, g userstore.Grant) error { w.revokeKeys(); return nil }, issuer.InvalidToken},
 		"nothing of importance": {func(w *world, g userstore.Grant) error { w.wait(9 * time.Minute); return nil }, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, w *world) {
+	}
+	each(t, func(t *testing.T, w *world) {
+		for name, c := range rows {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
+				w.another()
+				defer w.store.on("GrantBySession", nil, nil)
 				r := w.login("profile")
 				w.must(c.change(w, w.row(r.RefreshToken)))
 				_, err := w.Bearer(t.Context(), r.AccessToken)
@@ -177,6 +182,6 @@ func TestBearerSeesWhatChangedSince(t *testing.T) {
 					w.refused(err, c.code)
 				}
 			})
-		})
-	}
+		}
+	})
 }

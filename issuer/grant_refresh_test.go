@@ -1,9 +1,11 @@
 package issuer_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -43,7 +45,7 @@ func TestRefreshIsOneStatement(t *testing.T) {
 // 3, whose tokens 1 to 3 the client holds; 4 was never handed out.
 func TestRefreshTable(t *testing.T) {
 	const window = time.Minute
-	for name, c := range map[string]struct {
+	rows := map[string]struct {
 		present int
 		after   time.Duration // since the rotation to 3
 		answer  int           // the generation answered; 0: refused and the grant revoked
@@ -60,9 +62,14 @@ func TestRefreshTable(t *testing.T) {
 		"G-2 later is a replay":                          {1, time.Hour, 0, "refresh_replay"},
 		"G+1 means that the store has lost writes":       {4, 0, 0, "generation_ahead"},
 		"G+1 later as well":                              {4, time.Hour, 0, "generation_ahead"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, w *world) {
+	}
+	each(t, func(t *testing.T, w *world) {
+		for name, c := range rows {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
+				w.another()
+				w.log = &logged{}
+				w.Issuer.Log = slog.New(slog.NewJSONHandler(w.log, nil))
 				tokens := w.generations(3)
 				w.clock.add(c.after)
 				w.must(w.ring.Step(t.Context()))
@@ -97,8 +104,8 @@ func TestRefreshTable(t *testing.T) {
 					}
 				}
 			})
-		})
-	}
+		}
+	})
 }
 
 // generations logs alice in and rotates up to n, at one instant. The answer
@@ -190,7 +197,7 @@ func TestT18ReplayEndsTheWholeGrant(t *testing.T) {
 		_, err := w.refresh(first.RefreshToken)
 		w.refused(err, issuer.InvalidGrant)
 		for name, token := range map[string]string{"first": first.RefreshToken, "second": second.RefreshToken, "third": third.RefreshToken} {
-			t.Run(name, func(t *testing.T) { w.dead(token) })
+			t.Run(name, func(t *testing.T) { w.in(t).dead(token) })
 		}
 		for _, r := range []issuer.TokenResponse{first, second, third} {
 			_, err := w.Bearer(t.Context(), r.AccessToken)
@@ -295,7 +302,7 @@ func TestParallelLateRefreshesStayWithinTheLimit(t *testing.T) {
 }
 
 func TestT24WhatEndsAGrantCounts(t *testing.T) {
-	for name, end := range map[string]func(w *world) error{
+	rows := map[string]func(w *world) error{
 		"password change": func(w *world) error {
 			return w.Accounts.SetPassword(w.Context(), w.alice.ID, "another password of alice")
 		},
@@ -306,9 +313,13 @@ func TestT24WhatEndsAGrantCounts(t *testing.T) {
 		"user disabled":   func(w *world) error { return w.db.SetActive(w.Context(), w.alice.ID, false, w.clock.Now()) },
 		"client disabled": func(w *world) error { return w.db.SetClientActive(w.Context(), "app", false, w.clock.Now()) },
 		"user deleted":    func(w *world) error { return w.db.DeleteUser(w.Context(), w.alice.ID) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, w *world) {
+	}
+	each(t, func(t *testing.T, w *world) {
+		for name, end := range rows {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
+				w.another()
+				defer func() { w.must(w.db.SetClientActive(context.Background(), "app", true, w.clock.Now())) }()
 				r := w.login("profile")
 				// Refreshes run all the while; those that begin after the end are refused.
 				stop, running := make(chan struct{}), sync.WaitGroup{}
@@ -337,19 +348,21 @@ func TestT24WhatEndsAGrantCounts(t *testing.T) {
 				_, err = w.Bearer(t.Context(), r.AccessToken)
 				w.refused(err, issuer.InvalidToken)
 			})
-		})
-	}
+		}
+	})
 }
 
 // A disabled user or client whose grants nobody revoked is refused all the same,
 // and the grant waits untouched.
 func TestDisabledWithoutRevocationLeavesTheGrant(t *testing.T) {
-	for name, edit := range map[string]func(v *userstore.GrantView){
+	rows := map[string]func(v *userstore.GrantView){
 		"user":   func(v *userstore.GrantView) { v.User.IsActive = false },
 		"client": func(v *userstore.GrantView) { v.Client.DisabledAt = v.Grant.CreatedAt },
-	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, w *world) {
+	}
+	each(t, func(t *testing.T, w *world) {
+		for name, edit := range rows {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
 				r := w.login("profile")
 				w.store.on("AdvanceGrant", func() error { return userstore.ErrConflict }, nil)
 				w.store.edit = edit
@@ -360,8 +373,8 @@ func TestDisabledWithoutRevocationLeavesTheGrant(t *testing.T) {
 				_, err := w.Bearer(t.Context(), r.AccessToken)
 				w.refused(err, issuer.InvalidToken)
 			})
-		})
-	}
+		}
+	})
 }
 
 func TestT25AnotherClientsToken(t *testing.T) {
@@ -399,6 +412,7 @@ func TestFirstPartyOnly(t *testing.T) {
 			"confidential": {FirstParty: true},
 		} {
 			t.Run(id, func(t *testing.T) {
+				w := w.in(t)
 				c.ID, c.GrantTypes = id, []string{"refresh_token"}
 				w.client(c)
 				token := w.grantFor(id)
@@ -521,6 +535,7 @@ func TestNarrowing(t *testing.T) {
 			"one resource granted and one not":    {"", []string{apiURI, openURI}, issuer.InvalidTarget},
 		} {
 			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
 				w.untouched(first.RefreshToken, func() {
 					_, err := request(first.RefreshToken, c.scope, c.resource...)
 					w.refused(err, c.code)
@@ -693,6 +708,7 @@ func TestRefreshWhenSomethingOfOursFails(t *testing.T) {
 			"the revocation of a replay": {"RevokeGrant", tokens[1]},
 		} {
 			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
 				w.store.on(c.method, down, nil)
 				defer w.store.on(c.method, nil, nil)
 				w.untouched(tokens[3], func() {
@@ -703,6 +719,7 @@ func TestRefreshWhenSomethingOfOursFails(t *testing.T) {
 		}
 		w.wait(time.Hour)
 		t.Run("the count of late answers", func(t *testing.T) {
+			w := w.in(t)
 			w.store.on("AnswerLate", down, nil)
 			defer w.store.on("AnswerLate", nil, nil)
 			w.untouched(tokens[3], func() {
@@ -711,12 +728,14 @@ func TestRefreshWhenSomethingOfOursFails(t *testing.T) {
 			})
 		})
 		t.Run("a row that keeps changing", func(t *testing.T) {
+			w := w.in(t)
 			w.store.on("AnswerLate", func() error { return userstore.ErrConflict }, nil)
 			defer w.store.on("AnswerLate", nil, nil)
 			_, err := w.refresh(tokens[2])
 			w.refused(err, issuer.Unavailable)
 		})
 		t.Run("a key set too old to sign with", func(t *testing.T) {
+			w := w.in(t)
 			w.clock.add(time.Hour)
 			w.untouched(tokens[3], func() {
 				w.store.called()

@@ -1,6 +1,7 @@
 package issuer_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -160,6 +161,7 @@ func TestLoginJudgesTheRequestBeforeHashing(t *testing.T) {
 			"resources that take differently signed tokens":       {"app", "", []string{apiURI, openURI}, issuer.InvalidTarget},
 		} {
 			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
 				for _, email := range []string{"alice@example.test", "nobody@example.test"} {
 					_, err := w.Login(t.Context(), issuer.LoginRequest{Email: email, Password: password, ClientID: c.client, Scope: c.scope, Resource: c.resource})
 					w.refused(err, c.code)
@@ -193,6 +195,7 @@ func TestLoginNeedsOneNameAndAPassword(t *testing.T) {
 			"no password": {Email: "alice@example.test"},
 		} {
 			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
 				_, err := w.Login(t.Context(), r)
 				w.refused(err, issuer.InvalidRequest)
 				var v *userstore.ValidationError
@@ -264,6 +267,7 @@ func TestAudienceAlgorithmAndLifetime(t *testing.T) {
 			"a resource without scopes takes any":                       {nil, []string{openURI}, "api.read files email", openURI, jose.RS256, 600},
 		} {
 			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
 				w.Audience = c.audience
 				r := w.login(c.scope, c.resource...)
 				claims := w.claims(r.AccessToken)
@@ -310,7 +314,7 @@ func TestIDTokenAlgIsTheClients(t *testing.T) {
 
 // What changes between the read of a login and its batch is told as it is now.
 func TestLoginThatLosesARace(t *testing.T) {
-	for name, c := range map[string]struct {
+	rows := map[string]struct {
 		change func(w *world) error
 		always bool
 		code   issuer.Code // empty: the login works
@@ -323,23 +327,27 @@ func TestLoginThatLosesARace(t *testing.T) {
 		}, false, issuer.InvalidCredentials},
 		"another login upgrades the hash": {rehash, false, ""},
 		"the hash never stays":            {rehash, true, issuer.Unavailable},
-	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, w *world) {
+	}
+	each(t, func(t *testing.T, w *world) {
+		for name, c := range rows {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
+				w.another()
+				defer func() { w.must(w.db.SetClientActive(context.Background(), "app", true, w.clock.Now())) }()
 				hook := func() error { return c.change(w) }
 				if !c.always {
 					hook = once(hook)
 				}
 				w.store.on("LoginView", nil, hook)
-				_, err := w.Login(t.Context(), issuer.LoginRequest{Email: "alice@example.test", Password: password, ClientID: "app"})
+				_, err := w.Login(t.Context(), issuer.LoginRequest{Email: w.alice.Email, Password: password, ClientID: "app"})
 				if c.code == "" {
 					w.must(err)
 				} else {
 					w.refused(err, c.code)
 				}
 			})
-		})
-	}
+		}
+	})
 }
 
 // rehash stores another hash of the same password, as a login does when costs rise.

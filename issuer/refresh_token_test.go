@@ -115,6 +115,7 @@ func TestRefreshTokensThatAreNot(t *testing.T) {
 				"a payload with something after":          {w.forgeRaw(jose.EdDSA, issuer.TypeRefreshToken, text+"{}"), issuer.InvalidGrant},
 			} {
 				t.Run(name, func(t *testing.T) {
+					w := w.in(t)
 					_, err := w.refresh(c.token)
 					w.refused(err, c.code)
 				})

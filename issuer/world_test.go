@@ -67,6 +67,20 @@ func newWorld(tb testing.TB, db *sqlstore.DB) *world {
 	return w
 }
 
+// in is the same world inside a subtest: with its own alice and its own
+// settings, on the same store. What a subtest does to others' rows it must undo.
+func (w *world) in(t *testing.T) *world {
+	c, i := *w, *w.Issuer
+	c.TB, c.Issuer = t, &i
+	return &c
+}
+
+// another gives the world another alice.
+func (w *world) another() {
+	w.Helper()
+	w.alice = w.user(newID() + "@example.test")
+}
+
 // replica joins a fresh issuer and a fresh key manager to the world's store, as
 // a restart does.
 func (w *world) replica() {
@@ -150,7 +164,7 @@ func (w *world) must(err error) {
 // login signs alice in.
 func (w *world) login(scope string, resource ...string) issuer.TokenResponse {
 	w.Helper()
-	r, err := w.Login(w.Context(), issuer.LoginRequest{Email: "alice@example.test", Password: password, ClientID: "app", Scope: scope, Resource: resource})
+	r, err := w.Login(w.Context(), issuer.LoginRequest{Email: w.alice.Email, Password: password, ClientID: "app", Scope: scope, Resource: resource})
 	w.must(err)
 	return r
 }
