@@ -204,6 +204,9 @@ func asProblem(err error) *problem {
 		}
 	}
 	p.cause = err
+	if issued != nil && issued.Cause != nil {
+		p.cause = issued.Cause // the rest was said to the client
+	}
 	return p
 }
 

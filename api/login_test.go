@@ -143,7 +143,7 @@ func TestLoginWhenItIsOff(t *testing.T) {
 
 func TestLoginWhenTheHashQueueIsFull(t *testing.T) {
 	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) {
-		r.Accounts.Hasher = userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 64 << 10, Time: 4, Threads: 1}, 1, 1, time.Minute)
+		r.Accounts.Hasher = userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 16 << 10, Time: 3, Threads: 1}, 1, 1, time.Minute)
 	}})
 	alice := s.SignUp("alice")
 	results := make(chan *apitest.Response)

@@ -39,3 +39,8 @@ func run(t *testing.T, s *apitest.Server, q apitest.Request, rows []refusal) {
 
 // fields keeps the tables short.
 type fields = apitest.Fields
+
+func get(t *testing.T, s *apitest.Server, path string, replica int) *apitest.Response {
+	t.Helper()
+	return s.With(t).Do(apitest.Request{Path: path, Replica: replica}).Want(200, "")
+}

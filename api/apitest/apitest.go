@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -61,8 +62,9 @@ type Server struct {
 	Replicas []*Replica
 	Log      *Log
 
-	secrets *secrets
-	made    *made
+	issuerPath string // of an issuer …/p
+	secrets    *secrets
+	made       *made
 }
 
 // made are the private keys that were generated, for Key.
@@ -100,8 +102,12 @@ func New(t testing.TB, o Options) *Server {
 	if o.IssuerURL == "" {
 		o.IssuerURL = IssuerURL
 	}
+	issuer, err := url.Parse(o.IssuerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	// Whole seconds, so that what tokens say and what the store keeps are equal.
-	s := &Server{T: t, DB: o.DB, Clock: &Clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}, Log: &Log{}, secrets: &secrets{}, made: &made{}}
+	s := &Server{issuerPath: issuer.Path, T: t, DB: o.DB, Clock: &Clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}, Log: &Log{}, secrets: &secrets{}, made: &made{}}
 	ready := keystest.Generator()
 	generate := func(alg string) (crypto.Signer, error) {
 		key, err := ready(alg)

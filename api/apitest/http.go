@@ -30,6 +30,7 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	Close  bool // the server ends the connection
 
 	server  *Server
 	request Request
@@ -106,7 +107,7 @@ func (s *Server) take(q Request, sent []byte, res *http.Response) *Response {
 	if err != nil {
 		s.T.Fatalf("%s %s: the answer broke off: %v", q.Method, q.Path, err)
 	}
-	a := &Response{Status: res.StatusCode, Header: res.Header, Body: body, server: s, request: q}
+	a := &Response{Status: res.StatusCode, Header: res.Header, Body: body, Close: res.Close, server: s, request: q}
 	s.keepTokens(a)
 	s.check(a)
 	checkAgainstDocument(s, a, sent)
@@ -142,7 +143,7 @@ func (a *Response) Code() string {
 	return p.Code + p.Error
 }
 
-// Fields are those that errors names, joined with spaces, each as field:code.
+// Faults are those that errors names, joined with spaces, each as field:code.
 func (a *Response) Faults() string {
 	var p struct {
 		Errors []struct{ Field, Code string } `json:"errors"`

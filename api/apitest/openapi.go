@@ -102,7 +102,8 @@ func checkAgainstDocument(s *Server, a *Response, sent []byte) {
 		return
 	}
 	var operation *openapi3.Operation
-	path := d.find(a.request.Path)
+	// An issuer …/p has every path under /p as well, and discovery before it.
+	path := d.find(strings.TrimSuffix(strings.TrimPrefix(a.request.Path, s.issuerPath), s.issuerPath))
 	if path != nil {
 		operation = path.item.Operations()[method]
 	}
