@@ -248,15 +248,12 @@ func chain(ring Ring, alg string, now time.Time) string {
 	return strings.Join(states, " ")
 }
 
-// added tells whether the one live key of alg is the first of an added algorithm.
+// added tells whether the pending key of alg is the first of an added algorithm.
 func added(ring Ring, alg string) bool {
-	last := ring.Keys[len(ring.Keys)-1]
-	for _, k := range ring.Keys {
-		if k.Algorithm == alg {
-			last = k
-		}
-	}
-	return last.ActivateAt.Equal(last.CreatedAt.Add(standard().Propagation))
+	i := slices.IndexFunc(ring.Keys, func(k Key) bool {
+		return k.Algorithm == alg && k.Sealed != "" && k.ActivateAt.Equal(k.CreatedAt.Add(standard().Propagation))
+	})
+	return i >= 0
 }
 
 // excuse notes the keys that may sign before they have propagated: those of the

@@ -1,0 +1,411 @@
+package keys_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/keys/keystest"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+	"github.com/signet-id/signet/verifier"
+)
+
+const (
+	issuerURL = "https://issuer.test"
+	audience  = "https://api.test"
+	rotations = 100
+)
+
+// TestHundredRotations is the design's invariant, driven with real parts: 3
+// replicas whose clocks differ on one Postgres, 20 caching verifiers, scheduled
+// rotations and `rotate` commands, and now and then a replica cut off for minutes.
+//
+//	No token that was valid when issued ever fails verification before its exp,
+//	and no verifier ever meets a kid that it could not have had — unless its key
+//	was revoked, or the only propagated key was.
+func TestHundredRotations(t *testing.T) {
+	f := newFleet(t)
+	var live []issued
+	signedBy := map[string]bool{} // kids of RS256
+	commands, refused, verified := 0, 0, 0
+
+	for len(signedBy) <= rotations {
+		f.clock.move(time.Duration(30+f.random.IntN(120)) * time.Second)
+		now := f.clock.now()
+		f.step()
+
+		switch f.random.IntN(30) {
+		case 0, 1: // an operator, or two at once
+			var operators sync.WaitGroup
+			for _, r := range f.replicas[:1+f.random.IntN(2)] {
+				operators.Go(func() {
+					if _, err := r.manager.Rotate(t.Context(), false); err != nil && !r.cut.Load() {
+						t.Errorf("rotate: %v", err)
+					}
+				})
+			}
+			operators.Wait()
+			commands++
+		case 2: // a partition
+			f.replicas[f.random.IntN(3)].cutUntil = now.Add(time.Duration(f.random.IntN(12)) * time.Minute)
+		}
+
+		live = slices.DeleteFunc(live, func(i issued) bool { return !now.Before(i.exp) })
+		r := f.replicas[f.random.IntN(3)]
+		for _, alg := range f.policy.Algorithms {
+			token, err := f.sign(r, alg)
+			if err != nil {
+				if r.mustSign() {
+					t.Fatalf("a replica that is up to date does not sign: %v", err)
+				}
+				refused++
+				continue
+			}
+			live = append(live, token)
+			if alg == jose.RS256 {
+				signedBy[token.kid] = true
+			}
+		}
+
+		for i, v := range f.verifiers {
+			if len(live) == 0 {
+				break
+			}
+			// Each verifies something alive; in turn one the newest and the oldest.
+			look := []issued{live[f.random.IntN(len(live))]}
+			if i == f.ticks%len(f.verifiers) {
+				look = append(look, live[0], live[len(live)-1])
+			}
+			for _, token := range look {
+				if _, err := v.Verify(t.Context(), token.raw); err != nil {
+					t.Fatalf("after %d rotations verifier %d refuses a token of %s, signed at %v, at %v before its exp %v: %v\n%s",
+						len(signedBy)-1, i, token.kid, token.at, f.clock.now(), token.exp, err, f.timeline())
+				}
+				verified++
+			}
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	if commands < 10 || refused < 10 || verified < 10000 {
+		t.Errorf("the test lost its teeth: %d commands, %d refusals of stale replicas, %d verifications", commands, refused, verified)
+	}
+	t.Logf("%d ticks, %d RS256 keys, %d rotate commands, %d signatures refused by stale replicas, %d verifications, %d fetches",
+		f.ticks, len(signedBy), commands, refused, verified, f.fetches.Load())
+}
+
+type issued struct {
+	raw, kid string
+	at, exp  time.Time
+}
+
+type fleet struct {
+	t         *testing.T
+	clock     *clock
+	policy    keys.Policy
+	random    *rand.Rand
+	replicas  []*replica
+	verifiers []*verifier.Verifier
+	pool      *pool
+	ticks     int
+	fetches   atomic.Int64
+	next      atomic.Int64 // replica that answers the next request for the JWKS
+}
+
+type replica struct {
+	manager  *keys.Manager
+	clock    *clock
+	cutUntil time.Time
+	cut      atomic.Bool
+	stepped  time.Time // the last step that worked
+}
+
+func newFleet(t *testing.T) *fleet {
+	kek, err := jose.ParseKEK(keystest.KEK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sqltest.Postgres(t)
+	base := &clock{at: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	f := &fleet{
+		t: t, clock: base, random: rand.New(rand.NewPCG(1, 2)), pool: newPool(),
+		policy: keys.Policy{
+			Algorithms: []string{jose.RS256, jose.EdDSA}, Rotation: 20 * time.Minute, Propagation: 12 * time.Minute,
+			JWKSMaxAge: 5 * time.Minute, ClockSkew: time.Minute, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 2 * time.Hour,
+		},
+	}
+	for i := range 3 {
+		r := &replica{clock: &clock{parent: base, offset: time.Duration(i-1) * 20 * time.Second}}
+		r.manager = &keys.Manager{
+			Store: &wire{db, &r.cut}, Policy: f.policy, KEKs: []jose.KEK{kek}, Now: r.clock.now, Generate: f.pool.generate,
+			DatabaseNow: func(context.Context) (time.Time, error) {
+				if r.cut.Load() {
+					return time.Time{}, errCut
+				}
+				return base.now(), nil
+			},
+			TypesToSign: []string{"at+jwt"},
+		}
+		f.replicas = append(f.replicas, r)
+	}
+	var starting sync.WaitGroup // all at once, on an empty store
+	for _, r := range f.replicas {
+		starting.Go(func() {
+			if err := r.manager.Start(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+
+	for range 20 {
+		v, err := verifier.New(verifier.Config{
+			Issuer: issuerURL, Audience: []string{audience}, JWKSURL: issuerURL + "/.well-known/jwks.json",
+			// No verifier looks again for an unknown kid before its copy is due:
+			// nothing but propagation may save it.
+			Cooldown: 4 * time.Minute, ClockSkew: -1,
+			HTTPClient: &http.Client{Transport: roundTrip(f.jwks)}, Now: base.now, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.verifiers = append(f.verifiers, v)
+	}
+	return f
+}
+
+// step is the poll of all replicas, at the same time.
+func (f *fleet) step() {
+	f.ticks++
+	var polls sync.WaitGroup
+	for _, r := range f.replicas {
+		r.cut.Store(f.clock.now().Before(r.cutUntil))
+		polls.Go(func() {
+			err := r.manager.Step(f.t.Context())
+			if cut := r.cut.Load(); cut != (err != nil) {
+				f.t.Errorf("cut off: %v, Step: %v", cut, err)
+			}
+			if err == nil {
+				r.stepped = r.clock.now()
+			}
+		})
+	}
+	polls.Wait()
+	f.pool.recycle(f.t, f.replicas)
+}
+
+func (r *replica) mustSign() bool { return r.clock.now().Sub(r.stepped) <= 72*time.Second }
+
+// sign makes an access token as the issuer does.
+func (f *fleet) sign(r *replica, alg string) (issued, error) {
+	signer, err := r.manager.Signer(alg)
+	if err != nil {
+		return issued{}, err
+	}
+	if signer.Algorithm() != alg {
+		return issued{}, fmt.Errorf("asked for %s, got %s", alg, signer.Algorithm())
+	}
+	// By the database's clock, so that no verifier finds a token from the future.
+	now := f.clock.now().Truncate(time.Second)
+	exp := now.Add(f.policy.LongestLifetime)
+	payload, err := json.Marshal(map[string]any{
+		"iss": issuerURL, "aud": audience, "sub": "alice", "client_id": "signet", "scope": "profile",
+		"iat": now.Unix(), "exp": exp.Unix(), "jti": fmt.Sprint(f.ticks, alg),
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	raw, err := signer.Sign("at+jwt", payload)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return issued{raw, signer.KeyID(), now, exp}, nil
+}
+
+// jwks is the endpoint behind a load balancer that asks one replica after the
+// other, the next one when the first is unavailable.
+func (f *fleet) jwks(req *http.Request) (*http.Response, error) {
+	f.fetches.Add(1)
+	start := f.next.Add(1)
+	for i := range int64(3) {
+		r := f.replicas[(start+i)%3]
+		doc, err := r.manager.JWKS()
+		if errors.Is(err, keys.ErrNotReady) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		noPrivateMembers(f.t, doc.Body)
+		res := &http.Response{StatusCode: http.StatusOK, Request: req, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(doc.Body))}
+		res.Header.Set("Content-Type", "application/jwk-set+json")
+		res.Header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(f.policy.JWKSMaxAge.Seconds())))
+		res.Header.Set("ETag", doc.ETag)
+		res.Header.Set("Date", f.clock.now().Format(http.TimeFormat))
+		if req.Header.Get("If-None-Match") == doc.ETag {
+			res.StatusCode, res.Body = http.StatusNotModified, http.NoBody
+		}
+		return res, nil
+	}
+	return &http.Response{StatusCode: http.StatusServiceUnavailable, Request: req, Header: http.Header{}, Body: http.NoBody}, nil
+}
+
+func (f *fleet) timeline() string {
+	for _, r := range f.replicas {
+		if !r.cut.Load() {
+			report, err := r.manager.Timeline(context.Background())
+			text, _ := json.MarshalIndent(report.Keys, "", " ")
+			return fmt.Sprintf("%s %v", text, err)
+		}
+	}
+	return "all replicas are cut off"
+}
+
+// noPrivateMembers is attack row D-28.
+func noPrivateMembers(t *testing.T, body []byte) {
+	var set struct{ Keys []map[string]any }
+	if err := json.Unmarshal(body, &set); err != nil || len(set.Keys) == 0 {
+		t.Errorf("JWKS %s: %v", body, err)
+	}
+	for _, k := range set.Keys {
+		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "k", "oth"} {
+			if _, there := k[private]; there {
+				t.Errorf("D-28 the JWKS holds the private member %q", private)
+			}
+		}
+	}
+}
+
+// clock is a clock to move, or one that differs from another by a fixed offset.
+type clock struct {
+	mu     sync.Mutex
+	at     time.Time
+	parent *clock
+	offset time.Duration
+}
+
+func (c *clock) now() time.Time {
+	if c.parent != nil {
+		return c.parent.now().Add(c.offset)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// pool gives ready-made keys, and takes those back that no replica stored because
+// another was faster: there are not enough for three times a hundred rotations.
+type pool struct {
+	mu    sync.Mutex
+	fresh func(alg string) (crypto.Signer, error)
+	spare map[string][]crypto.Signer
+	given map[string]crypto.Signer // by kid
+	algs  map[string]string
+}
+
+func newPool() *pool {
+	return &pool{fresh: keystest.Generator(), spare: map[string][]crypto.Signer{}, given: map[string]crypto.Signer{}, algs: map[string]string{}}
+}
+
+func (p *pool) generate(alg string) (crypto.Signer, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var key crypto.Signer
+	if n := len(p.spare[alg]); n > 0 {
+		key, p.spare[alg] = p.spare[alg][n-1], p.spare[alg][:n-1]
+	} else {
+		var err error
+		if key, err = p.fresh(alg); err != nil {
+			return nil, err
+		}
+	}
+	kid, err := jose.Thumbprint(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	p.given[kid], p.algs[kid] = key, alg
+	return key, nil
+}
+
+func (p *pool) recycle(t *testing.T, replicas []*replica) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.given) == 0 {
+		return
+	}
+	for _, r := range replicas {
+		if r.cut.Load() {
+			continue
+		}
+		ring, err := r.manager.Store.LoadRing(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range ring.Keys {
+			delete(p.given, k.ID)
+		}
+		for kid, key := range p.given {
+			p.spare[p.algs[kid]] = append(p.spare[p.algs[kid]], key)
+		}
+		clear(p.given)
+		return
+	}
+}
+
+var errCut = errors.New("cut off from the store")
+
+// wire is the store behind a wire that can be cut.
+type wire struct {
+	*sqlstore.DB
+	cut *atomic.Bool
+}
+
+func (w *wire) RingVersion(ctx context.Context) (int64, error) {
+	if w.cut.Load() {
+		return 0, errCut
+	}
+	return w.DB.RingVersion(ctx)
+}
+
+func (w *wire) LoadRing(ctx context.Context) (keys.Ring, error) {
+	if w.cut.Load() {
+		return keys.Ring{}, errCut
+	}
+	return w.DB.LoadRing(ctx)
+}
+
+func (w *wire) ChangeRing(ctx context.Context, version int64, c keys.Change) error {
+	if w.cut.Load() {
+		return errCut
+	}
+	return w.DB.ChangeRing(ctx, version, c)
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
