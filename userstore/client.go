@@ -13,7 +13,7 @@ type Client struct {
 	Public     bool     // token_endpoint_auth_method "none"
 	FirstParty bool     // only an operator can mark a client so
 	GrantTypes []string // refresh_token, …
-	Scopes     []string // what it may ask for; empty: every scope but admin
+	Scopes     []string // what it may ask for; empty: every scope (admin only if first-party)
 	Resources  []string // resource indicators it may name (RFC 8707); empty: none but the default audience
 	IDTokenAlg string   // id_token_signed_response_alg; empty: RS256
 
