@@ -31,7 +31,7 @@ const (
 // Phases of the drain; together they stay under 15 s.
 const (
 	drainAtLeast  = 300 * time.Millisecond // new connections are still taken: balancers need a moment to hear of it
-	drainNotice   = 4 * time.Second        // connections are asked to close after their next answer
+	drainNotice   = 2 * time.Second        // connections are asked to close after their next answer
 	drainShutdown = 10 * time.Second       // what is under way is finished
 )
 

@@ -143,11 +143,12 @@ func (a axis) bar(k keys.KeyInfo) string {
 		}
 	}
 	signs, retires, leaves := a.column(k.ActivateAt), end(k.RetireAt), end(k.RemoveAt)
-	fill(retires, max(leaves, retires+1), barVerifies)
 	fill(a.column(k.CreatedAt), signs, barPublished)
 	if k.RetireAt.IsZero() || k.RetireAt.After(k.ActivateAt) {
-		fill(signs, max(retires, signs+1), barSigns)
+		retires = max(retires, signs+1)
+		fill(signs, retires, barSigns)
 	}
+	fill(retires, max(leaves, retires+1), barVerifies)
 	return string(row)
 }
 
