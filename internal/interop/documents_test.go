@@ -113,7 +113,7 @@ func blocks(markdown string) []block {
 func matches(printed, want string) bool {
 	var pattern []string
 	for _, line := range strings.Split(strings.TrimSpace(want), "\n") {
-		pattern = append(pattern, strings.ReplaceAll(regexp.QuoteMeta(strings.TrimRight(line, " ")), "…", `.*`)+`[ \t]*`)
+		pattern = append(pattern, strings.ReplaceAll(regexp.QuoteMeta(strings.TrimRight(line, " ")), "…", `.*`)+`[ \t\r]*`)
 	}
 	return regexp.MustCompile(`(?s)^` + strings.Join(pattern, "\n") + `$`).MatchString(strings.TrimSpace(printed))
 }
@@ -273,8 +273,11 @@ func (d *document) stop() {
 	if d.server == 0 {
 		return
 	}
+	// The whole group: the shell that started the server goes before it has drained.
 	syscall.Kill(-d.server, syscall.SIGTERM)
-	d.tell(fmt.Sprintf("wait %d || true; echo stopped", d.server))
+	for end := time.Now().Add(30 * time.Second); syscall.Kill(-d.server, 0) == nil && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
 	d.server = 0
 }
 

@@ -98,6 +98,7 @@ func start(t *testing.T, config string) *server {
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections() // or the server waits for us to go
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case err := <-exited:

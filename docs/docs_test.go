@@ -1,0 +1,140 @@
+// Package docs holds the documents; its tests hold them to what they point at.
+// Their commands are run by internal/interop, which needs more than Go.
+package docs
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func documents(t *testing.T) []string {
+	t.Helper()
+	paths := []string{"../README.md", "../CHANGELOG.md"}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".md") {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil || len(paths) < 8 {
+		t.Fatalf("found only %q: %v", paths, err)
+	}
+	return paths
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	link       = regexp.MustCompile(`\]\(([^)]+)\)`)
+	heading    = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	codeBlock  = regexp.MustCompile("(?s)```.*?```")
+	inlineCode = regexp.MustCompile("`[^`]*`")
+	notAnchor  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	checked := 0
+	for _, from := range documents(t) {
+		prose := inlineCode.ReplaceAllString(codeBlock.ReplaceAllString(read(t, from), ""), "")
+		for _, m := range link.FindAllStringSubmatch(prose, -1) {
+			if strings.HasPrefix(m[1], "https://") {
+				continue
+			}
+			checked++
+			path, anchor, hasAnchor := strings.Cut(m[1], "#")
+			target := from
+			if path != "" {
+				target = filepath.Join(filepath.Dir(from), path)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s links to %s: %v", from, m[1], err)
+			} else if hasAnchor && !anchors(read(t, target))[anchor] {
+				t.Errorf("%s links to %s, which has no such heading", from, m[1])
+			}
+		}
+	}
+	if checked < 10 {
+		t.Errorf("only %d links were found; are they still written as the test reads them?", checked)
+	}
+}
+
+// anchors are the ids that a forge gives to headings.
+func anchors(markdown string) map[string]bool {
+	ids := make(map[string]bool)
+	for _, m := range heading.FindAllStringSubmatch(codeBlock.ReplaceAllString(markdown, ""), -1) {
+		id := notAnchor.ReplaceAllString(strings.ToLower(m[1]), "")
+		ids[strings.ReplaceAll(id, " ", "-")] = true
+	}
+	return ids
+}
+
+// In inline code of the prose, a path of the repository is a promise too.
+func TestFilesNamedInProseExist(t *testing.T) {
+	top, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := make(map[string]bool)
+	for _, e := range top {
+		ours[e.Name()] = true
+	}
+	checked := 0
+	for _, from := range documents(t) {
+		for _, code := range inlineCode.FindAllString(codeBlock.ReplaceAllString(read(t, from), ""), -1) {
+			path := strings.Trim(code, "`")
+			first, rest, isPath := strings.Cut(path, "/")
+			if !isPath || rest == "" || !ours[first] || strings.ContainsAny(path, " *{") {
+				continue
+			}
+			checked++
+			if _, err := os.Stat(filepath.Join("..", path)); err != nil {
+				t.Errorf("%s names %s: %v", from, path, err)
+			}
+		}
+	}
+	if checked < 10 {
+		t.Errorf("only %d paths were found; are they still written as the test reads them?", checked)
+	}
+}
+
+func TestEveryErrorCodeOfTheAPIIsExplained(t *testing.T) {
+	var openapi struct {
+		Components struct {
+			Examples map[string]any `json:"examples"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal([]byte(read(t, "../api/openapi.json")), &openapi); err != nil {
+		t.Fatal(err)
+	}
+	codes := openapi.Components.Examples
+	if len(codes) < 20 {
+		t.Fatalf("openapi.json has only %d codes", len(codes))
+	}
+	table := read(t, "client-apps.md")
+	_, table, _ = strings.Cut(table, "| code | status |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for code := range codes {
+		if !strings.Contains(table, "`"+code+"`") {
+			t.Errorf("client-apps.md does not explain %s", code)
+		}
+	}
+	for _, row := range strings.Split(table, "\n")[2:] {
+		for _, code := range inlineCode.FindAllString(strings.Split(row, "|")[1], -1) {
+			if _, ok := codes[strings.Trim(code, "`")]; !ok {
+				t.Errorf("client-apps.md explains %s, which openapi.json does not have", code)
+			}
+		}
+	}
+}
