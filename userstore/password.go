@@ -51,10 +51,8 @@ const (
 
 // Hasher hashes and checks passwords, a bounded number at a time and first come, first served.
 //
-// The bound is for memory as much as for the processor: each running hash
-// holds MemoryKiB. argon2 allocates afresh each time and leaves the memory to the
-// collector, which at GOGC=100 lets the heap grow to twice what is live: about 2 × slots × memory
-// beside the rest of the process (BenchmarkMemory200InFlight measures it).
+// The bound is for memory as much as for the processor: at most 2 × slots × MemoryKiB at any
+// time, one half in use and one half garbage; see arena.go.
 type Hasher struct {
 	params Argon2Params
 	slots  *semaphore.Weighted
@@ -65,6 +63,7 @@ type Hasher struct {
 	derive func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte
 	decoy  argon2Hash // checked in place of what cannot be
 
+	arena            arena
 	inside, running  atomic.Int64
 	started, refused atomic.Uint64
 }
@@ -106,6 +105,7 @@ func NewHasher(p Argon2Params, slots, queue int, wait time.Duration) *Hasher {
 		places: int64(slots) + int64(queue),
 		wait:   wait,
 		derive: argon2.IDKey,
+		arena:  arena{most: max(int64(slots)*int64(p.MemoryKiB), littleGarbage)},
 		decoy:  argon2Hash{Argon2Params: p, Salt: random(saltSize), Tag: random(tagSize)},
 	}
 }
@@ -223,6 +223,8 @@ func (h *Hasher) makeUp(password string, hash argon2Hash) {
 // truncation. It is done here, so that setting and checking cannot differ and a foreign
 // hash can be given what was typed.
 func (h *Hasher) run(password string, salt []byte, p Argon2Params, size int) []byte {
+	h.arena.makeRoom()
+	defer h.arena.dropped(p.MemoryKiB, h.idle)
 	return h.derive([]byte(norm.NFKC.String(password)), salt, p.Time, p.MemoryKiB, p.Threads, uint32(size))
 }
 
@@ -246,6 +248,8 @@ func (h *Hasher) inSlot(ctx context.Context, f func()) error {
 	f()
 	return nil
 }
+
+func (h *Hasher) idle() bool { return h.inside.Load() == 0 }
 
 func hashable(password string) bool {
 	return len(password) <= MaxPassword && utf8.ValidString(password)
