@@ -1,0 +1,48 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/signet-id/signet/api/apitest"
+)
+
+// FuzzSignUpBody: whatever the bytes, signing up answers with a profile or with a
+// well-formed refusal, and never with a fault of ours.
+func FuzzSignUpBody(f *testing.F) {
+	for _, seed := range []string{
+		`{"email":"a@example.test","password":"a password of planted words"}`,
+		`{"email":"a@example.test","password":"a password of planted words","address":{"locality":"x"},"username":"u"}`,
+		`{"email":"a@example.test","email":"b@example.test"}`, `{"EMAIL":""}`, `[]`, `null`, `{`, "", `{"email":1e400}`, "{\"name\":\"\xff\"}", `{"name":"\ud800"}`,
+		`{"email":"a@example.test","password":"a password of planted words","picture":"javascript:x","birthdate":"0000-13-99","locale":"--","zoneinfo":"../x","phone_number":"+"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	s := apitest.New(f, apitest.Options{})
+	handler := s.Replicas[0].API.Handler()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r := httptest.NewRequest(http.MethodPost, "/v1/signup", bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		var answer struct{ Sub, Code string }
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Fatalf("%d: %v: %s", w.Code, err, w.Body)
+		}
+		switch w.Code {
+		case 201:
+			if answer.Sub == "" || !json.Valid(body) {
+				t.Errorf("201 for %q: %s", body, w.Body)
+			}
+		case 400, 409, 413:
+			if answer.Code == "" {
+				t.Errorf("%d without a code: %s", w.Code, w.Body)
+			}
+		default:
+			t.Errorf("%d for %q: %s", w.Code, body, w.Body)
+		}
+	})
+}
