@@ -50,5 +50,9 @@ func openFile(name string) (*os.File, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("the file %s may not be read by this user; change its owner or mode", name)
 	}
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return nil, fmt.Errorf("the named file cannot be opened: %w", pathError.Err) // what was named may be no name but a secret
+	}
 	return f, err
 }

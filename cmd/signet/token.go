@@ -45,6 +45,9 @@ without the store. Exits 0 when it would be accepted, and 1 when not.`,
 			if len(args) == 1 {
 				name = args[0]
 			}
+			if strings.HasPrefix(name, "ey") && strings.Count(name, ".") >= 2 {
+				return misusef("this looks like a token and not like a file's name; give it on standard input, because others can see a command line")
+			}
 			text, err := a.readInput(name, 2*jose.MaxTokenBytes)
 			if err != nil {
 				return err

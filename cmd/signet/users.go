@@ -389,6 +389,9 @@ func (a *app) readInput(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(text)) > limit {
+		if name == "-" {
+			name = "what came on standard input"
+		}
 		return nil, fmt.Errorf("%s is larger than %d bytes; name the right file", name, limit)
 	}
 	return text, nil
