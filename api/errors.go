@@ -154,6 +154,7 @@ var sentinels = []struct {
 	{userstore.ErrInvalidCredentials, wrongPassword}, // /v1/login hears it from the issuer, under its own code
 	{userstore.ErrAccountDisabled, accountDisabled},
 	{userstore.ErrSignupClosed, signupClosed},
+	{userstore.ErrInvalid, invalidRequest},
 	{userstore.ErrNotFound, notFound},
 	{userstore.ErrConflict, conflict},
 	{context.DeadlineExceeded, unavailable},

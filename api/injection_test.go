@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/pgtest"
 )
 
 // hostile are texts that mean something to one layer or another.
@@ -91,6 +92,9 @@ func TestS01HostileTextInEveryParameter(t *testing.T) {
 		})
 		if log := s.Log.String(); strings.Contains(log, "SQLSTATE") || strings.Contains(log, "level=ERROR") {
 			t.Errorf("the store complained:\n%s", log)
+		}
+		if s.DB.Engine() == "postgres" && strings.Contains(pgtest.Log(t), "syntax error") {
+			t.Error("PostgreSQL was sent something that is no SQL")
 		}
 		s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}).Want(200, "")
 	})

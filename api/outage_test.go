@@ -1,0 +1,134 @@
+package api_test
+
+import (
+	"database/sql"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
+
+// TestTheStoreIsDown takes the database away from a running server and gives it
+// back: what needs it is 503 with Retry-After and never a verdict on a token, what does not keeps
+// answering, and nobody has to log in again.
+func TestTheStoreIsDown(t *testing.T) {
+	for _, engine := range []struct {
+		name  string
+		reads bool // the fault leaves reads working
+		open  func(t *testing.T) (db *sqlstore.DB, down, up func())
+	}{
+		{"sqlite, locked by another program", true, lockedSQLite},
+		{"postgres, killed", false, killedPostgres},
+	} {
+		t.Run(engine.name, func(t *testing.T) {
+			db, down, up := engine.open(t)
+			s := apitest.New(t, apitest.Options{DB: db, Configure: func(r *apitest.Replica) { r.API.Timeout = time.Second }})
+			alice := s.SignUp("alice")
+			tokens := s.Login(alice)
+			before := s.Snapshot()
+
+			down()
+			requests := []apitest.Request{
+				{Method: "POST", Path: "/v1/signup", Body: fields{"email": "b@example.test", "password": goodPassword}},
+				{Method: "POST", Path: "/v1/login", Body: fields{"email": alice.Email, "password": alice.Password}},
+				{Method: "POST", Path: "/v1/refresh", Body: fields{"refresh_token": tokens.Refresh}},
+				{Method: "POST", Path: "/v1/logout", Token: tokens.Access},
+				{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Body: fields{"name": "A"}},
+				{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access, Body: fields{"current_password": alice.Password, "new_password": goodPassword}},
+				{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access, Body: fields{"current_password": alice.Password}},
+				{Method: "DELETE", Path: "/v1/profile/sessions/" + apitest.Claims(tokens.Access)["sid"].(string), Token: tokens.Access},
+			}
+			if !engine.reads {
+				requests = append(requests, apitest.Request{Path: "/v1/profile", Token: tokens.Access}, apitest.Request{Path: "/v1/profile/sessions", Token: tokens.Access}, apitest.Request{Path: "/readyz"})
+			}
+			var wg sync.WaitGroup
+			for _, q := range requests {
+				wg.Go(func() {
+					began := time.Now()
+					if res := s.Do(q); res.Status != 503 || res.Code() != "temporarily_unavailable" || res.Header.Get("Retry-After") == "" {
+						t.Errorf("%s %s: %d %s", q.Method, q.Path, res.Status, res.Body)
+					}
+					if took := time.Since(began); took > 4*time.Second {
+						t.Errorf("%s %s took %s", q.Method, q.Path, took)
+					}
+				})
+			}
+			for _, path := range []string{"/healthz", "/.well-known/jwks.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/openapi.json"} {
+				wg.Go(func() {
+					if res := s.Do(apitest.Request{Path: path}); res.Status != 200 {
+						t.Errorf("%s: %d", path, res.Status)
+					}
+				})
+			}
+			wg.Wait()
+			// A refusal needs no store, and stays a refusal.
+			s.Do(apitest.Request{Path: "/v1/profile", Token: "x"}).Want(401, "token_invalid")
+			if log := s.Log.String(); !strings.Contains(log, "code=temporarily_unavailable error=") {
+				t.Errorf("the log does not say why:\n%s", log)
+			}
+
+			up()
+			deadline := time.Now().Add(10 * time.Second)
+			for s.Do(apitest.Request{Path: "/readyz"}).Status != 200 {
+				if time.Now().After(deadline) {
+					t.Fatal("not ready again after 10 s")
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			if after := s.Snapshot(); after != before {
+				t.Errorf("something was done after all:\n%s\n%s", before, after)
+			}
+			s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}).Want(200, "")
+			s.Refresh(tokens.Refresh).Want(200, "")
+			s.Login(alice)
+		})
+	}
+}
+
+func open(t *testing.T, url string) *sqlstore.DB {
+	db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func killedPostgres(t *testing.T) (*sqlstore.DB, func(), func()) {
+	server := pgtest.Start(t, pgtest.Options{})
+	check := func(do func() error) func() {
+		return func() {
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return open(t, server.URL(t)), check(server.Stop), check(server.Resume)
+}
+
+func lockedSQLite(t *testing.T) (*sqlstore.DB, func(), func()) {
+	path := sqltest.SQLitePath(t)
+	db := open(t, path)
+	other, err := sql.Open("sqlite", path) // sqlstore registers the driver
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	other.SetMaxOpenConns(1)
+	say := func(statement string) func() {
+		return func() {
+			if _, err := other.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return db, say("BEGIN EXCLUSIVE"), say("ROLLBACK")
+}
