@@ -1,5 +1,5 @@
-# One static binary in an empty image. Pass your own registry mirror, or a digest,
-# with --build-arg GO_IMAGE=….
+# One static binary in an empty image. --build-arg VERSION=v1.2.3 is what
+# `signet version` says; --build-arg GO_IMAGE=… names another builder, by digest say.
 ARG GO_IMAGE=golang:1.26.8-bookworm
 
 FROM ${GO_IMAGE} AS build
@@ -9,7 +9,8 @@ RUN go mod download
 COPY . .
 # No C library: the result runs anywhere. The build is reproducible for one
 # source and one Go version (-trimpath; no time of build is put in).
-RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /out/signet ./cmd/signet
+ARG VERSION
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/signet ./cmd/signet
 # Folders cannot be made in an empty image: the one for data is made here, private to the
 # user below, so that a fresh volume mounted over it takes its owner and mode.
 RUN mkdir -m 0700 /out/data
