@@ -108,7 +108,7 @@ func TestBearerRefusals(t *testing.T) {
 }
 
 func TestBearerMediaTypes(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		claims := w.claims(w.login("profile").AccessToken)
 		payload, err := json.Marshal(claims)
 		w.must(err)

@@ -595,7 +595,7 @@ func TestResourcesOfAGrantNeverGrow(t *testing.T) {
 }
 
 func TestRefreshedIDToken(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		first := w.login("openid")
 		w.wait(5 * time.Minute)
 		second := w.refreshed(first.RefreshToken)
@@ -762,7 +762,7 @@ func TestLateAnswerThatLosesARace(t *testing.T) {
 }
 
 func TestEveryStoreMethodThatTheIssuerUsesIsTraced(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		w.store.called()
 		r := w.login("profile")
 		_, err := w.Bearer(t.Context(), r.AccessToken)

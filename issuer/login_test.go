@@ -248,7 +248,7 @@ func TestScopeAdmin(t *testing.T) {
 }
 
 func TestAudienceAlgorithmAndLifetime(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		for name, c := range map[string]struct {
 			audience []string
 			resource []string
@@ -287,7 +287,7 @@ func TestAudienceAlgorithmAndLifetime(t *testing.T) {
 }
 
 func TestIDTokenAlgIsTheClients(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		w.client(userstore.Client{ID: "ed", Public: true, FirstParty: true, IDTokenAlg: jose.EdDSA, GrantTypes: []string{"refresh_token"}})
 		w.client(userstore.Client{ID: "es", Public: true, FirstParty: true, IDTokenAlg: jose.ES256})
 		for client, want := range map[string]string{"ed": jose.EdDSA, "es": jose.RS256} { // ES256 is not on: the first algorithm stands in
@@ -397,7 +397,7 @@ func TestLoginWhenSomethingOfOursFails(t *testing.T) {
 }
 
 func TestAccessTokensHaveDistinctIDs(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		seen := map[any]bool{}
 		token := w.login("").RefreshToken
 		for range 50 {

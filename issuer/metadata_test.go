@@ -13,7 +13,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMetadata(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		got, err := json.MarshalIndent(w.Metadata(), "", "  ")
 		w.must(err)
 		got = append(got, '\n')
@@ -31,13 +31,13 @@ func TestMetadata(t *testing.T) {
 
 // The document promises the claims that ID tokens have, and no more.
 func TestMetadataListsTheClaimsOfIDTokens(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		only(t, "claims_supported against an ID token", w.claims(w.login("openid").IDToken), w.Metadata().ClaimsSupported...)
 	})
 }
 
 func TestMetadataOfAnIssuerWithAPath(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		w.URL = "https://id.test/p"
 		w.Resources = []issuer.Resource{{URI: apiURI, Scopes: []string{issuer.ScopeAdmin, "email", "api.read"}}}
 		m := w.Metadata()

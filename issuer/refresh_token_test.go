@@ -17,7 +17,7 @@ import (
 
 // T-27: nothing but the very token is the token.
 func TestT27DamagedRefreshTokens(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		token := w.login("profile").RefreshToken
 		refused := func(name, damaged string) {
 			t.Helper()
@@ -75,6 +75,8 @@ func TestRefreshTokensThatAreNot(t *testing.T) {
 		payload, err := json.Marshal(genuine)
 		w.must(err)
 		text := string(payload)
+		zeroth, err := w.ring.RefreshJTI(w.grantOf(r.RefreshToken), 0)
+		w.must(err)
 		w.untouched(r.RefreshToken, func() {
 			for name, c := range map[string]struct {
 				token string
@@ -96,6 +98,7 @@ func TestRefreshTokensThatAreNot(t *testing.T) {
 				"exp 1e400":               {w.forgeRaw(jose.EdDSA, issuer.TypeRefreshToken, strings.Replace(text, `"exp":`, `"exp":1e400,"iat":`, 1)), issuer.InvalidGrant},
 				"another generation under the jti of this": {rt(map[string]any{"gen": 2}), issuer.InvalidGrant},
 				"generation 0":                            {rt(map[string]any{"gen": 0}), issuer.InvalidGrant},
+				"generation 0 under a jti of its own":     {rt(map[string]any{"gen": 0, "jti": zeroth}), issuer.InvalidGrant},
 				"a generation below":                      {rt(map[string]any{"gen": -1}), issuer.InvalidGrant},
 				"a generation beyond 64 bits":             {rt(map[string]any{"gen": json.Number("18446744073709551617")}), issuer.InvalidGrant},
 				"a broken generation":                     {rt(map[string]any{"gen": 1.5}), issuer.InvalidGrant},
@@ -138,7 +141,7 @@ func respell(grant string) string {
 // A token under a key that was never ours makes nobody look for that key, unless
 // its jti proves that it is ours.
 func TestUnknownKeysAreNotLookedFor(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	one(t, func(t *testing.T, w *world) {
 		genuine := w.login("profile").RefreshToken
 		counted := &stepCounter{Manager: w.ring}
 		w.Keys = counted
