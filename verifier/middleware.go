@@ -1,0 +1,209 @@
+package verifier
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Middleware lets requests with a valid access token through to next, where
+// TokenFrom finds it. All others are answered here, as RFC 6750 section 3 says,
+// with a challenge and a problem document (RFC 9457) that holds the error's code:
+//
+//	400 invalid_request     the token came twice
+//	401 missing_token       no token
+//	401 token_invalid       not one for this resource server
+//	401 token_expired       get a new one
+//	503 keys_unavailable    with Retry-After: the issuer's keys cannot be had
+func (v *Verifier) Middleware(next http.Handler) http.Handler {
+	return v.RequireScope()(next)
+}
+
+// RequireScope is Middleware that also asks that the token was granted every
+// one of scopes; otherwise 403 insufficient_scope, which names them. Inside
+// Middleware it does not verify the token again.
+func (v *Verifier) RequireScope(scopes ...string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			token := v.tokenFrom(r.Context())
+			if token == nil {
+				var err error
+				if token, err = v.Authenticate(r); err != nil {
+					v.WriteError(w, err)
+					return
+				}
+				r = r.WithContext(context.WithValue(r.Context(), contextKey{}, verified{token, v}))
+			}
+			for _, scope := range scopes {
+				if !token.HasScope(scope) {
+					v.WriteError(w, &Error{Code: CodeInsufficientScope, Reason: "the token was not granted " + strconv.Quote(scope), Scopes: scopes})
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+type contextKey struct{}
+
+// verified remembers by whom: a token that another verifier accepted, for
+// another audience perhaps, is none of ours.
+type verified struct {
+	token *Token
+	by    *Verifier
+}
+
+// TokenFrom is the token that Middleware or RequireScope accepted; false outside of them.
+func TokenFrom(ctx context.Context) (*Token, bool) {
+	known, ok := ctx.Value(contextKey{}).(verified)
+	return known.token, ok
+}
+
+func (v *Verifier) tokenFrom(ctx context.Context) *Token {
+	if known, ok := ctx.Value(contextKey{}).(verified); ok && known.by == v {
+		return known.token
+	}
+	return nil
+}
+
+// Authenticate finds the request's bearer token (RFC 6750 section 2.1) and
+// verifies it, for handlers that answer on their own; WriteError writes the
+// answer that Middleware would give. A token in the query or in a form is not
+// looked at — the first leaks into logs, the second needs the body — but a form
+// that carries one beside the header is refused, as two tokens in one request are.
+func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
+	fields := r.Header["Authorization"]
+	if len(fields) > 1 {
+		return nil, &Error{Code: CodeInvalidRequest, Reason: "the request has more than one Authorization header"}
+	}
+	if len(fields) == 0 {
+		return nil, &Error{Code: CodeMissingToken, Reason: "the request has no Authorization header"}
+	}
+	scheme, raw, _ := strings.Cut(fields[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
+		return nil, &Error{Code: CodeMissingToken, Reason: "the Authorization header holds no bearer token"}
+	}
+	token, err := v.Verify(r.Context(), raw)
+	if err != nil {
+		return nil, err
+	}
+	if formHasToken(r) {
+		return nil, &Error{Code: CodeInvalidRequest, Reason: "the request has a token in its header and another in its form"}
+	}
+	return token, nil
+}
+
+// maxFormPeek is how much of a form is looked at. Behind it a second token would
+// go unnoticed, and unused.
+const maxFormPeek = 64 << 10
+
+// formHasToken looks for access_token in a form body and puts the body back for
+// the handler. Only authenticated requests get this far, so strangers cannot make
+// us read bodies.
+func formHasToken(r *http.Request) bool {
+	if r.Body == nil || r.Body == http.NoBody {
+		return false
+	}
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/x-www-form-urlencoded" {
+		return false
+	}
+	body := r.Body
+	start, err := io.ReadAll(io.LimitReader(body, maxFormPeek))
+	rest := io.Reader(body)
+	if err != nil {
+		rest = failed{err} // the handler shall meet it where it happened
+	}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(start), rest), body}
+	for pair := range strings.SplitSeq(string(start), "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(name); err == nil && name == "access_token" {
+			return true
+		}
+	}
+	return false
+}
+
+type failed struct{ err error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
+
+// answer is what a caller is told of a code: fixed words, so that nothing of the
+// request is reflected.
+type answer struct {
+	status int
+	oauth  string // error code of RFC 6750 section 3.1; empty: none, or no challenge
+	detail string
+}
+
+var answers = map[string]answer{
+	CodeMissingToken:      {http.StatusUnauthorized, "", "Send an access token in the header Authorization: Bearer."},
+	CodeInvalidRequest:    {http.StatusBadRequest, "invalid_request", "Send exactly one access token, in the Authorization header."},
+	CodeTokenInvalid:      {http.StatusUnauthorized, "invalid_token", "The access token is not valid here."},
+	CodeTokenExpired:      {http.StatusUnauthorized, "invalid_token", "The access token has expired; get a new one."},
+	CodeInsufficientScope: {http.StatusForbidden, "insufficient_scope", "The access token was not granted the scope that is needed here."},
+	CodeKeysUnavailable:   {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+}
+
+// WriteError answers a request with what Verify or Authenticate found. An error
+// that is none of theirs is answered like an invalid token.
+func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
+	var e *Error
+	if !errors.As(err, &e) || answers[e.Code] == (answer{}) {
+		e = &Error{Code: CodeTokenInvalid, Reason: "unknown error", cause: err}
+	}
+	level := slog.LevelDebug
+	if e.Code == CodeKeysUnavailable {
+		level = slog.LevelWarn
+	}
+	v.log.Log(context.Background(), level, "request refused", "code", e.Code, "reason", e.Reason)
+
+	a := answers[e.Code]
+	h := w.Header()
+	if a.status != http.StatusServiceUnavailable {
+		challenge := `Bearer realm="` + quotable(v.audience[0]) + `"`
+		if a.oauth != "" {
+			challenge = `Bearer error="` + a.oauth + `", error_description="` + a.detail + `"`
+		}
+		if len(e.Scopes) > 0 {
+			challenge += `, scope="` + quotable(strings.Join(e.Scopes, " ")) + `"`
+		}
+		h.Set("WWW-Authenticate", challenge)
+	} else {
+		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Del("Content-Length")
+	w.WriteHeader(a.status)
+	_ = json.NewEncoder(w).Encode(struct { // the caller may be gone; there is nobody else to tell
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+		Code   string `json:"code"`
+	}{"about:blank", http.StatusText(a.status), a.status, a.detail, e.Code})
+}
+
+// quotable keeps what RFC 6750 section 3 allows inside quotes.
+func quotable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,174 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/strictjson"
+)
+
+// maxDocumentBytes bounds a discovery document and a key set; real ones have a few KiB.
+const maxDocumentBytes = 512 << 10
+
+// rediscover is how long the address of the key set is believed.
+const rediscover = time.Hour
+
+// source is where the key set comes from. It is only used by the one fetch under way.
+type source struct {
+	client  *http.Client
+	issuer  string
+	jwksURL string // configured; empty: discover
+	now     func() time.Time
+
+	discovered   string
+	discoveredAt time.Time
+}
+
+// document is one answer of the key set's endpoint.
+type document struct {
+	unchanged bool // 304: what is known under this ETag is current
+	body      []byte
+	etag      string
+	date      time.Time     // when the origin made it; zero: not said
+	maxAge    time.Duration // how long it may be used; negative: not said
+}
+
+func newSource(c Config, now func() time.Time) *source {
+	client := http.Client{}
+	if c.HTTPClient != nil {
+		client = *c.HTTPClient
+	}
+	client.CheckRedirect = sameHost
+	return &source{client: &client, issuer: c.Issuer, jwksURL: c.JWKSURL, now: now}
+}
+
+// sameHost follows a redirect only to where it came from: whoever can make the
+// issuer answer with a redirect must not choose the keys.
+func sameHost(r *http.Request, via []*http.Request) error {
+	if len(via) > 3 {
+		return errors.New("more than 3 redirects")
+	}
+	if first := via[0].URL; r.URL.Host != first.Host || r.URL.Scheme != first.Scheme {
+		return errors.New("redirected to another host, which is not followed")
+	}
+	return nil
+}
+
+// fetch gets the key set, unless it still is the one under etag.
+func (s *source) fetch(ctx context.Context, etag string) (document, error) {
+	address, err := s.address(ctx)
+	if err != nil {
+		return document{}, err
+	}
+	doc, err := s.get(ctx, address, etag)
+	if err != nil {
+		s.discovered = "" // it may have moved
+		return document{}, fmt.Errorf("fetch the key set: %w", err)
+	}
+	return doc, nil
+}
+
+// address finds the key set by OpenID Connect Discovery section 4.
+func (s *source) address(ctx context.Context) (string, error) {
+	if s.jwksURL != "" {
+		return s.jwksURL, nil
+	}
+	now := s.now()
+	if s.discovered != "" && !now.Before(s.discoveredAt) && now.Sub(s.discoveredAt) < rediscover {
+		return s.discovered, nil
+	}
+	doc, err := s.get(ctx, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration", "")
+	if err != nil {
+		return "", fmt.Errorf("fetch the discovery document: %w", err)
+	}
+	var metadata struct {
+		Issuer  string `json:"issuer"`
+		JWKSURI string `json:"jwks_uri"`
+	}
+	if err := strictjson.Unmarshal(doc.body, &metadata, strictjson.IgnoreUnknown); err != nil {
+		return "", fmt.Errorf("the discovery document: %w", err)
+	}
+	// Section 4.3: it must be the very issuer that was asked, or another one could answer for it.
+	if metadata.Issuer != s.issuer {
+		return "", fmt.Errorf("the discovery document is of issuer %q, not of %q: set Issuer to what its tokens say", metadata.Issuer, s.issuer)
+	}
+	if err := checkURL(metadata.JWKSURI); err != nil {
+		return "", fmt.Errorf("the discovery document's jwks_uri is %w", err)
+	}
+	if strings.HasPrefix(s.issuer, "https:") && !strings.HasPrefix(metadata.JWKSURI, "https:") {
+		return "", errors.New("the discovery document's jwks_uri does not use https, though the issuer does")
+	}
+	s.discovered, s.discoveredAt = metadata.JWKSURI, now
+	return s.discovered, nil
+}
+
+func (s *source) get(ctx context.Context, address, etag string) (document, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return document{}, err
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	req.Header.Set("User-Agent", "signet-verifier")
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) { // its text repeats the method and the address
+			err = wrapped.Err
+		}
+		return document{}, fmt.Errorf("%s: %w", address, err)
+	}
+	defer resp.Body.Close()
+	doc := document{etag: resp.Header.Get("ETag"), maxAge: freshness(resp.Header)}
+	doc.date, _ = http.ParseTime(resp.Header.Get("Date"))
+	switch {
+	case resp.StatusCode == http.StatusNotModified && etag != "":
+		doc.unchanged = true
+		return doc, nil
+	case resp.StatusCode != http.StatusOK:
+		return document{}, fmt.Errorf("%s: answered with status %d", address, resp.StatusCode)
+	}
+	doc.body, err = io.ReadAll(io.LimitReader(resp.Body, maxDocumentBytes+1))
+	if err != nil {
+		return document{}, fmt.Errorf("%s: %w", address, err)
+	}
+	if len(doc.body) > maxDocumentBytes {
+		return document{}, fmt.Errorf("%s: longer than %d bytes", address, maxDocumentBytes)
+	}
+	return doc, nil
+}
+
+// freshness is how long an answer may be used (RFC 9111 section 4.2): its
+// max-age less the time that caches on the way have held it.
+func freshness(h http.Header) time.Duration {
+	maxAge := time.Duration(-1)
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		switch strings.ToLower(name) {
+		case "no-store", "no-cache":
+			return 0
+		case "max-age":
+			if seconds, ok := seconds(strings.Trim(value, `"`)); ok {
+				maxAge = seconds
+			}
+		}
+	}
+	if age, ok := seconds(h.Get("Age")); ok && maxAge >= 0 {
+		maxAge = max(maxAge-age, 0)
+	}
+	return maxAge
+}
+
+func seconds(text string) (time.Duration, bool) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	return time.Duration(n) * time.Second, err == nil
+}
