@@ -25,6 +25,8 @@ const (
 	readers = 4
 )
 
+var waitBusy = fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())
+
 // sqliteEngine is a file with one connection that writes and some that read.
 // WAL lets them work at the same time; synchronous=FULL syncs the log at each
 // commit, so that what was acknowledged survives the loss of power.
@@ -52,7 +54,10 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	if err != nil {
 		return nil, err
 	}
-	common := []string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)",
+	if err := examine(ctx, path); err != nil {
+		return nil, err
+	}
+	common := []string{waitBusy, "journal_mode(WAL)", "synchronous(FULL)",
 		"foreign_keys(ON)", "trusted_schema(OFF)", "journal_size_limit(67108864)"}
 	writer, err := sql.Open("sqlite", address(path, url.Values{"_pragma": common, "_txlock": {"immediate"}}))
 	if err != nil {
@@ -67,7 +72,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
-	if err := e.check(ctx); err != nil {
+	if err := e.probe(ctx); err != nil {
 		e.close()
 		return nil, err
 	}

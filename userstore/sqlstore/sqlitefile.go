@@ -101,57 +101,71 @@ func create(ctx context.Context, path string) error {
 	return nil
 }
 
-// check refuses a file that is not an intact database of ours.
-func (e *sqliteEngine) check(ctx context.Context) error {
+// examine refuses a file that is not an intact database of ours. It looks
+// through a connection that cannot write: another program's file must not even
+// get our journal mode, and a damaged one is evidence.
+func examine(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", address(path, url.Values{"mode": {"ro"}, "_pragma": {waitBusy}}))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
 	var id, pages, size int64
-	for query, dest := range map[string]*int64{
-		`PRAGMA application_id`: &id, `PRAGMA page_count`: &pages, `PRAGMA page_size`: &size,
-	} {
-		if err := e.writer.QueryRowContext(ctx, query).Scan(dest); err != nil {
-			return e.unfit(err)
+	for _, q := range []struct {
+		pragma string
+		to     *int64
+	}{{"application_id", &id}, {"page_count", &pages}, {"page_size", &size}} {
+		if err := db.QueryRowContext(ctx, `PRAGMA `+q.pragma).Scan(q.to); err != nil {
+			return unfit(path, err)
 		}
 	}
 	if id != applicationID {
-		return fmt.Errorf("the database %s belongs to another program: give the path of a file of Signet's, or of one that does not exist yet", e.path)
+		return fmt.Errorf("the database %s belongs to another program: give the path of a file of Signet's, or of one that does not exist yet", path)
 	}
 	if pages*size <= fullCheck {
 		var verdict string
-		if err := e.reader.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
-			return e.unfit(err)
+		if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+			return unfit(path, err)
 		}
 		if verdict != "ok" {
-			return damaged(e.path, verdict)
+			return damaged(path, verdict)
 		}
 	}
-	// Without this a file that we may only read would be noticed at the first sign-up.
+	return nil
+}
+
+// probe takes the right to write once: a file that we may only read would
+// otherwise be noticed at the first sign-up.
+func (e *sqliteEngine) probe(ctx context.Context) error {
 	tx, err := e.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return e.unfit(err)
+	if err == nil {
+		err = tx.Rollback()
 	}
-	if err := tx.Rollback(); err != nil {
-		return e.unfit(err)
+	if err != nil {
+		return unfit(e.path, err)
 	}
 	return nil
 }
 
 // unfit says in a sentence what an error at the start means.
-func (e *sqliteEngine) unfit(err error) error {
+func unfit(path string, err error) error {
 	lite, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
-		return fmt.Errorf("%w: open the database %s: %w", userstore.ErrUnavailable, e.path, err)
+		return fmt.Errorf("%w: open the database %s: %w", userstore.ErrUnavailable, path, err)
 	}
 	switch lite.Code() & 0xff {
 	case sqlite3.SQLITE_NOTADB:
-		return damaged(e.path, "it is not a database, or its first page is damaged")
+		return damaged(path, "it is not a database, or its first page is damaged")
 	case sqlite3.SQLITE_CORRUPT:
-		return damaged(e.path, err.Error())
+		return damaged(path, err.Error())
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 		return fmt.Errorf("%w: the database %s, or its folder, cannot be written: give both to the user that runs this program: %w",
-			userstore.ErrUnavailable, e.path, err)
+			userstore.ErrUnavailable, path, err)
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return fmt.Errorf("%w: the database %s is locked by another program: wait for it, or end it: %w", userstore.ErrUnavailable, e.path, err)
+		return fmt.Errorf("%w: the database %s is locked by another program: wait for it, or end it: %w", userstore.ErrUnavailable, path, err)
 	}
-	return fmt.Errorf("%w: open the database %s: %w", userstore.ErrUnavailable, e.path, err)
+	return fmt.Errorf("%w: open the database %s: %w", userstore.ErrUnavailable, path, err)
 }
 
 func damaged(path, how string) error {

@@ -236,8 +236,8 @@ func raceOne(t *testing.T, f *fixture, act func(context.Context, userstore.User,
 		})
 	}
 	for range 2 {
-		workers.Go(func() { // log in as fast as it goes
-			for !stop.Load() {
+		workers.Go(func() { // log in as fast as it goes, a bounded number of times
+			for n := 0; n < 20 && !stop.Load(); n++ {
 				late := over.Load()
 				g := f.newGrant(u)
 				g.ClientID = c.ID

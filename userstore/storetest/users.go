@@ -51,14 +51,15 @@ func userRoundTrip(t *testing.T, f *fixture) {
 
 func userUnique(t *testing.T, f *fixture) {
 	a := f.newUser()
-	a.Username, a.UsernameKey = "Ann", "ann"
+	ann := strings.ToLower(id())
+	a.Username, a.UsernameKey = "Ann", ann
 	must(t, f.CreateUser(t.Context(), a))
 
 	b := f.newUser()
 	b.EmailKey = a.EmailKey
 	existsIn(t, f.CreateUser(t.Context(), b), "email")
 	b = f.newUser()
-	b.UsernameKey = "ann"
+	b.UsernameKey = ann
 	existsIn(t, f.CreateUser(t.Context(), b), "username")
 	b = f.newUser()
 	b.ID = a.ID
@@ -71,7 +72,7 @@ func userUnique(t *testing.T, f *fixture) {
 	b = f.user(t)
 	b.EmailKey = a.EmailKey
 	existsIn(t, f.UpdateUser(t.Context(), b), "email")
-	b.EmailKey, b.UsernameKey = "free@x.test", "ann"
+	b.EmailKey, b.UsernameKey = "free@x.test", ann
 	existsIn(t, f.UpdateUser(t.Context(), b), "username")
 	got, err := f.UserByID(t.Context(), b.ID)
 	must(t, err)
@@ -82,18 +83,19 @@ func userUnique(t *testing.T, f *fixture) {
 
 func userByLogin(t *testing.T, f *fixture) {
 	a := f.newUser()
-	a.Username, a.UsernameKey = "Ann", "ann"
+	ann := strings.ToLower(id())
+	a.Username, a.UsernameKey = strings.ToUpper(ann), ann
 	must(t, f.CreateUser(t.Context(), a))
 	for name, l := range map[string]userstore.Login{
 		"email as shown":         {EmailKey: a.Email},
-		"username as shown":      {UsernameKey: "Ann"},
+		"username as shown":      {UsernameKey: a.Username},
 		"email as username":      {UsernameKey: a.EmailKey},
-		"username as email":      {EmailKey: "ann"},
+		"username as email":      {EmailKey: ann},
 		"nothing":                {},
 		"part of the email":      {EmailKey: a.EmailKey[1:]},
 		"LIKE wildcards":         {EmailKey: "%"},
-		"space at the end":       {UsernameKey: "ann "},
-		"another Unicode letter": {UsernameKey: "аnn"},
+		"space at the end":       {UsernameKey: ann + " "},
+		"another Unicode letter": {UsernameKey: "а" + ann[1:]},
 	} {
 		if _, err := f.UserByLogin(t.Context(), l); err == nil {
 			t.Errorf("%s finds the user", name)

@@ -1,0 +1,123 @@
+//go:build unix
+
+package sqlstore_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
+
+// child is this test binary, to run one test in a process that may be killed.
+func child(t *testing.T, test, role, path string) *exec.Cmd {
+	c := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v=false")
+	c.Env = append(os.Environ(), "SIGNET_CHILD="+role, "SIGNET_CHILD_PATH="+path)
+	return c
+}
+
+// F-30 in small: a process that writes is killed again and again. What it had
+// acknowledged is there, and nothing is half there.
+func TestF30KilledSQLiteServer(t *testing.T) {
+	if os.Getenv("SIGNET_CHILD") == "writer" {
+		writeUntilKilled(t)
+		return
+	}
+	t.Parallel()
+	path := sqltest.SQLitePath(t)
+	users, grants := map[string]bool{}, map[string]int64{}
+	for range 15 {
+		c := child(t, "TestF30KilledSQLiteServer", "writer", path)
+		c.Stderr = os.Stderr
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		after := 5 + rand.IntN(60) // acknowledgements, then the kill, at any moment
+		for n := 0; lines.Scan(); n++ {
+			if n == after {
+				time.AfterFunc(time.Duration(rand.IntN(3000))*time.Microsecond, func() { _ = c.Process.Kill() })
+			}
+			var id string
+			var generation int64
+			switch kind, rest, _ := strings.Cut(lines.Text(), " "); kind {
+			case "user":
+				users[rest] = true
+			case "grant":
+				if _, err := fmt.Sscan(rest, &id, &generation); err != nil {
+					t.Fatal(err)
+				}
+				grants[id] = generation
+			default:
+				t.Fatalf("the child says %q", lines.Text())
+			}
+		}
+		_ = c.Wait()
+
+		db := open(t, path, sqlstore.Options{})
+		for id := range users {
+			if _, err := db.UserByID(t.Context(), id); err != nil {
+				t.Fatalf("an acknowledged user: %v", err)
+			}
+		}
+		for id, generation := range grants {
+			v, err := db.GrantBySession(t.Context(), id)
+			if err != nil || v.Grant.Generation < generation || v.Grant.Generation > generation+1 {
+				t.Fatalf("an acknowledged refresh to %d: now %d, %v", generation, v.Grant.Generation, err)
+			}
+			if v.User.LastLoginAt.IsZero() {
+				t.Fatal("a grant without the login that started it")
+			}
+		}
+		db.Close()
+		integrity(t, path)
+	}
+	if len(users) < 50 || len(grants) < 50 {
+		t.Fatalf("only %d users and %d grants were written", len(users), len(grants))
+	}
+}
+
+func writeUntilKilled(t *testing.T) {
+	db := open(t, os.Getenv("SIGNET_CHILD_PATH"), sqlstore.Options{})
+	out := make(chan string)
+	for range 3 {
+		go func() {
+			for {
+				u := newUser()
+				g := newGrant(u)
+				if err := db.CreateUser(t.Context(), u); err != nil {
+					panic(err)
+				}
+				out <- "user " + u.ID
+				if err := db.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}); err != nil {
+					panic(err)
+				}
+				out <- fmt.Sprintf("grant %s 1", g.SessionID)
+				for generation := range int64(3) {
+					if _, err := db.AdvanceGrant(t.Context(), advance(g, generation+1)); err != nil {
+						panic(err)
+					}
+					out <- fmt.Sprintf("grant %s %d", g.SessionID, generation+2)
+				}
+			}
+		}()
+	}
+	for line := range out { // one write a line: never half of one
+		if _, err := os.Stdout.WriteString(line + "\n"); err != nil && !errors.Is(err, os.ErrClosed) {
+			return
+		}
+	}
+}
