@@ -2,6 +2,7 @@ package userstore
 
 import (
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,15 +44,15 @@ func TestArenaCollectsWhenGarbageIsAsMuchAsWhatMayBeInUse(t *testing.T) {
 func TestArenaTidiesOnceIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := arena{most: 1 << 30}
-		idle := false
-		a.dropped(19456, func() bool { return idle })
+		var idle atomic.Bool
+		a.dropped(19456, idle.Load)
 		a.dropped(19456, func() bool { t.Error("a second timer"); return true })
 		time.Sleep(10 * idleTime)
 		synctest.Wait()
 		if a.garbage.Load() == 0 {
 			t.Error("tidied while busy")
 		}
-		idle = true
+		idle.Store(true)
 		time.Sleep(idleTime)
 		synctest.Wait()
 		if a.garbage.Load() != 0 || a.armed.Load() {
