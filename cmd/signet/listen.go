@@ -139,6 +139,7 @@ func (p *publicServer) useTLS(ctx context.Context, running *sync.WaitGroup, c co
 	if c.HTTP.TLSCert == "" {
 		return nil
 	}
+	stamp := certificateStamp(c) // before the files are read: what changes later is seen
 	cert, err := loadCertificate(c)
 	if err != nil {
 		return err
@@ -151,7 +152,6 @@ func (p *publicServer) useTLS(ctx context.Context, running *sync.WaitGroup, c co
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil },
 	}
 	running.Go(func() {
-		stamp := certificateStamp(c)
 		tick := time.NewTicker(p.look)
 		defer tick.Stop()
 		for {
