@@ -1,9 +1,11 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -31,6 +33,7 @@ type Set struct {
 type entry struct {
 	Key
 	public jose.PublicKey
+	jwk    json.RawMessage
 	signer *jose.Signer // nil: not needed any more, or not to be opened
 }
 
@@ -51,11 +54,10 @@ type opener struct {
 func newSet(ring Ring, now time.Time, open *opener, before *Set) (*Set, error) {
 	s := &Set{ring: ring, known: map[string]*entry{}, signing: map[string][]*entry{}, builtAt: now}
 	for _, k := range ring.Keys {
-		public, err := jose.ParsePublic(k.Public)
-		if err != nil || public.ID != k.ID || public.Algorithm != k.Algorithm {
-			return nil, fmt.Errorf("the public half of signing key %s in the store is damaged; restore it from a backup: %w", k.ID, err)
+		e, err := newEntry(k, before)
+		if err != nil {
+			return nil, err
 		}
-		e := &entry{Key: k, public: public}
 		s.known[k.ID] = e
 		if k.State(now) != Removed && !slices.ContainsFunc(s.removals, k.RemoveAt.Equal) && !k.RemoveAt.IsZero() {
 			s.removals = append(s.removals, k.RemoveAt)
@@ -80,6 +82,28 @@ func newSet(ring Ring, now time.Time, open *opener, before *Set) (*Set, error) {
 		}
 	}
 	return s, nil
+}
+
+func newEntry(k Key, before *Set) (*entry, error) {
+	if before != nil {
+		if old := before.known[k.ID]; old != nil && bytes.Equal(old.Public, k.Public) {
+			return &entry{Key: k, public: old.public, jwk: old.jwk}, nil
+		}
+	}
+	public, err := jose.ParsePublic(k.Public)
+	if err == nil && (public.ID != k.ID || public.Algorithm != k.Algorithm) {
+		err = errors.New("it belongs to another key")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the public half of signing key %s in the store is damaged; restore it from a backup: %w", k.ID, err)
+	}
+	// Written anew, so that whatever a row of the store holds, no private member
+	// reaches a document.
+	jwk, err := jose.MarshalPublic(public)
+	if err != nil {
+		return nil, fmt.Errorf("publish signing key %s: %w", k.ID, err)
+	}
+	return &entry{Key: k, public: public, jwk: jwk}, nil
 }
 
 func (s *Set) open(e *entry, open *opener, before *Set) error {
@@ -194,8 +218,6 @@ func (s *Set) JWKS(now time.Time) (*Document, error) {
 }
 
 func (s *Set) document(at time.Time) (*Document, error) {
-	// Public halves are written anew, so that whatever a row of the store holds,
-	// no private member reaches the document.
 	set := struct {
 		Keys []json.RawMessage `json:"keys"`
 	}{Keys: []json.RawMessage{}}
@@ -203,11 +225,7 @@ func (s *Set) document(at time.Time) (*Document, error) {
 		if k.State(at) == Removed {
 			continue
 		}
-		jwk, err := jose.MarshalPublic(s.known[k.ID].public)
-		if err != nil {
-			return nil, fmt.Errorf("publish signing key %s: %w", k.ID, err)
-		}
-		set.Keys = append(set.Keys, jwk)
+		set.Keys = append(set.Keys, s.known[k.ID].jwk)
 	}
 	body, err := json.Marshal(set)
 	if err != nil {
