@@ -27,12 +27,12 @@ var errNoRefreshClient = refuse(InvalidClient, "Send client_id: a refresh token 
 // Refresh answers a refresh token. With G the generation of the grant's row and
 // gen the token's:
 //
-//	gen = G                     rotate to G+1, answer G+1
-//	gen = G-1, within the window   answer G again: racing tabs, a lost answer
-//	gen = G-1, later            answer G again, remember and log it — but a replay when the
-//	                            generation before was answered late as well, or this one five times
-//	gen < G-1                   a replay: revoke the grant
-//	gen > G                     the store has lost writes: revoke the grant
+//	gen = G                   rotate to G+1, answer G+1
+//	gen = G-1, in the window  answer G again: racing tabs, a lost answer
+//	gen = G-1, later          answer G again, remember and log it; but a replay when the
+//	                          generation before was answered late as well, or this one five times
+//	gen < G-1                 a replay: revoke the grant
+//	gen > G                   the store has lost writes: revoke the grant
 //
 // Whatever else is wrong with a request is found before any of this and leaves
 // the row as it is. Without scope and resource a rotation is one statement.

@@ -55,7 +55,10 @@ func (i *Issuer) within(asked []string, view userstore.GrantView) ([]Resource, e
 
 // regrant finds the resources of a grant that are still registered. A grant for
 // resources that are all gone is refused: it must not turn into one for the
-// default audience, which the user was never asked about.
+// default audience, which the user was never asked about. (Only the row says
+// which they are, so a plain refresh learns of it after it rotated; the refused
+// client loses nothing by that, and once an operator puts the resource back, the
+// same refresh token is answered again.)
 func (i *Issuer) regrant(uris []string, client userstore.Client) ([]Resource, error) {
 	var out []Resource
 	for _, uri := range uris {
