@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
 )
 
@@ -19,7 +20,29 @@ func (db *DB) MigrationNames() ([]string, error) {
 var (
 	AdvanceSQL = advanceOurs
 	ViewSQL    = viewBySession
+
+	UserByEmailSQL    = userByEmail
+	UserByUsernameSQL = userByUsername
+	RemoveExpiredSQL  = removeExpired
 )
+
+// EachConn runs a statement on every open connection of a PostgreSQL pool.
+func EachConn(ctx context.Context, db *DB, statement string) error {
+	pool := db.engine.(*postgres).pool
+	for _, c := range pool.AcquireAllIdle(ctx) {
+		defer c.Release()
+		if _, err := c.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Setting tells a setting of PostgreSQL as the store's sessions have it.
+func Setting(ctx context.Context, db *DB, name string) (value string, err error) {
+	err = db.engine.(*postgres).pool.QueryRow(ctx, "SHOW "+name).Scan(&value)
+	return value, err
+}
 
 // SQLiteSettings tells what the connections of a file are set to.
 func SQLiteSettings(ctx context.Context, db *DB) (string, error) {
@@ -40,4 +63,13 @@ func SQLiteSettings(ctx context.Context, db *DB) (string, error) {
 		b.WriteString("\n")
 	}
 	return b.String(), nil
+}
+
+// MigrationLock is the key of the session lock, as SQL.
+var MigrationLock = strconv.Itoa(migrationLock)
+
+// Exec runs a statement that the store has no act for.
+func Exec(ctx context.Context, db *DB, statement string) error {
+	_, err := db.engine.write(ctx, bind(statement), nil)
+	return err
 }

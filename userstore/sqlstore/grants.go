@@ -62,24 +62,36 @@ const revokedAt = `CASE WHEN g.revoked_at <> 0 OR g.client_epoch = c.epoch THEN 
 // statements on grants alone.
 const inEpoch = `client_epoch = (SELECT epoch FROM clients WHERE clients.id = grants.client_id)`
 
+// loginView finds the client by $2, and the user if there is one.
+func loginView(condition string) string {
+	return `SELECT ` + userOrNot + `, ` + clientColumns + ` FROM clients c LEFT JOIN users u ON ` + condition + ` WHERE c.id = $2`
+}
+
+var (
+	loginByEmail    = loginView(byEmail)
+	loginByUsername = loginView(byUsername)
+)
+
 func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string) (u userstore.User, known bool, c userstore.Client, err error) {
-	condition, key := byLogin(l)
+	sql, key := loginByEmail, l.EmailKey
+	if key == "" {
+		sql, key = loginByUsername, l.UsernameKey
+	}
 	if text(key) != nil { // nobody is called so; the client is still read, as for any unknown user
 		key = ""
 	}
-	err = db.one(ctx, bind(`SELECT `+userOrNot+`, `+clientColumns+` FROM clients c LEFT JOIN users u ON `+condition+` WHERE c.id = $2`, key, clientID),
-		func(s scanner) error {
-			var ur userRow
-			var cr clientRow
-			if err := s.Scan(append(ur.dest(), cr.dest()...)...); err != nil {
-				return err
-			}
-			if u, err = ur.user(); err != nil {
-				return err
-			}
-			c, err = cr.client()
+	err = db.one(ctx, bind(sql, key, clientID), func(s scanner) error {
+		var ur userRow
+		var cr clientRow
+		if err := s.Scan(append(ur.dest(), cr.dest()...)...); err != nil {
 			return err
-		})
+		}
+		if u, err = ur.user(); err != nil {
+			return err
+		}
+		c, err = cr.client()
+		return err
+	})
 	return u, u.ID != "", c, err
 }
 
@@ -312,12 +324,14 @@ func (db *DB) ListGrants(ctx context.Context, userID string, now, idleSince time
 	return grants, unknown(err, nil)
 }
 
+const removeExpired = `DELETE FROM grants WHERE id IN
+	(SELECT g.id FROM grants g WHERE g.expires_at <= $1 ORDER BY g.expires_at LIMIT $2)`
+
 // RemoveExpired looks at the absolute limit only: a grant that was revoked or
 // lies idle is kept until then, so that a replay is still known as one. Nothing
 // else wants the rows it locks, save another replica's RemoveExpired, which
 // waits for this small batch and goes on behind it.
 func (db *DB) RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := db.write(ctx, true, bind(`DELETE FROM grants WHERE id IN
-		(SELECT g.id FROM grants g WHERE g.expires_at <= $1 ORDER BY g.expires_at LIMIT $2)`, micros(now), int64(limit)))
+	n, err := db.write(ctx, true, bind(removeExpired, micros(now), int64(limit)))
 	return int(n), err
 }

@@ -82,18 +82,21 @@ func (db *DB) UserByID(ctx context.Context, id string) (userstore.User, error) {
 	return db.user(ctx, bind(`SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id))
 }
 
-// byLogin is the condition that finds a user, and its argument. The second half
-// of the latter lets the partial index be used, and no empty name be found.
-func byLogin(l userstore.Login) (condition, key string) {
-	if l.EmailKey != "" {
-		return `u.email_key = $1`, l.EmailKey
-	}
-	return `u.username_key = $1 AND u.username_key <> ''`, l.UsernameKey
-}
+// The second half of byUsername lets the partial index be used, and no empty
+// name be found.
+const (
+	byEmail    = `u.email_key = $1`
+	byUsername = `u.username_key = $1 AND u.username_key <> ''`
+
+	userByEmail    = `SELECT ` + userColumns + ` FROM users u WHERE ` + byEmail
+	userByUsername = `SELECT ` + userColumns + ` FROM users u WHERE ` + byUsername
+)
 
 func (db *DB) UserByLogin(ctx context.Context, l userstore.Login) (userstore.User, error) {
-	condition, key := byLogin(l)
-	return db.user(ctx, bind(`SELECT `+userColumns+` FROM users u WHERE `+condition, key))
+	if l.EmailKey != "" {
+		return db.user(ctx, bind(userByEmail, l.EmailKey))
+	}
+	return db.user(ctx, bind(userByUsername, l.UsernameKey))
 }
 
 func (db *DB) user(ctx context.Context, s stmt) (u userstore.User, err error) {
