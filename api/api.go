@@ -21,7 +21,7 @@ type Server struct {
 	Accounts *userstore.Accounts
 	Store    userstore.Store
 	JWKS     func() (*keys.Document, error)
-	Ready    func(ctx context.Context) error // nil: ready; otherwise why not (errors.Join for several reasons)
+	Ready    func(ctx context.Context) error // an error says why not, errors.Join for several reasons; a nil func is always ready
 	Now      func() time.Time
 	NewID    func() string // request ids
 	Log      *slog.Logger
@@ -32,6 +32,8 @@ type Server struct {
 	CORSOrigins    []string      // that browsers may call /v1 from; compared byte for byte
 	TrustedProxies []string      // CIDRs or addresses whose X-Forwarded-For is believed
 	Timeout        time.Duration // of one account request; zero: 5 s
+
+	cacheable []string // Cache-Control of the key set and of discovery
 }
 
 // Metrics is what the server counts; cmd joins it to Prometheus.

@@ -37,7 +37,10 @@ var reasons = []struct {
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	err := s.Ready(ctx)
+	var err error
+	if s.Ready != nil {
+		err = s.Ready(ctx)
+	}
 	if err == nil {
 		return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}

@@ -21,6 +21,6 @@ func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := bytes.ReplaceAll(openAPIText, []byte(openAPIServer), self[1:len(self)-1])
-	writeDocument(w, r, 5*time.Minute, plainJSON, body, etagOf(body))
+	writeDocument(w, r, publicFor(5*time.Minute), plainJSON, body, etagOf(body))
 	return nil
 }

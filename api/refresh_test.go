@@ -111,6 +111,31 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
+func TestT22AfterARestartOfAllReplicas(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		alice := s.SignUp("alice")
+		chain := func() (tokens [3]apitest.Tokens) {
+			tokens[0] = s.Login(alice)
+			s.Refresh(tokens[0].Refresh).Want(200, "").JSON(&tokens[1])
+			s.Refresh(tokens[1].Refresh).Want(200, "").JSON(&tokens[2])
+			return tokens
+		}
+		one, two := chain(), chain()
+		for _, r := range s.Replicas {
+			r.HTTP.Close()
+		}
+		again := apitest.New(t, apitest.Options{DB: s.DB, Replicas: 2})
+		var next apitest.Tokens
+		again.Refresh(one[1].Refresh).Want(200, "").JSON(&next)
+		if apitest.Claims(next.Refresh)["jti"] != apitest.Claims(one[2].Refresh)["jti"] {
+			t.Error("T-22 one generation old: another successor")
+		}
+		again.Refresh(two[0].Refresh).Want(401, "token_invalid")
+		again.Refresh(two[2].Refresh).Want(401, "token_invalid")
+		again.Do(apitest.Request{Path: "/v1/profile", Token: one[2].Access, Replica: 1}).Want(200, "")
+	}, func(o *apitest.Options) { o.Replicas = 2 })
+}
+
 func TestT24WhatEndsASessionEndsItsRefreshToken(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for name, end := range map[string]func(s *apitest.Server, u apitest.User, other apitest.Tokens){

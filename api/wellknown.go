@@ -19,7 +19,7 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeDocument(w, r, s.JWKSMaxAge, jwksType, doc.Body, doc.ETag)
+	writeDocument(w, r, s.cacheable, jwksType, doc.Body, doc.ETag)
 	return nil
 }
 
@@ -30,8 +30,13 @@ func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("write discovery: %w", err)
 	}
-	writeDocument(w, r, s.JWKSMaxAge, plainJSON, body, etagOf(body))
+	writeDocument(w, r, s.cacheable, plainJSON, body, etagOf(body))
 	return nil
+}
+
+// publicFor is Cache-Control of a document that anybody may keep for d.
+func publicFor(d time.Duration) []string {
+	return []string{"public, max-age=" + strconv.FormatInt(int64(d/time.Second), 10)}
 }
 
 func etagOf(body []byte) string {
@@ -40,9 +45,9 @@ func etagOf(body []byte) string {
 }
 
 // writeDocument sends a cacheable document, or 304 to those who have it.
-func writeDocument(w http.ResponseWriter, r *http.Request, maxAge time.Duration, contentType []string, body []byte, etag string) {
+func writeDocument(w http.ResponseWriter, r *http.Request, cacheControl, contentType []string, body []byte, etag string) {
 	h := w.Header()
-	h["Cache-Control"] = []string{"public, max-age=" + strconv.FormatInt(int64(maxAge/time.Second), 10)}
+	h["Cache-Control"] = cacheControl
 	h["Etag"] = []string{etag}
 	if known := r.Header["If-None-Match"]; known != nil && noneMatchFails(strings.Join(known, ","), etag) {
 		w.WriteHeader(http.StatusNotModified)
