@@ -86,7 +86,8 @@ func readClaims(payload []byte) (*Token, error) {
 		}
 	}
 	list := func(name string, value []byte, to *[]string) {
-		if value[0] != '[' || json.Unmarshal(value, to) != nil || slices.Contains(*to, "") {
+		var ok bool
+		if *to, ok = strictjson.Strings(value); !ok || slices.Contains(*to, "") {
 			wrong(name, "a list of strings")
 		}
 	}

@@ -142,3 +142,26 @@ func String(value []byte) (string, bool) {
 	}
 	return string(unquote(value)), true
 }
+
+// Strings decodes a list of strings that Object or Members handed out; false when
+// it is anything else.
+func Strings(value []byte) ([]string, bool) {
+	s := scanner{data: value}
+	if !s.eat('[') {
+		return nil, false
+	}
+	list := []string{}
+	for s.space(); !s.eat(']'); s.space() {
+		if s.pos == len(value) || value[s.pos] != '"' {
+			return nil, false
+		}
+		raw, _, ok := s.text()
+		if !ok {
+			return nil, false
+		}
+		list = append(list, string(unquote(raw)))
+		s.space()
+		s.eat(',')
+	}
+	return list, true
+}

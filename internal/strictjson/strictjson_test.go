@@ -240,6 +240,19 @@ func TestString(t *testing.T) {
 	}
 }
 
+func TestStrings(t *testing.T) {
+	for in, want := range map[string][]string{`[]`: {}, ` [ ]`[1:]: {}, `["a"]`: {"a"}, `["a" , "\u0062"]`: {"a", "b"}, `[ "", "c" ]`: {"", "c"}} {
+		if got, ok := Strings([]byte(in)); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %q, %v", in, got, ok)
+		}
+	}
+	for _, in := range []string{``, `"a"`, `[1]`, `["a",null]`, `[["a"]]`, `{}`, `null`, `["a"`, `["a",`, `[`} {
+		if got, ok := Strings([]byte(in)); ok {
+			t.Errorf("%s: got %q", in, got)
+		}
+	}
+}
+
 // Whatever is accepted, encoding/json reads as the same thing — into the struct,
 // into a map, and once more after encoding — and nothing panics.
 func FuzzUnmarshal(f *testing.F) {
@@ -276,6 +289,12 @@ func FuzzUnmarshal(f *testing.F) {
 		for _, m := range members {
 			if string(reference[m.Name]) != string(m.Value) {
 				t.Fatalf("%q: %s, encoding/json has %s", m.Name, m.Value, reference[m.Name])
+			}
+			if list, ok := Strings(m.Value); ok {
+				var want []string
+				if json.Unmarshal(m.Value, &want) != nil || !reflect.DeepEqual(list, want) {
+					t.Fatalf("%s decoded as %q, encoding/json says %q", m.Value, list, want)
+				}
 			}
 			if s, ok := String(m.Value); ok {
 				var want string

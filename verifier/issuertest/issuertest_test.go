@@ -1,0 +1,56 @@
+package issuertest_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/verifier"
+	"github.com/signet-id/signet/verifier/issuertest"
+)
+
+// How a resource server tests itself: the life of a token and of its key.
+func TestAResourceServersOwnTest(t *testing.T) {
+	issuer := issuertest.New(t)
+	v, err := verifier.New(issuer.Config("https://api.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func(raw string) error { _, err := v.Verify(t.Context(), raw); return err }
+
+	raw := issuer.Token(map[string]any{"scope": "notes:read"})
+	token, err := v.Verify(t.Context(), raw)
+	if err != nil || !token.HasScope("notes:read") {
+		t.Fatalf("%v, %v", token, err)
+	}
+	issuer.Advance(12 * time.Minute)
+	if err := verify(raw); !errors.Is(err, verifier.ErrExpired) {
+		t.Errorf("after its time: %v", err)
+	}
+	if err := verify(issuer.Token(map[string]any{"client_id": nil})); !errors.Is(err, verifier.ErrInvalid) {
+		t.Errorf("without client_id: %v", err)
+	}
+	if err := verify(issuer.Sign("JWT", []byte(`{}`))); !errors.Is(err, verifier.ErrInvalid) {
+		t.Errorf("an ID token: %v", err)
+	}
+
+	kid := issuer.Rotate()
+	issuer.Advance(time.Minute)
+	raw = issuer.Token(nil)
+	if err := verify(raw); err != nil {
+		t.Errorf("under the new key: %v", err)
+	}
+	issuer.Revoke(kid)
+	issuer.SetMaxAge(time.Minute)
+	issuer.Advance(5 * time.Minute)
+	if err := verify(raw); !errors.Is(err, verifier.ErrInvalid) {
+		t.Errorf("under a revoked key: %v", err)
+	}
+	requests := issuer.Requests()
+	issuer.Break(http.NotFoundHandler())
+	issuer.Advance(2 * time.Minute)
+	if err := verify(issuer.Token(nil)); err != nil || issuer.Requests() == requests {
+		t.Errorf("in an outage: %v, %d requests", err, issuer.Requests()-requests)
+	}
+}

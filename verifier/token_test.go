@@ -1,0 +1,114 @@
+package verifier
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// FuzzReadClaims holds the hand-written reader against encoding/json: what it
+// accepts, encoding/json reads as the same claims.
+func FuzzReadClaims(f *testing.F) {
+	const full = `{"iss":"https://i","sub":"a","aud":["b","c"],"exp":1799999999,"nbf":1.5,"iat":1799999399,"jti":"j","client_id":"c","scope":"x y","sid":"s","auth_time":0,"acr":"1","amr":["pwd"],"roles":["admin"],"x":{"y":[1]}}`
+	for _, seed := range []string{full, `{}`, `[]`, strings.Replace(full, `["b","c"]`, `"b"`, 1), strings.Replace(full, "1.5", "1e400", 1),
+		strings.Replace(full, `"sub"`, `"\u0073ub"`, 1), strings.Replace(full, `"x":`, `"Sub":`, 1), strings.Replace(full, `"x":`, `"cnf":`, 1), strings.Replace(full, `"x y"`, `"x\u0020y"`, 1)} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		got, err := readClaims(payload)
+		if err != nil {
+			if got != nil {
+				t.Fatal("claims beside an error")
+			}
+			return
+		}
+		var want struct {
+			Iss, Sub, Jti, Scope, Sid, Acr string
+			ClientID                       string `json:"client_id"`
+			Aud                            any
+			Amr, Roles                     []string
+			Exp, Nbf, Iat                  float64
+			AuthTime                       float64 `json:"auth_time"`
+			Cnf                            json.RawMessage
+		}
+		if err := json.Unmarshal(payload, &want); err != nil {
+			t.Fatalf("encoding/json refuses %q: %v", payload, err)
+		}
+		audience := []string{}
+		switch aud := want.Aud.(type) {
+		case string:
+			audience = append(audience, aud)
+		case []any:
+			for _, a := range aud {
+				audience = append(audience, a.(string))
+			}
+		}
+		same := func(t time.Time, f float64) bool { return t.Unix() == int64(f) || t.IsZero() && f == 0 }
+		if got.Issuer != want.Iss || got.Subject != want.Sub || got.ID != want.Jti || got.ClientID != want.ClientID || got.SessionID != want.Sid ||
+			got.AuthenticationContext != want.Acr || strings.Join(got.Scopes, " ") != want.Scope || !reflect.DeepEqual(got.Audience, audience) ||
+			strings.Join(got.AuthenticationMethods, "\n") != strings.Join(want.Amr, "\n") || strings.Join(got.Roles, "\n") != strings.Join(want.Roles, "\n") ||
+			!same(got.Expiry, want.Exp) || !same(got.IssuedAt, want.Iat) || !same(got.NotBefore, want.Nbf) || !same(got.AuthenticatedAt, want.AuthTime) || want.Cnf != nil {
+			t.Fatalf("%q\ngot  %+v\nwant %+v", payload, got, want)
+		}
+	})
+}
+
+func TestFreshness(t *testing.T) {
+	for _, c := range []struct {
+		cacheControl, age string
+		want              time.Duration
+	}{
+		{"", "", -1}, {"public", "", -1}, {"public, max-age=300", "", 300 * time.Second}, {"Max-Age=300", "", 300 * time.Second}, {`max-age="300"`, "", 300 * time.Second},
+		{"max-age=300", "100", 200 * time.Second}, {"max-age=300", "400", 0}, {"max-age=300", "-1", 300 * time.Second}, {"max-age=300", "x", 300 * time.Second},
+		{"max-age=300, no-store", "", 0}, {"no-cache", "", 0}, {"max-age=-5", "", -1}, {"max-age=99999999999999999999", "", -1}, {"s-maxage=5", "", -1}, {"max-age=", "", -1},
+		{"max-age=2147483647", "", 2147483647 * time.Second},
+	} {
+		h := http.Header{}
+		h.Set("Cache-Control", c.cacheControl)
+		h.Set("Age", c.age)
+		if got := freshness(h); got != c.want {
+			t.Errorf("%q, age %q: %v", c.cacheControl, c.age, got)
+		}
+	}
+}
+
+func TestTimesOfASnapshot(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	k := newKeySet(Config{}, func() time.Time { return now }, nil)
+	for _, c := range []struct{ said, used time.Duration }{
+		{-1, 5 * time.Minute}, {0, 10 * time.Second}, {time.Second, 10 * time.Second}, {300 * time.Second, 300 * time.Second}, {240 * time.Hour, time.Hour},
+	} {
+		for range 20 {
+			s := k.snapshot(document{maxAge: c.said})
+			early := s.refreshAt.Sub(now)
+			if s.staleAt.Sub(now) != c.used || early < c.used*7/10 || early > c.used*9/10 || s.deadAt.Sub(now) != 24*time.Hour {
+				t.Errorf("max-age %v: refresh at %v, stale at %v, dead at %v", c.said, early, s.staleAt.Sub(now), s.deadAt.Sub(now))
+			}
+		}
+	}
+}
+
+func TestTheCooldownHasARandomQuarter(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for random, want := range map[float64]time.Duration{0: 10 * time.Second, 0.5: 11250 * time.Millisecond, 1: 12500 * time.Millisecond} {
+		k := newKeySet(Config{JWKSURL: "http://127.0.0.1:1/", FetchTimeout: time.Nanosecond}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+		k.random = func() float64 { return random }
+		wait, _ := k.refresh(now)
+		<-wait
+		if got := k.nextAttempt.Sub(now); got != want {
+			t.Errorf("random %v: next attempt after %v", random, got)
+		}
+		if wait, failing := k.refresh(now.Add(want - 1)); wait != nil || !failing {
+			t.Error("the cooldown was not kept")
+		}
+		if wait, _ := k.refresh(now.Add(want)); wait == nil {
+			t.Error("the cooldown does not end")
+		} else {
+			<-wait
+		}
+	}
+}
