@@ -45,9 +45,9 @@ func TestHundredRotations(t *testing.T) {
 	commands, refused, verified := 0, 0, 0
 
 	for len(signedBy) <= rotations {
-		now := f.step(time.Duration(30+f.random.IntN(150)) * time.Second)
+		now := f.step(time.Duration(40+f.random.IntN(200)) * time.Second)
 
-		switch f.random.IntN(30) {
+		switch f.random.IntN(20) {
 		case 0, 1: // an operator, or two at once
 			var operators sync.WaitGroup
 			for _, r := range f.replicas[:1+f.random.IntN(2)] {

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"log/slog"
 	"os"
 	"slices"
@@ -23,6 +24,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if raceEnabled { // which makes TestLife ten times slower; more with -rapid.checks
+		flag.Set("rapid.checks", "30")
+	}
+	flag.Parse()
 	code := m.Run()
 	// Stores and verifiers that tests leave behind close their connections late;
 	// what counts is that this package leaves nothing.
