@@ -63,6 +63,11 @@ func localURL(c configs.Config, bound net.Addr) string {
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
+func loopback(bound net.Addr) bool {
+	addr, err := netip.ParseAddrPort(bound.String())
+	return err == nil && addr.Addr().IsLoopback()
+}
+
 // publicServer is the public listener's http.Server and what the drain must know of it.
 type publicServer struct {
 	http     *http.Server

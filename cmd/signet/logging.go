@@ -9,9 +9,8 @@ import (
 	"github.com/signet-id/signet/configs"
 )
 
-// logger writes to standard error: text on a terminal and JSON otherwise. flush
-// waits a moment for what is still on its way.
-func (a *app) logger(c configs.Config) (log *slog.Logger, flush func()) {
+// logger writes to standard error: text on a terminal and JSON otherwise.
+func (a *app) logger(c configs.Config) (*slog.Logger, *logWriter) {
 	w := newLogWriter(a.err)
 	options := &slog.HandlerOptions{Level: c.Log.SlogLevel(), ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration {
@@ -27,7 +26,7 @@ func (a *app) logger(c configs.Config) (log *slog.Logger, flush func()) {
 	if text {
 		handler = slog.NewTextHandler(w, options)
 	}
-	return slog.New(handler), w.flush
+	return slog.New(handler), w
 }
 
 // logWriter keeps requests from waiting for whoever reads the log: a reader that
@@ -104,6 +103,17 @@ func lostLine(n int) []byte {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// settle waits a moment until what was logged so far is on its way, so that what
+// is printed next comes after it.
+func (l *logWriter) settle() {
+	for range 100 {
+		time.Sleep(time.Millisecond)
+		if len(l.lines) == 0 {
+			return
+		}
+	}
+}
 
 // flush closes the log and waits a second for the reader.
 func (l *logWriter) flush() {

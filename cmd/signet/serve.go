@@ -77,8 +77,8 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if _, ok := terminal(a.in); !ok {
 		signal.Ignore(syscall.SIGHUP) // there is no terminal to hang up
 	}
-	log, flush := a.logger(c)
-	defer flush()
+	log, lines := a.logger(c)
+	defer lines.flush()
 
 	db, keks, fresh, err := a.openForServing(ctx, c, migrate, log)
 	if err != nil {
@@ -183,7 +183,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()
 	log.Info("serving", "version", buildVersion().Version, "listen", listener.Addr().String(), "issuer", iss.URL, "store", storeName(c))
+	if c.Source("issuer") == "" && !loopback(listener.Addr()) {
+		log.Warn("the issuer is "+iss.URL+", which other machines cannot reach; set issuer to the URL that they use", "listen", listener.Addr().String())
+	}
 	if fresh {
+		lines.settle()
 		a.welcome(c, localURL(c, listener.Addr()))
 	}
 
