@@ -14,8 +14,8 @@ import (
 
 // hostile are texts that mean something to one layer or another.
 var hostile = []string{
-	"'", `"`, "';--", `\`, "$1", "$$", "%", "_", "?", "a\x00b", "\x00", "%00", `\x00`, "\u2028", "' OR '1'='1", "'; DROP TABLE users; --", "${jndi:ldap://evil.test}", "{{7*7}}",
-	"../../etc/passwd", "\r\nSet-Cookie: a=b", "<script>alert(1)</script>", "\U0001F600", "e\u0301", "\u202e", "\ufeff", "NULL", "-1", "1e400", strings.Repeat("a", 5000), strings.Repeat("'", 5000),
+	"'", `"\`, "';--", "$1 $$ ? % _", "a\x00b", "\x00", "%00", "' OR '1'='1", "'; DROP TABLE users; --", "${jndi:ldap://evil.test}{{7*7}}",
+	"../../etc/passwd", "\r\nSet-Cookie: a=b", "<script>alert(1)</script>", "\U0001F600", "e\u0301", "\u202e\ufeff\u2028", strings.Repeat("'", 5000),
 }
 
 // TestS01HostileTextInEveryParameter is a generated matrix: each string parameter of
@@ -46,7 +46,7 @@ func TestS01HostileTextInEveryParameter(t *testing.T) {
 			for _, parameter := range endpoint.parameters {
 				t.Run(fmt.Sprintf("S-01 %s %s %s", endpoint.method, endpoint.path, parameter), func(t *testing.T) {
 					s := s.With(t)
-					before, accepted := s.Snapshot(), false
+					before, accepted := s.Snapshot(), ""
 					for _, text := range hostile {
 						body := endpoint.base.With(parameter, text)
 						if outer, inner, nested := strings.Cut(parameter, "."); nested {
@@ -56,16 +56,19 @@ func TestS01HostileTextInEveryParameter(t *testing.T) {
 						switch {
 						case res.Status/100 == 4:
 						case res.Status == 200 && endpoint.fine:
-							accepted = true
+							accepted = text
 							if strings.ContainsRune(text, 0) {
 								t.Errorf("U-39 %.40q was accepted", text)
 							}
-							stays(t, s, tokens.Access, parameter, text)
+							holds(t, res, parameter, text)
 						default:
 							t.Errorf("%.40q: %d %.200s", text, res.Status, res.Body)
 						}
 					}
-					if !accepted && s.Snapshot() != before {
+					switch {
+					case accepted != "":
+						holds(t, s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}), parameter, accepted)
+					case s.Snapshot() != before:
 						t.Error("all were refused, but something changed")
 					}
 				})
@@ -100,11 +103,11 @@ func TestS01HostileTextInEveryParameter(t *testing.T) {
 	})
 }
 
-// stays checks that what was accepted is what is answered later.
-func stays(t *testing.T, s *apitest.Server, token, parameter, text string) {
+// holds checks that a profile has text as it was sent.
+func holds(t *testing.T, res *apitest.Response, parameter, text string) {
 	t.Helper()
 	var p map[string]any
-	s.Do(apitest.Request{Path: "/v1/profile", Token: token}).Want(200, "").JSON(&p)
+	res.Want(200, "").JSON(&p)
 	var got any = p
 	for _, name := range strings.Split(strings.Replace(parameter, "username", "preferred_username", 1), ".") {
 		name = strings.Replace(name, "preferred_preferred_", "preferred_", 1)
@@ -131,7 +134,7 @@ func TestU39ProfileFieldsThatBecomeMarkupOrLinks(t *testing.T) {
 			if strings.ContainsAny(string(res.Body), "<>&") {
 				t.Errorf("%s", res.Body)
 			}
-			stays(t, s, token, "name", html)
+			holds(t, s.Do(apitest.Request{Path: "/v1/profile", Token: token}), "name", html)
 		})
 		for _, value := range []string{"javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "java\tscript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "//evil.test/x", "https:evil", "/relative", "http://", "https://user:pw@evil.test/"} {
 			for _, field := range []string{"picture", "website", "profile"} {
