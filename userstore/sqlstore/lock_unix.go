@@ -17,7 +17,11 @@ func lockFile(path string) (unlock func(), err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // one file, one lock, whatever name it was given
 	}
-	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	// A link would make the file wherever somebody wants it.
+	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fmt.Errorf("lock the database: %s.lock is a symbolic link, and links are not followed there: remove it", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the database: %w", err)
 	}

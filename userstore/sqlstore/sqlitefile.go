@@ -43,6 +43,9 @@ func prepareFile(ctx context.Context, path string, mustExist bool) (string, erro
 		return "", err
 	}
 	info, err := os.Stat(path)
+	if _, lstatErr := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && lstatErr == nil {
+		return "", fmt.Errorf("%w: %s is a symbolic link to a file that is not there: put the file back, or remove the link", ErrNoDatabase, path)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && mustExist:
 		return "", fmt.Errorf("%w at %s: start the server once (signet serve), or name another file", ErrNoDatabase, path)
