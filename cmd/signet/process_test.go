@@ -26,6 +26,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/signet-id/signet/internal/jose"
 )
 
 // process is `signet serve` as a process of its own, in a folder of its own.
@@ -408,4 +410,65 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 	t.Fatalf("waited too long until %s", what)
+}
+
+// What one stranger can hold open is bounded: the header in size and in time.
+func TestListenerLimits(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	address := strings.TrimPrefix(p.base, "http://")
+	t.Run("a header that is too large", func(t *testing.T) {
+		t.Parallel()
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 2*maxHeaderBytes))
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%v %v", resp, err)
+		}
+	})
+	t.Run("the longest token fits into a header", func(t *testing.T) {
+		t.Parallel()
+		req, err := http.NewRequest(http.MethodGet, p.base+"/v1/profile", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+strings.Repeat("x", jose.MaxTokenBytes))
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s", resp.Status)
+		}
+	})
+	t.Run("a header that does not end", func(t *testing.T) {
+		t.Parallel()
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		begin := time.Now()
+		go func() {
+			for range 100 {
+				if _, err := fmt.Fprint(conn, "G"); err != nil {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		_ = conn.SetReadDeadline(time.Now().Add(4 * readHeaderTimeout))
+		if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("it is still open")
+		}
+		if took := time.Since(begin); took < readHeaderTimeout/2 {
+			t.Errorf("closed after %s", took)
+		}
+	})
 }
