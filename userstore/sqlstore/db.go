@@ -34,10 +34,8 @@ const (
 type DB struct {
 	engine  engine
 	dialect dialect
-	limit   time.Duration // of one call; migrations have none
-
-	locked sync.Mutex
-	unlock func() // releases the lock file; nil without one
+	locked  sync.Mutex
+	unlock  func() // releases the lock file; nil without one
 }
 
 // ErrLocked: another server works on the same SQLite file.
@@ -86,7 +84,7 @@ type scanner interface{ Scan(dest ...any) error }
 // accept writes and have synchronous_commit on; a file must be an intact
 // database of ours.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
-	db := &DB{limit: callLimit}
+	db := &DB{}
 	var err error
 	switch {
 	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
@@ -159,8 +157,11 @@ func (db *DB) Now(ctx context.Context) (time.Time, error) {
 // when nothing has happened; and, if that does no harm, when it is not known
 // whether it has. again tells the act that an earlier try may have happened.
 func (db *DB) act(ctx context.Context, harmless bool, fn func(ctx context.Context, again bool) error) error {
-	ctx, cancel := context.WithTimeout(ctx, db.limit)
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > callLimit {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callLimit)
+		defer cancel()
+	}
 	again := false
 	for try := 0; ; try++ {
 		err := fn(ctx, again)

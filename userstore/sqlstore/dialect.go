@@ -9,9 +9,22 @@ type dialect struct {
 	writable string
 	// hasTable tells, as 0 or 1, whether a table of that name exists.
 	hasTable string
+	// advanceAny and advanceFirstParty are a refresh: see advance.
+	advanceAny, advanceFirstParty string
 }
 
+const (
+	advancedJoin    = `u.roles, c.resources, c.id_token_alg, c.first_party`
+	advancedLookups = `(SELECT roles FROM users WHERE users.id = grants.user_id),
+	(SELECT resources FROM clients WHERE clients.id = grants.client_id),
+	(SELECT id_token_alg FROM clients WHERE clients.id = grants.client_id),
+	(SELECT first_party FROM clients WHERE clients.id = grants.client_id)`
+)
+
 var postgresDialect = dialect{
+	advanceAny:        advance + advanceReturning + advancedJoin,
+	advanceFirstParty: advance + advanceFirstParty + advanceReturning + advancedJoin,
+
 	name:     "postgres",
 	now:      `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
 	writable: `SELECT CASE WHEN current_setting('transaction_read_only') = 'off' THEN 1 ELSE 0 END`,
@@ -19,6 +32,9 @@ var postgresDialect = dialect{
 }
 
 var sqliteDialect = dialect{
+	advanceAny:        advance + advanceReturning + advancedLookups,
+	advanceFirstParty: advance + advanceFirstParty + advanceReturning + advancedLookups,
+
 	name:     "sqlite",
 	now:      `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
 	writable: `SELECT 1 FROM sqlite_schema UNION SELECT 1`,

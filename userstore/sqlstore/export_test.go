@@ -18,7 +18,7 @@ func (db *DB) MigrationNames() ([]string, error) {
 }
 
 var (
-	AdvanceSQL = advanceOurs
+	AdvanceSQL = postgresDialect.advanceFirstParty
 	ViewSQL    = viewBySession
 
 	UserByEmailSQL    = userByEmail

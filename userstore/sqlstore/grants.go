@@ -152,24 +152,28 @@ func shown(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 }
 
-// advance is the whole of a refresh. RETURNING can name only the grant; scalar
-// subqueries, by primary key, fetch the rest.
+// advance is the whole of a refresh. What the caller knows already is not asked
+// back; the rest of the row, and what is wanted of user and client, comes with
+// the same statement. PostgreSQL returns it from the join that checked them;
+// SQLite's RETURNING can name only the grant, and looks them up once more.
 const (
 	advance = `UPDATE grants SET generation = generation + 1, rotated_at = $1
-	WHERE id = $2 AND generation = $3 AND client_id = $4 AND revoked_at = 0 AND expires_at > $5 AND rotated_at > $6
-	AND client_epoch = (SELECT c.epoch FROM clients c WHERE c.id = grants.client_id AND c.disabled_at = 0`
+	FROM users u, clients c
+	WHERE grants.id = $2 AND generation = $3 AND client_id = $4 AND revoked_at = 0 AND expires_at > $5 AND rotated_at > $6
+	AND u.id = grants.user_id AND u.is_active
+	AND c.id = grants.client_id AND c.epoch = grants.client_epoch AND c.disabled_at = 0`
 	advanceFirstParty = ` AND c.public AND c.first_party`
-	advanceReturning  = `)
-	AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.is_active)
-	RETURNING ` + grantColumns + `,
-	(SELECT u.roles FROM users u WHERE u.id = grants.user_id),
-	(SELECT c.resources FROM clients c WHERE c.id = grants.client_id),
-	(SELECT c.id_token_alg FROM clients c WHERE c.id = grants.client_id),
-	(SELECT c.first_party FROM clients c WHERE c.id = grants.client_id)`
-
-	advanceAny  = advance + advanceReturning
-	advanceOurs = advance + advanceFirstParty + advanceReturning
+	advanceReturning  = `
+	RETURNING user_id, session_id, late_generation, late_count, grants.expires_at, grants.created_at, auth_time,
+	grants.scopes, grants.resources, amr, acr, nonce, user_agent, address, `
 )
+
+func (d *dialect) advance(firstParty bool) string {
+	if firstParty {
+		return d.advanceFirstParty
+	}
+	return d.advanceAny
+}
 
 // AdvanceGrant is one statement: two refreshes of one generation meet at the
 // row, and the second finds another generation; one that meets a revocation, a
@@ -179,41 +183,41 @@ const (
 // first try happened. The caller reads the row, finds that the generation it
 // presented is the one before the current, and answers with the current one:
 // the same successor that the lost answer held.
-func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (v userstore.GrantView, err error) {
-	sql := advanceAny
-	if a.FirstParty {
-		sql = advanceOurs
-	}
-	s := bind(sql, micros(a.Now), a.ID[:], a.Generation, a.ClientID, micros(a.Now), micros(a.IdleSince))
+func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.GrantView, error) {
+	s := bind(db.dialect.advance(a.FirstParty), micros(a.Now), a.ID[:], a.Generation, a.ClientID, micros(a.Now), micros(a.IdleSince))
 	if storable(s.args) != nil {
-		return v, userstore.ErrConflict
+		return userstore.GrantView{}, userstore.ErrConflict
 	}
-	var r grantRow
-	var roles, resources string
-	dest := append(r.dest(), &roles, &resources, &v.Client.IDTokenAlg, &v.Client.FirstParty)
+	var v userstore.GrantView
+	g, c := &v.Grant, &v.Client
+	var expires, created, auth int64
+	var scopes, resources, amr, roles, clientResources string
 	advanced := false
-	err = db.act(ctx, true, func(ctx context.Context, _ bool) error {
+	err := db.act(ctx, true, func(ctx context.Context, _ bool) error {
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
 			advanced = true
-			return row.Scan(dest...)
+			return row.Scan(&g.UserID, &g.SessionID, &g.LateGeneration, &g.LateCount, &expires, &created, &auth,
+				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address,
+				&roles, &clientResources, &c.IDTokenAlg, &c.FirstParty)
 		})
 		return err
 	})
+	if err == nil && !advanced {
+		err = userstore.ErrConflict
+	}
 	if err != nil {
 		return userstore.GrantView{}, err
 	}
-	if !advanced {
-		return userstore.GrantView{}, userstore.ErrConflict
-	}
-	if v.Grant, err = r.grant(); err != nil {
-		return userstore.GrantView{}, wrap(err)
-	}
-	v.User.ID, v.Client.ID = v.Grant.UserID, v.Grant.ClientID
-	if v.User.Roles, err = unlist(roles); err != nil {
-		return userstore.GrantView{}, wrap(err)
-	}
-	if v.Client.Resources, err = unlist(resources); err != nil {
-		return userstore.GrantView{}, wrap(err)
+	g.ID, g.ClientID, g.Generation, g.RotatedAt = a.ID, a.ClientID, a.Generation+1, instant(micros(a.Now))
+	g.ExpiresAt, g.CreatedAt, g.AuthTime = instant(expires), instant(created), instant(auth)
+	v.User.ID, c.ID = g.UserID, g.ClientID
+	for _, l := range []struct {
+		to   *[]string
+		text string
+	}{{&g.Scopes, scopes}, {&g.Resources, resources}, {&g.AMR, amr}, {&v.User.Roles, roles}, {&c.Resources, clientResources}} {
+		if *l.to, err = unlist(l.text); err != nil {
+			return userstore.GrantView{}, wrap(err)
+		}
 	}
 	return v, nil
 }

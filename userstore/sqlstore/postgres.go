@@ -36,7 +36,10 @@ var limits = map[string]string{
 	"default_transaction_isolation":       "read committed",
 }
 
-type postgres struct{ pool *pgxpool.Pool }
+type postgres struct {
+	pool *pgxpool.Pool
+	busy chan struct{} // one entry for each connection in use
+}
 
 func openPostgres(ctx context.Context, url string, o Options) (*postgres, error) {
 	config, err := pgxpool.ParseConfig(url)
@@ -93,7 +96,7 @@ func connect(ctx context.Context, config *pgxpool.Config) (*postgres, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &postgres{pool}, nil
+	return &postgres{pool, make(chan struct{}, pool.Config().MaxConns)}, nil
 }
 
 // fit refuses servers on which we could not keep our word.
@@ -116,15 +119,32 @@ func fit(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// acquire takes a connection of the pool, but does not wait long for one.
-func (p *postgres) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	waiting, cancel := context.WithTimeout(ctx, acquireLimit)
-	defer cancel()
-	conn, err := p.pool.Acquire(waiting)
-	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("%w: no free connection within %s: %w", userstore.ErrUnavailable, acquireLimit, err)
+// acquire takes a connection of the pool, but does not wait long for one. The
+// pool's own queue knows no limit but a context, and to make one for each call
+// would cost a tenth of a refresh's time on our side.
+func (p *postgres) acquire(ctx context.Context) (conn *pgxpool.Conn, release func(), err error) {
+	select {
+	case p.busy <- struct{}{}:
+	default:
+		timer := time.NewTimer(acquireLimit)
+		defer timer.Stop()
+		select {
+		case p.busy <- struct{}{}:
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("%w: waiting for a connection: %w", userstore.ErrUnavailable, ctx.Err())
+		case <-timer.C:
+			return nil, nil, fmt.Errorf("%w: no free connection within %s", userstore.ErrUnavailable, acquireLimit)
+		}
 	}
-	return conn, err
+	conn, err = p.pool.Acquire(ctx)
+	if err != nil {
+		<-p.busy
+		return nil, nil, err
+	}
+	return conn, func() {
+		conn.Release()
+		<-p.busy
+	}, nil
 }
 
 // noted closes every connection when the node turned out to be read-only: it
@@ -142,11 +162,11 @@ func (p *postgres) read(ctx context.Context, s stmt, row func(scanner) error) er
 }
 
 func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
-	conn, err := p.acquire(ctx)
+	conn, release, err := p.acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Release()
+	defer release()
 	if row == nil {
 		tag, err := conn.Conn().Exec(ctx, s.sql, s.args...)
 		return tag.RowsAffected(), p.noted(err)
@@ -166,11 +186,11 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 }
 
 func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
-	conn, err := p.acquire(ctx)
+	conn, release, err := p.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Release()
+	defer release()
 	var b pgx.Batch
 	for i := range s {
 		b.Queue(s[i].sql, s[i].args...)
@@ -190,11 +210,11 @@ func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
 }
 
 func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
-	conn, err := p.acquire(ctx)
+	conn, release, err := p.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
+	defer release()
 	return p.noted(pgx.BeginTxFunc(ctx, conn.Conn(), pgx.TxOptions{IsoLevel: pgx.Serializable}, func(tx pgx.Tx) error {
 		return fn(func(s stmt) (int64, error) {
 			tag, err := tx.Exec(ctx, s.sql, s.args...)
