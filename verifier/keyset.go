@@ -80,8 +80,8 @@ func (k *keySet) find(ctx context.Context, kid string, worthAFetch bool) ([]jose
 			if err := k.wait(ctx, wait); err != nil {
 				return nil, err
 			}
-			s = k.current.Load()
 		}
+		s = k.current.Load() // also without a wait: another caller's fetch may have ended meanwhile
 		if !s.usable(k.now()) {
 			return nil, k.unavailable(now)
 		}
@@ -92,11 +92,10 @@ func (k *keySet) find(ctx context.Context, kid string, worthAFetch bool) ([]jose
 		return keys, nil
 	}
 	wait, _ := k.refresh(now)
-	if wait == nil { // cooling down; or another caller's fetch has just ended
-		return k.current.Load().keys[kid], nil
-	}
-	if err := k.wait(ctx, wait); err != nil {
-		return nil, err
+	if wait != nil {
+		if err := k.wait(ctx, wait); err != nil {
+			return nil, err
+		}
 	}
 	return k.current.Load().keys[kid], nil
 }
