@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -164,11 +163,8 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	if !errors.As(err, &e) || answers[e.Code] == (answer{}) {
 		e = &Error{Code: CodeTokenInvalid, Reason: "unknown error", cause: err}
 	}
-	level := slog.LevelDebug
-	if e.Code == CodeKeysUnavailable {
-		level = slog.LevelWarn
-	}
-	v.log.Log(context.Background(), level, "request refused", "code", e.Code, "reason", e.Reason)
+	// Debug: refusals are the callers' doing, and an outage has already been logged, once.
+	v.log.Debug("request refused", "code", e.Code, "reason", e.Reason)
 
 	a := answers[e.Code]
 	h := w.Header()
