@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// A key timeline short enough to live through: a successor is published 8 s
-// before it signs, and a retired key stays published for as long as its last token
-// lives, and a little longer.
+// A key timeline short enough to live through, and long enough for a busy machine:
+// a successor is published 10 s before it signs, and a retired key stays published
+// for as long as its last token lives, and a little longer.
 const timeline = `
-clock_skew: 2s
-keys: {algorithms: [%s], propagation: 8s, jwks_max_age: 1s, rotation: 24h}
-tokens: {access_alg: %s, access_lifetime: 20s, id_lifetime: 20s}
+clock_skew: 4s
+keys: {algorithms: [%s], propagation: 10s, jwks_max_age: 1s, rotation: 24h}
+tokens: {access_alg: %s, access_lifetime: 25s, id_lifetime: 25s}
 `
 
 func TestForeignLibrariesVerifyThroughTheLifeOfAKey(t *testing.T) {
