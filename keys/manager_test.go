@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -172,6 +173,16 @@ func TestKeyEncryptionKey(t *testing.T) {
 		if err := replica(t, store, c, generate).Start(t.Context()); err == nil {
 			t.Error("it is")
 		}
+		// Not even one that was sealed for this name by somebody who has the KEK.
+		other, _ := GenerateKey(jose.EdDSA)
+		der, err := x509.MarshalPKCS8PrivateKey(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if store.ring.Keys[0].Sealed, err = jose.Seal(der, right, store.ring.Keys[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, replica(t, store, c, generate).Start(t.Context()), "another key than its name says")
 	})
 	t.Run("rewrap under live replicas", func(t *testing.T) {
 		store := &memStore{}
@@ -398,6 +409,25 @@ func TestClockCheck(t *testing.T) {
 		})
 	}
 
+	t.Run("F-26 a jump between two polls withdraws no key whose tokens live", func(t *testing.T) {
+		store, m := setup(t)
+		m.Policy.LongestLifetime = 30 * time.Minute
+		base.Move(720 * time.Hour)
+		if err := m.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := mustJWKS(t, m)
+		offset = 50 * time.Minute // past remove_at, and not too old to be shown
+		if now := m.now(); now.Before(store.ring.Keys[0].RemoveAt) {
+			t.Fatalf("%v is before remove_at %v", now, store.ring.Keys[0].RemoveAt)
+		}
+		if mustJWKS(t, m).ETag != before.ETag {
+			t.Error("the retiring key was withdrawn")
+		}
+		if _, ok := m.PublishedKey(store.ring.Keys[0].ID); !ok {
+			t.Error("the retiring key is not accepted")
+		}
+	})
 	t.Run("a start with a wrong clock fails", func(t *testing.T) {
 		_, m := setup(t)
 		offset = time.Minute
