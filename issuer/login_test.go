@@ -359,6 +359,27 @@ func rehash(w *world) error {
 	return w.db.SetPassword(w.Context(), w.alice.ID, "", hash, "", w.clock.Now())
 }
 
+// A login at raised costs replaces the stored hash, in the same batch, and ends no
+// session.
+func TestLoginUpgradesTheHash(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		before := w.login("profile").RefreshToken
+		old, err := w.db.UserByID(t.Context(), w.alice.ID)
+		w.must(err)
+		w.Accounts.Hasher = userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 128, Time: 1, Threads: 1}, 2, 8, 10*time.Second)
+		w.store.called()
+		w.login("profile")
+		w.wantCalls("LoginView", "StartGrant")
+		now, err := w.db.UserByID(t.Context(), w.alice.ID)
+		w.must(err)
+		if now.PasswordHash == old.PasswordHash || !strings.Contains(now.PasswordHash, "m=128,") {
+			t.Errorf("the stored hash is %s", now.PasswordHash)
+		}
+		w.login("profile")
+		w.refreshed(before)
+	})
+}
+
 func TestLoginOfADisabledUserNeedsTheRightPassword(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.must(w.db.SetActive(t.Context(), w.alice.ID, false, w.clock.Now()))

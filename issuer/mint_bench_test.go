@@ -1,7 +1,6 @@
 package issuer
 
 import (
-	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -79,25 +78,3 @@ func randomID() string {
 	rand.Read(raw[:])
 	return base64.RawURLEncoding.EncodeToString(raw[:])
 }
-
-// fixedKeys is one key and no refresh secret.
-type fixedKeys struct {
-	alg    string
-	signer *jose.Signer
-}
-
-func newFixedKeys(tb testing.TB, alg string, key crypto.Signer) fixedKeys {
-	signer, err := jose.NewSigner(key, "0123456789012345678901234567890123456789012", alg, TokenTypes...)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return fixedKeys{alg, signer}
-}
-
-func (k fixedKeys) Signer(string) (*jose.Signer, error)              { return k.signer, nil }
-func (k fixedKeys) PublishedKey(string) (key jose.PublicKey, _ bool) { return key, false }
-func (k fixedKeys) KnownKey(string) (key jose.PublicKey, _ bool)     { return key, false }
-func (k fixedKeys) RefreshJTI([16]byte, int64) (string, error)       { return "", nil }
-func (k fixedKeys) RefreshAlgorithm() string                         { return k.alg }
-func (k fixedKeys) ActiveAlgorithms() []string                       { return []string{k.alg} }
-func (k fixedKeys) Step(context.Context) error                       { return nil }

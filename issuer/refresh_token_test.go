@@ -11,8 +11,6 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
-	"github.com/signet-id/signet/userstore"
-	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
 // T-27: nothing but the very token is the token.
@@ -177,33 +175,3 @@ type stepCounter struct {
 }
 
 func (s *stepCounter) Step(ctx context.Context) error { s.steps++; return s.Manager.Step(ctx) }
-
-func FuzzRefreshToken(f *testing.F) {
-	w := newWorld(f, sqltest.SQLite(f))
-	r := w.login("openid")
-	token := r.RefreshToken
-	row := w.row(token)
-	f.Add(token[1:])
-	f.Add(r.AccessToken)
-	f.Add(r.IDToken)
-	f.Add("")
-	f.Add("..")
-	f.Add(token + ".")
-	f.Add(w.forge(jose.EdDSA, issuer.TypeRefreshToken, map[string]any{"grant": 1}))
-	f.Fuzz(func(t *testing.T, raw string) {
-		if raw == token {
-			return
-		}
-		_, err := w.refresh(raw)
-		var e *issuer.Error
-		if !errors.As(err, &e) || e.Code != issuer.InvalidGrant && e.Code != issuer.Expired {
-			t.Fatalf("got %v", err)
-		}
-		view, err := w.db.GrantByID(t.Context(), row.ID)
-		if err != nil || view.Grant.Generation != row.Generation || !view.Grant.RevokedAt.IsZero() {
-			t.Fatalf("the row is %+v (%v)", view.Grant, err)
-		}
-	})
-}
-
-var _ userstore.Grants = (*traced)(nil)
