@@ -14,10 +14,7 @@ import (
 )
 
 // BenchmarkMemory200InFlight keeps 200 password checks in flight and reports the peak of
-// resident memory, beside what is allowed: 96 MiB + 2 × slots × memory. What it
-// teaches: argon2's garbage is large and without pointers, so a collection is quick, and one begins
-// whenever the heap has doubled, every two or three hashes. The peak stays near 2 × slots × memory
-// plus the rest; a soft limit (GOMEMLIMIT) below that only buys more collections.
+// resident memory, beside what is allowed: 96 MiB + 2 × slots × memory.
 func BenchmarkMemory200InFlight(b *testing.B) {
 	for _, p := range []Argon2Params{DefaultArgon2, {MemoryKiB: 64 * 1024, Time: 1, Threads: 1}} {
 		b.Run("m="+strconv.Itoa(int(p.MemoryKiB)), func(b *testing.B) {

@@ -51,8 +51,8 @@ const (
 
 // Hasher hashes and checks passwords, a bounded number at a time and first come, first served.
 //
-// The bound is for memory as much as for the processor: at most 2 × slots × MemoryKiB at any
-// time, one half in use and one half garbage; see arena.go.
+// The bound is for memory as much as for the processor: at most about 2 × slots × MemoryKiB at
+// any time, one half in use and one half garbage, and 32 MiB; see hash_memory.go.
 type Hasher struct {
 	params Argon2Params
 	slots  *semaphore.Weighted
@@ -63,7 +63,7 @@ type Hasher struct {
 	derive func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte
 	decoy  argon2Hash // checked in place of what cannot be
 
-	arena            arena
+	memory           *hashMemory
 	inside, running  atomic.Int64
 	started, refused atomic.Uint64
 }
@@ -105,7 +105,7 @@ func NewHasher(p Argon2Params, slots, queue int, wait time.Duration) *Hasher {
 		places: int64(slots) + int64(queue),
 		wait:   wait,
 		derive: argon2.IDKey,
-		arena:  arena{most: max(int64(slots)*int64(p.MemoryKiB), littleGarbage)},
+		memory: newHashMemory(slots, p),
 		decoy:  argon2Hash{Argon2Params: p, Salt: random(saltSize), Tag: random(tagSize)},
 	}
 }
@@ -223,8 +223,8 @@ func (h *Hasher) makeUp(password string, hash argon2Hash) {
 // truncation. It is done here, so that setting and checking cannot differ and a foreign
 // hash can be given what was typed.
 func (h *Hasher) run(password string, salt []byte, p Argon2Params, size int) []byte {
-	h.arena.makeRoom()
-	defer h.arena.dropped(p.MemoryKiB, h.idle)
+	h.memory.makeRoom()
+	defer h.memory.dropped(p.MemoryKiB, h.idle)
 	return h.derive([]byte(norm.NFKC.String(password)), salt, p.Time, p.MemoryKiB, p.Threads, uint32(size))
 }
 
