@@ -169,7 +169,7 @@ func (m *Manager) revoked(done ringChange, kids []string) Report {
 		// Replicas hear of it within a second; one that is cut off from the store
 		// publishes its old set for the limit that propagation leaves.
 		r.AcceptedUntil = done.now.Add(m.Policy.JWKSMaxAge + m.Policy.ClockSkew)
-		lines = append(lines, fmt.Sprintf("Verifiers that cache the key set may still accept its tokens until %s (%s behind a replica that is cut off from the store).",
+		lines = append(lines, fmt.Sprintf("Verifiers that cache the key set may still accept what a revoked key signed until %s (%s behind a replica that is cut off from the store).",
 			stamp(r.AcceptedUntil), stamp(done.now.Add(m.Policy.Propagation))))
 	}
 	for _, alg := range done.after.Algorithms {

@@ -18,7 +18,7 @@ type Report struct {
 	Now        time.Time `json:"now"`
 	Algorithms []string  `json:"algorithms"` // in force, the first is the fallback
 	Keys       []KeyInfo `json:"keys"`       // by algorithm in that order, then seq
-	Events     []Event   `json:"events"`     // what happens next, soonest first
+	Events     []Event   `json:"events"`     // what happens next, soonest first; at one instant in the order of Keys
 
 	// After a revocation, for verifiers that cache the key set and do not look
 	// again for an unknown kid: until when they may still accept tokens of a
@@ -81,10 +81,7 @@ func report(ring Ring, p Policy, now time.Time) Report {
 			}
 		}
 		r.Keys = append(r.Keys, info)
-		r.Events = append(r.Events, events(info)...)
 	}
-	r.Events = slices.DeleteFunc(r.Events, func(e Event) bool { return !e.At.After(now) })
-	slices.SortStableFunc(r.Events, func(a, b Event) int { return a.At.Compare(b.At) })
 	order := func(alg string) int {
 		if i := slices.Index(ring.Algorithms, alg); i >= 0 {
 			return i
@@ -94,6 +91,11 @@ func report(ring Ring, p Policy, now time.Time) Report {
 	slices.SortStableFunc(r.Keys, func(a, b KeyInfo) int {
 		return cmp.Or(cmp.Compare(order(a.Algorithm), order(b.Algorithm)), cmp.Compare(a.Algorithm, b.Algorithm), cmp.Compare(a.Seq, b.Seq))
 	})
+	for _, k := range r.Keys {
+		r.Events = append(r.Events, events(k)...)
+	}
+	r.Events = slices.DeleteFunc(r.Events, func(e Event) bool { return !e.At.After(now) })
+	slices.SortStableFunc(r.Events, func(a, b Event) int { return a.At.Compare(b.At) })
 	return r
 }
 
@@ -127,13 +129,25 @@ func sentence(k Key, p Policy, now time.Time) string {
 	case reached(k.ActivateAt, now):
 		return fmt.Sprintf("%s: %s signs now.", k.Algorithm, name)
 	case k.ActivateAt.Equal(k.CreatedAt.Add(p.Propagation)):
-		return fmt.Sprintf("%s: %s signs from %s, when it has been published for %v (keys.propagation).",
-			k.Algorithm, name, stamp(k.ActivateAt), p.Propagation)
+		return fmt.Sprintf("%s: %s signs from %s, when it has been published for %s (keys.propagation).",
+			k.Algorithm, name, stamp(k.ActivateAt), short(p.Propagation))
 	}
 	return fmt.Sprintf("%s: %s signs from %s.", k.Algorithm, name, stamp(k.ActivateAt))
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// short writes 1h and not 1h0m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
 
 func plural(n int, one string) string {
 	if n == 1 {
