@@ -50,6 +50,7 @@ func TestBothEnginesHaveTheSameMigrations(t *testing.T) {
 
 // Both engines have the same tables with the same columns, and no column that may be NULL.
 func TestBothEnginesHaveTheSameColumns(t *testing.T) {
+	t.Parallel()
 	columns := func(rows interface {
 		Next() bool
 		Scan(...any) error
@@ -98,6 +99,7 @@ func eachEmpty(t *testing.T, fn func(t *testing.T, url string)) {
 }
 
 func TestSchemaVersions(t *testing.T) {
+	t.Parallel()
 	eachEmpty(t, func(t *testing.T, url string) {
 		db := open(t, url, sqlstore.Options{})
 		var schema *sqlstore.SchemaError
@@ -161,6 +163,7 @@ func yes(db *sqlstore.DB) string {
 
 // F-34: several replicas start on an empty database at once.
 func TestF34ConcurrentMigrations(t *testing.T) {
+	t.Parallel()
 	eachEmpty(t, func(t *testing.T, url string) {
 		var all sync.WaitGroup
 		dbs := make([]*sqlstore.DB, 4)
@@ -185,6 +188,7 @@ func TestF34ConcurrentMigrations(t *testing.T) {
 
 // F-34: migrators whose connection is cut at any moment leave nothing half done.
 func TestF34InterruptedMigrations(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	admin := session(t, url)
 	db := open(t, url, sqlstore.Options{})
@@ -215,6 +219,7 @@ func TestF34InterruptedMigrations(t *testing.T) {
 
 // A migrator waits for the one that holds the lock, and can be told to stop waiting.
 func TestAMigratorWaitsForAnother(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	admin := session(t, url)
 	psql(t, admin, `SELECT pg_advisory_lock(`+sqlstore.MigrationLock+`)`)
@@ -227,8 +232,13 @@ func TestAMigratorWaitsForAnother(t *testing.T) {
 	if err := db.CheckSchema(t.Context()); err == nil {
 		t.Error("it migrated all the same")
 	}
-	time.AfterFunc(100*time.Millisecond, func() { psql(t, admin, `SELECT pg_advisory_unlock_all()`) })
+	var other sync.WaitGroup
+	other.Go(func() {
+		time.Sleep(100 * time.Millisecond)
+		psql(t, admin, `SELECT pg_advisory_unlock_all()`)
+	})
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Error(err)
 	}
+	other.Wait()
 }

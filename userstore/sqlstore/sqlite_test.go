@@ -249,8 +249,8 @@ func TestF28ALockedSQLiteFile(t *testing.T) {
 			t.Errorf("a read beside a locker: %v", err)
 		}
 	})
-	time.AfterFunc(300*time.Millisecond, func() { locker.Exec(`ROLLBACK`) })
-	if _, err := db.AdvanceGrant(t.Context(), advance(g, 1)); err != nil { // waits a little
+	time.AfterFunc(300*time.Millisecond, func() { locker.Exec(`ROLLBACK`) }) // database/sql may be used from anywhere
+	if _, err := db.AdvanceGrant(t.Context(), advance(g, 1)); err != nil {   // waits a little
 		t.Errorf("after a short lock: %v", err)
 	}
 }
