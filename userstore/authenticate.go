@@ -121,7 +121,7 @@ func (a *Accounts) match(ctx context.Context, u User, password string) error {
 // reportUnusable tells the operator of a stored hash that no password can match, since
 // its owner is told only that the password is wrong.
 func (a *Accounts) reportUnusable(ctx context.Context, u User) {
-	if u.PasswordHash != "" && !a.Hasher.Usable(u.PasswordHash) {
+	if u.PasswordHash != "" && a.Hasher.Accept(u.PasswordHash) != nil {
 		a.event(ctx, slog.LevelError, "stored password hash is unreadable or of absurd cost; set a new password", u.ID)
 	}
 }

@@ -7,7 +7,7 @@
 //	  └→ Accounts            accounts.go, authenticate.go, credentials.go
 //	       ├ canonical names email.go, username.go, unicode.go
 //	       ├ what may be said claims.go, validation.go
-//	       ├ Hasher          password.go, phc.go, hash_memory.go
+//	       ├ Hasher          password.go, phc.go, foreign.go, hash_memory.go
 //	       └→ Store          store.go (interfaces), implemented by userstore/sqlstore
 //
 // Two names log in, an email address and a username. Each has a canonical key,

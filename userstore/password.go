@@ -152,13 +152,22 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // are not the configured ones, so that it should be replaced. Costlier than configured is stale too: all
 // accounts then converge on one cost, hence one answer time.
 //
-// An empty, unreadable, foreign or absurdly costly phc costs the same time as a
-// real one and never matches; Usable tells them. ErrOverloaded, ErrPasswordInput.
+// A hash of another system is checked in that system's time and always stale; see foreign.go.
+//
+// An empty, unreadable or absurdly costly phc costs the same time as a real one of ours
+// and never matches; Accept tells them. ErrOverloaded, ErrPasswordInput.
 func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, stale bool, err error) {
 	if !hashable(password) {
 		return false, false, ErrPasswordInput
 	}
-	hash, usable := h.read(phc)
+	if f, err := parseForeign(phc); err == nil && f.affordable {
+		if err := h.inSlot(ctx, func() { ok = f.check(h, password) }); err != nil {
+			return false, false, err
+		}
+		return ok, ok, nil
+	}
+	hash, err := h.read(phc)
+	usable := err == nil
 	if !usable {
 		hash = h.decoy
 	}
@@ -175,21 +184,29 @@ func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, stale bo
 	return ok, ok && h.stale(hash), nil
 }
 
-// Usable tells whether Verify can ever match phc: an argon2id hash of a cost that
-// is within bounds.
-func (h *Hasher) Usable(phc string) bool {
-	_, ok := h.read(phc)
-	return ok
+// Accept is nil when Verify can match phc: a hash of a form that is known, ours or foreign, and of
+// a cost within bounds. ErrHashForm, ErrHashCost.
+func (h *Hasher) Accept(phc string) error {
+	if f, err := parseForeign(phc); err == nil {
+		if !f.affordable {
+			return ErrHashCost
+		}
+		return nil
+	}
+	_, err := h.read(phc)
+	return err
 }
 
-func (h *Hasher) read(phc string) (argon2Hash, bool) {
-	switch phcScheme(phc) {
-	case argon2Scheme:
-		hash, err := parseArgon2id(phc)
-		return hash, err == nil && h.affordable(hash.Argon2Params)
-	default:
-		return argon2Hash{}, false
+// read takes a hash of ours apart.
+func (h *Hasher) read(phc string) (argon2Hash, error) {
+	hash, err := parseArgon2id(phc)
+	switch {
+	case err != nil:
+		return argon2Hash{}, ErrHashForm
+	case !h.affordable(hash.Argon2Params):
+		return argon2Hash{}, ErrHashCost
 	}
+	return hash, nil
 }
 
 func (h *Hasher) affordable(p Argon2Params) bool {

@@ -39,8 +39,7 @@ func (h argon2Hash) String() string {
 }
 
 // phcScheme names the function of a stored hash: the text between the first two dollar signs.
-// Empty when s is no PHC string. Reading a foreign hash starts here: one more
-// scheme, one more parser.
+// Empty when s is no PHC string.
 func phcScheme(s string) string {
 	rest, ok := strings.CutPrefix(s, "$")
 	if !ok {
