@@ -223,7 +223,7 @@ func scryptHash(n, r, p uint64, salt, tag []byte) foreign {
 	affordable := n <= 1<<24 && r <= 1<<10 && p <= 1<<10
 	var memory, work uint64 // KiB
 	if affordable {
-		memory = (128*r*(n+p) + 1023) / 1024
+		memory = 128 * r * n / 1024
 		work = 128 * r * n * p / 1024
 		affordable = memory <= maxStoredMemory && work <= maxScryptWork
 	}
