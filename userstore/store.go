@@ -67,6 +67,7 @@ type Grants interface {
 	// StartGrant is the one batch of a login: records last_login_at, stores the
 	// upgraded hash if there is one, and inserts g, all on condition that user and
 	// client are enabled and the password hash is still s.PasswordHash. ErrConflict otherwise.
+	// It gives back s.Attempt and remembers its network, on condition that g was inserted.
 	StartGrant(ctx context.Context, s StartGrant) error
 	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict
 	// when no row met every condition; nothing changed then. Of the view's User only ID
@@ -97,6 +98,9 @@ type StartGrant struct {
 	Grant        Grant
 	PasswordHash string // the hash that was verified
 	Rehash       string // its replacement, when parameters rose; empty: none
+
+	Attempt  Attempt   // given back; zero: none
+	Remember time.Time // until when the attempt's network is remembered under Attempt.Own
 }
 
 // Advance moves a grant from Generation to Generation+1 at Now, if the row is of that
@@ -118,11 +122,29 @@ type GrantView struct {
 	Client Client
 }
 
+// Attempts moves the rows that throttling counts.
+type Attempts interface {
+	// ReserveAttempt counts an attempt in each of its budgets if each has room for it by its
+	// Limit; however many are asked for at once, no budget lets more in. ErrConflict when one
+	// has none, and nothing changed then. After any other error it may be reserved.
+	ReserveAttempt(ctx context.Context, r Reserve) error
+	// Tallies reads what counts against the budgets of r at r.At.
+	Tallies(ctx context.Context, r Reserve) (Tallies, error)
+	// SettleAttempt records that an attempt was wrong: it is not pending any more.
+	SettleAttempt(ctx context.Context, a Attempt) error
+	// ReturnAttempt makes an attempt as if it had never been. It is idempotent.
+	ReturnAttempt(ctx context.Context, a Attempt) error
+	// RemoveExpiredAttempts deletes at most limit attempts that count for nothing at now, and as
+	// many networks that are not remembered any longer, and counts them.
+	RemoveExpiredAttempts(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
 // Store is everything: what an engine implements and the contract suite tests.
 type Store interface {
 	Users
 	Clients
 	Grants
+	Attempts
 	Ping(ctx context.Context) error
 	// Now is the database's clock, the only SQL that reads one.
 	Now(ctx context.Context) (time.Time, error)

@@ -87,7 +87,7 @@ func TestNoScheduleBeatsALimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := &book{Limit: rapid.SampledFrom([]Limit{strangersLimit, ownLimit, failuresLimit(100), signupsLimit(30)}).Draw(t, "limit")}
 		now := epoch
-		pause := rapid.OneOf(rapid.Int64Range(0, (2 * time.Minute).Milliseconds()), rapid.Int64Range(0, (2 * b.Window).Milliseconds()))
+		pause := rapid.OneOf(rapid.Int64Range(0, (2*time.Minute).Milliseconds()), rapid.Int64Range(0, (2*b.Window).Milliseconds()))
 		for range rapid.IntRange(1, 120).Draw(t, "rounds") {
 			now = now.Add(time.Duration(pause.Draw(t, "pause")) * time.Millisecond)
 			for range rapid.IntRange(1, 40).Draw(t, "burst") {

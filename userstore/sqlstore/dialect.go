@@ -9,6 +9,9 @@ type dialect struct {
 	writable string
 	// hasTable tells, as 0 or 1, whether a table of that name exists.
 	hasTable string
+	// lock makes acts that name one number wait for each other until each is committed;
+	// empty where all writers do anyway.
+	lock string
 	// advanceAny and advanceFirstParty are a refresh: see advance.
 	advanceAny, advanceFirstParty string
 }
@@ -29,6 +32,7 @@ var postgresDialect = dialect{
 	now:      `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
 	writable: `SELECT CASE WHEN current_setting('transaction_read_only') = 'off' THEN 1 ELSE 0 END`,
 	hasTable: `SELECT CASE WHEN to_regclass($1) IS NULL THEN 0 ELSE 1 END`,
+	lock:     `SELECT pg_advisory_xact_lock($1)`,
 }
 
 var sqliteDialect = dialect{

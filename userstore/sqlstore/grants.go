@@ -124,7 +124,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	if rotated.IsZero() {
 		rotated = g.CreatedAt
 	}
-	n, err := db.batch(ctx, false,
+	steps := []stmt{
 		bind(`UPDATE users SET last_login_at = $1, last_session_id = $2, password_hash = $3
 			WHERE id = $4 AND is_active AND password_hash = $5
 			AND EXISTS (SELECT 1 FROM clients WHERE id = $6 AND disabled_at = 0)`,
@@ -135,7 +135,9 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			WHERE u.id = $16 AND u.last_session_id = $17 AND c.id = $18 AND c.disabled_at = 0`,
 			g.ID[:], max(g.Generation, 1), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
 			list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address),
-			g.UserID, g.SessionID, g.ClientID))
+			g.UserID, g.SessionID, g.ClientID),
+	}
+	n, err := db.batch(ctx, false, append(steps, loggedIn(s)...)...)
 	if err == nil && n[1] == 0 {
 		return userstore.ErrConflict
 	}

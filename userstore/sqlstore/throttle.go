@@ -1,0 +1,206 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// numbered gives each $ of a text its number.
+func numbered(sql string) string {
+	parts := strings.Split(sql, "$")
+	var b strings.Builder
+	b.WriteString(parts[0])
+	for i, part := range parts[1:] {
+		fmt.Fprintf(&b, "$%d%s", i+1, part)
+	}
+	return b.String()
+}
+
+// room is whether a budget lets one more in: userstore.Limit as SQL. The shift is
+// userstore.Limit.Wait's.
+const room = `(SELECT CASE
+		WHEN COUNT(*) < $ THEN 1
+		WHEN CAST($ AS BIGINT) = 0 THEN 0
+		WHEN MAX(at) + CASE WHEN COUNT(*) - $ >= $ THEN CAST($ AS BIGINT) ELSE CAST($ AS BIGINT) << CAST(COUNT(*) - $ AS INT) END <= $ THEN 1
+		ELSE 0 END
+	FROM throttle_attempts WHERE budget = $ AND at > $) = 1`
+
+func roomArgs(key userstore.BudgetKey, l userstore.Limit, now time.Time) []any {
+	free, step := int64(l.Free), l.Step.Microseconds()
+	if free < 1 {
+		free = math.MaxInt64
+	}
+	return []any{free, step, free, int64(l.Doublings()), l.Longest.Microseconds(), step, free, micros(now), key[:], micros(now.Add(-l.Window))}
+}
+
+const (
+	insertAttempt = `INSERT INTO throttle_attempts (budget, at, attempt, pending_until, expires_at) SELECT $, $, $, $, $ WHERE `
+	thisAttempt   = `at = $ AND attempt = $`
+	isKnown       = `EXISTS (SELECT 1 FROM throttle_networks WHERE budget = $ AND until > $)`
+	onAccount     = `EXISTS (SELECT 1 FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `)`
+)
+
+var (
+	reserveOwn       = numbered(insertAttempt + isKnown + ` AND ` + room)
+	reserveStrangers = numbered(insertAttempt + `NOT ` + isKnown + ` AND ` + room)
+	reserveNetwork   = numbered(insertAttempt + room)
+	reserveBoth      = numbered(insertAttempt + onAccount + ` AND ` + room)
+	reserveUndo      = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
+		AND NOT EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `)`)
+)
+
+// ReserveAttempt is one batch: a row in the account's budget, a row in the network's if the first is
+// there, and the first away again if the second is not. On PostgreSQL it takes its
+// turn by account and by network before it counts, in one order for all, for at READ
+// COMMITTED two acts would not see each other's rows; each statement after that sees
+// all that was committed before it began. The locks go with the act, and are of the kind that
+// a pooler passes on.
+//
+// It is not begun again when its answer was lost: its caller then gives it back, which
+// may be done any number of times.
+func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
+	var none userstore.BudgetKey
+	account, network := r.Own != none, r.Network != none
+	row := func(key userstore.BudgetKey, l userstore.Limit) []any {
+		return []any{key[:], micros(r.At), r.ID[:], micros(r.PendingUntil), micros(r.At.Add(l.Window))}
+	}
+	s := db.locks(r.Attempt)
+	if account {
+		known := []any{r.Own[:], micros(r.At)}
+		s = append(s,
+			bind(reserveOwn, slices.Concat(row(r.Own, r.OwnLimit), known, roomArgs(r.Own, r.OwnLimit, r.At))...),
+			bind(reserveStrangers, slices.Concat(row(r.Strangers, r.StrangersLimit), known, roomArgs(r.Strangers, r.StrangersLimit, r.At))...))
+	}
+	reserved := len(s) // the row without which nothing is reserved; or, of the account's two, either
+	switch {
+	case account && network:
+		here := []any{r.Own[:], r.Strangers[:], micros(r.At), r.ID[:]}
+		s = append(s,
+			bind(reserveBoth, slices.Concat(row(r.Network, r.NetworkLimit), here, roomArgs(r.Network, r.NetworkLimit, r.At))...),
+			bind(reserveUndo, append(here, r.Network[:], micros(r.At), r.ID[:])...))
+	case network:
+		s = append(s, bind(reserveNetwork, slices.Concat(row(r.Network, r.NetworkLimit), roomArgs(r.Network, r.NetworkLimit, r.At))...))
+	case !account:
+		return fmt.Errorf("%w: an attempt without a budget", userstore.ErrInvalid)
+	}
+	n, err := db.batch(ctx, false, s...)
+	if err != nil {
+		return err
+	}
+	if network && n[reserved] == 0 || !network && n[reserved-1]+n[reserved-2] == 0 {
+		return userstore.ErrConflict
+	}
+	return nil
+}
+
+// locks are the numbers by which attempts wait for each other.
+func (db *DB) locks(a userstore.Attempt) (s []stmt) {
+	if db.dialect.lock == "" {
+		return nil
+	}
+	var numbers []int64
+	for _, key := range []userstore.BudgetKey{a.Strangers, a.Network} {
+		if key != (userstore.BudgetKey{}) {
+			numbers = append(numbers, int64(binary.BigEndian.Uint64(key[:])))
+		}
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		s = append(s, bind(db.dialect.lock, n))
+	}
+	return s
+}
+
+const tally = `COUNT(CASE WHEN pending_until <= $ THEN 1 END), COUNT(CASE WHEN pending_until > $ THEN 1 END),
+	COALESCE(MIN(CASE WHEN pending_until <= $ THEN at END), 0), COALESCE(MAX(CASE WHEN pending_until <= $ THEN at END), 0)
+	FROM throttle_attempts WHERE budget = $ AND at > $`
+
+var tallies = numbered(`SELECT 0, ` + tally + ` UNION ALL SELECT 1, ` + tally + ` UNION ALL SELECT 2, ` + tally + `
+	UNION ALL SELECT 3, COUNT(*), 0, 0, 0 FROM throttle_networks WHERE budget = $ AND until > $`)
+
+func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tallies, err error) {
+	var args []any
+	now := micros(r.At)
+	for _, b := range []struct {
+		key userstore.BudgetKey
+		userstore.Limit
+	}{{r.Own, r.OwnLimit}, {r.Strangers, r.StrangersLimit}, {r.Network, r.NetworkLimit}} {
+		args = append(args, now, now, now, now, b.key[:], micros(r.At.Add(-b.Window)))
+	}
+	var all [4]userstore.Tally
+	err = db.rows(ctx, bind(tallies, append(args, r.Own[:], now)...), func() {}, func(row scanner) error {
+		var which, wrong, pending, oldest, newest int64
+		if err := row.Scan(&which, &wrong, &pending, &oldest, &newest); err != nil {
+			return err
+		}
+		all[which] = userstore.Tally{Wrong: int(wrong), Pending: int(pending), Oldest: instant(oldest), Newest: instant(newest)}
+		return nil
+	})
+	t = userstore.Tallies{Account: all[1], Network: all[2], Remembered: all[3].Wrong > 0}
+	if t.Remembered {
+		t.Account = all[0]
+	}
+	return t, err
+}
+
+var (
+	settleAttempt = numbered(`UPDATE throttle_attempts SET pending_until = 0 WHERE budget IN ($, $, $) AND ` + thisAttempt)
+	returnAttempt = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $, $) AND ` + thisAttempt)
+	returnGranted = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $, $) AND ` + thisAttempt + `
+		AND EXISTS (SELECT 1 FROM grants WHERE id = $)`)
+	// Written once a day at most, however often somebody logs in.
+	rememberGranted = numbered(`INSERT INTO throttle_networks (budget, until) SELECT $, $ WHERE EXISTS (SELECT 1 FROM grants WHERE id = $)
+		ON CONFLICT (budget) DO UPDATE SET until = excluded.until WHERE throttle_networks.until < $`)
+)
+
+func attemptArgs(a userstore.Attempt) []any {
+	return []any{a.Own[:], a.Strangers[:], a.Network[:], micros(a.At), a.ID[:]}
+}
+
+func (db *DB) SettleAttempt(ctx context.Context, a userstore.Attempt) error {
+	_, err := db.write(ctx, true, bind(settleAttempt, attemptArgs(a)...))
+	return err
+}
+
+func (db *DB) ReturnAttempt(ctx context.Context, a userstore.Attempt) error {
+	_, err := db.write(ctx, true, bind(returnAttempt, attemptArgs(a)...))
+	return err
+}
+
+// loggedIn is what StartGrant's batch does about the attempt, if the grant is there.
+func loggedIn(s userstore.StartGrant) []stmt {
+	a, grant := s.Attempt, s.Grant.ID[:]
+	if a == (userstore.Attempt{}) {
+		return nil
+	}
+	steps := []stmt{bind(returnGranted, append(attemptArgs(a), grant)...)}
+	if !s.Remember.IsZero() {
+		steps = append(steps, bind(rememberGranted, a.Own[:], micros(s.Remember), grant, micros(s.Remember.Add(-24*time.Hour))))
+	}
+	return steps
+}
+
+var (
+	removeAttempts = numbered(`DELETE FROM throttle_attempts WHERE (budget, at, attempt) IN
+		(SELECT a.budget, a.at, a.attempt FROM throttle_attempts a WHERE a.expires_at <= $ ORDER BY a.expires_at LIMIT $)`)
+	removeNetworks = numbered(`DELETE FROM throttle_networks WHERE budget IN
+		(SELECT n.budget FROM throttle_networks n WHERE n.until <= $ ORDER BY n.until LIMIT $)`)
+)
+
+func (db *DB) RemoveExpiredAttempts(ctx context.Context, now time.Time, limit int) (int, error) {
+	total := 0
+	for _, sql := range []string{removeAttempts, removeNetworks} {
+		n, err := db.write(ctx, true, bind(sql, micros(now), int64(limit)))
+		if total += int(n); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}

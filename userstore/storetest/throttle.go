@@ -1,0 +1,296 @@
+package storetest
+
+import (
+	"crypto/rand"
+	"errors"
+	mathrand "math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+func budget() (k userstore.BudgetKey) {
+	rand.Read(k[:])
+	return k
+}
+
+// reserve asks for an attempt on an account by a network, both of them new: 3 in an hour
+// from elsewhere, 2 from the network once it is remembered, 5 for the network in all.
+func (f *fixture) reserve() userstore.Reserve {
+	r := userstore.Reserve{
+		Attempt:  userstore.Attempt{At: f.now, Own: budget(), Strangers: budget(), Network: budget()},
+		OwnLimit: userstore.Limit{Free: 2, Window: time.Hour}, StrangersLimit: userstore.Limit{Free: 3, Window: time.Hour},
+		NetworkLimit: userstore.Limit{Free: 5, Window: time.Hour}, PendingUntil: f.now.Add(time.Minute),
+	}
+	rand.Read(r.ID[:])
+	return r
+}
+
+// again is another attempt at the same budgets, so much later.
+func again(r userstore.Reserve, later time.Duration) userstore.Reserve {
+	rand.Read(r.ID[:])
+	r.At, r.PendingUntil = r.At.Add(later), r.PendingUntil.Add(later)
+	return r
+}
+
+// wrong reserves attempts and settles them.
+func (f *fixture) wrong(t *testing.T, r userstore.Reserve, n int) {
+	t.Helper()
+	for range n {
+		r = again(r, 0)
+		must(t, f.ReserveAttempt(t.Context(), r))
+		must(t, f.SettleAttempt(t.Context(), r.Attempt))
+	}
+}
+
+func (f *fixture) tallies(t *testing.T, r userstore.Reserve) userstore.Tallies {
+	t.Helper()
+	got, err := f.Tallies(t.Context(), r)
+	must(t, err)
+	return got
+}
+
+func throttleAttempts(t *testing.T, f *fixture) {
+	ctx, at := t.Context(), stored(f.now)
+	r := f.reserve()
+	equal(t, "before", f.tallies(t, r), userstore.Tallies{})
+
+	must(t, f.ReserveAttempt(ctx, r))
+	pending := userstore.Tally{Pending: 1}
+	equal(t, "pending", f.tallies(t, r), userstore.Tallies{Account: pending, Network: pending})
+	overdue := r
+	overdue.At = r.PendingUntil
+	lost := userstore.Tally{Wrong: 1, Oldest: at, Newest: at}
+	equal(t, "overdue", f.tallies(t, overdue), userstore.Tallies{Account: lost, Network: lost})
+
+	for range 2 {
+		must(t, f.ReturnAttempt(ctx, r.Attempt))
+		equal(t, "returned", f.tallies(t, r), userstore.Tallies{})
+	}
+
+	f.wrong(t, r, 1)
+	f.wrong(t, again(r, time.Minute), 2)
+	full := userstore.Tally{Wrong: 3, Oldest: at, Newest: stored(f.now.Add(time.Minute))}
+	equal(t, "wrong", f.tallies(t, again(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
+	is(t, f.ReserveAttempt(ctx, again(r, time.Minute)), userstore.ErrConflict)
+	equal(t, "refused", f.tallies(t, again(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
+	is(t, f.ReserveAttempt(ctx, again(r, time.Hour-time.Microsecond)), userstore.ErrConflict)
+	must(t, f.ReserveAttempt(ctx, again(r, time.Hour)))
+
+	// What one budget refuses takes nothing from the other, whichever it is.
+	other := f.reserve()
+	other.Network = r.Network
+	f.wrong(t, other, 1)
+	third := f.reserve()
+	third.Network = r.Network
+	third.At = f.now.Add(time.Minute)
+	is(t, f.ReserveAttempt(ctx, third), userstore.ErrConflict)
+	equal(t, "of another account", f.tallies(t, third).Account, userstore.Tally{})
+	fourth := again(r, time.Minute)
+	fourth.Network = budget()
+	is(t, f.ReserveAttempt(ctx, fourth), userstore.ErrConflict)
+	equal(t, "of another network", f.tallies(t, fourth).Network, userstore.Tally{})
+
+	// One budget alone, and no limit at all.
+	none := userstore.BudgetKey{}
+	alone := f.reserve()
+	alone.Own, alone.Strangers = none, none
+	f.wrong(t, alone, 5)
+	is(t, f.ReserveAttempt(ctx, again(alone, 0)), userstore.ErrConflict)
+	alone = f.reserve()
+	alone.Network = none
+	f.wrong(t, alone, 3)
+	is(t, f.ReserveAttempt(ctx, again(alone, 0)), userstore.ErrConflict)
+	alone.StrangersLimit.Free = 0
+	f.wrong(t, alone, 9)
+	alone.Own, alone.Strangers = none, none
+	is(t, f.ReserveAttempt(ctx, alone), userstore.ErrInvalid)
+}
+
+// Whoever logged in keeps a budget of its own until the network is forgotten.
+func throttleRemembers(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u, r := f.user(t), f.reserve()
+	until := f.now.Add(90 * 24 * time.Hour)
+	f.wrong(t, again(r, 0), 2)
+	login := func(r userstore.Reserve, hash string) error {
+		must(t, f.ReserveAttempt(ctx, r))
+		return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: hash, Attempt: r.Attempt, Remember: r.At.Add(90 * 24 * time.Hour)})
+	}
+	refused := again(r, 0)
+	is(t, login(refused, "another"), userstore.ErrConflict)
+	if got := f.tallies(t, r); got.Remembered || got.Account.Pending != 1 {
+		t.Errorf("after a refused login: %+v", got)
+	}
+	must(t, f.ReturnAttempt(ctx, refused.Attempt))
+	must(t, login(again(r, 0), u.PasswordHash))
+	if got := f.tallies(t, r); !got.Remembered || got.Account != (userstore.Tally{}) || got.Network.Wrong != 2 || got.Network.Pending != 0 {
+		t.Errorf("after a login: %+v", got)
+	}
+	stranger := again(r, 0)
+	stranger.Own, stranger.Network = budget(), budget()
+	f.wrong(t, stranger, 1)
+	is(t, f.ReserveAttempt(ctx, again(stranger, 0)), userstore.ErrConflict)
+	f.wrong(t, r, 2)
+	is(t, f.ReserveAttempt(ctx, again(r, 0)), userstore.ErrConflict)
+	equal(t, "of strangers", f.tallies(t, stranger).Account.Wrong, 3)
+
+	r.At = until
+	equal(t, "forgotten", f.tallies(t, r).Remembered, false)
+	r.At = until.Add(-time.Microsecond)
+	equal(t, "not yet forgotten", f.tallies(t, r).Remembered, true)
+	r.At = f.now.Add(48 * time.Hour)
+	r.PendingUntil = r.At.Add(time.Minute)
+	must(t, login(again(r, 0), u.PasswordHash))
+	r.At = until.Add(time.Hour)
+	equal(t, "remembered anew", f.tallies(t, r).Remembered, true)
+}
+
+// What the store lets in is what the rules say, on any schedule.
+func throttleAgrees(t *testing.T, f *fixture) {
+	for name, l := range map[string]userstore.Limit{
+		"a window":   {Free: 4, Window: 10 * time.Minute},
+		"with waits": {Free: 3, Window: 24 * time.Hour, Step: time.Minute, Longest: time.Hour},
+		"odd waits":  {Free: 1, Window: 2 * time.Hour, Step: 7 * time.Second, Longest: 100 * time.Second},
+	} {
+		r := f.reserve()
+		r.Network, r.StrangersLimit = userstore.BudgetKey{}, l
+		let, refused := 0, 0
+		dice := mathrand.New(mathrand.NewPCG(1, 2))
+		for range 150 {
+			pause := time.Duration(dice.Int64N(int64(30 * time.Minute)))
+			switch dice.IntN(20) {
+			case 0:
+				pause = l.Window
+			case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
+				pause /= 200
+			}
+			r = again(r, pause)
+			before := f.tallies(t, r).Account
+			opens := l.Opens(before)
+			err := f.ReserveAttempt(t.Context(), r)
+			if !opens.After(stored(r.At)) {
+				must(t, err)
+				must(t, f.SettleAttempt(t.Context(), r.Attempt))
+				let++
+				continue
+			}
+			is(t, err, userstore.ErrConflict)
+			refused++
+			if dice.IntN(2) == 0 { // and let in when it is said to
+				r = again(r, opens.Sub(stored(r.At)))
+				must(t, f.ReserveAttempt(t.Context(), r))
+				must(t, f.SettleAttempt(t.Context(), r.Attempt))
+			}
+		}
+		if let < 10 || refused < 10 {
+			t.Errorf("%s: %d let in and %d refused show little", name, let, refused)
+		}
+	}
+}
+
+func throttleRemoves(t *testing.T, f *fixture) {
+	ctx, u := t.Context(), f.user(t)
+	var all []userstore.Reserve
+	for range 3 {
+		r := f.reserve()
+		f.wrong(t, r, 2)
+		all = append(all, r)
+	}
+	r := f.reserve()
+	must(t, f.ReserveAttempt(ctx, r))
+	must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: r.Attempt, Remember: f.now.Add(2 * time.Hour)}))
+
+	remove := func(at time.Duration) (batches []int) {
+		for {
+			n, err := f.RemoveExpiredAttempts(ctx, f.now.Add(at), 5)
+			must(t, err)
+			if n == 0 {
+				return batches
+			}
+			batches = append(batches, n)
+		}
+	}
+	equal(t, "while they count", len(remove(time.Hour-time.Microsecond)), 0)
+	equal(t, "still there", f.tallies(t, all[2]).Account.Wrong, 2)
+	equal(t, "when they do not", remove(time.Hour), []int{5, 5, 2})
+	equal(t, "gone", f.tallies(t, all[2]), userstore.Tallies{})
+	equal(t, "remembered", f.tallies(t, r).Remembered, true)
+	equal(t, "networks", remove(2*time.Hour), []int{1})
+	equal(t, "forgotten", f.tallies(t, r).Remembered, false)
+}
+
+// However many come at once, from however many networks and at however many accounts.
+func raceReserve(t *testing.T, f *fixture) {
+	account, network := f.reserve(), budget()
+	var reserved [3]atomic.Int64
+	var held [3][60]userstore.Attempt
+	together(60, func(i int) {
+		r := again(account, 0) // one account, from networks that differ
+		r.Own, r.Network = budget(), budget()
+		kind := i % 3
+		switch kind {
+		case 1: // one network, at accounts that differ
+			r = f.reserve()
+			r.Network = network
+		case 2: // the same network, at the same account
+			r = again(account, 0)
+			r.Network = network
+		}
+		if err := f.ReserveAttempt(t.Context(), r); err == nil {
+			reserved[kind].Add(1)
+			held[kind][i] = r.Attempt
+		} else {
+			isAsync(t, err, userstore.ErrConflict)
+		}
+	})
+	ofAccount, ofNetwork := reserved[0].Load()+reserved[2].Load(), reserved[1].Load()+reserved[2].Load()
+	equal(t, "of the account (U-15)", ofAccount, int64(3))
+	equal(t, "of the network (U-15)", ofNetwork, int64(5))
+	account.Network = network
+	equal(t, "what is counted", f.tallies(t, account), userstore.Tallies{Account: userstore.Tally{Pending: 3}, Network: userstore.Tally{Pending: 5}})
+
+	// All is given back, while others ask: then there is room for as many again.
+	together(60, func(i int) {
+		for kind := range held {
+			if a := held[kind][i]; a != (userstore.Attempt{}) {
+				if err := f.ReturnAttempt(t.Context(), a); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	equal(t, "after all", f.tallies(t, account), userstore.Tallies{})
+}
+
+// Logins that are right never take anything from the budget, however many there are.
+func raceRight(t *testing.T, f *fixture) {
+	u, r := f.user(t), f.reserve()
+	together(30, func(int) {
+		for {
+			try := again(r, 0)
+			err := f.ReserveAttempt(t.Context(), try)
+			if errors.Is(err, userstore.ErrConflict) {
+				time.Sleep(2 * time.Millisecond)
+				continue
+			}
+			if err == nil {
+				err = f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: try.Attempt, Remember: f.now.Add(time.Hour)})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		}
+	})
+	equal(t, "after all (U-16)", f.tallies(t, r), userstore.Tallies{Remembered: true})
+	list, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
+	must(t, err)
+	equal(t, "sessions", len(list), 30)
+	if slices.ContainsFunc(list, func(g userstore.Grant) bool { return g.UserID != u.ID }) {
+		t.Error("somebody else's session")
+	}
+}
