@@ -164,6 +164,12 @@ type Passwords struct {
 	// Fewest characters of a new password. At least 8.
 	MinLength int `key:"min_length"`
 
+	// Where to ask whether a new password is known from a breach, such as
+	// https://api.pwnedpasswords.com/range or a mirror of it. It hears the first five digits
+	// of the password's SHA-1. When it does not answer within a second, the password is
+	// allowed; logins never ask. Empty: nobody is asked.
+	BreachCheckURL string `key:"breach_check_url"`
+
 	Argon2 Argon2 `key:"argon2"`
 
 	// How many passwords are hashed at once; others wait. Each takes

@@ -69,6 +69,7 @@ var checks = []check{
 		}
 		return ""
 	}},
+	{[]string{"passwords.breach_check_url"}, func(c Config) string { return badBreachCheck(c.Passwords.BreachCheckURL) }},
 	{[]string{"passwords.argon2.time"}, func(c Config) string { return notBetween(c.Passwords.Argon2.Time, 1, 16) }},
 	{[]string{"passwords.argon2.threads"}, func(c Config) string { return notBetween(c.Passwords.Argon2.Threads, 1, 16) }},
 	{[]string{"passwords.argon2.memory", "passwords.argon2.time"}, func(c Config) string { return weakArgon2(c.Passwords.Argon2) }},
@@ -251,6 +252,22 @@ func badIssuer(issuer string) string {
 	}
 	if u.Path != "" && !issuerPath.MatchString(issuer[strings.Index(issuer, u.Host)+len(u.Host):]) {
 		return fmt.Sprintf("%q has a path that proxies would rewrite; use segments of letters, digits, . _ ~ and - only", issuer)
+	}
+	return ""
+}
+
+func badBreachCheck(address string) string {
+	if address == "" {
+		return ""
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Opaque != "" || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return fmt.Sprintf("%q is not a URL; write one such as https://api.pwnedpasswords.com/range", address)
+	case u.User != nil || strings.ContainsAny(address, "?#"):
+		return "holds a user name, a query or a fragment; the digits are appended to its path, so write it without"
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return fmt.Sprintf("%q is not safe: anybody on the way could allow every password; write %q", address, "https"+strings.TrimPrefix(address, "http"))
 	}
 	return ""
 }

@@ -28,13 +28,18 @@ const attempts = 3
 // Accounts holds the rules of accounts once; engines only move rows. Fill the fields, then
 // use it from any number of goroutines.
 type Accounts struct {
-	Store         Store
-	Hasher        *Hasher
-	Now           func() time.Time
-	NewID         func() string // 128 random bits, base64url
-	Log           *slog.Logger  // nil: nothing is logged
-	MinPassword   int           // characters; 0: 15, what NIST asks of a password that is the only factor
-	SignupEnabled bool          // for Register; RegisterByOperator ignores it
+	Store       Store
+	Hasher      *Hasher
+	Now         func() time.Time
+	NewID       func() string // 128 random bits, base64url
+	Log         *slog.Logger  // nil: nothing is logged
+	MinPassword int           // characters; 0: 15, what NIST asks of a password that is the only factor
+	Service     string        // what people call the service, such as the issuer's host; no password consists of it
+	// BreachRange answers SUFFIX:COUNT lines for the first five digits of a SHA-1, as
+	// api.pwnedpasswords.com/range does. How it gets them is its affair: no network is used from
+	// here. nil: no password is checked.
+	BreachRange   func(ctx context.Context, prefix string) (string, error)
+	SignupEnabled bool // for Register; RegisterByOperator ignores it
 }
 
 // NewUser is what a sign-up says.
@@ -87,7 +92,7 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser) (User, error) {
 	if u.Claims.PhoneNumberVerified {
 		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
 	}
-	fs.add("password", chosen(n.Password, a.minPassword(), u))
+	fs.add("password", chosen(n.Password, a.minPassword(), u, a.Service))
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
@@ -98,6 +103,10 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser) (User, error) {
 	case err == nil:
 		return User{}, &ExistsError{Field: "email"}
 	case !errors.Is(err, ErrNotFound):
+		return User{}, err
+	}
+	fs.add("password", a.breached(ctx, n.Password))
+	if err := fs.err(); err != nil {
 		return User{}, err
 	}
 	var err error

@@ -19,7 +19,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 		}
 		var fs faults
 		fs.add("current_password", presented(current))
-		fs.add("new_password", chosen(next, a.minPassword(), u))
+		fs.add("new_password", chosen(next, a.minPassword(), u, a.Service))
 		if err := fs.err(); err != nil {
 			return err
 		}
@@ -27,6 +27,10 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 			return err
 		}
 		if hash == "" {
+			fs.add("new_password", a.breached(ctx, next))
+			if err := fs.err(); err != nil {
+				return err
+			}
 			if hash, err = a.Hasher.Hash(ctx, next); err != nil {
 				return err
 			}
@@ -52,7 +56,11 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 		return err
 	}
 	var fs faults
-	fs.add("password", chosen(next, a.minPassword(), u))
+	fs.add("password", chosen(next, a.minPassword(), u, a.Service))
+	if err := fs.err(); err != nil {
+		return err
+	}
+	fs.add("password", a.breached(ctx, next))
 	if err := fs.err(); err != nil {
 		return err
 	}

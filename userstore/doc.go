@@ -7,6 +7,7 @@
 //	  └→ Accounts            accounts.go, authenticate.go, credentials.go
 //	       ├ canonical names email.go, username.go, unicode.go
 //	       ├ what may be said claims.go, validation.go
+//	       ├ new passwords   blocklist.go, breach.go
 //	       ├ Hasher          password.go, phc.go, foreign.go, hash_memory.go
 //	       └→ Store          store.go (interfaces), implemented by userstore/sqlstore
 //

@@ -286,9 +286,10 @@ func presented(password string) fault {
 	return fault{}
 }
 
-// chosen looks at a new password of u. Length is the whole rule: no composition, which
-// makes people predictable (NIST SP 800-63B-4 section 3.1.1.2).
-func chosen(password string, least int, u User) fault {
+// chosen looks at a new password of u. It must be long, and none of those that are guessed
+// first; there is no rule of composition, which makes people predictable (NIST SP 800-63B-4
+// section 3.1.1.2).
+func chosen(password string, least int, u User, service string) fault {
 	if f := presented(password); f != (fault{}) {
 		return f
 	}
@@ -306,11 +307,7 @@ func chosen(password string, least int, u User) fault {
 	if min(utf8.RuneCountInString(password), utf8.RuneCountInString(canonical)) < least {
 		return fault{CodeTooShort, fmt.Sprintf("The password is too short; %d characters are the least. A few words in a row are fine.", least)}
 	}
-	p := caseless(password)
-	if p != "" && (p == u.EmailKey || p == u.UsernameKey || u.EmailKey != "" && p == caseless(u.Email)) {
-		return fault{CodeNotAllowed, "The password is the account's own name; choose another."}
-	}
-	return fault{}
+	return guessable(password, u, service)
 }
 
 // random cannot fail: crypto/rand ends the process instead.

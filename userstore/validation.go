@@ -9,6 +9,13 @@ const (
 	CodeTooLong    = "too_long"
 	CodeInvalid    = "invalid"
 	CodeNotAllowed = "not_allowed" // well-formed, but not this value or not by this caller
+
+	// Of passwords that are guessed first.
+	CodeTooCommon   = "too_common"   // on the list, or one word of it with what is no secret
+	CodeTooSimple   = "too_simple"   // a repetition or a sequence
+	CodeOwnName     = "own_name"     // of the account
+	CodeServiceName = "service_name" // of the product or the issuer
+	CodeBreached    = "breached"     // known from a breach
 )
 
 // FieldError is one fault of one field. Its message never repeats what was sent.

@@ -128,6 +128,8 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		NewID:         newID,
 		Log:           log,
 		MinPassword:   c.Passwords.MinLength,
+		Service:       serviceName(c.IssuerURL(listener.Addr().String())),
+		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 		SignupEnabled: c.Accounts.Signup,
 	}
 	iss := &issuer.Issuer{

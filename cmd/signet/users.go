@@ -237,6 +237,8 @@ func (a *app) withAccounts(ctx context.Context, fn func(*userstore.Accounts, *sq
 		Now:           a.now,
 		NewID:         newID,
 		MinPassword:   c.Passwords.MinLength,
+		Service:       serviceName(c.IssuerURL("")),
+		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 		SignupEnabled: c.Accounts.Signup,
 	}, db)
 }

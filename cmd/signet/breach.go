@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A range holds about a thousand lines of 40 bytes, padding included.
+const maxBreachRange = 1 << 20
+
+// breachRange asks a breach list for a range of SHA-1 values, with padding, so that not even the length
+// of the answer tells which. Its errors name no address: the last digits of one would be a
+// password's first.
+func breachRange(address string) func(ctx context.Context, prefix string) (string, error) {
+	if address == "" {
+		return nil
+	}
+	client := &http.Client{
+		Timeout: 5 * time.Second, // the caller's own limit is shorter
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("it redirects; give passwords.breach_check_url the address it redirects to")
+		},
+	}
+	return func(ctx context.Context, prefix string) (string, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(address, "/")+"/"+prefix, nil)
+		if err != nil {
+			return "", errors.New("passwords.breach_check_url is not an address")
+		}
+		r.Header.Set("Add-Padding", "true")
+		r.Header.Set("User-Agent", "signet")
+		answer, err := client.Do(r)
+		if err != nil {
+			var wrapped *url.Error
+			if errors.As(err, &wrapped) {
+				err = wrapped.Err
+			}
+			return "", err
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return "", fmt.Errorf("it answers %d", answer.StatusCode)
+		}
+		text, err := io.ReadAll(io.LimitReader(answer.Body, maxBreachRange+1))
+		if err == nil && len(text) > maxBreachRange {
+			err = fmt.Errorf("its answer is longer than %d bytes", maxBreachRange)
+		}
+		return string(text), err
+	}
+}
+
+// serviceName is what people call the service: the issuer's host.
+func serviceName(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
