@@ -63,8 +63,8 @@ func TestF37BreachListThatIsAwayHoldsNobodyUp(t *testing.T) {
 			answer func(ctx context.Context) error
 			takes  time.Duration
 		}{
-			"refuses":             {func(context.Context) error { return errors.New("it answers 503") }, 0},
-			"answers after 30 s":  {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, time.Second},
+			"refuses":            {func(context.Context) error { return errors.New("it answers 503") }, 0},
+			"answers after 30 s": {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, time.Second},
 			"answers after 0.9 s": {func(ctx context.Context) error {
 				select {
 				case <-ctx.Done():

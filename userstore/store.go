@@ -30,6 +30,12 @@ func (e *ExistsError) Is(target error) bool { return target == ErrExists }
 // Users moves user rows. Each method is one atomic act.
 type Users interface {
 	CreateUser(ctx context.Context, u User) error // ErrExists, as *ExistsError
+	// CreateUsers inserts many in one transaction and leaves out those whose id, email or
+	// username is taken, also by one before it in users. taken tells for each of these who has it.
+	// ErrConflict, with whatever was free inserted, when that one was deleted meanwhile.
+	CreateUsers(ctx context.Context, users []User) (taken map[int]User, err error)
+	// UsersLike finds, for each of users by index, who has its id, else its email, else its username.
+	UsersLike(ctx context.Context, users []User) (map[int]User, error)
 	UserByID(ctx context.Context, id string) (User, error)
 	// UserByLogin finds by canonical email, or by canonical username.
 	UserByLogin(ctx context.Context, l Login) (User, error)

@@ -60,12 +60,7 @@ func (db *DB) CreateUser(ctx context.Context, u userstore.User) error {
 	if err != nil {
 		return err
 	}
-	s := bind(`INSERT INTO users (id, email, email_key, email_verified, username, username_key, claims, roles,
-			is_active, is_staff, created_at, updated_at, version, last_login_at, last_session_id, password_hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, '', $14)
-		ON CONFLICT (id) DO NOTHING`,
-		u.ID, u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles,
-		u.IsActive, u.IsStaff, micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.LastLoginAt), u.PasswordHash)
+	s := bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...)
 	if err := storable(s.args); err != nil {
 		return err
 	}

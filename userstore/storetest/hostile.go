@@ -28,6 +28,10 @@ func hostileStrings(t *testing.T, f *fixture) {
 			Claims: userstore.Claims{Name: s, Address: &userstore.Address{Country: s}}, Roles: []string{s, s}}
 		must(t, f.CreateUser(ctx, u))
 		existsIn(t, f.CreateUser(ctx, userstore.User{ID: id(), EmailKey: u.EmailKey}), "email")
+		taken, err := f.CreateUsers(ctx, []userstore.User{{ID: id(), EmailKey: u.EmailKey}, {ID: "many" + s, Email: s, EmailKey: "many" + s, PasswordHash: s, Roles: []string{s}}})
+		must(t, err)
+		equal(t, "taken", taken[0].ID, u.ID)
+		equal(t, "number of those taken", len(taken), 1)
 		c := userstore.Client{ID: "c" + s, Name: s, GrantTypes: []string{s}, Scopes: []string{s}, Resources: []string{s}, IDTokenAlg: s, Public: true, FirstParty: true}
 		must(t, f.CreateClient(ctx, c))
 		got, known, client, err := f.LoginView(ctx, userstore.Login{UsernameKey: u.UsernameKey}, c.ID)

@@ -1,0 +1,108 @@
+package storetest
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+func userMany(t *testing.T, f *fixture) {
+	named := func() userstore.User {
+		u := f.newUser()
+		u.UsernameKey = strings.ToLower(id())
+		u.Username = strings.ToUpper(u.UsernameKey)
+		return u
+	}
+	there := named()
+	must(t, f.CreateUser(t.Context(), there))
+
+	var users []userstore.User
+	for range 333 { // more than are looked for at once
+		users = append(users, named())
+	}
+	full := users[7]
+	full.Claims, full.Roles, full.IsActive, full.IsStaff, full.EmailVerified = fullClaims(), []string{"admin", "ü"}, false, true, true
+	full.LastLoginAt = f.now.Add(-time.Hour)
+	users[7] = full
+	users[3].EmailKey = there.EmailKey
+	users[150].UsernameKey = there.UsernameKey
+	users[200].ID = there.ID
+	users[300].EmailKey = users[8].EmailKey // taken by one before it
+	users[301].UsernameKey = users[9].UsernameKey
+	users[302].Username, users[302].UsernameKey = "", ""
+	users[303].Username, users[303].UsernameKey = "", "" // without a name nobody is in the way
+
+	taken, err := f.CreateUsers(t.Context(), users)
+	must(t, err)
+	holders := map[int]string{}
+	for i, u := range taken {
+		holders[i] = u.ID
+	}
+	equal(t, "taken", holders, map[int]string{3: there.ID, 150: there.ID, 200: there.ID, 300: users[8].ID, 301: users[9].ID})
+	for i, u := range users {
+		got, err := f.UserByID(t.Context(), u.ID)
+		if _, refused := taken[i]; refused {
+			if i != 200 {
+				is(t, err, userstore.ErrNotFound)
+			}
+			continue
+		}
+		must(t, err)
+		u.Version, u.CreatedAt, u.UpdatedAt = 1, stored(u.CreatedAt), stored(u.UpdatedAt)
+		if !u.LastLoginAt.IsZero() {
+			u.LastLoginAt = stored(u.LastLoginAt)
+		}
+		equal(t, "one of many", got, u)
+	}
+
+	// Again: all of them are there, and nobody is made twice.
+	taken, err = f.CreateUsers(t.Context(), users)
+	must(t, err)
+	equal(t, "taken the second time", len(taken), len(users))
+	equal(t, "the holder of the second", taken[1].ID, users[1].ID)
+
+	like, err := f.UsersLike(t.Context(), []userstore.User{users[0], named(), {ID: there.ID, EmailKey: users[1].EmailKey}, {EmailKey: users[1].EmailKey, UsernameKey: users[2].UsernameKey}})
+	must(t, err)
+	equal(t, "like", []string{like[0].ID, like[1].ID, like[2].ID, like[3].ID}, []string{users[0].ID, "", there.ID, users[1].ID})
+	like, err = f.UsersLike(t.Context(), nil)
+	must(t, err)
+	equal(t, "like nobody", len(like), 0)
+	taken, err = f.CreateUsers(t.Context(), nil)
+	must(t, err)
+	equal(t, "none made", len(taken), 0)
+
+	// One that cannot be stored stops the whole act.
+	before, broken := named(), named()
+	broken.PasswordHash = "a\x00b"
+	_, err = f.CreateUsers(t.Context(), []userstore.User{before, broken})
+	is(t, err, userstore.ErrInvalid)
+	_, err = f.UserByID(t.Context(), before.ID)
+	is(t, err, userstore.ErrNotFound)
+}
+
+// Two imports of one file at once, from both ends: each name is made once, and each is told so
+// once, as made or as taken.
+func raceMany(t *testing.T, f *fixture) {
+	var forth, back []userstore.User
+	for range 60 {
+		u := f.newUser()
+		forth = append(forth, u)
+		u.ID = id()
+		back = append([]userstore.User{u}, back...)
+	}
+	var wait sync.WaitGroup
+	var taken [2]map[int]userstore.User
+	for i, users := range [][]userstore.User{forth, back} {
+		wait.Go(func() {
+			var err error
+			if taken[i], err = f.CreateUsers(t.Context(), users); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	equal(t, "taken in all", len(taken[0])+len(taken[1]), len(forth))
+}
