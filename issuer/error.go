@@ -27,6 +27,7 @@ const (
 	InvalidCredentials Code = "invalid_credentials"
 	AccountDisabled    Code = "account_disabled"
 	Overloaded         Code = "overloaded"
+	RateLimited        Code = "rate_limited"  // the cause is a *userstore.RateLimitedError
 	Expired            Code = "token_expired" // access or refresh token past its time
 )
 
@@ -73,6 +74,8 @@ func failed(err error) *Error {
 		return refuse(AccountDisabled, "This account is disabled: ask whoever runs this service.")
 	case errors.Is(err, userstore.ErrOverloaded):
 		return refuse(Overloaded, "Too many sign-ins at once: try again in a moment.").because(err)
+	case errors.Is(err, userstore.ErrRateLimited):
+		return refuse(RateLimited, "Too many attempts: wait before you try again.").because(err)
 	case errors.As(err, &invalid):
 		return refuse(InvalidRequest, "The request cannot be read as it is: send either email or username, and the password.").because(err)
 	}

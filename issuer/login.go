@@ -27,7 +27,7 @@ type LoginRequest struct {
 	Scope           string // space separated; empty: "profile email"
 	Resource        []string
 	UserAgent       string // kept for the user's list of sessions
-	Address         string
+	Address         string // kept likewise, and what throttling counts by
 }
 
 var (
@@ -36,7 +36,7 @@ var (
 	errNotFirstParty  = refuse(UnauthorizedClient, "This client may not take passwords: only public first-party clients may.")
 )
 
-// Login proves a password and starts a grant: one read, one batch. The client and
+// Login proves a password and starts a grant: one read, one reservation, one batch. The client and
 // what it asks for are judged before any hashing, and alike whether or not the
 // user exists; what only concerns the user, after the right password. Every
 // error is an *Error; that of a malformed request wraps a *userstore.ValidationError.
@@ -47,6 +47,7 @@ func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, erro
 	if strings.Trim(r.Scope, " ") == "" {
 		r.Scope = defaultScope
 	}
+	ctx = userstore.WithAddress(ctx, r.Address)
 	scopes, err := parseScope(r.Scope)
 	if err != nil {
 		return TokenResponse{}, err
@@ -93,6 +94,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 	case err != nil:
 		return TokenResponse{}, err
 	}
+	defer i.Accounts.Release(ctx, verified)
 	user, client := verified.User, verified.Client
 	for _, s := range scopes {
 		if s == ScopeAdmin && !mayAdmin(client, user.Roles) {
@@ -135,8 +137,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 			return TokenResponse{}, unready(err)
 		}
 	}
-	err = i.Grants.StartGrant(ctx, userstore.StartGrant{Grant: a.Grant, PasswordHash: user.PasswordHash, Rehash: verified.Rehash})
-	if err != nil {
+	if err := i.Accounts.StartGrant(ctx, verified, a.Grant); err != nil {
 		return TokenResponse{}, err
 	}
 	return i.mint(now, signers, a)

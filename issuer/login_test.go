@@ -92,17 +92,83 @@ func only(t *testing.T, what string, claims map[string]any, names ...string) {
 	}
 }
 
-func TestLoginIsOneReadAndOneBatch(t *testing.T) {
+// A login is a read, a reservation that counts it before anything is hashed, and the batch,
+// which gives the reservation back. A wrong one is settled instead; one that is refused is
+// not hashed, and asks once more to say until when.
+func TestLoginIsOneReadOneReservationAndOneBatch(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.store.called()
 		w.login("openid")
-		w.wantCalls("LoginView", "StartGrant")
+		w.wantCalls("LoginView", "ReserveAttempt", "StartGrant")
 		_, err := w.Login(t.Context(), issuer.LoginRequest{Email: "alice@example.test", Password: "wrong but long enough"})
 		w.refused(err, issuer.InvalidCredentials)
-		w.wantCalls("LoginView")
-		_, err = w.Login(t.Context(), issuer.LoginRequest{Email: "nobody@example.test", Password: password})
-		w.refused(err, issuer.InvalidCredentials)
-		w.wantCalls("LoginView")
+		w.wantCalls("LoginView", "ReserveAttempt", "SettleAttempt")
+		unknown := issuer.LoginRequest{Email: "nobody@example.test", Password: password}
+		for range 10 {
+			_, err = w.Login(t.Context(), unknown)
+			w.refused(err, issuer.InvalidCredentials)
+			w.wantCalls("LoginView", "ReserveAttempt", "SettleAttempt")
+		}
+		hashed := w.Accounts.Hasher.Stats().Started
+		_, err = w.Login(t.Context(), unknown)
+		w.refused(err, issuer.RateLimited)
+		w.wantCalls("LoginView", "ReserveAttempt", "Tallies")
+		var limited *userstore.RateLimitedError
+		if !errors.As(err, &limited) || limited.RetryAfter != time.Minute {
+			t.Errorf("refused with %v", limited)
+		}
+		if now := w.Accounts.Hasher.Stats().Started; now != hashed {
+			t.Errorf("a refused login started %d hashes", now-hashed)
+		}
+	})
+}
+
+// A failure of ours takes no attempt from anybody, and lets none through uncounted.
+func TestLoginGivesBackWhatFailedOnOurSide(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		down := func() error { return fmt.Errorf("dial: %w", userstore.ErrUnavailable) }
+		login := func() error {
+			_, err := w.Login(t.Context(), issuer.LoginRequest{Email: w.alice.Email, Password: password, Address: "192.0.2.7"})
+			return err
+		}
+		for name, fault := range map[string]struct {
+			method        string
+			before, after func() error
+		}{
+			"the reservation is refused":                {"ReserveAttempt", down, nil},
+			"the answer to the reservation is lost":     {"ReserveAttempt", nil, down},
+			"the batch is refused":                      {"StartGrant", down, nil},
+			"the answer to the batch is lost":           {"StartGrant", nil, down},
+			"the batch is refused, nor can be returned": {"both", down, nil},
+		} {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
+				methods := []string{fault.method}
+				if fault.method == "both" {
+					methods = []string{"StartGrant", "ReturnAttempt"}
+				}
+				for _, m := range methods {
+					w.store.on(m, fault.before, fault.after)
+				}
+				hashed := w.Accounts.Hasher.Stats().Started
+				w.Accounts.Throttle.Wait = 10 * time.Millisecond
+				for range 25 { // more than any budget holds
+					// Overloaded, once attempts that could not be returned stand in the way; both are 503.
+					var e *issuer.Error
+					if err := login(); !errors.As(err, &e) || e.Code != issuer.Unavailable && e.Code != issuer.Overloaded {
+						t.Errorf("got %v, want a failure of ours", err)
+					}
+				}
+				w.Accounts.Throttle.Wait = 0
+				if fault.method == "ReserveAttempt" && w.Accounts.Hasher.Stats().Started != hashed {
+					t.Error("a password was checked that nobody counted")
+				}
+				for _, m := range methods {
+					w.store.on(m, nil, nil)
+				}
+				w.must(login())
+			})
+		}
 	})
 }
 
@@ -369,7 +435,7 @@ func TestLoginUpgradesTheHash(t *testing.T) {
 		w.Accounts.Hasher = userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 128, Time: 1, Threads: 1}, 2, 8, 10*time.Second)
 		w.store.called()
 		w.login("profile")
-		w.wantCalls("LoginView", "StartGrant")
+		w.wantCalls("LoginView", "ReserveAttempt", "StartGrant")
 		now, err := w.db.UserByID(t.Context(), w.alice.ID)
 		w.must(err)
 		if now.PasswordHash == old.PasswordHash || !strings.Contains(now.PasswordHash, "m=128,") {
@@ -402,11 +468,11 @@ func TestLoginWhenSomethingOfOursFails(t *testing.T) {
 			w.refused(login(), issuer.Unavailable)
 			w.store.on(method, nil, nil)
 		}
-		// Keys that this replica may not sign with stop a login before it writes.
+		// Keys that this replica may not sign with stop a login before it writes anything that stays.
 		w.clock.add(time.Hour)
 		w.store.called()
 		w.refused(login(), issuer.Unavailable)
-		w.wantCalls("LoginView")
+		w.wantCalls("LoginView", "ReserveAttempt", "ReturnAttempt")
 		grants, err := w.db.ListGrants(t.Context(), w.alice.ID, w.clock.Now(), time.Time{})
 		w.must(err)
 		if len(grants) != 0 {

@@ -114,7 +114,8 @@ func (w *world) replica() {
 	}
 	accounts := &userstore.Accounts{
 		Store: w.store, Now: w.clock.Now, NewID: newID, Log: slog.New(slog.DiscardHandler), MinPassword: 15, SignupEnabled: true,
-		Hasher: userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2, 64, 10*time.Second),
+		Hasher:   userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2, 64, 10*time.Second),
+		Throttle: &userstore.Throttle{Store: w.store, Secret: w.ring.BudgetSecret, SignupsPerNetwork: 1000, FailuresPerNetwork: 1000},
 	}
 	w.Issuer = &issuer.Issuer{
 		URL: issuerURL, Accounts: accounts, Grants: w.store, Keys: w.ring, Now: w.clock.Now, NewID: newID,
@@ -419,6 +420,22 @@ func (s *traced) AnswerLate(ctx context.Context, id userstore.GrantID, generatio
 
 func (s *traced) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time) error {
 	return trace0(s, "RevokeGrant", func() error { return s.Store.RevokeGrant(ctx, id, now) })
+}
+
+func (s *traced) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
+	return trace0(s, "ReserveAttempt", func() error { return s.Store.ReserveAttempt(ctx, r) })
+}
+
+func (s *traced) Tallies(ctx context.Context, r userstore.Reserve) (userstore.Tallies, error) {
+	return trace(s, "Tallies", func() (userstore.Tallies, error) { return s.Store.Tallies(ctx, r) })
+}
+
+func (s *traced) SettleAttempt(ctx context.Context, a userstore.Attempt) error {
+	return trace0(s, "SettleAttempt", func() error { return s.Store.SettleAttempt(ctx, a) })
+}
+
+func (s *traced) ReturnAttempt(ctx context.Context, a userstore.Attempt) error {
+	return trace0(s, "ReturnAttempt", func() error { return s.Store.ReturnAttempt(ctx, a) })
 }
 
 func (s *traced) UserByID(ctx context.Context, id string) (userstore.User, error) {

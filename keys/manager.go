@@ -300,6 +300,16 @@ func (m *Manager) RefreshJTI(grant [16]byte, generation int64) (string, error) {
 	return v.set.secret.jti(grant, generation), nil
 }
 
+// BudgetSecret is the key under which throttling names its budgets: the same on every replica,
+// and only in memory; the store has what it is derived from, sealed.
+func (m *Manager) BudgetSecret() ([]byte, error) {
+	v := m.view.Load()
+	if v == nil || v.set.secret == nil {
+		return nil, fmt.Errorf("%w: there is no refresh secret", ErrNotReady)
+	}
+	return v.set.secret.budgets, nil
+}
+
 // RefreshAlgorithm is the cheapest algorithm that is on.
 func (m *Manager) RefreshAlgorithm() string {
 	v := m.view.Load()

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"crypto"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -101,7 +102,10 @@ func unseal(sealed, name, what string, keks []jose.KEK) ([]byte, error) {
 }
 
 // refreshSecret makes the jti of refresh tokens.
-type refreshSecret struct{ pool sync.Pool }
+type refreshSecret struct {
+	pool    sync.Pool
+	budgets []byte // the key of throttling's budgets
+}
 
 // jtiHash is the working memory of one jti. It is pooled because the hash
 // interface would move every buffer to the heap.
@@ -114,6 +118,12 @@ type jtiHash struct {
 
 func newSecret(secret []byte) *refreshSecret {
 	s := new(refreshSecret)
+	// Derived (RFC 5869), so that what throttling knows is of no use against refresh tokens.
+	budgets, err := hkdf.Key(sha256.New, secret, nil, "signet throttle budgets", sha256.Size)
+	if err != nil {
+		panic(err) // only of a length that no hash has
+	}
+	s.budgets = budgets
 	s.pool.New = func() any { return &jtiHash{mac: hmac.New(sha256.New, secret)} }
 	return s
 }

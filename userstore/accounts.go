@@ -40,6 +40,8 @@ type Accounts struct {
 	// here. nil: no password is checked.
 	BreachRange   func(ctx context.Context, prefix string) (string, error)
 	SignupEnabled bool // for Register; RegisterByOperator ignores it
+	// Throttle counts guesses and sign-ups. nil: neither, which is for commands that check no password.
+	Throttle *Throttle
 }
 
 // NewUser is what a sign-up says.
@@ -51,12 +53,12 @@ type NewUser struct {
 }
 
 // Register creates an account and returns it. ValidationError, ErrExists (as
-// *ExistsError), ErrSignupClosed, ErrOverloaded.
+// *ExistsError), ErrSignupClosed, ErrOverloaded, ErrRateLimited.
 func (a *Accounts) Register(ctx context.Context, n NewUser) (User, error) {
 	if !a.SignupEnabled {
 		return User{}, ErrSignupClosed
 	}
-	return a.register(ctx, OperatorUser{NewUser: n})
+	return a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
 }
 
 // OperatorUser is an account as an operator makes it.
@@ -69,10 +71,10 @@ type OperatorUser struct {
 
 // RegisterByOperator is Register for the command line: also when sign-up is closed.
 func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User, error) {
-	return a.register(ctx, n)
+	return a.register(ctx, n, nil)
 }
 
-func (a *Accounts) register(ctx context.Context, n OperatorUser) (User, error) {
+func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_ User, err error) {
 	now := a.now()
 	u := User{
 		ID:            a.NewID(),
@@ -97,6 +99,17 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser) (User, error) {
 		return User{}, err
 	}
 
+	// What counts is what told something or left something: an address that is taken, a new account.
+	held, err := t.admitSignup(ctx, a.now)
+	if err != nil {
+		return User{}, err
+	}
+	defer func() {
+		if err != nil && !errors.Is(err, ErrExists) {
+			held.back(ctx)
+		}
+	}()
+
 	// Asked first, so that signing up a known address over and over takes no hash slot from
 	// logins. The unique index has the last word.
 	switch _, err := a.Store.UserByLogin(ctx, Login{EmailKey: u.EmailKey}); {
@@ -109,7 +122,6 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser) (User, error) {
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
-	var err error
 	if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
 		return User{}, err
 	}

@@ -11,6 +11,8 @@ type Verified struct {
 	User   User
 	Client Client
 	Rehash string // set when the stored hash should be replaced
+
+	held *held
 }
 
 // nobody is a key that no account can have. A login that names nobody possible goes the
@@ -19,25 +21,26 @@ const nobody = "?"
 
 // Authenticate checks email or username (exactly one) and password with one
 // read, in the same time for unknown users. ErrInvalidCredentials,
-// ErrAccountDisabled, ErrOverloaded, ErrNotFound: no such client; ValidationError for what is
+// ErrAccountDisabled, ErrOverloaded, ErrRateLimited (as *RateLimitedError), ErrNotFound: no such client; ValidationError for what is
 // wrong whoever asks: both names or none, a password that is empty, over MaxPassword or not UTF-8. The client is
 // returned as it is, disabled or not: its rules are the issuer's.
 // checkClient (may be nil) runs after the read and before any hashing, and may refuse.
+// What is verified has to be given to StartGrant, or to Release.
 func (a *Accounts) Authenticate(ctx context.Context, email, username, password, clientID string, checkClient func(Client) error) (Verified, error) {
 	var fs faults
-	login := Login{}
+	login, name := Login{}, email+username
 	switch {
 	case email != "" && username != "":
 		fs.add("username", fault{CodeNotAllowed, "Send either email or username, not both."})
 	case email != "":
 		login.EmailKey = nobody
 		if key, ok := EmailKey(email); ok {
-			login.EmailKey = key
+			login.EmailKey, name = key, key
 		}
 	case username != "":
 		login.UsernameKey = nobody
 		if key, ok := UsernameKey(username); ok {
-			login.UsernameKey = key
+			login.UsernameKey, name = key, key
 		}
 	default:
 		fs.add("email", fault{CodeRequired, "An email address or a username is needed."})
@@ -59,29 +62,61 @@ func (a *Accounts) Authenticate(ctx context.Context, email, username, password, 
 	if !known {
 		u = User{} // without a hash: Verify spends the time and says no
 	}
-	ok, stale, err := a.Hasher.Verify(ctx, u.PasswordHash, password)
-	switch {
-	case err != nil:
+	held, err := a.Throttle.admit(ctx, a.now, subject(u, known, name))
+	if err != nil {
 		return Verified{}, err
-	case !ok:
+	}
+	ok, stale, err := a.Hasher.Verify(ctx, u.PasswordHash, password)
+	if err == nil && !ok {
+		a.wrong(ctx, held)
 		a.reportUnusable(ctx, u)
 		return Verified{}, ErrInvalidCredentials
-	case !u.IsActive:
-		return Verified{}, ErrAccountDisabled
 	}
-	v := Verified{User: u, Client: client}
-	if stale {
+	v := Verified{User: u, Client: client, held: held}
+	switch {
+	case err == nil && !u.IsActive:
+		err = ErrAccountDisabled
+	case err == nil && stale:
 		// The next login is as good a moment: no login fails for want of a slot here.
-		v.Rehash, err = a.Hasher.Hash(ctx, password)
-		if err != nil && !errors.Is(err, ErrOverloaded) {
-			return Verified{}, err
+		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {
+			err = nil
 		}
+	}
+	if err != nil {
+		a.Release(ctx, v)
+		return Verified{}, err
 	}
 	return v, nil
 }
 
+// StartGrant makes g of what Authenticate verified: the store's one batch of a login, in which the
+// attempt is given back and the network remembered. ErrConflict, and what the store says.
+func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant) error {
+	s := StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash}
+	if v.held != nil {
+		s.Attempt = v.held.attempt
+		s.Remember = s.Attempt.At.Add(rememberedFor)
+	}
+	err := a.Store.StartGrant(ctx, s)
+	if err == nil {
+		v.held.passed()
+	}
+	return err
+}
+
+// Release gives back the attempt of a login that came to nothing, though its password was
+// right. After StartGrant it does nothing, so that it may be deferred.
+func (a *Accounts) Release(ctx context.Context, v Verified) { v.held.back(ctx) }
+
+// wrong counts a wrong password. That the store cannot be told changes nothing about the answer.
+func (a *Accounts) wrong(ctx context.Context, h *held) {
+	if err := h.wrong(ctx); err != nil && a.Log != nil {
+		a.Log.WarnContext(ctx, "a wrong password counts as one only when its time is over: the store could not be told", "error", err)
+	}
+}
+
 // CheckPassword proves the password of a known user, whom it reads again (users that come
-// with a grant carry no hash). ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded,
+// with a grant carry no hash). ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrRateLimited,
 // ErrNotFound, ValidationError on current_password.
 func (a *Accounts) CheckPassword(ctx context.Context, u User, password string) error {
 	_, err := a.prove(ctx, u.ID, password)
@@ -102,12 +137,20 @@ func (a *Accounts) prove(ctx context.Context, userID, password string) (User, er
 	return u, a.match(ctx, u, password)
 }
 
+// match checks a password against the budgets that logins have, so that a stolen session
+// is no way around them.
 func (a *Accounts) match(ctx context.Context, u User, password string) error {
+	held, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""))
+	if err != nil {
+		return err
+	}
+	defer held.back(ctx) // but when it was wrong
 	ok, _, err := a.Hasher.Verify(ctx, u.PasswordHash, password)
 	switch {
 	case err != nil:
 		return err
 	case !ok:
+		a.wrong(ctx, held)
 		// Somebody signed in does not know the password: worth a line, for it may be a stolen session.
 		a.event(ctx, slog.LevelWarn, "wrong current password", u.ID)
 		a.reportUnusable(ctx, u)

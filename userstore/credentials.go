@@ -9,7 +9,7 @@ import (
 
 // ChangePassword proves current, stores next and revokes every other grant of
 // the user than session keep, all in the store's one act. ErrInvalidCredentials, ErrAccountDisabled,
-// ErrOverloaded, ErrNotFound, ErrConflict, ValidationError on current_password and new_password.
+// ErrOverloaded, ErrRateLimited, ErrNotFound, ErrConflict, ValidationError on current_password and new_password.
 func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, keep string) error {
 	var hash string
 	for range attempts {
@@ -76,7 +76,7 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 }
 
 // Delete proves current and deletes the account with everything kept in its name.
-// ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrNotFound, ValidationError on current_password.
+// ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on current_password.
 func (a *Accounts) Delete(ctx context.Context, userID, current string) error {
 	u, err := a.prove(ctx, userID, current)
 	if err != nil {

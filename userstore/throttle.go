@@ -1,0 +1,308 @@
+package userstore
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrRateLimited: a budget of attempts is used up; nothing was hashed. As *RateLimitedError.
+var ErrRateLimited = errors.New("too many attempts")
+
+// RateLimitedError is an ErrRateLimited that says how long to wait.
+type RateLimitedError struct{ RetryAfter time.Duration }
+
+func (e *RateLimitedError) Error() string {
+	return fmt.Sprintf("%s; the next one is let in after %s", ErrRateLimited, e.RetryAfter)
+}
+func (e *RateLimitedError) Is(target error) bool { return target == ErrRateLimited }
+
+// Throttle lets only so many guesses through. Fill the fields, then use it from any number
+// of goroutines; all that replicas must agree on is in the store.
+//
+// An attempt is counted before anything is hashed, and given back when it was right. So
+// no number of guesses at once gets more through than one after the other,
+// and a replica that dies takes no count with it. When only attempts that are under way
+// stand in the way of another, it waits for them, for most logins are right.
+//
+// A known account is counted by its id, so that its email address, its username and every
+// spelling of either share one budget; a name without an account, by its canonical form.
+// Both are counted, refused and answered alike, so that one name tells nothing. Two do, to
+// whoever spends a budget on it: that they are of one account.
+type Throttle struct {
+	Store  Attempts
+	Secret func() ([]byte, error) // the key of every BudgetKey; the same on all replicas
+
+	SignupsPerNetwork  int           // an hour; 0: any number
+	FailuresPerNetwork int           // in 15 minutes, over all accounts; 0: any number
+	Wait               time.Duration // for attempts that are under way; 0: the Hasher's 5 s
+
+	mu      sync.Mutex
+	owed    []Attempt // to be given back, when the store could not be reached
+	waiting []*waiter // first come, first woken
+}
+
+const (
+	// mostWaiting bounds those who wait, as the Hasher's queue does.
+	mostWaiting = defaultQueue
+	// mostOwed is how many attempts are remembered through an outage of the store; it is
+	// as many as could have been under way, many times over.
+	mostOwed = 4096
+	// owedAtOnce is how many of them one request gives back.
+	owedAtOnce = 64
+)
+
+type addressKey struct{}
+
+// WithAddress notes in ctx from which network address the request comes, for Throttle. A
+// request without one is counted with all others that have none.
+func WithAddress(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, addressKey{}, address)
+}
+
+func networkOf(ctx context.Context) string {
+	address, _ := ctx.Value(addressKey{}).(string)
+	return network(address)
+}
+
+// subject is what attempts at an account are counted by.
+func subject(u User, known bool, name string) string {
+	if known {
+		return "id " + u.ID
+	}
+	return "name " + name
+}
+
+// keys makes the keys of budgets.
+type budgetKeys []byte
+
+func (t *Throttle) keys() (budgetKeys, error) {
+	secret, err := t.Secret()
+	if err == nil && len(secret) < 16 {
+		err = errors.New("the secret of the budgets is too short")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return secret, nil
+}
+
+func (k budgetKeys) key(parts ...string) (key BudgetKey) {
+	mac := hmac.New(sha256.New, k)
+	var size [8]byte
+	for _, part := range parts { // with its length, so that no two lists run into one
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		mac.Write(size[:])
+		mac.Write([]byte(part))
+	}
+	copy(key[:], mac.Sum(nil))
+	return key
+}
+
+// admit lets one check of a password through. ErrRateLimited (as *RateLimitedError),
+// ErrOverloaded when attempts that are under way took too long, or the store's error: then
+// nothing may be hashed.
+func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string) (*held, error) {
+	if t == nil {
+		return nil, nil
+	}
+	k, err := t.keys()
+	if err != nil {
+		return nil, err
+	}
+	from := networkOf(ctx)
+	r := Reserve{
+		Attempt:  Attempt{Own: k.key("own", subject, from), Strangers: k.key("strangers", subject)},
+		OwnLimit: ownLimit, StrangersLimit: strangersLimit,
+	}
+	if t.FailuresPerNetwork > 0 {
+		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
+	}
+	return t.reserve(ctx, now, r, pendingFor)
+}
+
+// admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
+func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held, error) {
+	if t == nil || t.SignupsPerNetwork <= 0 {
+		return nil, nil
+	}
+	k, err := t.keys()
+	if err != nil {
+		return nil, err
+	}
+	r := Reserve{Attempt: Attempt{Network: k.key("signups", networkOf(ctx))}, NetworkLimit: signupsLimit(t.SignupsPerNetwork)}
+	return t.reserve(ctx, now, r, 0)
+}
+
+func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration) (*held, error) {
+	copy(r.ID[:], random(len(r.ID)))
+	t.payBack(ctx, r.Attempt)
+	wait := t.Wait
+	if wait <= 0 {
+		wait = defaultWait
+	}
+	patience, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for try := 0; ; try++ {
+		r.At = now()
+		r.PendingUntil = r.At.Add(pending)
+		err := t.Store.ReserveAttempt(ctx, r)
+		switch {
+		case err == nil:
+			return &held{throttle: t, attempt: r.Attempt}, nil
+		case !errors.Is(err, ErrConflict):
+			t.owe(r.Attempt) // it may be there
+			return nil, err
+		}
+		tallies, err := t.Store.Tallies(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		account := r.StrangersLimit
+		if tallies.Remembered {
+			account = r.OwnLimit
+		}
+		opens := account.Opens(tallies.Account)
+		if o := r.NetworkLimit.Opens(tallies.Network); o.After(opens) {
+			opens = o
+		}
+		if opens.After(r.At) {
+			return nil, &RateLimitedError{RetryAfter: opens.Sub(r.At)}
+		}
+		if !t.pause(patience, r.Attempt, try) {
+			return nil, ErrOverloaded
+		}
+	}
+}
+
+// held is an attempt that was let in. nil is one that nobody counts.
+type held struct {
+	throttle *Throttle
+	attempt  Attempt
+	over     bool
+}
+
+// wrong settles it. When the store cannot be told, the attempt counts as wrong a little later.
+func (h *held) wrong(ctx context.Context) error {
+	if h == nil || h.over {
+		return nil
+	}
+	h.over = true
+	defer h.throttle.wake(h.attempt)
+	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt)
+}
+
+// back gives it back, now or as soon as the store can be reached: a failure of ours is nobody's guess.
+func (h *held) back(ctx context.Context) {
+	if h == nil || h.over {
+		return
+	}
+	h.over = true
+	if h.throttle.Store.ReturnAttempt(context.WithoutCancel(ctx), h.attempt) != nil {
+		h.throttle.owe(h.attempt)
+	}
+	h.throttle.wake(h.attempt)
+}
+
+// passed notes that a login's own batch gave it back.
+func (h *held) passed() {
+	if h != nil {
+		h.over = true
+		h.throttle.wake(h.attempt)
+	}
+}
+
+func (t *Throttle) owe(a Attempt) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.owed = append(t.owed, a)
+	if len(t.owed) > mostOwed {
+		t.owed = slices.Delete(t.owed, 0, 1)
+	}
+}
+
+// payBack gives back what is owed, first what stands in the way of a.
+func (t *Throttle) payBack(ctx context.Context, a Attempt) {
+	t.mu.Lock()
+	slices.SortStableFunc(t.owed, func(x, y Attempt) int {
+		switch mine := x.meets(a); {
+		case mine == y.meets(a):
+			return 0
+		case mine:
+			return -1
+		}
+		return 1
+	})
+	n := min(len(t.owed), owedAtOnce)
+	owed := slices.Clone(t.owed[:n])
+	t.owed = slices.Delete(t.owed, 0, n)
+	t.mu.Unlock()
+	for i, x := range owed {
+		if t.Store.ReturnAttempt(ctx, x) != nil {
+			for _, rest := range owed[i:] {
+				t.owe(rest)
+			}
+			return
+		}
+	}
+}
+
+// waiter waits for an attempt that is under way.
+type waiter struct {
+	attempt Attempt
+	woken   chan struct{}
+}
+
+// pause waits until an attempt that a may be waiting for has ended here, or for a moment in which
+// one may have elsewhere. false: a waited long enough, or too many wait.
+func (t *Throttle) pause(ctx context.Context, a Attempt, try int) bool {
+	w := &waiter{attempt: a, woken: make(chan struct{}, 1)}
+	t.mu.Lock()
+	full := len(t.waiting) >= mostWaiting
+	if !full {
+		t.waiting = append(t.waiting, w)
+	}
+	t.mu.Unlock()
+	if full {
+		return false
+	}
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.waiting = slices.DeleteFunc(t.waiting, func(x *waiter) bool { return x == w })
+	}()
+	moment := time.Duration(10<<min(try, 4)) * time.Millisecond // 10 to 160 ms
+	timer := time.NewTimer(moment/2 + rand.N(moment))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-w.woken:
+	case <-timer.C:
+	}
+	return ctx.Err() == nil
+}
+
+// wake lets one of those try again whom a, now over, may have kept waiting.
+func (t *Throttle) wake(a Attempt) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.IndexFunc(t.waiting, func(w *waiter) bool { return w.attempt.meets(a) })
+	if i >= 0 {
+		t.waiting[i].woken <- struct{}{} // has room for one, and leaves the list with it
+		t.waiting = slices.Delete(t.waiting, i, i+1)
+	}
+}
+
+// meets tells whether two attempts have a budget in common.
+func (a Attempt) meets(b Attempt) bool {
+	var none BudgetKey
+	return a.Own != none && (a.Own == b.Own || a.Strangers == b.Strangers) || a.Network != none && a.Network == b.Network
+}
