@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/signet-id/signet/internal/strictjson"
 	"github.com/signet-id/signet/issuer"
@@ -41,6 +43,7 @@ const (
 	serverError        code = "server_error"
 	unavailable        code = "temporarily_unavailable"
 	overloaded         code = "overloaded"
+	rateLimited        code = "rate_limited"
 )
 
 // kind is what is the same for every problem of a code.
@@ -82,6 +85,8 @@ var problems = map[code]kind{
 	bodyTooLarge:      {status: 413, title: "The body is too large", detail: "Send at most 64 KiB."},
 	unsupportedMedia:  {status: 415, title: "Unsupported media type", detail: "Send JSON with Content-Type: application/json."},
 
+	rateLimited: {status: 429, title: "Too many attempts", detail: "Wait as many seconds as the header Retry-After says; nothing was checked."},
+
 	serverError: {status: 500, title: "Something went wrong on our side", detail: "Try again; when it persists, give the operator the request id.", oauth: issuer.ServerError},
 	unavailable: {status: 503, title: "Temporarily unavailable", detail: "Try again in a moment; nothing was changed.", retryAfter: "2", oauth: issuer.Unavailable},
 	overloaded:  {status: 503, title: "Too busy", detail: "Try again in a moment; nothing was changed.", retryAfter: "1", oauth: issuer.Unavailable},
@@ -97,6 +102,7 @@ type problem struct {
 	Errors []fault `json:"errors,omitempty"`
 
 	scope string // that was missing, for the challenge
+	retry string // seconds, when not those of the code
 	cause error  // for the log only
 	stack string
 	abort bool // cut the connection: an answer is already half sent
@@ -140,6 +146,7 @@ var issuerCodes = map[issuer.Code]code{
 	issuer.InvalidCredentials: invalidCredentials,
 	issuer.AccountDisabled:    accountDisabled,
 	issuer.Overloaded:         overloaded,
+	issuer.RateLimited:        rateLimited,
 	issuer.Unavailable:        unavailable,
 }
 
@@ -169,6 +176,7 @@ func asProblem(err error) *problem {
 		issued     *issuer.Error
 		validation *userstore.ValidationError
 		exists     *userstore.ExistsError
+		limited    *userstore.RateLimitedError
 		strict     *strictjson.Error
 		tooLarge   *http.MaxBytesError
 	)
@@ -180,6 +188,9 @@ func asProblem(err error) *problem {
 		for _, f := range validation.Fields {
 			p.Errors = append(p.Errors, fault(f))
 		}
+	case errors.As(err, &limited): // also below an issuer.Error: known or unknown, login or profile, one answer
+		p = newProblem(rateLimited, "")
+		p.retry = strconv.FormatInt(int64(max(limited.RetryAfter+time.Second-1, time.Second)/time.Second), 10)
 	case errors.As(err, &issued):
 		p = newProblem(serverError, "")
 		if c, ok := issuerCodes[issued.Code]; ok {
@@ -222,8 +233,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, d dialect,
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	delete(h, "Etag")
-	if k.retryAfter != "" {
-		h["Retry-After"] = []string{k.retryAfter}
+	if retry := p.retry + k.retryAfter; retry != "" {
+		h["Retry-After"] = []string{retry}
 	}
 	if d != account {
 		s.writeOAuthError(w, k, p)

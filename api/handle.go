@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 const (
@@ -128,7 +130,9 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
 	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
 	defer cancel()
-	r = r.WithContext(context.WithValue(ctx, addressKey{}, h.clientAddress(r)))
+	address := h.clientAddress(r)
+	// For every route at once, so that none can forget by whom its attempts are counted.
+	r = r.WithContext(userstore.WithAddress(context.WithValue(ctx, addressKey{}, address), address))
 	for name, value := range match.Vars {
 		r.SetPathValue(name, value)
 	}

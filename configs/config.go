@@ -60,6 +60,7 @@ type Config struct {
 
 	Accounts  Accounts  `key:"accounts"`
 	Passwords Passwords `key:"passwords"`
+	Throttle  Throttle  `key:"throttle"`
 	HTTP      HTTP      `key:"http"`
 
 	sources map[string]string // key → where its value was given
@@ -191,6 +192,18 @@ type Argon2 struct {
 	Threads int `key:"threads"`
 }
 
+// Throttle is the section `throttle`: how much one network may try. A network is an
+// IPv4 address or the first 64 bits of an IPv6 address; see `http.trusted_proxies`.
+// How often the password of one account may be guessed is not configurable.
+type Throttle struct {
+	// Sign-ups that a network may make within an hour. 0: any number.
+	SignupsPerNetwork int `key:"signups_per_network"`
+
+	// Wrong passwords that a network may send within 15 minutes, for all accounts
+	// together. Raise it when many people share one address. 0: any number.
+	FailuresPerNetwork int `key:"failures_per_network"`
+}
+
 // HTTP is the section `http`.
 type HTTP struct {
 	// Origins of browser apps that may call us, such as https://app.example.com.
@@ -225,6 +238,7 @@ func Default() Config {
 		Refresh:   Refresh{Absolute: 720 * time.Hour, Idle: 336 * time.Hour, ReuseWindow: 60 * time.Second},
 		Accounts:  Accounts{Signup: true, JSONLogin: true},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
+		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100},
 	}
 }
 

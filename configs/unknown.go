@@ -10,7 +10,7 @@ import (
 
 // later are keys, or sections with a dot at the end, that the contract names and
 // this version does not have. Accepting one silently would promise what is not done.
-var later = []string{"status_lists.", "oauth.", "throttle.", "outbound."}
+var later = []string{"status_lists.", "oauth.", "outbound."}
 
 func isLater(key string) bool {
 	for _, prefix := range later {

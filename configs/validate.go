@@ -74,6 +74,8 @@ var checks = []check{
 	{[]string{"passwords.argon2.threads"}, func(c Config) string { return notBetween(c.Passwords.Argon2.Threads, 1, 16) }},
 	{[]string{"passwords.argon2.memory", "passwords.argon2.time"}, func(c Config) string { return weakArgon2(c.Passwords.Argon2) }},
 	{[]string{"passwords.hash_slots"}, func(c Config) string { return notBetween(c.Passwords.HashSlots, 0, 1024) }},
+	{[]string{"throttle.signups_per_network"}, func(c Config) string { return notBetween(c.Throttle.SignupsPerNetwork, 0, 100_000) }},
+	{[]string{"throttle.failures_per_network"}, func(c Config) string { return notBetween(c.Throttle.FailuresPerNetwork, 0, 100_000) }},
 	{[]string{"http.cors_origins"}, badOrigins},
 	{[]string{"http.trusted_proxies"}, badProxies},
 

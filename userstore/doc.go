@@ -9,7 +9,7 @@
 //	       ├ what may be said claims.go, validation.go
 //	       ├ new passwords   blocklist.go, breach.go
 //	       ├ Hasher          password.go, phc.go, foreign.go, hash_memory.go
-//	       ├ who may try      throttle.go, attempt.go; the arithmetic in throttle_rules.go
+//	       ├ who may try     throttle.go, attempt.go; the arithmetic in throttle_rules.go
 //	       └→ Store          store.go (interfaces), implemented by userstore/sqlstore
 //
 // Two names log in, an email address and a username. Each has a canonical key,

@@ -131,6 +131,12 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Service:       serviceName(c.IssuerURL(listener.Addr().String())),
 		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 		SignupEnabled: c.Accounts.Signup,
+		Throttle: &userstore.Throttle{
+			Store:              db,
+			Secret:             manager.BudgetSecret,
+			SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
+			FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
+		},
 	}
 	iss := &issuer.Issuer{
 		URL:             c.IssuerURL(listener.Addr().String()),
@@ -237,12 +243,14 @@ func storeName(c configs.Config) string {
 // sweep removes what has expired, from time to time while requests are served.
 // Replicas start at different times and so rarely meet; when they do, each row is
 // still removed once.
-func sweep(ctx context.Context, db userstore.Grants, now func() time.Time, log *slog.Logger) {
+func sweep(ctx context.Context, db userstore.Store, now func() time.Time, log *slog.Logger) {
 	for pause(ctx, 5*time.Minute) {
-		removed, err := sweepOnce(ctx, db, now, 200)
-		if removed > 0 {
-			log.Info("expired rows removed", "grants", removed)
+		grants, err := sweepOnce(ctx, db.RemoveExpired, now, 200)
+		attempts, also := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
+		if grants+attempts > 0 {
+			log.Info("expired rows removed", "grants", grants, "attempts", attempts)
 		}
+		err = errors.Join(err, also)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 		}
@@ -251,9 +259,9 @@ func sweep(ctx context.Context, db userstore.Grants, now func() time.Time, log *
 
 // sweepOnce removes in small batches with a breath in between, so that no
 // request waits long for the store.
-func sweepOnce(ctx context.Context, db userstore.Grants, now func() time.Time, batch int) (removed int, err error) {
+func sweepOnce(ctx context.Context, remove func(context.Context, time.Time, int) (int, error), now func() time.Time, batch int) (removed int, err error) {
 	for {
-		n, err := db.RemoveExpired(ctx, now(), batch)
+		n, err := remove(ctx, now(), batch)
 		removed += n
 		if err != nil || n < batch || !pause(ctx, 100*time.Millisecond) {
 			return removed, err

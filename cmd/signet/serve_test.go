@@ -153,9 +153,20 @@ func TestSweep(t *testing.T) {
 			grant(now.Add(-48 * time.Hour))
 		}
 		grant(now.Add(time.Hour))
-		removed, err := sweepOnce(ctx, db, func() time.Time { return now.Add(-24 * time.Hour) }, 2)
+		removed, err := sweepOnce(ctx, db.RemoveExpired, func() time.Time { return now.Add(-24 * time.Hour) }, 2)
 		if err != nil || removed != 5 {
 			t.Errorf("removed %d: %v", removed, err)
+		}
+		for i := range 5 {
+			r := userstore.Reserve{Attempt: userstore.Attempt{At: now, Network: userstore.BudgetKey{byte(i)}}, NetworkLimit: userstore.Limit{Free: 1, Window: time.Hour}}
+			r.Network[15] = 1
+			if err := db.ReserveAttempt(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		removed, err = sweepOnce(ctx, db.RemoveExpiredAttempts, func() time.Time { return now.Add(time.Hour) }, 2)
+		if err != nil || removed != 5 {
+			t.Errorf("removed %d attempts: %v", removed, err)
 		}
 		live, err := db.ListGrants(ctx, u.ID, now, now.Add(-time.Hour))
 		if err != nil || len(live) != 1 {
