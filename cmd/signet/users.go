@@ -25,6 +25,7 @@ func (a *app) usersCommand() *cobra.Command {
 		a.usersSetPassword(),
 		a.usersRole("grant-role", "Give a user a role", true),
 		a.usersRole("revoke-role", "Take a role from a user", false),
+		a.usersImport(), a.usersExport(),
 	)
 }
 

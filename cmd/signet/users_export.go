@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signet-id/signet/internal/userfile"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+)
+
+func (a *app) usersExport() *cobra.Command {
+	var format, output string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write every account, with the hash of its password",
+		Long: `Write every account, with the hash of its password, as "signet users import" reads it: JSON
+lines, or CSV with --format csv. Sessions are not accounts, and are not written.
+
+Whoever has the hashes can try passwords against them: keep what is written as you keep the
+database. With --output the file is made anew and readable by its owner only; a terminal gets
+it with --yes only. In CSV a cell that a spreadsheet would run as a formula has an apostrophe
+before it, which import takes away.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context, _ []string) error {
+			if format != "jsonl" && format != "csv" {
+				return misusef("--format is jsonl or csv")
+			}
+			if _, ok := terminal(a.out); ok && output == "" && !yes {
+				return misusef("this would show password hashes on the terminal; give --output FILE, or --yes")
+			}
+			_, db, err := a.store(ctx)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			if output == "" {
+				_, err := exportUsers(ctx, db, a.out, format)
+				return err
+			}
+			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("there is a file %s already; name another, or take it away", output)
+			}
+			if err != nil {
+				return err
+			}
+			n, err := exportUsers(ctx, db, f, format)
+			if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+				_ = os.Remove(output) // half of the accounts would look like all of them
+				return err
+			}
+			_, err = fmt.Fprintf(a.err, "signet: %d accounts are in %s\n", n, printable(output))
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&format, "format", "jsonl", "`jsonl` or csv")
+	cmd.Flags().StringVar(&output, "output", "", "write to this new `file` instead of standard output")
+	cmd.Flags().BoolVar(&yes, "yes", false, "write to a terminal, too")
+	return cmd
+}
+
+// exportUsers writes page by page, however many there are.
+func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string) (n int, err error) {
+	w := userfile.NewWriter(out, userfile.Format(format))
+	const page = 500
+	var after *userstore.User
+	for {
+		users, err := db.ListUsers(ctx, after, page)
+		if err != nil {
+			return n, err
+		}
+		for i := range users {
+			if err := w.Write(users[i]); err != nil {
+				return n, err
+			}
+			n++
+		}
+		if len(users) < page {
+			return n, w.Flush()
+		}
+		after = &users[len(users)-1]
+	}
+}

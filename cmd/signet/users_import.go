@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signet-id/signet/internal/userfile"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+)
+
+func (a *app) usersImport() *cobra.Command {
+	var format string
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Make accounts of a file",
+		Long: `Make accounts of a file, or of standard input when FILE is -. It may be
+
+  JSON lines   as "signet users export" writes them
+  CSV          as "signet users export --format csv" writes it, or of Django's table
+               auth_user, with the header line (psql: \copy auth_user TO f CSV HEADER)
+
+Passwords stay what they are: hashes of Django, bcrypt and scrypt are checked at the next login
+and replaced then. Superusers get the role admin. Instants without a zone are UTC.
+
+A line that cannot be taken is refused by its number, with the reason, and the others are
+imported. Run again, it skips the accounts that are there already under the same names, so a
+run that was interrupted is simply repeated.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("name one file, or - for standard input")
+			}
+			return nil
+		},
+		RunE: action(func(ctx context.Context, args []string) error {
+			if format != "" && format != "jsonl" && format != "csv" {
+				return misusef("--format is jsonl or csv")
+			}
+			in, size := a.in, int64(0)
+			if args[0] != "-" {
+				f, err := openFile(args[0])
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+					size = info.Size()
+				}
+				in = f
+			}
+			return a.withAccounts(ctx, func(accounts *userstore.Accounts, _ *sqlstore.DB) error {
+				i := &importing{
+					app:      a,
+					importer: &userstore.Importer{Accounts: accounts, DryRun: dryRun},
+					progress: a.newProgress(size),
+				}
+				return i.run(ctx, in, format)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&format, "format", "", "`jsonl` or csv, when it cannot be seen from the first character")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be imported and refused")
+	return cmd
+}
+
+// importBatch is how many accounts are one act of the store: enough that its cost is spread,
+// few enough that a server beside it does not wait to write.
+const importBatch = 500
+
+// importing is one run of the command.
+type importing struct {
+	*app
+	importer *userstore.Importer
+	progress *progress
+
+	lines []int // of the batch
+	batch []userstore.User
+
+	result importResult
+}
+
+// importResult is what became of a file, for programs.
+type importResult struct {
+	DryRun   bool      `json:"dry_run"`
+	Imported int       `json:"imported"`
+	There    int       `json:"already_there"`
+	Refused  []refusal `json:"refused"`
+}
+
+type refusal struct {
+	Line   int    `json:"line"`
+	Reason string `json:"reason"`
+}
+
+func (i *importing) run(ctx context.Context, in io.Reader, format string) error {
+	i.result = importResult{DryRun: i.importer.DryRun, Refused: []refusal{}}
+	users, unknown, err := userfile.Open(i.progress.watch(in), userfile.Format(format))
+	if err != nil {
+		return errors.New(printable(err.Error()))
+	}
+	if len(unknown) > 0 {
+		fmt.Fprintln(i.err, "signet: not kept, because no account has it: "+printable(strings.Join(unknown, ", ")))
+	}
+	last := 0
+	for {
+		line, u, err := users.Next()
+		var bad *userfile.LineError
+		switch {
+		case err == io.EOF:
+			if err := i.flush(ctx); err != nil {
+				return i.stopped(ctx, last, err)
+			}
+			i.progress.end()
+			return i.report()
+		case errors.As(err, &bad):
+			i.refuse(line, bad.Reason)
+		case err != nil:
+			return fmt.Errorf("the file cannot be read after line %d: %w", last, err)
+		default:
+			i.lines, i.batch = append(i.lines, line), append(i.batch, u)
+		}
+		last = line
+		if len(i.batch) == importBatch {
+			if err := i.flush(ctx); err != nil {
+				return i.stopped(ctx, last, err)
+			}
+		}
+	}
+}
+
+// flush imports the batch.
+func (i *importing) flush(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	done, err := i.importer.Import(ctx, i.batch)
+	if err != nil {
+		return err
+	}
+	for n, d := range done {
+		switch {
+		case d.Err != nil:
+			i.refuse(i.lines[n], refusedBecause(d.Err))
+		case d.There:
+			i.result.There++
+		default:
+			i.result.Imported++
+		}
+	}
+	i.lines, i.batch = i.lines[:0], i.batch[:0]
+	i.progress.show(i.result.Imported + i.result.There + len(i.result.Refused))
+	return nil
+}
+
+func refusedBecause(err error) string {
+	var exists *userstore.ExistsError
+	if errors.As(err, &exists) {
+		return fmt.Sprintf("another account has this %s already", exists.Field)
+	}
+	return explain(err).Error()
+}
+
+func (i *importing) refuse(line int, reason string) {
+	i.result.Refused = append(i.result.Refused, refusal{line, printable(reason)})
+	if !i.asJSON {
+		i.progress.hide()
+		fmt.Fprintf(i.err, "line %d: %s\n", line, printable(reason))
+	}
+}
+
+// stopped says how to go on.
+func (i *importing) stopped(ctx context.Context, line int, err error) error {
+	i.progress.end()
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	return fmt.Errorf("the import stopped before line %d: %w; run it again, what is there already will be skipped", line+1, err)
+}
+
+func (i *importing) report() error {
+	r := i.result
+	if i.asJSON {
+		if err := i.printJSON(r); err != nil {
+			return err
+		}
+	} else {
+		done := "imported"
+		if r.DryRun {
+			done = "would be imported"
+		}
+		if _, err := fmt.Fprintf(i.out, "%d %s, %d there already, %d refused.\n", r.Imported, done, r.There, len(r.Refused)); err != nil {
+			return err
+		}
+	}
+	if len(r.Refused) > 0 {
+		return fmt.Errorf("%d lines were refused; mend them and run it again, the others will be skipped", len(r.Refused))
+	}
+	return nil
+}

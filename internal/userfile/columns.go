@@ -1,0 +1,142 @@
+package userfile
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// column is one member of an account in CSV.
+type column struct {
+	name, django string // django: what it is called in auth_user, if there at all
+	get          func(u *userstore.User) string
+	set          func(u *userstore.User, cell string) error // of a cell that is not empty
+}
+
+// columns is every column, in the order in which they are written.
+var columns = []column{
+	text("sub", "", func(u *userstore.User) *string { return &u.ID }),
+	text("email", "email", func(u *userstore.User) *string { return &u.Email }),
+	flag("email_verified", "", func(u *userstore.User) *bool { return &u.EmailVerified }),
+	text("preferred_username", "username", func(u *userstore.User) *string { return &u.Username }),
+	text("password_hash", "password", func(u *userstore.User) *string { return &u.PasswordHash }),
+	text("name", "", func(u *userstore.User) *string { return &u.Claims.Name }),
+	text("given_name", "first_name", func(u *userstore.User) *string { return &u.Claims.GivenName }),
+	text("family_name", "last_name", func(u *userstore.User) *string { return &u.Claims.FamilyName }),
+	text("middle_name", "", func(u *userstore.User) *string { return &u.Claims.MiddleName }),
+	text("nickname", "", func(u *userstore.User) *string { return &u.Claims.Nickname }),
+	text("profile", "", func(u *userstore.User) *string { return &u.Claims.Profile }),
+	text("picture", "", func(u *userstore.User) *string { return &u.Claims.Picture }),
+	text("website", "", func(u *userstore.User) *string { return &u.Claims.Website }),
+	text("gender", "", func(u *userstore.User) *string { return &u.Claims.Gender }),
+	text("birthdate", "", func(u *userstore.User) *string { return &u.Claims.Birthdate }),
+	text("zoneinfo", "", func(u *userstore.User) *string { return &u.Claims.Zoneinfo }),
+	text("locale", "", func(u *userstore.User) *string { return &u.Claims.Locale }),
+	text("phone_number", "", func(u *userstore.User) *string { return &u.Claims.PhoneNumber }),
+	flag("phone_number_verified", "", func(u *userstore.User) *bool { return &u.Claims.PhoneNumberVerified }),
+	text("address.formatted", "", func(u *userstore.User) *string { return &address(u).Formatted }),
+	text("address.street_address", "", func(u *userstore.User) *string { return &address(u).StreetAddress }),
+	text("address.locality", "", func(u *userstore.User) *string { return &address(u).Locality }),
+	text("address.region", "", func(u *userstore.User) *string { return &address(u).Region }),
+	text("address.postal_code", "", func(u *userstore.User) *string { return &address(u).PostalCode }),
+	text("address.country", "", func(u *userstore.User) *string { return &address(u).Country }),
+	flag("is_active", "is_active", func(u *userstore.User) *bool { return &u.IsActive }),
+	flag("is_staff", "is_staff", func(u *userstore.User) *bool { return &u.IsStaff }),
+	{name: "roles",
+		get: func(u *userstore.User) string { return strings.Join(u.Roles, " ") },
+		set: func(u *userstore.User, cell string) error {
+			u.Roles = append(u.Roles, strings.Fields(cell)...)
+			return nil
+		}},
+	moment("created_at", "date_joined", func(u *userstore.User) *time.Time { return &u.CreatedAt }),
+	moment("updated_at", "", func(u *userstore.User) *time.Time { return &u.UpdatedAt }),
+	moment("last_login_at", "last_login", func(u *userstore.User) *time.Time { return &u.LastLoginAt }),
+
+	// Django's only. Its superusers are administrators; its key is nobody's subject.
+	{django: "is_superuser", set: func(u *userstore.User, cell string) error {
+		is, err := truth(cell)
+		if is {
+			u.Roles = append(u.Roles, "admin")
+		}
+		return err
+	}},
+	{django: "id", set: func(*userstore.User, string) error { return nil }},
+}
+
+// address is the account's address, made when it has none. Reading one empties it again: see Import.
+func address(u *userstore.User) *userstore.Address {
+	if u.Claims.Address == nil {
+		u.Claims.Address = &userstore.Address{}
+	}
+	return u.Claims.Address
+}
+
+func text(name, django string, at func(*userstore.User) *string) column {
+	return column{name, django,
+		func(u *userstore.User) string { return *at(u) },
+		func(u *userstore.User, cell string) error { *at(u) = cell; return nil }}
+}
+
+func flag(name, django string, at func(*userstore.User) *bool) column {
+	return column{name, django,
+		func(u *userstore.User) string { return strconv.FormatBool(*at(u)) },
+		func(u *userstore.User, cell string) (err error) { *at(u), err = truth(cell); return err }}
+}
+
+func moment(name, django string, at func(*userstore.User) *time.Time) column {
+	return column{name, django,
+		func(u *userstore.User) string {
+			if t := rfc3339(*at(u)); t != nil {
+				return *t
+			}
+			return ""
+		},
+		func(u *userstore.User, cell string) (err error) { *at(u), err = parseMoment(cell); return err }}
+}
+
+// truth reads what PostgreSQL, MySQL, SQLite and Python write.
+func truth(cell string) (bool, error) {
+	switch strings.ToLower(cell) {
+	case "1", "t", "true":
+		return true, nil
+	case "0", "f", "false":
+		return false, nil
+	}
+	return false, errors.New("write true or false")
+}
+
+// momentForms are RFC 3339 and what databases write: a space, a zone of hours only, or none.
+var momentForms = []string{
+	"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07",
+	"2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999",
+}
+
+// parseMoment reads an instant. Without a zone it is UTC, which is what Django keeps in
+// databases that have no type for zones.
+func parseMoment(cell string) (time.Time, error) {
+	for _, form := range momentForms {
+		if t, err := time.Parse(form, cell); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, errors.New("write the instant like 2026-01-02T15:04:05Z")
+}
+
+// A spreadsheet runs a cell that begins so as a formula (S-06). What is written has an apostrophe
+// before it, and before an apostrophe, so that it can be taken away again.
+const formulas = "'=+-@\t\r\n＝＋－＠"
+
+func guarded(cell string) string {
+	for _, r := range cell {
+		if strings.ContainsRune(formulas, r) {
+			return "'" + cell
+		}
+		break
+	}
+	return cell
+}
+
+func unguarded(cell string) string { return strings.TrimPrefix(cell, "'") }

@@ -1,0 +1,176 @@
+package userfile
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// Reader reads accounts one by one, each with its line; io.EOF ends. A *LineError is about one
+// account: the next call goes on with the one after it.
+type Reader interface {
+	Next() (line int, u userstore.User, err error)
+}
+
+// LineError is what is wrong with a line. It does not repeat it.
+type LineError struct{ Reason string }
+
+func (e *LineError) Error() string { return e.Reason }
+
+// Open reads a file of the given format; without one it recognises it: JSON lines begin with a
+// brace. unknown are the columns that are left out, because no account has them.
+func Open(in io.Reader, format Format) (_ Reader, unknown []string, err error) {
+	r := bufio.NewReaderSize(in, 64<<10)
+	if bom, err := r.Peek(3); err == nil && string(bom) == "\ufeff" {
+		r.Discard(3)
+	}
+	if format == "" {
+		format = CSV
+		for n := 1; ; n++ {
+			head, err := r.Peek(n)
+			if len(head) < n {
+				if err == io.EOF || errors.Is(err, bufio.ErrBufferFull) {
+					break // nothing, or nothing but spaces
+				}
+				return nil, nil, err
+			}
+			if c := head[n-1]; !bytes.ContainsRune([]byte(" \t\r\n"), rune(c)) {
+				if c == '{' {
+					format = JSONLines
+				}
+				break
+			}
+		}
+	}
+	if format == JSONLines {
+		return &jsonUsers{in: r}, nil, nil
+	}
+	return openCSV(r)
+}
+
+// jsonUsers reads JSON lines. Empty ones are skipped.
+type jsonUsers struct {
+	in   *bufio.Reader
+	line int
+}
+
+// maxUserLine is far above the longest account.
+const maxUserLine = 256 << 10
+
+func (j *jsonUsers) Next() (int, userstore.User, error) {
+	for {
+		line, err := j.read()
+		if err != nil && len(line) == 0 {
+			return j.line, userstore.User{}, err
+		}
+		j.line++
+		if len(line) > maxUserLine {
+			return j.line, userstore.User{}, &LineError{fmt.Sprintf("it is longer than %d bytes", maxUserLine)}
+		}
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		u, err := parseRecord(line)
+		if err != nil {
+			err = &LineError{err.Error()}
+		}
+		return j.line, u, err
+	}
+}
+
+// read is a line with its end, but of one that is too long only enough to tell.
+func (j *jsonUsers) read() (line []byte, err error) {
+	for {
+		part, err := j.in.ReadSlice('\n')
+		if room := maxUserLine + 1 - len(line); room > 0 {
+			line = append(line, part[:min(len(part), room)]...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			if err == io.EOF && len(line) > 0 {
+				err = nil
+			}
+			return line, err
+		}
+	}
+}
+
+// csvUsers reads CSV (RFC 4180) with a header.
+type csvUsers struct {
+	in      *csv.Reader
+	columns []*column // nil: not kept
+	names   []string
+	ours    bool // written by `users export`: cells are guarded
+}
+
+// openCSV reads the header.
+func openCSV(r io.Reader) (_ Reader, unknown []string, err error) {
+	c := &csvUsers{in: csv.NewReader(r)}
+	header, err := c.in.Read()
+	if err == io.EOF {
+		return c, nil, nil // no accounts at all
+	}
+	if err != nil {
+		return nil, nil, errors.New("the first line is not a header of CSV; name the columns as Django's auth_user or `signet users export` does")
+	}
+	for _, name := range header {
+		name = strings.TrimSpace(name)
+		i := slices.IndexFunc(columns, func(k column) bool { return name != "" && (name == k.name || name == k.django) })
+		if i < 0 {
+			c.columns, c.names = append(c.columns, nil), append(c.names, name)
+			unknown = append(unknown, name)
+			continue
+		}
+		if slices.Contains(c.columns, &columns[i]) {
+			return nil, nil, fmt.Errorf("the column %s is there twice; leave one out", name)
+		}
+		c.columns, c.names = append(c.columns, &columns[i]), append(c.names, name)
+		c.ours = c.ours || name == "sub"
+	}
+	if !slices.Contains(c.names, "email") {
+		return nil, nil, errors.New("there is no column email; the first line must name the columns as Django's auth_user or `signet users export` does")
+	}
+	return c, unknown, nil
+}
+
+func (c *csvUsers) Next() (int, userstore.User, error) {
+	cells, err := c.in.Read()
+	var bad *csv.ParseError
+	switch {
+	case errors.As(err, &bad) && errors.Is(err, csv.ErrFieldCount):
+		return bad.StartLine, userstore.User{}, &LineError{fmt.Sprintf("it has %d cells and the header %d", len(cells), len(c.columns))}
+	case errors.As(err, &bad) && bad.Line > bad.StartLine:
+		return bad.StartLine, userstore.User{}, &LineError{fmt.Sprintf("its quotation marks do not match; it was read up to line %d", bad.Line)}
+	case errors.As(err, &bad):
+		return bad.StartLine, userstore.User{}, &LineError{"its quotation marks do not match"}
+	case err != nil:
+		return 0, userstore.User{}, err
+	}
+	line, _ := c.in.FieldPos(0)
+	u := userstore.User{IsActive: true}
+	for i, cell := range cells {
+		if c.ours {
+			cell = unguarded(cell)
+		}
+		if cell == "" || cell == `\N` || c.columns[i] == nil {
+			continue
+		}
+		if err := c.columns[i].set(&u, cell); err != nil {
+			return line, userstore.User{}, &LineError{c.names[i] + ": " + err.Error()}
+		}
+	}
+	// Django lets people log in by a username that is their address; here the address itself does.
+	if !c.ours && u.Username != "" {
+		name, ok := userstore.EmailKey(u.Username)
+		if key, same := userstore.EmailKey(u.Email); ok && same && name == key {
+			u.Username = ""
+		}
+	}
+	return line, u, nil
+}

@@ -1,0 +1,87 @@
+package userfile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/userstore"
+)
+
+// userRecord is an account as a line of JSON: the names of the account API, and the hash.
+type userRecord struct {
+	Subject       string `json:"sub,omitempty"`
+	Email         string `json:"email"`
+	EmailVerified bool   `json:"email_verified,omitempty"`
+	Username      string `json:"preferred_username,omitempty"`
+	userstore.Claims
+	IsActive     *bool    `json:"is_active,omitempty"` // absent: true
+	IsStaff      bool     `json:"is_staff,omitempty"`
+	Roles        []string `json:"roles,omitempty"`
+	PasswordHash string   `json:"password_hash,omitempty"`
+	CreatedAt    *string  `json:"created_at,omitempty"`
+	UpdatedAt    *string  `json:"updated_at,omitempty"`
+	LastLoginAt  *string  `json:"last_login_at,omitempty"`
+}
+
+func record(u userstore.User) userRecord {
+	return userRecord{
+		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims,
+		IsActive: &u.IsActive, IsStaff: u.IsStaff, Roles: u.Roles, PasswordHash: u.PasswordHash,
+		CreatedAt: rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
+	}
+}
+
+// parseRecord reads one line of JSON, strictly.
+func parseRecord(line []byte) (userstore.User, error) {
+	var r userRecord
+	err := strictjson.Unmarshal(line, &r, strictjson.RefuseUnknown)
+	if strict := (*strictjson.Error)(nil); errors.As(err, &strict) {
+		var parts []string
+		for _, p := range strict.Problems {
+			parts = append(parts, strings.TrimPrefix(p.Field+": "+p.Message, ": "))
+		}
+		return userstore.User{}, errors.New(strings.Join(parts, " "))
+	}
+	if err != nil {
+		return userstore.User{}, errors.New("this is not JSON")
+	}
+	u := userstore.User{
+		ID: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Claims: r.Claims,
+		IsActive: r.IsActive == nil || *r.IsActive, IsStaff: r.IsStaff, Roles: r.Roles, PasswordHash: r.PasswordHash,
+	}
+	for _, x := range []struct {
+		name string
+		text *string
+		t    *time.Time
+	}{{"created_at", r.CreatedAt, &u.CreatedAt}, {"updated_at", r.UpdatedAt, &u.UpdatedAt}, {"last_login_at", r.LastLoginAt, &u.LastLoginAt}} {
+		if x.text == nil {
+			continue
+		}
+		if *x.t, err = time.Parse(time.RFC3339Nano, *x.text); err != nil {
+			return userstore.User{}, fmt.Errorf("%s: write the instant like 2026-01-02T15:04:05Z", x.name)
+		}
+	}
+	return u, nil
+}
+
+// encodeRecord is one line of JSON.
+func encodeRecord(u userstore.User) ([]byte, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(record(u))
+	return []byte(b.String()), err
+}
+
+// rfc3339 is nil for no instant.
+func rfc3339(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.UTC().Format(time.RFC3339Nano)
+	return &s
+}

@@ -1,0 +1,61 @@
+package userfile
+
+import (
+	"bufio"
+	"encoding/csv"
+	"io"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// Writer writes accounts one by one. Flush ends.
+type Writer struct {
+	out   *bufio.Writer
+	csv   *csv.Writer // nil: JSON lines
+	cells []string
+}
+
+// NewWriter writes JSON lines, or CSV with a header.
+func NewWriter(out io.Writer, format Format) *Writer {
+	w := &Writer{out: bufio.NewWriterSize(out, 64<<10)}
+	if format != CSV {
+		return w
+	}
+	w.csv = csv.NewWriter(w.out)
+	for _, k := range columns {
+		if k.name != "" {
+			w.cells = append(w.cells, k.name)
+		}
+	}
+	_ = w.csv.Write(w.cells) // Flush tells
+	return w
+}
+
+// Write writes one account.
+func (w *Writer) Write(u userstore.User) error {
+	if w.csv == nil {
+		line, err := encodeRecord(u)
+		if err == nil {
+			_, err = w.out.Write(line)
+		}
+		return err
+	}
+	w.cells = w.cells[:0]
+	for _, k := range columns {
+		if k.name != "" {
+			w.cells = append(w.cells, guarded(k.get(&u)))
+		}
+	}
+	return w.csv.Write(w.cells)
+}
+
+// Flush writes what is left, and tells whether everything was written.
+func (w *Writer) Flush() error {
+	if w.csv != nil {
+		w.csv.Flush()
+		if err := w.csv.Error(); err != nil {
+			return err
+		}
+	}
+	return w.out.Flush()
+}

@@ -1,0 +1,149 @@
+package userstore
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Importer makes accounts as another system, or an export, describes them. Use it
+// from one goroutine.
+type Importer struct {
+	Accounts *Accounts
+	DryRun   bool // say what would happen and store nothing
+
+	// Who would have which name by now; only a dry run needs to remember.
+	seen map[string]User
+}
+
+// Imported is what became of one account.
+type Imported struct {
+	User  User  // as it is stored now; in a dry run as it would be
+	There bool  // it was there already, under the same names: nothing was changed
+	Err   error // *ValidationError or *ExistsError: it was refused
+}
+
+// Import takes a batch of accounts, in one act. An account without an id gets one, one without an instant of
+// creation was created now. Of a password only the hash is taken, of any form that Hasher.Accept
+// knows; Django's mark of an unusable password means none. What a person says of themself
+// meets the same rules as at sign-up; that somebody else verified it is believed.
+//
+// The error is the store's: then nothing of the batch may have been stored, or all of it, and
+// the same batch can be imported again.
+func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error) {
+	done := make([]Imported, len(batch))
+	var fit []User
+	var at []int
+	for n, u := range batch {
+		done[n].User, done[n].Err = i.Accounts.describe(u)
+		if done[n].Err == nil {
+			fit, at = append(fit, done[n].User), append(at, n)
+		}
+	}
+	taken, err := i.store(ctx, fit)
+	if err != nil {
+		return nil, err
+	}
+	for m, holder := range taken {
+		n := at[m]
+		u, given := &done[n], batch[n].ID
+		switch {
+		case holder.EmailKey == u.User.EmailKey && holder.UsernameKey == u.User.UsernameKey && (given == "" || given == holder.ID):
+			u.User, u.There = holder, true
+		case given != "" && given == holder.ID:
+			u.Err = &ExistsError{Field: "id"}
+		case holder.EmailKey == u.User.EmailKey:
+			u.Err = &ExistsError{Field: "email"}
+		default:
+			u.Err = &ExistsError{Field: "username"}
+		}
+	}
+	return done, nil
+}
+
+func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error) {
+	if !i.DryRun {
+		for try := 1; ; try++ {
+			taken, err := i.Accounts.Store.CreateUsers(ctx, users)
+			if !errors.Is(err, ErrConflict) || try == attempts {
+				return taken, err
+			}
+		}
+	}
+	taken, err := i.Accounts.Store.UsersLike(ctx, users)
+	if err != nil {
+		return nil, err
+	}
+	if i.seen == nil {
+		i.seen = map[string]User{}
+	}
+	for n, u := range users {
+		names := []string{"id " + u.ID, "email " + u.EmailKey}
+		if u.UsernameKey != "" {
+			names = append(names, "username "+u.UsernameKey)
+		}
+		for _, name := range names {
+			if _, ok := taken[n]; ok {
+				break
+			}
+			if holder, ok := i.seen[name]; ok {
+				taken[n] = holder
+			}
+		}
+		if _, ok := taken[n]; !ok {
+			for _, name := range names {
+				i.seen[name] = User{ID: u.ID, EmailKey: u.EmailKey, UsernameKey: u.UsernameKey}
+			}
+		}
+	}
+	return taken, nil
+}
+
+// subjects are ids that others may have given: ours, or a UUID. Long enough that nobody guesses
+// one, and no name that a person could log in by.
+var subjects = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
+
+// describe makes an account of a description of one.
+func (a *Accounts) describe(u User) (User, error) {
+	now := a.now()
+	u = u.clone()
+	var fs faults
+	if u.ID == "" {
+		u.ID = a.NewID()
+	} else if !subjects.MatchString(u.ID) {
+		fs.add("sub", fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
+	}
+	u.normalise(&fs, "preferred_username")
+	if strings.HasPrefix(u.PasswordHash, "!") {
+		u.PasswordHash = ""
+	}
+	if u.PasswordHash != "" {
+		switch err := a.Hasher.Accept(u.PasswordHash); {
+		case errors.Is(err, ErrHashCost):
+			fs.add("password_hash", fault{CodeNotAllowed, "The password hash asks for an absurd cost and would never be executed; leave it out and set a new password."})
+		case err != nil:
+			fs.add("password_hash", fault{CodeInvalid, "The password hash has no form that is known here; leave it out and set a new password."})
+		}
+	}
+	for _, x := range []struct {
+		field string
+		t     *time.Time
+		none  time.Time
+	}{
+		{"created_at", &u.CreatedAt, now},
+		{"updated_at", &u.UpdatedAt, now},
+		{"last_login_at", &u.LastLoginAt, time.Time{}},
+	} {
+		*x.t = x.t.UTC().Truncate(time.Microsecond)
+		switch {
+		case x.t.IsZero():
+			*x.t = x.none
+		case x.t.Unix() < 0 || x.t.After(now.Add(24*time.Hour)):
+			fs.add(x.field, fault{CodeInvalid, "This instant is before 1970 or in the future."})
+		}
+	}
+	u.Version = 1
+	return u, fs.err()
+}
