@@ -253,6 +253,26 @@ func TestARightLoginReturnsOnlyItself(t *testing.T) {
 	})
 }
 
+// Rows are bounded by what networks may try, however many names they make up, and go away.
+func TestMadeUpNamesLeaveFewRows(t *testing.T) {
+	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
+		w.replicas[0].Throttle.FailuresPerNetwork = 25
+		evaluated := 0
+		for i := range 600 {
+			evaluated += w.guesses(1, fmt.Sprintf("%d-%s@x.test", i, newID()), fmt.Sprintf("192.0.2.%d", i%2))
+		}
+		w.want("evaluated", evaluated, 2*25)
+		store := w.replicas[0].Throttle.Store
+		for _, after := range []time.Duration{15*time.Minute - time.Microsecond, 15 * time.Minute, 24*time.Hour - time.Microsecond, 24 * time.Hour} {
+			n, err := store.RemoveExpiredAttempts(t.Context(), w.clock.Add(after), 10_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.want(fmt.Sprintf("rows that go after %s", after), n, map[time.Duration]int{15 * time.Minute: 50, 24 * time.Hour: 50}[after])
+		}
+	})
+}
+
 // U-25: whoever has a session and not the password is a guesser as any other.
 func TestU25CurrentPasswordsCount(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {

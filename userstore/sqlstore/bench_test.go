@@ -4,7 +4,9 @@ package sqlstore_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -121,7 +123,8 @@ func BenchmarkRefreshSQLite(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "refreshes/s")
 }
 
-// BenchmarkLogin measures the read and the batch of a login.
+// BenchmarkLogin measures the read, the reservation and the batch of a login, and what is
+// refused: a reservation without room, and the read that says until when.
 func BenchmarkLogin(b *testing.B) {
 	server := pgtest.Start(b, pgtest.Options{Durable: true})
 	postgres := open(b, server.URL(b), sqlstore.Options{})
@@ -133,6 +136,39 @@ func BenchmarkLogin(b *testing.B) {
 		b.Run(db.Engine()+"/read", func(b *testing.B) {
 			for b.Loop() {
 				if _, _, _, err := db.LoginView(context.Background(), userstore.Login{EmailKey: u.EmailKey}, userstore.FirstPartyClientID); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		r := userstore.Reserve{Attempt: userstore.Attempt{At: now, Own: userstore.BudgetKey{1}, Strangers: userstore.BudgetKey{2}, Network: userstore.BudgetKey{3}},
+			OwnLimit: userstore.Limit{Free: 10, Window: time.Hour}, StrangersLimit: userstore.Limit{Free: 10, Window: time.Hour},
+			NetworkLimit: userstore.Limit{Free: 100, Window: time.Hour}, PendingUntil: now.Add(time.Minute)}
+		b.Run(db.Engine()+"/reserve and batch", func(b *testing.B) {
+			for b.Loop() {
+				rand.Read(r.ID[:])
+				if err := db.ReserveAttempt(context.Background(), r); err != nil {
+					b.Fatal(err)
+				}
+				if err := db.StartGrant(context.Background(), userstore.StartGrant{Grant: newGrant(u), PasswordHash: u.PasswordHash,
+					Attempt: r.Attempt, Remember: now.Add(2160 * time.Hour)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(db.Engine()+"/refused", func(b *testing.B) {
+			r.Network = userstore.BudgetKey{4}
+			for range 10 {
+				rand.Read(r.ID[:])
+				if err := db.ReserveAttempt(context.Background(), r); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				rand.Read(r.ID[:])
+				if err := db.ReserveAttempt(context.Background(), r); !errors.Is(err, userstore.ErrConflict) {
+					b.Fatal(err)
+				}
+				if _, err := db.Tallies(context.Background(), r); err != nil {
 					b.Fatal(err)
 				}
 			}
