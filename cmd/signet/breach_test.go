@@ -13,17 +13,18 @@ func TestBreachRange(t *testing.T) {
 	if breachRange("") != nil {
 		t.Error("somebody is asked by default")
 	}
-	var behave http.HandlerFunc
-	list := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { behave(w, r) }))
-	defer list.Close()
-
-	behave = func(w http.ResponseWriter, r *http.Request) {
+	serve := func(behave http.HandlerFunc) string {
+		list := httptest.NewServer(behave)
+		t.Cleanup(list.Close)
+		return list.URL + "/range"
+	}
+	good := serve(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != "GET" || r.RequestURI != "/range/5BAA6" || r.Header.Get("Add-Padding") != "true" || r.Header.Get("User-Agent") == "" {
 			t.Errorf("asked %s %s, %v", r.Method, r.RequestURI, r.Header)
 		}
 		w.Write([]byte("1E4C9B93F3F0682250B6CF8331B7EE68FD8:1\r\n"))
-	}
-	for _, address := range []string{list.URL + "/range", list.URL + "/range/"} {
+	})
+	for _, address := range []string{good, good + "/"} {
 		if answer, err := breachRange(address)(t.Context(), "5BAA6"); err != nil || !strings.HasPrefix(answer, "1E4C9") {
 			t.Errorf("%q, %v", answer, err)
 		}
@@ -39,9 +40,8 @@ func TestBreachRange(t *testing.T) {
 		"more than any range":  {func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, maxBreachRange+1)) }, "longer than"},
 		"nothing for too long": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline"},
 	} {
-		behave = b.behave
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		_, err := breachRange(list.URL+"/range")(ctx, "5BAA6")
+		_, err := breachRange(serve(b.behave))(ctx, "5BAA6")
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), b.says) || strings.Contains(err.Error(), "5BAA6") {
 			t.Errorf("%s: %v", name, err)
