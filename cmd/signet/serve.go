@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -178,7 +177,6 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 
 	running.Go(func() { manager.Run(background) })
 	running.Go(func() { sweep(background, db, a.now, log) })
-	running.Go(func() { tidyMemory(background, hasher) })
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()
@@ -256,20 +254,6 @@ func sweepOnce(ctx context.Context, db userstore.Grants, now func() time.Time, b
 		if err != nil || n < batch || !pause(ctx, 100*time.Millisecond) {
 			return removed, err
 		}
-	}
-}
-
-// tidyMemory gives back what passwords took. One hash leaves 19 MiB of garbage that
-// Go would keep for minutes when nothing else happens; under load it is reused at once.
-func tidyMemory(ctx context.Context, hasher *userstore.Hasher) {
-	var given, last uint64
-	for pause(ctx, 5*time.Second) {
-		s := hasher.Stats()
-		if s.Started == last && s.Started != given && s.Running == 0 {
-			debug.FreeOSMemory()
-			given = s.Started
-		}
-		last = s.Started
 	}
 }
 
