@@ -43,7 +43,7 @@ type Manager struct {
 type view struct {
 	set    *Set
 	poll   uint64        // polls are counted as they begin
-	readAt time.Time     // this replica's clock before the poll read anything
+	readAt time.Time     // this replica's clock before the poll read anything, as Now gave it
 	offset time.Duration // this replica's clock minus the database's
 	off    bool          // by more than is allowed
 }
@@ -172,7 +172,7 @@ func (m *Manager) Step(ctx context.Context) error {
 func (m *Manager) poll(ctx context.Context) error {
 	// Whatever is read below is at least as new as this instant: an answer that
 	// takes long, or a process that is frozen meanwhile, makes no view look younger.
-	v := &view{poll: m.polls.Add(1), readAt: m.now()}
+	v := &view{poll: m.polls.Add(1), readAt: m.Now()}
 	var err error
 	if v.offset, err = m.clockOffset(ctx); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (m *Manager) poll(ctx context.Context) error {
 			old = before.set
 		}
 		open := &opener{keks: m.KEKs, types: m.TypesToSign}
-		if v.set, err = newSet(ring, v.instant(v.readAt), open, old); err != nil {
+		if v.set, err = newSet(ring, v.instant(v.readAt.Round(0)), open, old); err != nil {
 			return err
 		}
 	}
@@ -225,7 +225,7 @@ func (m *Manager) publish(v *view) {
 
 // Ready is nil when this replica may sign; otherwise it says why not.
 func (m *Manager) Ready() error {
-	v, now := m.view.Load(), m.now()
+	v, now := m.view.Load(), m.Now()
 	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
 		return err
 	}
@@ -247,7 +247,11 @@ func (m *Manager) mayUse(v *view, now time.Time, limit time.Duration) error {
 	if v == nil {
 		return fmt.Errorf("%w: they were never loaded", ErrNotReady)
 	}
-	if age := now.Sub(v.readAt); age > limit || age < -m.Policy.ClockLimit() {
+	// The older of two ages counts, by the wall clock and by the monotonic one that
+	// time.Now adds: a clock that is set back makes nothing look young again.
+	wall := now.Round(0).Sub(v.readAt)
+	age := max(wall, now.Sub(v.readAt))
+	if age > limit || wall < -m.Policy.ClockLimit() {
 		return fmt.Errorf("%w: they were last read from the store %v ago; at most %v is allowed",
 			ErrNotReady, age.Round(time.Second), limit)
 	}
@@ -259,7 +263,7 @@ func (m *Manager) mayUse(v *view, now time.Time, limit time.Duration) error {
 func (m *Manager) Signer(alg string) (*jose.Signer, error) {
 	// The age is judged here and not when the view is made: a replica that was
 	// frozen must not sign with what it knew before.
-	v, now := m.view.Load(), m.now()
+	v, now := m.view.Load(), m.Now()
 	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
 		return nil, err
 	}
@@ -323,7 +327,7 @@ func (m *Manager) ActiveAlgorithms() []string {
 // that it does not hold.
 func (m *Manager) JWKS() (*Document, error) {
 	v := m.view.Load()
-	if err := m.mayUse(v, m.now(), m.Policy.JWKSLimit()); err != nil {
+	if err := m.mayUse(v, m.Now(), m.Policy.JWKSLimit()); err != nil {
 		return nil, err
 	}
 	return v.set.JWKS(m.publication(v))
