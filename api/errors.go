@@ -83,7 +83,7 @@ var problems = map[code]kind{
 	unsupportedMedia:  {status: 415, title: "Unsupported media type", detail: "Send JSON with Content-Type: application/json."},
 
 	serverError: {status: 500, title: "Something went wrong on our side", detail: "Try again; when it persists, give the operator the request id.", oauth: issuer.ServerError},
-	unavailable: {status: 503, title: "Temporarily unavailable", detail: "Try again in a moment; nothing was changed.", retryAfter: "2", oauth: issuer.Unavailable},
+	unavailable: {status: 503, title: "Temporarily unavailable", detail: "Try again in a moment; a change that was under way may have been made.", retryAfter: "2", oauth: issuer.Unavailable},
 	overloaded:  {status: 503, title: "Too busy", detail: "Try again in a moment; nothing was changed.", retryAfter: "1", oauth: issuer.Unavailable},
 }
 
