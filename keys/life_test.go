@@ -196,12 +196,12 @@ func (w *world) span(t *rapid.T) time.Duration {
 
 func (w *world) any(t *rapid.T) *node { return rapid.SampledFrom(w.nodes).Draw(t, "replica") }
 
-// connected is a replica that reaches the store, made to if need be, and has a
-// right clock.
+// connected is a replica that reaches the store and has a right clock; made to, if
+// need be, and it notices before anything else happens.
 func (w *world) connected(t *rapid.T) *node {
 	n := w.any(t)
-	n.cut.Store(false)
-	if n.offset.Abs() > w.policy.ClockLimit() {
+	if n.cut.Load() || n.offset.Abs() > w.policy.ClockLimit() {
+		n.cut.Store(false)
 		n.offset = 0
 		if err := n.Step(context.Background()); err != nil {
 			t.Fatal(err)

@@ -173,7 +173,7 @@ func (pl *planner) uncovered(first *Key) bool {
 		return true
 	}
 	return first.ActivateAt.After(pl.atOnce()) && slices.ContainsFunc(pl.keys, func(k Key) bool {
-		return k.Algorithm == first.Algorithm && k.RevokedAt.Equal(pl.now) && reached(k.RetireAt, first.ActivateAt)
+		return k.Algorithm == first.Algorithm && k.RevokedAt.Equal(pl.now) && k.RetireAt.After(pl.atOnce())
 	})
 }
 

@@ -121,6 +121,11 @@ func TestPlan(t *testing.T) {
 			{50, rotate(1), "1:retiring@-0.5-50/53.5, 2:active@50-150/153.5, 3:pending@150-/"},
 			{50.1, revoke("RS256-1"), "1:removed@-0.5-50/53.5 wiped, 2:active@49.6-150/153.5, 3:pending@150-/"},
 		}},
+		{"revoke a key that retired long ago, right after a rotation: nothing is made earlier", []step{
+			{50, rotate(1), "1:retiring@-0.5-50/53.5, 2:active@50-150/153.5, 3:pending@150-/"},
+			{100, rotate(2), "1:removed@-0.5-50/53.5 wiped, 2:retiring@50-100/103.5, 3:active@100-200/203.5, 4:pending@200-/"},
+			{100.1, revoke("RS256-1"), "1:removed@-0.5-50/53.5 wiped, 2:retiring@50-100/103.5, 3:active@100-200/203.5, 4:pending@200-/"},
+		}},
 		{"revoke twice changes nothing", []step{
 			{1, revoke("RS256-2"), "1:active@-0.5-99.5/103, 2:removed@99.5-1/4.5 wiped, 3:pending@99.5-/"},
 			{2, revoke("RS256-2"), "1:active@-0.5-99.5/103, 2:removed@99.5-1/4.5 wiped, 3:pending@99.5-/"},
