@@ -73,7 +73,7 @@ var problems = map[code]kind{
 	insufficientScope: {status: 403, title: "The token's scope does not reach this far", detail: "Log in again and ask for the scope that is needed.", bearer: "insufficient_scope"},
 	accessDenied:      {status: 403, title: "Not allowed", detail: "This is not allowed for this user."},
 	signupClosed:      {status: 403, title: "Sign-up is closed", detail: "Ask an administrator for an account."},
-	loginClosed:       {status: 403, title: "Login by JSON is off", detail: "Log in through the browser; this server has accounts.json_login switched off."},
+	loginClosed:       {status: 403, title: "Login by JSON is off", detail: "This server takes no passwords here: accounts.json_login is switched off."},
 
 	notFound:          {status: 404, title: "Not found", detail: "There is nothing here."},
 	methodNotAllowed:  {status: 405, title: "Method not allowed", detail: "Use one of the methods in the header Allow."},
