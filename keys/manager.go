@@ -18,6 +18,20 @@ import (
 // off, or it was never started); callers answer 503. Ready tells why.
 var ErrNotReady = errors.New("the signing keys are not ready")
 
+// The kinds of ErrNotReady that an operator mends in different places. Ready tells
+// them apart; what exactly is wrong stands in the error's text, for the log.
+var (
+	ErrStale  = errors.New("the view of the signing keys is too old")
+	ErrClock  = errors.New("the clock is off")
+	ErrSealed = errors.New("the signing keys cannot be opened")
+)
+
+// notReady is an ErrNotReady of a kind. Its text is the cause's: the kind is for programs.
+type notReady struct{ kind, cause error }
+
+func (e *notReady) Error() string   { return ErrNotReady.Error() + ": " + e.cause.Error() }
+func (e *notReady) Unwrap() []error { return []error{ErrNotReady, e.kind, e.cause} }
+
 // Manager keeps one replica's view of the key set current and changes it. Fill
 // the fields; then a server calls Start and Run, a command only what it is for:
 // Timeline, Rotate, Revoke, Rewrap and Export read the store by themselves.
@@ -230,10 +244,10 @@ func (m *Manager) Ready() error {
 		return err
 	}
 	if err := m.clockError(v.offset); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotReady, err)
+		return &notReady{ErrClock, err}
 	}
 	if v.set.broken != nil {
-		return fmt.Errorf("%w: %w", ErrNotReady, v.set.broken)
+		return &notReady{ErrSealed, v.set.broken}
 	}
 	if len(v.set.Active(now)) == 0 {
 		return fmt.Errorf("%w: no key is active", ErrNotReady)
@@ -252,8 +266,7 @@ func (m *Manager) mayUse(v *view, now time.Time, limit time.Duration) error {
 	wall := now.Round(0).Sub(v.readAt)
 	age := max(wall, now.Sub(v.readAt))
 	if age > limit || wall < -m.Policy.ClockLimit() {
-		return fmt.Errorf("%w: they were last read from the store %v ago; at most %v is allowed",
-			ErrNotReady, age.Round(time.Second), limit)
+		return &notReady{ErrStale, fmt.Errorf("they were last read from the store %v ago; at most %v is allowed", age.Round(time.Second), limit)}
 	}
 	return nil
 }
@@ -268,7 +281,7 @@ func (m *Manager) Signer(alg string) (*jose.Signer, error) {
 		return nil, err
 	}
 	if v.off {
-		return nil, fmt.Errorf("%w: %w", ErrNotReady, m.clockError(v.offset))
+		return nil, &notReady{ErrClock, m.clockError(v.offset)}
 	}
 	if signer := v.set.Signer(alg, now); signer != nil {
 		return signer, nil

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"flag"
 	"log/slog"
@@ -68,6 +69,12 @@ func TestStart(t *testing.T) {
 	doc, err := m.JWKS()
 	if err != nil || len(kids(t, doc)) != 4 {
 		t.Errorf("the JWKS of the first start lacks an active key and a successor for each algorithm: %s, %v", doc.Body, err)
+	}
+	var published struct {
+		Keys []struct{ Alg string }
+	}
+	if err := json.Unmarshal(doc.Body, &published); err != nil || len(published.Keys) != 4 || published.Keys[0].Alg != "RS256" || published.Keys[2].Alg != "EdDSA" {
+		t.Errorf("the keys are not in the order of keys.algorithms: %s", doc.Body)
 	}
 	if got := m.ActiveAlgorithms(); !slices.Equal(got, []string{"RS256", "EdDSA"}) {
 		t.Errorf("active: %v", got)
@@ -227,6 +234,9 @@ func TestKeyEncryptionKey(t *testing.T) {
 		}
 		wants(t, behind.Step(t.Context()), wrong.ID)
 		wants(t, behind.Ready(), wrong.ID)
+		if err := behind.Ready(); !errors.Is(err, ErrSealed) || errors.Is(err, ErrStale) || errors.Is(err, ErrClock) {
+			t.Errorf("not told apart from other reasons: %v", err)
+		}
 		if s, err := behind.Signer("RS256"); !errors.Is(err, ErrNotReady) {
 			t.Errorf("it signs with %v, %v", s, err)
 		}
@@ -267,7 +277,7 @@ func TestStaleView(t *testing.T) {
 			if _, err := m.Signer("RS256"); (err == nil) != s.signs || err != nil && !errors.Is(err, ErrNotReady) {
 				t.Errorf("at %v Signer: %v", c.Now(), err)
 			}
-			if err := m.Ready(); (err == nil) != s.signs {
+			if err := m.Ready(); (err == nil) != s.signs || err != nil && !errors.Is(err, ErrStale) {
 				t.Errorf("at %v Ready: %v", c.Now(), err)
 			}
 			if _, err := m.JWKS(); (err == nil) != s.publishes_ || err != nil && !errors.Is(err, ErrNotReady) {
