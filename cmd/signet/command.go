@@ -28,6 +28,7 @@ type app struct {
 	now      func() time.Time
 
 	configFile string
+	loaded     *configs.Config // by the first load
 	asJSON     bool
 }
 
@@ -79,11 +80,18 @@ func action(body func(ctx context.Context, args []string) error) func(*cobra.Com
 	}
 }
 
-// load reads the configuration; flags are those of the command that stand for keys.
+// load reads the configuration, once: a pipe can be read no second time, and a
+// warning says nothing new then. flags are those of the command that stand for keys.
 func (a *app) load(flags map[string]string) (configs.Config, error) {
+	if a.loaded != nil {
+		return *a.loaded, nil
+	}
 	c, warnings, err := configs.Load(configs.Input{File: a.configFile, Env: a.env, Flags: flags})
 	for _, w := range warnings {
 		fmt.Fprintln(a.err, "signet: WARNING: "+w)
+	}
+	if err == nil {
+		a.loaded = &c
 	}
 	return c, err
 }
@@ -95,7 +103,7 @@ func (a *app) store(ctx context.Context) (configs.Config, *sqlstore.DB, error) {
 	if err != nil {
 		return c, nil, err
 	}
-	db, err := sqlstore.Open(ctx, c.Database(), sqlstore.Options{MaxConns: 2, MustExist: true})
+	db, err := a.open(ctx, c, c.Database(), sqlstore.Options{MaxConns: 2, MustExist: true})
 	if errors.Is(err, sqlstore.ErrNoDatabase) {
 		return c, nil, fmt.Errorf("there is no database at %s; run this in the server's working folder or with its configuration, or make one with `signet serve` or `signet migrate up`", c.Database())
 	}
@@ -107,6 +115,19 @@ func (a *app) store(ctx context.Context) (configs.Config, *sqlstore.DB, error) {
 		return c, nil, err
 	}
 	return c, db, nil
+}
+
+// open opens a database of the configuration. What the driver has to say beyond
+// our one sentence is for those who ask for it with log.level=debug.
+func (a *app) open(ctx context.Context, c configs.Config, database string, o sqlstore.Options) (*sqlstore.DB, error) {
+	db, err := sqlstore.Open(ctx, database, o)
+	var u *sqlstore.UnreachableError
+	if errors.As(err, &u) {
+		log, lines := a.logger(c)
+		log.Debug("the database cannot be reached", "cause", u.Cause.Error())
+		lines.flush()
+	}
+	return db, err
 }
 
 // printJSON writes one document for programs.

@@ -21,7 +21,7 @@ func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool
 	prepare := openPostgres
 	if c.IsPostgres() {
 		if migrate {
-			if err := migrateUp(ctx, c); err != nil {
+			if err := a.migrateUp(ctx, c); err != nil {
 				return nil, nil, false, err
 			}
 		}
@@ -34,7 +34,7 @@ func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool
 			return nil, nil, false, err
 		}
 	}
-	db, err = sqlstore.Open(ctx, c.Database(), sqlstore.Options{})
+	db, err = a.open(ctx, c, c.Database(), sqlstore.Options{})
 	if err != nil {
 		return nil, nil, false, err
 	}
