@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,8 +130,8 @@ func TestMisplacedSecrets(t *testing.T) {
 		c := Default()
 		c.DatabaseURL = Secret(text)
 		for _, s := range c.Settings() {
-			if strings.Contains(s.Value, text) {
-				t.Errorf("%s shows %q", s.Key, s.Value)
+			if strings.Contains(fmt.Sprint(s.Value, s.Text), text) {
+				t.Errorf("%s shows %q", s.Key, s.Text)
 			}
 		}
 	}
