@@ -69,7 +69,7 @@ func FileReason(err error) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return "there is no such file; check the path"
 	case errors.Is(err, fs.ErrPermission):
-		return "this user may not; change its owner or mode"
+		return "this user may not use it; change its owner or mode"
 	case errors.Is(err, syscall.ENOSPC):
 		return "no space is left on the disk"
 	case errors.Is(err, syscall.EROFS):

@@ -20,6 +20,9 @@ func misusef(format string, args ...any) error { return &misuse{fmt.Sprintf(form
 // helpWith is where to read what a command takes.
 func helpWith(cmd *cobra.Command) string {
 	path := strings.Fields(cmd.CommandPath())
+	if path[len(path)-1] == "help" {
+		path = path[:1]
+	}
 	return "`" + strings.Join(slices.Insert(path, 1, "help"), " ") + "`"
 }
 
