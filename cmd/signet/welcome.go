@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/signet-id/signet/configs"
 )
@@ -10,7 +11,8 @@ import (
 // they are and what to try. The commands work as they stand, and only those are
 // shown that this configuration allows.
 func (a *app) welcome(c configs.Config, base string) {
-	fmt.Fprintf(a.out, `
+	var text strings.Builder // written at once
+	fmt.Fprintf(&text, `
 Signet listens on %[1]s and keeps everything in %[2]s.
 Back up %[3]s, apart from the database: nothing opens the signing keys without it.
 
@@ -24,15 +26,15 @@ Back up %[3]s, apart from the database: nothing opens the signing keys without i
 	}
 	switch {
 	case !c.Accounts.JSONLogin && c.Accounts.Signup:
-		fmt.Fprintf(a.out, "Try it in another terminal. Sign up (apps cannot log in with a password: accounts.json_login is off):\n\n  %s\n\n", signup)
+		fmt.Fprintf(&text, "Try it in another terminal. Sign up (apps cannot log in with a password: accounts.json_login is off):\n\n  %s\n\n", signup)
 	case !c.Accounts.JSONLogin:
-		fmt.Fprintf(a.out, "Strangers cannot sign up and apps cannot log in with a password (accounts.signup and\naccounts.json_login are off). In another terminal, make an account:\n\n  %s\n\n", signup)
+		fmt.Fprintf(&text, "Strangers cannot sign up and apps cannot log in with a password (accounts.signup and\naccounts.json_login are off). In another terminal, make an account:\n\n  %s\n\n", signup)
 	default:
 		first := "Try it in another terminal. Sign up, then log in:"
 		if !c.Accounts.Signup {
 			first = "Strangers cannot sign up (accounts.signup is off). In another terminal, here and with the\nsame configuration, make an account, then log in:"
 		}
-		fmt.Fprintf(a.out, `%s
+		fmt.Fprintf(&text, `%s
 
   %s
 
@@ -41,5 +43,6 @@ Back up %[3]s, apart from the database: nothing opens the signing keys without i
 
 `, first, signup, base)
 	}
-	fmt.Fprintf(a.out, "Anybody verifies the tokens with the keys at %s/.well-known/jwks.json\n\n", base)
+	fmt.Fprintf(&text, "Anybody verifies the tokens with the keys at %s/.well-known/jwks.json\n\n", base)
+	fmt.Fprint(a.out, text.String())
 }
