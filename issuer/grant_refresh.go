@@ -36,6 +36,12 @@ var errNoRefreshClient = refuse(InvalidClient, "Send client_id: a refresh token 
 // Every error is an *Error.
 func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, error) {
 	now := i.now()
+	// First of all: a replica that may not sign, because its clock is off for one, must
+	// not tell anybody that a session has ended either.
+	signers, err := i.signers()
+	if err != nil {
+		return TokenResponse{}, err
+	}
 	p, err := i.present(ctx, r.RefreshToken, now)
 	if err != nil {
 		return TokenResponse{}, err
@@ -47,10 +53,6 @@ func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, 
 		return TokenResponse{}, errRefreshToken.because(errors.New("the refresh token of another client"))
 	}
 	scopes, err := parseScope(r.Scope)
-	if err != nil {
-		return TokenResponse{}, err
-	}
-	signers, err := i.signers()
 	if err != nil {
 		return TokenResponse{}, err
 	}

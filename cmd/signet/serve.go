@@ -180,7 +180,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
-	running.Go(func() { sweep(background, db, a.now, log) })
+	running.Go(func() { sweep(background, db, manager.Ready, log) })
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()
@@ -237,9 +237,15 @@ func storeName(c configs.Config) string {
 // sweep removes what has expired, from time to time while requests are served.
 // Replicas start at different times and so rarely meet; when they do, each row is
 // still removed once.
-func sweep(ctx context.Context, db userstore.Grants, now func() time.Time, log *slog.Logger) {
+//
+// What has expired the database's clock tells, and only while this replica's agrees
+// with it: a clock that runs ahead must not delete what lives.
+func sweep(ctx context.Context, db userstore.Store, ready func() error, log *slog.Logger) {
 	for pause(ctx, 5*time.Minute) {
-		removed, err := sweepOnce(ctx, db, now, 200)
+		if ready() != nil {
+			continue
+		}
+		removed, err := sweepOnce(ctx, db, db.Now, 200)
 		if removed > 0 {
 			log.Info("expired rows removed", "grants", removed)
 		}
@@ -251,9 +257,13 @@ func sweep(ctx context.Context, db userstore.Grants, now func() time.Time, log *
 
 // sweepOnce removes in small batches with a breath in between, so that no
 // request waits long for the store.
-func sweepOnce(ctx context.Context, db userstore.Grants, now func() time.Time, batch int) (removed int, err error) {
+func sweepOnce(ctx context.Context, db userstore.Grants, now func(context.Context) (time.Time, error), batch int) (removed int, err error) {
 	for {
-		n, err := db.RemoveExpired(ctx, now(), batch)
+		at, err := now(ctx)
+		if err != nil {
+			return removed, err
+		}
+		n, err := db.RemoveExpired(ctx, at, batch)
 		removed += n
 		if err != nil || n < batch || !pause(ctx, 100*time.Millisecond) {
 			return removed, err

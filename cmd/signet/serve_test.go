@@ -153,7 +153,7 @@ func TestSweep(t *testing.T) {
 			grant(now.Add(-48 * time.Hour))
 		}
 		grant(now.Add(time.Hour))
-		removed, err := sweepOnce(ctx, db, func() time.Time { return now.Add(-24 * time.Hour) }, 2)
+		removed, err := sweepOnce(ctx, db, func(context.Context) (time.Time, error) { return now.Add(-24 * time.Hour), nil }, 2)
 		if err != nil || removed != 5 {
 			t.Errorf("removed %d: %v", removed, err)
 		}
