@@ -38,7 +38,7 @@ func (e *notReady) Unwrap() []error { return []error{ErrNotReady, e.kind, e.caus
 type Manager struct {
 	Store       Store
 	Policy      Policy
-	KEKs        []jose.KEK // the first seals; all open
+	KEKs        []jose.KEK // all open; the first seals a new ring, and what Rewrap reseals
 	Now         func() time.Time
 	DatabaseNow func(context.Context) (time.Time, error) // the clock that all replicas share
 	Generate    func(alg string) (crypto.Signer, error)  // nil: GenerateKey

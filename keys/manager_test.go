@@ -241,6 +241,15 @@ func TestKeyEncryptionKey(t *testing.T) {
 		if _, err := operator.Revoke(t.Context(), nil, true); err != nil {
 			t.Fatal(err)
 		}
+		if err := behind.Step(t.Context()); err != nil || behind.Ready() != nil {
+			t.Fatalf("a replica with a newer key-encryption key sealed under it before the rewrap: %v, %v", err, behind.Ready())
+		}
+		if _, err := operator.Rewrap(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := operator.Revoke(t.Context(), nil, true); err != nil {
+			t.Fatal(err)
+		}
 		wants(t, behind.Step(t.Context()), wrong.ID)
 		wants(t, behind.Ready(), wrong.ID)
 		if err := behind.Ready(); !errors.Is(err, ErrSealed) || errors.Is(err, ErrStale) || errors.Is(err, ErrClock) {
