@@ -37,6 +37,12 @@ func decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]b
 	return body, err
 }
 
+// bodyless tells that a request says nothing at all. An empty body of a stated type
+// is a malformed one of that type.
+func bodyless(r *http.Request) bool {
+	return r.ContentLength == 0 && len(r.Header["Content-Type"]) == 0
+}
+
 func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if tooLarge := (*http.MaxBytesError)(nil); err != nil && !errors.As(err, &tooLarge) {

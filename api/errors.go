@@ -76,7 +76,7 @@ var problems = map[code]kind{
 	insufficientScope: {status: 403, title: "The token's scope does not reach this far", detail: "Log in again and ask for the scope that is needed.", bearer: "insufficient_scope"},
 	accessDenied:      {status: 403, title: "Not allowed", detail: "This is not allowed for this user."},
 	signupClosed:      {status: 403, title: "Sign-up is closed", detail: "Ask an administrator for an account."},
-	loginClosed:       {status: 403, title: "Login by JSON is off", detail: "Log in through the browser; this server has accounts.json_login switched off."},
+	loginClosed:       {status: 403, title: "Login by JSON is off", detail: "This server takes no passwords here: accounts.json_login is switched off."},
 
 	notFound:          {status: 404, title: "Not found", detail: "There is nothing here."},
 	methodNotAllowed:  {status: 405, title: "Method not allowed", detail: "Use one of the methods in the header Allow."},
@@ -88,7 +88,7 @@ var problems = map[code]kind{
 	rateLimited: {status: 429, title: "Too many attempts", detail: "Wait as many seconds as the header Retry-After says; nothing was checked."},
 
 	serverError: {status: 500, title: "Something went wrong on our side", detail: "Try again; when it persists, give the operator the request id.", oauth: issuer.ServerError},
-	unavailable: {status: 503, title: "Temporarily unavailable", detail: "Try again in a moment; nothing was changed.", retryAfter: "2", oauth: issuer.Unavailable},
+	unavailable: {status: 503, title: "Temporarily unavailable", detail: "Try again in a moment; a change that was under way may have been made.", retryAfter: "2", oauth: issuer.Unavailable},
 	overloaded:  {status: 503, title: "Too busy", detail: "Try again in a moment; nothing was changed.", retryAfter: "1", oauth: issuer.Unavailable},
 }
 

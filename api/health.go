@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/keys"
@@ -22,7 +23,8 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// reasons are all that a stranger learns of why we are not ready.
+// reasons are all that a stranger learns of why we are not ready: the first that
+// fits of each field.
 var reasons = []struct {
 	is     error
 	reason fault
@@ -30,7 +32,10 @@ var reasons = []struct {
 	{ErrStopping, fault{"server", "stopping", "The server is stopping."}},
 	{userstore.ErrUnavailable, fault{"store", "unavailable", "The store does not answer."}},
 	{context.DeadlineExceeded, fault{"store", "unavailable", "The store does not answer."}},
-	{keys.ErrNotReady, fault{"keys", "not_ready", "The view of the signing keys is too old, or the clock is off."}},
+	{keys.ErrClock, fault{"keys", "clock_off", "The clock of this machine and that of the store differ too much; set them by NTP."}},
+	{keys.ErrStale, fault{"keys", "stale", "The signing keys were not read from the store for too long."}},
+	{keys.ErrSealed, fault{"keys", "sealed", "The signing keys cannot be opened with the key-encryption key that this server has; its log says which one is needed."}},
+	{keys.ErrNotReady, fault{"keys", "not_ready", "The signing keys are not ready; the server's log says why."}},
 }
 
 // readyz says whether requests should be sent here. The whole error is logged.
@@ -47,7 +52,8 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	p := newProblem(unavailable, "Not ready; ask again in a moment.")
 	p.cause = err
 	for _, known := range reasons {
-		if errors.Is(err, known.is) && (len(p.Errors) == 0 || p.Errors[len(p.Errors)-1] != known.reason) {
+		said := slices.ContainsFunc(p.Errors, func(f fault) bool { return f.Field == known.reason.Field })
+		if !said && errors.Is(err, known.is) {
 			p.Errors = append(p.Errors, known.reason)
 		}
 	}

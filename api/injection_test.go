@@ -42,6 +42,8 @@ func TestS01HostileTextInEveryParameter(t *testing.T) {
 			{"POST", "/v1/profile/password", fields{"current_password": "wrong wrong wrong", "new_password": goodPassword}, []string{"current_password", "new_password"}, false},
 			{"DELETE", "/v1/profile", fields{}, []string{"current_password"}, false},
 			{"PATCH", "/v1/profile", fields{}, profile, true},
+			{"PUT", "/v1/profile", fields{"email": alice.Email}, profile, true},
+			{"POST", "/v1/logout", fields{}, []string{"everywhere"}, false},
 		} {
 			for _, parameter := range endpoint.parameters {
 				t.Run(fmt.Sprintf("S-01 %s %s %s", endpoint.method, endpoint.path, parameter), func(t *testing.T) {

@@ -18,9 +18,14 @@ type sessionDoc struct {
 	Address    string    `json:"address,omitempty"`
 	Scope      string    `json:"scope"`
 	CreatedAt  time.Time `json:"created_at"`
-	LastUsedAt time.Time `json:"last_used_at"` // last refresh
+	LastUsedAt time.Time `json:"last_used_at"` // last refresh, to the hour
 	ExpiresAt  time.Time `json:"expires_at"`   // unless it is refreshed before
 }
+
+// seen is as exactly as a session's use is told. By the second it would tell a thief
+// of one token pair when the owner has just refreshed, and so when a stolen refresh
+// token falls into the reuse window.
+const seen = time.Hour
 
 // listSessions shows what is signed in where, newest first.
 func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
@@ -43,14 +48,18 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) sessionOf(g userstore.Grant, current string) sessionDoc {
-	expires := g.RotatedAt.Add(s.Issuer.RefreshIdle)
+	used := g.RotatedAt.Truncate(seen)
+	if used.Before(g.CreatedAt) {
+		used = g.CreatedAt
+	}
+	expires := used.Add(s.Issuer.RefreshIdle)
 	if g.ExpiresAt.Before(expires) {
 		expires = g.ExpiresAt
 	}
 	return sessionDoc{
 		ID: g.SessionID, ClientID: g.ClientID, Current: g.SessionID == current,
 		UserAgent: g.UserAgent, Address: g.Address, Scope: strings.Join(g.Scopes, " "),
-		CreatedAt: g.CreatedAt.UTC(), LastUsedAt: g.RotatedAt.UTC(), ExpiresAt: expires.UTC(),
+		CreatedAt: g.CreatedAt.UTC(), LastUsedAt: used.UTC(), ExpiresAt: expires.UTC(),
 	}
 }
 

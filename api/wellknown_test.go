@@ -147,7 +147,10 @@ func TestReadiness(t *testing.T) {
 	}{
 		{"the store is down", fmtErr("dial tcp 10.0.0.7:5432: password=hunter2", userstore.ErrUnavailable), "store:unavailable"},
 		{"the store hangs", context.DeadlineExceeded, "store:unavailable"},
-		{"the keys are too old", keys.ErrNotReady, "keys:not_ready"},
+		{"the keys are not ready", keys.ErrNotReady, "keys:not_ready"},
+		{"the keys are too old", errors.Join(keys.ErrNotReady, keys.ErrStale), "keys:stale"},
+		{"the clock is off", errors.Join(keys.ErrNotReady, keys.ErrClock), "keys:clock_off"},
+		{"the keys are sealed under another key", errors.Join(keys.ErrNotReady, keys.ErrSealed), "keys:sealed"},
 		{"the server drains", api.ErrStopping, "server:stopping"},
 		{"store and keys", errors.Join(keys.ErrNotReady, userstore.ErrUnavailable), "store:unavailable keys:not_ready"},
 		{"something that is not known", errors.New("hunter2"), "server:not_ready"},

@@ -347,6 +347,9 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // userinfo's second half and every query parameter but the harmless ones.
 func redactURL(text string) string {
 	if !isPostgres(text) {
+		if isKEK(text) || credentials.MatchString(text) {
+			return redacted // Load refuses it; whoever prints a Config that is not checked must not either
+		}
 		return text
 	}
 	u, err := url.Parse(text)

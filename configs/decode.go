@@ -128,12 +128,16 @@ func decodeList(value any) ([]string, error) {
 		return list, nil
 	case []any:
 		list := make([]string, 0, len(v))
+		var faults []string
 		for i, member := range v {
 			text, ok := member.(string)
 			if !ok {
-				return nil, fmt.Errorf("member %d is %s, not a text; put it in quotes", i+1, kindOf(member))
+				faults = append(faults, fmt.Sprintf("member %d is %s, not a text; put it in quotes", i+1, kindOf(member)))
 			}
 			list = append(list, text)
+		}
+		if len(faults) > 0 {
+			return nil, errors.New(strings.Join(faults, "; "))
 		}
 		return list, nil
 	}

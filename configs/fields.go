@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -54,21 +55,74 @@ func listFields(t reflect.Type, prefix string, index []int) []field {
 // Setting is one key of an effective configuration, fit to be shown.
 type Setting struct {
 	Key    string `json:"key"`
-	Value  string `json:"value"`
-	Source string `json:"source"` // "default" when it was given nowhere
+	Value  any    `json:"value"` // true, a number, a list; durations and sizes as the file has them; no secret
+	Text   string `json:"-"`     // the value for people
+	Source string `json:"source"`
 }
 
-// Settings lists the effective configuration with secrets redacted.
+// Settings lists the effective configuration with secrets redacted. Source is where
+// a value was given, "default", or from what it follows when it was given nowhere.
 func (c Config) Settings() []Setting {
 	var list []Setting
 	for _, f := range fields {
-		source := c.Source(f.key)
+		value, source := f.of(&c).Interface(), c.Source(f.key)
+		if derived, from := c.derived(f.key); from != "" {
+			value = derived
+			if source == "" {
+				source = "derived from " + from
+			}
+		}
 		if source == "" {
 			source = "default"
 		}
-		list = append(list, Setting{Key: f.key, Value: show(f.key, f.of(&c).Interface()), Source: source})
+		list = append(list, Setting{Key: f.key, Value: c.plain(f.key, value), Text: show(f.key, value), Source: source})
 	}
 	return list
+}
+
+// derived is what holds for a key that says nothing by itself, and where it comes
+// from; nothing for a key that speaks for itself.
+func (c Config) derived(key string) (value any, from string) {
+	switch {
+	case key == "issuer" && c.Issuer == "":
+		return c.IssuerURL(""), "listen"
+	case key == "database_url" && c.DatabaseURL == "":
+		return Secret(c.Database()), "data_dir"
+	case key == "database_migrate_url" && c.DatabaseMigrateURL == "" && c.IsPostgres():
+		return c.DatabaseURL, "database_url"
+	case key == "tokens.audience" && len(c.Tokens.Audience) == 0:
+		return []string{c.IssuerURL("")}, "issuer"
+	case key == "passwords.hash_slots" && c.Passwords.HashSlots == 0:
+		return c.Passwords.Slots(), "GOMAXPROCS"
+	}
+	return nil, ""
+}
+
+// plain is a value as JSON has it.
+func (c Config) plain(key string, value any) any {
+	switch v := value.(type) {
+	case bool, int:
+		return v
+	case []string:
+		return append([]string{}, v...)
+	case []Resource:
+		type resource struct {
+			URI      string   `json:"uri"`
+			Scopes   []string `json:"scopes"`
+			Alg      string   `json:"access_token_alg"`
+			Lifetime string   `json:"access_token_lifetime"`
+		}
+		list := []resource{}
+		for _, r := range v {
+			lifetime := r.AccessLifetime
+			if lifetime == 0 {
+				lifetime = c.Tokens.AccessLifetime
+			}
+			list = append(list, resource{r.URI, append([]string{}, r.Scopes...), cmp.Or(r.AccessAlg, c.Tokens.AccessAlg), showDuration(lifetime)})
+		}
+		return list
+	}
+	return show(key, value)
 }
 
 // show writes a value as it may be written in the file.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"reflect"
 	"sort"
 	"strings"
@@ -22,9 +21,6 @@ type Input struct {
 
 // DefaultFile is read from the working folder when no file is named.
 const DefaultFile = "signet.yaml"
-
-// maxFile bounds the configuration file and every …_file.
-const maxFile = 1 << 20
 
 // Fault is one thing wrong with the configuration.
 type Fault struct {
@@ -105,9 +101,9 @@ func (l *loader) readFile(path string) {
 		}
 		path = DefaultFile
 	}
-	text, err := readSmallFile(path)
+	text, err := ReadSmallFile(path)
 	if err != nil {
-		l.fault("", path, "%s", fileReason(err))
+		l.fault("", path, "%s", FileReason(err))
 		return
 	}
 	if moreThanOneDocument(string(text)) {
@@ -221,7 +217,7 @@ func (l *loader) decode() {
 			continue
 		}
 		if err := decodeInto(target, value); err != nil {
-			target.Set(reflect.Zero(target.Type()))
+			l.c.standIn(f.key)
 			l.fault(f.key, where, "%v", err)
 		}
 	}
@@ -250,14 +246,19 @@ func (l *loader) readSecretFiles() {
 			l.fault(f.key, where, "is given together with %s (%s); keep one", name, l.sources[name])
 			continue
 		}
-		text, err := readSmallFile(path)
+		text, err := ReadSmallFile(path)
 		if err != nil {
-			l.fault(f.key, where, "%s: %s", path, fileReason(err))
+			l.fault(f.key, where, "%s: %s", path, FileReason(err))
 			continue
 		}
 		secret := strings.TrimRight(string(text), "\r\n")
 		if secret == "" {
 			l.fault(f.key, where, "%s is empty; put the secret into it", path)
+			continue
+		}
+		if strings.HasPrefix(name, "database_") && !isPostgres(secret) {
+			// What it holds is not shown: it may be another secret.
+			l.fault(f.key, where, "%s does not hold a postgres:// URL; put one into it, or give the path of an SQLite file, which is no secret, as %s", path, name)
 			continue
 		}
 		l.warnAboutFile(path, "it is "+f.key)
@@ -269,6 +270,9 @@ func (l *loader) readSecretFiles() {
 // warnAboutFile tells of a secret that others can read, or that is a link and so
 // can be another file tomorrow. Both are usual where an orchestrator mounts secrets.
 func (l *loader) warnAboutFile(path, why string) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return // a shell's <(command) is a link to a pipe
+	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		l.warnings = append(l.warnings, fmt.Sprintf("%s is a symbolic link (%s); make sure that nobody else can change where it points", path, why))
 	}
@@ -277,39 +281,11 @@ func (l *loader) warnAboutFile(path, why string) {
 	}
 }
 
-func readSmallFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, errors.New("is a folder, not a file")
-	}
-	if info.Size() > maxFile {
-		return nil, errors.New("is larger than 1 MiB; name the right file")
-	}
-	return os.ReadFile(filepath.Clean(path))
-}
-
-// fileReason says why a file was not read, without repeating its name.
-func fileReason(err error) string {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "there is no such file; check the path"
-	case errors.Is(err, fs.ErrPermission):
-		return "may not be read by this user; change its owner or mode"
-	}
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Err.Error()
-	}
-	return err.Error()
-}
-
 // yamlReason keeps the line numbers of a YAML error and drops what it quotes of
 // the document, which may be a secret.
 func yamlReason(err error) string {
-	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", " ")
+	text := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+	text = strings.TrimPrefix(text, "unmarshal errors: ")
 	if i := strings.Index(text, "cannot unmarshal"); i >= 0 {
 		text = text[:i] + "not what belongs here"
 	}

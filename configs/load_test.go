@@ -59,8 +59,8 @@ func TestPrecedence(t *testing.T) {
 		{"keys.jwks_max_age", "5m", "default"},
 	} {
 		i := slices.IndexFunc(c.Settings(), func(s Setting) bool { return s.Key == row.key })
-		if s := c.Settings()[i]; s.Value != row.value || s.Source != row.source {
-			t.Errorf("%s: got %s from %s, want %s from %s", row.key, s.Value, s.Source, row.value, row.source)
+		if s := c.Settings()[i]; s.Text != row.value || s.Source != row.source {
+			t.Errorf("%s: got %s from %s, want %s from %s", row.key, s.Text, s.Source, row.value, row.source)
 		}
 	}
 }

@@ -16,88 +16,100 @@ import (
 )
 
 // check is one rule. It returns what is wrong and what to do, or nothing. It is
-// not asked when one of its keys could not even be read.
+// not asked when the key that it blames is blamed already, nor when another of its
+// keys is and no default can stand in for that.
 type check struct {
 	keys []string // the first one is blamed
 	rule func(Config) string
+	each func(Config) []string // instead of rule: of a list, what is wrong with each member
+}
+
+func (ch check) reasons(c Config) []string {
+	if ch.each != nil {
+		return ch.each(c)
+	}
+	if reason := ch.rule(c); reason != "" {
+		return []string{reason}
+	}
+	return nil
 }
 
 // checks is every rule, in the order of Config; rules over several keys come last.
 var checks = []check{
-	{[]string{"listen"}, func(c Config) string { return badListen(c.Listen) }},
-	{[]string{"issuer"}, func(c Config) string { return badIssuer(c.Issuer) }},
-	{[]string{"database_url"}, func(c Config) string { return badDatabase(c.DatabaseURL.Reveal()) }},
-	{[]string{"database_migrate_url"}, func(c Config) string { return badDatabase(c.DatabaseMigrateURL.Reveal()) }},
-	{[]string{"data_dir"}, func(c Config) string {
+	{keys: []string{"listen"}, rule: func(c Config) string { return badListen(c.Listen) }},
+	{keys: []string{"issuer"}, rule: func(c Config) string { return badIssuer(c.Issuer) }},
+	{keys: []string{"database_url"}, rule: func(c Config) string { return badDatabase(c.DatabaseURL.Reveal()) }},
+	{keys: []string{"database_migrate_url"}, rule: func(c Config) string { return badDatabase(c.DatabaseMigrateURL.Reveal()) }},
+	{keys: []string{"data_dir"}, rule: func(c Config) string {
 		if c.DataDir == "" || strings.ContainsRune(c.DataDir, 0) {
 			return "is not the path of a folder; write one such as data or /var/lib/signet"
 		}
 		return ""
 	}},
-	{[]string{"metrics.listen"}, func(c Config) string {
+	{keys: []string{"metrics.listen"}, rule: func(c Config) string {
 		if c.Metrics.Listen == "" {
 			return ""
 		}
 		return badListen(c.Metrics.Listen)
 	}},
-	{[]string{"log.format"}, func(c Config) string { return notOneOf(c.Log.Format, "auto", "text", "json") }},
-	{[]string{"log.level"}, func(c Config) string { return notOneOf(c.Log.Level, "debug", "info", "warn", "error") }},
-	{[]string{"keys.encryption_key"}, func(c Config) string { return badKEK(c.Keys.EncryptionKey) }},
-	{[]string{"keys.encryption_key_previous"}, func(c Config) string { return badKEK(c.Keys.EncryptionKeyPrevious) }},
-	{[]string{"keys.algorithms"}, badAlgorithms},
-	{[]string{"keys.rotation"}, func(c Config) string { return notWithin(c.Keys.Rotation, time.Second, 43800*time.Hour) }},
-	{[]string{"keys.propagation"}, func(c Config) string { return notWithin(c.Keys.Propagation, time.Second, 43800*time.Hour) }},
-	{[]string{"keys.jwks_max_age"}, func(c Config) string { return notWithin(c.Keys.JWKSMaxAge, time.Second, 24*time.Hour) }},
-	{[]string{"clock_skew"}, func(c Config) string { return notWithin(c.ClockSkew, time.Second, 5*time.Minute) }},
-	{[]string{"tokens.audience"}, func(c Config) string {
-		for _, a := range c.Tokens.Audience {
+	{keys: []string{"log.format"}, rule: func(c Config) string { return notOneOf(c.Log.Format, "auto", "text", "json") }},
+	{keys: []string{"log.level"}, rule: func(c Config) string { return notOneOf(c.Log.Level, "debug", "info", "warn", "error") }},
+	{keys: []string{"keys.encryption_key"}, rule: func(c Config) string { return badKEK(c.Keys.EncryptionKey) }},
+	{keys: []string{"keys.encryption_key_previous"}, rule: func(c Config) string { return badKEK(c.Keys.EncryptionKeyPrevious) }},
+	{keys: []string{"keys.algorithms"}, each: badAlgorithms},
+	{keys: []string{"keys.rotation"}, rule: func(c Config) string { return notWithin(c.Keys.Rotation, time.Second, 43800*time.Hour) }},
+	{keys: []string{"keys.propagation"}, rule: func(c Config) string { return notWithin(c.Keys.Propagation, time.Second, 43800*time.Hour) }},
+	{keys: []string{"keys.jwks_max_age"}, rule: func(c Config) string { return notWithin(c.Keys.JWKSMaxAge, time.Second, 24*time.Hour) }},
+	{keys: []string{"clock_skew"}, rule: func(c Config) string { return notWithin(c.ClockSkew, time.Second, 5*time.Minute) }},
+	{keys: []string{"tokens.audience"}, each: func(c Config) []string {
+		return eachOf(c.Tokens.Audience, func(a string) string {
 			if a == "" || strings.ContainsAny(a, " \t\r\n") {
 				return fmt.Sprintf("%q is not an audience; write texts without spaces, such as https://api.example.com", a)
 			}
-		}
-		return twice(c.Tokens.Audience)
+			return ""
+		})
 	}},
-	{[]string{"tokens.access_lifetime"}, func(c Config) string { return notWithin(c.Tokens.AccessLifetime, time.Second, 24*time.Hour) }},
-	{[]string{"tokens.id_lifetime"}, func(c Config) string { return notWithin(c.Tokens.IDLifetime, time.Second, 24*time.Hour) }},
-	{[]string{"refresh.absolute"}, func(c Config) string { return notWithin(c.Refresh.Absolute, time.Second, 43800*time.Hour) }},
-	{[]string{"refresh.idle"}, func(c Config) string { return notWithin(c.Refresh.Idle, time.Second, 43800*time.Hour) }},
-	{[]string{"refresh.reuse_window"}, func(c Config) string { return notWithin(c.Refresh.ReuseWindow, 0, 10*time.Minute) }},
-	{[]string{"resources"}, badResources},
-	{[]string{"passwords.min_length"}, func(c Config) string {
+	{keys: []string{"tokens.access_lifetime"}, rule: func(c Config) string { return notWithin(c.Tokens.AccessLifetime, time.Second, 24*time.Hour) }},
+	{keys: []string{"tokens.id_lifetime"}, rule: func(c Config) string { return notWithin(c.Tokens.IDLifetime, time.Second, 24*time.Hour) }},
+	{keys: []string{"refresh.absolute"}, rule: func(c Config) string { return notWithin(c.Refresh.Absolute, time.Second, 43800*time.Hour) }},
+	{keys: []string{"refresh.idle"}, rule: func(c Config) string { return notWithin(c.Refresh.Idle, time.Second, 43800*time.Hour) }},
+	{keys: []string{"refresh.reuse_window"}, rule: func(c Config) string { return notWithin(c.Refresh.ReuseWindow, 0, 10*time.Minute) }},
+	{keys: []string{"resources"}, each: badResources},
+	{keys: []string{"passwords.min_length"}, rule: func(c Config) string {
 		if n := c.Passwords.MinLength; n < 8 || n > 64 {
-			return fmt.Sprintf("%d is not between 8 and 64; shorter ones are guessed, longer ones keep people out", n)
+			return fmt.Sprintf("%d is not between 8 and 64; give a number between them: shorter passwords are guessed, and a longer minimum keeps people out", n)
 		}
 		return ""
 	}},
-	{[]string{"passwords.breach_check_url"}, func(c Config) string { return badBreachCheck(c.Passwords.BreachCheckURL) }},
-	{[]string{"passwords.argon2.time"}, func(c Config) string { return notBetween(c.Passwords.Argon2.Time, 1, 16) }},
-	{[]string{"passwords.argon2.threads"}, func(c Config) string { return notBetween(c.Passwords.Argon2.Threads, 1, 16) }},
-	{[]string{"passwords.argon2.memory", "passwords.argon2.time"}, func(c Config) string { return weakArgon2(c.Passwords.Argon2) }},
-	{[]string{"passwords.hash_slots"}, func(c Config) string { return notBetween(c.Passwords.HashSlots, 0, 1024) }},
-	{[]string{"throttle.signups_per_network"}, func(c Config) string { return notBetween(c.Throttle.SignupsPerNetwork, 0, 100_000) }},
-	{[]string{"throttle.failures_per_network"}, func(c Config) string { return notBetween(c.Throttle.FailuresPerNetwork, 0, 100_000) }},
-	{[]string{"http.cors_origins"}, badOrigins},
-	{[]string{"http.trusted_proxies"}, badProxies},
+	{keys: []string{"passwords.breach_check_url"}, rule: func(c Config) string { return badBreachCheck(c.Passwords.BreachCheckURL) }},
+	{keys: []string{"passwords.argon2.time"}, rule: func(c Config) string { return notBetween(c.Passwords.Argon2.Time, 1, 16) }},
+	{keys: []string{"passwords.argon2.threads"}, rule: func(c Config) string { return notBetween(c.Passwords.Argon2.Threads, 1, 16) }},
+	{keys: []string{"passwords.argon2.memory", "passwords.argon2.time"}, rule: func(c Config) string { return weakArgon2(c.Passwords.Argon2) }},
+	{keys: []string{"passwords.hash_slots"}, rule: func(c Config) string { return notBetween(c.Passwords.HashSlots, 0, 1024) }},
+	{keys: []string{"throttle.signups_per_network"}, rule: func(c Config) string { return notBetween(c.Throttle.SignupsPerNetwork, 0, 100_000) }},
+	{keys: []string{"throttle.failures_per_network"}, rule: func(c Config) string { return notBetween(c.Throttle.FailuresPerNetwork, 0, 100_000) }},
+	{keys: []string{"http.cors_origins"}, each: badOrigins},
+	{keys: []string{"http.trusted_proxies"}, each: badProxies},
 
-	{[]string{"metrics.listen", "listen"}, func(c Config) string {
+	{keys: []string{"metrics.listen", "listen"}, rule: func(c Config) string {
 		if c.Metrics.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
 			return "is the address of the public listener; metrics need one of their own, such as 127.0.0.1:9090, or the empty text to turn them off"
 		}
 		return ""
 	}},
-	{[]string{"database_migrate_url", "database_url"}, func(c Config) string {
+	{keys: []string{"database_migrate_url", "database_url", "database_url_file", "database_migrate_url_file"}, rule: func(c Config) string {
 		if c.DatabaseMigrateURL != "" && !(isPostgres(c.DatabaseMigrateURL.Reveal()) && c.IsPostgres()) {
 			return "is a second way to the same PostgreSQL database; it needs database_url to be postgres://… too"
 		}
 		return ""
 	}},
-	{[]string{"keys.encryption_key", "database_url", "database_url_file", "keys.encryption_key_file"}, func(c Config) string {
+	{keys: []string{"keys.encryption_key", "database_url", "database_url_file", "keys.encryption_key_file"}, rule: func(c Config) string {
 		if c.IsPostgres() && c.Keys.EncryptionKey == "" {
 			return "is needed with PostgreSQL; make one with `signet keys new-kek`, keep it safe, and give it as SIGNET_KEYS_ENCRYPTION_KEY or name its file in SIGNET_KEYS_ENCRYPTION_KEY_FILE"
 		}
 		return ""
 	}},
-	{[]string{"keys.encryption_key_previous", "keys.encryption_key", "keys.encryption_key_file"}, func(c Config) string {
+	{keys: []string{"keys.encryption_key_previous", "keys.encryption_key", "keys.encryption_key_file"}, rule: func(c Config) string {
 		switch {
 		case c.Keys.EncryptionKeyPrevious == "":
 			return ""
@@ -108,20 +120,20 @@ var checks = []check{
 		}
 		return ""
 	}},
-	{[]string{"tokens.access_alg", "keys.algorithms"}, func(c Config) string { return algorithmOff(c, c.Tokens.AccessAlg) }},
-	{[]string{"refresh.idle", "refresh.absolute"}, func(c Config) string {
+	{keys: []string{"tokens.access_alg", "keys.algorithms"}, rule: func(c Config) string { return algorithmOff(c, c.Tokens.AccessAlg) }},
+	{keys: []string{"refresh.idle", "refresh.absolute"}, rule: func(c Config) string {
 		if c.Refresh.Idle > c.Refresh.Absolute {
 			return fmt.Sprintf("%s is longer than refresh.absolute, %s; a login cannot be idle longer than it lives", showDuration(c.Refresh.Idle), showDuration(c.Refresh.Absolute))
 		}
 		return ""
 	}},
-	{[]string{"refresh.reuse_window", "refresh.idle"}, func(c Config) string {
+	{keys: []string{"refresh.reuse_window", "refresh.idle"}, rule: func(c Config) string {
 		if c.Refresh.ReuseWindow >= c.Refresh.Idle {
 			return fmt.Sprintf("%s is not shorter than refresh.idle, %s", showDuration(c.Refresh.ReuseWindow), showDuration(c.Refresh.Idle))
 		}
 		return ""
 	}},
-	{[]string{"http.tls_cert", "http.tls_key"}, func(c Config) string {
+	{keys: []string{"http.tls_cert", "http.tls_key"}, rule: func(c Config) string {
 		if (c.HTTP.TLSCert == "") != (c.HTTP.TLSKey == "") {
 			return "and http.tls_key belong together; give both, or neither"
 		}
@@ -137,7 +149,9 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// check runs the table; keys that are broken already are not looked at again.
+// check runs the table; keys that are broken already are not looked at again. Where
+// a default can stand in for a faulty value, the rules that only need that value go
+// on with the default, so that one start tells everything.
 func (c Config) check(broken map[string]bool) []Fault {
 	var faults []Fault
 	bad := map[string]bool{}
@@ -145,18 +159,61 @@ func (c Config) check(broken map[string]bool) []Fault {
 		bad[key] = true
 	}
 	for _, ch := range checks {
-		if slices.ContainsFunc(ch.keys, func(key string) bool { return bad[key] }) {
+		if bad[ch.keys[0]] || slices.ContainsFunc(ch.keys, func(key string) bool { return bad[key] && !standsIn(key) }) {
 			continue
 		}
-		if reason := ch.rule(c); reason != "" {
+		for _, reason := range ch.reasons(c) {
 			bad[ch.keys[0]] = true
-			faults = append(faults, Fault{Key: ch.keys[0], Where: c.Source(ch.keys[0]), Reason: reason})
+			faults = append(faults, Fault{Key: ch.keys[0], Where: c.Source(ch.keys[0]), Reason: reason + guessed(ch.keys, bad)})
+		}
+		if bad[ch.keys[0]] {
+			c.standIn(ch.keys[0])
 		}
 	}
-	if !slices.ContainsFunc(timelineKeys, func(key string) bool { return bad[key] }) {
-		faults = append(faults, c.timelineFaults()...)
+	if bad["keys.algorithms"] {
+		c.Keys.Algorithms = Default().Keys.Algorithms // the timeline is the same for all
+	}
+	for _, fault := range c.timelineFaults() {
+		if !bad[fault.Key] {
+			fault.Reason += guessed(timelineKeys, bad)
+			faults = append(faults, fault)
+		}
 	}
 	return faults
+}
+
+// standsIn tells whether rules over several keys may take the default of key for
+// granted while its own value is faulty: for quantities, but not for names.
+func standsIn(key string) bool {
+	switch fieldByKey[key].of(&Config{}).Interface().(type) {
+	case time.Duration, int, Size:
+		return true
+	}
+	return false
+}
+
+// standIn puts a default, or nothing, in the place of a faulty value.
+func (c *Config) standIn(key string) {
+	value, defaults := fieldByKey[key].of(c), Default()
+	if standsIn(key) {
+		value.Set(fieldByKey[key].of(&defaults))
+		return
+	}
+	value.SetZero()
+}
+
+// guessed says that a reason was found with defaults in the place of faulty values.
+func guessed(used []string, bad map[string]bool) string {
+	var names []string
+	for _, key := range used {
+		if bad[key] && key != used[0] && standsIn(key) {
+			names = append(names, key)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " (found with the default of " + strings.Join(names, " and ") + ")"
 }
 
 // timelineKeys are what the timeline of signing keys is computed from.
@@ -288,11 +345,22 @@ func isLoopback(host string) bool {
 
 var keywordDSN = regexp.MustCompile(`(^|\s)(host|hostaddr|port|user|password|dbname|sslmode|service)\s*=`)
 
+// credentials is user:password@host without its scheme.
+var credentials = regexp.MustCompile(`^(//)?[^/@:]*:[^@]*@`)
+
+// isKEK tells that a text is a key-encryption key, wherever it stands.
+func isKEK(text string) bool {
+	_, err := jose.ParseKEK(strings.TrimSpace(text))
+	return err == nil
+}
+
 // badDatabase never shows the text: it may hold a password.
 func badDatabase(text string) string {
 	switch {
 	case text == "":
 		return ""
+	case isKEK(text):
+		return "is a key-encryption key and no database; give that as keys.encryption_key, or name the right file"
 	case isPostgres(text):
 		u, err := url.Parse(text)
 		if err != nil {
@@ -301,9 +369,15 @@ func badDatabase(text string) string {
 		if u.Host == "" && u.Query().Get("host") == "" {
 			return "names no host; write postgres://user@host/database"
 		}
+		if strings.Contains(text, "#") || strings.Contains(u.Path, "@") || u.User == nil && strings.Contains(u.RawQuery, "@") {
+			// The password ends the host too early, and parts of it would be taken for one.
+			return "has a / ? or # in its user or password; percent-encode it (/ as %2F, ? as %3F, # as %23)"
+		}
 		return ""
 	case strings.Contains(text, "://") || strings.HasPrefix(text, "postgres"):
 		return "is neither postgres://user@host/database nor the path of an SQLite file"
+	case credentials.MatchString(text):
+		return "has a user and a password but no scheme; write postgres://user:password@host/database (or, for a file of such a name, ./ before it)"
 	case keywordDSN.MatchString(text):
 		return "is in the key=value form; write it as postgres://user@host/database"
 	case strings.ContainsRune(text, 0):
@@ -325,16 +399,11 @@ func badKEK(s Secret) string {
 // Algorithms are those a signing key can have.
 var Algorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 
-func badAlgorithms(c Config) string {
+func badAlgorithms(c Config) []string {
 	if len(c.Keys.Algorithms) == 0 {
-		return "is empty; name at least one of " + strings.Join(Algorithms, ", ")
+		return []string{"is empty; name at least one of " + strings.Join(Algorithms, ", ")}
 	}
-	for _, alg := range c.Keys.Algorithms {
-		if reason := notOneOf(alg, Algorithms...); reason != "" {
-			return reason
-		}
-	}
-	return twice(c.Keys.Algorithms)
+	return eachOf(c.Keys.Algorithms, func(alg string) string { return notOneOf(alg, Algorithms...) })
 }
 
 func algorithmOff(c Config, alg string) string {
@@ -344,35 +413,41 @@ func algorithmOff(c Config, alg string) string {
 	return fmt.Sprintf("%s is not in keys.algorithms (%s); choose one of them or add it there", alg, strings.Join(c.Keys.Algorithms, ", "))
 }
 
-func badResources(c Config) string {
-	var uris []string
+func badResources(c Config) []string {
+	var faults, uris []string
 	for i, r := range c.Resources {
-		at := func(reason string) string { return fmt.Sprintf("member %d: %s", i+1, reason) }
+		wrong := func(format string, args ...any) {
+			faults = append(faults, fmt.Sprintf("member %d: ", i+1)+fmt.Sprintf(format, args...))
+		}
 		u, err := url.Parse(r.URI)
 		if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || strings.Contains(r.URI, "#") || strings.ContainsAny(r.URI, " \t\r\n") {
-			return at(fmt.Sprintf("uri %q is not an absolute URI without a fragment, such as https://api.example.com", r.URI))
+			wrong("uri %q is not an absolute URI without a fragment, such as https://api.example.com", r.URI)
+		} else {
+			uris = append(uris, r.URI)
 		}
-		for _, s := range r.Scopes {
-			if s == "" || strings.ContainsFunc(s, func(b rune) bool { return b <= ' ' || b > '~' || b == '"' || b == '\\' }) {
-				return at(fmt.Sprintf("scope %q is not a scope of RFC 6749: printable ASCII without space, quote and backslash", s))
-			}
+		for _, reason := range eachOf(r.Scopes, badScope) {
+			wrong("scopes: %s", reason)
 		}
-		if reason := twice(r.Scopes); reason != "" {
-			return at("scopes: " + reason)
-		}
-		if r.AccessAlg != "" {
+		// Without algorithms, those are what is wrong.
+		if r.AccessAlg != "" && len(c.Keys.Algorithms) > 0 {
 			if reason := algorithmOff(c, r.AccessAlg); reason != "" {
-				return at("access_token_alg " + reason)
+				wrong("access_token_alg %s", reason)
 			}
 		}
 		if r.AccessLifetime != 0 {
 			if reason := notWithin(r.AccessLifetime, time.Second, 24*time.Hour); reason != "" {
-				return at("access_token_lifetime " + reason)
+				wrong("access_token_lifetime %s", reason)
 			}
 		}
-		uris = append(uris, r.URI)
 	}
-	return twice(uris)
+	return append(faults, twice(uris)...)
+}
+
+func badScope(s string) string {
+	if s == "" || strings.ContainsFunc(s, func(b rune) bool { return b <= ' ' || b > '~' || b == '"' || b == '\\' }) {
+		return fmt.Sprintf("%q is not a scope of RFC 6749; write printable ASCII without space, quote and backslash", s)
+	}
+	return ""
 }
 
 // owasp is the table of the Password Storage Cheat Sheet: pairs of equal strength.
@@ -396,8 +471,8 @@ func weakArgon2(a Argon2) string {
 	return fmt.Sprintf("%s with a time of %d is too cheap to guess; take at least 46MiB and 1, 19MiB and 2, 12MiB and 3, 9MiB and 4, or 7MiB and 5", a.Memory, a.Time)
 }
 
-func badOrigins(c Config) string {
-	for _, o := range c.HTTP.CORSOrigins {
+func badOrigins(c Config) []string {
+	return eachOf(c.HTTP.CORSOrigins, func(o string) string {
 		if o == "*" {
 			return "does not take *; name each origin, such as https://app.example.com"
 		}
@@ -405,14 +480,14 @@ func badOrigins(c Config) string {
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != o || strings.ToLower(o) != o {
 			return fmt.Sprintf("%q is not an origin; write scheme, host and port only, in lower case, such as https://app.example.com", o)
 		}
-	}
-	return twice(c.HTTP.CORSOrigins)
+		return ""
+	})
 }
 
-func badProxies(c Config) string {
-	for _, p := range c.HTTP.TrustedProxies {
+func badProxies(c Config) []string {
+	return eachOf(c.HTTP.TrustedProxies, func(p string) string {
 		if _, err := netip.ParseAddr(p); err == nil {
-			continue
+			return ""
 		}
 		prefix, err := netip.ParsePrefix(p)
 		if err != nil {
@@ -421,8 +496,8 @@ func badProxies(c Config) string {
 		if prefix.Masked() != prefix {
 			return fmt.Sprintf("%q has bits outside its mask; write %s", p, prefix.Masked())
 		}
-	}
-	return ""
+		return ""
+	})
 }
 
 func notOneOf(value string, allowed ...string) string {
@@ -433,26 +508,47 @@ func notOneOf(value string, allowed ...string) string {
 }
 
 func notBetween(n, low, high int) string {
-	if n >= low && n <= high {
-		return ""
-	}
-	return fmt.Sprintf("%d is not between %d and %d", n, low, high)
+	return outside(n, low, high, strconv.Itoa, "number")
 }
 
 func notWithin(d, low, high time.Duration) string {
-	if d >= low && d <= high {
-		return ""
-	}
-	return fmt.Sprintf("%s is not between %s and %s", showDuration(d), showDuration(low), showDuration(high))
+	return outside(d, low, high, showDuration, "duration")
 }
 
-func twice(list []string) string {
-	seen := map[string]bool{}
-	for _, v := range list {
-		if seen[v] {
-			return fmt.Sprintf("names %s twice", v)
-		}
-		seen[v] = true
+func outside[T int | time.Duration](v, low, high T, write func(T) string, what string) string {
+	tooFar := "too small"
+	switch {
+	case v >= low && v <= high:
+		return ""
+	case v > high && what == "duration":
+		tooFar = "too long"
+	case v > high:
+		tooFar = "too large"
+	case what == "duration":
+		tooFar = "too short"
 	}
-	return ""
+	return fmt.Sprintf("%s is %s; give a %s between %s and %s", write(v), tooFar, what, write(low), write(high))
+}
+
+// eachOf is what is wrong with the members of a list, each in its turn, and what
+// stands there twice.
+func eachOf(list []string, wrong func(string) string) []string {
+	var faults []string
+	for _, v := range list {
+		if reason := wrong(v); reason != "" {
+			faults = append(faults, reason)
+		}
+	}
+	return append(faults, twice(list)...)
+}
+
+func twice(list []string) []string {
+	var faults []string
+	seen := map[string]int{}
+	for _, v := range list {
+		if seen[v]++; seen[v] == 2 {
+			faults = append(faults, fmt.Sprintf("names %s twice; keep one", v))
+		}
+	}
+	return faults
 }

@@ -36,6 +36,11 @@ var (
 // Every error is an *Error.
 func (i *Issuer) Bearer(ctx context.Context, raw string) (Session, error) {
 	now := i.now()
+	// A replica that may not sign has an old view or a wrong clock: what it would say
+	// of exp is not to be believed.
+	if _, err := i.Keys.Signer(i.AccessAlg); err != nil {
+		return Session{}, unready(fmt.Errorf("judge an access token: %w", err))
+	}
 	c, err := i.accessToken(raw)
 	if err != nil {
 		return Session{}, err

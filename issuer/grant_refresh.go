@@ -19,9 +19,6 @@ type RefreshRequest struct {
 	FirstParty   bool
 }
 
-// maxLate is how often one generation is answered after the reuse window.
-const maxLate = 5
-
 var errNoRefreshClient = refuse(InvalidClient, "Send client_id: a refresh token belongs to one client.")
 
 // Refresh answers a refresh token. With G the generation of the grant's row and
@@ -39,6 +36,12 @@ var errNoRefreshClient = refuse(InvalidClient, "Send client_id: a refresh token 
 // Every error is an *Error.
 func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, error) {
 	now := i.now()
+	// First of all: a replica that may not sign, because its clock is off for one, must
+	// not tell anybody that a session has ended either.
+	signers, err := i.signers()
+	if err != nil {
+		return TokenResponse{}, err
+	}
 	p, err := i.present(ctx, r.RefreshToken, now)
 	if err != nil {
 		return TokenResponse{}, err
@@ -50,10 +53,6 @@ func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, 
 		return TokenResponse{}, errRefreshToken.because(errors.New("the refresh token of another client"))
 	}
 	scopes, err := parseScope(r.Scope)
-	if err != nil {
-		return TokenResponse{}, err
-	}
-	signers, err := i.signers()
 	if err != nil {
 		return TokenResponse{}, err
 	}
@@ -172,18 +171,15 @@ func (f *refresh) look(ctx context.Context) (userstore.GrantView, error) {
 // again answers a generation that is not the row's: nil when the row's is to be
 // answered once more. Replays end here.
 func (f *refresh) again(ctx context.Context, g userstore.Grant) error {
-	gen := f.presented.generation
-	switch {
-	case gen > g.Generation:
+	switch f.standing(f.presented.generation, g, f.now.Sub(g.RotatedAt) <= f.ReuseWindow) {
+	case Ahead:
 		return f.revoke(ctx, g, "generation_ahead")
-	case gen < g.Generation-1:
+	case Replayed:
 		return f.revoke(ctx, g, "refresh_replay")
-	case f.now.Sub(g.RotatedAt) <= f.ReuseWindow:
+	case Again:
 		return nil
-	case g.LateGeneration == g.Generation-1, g.LateGeneration == g.Generation && g.LateCount >= maxLate:
-		return f.revoke(ctx, g, "refresh_replay")
 	}
-	if err := f.Grants.AnswerLate(ctx, g.ID, g.Generation, maxLate); err != nil {
+	if err := f.Grants.AnswerLate(ctx, g.ID, g.Generation, MaxLate); err != nil {
 		return err
 	}
 	f.event(ctx, slog.LevelWarn, "refresh_late", g, slog.Int64("generation", g.Generation))

@@ -73,6 +73,9 @@ func TestRefreshTable(t *testing.T) {
 				tokens := w.generations(3)
 				w.clock.add(c.after)
 				w.must(w.ring.Step(t.Context()))
+				w.inspected(tokens[c.present], map[string]issuer.Standing{
+					"refresh_late": issuer.Late, "refresh_replay": issuer.Replayed, "generation_ahead": issuer.Ahead,
+				}[c.event], c.event == "" && c.answer == 3)
 				r, err := w.refresh(tokens[c.present])
 				if c.answer == 0 {
 					w.refused(err, issuer.InvalidGrant)
@@ -104,6 +107,20 @@ func TestRefreshTable(t *testing.T) {
 					}
 				}
 			})
+		}
+	})
+}
+
+// inspected holds what an operator is told about a token against what will happen,
+// and leaves the row as it is.
+func (w *world) inspected(token string, want issuer.Standing, again bool) {
+	w.Helper()
+	if again {
+		want = issuer.Again
+	}
+	w.untouched(token, func() {
+		if got, err := w.InspectRefresh(w.Context(), token); err != nil || got != want {
+			w.Errorf("an inspection says %d, %v; want %d", got, err, want)
 		}
 	})
 }

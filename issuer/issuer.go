@@ -73,6 +73,6 @@ func (i *Issuer) event(ctx context.Context, level slog.Level, name string, g use
 		return
 	}
 	i.Log.LogAttrs(ctx, level, name, append(more,
-		slog.String("event", name), slog.String("user", g.UserID),
-		slog.String("client", g.ClientID), slog.String("session", g.SessionID))...)
+		slog.String("event", name), slog.String("user_id", g.UserID),
+		slog.String("client_id", g.ClientID), slog.String("session_id", g.SessionID))...)
 }

@@ -56,7 +56,7 @@ func (i *Issuer) present(ctx context.Context, raw string, now time.Time) (presen
 	}
 	key, ok := i.Keys.KnownKey(token.Header.KeyID)
 	if !ok {
-		if key, err = i.lookAgain(ctx, token); err != nil {
+		if key, err = i.lookAgain(ctx, token, now); err != nil {
 			return presented{}, err
 		}
 	}
@@ -103,7 +103,7 @@ func (i *Issuer) prove(c refreshClaims) (presented, error) {
 // our last look at the key set; refusing would log the user out. Only a token
 // whose jti proves that we made it is worth that look, so strangers cannot make
 // us take it.
-func (i *Issuer) lookAgain(ctx context.Context, token *jose.Token) (jose.PublicKey, error) {
+func (i *Issuer) lookAgain(ctx context.Context, token *jose.Token, now time.Time) (jose.PublicKey, error) {
 	unknown := errRefreshToken.because(errors.New("signed with a key that was never ours"))
 	var c refreshClaims
 	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.RefuseUnknown); err != nil {
@@ -111,6 +111,9 @@ func (i *Issuer) lookAgain(ctx context.Context, token *jose.Token) (jose.PublicK
 	}
 	if _, err := i.prove(c); err != nil {
 		return jose.PublicKey{}, err
+	}
+	if now.Unix() >= c.Expires {
+		return jose.PublicKey{}, errRefreshExpired
 	}
 	if err := i.Keys.Step(ctx); err != nil {
 		return jose.PublicKey{}, unready(fmt.Errorf("look for a younger signing key: %w", err))

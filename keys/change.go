@@ -50,7 +50,7 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 			return r, err
 		}
 		if missing := spare.missing(r.change.Insert); missing != "" {
-			if err := m.mayseal(ring); err != nil {
+			if err := m.maySeal(ring); err != nil {
 				return ringChange{}, err
 			}
 			if err := m.generate(&spare, missing); err != nil {
@@ -108,8 +108,8 @@ func (m *Manager) plan(ring Ring, req request) (ringChange, error) {
 	return ringChange{before: ring, after: ring.with(c), change: c, now: now}, err
 }
 
-// mayseal refuses to add to a ring what its other replicas could not open.
-func (m *Manager) mayseal(ring Ring) error {
+// maySeal refuses to add to a ring that this replica cannot open itself.
+func (m *Manager) maySeal(ring Ring) error {
 	if len(m.KEKs) == 0 {
 		return errors.New("no key-encryption key is given, so no signing key can be stored; " +
 			"make one with `signet keys new-kek` and set keys.encryption_key or keys.encryption_key_file to it")
@@ -140,18 +140,33 @@ func (m *Manager) generate(spare *material, alg string) error {
 
 // fill gives the planned keys their material, and a new ring its refresh secret.
 func (m *Manager) fill(c *Change, ring Ring, spare material) (err error) {
+	kek := m.sealing(ring)
 	used := map[string]int{}
 	for i := range c.Insert {
 		k := &c.Insert[i]
-		if err := mint(k, spare[k.Algorithm][used[k.Algorithm]], m.KEKs[0]); err != nil {
+		if err := mint(k, spare[k.Algorithm][used[k.Algorithm]], kek); err != nil {
 			return err
 		}
 		used[k.Algorithm]++
 	}
 	if ring.RefreshSecret == "" {
-		c.RefreshSecret, err = newRefreshSecret(m.KEKs[0])
+		c.RefreshSecret, err = newRefreshSecret(kek)
 	}
 	return err
+}
+
+// sealing is the key-encryption key that the ring is sealed under, or the first for a
+// new ring. Only Rewrap goes over to another: one replica that was given the new key
+// too early must not seal what the others cannot open.
+func (m *Manager) sealing(ring Ring) jose.KEK {
+	if id, err := jose.SealedUnder(ring.RefreshSecret); err == nil {
+		for _, kek := range m.KEKs {
+			if kek.ID == id {
+				return kek
+			}
+		}
+	}
+	return m.KEKs[0]
 }
 
 // material is generated private keys that are in no store yet, by algorithm.

@@ -39,15 +39,20 @@ func TestLife(t *testing.T) {
 			"until something happens": func(t *rapid.T) {
 				r := report(w.store.ring, w.policy, w.clock.Now())
 				if len(r.Events) == 0 {
-					t.Skip("nothing will happen")
+					return
 				}
 				event := rapid.SampledFrom(r.Events).Draw(t, "event")
-				w.clock.Move(event.At.Sub(w.clock.Now()) + time.Duration(rapid.IntRange(-61, 61).Draw(t, "seconds"))*time.Second)
+				around := time.Duration(rapid.IntRange(-61, 61).Draw(t, "seconds")) * time.Second
+				w.clock.Move(max(0, event.At.Sub(w.clock.Now())+around)) // the database's clock never goes back
 				w.stepAll(t)
 			},
 			"cut off or heal": func(t *rapid.T) {
 				n := w.any(t)
-				n.cut.Store(!n.cut.Load())
+				// A wrong clock that is set right while nobody can compare it is known
+				// by time.Now's monotonic reading, which the clock of this test lacks.
+				if n.offset.Abs() <= w.policy.ClockLimit() {
+					n.cut.Store(!n.cut.Load())
+				}
 			},
 			"rotate": func(t *rapid.T) {
 				if _, err := w.connected(t).Rotate(context.Background(), false); err != nil {
@@ -55,15 +60,16 @@ func TestLife(t *testing.T) {
 				}
 			},
 			"revoke": func(t *rapid.T) {
+				n := w.connected(t)
 				key := rapid.SampledFrom(w.store.ring.Keys).Draw(t, "key")
-				if _, err := w.connected(t).Revoke(context.Background(), []string{key.ID}, false); err != nil {
+				if _, err := n.Revoke(context.Background(), []string{key.ID}, false); err != nil {
 					t.Fatal(err)
 				}
 				w.excuse()
 			},
 			"revoke all": func(t *rapid.T) {
 				if rapid.IntRange(0, 3).Draw(t, "seldom") > 0 {
-					t.Skip("often enough")
+					return
 				}
 				if _, err := w.connected(t).Revoke(context.Background(), nil, true); err != nil {
 					t.Fatal(err)
@@ -190,14 +196,16 @@ func (w *world) span(t *rapid.T) time.Duration {
 
 func (w *world) any(t *rapid.T) *node { return rapid.SampledFrom(w.nodes).Draw(t, "replica") }
 
-// connected is a replica that reaches the store and has a right clock.
+// connected is a replica that reaches the store and has a right clock; made to, if
+// need be, and it notices before anything else happens.
 func (w *world) connected(t *rapid.T) *node {
 	n := w.any(t)
-	if n.cut.Load() {
-		t.Skip("cut off")
-	}
-	if n.offset.Abs() > w.policy.ClockLimit() {
+	if n.cut.Load() || n.offset.Abs() > w.policy.ClockLimit() {
+		n.cut.Store(false)
 		n.offset = 0
+		if err := n.Step(context.Background()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return n
 }

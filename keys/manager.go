@@ -18,13 +18,27 @@ import (
 // off, or it was never started); callers answer 503. Ready tells why.
 var ErrNotReady = errors.New("the signing keys are not ready")
 
+// The kinds of ErrNotReady that an operator mends in different places. Ready tells
+// them apart; what exactly is wrong stands in the error's text, for the log.
+var (
+	ErrStale  = errors.New("the view of the signing keys is too old")
+	ErrClock  = errors.New("the clock is off")
+	ErrSealed = errors.New("the signing keys cannot be opened")
+)
+
+// notReady is an ErrNotReady of a kind. Its text is the cause's: the kind is for programs.
+type notReady struct{ kind, cause error }
+
+func (e *notReady) Error() string   { return ErrNotReady.Error() + ": " + e.cause.Error() }
+func (e *notReady) Unwrap() []error { return []error{ErrNotReady, e.kind, e.cause} }
+
 // Manager keeps one replica's view of the key set current and changes it. Fill
 // the fields; then a server calls Start and Run, a command only what it is for:
 // Timeline, Rotate, Revoke, Rewrap and Export read the store by themselves.
 type Manager struct {
 	Store       Store
 	Policy      Policy
-	KEKs        []jose.KEK // the first seals; all open
+	KEKs        []jose.KEK // all open; the first seals a new ring, and what Rewrap reseals
 	Now         func() time.Time
 	DatabaseNow func(context.Context) (time.Time, error) // the clock that all replicas share
 	Generate    func(alg string) (crypto.Signer, error)  // nil: GenerateKey
@@ -43,7 +57,7 @@ type Manager struct {
 type view struct {
 	set    *Set
 	poll   uint64        // polls are counted as they begin
-	readAt time.Time     // this replica's clock before the poll read anything
+	readAt time.Time     // this replica's clock before the poll read anything, as Now gave it
 	offset time.Duration // this replica's clock minus the database's
 	off    bool          // by more than is allowed
 }
@@ -172,7 +186,7 @@ func (m *Manager) Step(ctx context.Context) error {
 func (m *Manager) poll(ctx context.Context) error {
 	// Whatever is read below is at least as new as this instant: an answer that
 	// takes long, or a process that is frozen meanwhile, makes no view look younger.
-	v := &view{poll: m.polls.Add(1), readAt: m.now()}
+	v := &view{poll: m.polls.Add(1), readAt: m.Now()}
 	var err error
 	if v.offset, err = m.clockOffset(ctx); err != nil {
 		return err
@@ -202,7 +216,7 @@ func (m *Manager) poll(ctx context.Context) error {
 			old = before.set
 		}
 		open := &opener{keks: m.KEKs, types: m.TypesToSign}
-		if v.set, err = newSet(ring, v.instant(v.readAt), open, old); err != nil {
+		if v.set, err = newSet(ring, v.instant(v.readAt.Round(0)), open, old); err != nil {
 			return err
 		}
 	}
@@ -225,15 +239,15 @@ func (m *Manager) publish(v *view) {
 
 // Ready is nil when this replica may sign; otherwise it says why not.
 func (m *Manager) Ready() error {
-	v, now := m.view.Load(), m.now()
+	v, now := m.view.Load(), m.Now()
 	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
 		return err
 	}
 	if err := m.clockError(v.offset); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotReady, err)
+		return &notReady{ErrClock, err}
 	}
 	if v.set.broken != nil {
-		return fmt.Errorf("%w: %w", ErrNotReady, v.set.broken)
+		return &notReady{ErrSealed, v.set.broken}
 	}
 	if len(v.set.Active(now)) == 0 {
 		return fmt.Errorf("%w: no key is active", ErrNotReady)
@@ -247,9 +261,12 @@ func (m *Manager) mayUse(v *view, now time.Time, limit time.Duration) error {
 	if v == nil {
 		return fmt.Errorf("%w: they were never loaded", ErrNotReady)
 	}
-	if age := now.Sub(v.readAt); age > limit || age < -m.Policy.ClockLimit() {
-		return fmt.Errorf("%w: they were last read from the store %v ago; at most %v is allowed",
-			ErrNotReady, age.Round(time.Second), limit)
+	// The older of two ages counts, by the wall clock and by the monotonic one that
+	// time.Now adds: a clock that is set back makes nothing look young again.
+	wall := now.Round(0).Sub(v.readAt)
+	age := max(wall, now.Sub(v.readAt))
+	if age > limit || wall < -m.Policy.ClockLimit() {
+		return &notReady{ErrStale, fmt.Errorf("they were last read from the store %v ago; at most %v is allowed", age.Round(time.Second), limit)}
 	}
 	return nil
 }
@@ -259,12 +276,12 @@ func (m *Manager) mayUse(v *view, now time.Time, limit time.Duration) error {
 func (m *Manager) Signer(alg string) (*jose.Signer, error) {
 	// The age is judged here and not when the view is made: a replica that was
 	// frozen must not sign with what it knew before.
-	v, now := m.view.Load(), m.now()
+	v, now := m.view.Load(), m.Now()
 	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
 		return nil, err
 	}
 	if v.off {
-		return nil, fmt.Errorf("%w: %w", ErrNotReady, m.clockError(v.offset))
+		return nil, &notReady{ErrClock, m.clockError(v.offset)}
 	}
 	if signer := v.set.Signer(alg, now); signer != nil {
 		return signer, nil
@@ -333,7 +350,7 @@ func (m *Manager) ActiveAlgorithms() []string {
 // that it does not hold.
 func (m *Manager) JWKS() (*Document, error) {
 	v := m.view.Load()
-	if err := m.mayUse(v, m.now(), m.Policy.JWKSLimit()); err != nil {
+	if err := m.mayUse(v, m.Now(), m.Policy.JWKSLimit()); err != nil {
 		return nil, err
 	}
 	return v.set.JWKS(m.publication(v))

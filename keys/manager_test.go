@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"flag"
 	"log/slog"
@@ -68,6 +69,12 @@ func TestStart(t *testing.T) {
 	doc, err := m.JWKS()
 	if err != nil || len(kids(t, doc)) != 4 {
 		t.Errorf("the JWKS of the first start lacks an active key and a successor for each algorithm: %s, %v", doc.Body, err)
+	}
+	var published struct {
+		Keys []struct{ Alg string }
+	}
+	if err := json.Unmarshal(doc.Body, &published); err != nil || len(published.Keys) != 4 || published.Keys[0].Alg != "RS256" || published.Keys[2].Alg != "EdDSA" {
+		t.Errorf("the keys are not in the order of keys.algorithms: %s", doc.Body)
 	}
 	if got := m.ActiveAlgorithms(); !slices.Equal(got, []string{"RS256", "EdDSA"}) {
 		t.Errorf("active: %v", got)
@@ -150,6 +157,15 @@ func TestKeyEncryptionKey(t *testing.T) {
 			m.KEKs = given
 			err := m.Start(t.Context())
 			wants(t, err, right.ID, "keys.encryption_key")
+			if err := m.Look(t.Context()); err != nil {
+				t.Errorf("Look needs no key-encryption key: %v", err)
+			}
+			if _, ok := m.KnownKey(store.ring.Keys[0].ID); !ok || !errors.Is(m.Ready(), ErrSealed) {
+				t.Errorf("after Look: %v, %v", ok, m.Ready())
+			}
+			if _, err := m.RefreshJTI([16]byte{}, 1); !errors.Is(err, ErrNotReady) {
+				t.Errorf("a jti without the secret: %v", err)
+			}
 			if strings.Contains(err.Error(), keystest.KEK) || strings.Contains(err.Error(), wrongText) {
 				t.Errorf("the error holds a key: %v", err)
 			}
@@ -225,8 +241,20 @@ func TestKeyEncryptionKey(t *testing.T) {
 		if _, err := operator.Revoke(t.Context(), nil, true); err != nil {
 			t.Fatal(err)
 		}
+		if err := behind.Step(t.Context()); err != nil || behind.Ready() != nil {
+			t.Fatalf("a replica with a newer key-encryption key sealed under it before the rewrap: %v, %v", err, behind.Ready())
+		}
+		if _, err := operator.Rewrap(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := operator.Revoke(t.Context(), nil, true); err != nil {
+			t.Fatal(err)
+		}
 		wants(t, behind.Step(t.Context()), wrong.ID)
 		wants(t, behind.Ready(), wrong.ID)
+		if err := behind.Ready(); !errors.Is(err, ErrSealed) || errors.Is(err, ErrStale) || errors.Is(err, ErrClock) {
+			t.Errorf("not told apart from other reasons: %v", err)
+		}
 		if s, err := behind.Signer("RS256"); !errors.Is(err, ErrNotReady) {
 			t.Errorf("it signs with %v, %v", s, err)
 		}
@@ -267,7 +295,7 @@ func TestStaleView(t *testing.T) {
 			if _, err := m.Signer("RS256"); (err == nil) != s.signs || err != nil && !errors.Is(err, ErrNotReady) {
 				t.Errorf("at %v Signer: %v", c.Now(), err)
 			}
-			if err := m.Ready(); (err == nil) != s.signs {
+			if err := m.Ready(); (err == nil) != s.signs || err != nil && !errors.Is(err, ErrStale) {
 				t.Errorf("at %v Ready: %v", c.Now(), err)
 			}
 			if _, err := m.JWKS(); (err == nil) != s.publishes_ || err != nil && !errors.Is(err, ErrNotReady) {

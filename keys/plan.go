@@ -83,11 +83,18 @@ type planner struct {
 	serving map[string]bool // algorithms in force that have an active key before the change
 }
 
-// someAlgorithmSigns refuses to go over to algorithms none of which signs yet:
-// nothing could be signed until the first of their keys has propagated.
+// someAlgorithmSigns refuses to go over to algorithms none of which signs yet, by
+// every replica's clock: nothing could be signed until the first of their keys has
+// propagated.
 func (pl *planner) someAlgorithmSigns(inForce []string) error {
-	if len(pl.serving) == 0 || slices.ContainsFunc(inForce, func(alg string) bool { return pl.serving[alg] }) {
+	if len(pl.serving) == 0 {
 		return nil
+	}
+	for i := range pl.keys {
+		k := &pl.keys[i]
+		if k.Sealed != "" && k.State(pl.atOnce()) == Active && slices.Contains(inForce, k.Algorithm) && pl.serving[k.Algorithm] {
+			return nil
+		}
 	}
 	serving := slices.Sorted(maps.Keys(pl.serving))
 	return fmt.Errorf("keys.algorithms: no key of %s signs yet; keep one of %s in the list as well until the new keys sign, "+
@@ -122,8 +129,11 @@ func (pl *planner) chain(alg string) {
 		pl.insert(alg, pl.firstAt(alg))
 		live = pl.live(alg)
 	}
-	if first := live[0]; pl.goesOn(alg) && pl.uncovered(first) {
+	switch first := live[0]; {
+	case pl.goesOn(alg) && pl.uncovered(first):
 		first.ActivateAt = pl.atOnce()
+	case !pl.goesOn(alg):
+		pl.hastenKey(first) // it was to follow one that was revoked
 	}
 	for i, k := range live[:len(live)-1] {
 		pl.retire(k, live[i+1].ActivateAt)
@@ -163,7 +173,7 @@ func (pl *planner) uncovered(first *Key) bool {
 		return true
 	}
 	return first.ActivateAt.After(pl.atOnce()) && slices.ContainsFunc(pl.keys, func(k Key) bool {
-		return k.Algorithm == first.Algorithm && k.RevokedAt.Equal(pl.now) && reached(k.RetireAt, first.ActivateAt)
+		return k.Algorithm == first.Algorithm && k.RevokedAt.Equal(pl.now) && k.RetireAt.After(pl.atOnce())
 	})
 }
 
@@ -204,13 +214,17 @@ func (pl *planner) revoke(k *Key) {
 // the rotation an operator asks for; a second one finds nothing earlier.
 func (pl *planner) hasten(alg string, seq int64) {
 	for _, k := range pl.live(alg) {
-		if k.Seq <= seq {
-			continue
+		if k.Seq > seq {
+			pl.hastenKey(k)
+			return
 		}
-		if at := later(pl.now, k.CreatedAt.Add(pl.policy.Propagation)); at.Before(k.ActivateAt) {
-			k.ActivateAt = at
-		}
-		return
+	}
+}
+
+// hastenKey lets k sign as early as verifiers can know it, if that is earlier.
+func (pl *planner) hastenKey(k *Key) {
+	if at := later(pl.now, k.CreatedAt.Add(pl.policy.Propagation)); at.Before(k.ActivateAt) {
+		k.ActivateAt = at
 	}
 }
 
@@ -222,7 +236,10 @@ func (pl *planner) end(alg string) {
 	for _, k := range pl.live(alg) {
 		switch {
 		case reached(k.ActivateAt, pl.now):
-			pl.retire(k, pl.now)
+			// Another replica may have done so, by a clock that is ahead of ours.
+			if k.RetireAt.IsZero() || k.RetireAt.Sub(pl.now) > pl.policy.ClockSkew {
+				pl.retire(k, pl.now)
+			}
 		case k.ActivateAt.Sub(pl.now) <= grace:
 			pl.retire(k, k.ActivateAt)
 		default:

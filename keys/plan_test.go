@@ -121,6 +121,11 @@ func TestPlan(t *testing.T) {
 			{50, rotate(1), "1:retiring@-0.5-50/53.5, 2:active@50-150/153.5, 3:pending@150-/"},
 			{50.1, revoke("RS256-1"), "1:removed@-0.5-50/53.5 wiped, 2:active@49.6-150/153.5, 3:pending@150-/"},
 		}},
+		{"revoke a key that retired long ago, right after a rotation: nothing is made earlier", []step{
+			{50, rotate(1), "1:retiring@-0.5-50/53.5, 2:active@50-150/153.5, 3:pending@150-/"},
+			{100, rotate(2), "1:removed@-0.5-50/53.5 wiped, 2:retiring@50-100/103.5, 3:active@100-200/203.5, 4:pending@200-/"},
+			{100.1, revoke("RS256-1"), "1:removed@-0.5-50/53.5 wiped, 2:retiring@50-100/103.5, 3:active@100-200/203.5, 4:pending@200-/"},
+		}},
 		{"revoke twice changes nothing", []step{
 			{1, revoke("RS256-2"), "1:active@-0.5-99.5/103, 2:removed@99.5-1/4.5 wiped, 3:pending@99.5-/"},
 			{2, revoke("RS256-2"), "1:active@-0.5-99.5/103, 2:removed@99.5-1/4.5 wiped, 3:pending@99.5-/"},
@@ -144,6 +149,12 @@ func TestPlan(t *testing.T) {
 			{3, request{algorithms: []string{"EdDSA"}}, "1:retiring@-0.5-3/6.5"},
 			{4, request{algorithms: []string{"EdDSA", "RS256"}}, "1:retiring@-0.5-3/6.5, 2:pending@14-/"},
 			{6, revoke("RS256-2"), "1:retiring@-0.5-3/6.5 wiped, 2:removed@14-6/9.5 wiped, 3:pending@16-/"},
+		}},
+		{"… by a replica whose clock is behind one that sees it signing: the successor takes its place as early", []step{
+			{3, request{algorithms: []string{"EdDSA"}}, "1:retiring@-0.5-3/6.5"},
+			{4, request{algorithms: []string{"EdDSA", "RS256"}}, "1:retiring@-0.5-3/6.5, 2:pending@14-/"},
+			{14, request{}, "1:removed@-0.5-3/6.5 wiped, 2:active@14-114/117.5, 3:pending@114-/"},
+			{13.9, revoke("RS256-2"), "1:removed@-0.5-3/6.5 wiped, 2:removed@14-13.9/17.4 wiped, 3:pending@24-/"},
 		}},
 		{"a key that was stored late counts its propagation from then", []step{
 			{98, revoke("RS256-2"), "1:active@-0.5-108/111.5, 2:removed@99.5-98/101.5 wiped, 3:pending@108-/"},
@@ -199,6 +210,22 @@ func TestPlanRefusesToGoWithoutASigningKey(t *testing.T) {
 	}
 	if _, err := plan(firstRing(t), round(), noon, request{algorithms: []string{"ES256", "EdDSA"}}); err != nil {
 		t.Errorf("with one that stays: %v", err)
+	}
+}
+
+func TestPlanGoesOverToAnAlgorithmThatSignsByEveryClock(t *testing.T) {
+	p := round()
+	ring := planned(t, firstRing(t), p, noon, request{algorithms: []string{"EdDSA", "RS256", "ES256"}})
+	signs := noon.Add(p.Propagation)
+	ring = planned(t, ring, p, signs, request{})
+	if _, err := plan(ring, p, signs.Add(p.ClockSkew-1), request{algorithms: []string{"ES256"}}); err == nil {
+		t.Error("a replica whose clock is behind has no active key then")
+	}
+	now := signs.Add(p.ClockSkew)
+	over := planned(t, ring, p, now, request{algorithms: []string{"ES256"}})
+	// … and one whose clock is behind neither moves its end nor hastens anything.
+	if c, err := plan(over, p, now.Add(-p.ClockSkew), request{}); err != nil || !c.empty() {
+		t.Errorf("a replica whose clock is behind wants %+v, %v", c, err)
 	}
 }
 

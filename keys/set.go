@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -221,11 +222,14 @@ func (s *Set) document(at time.Time) (*Document, error) {
 	set := struct {
 		Keys []json.RawMessage `json:"keys"`
 	}{Keys: []json.RawMessage{}}
-	for _, k := range s.ring.Keys {
-		if k.State(at) == Removed {
-			continue
+	// In the order of keys.algorithms, RS256 first unless configured otherwise: there
+	// are clients that give up at the first key of a kind they do not know.
+	keys := slices.Clone(s.ring.Keys)
+	slices.SortStableFunc(keys, func(a, b Key) int { return cmp.Compare(s.rank(a), s.rank(b)) })
+	for _, k := range keys {
+		if k.State(at) != Removed {
+			set.Keys = append(set.Keys, s.known[k.ID].jwk)
 		}
-		set.Keys = append(set.Keys, s.known[k.ID].jwk)
 	}
 	body, err := json.Marshal(set)
 	if err != nil {
@@ -233,4 +237,13 @@ func (s *Set) document(at time.Time) (*Document, error) {
 	}
 	sum := sha256.Sum256(body)
 	return &Document{Body: body, ETag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}, nil
+}
+
+// rank is the place of a key's algorithm among those in force; one that was taken
+// away comes last.
+func (s *Set) rank(k Key) int {
+	if i := slices.Index(s.ring.Algorithms, k.Algorithm); i >= 0 {
+		return i
+	}
+	return len(s.ring.Algorithms)
 }

@@ -2,6 +2,7 @@ package userstore
 
 import (
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 type hashMemory struct {
 	most    int64         // KiB of garbage that is tolerated: as much as may be in use, and slack
 	collect func()        // runtime.GC
+	release func()        // debug.FreeOSMemory
 	ended   func() uint64 // how many collections have, ours or not
 
 	gate    sync.Mutex // held while collecting, so that nobody allocates meanwhile
@@ -38,7 +40,7 @@ const (
 )
 
 func newHashMemory(slots int, p Argon2Params) *hashMemory {
-	return &hashMemory{most: int64(slots)*int64(p.MemoryKiB) + slack, collect: runtime.GC, ended: collections}
+	return &hashMemory{most: int64(slots)*int64(p.MemoryKiB) + slack, collect: runtime.GC, release: debug.FreeOSMemory, ended: collections}
 }
 
 // makeRoom is called before a hash allocates.
@@ -52,15 +54,15 @@ func (m *hashMemory) makeRoom() {
 		m.garbage.Add(-m.older)
 	}
 	if m.older = m.garbage.Load(); m.older >= m.most {
-		m.clear()
+		m.clear(m.collect)
 	}
 }
 
 // clear is called with gate held. What is dropped while collecting counts as left.
-func (m *hashMemory) clear() {
+func (m *hashMemory) clear(collect func()) {
 	m.garbage.Add(-m.garbage.Load())
 	m.older = 0
-	m.collect()
+	collect()
 	m.seen = m.ended()
 }
 
@@ -72,7 +74,8 @@ func (m *hashMemory) dropped(kib uint32, idle func() bool) {
 	}
 }
 
-// tidy collects what the last hashes left, once nobody hashes any more.
+// tidy gives what the last hashes left back to the system, once nobody hashes any
+// more; also what the runtime collected meanwhile, for it would keep that for minutes.
 func (m *hashMemory) tidy(idle func() bool) {
 	if !idle() {
 		time.AfterFunc(idleTime, func() { m.tidy(idle) })
@@ -81,9 +84,7 @@ func (m *hashMemory) tidy(idle func() bool) {
 	m.armed.Store(false)
 	m.gate.Lock()
 	defer m.gate.Unlock()
-	if m.garbage.Load() > 0 {
-		m.clear()
-	}
+	m.clear(m.release)
 }
 
 // collections counts the collections that have ended in this process.

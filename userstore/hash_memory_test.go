@@ -16,6 +16,7 @@ func testMemory() (m *hashMemory, ours, ended *int) {
 	return &hashMemory{
 		most:    200 * mib,
 		collect: func() { *ours++; *ended++ },
+		release: func() { *ours++; *ended++ },
 		ended:   func() uint64 { return uint64(*ended) },
 	}, ours, ended
 }

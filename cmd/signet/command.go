@@ -28,6 +28,7 @@ type app struct {
 	now      func() time.Time
 
 	configFile string
+	loaded     *configs.Config // by the first load
 	asJSON     bool
 }
 
@@ -41,6 +42,9 @@ Without a configuration, "signet serve" runs on http://localhost:8080 and keeps
 everything in the folder data. "signet config" shows what is configured.`
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(helpCommand())
+	root.SetFlagErrorFunc(flagError)
+	plainArguments(root)
 	// A group runs only to say that there is no such command: its usage is not "keys [flags]".
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "read this configuration `file` (default: "+configs.DefaultFile+" in the working folder, if there is one)")
@@ -79,11 +83,18 @@ func action(body func(ctx context.Context, args []string) error) func(*cobra.Com
 	}
 }
 
-// load reads the configuration; flags are those of the command that stand for keys.
+// load reads the configuration, once: a pipe can be read no second time, and a
+// warning says nothing new then. flags are those of the command that stand for keys.
 func (a *app) load(flags map[string]string) (configs.Config, error) {
+	if a.loaded != nil {
+		return *a.loaded, nil
+	}
 	c, warnings, err := configs.Load(configs.Input{File: a.configFile, Env: a.env, Flags: flags})
 	for _, w := range warnings {
 		fmt.Fprintln(a.err, "signet: WARNING: "+w)
+	}
+	if err == nil {
+		a.loaded = &c
 	}
 	return c, err
 }
@@ -95,7 +106,7 @@ func (a *app) store(ctx context.Context) (configs.Config, *sqlstore.DB, error) {
 	if err != nil {
 		return c, nil, err
 	}
-	db, err := sqlstore.Open(ctx, c.Database(), sqlstore.Options{MaxConns: 2, MustExist: true})
+	db, err := a.open(ctx, c, c.Database(), sqlstore.Options{MaxConns: 2, MustExist: true})
 	if errors.Is(err, sqlstore.ErrNoDatabase) {
 		return c, nil, fmt.Errorf("there is no database at %s; run this in the server's working folder or with its configuration, or make one with `signet serve` or `signet migrate up`", c.Database())
 	}
@@ -107,6 +118,19 @@ func (a *app) store(ctx context.Context) (configs.Config, *sqlstore.DB, error) {
 		return c, nil, err
 	}
 	return c, db, nil
+}
+
+// open opens a database of the configuration. What the driver has to say beyond
+// our one sentence is for those who ask for it with log.level=debug.
+func (a *app) open(ctx context.Context, c configs.Config, database string, o sqlstore.Options) (*sqlstore.DB, error) {
+	db, err := sqlstore.Open(ctx, database, o)
+	var u *sqlstore.UnreachableError
+	if errors.As(err, &u) {
+		log, lines := a.logger(c)
+		log.Debug("the database cannot be reached", "cause", u.Cause.Error())
+		lines.flush()
+	}
+	return db, err
 }
 
 // printJSON writes one document for programs.

@@ -21,20 +21,12 @@ and in its working folder. What is wrong with it is told as "signet serve" would
 				return err
 			}
 			settings := c.Settings()
-			for i, s := range settings {
-				switch {
-				case s.Key == "issuer" && s.Value == "":
-					settings[i].Value = c.IssuerURL("")
-				case s.Key == "database_url" && s.Value == "":
-					settings[i].Value = c.Database()
-				}
-			}
 			if a.asJSON {
 				return a.printJSON(settings)
 			}
 			rows := make([][]string, len(settings))
 			for i, s := range settings {
-				rows[i] = []string{s.Key, s.Value, s.Source}
+				rows[i] = []string{s.Key, s.Text, s.Source}
 			}
 			return a.table([]string{"KEY", "VALUE", "FROM"}, rows)
 		}),

@@ -21,7 +21,7 @@ func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool
 	prepare := openPostgres
 	if c.IsPostgres() {
 		if migrate {
-			if err := migrateUp(ctx, c); err != nil {
+			if err := a.migrateUp(ctx, c); err != nil {
 				return nil, nil, false, err
 			}
 		}
@@ -34,7 +34,7 @@ func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool
 			return nil, nil, false, err
 		}
 	}
-	db, err = sqlstore.Open(ctx, c.Database(), sqlstore.Options{})
+	db, err = a.open(ctx, c, c.Database(), sqlstore.Options{})
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -102,7 +102,7 @@ func embeddedKEKs(c configs.Config, fresh bool, log *slog.Logger) ([]jose.KEK, e
 			return nil, fmt.Errorf("the key-encryption key %s is missing, and the signing keys in %s cannot be opened without it; put it back from your backup, or give it as keys.encryption_key", path, c.Database())
 		}
 		if err := writeKEK(path, jose.NewKEK(), (*os.File).Sync); err != nil {
-			return nil, fmt.Errorf("make the key-encryption key %s: %w", path, err)
+			return nil, fmt.Errorf("the key-encryption key %s cannot be made: %s", path, configs.FileReason(err))
 		}
 		log.Info("key-encryption key made; keep a copy apart from the database's backups", "path", path)
 	}
@@ -124,7 +124,7 @@ func commandKEKs(c configs.Config, log *slog.Logger) ([]jose.KEK, error) {
 func readKEK(path string, log *slog.Logger) (jose.KEK, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return jose.KEK{}, fmt.Errorf("read the key-encryption key: %w", err)
+		return jose.KEK{}, fmt.Errorf("the key-encryption key %s cannot be looked at: %s", path, configs.FileReason(err))
 	}
 	if !info.Mode().IsRegular() {
 		return jose.KEK{}, fmt.Errorf("the key-encryption key %s is not a plain file; Signet made one there and follows no links: put the file itself in that place, or name it in keys.encryption_key_file", path)
@@ -137,7 +137,7 @@ func readKEK(path string, log *slog.Logger) (jose.KEK, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return jose.KEK{}, fmt.Errorf("read the key-encryption key: %w", err)
+		return jose.KEK{}, fmt.Errorf("the key-encryption key %s cannot be read: %s", path, configs.FileReason(err))
 	}
 	kek, err := jose.ParseKEK(strings.TrimSpace(string(text)))
 	if err != nil {
@@ -190,12 +190,12 @@ func prepareFolder(dir string, log *slog.Logger) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("make the data folder: %w", err)
+			return fmt.Errorf("the data folder %s cannot be made: %s; set data_dir to a folder that this user may make", dir, configs.FileReason(err))
 		}
 		return syncFolder(filepath.Dir(dir), (*os.File).Sync)
 	}
 	if err != nil {
-		return fmt.Errorf("look for the data folder: %w", err)
+		return fmt.Errorf("the data folder %s cannot be looked at: %s; set data_dir to a folder that this user may use", dir, configs.FileReason(err))
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a folder; set data_dir to one", dir)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,20 +90,24 @@ func askReady(ctx context.Context, url string) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("no answer from %s; is `signet serve` running? (%w)", url, errors.Unwrap(err))
+		return fmt.Errorf("no answer from %s; is `signet serve` running? (%s)", url, networkReason(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	var problem struct {
-		Errors []struct {
+	var answer struct {
+		Reasons []struct {
 			Message string `json:"message"`
-		} `json:"errors"`
+		} `json:"reasons"`
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if json.Unmarshal(body, &problem) == nil && len(problem.Errors) > 0 {
-		return fmt.Errorf("not ready (%d): %s", resp.StatusCode, problem.Errors[0].Message)
+	if json.Unmarshal(body, &answer) != nil || len(answer.Reasons) == 0 {
+		return fmt.Errorf("not ready: %s answered %d, and not as Signet does; is another program listening there?", url, resp.StatusCode)
 	}
-	return fmt.Errorf("not ready: %s answered %d", url, resp.StatusCode)
+	var reasons []string
+	for _, r := range answer.Reasons {
+		reasons = append(reasons, printable(r.Message))
+	}
+	return fmt.Errorf("not ready (%d): %s", resp.StatusCode, strings.Join(reasons, " "))
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,11 +39,8 @@ const (
 // listen opens the public listener.
 func listen(c configs.Config) (net.Listener, error) {
 	l, err := net.Listen("tcp", c.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is in use by another program; stop that or set listen to another address", c.Listen)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
+		return nil, listenError("listen", c.Listen, err)
 	}
 	return limitConnections(l), nil
 }
@@ -86,12 +84,13 @@ func newPublicServer(h http.Handler, log *slog.Logger) *publicServer {
 			}
 			h.ServeHTTP(w, r)
 		}),
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken handshakes
+		ReadHeaderTimeout:            readHeaderTimeout,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		DisableGeneralOptionsHandler: true,                                              // "OPTIONS *" gets our answer and our headers
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken handshakes
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			switch s {
 			case http.StateNew:
@@ -185,9 +184,18 @@ func (p *publicServer) useTLS(ctx context.Context, running *sync.WaitGroup, c co
 }
 
 func loadCertificate(c configs.Config) (*tls.Certificate, error) {
-	cert, err := tls.LoadX509KeyPair(c.HTTP.TLSCert, c.HTTP.TLSKey)
+	chain, err := configs.ReadSmallFile(c.HTTP.TLSCert)
 	if err != nil {
-		return nil, fmt.Errorf("load http.tls_cert and http.tls_key: %w", err)
+		return nil, fmt.Errorf("http.tls_cert, %s, cannot be read: %s", c.HTTP.TLSCert, configs.FileReason(err))
+	}
+	key, err := configs.ReadSmallFile(c.HTTP.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("http.tls_key, %s, cannot be read: %s", c.HTTP.TLSKey, configs.FileReason(err))
+	}
+	cert, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return nil, fmt.Errorf("http.tls_cert, %s, and http.tls_key, %s, are no certificate chain and its private key in PEM (%s); give the two files that belong together",
+			c.HTTP.TLSCert, c.HTTP.TLSKey, strings.TrimPrefix(systemReason(err), "tls: "))
 	}
 	return &cert, nil
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/signet-id/signet/configs"
 )
 
 // Exit codes.
@@ -40,16 +42,21 @@ func mainExit() int {
 // run is the whole program: what it is given is all that it reads of the world,
 // but for the clock and the files that the configuration names.
 func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{env: env, in: in, out: out, err: errOut, now: time.Now}
+	written := &output{Writer: out}
+	a := &app{env: env, in: in, out: written, err: errOut, now: time.Now}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
+	root.SetOut(written)
 	root.SetErr(errOut)
 
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var failed *failure
 	switch {
+	case written.failed != nil && cmd.Name() != "serve" &&
+		(err == nil || errors.Is(err, written.failed) || errors.As(err, &failed) && failed.cause == nil):
+		fmt.Fprintf(errOut, "signet: the output is not complete: %s.\n", configs.FileReason(written.failed))
+		return exitFailed
 	case err == nil:
 		return exitOK
 	case errors.As(err, &failed):
@@ -58,9 +65,24 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 		}
 		return exitFailed
 	default:
-		fmt.Fprintf(errOut, "signet: %s\nRun `signet --help`, or --help after a command, to see what there is.\n", sentence(err))
+		fmt.Fprintln(errOut, "signet: "+explainMisuse(cmd, err))
 		return exitMisused
 	}
+}
+
+// output remembers that something of what a command prints was lost: cobra and the
+// table writers do not look. The server's first words may get lost; it serves.
+type output struct {
+	io.Writer
+	failed error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.failed == nil {
+		o.failed = err
+	}
+	return n, err
 }
 
 // failure is an error of a command that ran. Whatever else comes out of cobra is
@@ -75,13 +97,6 @@ func (f *failure) Error() string {
 }
 
 func (f *failure) Unwrap() error { return f.cause }
-
-// misuse is an error of a command that was asked for something it cannot be asked.
-type misuse struct{ text string }
-
-func (m *misuse) Error() string { return m.text }
-
-func misusef(format string, args ...any) error { return &misuse{fmt.Sprintf(format, args...)} }
 
 // sentence is the text of an error on its own: it ends like a sentence.
 func sentence(err error) string {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -187,7 +186,7 @@ func serveMetrics(c configs.Config, m *metrics, log *slog.Logger) (closeListener
 		return func() {}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen for metrics: %w; set metrics.listen to another address, or to the empty text to turn metrics off", err)
+		return nil, listenError("metrics.listen", c.Metrics.Listen, err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{

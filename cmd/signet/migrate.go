@@ -27,7 +27,7 @@ running servers of the version before go on working while it runs.`,
 				if err != nil {
 					return err
 				}
-				if err := migrateUp(ctx, c); err != nil {
+				if err := a.migrateUp(ctx, c); err != nil {
 					return err
 				}
 				done := 0
@@ -87,8 +87,8 @@ running servers of the version before go on working while it runs.`,
 }
 
 // migrateUp migrates over the connection that is for migrations.
-func migrateUp(ctx context.Context, c configs.Config) error {
-	db, err := sqlstore.Open(ctx, c.MigrateDatabase(), sqlstore.Options{MaxConns: 2})
+func (a *app) migrateUp(ctx context.Context, c configs.Config) error {
+	db, err := a.open(ctx, c, c.MigrateDatabase(), sqlstore.Options{MaxConns: 2})
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func migrateUp(ctx context.Context, c configs.Config) error {
 }
 
 func (a *app) migrations(ctx context.Context, c configs.Config, o sqlstore.Options) ([]sqlstore.Migration, error) {
-	db, err := sqlstore.Open(ctx, c.MigrateDatabase(), o)
+	db, err := a.open(ctx, c, c.MigrateDatabase(), o)
 	if err != nil {
 		return nil, err
 	}

@@ -134,6 +134,12 @@ func TestTheStoreGoesAway(t *testing.T) {
 		}
 	}
 
+	check := exec.Command("signet", "healthcheck")
+	check.Dir, check.Env = p.dir, p.cmd.Env
+	if text, err := check.CombinedOutput(); err == nil || !strings.Contains(string(text), "not ready (503): The store does not answer.") {
+		t.Errorf("the healthcheck does not say why: %v %s", err, text)
+	}
+
 	way.set(false)
 	p.until(t, "it is ready again", func() bool { return p.status("/readyz") == http.StatusOK })
 	if status, _, text := post("/v1/refresh", `{"refresh_token":"`+tokens.Refresh+`"}`); status != http.StatusOK {

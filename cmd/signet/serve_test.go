@@ -153,7 +153,7 @@ func TestSweep(t *testing.T) {
 			grant(now.Add(-48 * time.Hour))
 		}
 		grant(now.Add(time.Hour))
-		removed, err := sweepOnce(ctx, db.RemoveExpired, func() time.Time { return now.Add(-24 * time.Hour) }, 2)
+		removed, err := sweepOnce(ctx, db.RemoveExpired, func(context.Context) (time.Time, error) { return now.Add(-24 * time.Hour), nil }, 2)
 		if err != nil || removed != 5 {
 			t.Errorf("removed %d: %v", removed, err)
 		}
@@ -164,7 +164,7 @@ func TestSweep(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		removed, err = sweepOnce(ctx, db.RemoveExpiredAttempts, func() time.Time { return now.Add(time.Hour) }, 2)
+		removed, err = sweepOnce(ctx, db.RemoveExpiredAttempts, func(context.Context) (time.Time, error) { return now.Add(time.Hour), nil }, 2)
 		if err != nil || removed != 5 {
 			t.Errorf("removed %d attempts: %v", removed, err)
 		}

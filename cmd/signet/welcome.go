@@ -2,26 +2,47 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/signet-id/signet/configs"
 )
 
 // welcome tells somebody who has just started Signet for the first time where
-// they are and what to try. Both commands work as they stand.
+// they are and what to try. The commands work as they stand, and only those are
+// shown that this configuration allows.
 func (a *app) welcome(c configs.Config, base string) {
-	fmt.Fprintf(a.out, `
+	var text strings.Builder // written at once
+	fmt.Fprintf(&text, `
 Signet listens on %[1]s and keeps everything in %[2]s.
 Back up %[3]s, apart from the database: nothing opens the signing keys without it.
 
-Try it in another terminal. Sign up, then log in:
+`, base, c.Database(), c.KEKPath())
 
-  curl %[1]s/v1/signup -H 'Content-Type: application/json' \
-    -d '{"email": "ada@example.com", "password": "correct horse battery staple"}'
+	signup := fmt.Sprintf(`curl %s/v1/signup -H 'Content-Type: application/json' \
+    -d '{"email": "ada@example.com", "password": "correct horse battery staple"}'`, base)
+	if !c.Accounts.Signup {
+		signup = `echo 'correct horse battery staple' |
+    signet users create --email ada@example.com --password-file -`
+	}
+	switch {
+	case !c.Accounts.JSONLogin && c.Accounts.Signup:
+		fmt.Fprintf(&text, "Try it in another terminal. Sign up (apps cannot log in with a password: accounts.json_login is off):\n\n  %s\n\n", signup)
+	case !c.Accounts.JSONLogin:
+		fmt.Fprintf(&text, "Strangers cannot sign up and apps cannot log in with a password (accounts.signup and\naccounts.json_login are off). In another terminal, make an account:\n\n  %s\n\n", signup)
+	default:
+		first := "Try it in another terminal. Sign up, then log in:"
+		if !c.Accounts.Signup {
+			first = "Strangers cannot sign up (accounts.signup is off). In another terminal, here and with the\nsame configuration, make an account, then log in:"
+		}
+		fmt.Fprintf(&text, `%s
 
-  curl %[1]s/v1/login -H 'Content-Type: application/json' \
+  %s
+
+  curl %s/v1/login -H 'Content-Type: application/json' \
     -d '{"email": "ada@example.com", "password": "correct horse battery staple", "scope": "openid profile email"}'
 
-Anybody verifies the tokens with the keys at %[1]s/.well-known/jwks.json
-
-`, base, c.Database(), c.KEKPath())
+`, first, signup, base)
+	}
+	fmt.Fprintf(&text, "Anybody verifies the tokens with the keys at %s/.well-known/jwks.json\n\n", base)
+	fmt.Fprint(a.out, text.String())
 }

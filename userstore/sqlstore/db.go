@@ -203,7 +203,7 @@ func (db *DB) rows(ctx context.Context, s stmt, begin func(), row func(scanner) 
 // finds none.
 func (db *DB) one(ctx context.Context, s stmt, row func(scanner) error) error {
 	found := false
-	err := db.rows(ctx, s, func() {}, func(r scanner) error {
+	err := db.rows(ctx, s, func() { found = false }, func(r scanner) error {
 		found = true
 		return row(r)
 	})

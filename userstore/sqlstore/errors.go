@@ -57,6 +57,9 @@ func wrap(err error) error {
 			return fmt.Errorf("%w: %w", userstore.ErrInvalid, err)
 		}
 	}
+	if e := unreachable(err); e != nil {
+		return e
+	}
 	return fmt.Errorf("%w: %w", userstore.ErrUnavailable, err)
 }
 

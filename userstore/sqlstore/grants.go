@@ -196,6 +196,8 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	var scopes, resources, amr, roles, clientResources string
 	advanced := false
 	err := db.act(ctx, true, func(ctx context.Context, _ bool) error {
+		// A try before this one may have had its row and lost its commit.
+		advanced, v = false, userstore.GrantView{}
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
 			advanced = true
 			return row.Scan(&g.UserID, &g.SessionID, &g.LateGeneration, &g.LateCount, &expires, &created, &auth,

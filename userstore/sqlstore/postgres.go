@@ -106,6 +106,8 @@ func fit(ctx context.Context, pool *pgxpool.Pool) error {
 	err := pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT),
 		current_setting('server_encoding'), current_setting('synchronous_commit')`).Scan(&version, &encoding, &commit)
 	switch {
+	case unreachable(err) != nil:
+		return unreachable(err)
 	case err != nil:
 		return fmt.Errorf("%w: PostgreSQL cannot be reached, or is read-only: %w", userstore.ErrUnavailable, err)
 	case version < 140000:

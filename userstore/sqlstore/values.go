@@ -48,6 +48,15 @@ func unlist(text string) ([]string, error) {
 	if text == "[]" {
 		return nil, nil
 	}
+	// Most lists are of plain words, as list writes them; each refresh reads several.
+	if inner, ok := strings.CutPrefix(text, `["`); ok && !strings.Contains(text, `\`) {
+		if inner, ok = strings.CutSuffix(inner, `"]`); ok {
+			items := strings.Split(inner, `","`)
+			if strings.Count(text, `"`) == 2*len(items) {
+				return items, nil
+			}
+		}
+	}
 	var items []string
 	if err := json.Unmarshal([]byte(text), &items); err != nil {
 		return nil, fmt.Errorf("a stored list is damaged: %w", err)
