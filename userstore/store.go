@@ -67,6 +67,9 @@ type Grants interface {
 	// StartGrant is the one batch of a login: records last_login_at, stores the
 	// upgraded hash if there is one, and inserts g, all on condition that user and
 	// client are enabled and the password hash is still s.PasswordHash. ErrConflict otherwise.
+	// Of the user's grants but g that neither are revoked nor have expired by g.CreatedAt the
+	// youngest MaxGrantsPerUser-1 stay, of those revoked the youngest MaxGrantsPerUser; older
+	// ones are deleted.
 	StartGrant(ctx context.Context, s StartGrant) error
 	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict
 	// when no row met every condition; nothing changed then. Of the view's User only ID
