@@ -55,7 +55,7 @@ func TestUnfitPostgresIsRefused(t *testing.T) {
 		words   []string
 	}{
 		"synchronous_commit off":      {"synchronous_commit = off", []string{"synchronous_commit is off", "ALTER DATABASE"}},
-		"F-04 a read-only node":       {"default_transaction_read_only = on", []string{"unavailable", "read"}},
+		"F-04 a read-only node":       {"default_transaction_read_only = on", []string{"takes no writes", "primary"}},
 		"synchronous_commit is local": {"synchronous_commit = local", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
