@@ -6,6 +6,10 @@ import "time"
 // refresh token only. The public name of a grant is its SessionID.
 type GrantID [16]byte
 
+// MaxGrantsPerUser is how many live grants a user may have: neither revoked nor
+// expired. A login beyond that ends the one created first.
+const MaxGrantsPerUser = 100
+
 // Grant is what a user authorised a client to do: one row, however often it is
 // refreshed.
 type Grant struct {

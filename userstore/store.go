@@ -74,6 +74,9 @@ type Grants interface {
 	// upgraded hash if there is one, and inserts g, all on condition that user and
 	// client are enabled and the password hash is still s.PasswordHash. ErrConflict otherwise.
 	// It gives back s.Attempt and remembers its network, on condition that g was inserted.
+	// Of the user's grants but g that neither are revoked nor have expired by g.CreatedAt the
+	// youngest MaxGrantsPerUser-1 stay, of those revoked the youngest MaxGrantsPerUser; older
+	// ones are deleted.
 	StartGrant(ctx context.Context, s StartGrant) error
 	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict
 	// when no row met every condition; nothing changed then. Of the view's User only ID

@@ -39,11 +39,26 @@
 // max-age are over (5 minutes when it has none), beside a request that does not
 // wait for it; and at once when a token names an unknown key. However many tokens
 // ask for it, there is one fetch at a time and at most one per Config.Cooldown.
-// That suits Signet, which publishes each key an hour before it signs.
+// That suits Signet, which publishes each key an hour before it signs. A token that
+// would be refused whoever signed it (expired, another audience) waits for no
+// fetch: before the first answer, it gets ErrKeysUnavailable at once.
+//
+// An unknown key is refused (401) on the word of a key set that was asked for at or
+// after the token's `iat`, give or take Config.ClockSkew. When the fetch fails, or
+// the cooldown lasts and the key set is older than that, nothing was decided: 503.
 //
 // A withdrawn key is forgotten with the first key set that no longer has it, at
 // the latest when max-age is over. While the issuer cannot be reached, known keys
 // stay good until Config.StaleLimit (24 h) after its last answer; then, as before
 // the first answer, every token is refused with ErrKeysUnavailable: 503, not 401,
-// because nothing was decided.
+// because nothing was decided. Ages are the older of two, by the wall clock and by
+// the monotonic one, so a machine that was suspended trusts nothing longer.
+//
+// # Browsers
+//
+// A CORS preflight (OPTIONS) carries no token, so Middleware answers it with 401 and
+// the browser gives up. Answer preflights outside of it, and set the
+// Access-Control-Allow-Origin of the answers there too, refusals included:
+//
+//	handler := cors(v.Middleware(mux)) // not v.Middleware(cors(mux))
 package verifier

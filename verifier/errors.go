@@ -9,8 +9,8 @@ const (
 	CodeInvalidRequest    = "invalid_request"    // 400: the token is presented in more than one way
 	CodeTokenInvalid      = "token_invalid"      // 401: not an access token for this resource server
 	CodeTokenExpired      = "token_expired"      // 401: it was one
-	CodeInsufficientScope = "insufficient_scope" // 403: it is one, but was not granted what is needed here
-	CodeKeysUnavailable   = "keys_unavailable"   // 503: nothing was decided, because the issuer's keys cannot be had
+	CodeInsufficientScope = "insufficient_scope" // 403: it is one, but was not granted what is needed
+	CodeKeysUnavailable   = "keys_unavailable"   // 503: nothing was decided: no keys to go by
 )
 
 // Targets for errors.Is.
@@ -35,18 +35,26 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e == nil { // a nil *Error in an error is a caller's slip, not worth a panic
+		return CodeTokenInvalid
+	}
 	if e.Reason == "" {
 		return e.Code
 	}
 	return e.Code + ": " + e.Reason
 }
 
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.cause
+}
 
 // Is matches the targets above by their code.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
-	return ok && t.Code == e.Code && t.Reason == ""
+	return ok && e != nil && t != nil && t.Code == e.Code && t.Reason == ""
 }
 
 func invalid(reason string) *Error { return &Error{Code: CodeTokenInvalid, Reason: reason} }

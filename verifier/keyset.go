@@ -14,12 +14,15 @@ import (
 // keySet is the issuer's published keys as this process knows them.
 //
 //	fresh        use them; nothing else happens
-//	soon stale   use them, and fetch beside the request (from 70 to 90 % of max-age, at random, so that a thousand verifiers do not call at once)
-//	stale        fetch, wait for it, then use what came; while the issuer fails, use the old ones and fetch beside
+//	soon stale   use them, and fetch beside the request (from 70 to 90 % of max-age, at random,
+//	             so that a thousand verifiers do not call at once)
+//	stale        fetch, wait for it, then use what came; while the issuer fails, use the old
+//	             ones and fetch beside
 //	too old      (StaleLimit) fetch and wait; without an answer nothing is accepted
 //
 // A token with an unknown kid makes a fetch, too. All of these share one fetch at
 // a time and one cooldown, so that no flood of tokens becomes a flood of fetches.
+// A token that would be refused anyway waits for none of them.
 //
 // Each successful answer replaces everything known before: a withdrawn key is gone
 // at once. Nothing but a later answer of the origin brings it back: an older copy
@@ -32,6 +35,7 @@ type keySet struct {
 	maxAge     time.Duration
 	staleLimit time.Duration
 	timeout    time.Duration
+	skew       time.Duration
 	random     func() float64 // in [0, 1)
 
 	current atomic.Pointer[snapshot]
@@ -49,6 +53,7 @@ type snapshot struct {
 	keys      map[string][]jose.PublicKey // by kid
 	etag      string
 	date      time.Time
+	asked     time.Time // when the fetch began: it speaks of keys published until then
 	confirmed time.Time // when the issuer last said so
 	refreshAt time.Time
 	staleAt   time.Time
@@ -64,18 +69,28 @@ func newKeySet(c Config, now func() time.Time, log *slog.Logger) *keySet {
 		maxAge:     orDefault(c.MaxAge, time.Hour),
 		staleLimit: orDefault(c.StaleLimit, 24*time.Hour),
 		timeout:    orDefault(c.FetchTimeout, 5*time.Second),
+		skew:       c.skew(),
 		random:     rand.Float64,
 		withdrawn:  map[string]time.Time{},
 	}
 }
 
-// find answers the keys under kid; none when the issuer has no such key. worthAFetch
-// says that the token is otherwise acceptable. The error is an *Error: no usable key set.
-func (k *keySet) find(ctx context.Context, kid string, worthAFetch bool) ([]jose.PublicKey, error) {
+// find answers the keys under kid for a token issued at issuedAt; none when the
+// issuer has no such key. worthAFetch says that the token is otherwise acceptable.
+// The error is an *Error: no usable key set, or none that can tell.
+func (k *keySet) find(ctx context.Context, kid string, issuedAt time.Time, worthAFetch bool) ([]jose.PublicKey, error) {
 	now := k.now()
 	s := k.current.Load()
+	if !worthAFetch {
+		if !s.usable(now) {
+			// Beside: a client that has nothing but an expired token shall learn so in the end.
+			k.refresh(now)
+			return nil, k.unavailable(now)
+		}
+		return s.keys[kid], nil
+	}
 	switch {
-	case !s.usable(now) || !now.Before(s.staleAt):
+	case !s.usable(now) || reached(now, s.staleAt):
 		if wait, failing := k.refresh(now); wait != nil && (!failing || !s.usable(now)) {
 			if err := k.wait(ctx, wait); err != nil {
 				return nil, err
@@ -85,10 +100,10 @@ func (k *keySet) find(ctx context.Context, kid string, worthAFetch bool) ([]jose
 		if !s.usable(k.now()) {
 			return nil, k.unavailable(now)
 		}
-	case !now.Before(s.refreshAt):
+	case reached(now, s.refreshAt):
 		k.refresh(now)
 	}
-	if keys := s.keys[kid]; len(keys) > 0 || !worthAFetch {
+	if keys := s.keys[kid]; len(keys) > 0 {
 		return keys, nil
 	}
 	wait, _ := k.refresh(now)
@@ -97,13 +112,45 @@ func (k *keySet) find(ctx context.Context, kid string, worthAFetch bool) ([]jose
 			return nil, err
 		}
 	}
-	return k.current.Load().keys[kid], nil
+	s, decided := k.decides(kid, issuedAt)
+	if !decided {
+		return nil, k.unavailable(k.now())
+	}
+	return s.keys[kid], nil
+}
+
+// decides answers the current snapshot, and whether it can tell if the issuer has
+// kid. A snapshot that is older than the token cannot say that the token's key is
+// nobody's. While the issuer answers, one from within the clock skew can: otherwise
+// a flood of tokens would be told to come again. A withdrawn kid stays withdrawn
+// until the issuer says otherwise.
+func (k *keySet) decides(kid string, issuedAt time.Time) (*snapshot, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.current.Load()
+	if len(s.keys[kid]) > 0 {
+		return s, true
+	}
+	if _, withdrawn := k.withdrawn[kid]; withdrawn {
+		return s, true
+	}
+	if !k.failing {
+		issuedAt = issuedAt.Add(-k.skew)
+	}
+	return s, !s.asked.Before(issuedAt)
+}
+
+// reached tells whether at is past by the wall clock or by the monotonic one that
+// time.Now adds: the latter stands still while a machine is suspended, the former
+// can be set back, and neither shall make anything look young.
+func reached(now, at time.Time) bool {
+	return !now.Before(at) || !now.Round(0).Before(at)
 }
 
 // usable tells whether tokens may be accepted by s. A clock that was set back
 // makes a snapshot of the future, which nothing is known about.
 func (s *snapshot) usable(now time.Time) bool {
-	return s != nil && now.Before(s.deadAt) && !now.Before(s.confirmed.Add(-time.Minute))
+	return s != nil && !reached(now, s.deadAt) && !now.Round(0).Before(s.confirmed.Add(-time.Minute))
 }
 
 // refresh starts a fetch unless one is under way or the cooldown lasts, and
@@ -115,19 +162,19 @@ func (k *keySet) refresh(now time.Time) (wait <-chan struct{}, failing bool) {
 	if k.flight != nil {
 		return k.flight, k.failing
 	}
-	if now.Before(k.nextAttempt) && !now.Before(k.lastAttempt) {
+	if !reached(now, k.nextAttempt) && !now.Before(k.lastAttempt) {
 		return nil, k.failing
 	}
 	k.lastAttempt = now
 	k.nextAttempt = now.Add(k.cooldown + time.Duration(k.random()/4*float64(k.cooldown)))
 	k.flight = make(chan struct{})
-	go k.fetch(k.current.Load())
+	go k.fetch(k.current.Load(), now)
 	return k.flight, k.failing
 }
 
 // fetch runs beside the requests and under its own deadline: the caller that
 // started it may leave, others may be waiting.
-func (k *keySet) fetch(known *snapshot) {
+func (k *keySet) fetch(known *snapshot, asked time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), k.timeout)
 	defer cancel()
 	etag := ""
@@ -157,6 +204,7 @@ func (k *keySet) fetch(known *snapshot) {
 		return
 	}
 	next := k.snapshot(doc)
+	next.asked = asked
 	switch {
 	case doc.unchanged:
 		next.keys, next.etag = known.keys, known.etag
@@ -251,9 +299,13 @@ func (k *keySet) wait(ctx context.Context, flight <-chan struct{}) error {
 func (k *keySet) unavailable(now time.Time) *Error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	retryAfter := max(k.nextAttempt.Sub(now), time.Second)
+	if k.flight != nil {
+		retryAfter = time.Second
+	}
 	return &Error{
 		Code:       CodeKeysUnavailable,
 		Reason:     "the issuer's keys could not be fetched, and there are none recent enough to go by",
-		RetryAfter: max(k.nextAttempt.Sub(now), time.Second),
+		RetryAfter: retryAfter,
 	}
 }

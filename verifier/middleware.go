@@ -89,6 +89,7 @@ func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
 		return nil, &Error{Code: CodeMissingToken, Reason: "the request has no Authorization header"}
 	}
 	scheme, raw, _ := strings.Cut(fields[0], " ")
+	raw = strings.TrimLeft(raw, " ") // RFC 9110 section 11.4: one space or more
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return nil, &Error{Code: CodeMissingToken, Reason: "the Authorization header holds no bearer token"}
 	}
@@ -160,7 +161,7 @@ var answers = map[string]answer{
 // that is none of theirs is answered like an invalid token.
 func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	var e *Error
-	if !errors.As(err, &e) || answers[e.Code] == (answer{}) {
+	if !errors.As(err, &e) || e == nil || answers[e.Code] == (answer{}) {
 		e = &Error{Code: CodeTokenInvalid, Reason: "unknown error", cause: err}
 	}
 	// Debug: refusals are the callers' doing, and an outage has already been logged, once.

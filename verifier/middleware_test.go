@@ -50,6 +50,9 @@ func TestATokenOfAnotherVerifierDoesNotCount(t *testing.T) {
 	s := newStand(t)
 	other := newVerifier(t, s.issuer.Config("https://other.example.com"))
 	h := s.v.Middleware(other.Middleware(ok))
+	if _, err := other.Verify(t.Context(), s.issuer.Token(map[string]any{"aud": "https://other.example.com"})); err != nil {
+		t.Error(err)
+	}
 	if w := serve(h, request("GET", "/", "Bearer "+s.genuine(verifier.EdDSA))); w.Code != 401 {
 		t.Errorf("%d: the inner verifier took the outer one's word", w.Code)
 	}
@@ -67,10 +70,14 @@ func TestAuthenticateAndWriteErrorForHandlersOnTheirOwn(t *testing.T) {
 	if _, err := s.v.Authenticate(request("GET", "/")); !errors.Is(err, verifier.ErrMissingToken) {
 		t.Error(err)
 	}
-	for _, err := range []error{errors.New("somebody else's"), &verifier.Error{Code: "made up"}, nil} {
+	for _, err := range []error{errors.New("somebody else's"), &verifier.Error{Code: "made up"}, nil, (*verifier.Error)(nil)} {
 		w := httptest.NewRecorder()
 		s.v.WriteError(w, err)
 		rs401(t, w)
+	}
+	var none *verifier.Error
+	if none.Error() == "" || none.Is(verifier.ErrInvalid) || none.Unwrap() != nil || errors.Is(verifier.ErrInvalid, none) {
+		t.Error("a nil *Error is no error of ours")
 	}
 	if token, found := verifier.TokenFrom(t.Context()); found || token != nil {
 		t.Error("a token from an empty context")

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
+
+	"github.com/signet-id/signet/internal/jose"
 )
 
 // FuzzReadClaims holds the hand-written reader against encoding/json: what it
@@ -110,5 +113,56 @@ func TestTheCooldownHasARandomQuarter(t *testing.T) {
 		} else {
 			<-wait
 		}
+	}
+}
+
+// suspended is t after d in which the monotonic clock stood still, as it does on a
+// suspended machine. There is no such time but from the clock itself, hence unsafe.
+func suspended(t time.Time, d time.Duration) time.Time {
+	t = t.Add(d)
+	(*struct {
+		wall uint64
+		ext  int64 // the monotonic reading
+	})(unsafe.Pointer(&t)).ext -= int64(d)
+	return t
+}
+
+func TestTheOlderOfTwoAgesCounts(t *testing.T) {
+	base := time.Now()
+	now := base
+	k := newKeySet(Config{JWKSURL: "http://127.0.0.1:1/", FetchTimeout: time.Nanosecond}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	s := k.snapshot(document{maxAge: 5 * time.Minute})
+	s.keys = map[string][]jose.PublicKey{"kid": {{ID: "kid"}}}
+	asleep := suspended(base, 5*time.Minute)
+	if asleep.Sub(base) != 0 || asleep.Round(0).Sub(base) != 5*time.Minute {
+		t.Skip("time.Time is not made as this test thinks")
+	}
+	if !reached(asleep, s.staleAt) || !reached(base.Add(5*time.Minute), s.staleAt) || reached(suspended(base, 4*time.Minute), s.staleAt) {
+		t.Error("max-age")
+	}
+	if s.usable(suspended(base, 24*time.Hour)) || !s.usable(suspended(base, 23*time.Hour)) {
+		t.Error("the stale limit is not kept across a suspension")
+	}
+	setBack := suspended(base, -30*time.Second).Add(5 * time.Minute)
+	if !reached(setBack, s.staleAt) || !s.usable(setBack) {
+		t.Error("a clock that was set back made the key set younger")
+	}
+	if s.usable(suspended(base, -2*time.Minute)) {
+		t.Error("a key set of the future")
+	}
+
+	k.current.Store(s)
+	if keys, err := k.find(t.Context(), "kid", base, true); err != nil || len(keys) != 1 {
+		t.Error(keys, err)
+	}
+	now = suspended(base, 24*time.Hour)
+	if keys, err := k.find(t.Context(), "kid", base, true); err == nil {
+		t.Error("keys after the stale limit:", keys)
+	}
+	now = suspended(now, time.Minute)
+	if wait, _ := k.refresh(now); wait == nil {
+		t.Error("the cooldown outlives a suspension")
+	} else {
+		<-wait
 	}
 }

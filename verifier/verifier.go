@@ -32,13 +32,21 @@ type Config struct {
 	Issuer   string   // the issuer identifier, byte for byte what `iss` says
 	Audience []string // this resource server's names: a token's `aud` must hold one of them
 
-	JWKSURL    string   // default: what the issuer's discovery document says. Set it when the issuer is reached at another address than its public one
+	// JWKSURL is by default what the issuer's discovery document says. Set it when
+	// the issuer is reached at another address than its public one.
+	JWKSURL    string
 	Algorithms []string // default: RS256, EdDSA, ES256, PS256
 
-	ClockSkew    time.Duration // how far the issuer's clock may be off; default 60 s, negative: not at all, at most 10 min
-	Cooldown     time.Duration // the least time between two fetches of the key set, whatever tokens say (a random quarter is added); default 10 s
-	MaxAge       time.Duration // the longest time a key set is used without a fetch, if its Cache-Control allows more; default 1 h
-	StaleLimit   time.Duration // how long known keys are used while the key set cannot be fetched; default 24 h
+	// ClockSkew is how far the issuer's clock may be off; default 60 s, negative:
+	// not at all, at most 10 min.
+	ClockSkew time.Duration
+	// Cooldown is the least time between two fetches of the key set, whatever tokens
+	// say (a random quarter is added); default 10 s.
+	Cooldown time.Duration
+	// MaxAge is the longest time a key set is used without a fetch, if its
+	// Cache-Control allows more; default 1 h.
+	MaxAge       time.Duration
+	StaleLimit   time.Duration // how long known keys are used while they cannot be fetched; default 24 h
 	FetchTimeout time.Duration // for one fetch, discovery included; default 5 s
 
 	HTTPClient *http.Client     // default: one of its own; redirects to another host are never followed
@@ -69,7 +77,7 @@ func New(c Config) (*Verifier, error) {
 		issuer:     c.Issuer,
 		audience:   slices.Clone(c.Audience),
 		algorithms: slices.Clone(c.Algorithms),
-		skew:       max(orDefault(c.ClockSkew, time.Minute), 0),
+		skew:       c.skew(),
 		now:        c.Now,
 		log:        c.Logger,
 	}
@@ -85,6 +93,9 @@ func New(c Config) (*Verifier, error) {
 	v.keys = newKeySet(c, v.now, v.log)
 	return v, nil
 }
+
+// skew is ClockSkew with its default.
+func (c *Config) skew() time.Duration { return max(orDefault(c.ClockSkew, time.Minute), 0) }
 
 func orDefault(d, byDefault time.Duration) time.Duration {
 	if d == 0 {
@@ -131,7 +142,8 @@ func checkURL(text string) error {
 // server, valid now. Otherwise the token is nil and the error an *Error: ErrExpired
 // for a token that was good once, ErrKeysUnavailable when it cannot be told,
 // ErrInvalid for everything else. It waits for the issuer only when it has no
-// fresh key set or the token names a key it does not know, and never longer than ctx.
+// fresh key set or the token names a key it does not know, never for a token that
+// would be refused whoever signed it, and never longer than ctx.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	parsed, err := jose.Parse(raw)
 	if err != nil {
@@ -154,7 +166,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 		return nil, invalid(err.Error())
 	}
 	refusal := v.judge(token)
-	keys, err := v.keys.find(ctx, parsed.Header.KeyID, refusal == nil)
+	keys, err := v.keys.find(ctx, parsed.Header.KeyID, token.IssuedAt, refusal == nil)
 	if err != nil {
 		return nil, err
 	}

@@ -135,6 +135,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 		SignupEnabled: c.Accounts.Signup,
 		Throttle: &userstore.Throttle{
+			Wait:               hashWait,
 			Store:              db,
 			Secret:             manager.BudgetSecret,
 			SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,

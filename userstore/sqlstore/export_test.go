@@ -24,6 +24,8 @@ var (
 	UserByEmailSQL    = userByEmail
 	UserByUsernameSQL = userByUsername
 	RemoveExpiredSQL  = removeExpired
+	ListGrantsSQL     = listGrants
+	EndOldestSQL      = endOldest
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.
@@ -72,4 +74,23 @@ var MigrationLock = strconv.Itoa(migrationLock)
 func Exec(ctx context.Context, db *DB, statement string) error {
 	_, err := db.engine.write(ctx, bind(statement), nil)
 	return err
+}
+
+// SQLitePlan is how SQLite would run a statement.
+func SQLitePlan(ctx context.Context, db *DB, statement string, args ...any) (string, error) {
+	rows, err := db.engine.(*sqliteEngine).reader.QueryContext(ctx, "EXPLAIN QUERY PLAN "+statement, args...)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	var b strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			return "", err
+		}
+		b.WriteString(detail + "\n")
+	}
+	return b.String(), rows.Err()
 }

@@ -101,6 +101,8 @@ func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string)
 // user's grants takes the same lock first. A client disabled between the two
 // statements starts a new epoch; the grant carries the one it read, and is dead.
 //
+// The third statement bounds the user's grants: see endOldest.
+//
 // It is not begun again when its answer was lost: the caller says 503, nobody
 // holds a token of the grant that may be there, and the next login makes another.
 func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
@@ -136,6 +138,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			g.ID[:], max(g.Generation, 1), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
 			list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address),
 			g.UserID, g.SessionID, g.ClientID),
+		bind(endOldest, g.UserID, g.ID[:], micros(g.CreatedAt), int64(userstore.MaxGrantsPerUser)),
 	}
 	n, err := db.batch(ctx, false, append(steps, loggedIn(s)...)...)
 	if err == nil && n[1] == 0 {
@@ -143,6 +146,28 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	}
 	return err
 }
+
+// endOldest keeps, beside the new grant $2 of user $1, $4-1 live grants and $4
+// revoked ones, each the youngest, so that whatever touches all of a user's rows
+// stays quick. The oldest are those created first, not those rotated longest ago:
+// rotated_at changes with each refresh and must stay out of indexes (HOT), while
+// created_at orders the index by which a user's few rows are found. The user's
+// row is locked, so that logins of one user count each other's grants.
+//
+// What is over is deleted, not revoked, or the rows would pile up to their
+// absolute limit. Nothing is lost by that: a replay must end a grant that still
+// lives, and the refresh token of a grant that is gone is invalid_grant, as that
+// of a revoked one. A revoked row is kept only to tell why, and of that the
+// youngest suffice. Expired rows are RemoveExpired's, which so rarely meets this
+// statement at a row; when they deadlock, one of them is begun again. LIMIT
+// bounds the work of one login; each adds one row and may take a hundred away.
+const endOldest = `DELETE FROM grants WHERE id IN (
+	SELECT id FROM (SELECT g.id FROM grants g WHERE g.user_id = $1 AND g.id <> $2 AND g.revoked_at = 0 AND g.expires_at > $3
+		ORDER BY g.created_at DESC LIMIT 100 OFFSET $4 - 1) AS live
+	UNION ALL
+	SELECT id FROM (SELECT g.id FROM grants g WHERE g.user_id = $1 AND g.revoked_at <> 0 AND g.expires_at > $3
+		ORDER BY g.created_at DESC LIMIT 100 OFFSET $4) AS revoked)
+	AND EXISTS (SELECT 1 FROM grants n WHERE n.id = $2 AND n.user_id = $1)`
 
 // shown keeps what the network sent for show from failing a login: a header
 // may hold bytes that are no UTF-8, and be long.
@@ -315,11 +340,13 @@ func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now tim
 	return int(n[1]), nil
 }
 
+const listGrants = `SELECT ` + grantColumns + ` FROM grants
+	WHERE user_id = $1 AND revoked_at = 0 AND expires_at > $2 AND rotated_at > $3 AND ` + inEpoch + `
+	ORDER BY created_at DESC, session_id LIMIT 1000`
+
 func (db *DB) ListGrants(ctx context.Context, userID string, now, idleSince time.Time) ([]userstore.Grant, error) {
 	var grants []userstore.Grant
-	err := db.rows(ctx, bind(`SELECT `+grantColumns+` FROM grants
-		WHERE user_id = $1 AND revoked_at = 0 AND expires_at > $2 AND rotated_at > $3 AND `+inEpoch+`
-		ORDER BY created_at DESC, session_id LIMIT 1000`, userID, micros(now), micros(idleSince)),
+	err := db.rows(ctx, bind(listGrants, userID, micros(now), micros(idleSince)),
 		func() { grants = nil }, func(s scanner) error {
 			var r grantRow
 			if err := s.Scan(r.dest()...); err != nil {
@@ -336,9 +363,9 @@ const removeExpired = `DELETE FROM grants WHERE id IN
 	(SELECT g.id FROM grants g WHERE g.expires_at <= $1 ORDER BY g.expires_at LIMIT $2)`
 
 // RemoveExpired looks at the absolute limit only: a grant that was revoked or
-// lies idle is kept until then, so that a replay is still known as one. Nothing
-// else wants the rows it locks, save another replica's RemoveExpired, which
-// waits for this small batch and goes on behind it.
+// lies idle is kept until then (save by endOldest), so that a replay is still known
+// as one. Hardly anything else wants the rows it locks, save another replica's
+// RemoveExpired, which waits for this small batch and goes on behind it.
 func (db *DB) RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	n, err := db.write(ctx, true, bind(removeExpired, micros(now), int64(limit)))
 	return int(n), err

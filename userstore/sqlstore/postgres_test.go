@@ -55,7 +55,7 @@ func TestUnfitPostgresIsRefused(t *testing.T) {
 		words   []string
 	}{
 		"synchronous_commit off":      {"synchronous_commit = off", []string{"synchronous_commit is off", "ALTER DATABASE"}},
-		"F-04 a read-only node":       {"default_transaction_read_only = on", []string{"unavailable", "read"}},
+		"F-04 a read-only node":       {"default_transaction_read_only = on", []string{"takes no writes", "primary"}},
 		"synchronous_commit is local": {"synchronous_commit = local", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -590,7 +590,14 @@ func TestPlansUseIndexes(t *testing.T) {
 		"a page of users": plan(`SELECT id FROM users u WHERE (u.created_at, u.id) > ($1, $2) ORDER BY u.created_at, u.id LIMIT 10`, int64(5), "u5"),
 		"expired grants":  plan(sqlstore.RemoveExpiredSQL, int64(5), int64(100)),
 		"a user's grants": plan(`SELECT id FROM grants WHERE user_id = $1`, "u1"),
+		"list of grants":  plan(sqlstore.ListGrantsSQL, "u1", int64(1), int64(1)),
+		"oldest grants":   plan(sqlstore.EndOldestSQL, "u1", id, int64(1), int64(100)),
 	} {
+		if name == "list of grants" || name == "oldest grants" {
+			if !strings.Contains(p, "grants_user") {
+				t.Errorf("%s goes without the index of a user's grants:\n%s", name, p)
+			}
+		}
 		for line := range strings.Lines(p) {
 			if strings.Contains(line, "Seq Scan") && !strings.Contains(line, "clients") { // one row, so far
 				t.Errorf("%s:\n%s", name, p)

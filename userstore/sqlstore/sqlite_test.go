@@ -358,3 +358,21 @@ func TestSQLiteIsSetUpToBeDurable(t *testing.T) {
 		t.Errorf("got %s", settings)
 	}
 }
+
+func TestSQLitePlansUseTheIndexOfAUsersGrants(t *testing.T) {
+	t.Parallel()
+	db := sqltest.SQLite(t)
+	for name, statement := range map[string]string{"list of grants": sqlstore.ListGrantsSQL, "oldest grants": sqlstore.EndOldestSQL} {
+		args := []any{"u1", []byte("g"), int64(1), int64(100)}
+		if statement == sqlstore.ListGrantsSQL {
+			args = []any{"u1", int64(1), int64(1)}
+		}
+		plan, err := sqlstore.SQLitePlan(t.Context(), db, statement, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, "grants_user") || strings.Contains(plan, "SCAN grants") || strings.Contains(plan, "SCAN g\n") {
+			t.Errorf("%s:\n%s", name, plan)
+		}
+	}
+}

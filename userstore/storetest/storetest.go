@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"clients: who is registered for an algorithm", clientAlgorithm, true},
 		{"login: one read sees client and user", loginView, true},
 		{"login: a grant needs every condition, and nothing changes without", startGrant, false},
+		{"login: a user's grants are bounded, the one created first ends first", boundedGrants, false},
 		{"grants: what is stored comes back", grantRoundTrip, false},
 		{"grants: a refresh needs every condition, and nothing changes without", advanceGrant, false},
 		{"grants: late answers are counted and bounded", answerLate, false},

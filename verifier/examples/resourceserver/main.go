@@ -1,7 +1,8 @@
 // Command resourceserver is an API that accepts Signet's access tokens, as small
 // as one can be and still be run: log in at the issuer, then
 //
-//	go run ./verifier/examples/resourceserver -issuer http://localhost:8080 -audience http://localhost:8080
+//	go run ./verifier/examples/resourceserver \
+//	  -issuer http://localhost:8080 -audience http://localhost:8080
 //	curl -H "Authorization: Bearer $ACCESS_TOKEN" http://127.0.0.1:9000/whoami
 //
 // After its first look at the issuer's keys it verifies offline: stop the issuer,

@@ -76,7 +76,7 @@ CREATE TABLE grants (
     address         TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX grants_session_id ON grants (session_id);
-CREATE INDEX grants_user ON grants (user_id);
+CREATE INDEX grants_user ON grants (user_id, created_at);
 CREATE INDEX grants_expires ON grants (expires_at);
 
 CREATE TABLE key_ring (
