@@ -40,8 +40,9 @@
 // wait for it; and at once when a token names an unknown key. However many tokens
 // ask for it, there is one fetch at a time and at most one per Config.Cooldown.
 // That suits Signet, which publishes each key an hour before it signs. A token that
-// would be refused whoever signed it (expired, another audience) waits for no
-// fetch: before the first answer, it gets ErrKeysUnavailable at once.
+// would be refused whoever signed it (expired, another audience) makes no
+// fetch while there are keys; before the first answer, it waits a quarter of a second
+// at most, not at all after a fetch that failed, and then gets ErrKeysUnavailable.
 //
 // An unknown key is refused (401) on the word of a key set that was asked for at or
 // after the token's `iat`, give or take Config.ClockSkew. When the fetch fails, or

@@ -22,7 +22,7 @@ import (
 //
 // A token with an unknown kid makes a fetch, too. All of these share one fetch at
 // a time and one cooldown, so that no flood of tokens becomes a flood of fetches.
-// A token that would be refused anyway waits for none of them.
+// A token that would be refused anyway hardly waits for them (grace).
 //
 // Each successful answer replaces everything known before: a withdrawn key is gone
 // at once. Nothing but a later answer of the origin brings it back: an older copy
@@ -75,6 +75,10 @@ func newKeySet(c Config, now func() time.Time, log *slog.Logger) *keySet {
 	}
 }
 
+// grace is how long a token that is refused anyway waits for the first keys, unless
+// the last fetch failed.
+const grace = 250 * time.Millisecond
+
 // find answers the keys under kid for a token issued at issuedAt; none when the
 // issuer has no such key. worthAFetch says that the token is otherwise acceptable.
 // The error is an *Error: no usable key set, or none that can tell.
@@ -83,9 +87,16 @@ func (k *keySet) find(ctx context.Context, kid string, issuedAt time.Time, worth
 	s := k.current.Load()
 	if !worthAFetch {
 		if !s.usable(now) {
-			// Beside: a client that has nothing but an expired token shall learn so in the end.
-			k.refresh(now)
-			return nil, k.unavailable(now)
+			// A client that has nothing but an expired token shall learn so, and from an
+			// issuer that is well at once; one that hangs holds nobody for long.
+			if wait, failing := k.refresh(now); wait != nil && !failing {
+				brief, cancel := context.WithTimeout(ctx, grace)
+				defer cancel()
+				_ = k.wait(brief, wait)
+			}
+			if s = k.current.Load(); !s.usable(k.now()) {
+				return nil, k.unavailable(now)
+			}
 		}
 		return s.keys[kid], nil
 	}

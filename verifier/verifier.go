@@ -142,8 +142,8 @@ func checkURL(text string) error {
 // server, valid now. Otherwise the token is nil and the error an *Error: ErrExpired
 // for a token that was good once, ErrKeysUnavailable when it cannot be told,
 // ErrInvalid for everything else. It waits for the issuer only when it has no
-// fresh key set or the token names a key it does not know, never for a token that
-// would be refused whoever signed it, and never longer than ctx.
+// fresh key set or the token names a key it does not know, at most a quarter
+// of a second for a token that would be refused whoever signed it, never longer than ctx.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	parsed, err := jose.Parse(raw)
 	if err != nil {

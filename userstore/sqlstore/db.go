@@ -43,7 +43,10 @@ var ErrLocked = errors.New("another server uses this database")
 
 // Options tune a DB; the zero value is right for a server.
 type Options struct {
-	MaxConns  int  // Postgres pool; 0: 16, or what the URL's pool_max_conns says
+	// MaxConns is how many connections to PostgreSQL serve requests; one more is kept
+	// for readiness and the key set. 0: 15, or one less than the URL's pool_max_conns,
+	// which counts all.
+	MaxConns  int
 	MustExist bool // SQLite: refuse to make a new database file
 }
 
@@ -67,11 +70,15 @@ type exec func(s stmt) (int64, error)
 
 // stmt is a statement with its arguments: string, int64, bool or []byte.
 type stmt struct {
-	sql  string
-	args []any
+	sql   string
+	args  []any
+	vital bool // need not queue behind requests: see spareConns
 }
 
-func bind(sql string, args ...any) stmt { return stmt{sql, args} }
+func bind(sql string, args ...any) stmt { return stmt{sql: sql, args: args} }
+
+// vital binds a short read by which the server knows that it may serve.
+func vital(sql string) stmt { return stmt{sql: sql, vital: true} }
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -139,7 +146,7 @@ func (db *DB) Engine() string { return db.dialect.name }
 // Ping is nil when the database answers and takes writes.
 func (db *DB) Ping(ctx context.Context) error {
 	var writable int64
-	err := db.one(ctx, bind(db.dialect.writable), func(s scanner) error { return s.Scan(&writable) })
+	err := db.one(ctx, vital(db.dialect.writable), func(s scanner) error { return s.Scan(&writable) })
 	if err == nil && writable != 1 {
 		return fmt.Errorf("%w: the database is read-only", userstore.ErrUnavailable)
 	}
@@ -149,7 +156,7 @@ func (db *DB) Ping(ctx context.Context) error {
 // Now is the database's clock.
 func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	var n int64
-	err := db.one(ctx, bind(db.dialect.now), func(s scanner) error { return s.Scan(&n) })
+	err := db.one(ctx, vital(db.dialect.now), func(s scanner) error { return s.Scan(&n) })
 	return instant(n), err
 }
 

@@ -19,9 +19,12 @@ import (
 )
 
 const (
-	// defaultConns serves a replica well and leaves room for five more under
-	// PostgreSQL's default of 100 connections.
-	defaultConns = 16
+	// defaultConns, with the spare one, serves a replica well and leaves room for
+	// five more under PostgreSQL's default of 100 connections.
+	defaultConns = 15
+	// spareConns are for vital statements alone: a replica whose requests fill the
+	// pool is busy, not unready, and must hear of a revoked key as early as ever.
+	spareConns = 1
 	// acquireLimit is how long a call waits for a connection: a full pool is said
 	// early, while whoever asked is still there to come back.
 	acquireLimit = time.Second
@@ -38,7 +41,9 @@ var limits = map[string]string{
 
 type postgres struct {
 	pool *pgxpool.Pool
-	busy chan struct{} // one entry for each connection in use
+	// One entry for each connection in use; together they hold as many as the pool,
+	// so that whoever has entered need not wait for a connection.
+	busy, spare chan struct{}
 }
 
 func openPostgres(ctx context.Context, url string, o Options) (*postgres, error) {
@@ -48,9 +53,9 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 	}
 	switch {
 	case o.MaxConns > 0:
-		config.MaxConns = int32(min(o.MaxConns, 1000))
+		config.MaxConns = int32(min(o.MaxConns, 1000)) + spareConns
 	case !strings.Contains(url, "pool_max_conns="):
-		config.MaxConns = defaultConns
+		config.MaxConns = defaultConns + spareConns
 	}
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = 30*time.Minute, 5*time.Minute
 	config.MaxConnIdleTime = 5 * time.Minute
@@ -96,7 +101,9 @@ func connect(ctx context.Context, config *pgxpool.Config) (*postgres, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &postgres{pool, make(chan struct{}, pool.Config().MaxConns)}, nil
+	most := pool.Config().MaxConns
+	requests := max(1, most-spareConns) // pool_max_conns=1 spares none
+	return &postgres{pool, make(chan struct{}, requests), make(chan struct{}, most-requests)}, nil
 }
 
 // fit refuses servers on which we could not keep our word.
@@ -124,29 +131,46 @@ func fit(ctx context.Context, pool *pgxpool.Pool) error {
 // acquire takes a connection of the pool, but does not wait long for one. The
 // pool's own queue knows no limit but a context, and to make one for each call
 // would cost a tenth of a refresh's time on our side.
-func (p *postgres) acquire(ctx context.Context) (conn *pgxpool.Conn, release func(), err error) {
-	select {
-	case p.busy <- struct{}{}:
-	default:
-		timer := time.NewTimer(acquireLimit)
-		defer timer.Stop()
-		select {
-		case p.busy <- struct{}{}:
-		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("%w: waiting for a connection: %w", userstore.ErrUnavailable, ctx.Err())
-		case <-timer.C:
-			return nil, nil, fmt.Errorf("%w: no free connection within %s", userstore.ErrUnavailable, acquireLimit)
-		}
+func (p *postgres) acquire(ctx context.Context, vital bool) (conn *pgxpool.Conn, release func(), err error) {
+	taken, err := p.enter(ctx, vital)
+	if err != nil {
+		return nil, nil, err
 	}
 	conn, err = p.pool.Acquire(ctx)
 	if err != nil {
-		<-p.busy
+		<-taken
 		return nil, nil, err
 	}
 	return conn, func() {
 		conn.Release()
-		<-p.busy
+		<-taken
 	}, nil
+}
+
+// enter waits for a free place and says where it took it: among the requests'
+// connections or, for a vital statement, also the spare ones.
+func (p *postgres) enter(ctx context.Context, vital bool) (taken chan struct{}, err error) {
+	select {
+	case p.busy <- struct{}{}:
+		return p.busy, nil
+	default:
+	}
+	var spare chan struct{} // nil: never free
+	if vital {
+		spare = p.spare
+	}
+	timer := time.NewTimer(acquireLimit)
+	defer timer.Stop()
+	select {
+	case p.busy <- struct{}{}:
+		return p.busy, nil
+	case spare <- struct{}{}:
+		return spare, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: waiting for a connection: %w", userstore.ErrUnavailable, ctx.Err())
+	case <-timer.C:
+		return nil, fmt.Errorf("%w: no free connection within %s", userstore.ErrUnavailable, acquireLimit)
+	}
 }
 
 // noted closes every connection when the node turned out to be read-only: it
@@ -164,7 +188,7 @@ func (p *postgres) read(ctx context.Context, s stmt, row func(scanner) error) er
 }
 
 func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
-	conn, release, err := p.acquire(ctx)
+	conn, release, err := p.acquire(ctx, s.vital)
 	if err != nil {
 		return 0, err
 	}
@@ -188,7 +212,7 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 }
 
 func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
-	conn, release, err := p.acquire(ctx)
+	conn, release, err := p.acquire(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +236,7 @@ func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
 }
 
 func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
-	conn, release, err := p.acquire(ctx)
+	conn, release, err := p.acquire(ctx, false)
 	if err != nil {
 		return err
 	}

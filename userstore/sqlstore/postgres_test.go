@@ -243,6 +243,64 @@ func TestF05F14LocksAndAFullPool(t *testing.T) {
 	}
 }
 
+// A replica whose requests' connections are all taken is busy, not unready, and
+// still hears of the keys.
+func TestF05AFullPoolStaysReady(t *testing.T) {
+	t.Parallel()
+	url := sqltest.PostgresURL(t)
+	for name, test := range map[string]struct {
+		url      string
+		options  sqlstore.Options
+		requests int
+		spare    bool
+	}{
+		"the options count requests' connections": {url, sqlstore.Options{MaxConns: 2}, 2, true},
+		"the address counts all connections":      {url + "&pool_max_conns=3", sqlstore.Options{}, 2, true},
+		"an address that allows only one":         {url + "&pool_max_conns=1", sqlstore.Options{}, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, test.url, test.options)
+			u, _ := create(t, db)
+			locker := session(t, url)
+			psql(t, locker, `BEGIN`, `SELECT 1 FROM users WHERE id = '`+u.ID+`' FOR UPDATE`)
+			var waiting sync.WaitGroup
+			defer waiting.Wait()
+			for range test.requests {
+				waiting.Go(func() { unavailable(t, "disable", db.SetActive(t.Context(), u.ID, false, now)) })
+			}
+			for db.Stats().InUse < test.requests {
+				time.Sleep(5 * time.Millisecond)
+			}
+			if !test.spare {
+				unavailable(t, "Ping", db.Ping(t.Context()))
+				return
+			}
+			if most := db.Stats().Max; most != test.requests+1 {
+				t.Errorf("at most %d connections, for %d of requests", most, test.requests)
+			}
+			for name, vital := range map[string]func() error{
+				"Ping":        func() error { return db.Ping(t.Context()) },
+				"Now":         func() error { _, err := db.Now(t.Context()); return err },
+				"RingVersion": func() error { _, err := db.RingVersion(t.Context()); return err },
+				"LoadRing":    func() error { _, err := db.LoadRing(t.Context()); return err },
+			} {
+				within(t, name, 500*time.Millisecond, func() {
+					if err := vital(); err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				})
+			}
+			_, err := db.UserByID(t.Context(), u.ID)
+			unavailable(t, "a request", err)
+			waiting.Wait()
+			if err := db.Ping(t.Context()); err != nil {
+				t.Errorf("Ping afterwards: %v", err)
+			}
+		})
+	}
+}
+
 // F-15 and F-16: a trigger fails exactly one statement, as often as it is told.
 func TestF15FailingStatements(t *testing.T) {
 	t.Parallel()

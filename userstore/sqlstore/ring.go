@@ -12,13 +12,13 @@ import (
 )
 
 func (db *DB) RingVersion(ctx context.Context) (version int64, err error) {
-	err = db.one(ctx, bind(`SELECT version FROM key_ring WHERE id = 1`), func(s scanner) error { return s.Scan(&version) })
+	err = db.one(ctx, vital(`SELECT version FROM key_ring WHERE id = 1`), func(s scanner) error { return s.Scan(&version) })
 	return version, ringError(err)
 }
 
 // LoadRing is one statement, and so one snapshot, on either engine.
 func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
-	err = db.rows(ctx, bind(`SELECT r.version, r.algorithms, r.refresh_secret,
+	err = db.rows(ctx, vital(`SELECT r.version, r.algorithms, r.refresh_secret,
 			COALESCE(k.id, ''), COALESCE(k.algorithm, ''), COALESCE(k.seq, 0), COALESCE(k.sealed, ''), COALESCE(k.public, ''),
 			COALESCE(k.created_at, 0), COALESCE(k.activate_at, 0), COALESCE(k.retire_at, 0), COALESCE(k.remove_at, 0), COALESCE(k.revoked_at, 0)
 		FROM key_ring r LEFT JOIN signing_keys k ON r.id = 1
