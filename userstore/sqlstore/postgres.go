@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,7 +44,8 @@ type postgres struct {
 	pool *pgxpool.Pool
 	// One entry for each connection in use; together they hold as many as the pool,
 	// so that whoever has entered need not wait for a connection.
-	busy, spare chan struct{}
+	busy, spare   chan struct{}
+	waits, waited atomic.Int64 // calls that found no free place; nanoseconds
 }
 
 func openPostgres(ctx context.Context, url string, o Options) (*postgres, error) {
@@ -103,7 +105,7 @@ func connect(ctx context.Context, config *pgxpool.Config) (*postgres, error) {
 	}
 	most := pool.Config().MaxConns
 	requests := max(1, most-spareConns) // pool_max_conns=1 spares none
-	return &postgres{pool, make(chan struct{}, requests), make(chan struct{}, most-requests)}, nil
+	return &postgres{pool: pool, busy: make(chan struct{}, requests), spare: make(chan struct{}, most-requests)}, nil
 }
 
 // fit refuses servers on which we could not keep our word.
@@ -158,7 +160,16 @@ func (p *postgres) enter(ctx context.Context, vital bool) (taken chan struct{}, 
 	var spare chan struct{} // nil: never free
 	if vital {
 		spare = p.spare
+		select {
+		case spare <- struct{}{}:
+			return spare, nil
+		default:
+		}
 	}
+	end, _ := ctx.Deadline() // every act has one
+	left := time.Until(end)
+	p.waits.Add(1)
+	defer func() { p.waited.Add(int64(left - time.Until(end))) }()
 	timer := time.NewTimer(acquireLimit)
 	defer timer.Stop()
 	select {

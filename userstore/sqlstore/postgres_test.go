@@ -291,8 +291,14 @@ func TestF05AFullPoolStaysReady(t *testing.T) {
 					}
 				})
 			}
+			if waits := db.Stats().Waits; waits != 0 {
+				t.Errorf("%d calls had to wait, want none so far", waits)
+			}
 			_, err := db.UserByID(t.Context(), u.ID)
 			unavailable(t, "a request", err)
+			if s := db.Stats(); s.Waits != 1 || s.Waited < 900*time.Millisecond {
+				t.Errorf("%d calls waited %s, want one that waited a second", s.Waits, s.Waited)
+			}
 			waiting.Wait()
 			if err := db.Ping(t.Context()); err != nil {
 				t.Errorf("Ping afterwards: %v", err)

@@ -16,7 +16,7 @@ func (db *DB) Stats() Stats {
 		s := e.pool.Stat()
 		return Stats{
 			InUse: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Max: int(s.MaxConns()),
-			Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
+			Waits: e.waits.Load(), Waited: time.Duration(e.waited.Load()),
 		}
 	case *sqliteEngine:
 		r, w := e.reader.Stats(), e.writer.Stats()
