@@ -40,7 +40,7 @@ func plan(ring Ring, p Policy, now time.Time, req request) (Change, error) {
 			pl.serving[k.Algorithm] = true
 		}
 	}
-	if req.algorithms != nil {
+	if takenAway := func(alg string) bool { return !slices.Contains(inForce, alg) }; slices.ContainsFunc(ring.Algorithms, takenAway) {
 		if err := pl.someAlgorithmSigns(inForce); err != nil {
 			return Change{}, err
 		}

@@ -89,7 +89,6 @@ func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
 		return nil, &Error{Code: CodeMissingToken, Reason: "the request has no Authorization header"}
 	}
 	scheme, raw, _ := strings.Cut(fields[0], " ")
-	raw = strings.TrimLeft(raw, " ") // RFC 9110 section 11.4: one space or more
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return nil, &Error{Code: CodeMissingToken, Reason: "the Authorization header holds no bearer token"}
 	}

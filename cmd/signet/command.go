@@ -173,6 +173,9 @@ func printable(text string) string {
 
 // terminal tells whether a reader or writer is one, and which.
 func terminal(stream any) (fd int, ok bool) {
+	if o, watched := stream.(*output); watched {
+		stream = o.Writer
+	}
 	f, isFile := stream.(*os.File)
 	if !isFile {
 		return 0, false
