@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -414,12 +415,12 @@ func (s *traced) edited(v userstore.GrantView, err error) (userstore.GrantView, 
 	return v, err
 }
 
-func (s *traced) AnswerLate(ctx context.Context, id userstore.GrantID, generation, most int64) error {
-	return trace0(s, "AnswerLate", func() error { return s.Store.AnswerLate(ctx, id, generation, most) })
+func (s *traced) AnswerLate(ctx context.Context, id userstore.GrantID, generation, most int64, events ...audit.Event) error {
+	return trace0(s, "AnswerLate", func() error { return s.Store.AnswerLate(ctx, id, generation, most, events...) })
 }
 
-func (s *traced) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time) error {
-	return trace0(s, "RevokeGrant", func() error { return s.Store.RevokeGrant(ctx, id, now) })
+func (s *traced) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
+	return trace0(s, "RevokeGrant", func() error { return s.Store.RevokeGrant(ctx, id, now, events...) })
 }
 
 func (s *traced) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
@@ -430,8 +431,8 @@ func (s *traced) Tallies(ctx context.Context, r userstore.Reserve) (userstore.Ta
 	return trace(s, "Tallies", func() (userstore.Tallies, error) { return s.Store.Tallies(ctx, r) })
 }
 
-func (s *traced) SettleAttempt(ctx context.Context, a userstore.Attempt) error {
-	return trace0(s, "SettleAttempt", func() error { return s.Store.SettleAttempt(ctx, a) })
+func (s *traced) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
+	return trace0(s, "SettleAttempt", func() error { return s.Store.SettleAttempt(ctx, a, events...) })
 }
 
 func (s *traced) ReturnAttempt(ctx context.Context, a userstore.Attempt) error {

@@ -317,15 +317,18 @@ func (m *Manager) RefreshJTI(grant [16]byte, generation int64) (string, error) {
 	return v.set.secret.jti(grant, generation), nil
 }
 
-// BudgetSecret is the key under which throttling names its budgets: the same on every replica,
-// and only in memory; the store has what it is derived from, sealed.
-func (m *Manager) BudgetSecret() ([]byte, error) {
+// Secret is a 256-bit key for a purpose: the same on every replica, and only in memory; the store
+// has what it is derived from, sealed. ErrNotReady.
+func (m *Manager) Secret(p Purpose) ([]byte, error) {
 	v := m.view.Load()
 	if v == nil || v.set.secret == nil {
 		return nil, fmt.Errorf("%w: there is no refresh secret", ErrNotReady)
 	}
-	return v.set.secret.budgets, nil
+	return v.set.secret.derived[p], nil
 }
+
+// BudgetSecret is Secret(Budgets).
+func (m *Manager) BudgetSecret() ([]byte, error) { return m.Secret(Budgets) }
 
 // RefreshAlgorithm is the cheapest algorithm that is on.
 func (m *Manager) RefreshAlgorithm() string {

@@ -104,8 +104,20 @@ func unseal(sealed, name, what string, keks []jose.KEK) ([]byte, error) {
 // refreshSecret makes the jti of refresh tokens.
 type refreshSecret struct {
 	pool    sync.Pool
-	budgets []byte // the key of throttling's budgets
+	derived [len(purposes)][]byte
 }
+
+// Purpose is what a key that is derived from the refresh secret is for. Each is of no use for
+// any other, least of all against refresh tokens (RFC 5869).
+type Purpose int
+
+const (
+	Budgets Purpose = iota // throttling's names of its budgets
+	Cursors                // the admin API's cursors
+	Forms                  // the pages' hidden fields and request handles
+)
+
+var purposes = [...]string{Budgets: "signet throttle budgets", Cursors: "signet cursors", Forms: "signet forms"}
 
 // jtiHash is the working memory of one jti. It is pooled because the hash
 // interface would move every buffer to the heap.
@@ -118,12 +130,13 @@ type jtiHash struct {
 
 func newSecret(secret []byte) *refreshSecret {
 	s := new(refreshSecret)
-	// Derived (RFC 5869), so that what throttling knows is of no use against refresh tokens.
-	budgets, err := hkdf.Key(sha256.New, secret, nil, "signet throttle budgets", sha256.Size)
-	if err != nil {
-		panic(err) // only of a length that no hash has
+	for p, name := range purposes {
+		key, err := hkdf.Key(sha256.New, secret, nil, name, sha256.Size)
+		if err != nil {
+			panic(err) // only of a length that no hash has
+		}
+		s.derived[p] = key
 	}
-	s.budgets = budgets
 	s.pool.New = func() any { return &jtiHash{mac: hmac.New(sha256.New, secret)} }
 	return s
 }

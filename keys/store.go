@@ -3,6 +3,8 @@ package keys
 import (
 	"context"
 	"errors"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // ErrConflict is returned by ChangeRing when another replica was first; the
@@ -24,6 +26,8 @@ type Change struct {
 	Insert        []Key
 	Update        []Key    // matched by ID; instants and Sealed are replaced
 	Delete        []string // key ids
+
+	Events []audit.Event // of the audit log, stored with the change
 }
 
 // Store keeps the ring. Its errors are ErrConflict or an infrastructure failure.

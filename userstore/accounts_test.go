@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
@@ -184,7 +185,7 @@ func TestRegisterReportsAllFaultsAndStoresNothing(t *testing.T) {
 				t.Errorf("%s: the error repeats the input: %v", name, err)
 			}
 		}
-		if users, err := w.Store.ListUsers(t.Context(), nil, 10); err != nil || len(users) != 0 {
+		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(users) != 0 {
 			t.Errorf("%d users were stored, %v", len(users), err)
 		}
 		if got := w.Hasher.Stats(); got != before {
@@ -301,7 +302,7 @@ func TestU12ParallelSignups(t *testing.T) {
 				t.Errorf("U-12 the row is %q's, %v", got.ID, err)
 			}
 		}
-		if users, err := w.Store.ListUsers(t.Context(), nil, 100); err != nil || len(users) != 5 {
+		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 100}); err != nil || len(users) != 5 {
 			t.Errorf("U-12 %d rows, %v", len(users), err)
 		}
 	})
@@ -678,14 +679,14 @@ type beaten struct {
 	first func(ctx context.Context) error
 }
 
-func (b *beaten) SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time) error {
+func (b *beaten) SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time, events ...audit.Event) error {
 	if f := b.first; f != nil {
 		b.first = nil
 		if err := f(ctx); err != nil {
 			return err
 		}
 	}
-	return b.Store.SetPassword(ctx, id, oldHash, hash, keep, now)
+	return b.Store.SetPassword(ctx, id, oldHash, hash, keep, now, events...)
 }
 
 func TestChangePasswordAgainstOthers(t *testing.T) {
@@ -839,7 +840,7 @@ func TestOverloadedAccountsChangeNothing(t *testing.T) {
 		if got := w.Hasher.Stats(); got.Started != started || got.Refused != 4 {
 			t.Errorf("%+v", got)
 		}
-		if users, err := w.Store.ListUsers(t.Context(), nil, 10); err != nil || len(users) != 1 || users[0].PasswordHash != u.PasswordHash {
+		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(users) != 1 || users[0].PasswordHash != u.PasswordHash {
 			t.Errorf("%d users, %v", len(users), err)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // The errors of a Store, to be compared with errors.Is. Anything else is an
@@ -13,6 +15,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrExists   = errors.New("already exists")
 	ErrConflict = errors.New("changed by somebody else")
+	// ErrLastAdmin: the act would leave no enabled user with the role admin. Nothing changed.
+	ErrLastAdmin = errors.New("this is the last admin")
 	// ErrInvalid: no engine can hold the value (U+0000, not UTF-8, far too long).
 	// Rules above refuse such input by field; this is the net below them. A
 	// look-up by such a value is ErrNotFound.
@@ -27,40 +31,64 @@ type ExistsError struct{ Field string }
 func (e *ExistsError) Error() string        { return fmt.Sprintf("%s already exists", e.Field) }
 func (e *ExistsError) Is(target error) bool { return target == ErrExists }
 
+// Acts that are worth one take the events of the audit log that tell of them. They are stored in
+// the same transaction, if the act happened and once, however often it was begun again.
+
 // Users moves user rows. Each method is one atomic act.
 type Users interface {
-	CreateUser(ctx context.Context, u User) error // ErrExists, as *ExistsError
+	CreateUser(ctx context.Context, u User, events ...audit.Event) error // ErrExists, as *ExistsError
 	// CreateUsers inserts many in one transaction and leaves out those whose id, email or
 	// username is taken, also by one before it in users. taken tells for each of these who has it.
 	// ErrConflict, with whatever was free inserted, when that one was deleted meanwhile.
-	CreateUsers(ctx context.Context, users []User) (taken map[int]User, err error)
+	// events are none, or one for each of users: stored if that one was inserted.
+	CreateUsers(ctx context.Context, users []User, events ...audit.Event) (taken map[int]User, err error)
 	// UsersLike finds, for each of users by index, who has its id, else its email, else its username.
 	UsersLike(ctx context.Context, users []User) (map[int]User, error)
 	UserByID(ctx context.Context, id string) (User, error)
 	// UserByLogin finds by canonical email, or by canonical username.
 	UserByLogin(ctx context.Context, l Login) (User, error)
-	// UpdateUser replaces every column but password, activity and version of u.ID, if
-	// its version is still u.Version; the row's becomes u.Version+1. ErrConflict,
-	// ErrExists, ErrNotFound.
-	UpdateUser(ctx context.Context, u User) error
+	// UpdateUser replaces every column but password and version of u.ID, if
+	// its version is still u.Version; the row's becomes u.Version+1. A user who is disabled by it
+	// has all grants revoked, at u.UpdatedAt. ErrConflict, ErrExists, ErrNotFound, ErrLastAdmin.
+	UpdateUser(ctx context.Context, u User, events ...audit.Event) error
 	// SetPassword stores hash and revokes the user's grants but the one named keep
 	// (a session id; empty: none). With oldHash set, only if that is still the stored one: ErrConflict.
-	SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time) error
-	// SetActive enables or disables; disabling revokes all grants.
-	SetActive(ctx context.Context, id string, active bool, now time.Time) error
-	DeleteUser(ctx context.Context, id string) error
-	// ListUsers pages by (created_at, id), oldest first. after is the last user of the page before.
-	ListUsers(ctx context.Context, after *User, limit int) ([]User, error)
+	SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time, events ...audit.Event) error
+	// SetActive enables or disables; disabling revokes all grants. ErrNotFound, ErrLastAdmin.
+	SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error
+	// DeleteUser takes everything that is kept in the user's name along, but the audit log.
+	// ErrNotFound, ErrLastAdmin.
+	DeleteUser(ctx context.Context, id string, events ...audit.Event) error
+	// ListUsers is a page of the users that q asks for, by (created_at, id), oldest first.
+	ListUsers(ctx context.Context, q UserQuery) ([]User, error)
 }
+
+// UserQuery asks for a page of users. The zero value of a condition is none.
+type UserQuery struct {
+	After *User  // the last one of the page before; of it CreatedAt and ID count
+	Limit int    // at least 1
+	Text  string // stands in the canonical email address or username, or is the id
+	Role  string // one that they have
+	State State
+}
+
+// State is a condition on activity.
+type State int
+
+const (
+	AnyState State = iota
+	Enabled
+	Disabled
+)
 
 // Login is how a user names an account; exactly one is set, canonical.
 type Login struct{ EmailKey, UsernameKey string }
 
 // Clients moves client rows.
 type Clients interface {
-	CreateClient(ctx context.Context, c Client) error // ErrExists
+	CreateClient(ctx context.Context, c Client, events ...audit.Event) error // ErrExists
 	ClientByID(ctx context.Context, id string) (Client, error)
-	SetClientActive(ctx context.Context, id string, active bool, now time.Time) error // disabling revokes all grants
+	SetClientActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error // disabling revokes all grants
 	// ClientsWithAlgorithm lists the ids of all clients, disabled ones included, whose IDTokenAlg is alg.
 	ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, error)
 }
@@ -89,13 +117,14 @@ type Grants interface {
 	// generation (late_count 1) or counts one more, on condition that the row's generation
 	// is still generation, it is live, late_gen is not generation-1 and late_count is
 	// under max for it. ErrConflict otherwise.
-	AnswerLate(ctx context.Context, id GrantID, generation int64, max int64) error
+	AnswerLate(ctx context.Context, id GrantID, generation int64, max int64, events ...audit.Event) error
 	// RevokeGrant is idempotent; revoking what is gone is no error.
-	RevokeGrant(ctx context.Context, id GrantID, now time.Time) error
+	RevokeGrant(ctx context.Context, id GrantID, now time.Time, events ...audit.Event) error
 	// RevokeSession revokes a user's grant by its public id. ErrNotFound when that user has no live one.
-	RevokeSession(ctx context.Context, userID, sessionID string, now time.Time) error
+	RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error
 	// RevokeUserGrants revokes all of a user's but keep (a session id; may be empty), and counts them.
-	RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time) (int, error)
+	// The events are stored also when there were none: somebody wanted it so.
+	RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error)
 	// ListGrants lists a user's live grants, newest first, at most a thousand. idleSince: grants not rotated since are not live.
 	ListGrants(ctx context.Context, userID string, now, idleSince time.Time) ([]Grant, error)
 	// RemoveExpired deletes at most limit grants that ended before now, and counts them.
@@ -110,6 +139,8 @@ type StartGrant struct {
 
 	Attempt  Attempt   // given back; zero: none
 	Remember time.Time // until when the attempt's network is remembered under Attempt.Own
+
+	Events []audit.Event // stored with the grant
 }
 
 // Advance moves a grant from Generation to Generation+1 at Now, if the row is of that
@@ -139,13 +170,36 @@ type Attempts interface {
 	ReserveAttempt(ctx context.Context, r Reserve) error
 	// Tallies reads what counts against the budgets of r at r.At.
 	Tallies(ctx context.Context, r Reserve) (Tallies, error)
-	// SettleAttempt records that an attempt was wrong: it is not pending any more.
-	SettleAttempt(ctx context.Context, a Attempt) error
+	// SettleAttempt records that an attempt was wrong: it is not pending any more. The events are
+	// stored whether or not there is such an attempt; the zero one is none.
+	SettleAttempt(ctx context.Context, a Attempt, events ...audit.Event) error
 	// ReturnAttempt makes an attempt as if it had never been. It is idempotent.
 	ReturnAttempt(ctx context.Context, a Attempt) error
 	// RemoveExpiredAttempts deletes at most limit attempts that count for nothing at now, and as
 	// many networks that are not remembered any longer, and counts them.
 	RemoveExpiredAttempts(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// Audit keeps the audit log, which only grows until it is old.
+type Audit interface {
+	// Record stores events of which no other act takes care. One whose ID is there already is
+	// left as it is.
+	Record(ctx context.Context, events ...audit.Event) error
+	// ListEvents is a page of the log, the newest first, by (at, id).
+	ListEvents(ctx context.Context, q EventQuery) ([]audit.Event, error)
+	// RemoveEvents deletes at most limit events from before then, the oldest first, and counts them.
+	RemoveEvents(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// EventQuery asks for a page of the audit log. The zero value of a condition is none.
+type EventQuery struct {
+	Before *audit.Event // the last one of the page before; of it At and ID count
+	Limit  int          // at least 1
+
+	Name     audit.Name
+	ActorID  string
+	TargetID string
+	From, To time.Time // From <= At < To
 }
 
 // Store is everything: what an engine implements and the contract suite tests.
@@ -154,6 +208,7 @@ type Store interface {
 	Clients
 	Grants
 	Attempts
+	Audit
 	Ping(ctx context.Context) error
 	// Now is the database's clock, the only SQL that reads one.
 	Now(ctx context.Context) (time.Time, error)

@@ -270,7 +270,7 @@ func (s *Server) Snapshot() string {
 	var out []any
 	var after *userstore.User
 	for {
-		users, err := s.DB.ListUsers(ctx, after, 100)
+		users, err := s.DB.ListUsers(ctx, userstore.UserQuery{After: after, Limit: 100})
 		if err != nil {
 			s.T.Fatalf("snapshot: %v", err)
 		}

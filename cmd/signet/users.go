@@ -95,7 +95,7 @@ func (a *app) usersList() *cobra.Command {
 				if len(users) > 0 {
 					after = &users[len(users)-1]
 				}
-				more, err := db.ListUsers(ctx, after, page)
+				more, err := db.ListUsers(ctx, userstore.UserQuery{After: after, Limit: page})
 				if err != nil {
 					return err
 				}

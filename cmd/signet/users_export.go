@@ -73,7 +73,7 @@ func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format str
 	const page = 500
 	var after *userstore.User
 	for {
-		users, err := db.ListUsers(ctx, after, page)
+		users, err := db.ListUsers(ctx, userstore.UserQuery{After: after, Limit: page})
 		if err != nil {
 			return n, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -41,7 +42,7 @@ func (r *clientRow) client() (c userstore.Client, err error) {
 //
 // The first epoch is the instant of creation, so that a client that is made
 // again under the id of a deleted one does not inherit its grants.
-func (db *DB) CreateClient(ctx context.Context, c userstore.Client) error {
+func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
 	for _, items := range [][]string{c.GrantTypes, c.Scopes, c.Resources} {
 		if err := texts(items...); err != nil {
 			return err
@@ -73,7 +74,7 @@ func (db *DB) ClientByID(ctx context.Context, id string) (c userstore.Client, er
 // SetClientActive ends a client's grants by starting a new epoch, which none of
 // them carries: one row changes, however many grants there are, and a login
 // that is under way at this moment ends up in the old epoch or is refused.
-func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now time.Time) error {
+func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error {
 	s := bind(`UPDATE clients SET disabled_at = 0 WHERE id = $1`, id)
 	if !active {
 		// The epoch is an instant for people who look, but must be a new one even

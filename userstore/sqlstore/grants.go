@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -289,7 +290,7 @@ func (db *DB) view(ctx context.Context, s stmt) (v userstore.GrantView, err erro
 }
 
 // AnswerLate is not begun again when its answer was lost: it would count twice.
-func (db *DB) AnswerLate(ctx context.Context, id userstore.GrantID, generation int64, most int64) error {
+func (db *DB) AnswerLate(ctx context.Context, id userstore.GrantID, generation int64, most int64, events ...audit.Event) error {
 	n, err := db.write(ctx, false, bind(`UPDATE grants SET
 			late_count = CASE WHEN late_generation = generation THEN late_count + 1 ELSE 1 END,
 			late_generation = generation
@@ -304,14 +305,14 @@ func (db *DB) AnswerLate(ctx context.Context, id userstore.GrantID, generation i
 	return err
 }
 
-func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time) error {
+func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
 	_, err := db.write(ctx, true, bind(`UPDATE grants SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, micros(now), id[:]))
 	return err
 }
 
 // RevokeSession whose answer was lost is begun again; what it then finds revoked
 // it revoked itself.
-func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now time.Time) error {
+func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error {
 	s := bind(`UPDATE grants SET revoked_at = $1 WHERE session_id = $2 AND user_id = $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
 		micros(now), sessionID, userID, micros(now))
 	if storable(s.args) != nil {
@@ -329,7 +330,7 @@ func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now t
 // RevokeUserGrants locks the user's row first, so that a login that is under way
 // either commits before, and is revoked, or begins after. When it is begun again
 // it may count fewer than it revoked in all.
-func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time) (int, error) {
+func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error) {
 	n, err := db.batch(ctx, true,
 		bind(`UPDATE users SET last_session_id = '' WHERE id = $1`, userID),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND session_id <> $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,

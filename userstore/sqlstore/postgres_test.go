@@ -101,7 +101,7 @@ func TestF01AStoppedServer(t *testing.T) {
 		"login": func() error {
 			return db.StartGrant(t.Context(), userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash"})
 		},
-		"list":   func() error { _, err := db.ListUsers(t.Context(), nil, 10); return err },
+		"list":   func() error { _, err := db.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); return err },
 		"ring":   func() error { _, err := db.LoadRing(t.Context()); return err },
 		"rotate": func() error { return db.ChangeRing(t.Context(), 0, keys.Change{RefreshSecret: "x"}) },
 		"ping":   func() error { return db.Ping(t.Context()) },

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -164,7 +165,7 @@ func attemptArgs(a userstore.Attempt) []any {
 	return []any{a.Own[:], a.Strangers[:], a.Network[:], micros(a.At), a.ID[:]}
 }
 
-func (db *DB) SettleAttempt(ctx context.Context, a userstore.Attempt) error {
+func (db *DB) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
 	_, err := db.write(ctx, true, bind(settleAttempt, attemptArgs(a)...))
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -55,7 +56,7 @@ func encode(u userstore.User) (claims, roles string, err error) {
 // CreateUser may be begun again when an answer was lost: the row that is then
 // found under the new, random id is the one of the first try, and no other
 // sign-up is told that the address is taken by a row that nobody was given.
-func (db *DB) CreateUser(ctx context.Context, u userstore.User) error {
+func (db *DB) CreateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
 	claims, roles, err := encode(u)
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func (db *DB) user(ctx context.Context, s stmt) (u userstore.User, err error) {
 
 // UpdateUser whose answer was lost is begun again and then finds a newer
 // version: ErrConflict, upon which its caller reads the row and edits anew.
-func (db *DB) UpdateUser(ctx context.Context, u userstore.User) error {
+func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
 	claims, roles, err := encode(u)
 	if err != nil {
 		return err
@@ -139,7 +140,7 @@ func (db *DB) missed(ctx context.Context, id string) error {
 // under way either commits before, and its grant is revoked here, or waits and
 // finds another hash. The salted hash itself proves, in the second statement and
 // when the act is begun again, that the first one did it.
-func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time) error {
+func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time, events ...audit.Event) error {
 	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
@@ -156,7 +157,7 @@ func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, n
 }
 
 // SetActive locks the user's row first: see SetPassword.
-func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Time) error {
+func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error {
 	s := []stmt{bind(`UPDATE users SET is_active = $1, updated_at = $2 WHERE id = $3`, active, micros(now), id)}
 	if !active {
 		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), id))
@@ -169,7 +170,7 @@ func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Ti
 }
 
 // DeleteUser takes everything that is kept in the user's name along.
-func (db *DB) DeleteUser(ctx context.Context, id string) error {
+func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) error {
 	s := bind(`DELETE FROM users WHERE id = $1`, id)
 	if storable(s.args) != nil {
 		return userstore.ErrNotFound
@@ -183,7 +184,8 @@ func (db *DB) DeleteUser(ctx context.Context, id string) error {
 	})
 }
 
-func (db *DB) ListUsers(ctx context.Context, after *userstore.User, limit int) ([]userstore.User, error) {
+func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore.User, error) {
+	after, limit := q.After, q.Limit
 	if limit < 1 {
 		return nil, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, limit)
 	}

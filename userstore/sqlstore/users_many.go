@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -23,7 +24,7 @@ func userArgs(u userstore.User, claims, roles string) []any {
 //
 // When it is begun again because an answer was lost, a row under the same random id and
 // name is the one of the first try.
-func (db *DB) CreateUsers(ctx context.Context, users []userstore.User) (map[int]userstore.User, error) {
+func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ...audit.Event) (map[int]userstore.User, error) {
 	if len(users) == 0 {
 		return nil, nil
 	}

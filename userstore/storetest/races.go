@@ -34,7 +34,7 @@ func raceSignup(t *testing.T, f *fixture) {
 		})
 		equal(t, "winners", won.Load(), int64(1))
 	}
-	all, err := f.ListUsers(t.Context(), nil, 100)
+	all, err := f.ListUsers(t.Context(), userstore.UserQuery{Limit: 100})
 	must(t, err)
 	equal(t, "users", len(all), 10)
 }

@@ -154,7 +154,7 @@ func userPages(t *testing.T, f *fixture) {
 		var got []string
 		var after *userstore.User
 		for {
-			page, err := f.ListUsers(t.Context(), after, limit)
+			page, err := f.ListUsers(t.Context(), userstore.UserQuery{After: after, Limit: limit})
 			must(t, err)
 			if len(page) > limit {
 				t.Fatalf("a page of %d for %d", len(page), limit)
@@ -170,7 +170,7 @@ func userPages(t *testing.T, f *fixture) {
 		equal(t, fmt.Sprintf("pages of %d", limit), got, want)
 	}
 	for _, limit := range []int{0, -1} {
-		_, err := f.ListUsers(t.Context(), nil, limit)
+		_, err := f.ListUsers(t.Context(), userstore.UserQuery{Limit: limit})
 		is(t, err, userstore.ErrInvalid)
 	}
 }
