@@ -15,9 +15,9 @@ func TestLogin(t *testing.T) {
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")
 		ctx := t.Context()
 		for _, c := range []userstore.Client{
-			{ID: "third", Name: "third party", Public: true, GrantTypes: []string{"refresh_token"}},
+			{ID: "third", Name: "third party", AuthMethod: userstore.AuthNone, GrantTypes: []string{"refresh_token"}},
 			{ID: "secretive", Name: "confidential", FirstParty: true, GrantTypes: []string{"refresh_token"}},
-			{ID: "terse", Name: "no refresh", Public: true, FirstParty: true},
+			{ID: "terse", Name: "no refresh", AuthMethod: userstore.AuthNone, FirstParty: true},
 		} {
 			c.CreatedAt = s.Clock.Now()
 			if err := s.DB.CreateClient(ctx, c); err != nil {
@@ -118,7 +118,7 @@ func TestLoginAsAdministrator(t *testing.T) {
 func TestLoginByUsernameForAResource(t *testing.T) {
 	const uri = "https://api.test"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		client := userstore.Client{ID: "app", Name: "app", Public: true, FirstParty: true, GrantTypes: []string{"refresh_token"}, Resources: []string{uri}, CreatedAt: s.Clock.Now()}
+		client := userstore.Client{ID: "app", Name: "app", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, Resources: []string{uri}, CreatedAt: s.Clock.Now()}
 		if err := s.DB.CreateClient(t.Context(), client); err != nil {
 			t.Fatal(err)
 		}

@@ -162,7 +162,7 @@ func TestT24WhatEndsASessionEndsItsRefreshToken(t *testing.T) {
 		} {
 			t.Run("T-24 "+name, func(t *testing.T) {
 				s := s.With(t)
-				client := userstore.Client{ID: name, Name: name, Public: true, FirstParty: true, GrantTypes: []string{"refresh_token"}, CreatedAt: s.Clock.Now()}
+				client := userstore.Client{ID: name, Name: name, AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, CreatedAt: s.Clock.Now()}
 				if err := s.DB.CreateClient(t.Context(), client); err != nil {
 					t.Fatal(err)
 				}

@@ -35,7 +35,7 @@ func TestBearerRefusals(t *testing.T) {
 		at := func(changes map[string]any) string {
 			return w.forge(jose.RS256, issuer.TypeAccessToken, with(genuine, changes))
 		}
-		w.client(userstore.Client{ID: "third", Public: true, GrantTypes: []string{"refresh_token"}})
+		w.client(userstore.Client{ID: "third", AuthMethod: userstore.AuthNone, GrantTypes: []string{"refresh_token"}})
 		third := w.grantFor("third")
 		thirds, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: third, ClientID: "third"})
 		w.must(err)

@@ -153,7 +153,7 @@ func (f *refresh) look(ctx context.Context) (userstore.GrantView, error) {
 	switch g, c := view.Grant, view.Client; {
 	case g.ClientID != f.presented.clientID:
 		return view, errRefreshToken.because(errors.New("the grant is another client's"))
-	case f.request.FirstParty && !(c.Public && c.FirstParty):
+	case f.request.FirstParty && !(c.Public() && c.FirstParty):
 		return view, errRefreshToken.because(errors.New("the grant is not of a public first-party client"))
 	case !g.RevokedAt.IsZero():
 		return view, errRefreshToken.because(errors.New("the grant is revoked"))

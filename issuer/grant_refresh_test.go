@@ -396,8 +396,8 @@ func TestDisabledWithoutRevocationLeavesTheGrant(t *testing.T) {
 
 func TestT25AnotherClientsToken(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.client(userstore.Client{ID: "other", Public: true, FirstParty: true, GrantTypes: []string{"refresh_token"}})
-		w.client(userstore.Client{ID: "third", Public: true, GrantTypes: []string{"refresh_token"}})
+		w.client(userstore.Client{ID: "other", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}})
+		w.client(userstore.Client{ID: "third", AuthMethod: userstore.AuthNone, GrantTypes: []string{"refresh_token"}})
 		token := w.login("profile").RefreshToken
 		w.untouched(token, func() {
 			_, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: token, ClientID: "other", FirstParty: true})
@@ -425,7 +425,7 @@ func TestT25AnotherClientsToken(t *testing.T) {
 func TestFirstPartyOnly(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		for id, c := range map[string]userstore.Client{
-			"third":        {Public: true},
+			"third":        {AuthMethod: userstore.AuthNone},
 			"confidential": {FirstParty: true},
 		} {
 			t.Run(id, func(t *testing.T) {

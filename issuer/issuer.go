@@ -35,6 +35,10 @@ type Issuer struct {
 	URL      string // the issuer identifier, byte for byte what `iss` says
 	Accounts *userstore.Accounts
 	Grants   userstore.Grants
+	Clients  userstore.Clients
+	Codes    userstore.Codes
+	Browsers userstore.BrowserSessions
+	Consents userstore.Consents
 	Keys     Keys
 	Now      func() time.Time
 	NewID    func() string            // 128 random bits, base64url: jti and sid
@@ -50,6 +54,11 @@ type Issuer struct {
 	RefreshIdle     time.Duration // and so long after its last refresh
 	ReuseWindow     time.Duration // a rotated refresh token is answered again without a word for so long
 	ClockSkew       time.Duration // leeway for the exp of access tokens that come back
+
+	RequirePKCE string // all or public (oauth.require_pkce): which clients must send a challenge; empty: all
+
+	SessionAbsolute time.Duration // a browser session ends so long after its login
+	SessionIdle     time.Duration // and so long after its last use
 
 	Resources []Resource
 }

@@ -76,7 +76,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 		switch {
 		case !c.DisabledAt.IsZero():
 			return errClientDisabled
-		case !c.Public || !c.FirstParty:
+		case !c.Public() || !c.FirstParty:
 			return errNotFirstParty
 		}
 		if targets, err = i.resources(r.Resource, c); err != nil {

@@ -190,9 +190,9 @@ func TestLoginWithoutAClientOrScope(t *testing.T) {
 func TestLoginJudgesTheRequestBeforeHashing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.client(userstore.Client{ID: "confidential", FirstParty: true})
-		w.client(userstore.Client{ID: "third", Public: true})
-		w.client(userstore.Client{ID: "off", Public: true, FirstParty: true})
-		w.client(userstore.Client{ID: "small", Public: true, FirstParty: true, Scopes: []string{"profile", "reports"}})
+		w.client(userstore.Client{ID: "third", AuthMethod: userstore.AuthNone})
+		w.client(userstore.Client{ID: "off", AuthMethod: userstore.AuthNone, FirstParty: true})
+		w.client(userstore.Client{ID: "small", AuthMethod: userstore.AuthNone, FirstParty: true, Scopes: []string{"profile", "reports"}})
 		w.must(w.db.SetClientActive(t.Context(), "off", false, w.clock.Now()))
 		w.Accounts.Hasher = nil
 		for name, c := range map[string]struct {
@@ -354,8 +354,8 @@ func TestAudienceAlgorithmAndLifetime(t *testing.T) {
 
 func TestIDTokenAlgIsTheClients(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
-		w.client(userstore.Client{ID: "ed", Public: true, FirstParty: true, IDTokenAlg: jose.EdDSA, GrantTypes: []string{"refresh_token"}})
-		w.client(userstore.Client{ID: "es", Public: true, FirstParty: true, IDTokenAlg: jose.ES256})
+		w.client(userstore.Client{ID: "ed", AuthMethod: userstore.AuthNone, FirstParty: true, IDTokenAlg: jose.EdDSA, GrantTypes: []string{"refresh_token"}})
+		w.client(userstore.Client{ID: "es", AuthMethod: userstore.AuthNone, FirstParty: true, IDTokenAlg: jose.ES256})
 		for client, want := range map[string]string{"ed": jose.EdDSA, "es": jose.RS256} { // ES256 is not on: the first algorithm stands in
 			r, err := w.Login(t.Context(), issuer.LoginRequest{Email: "alice@example.test", Password: password, ClientID: client, Scope: "openid"})
 			w.must(err)

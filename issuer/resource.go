@@ -13,6 +13,8 @@ type Resource struct {
 	Scopes         []string      // that may be asked for with it; empty: any
 	AccessAlg      string        // empty: Issuer.AccessAlg
 	AccessLifetime time.Duration // zero: Issuer.AccessLifetime
+	// IntrospectionClients may ask about every token whose audience holds this resource.
+	IntrospectionClients []string
 }
 
 var (

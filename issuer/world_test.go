@@ -70,7 +70,7 @@ func newWorld(tb testing.TB, db *sqlstore.DB) *world {
 	w.replica()
 	w.alice = w.user("alice@example.test")
 	w.root = w.user("root@example.test", issuer.RoleAdmin)
-	w.client(userstore.Client{ID: "app", Public: true, FirstParty: true, GrantTypes: []string{"refresh_token"}, Resources: []string{apiURI, filesURI, openURI}})
+	w.client(userstore.Client{ID: "app", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, Resources: []string{apiURI, filesURI, openURI}})
 	return w
 }
 

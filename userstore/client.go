@@ -1,6 +1,10 @@
 package userstore
 
-import "time"
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
 
 // FirstPartyClientID is the client that the first migration makes: public,
 // first-party, allowed to refresh. /v1/login uses it unless told otherwise.
@@ -9,24 +13,68 @@ const FirstPartyClientID = "signet"
 // Client is a registered client (RFC 7591 names).
 type Client struct {
 	ID         string
-	Name       string
-	Public     bool     // token_endpoint_auth_method "none"
+	Name       string   // client_name
+	AuthMethod string   // token_endpoint_auth_method: one of the Auth… below
 	FirstParty bool     // only an operator can mark a client so
-	GrantTypes []string // refresh_token, …
+	GrantTypes []string // authorization_code, refresh_token, client_credentials
 	Scopes     []string // what it may ask for; empty: every scope (admin only if first-party)
 	Resources  []string // resource indicators it may name (RFC 8707); empty: none but the default audience
 	IDTokenAlg string   // id_token_signed_response_alg; empty: RS256
 
+	ClientMetadata
+
+	// SecretHash is of the client secret: SHA-256 in base64url of one that we made, a PHC string of one
+	// that an operator chose; empty: the client has none.
+	SecretHash string
+
 	DisabledAt time.Time // zero: enabled
 	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	Version    int64 // of the row, for compare-and-swap
 }
 
-// Allows tells whether the client is registered for a grant type.
-func (c Client) Allows(grantType string) bool {
-	for _, g := range c.GrantTypes {
-		if g == grantType {
-			return true
-		}
-	}
-	return false
+// ClientMetadata is what of a client the store keeps as one JSON object, because no
+// statement looks into it: its members can grow without a migration.
+type ClientMetadata struct {
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	ResponseTypes          []string `json:"response_types,omitempty"`
+
+	JWKS    json.RawMessage `json:"jwks,omitempty"`     // of private_key_jwt; or else
+	JWKSURI string          `json:"jwks_uri,omitempty"` // where they are
+
+	// PKCE is required or optional (authorization code flow); empty: what oauth.require_pkce says.
+	PKCE string `json:"pkce,omitempty"`
+
+	ClientURI string `json:"client_uri,omitempty"`
+	LogoURI   string `json:"logo_uri,omitempty"`
+	PolicyURI string `json:"policy_uri,omitempty"`
+	TOSURI    string `json:"tos_uri,omitempty"`
 }
+
+// How a client authenticates at the token endpoint (RFC 7591 section 2, OIDC Core section 9).
+const (
+	AuthNone          = "none" // a public client
+	AuthBasic         = "client_secret_basic"
+	AuthPost          = "client_secret_post"
+	AuthPrivateKeyJWT = "private_key_jwt"
+)
+
+// Grant types that a client can be registered for.
+const (
+	GrantAuthorizationCode = "authorization_code"
+	GrantRefreshToken      = "refresh_token"
+	GrantClientCredentials = "client_credentials"
+)
+
+// Values of ClientMetadata.PKCE.
+const (
+	PKCERequired = "required"
+	PKCEOptional = "optional"
+)
+
+// Public tells that the client cannot keep a secret, and so does not authenticate.
+func (c Client) Public() bool { return c.AuthMethod == AuthNone }
+
+// Allows tells whether the client is registered for a grant type.
+func (c Client) Allows(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }

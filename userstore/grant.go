@@ -35,6 +35,10 @@ type Grant struct {
 	ExpiresAt time.Time // absolute limit
 	RevokedAt time.Time // zero: live
 
+	// BrowserSession is the public id of the browser session that it came of; empty: none.
+	// Claims is the claims request, see Code.
+	BrowserSession, Claims string
+
 	UserAgent string // of the login, for the user's list of sessions
 	Address   string // network address of the login
 }

@@ -86,6 +86,17 @@ type Login struct{ EmailKey, UsernameKey string }
 
 // Clients moves client rows.
 type Clients interface {
+	// UpdateClient replaces every column but activity, creation and version of c.ID, if its version is still
+	// c.Version; the row's becomes c.Version+1. ErrConflict, ErrNotFound.
+	UpdateClient(ctx context.Context, c Client, events ...audit.Event) error
+	// DeleteClient takes its grants, codes and consents along. ErrNotFound.
+	DeleteClient(ctx context.Context, id string, events ...audit.Event) error
+	// ListClients pages by (created_at, id), oldest first. after is the last client of the page before.
+	ListClients(ctx context.Context, after *Client, limit int) ([]Client, error)
+	// RedirectOrigin tells whether an enabled client has a redirect URI of that origin (scheme://host[:port]).
+	RedirectOrigin(ctx context.Context, origin string) (bool, error)
+	// UseAssertion remembers until then that a client used a client assertion's jti. ErrExists: it did before.
+	UseAssertion(ctx context.Context, clientID, jti string, now, until time.Time) error
 	CreateClient(ctx context.Context, c Client, events ...audit.Event) error // ErrExists
 	ClientByID(ctx context.Context, id string) (Client, error)
 	SetClientActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error // disabling revokes all grants
@@ -108,7 +119,8 @@ type Grants interface {
 	StartGrant(ctx context.Context, s StartGrant) error
 	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict
 	// when no row met every condition; nothing changed then. Of the view's User only ID
-	// and Roles are filled, of its Client only ID, FirstParty, IDTokenAlg and Resources.
+	// and Roles are filled, of its Client only ID, FirstParty, AuthMethod,
+	// GrantTypes, IDTokenAlg and Resources.
 	AdvanceGrant(ctx context.Context, a Advance) (GrantView, error)
 	// GrantByID and GrantBySession read a grant with its user and client. ErrNotFound.
 	GrantByID(ctx context.Context, id GrantID) (GrantView, error)
@@ -180,6 +192,54 @@ type Attempts interface {
 	RemoveExpiredAttempts(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
+// Codes moves authorization codes.
+type Codes interface {
+	// SaveCode stores a code, and the consent with it if there is one (merged into what is there),
+	// on condition that the code's browser session is live at c.CreatedAt and not idle since idleSince, its user is
+	// the code's, and user and client are enabled. Saving a code again that is there unused, under the same
+	// hash, is no error. ErrConflict: a condition failed. ErrExists: it was used already.
+	SaveCode(ctx context.Context, c Code, consent *Consent, idleSince time.Time, events ...audit.Event) error
+	// CodeByHash reads a code, used, expired or neither. ErrNotFound.
+	CodeByHash(ctx context.Context, hash CodeHash) (CodeView, error)
+	// RedeemCode marks a code used and inserts its grant (with the client's epoch, bound to the user's row as
+	// StartGrant is, and MaxGrantsPerUser kept), in one transaction, on condition that the code is unused and unexpired at r.Now, and
+	// user and client are enabled. ErrConflict otherwise: read it and judge anew.
+	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
+	// RemoveExpiredCodes deletes at most limit codes, browser sessions and assertions each that ended before now
+	// (codes: an hour before, so that a replay is known as one), and counts them.
+	RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// BrowserSessions moves the sessions of browsers.
+type BrowserSessions interface {
+	// UserForLogin is LoginView without a client.
+	UserForLogin(ctx context.Context, l Login) (u User, known bool, err error)
+	// StartSession is the one batch of a login at the pages: as StartGrant, for a browser
+	// session. ErrConflict when user or password changed meanwhile.
+	StartSession(ctx context.Context, s StartSession, events ...audit.Event) error
+	// BrowserSession reads a session that is live at now and was used since idleSince, of an enabled user, with the user.
+	// ErrNotFound.
+	BrowserSession(ctx context.Context, hash SessionHash, now, idleSince time.Time) (BrowserSession, User, error)
+	// TouchSession records a use.
+	TouchSession(ctx context.Context, hash SessionHash, now time.Time) error
+	// EndSession ends a browser session and revokes the grants that came of it and do not hold
+	// offline_access. Idempotent.
+	EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error
+	// RevokeBrowserSession is EndSession for one of a user's by its public id. ErrNotFound.
+	RevokeBrowserSession(ctx context.Context, userID, id string, now time.Time, events ...audit.Event) error
+	// ListBrowserSessions lists a user's live ones, newest first.
+	ListBrowserSessions(ctx context.Context, userID string, now, idleSince time.Time) ([]BrowserSession, error)
+}
+
+// Consents moves consents; SaveCode makes them.
+type Consents interface {
+	// ConsentOf is what a user allowed a client. ErrNotFound.
+	ConsentOf(ctx context.Context, userID, clientID string) (Consent, error)
+	ListConsents(ctx context.Context, userID string) ([]Consent, error)
+	// RevokeConsent forgets it, deletes unused codes and revokes the client's grants of this user. ErrNotFound.
+	RevokeConsent(ctx context.Context, userID, clientID string, now time.Time, events ...audit.Event) error
+}
+
 // Audit keeps the audit log, which only grows until it is old.
 type Audit interface {
 	// Record stores events of which no other act takes care. One whose ID is there already is
@@ -208,6 +268,9 @@ type Store interface {
 	Clients
 	Grants
 	Attempts
+	Codes
+	BrowserSessions
+	Consents
 	Audit
 	Ping(ctx context.Context) error
 	// Now is the database's clock, the only SQL that reads one.

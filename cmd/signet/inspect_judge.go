@@ -145,7 +145,7 @@ func (i *inspection) session() {
 	i.judge(detail == "", "session", g.SessionID, "open since "+instant(g.CreatedAt), detail)
 	switch {
 	case i.kind == kindRefresh:
-		i.judge(view.Client.FirstParty && view.Client.Public, "client", g.ClientID, "public and first-party, as /v1/refresh wants it",
+		i.judge(view.Client.FirstParty && view.Client.Public(), "client", g.ClientID, "public and first-party, as /v1/refresh wants it",
 			"not a public first-party client; /v1/refresh refuses it")
 		i.generation(g)
 	case i.kind == kindAccess && !view.Client.FirstParty && slices.Contains(i.list("aud"), i.issuer):

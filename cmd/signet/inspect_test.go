@@ -127,7 +127,7 @@ func (in *installation) inspected(t *testing.T, token string, args ...string) (c
 
 func TestInspectSaysWhatWouldHappen(t *testing.T) {
 	in := install(t)
-	foreign := userstore.Client{ID: "partner", Name: "Partner", Public: true, GrantTypes: []string{"refresh_token"}, CreatedAt: time.Now()}
+	foreign := userstore.Client{ID: "partner", Name: "Partner", AuthMethod: userstore.AuthNone, GrantTypes: []string{"refresh_token"}, CreatedAt: time.Now()}
 	if err := in.db.CreateClient(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}

@@ -16,15 +16,19 @@ type clientRow struct {
 	c                             userstore.Client
 	grantTypes, scopes, resources string
 	disabled, created             int64
+	public                        bool
 }
 
 func (r *clientRow) dest() []any {
-	return []any{&r.c.ID, &r.c.Name, &r.c.Public, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources, &r.c.IDTokenAlg,
+	return []any{&r.c.ID, &r.c.Name, &r.public, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources, &r.c.IDTokenAlg,
 		&r.disabled, &r.created}
 }
 
 func (r *clientRow) client() (c userstore.Client, err error) {
 	c = r.c
+	if r.public {
+		c.AuthMethod = userstore.AuthNone
+	}
 	for _, l := range []struct {
 		to   *[]string
 		text string
@@ -54,7 +58,7 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 	_, err := db.write(ctx, false, bind(`INSERT INTO clients (id, name, public, first_party, grant_types, scopes, resources, id_token_alg,
 			epoch, disabled_at, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		c.ID, c.Name, c.Public, c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
+		c.ID, c.Name, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
 		micros(c.CreatedAt), micros(c.DisabledAt), micros(c.CreatedAt)))
 	return err
 }

@@ -228,7 +228,7 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 func advanceGrant(t *testing.T, f *fixture) {
 	u, off := f.user(t), f.user(t)
 	third := f.client(t, func(c *userstore.Client) { c.FirstParty = false })
-	confidential := f.client(t, func(c *userstore.Client) { c.Public = false })
+	confidential := f.client(t, func(c *userstore.Client) { c.AuthMethod = userstore.AuthBasic })
 	g := f.grant(t, u)
 	ofThird := f.grant(t, u, func(g *userstore.Grant) { g.ClientID = third.ID })
 	ofConfidential := f.grant(t, u, func(g *userstore.Grant) { g.ClientID = confidential.ID })

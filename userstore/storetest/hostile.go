@@ -32,7 +32,7 @@ func hostileStrings(t *testing.T, f *fixture) {
 		must(t, err)
 		equal(t, "taken", taken[0].ID, u.ID)
 		equal(t, "number of those taken", len(taken), 1)
-		c := userstore.Client{ID: "c" + s, Name: s, GrantTypes: []string{s}, Scopes: []string{s}, Resources: []string{s}, IDTokenAlg: s, Public: true, FirstParty: true}
+		c := userstore.Client{ID: "c" + s, Name: s, GrantTypes: []string{s}, Scopes: []string{s}, Resources: []string{s}, IDTokenAlg: s, AuthMethod: userstore.AuthNone, FirstParty: true}
 		must(t, f.CreateClient(ctx, c))
 		got, known, client, err := f.LoginView(ctx, userstore.Login{UsernameKey: u.UsernameKey}, c.ID)
 		must(t, err)

@@ -122,7 +122,7 @@ func (f *fixture) user(t *testing.T) userstore.User {
 
 func (f *fixture) client(t *testing.T, change func(*userstore.Client)) userstore.Client {
 	t.Helper()
-	c := userstore.Client{ID: id(), Name: "A client", Public: true, FirstParty: true, GrantTypes: []string{"refresh_token"}, CreatedAt: f.now}
+	c := userstore.Client{ID: id(), Name: "A client", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, CreatedAt: f.now}
 	if change != nil {
 		change(&c)
 	}

@@ -261,7 +261,7 @@ func userDelete(t *testing.T, f *fixture) {
 }
 
 func clientRoundTrip(t *testing.T, f *fixture) {
-	c := userstore.Client{ID: "spa", Name: "Zoë's <app>", Public: true, FirstParty: true, GrantTypes: []string{"authorization_code", "refresh_token"},
+	c := userstore.Client{ID: "spa", Name: "Zoë's <app>", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"authorization_code", "refresh_token"},
 		Scopes: []string{"openid", "profile"}, Resources: []string{"https://api.test/?a=b&c"}, IDTokenAlg: "EdDSA", DisabledAt: f.now, CreatedAt: f.now}
 	must(t, f.CreateClient(t.Context(), c))
 	want := c
@@ -287,7 +287,7 @@ func clientRoundTrip(t *testing.T, f *fixture) {
 func clientFirst(t *testing.T, f *fixture) {
 	c, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
 	must(t, err)
-	if !c.Public || !c.FirstParty || !c.Allows("refresh_token") || !c.DisabledAt.IsZero() || len(c.Scopes)+len(c.Resources) != 0 || c.IDTokenAlg != "" {
+	if !c.Public() || !c.FirstParty || !c.Allows("refresh_token") || !c.DisabledAt.IsZero() || len(c.Scopes)+len(c.Resources) != 0 || c.IDTokenAlg != "" {
 		t.Errorf("%+v", c)
 	}
 }

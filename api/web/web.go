@@ -1,0 +1,137 @@
+// Package web is the hosted pages: their templates, texts and style. It knows what a page shows and
+// nothing of how it came about; one typed function makes each page.
+//
+// Pages need no JavaScript. Their texts are in texts_en.go and texts_de.go, their look in one
+// stylesheet that an operator may follow with another.
+package web
+
+// Page is a finished page.
+type Page struct {
+	Body []byte
+	CSP  string // its Content-Security-Policy
+}
+
+// Pages makes them. Fill the fields by New.
+type Pages struct {
+	options Options
+}
+
+// Options are what an operator may choose.
+type Options struct {
+	Service string // what people call the service; shown on every page
+	Base    string // path of the issuer, without a slash at the end: what links and forms begin with
+	Theme   []byte // a stylesheet after ours; may be empty
+	Logo    []byte // an image: PNG, JPEG, WebP or SVG; may be empty
+}
+
+// Common is what every page has.
+type Common struct {
+	Locale  Locale
+	Request string // sealed handle of the pending request; empty: none
+	CSRF    string // token of the forms
+	// FormTargets are origins that a form of this page may end up at after our redirect
+	// (form-action of the CSP, which browsers apply to redirects too).
+	FormTargets []string
+}
+
+// Locale is a language that the pages speak: en or de.
+type Locale string
+
+// Client is an app as people see it. What it says of itself is not verified.
+type Client struct {
+	Name       string
+	Host       string // of the redirect URI, or its private-use scheme
+	FirstParty bool
+	LogoURI    string // shown only where https
+	PolicyURI  string
+	TOSURI     string
+	ClientURI  string
+}
+
+// Problem is something wrong, by the stable code that the API has for it; Field is empty for the whole form.
+type Problem struct {
+	Field string
+	Code  string
+	// Seconds to wait, for rate_limited.
+	Seconds int
+}
+
+// LoginPage asks for a password.
+type LoginPage struct {
+	Common
+	Client         *Client // that sent the user here; nil: none
+	Name           string  // email address or username, filled in
+	Problems       []Problem
+	Signup         bool // there is a sign-up page to link to
+	Reauthenticate bool // the user is logged in and has to prove it again
+}
+
+// SignupPage asks for what an account needs.
+type SignupPage struct {
+	Common
+	Client    *Client
+	Values    map[string]string // email, username, given_name, family_name: as typed
+	Problems  []Problem
+	MinLength int
+}
+
+// ConsentPage asks whether a client may have something.
+type ConsentPage struct {
+	Common
+	Client    Client
+	User      string   // who is asked: email address as typed
+	Scopes    []string // exactly what would be granted
+	Resources []string
+}
+
+// LogoutPage asks whether to sign out.
+type LogoutPage struct {
+	Common
+	User string
+}
+
+// SignedOutPage says that it is done.
+type SignedOutPage struct {
+	Common
+	Client *Client // to go back to, when known
+}
+
+// SignedInPage is where a login without a client ends.
+type SignedInPage struct {
+	Common
+	User string
+}
+
+// ErrorPage says what went wrong and what to do: fixed texts by code, nothing of the request.
+type ErrorPage struct {
+	Common
+	Code      string
+	RequestID string
+}
+
+// FormPostPage carries an authorization response to the client as a POST (OAuth 2.0 Form Post Response Mode).
+type FormPostPage struct {
+	Common
+	Action     string
+	Parameters [][2]string
+}
+
+// New prepares the pages; an error says what of the options cannot be used.
+func New(o Options) (*Pages, error) { panic("contract") }
+
+func (p *Pages) Login(d LoginPage) (Page, error)         { panic("contract") }
+func (p *Pages) Signup(d SignupPage) (Page, error)       { panic("contract") }
+func (p *Pages) Consent(d ConsentPage) (Page, error)     { panic("contract") }
+func (p *Pages) Logout(d LogoutPage) (Page, error)       { panic("contract") }
+func (p *Pages) SignedOut(d SignedOutPage) (Page, error) { panic("contract") }
+func (p *Pages) SignedIn(d SignedInPage) (Page, error)   { panic("contract") }
+func (p *Pages) Error(d ErrorPage) (Page, error)         { panic("contract") }
+func (p *Pages) FormPost(d FormPostPage) (Page, error)   { panic("contract") }
+
+// Asset is a file that pages link to: by name, with its media type and an ETag-safe hash in the name, so that it may be cached
+// for ever. false: there is none.
+func (p *Pages) Asset(name string) (body []byte, mediaType string, ok bool) { panic("contract") }
+
+// Choose picks the language: the first of preferred (BCP 47 tags, most wanted first) that there is, else by an
+// Accept-Language header, else en.
+func Choose(preferred []string, acceptLanguage string) Locale { panic("contract") }

@@ -1,0 +1,41 @@
+package userstore
+
+import "time"
+
+// SessionHash is the SHA-256 of a browser session's cookie.
+type SessionHash [32]byte
+
+// BrowserSession is a browser in which a user is logged in to the hosted pages. It is not a grant:
+// what clients get of it is.
+type BrowserSession struct {
+	Hash   SessionHash
+	ID     string // public: 128 random bits, base64url
+	UserID string
+
+	AuthTime time.Time // when the password was proved
+	AMR      []string
+	ACR      string
+
+	CreatedAt  time.Time
+	LastUsedAt time.Time // to the minute or so: not every use writes
+	ExpiresAt  time.Time // absolute limit
+
+	UserAgent string
+	Address   string
+}
+
+// StartSession is what a successful login at the hosted pages writes.
+type StartSession struct {
+	Session      BrowserSession
+	Replaces     SessionHash // the session of the same browser that ends with it; zero: none
+	PasswordHash string      // the hash that was verified
+	Rehash       string      // its replacement, when parameters rose; empty: none
+
+	Attempt  Attempt   // given back; zero: none
+	Remember time.Time // until when Attempt.Own is remembered
+	// Device is a second budget that is remembered: of this account and the browser's device cookie.
+	Device BudgetKey // zero: none
+}
+
+// MaxBrowserSessionsPerUser: a login beyond that ends the oldest.
+const MaxBrowserSessionsPerUser = 50
