@@ -1,19 +1,9 @@
-// Package web is the hosted pages: their templates, texts and style. It knows what a page shows and
-// nothing of how it came about; one typed function makes each page.
-//
-// Pages need no JavaScript. Their texts are in texts_en.go and texts_de.go, their look in one
-// stylesheet that an operator may follow with another.
 package web
 
 // Page is a finished page.
 type Page struct {
 	Body []byte
 	CSP  string // its Content-Security-Policy
-}
-
-// Pages makes them. Fill the fields by New.
-type Pages struct {
-	options Options
 }
 
 // Options are what an operator may choose.
@@ -29,7 +19,7 @@ type Common struct {
 	Locale  Locale
 	Request string // sealed handle of the pending request; empty: none
 	CSRF    string // token of the forms
-	// FormTargets are origins that a form of this page may end up at after our redirect
+	// FormTargets are the redirect URIs, or their origins, that a form of this page may end up at after our redirect
 	// (form-action of the CSP, which browsers apply to redirects too).
 	FormTargets []string
 }
@@ -115,23 +105,3 @@ type FormPostPage struct {
 	Action     string
 	Parameters [][2]string
 }
-
-// New prepares the pages; an error says what of the options cannot be used.
-func New(o Options) (*Pages, error) { panic("contract") }
-
-func (p *Pages) Login(d LoginPage) (Page, error)         { panic("contract") }
-func (p *Pages) Signup(d SignupPage) (Page, error)       { panic("contract") }
-func (p *Pages) Consent(d ConsentPage) (Page, error)     { panic("contract") }
-func (p *Pages) Logout(d LogoutPage) (Page, error)       { panic("contract") }
-func (p *Pages) SignedOut(d SignedOutPage) (Page, error) { panic("contract") }
-func (p *Pages) SignedIn(d SignedInPage) (Page, error)   { panic("contract") }
-func (p *Pages) Error(d ErrorPage) (Page, error)         { panic("contract") }
-func (p *Pages) FormPost(d FormPostPage) (Page, error)   { panic("contract") }
-
-// Asset is a file that pages link to: by name, with its media type and an ETag-safe hash in the name, so that it may be cached
-// for ever. false: there is none.
-func (p *Pages) Asset(name string) (body []byte, mediaType string, ok bool) { panic("contract") }
-
-// Choose picks the language: the first of preferred (BCP 47 tags, most wanted first) that there is, else by an
-// Accept-Language header, else en.
-func Choose(preferred []string, acceptLanguage string) Locale { panic("contract") }

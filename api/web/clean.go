@@ -1,0 +1,84 @@
+package web
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Lengths of what others wrote, in characters. More is cut, with a mark.
+const (
+	maxName = 64
+	maxHost = 80
+	maxUser = 254 // an email address is no longer
+	maxLine = 300 // a resource, a request id
+)
+
+// clean makes what others wrote fit to stand in our sentences: one line, of characters that can be seen. What
+// turns the direction of a text, joins or hides characters is dropped, and of the marks on one character all
+// but three, so that a name neither imitates another invisibly nor climbs out of its line.
+func clean(s string, most int) string {
+	s = strings.ToValidUTF8(s, "")
+	var out strings.Builder
+	length, marks, space := 0, 0, false
+	for _, r := range s {
+		if unicode.IsSpace(r) {
+			space = length > 0
+			continue
+		}
+		if unseen(r) {
+			continue
+		}
+		if unicode.Is(unicode.M, r) {
+			if marks++; marks > 3 || length == 0 {
+				continue
+			}
+		} else {
+			marks = 0
+		}
+		if length >= most {
+			out.WriteRune('…')
+			break
+		}
+		if space {
+			out.WriteByte(' ')
+			space = false
+		}
+		out.WriteRune(r)
+		length++
+	}
+	return out.String()
+}
+
+// unseen tells whether r shows nothing of its own.
+func unseen(r rune) bool {
+	switch {
+	case r == utf8.RuneError, r == '\u034f', r == '\u115f', r == '\u1160', r == '\u2800', r == '\u3164', r == '\uffa0': // joiner, fillers, blank pattern
+		return true
+	case r >= '\ufe00' && r <= '\ufe0f', r >= 0xe0000 && r <= 0xe0fff, r == '\u17b4', r == '\u17b5': // variation selectors, tags, inherent vowels
+		return true
+	}
+	return !unicode.IsPrint(r) // Cc, Cf (bidi controls, zero width), Co, Cs, unassigned
+}
+
+// cleanHost keeps the end of a long host: the part that says whose it is.
+func cleanHost(s string) string {
+	s = clean(s, 1<<10)
+	if r := []rune(s); len(r) > maxHost {
+		s = "…" + string(r[len(r)-maxHost:])
+	}
+	return s
+}
+
+// webLink is u when people may be sent there: https, and nothing that looks like another host. Empty: left out.
+func webLink(s string) string {
+	if len(s) > 2048 {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
+		return ""
+	}
+	return u.String()
+}

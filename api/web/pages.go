@@ -1,0 +1,240 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+//go:embed templates/*.html
+var files embed.FS
+
+// sendForm is the one script there is: the form-post page sends its form by itself.
+const sendForm = `document.forms[0].submit()`
+
+// Pages makes them. Fill the fields by New.
+type Pages struct {
+	options   Options
+	templates map[Locale]*template.Template
+	script    string // hash of sendForm, as the CSP writes it
+
+	letter                   string
+	style, theme, icon, logo string // paths of the assets; empty: none
+	assets                   map[string]asset
+}
+
+// New prepares the pages; an error says what of the options cannot be used.
+func New(o Options) (*Pages, error) {
+	p := &Pages{options: o, templates: make(map[Locale]*template.Template)}
+	if o.Service == "" {
+		p.options.Service = "Signet"
+	}
+	if s := p.options.Service; !utf8.ValidString(s) || clean(s, maxName) != s {
+		return nil, fmt.Errorf("the service name is not one line of at most %d visible characters", maxName)
+	}
+	if o.Base != "" && (!strings.HasPrefix(o.Base, "/") || strings.HasSuffix(o.Base, "/") || strings.HasPrefix(o.Base, "//")) {
+		return nil, errors.New("the base is not a path without a slash at the end")
+	}
+	p.letter = initial(p.options.Service)
+	if err := p.load(); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(sendForm))
+	p.script = "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+	for _, l := range locales {
+		t, err := template.New("").Funcs(template.FuncMap{
+			"say": func(name string, values ...string) (template.HTML, error) { return say(l, name, values...) },
+		}).ParseFS(files, "templates/*.html")
+		if err != nil {
+			return nil, err
+		}
+		p.templates[l] = t
+	}
+	return p, nil
+}
+
+// view is what the templates see. What others wrote has been cleaned.
+type view struct {
+	Lang                     Locale
+	Service, Letter          string
+	Base                     string
+	Style, Theme, Icon, Logo string
+	Title                    string // name of a text
+	Heading                  string // instead of it, on error pages
+	Name                     string // of the page, for themes
+	Request, CSRF            string
+
+	Client   *app
+	User     string
+	Problems []string // of the form as a whole
+	Fields   []field
+	More     []field // that may be left out
+	MoreOpen bool
+
+	Signup, Again     bool
+	Scopes            []scope
+	Resources         []string
+	Advice, RequestID string
+
+	Action     template.URL // form-post page
+	Parameters [][2]string
+	Script     template.JS
+}
+
+// app is a client as it is shown.
+type app struct {
+	Name, Host                string
+	Verified                  bool
+	Logo, Policy, Terms, Link string // https, or empty
+}
+
+// scope is a sentence when we know one, else a name.
+type scope struct{ Text, Name string }
+
+// common begins the view of a page.
+func (p *Pages) common(c Common, name string) *view {
+	l := c.Locale
+	if _, ok := p.templates[l]; !ok {
+		l = English
+	}
+	return &view{
+		Lang: l, Service: p.options.Service, Letter: p.letter, Base: p.options.Base,
+		Style: p.style, Theme: p.theme, Icon: p.icon, Logo: p.logo,
+		Name: name, Title: "title." + name, Request: c.Request, CSRF: c.CSRF,
+	}
+}
+
+func (v *view) showClient(c *Client) {
+	if c == nil {
+		return
+	}
+	v.Client = &app{
+		Name: clean(c.Name, maxName), Host: cleanHost(c.Host), Verified: c.FirstParty,
+		Logo: webLink(c.LogoURI), Policy: webLink(c.PolicyURI), Terms: webLink(c.TOSURI), Link: webLink(c.ClientURI),
+	}
+	if v.Client.Name == "" {
+		v.Client.Name = texts["app.unnamed"].in(v.Lang)
+	}
+	if s, err := source(v.Client.Logo); err != nil || !strings.HasPrefix(s, "https://") {
+		v.Client.Logo = "" // its host cannot be named in the CSP
+	}
+}
+
+// render fills the template of v and writes the policy that goes with it.
+func (p *Pages) render(v *view, c Common, csp policy) (Page, error) {
+	targets, err := sources(append(csp.targets, c.FormTargets...))
+	if err != nil {
+		return Page{}, fmt.Errorf("page %s: %w", v.Name, err)
+	}
+	csp.targets = targets
+	if v.Client != nil && v.Client.Logo != "" {
+		logo, err := source(v.Client.Logo)
+		if err != nil {
+			return Page{}, fmt.Errorf("page %s: %w", v.Name, err)
+		}
+		csp.images = []string{logo}
+	}
+	var out bytes.Buffer
+	if err := p.templates[v.Lang].ExecuteTemplate(&out, v.Name+".html", v); err != nil {
+		return Page{}, fmt.Errorf("page %s: %w", v.Name, err)
+	}
+	return Page{Body: out.Bytes(), CSP: csp.String()}, nil
+}
+
+func (p *Pages) Login(d LoginPage) (Page, error) {
+	v := p.common(d.Common, "login")
+	v.showClient(d.Client)
+	v.Signup, v.Again = d.Signup && !d.Reauthenticate, d.Reauthenticate
+	if d.Reauthenticate {
+		v.Title = "title.again"
+	}
+	v.Fields = []field{
+		{Name: "email", Label: "field.name", Subject: "name", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Name), Required: true},
+		{Name: "password", Label: "field.password", Type: "password", Autocomplete: "current-password", Required: true},
+	}
+	v.settle(d.Problems)
+	return p.render(v, d.Common, policy{})
+}
+
+func (p *Pages) Signup(d SignupPage) (Page, error) {
+	v := p.common(d.Common, "signup")
+	v.showClient(d.Client)
+	v.Fields = []field{
+		{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email", Value: typed(d.Values["email"]), Required: true},
+		{Name: "password", Label: "field.password", Type: "password", Autocomplete: "new-password", Required: true,
+			MinLength: d.MinLength, Hint: "hint.password"},
+	}
+	v.More = []field{
+		{Name: "given_name", Label: "field.given_name", Type: "text", Autocomplete: "given-name", Value: typed(d.Values["given_name"])},
+		{Name: "family_name", Label: "field.family_name", Type: "text", Autocomplete: "family-name", Value: typed(d.Values["family_name"])},
+		{Name: "username", Label: "field.username", Type: "text", Autocomplete: "nickname", Value: typed(d.Values["username"]), Hint: "hint.username"},
+	}
+	v.settle(d.Problems)
+	return p.render(v, d.Common, policy{})
+}
+
+func (p *Pages) Consent(d ConsentPage) (Page, error) {
+	v := p.common(d.Common, "consent")
+	v.showClient(&d.Client)
+	v.User = clean(d.User, maxUser)
+	for _, s := range d.Scopes {
+		if _, ok := texts["scope."+s]; ok && s != "other" {
+			v.Scopes = append(v.Scopes, scope{Text: "scope." + s})
+			continue
+		}
+		v.Scopes = append(v.Scopes, scope{Name: clean(s, maxLine)})
+	}
+	for _, r := range d.Resources {
+		v.Resources = append(v.Resources, clean(r, maxLine))
+	}
+	return p.render(v, d.Common, policy{})
+}
+
+func (p *Pages) Logout(d LogoutPage) (Page, error) {
+	v := p.common(d.Common, "logout")
+	v.User = clean(d.User, maxUser)
+	return p.render(v, d.Common, policy{})
+}
+
+func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
+	v := p.common(d.Common, "signed_out")
+	v.Title = "title.out"
+	v.showClient(d.Client)
+	return p.render(v, d.Common, policy{})
+}
+
+func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
+	v := p.common(d.Common, "signed_in")
+	v.Title = "title.in"
+	v.User = clean(d.User, maxUser)
+	return p.render(v, d.Common, policy{})
+}
+
+func (p *Pages) Error(d ErrorPage) (Page, error) {
+	v := p.common(d.Common, "error")
+	t, ok := troubles[d.Code]
+	if !ok {
+		t = troubles[""]
+	}
+	v.Heading, v.Advice = t.heading.in(v.Lang), t.advice.in(v.Lang)
+	v.RequestID = clean(d.RequestID, maxLine)
+	return p.render(v, d.Common, policy{})
+}
+
+func (p *Pages) FormPost(d FormPostPage) (Page, error) {
+	u, err := url.Parse(d.Action)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return Page{}, errors.New("page form_post: the action is not a web address")
+	}
+	v := p.common(d.Common, "form_post")
+	v.Title = "title.formpost"
+	v.Action, v.Parameters, v.Script = template.URL(d.Action), d.Parameters, sendForm
+	return p.render(v, d.Common, policy{targets: []string{d.Action}, script: p.script})
+}
