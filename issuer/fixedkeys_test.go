@@ -36,6 +36,8 @@ func (k fixedKeys) Signer(string) (*jose.Signer, error) { return k.signer, nil }
 
 func (k fixedKeys) KnownKey(kid string) (jose.PublicKey, bool) { return k.public, kid == k.public.ID }
 
+func (k fixedKeys) HintKey(kid string) (jose.PublicKey, bool) { return k.KnownKey(kid) }
+
 func (k fixedKeys) PublishedKey(kid string) (jose.PublicKey, bool) { return k.KnownKey(kid) }
 
 func (k fixedKeys) RefreshJTI(grant [16]byte, generation int64) (string, error) {

@@ -19,6 +19,8 @@ type Keys interface {
 	PublishedKey(kid string) (jose.PublicKey, bool)
 	// KnownKey finds a key that is or was published, revoked ones included.
 	KnownKey(kid string) (jose.PublicKey, bool)
+	// HintKey finds a key that is or was published and has not been revoked.
+	HintKey(kid string) (jose.PublicKey, bool)
 	// RefreshJTI is the proof that a refresh token of (grant, generation) is ours.
 	RefreshJTI(grant [16]byte, generation int64) (string, error)
 	// RefreshAlgorithm is the cheapest algorithm that is on.
@@ -43,7 +45,9 @@ type Issuer struct {
 	Now      func() time.Time
 	NewID    func() string            // 128 random bits, base64url: jti and sid
 	NewGrant func() userstore.GrantID // 128 random bits: a grant's row
-	Log      *slog.Logger             // security events, by ids; nil: none
+	// FormSecret is the key of what travels through browsers: codes, handles of requests, forms. The same on all replicas.
+	FormSecret func() ([]byte, error)
+	Log        *slog.Logger // security events, by ids; nil: none
 
 	Audience       []string      // of access tokens without a resource; empty: URL
 	AccessAlg      string        // of access tokens whose resource names none; empty: RS256
@@ -61,6 +65,11 @@ type Issuer struct {
 	SessionIdle     time.Duration // and so long after its last use
 
 	Resources []Resource
+	Claims    []CustomClaim // of the operator's own
+
+	Cache      *ClientCache // nil: clients are read each time
+	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri
+	Admission  *Admission   // nil: whoever asks is signed for
 }
 
 // now is the instant that a request is judged by, as exact as a store keeps it:

@@ -26,10 +26,14 @@ type BrowserSession struct {
 
 // StartSession is what a successful login at the hosted pages writes.
 type StartSession struct {
-	Session      BrowserSession
-	Replaces     SessionHash // the session of the same browser that ends with it; zero: none
-	PasswordHash string      // the hash that was verified
-	Rehash       string      // its replacement, when parameters rose; empty: none
+	// Session has the ID of the session that it replaces when it is the same user's, who has only proved the
+	// password again: what came of that session then belongs to this one, and lives on.
+	Session BrowserSession
+	// Replaces is the session of the same browser that ends with it, as EndSession ends one (but under the same ID no
+	// grant is revoked); zero: none.
+	Replaces     SessionHash
+	PasswordHash string // the hash that was verified
+	Rehash       string // its replacement, when parameters rose; empty: none
 
 	Attempt  Attempt   // given back; zero: none
 	Remember time.Time // until when Attempt.Own is remembered
