@@ -42,6 +42,8 @@ type Accounts struct {
 	SignupEnabled bool // for Register; RegisterByOperator ignores it
 	// Throttle counts guesses and sign-ups. nil: neither, which is for commands that check no password.
 	Throttle *Throttle
+
+	proved provedSecrets // of clients
 }
 
 // NewUser is what a sign-up says.

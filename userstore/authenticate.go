@@ -50,7 +50,7 @@ func (a *Accounts) Authenticate(ctx context.Context, email, username, password, 
 		return Verified{}, err
 	}
 
-	u, known, client, err := a.Store.LoginView(ctx, login, clientID)
+	u, known, client, err := a.loginView(ctx, login, clientID)
 	if err != nil {
 		return Verified{}, err
 	}

@@ -14,7 +14,7 @@ type Code struct {
 	ClientID string
 	UserID   string
 	// BrowserSession is the public id of the browser session in which the user allowed it. It has to
-	// be live when the code is saved.
+	// be live when the code is saved, and the code is void once it has ended.
 	BrowserSession string
 
 	RedirectURI   string // that the code went to; to be repeated at the token endpoint
@@ -27,6 +27,10 @@ type Code struct {
 	AuthTime  time.Time
 	AMR       []string
 	ACR       string
+
+	// ByConsent: what the user allowed this client before, and the store remembers, stands behind the
+	// code, which is void without. A code that is saved with a consent has it by itself.
+	ByConsent bool
 
 	CreatedAt time.Time
 	ExpiresAt time.Time

@@ -52,9 +52,9 @@ type Users interface {
 	// has all grants revoked, at u.UpdatedAt. ErrConflict, ErrExists, ErrNotFound, ErrLastAdmin.
 	UpdateUser(ctx context.Context, u User, events ...audit.Event) error
 	// SetPassword stores hash and revokes the user's grants but the one named keep
-	// (a session id; empty: none). With oldHash set, only if that is still the stored one: ErrConflict.
+	// (a session id; empty: none), and ends the browser sessions but the one that this grant came of. With oldHash set, only if that is still the stored one: ErrConflict.
 	SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time, events ...audit.Event) error
-	// SetActive enables or disables; disabling revokes all grants. ErrNotFound, ErrLastAdmin.
+	// SetActive enables or disables; disabling revokes all grants and ends all browser sessions. ErrNotFound, ErrLastAdmin.
 	SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error
 	// DeleteUser takes everything that is kept in the user's name along, but the audit log.
 	// ErrNotFound, ErrLastAdmin.
@@ -89,7 +89,8 @@ type Clients interface {
 	// UpdateClient replaces every column but activity, creation and version of c.ID, if its version is still
 	// c.Version; the row's becomes c.Version+1. ErrConflict, ErrNotFound.
 	UpdateClient(ctx context.Context, c Client, events ...audit.Event) error
-	// DeleteClient takes its grants, codes and consents along. ErrNotFound.
+	// DeleteClient takes its grants, codes and consents along: a client made again under this id
+	// inherits nothing. After an error other than ErrNotFound it may be disabled; delete it again. ErrNotFound.
 	DeleteClient(ctx context.Context, id string, events ...audit.Event) error
 	// ListClients pages by (created_at, id), oldest first. after is the last client of the page before.
 	ListClients(ctx context.Context, after *Client, limit int) ([]Client, error)
@@ -135,6 +136,7 @@ type Grants interface {
 	// RevokeSession revokes a user's grant by its public id. ErrNotFound when that user has no live one.
 	RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error
 	// RevokeUserGrants revokes all of a user's but keep (a session id; may be empty), and counts them.
+	// It ends the user's browser sessions but the one that keep came of.
 	// The events are stored also when there were none: somebody wanted it so.
 	RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error)
 	// ListGrants lists a user's live grants, newest first, at most a thousand. idleSince: grants not rotated since are not live.
@@ -197,13 +199,17 @@ type Codes interface {
 	// SaveCode stores a code, and the consent with it if there is one (merged into what is there),
 	// on condition that the code's browser session is live at c.CreatedAt and not idle since idleSince, its user is
 	// the code's, and user and client are enabled. Saving a code again that is there unused, under the same
-	// hash, is no error. ErrConflict: a condition failed. ErrExists: it was used already.
+	// hash, is no error. ErrConflict: a condition failed, also when c.ByConsent and there is
+	// no consent. ErrExists: it was used already.
 	SaveCode(ctx context.Context, c Code, consent *Consent, idleSince time.Time, events ...audit.Event) error
-	// CodeByHash reads a code, used, expired or neither. ErrNotFound.
+	// CodeByHash reads a code, used, expired or neither. ErrNotFound, also when it is void: its client was
+	// disabled or deleted since, or, of one that was not used, its browser session has ended or the consent
+	// behind it was taken back.
 	CodeByHash(ctx context.Context, hash CodeHash) (CodeView, error)
 	// RedeemCode marks a code used and inserts its grant (with the client's epoch, bound to the user's row as
 	// StartGrant is, and MaxGrantsPerUser kept), in one transaction, on condition that the code is unused and unexpired at r.Now, and
-	// user and client are enabled. ErrConflict otherwise: read it and judge anew.
+	// user and client are enabled, and it is not void. The grant is of the code's browser session. ErrConflict
+	// otherwise: read it and judge anew.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
 	// RemoveExpiredCodes deletes at most limit codes, browser sessions and assertions each that ended before now
 	// (codes: an hour before, so that a replay is known as one), and counts them.
@@ -215,10 +221,12 @@ type BrowserSessions interface {
 	// UserForLogin is LoginView without a client.
 	UserForLogin(ctx context.Context, l Login) (u User, known bool, err error)
 	// StartSession is the one batch of a login at the pages: as StartGrant, for a browser
-	// session. ErrConflict when user or password changed meanwhile.
+	// session. What came of the session that it replaces, if that was the same user's, goes on as
+	// the new one's; if another's, that one ends as by EndSession. ErrConflict when user or password
+	// changed meanwhile.
 	StartSession(ctx context.Context, s StartSession, events ...audit.Event) error
-	// BrowserSession reads a session that is live at now and was used since idleSince, of an enabled user, with the user.
-	// ErrNotFound.
+	// BrowserSession reads a session that is live at now and was used since idleSince, of an enabled user, with the user,
+	// but for PasswordHash. ErrNotFound.
 	BrowserSession(ctx context.Context, hash SessionHash, now, idleSince time.Time) (BrowserSession, User, error)
 	// TouchSession records a use.
 	TouchSession(ctx context.Context, hash SessionHash, now time.Time) error

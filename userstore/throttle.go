@@ -125,6 +125,9 @@ func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject stri
 	if t.FailuresPerNetwork > 0 {
 		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
 	}
+	if err := t.byDevice(ctx, subject, &r, now()); err != nil {
+		return nil, err
+	}
 	return t.reserve(ctx, now, r, pendingFor)
 }
 

@@ -2,33 +2,32 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
-const clientColumns = `c.id, c.name, c.public, c.first_party, c.grant_types, c.scopes, c.resources, c.id_token_alg,
-	c.disabled_at, c.created_at`
+const clientColumns = `c.id, c.name, c.auth_method, c.first_party, c.grant_types, c.scopes, c.resources, c.id_token_alg,
+	c.metadata, c.secret_hash, c.disabled_at, c.created_at, c.updated_at, c.version`
 
 // clientRow receives clientColumns.
 type clientRow struct {
-	c                             userstore.Client
-	grantTypes, scopes, resources string
-	disabled, created             int64
-	public                        bool
+	c                                       userstore.Client
+	grantTypes, scopes, resources, metadata string
+	disabled, created, updated              int64
 }
 
 func (r *clientRow) dest() []any {
-	return []any{&r.c.ID, &r.c.Name, &r.public, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources, &r.c.IDTokenAlg,
-		&r.disabled, &r.created}
+	return []any{&r.c.ID, &r.c.Name, &r.c.AuthMethod, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources, &r.c.IDTokenAlg,
+		&r.metadata, &r.c.SecretHash, &r.disabled, &r.created, &r.updated, &r.c.Version}
 }
 
 func (r *clientRow) client() (c userstore.Client, err error) {
 	c = r.c
-	if r.public {
-		c.AuthMethod = userstore.AuthNone
-	}
 	for _, l := range []struct {
 		to   *[]string
 		text string
@@ -37,29 +36,77 @@ func (r *clientRow) client() (c userstore.Client, err error) {
 			return c, err
 		}
 	}
-	c.DisabledAt, c.CreatedAt = instant(r.disabled), instant(r.created)
+	if r.metadata != "{}" {
+		if err := json.Unmarshal([]byte(r.metadata), &c.ClientMetadata); err != nil {
+			return c, fmt.Errorf("the stored metadata of a client is damaged: %w", err)
+		}
+	}
+	c.DisabledAt, c.CreatedAt, c.UpdatedAt = instant(r.disabled), instant(r.created), instant(r.updated)
 	return c, nil
+}
+
+// encodeClient checks what JSON and indexes would not, and encodes what is stored as JSON.
+func encodeClient(c userstore.Client) (metadata, origins string, err error) {
+	for _, items := range [][]string{c.GrantTypes, c.Scopes, c.Resources} {
+		if err := texts(items...); err != nil {
+			return "", "", err
+		}
+	}
+	if err := indexable(c.ID); err != nil {
+		return "", "", err
+	}
+	if err := textFields(reflect.ValueOf(c.ClientMetadata)); err != nil {
+		return "", "", err
+	}
+	b, err := json.Marshal(c.ClientMetadata)
+	if err != nil { // jwks is no JSON
+		return "", "", fmt.Errorf("%w: %w", userstore.ErrInvalid, err)
+	}
+	return string(b), list(redirectOrigins(c.RedirectURIs)), nil
 }
 
 // CreateClient whose answer was lost says ErrUnavailable; whoever then tries
 // again may be told that the client exists.
 //
-// The first epoch is the instant of creation, so that a client that is made
-// again under the id of a deleted one does not inherit its grants.
+// A client's first epoch is the instant of its creation, but later than any that
+// a client created or deleted before had: a client that is made again under the
+// id of a deleted one inherits neither its grants nor its codes, whatever the
+// clock does. The counter's row is locked first here and by DeleteClient, so that
+// one that waits for a deletion counts on from there.
 func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
-	for _, items := range [][]string{c.GrantTypes, c.Scopes, c.Resources} {
-		if err := texts(items...); err != nil {
-			return err
-		}
-	}
-	if err := indexable(c.ID); err != nil {
+	metadata, origins, err := encodeClient(c)
+	if err != nil {
 		return err
 	}
-	_, err := db.write(ctx, false, bind(`INSERT INTO clients (id, name, public, first_party, grant_types, scopes, resources, id_token_alg,
-			epoch, disabled_at, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		c.ID, c.Name, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
-		micros(c.CreatedAt), micros(c.DisabledAt), micros(c.CreatedAt)))
+	created := micros(c.CreatedAt)
+	_, err = db.batch(ctx, false,
+		bind(`UPDATE signet_schema SET last_epoch = CASE WHEN last_epoch < $1 THEN $2 ELSE last_epoch + 1 END`, created, created),
+		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg,
+				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, version, epoch)
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, last_epoch FROM signet_schema`,
+			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
+			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt)))
+	return err
+}
+
+// UpdateClient whose answer was lost is begun again and then finds a newer
+// version: ErrConflict, upon which its caller reads the row and edits anew.
+//
+// The column public says the same as auth_method, for statements that compare no text.
+func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
+	metadata, origins, err := encodeClient(c)
+	if err != nil {
+		return err
+	}
+	n, err := db.write(ctx, true, bind(`UPDATE clients SET name = $1, auth_method = $2, public = $3, first_party = $4, grant_types = $5,
+			scopes = $6, resources = $7, id_token_alg = $8, metadata = $9, redirect_origins = $10, secret_hash = $11,
+			updated_at = $12, version = version + 1
+		WHERE id = $13 AND version = $14`,
+		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
+		metadata, origins, c.SecretHash, micros(c.UpdatedAt), c.ID, c.Version))
+	if err == nil && n == 0 {
+		return db.missing(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
+	}
 	return err
 }
 
@@ -73,6 +120,32 @@ func (db *DB) ClientByID(ctx context.Context, id string) (c userstore.Client, er
 		return err
 	})
 	return c, err
+}
+
+const (
+	firstClients = `SELECT ` + clientColumns + ` FROM clients c ORDER BY c.created_at, c.id LIMIT $1`
+	nextClients  = `SELECT ` + clientColumns + ` FROM clients c WHERE (c.created_at, c.id) > ($1, $2) ORDER BY c.created_at, c.id LIMIT $3`
+)
+
+func (db *DB) ListClients(ctx context.Context, after *userstore.Client, limit int) ([]userstore.Client, error) {
+	if limit < 1 {
+		return nil, fmt.Errorf("%w: a page of %d clients", userstore.ErrInvalid, limit)
+	}
+	s := bind(firstClients, int64(limit))
+	if after != nil {
+		s = bind(nextClients, micros(after.CreatedAt), after.ID, int64(limit))
+	}
+	var page []userstore.Client
+	err := db.rows(ctx, s, func() { page = nil }, func(row scanner) error {
+		var r clientRow
+		if err := row.Scan(r.dest()...); err != nil {
+			return err
+		}
+		c, err := r.client()
+		page = append(page, c)
+		return err
+	})
+	return page, err
 }
 
 // SetClientActive ends a client's grants by starting a new epoch, which none of

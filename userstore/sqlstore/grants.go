@@ -11,7 +11,8 @@ import (
 )
 
 const grantColumns = `id, generation, rotated_at, late_generation, late_count, expires_at, created_at, auth_time,
-	client_id, user_id, session_id, scopes, resources, amr, acr, nonce, user_agent, address`
+	client_id, user_id, session_id, scopes, resources, amr, acr, nonce, user_agent, address,
+	browser_session, claims`
 
 // grantRow receives grantColumns and, after them, the instant of revocation.
 type grantRow struct {
@@ -24,7 +25,8 @@ type grantRow struct {
 
 func (r *grantRow) dest() []any {
 	return []any{&r.id, &r.g.Generation, &r.rotated, &r.g.LateGeneration, &r.g.LateCount, &r.expires, &r.created, &r.auth,
-		&r.g.ClientID, &r.g.UserID, &r.g.SessionID, &r.scopes, &r.resources, &r.amr, &r.g.ACR, &r.g.Nonce, &r.g.UserAgent, &r.g.Address}
+		&r.g.ClientID, &r.g.UserID, &r.g.SessionID, &r.scopes, &r.resources, &r.amr, &r.g.ACR, &r.g.Nonce, &r.g.UserAgent, &r.g.Address,
+		&r.g.BrowserSession, &r.g.Claims}
 }
 
 func (r *grantRow) grant() (g userstore.Grant, err error) {
@@ -113,7 +115,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			return err
 		}
 	}
-	if err := indexable(g.SessionID); err != nil {
+	if err := indexable(g.SessionID, g.BrowserSession); err != nil {
 		return err
 	}
 	if g.SessionID == "" {
@@ -133,12 +135,12 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			AND EXISTS (SELECT 1 FROM clients WHERE id = $6 AND disabled_at = 0)`,
 			micros(g.CreatedAt), g.SessionID, hash, g.UserID, s.PasswordHash, g.ClientID),
 		bind(`INSERT INTO grants (`+grantColumns+`, client_epoch, revoked_at)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8, c.id, u.id, u.last_session_id, $9, $10, $11, $12, $13, $14, $15, c.epoch, 0
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, c.id, u.id, u.last_session_id, $9, $10, $11, $12, $13, $14, $15, $16, $17, c.epoch, 0
 			FROM users u, clients c
-			WHERE u.id = $16 AND u.last_session_id = $17 AND c.id = $18 AND c.disabled_at = 0`,
+			WHERE u.id = $18 AND u.last_session_id = $19 AND c.id = $20 AND c.disabled_at = 0`,
 			g.ID[:], max(g.Generation, 1), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
 			list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address),
-			g.UserID, g.SessionID, g.ClientID),
+			g.BrowserSession, g.Claims, g.UserID, g.SessionID, g.ClientID),
 		bind(endOldest, g.UserID, g.ID[:], micros(g.CreatedAt), int64(userstore.MaxGrantsPerUser)),
 	}
 	n, err := db.batch(ctx, false, append(steps, loggedIn(s)...)...)
@@ -193,7 +195,7 @@ const (
 	advanceFirstParty = ` AND c.public AND c.first_party`
 	advanceReturning  = `
 	RETURNING user_id, session_id, late_generation, late_count, grants.expires_at, grants.created_at, auth_time,
-	grants.scopes, grants.resources, amr, acr, nonce, user_agent, address, `
+	grants.scopes, grants.resources, amr, acr, nonce, user_agent, address, browser_session, grants.claims, `
 )
 
 func (d *dialect) advance(firstParty bool) string {
@@ -219,7 +221,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	var v userstore.GrantView
 	g, c := &v.Grant, &v.Client
 	var expires, created, auth int64
-	var scopes, resources, amr, roles, clientResources string
+	var scopes, resources, amr, roles, clientResources, grantTypes string
 	advanced := false
 	err := db.act(ctx, true, func(ctx context.Context, _ bool) error {
 		// A try before this one may have had its row and lost its commit.
@@ -227,8 +229,8 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
 			advanced = true
 			return row.Scan(&g.UserID, &g.SessionID, &g.LateGeneration, &g.LateCount, &expires, &created, &auth,
-				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address,
-				&roles, &clientResources, &c.IDTokenAlg, &c.FirstParty)
+				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address, &g.BrowserSession, &g.Claims,
+				&roles, &clientResources, &c.IDTokenAlg, &c.FirstParty, &c.AuthMethod, &grantTypes)
 		})
 		return err
 	})
@@ -244,7 +246,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	for _, l := range []struct {
 		to   *[]string
 		text string
-	}{{&g.Scopes, scopes}, {&g.Resources, resources}, {&g.AMR, amr}, {&v.User.Roles, roles}, {&c.Resources, clientResources}} {
+	}{{&g.Scopes, scopes}, {&g.Resources, resources}, {&g.AMR, amr}, {&v.User.Roles, roles}, {&c.Resources, clientResources}, {&c.GrantTypes, grantTypes}} {
 		if *l.to, err = unlist(l.text); err != nil {
 			return userstore.GrantView{}, wrap(err)
 		}

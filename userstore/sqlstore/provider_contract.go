@@ -8,19 +8,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
-	panic("contract")
-}
-func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event) error {
-	panic("contract")
-}
-func (db *DB) ListClients(ctx context.Context, after *userstore.Client, limit int) ([]userstore.Client, error) {
-	panic("contract")
-}
-func (db *DB) RedirectOrigin(ctx context.Context, origin string) (bool, error) { panic("contract") }
-func (db *DB) UseAssertion(ctx context.Context, clientID, jti string, now, until time.Time) error {
-	panic("contract")
-}
 func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore.Consent, idleSince time.Time, events ...audit.Event) error {
 	panic("contract")
 }

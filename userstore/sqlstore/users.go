@@ -126,7 +126,12 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 
 // missed tells why a conditional UPDATE of a user changed nothing.
 func (db *DB) missed(ctx context.Context, id string) error {
-	err := db.one(ctx, bind(`SELECT version FROM users WHERE id = $1`, id), func(s scanner) error {
+	return db.missing(ctx, `SELECT version FROM users WHERE id = $1`, id)
+}
+
+// missing is ErrNotFound, or ErrConflict when there is such a row.
+func (db *DB) missing(ctx context.Context, sql, id string) error {
+	err := db.one(ctx, bind(sql, id), func(s scanner) error {
 		var version int64
 		return s.Scan(&version)
 	})

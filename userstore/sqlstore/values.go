@@ -142,6 +142,15 @@ func textFields(v reflect.Value) error {
 		if !v.IsNil() {
 			return textFields(v.Elem())
 		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 { // JSON as it was given
+			return text(string(v.Bytes()))
+		}
+		for i := range v.Len() {
+			if err := textFields(v.Index(i)); err != nil {
+				return err
+			}
+		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if err := textFields(v.Field(i)); err != nil {

@@ -175,7 +175,7 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 		c.Resources, c.IDTokenAlg = []string{"https://api.test"}, "EdDSA"
 	})
 	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID, Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
-		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`, Generation: 1, RotatedAt: f.now,
+		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`, BrowserSession: id(), Claims: `{"userinfo":{"email":null}}`, Generation: 1, RotatedAt: f.now,
 		CreatedAt: f.now, ExpiresAt: f.now.Add(time.Hour), UserAgent: "curl/8", Address: "2001:db8::1"}
 	must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}))
 	want := g
@@ -206,7 +206,7 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	want.Generation, want.RotatedAt = 2, stored(a.Now)
 	equal(t, "after a refresh", v.Grant, want)
 	equal(t, "its user", v.User, userstore.User{ID: u.ID, Roles: u.Roles})
-	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, IDTokenAlg: "EdDSA", Resources: c.Resources})
+	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone, GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", Resources: c.Resources})
 	v, err = f.GrantByID(t.Context(), g.ID)
 	must(t, err)
 	equal(t, "read again", v.Grant, want)

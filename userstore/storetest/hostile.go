@@ -32,8 +32,10 @@ func hostileStrings(t *testing.T, f *fixture) {
 		must(t, err)
 		equal(t, "taken", taken[0].ID, u.ID)
 		equal(t, "number of those taken", len(taken), 1)
-		c := userstore.Client{ID: "c" + s, Name: s, GrantTypes: []string{s}, Scopes: []string{s}, Resources: []string{s}, IDTokenAlg: s, AuthMethod: userstore.AuthNone, FirstParty: true}
+		c := userstore.Client{ID: "c" + s, Name: s, GrantTypes: []string{s}, Scopes: []string{s}, Resources: []string{s}, IDTokenAlg: s, AuthMethod: s, FirstParty: true,
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{s, "https://x.test/" + s}, PKCE: s, ClientURI: s, LogoURI: s, JWKSURI: s}, SecretHash: s}
 		must(t, f.CreateClient(ctx, c))
+		c.Version = 1
 		got, known, client, err := f.LoginView(ctx, userstore.Login{UsernameKey: u.UsernameKey}, c.ID)
 		must(t, err)
 		u.Version = 1
@@ -44,15 +46,21 @@ func hostileStrings(t *testing.T, f *fixture) {
 		equal(t, "client", client, c)
 
 		g := userstore.Grant{ID: grantID(), SessionID: "s" + s, UserID: u.ID, ClientID: c.ID, Scopes: []string{s}, Resources: []string{s}, AMR: []string{s},
-			ACR: s, Nonce: s, UserAgent: s[:min(len(s), 500)], Address: s[:min(len(s), 500)], Generation: 1, RotatedAt: stored(f.now), CreatedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Hour))}
+			ACR: s, Nonce: s, BrowserSession: s, Claims: s, UserAgent: s[:min(len(s), 500)], Address: s[:min(len(s), 500)], Generation: 1, RotatedAt: stored(f.now), CreatedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Hour))}
 		must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: g, PasswordHash: s, Rehash: s + "2"}))
 		v, err := f.GrantBySession(ctx, g.SessionID)
 		must(t, err)
 		g.UserAgent, g.Address = strings.ToValidUTF8(g.UserAgent, ""), strings.ToValidUTF8(g.Address, "")
 		equal(t, "grant", v.Grant, g)
-		v, err = f.AdvanceGrant(ctx, f.advance(g))
+		a := f.advance(g)
+		a.FirstParty = false
+		v, err = f.AdvanceGrant(ctx, a)
 		must(t, err)
 		equal(t, "roles", v.User.Roles, u.Roles)
+		c.Name = s + s
+		must(t, f.UpdateClient(ctx, c))
+		must(t, f.UseAssertion(ctx, c.ID, s, f.now, f.now.Add(time.Minute)))
+		is(t, f.UseAssertion(ctx, c.ID, s, f.now, f.now.Add(time.Minute)), userstore.ErrExists)
 
 		got.Email = s + s
 		must(t, f.UpdateUser(ctx, got))
@@ -62,6 +70,7 @@ func hostileStrings(t *testing.T, f *fixture) {
 		equal(t, "clients", ids, []string{c.ID})
 		must(t, f.RevokeSession(ctx, u.ID, g.SessionID, f.now))
 		must(t, f.SetClientActive(ctx, c.ID, false, f.now))
+		must(t, f.DeleteClient(ctx, c.ID))
 		must(t, f.SetActive(ctx, u.ID, false, f.now))
 		must(t, f.DeleteUser(ctx, u.ID))
 	}
@@ -88,6 +97,10 @@ func hostileStrings(t *testing.T, f *fixture) {
 		is(t, f.SetActive(ctx, s, false, f.now), userstore.ErrNotFound)
 		is(t, f.SetClientActive(ctx, s, false, f.now), userstore.ErrNotFound)
 		is(t, f.DeleteUser(ctx, s), userstore.ErrNotFound)
+		is(t, f.DeleteClient(ctx, s), userstore.ErrNotFound)
+		found, err := f.RedirectOrigin(ctx, s)
+		must(t, err)
+		equal(t, "an origin", found, false)
 		is(t, f.RevokeSession(ctx, s, kept.SessionID, f.now), userstore.ErrNotFound)
 		is(t, f.RevokeSession(ctx, bystander.ID, s, f.now), userstore.ErrNotFound)
 		n, err := f.RevokeUserGrants(ctx, s, "", f.now)
@@ -122,7 +135,7 @@ func hostileStrings(t *testing.T, f *fixture) {
 func unstorable(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u := f.user(t)
-	g := f.grant(t, u)
+	g, client := f.grant(t, u), f.client(t, nil)
 	for _, s := range unknownStrings {
 		for name, change := range map[string]func(*userstore.User){
 			"id":            func(u *userstore.User) { u.ID = s },
@@ -154,9 +167,19 @@ func unstorable(t *testing.T, f *fixture) {
 			"scope":      func(c *userstore.Client) { c.Scopes = []string{s} },
 			"resource":   func(c *userstore.Client) { c.Resources = []string{s} },
 			"algorithm":  func(c *userstore.Client) { c.IDTokenAlg = s },
+			"method":     func(c *userstore.Client) { c.AuthMethod = s },
+			"redirect":   func(c *userstore.Client) { c.RedirectURIs = []string{s} },
+			"keys":       func(c *userstore.Client) { c.JWKS = json.RawMessage(s) },
+			"logo":       func(c *userstore.Client) { c.LogoURI = s },
+			"secret":     func(c *userstore.Client) { c.SecretHash = s },
 		} {
 			bad := userstore.Client{ID: id()}
 			change(&bad)
+			if name != "id" {
+				edited := client
+				change(&edited)
+				is(t, f.UpdateClient(ctx, edited), userstore.ErrInvalid)
+			}
 			if err := f.CreateClient(ctx, bad); !errors.Is(err, userstore.ErrInvalid) {
 				t.Errorf("client %s: created with %.20q: %v", name, s, err)
 			}
@@ -168,6 +191,8 @@ func unstorable(t *testing.T, f *fixture) {
 			"amr":      func(g *userstore.StartGrant) { g.Grant.AMR = []string{s} },
 			"acr":      func(g *userstore.StartGrant) { g.Grant.ACR = s },
 			"nonce":    func(g *userstore.StartGrant) { g.Grant.Nonce = s },
+			"browser":  func(g *userstore.StartGrant) { g.Grant.BrowserSession = s },
+			"claims":   func(g *userstore.StartGrant) { g.Grant.Claims = s },
 			"rehash":   func(g *userstore.StartGrant) { g.Rehash = s },
 		} {
 			bad := userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}

@@ -40,6 +40,11 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"users: deleting takes everything along", userDelete, false},
 		{"clients: what is stored comes back", clientRoundTrip, false},
 		{"clients: the first migration made ours", clientFirst, true},
+		{"clients: a change needs the version it was read with", clientUpdate, false},
+		{"clients: pages neither skip nor repeat", clientPages, true},
+		{"clients: whose redirect URIs have an origin", clientOrigins, false},
+		{"clients: an assertion is used once, until it has expired", clientAssertions, false},
+		{"clients: deleting takes everything along, and the next of that id inherits nothing", clientDelete, false},
 		{"clients: disabling ends grants for good, also those of a client made again", clientDisable, false},
 		{"clients: who is registered for an algorithm", clientAlgorithm, true},
 		{"login: one read sees client and user", loginView, true},
@@ -127,6 +132,8 @@ func (f *fixture) client(t *testing.T, change func(*userstore.Client)) userstore
 		change(&c)
 	}
 	must(t, f.CreateClient(t.Context(), c))
+	c, err := f.ClientByID(t.Context(), c.ID)
+	must(t, err)
 	return c
 }
 

@@ -260,30 +260,6 @@ func userDelete(t *testing.T, f *fixture) {
 	equal(t, "sessions of the new account", len(list), 0)
 }
 
-func clientRoundTrip(t *testing.T, f *fixture) {
-	c := userstore.Client{ID: "spa", Name: "Zoë's <app>", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"authorization_code", "refresh_token"},
-		Scopes: []string{"openid", "profile"}, Resources: []string{"https://api.test/?a=b&c"}, IDTokenAlg: "EdDSA", DisabledAt: f.now, CreatedAt: f.now}
-	must(t, f.CreateClient(t.Context(), c))
-	want := c
-	want.DisabledAt, want.CreatedAt = stored(f.now), stored(f.now)
-	got, err := f.ClientByID(t.Context(), "spa")
-	must(t, err)
-	equal(t, "client", got, want)
-
-	bare := userstore.Client{ID: "bare"}
-	must(t, f.CreateClient(t.Context(), bare))
-	got, err = f.ClientByID(t.Context(), "bare")
-	must(t, err)
-	equal(t, "a bare client", got, bare)
-
-	existsIn(t, f.CreateClient(t.Context(), bare), "client_id")
-	existsIn(t, f.CreateClient(t.Context(), userstore.Client{ID: userstore.FirstPartyClientID}), "client_id")
-	for _, unknown := range []string{"", "SPA", "spa ", "%"} {
-		_, err = f.ClientByID(t.Context(), unknown)
-		is(t, err, userstore.ErrNotFound)
-	}
-}
-
 func clientFirst(t *testing.T, f *fixture) {
 	c, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
 	must(t, err)

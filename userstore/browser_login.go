@@ -1,0 +1,83 @@
+package userstore
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// AuthenticatePage is Authenticate for a login at the hosted pages, where one field takes an email address
+// or a username, and no client has a say yet. What is verified has to be given to StartSession, or to Release.
+func (a *Accounts) AuthenticatePage(ctx context.Context, name, password string) (Verified, error) {
+	email, username := name, ""
+	if !strings.Contains(name, "@") { // no username has one
+		email, username = "", name
+	}
+	return a.Authenticate(ctx, email, username, password, "", nil)
+}
+
+// loginView is the one read of a login. At the pages no client takes part in it.
+func (a *Accounts) loginView(ctx context.Context, l Login, clientID string) (u User, known bool, c Client, err error) {
+	if clientID == "" {
+		u, known, err = a.Store.UserForLogin(ctx, l)
+		return u, known, Client{}, err
+	}
+	return a.Store.LoginView(ctx, l, clientID)
+}
+
+// StartSession makes s of what AuthenticatePage verified: the store's one batch, in which the attempt is
+// given back, and network and browser remembered. ErrConflict, and what the store says.
+func (a *Accounts) StartSession(ctx context.Context, v Verified, s BrowserSession, replaces SessionHash) error {
+	start := StartSession{Session: s, Replaces: replaces, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash}
+	if v.held != nil {
+		device, err := a.Throttle.device(ctx, subject(v.User, true, ""))
+		if err != nil {
+			return err
+		}
+		start.Attempt, start.Device = v.held.attempt, device
+		start.Remember = start.Attempt.At.Add(rememberedFor)
+	}
+	err := a.Store.StartSession(ctx, start)
+	if err == nil {
+		v.held.passed()
+	}
+	return err
+}
+
+type deviceKey struct{}
+
+// WithDevice notes in ctx the secret that a browser was given to be known again by, for Throttle.
+func WithDevice(ctx context.Context, device string) context.Context {
+	return context.WithValue(ctx, deviceKey{}, device)
+}
+
+// device is the key of the budget that this account and the browser of ctx share; zero: there is no
+// browser, or none that can be told from others.
+func (t *Throttle) device(ctx context.Context, subject string) (BudgetKey, error) {
+	device, _ := ctx.Value(deviceKey{}).(string)
+	if device == "" || t == nil {
+		return BudgetKey{}, nil
+	}
+	k, err := t.keys()
+	if err != nil {
+		return BudgetKey{}, err
+	}
+	return k.key("device", subject, device), nil
+}
+
+// byDevice lets a browser that has logged in to the account before try from its own budget, wherever it is now:
+// strangers who share its network and spend that budget do not lock its user out (U-13). One
+// that is not remembered is counted by its network, as anybody is. The read is made for known and unknown names alike.
+func (t *Throttle) byDevice(ctx context.Context, subject string, r *Reserve, at time.Time) error {
+	device, err := t.device(ctx, subject)
+	if device == (BudgetKey{}) || err != nil {
+		return err
+	}
+	byNetwork := *r
+	r.Own, r.At = device, at
+	tallies, err := t.Store.Tallies(ctx, *r)
+	if err == nil && !tallies.Remembered {
+		*r = byNetwork
+	}
+	return err
+}
