@@ -2,7 +2,12 @@ package issuer
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -21,6 +26,9 @@ type AuthorizationRequest struct {
 	ACRValues, UILocales, Display, Claims  string
 
 	Request, RequestURI string // refused, by name
+
+	// Repeated are the names of parameters that were sent more than once, though only resource may be.
+	Repeated []string
 }
 
 // Pending is an authorization request that may be asked of a user: valid, and bound to a registered
@@ -42,75 +50,271 @@ type Pending struct {
 	Prompt      []string `json:"prompt,omitempty"`
 	MaxAge      *int64   `json:"max_age,omitempty"` // seconds
 	LoginHint   string   `json:"login_hint,omitempty"`
-	HintSubject string   `json:"hint_subject,omitempty"` // whom id_token_hint names
+	HintSubject string   `json:"hint_subject,omitempty"` // whom id_token_hint, or a claims request for a certain sub, names
 	ACRValues   []string `json:"acr_values,omitempty"`
 	UILocales   []string `json:"ui_locales,omitempty"`
 }
 
-// AuthorizationResponse is what the browser carries to the client's redirect URI: a success or an error.
-type AuthorizationResponse struct {
-	RedirectURI string
-	Mode        string      // query or form_post
-	Parameters  [][2]string // in order; iss is always among them (RFC 9207)
-}
-
-// Step is what has to happen next to a pending request.
-type Step int
-
+// Codes of the authorization endpoint, beside those of error.go (OIDC Core section 3.1.2.6; unmet_authentication_requirements
+// is a specification of its own, and the last two are for pages only).
 const (
-	Respond    Step = iota // send Response
-	LogIn                  // show the login page
-	AskConsent             // show the consent page
+	UnsupportedResponseType Code = "unsupported_response_type"
+	LoginRequired           Code = "login_required"
+	ConsentRequired         Code = "consent_required"
+	RequestNotSupported     Code = "request_not_supported"
+	RequestURINotSupported  Code = "request_uri_not_supported"
+	UnmetAuthentication     Code = "unmet_authentication_requirements"
+	RequestFinished         Code = "request_finished"     // for a page: the one code of the request was used
+	InvalidRedirectURI      Code = "invalid_redirect_uri" // for a page: nothing may be sent there
 )
 
-// Decision is what Decide came to.
-type Decision struct {
-	Step           Step
-	Response       AuthorizationResponse // of Respond
-	Client         userstore.Client
-	Scopes         []string // that would be granted, for the consent page
-	Reauthenticate bool     // of LogIn: there is a session, but it has to be proved again
-}
+// Response modes that we answer in (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post Response Mode).
+const (
+	ModeQuery    = "query"
+	ModeFormPost = "form_post"
+)
 
-// Browser is who sits in front of it: a live browser session and its user.
-type Browser struct {
-	Session userstore.BrowserSession
-	User    userstore.User
-}
+// Values of prompt (OIDC Core section 3.1.2.1).
+const (
+	promptNone          = "none"
+	promptLogin         = "login"
+	promptConsent       = "consent"
+	promptSelectAccount = "select_account"
+)
+
+// Bounds of what is carried along with a request. A hint that is longer is no hint.
+const (
+	maxState  = 8 << 10
+	maxNonce  = 1 << 10
+	maxClaims = 4 << 10
+	maxHint   = 512
+)
+
+var (
+	errNoClientID     = refuse(InvalidRequest, "The app did not say who it is: client_id has to be sent, once.")
+	errUnknownClient  = refuse(InvalidClient, "No app is registered under this client_id.")
+	errNoRedirectURI  = refuse(InvalidRedirectURI, "The app did not say where to go back to: redirect_uri has to be sent, once.")
+	errRedirectURI    = refuse(InvalidRedirectURI, "The redirect_uri is not one that is registered for this app, byte for byte.")
+	errRepeated       = refuse(InvalidRequest, "A parameter was sent more than once: send each once (resource aside).")
+	errText           = refuse(InvalidRequest, "A parameter is too long, or is not UTF-8 text.")
+	errResponseMode   = refuse(InvalidRequest, "The response_mode has to be query or form_post.")
+	errNoResponseType = refuse(InvalidRequest, "The response_type is missing: send code.")
+	errResponseType   = refuse(UnsupportedResponseType, "The only response_type here is code.")
+	errNoCodeGrant    = refuse(UnauthorizedClient, "This client is not registered for the grant type authorization_code.")
+	errRequestObject  = refuse(RequestNotSupported, "Request objects are not taken here: send the parameters themselves.")
+	errRequestURI     = refuse(RequestURINotSupported, "A request_uri is not taken here: send the parameters themselves.")
+	errNoScope        = refuse(InvalidScope, "The scope is missing: name at least openid.")
+	errPrompt         = refuse(InvalidRequest, "The prompt has to be none, or any of login, consent and select_account.")
+	errMaxAge         = refuse(InvalidRequest, "The max_age has to be a number of seconds.")
+	errIDTokenHint    = refuse(InvalidRequest, "The id_token_hint is no ID token that this issuer made for this client: leave it out.")
+	errTwoSubjects    = refuse(InvalidRequest, "The id_token_hint and the claims parameter name different users.")
+	errUnmetACR       = refuse(UnmetAuthentication, "The acr that the claims parameter insists on cannot be reached here.")
+)
 
 // Authorize reads an authorization request. The error is an *Error for a page, when nothing may be
 // sent to the redirect URI; otherwise a refusal comes as refused, which goes there.
+//
+// So client and redirect URI are judged before anything else: whatever is said about the rest is said to
+// an address that the client's operator registered.
 func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pending, refused *AuthorizationResponse, err error) {
-	panic("contract")
+	client, err := i.addressee(ctx, r)
+	if err != nil {
+		return Pending{}, nil, err
+	}
+	p = Pending{ID: i.NewID(), At: i.now(), ClientID: client.ID, RedirectURI: r.RedirectURI, ResponseMode: ModeQuery}
+	err = i.read(&p, r, client)
+	var e *Error
+	switch {
+	case err == nil:
+		return p, nil, nil
+	case errors.As(err, &e) && e.Code != Unavailable && e.Code != ServerError:
+		response := i.refusal(p, e)
+		return Pending{}, &response, nil
+	}
+	return Pending{}, nil, failed(err)
 }
 
-// Decide says what a pending request needs of the browser b (nil: nobody is logged in); if
-// nothing, it issues the code.
-func (i *Issuer) Decide(ctx context.Context, p Pending, b *Browser) (Decision, error) {
-	panic("contract")
+// addressee finds the client that a request is of, and proves that the redirect URI is its own.
+func (i *Issuer) addressee(ctx context.Context, r AuthorizationRequest) (userstore.Client, error) {
+	if r.ClientID == "" || slices.Contains(r.Repeated, "client_id") {
+		return userstore.Client{}, errNoClientID
+	}
+	client, err := i.enabledClient(ctx, r.ClientID)
+	switch {
+	case err != nil:
+		return userstore.Client{}, err
+	case r.RedirectURI == "" || slices.Contains(r.Repeated, "redirect_uri"):
+		return userstore.Client{}, errNoRedirectURI
+	case !redirects(client, r.RedirectURI):
+		return userstore.Client{}, errRedirectURI
+	}
+	return client, nil
 }
 
-// Allow issues the code after the user said yes, and remembers that.
-func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (AuthorizationResponse, error) {
-	panic("contract")
+// enabledClient reads a client for a page.
+func (i *Issuer) enabledClient(ctx context.Context, id string) (userstore.Client, error) {
+	client, err := i.Clients.ClientByID(ctx, id)
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return client, errUnknownClient
+	case err != nil:
+		return client, failed(err)
+	case !client.DisabledAt.IsZero():
+		return client, errClientDisabled
+	}
+	return client, nil
 }
 
-// Deny is the answer when the user said no.
-func (i *Issuer) Deny(p Pending) AuthorizationResponse { panic("contract") }
-
-// PageLogin is a login at the hosted page.
-type PageLogin struct {
-	Name     string // email address or username
-	Password string
-	Device   string // the value of the browser's device cookie; empty: none
-	Replaces userstore.SessionHash
+// read fills p with what r asks for. How an answer gets to the client is found out first.
+func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Client) (err error) {
+	// Of two states, or one that is not text, nobody knows which the client will look for.
+	if !slices.Contains(r.Repeated, "state") && utf8.ValidString(r.State) && len(r.State) <= maxState {
+		p.State = r.State
+	}
+	switch r.ResponseMode {
+	case "", ModeQuery:
+	case ModeFormPost:
+		if !strings.HasPrefix(p.RedirectURI, "https://") && !strings.HasPrefix(p.RedirectURI, "http://") {
+			return errResponseMode // no form can be posted to an app's own scheme
+		}
+		p.ResponseMode = ModeFormPost
+	default:
+		return errResponseMode
+	}
+	switch {
+	case len(r.Repeated) > 0:
+		return errRepeated
+	case p.State != r.State, !storable(r.Nonce, maxNonce):
+		return errText
+	case r.Request != "":
+		return errRequestObject
+	case r.RequestURI != "":
+		return errRequestURI
+	case r.ResponseType == "":
+		return errNoResponseType
+	case r.ResponseType != "code":
+		return errResponseType
+	case !client.Allows(userstore.GrantAuthorizationCode):
+		return errNoCodeGrant
+	}
+	p.Nonce = r.Nonce
+	if p.CodeChallenge, err = i.codeChallenge(r, client); err != nil {
+		return err
+	}
+	if err := i.readScope(p, r, client); err != nil {
+		return err
+	}
+	if err := readPrompt(p, r); err != nil {
+		return err
+	}
+	return i.readIdentity(p, r)
 }
 
-// StartBrowserSession proves a password and starts a browser session. secret is the cookie's value. The errors are
-// Login's.
-func (i *Issuer) StartBrowserSession(ctx context.Context, l PageLogin) (b Browser, secret string, err error) {
-	panic("contract")
+// readScope reads what is to be granted.
+func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.Client) error {
+	scopes, err := parseScope(r.Scope)
+	if err != nil {
+		return err
+	}
+	targets, err := i.resources(r.Resource, client)
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		p.Resources = append(p.Resources, t.URI)
+	}
+	// OIDC Core section 11: who gets no refresh token cannot have offline access, and is not refused for asking.
+	if !client.Allows(userstore.GrantRefreshToken) {
+		scopes = slices.DeleteFunc(scopes, func(s string) bool { return s == "offline_access" })
+	}
+	if len(scopes) == 0 {
+		return errNoScope
+	}
+	p.Scopes = scopes
+	return i.checkScope(scopes, client, i.reach(targets))
 }
 
-// BrowserOf is who the cookie's value stands for; nil when it stands for nobody any more.
-func (i *Issuer) BrowserOf(ctx context.Context, secret string) (*Browser, error) { panic("contract") }
+// reach is where the scopes of a request for targets count.
+func (i *Issuer) reach(targets []Resource) []Resource {
+	if len(targets) == 0 {
+		return i.defaults()
+	}
+	return targets
+}
+
+// readPrompt reads how the user is to be asked.
+func readPrompt(p *Pending, r AuthorizationRequest) error {
+	p.Prompt = words(r.Prompt)
+	for _, word := range p.Prompt {
+		switch word {
+		case promptLogin, promptConsent, promptSelectAccount:
+		case promptNone:
+			if len(p.Prompt) > 1 {
+				return errPrompt
+			}
+		default:
+			return errPrompt
+		}
+	}
+	if r.MaxAge != "" {
+		// Digits only: ParseUint takes no sign. 63 bits, so that it stays a number for whoever reads it.
+		seconds, err := strconv.ParseUint(r.MaxAge, 10, 63)
+		if err != nil {
+			return errMaxAge
+		}
+		age := int64(seconds)
+		p.MaxAge = &age
+	}
+	return nil
+}
+
+// readIdentity reads who is expected, how, and in which language.
+func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
+	if storable(r.LoginHint, maxHint) {
+		p.LoginHint = r.LoginHint
+	}
+	if storable(r.ACRValues, maxHint) {
+		p.ACRValues = words(r.ACRValues)
+	}
+	if storable(r.UILocales, maxHint) {
+		p.UILocales = words(r.UILocales)
+	}
+	claims, err := parseClaims(r.Claims)
+	switch {
+	case err != nil:
+		return err
+	case !claims.reachable(acrPassword):
+		return errUnmetACR
+	}
+	p.Claims = claims.canonical()
+	p.HintSubject = claims.subject()
+	if r.IDTokenHint != "" {
+		hint, err := i.readIDTokenHint(r.IDTokenHint)
+		switch {
+		case err != nil:
+			return err
+		case hint.Audience != p.ClientID:
+			return errIDTokenHint
+		case p.HintSubject != "" && p.HintSubject != hint.Subject:
+			return errTwoSubjects
+		}
+		p.HintSubject = hint.Subject
+	}
+	return nil
+}
+
+// words splits at spaces, without repetitions.
+func words(text string) []string {
+	var out []string
+	for word := range strings.SplitSeq(text, " ") {
+		if word != "" && !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+// storable tells whether every store can hold text, and we want to.
+func storable(text string, most int) bool {
+	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
+}

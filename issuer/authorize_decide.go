@@ -1,0 +1,258 @@
+package issuer
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// codeLifetime is how long a client has to redeem a code (RFC 9700 section 2.1.1; FAPI 2.0 section 5.3.2.1).
+const codeLifetime = time.Minute
+
+// Step is what has to happen next to a pending request.
+type Step int
+
+const (
+	Respond    Step = iota // send Response
+	LogIn                  // show the login page
+	AskConsent             // show the consent page
+)
+
+// Decision is what Decide came to.
+type Decision struct {
+	Step           Step
+	Response       AuthorizationResponse // of Respond
+	Client         userstore.Client
+	Scopes         []string // that would be granted, for the consent page
+	Reauthenticate bool     // of LogIn: there is a session, but it has to be proved again
+}
+
+var errFinished = refuse(RequestFinished, "This sign-in was finished before: start again from the app.")
+
+// Decide says what a pending request needs of the browser b (nil: nobody is logged in); if
+// nothing, it issues the code.
+//
+// Everything is judged anew each time, also what Authorize has judged: between two pages a client may have been
+// disabled, a redirect URI taken away, or another user have logged in.
+func (i *Issuer) Decide(ctx context.Context, p Pending, b *Browser) (Decision, error) {
+	d, err := i.Consider(ctx, p, b)
+	if err != nil || d.Step != Respond || d.Response.RedirectURI != "" {
+		return d, err
+	}
+	return i.issue(ctx, p, d, *b, nil)
+}
+
+// Consider is Decide without its effect. A decision to Respond without a Response is one to issue the code.
+func (i *Issuer) Consider(ctx context.Context, p Pending, b *Browser) (Decision, error) {
+	d, refused, err := i.judge(ctx, p, b)
+	switch {
+	case err != nil:
+		return Decision{}, err
+	case refused != nil:
+		return i.refuseOrStep(p, d, refused), nil
+	}
+	asked, err := i.mustAsk(ctx, p, d.Client, b.User.ID)
+	switch {
+	case err != nil:
+		return Decision{}, err
+	case asked:
+		d.Step = AskConsent
+		return i.refuseOrStep(p, d, errConsentRequired), nil
+	}
+	return d, nil
+}
+
+// Allow issues the code after the user of b said yes, and remembers that. What else stands in the way of it is
+// found out as Decide does.
+func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (Decision, error) {
+	d, refused, err := i.judge(ctx, p, &b)
+	switch {
+	case err != nil:
+		return Decision{}, err
+	case refused != nil:
+		return i.refuseOrStep(p, d, refused), nil
+	}
+	now := i.now()
+	return i.issue(ctx, p, d, b, &userstore.Consent{
+		UserID: b.User.ID, ClientID: p.ClientID, Scopes: p.Scopes, Resources: p.Resources, CreatedAt: now, UpdatedAt: now,
+	})
+}
+
+// Deny is the answer when the user said no.
+func (i *Issuer) Deny(p Pending) AuthorizationResponse {
+	return i.refusal(p, refuse(AccessDenied, "The user did not allow it."))
+}
+
+var (
+	errLoginRequired   = refuse(LoginRequired, "The user has to log in: ask again without prompt=none.")
+	errOtherUser       = refuse(LoginRequired, "Another user is logged in than the one who was asked for.")
+	errConsentRequired = refuse(ConsentRequired, "The user has to allow it: ask again without prompt=none.")
+)
+
+// refuseOrStep takes the step that would mend a refusal, where there is one and the client lets us ask.
+func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) Decision {
+	if d.Step == Respond || slices.Contains(p.Prompt, promptNone) {
+		d.Step, d.Response = Respond, i.refusal(p, refused)
+	}
+	return d
+}
+
+// judge says why p cannot be granted to the browser now, short of the user's consent, and in the decision what would
+// help: to log in, or nothing (Respond). The error is for a page.
+func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, refused *Error, err error) {
+	d = Decision{Scopes: p.Scopes}
+	if d.Client, err = i.enabledClient(ctx, p.ClientID); err != nil {
+		return d, nil, err
+	}
+	if !redirects(d.Client, p.RedirectURI) {
+		return d, nil, errRedirectURI
+	}
+	if b == nil {
+		d.Step = LogIn
+		return d, errLoginRequired, nil
+	}
+	proved := !b.Session.AuthTime.Before(p.At) // for this request
+	switch {
+	case !proved && i.tooOld(p, b.Session.AuthTime):
+		d.Step, d.Reauthenticate = LogIn, true
+		return d, errLoginRequired, nil
+	case p.HintSubject != "" && p.HintSubject != b.User.ID:
+		// Never a code for somebody else than was asked for (OIDC Core section 3.1.2.2). Whoever logs in for this
+		// request as another user has made up their mind.
+		if !proved {
+			d.Step = LogIn
+		}
+		return d, errOtherUser, nil
+	}
+	if err := i.stillHolds(p, d.Client, b.User); err != nil {
+		return d, err, nil
+	}
+	return d, nil, nil
+}
+
+// tooOld tells whether a login of that time has to be proved again (OIDC Core section 3.1.2.1). Where one of several
+// accounts may be chosen, it is by logging in: a browser holds one session.
+func (i *Issuer) tooOld(p Pending, authTime time.Time) bool {
+	if slices.Contains(p.Prompt, promptLogin) || slices.Contains(p.Prompt, promptSelectAccount) {
+		return true
+	}
+	switch {
+	case p.MaxAge == nil:
+		return false
+	case *p.MaxAge >= int64(math.MaxInt64/time.Second): // longer than a Duration can be
+		return false
+	}
+	limit := time.Duration(*p.MaxAge) * time.Second
+	return limit == 0 || p.At.Sub(authTime) > limit
+}
+
+// stillHolds judges what is asked for again, and what of it depends on the user.
+func (i *Issuer) stillHolds(p Pending, client userstore.Client, user userstore.User) *Error {
+	targets, err := i.resources(p.Resources, client)
+	if err == nil {
+		err = i.checkScope(p.Scopes, client, i.reach(targets))
+	}
+	switch {
+	case err != nil:
+		return failed(err)
+	case !client.Allows(userstore.GrantAuthorizationCode):
+		return errNoCodeGrant
+	case slices.Contains(p.Scopes, ScopeAdmin) && !mayAdmin(client, user.Roles):
+		return errNotAdmin
+	}
+	return nil
+}
+
+// mustAsk tells whether the user has to be asked. First-party clients are ours, so nobody is asked unless the client
+// wants it. A public client that any program on the user's machine can pose as is asked for every time (RFC 8252
+// section 8.6): that somebody allowed it once is no sign that it is the same program now.
+func (i *Issuer) mustAsk(ctx context.Context, p Pending, client userstore.Client, userID string) (bool, error) {
+	switch {
+	case slices.Contains(p.Prompt, promptConsent):
+		return true, nil
+	case client.FirstParty:
+		return false, nil
+	case client.Public() && impersonable(p.RedirectURI):
+		return true, nil
+	}
+	c, err := i.Consents.ConsentOf(ctx, userID, client.ID)
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return true, nil
+	case err != nil:
+		return false, failed(err)
+	}
+	return !subset(p.Scopes, c.Scopes) || !subset(p.Resources, c.Resources), nil
+}
+
+func subset(part, whole []string) bool {
+	return !slices.ContainsFunc(part, func(s string) bool { return !slices.Contains(whole, s) })
+}
+
+// issue saves the code and answers with it. However often one request is allowed in one browser session, by
+// a double click or a second tab, it is the same code.
+func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, consent *userstore.Consent) (Decision, error) {
+	code, err := i.code(p, b)
+	if err != nil {
+		return Decision{}, err
+	}
+	if d.Client.FirstParty {
+		consent = nil // nothing that could be taken back
+	}
+	now := i.now()
+	err = i.Codes.SaveCode(ctx, userstore.Code{
+		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
+		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge,
+		Scopes: p.Scopes, Resources: p.Resources, Nonce: p.Nonce, Claims: p.Claims,
+		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
+		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
+	}, consent, now.Add(-i.SessionIdle))
+	switch {
+	case errors.Is(err, userstore.ErrExists):
+		return Decision{}, errFinished
+	case errors.Is(err, userstore.ErrConflict):
+		// Session, user or client ended between the reads and this act. The user can only log in again.
+		d.Step, d.Reauthenticate = LogIn, false
+		return i.refuseOrStep(p, d, errLoginRequired), nil
+	case err != nil:
+		return Decision{}, failed(err)
+	}
+	d.Step, d.Response = Respond, i.respond(p, [2]string{"code", code})
+	return d, nil
+}
+
+// code is what the request, the user and the browser session make of the secret of forms: 256 bits that nobody can guess, and
+// the same ones on every replica.
+func (i *Issuer) code(p Pending, b Browser) (string, error) {
+	mac, err := i.FormMAC("code", p.ID, b.User.ID, b.Session.ID)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(mac), nil
+}
+
+// FormMAC seals parts for a purpose: HMAC-SHA-256 under FormSecret, the same on every replica. What is sealed for one
+// purpose is worth nothing for another.
+func (i *Issuer) FormMAC(purpose string, parts ...string) ([]byte, error) {
+	secret, err := i.FormSecret()
+	if err != nil {
+		return nil, unready(fmt.Errorf("seal what goes through a browser: %w", err))
+	}
+	mac := hmac.New(sha256.New, secret)
+	var size [8]byte
+	for _, part := range append([]string{purpose}, parts...) { // with its length, so that no two lists run into one
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		mac.Write(size[:])
+		mac.Write([]byte(part))
+	}
+	return mac.Sum(nil), nil
+}

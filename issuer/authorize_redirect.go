@@ -1,0 +1,113 @@
+package issuer
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// AuthorizationResponse is what the browser carries to the client's redirect URI: a success or an error.
+type AuthorizationResponse struct {
+	RedirectURI string
+	Mode        string      // query or form_post
+	Parameters  [][2]string // in order; iss is always among them (RFC 9207)
+}
+
+// Location is the redirect URI with the parameters in its query, after those that it was registered
+// with, which stay as they are (RFC 6749 section 3.1.2).
+func (r AuthorizationResponse) Location() string { return withQuery(r.RedirectURI, r.Parameters) }
+
+func withQuery(uri string, parameters [][2]string) string {
+	var b strings.Builder
+	b.WriteString(uri)
+	separator := "?"
+	if at := strings.IndexByte(uri, '?'); at >= 0 {
+		separator = "&"
+		if strings.HasSuffix(uri, "?") || strings.HasSuffix(uri, "&") {
+			separator = ""
+		}
+	}
+	for _, p := range parameters {
+		b.WriteString(separator + url.QueryEscape(p[0]) + "=" + url.QueryEscape(p[1]))
+		separator = "&"
+	}
+	return b.String()
+}
+
+// refusal is an error response (RFC 6749 section 4.1.2.1).
+func (i *Issuer) refusal(p Pending, e *Error) AuthorizationResponse {
+	return i.respond(p, [2]string{"error", string(e.Code)}, [2]string{"error_description", e.Description})
+}
+
+// respond is the response to p: what is told, the state, and who says so (RFC 9207).
+func (i *Issuer) respond(p Pending, told ...[2]string) AuthorizationResponse {
+	if p.State != "" {
+		told = append(told, [2]string{"state", p.State})
+	}
+	return AuthorizationResponse{RedirectURI: p.RedirectURI, Mode: p.ResponseMode, Parameters: append(told, [2]string{"iss", i.URL})}
+}
+
+// redirects tells whether uri is a redirect URI of client: byte for byte one that is registered (RFC 9700
+// section 4.1.3). Nothing is parsed, normalised or decoded, so that there is nothing to disagree about with a browser.
+//
+// Only the port of a public client's http redirect to a loopback address may differ, because a native app
+// takes whichever is free (RFC 8252 section 7.3). localhost is a name and stays exact.
+func redirects(client userstore.Client, uri string) bool {
+	if slices.Contains(client.RedirectURIs, uri) {
+		return true
+	}
+	origin, rest, ok := loopback(uri)
+	if !ok || !client.Public() {
+		return false
+	}
+	for _, registered := range client.RedirectURIs {
+		if o, r, ok := loopback(registered); ok && o == origin && r == rest {
+			return true
+		}
+	}
+	return false
+}
+
+// loopback takes a redirect to a loopback address apart: around its port.
+func loopback(uri string) (origin, rest string, ok bool) {
+	for _, origin := range []string{"http://127.0.0.1", "http://[::1]"} {
+		rest, ok := strings.CutPrefix(uri, origin)
+		if !ok {
+			continue
+		}
+		if port, found := strings.CutPrefix(rest, ":"); found {
+			end := strings.IndexFunc(port, func(c rune) bool { return c < '0' || c > '9' })
+			if end < 0 {
+				end = len(port)
+			}
+			if n, err := strconv.ParseUint(port[:end], 10, 16); err != nil || n == 0 {
+				return "", "", false
+			}
+			rest = port[end:]
+		}
+		// What follows is a path or a query, never more of the authority.
+		if rest == "" || rest[0] == '/' || rest[0] == '?' {
+			return origin, rest, true
+		}
+	}
+	return "", "", false
+}
+
+// impersonable tells whether any program on the user's machine could be the one that is answered at uri: it needs no
+// more than to listen on a port, or to claim a scheme (RFC 8252 sections 8.6 and 7.1).
+func impersonable(uri string) bool {
+	u, err := url.Parse(uri)
+	return err != nil || u.Scheme != "https" || isLoopbackHost(u.Hostname())
+}
+
+func isLoopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}

@@ -1,0 +1,110 @@
+package issuer
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// Browser is who sits in front of it: a live browser session and its user.
+type Browser struct {
+	Session userstore.BrowserSession
+	User    userstore.User
+}
+
+// PageLogin is a login at the hosted page.
+type PageLogin struct {
+	Name     string // email address or username
+	Password string
+	Device   string // the value of the browser's device cookie; empty: none
+	Replaces string // the value of its session cookie, whose session ends with this one; empty: none
+
+	// Since is when the request was made that the login is for: AuthTime is not before it, though
+	// another replica's clock may be.
+	Since time.Time
+
+	UserAgent string // kept for the user's list of sessions
+	Address   string // kept likewise, and what throttling counts by
+}
+
+// StartBrowserSession proves a password and starts a browser session. secret is the cookie's value, a new one at each login, so
+// that nobody can plant it beforehand. Every error is an *Error; that of a malformed request wraps a
+// *userstore.ValidationError.
+func (i *Issuer) StartBrowserSession(ctx context.Context, l PageLogin) (b Browser, secret string, err error) {
+	ctx = userstore.WithDevice(userstore.WithAddress(ctx, l.Address), l.Device)
+	for range 2 { // as Login does
+		b, secret, err = i.startBrowserSession(ctx, l)
+		if !errors.Is(err, userstore.ErrConflict) {
+			if err != nil {
+				return Browser{}, "", failed(err)
+			}
+			return b, secret, nil
+		}
+	}
+	return Browser{}, "", errUnavailable.because(errors.New("login: the account kept changing"))
+}
+
+func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser, string, error) {
+	verified, err := i.Accounts.AuthenticatePage(ctx, l.Name, l.Password)
+	if err != nil {
+		return Browser{}, "", err
+	}
+	defer i.Accounts.Release(ctx, verified)
+	now := i.now() // after the hashing
+	secret := i.NewID() + i.NewID()
+	b := Browser{User: verified.User, Session: userstore.BrowserSession{
+		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID,
+		AuthTime: now, AMR: []string{amrPassword}, ACR: acrPassword,
+		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
+		UserAgent: l.UserAgent, Address: l.Address,
+	}}
+	if l.Since.After(now) {
+		b.Session.AuthTime = l.Since
+	}
+	var replaces userstore.SessionHash
+	if l.Replaces != "" {
+		replaces = sessionHash(l.Replaces)
+		// Who proves the password again goes on with the session there is, and with what clients got of it.
+		old, user, err := i.Browsers.BrowserSession(ctx, replaces, now, now.Add(-i.SessionIdle))
+		switch {
+		case err == nil && user.ID == b.User.ID:
+			b.Session.ID = old.ID
+		case err != nil && !errors.Is(err, userstore.ErrNotFound):
+			return Browser{}, "", err
+		}
+	}
+	if err := i.Accounts.StartSession(ctx, verified, b.Session, replaces); err != nil {
+		return Browser{}, "", err
+	}
+	return b, secret, nil
+}
+
+// touchEvery is how exactly the use of a browser session is kept: a write each time would cost more than
+// the read.
+const touchEvery = time.Minute
+
+// BrowserOf is who the cookie's value stands for; nil when it stands for nobody any more.
+func (i *Issuer) BrowserOf(ctx context.Context, secret string) (*Browser, error) {
+	if secret == "" {
+		return nil, nil
+	}
+	now, hash := i.now(), sessionHash(secret)
+	session, user, err := i.Browsers.BrowserSession(ctx, hash, now, now.Add(-i.SessionIdle))
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, failed(err)
+	}
+	if now.Sub(session.LastUsedAt) >= touchEvery {
+		if err := i.Browsers.TouchSession(ctx, hash, now); err != nil {
+			return nil, failed(err)
+		}
+	}
+	return &Browser{Session: session, User: user}, nil
+}
+
+func sessionHash(secret string) userstore.SessionHash { return sha256.Sum256([]byte(secret)) }

@@ -1,0 +1,89 @@
+package issuer
+
+import (
+	"context"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// LogoutRequest is a request at the end session endpoint as it was sent (OpenID Connect RP-Initiated Logout section 2).
+type LogoutRequest struct {
+	IDTokenHint           string
+	ClientID              string
+	PostLogoutRedirectURI string
+	State                 string
+	UILocales             string
+	Repeated              []string // parameters that were sent more than once
+}
+
+// PendingLogout is where a logout leads, which may have to be confirmed first.
+type PendingLogout struct {
+	ClientID    string   `json:"client_id,omitempty"`    // that sent the user; empty: nobody who could prove it
+	RedirectURI string   `json:"redirect_uri,omitempty"` // registered, with the state in its query; empty: nowhere
+	UILocales   []string `json:"ui_locales,omitempty"`
+
+	// Confirm: the user has to say yes. Any page of the web can send a browser here, and only who has an ID token of
+	// this very user is believed to speak for them.
+	Confirm bool `json:"-"`
+}
+
+// Logout judges a request to end the session of browser b (nil: nobody is logged in) and, where it needs no confirmation,
+// ends it. What is wrong with a request only takes away its redirect: nobody is kept from logging out.
+func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (PendingLogout, error) {
+	p := PendingLogout{Confirm: b != nil}
+	if len(r.UILocales) <= maxHint && utf8.ValidString(r.UILocales) {
+		p.UILocales = words(r.UILocales)
+	}
+	hint, client, ok, err := i.logoutClient(ctx, r)
+	if err != nil {
+		return PendingLogout{}, err
+	}
+	if !ok {
+		return p, nil
+	}
+	p.ClientID = client.ID
+	// Byte for byte, as everywhere: a logout must not become an open redirect.
+	if slices.Contains(client.PostLogoutRedirectURIs, r.PostLogoutRedirectURI) {
+		p.RedirectURI = r.PostLogoutRedirectURI
+		if r.State != "" {
+			p.RedirectURI = withQuery(p.RedirectURI, [][2]string{{"state", r.State}})
+		}
+	}
+	if b == nil || hint.Subject != b.User.ID {
+		return p, nil
+	}
+	p.Confirm = false
+	return p, i.EndBrowserSession(ctx, *b)
+}
+
+// logoutClient finds out who sends the user, by the ID token that only they have. false: nobody who can prove it.
+func (i *Issuer) logoutClient(ctx context.Context, r LogoutRequest) (hint idTokenHint, c userstore.Client, ok bool, err error) {
+	if r.IDTokenHint == "" || len(r.Repeated) > 0 || len(r.State) > maxState || !utf8.ValidString(r.State) {
+		return hint, c, false, nil
+	}
+	if hint, err = i.readIDTokenHint(r.IDTokenHint); err != nil {
+		return hint, c, false, nil
+	}
+	if r.ClientID != "" && r.ClientID != hint.Audience {
+		return hint, c, false, nil
+	}
+	c, err = i.enabledClient(ctx, hint.Audience)
+	switch {
+	case err == nil:
+		return hint, c, true, nil
+	case failed(err).Code == InvalidClient:
+		return hint, c, false, nil
+	}
+	return hint, c, false, err
+}
+
+// EndBrowserSession logs a browser out: its session is over, and with it every grant that came of it and does not hold
+// offline_access.
+func (i *Issuer) EndBrowserSession(ctx context.Context, b Browser) error {
+	if err := i.Browsers.EndSession(ctx, b.Session.ID, i.now()); err != nil {
+		return failed(err)
+	}
+	return nil
+}

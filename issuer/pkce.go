@@ -1,0 +1,53 @@
+package issuer
+
+import (
+	"strings"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// Values of Issuer.RequirePKCE.
+const (
+	RequirePKCEOfAll    = "all"
+	RequirePKCEOfPublic = "public"
+)
+
+var (
+	errNoChallenge     = refuse(InvalidRequest, "This client has to use PKCE: send code_challenge, and code_challenge_method S256.")
+	errChallengeMethod = refuse(InvalidRequest, "The code_challenge_method has to be S256, and to come with a code_challenge.")
+	errChallenge       = refuse(InvalidRequest, "The code_challenge has to be a SHA-256 in base64url: 43 characters without padding.")
+)
+
+// challengeLength is that of a SHA-256 in base64url (RFC 7636 section 4.2).
+const challengeLength = 43
+
+// codeChallenge reads the PKCE parameters of an authorization request. plain is refused: it protects from nobody
+// who sees the request. Who sends a challenge without having to is held to it all the same.
+func (i *Issuer) codeChallenge(r AuthorizationRequest, client userstore.Client) (string, error) {
+	switch {
+	case r.CodeChallenge == "" && r.CodeChallengeMethod == "":
+		if i.requiresPKCE(client) {
+			return "", errNoChallenge
+		}
+		return "", nil
+	case r.CodeChallenge == "" || r.CodeChallengeMethod != "S256":
+		return "", errChallengeMethod
+	case len(r.CodeChallenge) != challengeLength || strings.Trim(r.CodeChallenge, base64URL) != "":
+		return "", errChallenge
+	}
+	return r.CodeChallenge, nil
+}
+
+const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// requiresPKCE says whose codes are worth nothing without PKCE: of public clients always, of others as they are
+// registered, or else as this issuer is set up.
+func (i *Issuer) requiresPKCE(client userstore.Client) bool {
+	switch {
+	case client.Public():
+		return true
+	case client.PKCE != "":
+		return client.PKCE != userstore.PKCEOptional
+	}
+	return i.RequirePKCE != RequirePKCEOfPublic
+}
