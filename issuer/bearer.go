@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/strictjson"
@@ -35,84 +36,131 @@ var (
 // store, once: a logout or a disabled account counts from the next request on.
 // Every error is an *Error.
 func (i *Issuer) Bearer(ctx context.Context, raw string) (Session, error) {
+	live, err := i.live(ctx, raw, i.URL)
+	switch {
+	case err != nil:
+		return Session{}, err
+	case live.claims.SessionID == "":
+		return Session{}, errNoUser
+	case !live.view.Client.FirstParty:
+		return Session{}, errAccessToken.because(errors.New("the client is not first-party"))
+	}
+	return Session{View: live.view, Scopes: live.scopes()}, nil
+}
+
+// anyAudience takes an access token whomever it is for.
+const anyAudience = ""
+
+// liveToken is an access token that is worth something now.
+type liveToken struct {
+	claims  accessClaims
+	payload []byte              // all that it says
+	view    userstore.GrantView // zero without a user
+}
+
+// scopes are the token's, less what the user may no longer hold.
+func (l liveToken) scopes() []string {
+	return slices.DeleteFunc(strings.Fields(l.claims.Scope), func(s string) bool {
+		return s == ScopeAdmin && !mayAdmin(l.view.Client, l.view.User.Roles)
+	})
+}
+
+// live judges an access token that comes back to us: ours, under a published key, in time, its
+// audience holding audience; its grant live, and its user and client enabled. One without a user has no grant: liveClient
+// judges it further. InvalidToken, Expired, or what says that nothing could be decided.
+func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, error) {
 	now := i.now()
 	// A replica that may not sign has an old view or a wrong clock: what it would say
 	// of exp is not to be believed.
 	if _, err := i.Keys.Signer(i.AccessAlg); err != nil {
-		return Session{}, unready(fmt.Errorf("judge an access token: %w", err))
+		return liveToken{}, unready(fmt.Errorf("judge an access token: %w", err))
 	}
-	c, err := i.accessToken(raw)
+	l, err := i.accessToken(raw)
 	if err != nil {
-		return Session{}, err
+		return liveToken{}, err
 	}
-	switch {
+	switch c := l.claims; {
 	case c.Issuer != i.URL:
-		return Session{}, errAccessToken.because(errors.New("iss is not ours"))
-	case !slices.Contains(c.Audience, i.URL):
-		return Session{}, errAccessToken.because(errors.New("aud does not hold the issuer"))
+		return liveToken{}, errAccessToken.because(errors.New("iss is not ours"))
+	case audience != anyAudience && !slices.Contains(c.Audience, audience):
+		return liveToken{}, errAccessToken.because(errors.New("aud does not hold the issuer"))
 	case c.Expires <= 0: // absent, as good as
-		return Session{}, errAccessToken.because(errors.New("no exp"))
+		return liveToken{}, errAccessToken.because(errors.New("no exp"))
 	case now.Add(-i.ClockSkew).Unix() >= c.Expires:
-		return Session{}, errAccessExpired
+		return liveToken{}, errAccessExpired
 	case c.SessionID == "":
-		return Session{}, errNoUser
+		return l, nil
 	}
+	l.view, err = i.liveGrant(ctx, l.claims, now)
+	return l, err
+}
 
+// liveClient judges a token of a client in its own name.
+func (i *Issuer) liveClient(ctx context.Context, c accessClaims) error {
+	client, err := i.Clients.ClientByID(ctx, c.ClientID)
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return errAccessToken.because(errors.New("the client is gone"))
+	case err != nil:
+		return failed(err)
+	case c.Subject != c.ClientID || !client.DisabledAt.IsZero():
+		return errAccessToken.because(errors.New("the client is disabled, or not the subject"))
+	}
+	return nil
+}
+
+// liveGrant judges the grant of a token with a user.
+func (i *Issuer) liveGrant(ctx context.Context, c accessClaims, now time.Time) (userstore.GrantView, error) {
 	view, err := i.Grants.GrantBySession(ctx, c.SessionID)
 	if errors.Is(err, userstore.ErrNotFound) {
-		return Session{}, errAccessToken.because(errors.New("the grant is gone"))
+		return view, errAccessToken.because(errors.New("the grant is gone"))
 	}
 	if err != nil {
-		return Session{}, failed(err)
+		return view, failed(err)
 	}
 	switch g := view.Grant; {
 	case g.UserID != c.Subject || g.ClientID != c.ClientID:
-		return Session{}, errAccessToken.because(errors.New("the grant is of another user or client"))
+		return view, errAccessToken.because(errors.New("the grant is of another user or client"))
 	case !g.RevokedAt.IsZero():
-		return Session{}, errAccessToken.because(errors.New("the grant is revoked"))
+		return view, errAccessToken.because(errors.New("the grant is revoked"))
 	case !now.Before(i.end(g)):
-		return Session{}, errAccessExpired.because(errors.New("the grant has ended"))
+		return view, errAccessExpired.because(errors.New("the grant has ended"))
 	case !view.User.IsActive:
-		return Session{}, errAccessToken.because(errors.New("the user is disabled"))
+		return view, errAccessToken.because(errors.New("the user is disabled"))
 	case !view.Client.DisabledAt.IsZero():
-		return Session{}, errAccessToken.because(errors.New("the client is disabled"))
-	case !view.Client.FirstParty:
-		return Session{}, errAccessToken.because(errors.New("the client is not first-party"))
+		return view, errAccessToken.because(errors.New("the client is disabled"))
 	}
-	scopes := slices.DeleteFunc(strings.Fields(c.Scope), func(s string) bool {
-		return s == ScopeAdmin && !mayAdmin(view.Client, view.User.Roles)
-	})
-	return Session{View: view, Scopes: scopes}, nil
+	return view, nil
 }
 
 // accessToken proves that raw is an access token signed by us, and reads it. Only
 // a published key counts: an access token under any other is forged, revoked, or
 // long past its exp.
-func (i *Issuer) accessToken(raw string) (accessClaims, error) {
+func (i *Issuer) accessToken(raw string) (liveToken, error) {
 	token, err := jose.Parse(raw)
 	if err != nil {
-		return accessClaims{}, errAccessToken.because(err)
+		return liveToken{}, errAccessToken.because(err)
 	}
 	key, ok := i.Keys.PublishedKey(token.Header.KeyID)
 	if !ok {
-		return accessClaims{}, errAccessToken.because(errors.New("not signed with a published key"))
+		return liveToken{}, errAccessToken.because(errors.New("not signed with a published key"))
 	}
 	if err := token.Verify(key); err != nil {
-		return accessClaims{}, errAccessToken.because(err)
+		return liveToken{}, errAccessToken.because(err)
 	}
 	if !token.Header.IsType(TypeAccessToken) {
-		return accessClaims{}, errAccessToken.because(fmt.Errorf("typ is not %s", TypeAccessToken))
+		return liveToken{}, errAccessToken.because(fmt.Errorf("typ is not %s", TypeAccessToken))
 	}
 	var c struct {
 		accessClaims
 		Confirmation json.RawMessage `json:"cnf"`
 	}
 	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.IgnoreUnknown); err != nil {
-		return accessClaims{}, errAccessToken.because(err)
+		return liveToken{}, errAccessToken.because(err)
 	}
 	// A token bound to a key is worth nothing to whoever merely bears it (RFC 7800).
 	if len(c.Confirmation) > 0 {
-		return accessClaims{}, errAccessToken.because(errors.New("the token is bound to a key"))
+		return liveToken{}, errAccessToken.because(errors.New("the token is bound to a key"))
 	}
-	return c.accessClaims, nil
+	return liveToken{claims: c.accessClaims, payload: token.Payload}, nil
 }

@@ -12,17 +12,19 @@ import (
 type Code string
 
 const (
-	InvalidRequest     Code = "invalid_request"
-	InvalidClient      Code = "invalid_client"
-	InvalidGrant       Code = "invalid_grant"
-	UnauthorizedClient Code = "unauthorized_client"
-	InvalidScope       Code = "invalid_scope"
-	InvalidTarget      Code = "invalid_target"
-	AccessDenied       Code = "access_denied"
-	InvalidToken       Code = "invalid_token"
-	InsufficientScope  Code = "insufficient_scope"
-	ServerError        Code = "server_error"
-	Unavailable        Code = "temporarily_unavailable" // store or keys: 503, nothing was decided
+	InvalidRequest       Code = "invalid_request"
+	InvalidClient        Code = "invalid_client"
+	InvalidGrant         Code = "invalid_grant"
+	UnauthorizedClient   Code = "unauthorized_client"
+	UnsupportedGrantType Code = "unsupported_grant_type"
+	UnsupportedTokenType Code = "unsupported_token_type" // RFC 7009 section 2.2.1
+	InvalidScope         Code = "invalid_scope"
+	InvalidTarget        Code = "invalid_target"
+	AccessDenied         Code = "access_denied"
+	InvalidToken         Code = "invalid_token"
+	InsufficientScope    Code = "insufficient_scope"
+	ServerError          Code = "server_error"
+	Unavailable          Code = "temporarily_unavailable" // store or keys: 503, nothing was decided
 
 	InvalidCredentials Code = "invalid_credentials"
 	AccountDisabled    Code = "account_disabled"

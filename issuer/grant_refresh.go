@@ -19,7 +19,10 @@ type RefreshRequest struct {
 	FirstParty   bool
 }
 
-var errNoRefreshClient = refuse(InvalidClient, "Send client_id: a refresh token belongs to one client.")
+var (
+	errNoRefreshClient = refuse(InvalidClient, "Send client_id: a refresh token belongs to one client.")
+	errNoRefreshToken  = refuse(InvalidRequest, "Send the refresh_token.")
+)
 
 // Refresh answers a refresh token. With G the generation of the grant's row and
 // gen the token's:
@@ -35,6 +38,11 @@ var errNoRefreshClient = refuse(InvalidClient, "Send client_id: a refresh token 
 // the row as it is. Without scope and resource a rotation is one statement.
 // Every error is an *Error.
 func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, error) {
+	leave, err := i.Admission.enter(ctx)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	defer leave()
 	now := i.now()
 	// First of all: a replica that may not sign, because its clock is off for one, must
 	// not tell anybody that a session has ended either.
@@ -42,37 +50,56 @@ func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, 
 	if err != nil {
 		return TokenResponse{}, err
 	}
+	a, err := i.refresh(ctx, r, now)
+	if err == nil {
+		err = i.completeUser(ctx, &a)
+	}
+	if err != nil {
+		return TokenResponse{}, failed(err)
+	}
+	return i.mint(now, signers, a)
+}
+
+// refreshGrant is a refresh at the token endpoint.
+func (i *Issuer) refreshGrant(ctx context.Context, client userstore.Client, r TokenRequest) (Authorization, error) {
+	if r.RefreshToken == "" {
+		return Authorization{}, errNoRefreshToken
+	}
+	a, err := i.refresh(ctx, RefreshRequest{RefreshToken: r.RefreshToken, ClientID: client.ID, Scope: r.Scope, Resource: r.Resource}, r.now)
+	a.Client = client // all of it
+	return a, err
+}
+
+// refresh moves the grant as Refresh describes, and says what the request gets of it.
+func (i *Issuer) refresh(ctx context.Context, r RefreshRequest, now time.Time) (Authorization, error) {
 	p, err := i.present(ctx, r.RefreshToken, now)
 	if err != nil {
-		return TokenResponse{}, err
+		return Authorization{}, err
 	}
 	switch {
 	case r.ClientID == "" && !r.FirstParty:
-		return TokenResponse{}, errNoRefreshClient
+		return Authorization{}, errNoRefreshClient
 	case r.ClientID != "" && r.ClientID != p.clientID:
-		return TokenResponse{}, errRefreshToken.because(errors.New("the refresh token of another client"))
+		return Authorization{}, errRefreshToken.because(errors.New("the refresh token of another client"))
 	}
 	scopes, err := parseScope(r.Scope)
 	if err != nil {
-		return TokenResponse{}, err
+		return Authorization{}, err
 	}
 	// Rotated or answered again, it is always the generation after the presented one
 	// that is answered.
 	jti, err := i.Keys.RefreshJTI(p.grant, p.generation+1)
 	if err != nil {
-		return TokenResponse{}, unready(err)
+		return Authorization{}, unready(err)
 	}
 	f := refresh{Issuer: i, request: r, presented: p, scopes: scopes, now: now}
 	view, err := f.settle(ctx)
 	if err != nil {
-		return TokenResponse{}, failed(err)
+		return Authorization{}, err
 	}
 	a, err := f.authorize(view)
-	if err != nil {
-		return TokenResponse{}, failed(err)
-	}
 	a.RefreshJTI = jti
-	return i.mint(now, signers, a)
+	return a, err
 }
 
 // refresh is one request on its way.

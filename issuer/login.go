@@ -125,6 +125,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 			Address:    r.Address,
 		},
 		Client:  client,
+		User:    user,
 		Roles:   user.Roles,
 		Scopes:  scopes,
 		Targets: targets,

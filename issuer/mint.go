@@ -28,17 +28,18 @@ type TokenResponse struct {
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
-	Scope        string `json:"scope"`
+	Scope        string `json:"scope,omitempty"`
 }
 
 // Authorization is what a grant function has proved, and all that minting needs.
 type Authorization struct {
-	Grant   userstore.Grant
+	Grant   userstore.Grant // without a UserID: the client acts in its own name, and there is no grant
 	Client  userstore.Client
-	Roles   []string   // of the user, now
-	Scopes  []string   // of this access token
-	Targets []Resource // named by the request, or else by the grant; empty: the default audience
-	Nonce   string     // of the ID token; empty: none
+	User    userstore.User // zero: unknown here, and not needed; see completeUser
+	Roles   []string       // of the user, now
+	Scopes  []string       // of this access token
+	Targets []Resource     // named by the request, or else by the grant; empty: the default audience
+	Nonce   string         // of the ID token; empty: none
 
 	// RefreshJTI is the proof that goes into the refresh token of the grant's
 	// generation; empty: no refresh token is due. It is computed before anything
@@ -92,39 +93,46 @@ func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse,
 	return r, nil
 }
 
-// mintAccess makes the access token of RFC 9068. It never outlives its grant.
+// reach are the resources that the access token is for: those named, or those of the default audience that are
+// registered.
+func (a Authorization) reach(i *Issuer) []Resource {
+	if len(a.Targets) > 0 {
+		return a.Targets
+	}
+	return i.defaults()
+}
+
+// mintAccess makes the access token of RFC 9068. It never outlives its grant. Where a client acts in its own
+// name, it is the subject (section 2.2).
 func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope string) (token string, expires int64, err error) {
-	targets := a.Targets
-	if len(targets) == 0 {
-		targets = i.defaults()
-	}
-	alg, lifetime := i.access(targets)
+	alg, lifetime := i.access(a.reach(i))
 	end := now.Add(lifetime)
-	if last := i.end(a.Grant); last.Before(end) {
-		end = last
+	claims := accessClaims{
+		Issuer:   i.URL,
+		Subject:  a.Client.ID,
+		Audience: i.audience(a.Targets, a.Client),
+		IssuedAt: now.Unix(),
+		ID:       i.NewID(),
+		ClientID: a.Client.ID,
+		Scope:    scope,
 	}
-	expires = end.Unix()
-	token, err = sign(s.of(alg), TypeAccessToken, accessClaims{
-		Issuer:    i.URL,
-		Subject:   a.Grant.UserID,
-		Audience:  i.audience(a.Targets, a.Client),
-		Expires:   expires,
-		IssuedAt:  now.Unix(),
-		ID:        i.NewID(),
-		ClientID:  a.Grant.ClientID,
-		Scope:     scope,
-		SessionID: a.Grant.SessionID,
-		AuthTime:  a.Grant.AuthTime.Unix(),
-		ACR:       a.Grant.ACR,
-		AMR:       a.Grant.AMR,
-		Roles:     a.Roles,
-	})
-	return token, expires, err
+	if a.Grant.UserID != "" {
+		if last := i.end(a.Grant); last.Before(end) {
+			end = last
+		}
+		claims.Subject, claims.ClientID, claims.SessionID = a.Grant.UserID, a.Grant.ClientID, a.Grant.SessionID
+		claims.AuthTime, claims.ACR, claims.AMR, claims.Roles = a.Grant.AuthTime.Unix(), a.Grant.ACR, a.Grant.AMR, a.Roles
+	}
+	claims.Expires = end.Unix()
+	token, err = i.sign(s.of(alg), TypeAccessToken, claims, i.customClaims(InAccessToken, a.User, a.Roles, a.Scopes))
+	return token, claims.Expires, err
 }
 
 func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string) (string, error) {
 	signer := s.of(a.Client.IDTokenAlg)
-	return sign(signer, TypeIDToken, idClaims{
+	more := i.customClaims(InIDToken, a.User, a.Roles, a.Scopes)
+	i.wishedClaims(wishesOf(a.Grant.Claims).IDToken, a.User, a.Client, more)
+	return i.sign(signer, TypeIDToken, idClaims{
 		Issuer:          i.URL,
 		Subject:         a.Grant.UserID,
 		Audience:        a.Grant.ClientID,
@@ -136,17 +144,23 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string
 		AMR:             a.Grant.AMR,
 		AccessTokenHash: accessTokenHash(signer.Algorithm(), access),
 		SessionID:       a.Grant.SessionID,
-	})
+	}, more)
 }
 
 // sign is the only call of a signer. What it fails with is never the caller's
-// fault, and after the commit there is nothing left to refuse.
-func sign(s *jose.Signer, typ string, claims any) (string, error) {
+// fault, and after the commit there is nothing left to refuse. more are claims beside those of the
+// struct, with other names.
+func (i *Issuer) sign(s *jose.Signer, typ string, claims any, more map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
+	if err == nil && len(more) > 0 {
+		var rest []byte
+		rest, err = json.Marshal(more)
+		payload = append(append(payload[:len(payload)-1], ','), rest[1:]...)
+	}
 	if err != nil {
 		return "", errServer.because(fmt.Errorf("encode %s claims: %w", typ, err))
 	}
-	token, err := s.Sign(typ, payload)
+	token, err := i.Admission.sign(s, typ, payload)
 	if err != nil {
 		return "", errServer.because(fmt.Errorf("sign %s: %w", typ, err))
 	}

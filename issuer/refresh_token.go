@@ -23,7 +23,7 @@ import (
 
 // mintRefresh makes the refresh token of the grant's generation.
 func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
-	return sign(s.of(i.Keys.RefreshAlgorithm()), TypeRefreshToken, refreshClaims{
+	return i.sign(s.of(i.Keys.RefreshAlgorithm()), TypeRefreshToken, refreshClaims{
 		Issuer:     i.URL,
 		Audience:   i.URL,
 		ClientID:   a.Grant.ClientID,
@@ -32,7 +32,7 @@ func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
 		ID:         a.RefreshJTI,
 		IssuedAt:   a.Grant.RotatedAt.Unix(),
 		Expires:    i.end(a.Grant).Unix(),
-	})
+	}, nil)
 }
 
 // presented is what a refresh token that is ours says.

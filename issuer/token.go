@@ -2,22 +2,11 @@ package issuer
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/signet-id/signet/userstore"
 )
-
-// ClientAuth is what a request says of the client that sends it (RFC 6749 section 2.3, RFC 7523
-// section 2.2), as it was sent. That exactly one way was used is AuthenticateClient's to check.
-type ClientAuth struct {
-	Basic                bool // there was an Authorization header of that scheme
-	BasicID, BasicSecret string
-	ClientID             string // of the body
-	ClientSecret         string // of the body
-	HasSecret            bool   // the body had one, be it empty
-	Assertion            string
-	AssertionType        string
-	HasAssertion         bool
-}
 
 // TokenRequest is a request at the token endpoint, parsed once for all grants.
 type TokenRequest struct {
@@ -32,20 +21,88 @@ type TokenRequest struct {
 
 	Scope    string
 	Resource []string
+
+	now time.Time // the instant that it is judged by
 }
 
 // grantFunc proves a claim for an authenticated client and says what it is worth. It writes no
 // HTTP, authenticates no client and mints nothing.
 type grantFunc func(*Issuer, context.Context, userstore.Client, TokenRequest) (Authorization, error)
 
-// Token is the token endpoint: it authenticates the client, finds the grant, checks that this client
-// may use it, and mints what the grant is worth. Every error is an *Error.
-func (i *Issuer) Token(ctx context.Context, r TokenRequest) (TokenResponse, error) {
-	panic("contract")
+// grants is every grant there is, by grant_type.
+var grants = map[string]grantFunc{
+	userstore.GrantAuthorizationCode: (*Issuer).redeemCode,
+	userstore.GrantRefreshToken:      (*Issuer).refreshGrant,
+	userstore.GrantClientCredentials: (*Issuer).clientCredentials,
 }
 
-// AuthenticateClient finds the client of a request and proves it by the one method that it is registered for; a
-// public client only names itself. InvalidClient whether it is unknown, disabled or wrong.
-func (i *Issuer) AuthenticateClient(ctx context.Context, a ClientAuth) (userstore.Client, error) {
-	panic("contract")
+var (
+	errNoGrantType = refuse(InvalidRequest, "Send grant_type: authorization_code, refresh_token or client_credentials.")
+	errGrantType   = refuse(UnsupportedGrantType, "This grant_type is not supported: use authorization_code, refresh_token or client_credentials.")
+	errNotAllowed  = refuse(UnauthorizedClient, "This client is not registered for this grant_type.")
+)
+
+// Token is the token endpoint: it authenticates the client, finds the grant, checks that this client
+// may use it, and mints what the grant is worth. Every error is an *Error with a code of RFC 6749 section 5.2, or
+// Unavailable, Overloaded, RateLimited, ServerError.
+func (i *Issuer) Token(ctx context.Context, r TokenRequest) (TokenResponse, error) {
+	response, err := i.token(ctx, r)
+	if err == nil {
+		return response, nil
+	}
+	e := failed(err)
+	if e.Code == Expired { // the account API's own word
+		e = &Error{Code: InvalidGrant, Description: e.Description, Cause: e.Cause}
+	}
+	return TokenResponse{}, e
+}
+
+func (i *Issuer) token(ctx context.Context, r TokenRequest) (TokenResponse, error) {
+	if r.GrantType == "" {
+		return TokenResponse{}, errNoGrantType
+	}
+	grant, ok := grants[r.GrantType]
+	if !ok {
+		return TokenResponse{}, errGrantType
+	}
+	client, err := i.AuthenticateClient(ctx, r.Auth)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	if !client.Allows(r.GrantType) {
+		return TokenResponse{}, errNotAllowed
+	}
+	// Whoever is let in here will be signed for; so nothing is written for one who is not.
+	leave, err := i.Admission.enter(ctx)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	defer leave()
+	r.now = i.now()
+	signers, err := i.signers()
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	a, err := grant(i, ctx, client, r)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	if err := i.completeUser(ctx, &a); err != nil {
+		return TokenResponse{}, err
+	}
+	return i.mint(r.now, signers, a)
+}
+
+// completeUser reads the user when tokens are to say more than the grant's row tells. The grant has
+// moved by then: a client that is told to try again gets the same tokens.
+func (i *Issuer) completeUser(ctx context.Context, a *Authorization) error {
+	if a.User.Email != "" || a.Grant.UserID == "" || !i.tellsOfUser(*a) {
+		return nil
+	}
+	u, err := i.Accounts.Store.UserByID(ctx, a.Grant.UserID)
+	if errors.Is(err, userstore.ErrNotFound) {
+		return refuse(InvalidGrant, "The account is gone.").because(err)
+	}
+	a.User = u
+	return err
 }

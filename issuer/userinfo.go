@@ -1,24 +1,41 @@
 package issuer
 
-import "context"
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+var errNoOpenID = refuse(InsufficientScope, "The access token does not have the scope openid: sign in again and ask for it.")
 
 // Userinfo answers the claims about the user behind an access token with scope openid (OIDC Core
-// section 5.3). Every error is an *Error.
-func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, error) { panic("contract") }
-
-// TokenQuery asks about, or revokes, a token (RFC 7662 section 2.1, RFC 7009 section 2.1).
-type TokenQuery struct {
-	Auth  ClientAuth
-	Token string
-	Hint  string // token_type_hint; only a hint
+// section 5.3): those that its scopes stand for, and those that the client named one by one. Any client's token will do
+// whose grant lives. Every error is an *Error.
+func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, error) {
+	live, err := i.live(ctx, raw, anyAudience)
+	if err != nil {
+		return nil, err
+	}
+	if live.claims.SessionID == "" {
+		return nil, errNoUser
+	}
+	scopes := strings.Fields(live.claims.Scope)
+	if !slices.Contains(scopes, scopeOpenID) {
+		return nil, errNoOpenID
+	}
+	user, client := live.view.User, live.view.Client
+	out := i.customClaims(InUserinfo, user, user.Roles, scopes)
+	i.wishedClaims(wishesOf(live.view.Grant.Claims).Userinfo, user, client, out)
+	for _, s := range scopeClaims {
+		if !slices.Contains(scopes, s.scope) {
+			continue
+		}
+		for _, name := range s.claims {
+			if v := userClaim(user, name); v != nil {
+				out[name] = v
+			}
+		}
+	}
+	out["sub"] = user.ID
+	return out, nil
 }
-
-// Introspect answers RFC 7662: {"active": false} for everything that is not both live and the caller's to
-// ask about.
-func (i *Issuer) Introspect(ctx context.Context, q TokenQuery) (map[string]any, error) {
-	panic("contract")
-}
-
-// RevokeToken ends the grant of a refresh or access token of the calling client (RFC 7009). What is no
-// token of the client's is no error.
-func (i *Issuer) RevokeToken(ctx context.Context, q TokenQuery) error { panic("contract") }

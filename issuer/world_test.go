@@ -119,7 +119,7 @@ func (w *world) replica() {
 		Throttle: &userstore.Throttle{Store: w.store, Secret: w.ring.BudgetSecret, SignupsPerNetwork: 1000, FailuresPerNetwork: 1000},
 	}
 	w.Issuer = &issuer.Issuer{
-		URL: issuerURL, Accounts: accounts, Grants: w.store, Keys: w.ring, Now: w.clock.Now, NewID: newID,
+		URL: issuerURL, Accounts: accounts, Grants: w.store, Clients: w.store, Codes: w.store, Browsers: w.store, Consents: w.store, Keys: w.ring, Now: w.clock.Now, NewID: newID,
 		NewGrant: func() (id userstore.GrantID) { rand.Read(id[:]); return id },
 		Log:      slog.New(slog.NewJSONHandler(w.log, nil)),
 

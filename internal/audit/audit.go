@@ -65,6 +65,7 @@ const (
 	RefreshReplayed Name = "refresh_replay"   // the grant is revoked
 	RefreshLate     Name = "refresh_late"     // answered all the same
 	GenerationAhead Name = "generation_ahead" // the store has lost writes; the grant is revoked
+	CodeReplayed    Name = "code_replay"      // an authorization code came back with all that belongs to it; the grant is revoked
 
 	KeysRotated   Name = "keys_rotated"
 	KeysRevoked   Name = "keys_revoked"
@@ -180,7 +181,7 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	}
 	level := slog.LevelInfo
 	switch e.Name {
-	case RefreshReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
+	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
 		level = slog.LevelWarn
 	}
 	if e.Outcome == Failure && e.Name != LoginFailed {

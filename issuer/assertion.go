@@ -1,0 +1,108 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/userstore"
+)
+
+// assertionType is client_assertion_type of private_key_jwt (RFC 7523 section 2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+const (
+	// maxAssertionLife is how far ahead exp of a client assertion may be: until then its jti has to be
+	// remembered.
+	maxAssertionLife = 10 * time.Minute
+	maxAssertionID   = 256 // bytes of a jti
+)
+
+// assertionClaims are what RFC 7523 section 3 asks for. Instants are numbers that need not be whole
+// (RFC 7519 section 2).
+type assertionClaims struct {
+	Issuer    string   `json:"iss"`
+	Subject   string   `json:"sub"`
+	Audience  audience `json:"aud"`
+	Expires   float64  `json:"exp"`
+	NotBefore float64  `json:"nbf"`
+	IssuedAt  float64  `json:"iat"`
+	ID        string   `json:"jti"`
+}
+
+type assertion struct {
+	token  *jose.Token
+	claims assertionClaims // of nobody until the signature is verified
+}
+
+// readAssertion takes a client assertion apart. Whose it is its sub says, unproved.
+func readAssertion(a ClientAuth) (*assertion, error) {
+	if a.AssertionType != assertionType || a.Assertion == "" {
+		return nil, errClient.because(errors.New("client_assertion and client_assertion_type do not belong together"))
+	}
+	token, err := jose.Parse(a.Assertion)
+	if err != nil {
+		return nil, errClient.because(fmt.Errorf("the client assertion: %w", err))
+	}
+	out := &assertion{token: token}
+	if err := strictjson.Unmarshal(token.Payload, &out.claims, strictjson.IgnoreUnknown); err != nil {
+		return nil, errClient.because(fmt.Errorf("the client assertion: %w", err))
+	}
+	return out, nil
+}
+
+// verifyAssertion proves that a is c's and meant for us, now. Its audience is the issuer or the token endpoint and
+// nobody else: one that names others as well could be taken there and used in the client's name.
+func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *assertion) error {
+	now := float64(i.now().UnixMicro()) / 1e6
+	skew := i.ClockSkew.Seconds()
+	switch claims := a.claims; {
+	case a.token.Header.Type != "" && !a.token.Header.IsType("JWT") && !a.token.Header.IsType("client-authentication+jwt"):
+		return unproved("the assertion's typ is that of another kind of token")
+	case claims.Issuer != c.ID || claims.Subject != c.ID:
+		return unproved("the assertion's iss and sub are not both the client")
+	case len(claims.Audience) != 1 || claims.Audience[0] != i.URL && claims.Audience[0] != i.endpoint("/oauth2/token"):
+		return unproved("the assertion's aud is neither the issuer nor the token endpoint")
+	case claims.ID == "" || len(claims.ID) > maxAssertionID:
+		return unproved("the assertion's jti is missing or too long")
+	case claims.Expires <= 0 || now-skew >= claims.Expires:
+		return unproved("the assertion has no exp, or has expired")
+	case claims.Expires > now+maxAssertionLife.Seconds()+skew:
+		return unproved("the assertion's exp is more than 10 minutes ahead")
+	case claims.NotBefore > now+skew || claims.IssuedAt > now+skew:
+		return unproved("the assertion's nbf or iat is in the future")
+	}
+	return i.verifyBy(ctx, c, a.token)
+}
+
+// verifyBy tries the client's keys that the token may be signed with.
+func (i *Issuer) verifyBy(ctx context.Context, c userstore.Client, token *jose.Token) error {
+	keys, err := i.clientKeys(ctx, c, token.Header.KeyID)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if token.Verify(k) == nil {
+			return nil
+		}
+	}
+	return unproved("no key of the client verifies the assertion")
+}
+
+// useAssertion makes sure that an assertion that was verified proves the client once, on all replicas
+// together.
+func (i *Issuer) useAssertion(ctx context.Context, c userstore.Client, a *assertion) error {
+	until := time.UnixMicro(int64(a.claims.Expires * 1e6)).Add(i.ClockSkew).UTC()
+	err := i.Clients.UseAssertion(ctx, c.ID, a.claims.ID, i.now(), until)
+	if errors.Is(err, userstore.ErrExists) || errors.Is(err, userstore.ErrInvalid) {
+		return errClient.because(fmt.Errorf("the assertion was used before, or its jti cannot be kept: %w", err))
+	}
+	return err
+}
+
+// endpoint is the address of one of our own paths.
+func (i *Issuer) endpoint(path string) string { return strings.TrimSuffix(i.URL, "/") + path }

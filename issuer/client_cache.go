@@ -1,0 +1,113 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// ClientCache remembers clients for a moment, so that a client that asks for many tokens is not
+// read for each of them. What was read is believed for For and no longer, so that a client
+// that is disabled gets no token after that; and nothing is refused on its word: whoever
+// finds a client disabled or a secret wrong reads again. That a client does not exist is not remembered.
+//
+// However many ask at once, one reads; the others wait for it, or go on with what is still
+// good: reading begins at half of For. A nil cache reads each time.
+type ClientCache struct {
+	For time.Duration
+
+	mu      sync.Mutex
+	known   map[string]cachedClient
+	reading map[string]*clientRead
+}
+
+type cachedClient struct {
+	client userstore.Client
+	at     time.Time // before it was read
+}
+
+type clientRead struct {
+	done   chan struct{}
+	client userstore.Client
+	err    error
+}
+
+// mostCached bounds the clients that are remembered; far more than are busy within a second.
+const mostCached = 4096
+
+type readClient func(ctx context.Context, id string) (userstore.Client, error)
+
+// get answers a client. fresh tells that it was read since get was called.
+func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read readClient) (c userstore.Client, fresh bool, err error) {
+	if cc == nil {
+		c, err = read(ctx, id)
+		return c, true, err
+	}
+	cc.mu.Lock()
+	known, good := cc.known[id]
+	age := now.Sub(known.at)
+	good = good && age >= 0 && age < cc.For
+	under := cc.reading[id]
+	switch {
+	case good && (age < cc.For/2 || under != nil):
+		cc.mu.Unlock()
+		return known.client, false, nil
+	case under != nil:
+		cc.mu.Unlock()
+		select {
+		case <-under.done:
+			return under.client, false, under.err
+		case <-ctx.Done():
+			return c, false, ctx.Err()
+		}
+	}
+	under = &clientRead{done: make(chan struct{})}
+	if cc.reading == nil {
+		cc.reading = map[string]*clientRead{}
+	}
+	cc.reading[id] = under
+	cc.mu.Unlock()
+
+	under.err = errors.New("the read of a client was given up") // should read panic
+	defer func() {
+		cc.mu.Lock()
+		delete(cc.reading, id)
+		cc.mu.Unlock()
+		close(under.done)
+	}()
+	// Others wait for it, too: it does not end because one client hung up.
+	under.client, under.err = read(context.WithoutCancel(ctx), id)
+	cc.keep(id, under.client, under.err, now)
+	if good && under.err != nil && !errors.Is(under.err, userstore.ErrNotFound) {
+		return known.client, false, nil // as good as it was a moment ago
+	}
+	return under.client, true, under.err
+}
+
+// again reads whatever is remembered.
+func (cc *ClientCache) again(ctx context.Context, id string, now time.Time, read readClient) (userstore.Client, error) {
+	c, err := read(ctx, id)
+	if cc != nil {
+		cc.keep(id, c, err, now)
+	}
+	return c, err
+}
+
+func (cc *ClientCache) keep(id string, c userstore.Client, err error, now time.Time) {
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		delete(cc.known, id)
+	case err == nil:
+		if cc.known == nil || len(cc.known) >= mostCached {
+			cc.known = map[string]cachedClient{}
+		}
+		if now.After(cc.known[id].at) {
+			cc.known[id] = cachedClient{c, now}
+		}
+	}
+}

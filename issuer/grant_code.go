@@ -1,0 +1,162 @@
+package issuer
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore"
+)
+
+var (
+	errNoCode   = refuse(InvalidRequest, "Send the code.")
+	errCode     = refuse(InvalidGrant, "The code is not valid here, or no longer, or was sent without what belongs to it: start again at the authorization endpoint.")
+	errVerifier = refuse(InvalidGrant, "The code_verifier does not belong to the code.")
+)
+
+// redeemCode turns an authorization code into a grant (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
+//
+// Everything that the request has to know is checked on a read; only then does one transaction use the
+// code up and insert the grant. So wrong requests, however many, leave the code to its owner, and a thief who
+// knows the code alone cannot end anything with it. A code that comes back with all that belongs to it was copied
+// together with the verifier, or is sent twice by a client that cannot know which answer counts: the grant is revoked
+// (RFC 6749 section 4.1.2).
+func (i *Issuer) redeemCode(ctx context.Context, client userstore.Client, r TokenRequest) (Authorization, error) {
+	if r.Code == "" {
+		return Authorization{}, errNoCode
+	}
+	hash := userstore.CodeHash(sha256.Sum256([]byte(r.Code)))
+	for range 3 {
+		a, err := i.redeem(ctx, client, r, hash)
+		if !errors.Is(err, userstore.ErrConflict) {
+			return a, err
+		}
+	}
+	return Authorization{}, errUnavailable.because(errors.New("redeem: the code kept changing"))
+}
+
+// redeem is one attempt; ErrConflict asks for another.
+func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenRequest, hash userstore.CodeHash) (Authorization, error) {
+	view, err := i.Codes.CodeByHash(ctx, hash)
+	if errors.Is(err, userstore.ErrNotFound) {
+		return Authorization{}, errCode.because(errors.New("there is no such code"))
+	}
+	if err != nil {
+		return Authorization{}, err
+	}
+	code := view.Code
+	switch {
+	case code.ClientID != client.ID:
+		return Authorization{}, errCode.because(errors.New("the code of another client"))
+	case code.RedirectURI != r.RedirectURI:
+		return Authorization{}, errCode.because(errors.New("the redirect_uri is not the one that the code went to"))
+	}
+	if err := verifyChallenge(code.CodeChallenge, r.CodeVerifier); err != nil {
+		return Authorization{}, err
+	}
+	switch {
+	case !code.UsedAt.IsZero():
+		return Authorization{}, i.codeReplayed(ctx, code, r.now)
+	case !r.now.Before(code.ExpiresAt):
+		return Authorization{}, errCode.because(errors.New("the code has expired"))
+	case !view.User.IsActive:
+		return Authorization{}, errCode.because(errors.New("the user is disabled"))
+	case !view.Client.DisabledAt.IsZero():
+		return Authorization{}, errClient.because(errors.New("the client is disabled"))
+	}
+
+	a := Authorization{Client: view.Client, User: view.User, Roles: view.User.Roles, Nonce: code.Nonce}
+	granted := userstore.GrantView{Grant: userstore.Grant{Resources: code.Resources}, Client: view.Client}
+	if len(r.Resource) > 0 {
+		a.Targets, err = i.within(r.Resource, granted)
+	} else {
+		a.Targets, err = i.regrant(code.Resources, view.Client)
+	}
+	if err != nil {
+		return Authorization{}, err
+	}
+	a.Scopes = effective(code.Scopes, view.Client, view.User.Roles, a.Targets)
+	a.Grant = i.grantOfCode(code, r.now)
+	if client.Allows(userstore.GrantRefreshToken) {
+		if a.RefreshJTI, err = i.Keys.RefreshJTI(a.Grant.ID, a.Grant.Generation); err != nil {
+			return Authorization{}, unready(err)
+		}
+	} else {
+		// Nothing can be had of the grant once its access token is over.
+		_, lifetime := i.access(a.reach(i))
+		a.Grant.ExpiresAt = earlier(a.Grant.ExpiresAt, r.now.Add(lifetime))
+	}
+	return a, i.Codes.RedeemCode(ctx, userstore.Redeem{Hash: hash, Grant: a.Grant, Now: r.now})
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// grantOfCode is what the user allowed when the code was made.
+func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) userstore.Grant {
+	return userstore.Grant{
+		ID:             i.NewGrant(),
+		SessionID:      i.NewID(),
+		UserID:         code.UserID,
+		ClientID:       code.ClientID,
+		Scopes:         code.Scopes,
+		Resources:      code.Resources,
+		AuthTime:       code.AuthTime,
+		AMR:            code.AMR,
+		ACR:            code.ACR,
+		Generation:     1,
+		RotatedAt:      now,
+		CreatedAt:      now,
+		ExpiresAt:      now.Add(i.RefreshAbsolute),
+		BrowserSession: code.BrowserSession,
+		Claims:         code.Claims,
+		UserAgent:      code.UserAgent,
+		Address:        code.Address,
+	}
+}
+
+// codeReplayed revokes what came of a code that was used before. It is refused only once that is stored.
+func (i *Issuer) codeReplayed(ctx context.Context, code userstore.Code, now time.Time) error {
+	event := audit.New(ctx, now, audit.CodeReplayed, audit.User(code.UserID))
+	event.ClientID = code.ClientID
+	if err := i.Grants.RevokeGrant(ctx, code.GrantID, now, event); err != nil {
+		return err
+	}
+	i.event(ctx, slog.LevelWarn, string(audit.CodeReplayed), userstore.Grant{UserID: code.UserID, ClientID: code.ClientID})
+	return errCode.because(errors.New("the code was used before: its grant is revoked"))
+}
+
+// Bounds of a code_verifier (RFC 7636 section 4.1).
+const (
+	minVerifier = 43
+	maxVerifier = 128
+)
+
+// verifyChallenge proves that whoever redeems a code is who asked for it. A verifier for a code without a challenge is
+// refused, too (RFC 9700 section 4.8.2): the challenge may have been taken out of the request on its way.
+func verifyChallenge(challenge, verifier string) error {
+	if challenge == "" {
+		if verifier != "" {
+			return errVerifier.because(errors.New("the authorization request had no code_challenge"))
+		}
+		return nil
+	}
+	if len(verifier) < minVerifier || len(verifier) > maxVerifier || strings.Trim(verifier, base64URL+".~") != "" {
+		return errVerifier.because(errors.New("it is missing, or not 43 to 128 unreserved characters"))
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) != 1 {
+		return errVerifier
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package issuer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// TokenQuery asks about, or revokes, a token (RFC 7662 section 2.1, RFC 7009 section 2.1).
+type TokenQuery struct {
+	Auth  ClientAuth
+	Token string
+	Hint  string // token_type_hint; of no use here, for a token says itself what it is
+}
+
+var errNoToken = refuse(InvalidRequest, "Send the token.")
+
+// Introspect answers RFC 7662: {"active": false} for everything that is not both live and the caller's to
+// ask about, which is a client's own token, and an access token that is for a resource of which it is an
+// introspection client. Unlike a resource server that verifies offline, it knows at once that a grant was revoked, a user or
+// client disabled, a role taken away. Every error is an *Error.
+func (i *Issuer) Introspect(ctx context.Context, q TokenQuery) (map[string]any, error) {
+	client, err := i.AuthenticateClient(ctx, q.Auth)
+	switch {
+	case err != nil:
+		return nil, err
+	case client.Public(): // whoever names it could ask about the tokens that he stole
+		return nil, errClient.because(errors.New("a public client may not introspect"))
+	case q.Token == "":
+		return nil, errNoToken
+	}
+	answer, err := i.introspectAccess(ctx, client, q.Token)
+	if refused(err, InvalidToken) {
+		answer, err = i.introspectRefresh(ctx, client, q.Token)
+	}
+	switch {
+	case err == nil && answer != nil:
+		answer["active"] = true
+		return answer, nil
+	case err == nil, refused(err, InvalidToken, Expired, InvalidGrant):
+		return map[string]any{"active": false}, nil
+	}
+	return nil, failed(err)
+}
+
+// refused tells whether err is a refusal with one of these codes.
+func refused(err error, codes ...Code) bool {
+	var e *Error
+	return errors.As(err, &e) && slices.Contains(codes, e.Code)
+}
+
+// introspectAccess is what an access token says, as far as it is still true; nil: not the caller's to know.
+func (i *Issuer) introspectAccess(ctx context.Context, caller userstore.Client, raw string) (map[string]any, error) {
+	live, err := i.live(ctx, raw, anyAudience)
+	if err != nil {
+		return nil, err
+	}
+	if live.claims.ClientID != caller.ID && !i.introspects(caller, live.claims.Audience) {
+		return nil, nil
+	}
+	if live.claims.SessionID == "" {
+		if err := i.liveClient(ctx, live.claims); err != nil {
+			return nil, err
+		}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(live.payload))
+	decoder.UseNumber()
+	var answer map[string]any
+	if err := decoder.Decode(&answer); err != nil {
+		return nil, errServer.because(err)
+	}
+	answer["token_type"] = "Bearer"
+	if live.claims.SessionID != "" {
+		delete(answer, "roles")
+		if roles := live.view.User.Roles; len(roles) > 0 {
+			answer["roles"] = roles
+		}
+		if scope := strings.Join(live.scopes(), " "); scope != "" {
+			answer["scope"] = scope
+		} else {
+			delete(answer, "scope")
+		}
+	}
+	return answer, nil
+}
+
+// introspects tells whether caller may ask about every token for one of these resources.
+func (i *Issuer) introspects(caller userstore.Client, audience []string) bool {
+	return slices.ContainsFunc(i.Resources, func(r Resource) bool {
+		return slices.Contains(audience, r.URI) && slices.Contains(r.IntrospectionClients, caller.ID)
+	})
+}
+
+// introspectRefresh is what a refresh token stands for, for the client that it belongs to and nobody else: a resource
+// server has no business with one (RFC 7662 section 4). It is active while presenting it would be answered.
+func (i *Issuer) introspectRefresh(ctx context.Context, caller userstore.Client, raw string) (map[string]any, error) {
+	now := i.now()
+	p, err := i.present(ctx, raw, now)
+	if err != nil {
+		return nil, err
+	}
+	if p.clientID != caller.ID {
+		return nil, nil
+	}
+	f := refresh{Issuer: i, request: RefreshRequest{RefreshToken: raw, ClientID: caller.ID}, presented: p, now: now}
+	view, err := f.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch i.Standing(p.generation, view.Grant) {
+	case Replayed, Ahead:
+		return nil, nil
+	}
+	if !caller.Allows(userstore.GrantRefreshToken) {
+		return nil, nil
+	}
+	g := view.Grant
+	return map[string]any{
+		"iss": i.URL, "sub": g.UserID, "client_id": g.ClientID, "sid": g.SessionID,
+		"scope": strings.Join(effective(g.Scopes, view.Client, view.User.Roles, nil), " "),
+		"iat":   g.CreatedAt.Unix(), "exp": i.end(g).Unix(),
+	}, nil
+}

@@ -1,0 +1,213 @@
+package issuer
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// scopeClaims are the claims that a scope stands for (OIDC Core section 5.4).
+var scopeClaims = []struct {
+	scope  string
+	claims []string
+}{
+	{"profile", []string{"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
+		"website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"}},
+	{"email", []string{"email", "email_verified"}},
+	{"address", []string{"address"}},
+	{"phone", []string{"phone_number", "phone_number_verified"}},
+}
+
+// scopeOf is the scope that a standard claim comes with; empty: it is none about the user.
+func scopeOf(claim string) string {
+	for _, s := range scopeClaims {
+		if slices.Contains(s.claims, claim) {
+			return s.scope
+		}
+	}
+	return ""
+}
+
+// userClaim is a standard claim in the type that OIDC Core section 5.1 gives it; nil: the user says
+// nothing of that name.
+func userClaim(u userstore.User, name string) any {
+	text := func(s string) any {
+		if s == "" {
+			return nil
+		}
+		return s
+	}
+	switch c := u.Claims; name {
+	case "name":
+		return text(c.Name)
+	case "family_name":
+		return text(c.FamilyName)
+	case "given_name":
+		return text(c.GivenName)
+	case "middle_name":
+		return text(c.MiddleName)
+	case "nickname":
+		return text(c.Nickname)
+	case "preferred_username":
+		return text(u.Username)
+	case "profile":
+		return text(c.Profile)
+	case "picture":
+		return text(c.Picture)
+	case "website":
+		return text(c.Website)
+	case "gender":
+		return text(c.Gender)
+	case "birthdate":
+		return text(c.Birthdate)
+	case "zoneinfo":
+		return text(c.Zoneinfo)
+	case "locale":
+		return text(c.Locale)
+	case "updated_at":
+		if u.UpdatedAt.IsZero() {
+			return nil
+		}
+		return u.UpdatedAt.Unix()
+	case "email":
+		return text(u.Email)
+	case "email_verified":
+		if u.Email == "" {
+			return nil
+		}
+		return u.EmailVerified
+	case "phone_number":
+		return text(c.PhoneNumber)
+	case "phone_number_verified":
+		if c.PhoneNumber == "" {
+			return nil
+		}
+		return c.PhoneNumberVerified
+	case "address":
+		if c.Address == nil || *c.Address == (userstore.Address{}) {
+			return nil
+		}
+		return c.Address
+	}
+	return nil
+}
+
+// Where a custom claim can be.
+const (
+	InAccessToken = "access_token"
+	InIDToken     = "id_token"
+	InUserinfo    = "userinfo"
+)
+
+// CustomClaim is a claim of the operator's own: what resource servers and apps of this installation expect under a name of
+// theirs.
+type CustomClaim struct {
+	Name  string
+	From  string   // roles, is_staff, or a standard claim of the user; empty: Value
+	Value any      // the same for everybody
+	In    []string // InAccessToken, InIDToken, InUserinfo
+	Scope string   // only where this scope was granted; empty: wherever there is a user (or always, for a constant)
+}
+
+// fromUser are the sources of custom claims beside the standard claims.
+var fromUser = []string{"roles", "is_staff"}
+
+// reservedClaims mean something to whoever verifies a token, so they cannot be made to mean something else.
+var reservedClaims = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "azp", "nonce",
+	"at_hash", "c_hash", "s_hash", "cnf", "act", "may_act", "events", "status", "typ", "active", "token_type", "username",
+	"sub_jwk", "_claim_names", "_claim_sources", "authorization_details", "vot", "vtm", "toe", "txn",
+}
+
+// Check says what is wrong with a custom claim; nil: nothing.
+func (c CustomClaim) Check() error {
+	switch {
+	case c.Name == "" || len(c.Name) > 128 || !isScopeToken(c.Name):
+		return fmt.Errorf("a claim needs a name of 1 to 128 visible ASCII characters")
+	case slices.Contains(reservedClaims, c.Name):
+		return fmt.Errorf("the claim %s means something of its own in tokens; choose another name", c.Name)
+	case (scopeOf(c.Name) != "" || c.Name == "is_staff" || c.Name == "roles") && c.From != c.Name:
+		return fmt.Errorf("the claim %s can only come from %s; choose another name", c.Name, c.Name)
+	case c.Name == "roles" && slices.Contains(c.In, InAccessToken):
+		return fmt.Errorf("the claim roles is in every access token already; leave access_token out of in")
+	case (c.From == "") == (c.Value == nil):
+		return fmt.Errorf("the claim %s needs either from or value", c.Name)
+	case c.From != "" && scopeOf(c.From) == "" && !slices.Contains(fromUser, c.From):
+		return fmt.Errorf("the claim %s cannot come from %s: use roles, is_staff or a standard claim such as email", c.Name, c.From)
+	case len(c.In) == 0:
+		return fmt.Errorf("the claim %s is nowhere: set in to access_token, id_token, userinfo", c.Name)
+	case c.Scope != "" && !isScopeToken(c.Scope):
+		return fmt.Errorf("the claim %s asks for a scope that is no scope", c.Name)
+	}
+	for _, in := range c.In {
+		if in != InAccessToken && in != InIDToken && in != InUserinfo {
+			return fmt.Errorf("the claim %s cannot be in %s: use access_token, id_token, userinfo", c.Name, in)
+		}
+	}
+	return nil
+}
+
+// customClaims are those of one place. u is zero where there is no user behind a token.
+func (i *Issuer) customClaims(in string, u userstore.User, roles, scopes []string) map[string]any {
+	out := map[string]any{}
+	for _, c := range i.Claims {
+		if !slices.Contains(c.In, in) || c.Scope != "" && !slices.Contains(scopes, c.Scope) {
+			continue
+		}
+		if v := c.of(u, roles); v != nil {
+			out[c.Name] = v
+		}
+	}
+	return out
+}
+
+func (c CustomClaim) of(u userstore.User, roles []string) any {
+	switch c.From {
+	case "":
+		return c.Value
+	case "roles":
+		if len(roles) == 0 {
+			return nil
+		}
+		return roles
+	case "is_staff":
+		if u.ID == "" {
+			return nil
+		}
+		return u.IsStaff
+	}
+	return userClaim(u, c.From)
+}
+
+// tellsOfUser tells whether the tokens of a will hold more about the user than the grant's row does.
+func (i *Issuer) tellsOfUser(a Authorization) bool {
+	if slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.From != "" && c.From != "roles" }) {
+		return true
+	}
+	return len(wishesOf(a.Grant.Claims).IDToken) > 0
+}
+
+// wishesOf is the claims request of a grant. It was read strictly before it was stored.
+func wishesOf(claims string) claimsRequest {
+	c, err := parseClaims(claims)
+	if err != nil {
+		return claimsRequest{}
+	}
+	return c
+}
+
+// wishedClaims adds the claims that a client named one by one (OIDC Core section 5.5), as far as it is
+// registered for the scopes that they belong to. Those that the user has nothing to say about are
+// left out, essential or not.
+func (i *Issuer) wishedClaims(wishes map[string]*claimWish, u userstore.User, client userstore.Client, out map[string]any) {
+	for name := range wishes {
+		scope := scopeOf(name)
+		if scope == "" || len(client.Scopes) > 0 && !slices.Contains(client.Scopes, scope) {
+			continue
+		}
+		if v := userClaim(u, name); v != nil {
+			out[name] = v
+		}
+	}
+}
