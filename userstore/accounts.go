@@ -260,6 +260,9 @@ func (u User) clone() User {
 // now has the precision of the store, so that what is returned is what will be read.
 func (a *Accounts) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }
 
+// MinPasswordLength is how many characters a password must have at least.
+func (a *Accounts) MinPasswordLength() int { return a.minPassword() }
+
 func (a *Accounts) minPassword() int {
 	if a.MinPassword <= 0 {
 		return 15

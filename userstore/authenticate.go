@@ -27,6 +27,13 @@ const nobody = "?"
 // checkClient (may be nil) runs after the read and before any hashing, and may refuse.
 // What is verified has to be given to StartGrant, or to Release.
 func (a *Accounts) Authenticate(ctx context.Context, email, username, password, clientID string, checkClient func(Client) error) (Verified, error) {
+	return a.authenticate(ctx, email, username, password, func(l Login) (User, bool, Client, error) {
+		return a.Store.LoginView(ctx, l, clientID)
+	}, checkClient)
+}
+
+// authenticate is Authenticate with the read that finds the user, and the client if there is one.
+func (a *Accounts) authenticate(ctx context.Context, email, username, password string, view func(Login) (User, bool, Client, error), checkClient func(Client) error) (Verified, error) {
 	var fs faults
 	login, name := Login{}, email+username
 	switch {
@@ -50,7 +57,7 @@ func (a *Accounts) Authenticate(ctx context.Context, email, username, password, 
 		return Verified{}, err
 	}
 
-	u, known, client, err := a.loginView(ctx, login, clientID)
+	u, known, client, err := view(login)
 	if err != nil {
 		return Verified{}, err
 	}

@@ -13,16 +13,10 @@ func (a *Accounts) AuthenticatePage(ctx context.Context, name, password string) 
 	if !strings.Contains(name, "@") { // no username has one
 		email, username = "", name
 	}
-	return a.Authenticate(ctx, email, username, password, "", nil)
-}
-
-// loginView is the one read of a login. At the pages no client takes part in it.
-func (a *Accounts) loginView(ctx context.Context, l Login, clientID string) (u User, known bool, c Client, err error) {
-	if clientID == "" {
-		u, known, err = a.Store.UserForLogin(ctx, l)
+	return a.authenticate(ctx, email, username, password, func(l Login) (User, bool, Client, error) {
+		u, known, err := a.Store.UserForLogin(ctx, l)
 		return u, known, Client{}, err
-	}
-	return a.Store.LoginView(ctx, l, clientID)
+	}, nil)
 }
 
 // StartSession makes s of what AuthenticatePage verified: the store's one batch, in which the attempt is
