@@ -221,9 +221,7 @@ type BrowserSessions interface {
 	// UserForLogin is LoginView without a client.
 	UserForLogin(ctx context.Context, l Login) (u User, known bool, err error)
 	// StartSession is the one batch of a login at the pages: as StartGrant, for a browser
-	// session. What came of the session that it replaces, if that was the same user's, goes on as
-	// the new one's; if another's, that one ends as by EndSession. ErrConflict when user or password
-	// changed meanwhile.
+	// session. ErrConflict when user or password changed meanwhile.
 	StartSession(ctx context.Context, s StartSession, events ...audit.Event) error
 	// BrowserSession reads a session that is live at now and was used since idleSince, of an enabled user, with the user,
 	// but for PasswordHash. ErrNotFound.

@@ -75,7 +75,7 @@ func exists(constraint string) error {
 		return &userstore.ExistsError{Field: "id"}
 	case "clients_pkey", "clients.id":
 		return &userstore.ExistsError{Field: "client_id"}
-	case "grants_pkey", "grants.id", "grants_session_id", "grants.session_id":
+	case "browser_sessions_pkey", "browser_sessions.hash", "browser_sessions_id", "browser_sessions.id", "grants_pkey", "grants.id", "grants_session_id", "grants.session_id":
 		// 128 random bits met twice, or a grant started twice: as if somebody was first.
 		return userstore.ErrConflict
 	case "signing_keys_pkey", "signing_keys.id", "signing_keys_seq", "signing_keys.algorithm, signing_keys.seq":
@@ -98,6 +98,7 @@ func retryable(err error) retry {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "40001", "40P01", // serialization failure, deadlock: rolled back
+			"23503",          // a user or client that the statement saw is gone: the next one sees so
 			"0A000",          // cached plan must not change result type: after a migration, before execution
 			"26000", "42P05": // a prepared statement is gone or in the way: a pooler's doing, before execution
 			return safely

@@ -110,24 +110,13 @@ func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string)
 // holds a token of the grant that may be there, and the next login makes another.
 func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	g := s.Grant
-	for _, items := range [][]string{g.Scopes, g.Resources, g.AMR} {
-		if err := texts(items...); err != nil {
-			return err
-		}
-	}
-	if err := indexable(g.SessionID, g.BrowserSession); err != nil {
+	args, err := grantArgs(g)
+	if err != nil {
 		return err
-	}
-	if g.SessionID == "" {
-		return fmt.Errorf("%w: a grant without a session id", userstore.ErrInvalid)
 	}
 	hash := s.PasswordHash
 	if s.Rehash != "" {
 		hash = s.Rehash
-	}
-	rotated := g.RotatedAt
-	if rotated.IsZero() {
-		rotated = g.CreatedAt
 	}
 	steps := []stmt{
 		bind(`UPDATE users SET last_login_at = $1, last_session_id = $2, password_hash = $3
@@ -138,16 +127,38 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			SELECT $1, $2, $3, $4, $5, $6, $7, $8, c.id, u.id, u.last_session_id, $9, $10, $11, $12, $13, $14, $15, $16, $17, c.epoch, 0
 			FROM users u, clients c
 			WHERE u.id = $18 AND u.last_session_id = $19 AND c.id = $20 AND c.disabled_at = 0`,
-			g.ID[:], max(g.Generation, 1), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
-			list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address),
-			g.BrowserSession, g.Claims, g.UserID, g.SessionID, g.ClientID),
+			append(args, g.BrowserSession, g.Claims, g.UserID, g.SessionID, g.ClientID)...),
 		bind(endOldest, g.UserID, g.ID[:], micros(g.CreatedAt), int64(userstore.MaxGrantsPerUser)),
 	}
-	n, err := db.batch(ctx, false, append(steps, loggedIn(s)...)...)
+	n, err := db.batch(ctx, false, append(steps, passed(s.Attempt, s.Remember, grantStarted, g.ID[:])...)...)
 	if err == nil && n[1] == 0 {
 		return userstore.ErrConflict
 	}
 	return err
+}
+
+const grantStarted = `EXISTS (SELECT 1 FROM grants WHERE id = $)`
+
+// grantArgs checks what JSON and indexes would not, and gives of a new grant what neither client nor
+// user nor browser session tells.
+func grantArgs(g userstore.Grant) ([]any, error) {
+	for _, items := range [][]string{g.Scopes, g.Resources, g.AMR} {
+		if err := texts(items...); err != nil {
+			return nil, err
+		}
+	}
+	if err := indexable(g.SessionID, g.BrowserSession); err != nil {
+		return nil, err
+	}
+	if g.SessionID == "" {
+		return nil, fmt.Errorf("%w: a grant without a session id", userstore.ErrInvalid)
+	}
+	rotated := g.RotatedAt
+	if rotated.IsZero() {
+		rotated = g.CreatedAt
+	}
+	return []any{g.ID[:], max(g.Generation, 1), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
+		list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address)}, nil
 }
 
 // endOldest keeps, beside the new grant $2 of user $1, $4-1 live grants and $4
@@ -336,7 +347,8 @@ func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now tim
 	n, err := db.batch(ctx, true,
 		bind(`UPDATE users SET last_session_id = '' WHERE id = $1`, userID),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND session_id <> $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
-			micros(now), userID, keep, micros(now)))
+			micros(now), userID, keep, micros(now)),
+		endSessions(userID, keep, ""))
 	if err != nil {
 		return 0, unknown(err, nil)
 	}

@@ -154,11 +154,6 @@ func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tal
 var (
 	settleAttempt = numbered(`UPDATE throttle_attempts SET pending_until = 0 WHERE budget IN ($, $, $) AND ` + thisAttempt)
 	returnAttempt = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $, $) AND ` + thisAttempt)
-	returnGranted = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $, $) AND ` + thisAttempt + `
-		AND EXISTS (SELECT 1 FROM grants WHERE id = $)`)
-	// Written once a day at most, however often somebody logs in.
-	rememberGranted = numbered(`INSERT INTO throttle_networks (budget, until) SELECT $, $ WHERE EXISTS (SELECT 1 FROM grants WHERE id = $)
-		ON CONFLICT (budget) DO UPDATE SET until = excluded.until WHERE throttle_networks.until < $`)
 )
 
 func attemptArgs(a userstore.Attempt) []any {
@@ -175,15 +170,27 @@ func (db *DB) ReturnAttempt(ctx context.Context, a userstore.Attempt) error {
 	return err
 }
 
-// loggedIn is what StartGrant's batch does about the attempt, if the grant is there.
-func loggedIn(s userstore.StartGrant) []stmt {
-	a, grant := s.Attempt, s.Grant.ID[:]
+const (
+	returnPassed = `DELETE FROM throttle_attempts WHERE budget IN ($, $, $) AND ` + thisAttempt + ` AND `
+	// Written once a day at most, however often somebody logs in.
+	rememberPassed = `INSERT INTO throttle_networks (budget, until) SELECT $, $ WHERE `
+	rememberAgain  = ` ON CONFLICT (budget) DO UPDATE SET until = excluded.until WHERE throttle_networks.until < $`
+)
+
+// passed is what the batch of a login does about the attempt, if what it made is there: a row of which
+// proof asks by its key. Beside Own, keys are remembered, unless they are zero.
+func passed(a userstore.Attempt, remember time.Time, proof string, key []byte, keys ...userstore.BudgetKey) []stmt {
 	if a == (userstore.Attempt{}) {
 		return nil
 	}
-	steps := []stmt{bind(returnGranted, append(attemptArgs(a), grant)...)}
-	if !s.Remember.IsZero() {
-		steps = append(steps, bind(rememberGranted, a.Own[:], micros(s.Remember), grant, micros(s.Remember.Add(-24*time.Hour))))
+	steps := []stmt{bind(numbered(returnPassed+proof), append(attemptArgs(a), key)...)}
+	if remember.IsZero() {
+		return steps
+	}
+	for _, k := range append([]userstore.BudgetKey{a.Own}, keys...) {
+		if k != (userstore.BudgetKey{}) {
+			steps = append(steps, bind(numbered(rememberPassed+proof+rememberAgain), k[:], micros(remember), key, micros(remember.Add(-24*time.Hour))))
+		}
 	}
 	return steps
 }

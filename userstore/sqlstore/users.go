@@ -154,7 +154,8 @@ func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, n
 			hash, id, oldHash, oldHash, hash),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
 			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,
-			micros(now), id, keep, id, hash))
+			micros(now), id, keep, id, hash),
+		endSessions(id, keep, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, id, hash))
 	if err == nil && n[0] == 0 {
 		return db.missed(ctx, id)
 	}
@@ -165,7 +166,7 @@ func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, n
 func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error {
 	s := []stmt{bind(`UPDATE users SET is_active = $1, updated_at = $2 WHERE id = $3`, active, micros(now), id)}
 	if !active {
-		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), id))
+		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), id), endSessions(id, "", ""))
 	}
 	n, err := db.batch(ctx, true, s...)
 	if err == nil && n[0] == 0 {

@@ -1,0 +1,282 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore"
+)
+
+const codeColumns = `hash, client_id, user_id, browser_session, redirect_uri, code_challenge, scopes, resources, nonce, claims,
+	auth_time, amr, acr, by_consent, created_at, expires_at, user_agent, address, used_at, grant_id`
+
+// codeRow receives codeColumns.
+type codeRow struct {
+	c                            userstore.Code
+	hash, grant                  []byte
+	auth, created, expires, used int64
+	scopes, resources, amr       string
+}
+
+func (r *codeRow) dest() []any {
+	return []any{&r.hash, &r.c.ClientID, &r.c.UserID, &r.c.BrowserSession, &r.c.RedirectURI, &r.c.CodeChallenge, &r.scopes, &r.resources, &r.c.Nonce, &r.c.Claims,
+		&r.auth, &r.amr, &r.c.ACR, &r.c.ByConsent, &r.created, &r.expires, &r.c.UserAgent, &r.c.Address, &r.used, &r.grant}
+}
+
+func (r *codeRow) code() (c userstore.Code, err error) {
+	c = r.c
+	if len(r.hash) != len(c.Hash) || len(r.grant) != len(c.GrantID) {
+		return c, fmt.Errorf("a stored code has a hash of %d bytes and a grant of %d", len(r.hash), len(r.grant))
+	}
+	copy(c.Hash[:], r.hash)
+	copy(c.GrantID[:], r.grant)
+	for _, l := range []struct {
+		to   *[]string
+		text string
+	}{{&c.Scopes, r.scopes}, {&c.Resources, r.resources}, {&c.AMR, r.amr}} {
+		if *l.to, err = unlist(l.text); err != nil {
+			return c, err
+		}
+	}
+	c.AuthTime, c.CreatedAt, c.ExpiresAt, c.UsedAt = instant(r.auth), instant(r.created), instant(r.expires), instant(r.used)
+	return c, nil
+}
+
+// stands: a code is void without the browser session it was allowed in and, if there
+// is one behind it, the consent.
+const stands = `EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = codes.browser_session AND b.user_id = codes.user_id)
+	AND (NOT codes.by_consent OR EXISTS (SELECT 1 FROM consents k WHERE k.user_id = codes.user_id AND k.client_id = codes.client_id))`
+
+// mayAllow are the conditions under which a user may allow a client something: see mayAllowArgs.
+const mayAllow = ` FROM users u, clients c, browser_sessions b
+	WHERE u.id = $ AND u.is_active AND c.id = $ AND c.disabled_at = 0
+	AND b.id = $ AND b.user_id = u.id AND b.expires_at > $ AND b.last_used_at > $`
+
+const (
+	anyConsent  = ` AND EXISTS (SELECT 1 FROM consents k WHERE k.user_id = u.id AND k.client_id = c.id)`
+	thisConsent = ` AND EXISTS (SELECT 1 FROM consents k WHERE k.user_id = u.id AND k.client_id = c.id AND k.scopes = $ AND k.resources = $)`
+
+	insertCode = `INSERT INTO codes (` + codeColumns + `, client_epoch)
+		SELECT $, c.id, u.id, b.id, $, $, $, $, $, $, $, $, $, $, $, $, $, $, 0, $, c.epoch` + mayAllow
+	insertOnce = ` ON CONFLICT (hash) DO NOTHING`
+)
+
+var (
+	saveCode            = numbered(insertCode + insertOnce)
+	saveCodeByConsent   = numbered(insertCode + anyConsent + insertOnce)
+	saveCodeWithConsent = numbered(insertCode + thisConsent + insertOnce)
+	// saveConsent replaces what was read of the consent before, by what is to be.
+	saveConsent = numbered(`INSERT INTO consents (user_id, client_id, created_at, updated_at, scopes, resources)
+		SELECT u.id, c.id, $, $, $, $` + mayAllow + ` AND NOT EXISTS (SELECT 1 FROM codes WHERE hash = $ AND used_at <> 0)
+		ON CONFLICT (user_id, client_id) DO UPDATE SET updated_at = excluded.updated_at, scopes = excluded.scopes, resources = excluded.resources
+		WHERE consents.scopes = $ AND consents.resources = $`)
+)
+
+// SaveCode is one statement, or with a consent a batch of two after a read of what
+// was allowed before: lists are merged here, and the result is stored only if
+// nobody has changed them since. The code is stored only with it.
+//
+// It takes no lock. What ends the browser session or takes back the consent at the same
+// moment voids the code: RedeemCode looks at both under the lock that they take.
+//
+// It may be begun again: a code that is there already is left as it is.
+func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore.Consent, idleSince time.Time, events ...audit.Event) error {
+	for _, items := range [][]string{c.Scopes, c.Resources, c.AMR} {
+		if err := texts(items...); err != nil {
+			return err
+		}
+	}
+	var none userstore.GrantID
+	created := micros(c.CreatedAt)
+	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
+	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
+		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt), shown(c.UserAgent), shown(c.Address), none[:]}, may...)
+	sql := saveCode
+	if c.ByConsent {
+		sql = saveCodeByConsent
+	}
+	if consent == nil {
+		n, err := db.write(ctx, true, bind(sql, args...))
+		if err == nil && n == 0 {
+			return db.saved(ctx, c)
+		}
+		return err
+	}
+	if err := texts(slices.Concat(consent.Scopes, consent.Resources)...); err != nil {
+		return err
+	}
+	for range retries + 1 {
+		before, err := db.ConsentOf(ctx, c.UserID, c.ClientID)
+		if err != nil && !errors.Is(err, userstore.ErrNotFound) {
+			return err
+		}
+		scopes, resources := list(merged(before.Scopes, consent.Scopes)), list(merged(before.Resources, consent.Resources))
+		n, err := db.batch(ctx, true,
+			bind(saveConsent, slices.Concat([]any{created, created, scopes, resources}, may,
+				[]any{c.Hash[:], list(before.Scopes), list(before.Resources)})...),
+			bind(saveCodeWithConsent, append(args[:len(args):len(args)], scopes, resources)...))
+		if err != nil {
+			return err
+		}
+		if n[1] > 0 {
+			return nil
+		}
+		if err := db.saved(ctx, c); !errors.Is(err, userstore.ErrConflict) || n[0] > 0 {
+			return err
+		}
+		now, err := db.ConsentOf(ctx, c.UserID, c.ClientID)
+		if err != nil && !errors.Is(err, userstore.ErrNotFound) {
+			return err
+		}
+		if slices.Equal(now.Scopes, before.Scopes) && slices.Equal(now.Resources, before.Resources) {
+			break // not that: a condition failed
+		}
+	}
+	return userstore.ErrConflict
+}
+
+// saved tells of a code that was not inserted why: nil when it is there.
+func (db *DB) saved(ctx context.Context, c userstore.Code) error {
+	var used int64
+	err := db.one(ctx, bind(`SELECT used_at FROM codes WHERE hash = $1 AND user_id = $2 AND client_id = $3`, c.Hash[:], c.UserID, c.ClientID),
+		func(s scanner) error { return s.Scan(&used) })
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return userstore.ErrConflict
+	case err == nil && used != 0:
+		return userstore.ErrExists
+	}
+	return err
+}
+
+// merged is a with what b has more.
+func merged(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, item := range b {
+		if !slices.Contains(all, item) {
+			all = append(all, item)
+		}
+	}
+	return all
+}
+
+// A void code is none, be it there. One that was used is shown as long as its client's epoch lasts,
+// so that a replay is known as one.
+var codeByHash = `SELECT ` + prefixed("codes", codeColumns) + `, ` + userColumns + `, ` + clientColumns + `
+	FROM codes JOIN users u ON u.id = codes.user_id JOIN clients c ON c.id = codes.client_id
+	WHERE codes.hash = $1 AND codes.client_epoch = c.epoch AND (codes.used_at <> 0 OR ` + stands + `)`
+
+func (db *DB) CodeByHash(ctx context.Context, hash userstore.CodeHash) (v userstore.CodeView, err error) {
+	err = db.one(ctx, bind(codeByHash, hash[:]), func(row scanner) error {
+		var r codeRow
+		var ur userRow
+		var cr clientRow
+		if err := row.Scan(append(append(r.dest(), ur.dest()...), cr.dest()...)...); err != nil {
+			return err
+		}
+		if v.Code, err = r.code(); err != nil {
+			return err
+		}
+		if v.User, err = ur.user(); err != nil {
+			return err
+		}
+		v.User.PasswordHash = ""
+		v.Client, err = cr.client()
+		return err
+	})
+	return v, err
+}
+
+const (
+	useCode = `UPDATE codes SET used_at = $1, grant_id = $2
+		WHERE hash = $3 AND user_id = $4 AND client_id = $5 AND used_at = 0 AND expires_at > $6
+		AND client_epoch = (SELECT epoch FROM clients WHERE clients.id = codes.client_id AND clients.disabled_at = 0)
+		AND EXISTS (SELECT 1 FROM users WHERE users.id = codes.user_id AND users.is_active AND users.last_session_id = $7)
+		AND ` + stands
+
+	grantOfCode = `INSERT INTO grants (` + grantColumns + `, client_epoch, revoked_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16, codes.browser_session, $17,
+			codes.client_epoch, 0
+		FROM codes WHERE hash = $18 AND grant_id = $19`
+)
+
+// RedeemCode writes the grant's new, random session id into the user's row, as
+// StartGrant does, and so holds the row's lock: of many redemptions of one code, on whatever
+// replicas, each begins its second statement after the one before has committed, and finds
+// the code used. Whatever ends the user's grants or browser sessions, or takes
+// a consent back, takes the same lock first: it either finds the grant and ends it, or the code
+// finds itself void. The code marked with the grant's id proves, in the third statement, that
+// the second one did it. A client that is disabled or deleted in between starts a new epoch; the
+// grant carries the code's, and is dead.
+//
+// When its answer was lost it finds its own grant's id at the code: the act happened, and is not
+// begun again.
+func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audit.Event) error {
+	g := r.Grant
+	if g.ID == (userstore.GrantID{}) {
+		return fmt.Errorf("%w: a grant without an id", userstore.ErrInvalid)
+	}
+	args, err := grantArgs(g)
+	if err != nil {
+		return err
+	}
+	now := micros(r.Now)
+	steps := []stmt{
+		bind(`UPDATE users SET last_session_id = $1 WHERE id = $2 AND is_active
+			AND EXISTS (SELECT 1 FROM codes WHERE hash = $3 AND user_id = users.id AND used_at = 0)`, g.SessionID, g.UserID, r.Hash[:]),
+		bind(useCode, now, g.ID[:], r.Hash[:], g.UserID, g.ClientID, now, g.SessionID),
+		bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, r.Hash[:], g.ID[:]})...),
+		bind(endOldest, g.UserID, g.ID[:], micros(g.CreatedAt), int64(userstore.MaxGrantsPerUser)),
+	}
+	for i := range steps {
+		if err := storable(steps[i].args); err != nil {
+			return err
+		}
+	}
+	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2`, r.Hash[:], g.ID[:])
+	return db.act(ctx, true, func(ctx context.Context, again bool) error {
+		if again {
+			done := false
+			err := db.engine.read(ctx, own, func(scanner) error { done = true; return nil })
+			if err != nil || done {
+				return err
+			}
+		}
+		n, err := db.engine.batch(ctx, steps)
+		if err == nil && n[2] == 0 {
+			return userstore.ErrConflict
+		}
+		return err
+	})
+}
+
+const (
+	removeCodes = `DELETE FROM codes WHERE hash IN
+		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 ORDER BY c.expires_at LIMIT $2)`
+	removeSessions = `DELETE FROM browser_sessions WHERE hash IN
+		(SELECT b.hash FROM browser_sessions b WHERE b.expires_at <= $1 ORDER BY b.expires_at LIMIT $2)`
+	removeAssertions = `DELETE FROM client_assertions WHERE (client_id, jti) IN
+		(SELECT a.client_id, a.jti FROM client_assertions a WHERE a.expires_at <= $1 ORDER BY a.expires_at LIMIT $2)`
+)
+
+// replayKnown is how long after its end a code is known as one.
+const replayKnown = time.Hour
+
+func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error) {
+	total := 0
+	for _, s := range []stmt{
+		bind(removeCodes, micros(now.Add(-replayKnown)), int64(limit)),
+		bind(removeSessions, micros(now), int64(limit)),
+		bind(removeAssertions, micros(now), int64(limit)),
+	} {
+		n, err := db.write(ctx, true, s)
+		if total += int(n); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
