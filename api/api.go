@@ -10,6 +10,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -20,6 +21,7 @@ type Server struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
 	Store    userstore.Store
+	Pages    *web.Pages // of everything that people see
 	JWKS     func() (*keys.Document, error)
 	Ready    func(ctx context.Context) error // an error says why not, errors.Join for several reasons; a nil func is always ready
 	Now      func() time.Time
@@ -29,7 +31,7 @@ type Server struct {
 
 	JWKSMaxAge     time.Duration // of the key set and of discovery
 	JSONLogin      bool          // accounts.json_login
-	CORSOrigins    []string      // that browsers may call /v1 from; compared byte for byte
+	CORSOrigins    []string      // that browsers may call from, besides those of clients' redirect URIs; compared byte for byte
 	TrustedProxies []string      // CIDRs or addresses whose X-Forwarded-For is believed
 	Timeout        time.Duration // of one account request; zero: 5 s
 
@@ -49,8 +51,21 @@ type dialect int
 const (
 	document  dialect = iota // public and cacheable: CORS *, OAuth errors
 	operation                // for the operator's machines: no CORS, OAuth errors
-	account                  // the account API: CORS for http.cors_origins, problem documents, a deadline
+	account                  // the account API: CORS for client origins, problem documents, a deadline
+	protocol                 // of OAuth, for apps: CORS for client origins, OAuth errors, a deadline
+	backend                  // of OAuth, for servers: the same without CORS
+	front                    // where clients send browsers: errors are pages, a deadline, no CORS
+	page                     // our own pages: the same, and what is posted was sent from one of them
 )
+
+// bounded tells that a route takes a body, asks the store, and so has a deadline.
+func (d dialect) bounded() bool { return d != document && d != operation }
+
+// forPeople tells that errors are pages.
+func (d dialect) forPeople() bool { return d == front || d == page }
+
+// shared tells that browser apps call a route from origins of their own.
+func (d dialect) shared() bool { return d == account || d == protocol }
 
 // route is one line of the list: the template is also its name in logs, metrics and openapi.json.
 type route struct {
@@ -71,6 +86,26 @@ func (s *Server) routes() []route {
 		{"GET", "/readyz", s.readyz, operation},
 		{"GET", "/openapi.json", s.openAPI, operation},
 
+		{"POST", "/oauth2/token", s.token, protocol},
+		{"GET", "/oauth2/userinfo", s.userinfo, protocol},
+		{"POST", "/oauth2/userinfo", s.userinfo, protocol},
+		{"POST", "/oauth2/revoke", s.revoke, protocol},
+		{"POST", "/oauth2/introspect", s.introspect, backend},
+
+		{"GET", "/oauth2/authorize", s.authorize, front},
+		{"POST", "/oauth2/authorize", s.authorize, front},
+		{"GET", "/oauth2/logout", s.endSession, front},
+		{"POST", "/oauth2/logout", s.endSession, front},
+		{"GET", "/login", s.loginPage, page},
+		{"POST", "/login", s.loginForm, page},
+		{"GET", "/signup", s.signupPage, page},
+		{"POST", "/signup", s.signupForm, page},
+		{"GET", "/consent", s.consentPage, page},
+		{"POST", "/consent", s.consentForm, page},
+		{"GET", "/logout", s.logoutPage, page},
+		{"POST", "/logout", s.logoutForm, page},
+		{"GET", "/assets/{name}", s.asset, operation},
+
 		{"POST", "/v1/refresh", s.refresh, account},
 		{"POST", "/v1/login", s.login, account},
 		{"POST", "/v1/signup", s.signup, account},
@@ -82,6 +117,8 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/profile/password", s.changePassword, account},
 		{"GET", "/v1/profile/sessions", s.listSessions, account},
 		{"DELETE", "/v1/profile/sessions/{id}", s.deleteSession, account},
+		{"GET", "/v1/profile/consents", s.listConsents, account},
+		{"DELETE", "/v1/profile/consents/{client_id}", s.deleteConsent, account},
 	}
 }
 

@@ -1,34 +1,39 @@
 package api
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
 
 var (
 	anyOrigin     = []string{"*"}
 	varyOrigin    = []string{"Origin"}
 	exposeHeaders = []string{"Location, Retry-After, WWW-Authenticate, X-Request-Id"}
 	documentAsks  = []string{"If-None-Match"}
-	accountAsks   = []string{"Authorization, Content-Type"}
+	sharedAsks    = []string{"Authorization, Content-Type"}
 	preflightAge  = []string{"600"}
 )
 
 // setCORS answers the Fetch standard's questions: public documents may be read from
-// everywhere, the account API from the configured origins, the rest from none. Never
-// with credentials: tokens travel in a header that scripts set themselves.
+// everywhere; the account API and the protocol's endpoints for apps from the configured origins and those that a client
+// redirects to; the rest from none. Never with credentials: tokens travel in a header that scripts set themselves.
 func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
-	origin := r.Header["Origin"]
 	asks := documentAsks
-	switch res.dialect {
-	case document:
+	switch {
+	case res.dialect == document:
 		header["Access-Control-Allow-Origin"] = anyOrigin
-	case account:
-		if len(h.origins) == 0 {
-			return
-		}
+	case res.dialect.shared():
 		header["Vary"] = varyOrigin
-		if len(origin) != 1 || !h.origins[origin[0]] {
+		origin := r.Header["Origin"]
+		if len(origin) != 1 || !h.origins.allow(r.Context(), origin[0], h.Now()) {
 			return
 		}
-		asks = accountAsks
+		asks = sharedAsks
 		header["Access-Control-Allow-Origin"] = []string{origin[0]}
 		header["Access-Control-Expose-Headers"] = exposeHeaders
 	default:
@@ -39,4 +44,85 @@ func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
 		header["Access-Control-Allow-Headers"] = asks
 		header["Access-Control-Max-Age"] = preflightAge
 	}
+}
+
+// origins knows from where browser apps may call: from the configured origins, and from those of the redirect URIs of
+// enabled clients, which the store is asked for and which are remembered briefly.
+type origins struct {
+	configured []string
+	find       func(ctx context.Context, origin string) (bool, error)
+	known      *knownOrigins
+}
+
+type knownOrigins struct {
+	mu    sync.Mutex
+	until map[string]time.Time // of those that are allowed
+	never map[string]time.Time // of those that are not
+}
+
+const (
+	originRemembered = 10 * time.Second
+	mostOrigins      = 1024 // of each kind: strangers can name any number
+	maxOrigin        = 255 + len("https://:65535")
+	originLookup     = 2 * time.Second
+)
+
+func newOrigins(configured []string, find func(context.Context, string) (bool, error)) origins {
+	return origins{configured, find, &knownOrigins{until: map[string]time.Time{}, never: map[string]time.Time{}}}
+}
+
+// allow tells whether a script of origin may read an answer. While the store cannot be asked, what was not known
+// before may not.
+func (o origins) allow(ctx context.Context, origin string, now time.Time) bool {
+	if slices.Contains(o.configured, origin) {
+		return true
+	}
+	if !webOrigin(origin) {
+		return false
+	}
+	if allowed, known := o.known.get(origin, now); known {
+		return allowed
+	}
+	ctx, cancel := context.WithTimeout(ctx, originLookup)
+	defer cancel()
+	allowed, err := o.find(ctx, origin)
+	if err != nil {
+		return false
+	}
+	o.known.put(origin, allowed, now)
+	return allowed
+}
+
+func (k *knownOrigins) get(origin string, now time.Time) (allowed, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if until, ok := k.until[origin]; ok && now.Before(until) && !now.Before(until.Add(-originRemembered)) {
+		return true, true
+	}
+	until, ok := k.never[origin]
+	return false, ok && now.Before(until) && !now.Before(until.Add(-originRemembered))
+}
+
+func (k *knownOrigins) put(origin string, allowed bool, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	in, out := k.until, k.never
+	if !allowed {
+		in, out = out, in
+	}
+	delete(out, origin)
+	if len(in) >= mostOrigins {
+		clear(in)
+	}
+	in[origin] = now.Add(originRemembered)
+}
+
+// webOrigin tells an origin that a browser may have sent: only such a one is worth a look.
+func webOrigin(origin string) bool {
+	if len(origin) > maxOrigin {
+		return false
+	}
+	u, err := url.Parse(origin)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.Scheme+"://"+u.Host == origin &&
+		origin == strings.ToLower(origin)
 }

@@ -36,6 +36,11 @@ const (
 	loginClosed        code = "login_closed"
 	notFound           code = "not_found"
 	methodNotAllowed   code = "method_not_allowed"
+	invalidRedirectURI code = "invalid_redirect_uri"
+	requestExpired     code = "request_expired"
+	requestFinished    code = "request_finished"
+	otherBrowser       code = "other_browser"
+	csrf               code = "csrf"
 	userAlreadyExists  code = "user_already_exists"
 	conflict           code = "conflict"
 	bodyTooLarge       code = "body_too_large"
@@ -67,16 +72,22 @@ var problems = map[code]kind{
 	invalidTarget:      {status: 400, title: "The resource cannot be asked for", detail: "Name resources that are registered for the client."},
 
 	invalidCredentials: {status: 401, title: "Wrong credentials", detail: "No account matches this name and password.", bearer: "-"},
-	missingToken:       {status: 401, title: "An access token is needed", detail: "Send an access token in the header Authorization: Bearer.", bearer: "-"},
-	tokenExpired:       {status: 401, title: "The token has expired", detail: "Refresh, or log in again.", bearer: "invalid_token"},
-	tokenInvalid:       {status: 401, title: "The token is not valid", detail: "Log in again.", bearer: "invalid_token"},
+	missingToken:       {status: 401, title: "An access token is needed", detail: "Send an access token in the header Authorization: Bearer.", bearer: "-", oauth: issuer.InvalidToken},
+	tokenExpired:       {status: 401, title: "The token has expired", detail: "Refresh, or log in again.", bearer: "invalid_token", oauth: issuer.InvalidToken},
+	tokenInvalid:       {status: 401, title: "The token is not valid", detail: "Log in again.", bearer: "invalid_token", oauth: issuer.InvalidToken},
 
 	accountDisabled:   {status: 403, title: "The account is disabled", detail: "Ask an administrator to enable the account."},
 	wrongPassword:     {status: 403, title: "The current password is wrong", detail: "Send the account's present password as current_password."},
-	insufficientScope: {status: 403, title: "The token's scope does not reach this far", detail: "Log in again and ask for the scope that is needed.", bearer: "insufficient_scope"},
+	insufficientScope: {status: 403, title: "The token's scope does not reach this far", detail: "Log in again and ask for the scope that is needed.", bearer: "insufficient_scope", oauth: issuer.InsufficientScope},
 	accessDenied:      {status: 403, title: "Not allowed", detail: "This is not allowed for this user."},
 	signupClosed:      {status: 403, title: "Sign-up is closed", detail: "Ask an administrator for an account."},
 	loginClosed:       {status: 403, title: "Login by JSON is off", detail: "This server takes no passwords here: accounts.json_login is switched off."},
+
+	invalidRedirectURI: {status: 400, title: "The redirect URI is not registered", detail: "Send a redirect_uri that is registered for the client, byte for byte."},
+	requestExpired:     {status: 400, title: "The request has expired", detail: "Start again from the app."},
+	requestFinished:    {status: 400, title: "The request was finished before", detail: "Start again from the app."},
+	otherBrowser:       {status: 400, title: "Begun in another browser", detail: "Start again from the app, in this browser."},
+	csrf:               {status: 403, title: "The form was not sent from here", detail: "Load the page again, with cookies allowed, and send its form once more."},
 
 	notFound:          {status: 404, title: "Not found", detail: "There is nothing here."},
 	methodNotAllowed:  {status: 405, title: "Method not allowed", detail: "Use one of the methods in the header Allow."},
@@ -85,7 +96,7 @@ var problems = map[code]kind{
 	bodyTooLarge:      {status: 413, title: "The body is too large", detail: "Send at most 64 KiB."},
 	unsupportedMedia:  {status: 415, title: "Unsupported media type", detail: "Send JSON with Content-Type: application/json."},
 
-	rateLimited: {status: 429, title: "Too many attempts", detail: "Wait as many seconds as the header Retry-After says; nothing was checked."},
+	rateLimited: {status: 429, title: "Too many attempts", detail: "Wait as many seconds as the header Retry-After says; nothing was checked.", oauth: issuer.Unavailable},
 
 	serverError: {status: 500, title: "Something went wrong on our side", detail: "Try again; when it persists, give the operator the request id.", oauth: issuer.ServerError},
 	unavailable: {status: 503, title: "Temporarily unavailable", detail: "Try again in a moment; a change that was under way may have been made.", retryAfter: "2", oauth: issuer.Unavailable},
@@ -101,9 +112,10 @@ type problem struct {
 	Code   code    `json:"code"`
 	Errors []fault `json:"errors,omitempty"`
 
-	scope string // that was missing, for the challenge
-	retry string // seconds, when not those of the code
-	cause error  // for the log only
+	said  issuer.Code // by the issuer; empty: it is ours
+	scope string      // that was missing, for the challenge
+	retry string      // seconds, when not those of the code
+	cause error       // for the log only
 	stack string
 	abort bool // cut the connection: an answer is already half sent
 }
@@ -133,21 +145,25 @@ func invalid(faults ...fault) *problem {
 
 // issuerCodes translates the issuer's codes where the account API has its own word.
 var issuerCodes = map[issuer.Code]code{
-	issuer.InvalidRequest:     invalidRequest,
-	issuer.InvalidClient:      invalidClient,
-	issuer.UnauthorizedClient: unauthorizedClient,
-	issuer.InvalidScope:       invalidScope,
-	issuer.InvalidTarget:      invalidTarget,
-	issuer.AccessDenied:       accessDenied,
-	issuer.InvalidGrant:       tokenInvalid,
-	issuer.InvalidToken:       tokenInvalid,
-	issuer.Expired:            tokenExpired,
-	issuer.InsufficientScope:  insufficientScope,
-	issuer.InvalidCredentials: invalidCredentials,
-	issuer.AccountDisabled:    accountDisabled,
-	issuer.Overloaded:         overloaded,
-	issuer.RateLimited:        rateLimited,
-	issuer.Unavailable:        unavailable,
+	issuer.InvalidRequest:       invalidRequest,
+	issuer.UnsupportedGrantType: invalidRequest, // only ever said in OAuth's words
+	issuer.UnsupportedTokenType: invalidRequest, // likewise
+	issuer.InvalidClient:        invalidClient,
+	issuer.UnauthorizedClient:   unauthorizedClient,
+	issuer.InvalidScope:         invalidScope,
+	issuer.InvalidTarget:        invalidTarget,
+	issuer.AccessDenied:         accessDenied,
+	issuer.InvalidGrant:         tokenInvalid,
+	issuer.InvalidToken:         tokenInvalid,
+	issuer.Expired:              tokenExpired,
+	issuer.InsufficientScope:    insufficientScope,
+	issuer.InvalidCredentials:   invalidCredentials,
+	issuer.AccountDisabled:      accountDisabled,
+	issuer.Overloaded:           overloaded,
+	issuer.RateLimited:          rateLimited,
+	issuer.Unavailable:          unavailable,
+	issuer.InvalidRedirectURI:   invalidRedirectURI,
+	issuer.RequestFinished:      requestFinished,
 }
 
 // sentinels translates errors that carry nothing but their identity.
@@ -196,6 +212,7 @@ func asProblem(err error) *problem {
 		if c, ok := issuerCodes[issued.Code]; ok {
 			p = newProblem(c, issued.Description)
 		}
+		p.said = issued.Code
 	case errors.As(err, &exists):
 		p = newProblem(userAlreadyExists, "")
 		p.Errors = []fault{{Field: exists.Field, Code: "taken", Message: "An account with this " + exists.Field + " exists already."}}
@@ -236,6 +253,10 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, d dialect,
 	if retry := p.retry + k.retryAfter; retry != "" {
 		h["Retry-After"] = []string{retry}
 	}
+	if d.forPeople() {
+		s.writeErrorPage(w, r, k, p)
+		return
+	}
 	if d != account {
 		s.writeOAuthError(w, k, p)
 		return
@@ -266,21 +287,47 @@ func (s *Server) challenge(k kind, p *problem) string {
 	return text + ", " + realm
 }
 
-// writeOAuthError answers as RFC 6749 section 5.2 does.
+// oauthStatus is the status of what the protocol has a word and a status for: RFC 6749 section 5.2, RFC 6750 section 3.1,
+// RFC 7009 section 2.2.1, RFC 8707 section 2.
+var oauthStatus = map[issuer.Code]int{
+	issuer.InvalidRequest:       400,
+	issuer.InvalidGrant:         400,
+	issuer.UnauthorizedClient:   400,
+	issuer.UnsupportedGrantType: 400,
+	issuer.UnsupportedTokenType: 400,
+	issuer.InvalidScope:         400,
+	issuer.InvalidTarget:        400,
+	issuer.InvalidClient:        401,
+	issuer.InvalidToken:         401,
+	issuer.InsufficientScope:    403,
+}
+
+// writeOAuthError answers as RFC 6749 section 5.2 does. A 401 says how to do better (RFC 9110 section 15.5.2): a client
+// by Basic, whichever way it tried, and the bearer of a token by Bearer.
 func (s *Server) writeOAuthError(w http.ResponseWriter, k kind, p *problem) {
 	e := struct {
 		Error       issuer.Code `json:"error"`
 		Description string      `json:"error_description"`
 		Reasons     []fault     `json:"reasons,omitempty"`
 	}{k.oauth, quotable(p.Detail), p.Errors}
+	status := k.status
+	if n, ok := oauthStatus[p.said]; ok {
+		e.Error, status = p.said, n
+	}
 	if e.Error == "" {
 		e.Error = issuer.InvalidRequest
+	}
+	switch {
+	case e.Error == issuer.InvalidClient:
+		w.Header()["Www-Authenticate"] = []string{`Basic realm="` + s.Issuer.URL + `"`}
+	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && k.bearer != "":
+		w.Header()["Www-Authenticate"] = []string{s.challenge(k, p)}
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
 		panic(err)
 	}
-	writeBody(w, k.status, plainJSON, body)
+	writeBody(w, status, plainJSON, body)
 }
 
 // quotable keeps the characters that RFC 6749 allows in error_description:

@@ -28,23 +28,24 @@ type handler struct {
 	router    *mux.Router
 	resources map[*mux.Route]*resource
 	trusted   []netip.Prefix
-	origins   map[string]bool
+	origins   origins
 	timeout   time.Duration
 	hsts      bool
+
+	crossOrigin *http.CrossOriginProtection
+	origin      string // of the issuer
 }
 
 func (h *handler) prepare() {
 	h.cacheable = publicFor(h.JWKSMaxAge)
 	h.trusted = parseProxies(h.TrustedProxies)
-	h.origins = map[string]bool{}
-	for _, o := range h.CORSOrigins {
-		h.origins[o] = true
-	}
+	h.origins = newOrigins(h.CORSOrigins, h.Store.RedirectOrigin)
 	h.timeout = h.Timeout
 	if h.timeout <= 0 {
 		h.timeout = defaultTimeout
 	}
 	h.hsts = strings.HasPrefix(h.Issuer.URL, "https://")
+	h.prepareOrigin()
 }
 
 // unmatched stands for every path that is no route.
@@ -117,7 +118,10 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 		}
 		return newProblem(methodNotAllowed, "")
 	}
-	if res.dialect != account {
+	for name, value := range match.Vars {
+		r.SetPathValue(name, value)
+	}
+	if !res.dialect.bounded() {
 		return handle(a, r)
 	}
 
@@ -133,8 +137,10 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	address := h.clientAddress(r)
 	// For every route at once, so that none can forget by whom its attempts are counted.
 	r = r.WithContext(userstore.WithAddress(context.WithValue(ctx, addressKey{}, address), address))
-	for name, value := range match.Vars {
-		r.SetPathValue(name, value)
+	if res.dialect == page && r.Method == http.MethodPost {
+		if err := h.checkOrigin(r); err != nil {
+			return err
+		}
 	}
 	return handle(a, r)
 }
@@ -162,6 +168,11 @@ func (h *handler) setHeaders(header http.Header, res *resource, id string) {
 	if res.dialect != document {
 		header["Referrer-Policy"] = noReferer
 		header["Content-Security-Policy"] = strictCSP
+	}
+	if res.dialect.forPeople() {
+		header["Referrer-Policy"] = ownReferer
+		header["Vary"] = varyPage
+		header["X-Frame-Options"] = noFraming
 	}
 }
 
@@ -203,7 +214,7 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 		level = slog.LevelError
 	case status >= 500:
 		level = slog.LevelWarn
-	case res.dialect != account && status < 400:
+	case !res.dialect.bounded() && status < 400:
 		level = slog.LevelDebug // probes and public documents would drown the rest
 	}
 	ctx := r.Context()

@@ -209,9 +209,12 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		consent = nil // nothing that could be taken back
 	}
 	now := i.now()
+	if err := i.finished(ctx, p, code, now); err != nil {
+		return Decision{}, err
+	}
 	err = i.Codes.SaveCode(ctx, userstore.Code{
 		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
-		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge,
+		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
 		Scopes: p.Scopes, Resources: p.Resources, Nonce: p.Nonce, Claims: p.Claims,
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
 		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
@@ -228,6 +231,24 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	}
 	d.Step, d.Response = Respond, i.respond(p, [2]string{"code", code})
 	return d, nil
+}
+
+// finished tells of the one code of a request that it is over, used or not: somebody went back to a page of long ago. The
+// client would only say that the code is wrong. A request that is younger than a code lives has none that could be.
+func (i *Issuer) finished(ctx context.Context, p Pending, code string, now time.Time) error {
+	if now.Sub(p.At) < codeLifetime {
+		return nil
+	}
+	v, err := i.Codes.CodeByHash(ctx, sha256.Sum256([]byte(code)))
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return nil
+	case err != nil:
+		return failed(err)
+	case !now.Before(v.Code.ExpiresAt):
+		return errFinished
+	}
+	return nil
 }
 
 // code is what the request, the user and the browser session make of the secret of forms: 256 bits that nobody can guess, and

@@ -2,33 +2,61 @@ package issuer
 
 import (
 	"slices"
-	"strings"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/userstore"
 )
 
 // Metadata is the discovery document of OIDC Discovery section 3 and RFC 8414
-// section 2. It says exactly what this issuer does; an endpoint is one line here
+// section 2. It says exactly what this issuer does, under registered names; an endpoint is one line here
 // and one in Issuer.Metadata.
 type Metadata struct {
-	Issuer  string `json:"issuer"`
-	JWKSURI string `json:"jwks_uri"`
+	Issuer                string `json:"issuer"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	UserinfoEndpoint      string `json:"userinfo_endpoint"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+	EndSessionEndpoint    string `json:"end_session_endpoint"`
+	JWKSURI               string `json:"jwks_uri"`
 
-	ScopesSupported []string `json:"scopes_supported"`
-	// Both are required, and without authorization and token endpoint both are
-	// empty: leaving grant_types_supported out would mean authorization_code.
+	ScopesSupported        []string `json:"scopes_supported"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
+	ResponseModesSupported []string `json:"response_modes_supported"`
 	GrantTypesSupported    []string `json:"grant_types_supported"`
+	PromptValuesSupported  []string `json:"prompt_values_supported"`
+
+	CodeChallengeMethodsSupported              []string `json:"code_challenge_methods_supported"`
+	AuthorizationResponseIssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
+
+	TokenEndpointAuthMethodsSupported             []string `json:"token_endpoint_auth_methods_supported"`
+	TokenEndpointAuthSigningAlgValuesSupported    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionEndpointAuthMethodsSupported     []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionEndpointAuthSigningAlgsSupported []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationEndpointAuthMethodsSupported        []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationEndpointAuthSigningAlgsSupported    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 
 	ACRValuesSupported               []string `json:"acr_values_supported"`
 	SubjectTypesSupported            []string `json:"subject_types_supported"`
 	IDTokenSigningAlgValuesSupported []string `json:"id_token_signing_alg_values_supported"`
+	ClaimTypesSupported              []string `json:"claim_types_supported"`
 	ClaimsSupported                  []string `json:"claims_supported"`
+	DisplayValuesSupported           []string `json:"display_values_supported"`
+	UILocalesSupported               []string `json:"ui_locales_supported"`
 
-	// Left out it would mean true.
-	RequestURIParameterSupported bool `json:"request_uri_parameter_supported"`
+	ClaimsParameterSupported     bool `json:"claims_parameter_supported"`
+	RequestParameterSupported    bool `json:"request_parameter_supported"`
+	RequestURIParameterSupported bool `json:"request_uri_parameter_supported"` // left out it would mean true
 }
 
-// idTokenClaims are the claims that an ID token of ours can hold.
-var idTokenClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "at_hash", "sid"}
+// idTokenClaims are the claims that every client finds in an ID token of ours, or can.
+var idTokenClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"}
+
+// AssertionAlgorithms are those that a client may sign its assertions with.
+var AssertionAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
+// UILocales are the languages of the hosted pages.
+var UILocales = []string{"en", "de"}
 
 // Metadata describes this issuer as it is now: an algorithm is listed once it
 // has an active key. Scope admin is not advertised; those who may have it know.
@@ -41,15 +69,50 @@ func (i *Issuer) Metadata() Metadata {
 			}
 		}
 	}
+	claims := slices.Clone(idTokenClaims)
+	for _, s := range scopeClaims {
+		claims = append(claims, s.claims...)
+	}
+	for _, c := range i.Claims {
+		if (slices.Contains(c.In, InIDToken) || slices.Contains(c.In, InUserinfo)) && !slices.Contains(claims, c.Name) {
+			claims = append(claims, c.Name)
+		}
+	}
+	secrets := []string{userstore.AuthBasic, userstore.AuthPost, userstore.AuthPrivateKeyJWT}
+	everybody := append(slices.Clone(secrets), userstore.AuthNone)
 	return Metadata{
-		Issuer:                           i.URL,
-		JWKSURI:                          strings.TrimSuffix(i.URL, "/") + "/.well-known/jwks.json",
-		ScopesSupported:                  scopes,
-		ResponseTypesSupported:           []string{},
-		GrantTypesSupported:              []string{},
+		Issuer:                i.URL,
+		AuthorizationEndpoint: i.endpoint("/oauth2/authorize"),
+		TokenEndpoint:         i.endpoint("/oauth2/token"),
+		UserinfoEndpoint:      i.endpoint("/oauth2/userinfo"),
+		IntrospectionEndpoint: i.endpoint("/oauth2/introspect"),
+		RevocationEndpoint:    i.endpoint("/oauth2/revoke"),
+		EndSessionEndpoint:    i.endpoint("/oauth2/logout"),
+		JWKSURI:               i.endpoint("/.well-known/jwks.json"),
+
+		ScopesSupported:        scopes,
+		ResponseTypesSupported: []string{"code"},
+		ResponseModesSupported: []string{ModeQuery, ModeFormPost},
+		GrantTypesSupported:    []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken, userstore.GrantClientCredentials},
+		PromptValuesSupported:  []string{promptNone, promptLogin, promptConsent, promptSelectAccount},
+
+		CodeChallengeMethodsSupported:              []string{"S256"},
+		AuthorizationResponseIssParameterSupported: true,
+
+		TokenEndpointAuthMethodsSupported:             everybody,
+		TokenEndpointAuthSigningAlgValuesSupported:    AssertionAlgorithms,
+		IntrospectionEndpointAuthMethodsSupported:     secrets,
+		IntrospectionEndpointAuthSigningAlgsSupported: AssertionAlgorithms,
+		RevocationEndpointAuthMethodsSupported:        everybody,
+		RevocationEndpointAuthSigningAlgsSupported:    AssertionAlgorithms,
+
 		ACRValuesSupported:               []string{acrPassword},
 		SubjectTypesSupported:            []string{"public"},
 		IDTokenSigningAlgValuesSupported: i.Keys.ActiveAlgorithms(),
-		ClaimsSupported:                  slices.Clone(idTokenClaims),
+		ClaimTypesSupported:              []string{"normal"},
+		ClaimsSupported:                  claims,
+		DisplayValuesSupported:           []string{"page"},
+		UILocalesSupported:               UILocales,
+		ClaimsParameterSupported:         true,
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api"
+	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -156,8 +157,15 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		URL: o.IssuerURL, Accounts: r.Accounts, Grants: store, Keys: r.Keys, Now: s.Clock.Now, NewID: newID, NewGrant: newGrant, Log: log,
 		AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour, RefreshIdle: 336 * time.Hour,
 		ReuseWindow: time.Minute, ClockSkew: skew, Resources: o.Resources,
+		Clients: store, Codes: store, Browsers: store, Consents: store, SessionAbsolute: 720 * time.Hour, SessionIdle: 24 * time.Hour,
+		FormSecret: func() ([]byte, error) { return r.Keys.Secret(keys.Forms) },
+	}
+	pages, err := web.New(web.Options{Service: "Test", Base: s.issuerPath})
+	if err != nil {
+		t.Fatal(err)
 	}
 	r.API = &api.Server{
+		Pages: pages,
 		Issuer: r.Issuer, Accounts: r.Accounts, Store: store, JWKS: r.Keys.JWKS,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os/signal"
 	"runtime"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/signet-id/signet/api"
+	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -146,6 +148,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		URL:             c.IssuerURL(listener.Addr().String()),
 		Accounts:        accounts,
 		Grants:          db,
+		Clients:         db,
+		Codes:           db,
+		Browsers:        db,
+		Consents:        db,
 		Keys:            manager,
 		Now:             a.now,
 		NewID:           newID,
@@ -160,6 +166,13 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		ReuseWindow:     c.Refresh.ReuseWindow,
 		ClockSkew:       c.ClockSkew,
 		Resources:       resources(c),
+		FormSecret:      func() ([]byte, error) { return manager.Secret(keys.Forms) },
+		SessionAbsolute: 720 * time.Hour,
+		SessionIdle:     24 * time.Hour,
+	}
+	pages, err := web.New(web.Options{Service: serviceName(iss.URL), Base: issuerPath(iss.URL)})
+	if err != nil {
+		return fmt.Errorf("prepare the pages: %w", err)
 	}
 	metrics := newMetrics(hasher, manager, db, a.now)
 	var stopping atomic.Bool
@@ -167,6 +180,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Issuer:         iss,
 		Accounts:       accounts,
 		Store:          db,
+		Pages:          pages,
 		JWKS:           manager.JWKS,
 		Ready:          readiness(&stopping, manager, db),
 		Now:            a.now,
@@ -226,6 +240,15 @@ func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) fu
 func newGrantID() (id userstore.GrantID) {
 	rand.Read(id[:])
 	return id
+}
+
+// issuerPath is what the links of the pages begin with.
+func issuerPath(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(u.EscapedPath(), "/")
 }
 
 func resources(c configs.Config) []issuer.Resource {

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// consentDoc is what the user allowed a client.
+type consentDoc struct {
+	ClientID   string    `json:"client_id"`
+	ClientName string    `json:"client_name,omitempty"`
+	Scope      string    `json:"scope"`
+	Resources  []string  `json:"resources,omitempty"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// listConsents shows which clients the user allowed something.
+func (s *Server) listConsents(w http.ResponseWriter, r *http.Request) error {
+	session, err := s.bearer(r)
+	if err != nil {
+		return err
+	}
+	consents, err := s.Store.ListConsents(r.Context(), session.View.User.ID)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Consents []consentDoc `json:"consents"`
+	}{Consents: make([]consentDoc, 0, len(consents))}
+	for _, c := range consents {
+		client, err := s.Store.ClientByID(r.Context(), c.ClientID)
+		if err != nil {
+			return err
+		}
+		out.Consents = append(out.Consents, consentDoc{
+			ClientID: c.ClientID, ClientName: client.Name, Scope: strings.Join(c.Scopes, " "), Resources: c.Resources,
+			CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+		})
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// deleteConsent takes back what a client was allowed, with every grant that came of it.
+func (s *Server) deleteConsent(w http.ResponseWriter, r *http.Request) error {
+	session, err := s.writer(r)
+	if err != nil {
+		return err
+	}
+	// Paths are matched as they were sent; a client's id may hold what a path has to escape.
+	id, err := url.PathUnescape(r.PathValue("client_id"))
+	if err != nil {
+		return newProblem(notFound, "")
+	}
+	if err := s.Store.RevokeConsent(r.Context(), session.View.User.ID, id, s.Now()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,219 @@
+//go:build interop
+
+// Package pages looks at the hosted pages in a real browser: what it refuses to load, whether they fit, where the
+// focus is; and keeps pictures of them.
+package pages
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/interop/browser"
+)
+
+// shown is a page in one state.
+type shown struct {
+	name    string
+	focus   string // id of what has the focus; empty: nothing has
+	scripts bool   // the page may run its own
+	make    func(p *web.Pages, c web.Common, origin string) (web.Page, error)
+}
+
+func app(origin string) *web.Client {
+	return &web.Client{
+		Name: "Lantern Photos", Host: "photos.example", LogoURI: origin + "/app.png",
+		PolicyURI: origin + "/privacy", TOSURI: origin + "/terms", ClientURI: origin + "/",
+	}
+}
+
+var all = []shown{
+	{"login", "email", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Signup: true})
+	}},
+	{"login-for-an-app", "email", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true})
+	}},
+	{"login-wrong", "password", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Name: "ada@example.com",
+			Problems: []web.Problem{{Code: "invalid_credentials"}}})
+	}},
+	{"login-too-often", "password", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Signup: true, Name: "ada@example.com",
+			Problems: []web.Problem{{Code: "rate_limited", Seconds: 700}}})
+	}},
+	{"login-again", "password", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Reauthenticate: true, Name: "ada@example.com"})
+	}},
+	{"signup", "email", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15})
+	}},
+	{"signup-wrong", "email", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, MinLength: 15,
+			Values:   map[string]string{"email": "ada@example", "given_name": "Ada", "username": "ada"},
+			Problems: []web.Problem{{Field: "email", Code: "invalid"}, {Field: "password", Code: "too_common"}, {Field: "username", Code: "taken"}}})
+	}},
+	{"consent", "", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: *app(o), User: "ada@example.com",
+			Scopes: []string{"openid", "profile", "email", "offline_access", "photos:read"}, Resources: []string{"https://api.photos.example"}})
+	}},
+	{"consent-first-party", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: web.Client{Name: "Console", Host: "console.example", FirstParty: true},
+			User: "ada@example.com", Scopes: []string{"openid", "email"}})
+	}},
+	{"consent-hostile", "", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		a := app(o)
+		a.Name = "Goo\u200bgle \u202egro.live\u202c <b>Sign in</b> " + strings.Repeat("Z\u0335\u0321\u0322\u0327\u0328\u0489", 40)
+		a.Host = strings.Repeat("accounts.google.com.", 11) + "evil.example"
+		return p.Consent(web.ConsentPage{Common: c, Client: *a, User: strings.Repeat("a", 240) + "@example.com",
+			Scopes:    []string{"openid", strings.Repeat("x", 280), "address", "phone", "admin"},
+			Resources: []string{"https://" + strings.Repeat("resource-", 40)}})
+	}},
+	{"logout", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Logout(web.LogoutPage{Common: c, User: "ada@example.com"})
+	}},
+	{"signed-out", "", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.SignedOut(web.SignedOutPage{Common: c, Client: app(o)})
+	}},
+	{"signed-in", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com"})
+	}},
+	{"error", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "other_browser", RequestID: "01J9ZC3M8E7Q"})
+	}},
+	{"error-unavailable", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "temporarily_unavailable", RequestID: "01J9ZC3M8E7Q"})
+	}},
+	{"form-post-without-scripts", "", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.FormPost(web.FormPostPage{Common: c, Action: o + "/callback", Parameters: [][2]string{{"code", "c"}, {"state", "s"}}})
+	}},
+}
+
+// serve shows every page at /pages/en/<name> and /pages/de/<name>, with its policy, and what the app of the pages has.
+func serve(t *testing.T, o web.Options) string {
+	t.Helper()
+	pages, err := web.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server *httptest.Server
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /assets/{name}", func(w http.ResponseWriter, r *http.Request) {
+		body, mediaType, ok := pages.Asset(r.PathValue("name"))
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", mediaType)
+		w.Header().Set("Content-Security-Policy", web.AssetCSP)
+		w.Write(body)
+	})
+	mux.HandleFunc("GET /app.png", func(w http.ResponseWriter, r *http.Request) {
+		if r.Referer() != "" {
+			t.Errorf("the app's logo was fetched with Referer %q", r.Referer())
+		}
+		w.Header().Set("Content-Type", "image/png")
+		w.Write(appLogo)
+	})
+	for _, s := range all {
+		mux.HandleFunc("GET /pages/{language}/"+s.name, func(w http.ResponseWriter, r *http.Request) {
+			page, err := s.make(pages, web.Common{
+				Locale: web.Locale(r.PathValue("language")), Request: "handle", CSRF: "token",
+				FormTargets: []string{"https://photos.example/callback"},
+			}, server.URL)
+			if err != nil {
+				t.Error(err)
+			}
+			w.Header().Set("Content-Security-Policy", page.CSP)
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			w.Write(page.Body)
+		})
+	}
+	server = httptest.NewTLSServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// appLogo is a small picture: a lantern's worth of orange.
+var appLogo = func() []byte {
+	m := image.NewRGBA(image.Rect(0, 0, 112, 112))
+	for x := range 112 {
+		for y := range 112 {
+			m.Set(x, y, color.RGBA{240, uint8(90 + y), 40, 255})
+		}
+	}
+	var out bytes.Buffer
+	if err := png.Encode(&out, m); err != nil {
+		panic(err)
+	}
+	return out.Bytes()
+}()
+
+var devices = []struct {
+	name string
+	browser.Device
+}{
+	{"light", browser.Device{Width: 1024, Height: 768}},
+	{"dark", browser.Device{Width: 1024, Height: 768, Dark: true}},
+	{"phone-light", browser.Device{Width: 390, Height: 844, Scale: 2, Mobile: true}},
+	{"phone-dark", browser.Device{Width: 390, Height: 844, Scale: 2, Mobile: true, Dark: true}},
+	{"narrow", browser.Device{Width: 320, Height: 568, Scale: 2, Mobile: true}},
+	{"zoomed", browser.Device{Width: 512, Height: 384, Scale: 2}}, // 1024 × 768 at 200 %
+	{"forced-colors", browser.Device{Width: 1024, Height: 768, ForcedColors: true, Dark: true}},
+}
+
+func TestPagesFitEveryScreen(t *testing.T) {
+	origin := serve(t, web.Options{Service: "Acme"})
+	b := browser.Start(t, "--ignore-certificate-errors")
+	for _, s := range all {
+		t.Run(s.name, func(t *testing.T) {
+			tab := b.Tab(t)
+			tab.Scripts(false)
+			for _, language := range []web.Locale{web.English, web.German} {
+				for _, d := range devices {
+					if language == web.German && d.name != "light" && d.name != "narrow" {
+						continue
+					}
+					tab.Emulate(d.Device)
+					tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
+					name := fmt.Sprintf("%s-%s-%s", s.name, d.name, language)
+					if s.focus != "" { // autofocus comes with the first frame
+						tab.Wait("document.activeElement.id === '" + s.focus + "'")
+					}
+					var seen struct {
+						Overflow int
+						Focus    string
+						Small    []string
+					}
+					tab.Eval(`({
+						Overflow: document.documentElement.scrollWidth - innerWidth,
+						Focus: document.activeElement === document.body ? '' : document.activeElement.id,
+						Small: [...document.querySelectorAll('button, input:not([type=hidden]), a.button')]
+							.filter(e => e.getBoundingClientRect().height < 44).map(e => e.id),
+					})`, &seen)
+					if seen.Overflow > 0 {
+						t.Errorf("%s: the page is %d px wider than the screen", name, seen.Overflow)
+					}
+					if seen.Focus != s.focus {
+						t.Errorf("%s: the focus is on %q, want %q", name, seen.Focus, s.focus)
+					}
+					if len(seen.Small) > 0 {
+						t.Errorf("%s: too small for a thumb: %q", name, seen.Small)
+					}
+					if said := tab.Said(); len(said) > 0 {
+						t.Errorf("%s: the browser says %q", name, said)
+					}
+					tab.Screenshot(name)
+				}
+			}
+		})
+	}
+}
