@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -135,10 +137,15 @@ func (a *app) open(ctx context.Context, c configs.Config, database string, o sql
 
 // printJSON writes one document for programs.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := a.out.Write(printable.JSON(text.Bytes()))
+	return err
 }
 
 // table writes aligned columns for people. What comes from users is made
@@ -148,7 +155,7 @@ func (a *app) table(header []string, rows [][]string) error {
 	line := func(cells []string) {
 		shown := make([]string, len(cells))
 		for i, c := range cells {
-			shown[i] = printable(c)
+			shown[i] = printable.Text(c)
 		}
 		fmt.Fprintln(w, strings.TrimRight(strings.Join(shown, "\t"), "\t"))
 	}
@@ -159,16 +166,6 @@ func (a *app) table(header []string, rows [][]string) error {
 		line(row)
 	}
 	return w.Flush()
-}
-
-// printable replaces what a terminal would obey.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || (r >= 0x7f && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
-			return '\ufffd'
-		}
-		return r
-	}, text)
 }
 
 // terminal tells whether a reader or writer is one, and which.

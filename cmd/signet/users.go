@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
@@ -248,7 +249,7 @@ func (a *app) withUser(ctx context.Context, name string, fn func(*userstore.Acco
 	return a.withAccounts(ctx, func(accounts *userstore.Accounts, db *sqlstore.DB) error {
 		u, err := accounts.Find(ctx, name)
 		if errors.Is(err, userstore.ErrNotFound) {
-			return fmt.Errorf("there is no user %q; `signet users list` shows those there are", printable(name))
+			return fmt.Errorf("there is no user %q; `signet users list` shows those there are", printable.Text(name))
 		}
 		if err != nil {
 			return err
@@ -266,7 +267,7 @@ func (a *app) changed(ctx context.Context, accounts *userstore.Accounts, id, tex
 	if a.asJSON {
 		return a.printJSON(document(u))
 	}
-	_, err = fmt.Fprintln(a.out, printable(fmt.Sprintf(text, u.Email)))
+	_, err = fmt.Fprintln(a.out, printable.Text(fmt.Sprintf(text, u.Email)))
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/userfile"
@@ -57,7 +58,7 @@ before it, which import takes away.`,
 				_ = os.Remove(output) // half of the accounts would look like all of them
 				return err
 			}
-			_, err = fmt.Fprintf(a.err, "signet: %d accounts are in %s\n", n, printable(output))
+			_, err = fmt.Fprintf(a.err, "signet: %d accounts are in %s\n", n, printable.Text(output))
 			return err
 		}),
 	}
