@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // Errors of Accounts, beside those of the store and of the Hasher.
@@ -136,10 +138,29 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 // somebody else was faster. What edit leaves is normalised and validated, and stored
 // only if it differs. A new email address is unverified, a new phone number too.
 //
-// Password, activity and identity have their own methods: what edit does to those is
-// an error. ValidationError, ErrNotFound, ErrExists (as *ExistsError), ErrConflict after three
-// attempts, and whatever edit returns.
+// Password and identity have their own methods, and activity is not the user's own to change: what
+// edit does to those is an error. ValidationError, ErrNotFound, ErrExists (as *ExistsError),
+// ErrLastAdmin, ErrConflict after three attempts, and whatever edit returns.
 func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) error) (User, error) {
+	return a.edit(ctx, userID, func(u *User) error {
+		active := u.IsActive
+		if err := edit(u); err != nil {
+			return err
+		}
+		if u.IsActive != active {
+			return errors.New("edit account: activity is not changed by Edit")
+		}
+		return nil
+	})
+}
+
+// EditByOperator is Edit for operators and admins, who may change activity with the rest: whom it
+// disables has no sessions any more.
+func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(*User) error) (User, error) {
+	return a.edit(ctx, userID, edit)
+}
+
+func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error) (User, error) {
 	for range attempts {
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
@@ -157,8 +178,11 @@ func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) err
 			return old, nil
 		}
 		u.UpdatedAt = a.now()
-		switch err := a.Store.UpdateUser(ctx, u); {
+		e := audit.New(ctx, u.UpdatedAt, audit.UserUpdated, audit.User(u.ID))
+		e.Changes = changes(old, u)
+		switch err := a.Store.UpdateUser(ctx, u, e); {
 		case err == nil:
+			e.Log(ctx, a.Log)
 			u.Version++
 			return u, nil
 		case !errors.Is(err, ErrConflict):
@@ -170,9 +194,9 @@ func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) err
 
 // settle makes of what an edit left something that may be stored.
 func (a *Accounts) settle(old User, u *User) error {
-	if u.ID != old.ID || u.Version != old.Version || u.PasswordHash != old.PasswordHash || u.IsActive != old.IsActive ||
+	if u.ID != old.ID || u.Version != old.Version || u.PasswordHash != old.PasswordHash ||
 		!u.CreatedAt.Equal(old.CreatedAt) || !u.LastLoginAt.Equal(old.LastLoginAt) {
-		return errors.New("edit account: id, version, password, activity and their times are not changed by Edit")
+		return errors.New("edit account: id, version, password and their times are not changed by Edit")
 	}
 	var fs faults
 	u.normalise(&fs, "preferred_username")

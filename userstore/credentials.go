@@ -82,9 +82,5 @@ func (a *Accounts) Delete(ctx context.Context, userID, current string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Store.DeleteUser(ctx, u.ID); err != nil {
-		return err
-	}
-	a.event(ctx, slog.LevelWarn, "account deleted", u.ID)
-	return nil
+	return a.delete(ctx, u.ID)
 }
