@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // ErrRateLimited: a budget of attempts is used up; nothing was hashed. As *RateLimitedError.
@@ -59,18 +61,9 @@ const (
 	owedAtOnce = 64
 )
 
-type addressKey struct{}
-
-// WithAddress notes in ctx from which network address the request comes, for Throttle. A
-// request without one is counted with all others that have none.
-func WithAddress(ctx context.Context, address string) context.Context {
-	return context.WithValue(ctx, addressKey{}, address)
-}
-
-func networkOf(ctx context.Context) string {
-	address, _ := ctx.Value(addressKey{}).(string)
-	return network(address)
-}
+// networkOf is the network that a request is counted by, of the address of its origin. One
+// without an address is counted with all others that have none.
+func networkOf(ctx context.Context) string { return network(audit.OriginOf(ctx).Address) }
 
 // subject is what attempts at an account are counted by.
 func subject(u User, known bool, name string) string {
