@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -633,6 +634,8 @@ func TestPlansUseIndexes(t *testing.T) {
 	admin := session(t, url)
 	psql(t, admin, `INSERT INTO users SELECT 'u'||n, 'e'||n, 'e'||n, TRUE, 'n'||n, 'n'||n, '{}', '[]', TRUE, FALSE, n, n, 1, 0, '', 'h' FROM generate_series(1, 3000) n`,
 		`INSERT INTO grants SELECT decode(md5(n::text), 'hex'), 1, n, 0, 0, 0, n, n, n, 1, 'signet', 'u'||(n%3000+1), 's'||n, '[]', '[]', '[]', '', '', '', '' FROM generate_series(1, 6000) n`,
+		`INSERT INTO audit_events SELECT 'e'||n, n, CASE WHEN n % 1000 = 0 THEN 'keys_rotated' ELSE 'login_failed' END, 'success', '',
+			'user', 'a'||(n%3000), 'user', 't'||(n%3000), '', '', '', '', '', '[]' FROM generate_series(1, 6000) n`,
 		`ANALYZE`)
 	plan := func(query string, args ...any) string {
 		rows, err := admin.Query(t.Context(), `EXPLAIN `+query, args...)
@@ -644,6 +647,11 @@ func TestPlansUseIndexes(t *testing.T) {
 			t.Fatalf("%s: %v", query, err)
 		}
 		return strings.Join(lines, "\n")
+	}
+	for index, s := range sqlstore.EventsSQL {
+		if p := plan(s.SQL(), s.Args()...); !strings.Contains(p, strings.TrimSpace(index)) || strings.Contains(p, "Seq Scan") {
+			t.Errorf("events go without the index %s:\n%s", index, p)
+		}
 	}
 	id := make([]byte, 16)
 	for name, p := range map[string]string{
@@ -677,11 +685,15 @@ func TestOperatorsViewsShowInstantsAndNoSecrets(t *testing.T) {
 	if err := db.ChangeRing(t.Context(), 0, keys.Change{Insert: []keys.Key{{ID: "k", Algorithm: "EdDSA", Seq: 1, Sealed: "sealed", Public: []byte("{}"), CreatedAt: now, ActivateAt: now}}}); err != nil {
 		t.Fatal(err)
 	}
+	if err := db.Record(t.Context(), audit.Event{ID: "e", At: now, Name: audit.KeysRotated}); err != nil {
+		t.Fatal(err)
+	}
 	admin := session(t, url)
 	for query, want := range map[string]time.Time{
 		`SELECT created_at FROM readable_users WHERE id = '` + u.ID + `'`:                     now,
 		`SELECT expires_at FROM readable_grants WHERE session_id = '` + g.SessionID + `'`:     g.ExpiresAt,
 		`SELECT activate_at FROM readable_signing_keys WHERE id = 'k' AND revoked_at IS NULL`: now,
+		`SELECT at FROM readable_audit_events WHERE id = 'e' AND name = 'keys_rotated'`:       now,
 	} {
 		if got := one[time.Time](t, admin, query); !got.Equal(want) {
 			t.Errorf("%s: %v, want %v", query, got, want)
