@@ -127,10 +127,12 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
 		return User{}, err
 	}
-	if err := a.Store.CreateUser(ctx, u); err != nil {
+	e := audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))
+	e.Changes = given(u)
+	if err := a.Store.CreateUser(ctx, u, e); err != nil {
 		return User{}, err
 	}
-	a.event(ctx, slog.LevelInfo, "account created", u.ID)
+	e.Log(ctx, a.Log)
 	return u, nil
 }
 
@@ -287,12 +289,4 @@ func (a *Accounts) minPassword() int {
 		return 15
 	}
 	return a.MinPassword
-}
-
-// event logs what happened to an account, by its id: names and addresses are nobody's
-// business in a log.
-func (a *Accounts) event(ctx context.Context, level slog.Level, what, userID string) {
-	if a.Log != nil {
-		a.Log.LogAttrs(ctx, level, what, slog.String("user_id", userID))
-	}
 }

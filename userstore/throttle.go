@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -45,11 +46,16 @@ type Throttle struct {
 	SignupsPerNetwork  int           // an hour; 0: any number
 	FailuresPerNetwork int           // in 15 minutes, over all accounts; 0: any number
 	Wait               time.Duration // for attempts that are under way; 0: the Hasher's 5 s
+	Log                *slog.Logger  // of refusals; nil: none
 
-	mu      sync.Mutex
-	owed    []Attempt // to be given back, when the store could not be reached
-	waiting []*waiter // first come, first woken
+	mu       sync.Mutex
+	owed     []Attempt // to be given back, when the store could not be reached
+	waiting  []*waiter // first come, first woken
+	refusals recorder
 }
+
+// Drain waits until what was refused so far is recorded. Call it before the store is closed.
+func (t *Throttle) Drain() { t.refusals.wait() }
 
 const (
 	// mostWaiting bounds those who wait, as the Hasher's queue does.
@@ -101,8 +107,8 @@ func (k budgetKeys) key(parts ...string) (key BudgetKey) {
 
 // admit lets one check of a password through. ErrRateLimited (as *RateLimitedError),
 // ErrOverloaded when attempts that are under way took too long, or the store's error: then
-// nothing may be hashed.
-func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string) (*held, error) {
+// nothing may be hashed. target is who the audit log tells of when the budget is the account's.
+func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string, target audit.Target) (*held, error) {
 	if t == nil {
 		return nil, nil
 	}
@@ -118,7 +124,7 @@ func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject stri
 	if t.FailuresPerNetwork > 0 {
 		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
 	}
-	return t.reserve(ctx, now, r, pendingFor)
+	return t.reserve(ctx, now, r, pendingFor, target)
 }
 
 // admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
@@ -131,10 +137,10 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held
 		return nil, err
 	}
 	r := Reserve{Attempt: Attempt{Network: k.key("signups", networkOf(ctx))}, NetworkLimit: signupsLimit(t.SignupsPerNetwork)}
-	return t.reserve(ctx, now, r, 0)
+	return t.reserve(ctx, now, r, 0, audit.Target{})
 }
 
-func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration) (*held, error) {
+func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*held, error) {
 	copy(r.ID[:], random(len(r.ID)))
 	t.payBack(ctx, r.Attempt)
 	wait := t.Wait
@@ -158,15 +164,19 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 		if err != nil {
 			return nil, err
 		}
-		account := r.StrangersLimit
+		account, budget := r.StrangersLimit, r.Strangers
 		if tallies.Remembered {
-			account = r.OwnLimit
+			account, budget = r.OwnLimit, r.Own
 		}
-		opens := account.Opens(tallies.Account)
+		opens, reason := account.Opens(tallies.Account), "guesses_at_account"
 		if o := r.NetworkLimit.Opens(tallies.Network); o.After(opens) {
-			opens = o
+			opens, budget, target, reason = o, r.Network, audit.Target{}, "guesses_from_network"
+			if pending == 0 {
+				reason = "signups_from_network"
+			}
 		}
 		if opens.After(r.At) {
+			t.refusals.tell(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
 			return nil, &RateLimitedError{RetryAfter: opens.Sub(r.At)}
 		}
 		if !t.pause(patience, r.Attempt, try) {
@@ -182,14 +192,15 @@ type held struct {
 	over     bool
 }
 
-// wrong settles it. When the store cannot be told, the attempt counts as wrong a little later.
-func (h *held) wrong(ctx context.Context) error {
+// wrong settles it, with the event that tells of it. When the store cannot be told, the attempt
+// counts as wrong a little later.
+func (h *held) wrong(ctx context.Context, e audit.Event) error {
 	if h == nil || h.over {
 		return nil
 	}
 	h.over = true
 	defer h.throttle.wake(h.attempt)
-	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt)
+	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt, e)
 }
 
 // back gives it back, now or as soon as the store can be reached: a failure of ours is nobody's guess.
