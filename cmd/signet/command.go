@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +35,7 @@ type app struct {
 
 func (a *app) root() *cobra.Command {
 	root := group("signet", "Signs people up, logs them in and issues tokens that anybody can verify",
-		a.serveCommand(), a.migrateCommand(), a.usersCommand(), a.keysCommand(), a.tokenCommand(),
+		a.serveCommand(), a.migrateCommand(), a.usersCommand(), a.auditCommand(), a.keysCommand(), a.tokenCommand(),
 		a.configCommand(), a.healthcheckCommand(), a.versionCommand())
 	root.Long = `Signet signs people up, logs them in and issues tokens that anybody can verify.
 
@@ -146,26 +145,6 @@ func (a *app) printJSON(v any) error {
 	}
 	_, err := a.out.Write(printable.JSON(text.Bytes()))
 	return err
-}
-
-// table writes aligned columns for people. What comes from users is made
-// printable first: a name must not move the cursor.
-func (a *app) table(header []string, rows [][]string) error {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	line := func(cells []string) {
-		shown := make([]string, len(cells))
-		for i, c := range cells {
-			shown[i] = printable.Text(c)
-		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(shown, "\t"), "\t"))
-	}
-	if header != nil {
-		line(header)
-	}
-	for _, row := range rows {
-		line(row)
-	}
-	return w.Flush()
 }
 
 // terminal tells whether a reader or writer is one, and which.
