@@ -36,7 +36,7 @@ func (s *memStore) brief() []string {
 // O-10: whatever changes the ring is in the audit log, with who did it, and what does not is not.
 func TestO10ChangesOfTheRingAreRecorded(t *testing.T) {
 	operator := audit.WithOrigin(t.Context(), audit.Origin{Actor: audit.Actor{Type: audit.ByOperator, ID: "root"}})
-	system:= audit.WithOrigin(t.Context(), audit.Origin{Actor: audit.Actor{Type: audit.BySystem}})
+	system := audit.WithOrigin(t.Context(), audit.Origin{Actor: audit.Actor{Type: audit.BySystem}})
 	c, store := newClock(), &memStore{}
 	m := replica(t, store, c, keystest.Generator())
 	m.Policy.Algorithms = []string{jose.EdDSA}
