@@ -5,7 +5,7 @@ import "net/http"
 var (
 	anyOrigin     = []string{"*"}
 	varyOrigin    = []string{"Origin"}
-	exposeHeaders = []string{"Location, Retry-After, WWW-Authenticate, X-Request-Id"}
+	exposeHeaders = []string{"Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
 	documentAsks  = []string{"If-None-Match"}
 	accountAsks   = []string{"Authorization, Content-Type"}
 	preflightAge  = []string{"600"}

@@ -153,16 +153,16 @@ func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) err
 			return errors.New("edit account: activity is not changed by Edit")
 		}
 		return nil
-	})
+	}, false)
 }
 
 // EditByOperator is Edit for operators and admins, who may change activity with the rest: whom it
-// disables has no sessions any more.
+// disables has no sessions any more. They may also declare a new email address verified.
 func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(*User) error) (User, error) {
-	return a.edit(ctx, userID, edit)
+	return a.edit(ctx, userID, edit, true)
 }
 
-func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error) (User, error) {
+func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error, operator bool) (User, error) {
 	for range attempts {
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
@@ -173,9 +173,21 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 		if err := edit(&u); err != nil {
 			return User{}, err
 		}
+		declared := false
+		if operator && u.Email != old.Email && u.EmailVerified {
+			// That of the new address, or only what the old one left? An edit that declares it does
+			// so of an account that was not verified, too.
+			probe := old.clone()
+			probe.EmailVerified = false
+			if err := edit(&probe); err != nil {
+				return User{}, err
+			}
+			declared = probe.EmailVerified
+		}
 		if err := a.settle(old, &u); err != nil {
 			return User{}, err
 		}
+		u.EmailVerified = u.EmailVerified || declared
 		if reflect.DeepEqual(old, u) {
 			return old, nil
 		}

@@ -68,10 +68,13 @@ func (s *Server) keepTokens(a *Response) {
 	}
 }
 
+// linesType is of JSON lines.
+const linesType = "application/x-ndjson"
+
 var (
 	oauthText   = regexp.MustCompile(`^[ !#-\[\]-~]*$`)
 	databaseSay = regexp.MustCompile(`(?i)sqlstate|syntax error|sqlite|pgx|postgres|\bselect \b|\bupdate \w+ set\b|insert into`)
-	registered  = map[string]bool{"application/json": true, "application/problem+json": true, "application/jwk-set+json": true}
+	registered  = map[string]bool{"application/json": true, "application/problem+json": true, "application/jwk-set+json": true, linesType: true}
 	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|oauth-authorization-server)`)
 )
 
@@ -127,8 +130,14 @@ func (s *Server) check(a *Response) {
 		if !registered[media] {
 			bad("G5: content type %q", media)
 		}
-		if !json.Valid(a.Body) {
-			bad("the body is not JSON: %.100q", body)
+		documents := [][]byte{a.Body}
+		if media == linesType { // each of which is one
+			documents = bytes.Split(bytes.TrimSuffix(a.Body, []byte("\n")), []byte("\n"))
+		}
+		for _, d := range documents {
+			if !json.Valid(d) {
+				bad("the body is not JSON: %.100q", d)
+			}
 		}
 	}
 	if location := a.Header.Get("Location"); location != "" && (!strings.HasPrefix(location, "/") || strings.HasPrefix(location, "//") || a.Status/100 == 3) { // G6
