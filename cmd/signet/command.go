@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
@@ -71,10 +72,11 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return g
 }
 
-// action makes a command's body: an error of it is a failure, unless it is a misuse.
+// action makes a command's body: what it does is the operator's act, and an error of it is a
+// failure, unless it is a misuse.
 func action(body func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		err := body(cmd.Context(), args)
+		err := body(audit.WithOrigin(cmd.Context(), operator()), args)
 		var m *misuse
 		var f *failure
 		if err == nil || errors.As(err, &m) || errors.As(err, &f) {
