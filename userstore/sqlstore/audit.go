@@ -21,7 +21,11 @@ const (
 	onceEach = ` ON CONFLICT (id) DO NOTHING`
 )
 
-var storeEvent = numbered(insertEvent + `TRUE` + onceEach)
+var (
+	storeEvent           = numbered(insertEvent + `TRUE` + onceEach)
+	storeEventOfGrant    = numbered(insertEvent + `EXISTS (SELECT 1 FROM grants WHERE id = $)` + onceEach)
+	storeEventOfPassword = numbered(insertEvent + `EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)` + onceEach)
+)
 
 // eventRow is an event as its columns. It is made once for each call, before
 // the first try: an act that is begun again stores the same rows.
@@ -63,12 +67,12 @@ func storeEvents(rows []eventRow) []stmt {
 	return s
 }
 
-// storeEventsIf are those of a batch, which adds them if a condition, written
-// with $ and its arguments, holds by then: what the act has written proves it.
-func storeEventsIf(rows []eventRow, condition string, args ...any) []stmt {
+// storeEventsIf are those of a batch, which adds them by a statement that looks for
+// what the act wrote: given by args, it proves that the act happened.
+func storeEventsIf(sql string, rows []eventRow, args ...any) []stmt {
 	s := make([]stmt, len(rows))
 	for i, row := range rows {
-		s[i] = bind(numbered(insertEvent+condition+onceEach), append(row[:len(row):len(row)], args...)...)
+		s[i] = bind(sql, append(row[:len(row):len(row)], args...)...)
 	}
 	return s
 }

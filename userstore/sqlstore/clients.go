@@ -37,8 +37,8 @@ func (r *clientRow) client() (c userstore.Client, err error) {
 	return c, nil
 }
 
-// CreateClient whose answer was lost says ErrUnavailable; whoever then tries
-// again may be told that the client exists.
+// CreateClient whose answer was lost says ErrUnavailable when it has no events;
+// whoever then tries again may be told that the client exists.
 //
 // The first epoch is the instant of creation, so that a client that is made
 // again under the id of a deleted one does not inherit its grants.
@@ -51,12 +51,11 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 	if err := indexable(c.ID); err != nil {
 		return err
 	}
-	_, err := db.write(ctx, false, bind(`INSERT INTO clients (id, name, public, first_party, grant_types, scopes, resources, id_token_alg,
+	return db.change(ctx, false, bind(`INSERT INTO clients (id, name, public, first_party, grant_types, scopes, resources, id_token_alg,
 			epoch, disabled_at, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		c.ID, c.Name, c.Public, c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
-		micros(c.CreatedAt), micros(c.DisabledAt), micros(c.CreatedAt)))
-	return err
+		micros(c.CreatedAt), micros(c.DisabledAt), micros(c.CreatedAt)), nil, events)
 }
 
 func (db *DB) ClientByID(ctx context.Context, id string) (c userstore.Client, err error) {
@@ -85,11 +84,7 @@ func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now t
 				disabled_at = CASE WHEN disabled_at = 0 THEN $3 ELSE disabled_at END
 			WHERE id = $4`, micros(now), micros(now), micros(now), id)
 	}
-	n, err := db.write(ctx, true, s)
-	if err == nil && n == 0 {
-		return userstore.ErrNotFound
-	}
-	return unknown(err, userstore.ErrNotFound)
+	return unknown(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
 }
 
 // ClientsWithAlgorithm lists the ids of the clients, disabled ones included,

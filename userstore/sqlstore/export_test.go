@@ -30,6 +30,7 @@ var (
 	RemoveExpiredSQL  = removeExpired
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
+	DeleteAdminSQL    = `DELETE FROM users WHERE id = $1` + unlessLastAdmin
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.

@@ -371,6 +371,9 @@ func TestSQLitePlansUseIndexes(t *testing.T) {
 			t.Errorf("events go without the index %s:\n%s", index, plan)
 		}
 	}
+	if plan, err := sqlstore.SQLitePlan(t.Context(), db, sqlstore.DeleteAdminSQL, "u1"); err != nil || !strings.Contains(plan, "users_admins") {
+		t.Errorf("the last admin is looked for among everybody: %v\n%s", err, plan)
+	}
 	for name, statement := range map[string]string{"list of grants": sqlstore.ListGrantsSQL, "oldest grants": sqlstore.EndOldestSQL} {
 		args := []any{"u1", []byte("g"), int64(1), int64(100)}
 		if statement == sqlstore.ListGrantsSQL {

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,17 +62,8 @@ func (db *DB) CreateUser(ctx context.Context, u userstore.User, events ...audit.
 	if err != nil {
 		return err
 	}
-	s := bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...)
-	if err := storable(s.args); err != nil {
-		return err
-	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
-		n, err := db.engine.write(ctx, s, nil)
-		if err == nil && n == 0 && !again {
-			return &userstore.ExistsError{Field: "id"}
-		}
-		return err
-	})
+	return db.change(ctx, true, bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...),
+		&userstore.ExistsError{Field: "id"}, events)
 }
 
 func (db *DB) UserByID(ctx context.Context, id string) (userstore.User, error) {
@@ -107,33 +99,66 @@ func (db *DB) user(ctx context.Context, s stmt) (u userstore.User, err error) {
 	return u, err
 }
 
-// UpdateUser whose answer was lost is begun again and then finds a newer
-// version: ErrConflict, upon which its caller reads the row and edits anew.
+// UpdateUser whose answer was lost is begun again and then finds a newer version.
+// Without events that is ErrConflict, upon which its caller reads the row and
+// edits anew. Whom it disables loses all grants, after the user's row: see
+// SetPassword.
 func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
 	claims, roles, err := encode(u)
 	if err != nil {
 		return err
 	}
-	n, err := db.write(ctx, true, bind(`UPDATE users SET email = $1, email_key = $2, email_verified = $3, username = $4, username_key = $5,
-			claims = $6, roles = $7, is_staff = $8, updated_at = $9, version = version + 1
-		WHERE id = $10 AND version = $11`,
-		u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles, u.IsStaff, micros(u.UpdatedAt), u.ID, u.Version))
-	if err == nil && n == 0 {
-		return db.missed(ctx, u.ID)
+	update := func(condition string) stmt {
+		return bind(`UPDATE users SET email = $1, email_key = $2, email_verified = $3, username = $4, username_key = $5,
+				claims = $6, roles = $7, is_active = $8, is_staff = $9, updated_at = $10, version = version + 1
+			WHERE id = $11 AND version = $12`+condition,
+			u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles, u.IsActive, u.IsStaff, micros(u.UpdatedAt), u.ID, u.Version)
+	}
+	if err := storable(update("").args); err != nil {
+		return err
+	}
+	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // takes nobody away
+			n, err := run(update(""))
+			if err != nil || n[0] == 0 {
+				return false, orElse(err, userstore.ErrConflict)
+			}
+			return true, nil
+		}
+		n, err := db.mayTakeAdmin(run, update)
+		if err != nil || n == 0 {
+			return false, orElse(err, userstore.ErrConflict)
+		}
+		if !u.IsActive {
+			_, err = run(revokeAll(u.ID, u.UpdatedAt))
+		}
+		return true, err
+	})
+	if errors.Is(err, userstore.ErrConflict) {
+		return db.missed(ctx, u.ID, u.Version)
 	}
 	return err
 }
 
-// missed tells why a conditional UPDATE of a user changed nothing.
-func (db *DB) missed(ctx context.Context, id string) error {
-	err := db.one(ctx, bind(`SELECT version FROM users WHERE id = $1`, id), func(s scanner) error {
-		var version int64
-		return s.Scan(&version)
-	})
-	if err == nil {
+func revokeAll(userID string, now time.Time) stmt {
+	return bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), userID)
+}
+
+// anyVersion is one that no row has.
+const anyVersion = -1
+
+// missed tells why a conditional statement changed no user's row: ErrNotFound;
+// ErrConflict, when it wanted another version; and otherwise it was the last admin's.
+func (db *DB) missed(ctx context.Context, id string, wanted int64) error {
+	var version int64
+	err := db.one(ctx, bind(`SELECT version FROM users WHERE id = $1`, id), func(s scanner) error { return s.Scan(&version) })
+	switch {
+	case err != nil:
+		return err
+	case wanted != anyVersion && wanted != version:
 		return userstore.ErrConflict
 	}
-	return err
+	return userstore.ErrLastAdmin
 }
 
 // SetPassword locks the user's row first, as StartGrant does: a login that is
@@ -144,44 +169,70 @@ func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, n
 	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
-	n, err := db.batch(ctx, true,
+	s := []stmt{
 		bind(`UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $4 OR password_hash = $5)`,
 			hash, id, oldHash, oldHash, hash),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
 			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,
-			micros(now), id, keep, id, hash))
+			micros(now), id, keep, id, hash)}
+	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), id, hash)...)...)
 	if err == nil && n[0] == 0 {
-		return db.missed(ctx, id)
+		if err = db.missed(ctx, id, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // it is there
+			err = userstore.ErrConflict
+		}
 	}
 	return err
 }
 
-// SetActive locks the user's row first: see SetPassword.
+// SetActive locks the user's row first: see SetPassword. It makes a new version,
+// so that whoever read the user before cannot undo it by an edit.
 func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error {
-	s := []stmt{bind(`UPDATE users SET is_active = $1, updated_at = $2 WHERE id = $3`, active, micros(now), id)}
-	if !active {
-		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), id))
+	set := func(condition string) stmt {
+		return bind(`UPDATE users SET is_active = $1, updated_at = $2, version = version + 1 WHERE id = $3`+condition, active, micros(now), id)
 	}
-	n, err := db.batch(ctx, true, s...)
-	if err == nil && n[0] == 0 {
+	if active {
+		return unknown(db.change(ctx, true, set(""), userstore.ErrNotFound, events), userstore.ErrNotFound)
+	}
+	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
-	return unknown(err, userstore.ErrNotFound)
+	err := db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		n, err := db.mayTakeAdmin(run, set)
+		if err != nil || n == 0 {
+			return false, orElse(err, userstore.ErrConflict)
+		}
+		_, err = run(revokeAll(id, now))
+		return true, err
+	})
+	if errors.Is(err, userstore.ErrConflict) {
+		return db.missed(ctx, id, anyVersion)
+	}
+	return err
 }
 
-// DeleteUser takes everything that is kept in the user's name along.
+// DeleteUser takes everything that is kept in the user's name along. When it is
+// begun again without events, a user who is gone was deleted by the try whose
+// answer was lost.
 func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) error {
-	s := bind(`DELETE FROM users WHERE id = $1`, id)
-	if storable(s.args) != nil {
+	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
-		n, err := db.engine.write(ctx, s, nil)
-		if err == nil && n == 0 && !again { // again: gone by the try whose answer was lost
-			return userstore.ErrNotFound
+	lost := false
+	err := db.tell(ctx, true, events, func(run exec, again bool) (bool, error) {
+		lost = again && len(events) == 0
+		n, err := db.mayTakeAdmin(run, func(condition string) stmt { return bind(`DELETE FROM users WHERE id = $1`+condition, id) })
+		if err != nil || n == 0 {
+			return false, orElse(err, userstore.ErrConflict)
 		}
-		return err
+		return true, nil
 	})
+	if errors.Is(err, userstore.ErrConflict) {
+		err = db.missed(ctx, id, anyVersion)
+		if errors.Is(err, userstore.ErrNotFound) && lost {
+			return nil
+		}
+	}
+	return err
 }
 
 func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore.User, error) {

@@ -59,6 +59,13 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"audit: pages by any conditions, newest first, neither skip nor repeat", auditPages, true},
 		{"audit: old events go in batches, the oldest first", auditRemoves, true},
 		{"audit: an event is stored whatever it holds (S-01)", auditHostile, true},
+		{"audit: every act is told of if it happened, and once", actsTell, false},
+		{"audit: of many users those who were made", manyTell, false},
+		{"audit: attempts that are none, and nothing to revoke", tellOfNothing, false},
+		{"race: of many who revoke, one is told of", raceTell, false},
+		{"admins: the last one stays", lastAdmin, true},
+		{"race: admins who take each other away leave one (O-09)", raceAdmins, true},
+		{"users: an edit does not undo a disabling, and may disable", disabledStays, false},
 		{"time: any zone, microseconds, no instant, far years", instants, false},
 		{"the database's clock and Ping", clock, false},
 		{"key ring: what is stored comes back", ringRoundTrip, true},
@@ -194,7 +201,7 @@ func must(t *testing.T, err error) {
 // an answer taken for a failure, or the reverse, is the worst a store can do.
 func is(t *testing.T, err, want error) {
 	t.Helper()
-	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrInvalid,
+	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrLastAdmin, userstore.ErrInvalid,
 		userstore.ErrUnavailable, keys.ErrConflict} {
 		if errors.Is(err, sentinel) != (want == sentinel) {
 			t.Fatalf("error %v, want %v", err, want)
