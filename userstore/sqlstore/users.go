@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -235,18 +236,50 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 	return err
 }
 
-func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore.User, error) {
-	after, limit := q.After, q.Limit
-	if limit < 1 {
-		return nil, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, limit)
+// listUsers is the statement of a page. Where a text stands in another is asked by
+// replace, not LIKE: no character of what somebody looks for means anything, and
+// both engines agree about case.
+func listUsers(q userstore.UserQuery) stmt {
+	sql := `SELECT ` + userColumns + ` FROM users u WHERE TRUE`
+	var args []any
+	add := func(condition string, values ...any) {
+		sql += ` AND ` + condition
+		args = append(args, values...)
 	}
-	s := bind(`SELECT `+userColumns+` FROM users u ORDER BY u.created_at, u.id LIMIT $1`, int64(limit))
-	if after != nil {
-		s = bind(`SELECT `+userColumns+` FROM users u WHERE (u.created_at, u.id) > ($1, $2) ORDER BY u.created_at, u.id LIMIT $3`,
-			micros(after.CreatedAt), after.ID, int64(limit))
+	if q.After != nil {
+		add(`(u.created_at, u.id) > ($, $)`, micros(q.After.CreatedAt), q.After.ID)
+	}
+	if q.Text != "" {
+		// A whole address may look different in canonical form; a part of one is folded only.
+		folded, address := userstore.Folded(q.Text), ""
+		if key, ok := userstore.EmailKey(q.Text); ok {
+			address = key
+		}
+		add(`(u.id = $ OR u.email_key = $ OR replace(u.email_key, $, '') <> u.email_key OR replace(u.username_key, $, '') <> u.username_key)`,
+			q.Text, address, folded, folded)
+	}
+	if q.Role != "" {
+		role := strings.TrimPrefix(strings.TrimSuffix(list([]string{q.Role}), `]`), `[`)
+		add(`replace(replace(u.roles, $, ''), $, '') <> u.roles`, `[`+role, `,`+role) // see isAdmin
+	}
+	switch q.State {
+	case userstore.Enabled:
+		add(`u.is_active`)
+	case userstore.Disabled:
+		add(`NOT u.is_active`)
+	}
+	return bind(numbered(sql+` ORDER BY u.created_at, u.id LIMIT $`), append(args, int64(q.Limit))...)
+}
+
+func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore.User, error) {
+	if q.Limit < 1 {
+		return nil, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, q.Limit)
+	}
+	if texts(q.Text, q.Role) != nil { // nobody has it
+		return nil, nil
 	}
 	var page []userstore.User
-	err := db.rows(ctx, s, func() { page = nil }, func(row scanner) error {
+	err := db.rows(ctx, listUsers(q), func() { page = nil }, func(row scanner) error {
 		var r userRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err

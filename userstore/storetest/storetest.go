@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"users: found by canonical names only", userByLogin, false},
 		{"users: a change needs the version it was read with", userUpdate, false},
 		{"users: pages neither skip nor repeat", userPages, true},
+		{"users: found by part of a name, role and state (S-01, S-04)", userSearch, true},
 		{"users: a password change is a compare-and-swap and ends other grants", userPassword, false},
 		{"users: disabling ends grants for good", userDisable, false},
 		{"users: deleting takes everything along", userDelete, false},
