@@ -69,9 +69,7 @@ An empty value takes away what is there. A new email address is not verified unl
 			return misusef("give --email-verified or --no-email-verified")
 		}
 		return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
-			// Whoever gives both means the new address, which the rules take for unverified as long as it
-			// is new: first the one, then the other. Between them nothing is true that should not be.
-			edits := []func(*userstore.User) error{func(u *userstore.User) error {
+			u, err := accounts.EditByOperator(ctx, u.ID, func(u *userstore.User) error {
 				if f.Changed("email") {
 					u.Email = email
 				}
@@ -86,15 +84,9 @@ An empty value takes away what is there. A new email address is not verified unl
 				u.IsStaff = (u.IsStaff || staff) && !noStaff
 				u.EmailVerified = (u.EmailVerified || verified) && !notVerified
 				return nil
-			}}
-			if f.Changed("email") && verified {
-				edits = append(edits, func(u *userstore.User) error { u.EmailVerified = true; return nil })
-			}
-			for _, edit := range edits {
-				var err error
-				if u, err = accounts.EditByOperator(ctx, u.ID, edit); err != nil {
-					return explain(err)
-				}
+			})
+			if err != nil {
+				return explain(err)
 			}
 			return a.showUser(u)
 		})
