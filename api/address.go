@@ -7,14 +7,6 @@ import (
 	"strings"
 )
 
-type addressKey struct{}
-
-// addressOf is the client's network address as the pipeline found it; empty when unknown.
-func addressOf(r *http.Request) string {
-	a, _ := r.Context().Value(addressKey{}).(string)
-	return a
-}
-
 // parseProxies reads CIDRs and single addresses.
 func parseProxies(list []string) []netip.Prefix {
 	var out []netip.Prefix
@@ -36,9 +28,6 @@ func parseProxies(list []string) []netip.Prefix {
 // rightmost address of X-Forwarded-For that is not one: everything left of it is what
 // the client says of itself. No other forwarding header is read, from anybody.
 func (h *handler) clientAddress(r *http.Request) string {
-	if a := addressOf(r); a != "" {
-		return a
-	}
 	peer, ok := parseHop(r.RemoteAddr)
 	if !ok {
 		return ""

@@ -23,7 +23,8 @@ type Server struct {
 	Store    userstore.Store
 	Pages    *web.Pages // of everything that people see
 	JWKS     func() (*keys.Document, error)
-	Ready    func(ctx context.Context) error // an error says why not, errors.Join for several reasons; a nil func is always ready
+	Secret   func(keys.Purpose) ([]byte, error) // the HMAC key of cursors
+	Ready    func(ctx context.Context) error    // an error says why not, errors.Join for several reasons; a nil func is always ready
 	Now      func() time.Time
 	NewID    func() string // request ids
 	Log      *slog.Logger
@@ -119,6 +120,22 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/profile/sessions/{id}", s.deleteSession, account},
 		{"GET", "/v1/profile/consents", s.listConsents, account},
 		{"DELETE", "/v1/profile/consents/{client_id}", s.deleteConsent, account},
+
+		// Each through admin, which lets nobody else in; the names are those of its query's parameters.
+		{"GET", "/v1/admin/users", s.admin(s.adminListUsers, "search", "role", "status", "limit", "cursor"), account},
+		{"POST", "/v1/admin/users", s.admin(s.adminCreateUser), account},
+		{"GET", "/v1/admin/users/{id}", s.admin(s.adminGetUser), account},
+		{"PATCH", "/v1/admin/users/{id}", s.admin(s.adminPatchUser), account},
+		{"DELETE", "/v1/admin/users/{id}", s.admin(s.adminDeleteUser), account},
+		{"POST", "/v1/admin/users/{id}/disable", s.admin(s.adminDisableUser), account},
+		{"POST", "/v1/admin/users/{id}/enable", s.admin(s.adminEnableUser), account},
+		{"POST", "/v1/admin/users/{id}/password", s.admin(s.adminSetPassword), account},
+		{"PUT", "/v1/admin/users/{id}/roles/{role}", s.admin(s.adminGrantRole), account},
+		{"DELETE", "/v1/admin/users/{id}/roles/{role}", s.admin(s.adminRevokeRole), account},
+		{"GET", "/v1/admin/users/{id}/sessions", s.admin(s.adminListSessions), account},
+		{"DELETE", "/v1/admin/users/{id}/sessions", s.admin(s.adminDeleteSessions), account},
+		{"DELETE", "/v1/admin/users/{id}/sessions/{sid}", s.admin(s.adminDeleteSession), account},
+		{"GET", "/v1/admin/audit", s.admin(s.adminListAudit, "event", "actor", "target", "from", "to", "limit", "cursor"), account},
 	}
 }
 

@@ -6,27 +6,39 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/issuer"
 )
 
-// bearer finds out who is calling, by the access token in the Authorization header.
-func (s *Server) bearer(r *http.Request) (issuer.Session, error) {
+// bearer finds out who is calling, by the access token in the Authorization header. Take the
+// request that it returns in the place of the one it was given, as in
+//
+//	session, r, err := s.bearer(r)
+//
+// so that the audit log tells of whatever the request does who did it.
+func (s *Server) bearer(r *http.Request) (issuer.Session, *http.Request, error) {
 	raw, err := bearerToken(r)
 	if err != nil {
-		return issuer.Session{}, err
+		return issuer.Session{}, r, err
 	}
-	return s.Issuer.Bearer(r.Context(), raw)
+	session, err := s.Issuer.Bearer(r.Context(), raw)
+	if err != nil {
+		return issuer.Session{}, r, err
+	}
+	g := session.View.Grant
+	ctx := audit.As(r.Context(), audit.Actor{Type: audit.ByUser, ID: g.UserID}, g.ClientID, g.SessionID)
+	return session, r.WithContext(ctx), nil
 }
 
 // writer is bearer for what changes the profile, which needs the scope profile.
-func (s *Server) writer(r *http.Request) (issuer.Session, error) {
-	session, err := s.bearer(r)
+func (s *Server) writer(r *http.Request) (issuer.Session, *http.Request, error) {
+	session, r, err := s.bearer(r)
 	if err == nil && !session.HasScope("profile") {
 		p := newProblem(insufficientScope, "Changing the profile needs an access token with the scope profile.")
 		p.scope = "profile"
-		return issuer.Session{}, p
+		return issuer.Session{}, r, p
 	}
-	return session, err
+	return session, r, err
 }
 
 // bearerToken takes the token from the one Authorization header. OAuth 2.1 allows one

@@ -19,7 +19,7 @@ type consentDoc struct {
 
 // listConsents shows which clients the user allowed something.
 func (s *Server) listConsents(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.bearer(r)
+	session, r, err := s.bearer(r)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (s *Server) listConsents(w http.ResponseWriter, r *http.Request) error {
 
 // deleteConsent takes back what a client was allowed, with every grant that came of it.
 func (s *Server) deleteConsent(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.writer(r)
+	session, r, err := s.writer(r)
 	if err != nil {
 		return err
 	}

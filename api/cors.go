@@ -13,7 +13,7 @@ import (
 var (
 	anyOrigin     = []string{"*"}
 	varyOrigin    = []string{"Origin"}
-	exposeHeaders = []string{"Location, Retry-After, WWW-Authenticate, X-Request-Id"}
+	exposeHeaders = []string{"Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
 	documentAsks  = []string{"If-None-Match"}
 	sharedAsks    = []string{"Authorization, Content-Type"}
 	preflightAge  = []string{"600"}

@@ -43,6 +43,7 @@ const (
 	csrf               code = "csrf"
 	userAlreadyExists  code = "user_already_exists"
 	conflict           code = "conflict"
+	lastAdmin          code = "last_admin"
 	bodyTooLarge       code = "body_too_large"
 	unsupportedMedia   code = "unsupported_media_type"
 	serverError        code = "server_error"
@@ -93,6 +94,7 @@ var problems = map[code]kind{
 	methodNotAllowed:  {status: 405, title: "Method not allowed", detail: "Use one of the methods in the header Allow."},
 	userAlreadyExists: {status: 409, title: "The account exists already", detail: "Log in, or choose other values for the fields named in errors."},
 	conflict:          {status: 409, title: "Changed by somebody else", detail: "Read the present state and try again."},
+	lastAdmin:         {status: 409, title: "This is the last admin", detail: "Make another admin first."},
 	bodyTooLarge:      {status: 413, title: "The body is too large", detail: "Send at most 64 KiB."},
 	unsupportedMedia:  {status: 415, title: "Unsupported media type", detail: "Send JSON with Content-Type: application/json."},
 
@@ -180,6 +182,7 @@ var sentinels = []struct {
 	{userstore.ErrInvalid, invalidRequest},
 	{userstore.ErrNotFound, notFound},
 	{userstore.ErrConflict, conflict},
+	{userstore.ErrLastAdmin, lastAdmin},
 	{context.DeadlineExceeded, unavailable},
 	{context.Canceled, unavailable}, // the client left; nobody reads this
 }

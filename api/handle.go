@@ -14,7 +14,7 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/internal/audit"
 )
 
 const (
@@ -33,7 +33,7 @@ type handler struct {
 	hsts      bool
 
 	crossOrigin *http.CrossOriginProtection
-	origin      string // of the issuer
+	ownOrigin   string // of the issuer
 }
 
 func (h *handler) prepare() {
@@ -97,14 +97,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 
 	h.setHeaders(w.Header(), res, id)
-	if err := h.serve(a, r, res, &match); err != nil {
+	if err := h.serve(a, r, res, &match, id); err != nil {
 		failure = asProblem(err)
 		h.writeProblem(a, r, res.dialect, failure)
 	}
 }
 
 // serve finds the method and runs its handler.
-func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.RouteMatch) error {
+func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.RouteMatch, id string) error {
 	if res == unmatched && r.Method != http.MethodConnect {
 		return newProblem(notFound, "There is nothing at this path; /openapi.json lists what there is.")
 	}
@@ -134,9 +134,10 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
 	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
 	defer cancel()
-	address := h.clientAddress(r)
-	// For every route at once, so that none can forget by whom its attempts are counted.
-	r = r.WithContext(userstore.WithAddress(context.WithValue(ctx, addressKey{}, address), address))
+	r = r.WithContext(audit.WithOrigin(ctx, h.origin(r, id)))
+	for name, value := range match.Vars {
+		r.SetPathValue(name, value)
+	}
 	if res.dialect == page && r.Method == http.MethodPost {
 		if err := h.checkOrigin(r); err != nil {
 			return err

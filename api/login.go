@@ -41,7 +41,6 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	tokens, err := s.Issuer.Login(r.Context(), issuer.LoginRequest{
 		Email: q.Email, Username: q.Username, Password: q.Password,
 		ClientID: q.ClientID, Scope: q.Scope, Resource: q.Resource,
-		UserAgent: userAgent(r), Address: addressOf(r),
 	})
 	if err != nil {
 		return err

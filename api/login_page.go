@@ -72,7 +72,6 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) startSession(w http.ResponseWriter, r *http.Request, v visit, name, password string) (*issuer.Browser, error) {
 	b, secret, err := s.Issuer.StartBrowserSession(r.Context(), issuer.PageLogin{
 		Name: name, Password: password, Device: v.browser, Replaces: s.cookie(r, sessionCookie), Since: v.pending.At,
-		UserAgent: userAgent(r), Address: addressOf(r),
 	})
 	if err != nil {
 		return nil, err

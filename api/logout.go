@@ -1,6 +1,11 @@
 package api
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+
+	"github.com/signet-id/signet/userstore"
+)
 
 type logoutRequest struct {
 	Everywhere bool `json:"everywhere"`
@@ -8,7 +13,7 @@ type logoutRequest struct {
 
 // logout revokes the grant behind the access token, or all grants of its user. The body is optional.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.bearer(r)
+	session, r, err := s.bearer(r)
 	if err != nil {
 		return err
 	}
@@ -18,12 +23,13 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	user := session.View.User.ID
 	if q.Everywhere {
-		_, err = s.Store.RevokeUserGrants(r.Context(), session.View.User.ID, "", s.Now())
+		_, err = s.Accounts.RevokeSessions(r.Context(), user, "")
 	} else {
-		err = s.Store.RevokeGrant(r.Context(), session.View.Grant.ID, s.Now())
+		err = s.Accounts.RevokeSession(r.Context(), user, session.View.Grant.SessionID)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, userstore.ErrNotFound) { // over since the token was read: as was asked
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

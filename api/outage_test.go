@@ -30,6 +30,7 @@ func TestTheStoreIsDown(t *testing.T) {
 			s := apitest.New(t, apitest.Options{DB: db, Configure: func(r *apitest.Replica) { r.API.Timeout = time.Second }})
 			alice := s.SignUp("alice")
 			tokens := s.Login(alice)
+			_, admin := s.Admin("root")
 			before := s.Snapshot()
 
 			down()
@@ -42,6 +43,21 @@ func TestTheStoreIsDown(t *testing.T) {
 				{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access, Body: fields{"current_password": alice.Password, "new_password": goodPassword}},
 				{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access, Body: fields{"current_password": alice.Password}},
 				{Method: "DELETE", Path: "/v1/profile/sessions/" + apitest.Claims(tokens.Access)["sid"].(string), Token: tokens.Access},
+			}
+			for _, q := range adminRoutes(s, alice.ID, sid(tokens), "editor") {
+				switch q.Token = admin.Access; {
+				case q.Method == "GET" && engine.reads, strings.HasSuffix(q.Path, "/enable"): // who is enabled already
+					continue
+				case strings.HasSuffix(q.Path, "/users"):
+					q.Body = fields{"email": "c@example.test", "password": goodPassword}
+				case q.Method == "PATCH":
+					q.Body = fields{"name": "A"}
+				case strings.HasSuffix(q.Path, "/password"):
+					q.Body = fields{"new_password": goodPassword}
+				case q.Method == "DELETE" && strings.Contains(q.Path, "/roles/"):
+					continue // that she does not have
+				}
+				requests = append(requests, q)
 			}
 			if !engine.reads {
 				requests = append(requests, apitest.Request{Path: "/v1/profile", Token: tokens.Access}, apitest.Request{Path: "/v1/profile/sessions", Token: tokens.Access}, apitest.Request{Path: "/readyz"})

@@ -9,7 +9,7 @@ type passwordRequest struct {
 
 // changePassword keeps the session that asked for it and revokes every other.
 func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.writer(r)
+	session, r, err := s.writer(r)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func profileOf(u userstore.User) profileDoc {
 
 // getProfile answers with what the session check has just read.
 func (s *Server) getProfile(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.bearer(r)
+	session, r, err := s.bearer(r)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ type deleteRequest struct {
 
 // deleteProfile ends the account and everything kept in its name, for whoever knows the password.
 func (s *Server) deleteProfile(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.writer(r)
+	session, r, err := s.writer(r)
 	if err != nil {
 		return err
 	}

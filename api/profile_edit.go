@@ -85,7 +85,7 @@ func apply(e editable[string], u *userstore.User) error {
 
 // putProfile replaces everything that a user may change; what is not sent is emptied.
 func (s *Server) putProfile(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.writer(r)
+	session, r, err := s.writer(r)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (s *Server) putProfile(w http.ResponseWriter, r *http.Request) error {
 // patchProfile applies a JSON merge patch (RFC 7396): null empties a field, and what
 // is not named stays.
 func (s *Server) patchProfile(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.writer(r)
+	session, r, err := s.writer(r)
 	if err != nil {
 		return err
 	}
@@ -108,16 +108,9 @@ func (s *Server) patchProfile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var patch map[string]any // the same body again, in which null and absent differ
-	if err := json.Unmarshal(body, &patch); err != nil {
-		return fmt.Errorf("read an accepted patch: %w", err)
-	}
-	if name, ok := patch["username"]; ok {
-		if _, both := patch["preferred_username"]; both {
-			return errTwoNames()
-		}
-		delete(patch, "username")
-		patch["preferred_username"] = name
+	patch, err := readPatch(body)
+	if err != nil {
+		return err
 	}
 	return s.editProfile(w, r, session.View.User.ID, func(u *userstore.User) error {
 		next, err := mergePatch(editableOf(*u), patch)
@@ -126,6 +119,22 @@ func (s *Server) patchProfile(w http.ResponseWriter, r *http.Request) error {
 		}
 		return apply(next, u)
 	})
+}
+
+// readPatch reads a body again that was accepted, so that null and absent differ.
+func readPatch(body []byte) (map[string]any, error) {
+	var patch map[string]any
+	if err := json.Unmarshal(body, &patch); err != nil {
+		return nil, fmt.Errorf("read an accepted patch: %w", err)
+	}
+	if name, ok := patch["username"]; ok {
+		if _, both := patch["preferred_username"]; both {
+			return nil, errTwoNames()
+		}
+		delete(patch, "username")
+		patch["preferred_username"] = name
+	}
+	return patch, nil
 }
 
 func (s *Server) editProfile(w http.ResponseWriter, r *http.Request, userID string, edit func(*userstore.User) error) error {

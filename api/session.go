@@ -157,8 +157,8 @@ func (s *Server) checkForm(browser, form, id, subject, sent string) error {
 func (h *handler) prepareOrigin() {
 	h.crossOrigin = http.NewCrossOriginProtection()
 	if u, err := url.Parse(h.Issuer.URL); err == nil {
-		h.origin = u.Scheme + "://" + u.Host
-		_ = h.crossOrigin.AddTrustedOrigin(h.origin) // what is no origin is none that a browser could send
+		h.ownOrigin = u.Scheme + "://" + u.Host
+		_ = h.crossOrigin.AddTrustedOrigin(h.ownOrigin) // what is no origin is none that a browser could send
 	}
 }
 
@@ -175,7 +175,7 @@ func (h *handler) checkOrigin(r *http.Request) error {
 		}
 	}
 	for _, referer := range r.Header["Referer"] {
-		if u, err := url.Parse(referer); err != nil || u.Host != r.Host && u.Scheme+"://"+u.Host != h.origin {
+		if u, err := url.Parse(referer); err != nil || u.Host != r.Host && u.Scheme+"://"+u.Host != h.ownOrigin {
 			return newProblem(csrf, "")
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -22,19 +21,19 @@ type sessionDoc struct {
 	ExpiresAt  time.Time `json:"expires_at"`   // unless it is refreshed before
 }
 
-// seen is as exactly as a session's use is told. By the second it would tell a thief
-// of one token pair when the owner has just refreshed, and so when a stolen refresh
-// token falls into the reuse window.
-const seen = time.Hour
-
 // listSessions shows what is signed in where, newest first.
 func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.bearer(r)
+	session, r, err := s.bearer(r)
 	if err != nil {
 		return err
 	}
+	return s.writeSessions(w, r, session.View.User.ID, session.View.Grant.SessionID)
+}
+
+// writeSessions answers with a user's live sessions; current is the one that asks.
+func (s *Server) writeSessions(w http.ResponseWriter, r *http.Request, userID, current string) error {
 	now := s.Now()
-	grants, err := s.Store.ListGrants(r.Context(), session.View.User.ID, now, now.Add(-s.Issuer.RefreshIdle))
+	grants, err := s.Store.ListGrants(r.Context(), userID, now, now.Add(-s.Issuer.RefreshIdle))
 	if err != nil {
 		return err
 	}
@@ -42,20 +41,13 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 		Sessions []sessionDoc `json:"sessions"`
 	}{Sessions: make([]sessionDoc, 0, len(grants))}
 	for _, g := range grants {
-		out.Sessions = append(out.Sessions, s.sessionOf(g, session.View.Grant.SessionID))
+		out.Sessions = append(out.Sessions, s.sessionOf(g, current))
 	}
 	return writeJSON(w, http.StatusOK, out)
 }
 
 func (s *Server) sessionOf(g userstore.Grant, current string) sessionDoc {
-	used := g.RotatedAt.Truncate(seen)
-	if used.Before(g.CreatedAt) {
-		used = g.CreatedAt
-	}
-	expires := used.Add(s.Issuer.RefreshIdle)
-	if g.ExpiresAt.Before(expires) {
-		expires = g.ExpiresAt
-	}
+	used, expires := g.Seen(s.Issuer.RefreshIdle)
 	return sessionDoc{
 		ID: g.SessionID, ClientID: g.ClientID, Current: g.SessionID == current,
 		UserAgent: g.UserAgent, Address: g.Address, Scope: strings.Join(g.Scopes, " "),
@@ -66,29 +58,13 @@ func (s *Server) sessionOf(g userstore.Grant, current string) sessionDoc {
 // deleteSession revokes one of the caller's own sessions. Somebody else's and one that
 // never was are the same 404: the store looks for both user and id in one statement.
 func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
-	session, err := s.writer(r)
+	session, r, err := s.writer(r)
 	if err != nil {
 		return err
 	}
-	if err := s.Store.RevokeSession(r.Context(), session.View.User.ID, r.PathValue("id"), s.Now()); err != nil {
+	if err := s.Accounts.RevokeSession(r.Context(), session.View.User.ID, r.PathValue("id")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// userAgent is kept for the user's own list; a stranger wrote it, so it is bounded and
-// must be text that every store can hold.
-func userAgent(r *http.Request) string {
-	const most = 256
-	ua := strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c == utf8.RuneError {
-			return -1
-		}
-		return c
-	}, r.UserAgent())
-	if len(ua) > most {
-		ua = strings.ToValidUTF8(ua[:most], "")
-	}
-	return ua
 }

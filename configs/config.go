@@ -61,6 +61,7 @@ type Config struct {
 	Accounts  Accounts  `key:"accounts"`
 	Passwords Passwords `key:"passwords"`
 	Throttle  Throttle  `key:"throttle"`
+	Audit     Audit     `key:"audit"`
 	HTTP      HTTP      `key:"http"`
 
 	sources map[string]string // key → where its value was given
@@ -204,6 +205,13 @@ type Throttle struct {
 	FailuresPerNetwork int `key:"failures_per_network"`
 }
 
+// Audit is the section `audit`.
+type Audit struct {
+	// How long entries of the audit log are kept; what is older is removed by and by.
+	// From 24h to 20 years (175200h). 0: for ever.
+	Retention time.Duration `key:"retention"`
+}
+
 // HTTP is the section `http`.
 type HTTP struct {
 	// Origins of browser apps that may call us, such as https://app.example.com.
@@ -239,6 +247,7 @@ func Default() Config {
 		Accounts:  Accounts{Signup: true, JSONLogin: true},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
 		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100},
+		Audit:     Audit{Retention: 8760 * time.Hour},
 	}
 }
 

@@ -95,6 +95,10 @@ func decodeInt(t *int, value any) error {
 func decodeDuration(t *time.Duration, value any) error {
 	switch v := value.(type) {
 	case int:
+		if v == 0 { // the same in every unit
+			*t = 0
+			return nil
+		}
 		return fmt.Errorf("%d has no unit; write a duration such as %ds or 1h30m", v, v)
 	case string:
 		d, err := time.ParseDuration(v)

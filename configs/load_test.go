@@ -95,7 +95,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"accounts.signup": "false", "accounts.json_login": "false", "passwords.min_length": "8",
 		"passwords.breach_check_url": "https://breaches.example/range",
 		"passwords.argon2.memory":    "46MiB", "passwords.argon2.time": "1", "passwords.argon2.threads": "2", "passwords.hash_slots": "3",
-		"throttle.signups_per_network": "0", "throttle.failures_per_network": "250",
+		"throttle.signups_per_network": "0", "throttle.failures_per_network": "250", "audit.retention": "0",
 		"http.cors_origins": "[https://app.example]", "http.trusted_proxies": "[10.0.0.0/8, \"::1\"]",
 		"http.tls_cert": "c.pem", "http.tls_key": "k.pem",
 	}
@@ -206,6 +206,8 @@ func TestRefusals(t *testing.T) {
 		{"a breach list that is a word", "passwords:\n  breach_check_url: \"on\"\n", nil, []string{"passwords.breach_check_url", "is not a URL"}},
 		{"argon2 below the table", "passwords:\n  argon2:\n    memory: 18MiB\n", nil, []string{"passwords.argon2.memory", "too cheap"}},
 		{"argon2 memory without a unit", "passwords:\n  argon2:\n    memory: 19456\n", nil, []string{"passwords.argon2.memory", "unit"}},
+		{"an audit log kept for an hour", "audit:\n  retention: 1h\n", nil, []string{"audit.retention", "1h is too short; give a duration between 24h and 175200h, or 0 to keep every entry"}},
+		{"an audit log kept for less than no time", "audit:\n  retention: -24h\n", nil, []string{"audit.retention", "too short"}},
 		{"TLS by half", "http:\n  tls_cert: c.pem\n", nil, []string{"http.tls_cert", "give both"}},
 		{"a wildcard origin", "http:\n  cors_origins: [\"*\"]\n", nil, []string{"http.cors_origins", "does not take *"}},
 		{"an origin with a path", "http:\n  cors_origins: [\"https://a.example/\"]\n", nil, []string{"not an origin"}},

@@ -82,6 +82,15 @@ var checks = []check{
 	{keys: []string{"passwords.hash_slots"}, rule: func(c Config) string { return notBetween(c.Passwords.HashSlots, 0, 1024) }},
 	{keys: []string{"throttle.signups_per_network"}, rule: func(c Config) string { return notBetween(c.Throttle.SignupsPerNetwork, 0, 100_000) }},
 	{keys: []string{"throttle.failures_per_network"}, rule: func(c Config) string { return notBetween(c.Throttle.FailuresPerNetwork, 0, 100_000) }},
+	{keys: []string{"audit.retention"}, rule: func(c Config) string {
+		if c.Audit.Retention == 0 {
+			return ""
+		}
+		if reason := notWithin(c.Audit.Retention, 24*time.Hour, 175200*time.Hour); reason != "" {
+			return reason + ", or 0 to keep every entry"
+		}
+		return ""
+	}},
 	{keys: []string{"http.cors_origins"}, each: badOrigins},
 	{keys: []string{"http.trusted_proxies"}, each: badProxies},
 

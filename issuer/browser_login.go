@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -25,16 +26,13 @@ type PageLogin struct {
 	// Since is when the request was made that the login is for: AuthTime is not before it, though
 	// another replica's clock may be.
 	Since time.Time
-
-	UserAgent string // kept for the user's list of sessions
-	Address   string // kept likewise, and what throttling counts by
 }
 
 // StartBrowserSession proves a password and starts a browser session. secret is the cookie's value, a new one at each login, so
 // that nobody can plant it beforehand. Every error is an *Error; that of a malformed request wraps a
 // *userstore.ValidationError.
 func (i *Issuer) StartBrowserSession(ctx context.Context, l PageLogin) (b Browser, secret string, err error) {
-	ctx = userstore.WithDevice(userstore.WithAddress(ctx, l.Address), l.Device)
+	ctx = userstore.WithDevice(ctx, l.Device)
 	for range 2 { // as Login does
 		b, secret, err = i.startBrowserSession(ctx, l)
 		if !errors.Is(err, userstore.ErrConflict) {
@@ -55,11 +53,12 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 	defer i.Accounts.Release(ctx, verified)
 	now := i.now() // after the hashing
 	secret := i.NewID() + i.NewID()
+	origin := audit.OriginOf(ctx)
 	b := Browser{User: verified.User, Session: userstore.BrowserSession{
 		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID,
 		AuthTime: now, AMR: []string{amrPassword}, ACR: acrPassword,
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
-		UserAgent: l.UserAgent, Address: l.Address,
+		UserAgent: origin.UserAgent, Address: origin.Address,
 	}}
 	if l.Since.After(now) {
 		b.Session.AuthTime = l.Since

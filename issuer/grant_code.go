@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -132,7 +131,7 @@ func (i *Issuer) codeReplayed(ctx context.Context, code userstore.Code, now time
 	if err := i.Grants.RevokeGrant(ctx, code.GrantID, now, event); err != nil {
 		return err
 	}
-	i.event(ctx, slog.LevelWarn, string(audit.CodeReplayed), userstore.Grant{UserID: code.UserID, ClientID: code.ClientID})
+	event.Log(ctx, i.Log)
 	return errCode.because(errors.New("the code was used before: its grant is revoked"))
 }
 

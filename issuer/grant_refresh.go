@@ -3,9 +3,9 @@ package issuer
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -29,7 +29,7 @@ var (
 //
 //	gen = G                   rotate to G+1, answer G+1
 //	gen = G-1, in the window  answer G again: racing tabs, a lost answer
-//	gen = G-1, later          answer G again, remember and log it; but a replay when the
+//	gen = G-1, later          answer G again, remember and record it; but a replay when the
 //	                          generation before was answered late as well, or this one five times
 //	gen < G-1                 a replay: revoke the grant
 //	gen > G                   the store has lost writes: revoke the grant
@@ -200,27 +200,31 @@ func (f *refresh) look(ctx context.Context) (userstore.GrantView, error) {
 func (f *refresh) again(ctx context.Context, g userstore.Grant) error {
 	switch f.standing(f.presented.generation, g, f.now.Sub(g.RotatedAt) <= f.ReuseWindow) {
 	case Ahead:
-		return f.revoke(ctx, g, "generation_ahead")
+		return f.revoke(ctx, g, audit.GenerationAhead, "store_lost_writes")
 	case Replayed:
-		return f.revoke(ctx, g, "refresh_replay")
+		if f.presented.generation < g.Generation-1 {
+			return f.revoke(ctx, g, audit.RefreshReplayed, "older_generation")
+		}
+		return f.revoke(ctx, g, audit.RefreshReplayed, "late_too_often")
 	case Again:
 		return nil
 	}
-	if err := f.Grants.AnswerLate(ctx, g.ID, g.Generation, MaxLate); err != nil {
+	e := event(ctx, f.now, audit.RefreshLate, g)
+	if err := f.Grants.AnswerLate(ctx, g.ID, g.Generation, MaxLate, e); err != nil {
 		return err
 	}
-	f.event(ctx, slog.LevelWarn, "refresh_late", g, slog.Int64("generation", g.Generation))
+	e.Log(ctx, f.Log)
 	return nil
 }
 
 // revoke ends a grant whose refresh token came back when it should not have. It
 // is refused only once the revocation is stored: until then a retry must be able
 // to bring it about.
-func (f *refresh) revoke(ctx context.Context, g userstore.Grant, event string) error {
-	if err := f.Grants.RevokeGrant(ctx, g.ID, f.now); err != nil {
+func (f *refresh) revoke(ctx context.Context, g userstore.Grant, name audit.Name, reason string) error {
+	e := event(ctx, f.now, name, g).Failed(reason)
+	if err := f.Grants.RevokeGrant(ctx, g.ID, f.now, e); err != nil {
 		return err
 	}
-	f.event(ctx, slog.LevelWarn, event, g,
-		slog.Int64("presented", f.presented.generation), slog.Int64("generation", g.Generation))
-	return errRefreshToken.because(errors.New(event))
+	e.Log(ctx, f.Log)
+	return errRefreshToken.because(errors.New(string(name)))
 }

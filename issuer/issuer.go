@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/userstore"
 )
@@ -84,13 +85,10 @@ func (i *Issuer) end(g userstore.Grant) time.Time {
 	return g.ExpiresAt
 }
 
-// event logs what an operator watches for. A grant is named by its public
-// session id, never by the row id that a refresh token holds.
-func (i *Issuer) event(ctx context.Context, level slog.Level, name string, g userstore.Grant, more ...slog.Attr) {
-	if i.Log == nil {
-		return
-	}
-	i.Log.LogAttrs(ctx, level, name, append(more,
-		slog.String("event", name), slog.String("user_id", g.UserID),
-		slog.String("client_id", g.ClientID), slog.String("session_id", g.SessionID))...)
+// event is what befell a grant at now. Who came with the refresh token nobody knows: its holder, or
+// a thief. A grant is named by its public session id, never by the row id that a refresh token holds.
+func event(ctx context.Context, now time.Time, name audit.Name, g userstore.Grant) audit.Event {
+	e := audit.New(ctx, now, name, audit.User(g.UserID))
+	e.ClientID, e.SessionID = g.ClientID, g.SessionID
+	return e
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -19,15 +20,14 @@ const (
 	acrPassword = "1"
 )
 
-// LoginRequest is the first-party login of /v1/login, parsed.
+// LoginRequest is the first-party login of /v1/login, parsed. From where it comes its context tells
+// (audit.Origin).
 type LoginRequest struct {
 	Email, Username string // exactly one
 	Password        string
 	ClientID        string // empty: userstore.FirstPartyClientID
 	Scope           string // space separated; empty: "profile email"
 	Resource        []string
-	UserAgent       string // kept for the user's list of sessions
-	Address         string // kept likewise, and what throttling counts by
 }
 
 var (
@@ -47,7 +47,6 @@ func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, erro
 	if strings.Trim(r.Scope, " ") == "" {
 		r.Scope = defaultScope
 	}
-	ctx = userstore.WithAddress(ctx, r.Address)
 	scopes, err := parseScope(r.Scope)
 	if err != nil {
 		return TokenResponse{}, err
@@ -98,11 +97,13 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 	user, client := verified.User, verified.Client
 	for _, s := range scopes {
 		if s == ScopeAdmin && !mayAdmin(client, user.Roles) {
+			i.Accounts.Refuse(ctx, verified, "not_admin")
 			return TokenResponse{}, errNotAdmin
 		}
 	}
 
-	now := i.now() // after the hashing: tokens count from here
+	from := audit.OriginOf(ctx) // for the user's list of sessions
+	now := i.now()              // after the hashing: tokens count from here
 	signers, err := i.signers()
 	if err != nil {
 		return TokenResponse{}, err
@@ -121,8 +122,8 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 			RotatedAt:  now,
 			CreatedAt:  now,
 			ExpiresAt:  now.Add(i.RefreshAbsolute),
-			UserAgent:  r.UserAgent,
-			Address:    r.Address,
+			UserAgent:  from.UserAgent,
+			Address:    from.Address,
 		},
 		Client:  client,
 		User:    user,

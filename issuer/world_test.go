@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -67,6 +68,7 @@ func newWorld(tb testing.TB, db *sqlstore.DB) *world {
 		clock: &clock{now: time.Date(2026, 11, 21, 12, 0, 0, 123456000, time.UTC)},
 		log:   &logged{},
 	}
+	tb.Cleanup(func() { w.log.holdNoSecret(tb) })
 	w.replica()
 	w.alice = w.user("alice@example.test")
 	w.root = w.user("root@example.test", issuer.RoleAdmin)
@@ -96,6 +98,10 @@ func (w *world) replica() {
 	if err != nil {
 		w.Fatal(err)
 	}
+	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if _, measured := w.TB.(*testing.B); measured {
+		log = slog.New(slog.DiscardHandler)
+	}
 	generate := keystest.Generator()
 	if w.ring != nil {
 		generate = w.ring.Generate
@@ -106,7 +112,7 @@ func (w *world) replica() {
 			Algorithms: []string{jose.RS256, jose.EdDSA}, Rotation: 720 * time.Hour, Propagation: time.Hour,
 			JWKSMaxAge: 5 * time.Minute, ClockSkew: time.Minute, LongestLifetime: 20 * time.Minute, RefreshAbsolute: 720 * time.Hour,
 		},
-		KEKs: []jose.KEK{kek}, Now: w.clock.Now, Generate: generate, Log: slog.New(slog.DiscardHandler),
+		KEKs: []jose.KEK{kek}, Now: w.clock.Now, Generate: generate, Log: log,
 		DatabaseNow: func(context.Context) (time.Time, error) { return w.clock.Now(), nil },
 		TypesToSign: issuer.TokenTypes,
 	}
@@ -114,14 +120,14 @@ func (w *world) replica() {
 		w.Fatal(err)
 	}
 	accounts := &userstore.Accounts{
-		Store: w.store, Now: w.clock.Now, NewID: newID, Log: slog.New(slog.DiscardHandler), MinPassword: 15, SignupEnabled: true,
+		Store: w.store, Now: w.clock.Now, NewID: newID, Log: log, MinPassword: 15, SignupEnabled: true,
 		Hasher:   userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2, 64, 10*time.Second),
 		Throttle: &userstore.Throttle{Store: w.store, Secret: w.ring.BudgetSecret, SignupsPerNetwork: 1000, FailuresPerNetwork: 1000},
 	}
 	w.Issuer = &issuer.Issuer{
 		URL: issuerURL, Accounts: accounts, Grants: w.store, Clients: w.store, Codes: w.store, Browsers: w.store, Consents: w.store, Keys: w.ring, Now: w.clock.Now, NewID: newID,
 		NewGrant: func() (id userstore.GrantID) { rand.Read(id[:]); return id },
-		Log:      slog.New(slog.NewJSONHandler(w.log, nil)),
+		Log:      log,
 
 		AccessAlg: jose.RS256, AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute,
 		RefreshAbsolute: 720 * time.Hour, RefreshIdle: 336 * time.Hour, ReuseWindow: time.Minute, ClockSkew: time.Minute,
@@ -312,6 +318,19 @@ func (l *logged) Write(b []byte) (int, error) {
 }
 
 func (l *logged) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
+
+// tokenLike is every token there is, whole or without its signature.
+var tokenLike = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`)
+
+// holdNoSecret is O-03: whatever a test did, with every line that can be logged.
+func (l *logged) holdNoSecret(tb testing.TB) {
+	text := l.String()
+	for _, secret := range []string{password, keystest.KEK, tokenLike.FindString(text), "$argon2id$"} {
+		if i := strings.Index(text, secret); secret != "" && i >= 0 {
+			tb.Errorf("O-03: the log holds a secret, after %q", text[max(0, i-200):i])
+		}
+	}
+}
 
 // count is how many lines tell of event.
 func (l *logged) count(event string) int {

@@ -62,6 +62,7 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 			return ringChange{}, err
 		}
 
+		r.change.Events = r.events(ctx, req)
 		attempt++
 		err = m.apply(ctx, ring.Version, r.change)
 		switch {

@@ -211,6 +211,7 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 		}
 		if !c.empty() {
 			changed, sealed = true, len(c.Update)
+			c.Events = rewrapped(ctx, m.instant(), ring, c)
 			if err := m.apply(ctx, ring.Version, c); errors.Is(err, ErrConflict) {
 				continue
 			} else if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/keys/keystest"
 )
@@ -22,6 +23,9 @@ type memStore struct {
 	before  func()            // runs before a change is looked at, without the lock
 	after   func(error) error // may replace the answer to a change
 	loads   int
+
+	events []audit.Event // of all changes
+	seen   []Key         // all that there ever were, as they were made
 }
 
 func (s *memStore) RingVersion(context.Context) (int64, error) {
@@ -72,6 +76,8 @@ func (s *memStore) change(version int64, c Change) error {
 		}
 	}
 	s.ring = s.ring.with(c)
+	s.events = append(s.events, c.Events...)
+	s.seen = append(s.seen, c.Insert...)
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // Errors of Accounts, beside those of the store and of the Hasher.
@@ -127,10 +129,12 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
 		return User{}, err
 	}
-	if err := a.Store.CreateUser(ctx, u); err != nil {
+	e := audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))
+	e.Changes = given(u)
+	if err := a.Store.CreateUser(ctx, u, e); err != nil {
 		return User{}, err
 	}
-	a.event(ctx, slog.LevelInfo, "account created", u.ID)
+	e.Log(ctx, a.Log)
 	return u, nil
 }
 
@@ -138,10 +142,29 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 // somebody else was faster. What edit leaves is normalised and validated, and stored
 // only if it differs. A new email address is unverified, a new phone number too.
 //
-// Password, activity and identity have their own methods: what edit does to those is
-// an error. ValidationError, ErrNotFound, ErrExists (as *ExistsError), ErrConflict after three
-// attempts, and whatever edit returns.
+// Password and identity have their own methods, and activity is not the user's own to change: what
+// edit does to those is an error. ValidationError, ErrNotFound, ErrExists (as *ExistsError),
+// ErrLastAdmin, ErrConflict after three attempts, and whatever edit returns.
 func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) error) (User, error) {
+	return a.edit(ctx, userID, func(u *User) error {
+		active := u.IsActive
+		if err := edit(u); err != nil {
+			return err
+		}
+		if u.IsActive != active {
+			return errors.New("edit account: activity is not changed by Edit")
+		}
+		return nil
+	}, false)
+}
+
+// EditByOperator is Edit for operators and admins, who may change activity with the rest: whom it
+// disables has no sessions any more. They may also declare a new email address verified.
+func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(*User) error) (User, error) {
+	return a.edit(ctx, userID, edit, true)
+}
+
+func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error, operator bool) (User, error) {
 	for range attempts {
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
@@ -152,15 +175,30 @@ func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) err
 		if err := edit(&u); err != nil {
 			return User{}, err
 		}
+		declared := false
+		if operator && u.Email != old.Email && u.EmailVerified {
+			// That of the new address, or only what the old one left? An edit that declares it does
+			// so of an account that was not verified, too.
+			probe := old.clone()
+			probe.EmailVerified = false
+			if err := edit(&probe); err != nil {
+				return User{}, err
+			}
+			declared = probe.EmailVerified
+		}
 		if err := a.settle(old, &u); err != nil {
 			return User{}, err
 		}
+		u.EmailVerified = u.EmailVerified || declared
 		if reflect.DeepEqual(old, u) {
 			return old, nil
 		}
 		u.UpdatedAt = a.now()
-		switch err := a.Store.UpdateUser(ctx, u); {
+		e := audit.New(ctx, u.UpdatedAt, audit.UserUpdated, audit.User(u.ID))
+		e.Changes = changes(old, u)
+		switch err := a.Store.UpdateUser(ctx, u, e); {
 		case err == nil:
+			e.Log(ctx, a.Log)
 			u.Version++
 			return u, nil
 		case !errors.Is(err, ErrConflict):
@@ -172,9 +210,9 @@ func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) err
 
 // settle makes of what an edit left something that may be stored.
 func (a *Accounts) settle(old User, u *User) error {
-	if u.ID != old.ID || u.Version != old.Version || u.PasswordHash != old.PasswordHash || u.IsActive != old.IsActive ||
+	if u.ID != old.ID || u.Version != old.Version || u.PasswordHash != old.PasswordHash ||
 		!u.CreatedAt.Equal(old.CreatedAt) || !u.LastLoginAt.Equal(old.LastLoginAt) {
-		return errors.New("edit account: id, version, password, activity and their times are not changed by Edit")
+		return errors.New("edit account: id, version, password and their times are not changed by Edit")
 	}
 	var fs faults
 	u.normalise(&fs, "preferred_username")
@@ -268,12 +306,4 @@ func (a *Accounts) minPassword() int {
 		return 15
 	}
 	return a.MinPassword
-}
-
-// event logs what happened to an account, by its id: names and addresses are nobody's
-// business in a log.
-func (a *Accounts) event(ctx context.Context, level slog.Level, what, userID string) {
-	if a.Log != nil {
-		a.Log.LogAttrs(ctx, level, what, slog.String("user_id", userID))
-	}
 }

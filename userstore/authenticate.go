@@ -3,7 +3,8 @@ package userstore
 import (
 	"context"
 	"errors"
-	"log/slog"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // Verified is a user who proved a password, and what StartGrant needs.
@@ -25,7 +26,7 @@ const nobody = "?"
 // wrong whoever asks: both names or none, a password that is empty, over MaxPassword or not UTF-8. The client is
 // returned as it is, disabled or not: its rules are the issuer's.
 // checkClient (may be nil) runs after the read and before any hashing, and may refuse.
-// What is verified has to be given to StartGrant, or to Release.
+// What is verified has to be given to StartGrant, to Refuse, or to Release.
 func (a *Accounts) Authenticate(ctx context.Context, email, username, password, clientID string, checkClient func(Client) error) (Verified, error) {
 	return a.authenticate(ctx, email, username, password, func(l Login) (User, bool, Client, error) {
 		return a.Store.LoginView(ctx, l, clientID)
@@ -66,23 +67,31 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 			return Verified{}, err
 		}
 	}
-	if !known {
+	target, reason := audit.User(u.ID), "wrong_password"
+	switch {
+	case !known:
 		u = User{} // without a hash: Verify spends the time and says no
+		target, reason = audit.Target{}, "unknown_user"
+	case u.PasswordHash == "":
+		reason = "no_password"
 	}
-	held, err := a.Throttle.admit(ctx, a.now, subject(u, known, name))
+	held, err := a.Throttle.admit(ctx, a.now, subject(u, known, name), target)
 	if err != nil {
 		return Verified{}, err
 	}
 	ok, stale, err := a.Hasher.Verify(ctx, u.PasswordHash, password)
 	if err == nil && !ok {
-		a.wrong(ctx, held)
+		e := audit.New(ctx, a.now(), audit.LoginFailed, target).Failed(reason)
+		e.ClientID = client.ID
+		a.wrong(ctx, held, e)
 		a.reportUnusable(ctx, u)
 		return Verified{}, ErrInvalidCredentials
 	}
 	v := Verified{User: u, Client: client, held: held}
 	switch {
 	case err == nil && !u.IsActive:
-		err = ErrAccountDisabled
+		a.Refuse(ctx, v, "account_disabled")
+		return Verified{}, ErrAccountDisabled
 	case err == nil && stale:
 		// The next login is as good a moment: no login fails for want of a slot here.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {
@@ -99,7 +108,9 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 // StartGrant makes g of what Authenticate verified: the store's one batch of a login, in which the
 // attempt is given back and the network remembered. ErrConflict, and what the store says.
 func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant) error {
-	s := StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash}
+	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by now
+	e := audit.New(audit.As(ctx, self, g.ClientID, g.SessionID), g.CreatedAt, audit.LoginSucceeded, audit.User(v.User.ID))
+	s := StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, Events: []audit.Event{e}}
 	if v.held != nil {
 		s.Attempt = v.held.attempt
 		s.Remember = s.Attempt.At.Add(rememberedFor)
@@ -107,6 +118,7 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant) error {
 	err := a.Store.StartGrant(ctx, s)
 	if err == nil {
 		v.held.passed()
+		e.Log(ctx, a.Log)
 	}
 	return err
 }
@@ -115,10 +127,38 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant) error {
 // right. After StartGrant it does nothing, so that it may be deferred.
 func (a *Accounts) Release(ctx context.Context, v Verified) { v.held.back(ctx) }
 
-// wrong counts a wrong password. That the store cannot be told changes nothing about the answer.
-func (a *Accounts) wrong(ctx context.Context, h *held) {
-	if err := h.wrong(ctx); err != nil && a.Log != nil {
-		a.Log.WarnContext(ctx, "a wrong password counts as one only when its time is over: the store could not be told", "error", err)
+// Refuse ends a login that may not be, though its password was right: the attempt is given back,
+// and the audit log told why, in a stable snake_case word.
+func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string) {
+	v.held.back(ctx)
+	e := audit.New(ctx, a.now(), audit.LoginFailed, audit.User(v.User.ID)).Failed(reason)
+	e.ClientID = v.Client.ID
+	if err := a.Store.Record(context.WithoutCancel(ctx), e); err != nil {
+		a.warn(ctx, "a refused login could not be recorded: the store could not be told", err)
+		return
+	}
+	e.Log(ctx, a.Log)
+}
+
+// wrong counts a wrong password and records it, in one. That the store cannot be told changes
+// nothing about the answer.
+func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) {
+	var err error
+	if h == nil {
+		err = a.Store.Record(context.WithoutCancel(ctx), e)
+	} else {
+		err = h.wrong(ctx, e)
+	}
+	if err != nil {
+		a.warn(ctx, "a wrong password counts as one only when its time is over: the store could not be told", err)
+		return
+	}
+	e.Log(ctx, a.Log)
+}
+
+func (a *Accounts) warn(ctx context.Context, what string, err error) {
+	if a.Log != nil {
+		a.Log.WarnContext(ctx, what, "error", err)
 	}
 }
 
@@ -147,7 +187,7 @@ func (a *Accounts) prove(ctx context.Context, userID, password string) (User, er
 // match checks a password against the budgets that logins have, so that a stolen session
 // is no way around them.
 func (a *Accounts) match(ctx context.Context, u User, password string) error {
-	held, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""))
+	held, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
 	if err != nil {
 		return err
 	}
@@ -157,9 +197,8 @@ func (a *Accounts) match(ctx context.Context, u User, password string) error {
 	case err != nil:
 		return err
 	case !ok:
-		a.wrong(ctx, held)
-		// Somebody signed in does not know the password: worth a line, for it may be a stolen session.
-		a.event(ctx, slog.LevelWarn, "wrong current password", u.ID)
+		// Somebody signed in does not know the password: it may be a stolen session.
+		a.wrong(ctx, held, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
 		a.reportUnusable(ctx, u)
 		return ErrInvalidCredentials
 	case !u.IsActive:
@@ -171,7 +210,7 @@ func (a *Accounts) match(ctx context.Context, u User, password string) error {
 // reportUnusable tells the operator of a stored hash that no password can match, since
 // its owner is told only that the password is wrong.
 func (a *Accounts) reportUnusable(ctx context.Context, u User) {
-	if u.PasswordHash != "" && a.Hasher.Accept(u.PasswordHash) != nil {
-		a.event(ctx, slog.LevelError, "stored password hash is unreadable or of absurd cost; set a new password", u.ID)
+	if a.Log != nil && u.PasswordHash != "" && a.Hasher.Accept(u.PasswordHash) != nil {
+		a.Log.ErrorContext(ctx, "stored password hash is unreadable or of absurd cost; set a new password", "user_id", u.ID)
 	}
 }

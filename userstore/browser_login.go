@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // AuthenticatePage is Authenticate for a login at the hosted pages, where one field takes an email address
@@ -31,9 +33,12 @@ func (a *Accounts) StartSession(ctx context.Context, v Verified, s BrowserSessio
 		start.Attempt, start.Device = v.held.attempt, device
 		start.Remember = start.Attempt.At.Add(rememberedFor)
 	}
-	err := a.Store.StartSession(ctx, start)
+	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by now
+	e := audit.New(audit.As(ctx, self, "", s.ID), s.AuthTime, audit.LoginSucceeded, audit.User(v.User.ID))
+	err := a.Store.StartSession(ctx, start, e)
 	if err == nil {
 		v.held.passed()
+		e.Log(ctx, a.Log)
 	}
 	return err
 }

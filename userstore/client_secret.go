@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"github.com/signet-id/signet/internal/audit"
 	"strings"
 	"sync"
 	"time"
@@ -62,7 +63,11 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, c Client, secret strin
 		return err
 	}
 	if !ok {
-		a.wrong(ctx, held)
+		e := audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{}).Failed("wrong_secret")
+		if c.SecretHash != "" { // else it may be any text that somebody typed
+			e.Target = audit.Target{Type: audit.OnClient, ID: c.ID}
+		}
+		a.wrong(ctx, held, e)
 		return ErrInvalidCredentials
 	}
 	a.proved.remember(c, secret)
@@ -86,7 +91,7 @@ func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, id str
 	if t.FailuresPerNetwork > 0 {
 		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
 	}
-	return t.reserve(ctx, now, r, pendingFor)
+	return t.reserve(ctx, now, r, pendingFor, audit.Target{})
 }
 
 // provedSecrets remembers which chosen secrets were right, so that a client that asks for a token

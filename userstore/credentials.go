@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // ChangePassword proves current, stores next and revokes every other grant of
@@ -37,9 +38,11 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 		}
 		// On condition of the hash that was proved. A login that upgraded it meanwhile is no
 		// reason to fail; a change of password is, and the next round finds out which.
-		switch err := a.Store.SetPassword(ctx, u.ID, u.PasswordHash, hash, keep, a.now()); {
+		now := a.now()
+		e := audit.New(ctx, now, audit.PasswordChanged, audit.User(u.ID))
+		switch err := a.Store.SetPassword(ctx, u.ID, u.PasswordHash, hash, keep, now, e); {
 		case err == nil:
-			a.event(ctx, slog.LevelInfo, "password changed", u.ID)
+			e.Log(ctx, a.Log)
 			return nil
 		case !errors.Is(err, ErrConflict):
 			return err
@@ -68,10 +71,12 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Store.SetPassword(ctx, u.ID, "", hash, "", a.now()); err != nil {
+	now := a.now()
+	e := audit.New(ctx, now, audit.PasswordSet, audit.User(u.ID))
+	if err := a.Store.SetPassword(ctx, u.ID, "", hash, "", now, e); err != nil {
 		return err
 	}
-	a.event(ctx, slog.LevelWarn, "password set by operator", u.ID)
+	e.Log(ctx, a.Log)
 	return nil
 }
 
@@ -82,9 +87,5 @@ func (a *Accounts) Delete(ctx context.Context, userID, current string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Store.DeleteUser(ctx, u.ID); err != nil {
-		return err
-	}
-	a.event(ctx, slog.LevelWarn, "account deleted", u.ID)
-	return nil
+	return a.delete(ctx, u.ID)
 }

@@ -42,3 +42,17 @@ type Grant struct {
 	UserAgent string // of the login, for the user's list of sessions
 	Address   string // network address of the login
 }
+
+// Seen tells when a session was last used, and when it will end unless it is refreshed before, to
+// those who look at a list of sessions: to the hour. By the second it would tell a thief of one
+// token pair when the owner has just refreshed, and so when a stolen refresh token falls into
+// the reuse window.
+func (g Grant) Seen(idle time.Duration) (used, ends time.Time) {
+	if used = g.RotatedAt.Truncate(time.Hour); used.Before(g.CreatedAt) {
+		used = g.CreatedAt
+	}
+	if ends = used.Add(idle); g.ExpiresAt.Before(ends) {
+		ends = g.ExpiresAt
+	}
+	return used, ends
+}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // Importer makes accounts as another system, or an export, describes them. Use it
@@ -65,8 +67,21 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 
 func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error) {
 	if !i.DryRun {
+		events := make([]audit.Event, len(users))
+		now := i.Accounts.now()
+		for n, u := range users {
+			events[n] = audit.New(ctx, now, audit.UserImported, audit.User(u.ID))
+			events[n].Changes = given(u)
+		}
 		for try := 1; ; try++ {
-			taken, err := i.Accounts.Store.CreateUsers(ctx, users)
+			taken, err := i.Accounts.Store.CreateUsers(ctx, users, events...)
+			if err == nil {
+				for n, e := range events {
+					if _, ok := taken[n]; !ok {
+						e.Log(ctx, i.Accounts.Log)
+					}
+				}
+			}
 			if !errors.Is(err, ErrConflict) || try == attempts {
 				return taken, err
 			}

@@ -7,10 +7,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // ErrRateLimited: a budget of attempts is used up; nothing was hashed. As *RateLimitedError.
@@ -43,11 +46,16 @@ type Throttle struct {
 	SignupsPerNetwork  int           // an hour; 0: any number
 	FailuresPerNetwork int           // in 15 minutes, over all accounts; 0: any number
 	Wait               time.Duration // for attempts that are under way; 0: the Hasher's 5 s
+	Log                *slog.Logger  // of refusals; nil: none
 
-	mu      sync.Mutex
-	owed    []Attempt // to be given back, when the store could not be reached
-	waiting []*waiter // first come, first woken
+	mu       sync.Mutex
+	owed     []Attempt // to be given back, when the store could not be reached
+	waiting  []*waiter // first come, first woken
+	refusals recorder
 }
+
+// Drain waits until what was refused so far is recorded. Call it before the store is closed.
+func (t *Throttle) Drain() { t.refusals.wait() }
 
 const (
 	// mostWaiting bounds those who wait, as the Hasher's queue does.
@@ -59,18 +67,9 @@ const (
 	owedAtOnce = 64
 )
 
-type addressKey struct{}
-
-// WithAddress notes in ctx from which network address the request comes, for Throttle. A
-// request without one is counted with all others that have none.
-func WithAddress(ctx context.Context, address string) context.Context {
-	return context.WithValue(ctx, addressKey{}, address)
-}
-
-func networkOf(ctx context.Context) string {
-	address, _ := ctx.Value(addressKey{}).(string)
-	return network(address)
-}
+// networkOf is the network that a request is counted by, of the address of its origin. One
+// without an address is counted with all others that have none.
+func networkOf(ctx context.Context) string { return network(audit.OriginOf(ctx).Address) }
 
 // subject is what attempts at an account are counted by.
 func subject(u User, known bool, name string) string {
@@ -108,8 +107,8 @@ func (k budgetKeys) key(parts ...string) (key BudgetKey) {
 
 // admit lets one check of a password through. ErrRateLimited (as *RateLimitedError),
 // ErrOverloaded when attempts that are under way took too long, or the store's error: then
-// nothing may be hashed.
-func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string) (*held, error) {
+// nothing may be hashed. target is who the audit log tells of when the budget is the account's.
+func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string, target audit.Target) (*held, error) {
 	if t == nil {
 		return nil, nil
 	}
@@ -128,7 +127,7 @@ func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject stri
 	if err := t.byDevice(ctx, subject, &r, now()); err != nil {
 		return nil, err
 	}
-	return t.reserve(ctx, now, r, pendingFor)
+	return t.reserve(ctx, now, r, pendingFor, target)
 }
 
 // admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
@@ -141,10 +140,10 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held
 		return nil, err
 	}
 	r := Reserve{Attempt: Attempt{Network: k.key("signups", networkOf(ctx))}, NetworkLimit: signupsLimit(t.SignupsPerNetwork)}
-	return t.reserve(ctx, now, r, 0)
+	return t.reserve(ctx, now, r, 0, audit.Target{})
 }
 
-func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration) (*held, error) {
+func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*held, error) {
 	copy(r.ID[:], random(len(r.ID)))
 	t.payBack(ctx, r.Attempt)
 	wait := t.Wait
@@ -168,15 +167,19 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 		if err != nil {
 			return nil, err
 		}
-		account := r.StrangersLimit
+		account, budget := r.StrangersLimit, r.Strangers
 		if tallies.Remembered {
-			account = r.OwnLimit
+			account, budget = r.OwnLimit, r.Own
 		}
-		opens := account.Opens(tallies.Account)
+		opens, reason := account.Opens(tallies.Account), "guesses_at_account"
 		if o := r.NetworkLimit.Opens(tallies.Network); o.After(opens) {
-			opens = o
+			opens, budget, target, reason = o, r.Network, audit.Target{}, "guesses_from_network"
+			if pending == 0 {
+				reason = "signups_from_network"
+			}
 		}
 		if opens.After(r.At) {
+			t.refusals.tell(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
 			return nil, &RateLimitedError{RetryAfter: opens.Sub(r.At)}
 		}
 		if !t.pause(patience, r.Attempt, try) {
@@ -192,14 +195,15 @@ type held struct {
 	over     bool
 }
 
-// wrong settles it. When the store cannot be told, the attempt counts as wrong a little later.
-func (h *held) wrong(ctx context.Context) error {
+// wrong settles it, with the event that tells of it. When the store cannot be told, the attempt
+// counts as wrong a little later.
+func (h *held) wrong(ctx context.Context, e audit.Event) error {
 	if h == nil || h.over {
 		return nil
 	}
 	h.over = true
 	defer h.throttle.wake(h.attempt)
-	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt)
+	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt, e)
 }
 
 // back gives it back, now or as soon as the store can be reached: a failure of ours is nobody's guess.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
@@ -57,7 +58,7 @@ func (w *throttled) wait(d time.Duration) { *w.clock = w.clock.Add(d) }
 // login is a whole login on replica i.
 func (w *throttled) login(i int, name, secret, from string) error {
 	a := w.replicas[i]
-	ctx := userstore.WithAddress(w.Context(), from)
+	ctx := audit.WithOrigin(w.Context(), audit.Origin{Address: from})
 	email, username := name, ""
 	if !strings.Contains(name, "@") {
 		email, username = "", name
@@ -277,7 +278,7 @@ func TestMadeUpNamesLeaveFewRows(t *testing.T) {
 func TestU25CurrentPasswordsCount(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		u, a := w.register("alice@x.test", "alice"), w.replicas[0]
-		ctx := userstore.WithAddress(t.Context(), "192.0.2.1")
+		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"})
 		for i := range 12 {
 			err := []func() error{
 				func() error { return a.ChangePassword(ctx, u.ID, wrong, changed, "") },
@@ -313,7 +314,7 @@ func TestSignupsPerNetwork(t *testing.T) {
 		n := 0
 		signup := func(from, email, password string) error {
 			n++
-			_, err := w.replicas[n%2].Register(userstore.WithAddress(t.Context(), from), userstore.NewUser{Email: email, Password: password})
+			_, err := w.replicas[n%2].Register(audit.WithOrigin(t.Context(), audit.Origin{Address: from}), userstore.NewUser{Email: email, Password: password})
 			return err
 		}
 		for i := range 3 {
@@ -358,7 +359,7 @@ func TestSignupsPerNetwork(t *testing.T) {
 func TestAnAttemptWhoseReplicaDied(t *testing.T) {
 	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
-		ctx := userstore.WithAddress(t.Context(), "192.0.2.1")
+		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"})
 		for range 10 {
 			if _, err := w.replicas[0].Authenticate(ctx, "alice@x.test", "", password, userstore.FirstPartyClientID, nil); err != nil {
 				t.Fatal(err)
@@ -412,7 +413,7 @@ func TestSomebodyWhoLeft(t *testing.T) {
 		a := w.replicas[0]
 		store, hashed := a.Throttle.Store, a.Hasher.Stats().Started
 		for range 20 {
-			ctx, leave := context.WithCancel(userstore.WithAddress(t.Context(), "192.0.2.1"))
+			ctx, leave := context.WithCancel(audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"}))
 			a.Throttle.Store = &leavingAttempts{store, leave}
 			if _, err := a.Authenticate(ctx, "alice@x.test", "", wrong, userstore.FirstPartyClientID, nil); !errors.Is(err, userstore.ErrOverloaded) {
 				t.Fatal(err)

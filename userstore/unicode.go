@@ -23,6 +23,9 @@ func caseless(s string) string {
 	return norm.NFKC.String(fold.String(s))
 }
 
+// Folded is a part of a canonical name, as the keys of users hold it: to find them by.
+func Folded(part string) string { return caseless(part) }
+
 // identifier is the character repertoire of names: PRECIS' IdentifierClass (RFC 8264
 // section 4.2), which holds letters, digits and marks that have one look and one
 // form, and neither invisible, private, obsolete nor unassigned characters. It is

@@ -24,6 +24,9 @@ type User struct {
 	Version     int64     // of the row, for compare-and-swap
 }
 
+// RoleAdmin lets a user administer this service. The store knows it, too, and keeps one.
+const RoleAdmin = "admin"
+
 // HasRole tells whether the user carries role.
 func (u User) HasRole(role string) bool {
 	for _, r := range u.Roles {

@@ -165,8 +165,8 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		t.Fatal(err)
 	}
 	r.API = &api.Server{
-		Pages: pages,
-		Issuer: r.Issuer, Accounts: r.Accounts, Store: store, JWKS: r.Keys.JWKS,
+		Pages:  pages,
+		Issuer: r.Issuer, Accounts: r.Accounts, Store: store, JWKS: r.Keys.JWKS, Secret: r.Keys.Secret,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
 				return err
@@ -238,6 +238,26 @@ func (s *Server) SignUp(name string) User {
 	s.Do(Request{Method: "POST", Path: "/v1/signup", Body: Fields{"email": u.Email, "password": u.Password}}).Want(http.StatusCreated, "").JSON(&profile)
 	u.ID = profile.Sub
 	return u
+}
+
+// Give gives a user roles, as an operator would.
+func (s *Server) Give(u User, roles ...string) {
+	s.T.Helper()
+	_, err := s.Replicas[0].Accounts.EditByOperator(s.T.Context(), u.ID, func(u *userstore.User) error {
+		u.Roles = append(u.Roles, roles...)
+		return nil
+	})
+	if err != nil {
+		s.T.Fatalf("give %v: %v", roles, err)
+	}
+}
+
+// Admin makes an account with the role admin and signs in to administer.
+func (s *Server) Admin(name string) (User, Tokens) {
+	s.T.Helper()
+	u := s.SignUp(name)
+	s.Give(u, "admin")
+	return u, s.Login(u, Fields{"scope": "profile admin"})
 }
 
 // Tokens is a token response.

@@ -34,6 +34,7 @@ type secrets struct {
 	mu        sync.Mutex
 	passwords []string // never in any answer
 	tokens    []string // in token responses only
+	sent      []string // what requests said, right or wrong: in no log line
 	panics    bool     // a test that panics on purpose
 }
 
@@ -68,10 +69,47 @@ func (s *Server) keepTokens(a *Response) {
 	}
 }
 
+// keepSent remembers what a request says that is nobody's business, right or wrong: bearers, cookies,
+// passwords and tokens, wherever a client may put them. What is short could stand in any text.
+func (s *Server) keepSent(r *http.Request, body []byte) {
+	var said []string
+	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
+		for _, value := range r.Header.Values(name) {
+			_, after, _ := strings.Cut(value, " ") // the scheme is none
+			said = append(said, value, after)
+		}
+	}
+	for name, values := range r.URL.Query() {
+		if secretMember.MatchString(name) {
+			said = append(said, values...)
+		}
+	}
+	var members map[string]any
+	_ = json.Unmarshal(body, &members)
+	for name, value := range members {
+		if text, ok := value.(string); ok && secretMember.MatchString(name) {
+			said = append(said, text)
+		}
+	}
+	s.secrets.mu.Lock()
+	defer s.secrets.mu.Unlock()
+	for _, text := range said {
+		if len(text) >= 12 {
+			s.secrets.sent = append(s.secrets.sent, text)
+		}
+	}
+}
+
+// secretMember is what members of bodies and parameters are called that hold a secret.
+var secretMember = regexp.MustCompile(`(?i)password|token|secret|code`)
+
+// linesType is of JSON lines.
+const linesType = "application/x-ndjson"
+
 var (
 	oauthText   = regexp.MustCompile(`^[ !#-\[\]-~]*$`)
 	databaseSay = regexp.MustCompile(`(?i)sqlstate|syntax error|sqlite|pgx|postgres|\bselect \b|\bupdate \w+ set\b|insert into`)
-	registered  = map[string]bool{"application/json": true, "application/problem+json": true, "application/jwk-set+json": true}
+	registered  = map[string]bool{"application/json": true, "application/problem+json": true, "application/jwk-set+json": true, linesType: true}
 	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|oauth-authorization-server)`)
 )
 
@@ -127,8 +165,14 @@ func (s *Server) check(a *Response) {
 		if !registered[media] {
 			bad("G5: content type %q", media)
 		}
-		if !json.Valid(a.Body) {
-			bad("the body is not JSON: %.100q", body)
+		documents := [][]byte{a.Body}
+		if media == linesType { // each of which is one
+			documents = bytes.Split(bytes.TrimSuffix(a.Body, []byte("\n")), []byte("\n"))
+		}
+		for _, d := range documents {
+			if !json.Valid(d) {
+				bad("the body is not JSON: %.100q", d)
+			}
 		}
 	}
 	if location := a.Header.Get("Location"); location != "" && (!strings.HasPrefix(location, "/") || strings.HasPrefix(location, "//") || a.Status/100 == 3) { // G6
@@ -179,17 +223,23 @@ func privateMember(v any) string {
 	return ""
 }
 
-// checkLog looks for secrets and crashes in everything logged.
+// looksSecret is what no log line may hold, whoever made it up: a token, a hash, a private key.
+var looksSecret = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}|\$argon2|PRIVATE KEY-----`)
+
+// checkLog looks for secrets and crashes in everything logged: G3 and O-03.
 func (s *Server) checkLog() {
 	log := s.Log.String()
 	s.secrets.mu.Lock()
 	defer s.secrets.mu.Unlock()
-	for _, list := range [][]string{s.secrets.passwords, s.secrets.tokens} {
+	for _, list := range [][]string{s.secrets.passwords, s.secrets.tokens, s.secrets.sent} {
 		for _, secret := range list {
 			if i := strings.Index(log, secret); i >= 0 {
 				s.T.Errorf("G3: the log holds a secret: %s", log[max(0, i-200):i])
 			}
 		}
+	}
+	if i := looksSecret.FindStringIndex(log); i != nil {
+		s.T.Errorf("O-03: the log holds what looks like a secret, after %q", log[max(0, i[0]-200):i[0]])
 	}
 	if !s.secrets.panics && (strings.Contains(log, "panic") || strings.Contains(log, "goroutine")) {
 		s.T.Errorf("G1: something crashed:\n%s", log)

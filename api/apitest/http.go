@@ -70,6 +70,7 @@ func (s *Server) Do(q Request) *Response {
 		}
 		r.Header.Set("Content-Type", q.Type)
 	}
+	s.keepSent(r, body)
 	res, err := client.Do(r)
 	if err != nil {
 		s.T.Fatalf("%s %s: no answer: %v", q.Method, q.Path, err)
@@ -86,6 +87,10 @@ func (s *Server) Raw(method, text string) *Response {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text))); err == nil {
+		body, _ := io.ReadAll(r.Body)
+		s.keepSent(r, body)
+	}
 	if _, err := io.WriteString(conn, text); err != nil {
 		s.T.Fatalf("send: %v", err)
 	}

@@ -54,6 +54,7 @@ func (s *Server) description() *description {
 }
 
 func loadDescription(url string) (*description, error) {
+	openapi3filter.RegisterBodyDecoder(linesType, openapi3filter.FileBodyDecoder)
 	res, err := client.Get(url)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -10,13 +11,14 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -34,7 +36,7 @@ type app struct {
 
 func (a *app) root() *cobra.Command {
 	root := group("signet", "Signs people up, logs them in and issues tokens that anybody can verify",
-		a.serveCommand(), a.migrateCommand(), a.usersCommand(), a.keysCommand(), a.tokenCommand(),
+		a.serveCommand(), a.migrateCommand(), a.usersCommand(), a.auditCommand(), a.keysCommand(), a.tokenCommand(),
 		a.configCommand(), a.healthcheckCommand(), a.versionCommand())
 	root.Long = `Signet signs people up, logs them in and issues tokens that anybody can verify.
 
@@ -70,10 +72,11 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return g
 }
 
-// action makes a command's body: an error of it is a failure, unless it is a misuse.
+// action makes a command's body: what it does is the operator's act, and an error of it is a
+// failure, unless it is a misuse.
 func action(body func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		err := body(cmd.Context(), args)
+		err := body(audit.WithOrigin(cmd.Context(), operator()), args)
 		var m *misuse
 		var f *failure
 		if err == nil || errors.As(err, &m) || errors.As(err, &f) {
@@ -135,40 +138,15 @@ func (a *app) open(ctx context.Context, c configs.Config, database string, o sql
 
 // printJSON writes one document for programs.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
-// table writes aligned columns for people. What comes from users is made
-// printable first: a name must not move the cursor.
-func (a *app) table(header []string, rows [][]string) error {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	line := func(cells []string) {
-		shown := make([]string, len(cells))
-		for i, c := range cells {
-			shown[i] = printable(c)
-		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(shown, "\t"), "\t"))
+	if err := e.Encode(v); err != nil {
+		return err
 	}
-	if header != nil {
-		line(header)
-	}
-	for _, row := range rows {
-		line(row)
-	}
-	return w.Flush()
-}
-
-// printable replaces what a terminal would obey.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || (r >= 0x7f && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
-			return '\ufffd'
-		}
-		return r
-	}, text)
+	_, err := a.out.Write(printable.JSON(text.Bytes()))
+	return err
 }
 
 // terminal tells whether a reader or writer is one, and which.

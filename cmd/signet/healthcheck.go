@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/printable"
 )
 
 func (a *app) healthcheckCommand() *cobra.Command {
@@ -107,7 +108,7 @@ func askReady(ctx context.Context, url string) error {
 	}
 	var reasons []string
 	for _, r := range answer.Reasons {
-		reasons = append(reasons, printable(r.Message))
+		reasons = append(reasons, printable.Text(r.Message))
 	}
 	return fmt.Errorf("not ready (%d): %s", resp.StatusCode, strings.Join(reasons, " "))
 }

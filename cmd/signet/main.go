@@ -21,11 +21,11 @@ const (
 	exitMisused = 2 // it was not tried: the command line makes no sense
 )
 
-func main() { os.Exit(mainExit()) }
+func main() { os.Exit(mainExit(os.Stderr)) }
 
 // mainExit is main for those who need the code: the first SIGINT or SIGTERM asks
 // the command to end, the second one ends the process.
-func mainExit() int {
+func mainExit(errOut io.Writer) int {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	signals := make(chan os.Signal, 2)
@@ -36,7 +36,7 @@ func mainExit() int {
 		<-signals
 		os.Exit(exitFailed)
 	}()
-	return run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	return run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, errOut)
 }
 
 // run is the whole program: what it is given is all that it reads of the world,

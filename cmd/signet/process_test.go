@@ -50,7 +50,8 @@ func start(t testing.TB, wrap func(*exec.Cmd), env ...string) *process {
 	p := &process{base: "http://" + address, dir: t.TempDir(), errOut: &syncBuffer{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(binary, "serve")
 	p.cmd.Dir = p.dir
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "SIGNET_LISTEN=" + address, "SIGNET_METRICS_LISTEN="}, env...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "SIGNET_LISTEN=" + address, "SIGNET_METRICS_LISTEN=",
+		"SIGNET_LOG_LEVEL=debug", watchVariable + "=" + os.Getenv(watchVariable)}, env...)
 	p.cmd.Stderr = p.errOut
 	if wrap != nil {
 		wrap(p.cmd)

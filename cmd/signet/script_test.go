@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"signet": main})
+	testscript.Main(searchedRun{m}, map[string]func(){"signet": watchedMain})
 }
 
 // TestScripts runs the real binary as its users do. Beside testscript's own
@@ -51,6 +51,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SIGNET_LISTEN", address)
 			e.Setenv("SIGNET_METRICS_LISTEN", freeAddress(t))
 			e.Setenv("BASE", "http://"+address)
+			e.Setenv("SIGNET_LOG_LEVEL", "debug")
+			e.Setenv(watchVariable, os.Getenv(watchVariable))
 			e.Values[secretsKey] = &secrets{}
 			if strings.Contains(e.WorkDir, "postgres") {
 				e.Setenv("POSTGRES", pgtest.URL(t))
@@ -93,6 +95,7 @@ func plant(ts *testscript.TestScript, values ...string) {
 			ts.Fatalf("%q is too short to be looked for", v)
 		}
 		s.list = append(s.list, v)
+		everywhere.add(v)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -81,6 +82,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if _, ok := terminal(a.in); !ok {
 		signal.Ignore(syscall.SIGHUP) // there is no terminal to hang up
 	}
+	ctx = audit.WithOrigin(ctx, system) // the operator has only started it
 	log, lines := a.logger(c)
 	defer lines.flush()
 
@@ -142,8 +144,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 			Secret:             manager.BudgetSecret,
 			SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
 			FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
+			Log:                log,
 		},
 	}
+	defer accounts.Throttle.Drain()
 	iss := &issuer.Issuer{
 		URL:             c.IssuerURL(listener.Addr().String()),
 		Accounts:        accounts,
@@ -182,6 +186,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Store:          db,
 		Pages:          pages,
 		JWKS:           manager.JWKS,
+		Secret:         manager.Secret,
 		Ready:          readiness(&stopping, manager, db),
 		Now:            a.now,
 		NewID:          newID,
@@ -203,7 +208,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
-	running.Go(func() { sweep(background, db, manager.Ready, log) })
+	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()
@@ -272,20 +277,31 @@ func storeName(c configs.Config) string {
 //
 // What has expired the database's clock tells, and only while this replica's agrees
 // with it: a clock that runs ahead must not delete what lives.
-func sweep(ctx context.Context, db userstore.Store, ready func() error, log *slog.Logger) {
+func sweep(ctx context.Context, db userstore.Store, ready func() error, retention time.Duration, log *slog.Logger) {
 	for pause(ctx, 5*time.Minute) {
 		if ready() != nil {
 			continue
 		}
 		grants, err := sweepOnce(ctx, db.RemoveExpired, db.Now, 200)
 		attempts, also := sweepOnce(ctx, db.RemoveExpiredAttempts, db.Now, 200)
-		if grants+attempts > 0 {
-			log.Info("expired rows removed", "grants", grants, "attempts", attempts)
+		events, too := sweepOnce(ctx, outlived(db, retention), db.Now, 200)
+		if grants+attempts+events > 0 {
+			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events)
 		}
-		err = errors.Join(err, also)
+		err = errors.Join(err, also, too)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 		}
+	}
+}
+
+// outlived removes entries of the audit log that are older than retention; with 0 none is.
+func outlived(db userstore.Store, retention time.Duration) func(context.Context, time.Time, int) (int, error) {
+	return func(ctx context.Context, now time.Time, limit int) (int, error) {
+		if retention <= 0 {
+			return 0, nil
+		}
+		return db.RemoveEvents(ctx, now.Add(-retention), limit)
 	}
 }
 

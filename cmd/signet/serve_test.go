@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -131,7 +132,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 	}
 }
 
-// Expired grants go in small batches; what is live stays.
+// Expired grants and old entries of the audit log go in small batches; what is live stays.
 func TestSweep(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		ctx, now := context.Background(), time.Now().UTC().Truncate(time.Microsecond)
@@ -167,6 +168,22 @@ func TestSweep(t *testing.T) {
 		removed, err = sweepOnce(ctx, db.RemoveExpiredAttempts, func(context.Context) (time.Time, error) { return now.Add(time.Hour), nil }, 2)
 		if err != nil || removed != 5 {
 			t.Errorf("removed %d attempts: %v", removed, err)
+		}
+		for i := range 7 {
+			e := audit.New(ctx, now.Add(-time.Duration(i)*24*time.Hour), audit.UsersExported, audit.Target{})
+			if err := db.Record(ctx, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		clock := func(context.Context) (time.Time, error) { return now.Add(time.Hour), nil }
+		if removed, err = sweepOnce(ctx, outlived(db, 0), clock, 2); err != nil || removed != 0 {
+			t.Errorf("kept for ever, and %d events removed: %v", removed, err)
+		}
+		if removed, err = sweepOnce(ctx, outlived(db, 48*time.Hour), clock, 2); err != nil || removed != 5 {
+			t.Errorf("removed %d events: %v", removed, err)
+		}
+		if left, err := db.ListEvents(ctx, userstore.EventQuery{Limit: 10}); err != nil || len(left) != 2 || left[1].At.Before(now.Add(-24*time.Hour)) {
+			t.Errorf("left: %v %v", left, err)
 		}
 		live, err := db.ListGrants(ctx, u.ID, now, now.Add(-time.Hour))
 		if err != nil || len(live) != 1 {

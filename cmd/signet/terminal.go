@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -55,4 +58,14 @@ func openFile(name string) (*os.File, error) {
 		return nil, fmt.Errorf("the named file cannot be opened: %w", pathError.Err) // what was named may be no name but a secret
 	}
 	return f, err
+}
+
+// confirm asks a question that only the word yes agrees to.
+func (a *app) confirm(question string) (bool, error) {
+	fmt.Fprint(a.err, question+" Type yes: ")
+	answer, err := bufio.NewReader(io.LimitReader(a.in, 64)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, err
+	}
+	return strings.TrimSpace(answer) == "yes", nil
 }

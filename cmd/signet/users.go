@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
@@ -19,10 +20,10 @@ const adminRole = "admin"
 
 func (a *app) usersCommand() *cobra.Command {
 	return group("users", "Make, show and change accounts",
-		a.usersCreate(), a.usersList(), a.usersShow(),
+		a.usersCreate(), a.usersList(), a.usersShow(), a.usersUpdate(),
 		a.usersActive("disable", "Refuse an account and end its sessions at once", false),
 		a.usersActive("enable", "Let a disabled account log in again", true),
-		a.usersSetPassword(),
+		a.usersDelete(), a.usersSetPassword(), a.usersSessions(), a.usersRevokeSessions(),
 		a.usersRole("grant-role", "Give a user a role", true),
 		a.usersRole("revoke-role", "Take a role from a user", false),
 		a.usersImport(), a.usersExport(),
@@ -67,61 +68,15 @@ The password is asked for on a terminal, or read from a file or standard input w
 	f := cmd.Flags()
 	f.StringVar(&n.Email, "email", "", "email `address`; unique")
 	f.StringVar(&n.Username, "username", "", "username; unique; optional")
-	f.StringVar(&n.Claims.GivenName, "given-name", "", "given name")
-	f.StringVar(&n.Claims.FamilyName, "family-name", "", "family name")
+	for _, c := range claimFlags {
+		f.StringVar(c.of(&n.Claims), c.name, "", c.usage)
+	}
 	f.StringArrayVar(&n.Roles, "role", nil, "a role; may be repeated")
 	f.BoolVar(&admin, "admin", false, "give the role admin")
 	f.BoolVar(&n.IsStaff, "staff", false, "set is_staff, a profile flag without authority")
 	f.BoolVar(&n.EmailVerified, "email-verified", false, "declare the email address verified")
 	f.StringVar(&passwordFile, "password-file", "", "read the password from this `file`; - is standard input")
 	return cmd
-}
-
-func (a *app) usersList() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List the accounts, oldest first",
-		Args:  cobra.NoArgs,
-		RunE: action(func(ctx context.Context, _ []string) error {
-			_, db, err := a.store(ctx)
-			if err != nil {
-				return err
-			}
-			defer db.Close()
-			users := []userstore.User{}
-			const page = 500
-			for {
-				var after *userstore.User
-				if len(users) > 0 {
-					after = &users[len(users)-1]
-				}
-				more, err := db.ListUsers(ctx, userstore.UserQuery{After: after, Limit: page})
-				if err != nil {
-					return err
-				}
-				users = append(users, more...)
-				if len(more) < page {
-					break
-				}
-			}
-			if a.asJSON {
-				shown := make([]userDocument, len(users))
-				for i, u := range users {
-					shown[i] = document(u)
-				}
-				return a.printJSON(shown)
-			}
-			if len(users) == 0 {
-				_, err := fmt.Fprintln(a.out, "There are no accounts yet; make one with `signet users create`.")
-				return err
-			}
-			rows := make([][]string, len(users))
-			for i, u := range users {
-				rows[i] = []string{u.Email, dash(u.Username), state(u), dash(strings.Join(u.Roles, ",")), instant(u.CreatedAt), instant(u.LastLoginAt), u.ID}
-			}
-			return a.table([]string{"EMAIL", "USERNAME", "STATE", "ROLES", "CREATED", "LAST LOGIN", "ID"}, rows)
-		}),
-	}
 }
 
 func (a *app) usersShow() *cobra.Command {
@@ -145,9 +100,9 @@ func (a *app) usersActive(name, short string, active bool) *cobra.Command {
 		Long:  short + ". " + who,
 		Args:  oneUser,
 		RunE: action(func(ctx context.Context, args []string) error {
-			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, db *sqlstore.DB, u userstore.User) error {
-				if err := db.SetActive(ctx, u.ID, active, a.now()); err != nil {
-					return err
+			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
+				if err := accounts.SetActive(ctx, u.ID, active); err != nil {
+					return explain(err)
 				}
 				return a.changed(ctx, accounts, u.ID, map[bool]string{
 					true:  "%s may log in again.",
@@ -201,7 +156,7 @@ The role is in access tokens from the next refresh on. The role admin is Signet'
 		RunE: action(func(ctx context.Context, args []string) error {
 			role := args[1]
 			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
-				_, err := accounts.Edit(ctx, u.ID, func(u *userstore.User) error {
+				_, err := accounts.EditByOperator(ctx, u.ID, func(u *userstore.User) error {
 					u.Roles = slices.DeleteFunc(u.Roles, func(r string) bool { return r == role })
 					if grant {
 						u.Roles = append(u.Roles, role)
@@ -248,7 +203,7 @@ func (a *app) withUser(ctx context.Context, name string, fn func(*userstore.Acco
 	return a.withAccounts(ctx, func(accounts *userstore.Accounts, db *sqlstore.DB) error {
 		u, err := accounts.Find(ctx, name)
 		if errors.Is(err, userstore.ErrNotFound) {
-			return fmt.Errorf("there is no user %q; `signet users list` shows those there are", printable(name))
+			return fmt.Errorf("there is no user %q; `signet users list` shows those there are", printable.Text(name))
 		}
 		if err != nil {
 			return err
@@ -266,7 +221,7 @@ func (a *app) changed(ctx context.Context, accounts *userstore.Accounts, id, tex
 	if a.asJSON {
 		return a.printJSON(document(u))
 	}
-	_, err = fmt.Fprintln(a.out, printable(fmt.Sprintf(text, u.Email)))
+	_, err = fmt.Fprintln(a.out, printable.Text(fmt.Sprintf(text, u.Email)))
 	return err
 }
 
@@ -283,6 +238,8 @@ func explain(err error) error {
 		return errors.New(strings.Join(parts, " "))
 	case errors.As(err, &exists):
 		return fmt.Errorf("there is an account with this %s already; `signet users show` shows it", exists.Field)
+	case errors.Is(err, userstore.ErrLastAdmin):
+		return errors.New("this is the last admin who may log in, and without one nobody could use the admin API; make another one first with `signet users grant-role USER admin`")
 	}
 	return err
 }

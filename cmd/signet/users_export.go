@@ -7,9 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/userfile"
@@ -42,8 +46,8 @@ before it, which import takes away.`,
 			}
 			defer db.Close()
 			if output == "" {
-				_, err := exportUsers(ctx, db, a.out, format)
-				return err
+				n, err := exportUsers(ctx, db, a.out, format)
+				return a.exported(ctx, db, n, err)
 			}
 			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, fs.ErrExist) {
@@ -53,11 +57,11 @@ before it, which import takes away.`,
 				return err
 			}
 			n, err := exportUsers(ctx, db, f, format)
-			if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+			if err := a.exported(ctx, db, n, errors.Join(err, f.Sync(), f.Close())); err != nil {
 				_ = os.Remove(output) // half of the accounts would look like all of them
 				return err
 			}
-			_, err = fmt.Fprintf(a.err, "signet: %d accounts are in %s\n", n, printable(output))
+			_, err = fmt.Fprintf(a.err, "signet: %d accounts are in %s\n", n, printable.Text(output))
 			return err
 		}),
 	}
@@ -65,6 +69,22 @@ before it, which import takes away.`,
 	cmd.Flags().StringVar(&output, "output", "", "write to this new `file` instead of standard output")
 	cmd.Flags().BoolVar(&yes, "yes", false, "write to a terminal, too")
 	return cmd
+}
+
+// exported tells the audit log how many accounts were written, also when they were not all. An export
+// that is not recorded has failed.
+func (a *app) exported(ctx context.Context, db *sqlstore.DB, n int, failure error) error {
+	e := audit.New(ctx, a.now(), audit.UsersExported, audit.Target{})
+	e.Changes = []audit.Change{{Field: "accounts", After: strconv.Itoa(n)}}
+	if failure != nil {
+		e = e.Failed("interrupted")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := db.Record(ctx, e); err != nil {
+		return errors.Join(failure, fmt.Errorf("record the export: %w", err))
+	}
+	return failure
 }
 
 // exportUsers writes page by page, however many there are.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/userfile"
@@ -102,10 +103,10 @@ func (i *importing) run(ctx context.Context, in io.Reader, format string) error 
 	i.result = importResult{DryRun: i.importer.DryRun, Refused: []refusal{}}
 	users, unknown, err := userfile.Open(i.progress.watch(in), userfile.Format(format))
 	if err != nil {
-		return errors.New(printable(err.Error()))
+		return errors.New(printable.Text(err.Error()))
 	}
 	if len(unknown) > 0 {
-		fmt.Fprintln(i.err, "signet: not kept, because no account has it: "+printable(strings.Join(unknown, ", ")))
+		fmt.Fprintln(i.err, "signet: not kept, because no account has it: "+printable.Text(strings.Join(unknown, ", ")))
 	}
 	last := 0
 	for {
@@ -167,10 +168,10 @@ func refusedBecause(err error) string {
 }
 
 func (i *importing) refuse(line int, reason string) {
-	i.result.Refused = append(i.result.Refused, refusal{line, printable(reason)})
+	i.result.Refused = append(i.result.Refused, refusal{line, printable.Text(reason)})
 	if !i.asJSON {
 		i.progress.hide()
-		fmt.Fprintf(i.err, "line %d: %s\n", line, printable(reason))
+		fmt.Fprintf(i.err, "line %d: %s\n", line, printable.Text(reason))
 	}
 }
 

@@ -67,6 +67,16 @@ const (
 	GenerationAhead Name = "generation_ahead" // the store has lost writes; the grant is revoked
 	CodeReplayed    Name = "code_replay"      // an authorization code came back with all that belongs to it; the grant is revoked
 
+	ClientCreated       Name = "client_created"
+	ClientUpdated       Name = "client_updated" // activity too: Changes
+	ClientDeleted       Name = "client_deleted"
+	ClientSecretRotated Name = "client_secret_rotated"
+	ClientAuthFailed    Name = "client_auth_failed" // a wrong client secret or assertion
+
+	ConsentGranted Name = "consent_granted" // a user allowed a client something
+	ConsentRevoked Name = "consent_revoked"
+	GrantStarted   Name = "grant_started" // a client redeemed a code
+
 	KeysRotated   Name = "keys_rotated"
 	KeysRevoked   Name = "keys_revoked"
 	KeysRewrapped Name = "keys_rewrapped"

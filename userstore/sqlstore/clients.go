@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -65,8 +66,8 @@ func encodeClient(c userstore.Client) (metadata, origins string, err error) {
 	return string(b), list(redirectOrigins(c.RedirectURIs)), nil
 }
 
-// CreateClient whose answer was lost says ErrUnavailable; whoever then tries
-// again may be told that the client exists.
+// CreateClient whose answer was lost says ErrUnavailable when it has no events;
+// whoever then tries again may be told that the client exists.
 //
 // A client's first epoch is the instant of its creation, but later than any that
 // a client created or deleted before had: a client that is made again under the
@@ -79,14 +80,23 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 		return err
 	}
 	created := micros(c.CreatedAt)
-	_, err = db.batch(ctx, false,
+	steps := []stmt{
 		bind(`UPDATE signet_schema SET last_epoch = CASE WHEN last_epoch < $1 THEN $2 ELSE last_epoch + 1 END`, created, created),
 		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg,
 				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, version, epoch)
 			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, last_epoch FROM signet_schema`,
 			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
-			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt)))
-	return err
+			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt)),
+	}
+	for _, s := range steps {
+		if err := storable(s.args); err != nil {
+			return err
+		}
+	}
+	return db.tell(ctx, false, events, func(run exec, _ bool) (bool, error) {
+		_, err := run(steps...)
+		return true, err
+	})
 }
 
 // UpdateClient whose answer was lost is begun again and then finds a newer
@@ -98,13 +108,13 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 	if err != nil {
 		return err
 	}
-	n, err := db.write(ctx, true, bind(`UPDATE clients SET name = $1, auth_method = $2, public = $3, first_party = $4, grant_types = $5,
+	err = db.change(ctx, true, bind(`UPDATE clients SET name = $1, auth_method = $2, public = $3, first_party = $4, grant_types = $5,
 			scopes = $6, resources = $7, id_token_alg = $8, metadata = $9, redirect_origins = $10, secret_hash = $11,
 			updated_at = $12, version = version + 1
 		WHERE id = $13 AND version = $14`,
 		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
-		metadata, origins, c.SecretHash, micros(c.UpdatedAt), c.ID, c.Version))
-	if err == nil && n == 0 {
+		metadata, origins, c.SecretHash, micros(c.UpdatedAt), c.ID, c.Version), userstore.ErrConflict, events)
+	if errors.Is(err, userstore.ErrConflict) {
 		return db.missing(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
 	}
 	return err
@@ -162,11 +172,7 @@ func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now t
 				disabled_at = CASE WHEN disabled_at = 0 THEN $3 ELSE disabled_at END
 			WHERE id = $4`, micros(now), micros(now), micros(now), id)
 	}
-	n, err := db.write(ctx, true, s)
-	if err == nil && n == 0 {
-		return userstore.ErrNotFound
-	}
-	return unknown(err, userstore.ErrNotFound)
+	return unknown(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
 }
 
 // ClientsWithAlgorithm lists the ids of the clients, disabled ones included,

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
@@ -54,11 +55,17 @@ func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event
 			WHERE last_epoch < (SELECT epoch FROM clients WHERE id = $2)`, id, id),
 	}, rest...)
 	steps = append(steps, bind(`DELETE FROM clients WHERE id = $1`, id))
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
-		n, err := db.engine.batch(ctx, steps)
-		if err == nil && n[len(n)-1] == 0 && !again { // somebody else deleted it; again: the try whose answer was lost
-			return userstore.ErrNotFound
+	lost := false
+	err = db.tell(ctx, true, events, func(run exec, again bool) (bool, error) {
+		lost = again && len(events) == 0
+		n, err := run(steps...)
+		if err != nil || n[len(n)-1] == 0 { // somebody else deleted it, or the try whose answer was lost
+			return false, orElse(err, userstore.ErrNotFound)
 		}
-		return err
+		return true, nil
 	})
+	if errors.Is(err, userstore.ErrNotFound) && lost {
+		return nil
+	}
+	return err
 }

@@ -58,15 +58,16 @@ type engine interface {
 	write(ctx context.Context, s stmt, row func(scanner) error) (int64, error)
 	// batch runs statements in one transaction and one round trip, whole or not at all.
 	batch(ctx context.Context, s []stmt) ([]int64, error)
-	// transact runs fn in one serializable transaction.
+	// transact runs fn in one transaction, at READ COMMITTED: it may look at what a
+	// statement changed before it goes on. It is rolled back when fn returns an error.
 	transact(ctx context.Context, fn func(exec) error) error
 	// migrate applies what is missing of the migrations.
 	migrate(ctx context.Context) error
 	close()
 }
 
-// exec runs one statement of a transaction and counts the rows it changed.
-type exec func(s stmt) (int64, error)
+// exec runs statements of a transaction, in one round trip, and counts the rows that each changed.
+type exec func(s ...stmt) ([]int64, error)
 
 // stmt is a statement with its arguments: string, int64, bool or []byte.
 type stmt struct {

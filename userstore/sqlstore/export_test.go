@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore"
 )
 
 // MigrationNames lists the embedded migrations.
@@ -26,6 +30,7 @@ var (
 	RemoveExpiredSQL  = removeExpired
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
+	DeleteAdminSQL    = `DELETE FROM users WHERE id = $1` + unlessLastAdmin
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.
@@ -94,3 +99,24 @@ func SQLitePlan(ctx context.Context, db *DB, statement string, args ...any) (str
 	}
 	return b.String(), rows.Err()
 }
+
+// EventsSQL are the statements that page through the audit log, by condition.
+var EventsSQL = func() map[string]stmt {
+	before := &audit.Event{ID: "e5", At: time.UnixMicro(5)}
+	all := map[string]stmt{}
+	for index, q := range map[string]userstore.EventQuery{
+		"audit_events_at":     {},
+		"audit_events_actor":  {ActorID: "a1"},
+		"audit_events_target": {TargetID: "t1"},
+		"audit_events_rare":   {Name: audit.KeysRotated},
+	} {
+		q.Before, q.Limit = before, 10
+		all[index] = listEvents(q)
+	}
+	all["audit_events_at "] = bind(removeEvents, int64(5), int64(10))
+	return all
+}()
+
+// SQL and Args take a statement apart.
+func (s stmt) SQL() string { return s.sql }
+func (s stmt) Args() []any { return s.args }

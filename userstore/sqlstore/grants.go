@@ -108,6 +108,7 @@ func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string)
 //
 // It is not begun again when its answer was lost: the caller says 503, nobody
 // holds a token of the grant that may be there, and the next login makes another.
+// The grant and its events are there both, or neither.
 func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	g := s.Grant
 	args, err := grantArgs(g)
@@ -130,7 +131,9 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			append(args, g.BrowserSession, g.Claims, g.UserID, g.SessionID, g.ClientID)...),
 		bind(endOldest, g.UserID, g.ID[:], micros(g.CreatedAt), int64(userstore.MaxGrantsPerUser)),
 	}
-	n, err := db.batch(ctx, false, append(steps, passed(s.Attempt, s.Remember, grantStarted, g.ID[:])...)...)
+	steps = append(steps, passed(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
+	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
+	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[1] == 0 {
 		return userstore.ErrConflict
 	}
@@ -302,25 +305,21 @@ func (db *DB) view(ctx context.Context, s stmt) (v userstore.GrantView, err erro
 	return v, err
 }
 
-// AnswerLate is not begun again when its answer was lost: it would count twice.
+// AnswerLate is not begun again when its answer was lost, unless its event tells
+// whether it happened: it would count twice.
 func (db *DB) AnswerLate(ctx context.Context, id userstore.GrantID, generation int64, most int64, events ...audit.Event) error {
-	n, err := db.write(ctx, false, bind(`UPDATE grants SET
+	return db.change(ctx, false, bind(`UPDATE grants SET
 			late_count = CASE WHEN late_generation = generation THEN late_count + 1 ELSE 1 END,
 			late_generation = generation
 		WHERE id = $1 AND generation = $2 AND revoked_at = 0 AND late_generation <> generation - 1
 		AND CASE WHEN late_generation = generation THEN late_count ELSE 0 END < $3
 		AND `+inEpoch+` AND EXISTS (SELECT 1 FROM clients WHERE clients.id = grants.client_id AND clients.disabled_at = 0)
 		AND EXISTS (SELECT 1 FROM users WHERE users.id = grants.user_id AND users.is_active)`,
-		id[:], generation, most))
-	if err == nil && n == 0 {
-		return userstore.ErrConflict
-	}
-	return err
+		id[:], generation, most), userstore.ErrConflict, events)
 }
 
 func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
-	_, err := db.write(ctx, true, bind(`UPDATE grants SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, micros(now), id[:]))
-	return err
+	return db.change(ctx, true, bind(`UPDATE grants SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, micros(now), id[:]), nil, events)
 }
 
 // RevokeSession whose answer was lost is begun again; what it then finds revoked
@@ -328,27 +327,18 @@ func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Ti
 func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error {
 	s := bind(`UPDATE grants SET revoked_at = $1 WHERE session_id = $2 AND user_id = $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
 		micros(now), sessionID, userID, micros(now))
-	if storable(s.args) != nil {
-		return userstore.ErrNotFound
-	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
-		n, err := db.engine.write(ctx, s, nil)
-		if err == nil && n == 0 && !again {
-			return userstore.ErrNotFound
-		}
-		return err
-	})
+	return unknown(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
 }
 
 // RevokeUserGrants locks the user's row first, so that a login that is under way
 // either commits before, and is revoked, or begins after. When it is begun again
 // it may count fewer than it revoked in all.
 func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error) {
-	n, err := db.batch(ctx, true,
-		bind(`UPDATE users SET last_session_id = '' WHERE id = $1`, userID),
+	s := []stmt{bind(`UPDATE users SET last_session_id = '' WHERE id = $1`, userID),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND session_id <> $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
 			micros(now), userID, keep, micros(now)),
-		endSessions(userID, keep, ""))
+		endSessions(userID, keep, "")}
+	n, err := db.batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
 	if err != nil {
 		return 0, unknown(err, nil)
 	}

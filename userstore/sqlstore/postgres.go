@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -228,22 +229,33 @@ func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
 		return nil, err
 	}
 	defer release()
+	counts, err := pipeline(ctx, conn.Conn(), s)
+	return counts, p.noted(err)
+}
+
+// pipeline sends statements at once and counts the rows that each changed.
+func pipeline(ctx context.Context, conn interface {
+	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
+}, s []stmt) ([]int64, error) {
+	if len(s) == 0 {
+		return nil, nil
+	}
 	var b pgx.Batch
 	for i := range s {
 		b.Queue(s[i].sql, s[i].args...)
 	}
-	results := conn.Conn().SendBatch(ctx, &b)
+	results := conn.SendBatch(ctx, &b)
 	counts := make([]int64, len(s))
 	for i := range s {
 		tag, err := results.Exec()
 		if err != nil {
 			_ = results.Close()
-			return nil, p.noted(err)
+			return nil, err
 		}
 		counts[i] = tag.RowsAffected()
 	}
 	// Close reads the end of the implicit transaction: only then is it committed.
-	return counts, p.noted(results.Close())
+	return counts, results.Close()
 }
 
 func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
@@ -252,12 +264,21 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 		return err
 	}
 	defer release()
-	return p.noted(pgx.BeginTxFunc(ctx, conn.Conn(), pgx.TxOptions{IsoLevel: pgx.Serializable}, func(tx pgx.Tx) error {
-		return fn(func(s stmt) (int64, error) {
-			tag, err := tx.Exec(ctx, s.sql, s.args...)
-			return tag.RowsAffected(), err
-		})
-	}))
+	tx, err := conn.Conn().BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	if err != nil {
+		return p.noted(err)
+	}
+	if err := fn(func(s ...stmt) ([]int64, error) { return pipeline(ctx, tx, s) }); err != nil {
+		_ = tx.Rollback(ctx)
+		return p.noted(err)
+	}
+	err = tx.Commit(ctx)
+	if pgconn.SafeToRetry(err) {
+		// The driver finds its connection closed, by itself when the answer did not
+		// come, and calls that safe. Whether COMMIT was sent before, nobody can tell.
+		err = fmt.Errorf("commit: %w: %v", io.ErrUnexpectedEOF, err)
+	}
+	return p.noted(err)
 }
 
 func (p *postgres) migrate(ctx context.Context) error {

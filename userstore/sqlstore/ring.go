@@ -46,8 +46,8 @@ func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
 
 // ChangeRing holds the ring's one row while it works, so that of two changes to
 // one version the second finds another version. When its answer was lost it is
-// begun again and then says ErrConflict: the caller loads the ring and sees its
-// own work.
+// begun again; without events it then says ErrConflict, and the caller loads the
+// ring and sees its own work.
 func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) error {
 	swap := bind(`UPDATE key_ring SET version = version + 1 WHERE id = 1 AND version = $1`, version)
 	steps := []stmt{}
@@ -75,18 +75,20 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 			return err
 		}
 	}
-	return db.act(ctx, true, func(ctx context.Context, _ bool) error {
-		return db.engine.transact(ctx, func(run exec) error {
-			if n, err := run(swap); err != nil || n == 0 {
-				return orElse(err, keys.ErrConflict)
+	return db.tell(ctx, true, c.Events, func(run exec, _ bool) (bool, error) {
+		if n, err := run(swap); err != nil || n[0] == 0 {
+			return false, orElse(err, keys.ErrConflict)
+		}
+		n, err := run(steps...)
+		if err != nil {
+			return false, err
+		}
+		for i := range n {
+			if n[i] == 0 && !strings.HasPrefix(steps[i].sql, "DELETE") {
+				return false, errors.New("the change names a key that the key set does not have")
 			}
-			for _, s := range steps {
-				if n, err := run(s); err != nil || n == 0 && !strings.HasPrefix(s.sql, "DELETE") {
-					return orElse(err, errors.New("the change names a key that the key set does not have"))
-				}
-			}
-			return nil
-		})
+		}
+		return true, nil
 	})
 }
 

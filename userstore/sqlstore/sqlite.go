@@ -131,11 +131,7 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 	if row != nil {
 		return 0, query(ctx, prepared, s.args, row)
 	}
-	result, err := prepared.ExecContext(ctx, s.args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return count(prepared.ExecContext(ctx, s.args...))
 }
 
 func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error) error {
@@ -165,11 +161,8 @@ func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
 		return prepared, nil
 	}, func(tx *sql.Tx, prepared []*sql.Stmt) error {
 		for i := range s {
-			result, err := tx.StmtContext(ctx, prepared[i]).ExecContext(ctx, s[i].args...)
-			if err != nil {
-				return err
-			}
-			if counts[i], err = result.RowsAffected(); err != nil {
+			var err error
+			if counts[i], err = count(tx.StmtContext(ctx, prepared[i]).ExecContext(ctx, s[i].args...)); err != nil {
 				return err
 			}
 		}
@@ -178,14 +171,34 @@ func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	return counts, err
 }
 
+func count(result sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error {
 	return e.begin(ctx, nil, func(tx *sql.Tx, _ []*sql.Stmt) error {
-		return fn(func(s stmt) (int64, error) {
-			result, err := tx.ExecContext(ctx, s.sql, s.args...)
-			if err != nil {
-				return 0, err
+		// The one connection is the transaction's: what it prepares ends with it.
+		prepared := map[string]*sql.Stmt{}
+		return fn(func(s ...stmt) ([]int64, error) {
+			counts := make([]int64, len(s))
+			for i := range s {
+				p := prepared[s[i].sql]
+				if p == nil {
+					var err error
+					if p, err = tx.PrepareContext(ctx, s[i].sql); err != nil {
+						return nil, err
+					}
+					prepared[s[i].sql] = p
+				}
+				var err error
+				if counts[i], err = count(p.ExecContext(ctx, s[i].args...)); err != nil {
+					return nil, err
+				}
 			}
-			return result.RowsAffected()
+			return counts, nil
 		})
 	})
 }

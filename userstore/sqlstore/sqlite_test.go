@@ -359,9 +359,21 @@ func TestSQLiteIsSetUpToBeDurable(t *testing.T) {
 	}
 }
 
-func TestSQLitePlansUseTheIndexOfAUsersGrants(t *testing.T) {
+func TestSQLitePlansUseIndexes(t *testing.T) {
 	t.Parallel()
 	db := sqltest.SQLite(t)
+	for index, s := range sqlstore.EventsSQL {
+		plan, err := sqlstore.SQLitePlan(t.Context(), db, s.SQL(), s.Args()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, strings.TrimSpace(index)+" ") || strings.Contains(plan, "B-TREE") {
+			t.Errorf("events go without the index %s:\n%s", index, plan)
+		}
+	}
+	if plan, err := sqlstore.SQLitePlan(t.Context(), db, sqlstore.DeleteAdminSQL, "u1"); err != nil || !strings.Contains(plan, "users_admins") {
+		t.Errorf("the last admin is looked for among everybody: %v\n%s", err, plan)
+	}
 	for name, statement := range map[string]string{"list of grants": sqlstore.ListGrantsSQL, "oldest grants": sqlstore.EndOldestSQL} {
 		args := []any{"u1", []byte("g"), int64(1), int64(100)}
 		if statement == sqlstore.ListGrantsSQL {

@@ -161,7 +161,18 @@ func attemptArgs(a userstore.Attempt) []any {
 }
 
 func (db *DB) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
-	_, err := db.write(ctx, true, bind(settleAttempt, attemptArgs(a)...))
+	s := storeEvents(eventRows(events))
+	if a != (userstore.Attempt{}) {
+		s = append(s, bind(settleAttempt, attemptArgs(a)...))
+	}
+	switch len(s) {
+	case 0:
+		return nil
+	case 1:
+		_, err := db.write(ctx, true, s[0])
+		return err
+	}
+	_, err := db.batch(ctx, true, s...)
 	return err
 }
 

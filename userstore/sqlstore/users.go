@@ -2,7 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -61,17 +63,8 @@ func (db *DB) CreateUser(ctx context.Context, u userstore.User, events ...audit.
 	if err != nil {
 		return err
 	}
-	s := bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...)
-	if err := storable(s.args); err != nil {
-		return err
-	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
-		n, err := db.engine.write(ctx, s, nil)
-		if err == nil && n == 0 && !again {
-			return &userstore.ExistsError{Field: "id"}
-		}
-		return err
-	})
+	return db.change(ctx, true, bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...),
+		&userstore.ExistsError{Field: "id"}, events)
 }
 
 func (db *DB) UserByID(ctx context.Context, id string) (userstore.User, error) {
@@ -107,26 +100,45 @@ func (db *DB) user(ctx context.Context, s stmt) (u userstore.User, err error) {
 	return u, err
 }
 
-// UpdateUser whose answer was lost is begun again and then finds a newer
-// version: ErrConflict, upon which its caller reads the row and edits anew.
+// UpdateUser whose answer was lost is begun again and then finds a newer version.
+// Without events that is ErrConflict, upon which its caller reads the row and
+// edits anew. Whom it disables loses all grants, after the user's row: see
+// SetPassword.
 func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
 	claims, roles, err := encode(u)
 	if err != nil {
 		return err
 	}
-	n, err := db.write(ctx, true, bind(`UPDATE users SET email = $1, email_key = $2, email_verified = $3, username = $4, username_key = $5,
-			claims = $6, roles = $7, is_staff = $8, updated_at = $9, version = version + 1
-		WHERE id = $10 AND version = $11`,
-		u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles, u.IsStaff, micros(u.UpdatedAt), u.ID, u.Version))
-	if err == nil && n == 0 {
-		return db.missed(ctx, u.ID)
+	update := func(condition string) stmt {
+		return bind(`UPDATE users SET email = $1, email_key = $2, email_verified = $3, username = $4, username_key = $5,
+				claims = $6, roles = $7, is_active = $8, is_staff = $9, updated_at = $10, version = version + 1
+			WHERE id = $11 AND version = $12`+condition,
+			u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles, u.IsActive, u.IsStaff, micros(u.UpdatedAt), u.ID, u.Version)
+	}
+	if err := storable(update("").args); err != nil {
+		return err
+	}
+	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // takes nobody away
+			n, err := run(update(""))
+			if err != nil || n[0] == 0 {
+				return false, orElse(err, userstore.ErrConflict)
+			}
+			return true, nil
+		}
+		n, err := db.mayTakeAdmin(run, update)
+		if err != nil || n == 0 {
+			return false, orElse(err, userstore.ErrConflict)
+		}
+		if !u.IsActive {
+			_, err = run(endAll(u.ID, u.UpdatedAt)...)
+		}
+		return true, err
+	})
+	if errors.Is(err, userstore.ErrConflict) {
+		return db.missed(ctx, u.ID, u.Version)
 	}
 	return err
-}
-
-// missed tells why a conditional UPDATE of a user changed nothing.
-func (db *DB) missed(ctx context.Context, id string) error {
-	return db.missing(ctx, `SELECT version FROM users WHERE id = $1`, id)
 }
 
 // missing is ErrNotFound, or ErrConflict when there is such a row.
@@ -141,6 +153,31 @@ func (db *DB) missing(ctx context.Context, sql, id string) error {
 	return err
 }
 
+// endAll ends whatever a user is signed in with, after the user's row: see SetPassword.
+func endAll(userID string, now time.Time) []stmt {
+	return []stmt{
+		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), userID),
+		endSessions(userID, "", ""),
+	}
+}
+
+// anyVersion is one that no row has.
+const anyVersion = -1
+
+// missed tells why a conditional statement changed no user's row: ErrNotFound;
+// ErrConflict, when it wanted another version; and otherwise it was the last admin's.
+func (db *DB) missed(ctx context.Context, id string, wanted int64) error {
+	var version int64
+	err := db.one(ctx, bind(`SELECT version FROM users WHERE id = $1`, id), func(s scanner) error { return s.Scan(&version) })
+	switch {
+	case err != nil:
+		return err
+	case wanted != anyVersion && wanted != version:
+		return userstore.ErrConflict
+	}
+	return userstore.ErrLastAdmin
+}
+
 // SetPassword locks the user's row first, as StartGrant does: a login that is
 // under way either commits before, and its grant is revoked here, or waits and
 // finds another hash. The salted hash itself proves, in the second statement and
@@ -149,59 +186,117 @@ func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, n
 	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
-	n, err := db.batch(ctx, true,
+	s := []stmt{
 		bind(`UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $4 OR password_hash = $5)`,
 			hash, id, oldHash, oldHash, hash),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
 			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,
 			micros(now), id, keep, id, hash),
-		endSessions(id, keep, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, id, hash))
+		endSessions(id, keep, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, id, hash)}
+	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), id, hash)...)...)
 	if err == nil && n[0] == 0 {
-		return db.missed(ctx, id)
+		if err = db.missed(ctx, id, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // it is there
+			err = userstore.ErrConflict
+		}
 	}
 	return err
 }
 
-// SetActive locks the user's row first: see SetPassword.
+// SetActive locks the user's row first: see SetPassword. It makes a new version,
+// so that whoever read the user before cannot undo it by an edit.
 func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error {
-	s := []stmt{bind(`UPDATE users SET is_active = $1, updated_at = $2 WHERE id = $3`, active, micros(now), id)}
-	if !active {
-		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), id), endSessions(id, "", ""))
+	set := func(condition string) stmt {
+		return bind(`UPDATE users SET is_active = $1, updated_at = $2, version = version + 1 WHERE id = $3`+condition, active, micros(now), id)
 	}
-	n, err := db.batch(ctx, true, s...)
-	if err == nil && n[0] == 0 {
+	if active {
+		return unknown(db.change(ctx, true, set(""), userstore.ErrNotFound, events), userstore.ErrNotFound)
+	}
+	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
-	return unknown(err, userstore.ErrNotFound)
+	err := db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		n, err := db.mayTakeAdmin(run, set)
+		if err != nil || n == 0 {
+			return false, orElse(err, userstore.ErrConflict)
+		}
+		_, err = run(endAll(id, now)...)
+		return true, err
+	})
+	if errors.Is(err, userstore.ErrConflict) {
+		return db.missed(ctx, id, anyVersion)
+	}
+	return err
 }
 
-// DeleteUser takes everything that is kept in the user's name along.
+// DeleteUser takes everything that is kept in the user's name along. When it is
+// begun again without events, a user who is gone was deleted by the try whose
+// answer was lost.
 func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) error {
-	s := bind(`DELETE FROM users WHERE id = $1`, id)
-	if storable(s.args) != nil {
+	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
-		n, err := db.engine.write(ctx, s, nil)
-		if err == nil && n == 0 && !again { // again: gone by the try whose answer was lost
-			return userstore.ErrNotFound
+	lost := false
+	err := db.tell(ctx, true, events, func(run exec, again bool) (bool, error) {
+		lost = again && len(events) == 0
+		n, err := db.mayTakeAdmin(run, func(condition string) stmt { return bind(`DELETE FROM users WHERE id = $1`+condition, id) })
+		if err != nil || n == 0 {
+			return false, orElse(err, userstore.ErrConflict)
 		}
-		return err
+		return true, nil
 	})
+	if errors.Is(err, userstore.ErrConflict) {
+		err = db.missed(ctx, id, anyVersion)
+		if errors.Is(err, userstore.ErrNotFound) && lost {
+			return nil
+		}
+	}
+	return err
+}
+
+// listUsers is the statement of a page. Where a text stands in another is asked by
+// replace, not LIKE: no character of what somebody looks for means anything, and
+// both engines agree about case.
+func listUsers(q userstore.UserQuery) stmt {
+	sql := `SELECT ` + userColumns + ` FROM users u WHERE TRUE`
+	var args []any
+	add := func(condition string, values ...any) {
+		sql += ` AND ` + condition
+		args = append(args, values...)
+	}
+	if q.After != nil {
+		add(`(u.created_at, u.id) > ($, $)`, micros(q.After.CreatedAt), q.After.ID)
+	}
+	if q.Text != "" {
+		// A whole address may look different in canonical form; a part of one is folded only.
+		folded, address := userstore.Folded(q.Text), ""
+		if key, ok := userstore.EmailKey(q.Text); ok {
+			address = key
+		}
+		add(`(u.id = $ OR u.email_key = $ OR replace(u.email_key, $, '') <> u.email_key OR replace(u.username_key, $, '') <> u.username_key)`,
+			q.Text, address, folded, folded)
+	}
+	if q.Role != "" {
+		role := strings.TrimPrefix(strings.TrimSuffix(list([]string{q.Role}), `]`), `[`)
+		add(`replace(replace(u.roles, $, ''), $, '') <> u.roles`, `[`+role, `,`+role) // see isAdmin
+	}
+	switch q.State {
+	case userstore.Enabled:
+		add(`u.is_active`)
+	case userstore.Disabled:
+		add(`NOT u.is_active`)
+	}
+	return bind(numbered(sql+` ORDER BY u.created_at, u.id LIMIT $`), append(args, int64(q.Limit))...)
 }
 
 func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore.User, error) {
-	after, limit := q.After, q.Limit
-	if limit < 1 {
-		return nil, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, limit)
+	if q.Limit < 1 {
+		return nil, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, q.Limit)
 	}
-	s := bind(`SELECT `+userColumns+` FROM users u ORDER BY u.created_at, u.id LIMIT $1`, int64(limit))
-	if after != nil {
-		s = bind(`SELECT `+userColumns+` FROM users u WHERE (u.created_at, u.id) > ($1, $2) ORDER BY u.created_at, u.id LIMIT $3`,
-			micros(after.CreatedAt), after.ID, int64(limit))
+	if texts(q.Text, q.Role) != nil { // nobody has it
+		return nil, nil
 	}
 	var page []userstore.User
-	err := db.rows(ctx, s, func() { page = nil }, func(row scanner) error {
+	err := db.rows(ctx, listUsers(q), func() { page = nil }, func(row scanner) error {
 		var r userRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err

@@ -23,7 +23,7 @@ func userArgs(u userstore.User, claims, roles string) []any {
 // them changed tells which found a name taken. Who has it is asked afterwards, and only about those.
 //
 // When it is begun again because an answer was lost, a row under the same random id and
-// name is the one of the first try.
+// name is the one of the first try; its event came with it.
 func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ...audit.Event) (map[int]userstore.User, error) {
 	if len(users) == 0 {
 		return nil, nil
@@ -39,12 +39,31 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 			return nil, err
 		}
 	}
+	if len(events) != 0 && len(events) != len(users) {
+		return nil, fmt.Errorf("%w: %d events of %d users", userstore.ErrInvalid, len(events), len(users))
+	}
+	rows := eventRows(events)
 	var counts []int64
 	var lost bool
 	err := db.act(ctx, true, func(ctx context.Context, again bool) (err error) {
 		lost = again
-		counts, err = db.engine.batch(ctx, s)
-		return err
+		if len(events) == 0 {
+			counts, err = db.engine.batch(ctx, s)
+			return err
+		}
+		return db.engine.transact(ctx, func(run exec) (err error) {
+			if counts, err = run(s...); err != nil {
+				return err
+			}
+			var made []eventRow
+			for i, n := range counts {
+				if n > 0 {
+					made = append(made, rows[i])
+				}
+			}
+			_, err = run(storeEvents(made)...)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 
 func loginView(t *testing.T, f *fixture) {
 	u := f.newUser()
-	u.Username, u.UsernameKey, u.Claims, u.Roles = "Ann", "ann", fullClaims(), []string{"admin"}
+	u.Username, u.UsernameKey, u.Claims, u.Roles = "Ann", "ann", fullClaims(), []string{"editor"}
 	must(t, f.CreateUser(t.Context(), u))
 	want, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"users: found by canonical names only", userByLogin, false},
 		{"users: a change needs the version it was read with", userUpdate, false},
 		{"users: pages neither skip nor repeat", userPages, true},
+		{"users: found by part of a name, role and state (S-01, S-04)", userSearch, true},
 		{"users: a password change is a compare-and-swap and ends other grants", userPassword, false},
 		{"users: disabling ends grants for good", userDisable, false},
 		{"users: deleting takes everything along", userDelete, false},
@@ -65,6 +66,17 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"codes: redeemed under every condition, once (T-01), and nothing changes without", redeemCode, false},
 		{"codes: void with their session, client or consent", voidCodes, false},
 		{"codes: what is over goes in batches", removeCodes, true},
+		{"audit: what is stored comes back, and once", auditRoundTrip, false},
+		{"audit: pages by any conditions, newest first, neither skip nor repeat", auditPages, true},
+		{"audit: old events go in batches, the oldest first", auditRemoves, true},
+		{"audit: an event is stored whatever it holds (S-01)", auditHostile, true},
+		{"audit: every act is told of if it happened, and once", actsTell, false},
+		{"audit: of many users those who were made", manyTell, false},
+		{"audit: attempts that are none, and nothing to revoke", tellOfNothing, false},
+		{"race: of many who revoke, one is told of", raceTell, false},
+		{"admins: the last one stays", lastAdmin, true},
+		{"race: admins who take each other away leave one (O-09)", raceAdmins, true},
+		{"users: an edit does not undo a disabling, and may disable", disabledStays, false},
 		{"time: any zone, microseconds, no instant, far years", instants, false},
 		{"the database's clock and Ping", clock, false},
 		{"key ring: what is stored comes back", ringRoundTrip, true},
@@ -202,7 +214,7 @@ func must(t *testing.T, err error) {
 // an answer taken for a failure, or the reverse, is the worst a store can do.
 func is(t *testing.T, err, want error) {
 	t.Helper()
-	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrInvalid,
+	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrLastAdmin, userstore.ErrInvalid,
 		userstore.ErrUnavailable, keys.ErrConflict} {
 		if errors.Is(err, sentinel) != (want == sentinel) {
 			t.Fatalf("error %v, want %v", err, want)

@@ -120,11 +120,11 @@ func userUpdate(t *testing.T, f *fixture) {
 	edit.Claims, edit.Roles, edit.IsStaff = fullClaims(), []string{"admin"}, true
 	edit.UpdatedAt = f.now.Add(time.Hour)
 	// What an update must leave alone, whatever it is given:
-	edit.PasswordHash, edit.IsActive, edit.LastLoginAt, edit.CreatedAt = "other", false, time.Time{}, f.now.Add(time.Hour)
+	edit.PasswordHash, edit.LastLoginAt, edit.CreatedAt = "other", time.Time{}, f.now.Add(time.Hour)
 	must(t, f.UpdateUser(t.Context(), edit))
 
 	want := edit
-	want.PasswordHash, want.IsActive, want.LastLoginAt, want.CreatedAt = u.PasswordHash, true, u.LastLoginAt, u.CreatedAt
+	want.PasswordHash, want.LastLoginAt, want.CreatedAt = u.PasswordHash, u.LastLoginAt, u.CreatedAt
 	want.UpdatedAt = stored(edit.UpdatedAt)
 	want.Version = u.Version + 1
 	got, err := f.UserByID(t.Context(), u.ID)
@@ -214,7 +214,7 @@ func userDisable(t *testing.T, f *fixture) {
 	must(t, f.SetActive(t.Context(), u.ID, false, later))
 	got, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)
-	if got.IsActive || got.UpdatedAt != stored(later) || got.Version != u.Version {
+	if got.IsActive || got.UpdatedAt != stored(later) || got.Version != u.Version+1 {
 		t.Errorf("%+v", got)
 	}
 	v, err := f.GrantByID(t.Context(), g.ID)

@@ -33,4 +33,4 @@ CREATE INDEX audit_events_rare ON audit_events (name, at, id) WHERE name NOT IN 
 -- A role stands in the list right after [ or a comma; a quote inside a role is
 -- escaped, so that no other text looks like one.
 CREATE INDEX users_admins ON users (id)
-    WHERE is_active AND replace(replace(roles, '["admin"', ''), ',"admin"', '') <> roles;
+    WHERE CASE WHEN is_active AND replace(replace(roles, '["admin"', ''), ',"admin"', '') <> roles THEN 1 ELSE 0 END = 1;

@@ -1,0 +1,318 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore"
+)
+
+// eventsOf lists what the audit log tells of the request behind an answer.
+func eventsOf(s *apitest.Server, a *apitest.Response) (out []audit.Event) {
+	s.T.Helper()
+	all, err := s.DB.ListEvents(s.T.Context(), userstore.EventQuery{Limit: 1000})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	for _, e := range all {
+		if e.RequestID == a.Header.Get("X-Request-Id") {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// told is an event's changes, each as field:before>after.
+func told(e audit.Event) string {
+	var out []string
+	for _, c := range e.Changes {
+		out = append(out, c.Field+":"+c.Before+">"+c.After)
+	}
+	return strings.Join(out, " ")
+}
+
+// TestO10EveryWriteOfAnAdminIsOneEvent goes by the list of routes: a write that this table does not
+// know fails it.
+func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
+	const secret = "a secret password that nobody logs"
+	type write struct {
+		body    fields
+		event   audit.Name
+		changes string
+		refused fields // a body that is refused; nil: an id that nobody has is
+		again   bool   // done twice it changes nothing the second time, and is no event then
+	}
+	table := map[string]write{
+		"POST /v1/admin/users": {
+			body:  fields{"email": "new@example.test", "password": secret, "roles": []string{"editor"}, "email_verified": true},
+			event: audit.UserCreated, changes: "email_verified:false>true roles:>editor",
+			refused: fields{"email": "new2@example.test", "password": "short"},
+		},
+		"PATCH /v1/admin/users/{id}": {
+			body:  fields{"email": "bob2@example.test", "is_staff": true, "roles": []string{"x", "a"}, "name": "Bob"},
+			event: audit.UserUpdated, changes: "email:bob@example.test>bob2@example.test is_staff:false>true roles:>a x name:>Bob",
+			refused: fields{"roles": []string{"NO"}, "name": "Eve"}, again: true,
+		},
+		"POST /v1/admin/users/{id}/disable":          {event: audit.UserUpdated, changes: "is_active:true>false", again: true},
+		"POST /v1/admin/users/{id}/enable":           {event: audit.UserUpdated, changes: "is_active:false>true", again: true},
+		"POST /v1/admin/users/{id}/password":         {body: fields{"new_password": secret}, event: audit.PasswordSet, refused: fields{"new_password": "short"}},
+		"PUT /v1/admin/users/{id}/roles/{role}":      {event: audit.UserUpdated, changes: "roles:>editor", again: true},
+		"DELETE /v1/admin/users/{id}/roles/{role}":   {event: audit.UserUpdated, changes: "roles:editor>", again: true},
+		"DELETE /v1/admin/users/{id}/sessions":       {event: audit.SessionsRevoked},
+		"DELETE /v1/admin/users/{id}/sessions/{sid}": {event: audit.SessionRevoked},
+		"DELETE /v1/admin/users/{id}":                {event: audit.UserDeleted},
+	}
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.Secret(secret)
+		root, admin := s.Admin("root")
+		for _, r := range s.Replicas[0].API.RouteList() {
+			if !strings.HasPrefix(r.Path, "/v1/admin") || r.Method == "GET" {
+				continue
+			}
+			name := r.Method + " " + r.Path
+			w, known := table[name]
+			if !known {
+				t.Errorf("O-10 nothing is known of %s: what event is it?", name)
+				continue
+			}
+			t.Run("O-10 "+name, func(t *testing.T) {
+				s := s.With(t)
+				bob := s.SignUp("bob")
+				session := sid(s.Login(bob))
+				switch { // what there must be to be taken away
+				case strings.HasSuffix(r.Path, "/enable"):
+					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + bob.ID + "/disable", Token: admin.Access}).Want(200, "")
+				case name == "DELETE /v1/admin/users/{id}/roles/{role}":
+					s.Give(bob, "editor")
+				}
+				do := func(id string, body fields) *apitest.Response {
+					q := apitest.Request{
+						Method: r.Method, Token: admin.Access, Header: http.Header{"User-Agent": {"console/1"}},
+						Path: strings.NewReplacer("{id}", id, "{sid}", session, "{role}", "editor").Replace(r.Path),
+					}
+					if body != nil {
+						q.Body = body
+					}
+					return s.Do(q)
+				}
+
+				var no *apitest.Response
+				if w.refused != nil {
+					no = do(bob.ID, w.refused)
+				} else {
+					no = do("AAAAAAAAAAAAAAAAAAAAAA", w.body)
+				}
+				if no.Status/100 != 4 {
+					t.Fatalf("not refused: %d", no.Status)
+				}
+				if events := eventsOf(s, no); len(events) != 0 {
+					t.Errorf("a refused write left %+v", events)
+				}
+
+				yes := do(bob.ID, w.body)
+				if yes.Status/100 != 2 {
+					t.Fatalf("%d %s", yes.Status, yes.Body)
+				}
+				events := eventsOf(s, yes)
+				if len(events) != 1 {
+					t.Fatalf("%d events: %+v", len(events), events)
+				}
+				e := events[0]
+				target := bob.ID
+				if r.Path == "/v1/admin/users" {
+					target = strings.TrimPrefix(yes.Header.Get("Location"), "/v1/admin/users/")
+				}
+				about := sid(admin)
+				if e.Name == audit.SessionRevoked {
+					about = session
+				}
+				want := audit.Event{
+					ID: e.ID, At: s.Clock.Now(), Name: w.event, Outcome: audit.Success, Actor: audit.Actor{Type: audit.ByUser, ID: root.ID}, Target: audit.User(target),
+					ClientID: "signet", SessionID: about, Address: "127.0.0.1", UserAgent: "console/1", RequestID: yes.Header.Get("X-Request-Id"), Changes: e.Changes,
+				}
+				if fmt.Sprint(e) != fmt.Sprint(want) || e.ID == "" {
+					t.Errorf("\n got %+v\nwant %+v", e, want)
+				}
+				if told(e) != w.changes {
+					t.Errorf("changes %q, want %q", told(e), w.changes)
+				}
+				if text, _ := json.Marshal(e); strings.Contains(string(text), secret) || strings.Contains(string(text), bob.Password) || strings.Contains(string(text), "$argon2") {
+					t.Errorf("a secret: %s", text)
+				}
+				if w.again {
+					if events := eventsOf(s, do(bob.ID, w.body)); len(events) != 0 {
+						t.Errorf("what changed nothing left %+v", events)
+					}
+				}
+				if _, err := s.DB.UserByID(t.Context(), bob.ID); err == nil { // the name is used again
+					s.Do(apitest.Request{Method: "DELETE", Path: "/v1/admin/users/" + bob.ID, Token: admin.Access}).Want(204, "")
+				}
+			})
+		}
+	})
+}
+
+type eventDoc struct {
+	ID      string
+	Time    time.Time
+	Event   string
+	Outcome string
+	Actor   struct{ Type, ID string }
+	Target  struct{ Type, ID string }
+}
+
+type eventPage struct {
+	Events []eventDoc
+	Next   string `json:"next_cursor"`
+}
+
+func (p eventPage) names() string {
+	var out []string
+	for _, e := range p.Events {
+		out = append(out, e.Event)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestAdminsReadTheAuditLog(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		root, admin := s.Admin("root")
+		s.Advance(time.Minute)
+		start := s.Clock.Now()
+		bob := s.SignUp("bob")
+		s.Advance(time.Second)
+		s.Do(apitest.Request{Method: "PUT", Path: "/v1/admin/users/" + bob.ID + "/roles/editor", Token: admin.Access}).Want(200, "")
+		s.Advance(time.Second)
+		s.Login(bob)
+		at := func(d time.Duration) string { return url.QueryEscape(start.Add(d).Format(time.RFC3339Nano)) }
+		for query, want := range map[string]string{
+			"?target=" + bob.ID:                         "login_succeeded user_updated user_created",
+			"?target=" + bob.ID + "&actor=" + root.ID:   "user_updated",
+			"?actor=" + bob.ID:                          "login_succeeded",
+			"?event=user_updated&target=" + bob.ID:      "user_updated",
+			"?event=users_exported":                     "",
+			"?actor=nobody":                             "",
+			"?target=%25":                               "",
+			"?from=" + at(0):                            "login_succeeded user_updated user_created",
+			"?from=" + at(1*time.Second):                "login_succeeded user_updated",
+			"?from=" + at(0) + "&to=" + at(time.Second): "user_created",
+			"?from=" + at(0) + "&to=" + at(time.Second+time.Microsecond): "user_updated user_created",
+			"?from=" + at(time.Hour):                                     "",
+			"?limit=2&target=" + bob.ID:                                  "login_succeeded user_updated",
+			"?from=" + url.QueryEscape(start.In(time.FixedZone("", 7200)).Format(time.RFC3339)) + "&event=user_created": "user_created",
+		} {
+			t.Run(query[:min(len(query), 40)], func(t *testing.T) {
+				var p eventPage
+				s.With(t).Do(apitest.Request{Path: "/v1/admin/audit" + query, Token: admin.Access}).Want(200, "").JSON(&p)
+				if p.names() != want {
+					t.Errorf("%s: %q, want %q", query, p.names(), want)
+				}
+			})
+		}
+		t.Run("an entry has all that is known", func(t *testing.T) {
+			var p eventPage
+			s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?event=user_updated&target=" + bob.ID, Token: admin.Access}).Want(200, "").JSON(&p)
+			e := p.Events[0]
+			if e.Actor.Type != "user" || e.Actor.ID != root.ID || e.Target.Type != "user" || e.Target.ID != bob.ID || e.Outcome != "success" || !e.Time.Equal(start.Add(time.Second)) {
+				t.Errorf("%+v", e)
+			}
+		})
+		t.Run("reading leaves no entry", func(t *testing.T) {
+			s := s.With(t)
+			for _, path := range []string{"users", "audit", "users/" + bob.ID, "users/" + bob.ID + "/sessions"} {
+				if events := eventsOf(s, s.Do(apitest.Request{Path: "/v1/admin/" + path, Token: admin.Access}).Want(200, "")); len(events) != 0 {
+					t.Errorf("%s left %+v", path, events)
+				}
+			}
+		})
+	})
+}
+
+// TestTheAuditLogIsPaged while it grows: each entry once, and none of those that came meanwhile.
+func TestTheAuditLogIsPaged(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		_, admin := s.Admin("root")
+		bob := s.SignUp("bob")
+		for range 6 { // most of one instant
+			s.Login(bob)
+		}
+		var whole eventPage
+		s.Do(apitest.Request{Path: "/v1/admin/audit?limit=500", Token: admin.Access}).Want(200, "").JSON(&whole)
+		if whole.Next != "" || len(whole.Events) < 10 {
+			t.Fatalf("%d events, next %q", len(whole.Events), whole.Next)
+		}
+		t.Run("by cursor", func(t *testing.T) {
+			s := s.With(t)
+			var paged []eventDoc
+			for cursor := ""; ; {
+				var p eventPage
+				s.Do(apitest.Request{Path: "/v1/admin/audit?limit=3" + cursor, Token: admin.Access}).Want(200, "").JSON(&p)
+				paged = append(paged, p.Events...)
+				if p.Next == "" {
+					break
+				}
+				s.Advance(time.Second)
+				s.Login(bob)
+				cursor = "&cursor=" + p.Next
+			}
+			if fmt.Sprint(paged) != fmt.Sprint(whole.Events) {
+				t.Errorf("\n got %v\nwant %v", paged, whole.Events)
+			}
+		})
+		t.Run("as JSON lines, by Link", func(t *testing.T) {
+			s := s.With(t)
+			to := url.QueryEscape(whole.Events[0].Time.Add(time.Microsecond).Format(time.RFC3339Nano))
+			var lines []eventDoc
+			for path := "/v1/admin/audit?limit=4&to=" + to; path != ""; {
+				res := s.Do(apitest.Request{Path: path, Token: admin.Access, Header: http.Header{"Accept": {"text/plain, application/x-ndjson;q=0.9"}}}).Want(200, "")
+				if got := res.Header.Get("Content-Type"); got != "application/x-ndjson" {
+					t.Fatalf("Content-Type %q", got)
+				}
+				for _, line := range strings.Split(strings.TrimSuffix(string(res.Body), "\n"), "\n") {
+					var e eventDoc
+					if err := json.Unmarshal([]byte(line), &e); err != nil {
+						t.Fatalf("%v: %s", err, line)
+					}
+					lines = append(lines, e)
+				}
+				link := res.Header.Get("Link")
+				path, _, _ = strings.Cut(strings.TrimPrefix(link, "<"), ">")
+				if link != "" && !strings.HasSuffix(link, `>; rel="next"`) {
+					t.Fatalf("Link %q", link)
+				}
+			}
+			if fmt.Sprint(lines) != fmt.Sprint(whole.Events) {
+				t.Errorf("\n got %v\nwant %v", lines, whole.Events)
+			}
+		})
+		t.Run("no line of nothing", func(t *testing.T) {
+			res := s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?actor=nobody", Token: admin.Access, Header: http.Header{"Accept": {"application/x-ndjson"}}}).Want(200, "")
+			if len(res.Body) != 0 || res.Header.Get("Link") != "" {
+				t.Errorf("%q", res.Body)
+			}
+		})
+		t.Run("JSON for everybody else", func(t *testing.T) {
+			for _, accept := range []string{"*/*", "application/json", "application/x-ndjson;q=0", "application/*", "x", ""} {
+				res := s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?limit=1", Token: admin.Access, Header: http.Header{"Accept": {accept}}}).Want(200, "")
+				if got := res.Header.Get("Content-Type"); got != "application/json" {
+					t.Errorf("Accept %q: %q", accept, got)
+				}
+			}
+		})
+		t.Run("what a terminal would obey is escaped in an export", func(t *testing.T) {
+			s := s.With(t)
+			s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: admin.Access, Header: http.Header{"User-Agent": {"\u202etrick"}}, Body: fields{"nickname": "x"}}).Want(200, "")
+			res := s.Do(apitest.Request{Path: "/v1/admin/audit?limit=1&event=user_updated", Token: admin.Access, Header: http.Header{"Accept": {"application/x-ndjson"}}}).Want(200, "")
+			if strings.Contains(string(res.Body), "\u202e") || !strings.Contains(string(res.Body), `\u202etrick`) {
+				t.Errorf("%s", res.Body)
+			}
+		})
+	})
+}

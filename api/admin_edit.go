@@ -1,0 +1,109 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// adminPatchRequest is what an admin may change: what a user may, and what only an admin may.
+type adminPatchRequest struct {
+	IsActive      *bool    `json:"is_active"`
+	IsStaff       *bool    `json:"is_staff"`
+	EmailVerified *bool    `json:"email_verified"`
+	Roles         []string `json:"roles"`
+	editable[*string]
+}
+
+// adminPatchUser applies a JSON merge patch (RFC 7396), all of it or nothing.
+func (s *Server) adminPatchUser(w http.ResponseWriter, r adminRequest) error {
+	var q adminPatchRequest
+	body, err := decodeAdmin(w, r, &q, mergePatchType, jsonType)
+	if err != nil {
+		return err
+	}
+	patch, err := readPatch(body)
+	if err != nil {
+		return err
+	}
+	var faults []fault
+	for _, flag := range []struct {
+		name  string
+		value *bool
+	}{{"is_active", q.IsActive}, {"is_staff", q.IsStaff}, {"email_verified", q.EmailVerified}} {
+		if _, sent := patch[flag.name]; sent && flag.value == nil {
+			faults = append(faults, nullFault(flag.name))
+		}
+		delete(patch, flag.name)
+	}
+	if faults != nil {
+		return invalid(faults...)
+	}
+	_, newRoles := patch["roles"] // null: none any more
+	delete(patch, "roles")
+
+	return s.adminEdit(w, r, func(u *userstore.User) error {
+		next, err := mergePatch(editableOf(*u), patch)
+		if err != nil {
+			return err
+		}
+		if err := apply(next, u); err != nil {
+			return err
+		}
+		for _, flag := range []struct{ value, field *bool }{{q.IsActive, &u.IsActive}, {q.IsStaff, &u.IsStaff}, {q.EmailVerified, &u.EmailVerified}} {
+			if flag.value != nil {
+				*flag.field = *flag.value
+			}
+		}
+		if newRoles {
+			u.Roles = slices.Clone(q.Roles)
+		}
+		return nil
+	})
+}
+
+func (s *Server) adminEdit(w http.ResponseWriter, r adminRequest, edit func(*userstore.User) error) error {
+	user, err := s.Accounts.EditByOperator(r.Context(), r.PathValue("id"), edit)
+	if err != nil {
+		return asPreferred(err)
+	}
+	return writeJSON(w, http.StatusOK, adminUserOf(user))
+}
+
+// adminGrantRole gives a role; one that the user has already stays.
+func (s *Server) adminGrantRole(w http.ResponseWriter, r adminRequest) error {
+	return s.adminRole(w, r, func(roles []string, role string) []string { return append(roles, role) })
+}
+
+// adminRevokeRole takes a role away; one that the user does not have is gone already.
+func (s *Server) adminRevokeRole(w http.ResponseWriter, r adminRequest) error {
+	return s.adminRole(w, r, func(roles []string, role string) []string {
+		return slices.DeleteFunc(roles, func(have string) bool { return have == role })
+	})
+}
+
+func (s *Server) adminRole(w http.ResponseWriter, r adminRequest, change func(roles []string, role string) []string) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	// Of all parts of paths only the names of roles have characters that some clients encode.
+	role, err := url.PathUnescape(r.PathValue("role"))
+	if err != nil {
+		return newProblem(notFound, "")
+	}
+	err = s.adminEdit(w, r, func(u *userstore.User) error {
+		u.Roles = change(u.Roles, role)
+		return nil
+	})
+	if faults := (*userstore.ValidationError)(nil); errors.As(err, &faults) {
+		for i := range faults.Fields {
+			if faults.Fields[i].Field == "roles" {
+				faults.Fields[i].Field = "role"
+			}
+		}
+	}
+	return err
+}

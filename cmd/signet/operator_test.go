@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/keys/keystest"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+)
+
+// startRing makes the first keys of a store, as `signet serve` does.
+func startRing(t *testing.T, env []string, db *sqlstore.DB) {
+	t.Helper()
+	c, _, err := configs.Load(configs.Input{Env: env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kek, err := jose.ParseKEK(c.Keys.EncryptionKey.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &keys.Manager{Store: db, Policy: c.KeyPolicy(), KEKs: []jose.KEK{kek}, Now: time.Now, DatabaseNow: db.Now,
+		Generate: keystest.Generator(), TypesToSign: issuer.TokenTypes}
+	if err := m.Start(audit.WithOrigin(context.Background(), system)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// O-10: every command that writes is in the audit log, once, as the act of whoever ran it; one that
+// failed or only looks is not. The password that it was given is nowhere.
+func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
+	const secret = "planted passphrase of the test"
+	folder := t.TempDir()
+	file := func(name, text string) string {
+		t.Helper()
+		name = filepath.Join(folder, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	pw, weak := file("pw", secret+"\n"), file("weak", "password\n")
+	users := file("users.jsonl", `{"email":"a@example.com"}`+"\n"+`{"email":"b@example.com"}`+"\n"+`{"email":"a@example.com"}`+"\n")
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
+		startRing(t, env, db)
+		seen := map[string]bool{}
+		next := func() (fresh []audit.Event) {
+			t.Helper()
+			events, err := db.ListEvents(context.Background(), userstore.EventQuery{Limit: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				if !seen[e.ID] {
+					seen[e.ID] = true
+					fresh = append(fresh, e)
+				}
+			}
+			return fresh
+		}
+		for _, e := range next() {
+			if e.Actor != system.Actor {
+				t.Errorf("the server's own work is recorded as %+v", e)
+			}
+		}
+		out := filepath.Join(t.TempDir(), "export")
+		for _, row := range []struct {
+			args string
+			want string // names of events
+		}{
+			{"users create --email root@example.com --admin --password-file " + pw, "user_created"},
+			{"users create --email root@example.com --password-file " + pw, ""},
+			{"users create --email weak@example.com --password-file " + weak, ""},
+			{"users create --email ada@example.com --password-file " + pw, "user_created"},
+			{"users update ada@example.com --given-name Ada --staff", "user_updated"},
+			{"users update ada@example.com --given-name Ada", ""},
+			{"users disable ada@example.com", "user_updated"},
+			{"users disable ada@example.com", ""},
+			{"users enable ada@example.com", "user_updated"},
+			{"users grant-role ada@example.com editor", "user_updated"},
+			{"users grant-role ada@example.com editor", ""},
+			{"users revoke-role ada@example.com editor", "user_updated"},
+			{"users set-password ada@example.com --password-file " + pw, "password_set"},
+			{"users set-password ada@example.com --password-file " + weak, ""},
+			{"users revoke-sessions ada@example.com", "sessions_revoked"},
+			{"users revoke-sessions ada@example.com --session nosuchsession", ""},
+			{"users import --dry-run " + users, ""},
+			{"users import " + users, "user_imported user_imported"},
+			{"users import " + users, ""},
+			{"users list", ""}, {"users show ada@example.com", ""}, {"users sessions ada@example.com", ""}, {"audit", ""}, {"keys list", ""},
+			{"users export --output " + out, "users_exported"},
+			{"users export --output " + out, ""}, // the file is there
+			{"users export", "users_exported"},
+			{"users delete ada@example.com --yes", "user_deleted"},
+			{"users delete ada@example.com --yes", ""},
+			{"users delete root@example.com --yes", ""}, // the last admin
+			{"users disable root@example.com", ""},
+			{"users revoke-role root@example.com admin", ""},
+			{"keys rotate --dry-run", ""},
+			{"keys rotate", "keys_rotated keys_rotated"},
+			{"keys rewrap", ""},
+			{"keys revoke --all", "keys_changed keys_changed keys_changed keys_changed keys_revoked keys_revoked keys_revoked keys_revoked"},
+		} {
+			code, _, errOut := cli(t, env, strings.Fields(row.args)...)
+			var got []string
+			for _, e := range next() {
+				got = append(got, string(e.Name))
+				if e.Actor != (audit.Actor{Type: audit.ByOperator, ID: me.Username}) || e.Outcome != audit.Success || e.Address != "" || e.RequestID != "" {
+					t.Errorf("%s is recorded as %+v", row.args, e)
+				}
+				if text, err := json.Marshal(e); err != nil || strings.Contains(string(text), secret) || strings.Contains(string(text), "argon2") {
+					t.Errorf("%s: the event holds a secret: %s, %v", row.args, text, err)
+				}
+				if e.Name == audit.UsersExported && !slices.Equal(e.Changes, []audit.Change{{Field: "accounts", After: "4"}}) {
+					t.Errorf("%s: %+v", row.args, e.Changes)
+				}
+			}
+			slices.Sort(got)
+			if strings.Join(got, " ") != row.want {
+				t.Errorf("signet %s (exit %d): recorded %q, want %q\n%s", row.args, code, strings.Join(got, " "), row.want, errOut)
+			}
+		}
+	})
+}

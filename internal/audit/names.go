@@ -1,0 +1,14 @@
+package audit
+
+// Names lists every name that an event can have.
+var Names = []Name{
+	UserCreated, UserImported, UserUpdated, UserDeleted,
+	PasswordChanged, PasswordSet, PasswordRefused,
+	UsersExported,
+	LoginSucceeded, LoginFailed, RateLimited,
+	SessionRevoked, SessionsRevoked,
+	RefreshReplayed, RefreshLate, GenerationAhead,
+	ClientCreated, ClientUpdated, ClientDeleted, ClientSecretRotated, ClientAuthFailed,
+	ConsentGranted, ConsentRevoked, GrantStarted, CodeReplayed,
+	KeysRotated, KeysRevoked, KeysRewrapped, KeysChanged,
+}

@@ -1,0 +1,74 @@
+package userstore
+
+import (
+	"context"
+
+	"github.com/signet-id/signet/internal/audit"
+)
+
+// SetActive enables or disables an account; disabling ends every session at once. An account that
+// is what it is to become stays as it is. It is for operators and admins: that they may is
+// their caller's affair. ErrNotFound, ErrLastAdmin.
+//
+// Unlike an edit it judges nothing else of the account: one whose name no rule of today would let
+// in can still be disabled.
+func (a *Accounts) SetActive(ctx context.Context, userID string, active bool) error {
+	u, err := a.Store.UserByID(ctx, userID)
+	if err != nil || u.IsActive == active {
+		return err
+	}
+	now := a.now()
+	e := audit.New(ctx, now, audit.UserUpdated, audit.User(u.ID))
+	next := u
+	next.IsActive = active
+	e.Changes = changes(u, next)
+	if err := a.Store.SetActive(ctx, u.ID, active, now, e); err != nil {
+		return err
+	}
+	e.Log(ctx, a.Log)
+	return nil
+}
+
+// DeleteByOperator deletes an account with everything kept in its name but the audit log, and
+// asks for no password. ErrNotFound, ErrLastAdmin.
+func (a *Accounts) DeleteByOperator(ctx context.Context, userID string) error {
+	return a.delete(ctx, userID)
+}
+
+func (a *Accounts) delete(ctx context.Context, userID string) error {
+	e := audit.New(ctx, a.now(), audit.UserDeleted, audit.User(userID))
+	if err := a.Store.DeleteUser(ctx, userID, e); err != nil {
+		return err
+	}
+	e.Log(ctx, a.Log)
+	return nil
+}
+
+// RevokeSession ends one session of a user. ErrNotFound: that user has no such session, or it is
+// over.
+func (a *Accounts) RevokeSession(ctx context.Context, userID, sessionID string) error {
+	now := a.now()
+	e := audit.New(ctx, now, audit.SessionRevoked, audit.User(userID))
+	e.SessionID = sessionID // what it is about, and not where it was asked for
+	if err := a.Store.RevokeSession(ctx, userID, sessionID, now, e); err != nil {
+		return err
+	}
+	e.Log(ctx, a.Log)
+	return nil
+}
+
+// RevokeSessions ends all sessions of a user but keep (a session id; empty: none), and counts them.
+// ErrNotFound: no such user.
+func (a *Accounts) RevokeSessions(ctx context.Context, userID, keep string) (int, error) {
+	if _, err := a.Store.UserByID(ctx, userID); err != nil {
+		return 0, err
+	}
+	now := a.now()
+	e := audit.New(ctx, now, audit.SessionsRevoked, audit.User(userID))
+	n, err := a.Store.RevokeUserGrants(ctx, userID, keep, now, e)
+	if err != nil {
+		return 0, err
+	}
+	e.Log(ctx, a.Log)
+	return n, nil
+}

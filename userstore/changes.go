@@ -1,0 +1,64 @@
+package userstore
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/signet-id/signet/internal/audit"
+)
+
+// told lists what the audit log tells of an account, by the names and in the forms of the API. The
+// password is not among it, nor is what no edit changes.
+func (u User) told() []audit.Change {
+	c := u.Claims
+	address := Address{}
+	if c.Address != nil {
+		address = *c.Address
+	}
+	return []audit.Change{
+		{Field: "email", After: u.Email},
+		{Field: "email_verified", After: strconv.FormatBool(u.EmailVerified)},
+		{Field: "preferred_username", After: u.Username},
+		{Field: "is_active", After: strconv.FormatBool(u.IsActive)},
+		{Field: "is_staff", After: strconv.FormatBool(u.IsStaff)},
+		{Field: "roles", After: strings.Join(u.Roles, " ")},
+		{Field: "name", After: c.Name},
+		{Field: "given_name", After: c.GivenName},
+		{Field: "family_name", After: c.FamilyName},
+		{Field: "middle_name", After: c.MiddleName},
+		{Field: "nickname", After: c.Nickname},
+		{Field: "profile", After: c.Profile},
+		{Field: "picture", After: c.Picture},
+		{Field: "website", After: c.Website},
+		{Field: "gender", After: c.Gender},
+		{Field: "birthdate", After: c.Birthdate},
+		{Field: "zoneinfo", After: c.Zoneinfo},
+		{Field: "locale", After: c.Locale},
+		{Field: "phone_number", After: c.PhoneNumber},
+		{Field: "phone_number_verified", After: strconv.FormatBool(c.PhoneNumberVerified)},
+		{Field: "address.formatted", After: address.Formatted},
+		{Field: "address.street_address", After: address.StreetAddress},
+		{Field: "address.locality", After: address.Locality},
+		{Field: "address.region", After: address.Region},
+		{Field: "address.postal_code", After: address.PostalCode},
+		{Field: "address.country", After: address.Country},
+	}
+}
+
+// changes lists what is different in next.
+func changes(old, next User) []audit.Change {
+	var out []audit.Change
+	before := old.told()
+	for i, c := range next.told() {
+		if c.Before = before[i].After; c.Before != c.After {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// given lists what a new account may do that not everybody may: what somebody decided, not what it
+// says of itself.
+func given(u User) []audit.Change {
+	return changes(User{IsActive: true}, User{IsActive: u.IsActive, IsStaff: u.IsStaff, EmailVerified: u.EmailVerified, Roles: u.Roles})
+}

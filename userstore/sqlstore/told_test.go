@@ -1,0 +1,97 @@
+//go:build unix
+
+package sqlstore_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+	"github.com/signet-id/signet/userstore/storetest"
+)
+
+// F-08, for each answer that each act waits for: what was done although nobody was told so is
+// done once, is in the log once, and is no refusal.
+func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, sqltest.PostgresURL(t))
+	db := open(t, p.url, sqlstore.Options{MaxConns: 1})
+	for _, act := range storetest.Acts() {
+		t.Run(act.Name, func(t *testing.T) {
+			for _, with := range []bool{true, false} {
+				if err := act.Prepare(t, db).Do(storetest.TwoEvents()...); err != nil { // prepares the statements
+					t.Fatal(err)
+				}
+				for nth := int64(1); ; nth++ {
+					prepared, events := act.Prepare(t, db), storetest.TwoEvents()
+					given := events
+					if !with {
+						given = nil
+					}
+					p.skip.Store(nth - 1)
+					p.lose.Store(1)
+					err := prepared.Do(given...)
+					lost := p.lose.Swap(0) == 0
+					done, told := prepared.Done(), storetest.Told(t, db, events)
+					what := fmt.Sprintf("with events %v, answer %d lost %v: %v, done %v, told %d times", with, nth, lost, err, done, told)
+					switch {
+					case with && act.Uncertain && lost:
+						if err != nil && !errors.Is(err, userstore.ErrUnavailable) || done != (told == 2) || told == 1 {
+							t.Error(what)
+						}
+					case with:
+						if err != nil || !done || told != 2 {
+							t.Error(what)
+						}
+					case act.Name == "record":
+					case err == nil:
+						if !done {
+							t.Error(what)
+						}
+					default: // whoever is refused finds it done
+						if !errors.Is(err, userstore.ErrUnavailable) && !(done && (errors.Is(err, userstore.ErrConflict) || errors.Is(err, keys.ErrConflict))) {
+							t.Error(what)
+						}
+					}
+					if !lost {
+						if nth == 1 && with {
+							t.Error("it waits for no answer")
+						}
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// What cannot be told of does not happen: an act and its events are one transaction.
+func TestNothingHappensUntold(t *testing.T) {
+	t.Parallel()
+	refuse := map[string][]string{
+		"sqlite": {`CREATE TRIGGER untold BEFORE INSERT ON audit_events WHEN new.name = 'untold' BEGIN SELECT RAISE(ABORT, 'made to fail'); END`},
+		"postgres": {`CREATE FUNCTION untold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'made to fail'; END $$`,
+			`CREATE TRIGGER untold BEFORE INSERT ON audit_events FOR EACH ROW WHEN (new.name = 'untold') EXECUTE FUNCTION untold()`},
+	}
+	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
+		for _, statement := range refuse[db.Engine()] {
+			if err := sqlstore.Exec(t.Context(), db, statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, act := range storetest.Acts() {
+			t.Run(act.Name, func(t *testing.T) {
+				prepared, events := act.Prepare(t, db), storetest.TwoEvents()
+				events[1].Name = "untold"
+				unavailable(t, act.Name, prepared.Do(events...))
+				if told := storetest.Told(t, db, events); prepared.Done() || told != 0 {
+					t.Errorf("done %v, told %d times", prepared.Done(), told)
+				}
+			})
+		}
+	})
+}

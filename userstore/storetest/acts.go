@@ -1,0 +1,359 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+)
+
+// Act is one that takes events. Tests call it with two of them, or with none.
+type Act struct {
+	Name string
+	// Prepare makes what the act is done to.
+	Prepare func(t *testing.T, store Store) Prepared
+	// Once: it cannot be done a second time, and tells of nothing then.
+	Once bool
+	// Uncertain: when its answer was lost, it may have happened.
+	Uncertain bool
+}
+
+// Prepared is an act that is ready to be done.
+type Prepared struct {
+	Do      func(events ...audit.Event) error
+	Refused func(events ...audit.Event) error // the same where it may not be done; nil: it always may
+	Done    func() bool                       // it has been done, as far as can be seen
+}
+
+// Acts are all of them.
+func Acts() []Act {
+	type (
+		events = []audit.Event
+		user   = userstore.User
+	)
+	// one is an act on a user who is there, and has a session.
+	one := func(act func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared) func(*testing.T, Store) Prepared {
+		return func(t *testing.T, store Store) Prepared {
+			f := &fixture{Store: store, now: base}
+			u := f.user(t)
+			return act(t, f, u, f.grant(t, u))
+		}
+	}
+	read := func(t *testing.T, f *fixture, id string) user {
+		t.Helper()
+		u, err := f.UserByID(t.Context(), id)
+		if !errors.Is(err, userstore.ErrNotFound) {
+			must(t, err)
+		}
+		return u
+	}
+	revoked := func(t *testing.T, f *fixture, g userstore.Grant) bool {
+		v, err := f.GrantByID(t.Context(), g.ID)
+		must(t, err)
+		return !v.Grant.RevokedAt.IsZero()
+	}
+	return []Act{
+		{Name: "create a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			fresh, taken := f.newUser(), f.newUser()
+			taken.EmailKey = u.EmailKey
+			return Prepared{
+				func(e ...audit.Event) error { return f.CreateUser(t.Context(), fresh, e...) },
+				func(e ...audit.Event) error { return f.CreateUser(t.Context(), taken, e...) },
+				func() bool { return read(t, f, fresh.ID).ID != "" }}
+		})},
+		{Name: "create users", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			fresh := []user{f.newUser(), f.newUser()}
+			return Prepared{
+				func(e ...audit.Event) error {
+					_, err := f.CreateUsers(t.Context(), fresh, e...)
+					return err
+				},
+				func(e ...audit.Event) error {
+					taken, err := f.CreateUsers(t.Context(), []user{u, u}, e...)
+					if err == nil && len(taken) == 2 {
+						err = userstore.ErrExists
+					}
+					return err
+				},
+				func() bool { return read(t, f, fresh[0].ID).ID != "" && read(t, f, fresh[1].ID).ID != "" }}
+		})},
+		{Name: "update a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			u.Claims.Name = "New"
+			stale := u
+			stale.Version--
+			return Prepared{
+				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), u, e...) },
+				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), stale, e...) },
+				func() bool { return read(t, f, u.ID).Claims.Name == "New" }}
+		})},
+		{Name: "update a user who becomes disabled", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
+			u.IsActive = false
+			taken := u
+			taken.EmailKey = f.user(t).EmailKey
+			return Prepared{
+				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), u, e...) },
+				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), taken, e...) },
+				func() bool { return !read(t, f, u.ID).IsActive && revoked(t, f, g) }}
+		})},
+		{Name: "set a password", Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
+			hash := id()
+			return Prepared{
+				func(e ...audit.Event) error {
+					return f.SetPassword(t.Context(), u.ID, u.PasswordHash, hash, "", f.now, e...)
+				},
+				func(e ...audit.Event) error { return f.SetPassword(t.Context(), u.ID, "other", id(), "", f.now, e...) },
+				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
+		})},
+		{Name: "disable a user", Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
+			return Prepared{
+				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, false, f.now, e...) },
+				func(e ...audit.Event) error { return f.SetActive(t.Context(), id(), false, f.now, e...) },
+				func() bool { return !read(t, f, u.ID).IsActive && revoked(t, f, g) }}
+		})},
+		{Name: "enable a user", Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			must(t, f.SetActive(t.Context(), u.ID, false, f.now))
+			return Prepared{
+				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, true, f.now, e...) },
+				func(e ...audit.Event) error { return f.SetActive(t.Context(), id(), true, f.now, e...) },
+				func() bool { return read(t, f, u.ID).IsActive }}
+		})},
+		{Name: "delete a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			return Prepared{
+				func(e ...audit.Event) error { return f.DeleteUser(t.Context(), u.ID, e...) },
+				func(e ...audit.Event) error { return f.DeleteUser(t.Context(), id(), e...) },
+				func() bool { return read(t, f, u.ID).ID == "" }}
+		})},
+		{Name: "create a client", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+			c := userstore.Client{ID: id()}
+			return Prepared{
+				func(e ...audit.Event) error { return f.CreateClient(t.Context(), c, e...) },
+				func(e ...audit.Event) error {
+					return f.CreateClient(t.Context(), userstore.Client{ID: userstore.FirstPartyClientID}, e...)
+				},
+				func() bool { _, err := f.ClientByID(t.Context(), c.ID); return err == nil }}
+		})},
+		{Name: "disable a client", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+			c := f.client(t, nil)
+			return Prepared{
+				func(e ...audit.Event) error { return f.SetClientActive(t.Context(), c.ID, false, f.now, e...) },
+				func(e ...audit.Event) error { return f.SetClientActive(t.Context(), id(), false, f.now, e...) },
+				func() bool {
+					c, err := f.ClientByID(t.Context(), c.ID)
+					must(t, err)
+					return !c.DisabledAt.IsZero()
+				}}
+		})},
+		{Name: "log in", Once: true, Uncertain: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			g := f.newGrant(u)
+			start := func(hash string, g userstore.Grant) func(e ...audit.Event) error {
+				return func(e ...audit.Event) error {
+					return f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: hash, Events: e})
+				}
+			}
+			return Prepared{start(u.PasswordHash, g), start("other", f.newGrant(u)),
+				func() bool { _, err := f.GrantByID(t.Context(), g.ID); return err == nil }}
+		})},
+		{Name: "answer late", Prepare: one(func(t *testing.T, f *fixture, _ user, g userstore.Grant) Prepared {
+			g = f.live(t, g)
+			return Prepared{
+				func(e ...audit.Event) error { return f.AnswerLate(t.Context(), g.ID, g.Generation, 5, e...) },
+				func(e ...audit.Event) error { return f.AnswerLate(t.Context(), g.ID, g.Generation+1, 5, e...) },
+				func() bool {
+					v, err := f.GrantByID(t.Context(), g.ID)
+					must(t, err)
+					if v.Grant.LateCount > 2 {
+						t.Errorf("counted %d times", v.Grant.LateCount)
+					}
+					return v.Grant.LateCount > 0
+				}}
+		})},
+		{Name: "revoke a grant", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, g userstore.Grant) Prepared {
+			return Prepared{
+				func(e ...audit.Event) error { return f.RevokeGrant(t.Context(), g.ID, f.now, e...) }, nil,
+				func() bool { return revoked(t, f, g) }}
+		})},
+		{Name: "revoke a session", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
+			return Prepared{
+				func(e ...audit.Event) error { return f.RevokeSession(t.Context(), u.ID, g.SessionID, f.now, e...) },
+				func(e ...audit.Event) error { return f.RevokeSession(t.Context(), id(), g.SessionID, f.now, e...) },
+				func() bool { return revoked(t, f, g) }}
+		})},
+		{Name: "revoke a user's grants", Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
+			return Prepared{
+				func(e ...audit.Event) error {
+					_, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now, e...)
+					return err
+				}, nil,
+				func() bool { return revoked(t, f, g) }}
+		})},
+		{Name: "settle an attempt", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+			r := f.reserve()
+			must(t, f.ReserveAttempt(t.Context(), r))
+			return Prepared{
+				func(e ...audit.Event) error { return f.SettleAttempt(t.Context(), r.Attempt, e...) }, nil,
+				func() bool { return f.tallies(t, r).Account.Wrong == 1 }}
+		})},
+		{Name: "change the key ring", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+			version, err := f.RingVersion(t.Context())
+			must(t, err)
+			change := func(version int64) func(e ...audit.Event) error {
+				return func(e ...audit.Event) error {
+					return f.ChangeRing(t.Context(), version, keys.Change{RefreshSecret: "x", Events: e})
+				}
+			}
+			return Prepared{change(version), change(version + 1), func() bool {
+				now, err := f.RingVersion(t.Context())
+				must(t, err)
+				return now == version+1
+			}}
+		})},
+		{Name: "record", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+			var recorded events
+			return Prepared{
+				func(e ...audit.Event) error {
+					recorded = append(recorded, e...)
+					return f.Record(t.Context(), e...)
+				}, nil,
+				func() bool { return len(recorded) > 0 && f.told(t, recorded[0].Target.ID) > 0 }}
+		})},
+	}
+}
+
+// TwoEvents are such as an act may be given, and nothing else tells of their target.
+func TwoEvents() []audit.Event {
+	f := &fixture{now: base}
+	target := id()
+	e := []audit.Event{f.event(target), f.event(target)}
+	e[1].At = e[1].At.Add(time.Second)
+	return e
+}
+
+// Told is how often a store's log tells of the target of events.
+func Told(t *testing.T, store Store, events []audit.Event) int {
+	t.Helper()
+	return (&fixture{Store: store}).told(t, events[0].Target.ID)
+}
+
+// What happened is told, and what did not is not.
+func actsTell(t *testing.T, f *fixture) {
+	for _, act := range Acts() {
+		t.Run(act.Name, func(t *testing.T) {
+			p := act.Prepare(t, f.Store)
+			if p.Refused != nil {
+				refused := TwoEvents()
+				if err := p.Refused(refused...); err == nil {
+					t.Error("it was not refused")
+				}
+				equal(t, "told of what was refused", Told(t, f, refused), 0)
+			}
+			e := TwoEvents()
+			must(t, p.Do(e...))
+			if !p.Done() {
+				t.Error("it was not done")
+			}
+			got, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: e[0].Target.ID, Limit: 10})
+			must(t, err)
+			want := slices.Clone(e)
+			slices.Reverse(want)
+			for i := range got {
+				if got[i].ID == "" {
+					t.Error("an event without an id")
+				}
+				want[i].ID = got[i].ID
+			}
+			equal(t, "told", got, want)
+
+			// Whatever comes of the same events again, they are there already.
+			slices.Reverse(got)
+			_ = p.Do(got...)
+			equal(t, "told when it came again", Told(t, f, e), 2)
+			again := TwoEvents()
+			err = p.Do(again...)
+			if act.Once {
+				equal(t, "told of what could not be done again", Told(t, f, again), 0)
+			} else {
+				must(t, err)
+				equal(t, "told of what was done again", Told(t, f, again), 2)
+			}
+
+			plain := act.Prepare(t, f.Store)
+			must(t, plain.Do())
+			if !plain.Done() && act.Name != "record" {
+				t.Error("without events it was not done")
+			}
+		})
+	}
+}
+
+// Of many users those that were made are told of, each by its own event.
+func manyTell(t *testing.T, f *fixture) {
+	there := f.user(t)
+	var users []userstore.User
+	var events []audit.Event
+	for i := range 30 {
+		u := f.newUser()
+		switch i % 10 {
+		case 3:
+			u.EmailKey = there.EmailKey
+		case 6:
+			u.EmailKey = users[i-1].EmailKey
+		case 9:
+			u = there
+		}
+		users = append(users, u)
+		e := f.event(id())
+		e.Name = audit.UserImported
+		events = append(events, e)
+	}
+	taken, err := f.CreateUsers(t.Context(), users, events...)
+	must(t, err)
+	equal(t, "taken", len(taken), 9)
+	for i, e := range events {
+		want := 1
+		if _, ok := taken[i]; ok {
+			want = 0
+		}
+		equal(t, "told", f.told(t, e.Target.ID), want)
+	}
+	for _, wrong := range [][]audit.Event{events[:1], append(events[:30:30], events[0])} {
+		_, err = f.CreateUsers(t.Context(), users, wrong...)
+		is(t, err, userstore.ErrInvalid)
+	}
+}
+
+// An attempt that is none may still be worth telling of, and so may nothing that was revoked.
+func tellOfNothing(t *testing.T, f *fixture) {
+	e := TwoEvents()
+	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}, e...))
+	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}))
+	equal(t, "told", Told(t, f, e), 2)
+	e = TwoEvents()
+	u := f.user(t)
+	n, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now, e...)
+	must(t, err)
+	equal(t, "revoked", n, 0)
+	equal(t, "told", Told(t, f, e), 2)
+}
+
+// Of many who revoke one grant at once, one is told of.
+func raceTell(t *testing.T, f *fixture) {
+	for range 10 {
+		u := f.user(t)
+		g, other := f.grant(t, u), f.grant(t, u)
+		target := id()
+		together(8, func(i int) {
+			if i%2 == 0 {
+				if err := f.RevokeGrant(t.Context(), g.ID, f.now, f.event(target)); err != nil {
+					t.Error(err)
+				}
+			} else if err := f.RevokeSession(t.Context(), u.ID, other.SessionID, f.now, f.event(target)); err != nil {
+				isAsync(t, err, userstore.ErrNotFound)
+			}
+		})
+		equal(t, "told", f.told(t, target), 2)
+	}
+}
