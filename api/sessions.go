@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -9,16 +11,17 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// sessionDoc is one grant as its user sees it.
+// sessionDoc is a grant, or a browser that is logged in, as its user sees it.
 type sessionDoc struct {
-	ID         string    `json:"id"` // the sid of its tokens
-	ClientID   string    `json:"client_id"`
+	ID         string    `json:"id"`                  // of a grant: the sid of its tokens
+	Kind       string    `json:"kind"`                // grant or browser
+	ClientID   string    `json:"client_id,omitempty"` // of a grant
 	Current    bool      `json:"current"`
 	UserAgent  string    `json:"user_agent,omitempty"`
 	Address    string    `json:"address,omitempty"`
-	Scope      string    `json:"scope"`
+	Scope      string    `json:"scope,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
-	LastUsedAt time.Time `json:"last_used_at"` // last refresh, to the hour
+	LastUsedAt time.Time `json:"last_used_at"` // last refresh or visit, to the hour
 	ExpiresAt  time.Time `json:"expires_at"`   // unless it is refreshed before
 }
 
@@ -44,6 +47,14 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 	for _, g := range grants {
 		out.Sessions = append(out.Sessions, s.sessionOf(g, session.View.Grant.SessionID))
 	}
+	browsers, err := s.Store.ListBrowserSessions(r.Context(), session.View.User.ID, now, now.Add(-s.Issuer.SessionIdle))
+	if err != nil {
+		return err
+	}
+	for _, b := range browsers {
+		out.Sessions = append(out.Sessions, s.browserSessionOf(b, session.View.Grant.BrowserSession))
+	}
+	slices.SortStableFunc(out.Sessions, func(a, b sessionDoc) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return writeJSON(w, http.StatusOK, out)
 }
 
@@ -57,9 +68,24 @@ func (s *Server) sessionOf(g userstore.Grant, current string) sessionDoc {
 		expires = g.ExpiresAt
 	}
 	return sessionDoc{
-		ID: g.SessionID, ClientID: g.ClientID, Current: g.SessionID == current,
+		ID: g.SessionID, Kind: "grant", ClientID: g.ClientID, Current: g.SessionID == current,
 		UserAgent: g.UserAgent, Address: g.Address, Scope: strings.Join(g.Scopes, " "),
 		CreatedAt: g.CreatedAt.UTC(), LastUsedAt: used.UTC(), ExpiresAt: expires.UTC(),
+	}
+}
+
+func (s *Server) browserSessionOf(b userstore.BrowserSession, current string) sessionDoc {
+	used := b.LastUsedAt.Truncate(seen)
+	if used.Before(b.CreatedAt) {
+		used = b.CreatedAt
+	}
+	expires := used.Add(s.Issuer.SessionIdle)
+	if b.ExpiresAt.Before(expires) {
+		expires = b.ExpiresAt
+	}
+	return sessionDoc{
+		ID: b.ID, Kind: "browser", Current: b.ID == current, UserAgent: b.UserAgent, Address: b.Address,
+		CreatedAt: b.CreatedAt.UTC(), LastUsedAt: used.UTC(), ExpiresAt: expires.UTC(),
 	}
 }
 
@@ -70,7 +96,12 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.RevokeSession(r.Context(), session.View.User.ID, r.PathValue("id"), s.Now()); err != nil {
+	userID, id := session.View.User.ID, r.PathValue("id")
+	err = s.Store.RevokeSession(r.Context(), userID, id, s.Now())
+	if errors.Is(err, userstore.ErrNotFound) {
+		err = s.Store.RevokeBrowserSession(r.Context(), userID, id, s.Now())
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

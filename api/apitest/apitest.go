@@ -165,7 +165,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		t.Fatal(err)
 	}
 	r.API = &api.Server{
-		Pages: pages,
+		Pages:  pages,
 		Issuer: r.Issuer, Accounts: r.Accounts, Store: store, JWKS: r.Keys.JWKS,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
