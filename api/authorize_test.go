@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -74,9 +73,3 @@ func TestAWholeLoginByCodeFlow(t *testing.T) {
 		b.Open(authorizePath(client, param("scope", "openid profile email address"))).WantPage(200, "consent-approve")
 	})
 }
-
-// rawQuery appends to an address what url.Values cannot say.
-func rawQuery(path, more string) string { return path + "&" + more }
-
-var _ = url.Values{}
-var _ = rawQuery

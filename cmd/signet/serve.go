@@ -279,10 +279,11 @@ func sweep(ctx context.Context, db userstore.Store, ready func() error, log *slo
 		}
 		grants, err := sweepOnce(ctx, db.RemoveExpired, db.Now, 200)
 		attempts, also := sweepOnce(ctx, db.RemoveExpiredAttempts, db.Now, 200)
-		if grants+attempts > 0 {
-			log.Info("expired rows removed", "grants", grants, "attempts", attempts)
+		codes, third := sweepOnce(ctx, db.RemoveExpiredCodes, db.Now, 200)
+		if grants+attempts+codes > 0 {
+			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "codes_and_sessions", codes)
 		}
-		err = errors.Join(err, also)
+		err = errors.Join(err, also, third)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 		}

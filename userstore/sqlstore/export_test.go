@@ -26,6 +26,20 @@ var (
 	RemoveExpiredSQL  = removeExpired
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
+
+	CodeSQL           = codeByHash
+	SaveCodeSQL       = saveCodeByConsent
+	UseCodeSQL        = useCode
+	GrantOfCodeSQL    = grantOfCode
+	RemoveCodesSQL    = removeCodes
+	SessionSQL        = browserSession
+	ListSessionsSQL   = listSessions
+	RevokeReplacedSQL = revokeReplaced
+	RevokeOldestSQL   = revokeOldest
+	RemoveSessionsSQL = removeSessions
+	RemoveAssertSQL   = removeAssertions
+	ListConsentsSQL   = listConsents
+	NextClientsSQL    = nextClients
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.
