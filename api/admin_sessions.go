@@ -8,7 +8,7 @@ func (s *Server) adminListSessions(w http.ResponseWriter, r adminRequest) error 
 	if err != nil {
 		return err
 	}
-	return s.writeSessions(w, r.Request, user.ID, r.session.View.Grant.SessionID)
+	return s.writeSessions(w, r.Request, user.ID, r.session.View.Grant)
 }
 
 // adminDeleteSessions signs a user out everywhere.

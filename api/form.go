@@ -11,8 +11,6 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-const formMedia = "application/x-www-form-urlencoded"
-
 // oauthForm is the parameters of a request that an endpoint knows. One that was sent without a value was not sent (RFC 6749
 // section 3.1).
 type oauthForm map[string][]string
@@ -31,7 +29,7 @@ func readForm(w http.ResponseWriter, r *http.Request, known ...string) (oauthFor
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return nil, newProblem(invalidRequest, "Send the parameters in the body, not in the address.")
 	}
-	if err := checkContentType(w, r, []string{formMedia}); err != nil {
+	if err := checkContentType(w, r, []string{formType}); err != nil {
 		return nil, err
 	}
 	body, err := readBody(r)
@@ -40,7 +38,7 @@ func readForm(w http.ResponseWriter, r *http.Request, known ...string) (oauthFor
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, newProblem(invalidRequest, "The body is not a form: write it as "+formMedia+".")
+		return nil, newProblem(invalidRequest, "The body is not a form: write it as "+formType+".")
 	}
 	p := oauthForm{}
 	for name, values := range form {

@@ -2,22 +2,24 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/signet-id/signet/userstore"
 )
 
-// sessionDoc is one grant as its user sees it.
+// sessionDoc is a grant, or a browser that is logged in, as its user sees it.
 type sessionDoc struct {
-	ID         string    `json:"id"` // the sid of its tokens
-	ClientID   string    `json:"client_id"`
+	ID         string    `json:"id"`                  // of a grant: the sid of its tokens
+	Kind       string    `json:"kind"`                // grant or browser
+	ClientID   string    `json:"client_id,omitempty"` // of a grant
 	Current    bool      `json:"current"`
 	UserAgent  string    `json:"user_agent,omitempty"`
 	Address    string    `json:"address,omitempty"`
-	Scope      string    `json:"scope"`
+	Scope      string    `json:"scope,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
-	LastUsedAt time.Time `json:"last_used_at"` // last refresh, to the hour
+	LastUsedAt time.Time `json:"last_used_at"` // last refresh or visit, to the hour
 	ExpiresAt  time.Time `json:"expires_at"`   // unless it is refreshed before
 }
 
@@ -27,11 +29,11 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.writeSessions(w, r, session.View.User.ID, session.View.Grant.SessionID)
+	return s.writeSessions(w, r, session.View.User.ID, session.View.Grant)
 }
 
-// writeSessions answers with a user's live sessions; current is the one that asks.
-func (s *Server) writeSessions(w http.ResponseWriter, r *http.Request, userID, current string) error {
+// writeSessions answers with a user's live sessions; current is the grant that asks.
+func (s *Server) writeSessions(w http.ResponseWriter, r *http.Request, userID string, current userstore.Grant) error {
 	now := s.Now()
 	grants, err := s.Store.ListGrants(r.Context(), userID, now, now.Add(-s.Issuer.RefreshIdle))
 	if err != nil {
@@ -41,17 +43,33 @@ func (s *Server) writeSessions(w http.ResponseWriter, r *http.Request, userID, c
 		Sessions []sessionDoc `json:"sessions"`
 	}{Sessions: make([]sessionDoc, 0, len(grants))}
 	for _, g := range grants {
-		out.Sessions = append(out.Sessions, s.sessionOf(g, current))
+		out.Sessions = append(out.Sessions, s.sessionOf(g, current.SessionID))
 	}
+	browsers, err := s.Store.ListBrowserSessions(r.Context(), userID, now, now.Add(-s.Issuer.SessionIdle))
+	if err != nil {
+		return err
+	}
+	for _, b := range browsers {
+		out.Sessions = append(out.Sessions, s.browserSessionOf(b, current.BrowserSession))
+	}
+	slices.SortStableFunc(out.Sessions, func(a, b sessionDoc) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return writeJSON(w, http.StatusOK, out)
 }
 
 func (s *Server) sessionOf(g userstore.Grant, current string) sessionDoc {
 	used, expires := g.Seen(s.Issuer.RefreshIdle)
 	return sessionDoc{
-		ID: g.SessionID, ClientID: g.ClientID, Current: g.SessionID == current,
+		ID: g.SessionID, Kind: "grant", ClientID: g.ClientID, Current: g.SessionID == current,
 		UserAgent: g.UserAgent, Address: g.Address, Scope: strings.Join(g.Scopes, " "),
 		CreatedAt: g.CreatedAt.UTC(), LastUsedAt: used.UTC(), ExpiresAt: expires.UTC(),
+	}
+}
+
+func (s *Server) browserSessionOf(b userstore.BrowserSession, current string) sessionDoc {
+	used, expires := b.Seen(s.Issuer.SessionIdle)
+	return sessionDoc{
+		ID: b.ID, Kind: "browser", Current: b.ID == current, UserAgent: b.UserAgent, Address: b.Address,
+		CreatedAt: b.CreatedAt.UTC(), LastUsedAt: used.UTC(), ExpiresAt: expires.UTC(),
 	}
 }
 

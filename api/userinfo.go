@@ -24,7 +24,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) error {
 // 2.1 and 2.2): one of them. One in the address counts for nothing.
 func userinfoToken(r *http.Request) (string, error) {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if r.Method != http.MethodPost || media != formMedia {
+	if r.Method != http.MethodPost || media != formType {
 		return bearerToken(r)
 	}
 	body, err := readBody(r)
@@ -36,7 +36,7 @@ func userinfoToken(r *http.Request) (string, error) {
 	headers := r.Header["Authorization"]
 	switch {
 	case err != nil:
-		return "", newProblem(invalidRequest, "The body is not a form: write it as "+formMedia+".")
+		return "", newProblem(invalidRequest, "The body is not a form: write it as "+formType+".")
 	case len(headers) > 1 || len(sent) > 1 || len(headers)+len(sent) > 1:
 		return "", newProblem(invalidRequest, "Send the access token once: in the Authorization header or in the body.")
 	case len(sent) == 1 && strings.TrimSpace(sent[0]) != "":

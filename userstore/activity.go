@@ -2,6 +2,7 @@ package userstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/signet-id/signet/internal/audit"
 )
@@ -44,13 +45,17 @@ func (a *Accounts) delete(ctx context.Context, userID string) error {
 	return nil
 }
 
-// RevokeSession ends one session of a user. ErrNotFound: that user has no such session, or it is
+// RevokeSession ends one session of a user, be it a grant or a browser's. ErrNotFound: that user has no such session, or it is
 // over.
 func (a *Accounts) RevokeSession(ctx context.Context, userID, sessionID string) error {
 	now := a.now()
 	e := audit.New(ctx, now, audit.SessionRevoked, audit.User(userID))
 	e.SessionID = sessionID // what it is about, and not where it was asked for
-	if err := a.Store.RevokeSession(ctx, userID, sessionID, now, e); err != nil {
+	err := a.Store.RevokeSession(ctx, userID, sessionID, now, e)
+	if errors.Is(err, ErrNotFound) {
+		err = a.Store.RevokeBrowserSession(ctx, userID, sessionID, now, e)
+	}
+	if err != nil {
 		return err
 	}
 	e.Log(ctx, a.Log)

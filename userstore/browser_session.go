@@ -24,6 +24,11 @@ type BrowserSession struct {
 	Address   string
 }
 
+// Seen is Grant.Seen of a browser session.
+func (b BrowserSession) Seen(idle time.Duration) (used, ends time.Time) {
+	return seen(b.LastUsedAt, b.CreatedAt, b.ExpiresAt, idle)
+}
+
 // StartSession is what a successful login at the hosted pages writes.
 type StartSession struct {
 	// Session has the ID of the session that it replaces when it is the same user's, who has only proved the

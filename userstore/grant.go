@@ -48,11 +48,15 @@ type Grant struct {
 // token pair when the owner has just refreshed, and so when a stolen refresh token falls into
 // the reuse window.
 func (g Grant) Seen(idle time.Duration) (used, ends time.Time) {
-	if used = g.RotatedAt.Truncate(time.Hour); used.Before(g.CreatedAt) {
-		used = g.CreatedAt
+	return seen(g.RotatedAt, g.CreatedAt, g.ExpiresAt, idle)
+}
+
+func seen(last, created, expires time.Time, idle time.Duration) (used, ends time.Time) {
+	if used = last.Truncate(time.Hour); used.Before(created) {
+		used = created
 	}
-	if ends = used.Add(idle); g.ExpiresAt.Before(ends) {
-		ends = g.ExpiresAt
+	if ends = used.Add(idle); expires.Before(ends) {
+		ends = expires
 	}
 	return used, ends
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -20,8 +21,11 @@ type Request struct {
 	Path    string // with query; as it goes over the wire
 	Token   string // access token, as Authorization: Bearer
 	Header  http.Header
-	Body    any    // string or []byte as it is; anything else as JSON
-	Type    string // Content-Type; empty: application/json when there is a body; "-": none
+	Form    url.Values // the body, as a form; nil: none
+	Basic   [2]string  // client id and secret, form-encoded into the Authorization header; empty: none
+	Body    any        // string or []byte as it is; anything else as JSON
+	Type    string     // Content-Type; empty: application/json when there is a body; "-": none
+	Host    string     // empty: the replica's address
 	Replica int
 }
 
@@ -50,6 +54,12 @@ func (s *Server) Do(q Request) *Response {
 	if q.Method == "" {
 		q.Method = http.MethodGet
 	}
+	if q.Form != nil {
+		q.Body = q.Form.Encode()
+		if q.Type == "" {
+			q.Type = "application/x-www-form-urlencoded"
+		}
+	}
 	body := q.bytes(s)
 	r, err := http.NewRequestWithContext(s.T.Context(), q.Method, s.Replicas[q.Replica].HTTP.URL+q.Path, bytes.NewReader(body))
 	if err != nil {
@@ -58,11 +68,15 @@ func (s *Server) Do(q Request) *Response {
 	if q.Body == nil {
 		r.Body, r.ContentLength = nil, 0
 	}
+	r.Host = q.Host
 	for name, values := range q.Header {
 		r.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	if q.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+q.Token)
+	}
+	if q.Basic[0] != "" {
+		r.SetBasicAuth(url.QueryEscape(q.Basic[0]), url.QueryEscape(q.Basic[1]))
 	}
 	if q.Body != nil && q.Type != "-" {
 		if q.Type == "" {

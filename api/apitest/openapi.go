@@ -8,6 +8,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -141,8 +142,23 @@ func checkAgainstDocument(s *Server, a *Response, sent []byte) {
 			s.T.Errorf("%s %s: accepted %q, which openapi.json does not name", method, a.request.Path, media)
 			return
 		}
+		if media == "application/x-www-form-urlencoded" {
+			sent = formAsJSON(sent)
+		}
 		s.checkSchema(content.Schema.Value, sent, "accepted a request that openapi.json refuses", a)
 	}
+}
+
+// formAsJSON is a form as the document describes one: an object, with a list where a parameter was repeated.
+func formAsJSON(form []byte) []byte {
+	values, _ := url.ParseQuery(string(form))
+	object := Fields{}
+	for name, list := range values {
+		if object[name] = list[0]; len(list) > 1 {
+			object[name] = list
+		}
+	}
+	return []byte(object.Text())
 }
 
 // shape is everything about an answer that the document speaks of, save values that always differ.
@@ -163,6 +179,9 @@ func (a *Response) shape(template string) string {
 func (s *Server) checkRefusal(d *description, a *Response) {
 	s.T.Helper()
 	name := "Problem"
+	if strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") && a.Status >= 400 {
+		return // people get a page
+	}
 	if media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); media == "application/json" {
 		name = "OAuthError"
 	}

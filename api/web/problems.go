@@ -50,6 +50,11 @@ var troubles = map[string]trouble{
 		text{"The page was open for too long. Go back to the app and start again; nothing was changed.",
 			"Die Seite war zu lange offen. Gehen Sie zurück zur App und beginnen Sie von vorn; es wurde nichts geändert."},
 	},
+	"request_finished": {
+		text{"This is done already", "Das ist schon erledigt"},
+		text{"This sign-in was finished before. Go back to the app; if you are not signed in there, start again.",
+			"Diese Anmeldung war schon abgeschlossen. Gehen Sie zurück zur App; wenn Sie dort nicht angemeldet sind, beginnen Sie von vorn."},
+	},
 	"other_browser": {
 		text{"This was begun in another browser", "Das wurde in einem anderen Browser begonnen"},
 		text{"To protect your account, a sign-in ends in the browser it began in. Start again from the app. If somebody sent you this link, do not go on.",

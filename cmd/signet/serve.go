@@ -285,10 +285,11 @@ func sweep(ctx context.Context, db userstore.Store, ready func() error, retentio
 		grants, err := sweepOnce(ctx, db.RemoveExpired, db.Now, 200)
 		attempts, also := sweepOnce(ctx, db.RemoveExpiredAttempts, db.Now, 200)
 		events, too := sweepOnce(ctx, outlived(db, retention), db.Now, 200)
-		if grants+attempts+events > 0 {
-			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events)
+		codes, third := sweepOnce(ctx, db.RemoveExpiredCodes, db.Now, 200)
+		if grants+attempts+events+codes > 0 {
+			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes)
 		}
-		err = errors.Join(err, also, too)
+		err = errors.Join(err, also, too, third)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 		}

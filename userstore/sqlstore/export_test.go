@@ -31,6 +31,20 @@ var (
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
 	DeleteAdminSQL    = `DELETE FROM users WHERE id = $1` + unlessLastAdmin
+
+	CodeSQL           = codeByHash
+	SaveCodeSQL       = saveCodeByConsent
+	UseCodeSQL        = useCode
+	GrantOfCodeSQL    = grantOfCode
+	RemoveCodesSQL    = removeCodes
+	SessionSQL        = browserSession
+	ListSessionsSQL   = listSessions
+	RevokeReplacedSQL = revokeReplaced
+	RevokeOldestSQL   = revokeOldest
+	RemoveSessionsSQL = removeSessions
+	RemoveAssertSQL   = removeAssertions
+	ListConsentsSQL   = listConsents
+	NextClientsSQL    = nextClients
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.

@@ -1,0 +1,75 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/userstore"
+)
+
+var param, authorizePath = apitest.Param, apitest.AuthorizePath
+
+// web and spa are the clients of the attack cases: a confidential one, and a native app.
+func web(s *apitest.Server) apitest.Client {
+	return s.Register(userstore.Client{ID: "web", Name: "Web"})
+}
+
+func spa(s *apitest.Server) apitest.Client {
+	return s.Register(userstore.Client{ID: "spa", Name: "Native", AuthMethod: userstore.AuthNone, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"http://127.0.0.1/cb"}}})
+}
+
+// tokensOf redeems the code that a browser was sent away with.
+func tokensOf(s *apitest.Server, c apitest.Client, p *apitest.Page) apitest.Tokens {
+	s.T.Helper()
+	code := p.Query().Get("code")
+	if code == "" {
+		s.T.Fatalf("no code: %q", p.To)
+	}
+	var tokens apitest.Tokens
+	s.Do(s.CodeRequest(c, code)).Want(http.StatusOK, "").JSON(&tokens)
+	return tokens
+}
+
+func TestAWholeLoginByCodeFlow(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		alice, client, b := s.SignUp("alice"), web(s), s.Browser()
+
+		p := b.Open(authorizePath(client)).WantPage(200, "login-submit")
+		if p.Has("consent-approve") || !strings.Contains(p.Text(), "Web") {
+			t.Errorf("the login page says %q", p.Text())
+		}
+		p = p.Submit("login-submit", map[string]string{"email": alice.Email, "password": alice.Password}).WantPage(200, "consent-approve")
+		for _, part := range []string{"Web", "web.test", alice.Email} {
+			if !strings.Contains(p.Text(), part) {
+				t.Errorf("the consent page does not say %q: %q", part, p.Text())
+			}
+		}
+		p = p.Submit("consent-approve", nil)
+		if base, _, _ := strings.Cut(p.To, "?"); base != "https://web.test/cb" {
+			t.Fatalf("sent to %q", p.To)
+		}
+		q := p.Query()
+		if q.Get("state") != "the state" || q.Get("iss") != apitest.IssuerURL || len(q) != 3 || len(q.Get("code")) != 43 {
+			t.Errorf("the response has %v", q)
+		}
+		tokens := tokensOf(s, client, p)
+		id := apitest.Claims(tokens.ID)
+		if id["sub"] != alice.ID || id["aud"] != "web" || id["nonce"] != "the nonce" || id["auth_time"] != float64(s.Clock.Now().Unix()) {
+			t.Errorf("the ID token says %v", id)
+		}
+		if tokens.Refresh == "" || tokens.Scope != "openid profile email" {
+			t.Errorf("tokens %+v", tokens)
+		}
+
+		// The session and the consent are remembered: the next request is answered at once, a minute of idle time later, too.
+		s.Advance(90 * time.Second)
+		if again := b.Open(authorizePath(client)); again.Query().Get("code") == "" || again.Query().Get("code") == q.Get("code") {
+			t.Errorf("the second request led to %q", again.To)
+		}
+		// For one that wants more, the user is asked again.
+		b.Open(authorizePath(client, param("scope", "openid profile email address"))).WantPage(200, "consent-approve")
+	})
+}

@@ -1,0 +1,343 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+func userForLogin(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u := f.newUser()
+	u.Username, u.UsernameKey = "Bea", "bea-"+u.ID
+	must(t, f.CreateUser(ctx, u))
+	want, err := f.UserByID(ctx, u.ID)
+	must(t, err)
+	for _, l := range []userstore.Login{{EmailKey: u.EmailKey}, {UsernameKey: u.UsernameKey}} {
+		got, known, err := f.UserForLogin(ctx, l)
+		must(t, err)
+		equal(t, "known", known, true)
+		equal(t, "user, with the password's hash", got, want)
+	}
+	for _, l := range []userstore.Login{{}, {EmailKey: "nobody@x.test"}, {UsernameKey: "BEA"}, {EmailKey: "a\x00"}, {UsernameKey: "\xff"}} {
+		got, known, err := f.UserForLogin(ctx, l)
+		must(t, err)
+		equal(t, "known", known, false)
+		equal(t, "user", got, userstore.User{})
+	}
+	must(t, f.SetActive(ctx, u.ID, false, f.now))
+	got, known, err := f.UserForLogin(ctx, userstore.Login{EmailKey: u.EmailKey})
+	must(t, err)
+	if !known || got.IsActive {
+		t.Errorf("a disabled one is returned as it is: %v %+v", known, got)
+	}
+}
+
+func sessionRoundTrip(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u := f.user(t)
+	s := f.newSession(u)
+	s.AuthTime, s.LastUsedAt, s.AMR, s.ACR, s.UserAgent, s.Address = f.now.Add(-time.Second), f.now.Add(time.Second), []string{"pwd", "otp"}, `a"c'r`, "M\x00ozilla\xff", string(make([]byte, 1<<20))
+	must(t, f.StartSession(ctx, userstore.StartSession{Session: s, PasswordHash: u.PasswordHash, Rehash: "better"}))
+	want := s
+	want.UserAgent, want.Address = "Mozilla", ""
+	want.AuthTime, want.CreatedAt, want.LastUsedAt, want.ExpiresAt = stored(s.AuthTime), stored(s.CreatedAt), stored(s.LastUsedAt), stored(s.ExpiresAt)
+	got, user, err := f.BrowserSession(ctx, s.Hash, f.now, time.Time{})
+	must(t, err)
+	equal(t, "session", got, want)
+	full, err := f.UserByID(ctx, u.ID)
+	must(t, err)
+	equal(t, "hash", full.PasswordHash, "better")
+	equal(t, "last login", full.LastLoginAt, stored(f.now))
+	full.PasswordHash = ""
+	equal(t, "user", user, full)
+	list, err := f.ListBrowserSessions(ctx, u.ID, f.now, time.Time{})
+	must(t, err)
+	equal(t, "list", list, []userstore.BrowserSession{want})
+
+	must(t, f.TouchSession(ctx, s.Hash, f.now.Add(time.Hour)))
+	must(t, f.TouchSession(ctx, s.Hash, f.now)) // a replica whose clock is behind
+	got, _, err = f.BrowserSession(ctx, s.Hash, f.now, time.Time{})
+	must(t, err)
+	want.LastUsedAt = stored(f.now.Add(time.Hour))
+	equal(t, "after a use", got, want)
+	must(t, f.TouchSession(ctx, sessionHash(), f.now))
+
+	for name, read := range map[string]struct{ now, idleSince time.Time }{
+		"at its limit":        {now: s.ExpiresAt},
+		"after its limit":     {now: s.ExpiresAt.Add(time.Hour)},
+		"idle to the instant": {now: f.now, idleSince: want.LastUsedAt},
+		"idle":                {now: f.now, idleSince: want.LastUsedAt.Add(time.Second)},
+	} {
+		if _, _, err := f.BrowserSession(ctx, s.Hash, read.now, read.idleSince); err == nil {
+			t.Errorf("%s: it is live", name)
+		} else {
+			is(t, err, userstore.ErrNotFound)
+		}
+		list, err := f.ListBrowserSessions(ctx, u.ID, read.now, read.idleSince)
+		must(t, err)
+		equal(t, name, len(list), 0)
+	}
+	_, _, err = f.BrowserSession(ctx, s.Hash, stored(s.ExpiresAt).Add(-time.Microsecond), want.LastUsedAt.Add(-time.Microsecond))
+	must(t, err)
+	altered := s.Hash
+	altered[31] ^= 1
+	for _, h := range []userstore.SessionHash{{}, altered} {
+		_, _, err = f.BrowserSession(ctx, h, f.now, time.Time{})
+		is(t, err, userstore.ErrNotFound)
+	}
+	must(t, f.SetActive(ctx, u.ID, false, f.now))
+	f.inBrowser(t, s, false)
+}
+
+func startSession(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u, off := f.user(t), f.user(t)
+	must(t, f.SetActive(ctx, off.ID, false, f.now))
+	current := f.session(t, u)
+	for name, change := range map[string]func(*userstore.StartSession){
+		"another hash":     func(s *userstore.StartSession) { s.PasswordHash = "other" },
+		"no hash":          func(s *userstore.StartSession) { s.PasswordHash = "" },
+		"unknown user":     func(s *userstore.StartSession) { s.Session.UserID = id() },
+		"disabled user":    func(s *userstore.StartSession) { s.Session.UserID, s.PasswordHash = off.ID, off.PasswordHash },
+		"a hash to better": func(s *userstore.StartSession) { s.PasswordHash, s.Rehash = "other", "better" },
+		"an id in use":     func(s *userstore.StartSession) { s.Session.ID, s.Replaces = current.ID, userstore.SessionHash{} },
+	} {
+		r := f.reserve()
+		must(t, f.ReserveAttempt(ctx, r))
+		s := userstore.StartSession{Session: f.newSession(u), Replaces: current.Hash, PasswordHash: u.PasswordHash, Attempt: r.Attempt, Remember: f.now.Add(time.Hour), Device: budget()}
+		s.Session.CreatedAt = f.now.Add(time.Hour)
+		change(&s)
+		if err := f.StartSession(ctx, s); err == nil {
+			t.Fatalf("%s: started", name)
+		} else {
+			is(t, err, userstore.ErrConflict)
+		}
+		f.inBrowser(t, s.Session, false)
+		f.inBrowser(t, current, true) // what it was to replace stays
+		tallies := f.tallies(t, r)
+		equal(t, name+": the attempt", tallies.Account.Pending, 1)
+		equal(t, name+": remembered", tallies.Remembered, false)
+		byDevice := r
+		byDevice.Own = s.Device
+		equal(t, name+": device remembered", f.tallies(t, byDevice).Remembered, false)
+	}
+	got, err := f.UserByID(ctx, u.ID)
+	must(t, err)
+	equal(t, "hash", got.PasswordHash, u.PasswordHash)
+	equal(t, "last login", got.LastLoginAt, stored(f.now))
+	is(t, f.StartSession(ctx, userstore.StartSession{Session: userstore.BrowserSession{UserID: u.ID}, PasswordHash: u.PasswordHash}), userstore.ErrInvalid)
+
+	// A login gives its attempt back, and network and browser are remembered.
+	r := f.reserve()
+	must(t, f.ReserveAttempt(ctx, r))
+	device := budget()
+	f.session(t, u, func(s *userstore.StartSession) {
+		s.Attempt, s.Remember, s.Device = r.Attempt, f.now.Add(90*24*time.Hour), device
+	})
+	equal(t, "tallies", f.tallies(t, r), userstore.Tallies{Remembered: true})
+	r.Own = device
+	equal(t, "by the browser", f.tallies(t, r), userstore.Tallies{Remembered: true})
+	r = f.reserve()
+	must(t, f.ReserveAttempt(ctx, r))
+	f.session(t, u, func(s *userstore.StartSession) { s.Attempt, s.Remember = r.Attempt, f.now.Add(time.Hour) })
+	equal(t, "without a browser's cookie", f.tallies(t, r), userstore.Tallies{Remembered: true})
+}
+
+// of starts a grant that came of a browser session.
+func (f *fixture) of(t *testing.T, s userstore.BrowserSession, scopes ...string) userstore.Grant {
+	t.Helper()
+	c, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
+	must(t, err)
+	return f.redeemed(t, f.code(t, s, c, func(c *userstore.Code) { c.Scopes = scopes }))
+}
+
+func replaceSession(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u, other := f.user(t), f.user(t)
+	first := f.session(t, u)
+	g, offline := f.of(t, first, "openid"), f.of(t, first, "openid", "offline_access")
+	c, err := f.ClientByID(ctx, userstore.FirstPartyClientID)
+	must(t, err)
+	code := f.code(t, first, c)
+
+	// The same user proves the password again: all goes on.
+	second := f.session(t, u, func(s *userstore.StartSession) { s.Replaces, s.Session.ID = first.Hash, first.ID })
+	f.inBrowser(t, first, false)
+	f.inBrowser(t, second, true)
+	g, offline = f.live(t, g), f.live(t, offline)
+	f.live(t, f.redeemed(t, code))
+	code = f.code(t, second, c)
+
+	// Another user in the same browser: the first one's session ends, and theirs lives.
+	elsewhere := f.session(t, u)
+	kept := f.of(t, elsewhere, "openid")
+	theirs := f.session(t, other, func(s *userstore.StartSession) { s.Replaces = second.Hash })
+	f.inBrowser(t, second, false)
+	f.inBrowser(t, theirs, true)
+	f.inBrowser(t, elsewhere, true)
+	f.dead(t, g)
+	f.live(t, offline)
+	f.void(t, code)
+	f.live(t, kept)
+
+	// The same user under another id: as logout and login.
+	g = f.of(t, elsewhere, "openid")
+	third := f.session(t, u, func(s *userstore.StartSession) { s.Replaces = elsewhere.Hash })
+	f.inBrowser(t, elsewhere, false)
+	f.inBrowser(t, third, true)
+	f.dead(t, g)
+	f.session(t, u, func(s *userstore.StartSession) { s.Replaces = sessionHash() }) // one that ended already
+	f.inBrowser(t, third, true)
+}
+
+func boundedSessions(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u, other := f.user(t), f.user(t)
+	at := func(n int) func(*userstore.StartSession) {
+		return func(s *userstore.StartSession) { s.Session.CreatedAt = f.now.Add(time.Duration(n) * time.Minute) }
+	}
+	theirs := f.session(t, other, at(-10))
+	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) }) // takes nobody's place
+	var all []userstore.BrowserSession
+	for n := range userstore.MaxBrowserSessionsPerUser {
+		all = append(all, f.session(t, u, at(n)))
+	}
+	g, offline := f.of(t, all[0], "openid"), f.of(t, all[0], "offline_access")
+	is(t, f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong"}), userstore.ErrConflict)
+	f.inBrowser(t, all[0], true) // a refused login ends nothing
+	next := f.session(t, u, at(100))
+	f.inBrowser(t, all[0], false)
+	f.inBrowser(t, all[1], true)
+	f.dead(t, g)
+	f.live(t, offline)
+	behind := f.session(t, u, at(-1)) // by a clock that is behind all others
+	f.inBrowser(t, behind, true)
+	f.inBrowser(t, all[1], false)
+	f.inBrowser(t, all[2], true)
+	f.inBrowser(t, next, true)
+	f.inBrowser(t, theirs, true)
+	list, err := f.ListBrowserSessions(ctx, u.ID, f.now, time.Time{})
+	must(t, err)
+	equal(t, "sessions", len(list), userstore.MaxBrowserSessionsPerUser)
+	equal(t, "the newest first", list[0].ID, next.ID)
+}
+
+func endSession(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u, other := f.user(t), f.user(t)
+	for name, end := range map[string]func(s userstore.BrowserSession) error{
+		"ended":   func(s userstore.BrowserSession) error { return f.EndSession(ctx, s.ID, f.now) },
+		"revoked": func(s userstore.BrowserSession) error { return f.RevokeBrowserSession(ctx, u.ID, s.ID, f.now) },
+	} {
+		s, elsewhere, theirs := f.session(t, u), f.session(t, u), f.session(t, other)
+		var ends, stays []userstore.Grant
+		for _, scopes := range [][]string{{"openid"}, nil, {"openid", "offline"}, {"xoffline_access"}, {"offline_accessx"}, {"OFFLINE_ACCESS"}, {"offline access"},
+			{`offline_access"`}, {`"offline_access`}, {`x"offline_access`}, {`x,"offline_access`}, {`["offline_access`}, {"x,offline_access"}, {`\"offline_access`}} {
+			ends = append(ends, f.of(t, s, scopes...))
+		}
+		for _, scopes := range [][]string{{"offline_access"}, {"openid", "offline_access"}, {"offline_access", "openid"}, {`a"`, "offline_access", `\`}, {"[", "offline_access"}} {
+			stays = append(stays, f.of(t, s, scopes...))
+		}
+		stays = append(stays, f.of(t, elsewhere, "openid"), f.of(t, theirs, "openid"), f.grant(t, u))
+		revoked := f.of(t, s, "openid")
+		must(t, f.RevokeGrant(ctx, revoked.ID, f.now.Add(-time.Hour)))
+
+		must(t, end(s))
+		f.inBrowser(t, s, false)
+		f.inBrowser(t, elsewhere, true)
+		f.inBrowser(t, theirs, true)
+		for _, g := range ends {
+			f.dead(t, g)
+		}
+		for _, g := range stays {
+			f.live(t, g)
+		}
+		v, err := f.GrantByID(ctx, revoked.ID)
+		must(t, err)
+		equal(t, name+": revoked at, the first time", v.Grant.RevokedAt, stored(f.now.Add(-time.Hour)))
+		v, err = f.GrantByID(ctx, ends[0].ID)
+		must(t, err)
+		equal(t, name+": revoked at", v.Grant.RevokedAt, stored(f.now))
+	}
+	s, theirs := f.session(t, u), f.session(t, other)
+	g := f.of(t, theirs, "openid")
+	for _, unknown := range []string{"", id(), theirs.ID, "a\x00", "%", "\xff"} {
+		is(t, f.RevokeBrowserSession(ctx, u.ID, unknown, f.now), userstore.ErrNotFound)
+	}
+	for _, unknown := range []string{"", id(), "a\x00", "%", "\xff"} {
+		must(t, f.EndSession(ctx, unknown, f.now))
+		is(t, f.RevokeBrowserSession(ctx, unknown, s.ID, f.now), userstore.ErrNotFound)
+		list, err := f.ListBrowserSessions(ctx, unknown, f.now, time.Time{})
+		must(t, err)
+		equal(t, "sessions of nobody", len(list), 0)
+	}
+	f.inBrowser(t, s, true)
+	f.inBrowser(t, theirs, true)
+	f.live(t, g)
+	must(t, f.EndSession(ctx, s.ID, f.now))
+	must(t, f.EndSession(ctx, s.ID, f.now)) // again is no error
+	is(t, f.RevokeBrowserSession(ctx, u.ID, s.ID, f.now), userstore.ErrNotFound)
+}
+
+// endAll: whatever ends a user's grants ends the browser sessions, but the one in which the user sits.
+func endAll(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	for _, act := range []struct {
+		name  string
+		keeps bool
+		end   func(u userstore.User, keep string) error
+	}{
+		{"password", true, func(u userstore.User, keep string) error {
+			return f.SetPassword(ctx, u.ID, u.PasswordHash, "new", keep, f.now)
+		}},
+		{"everywhere", true, func(u userstore.User, keep string) error {
+			_, err := f.RevokeUserGrants(ctx, u.ID, keep, f.now)
+			return err
+		}},
+		{"disabled", false, func(u userstore.User, _ string) error {
+			must(t, f.SetActive(ctx, u.ID, false, f.now))
+			return f.SetActive(ctx, u.ID, true, f.now)
+		}},
+		{"deleted", false, func(u userstore.User, _ string) error { return f.DeleteUser(ctx, u.ID) }},
+	} {
+		for _, keep := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, keep %v", act.name, keep), func(t *testing.T) {
+				u, other := f.user(t), f.user(t)
+				s, elsewhere, theirs := f.session(t, u), f.session(t, u), f.session(t, other)
+				g, second, direct := f.of(t, s, "openid"), f.of(t, s, "openid", "offline_access"), f.grant(t, u)
+				kept := ""
+				if keep {
+					kept = g.SessionID
+				}
+				must(t, act.end(u, kept))
+				f.inBrowser(t, s, keep && act.keeps)
+				f.inBrowser(t, elsewhere, false)
+				f.inBrowser(t, theirs, true)
+				if keep && act.keeps {
+					f.live(t, g)
+				} else {
+					f.dead(t, g)
+				}
+				f.dead(t, second)
+				f.dead(t, direct)
+			})
+		}
+	}
+	// A grant that came of no browser keeps none, nor does one of another user, and a refusal ends none.
+	u, other := f.user(t), f.user(t)
+	s, theirs := f.session(t, u), f.session(t, other)
+	is(t, f.SetPassword(ctx, u.ID, "wrong", "new", "", f.now), userstore.ErrConflict)
+	f.inBrowser(t, s, true)
+	_, err := f.RevokeUserGrants(ctx, u.ID, f.of(t, theirs, "openid").SessionID, f.now)
+	must(t, err)
+	f.inBrowser(t, s, false)
+	s = f.session(t, u)
+	direct := f.grant(t, u)
+	must(t, f.SetPassword(ctx, u.ID, u.PasswordHash, "new", direct.SessionID, f.now))
+	f.inBrowser(t, s, false)
+	f.live(t, direct)
+	f.inBrowser(t, theirs, true)
+}
