@@ -4,7 +4,7 @@
 // A request passes one pipeline, written once in handle.go, so that no endpoint can
 // forget a step:
 //
-//	request id → route (api.go) → security headers → CORS → deadline, body limit
+//	request id → route (api.go) → security headers → CORS → deadline, body limit, origin
 //	  → handler: parse (body.go, bearer.go), one issuer or accounts call, write
 //	  → error, if any, through the one table of errors.go
 //	  → one log line, one metric
