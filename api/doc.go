@@ -9,6 +9,9 @@
 //	  → error, if any, through the one table of errors.go
 //	  → one log line, one metric
 //
+// Handlers of /v1/admin take an adminRequest, which only admin.go makes: past the check of the
+// scope, with the query read and nothing unknown in it. Their lists are paged by cursor.go.
+//
 // Handlers return their errors; only the pipeline turns one into an answer and only
 // there is it logged. Two dialects of error leave this package: RFC 9457 problem documents on the account API
 // (/v1) and OAuth's {error, error_description} on the protocol endpoints.
