@@ -4,10 +4,13 @@
 // A request passes one pipeline, written once in handle.go, so that no endpoint can
 // forget a step:
 //
-//	request id → route (api.go) → security headers → CORS → deadline, body limit
+//	request id → route (api.go) → security headers → CORS → deadline, body limit, origin
 //	  → handler: parse (body.go, bearer.go), one issuer or accounts call, write
 //	  → error, if any, through the one table of errors.go
 //	  → one log line, one metric
+//
+// Handlers of /v1/admin take an adminRequest, which only admin.go makes: past the check of the
+// scope, with the query read and nothing unknown in it. Their lists are paged by cursor.go.
 //
 // Handlers return their errors; only the pipeline turns one into an answer and only
 // there is it logged. Two dialects of error leave this package: RFC 9457 problem documents on the account API

@@ -4,12 +4,13 @@
 // Rules live here, once; engines only move rows. A call moves like this:
 //
 //	api, issuer, cmd
-//	  └→ Accounts            accounts.go, authenticate.go, credentials.go, import.go
+//	  └→ Accounts            accounts.go, authenticate.go, credentials.go, activity.go, import.go
 //	       ├ canonical names email.go, username.go, unicode.go
 //	       ├ what may be said claims.go, validation.go
 //	       ├ new passwords   blocklist.go, breach.go
 //	       ├ Hasher          password.go, phc.go, foreign.go, hash_memory.go
 //	       ├ who may try     throttle.go, attempt.go; the arithmetic in throttle_rules.go
+//	       ├ what is told    changes.go, recorder.go: events of internal/audit, stored with the act
 //	       └→ Store          store.go (interfaces), implemented by userstore/sqlstore
 //
 // Two names log in, an email address and a username. Each has a canonical key,

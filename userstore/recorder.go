@@ -17,8 +17,7 @@ type recorder struct {
 	mu      sync.Mutex
 	told    map[BudgetKey]time.Time
 	queue   []queued
-	writing bool
-	idle    sync.WaitGroup
+	writing chan struct{} // closed when what is queued is written; nil: nobody writes
 }
 
 type queued struct {
@@ -57,20 +56,19 @@ func (r *recorder) tell(ctx context.Context, store Attempts, log *slog.Logger, k
 	}
 	r.told[key] = e.At
 	r.queue = append(r.queue, queued{key, e})
-	if !r.writing {
-		r.writing = true
-		r.idle.Add(1)
+	if r.writing == nil {
+		r.writing = make(chan struct{})
 		go r.write(context.WithoutCancel(ctx), store, log)
 	}
 }
 
 // write records what is queued, one after the other, and ends.
 func (r *recorder) write(ctx context.Context, store Attempts, log *slog.Logger) {
-	defer r.idle.Done()
 	for {
 		r.mu.Lock()
 		if len(r.queue) == 0 {
-			r.writing = false
+			close(r.writing)
+			r.writing = nil
 			r.mu.Unlock()
 			return
 		}
@@ -94,5 +92,12 @@ func (r *recorder) write(ctx context.Context, store Attempts, log *slog.Logger) 
 	}
 }
 
-// wait is over when nothing is queued any more.
-func (r *recorder) wait() { r.idle.Wait() }
+// wait is over when what was queued before is written, or could not be.
+func (r *recorder) wait() {
+	r.mu.Lock()
+	writing := r.writing
+	r.mu.Unlock()
+	if writing != nil {
+		<-writing
+	}
+}

@@ -248,8 +248,8 @@ type Consents interface {
 
 // Audit keeps the audit log, which only grows until it is old.
 type Audit interface {
-	// Record stores events of which no other act takes care. One whose ID is there already is
-	// left as it is.
+	// Record stores events of which no other act takes care. One that is there already, by At
+	// and ID, is left as it is.
 	Record(ctx context.Context, events ...audit.Event) error
 	// ListEvents is a page of the log, the newest first, by (at, id).
 	ListEvents(ctx context.Context, q EventQuery) ([]audit.Event, error)

@@ -152,7 +152,8 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		Now: s.Clock.Now, NewID: newID, Log: log, MinPassword: 15, SignupEnabled: true,
 	}
 	// A budget of one account as everywhere; none of a network, for tests all come from one.
-	r.Accounts.Throttle = &userstore.Throttle{Store: store, Secret: r.Keys.BudgetSecret}
+	r.Accounts.Throttle = &userstore.Throttle{Store: store, Secret: r.Keys.BudgetSecret, Log: log}
+	t.Cleanup(r.Accounts.Throttle.Drain)
 	r.Issuer = &issuer.Issuer{
 		URL: o.IssuerURL, Accounts: r.Accounts, Grants: store, Keys: r.Keys, Now: s.Clock.Now, NewID: newID, NewGrant: newGrant, Log: log,
 		AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour, RefreshIdle: 336 * time.Hour,

@@ -12,13 +12,13 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const eventColumns = `id, at, name, outcome, reason, actor_type, actor_id, target_type, target_id,
+const eventColumns = `at, id, name, outcome, reason, actor_type, actor_id, target_type, target_id,
 	client_id, session_id, address, user_agent, request_id, changes`
 
 const (
 	insertEvent = `INSERT INTO audit_events (` + eventColumns + `)
 	SELECT $, $, $, $, $, $, $, $, $, $, $, $, $, $, $ WHERE `
-	onceEach = ` ON CONFLICT (id) DO NOTHING`
+	onceEach = ` ON CONFLICT (at, id) DO NOTHING`
 )
 
 var (
@@ -31,7 +31,8 @@ var (
 // the first try: an act that is begun again stores the same rows.
 type eventRow []any
 
-func (r eventRow) id() string { return r[0].(string) }
+// key is the primary key: at and id.
+func (r eventRow) key() []any { return r[:2] }
 
 // eventRows makes rows of events. What no engine can hold is left out of them,
 // and what is long is cut: to be told of must not keep anything from happening.
@@ -42,7 +43,7 @@ func eventRows(events []audit.Event) []eventRow {
 		if id == "" {
 			id = randomID()
 		}
-		row := eventRow{id, micros(e.At)}
+		row := eventRow{micros(e.At), id}
 		for _, s := range []string{string(e.Name), string(e.Outcome), e.Reason, string(e.Actor.Type), e.Actor.ID,
 			string(e.Target.Type), e.Target.ID, e.ClientID, e.SessionID, e.Address, e.UserAgent, e.RequestID} {
 			row = append(row, shown(s))
@@ -157,7 +158,7 @@ func (db *DB) ListEvents(ctx context.Context, q userstore.EventQuery) ([]audit.E
 		var e audit.Event
 		var at int64
 		var changes string
-		err := row.Scan(&e.ID, &at, &e.Name, &e.Outcome, &e.Reason, &e.Actor.Type, &e.Actor.ID, &e.Target.Type, &e.Target.ID,
+		err := row.Scan(&at, &e.ID, &e.Name, &e.Outcome, &e.Reason, &e.Actor.Type, &e.Actor.ID, &e.Target.Type, &e.Target.ID,
 			&e.ClientID, &e.SessionID, &e.Address, &e.UserAgent, &e.RequestID, &changes)
 		if err != nil {
 			return err
@@ -170,8 +171,8 @@ func (db *DB) ListEvents(ctx context.Context, q userstore.EventQuery) ([]audit.E
 	return page, unknown(err, nil)
 }
 
-const removeEvents = `DELETE FROM audit_events WHERE id IN
-	(SELECT e.id FROM audit_events e WHERE e.at < $1 ORDER BY e.at, e.id LIMIT $2)`
+const removeEvents = `DELETE FROM audit_events WHERE (at, id) IN
+	(SELECT e.at, e.id FROM audit_events e WHERE e.at < $1 ORDER BY e.at, e.id LIMIT $2)`
 
 func (db *DB) RemoveEvents(ctx context.Context, before time.Time, limit int) (int, error) {
 	if limit < 1 {

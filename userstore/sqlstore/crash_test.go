@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -13,9 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+	"github.com/signet-id/signet/userstore/storetest"
 )
 
 // child is this test binary, to run one test in a process that may be killed.
@@ -26,7 +29,8 @@ func child(t *testing.T, test, role, path string) *exec.Cmd {
 }
 
 // F-30 in small: a process that writes is killed again and again. What it had
-// acknowledged is there, and nothing is half there.
+// acknowledged is there, and nothing is half there: nothing without its event, and no
+// event of what is not.
 func TestF30KilledSQLiteServer(t *testing.T) {
 	if os.Getenv("SIGNET_CHILD") == "writer" {
 		writeUntilKilled(t)
@@ -82,11 +86,38 @@ func TestF30KilledSQLiteServer(t *testing.T) {
 				t.Fatal("a grant without the login that started it")
 			}
 		}
+		told(t, db)
 		db.Close()
 		integrity(t, path)
 	}
 	if len(users) < 50 || len(grants) < 50 {
 		t.Fatalf("only %d users and %d grants were written", len(users), len(grants))
+	}
+}
+
+// told compares what the log tells with what there is.
+func told(t *testing.T, db *sqlstore.DB) {
+	t.Helper()
+	want := map[string]int{}
+	users, err := db.ListUsers(t.Context(), userstore.UserQuery{Limit: 1e6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range users {
+		want[u.ID+string(audit.UserCreated)]++
+		if !u.LastLoginAt.IsZero() {
+			want[u.ID+string(audit.LoginSucceeded)]++
+		}
+		if u.Version > 1 {
+			want[u.ID+string(audit.UserUpdated)]++
+		}
+	}
+	got := map[string]int{}
+	for _, e := range storetest.Events(t, db) {
+		got[e.Target.ID+string(e.Name)]++
+	}
+	if !maps.Equal(got, want) {
+		t.Fatalf("the log tells of %d acts, there are %d", len(got), len(want))
 	}
 }
 
@@ -98,11 +129,18 @@ func writeUntilKilled(t *testing.T) {
 			for {
 				u := newUser()
 				g := newGrant(u)
-				if err := db.CreateUser(t.Context(), u); err != nil {
+				event := func(name audit.Name) audit.Event {
+					return audit.Event{At: now, Name: name, Target: audit.User(u.ID)}
+				}
+				if err := db.CreateUser(t.Context(), u, event(audit.UserCreated)); err != nil {
 					panic(err)
 				}
 				out <- "user " + u.ID
-				if err := db.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}); err != nil {
+				if err := db.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash, Events: []audit.Event{event(audit.LoginSucceeded)}}); err != nil {
+					panic(err)
+				}
+				u.Version = 1
+				if err := db.UpdateUser(t.Context(), u, event(audit.UserUpdated)); err != nil {
 					panic(err)
 				}
 				out <- fmt.Sprintf("grant %s 1", g.SessionID)

@@ -119,7 +119,7 @@ var EventsSQL = func() map[string]stmt {
 	before := &audit.Event{ID: "e5", At: time.UnixMicro(5)}
 	all := map[string]stmt{}
 	for index, q := range map[string]userstore.EventQuery{
-		"audit_events_at":     {},
+		"audit_events_pkey":   {},
 		"audit_events_actor":  {ActorID: "a1"},
 		"audit_events_target": {TargetID: "t1"},
 		"audit_events_rare":   {Name: audit.KeysRotated},
@@ -127,7 +127,7 @@ var EventsSQL = func() map[string]stmt {
 		q.Before, q.Limit = before, 10
 		all[index] = listEvents(q)
 	}
-	all["audit_events_at "] = bind(removeEvents, int64(5), int64(10))
+	all["audit_events_pkey "] = bind(removeEvents, int64(5), int64(10))
 	return all
 }()
 

@@ -53,7 +53,7 @@ func answers(err error) bool {
 // unlessTold is refusal, unless the event is in the log.
 func (db *DB) unlessTold(ctx context.Context, event eventRow, refusal error) error {
 	err := refusal
-	failure := db.engine.read(ctx, bind(`SELECT id FROM audit_events WHERE id = $1`, event.id()), func(row scanner) error {
+	failure := db.engine.read(ctx, bind(`SELECT id FROM audit_events WHERE at = $1 AND id = $2`, event.key()...), func(row scanner) error {
 		var id string
 		err = nil
 		return row.Scan(&id)

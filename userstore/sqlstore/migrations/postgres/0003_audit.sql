@@ -5,11 +5,12 @@
 -- +goose Up
 
 -- Rows are added, and deleted when they are old; never changed. No foreign key:
--- the log outlives what it tells of. An id is random, and makes a row that is
--- stored again when an answer was lost the same row.
+-- the log outlives what it tells of. The primary key is the order of pages, and
+-- grows at its end. An id is random, and makes a row that is stored again when an
+-- answer was lost the same row.
 CREATE TABLE audit_events (
-    id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     at          BIGINT NOT NULL,
+    id          TEXT COLLATE "C" NOT NULL,
     name        TEXT COLLATE "C" NOT NULL,
     outcome     TEXT   NOT NULL,
     reason      TEXT   NOT NULL,
@@ -22,9 +23,9 @@ CREATE TABLE audit_events (
     address     TEXT   NOT NULL,
     user_agent  TEXT   NOT NULL,
     request_id  TEXT   NOT NULL,
-    changes     TEXT   NOT NULL
+    changes     TEXT   NOT NULL,
+    PRIMARY KEY (at, id)
 );
-CREATE INDEX audit_events_at ON audit_events (at, id);
 CREATE INDEX audit_events_actor ON audit_events (actor_id, at, id) WHERE actor_id <> '';
 CREATE INDEX audit_events_target ON audit_events (target_id, at, id) WHERE target_id <> '';
 -- The names that nearly every row has are found quickly without an index.

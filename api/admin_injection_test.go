@@ -1,0 +1,153 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/pgtest"
+)
+
+// TestS01HostileTextInEveryParameterOfAdmins is the matrix for the admin API: bodies, parts of paths,
+// queries and headers. A text is answered as a harmless value that nobody has is.
+func TestS01HostileTextInEveryParameterOfAdmins(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		_, admin := s.Admin("root")
+		bob := s.SignUp("bob")
+		users := "/v1/admin/users/" + bob.ID
+		profile := []string{"preferred_username", "username", "name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website",
+			"gender", "birthdate", "zoneinfo", "locale", "phone_number", "email",
+			"address.formatted", "address.street_address", "address.locality", "address.region", "address.postal_code", "address.country"}
+		flags := []string{"is_staff", "email_verified", "roles", "roles.", "sub", "password_hash"}
+		for _, endpoint := range []struct {
+			method, path string
+			base         fields
+			parameters   []string
+			fine         bool // a text may be accepted and stored
+		}{
+			{"POST", "/v1/admin/users", fields{"email": "not an address", "password": goodPassword}, append(append([]string{"password"}, profile...), flags...), false},
+			{"PATCH", users, fields{}, profile, true},
+			{"PATCH", users, fields{}, append(flags, "is_active"), false},
+			{"POST", users + "/password", fields{}, []string{"new_password"}, false},
+			{"POST", users + "/disable", fields{}, []string{"reason"}, false},
+		} {
+			for _, parameter := range endpoint.parameters {
+				t.Run(fmt.Sprintf("S-01 %s %s %s", endpoint.method, strings.Replace(endpoint.path, bob.ID, "{id}", 1), parameter), func(t *testing.T) {
+					s := s.With(t)
+					before, accepted := s.Snapshot(), ""
+					for _, text := range hostile {
+						if parameter == "new_password" && len(text) < 1000 && utf8.RuneCountInString(text) >= 15 {
+							continue // a good password, and stored nowhere but as its hash
+						}
+						body := endpoint.base.With(parameter, text)
+						switch outer, inner, nested := strings.Cut(parameter, "."); {
+						case nested && inner == "":
+							body = endpoint.base.With(outer, []string{text})
+						case nested:
+							body = endpoint.base.With(outer, fields{inner: text})
+						}
+						res := s.Do(apitest.Request{Method: endpoint.method, Path: endpoint.path, Token: admin.Access, Body: body})
+						switch {
+						case res.Status/100 == 4:
+						case res.Status == 200 && endpoint.fine:
+							accepted = text
+							holds(t, res, parameter, text)
+						default:
+							t.Errorf("%.40q: %d %.200s", text, res.Status, res.Body)
+						}
+					}
+					switch {
+					case accepted != "":
+						holds(t, s.Do(apitest.Request{Path: users, Token: admin.Access}), parameter, accepted)
+					case s.Snapshot() != before:
+						t.Error("all were refused, but something changed")
+					}
+				})
+			}
+		}
+
+		const nobody = "nobody"
+		s.Do(apitest.Request{Method: "PATCH", Path: users, Token: admin.Access, Body: fields{"username": nil}}).Want(200, "") // bob was called é for a while
+		for _, list := range []struct {
+			path       string
+			parameters []string
+		}{
+			{"/v1/admin/users", []string{"search", "role", "status", "limit", "cursor"}},
+			{"/v1/admin/audit", []string{"event", "actor", "target", "from", "to", "limit", "cursor"}},
+		} {
+			for _, parameter := range list.parameters {
+				t.Run("S-01 "+list.path+"?"+parameter, func(t *testing.T) {
+					s := s.With(t)
+					get := func(text string) *apitest.Response {
+						return s.Do(apitest.Request{Path: list.path + "?" + parameter + "=" + url.QueryEscape(text), Token: admin.Access})
+					}
+					harmless := get(nobody)
+					s.Unchanged(func() {
+						for _, text := range hostile {
+							res := get(text)
+							switch {
+							case utf8.RuneCountInString(text) > 256:
+								res.Want(400, "validation_error")
+							case res.Status != harmless.Status, res.Status == 200 && string(res.Body) != string(harmless.Body):
+								t.Errorf("%.40q: %d %.200s, as nobody is answered %d %s", text, res.Status, res.Body, harmless.Status, harmless.Body)
+							}
+						}
+					})
+				})
+			}
+		}
+		t.Run("S-01 in paths", func(t *testing.T) {
+			s := s.With(t)
+			s.Unchanged(func() {
+				for _, text := range hostile {
+					text := url.PathEscape(text)
+					for _, q := range []apitest.Request{
+						{Path: "/v1/admin/users/" + text},
+						{Path: "/v1/admin/users/" + text + "/sessions"},
+						{Method: "PATCH", Path: "/v1/admin/users/" + text, Body: fields{"name": "Eve"}},
+						{Method: "DELETE", Path: "/v1/admin/users/" + text},
+						{Method: "DELETE", Path: "/v1/admin/users/" + text + "/sessions"},
+						{Method: "DELETE", Path: users + "/sessions/" + text},
+						{Method: "POST", Path: "/v1/admin/users/" + text + "/enable"},
+						{Method: "POST", Path: "/v1/admin/users/" + text + "/password", Body: fields{"new_password": goodPassword}},
+						{Method: "PUT", Path: "/v1/admin/users/" + text + "/roles/editor"},
+					} {
+						q.Token = admin.Access
+						s.Do(q).Want(404, "not_found")
+					}
+					s.Do(apitest.Request{Method: "PUT", Path: users + "/roles/" + text, Token: admin.Access}).Want(400, "validation_error")
+					s.Do(apitest.Request{Method: "DELETE", Path: users + "/roles/" + text, Token: admin.Access}).Want(200, "") // nobody has it
+				}
+			})
+		})
+		t.Run("S-01 in headers that are written down", func(t *testing.T) {
+			s := s.With(t)
+			for i, text := range hostile {
+				clean := strings.Map(func(r rune) rune {
+					if r < ' ' || r == 0x7f {
+						return -1
+					}
+					return r
+				}, text)
+				if clean == "" {
+					continue
+				}
+				res := s.Do(apitest.Request{Method: "PATCH", Path: users, Token: admin.Access, Header: http.Header{"User-Agent": {clean}, "Accept": {clean}}, Body: fields{"nickname": fmt.Sprint(i)}}).Want(200, "")
+				if events := eventsOf(s, res); len(events) != 1 || len(clean) <= 256 && events[0].UserAgent != clean || len(events[0].UserAgent) > 256 {
+					t.Errorf("%.40q became %+v", clean, events)
+				}
+			}
+			s.Do(apitest.Request{Path: "/v1/admin/audit?limit=100", Token: admin.Access}).Want(200, "")
+		})
+		if log := s.Log.String(); strings.Contains(log, "SQLSTATE") || strings.Contains(log, "level=ERROR") {
+			t.Errorf("the store complained:\n%s", log)
+		}
+		if s.DB.Engine() == "postgres" && strings.Contains(pgtest.Log(t), "syntax error") {
+			t.Error("PostgreSQL was sent something that is no SQL")
+		}
+	})
+}
