@@ -301,7 +301,6 @@ func TestMigrationToTheProvider(t *testing.T) {
 
 // A use of a browser session and of a code is updated in place, as a refresh is.
 func TestUsesAreUpdatedInPlace(t *testing.T) {
-	t.Parallel()
 	url := sqltest.PostgresURL(t)
 	db := open(t, url, sqlstore.Options{})
 	admin := session(t, url)
