@@ -23,8 +23,8 @@ type PageLogin struct {
 	Device   string // the value of the browser's device cookie; empty: none
 	Replaces string // the value of its session cookie, whose session ends with this one; empty: none
 
-	// Since is when the request was made that the login is for: AuthTime is not before it, though
-	// another replica's clock may be.
+	// Since is when the request was made that the login is for: AuthTime is after it, though
+	// another replica's clock may be before.
 	Since time.Time
 }
 
@@ -60,8 +60,8 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
 		UserAgent: origin.UserAgent, Address: origin.Address,
 	}}
-	if l.Since.After(now) {
-		b.Session.AuthTime = l.Since
+	if !now.After(l.Since) {
+		b.Session.AuthTime = l.Since.Add(time.Microsecond)
 	}
 	var replaces userstore.SessionHash
 	if l.Replaces != "" {

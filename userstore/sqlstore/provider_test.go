@@ -287,7 +287,7 @@ func TestMigrationToTheProvider(t *testing.T) {
 		if err != nil || c.AuthMethod != userstore.AuthNone || c.Version != 1 || !c.UpdatedAt.IsZero() {
 			t.Errorf("%+v, %v", c, err)
 		}
-		// An older binary's sign-up of a client and login go on.
+		// What an older binary inserts is read.
 		old := `INSERT INTO clients (id, name, public, first_party, grant_types, scopes, resources, id_token_alg, epoch, disabled_at, created_at)
 			VALUES ('old', '', ` + yes(db) + `, ` + yes(db) + `, '[]', '[]', '[]', '', 1, 0, 0)`
 		if err := sqlstore.Exec(t.Context(), db, old); err != nil {
@@ -301,7 +301,6 @@ func TestMigrationToTheProvider(t *testing.T) {
 
 // A use of a browser session and of a code is updated in place, as a refresh is.
 func TestUsesAreUpdatedInPlace(t *testing.T) {
-	t.Parallel()
 	url := sqltest.PostgresURL(t)
 	db := open(t, url, sqlstore.Options{})
 	admin := session(t, url)

@@ -62,6 +62,30 @@ func hostileStrings(t *testing.T, f *fixture) {
 		must(t, f.UseAssertion(ctx, c.ID, s, f.now, f.now.Add(time.Minute)))
 		is(t, f.UseAssertion(ctx, c.ID, s, f.now, f.now.Add(time.Minute)), userstore.ErrExists)
 
+		browser := userstore.BrowserSession{Hash: sessionHash(), ID: "b" + s, UserID: u.ID, AMR: []string{s}, ACR: s, CreatedAt: stored(f.now), LastUsedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Hour)),
+			UserAgent: s[:min(len(s), 500)], Address: s[:min(len(s), 500)]}
+		must(t, f.StartSession(ctx, userstore.StartSession{Session: browser, PasswordHash: s + "2"}))
+		sessions, err := f.ListBrowserSessions(ctx, u.ID, f.now, time.Time{})
+		must(t, err)
+		equal(t, "browser sessions", sessions, []userstore.BrowserSession{browser})
+		code := userstore.Code{Hash: userstore.CodeHash(sessionHash()), ClientID: c.ID, UserID: u.ID, BrowserSession: browser.ID, RedirectURI: s, CodeChallenge: s, Scopes: []string{s}, Resources: []string{s},
+			Nonce: s, Claims: s, AMR: []string{s}, ACR: s, ByConsent: true, CreatedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Minute)), UserAgent: browser.UserAgent, Address: browser.Address}
+		must(t, f.SaveCode(ctx, code, &userstore.Consent{Scopes: []string{s, s + s}, Resources: []string{s}}, time.Time{}))
+		saved, err := f.CodeByHash(ctx, code.Hash)
+		must(t, err)
+		equal(t, "code", saved.Code, code)
+		consent, err := f.ConsentOf(ctx, u.ID, c.ID)
+		must(t, err)
+		equal(t, "consent", consent.Scopes, []string{s, s + s})
+		ofCode := f.redeemed(t, code)
+		view, err := f.GrantByID(ctx, ofCode.ID)
+		must(t, err)
+		equal(t, "grant of the code", [3]string{view.Grant.Claims, view.Grant.BrowserSession, view.Grant.Nonce}, [3]string{s, browser.ID, s})
+		must(t, f.RevokeConsent(ctx, u.ID, c.ID, f.now))
+		f.dead(t, ofCode)
+		g = f.grant(t, userstore.User{ID: u.ID, PasswordHash: s + "2"}, func(n *userstore.Grant) { n.ClientID, n.SessionID = c.ID, "t"+s })
+		must(t, f.RevokeBrowserSession(ctx, u.ID, browser.ID, f.now))
+
 		got.Email = s + s
 		must(t, f.UpdateUser(ctx, got))
 		must(t, f.SetPassword(ctx, u.ID, s+"2", s+"3", g.SessionID, f.now))
@@ -201,6 +225,42 @@ func unstorable(t *testing.T, f *fixture) {
 				t.Errorf("grant %s: started with %.20q: %v", name, s, err)
 			}
 		}
+		browser := f.session(t, u)
+		for name, change := range map[string]func(*userstore.Code){
+			"redirect URI": func(c *userstore.Code) { c.RedirectURI = s },
+			"challenge":    func(c *userstore.Code) { c.CodeChallenge = s },
+			"scope":        func(c *userstore.Code) { c.Scopes = []string{s} },
+			"resource":     func(c *userstore.Code) { c.Resources = []string{s} },
+			"nonce":        func(c *userstore.Code) { c.Nonce = s },
+			"claims":       func(c *userstore.Code) { c.Claims = s },
+			"amr":          func(c *userstore.Code) { c.AMR = []string{s} },
+			"acr":          func(c *userstore.Code) { c.ACR = s },
+			"session":      func(c *userstore.Code) { c.BrowserSession = s },
+		} {
+			bad := f.newCode(browser, client)
+			change(&bad)
+			for _, consent := range []*userstore.Consent{nil, {Scopes: []string{"openid"}}} {
+				if err := f.SaveCode(ctx, bad, consent, time.Time{}); !errors.Is(err, userstore.ErrInvalid) {
+					t.Errorf("code %s: saved with %.20q: %v", name, s, err)
+				}
+			}
+		}
+		for _, consent := range []userstore.Consent{{Scopes: []string{s}}, {Resources: []string{s}}} {
+			is(t, f.SaveCode(ctx, f.newCode(browser, client), &consent, time.Time{}), userstore.ErrInvalid)
+		}
+		for name, change := range map[string]func(*userstore.StartSession){
+			"id":     func(n *userstore.StartSession) { n.Session.ID = s },
+			"amr":    func(n *userstore.StartSession) { n.Session.AMR = []string{s} },
+			"acr":    func(n *userstore.StartSession) { n.Session.ACR = s },
+			"rehash": func(n *userstore.StartSession) { n.Rehash = s },
+		} {
+			bad := userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash}
+			change(&bad)
+			if err := f.StartSession(ctx, bad); !errors.Is(err, userstore.ErrInvalid) {
+				t.Errorf("browser session %s: started with %.20q: %v", name, s, err)
+			}
+		}
+		must(t, f.EndSession(ctx, browser.ID, f.now))
 		is(t, f.SetPassword(ctx, u.ID, u.PasswordHash, s, "", f.now), userstore.ErrInvalid)
 		if err := f.ChangeRing(ctx, 0, keys.Change{RefreshSecret: s}); !errors.Is(err, userstore.ErrInvalid) {
 			t.Errorf("ring: %v", err)
