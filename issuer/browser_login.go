@@ -22,10 +22,6 @@ type PageLogin struct {
 	Device   string // the value of the browser's device cookie; empty: none
 	Replaces string // the value of its session cookie, whose session ends with this one; empty: none
 
-	// Since is when the request was made that the login is for: AuthTime is after it, though
-	// another replica's clock may be before.
-	Since time.Time
-
 	UserAgent string // kept for the user's list of sessions
 	Address   string // kept likewise, and what throttling counts by
 }
@@ -61,9 +57,6 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
 		UserAgent: l.UserAgent, Address: l.Address,
 	}}
-	if !now.After(l.Since) {
-		b.Session.AuthTime = l.Since.Add(time.Microsecond)
-	}
 	var replaces userstore.SessionHash
 	if l.Replaces != "" {
 		replaces = sessionHash(l.Replaces)
