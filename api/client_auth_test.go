@@ -148,12 +148,10 @@ func TestT13SecretsAreFormEncoded(t *testing.T) {
 			q := machineRequest(nil)
 			q.Basic = [2]string{c.ID, secret}
 			s.Do(q).Want(200, "")
-			if url.QueryEscape(secret) != secret {
+			if strings.ContainsAny(secret, "%+") { // as it is it would be another one, or none
 				raw := machineRequest(nil)
 				raw.Header = http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.ID)+":"+secret))}}
-				if status := s.Do(raw).Status; status != 401 && !strings.Contains(secret, ":") {
-					t.Errorf("%q has a second spelling: %d", secret, status)
-				}
+				unauthenticated(s, raw)
 			}
 		}
 	})
@@ -352,7 +350,6 @@ func TestT15ClientAssertions(t *testing.T) {
 			"jti is missing":                            {"jti": nil},
 			"jti is a number":                           {"jti": 1},
 			"jti is too long":                           {"jti": strings.Repeat("x", 257)},
-			"jti is one that no store can hold":         {"jti": "a\x00b"},
 		} {
 			t.Run(name, func(t *testing.T) { s := s.With(t); unauthenticated(s, ed.request(ed.header(), ed.claims(s, more))) })
 		}

@@ -71,7 +71,7 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 // startSession logs the browser in.
 func (s *Server) startSession(w http.ResponseWriter, r *http.Request, v visit, name, password string) (*issuer.Browser, error) {
 	b, secret, err := s.Issuer.StartBrowserSession(r.Context(), issuer.PageLogin{
-		Name: name, Password: password, Device: v.browser, Replaces: s.cookie(r, sessionCookie), Since: v.pending.At,
+		Name: name, Password: password, Device: v.browser, Replaces: s.cookie(r, sessionCookie),
 	})
 	if err != nil {
 		return nil, err
@@ -84,15 +84,20 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request, v visit, n
 // goOn takes a browser that has just logged in to where it wanted to go: with a redirect, whatever it is, so that no
 // password is sent again when the page is loaded again.
 func (s *Server) goOn(w http.ResponseWriter, r *http.Request, v visit, b *issuer.Browser) error {
-	switch {
-	case v.handle == "":
+	if v.handle == "" {
 		return see(w, s.pagePath("/login", ""))
+	}
+	v.pending.Proved = b.Session.ID
+	handle, err := s.seal(authorizationHandle, v.browser, v.pending)
+	switch {
+	case err != nil:
+		return err
 	case v.pending.ResponseMode == issuer.ModeFormPost:
-		return see(w, s.pagePath("/consent", v.handle)) // where there is a page to post from
+		return see(w, s.pagePath("/consent", handle)) // where there is a page to post from
 	}
 	d, err := s.Issuer.Decide(r.Context(), v.pending, b)
 	if err != nil {
 		return err
 	}
-	return s.proceed(w, r, v.handle, d)
+	return s.proceed(w, r, handle, d)
 }

@@ -53,6 +53,10 @@ type Pending struct {
 	HintSubject string   `json:"hint_subject,omitempty"` // whom id_token_hint, or a claims request for a certain sub, names
 	ACRValues   []string `json:"acr_values,omitempty"`
 	UILocales   []string `json:"ui_locales,omitempty"`
+
+	// Proved is the browser session whose user has logged in for this request, whatever the clocks of replicas say: prompt=login
+	// and max_age ask for no more.
+	Proved string `json:"proved,omitempty"`
 }
 
 // Codes of the authorization endpoint, beside those of error.go (OIDC Core section 3.1.2.6; unmet_authentication_requirements

@@ -120,7 +120,7 @@ func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, 
 		d.Step = LogIn
 		return d, errLoginRequired, nil
 	}
-	proved := b.Session.AuthTime.After(p.At) // for this request
+	proved := p.Proved != "" && p.Proved == b.Session.ID // for this very request
 	switch {
 	case !proved && i.tooOld(p, b.Session.AuthTime):
 		d.Step, d.Reauthenticate = LogIn, true

@@ -23,9 +23,6 @@ type PageLogin struct {
 	Device   string // the value of the browser's device cookie; empty: none
 	Replaces string // the value of its session cookie, whose session ends with this one; empty: none
 
-	// Since is when the request was made that the login is for: AuthTime is after it, though
-	// another replica's clock may be before.
-	Since time.Time
 }
 
 // StartBrowserSession proves a password and starts a browser session. secret is the cookie's value, a new one at each login, so
@@ -60,9 +57,6 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
 		UserAgent: origin.UserAgent, Address: origin.Address,
 	}}
-	if !now.After(l.Since) {
-		b.Session.AuthTime = l.Since.Add(time.Microsecond)
-	}
 	var replaces userstore.SessionHash
 	if l.Replaces != "" {
 		replaces = sessionHash(l.Replaces)

@@ -106,7 +106,7 @@ func (cc *ClientCache) keep(id string, c userstore.Client, err error, now time.T
 		if cc.known == nil || len(cc.known) >= mostCached {
 			cc.known = map[string]cachedClient{}
 		}
-		if now.After(cc.known[id].at) {
+		if !now.Before(cc.known[id].at) {
 			cc.known[id] = cachedClient{c, now}
 		}
 	}

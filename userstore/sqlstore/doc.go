@@ -24,8 +24,10 @@
 // user changes the user's row first, and so does a login; so the two wait for
 // each other, and a grant is either seen and ended, or refused. Whatever ends
 // grants of a client starts a new epoch in the client's row, which a grant made
-// before, or at the same moment, does not carry. What counts rows before it adds
-// one (throttle.go) or takes one away (admins.go) takes its turn by an advisory
+// before, or at the same moment, does not carry; codes carry it, too. A code is
+// void without the browser session and the consent that stand behind it, at which
+// its redemption looks under the same lock that ends these. What counts rows before
+// it adds one (throttle.go) or takes one away (admins.go) takes its turn by an advisory
 // lock first. SQLite has one writer at a time, and every batch is BEGIN
 // IMMEDIATE.
 //
