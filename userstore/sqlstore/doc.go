@@ -23,11 +23,12 @@
 // user changes the user's row first, and so does a login; so the two wait for
 // each other, and a grant is either seen and ended, or refused. Whatever ends
 // grants of a client starts a new epoch in the client's row, which a grant made
-// before, or at the same moment, does not carry; codes carry it, too. A code is void without
-// the browser session and the consent that stand behind it, at which its redemption looks
-// under the same lock that ends these. What counts rows before it
-// adds one (throttle.go) takes its turn by an advisory lock first. SQLite has one
-// writer at a time, and every batch is BEGIN IMMEDIATE.
+// before, or at the same moment, does not carry; nor does a code. A code is void
+// without the browser session and the consent that stand behind it: its
+// redemption takes the user's row, too, before it looks at them, and whatever ends
+// either has taken it before. What counts rows before it adds one (throttle.go)
+// takes its turn by an advisory lock first. SQLite has one writer at a time, and
+// every batch is BEGIN IMMEDIATE.
 //
 // # An answer lost after COMMIT
 //
