@@ -21,6 +21,7 @@ import (
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/outbound"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -127,7 +128,12 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer listener.Close()
 
 	hasher := newHasher(c, c.Passwords.Slots()) // counts the processors there are
+	admission := issuer.NewAdmission(0, 0)      // likewise
 	spareProcessors(a.env)
+	abroad, err := outbound.New(outbound.Options{})
+	if err != nil {
+		return err
+	}
 	accounts := &userstore.Accounts{
 		Store:         db,
 		Hasher:        hasher,
@@ -173,6 +179,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		FormSecret:      func() ([]byte, error) { return manager.Secret(keys.Forms) },
 		SessionAbsolute: 720 * time.Hour,
 		SessionIdle:     24 * time.Hour,
+		Cache:           &issuer.ClientCache{For: time.Second},
+		ClientKeys:      &issuer.ClientKeys{Fetch: abroad.Get},
+		Admission:       admission,
 	}
 	pages, err := web.New(web.Options{Service: serviceName(iss.URL), Base: issuerPath(iss.URL)})
 	if err != nil {
