@@ -3,6 +3,8 @@ package api_test
 import (
 	"context"
 	"crypto"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -559,4 +561,13 @@ func TestTheClientCache(t *testing.T) {
 	}, func(o *apitest.Options) {
 		o.Configure = func(r *apitest.Replica) { r.Issuer.Cache = &issuer.ClientCache{For: time.Second} }
 	})
+}
+
+// hmacToken is an access token signed with what a client knows (J-04): never acceptable, for whoever could check it could
+// make it.
+func hmacToken(secret string, claims apitest.Fields) string {
+	input := apitest.Encode(`{"alg":"HS256","typ":"at+jwt"}`) + "." + apitest.Encode(claims.Text())
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(input))
+	return input + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
