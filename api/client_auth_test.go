@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys/keystest"
@@ -570,4 +571,30 @@ func hmacToken(secret string, claims apitest.Fields) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(input))
 	return input + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// A wrong proof leaves one entry in the audit log, as long as it is looked at.
+func TestClientsThatAreNotProvedAreRecorded(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.Register(userstore.Client{ID: "web"})
+		_, ed := newAssertive(s, "ed", jose.EdDSA)
+		wrong := machineRequest(nil)
+		wrong.Basic = [2]string{"web", "wrong"}
+		for range 15 {
+			s.Do(wrong)
+			s.Do(ed.request(ed.header(), ed.claims(s, apitest.Fields{"aud": "https://evil.test"})))
+		}
+		events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Limit: 100, Name: audit.ClientAuthFailed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reasons := map[string]int{}
+		for _, e := range events {
+			reasons[e.Reason+" of "+e.Target.ID]++
+		}
+		if reasons["wrong_secret of web"] != 10 || reasons["wrong_assertion of ed"] != 10 || len(reasons) != 2 {
+			t.Errorf("recorded %v", reasons)
+		}
+		s.Do(ed.request(ed.header(), ed.claims(s, nil))).Want(200, "")
+	})
 }

@@ -99,7 +99,7 @@ func (i *Issuer) useAssertion(ctx context.Context, c userstore.Client, a *assert
 	until := time.UnixMicro(int64(a.claims.Expires * 1e6)).Add(i.ClockSkew).UTC()
 	err := i.Clients.UseAssertion(ctx, c.ID, a.claims.ID, i.now(), until)
 	if errors.Is(err, userstore.ErrExists) || errors.Is(err, userstore.ErrInvalid) {
-		return errClient.because(fmt.Errorf("the assertion was used before, or its jti cannot be kept: %w", err))
+		return unproved("the assertion was used before, or its jti cannot be kept")
 	}
 	return err
 }

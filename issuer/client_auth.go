@@ -21,9 +21,10 @@ type ClientAuth struct {
 }
 
 var (
-	errClient      = refuse(InvalidClient, "The client is unknown, disabled, or did not authenticate in the way that it is registered for.")
-	errManyMethods = refuse(InvalidRequest, "Authenticate the client in one way: by the Authorization header, by client_secret, or by client_assertion.")
-	errTwoClients  = refuse(InvalidRequest, "The request names two clients: send the client_id of the one that authenticates, or none.")
+	errClient       = refuse(InvalidClient, "The client is unknown, disabled, or did not authenticate in the way that it is registered for.")
+	errManyMethods  = refuse(InvalidRequest, "Authenticate the client in one way: by the Authorization header, by client_secret, or by client_assertion.")
+	errTooManyWrong = refuse(RateLimited, "Too many wrong secrets of this client from here: correct the secret, and wait before you try again.")
+	errTwoClients   = refuse(InvalidRequest, "The request names two clients: send the client_id of the one that authenticates, or none.")
 )
 
 // AuthenticateClient finds the client of a request and proves it by the one method that it is registered for; a
@@ -56,33 +57,42 @@ func (i *Issuer) authenticateClient(ctx context.Context, a ClientAuth) (userstor
 		}
 		err = i.proves(ctx, c, cred)
 	}
+	if err == nil && cred.assertion != nil {
+		err = i.useAssertion(ctx, c, cred.assertion)
+	}
 	switch {
-	case err == nil && cred.assertion != nil:
-		return c, i.useAssertion(ctx, c, cred.assertion)
 	case err == nil:
 		return c, nil
 	case !errors.Is(err, errUnproved):
 		return userstore.Client{}, err
-	case cred.secret == nil:
-		return userstore.Client{}, errClient.because(err)
 	}
-	// A secret that is not known to be right takes the time of a hash and counts, whatever is
-	// the matter with the client.
-	judged := userstore.Client{ID: cred.id}
-	if eligible(c, cred) {
-		judged = c
+	refused := errClient.because(err)
+	switch known := eligible(c, cred); {
+	case cred.secret != nil:
+		// A secret that is not known to be right takes the time of a hash and counts, whatever is
+		// the matter with the client.
+		if !known {
+			c = userstore.Client{ID: cred.id}
+		}
+		err = i.Accounts.CheckClientSecret(ctx, c, *cred.secret)
+		if err == nil && known {
+			return c, nil
+		}
+	case cred.assertion != nil && known:
+		i.Accounts.RefuseAssertion(ctx, c)
+		return userstore.Client{}, refused
+	default:
+		return userstore.Client{}, refused
 	}
-	switch checked := i.Accounts.CheckClientSecret(ctx, judged, *cred.secret); {
-	case errors.Is(checked, userstore.ErrInvalidCredentials):
-		return userstore.Client{}, errClient.because(err)
-	case errors.Is(checked, userstore.ErrRateLimited):
-		return userstore.Client{}, refuse(RateLimited, "Too many wrong secrets of this client from here: correct the secret, and wait before you try again.").because(checked)
-	case errors.Is(checked, userstore.ErrOverloaded):
-		return userstore.Client{}, refuse(Overloaded, "Too many requests at once: try again in a moment.").because(checked)
-	case checked != nil:
-		return userstore.Client{}, checked
+	switch {
+	case err == nil, errors.Is(err, userstore.ErrInvalidCredentials):
+		return userstore.Client{}, refused
+	case errors.Is(err, userstore.ErrRateLimited):
+		return userstore.Client{}, errTooManyWrong.because(err)
+	case errors.Is(err, userstore.ErrOverloaded):
+		return userstore.Client{}, errOverloaded.because(err)
 	}
-	return c, nil
+	return userstore.Client{}, err
 }
 
 // readClient is ClientByID that answers the zero client for one that there is not.

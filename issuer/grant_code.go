@@ -91,7 +91,13 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		_, lifetime := i.access(a.reach(i))
 		a.Grant.ExpiresAt = earlier(a.Grant.ExpiresAt, r.now.Add(lifetime))
 	}
-	return a, i.Codes.RedeemCode(ctx, userstore.Redeem{Hash: hash, Grant: a.Grant, Now: r.now})
+	ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, a.Grant.SessionID)
+	started := audit.New(ctx, r.now, audit.GrantStarted, audit.User(code.UserID))
+	if err := i.Codes.RedeemCode(ctx, userstore.Redeem{Hash: hash, Grant: a.Grant, Now: r.now}, started); err != nil {
+		return Authorization{}, err
+	}
+	started.Log(ctx, i.Log)
+	return a, nil
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -126,12 +132,12 @@ func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) userstore.Grant
 
 // codeReplayed revokes what came of a code that was used before. It is refused only once that is stored.
 func (i *Issuer) codeReplayed(ctx context.Context, code userstore.Code, now time.Time) error {
-	event := audit.New(ctx, now, audit.CodeReplayed, audit.User(code.UserID))
-	event.ClientID = code.ClientID
-	if err := i.Grants.RevokeGrant(ctx, code.GrantID, now, event); err != nil {
+	e := audit.New(ctx, now, audit.CodeReplayed, audit.User(code.UserID)).Failed("used_before")
+	e.ClientID = code.ClientID
+	if err := i.Grants.RevokeGrant(ctx, code.GrantID, now, e); err != nil {
 		return err
 	}
-	event.Log(ctx, i.Log)
+	e.Log(ctx, i.Log)
 	return errCode.because(errors.New("the code was used before: its grant is revoked"))
 }
 

@@ -74,6 +74,18 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, c Client, secret strin
 	return nil
 }
 
+// RefuseAssertion records that a client assertion did not prove c: as often as wrong secrets are looked at, so that nobody
+// makes the log grow without end. The refusal itself needs no record.
+func (a *Accounts) RefuseAssertion(ctx context.Context, c Client) {
+	held, err := a.Throttle.admitClient(ctx, a.now, c.ID)
+	switch {
+	case err == nil:
+		a.wrong(ctx, held, audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{Type: audit.OnClient, ID: c.ID}).Failed("wrong_assertion"))
+	case !errors.Is(err, ErrRateLimited):
+		a.warn(ctx, "a wrong client assertion was not recorded", err)
+	}
+}
+
 // admitClient lets one check of a client's secret through; see admit.
 func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, id string) (*held, error) {
 	if t == nil {
