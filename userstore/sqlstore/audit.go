@@ -24,6 +24,11 @@ const (
 var (
 	storeEvent           = numbered(insertEvent + `TRUE` + onceEach)
 	storeEventOfGrant    = numbered(insertEvent + `EXISTS (SELECT 1 FROM grants WHERE id = $)` + onceEach)
+	storeEventOfCode     = numbered(insertEvent + `EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)` + onceEach)
+	storeEventOfConsent  = numbered(insertEvent + `EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)` + onceEach)
+	storeEventOfStarted  = numbered(insertEvent + sessionStarted + onceEach)
+	storeEventOfSession  = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)` + onceEach)
+	storeEventOfOwn      = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)` + onceEach)
 	storeEventOfPassword = numbered(insertEvent + `EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)` + onceEach)
 )
 

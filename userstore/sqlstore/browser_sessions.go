@@ -116,7 +116,9 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 			shown(b.UserAgent), shown(b.Address), b.UserID, mark),
 		bind(revokeOldest, append([]any{now}, beyond...)...),
 		bind(deleteOldest, beyond...))
-	n, err := db.batch(ctx, false, append(steps, passed(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)...)
+	steps = append(steps, passed(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
+	steps = append(steps, storeEventsIf(storeEventOfStarted, eventRows(events), b.Hash[:])...)
+	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[inserted] == 0 {
 		return userstore.ErrConflict
 	}
@@ -151,12 +153,15 @@ func (db *DB) TouchSession(ctx context.Context, hash userstore.SessionHash, now 
 }
 
 // EndSession locks the user's row first, as RedeemCode does: a code of this session that is
-// being redeemed is either a grant by then, and revoked here, or is void.
+// being redeemed is either a grant by then, and revoked here, or is void. It is told of if the
+// session was there.
 func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error {
-	_, err := db.batch(ctx, true,
+	steps := []stmt{
 		bind(`UPDATE users SET last_session_id = '' WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+ofBrowser, micros(now), id),
-		bind(`DELETE FROM browser_sessions WHERE id = $1`, id))
+	}
+	steps = append(steps, storeEventsIf(storeEventOfSession, eventRows(events), id)...)
+	_, err := db.batch(ctx, true, append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1`, id))...)
 	return unknown(err, nil)
 }
 
@@ -167,14 +172,15 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 	steps := []stmt{
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+theirs), userID, id, userID),
 		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+ofBrowser+theirs), micros(now), id, userID, id, userID),
-		bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID),
 	}
+	steps = append(steps, storeEventsIf(storeEventOfOwn, eventRows(events), id, userID)...)
+	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID))
 	if texts(userID, id) != nil {
 		return userstore.ErrNotFound
 	}
 	return db.act(ctx, true, func(ctx context.Context, again bool) error {
 		n, err := db.engine.batch(ctx, steps)
-		if err == nil && n[2] == 0 && !again {
+		if err == nil && n[len(n)-1] == 0 && !again {
 			return userstore.ErrNotFound
 		}
 		return err

@@ -88,10 +88,8 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
 			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt)),
 	}
-	for _, s := range steps {
-		if err := storable(s.args); err != nil {
-			return err
-		}
+	if err := storables(steps); err != nil {
+		return err
 	}
 	return db.tell(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		_, err := run(steps...)
@@ -99,8 +97,9 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 	})
 }
 
-// UpdateClient whose answer was lost is begun again and then finds a newer
-// version: ErrConflict, upon which its caller reads the row and edits anew.
+// UpdateClient whose answer was lost is begun again and then finds a newer version.
+// Without events that is ErrConflict, upon which its caller reads the row and
+// edits anew.
 //
 // The column public says the same as auth_method, for statements that compare no text.
 func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
@@ -108,12 +107,22 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 	if err != nil {
 		return err
 	}
-	err = db.change(ctx, true, bind(`UPDATE clients SET name = $1, auth_method = $2, public = $3, first_party = $4, grant_types = $5,
+	update := bind(`UPDATE clients SET name = $1, auth_method = $2, public = $3, first_party = $4, grant_types = $5,
 			scopes = $6, resources = $7, id_token_alg = $8, metadata = $9, redirect_origins = $10, secret_hash = $11,
 			updated_at = $12, version = version + 1
 		WHERE id = $13 AND version = $14`,
 		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
-		metadata, origins, c.SecretHash, micros(c.UpdatedAt), c.ID, c.Version), userstore.ErrConflict, events)
+		metadata, origins, c.SecretHash, micros(c.UpdatedAt), c.ID, c.Version)
+	if err := storable(update.args); err != nil {
+		return err
+	}
+	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		n, err := run(update)
+		if err != nil || n[0] == 0 {
+			return false, orElse(err, userstore.ErrConflict)
+		}
+		return true, nil
+	})
 	if errors.Is(err, userstore.ErrConflict) {
 		return db.missing(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
 	}

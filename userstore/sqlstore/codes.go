@@ -83,7 +83,7 @@ var (
 // It takes no lock. What ends the browser session or takes back the consent at the same
 // moment voids the code: RedeemCode looks at both under the lock that they take.
 //
-// It may be begun again: a code that is there already is left as it is.
+// It may be begun again: a code that is there already is left as it is, and told of no second time.
 func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore.Consent, idleSince time.Time, events ...audit.Event) error {
 	for _, items := range [][]string{c.Scopes, c.Resources, c.AMR} {
 		if err := texts(items...); err != nil {
@@ -100,8 +100,8 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		sql = saveCodeByConsent
 	}
 	if consent == nil {
-		n, err := db.write(ctx, true, bind(sql, args...))
-		if err == nil && n == 0 {
+		n, err := db.saveCode(ctx, events, bind(sql, args...))
+		if err == nil && n[0] == 0 {
 			return db.saved(ctx, c)
 		}
 		return err
@@ -115,7 +115,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 			return err
 		}
 		scopes, resources := list(merged(before.Scopes, consent.Scopes)), list(merged(before.Resources, consent.Resources))
-		n, err := db.batch(ctx, true,
+		n, err := db.saveCode(ctx, events,
 			bind(saveConsent, slices.Concat([]any{created, created, scopes, resources}, may,
 				[]any{c.Hash[:], list(before.Scopes), list(before.Resources)})...),
 			bind(saveCodeWithConsent, append(args[:len(args):len(args)], scopes, resources)...))
@@ -137,6 +137,21 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		}
 	}
 	return userstore.ErrConflict
+}
+
+// saveCode runs statements the last of which inserts the code, and stores the events if it did.
+func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) (n []int64, err error) {
+	if len(events) == 0 {
+		return db.batch(ctx, true, s...)
+	}
+	if err := storables(s); err != nil {
+		return nil, err
+	}
+	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		n, err = run(s...)
+		return err == nil && n[len(n)-1] > 0, err
+	})
+	return n, err
 }
 
 // saved tells of a code that was not inserted why: nil when it is there.
@@ -232,10 +247,9 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 		bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, r.Hash[:], g.ID[:]})...),
 		bind(endOldest, g.UserID, g.ID[:], micros(g.CreatedAt), int64(userstore.MaxGrantsPerUser)),
 	}
-	for i := range steps {
-		if err := storable(steps[i].args); err != nil {
-			return err
-		}
+	steps = append(steps, storeEventsIf(storeEventOfCode, eventRows(events), r.Hash[:], g.ID[:])...)
+	if err := storables(steps); err != nil {
+		return err
 	}
 	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2`, r.Hash[:], g.ID[:])
 	return db.act(ctx, true, func(ctx context.Context, again bool) error {

@@ -55,16 +55,15 @@ func (db *DB) RevokeConsent(ctx context.Context, userID, clientID string, now ti
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+consented), both(userID)...),
 		bind(numbered(`DELETE FROM codes WHERE user_id = $ AND client_id = $ AND used_at = 0`+consented), both(userID, clientID)...),
 		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE user_id = $ AND client_id = $ AND revoked_at = 0`+consented), both(micros(now), userID, clientID)...),
-		bind(`DELETE FROM consents WHERE user_id = $1 AND client_id = $2`, userID, clientID),
 	}
-	for i := range steps {
-		if storable(steps[i].args) != nil {
-			return userstore.ErrNotFound
-		}
+	steps = append(steps, storeEventsIf(storeEventOfConsent, eventRows(events), userID, clientID)...)
+	steps = append(steps, bind(`DELETE FROM consents WHERE user_id = $1 AND client_id = $2`, userID, clientID))
+	if storables(steps) != nil {
+		return userstore.ErrNotFound
 	}
 	return db.act(ctx, true, func(ctx context.Context, again bool) error {
 		n, err := db.engine.batch(ctx, steps)
-		if err == nil && n[3] == 0 && !again { // again: gone by the try whose answer was lost
+		if err == nil && n[len(n)-1] == 0 && !again { // again: gone by the try whose answer was lost
 			return userstore.ErrNotFound
 		}
 		return err

@@ -236,10 +236,8 @@ func (db *DB) write(ctx context.Context, harmless bool, s stmt) (n int64, err er
 
 // batch runs statements as one act and counts the rows that each changed.
 func (db *DB) batch(ctx context.Context, harmless bool, s ...stmt) (n []int64, err error) {
-	for i := range s {
-		if err := storable(s[i].args); err != nil {
-			return nil, err
-		}
+	if err := storables(s); err != nil {
+		return nil, err
 	}
 	err = db.act(ctx, harmless, func(ctx context.Context, _ bool) error {
 		n, err = db.engine.batch(ctx, s)

@@ -76,9 +76,6 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 		c userstore.Code
 		r userstore.Redeem
 	}
-	client := func(w world) userstore.Client {
-		return userstore.Client{ID: w.u.ID, AuthMethod: userstore.AuthNone, CreatedAt: now}
-	}
 	consent := func(w world) (userstore.Code, error) {
 		c := newCode(w.s)
 		return c, db.SaveCode(ctx, c, &userstore.Consent{Scopes: c.Scopes}, time.Time{})
@@ -164,29 +161,6 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 			done: func(w world) error {
 				if err := db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)); !errors.Is(err, userstore.ErrExists) {
 					return fmt.Errorf("used again: %w", err)
-				}
-				return nil
-			}},
-		{name: "an edit of a client is made anew by its caller", want: userstore.ErrConflict,
-			before: func(w world) error { return db.CreateClient(ctx, client(w)) },
-			act: func(w world) error {
-				c := client(w)
-				c.Name, c.Version = "edited", 1
-				return db.UpdateClient(ctx, c)
-			},
-			done: func(w world) error {
-				c, err := db.ClientByID(ctx, w.u.ID)
-				if err == nil && c.Name != "edited" {
-					err = errors.New("not edited")
-				}
-				return err
-			}},
-		{name: "a client is deleted", skip: 5,
-			before: func(w world) error { return db.CreateClient(ctx, client(w)) },
-			act:    func(w world) error { return db.DeleteClient(ctx, w.u.ID) },
-			done: func(w world) error {
-				if _, err := db.ClientByID(ctx, w.u.ID); !errors.Is(err, userstore.ErrNotFound) {
-					return fmt.Errorf("still there: %w", err)
 				}
 				return nil
 			}},

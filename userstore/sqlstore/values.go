@@ -82,6 +82,16 @@ func storable(args []any) error {
 	return nil
 }
 
+// storables is storable for statements that are run together.
+func storables(s []stmt) error {
+	for i := range s {
+		if err := storable(s[i].args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func text(s string) error {
 	switch {
 	case len(s) > maxValue:

@@ -136,6 +136,106 @@ func Acts() []Act {
 				},
 				func() bool { _, err := f.ClientByID(t.Context(), c.ID); return err == nil }}
 		})},
+		{Name: "update a client", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+			c := f.client(t, nil)
+			c.Name = "New"
+			return Prepared{
+				func(e ...audit.Event) error { return f.UpdateClient(t.Context(), c, e...) },
+				func(e ...audit.Event) error {
+					return f.UpdateClient(t.Context(), userstore.Client{ID: userstore.FirstPartyClientID, Version: 99}, e...)
+				},
+				func() bool {
+					c, err := f.ClientByID(t.Context(), c.ID)
+					must(t, err)
+					return c.Name == "New"
+				}}
+		})},
+		{Name: "delete a client", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+			c := f.client(t, nil)
+			return Prepared{
+				func(e ...audit.Event) error { return f.DeleteClient(t.Context(), c.ID, e...) },
+				func(e ...audit.Event) error { return f.DeleteClient(t.Context(), id(), e...) },
+				func() bool {
+					_, err := f.ClientByID(t.Context(), c.ID)
+					return errors.Is(err, userstore.ErrNotFound)
+				}}
+		})},
+		{Name: "log in at the pages", Once: true, Uncertain: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			old := f.session(t, u)
+			s := userstore.StartSession{Session: f.newSession(u), Replaces: old.Hash, PasswordHash: u.PasswordHash}
+			other := s
+			other.Session, other.PasswordHash = f.newSession(u), "other"
+			return Prepared{
+				func(e ...audit.Event) error { return f.StartSession(t.Context(), s, e...) },
+				func(e ...audit.Event) error { return f.StartSession(t.Context(), other, e...) },
+				func() bool {
+					_, _, err := f.BrowserSession(t.Context(), s.Session.Hash, f.now, time.Time{})
+					return err == nil
+				}}
+		})},
+		{Name: "end a browser session", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			s := f.session(t, u)
+			return Prepared{
+				func(e ...audit.Event) error { return f.EndSession(t.Context(), s.ID, f.now, e...) }, nil,
+				func() bool {
+					_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
+					return errors.Is(err, userstore.ErrNotFound)
+				}}
+		})},
+		{Name: "revoke a browser session", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			s := f.session(t, u)
+			return Prepared{
+				func(e ...audit.Event) error { return f.RevokeBrowserSession(t.Context(), u.ID, s.ID, f.now, e...) },
+				func(e ...audit.Event) error { return f.RevokeBrowserSession(t.Context(), id(), s.ID, f.now, e...) },
+				func() bool {
+					_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
+					return errors.Is(err, userstore.ErrNotFound)
+				}}
+		})},
+		{Name: "save a code", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			c := f.client(t, nil)
+			code, void := f.newCode(f.session(t, u), c), f.newCode(f.session(t, f.user(t)), c)
+			void.UserID = u.ID
+			return Prepared{
+				func(e ...audit.Event) error { return f.SaveCode(t.Context(), code, nil, time.Time{}, e...) },
+				func(e ...audit.Event) error { return f.SaveCode(t.Context(), void, nil, time.Time{}, e...) },
+				func() bool { _, err := f.CodeByHash(t.Context(), code.Hash); return err == nil }}
+		})},
+		{Name: "save a code with a consent", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			c := f.client(t, nil)
+			code, void := f.newCode(f.session(t, u), c), f.newCode(f.session(t, f.user(t)), c)
+			void.UserID = u.ID
+			save := func(c userstore.Code) func(e ...audit.Event) error {
+				return func(e ...audit.Event) error {
+					return f.SaveCode(t.Context(), c, &userstore.Consent{Scopes: c.Scopes}, time.Time{}, e...)
+				}
+			}
+			return Prepared{save(code), save(void), func() bool {
+				_, err := f.CodeByHash(t.Context(), code.Hash)
+				_, without := f.ConsentOf(t.Context(), u.ID, c.ID)
+				if (err == nil) != (without == nil) {
+					t.Errorf("half of it: code %v, consent %v", err, without)
+				}
+				return err == nil
+			}}
+		})},
+		{Name: "redeem a code", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			r := f.redeem(f.code(t, f.session(t, u), f.client(t, nil)))
+			late := r
+			late.Now = f.now.Add(time.Hour)
+			return Prepared{
+				func(e ...audit.Event) error { return f.RedeemCode(t.Context(), r, e...) },
+				func(e ...audit.Event) error { return f.RedeemCode(t.Context(), late, e...) },
+				func() bool { _, err := f.GrantByID(t.Context(), r.Grant.ID); return err == nil }}
+		})},
+		{Name: "take a consent back", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			c := f.client(t, nil)
+			g := f.redeemed(t, f.consented(t, f.session(t, u), c))
+			return Prepared{
+				func(e ...audit.Event) error { return f.RevokeConsent(t.Context(), u.ID, c.ID, f.now, e...) },
+				func(e ...audit.Event) error { return f.RevokeConsent(t.Context(), u.ID, id(), f.now, e...) },
+				func() bool { return revoked(t, f, g) }}
+		})},
 		{Name: "disable a client", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
 			c := f.client(t, nil)
 			return Prepared{
