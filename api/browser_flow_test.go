@@ -381,7 +381,7 @@ func TestA31ConsentIsForWhatWasShownToWhoWasAsked(t *testing.T) {
 			s := s.With(t)
 			b := b.With(s)
 			page := b.Open(authorizePath(c, set("prompt", "consent"))).WantPage(200, "consent-approve")
-			b.Open("/login?request=" + page.Form("consent-approve", nil).Form.Get("request")).Submit("login-submit", credentials(alice))
+			b.Open("/login?request="+page.Form("consent-approve", nil).Form.Get("request")).Submit("login-submit", credentials(alice))
 			s.Unchanged(func() {
 				if p := b.Send(page.Form("consent-approve", nil)); p.Status != http.StatusForbidden {
 					t.Errorf("got %d %s", p.Status, p.Header.Get("Location"))

@@ -19,7 +19,7 @@ func TestU33TheSessionCookie(t *testing.T) {
 	b.Cookies[sessionName] = strings.Repeat("A", 44)
 	b.SignIn(authorizePath(c), alice)
 	first := b.Cookies[sessionName]
-	b.Open("/login?" + strings.SplitN(b.Open(authorizePath(c, set("prompt", "login"))).Path, "?", 2)[1]).Submit("login-submit", credentials(alice))
+	b.Open("/login?"+strings.SplitN(b.Open(authorizePath(c, set("prompt", "login"))).Path, "?", 2)[1]).Submit("login-submit", credentials(alice))
 	second := b.Cookies[sessionName]
 	if len(first) < 43 || first == second || first == strings.Repeat("A", 44) || len(second) != len(first) {
 		t.Errorf("session cookies %q, then %q", first, second)

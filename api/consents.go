@@ -1,10 +1,13 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // consentDoc is what the user allowed a client.
@@ -32,7 +35,10 @@ func (s *Server) listConsents(w http.ResponseWriter, r *http.Request) error {
 	}{Consents: make([]consentDoc, 0, len(consents))}
 	for _, c := range consents {
 		client, err := s.Store.ClientByID(r.Context(), c.ClientID)
-		if err != nil {
+		switch {
+		case errors.Is(err, userstore.ErrNotFound): // deleted a moment ago, and the consent with it
+			continue
+		case err != nil:
 			return err
 		}
 		out.Consents = append(out.Consents, consentDoc{
@@ -54,7 +60,7 @@ func (s *Server) deleteConsent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return newProblem(notFound, "")
 	}
-	if err := s.Store.RevokeConsent(r.Context(), session.View.User.ID, id, s.Now()); err != nil {
+	if err := s.Accounts.RevokeConsent(r.Context(), session.View.User.ID, id); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

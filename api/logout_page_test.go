@@ -35,7 +35,9 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 			path func(id, access string) string
 			to   string // empty: the confirmation page
 		}{
-			{"a good hint", func(id, _ string) string { return logoutPath("id_token_hint", id, "post_logout_redirect_uri", bye, "state", "a b&c") }, bye + "?state=a+b%26c"},
+			{"a good hint", func(id, _ string) string {
+				return logoutPath("id_token_hint", id, "post_logout_redirect_uri", bye, "state", "a b&c")
+			}, bye + "?state=a+b%26c"},
 			{"without a state", func(id, _ string) string { return logoutPath("id_token_hint", id, "post_logout_redirect_uri", bye) }, bye},
 			{"with the client's id", func(id, _ string) string {
 				return logoutPath("id_token_hint", id, "client_id", "web", "post_logout_redirect_uri", bye)
@@ -135,10 +137,10 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 			s := s.With(t)
 			for path, to := range map[string]string{
 				"/oauth2/logout": "", "/logout": "",
-				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", bye, "state", "s"):                      bye + "?state=s",
-				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", "https://evil.test"):                    "",
-				logoutPath("post_logout_redirect_uri", bye):                                                           "",
-				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", other.PostLogoutRedirectURIs[0]):        "",
+				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", bye, "state", "s"):                       bye + "?state=s",
+				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", "https://evil.test"):                     "",
+				logoutPath("post_logout_redirect_uri", bye):                                                            "",
+				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", other.PostLogoutRedirectURIs[0]):         "",
 				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", bye, "state", strings.Repeat("s", 9000)): "",
 			} {
 				p := s.Browser().Open(path)

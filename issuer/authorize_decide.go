@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -209,6 +210,11 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		consent = nil // nothing that could be taken back
 	}
 	now := i.now()
+	var told []audit.Event
+	if consent != nil {
+		ctx := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
+		told = append(told, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
+	}
 	if err := i.finished(ctx, p, code, now); err != nil {
 		return Decision{}, err
 	}
@@ -218,7 +224,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		Scopes: p.Scopes, Resources: p.Resources, Nonce: p.Nonce, Claims: p.Claims,
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
 		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
-	}, consent, now.Add(-i.SessionIdle))
+	}, consent, now.Add(-i.SessionIdle), told...)
 	switch {
 	case errors.Is(err, userstore.ErrExists):
 		return Decision{}, errFinished
@@ -228,6 +234,9 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		return i.refuseOrStep(p, d, errLoginRequired), nil
 	case err != nil:
 		return Decision{}, failed(err)
+	}
+	for _, e := range told {
+		e.Log(ctx, i.Log)
 	}
 	d.Step, d.Response = Respond, i.respond(p, [2]string{"code", code})
 	return d, nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -82,8 +83,12 @@ func (i *Issuer) logoutClient(ctx context.Context, r LogoutRequest) (hint idToke
 // EndBrowserSession logs a browser out: its session is over, and with it every grant that came of it and does not hold
 // offline_access.
 func (i *Issuer) EndBrowserSession(ctx context.Context, b Browser) error {
-	if err := i.Browsers.EndSession(ctx, b.Session.ID, i.now()); err != nil {
+	now := i.now()
+	ctx = audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
+	e := audit.New(ctx, now, audit.SessionRevoked, audit.User(b.User.ID))
+	if err := i.Browsers.EndSession(ctx, b.Session.ID, now, e); err != nil {
 		return failed(err)
 	}
+	e.Log(ctx, i.Log)
 	return nil
 }

@@ -62,6 +62,17 @@ func (a *Accounts) RevokeSession(ctx context.Context, userID, sessionID string) 
 	return nil
 }
 
+// RevokeConsent takes back what a user allowed a client, with every grant that came of it. ErrNotFound: there is nothing to take back.
+func (a *Accounts) RevokeConsent(ctx context.Context, userID, clientID string) error {
+	now := a.now()
+	e := audit.New(ctx, now, audit.ConsentRevoked, audit.Target{Type: audit.OnClient, ID: clientID})
+	if err := a.Store.RevokeConsent(ctx, userID, clientID, now, e); err != nil {
+		return err
+	}
+	e.Log(ctx, a.Log)
+	return nil
+}
+
 // RevokeSessions ends all sessions of a user but keep (a session id; empty: none), and counts them.
 // ErrNotFound: no such user.
 func (a *Accounts) RevokeSessions(ctx context.Context, userID, keep string) (int, error) {
