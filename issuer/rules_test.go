@@ -118,6 +118,8 @@ func TestSentencesAreSafe(t *testing.T) {
 	for _, e := range []*Error{
 		errUnavailable, errServer, errNotAdmin, errTarget, errMixedAlgs, errTargetGrant, errTargetGone, errNoClient, errClientDisabled, errNotFirstParty,
 		errNoRefreshClient, errRefreshToken, errRefreshExpired, errAccessToken, errAccessExpired, errNoUser,
+		errClient, errManyMethods, errTwoClients, errTooManyWrong, errNoGrantType, errGrantType, errNotAllowed, errPublicCredentials, errUserScope,
+		errNoCode, errCode, errVerifier, errNoRefreshToken, errNoOpenID, errNoToken, errNoRow, errKeySet, errOverloaded,
 	} {
 		for _, c := range []byte(e.Description) {
 			if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
