@@ -131,6 +131,20 @@ func TestD27Discovery(t *testing.T) {
 			}
 			at := strings.TrimPrefix(strings.TrimPrefix(jwks, "https://id.test"), "http://localhost:8080")
 			get(t, s, at, 0)
+			endpoints := 0
+			for name, value := range doc {
+				if !strings.HasSuffix(name, "_endpoint") {
+					continue
+				}
+				endpoints++
+				at := strings.TrimPrefix(strings.TrimPrefix(value.(string), "https://id.test"), "http://localhost:8080")
+				if res := s.Do(apitest.Request{Method: "OPTIONS", Path: at}); res.Status != 204 || !strings.Contains(res.Header.Get("Allow"), "POST") {
+					t.Errorf("%s is announced at %s: %d, Allow %q", name, at, res.Status, res.Header.Get("Allow"))
+				}
+			}
+			if endpoints != 6 {
+				t.Errorf("%d endpoints", endpoints)
+			}
 		})
 	}
 }
