@@ -32,7 +32,7 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, v visit, stat
 			return err
 		}
 		client := webClient(d.Client, v.pending.RedirectURI)
-		p.Client, p.FormTargets = &client, []string{v.pending.RedirectURI}
+		p.Client, p.Onward = &client, true
 		p.Reauthenticate = d.Step == issuer.LogIn && d.Reauthenticate
 		if p.Reauthenticate && p.Name == "" {
 			p.Name = v.session.User.Email

@@ -72,7 +72,7 @@ func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	common.Request = r.URL.Query().Get("request")
 	if p.RedirectURI != "" {
-		common.FormTargets = []string{p.RedirectURI}
+		common.Onward = true
 	}
 	if common.CSRF, err = s.formToken(browser, "logout", "", b.Session.ID); err != nil {
 		return err

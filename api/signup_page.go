@@ -39,7 +39,7 @@ func (s *Server) showSignup(w http.ResponseWriter, r *http.Request, v visit, sta
 			return err
 		}
 		client := webClient(d.Client, v.pending.RedirectURI)
-		p.Client, p.FormTargets = &client, []string{v.pending.RedirectURI}
+		p.Client, p.Onward = &client, true
 	}
 	page, err := s.Pages.Signup(p)
 	return s.show(w, status, page, err)

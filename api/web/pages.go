@@ -122,24 +122,23 @@ func (v *view) showClient(c *Client) {
 	if v.Client.Name == "" {
 		v.Client.Name = texts["app.unnamed"].in(v.Lang)
 	}
-	if s, err := source(v.Client.Logo); err != nil || !strings.HasPrefix(s, "https://") {
-		v.Client.Logo = "" // its host cannot be named in the CSP
+	if origin(v.Client.Logo) == "" {
+		v.Client.Logo = ""
 	}
 }
 
-// render fills the template of v and writes the policy that goes with it.
-func (p *Pages) render(v *view, c Common, csp policy) (Page, error) {
-	targets, err := sources(append(csp.targets, c.FormTargets...))
-	if err != nil {
-		return Page{}, fmt.Errorf("page %s: %w", v.Name, err)
+// formsOf is where the forms of a page with c may lead.
+func formsOf(c Common) string {
+	if c.Onward {
+		return onward
 	}
-	csp.targets = targets
-	if v.Client != nil && v.Client.Logo != "" {
-		logo, err := source(v.Client.Logo)
-		if err != nil {
-			return Page{}, fmt.Errorf("page %s: %w", v.Name, err)
-		}
-		csp.images = []string{logo}
+	return home
+}
+
+// render fills the template of v; csp is the policy that goes with it, but for the client's logo.
+func (p *Pages) render(v *view, csp policy) (Page, error) {
+	if v.Client != nil {
+		csp.logo = origin(v.Client.Logo)
 	}
 	var out bytes.Buffer
 	if err := p.templates[v.Lang].ExecuteTemplate(&out, v.Name+".html", v); err != nil {
@@ -160,7 +159,7 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 		{Name: "password", Label: "field.password", Type: "password", Autocomplete: "current-password", Required: true},
 	}
 	v.settle(d.Problems)
-	return p.render(v, d.Common, policy{})
+	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 
 func (p *Pages) Signup(d SignupPage) (Page, error) {
@@ -177,7 +176,7 @@ func (p *Pages) Signup(d SignupPage) (Page, error) {
 		{Name: "username", Label: "field.username", Type: "text", Autocomplete: "nickname", Value: typed(d.Values["username"]), Hint: "hint.username"},
 	}
 	v.settle(d.Problems)
-	return p.render(v, d.Common, policy{})
+	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 
 func (p *Pages) Consent(d ConsentPage) (Page, error) {
@@ -194,27 +193,30 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	for _, r := range d.Resources {
 		v.Resources = append(v.Resources, clean(r, maxLine))
 	}
-	return p.render(v, d.Common, policy{})
+	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 
 func (p *Pages) Logout(d LogoutPage) (Page, error) {
 	v := p.common(d.Common, "logout")
 	v.User = clean(d.User, maxUser)
-	return p.render(v, d.Common, policy{})
+	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 
 func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
 	v := p.common(d.Common, "signed_out")
 	v.Title = "title.out"
 	v.showClient(d.Client)
-	return p.render(v, d.Common, policy{})
+	if v.Client != nil {
+		v.Client.Logo, v.Client.Policy, v.Client.Terms = "", "", "" // nobody is asked for anything any more
+	}
+	return p.render(v, policy{forms: nowhere})
 }
 
 func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 	v := p.common(d.Common, "signed_in")
 	v.Title = "title.in"
 	v.User = clean(d.User, maxUser)
-	return p.render(v, d.Common, policy{})
+	return p.render(v, policy{forms: nowhere})
 }
 
 func (p *Pages) Error(d ErrorPage) (Page, error) {
@@ -225,7 +227,7 @@ func (p *Pages) Error(d ErrorPage) (Page, error) {
 	}
 	v.Heading, v.Advice = t.heading.in(v.Lang), t.advice.in(v.Lang)
 	v.RequestID = clean(d.RequestID, maxLine)
-	return p.render(v, d.Common, policy{})
+	return p.render(v, policy{forms: nowhere})
 }
 
 func (p *Pages) FormPost(d FormPostPage) (Page, error) {
@@ -236,5 +238,5 @@ func (p *Pages) FormPost(d FormPostPage) (Page, error) {
 	v := p.common(d.Common, "form_post")
 	v.Title = "title.formpost"
 	v.Action, v.Parameters, v.Script = template.URL(d.Action), d.Parameters, sendForm
-	return p.render(v, d.Common, policy{targets: []string{d.Action}, script: p.script})
+	return p.render(v, policy{forms: onward, script: p.script})
 }

@@ -19,9 +19,9 @@ type Common struct {
 	Locale  Locale
 	Request string // sealed handle of the pending request; empty: none
 	CSRF    string // token of the forms
-	// FormTargets are the redirect URIs, or their origins, that a form of this page may end up at after our redirect
-	// (form-action of the CSP, which browsers apply to redirects too).
-	FormTargets []string
+	// Onward: a form of this page may end at an app after our redirect. Browsers hold form-action against each
+	// further redirect, also the app's own, so that the policy of such a page has none: docs/decisions/form-action.md.
+	Onward bool
 }
 
 // Locale is a language that the pages speak: en or de.

@@ -126,7 +126,7 @@ func serve(t *testing.T, o web.Options) string {
 		mux.HandleFunc("GET /pages/{language}/"+s.name, func(w http.ResponseWriter, r *http.Request) {
 			page, err := s.make(pages, web.Common{
 				Locale: web.Locale(r.PathValue("language")), Request: "handle", CSRF: "token",
-				FormTargets: []string{"https://photos.example/callback"},
+				Onward: true,
 			}, server.URL)
 			if err != nil {
 				t.Error(err)
