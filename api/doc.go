@@ -13,8 +13,11 @@
 // scope, with the query read and nothing unknown in it. Their lists are paged by cursor.go.
 //
 // Handlers return their errors; only the pipeline turns one into an answer and only
-// there is it logged. Two dialects of error leave this package: RFC 9457 problem documents on the account API
-// (/v1) and OAuth's {error, error_description} on the protocol endpoints.
+// there is it logged. Three dialects of error leave this package: RFC 9457 problem documents on the account API
+// (/v1), OAuth's {error, error_description} on the protocol endpoints, and pages for people.
+//
+// What people see is made by api/web; which page it is time for is decided here (authorize.go, *_page.go), and what a
+// browser carries from one to the next is session.go.
 //
 // openapi.json describes all of it by hand; tests hold it against the real handlers,
 // route by route and answer by answer (apitest).

@@ -22,7 +22,6 @@ type PageLogin struct {
 	Password string
 	Device   string // the value of the browser's device cookie; empty: none
 	Replaces string // the value of its session cookie, whose session ends with this one; empty: none
-
 }
 
 // StartBrowserSession proves a password and starts a browser session. secret is the cookie's value, a new one at each login, so

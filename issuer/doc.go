@@ -13,6 +13,12 @@
 //	mint.go, claims.go, user_claims.go
 //	                             Authorization → signed tokens
 //
+// A browser gets to a code by way of the hosted pages, and each step is one call:
+//
+//	authorize.go                 request → Pending (authorize_redirect.go, authorize_claims.go, pkce.go, id_token_hint.go)
+//	authorize_decide.go          Pending and browser → log in, ask for consent, or the code
+//	browser_login.go, logout.go  a browser's session begins and ends
+//
 // and an access token that comes back, to our own account API, to userinfo, introspection or revocation, is judged
 // by the one function live in bearer.go. What the issuer tells the world about itself is metadata.go.
 //
@@ -26,7 +32,10 @@
 //	RFC 8414, OIDC Discovery             metadata.go
 //	RFC 8707 (resource indicators)       resource.go
 //	RFC 9700 section 4.14 (refresh)      grant_refresh.go, refresh_token.go
-//	OIDC Core                            mint.go (sections 2, 3.1.3.6, 12.2), user_claims.go (5.1, 5.4), userinfo.go (5.3)
+//	RFC 8252 (native apps)               authorize_redirect.go, authorize_decide.go
+//	RFC 9207 (iss in responses)          authorize_redirect.go
+//	OIDC Core                            authorize*.go (sections 3.1.2, 5.5), mint.go (2, 3.1.3.6, 12.2), user_claims.go (5.1, 5.4), userinfo.go (5.3)
+//	RP-Initiated Logout                  logout.go
 //
 // Three rules hold everywhere. A refusal changes nothing, except that a replayed
 // refresh token or code revokes its grant. A signer is taken before anything is written

@@ -4,7 +4,7 @@
 // Rules live here, once; engines only move rows. A call moves like this:
 //
 //	api, issuer, cmd
-//	  └→ Accounts            accounts.go, authenticate.go, credentials.go, activity.go, import.go
+//	  └→ Accounts            accounts.go, authenticate.go, browser_login.go, credentials.go, activity.go, import.go
 //	       ├ canonical names email.go, username.go, unicode.go
 //	       ├ what may be said claims.go, validation.go
 //	       ├ new passwords   blocklist.go, breach.go
