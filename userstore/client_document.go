@@ -1,0 +1,114 @@
+package userstore
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/jose"
+)
+
+// ClientDocument is a client as it is shown: client information by RFC 7591 section 3.2.1, and what is
+// only ours. The secret is in it once, when it was made.
+type ClientDocument struct {
+	ClientID        string `json:"client_id"`
+	ClientSecret    string `json:"client_secret,omitempty"`
+	IssuedAt        int64  `json:"client_id_issued_at"`                // seconds since 1970
+	SecretExpiresAt *int64 `json:"client_secret_expires_at,omitempty"` // 0, never; absent without a secret
+	Name            string `json:"client_name"`
+	AuthMethod      string `json:"token_endpoint_auth_method"`
+	GrantTypes      List   `json:"grant_types"`
+	ResponseTypes   List   `json:"response_types"`
+	RedirectURIs    List   `json:"redirect_uris"`
+	PostLogoutURIs  List   `json:"post_logout_redirect_uris,omitempty"`
+	Scope           string `json:"scope,omitempty"` // absent: any
+	IDTokenAlg      string `json:"id_token_signed_response_alg,omitempty"`
+	JWKS            any    `json:"jwks,omitempty"`
+	JWKSURI         string `json:"jwks_uri,omitempty"`
+	ClientURI       string `json:"client_uri,omitempty"`
+	LogoURI         string `json:"logo_uri,omitempty"`
+	PolicyURI       string `json:"policy_uri,omitempty"`
+	TOSURI          string `json:"tos_uri,omitempty"`
+	Resources       List   `json:"resources"`
+	PKCE            string `json:"pkce,omitempty"` // absent: as oauth.require_pkce says
+	FirstParty      bool   `json:"first_party"`
+	Disabled        bool   `json:"disabled"`
+}
+
+// List is a list of texts that is [] when it is empty.
+type List []string
+
+// MarshalJSON writes the list.
+func (l List) MarshalJSON() ([]byte, error) { return json.Marshal(append([]string{}, l...)) }
+
+// Document shows the client; secret is the one that was just made, if one was.
+func (c Client) Document(secret string) ClientDocument {
+	d := ClientDocument{
+		ClientID: c.ID, ClientSecret: secret, IssuedAt: c.CreatedAt.Unix(), Name: c.Name, AuthMethod: c.AuthMethod,
+		GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutRedirectURIs,
+		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.IDTokenAlg, JWKSURI: c.JWKSURI,
+		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
+		Resources: c.Resources, PKCE: c.PKCE, FirstParty: c.FirstParty, Disabled: !c.DisabledAt.IsZero(),
+	}
+	if len(c.JWKS) > 0 {
+		d.JWKS = c.JWKS
+	}
+	if c.SecretHash != "" {
+		d.SecretExpiresAt = new(int64)
+	}
+	return d
+}
+
+// told lists what the audit log tells of a client, by the names of RFC 7591. The secret is not among it.
+func (c Client) told() []audit.Change {
+	list := func(values []string) string { return strings.Join(values, " ") }
+	return []audit.Change{
+		{Field: "client_name", After: c.Name},
+		{Field: "token_endpoint_auth_method", After: c.AuthMethod},
+		{Field: "grant_types", After: list(c.GrantTypes)},
+		{Field: "response_types", After: list(c.ResponseTypes)},
+		{Field: "redirect_uris", After: list(c.RedirectURIs)},
+		{Field: "post_logout_redirect_uris", After: list(c.PostLogoutRedirectURIs)},
+		{Field: "scope", After: list(c.Scopes)},
+		{Field: "resources", After: list(c.Resources)},
+		{Field: "id_token_signed_response_alg", After: c.IDTokenAlg},
+		{Field: "jwks", After: thumbprints(c.JWKS)},
+		{Field: "jwks_uri", After: c.JWKSURI},
+		{Field: "client_uri", After: c.ClientURI},
+		{Field: "logo_uri", After: c.LogoURI},
+		{Field: "policy_uri", After: c.PolicyURI},
+		{Field: "tos_uri", After: c.TOSURI},
+		{Field: "pkce", After: c.PKCE},
+		{Field: "first_party", After: strconv.FormatBool(c.FirstParty)},
+		{Field: "disabled", After: strconv.FormatBool(!c.DisabledAt.IsZero())},
+	}
+}
+
+// clientChanges lists what is different in next.
+func clientChanges(old, next Client) []audit.Change {
+	var out []audit.Change
+	before := old.told()
+	for i, c := range next.told() {
+		if c.Before = before[i].After; c.Before != c.After {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// thumbprints name the keys of a set (RFC 7638): enough to see which they were.
+func thumbprints(jwks []byte) string {
+	keys, _, err := jose.ParseKeySet(jwks)
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, k := range keys {
+		if name, err := jose.Thumbprint(k.Key); err == nil && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
+}

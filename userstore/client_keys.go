@@ -1,0 +1,96 @@
+package userstore
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/strictjson"
+)
+
+const (
+	maxClientKeys = 20
+	maxClientJWKS = 64 << 10 // bytes
+	fieldJWKS     = "jwks"
+)
+
+// privateMembers are those that only a private or symmetric JWK has (RFC 7518 section 6).
+var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
+// signatureAlgorithms are those that we verify.
+var signatureAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
+// judgeKeys holds a client's keys to RFC 7591 section 2: in the registration or at an address, and public.
+func (c *Client) judgeKeys(fs *faults) {
+	if len(c.JWKS) > 0 && c.JWKSURI != "" {
+		fs.add("jwks_uri", fault{CodeInvalid, "Give jwks or jwks_uri, not both."})
+	}
+	if c.AuthMethod == AuthPrivateKeyJWT && len(c.JWKS) == 0 && c.JWKSURI == "" {
+		fs.add(fieldJWKS, fault{CodeRequired, "A client that authenticates by private_key_jwt needs its public keys here, or their address as jwks_uri."})
+	}
+	if len(c.JWKS) > 0 {
+		judgeJWKS(c.JWKS, fs)
+	}
+}
+
+// judgeJWKS refuses a set with a key that is dangerous or broken, and lets those stay that are good but not
+// for us: for encryption, or of a kind that is not supported.
+func judgeJWKS(document []byte, fs *faults) {
+	if len(document) > maxClientJWKS {
+		fs.add(fieldJWKS, fault{CodeTooLong, "The key set has 64 KiB at most."})
+		return
+	}
+	if _, _, err := jose.ParseKeySet(document); err != nil {
+		fs.add(fieldJWKS, fault{CodeInvalid, "This is not a JWK set: an object with keys, a list (RFC 7517 section 5)."})
+		return
+	}
+	var keys []json.RawMessage
+	err := strictjson.Object(document, func(name, value []byte) {
+		if string(name) == "keys" {
+			_ = json.Unmarshal(value, &keys) // a list: ParseKeySet has read it
+		}
+	})
+	if err != nil && len(keys) == 0 {
+		fs.add(fieldJWKS, fault{CodeInvalid, "This is not a JWK set: each member stands once."})
+		return
+	}
+	if len(keys) > maxClientKeys {
+		fs.add(fieldJWKS, fault{CodeTooLong, "The key set has 20 keys at most."})
+		return
+	}
+	before, usable := len(*fs), false
+	for n, data := range keys {
+		good, f := judgeJWK(data)
+		usable = usable || good
+		fs.add(memberOf("jwks.keys", n), f)
+	}
+	if !usable && len(*fs) == before {
+		fs.add(fieldJWKS, fault{CodeInvalid, "No key of the set is for signatures: it needs an RSA key of 2048 bits or more, a P-256 or an Ed25519 key."})
+	}
+}
+
+// judgeJWK judges one key. good tells that it can verify something.
+func judgeJWK(data []byte) (good bool, f fault) {
+	if _, err := jose.ParsePublic(data); err == nil {
+		return true, fault{}
+	}
+	members, private := map[string]string{}, false
+	err := strictjson.Object(data, func(name, value []byte) {
+		text, _ := strictjson.String(value)
+		members[string(name)] = text
+		private = private || slices.Contains(privateMembers, string(name))
+	})
+	switch {
+	case err != nil:
+		return false, fault{CodeInvalid, "This is not a JWK: an object, each member once."}
+	case private || members["kty"] == "oct":
+		return false, fault{CodeNotAllowed, "This is a private or symmetric key. Whoever has seen it can pass for the client: make another one, and register its public half."}
+	case members["use"] == "enc" || members["use"] == "" && members["alg"] != "" && !slices.Contains(signatureAlgorithms, members["alg"]):
+		return false, fault{} // not for signatures, or not for ours
+	case members["kty"] == "EC" && members["crv"] != "P-256", members["kty"] == "OKP" && members["crv"] != "Ed25519":
+		return false, fault{} // not supported
+	case members["kty"] == "RSA":
+		return false, fault{CodeInvalid, "This RSA key cannot be used: it needs n of 2048 to 8192 bits and a sound e, in base64url without padding, and an algorithm of RSA."}
+	}
+	return false, fault{CodeInvalid, "This key cannot be used: see RFC 7517 and RFC 7518 for what it needs."}
+}

@@ -1,0 +1,220 @@
+package userstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/signet-id/signet/internal/printable"
+)
+
+// Bounds of what a client is registered with.
+const (
+	maxClientName = 100 // characters
+	maxListed     = 50  // members of a list
+	maxScopeName  = 128
+	minSecret     = 16 // characters of a secret that somebody chose
+	maxSecret     = 256
+)
+
+// ValidClientID tells whether id can name a client: what stands in a path, in a header and on a command
+// line as it is.
+func ValidClientID(id string) bool {
+	for n := range len(id) {
+		c := id[n]
+		word := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
+		if !word && (n == 0 || c != '.' && c != '~' && c != '-') {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 64
+}
+
+// settle gives c its defaults and judges it; old is the client before, or the zero one. The error is a
+// ValidationError with every fault, or an infrastructure failure.
+func (r *Registry) settle(ctx context.Context, old Client, c *Client, chosen string, fs *faults) error {
+	c.tidy(old)
+	fs.add("client_name", validClientName(c.Name))
+	fs.add("token_endpoint_auth_method", oneOf(c.AuthMethod, AuthNone, AuthBasic, AuthPost, AuthPrivateKeyJWT))
+	c.judgeGrants(fs)
+	c.judgeURIs(fs)
+	c.judgeKeys(fs)
+	c.judgeScopes(fs)
+	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
+		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})
+	}
+	r.judgeResources(old, *c, fs)
+	if err := r.judgeAlgorithm(ctx, old, *c, fs); err != nil {
+		return err
+	}
+	if chosen != "" {
+		fs.addSecret(chosen)
+		if !c.hasSecret() {
+			fs.add("client_secret", fault{CodeNotAllowed, "A client that authenticates this way has no secret."})
+		}
+	}
+	return fs.err()
+}
+
+// tidy fills in what RFC 7591 section 2 presumes where c says nothing, and gives what is nothing one form.
+func (c *Client) tidy(old Client) {
+	if c.AuthMethod == "" {
+		c.AuthMethod = AuthBasic
+	}
+	if len(c.GrantTypes) == 0 && !c.FirstParty {
+		c.GrantTypes = []string{GrantAuthorizationCode}
+	}
+	// Response types follow from grant types unless somebody says otherwise.
+	if code := c.Allows(GrantAuthorizationCode); slices.Equal(c.ResponseTypes, old.ResponseTypes) && code != old.Allows(GrantAuthorizationCode) || len(c.ResponseTypes) == 0 {
+		c.ResponseTypes = nil
+		if code {
+			c.ResponseTypes = []string{responseTypeCode}
+		}
+	}
+	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs} {
+		if len(*list) == 0 {
+			*list = nil
+		}
+	}
+	var compact bytes.Buffer
+	switch {
+	case len(c.JWKS) == 0 || string(c.JWKS) == "null":
+		c.JWKS = nil
+	case json.Compact(&compact, c.JWKS) == nil:
+		c.JWKS = compact.Bytes()
+	}
+}
+
+const responseTypeCode = "code"
+
+// judgeGrants holds grant types, response types and authentication together.
+func (c *Client) judgeGrants(fs *faults) {
+	code := c.Allows(GrantAuthorizationCode)
+	fs.addList("grant_types", c.GrantTypes, func(g string) fault {
+		return oneOf(g, GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials)
+	})
+	fs.addList("response_types", c.ResponseTypes, func(t string) fault { return oneOf(t, responseTypeCode) })
+	if !code && len(c.ResponseTypes) > 0 {
+		fs.add("response_types", fault{CodeInvalid, "The response type code needs the grant type authorization_code."})
+	}
+	if c.Allows(GrantClientCredentials) && c.Public() {
+		fs.add("grant_types", fault{CodeInvalid, "A public client proves nothing, so client_credentials is not for it: choose another token_endpoint_auth_method."})
+	}
+	if c.Allows(GrantRefreshToken) && !code && !c.FirstParty {
+		fs.add("grant_types", fault{CodeInvalid, "There is nothing to refresh: refresh_token goes with authorization_code."})
+	}
+	fs.add("pkce", oneOf(c.PKCE, "", PKCERequired, PKCEOptional))
+	if c.PKCE == PKCEOptional && c.Public() {
+		fs.add("pkce", fault{CodeInvalid, "A public client always uses PKCE: optional is for confidential ones."})
+	}
+}
+
+func (c *Client) judgeURIs(fs *faults) {
+	fs.addList("redirect_uris", c.RedirectURIs, func(uri string) fault { return c.redirectURI(uri) })
+	if c.Allows(GrantAuthorizationCode) && len(c.RedirectURIs) == 0 {
+		fs.add("redirect_uris", fault{CodeRequired, "The grant type authorization_code needs a redirect URI at least."})
+	}
+	fs.addList("post_logout_redirect_uris", c.PostLogoutRedirectURIs, func(uri string) fault { return c.redirectURI(uri) })
+	for _, u := range []struct{ field, uri string }{
+		{"client_uri", c.ClientURI}, {"logo_uri", c.LogoURI}, {"policy_uri", c.PolicyURI}, {"tos_uri", c.TOSURI}, {"jwks_uri", c.JWKSURI},
+	} {
+		if u.uri != "" {
+			fs.add(u.field, webURI(u.uri))
+		}
+	}
+	if strings.Contains(c.JWKSURI, "#") {
+		fs.add("jwks_uri", fault{CodeInvalid, "Leave the fragment out."})
+	}
+}
+
+func (c *Client) judgeScopes(fs *faults) {
+	fs.addList("scope", c.Scopes, func(s string) fault {
+		switch {
+		case !scopeToken(s):
+			return fault{CodeInvalid, "A scope has 1 to 128 visible ASCII characters, without quote and backslash."}
+		case s == "admin" && !c.FirstParty:
+			return fault{CodeNotAllowed, "The scope admin is for first-party clients only."}
+		}
+		return fault{}
+	})
+}
+
+func (r *Registry) judgeResources(old, c Client, fs *faults) {
+	fs.addList("resources", c.Resources, func(uri string) fault {
+		if !slices.Contains(r.Resources, uri) && !slices.Contains(old.Resources, uri) {
+			return fault{CodeNotAllowed, "No resource of this name is registered: see resources in the configuration."}
+		}
+		return fault{}
+	})
+}
+
+func (r *Registry) judgeAlgorithm(ctx context.Context, old, c Client, fs *faults) error {
+	if c.IDTokenAlg == "" || c.IDTokenAlg == old.IDTokenAlg {
+		return nil
+	}
+	active, err := r.Algorithms(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(active, c.IDTokenAlg) {
+		fs.add("id_token_signed_response_alg", fault{CodeNotAllowed, "No key signs with this algorithm now. Those that do: " + strings.Join(active, ", ") + "."})
+	}
+	return nil
+}
+
+// addSecret judges a secret that somebody chose. Any character that can be typed is fine; how it is
+// sent is RFC 6749 section 2.3.1's affair.
+func (fs *faults) addSecret(chosen string) {
+	switch n := utf8.RuneCountInString(chosen); {
+	case chosen == "":
+	case !utf8.ValidString(chosen) || strings.ContainsFunc(chosen, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		fs.add("client_secret", fault{CodeInvalid, "A client secret is one line of text."})
+	case n < minSecret:
+		fs.add("client_secret", fault{CodeTooShort, "A client secret has 16 characters at least; without one, a good one is made."})
+	case n > maxSecret || len(chosen) > 4*maxSecret:
+		fs.add("client_secret", fault{CodeTooLong, "A client secret has 256 characters at most."})
+	}
+}
+
+// addList judges the members of a list, and that none is there twice. The field of a member's fault is
+// the list's with its place, as the JSON has it.
+func (fs *faults) addList(field string, list []string, judge func(string) fault) {
+	if len(list) > maxListed {
+		fs.add(field, fault{CodeTooLong, "This list has 50 members at most."})
+		return
+	}
+	for n, member := range list {
+		f := judge(member)
+		if slices.Contains(list[:n], member) {
+			f = fault{CodeInvalid, "This is in the list twice."}
+		}
+		fs.add(memberOf(field, n), f)
+	}
+}
+
+func validClientName(name string) fault {
+	switch {
+	case name == "":
+		return fault{CodeRequired, "A client needs a name: people are asked whether they trust it."}
+	case utf8.RuneCountInString(name) > maxClientName:
+		return fault{CodeTooLong, "A client's name has 100 characters at most."}
+	case !utf8.ValidString(name) || printable.Text(name) != name || strings.Join(strings.Fields(name), " ") != name:
+		return fault{CodeInvalid, "A client's name is one line of visible characters, with single spaces between words."}
+	}
+	return fault{}
+}
+
+func scopeToken(s string) bool {
+	return s != "" && len(s) <= maxScopeName && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' })
+}
+
+func oneOf(value string, values ...string) fault {
+	if slices.Contains(values, value) {
+		return fault{}
+	}
+	known := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
+	return fault{CodeInvalid, "This is one of " + strings.Join(known, ", ") + "."}
+}

@@ -1,0 +1,254 @@
+package userstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+)
+
+// Registry holds the rules of clients once, for whoever registers them: operators at the command
+// line, admins, later clients themselves. Engines only move rows. Fill the fields, then use it from any
+// number of goroutines.
+//
+// What a client is registered for is judged when it is registered. Of what the configuration can
+// take away later (a resource, an algorithm) only what an edit adds is judged again, so that a client can
+// still be renamed when one of its resources is gone.
+type Registry struct {
+	Store  Clients
+	Hasher *Hasher // for secrets that somebody chose
+	Now    func() time.Time
+	NewID  func() string // 128 random bits, base64url
+	Log    *slog.Logger  // nil: nothing is logged
+
+	Resources []string // the resource servers there are
+	// Algorithms are those that are on and have an active key: no client is registered for another.
+	Algorithms func(ctx context.Context) ([]string, error)
+}
+
+// ErrBuiltIn: the client that the first migration makes cannot be deleted.
+var ErrBuiltIn = errors.New("the built-in client cannot be deleted")
+
+// ClientSecretBytes is how much chance a secret of ours holds.
+const clientSecretBytes = 32
+
+// Create registers a client and returns it. Where c says nothing it becomes what RFC 7591 section 2
+// presumes: a confidential client of the authorization code flow. Without an ID it gets one. A client
+// that authenticates by a secret gets the chosen one, or, without, one that is made and returned here and
+// nowhere again. ValidationError, ErrExists (as *ExistsError), ErrOverloaded.
+func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Client, secret string, err error) {
+	now := r.now()
+	c = c.clone()
+	c.DisabledAt, c.SecretHash, c.CreatedAt, c.UpdatedAt, c.Version = time.Time{}, "", now, now, 1
+	if c.ID == "" {
+		// A leading - would be a flag on a command line.
+		for c.ID = r.NewID(); strings.HasPrefix(c.ID, "-"); {
+			c.ID = r.NewID()
+		}
+	}
+	var fs faults
+	if !ValidClientID(c.ID) {
+		fs.add("client_id", fault{CodeInvalid, "A client_id has 1 to 64 letters, digits and . _ ~ - of ASCII, and begins with a letter, a digit or _."})
+	}
+	if err := r.settle(ctx, Client{}, &c, chosen, &fs); err != nil {
+		return Client{}, "", err
+	}
+	if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+		return Client{}, "", err
+	}
+	e := audit.New(ctx, now, audit.ClientCreated, onClient(c.ID))
+	e.Changes = clientChanges(Client{}, c)
+	if err := r.Store.CreateClient(ctx, c, e); err != nil {
+		return Client{}, "", err
+	}
+	e.Log(ctx, r.Log)
+	return c, secret, nil
+}
+
+// Edit changes a client by a function that is run on a fresh copy, again when somebody else was
+// faster. What edit leaves is judged, and stored only if it differs. With chosen the client has that secret
+// from now on; a client that comes to need a secret and is given none gets one that is made and
+// returned here. What a client was given before it had no more use for is forgotten.
+//
+// Identity, activity and the secret's hash are not edit's to change. ValidationError, ErrNotFound, ErrOverloaded,
+// ErrConflict after three attempts, and whatever edit returns.
+func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Client) error) (_ Client, secret string, err error) {
+	hash := "" // of chosen: hashed once, however often this is tried
+	for range attempts {
+		old, err := r.Store.ClientByID(ctx, id)
+		if err != nil {
+			return Client{}, "", err
+		}
+		old.tidy(old)
+		c := old.clone()
+		if err := edit(&c); err != nil {
+			return Client{}, "", err
+		}
+		if c.ID != old.ID || c.Version != old.Version || c.SecretHash != old.SecretHash ||
+			!c.CreatedAt.Equal(old.CreatedAt) || !c.DisabledAt.Equal(old.DisabledAt) {
+			return Client{}, "", errors.New("edit client: identity, activity and secret are not changed by an edit")
+		}
+		var fs faults
+		if err := r.settle(ctx, old, &c, chosen, &fs); err != nil {
+			return Client{}, "", err
+		}
+		secret = ""
+		switch {
+		case !c.hasSecret():
+			c.SecretHash = ""
+		case chosen != "" && hash != "":
+			c.SecretHash = hash
+		case chosen != "" || c.SecretHash == "":
+			if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+				return Client{}, "", err
+			}
+			if chosen != "" {
+				hash = c.SecretHash
+			}
+		}
+		if reflect.DeepEqual(old, c) {
+			return old, "", nil
+		}
+		c.UpdatedAt = r.now()
+		events := r.told(ctx, old, c)
+		switch err := r.Store.UpdateClient(ctx, c, events...); {
+		case err == nil:
+			for _, e := range events {
+				e.Log(ctx, r.Log)
+			}
+			c.Version++
+			return c, secret, nil
+		case !errors.Is(err, ErrConflict):
+			return Client{}, "", err
+		}
+	}
+	return Client{}, "", fmt.Errorf("edit client: %w", ErrConflict)
+}
+
+// told are the events of an edit: what is different, and that there is another secret.
+func (r *Registry) told(ctx context.Context, old, c Client) (events []audit.Event) {
+	if changes := clientChanges(old, c); len(changes) > 0 {
+		e := audit.New(ctx, c.UpdatedAt, audit.ClientUpdated, onClient(c.ID))
+		e.Changes = changes
+		events = append(events, e)
+	}
+	if c.SecretHash != old.SecretHash && c.SecretHash != "" {
+		events = append(events, audit.New(ctx, c.UpdatedAt, audit.ClientSecretRotated, onClient(c.ID)))
+	}
+	return events
+}
+
+// RotateSecret replaces a client's secret: by the chosen one or, without, by one that is made and returned.
+// The one before is worth nothing from then on. ValidationError (also when the client authenticates without a
+// secret), ErrNotFound, ErrOverloaded, ErrConflict.
+func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Client, secret string, err error) {
+	var fs faults
+	if fs.addSecret(chosen); fs.err() != nil {
+		return Client{}, "", fs.err()
+	}
+	hash := ""
+	for range attempts {
+		c, err := r.Store.ClientByID(ctx, id)
+		if err != nil {
+			return Client{}, "", err
+		}
+		if !c.hasSecret() {
+			fs.add("token_endpoint_auth_method", fault{CodeNotAllowed, "This client authenticates without a secret, so there is none to rotate."})
+			return Client{}, "", fs.err()
+		}
+		if hash == "" {
+			if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+				return Client{}, "", err
+			}
+			hash = c.SecretHash
+		}
+		c.SecretHash, c.UpdatedAt = hash, r.now()
+		e := audit.New(ctx, c.UpdatedAt, audit.ClientSecretRotated, onClient(c.ID))
+		switch err := r.Store.UpdateClient(ctx, c, e); {
+		case err == nil:
+			e.Log(ctx, r.Log)
+			c.Version++
+			return c, secret, nil
+		case !errors.Is(err, ErrConflict):
+			return Client{}, "", err
+		}
+	}
+	return Client{}, "", fmt.Errorf("rotate a client's secret: %w", ErrConflict)
+}
+
+// SetActive enables or disables a client; disabling ends all of its grants at once, and enabling brings
+// none back. A client that is what it is to become stays as it is. ErrNotFound.
+func (r *Registry) SetActive(ctx context.Context, id string, active bool) error {
+	c, err := r.Store.ClientByID(ctx, id)
+	if err != nil || c.DisabledAt.IsZero() == active {
+		return err
+	}
+	now := r.now()
+	next := c
+	if next.DisabledAt = now; active {
+		next.DisabledAt = time.Time{}
+	}
+	e := audit.New(ctx, now, audit.ClientUpdated, onClient(id))
+	e.Changes = clientChanges(c, next)
+	if err := r.Store.SetClientActive(ctx, id, active, now, e); err != nil {
+		return err
+	}
+	e.Log(ctx, r.Log)
+	return nil
+}
+
+// Delete deletes a client with its grants, codes and consents. ErrNotFound, ErrBuiltIn; after any other error the
+// client may be left disabled, and deleting it again goes on.
+func (r *Registry) Delete(ctx context.Context, id string) error {
+	if id == FirstPartyClientID {
+		return ErrBuiltIn
+	}
+	e := audit.New(ctx, r.now(), audit.ClientDeleted, onClient(id))
+	if err := r.Store.DeleteClient(ctx, id, e); err != nil {
+		return err
+	}
+	e.Log(ctx, r.Log)
+	return nil
+}
+
+// giveSecret fills in the hash of the chosen secret or of a new one, which it returns; of a client without
+// use for a secret neither.
+func (r *Registry) giveSecret(ctx context.Context, c *Client, chosen string) (secret string, err error) {
+	switch {
+	case !c.hasSecret():
+		return "", nil
+	case chosen != "":
+		c.SecretHash, err = r.Hasher.Hash(ctx, chosen)
+		return "", err
+	}
+	var b [clientSecretBytes]byte
+	_, _ = rand.Read(b[:]) // never fails, see its documentation
+	secret = base64.RawURLEncoding.EncodeToString(b[:])
+	c.SecretHash = ClientSecretHash(secret)
+	return secret, nil
+}
+
+// hasSecret tells whether the client authenticates by a secret.
+func (c Client) hasSecret() bool { return c.AuthMethod == AuthBasic || c.AuthMethod == AuthPost }
+
+// clone shares nothing with c.
+func (c Client) clone() Client {
+	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.ResponseTypes} {
+		*list = slices.Clone(*list)
+	}
+	c.JWKS = slices.Clone(c.JWKS)
+	return c
+}
+
+func onClient(id string) audit.Target { return audit.Target{Type: audit.OnClient, ID: id} }
+
+// now has the precision of the store, so that what is returned is what will be read.
+func (r *Registry) now() time.Time { return r.Now().UTC().Truncate(time.Microsecond) }
