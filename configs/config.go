@@ -54,9 +54,22 @@ type Config struct {
 	Tokens  Tokens  `key:"tokens"`
 	Refresh Refresh `key:"refresh"`
 
+	Sessions Sessions `key:"sessions"`
+	OAuth    OAuth    `key:"oauth"`
+
 	// Resource servers that clients may ask access tokens for (RFC 8707): a list of
-	// {uri, scopes, access_token_alg, access_token_lifetime}. In the environment: JSON.
+	// {uri, scopes, access_token_alg, access_token_lifetime, introspection_clients}. In the
+	// environment: JSON.
 	Resources []Resource `key:"resources"`
+
+	// Claims of your own in tokens and userinfo: a list of {name, from or value, in, scope}.
+	// from is roles, is_staff or a standard claim such as email; value is the same for everybody; in
+	// lists access_token, id_token, userinfo; with scope the claim is there only where that was granted.
+	// In the environment: JSON.
+	Claims []Claim `key:"claims"`
+
+	Pages    Pages    `key:"pages"`
+	Outbound Outbound `key:"outbound"`
 
 	Accounts  Accounts  `key:"accounts"`
 	Passwords Passwords `key:"passwords"`
@@ -150,6 +163,60 @@ type Resource struct {
 	Scopes         []string      `key:"scopes"`                // that may be asked for with it; empty: any
 	AccessAlg      string        `key:"access_token_alg"`      // empty: tokens.access_alg
 	AccessLifetime time.Duration `key:"access_token_lifetime"` // zero: tokens.access_lifetime
+	Introspection  []string      `key:"introspection_clients"` // clients that may ask about every token for it (RFC 7662)
+}
+
+// Claim is one member of the list `claims`.
+type Claim struct {
+	Name  string   `key:"name"`
+	From  string   `key:"from"`  // roles, is_staff, or a standard claim of the user; or else
+	Value any      `key:"value"` // what it is for everybody: a text, a number, true or false, a list or a section
+	In    []string `key:"in"`    // access_token, id_token, userinfo
+	Scope string   `key:"scope"` // empty: whatever was granted
+}
+
+// Sessions is the section `sessions`: how long a browser stays signed in to Signet itself,
+// so that the next app need not ask for the password.
+type Sessions struct {
+	// From the login. At most 5 years (43800h).
+	Absolute time.Duration `key:"absolute"`
+
+	// Without a use. At most `sessions.absolute`.
+	Idle time.Duration `key:"idle"`
+}
+
+// OAuth is the section `oauth`.
+type OAuth struct {
+	// Which clients must use PKCE in the authorization code flow: all, or public. Public
+	// clients always must, and `signet clients update --pkce` decides for one of the others.
+	RequirePKCE string `key:"require_pkce"`
+
+	// Response types of the authorization endpoint. This version has code.
+	ResponseTypes []string `key:"response_types"`
+}
+
+// Pages is the section `pages`: how the pages look that people log in at.
+type Pages struct {
+	// What people call the service, on every page. Not given: the issuer's host.
+	ServiceName string `key:"service_name"`
+
+	// A CSS file that comes after ours. Read at the start; at most 256 KiB.
+	Stylesheet string `key:"stylesheet"`
+
+	// An image file: PNG, JPEG, WebP or SVG. Read at the start; at most 256 KiB.
+	Logo string `key:"logo"`
+}
+
+// Outbound is the section `outbound`: calls that Signet makes to addresses that clients
+// registered, such as their jwks_uri. They go to public addresses only, by https.
+type Outbound struct {
+	// Hosts that are called wherever they are, also on a private network: names or
+	// addresses, each alone or as host:port.
+	AllowHosts []string `key:"allow_hosts"`
+
+	// PEM file of certificate authorities that are trusted for these calls besides the
+	// system's. Read at the start.
+	CAFile string `key:"ca_file"`
 }
 
 // Accounts is the section `accounts`.
@@ -244,6 +311,8 @@ func Default() Config {
 		},
 		Tokens:    Tokens{AccessAlg: "RS256", AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute},
 		Refresh:   Refresh{Absolute: 720 * time.Hour, Idle: 336 * time.Hour, ReuseWindow: 60 * time.Second},
+		Sessions:  Sessions{Absolute: 720 * time.Hour, Idle: 24 * time.Hour},
+		OAuth:     OAuth{RequirePKCE: "all", ResponseTypes: []string{"code"}},
 		Accounts:  Accounts{Signup: true, JSONLogin: true},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
 		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100},
@@ -295,6 +364,18 @@ func (c Config) IssuerURL(bound string) string {
 		return scheme + "://localhost"
 	}
 	return scheme + "://localhost:" + port
+}
+
+// Service is what people call the service: as configured, or the issuer's host. bound is as of IssuerURL.
+func (c Config) Service(bound string) string {
+	if c.Pages.ServiceName != "" {
+		return c.Pages.ServiceName
+	}
+	u, err := url.Parse(c.IssuerURL(bound))
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // LongestLifetime is the longest life of anything a signing key signs but refresh tokens.

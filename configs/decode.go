@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"sort"
 	"strconv"
@@ -48,9 +49,15 @@ func decodeInto(target reflect.Value, value any) error {
 		*t = list
 		return err
 	case *[]Resource:
-		list, err := decodeResources(value)
+		list, err := decodeSections[Resource](value, "a resource", "uri")
 		*t = list
 		return err
+	case *[]Claim:
+		list, err := decodeSections[Claim](value, "a claim", "name")
+		*t = list
+		return err
+	case *any:
+		return decodeAny(t, value)
 	default:
 		return fmt.Errorf("has a type that cannot be loaded: %T", t)
 	}
@@ -148,7 +155,9 @@ func decodeList(value any) ([]string, error) {
 	return nil, fmt.Errorf("is %s, not a list of texts", kindOf(value))
 }
 
-func decodeResources(value any) ([]Resource, error) {
+// decodeSections takes a list of sections, or such a list as JSON. what is one of them, with the key
+// that none goes without.
+func decodeSections[T any](value any, what, first string) ([]T, error) {
 	if text, ok := value.(string); ok {
 		parsed, err := parseJSON(text)
 		if err != nil {
@@ -158,16 +167,21 @@ func decodeResources(value any) ([]Resource, error) {
 	}
 	members, ok := value.([]any)
 	if !ok {
-		return nil, fmt.Errorf("is %s, not a list of resources", kindOf(value))
+		return nil, fmt.Errorf("is %s, not a list of sections with %s", kindOf(value), first)
 	}
-	var list []Resource
+	var list []T
 	var faults []string
 	for i, member := range members {
-		r, problems := decodeResource(member)
-		for _, p := range problems {
+		var one T
+		section, ok := member.(map[string]any)
+		if !ok {
+			faults = append(faults, fmt.Sprintf("member %d: is %s, not a section with %s", i+1, kindOf(member), first))
+			continue
+		}
+		for _, p := range decodeSection(reflect.ValueOf(&one).Elem(), section, what) {
 			faults = append(faults, fmt.Sprintf("member %d: %s", i+1, p))
 		}
-		list = append(list, r)
+		list = append(list, one)
 	}
 	if len(faults) > 0 {
 		return nil, errors.New(strings.Join(faults, "; "))
@@ -175,15 +189,13 @@ func decodeResources(value any) ([]Resource, error) {
 	return list, nil
 }
 
-func decodeResource(value any) (r Resource, problems []string) {
-	section, ok := value.(map[string]any)
-	if !ok {
-		return r, []string{"is " + kindOf(value) + ", not a section with uri"}
-	}
+func decodeSection(target reflect.Value, section map[string]any, what string) (problems []string) {
 	members := map[string]reflect.Value{}
-	t := reflect.ValueOf(&r).Elem()
-	for i := range t.NumField() {
-		members[t.Type().Field(i).Tag.Get("key")] = t.Field(i)
+	var keys []string
+	for i := range target.NumField() {
+		key := target.Type().Field(i).Tag.Get("key")
+		members[key] = target.Field(i)
+		keys = append(keys, key)
 	}
 	names := make([]string, 0, len(section))
 	for name := range section {
@@ -191,19 +203,57 @@ func decodeResource(value any) (r Resource, problems []string) {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		target, known := members[name]
-		switch {
-		case name == "introspection_clients":
-			problems = append(problems, name+" is not in this version; remove it")
-		case !known:
-			problems = append(problems, fmt.Sprintf("%s is not a key of a resource; it has uri, scopes, access_token_alg and access_token_lifetime", name))
-		default:
-			if err := decodeInto(target, section[name]); err != nil {
-				problems = append(problems, name+" "+err.Error())
-			}
+		member, known := members[name]
+		if !known {
+			last := len(keys) - 1
+			problems = append(problems, fmt.Sprintf("%s is not a key of %s; it has %s and %s", name, what, strings.Join(keys[:last], ", "), keys[last]))
+			continue
+		}
+		if err := decodeInto(member, section[name]); err != nil {
+			problems = append(problems, name+" "+err.Error())
 		}
 	}
-	return r, problems
+	return problems
+}
+
+// decodeAny takes whatever JSON can say, but nothing: what is not there is left out.
+func decodeAny(t *any, value any) error {
+	if value == nil {
+		return errors.New("is empty; give a value or remove it")
+	}
+	if err := onlyJSON(value); err != nil {
+		return err
+	}
+	*t = value
+	return nil
+}
+
+// onlyJSON refuses what YAML has and JSON has not.
+func onlyJSON(value any) error {
+	switch v := value.(type) {
+	case nil, bool, int, string:
+		return nil
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return errors.New("has a number that tokens cannot hold")
+		}
+		return nil
+	case []any:
+		for _, member := range v {
+			if err := onlyJSON(member); err != nil {
+				return err
+			}
+		}
+		return nil
+	case map[string]any:
+		for _, member := range v {
+			if err := onlyJSON(member); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("has %s, which tokens cannot hold; put it in quotes", kindOf(value))
 }
 
 // parseJSON decodes one value and refuses two members of one name, of which
@@ -262,7 +312,8 @@ func jsonValue(d *json.Decoder) (any, error) {
 		if i, err := strconv.Atoi(n.String()); err == nil {
 			return i, nil
 		}
-		return 0.5, nil // only its kind is of interest: no key of a resource is a number
+		f, err := n.Float64()
+		return f, err
 	}
 	return token, nil
 }

@@ -90,6 +90,8 @@ func (c Config) derived(key string) (value any, from string) {
 		return Secret(c.Database()), "data_dir"
 	case key == "database_migrate_url" && c.DatabaseMigrateURL == "" && c.IsPostgres():
 		return c.DatabaseURL, "database_url"
+	case key == "pages.service_name" && c.Pages.ServiceName == "":
+		return c.Service(""), "issuer"
 	case key == "tokens.audience" && len(c.Tokens.Audience) == 0:
 		return []string{c.IssuerURL("")}, "issuer"
 	case key == "passwords.hash_slots" && c.Passwords.HashSlots == 0:
@@ -107,10 +109,11 @@ func (c Config) plain(key string, value any) any {
 		return append([]string{}, v...)
 	case []Resource:
 		type resource struct {
-			URI      string   `json:"uri"`
-			Scopes   []string `json:"scopes"`
-			Alg      string   `json:"access_token_alg"`
-			Lifetime string   `json:"access_token_lifetime"`
+			URI           string   `json:"uri"`
+			Scopes        []string `json:"scopes"`
+			Alg           string   `json:"access_token_alg"`
+			Lifetime      string   `json:"access_token_lifetime"`
+			Introspection []string `json:"introspection_clients"`
 		}
 		list := []resource{}
 		for _, r := range v {
@@ -118,7 +121,20 @@ func (c Config) plain(key string, value any) any {
 			if lifetime == 0 {
 				lifetime = c.Tokens.AccessLifetime
 			}
-			list = append(list, resource{r.URI, append([]string{}, r.Scopes...), cmp.Or(r.AccessAlg, c.Tokens.AccessAlg), showDuration(lifetime)})
+			list = append(list, resource{r.URI, append([]string{}, r.Scopes...), cmp.Or(r.AccessAlg, c.Tokens.AccessAlg), showDuration(lifetime), append([]string{}, r.Introspection...)})
+		}
+		return list
+	case []Claim:
+		type claim struct {
+			Name  string   `json:"name"`
+			From  string   `json:"from,omitempty"`
+			Value any      `json:"value,omitempty"`
+			In    []string `json:"in"`
+			Scope string   `json:"scope,omitempty"`
+		}
+		list := []claim{}
+		for _, c := range v {
+			list = append(list, claim(c))
 		}
 		return list
 	}
@@ -141,6 +157,12 @@ func show(key string, value any) string {
 		shown := make([]string, len(v))
 		for i, r := range v {
 			shown[i] = r.URI
+		}
+		return "[" + strings.Join(shown, ", ") + "]"
+	case []Claim:
+		shown := make([]string, len(v))
+		for i, c := range v {
+			shown[i] = c.Name
 		}
 		return "[" + strings.Join(shown, ", ") + "]"
 	default:

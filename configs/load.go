@@ -84,6 +84,9 @@ type loader struct {
 	warnings []string
 }
 
+// verbatim hides a value of the file from viper, which folds the case of names also inside lists.
+type verbatim struct{ value any }
+
 func (l *loader) fault(key, where, format string, args ...any) {
 	if l.broken == nil {
 		l.broken = map[string]bool{}
@@ -151,7 +154,7 @@ func (l *loader) walk(path, prefix string, section, known map[string]any) {
 				l.fault(key, path, "is empty; give a value or remove it")
 				continue
 			}
-			known[key] = value
+			known[key] = verbatim{value}
 			l.sources[key] = path
 			continue
 		}
@@ -211,6 +214,9 @@ func (l *loader) decode() {
 			continue
 		}
 		value := l.v.Get(f.key)
+		if v, ok := value.(verbatim); ok {
+			value = v.value
+		}
 		target := f.of(&l.c)
 		if isSecretKey(f.key) && value == "" {
 			l.fault(f.key, where, "is set to the empty text; give a value or remove it")

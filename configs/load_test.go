@@ -91,7 +91,11 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"keys.algorithms": "[ES256, PS256]", "keys.rotation": "48h", "keys.propagation": "2h", "keys.jwks_max_age": "60s",
 		"clock_skew": "10s", "tokens.audience": "[https://a.example]", "tokens.access_alg": "ES256",
 		"tokens.access_lifetime": "1m", "tokens.id_lifetime": "2m", "refresh.absolute": "9h", "refresh.idle": "8h", "refresh.reuse_window": "0s",
-		"resources":       `[{"uri": "https://r.example", "scopes": ["a"], "access_token_alg": "PS256", "access_token_lifetime": "1h"}]`,
+		"resources":         `[{"uri": "https://r.example", "scopes": ["a"], "access_token_alg": "PS256", "access_token_lifetime": "1h", "introspection_clients": ["api"]}]`,
+		"claims":            `[{"name": "X-Tier", "value": {"Gold": [1, 1.5, true, "x", null]}, "in": ["access_token", "userinfo"], "scope": "tier"}, {"name": "staff", "from": "is_staff", "in": ["id_token"]}]`,
+		"sessions.absolute": "100h", "sessions.idle": "90h", "oauth.require_pkce": "public", "oauth.response_types": "[code]",
+		"pages.service_name": "Café Ätsch", "pages.stylesheet": "s.css", "pages.logo": "l.png",
+		"outbound.allow_hosts": "[keys.internal, \"10.0.0.7:8443\", \"::1\"]", "outbound.ca_file": "ca.pem",
 		"accounts.signup": "false", "accounts.json_login": "false", "passwords.min_length": "8",
 		"passwords.breach_check_url": "https://breaches.example/range",
 		"passwords.argon2.memory":    "46MiB", "passwords.argon2.time": "1", "passwords.argon2.threads": "2", "passwords.hash_slots": "3",
@@ -135,16 +139,24 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 	if fromEnv.Keys.EncryptionKey.Reveal() != someKEK || fromEnv.DatabaseURL.Reveal() != "postgres://a:b@h/d" || !fromEnv.IsPostgres() {
 		t.Error("the secrets of the …_file keys did not arrive")
 	}
-	want := []Resource{{URI: "https://r.example", Scopes: []string{"a"}, AccessAlg: "PS256", AccessLifetime: time.Hour}}
+	want := []Resource{{URI: "https://r.example", Scopes: []string{"a"}, AccessAlg: "PS256", AccessLifetime: time.Hour, Introspection: []string{"api"}}}
 	if !reflect.DeepEqual(fromEnv.Resources, want) {
 		t.Errorf("resources: %+v", fromEnv.Resources)
+	}
+	claims := []Claim{
+		{Name: "X-Tier", Value: map[string]any{"Gold": []any{1, 1.5, true, "x", nil}}, In: []string{"access_token", "userinfo"}, Scope: "tier"},
+		{Name: "staff", From: "is_staff", In: []string{"id_token"}},
+	}
+	if !reflect.DeepEqual(fromEnv.Claims, claims) {
+		t.Errorf("claims: %#v", fromEnv.Claims)
 	}
 	if fromEnv.LongestLifetime() != time.Hour {
 		t.Errorf("the longest lifetime is that of a resource, not %s", fromEnv.LongestLifetime())
 	}
 	defaults := Default()
 	for _, f := range fields {
-		if values[f.key] != "" && reflect.DeepEqual(f.of(&fromEnv).Interface(), f.of(&defaults).Interface()) {
+		// Of response types there is one choice in this version.
+		if values[f.key] != "" && f.key != "oauth.response_types" && reflect.DeepEqual(f.of(&fromEnv).Interface(), f.of(&defaults).Interface()) {
 			t.Errorf("%s kept its default", f.key)
 		}
 	}
@@ -171,7 +183,17 @@ func TestRefusals(t *testing.T) {
 		{"an unknown variable", "", []string{"SIGNET_LISTENN=:1"}, []string{"SIGNET_LISTENN", "did you mean SIGNET_LISTEN?"}},
 		{"a variable with the wrong separator", "", []string{"SIGNET_LOGLEVEL=info"}, []string{"did you mean SIGNET_LOG_LEVEL?"}},
 		{"a key of a later version in the file", "status_lists:\n  enabled: true\n", nil, []string{"status_lists", "not in this version"}},
-		{"a key of a later version in the environment", "", []string{"SIGNET_OAUTH_REQUIRE_PKCE=all"}, []string{"SIGNET_OAUTH_REQUIRE_PKCE", "not in this version"}},
+		{"a key of a later version in the environment", "", []string{"SIGNET_OAUTH_REGISTRATION=open"}, []string{"SIGNET_OAUTH_REGISTRATION", "not in this version"}},
+		{"a key of a later version in a section of this one", "oauth: {registration: open}\n", nil, []string{"oauth.registration", "not in this version"}},
+		{"a response type of a later version", "oauth: {response_types: [code, id_token]}\n", nil, []string{"oauth.response_types", "not in this version; write [code]"}},
+		{"no response type", "oauth: {response_types: []}\n", nil, []string{"oauth.response_types", "is empty"}},
+		{"PKCE of nobody", "oauth: {require_pkce: none}\n", nil, []string{"oauth.require_pkce", `"none" is not one of all, public`}},
+		{"a session that is idle longer than it lives", "sessions: {idle: 800h}\n", nil, []string{"sessions.idle", "longer than sessions.absolute, 720h"}},
+		{"a session for ever", "sessions: {absolute: 0s}\n", nil, []string{"sessions.absolute", "too short"}},
+		{"a service of two lines", "pages: {service_name: \"a\\nb\"}\n", nil, []string{"pages.service_name", "visible characters"}},
+		{"an outbound host with a scheme", "outbound: {allow_hosts: [\"https://keys.internal\"]}\n", nil, []string{"outbound.allow_hosts", `"https://keys.internal" is not a host`}},
+		{"an outbound wildcard", "outbound: {allow_hosts: [\"*.internal\"]}\n", nil, []string{"outbound.allow_hosts", "without *"}},
+		{"an outbound host with no proper port", "outbound: {allow_hosts: [\"keys.internal:0\"]}\n", nil, []string{"outbound.allow_hosts", "no proper port"}},
 		{"a number for a duration", "clock_skew: 60\n", nil, []string{"clock_skew", "write a duration such as 60s"}},
 		{"days for a duration", "", []string{"SIGNET_KEYS_ROTATION=30d"}, []string{"keys.rotation (SIGNET_KEYS_ROTATION)", "720h"}},
 		{"a word for a bool", "accounts:\n  signup: on please\n", nil, []string{"accounts.signup", "neither true nor false"}},
@@ -216,7 +238,15 @@ func TestRefusals(t *testing.T) {
 		{"a relative resource", "resources: [{uri: /api}]\n", nil, []string{"member 1", "absolute URI"}},
 		{"a resource twice", "resources: [{uri: \"https://a.example\"}, {uri: \"https://a.example\"}]\n", nil, []string{"twice"}},
 		{"an unknown key of a resource", "resources: [{uri: \"https://a.example\", scope: x}]\n", nil, []string{"member 1", "scope is not a key of a resource"}},
-		{"a resource's key of a later version", "resources: [{uri: \"https://a.example\", introspection_clients: [x]}]\n", nil, []string{"introspection_clients is not in this version"}},
+		{"an introspection client that is none", "resources: [{uri: \"https://a.example\", introspection_clients: [\"a b\"]}]\n", nil, []string{`introspection_clients: "a b" is not a client_id`}},
+		{"a resource's key in capitals", "resources: [{URI: \"https://a.example\"}]\n", nil, []string{"member 1: URI is not a key of a resource"}},
+		{"a claim without a source", "claims: [{name: tier, in: [id_token]}]\n", nil, []string{"claims", "member 1", "either from or value"}},
+		{"a claim that has a meaning already", "claims: [{name: sub, from: email, in: [id_token]}]\n", nil, []string{"member 1", "sub means something of its own"}},
+		{"a claim twice", "claims: [{name: tier, value: a, in: [id_token]}, {name: tier, value: b, in: [userinfo]}]\n", nil, []string{"names tier twice"}},
+		{"a claim nowhere", "claims: [{name: tier, value: a}]\n", nil, []string{"member 1", "the claim tier is nowhere"}},
+		{"a claim that is a date", "claims: [{name: since, value: 2026-01-01, in: [id_token]}]\n", nil, []string{"member 1: value has a date, which tokens cannot hold; put it in quotes"}},
+		{"a claim of nothing", "claims: [{name: tier, value: null, in: [id_token]}]\n", nil, []string{"member 1: value is empty"}},
+		{"a claim that is a book", "claims: [{name: tier, value: " + strings.Repeat("x", 5000) + ", in: [id_token]}]\n", nil, []string{"larger than 4096 bytes"}},
 		{"resources that are not JSON", "", []string{"SIGNET_RESOURCES=https://a.example"}, []string{"resources", "is not JSON"}},
 		{"resources with a member twice", "", []string{`SIGNET_RESOURCES=[{"uri":"https://a.example","uri":"https://b.example"}]`}, []string{"uri is given twice"}},
 		{"metrics on the public address", "metrics:\n  listen: 127.0.0.1:8080\n", nil, []string{"metrics.listen", "one of their own"}},

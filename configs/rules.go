@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,8 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
 )
 
 // The rules that validate.go's table names, one key or one kind of value each. What they
@@ -192,6 +197,9 @@ func badResources(c Config) []string {
 				wrong("access_token_alg %s", reason)
 			}
 		}
+		for _, reason := range eachOf(r.Introspection, badClientID) {
+			wrong("introspection_clients: %s", reason)
+		}
 		if r.AccessLifetime != 0 {
 			if reason := notWithin(r.AccessLifetime, time.Second, 24*time.Hour); reason != "" {
 				wrong("access_token_lifetime %s", reason)
@@ -200,6 +208,75 @@ func badResources(c Config) []string {
 	}
 	return append(faults, twice(uris)...)
 }
+
+func badClientID(id string) string {
+	if !userstore.ValidClientID(id) {
+		return fmt.Sprintf("%q is not a client_id; `signet clients list` shows those there are", id)
+	}
+	return ""
+}
+
+// maxClaimBytes bounds a constant of the operator's: it is in every token.
+const maxClaimBytes = 4096
+
+func badClaims(c Config) []string {
+	var faults, names []string
+	for i, claim := range c.Claims {
+		wrong := func(reason string) { faults = append(faults, fmt.Sprintf("member %d: %s", i+1, reason)) }
+		custom := issuer.CustomClaim(claim)
+		if err := custom.Check(); err != nil {
+			wrong(err.Error())
+			continue
+		}
+		if reasons := twice(claim.In); reasons != nil {
+			wrong("in " + strings.Join(reasons, "; "))
+		}
+		if b, err := json.Marshal(claim.Value); err != nil || len(b) > maxClaimBytes {
+			wrong(fmt.Sprintf("the value of %s is larger than %d bytes; every token would hold it", claim.Name, maxClaimBytes))
+		}
+		names = append(names, claim.Name)
+	}
+	return append(faults, twice(names)...)
+}
+
+func badResponseTypes(types []string) string {
+	switch {
+	case len(types) == 1 && types[0] == "code":
+		return ""
+	case len(types) == 0:
+		return "is empty; write [code]"
+	case slices.ContainsFunc(types, func(t string) bool { return t != "code" }):
+		return "names a response type that is not in this version; write [code]"
+	}
+	return "names code twice; write [code]"
+}
+
+func badServiceName(name string) string {
+	if utf8.RuneCountInString(name) > 64 || strings.Join(strings.Fields(name), " ") != name || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+		return "is not one line of at most 64 visible characters; shorten it, or leave out what cannot be seen"
+	}
+	return ""
+}
+
+// badHost holds what outbound compares with: a host, or host:port, as it is dialled.
+func badHost(text string) string {
+	host := text
+	if h, port, err := net.SplitHostPort(text); err == nil && !strings.Contains(text, "/") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Sprintf("%q has no proper port; write a number from 1 to 65535", text)
+		}
+		host = h
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return ""
+	}
+	if !hostName.MatchString(host) || len(host) > 253 {
+		return fmt.Sprintf("%q is not a host; write a name or an address, or host:port, without a scheme and without *", text)
+	}
+	return ""
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
 
 func badScope(s string) string {
 	if s == "" || strings.ContainsFunc(s, func(b rune) bool { return b <= ' ' || b > '~' || b == '"' || b == '\\' }) {

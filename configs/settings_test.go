@@ -31,7 +31,10 @@ func TestSettingsAreWhatHolds(t *testing.T) {
 		{"a list", "", "keys.algorithms", `["RS256","EdDSA"]`, "[RS256, EdDSA]", "default"},
 		{"an empty list", "", "http.cors_origins", `[]`, "[]", "default"},
 		{"resources with what holds for them", "resources: [{uri: \"https://a.example\"}]\n", "resources",
-			`[{"uri":"https://a.example","scopes":[],"access_token_alg":"RS256","access_token_lifetime":"10m"}]`, "[https://a.example]", ""},
+			`[{"uri":"https://a.example","scopes":[],"access_token_alg":"RS256","access_token_lifetime":"10m","introspection_clients":[]}]`, "[https://a.example]", ""},
+		{"a service that is called as its host is", "issuer: https://id.example\n", "pages.service_name", `"id.example"`, "id.example", "derived from issuer"},
+		{"claims in full for programs, by name for people", "claims: [{name: Tier, value: {A: [1]}, in: [id_token]}, {name: staff, from: is_staff, in: [userinfo], scope: profile}]\n", "claims",
+			`[{"name":"Tier","value":{"A":[1]},"in":["id_token"]},{"name":"staff","from":"is_staff","in":["userinfo"],"scope":"profile"}]`, "[Tier, staff]", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := load(t, row.file)[row.key]

@@ -10,11 +10,11 @@ import (
 
 // later are keys, or sections with a dot at the end, that the contract names and
 // this version does not have. Accepting one silently would promise what is not done.
-var later = []string{"status_lists.", "oauth.", "outbound."}
+var later = []string{"status_lists.", "oauth.registration."}
 
 func isLater(key string) bool {
 	for _, prefix := range later {
-		if strings.HasPrefix(key+".", prefix) || strings.HasPrefix(key, strings.ReplaceAll(prefix, ".", "_")) {
+		if strings.HasPrefix(key+".", prefix) || strings.HasPrefix(key+"_", strings.ReplaceAll(prefix, ".", "_")) {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 )
 
@@ -68,7 +69,16 @@ var checks = []check{
 	{keys: []string{"refresh.absolute"}, rule: func(c Config) string { return notWithin(c.Refresh.Absolute, time.Second, 43800*time.Hour) }},
 	{keys: []string{"refresh.idle"}, rule: func(c Config) string { return notWithin(c.Refresh.Idle, time.Second, 43800*time.Hour) }},
 	{keys: []string{"refresh.reuse_window"}, rule: func(c Config) string { return notWithin(c.Refresh.ReuseWindow, 0, 10*time.Minute) }},
+	{keys: []string{"sessions.absolute"}, rule: func(c Config) string { return notWithin(c.Sessions.Absolute, time.Second, 43800*time.Hour) }},
+	{keys: []string{"sessions.idle"}, rule: func(c Config) string { return notWithin(c.Sessions.Idle, time.Second, 43800*time.Hour) }},
+	{keys: []string{"oauth.require_pkce"}, rule: func(c Config) string {
+		return notOneOf(c.OAuth.RequirePKCE, issuer.RequirePKCEOfAll, issuer.RequirePKCEOfPublic)
+	}},
+	{keys: []string{"oauth.response_types"}, rule: func(c Config) string { return badResponseTypes(c.OAuth.ResponseTypes) }},
 	{keys: []string{"resources"}, each: badResources},
+	{keys: []string{"claims"}, each: badClaims},
+	{keys: []string{"pages.service_name"}, rule: func(c Config) string { return badServiceName(c.Pages.ServiceName) }},
+	{keys: []string{"outbound.allow_hosts"}, each: func(c Config) []string { return eachOf(c.Outbound.AllowHosts, badHost) }},
 	{keys: []string{"passwords.min_length"}, rule: func(c Config) string {
 		if n := c.Passwords.MinLength; n < 8 || n > 64 {
 			return fmt.Sprintf("%d is not between 8 and 64; give a number between them: shorter passwords are guessed, and a longer minimum keeps people out", n)
@@ -127,6 +137,12 @@ var checks = []check{
 	{keys: []string{"refresh.idle", "refresh.absolute"}, rule: func(c Config) string {
 		if c.Refresh.Idle > c.Refresh.Absolute {
 			return fmt.Sprintf("%s is longer than refresh.absolute, %s; a login cannot be idle longer than it lives", showDuration(c.Refresh.Idle), showDuration(c.Refresh.Absolute))
+		}
+		return ""
+	}},
+	{keys: []string{"sessions.idle", "sessions.absolute"}, rule: func(c Config) string {
+		if c.Sessions.Idle > c.Sessions.Absolute {
+			return fmt.Sprintf("%s is longer than sessions.absolute, %s; a session cannot be idle longer than it lives", showDuration(c.Sessions.Idle), showDuration(c.Sessions.Absolute))
 		}
 		return ""
 	}},

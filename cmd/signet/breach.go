@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/configs"
 )
 
 // A range holds about a thousand lines of 40 bytes, padding included.
@@ -54,11 +56,15 @@ func breachRange(address string) func(ctx context.Context, prefix string) (strin
 	}
 }
 
-// serviceName is what people call the service: the issuer's host.
-func serviceName(issuer string) string {
-	u, err := url.Parse(issuer)
-	if err != nil {
-		return ""
+// serviceNames is what the service goes by, which no password consists of: its name on the pages and
+// the issuer's host.
+func serviceNames(c configs.Config, bound string) string {
+	host := ""
+	if u, err := url.Parse(c.IssuerURL(bound)); err == nil {
+		host = u.Hostname()
 	}
-	return u.Hostname()
+	if name := c.Service(bound); name != host {
+		return name + " " + host
+	}
+	return host
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
-	"github.com/signet-id/signet/internal/outbound"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -87,6 +86,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	log, lines := a.logger(c)
 	defer lines.flush()
 
+	files, err := readServeFiles(c)
+	if err != nil {
+		return err
+	}
 	db, keks, fresh, err := a.openForServing(ctx, c, migrate, log)
 	if err != nil {
 		return err
@@ -130,7 +133,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	hasher := newHasher(c, c.Passwords.Slots()) // counts the processors there are
 	admission := issuer.NewAdmission(0, 0)      // likewise
 	spareProcessors(a.env)
-	abroad, err := outbound.New(outbound.Options{})
+	abroad, err := newOutbound(c, files)
 	if err != nil {
 		return err
 	}
@@ -141,7 +144,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		NewID:         newID,
 		Log:           log,
 		MinPassword:   c.Passwords.MinLength,
-		Service:       serviceName(c.IssuerURL(listener.Addr().String())),
+		Service:       serviceNames(c, listener.Addr().String()),
 		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 		SignupEnabled: c.Accounts.Signup,
 		Throttle: &userstore.Throttle{
@@ -177,13 +180,20 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		ClockSkew:       c.ClockSkew,
 		Resources:       resources(c),
 		FormSecret:      func() ([]byte, error) { return manager.Secret(keys.Forms) },
-		SessionAbsolute: 720 * time.Hour,
-		SessionIdle:     24 * time.Hour,
+		Claims:          claims(c),
+		RequirePKCE:     c.OAuth.RequirePKCE,
+		SessionAbsolute: c.Sessions.Absolute,
+		SessionIdle:     c.Sessions.Idle,
 		Cache:           &issuer.ClientCache{For: time.Second},
 		ClientKeys:      &issuer.ClientKeys{Fetch: abroad.Get},
 		Admission:       admission,
 	}
-	pages, err := web.New(web.Options{Service: serviceName(iss.URL), Base: issuerPath(iss.URL)})
+	pages, err := web.New(web.Options{
+		Service: c.Service(listener.Addr().String()),
+		Base:    issuerPath(iss.URL),
+		Theme:   files.stylesheet,
+		Logo:    files.logo,
+	})
 	if err != nil {
 		return fmt.Errorf("prepare the pages: %w", err)
 	}
@@ -225,6 +235,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if c.Source("issuer") == "" && !loopback(listener.Addr()) {
 		log.Warn("the issuer is "+iss.URL+", which other machines cannot reach; set issuer to the URL that they use", "listen", listener.Addr().String())
 	}
+	warnOfStrangers(ctx, db, iss.Resources, log)
 	if fresh {
 		lines.settle()
 		a.welcome(c, localURL(c, listener.Addr()))
@@ -268,7 +279,27 @@ func issuerPath(issuer string) string {
 func resources(c configs.Config) []issuer.Resource {
 	var list []issuer.Resource
 	for _, r := range c.Resources {
-		list = append(list, issuer.Resource{URI: r.URI, Scopes: r.Scopes, AccessAlg: r.AccessAlg, AccessLifetime: r.AccessLifetime})
+		list = append(list, issuer.Resource{URI: r.URI, Scopes: r.Scopes, AccessAlg: r.AccessAlg, AccessLifetime: r.AccessLifetime, IntrospectionClients: r.Introspection})
+	}
+	return list
+}
+
+// warnOfStrangers tells of introspection clients that are not registered: a misspelt one would only ever hear
+// that no token is active.
+func warnOfStrangers(ctx context.Context, db userstore.Clients, resources []issuer.Resource, log *slog.Logger) {
+	for _, r := range resources {
+		for _, id := range r.IntrospectionClients {
+			if _, err := db.ClientByID(ctx, id); errors.Is(err, userstore.ErrNotFound) {
+				log.Warn("introspection_clients of "+r.URI+" names a client that is not registered; it will hear of no token until it is", "client_id", id)
+			}
+		}
+	}
+}
+
+func claims(c configs.Config) []issuer.CustomClaim {
+	var list []issuer.CustomClaim
+	for _, claim := range c.Claims {
+		list = append(list, issuer.CustomClaim(claim))
 	}
 	return list
 }

@@ -193,7 +193,7 @@ func (a *app) withAccounts(ctx context.Context, fn func(*userstore.Accounts, *sq
 		Now:           a.now,
 		NewID:         newID,
 		MinPassword:   c.Passwords.MinLength,
-		Service:       serviceName(c.IssuerURL("")),
+		Service:       serviceNames(c, ""),
 		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 		SignupEnabled: c.Accounts.Signup,
 	}, db)
