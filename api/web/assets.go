@@ -119,8 +119,13 @@ func isSVG(b []byte) bool {
 		if err != nil {
 			return root && errors.Is(err, io.EOF)
 		}
-		if e, ok := token.(xml.StartElement); ok && !root {
-			if e.Name.Local != "svg" || e.Name.Space != "http://www.w3.org/2000/svg" {
+		switch e := token.(type) {
+		case xml.Directive:
+			if !bytes.HasPrefix(e, []byte("DOCTYPE svg")) {
+				return false
+			}
+		case xml.StartElement:
+			if !root && (e.Name.Local != "svg" || e.Name.Space != "http://www.w3.org/2000/svg") {
 				return false
 			}
 			root = true

@@ -10,9 +10,9 @@ import (
 // Lengths of what others wrote, in characters. More is cut, with a mark.
 const (
 	maxName = 64
-	maxHost = 80
+	maxHost = 60
 	maxUser = 254 // an email address is no longer
-	maxLine = 300 // a resource, a request id
+	maxLine = 120 // a scope, a resource, a request id
 )
 
 // clean makes what others wrote fit to stand in our sentences: one line, of characters that can be seen. What

@@ -166,7 +166,7 @@ func (p *Pages) Signup(d SignupPage) (Page, error) {
 	v := p.common(d.Common, "signup")
 	v.showClient(d.Client)
 	v.Fields = []field{
-		{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email", Value: typed(d.Values["email"]), Required: true},
+		{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Values["email"]), Required: true},
 		{Name: "password", Label: "field.password", Type: "password", Autocomplete: "new-password", Required: true,
 			MinLength: d.MinLength, Hint: "hint.password"},
 	}

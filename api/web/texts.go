@@ -66,7 +66,6 @@ var texts = map[string]text{
 	"app.links":            {"About {client}", "Über {client}"},
 	"new.tab":              {"(opens in a new tab)", "(öffnet einen neuen Tab)"},
 	"consent.heading":      {"Allow {client} access to your account?", "{client} Zugriff auf Ihr Konto erlauben?"},
-	"consent.host":         {"You will be sent to {host}.", "Danach geht es weiter zu {host}."},
 	"consent.scopes":       {"{client} will be able to:", "{client} kann dann:"},
 	"consent.resources":    {"It may use this at:", "Das gilt für:"},
 	"consent.user":         {"Signed in as {user}", "Angemeldet als {user}"},

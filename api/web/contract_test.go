@@ -1,0 +1,338 @@
+package web_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/signet-id/signet/api/web"
+)
+
+// What automation and password managers find, by page.
+func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
+	p := newPages(t, web.Options{Base: "/id"})
+	for _, c := range []struct {
+		sample, action string
+		buttons        []string
+		fields         map[string]string // name to autocomplete
+	}{
+		{"login", "/id/login", []string{"login-submit"}, map[string]string{"email": "username", "password": "current-password"}},
+		{"login-wrong", "/id/login", []string{"login-submit"}, map[string]string{"email": "username", "password": "current-password"}},
+		{"login-again", "/id/login", []string{"login-submit"}, map[string]string{"email": "username", "password": "current-password"}},
+		{"signup", "/id/signup", []string{"signup-submit"}, map[string]string{"email": "username", "password": "new-password",
+			"given_name": "given-name", "family_name": "family-name", "username": "nickname"}},
+		{"consent", "/id/consent", []string{"consent-approve", "consent-deny"}, nil},
+		{"logout", "/id/logout", []string{"logout-confirm"}, nil},
+		{"signed-out", "", nil, nil},
+		{"signed-in", "", nil, nil},
+		{"error", "", nil, nil},
+	} {
+		t.Run(c.sample, func(t *testing.T) {
+			d := parse(t, pageOf(t, p, c.sample, web.Common{Request: "handle", CSRF: "token"}).Body)
+			forms := d.all("form")
+			if c.action == "" {
+				if len(forms) != 0 {
+					t.Errorf("forms %v", forms)
+				}
+				return
+			}
+			if len(forms) != 1 || forms[0].attrs["method"] != "post" || forms[0].attrs["action"] != c.action {
+				t.Errorf("forms %v, want one to %s", forms, c.action)
+			}
+			hidden := map[string]string{"request": "handle", "csrf": "token"}
+			for _, i := range d.all("input") {
+				name := i.attrs["name"]
+				if i.attrs["type"] == "hidden" {
+					if v, ok := hidden[name]; !ok || v != i.attrs["value"] {
+						t.Errorf("hidden field %v", i.attrs)
+					}
+					delete(hidden, name)
+					continue
+				}
+				if want, ok := c.fields[name]; !ok || i.attrs["autocomplete"] != want || i.attrs["id"] != name {
+					t.Errorf("field %v, want autocomplete %q", i.attrs, want)
+				}
+				if name == "password" && (i.attrs["type"] != "password" || i.attrs["value"] != "") {
+					t.Errorf("password field %v", i.attrs)
+				}
+				if name == "email" && (i.attrs["type"] != "text" || i.attrs["inputmode"] != "email") {
+					t.Errorf("email field %v", i.attrs)
+				}
+				delete(c.fields, name)
+			}
+			if len(hidden)+len(c.fields) > 0 {
+				t.Errorf("missing: %v %v", hidden, c.fields)
+			}
+			buttons := d.all("button")
+			if len(buttons) != len(c.buttons) {
+				t.Errorf("buttons %v, want %q", buttons, c.buttons)
+			}
+			for _, id := range c.buttons {
+				b, ok := d.id(id)
+				decision := map[string]string{"consent-approve": "approve", "consent-deny": "deny"}[id]
+				if !ok || b.name != "button" || b.attrs["type"] != "submit" || b.attrs["value"] != decision || (decision != "") != (b.attrs["name"] == "decision") {
+					t.Errorf("button %s: %v", id, b.attrs)
+				}
+			}
+		})
+	}
+	t.Run("without a pending request nothing speaks of one", func(t *testing.T) {
+		for _, s := range samples {
+			if body := pageOf(t, p, s.name, web.Common{CSRF: "token"}).Body; strings.Contains(string(body), `name="request"`) || strings.Contains(string(body), "request=") {
+				t.Errorf("%s:\n%s", s.name, body)
+			}
+		}
+	})
+	t.Run("links keep the pending request", func(t *testing.T) {
+		for sample, link := range map[string]string{"login": "/id/signup?request=a%2bb%26c", "signup": "/id/login?request=a%2bb%26c", "consent": "/id/login?request=a%2bb%26c"} {
+			if d := parse(t, pageOf(t, p, sample, web.Common{Request: "a+b&c"}).Body); !hasLink(d, link) {
+				t.Errorf("%s has no link to %s", sample, link)
+			}
+		}
+	})
+}
+
+func hasLink(d document, href string) bool {
+	for _, a := range d.all("a") {
+		if a.attrs["href"] == href {
+			return true
+		}
+	}
+	return false
+}
+
+func pageOf(t testing.TB, p *web.Pages, name string, c web.Common) web.Page {
+	t.Helper()
+	for _, s := range samples {
+		if s.name == name {
+			page, err := s.make(p, c, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return page
+		}
+	}
+	t.Fatalf("there is no sample %s", name)
+	return web.Page{}
+}
+
+func TestSignupIsOfferedOnlyWhereItIsOpen(t *testing.T) {
+	p := newPages(t, web.Options{})
+	for _, c := range []struct {
+		what          string
+		signup, again bool
+		want          bool
+	}{
+		{"open", true, false, true},
+		{"closed", false, false, false},
+		{"open, to somebody who has an account and proves it again", true, true, false},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			page, err := p.Login(web.LoginPage{Signup: c.signup, Reauthenticate: c.again})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := hasLink(parse(t, page.Body), "/signup"); got != c.want {
+				t.Errorf("a link to sign-up: %t, want %t", got, c.want)
+			}
+		})
+	}
+}
+
+// The policy of each page, whole: what it loads and where its forms lead, and no more.
+func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
+	p := newPages(t, web.Options{})
+	const (
+		head = "default-src 'none'; style-src 'self'; img-src 'self'"
+		tail = "; frame-ancestors 'none'; base-uri 'none'"
+		cdn  = " https://cdn.photos.example"
+	)
+	page := pageOf(t, p, "form-post", web.Common{})
+	script := string(page.Body)
+	script = script[strings.Index(script, "<script>")+len("<script>") : strings.Index(script, "</script>")]
+	sum := sha256.Sum256([]byte(script))
+	hash := "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+
+	for _, c := range []struct{ sample, within, onward string }{
+		{"login", head + cdn + "; form-action 'self'" + tail, head + cdn + tail},
+		{"login-wrong", head + "; form-action 'self'" + tail, head + tail},
+		{"signup", head + cdn + "; form-action 'self'" + tail, head + cdn + tail},
+		{"signup-wrong", head + "; form-action 'self'" + tail, head + tail},
+		{"consent", head + cdn + "; form-action 'self'" + tail, head + cdn + tail},
+		{"logout", head + "; form-action 'self'" + tail, head + tail},
+		{"signed-out", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
+		{"signed-in", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
+		{"error", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
+		{"form-post", strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail, strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail},
+	} {
+		for onward, want := range map[bool]string{false: c.within, true: c.onward} {
+			page := pageOf(t, p, c.sample, web.Common{Onward: onward})
+			if page.CSP != want {
+				t.Errorf("%s, onward %t:\n got %s\nwant %s", c.sample, onward, page.CSP, want)
+			}
+		}
+		d := parse(t, pageOf(t, p, c.sample, web.Common{}).Body)
+		if n := len(d.all("script")); (n == 1) != (c.sample == "form-post") || n > 1 {
+			t.Errorf("%s has %d scripts", c.sample, n)
+		}
+		if len(d.all("style"))+len(d.all("iframe"))+len(d.all("object"))+len(d.all("base")) != 0 {
+			t.Errorf("%s holds what its policy forbids", c.sample)
+		}
+	}
+}
+
+// What screen readers and keyboards need, on every page in every state.
+func TestPagesAreAccessible(t *testing.T) {
+	p := newPages(t, web.Options{Service: "Acme"})
+	titles := map[string]string{}
+	for _, s := range samples {
+		for _, l := range []web.Locale{web.English, web.German} {
+			t.Run(s.name+" "+string(l), func(t *testing.T) {
+				page := pageOf(t, p, s.name, web.Common{Locale: l})
+				d := parse(t, page.Body)
+				if lang := d.all("html")[0].attrs["lang"]; lang != string(l) {
+					t.Errorf("lang %q", lang)
+				}
+				if len(d.all("h1")) != 1 || len(d.all("main")) != 1 || len(d.all("title")) != 1 {
+					t.Error("not one title, one main part and one heading")
+				}
+				title := string(page.Body[strings.Index(string(page.Body), "<title>")+7 : strings.Index(string(page.Body), "</title>")])
+				if other, twice := titles[title]; twice {
+					t.Errorf("the title %q is that of %s, too", title, other)
+				}
+				titles[title] = s.name + " " + string(l)
+				if wrong := strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: "); wrong != strings.HasSuffix(s.name, "-wrong") {
+					t.Errorf("the title is %q", title)
+				}
+				labels, focused := map[string]bool{}, 0
+				for _, e := range d.all("label") {
+					labels[e.attrs["for"]] = true
+				}
+				for _, i := range d.all("input") {
+					if i.attrs["type"] != "hidden" && !labels[i.attrs["id"]] {
+						t.Errorf("no label for %v", i.attrs)
+					}
+					_, focus := i.attrs["autofocus"]
+					if focus {
+						focused++
+					}
+					for id := range strings.FieldsSeq(i.attrs["aria-describedby"]) {
+						if _, ok := d.id(id); !ok {
+							t.Errorf("nothing has the id %s, which describes %s", id, i.attrs["id"])
+						}
+					}
+					problem, wrong := d.id(i.attrs["id"] + "-problem")
+					if wrong != (i.attrs["aria-invalid"] == "true") || wrong && problem.attrs["role"] != "alert" {
+						t.Errorf("a problem with %s: %t, %v", i.attrs["id"], wrong, i.attrs)
+					}
+				}
+				if focused > 1 {
+					t.Errorf("%d fields want the focus", focused)
+				}
+				ids := map[string]bool{}
+				for _, e := range d.elements {
+					if id := e.attrs["id"]; id != "" && ids[id] {
+						t.Errorf("two elements have the id %s", id)
+					} else {
+						ids[id] = true
+					}
+					if _, ok := e.attrs["tabindex"]; ok {
+						t.Errorf("<%s> has a tabindex", e.name)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestTheFocusGoesWhereThePersonGoesOn(t *testing.T) {
+	p := newPages(t, web.Options{})
+	for _, c := range []struct {
+		what     string
+		name     string
+		problems []web.Problem
+		want     string
+	}{
+		{"an empty form", "", nil, "email"},
+		{"a name that is known", "ada", nil, "password"},
+		{"wrong credentials", "ada", []web.Problem{{Code: "invalid_credentials"}}, "password"},
+		{"a problem with the name", "ada", []web.Problem{{Field: "email", Code: "invalid"}}, "email"},
+		{"both wrong, the second told first", "ada", []web.Problem{{Field: "password", Code: "required"}, {Field: "email", Code: "invalid"}}, "email"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			page, err := p.Login(web.LoginPage{Name: c.name, Problems: c.problems})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range parse(t, page.Body).all("input") {
+				if _, focus := i.attrs["autofocus"]; focus != (i.attrs["id"] == c.want) {
+					t.Errorf("%s has the focus: %t", i.attrs["id"], focus)
+				}
+			}
+		})
+	}
+}
+
+func TestThePasswordRuleIsSaidBeforeTyping(t *testing.T) {
+	p := newPages(t, web.Options{})
+	page, err := p.Signup(web.SignupPage{MinLength: 17})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := parse(t, page.Body)
+	field, _ := d.id("password")
+	if field.attrs["minlength"] != "17" || field.attrs["passwordrules"] != "minlength: 17; maxlength: 1024;" || field.attrs["aria-describedby"] != "password-hint" {
+		t.Errorf("%v", field.attrs)
+	}
+	if !strings.Contains(d.text, "At least 17 characters.") {
+		t.Errorf("%s", d.text)
+	}
+}
+
+func TestTheOptionalPartOfSignupOpensWhenItMatters(t *testing.T) {
+	p := newPages(t, web.Options{})
+	for _, c := range []struct {
+		what string
+		page web.SignupPage
+		open bool
+	}{
+		{"fresh", web.SignupPage{}, false},
+		{"a problem elsewhere", web.SignupPage{Values: map[string]string{"email": "x"}, Problems: []web.Problem{{Field: "email", Code: "invalid"}}}, false},
+		{"something typed in it", web.SignupPage{Values: map[string]string{"given_name": "Ada"}}, true},
+		{"a problem in it", web.SignupPage{Problems: []web.Problem{{Field: "family_name", Code: "too_long"}}}, true},
+		{"a problem that the API has another name for", web.SignupPage{Problems: []web.Problem{{Field: "preferred_username", Code: "taken"}}}, true},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			page, err := p.Signup(c.page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, open := parse(t, page.Body).all("details")[0].attrs["open"]; open != c.open {
+				t.Errorf("open: %t, want %t", open, c.open)
+			}
+		})
+	}
+}
+
+func TestAppsOfOthersAreMarkedAndOursAreNot(t *testing.T) {
+	p := newPages(t, web.Options{Service: "Acme"})
+	for _, ours := range []bool{true, false} {
+		c := client("")
+		c.FirstParty = ours
+		login, err := p.Login(web.LoginPage{Client: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		consent, err := p.Consent(web.ConsentPage{Client: *c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, page := range map[string]web.Page{"login": login, "consent": consent} {
+			text := parse(t, page.Body).text
+			if strings.Contains(text, "Not verified") == ours || strings.Contains(text, "photos.example") == ours {
+				t.Errorf("%s, ours %t:\n%s", name, ours, text)
+			}
+		}
+	}
+}

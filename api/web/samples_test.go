@@ -1,0 +1,163 @@
+package web_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"github.com/signet-id/signet/api/web"
+)
+
+func newPages(t testing.TB, o web.Options) *web.Pages {
+	t.Helper()
+	p, err := web.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// sample is a page in one state; s goes wherever others may write something, beside what is usual there.
+type sample struct {
+	name string
+	make func(p *web.Pages, c web.Common, s string) (web.Page, error)
+}
+
+func client(s string) *web.Client {
+	return &web.Client{
+		Name: "Photos" + s, Host: "photos.example" + s, LogoURI: "https://cdn.photos.example/logo.png" + query(s),
+		PolicyURI: "https://photos.example/privacy" + query(s), TOSURI: "https://photos.example/terms" + query(s), ClientURI: "https://photos.example/" + query(s),
+	}
+}
+
+var samples = []sample{
+	{"login", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: s, Signup: true})
+	}},
+	{"login-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Name: "ada" + s, Problems: []web.Problem{
+			{Code: "invalid_credentials"}, {Code: s}, {Field: s, Code: s}, {Field: "password", Code: "required"}}})
+	}},
+	{"login-again", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: "ada" + s, Signup: true, Reauthenticate: true})
+	}},
+	{"signup", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, Client: client(s), MinLength: 15})
+	}},
+	{"signup-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, MinLength: 15,
+			Values:   map[string]string{"email": "ada" + s, "username": s, "given_name": s, "family_name": s, s: s},
+			Problems: []web.Problem{{Field: "email", Code: "taken"}, {Field: "password", Code: "too_short"}, {Field: "username", Code: "invalid"}}})
+	}},
+	{"consent", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s,
+			Scopes: []string{"openid", "profile", "email", "address", "phone", "offline_access", "admin", "other", "photos:read" + s}, Resources: []string{"https://api.photos.example" + s}})
+	}},
+	{"logout", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Logout(web.LogoutPage{Common: c, User: "ada@example.com" + s})
+	}},
+	{"signed-out", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.SignedOut(web.SignedOutPage{Common: c, Client: client(s)})
+	}},
+	{"signed-in", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com" + s})
+	}},
+	{"error", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "other_browser" + s, RequestID: "req-1" + s})
+	}},
+	{"form-post", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.FormPost(web.FormPostPage{Common: c, Action: "https://photos.example/callback?a=1&b=2" + query(s),
+			Parameters: [][2]string{{"code", "c" + s}, {"state", s}, {"iss", "https://id.example"}}})
+	}},
+}
+
+// query is s as the query of a URI, with everything in it that a URI bears unescaped.
+func query(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
+	if s == "" {
+		return ""
+	}
+	return "?" + s[:min(len(s), 1024)]
+}
+
+// element is a start tag.
+type element struct {
+	name  string
+	attrs map[string]string
+}
+
+// document is a page as a browser reads it.
+type document struct {
+	elements []element
+	text     string // what stands between tags, title and script included
+	comments int
+}
+
+func parse(t testing.TB, body []byte) document {
+	t.Helper()
+	root, err := html.Parse(bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d document
+	for n := range root.Descendants() {
+		switch n.Type {
+		case html.ElementNode:
+			e := element{n.Data, make(map[string]string)}
+			for _, a := range n.Attr {
+				if _, twice := e.attrs[a.Key]; twice {
+					t.Errorf("<%s> has %s twice", n.Data, a.Key)
+				}
+				e.attrs[a.Key] = a.Val
+			}
+			d.elements = append(d.elements, e)
+		case html.TextNode:
+			d.text += n.Data
+		case html.CommentNode:
+			d.comments++
+		}
+	}
+	return d
+}
+
+// all are the elements of a name.
+func (d document) all(name string) (out []element) {
+	for _, e := range d.elements {
+		if e.name == name {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// id is the element with that id.
+func (d document) id(id string) (element, bool) {
+	for _, e := range d.elements {
+		if e.attrs["id"] == id {
+			return e, true
+		}
+	}
+	return element{}, false
+}
+
+// shape is what a page consists of, without what is written in it.
+func (d document) shape() string {
+	var out strings.Builder
+	for _, e := range d.elements {
+		out.WriteString(e.name)
+		for _, a := range []string{"id", "class", "name", "type", "role", "rel", "method", "autocomplete", "dir"} {
+			if v, ok := e.attrs[a]; ok {
+				out.WriteString(" " + a + "=" + v)
+			}
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
