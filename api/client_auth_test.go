@@ -315,6 +315,11 @@ func TestT15ClientAssertions(t *testing.T) {
 				s.Do(ed.request(ed.header().With("typ", typ), ed.claims(s, nil))).Want(200, "")
 			}
 		})
+		t.Run("EdDSA by its newer name", func(t *testing.T) {
+			s := s.With(t)
+			s.Do(ed.request(ed.header().With("alg", "Ed25519"), ed.claims(s, nil))).Want(200, "")
+			unauthenticated(s, pk.request(pk.header().With("alg", "Ed25519"), pk.claims(s, nil)))
+		})
 		t.Run("without kid", func(t *testing.T) {
 			s := s.With(t)
 			s.Do(ed.request(ed.header().With("kid", nil), ed.claims(s, nil))).Want(200, "")

@@ -44,7 +44,7 @@ func readAssertion(a ClientAuth) (*assertion, error) {
 	if a.AssertionType != assertionType || a.Assertion == "" {
 		return nil, errClient.because(errors.New("client_assertion and client_assertion_type do not belong together"))
 	}
-	token, err := jose.Parse(a.Assertion)
+	token, err := jose.ParseForeign(a.Assertion)
 	if err != nil {
 		return nil, errClient.because(fmt.Errorf("the client assertion: %w", err))
 	}

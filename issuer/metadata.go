@@ -52,8 +52,8 @@ type Metadata struct {
 // idTokenClaims are the claims that every client finds in an ID token of ours, or can.
 var idTokenClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"}
 
-// AssertionAlgorithms are those that a client may sign its assertions with.
-var AssertionAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+// AssertionAlgorithms are those that a client may sign its assertions with; the last two are one, by its older and its newer name.
+var AssertionAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA, jose.Ed25519}
 
 // UILocales are the languages of the hosted pages.
 var UILocales = []string{"en", "de"}

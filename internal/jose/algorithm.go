@@ -50,6 +50,17 @@ func algorithmOf(name []byte) (string, bool) {
 	return "", false
 }
 
+// Ed25519 is EdDSA by the name that RFC 9864 gives it, in which the curve is no longer left to the key. What others
+// sign, and their keys, may have it; ours have the older one, which every library knows.
+const Ed25519 = "Ed25519"
+
+func foreignAlgorithm(name []byte) (string, bool) {
+	if string(name) == Ed25519 {
+		return EdDSA, true
+	}
+	return algorithmOf(name)
+}
+
 // checkPublic tells whether pub is a sound key for alg.
 func checkPublic(pub crypto.PublicKey, alg string) error {
 	switch alg {

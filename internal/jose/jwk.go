@@ -181,7 +181,7 @@ func (f *fields) algorithm() (string, error) {
 	default:
 		return "", fmt.Errorf("the key type %.32q with curve %.32q is not supported", f.kty, f.crv)
 	}
-	if f.alg == "" {
+	if f.alg == "" || f.alg == Ed25519 && allowed[0] == EdDSA {
 		return allowed[0], nil
 	}
 	for _, alg := range allowed {

@@ -229,6 +229,10 @@ func TestParsePublicAccepts(t *testing.T) {
 				t.Errorf("%s, %s: %+v, %v", alg, c.name, got, err)
 			}
 		}
+		got, err := ParsePublic([]byte(member(t, key, change{"alg": Ed25519})))
+		if of := alg == EdDSA; of != (err == nil) || of && got.Algorithm != EdDSA {
+			t.Errorf("%s, called Ed25519: %+v, %v", alg, got, err)
+		}
 		if got, err := ParsePublic([]byte(member(t, key, change{"kid": nil}))); err != nil || got.ID != "" {
 			t.Errorf("%s without kid: %+v, %v", alg, got, err)
 		}

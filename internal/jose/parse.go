@@ -53,7 +53,13 @@ type Token struct {
 // one: other serializations, JWE, more than MaxTokenBytes, non-canonical
 // base64url, unknown or duplicate header members, crit, alg none. What a token
 // has too much is refused before anything is decoded or allocated for it.
-func Parse(compact string) (*Token, error) {
+func Parse(compact string) (*Token, error) { return parse(compact, algorithmOf) }
+
+// ParseForeign is Parse for tokens that others sign, which may call EdDSA by its newer name Ed25519 (RFC 9864):
+// client libraries of today do, whatever the key's own alg says. The header then says EdDSA.
+func ParseForeign(compact string) (*Token, error) { return parse(compact, foreignAlgorithm) }
+
+func parse(compact string, algorithm func(name []byte) (string, bool)) (*Token, error) {
 	if len(compact) > MaxTokenBytes {
 		return nil, fmt.Errorf("the token is longer than %d bytes", MaxTokenBytes)
 	}
@@ -80,7 +86,7 @@ func Parse(compact string) (*Token, error) {
 		return nil, fmt.Errorf("the token's header: %w", err)
 	}
 	t := &Token{signed: raw[:second:second]}
-	if t.Header, err = parseHeader(head); err != nil {
+	if t.Header, err = parseHeader(head, algorithm); err != nil {
 		return nil, err
 	}
 	// One buffer for both: the capacities keep an append to the payload off the signature.
@@ -118,7 +124,7 @@ func decodeSegment(dst, segment []byte) ([]byte, error) {
 // understood or refused (crit, b64); members that bring or point to a key (jwk,
 // jku, x5u, x5c) have no place in a token whose keys the issuer publishes; and
 // what is never sent needs no code that ignores it correctly.
-func parseHeader(head []byte) (Header, error) {
+func parseHeader(head []byte, algorithm func(name []byte) (string, bool)) (Header, error) {
 	var h Header
 	var problem error
 	refuse := func(format string, args ...any) {
@@ -132,7 +138,7 @@ func parseHeader(head []byte) (Header, error) {
 			// A string of ours holds no escape: compare what is between the quotes.
 			known := false
 			if len(value) > 2 && value[0] == '"' {
-				h.Algorithm, known = algorithmOf(value[1 : len(value)-1])
+				h.Algorithm, known = algorithm(value[1 : len(value)-1])
 			}
 			if !known {
 				refuse("the token's alg is not one of RS256, PS256, ES256 and EdDSA")

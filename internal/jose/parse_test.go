@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"crypto"
 	"encoding/base64"
 	"fmt"
 	"runtime"
@@ -135,6 +136,41 @@ func TestIsType(t *testing.T) {
 		if got := (Header{Type: c.typ}).IsType(c.want); got != c.is {
 			t.Errorf("%q as %q: %v", c.typ, c.want, got)
 		}
+	}
+}
+
+func TestOthersMaySayEd25519(t *testing.T) {
+	private := newKey(t, EdDSA)
+	key := PublicKey{ID: "k", Algorithm: EdDSA, Key: private.Public()}
+	payload := b64(`{"sub":"a"}`)
+	signed := func(alg string) string {
+		text := b64(fmt.Sprintf(`{"alg":%q,"kid":%q}`, alg, key.ID)) + "." + payload
+		signature, err := private.Sign(nil, []byte(text), crypto.Hash(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+	}
+	for _, alg := range []string{EdDSA, Ed25519} {
+		token, err := ParseForeign(signed(alg))
+		if err != nil || token.Header.Algorithm != EdDSA || token.Verify(key) != nil {
+			t.Errorf("%s: %+v, %v", alg, token, err)
+		}
+	}
+	if token, err := Parse(signed(Ed25519)); err == nil {
+		t.Errorf("a token of our own has one spelling: %+v", token)
+	}
+	for _, alg := range []string{"ed25519", "Ed448", "none", ""} {
+		if token, err := ParseForeign(signed(alg)); err == nil {
+			t.Errorf("%q: accepted as %+v", alg, token)
+		}
+	}
+	// The name is that of one kind of key.
+	rsa, rsaKey := newSigner(t, RS256)
+	_, rest, _ := strings.Cut(sign(t, rsa, `{"sub":"a"}`), ".")
+	token, err := ParseForeign(b64(fmt.Sprintf(`{"alg":"Ed25519","kid":%q}`, rsaKey.ID)) + "." + rest)
+	if err == nil && token.Verify(rsaKey) == nil {
+		t.Error("an RSA signature passed for Ed25519")
 	}
 }
 
