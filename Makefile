@@ -1,5 +1,6 @@
 # make test     everything that needs only Go, a C compiler and PostgreSQL's programs
-# make interop  verifiers in other languages against the real binary, and the documents' commands
+# make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
+#               them in $(SCREENSHOTS)), and the documents' commands
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static
 
@@ -9,6 +10,7 @@ BENCH    ?= .
 FUZZTIME ?= 10s
 NODE_DIR   := internal/interop/node
 PYTHON_DIR := internal/interop/python
+SCREENSHOTS ?= $(CURDIR)/internal/interop/screenshots
 
 .PHONY: build test interop bench fuzz lint clean need-cc need-postgres need-foreign
 
@@ -26,7 +28,7 @@ lint:
 	$(GO) vet -tags interop ./internal/interop/...
 
 interop: need-foreign $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
-	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" $(GO) test -count=1 -tags interop -parallel 8 -timeout 15m ./internal/interop/...
+	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" SIGNET_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 15m ./internal/interop/...
 
 $(NODE_DIR)/node_modules/.package-lock.json: $(NODE_DIR)/package-lock.json
 	cd $(NODE_DIR) && npm ci --ignore-scripts
@@ -49,7 +51,7 @@ fuzz:
 	done
 
 clean:
-	rm -rf signet $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
+	rm -rf signet $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
 
 # Each missing prerequisite is named, with the way to get it.
 need-cc:
@@ -65,6 +67,8 @@ need-foreign:
 	@for program in bash curl jq node npm $(PYTHON); do command -v $$program >/dev/null || { \
 	  echo "$$program is missing: make interop needs bash, curl, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
 	  echo "On Debian 13: apt-get install curl jq nodejs npm python3-venv" >&2; exit 1; }; done
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  echo "Chromium is missing: make interop looks at the pages in a real browser. On Debian: apt-get install chromium" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \

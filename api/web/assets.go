@@ -101,8 +101,11 @@ func sniff(b []byte) (extension, mediaType string, err error) {
 	if bytes.HasPrefix(b, []byte("RIFF")) && len(b) > 20 && string(b[8:12]) == "WEBP" {
 		return ".webp", "image/webp", nil
 	}
-	if _, format, err := image.DecodeConfig(bytes.NewReader(b)); err == nil {
-		return map[string]string{"png": ".png", "jpeg": ".jpg"}[format], "image/" + format, nil
+	switch _, format, err := image.DecodeConfig(bytes.NewReader(b)); {
+	case err == nil && format == "png":
+		return ".png", "image/png", nil
+	case err == nil && format == "jpeg":
+		return ".jpg", "image/jpeg", nil
 	}
 	if isSVG(b) {
 		return ".svg", "image/svg+xml", nil

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"math"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -36,6 +37,13 @@ func stylesheet(t *testing.T) (light, dark map[string]string, rules string) {
 			t.Errorf("%s is dark only", m[1])
 		}
 		dark[m[1]] = m[2]
+	}
+	for _, colors := range []map[string]string{light, dark} {
+		for name, value := range colors {
+			if m := used.FindStringSubmatch(value); m != nil {
+				colors[name] = colors[m[1]]
+			}
+		}
 	}
 	return light, dark, rest
 }
@@ -119,5 +127,57 @@ func TestRulesUseVariablesThatThereAre(t *testing.T) {
 	}
 	if strings.Contains(rules, "url(") || strings.Contains(rules, "@import") {
 		t.Error("the stylesheet loads something, which the pages' policies forbid")
+	}
+}
+
+var class = regexp.MustCompile(`class="([^"{]+)"`)
+
+// docs/pages.md promises variables and classes to operators: all there are, and none that is not.
+func TestTheDocumentNamesWhatAThemeMayUse(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/pages.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, ok := strings.Cut(string(raw), "## Variables")
+	tables, _, closed := strings.Cut(tables, "## Which language")
+	if !ok || !closed {
+		t.Fatal("docs/pages.md has no tables where the test looks for them")
+	}
+	promised := map[string]bool{}
+	for _, m := range regexp.MustCompile("`([a-z_-]+)`").FindAllStringSubmatch(tables, -1) {
+		promised[m[1]] = true
+	}
+	exists := map[string]bool{}
+	variables, _, _ := stylesheet(t)
+	for name := range variables {
+		exists[name] = true
+	}
+	entries, err := files.ReadDir("templates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		template, err := files.ReadFile("templates/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range class.FindAllStringSubmatch(string(template), -1) {
+			for name := range strings.FieldsSeq(m[1]) {
+				exists[name] = true
+			}
+		}
+		if name := strings.TrimSuffix(e.Name(), ".html"); name != "layout" {
+			exists["page-"+name] = true
+		}
+	}
+	for name := range exists {
+		if !promised[name] {
+			t.Errorf("docs/pages.md does not name %s", name)
+		}
+	}
+	for name := range promised {
+		if !exists[name] {
+			t.Errorf("docs/pages.md names %s, which there is not", name)
+		}
 	}
 }

@@ -35,7 +35,7 @@ import (
 //
 // Everything else is for reading only. Addresses are the only thing that is replaced:
 // localhost:8080 and the PostgreSQL URL of the documents become those of this test.
-var documents = []string{"README.md", "docs/admin-api.md", "docs/client-apps.md", "docs/operators.md", "docs/resource-servers.md"}
+var documents = []string{"README.md", "docs/admin-api.md", "docs/client-apps.md", "docs/operators.md", "docs/pages.md", "docs/resource-servers.md"}
 
 const documentedPostgres = "postgres://signet@localhost/signet"
 

@@ -21,10 +21,9 @@ import (
 
 // shown is a page in one state.
 type shown struct {
-	name    string
-	focus   string // id of what has the focus; empty: nothing has
-	scripts bool   // the page may run its own
-	make    func(p *web.Pages, c web.Common, origin string) (web.Page, error)
+	name  string
+	focus string // id of what has the focus; empty: nothing has
+	make  func(p *web.Pages, c web.Common, origin string) (web.Page, error)
 }
 
 func app(origin string) *web.Client {
@@ -35,40 +34,40 @@ func app(origin string) *web.Client {
 }
 
 var all = []shown{
-	{"login", "email", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"login", "email", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Signup: true})
 	}},
-	{"login-for-an-app", "email", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+	{"login-for-an-app", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true})
 	}},
-	{"login-wrong", "password", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+	{"login-wrong", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Name: "ada@example.com",
 			Problems: []web.Problem{{Code: "invalid_credentials"}}})
 	}},
-	{"login-too-often", "password", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"login-too-often", "password", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Signup: true, Name: "ada@example.com",
 			Problems: []web.Problem{{Code: "rate_limited", Seconds: 700}}})
 	}},
-	{"login-again", "password", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+	{"login-again", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Reauthenticate: true, Name: "ada@example.com"})
 	}},
-	{"signup", "email", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+	{"signup", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15})
 	}},
-	{"signup-wrong", "email", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"signup-wrong", "email", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, MinLength: 15,
 			Values:   map[string]string{"email": "ada@example", "given_name": "Ada", "username": "ada"},
 			Problems: []web.Problem{{Field: "email", Code: "invalid"}, {Field: "password", Code: "too_common"}, {Field: "username", Code: "taken"}}})
 	}},
-	{"consent", "", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+	{"consent", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Consent(web.ConsentPage{Common: c, Client: *app(o), User: "ada@example.com",
 			Scopes: []string{"openid", "profile", "email", "offline_access", "photos:read"}, Resources: []string{"https://api.photos.example"}})
 	}},
-	{"consent-first-party", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"consent-first-party", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Consent(web.ConsentPage{Common: c, Client: web.Client{Name: "Console", Host: "console.example", FirstParty: true},
 			User: "ada@example.com", Scopes: []string{"openid", "email"}})
 	}},
-	{"consent-hostile", "", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+	{"consent-hostile", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		a := app(o)
 		a.Name = "Goo\u200bgle \u202egro.live\u202c <b>Sign in</b> " + strings.Repeat("Z\u0335\u0321\u0322\u0327\u0328\u0489", 40)
 		a.Host = strings.Repeat("accounts.google.com.", 11) + "evil.example"
@@ -76,22 +75,22 @@ var all = []shown{
 			Scopes:    []string{"openid", strings.Repeat("x", 280), "address", "phone", "admin"},
 			Resources: []string{"https://" + strings.Repeat("resource-", 40)}})
 	}},
-	{"logout", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"logout", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Logout(web.LogoutPage{Common: c, User: "ada@example.com"})
 	}},
-	{"signed-out", "", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+	{"signed-out", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.SignedOut(web.SignedOutPage{Common: c, Client: app(o)})
 	}},
-	{"signed-in", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"signed-in", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com"})
 	}},
-	{"error", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"error", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser", RequestID: "01J9ZC3M8E7Q"})
 	}},
-	{"error-unavailable", "", false, func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"error-unavailable", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "temporarily_unavailable", RequestID: "01J9ZC3M8E7Q"})
 	}},
-	{"form-post-without-scripts", "", false, func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+	{"form-post-without-scripts", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.FormPost(web.FormPostPage{Common: c, Action: o + "/callback", Parameters: [][2]string{{"code", "c"}, {"state", "s"}}})
 	}},
 }
