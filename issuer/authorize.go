@@ -171,6 +171,7 @@ func (i *Issuer) enabledClient(ctx context.Context, id string) (userstore.Client
 
 // read fills p with what r asks for. How an answer gets to the client is found out first.
 func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Client) (err error) {
+	r = r.heeding()
 	// Of two states, or one that is not text, nobody knows which the client will look for.
 	if !slices.Contains(r.Repeated, "state") && utf8.ValidString(r.State) && len(r.State) <= maxState {
 		p.State = r.State
