@@ -475,7 +475,7 @@ func (tab *Tab) Said() []string {
 	return said
 }
 
-// Screenshot writes the whole page, as long as it is, as name.png to the folder that SIGNET_SCREENSHOTS names. Without one, it
+// Screenshot writes the whole page, as long as it is, as name.png to the folder that INTEROP_SCREENSHOTS names. Without one, it
 // looks whether a picture can be taken.
 func (tab *Tab) Screenshot(name string) {
 	tab.t.Helper()
@@ -485,7 +485,7 @@ func (tab *Tab) Screenshot(name string) {
 	if err != nil || len(picture) == 0 {
 		tab.t.Fatalf("screenshot %s: %d bytes, %v", name, len(picture), err)
 	}
-	folder := os.Getenv("SIGNET_SCREENSHOTS")
+	folder := os.Getenv("INTEROP_SCREENSHOTS")
 	if folder == "" {
 		return
 	}
