@@ -87,7 +87,7 @@ var texts = map[string]text{
 	"formpost.text":        {"You are being sent back to the app.", "Sie werden zur App zurückgeleitet."},
 	"formpost.noscript":    {"Your browser does not run scripts, so this needs one more click.", "Ihr Browser führt keine Skripte aus, darum ist noch ein Klick nötig."},
 	"formpost.submit":      {"Continue", "Weiter"},
-	"error.id":             {"If you ask for help, give this number:", "Wenn Sie um Hilfe bitten, nennen Sie diese Nummer:"},
+	"error.id":             {"If you ask for help, give this code:", "Wenn Sie um Hilfe bitten, nennen Sie diesen Code:"},
 	"scope.openid":         {"know your account id, to recognise you", "Ihre Kontonummer sehen, um Sie wiederzuerkennen"},
 	"scope.profile":        {"see your name, picture and other details of your profile", "Ihren Namen, Ihr Bild und weitere Angaben Ihres Profils sehen"},
 	"scope.email":          {"see your email address", "Ihre E-Mail-Adresse sehen"},
