@@ -364,6 +364,17 @@ func (r Ring) active(alg string, now time.Time) (Key, bool) {
 	return Key{}, false
 }
 
+// ActiveAlgorithms lists, in their order, those in force that have a key which signs at now.
+func (r Ring) ActiveAlgorithms(now time.Time) []string {
+	var active []string
+	for _, alg := range r.Algorithms {
+		if _, ok := r.active(alg, now); ok {
+			active = append(active, alg)
+		}
+	}
+	return active
+}
+
 // errEmpty is what commands say about a store that no server ever used.
 var errEmpty = errors.New("there are no signing keys yet; the first start of `signet serve` on this store makes them")
 

@@ -55,6 +55,9 @@ func (c Client) Document(secret string) ClientDocument {
 	if len(c.JWKS) > 0 {
 		d.JWKS = c.JWKS
 	}
+	if c.CreatedAt.IsZero() { // the built-in one was there before
+		d.IssuedAt = 0
+	}
 	if c.SecretHash != "" {
 		d.SecretExpiresAt = new(int64)
 	}

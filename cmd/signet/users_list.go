@@ -43,7 +43,7 @@ func (a *app) usersList() *cobra.Command {
 			defer db.Close()
 			users := func(yield func([]userstore.User) error) error { return pages(ctx, db, q, limit, yield) }
 			if a.asJSON {
-				return a.listJSON(users)
+				return listJSON(a, users, func(u userstore.User) any { return document(u) })
 			}
 			none := "No account is like that."
 			if q == (userstore.UserQuery{}) {
@@ -109,18 +109,18 @@ func (a *app) listTable(users func(func([]userstore.User) error) error, none str
 
 // listJSON writes one array, as printJSON would. Should the store fail in the middle, it does not
 // end: half a list must not be read as a whole one.
-func (a *app) listJSON(users func(func([]userstore.User) error) error) error {
+func listJSON[T any](a *app, list func(func([]T) error) error, show func(T) any) error {
 	before := "[\n  "
-	err := users(func(page []userstore.User) error {
+	err := list(func(page []T) error {
 		var text bytes.Buffer
-		for _, u := range page {
+		for _, entry := range page {
 			text.WriteString(before)
 			before = ",\n  "
 			var one bytes.Buffer
 			e := json.NewEncoder(&one)
 			e.SetEscapeHTML(false)
 			e.SetIndent("  ", "  ")
-			if err := e.Encode(document(u)); err != nil {
+			if err := e.Encode(show(entry)); err != nil {
 				return err
 			}
 			text.Write(bytes.TrimRight(one.Bytes(), "\n"))

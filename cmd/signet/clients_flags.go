@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/userstore"
+)
+
+// clientFlags are what a client is registered for, for create and update alike.
+type clientFlags struct {
+	flags      *pflag.FlagSet
+	own        []string // without --json and --config, which say nothing of the client
+	client     userstore.Client
+	jwksFile   string
+	secretFile string
+}
+
+// textFlags are those that stand for one text of the registration.
+var textFlags = []struct {
+	name, field, usage string
+	of                 func(*userstore.Client) *string
+}{
+	{"name", "client_name", "what people call it; they are asked whether they trust it", func(c *userstore.Client) *string { return &c.Name }},
+	{"auth-method", "token_endpoint_auth_method", "none, client_secret_basic (the default), client_secret_post or private_key_jwt", func(c *userstore.Client) *string { return &c.AuthMethod }},
+	{"jwks-uri", "jwks_uri", "`URL` of its public keys, for private_key_jwt", func(c *userstore.Client) *string { return &c.JWKSURI }},
+	{"id-token-alg", "id_token_signed_response_alg", "`algorithm` of its ID tokens (default RS256)", func(c *userstore.Client) *string { return &c.IDTokenAlg }},
+	{"pkce", "pkce", "required or optional (default: what oauth.require_pkce says)", func(c *userstore.Client) *string { return &c.PKCE }},
+	{"client-uri", "client_uri", "`URL` of its website", func(c *userstore.Client) *string { return &c.ClientURI }},
+	{"logo-uri", "logo_uri", "`URL` of its logo", func(c *userstore.Client) *string { return &c.LogoURI }},
+	{"policy-uri", "policy_uri", "`URL` of its privacy policy", func(c *userstore.Client) *string { return &c.PolicyURI }},
+	{"tos-uri", "tos_uri", "`URL` of its terms", func(c *userstore.Client) *string { return &c.TOSURI }},
+}
+
+// listFlags are those that may be repeated.
+var listFlags = []struct {
+	name, field, usage string
+	of                 func(*userstore.Client) *[]string
+}{
+	{"redirect-uri", "redirect_uris", "a `URI` that logins may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.RedirectURIs }},
+	{"grant-type", "grant_types", "authorization_code (the default), refresh_token or client_credentials; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
+	{"response-type", "response_types", "code; follows from the grant types", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
+	{"scope", "scope", "a `scope` that it may ask for; may be repeated (default: any)", func(c *userstore.Client) *[]string { return &c.Scopes }},
+	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
+	{"post-logout-redirect-uri", "post_logout_redirect_uris", "a `URI` that logouts may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.PostLogoutRedirectURIs }},
+}
+
+func (in *clientFlags) add(cmd *cobra.Command, create bool) {
+	in.flags = cmd.Flags()
+	if create {
+		in.flags.StringVar(&in.client.ID, "client-id", "", "its `id`, instead of a random one")
+	}
+	for _, f := range textFlags {
+		in.flags.StringVar(f.of(&in.client), f.name, "", f.usage)
+	}
+	for _, f := range listFlags {
+		in.flags.StringArrayVar(f.of(&in.client), f.name, nil, f.usage)
+	}
+	in.flags.StringVar(&in.jwksFile, "jwks-file", "", "read its public keys, a JWK set, from this `file`; - is standard input")
+	in.flags.StringVar(&in.secretFile, "secret-file", "", "read its secret from this `file`; - is standard input")
+	in.flags.BoolVar(&in.client.FirstParty, "first-party", false, "it is your own: nobody is asked for consent, and it may have the account API")
+	in.flags.VisitAll(func(flag *pflag.Flag) { in.own = append(in.own, flag.Name) })
+}
+
+func (in *clientFlags) changed() bool { return slices.ContainsFunc(in.own, in.flags.Changed) }
+
+// read takes in the files that flags name, and answers the secret.
+func (in *clientFlags) read(a *app) (secret string, err error) {
+	if in.jwksFile == "-" && in.secretFile == "-" {
+		return "", misusef("standard input is one file; give --jwks-file or --secret-file another one")
+	}
+	if in.jwksFile != "" && in.client.JWKSURI != "" {
+		return "", misusef("give --jwks-file or --jwks-uri")
+	}
+	if in.jwksFile != "" {
+		text, err := a.readInput(in.jwksFile, 64<<10)
+		if err != nil {
+			return "", err
+		}
+		in.client.JWKS = text
+	}
+	if in.flags.Changed("secret-file") && in.secretFile == "" {
+		return "", misusef("--secret-file is the name of a file, or - for standard input")
+	}
+	return a.readSecret(in.secretFile)
+}
+
+// apply makes c what the flags say that were given.
+func (in *clientFlags) apply(c *userstore.Client) {
+	given := in.flags.Changed
+	if given("client-id") {
+		c.ID = in.client.ID
+	}
+	for _, f := range textFlags {
+		if given(f.name) {
+			*f.of(c) = *f.of(&in.client)
+		}
+	}
+	for _, f := range listFlags {
+		if given(f.name) {
+			*f.of(c) = words(*f.of(&in.client), f.name == "scope")
+		}
+	}
+	switch {
+	case given("jwks-file"):
+		c.JWKS, c.JWKSURI = slices.Clone(in.client.JWKS), ""
+	case given("jwks-uri"):
+		c.JWKS = nil
+	}
+	if given("first-party") {
+		c.FirstParty = in.client.FirstParty
+	}
+}
+
+// words are what a flag was given that may be repeated. An empty one is none; several scopes may
+// stand in one, as in a request.
+func words(given []string, split bool) (out []string) {
+	for _, one := range given {
+		switch {
+		case split:
+			out = append(out, strings.Fields(one)...)
+		case one != "":
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// readSecret reads a client secret that somebody chose; "" without a file.
+func (a *app) readSecret(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	secret, err := a.readPassword(file)
+	if err == nil && secret == "" {
+		err = errors.New("the secret file is empty; without --secret-file a good secret is made")
+	}
+	return secret, err
+}
+
+// newRegistry joins the rules of clients to what is configured.
+func newRegistry(c configs.Config, db userstore.Clients, hasher *userstore.Hasher, now func() time.Time, log *slog.Logger,
+	algorithms func(context.Context) ([]string, error)) *userstore.Registry {
+	r := &userstore.Registry{Store: db, Hasher: hasher, Now: now, NewID: newID, Log: log, Algorithms: algorithms}
+	for _, resource := range c.Resources {
+		r.Resources = append(r.Resources, resource.URI)
+	}
+	return r
+}
