@@ -1,0 +1,174 @@
+package conformance
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/userstore"
+)
+
+// plan is a certification profile.
+type plan struct {
+	name, title string
+	formPost    bool
+	modules     []module
+}
+
+// module is a test of the suite.
+type module struct {
+	name    string
+	outcome string // what the suite is expected to say
+	run     func(p *party)
+}
+
+// Outcomes. What cannot be run for a client that an operator registered is run here all the same.
+const (
+	passes   = "passes"
+	pictured = "passes; somebody looks at a screenshot"
+	skipped  = "skipped, as it may be: request objects are refused with the error for that"
+	dynamic  = "only for clients that register themselves"
+)
+
+// basic is the plan oidcc-basic-certification-test-plan, with a client that an operator registered.
+var basic = []module{
+	{"oidcc-server", passes, server},
+	{"oidcc-response-type-missing", passes, responseTypeMissing},
+	{"oidcc-idtoken-signature", dynamic, idTokenSignature},
+	{"oidcc-idtoken-unsigned", dynamic, idTokenUnsigned},
+	{"oidcc-userinfo-get", passes, userinfoGet},
+	{"oidcc-userinfo-post-header", passes, userinfoPostHeader},
+	{"oidcc-userinfo-post-body", passes, userinfoPostBody},
+	{"oidcc-ensure-request-without-nonce-succeeds-for-code-flow", passes, withoutNonce},
+	{"oidcc-scope-profile", passes, scope("openid profile")},
+	{"oidcc-scope-email", passes, scope("openid email")},
+	{"oidcc-scope-address", passes, scope("openid address")},
+	{"oidcc-scope-phone", passes, scope("openid phone")},
+	{"oidcc-scope-all", passes, scope("openid email phone address profile")},
+	{"oidcc-alternate-happy-flow", passes, alternateHappyFlow},
+	{"oidcc-display-page", passes, sends("display", "page")},
+	{"oidcc-display-popup", passes, sends("display", "popup")},
+	{"oidcc-prompt-login", pictured, promptLogin},
+	{"oidcc-prompt-none-not-logged-in", passes, promptNoneNotLoggedIn},
+	{"oidcc-prompt-none-logged-in", passes, promptNoneLoggedIn},
+	{"oidcc-max-age-1", pictured, maxAge1},
+	{"oidcc-max-age-10000", passes, maxAge10000},
+	{"oidcc-ensure-request-with-unknown-parameter-succeeds", passes, sends("extra", "foobar")},
+	{"oidcc-id-token-hint", passes, idTokenHint},
+	{"oidcc-login-hint", passes, loginHint},
+	{"oidcc-ui-locales", passes, uiLocales},
+	{"oidcc-claims-locales", passes, sends("claims_locales", "se")},
+	{"oidcc-ensure-request-with-acr-values-succeeds", passes, acrValues},
+	{"oidcc-codereuse", passes, codeReuse},
+	{"oidcc-codereuse-30seconds", passes, codeReuseLater},
+	{"oidcc-ensure-registered-redirect-uri", pictured, registeredRedirectURI},
+	{"oidcc-ensure-post-request-succeeds", passes, postRequest},
+	{"oidcc-server-client-secret-post", passes, serverClientSecretPost},
+	{"oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported", dynamic, requestURI},
+	{"oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported", skipped, requestObject},
+	{"oidcc-claims-essential", passes, claimsEssential},
+	{"oidcc-ensure-request-object-with-redirect-uri", pictured, requestObjectWithRedirectURI},
+	{"oidcc-refresh-token", passes, refreshToken},
+	{"oidcc-ensure-request-with-valid-pkce-succeeds", passes, pkce},
+}
+
+var plans = []plan{
+	{name: "basic", title: "Basic", modules: basic},
+	{name: "config", title: "Config", modules: []module{
+		{"oidcc-discovery-endpoint-verification", passes, discovery},
+	}},
+	{name: "formpost", title: "Form Post", formPost: true, modules: basic},
+	{name: "rp-initiated-logout", title: "RP-Initiated Logout", modules: []module{
+		{"oidcc-rp-initiated-logout-discovery-endpoint-verification", passes, logoutDiscovery},
+		{"oidcc-rp-initiated-logout", passes, logout},
+		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", pictured, logoutBadRedirectURI},
+		{"oidcc-rp-initiated-logout-modified-id-token-hint", pictured, logoutModifiedHint},
+		{"oidcc-rp-initiated-logout-no-id-token-hint", pictured, logoutNoHint},
+		{"oidcc-rp-initiated-logout-no-params", pictured, logoutNoParams},
+		{"oidcc-rp-initiated-logout-no-post-logout-redirect-uri", pictured, logoutNoRedirectURI},
+		{"oidcc-rp-initiated-logout-no-state", passes, logoutNoState},
+		{"oidcc-rp-initiated-logout-only-state", pictured, logoutOnlyState},
+		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", pictured, logoutQueryAdded},
+		{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
+	}},
+}
+
+// One server, one user and three clients, as an operator sets them up for the suite; a fresh browser for each module.
+func TestOIDCC(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		c := prepare(t, s)
+		for _, plan := range plans {
+			t.Run(plan.name, func(t *testing.T) {
+				for _, m := range plan.modules {
+					t.Run(m.name, func(t *testing.T) {
+						n := &internet{s: s.With(t)}
+						p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.Client, formPost: plan.formPost}
+						p.discover()
+						m.run(p)
+					})
+				}
+			})
+		}
+	})
+}
+
+// prepare does what docs/conformance.md tells an operator to do.
+func prepare(t *testing.T, s *apitest.Server) configuration {
+	t.Helper()
+	user := s.SignUp("conformance")
+	tokens := s.Login(user, apitest.Fields{"scope": "profile email"})
+	s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Type: "application/merge-patch+json", Body: apitest.Fields{
+		"name": "Ada King", "given_name": "Ada", "family_name": "King", "middle_name": "Augusta", "nickname": "ada",
+		"preferred_username": "ada", "profile": "https://ada.example/", "picture": "https://ada.example/ada.png",
+		"website": "https://ada.example/blog", "gender": "female", "birthdate": "1975-12-10", "zoneinfo": "Europe/London", "locale": "en-GB",
+		"phone_number": "+442071234567", "address": apitest.Fields{"street_address": "12 St James's Square", "locality": "London", "country": "GB"},
+	}}).Want(200, "")
+
+	c := readConfiguration(t, user)
+	for _, client := range []struct {
+		of     *configuredClient
+		method string
+	}{{&c.Client, userstore.AuthBasic}, {&c.Client2, userstore.AuthBasic}, {&c.ClientPost, userstore.AuthPost}} {
+		client.of.Secret = s.Register(userstore.Client{
+			ID: client.of.ID, AuthMethod: client.method, GrantTypes: []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken},
+			ClientMetadata: userstore.ClientMetadata{
+				RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
+			},
+		}).Secret
+	}
+	return c
+}
+
+// The table of docs/conformance.md is what is run here.
+func TestTheDocumentedModulesAreTheTestedOnes(t *testing.T) {
+	text, err := os.ReadFile("../../docs/conformance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "| module | profiles | expected |\n| --- | --- | --- |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	if !found {
+		t.Fatal("docs/conformance.md has no table of modules")
+	}
+	profiles := map[string][]string{}
+	outcomes := map[string]string{}
+	var order []string
+	for _, p := range plans {
+		for _, m := range p.modules {
+			if profiles[m.name] == nil {
+				order = append(order, m.name)
+			}
+			profiles[m.name] = append(profiles[m.name], p.title)
+			outcomes[m.name] = m.outcome
+		}
+	}
+	var want []string
+	for _, name := range order {
+		want = append(want, "| `"+name+"` | "+strings.Join(profiles[name], ", ")+" | "+outcomes[name]+" |")
+	}
+	if got := strings.Split(strings.TrimSuffix(table, "\n"), "\n"); !slices.Equal(got, want) {
+		t.Errorf("the table has to be:\n%s", strings.Join(want, "\n"))
+	}
+}
