@@ -373,7 +373,10 @@ func TestRegistryEvents(t *testing.T) {
 		}
 
 		for name, act := range map[string]func() error{
-			"edit":    func() error { _, _, err := r.Edit(ctx, "web", "", func(*userstore.Client) error { return nil }); return err },
+			"edit": func() error {
+				_, _, err := r.Edit(ctx, "web", "", func(*userstore.Client) error { return nil })
+				return err
+			},
 			"rotate":  func() error { _, _, err := r.RotateSecret(ctx, "web", ""); return err },
 			"disable": func() error { return r.SetActive(ctx, "web", false) },
 			"delete":  func() error { return r.Delete(ctx, "web") },
