@@ -90,8 +90,8 @@ func (p *party) asksFirst(edit ...func(login, url.Values)) {
 func (p *party) tells() {
 	p.t.Helper()
 	p.stays()
-	if last := p.b.screenshots[len(p.b.screenshots)-1]; !strings.Contains(last, "You are signed out") {
-		p.t.Errorf("the screenshot says %s", last)
+	if n := len(p.b.screenshots); n == 0 || !strings.Contains(p.b.screenshots[n-1], "You are signed out") {
+		p.t.Errorf("the screenshots say %q", p.b.screenshots)
 	}
 	p.loggedOut()
 }
