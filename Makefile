@@ -28,6 +28,7 @@ lint:
 	$(GO) vet -tags interop ./internal/interop/...
 
 interop: need-foreign $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
+	cd internal/interop/goclient && $(GO) vet ./...
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 15m ./internal/interop/...
 
 $(NODE_DIR)/node_modules/.package-lock.json: $(NODE_DIR)/package-lock.json
@@ -67,8 +68,10 @@ need-foreign:
 	@for program in bash curl jq node npm $(PYTHON); do command -v $$program >/dev/null || { \
 	  echo "$$program is missing: make interop needs bash, curl, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
 	  echo "On Debian 13: apt-get install curl jq nodejs npm python3-venv" >&2; exit 1; }; done
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
-	  echo "Chromium is missing: make interop looks at the pages in a real browser. On Debian: apt-get install chromium" >&2; exit 1; }
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
+	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so || { \
+	  echo "Chromium, or Apache with mod_auth_openidc, is missing: make interop logs in with them. On Debian, as root: apt-get update, and" >&2; \
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium apache2-bin libapache2-mod-auth-openidc" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \

@@ -1,15 +1,22 @@
-// Package interop proves the main job on libraries that nobody here wrote: the
-// real binary signs tokens, and golang-jwt, Node's jose and Python's PyJWT verify
-// them offline, before, during and after key rotations and emergency revocations.
+// Package interop proves the main jobs on programs that nobody here wrote, against the real binary.
 //
-// The test drives three small verifiers (golangjwt, node, python) that speak one
-// protocol. Each is started with the issuer's URL, finds the key set through
-// discovery, and then reads one JSON request a line and answers with one line:
+// Verifiers: the binary signs tokens, and golang-jwt, Node's jose and Python's PyJWT verify
+// them offline, before, during and after key rotations and emergency revocations. The test drives three small
+// verifiers (golangjwt, node/verify.js, python) that speak one protocol. Each is started with the issuer's URL, finds the
+// key set through discovery, and then reads one JSON request a line and answers with one line:
 //
 //	{"token": "…", "audience": "…", "typ": "at+jwt"}  →  {"claims": {…}} or {"error": "…"}
 //	{"reload": true}                                  →  {} (its key cache had expired)
 //
+// Relying parties: openid-client, oauth4webapi (node), go-oidc with x/oauth2 (goclient) and oidc-client-ts (node, in
+// Chromium) log a person in and out, and do everything else that a client does. Each of the scripts is told on standard
+// input what there is, goes through its steps, and prints each step that it has taken; the test demands every one by
+// name. A person is a small browser without JavaScript, which fills in the hosted pages by the ids of their elements.
+//
+// Documents: the README's and docs' commands and programs are run, and in the apps of docs/libraries.md, Apache's
+// mod_auth_openidc among them, somebody logs in with Chromium.
+//
 // Everything here is behind the build tag interop, because it needs more than Go;
-// `make interop` installs the two foreign libraries and runs it. A missing
+// `make interop` installs the foreign libraries and runs it. A missing
 // prerequisite fails the run: nothing is skipped.
 package interop

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/interop/browser"
 	"github.com/signet-id/signet/internal/pgtest"
 )
 
@@ -30,12 +31,24 @@ import (
 //	go              a whole program: built.  go run: built and run
 //	js run, python run
 //	                run, with the variables that the shell has exported
+//	js app, go app, html app, apache app
+//	                a whole app at localhost:3000, in which somebody logs in and out: see app_test.go
+//	html page       a page that Apache serves to everybody.  html page app: once they have logged in
 //	yaml config     a configuration that `signet config` must take
 //	… output        what the block before it printed. "…" in it stands for anything
 //
 // Everything else is for reading only. Addresses are the only thing that is replaced:
-// localhost:8080 and the PostgreSQL URL of the documents become those of this test.
-var documents = []string{"README.md", "docs/admin-api.md", "docs/client-apps.md", "docs/operators.md", "docs/pages.md", "docs/resource-servers.md"}
+// localhost:8080, localhost:3000 and the PostgreSQL URL of the documents become those of this test.
+var documents = []struct{ name, store string }{
+	{"README.md", sqlite},
+	{"docs/admin-api.md", sqlite},
+	{"docs/client-apps.md", sqlite},
+	{"docs/libraries.md", sqlite},
+	{"docs/libraries.md", postgres},
+	{"docs/operators.md", sqlite},
+	{"docs/pages.md", sqlite},
+	{"docs/resource-servers.md", sqlite},
+}
 
 const documentedPostgres = "postgres://signet@localhost/signet"
 
@@ -44,14 +57,16 @@ func TestDocumentsAreTrue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range documents {
-		t.Run(name, func(t *testing.T) {
+	chromium := browser.Start(t)
+	for _, on := range documents {
+		name := on.name
+		t.Run(name+" on "+on.store, func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(filepath.Join(root, name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := open(t, root, string(text))
+			d := open(t, root, string(text), on.store)
 			var printed string
 			for _, b := range blocks(string(text)) {
 				where := fmt.Sprintf("%s:%d (%s)", name, b.line, b.info)
@@ -68,7 +83,7 @@ func TestDocumentsAreTrue(t *testing.T) {
 						t.Fatalf("%s: the command before it printed\n%s\nbut the document says\n%s", where, printed, b.text)
 					}
 				case b.info == "go" || b.info == "go run":
-					program := d.build(t, where, b.text)
+					program := d.build(t, where, ".", b.text)
 					if b.info == "go run" {
 						printed = d.bash(t, where, program)
 					}
@@ -78,6 +93,11 @@ func TestDocumentsAreTrue(t *testing.T) {
 				case b.info == "python run":
 					d.write(t, "snippet.py", b.text)
 					printed = d.bash(t, where, "python snippet.py")
+				case strings.HasPrefix(b.info, "html page"):
+					d.page(t, b.info, b.text)
+				case strings.HasSuffix(b.info, " app"):
+					d.app(t, where, b.info, b.text)
+					visit(t, chromium.Tab(t), d.origin)
 				case b.info == "yaml config":
 					d.write(t, "snippet.yaml", b.text)
 					d.bash(t, where, "signet config --config snippet.yaml")
@@ -127,14 +147,17 @@ type document struct {
 	out       *bufio.Scanner
 	server    int // process group; 0: none
 	serverLog string
+	origin    string // of the app
+	running   int    // the app's process group; 0: none
+	appLog    string
 	steps     int
 }
 
-func open(t *testing.T, root, text string) *document {
+func open(t *testing.T, root, text, store string) *document {
 	t.Helper()
 	d := &document{root: root, dir: t.TempDir(), listen: freeAddress(t)}
 	_, port, _ := net.SplitHostPort(d.listen)
-	replace := []string{"localhost:8080", "localhost:" + port}
+	replace := append([]string{"localhost:8080", "localhost:" + port}, d.appAddress(t)...)
 	if strings.Contains(text, documentedPostgres) {
 		replace = append(replace, documentedPostgres, pgtest.URL(t))
 	}
@@ -170,6 +193,9 @@ func open(t *testing.T, root, text string) *document {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
+	for key, value := range database(t, store) {
+		cmd.Env = append(cmd.Env, "SIGNET_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
+	}
 	cmd.Env = append(cmd.Env, "CURL_HOME="+d.dir,
 		"SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+freeAddress(t),
 		"PATH="+strings.Join([]string{filepath.Join(d.dir, "signet-path"), filepath.Join(root, "internal/interop/python/.venv/bin"), os.Getenv("PATH")}, ":"))
@@ -187,10 +213,19 @@ func open(t *testing.T, root, text string) *document {
 	}
 	d.in, d.out = bufio.NewWriter(in), bufio.NewScanner(out)
 	t.Cleanup(func() {
-		d.stop()
+		if t.Failed() && d.appLog != "" {
+			app, _ := os.ReadFile(d.appLog)
+			server, _ := os.ReadFile(d.serverLog)
+			t.Logf("The app said:\n%s\nThe server said:\n%s", app, server)
+		}
+		end(&d.running)
+		end(&d.server)
 		in.Close()
 		cmd.Wait()
 	})
+	if store == postgres {
+		d.bash(t, "before the document", "signet migrate up\n")
+	}
 	return d
 }
 
@@ -244,59 +279,70 @@ func (d *document) bash(t *testing.T, where, script string) string {
 // serve starts a script that runs a server, and waits until that is ready.
 func (d *document) serve(t *testing.T, where, script string) {
 	t.Helper()
-	d.stop()
+	end(&d.server)
+	d.server, d.serverLog = d.start(t, where, script)
+	d.await(t, where, d.server, d.serverLog, "http://"+d.listen+"/readyz")
+}
+
+// start starts a script beside the shell, in a process group of its own.
+func (d *document) start(t *testing.T, where, script string) (group int, log string) {
+	t.Helper()
 	file, output := d.next(t, script)
-	d.serverLog = output
 	// -m gives the job a process group of its own, so that `go run` and its child end together.
 	answer, ok := d.tell(fmt.Sprintf("set -m; ( . ./%s.sh ) >%[1]s.out 2>&1 </dev/null & echo $!; set +m", file))
-	pid, err := strconv.Atoi(answer)
+	group, err := strconv.Atoi(answer)
 	if !ok || err != nil {
 		t.Fatalf("%s did not start: %q", where, answer)
 	}
-	d.server = pid
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if resp, err := http.Get("http://" + d.listen + "/readyz"); err == nil {
+	return group, output
+}
+
+// await waits until url answers 200.
+func (d *document) await(t *testing.T, where string, group int, output, url string) {
+	t.Helper()
+	for late := time.Now().Add(2 * time.Minute); time.Now().Before(late); time.Sleep(100 * time.Millisecond) {
+		if resp, err := http.Get(url); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return
 			}
 		}
-		if syscall.Kill(pid, 0) != nil {
+		if syscall.Kill(group, 0) != nil {
 			break
 		}
 	}
 	log, _ := os.ReadFile(output)
-	t.Fatalf("%s: the server is not ready:\n%s", where, log)
+	t.Fatalf("%s: %s does not answer:\n%s", where, url, log)
 }
 
-func (d *document) stop() {
-	if d.server == 0 {
+// end ends a process group: the shell that started the server goes before it has drained.
+func end(group *int) {
+	if *group == 0 {
 		return
 	}
-	// The whole group: the shell that started the server goes before it has drained.
-	syscall.Kill(-d.server, syscall.SIGTERM)
-	for end := time.Now().Add(30 * time.Second); syscall.Kill(-d.server, 0) == nil && time.Now().Before(end); {
+	syscall.Kill(-*group, syscall.SIGTERM)
+	for late := time.Now().Add(30 * time.Second); syscall.Kill(-*group, 0) == nil && time.Now().Before(late); {
 		time.Sleep(20 * time.Millisecond)
 	}
-	d.server = 0
+	*group = 0
 }
 
-// build compiles a program as if it lay inside this module.
-func (d *document) build(t *testing.T, where, source string) string {
+// build compiles a program as if it lay inside a module: this one, or one below.
+func (d *document) build(t *testing.T, where, module, source string) string {
 	t.Helper()
 	d.steps++
 	name := fmt.Sprintf("snippet%d", d.steps)
 	d.write(t, name+".go", source)
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
-		filepath.Join(d.root, "internal/interop", name, "main.go"): filepath.Join(d.dir, name+".go"),
+		filepath.Join(d.root, module, "internal", name, "main.go"): filepath.Join(d.dir, name+".go"),
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.write(t, name+".json", string(overlay))
 	program := filepath.Join(d.dir, name)
-	cmd := exec.Command("go", "build", "-overlay", filepath.Join(d.dir, name+".json"), "-o", program, "./internal/interop/"+name)
-	cmd.Dir = d.root
+	cmd := exec.Command("go", "build", "-overlay", filepath.Join(d.dir, name+".json"), "-o", program, "./internal/"+name)
+	cmd.Dir = filepath.Join(d.root, module)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s does not build: %v\n%s", where, err, out)
 	}

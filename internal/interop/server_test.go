@@ -21,10 +21,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/signet-id/signet/internal/pgtest"
 )
 
 var binaries struct {
-	signet, golangjwt string
+	signet, golangjwt, goclient string
 }
 
 func TestMain(m *testing.M) {
@@ -35,10 +37,11 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		binaries.signet, binaries.golangjwt = filepath.Join(dir, "signet"), filepath.Join(dir, "golangjwt")
+		binaries.signet, binaries.golangjwt, binaries.goclient = filepath.Join(dir, "signet"), filepath.Join(dir, "golangjwt"), filepath.Join(dir, "goclient")
 		for _, build := range [][]string{
 			{"-o", binaries.signet, "../../cmd/signet"},
 			{"-o", binaries.golangjwt, "-tags", "interop", "./golangjwt"},
+			{"-C", "goclient", "-o", binaries.goclient, "."}, // a module of its own
 		} {
 			if out, err := exec.Command("go", append([]string{"build"}, build...)...).CombinedOutput(); err != nil {
 				fmt.Fprintf(os.Stderr, "go build %s: %v\n%s", strings.Join(build, " "), err, out)
@@ -61,8 +64,36 @@ type server struct {
 	fetches map[string]int // of the key set, by user agent
 }
 
-// start runs `signet serve` with the given configuration (YAML) until the test ends.
+// start runs `signet serve` with the given configuration (YAML) until the test ends, on the embedded database.
 func start(t *testing.T, config string) *server {
+	t.Helper()
+	return startOn(t, sqlite, config)
+}
+
+// The stores that a server can run on.
+const (
+	sqlite   = "SQLite"
+	postgres = "PostgreSQL"
+)
+
+var stores = []string{sqlite, postgres}
+
+// database is the configuration of a fresh one.
+func database(t *testing.T, store string) map[string]string {
+	t.Helper()
+	if store == sqlite {
+		return nil
+	}
+	out, err := exec.Command(binaries.signet, "keys", "new-kek").Output()
+	words := strings.Fields(string(out))
+	if err != nil || len(words) == 0 {
+		t.Fatalf("signet keys new-kek: %v: %s", err, out)
+	}
+	return map[string]string{"database_url": pgtest.URL(t), "keys.encryption_key": words[len(words)-1]}
+}
+
+// startOn is start on one of the stores.
+func startOn(t *testing.T, store, config string) *server {
 	t.Helper()
 	s := &server{fetches: make(map[string]int)}
 	var direct *httputil.ReverseProxy
@@ -86,12 +117,15 @@ func start(t *testing.T, config string) *server {
 	direct = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: listen})
 	s.config = filepath.Join(dir, "signet.yaml")
 	text := fmt.Sprintf("listen: %s\nissuer: %s\ndata_dir: %s\nmetrics: {listen: ''}\n%s", listen, s.issuer, filepath.Join(dir, "data"), config)
+	for key, value := range database(t, store) {
+		text += fmt.Sprintf("%s: %q\n", key, value)
+	}
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
 	var output bytes.Buffer
-	cmd := exec.Command(binaries.signet, "serve", "--config", s.config)
+	cmd := exec.Command(binaries.signet, "serve", "--migrate", "--config", s.config)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
