@@ -93,6 +93,13 @@ func (c claimsRequest) canonical() string {
 	return string(text)
 }
 
+// names tells whether a claim is asked for, wherever.
+func (c claimsRequest) names(claim string) bool {
+	_, here := c.Userinfo[claim]
+	_, there := c.IDToken[claim]
+	return here || there
+}
+
 // subject is the one user whom a request for a certain sub is about; empty: anybody (OIDC Core section 5.5.1).
 func (c claimsRequest) subject() string {
 	for _, wishes := range []map[string]*claimWish{c.IDToken, c.Userinfo} {

@@ -33,7 +33,7 @@ type Decision struct {
 	Step           Step
 	Response       AuthorizationResponse // of Respond
 	Client         userstore.Client
-	Scopes         []string // that would be granted, for the consent page
+	Scopes         []string // what the user is asked about: those that would be granted, and those of the claims named one by one
 	Reauthenticate bool     // of LogIn: there is a session, but it has to be proved again
 }
 
@@ -61,7 +61,7 @@ func (i *Issuer) Consider(ctx context.Context, p Pending, b *Browser) (Decision,
 	case refused != nil:
 		return i.refuseOrStep(p, d, refused), nil
 	}
-	asked, err := i.mustAsk(ctx, p, d.Client, b.User.ID)
+	asked, err := i.mustAsk(ctx, p, d, b.User.ID)
 	switch {
 	case err != nil:
 		return Decision{}, err
@@ -84,7 +84,7 @@ func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (Decision, err
 	}
 	now := i.now()
 	return i.issue(ctx, p, d, b, &userstore.Consent{
-		UserID: b.User.ID, ClientID: p.ClientID, Scopes: p.Scopes, Resources: p.Resources, CreatedAt: now, UpdatedAt: now,
+		UserID: b.User.ID, ClientID: p.ClientID, Scopes: d.Scopes, Resources: p.Resources, CreatedAt: now, UpdatedAt: now,
 	})
 }
 
@@ -110,13 +110,13 @@ func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) Decision {
 // judge says why p cannot be granted to the browser now, short of the user's consent, and in the decision what would
 // help: to log in, or nothing (Respond). The error is for a page.
 func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, refused *Error, err error) {
-	d = Decision{Scopes: p.Scopes}
 	if d.Client, err = i.enabledClient(ctx, p.ClientID); err != nil {
 		return d, nil, err
 	}
 	if !redirects(d.Client, p.RedirectURI) {
 		return d, nil, errRedirectURI
 	}
+	d.Scopes = told(p, d.Client)
 	if b == nil {
 		d.Step = LogIn
 		return d, errLoginRequired, nil
@@ -176,23 +176,36 @@ func (i *Issuer) stillHolds(p Pending, client userstore.Client, user userstore.U
 // mustAsk tells whether the user has to be asked. First-party clients are ours, so nobody is asked unless the client
 // wants it. A public client that any program on the user's machine can pose as is asked for every time (RFC 8252
 // section 8.6): that somebody allowed it once is no sign that it is the same program now.
-func (i *Issuer) mustAsk(ctx context.Context, p Pending, client userstore.Client, userID string) (bool, error) {
+func (i *Issuer) mustAsk(ctx context.Context, p Pending, d Decision, userID string) (bool, error) {
 	switch {
 	case slices.Contains(p.Prompt, promptConsent):
 		return true, nil
-	case client.FirstParty:
+	case d.Client.FirstParty:
 		return false, nil
-	case client.Public() && impersonable(p.RedirectURI):
+	case d.Client.Public() && impersonable(p.RedirectURI):
 		return true, nil
 	}
-	c, err := i.Consents.ConsentOf(ctx, userID, client.ID)
+	c, err := i.Consents.ConsentOf(ctx, userID, d.Client.ID)
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):
 		return true, nil
 	case err != nil:
 		return false, failed(err)
 	}
-	return !subset(p.Scopes, c.Scopes) || !subset(p.Resources, c.Resources), nil
+	return !subset(d.Scopes, c.Scopes) || !subset(p.Resources, c.Resources), nil
+}
+
+// told are the scopes that the user is asked about: those of the request, and those that the claims belong to which
+// the client named one by one, and gets without their scope.
+func told(p Pending, client userstore.Client) []string {
+	wishes, scopes := wishesOf(p.Claims), slices.Clone(p.Scopes)
+	for _, s := range scopeClaims {
+		named := func(claim string) bool { return wishes.names(claim) && grantsWish(client, claim) }
+		if !slices.Contains(scopes, s.scope) && slices.ContainsFunc(s.claims, named) {
+			scopes = append(scopes, s.scope)
+		}
+	}
+	return scopes
 }
 
 func subset(part, whole []string) bool {

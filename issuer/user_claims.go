@@ -197,13 +197,19 @@ func wishesOf(claims string) claimsRequest {
 	return c
 }
 
-// wishedClaims adds the claims that a client named one by one (OIDC Core section 5.5), as far as it is
-// registered for the scopes that they belong to. Those that the user has nothing to say about are
+// grantsWish tells whether a client may be given a claim that it named: one of the user's, and of a scope that it is
+// registered for.
+func grantsWish(client userstore.Client, claim string) bool {
+	scope := scopeOf(claim)
+	return scope != "" && (len(client.Scopes) == 0 || slices.Contains(client.Scopes, scope))
+}
+
+// wishedClaims adds the claims that a client named one by one (OIDC Core section 5.5), as far as it may have them;
+// the user was asked about them as about their scopes. Those that the user has nothing to say about are
 // left out, essential or not.
 func (i *Issuer) wishedClaims(wishes map[string]*claimWish, u userstore.User, client userstore.Client, out map[string]any) {
 	for name := range wishes {
-		scope := scopeOf(name)
-		if scope == "" || len(client.Scopes) > 0 && !slices.Contains(client.Scopes, scope) {
+		if !grantsWish(client, name) {
 			continue
 		}
 		if v := userClaim(u, name); v != nil {
