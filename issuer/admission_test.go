@@ -3,6 +3,7 @@ package issuer
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,6 +134,31 @@ func TestClientCacheReadsOnce(t *testing.T) {
 		time.Sleep(time.Second)
 		herd(1, 100*time.Millisecond, userstore.ErrUnavailable)
 	})
+}
+
+// Strangers can name clients without end, and at length: none of that is kept, and it pushes nobody out.
+func TestClientCacheForgetsWhoIsNotThere(t *testing.T) {
+	cache := &ClientCache{For: time.Second}
+	now := time.Now()
+	read := func(_ context.Context, id string) (userstore.Client, error) {
+		if id != "c" {
+			return userstore.Client{}, nil
+		}
+		return userstore.Client{ID: id}, nil
+	}
+	for n := range mostCached + 1 {
+		for _, id := range []string{"c", strconv.Itoa(n)} {
+			if c, _, err := cache.get(t.Context(), id, now, read); err != nil || c.ID != "" && c.ID != id {
+				t.Fatalf("client %s: got %q, %v", id, c.ID, err)
+			}
+		}
+	}
+	if c, err := cache.again(t.Context(), "nobody", now, read); c.ID != "" || err != nil {
+		t.Errorf("got %q, %v", c.ID, err)
+	}
+	if _, fresh, _ := cache.get(t.Context(), "c", now, read); fresh || len(cache.known) != 1 {
+		t.Errorf("%d clients are remembered, want the one that there is", len(cache.known))
+	}
 }
 
 func TestCustomClaimsThatAreRefused(t *testing.T) {

@@ -100,8 +100,8 @@ func (cc *ClientCache) keep(id string, c userstore.Client, err error, now time.T
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
 	switch {
-	case errors.Is(err, userstore.ErrNotFound):
-		delete(cc.known, id)
+	case errors.Is(err, userstore.ErrNotFound), err == nil && c.ID == "":
+		delete(cc.known, id) // strangers can name any number, of any length
 	case err == nil:
 		if cc.known == nil || len(cc.known) >= mostCached {
 			cc.known = map[string]cachedClient{}
