@@ -38,6 +38,27 @@ func told(e audit.Event) string {
 	return strings.Join(out, " ")
 }
 
+// registerClient registers a confidential client called App, and answers its id.
+func registerClient(s *apitest.Server, token string) string {
+	s.T.Helper()
+	var made struct {
+		ID string `json:"client_id"`
+	}
+	s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/clients", Token: token, Body: fields{"client_name": "App", "redirect_uris": []string{"https://app.test/cb"}}}).Want(201, "").JSON(&made)
+	return made.ID
+}
+
+// clientSecretIn is the secret in an answer, or what no text holds.
+func clientSecretIn(a *apitest.Response) string {
+	var made struct {
+		Secret string `json:"client_secret"`
+	}
+	if json.Unmarshal(a.Body, &made) != nil || made.Secret == "" {
+		return "\x00"
+	}
+	return made.Secret
+}
+
 // TestO10EveryWriteOfAnAdminIsOneEvent goes by the list of routes: a write that this table does not
 // know fails it.
 func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
@@ -68,6 +89,20 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 		"DELETE /v1/admin/users/{id}/sessions":       {event: audit.SessionsRevoked},
 		"DELETE /v1/admin/users/{id}/sessions/{sid}": {event: audit.SessionRevoked},
 		"DELETE /v1/admin/users/{id}":                {event: audit.UserDeleted},
+		"POST /v1/admin/clients": {
+			body:  fields{"client_name": "New", "grant_types": []string{"client_credentials"}, "scope": "a b"},
+			event: audit.ClientCreated, changes: "client_name:>New token_endpoint_auth_method:>client_secret_basic grant_types:>client_credentials scope:>a b",
+			refused: fields{"client_name": "New", "redirect_uris": []string{"javascript:alert(1)"}},
+		},
+		"PATCH /v1/admin/clients/{client_id}": {
+			body:  fields{"client_name": "Shop", "redirect_uris": []string{"https://shop.test/cb"}},
+			event: audit.ClientUpdated, changes: "client_name:App>Shop redirect_uris:https://app.test/cb>https://shop.test/cb",
+			refused: fields{"client_name": "Shop", "pkce": "plain"}, again: true,
+		},
+		"POST /v1/admin/clients/{client_id}/secret":  {event: audit.ClientSecretRotated},
+		"POST /v1/admin/clients/{client_id}/disable": {event: audit.ClientUpdated, changes: "disabled:false>true", again: true},
+		"POST /v1/admin/clients/{client_id}/enable":  {event: audit.ClientUpdated, changes: "disabled:true>false", again: true},
+		"DELETE /v1/admin/clients/{client_id}":       {event: audit.ClientDeleted},
 	}
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.Secret(secret)
@@ -86,7 +121,13 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				s := s.With(t)
 				bob := s.SignUp("bob")
 				session := sid(s.Login(bob))
+				subject, about := audit.User(bob.ID), "/v1/admin/users"
+				if strings.HasPrefix(r.Path, "/v1/admin/clients") {
+					subject, about = audit.Target{Type: audit.OnClient, ID: registerClient(s, admin.Access)}, "/v1/admin/clients"
+				}
 				switch { // what there must be to be taken away
+				case r.Path == "/v1/admin/clients/{client_id}/enable":
+					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/clients/" + subject.ID + "/disable", Token: admin.Access}).Want(200, "")
 				case strings.HasSuffix(r.Path, "/enable"):
 					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + bob.ID + "/disable", Token: admin.Access}).Want(200, "")
 				case name == "DELETE /v1/admin/users/{id}/roles/{role}":
@@ -95,7 +136,7 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				do := func(id string, body fields) *apitest.Response {
 					q := apitest.Request{
 						Method: r.Method, Token: admin.Access, Header: http.Header{"User-Agent": {"console/1"}},
-						Path: strings.NewReplacer("{id}", id, "{sid}", session, "{role}", "editor").Replace(r.Path),
+						Path: strings.NewReplacer("{id}", id, "{client_id}", id, "{sid}", session, "{role}", "editor").Replace(r.Path),
 					}
 					if body != nil {
 						q.Body = body
@@ -105,7 +146,7 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 
 				var no *apitest.Response
 				if w.refused != nil {
-					no = do(bob.ID, w.refused)
+					no = do(subject.ID, w.refused)
 				} else {
 					no = do("AAAAAAAAAAAAAAAAAAAAAA", w.body)
 				}
@@ -116,7 +157,7 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 					t.Errorf("a refused write left %+v", events)
 				}
 
-				yes := do(bob.ID, w.body)
+				yes := do(subject.ID, w.body)
 				if yes.Status/100 != 2 {
 					t.Fatalf("%d %s", yes.Status, yes.Body)
 				}
@@ -125,17 +166,16 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 					t.Fatalf("%d events: %+v", len(events), events)
 				}
 				e := events[0]
-				target := bob.ID
-				if r.Path == "/v1/admin/users" {
-					target = strings.TrimPrefix(yes.Header.Get("Location"), "/v1/admin/users/")
+				if r.Path == about {
+					subject.ID = strings.TrimPrefix(yes.Header.Get("Location"), about+"/")
 				}
-				about := sid(admin)
+				in := sid(admin)
 				if e.Name == audit.SessionRevoked {
-					about = session
+					in = session
 				}
 				want := audit.Event{
-					ID: e.ID, At: s.Clock.Now(), Name: w.event, Outcome: audit.Success, Actor: audit.Actor{Type: audit.ByUser, ID: root.ID}, Target: audit.User(target),
-					ClientID: "signet", SessionID: about, Address: "127.0.0.1", UserAgent: "console/1", RequestID: yes.Header.Get("X-Request-Id"), Changes: e.Changes,
+					ID: e.ID, At: s.Clock.Now(), Name: w.event, Outcome: audit.Success, Actor: audit.Actor{Type: audit.ByUser, ID: root.ID}, Target: subject,
+					ClientID: "signet", SessionID: in, Address: "127.0.0.1", UserAgent: "console/1", RequestID: yes.Header.Get("X-Request-Id"), Changes: e.Changes,
 				}
 				if fmt.Sprint(e) != fmt.Sprint(want) || e.ID == "" {
 					t.Errorf("\n got %+v\nwant %+v", e, want)
@@ -143,11 +183,11 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				if told(e) != w.changes {
 					t.Errorf("changes %q, want %q", told(e), w.changes)
 				}
-				if text, _ := json.Marshal(e); strings.Contains(string(text), secret) || strings.Contains(string(text), bob.Password) || strings.Contains(string(text), "$argon2") {
+				if text, _ := json.Marshal(e); strings.Contains(string(text), secret) || strings.Contains(string(text), bob.Password) || strings.Contains(string(text), "$argon2") || strings.Contains(string(text), clientSecretIn(yes)) {
 					t.Errorf("a secret: %s", text)
 				}
 				if w.again {
-					if events := eventsOf(s, do(bob.ID, w.body)); len(events) != 0 {
+					if events := eventsOf(s, do(subject.ID, w.body)); len(events) != 0 {
 						t.Errorf("what changed nothing left %+v", events)
 					}
 				}

@@ -22,6 +22,11 @@ func TestS01HostileTextInEveryParameterOfAdmins(t *testing.T) {
 		profile := []string{"preferred_username", "username", "name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website",
 			"gender", "birthdate", "zoneinfo", "locale", "phone_number", "email",
 			"address.formatted", "address.street_address", "address.locality", "address.region", "address.postal_code", "address.country"}
+		const clients = "/v1/admin/clients/web"
+		client := []string{"client_name", "token_endpoint_auth_method", "grant_types.", "response_types.", "redirect_uris.", "post_logout_redirect_uris.", "scope",
+			"resources.", "id_token_signed_response_alg", "jwks", "jwks.keys", "jwks_uri", "client_uri", "logo_uri", "policy_uri", "tos_uri", "pkce"}
+		s.Secret(clientSecretIn(s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/clients", Token: admin.Access,
+			Body: fields{"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"}}}).Want(201, "")))
 		flags := []string{"is_staff", "email_verified", "roles", "roles.", "sub", "password_hash"}
 		for _, endpoint := range []struct {
 			method, path string
@@ -34,6 +39,10 @@ func TestS01HostileTextInEveryParameterOfAdmins(t *testing.T) {
 			{"PATCH", users, fields{}, append(flags, "is_active"), false},
 			{"POST", users + "/password", fields{}, []string{"new_password"}, false},
 			{"POST", users + "/disable", fields{}, []string{"reason"}, false},
+			{"POST", "/v1/admin/clients", fields{"client_name": "New"}, append([]string{"client_id", "client_secret", "first_party"}, client...), false},
+			{"PATCH", clients, fields{}, client, true},
+			{"PATCH", clients, fields{}, []string{"client_id", "client_secret", "first_party", "disabled"}, false},
+			{"POST", clients + "/secret", fields{}, []string{"client_secret"}, false},
 		} {
 			for _, parameter := range endpoint.parameters {
 				t.Run(fmt.Sprintf("S-01 %s %s %s", endpoint.method, strings.Replace(endpoint.path, bob.ID, "{id}", 1), parameter), func(t *testing.T) {
@@ -62,7 +71,7 @@ func TestS01HostileTextInEveryParameterOfAdmins(t *testing.T) {
 					}
 					switch {
 					case accepted != "":
-						holds(t, s.Do(apitest.Request{Path: users, Token: admin.Access}), parameter, accepted)
+						holds(t, s.Do(apitest.Request{Path: endpoint.path, Token: admin.Access}), parameter, accepted)
 					case s.Snapshot() != before:
 						t.Error("all were refused, but something changed")
 					}
@@ -77,6 +86,7 @@ func TestS01HostileTextInEveryParameterOfAdmins(t *testing.T) {
 			parameters []string
 		}{
 			{"/v1/admin/users", []string{"search", "role", "status", "limit", "cursor"}},
+			{"/v1/admin/clients", []string{"limit", "cursor"}},
 			{"/v1/admin/audit", []string{"event", "actor", "target", "from", "to", "limit", "cursor"}},
 		} {
 			for _, parameter := range list.parameters {
@@ -115,6 +125,11 @@ func TestS01HostileTextInEveryParameterOfAdmins(t *testing.T) {
 						{Method: "POST", Path: "/v1/admin/users/" + text + "/enable"},
 						{Method: "POST", Path: "/v1/admin/users/" + text + "/password", Body: fields{"new_password": goodPassword}},
 						{Method: "PUT", Path: "/v1/admin/users/" + text + "/roles/editor"},
+						{Path: "/v1/admin/clients/" + text},
+						{Method: "PATCH", Path: "/v1/admin/clients/" + text, Body: fields{"client_name": "Eve"}},
+						{Method: "DELETE", Path: "/v1/admin/clients/" + text},
+						{Method: "POST", Path: "/v1/admin/clients/" + text + "/secret"},
+						{Method: "POST", Path: "/v1/admin/clients/" + text + "/enable"},
 					} {
 						q.Token = admin.Access
 						s.Do(q).Want(404, "not_found")

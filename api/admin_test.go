@@ -18,11 +18,11 @@ func adminRoutes(s *apitest.Server, id, sid, role string) []apitest.Request {
 	var out []apitest.Request
 	for _, r := range s.Replicas[0].API.RouteList() {
 		if strings.HasPrefix(r.Path, "/v1/admin") {
-			path := strings.NewReplacer("{id}", id, "{sid}", sid, "{role}", role).Replace(r.Path)
+			path := strings.NewReplacer("{id}", id, "{sid}", sid, "{role}", role, "{client_id}", "signet").Replace(r.Path)
 			out = append(out, apitest.Request{Method: r.Method, Path: path})
 		}
 	}
-	if len(out) < 14 {
+	if len(out) < 22 {
 		s.T.Fatalf("only %d admin routes; is the list still found?", len(out))
 	}
 	return out
@@ -138,6 +138,9 @@ func TestAdminCORS(t *testing.T) {
 		"/v1/admin/users/x/roles/editor": "PUT, DELETE, OPTIONS",
 		"/v1/admin/users/x/sessions":     "GET, HEAD, DELETE, OPTIONS",
 		"/v1/admin/audit":                "GET, HEAD, OPTIONS",
+		"/v1/admin/clients":              "GET, HEAD, POST, OPTIONS",
+		"/v1/admin/clients/x":            "GET, HEAD, PATCH, DELETE, OPTIONS",
+		"/v1/admin/clients/x/secret":     "POST, OPTIONS",
 	} {
 		res := s.Do(apitest.Request{Method: "OPTIONS", Path: path, Header: http.Header{"Origin": {app}, "Access-Control-Request-Method": {"PATCH"}}}).Want(204, "")
 		if res.Header.Get("Access-Control-Allow-Origin") != app || res.Header.Get("Access-Control-Allow-Methods") != methods ||

@@ -20,6 +20,7 @@ import (
 type Server struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
+	Clients  *userstore.Registry
 	Store    userstore.Store
 	Pages    *web.Pages // of everything that people see
 	JWKS     func() (*keys.Document, error)
@@ -135,6 +136,14 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/admin/users/{id}/sessions", s.admin(s.adminListSessions), account},
 		{"DELETE", "/v1/admin/users/{id}/sessions", s.admin(s.adminDeleteSessions), account},
 		{"DELETE", "/v1/admin/users/{id}/sessions/{sid}", s.admin(s.adminDeleteSession), account},
+		{"GET", "/v1/admin/clients", s.admin(s.adminListClients, "limit", "cursor"), account},
+		{"POST", "/v1/admin/clients", s.admin(s.adminCreateClient), account},
+		{"GET", "/v1/admin/clients/{client_id}", s.admin(s.adminGetClient), account},
+		{"PATCH", "/v1/admin/clients/{client_id}", s.admin(s.adminPatchClient), account},
+		{"DELETE", "/v1/admin/clients/{client_id}", s.admin(s.adminDeleteClient), account},
+		{"POST", "/v1/admin/clients/{client_id}/secret", s.admin(s.adminRotateSecret), account},
+		{"POST", "/v1/admin/clients/{client_id}/disable", s.admin(s.adminDisableClient), account},
+		{"POST", "/v1/admin/clients/{client_id}/enable", s.admin(s.adminEnableClient), account},
 		{"GET", "/v1/admin/audit", s.admin(s.adminListAudit, "event", "actor", "target", "from", "to", "limit", "cursor"), account},
 	}
 }

@@ -44,6 +44,8 @@ const (
 	userAlreadyExists  code = "user_already_exists"
 	conflict           code = "conflict"
 	lastAdmin          code = "last_admin"
+	clientExists       code = "client_already_exists"
+	builtInClient      code = "built_in_client"
 	bodyTooLarge       code = "body_too_large"
 	unsupportedMedia   code = "unsupported_media_type"
 	serverError        code = "server_error"
@@ -94,6 +96,8 @@ var problems = map[code]kind{
 	methodNotAllowed:  {status: 405, title: "Method not allowed", detail: "Use one of the methods in the header Allow."},
 	userAlreadyExists: {status: 409, title: "The account exists already", detail: "Log in, or choose other values for the fields named in errors."},
 	conflict:          {status: 409, title: "Changed by somebody else", detail: "Read the present state and try again."},
+	clientExists:      {status: 409, title: "The client exists already", detail: "Choose another client_id, or leave it out to have one made."},
+	builtInClient:     {status: 409, title: "This client is built in", detail: "Logins that name no client use it; disable it if it shall not be used."},
 	lastAdmin:         {status: 409, title: "This is the last admin", detail: "Make another admin first."},
 	bodyTooLarge:      {status: 413, title: "The body is too large", detail: "Send at most 64 KiB."},
 	unsupportedMedia:  {status: 415, title: "Unsupported media type", detail: "Send JSON with Content-Type: application/json."},
@@ -183,6 +187,7 @@ var sentinels = []struct {
 	{userstore.ErrNotFound, notFound},
 	{userstore.ErrConflict, conflict},
 	{userstore.ErrLastAdmin, lastAdmin},
+	{userstore.ErrBuiltIn, builtInClient},
 	{context.DeadlineExceeded, unavailable},
 	{context.Canceled, unavailable}, // the client left; nobody reads this
 }
@@ -216,6 +221,9 @@ func asProblem(err error) *problem {
 			p = newProblem(c, issued.Description)
 		}
 		p.said = issued.Code
+	case errors.As(err, &exists) && exists.Field == "client_id":
+		p = newProblem(clientExists, "")
+		p.Errors = []fault{{Field: exists.Field, Code: "taken", Message: "A client with this client_id exists already."}}
 	case errors.As(err, &exists):
 		p = newProblem(userAlreadyExists, "")
 		p.Errors = []fault{{Field: exists.Field, Code: "taken", Message: "An account with this " + exists.Field + " exists already."}}

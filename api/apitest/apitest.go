@@ -165,9 +165,17 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	if err != nil {
 		t.Fatal(err)
 	}
+	clients := &userstore.Registry{
+		Store: store, Hasher: r.Accounts.Hasher, Now: s.Clock.Now, NewID: newID, Log: log,
+		Algorithms: func(context.Context) ([]string, error) { return r.Keys.ActiveAlgorithms(), nil },
+	}
+	for _, resource := range o.Resources {
+		clients.Resources = append(clients.Resources, resource.URI)
+	}
 	r.API = &api.Server{
-		Pages:  pages,
-		Issuer: r.Issuer, Accounts: r.Accounts, Store: store, JWKS: r.Keys.JWKS, Secret: r.Keys.Secret,
+		Clients: clients,
+		Pages:   pages,
+		Issuer:  r.Issuer, Accounts: r.Accounts, Store: store, JWKS: r.Keys.JWKS, Secret: r.Keys.Secret,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
 				return err

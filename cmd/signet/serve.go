@@ -202,6 +202,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	server := &api.Server{
 		Issuer:         iss,
 		Accounts:       accounts,
+		Clients:        newRegistry(c, db, hasher, a.now, log, func(context.Context) ([]string, error) { return manager.ActiveAlgorithms(), nil }),
 		Store:          db,
 		Pages:          pages,
 		JWKS:           manager.JWKS,

@@ -1,0 +1,255 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/userstore"
+)
+
+// clientRequest is what an admin may say of a client, by the names of RFC 7591. Nothing else can be
+// named; null is the same as nothing when a client is made, and empties a member of one that there is.
+type clientRequest struct {
+	Name           *string         `json:"client_name"`
+	AuthMethod     *string         `json:"token_endpoint_auth_method"`
+	GrantTypes     []string        `json:"grant_types"`
+	ResponseTypes  []string        `json:"response_types"`
+	RedirectURIs   []string        `json:"redirect_uris"`
+	PostLogoutURIs []string        `json:"post_logout_redirect_uris"`
+	Scope          *string         `json:"scope"`
+	Resources      []string        `json:"resources"`
+	IDTokenAlg     *string         `json:"id_token_signed_response_alg"`
+	JWKS           json.RawMessage `json:"jwks"`
+	JWKSURI        *string         `json:"jwks_uri"`
+	ClientURI      *string         `json:"client_uri"`
+	LogoURI        *string         `json:"logo_uri"`
+	PolicyURI      *string         `json:"policy_uri"`
+	TOSURI         *string         `json:"tos_uri"`
+	PKCE           *string         `json:"pkce"`
+}
+
+type newClientRequest struct {
+	ClientID *string `json:"client_id"`
+	clientRequest
+}
+
+// notOfClients says of members that nobody sets here what to do instead.
+var notOfClients = map[string]string{
+	"client_id":                "The id of a client never changes.",
+	"client_secret":            "The server makes the secret; ask for a new one at /v1/admin/clients/{client_id}/secret.",
+	"client_id_issued_at":      "The server keeps this.",
+	"client_secret_expires_at": "Secrets do not expire.",
+	"first_party":              "Only an operator marks a client as first-party: signet clients update --first-party.",
+	"disabled":                 "Use /v1/admin/clients/{client_id}/disable and /enable.",
+}
+
+func decodeClient(w http.ResponseWriter, r adminRequest, v any, types ...string) ([]byte, error) {
+	body, err := decode(w, r.Request, v, types...)
+	if p := (*problem)(nil); errors.As(err, &p) {
+		for i, f := range p.Errors {
+			if message, ok := notOfClients[f.Field]; ok && f.Code == strictjson.UnknownField {
+				p.Errors[i].Code, p.Errors[i].Message = "not_allowed", message
+			}
+		}
+	}
+	return body, err
+}
+
+// apply makes c what the members say that were sent.
+func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
+	for _, m := range []struct {
+		name string
+		from *string
+		to   *string
+	}{
+		{"client_name", q.Name, &c.Name}, {"token_endpoint_auth_method", q.AuthMethod, &c.AuthMethod},
+		{"id_token_signed_response_alg", q.IDTokenAlg, &c.IDTokenAlg}, {"jwks_uri", q.JWKSURI, &c.JWKSURI},
+		{"client_uri", q.ClientURI, &c.ClientURI}, {"logo_uri", q.LogoURI, &c.LogoURI}, {"policy_uri", q.PolicyURI, &c.PolicyURI},
+		{"tos_uri", q.TOSURI, &c.TOSURI}, {"pkce", q.PKCE, &c.PKCE},
+	} {
+		if sent(m.name) {
+			if *m.to = ""; m.from != nil {
+				*m.to = *m.from
+			}
+		}
+	}
+	for _, m := range []struct {
+		name string
+		from []string
+		to   *[]string
+	}{
+		{"grant_types", q.GrantTypes, &c.GrantTypes}, {"response_types", q.ResponseTypes, &c.ResponseTypes},
+		{"redirect_uris", q.RedirectURIs, &c.RedirectURIs}, {"post_logout_redirect_uris", q.PostLogoutURIs, &c.PostLogoutRedirectURIs},
+		{"resources", q.Resources, &c.Resources},
+	} {
+		if sent(m.name) {
+			*m.to = append([]string(nil), m.from...)
+		}
+	}
+	if sent("scope") {
+		if c.Scopes = nil; q.Scope != nil {
+			c.Scopes = spaced(*q.Scope)
+		}
+	}
+	if sent("jwks") {
+		c.JWKS = append(json.RawMessage(nil), q.JWKS...)
+	}
+}
+
+// spaced takes a scope parameter apart (RFC 6749 section 3.3). Two spaces in a row are an empty scope,
+// which is none.
+func spaced(scope string) []string {
+	if scope == "" {
+		return nil
+	}
+	return strings.Split(scope, " ")
+}
+
+// asScope lets the fault of a scope speak of the one member that holds them all.
+func asScope(err error) error {
+	if faults := (*userstore.ValidationError)(nil); errors.As(err, &faults) {
+		for i, f := range faults.Fields {
+			if strings.HasPrefix(f.Field, "scope.") {
+				faults.Fields[i].Field = "scope"
+			}
+		}
+	}
+	return err
+}
+
+// adminListClients is a page of the clients, oldest first.
+func (s *Server) adminListClients(w http.ResponseWriter, r adminRequest) error {
+	q := &r.query
+	size := q.limit(usualPage, largestPage)
+	if err := q.err(); err != nil {
+		return err
+	}
+	var after *userstore.Client
+	if text := q.text("cursor"); text != "" {
+		p, err := s.openCursor("clients", q.conditions(), text)
+		if err != nil {
+			return err
+		}
+		after = &userstore.Client{CreatedAt: p.at, ID: p.id}
+	}
+	clients, err := s.Clients.Store.ListClients(r.Context(), after, size+1)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Clients    []userstore.ClientDocument `json:"clients"`
+		NextCursor string                     `json:"next_cursor,omitempty"`
+	}{Clients: []userstore.ClientDocument{}}
+	if len(clients) > size {
+		clients = clients[:size]
+		last := clients[size-1]
+		if out.NextCursor, err = s.sealCursor("clients", q.conditions(), position{last.CreatedAt, last.ID}); err != nil {
+			return err
+		}
+	}
+	for _, c := range clients {
+		out.Clients = append(out.Clients, c.Document(""))
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// adminCreateClient answers as RFC 7591 section 3.2.1 does, with the secret if there is one: nobody is told it again.
+func (s *Server) adminCreateClient(w http.ResponseWriter, r adminRequest) error {
+	var q newClientRequest
+	if _, err := decodeClient(w, r, &q); err != nil {
+		return err
+	}
+	var c userstore.Client
+	if q.ClientID != nil {
+		if c.ID = *q.ClientID; c.ID == "" {
+			return invalid(fault{"client_id", "invalid", "Leave client_id out to have one made."})
+		}
+	}
+	q.apply(&c, func(string) bool { return true })
+	c, secret, err := s.Clients.Create(r.Context(), c, "")
+	if err != nil {
+		return asScope(err)
+	}
+	w.Header().Set("Location", s.issuerPath()+"/v1/admin/clients/"+c.ID)
+	return writeJSON(w, http.StatusCreated, c.Document(secret))
+}
+
+func (s *Server) adminGetClient(w http.ResponseWriter, r adminRequest) error {
+	return s.answerClient(w, r)
+}
+
+// answerClient answers with the client that the path names, as it is now.
+func (s *Server) answerClient(w http.ResponseWriter, r adminRequest) error {
+	c, err := s.Clients.Store.ClientByID(r.Context(), r.PathValue("client_id"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, c.Document(""))
+}
+
+// adminPatchClient applies a JSON merge patch (RFC 7396), all of it or nothing; a key set is replaced as a whole.
+// A client that comes to need a secret is told one.
+func (s *Server) adminPatchClient(w http.ResponseWriter, r adminRequest) error {
+	var q clientRequest
+	body, err := decodeClient(w, r, &q, mergePatchType, jsonType)
+	if err != nil {
+		return err
+	}
+	patch, err := readPatch(body)
+	if err != nil {
+		return err
+	}
+	c, secret, err := s.Clients.Edit(r.Context(), r.PathValue("client_id"), "", func(c *userstore.Client) error {
+		q.apply(c, func(name string) bool { _, ok := patch[name]; return ok })
+		return nil
+	})
+	if err != nil {
+		return asScope(err)
+	}
+	return writeJSON(w, http.StatusOK, c.Document(secret))
+}
+
+// adminDeleteClient takes everything along that was granted to the client.
+func (s *Server) adminDeleteClient(w http.ResponseWriter, r adminRequest) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	if err := s.Clients.Delete(r.Context(), r.PathValue("client_id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// adminRotateSecret replaces the secret: the one before is refused within the second that clients are cached for.
+func (s *Server) adminRotateSecret(w http.ResponseWriter, r adminRequest) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	c, secret, err := s.Clients.RotateSecret(r.Context(), r.PathValue("client_id"), "")
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, c.Document(secret))
+}
+
+func (s *Server) adminDisableClient(w http.ResponseWriter, r adminRequest) error {
+	return s.setClientActive(w, r, false)
+}
+
+func (s *Server) adminEnableClient(w http.ResponseWriter, r adminRequest) error {
+	return s.setClientActive(w, r, true)
+}
+
+func (s *Server) setClientActive(w http.ResponseWriter, r adminRequest, active bool) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	if err := s.Clients.SetActive(r.Context(), r.PathValue("client_id"), active); err != nil {
+		return err
+	}
+	return s.answerClient(w, r)
+}
