@@ -361,6 +361,40 @@ func signedInAt(s *apitest.Server, b *apitest.Browser, c apitest.Client) string 
 	return b.SignIn(authorizePath(c, set("prompt", "login")), s.SignUp("mallory")).WantPage(200, "consent-approve").Path
 }
 
+// Between page and answer a client may have lost its redirect URI, or been disabled: then neither answer goes there.
+func TestA01NoAnswerGoesWhereAClientIsNotAnyMore(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		c := web(s)
+		b := signedIn(s, s.SignUp("alice"))
+		page := b.Open(authorizePath(c)).WantPage(200, "consent-approve")
+		refused := func(when string) {
+			t.Helper()
+			for _, button := range []string{"consent-approve", "consent-deny"} {
+				if p := page.Submit(button, nil); p.Status != http.StatusBadRequest || p.To != "" {
+					t.Errorf("%s, %s: got %d to %q", when, button, p.Status, p.To)
+				}
+			}
+		}
+		row, err := s.DB.ClientByID(t.Context(), c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row.RedirectURIs = []string{"https://web.test/moved"}
+		if err := s.DB.UpdateClient(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+		refused("the redirect URI is gone")
+		row.RedirectURIs, row.Version = c.RedirectURIs, row.Version+1
+		if err := s.DB.UpdateClient(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DB.SetClientActive(t.Context(), c.ID, false, s.Clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		refused("the client is disabled")
+	})
+}
+
 func TestA31ConsentIsForWhatWasShownToWhoWasAsked(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob, c := s.SignUp("alice"), s.SignUp("bob"), web(s)

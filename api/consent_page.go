@@ -64,7 +64,11 @@ func (s *Server) consentForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.proceed(w, r, v.handle, d)
 	case "deny":
-		return s.respond(w, r, s.Issuer.Deny(v.pending))
+		a, err := s.Issuer.Deny(r.Context(), v.pending)
+		if err != nil {
+			return err
+		}
+		return s.respond(w, r, a)
 	}
 	return newProblem(invalidRequest, "The form says neither yes nor no.")
 }

@@ -88,9 +88,21 @@ func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (Decision, err
 	})
 }
 
-// Deny is the answer when the user said no.
-func (i *Issuer) Deny(p Pending) AuthorizationResponse {
-	return i.refusal(p, refuse(AccessDenied, "The user did not allow it."))
+// Deny is the answer when the user said no: it, too, goes only to an address that is still the client's.
+func (i *Issuer) Deny(ctx context.Context, p Pending) (AuthorizationResponse, error) {
+	if _, err := i.stillAddressed(ctx, p); err != nil {
+		return AuthorizationResponse{}, err
+	}
+	return i.refusal(p, refuse(AccessDenied, "The user did not allow it.")), nil
+}
+
+// stillAddressed is the client of p, whose redirect URI still is its own. The error is for a page.
+func (i *Issuer) stillAddressed(ctx context.Context, p Pending) (userstore.Client, error) {
+	client, err := i.enabledClient(ctx, p.ClientID)
+	if err == nil && !redirects(client, p.RedirectURI) {
+		err = errRedirectURI
+	}
+	return client, err
 }
 
 var (
@@ -110,11 +122,8 @@ func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) Decision {
 // judge says why p cannot be granted to the browser now, short of the user's consent, and in the decision what would
 // help: to log in, or nothing (Respond). The error is for a page.
 func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, refused *Error, err error) {
-	if d.Client, err = i.enabledClient(ctx, p.ClientID); err != nil {
+	if d.Client, err = i.stillAddressed(ctx, p); err != nil {
 		return d, nil, err
-	}
-	if !redirects(d.Client, p.RedirectURI) {
-		return d, nil, errRedirectURI
 	}
 	d.Scopes = told(p, d.Client)
 	if b == nil {
