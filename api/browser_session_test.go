@@ -28,7 +28,7 @@ func TestU33TheSessionCookie(t *testing.T) {
 		if !strings.HasPrefix(cookie.Name, "__Host-signet-") || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" {
 			t.Errorf("cookie %+v", cookie)
 		}
-		if cookie.Name == sessionName && cookie.MaxAge != 0 {
+		if cookie.Name == sessionName && cookie.MaxAge > 0 {
 			t.Errorf("the session cookie outlives the browser: %+v", cookie)
 		}
 	}
@@ -36,6 +36,12 @@ func TestU33TheSessionCookie(t *testing.T) {
 	old := s.Browser()
 	old.Cookies[sessionName] = first
 	old.Open("/login").WantPage(200, "login-submit")
+
+	// Logging out takes it away from the browser, too.
+	b.Open("/logout").Submit("logout-confirm", nil)
+	if value, there := b.Cookies[sessionName]; there {
+		t.Errorf("after the logout the browser keeps a session cookie %q", value)
+	}
 
 	local := apitest.New(t, apitest.Options{IssuerURL: "http://localhost:8080"})
 	b = local.Browser()

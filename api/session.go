@@ -55,8 +55,12 @@ func (s *Server) cookie(r *http.Request, name string) string {
 
 // setCookie gives the browser a cookie; an age of zero: until it is closed, below: takes it away.
 func (s *Server) setCookie(w http.ResponseWriter, name, value string, age time.Duration) {
+	seconds := int(age / time.Second)
+	if age < 0 {
+		seconds = -1 // of any size: less than a second would be rounded to none
+	}
 	http.SetCookie(w, &http.Cookie{
-		Name: s.cookieName(name), Value: value, Path: "/", MaxAge: int(age / time.Second),
+		Name: s.cookieName(name), Value: value, Path: "/", MaxAge: seconds,
 		Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
