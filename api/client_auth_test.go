@@ -320,6 +320,10 @@ func TestT15ClientAssertions(t *testing.T) {
 			s.Do(ed.request(ed.header().With("alg", "Ed25519"), ed.claims(s, nil))).Want(200, "")
 			unauthenticated(s, pk.request(pk.header().With("alg", "Ed25519"), pk.claims(s, nil)))
 		})
+		t.Run("with the thumbprint of a certificate", func(t *testing.T) {
+			s := s.With(t)
+			s.Do(ed.request(ed.header().With("x5t", "dGh1bWI").With("x5t#S256", "dGh1bWI"), ed.claims(s, nil))).Want(200, "")
+		})
 		t.Run("without kid", func(t *testing.T) {
 			s := s.With(t)
 			s.Do(ed.request(ed.header().With("kid", nil), ed.claims(s, nil))).Want(200, "")

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signet-id/signet/internal/strictjson"
@@ -53,13 +54,25 @@ type Token struct {
 // one: other serializations, JWE, more than MaxTokenBytes, non-canonical
 // base64url, unknown or duplicate header members, crit, alg none. What a token
 // has too much is refused before anything is decoded or allocated for it.
-func Parse(compact string) (*Token, error) { return parse(compact, algorithmOf) }
+func Parse(compact string) (*Token, error) { return parse(compact, ours) }
 
-// ParseForeign is Parse for tokens that others sign, which may call EdDSA by its newer name Ed25519 (RFC 9864):
-// client libraries of today do, whatever the key's own alg says. The header then says EdDSA.
-func ParseForeign(compact string) (*Token, error) { return parse(compact, foreignAlgorithm) }
+// ParseForeign is Parse for tokens that others sign. They may call EdDSA by its newer name Ed25519 (RFC 9864), as client
+// libraries of today do whatever the key's own alg says; the header then says EdDSA. And they may name their certificate
+// by its thumbprint beside the kid, which is not looked at: the key is one that is known here, or none.
+func ParseForeign(compact string) (*Token, error) { return parse(compact, others) }
 
-func parse(compact string, algorithm func(name []byte) (string, bool)) (*Token, error) {
+// dialect is what a header may say.
+type dialect struct {
+	algorithm func(name []byte) (string, bool)
+	ignored   []string // members
+}
+
+var (
+	ours   = dialect{algorithm: algorithmOf}
+	others = dialect{algorithm: foreignAlgorithm, ignored: []string{"x5t", "x5t#S256"}}
+)
+
+func parse(compact string, d dialect) (*Token, error) {
 	if len(compact) > MaxTokenBytes {
 		return nil, fmt.Errorf("the token is longer than %d bytes", MaxTokenBytes)
 	}
@@ -86,7 +99,7 @@ func parse(compact string, algorithm func(name []byte) (string, bool)) (*Token, 
 		return nil, fmt.Errorf("the token's header: %w", err)
 	}
 	t := &Token{signed: raw[:second:second]}
-	if t.Header, err = parseHeader(head, algorithm); err != nil {
+	if t.Header, err = parseHeader(head, d); err != nil {
 		return nil, err
 	}
 	// One buffer for both: the capacities keep an append to the payload off the signature.
@@ -124,7 +137,7 @@ func decodeSegment(dst, segment []byte) ([]byte, error) {
 // understood or refused (crit, b64); members that bring or point to a key (jwk,
 // jku, x5u, x5c) have no place in a token whose keys the issuer publishes; and
 // what is never sent needs no code that ignores it correctly.
-func parseHeader(head []byte, algorithm func(name []byte) (string, bool)) (Header, error) {
+func parseHeader(head []byte, d dialect) (Header, error) {
 	var h Header
 	var problem error
 	refuse := func(format string, args ...any) {
@@ -138,7 +151,7 @@ func parseHeader(head []byte, algorithm func(name []byte) (string, bool)) (Heade
 			// A string of ours holds no escape: compare what is between the quotes.
 			known := false
 			if len(value) > 2 && value[0] == '"' {
-				h.Algorithm, known = algorithm(value[1 : len(value)-1])
+				h.Algorithm, known = d.algorithm(value[1 : len(value)-1])
 			}
 			if !known {
 				refuse("the token's alg is not one of RS256, PS256, ES256 and EdDSA")
@@ -154,6 +167,9 @@ func parseHeader(head []byte, algorithm func(name []byte) (string, bool)) (Heade
 				refuse("the token's typ is not a string of 1 to %d bytes", maxTypeBytes)
 			}
 		default:
+			if slices.Contains(d.ignored, string(name)) {
+				return
+			}
 			refuse("the token's header has the member %.32q, which is not accepted", name)
 		}
 	})

@@ -174,6 +174,27 @@ func TestOthersMaySayEd25519(t *testing.T) {
 	}
 }
 
+func TestOthersMayNameTheirCertificate(t *testing.T) {
+	_, key := newSigner(t, EdDSA)
+	with := func(member string) string {
+		return b64(fmt.Sprintf(`{"alg":"EdDSA","kid":%q,%s}`, key.ID, member)) + "." + b64(`{"sub":"a"}`) + ".AAAA"
+	}
+	for _, member := range []string{`"x5t":"dGh1bWI"`, `"x5t#S256":"dGh1bWI"`} {
+		if token, err := ParseForeign(with(member)); err != nil || token.Header.KeyID != key.ID {
+			t.Errorf("%s: %+v, %v", member, token, err)
+		}
+		if token, err := Parse(with(member)); err == nil {
+			t.Errorf("%s in a token of our own: %+v", member, token)
+		}
+	}
+	// What brings a key along, or has to be understood, is refused from everybody.
+	for _, member := range []string{`"jwk":{}`, `"jku":"https://evil.test"`, `"x5u":"https://evil.test"`, `"x5c":[]`, `"crit":["exp"]`, `"b64":false`, `"x5t":"a","x5t":"b"`} {
+		if token, err := ParseForeign(with(member)); err == nil {
+			t.Errorf("%s: accepted as %+v", member, token)
+		}
+	}
+}
+
 func TestEveryCharacterOfATokenCounts(t *testing.T) {
 	for _, alg := range []string{RS256, ES256, EdDSA} {
 		s, key := newSigner(t, alg)

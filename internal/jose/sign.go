@@ -58,7 +58,7 @@ func NewSigner(key crypto.Signer, kid, alg string, types ...string) (*Signer, er
 			return nil, err
 		}
 		// What we sign, we must be able to read: the parser is the judge of kid and typ.
-		if _, err := parseHeader(header, algorithmOf); err != nil {
+		if _, err := parseHeader(header, ours); err != nil {
 			return nil, err
 		}
 		s.headers[typ] = base64.RawURLEncoding.EncodeToString(header) + "."
