@@ -573,6 +573,20 @@ func TestTheClientCache(t *testing.T) {
 	})
 }
 
+// Clocks differ. A replica that is ahead must not forget an assertion that one behind it still takes.
+func TestT15AReplicaThatIsAheadForgetsNoAssertion(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		_, pk := newAssertive(s, "pk", jose.RS256)
+		q := pk.request(pk.header(), pk.claims(s, apitest.Fields{"exp": float64(s.Clock.Now().Unix()) + 60.5}))
+		s.Do(q).Want(200, "")
+		s.Advance(119 * time.Second) // exp has passed, the leeway has not
+		if _, err := s.DB.RemoveExpiredCodes(t.Context(), s.Clock.Now().Add(30*time.Second), 1000); err != nil {
+			t.Fatal(err)
+		}
+		s.Do(q).Want(401, "invalid_client")
+	})
+}
+
 // hmacToken is an access token signed with what a client knows (J-04): never acceptable, for whoever could check it could
 // make it.
 func hmacToken(secret string, claims apitest.Fields) string {

@@ -94,9 +94,10 @@ func (i *Issuer) verifyBy(ctx context.Context, c userstore.Client, token *jose.T
 }
 
 // useAssertion makes sure that an assertion that was verified proves the client once, on all replicas
-// together.
+// together. It is remembered for longer than it can be used: a replica whose clock is ahead shall not forget
+// what another still takes.
 func (i *Issuer) useAssertion(ctx context.Context, c userstore.Client, a *assertion) error {
-	until := time.UnixMicro(int64(a.claims.Expires * 1e6)).Add(i.ClockSkew).UTC()
+	until := time.UnixMicro(int64(a.claims.Expires * 1e6)).Add(2*i.ClockSkew + time.Second).UTC()
 	err := i.Clients.UseAssertion(ctx, c.ID, a.claims.ID, i.now(), until)
 	if errors.Is(err, userstore.ErrExists) || errors.Is(err, userstore.ErrInvalid) {
 		return unproved("the assertion was used before, or its jti cannot be kept")
