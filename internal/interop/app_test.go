@@ -32,6 +32,15 @@ func (d *document) page(t *testing.T, info, text string) {
 	d.write(t, strings.ReplaceAll(name, " ", ""), text)
 }
 
+// variants are an app as it stands in the document, and what else is worth a visit: Apache as the receiver of a real form_post,
+// which the page's script sends.
+func variants(b block) []string {
+	if b.info != "apache app" {
+		return []string{b.text}
+	}
+	return []string{b.text, strings.Replace(b.text, "  OIDCScope ", "  OIDCResponseMode form_post\n  OIDCScope ", 1)}
+}
+
 // app starts an app of the document, in the place of the one before, and waits until it answers.
 func (d *document) app(t *testing.T, where, info, text string) {
 	t.Helper()
@@ -69,7 +78,7 @@ DefaultRuntimeDir %[1]q
 PidFile "%[1]s/apache.pid"
 Mutex file:%[1]s default
 ErrorLog /dev/stderr
-LogLevel warn auth_openidc:info
+CustomLog /dev/stdout "%%m %%U"
 Listen 127.0.0.1:%[2]s
 ServerName localhost
 %[3]s
@@ -113,6 +122,18 @@ func (d *document) apache(t *testing.T, site string) string {
 	d.write(t, "site.conf", site)
 	d.write(t, "apache.conf", fmt.Sprintf(aroundApache, d.dir, d.origin[strings.LastIndexByte(d.origin, ':')+1:], modules.String(), user))
 	return "exec /usr/sbin/apache2 -f " + filepath.Join(d.dir, "apache.conf") + " -DFOREGROUND"
+}
+
+// received tells whether the Apache of a form_post got one, so that the visit was what it was meant to be.
+func (d *document) received(t *testing.T, where, text string) {
+	t.Helper()
+	log, err := os.ReadFile(d.appLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text, "form_post") != strings.Contains(string(log), "POST /app/oidc") {
+		t.Errorf("%s: the response came in another mode than was asked for:\n%s", where, log)
+	}
 }
 
 // visit is Ada at an app with her browser: she logs in, sees who she is, stays logged in, and logs out of both.

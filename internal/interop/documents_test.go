@@ -96,8 +96,11 @@ func TestDocumentsAreTrue(t *testing.T) {
 				case strings.HasPrefix(b.info, "html page"):
 					d.page(t, b.info, b.text)
 				case strings.HasSuffix(b.info, " app"):
-					d.app(t, where, b.info, b.text)
-					visit(t, chromium.Tab(t), d.origin)
+					for _, text := range variants(b) {
+						d.app(t, where, b.info, text)
+						visit(t, chromium.Tab(t), d.origin)
+						d.received(t, where, text)
+					}
 				case b.info == "yaml config":
 					d.write(t, "snippet.yaml", b.text)
 					d.bash(t, where, "signet config --config snippet.yaml")
