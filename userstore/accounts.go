@@ -81,7 +81,7 @@ func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User
 func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_ User, err error) {
 	now := a.now()
 	u := User{
-		ID:            a.NewID(),
+		ID:            nameable(a.NewID),
 		Email:         n.Email,
 		Username:      n.Username,
 		EmailVerified: n.EmailVerified,
@@ -293,6 +293,15 @@ func (u User) clone() User {
 		u.Claims.Address = &address
 	}
 	return u
+}
+
+// nameable makes an id that can be named on a command line, where one that begins with - would be a flag.
+func nameable(newID func() string) string {
+	for {
+		if id := newID(); !strings.HasPrefix(id, "-") {
+			return id
+		}
+	}
 }
 
 // now has the precision of the store, so that what is returned is what will be read.

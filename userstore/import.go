@@ -126,7 +126,7 @@ func (a *Accounts) describe(u User) (User, error) {
 	u = u.clone()
 	var fs faults
 	if u.ID == "" {
-		u.ID = a.NewID()
+		u.ID = nameable(a.NewID)
 	} else if !subjects.MatchString(u.ID) {
 		fs.add("sub", fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
 	}

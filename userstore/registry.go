@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -37,7 +36,7 @@ type Registry struct {
 // ErrBuiltIn: the client that the first migration makes cannot be deleted.
 var ErrBuiltIn = errors.New("the built-in client cannot be deleted")
 
-// ClientSecretBytes is how much chance a secret of ours holds.
+// clientSecretBytes is how much chance a secret of ours holds.
 const clientSecretBytes = 32
 
 // Create registers a client and returns it. Where c says nothing it becomes what RFC 7591 section 2
@@ -49,10 +48,7 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 	c = c.clone()
 	c.DisabledAt, c.SecretHash, c.CreatedAt, c.UpdatedAt, c.Version = time.Time{}, "", now, now, 1
 	if c.ID == "" {
-		// A leading - would be a flag on a command line.
-		for c.ID = r.NewID(); strings.HasPrefix(c.ID, "-"); {
-			c.ID = r.NewID()
-		}
+		c.ID = nameable(r.NewID)
 	}
 	var fs faults
 	if !ValidClientID(c.ID) {

@@ -388,6 +388,28 @@ func TestRegistryEvents(t *testing.T) {
 	})
 }
 
+// TestIDsThatAreMadeCanBeNamedOnACommandLine: one that begins with - would be taken for a flag.
+func TestIDsThatAreMadeCanBeNamedOnACommandLine(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		r, _ := newRegistry(w.Store)
+		for made, newID := range map[string]*func() string{"user": &w.NewID, "client": &r.NewID} {
+			ids := []string{"--help", "-B", "ok_" + made}
+			*newID = func() string {
+				id := ids[0]
+				ids = ids[1:]
+				return id
+			}
+		}
+		c, _, err := r.Create(t.Context(), app(), "")
+		if err != nil || !strings.HasPrefix(c.ID, "ok") {
+			t.Errorf("%q %v", c.ID, err)
+		}
+		if u := w.alice(t); !strings.HasPrefix(u.ID, "ok") {
+			t.Errorf("%q", u.ID)
+		}
+	})
+}
+
 // TestRegistryRefusals are what no edit does.
 func TestRegistryRefusals(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
