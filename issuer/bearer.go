@@ -18,7 +18,7 @@ import (
 // knows them now.
 type Session struct {
 	View   userstore.GrantView
-	Scopes []string // of the token, less what the user may no longer hold
+	Scopes []string // of the token, less what the user or the client may no longer hold
 }
 
 // HasScope tells whether the token was granted scope.
@@ -58,10 +58,10 @@ type liveToken struct {
 	view    userstore.GrantView // zero without a user
 }
 
-// scopes are the token's, less what the user may no longer hold.
+// scopes are the token's, less what the user or the client may no longer hold.
 func (l liveToken) scopes() []string {
 	return slices.DeleteFunc(strings.Fields(l.claims.Scope), func(s string) bool {
-		return s == ScopeAdmin && !mayAdmin(l.view.Client, l.view.User.Roles)
+		return !holds(l.view.Client, s) || s == ScopeAdmin && !mayAdmin(l.view.Client, l.view.User.Roles)
 	})
 }
 

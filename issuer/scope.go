@@ -86,7 +86,7 @@ func (i *Issuer) grantable(client userstore.Client, targets []Resource) []string
 		switch {
 		case slices.Contains(out, s) || !isScopeToken(s):
 		case s == ScopeAdmin && !client.FirstParty:
-		case len(client.Scopes) > 0 && !slices.Contains(client.Scopes, s):
+		case !holds(client, s):
 		default:
 			out = append(out, s)
 		}
@@ -129,6 +129,8 @@ func narrow(asked []string, view userstore.GrantView, targets []Resource) error 
 		switch {
 		case !slices.Contains(view.Grant.Scopes, s):
 			return refuse(InvalidScope, "The grant does not hold every scope asked for: ask for fewer, or sign in again.")
+		case !holds(view.Client, s):
+			return refuse(InvalidScope, "The client is no longer registered for every scope asked for: ask for fewer.")
 		case s == ScopeAdmin && !mayAdmin(view.Client, view.User.Roles):
 			return errNotAdmin
 		case !takes(targets, s):
@@ -138,13 +140,19 @@ func narrow(asked []string, view userstore.GrantView, targets []Resource) error 
 	return nil
 }
 
+// holds tells whether client is registered for scope; one that lists none is for any. An operator who takes a
+// scope away from a client means the grants that there are as well.
+func holds(client userstore.Client, scope string) bool {
+	return len(client.Scopes) == 0 || slices.Contains(client.Scopes, scope)
+}
+
 // effective is what of the granted scopes an access token for targets carries
-// when the request names none: admin only while it may be held, and a
-// resource's scopes only where the resource is named.
+// when the request names none: those that the client is still registered for, admin only while it may be
+// held, and a resource's scopes only where the resource is named.
 func effective(granted []string, client userstore.Client, roles []string, targets []Resource) []string {
 	out := make([]string, 0, len(granted))
 	for _, s := range granted {
-		if (s != ScopeAdmin || mayAdmin(client, roles)) && takes(targets, s) {
+		if holds(client, s) && (s != ScopeAdmin || mayAdmin(client, roles)) && takes(targets, s) {
 			out = append(out, s)
 		}
 	}

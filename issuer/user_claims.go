@@ -201,7 +201,7 @@ func wishesOf(claims string) claimsRequest {
 // registered for.
 func grantsWish(client userstore.Client, claim string) bool {
 	scope := scopeOf(claim)
-	return scope != "" && (len(client.Scopes) == 0 || slices.Contains(client.Scopes, scope))
+	return scope != "" && holds(client, scope)
 }
 
 // wishedClaims adds the claims that a client named one by one (OIDC Core section 5.5), as far as it may have them;

@@ -3,7 +3,6 @@ package issuer
 import (
 	"context"
 	"slices"
-	"strings"
 )
 
 var errNoOpenID = refuse(InsufficientScope, "The access token does not have the scope openid: sign in again and ask for it.")
@@ -19,7 +18,7 @@ func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, erro
 	if live.claims.SessionID == "" {
 		return nil, errNoUser
 	}
-	scopes := strings.Fields(live.claims.Scope)
+	scopes := live.scopes()
 	if !slices.Contains(scopes, scopeOpenID) {
 		return nil, errNoOpenID
 	}

@@ -235,7 +235,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	var v userstore.GrantView
 	g, c := &v.Grant, &v.Client
 	var expires, created, auth int64
-	var scopes, resources, amr, roles, clientResources, grantTypes string
+	var scopes, resources, amr, roles, clientResources, grantTypes, clientScopes string
 	advanced := false
 	err := db.act(ctx, true, func(ctx context.Context, _ bool) error {
 		// A try before this one may have had its row and lost its commit.
@@ -244,7 +244,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 			advanced = true
 			return row.Scan(&g.UserID, &g.SessionID, &g.LateGeneration, &g.LateCount, &expires, &created, &auth,
 				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address, &g.BrowserSession, &g.Claims,
-				&roles, &clientResources, &c.IDTokenAlg, &c.FirstParty, &c.AuthMethod, &grantTypes)
+				&roles, &clientResources, &c.IDTokenAlg, &c.FirstParty, &c.AuthMethod, &grantTypes, &clientScopes)
 		})
 		return err
 	})
@@ -260,7 +260,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	for _, l := range []struct {
 		to   *[]string
 		text string
-	}{{&g.Scopes, scopes}, {&g.Resources, resources}, {&g.AMR, amr}, {&v.User.Roles, roles}, {&c.Resources, clientResources}, {&c.GrantTypes, grantTypes}} {
+	}{{&g.Scopes, scopes}, {&g.Resources, resources}, {&g.AMR, amr}, {&v.User.Roles, roles}, {&c.Resources, clientResources}, {&c.GrantTypes, grantTypes}, {&c.Scopes, clientScopes}} {
 		if *l.to, err = unlist(l.text); err != nil {
 			return userstore.GrantView{}, wrap(err)
 		}
