@@ -86,13 +86,13 @@ func readURI(uri string) (*url.URL, fault) {
 // authority judges the host of an https or http URI.
 func authority(u *url.URL) fault {
 	host := u.Hostname()
-	_, err := netip.ParseAddr(host)
+	a, err := netip.ParseAddr(host)
 	switch {
 	case u.Opaque != "" || host == "":
 		return faultURI // https:example.com, https:///path
 	case u.User != nil:
 		return fault{CodeInvalid, "Leave the user name out."}
-	case err != nil && !domain(host):
+	case err == nil && a.Zone() != "", err != nil && !domain(host):
 		return fault{CodeInvalid, "The host is not a name of letters, digits, dots and hyphens (punycode for others), nor an address."}
 	case strings.HasSuffix(u.Host, ":"):
 		return fault{CodeInvalid, "The port is missing behind its colon."}
