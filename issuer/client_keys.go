@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
@@ -32,14 +33,30 @@ const (
 	mostKeySets    = 1024
 )
 
-// clientKeySet is one address. Its lock is held while it is fetched: whoever asks meanwhile waits, and
-// finds what was fetched.
+// clientKeySet is one address. Its lock is held while it is fetched: whoever asks meanwhile for what is not known
+// waits, and finds what was fetched. What is known and fresh is not waited for, or strangers, who can
+// make up key ids, could keep a client waiting for its own slow server.
 type clientKeySet struct {
-	lock   chan struct{} // holds one: the right to touch what follows
-	keys   []jose.PublicKey
-	at     time.Time // when keys were fetched; zero: never
-	looked time.Time // when it was last tried
-	err    error     // of the last try
+	had atomic.Pointer[fetchedKeys] // nil: never fetched
+
+	lock   chan struct{} // holds one: the right to fetch, and to touch what follows
+	looked time.Time     // when it was last tried
+	err    error         // of the last try
+}
+
+// fetchedKeys are what was found at an instant.
+type fetchedKeys struct {
+	keys []jose.PublicKey
+	at   time.Time
+}
+
+// named are those under kid that were fetched less than age ago.
+func (set *clientKeySet) named(kid string, now time.Time, age time.Duration) []jose.PublicKey {
+	had := set.had.Load()
+	if had == nil || now.Sub(had.at) >= age {
+		return nil
+	}
+	return named(had.keys, kid)
 }
 
 // errKeySet: a client's keys could not be had. Nothing was decided.
@@ -81,6 +98,9 @@ func named(keys []jose.PublicKey, kid string) (out []jose.PublicKey) {
 // find answers the keys at url under kid. What is fresh and known is answered from memory.
 func (ck *ClientKeys) find(ctx context.Context, url, kid string, now time.Time) ([]jose.PublicKey, error) {
 	set := ck.set(url)
+	if found := set.named(kid, now, keySetFresh); len(found) > 0 {
+		return found, nil
+	}
 	select {
 	case set.lock <- struct{}{}:
 	case <-ctx.Done():
@@ -88,19 +108,14 @@ func (ck *ClientKeys) find(ctx context.Context, url, kid string, now time.Time) 
 	}
 	defer func() { <-set.lock }()
 
-	age := now.Sub(set.at)
-	have := !set.at.IsZero() && age < keySetStale
-	if found := named(set.keys, kid); have && age < keySetFresh && len(found) > 0 {
+	if found := set.named(kid, now, keySetFresh); len(found) > 0 { // by whoever was waited for
 		return found, nil
 	}
 	if set.looked.IsZero() || now.Sub(set.looked) >= keySetCooldown || now.Before(set.looked) {
 		set.look(ctx, ck.Fetch, url, now)
 	}
-	switch {
-	case set.err == nil:
-		return named(set.keys, kid), nil
-	case have && len(named(set.keys, kid)) > 0:
-		return named(set.keys, kid), nil
+	if found := set.named(kid, now, keySetStale); len(found) > 0 || set.err == nil {
+		return found, nil
 	}
 	return nil, set.err
 }
@@ -112,7 +127,7 @@ func (set *clientKeySet) look(ctx context.Context, fetch func(context.Context, s
 	if err == nil {
 		var keys []jose.PublicKey
 		if keys, err = parseClientKeys(body); err == nil {
-			set.keys, set.at = keys, now
+			set.had.Store(&fetchedKeys{keys, now})
 		}
 	}
 	set.err = err
