@@ -51,7 +51,7 @@ func TestH10Methods(t *testing.T) {
 	for path, methods := range has {
 		t.Run(path, func(t *testing.T) {
 			s := s.With(t)
-			url := strings.Replace(path, "{id}", root.ID, 1)
+			url := strings.NewReplacer("{id}", root.ID, "{client_id}", "signet").Replace(path)
 			var want []string
 			for m := range methods {
 				want = append(want, m)

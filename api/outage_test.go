@@ -9,6 +9,7 @@ import (
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
@@ -31,6 +32,7 @@ func TestTheStoreIsDown(t *testing.T) {
 			alice := s.SignUp("alice")
 			tokens := s.Login(alice)
 			_, admin := s.Admin("root")
+			shop := s.Register(userstore.Client{ID: "shop"})
 			before := s.Snapshot()
 
 			down()
@@ -45,11 +47,16 @@ func TestTheStoreIsDown(t *testing.T) {
 				{Method: "DELETE", Path: "/v1/profile/sessions/" + apitest.Claims(tokens.Access)["sid"].(string), Token: tokens.Access},
 			}
 			for _, q := range adminRoutes(s, alice.ID, sid(tokens), "editor") {
+				q.Path = strings.Replace(q.Path, "/clients/signet", "/clients/"+shop.ID, 1) // of the built-in one more is refused
 				switch q.Token = admin.Access; {
 				case q.Method == "GET" && engine.reads, strings.HasSuffix(q.Path, "/enable"): // who is enabled already
 					continue
 				case strings.HasSuffix(q.Path, "/users"):
 					q.Body = fields{"email": "c@example.test", "password": goodPassword}
+				case strings.HasSuffix(q.Path, "/clients"):
+					q.Body = fields{"client_name": "A", "redirect_uris": []string{"https://a.test/cb"}}
+				case q.Method == "PATCH" && strings.Contains(q.Path, "/clients/"):
+					q.Body = fields{"client_name": "A"}
 				case q.Method == "PATCH":
 					q.Body = fields{"name": "A"}
 				case strings.HasSuffix(q.Path, "/password"):
