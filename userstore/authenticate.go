@@ -68,6 +68,9 @@ func (a *Accounts) Authenticate(ctx context.Context, email, username, password, 
 	case u.PasswordHash == "":
 		reason = "no_password"
 	}
+	if a.Hasher.full() { // before anything is written of an attempt that cannot be made
+		return Verified{}, ErrOverloaded
+	}
 	held, err := a.Throttle.admit(ctx, a.now, subject(u, known, name), target)
 	if err != nil {
 		return Verified{}, err
@@ -180,6 +183,9 @@ func (a *Accounts) prove(ctx context.Context, userID, password string) (User, er
 // match checks a password against the budgets that logins have, so that a stolen session
 // is no way around them.
 func (a *Accounts) match(ctx context.Context, u User, password string) error {
+	if a.Hasher.full() {
+		return ErrOverloaded
+	}
 	held, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
 	if err != nil {
 		return err

@@ -124,7 +124,8 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	}
 	defer listener.Close()
 
-	hasher := newHasher(c, c.Passwords.Slots()) // counts the processors there are
+	slots := c.Passwords.Slots() // counts the processors there are
+	hasher := newHasher(c, slots)
 	spareProcessors(a.env)
 	accounts := &userstore.Accounts{
 		Store:         db,
@@ -138,6 +139,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		SignupEnabled: c.Accounts.Signup,
 		Throttle: &userstore.Throttle{
 			Wait:               hashWait,
+			AtOnce:             slots,
 			Store:              db,
 			Secret:             manager.BudgetSecret,
 			SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
