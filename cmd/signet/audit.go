@@ -84,18 +84,28 @@ func (a *app) audit(ctx context.Context, q auditFlags) error {
 	}
 	defer db.Close()
 	finder := &userstore.Accounts{Store: db}
-	found := make(map[*string]string)
+	found := make(map[*string][]string)
 	for _, name := range []*string{&q.user, &q.actor, &q.target} {
-		if found[name], err = subject(ctx, finder, *name); err != nil {
+		if found[name], err = subjects(ctx, finder, *name); err != nil {
 			return err
 		}
 	}
-	asks := []userstore.EventQuery{ask}
-	if q.user != "" {
+	var asks []userstore.EventQuery
+	add := func(actor, target string) {
+		ask.ActorID, ask.TargetID = actor, target
 		asks = append(asks, ask)
-		asks[0].ActorID, asks[1].TargetID = found[&q.user], found[&q.user]
+	}
+	if q.user != "" {
+		for _, id := range found[&q.user] {
+			add(id, "")
+			add("", id)
+		}
 	} else {
-		asks[0].ActorID, asks[0].TargetID = found[&q.actor], found[&q.target]
+		for _, actor := range found[&q.actor] {
+			for _, target := range found[&q.target] {
+				add(actor, target)
+			}
+		}
 	}
 	log := &auditLog{store: db, asks: asks, left: q.limit}
 	if q.limit == 0 {
@@ -115,22 +125,25 @@ func names() string {
 	return strings.Join(text, ", ")
 }
 
-// subject is the id that a user's name stands for. What no user has is taken for an id: the log
-// outlives accounts, and not all actors are users.
-func subject(ctx context.Context, accounts *userstore.Accounts, name string) (string, error) {
+// subjects are the ids that a name stands for; one that is empty stands for anybody. What no user
+// has is taken for an id: the log outlives accounts, and not all actors are users. So is what a
+// user has for a username: whoever signs up as the operator, or as a key, must not hide what they did.
+func subjects(ctx context.Context, accounts *userstore.Accounts, name string) ([]string, error) {
 	if name == "" {
-		return "", nil
+		return []string{""}, nil
 	}
 	u, err := accounts.Find(ctx, name)
 	switch {
+	case err == nil && (u.ID == name || strings.Contains(name, "@")):
+		return []string{u.ID}, nil
 	case err == nil:
-		return u.ID, nil
+		return []string{u.ID, name}, nil
 	case !errors.Is(err, userstore.ErrNotFound):
-		return "", err
+		return nil, err
 	case strings.Contains(name, "@"):
-		return "", fmt.Errorf("there is no user %q; of a deleted account the log knows the id only", printable.Text(name))
+		return nil, fmt.Errorf("there is no user %q; of a deleted account the log knows the id only", printable.Text(name))
 	}
-	return name, nil
+	return []string{name}, nil
 }
 
 // when reads an instant, a day, or how long ago.

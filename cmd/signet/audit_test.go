@@ -111,6 +111,23 @@ func TestAudit(t *testing.T) {
 			})
 		}
 
+		t.Run("nobody hides what others did by taking their name", func(t *testing.T) {
+			impostor := userstore.User{ID: newID(), Email: "x@example.com", EmailKey: "x@example.com", Username: "root", UsernameKey: "root", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+			if err := db.CreateUser(ctx, impostor); err != nil {
+				t.Fatal(err)
+			}
+			for _, flag := range []string{"--actor", "--user"} {
+				if _, out, errOut := cli(t, env, "audit", flag, "root"); strings.Count(out, "operator root") != 2 {
+					t.Errorf("%s root: %s%s", flag, out, errOut)
+				}
+			}
+			if _, out, _ := cli(t, env, "audit", "--json", "--actor", "root", "--target", "ada"); strings.Count(out, "\n") != 1 {
+				t.Errorf("what root did to ada: %s", out)
+			}
+			if err := db.DeleteUser(ctx, impostor.ID); err != nil {
+				t.Fatal(err)
+			}
+		})
 		t.Run("nothing of a stranger's moves a cursor", func(t *testing.T) {
 			for _, args := range [][]string{{"audit"}, {"audit", "--json"}} {
 				_, out, _ := cli(t, env, args...)
