@@ -3,6 +3,7 @@ package userstore
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/signet-id/signet/internal/audit"
 )
@@ -79,15 +80,13 @@ func (a *Accounts) Authenticate(ctx context.Context, email, username, password, 
 	if err == nil && !ok {
 		e := audit.New(ctx, a.now(), audit.LoginFailed, target).Failed(reason)
 		e.ClientID = client.ID
-		a.wrong(ctx, held, e)
 		a.reportUnusable(ctx, u)
-		return Verified{}, ErrInvalidCredentials
+		return Verified{}, a.wrong(ctx, held, e)
 	}
 	v := Verified{User: u, Client: client, held: held}
 	switch {
 	case err == nil && !u.IsActive:
-		a.Refuse(ctx, v, "account_disabled")
-		return Verified{}, ErrAccountDisabled
+		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
 	case err == nil && stale:
 		// The next login is as good a moment: no login fails for want of a slot here.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {
@@ -124,38 +123,35 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant) error {
 func (a *Accounts) Release(ctx context.Context, v Verified) { v.held.back(ctx) }
 
 // Refuse ends a login that may not be, though its password was right: the attempt is given back,
-// and the audit log told why, in a stable snake_case word.
-func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string) {
+// and the audit log told why, in a stable snake_case word. It returns the answer, or why the
+// audit log could not be told: there is no refusal without its event.
+func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer error) error {
 	v.held.back(ctx)
 	e := audit.New(ctx, a.now(), audit.LoginFailed, audit.User(v.User.ID)).Failed(reason)
 	e.ClientID = v.Client.ID
+	return a.refused(ctx, e, answer)
+}
+
+// refused records e and returns answer; what failed of it instead, when e could not be recorded.
+func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) error {
 	if err := a.Store.Record(context.WithoutCancel(ctx), e); err != nil {
-		a.warn(ctx, "a refused login could not be recorded: the store could not be told", err)
-		return
+		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
 	e.Log(ctx, a.Log)
+	return answer
 }
 
-// wrong counts a wrong password and records it, in one. That the store cannot be told changes
-// nothing about the answer.
-func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) {
-	var err error
+// wrong counts a wrong password and records it, in one, and says ErrInvalidCredentials. Whose guess
+// could not be recorded does not hear what came of it; the attempt counts when its time is over.
+func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) error {
 	if h == nil {
-		err = a.Store.Record(context.WithoutCancel(ctx), e)
-	} else {
-		err = h.wrong(ctx, e)
+		return a.refused(ctx, e, ErrInvalidCredentials)
 	}
-	if err != nil {
-		a.warn(ctx, "a wrong password counts as one only when its time is over: the store could not be told", err)
-		return
+	if err := h.wrong(ctx, e); err != nil {
+		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
 	e.Log(ctx, a.Log)
-}
-
-func (a *Accounts) warn(ctx context.Context, what string, err error) {
-	if a.Log != nil {
-		a.Log.WarnContext(ctx, what, "error", err)
-	}
+	return ErrInvalidCredentials
 }
 
 // CheckPassword proves the password of a known user, whom it reads again (users that come
@@ -197,9 +193,8 @@ func (a *Accounts) match(ctx context.Context, u User, password string) error {
 		return err
 	case !ok:
 		// Somebody signed in does not know the password: it may be a stolen session.
-		a.wrong(ctx, held, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
 		a.reportUnusable(ctx, u)
-		return ErrInvalidCredentials
+		return a.wrong(ctx, held, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
 	case !u.IsActive:
 		return ErrAccountDisabled
 	}
