@@ -2,9 +2,11 @@ package userstore
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -24,8 +26,12 @@ var (
 	ErrSignupClosed = errors.New("sign-up is closed")
 )
 
-// attempts is how often a compare-and-swap is tried.
-const attempts = 3
+const (
+	// attempts is how often what has hashed is tried again.
+	attempts = 3
+	// edits is how often an edit is, each time a little later: a dozen at once all find their turn.
+	edits = 8
+)
 
 // Accounts holds the rules of accounts once; engines only move rows. Fill the fields, then
 // use it from any number of goroutines.
@@ -142,7 +148,7 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 //
 // Password and identity have their own methods, and activity is not the user's own to change: what
 // edit does to those is an error. ValidationError, ErrNotFound, ErrExists (as *ExistsError),
-// ErrLastAdmin, ErrConflict after three attempts, and whatever edit returns.
+// ErrLastAdmin, ErrConflict after eight attempts, and whatever edit returns.
 func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) error) (User, error) {
 	return a.edit(ctx, userID, func(u *User) error {
 		active := u.IsActive
@@ -163,7 +169,10 @@ func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(
 }
 
 func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error, operator bool) (User, error) {
-	for range attempts {
+	for try := range edits {
+		if err := stagger(ctx, try); err != nil {
+			return User{}, fmt.Errorf("edit account: %w", err)
+		}
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return User{}, err
@@ -206,6 +215,23 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 	return User{}, fmt.Errorf("edit account: %w", ErrConflict)
 }
 
+// stagger waits before a try that is not the first, so that those who lost to one another do not
+// meet again: 5 to 15 ms, then twice as long each time, but no longer than 80 to 240.
+func stagger(ctx context.Context, try int) error {
+	if try == 0 {
+		return nil
+	}
+	moment := time.Duration(10<<min(try-1, 4)) * time.Millisecond
+	timer := time.NewTimer(moment/2 + rand.N(moment))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
 // settle makes of what an edit left something that may be stored.
 func (a *Accounts) settle(old User, u *User) error {
 	if u.ID != old.ID || u.Version != old.Version || u.PasswordHash != old.PasswordHash ||
@@ -228,7 +254,9 @@ func (a *Accounts) settle(old User, u *User) error {
 }
 
 // Find reads a user as an operator names one: by email when name holds an @, else by id, else by
-// username. ErrNotFound.
+// username. ErrNotFound. What may be an id of ours names a username letter for letter only: else
+// whoever took a deleted account's id for a username, in lower case as usernames are compared, would
+// be found in its place.
 func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 	if strings.Contains(name, "@") {
 		key, ok := EmailKey(name)
@@ -246,10 +274,16 @@ func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 		return u, err
 	}
 	key, ok := UsernameKey(name)
-	if !ok {
+	if !ok || mayBeID(name) && key != name {
 		return User{}, ErrNotFound
 	}
 	return a.Store.UserByLogin(ctx, Login{UsernameKey: key})
+}
+
+// mayBeID tells whether s has the form of what NewID makes.
+func mayBeID(s string) bool {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	return err == nil && len(b) == 16 && len(s) == 22
 }
 
 // normalise fills in the keys and validates everything but the password. nameField is
