@@ -66,7 +66,33 @@ func (a *Accounts) Register(ctx context.Context, n NewUser) (User, error) {
 	if !a.SignupEnabled {
 		return User{}, ErrSignupClosed
 	}
-	return a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
+	u, err := a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
+	if exists := (*ExistsError)(nil); errors.As(err, &exists) {
+		return User{}, a.taken(ctx, n, exists)
+	}
+	return u, err
+}
+
+// taken is err, which a sign-up ended with, once the audit log knows of which account it told. How
+// often that can be the budget of sign-ups says.
+func (a *Accounts) taken(ctx context.Context, n NewUser, err *ExistsError) error {
+	var l Login
+	switch err.Field {
+	case "email":
+		l.EmailKey, _ = EmailKey(n.Email)
+	case "username":
+		l.UsernameKey, _ = UsernameKey(n.Username)
+	default:
+		return err
+	}
+	e := audit.New(ctx, a.now(), audit.SignupRefused, audit.Target{}).Failed("user_exists")
+	switch u, err := a.Store.UserByLogin(ctx, l); {
+	case err == nil:
+		e.Target = audit.User(u.ID)
+	case !errors.Is(err, ErrNotFound): // gone since
+		return err
+	}
+	return a.refused(ctx, e, err)
 }
 
 // OperatorUser is an account as an operator makes it.
@@ -209,7 +235,7 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 			u.Version++
 			return u, nil
 		case !errors.Is(err, ErrConflict):
-			return User{}, err
+			return User{}, a.keepsAdmins(ctx, u.ID, err)
 		}
 	}
 	return User{}, fmt.Errorf("edit account: %w", ErrConflict)

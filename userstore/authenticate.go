@@ -2,6 +2,7 @@ package userstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -139,6 +140,25 @@ func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) err
 	}
 	e.Log(ctx, a.Log)
 	return answer
+}
+
+// NotAdmin notes in the audit log that whom ctx names asked for what only admins may do: of each
+// user once in a while, and nobody waits for it. Where there is no Throttle, there are no such people.
+func (a *Accounts) NotAdmin(ctx context.Context) {
+	e := audit.New(ctx, a.now(), audit.AdminRefused, audit.Target{}).Failed("insufficient_scope")
+	key := sha256.Sum256([]byte(e.Reason + " " + e.Actor.ID))
+	if a.Throttle == nil {
+		return
+	}
+	a.Throttle.intruders.tell(ctx, a.Throttle.Store, a.Log, BudgetKey(key[:16]), e)
+}
+
+// keepsAdmins is err, which an act ended with, once the audit log knows if it would have taken the last admin.
+func (a *Accounts) keepsAdmins(ctx context.Context, userID string, err error) error {
+	if !errors.Is(err, ErrLastAdmin) {
+		return err
+	}
+	return a.refused(ctx, audit.New(ctx, a.now(), audit.AdminRefused, audit.User(userID)).Failed("last_admin"), err)
 }
 
 // wrong counts a wrong password and records it, in one, and says ErrInvalidCredentials. Whose guess

@@ -49,15 +49,19 @@ type Throttle struct {
 	AtOnce             int           // attempts that are being counted; 0: 2. As many as hashes run is enough.
 	Log                *slog.Logger  // of refusals; nil: none
 
-	mu       sync.Mutex
-	owed     []Attempt // to be given back, when the store could not be reached
-	waiting  []*waiter // first come, first woken
-	turns    turns     // to count, and to give back
-	refusals recorder
+	mu        sync.Mutex
+	owed      []Attempt // to be given back, when the store could not be reached
+	waiting   []*waiter // first come, first woken
+	turns     turns     // to count, and to give back
+	refusals  recorder
+	intruders recorder // apart, so that neither fills the other's room
 }
 
 // Drain waits until what was refused so far is recorded. Call it before the store is closed.
-func (t *Throttle) Drain() { t.refusals.wait() }
+func (t *Throttle) Drain() {
+	t.refusals.wait()
+	t.intruders.wait()
+}
 
 const (
 	// mostWaiting bounds those who wait, as the Hasher's queue does.

@@ -41,6 +41,9 @@ func TestNoVerdictWithoutItsRecord(t *testing.T) {
 		if err := a.SetActive(t.Context(), off.ID, false); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := a.EditByOperator(t.Context(), root.ID, func(u *userstore.User) error { u.Roles = []string{"admin"}; return nil }); err != nil {
+			t.Fatal(err)
+		}
 		m := &mute{Store: a.Store}
 		a.Store, a.Throttle.Store = m, m
 		const home = "192.0.2.1"
@@ -52,6 +55,15 @@ func TestNoVerdictWithoutItsRecord(t *testing.T) {
 			"a login that its caller refuses": func() error {
 				return a.Refuse(ctx, userstore.Verified{User: root}, "not_admin", errors.New("no admin"))
 			},
+			"a sign-up with an address that is taken": func() error {
+				_, err := a.Register(ctx, userstore.NewUser{Email: "alice@x.test", Password: password})
+				if errors.Is(err, userstore.ErrExists) {
+					t.Error("a sign-up was told of an account")
+				}
+				return err
+			},
+			"the last admin leaves":                   func() error { return a.DeleteByOperator(ctx, root.ID) },
+			"the last admin is disabled":              func() error { return a.SetActive(ctx, root.ID, false) },
 			"a wrong current password":                func() error { return a.CheckPassword(ctx, root, wrong) },
 			"a wrong current password, of a deletion": func() error { return a.Delete(ctx, root.ID, wrong) },
 			"a wrong password where nobody counts attempts": func() error {
