@@ -42,7 +42,7 @@ type Accounts struct {
 	NewID       func() string // 128 random bits, base64url
 	Log         *slog.Logger  // nil: nothing is logged
 	MinPassword int           // characters; 0: 15, what NIST asks of a password that is the only factor
-	Service     string        // what people call the service, such as the issuer's host; no password consists of it
+	Service     string        // what people call the service, such as the issuer's host and port; no password consists of it
 	// BreachRange answers SUFFIX:COUNT lines for the first five digits of a SHA-1, as
 	// api.pwnedpasswords.com/range does. How it gets them is its affair: no network is used from
 	// here. nil: no password is checked.

@@ -54,11 +54,11 @@ func breachRange(address string) func(ctx context.Context, prefix string) (strin
 	}
 }
 
-// serviceName is what people call the service: the issuer's host.
+// serviceName is what people call the service: the issuer's host, and its port where it has one.
 func serviceName(issuer string) string {
 	u, err := url.Parse(issuer)
 	if err != nil {
 		return ""
 	}
-	return u.Hostname()
+	return u.Host
 }

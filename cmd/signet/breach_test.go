@@ -48,3 +48,13 @@ func TestBreachRange(t *testing.T) {
 		}
 	}
 }
+
+func TestServiceName(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"http://localhost:8080": "localhost:8080", "https://id.acme.test": "id.acme.test", "https://id.acme.test:8443/a": "id.acme.test:8443", ":": "",
+	} {
+		if got := serviceName(issuer); got != want {
+			t.Errorf("%s: %q", issuer, got)
+		}
+	}
+}
