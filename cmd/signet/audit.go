@@ -191,7 +191,7 @@ func (a *app) exportEvents(ctx context.Context, log *auditLog) error {
 
 func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore.Accounts) error {
 	c := columns{out: a.out}
-	rows := [][]string{{"TIME", "EVENT", "OUTCOME", "ACTOR", "TARGET", "NETWORK", "REASON"}}
+	rows := [][]string{{"TIME", "EVENT", "OUTCOME", "ACTOR", "TARGET", "NETWORK", "REASON AND CHANGES"}}
 	for first := true; ; first = false {
 		events, err := log.next(ctx)
 		if err != nil {
@@ -218,13 +218,48 @@ func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore
 		}
 		for _, e := range events {
 			rows = append(rows, []string{instant(e.At), string(e.Name), string(e.Outcome), shown(string(e.Actor.Type), e.Actor.ID),
-				shown(string(e.Target.Type), e.Target.ID), dash(e.Address), dash(e.Reason)})
+				shown(string(e.Target.Type), e.Target.ID), dash(e.Address), dash(details(e))})
 		}
 		if err := c.write(rows); err != nil {
 			return err
 		}
 		rows = rows[:0]
 	}
+}
+
+// telling are the fields whose values the table shows; of others it shows the names, for people's
+// profiles are long, and --json has them.
+var telling = []string{"is_active", "is_staff", "email_verified", "roles", "accounts"}
+
+// details is why, and what is different now, in as much room as a table has.
+func details(e audit.Event) string {
+	var parts []string
+	if e.Reason != "" {
+		parts = append(parts, e.Reason)
+	}
+	var others []string
+	for _, c := range e.Changes {
+		switch {
+		case !slices.Contains(telling, c.Field):
+			others = append(others, c.Field)
+		case c.Before == "" && c.Field == "accounts":
+			parts = append(parts, c.Field+": "+c.After)
+		default:
+			parts = append(parts, c.Field+": "+dash(cut(c.Before, 40))+" → "+dash(cut(c.After, 40)))
+		}
+	}
+	if others != nil {
+		parts = append(parts, strings.Join(others, ", "))
+	}
+	return cut(strings.Join(parts, "; "), 120)
+}
+
+// cut is text in n characters at most.
+func cut(text string, n int) string {
+	if r := []rune(text); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return text
 }
 
 // auditLog reads the events that any of several questions is answered with, newest first, each once,
