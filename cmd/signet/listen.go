@@ -23,7 +23,7 @@ import (
 // request of ours takes nearly as long or is nearly as large.
 const (
 	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
+	readTimeout       = 9 * time.Second  // header and body, of which none is larger than 64 KiB
 	writeTimeout      = 30 * time.Second // from the end of the header; includes the wait for a password slot
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10 // twice the longest token
@@ -85,6 +85,12 @@ func newPublicServer(h http.Handler, log *slog.Logger) *publicServer {
 			// So whatever is coded is the last request of its connection.
 			if p.draining.Load() || len(r.TransferEncoding) > 0 {
 				w.Header().Set("Connection", "close") // HTTP/2 makes a GOAWAY of it
+			}
+			// A chunked request may have had a Content-Length as well: net/http goes by the chunks and drops it. A proxy
+			// that goes by the length takes what follows for the same request, so nothing that follows is answered
+			// (RFC 9112, section 6.1).
+			if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+				w.Header().Set("Connection", "close")
 			}
 			h.ServeHTTP(w, r)
 		}),

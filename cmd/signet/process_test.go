@@ -273,7 +273,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	})
 }
 
-// F-33: with few file descriptors strangers' connections wait; the store keeps
+// F-33, H-18: with few file descriptors strangers' connections wait; the store keeps
 // its own, and everything goes on when they leave.
 func TestFewFileDescriptors(t *testing.T) {
 	t.Parallel()
