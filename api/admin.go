@@ -30,6 +30,7 @@ func (s *Server) admin(handle func(http.ResponseWriter, adminRequest) error, par
 			return err
 		}
 		if !session.HasScope(issuer.ScopeAdmin) {
+			s.Accounts.NotAdmin(r.Context())
 			p := newProblem(insufficientScope, "This needs an access token with the scope admin, of a user with the role admin.")
 			p.scope = issuer.ScopeAdmin
 			return p

@@ -119,7 +119,7 @@ func TestU21FieldsThatOnlyOthersSetAreRefusedByName(t *testing.T) {
 	})
 }
 
-func TestSignUpWhenItIsClosed(t *testing.T) {
+func TestU37SignUpWhenItIsClosed(t *testing.T) {
 	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.Accounts.SignupEnabled = false }})
 	s.Unchanged(func() {
 		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "a@example.test", "password": goodPassword}}).Want(403, "signup_closed")

@@ -79,7 +79,9 @@ func (i *Issuer) authenticateClient(ctx context.Context, a ClientAuth) (userstor
 			return c, nil
 		}
 	case cred.assertion != nil && known:
-		i.Accounts.RefuseAssertion(ctx, c)
+		if err := i.Accounts.RefuseAssertion(ctx, c); err != nil {
+			return userstore.Client{}, failed(err)
+		}
 		return userstore.Client{}, refused
 	default:
 		return userstore.Client{}, refused

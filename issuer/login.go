@@ -97,8 +97,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 	user, client := verified.User, verified.Client
 	for _, s := range scopes {
 		if s == ScopeAdmin && !mayAdmin(client, user.Roles) {
-			i.Accounts.Refuse(ctx, verified, "not_admin")
-			return TokenResponse{}, errNotAdmin
+			return TokenResponse{}, i.Accounts.Refuse(ctx, verified, "not_admin", errNotAdmin)
 		}
 	}
 

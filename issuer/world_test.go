@@ -451,6 +451,9 @@ func (s *traced) Tallies(ctx context.Context, r userstore.Reserve) (userstore.Ta
 }
 
 func (s *traced) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
+	if a == (userstore.Attempt{}) { // a refusal that is recorded beside the request, whenever that is
+		return s.Store.SettleAttempt(ctx, a, events...)
+	}
 	return trace0(s, "SettleAttempt", func() error { return s.Store.SettleAttempt(ctx, a, events...) })
 }
 

@@ -2,9 +2,11 @@ package userstore
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -24,8 +26,12 @@ var (
 	ErrSignupClosed = errors.New("sign-up is closed")
 )
 
-// attempts is how often a compare-and-swap is tried.
-const attempts = 3
+const (
+	// attempts is how often what has hashed is tried again.
+	attempts = 3
+	// edits is how often an edit is, each time a little later: a dozen at once all find their turn.
+	edits = 8
+)
 
 // Accounts holds the rules of accounts once; engines only move rows. Fill the fields, then
 // use it from any number of goroutines.
@@ -36,7 +42,7 @@ type Accounts struct {
 	NewID       func() string // 128 random bits, base64url
 	Log         *slog.Logger  // nil: nothing is logged
 	MinPassword int           // characters; 0: 15, what NIST asks of a password that is the only factor
-	Service     string        // what people call the service, such as the issuer's host; no password consists of it
+	Service     string        // what people call the service, such as the issuer's host and port; no password consists of it
 	// BreachRange answers SUFFIX:COUNT lines for the first five digits of a SHA-1, as
 	// api.pwnedpasswords.com/range does. How it gets them is its affair: no network is used from
 	// here. nil: no password is checked.
@@ -62,7 +68,33 @@ func (a *Accounts) Register(ctx context.Context, n NewUser) (User, error) {
 	if !a.SignupEnabled {
 		return User{}, ErrSignupClosed
 	}
-	return a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
+	u, err := a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
+	if exists := (*ExistsError)(nil); errors.As(err, &exists) {
+		return User{}, a.taken(ctx, n, exists)
+	}
+	return u, err
+}
+
+// taken is err, which a sign-up ended with, once the audit log knows of which account it told. How
+// often that can be the budget of sign-ups says.
+func (a *Accounts) taken(ctx context.Context, n NewUser, err *ExistsError) error {
+	var l Login
+	switch err.Field {
+	case "email":
+		l.EmailKey, _ = EmailKey(n.Email)
+	case "username":
+		l.UsernameKey, _ = UsernameKey(n.Username)
+	default:
+		return err
+	}
+	e := audit.New(ctx, a.now(), audit.SignupRefused, audit.Target{}).Failed("user_exists")
+	switch u, err := a.Store.UserByLogin(ctx, l); {
+	case err == nil:
+		e.Target = audit.User(u.ID)
+	case !errors.Is(err, ErrNotFound): // gone since
+		return err
+	}
+	return a.refused(ctx, e, err)
 }
 
 // OperatorUser is an account as an operator makes it.
@@ -144,7 +176,7 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 //
 // Password and identity have their own methods, and activity is not the user's own to change: what
 // edit does to those is an error. ValidationError, ErrNotFound, ErrExists (as *ExistsError),
-// ErrLastAdmin, ErrConflict after three attempts, and whatever edit returns.
+// ErrLastAdmin, ErrConflict after eight attempts, and whatever edit returns.
 func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) error) (User, error) {
 	return a.edit(ctx, userID, func(u *User) error {
 		active := u.IsActive
@@ -165,7 +197,10 @@ func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(
 }
 
 func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error, operator bool) (User, error) {
-	for range attempts {
+	for try := range edits {
+		if err := stagger(ctx, try); err != nil {
+			return User{}, fmt.Errorf("edit account: %w", err)
+		}
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return User{}, err
@@ -202,10 +237,27 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 			u.Version++
 			return u, nil
 		case !errors.Is(err, ErrConflict):
-			return User{}, err
+			return User{}, a.keepsAdmins(ctx, u.ID, err)
 		}
 	}
 	return User{}, fmt.Errorf("edit account: %w", ErrConflict)
+}
+
+// stagger waits before a try that is not the first, so that those who lost to one another do not
+// meet again: 5 to 15 ms, then twice as long each time, but no longer than 80 to 240.
+func stagger(ctx context.Context, try int) error {
+	if try == 0 {
+		return nil
+	}
+	moment := time.Duration(10<<min(try-1, 4)) * time.Millisecond
+	timer := time.NewTimer(moment/2 + rand.N(moment))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // settle makes of what an edit left something that may be stored.
@@ -230,7 +282,9 @@ func (a *Accounts) settle(old User, u *User) error {
 }
 
 // Find reads a user as an operator names one: by email when name holds an @, else by id, else by
-// username. ErrNotFound.
+// username. ErrNotFound. What may be an id of ours names a username letter for letter only: else
+// whoever took a deleted account's id for a username, in lower case as usernames are compared, would
+// be found in its place.
 func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 	if strings.Contains(name, "@") {
 		key, ok := EmailKey(name)
@@ -248,10 +302,16 @@ func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 		return u, err
 	}
 	key, ok := UsernameKey(name)
-	if !ok {
+	if !ok || mayBeID(name) && key != name {
 		return User{}, ErrNotFound
 	}
 	return a.Store.UserByLogin(ctx, Login{UsernameKey: key})
+}
+
+// mayBeID tells whether s has the form of what NewID makes.
+func mayBeID(s string) bool {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	return err == nil && len(b) == 16 && len(s) == 22
 }
 
 // normalise fills in the keys and validates everything but the password. nameField is

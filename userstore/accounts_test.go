@@ -607,10 +607,10 @@ func TestEditAgainstOthers(t *testing.T) {
 		if err != nil || runs != 3 || got.Claims.MiddleName != "xx" || got.Claims.Nickname != "n" {
 			t.Errorf("beaten twice: %d runs, %+v, %v", runs, got.Claims, err)
 		}
-		if _, err := w.Edit(t.Context(), u.ID, meddle(3)); !errors.Is(err, userstore.ErrConflict) || runs != 3 {
-			t.Errorf("beaten three times: %d runs, %v", runs, err)
+		if _, err := w.Edit(t.Context(), u.ID, meddle(8)); !errors.Is(err, userstore.ErrConflict) || runs != 8 {
+			t.Errorf("beaten eight times: %d runs, %v", runs, err)
 		}
-		if stored := w.read(t, u.ID).Claims; stored.MiddleName != "xxxxx" || stored.Nickname != "n" {
+		if stored := w.read(t, u.ID).Claims; stored.MiddleName != strings.Repeat("x", 10) || stored.Nickname != "n" {
 			t.Errorf("somebody's edit was lost: %+v", stored)
 		}
 	})
@@ -811,6 +811,35 @@ func TestFind(t *testing.T) {
 		}
 		if got, err := w.Find(t.Context(), u.ID); err != nil || got.ID != u.ID {
 			t.Errorf("the id now finds %q, %v", got.Email, err)
+		}
+	})
+}
+
+// An id outlives its account in records and in the audit log, and usernames are compared in lower
+// case: what is asked of a deleted account by its id is not answered with somebody else.
+func TestFindingADeletedAccountByItsID(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		const id = "AbCdEfGhIjKlMnOpQrStUv"
+		fresh := w.NewID
+		w.NewID = func() string { return id }
+		w.alice(t)
+		w.NewID = fresh
+		mallory, err := w.Register(t.Context(), userstore.NewUser{Email: "mallory@x.test", Username: id, Password: password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.DeleteByOperator(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{id, strings.ToUpper(id), "A" + strings.ToLower(id[1:])} {
+			if got, err := w.Find(t.Context(), name); !errors.Is(err, userstore.ErrNotFound) {
+				t.Errorf("%s finds %q, %v", name, got.Email, err)
+			}
+		}
+		for _, name := range []string{strings.ToLower(id), mallory.ID, "MALLORY@x.test"} {
+			if got, err := w.Find(t.Context(), name); err != nil || got.ID != mallory.ID {
+				t.Errorf("%s finds %q, %v", name, got.Email, err)
+			}
 		}
 	})
 }

@@ -24,7 +24,7 @@ func (a *Accounts) SetActive(ctx context.Context, userID string, active bool) er
 	next.IsActive = active
 	e.Changes = changes(u, next)
 	if err := a.Store.SetActive(ctx, u.ID, active, now, e); err != nil {
-		return err
+		return a.keepsAdmins(ctx, u.ID, err)
 	}
 	e.Log(ctx, a.Log)
 	return nil
@@ -39,7 +39,7 @@ func (a *Accounts) DeleteByOperator(ctx context.Context, userID string) error {
 func (a *Accounts) delete(ctx context.Context, userID string) error {
 	e := audit.New(ctx, a.now(), audit.UserDeleted, audit.User(userID))
 	if err := a.Store.DeleteUser(ctx, userID, e); err != nil {
-		return err
+		return a.keepsAdmins(ctx, userID, err)
 	}
 	e.Log(ctx, a.Log)
 	return nil

@@ -131,7 +131,11 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		names[alice.ID] = "alice"
 		step("a sign-up", err, nil, "user_created success by anonymous on alice")
 		_, err = a.Register(stranger, userstore.NewUser{Email: "alice@x.test", Password: password})
-		step("a sign-up with an address that is taken", err, userstore.ErrExists)
+		step("a sign-up with an address that is taken", err, userstore.ErrExists, "signup_refused failure (user_exists) by anonymous on alice")
+		_, err = a.Register(stranger, userstore.NewUser{Email: "bob@x.test", Username: "ALICE", Password: password})
+		step("a sign-up with a username that is taken", err, userstore.ErrExists, "signup_refused failure (user_exists) by anonymous on alice")
+		_, err = a.RegisterByOperator(operator, userstore.OperatorUser{NewUser: userstore.NewUser{Email: "alice@x.test", Password: password}})
+		step("an account made by an operator that there is", err, userstore.ErrExists)
 		_, err = a.Register(stranger, userstore.NewUser{Email: "alice", Password: "short"})
 		refused("a sign-up that is nonsense", err)
 		admin, err := a.RegisterByOperator(operator, userstore.OperatorUser{Roles: []string{"admin", "editor"}, EmailVerified: true,
@@ -245,10 +249,25 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		step("a deletion", a.Delete(self(alice.ID), alice.ID, password), nil, "user_deleted success by user alice on alice through "+first+" in here")
 		step("a deletion by an operator", a.DeleteByOperator(operator, bare.ID), nil, "user_deleted success by operator root on bare")
 		step("the same again", a.DeleteByOperator(operator, bare.ID), userstore.ErrNotFound)
-		step("the last admin deleted", a.DeleteByOperator(operator, admin.ID), userstore.ErrLastAdmin)
-		step("the last admin disabled", a.SetActive(operator, admin.ID, false), userstore.ErrLastAdmin)
+		step("the last admin deleted", a.DeleteByOperator(operator, admin.ID), userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
+		step("the last admin disabled", a.SetActive(operator, admin.ID, false), userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
 		_, err = a.EditByOperator(operator, admin.ID, func(u *userstore.User) error { u.Roles = nil; return nil })
-		step("the last admin's role taken", err, userstore.ErrLastAdmin)
+		step("the last admin's role taken", err, userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
+		step("the last admin leaves", a.Delete(self(admin.ID), admin.ID, password), userstore.ErrLastAdmin,
+			"admin_refused failure (last_admin) by user "+"admin on admin through "+first+" in here")
+
+		// Whoever is no admin and asks as one, is told of once a while.
+		a.NotAdmin(self(alice.ID))
+		step("somebody who asks as an admin", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
+		for range 100 {
+			a.NotAdmin(self(alice.ID))
+		}
+		step("the same again, often", nil, nil)
+		a.NotAdmin(self(bare.ID))
+		step("somebody else", nil, nil, "admin_refused failure (insufficient_scope) by user bare through "+first+" in here")
+		w.wait(15 * time.Minute)
+		a.NotAdmin(self(alice.ID))
+		step("the first one, later", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
 
 		text, err := json.Marshal(r.all)
 		if err != nil || len(r.all) < 20 {

@@ -2,7 +2,9 @@ package userstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/signet-id/signet/internal/audit"
 )
@@ -75,6 +77,9 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 	case u.PasswordHash == "":
 		reason = "no_password"
 	}
+	if a.Hasher.full() { // before anything is written of an attempt that cannot be made
+		return Verified{}, ErrOverloaded
+	}
 	held, err := a.Throttle.admit(ctx, a.now, subject(u, known, name), target)
 	if err != nil {
 		return Verified{}, err
@@ -83,15 +88,13 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 	if err == nil && !ok {
 		e := audit.New(ctx, a.now(), audit.LoginFailed, target).Failed(reason)
 		e.ClientID = client.ID
-		a.wrong(ctx, held, e)
 		a.reportUnusable(ctx, u)
-		return Verified{}, ErrInvalidCredentials
+		return Verified{}, a.wrong(ctx, held, e)
 	}
 	v := Verified{User: u, Client: client, held: held}
 	switch {
 	case err == nil && !u.IsActive:
-		a.Refuse(ctx, v, "account_disabled")
-		return Verified{}, ErrAccountDisabled
+		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
 	case err == nil && stale:
 		// The next login is as good a moment: no login fails for want of a slot here.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {
@@ -128,38 +131,54 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant) error {
 func (a *Accounts) Release(ctx context.Context, v Verified) { v.held.back(ctx) }
 
 // Refuse ends a login that may not be, though its password was right: the attempt is given back,
-// and the audit log told why, in a stable snake_case word.
-func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string) {
+// and the audit log told why, in a stable snake_case word. It returns the answer, or why the
+// audit log could not be told: there is no refusal without its event.
+func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer error) error {
 	v.held.back(ctx)
 	e := audit.New(ctx, a.now(), audit.LoginFailed, audit.User(v.User.ID)).Failed(reason)
 	e.ClientID = v.Client.ID
+	return a.refused(ctx, e, answer)
+}
+
+// refused records e and returns answer; what failed of it instead, when e could not be recorded.
+func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) error {
 	if err := a.Store.Record(context.WithoutCancel(ctx), e); err != nil {
-		a.warn(ctx, "a refused login could not be recorded: the store could not be told", err)
-		return
+		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
 	e.Log(ctx, a.Log)
+	return answer
 }
 
-// wrong counts a wrong password and records it, in one. That the store cannot be told changes
-// nothing about the answer.
-func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) {
-	var err error
+// NotAdmin notes in the audit log that whom ctx names asked for what only admins may do: of each
+// user once in a while, and nobody waits for it. Where there is no Throttle, there are no such people.
+func (a *Accounts) NotAdmin(ctx context.Context) {
+	e := audit.New(ctx, a.now(), audit.AdminRefused, audit.Target{}).Failed("insufficient_scope")
+	key := sha256.Sum256([]byte(e.Reason + " " + e.Actor.ID))
+	if a.Throttle == nil {
+		return
+	}
+	a.Throttle.intruders.tell(ctx, a.Throttle.Store, a.Log, BudgetKey(key[:16]), e)
+}
+
+// keepsAdmins is err, which an act ended with, once the audit log knows if it would have taken the last admin.
+func (a *Accounts) keepsAdmins(ctx context.Context, userID string, err error) error {
+	if !errors.Is(err, ErrLastAdmin) {
+		return err
+	}
+	return a.refused(ctx, audit.New(ctx, a.now(), audit.AdminRefused, audit.User(userID)).Failed("last_admin"), err)
+}
+
+// wrong counts a wrong password and records it, in one, and says ErrInvalidCredentials. Whose guess
+// could not be recorded does not hear what came of it; the attempt counts when its time is over.
+func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) error {
 	if h == nil {
-		err = a.Store.Record(context.WithoutCancel(ctx), e)
-	} else {
-		err = h.wrong(ctx, e)
+		return a.refused(ctx, e, ErrInvalidCredentials)
 	}
-	if err != nil {
-		a.warn(ctx, "a wrong password counts as one only when its time is over: the store could not be told", err)
-		return
+	if err := h.wrong(ctx, e); err != nil {
+		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
 	e.Log(ctx, a.Log)
-}
-
-func (a *Accounts) warn(ctx context.Context, what string, err error) {
-	if a.Log != nil {
-		a.Log.WarnContext(ctx, what, "error", err)
-	}
+	return ErrInvalidCredentials
 }
 
 // CheckPassword proves the password of a known user, whom it reads again (users that come
@@ -187,6 +206,9 @@ func (a *Accounts) prove(ctx context.Context, userID, password string) (User, er
 // match checks a password against the budgets that logins have, so that a stolen session
 // is no way around them.
 func (a *Accounts) match(ctx context.Context, u User, password string) error {
+	if a.Hasher.full() {
+		return ErrOverloaded
+	}
 	held, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
 	if err != nil {
 		return err
@@ -198,9 +220,8 @@ func (a *Accounts) match(ctx context.Context, u User, password string) error {
 		return err
 	case !ok:
 		// Somebody signed in does not know the password: it may be a stolen session.
-		a.wrong(ctx, held, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
 		a.reportUnusable(ctx, u)
-		return ErrInvalidCredentials
+		return a.wrong(ctx, held, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
 	case !u.IsActive:
 		return ErrAccountDisabled
 	}

@@ -87,7 +87,8 @@ func guessable(password string, u User, service string) fault {
 	plain := alphanumeric(p)
 	own := nameWords(u.Email, u.EmailKey, u.Username, u.UsernameKey, u.Claims.Name, u.Claims.GivenName,
 		u.Claims.MiddleName, u.Claims.FamilyName, u.Claims.Nickname)
-	services := nameWords("signet", service)
+	host, _, _ := strings.Cut(service, ":") // which may have a port
+	services := nameWords("signet", service, host)
 	either := func(f func(string) bool) bool { return f(p) || plain != "" && f(plain) }
 	consists := func(words ...string) func(string) bool {
 		return func(s string) bool { return cover(s, words) }

@@ -72,9 +72,13 @@ func TestU09WhatIsGuessedFirstIsRefused(t *testing.T) {
 		"the product's name and digits":                 {"Signet-1234567890", 15, CodeServiceName},
 		"the issuer's host":                             {"login.acme.test", 15, CodeServiceName},
 		"the issuer's host, apart":                      {"acme login acme", 15, CodeServiceName},
+		"the issuer's host and port":                    {"login.acme.test:8080", 15, CodeServiceName},
+		"the issuer's port between":                     {"acme8080acme8080", 15, CodeServiceName},
+		"the issuer's host, its port and digits":        {"login.acme.test:8080-123", 15, CodeServiceName},
+		"another port":                                  {"login.acme.test:8671", 15, ""},
 		"the service's name in a sentence":              {"acme makes anvils", 15, ""},
 	} {
-		f := chosen(c.password, c.least, ada, "login.acme.test")
+		f := chosen(c.password, c.least, ada, "login.acme.test:8080")
 		if f.code != c.code {
 			t.Errorf("U-09 %s: %q, want %q (%s)", name, f.code, c.code, f.message)
 		}
@@ -83,6 +87,25 @@ func TestU09WhatIsGuessedFirstIsRefused(t *testing.T) {
 		}
 		if c.least == 15 && strings.Contains(f.message, c.password) {
 			t.Errorf("U-09 %s: the reason repeats the password", name)
+		}
+	}
+}
+
+// Of a service with a port its name is known with and without.
+func TestU09TheServiceHasAPort(t *testing.T) {
+	for _, row := range []struct{ service, password, code string }{
+		{"localhost:8080", "localhost:8080!", CodeServiceName},
+		{"localhost:8080", "localhost:8080localhost:8080", CodeServiceName},
+		{"localhost:8080", "LOCALHOST localhost", CodeServiceName},
+		{"localhost:8080", "localhost:9443 and", ""},
+		{"localhost:8080", "http://localhost:8080", CodeTooCommon}, // http is a common word
+		{"id.acme.io:8443", "id.acme.io:8443", CodeServiceName},
+		{"id.acme.io:8443", "idacmeio8443-123", CodeServiceName},
+		{"id.acme.io:8443", "id.acme.io id.acme.io", CodeServiceName},
+		{"[2001:db8::1]:8443", "correct horse battery", ""},
+	} {
+		if f := chosen(row.password, 14, ada, row.service); f.code != row.code {
+			t.Errorf("U-09 %s at %s: %q, want %q", row.password, row.service, f.code, row.code)
 		}
 	}
 }

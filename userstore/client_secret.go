@@ -67,23 +67,27 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, c Client, secret strin
 		if c.SecretHash != "" { // else it may be any text that somebody typed
 			e.Target = audit.Target{Type: audit.OnClient, ID: c.ID}
 		}
-		a.wrong(ctx, held, e)
-		return ErrInvalidCredentials
+		return a.wrong(ctx, held, e)
 	}
 	a.proved.remember(c, secret)
 	return nil
 }
 
 // RefuseAssertion records that a client assertion did not prove c: as often as wrong secrets are looked at, so that nobody
-// makes the log grow without end. The refusal itself needs no record.
-func (a *Accounts) RefuseAssertion(ctx context.Context, c Client) {
+// makes the log grow without end. The error is the store's: then it was not recorded, and nothing may be said of it.
+func (a *Accounts) RefuseAssertion(ctx context.Context, c Client) error {
 	held, err := a.Throttle.admitClient(ctx, a.now, c.ID)
 	switch {
-	case err == nil:
-		a.wrong(ctx, held, audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{Type: audit.OnClient, ID: c.ID}).Failed("wrong_assertion"))
-	case !errors.Is(err, ErrRateLimited):
-		a.warn(ctx, "a wrong client assertion was not recorded", err)
+	case errors.Is(err, ErrRateLimited):
+		return nil
+	case err != nil:
+		return err
 	}
+	e := audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{Type: audit.OnClient, ID: c.ID}).Failed("wrong_assertion")
+	if err := a.wrong(ctx, held, e); !errors.Is(err, ErrInvalidCredentials) {
+		return err
+	}
+	return nil
 }
 
 // admitClient lets one check of a client's secret through; see admit.

@@ -266,6 +266,15 @@ func (h *Hasher) inSlot(ctx context.Context, f func()) error {
 	return nil
 }
 
+// full tells that the queue would send another caller away, and counts it as sent away.
+func (h *Hasher) full() bool {
+	full := h.inside.Load() >= h.places
+	if full {
+		h.refused.Add(1)
+	}
+	return full
+}
+
 func (h *Hasher) idle() bool { return h.inside.Load() == 0 }
 
 func hashable(password string) bool {

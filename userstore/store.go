@@ -54,7 +54,9 @@ type Users interface {
 	// SetPassword stores hash and revokes the user's grants but the one named keep
 	// (a session id; empty: none), and ends the browser sessions but the one that this grant came of. With oldHash set, only if that is still the stored one: ErrConflict.
 	SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time, events ...audit.Event) error
-	// SetActive enables or disables; disabling revokes all grants and ends all browser sessions. ErrNotFound, ErrLastAdmin.
+	// SetActive enables or disables; disabling revokes all grants and ends all browser sessions. One who is
+	// so already stays as they are, and nothing is told. ErrNotFound, ErrLastAdmin, ErrConflict: disabled
+	// again meanwhile.
 	SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error
 	// DeleteUser takes everything that is kept in the user's name along, but the audit log.
 	// ErrNotFound, ErrLastAdmin.

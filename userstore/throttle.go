@@ -46,16 +46,22 @@ type Throttle struct {
 	SignupsPerNetwork  int           // an hour; 0: any number
 	FailuresPerNetwork int           // in 15 minutes, over all accounts; 0: any number
 	Wait               time.Duration // for attempts that are under way; 0: the Hasher's 5 s
+	AtOnce             int           // attempts that are being counted; 0: 2. As many as hashes run is enough.
 	Log                *slog.Logger  // of refusals; nil: none
 
-	mu       sync.Mutex
-	owed     []Attempt // to be given back, when the store could not be reached
-	waiting  []*waiter // first come, first woken
-	refusals recorder
+	mu        sync.Mutex
+	owed      []Attempt // to be given back, when the store could not be reached
+	waiting   []*waiter // first come, first woken
+	turns     turns     // to count, and to give back
+	refusals  recorder
+	intruders recorder // apart, so that neither fills the other's room
 }
 
 // Drain waits until what was refused so far is recorded. Call it before the store is closed.
-func (t *Throttle) Drain() { t.refusals.wait() }
+func (t *Throttle) Drain() {
+	t.refusals.wait()
+	t.intruders.wait()
+}
 
 const (
 	// mostWaiting bounds those who wait, as the Hasher's queue does.
@@ -153,9 +159,13 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 	patience, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for try := 0; ; try++ {
+		if !t.turns.take(patience, t.AtOnce) {
+			return nil, ErrOverloaded
+		}
 		r.At = now()
 		r.PendingUntil = r.At.Add(pending)
 		err := t.Store.ReserveAttempt(ctx, r)
+		t.turns.leave()
 		switch {
 		case err == nil:
 			return &held{throttle: t, attempt: r.Attempt}, nil
@@ -212,10 +222,20 @@ func (h *held) back(ctx context.Context) {
 		return
 	}
 	h.over = true
-	if h.throttle.Store.ReturnAttempt(context.WithoutCancel(ctx), h.attempt) != nil {
+	if !h.throttle.giveBack(context.WithoutCancel(ctx), h.attempt) {
 		h.throttle.owe(h.attempt)
 	}
 	h.throttle.wake(h.attempt)
+}
+
+func (t *Throttle) giveBack(ctx context.Context, a Attempt) bool {
+	patience, cancel := context.WithTimeout(ctx, patienceBack)
+	defer cancel()
+	if !t.turns.take(patience, t.AtOnce) {
+		return false
+	}
+	defer t.turns.leave()
+	return t.Store.ReturnAttempt(ctx, a) == nil
 }
 
 // passed notes that a login's own batch gave it back.

@@ -84,18 +84,28 @@ func (a *app) audit(ctx context.Context, q auditFlags) error {
 	}
 	defer db.Close()
 	finder := &userstore.Accounts{Store: db}
-	found := make(map[*string]string)
+	found := make(map[*string][]string)
 	for _, name := range []*string{&q.user, &q.actor, &q.target} {
-		if found[name], err = subject(ctx, finder, *name); err != nil {
+		if found[name], err = subjects(ctx, finder, *name); err != nil {
 			return err
 		}
 	}
-	asks := []userstore.EventQuery{ask}
-	if q.user != "" {
+	var asks []userstore.EventQuery
+	add := func(actor, target string) {
+		ask.ActorID, ask.TargetID = actor, target
 		asks = append(asks, ask)
-		asks[0].ActorID, asks[1].TargetID = found[&q.user], found[&q.user]
+	}
+	if q.user != "" {
+		for _, id := range found[&q.user] {
+			add(id, "")
+			add("", id)
+		}
 	} else {
-		asks[0].ActorID, asks[0].TargetID = found[&q.actor], found[&q.target]
+		for _, actor := range found[&q.actor] {
+			for _, target := range found[&q.target] {
+				add(actor, target)
+			}
+		}
 	}
 	log := &auditLog{store: db, asks: asks, left: q.limit}
 	if q.limit == 0 {
@@ -115,22 +125,25 @@ func names() string {
 	return strings.Join(text, ", ")
 }
 
-// subject is the id that a user's name stands for. What no user has is taken for an id: the log
-// outlives accounts, and not all actors are users.
-func subject(ctx context.Context, accounts *userstore.Accounts, name string) (string, error) {
+// subjects are the ids that a name stands for; one that is empty stands for anybody. What no user
+// has is taken for an id: the log outlives accounts, and not all actors are users. So is what a
+// user has for a username: whoever signs up as the operator, or as a key, must not hide what they did.
+func subjects(ctx context.Context, accounts *userstore.Accounts, name string) ([]string, error) {
 	if name == "" {
-		return "", nil
+		return []string{""}, nil
 	}
 	u, err := accounts.Find(ctx, name)
 	switch {
+	case err == nil && (u.ID == name || strings.Contains(name, "@")):
+		return []string{u.ID}, nil
 	case err == nil:
-		return u.ID, nil
+		return []string{u.ID, name}, nil
 	case !errors.Is(err, userstore.ErrNotFound):
-		return "", err
+		return nil, err
 	case strings.Contains(name, "@"):
-		return "", fmt.Errorf("there is no user %q; of a deleted account the log knows the id only", printable.Text(name))
+		return nil, fmt.Errorf("there is no user %q; of a deleted account the log knows the id only", printable.Text(name))
 	}
-	return name, nil
+	return []string{name}, nil
 }
 
 // when reads an instant, a day, or how long ago.
@@ -178,7 +191,7 @@ func (a *app) exportEvents(ctx context.Context, log *auditLog) error {
 
 func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore.Accounts) error {
 	c := columns{out: a.out}
-	rows := [][]string{{"TIME", "EVENT", "OUTCOME", "ACTOR", "TARGET", "NETWORK", "REASON"}}
+	rows := [][]string{{"TIME", "EVENT", "OUTCOME", "ACTOR", "TARGET", "NETWORK", "REASON AND CHANGES"}}
 	for first := true; ; first = false {
 		events, err := log.next(ctx)
 		if err != nil {
@@ -205,13 +218,48 @@ func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore
 		}
 		for _, e := range events {
 			rows = append(rows, []string{instant(e.At), string(e.Name), string(e.Outcome), shown(string(e.Actor.Type), e.Actor.ID),
-				shown(string(e.Target.Type), e.Target.ID), dash(e.Address), dash(e.Reason)})
+				shown(string(e.Target.Type), e.Target.ID), dash(e.Address), dash(details(e))})
 		}
 		if err := c.write(rows); err != nil {
 			return err
 		}
 		rows = rows[:0]
 	}
+}
+
+// telling are the fields whose values the table shows; of others it shows the names, for people's
+// profiles are long, and --json has them.
+var telling = []string{"is_active", "is_staff", "email_verified", "roles", "accounts"}
+
+// details is why, and what is different now, in as much room as a table has.
+func details(e audit.Event) string {
+	var parts []string
+	if e.Reason != "" {
+		parts = append(parts, e.Reason)
+	}
+	var others []string
+	for _, c := range e.Changes {
+		switch {
+		case !slices.Contains(telling, c.Field):
+			others = append(others, c.Field)
+		case c.Before == "" && c.Field == "accounts":
+			parts = append(parts, c.Field+": "+c.After)
+		default:
+			parts = append(parts, c.Field+": "+dash(cut(c.Before, 40))+" → "+dash(cut(c.After, 40)))
+		}
+	}
+	if others != nil {
+		parts = append(parts, strings.Join(others, ", "))
+	}
+	return cut(strings.Join(parts, "; "), 120)
+}
+
+// cut is text in n characters at most.
+func cut(text string, n int) string {
+	if r := []rune(text); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return text
 }
 
 // auditLog reads the events that any of several questions is answered with, newest first, each once,

@@ -111,6 +111,23 @@ func TestAudit(t *testing.T) {
 			})
 		}
 
+		t.Run("nobody hides what others did by taking their name", func(t *testing.T) {
+			impostor := userstore.User{ID: newID(), Email: "x@example.com", EmailKey: "x@example.com", Username: "root", UsernameKey: "root", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+			if err := db.CreateUser(ctx, impostor); err != nil {
+				t.Fatal(err)
+			}
+			for _, flag := range []string{"--actor", "--user"} {
+				if _, out, errOut := cli(t, env, "audit", flag, "root"); strings.Count(out, "operator root") != 2 {
+					t.Errorf("%s root: %s%s", flag, out, errOut)
+				}
+			}
+			if _, out, _ := cli(t, env, "audit", "--json", "--actor", "root", "--target", "ada"); strings.Count(out, "\n") != 1 {
+				t.Errorf("what root did to ada: %s", out)
+			}
+			if err := db.DeleteUser(ctx, impostor.ID); err != nil {
+				t.Fatal(err)
+			}
+		})
 		t.Run("nothing of a stranger's moves a cursor", func(t *testing.T) {
 			for _, args := range [][]string{{"audit"}, {"audit", "--json"}} {
 				_, out, _ := cli(t, env, args...)
@@ -142,6 +159,50 @@ func TestAudit(t *testing.T) {
 			}
 			if _, out, _ := cli(t, env, "audit", "--event", "users_exported"); out != "The audit log has no such event.\n" {
 				t.Errorf("%q", out)
+			}
+		})
+		t.Run("people see what changed", func(t *testing.T) {
+			change := func(id string, ago time.Duration, changes ...audit.Change) audit.Event {
+				e := event(id, ago, audit.UserUpdated, byRoot, audit.User("somebody"))
+				e.Changes = changes
+				return e
+			}
+			long := strings.Repeat("role-of-many-words ", 40)
+			exported := event("c6", 6*time.Second, audit.UsersExported, byRoot, audit.Target{Type: audit.OnUser, ID: "somebody"})
+			exported.Changes = []audit.Change{{Field: "accounts", After: "4"}}
+			must := db.Record(ctx,
+				change("c1", 1*time.Second, audit.Change{Field: "is_active", Before: "true", After: "false"}),
+				change("c2", 2*time.Second, audit.Change{Field: "is_active", Before: "false", After: "true"}),
+				change("c3", 3*time.Second, audit.Change{Field: "roles", Before: "", After: "admin editor"}, audit.Change{Field: "given_name", After: "Ada"}, audit.Change{Field: "email", Before: "a@x.test", After: "b@x.test"}),
+				change("c4", 4*time.Second, audit.Change{Field: "roles", Before: long, After: "a\x1b[2J"}, audit.Change{Field: "name"}),
+				change("c5", 5*time.Second, func() (many []audit.Change) {
+					for _, name := range strings.Fields(strings.Repeat("phone_number ", 30)) {
+						many = append(many, audit.Change{Field: name})
+					}
+					return many
+				}()...),
+				exported)
+			if must != nil {
+				t.Fatal(must)
+			}
+			_, out, _ := cli(t, env, "audit", "--target", "somebody")
+			lines := strings.Split(strings.TrimSpace(out), "\n")
+			if len(lines) != 7 {
+				t.Fatalf("%d lines:\n%s", len(lines), out)
+			}
+			for i, want := range []string{
+				"is_active: true → false", "is_active: false → true", "roles: - → admin editor; given_name, email",
+				"roles: role-of-many-words role-of-many-words r… → a\ufffd[2J; name",
+			} {
+				if !strings.HasSuffix(lines[i+1], "  -        "+want) && !strings.HasSuffix(strings.Join(strings.Fields(lines[i+1]), " "), " - "+want) {
+					t.Errorf("%q does not end with %q", lines[i+1], want)
+				}
+			}
+			if !strings.HasSuffix(lines[5], "…") || strings.ContainsRune(lines[5], '\x1b') || len([]rune(lines[5])) > 300 {
+				t.Errorf("%q", lines[5])
+			}
+			if !strings.HasSuffix(lines[6], " accounts: 4") {
+				t.Errorf("%q", lines[6])
 			}
 		})
 		t.Run("what makes no sense is misused", func(t *testing.T) {

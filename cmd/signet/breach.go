@@ -57,13 +57,13 @@ func breachRange(address string) func(ctx context.Context, prefix string) (strin
 }
 
 // serviceNames is what the service goes by, which no password consists of: its name on the pages and
-// the issuer's host.
+// the issuer's host, with its port where it has one.
 func serviceNames(c configs.Config, bound string) string {
 	host := ""
 	if u, err := url.Parse(c.IssuerURL(bound)); err == nil {
-		host = u.Hostname()
+		host = u.Host
 	}
-	if name := c.Service(bound); name != host {
+	if name := c.Pages.ServiceName; name != "" {
 		return name + " " + host
 	}
 	return host

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/signet-id/signet/configs"
 )
 
 func TestBreachRange(t *testing.T) {
@@ -45,6 +47,16 @@ func TestBreachRange(t *testing.T) {
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), b.says) || strings.Contains(err.Error(), "5BAA6") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestServiceNames(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"http://localhost:8080": "localhost:8080", "https://id.acme.test": "id.acme.test", "https://id.acme.test:8443/a": "id.acme.test:8443",
+	} {
+		if got := serviceNames(configs.Config{Issuer: issuer}, ""); got != want {
+			t.Errorf("%s: %q", issuer, got)
 		}
 	}
 }

@@ -79,7 +79,11 @@ func newPublicServer(h http.Handler, log *slog.Logger) *publicServer {
 	p := &publicServer{look: 30 * time.Second}
 	p.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if p.draining.Load() {
+			// A proxy in front that believes the length of a request which has both a length and a
+			// coding sees another request after it than we do. RFC 9112 section 6.1 has such a
+			// connection closed after its answer; net/http does not, nor tells us of the length.
+			// So whatever is coded is the last request of its connection.
+			if p.draining.Load() || len(r.TransferEncoding) > 0 {
 				w.Header().Set("Connection", "close") // HTTP/2 makes a GOAWAY of it
 			}
 			// A chunked request may have had a Content-Length as well: net/http goes by the chunks and drops it. A proxy

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -122,14 +125,14 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 			{"clients delete signet --yes", ""},
 			{"clients delete web --yes", "client_deleted"},
 			{"clients delete web --yes", ""},
-			{"users export --output " + out, "users_exported"},
+			{"users export --output " + out, "users_exported users_exported"},
 			{"users export --output " + out, ""}, // the file is there
-			{"users export", "users_exported"},
+			{"users export", "users_exported users_exported"},
 			{"users delete ada@example.com --yes", "user_deleted"},
 			{"users delete ada@example.com --yes", ""},
-			{"users delete root@example.com --yes", ""}, // the last admin
-			{"users disable root@example.com", ""},
-			{"users revoke-role root@example.com admin", ""},
+			{"users delete root@example.com --yes", "admin_refused"}, // the last admin
+			{"users disable root@example.com", "admin_refused"},
+			{"users revoke-role root@example.com admin", "admin_refused"},
 			{"keys rotate --dry-run", ""},
 			{"keys rotate", "keys_rotated keys_rotated"},
 			{"keys rewrap", ""},
@@ -139,13 +142,13 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 			var got []string
 			for _, e := range next() {
 				got = append(got, string(e.Name))
-				if e.Actor != (audit.Actor{Type: audit.ByOperator, ID: me.Username}) || e.Outcome != audit.Success || e.Address != "" || e.RequestID != "" {
+				if e.Actor != (audit.Actor{Type: audit.ByOperator, ID: me.Username}) || (e.Outcome == audit.Success) != (e.Name != audit.AdminRefused) || e.Address != "" || e.RequestID != "" {
 					t.Errorf("%s is recorded as %+v", row.args, e)
 				}
 				if text, err := json.Marshal(e); err != nil || strings.Contains(string(text), secret) || strings.Contains(string(text), "argon2") {
 					t.Errorf("%s: the event holds a secret: %s, %v", row.args, text, err)
 				}
-				if e.Name == audit.UsersExported && !slices.Equal(e.Changes, []audit.Change{{Field: "accounts", After: "4"}}) {
+				if e.Name == audit.UsersExported && e.Reason != "begun" && !slices.Equal(e.Changes, []audit.Change{{Field: "accounts", After: "4"}}) {
 					t.Errorf("%s: %+v", row.args, e.Changes)
 				}
 			}
@@ -153,6 +156,54 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 			if strings.Join(got, " ") != row.want {
 				t.Errorf("signet %s (exit %d): recorded %q, want %q\n%s", row.args, code, strings.Join(got, " "), row.want, errOut)
 			}
+		}
+	})
+}
+
+// cutOff is where an export goes that somebody looks at in the middle, and then cuts off.
+type cutOff struct{ look func() }
+
+func (w cutOff) Write([]byte) (int, error) {
+	w.look()
+	return 0, io.ErrClosedPipe
+}
+
+// TestO10AnExportIsRecordedBeforeItIsWritten, so that one which is killed has left its trace.
+func TestO10AnExportIsRecordedBeforeItIsWritten(t *testing.T) {
+	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
+		told := func() string {
+			events, err := db.ListEvents(t.Context(), userstore.EventQuery{Limit: 10, Name: audit.UsersExported})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out []string
+			for _, e := range events {
+				out = append(out, string(e.Outcome)+" "+e.Reason)
+			}
+			return strings.Join(out, ", ")
+		}
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		for n := range 400 { // more than a buffer holds
+			name := fmt.Sprintf("ada%d", n)
+			u := userstore.User{ID: newID(), Email: name + "@example.com", EmailKey: name + "@example.com", Username: name, UsernameKey: name, IsActive: true,
+				Claims: userstore.Claims{Name: strings.Repeat("a", 200)}, CreatedAt: now, UpdatedAt: now, Version: 1}
+			if err := db.CreateUser(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		looked := 0
+		out := cutOff{func() {
+			looked++
+			if got := told(); got != "success begun" {
+				t.Errorf("at the first byte the audit log has %q", got)
+			}
+		}}
+		var errOut bytes.Buffer
+		if code := run(context.Background(), []string{"users", "export"}, env, strings.NewReader(""), out, &errOut); code == exitOK || looked != 1 {
+			t.Errorf("code %d, %d writes: %s", code, looked, &errOut)
+		}
+		if got := told(); got != "failure interrupted, success begun" {
+			t.Errorf("in the end the audit log has %q", got)
 		}
 	})
 }

@@ -331,6 +331,7 @@ func certificate(t *testing.T, dir, name string) {
 	}
 }
 
+// H-15: TLS is what is configured: no version before 1.2, no weak cipher, and no plain HTTP beside it.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -342,7 +343,21 @@ func TestTLS(t *testing.T) {
 	}
 	address := strings.TrimPrefix(p.base, "https://")
 	if _, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}); err == nil {
-		t.Error("TLS 1.1 was accepted")
+		t.Error("H-15: TLS 1.1 was accepted")
+	}
+	for _, weak := range tls.InsecureCipherSuites() {
+		if conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{weak.ID}}); err == nil {
+			conn.Close()
+			t.Errorf("H-15: %s was accepted", weak.Name)
+		}
+	}
+	plain, err := http.Post("http://"+address+"/v1/login", "application/json", strings.NewReader(`{"email":"a@example.com","password":"a long enough passphrase"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.Body.Close()
+	if plain.StatusCode != http.StatusBadRequest || plain.Header.Get("Location") != "" {
+		t.Errorf("H-15: plain HTTP is answered %s to %q", plain.Status, plain.Header.Get("Location"))
 	}
 	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err != nil {

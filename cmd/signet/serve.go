@@ -130,8 +130,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	}
 	defer listener.Close()
 
-	hasher := newHasher(c, c.Passwords.Slots()) // counts the processors there are
-	admission := issuer.NewAdmission(0, 0)      // likewise
+	slots := c.Passwords.Slots() // counts the processors there are
+	hasher := newHasher(c, slots)
+	admission := issuer.NewAdmission(0, 0) // likewise
 	spareProcessors(a.env)
 	abroad, err := newOutbound(c, files)
 	if err != nil {
@@ -149,6 +150,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		SignupEnabled: c.Accounts.Signup,
 		Throttle: &userstore.Throttle{
 			Wait:               hashWait,
+			AtOnce:             slots,
 			Store:              db,
 			Secret:             manager.BudgetSecret,
 			SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,

@@ -46,7 +46,11 @@ before it, which import takes away.`,
 			}
 			defer db.Close()
 			if output == "" {
-				n, err := exportUsers(ctx, db, a.out, format)
+				if err := a.exporting(ctx, db); err != nil {
+					return err
+				}
+				_, shown := terminal(a.out)
+				n, err := exportUsers(ctx, db, a.out, format, shown)
 				return a.exported(ctx, db, n, err)
 			}
 			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -56,7 +60,12 @@ before it, which import takes away.`,
 			if err != nil {
 				return err
 			}
-			n, err := exportUsers(ctx, db, f, format)
+			if err := a.exporting(ctx, db); err != nil {
+				_ = f.Close()
+				_ = os.Remove(output)
+				return err
+			}
+			n, err := exportUsers(ctx, db, f, format, false)
 			if err := a.exported(ctx, db, n, errors.Join(err, f.Sync(), f.Close())); err != nil {
 				_ = os.Remove(output) // half of the accounts would look like all of them
 				return err
@@ -69,6 +78,17 @@ before it, which import takes away.`,
 	cmd.Flags().StringVar(&output, "output", "", "write to this new `file` instead of standard output")
 	cmd.Flags().BoolVar(&yes, "yes", false, "write to a terminal, too")
 	return cmd
+}
+
+// exporting tells the audit log that accounts are about to be written, so that an export which is
+// killed in the middle is one that it knows of.
+func (a *app) exporting(ctx context.Context, db *sqlstore.DB) error {
+	e := audit.New(ctx, a.now(), audit.UsersExported, audit.Target{})
+	e.Reason = "begun"
+	if err := db.Record(ctx, e); err != nil {
+		return fmt.Errorf("record the export: %w", err)
+	}
+	return nil
 }
 
 // exported tells the audit log how many accounts were written, also when they were not all. An export
@@ -88,8 +108,9 @@ func (a *app) exported(ctx context.Context, db *sqlstore.DB, n int, failure erro
 }
 
 // exportUsers writes page by page, however many there are.
-func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string) (n int, err error) {
+func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string, shown bool) (n int, err error) {
 	w := userfile.NewWriter(out, userfile.Format(format))
+	w.Shown = shown
 	const page = 500
 	var after *userstore.User
 	for {

@@ -57,7 +57,9 @@ const (
 
 	LoginSucceeded Name = "login_succeeded"
 	LoginFailed    Name = "login_failed"
-	RateLimited    Name = "rate_limited" // told once per budget and while, not once per request
+	RateLimited    Name = "rate_limited"   // told once per budget and while, not once per request
+	SignupRefused  Name = "signup_refused" // somebody asked for what an account has: it tells of that account
+	AdminRefused   Name = "admin_refused"  // what only admins may do, and what would leave none
 
 	SessionRevoked  Name = "session_revoked" // logout, or one session ended from elsewhere
 	SessionsRevoked Name = "sessions_revoked"
@@ -194,7 +196,7 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
 		level = slog.LevelWarn
 	}
-	if e.Outcome == Failure && e.Name != LoginFailed {
+	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // people forget what they have
 		level = slog.LevelWarn
 	}
 	attrs := make([]slog.Attr, 0, 10)

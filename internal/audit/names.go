@@ -5,7 +5,7 @@ var Names = []Name{
 	UserCreated, UserImported, UserUpdated, UserDeleted,
 	PasswordChanged, PasswordSet, PasswordRefused,
 	UsersExported,
-	LoginSucceeded, LoginFailed, RateLimited,
+	LoginSucceeded, LoginFailed, RateLimited, SignupRefused, AdminRefused,
 	SessionRevoked, SessionsRevoked,
 	RefreshReplayed, RefreshLate, GenerationAhead,
 	ClientCreated, ClientUpdated, ClientDeleted, ClientSecretRotated, ClientAuthFailed,

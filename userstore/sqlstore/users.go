@@ -203,29 +203,44 @@ func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, n
 }
 
 // SetActive locks the user's row first: see SetPassword. It makes a new version,
-// so that whoever read the user before cannot undo it by an edit.
+// so that whoever read the user before cannot undo it by an edit. A user who is
+// so already stays as they are, without an event: of several who disable one
+// user at once, one has done it.
 func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error {
-	set := func(condition string) stmt {
-		return bind(`UPDATE users SET is_active = $1, updated_at = $2, version = version + 1 WHERE id = $3`+condition, active, micros(now), id)
-	}
-	if active {
-		return unknown(db.change(ctx, true, set(""), userstore.ErrNotFound, events), userstore.ErrNotFound)
-	}
 	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
-	err := db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
-		n, err := db.mayTakeAdmin(run, set)
-		if err != nil || n == 0 {
-			return false, orElse(err, userstore.ErrConflict)
-		}
-		_, err = run(endAll(id, now)...)
-		return true, err
-	})
-	if errors.Is(err, userstore.ErrConflict) {
-		return db.missed(ctx, id, anyVersion)
+	differs := ` AND is_active`
+	if active {
+		differs = ` AND NOT is_active`
 	}
-	return err
+	set := func(condition string) stmt {
+		return bind(`UPDATE users SET is_active = $1, updated_at = $2, version = version + 1 WHERE id = $3`+differs+condition, active, micros(now), id)
+	}
+	var err error
+	if active {
+		err = db.change(ctx, true, set(""), userstore.ErrConflict, events)
+	} else {
+		err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+			n, err := db.mayTakeAdmin(run, set)
+			if err != nil || n == 0 {
+				return false, orElse(err, userstore.ErrConflict)
+			}
+			_, err = run(endAll(id, now)...)
+			return true, err
+		})
+	}
+	if !errors.Is(err, userstore.ErrConflict) {
+		return err
+	}
+	u, err := db.UserByID(ctx, id)
+	switch {
+	case err != nil || u.IsActive == active:
+		return err
+	case active:
+		return userstore.ErrConflict // disabled again since
+	}
+	return userstore.ErrLastAdmin
 }
 
 // DeleteUser takes everything that is kept in the user's name along. When it is

@@ -19,8 +19,14 @@ func userArgs(u userstore.User, claims, roles string) []any {
 		u.IsActive, u.IsStaff, micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.LastLoginAt), u.PasswordHash}
 }
 
+// manyLock is the number by which imports wait for each other.
+const manyLock int64 = 0x6d616e79 // "many"
+
 // CreateUsers is one transaction of as many statements, in one round trip: how many rows each of
 // them changed tells which found a name taken. Who has it is asked afterwards, and only about those.
+//
+// On PostgreSQL such acts take turns. Two that make the same accounts in another order would each
+// hold names that the other one waits for, and to be begun again is of no use when they meet again.
 //
 // When it is begun again because an answer was lost, a row under the same random id and
 // name is the one of the first try; its event came with it.
@@ -43,6 +49,11 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 		return nil, fmt.Errorf("%w: %d events of %d users", userstore.ErrInvalid, len(events), len(users))
 	}
 	rows := eventRows(events)
+	var turn []stmt
+	if db.dialect.lock != "" {
+		turn = append(turn, bind(db.dialect.lock, manyLock))
+	}
+	s = append(turn, s...)
 	var counts []int64
 	var lost bool
 	err := db.act(ctx, true, func(ctx context.Context, again bool) (err error) {
@@ -56,7 +67,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 				return err
 			}
 			var made []eventRow
-			for i, n := range counts {
+			for i, n := range counts[len(turn):] {
 				if n > 0 {
 					made = append(made, rows[i])
 				}
@@ -70,7 +81,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	}
 	var refused []userstore.User
 	var at []int
-	for i, n := range counts {
+	for i, n := range counts[len(turn):] {
 		if n == 0 {
 			refused, at = append(refused, users[i]), append(at, i)
 		}

@@ -108,13 +108,13 @@ func Acts() []Act {
 				func(e ...audit.Event) error { return f.SetPassword(t.Context(), u.ID, "other", id(), "", f.now, e...) },
 				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
 		})},
-		{Name: "disable a user", Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
+		{Name: "disable a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
 			return Prepared{
 				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, false, f.now, e...) },
 				func(e ...audit.Event) error { return f.SetActive(t.Context(), id(), false, f.now, e...) },
 				func() bool { return !read(t, f, u.ID).IsActive && revoked(t, f, g) }}
 		})},
-		{Name: "enable a user", Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+		{Name: "enable a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
 			must(t, f.SetActive(t.Context(), u.ID, false, f.now))
 			return Prepared{
 				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, true, f.now, e...) },

@@ -233,6 +233,16 @@ func userDisable(t *testing.T, f *fixture) {
 	f.live(t, theirs)
 	is(t, f.SetActive(t.Context(), id(), false, later), userstore.ErrNotFound)
 	is(t, f.SetActive(t.Context(), id(), true, later), userstore.ErrNotFound)
+
+	// Of several who do the same at once one has done it, and the log tells so.
+	for n, active := range []bool{false, true} {
+		together(8, func(int) {
+			if err := f.SetActive(t.Context(), u.ID, active, later, f.event(u.ID)); err != nil {
+				t.Error(err)
+			}
+		})
+		equal(t, "times told", f.told(t, u.ID), n+1)
+	}
 }
 
 func userDelete(t *testing.T, f *fixture) {

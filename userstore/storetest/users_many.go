@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -83,26 +82,33 @@ func userMany(t *testing.T, f *fixture) {
 	is(t, err, userstore.ErrNotFound)
 }
 
-// Two imports of one file at once, from both ends: each name is made once, and each is told so
-// once, as made or as taken.
+// Imports of one file at once, from both ends: each name is made once, and each is told so
+// once, as made or as taken. So many and so long that they would hardly pass without taking turns.
 func raceMany(t *testing.T, f *fixture) {
-	var forth, back []userstore.User
-	for range 60 {
+	const imports = 4
+	var all [imports][]userstore.User
+	for range 1000 {
 		u := f.newUser()
-		forth = append(forth, u)
-		u.ID = id()
-		back = append([]userstore.User{u}, back...)
-	}
-	var wait sync.WaitGroup
-	var taken [2]map[int]userstore.User
-	for i, users := range [][]userstore.User{forth, back} {
-		wait.Go(func() {
-			var err error
-			if taken[i], err = f.CreateUsers(t.Context(), users); err != nil {
-				t.Error(err)
+		for i := range all {
+			u.ID = id()
+			if i%2 == 0 {
+				all[i] = append(all[i], u)
+			} else {
+				all[i] = append([]userstore.User{u}, all[i]...)
 			}
-		})
+		}
 	}
-	wait.Wait()
-	equal(t, "taken in all", len(taken[0])+len(taken[1]), len(forth))
+	made := make([]int, imports)
+	together(imports, func(i int) {
+		taken, err := f.CreateUsers(t.Context(), all[i])
+		if err != nil {
+			t.Error(err)
+		}
+		made[i] = len(all[i]) - len(taken)
+	})
+	sum := 0
+	for _, n := range made {
+		sum += n
+	}
+	equal(t, "made in all", sum, len(all[0]))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/strictjson"
 	"github.com/signet-id/signet/userstore"
 )
@@ -68,13 +69,14 @@ func parseRecord(line []byte) (userstore.User, error) {
 	return u, nil
 }
 
-// encodeRecord is one line of JSON.
+// encodeRecord is one line of JSON. What a terminal would obey is escaped, which programs read as the
+// same: people look at exports.
 func encodeRecord(u userstore.User) ([]byte, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(record(u))
-	return []byte(b.String()), err
+	return printable.JSON([]byte(b.String())), err
 }
 
 // rfc3339 is nil for no instant.

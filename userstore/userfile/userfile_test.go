@@ -203,3 +203,28 @@ func FuzzUserFile(f *testing.F) {
 		}
 	})
 }
+
+// People look at exports: what a terminal would obey is escaped in JSON, and replaced in the CSV that
+// is written for one. Files of either kind are read as they were.
+func TestNothingThatATerminalObeys(t *testing.T) {
+	hostile := everything
+	hostile.Claims.Name = "a\x1b[2J\u009b31m\u202eb\u2028c\x7f"
+	for _, format := range []Format{JSONLines, CSV} {
+		text := written(t, format, hostile)
+		if format == JSONLines && strings.ContainsAny(text, "\x1b\u009b\u202e\u2028\x7f") {
+			t.Errorf("%q", text)
+		}
+		if users, bad := read(t, text, format); bad != nil || len(users) != 1 || users[0].Claims.Name != hostile.Claims.Name {
+			t.Errorf("%s: %+v %q", format, users, bad)
+		}
+	}
+	var out bytes.Buffer
+	w := NewWriter(&out, CSV)
+	w.Shown = true
+	if err := errors.Join(w.Write(hostile), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); strings.ContainsAny(text, "\x1b\u009b\u202e\u2028\x7f\r") || strings.Count(text, "\n") != 2 || !strings.Contains(text, "a\ufffd[2J\ufffd31m") {
+		t.Errorf("%q", text)
+	}
+}

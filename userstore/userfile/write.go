@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"io"
 
+	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -13,6 +14,9 @@ type Writer struct {
 	out   *bufio.Writer
 	csv   *csv.Writer // nil: JSON lines
 	cells []string
+
+	// Shown is for a terminal, which obeys what CSV cannot escape: it is replaced.
+	Shown bool
 }
 
 // NewWriter writes JSON lines, or CSV with a header.
@@ -44,6 +48,9 @@ func (w *Writer) Write(u userstore.User) error {
 	for _, k := range columns {
 		if k.name != "" {
 			w.cells = append(w.cells, guarded(k.get(&u)))
+			if i := len(w.cells) - 1; w.Shown {
+				w.cells[i] = printable.Text(w.cells[i])
+			}
 		}
 	}
 	return w.csv.Write(w.cells)

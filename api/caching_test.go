@@ -1,0 +1,62 @@
+package api_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/api/apitest"
+)
+
+// H-12: every route is in this table. What a cache may keep is public and the same for everybody; all
+// else is kept by nobody, and neither is any refusal.
+func TestH12WhatMayBeCached(t *testing.T) {
+	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.API.CORSOrigins = []string{"https://app.test"} }})
+	_, root := s.Admin("root")
+	const keep, no = "public, max-age=300", "no-store"
+	control := map[string]string{
+		"/.well-known/jwks.json":                  keep,
+		"/.well-known/openid-configuration":       keep,
+		"/.well-known/oauth-authorization-server": keep,
+		"/openapi.json":                           keep,
+		"/healthz":                                no,
+		"/readyz":                                 no,
+	}
+	propagation := s.Replicas[0].Keys.Policy.Propagation
+	if age := s.Replicas[0].API.JWKSMaxAge; age > propagation || age != 300*time.Second {
+		t.Errorf("the key set is kept for %s, and a new key is known after %s", age, propagation)
+	}
+	seen := 0
+	for _, r := range s.Replicas[0].API.RouteList() {
+		want, listed := control[r.Path]
+		if !listed {
+			if !strings.HasPrefix(r.Path, "/v1/") {
+				t.Errorf("%s is not in the table", r.Path)
+			}
+			want = no
+		}
+		seen++
+		path := strings.NewReplacer("{id}", "AAAAAAAAAAAAAAAAAAAAAA", "{sid}", "AAAAAAAAAAAAAAAAAAAAAA", "{role}", "editor").Replace(r.Path)
+		for _, token := range []string{"", root.Access} {
+			res := s.Do(apitest.Request{Method: r.Method, Path: path, Token: token})
+			if got := res.Header.Get("Cache-Control"); got != want {
+				t.Errorf("%s %s: %d with Cache-Control %q, want %q", r.Method, r.Path, res.Status, got, want)
+			}
+			vary := ""
+			if strings.HasPrefix(r.Path, "/v1/") {
+				vary = "Origin" // which decides the headers of CORS
+			}
+			if got := res.Header.Get("Vary"); got != vary {
+				t.Errorf("%s %s: Vary %q, want %q", r.Method, r.Path, got, vary)
+			}
+		}
+	}
+	for path := range control { // a refusal of what may be kept otherwise
+		if got := s.Do(apitest.Request{Method: "POST", Path: path}).Header.Get("Cache-Control"); got != no {
+			t.Errorf("a refusal at %s: %q", path, got)
+		}
+	}
+	if got := s.Do(apitest.Request{Path: "/nothing"}).Header.Get("Cache-Control"); got != no || seen < 17 {
+		t.Errorf("nothing there: %q; %d routes", got, seen)
+	}
+}

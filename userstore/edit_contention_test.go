@@ -1,0 +1,63 @@
+package userstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore"
+)
+
+// A program that gives one user a dozen roles at once is refused none, whichever replica it asks.
+func TestEditsAtOnceAllFindTheirTurn(t *testing.T) {
+	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
+		u := w.register("alice@x.test", "alice")
+		var want []string
+		var all sync.WaitGroup
+		for i := range 12 {
+			role := fmt.Sprintf("role-%02d", i)
+			want = append(want, role)
+			all.Go(func() {
+				_, err := w.replicas[i%2].EditByOperator(t.Context(), u.ID, func(u *userstore.User) error {
+					u.Roles = append(u.Roles, role)
+					return nil
+				})
+				if err != nil {
+					t.Errorf("%s: %v", role, err)
+				}
+			})
+		}
+		all.Wait()
+		u, err := w.replicas[0].Store.UserByID(t.Context(), u.ID)
+		if err != nil || !slices.Equal(u.Roles, want) {
+			t.Errorf("roles %q, %v", u.Roles, err)
+		}
+	})
+}
+
+// outrun is a store in which somebody else was always faster.
+type outrun struct{ userstore.Store }
+
+func (outrun) UpdateUser(context.Context, userstore.User, ...audit.Event) error {
+	return userstore.ErrConflict
+}
+
+// Who leaves is not kept by others who are faster.
+func TestAnEditWaitsNoLongerThanItsCaller(t *testing.T) {
+	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
+		u, a := w.register("alice@x.test", "alice"), w.replicas[0]
+		a.Store = outrun{a.Store}
+		ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer leave()
+		runs := 0
+		_, err := a.Edit(ctx, u.ID, func(u *userstore.User) error { runs++; u.Claims.Name = fmt.Sprint(runs); return nil })
+		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, userstore.ErrUnavailable) || runs == 0 || runs >= 8 {
+			t.Errorf("after %d tries: %v", runs, err)
+		}
+	})
+}

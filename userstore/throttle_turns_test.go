@@ -1,0 +1,114 @@
+package userstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+)
+
+// slowAttempts counts how many are in the store at once, each for a moment.
+type slowAttempts struct {
+	Attempts
+	inside, most, reserved, returned atomic.Int64
+}
+
+func (s *slowAttempts) in() (out func()) {
+	n := s.inside.Add(1)
+	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
+	}
+	time.Sleep(10 * time.Millisecond)
+	return func() { s.inside.Add(-1) }
+}
+
+func (s *slowAttempts) ReserveAttempt(context.Context, Reserve) error {
+	defer s.in()()
+	s.reserved.Add(1)
+	return nil
+}
+
+func (s *slowAttempts) ReturnAttempt(context.Context, Attempt) error {
+	defer s.in()()
+	s.returned.Add(1)
+	return nil
+}
+
+// A thousand logins at once are few in the store at any time, so that a refresh waits for few; those
+// beyond what may wait are sent away without it, and so are those who waited too long.
+func TestFewAttemptsAreInTheStoreAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowAttempts{}
+		throttle := &Throttle{Store: store, Wait: time.Second, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
+		var admitted, refused, other atomic.Int64
+		var helds sync.Map
+		var work sync.WaitGroup
+		for i := range 1000 {
+			work.Go(func() {
+				h, err := throttle.admit(t.Context(), time.Now, subject(User{}, false, string(rune('a'+i))), audit.Target{})
+				switch {
+				case err == nil:
+					admitted.Add(1)
+					helds.Store(i, h)
+				case errors.Is(err, ErrOverloaded):
+					refused.Add(1)
+				default:
+					other.Add(1)
+				}
+			})
+		}
+		work.Wait()
+		// Of the 258 who may, as many get in as fit into a second.
+		if fit := int64(time.Second / (10 * time.Millisecond) * turnsAtOnce); other.Load() != 0 || admitted.Load() != store.reserved.Load() ||
+			admitted.Load() < fit-turnsAtOnce || admitted.Load() > fit+turnsAtOnce || refused.Load()+admitted.Load() != 1000 {
+			t.Errorf("%d admitted, %d reserved, %d refused, %d otherwise", admitted.Load(), store.reserved.Load(), refused.Load(), other.Load())
+		}
+		// All are given back at once: what finds no turn in time is owed, and paid by who comes next.
+		helds.Range(func(_, h any) bool {
+			work.Go(func() { h.(*held).back(t.Context()) })
+			return true
+		})
+		work.Wait()
+		for len(throttle.owed) > 0 {
+			throttle.payBack(t.Context(), Attempt{})
+		}
+		if store.returned.Load() != admitted.Load() {
+			t.Errorf("%d of %d were given back", store.returned.Load(), admitted.Load())
+		}
+		if store.most.Load() > turnsAtOnce {
+			t.Errorf("%d were in the store at once", store.most.Load())
+		}
+	})
+}
+
+// While the hash queue is full, nothing is written of a login that it would send away.
+func TestAFullHashQueueCostsNoWrite(t *testing.T) {
+	store := &slowAttempts{}
+	h := NewHasher(Argon2Params{MemoryKiB: 8, Time: 1, Threads: 1}, 1, 1, time.Second)
+	h.inside.Store(2)
+	a := &Accounts{Store: onlyReads{}, Hasher: h, Now: time.Now, Throttle: &Throttle{Store: store, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}}
+	if _, err := a.Authenticate(t.Context(), "ada@example.com", "", "a long enough passphrase", "signet", nil); !errors.Is(err, ErrOverloaded) {
+		t.Errorf("a login: %v", err)
+	}
+	if err := a.CheckPassword(t.Context(), User{ID: "u"}, "a long enough passphrase"); !errors.Is(err, ErrOverloaded) {
+		t.Errorf("a check: %v", err)
+	}
+	if n := store.reserved.Load(); n != 0 || h.Stats().Refused != 2 {
+		t.Errorf("%d attempts were written, %d counted as refused", n, h.Stats().Refused)
+	}
+}
+
+// onlyReads finds everybody.
+type onlyReads struct{ Store }
+
+func (onlyReads) LoginView(context.Context, Login, string) (User, bool, Client, error) {
+	return User{ID: "u", IsActive: true}, true, Client{}, nil
+}
+
+func (onlyReads) UserByID(_ context.Context, id string) (User, error) {
+	return User{ID: id, IsActive: true}, nil
+}
