@@ -104,65 +104,41 @@ func TestH03NoRequestHidesInAnother(t *testing.T) {
 	}
 }
 
-// H-01: connections that say something now and then, and never enough, are closed; others are
-// served meanwhile.
-func TestH01Slowloris(t *testing.T) {
+// H-01: whoever sends a byte now and then is cut off within ten seconds, and holds nobody up until then.
+func TestH01SlowRequests(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
-	address := strings.TrimPrefix(p.base, "http://")
-	const slow = 400
-	var conns sync.WaitGroup
-	begin := time.Now()
-	closed := make(chan time.Duration, slow)
-	for i := range slow {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i == 0 { // a body that never comes, after a whole header
-			fmt.Fprint(conn, "POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
-		} else {
-			fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-		}
-		conns.Go(func() {
+	const post = "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000\r\n\r\n"
+	var all sync.WaitGroup
+	for n := range 200 {
+		opening := []string{"GET /healthz HTTP/1.1\r\nX-Slow: ", post}[n%2]
+		all.Go(func() {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
 			defer conn.Close()
-			gone := make(chan struct{})
+			begin := time.Now()
 			go func() {
-				_, _ = io.Copy(io.Discard, conn)
-				close(gone)
-			}()
-			for {
-				select {
-				case <-gone:
-					closed <- time.Since(begin)
-					return
-				case <-time.After(time.Second):
-					_, _ = conn.Write([]byte("x"))
+				for _, err := io.WriteString(conn, opening); err == nil; _, err = io.WriteString(conn, "x") {
+					time.Sleep(time.Second)
 				}
+			}()
+			_ = conn.SetReadDeadline(begin.Add(10 * time.Second))
+			if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%.20q is open after ten seconds", opening)
 			}
 		})
 	}
 	for range 20 {
-		asked := time.Now()
-		if got := p.status("/.well-known/jwks.json"); got != http.StatusOK || time.Since(asked) > 2*time.Second {
-			t.Errorf("H-01: others are answered %d after %s", got, time.Since(asked))
+		begin := time.Now()
+		if status, took := p.status("/.well-known/jwks.json"), time.Since(begin); status != http.StatusOK || took > 2*time.Second {
+			t.Errorf("meanwhile others get %d after %s", status, took)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	conns.Wait()
-	close(closed)
-	var took []time.Duration
-	for d := range closed {
-		took = append(took, d)
-	}
-	slices.Sort(took)
-	// All but the one with a body are held by the header's limit; that one by the request's.
-	if most := took[len(took)-2]; most > 2*readHeaderTimeout {
-		t.Errorf("H-01: a header was waited for %s", most)
-	}
-	if last := took[len(took)-1]; last > readTimeout+10*time.Second {
-		t.Errorf("H-01: a body was waited for %s", last)
-	}
+	all.Wait()
 }
 
 // H-18: many more idle connections than there are file descriptors wait without costing anything, and

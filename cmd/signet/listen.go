@@ -86,12 +86,6 @@ func newPublicServer(h http.Handler, log *slog.Logger) *publicServer {
 			if p.draining.Load() || len(r.TransferEncoding) > 0 {
 				w.Header().Set("Connection", "close") // HTTP/2 makes a GOAWAY of it
 			}
-			// A chunked request may have had a Content-Length as well: net/http goes by the chunks and drops it. A proxy
-			// that goes by the length takes what follows for the same request, so nothing that follows is answered
-			// (RFC 9112, section 6.1).
-			if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
-				w.Header().Set("Connection", "close")
-			}
 			h.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout:            readHeaderTimeout,
