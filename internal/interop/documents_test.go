@@ -35,7 +35,7 @@ import (
 //	                a whole app at localhost:3000, in which somebody logs in and out: see app_test.go
 //	html page       a page that Apache serves to everybody.  html page app: once they have logged in
 //	yaml config     a configuration that `signet config` must take
-//	… output        what the block before it printed. "…" in it stands for anything
+//	… output        what the block before it printed. "…" in it stands for any part of its line
 //
 // Everything else is for reading only. Addresses are the only thing that is replaced:
 // localhost:8080, localhost:3000 and the PostgreSQL URL of the documents become those of this test.
@@ -138,7 +138,7 @@ func matches(printed, want string) bool {
 	for _, line := range strings.Split(strings.TrimSpace(want), "\n") {
 		pattern = append(pattern, strings.ReplaceAll(regexp.QuoteMeta(strings.TrimRight(line, " ")), "…", `.*`)+`[ \t\r]*`)
 	}
-	return regexp.MustCompile(`(?s)^` + strings.Join(pattern, "\n") + `$`).MatchString(strings.TrimSpace(printed))
+	return regexp.MustCompile(`^` + strings.Join(pattern, "\n") + `$`).MatchString(strings.TrimSpace(printed))
 }
 
 // document is the folder, the shell and the server of one document.
