@@ -64,7 +64,8 @@ func (c *Client) tidy(old Client) {
 	if c.AuthMethod == "" {
 		c.AuthMethod = AuthBasic
 	}
-	if len(c.GrantTypes) == 0 && !c.FirstParty {
+	// A first-party client without a place to go is one of the account API, which needs none of these.
+	if len(c.GrantTypes) == 0 && (!c.FirstParty || len(c.RedirectURIs) > 0) {
 		c.GrantTypes = []string{GrantAuthorizationCode}
 	}
 	// Response types follow from grant types unless somebody says otherwise.

@@ -266,6 +266,32 @@ func TestClientMetadata(t *testing.T) {
 	})
 }
 
+func TestWhatAClientIsPresumedToBe(t *testing.T) {
+	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
+		r, _ := newRegistry(db)
+		for _, row := range []struct {
+			name   string
+			client userstore.Client
+			want   string
+		}{
+			{"with a place to go", userstore.Client{}, "authorization_code"},
+			{"of our own, with a place to go", userstore.Client{FirstParty: true}, "authorization_code"},
+			{"of our own, that only has the account API", userstore.Client{FirstParty: true, AuthMethod: userstore.AuthNone}, ""},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				row.client.Name = "App"
+				if row.want != "" {
+					row.client.RedirectURIs = []string{"https://app.test/cb"}
+				}
+				made, _, err := r.Create(t.Context(), row.client, "")
+				if err != nil || strings.Join(made.GrantTypes, " ") != row.want || (row.want != "") != slices.Equal(made.ResponseTypes, []string{"code"}) {
+					t.Errorf("grant types %q, response types %q (%v)", made.GrantTypes, made.ResponseTypes, err)
+				}
+			})
+		}
+	})
+}
+
 // clientEvents is what the audit log tells of a client, oldest first, as "name field=before>after …".
 func clientEvents(t *testing.T, db userstore.Audit, id string) (out []string) {
 	t.Helper()
