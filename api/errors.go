@@ -31,7 +31,6 @@ const (
 	accountDisabled    code = "account_disabled"
 	wrongPassword      code = "wrong_password"
 	insufficientScope  code = "insufficient_scope"
-	accessDenied       code = "access_denied"
 	signupClosed       code = "signup_closed"
 	loginClosed        code = "login_closed"
 	notFound           code = "not_found"
@@ -82,7 +81,6 @@ var problems = map[code]kind{
 	accountDisabled:   {status: 403, title: "The account is disabled", detail: "Ask an administrator to enable the account."},
 	wrongPassword:     {status: 403, title: "The current password is wrong", detail: "Send the account's present password as current_password."},
 	insufficientScope: {status: 403, title: "The token's scope does not reach this far", detail: "Log in again and ask for the scope that is needed.", bearer: "insufficient_scope", oauth: issuer.InsufficientScope},
-	accessDenied:      {status: 403, title: "Not allowed", detail: "This is not allowed for this user."},
 	signupClosed:      {status: 403, title: "Sign-up is closed", detail: "Ask an administrator for an account."},
 	loginClosed:       {status: 403, title: "Login by JSON is off", detail: "This server takes no passwords here: accounts.json_login is switched off."},
 
@@ -158,7 +156,6 @@ var issuerCodes = map[issuer.Code]code{
 	issuer.UnauthorizedClient:   unauthorizedClient,
 	issuer.InvalidScope:         invalidScope,
 	issuer.InvalidTarget:        invalidTarget,
-	issuer.AccessDenied:         accessDenied,
 	issuer.InvalidGrant:         tokenInvalid,
 	issuer.InvalidToken:         tokenInvalid,
 	issuer.Expired:              tokenExpired,

@@ -181,15 +181,8 @@ func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) error {
 	return ErrInvalidCredentials
 }
 
-// CheckPassword proves the password of a known user, whom it reads again (users that come
-// with a grant carry no hash). ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrRateLimited,
-// ErrNotFound, ValidationError on current_password.
-func (a *Accounts) CheckPassword(ctx context.Context, u User, password string) error {
-	_, err := a.prove(ctx, u.ID, password)
-	return err
-}
-
-// prove reads a user and checks that the caller knows the password.
+// prove reads a user and checks that the caller knows the password. ErrInvalidCredentials, ErrAccountDisabled,
+// ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on current_password.
 func (a *Accounts) prove(ctx context.Context, userID, password string) (User, error) {
 	var fs faults
 	fs.add("current_password", presented(password))

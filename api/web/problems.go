@@ -65,11 +65,6 @@ var troubles = map[string]trouble{
 		text{"To protect your account, nothing was done. Go back, load the page again and send it once more; cookies have to be allowed.",
 			"Zum Schutz Ihres Kontos ist nichts geschehen. Gehen Sie zurück, laden Sie die Seite neu und senden Sie das Formular noch einmal; Cookies müssen erlaubt sein."},
 	},
-	"access_denied": {
-		text{"This is not allowed", "Das ist nicht erlaubt"},
-		text{"Your account may not do this. Ask an administrator of the service.",
-			"Ihr Konto darf das nicht. Fragen Sie die Verwaltung des Dienstes."},
-	},
 	"account_disabled": {
 		text{"Your account is switched off", "Ihr Konto ist abgeschaltet"},
 		text{"Ask an administrator of the service to switch it on again.",
@@ -138,7 +133,6 @@ var complaints = map[string]text{
 	"account_disabled": {"This account is switched off. Ask an administrator of the service.", "Dieses Konto ist abgeschaltet. Fragen Sie die Verwaltung des Dienstes."},
 	"user_already_exists": {"There is an account like this already. Sign in, or use another email address.",
 		"Ein solches Konto gibt es schon. Melden Sie sich an oder verwenden Sie eine andere E-Mail-Adresse."},
-	"access_denied": {"This account may not do that here.", "Dieses Konto darf das hier nicht."},
 	"other_user": {"The app asks for another account. Sign in with that one.",
 		"Die App verlangt ein anderes Konto. Melden Sie sich mit jenem an."},
 

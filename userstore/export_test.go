@@ -1,0 +1,9 @@
+package userstore
+
+import "context"
+
+// CheckPassword is prove, by itself.
+func (a *Accounts) CheckPassword(ctx context.Context, u User, password string) error {
+	_, err := a.prove(ctx, u.ID, password)
+	return err
+}
