@@ -649,7 +649,7 @@ func TestPlansUseIndexes(t *testing.T) {
 			SELECT 'c'||n, '', TRUE, TRUE, '[]', '[]', '[]', '', n, 0, n FROM generate_series(1, 3000) n`,
 		`INSERT INTO browser_sessions SELECT decode(md5(n::text)||md5(n::text), 'hex'), n, n, n, n, 'b'||n, 'u'||(n%3000+1), '[]', '', '', '' FROM generate_series(1, 6000) n`,
 		`INSERT INTO codes SELECT decode(md5(n::text)||md5(n::text), 'hex'), 0, '', n, n, n, n, TRUE, 'c'||(n%3000+1), 'u'||(n%3000+1), 'b'||n, '', '', '[]', '[]', '', '', '[]', '', '', '' FROM generate_series(1, 6000) n`,
-		`INSERT INTO consents SELECT 'u'||n, 'c'||n, n, n, '[]', '[]' FROM generate_series(1, 3000) n`,
+		`INSERT INTO consents SELECT 'u'||n, 'c'||n, '', n, n, '[]' FROM generate_series(1, 3000) n`,
 		`INSERT INTO client_assertions SELECT 'c'||(n%3000+1), decode(md5(n::text), 'hex'), n FROM generate_series(1, 6000) n`,
 		`ANALYZE`)
 	plan := func(query string, args ...any) string {
@@ -693,7 +693,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"grants of the oldest":     plan(sqlstore.RevokeOldestSQL, int64(1), "u1", id, int64(1), int64(49), id),
 		"expired sessions":         plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),
 		"expired assertions":       plan(sqlstore.RemoveAssertSQL, int64(5), int64(100)),
-		"a user's consents":        plan(sqlstore.ListConsentsSQL, "u1"),
+		"a user's consents":        plan(sqlstore.ListConsentsSQL, "u1", "u1"),
 		"a page of clients":        plan(sqlstore.NextClientsSQL, int64(5), "c5", int64(10)),
 		"grants of a client":       plan(`SELECT id FROM grants WHERE client_id = $1 LIMIT 1000`, "c1"),
 		"consents of a client":     plan(`DELETE FROM consents WHERE client_id = $1`, "c1"),

@@ -63,7 +63,7 @@ func (f *fixture) code(t *testing.T, s userstore.BrowserSession, c userstore.Cli
 func (f *fixture) consented(t *testing.T, s userstore.BrowserSession, c userstore.Client) userstore.Code {
 	t.Helper()
 	code := f.newCode(s, c)
-	must(t, f.SaveCode(t.Context(), code, &userstore.Consent{Scopes: code.Scopes}, time.Time{}))
+	must(t, f.SaveCode(t.Context(), code, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: code.Scopes}}}, time.Time{}))
 	return code
 }
 
@@ -174,7 +174,7 @@ func saveCode(t *testing.T, f *fixture) {
 	} {
 		code := f.newCode(s, c)
 		test.change(&code)
-		for _, consent := range []*userstore.Consent{nil, {Scopes: []string{"openid"}}} {
+		for _, consent := range []*userstore.Consent{nil, {Allowed: []userstore.Allowance{{Scopes: []string{"openid"}}}}} {
 			if consent != nil && code.ByConsent {
 				continue
 			}
@@ -203,7 +203,7 @@ func saveCode(t *testing.T, f *fixture) {
 	is(t, f.SaveCode(ctx, stolen, nil, time.Time{}), userstore.ErrConflict)
 	f.redeemed(t, code)
 	is(t, f.SaveCode(ctx, again, nil, time.Time{}), userstore.ErrExists)
-	is(t, f.SaveCode(ctx, again, &userstore.Consent{Scopes: again.Scopes}, time.Time{}), userstore.ErrExists)
+	is(t, f.SaveCode(ctx, again, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: again.Scopes}}}, time.Time{}), userstore.ErrExists)
 	_, err = f.ConsentOf(ctx, u.ID, c.ID)
 	is(t, err, userstore.ErrNotFound)
 }

@@ -75,14 +75,15 @@ CREATE TABLE codes (
 CREATE INDEX codes_user ON codes (user_id, client_id);
 CREATE INDEX codes_expires ON codes (expires_at);
 
+-- A row is what was allowed at one resource. The empty one is the default audience, and what scopes tell of the user.
 CREATE TABLE consents (
     user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client_id  TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    resource   TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     scopes     TEXT NOT NULL,
-    resources  TEXT NOT NULL,
-    PRIMARY KEY (user_id, client_id)
+    PRIMARY KEY (user_id, client_id, resource)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX consents_client ON consents (client_id);
 
