@@ -182,17 +182,18 @@ func (i *Issuer) stillHolds(p Pending, client userstore.Client, user userstore.U
 	return nil
 }
 
-// mustAsk tells whether the user has to be asked. First-party clients are ours, so nobody is asked unless the client
-// wants it. A public client that any program on the user's machine can pose as is asked for every time (RFC 8252
-// section 8.6): that somebody allowed it once is no sign that it is the same program now.
+// mustAsk tells whether the user has to be asked. A public client that any program on the user's machine can pose as is
+// asked for every time (RFC 8252 section 8.6), our own as well: that somebody allowed it once, or that we trust whom it says
+// it is, is no sign that it is this program now. Other first-party clients are ours, so nobody is asked unless the
+// client wants it.
 func (i *Issuer) mustAsk(ctx context.Context, p Pending, d Decision, userID string) (bool, error) {
 	switch {
 	case slices.Contains(p.Prompt, promptConsent):
 		return true, nil
-	case d.Client.FirstParty:
-		return false, nil
 	case d.Client.Public() && impersonable(p.RedirectURI):
 		return true, nil
+	case d.Client.FirstParty:
+		return false, nil
 	}
 	c, err := i.Consents.ConsentOf(ctx, userID, d.Client.ID)
 	switch {
