@@ -214,7 +214,7 @@ type Codes interface {
 	// otherwise: read it and judge anew.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
 	// RemoveExpiredCodes deletes at most limit codes, browser sessions and assertions each that ended before now
-	// (codes: an hour before, so that a replay is known as one), and counts them.
+	// (codes that were used: an hour before, so that a replay is known as one), and counts them.
 	RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error)
 }
 

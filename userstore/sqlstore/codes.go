@@ -303,20 +303,21 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 
 const (
 	removeCodes = `DELETE FROM codes WHERE hash IN
-		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 ORDER BY c.expires_at LIMIT $2)`
+		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 AND (c.used_at = 0 OR c.expires_at <= $2) ORDER BY c.expires_at LIMIT $3)`
 	removeSessions = `DELETE FROM browser_sessions WHERE hash IN
 		(SELECT b.hash FROM browser_sessions b WHERE b.expires_at <= $1 ORDER BY b.expires_at LIMIT $2)`
 	removeAssertions = `DELETE FROM client_assertions WHERE (client_id, jti) IN
 		(SELECT a.client_id, a.jti FROM client_assertions a WHERE a.expires_at <= $1 ORDER BY a.expires_at LIMIT $2)`
 )
 
-// replayKnown is how long after its end a code is known as one.
+// replayKnown is how long after its end a code that was used is known as one. One that was not has no grant that
+// a replay could tell of.
 const replayKnown = time.Hour
 
 func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error) {
 	total := 0
 	for _, s := range []stmt{
-		bind(removeCodes, micros(now.Add(-replayKnown)), int64(limit)),
+		bind(removeCodes, micros(now), micros(now.Add(-replayKnown)), int64(limit)),
 		bind(removeSessions, micros(now), int64(limit)),
 		bind(removeAssertions, micros(now), int64(limit)),
 	} {

@@ -685,7 +685,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"save a code":              plan(sqlstore.SaveCodeSQL, id, "", "", "[]", "[]", "", "", int64(1), "[]", "", true, int64(1), int64(1), "", "", id, "u1", "c1", "b1", int64(1), int64(1)),
 		"use a code":               plan(sqlstore.UseCodeSQL, int64(1), id, id, "u1", "c1", int64(1), "s"),
 		"the grant of a code":      plan(sqlstore.GrantOfCodeSQL, id, int64(1), int64(1), int64(1), int64(1), int64(1), int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", id, id),
-		"expired codes":            plan(sqlstore.RemoveCodesSQL, int64(5), int64(100)),
+		"expired codes":            plan(sqlstore.RemoveCodesSQL, int64(5), int64(5), int64(100)),
 		"a browser session":        plan(sqlstore.SessionSQL, id, int64(1), int64(1)),
 		"a user's sessions":        plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
 		"grants of the replaced":   plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),

@@ -325,7 +325,7 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 		"a user's sessions":      {sqlstore.ListSessionsSQL, []any{"u", 1, 1}, []string{"browser_sessions_user"}},
 		"grants of the replaced": {sqlstore.RevokeReplacedSQL, []any{1, id, "u", "b", "u", "m"}, []string{"grants_browser_session"}},
 		"grants of the oldest":   {sqlstore.RevokeOldestSQL, []any{1, "u", id, 1, 49, id}, []string{"grants_browser_session", "browser_sessions_user"}},
-		"expired codes":          {sqlstore.RemoveCodesSQL, []any{1, 1}, []string{"codes_expires"}},
+		"expired codes":          {sqlstore.RemoveCodesSQL, []any{1, 1, 1}, []string{"codes_expires"}},
 		"expired assertions":     {sqlstore.RemoveAssertSQL, []any{1, 1}, []string{"client_assertions_expires"}},
 		"a user's consents":      {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
 		"a page of clients":      {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},

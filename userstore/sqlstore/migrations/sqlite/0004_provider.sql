@@ -46,7 +46,7 @@ CREATE UNIQUE INDEX browser_sessions_id ON browser_sessions (id);
 CREATE INDEX browser_sessions_user ON browser_sessions (user_id, created_at);
 CREATE INDEX browser_sessions_expires ON browser_sessions (expires_at);
 
--- A row lives an hour and a minute and is changed once. There is no
+-- A row lives a minute, used an hour more, and is changed once. There is no
 -- foreign key to the client, whose row every code would lock: the epoch tells
 -- what of it is over.
 CREATE TABLE codes (
