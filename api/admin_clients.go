@@ -203,6 +203,9 @@ func (s *Server) adminPatchClient(w http.ResponseWriter, r adminRequest) error {
 		return err
 	}
 	c, secret, err := s.Clients.Edit(r.Context(), r.PathValue("client_id"), "", func(c *userstore.Client) error {
+		if c.FirstParty {
+			return newProblem(firstPartyClient, "")
+		}
 		q.apply(c, func(name string) bool { _, ok := patch[name]; return ok })
 		return nil
 	})
@@ -212,12 +215,29 @@ func (s *Server) adminPatchClient(w http.ResponseWriter, r adminRequest) error {
 	return writeJSON(w, http.StatusOK, c.Document(secret))
 }
 
+// notFirstParty refuses a client that is trusted without asking anybody, with the account API of every user: an admin
+// whose token was stolen must not become it, be it by a redirect URI or by a new secret. To switch it off harms nobody
+// but its users, and may be urgent.
+func (s *Server) notFirstParty(r adminRequest, id string) error {
+	c, err := s.Clients.Store.ClientByID(r.Context(), id)
+	if err == nil && c.FirstParty {
+		return newProblem(firstPartyClient, "")
+	}
+	return err
+}
+
 // adminDeleteClient takes everything along that was granted to the client.
 func (s *Server) adminDeleteClient(w http.ResponseWriter, r adminRequest) error {
 	if err := bare(w, r); err != nil {
 		return err
 	}
-	if err := s.Clients.Delete(r.Context(), r.PathValue("client_id")); err != nil {
+	id := r.PathValue("client_id")
+	if id != userstore.FirstPartyClientID { // which nobody deletes at all
+		if err := s.notFirstParty(r, id); err != nil {
+			return err
+		}
+	}
+	if err := s.Clients.Delete(r.Context(), id); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -229,7 +249,11 @@ func (s *Server) adminRotateSecret(w http.ResponseWriter, r adminRequest) error 
 	if err := bare(w, r); err != nil {
 		return err
 	}
-	c, secret, err := s.Clients.RotateSecret(r.Context(), r.PathValue("client_id"), "")
+	id := r.PathValue("client_id")
+	if err := s.notFirstParty(r, id); err != nil {
+		return err
+	}
+	c, secret, err := s.Clients.RotateSecret(r.Context(), id, "")
 	if err != nil {
 		return err
 	}

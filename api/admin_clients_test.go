@@ -98,6 +98,10 @@ func TestAdminClientsRefused(t *testing.T) {
 		s.Secret(clientSecretIn(do("POST", "", fields{"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"}}).Want(201, "")))
 		do("POST", "", fields{"client_id": "spa", "client_name": "Spa", "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://spa.test/cb"}}).Want(201, "")
 		good := fields{"client_name": "New", "redirect_uris": []string{"https://new.test/cb"}}
+		s.Register(userstore.Client{ID: "ours", FirstParty: true})
+		for _, act := range []string{"/disable", "/enable"} { // that may be urgent
+			do("POST", "/ours"+act, nil).Want(200, "")
+		}
 		for _, row := range []struct {
 			name, method, path string
 			body               any
@@ -131,13 +135,19 @@ func TestAdminClientsRefused(t *testing.T) {
 			{"activity by a patch", "PATCH", "/web", fields{"disabled": true}, 400, "validation_error", "disabled:not_allowed"},
 			{"no name any more", "PATCH", "/web", fields{"client_name": nil}, 400, "validation_error", "client_name:required"},
 			{"PKCE optional for a public client", "PATCH", "/spa", fields{"pkce": "optional"}, 400, "validation_error", "pkce:invalid"},
-			{"the built-in one made confidential", "PATCH", "/signet", fields{"token_endpoint_auth_method": "client_secret_post"}, 400, "validation_error", "client_id:not_allowed"},
+			{"the built-in one led elsewhere", "PATCH", "/signet", fields{"redirect_uris": []string{"https://evil.test/cb"}}, 409, "first_party_client", ""},
+			{"a first-party one led elsewhere", "PATCH", "/ours", fields{"redirect_uris": []string{"https://evil.test/cb"}}, 409, "first_party_client", ""},
+			{"a first-party one changed in nothing", "PATCH", "/ours", fields{}, 409, "first_party_client", ""},
+			{"a first-party one changed in what it is", "PATCH", "/ours", fields{"first_party": false}, 400, "validation_error", "first_party:not_allowed"},
 			{"half a patch", "PATCH", "/web", fields{"client_name": "Other", "redirect_uris": nil}, 400, "validation_error", "redirect_uris:required"},
 			{"a patch of nobody", "PATCH", "/nobody", fields{"client_name": "X"}, 404, "not_found", ""},
 
 			{"a secret for a public client", "POST", "/spa/secret", nil, 400, "validation_error", "token_endpoint_auth_method:not_allowed"},
 			{"a chosen secret", "POST", "/web/secret", fields{"client_secret": "a secret that somebody chose"}, 400, "validation_error", "client_secret:unknown_field"},
 			{"a secret for nobody", "POST", "/nobody/secret", nil, 404, "not_found", ""},
+			{"a secret for a first-party one", "POST", "/ours/secret", nil, 409, "first_party_client", ""},
+			{"a secret for the built-in one", "POST", "/signet/secret", nil, 409, "first_party_client", ""},
+			{"a first-party one deleted", "DELETE", "/ours", nil, 409, "first_party_client", ""},
 			{"the built-in one deleted", "DELETE", "/signet", nil, 409, "built_in_client", ""},
 			{"nobody deleted", "DELETE", "/nobody", nil, 404, "not_found", ""},
 			{"nobody disabled", "POST", "/nobody/disable", nil, 404, "not_found", ""},

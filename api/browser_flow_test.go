@@ -80,6 +80,14 @@ func TestA19PromptNoneShowsNothing(t *testing.T) {
 		alice, bob, c := s.SignUp("alice"), s.SignUp("bob"), web(s)
 		native := spa(s)
 		first := s.Register(userstore.Client{ID: "first", FirstParty: true})
+		public := func(id, uri string) apitest.Client {
+			return s.Register(userstore.Client{ID: id, FirstParty: true, AuthMethod: userstore.AuthNone, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{uri}}})
+		}
+		ours, desktop, phone := public("ours", "https://ours.test/cb"), public("desktop", "http://127.0.0.1/cb"), public("phone", "com.example.app:/cb")
+		askedOnce := signedIn(s, s.SignUp("dave"))
+		for _, c := range []apitest.Client{desktop, phone} {
+			wantCode(t, askedOnce.Open(authorizePath(c)).WantPage(200, "consent-approve").Submit("consent-approve", nil))
+		}
 		b, p := allowed(s, alice, c)
 		idToken := tokensOf(s, c, p).ID
 		_, p = allowed(s, bob, c)
@@ -109,6 +117,11 @@ func TestA19PromptNoneShowsNothing(t *testing.T) {
 			{"for less than was allowed", b, c, set("scope", "openid"), ""},
 			{"a native app is never sure to be the same", b, native, set(), "consent_required"},
 			{"a first-party client needs no consent", fresh, first, set(), ""},
+			{"nor does a public one at an address of its own", fresh, ours, set(), ""},
+			{"A-33 one on the user's machine does", fresh, desktop, set(), "consent_required"},
+			{"A-33 one with a scheme does", fresh, phone, set(), "consent_required"},
+			{"A-33 each time, on the user's machine", askedOnce, desktop, set(), "consent_required"},
+			{"A-33 each time, with a scheme", askedOnce, phone, set(), "consent_required"},
 			{"but only an administrator is one", fresh, first, set("scope", "openid admin"), "invalid_scope"},
 		}
 		for _, row := range rows {
@@ -483,14 +496,18 @@ func TestA33WhoMustAskEveryTime(t *testing.T) {
 		{"https://spa.test/cb", userstore.AuthNone, false, false},
 		{"https://web.test/cb", userstore.AuthBasic, false, false},
 		{"http://127.0.0.1/cb", userstore.AuthBasic, false, false},
-		{"http://127.0.0.1/own", userstore.AuthNone, true, false},
+		{"http://127.0.0.1/own", userstore.AuthNone, true, true},
+		{"http://[::1]/own", userstore.AuthNone, true, true},
+		{"com.example.app:/own", userstore.AuthNone, true, true},
+		{"https://spa.test/own", userstore.AuthNone, true, false},
+		{"http://127.0.0.1/web", userstore.AuthBasic, true, false},
 	} {
 		t.Run(row.method+" "+row.uri, func(t *testing.T) {
 			s := s.With(t)
 			c := s.Register(userstore.Client{ID: "c" + row.method + url.PathEscape(row.uri), AuthMethod: row.method, FirstParty: row.first, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{row.uri}}})
 			b := s.Browser()
 			p := b.SignIn(authorizePath(c), alice)
-			if !row.first {
+			if !row.first || row.prompts {
 				p = p.WantPage(200, "consent-approve").Submit("consent-approve", nil)
 			}
 			wantCode(t, p)

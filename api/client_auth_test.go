@@ -23,6 +23,7 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys/keystest"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
 const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -620,4 +621,66 @@ func TestClientsThatAreNotProvedAreRecorded(t *testing.T) {
 		}
 		s.Do(ed.request(ed.header(), ed.claims(s, nil))).Want(200, "")
 	})
+}
+
+// A wrong proof that could not be recorded is no verdict: whoever guesses would do so unseen.
+func TestF03AWrongAssertionThatCannotBeRecorded(t *testing.T) {
+	var store *deaf
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		_, ed := newAssertive(s, "ed", jose.EdDSA)
+		wrong := func() *apitest.Response {
+			t.Helper()
+			return s.Do(ed.request(ed.header(), ed.claims(s, apitest.Fields{"aud": "https://evil.test"})))
+		}
+		wrong().Want(401, "invalid_client")
+		for what, broken := range map[string]*atomic.Bool{"to count it": &store.reserve, "to record it": &store.settle} {
+			broken.Store(true)
+			res := wrong().Want(503, "temporarily_unavailable")
+			if res.Header.Get("Retry-After") == "" || res.Header.Get("WWW-Authenticate") != "" {
+				t.Errorf("%s: %v", what, res.Header)
+			}
+			if n := recorded(t, s); n != 1 {
+				t.Errorf("%s: %d entries, want the one from before", what, n)
+			}
+			// Who is proved needs none of that.
+			s.Do(ed.request(ed.header(), ed.claims(s, nil))).Want(200, "")
+			broken.Store(false)
+		}
+		wrong().Want(401, "invalid_client")
+		if n := recorded(t, s); n != 2 {
+			t.Errorf("%d entries, want 2", n)
+		}
+	}, func(o *apitest.Options) {
+		o.Store = func(db *sqlstore.DB) apitest.Store { store = &deaf{DB: db}; return store }
+	})
+}
+
+// recorded counts the proofs of clients that were refused.
+func recorded(t *testing.T, s *apitest.Server) int {
+	t.Helper()
+	events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Limit: 100, Name: audit.ClientAuthFailed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(events)
+}
+
+// deaf is a store that, when told so, takes no attempts, or no word of how one ended.
+type deaf struct {
+	*sqlstore.DB
+	reserve, settle atomic.Bool
+}
+
+func (d *deaf) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
+	if d.reserve.Load() {
+		return userstore.ErrUnavailable
+	}
+	return d.DB.ReserveAttempt(ctx, r)
+}
+
+func (d *deaf) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
+	if d.settle.Load() {
+		return userstore.ErrUnavailable
+	}
+	return d.DB.SettleAttempt(ctx, a, events...)
 }

@@ -14,10 +14,16 @@ import (
 type consentDoc struct {
 	ClientID   string    `json:"client_id"`
 	ClientName string    `json:"client_name,omitempty"`
-	Scope      string    `json:"scope"`
-	Resources  []string  `json:"resources,omitempty"`
+	Scope      string    `json:"scope"` // of the user, and at the default audience
+	Resources  []atDoc   `json:"resources,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// atDoc is what the user allowed at one resource.
+type atDoc struct {
+	Resource string `json:"resource"`
+	Scope    string `json:"scope"`
 }
 
 // listConsents shows which clients the user allowed something.
@@ -41,10 +47,16 @@ func (s *Server) listConsents(w http.ResponseWriter, r *http.Request) error {
 		case err != nil:
 			return err
 		}
-		out.Consents = append(out.Consents, consentDoc{
-			ClientID: c.ClientID, ClientName: client.Name, Scope: strings.Join(c.Scopes, " "), Resources: c.Resources,
-			CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
-		})
+		doc := consentDoc{ClientID: c.ClientID, ClientName: client.Name, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC()}
+		for _, a := range c.Allowed {
+			scope := strings.Join(a.Scopes, " ")
+			if a.Resource == "" {
+				doc.Scope = scope
+				continue
+			}
+			doc.Resources = append(doc.Resources, atDoc{a.Resource, scope})
+		}
+		out.Consents = append(out.Consents, doc)
 	}
 	return writeJSON(w, http.StatusOK, out)
 }

@@ -45,6 +45,7 @@ const (
 	lastAdmin          code = "last_admin"
 	clientExists       code = "client_already_exists"
 	builtInClient      code = "built_in_client"
+	firstPartyClient   code = "first_party_client"
 	bodyTooLarge       code = "body_too_large"
 	unsupportedMedia   code = "unsupported_media_type"
 	serverError        code = "server_error"
@@ -96,6 +97,7 @@ var problems = map[code]kind{
 	conflict:          {status: 409, title: "Changed by somebody else", detail: "Read the present state and try again."},
 	clientExists:      {status: 409, title: "The client exists already", detail: "Choose another client_id, or leave it out to have one made."},
 	builtInClient:     {status: 409, title: "This client is built in", detail: "Logins that name no client use it; disable it if it shall not be used."},
+	firstPartyClient:  {status: 409, title: "This client is first-party", detail: "Only the command line changes a first-party client."},
 	lastAdmin:         {status: 409, title: "This is the last admin", detail: "Make another admin first."},
 	bodyTooLarge:      {status: 413, title: "The body is too large", detail: "Send at most 64 KiB."},
 	unsupportedMedia:  {status: 415, title: "Unsupported media type", detail: "Send JSON with Content-Type: application/json."},

@@ -72,6 +72,8 @@ func TestIntrospection(t *testing.T) {
 			"J-18 another issuer":                  {f.web, forge(header, claims.With("iss", apitest.IssuerURL+"/"))},
 			"J-19 no exp":                          {f.web, forge(header, claims.With("exp", nil))},
 			"J-19 long over":                       {f.web, forge(header, claims.With("exp", s.Clock.Now().Unix()-61))},
+			"J-19 just over":                       {f.web, forge(header, claims.With("exp", s.Clock.Now().Unix()))},
+			"J-19 over, for the resource's server": {f.rs, forge(header, claims.With("exp", s.Clock.Now().Unix()-1))},
 			"J-21 a member twice":                  {f.web, apitest.Sign(signer, header.Text(), strings.Replace(claims.Text(), `{`, `{"sub":"bob",`, 1))},
 			"another user's sub":                   {f.web, forge(header, claims.With("sub", "bob"))},
 			"another client's client_id":           {f.other, forge(header, claims.With("client_id", "other"))},
@@ -82,6 +84,15 @@ func TestIntrospection(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) { s := s.With(t); s.Unchanged(func() { inactive(s, row.by, row.token) }) })
 		}
+		t.Run("J-19 active until the end and not beyond, where the account API has patience", func(t *testing.T) {
+			s := s.With(t)
+			if s.Introspect(f.web, forge(header, claims.With("exp", s.Clock.Now().Unix()+1)))["active"] != true {
+				t.Error("not active a second before its end")
+			}
+			over := forge(header, claims.With("exp", s.Clock.Now().Unix()))
+			inactive(s, f.web, over)
+			s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: over}).Want(200, "")
+		})
 		t.Run("J-15 the media type in full", func(t *testing.T) {
 			s := s.With(t)
 			for _, typ := range []string{"AT+JWT", "application/at+jwt"} {

@@ -230,7 +230,7 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 	}
 	// OIDC Core section 11: who gets no refresh token cannot have offline access, and is not refused for asking.
 	if !client.Allows(userstore.GrantRefreshToken) {
-		scopes = slices.DeleteFunc(scopes, func(s string) bool { return s == "offline_access" })
+		scopes = slices.DeleteFunc(scopes, func(s string) bool { return s == scopeOffline })
 	}
 	if len(scopes) == 0 {
 		return errNoScope

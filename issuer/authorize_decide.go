@@ -84,7 +84,7 @@ func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (Decision, err
 	}
 	now := i.now()
 	return i.issue(ctx, p, d, b, &userstore.Consent{
-		UserID: b.User.ID, ClientID: p.ClientID, Scopes: d.Scopes, Resources: p.Resources, CreatedAt: now, UpdatedAt: now,
+		UserID: b.User.ID, ClientID: p.ClientID, Allowed: i.wanted(p, d), CreatedAt: now, UpdatedAt: now,
 	})
 }
 
@@ -182,17 +182,18 @@ func (i *Issuer) stillHolds(p Pending, client userstore.Client, user userstore.U
 	return nil
 }
 
-// mustAsk tells whether the user has to be asked. First-party clients are ours, so nobody is asked unless the client
-// wants it. A public client that any program on the user's machine can pose as is asked for every time (RFC 8252
-// section 8.6): that somebody allowed it once is no sign that it is the same program now.
+// mustAsk tells whether the user has to be asked. A public client that any program on the user's machine can pose as is
+// asked for every time (RFC 8252 section 8.6), our own as well: that somebody allowed it once, or that we trust whom it says
+// it is, is no sign that it is this program now. Other first-party clients are ours, so nobody is asked unless the
+// client wants it.
 func (i *Issuer) mustAsk(ctx context.Context, p Pending, d Decision, userID string) (bool, error) {
 	switch {
 	case slices.Contains(p.Prompt, promptConsent):
 		return true, nil
-	case d.Client.FirstParty:
-		return false, nil
 	case d.Client.Public() && impersonable(p.RedirectURI):
 		return true, nil
+	case d.Client.FirstParty:
+		return false, nil
 	}
 	c, err := i.Consents.ConsentOf(ctx, userID, d.Client.ID)
 	switch {
@@ -201,7 +202,7 @@ func (i *Issuer) mustAsk(ctx context.Context, p Pending, d Decision, userID stri
 	case err != nil:
 		return false, failed(err)
 	}
-	return !subset(d.Scopes, c.Scopes) || !subset(p.Resources, c.Resources), nil
+	return !c.Covers(i.wanted(p, d)), nil
 }
 
 // told are the scopes that the user is asked about: those of the request, and those that the claims belong to which
@@ -217,8 +218,34 @@ func told(p Pending, client userstore.Client) []string {
 	return scopes
 }
 
-func subset(part, whole []string) bool {
-	return !slices.ContainsFunc(part, func(s string) bool { return !slices.Contains(whole, s) })
+// wanted is what the user is asked for, by resource: a scope is allowed where it was asked for, and nowhere else, and
+// so is to stay (offline_access). What tells of the user is no resource's affair.
+func (i *Issuer) wanted(p Pending, d Decision) []userstore.Allowance {
+	var user, others []string
+	for _, s := range d.Scopes {
+		if slices.Contains(userScopes, s) && s != scopeOffline {
+			user = append(user, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	if len(p.Resources) == 0 {
+		return []userstore.Allowance{{Scopes: d.Scopes}}
+	}
+	var out []userstore.Allowance
+	if len(user) > 0 {
+		out = append(out, userstore.Allowance{Scopes: user})
+	}
+	for _, uri := range p.Resources {
+		a := userstore.Allowance{Resource: uri}
+		for _, r := range i.Resources {
+			if r.URI == uri {
+				a.Scopes = slices.DeleteFunc(slices.Clone(others), func(s string) bool { return !takes([]Resource{r}, s) })
+			}
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // issue saves the code and answers with it. However often one request is allowed in one browser session, by

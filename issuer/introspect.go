@@ -57,8 +57,11 @@ func refused(err error, codes ...Code) bool {
 // introspectAccess is what an access token says, as far as it is still true; nil: not the caller's to know.
 func (i *Issuer) introspectAccess(ctx context.Context, caller userstore.Client, raw string) (map[string]any, error) {
 	live, err := i.live(ctx, raw, anyAudience)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case i.now().Unix() >= live.claims.Expires:
+		return nil, errAccessExpired // active means now (RFC 7662 section 2.2): whoever asks is told it by us, and needs no leeway
 	}
 	if live.claims.ClientID != caller.ID && !i.introspects(caller, live.claims.Audience) {
 		return nil, nil

@@ -16,12 +16,13 @@ const (
 
 const (
 	scopeOpenID  = "openid"
+	scopeOffline = "offline_access"
 	defaultScope = "profile email" // of a login that names none (RFC 6749 section 3.3)
 )
 
 // userScopes speak of the user and of the grant (OIDC Core sections 5.4 and 11),
 // not of a resource: they may be asked for together with any.
-var userScopes = []string{scopeOpenID, "profile", "email", "address", "phone", "offline_access"}
+var userScopes = []string{scopeOpenID, "profile", "email", "address", "phone", scopeOffline}
 
 // Bounds of what a stranger may make us compare.
 const (

@@ -198,7 +198,7 @@ type Attempts interface {
 
 // Codes moves authorization codes.
 type Codes interface {
-	// SaveCode stores a code, and the consent with it if there is one (merged into what is there),
+	// SaveCode stores a code, and the consent with it if there is one (merged, resource by resource, into what is there),
 	// on condition that the code's browser session is live at c.CreatedAt and not idle since idleSince, its user is
 	// the code's, and user and client are enabled. Saving a code again that is there unused, under the same
 	// hash, is no error. ErrConflict: a condition failed, also when c.ByConsent and there is
@@ -214,7 +214,7 @@ type Codes interface {
 	// otherwise: read it and judge anew.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
 	// RemoveExpiredCodes deletes at most limit codes, browser sessions and assertions each that ended before now
-	// (codes: an hour before, so that a replay is known as one), and counts them.
+	// (codes that were used: an hour before, so that a replay is known as one), and counts them.
 	RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
@@ -241,8 +241,9 @@ type BrowserSessions interface {
 
 // Consents moves consents; SaveCode makes them.
 type Consents interface {
-	// ConsentOf is what a user allowed a client. ErrNotFound.
+	// ConsentOf is what a user allowed a client, by resource. ErrNotFound.
 	ConsentOf(ctx context.Context, userID, clientID string) (Consent, error)
+	// ListConsents is what a user allowed whom, newest first: one for each client.
 	ListConsents(ctx context.Context, userID string) ([]Consent, error)
 	// RevokeConsent forgets it, deletes unused codes and revokes the client's grants of this user. ErrNotFound.
 	RevokeConsent(ctx context.Context, userID, clientID string, now time.Time, events ...audit.Event) error

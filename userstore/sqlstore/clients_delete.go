@@ -12,9 +12,9 @@ import (
 const deletedAtOnce = 1000
 
 // ofClient is where rows that are kept in a client's name lie, with the key of each.
-// Codes are found without an index, but are gone after an hour.
+// Codes are found without an index, but are gone after an hour at most.
 var ofClient = []struct{ table, key string }{
-	{"grants", "id"}, {"consents", "user_id, client_id"}, {"client_assertions", "client_id, jti"}, {"codes", "hash"},
+	{"grants", "id"}, {"consents", "user_id, client_id, resource"}, {"client_assertions", "client_id, jti"}, {"codes", "hash"},
 }
 
 // DeleteClient disables the client first: at once nothing that was made in its

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -57,8 +58,7 @@ const mayAllow = ` FROM users u, clients c, browser_sessions b
 	AND b.id = $ AND b.user_id = u.id AND b.expires_at > $ AND b.last_used_at > $`
 
 const (
-	anyConsent  = ` AND EXISTS (SELECT 1 FROM consents k WHERE k.user_id = u.id AND k.client_id = c.id)`
-	thisConsent = ` AND EXISTS (SELECT 1 FROM consents k WHERE k.user_id = u.id AND k.client_id = c.id AND k.scopes = $ AND k.resources = $)`
+	anyConsent = ` AND EXISTS (SELECT 1 FROM consents k WHERE k.user_id = u.id AND k.client_id = c.id)`
 
 	insertCode = `INSERT INTO codes (` + codeColumns + `, client_epoch)
 		SELECT $, c.id, u.id, b.id, $, $, $, $, $, $, $, $, $, $, $, $, $, $, 0, $, c.epoch` + mayAllow
@@ -66,21 +66,20 @@ const (
 )
 
 var (
-	saveCode            = numbered(insertCode + insertOnce)
-	saveCodeByConsent   = numbered(insertCode + anyConsent + insertOnce)
-	saveCodeWithConsent = numbered(insertCode + thisConsent + insertOnce)
-	// saveConsent replaces what was read of the consent before, by what is to be.
-	saveConsent = numbered(`INSERT INTO consents (user_id, client_id, created_at, updated_at, scopes, resources)
+	saveCode          = numbered(insertCode + insertOnce)
+	saveCodeByConsent = numbered(insertCode + anyConsent + insertOnce)
+	// saveConsent replaces what was read of the consent at a resource before, by what is to be.
+	saveConsent = numbered(`INSERT INTO consents (user_id, client_id, resource, created_at, updated_at, scopes)
 		SELECT u.id, c.id, $, $, $, $` + mayAllow + ` AND NOT EXISTS (SELECT 1 FROM codes WHERE hash = $ AND used_at <> 0)
-		ON CONFLICT (user_id, client_id) DO UPDATE SET updated_at = excluded.updated_at, scopes = excluded.scopes, resources = excluded.resources
-		WHERE consents.scopes = $ AND consents.resources = $`)
+		ON CONFLICT (user_id, client_id, resource) DO UPDATE SET updated_at = excluded.updated_at, scopes = excluded.scopes
+		WHERE consents.scopes = $`)
 )
 
-// SaveCode is one statement, or with a consent a batch of two after a read of what
-// was allowed before: lists are merged here, and the result is stored only if
-// nobody has changed them since. The code is stored only with it.
+// SaveCode is one statement, or with a consent a transaction of one for each of its resources and one for the
+// code, after a read of what was allowed before: lists are merged here, and the result is stored only if
+// nobody has changed them since. All of it is stored, or none.
 //
-// It takes no lock. What ends the browser session or takes back the consent at the same
+// It takes no lock of the user's row. What ends the browser session or takes back the consent at the same
 // moment voids the code: RedeemCode looks at both under the lock that they take.
 //
 // It may be begun again: a code that is there already is left as it is, and told of no second time.
@@ -95,63 +94,97 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
 	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
 		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt), shown(c.UserAgent), shown(c.Address), none[:]}, may...)
-	sql := saveCode
-	if c.ByConsent {
-		sql = saveCodeByConsent
-	}
 	if consent == nil {
-		n, err := db.saveCode(ctx, events, bind(sql, args...))
-		if err == nil && n[0] == 0 {
+		sql := saveCode
+		if c.ByConsent {
+			sql = saveCodeByConsent
+		}
+		err := db.saveCode(ctx, events, bind(sql, args...))
+		if errors.Is(err, userstore.ErrConflict) {
 			return db.saved(ctx, c)
 		}
 		return err
 	}
-	if err := texts(slices.Concat(consent.Scopes, consent.Resources)...); err != nil {
+	allowed, err := allowances(consent.Allowed)
+	if err != nil {
 		return err
 	}
 	for range retries + 1 {
-		before, err := db.ConsentOf(ctx, c.UserID, c.ClientID)
-		if err != nil && !errors.Is(err, userstore.ErrNotFound) {
-			return err
-		}
-		scopes, resources := list(merged(before.Scopes, consent.Scopes)), list(merged(before.Resources, consent.Resources))
-		n, err := db.saveCode(ctx, events,
-			bind(saveConsent, slices.Concat([]any{created, created, scopes, resources}, may,
-				[]any{c.Hash[:], list(before.Scopes), list(before.Resources)})...),
-			bind(saveCodeWithConsent, append(args[:len(args):len(args)], scopes, resources)...))
+		before, err := db.consentBefore(ctx, c)
 		if err != nil {
 			return err
 		}
-		if n[1] > 0 {
-			return nil
+		var steps []stmt
+		for _, a := range allowed { // in one order, whoever stores them
+			had, _ := before.At(a.Resource)
+			steps = append(steps, bind(saveConsent, slices.Concat([]any{a.Resource, created, created, list(merged(had, a.Scopes))}, may, []any{c.Hash[:], list(had)})...))
 		}
-		if err := db.saved(ctx, c); !errors.Is(err, userstore.ErrConflict) || n[0] > 0 {
+		err = db.saveCode(ctx, events, append(steps, bind(saveCodeByConsent, args...))...)
+		if !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
-		now, err := db.ConsentOf(ctx, c.UserID, c.ClientID)
-		if err != nil && !errors.Is(err, userstore.ErrNotFound) {
+		if err := db.saved(ctx, c); !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
-		if slices.Equal(now.Scopes, before.Scopes) && slices.Equal(now.Resources, before.Resources) {
+		now, err := db.consentBefore(ctx, c)
+		if err != nil {
+			return err
+		}
+		if now.Covers(before.Allowed) && before.Covers(now.Allowed) {
 			break // not that: a condition failed
 		}
 	}
 	return userstore.ErrConflict
 }
 
-// saveCode runs statements the last of which inserts the code, and stores the events if it did.
-func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) (n []int64, err error) {
-	if len(events) == 0 {
-		return db.batch(ctx, true, s...)
+// allowances are those of a consent by resource, each once.
+func allowances(all []userstore.Allowance) (out []userstore.Allowance, err error) {
+	if len(all) == 0 {
+		all = []userstore.Allowance{{}} // a consent to nothing in particular is one
 	}
+	for _, a := range all {
+		if err := texts(append([]string{a.Resource}, a.Scopes...)...); err != nil {
+			return nil, err
+		}
+		if n := slices.IndexFunc(out, func(o userstore.Allowance) bool { return o.Resource == a.Resource }); n >= 0 {
+			out[n].Scopes = merged(out[n].Scopes, a.Scopes)
+			continue
+		}
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b userstore.Allowance) int { return strings.Compare(a.Resource, b.Resource) })
+	return out, nil
+}
+
+// consentBefore is what the user of c allowed its client up to now; be it nothing.
+func (db *DB) consentBefore(ctx context.Context, c userstore.Code) (userstore.Consent, error) {
+	before, err := db.ConsentOf(ctx, c.UserID, c.ClientID)
+	if errors.Is(err, userstore.ErrNotFound) {
+		return userstore.Consent{}, nil
+	}
+	return before, err
+}
+
+// saveCode runs statements the last of which inserts the code, and stores the events, if each of them
+// did its work. ErrConflict: one did not, and nothing is stored.
+func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) error {
 	if err := storables(s); err != nil {
-		return nil, err
+		return err
 	}
-	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
-		n, err = run(s...)
-		return err == nil && n[len(n)-1] > 0, err
+	if len(events) == 0 && len(s) == 1 {
+		n, err := db.batch(ctx, true, s...)
+		if err == nil && n[0] == 0 {
+			err = userstore.ErrConflict
+		}
+		return err
+	}
+	return db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		n, err := run(s...)
+		if err == nil && slices.Contains(n, 0) {
+			err = userstore.ErrConflict
+		}
+		return err == nil, err
 	})
-	return n, err
 }
 
 // saved tells of a code that was not inserted why: nil when it is there.
@@ -270,20 +303,21 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 
 const (
 	removeCodes = `DELETE FROM codes WHERE hash IN
-		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 ORDER BY c.expires_at LIMIT $2)`
+		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 AND (c.used_at = 0 OR c.expires_at <= $2) ORDER BY c.expires_at LIMIT $3)`
 	removeSessions = `DELETE FROM browser_sessions WHERE hash IN
 		(SELECT b.hash FROM browser_sessions b WHERE b.expires_at <= $1 ORDER BY b.expires_at LIMIT $2)`
 	removeAssertions = `DELETE FROM client_assertions WHERE (client_id, jti) IN
 		(SELECT a.client_id, a.jti FROM client_assertions a WHERE a.expires_at <= $1 ORDER BY a.expires_at LIMIT $2)`
 )
 
-// replayKnown is how long after its end a code is known as one.
+// replayKnown is how long after its end a code that was used is known as one. One that was not has no grant that
+// a replay could tell of.
 const replayKnown = time.Hour
 
 func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error) {
 	total := 0
 	for _, s := range []stmt{
-		bind(removeCodes, micros(now.Add(-replayKnown)), int64(limit)),
+		bind(removeCodes, micros(now), micros(now.Add(-replayKnown)), int64(limit)),
 		bind(removeSessions, micros(now), int64(limit)),
 		bind(removeAssertions, micros(now), int64(limit)),
 	} {

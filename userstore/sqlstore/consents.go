@@ -2,47 +2,66 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
-const consentColumns = `user_id, client_id, scopes, resources, created_at, updated_at`
+const consentColumns = `user_id, client_id, resource, scopes, created_at, updated_at`
 
-func scanConsent(s scanner) (c userstore.Consent, err error) {
-	var scopes, resources string
-	var created, updated int64
-	if err := s.Scan(&c.UserID, &c.ClientID, &scopes, &resources, &created, &updated); err != nil {
-		return c, err
-	}
-	if c.Scopes, err = unlist(scopes); err != nil {
-		return c, err
-	}
-	c.Resources, err = unlist(resources)
-	c.CreatedAt, c.UpdatedAt = instant(created), instant(updated)
-	return c, err
-}
-
-func (db *DB) ConsentOf(ctx context.Context, userID, clientID string) (c userstore.Consent, err error) {
-	err = db.one(ctx, bind(`SELECT `+consentColumns+` FROM consents WHERE user_id = $1 AND client_id = $2`, userID, clientID),
-		func(s scanner) error {
-			c, err = scanConsent(s)
+// readConsents reads what was allowed, of which a row is what was at one resource: rows
+// of one client come one after the other.
+func (db *DB) readConsents(ctx context.Context, s stmt) (all []userstore.Consent, err error) {
+	err = db.rows(ctx, s, func() { all = nil }, func(row scanner) error {
+		var c userstore.Consent
+		var a userstore.Allowance
+		var scopes string
+		var created, updated int64
+		if err := row.Scan(&c.UserID, &c.ClientID, &a.Resource, &scopes, &created, &updated); err != nil {
 			return err
-		})
-	return c, err
-}
-
-const listConsents = `SELECT ` + consentColumns + ` FROM consents WHERE user_id = $1 ORDER BY created_at DESC, client_id LIMIT 1000`
-
-func (db *DB) ListConsents(ctx context.Context, userID string) ([]userstore.Consent, error) {
-	var all []userstore.Consent
-	err := db.rows(ctx, bind(listConsents, userID), func() { all = nil }, func(s scanner) error {
-		c, err := scanConsent(s)
+		}
+		if a.Scopes, err = unlist(scopes); err != nil {
+			return err
+		}
+		c.CreatedAt, c.UpdatedAt = instant(created), instant(updated)
+		if n := len(all) - 1; n >= 0 && all[n].ClientID == c.ClientID {
+			if c.CreatedAt.After(all[n].CreatedAt) {
+				c.CreatedAt = all[n].CreatedAt
+			}
+			if c.UpdatedAt.Before(all[n].UpdatedAt) {
+				c.UpdatedAt = all[n].UpdatedAt
+			}
+			c.Allowed, all = all[n].Allowed, all[:n]
+		}
+		c.Allowed = append(c.Allowed, a)
 		all = append(all, c)
-		return err
+		return nil
 	})
 	return all, unknown(err, nil)
+}
+
+func (db *DB) ConsentOf(ctx context.Context, userID, clientID string) (userstore.Consent, error) {
+	all, err := db.readConsents(ctx, bind(`SELECT `+consentColumns+` FROM consents WHERE user_id = $1 AND client_id = $2 ORDER BY resource`, userID, clientID))
+	switch {
+	case err != nil:
+		return userstore.Consent{}, err
+	case len(all) == 0:
+		return userstore.Consent{}, userstore.ErrNotFound
+	}
+	return all[0], nil
+}
+
+// listConsents is bounded by clients, so that each one is listed with all of its resources.
+const listConsents = `SELECT ` + consentColumns + ` FROM consents WHERE user_id = $1 AND client_id IN
+	(SELECT k.client_id FROM consents k WHERE k.user_id = $2 GROUP BY k.client_id ORDER BY MIN(k.created_at) DESC, k.client_id LIMIT 1000)
+	ORDER BY client_id, resource`
+
+func (db *DB) ListConsents(ctx context.Context, userID string) ([]userstore.Consent, error) {
+	all, err := db.readConsents(ctx, bind(listConsents, userID, userID))
+	slices.SortStableFunc(all, func(a, b userstore.Consent) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return all, err
 }
 
 // RevokeConsent locks the user's row first, as RedeemCode does: a code that is being redeemed at this

@@ -649,7 +649,7 @@ func TestPlansUseIndexes(t *testing.T) {
 			SELECT 'c'||n, '', TRUE, TRUE, '[]', '[]', '[]', '', n, 0, n FROM generate_series(1, 3000) n`,
 		`INSERT INTO browser_sessions SELECT decode(md5(n::text)||md5(n::text), 'hex'), n, n, n, n, 'b'||n, 'u'||(n%3000+1), '[]', '', '', '' FROM generate_series(1, 6000) n`,
 		`INSERT INTO codes SELECT decode(md5(n::text)||md5(n::text), 'hex'), 0, '', n, n, n, n, TRUE, 'c'||(n%3000+1), 'u'||(n%3000+1), 'b'||n, '', '', '[]', '[]', '', '', '[]', '', '', '' FROM generate_series(1, 6000) n`,
-		`INSERT INTO consents SELECT 'u'||n, 'c'||n, n, n, '[]', '[]' FROM generate_series(1, 3000) n`,
+		`INSERT INTO consents SELECT 'u'||n, 'c'||n, '', n, n, '[]' FROM generate_series(1, 3000) n`,
 		`INSERT INTO client_assertions SELECT 'c'||(n%3000+1), decode(md5(n::text), 'hex'), n FROM generate_series(1, 6000) n`,
 		`ANALYZE`)
 	plan := func(query string, args ...any) string {
@@ -685,7 +685,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"save a code":              plan(sqlstore.SaveCodeSQL, id, "", "", "[]", "[]", "", "", int64(1), "[]", "", true, int64(1), int64(1), "", "", id, "u1", "c1", "b1", int64(1), int64(1)),
 		"use a code":               plan(sqlstore.UseCodeSQL, int64(1), id, id, "u1", "c1", int64(1), "s"),
 		"the grant of a code":      plan(sqlstore.GrantOfCodeSQL, id, int64(1), int64(1), int64(1), int64(1), int64(1), int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", id, id),
-		"expired codes":            plan(sqlstore.RemoveCodesSQL, int64(5), int64(100)),
+		"expired codes":            plan(sqlstore.RemoveCodesSQL, int64(5), int64(5), int64(100)),
 		"a browser session":        plan(sqlstore.SessionSQL, id, int64(1), int64(1)),
 		"a user's sessions":        plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
 		"grants of the replaced":   plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),
@@ -693,7 +693,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"grants of the oldest":     plan(sqlstore.RevokeOldestSQL, int64(1), "u1", id, int64(1), int64(49), id),
 		"expired sessions":         plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),
 		"expired assertions":       plan(sqlstore.RemoveAssertSQL, int64(5), int64(100)),
-		"a user's consents":        plan(sqlstore.ListConsentsSQL, "u1"),
+		"a user's consents":        plan(sqlstore.ListConsentsSQL, "u1", "u1"),
 		"a page of clients":        plan(sqlstore.NextClientsSQL, int64(5), "c5", int64(10)),
 		"grants of a client":       plan(`SELECT id FROM grants WHERE client_id = $1 LIMIT 1000`, "c1"),
 		"consents of a client":     plan(`DELETE FROM consents WHERE client_id = $1`, "c1"),

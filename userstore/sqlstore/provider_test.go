@@ -78,7 +78,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 	}
 	consent := func(w world) (userstore.Code, error) {
 		c := newCode(w.s)
-		return c, db.SaveCode(ctx, c, &userstore.Consent{Scopes: c.Scopes}, time.Time{})
+		return c, db.SaveCode(ctx, c, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: c.Scopes}}}, time.Time{})
 	}
 	for _, test := range []struct {
 		name   string
@@ -226,7 +226,7 @@ func TestDeletingAClientWithManyGrants(t *testing.T) {
 		`INSERT INTO clients (id, name, public, first_party, grant_types, scopes, resources, id_token_alg, epoch, disabled_at, created_at) VALUES ('big', '', TRUE, TRUE, '[]', '[]', '[]', '', 7, 0, 7)`,
 		`INSERT INTO users SELECT 'u'||n, 'e'||n, 'e'||n, TRUE, '', '', '{}', '[]', TRUE, FALSE, n, n, 1, 0, '', 'h' FROM generate_series(1, 2500) n`,
 		`INSERT INTO grants SELECT decode(md5(n::text), 'hex'), 1, n, 0, 0, 0, n, n, n, 1, CASE WHEN n % 5 = 0 THEN 'signet' ELSE 'big' END, 'u'||n, 's'||n, '[]', '[]', '[]', '', '', '', '' FROM generate_series(1, 2500) n`,
-		`INSERT INTO consents SELECT 'u'||n, CASE WHEN n % 5 = 0 THEN 'signet' ELSE 'big' END, n, n, '[]', '[]' FROM generate_series(1, 2500) n`)
+		`INSERT INTO consents SELECT 'u'||n, CASE WHEN n % 5 = 0 THEN 'signet' ELSE 'big' END, '', n, n, '[]' FROM generate_series(1, 2500) n`)
 	if err := db.DeleteClient(t.Context(), "big"); err != nil {
 		t.Fatal(err)
 	}
@@ -325,9 +325,9 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 		"a user's sessions":      {sqlstore.ListSessionsSQL, []any{"u", 1, 1}, []string{"browser_sessions_user"}},
 		"grants of the replaced": {sqlstore.RevokeReplacedSQL, []any{1, id, "u", "b", "u", "m"}, []string{"grants_browser_session"}},
 		"grants of the oldest":   {sqlstore.RevokeOldestSQL, []any{1, "u", id, 1, 49, id}, []string{"grants_browser_session", "browser_sessions_user"}},
-		"expired codes":          {sqlstore.RemoveCodesSQL, []any{1, 1}, []string{"codes_expires"}},
+		"expired codes":          {sqlstore.RemoveCodesSQL, []any{1, 1, 1}, []string{"codes_expires"}},
 		"expired assertions":     {sqlstore.RemoveAssertSQL, []any{1, 1}, []string{"client_assertions_expires"}},
-		"a user's consents":      {sqlstore.ListConsentsSQL, []any{"u"}, []string{"USING PRIMARY KEY"}},
+		"a user's consents":      {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
 		"a page of clients":      {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
 	} {
 		plan, err := sqlstore.SQLitePlan(t.Context(), db, test.sql, test.args...)

@@ -207,7 +207,7 @@ func Acts() []Act {
 			void.UserID = u.ID
 			save := func(c userstore.Code) func(e ...audit.Event) error {
 				return func(e ...audit.Event) error {
-					return f.SaveCode(t.Context(), c, &userstore.Consent{Scopes: c.Scopes}, time.Time{}, e...)
+					return f.SaveCode(t.Context(), c, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: c.Scopes}}}, time.Time{}, e...)
 				}
 			}
 			return Prepared{save(code), save(void), func() bool {

@@ -63,7 +63,7 @@ func (f *fixture) code(t *testing.T, s userstore.BrowserSession, c userstore.Cli
 func (f *fixture) consented(t *testing.T, s userstore.BrowserSession, c userstore.Client) userstore.Code {
 	t.Helper()
 	code := f.newCode(s, c)
-	must(t, f.SaveCode(t.Context(), code, &userstore.Consent{Scopes: code.Scopes}, time.Time{}))
+	must(t, f.SaveCode(t.Context(), code, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: code.Scopes}}}, time.Time{}))
 	return code
 }
 
@@ -174,7 +174,7 @@ func saveCode(t *testing.T, f *fixture) {
 	} {
 		code := f.newCode(s, c)
 		test.change(&code)
-		for _, consent := range []*userstore.Consent{nil, {Scopes: []string{"openid"}}} {
+		for _, consent := range []*userstore.Consent{nil, {Allowed: []userstore.Allowance{{Scopes: []string{"openid"}}}}} {
 			if consent != nil && code.ByConsent {
 				continue
 			}
@@ -203,7 +203,7 @@ func saveCode(t *testing.T, f *fixture) {
 	is(t, f.SaveCode(ctx, stolen, nil, time.Time{}), userstore.ErrConflict)
 	f.redeemed(t, code)
 	is(t, f.SaveCode(ctx, again, nil, time.Time{}), userstore.ErrExists)
-	is(t, f.SaveCode(ctx, again, &userstore.Consent{Scopes: again.Scopes}, time.Time{}), userstore.ErrExists)
+	is(t, f.SaveCode(ctx, again, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: again.Scopes}}}, time.Time{}), userstore.ErrExists)
 	_, err = f.ConsentOf(ctx, u.ID, c.ID)
 	is(t, err, userstore.ErrNotFound)
 }
@@ -349,31 +349,42 @@ func removeCodes(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, c := f.user(t), f.client(t, nil)
 	s := f.session(t, u)
-	var codes []userstore.Code
+	var used, unused []userstore.Code
 	for i := range 5 {
-		codes = append(codes, f.code(t, s, c, func(c *userstore.Code) { c.ExpiresAt = f.now.Add(time.Duration(i) * time.Second) }))
-		f.session(t, u, func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(time.Duration(i) * time.Second) })
-		must(t, f.UseAssertion(ctx, c.ID, fmt.Sprint(i), f.now.Add(-time.Hour), f.now.Add(time.Duration(i)*time.Second)))
+		end := func(c *userstore.Code) { c.ExpiresAt = f.now.Add(time.Duration(i)*time.Second + time.Minute) }
+		used, unused = append(used, f.code(t, s, c, end)), append(unused, f.code(t, s, c, end))
+		f.redeemed(t, used[i])
+		f.session(t, u, func(s *userstore.StartSession) {
+			s.Session.ExpiresAt = f.now.Add(time.Duration(i)*time.Second + time.Minute)
+		})
+		must(t, f.UseAssertion(ctx, c.ID, fmt.Sprint(i), f.now.Add(-time.Hour), f.now.Add(time.Duration(i)*time.Second+time.Minute)))
 	}
-	at := f.now.Add(2 * time.Second) // 0, 1, 2 are over
-	for _, want := range []int{4, 2, 0} {
-		n, err := f.RemoveExpiredCodes(ctx, at, 2)
-		must(t, err)
-		equal(t, "sessions and assertions removed", n, want)
-	}
-	for _, code := range codes { // a replay is known as one for an hour
-		_, err := f.CodeByHash(ctx, code.Hash)
-		must(t, err)
-	}
-	n, err := f.RemoveExpiredCodes(ctx, at.Add(time.Hour), 100)
-	must(t, err)
-	equal(t, "removed an hour later", n, 3+2+2)
-	for i, code := range codes {
-		if _, err := f.CodeByHash(ctx, code.Hash); i < 3 {
-			is(t, err, userstore.ErrNotFound)
-		} else {
-			must(t, err)
+	// known checks of which of the codes, the earliest first, there are no more.
+	known := func(codes []userstore.Code, gone int) {
+		t.Helper()
+		for i, code := range codes {
+			if _, err := f.CodeByHash(ctx, code.Hash); i < gone {
+				is(t, err, userstore.ErrNotFound)
+			} else {
+				must(t, err)
+			}
 		}
 	}
+	at := f.now.Add(time.Minute + 2*time.Second) // 0, 1, 2 are over
+	for _, want := range []int{6, 3, 0} {
+		n, err := f.RemoveExpiredCodes(ctx, at, 2)
+		must(t, err)
+		equal(t, "unused codes, sessions and assertions removed", n, want)
+	}
+	known(unused, 3)
+	known(used, 0) // a replay is known as one for an hour
+	n, err := f.RemoveExpiredCodes(ctx, at.Add(time.Hour-time.Microsecond), 100)
+	must(t, err)
+	equal(t, "removed almost an hour later", n, 2+2+2+2)
+	known(used, 2)
+	n, err = f.RemoveExpiredCodes(ctx, at.Add(time.Hour), 100)
+	must(t, err)
+	equal(t, "removed an hour later", n, 1)
+	known(used, 3)
 	f.inBrowser(t, s, true)
 }

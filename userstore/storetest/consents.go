@@ -12,38 +12,52 @@ func consents(t *testing.T, f *fixture) {
 	u, other := f.user(t), f.user(t)
 	s, theirs := f.session(t, u), f.session(t, other)
 	a, b := f.client(t, nil), f.client(t, nil)
-	allow := func(s userstore.BrowserSession, c userstore.Client, at time.Time, scopes, resources []string) userstore.Code {
+	allow := func(s userstore.BrowserSession, c userstore.Client, at time.Time, allowed ...userstore.Allowance) userstore.Code {
 		t.Helper()
 		code := f.newCode(s, c)
 		code.CreatedAt, code.ExpiresAt = at, at.Add(time.Minute)
-		must(t, f.SaveCode(ctx, code, &userstore.Consent{Scopes: scopes, Resources: resources}, time.Time{}))
+		must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: allowed}, time.Time{}))
 		return code
 	}
+	at := func(resource string, scopes ...string) userstore.Allowance {
+		return userstore.Allowance{Resource: resource, Scopes: scopes}
+	}
+	const one, two = "https://one.test/?a&b", "https://two.test"
 	_, err := f.ConsentOf(ctx, u.ID, a.ID)
 	is(t, err, userstore.ErrNotFound)
-	allow(s, a, f.now, []string{"openid", `e"mail`}, []string{"https://api.test/?a&b"})
-	want := userstore.Consent{UserID: u.ID, ClientID: a.ID, Scopes: []string{"openid", `e"mail`}, Resources: []string{"https://api.test/?a&b"}, CreatedAt: stored(f.now), UpdatedAt: stored(f.now)}
+	allow(s, a, f.now, at(one, "write"), at("", "openid", `e"mail`))
+	want := userstore.Consent{UserID: u.ID, ClientID: a.ID, Allowed: []userstore.Allowance{at("", "openid", `e"mail`), at(one, "write")}, CreatedAt: stored(f.now), UpdatedAt: stored(f.now)}
 	got, err := f.ConsentOf(ctx, u.ID, a.ID)
 	must(t, err)
 	equal(t, "consent", got, want)
 
-	// What comes later is added.
+	// What comes later is added, where it was allowed and nowhere else.
 	later := f.now.Add(time.Hour)
-	code := allow(s, a, later, []string{"profile", "openid"}, []string{"https://b.test", "https://api.test/?a&b"})
-	want.Scopes, want.Resources, want.UpdatedAt = append(want.Scopes, "profile"), append(want.Resources, "https://b.test"), stored(later)
+	code := allow(s, a, later, at(two, "read"), at("", "profile", "openid"), at(two, "read", "list"))
+	want.Allowed, want.UpdatedAt = []userstore.Allowance{at("", "openid", `e"mail`, "profile"), at(one, "write"), at(two, "read", "list")}, stored(later)
 	got, err = f.ConsentOf(ctx, u.ID, a.ID)
 	must(t, err)
 	equal(t, "merged", got, want)
-	must(t, f.SaveCode(ctx, code, &userstore.Consent{Scopes: []string{"openid"}}, time.Time{})) // the form, sent twice
+	must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{at("", "openid")}}, time.Time{})) // the form, sent twice
 	got, err = f.ConsentOf(ctx, u.ID, a.ID)
 	must(t, err)
 	equal(t, "merged with less", got, want)
 
-	allow(s, b, later, nil, nil)
-	allow(theirs, a, f.now, []string{"openid"}, nil)
+	// When the code cannot be saved nothing is remembered, at none of the resources.
+	void := f.newCode(theirs, a)
+	void.UserID = u.ID
+	is(t, f.SaveCode(ctx, void, &userstore.Consent{Allowed: []userstore.Allowance{at("", "phone"), at("https://three.test", "x")}}, time.Time{}), userstore.ErrConflict)
+	stolen := f.newCode(theirs, a)
+	stolen.Hash = code.Hash
+	is(t, f.SaveCode(ctx, stolen, &userstore.Consent{Allowed: []userstore.Allowance{at("", "phone")}}, time.Time{}), userstore.ErrConflict)
+	_, err = f.ConsentOf(ctx, other.ID, a.ID)
+	is(t, err, userstore.ErrNotFound)
+
+	allow(s, b, later)
+	allow(theirs, a, f.now, at("", "openid"))
 	list, err := f.ListConsents(ctx, u.ID)
 	must(t, err)
-	equal(t, "list, newest first", list, []userstore.Consent{{UserID: u.ID, ClientID: b.ID, CreatedAt: stored(later), UpdatedAt: stored(later)}, want})
+	equal(t, "list, newest first", list, []userstore.Consent{{UserID: u.ID, ClientID: b.ID, Allowed: []userstore.Allowance{{}}, CreatedAt: stored(later), UpdatedAt: stored(later)}, want})
 
 	// Disabling and enabling a client leaves what was allowed.
 	must(t, f.SetClientActive(ctx, a.ID, false, f.now))
@@ -91,6 +105,7 @@ func revokeConsent(t *testing.T, f *fixture) {
 	}
 	g, offline = f.live(t, g), f.live(t, offline)
 
+	must(t, f.SaveCode(ctx, f.newCode(s, a), &userstore.Consent{Allowed: []userstore.Allowance{{Resource: "https://one.test"}, {Resource: "https://two.test"}}}, time.Time{}))
 	later := f.now.Add(time.Hour)
 	must(t, f.RevokeConsent(ctx, u.ID, a.ID, later))
 	_, err := f.ConsentOf(ctx, u.ID, a.ID)

@@ -70,13 +70,13 @@ func hostileStrings(t *testing.T, f *fixture) {
 		equal(t, "browser sessions", sessions, []userstore.BrowserSession{browser})
 		code := userstore.Code{Hash: userstore.CodeHash(sessionHash()), ClientID: c.ID, UserID: u.ID, BrowserSession: browser.ID, RedirectURI: s, CodeChallenge: s, Scopes: []string{s}, Resources: []string{s},
 			Nonce: s, Claims: s, AMR: []string{s}, ACR: s, ByConsent: true, CreatedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Minute)), UserAgent: browser.UserAgent, Address: browser.Address}
-		must(t, f.SaveCode(ctx, code, &userstore.Consent{Scopes: []string{s, s + s}, Resources: []string{s}}, time.Time{}))
+		must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{{Resource: s, Scopes: []string{s, s + s}}}}, time.Time{}))
 		saved, err := f.CodeByHash(ctx, code.Hash)
 		must(t, err)
 		equal(t, "code", saved.Code, code)
 		consent, err := f.ConsentOf(ctx, u.ID, c.ID)
 		must(t, err)
-		equal(t, "consent", consent.Scopes, []string{s, s + s})
+		equal(t, "consent", consent.Allowed, []userstore.Allowance{{Resource: s, Scopes: []string{s, s + s}}})
 		ofCode := f.redeemed(t, code)
 		view, err := f.GrantByID(ctx, ofCode.ID)
 		must(t, err)
@@ -239,14 +239,14 @@ func unstorable(t *testing.T, f *fixture) {
 		} {
 			bad := f.newCode(browser, client)
 			change(&bad)
-			for _, consent := range []*userstore.Consent{nil, {Scopes: []string{"openid"}}} {
+			for _, consent := range []*userstore.Consent{nil, {Allowed: []userstore.Allowance{{Scopes: []string{"openid"}}}}} {
 				if err := f.SaveCode(ctx, bad, consent, time.Time{}); !errors.Is(err, userstore.ErrInvalid) {
 					t.Errorf("code %s: saved with %.20q: %v", name, s, err)
 				}
 			}
 		}
-		for _, consent := range []userstore.Consent{{Scopes: []string{s}}, {Resources: []string{s}}} {
-			is(t, f.SaveCode(ctx, f.newCode(browser, client), &consent, time.Time{}), userstore.ErrInvalid)
+		for _, a := range []userstore.Allowance{{Scopes: []string{s}}, {Resource: s}} {
+			is(t, f.SaveCode(ctx, f.newCode(browser, client), &userstore.Consent{Allowed: []userstore.Allowance{{}, a}}, time.Time{}), userstore.ErrInvalid)
 		}
 		for name, change := range map[string]func(*userstore.StartSession){
 			"id":     func(n *userstore.StartSession) { n.Session.ID = s },

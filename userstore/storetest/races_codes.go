@@ -217,7 +217,7 @@ func raceConsents(t *testing.T, f *fixture) {
 	together(len(want), func(i int) {
 		code := f.newCode(s, c)
 		for {
-			err := f.SaveCode(ctx, code, &userstore.Consent{Scopes: want[i : i+1]}, time.Time{})
+			err := f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{{Resource: "https://two.test", Scopes: want[i : i+1]}, {Scopes: want[i : i+1]}, {Resource: fmt.Sprint("https://", i, ".test")}}}, time.Time{})
 			if err == nil {
 				break
 			}
@@ -232,8 +232,12 @@ func raceConsents(t *testing.T, f *fixture) {
 	})
 	got, err := f.ConsentOf(ctx, u.ID, c.ID)
 	must(t, err)
-	slices.Sort(got.Scopes)
-	equal(t, "what was allowed at once", got.Scopes, want)
+	equal(t, "resources", len(got.Allowed), len(want)+2)
+	for _, resource := range []string{"", "https://two.test"} {
+		scopes, _ := got.At(resource)
+		slices.Sort(scopes)
+		equal(t, "what was allowed at once", scopes, want)
+	}
 }
 
 func raceAssertions(t *testing.T, f *fixture) {

@@ -49,7 +49,7 @@ CREATE UNIQUE INDEX browser_sessions_id ON browser_sessions (id);
 CREATE INDEX browser_sessions_user ON browser_sessions (user_id, created_at);
 CREATE INDEX browser_sessions_expires ON browser_sessions (expires_at);
 
--- A row lives an hour and a minute and is changed once, in place. There is no
+-- A row lives a minute, used an hour more, and is changed once, in place. There is no
 -- foreign key to the client, whose row every code would lock: the epoch tells
 -- what of it is over.
 CREATE TABLE codes (
@@ -78,14 +78,15 @@ CREATE TABLE codes (
 CREATE INDEX codes_user ON codes (user_id, client_id);
 CREATE INDEX codes_expires ON codes (expires_at);
 
+-- A row is what was allowed at one resource. The empty one is the default audience, and what scopes tell of the user.
 CREATE TABLE consents (
     user_id    TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client_id  TEXT COLLATE "C" NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    resource   TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     scopes     TEXT   NOT NULL,
-    resources  TEXT   NOT NULL,
-    PRIMARY KEY (user_id, client_id)
+    PRIMARY KEY (user_id, client_id, resource)
 );
 CREATE INDEX consents_client ON consents (client_id);
 
@@ -117,7 +118,7 @@ SELECT id, user_id, amr, acr,
 FROM browser_sessions;
 
 CREATE VIEW readable_consents AS
-SELECT user_id, client_id, scopes, resources,
+SELECT user_id, client_id, resource, scopes,
        to_timestamp(created_at / 1e6) AS created_at,
        to_timestamp(updated_at / 1e6) AS updated_at
 FROM consents;

@@ -46,7 +46,7 @@ CREATE UNIQUE INDEX browser_sessions_id ON browser_sessions (id);
 CREATE INDEX browser_sessions_user ON browser_sessions (user_id, created_at);
 CREATE INDEX browser_sessions_expires ON browser_sessions (expires_at);
 
--- A row lives an hour and a minute and is changed once. There is no
+-- A row lives a minute, used an hour more, and is changed once. There is no
 -- foreign key to the client, whose row every code would lock: the epoch tells
 -- what of it is over.
 CREATE TABLE codes (
@@ -75,14 +75,15 @@ CREATE TABLE codes (
 CREATE INDEX codes_user ON codes (user_id, client_id);
 CREATE INDEX codes_expires ON codes (expires_at);
 
+-- A row is what was allowed at one resource. The empty one is the default audience, and what scopes tell of the user.
 CREATE TABLE consents (
     user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client_id  TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    resource   TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     scopes     TEXT NOT NULL,
-    resources  TEXT NOT NULL,
-    PRIMARY KEY (user_id, client_id)
+    PRIMARY KEY (user_id, client_id, resource)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX consents_client ON consents (client_id);
 
