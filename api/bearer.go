@@ -58,7 +58,12 @@ func bearerToken(r *http.Request) (string, error) {
 	case len(headers) == 0:
 		return "", newProblem(missingToken, "")
 	}
-	scheme, token, ok := strings.Cut(headers[0], " ")
+	return schemeBearer(headers[0])
+}
+
+// schemeBearer is the token of an Authorization header of that scheme (RFC 6750 section 2.1).
+func schemeBearer(header string) (string, error) {
+	scheme, token, ok := strings.Cut(header, " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
 		return "", newProblem(missingToken, "")
 	}
@@ -66,10 +71,10 @@ func bearerToken(r *http.Request) (string, error) {
 }
 
 // tokenInForm tells whether the body is a form that carries an access_token
-// (RFC 6750 section 2.2). No endpoint here takes forms, so it may be eaten.
+// (RFC 6750 section 2.2). Who takes forms does not ask here, so it may be eaten.
 func tokenInForm(r *http.Request) (bool, error) {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if media != "application/x-www-form-urlencoded" {
+	if media != formType {
 		return false, nil
 	}
 	body, err := readBody(r)

@@ -44,9 +44,5 @@ func userinfoToken(r *http.Request) (string, error) {
 	case len(headers) == 0:
 		return "", newProblem(missingToken, "")
 	}
-	scheme, token, ok := strings.Cut(headers[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return "", newProblem(missingToken, "")
-	}
-	return token, nil
+	return schemeBearer(headers[0])
 }

@@ -239,14 +239,6 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 	return i.checkScope(scopes, client, i.reach(targets))
 }
 
-// reach is where the scopes of a request for targets count.
-func (i *Issuer) reach(targets []Resource) []Resource {
-	if len(targets) == 0 {
-		return i.defaults()
-	}
-	return targets
-}
-
 // readPrompt reads how the user is to be asked.
 func readPrompt(p *Pending, r AuthorizationRequest) error {
 	p.Prompt = words(r.Prompt)

@@ -27,10 +27,7 @@ func (i *Issuer) clientCredentials(_ context.Context, client userstore.Client, r
 	if err != nil {
 		return Authorization{}, err
 	}
-	reach := targets
-	if len(reach) == 0 {
-		reach = i.defaults()
-	}
+	reach := i.reach(targets)
 	if len(scopes) == 0 {
 		if len(client.Scopes) > 0 {
 			scopes = slices.DeleteFunc(i.grantable(client, reach), ofUser)

@@ -88,7 +88,7 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		}
 	} else {
 		// Nothing can be had of the grant once its access token is over.
-		_, lifetime := i.access(a.reach(i))
+		_, lifetime := i.access(i.reach(a.Targets))
 		a.Grant.ExpiresAt = earlier(a.Grant.ExpiresAt, r.now.Add(lifetime))
 	}
 	ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, a.Grant.SessionID)

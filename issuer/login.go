@@ -81,11 +81,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 		if targets, err = i.resources(r.Resource, c); err != nil {
 			return err
 		}
-		reach := targets
-		if len(reach) == 0 {
-			reach = i.defaults()
-		}
-		return i.checkScope(scopes, c, reach)
+		return i.checkScope(scopes, c, i.reach(targets))
 	})
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):

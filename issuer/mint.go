@@ -93,19 +93,10 @@ func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse,
 	return r, nil
 }
 
-// reach are the resources that the access token is for: those named, or those of the default audience that are
-// registered.
-func (a Authorization) reach(i *Issuer) []Resource {
-	if len(a.Targets) > 0 {
-		return a.Targets
-	}
-	return i.defaults()
-}
-
 // mintAccess makes the access token of RFC 9068. It never outlives its grant. Where a client acts in its own
 // name, it is the subject (section 2.2).
 func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope string) (token string, expires int64, err error) {
-	alg, lifetime := i.access(a.reach(i))
+	alg, lifetime := i.access(i.reach(a.Targets))
 	end := now.Add(lifetime)
 	claims := accessClaims{
 		Issuer:   i.URL,

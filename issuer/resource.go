@@ -86,6 +86,15 @@ func (i *Issuer) defaults() []Resource {
 	return out
 }
 
+// reach are the resources that a request for targets is about: those named, or else those of the default audience that
+// are registered. Their scopes may be asked for, and their algorithm and lifetime hold.
+func (i *Issuer) reach(targets []Resource) []Resource {
+	if len(targets) == 0 {
+		return i.defaults()
+	}
+	return targets
+}
+
 // audience is whom an access token is for. With resources it is for nothing else;
 // without, it is for the default audience, to which a first-party client has the
 // issuer itself added, so that its users can manage their account.

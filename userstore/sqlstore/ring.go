@@ -70,10 +70,8 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, k.ID, k.Algorithm, k.Seq, k.Sealed, string(k.Public),
 			micros(k.CreatedAt), micros(k.ActivateAt), micros(k.RetireAt), micros(k.RemoveAt), micros(k.RevokedAt)))
 	}
-	for _, s := range append(steps, swap) {
-		if err := storable(s.args); err != nil {
-			return err
-		}
+	if err := storables(append(steps, swap)); err != nil {
+		return err
 	}
 	return db.tell(ctx, true, c.Events, func(run exec, _ bool) (bool, error) {
 		if n, err := run(swap); err != nil || n[0] == 0 {
