@@ -232,13 +232,14 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	running.Go(func() { manager.Run(background) })
 	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
+	warnOfStrangers(ctx, db, iss.Resources, log) // before anybody is answered, and so before anybody stops us
+
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()
 	log.Info("serving", "version", buildVersion().Version, "listen", listener.Addr().String(), "issuer", iss.URL, "store", storeName(c))
 	if c.Source("issuer") == "" && !loopback(listener.Addr()) {
 		log.Warn("the issuer is "+iss.URL+", which other machines cannot reach; set issuer to the URL that they use", "listen", listener.Addr().String())
 	}
-	warnOfStrangers(ctx, db, iss.Resources, log)
 	if fresh {
 		lines.settle()
 		a.welcome(c, localURL(c, listener.Addr()))
