@@ -60,16 +60,6 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	return s.proceed(w, r, handle, decision)
 }
 
-// given are the values that are not empty.
-func given(values []string) (out []string) {
-	for _, v := range values {
-		if v != "" {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
 // proceed takes the step that was decided on.
 func (s *Server) proceed(w http.ResponseWriter, r *http.Request, handle string, d issuer.Decision) error {
 	switch d.Step {

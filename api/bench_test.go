@@ -13,8 +13,9 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"github.com/signet-id/signet/api/apitest"
 	"log/slog"
+
+	"github.com/signet-id/signet/api/apitest"
 )
 
 // BenchmarkJWKS compares the key set over real connections with bare gorilla/mux

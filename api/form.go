@@ -107,3 +107,64 @@ func parseBasic(header string) (id, secret string, ok bool) {
 	}
 	return id, secret, true
 }
+
+// formFields reads a form (application/x-www-form-urlencoded), of whose fields those named may be sent once.
+func formFields(w http.ResponseWriter, r *http.Request, once ...string) (url.Values, error) {
+	if err := checkContentType(w, r, []string{formType}); err != nil {
+		return nil, err
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, newProblem(invalidRequest, "The form cannot be read.")
+	}
+	for _, name := range once {
+		if len(values[name]) > 1 {
+			return nil, newProblem(invalidRequest, "A field of the form was sent more than once.")
+		}
+	}
+	return values, nil
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+// parameters are those of a request that may come by GET or POST: of the query, and of a form.
+func parameters(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, newProblem(invalidRequest, "The address cannot be read.")
+	}
+	if r.Method == http.MethodPost {
+		form, err := formFields(w, r)
+		if err != nil {
+			return nil, err
+		}
+		for name, list := range form {
+			values[name] = append(values[name], list...)
+		}
+	}
+	return values, nil
+}
+
+// repeated lists which of names were sent more than once.
+func repeated(values url.Values, names ...string) (out []string) {
+	for _, name := range names {
+		if len(values[name]) > 1 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// given are the values that are not empty.
+func given(values []string) (out []string) {
+	for _, v := range values {
+		if v != "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}

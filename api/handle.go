@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -153,6 +152,12 @@ var (
 	noReferer = []string{"no-referrer"}
 	strictCSP = []string{"default-src 'none'; frame-ancestors 'none'"}
 	hstsValue = []string{"max-age=31536000"}
+
+	// Pages differ by language and by who is logged in. No cache may keep them anyway; a careless one shall
+	// at least not mix them up.
+	varyPage   = []string{"Accept-Language, Cookie"}
+	ownReferer = []string{"same-origin"}
+	noFraming  = []string{"DENY"}
 )
 
 // setHeaders sets what is right for every answer; a cacheable one replaces Cache-Control.
@@ -236,13 +241,4 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 		}
 	}
 	h.Log.LogAttrs(ctx, level, "request", attrs...)
-}
-
-// writeBody sends a complete answer. The length is said explicitly so that HEAD and GET agree.
-func writeBody(w http.ResponseWriter, status int, contentType []string, body []byte) {
-	h := w.Header()
-	h["Content-Type"] = contentType
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that left is nobody's error
 }

@@ -30,17 +30,3 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 	}
 	return writeJSON(w, http.StatusOK, answer)
 }
-
-// revoke ends the grant of a token (RFC 7009).
-func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
-	q, err := tokenQuery(w, r)
-	if err != nil {
-		return err
-	}
-	if err := s.Issuer.RevokeToken(r.Context(), q); err != nil {
-		return err
-	}
-	w.Header()["Content-Length"] = []string{"0"}
-	w.WriteHeader(http.StatusOK)
-	return nil
-}

@@ -48,12 +48,6 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	return writeTokens(w, tokens)
 }
 
-// writeTokens adds the header that RFC 6749 section 5.1 asks for besides Cache-Control.
-func writeTokens(w http.ResponseWriter, tokens issuer.TokenResponse) error {
-	w.Header().Set("Pragma", "no-cache")
-	return writeJSON(w, http.StatusOK, tokens)
-}
-
 // oneOrAll is a string or an array of strings, as `resource` may be repeated (RFC 8707).
 type oneOrAll []string
 

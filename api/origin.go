@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,4 +31,33 @@ func userAgent(r *http.Request) string {
 		ua = strings.ToValidUTF8(ua[:most], "")
 	}
 	return ua
+}
+
+// prepareOrigin finds out which origin our pages have: the issuer's, whatever a proxy makes of Host.
+func (h *handler) prepareOrigin() {
+	h.crossOrigin = http.NewCrossOriginProtection()
+	if u, err := url.Parse(h.Issuer.URL); err == nil {
+		h.ownOrigin = u.Scheme + "://" + u.Host
+		_ = h.crossOrigin.AddTrustedOrigin(h.ownOrigin) // what is no origin is none that a browser could send
+	}
+}
+
+// checkOrigin refuses a form that another site's page sent (A-27, A-28), by what browsers say of it: Sec-Fetch-Site, Origin and
+// Referer. `Origin: null` is said by sandboxed documents, which anybody can make; our own pages never cause it, because
+// their Referrer-Policy is same-origin.
+func (h *handler) checkOrigin(r *http.Request) error {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return newProblem(csrf, "")
+	}
+	for _, origin := range r.Header["Origin"] {
+		if origin == "null" {
+			return newProblem(csrf, "")
+		}
+	}
+	for _, referer := range r.Header["Referer"] {
+		if u, err := url.Parse(referer); err != nil || u.Host != r.Host && u.Scheme+"://"+u.Host != h.ownOrigin {
+			return newProblem(csrf, "")
+		}
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/signet-id/signet/api/web"
@@ -10,12 +9,7 @@ import (
 
 var (
 	htmlType = []string{"text/html; charset=utf-8"}
-	// Pages differ by language and by who is logged in. No cache may keep them anyway; a careless one shall
-	// at least not mix them up.
-	varyPage   = []string{"Accept-Language, Cookie"}
-	ownReferer = []string{"same-origin"}
-	noFraming  = []string{"DENY"}
-	forever    = []string{"public, max-age=31536000, immutable"}
+	forever  = []string{"public, max-age=31536000, immutable"}
 )
 
 // common is what all pages have. preferred are the languages that a request asked for.
@@ -50,28 +44,6 @@ func pageStatus(k kind) int {
 		return http.StatusForbidden
 	}
 	return k.status
-}
-
-// formProblems is what a page shows beside its fields; ok is false for a failure that is no matter of the form.
-func formProblems(p *problem) (list []web.Problem, ok bool) {
-	switch p.Code {
-	case validationError, userAlreadyExists:
-		for _, f := range p.Errors {
-			list = append(list, web.Problem{Field: f.Field, Code: f.Code})
-		}
-		return list, true
-	case invalidCredentials, accountDisabled, rateLimited, overloaded:
-		seconds, _ := strconv.Atoi(p.retry)
-		return []web.Problem{{Code: string(p.Code), Seconds: seconds}}, true
-	}
-	return nil, false
-}
-
-// retryAfter says in a header what a page says in words.
-func retryAfter(w http.ResponseWriter, p *problem) {
-	if retry := p.retry + problems[p.Code].retryAfter; retry != "" {
-		w.Header()["Retry-After"] = []string{retry}
-	}
 }
 
 // asset serves what pages link to. Its name changes with its content, so it may be kept for ever.

@@ -6,15 +6,19 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/issuer"
 )
 
 const (
 	jsonType       = "application/json"
 	mergePatchType = "application/merge-patch+json" // RFC 7396
 )
+
+var plainJSON = []string{jsonType}
 
 // decode reads the body as one strict JSON object into v, whose fields are all that
 // may be sent, and answers the body itself for those who need it again. What is part of an account but not the
@@ -111,4 +115,19 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	}
 	writeBody(w, status, plainJSON, body)
 	return nil
+}
+
+// writeBody sends a complete answer. The length is said explicitly so that HEAD and GET agree.
+func writeBody(w http.ResponseWriter, status int, contentType []string, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that left is nobody's error
+}
+
+// writeTokens adds the header that RFC 6749 section 5.1 asks for besides Cache-Control.
+func writeTokens(w http.ResponseWriter, tokens issuer.TokenResponse) error {
+	w.Header().Set("Pragma", "no-cache")
+	return writeJSON(w, http.StatusOK, tokens)
 }

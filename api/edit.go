@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -83,44 +82,6 @@ func apply(e editable[string], u *userstore.User) error {
 	return nil
 }
 
-// putProfile replaces everything that a user may change; what is not sent is emptied.
-func (s *Server) putProfile(w http.ResponseWriter, r *http.Request) error {
-	session, r, err := s.writer(r)
-	if err != nil {
-		return err
-	}
-	var q editable[string]
-	if _, err := decode(w, r, &q); err != nil {
-		return err
-	}
-	return s.editProfile(w, r, session.View.User.ID, func(u *userstore.User) error { return apply(q, u) })
-}
-
-// patchProfile applies a JSON merge patch (RFC 7396): null empties a field, and what
-// is not named stays.
-func (s *Server) patchProfile(w http.ResponseWriter, r *http.Request) error {
-	session, r, err := s.writer(r)
-	if err != nil {
-		return err
-	}
-	var q editable[*string] // the strict reading: names, types and no member twice
-	body, err := decode(w, r, &q, mergePatchType, jsonType)
-	if err != nil {
-		return err
-	}
-	patch, err := readPatch(body)
-	if err != nil {
-		return err
-	}
-	return s.editProfile(w, r, session.View.User.ID, func(u *userstore.User) error {
-		next, err := mergePatch(editableOf(*u), patch)
-		if err != nil {
-			return err
-		}
-		return apply(next, u)
-	})
-}
-
 // readPatch reads a body again that was accepted, so that null and absent differ.
 func readPatch(body []byte) (map[string]any, error) {
 	var patch map[string]any
@@ -135,14 +96,6 @@ func readPatch(body []byte) (map[string]any, error) {
 		patch["preferred_username"] = name
 	}
 	return patch, nil
-}
-
-func (s *Server) editProfile(w http.ResponseWriter, r *http.Request, userID string, edit func(*userstore.User) error) error {
-	user, err := s.Accounts.Edit(r.Context(), userID, edit)
-	if err != nil {
-		return asPreferred(err)
-	}
-	return writeJSON(w, http.StatusOK, profileOf(user))
 }
 
 // asPreferred lets an error speak of preferred_username, for those who sent that name.

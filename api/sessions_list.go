@@ -23,15 +23,6 @@ type sessionDoc struct {
 	ExpiresAt  time.Time `json:"expires_at"`   // unless it is refreshed before
 }
 
-// listSessions shows what is signed in where, newest first.
-func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
-	session, r, err := s.bearer(r)
-	if err != nil {
-		return err
-	}
-	return s.writeSessions(w, r, session.View.User.ID, session.View.Grant)
-}
-
 // writeSessions answers with a user's live sessions; current is the grant that asks.
 func (s *Server) writeSessions(w http.ResponseWriter, r *http.Request, userID string, current userstore.Grant) error {
 	now := s.Now()
@@ -71,18 +62,4 @@ func (s *Server) browserSessionOf(b userstore.BrowserSession, current string) se
 		ID: b.ID, Kind: "browser", Current: b.ID == current, UserAgent: b.UserAgent, Address: b.Address,
 		CreatedAt: b.CreatedAt.UTC(), LastUsedAt: used.UTC(), ExpiresAt: expires.UTC(),
 	}
-}
-
-// deleteSession revokes one of the caller's own sessions. Somebody else's and one that
-// never was are the same 404: the store looks for both user and id in one statement.
-func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
-	session, r, err := s.writer(r)
-	if err != nil {
-		return err
-	}
-	if err := s.Accounts.RevokeSession(r.Context(), session.View.User.ID, r.PathValue("id")); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

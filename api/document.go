@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/signet-id/signet/userstore"
@@ -34,39 +33,4 @@ func profileOf(u userstore.User) profileDoc {
 		p.LastLoginAt = &at
 	}
 	return p
-}
-
-// getProfile answers with what the session check has just read.
-func (s *Server) getProfile(w http.ResponseWriter, r *http.Request) error {
-	session, r, err := s.bearer(r)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, profileOf(session.View.User))
-}
-
-type deleteRequest struct {
-	CurrentPassword string `json:"current_password"`
-}
-
-// deleteProfile ends the account and everything kept in its name, for whoever knows the password.
-func (s *Server) deleteProfile(w http.ResponseWriter, r *http.Request) error {
-	session, r, err := s.writer(r)
-	if err != nil {
-		return err
-	}
-	var q deleteRequest
-	if !bodyless(r) { // as most clients send a DELETE; what is missing is then the password, not a type
-		if _, err := decode(w, r, &q); err != nil {
-			return err
-		}
-	}
-	if q.CurrentPassword == "" {
-		return invalid(fault{"current_password", "required", "Send the account's password to delete it."})
-	}
-	if err := s.Accounts.Delete(r.Context(), session.View.User.ID, q.CurrentPassword); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

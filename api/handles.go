@@ -1,0 +1,66 @@
+package api
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+)
+
+// Kinds of handle.
+const (
+	authorizationHandle = "authorization"
+	logoutHandle        = "logout"
+)
+
+// sealedRequest is what a handle holds.
+type sealedRequest struct {
+	Kind    string          `json:"kind"`
+	Browser []byte          `json:"browser"` // SHA-256 of its cookie
+	Expires int64           `json:"expires"`
+	Request json.RawMessage `json:"request"`
+}
+
+// seal makes the handle of a request for the browser.
+func (s *Server) seal(kind, browser string, request any) (string, error) {
+	inner, err := json.Marshal(request)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.Sum256([]byte(browser))
+	text, err := json.Marshal(sealedRequest{kind, hash[:16], s.Now().Add(handleAge).Unix(), inner})
+	if err != nil {
+		return "", err
+	}
+	mac, err := s.Issuer.FormMAC("handle", string(text))
+	if err != nil {
+		return "", err
+	}
+	handle := base64.RawURLEncoding.EncodeToString(append(mac, text...))
+	if len(handle) > maxHandle {
+		return "", newProblem(invalidRequest, "The request is too long to be carried through the pages: send a shorter state.")
+	}
+	return handle, nil
+}
+
+// open reads a handle that this browser was given.
+func (s *Server) open(handle, kind, browser string, request any) error {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
+	if err != nil || len(raw) <= sha256.Size {
+		return newProblem(requestExpired, "")
+	}
+	sent, text := raw[:sha256.Size], raw[sha256.Size:]
+	mac, err := s.Issuer.FormMAC("handle", string(text))
+	if err != nil {
+		return err
+	}
+	var sealed sealedRequest
+	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind || s.Now().Unix() >= sealed.Expires {
+		return newProblem(requestExpired, "")
+	}
+	hash := sha256.Sum256([]byte(browser))
+	if browser == "" || !hmac.Equal(hash[:16], sealed.Browser) {
+		return newProblem(otherBrowser, "")
+	}
+	return json.Unmarshal(sealed.Request, request)
+}
