@@ -4,13 +4,19 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 
+	"github.com/signet-id/signet/api/account"
+	"github.com/signet-id/signet/api/admin"
+	"github.com/signet-id/signet/api/bearer"
+	"github.com/signet-id/signet/api/pages"
+	"github.com/signet-id/signet/api/profile"
+	"github.com/signet-id/signet/api/protocol"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -47,112 +53,127 @@ type Metrics interface {
 	Request(route, method string, status int, took time.Duration)
 }
 
-// dialect says how the errors of a route are written and what surrounds it.
-type dialect int
+// routeClass says how the errors of a route are written and what surrounds it.
+type routeClass int
 
 const (
-	document  dialect = iota // public and cacheable: CORS *, OAuth errors
-	operation                // for the operator's machines: no CORS, OAuth errors
-	account                  // the account API: CORS for client origins, problem documents, a deadline
-	protocol                 // of OAuth, for apps: CORS for client origins, OAuth errors, a deadline
-	backend                  // of OAuth, for servers: the same without CORS
-	front                    // where clients send browsers: errors are pages, a deadline, no CORS
-	page                     // our own pages: the same, and what is posted was sent from one of them
+	publicDocument routeClass = iota // public and cacheable: CORS *, OAuth errors
+	operation                        // for the operator's machines: no CORS, OAuth errors
+	accountAPI                       // the account API: CORS for client origins, problem documents, a deadline
+	appEndpoint                      // of OAuth, for apps: CORS for client origins, OAuth errors, a deadline
+	serverEndpoint                   // of OAuth, for servers: the same without CORS
+	entryPage                        // where clients send browsers: errors are pages, a deadline, no CORS
+	ownPage                          // our own pages: the same, and what is posted was sent from one of them
 )
 
 // bounded tells that a route takes a body, asks the store, and so has a deadline.
-func (d dialect) bounded() bool { return d != document && d != operation }
+func (c routeClass) bounded() bool { return c != publicDocument && c != operation }
 
 // forPeople tells that errors are pages.
-func (d dialect) forPeople() bool { return d == front || d == page }
+func (c routeClass) forPeople() bool { return c == entryPage || c == ownPage }
 
 // shared tells that browser apps call a route from origins of their own.
-func (d dialect) shared() bool { return d == account || d == protocol }
+func (c routeClass) shared() bool { return c == accountAPI || c == appEndpoint }
 
 // route is one line of the list: the template is also its name in logs, metrics and openapi.json.
 type route struct {
-	method  string
-	path    string
-	handle  func(http.ResponseWriter, *http.Request) error
-	dialect dialect
+	method string
+	path   string
+	handle wire.Handler
+	class  routeClass
 }
 
 // routes is every route there is. HEAD comes with each GET, OPTIONS with each path;
 // everything else is 404 or 405. The key set stands first because it is asked for most.
 func (s *Server) routes() []route {
+	var (
+		user     = bearer.Authenticator{Issuer: s.Issuer}
+		sessions = profile.Sessions{
+			Grants: s.Store, Browsers: s.Store, Now: s.Now, RefreshIdle: s.Issuer.RefreshIdle, SessionIdle: s.Issuer.SessionIdle,
+		}
+		oauth = protocol.Handlers{Issuer: s.Issuer}
+		front = s.pages()
+		me    = account.Handlers{
+			Issuer: s.Issuer, Accounts: s.Accounts, Clients: s.Store, Consents: s.Store, Sessions: sessions, JSONLogin: s.JSONLogin,
+		}
+		admins = admin.Handlers{
+			Bearer: user, Accounts: s.Accounts, Clients: s.Clients, Users: s.Store, Audit: s.Store, Sessions: sessions,
+			Secret: s.Secret, IssuerPath: s.Issuer.Path(),
+		}
+	)
 	return []route{
-		{"GET", "/.well-known/jwks.json", s.jwks, document},
-		{"GET", "/.well-known/openid-configuration", s.discovery, document},
-		{"GET", "/.well-known/oauth-authorization-server", s.discovery, document},
+		{"GET", "/.well-known/jwks.json", s.jwks, publicDocument},
+		{"GET", "/.well-known/openid-configuration", s.discovery, publicDocument},
+		{"GET", "/.well-known/oauth-authorization-server", s.discovery, publicDocument},
 		{"GET", "/healthz", s.healthz, operation},
 		{"GET", "/readyz", s.readyz, operation},
 		{"GET", "/openapi.json", s.openAPI, operation},
 
-		{"POST", "/oauth2/token", s.token, protocol},
-		{"GET", "/oauth2/userinfo", s.userinfo, protocol},
-		{"POST", "/oauth2/userinfo", s.userinfo, protocol},
-		{"POST", "/oauth2/revoke", s.revoke, protocol},
-		{"POST", "/oauth2/introspect", s.introspect, backend},
+		{"POST", "/oauth2/token", oauth.Token, appEndpoint},
+		{"GET", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
+		{"POST", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
+		{"POST", "/oauth2/revoke", oauth.Revoke, appEndpoint},
+		{"POST", "/oauth2/introspect", oauth.Introspect, serverEndpoint},
 
-		{"GET", "/oauth2/authorize", s.authorize, front},
-		{"POST", "/oauth2/authorize", s.authorize, front},
-		{"GET", "/oauth2/logout", s.endSession, front},
-		{"POST", "/oauth2/logout", s.endSession, front},
-		{"GET", "/login", s.loginPage, page},
-		{"POST", "/login", s.loginForm, page},
-		{"GET", "/signup", s.signupPage, page},
-		{"POST", "/signup", s.signupForm, page},
-		{"GET", "/consent", s.consentPage, page},
-		{"POST", "/consent", s.consentForm, page},
-		{"GET", "/logout", s.logoutPage, page},
-		{"POST", "/logout", s.logoutForm, page},
-		{"GET", "/assets/{name}", s.asset, operation},
+		{"GET", "/oauth2/authorize", front.Authorize, entryPage},
+		{"POST", "/oauth2/authorize", front.Authorize, entryPage},
+		{"GET", "/oauth2/logout", front.EndSession, entryPage},
+		{"POST", "/oauth2/logout", front.EndSession, entryPage},
+		{"GET", "/login", front.LoginPage, ownPage},
+		{"POST", "/login", front.LoginForm, ownPage},
+		{"GET", "/signup", front.SignupPage, ownPage},
+		{"POST", "/signup", front.SignupForm, ownPage},
+		{"GET", "/consent", front.ConsentPage, ownPage},
+		{"POST", "/consent", front.ConsentForm, ownPage},
+		{"GET", "/logout", front.LogoutPage, ownPage},
+		{"POST", "/logout", front.LogoutForm, ownPage},
+		{"GET", "/assets/{name}", front.Asset, operation},
 
-		{"POST", "/v1/refresh", s.refresh, account},
-		{"POST", "/v1/login", s.login, account},
-		{"POST", "/v1/signup", s.signup, account},
-		{"POST", "/v1/logout", s.logout, account},
-		{"GET", "/v1/profile", s.getProfile, account},
-		{"PATCH", "/v1/profile", s.patchProfile, account},
-		{"PUT", "/v1/profile", s.putProfile, account},
-		{"DELETE", "/v1/profile", s.deleteProfile, account},
-		{"POST", "/v1/profile/password", s.changePassword, account},
-		{"GET", "/v1/profile/sessions", s.listSessions, account},
-		{"DELETE", "/v1/profile/sessions/{id}", s.deleteSession, account},
-		{"GET", "/v1/profile/consents", s.listConsents, account},
-		{"DELETE", "/v1/profile/consents/{client_id}", s.deleteConsent, account},
+		{"POST", "/v1/refresh", me.Refresh, accountAPI},
+		{"POST", "/v1/login", me.Login, accountAPI},
+		{"POST", "/v1/signup", me.Signup, accountAPI},
+		{"POST", "/v1/logout", user.User(me.Logout), accountAPI},
+		{"GET", "/v1/profile", user.User(me.GetProfile), accountAPI},
+		{"PATCH", "/v1/profile", user.Profile(me.PatchProfile), accountAPI},
+		{"PUT", "/v1/profile", user.Profile(me.PutProfile), accountAPI},
+		{"DELETE", "/v1/profile", user.Profile(me.DeleteProfile), accountAPI},
+		{"POST", "/v1/profile/password", user.Profile(me.ChangePassword), accountAPI},
+		{"GET", "/v1/profile/sessions", user.User(me.ListSessions), accountAPI},
+		{"DELETE", "/v1/profile/sessions/{id}", user.Profile(me.DeleteSession), accountAPI},
+		{"GET", "/v1/profile/consents", user.User(me.ListConsents), accountAPI},
+		{"DELETE", "/v1/profile/consents/{client_id}", user.Profile(me.DeleteConsent), accountAPI},
 
 		// Each through admin, which lets nobody else in; the names are those of its query's parameters.
-		{"GET", "/v1/admin/users", s.admin(s.adminListUsers, "search", "role", "status", "limit", "cursor"), account},
-		{"POST", "/v1/admin/users", s.admin(s.adminCreateUser), account},
-		{"GET", "/v1/admin/users/{id}", s.admin(s.adminGetUser), account},
-		{"PATCH", "/v1/admin/users/{id}", s.admin(s.adminPatchUser), account},
-		{"DELETE", "/v1/admin/users/{id}", s.admin(s.adminDeleteUser), account},
-		{"POST", "/v1/admin/users/{id}/disable", s.admin(s.adminDisableUser), account},
-		{"POST", "/v1/admin/users/{id}/enable", s.admin(s.adminEnableUser), account},
-		{"POST", "/v1/admin/users/{id}/password", s.admin(s.adminSetPassword), account},
-		{"PUT", "/v1/admin/users/{id}/roles/{role}", s.admin(s.adminGrantRole), account},
-		{"DELETE", "/v1/admin/users/{id}/roles/{role}", s.admin(s.adminRevokeRole), account},
-		{"GET", "/v1/admin/users/{id}/sessions", s.admin(s.adminListSessions), account},
-		{"DELETE", "/v1/admin/users/{id}/sessions", s.admin(s.adminDeleteSessions), account},
-		{"DELETE", "/v1/admin/users/{id}/sessions/{sid}", s.admin(s.adminDeleteSession), account},
-		{"GET", "/v1/admin/clients", s.admin(s.adminListClients, "limit", "cursor"), account},
-		{"POST", "/v1/admin/clients", s.admin(s.adminCreateClient), account},
-		{"GET", "/v1/admin/clients/{client_id}", s.admin(s.adminGetClient), account},
-		{"PATCH", "/v1/admin/clients/{client_id}", s.admin(s.adminPatchClient), account},
-		{"DELETE", "/v1/admin/clients/{client_id}", s.admin(s.adminDeleteClient), account},
-		{"POST", "/v1/admin/clients/{client_id}/secret", s.admin(s.adminRotateSecret), account},
-		{"POST", "/v1/admin/clients/{client_id}/disable", s.admin(s.adminDisableClient), account},
-		{"POST", "/v1/admin/clients/{client_id}/enable", s.admin(s.adminEnableClient), account},
-		{"GET", "/v1/admin/audit", s.admin(s.adminListAudit, "event", "actor", "target", "from", "to", "limit", "cursor"), account},
+		{"GET", "/v1/admin/users", admins.Only(admins.ListUsers, "search", "role", "status", "limit", "cursor"), accountAPI},
+		{"POST", "/v1/admin/users", admins.Only(admins.CreateUser), accountAPI},
+		{"GET", "/v1/admin/users/{id}", admins.Only(admins.GetUser), accountAPI},
+		{"PATCH", "/v1/admin/users/{id}", admins.Only(admins.PatchUser), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}", admins.Only(admins.DeleteUser), accountAPI},
+		{"POST", "/v1/admin/users/{id}/disable", admins.Only(admins.DisableUser), accountAPI},
+		{"POST", "/v1/admin/users/{id}/enable", admins.Only(admins.EnableUser), accountAPI},
+		{"POST", "/v1/admin/users/{id}/password", admins.Only(admins.SetPassword), accountAPI},
+		{"PUT", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.GrantRole), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.RevokeRole), accountAPI},
+		{"GET", "/v1/admin/users/{id}/sessions", admins.Only(admins.ListSessions), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/sessions", admins.Only(admins.DeleteSessions), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/sessions/{sid}", admins.Only(admins.DeleteSession), accountAPI},
+		{"GET", "/v1/admin/clients", admins.Only(admins.ListClients, "limit", "cursor"), accountAPI},
+		{"POST", "/v1/admin/clients", admins.Only(admins.CreateClient), accountAPI},
+		{"GET", "/v1/admin/clients/{client_id}", admins.Only(admins.GetClient), accountAPI},
+		{"PATCH", "/v1/admin/clients/{client_id}", admins.Only(admins.PatchClient), accountAPI},
+		{"DELETE", "/v1/admin/clients/{client_id}", admins.Only(admins.DeleteClient), accountAPI},
+		{"POST", "/v1/admin/clients/{client_id}/secret", admins.Only(admins.RotateSecret), accountAPI},
+		{"POST", "/v1/admin/clients/{client_id}/disable", admins.Only(admins.DisableClient), accountAPI},
+		{"POST", "/v1/admin/clients/{client_id}/enable", admins.Only(admins.EnableClient), accountAPI},
+		{"GET", "/v1/admin/audit", admins.Only(admins.ListAudit, "event", "actor", "target", "from", "to", "limit", "cursor"), accountAPI},
 	}
 }
 
 // resource is one path with its methods.
 type resource struct {
 	template string
-	dialect  dialect
-	methods  map[string]func(http.ResponseWriter, *http.Request) error
+	class    routeClass
+	methods  map[string]wire.Handler
 	allow    []string // value of Allow, ready to be shared between answers
 }
 
@@ -169,7 +190,7 @@ func (s *Server) Handler() http.Handler {
 	for _, rt := range s.routes() {
 		res := byPath[rt.path]
 		if res == nil {
-			res = &resource{template: rt.path, dialect: rt.dialect, methods: map[string]func(http.ResponseWriter, *http.Request) error{}}
+			res = &resource{template: rt.path, class: rt.class, methods: map[string]wire.Handler{}}
 			byPath[rt.path] = res
 			for _, path := range s.mounts(rt.path) {
 				h.resources[h.router.Path(path)] = res
@@ -191,7 +212,7 @@ func (s *Server) Handler() http.Handler {
 // route is also found under /p, for a proxy that passes the path on as it came, and both
 // discovery documents under the inserted form of RFC 8414 section 3.1.
 func (s *Server) mounts(path string) []string {
-	prefix := s.issuerPath()
+	prefix := s.Issuer.Path()
 	if prefix == "" {
 		return []string{path}
 	}
@@ -203,20 +224,16 @@ func (s *Server) mounts(path string) []string {
 	return mounts
 }
 
-// issuerPath is the path of the issuer identifier without a trailing slash.
-func (s *Server) issuerPath() string {
-	u, err := url.Parse(s.Issuer.URL)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimRight(u.EscapedPath(), "/")
+// pages are those that people see.
+func (s *Server) pages() *pages.Handlers {
+	return &pages.Handlers{Issuer: s.Issuer, Accounts: s.Accounts, Pages: s.Pages, Now: s.Now}
 }
 
 // base is the issuer identifier as the start of an address.
 func (s *Server) base() string { return strings.TrimRight(s.Issuer.URL, "/") }
 
 // allowed writes the Allow header (RFC 9110 section 10.2.1) of a set of methods.
-func allowed(methods map[string]func(http.ResponseWriter, *http.Request) error) string {
+func allowed(methods map[string]wire.Handler) string {
 	var list []string
 	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		if methods[m] != nil {

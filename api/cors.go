@@ -25,9 +25,9 @@ var (
 func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
 	asks := documentAsks
 	switch {
-	case res.dialect == document:
+	case res.class == publicDocument:
 		header["Access-Control-Allow-Origin"] = anyOrigin
-	case res.dialect.shared():
+	case res.class.shared():
 		header["Vary"] = varyOrigin
 		origin := r.Header["Origin"]
 		if len(origin) != 1 || !h.origins.allow(r.Context(), origin[0], h.Now()) {

@@ -4,50 +4,65 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
 )
 
 var problemJSON = []string{"application/problem+json"}
 
-// writeProblem answers with p, in the dialect of the route.
-func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, d dialect, p *problem) {
-	k := problems[p.Code]
+// problemDocument is the document of RFC 9457.
+type problemDocument struct {
+	Type   string          `json:"type"` // points into openapi.json, where the code is explained
+	Title  string          `json:"title"`
+	Status int             `json:"status"`
+	Detail string          `json:"detail"`
+	Code   problem.Code    `json:"code"`
+	Errors []problem.Fault `json:"errors,omitempty"`
+}
+
+// writeProblem answers with p, as the class of its route wants it.
+func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, class routeClass, p *problem.Problem) {
+	k := p.Kind()
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	delete(h, "Etag")
-	if retry := p.retry + k.retryAfter; retry != "" {
+	if retry := p.RetryAfter(); retry != "" {
 		h["Retry-After"] = []string{retry}
 	}
-	if d.forPeople() {
-		s.writeErrorPage(w, r, k, p)
+	if class.forPeople() {
+		if s.pages().Error(w, r, p) != nil {
+			s.writeOAuthError(w, k, p)
+		}
 		return
 	}
-	if d != account {
+	if class != accountAPI {
 		s.writeOAuthError(w, k, p)
 		return
 	}
-	if k.bearer != "" {
+	if k.Bearer != "" {
 		h["Www-Authenticate"] = []string{s.challenge(k, p)}
 	}
-	p.Type = s.base() + "/openapi.json#/components/examples/" + string(p.Code)
-	p.Title, p.Status = k.title, k.status
-	body, err := json.Marshal(p)
+	body, err := json.Marshal(problemDocument{
+		Type:  s.base() + "/openapi.json#/components/examples/" + string(p.Code),
+		Title: k.Title, Status: k.Status, Detail: p.Detail, Code: p.Code, Errors: p.Errors,
+	})
 	if err != nil {
 		panic(err) // strings and numbers only
 	}
-	writeBody(w, k.status, problemJSON, body)
+	wire.WriteBody(w, k.Status, problemJSON, body)
 }
 
 // challenge is WWW-Authenticate by RFC 6750 section 3. The error stands first and no
 // error is said when no token was sent. RFC 9110 asks for a challenge with each 401.
-func (s *Server) challenge(k kind, p *problem) string {
+func (s *Server) challenge(k problem.Kind, p *problem.Problem) string {
 	realm := `realm="` + s.Issuer.URL + `"`
-	if k.bearer == "-" {
+	if k.Bearer == "-" {
 		return "Bearer " + realm
 	}
-	text := `Bearer error="` + k.bearer + `", error_description="` + quotable(p.Detail) + `"`
-	if p.scope != "" {
-		text += `, scope="` + p.scope + `"`
+	text := `Bearer error="` + k.Bearer + `", error_description="` + quotable(p.Detail) + `"`
+	if p.Scope != "" {
+		text += `, scope="` + p.Scope + `"`
 	}
 	return text + ", " + realm
 }
@@ -69,15 +84,15 @@ var oauthStatus = map[issuer.Code]int{
 
 // writeOAuthError answers as RFC 6749 section 5.2 does. A 401 says how to do better (RFC 9110 section 15.5.2): a client
 // by Basic, whichever way it tried, and the bearer of a token by Bearer.
-func (s *Server) writeOAuthError(w http.ResponseWriter, k kind, p *problem) {
+func (s *Server) writeOAuthError(w http.ResponseWriter, k problem.Kind, p *problem.Problem) {
 	e := struct {
-		Error       issuer.Code `json:"error"`
-		Description string      `json:"error_description"`
-		Reasons     []fault     `json:"reasons,omitempty"`
-	}{k.oauth, quotable(p.Detail), p.Errors}
-	status := k.status
-	if n, ok := oauthStatus[p.said]; ok {
-		e.Error, status = p.said, n
+		Error       issuer.Code     `json:"error"`
+		Description string          `json:"error_description"`
+		Reasons     []problem.Fault `json:"reasons,omitempty"`
+	}{k.OAuth, quotable(p.Detail), p.Errors}
+	status := k.Status
+	if n, ok := oauthStatus[p.Said]; ok {
+		e.Error, status = p.Said, n
 	}
 	if e.Error == "" {
 		e.Error = issuer.InvalidRequest
@@ -85,14 +100,14 @@ func (s *Server) writeOAuthError(w http.ResponseWriter, k kind, p *problem) {
 	switch {
 	case e.Error == issuer.InvalidClient:
 		w.Header()["Www-Authenticate"] = []string{`Basic realm="` + s.Issuer.URL + `"`}
-	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && k.bearer != "":
+	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && k.Bearer != "":
 		w.Header()["Www-Authenticate"] = []string{s.challenge(k, p)}
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
 		panic(err)
 	}
-	writeBody(w, status, plainJSON, body)
+	wire.WriteBody(w, status, wire.JSONHeader, body)
 }
 
 // quotable keeps the characters that RFC 6749 allows in error_description:

@@ -10,18 +10,3 @@ func (s *Server) RouteList() (out []Route) {
 	}
 	return out
 }
-
-// ProblemKind is a line of the table of problems.
-type ProblemKind struct {
-	Status        int
-	Title, Detail string
-}
-
-// ProblemTable is the table by code.
-func ProblemTable() map[string]ProblemKind {
-	out := map[string]ProblemKind{}
-	for c, k := range problems {
-		out[string(c)] = ProblemKind{k.status, k.title, k.detail}
-	}
-	return out
-}

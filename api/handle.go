@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/internal/audit"
 )
 
@@ -48,7 +49,7 @@ func (h *handler) prepare() {
 }
 
 // unmatched stands for every path that is no route.
-var unmatched = &resource{template: "unmatched", dialect: account, allow: []string{""}}
+var unmatched = &resource{template: "unmatched", class: accountAPI, allow: []string{""}}
 
 // answer is the ResponseWriter that handlers see: it remembers what was sent.
 type answer struct {
@@ -84,28 +85,28 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.router.Match(r, &match) {
 		res = h.resources[match.Route]
 	}
-	var failure *problem
+	var failure *problem.Problem
 	defer func() {
 		if p := recover(); p != nil {
 			failure = h.recovered(a, r, res, id, p)
 		}
 		h.report(r, a, res, id, h.Now().Sub(began), failure)
-		if failure != nil && failure.abort {
+		if failure != nil && failure.Abort {
 			panic(http.ErrAbortHandler)
 		}
 	}()
 
 	h.setHeaders(w.Header(), res, id)
 	if err := h.serve(a, r, res, &match, id); err != nil {
-		failure = asProblem(err)
-		h.writeProblem(a, r, res.dialect, failure)
+		failure = problem.From(err)
+		h.writeProblem(a, r, res.class, failure)
 	}
 }
 
 // serve finds the method and runs its handler.
 func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.RouteMatch, id string) error {
 	if res == unmatched && r.Method != http.MethodConnect {
-		return newProblem(notFound, "There is nothing at this path; /openapi.json lists what there is.")
+		return problem.New(problem.NotFound, "There is nothing at this path; /openapi.json lists what there is.")
 	}
 	h.setCORS(a.Header(), r, res)
 	handle := res.methods[r.Method]
@@ -115,12 +116,12 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 			a.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		return newProblem(methodNotAllowed, "")
+		return problem.New(problem.MethodNotAllowed, "")
 	}
 	for name, value := range match.Vars {
 		r.SetPathValue(name, value)
 	}
-	if !res.dialect.bounded() {
+	if !res.class.bounded() {
 		return handle(a, r)
 	}
 
@@ -128,7 +129,7 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	// connection instead of reading the rest of a body that is too long.
 	if r.ContentLength > maxBody {
 		a.Header().Set("Connection", "close")
-		return newProblem(bodyTooLarge, "")
+		return problem.New(problem.BodyTooLarge, "")
 	}
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
 	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
@@ -137,7 +138,7 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	for name, value := range match.Vars {
 		r.SetPathValue(name, value)
 	}
-	if res.dialect == page && r.Method == http.MethodPost {
+	if res.class == ownPage && r.Method == http.MethodPost {
 		if err := h.checkOrigin(r); err != nil {
 			return err
 		}
@@ -171,11 +172,11 @@ func (h *handler) setHeaders(header http.Header, res *resource, id string) {
 	if h.hsts {
 		header["Strict-Transport-Security"] = hstsValue
 	}
-	if res.dialect != document {
+	if res.class != publicDocument {
 		header["Referrer-Policy"] = noReferer
 		header["Content-Security-Policy"] = strictCSP
 	}
-	if res.dialect.forPeople() {
+	if res.class.forPeople() {
 		header["Referrer-Policy"] = ownReferer
 		header["Vary"] = varyPage
 		header["X-Frame-Options"] = noFraming
@@ -184,23 +185,23 @@ func (h *handler) setHeaders(header http.Header, res *resource, id string) {
 
 // recovered turns a panic into server_error, or cuts the connection when a part of the
 // answer is already on its way.
-func (h *handler) recovered(a *answer, r *http.Request, res *resource, id string, p any) *problem {
+func (h *handler) recovered(a *answer, r *http.Request, res *resource, id string, p any) *problem.Problem {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		return &problem{Code: serverError, abort: true, cause: err}
+		return &problem.Problem{Code: problem.ServerError, Abort: true, Cause: err}
 	}
-	f := asProblem(fmt.Errorf("panic: %v", p))
-	f.stack = string(debug.Stack())
+	f := problem.From(fmt.Errorf("panic: %v", p))
+	f.Stack = string(debug.Stack())
 	if a.status != 0 {
-		f.abort = true
+		f.Abort = true
 		return f
 	}
-	h.writeProblem(a, r, res.dialect, f)
+	h.writeProblem(a, r, res.class, f)
 	return f
 }
 
 // report writes the one log line of a request and counts it. Neither path nor query is
 // logged, because strangers put secrets there. A failure on our side carries its cause.
-func (h *handler) report(r *http.Request, a *answer, res *resource, id string, took time.Duration, f *problem) {
+func (h *handler) report(r *http.Request, a *answer, res *resource, id string, took time.Duration, f *problem.Problem) {
 	status, method := a.status, r.Method
 	if status == 0 {
 		status = http.StatusOK // net/http's, when a handler wrote nothing
@@ -216,11 +217,11 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 
 	level := slog.LevelInfo
 	switch {
-	case f != nil && f.Code == serverError:
+	case f != nil && f.Code == problem.ServerError:
 		level = slog.LevelError
 	case status >= 500:
 		level = slog.LevelWarn
-	case !res.dialect.bounded() && status < 400:
+	case !res.class.bounded() && status < 400:
 		level = slog.LevelDebug // probes and public documents would drown the rest
 	}
 	ctx := r.Context()
@@ -233,11 +234,11 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 		slog.Int("status", status), slog.Duration("took", took), slog.String("address", h.clientAddress(r)))
 	if f != nil {
 		attrs = append(attrs, slog.String("code", string(f.Code)))
-		if f.cause != nil && status >= 500 {
-			attrs = append(attrs, slog.String("error", f.cause.Error()))
+		if f.Cause != nil && status >= 500 {
+			attrs = append(attrs, slog.String("error", f.Cause.Error()))
 		}
-		if f.stack != "" {
-			attrs = append(attrs, slog.String("stack", f.stack))
+		if f.Stack != "" {
+			attrs = append(attrs, slog.String("stack", f.Stack))
 		}
 	}
 	h.Log.LogAttrs(ctx, level, "request", attrs...)

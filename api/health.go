@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 )
@@ -20,22 +22,22 @@ const readyTimeout = 2 * time.Second
 // healthz says that the process lives. It asks nobody: a store that is down is no
 // reason to restart this process.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) error {
-	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	return wire.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // reasons are all that a stranger learns of why we are not ready: the first that
 // fits of each field.
 var reasons = []struct {
 	is     error
-	reason fault
+	reason problem.Fault
 }{
-	{ErrStopping, fault{"server", "stopping", "The server is stopping."}},
-	{userstore.ErrUnavailable, fault{"store", "unavailable", "The store does not answer."}},
-	{context.DeadlineExceeded, fault{"store", "unavailable", "The store does not answer."}},
-	{keys.ErrClock, fault{"keys", "clock_off", "The clock of this machine and that of the store differ too much; set them by NTP."}},
-	{keys.ErrStale, fault{"keys", "stale", "The signing keys were not read from the store for too long."}},
-	{keys.ErrSealed, fault{"keys", "sealed", "The signing keys cannot be opened with the key-encryption key that this server has; its log says which one is needed."}},
-	{keys.ErrNotReady, fault{"keys", "not_ready", "The signing keys are not ready; the server's log says why."}},
+	{ErrStopping, problem.Fault{Field: "server", Code: "stopping", Message: "The server is stopping."}},
+	{userstore.ErrUnavailable, problem.Fault{Field: "store", Code: "unavailable", Message: "The store does not answer."}},
+	{context.DeadlineExceeded, problem.Fault{Field: "store", Code: "unavailable", Message: "The store does not answer."}},
+	{keys.ErrClock, problem.Fault{Field: "keys", Code: "clock_off", Message: "The clock of this machine and that of the store differ too much; set them by NTP."}},
+	{keys.ErrStale, problem.Fault{Field: "keys", Code: "stale", Message: "The signing keys were not read from the store for too long."}},
+	{keys.ErrSealed, problem.Fault{Field: "keys", Code: "sealed", Message: "The signing keys cannot be opened with the key-encryption key that this server has; its log says which one is needed."}},
+	{keys.ErrNotReady, problem.Fault{Field: "keys", Code: "not_ready", Message: "The signing keys are not ready; the server's log says why."}},
 }
 
 // readyz says whether requests should be sent here. The whole error is logged.
@@ -47,18 +49,18 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 		err = s.Ready(ctx)
 	}
 	if err == nil {
-		return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+		return wire.WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}
-	p := newProblem(unavailable, "Not ready; ask again in a moment.")
-	p.cause = err
+	p := problem.New(problem.Unavailable, "Not ready; ask again in a moment.")
+	p.Cause = err
 	for _, known := range reasons {
-		said := slices.ContainsFunc(p.Errors, func(f fault) bool { return f.Field == known.reason.Field })
+		said := slices.ContainsFunc(p.Errors, func(f problem.Fault) bool { return f.Field == known.reason.Field })
 		if !said && errors.Is(err, known.is) {
 			p.Errors = append(p.Errors, known.reason)
 		}
 	}
 	if p.Errors == nil {
-		p.Errors = []fault{{"server", "not_ready", "The server is not ready; its log says why."}}
+		p.Errors = []problem.Fault{{Field: "server", Code: "not_ready", Message: "The server is not ready; its log says why."}}
 	}
 	return p
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"github.com/signet-id/signet/api/wire"
 )
 
 //go:embed openapi.json
@@ -21,6 +23,6 @@ func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := bytes.ReplaceAll(openAPIText, []byte(openAPIServer), self[1:len(self)-1])
-	writeDocument(w, r, publicFor(5*time.Minute), plainJSON, body, etagOf(body))
+	writeDocument(w, r, publicFor(5*time.Minute), wire.JSONHeader, body, etagOf(body))
 	return nil
 }

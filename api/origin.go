@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/internal/audit"
 )
 
@@ -47,16 +48,16 @@ func (h *handler) prepareOrigin() {
 // their Referrer-Policy is same-origin.
 func (h *handler) checkOrigin(r *http.Request) error {
 	if err := h.crossOrigin.Check(r); err != nil {
-		return newProblem(csrf, "")
+		return problem.New(problem.CSRF, "")
 	}
 	for _, origin := range r.Header["Origin"] {
 		if origin == "null" {
-			return newProblem(csrf, "")
+			return problem.New(problem.CSRF, "")
 		}
 	}
 	for _, referer := range r.Header["Referer"] {
 		if u, err := url.Parse(referer); err != nil || u.Host != r.Host && u.Scheme+"://"+u.Host != h.ownOrigin {
-			return newProblem(csrf, "")
+			return problem.New(problem.CSRF, "")
 		}
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/api/wire"
 )
 
 var jwksType = []string{"application/jwk-set+json"}
@@ -30,7 +32,7 @@ func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("write discovery: %w", err)
 	}
-	writeDocument(w, r, s.cacheable, plainJSON, body, etagOf(body))
+	writeDocument(w, r, s.cacheable, wire.JSONHeader, body, etagOf(body))
 	return nil
 }
 
@@ -53,7 +55,7 @@ func writeDocument(w http.ResponseWriter, r *http.Request, cacheControl, content
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	writeBody(w, http.StatusOK, contentType, body)
+	wire.WriteBody(w, http.StatusOK, contentType, body)
 }
 
 // noneMatchFails reads If-None-Match (RFC 9110 section 13.1.2): `*`, or a list of

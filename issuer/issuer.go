@@ -3,6 +3,8 @@ package issuer
 import (
 	"context"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -91,4 +93,13 @@ func event(ctx context.Context, now time.Time, name audit.Name, g userstore.Gran
 	e := audit.New(ctx, now, name, audit.User(g.UserID))
 	e.ClientID, e.SessionID = g.ClientID, g.SessionID
 	return e
+}
+
+// Path is the path of the issuer identifier without a trailing slash: what addresses on this server begin with.
+func (i *Issuer) Path() string {
+	u, err := url.Parse(i.URL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(u.EscapedPath(), "/")
 }

@@ -1,0 +1,38 @@
+package account
+
+import (
+	"net/http"
+
+	"github.com/signet-id/signet/api/profile"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/userstore"
+)
+
+// signupRequest is a profile and a password.
+type signupRequest struct {
+	Password string `json:"password"`
+	profile.Fields[string]
+}
+
+// Signup makes an account. Nobody is logged in by it: the answer is the profile.
+func (h *Handlers) Signup(w http.ResponseWriter, r *http.Request) error {
+	var q signupRequest
+	if _, err := wire.Decode(w, r, &q); err != nil {
+		return err
+	}
+	username, err := profile.UsernameOf(q.Fields)
+	if err != nil {
+		return err
+	}
+	user, err := h.Accounts.Register(r.Context(), userstore.NewUser{
+		Email: q.Email, Username: username, Password: q.Password, Claims: profile.ClaimsOf(q.Fields),
+	})
+	if q.PreferredUsername != "" {
+		err = profile.AsPreferredUsername(err)
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", h.Issuer.Path()+"/v1/profile")
+	return wire.WriteJSON(w, http.StatusCreated, profile.Of(user))
+}

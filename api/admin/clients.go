@@ -1,0 +1,282 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/profile"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/userstore"
+)
+
+// clientRequest is what an admin may say of a client, by the names of RFC 7591. Nothing else can be
+// named; null is the same as nothing when a client is made, and empties a member of one that there is.
+type clientRequest struct {
+	Name           *string         `json:"client_name"`
+	AuthMethod     *string         `json:"token_endpoint_auth_method"`
+	GrantTypes     []string        `json:"grant_types"`
+	ResponseTypes  []string        `json:"response_types"`
+	RedirectURIs   []string        `json:"redirect_uris"`
+	PostLogoutURIs []string        `json:"post_logout_redirect_uris"`
+	Scope          *string         `json:"scope"`
+	Resources      []string        `json:"resources"`
+	IDTokenAlg     *string         `json:"id_token_signed_response_alg"`
+	JWKS           json.RawMessage `json:"jwks"`
+	JWKSURI        *string         `json:"jwks_uri"`
+	ClientURI      *string         `json:"client_uri"`
+	LogoURI        *string         `json:"logo_uri"`
+	PolicyURI      *string         `json:"policy_uri"`
+	TOSURI         *string         `json:"tos_uri"`
+	PKCE           *string         `json:"pkce"`
+}
+
+type newClientRequest struct {
+	ClientID *string `json:"client_id"`
+	clientRequest
+}
+
+// notOfClients says of members that nobody sets here what to do instead.
+var notOfClients = map[string]string{
+	"client_id":                "The id of a client never changes.",
+	"client_secret":            "The server makes the secret; ask for a new one at /v1/admin/clients/{client_id}/secret.",
+	"client_id_issued_at":      "The server keeps this.",
+	"client_secret_expires_at": "Secrets do not expire.",
+	"first_party":              "Only an operator marks a client as first-party: signet clients update --first-party.",
+	"disabled":                 "Use /v1/admin/clients/{client_id}/disable and /enable.",
+}
+
+func decodeClient(w http.ResponseWriter, r Request, v any, types ...string) ([]byte, error) {
+	body, err := wire.Decode(w, r.Request, v, types...)
+	if p := (*problem.Problem)(nil); errors.As(err, &p) {
+		for i, f := range p.Errors {
+			if message, ok := notOfClients[f.Field]; ok && f.Code == strictjson.UnknownField {
+				p.Errors[i].Code, p.Errors[i].Message = "not_allowed", message
+			}
+		}
+	}
+	return body, err
+}
+
+// Apply makes c what the members say that were sent.
+func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
+	for _, m := range []struct {
+		name string
+		from *string
+		to   *string
+	}{
+		{"client_name", q.Name, &c.Name}, {"token_endpoint_auth_method", q.AuthMethod, &c.AuthMethod},
+		{"id_token_signed_response_alg", q.IDTokenAlg, &c.IDTokenAlg}, {"jwks_uri", q.JWKSURI, &c.JWKSURI},
+		{"client_uri", q.ClientURI, &c.ClientURI}, {"logo_uri", q.LogoURI, &c.LogoURI}, {"policy_uri", q.PolicyURI, &c.PolicyURI},
+		{"tos_uri", q.TOSURI, &c.TOSURI}, {"pkce", q.PKCE, &c.PKCE},
+	} {
+		if sent(m.name) {
+			if *m.to = ""; m.from != nil {
+				*m.to = *m.from
+			}
+		}
+	}
+	for _, m := range []struct {
+		name string
+		from []string
+		to   *[]string
+	}{
+		{"grant_types", q.GrantTypes, &c.GrantTypes}, {"response_types", q.ResponseTypes, &c.ResponseTypes},
+		{"redirect_uris", q.RedirectURIs, &c.RedirectURIs}, {"post_logout_redirect_uris", q.PostLogoutURIs, &c.PostLogoutRedirectURIs},
+		{"resources", q.Resources, &c.Resources},
+	} {
+		if sent(m.name) {
+			*m.to = append([]string(nil), m.from...)
+		}
+	}
+	if sent("scope") {
+		if c.Scopes = nil; q.Scope != nil {
+			c.Scopes = spaced(*q.Scope)
+		}
+	}
+	if sent("jwks") {
+		c.JWKS = append(json.RawMessage(nil), q.JWKS...)
+	}
+}
+
+// spaced takes a scope parameter apart (RFC 6749 section 3.3). Two spaces in a row are an empty scope,
+// which is none.
+func spaced(scope string) []string {
+	if scope == "" {
+		return nil
+	}
+	return strings.Split(scope, " ")
+}
+
+// asScope lets the fault of a scope speak of the one member that holds them all.
+func asScope(err error) error {
+	if faults := (*userstore.ValidationError)(nil); errors.As(err, &faults) {
+		for i, f := range faults.Fields {
+			if strings.HasPrefix(f.Field, "scope.") {
+				faults.Fields[i].Field = "scope"
+			}
+		}
+	}
+	return err
+}
+
+// ListClients is a page of the clients, oldest first.
+func (h *Handlers) ListClients(w http.ResponseWriter, r Request) error {
+	q := &r.query
+	size := q.limit(usualPage, largestPage)
+	if err := q.err(); err != nil {
+		return err
+	}
+	var after *userstore.Client
+	if text := q.text("cursor"); text != "" {
+		p, err := h.openCursor("clients", q.conditions(), text)
+		if err != nil {
+			return err
+		}
+		after = &userstore.Client{CreatedAt: p.at, ID: p.id}
+	}
+	clients, err := h.Clients.Store.ListClients(r.Context(), after, size+1)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Clients    []userstore.ClientDocument `json:"clients"`
+		NextCursor string                     `json:"next_cursor,omitempty"`
+	}{Clients: []userstore.ClientDocument{}}
+	if len(clients) > size {
+		clients = clients[:size]
+		last := clients[size-1]
+		if out.NextCursor, err = h.sealCursor("clients", q.conditions(), position{last.CreatedAt, last.ID}); err != nil {
+			return err
+		}
+	}
+	for _, c := range clients {
+		out.Clients = append(out.Clients, c.Document(""))
+	}
+	return wire.WriteJSON(w, http.StatusOK, out)
+}
+
+// CreateClient answers as RFC 7591 section 3.2.1 does, with the secret if there is one: nobody is told it again.
+func (h *Handlers) CreateClient(w http.ResponseWriter, r Request) error {
+	var q newClientRequest
+	if _, err := decodeClient(w, r, &q); err != nil {
+		return err
+	}
+	var c userstore.Client
+	if q.ClientID != nil {
+		if c.ID = *q.ClientID; c.ID == "" {
+			return problem.Invalid(problem.Fault{Field: "client_id", Code: "invalid", Message: "Leave client_id out to have one made."})
+		}
+	}
+	q.apply(&c, func(string) bool { return true })
+	c, secret, err := h.Clients.Create(r.Context(), c, "")
+	if err != nil {
+		return asScope(err)
+	}
+	w.Header().Set("Location", h.IssuerPath+"/v1/admin/clients/"+c.ID)
+	return wire.WriteJSON(w, http.StatusCreated, c.Document(secret))
+}
+
+func (h *Handlers) GetClient(w http.ResponseWriter, r Request) error {
+	return h.answerClient(w, r)
+}
+
+// answerClient answers with the client that the path names, as it is now.
+func (h *Handlers) answerClient(w http.ResponseWriter, r Request) error {
+	c, err := h.Clients.Store.ClientByID(r.Context(), r.PathValue("client_id"))
+	if err != nil {
+		return err
+	}
+	return wire.WriteJSON(w, http.StatusOK, c.Document(""))
+}
+
+// PatchClient applies a JSON merge patch (RFC 7396), all of it or nothing; a key set is replaced as a whole.
+// A client that comes to need a secret is told one.
+func (h *Handlers) PatchClient(w http.ResponseWriter, r Request) error {
+	var q clientRequest
+	body, err := decodeClient(w, r, &q, wire.MergePatchType, wire.JSONType)
+	if err != nil {
+		return err
+	}
+	patch, err := profile.ReadPatch(body)
+	if err != nil {
+		return err
+	}
+	c, secret, err := h.Clients.Edit(r.Context(), r.PathValue("client_id"), "", func(c *userstore.Client) error {
+		if c.FirstParty {
+			return problem.New(problem.FirstPartyClient, "")
+		}
+		q.apply(c, func(name string) bool { _, ok := patch[name]; return ok })
+		return nil
+	})
+	if err != nil {
+		return asScope(err)
+	}
+	return wire.WriteJSON(w, http.StatusOK, c.Document(secret))
+}
+
+// notFirstParty refuses a client that is trusted without asking anybody, with the account API of every user: an admin
+// whose token was stolen must not become it, be it by a redirect URI or by a new secret. To switch it off harms nobody
+// but its users, and may be urgent.
+func (h *Handlers) notFirstParty(r Request, id string) error {
+	c, err := h.Clients.Store.ClientByID(r.Context(), id)
+	if err == nil && c.FirstParty {
+		return problem.New(problem.FirstPartyClient, "")
+	}
+	return err
+}
+
+// DeleteClient takes everything along that was granted to the client.
+func (h *Handlers) DeleteClient(w http.ResponseWriter, r Request) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	id := r.PathValue("client_id")
+	if id != userstore.FirstPartyClientID { // which nobody deletes at all
+		if err := h.notFirstParty(r, id); err != nil {
+			return err
+		}
+	}
+	if err := h.Clients.Delete(r.Context(), id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// RotateSecret replaces the secret: the one before is refused within the second that clients are cached for.
+func (h *Handlers) RotateSecret(w http.ResponseWriter, r Request) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	id := r.PathValue("client_id")
+	if err := h.notFirstParty(r, id); err != nil {
+		return err
+	}
+	c, secret, err := h.Clients.RotateSecret(r.Context(), id, "")
+	if err != nil {
+		return err
+	}
+	return wire.WriteJSON(w, http.StatusOK, c.Document(secret))
+}
+
+func (h *Handlers) DisableClient(w http.ResponseWriter, r Request) error {
+	return h.setClientActive(w, r, false)
+}
+
+func (h *Handlers) EnableClient(w http.ResponseWriter, r Request) error {
+	return h.setClientActive(w, r, true)
+}
+
+func (h *Handlers) setClientActive(w http.ResponseWriter, r Request, active bool) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	if err := h.Clients.SetActive(r.Context(), r.PathValue("client_id"), active); err != nil {
+		return err
+	}
+	return h.answerClient(w, r)
+}

@@ -1,0 +1,78 @@
+package admin
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/keys"
+)
+
+// A cursor says where a page of a list ended: the instant and the id of its last entry, under
+// HMAC-SHA-256. So it can be made nowhere but here, and goes only with the list and the
+// conditions that it was made for; whoever changes those in the middle would miss entries and not notice.
+// It lives as long as the refresh secret, and any replica takes it.
+//
+// It names the last entry and no number of a page: what is added or taken away meanwhile neither
+// repeats an entry nor hides one.
+type position struct {
+	at time.Time // microseconds, as the store keeps them
+	id string
+}
+
+// maxCursor is beyond any that was made: ids have at most 64 characters.
+const maxCursor = 256
+
+func (h *Handlers) sealCursor(list string, conditions url.Values, p position) (string, error) {
+	mac, err := h.cursorMAC(list, conditions, p)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(append(mac, p.bytes()...)), nil
+}
+
+func (h *Handlers) openCursor(list string, conditions url.Values, text string) (position, error) {
+	bad := problem.Invalid(problem.Fault{Field: "cursor", Code: "invalid", Message: "Send next_cursor of the page before with the parameters that it was asked with, or begin again without a cursor."})
+	// One cursor has one spelling; the decoder would pass line breaks over.
+	if len(text) > maxCursor || strings.ContainsAny(text, "\r\n") {
+		return position{}, bad
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) < sha256.Size+8 {
+		return position{}, bad
+	}
+	mac, rest := raw[:sha256.Size], raw[sha256.Size:]
+	p := position{at: time.UnixMicro(int64(binary.BigEndian.Uint64(rest))).UTC(), id: string(rest[8:])}
+	want, err := h.cursorMAC(list, conditions, p)
+	if err != nil {
+		return position{}, err
+	}
+	if !hmac.Equal(mac, want) {
+		return position{}, bad
+	}
+	return p, nil
+}
+
+func (p position) bytes() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(p.at.UnixMicro())), p.id...)
+}
+
+// cursorMAC puts the length before each part but the last, so that no two lists of parts look alike.
+func (h *Handlers) cursorMAC(list string, conditions url.Values, p position) ([]byte, error) {
+	secret, err := h.Secret(keys.Cursors)
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, secret)
+	for _, part := range []string{list, conditions.Encode()} {
+		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		mac.Write([]byte(part))
+	}
+	mac.Write(p.bytes())
+	return mac.Sum(nil), nil
+}

@@ -1,0 +1,171 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/profile"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/userstore"
+)
+
+// adminUserDoc is an account as an admin sees it.
+type adminUserDoc struct {
+	profile.Document
+	HasPassword bool `json:"has_password"`
+}
+
+func adminUserOf(u userstore.User) adminUserDoc {
+	return adminUserDoc{profile.Of(u), u.PasswordHash != ""}
+}
+
+// Sizes of a page.
+const (
+	usualPage   = 50
+	largestPage = 500
+)
+
+var userStates = map[string]userstore.State{"": userstore.AnyState, "active": userstore.Enabled, "disabled": userstore.Disabled}
+
+// ListUsers is a page of the users, oldest first.
+func (h *Handlers) ListUsers(w http.ResponseWriter, r Request) error {
+	q := &r.query
+	ask := userstore.UserQuery{Text: q.text("search"), Role: q.text("role"), State: userStates[q.oneOf("status", "active", "disabled")]}
+	size := q.limit(usualPage, largestPage)
+	ask.Limit = size + 1 // the one more tells whether there is another page
+	if err := q.err(); err != nil {
+		return err
+	}
+	if text := q.text("cursor"); text != "" {
+		p, err := h.openCursor("users", q.conditions(), text)
+		if err != nil {
+			return err
+		}
+		ask.After = &userstore.User{CreatedAt: p.at, ID: p.id}
+	}
+	out := struct {
+		Users      []adminUserDoc `json:"users"`
+		NextCursor string         `json:"next_cursor,omitempty"` // absent: this is the last page
+	}{Users: []adminUserDoc{}}
+	var users []userstore.User
+	if findable(ask.Text, ask.Role) {
+		var err error
+		if users, err = h.Users.ListUsers(r.Context(), ask); err != nil {
+			return err
+		}
+	}
+	if len(users) > size {
+		users = users[:size]
+		last := users[size-1]
+		var err error
+		if out.NextCursor, err = h.sealCursor("users", q.conditions(), position{last.CreatedAt, last.ID}); err != nil {
+			return err
+		}
+	}
+	for _, u := range users {
+		out.Users = append(out.Users, adminUserOf(u))
+	}
+	return wire.WriteJSON(w, http.StatusOK, out)
+}
+
+type adminCreateRequest struct {
+	Password      string   `json:"password"`
+	Roles         []string `json:"roles"`
+	IsStaff       bool     `json:"is_staff"`
+	EmailVerified bool     `json:"email_verified"`
+	profile.Fields[string]
+}
+
+// CreateUser makes an account, also when sign-up is closed.
+func (h *Handlers) CreateUser(w http.ResponseWriter, r Request) error {
+	var q adminCreateRequest
+	if _, err := decodeAdmin(w, r, &q); err != nil {
+		return err
+	}
+	username, err := profile.UsernameOf(q.Fields)
+	if err != nil {
+		return err
+	}
+	user, err := h.Accounts.RegisterByOperator(r.Context(), userstore.OperatorUser{
+		NewUser: userstore.NewUser{Email: q.Email, Username: username, Password: q.Password, Claims: profile.ClaimsOf(q.Fields)},
+		Roles:   q.Roles, IsStaff: q.IsStaff, EmailVerified: q.EmailVerified,
+	})
+	if q.PreferredUsername != "" {
+		err = profile.AsPreferredUsername(err)
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", h.IssuerPath+"/v1/admin/users/"+user.ID)
+	return wire.WriteJSON(w, http.StatusCreated, adminUserOf(user))
+}
+
+func (h *Handlers) GetUser(w http.ResponseWriter, r Request) error {
+	return h.answerUser(w, r)
+}
+
+// answerUser answers with the account that the path names, as it is now.
+func (h *Handlers) answerUser(w http.ResponseWriter, r Request) error {
+	user, err := h.Users.UserByID(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return wire.WriteJSON(w, http.StatusOK, adminUserOf(user))
+}
+
+// DeleteUser asks for no password: it is not the admin's.
+func (h *Handlers) DeleteUser(w http.ResponseWriter, r Request) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	if err := h.Accounts.DeleteByOperator(r.Context(), r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (h *Handlers) DisableUser(w http.ResponseWriter, r Request) error {
+	return h.setUserActive(w, r, false)
+}
+
+func (h *Handlers) EnableUser(w http.ResponseWriter, r Request) error {
+	return h.setUserActive(w, r, true)
+}
+
+func (h *Handlers) setUserActive(w http.ResponseWriter, r Request, active bool) error {
+	if err := bare(w, r); err != nil {
+		return err
+	}
+	if err := h.Accounts.SetActive(r.Context(), r.PathValue("id"), active); err != nil {
+		return err
+	}
+	return h.answerUser(w, r)
+}
+
+type adminPasswordRequest struct {
+	NewPassword string `json:"new_password"`
+}
+
+// SetPassword revokes every session of the user: whoever knew the password before is out.
+func (h *Handlers) SetPassword(w http.ResponseWriter, r Request) error {
+	var q adminPasswordRequest
+	if _, err := decodeAdmin(w, r, &q); err != nil {
+		return err
+	}
+	if q.NewPassword == "" {
+		return problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Send the password that the account shall have."})
+	}
+	err := h.Accounts.SetPassword(r.Context(), r.PathValue("id"), q.NewPassword)
+	if faults := (*userstore.ValidationError)(nil); errors.As(err, &faults) {
+		for i := range faults.Fields {
+			faults.Fields[i].Field = "new_password"
+		}
+	}
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,97 @@
+// Package bearer proves access tokens for the endpoints that need a user.
+package bearer
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/issuer"
+)
+
+// Handler is called with the session of the access token that the request carries. The type is the guard: only an
+// Authenticator makes a wire.Handler of it, and it proves the token and notes its user as the actor of the audit log, so
+// that no handler can forget either.
+type Handler func(w http.ResponseWriter, r *http.Request, session issuer.Session) error
+
+// Authenticator finds out who is calling, by the access token in the Authorization header.
+type Authenticator struct {
+	Issuer *issuer.Issuer
+}
+
+// User lets a handler be called with any access token for the account API.
+func (a Authenticator) User(handle Handler) wire.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		raw, err := Token(r)
+		if err != nil {
+			return err
+		}
+		session, err := a.Issuer.Bearer(r.Context(), raw)
+		if err != nil {
+			return err
+		}
+		g := session.View.Grant
+		ctx := audit.As(r.Context(), audit.Actor{Type: audit.ByUser, ID: g.UserID}, g.ClientID, g.SessionID)
+		return handle(w, r.WithContext(ctx), session)
+	}
+}
+
+// Profile is User for what changes the profile, which needs the scope profile.
+func (a Authenticator) Profile(handle Handler) wire.Handler {
+	return a.User(func(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
+		if !session.HasScope("profile") {
+			p := problem.New(problem.InsufficientScope, "Changing the profile needs an access token with the scope profile.")
+			p.Scope = "profile"
+			return p
+		}
+		return handle(w, r, session)
+	})
+}
+
+// Token takes the token from the one Authorization header. OAuth 2.1 allows one
+// way of sending it per request: two are refused rather than chosen from, and a token in the query counts for nothing
+// (it would end up in logs and histories).
+func Token(r *http.Request) (string, error) {
+	headers := r.Header["Authorization"]
+	if len(headers) > 1 {
+		return "", problem.New(problem.InvalidRequest, "Send exactly one Authorization header.")
+	}
+	inBody, err := tokenInForm(r)
+	switch {
+	case err != nil:
+		return "", err
+	case inBody && len(headers) == 1:
+		return "", problem.New(problem.InvalidRequest, "Send the access token once, in the Authorization header.")
+	case len(headers) == 0:
+		return "", problem.New(problem.MissingToken, "")
+	}
+	return FromHeader(headers[0])
+}
+
+// FromHeader is the token of an Authorization header of that scheme (RFC 6750 section 2.1).
+func FromHeader(header string) (string, error) {
+	scheme, token, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return "", problem.New(problem.MissingToken, "")
+	}
+	return token, nil
+}
+
+// tokenInForm tells whether the body is a form that carries an access_token
+// (RFC 6750 section 2.2). Who takes forms does not ask here, so it may be eaten.
+func tokenInForm(r *http.Request) (bool, error) {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media != wire.FormType {
+		return false, nil
+	}
+	body, err := wire.ReadBody(r)
+	if err != nil {
+		return false, err
+	}
+	form, _ := url.ParseQuery(string(body)) // what is malformed is not a token
+	return form.Has("access_token"), nil
+}

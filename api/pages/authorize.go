@@ -1,0 +1,129 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
+)
+
+// authorizationParameters are those that may be sent once. Unknown ones are ignored, however often (RFC 6749 section 3.1).
+var authorizationParameters = []string{
+	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint",
+	"acr_values", "ui_locales", "display", "claims", "request", "request_uri",
+}
+
+// Authorize is the authorization endpoint (RFC 6749 section 3.1, OIDC Core section 3.1.2): it answers at once what
+// needs no page.
+func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
+	q, err := wire.ReadParameters(w, r)
+	if err != nil {
+		return err
+	}
+	if h.withoutCookies(r) {
+		return wire.SeeOther(w, h.Issuer.Path()+"/oauth2/authorize?"+q.Encode())
+	}
+	pending, refused, err := h.Issuer.Authorize(r.Context(), issuer.AuthorizationRequest{
+		ClientID: q.Get("client_id"), RedirectURI: q.Get("redirect_uri"),
+		ResponseType: q.Get("response_type"), ResponseMode: q.Get("response_mode"),
+		Scope: q.Get("scope"), State: q.Get("state"), Nonce: q.Get("nonce"), Resource: wire.NonEmpty(q["resource"]),
+		CodeChallenge: q.Get("code_challenge"), CodeChallengeMethod: q.Get("code_challenge_method"),
+		Prompt: q.Get("prompt"), MaxAge: q.Get("max_age"), LoginHint: q.Get("login_hint"), IDTokenHint: q.Get("id_token_hint"),
+		ACRValues: q.Get("acr_values"), UILocales: q.Get("ui_locales"), Display: q.Get("display"), Claims: q.Get("claims"),
+		Request: q.Get("request"), RequestURI: q.Get("request_uri"),
+		Repeated: wire.Repeated(q, authorizationParameters...),
+	})
+	switch {
+	case err != nil:
+		return err
+	case refused != nil:
+		return h.respond(w, r, *refused)
+	}
+	b, err := h.browserOf(r)
+	if err != nil {
+		return err
+	}
+	decision, err := h.Issuer.Decide(r.Context(), pending, b)
+	if err != nil {
+		return err
+	}
+	if decision.Step == issuer.Respond {
+		return h.respond(w, r, decision.Response)
+	}
+	handle, err := h.seal(authorizationHandle, h.browserID(w, r), pending)
+	if err != nil {
+		return err
+	}
+	return h.proceed(w, r, handle, decision)
+}
+
+// proceed takes the step that was decided on.
+func (h *Handlers) proceed(w http.ResponseWriter, r *http.Request, handle string, d issuer.Decision) error {
+	switch d.Step {
+	case issuer.LogIn:
+		return wire.SeeOther(w, h.pagePath("/login", handle))
+	case issuer.AskConsent:
+		return wire.SeeOther(w, h.pagePath("/consent", handle))
+	}
+	return h.respond(w, r, d.Response)
+}
+
+// pagePath is the address of a page that goes on with a request; an empty handle: with none.
+func (h *Handlers) pagePath(page, handle string) string {
+	path := h.Issuer.Path() + page
+	if handle != "" {
+		path += "?request=" + handle
+	}
+	return path
+}
+
+// respond sends an authorization response to the client by way of the browser.
+func (h *Handlers) respond(w http.ResponseWriter, r *http.Request, a issuer.AuthorizationResponse) error {
+	if a.Mode != issuer.ModeFormPost {
+		return wire.SeeOther(w, a.Location())
+	}
+	page, err := h.Pages.FormPost(web.FormPostPage{Common: h.common(r, nil), Action: a.RedirectURI, Parameters: a.Parameters})
+	return h.show(w, http.StatusOK, page, err)
+}
+
+// visit is what a page that goes on with an authorization request knows.
+type visit struct {
+	browser string          // cookie
+	session *issuer.Browser // nil: nobody is logged in
+	handle  string          // empty: there is no request
+	pending issuer.Pending  // of handle
+}
+
+// visited reads what a page needs of a request: the browser, who is logged in, and the pending request that
+// handle stands for, if any.
+func (h *Handlers) visited(w http.ResponseWriter, r *http.Request, handle string) (v visit, err error) {
+	v.handle = handle
+	v.browser = h.cookie(r, browserCookie)
+	if handle != "" {
+		if err := h.open(handle, authorizationHandle, v.browser, &v.pending); err != nil {
+			return v, err
+		}
+	} else if r.Method != http.MethodPost {
+		v.browser = h.browserID(w, r)
+	}
+	v.session, err = h.browserOf(r)
+	return v, err
+}
+
+// webClient is a client as the pages show it.
+func webClient(c userstore.Client, redirectURI string) web.Client {
+	host := ""
+	if u, err := url.Parse(redirectURI); err == nil {
+		if host = u.Host; host == "" {
+			host = u.Scheme
+		}
+	}
+	return web.Client{
+		Name: c.Name, Host: host, FirstParty: c.FirstParty,
+		LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI, ClientURI: c.ClientURI,
+	}
+}

@@ -1,0 +1,76 @@
+package pages
+
+import (
+	"net/http"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
+)
+
+// ConsentPage asks whether a client may have what it wants, or goes on when there is nothing to ask.
+func (h *Handlers) ConsentPage(w http.ResponseWriter, r *http.Request) error {
+	v, err := h.consentVisit(w, r, r.URL.Query().Get("request"))
+	if err != nil {
+		return err
+	}
+	d, err := h.Issuer.Decide(r.Context(), v.pending, v.session)
+	if err != nil {
+		return err
+	}
+	if d.Step != issuer.AskConsent {
+		return h.proceed(w, r, v.handle, d)
+	}
+	p := web.ConsentPage{
+		Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
+		User: v.session.User.Email, Scopes: d.Scopes, Resources: v.pending.Resources,
+	}
+	p.Request, p.Onward = v.handle, true
+	if p.CSRF, err = h.formToken(v.browser, "consent", v.pending.ID, v.session.Session.ID); err != nil {
+		return err
+	}
+	page, err := h.Pages.Consent(p)
+	return h.show(w, http.StatusOK, page, err)
+}
+
+func (h *Handlers) consentVisit(w http.ResponseWriter, r *http.Request, handle string) (visit, error) {
+	if handle == "" {
+		return visit{}, problem.New(problem.RequestExpired, "")
+	}
+	return h.visited(w, r, handle)
+}
+
+// ConsentForm takes the answer. Everything but yes or no is in the sealed handle: a form that was tampered with changes
+// nothing. The token is bound to the session, so that nobody answers for whoever was asked.
+func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
+	f, err := wire.ReadFields(w, r, "request", "csrf", "decision")
+	if err != nil {
+		return err
+	}
+	v, err := h.consentVisit(w, r, f.Get("request"))
+	if err != nil {
+		return err
+	}
+	if v.session == nil { // it ended meanwhile
+		return wire.SeeOther(w, h.pagePath("/login", v.handle))
+	}
+	if err := h.checkForm(v.browser, "consent", v.pending.ID, v.session.Session.ID, f.Get("csrf")); err != nil {
+		return err
+	}
+	switch f.Get("decision") {
+	case "approve":
+		d, err := h.Issuer.Allow(r.Context(), v.pending, *v.session)
+		if err != nil {
+			return err
+		}
+		return h.proceed(w, r, v.handle, d)
+	case "deny":
+		a, err := h.Issuer.Deny(r.Context(), v.pending)
+		if err != nil {
+			return err
+		}
+		return h.respond(w, r, a)
+	}
+	return problem.New(problem.InvalidRequest, "The form says neither yes nor no.")
+}

@@ -1,0 +1,75 @@
+package pages
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"github.com/signet-id/signet/api/problem"
+)
+
+// Kinds of handle.
+const (
+	authorizationHandle = "authorization"
+	logoutHandle        = "logout"
+)
+
+// handleAge is how long a page may stay open.
+const handleAge = time.Hour
+
+// maxHandle bounds a handle, which has to fit into the headers of a request.
+const maxHandle = 20 << 10
+
+// sealedRequest is what a handle holds.
+type sealedRequest struct {
+	Kind    string          `json:"kind"`
+	Browser []byte          `json:"browser"` // SHA-256 of its cookie
+	Expires int64           `json:"expires"`
+	Request json.RawMessage `json:"request"`
+}
+
+// seal makes the handle of a request for the browser.
+func (h *Handlers) seal(kind, browser string, request any) (string, error) {
+	inner, err := json.Marshal(request)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.Sum256([]byte(browser))
+	text, err := json.Marshal(sealedRequest{kind, hash[:16], h.Now().Add(handleAge).Unix(), inner})
+	if err != nil {
+		return "", err
+	}
+	mac, err := h.Issuer.FormMAC("handle", string(text))
+	if err != nil {
+		return "", err
+	}
+	handle := base64.RawURLEncoding.EncodeToString(append(mac, text...))
+	if len(handle) > maxHandle {
+		return "", problem.New(problem.InvalidRequest, "The request is too long to be carried through the pages: send a shorter state.")
+	}
+	return handle, nil
+}
+
+// open reads a handle that this browser was given.
+func (h *Handlers) open(handle, kind, browser string, request any) error {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
+	if err != nil || len(raw) <= sha256.Size {
+		return problem.New(problem.RequestExpired, "")
+	}
+	sent, text := raw[:sha256.Size], raw[sha256.Size:]
+	mac, err := h.Issuer.FormMAC("handle", string(text))
+	if err != nil {
+		return err
+	}
+	var sealed sealedRequest
+	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind || h.Now().Unix() >= sealed.Expires {
+		return problem.New(problem.RequestExpired, "")
+	}
+	hash := sha256.Sum256([]byte(browser))
+	if browser == "" || !hmac.Equal(hash[:16], sealed.Browser) {
+		return problem.New(problem.OtherBrowser, "")
+	}
+	return json.Unmarshal(sealed.Request, request)
+}

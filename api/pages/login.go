@@ -1,0 +1,105 @@
+package pages
+
+import (
+	"net/http"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
+)
+
+// LoginPage shows the login page; without a request, to somebody who is logged in, that they are.
+func (h *Handlers) LoginPage(w http.ResponseWriter, r *http.Request) error {
+	v, err := h.visited(w, r, r.URL.Query().Get("request"))
+	if err != nil {
+		return err
+	}
+	if v.handle == "" && v.session != nil {
+		page, err := h.Pages.SignedIn(web.SignedInPage{Common: h.common(r, nil), User: v.session.User.Email})
+		return h.show(w, http.StatusOK, page, err)
+	}
+	return h.showLogin(w, r, v, http.StatusOK, v.pending.LoginHint, nil)
+}
+
+func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, status int, name string, problems []web.Problem) (err error) {
+	p := web.LoginPage{Common: h.common(r, v.pending.UILocales), Name: name, Problems: problems, Signup: h.Accounts.SignupEnabled}
+	p.Request = v.handle
+	if p.CSRF, err = h.formToken(v.browser, "login", v.pending.ID, ""); err != nil {
+		return err
+	}
+	if v.handle != "" {
+		d, err := h.Issuer.Consider(r.Context(), v.pending, v.session)
+		if err != nil {
+			return err
+		}
+		client := webClient(d.Client, v.pending.RedirectURI)
+		p.Client, p.Onward = &client, true
+		p.Reauthenticate = d.Step == issuer.LogIn && d.Reauthenticate
+		if p.Reauthenticate && p.Name == "" {
+			p.Name = v.session.User.Email
+		}
+	}
+	page, err := h.Pages.Login(p)
+	return h.show(w, status, page, err)
+}
+
+// LoginForm takes a password. What it leads to is decided at once: nobody sees a page for nothing.
+func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
+	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "password")
+	if err != nil {
+		return err
+	}
+	v, err := h.visited(w, r, f.Get("request"))
+	if err != nil {
+		return err
+	}
+	if err := h.checkForm(v.browser, "login", v.pending.ID, "", f.Get("csrf")); err != nil {
+		return err
+	}
+	b, err := h.startSession(w, r, v, f.Get("email"), f.Get("password"))
+	if err != nil {
+		p := problem.From(err)
+		list, ok := formProblems(p)
+		if !ok {
+			return p
+		}
+		retryAfter(w, p)
+		return h.showLogin(w, r, v, pageStatus(p.Kind()), f.Get("email"), list)
+	}
+	return h.goOn(w, r, v, b)
+}
+
+// startSession logs the browser in.
+func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit, name, password string) (*issuer.Browser, error) {
+	b, secret, err := h.Issuer.StartBrowserSession(r.Context(), issuer.PageLogin{
+		Name: name, Password: password, Device: v.browser, Replaces: h.cookie(r, sessionCookie),
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.setCookie(w, sessionCookie, secret, 0)
+	h.setCookie(w, browserCookie, v.browser, browserCookieAge) // for as long again
+	return &b, nil
+}
+
+// goOn takes a browser that has just logged in to where it wanted to go: with a redirect, whatever it is, so that no
+// password is sent again when the page is loaded again.
+func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, b *issuer.Browser) error {
+	if v.handle == "" {
+		return wire.SeeOther(w, h.pagePath("/login", ""))
+	}
+	v.pending.Proved = b.Session.ID
+	handle, err := h.seal(authorizationHandle, v.browser, v.pending)
+	switch {
+	case err != nil:
+		return err
+	case v.pending.ResponseMode == issuer.ModeFormPost:
+		return wire.SeeOther(w, h.pagePath("/consent", handle)) // where there is a page to post from
+	}
+	d, err := h.Issuer.Decide(r.Context(), v.pending, b)
+	if err != nil {
+		return err
+	}
+	return h.proceed(w, r, handle, d)
+}

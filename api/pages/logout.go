@@ -1,0 +1,116 @@
+package pages
+
+import (
+	"net/http"
+
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
+)
+
+// EndSession is the end session endpoint (OpenID Connect RP-Initiated Logout): it logs out at once whom the client
+// proves to speak for, and asks everybody else.
+func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request) error {
+	q, err := wire.ReadParameters(w, r)
+	if err != nil {
+		return err
+	}
+	if h.withoutCookies(r) {
+		return wire.SeeOther(w, h.Issuer.Path()+"/oauth2/logout?"+q.Encode())
+	}
+	b, err := h.browserOf(r)
+	if err != nil {
+		return err
+	}
+	p, err := h.Issuer.Logout(r.Context(), issuer.LogoutRequest{
+		IDTokenHint: q.Get("id_token_hint"), ClientID: q.Get("client_id"),
+		PostLogoutRedirectURI: q.Get("post_logout_redirect_uri"), State: q.Get("state"), UILocales: q.Get("ui_locales"),
+		Repeated: wire.Repeated(q, "id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"),
+	}, b)
+	if err != nil {
+		return err
+	}
+	if !p.Confirm {
+		return h.signedOut(w, r, p)
+	}
+	handle, err := h.seal(logoutHandle, h.browserID(w, r), p)
+	if err != nil {
+		return err
+	}
+	return wire.SeeOther(w, h.pagePath("/logout", handle))
+}
+
+// signedOut takes the session cookie away and sends the browser where the logout leads.
+func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.PendingLogout) error {
+	if h.cookie(r, sessionCookie) != "" {
+		h.setCookie(w, sessionCookie, "", -1)
+	}
+	if p.RedirectURI != "" {
+		return wire.SeeOther(w, p.RedirectURI)
+	}
+	handle, err := h.seal(logoutHandle, h.browserID(w, r), p)
+	if err != nil {
+		return err
+	}
+	return wire.SeeOther(w, h.pagePath("/logout", handle))
+}
+
+// LogoutPage asks whether to log out; when nobody is logged in, it says so.
+func (h *Handlers) LogoutPage(w http.ResponseWriter, r *http.Request) error {
+	browser := h.browserID(w, r)
+	p, err := h.pendingLogout(r.URL.Query().Get("request"), browser)
+	if err != nil {
+		return err
+	}
+	b, err := h.browserOf(r)
+	if err != nil {
+		return err
+	}
+	common := h.common(r, p.UILocales)
+	if b == nil {
+		page, err := h.Pages.SignedOut(web.SignedOutPage{Common: common})
+		return h.show(w, http.StatusOK, page, err)
+	}
+	common.Request = r.URL.Query().Get("request")
+	if p.RedirectURI != "" {
+		common.Onward = true
+	}
+	if common.CSRF, err = h.formToken(browser, "logout", "", b.Session.ID); err != nil {
+		return err
+	}
+	page, err := h.Pages.Logout(web.LogoutPage{Common: common, User: b.User.Email})
+	return h.show(w, http.StatusOK, page, err)
+}
+
+func (h *Handlers) pendingLogout(handle, browser string) (p issuer.PendingLogout, err error) {
+	if handle != "" {
+		err = h.open(handle, logoutHandle, browser, &p)
+	}
+	return p, err
+}
+
+// LogoutForm takes the yes. Who is not logged in any more has it already.
+func (h *Handlers) LogoutForm(w http.ResponseWriter, r *http.Request) error {
+	f, err := wire.ReadFields(w, r, "request", "csrf")
+	if err != nil {
+		return err
+	}
+	browser := h.cookie(r, browserCookie)
+	p, err := h.pendingLogout(f.Get("request"), browser)
+	if err != nil {
+		return err
+	}
+	b, err := h.browserOf(r)
+	if err != nil {
+		return err
+	}
+	if b != nil {
+		if err := h.checkForm(browser, "logout", "", b.Session.ID, f.Get("csrf")); err != nil {
+			return err
+		}
+		if err := h.Issuer.EndBrowserSession(r.Context(), *b); err != nil {
+			return err
+		}
+	}
+	return h.signedOut(w, r, p)
+}

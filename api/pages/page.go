@@ -1,0 +1,60 @@
+package pages
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+)
+
+var (
+	htmlType = []string{"text/html; charset=utf-8"}
+	forever  = []string{"public, max-age=31536000, immutable"}
+)
+
+// common is what all pages have. preferred are the languages that a request asked for.
+func (h *Handlers) common(r *http.Request, preferred []string) web.Common {
+	return web.Common{Locale: web.Choose(preferred, strings.Join(r.Header["Accept-Language"], ","))}
+}
+
+// show sends a page. It is never compressed: it holds form tokens beside what strangers wrote (BREACH, H-13).
+func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err error) error {
+	if err != nil {
+		return err
+	}
+	w.Header()["Content-Security-Policy"] = []string{page.CSP}
+	wire.WriteBody(w, status, htmlType, page.Body)
+	return nil
+}
+
+// Error answers a problem as a page, which says by the code what to do, and nothing of the request. An error says that
+// nothing was written.
+func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
+	page, err := h.Pages.Error(web.ErrorPage{
+		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
+	})
+	return h.show(w, pageStatus(p.Kind()), page, err)
+}
+
+// pageStatus is the status of a page that tells of a problem. 401 asks for a challenge that browsers answer with a
+// dialogue of their own; a form is no such thing.
+func pageStatus(k problem.Kind) int {
+	if k.Status == http.StatusUnauthorized {
+		return http.StatusForbidden
+	}
+	return k.Status
+}
+
+// Asset serves what pages link to. Its name changes with its content, so it may be kept for ever.
+func (h *Handlers) Asset(w http.ResponseWriter, r *http.Request) error {
+	body, mediaType, ok := h.Pages.Asset(r.PathValue("name"))
+	if !ok {
+		return problem.New(problem.NotFound, "")
+	}
+	w.Header()["Cache-Control"] = forever
+	w.Header()["Content-Security-Policy"] = []string{web.AssetCSP}
+	wire.WriteBody(w, http.StatusOK, []string{mediaType}, body)
+	return nil
+}

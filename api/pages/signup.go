@@ -1,0 +1,85 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/userstore"
+)
+
+// signupFields are what a new account is made of at the page.
+var signupFields = []string{"email", "username", "given_name", "family_name"}
+
+func (h *Handlers) SignupPage(w http.ResponseWriter, r *http.Request) error {
+	if !h.Accounts.SignupEnabled {
+		return problem.New(problem.SignupClosed, "")
+	}
+	v, err := h.visited(w, r, r.URL.Query().Get("request"))
+	if err != nil {
+		return err
+	}
+	return h.showSignup(w, r, v, http.StatusOK, nil, nil)
+}
+
+func (h *Handlers) showSignup(w http.ResponseWriter, r *http.Request, v visit, status int, typed url.Values, problems []web.Problem) (err error) {
+	p := web.SignupPage{
+		Common: h.common(r, v.pending.UILocales), Values: map[string]string{}, Problems: problems, MinLength: h.Accounts.MinPasswordLength(),
+	}
+	p.Request = v.handle
+	for _, name := range signupFields {
+		p.Values[name] = typed.Get(name)
+	}
+	if p.CSRF, err = h.formToken(v.browser, "signup", v.pending.ID, ""); err != nil {
+		return err
+	}
+	if v.handle != "" {
+		d, err := h.Issuer.Consider(r.Context(), v.pending, v.session)
+		if err != nil {
+			return err
+		}
+		client := webClient(d.Client, v.pending.RedirectURI)
+		p.Client, p.Onward = &client, true
+	}
+	page, err := h.Pages.Signup(p)
+	return h.show(w, status, page, err)
+}
+
+// SignupForm makes an account and logs its owner in.
+func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
+	if !h.Accounts.SignupEnabled {
+		return problem.New(problem.SignupClosed, "")
+	}
+	f, err := wire.ReadFields(w, r, append([]string{"request", "csrf", "password"}, signupFields...)...)
+	if err != nil {
+		return err
+	}
+	v, err := h.visited(w, r, f.Get("request"))
+	if err != nil {
+		return err
+	}
+	if err := h.checkForm(v.browser, "signup", v.pending.ID, "", f.Get("csrf")); err != nil {
+		return err
+	}
+	_, err = h.Accounts.Register(r.Context(), userstore.NewUser{
+		Email: f.Get("email"), Username: f.Get("username"), Password: f.Get("password"),
+		Claims: userstore.Claims{GivenName: f.Get("given_name"), FamilyName: f.Get("family_name")},
+	})
+	if err != nil {
+		p := problem.From(err)
+		list, ok := formProblems(p)
+		if !ok {
+			return p
+		}
+		retryAfter(w, p)
+		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
+	}
+	b, err := h.startSession(w, r, v, f.Get("email"), f.Get("password"))
+	if err != nil {
+		// The account is there, which must not look like a failure: its owner logs in by hand.
+		return wire.SeeOther(w, h.pagePath("/login", v.handle))
+	}
+	return h.goOn(w, r, v, b)
+}

@@ -1,0 +1,269 @@
+// Package problem is what can go wrong at an endpoint: the codes, and the one way from an error to its code. How a problem
+// is written is the pipeline's affair (api/errors.go, api/pages).
+package problem
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+)
+
+// Code names a problem for programs. It never changes once published.
+type Code string
+
+// The codes.
+const (
+	ValidationError    Code = "validation_error"
+	InvalidRequest     Code = "invalid_request"
+	InvalidClient      Code = "invalid_client"
+	UnauthorizedClient Code = "unauthorized_client"
+	InvalidScope       Code = "invalid_scope"
+	InvalidTarget      Code = "invalid_target"
+	InvalidCredentials Code = "invalid_credentials"
+	MissingToken       Code = "missing_token"
+	TokenExpired       Code = "token_expired"
+	TokenInvalid       Code = "token_invalid"
+	AccountDisabled    Code = "account_disabled"
+	WrongPassword      Code = "wrong_password"
+	InsufficientScope  Code = "insufficient_scope"
+	SignupClosed       Code = "signup_closed"
+	LoginClosed        Code = "login_closed"
+	NotFound           Code = "not_found"
+	MethodNotAllowed   Code = "method_not_allowed"
+	InvalidRedirectURI Code = "invalid_redirect_uri"
+	RequestExpired     Code = "request_expired"
+	RequestFinished    Code = "request_finished"
+	OtherBrowser       Code = "other_browser"
+	CSRF               Code = "csrf"
+	UserAlreadyExists  Code = "user_already_exists"
+	Conflict           Code = "conflict"
+	LastAdmin          Code = "last_admin"
+	ClientExists       Code = "client_already_exists"
+	BuiltInClient      Code = "built_in_client"
+	FirstPartyClient   Code = "first_party_client"
+	BodyTooLarge       Code = "body_too_large"
+	UnsupportedMedia   Code = "unsupported_media_type"
+	ServerError        Code = "server_error"
+	Unavailable        Code = "temporarily_unavailable"
+	Overloaded         Code = "overloaded"
+	RateLimited        Code = "rate_limited"
+)
+
+// Kind is what is the same for every problem of a code.
+type Kind struct {
+	Status     int
+	Title      string
+	Detail     string      // one sentence that says what to do, when the place has none of its own
+	Bearer     string      // RFC 6750 error of the challenge; "-": a challenge without one
+	RetryAfter string      // seconds
+	OAuth      issuer.Code // on the protocol endpoints; empty: invalid_request
+}
+
+// kinds is the one table from code to answer.
+var kinds = map[Code]Kind{
+	ValidationError: {Status: 400, Title: "The request is not valid", Detail: "Correct the fields named in errors."},
+	InvalidRequest:  {Status: 400, Title: "The request is malformed", Detail: "Correct the request and send it again.", Bearer: "invalid_request"},
+
+	InvalidClient:      {Status: 400, Title: "Unknown client", Detail: "Use a public first-party client, or leave client_id out."},
+	UnauthorizedClient: {Status: 400, Title: "The client may not do this", Detail: "Use a public first-party client, or leave client_id out."},
+	InvalidScope:       {Status: 400, Title: "The scope cannot be granted", Detail: "Ask for scopes that the client and the user may have."},
+	InvalidTarget:      {Status: 400, Title: "The resource cannot be asked for", Detail: "Name resources that are registered for the client."},
+
+	InvalidCredentials: {Status: 401, Title: "Wrong credentials", Detail: "No account matches this name and password.", Bearer: "-"},
+	MissingToken:       {Status: 401, Title: "An access token is needed", Detail: "Send an access token in the header Authorization: Bearer.", Bearer: "-", OAuth: issuer.InvalidToken},
+	TokenExpired:       {Status: 401, Title: "The token has expired", Detail: "Refresh, or log in again.", Bearer: "invalid_token", OAuth: issuer.InvalidToken},
+	TokenInvalid:       {Status: 401, Title: "The token is not valid", Detail: "Log in again.", Bearer: "invalid_token", OAuth: issuer.InvalidToken},
+
+	AccountDisabled:   {Status: 403, Title: "The account is disabled", Detail: "Ask an administrator to enable the account."},
+	WrongPassword:     {Status: 403, Title: "The current password is wrong", Detail: "Send the account's present password as current_password."},
+	InsufficientScope: {Status: 403, Title: "The token's scope does not reach this far", Detail: "Log in again and ask for the scope that is needed.", Bearer: "insufficient_scope", OAuth: issuer.InsufficientScope},
+	SignupClosed:      {Status: 403, Title: "Sign-up is closed", Detail: "Ask an administrator for an account."},
+	LoginClosed:       {Status: 403, Title: "Login by JSON is off", Detail: "This server takes no passwords here: accounts.json_login is switched off."},
+
+	InvalidRedirectURI: {Status: 400, Title: "The redirect URI is not registered", Detail: "Send a redirect_uri that is registered for the client, byte for byte."},
+	RequestExpired:     {Status: 400, Title: "The request has expired", Detail: "Start again from the app."},
+	RequestFinished:    {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
+	OtherBrowser:       {Status: 400, Title: "Begun in another browser", Detail: "Start again from the app, in this browser."},
+	CSRF:               {Status: 403, Title: "The form was not sent from here", Detail: "Load the page again, with cookies allowed, and send its form once more."},
+
+	NotFound:          {Status: 404, Title: "Not found", Detail: "There is nothing here."},
+	MethodNotAllowed:  {Status: 405, Title: "Method not allowed", Detail: "Use one of the methods in the header Allow."},
+	UserAlreadyExists: {Status: 409, Title: "The account exists already", Detail: "Log in, or choose other values for the fields named in errors."},
+	Conflict:          {Status: 409, Title: "Changed by somebody else", Detail: "Read the present state and try again."},
+	ClientExists:      {Status: 409, Title: "The client exists already", Detail: "Choose another client_id, or leave it out to have one made."},
+	BuiltInClient:     {Status: 409, Title: "This client is built in", Detail: "Logins that name no client use it; disable it if it shall not be used."},
+	FirstPartyClient:  {Status: 409, Title: "This client is first-party", Detail: "Only the command line changes a first-party client."},
+	LastAdmin:         {Status: 409, Title: "This is the last admin", Detail: "Make another admin first."},
+	BodyTooLarge:      {Status: 413, Title: "The body is too large", Detail: "Send at most 64 KiB."},
+	UnsupportedMedia:  {Status: 415, Title: "Unsupported media type", Detail: "Send JSON with Content-Type: application/json."},
+
+	RateLimited: {Status: 429, Title: "Too many attempts", Detail: "Wait as many seconds as the header Retry-After says; nothing was checked.", OAuth: issuer.Unavailable},
+
+	ServerError: {Status: 500, Title: "Something went wrong on our side", Detail: "Try again; when it persists, give the operator the request id.", OAuth: issuer.ServerError},
+	Unavailable: {Status: 503, Title: "Temporarily unavailable", Detail: "Try again in a moment; a change that was under way may have been made.", RetryAfter: "2", OAuth: issuer.Unavailable},
+	Overloaded:  {Status: 503, Title: "Too busy", Detail: "Try again in a moment; nothing was changed.", RetryAfter: "1", OAuth: issuer.Unavailable},
+}
+
+// Problem is an error that knows its answer. Only Code, Detail and Errors are shown to the client.
+type Problem struct {
+	Code   Code
+	Detail string
+	Errors []Fault
+
+	Said  issuer.Code // the code that the issuer used; empty: the problem is the api's own
+	Scope string      // that was missing, for the challenge
+	Retry string      // seconds, when not those of the code
+	Cause error       // for the log only
+	Stack string      // of a panic, for the log only
+	Abort bool        // cut the connection: an answer is already half sent
+}
+
+// Kind is what is the same for every problem of the code.
+func (p *Problem) Kind() Kind { return p.Code.Kind() }
+
+// RetryAfter is the value of the header Retry-After; empty: there is none.
+func (p *Problem) RetryAfter() string {
+	if p.Retry != "" {
+		return p.Retry
+	}
+	return p.Kind().RetryAfter
+}
+
+// Fault is one thing wrong with one field; an empty field means the document itself.
+type Fault struct {
+	Field   string `json:"field"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Kind is the line of the table about the code.
+func (c Code) Kind() Kind { return kinds[c] }
+
+// Codes lists every code, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(kinds)) }
+
+func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
+
+// New makes one; an empty detail is the code's own.
+func New(c Code, detail string) *Problem {
+	if detail == "" {
+		detail = kinds[c].Detail
+	}
+	return &Problem{Code: c, Detail: detail}
+}
+
+// Invalid is a validation error with its faults.
+func Invalid(faults ...Fault) *Problem {
+	p := New(ValidationError, "")
+	p.Errors = faults
+	return p
+}
+
+// issuerCodes translates the issuer's codes where the account API has its own word.
+var issuerCodes = map[issuer.Code]Code{
+	issuer.InvalidRequest:       InvalidRequest,
+	issuer.UnsupportedGrantType: InvalidRequest, // only ever said in OAuth's words
+	issuer.UnsupportedTokenType: InvalidRequest, // likewise
+	issuer.InvalidClient:        InvalidClient,
+	issuer.UnauthorizedClient:   UnauthorizedClient,
+	issuer.InvalidScope:         InvalidScope,
+	issuer.InvalidTarget:        InvalidTarget,
+	issuer.InvalidGrant:         TokenInvalid,
+	issuer.InvalidToken:         TokenInvalid,
+	issuer.Expired:              TokenExpired,
+	issuer.InsufficientScope:    InsufficientScope,
+	issuer.InvalidCredentials:   InvalidCredentials,
+	issuer.AccountDisabled:      AccountDisabled,
+	issuer.Overloaded:           Overloaded,
+	issuer.RateLimited:          RateLimited,
+	issuer.Unavailable:          Unavailable,
+	issuer.InvalidRedirectURI:   InvalidRedirectURI,
+	issuer.RequestFinished:      RequestFinished,
+}
+
+// sentinels translates errors that carry nothing but their identity.
+var sentinels = []struct {
+	is   error
+	code Code
+}{
+	{userstore.ErrUnavailable, Unavailable}, // first: it may wrap anything
+	{keys.ErrNotReady, Unavailable},
+	{userstore.ErrOverloaded, Overloaded},
+	{userstore.ErrInvalidCredentials, WrongPassword}, // /v1/login hears it from the issuer, under its own code
+	{userstore.ErrAccountDisabled, AccountDisabled},
+	{userstore.ErrSignupClosed, SignupClosed},
+	{userstore.ErrInvalid, InvalidRequest},
+	{userstore.ErrNotFound, NotFound},
+	{userstore.ErrConflict, Conflict},
+	{userstore.ErrLastAdmin, LastAdmin},
+	{userstore.ErrBuiltIn, BuiltInClient},
+	{context.DeadlineExceeded, Unavailable},
+	{context.Canceled, Unavailable}, // the client left; nobody reads this
+}
+
+// From is the one way from an error to an answer. What it does not know is
+// server_error, and its text goes to the log only.
+func From(err error) *Problem {
+	var (
+		p          *Problem
+		issued     *issuer.Error
+		validation *userstore.ValidationError
+		exists     *userstore.ExistsError
+		limited    *userstore.RateLimitedError
+		strict     *strictjson.Error
+		tooLarge   *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &validation): // also below an issuer.Error
+		p = New(ValidationError, "")
+		for _, f := range validation.Fields {
+			p.Errors = append(p.Errors, Fault(f))
+		}
+	case errors.As(err, &limited): // also below an issuer.Error: known or unknown, login or profile, one answer
+		p = New(RateLimited, "")
+		p.Retry = strconv.FormatInt(int64(max(limited.RetryAfter+time.Second-1, time.Second)/time.Second), 10)
+	case errors.As(err, &issued):
+		p = New(ServerError, "")
+		if c, ok := issuerCodes[issued.Code]; ok {
+			p = New(c, issued.Description)
+		}
+		p.Said = issued.Code
+	case errors.As(err, &exists) && exists.Field == "client_id":
+		p = New(ClientExists, "")
+		p.Errors = []Fault{{Field: exists.Field, Code: "taken", Message: "A client with this client_id exists already."}}
+	case errors.As(err, &exists):
+		p = New(UserAlreadyExists, "")
+		p.Errors = []Fault{{Field: exists.Field, Code: "taken", Message: "An account with this " + exists.Field + " exists already."}}
+	case errors.As(err, &strict):
+		p = New(ValidationError, "")
+		for _, f := range strict.Problems {
+			p.Errors = append(p.Errors, Fault(f))
+		}
+	case errors.As(err, &tooLarge):
+		p = New(BodyTooLarge, "")
+	default:
+		p = New(ServerError, "")
+		for _, s := range sentinels {
+			if errors.Is(err, s.is) {
+				p = New(s.code, "")
+				break
+			}
+		}
+	}
+	p.Cause = err
+	if issued != nil && issued.Cause != nil {
+		p.Cause = issued.Cause // the rest was said to the client
+	}
+	return p
+}

@@ -1,0 +1,137 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/issuer"
+)
+
+// Media types of bodies.
+const (
+	JSONType       = "application/json"
+	MergePatchType = "application/merge-patch+json" // RFC 7396
+)
+
+// JSONHeader is the value of Content-Type, to be shared between answers.
+var JSONHeader = []string{JSONType}
+
+// Decode reads the body as one strict JSON object into v, whose fields are all that
+// may be sent, and answers the body itself for those who need it again. What is part of an account but not the
+// user's to change is refused by name.
+func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]byte, error) {
+	if len(types) == 0 {
+		types = []string{JSONType}
+	}
+	if err := CheckContentType(w, r, types); err != nil {
+		return nil, err
+	}
+	body, err := ReadBody(r)
+	if err != nil {
+		return nil, err
+	}
+	err = strictjson.Unmarshal(body, v, strictjson.RefuseUnknown)
+	if strict := (*strictjson.Error)(nil); errors.As(err, &strict) {
+		return nil, explain(strict)
+	}
+	return body, err
+}
+
+// Bodyless tells that a request says nothing at all. An empty body of a stated type
+// is a malformed one of that type.
+func Bodyless(r *http.Request) bool {
+	return r.ContentLength == 0 && len(r.Header["Content-Type"]) == 0
+}
+
+// ReadBody reads the whole body; too long a one is an *http.MaxBytesError.
+func ReadBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	if tooLarge := (*http.MaxBytesError)(nil); err != nil && !errors.As(err, &tooLarge) {
+		return nil, problem.New(problem.InvalidRequest, "The body ended early; send it whole.")
+	}
+	return body, err
+}
+
+// CheckContentType accepts the given types, in UTF-8 (RFC 8259 section 8.1), not compressed.
+func CheckContentType(w http.ResponseWriter, r *http.Request, types []string) error {
+	sent := r.Header["Content-Type"]
+	if len(sent) == 1 && len(r.Header["Content-Encoding"]) == 0 {
+		media, params, err := mime.ParseMediaType(sent[0])
+		if err == nil {
+			charset, has := params["charset"]
+			plain := len(params) == 0 || len(params) == 1 && has && strings.EqualFold(charset, "utf-8")
+			for _, t := range types {
+				if plain && media == t {
+					return nil
+				}
+			}
+		}
+	}
+	// RFC 9110 section 15.5.16: Accept in a 415 lists what would do.
+	w.Header().Set("Accept", strings.Join(types, ", "))
+	return problem.New(problem.UnsupportedMedia, "Send the body as "+strings.Join(types, " or ")+" in UTF-8, not compressed.")
+}
+
+// reserved names what is part of an account but not its owner's to set. A user who
+// sends one is refused by name, so that nobody believes it was taken.
+var reserved = map[string]string{
+	"is_active":             "Only an administrator changes this.",
+	"is_staff":              "Only an administrator changes this.",
+	"roles":                 "Only an administrator changes this.",
+	"role":                  "Only an administrator changes this.",
+	"email_verified":        "This follows from a verification, not from a request.",
+	"phone_number_verified": "This follows from a verification, not from a request.",
+	"id":                    "The server chooses this.",
+	"sub":                   "The server chooses this.",
+	"created_at":            "The server keeps this.",
+	"updated_at":            "The server keeps this.",
+	"last_login_at":         "The server keeps this.",
+	"password_hash":         "Passwords are sent as such and hashed here.",
+	"password":              "Change it at /v1/profile/password.",
+}
+
+func explain(e *strictjson.Error) *problem.Problem {
+	p := problem.New(problem.ValidationError, "")
+	for _, s := range e.Problems {
+		f := problem.Fault(s)
+		if message, ok := reserved[strings.ToLower(f.Field)]; ok && f.Code == strictjson.UnknownField {
+			f.Code, f.Message = "not_allowed", message
+		}
+		p.Errors = append(p.Errors, f)
+	}
+	p.Cause = e
+	return p
+}
+
+// WriteJSON answers with v. Markup in stored text stays escaped (<), so that no
+// sniffing client can take it for a page.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	WriteBody(w, status, JSONHeader, body)
+	return nil
+}
+
+// WriteBody sends a complete answer. The length is said explicitly so that HEAD and GET agree.
+func WriteBody(w http.ResponseWriter, status int, contentType []string, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that left is nobody's error
+}
+
+// WriteTokens adds the header that RFC 6749 section 5.1 asks for besides Cache-Control.
+func WriteTokens(w http.ResponseWriter, tokens issuer.TokenResponse) error {
+	w.Header().Set("Pragma", "no-cache")
+	return WriteJSON(w, http.StatusOK, tokens)
+}
