@@ -169,6 +169,17 @@ func (s *Server) routes() []route {
 	}
 }
 
+// Route is a line of the list as others see it.
+type Route struct{ Method, Path string }
+
+// Routes lists every route there is.
+func (s *Server) Routes() (out []Route) {
+	for _, r := range s.routes() {
+		out = append(out, Route{r.method, r.path})
+	}
+	return out
+}
+
 // resource is one path with its methods.
 type resource struct {
 	template string

@@ -34,7 +34,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		t.Errorf("the key set is kept for %s, and a new key is known after %s", age, propagation)
 	}
 	seen := 0
-	for _, r := range s.Replicas[0].API.RouteList() {
+	for _, r := range s.Replicas[0].API.Routes() {
 		want, listed := control[r.Path]
 		if !listed {
 			if want = no; !strings.HasPrefix(r.Path, "/v1/") && vary[r.Path] == "" {

@@ -1,24 +1,28 @@
-// Package api is how the issuer looks over HTTP: it owns the routes, the shape of
-// requests and answers, and nothing of the rules behind them.
+// Package api is how the issuer looks over HTTP: it owns the list of routes and the pipeline around every route, and
+// nothing of the rules behind them.
 //
-// A request passes one pipeline, written once in handle.go, so that no endpoint can
-// forget a step:
+// A request passes the pipeline, written once in handle.go, so that no endpoint can forget a step:
 //
 //	request id → route (api.go) → security headers → CORS → deadline, body limit, origin
-//	  → handler: parse (body.go, bearer.go), one issuer or accounts call, write
-//	  → error, if any, through the one table of errors.go
+//	  → handler: parse (wire), one issuer or accounts call, write
+//	  → error, if any, through the one table of api/problem, written as its class of route wants it (errors.go)
 //	  → one log line, one metric
 //
-// Handlers of /v1/admin take an adminRequest, which only admin.go makes: past the check of the
-// scope, with the query read and nothing unknown in it. Their lists are paged by cursor.go.
+// The endpoints live in packages by whom they serve, each with one struct of handlers:
 //
-// Handlers return their errors; only the pipeline turns one into an answer and only
-// there is it logged. Three dialects of error leave this package: RFC 9457 problem documents on the account API
-// (/v1), OAuth's {error, error_description} on the protocol endpoints, and pages for people.
+//	protocol   apps and resource servers: token, introspection, revocation, userinfo
+//	account    people, through a first-party app: /v1
+//	admin      administrators: /v1/admin
+//	pages      browsers: authorization, logout and the hosted pages; web makes the pages themselves
 //
-// What people see is made by api/web; which page it is time for is decided here (authorize.go, *_page.go), and what a
-// browser carries from one to the next is session.go.
+// Below them stand bearer (a handler that is given its user), profile (an account as JSON), wire (reading and writing) and
+// problem (codes). Imports run one way, api → protocol, account, admin, pages → bearer, profile → wire → problem, and none
+// of these packages knows the pipeline; a test holds that.
 //
-// openapi.json describes all of it by hand; tests hold it against the real handlers,
-// route by route and answer by answer (apitest).
+// Handlers return their errors; only the pipeline turns one into an answer and only there is it logged. An answer that
+// tells of an error is an RFC 9457 problem document on the account API (/v1), OAuth's {error, error_description} on the
+// protocol endpoints, and a page for people.
+//
+// openapi.json describes all of it by hand; tests hold it against the real handlers, route by route and answer by answer
+// (apitest).
 package api

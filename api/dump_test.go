@@ -69,7 +69,7 @@ func liveSecrets(s *apitest.Server) (hidden, public *needles) {
 		sid, _ := apitest.Claims(t.Access)["sid"].(string)
 		public.add("session "+sid, []byte(sid))
 	}
-	scope := fields{"scope": "openid profile email"}
+	scope := apitest.Fields{"scope": "openid profile email"}
 	for i := range 150 {
 		u := s.SignUp(fmt.Sprintf("user-number-%04d", i))
 		tokens := s.Login(u, scope)
@@ -80,15 +80,15 @@ func liveSecrets(s *apitest.Server) (hidden, public *needles) {
 		case 1: // the one before is of no use any more, and still nobody's business
 			next := s.Secret(fmt.Sprintf("another planted password %04d %s", i, tokens.Access[len(tokens.Access)-24:]))
 			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access,
-				Body: fields{"current_password": u.Password, "new_password": next}}).Want(204, "")
+				Body: apitest.Fields{"current_password": u.Password, "new_password": next}}).Want(204, "")
 			hidden.add("a password", []byte(next))
 		case 2:
 			wrong := s.Secret(fmt.Sprintf("a mistyped password, number %04d", i))
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: fields{"email": u.Email, "password": wrong}}).Want(401, "invalid_credentials")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": u.Email, "password": wrong}}).Want(401, "invalid_credentials")
 			hidden.add("a password that was mistyped", []byte(wrong))
 		case 3: // people type passwords where names go
 			typed := s.Secret(fmt.Sprintf("password.typed.as.a.name.%04d", i))
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: fields{"username": typed, "password": u.Password}}).Want(401, "invalid_credentials")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"username": typed, "password": u.Password}}).Want(401, "invalid_credentials")
 			hidden.add("a name that nobody has", []byte(typed))
 		case 4:
 			forged := s.Secret(fmt.Sprintf("a.forged.token-number-%04d", i))

@@ -39,7 +39,7 @@ func TestH10Methods(t *testing.T) {
 	root, tokens := s.Admin("root")
 	token := tokens.Access
 	has := map[string]map[string]bool{}
-	for _, r := range s.Replicas[0].API.RouteList() {
+	for _, r := range s.Replicas[0].API.Routes() {
 		if has[r.Path] == nil {
 			has[r.Path] = map[string]bool{"OPTIONS": true}
 		}
@@ -132,7 +132,7 @@ func TestContentTypesOfRequests(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	alice := s.SignUp("alice")
 	token := s.Login(alice).Access
-	login := fields{"email": alice.Email, "password": alice.Password}.Text()
+	login := apitest.Fields{"email": alice.Email, "password": alice.Password}.Text()
 	for _, row := range []struct {
 		media    string
 		encoding string
@@ -168,7 +168,7 @@ func TestContentTypesOfRequests(t *testing.T) {
 	}
 	t.Run("a merge patch is one for PATCH only", func(t *testing.T) {
 		s := s.With(t)
-		body := fields{"email": alice.Email}
+		body := apitest.Fields{"email": alice.Email}
 		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: body, Type: "application/merge-patch+json"}).Want(200, "")
 		s.Do(apitest.Request{Method: "PUT", Path: "/v1/profile", Token: token, Body: body, Type: "application/merge-patch+json"}).Want(415, "unsupported_media_type")
 		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: body, Type: "application/json-patch+json"}).Want(415, "unsupported_media_type")
@@ -200,7 +200,7 @@ func TestH19BodiesThatAreNotOneStrictDocument(t *testing.T) {
 			"a bare newline":      "{\"email\":\"e\n@example.test\"}",
 			"nothing but spaces":  "   ",
 			"60 KiB of members":   `{"a":1` + strings.Repeat(`,"a":1`, 9000) + `}`,
-			"many unknown fields": `{` + manyMembers(3000) + `"email":"e@example.test"}`,
+			"many unknown fields": `{` + apitest.ManyMembers(3000) + `"email":"e@example.test"}`,
 		} {
 			t.Run("H-19 "+name, func(t *testing.T) {
 				s := s.With(t)
@@ -229,14 +229,6 @@ func TestH19BodiesThatAreNotOneStrictDocument(t *testing.T) {
 			})
 		})
 	})
-}
-
-func manyMembers(n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, `"f%d":1,`, i)
-	}
-	return b.String()
 }
 
 func TestS03AnEndlessBodyIsReadTo64KiBOnly(t *testing.T) {
@@ -311,7 +303,7 @@ func TestH06H07WhoseAddressIsBelieved(t *testing.T) {
 			s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.API.TrustedProxies = row.trusted }})
 			alice := s.SignUp("alice")
 			var tokens apitest.Tokens
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Header: row.header, Body: fields{"email": alice.Email, "password": alice.Password}}).Want(200, "").JSON(&tokens)
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Header: row.header, Body: apitest.Fields{"email": alice.Email, "password": alice.Password}}).Want(200, "").JSON(&tokens)
 			var body struct{ Sessions []struct{ Address string } }
 			s.Do(apitest.Request{Path: "/v1/profile/sessions", Token: tokens.Access}).Want(200, "").JSON(&body)
 			if got := body.Sessions[0].Address; got != row.want {
@@ -361,7 +353,7 @@ func TestMetricsHaveNoLabelsOfStrangers(t *testing.T) {
 func TestTheLogSaysWhatHappenedAndNoSecret(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	alice := s.SignUp("alice")
-	res := s.Do(apitest.Request{Method: "POST", Path: "/v1/login?password=" + s.Secret("planted-in-the-query"), Body: fields{"email": alice.Email, "password": "wrong wrong wrong"}}).Want(401, "invalid_credentials")
+	res := s.Do(apitest.Request{Method: "POST", Path: "/v1/login?password=" + s.Secret("planted-in-the-query"), Body: apitest.Fields{"email": alice.Email, "password": "wrong wrong wrong"}}).Want(401, "invalid_credentials")
 	s.Do(apitest.Request{Path: "/v1/profile/sessions/" + s.Secret("planted-in-the-path")}).Want(405, "method_not_allowed")
 	s.Do(apitest.Request{Path: "/" + s.Secret("planted-in-another-path")}).Want(404, "not_found")
 	s.Do(apitest.Request{Path: "/v1/profile", Token: s.Secret("planted-as-a-token")}).Want(401, "token_invalid")

@@ -16,7 +16,7 @@ func TestOpenAPIListsExactlyTheRoutes(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	doc := s.Describe()
 	var routes, described []string
-	for _, r := range s.Replicas[0].API.RouteList() {
+	for _, r := range s.Replicas[0].API.Routes() {
 		routes = append(routes, r.Method+" "+r.Path)
 	}
 	for path, item := range doc.Paths.Map() {

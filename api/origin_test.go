@@ -26,13 +26,13 @@ func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 			}
 			return s.Do(q)
 		}
-		user := func(tokens apitest.Tokens) string { return "user " + alice.ID + " in " + sid(tokens) }
+		user := func(tokens apitest.Tokens) string { return "user " + alice.ID + " in " + tokens.SessionID() }
 		const nobody = "anonymous  in "
 
 		check := func(r *apitest.Response, status int, name audit.Name, by, in string) {
 			t.Helper()
 			r.Want(status, r.Code())
-			got := eventsOf(s, r)
+			got := s.EventsOf(r)
 			if len(got) != 1 {
 				t.Fatalf("%s: %d events: %+v", name, len(got), got)
 			}
@@ -53,22 +53,22 @@ func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 		r := do("POST", "/v1/login", "", apitest.Fields{"email": alice.Email, "password": alice.Password})
 		var here apitest.Tokens
 		r.JSON(&here)
-		check(r, 200, audit.LoginSucceeded, user(here), sid(here))
+		check(r, 200, audit.LoginSucceeded, user(here), here.SessionID())
 
 		next := s.Secret("planted next password of alice")
-		in := sid(here)
+		in := here.SessionID()
 		check(do("PATCH", "/v1/profile", here.Access, apitest.Fields{"given_name": "Alice"}), 200, audit.UserUpdated, user(here), in)
 		check(do("PUT", "/v1/profile", here.Access, apitest.Fields{"email": alice.Email, "nickname": "Al"}), 200, audit.UserUpdated, user(here), in)
 		check(do("POST", "/v1/profile/password", here.Access, apitest.Fields{"current_password": "planted wrong password", "new_password": next}), 403, audit.PasswordRefused, user(here), in)
 		check(do("POST", "/v1/profile/password", here.Access, apitest.Fields{"current_password": alice.Password, "new_password": next}), 204, audit.PasswordChanged, user(here), in)
 		alice.Password = next
 		there := s.Login(alice)
-		check(do("DELETE", "/v1/profile/sessions/"+sid(there), here.Access, nil), 204, audit.SessionRevoked, "user "+alice.ID+" in "+sid(there), sid(there))
+		check(do("DELETE", "/v1/profile/sessions/"+there.SessionID(), here.Access, nil), 204, audit.SessionRevoked, "user "+alice.ID+" in "+there.SessionID(), there.SessionID())
 		check(do("POST", "/v1/logout", here.Access, nil), 204, audit.SessionRevoked, user(here), in)
 		here = s.Login(alice)
-		check(do("POST", "/v1/logout", here.Access, apitest.Fields{"everywhere": true}), 204, audit.SessionsRevoked, user(here), sid(here))
+		check(do("POST", "/v1/logout", here.Access, apitest.Fields{"everywhere": true}), 204, audit.SessionsRevoked, user(here), here.SessionID())
 		here = s.Login(alice)
-		check(do("DELETE", "/v1/profile", here.Access, apitest.Fields{"current_password": alice.Password}), 204, audit.UserDeleted, user(here), sid(here))
+		check(do("DELETE", "/v1/profile", here.Access, apitest.Fields{"current_password": alice.Password}), 204, audit.UserDeleted, user(here), here.SessionID())
 
 		// A replay: whoever sent it proved to be nobody.
 		bob := s.SignUp("bob2")
@@ -77,7 +77,7 @@ func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 		for range 2 {
 			s.Refresh(tokens.Refresh).Want(200, "").JSON(&tokens)
 		}
-		check(do("POST", "/v1/refresh", "", apitest.Fields{"refresh_token": first}), 401, audit.RefreshReplayed, "anonymous  in "+sid(tokens), sid(tokens))
+		check(do("POST", "/v1/refresh", "", apitest.Fields{"refresh_token": first}), 401, audit.RefreshReplayed, "anonymous  in "+tokens.SessionID(), tokens.SessionID())
 
 		// What is refused for itself, and what only reads, is not.
 		other := s.Login(bob)
@@ -88,7 +88,7 @@ func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 			do("PATCH", "/v1/profile", "", apitest.Fields{"given_name": "Mallory"}), do("POST", "/v1/logout", "x", nil),
 			do("DELETE", "/v1/profile/sessions/"+strings.Repeat("x", 22), other.Access, nil),
 		} {
-			if got := eventsOf(s, r); len(got) != 0 {
+			if got := s.EventsOf(r); len(got) != 0 {
 				t.Errorf("recorded: %+v", got)
 			}
 		}

@@ -1,17 +1,14 @@
 package api_test
 
 import (
-	"database/sql"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
-	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
 // TestTheStoreIsDown takes the database away from a running server and gives it
@@ -23,8 +20,8 @@ func TestTheStoreIsDown(t *testing.T) {
 		reads bool // the fault leaves reads working
 		open  func(t *testing.T) (db *sqlstore.DB, down, up func())
 	}{
-		{"sqlite, locked by another program", true, lockedSQLite},
-		{"postgres, killed", false, killedPostgres},
+		{"sqlite, locked by another program", true, apitest.LockedSQLite},
+		{"postgres, killed", false, apitest.KilledPostgres},
 	} {
 		t.Run(engine.name, func(t *testing.T) {
 			db, down, up := engine.open(t)
@@ -37,30 +34,30 @@ func TestTheStoreIsDown(t *testing.T) {
 
 			down()
 			requests := []apitest.Request{
-				{Method: "POST", Path: "/v1/signup", Body: fields{"email": "b@example.test", "password": goodPassword}},
-				{Method: "POST", Path: "/v1/login", Body: fields{"email": alice.Email, "password": alice.Password}},
-				{Method: "POST", Path: "/v1/refresh", Body: fields{"refresh_token": tokens.Refresh}},
+				{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword}},
+				{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email, "password": alice.Password}},
+				{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": tokens.Refresh}},
 				{Method: "POST", Path: "/v1/logout", Token: tokens.Access},
-				{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Body: fields{"name": "A"}},
-				{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access, Body: fields{"current_password": alice.Password, "new_password": goodPassword}},
-				{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access, Body: fields{"current_password": alice.Password}},
+				{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Body: apitest.Fields{"name": "A"}},
+				{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access, Body: apitest.Fields{"current_password": alice.Password, "new_password": apitest.GoodPassword}},
+				{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access, Body: apitest.Fields{"current_password": alice.Password}},
 				{Method: "DELETE", Path: "/v1/profile/sessions/" + apitest.Claims(tokens.Access)["sid"].(string), Token: tokens.Access},
 			}
-			for _, q := range adminRoutes(s, alice.ID, sid(tokens), "editor") {
+			for _, q := range s.AdminRoutes(alice.ID, tokens.SessionID(), "editor") {
 				q.Path = strings.Replace(q.Path, "/clients/signet", "/clients/"+shop.ID, 1) // of the built-in one more is refused
 				switch q.Token = admin.Access; {
 				case q.Method == "GET" && engine.reads, strings.HasSuffix(q.Path, "/enable"): // who is enabled already
 					continue
 				case strings.HasSuffix(q.Path, "/users"):
-					q.Body = fields{"email": "c@example.test", "password": goodPassword}
+					q.Body = apitest.Fields{"email": "c@example.test", "password": apitest.GoodPassword}
 				case strings.HasSuffix(q.Path, "/clients"):
-					q.Body = fields{"client_name": "A", "redirect_uris": []string{"https://a.test/cb"}}
+					q.Body = apitest.Fields{"client_name": "A", "redirect_uris": []string{"https://a.test/cb"}}
 				case q.Method == "PATCH" && strings.Contains(q.Path, "/clients/"):
-					q.Body = fields{"client_name": "A"}
+					q.Body = apitest.Fields{"client_name": "A"}
 				case q.Method == "PATCH":
-					q.Body = fields{"name": "A"}
+					q.Body = apitest.Fields{"name": "A"}
 				case strings.HasSuffix(q.Path, "/password"):
-					q.Body = fields{"new_password": goodPassword}
+					q.Body = apitest.Fields{"new_password": apitest.GoodPassword}
 				case q.Method == "DELETE" && strings.Contains(q.Path, "/roles/"):
 					continue // that she does not have
 				}
@@ -111,47 +108,4 @@ func TestTheStoreIsDown(t *testing.T) {
 			s.Login(alice)
 		})
 	}
-}
-
-func open(t *testing.T, url string) *sqlstore.DB {
-	db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return db
-}
-
-func killedPostgres(t *testing.T) (*sqlstore.DB, func(), func()) {
-	server := pgtest.Start(t, pgtest.Options{})
-	check := func(do func() error) func() {
-		return func() {
-			if err := do(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return open(t, server.URL(t)), check(server.Stop), check(server.Resume)
-}
-
-func lockedSQLite(t *testing.T) (*sqlstore.DB, func(), func()) {
-	path := sqltest.SQLitePath(t)
-	db := open(t, path)
-	other, err := sql.Open("sqlite", path) // sqlstore registers the driver
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = other.Close() })
-	other.SetMaxOpenConns(1)
-	say := func(statement string) func() {
-		return func() {
-			if _, err := other.ExecContext(t.Context(), statement); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return db, say("BEGIN EXCLUSIVE"), say("ROLLBACK")
 }

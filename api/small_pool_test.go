@@ -20,7 +20,7 @@ import (
 // another. Every request of a program, 64 at a time, on two connections, of which readiness keeps one.
 func TestEveryFlowOnAPoolOfTwo(t *testing.T) {
 	onAPoolOfTwo(t, func(t *testing.T, s *apitest.Server) {
-		f := newStandard(s)
+		client := s.Register(userstore.Client{ID: "web", Resources: []string{"https://api.test", "https://files.test"}})
 		const users, connections = 8, 64
 		var people []apitest.User
 		for n := range users {
@@ -28,7 +28,7 @@ func TestEveryFlowOnAPoolOfTwo(t *testing.T) {
 		}
 		codes := make([]string, connections)
 		for n := range codes {
-			codes[n] = s.Code(people[n%users], f.web)
+			codes[n] = s.Code(people[n%users], client)
 		}
 		// Too long a wait is answered with 503, nothing having happened; a client asks again, and comes through.
 		ask := func(what string, q apitest.Request) *apitest.Response {
@@ -47,18 +47,18 @@ func TestEveryFlowOnAPoolOfTwo(t *testing.T) {
 		for n := range connections {
 			group.Go(func() {
 				var tokens, next apitest.Tokens
-				res := ask("code", s.CodeRequest(f.web, codes[n]))
+				res := ask("code", s.CodeRequest(client, codes[n]))
 				if res.Status != 200 {
 					return
 				}
 				res.JSON(&tokens)
 				ask("userinfo", apitest.Request{Path: "/oauth2/userinfo", Token: tokens.Access})
-				ask("introspection", s.Authenticated(f.web, "/oauth2/introspect", url.Values{"token": {tokens.Access}}))
-				ask("client credentials", s.Authenticated(f.web, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}}))
-				ask("login", apitest.Request{Method: "POST", Path: "/v1/login", Body: fields{"email": people[n%users].Email, "password": people[n%users].Password}})
-				if res = ask("refresh", s.RefreshRequest(f.web, tokens.Refresh)); res.Status == 200 {
+				ask("introspection", s.Authenticated(client, "/oauth2/introspect", url.Values{"token": {tokens.Access}}))
+				ask("client credentials", s.Authenticated(client, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}}))
+				ask("login", apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": people[n%users].Email, "password": people[n%users].Password}})
+				if res = ask("refresh", s.RefreshRequest(client, tokens.Refresh)); res.Status == 200 {
 					res.JSON(&next)
-					ask("revocation", s.Authenticated(f.web, "/oauth2/revoke", url.Values{"token": {next.Refresh}}))
+					ask("revocation", s.Authenticated(client, "/oauth2/revoke", url.Values{"token": {next.Refresh}}))
 				}
 			})
 		}
@@ -69,7 +69,7 @@ func TestEveryFlowOnAPoolOfTwo(t *testing.T) {
 // The same of people: 64 browsers sign up or log in, allow, come back and log out.
 func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 	onAPoolOfTwo(t, func(t *testing.T, s *apitest.Server) {
-		c := web(s)
+		c := s.WebClient()
 		const users, browsers = 8, 64
 		var people []apitest.User
 		for n := range users {
@@ -95,17 +95,17 @@ func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 				}
 				shows := func(id string) func(*apitest.Page) bool { return func(p *apitest.Page) bool { return p.Has(id) } }
 				answered := func(p *apitest.Page) bool { return strings.Contains(p.To, "?code=") }
-				p, ok := step("authorize", func() *apitest.Page { return b.Open(authorizePath(c)) }, shows("login-submit"))
+				p, ok := step("authorize", func() *apitest.Page { return b.Open(apitest.AuthorizePath(c)) }, shows("login-submit"))
 				if !ok {
 					return
 				}
-				button, typed := "login-submit", credentials(people[n%users])
+				button, typed := "login-submit", people[n%users].Credentials()
 				if n%users == 0 {
 					link := p.Link("/signup?request=")
 					if p, ok = step("sign-up page", func() *apitest.Page { return b.Open(link) }, shows("signup-submit")); !ok {
 						return
 					}
-					button, typed = "signup-submit", map[string]string{"email": fmt.Sprintf("new%d@example.test", n), "password": s.Secret(goodPassword)}
+					button, typed = "signup-submit", map[string]string{"email": fmt.Sprintf("new%d@example.test", n), "password": s.Secret(apitest.GoodPassword)}
 				}
 				next := func(p *apitest.Page) bool { return p.Has("consent-approve") || answered(p) } // another browser of hers may have allowed it
 				form := p
@@ -118,7 +118,7 @@ func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 						return
 					}
 				}
-				if _, ok = step("again", func() *apitest.Page { return b.Open(authorizePath(c)) }, answered); !ok {
+				if _, ok = step("again", func() *apitest.Page { return b.Open(apitest.AuthorizePath(c)) }, answered); !ok {
 					return
 				}
 				if p, ok = step("logout page", func() *apitest.Page { return b.Open("/logout") }, shows("logout-confirm")); !ok {

@@ -118,7 +118,7 @@ func TestD27Discovery(t *testing.T) {
 					}
 				}
 			}
-			var doc fields
+			var doc apitest.Fields
 			get(t, s, paths[0], 0).JSON(&doc)
 			if doc["issuer"] != issuer {
 				t.Errorf("issuer %v", doc["issuer"])

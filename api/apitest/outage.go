@@ -1,0 +1,56 @@
+package apitest
+
+import (
+	"database/sql"
+	"testing"
+
+	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
+
+// Open opens a store of its own, for tests that break it.
+func Open(t *testing.T, url string) *sqlstore.DB {
+	db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// KilledPostgres is a store on a server of its own, and functions that stop and resume that.
+func KilledPostgres(t *testing.T) (db *sqlstore.DB, stop, resume func()) {
+	server := pgtest.Start(t, pgtest.Options{})
+	check := func(do func() error) func() {
+		return func() {
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return Open(t, server.URL(t)), check(server.Stop), check(server.Resume)
+}
+
+// LockedSQLite is a store, and functions that lock its file and let go of it.
+func LockedSQLite(t *testing.T) (db *sqlstore.DB, lock, unlock func()) {
+	path := sqltest.SQLitePath(t)
+	db = Open(t, path)
+	other, err := sql.Open("sqlite", path) // sqlstore registers the driver
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	other.SetMaxOpenConns(1)
+	say := func(statement string) func() {
+		return func() {
+			if _, err := other.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return db, say("BEGIN EXCLUSIVE"), say("ROLLBACK")
+}
