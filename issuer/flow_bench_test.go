@@ -20,7 +20,7 @@ import (
 	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys/keystest"
-	"github.com/signet-id/signet/userstore"
+	hashes "github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -201,7 +201,7 @@ func BenchmarkLogin(b *testing.B) {
 	const inFlight, rounds, slice = 200, 4, 3 * time.Second
 	w, _ := durable(b, 16)
 	cores := runtime.GOMAXPROCS(0)
-	w.Accounts.Hasher = userstore.NewHasher(userstore.DefaultArgon2, cores, inFlight, time.Minute)
+	w.Accounts.Hasher = hashes.New(hashes.Default, cores, inFlight, time.Minute)
 	w.Accounts.Throttle.FailuresPerNetwork = 0 // all of them come from nowhere
 	var emails [inFlight / 5]string            // of one account ten attempts at most are under way
 	for n := range emails {
@@ -213,7 +213,7 @@ func BenchmarkLogin(b *testing.B) {
 	for range b.N {
 		for range rounds {
 			bare.slice(cores, slice, func(int) {
-				p := userstore.DefaultArgon2
+				p := hashes.Default
 				argon2.IDKey([]byte(password), []byte("0123456789abcdef"), p.Time, p.MemoryKiB, p.Threads, 32)
 			})
 			logins.slice(inFlight, slice, func(worker int) {

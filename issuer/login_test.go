@@ -14,6 +14,7 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	hashes "github.com/signet-id/signet/userstore/password"
 )
 
 func TestLoginAnswersWhatTheDesignNames(t *testing.T) {
@@ -435,7 +436,7 @@ func TestLoginUpgradesTheHash(t *testing.T) {
 		before := w.login("profile").RefreshToken
 		old, err := w.db.UserByID(t.Context(), w.alice.ID)
 		w.must(err)
-		w.Accounts.Hasher = userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 128, Time: 1, Threads: 1}, 2, 8, 10*time.Second)
+		w.Accounts.Hasher = hashes.New(hashes.Params{MemoryKiB: 128, Time: 1, Threads: 1}, 2, 8, 10*time.Second)
 		w.store.called()
 		w.login("profile")
 		w.wantCalls("LoginView", "ReserveAttempt", "StartGrant")

@@ -24,6 +24,7 @@ import (
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/keys/keystest"
 	"github.com/signet-id/signet/userstore"
+	hashes "github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
@@ -121,7 +122,7 @@ func (w *world) replica() {
 	}
 	accounts := &userstore.Accounts{
 		Store: w.store, Now: w.clock.Now, NewID: newID, Log: log, MinPassword: 15, SignupEnabled: true,
-		Hasher:   userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2, 64, 10*time.Second),
+		Hasher:   hashes.New(hashes.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2, 64, 10*time.Second),
 		Throttle: &userstore.Throttle{Store: w.store, Secret: w.ring.BudgetSecret, SignupsPerNetwork: 1000, FailuresPerNetwork: 1000},
 	}
 	w.Issuer = &issuer.Issuer{

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore/password"
 )
 
 // Errors of Accounts, beside those of the store and of the Hasher.
@@ -22,6 +23,8 @@ var (
 	ErrInvalidCredentials = errors.New("invalid credentials")
 	// ErrAccountDisabled is said only after the right password.
 	ErrAccountDisabled = errors.New("account disabled")
+	// ErrOverloaded: too many passwords are checked already, or too many attempts wait for the throttle; nothing was hashed.
+	ErrOverloaded = password.ErrOverloaded
 	// ErrSignupClosed: accounts.signup is off.
 	ErrSignupClosed = errors.New("sign-up is closed")
 )
@@ -37,7 +40,7 @@ const (
 // use it from any number of goroutines.
 type Accounts struct {
 	Store       Store
-	Hasher      *Hasher
+	Hasher      *password.Hasher
 	Now         func() time.Time
 	NewID       func() string // 128 random bits, base64url
 	Log         *slog.Logger  // nil: nothing is logged

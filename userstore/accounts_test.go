@@ -15,6 +15,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
+	hashes "github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
@@ -24,7 +25,7 @@ const (
 	changed  = "purple monkey dishwasher sings"
 )
 
-var cheap = userstore.Argon2Params{MemoryKiB: 8, Time: 1, Threads: 1}
+var cheap = hashes.Params{MemoryKiB: 8, Time: 1, Threads: 1}
 
 // world is accounts on a real store, with a clock to move.
 type world struct {
@@ -37,7 +38,7 @@ func newWorld(db userstore.Store) *world {
 	w := &world{now: time.Date(2026, 11, 21, 12, 0, 0, 123456000, time.UTC), log: new(bytes.Buffer)}
 	w.Accounts = &userstore.Accounts{
 		Store:         db,
-		Hasher:        userstore.NewHasher(cheap, 2, 200, time.Minute),
+		Hasher:        hashes.New(cheap, 2, 200, time.Minute),
 		Now:           func() time.Time { return w.now },
 		NewID:         newID,
 		Log:           slog.New(slog.NewTextHandler(w.log, nil)),
@@ -409,7 +410,7 @@ func TestAuthenticateRefusesBeforeHashing(t *testing.T) {
 func TestU36WeakerHashIsUpgradedAtLogin(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		u := w.alice(t)
-		w.Hasher = userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 16, Time: 2, Threads: 1}, 2, 10, time.Minute)
+		w.Hasher = hashes.New(hashes.Params{MemoryKiB: 16, Time: 2, Threads: 1}, 2, 10, time.Minute)
 		if _, _, err := w.login(t, u.Email, changed); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Fatalf("wrong password: %v", err)
 		}

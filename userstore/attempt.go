@@ -1,6 +1,9 @@
 package userstore
 
-import "time"
+import (
+	"crypto/rand"
+	"time"
+)
 
 // BudgetKey names a budget. It is an HMAC of what the budget is for: a copy of the store tells
 // neither which names nor from which networks somebody tried.
@@ -32,4 +35,10 @@ type Tallies struct {
 	Remembered bool  // the network is: Account is the tally of Own, else that of Strangers
 	Account    Tally // zero without such a budget
 	Network    Tally
+}
+
+// newAttemptID cannot fail: crypto/rand ends the process instead.
+func newAttemptID() (id [16]byte) {
+	rand.Read(id[:])
+	return id
 }

@@ -25,7 +25,7 @@ const nobody = "?"
 // Authenticate checks email or username (exactly one) and password with one
 // read, in the same time for unknown users. ErrInvalidCredentials,
 // ErrAccountDisabled, ErrOverloaded, ErrRateLimited (as *RateLimitedError), ErrNotFound: no such client; ValidationError for what is
-// wrong whoever asks: both names or none, a password that is empty, over MaxPassword or not UTF-8. The client is
+// wrong whoever asks: both names or none, a password that is empty, over password.MaxBytes or not UTF-8. The client is
 // returned as it is, disabled or not: its rules are the issuer's.
 // checkClient (may be nil) runs after the read and before any hashing, and may refuse.
 // What is verified has to be given to StartGrant, to Refuse, or to Release.
@@ -77,7 +77,7 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 	case u.PasswordHash == "":
 		reason = "no_password"
 	}
-	if a.Hasher.full() { // before anything is written of an attempt that cannot be made
+	if a.Hasher.Full() { // before anything is written of an attempt that cannot be made
 		return Verified{}, ErrOverloaded
 	}
 	held, err := a.Throttle.admit(ctx, a.now, subject(u, known, name), target)
@@ -199,7 +199,7 @@ func (a *Accounts) prove(ctx context.Context, userID, password string) (User, er
 // match checks a password against the budgets that logins have, so that a stolen session
 // is no way around them.
 func (a *Accounts) match(ctx context.Context, u User, password string) error {
-	if a.Hasher.full() {
+	if a.Hasher.Full() {
 		return ErrOverloaded
 	}
 	held, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))

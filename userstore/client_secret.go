@@ -8,10 +8,13 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"github.com/signet-id/signet/internal/audit"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+
+	"github.com/signet-id/signet/userstore/password"
 )
 
 // A client's secret is one of two kinds. What we made has 256 random bits, so that its SHA-256
@@ -59,7 +62,7 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, c Client, secret strin
 		hash = c.SecretHash
 	}
 	ok, _, err := a.Hasher.Verify(ctx, hash, secret)
-	if err != nil && !errors.Is(err, ErrPasswordInput) {
+	if err != nil && !errors.Is(err, password.ErrInput) {
 		return err
 	}
 	if !ok {

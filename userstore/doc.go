@@ -8,7 +8,7 @@
 //	       ├ canonical names email.go, username.go, unicode.go
 //	       ├ what may be said claims.go, validation.go
 //	       ├ new passwords   blocklist.go, breach.go
-//	       ├ Hasher          password.go, phc.go, foreign.go, hash_memory.go
+//	       ├ Hasher          the package password
 //	       ├ who may try     throttle.go, attempt.go; the arithmetic in throttle_rules.go
 //	       ├ what is told    changes.go, recorder.go: events of internal/audit, stored with the act
 //	       └→ Store          store.go (interfaces), implemented by userstore/sqlstore

@@ -13,7 +13,7 @@ import (
 // Whoever comes from another system logs in with what they typed there, once: from then on
 // the hash is ours, and the password one of ours, normal form and all.
 func TestFirstLoginReplacesForeignHash(t *testing.T) {
-	text, err := os.ReadFile("testdata/foreign.json")
+	text, err := os.ReadFile("password/testdata/foreign.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+
+	"github.com/signet-id/signet/userstore/password"
 )
 
 // Importer makes accounts as another system, or an export, describes them. Use it
@@ -136,7 +138,7 @@ func (a *Accounts) describe(u User) (User, error) {
 	}
 	if u.PasswordHash != "" {
 		switch err := a.Hasher.Accept(u.PasswordHash); {
-		case errors.Is(err, ErrHashCost):
+		case errors.Is(err, password.ErrCost):
 			fs.add("password_hash", fault{CodeNotAllowed, "The password hash asks for an absurd cost and would never be executed; leave it out and set a new password."})
 		case err != nil:
 			fs.add("password_hash", fault{CodeInvalid, "The password hash has no form that is known here; leave it out and set a new password."})

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+
+	"github.com/signet-id/signet/userstore/password"
 )
 
 // Registry holds the rules of clients once, for whoever registers them: operators at the command
@@ -23,7 +25,7 @@ import (
 // still be renamed when one of its resources is gone.
 type Registry struct {
 	Store  Clients
-	Hasher *Hasher // for secrets that somebody chose
+	Hasher *password.Hasher // for secrets that somebody chose
 	Now    func() time.Time
 	NewID  func() string // 128 random bits, base64url
 	Log    *slog.Logger  // nil: nothing is logged

@@ -18,6 +18,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
+	hashes "github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
@@ -27,7 +28,7 @@ func newRegistry(db userstore.Clients) (*userstore.Registry, *bytes.Buffer) {
 	log := new(bytes.Buffer)
 	return &userstore.Registry{
 		Store:      db,
-		Hasher:     userstore.NewHasher(cheap, 2, 200, time.Minute),
+		Hasher:     hashes.New(cheap, 2, 200, time.Minute),
 		Now:        func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 123456789, time.UTC) },
 		NewID:      newID,
 		Log:        slog.New(slog.NewTextHandler(log, nil)),

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore/password"
 )
 
 // ErrRateLimited: a budget of attempts is used up; nothing was hashed. As *RateLimitedError.
@@ -65,7 +66,7 @@ func (t *Throttle) Drain() {
 
 const (
 	// mostWaiting bounds those who wait, as the Hasher's queue does.
-	mostWaiting = defaultQueue
+	mostWaiting = password.DefaultQueue
 	// mostOwed is how many attempts are remembered through an outage of the store; it is
 	// as many as could have been under way, many times over.
 	mostOwed = 4096
@@ -150,11 +151,11 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held
 }
 
 func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*held, error) {
-	copy(r.ID[:], random(len(r.ID)))
+	r.ID = newAttemptID()
 	t.payBack(ctx, r.Attempt)
 	wait := t.Wait
 	if wait <= 0 {
-		wait = defaultWait
+		wait = password.DefaultWait
 	}
 	patience, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+
+	"github.com/signet-id/signet/userstore/password"
 )
 
 // slowAttempts counts how many are in the store at once, each for a moment.
@@ -88,8 +90,14 @@ func TestFewAttemptsAreInTheStoreAtOnce(t *testing.T) {
 // While the hash queue is full, nothing is written of a login that it would send away.
 func TestAFullHashQueueCostsNoWrite(t *testing.T) {
 	store := &slowAttempts{}
-	h := NewHasher(Argon2Params{MemoryKiB: 8, Time: 1, Threads: 1}, 1, 1, time.Second)
-	h.inside.Store(2)
+	// One hash that takes seconds has the only slot, and another one waits in the only place.
+	h := password.New(password.Params{MemoryKiB: 64 << 10, Time: 40, Threads: 1}, 1, 1, time.Second)
+	for range 2 {
+		go h.Hash(context.WithoutCancel(t.Context()), "a long enough passphrase")
+	}
+	for stats := h.Stats(); stats.Running+stats.Waiting < 2; stats = h.Stats() {
+		time.Sleep(time.Millisecond)
+	}
 	a := &Accounts{Store: onlyReads{}, Hasher: h, Now: time.Now, Throttle: &Throttle{Store: store, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}}
 	if _, err := a.Authenticate(t.Context(), "ada@example.com", "", "a long enough passphrase", "signet", nil); !errors.Is(err, ErrOverloaded) {
 		t.Errorf("a login: %v", err)

@@ -8,6 +8,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
 )
 
 func TestLogin(t *testing.T) {
@@ -143,7 +144,7 @@ func TestLoginWhenItIsOff(t *testing.T) {
 
 func TestLoginWhenTheHashQueueIsFull(t *testing.T) {
 	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) {
-		r.Accounts.Hasher = userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 16 << 10, Time: 3, Threads: 1}, 1, 1, time.Minute)
+		r.Accounts.Hasher = password.New(password.Params{MemoryKiB: 16 << 10, Time: 3, Threads: 1}, 1, 1, time.Minute)
 	}})
 	alice := s.SignUp("alice")
 	results := make(chan *apitest.Response)

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
-	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
 )
 
 func TestSignUp(t *testing.T) {
@@ -129,7 +129,7 @@ func TestU37SignUpWhenItIsClosed(t *testing.T) {
 func TestU06HugePasswordsAreRefusedUnhashed(t *testing.T) {
 	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) {
 		// No slot is ever free here: whatever reaches the hashing would be overloaded.
-		r.Accounts.Hasher = userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 8, Time: 1, Threads: 1}, 1, 0, 1)
+		r.Accounts.Hasher = password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 1, 0, 1)
 	}})
 	long := strings.Repeat("x", 1<<20)
 	s.Unchanged(func() {

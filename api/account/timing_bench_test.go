@@ -12,6 +12,7 @@ import (
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
@@ -29,7 +30,7 @@ func BenchmarkKnownAndUnknown(b *testing.B) {
 	for name, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
 		b.Run(name, func(b *testing.B) {
 			s := apitest.New(b, apitest.Options{DB: fresh(b), Configure: func(r *apitest.Replica) {
-				r.Accounts.Hasher = userstore.NewHasher(userstore.DefaultArgon2, 0, 0, 0)
+				r.Accounts.Hasher = password.New(password.Default, 0, 0, 0)
 			}})
 			// All have the hash of one password, so that there are thousands of them in a moment.
 			hash, err := s.Replicas[0].Accounts.Hasher.Hash(b.Context(), "what nobody here types")

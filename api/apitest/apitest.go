@@ -32,6 +32,7 @@ import (
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/keys/keystest"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
@@ -148,7 +149,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	}
 	// argon2id as cheap as it gets: what it costs is tested where it lives.
 	r.Accounts = &userstore.Accounts{
-		Store: store, Hasher: userstore.NewHasher(userstore.Argon2Params{MemoryKiB: 8, Time: 1, Threads: 1}, 4, 64, 5*time.Second),
+		Store: store, Hasher: password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 4, 64, 5*time.Second),
 		Now: s.Clock.Now, NewID: newID, Log: log, MinPassword: 15, SignupEnabled: true,
 	}
 	// A budget of one account as everywhere; none of a network, for tests all come from one.

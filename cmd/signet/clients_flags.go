@@ -13,6 +13,7 @@ import (
 
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
 )
 
 // clientFlags are what a client is registered for, for create and update alike.
@@ -147,7 +148,7 @@ func (a *app) readSecret(file string) (string, error) {
 }
 
 // newRegistry joins the rules of clients to what is configured.
-func newRegistry(c configs.Config, db userstore.Clients, hasher *userstore.Hasher, now func() time.Time, log *slog.Logger,
+func newRegistry(c configs.Config, db userstore.Clients, hasher *password.Hasher, now func() time.Time, log *slog.Logger,
 	algorithms func(context.Context) ([]string, error)) *userstore.Registry {
 	r := &userstore.Registry{Store: db, Hasher: hasher, Now: now, NewID: newID, Log: log, Algorithms: algorithms}
 	for _, resource := range c.Resources {

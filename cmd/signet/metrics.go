@@ -17,7 +17,7 @@ import (
 
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/keys"
-	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -42,7 +42,7 @@ type cell struct {
 	latency  prometheus.Observer
 }
 
-func newMetrics(hasher *userstore.Hasher, manager *keys.Manager, db *sqlstore.DB, now func() time.Time) *metrics {
+func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB, now func() time.Time) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -25,6 +25,7 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -379,9 +380,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func newHasher(c configs.Config, slots int) *userstore.Hasher {
+func newHasher(c configs.Config, slots int) *password.Hasher {
 	p := c.Passwords.Argon2
-	return userstore.NewHasher(userstore.Argon2Params{
+	return password.New(password.Params{
 		MemoryKiB: uint32(p.Memory.KiB()),
 		Time:      uint32(p.Time),
 		Threads:   uint8(p.Threads),

@@ -1,4 +1,4 @@
-package userstore
+package password
 
 import (
 	"crypto/pbkdf2"
@@ -18,8 +18,8 @@ import (
 // Reasons of Hasher.Accept. Neither repeats what was stored: it may be a password
 // that somebody put into the wrong column.
 var (
-	ErrHashForm = errors.New("the password hash has no form that is known here")
-	ErrHashCost = errors.New("the password hash asks for an absurd cost and would never be executed")
+	ErrForm = errors.New("the password hash has no form that is known here")
+	ErrCost = errors.New("the password hash asks for an absurd cost and would never be executed")
 )
 
 // foreign is a stored password that another system hashed, taken apart. It is checked
@@ -54,7 +54,7 @@ const (
 // whitespace, no unknown parameter.
 func parseForeign(s string) (foreign, error) {
 	if len(s) > maxPHC {
-		return foreign{}, ErrHashForm
+		return foreign{}, ErrForm
 	}
 	scheme, rest, _ := strings.Cut(s, "$")
 	var f foreign
@@ -79,7 +79,7 @@ func parseForeign(s string) (foreign, error) {
 		f, ok = parseDjangoScrypt(rest)
 	}
 	if !ok {
-		return foreign{}, ErrHashForm
+		return foreign{}, ErrForm
 	}
 	return f, nil
 }

@@ -1,4 +1,4 @@
-package userstore
+package password
 
 import (
 	"runtime"

@@ -1,4 +1,4 @@
-package userstore
+package password
 
 import (
 	"encoding/base64"
@@ -12,7 +12,7 @@ import (
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<tag>
 type argon2Hash struct {
-	Argon2Params
+	Params
 	Salt, Tag []byte
 }
 
@@ -79,9 +79,9 @@ func parseArgon2id(s string) (argon2Hash, error) {
 		return argon2Hash{}, errNotPHC
 	}
 	return argon2Hash{
-		Argon2Params: Argon2Params{MemoryKiB: uint32(m), Time: uint32(t), Threads: uint8(p)},
-		Salt:         salt,
-		Tag:          tag,
+		Params: Params{MemoryKiB: uint32(m), Time: uint32(t), Threads: uint8(p)},
+		Salt:   salt,
+		Tag:    tag,
 	}, nil
 }
 
@@ -101,4 +101,8 @@ func parseB64(s string, least, most int) ([]byte, bool) {
 	}
 	b, err := b64.DecodeString(s)
 	return b, err == nil && len(b) >= least && len(b) <= most
+}
+
+func isDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package userstore
+package password
 
 import (
 	"os"
@@ -16,10 +16,10 @@ import (
 // BenchmarkMemory200InFlight keeps 200 password checks in flight and reports the peak of
 // resident memory, beside what is allowed: 96 MiB + 2 × slots × memory.
 func BenchmarkMemory200InFlight(b *testing.B) {
-	for _, p := range []Argon2Params{DefaultArgon2, {MemoryKiB: 64 * 1024, Time: 1, Threads: 1}} {
+	for _, p := range []Params{Default, {MemoryKiB: 64 * 1024, Time: 1, Threads: 1}} {
 		b.Run("m="+strconv.Itoa(int(p.MemoryKiB)), func(b *testing.B) {
 			const callers = 200
-			h := NewHasher(p, 0, callers, time.Hour)
+			h := New(p, 0, callers, time.Hour)
 			phc, err := h.Hash(b.Context(), "pw")
 			if err != nil {
 				b.Fatal(err)

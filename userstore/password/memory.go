@@ -1,4 +1,4 @@
-package userstore
+package password
 
 import (
 	"runtime"
@@ -39,7 +39,7 @@ const (
 	idleTime      = 5 * time.Second
 )
 
-func newHashMemory(slots int, p Argon2Params) *hashMemory {
+func newHashMemory(slots int, p Params) *hashMemory {
 	return &hashMemory{most: int64(slots)*int64(p.MemoryKiB) + slack, collect: runtime.GC, release: debug.FreeOSMemory, ended: collections}
 }
 

@@ -1,4 +1,4 @@
-package userstore
+package password
 
 import (
 	"sync"
@@ -19,7 +19,7 @@ func (s *stopwatch) time(f func()) {
 // BenchmarkVerify compares with raw argon2id in the same run: "raw/ours" is the share of the
 // raw rate that is left, 1 being all of it. Parallel as logins are: everyone waits for a slot.
 func BenchmarkVerify(b *testing.B) {
-	h := NewHasher(DefaultArgon2, 0, 1, time.Hour)
+	h := New(Default, 0, 1, time.Hour)
 	const password = "correct horse battery staple"
 	phc, err := h.Hash(b.Context(), password)
 	if err != nil {
@@ -48,7 +48,7 @@ func BenchmarkVerify(b *testing.B) {
 // there are slots that do nothing but argon2id.
 func BenchmarkParallelVerify(b *testing.B) {
 	const callers, password = 200, "correct horse battery staple"
-	h := NewHasher(DefaultArgon2, 0, callers, time.Hour)
+	h := New(Default, 0, callers, time.Hour)
 	phc, err := h.Hash(b.Context(), password)
 	if err != nil {
 		b.Fatal(err)
@@ -86,17 +86,4 @@ func BenchmarkParallelVerify(b *testing.B) {
 	}
 	b.ReportMetric(raw.total.Seconds()/ours.total.Seconds(), "raw/ours")
 	b.ReportMetric(float64(b.N*batch)/ours.total.Seconds(), "hashes/s")
-}
-
-func BenchmarkEmailKey(b *testing.B) {
-	for name, email := range map[string]string{"ascii": "Alice@Example.com", "unicode": "Ａlice@Bücher.example"} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, ok := EmailKey(email); !ok {
-					b.Fatal("refused")
-				}
-			}
-		})
-	}
 }

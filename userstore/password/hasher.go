@@ -1,4 +1,6 @@
-package userstore
+// Package password hashes and checks passwords: argon2id as PHC strings, the hashes of other systems until their first
+// login, and a bound on how many are hashed at a time and how much memory that takes. It knows no accounts.
+package password
 
 import (
 	"context"
@@ -9,7 +11,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -17,29 +18,29 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// MaxPassword is the longest password in bytes of UTF-8. It is checked before anything is
+// MaxBytes is the longest password in bytes of UTF-8. It is checked before anything is
 // queued or hashed.
-const MaxPassword = 1024
+const MaxBytes = 1024
 
 var (
 	// ErrOverloaded: the password queue is full or the wait was too long; nothing was hashed.
 	ErrOverloaded = errors.New("too many password checks at once")
-	// ErrPasswordInput: longer than MaxPassword or not UTF-8; nothing was queued or hashed.
-	ErrPasswordInput = errors.New("the password is longer than 1024 bytes or not UTF-8")
+	// ErrInput: longer than MaxBytes or not UTF-8; nothing was queued or hashed.
+	ErrInput = errors.New("the password is longer than 1024 bytes or not UTF-8")
 )
 
-// Argon2Params are the costs of argon2id (RFC 9106).
-type Argon2Params struct {
+// Params are the costs of argon2id (RFC 9106).
+type Params struct {
 	MemoryKiB uint32
 	Time      uint32 // passes over the memory
 	Threads   uint8
 }
 
-// DefaultArgon2 is OWASP's recommendation, and what zero fields mean.
-var DefaultArgon2 = Argon2Params{MemoryKiB: 19 * 1024, Time: 2, Threads: 1}
+// Default is OWASP's recommendation, and what zero fields mean.
+var Default = Params{MemoryKiB: 19 * 1024, Time: 2, Threads: 1}
 
 // work is what a hash costs, in KiB written.
-func (p Argon2Params) work() uint64 { return uint64(p.MemoryKiB) * uint64(p.Time) }
+func (p Params) work() uint64 { return uint64(p.MemoryKiB) * uint64(p.Time) }
 
 // What a stored hash may cost at most, unless more is configured: the defaults that
 // other hashers had in the last ten years stay far below. A row that asks for more was
@@ -54,7 +55,7 @@ const (
 // The bound is for memory as much as for the processor: at most about 2 × slots × MemoryKiB at
 // any time, one half in use and one half garbage, and 32 MiB; see hash_memory.go.
 type Hasher struct {
-	params Argon2Params
+	params Params
 	slots  *semaphore.Weighted
 	places int64 // running and waiting together
 	wait   time.Duration
@@ -68,36 +69,36 @@ type Hasher struct {
 	started, refused atomic.Uint64
 }
 
-// Defaults of NewHasher, for zero arguments.
+// Defaults of New, for zero arguments.
 const (
-	defaultQueue = 256
-	defaultWait  = 5 * time.Second
+	DefaultQueue = 256
+	DefaultWait  = 5 * time.Second
 )
 
-// NewHasher makes one with that many slots (0: GOMAXPROCS); queue more callers wait
+// New makes one with that many slots (0: GOMAXPROCS); queue more callers wait
 // (0: 256) for at most wait (0: 5 s) and then get ErrOverloaded. Zero costs are
-// DefaultArgon2's. It panics on less than 8 KiB of memory a thread, which RFC 9106 forbids.
-func NewHasher(p Argon2Params, slots, queue int, wait time.Duration) *Hasher {
+// Default's. It panics on less than 8 KiB of memory a thread, which RFC 9106 forbids.
+func New(p Params, slots, queue int, wait time.Duration) *Hasher {
 	if p.MemoryKiB == 0 {
-		p.MemoryKiB = DefaultArgon2.MemoryKiB
+		p.MemoryKiB = Default.MemoryKiB
 	}
 	if p.Time == 0 {
-		p.Time = DefaultArgon2.Time
+		p.Time = Default.Time
 	}
 	if p.Threads == 0 {
-		p.Threads = DefaultArgon2.Threads
+		p.Threads = Default.Threads
 	}
 	if p.MemoryKiB < 8*uint32(p.Threads) {
-		panic(fmt.Sprintf("userstore: argon2id needs 8 KiB a thread, has %d for %d", p.MemoryKiB, p.Threads))
+		panic(fmt.Sprintf("password: argon2id needs 8 KiB a thread, has %d for %d", p.MemoryKiB, p.Threads))
 	}
 	if slots <= 0 {
 		slots = runtime.GOMAXPROCS(0)
 	}
 	if queue <= 0 {
-		queue = defaultQueue
+		queue = DefaultQueue
 	}
 	if wait <= 0 {
-		wait = defaultWait
+		wait = DefaultWait
 	}
 	return &Hasher{
 		params: p,
@@ -106,7 +107,7 @@ func NewHasher(p Argon2Params, slots, queue int, wait time.Duration) *Hasher {
 		wait:   wait,
 		derive: argon2.IDKey,
 		memory: newHashMemory(slots, p),
-		decoy:  argon2Hash{Argon2Params: p, Salt: random(saltSize), Tag: random(tagSize)},
+		decoy:  argon2Hash{Params: p, Salt: random(saltSize), Tag: random(tagSize)},
 	}
 }
 
@@ -116,16 +117,16 @@ const (
 	tagSize  = 32
 )
 
-// HasherStats is what a Hasher is doing, and has done since it was made.
-type HasherStats struct {
+// Stats is what a Hasher is doing, and has done since it was made.
+type Stats struct {
 	Running, Waiting int    // now
 	Started, Refused uint64 // ever: slots taken, and callers sent away
 }
 
 // Stats is for metrics.
-func (h *Hasher) Stats() HasherStats {
+func (h *Hasher) Stats() Stats {
 	running := h.running.Load()
-	return HasherStats{
+	return Stats{
 		Running: int(running),
 		Waiting: int(max(0, h.inside.Load()-running)),
 		Started: h.started.Load(),
@@ -133,14 +134,14 @@ func (h *Hasher) Stats() HasherStats {
 	}
 }
 
-// Hash returns a PHC string. ErrOverloaded, ErrPasswordInput.
+// Hash returns a PHC string. ErrOverloaded, ErrInput.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if !hashable(password) {
-		return "", ErrPasswordInput
+		return "", ErrInput
 	}
-	hash := argon2Hash{Argon2Params: h.params, Salt: random(saltSize)}
+	hash := argon2Hash{Params: h.params, Salt: random(saltSize)}
 	err := h.inSlot(ctx, func() {
-		hash.Tag = h.run(password, hash.Salt, hash.Argon2Params, tagSize)
+		hash.Tag = h.run(password, hash.Salt, hash.Params, tagSize)
 	})
 	if err != nil {
 		return "", err
@@ -155,10 +156,10 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // A hash of another system is checked in that system's time and always stale; see foreign.go.
 //
 // An empty, unreadable or absurdly costly phc costs the same time as a real one of ours
-// and never matches; Accept tells them. ErrOverloaded, ErrPasswordInput.
+// and never matches; Accept tells them. ErrOverloaded, ErrInput.
 func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, stale bool, err error) {
 	if !hashable(password) {
-		return false, false, ErrPasswordInput
+		return false, false, ErrInput
 	}
 	if f, err := parseForeign(phc); err == nil && f.affordable {
 		if err := h.inSlot(ctx, func() { ok = f.check(h, password) }); err != nil {
@@ -172,7 +173,7 @@ func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, stale bo
 		hash = h.decoy
 	}
 	err = h.inSlot(ctx, func() {
-		tag := h.run(password, hash.Salt, hash.Argon2Params, len(hash.Tag))
+		tag := h.run(password, hash.Salt, hash.Params, len(hash.Tag))
 		ok = subtle.ConstantTimeCompare(tag, hash.Tag) == 1 && usable
 		if !ok {
 			h.makeUp(password, hash)
@@ -185,11 +186,11 @@ func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, stale bo
 }
 
 // Accept is nil when Verify can match phc: a hash of a form that is known, ours or foreign, and of
-// a cost within bounds. ErrHashForm, ErrHashCost.
+// a cost within bounds. ErrForm, ErrCost.
 func (h *Hasher) Accept(phc string) error {
 	if f, err := parseForeign(phc); err == nil {
 		if !f.affordable {
-			return ErrHashCost
+			return ErrCost
 		}
 		return nil
 	}
@@ -202,20 +203,20 @@ func (h *Hasher) read(phc string) (argon2Hash, error) {
 	hash, err := parseArgon2id(phc)
 	switch {
 	case err != nil:
-		return argon2Hash{}, ErrHashForm
-	case !h.affordable(hash.Argon2Params):
-		return argon2Hash{}, ErrHashCost
+		return argon2Hash{}, ErrForm
+	case !h.affordable(hash.Params):
+		return argon2Hash{}, ErrCost
 	}
 	return hash, nil
 }
 
-func (h *Hasher) affordable(p Argon2Params) bool {
+func (h *Hasher) affordable(p Params) bool {
 	return p.MemoryKiB <= max(maxStoredMemory, h.params.MemoryKiB) &&
 		p.work() <= max(maxStoredWork, h.params.work())
 }
 
 func (h *Hasher) stale(hash argon2Hash) bool {
-	return hash.Argon2Params != h.params || len(hash.Salt) < saltSize || len(hash.Tag) < tagSize
+	return hash.Params != h.params || len(hash.Salt) < saltSize || len(hash.Tag) < tagSize
 }
 
 // makeUp spends what a hash of lower cost left unspent. Without it, a wrong password for an
@@ -228,7 +229,7 @@ func (h *Hasher) makeUp(password string, hash argon2Hash) {
 	}
 	memory := int64(h.params.MemoryKiB)
 	passes := max(1, (unspent+memory/2)/memory)
-	h.run(password, h.decoy.Salt, Argon2Params{
+	h.run(password, h.decoy.Salt, Params{
 		MemoryKiB: uint32(max(unspent/passes, 8*int64(h.params.Threads))),
 		Time:      uint32(passes),
 		Threads:   h.params.Threads,
@@ -239,7 +240,7 @@ func (h *Hasher) makeUp(password string, hash argon2Hash) {
 // differ in how they spell one character; nothing else is changed: no trimming, no folding, no
 // truncation. It is done here, so that setting and checking cannot differ and a foreign
 // hash can be given what was typed.
-func (h *Hasher) run(password string, salt []byte, p Argon2Params, size int) []byte {
+func (h *Hasher) run(password string, salt []byte, p Params, size int) []byte {
 	h.memory.makeRoom()
 	defer h.memory.dropped(p.MemoryKiB, h.idle)
 	return h.derive([]byte(norm.NFKC.String(password)), salt, p.Time, p.MemoryKiB, p.Threads, uint32(size))
@@ -266,8 +267,8 @@ func (h *Hasher) inSlot(ctx context.Context, f func()) error {
 	return nil
 }
 
-// full tells that the queue would send another caller away, and counts it as sent away.
-func (h *Hasher) full() bool {
+// Full tells that the queue would send another caller away, and counts it as sent away.
+func (h *Hasher) Full() bool {
 	full := h.inside.Load() >= h.places
 	if full {
 		h.refused.Add(1)
@@ -278,45 +279,7 @@ func (h *Hasher) full() bool {
 func (h *Hasher) idle() bool { return h.inside.Load() == 0 }
 
 func hashable(password string) bool {
-	return len(password) <= MaxPassword && utf8.ValidString(password)
-}
-
-// presented looks at a password somebody claims to have. Only what no password can be
-// is a fault: the rest is right or wrong.
-func presented(password string) fault {
-	switch {
-	case password == "":
-		return fault{CodeRequired, "The password is needed."}
-	case len(password) > MaxPassword:
-		return fault{CodeTooLong, "The password is too long; 1024 bytes are the most."}
-	case !utf8.ValidString(password):
-		return fault{CodeInvalid, "The password is not valid UTF-8."}
-	}
-	return fault{}
-}
-
-// chosen looks at a new password of u. It must be long, and none of those that are guessed
-// first; there is no rule of composition, which makes people predictable (NIST SP 800-63B-4
-// section 3.1.1.2).
-func chosen(password string, least int, u User, service string) fault {
-	if f := presented(password); f != (fault{}) {
-		return f
-	}
-	canonical := norm.NFKC.String(password)
-	for _, r := range password {
-		// Pages and terminals drop control characters, so that one login would work and
-		// the other not. A character that this Unicode version does not know may gain another normal
-		// form with the next (RFC 8265 section 4.1 refuses both, too).
-		if unicode.IsControl(r) || unicode.Is(unicode.Cn, r) {
-			return fault{CodeInvalid, "The password holds a control character or one that is in no Unicode table; use another."}
-		}
-	}
-	// Counted both ways, since a ligature is one character as typed and up to 18 as hashed,
-	// a letter with its accent apart two as typed and one as hashed.
-	if min(utf8.RuneCountInString(password), utf8.RuneCountInString(canonical)) < least {
-		return fault{CodeTooShort, fmt.Sprintf("The password is too short; %d characters are the least. A few words in a row are fine.", least)}
-	}
-	return guessable(password, u, service)
+	return len(password) <= MaxBytes && utf8.ValidString(password)
 }
 
 // random cannot fail: crypto/rand ends the process instead.

@@ -1,4 +1,4 @@
-package userstore
+package password
 
 import (
 	"context"
@@ -37,7 +37,7 @@ func vectors(tb testing.TB) []foreignVector {
 }
 
 func TestHashesOfOtherSystems(t *testing.T) {
-	h := NewHasher(cheap, 2, 200, time.Minute)
+	h := New(cheap, 2, 200, time.Minute)
 	for _, v := range vectors(t) {
 		what := v.By + ", " + v.Password
 		if err := h.Accept(v.Stored); err != nil {
@@ -158,7 +158,7 @@ func TestParseForeignRefuses(t *testing.T) {
 		"ours, which is not foreign":             phcGood,
 		"ours with a form of others in its salt": sub("argon2id", phcSalt, "2b"),
 	} {
-		if _, err := parseForeign(s); !errors.Is(err, ErrHashForm) {
+		if _, err := parseForeign(s); !errors.Is(err, ErrForm) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestU36ForeignHashOfAbsurdCostIsRefusedNotExecuted(t *testing.T) {
 			}
 		}
 		absurd := with(c.absurd)
-		if err := h.Accept(absurd); !errors.Is(err, ErrHashCost) {
+		if err := h.Accept(absurd); !errors.Is(err, ErrCost) {
 			t.Errorf("U-36 %s: accepted: %v", name, err)
 		}
 		start := time.Now()
@@ -218,9 +218,9 @@ func TestForeignHashIsCheckedInASlot(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 	})
-	h := NewHasher(cheap, 1, 0, 0)
+	h := New(cheap, 1, 0, 0)
 	for form, stored := range foreignGood {
-		if _, _, err := h.Verify(context.Background(), stored, strings.Repeat("x", MaxPassword+1)); !errors.Is(err, ErrPasswordInput) {
+		if _, _, err := h.Verify(context.Background(), stored, strings.Repeat("x", MaxBytes+1)); !errors.Is(err, ErrInput) {
 			t.Errorf("%s, a long password: %v", form, err)
 		}
 	}
@@ -239,7 +239,7 @@ func FuzzParseForeign(f *testing.F) {
 		}
 	}
 	f.Add("$scrypt$ln=62,r=4294967295,p=4294967295$"+phcSalt+"$"+phcTag, "")
-	h := NewHasher(cheap, 1, 0, 0)
+	h := New(cheap, 1, 0, 0)
 	f.Fuzz(func(t *testing.T, s, password string) {
 		hash, err := parseForeign(s)
 		if err != nil {

@@ -1,4 +1,4 @@
-package userstore
+package password
 
 import (
 	"context"
@@ -16,11 +16,11 @@ import (
 )
 
 // cheap is for tests that are not about cost.
-var cheap = Argon2Params{MemoryKiB: 8, Time: 1, Threads: 1}
+var cheap = Params{MemoryKiB: 8, Time: 1, Threads: 1}
 
 // counted is a Hasher that notes the cost of all it derives.
-func counted(p Argon2Params) (*Hasher, func() (calls int, work uint64)) {
-	h := NewHasher(p, 2, 0, 0)
+func counted(p Params) (*Hasher, func() (calls int, work uint64)) {
+	h := New(p, 2, 0, 0)
 	var calls, work atomic.Uint64
 	h.derive = func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
 		calls.Add(1)
@@ -49,7 +49,7 @@ func matches(t *testing.T, h *Hasher, phc, password string) (ok, stale bool) {
 }
 
 func TestU36StoredHash(t *testing.T) {
-	h := NewHasher(Argon2Params{}, 0, 0, 0)
+	h := New(Params{}, 0, 0, 0)
 	first, second := hash(t, h, "correct horse battery staple"), hash(t, h, "correct horse battery staple")
 	form := regexp.MustCompile(`^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`) // 16 and 32 bytes
 	for _, phc := range []string{first, second} {
@@ -70,7 +70,7 @@ func TestU36StoredHash(t *testing.T) {
 
 // The vector is of the C reference implementation: argon2 with "password", "somesalt", -id -t 2 -k 65536 -p 1.
 func TestVerifyHashOfTheReferenceImplementation(t *testing.T) {
-	h := NewHasher(cheap, 1, 0, 0)
+	h := New(cheap, 1, 0, 0)
 	const phc = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	if ok, stale := matches(t, h, phc, "password"); !ok || !stale {
 		t.Errorf("ok %v, stale %v", ok, stale)
@@ -92,14 +92,14 @@ func TestU36AbsurdCostIsRefusedNotExecuted(t *testing.T) {
 		if _, err := parseArgon2id(phc); err != nil {
 			t.Fatalf("U-36 %s: the test's own hash is malformed", name)
 		}
-		if ok, stale := matches(t, h, phc, "x"); ok || stale || !errors.Is(h.Accept(phc), ErrHashCost) {
+		if ok, stale := matches(t, h, phc, "x"); ok || stale || !errors.Is(h.Accept(phc), ErrCost) {
 			t.Errorf("U-36 %s: ok %v, stale %v, accepted: %v", name, ok, stale, h.Accept(phc))
 		}
 		if calls, work := spent(); calls != 1 || work != cheap.work() {
 			t.Errorf("U-36 %s: %d derivations of %d KiB in all, want one of the configured cost", name, calls, work)
 		}
 	}
-	rich := NewHasher(Argon2Params{MemoryKiB: 1 << 20, Time: 2, Threads: 4}, 1, 0, 0)
+	rich := New(Params{MemoryKiB: 1 << 20, Time: 2, Threads: 4}, 1, 0, 0)
 	if !rich.affordable(rich.params) {
 		t.Error("what is configured is refused")
 	}
@@ -108,7 +108,7 @@ func TestU36AbsurdCostIsRefusedNotExecuted(t *testing.T) {
 // What cannot be verified does the same work as what can: that is what makes the
 // times equal, and unlike times it can be counted.
 func TestUnknownUserCostsTheSame(t *testing.T) {
-	params := Argon2Params{MemoryKiB: 64, Time: 3, Threads: 1}
+	params := Params{MemoryKiB: 64, Time: 3, Threads: 1}
 	h, spent := counted(params)
 	real := hash(t, h, "correct horse battery staple")
 	spent()
@@ -123,9 +123,9 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 		"a malformed hash":        strings.TrimSuffix(real, "A") + "!",
 		"a hash with no cost":     "$argon2id$v=19$m=0,t=0,p=0$" + phcSalt + "$" + phcTag,
 		"a hash of absurd cost":   "$argon2id$v=19$m=4194304,t=1,p=1$" + phcSalt + "$" + phcTag,
-		"half the passes":         argon2Hash{Argon2Params{MemoryKiB: 96, Time: 1, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
-		"a third of the passes":   argon2Hash{Argon2Params{MemoryKiB: 64, Time: 1, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
-		"a quarter of the memory": argon2Hash{Argon2Params{MemoryKiB: 16, Time: 3, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
+		"half the passes":         argon2Hash{Params{MemoryKiB: 96, Time: 1, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
+		"a third of the passes":   argon2Hash{Params{MemoryKiB: 64, Time: 1, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
+		"a quarter of the memory": argon2Hash{Params{MemoryKiB: 16, Time: 3, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
 	} {
 		if ok, stale := matches(t, h, phc, "wrong"); ok || stale {
 			t.Errorf("%s: ok %v, stale %v", name, ok, stale)
@@ -137,18 +137,18 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 }
 
 func TestStale(t *testing.T) {
-	now := Argon2Params{MemoryKiB: 32, Time: 2, Threads: 2}
-	h := NewHasher(now, 1, 0, 0)
-	of := func(p Argon2Params) string { return hash(t, NewHasher(p, 1, 0, 0), "pw") }
+	now := Params{MemoryKiB: 32, Time: 2, Threads: 2}
+	h := New(now, 1, 0, 0)
+	of := func(p Params) string { return hash(t, New(p, 1, 0, 0), "pw") }
 	for name, c := range map[string]struct {
 		phc   string
 		stale bool
 	}{
 		"the configured costs":      {of(now), false},
-		"less memory":               {of(Argon2Params{16, 2, 2}), true},
-		"fewer passes":              {of(Argon2Params{32, 1, 2}), true},
-		"another number of threads": {of(Argon2Params{32, 2, 1}), true},
-		"more of everything":        {of(Argon2Params{64, 3, 4}), true},
+		"less memory":               {of(Params{16, 2, 2}), true},
+		"fewer passes":              {of(Params{32, 1, 2}), true},
+		"another number of threads": {of(Params{32, 2, 1}), true},
+		"more of everything":        {of(Params{64, 3, 4}), true},
 	} {
 		if ok, stale := matches(t, h, c.phc, "pw"); !ok || stale != c.stale {
 			t.Errorf("%s: ok %v, stale %v", name, ok, stale)
@@ -157,7 +157,7 @@ func TestStale(t *testing.T) {
 			t.Errorf("%s, wrong password: ok %v, stale %v", name, ok, stale)
 		}
 	}
-	short := argon2Hash{Argon2Params: now, Salt: []byte("saltsalt")}
+	short := argon2Hash{Params: now, Salt: []byte("saltsalt")}
 	short.Tag = argon2.IDKey([]byte("pw"), short.Salt, now.Time, now.MemoryKiB, now.Threads, 16)
 	if ok, stale := matches(t, h, short.String(), "pw"); !ok || !stale {
 		t.Errorf("a short salt and tag: ok %v, stale %v", ok, stale)
@@ -166,8 +166,8 @@ func TestStale(t *testing.T) {
 
 func TestU06LongPasswordIsNeverHashed(t *testing.T) {
 	h, spent := counted(cheap)
-	phc := hash(t, h, strings.Repeat("p", MaxPassword))
-	if ok, _ := matches(t, h, phc, strings.Repeat("p", MaxPassword)); !ok {
+	phc := hash(t, h, strings.Repeat("p", MaxBytes))
+	if ok, _ := matches(t, h, phc, strings.Repeat("p", MaxBytes)); !ok {
 		t.Error("a password of 1 KiB does not match itself")
 	}
 	spent()
@@ -175,19 +175,19 @@ func TestU06LongPasswordIsNeverHashed(t *testing.T) {
 	for i := range 200 {
 		password := strings.Repeat("p", 1<<20)
 		if i%2 == 0 {
-			password = strings.Repeat("p", MaxPassword+1)
+			password = strings.Repeat("p", MaxBytes+1)
 		}
 		all.Go(func() {
-			if _, err := h.Hash(t.Context(), password); !errors.Is(err, ErrPasswordInput) {
+			if _, err := h.Hash(t.Context(), password); !errors.Is(err, ErrInput) {
 				t.Errorf("U-06 hash: %v", err)
 			}
-			if _, _, err := h.Verify(t.Context(), phc, password); !errors.Is(err, ErrPasswordInput) {
+			if _, _, err := h.Verify(t.Context(), phc, password); !errors.Is(err, ErrInput) {
 				t.Errorf("U-06 verify: %v", err)
 			}
 		})
 	}
 	all.Wait()
-	if _, err := h.Hash(t.Context(), "invalid \xff UTF-8"); !errors.Is(err, ErrPasswordInput) {
+	if _, err := h.Hash(t.Context(), "invalid \xff UTF-8"); !errors.Is(err, ErrInput) {
 		t.Errorf("invalid UTF-8: %v", err)
 	}
 	if calls, _ := spent(); calls != 0 || h.Stats().Started != 2 || h.Stats().Refused != 0 {
@@ -196,7 +196,7 @@ func TestU06LongPasswordIsNeverHashed(t *testing.T) {
 }
 
 func TestU07EveryCharacterCounts(t *testing.T) {
-	h := NewHasher(cheap, 1, 0, 0)
+	h := New(cheap, 1, 0, 0)
 	long := strings.Repeat("0123456789abcdef", 8) // 128
 	for name, c := range map[string]struct{ password, other string }{
 		"after byte 72":                         {long[:72] + "x", long[:72] + "y"},
@@ -226,7 +226,7 @@ func TestU07EveryCharacterCounts(t *testing.T) {
 }
 
 func TestOnePasswordOnEveryKeyboard(t *testing.T) {
-	h := NewHasher(cheap, 1, 0, 0)
+	h := New(cheap, 1, 0, 0)
 	for name, c := range map[string]struct{ set, typed string }{
 		"an accent apart":      {"cafe\u0301 au lait chaud", "caf\u00e9 au lait chaud"},
 		"an accent composed":   {"caf\u00e9 au lait chaud", "cafe\u0301 au lait chaud"},
@@ -242,46 +242,9 @@ func TestOnePasswordOnEveryKeyboard(t *testing.T) {
 	}
 }
 
-func TestChosen(t *testing.T) {
-	alice := User{Email: "Alice@Bücher.example", EmailKey: "alice@xn--bcher-kva.example", Username: "Alice-in-Wonderland", UsernameKey: "alice-in-wonderland"}
-	for name, c := range map[string]struct{ password, code string }{
-		"nothing":                        {"", CodeRequired},
-		"14 characters":                  {"abcdefghijklmn", CodeTooShort},
-		"15 lower-case letters":          {"jqkwmzrtpxyvbnh", ""},
-		"15 characters of three bytes":   {"東京特許許可局長今日急遽休暇許", ""},
-		"14 characters of three bytes":   {strings.Repeat("語", 14), CodeTooShort},
-		"14 spaces and a letter":         {"              x", ""},
-		"one ligature of 18 letters":     {"\ufdfa", CodeTooShort},
-		"8 letters with accents apart":   {strings.Repeat("e\u0301", 8), CodeTooShort},
-		"15 emoji":                       {"😀🐎🔋📎🎈😀🐎🔋📎🎈🚲🍋🌊🎻🧭", ""},
-		"1024 bytes":                     {strings.Repeat("long ago ", 113) + "in Rome", ""},
-		"1025 bytes":                     {strings.Repeat("a", 1025), CodeTooLong},
-		"a mebibyte":                     {strings.Repeat("a", 1<<20), CodeTooLong},
-		"invalid UTF-8":                  {"correct horse \xff battery", CodeInvalid},
-		"U+0000":                         {"correct horse \x00 battery", CodeInvalid},
-		"a newline at the end":           {"correct horse battery\n", CodeInvalid},
-		"a tab":                          {"correct\thorse battery", CodeInvalid},
-		"a character not yet in Unicode": {"correct horse \u0378 battery", CodeInvalid},
-		"the address":                    {"Alice@Bücher.example", CodeOwnName},
-		"the address in capitals":        {"ALICE@BÜCHER.EXAMPLE", CodeOwnName},
-		"the canonical address":          {"alice@xn--bcher-kva.example", CodeOwnName},
-		"the username":                   {"Alice-in-Wonderland", CodeOwnName},
-		"the username, full-width":       {"ａlice-in-wonderland", CodeOwnName},
-		"the username and a mark":        {"Alice-in-Wonderland!", CodeOwnName},
-		"more than the username":         {"Alice-in-Wonderland and out", ""},
-	} {
-		if f := chosen(c.password, 15, alice, ""); f.code != c.code || (f.code == "") != (f.message == "") {
-			t.Errorf("%s: %q %q, want %q", name, f.code, f.message, c.code)
-		}
-	}
-	if f := chosen("short but allowed", 15, User{}, ""); f != (fault{}) {
-		t.Errorf("an account without names: %v", f)
-	}
-}
-
 // blocking is a Hasher whose hashes take one minute of the bubble's clock.
 func blocking(slots, queue int, wait time.Duration) *Hasher {
-	h := NewHasher(cheap, slots, queue, wait)
+	h := New(cheap, slots, queue, wait)
 	h.derive = func(_, _ []byte, _, _ uint32, _ uint8, size uint32) []byte {
 		time.Sleep(time.Minute)
 		return make([]byte, size)
@@ -301,7 +264,7 @@ func TestQueueIsBoundedInLengthAndTime(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if s := h.Stats(); s != (HasherStats{Running: 2, Waiting: 3, Started: 2}) {
+		if s := h.Stats(); s != (Stats{Running: 2, Waiting: 3, Started: 2}) {
 			t.Fatalf("with 5 callers: %+v", s)
 		}
 		// The queue is full: the sixth is sent away at once.
@@ -321,7 +284,7 @@ func TestQueueIsBoundedInLengthAndTime(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s := h.Stats(); refused != 1 || s != (HasherStats{Started: 4, Refused: 2}) {
+		if s := h.Stats(); refused != 1 || s != (Stats{Started: 4, Refused: 2}) {
 			t.Errorf("%d timed out, %+v", refused, s)
 		}
 	})
@@ -384,5 +347,5 @@ func TestNewHasherRefusesWhatArgon2WouldChange(t *testing.T) {
 			t.Error("7 KiB for one thread was accepted")
 		}
 	}()
-	NewHasher(Argon2Params{MemoryKiB: 7, Time: 1, Threads: 1}, 1, 1, time.Second)
+	New(Params{MemoryKiB: 7, Time: 1, Threads: 1}, 1, 1, time.Second)
 }
