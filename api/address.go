@@ -8,20 +8,19 @@ import (
 )
 
 // parseProxies reads CIDRs and single addresses.
-func parseProxies(list []string) []netip.Prefix {
-	var out []netip.Prefix
+func parseProxies(list []string) (out []netip.Prefix, err error) {
 	for _, text := range list {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
 			a, aerr := netip.ParseAddr(text)
 			if aerr != nil {
-				panic(fmt.Sprintf("api: http.trusted_proxies: %q is neither an address nor a CIDR", text))
+				return nil, fmt.Errorf("http.trusted_proxies: %q is neither an address nor a CIDR", text)
 			}
 			p = netip.PrefixFrom(a, a.BitLen())
 		}
 		out = append(out, p.Masked())
 	}
-	return out
+	return out, nil
 }
 
 // clientAddress is the peer's address or, when the peer is a trusted proxy, the

@@ -17,12 +17,13 @@ import (
 	"github.com/signet-id/signet/api/protocol"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/required"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 )
 
-// Server answers HTTP. Fill the fields, call Handler once.
+// Server answers HTTP. Fill the fields, call Handler once. The fields of the first group have to be filled.
 type Server struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
@@ -31,11 +32,12 @@ type Server struct {
 	Pages    *web.Pages // of everything that people see
 	JWKS     func() (*keys.Document, error)
 	Secret   func(keys.Purpose) ([]byte, error) // the HMAC key of cursors
-	Ready    func(ctx context.Context) error    // an error says why not, errors.Join for several reasons; a nil func is always ready
+	Ready    func(ctx context.Context) error    // an error says why not, errors.Join for several reasons
 	Now      func() time.Time
 	NewID    func() string // request ids
 	Log      *slog.Logger
-	Metrics  Metrics // nil: nothing is counted
+
+	Metrics Metrics // nil: nothing is counted
 
 	JWKSMaxAge     time.Duration // of the key set and of discovery
 	JSONLogin      bool          // accounts.json_login
@@ -188,9 +190,11 @@ type resource struct {
 	allow    []string // value of Allow, ready to be shared between answers
 }
 
-// Handler is the whole public listener. It panics when TrustedProxies is malformed,
-// which the configuration has checked before.
-func (s *Server) Handler() http.Handler {
+// Handler is the whole public listener. It fails when a part is missing or TrustedProxies is malformed.
+func (s *Server) Handler() (http.Handler, error) {
+	if err := required.Missing(s, "Metrics", "CORSOrigins", "TrustedProxies"); err != nil {
+		return nil, err
+	}
 	h := &handler{Server: s, resources: map[*mux.Route]*resource{}}
 	// The path is matched as it was sent: an encoded letter, a double slash or a dot
 	// segment is another path, hence 404, and there is nothing to redirect to. mux would
@@ -215,8 +219,7 @@ func (s *Server) Handler() http.Handler {
 	for _, res := range byPath {
 		res.allow = []string{allowed(res.methods)}
 	}
-	h.prepare()
-	return h
+	return h, h.prepare()
 }
 
 // mounts lists the paths that a template is served under. With an issuer …/p every

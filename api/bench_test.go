@@ -28,7 +28,7 @@ func BenchmarkJWKS(b *testing.B) {
 		r.API.Metrics = countNothing{}
 		r.API.Now = time.Now
 	}})
-	ours := s.Replicas[0].API.Handler()
+	ours := s.Replicas[0].HTTP.Config.Handler
 	w := httptest.NewRecorder()
 	ours.ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
 	body, header := w.Body.Bytes(), w.Header().Clone()

@@ -22,7 +22,7 @@ func FuzzSignUpBody(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	s := apitest.New(f, apitest.Options{})
-	handler := s.Replicas[0].API.Handler()
+	handler := s.Replicas[0].HTTP.Config.Handler
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := httptest.NewRequest(http.MethodPost, "/v1/signup", bytes.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
@@ -66,7 +66,7 @@ func FuzzAdminQuery(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	handler := s.Replicas[0].API.Handler()
+	handler := s.Replicas[0].HTTP.Config.Handler
 	f.Fuzz(func(t *testing.T, query string) {
 		for _, list := range []string{"users", "audit"} {
 			r := httptest.NewRequest(http.MethodGet, "/v1/admin/"+list, nil)

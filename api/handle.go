@@ -36,9 +36,11 @@ type handler struct {
 	ownOrigin   string // of the issuer
 }
 
-func (h *handler) prepare() {
+func (h *handler) prepare() (err error) {
 	h.cacheable = publicFor(h.JWKSMaxAge)
-	h.trusted = parseProxies(h.TrustedProxies)
+	if h.trusted, err = parseProxies(h.TrustedProxies); err != nil {
+		return err
+	}
 	h.origins = newOrigins(h.CORSOrigins, h.Store.RedirectOrigin)
 	h.timeout = h.Timeout
 	if h.timeout <= 0 {
@@ -46,6 +48,7 @@ func (h *handler) prepare() {
 	}
 	h.hsts = strings.HasPrefix(h.Issuer.URL, "https://")
 	h.prepareOrigin()
+	return nil
 }
 
 // unmatched stands for every path that is no route.

@@ -44,10 +44,7 @@ var reasons = []struct {
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	var err error
-	if s.Ready != nil {
-		err = s.Ready(ctx)
-	}
+	err := s.Ready(ctx)
 	if err == nil {
 		return wire.WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}

@@ -16,14 +16,26 @@ import (
 // that each of them is signed for in time. The rest waits at the door, before anything is written, and
 // is sent away with Overloaded when it has waited long enough.
 //
-// A nil Admission lets everybody in.
+// Without an Admission nothing is signed; NoAdmission lets every request in.
 type Admission struct {
 	slots  chan struct{}
 	places chan struct{}
 	wait   time.Duration
 
+	none    bool // of NoAdmission
 	waiting atomic.Int64
 	refused atomic.Uint64
+}
+
+// NoAdmission lets every request in and signs at once. It is for tests of other things.
+var NoAdmission = &Admission{none: true}
+
+// limits tells whether there is a limit. An error says that the Admission was forgotten.
+func (a *Admission) limits() (bool, error) {
+	if a == nil {
+		return false, errors.New("issuer: the Admission is missing; without one nothing is signed")
+	}
+	return !a.none, nil
 }
 
 // Defaults of NewAdmission, for zero arguments.
@@ -63,8 +75,8 @@ var errOverloaded = refuse(Overloaded, "Too many requests at once: try again in 
 
 // enter lets a request in; leave has to be called when it is over.
 func (a *Admission) enter(ctx context.Context) (leave func(), err error) {
-	if a == nil {
-		return func() {}, nil
+	if limits, err := a.limits(); !limits {
+		return func() {}, err
 	}
 	select {
 	case a.places <- struct{}{}:
@@ -94,7 +106,11 @@ func (a *Admission) leave() { <-a.places }
 // sign has s sign in a slot, if its algorithm is one that takes long. There is no way out of the wait, for
 // what is signed may be committed already; the door keeps it short.
 func (a *Admission) sign(s *jose.Signer, typ string, payload []byte) (string, error) {
-	if alg := s.Algorithm(); a == nil || alg != jose.RS256 && alg != jose.PS256 {
+	limits, err := a.limits()
+	if err != nil {
+		return "", err
+	}
+	if alg := s.Algorithm(); !limits || alg != jose.RS256 && alg != jose.PS256 {
 		return s.Sign(typ, payload)
 	}
 	a.slots <- struct{}{}

@@ -17,12 +17,15 @@ import (
 // However many ask at once, one reads; the others wait for it, or go on with what is still
 // good: reading begins at half of For. A nil cache reads each time.
 type ClientCache struct {
-	For time.Duration
+	For time.Duration // zero: clients are read each time
 
 	mu      sync.Mutex
 	known   map[string]cachedClient
 	reading map[string]*clientRead
 }
+
+// NoClientCache has clients read each time.
+var NoClientCache = &ClientCache{}
 
 type cachedClient struct {
 	client userstore.Client
@@ -42,7 +45,10 @@ type readClient func(ctx context.Context, id string) (userstore.Client, error)
 
 // get answers a client. fresh tells that it was read since get was called.
 func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read readClient) (c userstore.Client, fresh bool, err error) {
-	if cc == nil {
+	switch {
+	case cc == nil:
+		return c, false, errors.New("issuer: the ClientCache is missing; NoClientCache reads each time")
+	case cc.For <= 0:
 		c, err = read(ctx, id)
 		return c, true, err
 	}
@@ -90,7 +96,7 @@ func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read r
 // again reads whatever is remembered.
 func (cc *ClientCache) again(ctx context.Context, id string, now time.Time, read readClient) (userstore.Client, error) {
 	c, err := read(ctx, id)
-	if cc != nil {
+	if cc.For > 0 {
 		cc.keep(id, c, err, now)
 	}
 	return c, err

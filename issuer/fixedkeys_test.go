@@ -90,6 +90,7 @@ func oneRefreshToken(tb testing.TB) (*Issuer, TokenResponse) {
 	}
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	i := &Issuer{
+		Admission: NoAdmission, Cache: NoClientCache,
 		URL: "https://id.test", Keys: newFixedKeys(tb, jose.EdDSA, key), Now: func() time.Time { return now }, NewID: randomID,
 		AccessLifetime: 10 * time.Minute, RefreshIdle: time.Hour,
 	}

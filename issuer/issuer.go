@@ -70,9 +70,9 @@ type Issuer struct {
 	Resources []Resource
 	Claims    []CustomClaim // of the operator's own
 
-	Cache      *ClientCache // nil: clients are read each time
+	Cache      *ClientCache // has to be there; NoClientCache: clients are read each time
 	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri
-	Admission  *Admission   // nil: whoever asks is signed for
+	Admission  *Admission   // has to be there; NoAdmission: every request is signed for at once
 }
 
 // now is the instant that a request is judged by, as exact as a store keeps it:

@@ -28,6 +28,7 @@ func BenchmarkAccessToken(b *testing.B) {
 			ring := newFixedKeys(b, alg, key)
 			now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 			i := &Issuer{
+				Admission: NoAdmission, Cache: NoClientCache,
 				URL: "https://id.example.test", Keys: ring, Now: func() time.Time { return now }, NewID: randomID,
 				AccessAlg: alg, AccessLifetime: 10 * time.Minute, RefreshIdle: time.Hour,
 			}

@@ -51,7 +51,8 @@ type Accounts struct {
 	// here. nil: no password is checked.
 	BreachRange   func(ctx context.Context, prefix string) (string, error)
 	SignupEnabled bool // for Register; RegisterByOperator ignores it
-	// Throttle counts guesses and sign-ups. nil: neither, which is for commands that check no password.
+	// Throttle counts guesses and sign-ups. Without one every check of a secret and every sign-up fails; NoThrottle lets
+	// all of them through.
 	Throttle *Throttle
 
 	proved provedSecrets // of clients
@@ -110,7 +111,7 @@ type OperatorUser struct {
 
 // RegisterByOperator is Register for the command line: also when sign-up is closed.
 func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User, error) {
-	return a.register(ctx, n, nil)
+	return a.register(ctx, n, NoThrottle) // an operator signs up as many as are needed
 }
 
 func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_ User, err error) {

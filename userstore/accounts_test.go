@@ -44,6 +44,7 @@ func newWorld(db userstore.Store) *world {
 		Log:           slog.New(slog.NewTextHandler(w.log, nil)),
 		MinPassword:   15,
 		SignupEnabled: true,
+		Throttle:      userstore.NoThrottle,
 	}
 	return w
 }

@@ -150,11 +150,11 @@ func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) err
 }
 
 // NotAdmin notes in the audit log that whom ctx names asked for what only admins may do: of each
-// user once in a while, and nobody waits for it. Where there is no Throttle, there are no such people.
+// user once in a while, and nobody waits for it. Where nothing is counted, nothing is noted.
 func (a *Accounts) NotAdmin(ctx context.Context) {
 	e := audit.New(ctx, a.now(), audit.AdminRefused, audit.Target{}).Failed("insufficient_scope")
 	key := sha256.Sum256([]byte(e.Reason + " " + e.Actor.ID))
-	if a.Throttle == nil {
+	if counts, _ := a.Throttle.counts(); !counts {
 		return
 	}
 	a.Throttle.intruders.tell(ctx, a.Throttle.Store, a.Log, BudgetKey(key[:16]), e)

@@ -54,7 +54,7 @@ func WithDevice(ctx context.Context, device string) context.Context {
 // browser, or none that can be told from others.
 func (t *Throttle) device(ctx context.Context, subject string) (BudgetKey, error) {
 	device, _ := ctx.Value(deviceKey{}).(string)
-	if device == "" || t == nil {
+	if device == "" {
 		return BudgetKey{}, nil
 	}
 	k, err := t.keys()

@@ -95,8 +95,8 @@ func (a *Accounts) RefuseAssertion(ctx context.Context, c Client) error {
 
 // admitClient lets one check of a client's secret through; see admit.
 func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, id string) (*held, error) {
-	if t == nil {
-		return nil, nil
+	if counts, err := t.counts(); !counts {
+		return nil, err
 	}
 	k, err := t.keys()
 	if err != nil {

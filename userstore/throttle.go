@@ -50,12 +50,25 @@ type Throttle struct {
 	AtOnce             int           // attempts that are being counted; 0: 2. As many as hashes run is enough.
 	Log                *slog.Logger  // of refusals; nil: none
 
+	none      bool // of NoThrottle
 	mu        sync.Mutex
 	owed      []Attempt // to be given back, when the store could not be reached
 	waiting   []*waiter // first come, first woken
 	turns     turns     // to count, and to give back
 	refusals  recorder
 	intruders recorder // apart, so that neither fills the other's room
+}
+
+// NoThrottle counts nothing and lets every attempt through. It is for operators, who need no limit, and for tests of
+// other things; a server takes it on purpose or not at all.
+var NoThrottle = &Throttle{none: true}
+
+// counts tells whether attempts are counted. An error says that the throttle was forgotten: then nothing may be tried.
+func (t *Throttle) counts() (bool, error) {
+	if t == nil {
+		return false, errors.New("userstore: the throttle is missing; without one no secret is checked and nobody signs up")
+	}
+	return !t.none, nil
 }
 
 // Drain waits until what was refused so far is recorded. Call it before the store is closed.
@@ -116,8 +129,8 @@ func (k budgetKeys) key(parts ...string) (key BudgetKey) {
 // ErrOverloaded when attempts that are under way took too long, or the store's error: then
 // nothing may be hashed. target is who the audit log tells of when the budget is the account's.
 func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string, target audit.Target) (*held, error) {
-	if t == nil {
-		return nil, nil
+	if counts, err := t.counts(); !counts {
+		return nil, err
 	}
 	k, err := t.keys()
 	if err != nil {
@@ -139,8 +152,8 @@ func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject stri
 
 // admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
 func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held, error) {
-	if t == nil || t.SignupsPerNetwork <= 0 {
-		return nil, nil
+	if counts, err := t.counts(); !counts || t.SignupsPerNetwork <= 0 {
+		return nil, err
 	}
 	k, err := t.keys()
 	if err != nil {

@@ -69,7 +69,7 @@ func TestNoVerdictWithoutItsRecord(t *testing.T) {
 			"a wrong password where nobody counts attempts": func() error {
 				throttle := a.Throttle
 				defer func() { a.Throttle = throttle }()
-				a.Throttle = nil
+				a.Throttle = userstore.NoThrottle
 				return w.login(0, "root@x.test", wrong, home)
 			},
 		} {

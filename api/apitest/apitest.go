@@ -15,7 +15,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -28,6 +27,7 @@ import (
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/keys/keystest"
@@ -51,10 +51,7 @@ type Options struct {
 }
 
 // Store is what an engine is to the server.
-type Store interface {
-	userstore.Store
-	keys.Store
-}
+type Store = server.Store
 
 // Server is one issuer: replicas on one store, and one clock for all of them.
 type Server struct {
@@ -147,51 +144,48 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 			JWKSMaxAge: 5 * time.Minute, ClockSkew: skew, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour,
 		},
 	}
-	// argon2id as cheap as it gets: what it costs is tested where it lives.
-	r.Accounts = &userstore.Accounts{
-		Store: store, Hasher: password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 4, 64, 5*time.Second),
-		Now: s.Clock.Now, NewID: newID, Log: log, MinPassword: 15, SignupEnabled: true,
-	}
-	// A budget of one account as everywhere; none of a network, for tests all come from one.
-	r.Accounts.Throttle = &userstore.Throttle{Store: store, Secret: r.Keys.BudgetSecret, Log: log}
-	t.Cleanup(r.Accounts.Throttle.Drain)
-	r.Issuer = &issuer.Issuer{
-		URL: o.IssuerURL, Accounts: r.Accounts, Grants: store, Keys: r.Keys, Now: s.Clock.Now, NewID: newID, NewGrant: newGrant, Log: log,
-		AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour, RefreshIdle: 336 * time.Hour,
-		ReuseWindow: time.Minute, ClockSkew: skew, Resources: o.Resources,
-		Clients: store, Codes: store, Browsers: store, Consents: store, SessionAbsolute: 720 * time.Hour, SessionIdle: 24 * time.Hour,
-		FormSecret: func() ([]byte, error) { return r.Keys.Secret(keys.Forms) },
-	}
 	pages, err := web.New(web.Options{Service: "Test", Base: s.issuerPath})
 	if err != nil {
 		t.Fatal(err)
 	}
-	clients := &userstore.Registry{
-		Store: store, Hasher: r.Accounts.Hasher, Now: s.Clock.Now, NewID: newID, Log: log,
-		Algorithms: func(context.Context) ([]string, error) { return r.Keys.ActiveAlgorithms(), nil },
+	r.Accounts = &userstore.Accounts{MinPassword: 15, SignupEnabled: true}
+	r.Issuer = &issuer.Issuer{
+		URL:            o.IssuerURL,
+		AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour, RefreshIdle: 336 * time.Hour,
+		ReuseWindow: time.Minute, ClockSkew: skew, Resources: o.Resources,
+		SessionAbsolute: 720 * time.Hour, SessionIdle: 24 * time.Hour,
 	}
-	for _, resource := range o.Resources {
-		clients.Resources = append(clients.Resources, resource.URI)
-	}
-	r.API = &api.Server{
-		Clients: clients,
-		Pages:   pages,
-		Issuer:  r.Issuer, Accounts: r.Accounts, Store: store, JWKS: r.Keys.JWKS, Secret: r.Keys.Secret,
+	r.API = &api.Server{JWKSMaxAge: 5 * time.Minute, JSONLogin: true}
+	err = server.Compose(server.Parts{
+		Store: store, Keys: r.Keys, Pages: pages, Now: s.Clock.Now, Log: log,
+		// argon2id as cheap as it gets: what it costs is tested where it lives.
+		Hasher: password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 4, 64, 5*time.Second),
+		// A budget of one account as everywhere; none of a network, for tests all come from one.
+		Throttle:  &userstore.Throttle{},
+		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
 				return err
 			}
 			return store.Ping(ctx)
 		},
-		Now: s.Clock.Now, NewID: newID, Log: log, JWKSMaxAge: 5 * time.Minute, JSONLogin: true,
+		Accounts: r.Accounts, Issuer: r.Issuer, Clients: &userstore.Registry{}, API: r.API,
+	})
+	if err != nil {
+		t.Fatalf("compose the server: %v", err)
 	}
+	t.Cleanup(r.Accounts.Throttle.Drain)
 	if o.Configure != nil {
 		o.Configure(r)
 	}
 	if err := r.Keys.Start(t.Context()); err != nil {
 		t.Fatalf("start the keys: %v", err)
 	}
-	r.HTTP = httptest.NewUnstartedServer(r.API.Handler())
+	handler, err := r.API.Handler()
+	if err != nil {
+		t.Fatalf("make the handler: %v", err)
+	}
+	r.HTTP = httptest.NewUnstartedServer(handler)
 	r.HTTP.Config.DisableGeneralOptionsHandler = true // as serve has it: `OPTIONS *` is ours as well
 	r.HTTP.Config.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelError)
 	r.HTTP.Start()
@@ -241,7 +235,7 @@ type User struct {
 // SignUp makes an account for name@example.test with a password of its own.
 func (s *Server) SignUp(name string) User {
 	s.T.Helper()
-	u := User{Email: name + "@example.test", Password: s.Secret("planted password of " + name + " " + newID())}
+	u := User{Email: name + "@example.test", Password: s.Secret("planted password of " + name + " " + server.NewID())}
 	var profile struct {
 		Sub string `json:"sub"`
 	}
@@ -345,13 +339,6 @@ func random() (b [16]byte) {
 	_, _ = rand.Read(b[:]) // never fails, see its documentation
 	return b
 }
-
-func newID() string {
-	b := random()
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-func newGrant() userstore.GrantID { return random() }
 
 // With is the server under a subtest's own T, so that a failure is its own.
 func (s *Server) With(t testing.TB) *Server {

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/signet-id/signet/internal/server"
+
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -73,13 +75,13 @@ func (s *Server) Code(u User, c Client, edit ...func(*userstore.Code)) string {
 		s.T.Fatalf("code: %v", err)
 	}
 	session := userstore.BrowserSession{
-		Hash: sha256.Sum256([]byte(newID())), ID: newID(), UserID: u.ID, AuthTime: now, AMR: []string{"pwd"}, ACR: "1",
+		Hash: sha256.Sum256([]byte(server.NewID())), ID: server.NewID(), UserID: u.ID, AuthTime: now, AMR: []string{"pwd"}, ACR: "1",
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(720 * time.Hour),
 	}
 	if err := s.DB.StartSession(context.Background(), userstore.StartSession{Session: session, PasswordHash: user.PasswordHash}); err != nil {
 		s.T.Fatalf("code: start a browser session: %v", err)
 	}
-	secret := newID() + newID()
+	secret := server.NewID() + server.NewID()
 	code := userstore.Code{
 		Hash: sha256.Sum256([]byte(secret)), ClientID: c.ID, UserID: u.ID, BrowserSession: session.ID, RedirectURI: c.RedirectURIs[0],
 		CodeChallenge: Challenge, Scopes: []string{"openid", "profile", "email"}, Nonce: "the nonce", AuthTime: now, AMR: []string{"pwd"},

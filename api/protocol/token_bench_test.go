@@ -77,7 +77,7 @@ func benchmarkClientCredentials(b *testing.B, db *sqlstore.DB, alg string, conne
 		fmt.Sprint(len(body)) + "\r\n\r\n" + body)
 	_, key := s.Key(alg)
 	signed := []byte(first.Access[:strings.LastIndex(first.Access, ".")])
-	ours, bare := newLoad(b, s.Replicas[0].API.Handler(), request, connections), newLoad(b, signing(key, alg, signed), request, connections)
+	ours, bare := newLoad(b, s.Replicas[0].HTTP.Config.Handler, request, connections), newLoad(b, signing(key, alg, signed), request, connections)
 	var ratios, rates, took []float64
 	for b.Loop() {
 		mine, slow := ours.run(b, 400*time.Millisecond)

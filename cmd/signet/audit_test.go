@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
@@ -45,7 +46,7 @@ func cli(t *testing.T, env []string, args ...string) (code int, out, errOut stri
 func TestAudit(t *testing.T) {
 	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
 		ctx, now := context.Background(), time.Now().UTC().Truncate(time.Microsecond)
-		ada := userstore.User{ID: newID(), Email: "ada@example.com", EmailKey: "ada@example.com", Username: "ada", UsernameKey: "ada", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+		ada := userstore.User{ID: server.NewID(), Email: "ada@example.com", EmailKey: "ada@example.com", Username: "ada", UsernameKey: "ada", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 		if err := db.CreateUser(ctx, ada); err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +113,7 @@ func TestAudit(t *testing.T) {
 		}
 
 		t.Run("nobody hides what others did by taking their name", func(t *testing.T) {
-			impostor := userstore.User{ID: newID(), Email: "x@example.com", EmailKey: "x@example.com", Username: "root", UsernameKey: "root", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+			impostor := userstore.User{ID: server.NewID(), Email: "x@example.com", EmailKey: "x@example.com", Username: "root", UsernameKey: "root", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 			if err := db.CreateUser(ctx, impostor); err != nil {
 				t.Fatal(err)
 			}

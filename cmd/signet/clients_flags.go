@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
 )
@@ -150,7 +151,7 @@ func (a *app) readSecret(file string) (string, error) {
 // newRegistry joins the rules of clients to what is configured.
 func newRegistry(c configs.Config, db userstore.Clients, hasher *password.Hasher, now func() time.Time, log *slog.Logger,
 	algorithms func(context.Context) ([]string, error)) *userstore.Registry {
-	r := &userstore.Registry{Store: db, Hasher: hasher, Now: now, NewID: newID, Log: log, Algorithms: algorithms}
+	r := &userstore.Registry{Store: db, Hasher: hasher, Now: now, NewID: server.NewID, Log: log, Algorithms: algorithms}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}

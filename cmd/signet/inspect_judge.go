@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -78,18 +79,10 @@ func (a *app) ownKeys(i *inspection) (done func(), err error) {
 		}
 		i.keys[info.KeyID] = key
 	}
-	i.own = &ownIssuer{db: db, Issuer: &issuer.Issuer{
-		URL:         i.issuer,
-		Grants:      db,
-		Keys:        looking{manager},
-		Now:         a.now,
-		Audience:    c.Tokens.Audience,
-		AccessAlg:   c.Tokens.AccessAlg,
-		RefreshIdle: c.Refresh.Idle,
-		ReuseWindow: c.Refresh.ReuseWindow,
-		ClockSkew:   c.ClockSkew,
-		Resources:   resources(c),
-	}}
+	settings := issuerSettings(c, "")
+	settings.URL = i.issuer
+	server.ForInspection(settings, db, looking{manager}, a.now)
+	i.own = &ownIssuer{db: db, Issuer: settings}
 	return db.Close, nil
 }
 

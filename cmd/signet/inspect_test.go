@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/keys/keystest"
@@ -55,7 +56,7 @@ func install(t *testing.T) *installation {
 	if err := in.ring.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	in.user = userstore.User{ID: newID(), Email: "ada@example.com", EmailKey: "ada@example.com", IsActive: true, PasswordHash: "x", CreatedAt: time.Now(), UpdatedAt: time.Now()}
+	in.user = userstore.User{ID: server.NewID(), Email: "ada@example.com", EmailKey: "ada@example.com", IsActive: true, PasswordHash: "x", CreatedAt: time.Now(), UpdatedAt: time.Now()}
 	if err := in.db.CreateUser(t.Context(), in.user); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func install(t *testing.T) *installation {
 func (in *installation) begin(t *testing.T, client string) userstore.Grant {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	g := userstore.Grant{ID: newGrantID(), SessionID: newID(), UserID: in.user.ID, ClientID: client, Scopes: []string{"profile"},
+	g := userstore.Grant{ID: server.NewGrantID(), SessionID: server.NewID(), UserID: in.user.ID, ClientID: client, Scopes: []string{"profile"},
 		AuthTime: now, Generation: 1, RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	if err := in.db.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "x"}); err != nil {
 		t.Fatal(err)
@@ -101,7 +102,7 @@ func (in *installation) sign(t *testing.T, typ string, claims map[string]any, ch
 
 func (in *installation) access(g userstore.Grant) map[string]any {
 	now := time.Now().Unix()
-	return map[string]any{"iss": inspectedIssuer, "sub": in.user.ID, "aud": inspectedIssuer, "exp": now + 600, "iat": now, "jti": newID(),
+	return map[string]any{"iss": inspectedIssuer, "sub": in.user.ID, "aud": inspectedIssuer, "exp": now + 600, "iat": now, "jti": server.NewID(),
 		"client_id": g.ClientID, "scope": "profile", "sid": g.SessionID}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/keys/keystest"
@@ -185,7 +186,7 @@ func TestO10AnExportIsRecordedBeforeItIsWritten(t *testing.T) {
 		now := time.Now().UTC().Truncate(time.Microsecond)
 		for n := range 400 { // more than a buffer holds
 			name := fmt.Sprintf("ada%d", n)
-			u := userstore.User{ID: newID(), Email: name + "@example.com", EmailKey: name + "@example.com", Username: name, UsernameKey: name, IsActive: true,
+			u := userstore.User{ID: server.NewID(), Email: name + "@example.com", EmailKey: name + "@example.com", Username: name, UsernameKey: name, IsActive: true,
 				Claims: userstore.Claims{Name: strings.Repeat("a", 200)}, CreatedAt: now, UpdatedAt: now, Version: 1}
 			if err := db.CreateUser(t.Context(), u); err != nil {
 				t.Fatal(err)

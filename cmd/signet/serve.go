@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os/signal"
 	"runtime"
 	"slices"
@@ -22,6 +21,7 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -139,88 +139,62 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if err != nil {
 		return err
 	}
-	accounts := &userstore.Accounts{
-		Store:         db,
-		Hasher:        hasher,
-		Now:           a.now,
-		NewID:         newID,
-		Log:           log,
-		MinPassword:   c.Passwords.MinLength,
-		Service:       serviceNames(c, listener.Addr().String()),
-		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
-		SignupEnabled: c.Accounts.Signup,
-		Throttle: &userstore.Throttle{
-			Wait:               hashWait,
-			AtOnce:             slots,
-			Store:              db,
-			Secret:             manager.BudgetSecret,
-			SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
-			FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
-			Log:                log,
-		},
-	}
-	defer accounts.Throttle.Drain()
-	iss := &issuer.Issuer{
-		URL:             c.IssuerURL(listener.Addr().String()),
-		Accounts:        accounts,
-		Grants:          db,
-		Clients:         db,
-		Codes:           db,
-		Browsers:        db,
-		Consents:        db,
-		Keys:            manager,
-		Now:             a.now,
-		NewID:           newID,
-		NewGrant:        newGrantID,
-		Log:             log,
-		Audience:        c.Tokens.Audience,
-		AccessAlg:       c.Tokens.AccessAlg,
-		AccessLifetime:  c.Tokens.AccessLifetime,
-		IDLifetime:      c.Tokens.IDLifetime,
-		RefreshAbsolute: c.Refresh.Absolute,
-		RefreshIdle:     c.Refresh.Idle,
-		ReuseWindow:     c.Refresh.ReuseWindow,
-		ClockSkew:       c.ClockSkew,
-		Resources:       resources(c),
-		FormSecret:      func() ([]byte, error) { return manager.Secret(keys.Forms) },
-		Claims:          claims(c),
-		RequirePKCE:     c.OAuth.RequirePKCE,
-		SessionAbsolute: c.Sessions.Absolute,
-		SessionIdle:     c.Sessions.Idle,
-		Cache:           &issuer.ClientCache{For: time.Second},
-		ClientKeys:      &issuer.ClientKeys{Fetch: abroad.Get},
-		Admission:       admission,
-	}
+	iss := issuerSettings(c, listener.Addr().String())
 	pages, err := web.New(web.Options{
 		Service: c.Service(listener.Addr().String()),
-		Base:    issuerPath(iss.URL),
+		Base:    iss.Path(),
 		Theme:   files.stylesheet,
 		Logo:    files.logo,
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the pages: %w", err)
 	}
+	throttle := &userstore.Throttle{
+		Wait:               hashWait,
+		AtOnce:             slots,
+		SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
+		FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
+	}
+	defer throttle.Drain()
 	metrics := newMetrics(hasher, manager, db, a.now)
 	var stopping atomic.Bool
-	server := &api.Server{
-		Issuer:         iss,
-		Accounts:       accounts,
-		Clients:        newRegistry(c, db, hasher, a.now, log, func(context.Context) ([]string, error) { return manager.ActiveAlgorithms(), nil }),
-		Store:          db,
-		Pages:          pages,
-		JWKS:           manager.JWKS,
-		Secret:         manager.Secret,
-		Ready:          readiness(&stopping, manager, db),
-		Now:            a.now,
-		NewID:          newID,
-		Log:            log,
-		Metrics:        metrics,
+	endpoints := &api.Server{
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
 		JSONLogin:      c.Accounts.JSONLogin,
 		CORSOrigins:    c.HTTP.CORSOrigins,
 		TrustedProxies: c.HTTP.TrustedProxies,
 	}
-	public := newPublicServer(server.Handler(), log)
+	err = server.Compose(server.Parts{
+		Store:      db,
+		Keys:       manager,
+		Hasher:     hasher,
+		Pages:      pages,
+		Now:        a.now,
+		Log:        log,
+		Throttle:   throttle,
+		Admission:  admission,
+		Cache:      &issuer.ClientCache{For: time.Second},
+		ClientKeys: &issuer.ClientKeys{Fetch: abroad.Get},
+		Ready:      readiness(&stopping, manager, db),
+		Metrics:    metrics,
+		Accounts: &userstore.Accounts{
+			MinPassword:   c.Passwords.MinLength,
+			Service:       serviceNames(c, listener.Addr().String()),
+			BreachRange:   breachRange(c.Passwords.BreachCheckURL),
+			SignupEnabled: c.Accounts.Signup,
+		},
+		Issuer:  iss,
+		Clients: &userstore.Registry{},
+		API:     endpoints,
+	})
+	if err != nil {
+		return fmt.Errorf("compose the server: %w", err)
+	}
+	handler, err := endpoints.Handler()
+	if err != nil {
+		return fmt.Errorf("compose the server: %w", err)
+	}
+	public := newPublicServer(handler, log)
 	if err := public.useTLS(background, &running, c, log); err != nil {
 		return err
 	}
@@ -267,18 +241,24 @@ func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) fu
 	}
 }
 
-func newGrantID() (id userstore.GrantID) {
-	rand.Read(id[:])
-	return id
-}
-
-// issuerPath is what the links of the pages begin with.
-func issuerPath(issuer string) string {
-	u, err := url.Parse(issuer)
-	if err != nil {
-		return ""
+// issuerSettings are what the configuration says of the issuer; bound is the address that is listened on.
+func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
+	return &issuer.Issuer{
+		URL:             c.IssuerURL(bound),
+		Audience:        c.Tokens.Audience,
+		AccessAlg:       c.Tokens.AccessAlg,
+		AccessLifetime:  c.Tokens.AccessLifetime,
+		IDLifetime:      c.Tokens.IDLifetime,
+		RefreshAbsolute: c.Refresh.Absolute,
+		RefreshIdle:     c.Refresh.Idle,
+		ReuseWindow:     c.Refresh.ReuseWindow,
+		ClockSkew:       c.ClockSkew,
+		Resources:       resources(c),
+		Claims:          claims(c),
+		RequirePKCE:     c.OAuth.RequirePKCE,
+		SessionAbsolute: c.Sessions.Absolute,
+		SessionIdle:     c.Sessions.Idle,
 	}
-	return strings.TrimRight(u.EscapedPath(), "/")
 }
 
 func resources(c configs.Config) []issuer.Resource {

@@ -17,6 +17,7 @@ import (
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
@@ -136,14 +137,14 @@ func TestMetricsAddressTaken(t *testing.T) {
 func TestSweep(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		ctx, now := context.Background(), time.Now().UTC().Truncate(time.Microsecond)
-		u := userstore.User{ID: newID(), Email: "a@example.com", EmailKey: "a@example.com", PasswordHash: "$", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+		u := userstore.User{ID: server.NewID(), Email: "a@example.com", EmailKey: "a@example.com", PasswordHash: "$", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 		if err := db.CreateUser(ctx, u); err != nil {
 			t.Fatal(err)
 		}
 		grant := func(expires time.Time) {
 			t.Helper()
 			err := db.StartGrant(ctx, userstore.StartGrant{PasswordHash: "$", Grant: userstore.Grant{
-				ID: newGrantID(), SessionID: newID(), UserID: u.ID, ClientID: userstore.FirstPartyClientID, Generation: 1,
+				ID: server.NewGrantID(), SessionID: server.NewID(), UserID: u.ID, ClientID: userstore.FirstPartyClientID, Generation: 1,
 				AuthTime: now, RotatedAt: now, CreatedAt: now, ExpiresAt: expires,
 			}})
 			if err != nil {
@@ -294,7 +295,7 @@ func TestTablesArePrintable(t *testing.T) {
 func TestT34AMillionIDsAreAMillion(t *testing.T) {
 	seen := make(map[string]struct{}, 1_000_000)
 	for range 1_000_000 {
-		id := newID()
+		id := server.NewID()
 		if _, twice := seen[id]; twice || len(id) != 22 {
 			t.Fatalf("%q, twice: %t", id, twice)
 		}

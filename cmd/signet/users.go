@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/signet-id/signet/internal/printable"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
@@ -191,7 +192,7 @@ func (a *app) withAccounts(ctx context.Context, fn func(*userstore.Accounts, *sq
 		Store:         db,
 		Hasher:        newHasher(c, 1),
 		Now:           a.now,
-		NewID:         newID,
+		NewID:         server.NewID,
 		MinPassword:   c.Passwords.MinLength,
 		Service:       serviceNames(c, ""),
 		BreachRange:   breachRange(c.Passwords.BreachCheckURL),

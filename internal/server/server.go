@@ -1,0 +1,110 @@
+// Package server joins the parts of a server once: for serve, and for the tests that run the whole of it. What has to be
+// set says the caller, in the fields of the parts themselves; what they share is put into each of them here, and a part
+// that was forgotten fails the start with its name.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/signet-id/signet/api"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/required"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
+)
+
+// Store is what an engine is to the server.
+type Store interface {
+	userstore.Store
+	keys.Store
+}
+
+// Parts is what a server is made of. Every field has to be filled, but for those that say so.
+type Parts struct {
+	Store  Store
+	Keys   *keys.Manager
+	Hasher *password.Hasher
+	Pages  *web.Pages
+	Now    func() time.Time
+	Log    *slog.Logger
+
+	// The limits. A server without one says so: userstore.NoThrottle, issuer.NoAdmission, issuer.NoClientCache.
+	Throttle  *userstore.Throttle
+	Admission *issuer.Admission
+	Cache     *issuer.ClientCache
+
+	ClientKeys *issuer.ClientKeys          // optional; without them no client may have a jwks_uri
+	Ready      func(context.Context) error // an error says why not, errors.Join for several reasons
+	Metrics    api.Metrics                 // optional; without them nothing is counted
+
+	// The settings of each, by its own fields; Compose fills in the parts above.
+	Accounts *userstore.Accounts
+	Issuer   *issuer.Issuer
+	Clients  *userstore.Registry
+	API      *api.Server
+}
+
+// Compose joins the parts; API.Handler is then the server.
+func Compose(p Parts) error {
+	if err := required.Missing(p, "ClientKeys", "Metrics"); err != nil {
+		return err
+	}
+	if p.Issuer.URL == "" {
+		return errors.New("the issuer has no URL")
+	}
+
+	if p.Throttle != userstore.NoThrottle {
+		p.Throttle.Store, p.Throttle.Secret, p.Throttle.Log = p.Store, p.Keys.BudgetSecret, p.Log
+	}
+
+	a := p.Accounts
+	a.Store, a.Hasher, a.Throttle = p.Store, p.Hasher, p.Throttle
+	a.Now, a.NewID, a.Log = p.Now, NewID, p.Log
+
+	i := p.Issuer
+	i.Accounts, i.Keys = a, p.Keys
+	i.Grants, i.Clients, i.Codes, i.Browsers, i.Consents = p.Store, p.Store, p.Store, p.Store, p.Store
+	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, NewID, NewGrantID, p.Log
+	i.Admission, i.Cache, i.ClientKeys = p.Admission, p.Cache, p.ClientKeys
+	i.FormSecret = func() ([]byte, error) { return p.Keys.Secret(keys.Forms) }
+
+	c := p.Clients
+	c.Store, c.Hasher = p.Store, p.Hasher
+	c.Now, c.NewID, c.Log = p.Now, NewID, p.Log
+	c.Algorithms = func(context.Context) ([]string, error) { return p.Keys.ActiveAlgorithms(), nil }
+	c.Resources = nil
+	for _, resource := range i.Resources {
+		c.Resources = append(c.Resources, resource.URI)
+	}
+
+	s := p.API
+	s.Issuer, s.Accounts, s.Clients, s.Store, s.Pages = i, a, c, p.Store, p.Pages
+	s.JWKS, s.Secret, s.Ready, s.Metrics = p.Keys.JWKS, p.Keys.Secret, p.Ready, p.Metrics
+	s.Now, s.NewID, s.Log = p.Now, NewID, p.Log
+	return nil
+}
+
+// ForInspection joins what an issuer takes to judge tokens without serving: it reads the store and changes nothing.
+// The settings are in i.
+func ForInspection(i *issuer.Issuer, store userstore.Store, ring issuer.Keys, now func() time.Time) {
+	i.Grants, i.Clients, i.Keys, i.Now = store, store, ring, now
+}
+
+// NewID is 128 random bits in base64url.
+func NewID() string {
+	id := NewGrantID()
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
+
+// NewGrantID is the id of a grant's row.
+func NewGrantID() (id userstore.GrantID) {
+	rand.Read(id[:])
+	return id
+}

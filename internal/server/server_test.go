@@ -1,0 +1,74 @@
+package server_test
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/api"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/server"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/keys"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
+
+func parts(t *testing.T) server.Parts {
+	pages, err := web.New(web.Options{Service: "Test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server.Parts{
+		Store: sqltest.SQLite(t), Keys: &keys.Manager{}, Pages: pages, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Hasher:   password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 1, 1, time.Second),
+		Throttle: &userstore.Throttle{}, Admission: issuer.NewAdmission(0, 0), Cache: &issuer.ClientCache{For: time.Second},
+		Ready:    func(context.Context) error { return nil },
+		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &userstore.Registry{}, API: &api.Server{},
+	}
+}
+
+// A part that was forgotten fails the start with its name, whichever it is.
+func TestAMissingPartFailsTheStart(t *testing.T) {
+	optional := map[string]bool{"ClientKeys": true, "Metrics": true}
+	fields := reflect.TypeFor[server.Parts]()
+	for n := range fields.NumField() {
+		name := fields.Field(n).Name
+		p := parts(t)
+		reflect.ValueOf(&p).Elem().Field(n).SetZero()
+		err := server.Compose(p)
+		switch {
+		case optional[name] && err != nil:
+			t.Errorf("without %s: %v", name, err)
+		case !optional[name] && (err == nil || !strings.HasSuffix(err.Error(), "is made without "+name)):
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+	p := parts(t)
+	p.Issuer.URL = ""
+	if err := server.Compose(p); err == nil || !strings.Contains(err.Error(), "URL") {
+		t.Errorf("without a URL: %v", err)
+	}
+}
+
+// What Compose joins is whole: the handler finds nothing missing in it, and without Compose it says what is.
+func TestTheHandlerNeedsEveryPart(t *testing.T) {
+	p := parts(t)
+	if _, err := p.API.Handler(); err == nil || !strings.Contains(err.Error(), "Issuer, Accounts, Clients, Store, Pages, JWKS, Secret, Ready, Now, NewID, Log") {
+		t.Errorf("before: %v", err)
+	}
+	if err := server.Compose(p); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.API.Handler(); err != nil {
+		t.Errorf("after: %v", err)
+	}
+	p.API.TrustedProxies = []string{"10.0.0.0/8", "10.1"}
+	if _, err := p.API.Handler(); err == nil || !strings.Contains(err.Error(), `"10.1"`) {
+		t.Errorf("a proxy that is none: %v", err)
+	}
+}
