@@ -129,6 +129,7 @@ func (s *Server) routes() []route {
 		{"POST", "/consent", front.ConsentForm, ownPage},
 		{"GET", "/logout", front.LogoutPage, ownPage},
 		{"POST", "/logout", front.LogoutForm, ownPage},
+		{"POST", "/continue", front.Continue, ownPage},
 		{"GET", "/assets/{name}", front.Asset, operation},
 
 		{"POST", "/v1/refresh", me.Refresh, accountAPI},

@@ -44,14 +44,14 @@ func (h *handler) prepareOrigin() {
 }
 
 // checkOrigin refuses a form that another site's page sent (A-27, A-28), by what browsers say of it: Sec-Fetch-Site, Origin and
-// Referer. `Origin: null` is said by sandboxed documents, which anybody can make; our own pages never cause it, because
-// their Referrer-Policy is same-origin.
+// Referer. Browsers send `Origin: null` from sandboxed documents, which anybody can make, and from our own pages if a
+// proxy gives these the policy no-referrer. Only in the second case they call the request same-origin.
 func (h *handler) checkOrigin(r *http.Request) error {
 	if err := h.crossOrigin.Check(r); err != nil {
 		return problem.New(problem.CSRF, "")
 	}
 	for _, origin := range r.Header["Origin"] {
-		if origin == "null" {
+		if origin == "null" && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
 			return problem.New(problem.CSRF, "")
 		}
 	}

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strconv"
@@ -37,15 +38,15 @@ type Pending struct {
 	ID string    `json:"id"` // 128 random bits: one request gets one code
 	At time.Time `json:"at"`
 
-	ClientID      string   `json:"client_id"`
-	RedirectURI   string   `json:"redirect_uri"`
-	ResponseMode  string   `json:"response_mode"` // query or form_post
-	State         string   `json:"state,omitempty"`
-	Nonce         string   `json:"nonce,omitempty"`
-	Scopes        []string `json:"scopes"`
-	Resources     []string `json:"resources,omitempty"`
-	CodeChallenge string   `json:"code_challenge,omitempty"`
-	Claims        string   `json:"claims,omitempty"` // canonical JSON
+	ClientID      string     `json:"client_id"`
+	RedirectURI   string     `json:"redirect_uri"`
+	ResponseMode  string     `json:"response_mode"` // query or form_post
+	State         opaqueText `json:"state,omitempty"`
+	Nonce         opaqueText `json:"nonce,omitempty"`
+	Scopes        []string   `json:"scopes"`
+	Resources     []string   `json:"resources,omitempty"`
+	CodeChallenge string     `json:"code_challenge,omitempty"`
+	Claims        string     `json:"claims,omitempty"` // canonical JSON
 
 	Prompt      []string `json:"prompt,omitempty"`
 	MaxAge      *int64   `json:"max_age,omitempty"` // seconds
@@ -57,6 +58,22 @@ type Pending struct {
 	// Proved is the browser session whose user has logged in for this request, whatever the clocks of replicas say: prompt=login
 	// and max_age ask for no more.
 	Proved string `json:"proved,omitempty"`
+}
+
+// opaqueText is text of the app's that only the app understands. JSON holds it in base64url, because escapes would make
+// some characters six times as long.
+type opaqueText string
+
+// MarshalText writes t in base64url.
+func (t opaqueText) MarshalText() ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(nil, []byte(t)), nil
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (t *opaqueText) UnmarshalText(text []byte) error {
+	decoded, err := base64.RawURLEncoding.AppendDecode(nil, text)
+	*t = opaqueText(decoded)
+	return err
 }
 
 // Codes of the authorization endpoint, beside those of error.go (OIDC Core section 3.1.2.6; unmet_authentication_requirements
@@ -174,7 +191,7 @@ func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Clien
 	r = r.heeding()
 	// Of two states, or one that is not text, nobody knows which the client will look for.
 	if !slices.Contains(r.Repeated, "state") && utf8.ValidString(r.State) && len(r.State) <= maxState {
-		p.State = r.State
+		p.State = opaqueText(r.State)
 	}
 	switch r.ResponseMode {
 	case "", ModeQuery:
@@ -189,7 +206,7 @@ func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Clien
 	switch {
 	case len(r.Repeated) > 0:
 		return errRepeated
-	case p.State != r.State, !storable(r.Nonce, maxNonce):
+	case string(p.State) != r.State, !storable(r.Nonce, maxNonce):
 		return errText
 	case r.Request != "":
 		return errRequestObject
@@ -202,7 +219,7 @@ func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Clien
 	case !client.Allows(userstore.GrantAuthorizationCode):
 		return errNoCodeGrant
 	}
-	p.Nonce = r.Nonce
+	p.Nonce = opaqueText(r.Nonce)
 	if p.CodeChallenge, err = i.codeChallenge(r, client); err != nil {
 		return err
 	}

@@ -270,7 +270,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	err = i.Codes.SaveCode(ctx, userstore.Code{
 		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
 		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
-		Scopes: p.Scopes, Resources: p.Resources, Nonce: p.Nonce, Claims: p.Claims,
+		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce), Claims: p.Claims,
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
 		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
 	}, consent, now.Add(-i.SessionIdle), told...)

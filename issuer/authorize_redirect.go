@@ -46,7 +46,7 @@ func (i *Issuer) refusal(p Pending, e *Error) AuthorizationResponse {
 // respond is the response to p: what is told, the state, and who says so (RFC 9207).
 func (i *Issuer) respond(p Pending, told ...[2]string) AuthorizationResponse {
 	if p.State != "" {
-		told = append(told, [2]string{"state", p.State})
+		told = append(told, [2]string{"state", string(p.State)})
 	}
 	return AuthorizationResponse{RedirectURI: p.RedirectURI, Mode: p.ResponseMode, Parameters: append(told, [2]string{"iss", i.URL})}
 }

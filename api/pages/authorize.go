@@ -24,8 +24,8 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if h.withoutCookies(r) {
-		return wire.SeeOther(w, h.Issuer.Path()+"/oauth2/authorize?"+q.Encode())
+	if h.withoutCookies(r, q) {
+		return h.resend(w, r, "/oauth2/authorize", q)
 	}
 	pending, refused, err := h.Issuer.Authorize(r.Context(), issuer.AuthorizationRequest{
 		ClientID: q.Get("client_id"), RedirectURI: q.Get("redirect_uri"),
@@ -65,20 +65,11 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 func (h *Handlers) proceed(w http.ResponseWriter, r *http.Request, handle string, d issuer.Decision) error {
 	switch d.Step {
 	case issuer.LogIn:
-		return wire.SeeOther(w, h.pagePath("/login", handle))
+		return h.goTo(w, r, loginPage, handle)
 	case issuer.AskConsent:
-		return wire.SeeOther(w, h.pagePath("/consent", handle))
+		return h.goTo(w, r, consentPage, handle)
 	}
 	return h.respond(w, r, d.Response)
-}
-
-// pagePath is the address of a page that goes on with a request; an empty handle: with none.
-func (h *Handlers) pagePath(page, handle string) string {
-	path := h.Issuer.Path() + page
-	if handle != "" {
-		path += "?request=" + handle
-	}
-	return path
 }
 
 // respond sends an authorization response to the client by way of the browser.

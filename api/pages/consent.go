@@ -11,7 +11,11 @@ import (
 
 // ConsentPage asks whether a client may have what it wants, or goes on when there is nothing to ask.
 func (h *Handlers) ConsentPage(w http.ResponseWriter, r *http.Request) error {
-	v, err := h.consentVisit(w, r, r.URL.Query().Get("request"))
+	return h.consent(w, r, r.URL.Query().Get("request"))
+}
+
+func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string) error {
+	v, err := h.consentVisit(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -53,7 +57,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if v.session == nil { // it ended meanwhile
-		return wire.SeeOther(w, h.pagePath("/login", v.handle))
+		return h.goTo(w, r, loginPage, v.handle)
 	}
 	if err := h.checkForm(v.browser, "consent", v.pending.ID, v.session.Session.ID, f.Get("csrf")); err != nil {
 		return err

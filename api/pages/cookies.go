@@ -42,24 +42,37 @@ func (h *Handlers) cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// setCookie gives the browser a cookie; an age of zero: until it is closed, below: takes it away.
-func (h *Handlers) setCookie(w http.ResponseWriter, name, value string, age time.Duration) {
+// setCookie gives the browser a cookie; an age of zero keeps it until the browser is closed, a negative age takes it away.
+// The rest of this request sees the cookie as the browser will have it.
+func (h *Handlers) setCookie(w http.ResponseWriter, r *http.Request, name, value string, age time.Duration) {
 	seconds := int(age / time.Second)
 	if age < 0 {
 		seconds = -1 // of any size: less than a second would be rounded to none
 	}
-	http.SetCookie(w, &http.Cookie{
+	c := &http.Cookie{
 		Name: h.cookieName(name), Value: value, Path: "/", MaxAge: seconds,
 		Secure: h.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	}
+	http.SetCookie(w, c)
+
+	sent := r.Cookies()
+	r.Header.Del("Cookie")
+	for _, other := range sent {
+		if other.Name != c.Name {
+			r.AddCookie(other)
+		}
+	}
+	if age >= 0 {
+		r.AddCookie(c)
+	}
 }
 
-// browserID is what the browser is known by; one that is not gets it now.
+// browserID returns the browser's ID cookie, setting one if absent.
 func (h *Handlers) browserID(w http.ResponseWriter, r *http.Request) string {
 	id := h.cookie(r, browserCookie)
 	if id == "" {
 		id = h.Issuer.NewID() + h.Issuer.NewID()
-		h.setCookie(w, browserCookie, id, browserCookieAge)
+		h.setCookie(w, r, browserCookie, id, browserCookieAge)
 	}
 	return id
 }
@@ -67,10 +80,4 @@ func (h *Handlers) browserID(w http.ResponseWriter, r *http.Request) string {
 // browserOf is who is logged in; nil: nobody.
 func (h *Handlers) browserOf(r *http.Request) (*issuer.Browser, error) {
 	return h.Issuer.BrowserOf(r.Context(), h.cookie(r, sessionCookie))
-}
-
-// withoutCookies tells that a POST came without what the browser surely has: another site's page sent it, and
-// cookies are SameSite=Lax. The same request as GET brings them along.
-func (h *Handlers) withoutCookies(r *http.Request) bool {
-	return r.Method == http.MethodPost && h.cookie(r, browserCookie) == ""
 }

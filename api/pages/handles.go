@@ -19,8 +19,8 @@ const (
 // handleAge is how long a page may stay open.
 const handleAge = time.Hour
 
-// maxHandle bounds a handle, which has to fit into the headers of a request.
-const maxHandle = 20 << 10
+// maxHandle bounds a handle, which has to fit into the body of a form. What an app may send stays below it.
+const maxHandle = 48 << 10
 
 // sealedRequest is what a handle holds.
 type sealedRequest struct {

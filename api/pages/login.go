@@ -11,7 +11,11 @@ import (
 
 // LoginPage shows the login page; without a request, to somebody who is logged in, that they are.
 func (h *Handlers) LoginPage(w http.ResponseWriter, r *http.Request) error {
-	v, err := h.visited(w, r, r.URL.Query().Get("request"))
+	return h.login(w, r, r.URL.Query().Get("request"))
+}
+
+func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) error {
+	v, err := h.visited(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -78,16 +82,16 @@ func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit,
 	if err != nil {
 		return nil, err
 	}
-	h.setCookie(w, sessionCookie, secret, 0)
-	h.setCookie(w, browserCookie, v.browser, browserCookieAge) // for as long again
+	h.setCookie(w, r, sessionCookie, secret, 0)
+	h.setCookie(w, r, browserCookie, v.browser, browserCookieAge) // for as long again
 	return &b, nil
 }
 
-// goOn takes a browser that has just logged in to where it wanted to go: with a redirect, whatever it is, so that no
-// password is sent again when the page is loaded again.
+// goOn takes a browser that has just logged in to where it wanted to go: with a redirect, so that no password is sent
+// again when the page is loaded again. Only a request that no address of ours can carry stays in place.
 func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, b *issuer.Browser) error {
 	if v.handle == "" {
-		return wire.SeeOther(w, h.pagePath("/login", ""))
+		return wire.SeeOther(w, h.pagePath(loginPage, ""))
 	}
 	v.pending.Proved = b.Session.ID
 	handle, err := h.seal(authorizationHandle, v.browser, v.pending)
@@ -95,7 +99,7 @@ func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, b *issu
 	case err != nil:
 		return err
 	case v.pending.ResponseMode == issuer.ModeFormPost:
-		return wire.SeeOther(w, h.pagePath("/consent", handle)) // where there is a page to post from
+		return h.goTo(w, r, consentPage, handle) // where there is a page to post from
 	}
 	d, err := h.Issuer.Decide(r.Context(), v.pending, b)
 	if err != nil {

@@ -15,8 +15,8 @@ func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if h.withoutCookies(r) {
-		return wire.SeeOther(w, h.Issuer.Path()+"/oauth2/logout?"+q.Encode())
+	if h.withoutCookies(r, q) {
+		return h.resend(w, r, "/oauth2/logout", q)
 	}
 	b, err := h.browserOf(r)
 	if err != nil {
@@ -37,13 +37,13 @@ func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return wire.SeeOther(w, h.pagePath("/logout", handle))
+	return h.goTo(w, r, logoutPage, handle)
 }
 
 // signedOut takes the session cookie away and sends the browser where the logout leads.
 func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.PendingLogout) error {
 	if h.cookie(r, sessionCookie) != "" {
-		h.setCookie(w, sessionCookie, "", -1)
+		h.setCookie(w, r, sessionCookie, "", -1)
 	}
 	if p.RedirectURI != "" {
 		return wire.SeeOther(w, p.RedirectURI)
@@ -52,13 +52,17 @@ func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.Pe
 	if err != nil {
 		return err
 	}
-	return wire.SeeOther(w, h.pagePath("/logout", handle))
+	return h.goTo(w, r, logoutPage, handle)
 }
 
 // LogoutPage asks whether to log out; when nobody is logged in, it says so.
 func (h *Handlers) LogoutPage(w http.ResponseWriter, r *http.Request) error {
+	return h.logout(w, r, r.URL.Query().Get("request"))
+}
+
+func (h *Handlers) logout(w http.ResponseWriter, r *http.Request, handle string) error {
 	browser := h.browserID(w, r)
-	p, err := h.pendingLogout(r.URL.Query().Get("request"), browser)
+	p, err := h.pendingLogout(handle, browser)
 	if err != nil {
 		return err
 	}
@@ -71,7 +75,7 @@ func (h *Handlers) LogoutPage(w http.ResponseWriter, r *http.Request) error {
 		page, err := h.Pages.SignedOut(web.SignedOutPage{Common: common})
 		return h.show(w, http.StatusOK, page, err)
 	}
-	common.Request = r.URL.Query().Get("request")
+	common.Request = handle
 	if p.RedirectURI != "" {
 		common.Onward = true
 	}

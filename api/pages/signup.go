@@ -13,11 +13,16 @@ import (
 // signupFields are what a new account is made of at the page.
 var signupFields = []string{"email", "username", "given_name", "family_name"}
 
+// SignupPage shows the sign-up page.
 func (h *Handlers) SignupPage(w http.ResponseWriter, r *http.Request) error {
+	return h.signup(w, r, r.URL.Query().Get("request"))
+}
+
+func (h *Handlers) signup(w http.ResponseWriter, r *http.Request, handle string) error {
 	if !h.Accounts.SignupEnabled {
 		return problem.New(problem.SignupClosed, "")
 	}
-	v, err := h.visited(w, r, r.URL.Query().Get("request"))
+	v, err := h.visited(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -79,7 +84,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	b, err := h.startSession(w, r, v, f.Get("email"), f.Get("password"))
 	if err != nil {
 		// The account is there, which must not look like a failure: its owner logs in by hand.
-		return wire.SeeOther(w, h.pagePath("/login", v.handle))
+		return h.goTo(w, r, loginPage, v.handle)
 	}
 	return h.goOn(w, r, v, b)
 }

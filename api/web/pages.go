@@ -88,6 +88,19 @@ type view struct {
 	Script     template.JS
 }
 
+// way leads from one page to another with the same request: by a link, or by a form if the request is too long for an
+// address.
+type way struct {
+	Base, Page, Request string
+	Text                template.HTML
+	InForm              bool
+}
+
+// Way is the way to a page.
+func (v *view) Way(page string, text template.HTML) way {
+	return way{Base: v.Base, Page: page, Request: v.Request, Text: text, InForm: !FitsAddress(v.Request)}
+}
+
 // app is a client as it is shown.
 type app struct {
 	Name, Host                string

@@ -24,6 +24,13 @@ type Common struct {
 	Onward bool
 }
 
+// maxInAddress bounds what of a request our own addresses carry, in bytes. Common proxies keep the headers of an answer
+// in 4 KiB, and a page's other headers need a good part of it. An app may send several times as much.
+const maxInAddress = 1600
+
+// FitsAddress tells whether text, a handle or a query, is short enough for an address of ours.
+func FitsAddress(text string) bool { return len(text) <= maxInAddress }
+
 // Locale is a language that the pages speak: en or de.
 type Locale string
 

@@ -1,0 +1,92 @@
+package pages
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+)
+
+// page is one of our pages that goes on with a pending request.
+type page string
+
+const (
+	loginPage   page = "/login"
+	signupPage  page = "/signup"
+	consentPage page = "/consent"
+	logoutPage  page = "/logout"
+)
+
+// pagePath is the address of a page; with an empty handle, of the page without a request.
+func (h *Handlers) pagePath(p page, handle string) string {
+	path := h.Issuer.Path() + string(p)
+	if handle != "" {
+		path += "?request=" + handle
+	}
+	return path
+}
+
+// goTo leads the browser to a page. Its address carries the handle if that is short, so that the page can be loaded again;
+// a long handle travels in the page's forms, and the page is answered in place.
+func (h *Handlers) goTo(w http.ResponseWriter, r *http.Request, p page, handle string) error {
+	if web.FitsAddress(handle) {
+		return wire.SeeOther(w, h.pagePath(p, handle))
+	}
+	return h.showPage(w, r, p, handle)
+}
+
+func (h *Handlers) showPage(w http.ResponseWriter, r *http.Request, p page, handle string) error {
+	switch p {
+	case loginPage:
+		return h.login(w, r, handle)
+	case signupPage:
+		return h.signup(w, r, handle)
+	case consentPage:
+		return h.consent(w, r, handle)
+	case logoutPage:
+		return h.logout(w, r, handle)
+	}
+	return problem.New(problem.InvalidRequest, "The form names a page that there is not.")
+}
+
+// Continue leads from one page to another with a request that is too long for a link.
+func (h *Handlers) Continue(w http.ResponseWriter, r *http.Request) error {
+	f, err := wire.ReadFields(w, r, "page", "request")
+	if err != nil {
+		return err
+	}
+	return h.showPage(w, r, page("/"+f.Get("page")), f.Get("request"))
+}
+
+// resentParameter marks a request that resend has sent once more.
+const resentParameter = "signet_resent"
+
+// withoutCookies tells that a POST came without the cookie that every browser gets: another site's page may have sent it,
+// and cookies are SameSite=Lax.
+func (h *Handlers) withoutCookies(r *http.Request, q url.Values) bool {
+	return r.Method == http.MethodPost && h.cookie(r, browserCookie) == "" && !q.Has(resentParameter)
+}
+
+// resend makes the browser send a request once more, with its cookies: by GET, or from a page of ours if the
+// address would be too long.
+func (h *Handlers) resend(w http.ResponseWriter, r *http.Request, path string, q url.Values) error {
+	if encoded := q.Encode(); web.FitsAddress(encoded) {
+		return wire.SeeOther(w, h.Issuer.Path()+path+"?"+encoded)
+	}
+	h.browserID(w, r)
+	parameters := [][2]string{{resentParameter, "1"}}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		for _, value := range q[name] {
+			parameters = append(parameters, [2]string{name, value})
+		}
+	}
+	page, err := h.Pages.FormPost(web.FormPostPage{
+		Common: h.common(r, nil), Action: strings.TrimRight(h.Issuer.URL, "/") + path, Parameters: parameters,
+	})
+	return h.show(w, http.StatusOK, page, err)
+}
