@@ -22,7 +22,7 @@ func (s *Server) consentPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := web.ConsentPage{
 		Common: s.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
-		User: v.session.User.Email, Scopes: d.Scopes, Resources: v.pending.Resources,
+		User: v.session.User.Email, Scopes: d.Scopes, Claims: s.Issuer.ClaimScopes(), Resources: v.pending.Resources,
 	}
 	p.Request, p.Onward = v.handle, true
 	if p.CSRF, err = s.formToken(v.browser, "consent", v.pending.ID, v.session.Session.ID); err != nil {

@@ -80,7 +80,7 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	if err != nil {
 		return Authorization{}, err
 	}
-	a.Scopes = effective(code.Scopes, view.Client, view.User.Roles, a.Targets)
+	a.Scopes = i.effective(code.Scopes, view.Client, view.User.Roles, a.Targets)
 	a.Grant = i.grantOfCode(code, r.now)
 	if client.Allows(userstore.GrantRefreshToken) {
 		if a.RefreshJTI, err = i.Keys.RefreshJTI(a.Grant.ID, a.Grant.Generation); err != nil {

@@ -81,7 +81,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 		if targets, err = i.resources(r.Resource, c); err != nil {
 			return err
 		}
-		return i.checkScope(scopes, c, i.reach(targets))
+		return checkScope(scopes, i.grantable(c, i.reach(targets)))
 	})
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):
