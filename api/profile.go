@@ -25,7 +25,7 @@ type profileDoc struct {
 
 func profileOf(u userstore.User) profileDoc {
 	p := profileDoc{
-		Sub: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, PreferredUsername: u.Username, Claims: u.Claims,
+		Sub: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, PreferredUsername: u.Username, Claims: u.Claims.Shown(),
 		IsActive: u.IsActive, IsStaff: u.IsStaff, Roles: append([]string{}, u.Roles...),
 		CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
 	}

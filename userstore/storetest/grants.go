@@ -97,7 +97,7 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	u.Roles = []string{"admin", "support"}
 	must(t, f.UpdateUser(t.Context(), u))
 	c := f.client(t, func(c *userstore.Client) {
-		c.Resources, c.IDTokenAlg, c.Scopes = []string{"https://api.test"}, "EdDSA", []string{"openid", "email"}
+		c.Resources, c.IDTokenAlg, c.Scopes, c.IDTokenClaims = []string{"https://api.test"}, "EdDSA", []string{"openid", "email"}, true
 	})
 	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID, Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
 		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`, BrowserSession: id(), Claims: `{"userinfo":{"email":null}}`, Generation: 1, RotatedAt: f.now,
@@ -131,7 +131,7 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	want.Generation, want.RotatedAt = 2, stored(a.Now)
 	equal(t, "after a refresh", v.Grant, want)
 	equal(t, "its user", v.User, userstore.User{ID: u.ID, Roles: u.Roles})
-	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone, GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", Resources: c.Resources, Scopes: c.Scopes})
+	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone, GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes})
 	v, err = f.GrantByID(t.Context(), g.ID)
 	must(t, err)
 	equal(t, "read again", v.Grant, want)
