@@ -32,8 +32,9 @@ resources:
   - {uri: /api, scopes: ["a b", "ok", "ok"], access_token_alg: ES256, access_token_lifetime: 48h}
   - {uri: "https://a.example"}
   - {uri: "https://a.example", access_token_lifetime: 100ms}
+  - {uri: "https://a.example/"}
 `, []string{"member 1: uri", `member 1: scopes: "a b"`, "member 1: scopes: names ok twice", "member 1: access_token_alg ES256",
-			"member 1: access_token_lifetime 48h is too long", "member 3: access_token_lifetime 100ms is too short", "names https://a.example twice"}},
+			"member 1: access_token_lifetime 48h is too long", "member 3: access_token_lifetime 100ms is too short", "names https://a.example twice", "are one resource"}},
 		{"algorithms", "keys: {algorithms: [HS256, none, RS256, RS256]}\n", []string{`"HS256"`, `"none"`, "names RS256 twice"}},
 		{"origins", "http: {cors_origins: [\"*\", \"https://a.example/\", \"https://B.example\"]}\n", []string{"does not take *", `"https://a.example/"`, `"https://B.example"`}},
 		{"proxies", "http: {trusted_proxies: [proxy, 10.1.2.3/8]}\n", []string{`"proxy"`, "10.1.2.3/8"}},

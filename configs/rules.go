@@ -186,6 +186,10 @@ func badResources(c Config) []string {
 		if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || strings.Contains(r.URI, "#") || strings.ContainsAny(r.URI, " \t\r\n") {
 			wrong("uri %q is not an absolute URI without a fragment, such as https://api.example.com", r.URI)
 		} else {
+			if as, ok := userstore.Registered(uris, r.URI); ok && as != r.URI {
+				wrong("uri %q and %q are one resource: without a path the slash does not count", as, r.URI)
+				continue
+			}
 			uris = append(uris, r.URI)
 		}
 		for _, reason := range eachOf(r.Scopes, badScope) {

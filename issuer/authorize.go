@@ -245,15 +245,25 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 	for _, t := range targets {
 		p.Resources = append(p.Resources, t.URI)
 	}
-	// OIDC Core section 11: who gets no refresh token cannot have offline access, and is not refused for asking.
+	allowed := i.grantable(client, i.reach(targets))
+	// OIDC Core section 11: who gets no refresh token cannot have offline access.
 	if !client.Allows(userstore.GrantRefreshToken) {
-		scopes = slices.DeleteFunc(scopes, func(s string) bool { return s == scopeOffline })
+		allowed = slices.DeleteFunc(allowed, func(s string) bool { return s == scopeOffline })
 	}
-	if len(scopes) == 0 {
-		return errNoScope
+	switch {
+	case len(scopes) > 0:
+		p.Scopes, err = knownScope(scopes, allowed)
+	case len(targets) == 0:
+		err = errNoScope
+	default:
+		// RFC 6749 section 3.3: the default of a request for resources are their own scopes. One that has none is
+		// asked for as such.
+		p.Scopes = i.unnamed(client, targets)
+		if len(p.Scopes) == 0 && !slices.ContainsFunc(targets, func(r Resource) bool { return len(r.Scopes) == 0 }) {
+			err = notAmong(allowed)
+		}
 	}
-	p.Scopes = scopes
-	return i.checkScope(scopes, client, i.reach(targets))
+	return err
 }
 
 // readPrompt reads how the user is to be asked.

@@ -169,7 +169,7 @@ func (i *Issuer) tooOld(p Pending, authTime time.Time) bool {
 func (i *Issuer) stillHolds(p Pending, client userstore.Client, user userstore.User) *Error {
 	targets, err := i.resources(p.Resources, client)
 	if err == nil {
-		err = i.checkScope(p.Scopes, client, i.reach(targets))
+		err = checkScope(p.Scopes, i.grantable(client, i.reach(targets)))
 	}
 	switch {
 	case err != nil:
@@ -223,7 +223,7 @@ func told(p Pending, client userstore.Client) []string {
 func (i *Issuer) wanted(p Pending, d Decision) []userstore.Allowance {
 	var user, others []string
 	for _, s := range d.Scopes {
-		if slices.Contains(userScopes, s) && s != scopeOffline {
+		if i.aboutUser(s) && s != scopeOffline {
 			user = append(user, s)
 		} else {
 			others = append(others, s)
@@ -240,7 +240,7 @@ func (i *Issuer) wanted(p Pending, d Decision) []userstore.Allowance {
 		a := userstore.Allowance{Resource: uri}
 		for _, r := range i.Resources {
 			if r.URI == uri {
-				a.Scopes = slices.DeleteFunc(slices.Clone(others), func(s string) bool { return !takes([]Resource{r}, s) })
+				a.Scopes = slices.DeleteFunc(slices.Clone(others), func(s string) bool { return !i.takes([]Resource{r}, s) })
 			}
 		}
 		out = append(out, a)

@@ -31,7 +31,7 @@ type accessClaims struct {
 
 // idClaims is the payload of an ID token (OIDC Core section 2). Claims about the
 // user are left to the userinfo and profile endpoints, as section 5.4 has it when
-// there is an access token to ask with. azp is never due: the audience is always
+// there is an access token to ask with, unless the client is registered to find them here. azp is never due: the audience is always
 // the one client that asked.
 type idClaims struct {
 	Issuer          string   `json:"iss"`

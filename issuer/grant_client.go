@@ -14,7 +14,7 @@ var (
 
 // clientCredentials is a token in the client's own name (RFC 6749 section 4.4). Nothing is written: it
 // cannot be refreshed, has no session, and dies of its exp. Without scope it gets those that the client is
-// registered for.
+// registered for, or, if that is any, those of the resources that the request names.
 func (i *Issuer) clientCredentials(_ context.Context, client userstore.Client, r TokenRequest) (Authorization, error) {
 	if client.Public() {
 		return Authorization{}, errPublicCredentials
@@ -29,15 +29,18 @@ func (i *Issuer) clientCredentials(_ context.Context, client userstore.Client, r
 	}
 	reach := i.reach(targets)
 	if len(scopes) == 0 {
-		if len(client.Scopes) > 0 {
-			scopes = slices.DeleteFunc(i.grantable(client, reach), ofUser)
+		switch {
+		case len(targets) > 0:
+			scopes = i.unnamed(client, targets)
+		case len(client.Scopes) > 0:
+			scopes = i.own(client, reach)
 		}
 		return Authorization{Client: client, Scopes: scopes, Targets: targets}, nil
 	}
 	if slices.ContainsFunc(scopes, ofUser) {
 		return Authorization{}, errUserScope
 	}
-	return Authorization{Client: client, Scopes: scopes, Targets: targets}, i.checkScope(scopes, client, reach)
+	return Authorization{Client: client, Scopes: scopes, Targets: targets}, checkScope(scopes, i.own(client, reach))
 }
 
 // ofUser tells a scope that speaks of a user.

@@ -80,24 +80,30 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	if err != nil {
 		return Authorization{}, err
 	}
-	a.Scopes = effective(code.Scopes, view.Client, view.User.Roles, a.Targets)
+	a.Scopes = i.effective(code.Scopes, view.Client, view.User.Roles, a.Targets)
 	a.Grant = i.grantOfCode(code, r.now)
 	if client.Allows(userstore.GrantRefreshToken) {
 		if a.RefreshJTI, err = i.Keys.RefreshJTI(a.Grant.ID, a.Grant.Generation); err != nil {
 			return Authorization{}, unready(err)
 		}
 	} else {
-		// Nothing can be had of the grant once its access token is over.
-		_, lifetime := i.access(i.reach(a.Targets))
-		a.Grant.ExpiresAt = earlier(a.Grant.ExpiresAt, r.now.Add(lifetime))
+		i.withoutRefresh(&a, r.now)
 	}
 	ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, a.Grant.SessionID)
 	started := audit.New(ctx, r.now, audit.GrantStarted, audit.User(code.UserID))
-	if err := i.Codes.RedeemCode(ctx, userstore.Redeem{Hash: hash, Grant: a.Grant, Now: r.now}, started); err != nil {
+	if err := i.Codes.RedeemCode(ctx, userstore.Redeem{Hash: hash, Grant: a.Grant, Now: r.now, IdleSince: r.now.Add(-i.RefreshIdle)}, started); err != nil {
 		return Authorization{}, err
 	}
 	started.Log(ctx, i.Log)
 	return a, nil
+}
+
+// withoutRefresh makes the grant of a one that no refresh token is issued for: nothing can be had of it once its
+// access token is over.
+func (i *Issuer) withoutRefresh(a *Authorization, now time.Time) {
+	_, lifetime := i.access(i.reach(a.Targets))
+	a.Grant.Generation = 0
+	a.Grant.ExpiresAt = earlier(a.Grant.ExpiresAt, now.Add(lifetime))
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -125,11 +125,11 @@ func (f *refresh) authorize(view userstore.GrantView) (a Authorization, err erro
 		return a, err
 	}
 	if len(f.scopes) == 0 {
-		a.Scopes = effective(view.Grant.Scopes, view.Client, view.User.Roles, a.Targets)
+		a.Scopes = f.effective(view.Grant.Scopes, view.Client, view.User.Roles, a.Targets)
 		return a, nil
 	}
-	a.Scopes = f.scopes
-	return a, narrow(f.scopes, view, a.Targets)
+	a.Scopes, err = f.narrow(f.scopes, view, a.Targets)
+	return a, err
 }
 
 // settle moves the grant or decides that it stays, and returns the view whose

@@ -542,7 +542,7 @@ func TestNarrowing(t *testing.T) {
 			resource []string
 			code     issuer.Code
 		}{
-			"a scope that was not granted":        {"profile email", nil, issuer.InvalidScope},
+			"scopes that were not granted":        {"email phone", nil, issuer.InvalidScope},
 			"a scope that nobody knows":           {"nosuch", nil, issuer.InvalidScope},
 			"a scope that is none":                {"\x7f", nil, issuer.InvalidScope},
 			"admin":                               {"admin", nil, issuer.InvalidScope},
@@ -560,6 +560,12 @@ func TestNarrowing(t *testing.T) {
 			})
 		}
 
+		// What the grant lacks is ignored, as it was at the login.
+		extra, err := request(first.RefreshToken, "email profile nosuch admin files", apiURI)
+		w.must(err)
+		if c := w.claims(extra.AccessToken); c["scope"] != "profile" || extra.Scope != "profile" {
+			t.Errorf("with scopes that were not granted: %v", c)
+		}
 		// Less is fine, for this access token only.
 		second, err := request(first.RefreshToken, "api.read", apiURI)
 		w.must(err)

@@ -95,7 +95,8 @@ func (i *Issuer) introspectAccess(ctx context.Context, caller userstore.Client, 
 // introspects tells whether caller may ask about every token for one of these resources.
 func (i *Issuer) introspects(caller userstore.Client, audience []string) bool {
 	return slices.ContainsFunc(i.Resources, func(r Resource) bool {
-		return slices.Contains(audience, r.URI) && slices.Contains(r.IntrospectionClients, caller.ID)
+		_, within := userstore.Registered(audience, r.URI)
+		return within && slices.Contains(r.IntrospectionClients, caller.ID)
 	})
 }
 
@@ -125,7 +126,7 @@ func (i *Issuer) introspectRefresh(ctx context.Context, caller userstore.Client,
 	g := view.Grant
 	return map[string]any{
 		"iss": i.URL, "sub": g.UserID, "client_id": g.ClientID, "sid": g.SessionID,
-		"scope": strings.Join(effective(g.Scopes, view.Client, view.User.Roles, nil), " "),
+		"scope": strings.Join(i.effective(g.Scopes, view.Client, view.User.Roles, nil), " "),
 		"iat":   g.CreatedAt.Unix(), "exp": i.end(g).Unix(),
 	}, nil
 }

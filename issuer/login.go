@@ -81,7 +81,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 		if targets, err = i.resources(r.Resource, c); err != nil {
 			return err
 		}
-		return i.checkScope(scopes, c, i.reach(targets))
+		return checkScope(scopes, i.grantable(c, i.reach(targets)))
 	})
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):
@@ -133,8 +133,10 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 		if a.RefreshJTI, err = i.Keys.RefreshJTI(a.Grant.ID, a.Grant.Generation); err != nil {
 			return TokenResponse{}, unready(err)
 		}
+	} else {
+		i.withoutRefresh(&a, now)
 	}
-	if err := i.Accounts.StartGrant(ctx, verified, a.Grant); err != nil {
+	if err := i.Accounts.StartGrant(ctx, verified, a.Grant, now.Add(-i.RefreshIdle)); err != nil {
 		return TokenResponse{}, err
 	}
 	return i.mint(now, signers, a)

@@ -223,7 +223,7 @@ func TestLoginJudgesTheRequestBeforeHashing(t *testing.T) {
 			"A-25 an unregistered resource":                       {"app", "", []string{"https://evil.test"}, issuer.InvalidTarget},
 			"A-25 a registered resource with a fragment":          {"app", "", []string{apiURI + "#x"}, issuer.InvalidTarget},
 			"A-25 a good and a bad resource":                      {"app", "", []string{apiURI, "https://evil.test"}, issuer.InvalidTarget},
-			"a resource with a slash too much":                    {"app", "", []string{apiURI + "/"}, issuer.InvalidTarget},
+			"a resource with a slash too much":                    {"app", "", []string{apiURI + "//"}, issuer.InvalidTarget},
 			"an empty resource":                                   {"app", "", []string{""}, issuer.InvalidTarget},
 			"a resource that the client does not list":            {userstore.FirstPartyClientID, "", []string{apiURI}, issuer.InvalidTarget},
 			"the default audience is not a resource":              {"app", "", []string{issuerURL}, issuer.InvalidTarget},

@@ -61,7 +61,7 @@ var UILocales = []string{"en", "de"}
 // Metadata describes this issuer as it is now: an algorithm is listed once it
 // has an active key. Scope admin is not advertised; those who may have it know.
 func (i *Issuer) Metadata() Metadata {
-	scopes := slices.Clone(userScopes)
+	scopes := append(slices.Clone(userScopes), i.ClaimScopes()...)
 	for _, r := range i.Resources {
 		for _, s := range r.Scopes {
 			if s != ScopeAdmin && !slices.Contains(scopes, s) {

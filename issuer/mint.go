@@ -122,6 +122,9 @@ func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope str
 func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string) (string, error) {
 	signer := s.of(a.Client.IDTokenAlg)
 	more := i.customClaims(InIDToken, a.User, a.Roles, a.Scopes)
+	if a.Client.IDTokenClaims {
+		i.scopedClaims(a.User, a.Roles, a.Scopes, more)
+	}
 	i.wishedClaims(wishesOf(a.Grant.Claims).IDToken, a.User, a.Client, more)
 	return i.sign(signer, TypeIDToken, idClaims{
 		Issuer:          i.URL,

@@ -24,17 +24,18 @@ var (
 	errTargetGone  = refuse(InvalidTarget, "The resource of this grant is no longer registered for this client: sign in again.")
 )
 
-// resources finds what a request names: each registered, and listed by the
-// client. Comparison is exact, byte for byte: that also refuses fragments and
-// relative references (RFC 8707 section 2), which are never registered.
+// resources finds what a request names: each registered, and listed by the client. Comparison is
+// exact but for the slash of SameResource: that also refuses fragments and relative references
+// (RFC 8707 section 2), which are never registered. What comes of it is written as it is registered.
 func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource, error) {
 	var out []Resource
 	for _, uri := range asked {
-		n := slices.IndexFunc(i.Resources, func(r Resource) bool { return r.URI == uri })
+		n := slices.IndexFunc(i.Resources, func(r Resource) bool { return userstore.SameResource(r.URI, uri) })
+		_, listed := userstore.Registered(client.Resources, uri)
 		switch {
-		case n < 0 || !slices.Contains(client.Resources, uri):
+		case n < 0 || !listed:
 			return nil, errTarget
-		case slices.ContainsFunc(out, func(r Resource) bool { return r.URI == uri }):
+		case slices.ContainsFunc(out, func(r Resource) bool { return r.URI == i.Resources[n].URI }):
 			continue
 		case len(out) > 0 && i.accessAlg(out[0]) != i.accessAlg(i.Resources[n]):
 			return nil, errMixedAlgs
@@ -48,7 +49,7 @@ func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource,
 // registered.
 func (i *Issuer) within(asked []string, view userstore.GrantView) ([]Resource, error) {
 	for _, uri := range asked {
-		if !slices.Contains(view.Grant.Resources, uri) {
+		if _, held := userstore.Registered(view.Grant.Resources, uri); !held {
 			return nil, errTargetGrant
 		}
 	}
@@ -79,7 +80,7 @@ func (i *Issuer) regrant(uris []string, client userstore.Client) ([]Resource, er
 func (i *Issuer) defaults() []Resource {
 	var out []Resource
 	for _, r := range i.Resources {
-		if slices.Contains(i.Audience, r.URI) {
+		if _, named := userstore.Registered(i.Audience, r.URI); named {
 			out = append(out, r)
 		}
 	}

@@ -24,6 +24,29 @@ const (
 // not of a resource: they may be asked for together with any.
 var userScopes = []string{scopeOpenID, "profile", "email", "address", "phone", scopeOffline}
 
+// ClaimScopes are the scopes that the operator's own claims give a meaning: they speak of the user, as
+// userScopes do. A scope that a resource is registered with stays that resource's.
+func (i *Issuer) ClaimScopes() []string {
+	var out []string
+	for _, c := range i.Claims {
+		if i.isClaimScope(c.Scope) && !slices.Contains(out, c.Scope) {
+			out = append(out, c.Scope)
+		}
+	}
+	return out
+}
+
+func (i *Issuer) isClaimScope(scope string) bool {
+	return scope != "" && scope != ScopeAdmin && !slices.Contains(userScopes, scope) &&
+		slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.Scope == scope }) &&
+		!slices.ContainsFunc(i.Resources, func(r Resource) bool { return slices.Contains(r.Scopes, scope) })
+}
+
+// aboutUser tells a scope that speaks of the user and of the grant, not of a resource.
+func (i *Issuer) aboutUser(scope string) bool {
+	return slices.Contains(userScopes, scope) || i.isClaimScope(scope)
+}
+
 // Bounds of what a stranger may make us compare.
 const (
 	maxScopeBytes = 4096
@@ -59,16 +82,39 @@ func isScopeToken(s string) bool {
 	return s != ""
 }
 
-// grantable lists the scopes that client may ask for at targets (none: the
-// default audience, and whatever of it is registered). A resource that lists
-// scopes takes only those; one that lists none takes every scope that a resource
-// or the client is registered with. Whether the user may have admin is mayAdmin's
+// grantable lists the scopes that client may ask for in a user's name at targets (none: the
+// default audience, and whatever of it is registered). Whether the user may have admin is mayAdmin's
 // affair.
 func (i *Issuer) grantable(client userstore.Client, targets []Resource) []string {
-	candidates := slices.Clone(userScopes)
+	candidates := append(slices.Clone(userScopes), i.ClaimScopes()...)
 	if client.FirstParty {
 		candidates = append(candidates, ScopeAdmin)
 	}
+	return i.held(client, append(candidates, i.taken(client, targets)...))
+}
+
+// own lists the scopes that client may ask for in its own name at targets.
+func (i *Issuer) own(client userstore.Client, targets []Resource) []string {
+	return slices.DeleteFunc(i.held(client, i.taken(client, targets)), func(s string) bool { return ofUser(s) })
+}
+
+// unnamed are the scopes of a request that names targets and no scope (RFC 6749 section 3.3): those that the targets
+// list, as far as client may have them. At a target that lists none they are the client's own: a scope of another
+// resource is not granted unless it is asked for.
+func (i *Issuer) unnamed(client userstore.Client, targets []Resource) []string {
+	var candidates []string
+	for _, t := range targets {
+		if len(t.Scopes) == 0 {
+			candidates = append(candidates, client.Scopes...)
+		}
+		candidates = append(candidates, t.Scopes...)
+	}
+	return slices.DeleteFunc(i.held(client, candidates), func(s string) bool { return s == ScopeAdmin || i.aboutUser(s) })
+}
+
+// taken lists the scopes of targets, whoever asks. A resource that lists scopes takes only those; one that lists none
+// takes every scope that a resource or the client is registered with.
+func (i *Issuer) taken(client userstore.Client, targets []Resource) (candidates []string) {
 	for _, t := range targets {
 		if len(t.Scopes) > 0 {
 			candidates = append(candidates, t.Scopes...)
@@ -82,7 +128,11 @@ func (i *Issuer) grantable(client userstore.Client, targets []Resource) []string
 	if len(targets) == 0 {
 		candidates = append(candidates, client.Scopes...)
 	}
-	var out []string
+	return candidates
+}
+
+// held are those of candidates that client may be given.
+func (i *Issuer) held(client userstore.Client, candidates []string) (out []string) {
 	for _, s := range candidates {
 		switch {
 		case slices.Contains(out, s) || !isScopeToken(s):
@@ -95,25 +145,39 @@ func (i *Issuer) grantable(client userstore.Client, targets []Resource) []string
 	return out
 }
 
-// checkScope refuses a scope that client may not ask for at targets. An unknown
-// scope is refused rather than dropped (RFC 6749 section 3.3 allows both): a
-// misspelt one would otherwise show only when a resource server says no.
-func (i *Issuer) checkScope(asked []string, client userstore.Client, targets []Resource) error {
-	allowed := i.grantable(client, targets)
+// checkScope refuses a scope that is not among those allowed, where an unknown scope is refused rather than dropped
+// (RFC 6749 section 3.3 allows both): a misspelt one would otherwise show only when a resource server says no.
+func checkScope(asked, allowed []string) error {
 	for _, s := range asked {
 		if !slices.Contains(allowed, s) {
-			list := slices.DeleteFunc(allowed, func(s string) bool { return s == ScopeAdmin })
-			more := ""
-			if len(list) > maxListed {
-				list, more = list[:maxListed], " and more"
-			}
-			if len(list) == 0 {
-				return refuse(InvalidScope, "This client may ask for no scope here.")
-			}
-			return refuse(InvalidScope, "This client may ask here for "+strings.Join(list, ", ")+more+"; the request names something else.")
+			return notAmong(allowed)
 		}
 	}
 	return nil
+}
+
+// knownScope drops the scopes that are not among those allowed: OIDC Core section 3.1.2.1 has unknown scopes ignored
+// at the authorization endpoint, and apps name scopes that only other providers have. The token response says which
+// were granted. Of a request that named some, one at least has to be left.
+func knownScope(asked, allowed []string) ([]string, error) {
+	known := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return !slices.Contains(allowed, s) })
+	if len(known) == 0 && len(asked) > 0 {
+		return nil, notAmong(allowed)
+	}
+	return known, nil
+}
+
+// notAmong is the refusal that lists what is allowed.
+func notAmong(allowed []string) error {
+	list := slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == ScopeAdmin })
+	more := ""
+	if len(list) > maxListed {
+		list, more = list[:maxListed], " and more"
+	}
+	if len(list) == 0 {
+		return refuse(InvalidScope, "This client may ask for no scope here.")
+	}
+	return refuse(InvalidScope, "This client may ask here for "+strings.Join(list, ", ")+more+"; the request names something else.")
 }
 
 // mayAdmin tells whether a user with roles may hold scope admin through client.
@@ -123,23 +187,19 @@ func mayAdmin(client userstore.Client, roles []string) bool {
 
 var errNotAdmin = refuse(InvalidScope, "The scope admin is only for users with the role admin: leave it out.")
 
-// narrow is the scope of an access token that a refresh asks for: each one was
-// granted (RFC 6749 section 6) and still may be held.
-func narrow(asked []string, view userstore.GrantView, targets []Resource) error {
-	for _, s := range asked {
-		switch {
-		case !slices.Contains(view.Grant.Scopes, s):
-			return refuse(InvalidScope, "The grant does not hold every scope asked for: ask for fewer, or sign in again.")
-		case !holds(view.Client, s):
-			return refuse(InvalidScope, "The client is no longer registered for every scope asked for: ask for fewer.")
-		case s == ScopeAdmin && !mayAdmin(view.Client, view.User.Roles):
-			return errNotAdmin
-		case !takes(targets, s):
-			return refuse(InvalidScope, "The resource takes no such scope: ask for fewer, or for another resource.")
-		}
+// narrow are the scopes of an access token that a refresh asks for: those that were granted (RFC 6749 section 6) and
+// still may be held. Others are ignored, as at the authorization endpoint: an app whose unknown scope
+// was dropped there names it here again.
+func (i *Issuer) narrow(asked []string, view userstore.GrantView, targets []Resource) ([]string, error) {
+	held := i.effective(view.Grant.Scopes, view.Client, view.User.Roles, targets)
+	out := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return !slices.Contains(held, s) })
+	if len(out) == 0 {
+		return nil, errNoneGranted
 	}
-	return nil
+	return out, nil
 }
+
+var errNoneGranted = refuse(InvalidScope, "The grant holds none of the scopes asked for, or not any more: ask for others, or sign in again.")
 
 // holds tells whether client is registered for scope; one that lists none is for any. An operator who takes a
 // scope away from a client means the grants that there are as well.
@@ -150,10 +210,10 @@ func holds(client userstore.Client, scope string) bool {
 // effective is what of the granted scopes an access token for targets carries
 // when the request names none: those that the client is still registered for, admin only while it may be
 // held, and a resource's scopes only where the resource is named.
-func effective(granted []string, client userstore.Client, roles []string, targets []Resource) []string {
+func (i *Issuer) effective(granted []string, client userstore.Client, roles []string, targets []Resource) []string {
 	out := make([]string, 0, len(granted))
 	for _, s := range granted {
-		if holds(client, s) && (s != ScopeAdmin || mayAdmin(client, roles)) && takes(targets, s) {
+		if holds(client, s) && (s != ScopeAdmin || mayAdmin(client, roles)) && i.takes(targets, s) {
 			out = append(out, s)
 		}
 	}
@@ -162,8 +222,8 @@ func effective(granted []string, client userstore.Client, roles []string, target
 
 // takes tells whether one of targets takes scope; no targets are the default
 // audience, for which the login has already judged.
-func takes(targets []Resource, scope string) bool {
-	if len(targets) == 0 || slices.Contains(userScopes, scope) {
+func (i *Issuer) takes(targets []Resource, scope string) bool {
+	if len(targets) == 0 || i.aboutUser(scope) {
 		return true
 	}
 	for _, t := range targets {

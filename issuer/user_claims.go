@@ -38,7 +38,7 @@ func userClaim(u userstore.User, name string) any {
 		}
 		return s
 	}
-	switch c := u.Claims; name {
+	switch c := u.Claims.Shown(); name {
 	case "name":
 		return text(c.Name)
 	case "family_name":
@@ -180,12 +180,35 @@ func (c CustomClaim) of(u userstore.User, roles []string) any {
 	return userClaim(u, c.From)
 }
 
+// scopedClaims adds what userinfo tells for the scopes that were granted: the standard claims that each stands for
+// (OIDC Core section 5.4), and the operator's own that are of a scope.
+func (i *Issuer) scopedClaims(u userstore.User, roles, scopes []string, out map[string]any) {
+	for _, s := range scopeClaims {
+		if !slices.Contains(scopes, s.scope) {
+			continue
+		}
+		for _, name := range s.claims {
+			if v := userClaim(u, name); v != nil {
+				out[name] = v
+			}
+		}
+	}
+	for _, c := range i.Claims {
+		if c.Scope == "" || !slices.Contains(c.In, InUserinfo) || !slices.Contains(scopes, c.Scope) {
+			continue
+		}
+		if v := c.of(u, roles); v != nil {
+			out[c.Name] = v
+		}
+	}
+}
+
 // tellsOfUser tells whether the tokens of a will hold more about the user than the grant's row does.
 func (i *Issuer) tellsOfUser(a Authorization) bool {
 	if slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.From != "" && c.From != "roles" }) {
 		return true
 	}
-	return len(wishesOf(a.Grant.Claims).IDToken) > 0
+	return len(wishesOf(a.Grant.Claims).IDToken) > 0 || a.Client.IDTokenClaims && slices.Contains(a.Scopes, scopeOpenID)
 }
 
 // wishesOf is the claims request of a grant. It was read strictly before it was stored.

@@ -25,16 +25,7 @@ func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, erro
 	user, client := live.view.User, live.view.Client
 	out := i.customClaims(InUserinfo, user, user.Roles, scopes)
 	i.wishedClaims(wishesOf(live.view.Grant.Claims).Userinfo, user, client, out)
-	for _, s := range scopeClaims {
-		if !slices.Contains(scopes, s.scope) {
-			continue
-		}
-		for _, name := range s.claims {
-			if v := userClaim(user, name); v != nil {
-				out[name] = v
-			}
-		}
-	}
+	i.scopedClaims(user, user.Roles, scopes, out)
 	out["sub"] = user.ID
 	return out, nil
 }

@@ -162,7 +162,7 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 				AuthTime: *w.clock, RotatedAt: *w.clock, CreatedAt: *w.clock, ExpiresAt: w.clock.Add(time.Hour)}
 			copy(g.ID[:], newID())
 			names[g.SessionID] = "a new session"
-			return g.SessionID, a.StartGrant(stranger, v, g)
+			return g.SessionID, a.StartGrant(stranger, v, g, time.Time{})
 		}
 		first := userstore.FirstPartyClientID
 		one, err := login("alice@x.test", password)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/signet-id/signet/internal/audit"
 )
@@ -109,11 +110,12 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 }
 
 // StartGrant makes g of what Authenticate verified: the store's one batch of a login, in which the
-// attempt is given back and the network remembered. ErrConflict, and what the store says.
-func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant) error {
+// attempt is given back and the network remembered. Grants not rotated since idleSince are not live. ErrConflict, and
+// what the store says.
+func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSince time.Time) error {
 	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by now
 	e := audit.New(audit.As(ctx, self, g.ClientID, g.SessionID), g.CreatedAt, audit.LoginSucceeded, audit.User(v.User.ID))
-	s := StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, Events: []audit.Event{e}}
+	s := StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, IdleSince: idleSince, Events: []audit.Event{e}}
 	if v.held != nil {
 		s.Attempt = v.held.attempt
 		s.Remember = s.Attempt.At.Add(rememberedFor)

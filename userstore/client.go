@@ -20,6 +20,8 @@ type Client struct {
 	Scopes     []string // what it may ask for; empty: every scope (admin only if first-party)
 	Resources  []string // resource indicators it may name (RFC 8707); empty: none but the default audience
 	IDTokenAlg string   // id_token_signed_response_alg; empty: RS256
+	// IDTokenClaims puts the claims of the granted scopes into its ID tokens, for apps that do not ask userinfo.
+	IDTokenClaims bool
 
 	ClientMetadata
 

@@ -25,6 +25,7 @@ type ClientDocument struct {
 	PostLogoutURIs  List   `json:"post_logout_redirect_uris,omitempty"`
 	Scope           string `json:"scope,omitempty"` // absent: any
 	IDTokenAlg      string `json:"id_token_signed_response_alg,omitempty"`
+	IDTokenClaims   bool   `json:"id_token_claims,omitempty"` // absent: no
 	JWKS            any    `json:"jwks,omitempty"`
 	JWKSURI         string `json:"jwks_uri,omitempty"`
 	ClientURI       string `json:"client_uri,omitempty"`
@@ -48,7 +49,7 @@ func (c Client) Document(secret string) ClientDocument {
 	d := ClientDocument{
 		ClientID: c.ID, ClientSecret: secret, IssuedAt: c.CreatedAt.Unix(), Name: c.Name, AuthMethod: c.AuthMethod,
 		GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutRedirectURIs,
-		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.IDTokenAlg, JWKSURI: c.JWKSURI,
+		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.IDTokenAlg, IDTokenClaims: c.IDTokenClaims, JWKSURI: c.JWKSURI,
 		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
 		Resources: c.Resources, PKCE: c.PKCE, FirstParty: c.FirstParty, Disabled: !c.DisabledAt.IsZero(),
 	}
@@ -77,6 +78,7 @@ func (c Client) told() []audit.Change {
 		{Field: "scope", After: list(c.Scopes)},
 		{Field: "resources", After: list(c.Resources)},
 		{Field: "id_token_signed_response_alg", After: c.IDTokenAlg},
+		{Field: "id_token_claims", After: strconv.FormatBool(c.IDTokenClaims)},
 		{Field: "jwks", After: thumbprints(c.JWKS)},
 		{Field: "jwks_uri", After: c.JWKSURI},
 		{Field: "client_uri", After: c.ClientURI},

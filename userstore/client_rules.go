@@ -37,6 +37,7 @@ func ValidClientID(id string) bool {
 // ValidationError with every fault, or an infrastructure failure.
 func (r *Registry) settle(ctx context.Context, old Client, c *Client, chosen string, fs *faults) error {
 	c.tidy(old)
+	c.Resources = r.asRegistered(c.Resources)
 	fs.add("client_name", validClientName(c.Name))
 	fs.add("token_endpoint_auth_method", oneOf(c.AuthMethod, AuthNone, AuthBasic, AuthPost, AuthPrivateKeyJWT))
 	c.judgeGrants(fs)
@@ -143,9 +144,26 @@ func (c *Client) judgeScopes(fs *faults) {
 	})
 }
 
+// asRegistered writes resources as they are registered, for aud carries them so. One that is there in both spellings
+// is there once.
+func (r *Registry) asRegistered(uris []string) (out []string) {
+	for n, uri := range uris {
+		as, ok := Registered(r.Resources, uri)
+		if !ok {
+			as = uri
+		}
+		if slices.Contains(out, as) && !slices.Contains(uris[:n], uri) {
+			continue
+		}
+		out = append(out, as)
+	}
+	return out
+}
+
 func (r *Registry) judgeResources(old, c Client, fs *faults) {
 	fs.addList("resources", c.Resources, func(uri string) fault {
-		if !slices.Contains(r.Resources, uri) && !slices.Contains(old.Resources, uri) {
+		_, known := Registered(r.Resources, uri)
+		if _, had := Registered(old.Resources, uri); !known && !had {
 			return fault{CodeNotAllowed, "No resource of this name is registered: see resources in the configuration."}
 		}
 		return fault{}

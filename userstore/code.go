@@ -53,4 +53,6 @@ type Redeem struct {
 	Hash  CodeHash
 	Grant Grant // of the code's user and client
 	Now   time.Time
+
+	IdleSince time.Time // grants not rotated since are not live; zero: all are
 }

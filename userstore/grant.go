@@ -6,9 +6,13 @@ import "time"
 // refresh token only. The public name of a grant is its SessionID.
 type GrantID [16]byte
 
-// MaxGrantsPerUser is how many live grants a user may have: neither revoked nor
-// expired. A login beyond that ends the one created first.
-const MaxGrantsPerUser = 100
+// Bounds of a user's grants. Live ones are neither revoked nor expired nor idle; see
+// Grants.StartGrant for those that a login ends beyond the bound.
+const (
+	MaxGrantsPerClient = 50   // live ones, of one user at one client
+	MaxGrantsPerUser   = 1000 // live ones, of one user at all clients: for the sake of the statements over all of them
+	MaxRevokedPerUser  = 100  // revoked ones, which are kept to tell why
+)
 
 // Grant is what a user authorised a client to do: one row, however often it is
 // refreshed.
@@ -26,7 +30,7 @@ type Grant struct {
 	ACR      string
 	Nonce    string
 
-	Generation     int64     // of the refresh token that is current; starts at 1
+	Generation     int64     // of the refresh token that is current; starts at 1; 0: there is none, and never will be
 	RotatedAt      time.Time // when Generation became current; idle time counts from here
 	LateGeneration int64     // the generation that was last answered late; 0: none
 	LateCount      int64     // how often it was

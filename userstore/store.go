@@ -116,14 +116,16 @@ type Grants interface {
 	// upgraded hash if there is one, and inserts g, all on condition that user and
 	// client are enabled and the password hash is still s.PasswordHash. ErrConflict otherwise.
 	// It gives back s.Attempt and remembers its network, on condition that g was inserted.
-	// Of the user's grants but g that neither are revoked nor have expired by g.CreatedAt the
-	// youngest MaxGrantsPerUser-1 stay, of those revoked the youngest MaxGrantsPerUser; older
-	// ones are deleted.
+	// Beside g there stay of the user's live grants MaxGrantsPerClient-1 of g's client, and
+	// MaxGrantsPerUser-1 in all; others are deleted: first those that were not rotated since
+	// s.IdleSince, then those without a refresh token, then those that were never refreshed, then
+	// those whose refresh is longest ago. An audit entry is stored for each that was live and had a
+	// refresh token. Of the revoked ones the youngest MaxRevokedPerUser stay.
 	StartGrant(ctx context.Context, s StartGrant) error
 	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict
 	// when no row met every condition; nothing changed then. Of the view's User only ID
 	// and Roles are filled, of its Client only ID, FirstParty, AuthMethod,
-	// GrantTypes, IDTokenAlg, Resources and Scopes.
+	// GrantTypes, IDTokenAlg, IDTokenClaims, Resources and Scopes.
 	AdvanceGrant(ctx context.Context, a Advance) (GrantView, error)
 	// GrantByID and GrantBySession read a grant with its user and client. ErrNotFound.
 	GrantByID(ctx context.Context, id GrantID) (GrantView, error)
@@ -155,6 +157,8 @@ type StartGrant struct {
 
 	Attempt  Attempt   // given back; zero: none
 	Remember time.Time // until when the attempt's network is remembered under Attempt.Own
+
+	IdleSince time.Time // grants not rotated since are not live; zero: all are
 
 	Events []audit.Event // stored with the grant
 }
@@ -209,7 +213,7 @@ type Codes interface {
 	// behind it was taken back.
 	CodeByHash(ctx context.Context, hash CodeHash) (CodeView, error)
 	// RedeemCode marks a code used and inserts its grant (with the client's epoch, bound to the user's row as
-	// StartGrant is, and MaxGrantsPerUser kept), in one transaction, on condition that the code is unused and unexpired at r.Now, and
+	// StartGrant is, and the bounds of grants kept), in one transaction, on condition that the code is unused and unexpired at r.Now, and
 	// user and client are enabled, and it is not void. The grant is of the code's browser session. ErrConflict
 	// otherwise: read it and judge anew.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error

@@ -71,7 +71,7 @@ func (w *throttled) login(i int, name, secret, from string) error {
 	g := userstore.Grant{SessionID: newID(), UserID: v.User.ID, ClientID: userstore.FirstPartyClientID, Generation: 1,
 		CreatedAt: *w.clock, RotatedAt: *w.clock, AuthTime: *w.clock, ExpiresAt: w.clock.Add(time.Hour)}
 	copy(g.ID[:], newID())
-	return a.StartGrant(ctx, v, g)
+	return a.StartGrant(ctx, v, g, time.Time{})
 }
 
 // guess is a wrong password; it tells whether it was evaluated.

@@ -1,6 +1,9 @@
 package userstore
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // User is an account.
 type User struct {
@@ -55,6 +58,27 @@ type Claims struct {
 	PhoneNumber         string   `json:"phone_number,omitempty"`
 	PhoneNumberVerified bool     `json:"phone_number_verified,omitempty"`
 	Address             *Address `json:"address,omitempty"`
+}
+
+// Shown is c as everybody is told of it: while a user has set no name, it is composed of given and family name, for
+// apps look for name (OIDC Core section 5.1) and people fill in the other two.
+func (c Claims) Shown() Claims {
+	if c.Name == "" {
+		c.Name = c.composedName()
+	}
+	return c
+}
+
+// Unshown is c without a name that Shown composed: what was exported is imported as it was.
+func (c Claims) Unshown() Claims {
+	if c.Name == c.composedName() {
+		c.Name = ""
+	}
+	return c
+}
+
+func (c Claims) composedName() string {
+	return strings.TrimSpace(c.GivenName + " " + c.FamilyName)
 }
 
 // Address is the address claim of OIDC Core section 5.1.1.

@@ -25,6 +25,7 @@ type clientRequest struct {
 	Scope          *string         `json:"scope"`
 	Resources      []string        `json:"resources"`
 	IDTokenAlg     *string         `json:"id_token_signed_response_alg"`
+	IDTokenClaims  *bool           `json:"id_token_claims"`
 	JWKS           json.RawMessage `json:"jwks"`
 	JWKSURI        *string         `json:"jwks_uri"`
 	ClientURI      *string         `json:"client_uri"`
@@ -96,6 +97,9 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 		if c.Scopes = nil; q.Scope != nil {
 			c.Scopes = spaced(*q.Scope)
 		}
+	}
+	if sent("id_token_claims") {
+		c.IDTokenClaims = q.IDTokenClaims != nil && *q.IDTokenClaims
 	}
 	if sent("jwks") {
 		c.JWKS = append(json.RawMessage(nil), q.JWKS...)

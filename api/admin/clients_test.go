@@ -14,18 +14,11 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-func adminOf(s *apitest.Server, token string) func(method, path string, body any) *apitest.Response {
-	return func(method, path string, body any) *apitest.Response {
-		s.T.Helper()
-		return s.Do(apitest.Request{Method: method, Path: "/v1/admin/clients" + path, Token: token, Body: body})
-	}
-}
-
 // TestAdminClients follows a client through its life over HTTP, to the token that its secret gets.
 func TestAdminClients(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")
-		do := adminOf(s, admin.Access)
+		do := s.AdminOf(admin.Access)
 		var made userstore.ClientDocument
 		res := do("POST", "", apitest.Fields{
 			"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"}, "grant_types": []string{"authorization_code", "client_credentials"},
@@ -94,7 +87,7 @@ func TestAdminClients(t *testing.T) {
 func TestAdminClientsRefused(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")
-		do := adminOf(s, admin.Access)
+		do := s.AdminOf(admin.Access)
 		s.Secret(clientSecretIn(do("POST", "", apitest.Fields{"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"}}).Want(201, "")))
 		do("POST", "", apitest.Fields{"client_id": "spa", "client_name": "Spa", "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://spa.test/cb"}}).Want(201, "")
 		good := apitest.Fields{"client_name": "New", "redirect_uris": []string{"https://new.test/cb"}}
@@ -156,7 +149,7 @@ func TestAdminClientsRefused(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
 				s.Unchanged(func() {
-					res := adminOf(s, admin.Access)(row.method, row.path, row.body).Want(row.status, row.code)
+					res := s.AdminOf(admin.Access)(row.method, row.path, row.body).Want(row.status, row.code)
 					if got := res.Faults(); got != row.faults {
 						t.Errorf("%s, want %s", got, row.faults)
 					}
@@ -169,7 +162,7 @@ func TestAdminClientsRefused(t *testing.T) {
 func TestAdminClientsByPage(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")
-		do := adminOf(s, admin.Access)
+		do := s.AdminOf(admin.Access)
 		want := []string{"signet"}
 		for _, id := range []string{"b", "a", "c"} {
 			do("POST", "", apitest.Fields{"client_id": id, "client_name": id, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://x.test/cb"}}).Want(201, "")

@@ -67,6 +67,14 @@ func (s *Server) AdminRoutes(id, sid, role string) []Request {
 	return out
 }
 
+// AdminOf makes requests to the admin API of clients with an access token; path is what follows /v1/admin/clients.
+func (s *Server) AdminOf(token string) func(method, path string, body any) *Response {
+	return func(method, path string, body any) *Response {
+		s.T.Helper()
+		return s.Do(Request{Method: method, Path: "/v1/admin/clients" + path, Token: token, Body: body})
+	}
+}
+
 // WebClient registers the confidential client of the attack cases.
 func (s *Server) WebClient() Client {
 	return s.Register(userstore.Client{ID: "web", Name: "Web"})

@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -187,11 +188,15 @@ func TestRefusalsOfTheAuthorizationEndpoint(t *testing.T) {
 			asking{name: "a request object", edit: set("request", "eyJhbGciOiJub25lIn0.e30."), want: "request_not_supported"},
 			asking{name: "a request_uri", edit: set("request_uri", "https://evil.test/r"), want: "request_uri_not_supported"},
 			asking{name: "A-24 no scope", edit: set("scope", ""), want: "invalid_scope"},
-			asking{name: "A-24 a scope that nobody knows", edit: set("scope", "openid evil"), want: "invalid_scope"},
-			asking{name: "A-24 a scope that the client may not have", edit: set("scope", "openid address"), want: "invalid_scope"},
-			asking{name: "A-24 admin", edit: set("scope", "openid admin"), want: "invalid_scope"},
-			asking{name: "A-24 500 scopes", edit: set("scope", "openid "+strings.Repeat("x ", 500)), want: "invalid_scope"},
-			asking{name: "A-24 a scope of the resource, without it", edit: set("scope", "openid write"), want: "invalid_scope"},
+			asking{name: "A-24 nothing but a scope that nobody knows", edit: set("scope", "evil"), want: "invalid_scope"},
+			asking{name: "A-24 nothing but a scope that the client may not have", edit: set("scope", "address"), want: "invalid_scope"},
+			asking{name: "A-24 nothing but admin", edit: set("scope", "admin"), want: "invalid_scope"},
+			asking{name: "A-24 500 scopes that nobody knows", edit: set("scope", manyScopes(500)), want: "invalid_scope"},
+			asking{name: "A-24 more text than scopes may be", edit: set("scope", "openid "+manyScopes(1000)), want: "invalid_scope"},
+			asking{name: "A-24 a character that no scope has", edit: set("scope", `openid "evil"`), want: "invalid_scope"},
+			asking{name: "A-24 nothing but a scope of the resource, without it", edit: set("scope", "read write", "resource", ""), want: ""},
+			asking{name: "A-24 nothing but a scope of another resource", edit: set("scope", "write"), more: "&resource=https%3A%2F%2Fapi.test", want: "invalid_scope"},
+			asking{name: "A-24 offline_access alone, for a client that gets it", edit: set("scope", "offline_access")},
 			asking{name: "A-25 a resource that nobody registered", edit: set("resource", "https://evil.test"), want: "invalid_target"},
 			asking{name: "A-25 two resources, one of them unknown", more: "&resource=https%3A%2F%2Fapi.test&resource=https%3A%2F%2Fevil.test", want: "invalid_target"},
 			asking{name: "A-25 a resource with a fragment", edit: set("resource", "https://api.test#x"), want: "invalid_target"},
@@ -230,6 +235,15 @@ func TestRefusalsOfTheAuthorizationEndpoint(t *testing.T) {
 	}, func(o *apitest.Options) {
 		o.Resources = []issuer.Resource{{URI: "https://api.test", Scopes: []string{"read", "write"}}}
 	})
+}
+
+// manyScopes are n names that no scope here has.
+func manyScopes(n int) string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprint("x", i))
+	}
+	return strings.Join(names, " ")
 }
 
 func TestPKCEIsAPolicy(t *testing.T) {

@@ -28,7 +28,7 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 	}
 	p := web.ConsentPage{
 		Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
-		User: v.session.User.Email, Scopes: d.Scopes, Resources: v.pending.Resources,
+		User: v.session.User.Email, Scopes: d.Scopes, Claims: h.Issuer.ClaimScopes(), Resources: v.pending.Resources,
 	}
 	p.Request, p.Onward = v.handle, true
 	if p.CSRF, err = h.formToken(v.browser, "consent", v.pending.ID, v.session.Session.ID); err != nil {

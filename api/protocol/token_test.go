@@ -461,7 +461,7 @@ func TestRefreshAtTheTokenEndpoint(t *testing.T) {
 			{"T-27 a NUL", f.web, func(v url.Values) { v.Set("refresh_token", tokens.Refresh+"\x00") }, "invalid_grant"},
 			{"an access token", f.web, func(v url.Values) { v.Set("refresh_token", tokens.Access) }, "invalid_grant"},
 			{"an ID token", f.web, func(v url.Values) { v.Set("refresh_token", tokens.ID) }, "invalid_grant"},
-			{"a scope that was not granted", f.web, func(v url.Values) { v.Set("scope", "openid address") }, "invalid_scope"},
+			{"nothing but a scope that was not granted", f.web, func(v url.Values) { v.Set("scope", "address") }, "invalid_scope"},
 			{"a resource that was not granted", f.web, func(v url.Values) { v.Set("resource", "https://api.test") }, "invalid_target"},
 		} {
 			t.Run(row.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -109,7 +110,10 @@ type app struct {
 }
 
 // scope is a sentence when we know one, else a name.
-type scope struct{ Text, Name string }
+type scope struct {
+	Text, Name string
+	Claim      bool // the scope stands for claims about the user
+}
 
 // common begins the view of a page.
 func (p *Pages) common(c Common, name string) *view {
@@ -201,7 +205,7 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 			v.Scopes = append(v.Scopes, scope{Text: "scope." + s})
 			continue
 		}
-		v.Scopes = append(v.Scopes, scope{Name: clean(s, maxLine)})
+		v.Scopes = append(v.Scopes, scope{Name: clean(s, maxLine), Claim: slices.Contains(d.Claims, s)})
 	}
 	for _, r := range d.Resources {
 		v.Resources = append(v.Resources, clean(r, maxLine))

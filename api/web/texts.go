@@ -88,6 +88,7 @@ var texts = map[string]text{
 	"formpost.noscript":    {"Your browser does not run scripts, so this needs one more click.", "Ihr Browser führt keine Skripte aus, darum ist noch ein Klick nötig."},
 	"formpost.submit":      {"Continue", "Weiter"},
 	"error.id":             {"If you ask for help, give this code:", "Wenn Sie um Hilfe bitten, nennen Sie diesen Code:"},
+	"consent.claim":        {"see what this service knows about you as {scope}", "sehen, was dieser Dienst unter {scope} über Sie weiß"},
 	"scope.openid":         {"know your account id, to recognise you", "Ihre Kontonummer sehen, um Sie wiederzuerkennen"},
 	"scope.profile":        {"see your name, picture and other details of your profile", "Ihren Namen, Ihr Bild und weitere Angaben Ihres Profils sehen"},
 	"scope.email":          {"see your email address", "Ihre E-Mail-Adresse sehen"},

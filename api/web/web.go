@@ -78,6 +78,7 @@ type ConsentPage struct {
 	Client    Client
 	User      string   // who is asked: email address as typed
 	Scopes    []string // exactly what would be granted
+	Claims    []string // those of Scopes that stand for claims of the operator's own about the user
 	Resources []string
 }
 

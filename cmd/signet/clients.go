@@ -413,6 +413,9 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 			rows = append(rows, []string{f.name, f.value})
 		}
 	}
+	if c.IDTokenClaims {
+		rows = append(rows, []string{"claims", "also in its ID tokens"})
+	}
 	rows = append(rows, []string{"first party", map[bool]string{true: "yes", false: "no"}[c.FirstParty]},
 		[]string{"created", instant(c.CreatedAt)}, []string{"changed", instant(c.UpdatedAt)})
 	return a.table(nil, rows)

@@ -68,6 +68,7 @@ func (in *clientFlags) add(cmd *cobra.Command, create bool) {
 	}
 	in.flags.StringVar(&in.jwksFile, "jwks-file", "", "read its public keys, a JWK set, from this `file`; - is standard input")
 	in.flags.StringVar(&in.secretFile, "secret-file", "", "read its secret from this `file`; - is standard input")
+	in.flags.BoolVar(&in.client.IDTokenClaims, "id-token-claims", false, "put the claims of granted scopes into its ID tokens, for an app that does not ask userinfo")
 	in.flags.BoolVar(&in.client.FirstParty, "first-party", false, "it is your own: nobody is asked for consent, and it may have the account API")
 	in.flags.VisitAll(func(flag *pflag.Flag) { in.own = append(in.own, flag.Name) })
 }
@@ -116,6 +117,9 @@ func (in *clientFlags) apply(c *userstore.Client) {
 		c.JWKS, c.JWKSURI = slices.Clone(in.client.JWKS), ""
 	case given("jwks-uri"):
 		c.JWKS = nil
+	}
+	if given("id-token-claims") {
+		c.IDTokenClaims = in.client.IDTokenClaims
 	}
 	if given("first-party") {
 		c.FirstParty = in.client.FirstParty

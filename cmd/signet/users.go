@@ -267,7 +267,7 @@ func document(u userstore.User) userDocument {
 		roles = []string{}
 	}
 	return userDocument{
-		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims,
+		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.Shown(),
 		IsActive: u.IsActive, IsStaff: u.IsStaff, Roles: roles, HasPassword: u.PasswordHash != "",
 		CreatedAt: rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
 	}
@@ -289,7 +289,7 @@ func (a *app) showUser(u userstore.User) error {
 		{"id", u.ID},
 		{"email", u.Email + " (" + verified + ")"},
 		{"username", dash(u.Username)},
-		{"name", dash(strings.TrimSpace(u.Claims.GivenName + " " + u.Claims.FamilyName))},
+		{"name", dash(u.Claims.Shown().Name)},
 		{"state", state(u)},
 		{"roles", dash(strings.Join(u.Roles, ", "))},
 		{"staff", map[bool]string{true: "yes", false: "no"}[u.IsStaff]},

@@ -85,6 +85,9 @@ const (
 	KeysChanged   Name = "keys_changed" // by the schedule, or by a configuration
 )
 
+// TooMany is the reason of a SessionRevoked that made room for a new session.
+const TooMany = "too_many"
+
 // Outcome is what came of it.
 type Outcome string
 

@@ -12,7 +12,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const clientColumns = `c.id, c.name, c.auth_method, c.first_party, c.grant_types, c.scopes, c.resources, c.id_token_alg,
+const clientColumns = `c.id, c.name, c.auth_method, c.first_party, c.grant_types, c.scopes, c.resources, c.id_token_alg, c.id_token_claims,
 	c.metadata, c.secret_hash, c.disabled_at, c.created_at, c.updated_at, c.version`
 
 // clientRow receives clientColumns.
@@ -23,7 +23,7 @@ type clientRow struct {
 }
 
 func (r *clientRow) dest() []any {
-	return []any{&r.c.ID, &r.c.Name, &r.c.AuthMethod, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources, &r.c.IDTokenAlg,
+	return []any{&r.c.ID, &r.c.Name, &r.c.AuthMethod, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources, &r.c.IDTokenAlg, &r.c.IDTokenClaims,
 		&r.metadata, &r.c.SecretHash, &r.disabled, &r.created, &r.updated, &r.c.Version}
 }
 
@@ -82,10 +82,10 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 	created := micros(c.CreatedAt)
 	steps := []stmt{
 		bind(`UPDATE signet_schema SET last_epoch = CASE WHEN last_epoch < $1 THEN $2 ELSE last_epoch + 1 END`, created, created),
-		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg,
+		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg, id_token_claims,
 				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, version, epoch)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, last_epoch FROM signet_schema`,
-			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, last_epoch FROM signet_schema`,
+			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg, c.IDTokenClaims,
 			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt)),
 	}
 	if err := storables(steps); err != nil {
@@ -108,10 +108,10 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 		return err
 	}
 	update := bind(`UPDATE clients SET name = $1, auth_method = $2, public = $3, first_party = $4, grant_types = $5,
-			scopes = $6, resources = $7, id_token_alg = $8, metadata = $9, redirect_origins = $10, secret_hash = $11,
-			updated_at = $12, version = version + 1
-		WHERE id = $13 AND version = $14`,
-		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg,
+			scopes = $6, resources = $7, id_token_alg = $8, id_token_claims = $9, metadata = $10, redirect_origins = $11, secret_hash = $12,
+			updated_at = $13, version = version + 1
+		WHERE id = $14 AND version = $15`,
+		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg, c.IDTokenClaims,
 		metadata, origins, c.SecretHash, micros(c.UpdatedAt), c.ID, c.Version)
 	if err := storable(update.args); err != nil {
 		return err

@@ -278,8 +278,8 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 			AND EXISTS (SELECT 1 FROM codes WHERE hash = $3 AND user_id = users.id AND used_at = 0)`, g.SessionID, g.UserID, r.Hash[:]),
 		bind(useCode, now, g.ID[:], r.Hash[:], g.UserID, g.ClientID, now, g.SessionID),
 		bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, r.Hash[:], g.ID[:]})...),
-		bind(endOldest, g.UserID, g.ID[:], micros(g.CreatedAt), int64(userstore.MaxGrantsPerUser)),
 	}
+	steps = append(steps, boundGrants(ctx, g, r.IdleSince)...)
 	steps = append(steps, storeEventsIf(storeEventOfCode, eventRows(events), r.Hash[:], g.ID[:])...)
 	if err := storables(steps); err != nil {
 		return err

@@ -17,10 +17,11 @@ type dialect struct {
 }
 
 const (
-	advancedJoin    = `u.roles, c.resources, c.id_token_alg, c.first_party, c.auth_method, c.grant_types, c.scopes`
+	advancedJoin    = `u.roles, c.resources, c.id_token_alg, c.id_token_claims, c.first_party, c.auth_method, c.grant_types, c.scopes`
 	advancedLookups = `(SELECT roles FROM users WHERE users.id = grants.user_id),
 	(SELECT resources FROM clients WHERE clients.id = grants.client_id),
 	(SELECT id_token_alg FROM clients WHERE clients.id = grants.client_id),
+	(SELECT id_token_claims FROM clients WHERE clients.id = grants.client_id),
 	(SELECT first_party FROM clients WHERE clients.id = grants.client_id),
 	(SELECT auth_method FROM clients WHERE clients.id = grants.client_id),
 	(SELECT grant_types FROM clients WHERE clients.id = grants.client_id),

@@ -30,6 +30,7 @@ var (
 	RemoveExpiredSQL  = removeExpired
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
+	TellEndedSQL      = tellEnded
 	DeleteAdminSQL    = `DELETE FROM users WHERE id = $1` + unlessLastAdmin
 
 	CodeSQL           = codeByHash

@@ -104,7 +104,7 @@ func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string)
 // user's grants takes the same lock first. A client disabled between the two
 // statements starts a new epoch; the grant carries the one it read, and is dead.
 //
-// The third statement bounds the user's grants: see endOldest.
+// The next statements bound the user's grants: see boundGrants.
 //
 // It is not begun again when its answer was lost: the caller says 503, nobody
 // holds a token of the grant that may be there, and the next login makes another.
@@ -129,8 +129,8 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			FROM users u, clients c
 			WHERE u.id = $18 AND u.last_session_id = $19 AND c.id = $20 AND c.disabled_at = 0`,
 			append(args, g.BrowserSession, g.Claims, g.UserID, g.SessionID, g.ClientID)...),
-		bind(endOldest, g.UserID, g.ID[:], micros(g.CreatedAt), int64(userstore.MaxGrantsPerUser)),
 	}
+	steps = append(steps, boundGrants(ctx, g, s.IdleSince)...)
 	steps = append(steps, passed(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
 	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
 	n, err := db.batch(ctx, false, steps...)
@@ -160,31 +160,9 @@ func grantArgs(g userstore.Grant) ([]any, error) {
 	if rotated.IsZero() {
 		rotated = g.CreatedAt
 	}
-	return []any{g.ID[:], max(g.Generation, 1), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
+	return []any{g.ID[:], max(g.Generation, 0), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
 		list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address)}, nil
 }
-
-// endOldest keeps, beside the new grant $2 of user $1, $4-1 live grants and $4
-// revoked ones, each the youngest, so that whatever touches all of a user's rows
-// stays quick. The oldest are those created first, not those rotated longest ago:
-// rotated_at changes with each refresh and must stay out of indexes (HOT), while
-// created_at orders the index by which a user's few rows are found. The user's
-// row is locked, so that logins of one user count each other's grants.
-//
-// What is over is deleted, not revoked, or the rows would pile up to their
-// absolute limit. Nothing is lost by that: a replay must end a grant that still
-// lives, and the refresh token of a grant that is gone is invalid_grant, as that
-// of a revoked one. A revoked row is kept only to tell why, and of that the
-// youngest suffice. Expired rows are RemoveExpired's, which so rarely meets this
-// statement at a row; when they deadlock, one of them is begun again. LIMIT
-// bounds the work of one login; each adds one row and may take a hundred away.
-const endOldest = `DELETE FROM grants WHERE id IN (
-	SELECT id FROM (SELECT g.id FROM grants g WHERE g.user_id = $1 AND g.id <> $2 AND g.revoked_at = 0 AND g.expires_at > $3
-		ORDER BY g.created_at DESC LIMIT 100 OFFSET $4 - 1) AS live
-	UNION ALL
-	SELECT id FROM (SELECT g.id FROM grants g WHERE g.user_id = $1 AND g.revoked_at <> 0 AND g.expires_at > $3
-		ORDER BY g.created_at DESC LIMIT 100 OFFSET $4) AS revoked)
-	AND EXISTS (SELECT 1 FROM grants n WHERE n.id = $2 AND n.user_id = $1)`
 
 // shown keeps what the network sent for show from failing a login: a header
 // may hold bytes that are no UTF-8, and be long.
@@ -244,7 +222,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 			advanced = true
 			return row.Scan(&g.UserID, &g.SessionID, &g.LateGeneration, &g.LateCount, &expires, &created, &auth,
 				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address, &g.BrowserSession, &g.Claims,
-				&roles, &clientResources, &c.IDTokenAlg, &c.FirstParty, &c.AuthMethod, &grantTypes, &clientScopes)
+				&roles, &clientResources, &c.IDTokenAlg, &c.IDTokenClaims, &c.FirstParty, &c.AuthMethod, &grantTypes, &clientScopes)
 		})
 		return err
 	})

@@ -678,7 +678,8 @@ func TestPlansUseIndexes(t *testing.T) {
 		"expired grants":  plan(sqlstore.RemoveExpiredSQL, int64(5), int64(100)),
 		"a user's grants": plan(`SELECT id FROM grants WHERE user_id = $1`, "u1"),
 		"list of grants":  plan(sqlstore.ListGrantsSQL, "u1", int64(1), int64(1)),
-		"oldest grants":   plan(sqlstore.EndOldestSQL, "u1", id, int64(1), int64(100)),
+		"oldest grants":   plan(sqlstore.EndOldestSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "n", "r", int64(100)),
+		"told grants":     plan(sqlstore.TellEndedSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "", "", "", "", "", "", "", "", "", ""),
 		"another admin":   plan(sqlstore.DeleteAdminSQL, "u1"),
 
 		"a code":                   plan(sqlstore.CodeSQL, id),
@@ -702,7 +703,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		if name == "another admin" && !strings.Contains(p, "users_admins") {
 			t.Errorf("the last admin is looked for among everybody:\n%s", p)
 		}
-		if name == "list of grants" || name == "oldest grants" {
+		if name == "list of grants" || name == "oldest grants" || name == "told grants" {
 			if !strings.Contains(p, "grants_user") {
 				t.Errorf("%s goes without the index of a user's grants:\n%s", name, p)
 			}

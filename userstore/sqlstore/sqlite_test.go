@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -374,12 +375,16 @@ func TestSQLitePlansUseIndexes(t *testing.T) {
 	if plan, err := sqlstore.SQLitePlan(t.Context(), db, sqlstore.DeleteAdminSQL, "u1"); err != nil || !strings.Contains(plan, "users_admins") {
 		t.Errorf("the last admin is looked for among everybody: %v\n%s", err, plan)
 	}
-	for name, statement := range map[string]string{"list of grants": sqlstore.ListGrantsSQL, "oldest grants": sqlstore.EndOldestSQL} {
-		args := []any{"u1", []byte("g"), int64(1), int64(100)}
-		if statement == sqlstore.ListGrantsSQL {
-			args = []any{"u1", int64(1), int64(1)}
-		}
-		plan, err := sqlstore.SQLitePlan(t.Context(), db, statement, args...)
+	bound := []any{"u1", "c1", []byte("g"), int64(1), int64(1), int64(50), int64(1000)}
+	for name, s := range map[string]struct {
+		statement string
+		args      []any
+	}{
+		"list of grants": {sqlstore.ListGrantsSQL, []any{"u1", int64(1), int64(1)}},
+		"oldest grants":  {sqlstore.EndOldestSQL, slices.Concat(bound, []any{"n", "r", int64(100)})},
+		"told grants":    {sqlstore.TellEndedSQL, slices.Concat(bound, []any{"", "", "", "", "", "", "", "", "", ""})},
+	} {
+		plan, err := sqlstore.SQLitePlan(t.Context(), db, s.statement, s.args...)
 		if err != nil {
 			t.Fatal(err)
 		}

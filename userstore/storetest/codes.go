@@ -273,12 +273,12 @@ func redeemCode(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "its grant", v.Code.GrantID, r.Grant.ID)
 
-	// The bound of grants holds for those of codes.
+	// The bounds of grants hold for those of codes.
 	s = f.session(t, other)
 	var first userstore.Grant
-	for n := range userstore.MaxGrantsPerUser + 1 {
+	for n := range userstore.MaxGrantsPerClient + 1 {
 		r := f.redeem(f.code(t, s, c))
-		r.Grant.CreatedAt = f.now.Add(time.Duration(n) * time.Second)
+		r.Grant.CreatedAt, r.Grant.RotatedAt = f.now.Add(time.Duration(n)*time.Second), f.now.Add(time.Duration(n)*time.Second)
 		must(t, f.RedeemCode(ctx, r))
 		if n == 0 {
 			first = r.Grant
@@ -287,7 +287,8 @@ func redeemCode(t *testing.T, f *fixture) {
 	f.dead(t, first)
 	list, err := f.ListGrants(ctx, other.ID, f.now, time.Time{})
 	must(t, err)
-	equal(t, "grants", len(list), userstore.MaxGrantsPerUser)
+	equal(t, "grants", len(list), userstore.MaxGrantsPerClient)
+	f.endedAndTold(t, other, first)
 }
 
 // voidCodes: what ends a browser session, a client or a consent leaves no code to be redeemed, nor does

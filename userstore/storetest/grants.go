@@ -92,87 +92,12 @@ func startGrant(t *testing.T, f *fixture) {
 	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "better"}), userstore.ErrInvalid)
 }
 
-func boundedGrants(t *testing.T, f *fixture) {
-	const most = userstore.MaxGrantsPerUser
-	u, other := f.user(t), f.user(t)
-	theirs := f.grant(t, other, func(g *userstore.Grant) { g.CreatedAt = f.now.Add(-time.Hour) })
-	revokedOfOther := f.grant(t, other)
-	must(t, f.RevokeGrant(t.Context(), revokedOfOther.ID, f.now))
-	minute := func(n int) func(*userstore.Grant) {
-		return func(g *userstore.Grant) { g.CreatedAt = f.now.Add(time.Duration(n) * time.Minute) }
-	}
-	gone := func(g userstore.Grant) {
-		t.Helper()
-		_, err := f.GrantByID(t.Context(), g.ID)
-		is(t, err, userstore.ErrNotFound)
-		_, err = f.AdvanceGrant(t.Context(), f.advance(g))
-		is(t, err, userstore.ErrConflict)
-	}
-	there := func(gs ...userstore.Grant) {
-		t.Helper()
-		for _, g := range gs {
-			if _, err := f.GrantByID(t.Context(), g.ID); err != nil {
-				t.Fatalf("the grant created at %s: %v", g.CreatedAt, err)
-			}
-		}
-	}
-
-	// Neither an expired nor a revoked one takes a live one's place.
-	expired := f.grant(t, u, minute(-2), func(g *userstore.Grant) { g.ExpiresAt = f.now.Add(-time.Minute) })
-	revoked := f.grant(t, u, minute(-1))
-	must(t, f.RevokeGrant(t.Context(), revoked.ID, f.now))
-	var live []userstore.Grant
-	for n := range most {
-		live = append(live, f.grant(t, u, minute(n)))
-	}
-	there(append(live, expired, revoked)...)
-	live[0] = f.live(t, live[0]) // that it is in use does not save the oldest
-
-	refused := f.newGrant(u)
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: refused, PasswordHash: "another"}), userstore.ErrConflict)
-	there(live...) // a refused login ends nothing
-
-	next := f.grant(t, u, minute(most))
-	gone(live[0])
-	there(append(live[1:], next, expired, revoked)...)
-
-	// The new grant stays though the clock it was made by is behind all others.
-	behind := f.grant(t, u, minute(-1))
-	f.live(t, behind)
-	gone(live[1])
-	there(append(live[2:], next)...)
-
-	// Equal instants are counted, too.
-	for range 3 {
-		f.live(t, f.grant(t, u, minute(most)))
-	}
-	list, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
-	must(t, err)
-	equal(t, "live grants", len(list), most)
-
-	// Logging in and out again and again leaves as many revoked rows, the youngest.
-	first := f.grant(t, u, minute(1000))
-	must(t, f.RevokeGrant(t.Context(), first.ID, f.now))
-	for n := range most {
-		must(t, f.RevokeGrant(t.Context(), f.grant(t, u, minute(1001+n)).ID, f.now))
-	}
-	gone(revoked)
-	last := f.grant(t, u, minute(2000))
-	gone(first)
-	f.live(t, last)
-
-	v, err := f.GrantByID(t.Context(), revokedOfOther.ID)
-	must(t, err)
-	equal(t, "somebody else's revoked at", v.Grant.RevokedAt, stored(f.now))
-	f.live(t, theirs)
-}
-
 func grantRoundTrip(t *testing.T, f *fixture) {
 	u := f.user(t)
 	u.Roles = []string{"admin", "support"}
 	must(t, f.UpdateUser(t.Context(), u))
 	c := f.client(t, func(c *userstore.Client) {
-		c.Resources, c.IDTokenAlg, c.Scopes = []string{"https://api.test"}, "EdDSA", []string{"openid", "email"}
+		c.Resources, c.IDTokenAlg, c.Scopes, c.IDTokenClaims = []string{"https://api.test"}, "EdDSA", []string{"openid", "email"}, true
 	})
 	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID, Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
 		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`, BrowserSession: id(), Claims: `{"userinfo":{"email":null}}`, Generation: 1, RotatedAt: f.now,
@@ -206,7 +131,7 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	want.Generation, want.RotatedAt = 2, stored(a.Now)
 	equal(t, "after a refresh", v.Grant, want)
 	equal(t, "its user", v.User, userstore.User{ID: u.ID, Roles: u.Roles})
-	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone, GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", Resources: c.Resources, Scopes: c.Scopes})
+	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone, GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes})
 	v, err = f.GrantByID(t.Context(), g.ID)
 	must(t, err)
 	equal(t, "read again", v.Grant, want)

@@ -30,7 +30,7 @@ type userRecord struct {
 
 func record(u userstore.User) userRecord {
 	return userRecord{
-		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims,
+		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.Shown(),
 		IsActive: &u.IsActive, IsStaff: u.IsStaff, Roles: u.Roles, PasswordHash: u.PasswordHash,
 		CreatedAt: rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
 	}
@@ -51,7 +51,7 @@ func parseRecord(line []byte) (userstore.User, error) {
 		return userstore.User{}, errors.New("this is not JSON")
 	}
 	u := userstore.User{
-		ID: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Claims: r.Claims,
+		ID: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Claims: r.Claims.Unshown(),
 		IsActive: r.IsActive == nil || *r.IsActive, IsStaff: r.IsStaff, Roles: r.Roles, PasswordHash: r.PasswordHash,
 	}
 	for _, x := range []struct {

@@ -94,7 +94,7 @@ await step('a response to another request is not taken', async () => {
 
 await step('errors come back to the app', async () => {
   await assert.rejects(login(as, basic, secret, browser(), { parameters: { prompt: 'none' } }), refusal('login_required'))
-  await assert.rejects(login(as, basic, secret, ada, { parameters: { scope: 'openid everything' } }), refusal('invalid_scope'))
+  await assert.rejects(login(as, basic, secret, ada, { parameters: { scope: 'everything' } }), refusal('invalid_scope'))
   await assert.rejects(login(as, basic, secret, ada, { parameters: { request: 'e30.e30.' } }), refusal('request_not_supported'))
   await assert.rejects(login(as, basic, secret, ada, { parameters: { code_challenge: '' } }), refusal('invalid_request'))
 })
