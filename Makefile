@@ -1,6 +1,6 @@
 # make test     everything that needs only Go, a C compiler and PostgreSQL's programs
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
-#               them in $(SCREENSHOTS)), and the documents' commands
+#               them in $(SCREENSHOTS)), a real PgBouncer, and the documents' commands
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static
 
@@ -69,9 +69,9 @@ need-foreign:
 	  echo "$$program is missing: make interop needs bash, curl, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
 	  echo "On Debian 13: apt-get install curl jq nodejs npm python3-venv" >&2; exit 1; }; done
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
-	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so || { \
-	  echo "Chromium, or Apache with mod_auth_openidc, is missing: make interop logs in with them. On Debian, as root: apt-get update, and" >&2; \
-	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium apache2-bin libapache2-mod-auth-openidc" >&2; exit 1; }
+	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer || { \
+	  echo "Chromium, Apache with mod_auth_openidc, or PgBouncer is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium apache2-bin libapache2-mod-auth-openidc pgbouncer" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \

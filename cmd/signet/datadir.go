@@ -34,7 +34,7 @@ func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool
 			return nil, nil, false, err
 		}
 	}
-	db, err = a.open(ctx, c, c.Database(), sqlstore.Options{})
+	db, err = a.open(ctx, c, c.Database(), sqlstore.Options{Log: log})
 	if err != nil {
 		return nil, nil, false, err
 	}

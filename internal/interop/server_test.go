@@ -74,6 +74,7 @@ func start(t *testing.T, config string) *server {
 const (
 	sqlite   = "SQLite"
 	postgres = "PostgreSQL"
+	pooled   = "PostgreSQL through PgBouncer"
 )
 
 var stores = []string{sqlite, postgres}
@@ -89,7 +90,11 @@ func database(t *testing.T, store string) map[string]string {
 	if err != nil || len(words) == 0 {
 		t.Fatalf("signet keys new-kek: %v: %s", err, out)
 	}
-	return map[string]string{"database_url": pgtest.URL(t), "keys.encryption_key": words[len(words)-1]}
+	address := pgtest.URL(t)
+	if store == pooled {
+		address = pgtest.PgBouncer(t, address, few...)
+	}
+	return map[string]string{"database_url": address, "keys.encryption_key": words[len(words)-1]}
 }
 
 // startOn is start on one of the stores.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -48,6 +49,8 @@ type Options struct {
 	// which counts all.
 	MaxConns  int
 	MustExist bool // SQLite: refuse to make a new database file
+	// Log hears once that there is a pooler before PostgreSQL; nil: nobody does.
+	Log *slog.Logger
 }
 
 // engine is a database as the acts see it. Its errors are the driver's.

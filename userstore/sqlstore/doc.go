@@ -49,10 +49,9 @@
 //
 // # Poolers
 //
-// Through a transaction pooler (PgBouncer 1.21 or later keeps prepared
-// statements apart by itself) nothing here needs a session, except Migrate,
-// which takes a session lock and wants a direct connection. For an older
-// pooler, add default_query_exec_mode=cache_describe to the URL. A pooler that
-// refuses our time limits in the startup message is spoken to without them:
-// each call is bounded on our side, too.
+// Nothing here needs a session: locks are those of transactions, also Migrate's, which
+// needs two connections of the pooler at once. Named statements do need one, unless the
+// pooler keeps them apart by itself, so a store that finds a pooler before the server
+// sends its statements without names (pooler.go), and the session's time limits only
+// if the pooler takes them: each call is bounded on our side, too.
 package sqlstore

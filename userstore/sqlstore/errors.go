@@ -95,6 +95,9 @@ const (
 
 // retryable looks at an error before wrap did.
 func retryable(err error) retry {
+	if errors.Is(err, errPooler) { // the connection was not used
+		return safely
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "40001", "40P01", // serialization failure, deadlock: rolled back
@@ -104,6 +107,13 @@ func retryable(err error) retry {
 			return safely
 		case "57P01", "57P02", "57P03", "08006", "08003", "08000": // shutdown, crash, starting up, broken connection
 			return ifHarmless
+		case "08P01": // how a pooler ends connections, for any reason that it has
+			switch {
+			case refusesLimits(pg):
+				return safely
+			case pg.Severity == "FATAL":
+				return ifHarmless
+			}
 		}
 		return never
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +41,8 @@ var limits = map[string]string{
 }
 
 type postgres struct {
-	pool *pgxpool.Pool
+	pool   *pgxpool.Pool
+	pooler *pooler
 	// One entry for each connection in use; together they hold as many as the pool,
 	// so that whoever has entered need not wait for a connection.
 	busy, spare   chan struct{}
@@ -70,11 +70,6 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 	// A peer that vanished is noticed within 25 s, not after the system's two hours.
 	conn.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
-	if conn.ValidateConnect == nil {
-		// After a failover the address may still lead to the old, read-only node;
-		// with several hosts in the address the next one is tried.
-		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	}
 	conn.RuntimeParams["timezone"] = "UTC" // what goose writes is local time without a zone
 	if _, ok := conn.RuntimeParams["application_name"]; !ok {
 		conn.RuntimeParams["application_name"] = "signet"
@@ -83,39 +78,39 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 		conn.RuntimeParams[name] = value
 	}
 
+	pl := &pooler{log: o.Log, chosen: strings.Contains(url, "default_query_exec_mode=")}
+	pl.watch(config)
+
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
-	p, err := connect(ctx, config)
-	if err != nil && strings.Contains(err.Error(), "unsupported startup parameter") { // PgBouncer
-		for name := range limits {
-			delete(conn.RuntimeParams, name)
-		}
-		p, err = connect(ctx, config)
-	}
-	return p, err
-}
-
-func connect(ctx context.Context, config *pgxpool.Config) (*postgres, error) {
-	pool, err := pgxpool.NewWithConfig(ctx, config.Copy())
+	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", userstore.ErrUnavailable, err)
 	}
-	if err := fit(ctx, pool); err != nil {
-		pool.Close()
-		return nil, err
-	}
 	most := pool.Config().MaxConns
 	requests := max(1, most-spareConns) // pool_max_conns=1 spares none
-	return &postgres{pool: pool, busy: make(chan struct{}, requests), spare: make(chan struct{}, most-requests)}, nil
+	p := &postgres{pool: pool, pooler: pl, busy: make(chan struct{}, requests), spare: make(chan struct{}, most-requests)}
+	for try := 0; ; try++ {
+		err := fit(ctx, p)
+		if err == nil {
+			return p, nil
+		}
+		if retryable(err) != safely || try == retries { // as when the first connection shows that there is a pooler
+			pool.Close()
+			return nil, err
+		}
+	}
 }
 
 // fit refuses servers on which we could not keep our word.
-func fit(ctx context.Context, pool *pgxpool.Pool) error {
+func fit(ctx context.Context, p *postgres) error {
 	var version int
-	var encoding, commit string
-	err := pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT),
-		current_setting('server_encoding'), current_setting('synchronous_commit')`).Scan(&version, &encoding, &commit)
+	var encoding, commit, isolation string
+	err := p.noted(p.pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT), current_setting('server_encoding'),
+		current_setting('synchronous_commit'), current_setting('default_transaction_isolation')`).Scan(&version, &encoding, &commit, &isolation))
 	switch {
+	case retryable(err) == safely:
+		return err
 	case unreachable(err) != nil:
 		return unreachable(err)
 	case err != nil:
@@ -127,6 +122,9 @@ func fit(ctx context.Context, pool *pgxpool.Pool) error {
 	case commit == "off":
 		return errors.New("synchronous_commit is off, so that a crash would lose acknowledged sign-ups and revocations: " +
 			"turn it on for this database (ALTER DATABASE … SET synchronous_commit = on)")
+	case isolation != "read committed": // we ask for it ourselves, unless a pooler keeps us from it
+		return fmt.Errorf("default_transaction_isolation is %q, and the pooler does not pass on that we need \"read committed\": "+
+			"set it for this role (ALTER ROLE … SET default_transaction_isolation = 'read committed')", isolation)
 	}
 	return nil
 }
@@ -142,7 +140,7 @@ func (p *postgres) acquire(ctx context.Context, vital bool) (conn *pgxpool.Conn,
 	conn, err = p.pool.Acquire(ctx)
 	if err != nil {
 		<-taken
-		return nil, nil, err
+		return nil, nil, p.noted(err)
 	}
 	return conn, func() {
 		conn.Release()
@@ -185,10 +183,12 @@ func (p *postgres) enter(ctx context.Context, vital bool) (taken chan struct{}, 
 	}
 }
 
-// noted closes every connection when the node turned out to be read-only: it
-// was demoted, and the address may by now lead to its successor.
+// noted closes every connection when an error shows that they are of no use any more: the node
+// turned out to be read-only (it was demoted, and the address may by now lead to its successor),
+// or a pooler has come between us and the server.
 func (p *postgres) noted(err error) error {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "25006" {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if ok && (pg.Code == "25006" || p.pooler.shownBy(pg)) {
 		p.pool.Reset()
 	}
 	return err
@@ -281,30 +281,31 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 	return p.noted(err)
 }
 
-func (p *postgres) migrate(ctx context.Context) error {
-	config := p.pool.Config().ConnConfig
-	for name := range limits { // a migration may take its time
-		delete(config.RuntimeParams, name)
-	}
-	db := stdlib.OpenDB(*config)
-	defer db.Close()
-	return migrate(ctx, goose.DialectPostgres, db, goose.WithSessionLocker(sessionLock{}))
-}
-
-// sessionLock lets one migrator in at a time. The lock belongs to the session,
-// so that it ends with a migrator that was killed.
-type sessionLock struct{}
-
+// migrationLock is the advisory lock that lets one migrator in at a time.
 const migrationLock = 0x5369676e6574 // "Signet"
 
-func (sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock))
-	return err
-}
-
-func (sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, int64(migrationLock))
-	return err
+// migrate holds the lock by a transaction of its own, which stays open beside those of the
+// migrations: unlike a session's lock it holds through a transaction pooler, too, and it also
+// ends with a migrator that was killed.
+func (p *postgres) migrate(ctx context.Context) error {
+	config := p.pool.Config().ConnConfig
+	p.pooler.unlimited(config)
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	lock, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Rollback()
+	// The role may have limits where those of a connection do not reach.
+	if _, err := lock.ExecContext(ctx, `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
+		set_config('idle_in_transaction_session_timeout', '0', true)`); err != nil {
+		return err
+	}
+	if _, err := lock.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock)); err != nil {
+		return err
+	}
+	return migrate(ctx, goose.DialectPostgres, db)
 }
 
 func (p *postgres) close() { p.pool.Close() }

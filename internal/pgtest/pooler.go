@@ -1,0 +1,122 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// poolerSupervisor ends the pooler when the test process closes the pipe, or is gone.
+const poolerSupervisor = `
+trap '' INT HUP TERM
+"$@" </dev/null & pid=$!
+read -r _
+kill -KILL "$pid" 2>/dev/null
+wait "$pid"
+rm -rf "$DIR"
+`
+
+// PgBouncer starts a PgBouncer in transaction mode before the database at address and returns the
+// address through it, a socket that only its user can reach. settings are further lines of its
+// configuration. It is Debian's package "pgbouncer", and fails the test when that is missing.
+func PgBouncer(tb testing.TB, address string, settings ...string) string {
+	tb.Helper()
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		if program = "/usr/sbin/pgbouncer"; !executable(program) {
+			tb.Fatal(`pgtest: PgBouncer is missing; on Debian: apt-get install --no-install-recommends pgbouncer`)
+		}
+	}
+	target, err := pgx.ParseConfig(address)
+	if err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	uid, attr := os.Getuid(), &syscall.SysProcAttr{Setpgid: true}
+	if uid == 0 { // PgBouncer refuses to run as root, too
+		if attr.Credential, err = unprivileged(); err != nil {
+			tb.Fatalf("pgtest: %v", err)
+		}
+		uid = int(attr.Credential.Uid)
+	}
+	dir, err := makeDir(uid)
+	if err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+	server := fmt.Sprintf("* = host=%s port=%d user=%s", quoted(target.Host), target.Port, quoted(target.User))
+	if target.Password != "" { // it takes two quotes for one that is escaped
+		server += " password=" + quoted(target.Password)
+	}
+	lines := []string{
+		"[databases]", server,
+		"[pgbouncer]", "listen_addr =", "listen_port = 6432", "unix_socket_dir = " + dir,
+		"auth_type = any", "pool_mode = transaction", "query_wait_timeout = 10",
+	}
+	file := filepath.Join(dir, "pgbouncer.ini")
+	err = os.WriteFile(file, []byte(strings.Join(append(lines, settings...), "\n")+"\n"), 0o600)
+	if err == nil && uid != os.Getuid() {
+		err = os.Chown(file, uid, -1)
+	}
+	if err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	defer r.Close()
+	var output syncedBuffer
+	cmd := exec.Command("/bin/sh", "-c", poolerSupervisor, "signet-pgtest", program, file)
+	cmd.Dir, cmd.SysProcAttr, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, attr, r, &output, &output
+	cmd.Env = append(os.Environ(), "DIR="+dir)
+	if err := cmd.Start(); err != nil {
+		tb.Fatalf("pgtest: start PgBouncer: %v", err)
+	}
+	tb.Cleanup(func() {
+		w.Close()
+		_ = cmd.Wait()
+	})
+
+	u := url.URL{Scheme: "postgres", User: url.User(target.User), Path: "/" + target.Database,
+		RawQuery: url.Values{"host": {dir}, "port": {"6432"}, "sslmode": {"disable"}}.Encode()}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := pgx.Connect(tb.Context(), u.String())
+		if err == nil {
+			_ = conn.Close(context.Background())
+			return u.String()
+		}
+		if time.Now().After(end) {
+			tb.Fatalf("pgtest: PgBouncer does not answer: %v\n%s", err, output.String())
+		}
+	}
+}
+
+type syncedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncedBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncedBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
