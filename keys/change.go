@@ -128,16 +128,34 @@ func (m *Manager) generate(spare *material, alg string) error {
 	if generate == nil {
 		generate = GenerateKey
 	}
-	private, err := generate(alg)
-	if err != nil {
-		return fmt.Errorf("generate a %s key: %w", alg, err)
+	for range namings {
+		private, err := generate(alg)
+		if err != nil {
+			return fmt.Errorf("generate a %s key: %w", alg, err)
+		}
+		kid, err := jose.Thumbprint(private.Public())
+		if err != nil {
+			return fmt.Errorf("name a new %s key: %w", alg, err)
+		}
+		if !nameable(kid) {
+			continue
+		}
+		if *spare == nil {
+			*spare = material{}
+		}
+		(*spare)[alg] = append((*spare)[alg], private)
+		return nil
 	}
-	if *spare == nil {
-		*spare = material{}
-	}
-	(*spare)[alg] = append((*spare)[alg], private)
-	return nil
+	return fmt.Errorf("of %d new %s keys none has a thumbprint that begins with a letter or digit; the source of keys is broken", namings, alg)
 }
+
+// namings is how many keys are generated for one whose kid can be named on a command line. One
+// key in 32 cannot, so only a fault comes this far.
+const namings = 20
+
+// nameable tells whether a kid begins with a letter or digit. One that begins with a dash would
+// look like a flag of `signet keys revoke`.
+func nameable(kid string) bool { return kid[0] != '-' && kid[0] != '_' }
 
 // fill gives the planned keys their material, and a new ring its refresh secret.
 func (m *Manager) fill(c *Change, ring Ring, spare material) (err error) {

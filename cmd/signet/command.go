@@ -161,11 +161,16 @@ func terminal(stream any) (fd int, ok bool) {
 	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
 }
 
-// newID is 128 random bits in base64url.
+// newID is 128 random bits in base64url, drawn again until the text begins with a letter or digit:
+// an id that begins with a dash would look like a flag on a command line.
 func newID() string {
-	var id [16]byte
-	rand.Read(id[:])
-	return base64.RawURLEncoding.EncodeToString(id[:])
+	for {
+		var id [16]byte
+		rand.Read(id[:])
+		if text := base64.RawURLEncoding.EncodeToString(id[:]); text[0] != '-' && text[0] != '_' {
+			return text
+		}
+	}
 }
 
 // ago says how far an instant is from now, for people.

@@ -45,7 +45,7 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 	written := &output{Writer: out}
 	a := &app{env: env, in: in, out: written, err: errOut, now: time.Now}
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(dashedIDs(root, args))
 	root.SetIn(in)
 	root.SetOut(written)
 	root.SetErr(errOut)
