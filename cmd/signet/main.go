@@ -21,18 +21,27 @@ const (
 	exitMisused = 2 // it was not tried: the command line makes no sense
 )
 
+// What ended a command, as the cause of its context.
+var (
+	errInterrupted = errors.New("interrupted")
+	errTerminated  = errors.New("terminated")
+)
+
 func main() { os.Exit(mainExit(os.Stderr)) }
 
 // mainExit is main for those who need the code: the first SIGINT or SIGTERM asks
 // the command to end, the second one ends the process.
 func mainExit(errOut io.Writer) int {
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-signals
-		stop()
+		if s := <-signals; s == os.Interrupt {
+			stop(errInterrupted)
+		} else {
+			stop(errTerminated)
+		}
 		<-signals
 		os.Exit(exitFailed)
 	}()

@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SIGNET_METRICS_LISTEN", freeAddress(t))
 			e.Setenv("BASE", "http://"+address)
 			e.Setenv("SIGNET_LOG_LEVEL", "debug")
+			e.Setenv("SIGNET_HTTP_DRAIN_NOTICE", "0s") // there is no balancer
 			e.Setenv(watchVariable, os.Getenv(watchVariable))
 			e.Values[secretsKey] = &secrets{}
 			if strings.Contains(e.WorkDir, "postgres") {
