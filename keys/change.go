@@ -56,7 +56,12 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 			if err := m.generate(&spare, missing); err != nil {
 				return ringChange{}, err
 			}
-			continue // by now the ring or the time may be another
+			// By now the ring or the time may be another, and a clock that was set meanwhile
+			// must not decide what retires.
+			if err := m.checkClock(ctx, m.Policy.with(ring.Parameters)); err != nil {
+				return ringChange{}, err
+			}
+			continue
 		}
 		if err := m.fill(&r.change, ring, spare); err != nil {
 			return ringChange{}, err
@@ -90,7 +95,7 @@ func (m *Manager) inTime(ctx context.Context, r ringChange, req request) (ringCh
 	if m.instant().Sub(r.now) <= prompt || len(r.change.Insert) == 0 || req.late != nil {
 		return r, nil
 	}
-	late := request{late: []string{}}
+	late := request{late: []string{}, follow: req.follow}
 	for _, k := range r.change.Insert {
 		late.late = append(late.late, k.ID)
 	}
@@ -104,8 +109,11 @@ func (m *Manager) inTime(ctx context.Context, r ringChange, req request) (ringCh
 
 // plan is what req asks of ring now, without doing it.
 func (m *Manager) plan(ring Ring, req request) (ringChange, error) {
-	now := m.instant()
-	c, err := plan(ring, m.Policy, now, req)
+	now, policy := m.instant(), m.Policy
+	if req.follow {
+		policy = policy.with(ring.Parameters)
+	}
+	c, err := plan(ring, policy, now, req)
 	return ringChange{before: ring, after: ring.with(c), change: c, now: now}, err
 }
 
