@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/userstore"
 )
 
 // Exit codes.
@@ -69,7 +70,11 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 	case err == nil:
 		return exitOK
 	case errors.As(err, &failed):
-		if failed.cause != nil {
+		switch {
+		case failed.cause == nil:
+		case ctx.Err() != nil && (errors.Is(failed.cause, context.Canceled) || errors.Is(failed.cause, userstore.ErrUnavailable)):
+			fmt.Fprintln(errOut, "signet: "+stopped(ctx))
+		default:
 			fmt.Fprintln(errOut, "signet: "+sentence(failed.cause))
 		}
 		return exitFailed
@@ -77,6 +82,18 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 		fmt.Fprintln(errOut, "signet: "+explainMisuse(cmd, err))
 		return exitMisused
 	}
+}
+
+// stopped says why a command did not end what it had begun. What it was waiting for, such as the
+// store, is not to blame.
+func stopped(ctx context.Context) string {
+	by := ""
+	if cause := context.Cause(ctx); cause == errInterrupted {
+		by = " by SIGINT"
+	} else if cause == errTerminated {
+		by = " by SIGTERM"
+	}
+	return "it was stopped" + by + " before it was done; run it again, and it goes on from there."
 }
 
 // output remembers that something of what a command prints was lost: cobra and the
