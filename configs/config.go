@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/pgurl"
 )
 
 // Config is the effective configuration. The tag `key` names the section or
@@ -448,7 +450,7 @@ func redactURL(text string) string {
 		}
 		return text
 	}
-	u, err := url.Parse(text)
+	u, err := url.Parse(pgurl.Plain(text))
 	if err != nil {
 		return redacted
 	}

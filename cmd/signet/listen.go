@@ -194,7 +194,7 @@ func loadCertificate(c configs.Config) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http.tls_key, %s, cannot be read: %s", c.HTTP.TLSKey, configs.FileReason(err))
 	}
-	cert, err := tls.X509KeyPair(chain, key)
+	cert, err := tls.X509KeyPair(plainPEM(chain), plainPEM(key))
 	if err != nil {
 		return nil, fmt.Errorf("http.tls_cert, %s, and http.tls_key, %s, are no certificate chain and its private key in PEM (%s); give the two files that belong together",
 			c.HTTP.TLSCert, c.HTTP.TLSKey, strings.TrimPrefix(systemReason(err), "tls: "))
