@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/internal/pgurl"
 )
 
 // Config is the effective configuration. The tag `key` names the section or
@@ -293,6 +295,11 @@ type HTTP struct {
 
 	// PEM file of its private key.
 	TLSKey string `key:"tls_key"`
+
+	// How long after SIGTERM connections are still accepted while /readyz says no
+	// already. Make it longer than the period of the probe that decides where requests
+	// go, times the failures that it needs. 0s: the listener closes at once.
+	DrainNotice time.Duration `key:"drain_notice"`
 }
 
 // Default is the configuration when nothing is said.
@@ -316,6 +323,7 @@ func Default() Config {
 		Accounts:  Accounts{Signup: true, JSONLogin: true},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
 		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100},
+		HTTP:      HTTP{DrainNotice: 5 * time.Second},
 		Audit:     Audit{Retention: 8760 * time.Hour},
 	}
 }
@@ -442,7 +450,7 @@ func redactURL(text string) string {
 		}
 		return text
 	}
-	u, err := url.Parse(text)
+	u, err := url.Parse(pgurl.Plain(text))
 	if err != nil {
 		return redacted
 	}

@@ -89,6 +89,9 @@ func decodeInt(t *int, value any) error {
 		*t = v
 		return nil
 	case string:
+		if leadingZero.MatchString(v) {
+			return errors.New(ambiguousNumber)
+		}
 		n, err := strconv.ParseInt(v, 10, 32)
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", v)

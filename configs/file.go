@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +60,22 @@ func readBounded(path string) ([]byte, error) {
 	if err == nil && len(text) > maxFile {
 		err = errors.New("it is larger than 1 MiB; name the right file")
 	}
-	return text, err
+	if err != nil {
+		return nil, err
+	}
+	return WithoutBOM(text)
+}
+
+// bom is what editors of Windows put before a text: U+FEFF in UTF-8.
+var bom = []byte("\ufeff")
+
+// WithoutBOM is the text of a file without the mark of its encoding, which is no part of a password,
+// a key or an address. A file in UTF-16 is refused.
+func WithoutBOM(text []byte) ([]byte, error) {
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return nil, errors.New("it is UTF-16; save it as UTF-8")
+	}
+	return bytes.TrimPrefix(text, bom), nil
 }
 
 // FileReason says why a file could not be used, in half a sentence for a person

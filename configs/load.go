@@ -109,8 +109,7 @@ func (l *loader) readFile(path string) {
 		l.fault("", path, "%s", FileReason(err))
 		return
 	}
-	if moreThanOneDocument(string(text)) {
-		l.fault("", path, "holds more than one YAML document; keep one")
+	if !l.checkYAML(path, text) {
 		return
 	}
 	yaml, err := viper.NewCodecRegistry().Decoder("yaml")
@@ -186,11 +185,12 @@ func (l *loader) readEnv(env []string) {
 		}
 		seen[name] = true
 		if f, ok := byName[name]; ok {
-			l.v.Set(f.key, value)
+			// A newline at the end is that of the file from which a shell or an orchestrator took it.
+			l.v.Set(f.key, strings.TrimRight(value, "\r\n"))
 			l.sources[f.key] = name
 			continue
 		}
-		if fromKubernetes(name, value) {
+		if fromKubernetes(name, value) || ofOtherPrograms[name] {
 			continue
 		}
 		key := strings.ToLower(strings.TrimPrefix(name, EnvPrefix))
@@ -218,6 +218,9 @@ func (l *loader) decode() {
 			value = v.value
 		}
 		target := f.of(&l.c)
+		if text, ok := value.(string); ok && isSecretKey(f.key) {
+			value = strings.TrimRight(strings.TrimPrefix(text, string(bom)), "\r\n") // as of a file
+		}
 		if isSecretKey(f.key) && value == "" {
 			l.fault(f.key, where, "is set to the empty text; give a value or remove it")
 			continue
@@ -296,24 +299,6 @@ func yamlReason(err error) string {
 		text = text[:i] + "not what belongs here"
 	}
 	return text
-}
-
-// moreThanOneDocument: the decoder reads the first document and would ignore the others.
-func moreThanOneDocument(text string) bool {
-	content := false
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, " \t\r\n")
-		switch {
-		case line == "---" || strings.HasPrefix(line, "--- "):
-			if content {
-				return true
-			}
-			content = line != "---"
-		case line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "%"):
-			content = true
-		}
-	}
-	return false
 }
 
 func sortFaults(faults []Fault) {

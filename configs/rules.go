@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/pgurl"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -125,7 +126,7 @@ func badDatabase(text string) string {
 	case isKEK(text):
 		return "is a key-encryption key and no database; give that as keys.encryption_key, or name the right file"
 	case isPostgres(text):
-		u, err := url.Parse(text)
+		u, err := url.Parse(pgurl.Plain(text))
 		if err != nil {
 			return "is not a valid postgres:// URL; percent-encode what is special in the password (/ as %2F, @ as %40, # as %23)"
 		}

@@ -79,6 +79,12 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
+// ofOtherPrograms are variables with our prefix that are not ours: compose.yaml and the project's
+// own tests read them, and an operator who exports them runs our commands in the same shell.
+var ofOtherPrograms = map[string]bool{
+	EnvPrefix + "UID": true, EnvPrefix + "GID": true, EnvPrefix + "VERSION": true, EnvPrefix + "TEST_POSTGRES_URL": true,
+}
+
 // fromKubernetes tells whether a variable is one that Kubernetes puts into every
 // container: for a Service called signet whatever its value, and for one called
 // signet-something when the value is such an address.

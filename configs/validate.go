@@ -103,6 +103,7 @@ var checks = []check{
 	}},
 	{keys: []string{"http.cors_origins"}, each: badOrigins},
 	{keys: []string{"http.trusted_proxies"}, each: badProxies},
+	{keys: []string{"http.drain_notice"}, rule: func(c Config) string { return notWithin(c.HTTP.DrainNotice, 0, 10*time.Minute) }},
 
 	{keys: []string{"metrics.listen", "listen"}, rule: func(c Config) string {
 		if c.Metrics.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {

@@ -56,7 +56,12 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 			if err := m.generate(&spare, missing); err != nil {
 				return ringChange{}, err
 			}
-			continue // by now the ring or the time may be another
+			// By now the ring or the time may be another, and a clock that was set meanwhile
+			// must not decide what retires.
+			if err := m.checkClock(ctx, m.Policy.with(ring.Parameters)); err != nil {
+				return ringChange{}, err
+			}
+			continue
 		}
 		if err := m.fill(&r.change, ring, spare); err != nil {
 			return ringChange{}, err
@@ -90,7 +95,7 @@ func (m *Manager) inTime(ctx context.Context, r ringChange, req request) (ringCh
 	if m.instant().Sub(r.now) <= prompt || len(r.change.Insert) == 0 || req.late != nil {
 		return r, nil
 	}
-	late := request{late: []string{}}
+	late := request{late: []string{}, follow: req.follow}
 	for _, k := range r.change.Insert {
 		late.late = append(late.late, k.ID)
 	}
@@ -104,8 +109,11 @@ func (m *Manager) inTime(ctx context.Context, r ringChange, req request) (ringCh
 
 // plan is what req asks of ring now, without doing it.
 func (m *Manager) plan(ring Ring, req request) (ringChange, error) {
-	now := m.instant()
-	c, err := plan(ring, m.Policy, now, req)
+	now, policy := m.instant(), m.Policy
+	if req.follow {
+		policy = policy.with(ring.Parameters)
+	}
+	c, err := plan(ring, policy, now, req)
 	return ringChange{before: ring, after: ring.with(c), change: c, now: now}, err
 }
 
@@ -128,16 +136,34 @@ func (m *Manager) generate(spare *material, alg string) error {
 	if generate == nil {
 		generate = GenerateKey
 	}
-	private, err := generate(alg)
-	if err != nil {
-		return fmt.Errorf("generate a %s key: %w", alg, err)
+	for range namings {
+		private, err := generate(alg)
+		if err != nil {
+			return fmt.Errorf("generate a %s key: %w", alg, err)
+		}
+		kid, err := jose.Thumbprint(private.Public())
+		if err != nil {
+			return fmt.Errorf("name a new %s key: %w", alg, err)
+		}
+		if !nameable(kid) {
+			continue
+		}
+		if *spare == nil {
+			*spare = material{}
+		}
+		(*spare)[alg] = append((*spare)[alg], private)
+		return nil
 	}
-	if *spare == nil {
-		*spare = material{}
-	}
-	(*spare)[alg] = append((*spare)[alg], private)
-	return nil
+	return fmt.Errorf("of %d new %s keys none has a thumbprint that begins with a letter or digit; the source of keys is broken", namings, alg)
 }
+
+// namings is how many keys are generated for one whose kid can be named on a command line. One
+// key in 32 cannot, so only a fault comes this far.
+const namings = 20
+
+// nameable tells whether a kid begins with a letter or digit. One that begins with a dash would
+// look like a flag of `signet keys revoke`.
+func nameable(kid string) bool { return kid[0] != '-' && kid[0] != '_' }
 
 // fill gives the planned keys their material, and a new ring its refresh secret.
 func (m *Manager) fill(c *Change, ring Ring, spare material) (err error) {

@@ -9,7 +9,7 @@ import (
 
 // clockOffset is this replica's clock minus the database's, as far as it can be
 // told: the database read its clock somewhere between the two readings of ours.
-func (m *Manager) clockOffset(ctx context.Context) (time.Duration, error) {
+func (m *Manager) clockOffset(ctx context.Context, p Policy) (time.Duration, error) {
 	if m.DatabaseNow == nil {
 		return 0, errors.New("keys.Manager.DatabaseNow is not set; without the database's clock no replica may sign")
 	}
@@ -21,9 +21,9 @@ func (m *Manager) clockOffset(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("read the database's clock: %w", err)
 	}
 	after := m.now()
-	if took := after.Sub(before); took > m.Policy.ClockLimit() || took < 0 {
+	if took := after.Sub(before); took > p.ClockLimit() || took < 0 {
 		return 0, fmt.Errorf("the database took %v to tell the time: too long to compare clocks (clock_skew is %v)",
-			took.Round(time.Millisecond), m.Policy.ClockSkew)
+			took.Round(time.Millisecond), p.ClockSkew)
 	}
 	switch {
 	case database.Before(before):
@@ -35,8 +35,8 @@ func (m *Manager) clockOffset(ctx context.Context) (time.Duration, error) {
 }
 
 // clockError is nil when the two clocks agree well enough.
-func (m *Manager) clockError(offset time.Duration) error {
-	if offset.Abs() <= m.Policy.ClockLimit() {
+func (p Policy) clockError(offset time.Duration) error {
+	if offset.Abs() <= p.ClockLimit() {
 		return nil
 	}
 	direction := "ahead of"
@@ -44,15 +44,15 @@ func (m *Manager) clockError(offset time.Duration) error {
 		direction = "behind"
 	}
 	return fmt.Errorf("this machine's clock is %v %s the database's, and clock_skew ÷ 2 (%v) is allowed; set the clocks by NTP",
-		offset.Abs().Round(time.Millisecond), direction, m.Policy.ClockLimit())
+		offset.Abs().Round(time.Millisecond), direction, p.ClockLimit())
 }
 
 // checkClock refuses to plan on a machine whose clock is off: the instants that it
 // would write are read by all replicas.
-func (m *Manager) checkClock(ctx context.Context) error {
-	offset, err := m.clockOffset(ctx)
+func (m *Manager) checkClock(ctx context.Context, p Policy) error {
+	offset, err := m.clockOffset(ctx, p)
 	if err != nil {
 		return err
 	}
-	return m.clockError(offset)
+	return p.clockError(offset)
 }

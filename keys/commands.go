@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The commands of `signet keys`. They read the store by themselves and need no
@@ -19,7 +20,7 @@ func (m *Manager) Timeline(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := report(ring, m.Policy, m.instant())
+	r := m.report(ring, m.instant())
 	if ring.Version == 0 {
 		r.Message = firstUpper(errEmpty.Error()) + "."
 	}
@@ -27,7 +28,7 @@ func (m *Manager) Timeline(ctx context.Context) (Report, error) {
 }
 
 // Export is the JWK set of the keys that are published now, from the store. It
-// needs Store and Now only.
+// needs Store and Now only; with DatabaseNow it publishes what either clock would.
 func (m *Manager) Export(ctx context.Context) (*Document, error) {
 	ring, err := m.load(ctx)
 	if err != nil {
@@ -36,11 +37,20 @@ func (m *Manager) Export(ctx context.Context) (*Document, error) {
 	if ring.Version == 0 {
 		return nil, errEmpty
 	}
-	set, err := newSet(ring, m.instant(), nil, nil)
+	at := m.instant()
+	if m.DatabaseNow != nil { // as the servers publish while a clock is off
+		offset, err := m.clockOffset(ctx, m.Policy.with(ring.Parameters))
+		if err != nil {
+			return nil, err
+		}
+		v := view{offset: offset, off: m.Policy.with(ring.Parameters).clockError(offset) != nil}
+		at = v.earlier(at)
+	}
+	set, err := newSet(ring, at, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	return set.JWKS(m.instant())
+	return set.JWKS(at)
 }
 
 // Rotate lets the pending key of each algorithm sign as soon as verifiers can
@@ -56,7 +66,7 @@ func (m *Manager) Rotate(ctx context.Context, dryRun bool) (Report, error) {
 			k, _ := ring.active(alg, m.instant())
 			signing[alg] = k.Seq
 		}
-		return request{rotate: signing}
+		return request{rotate: signing, follow: true}
 	}
 
 	var done ringChange
@@ -77,14 +87,14 @@ func (m *Manager) Rotate(ctx context.Context, dryRun bool) (Report, error) {
 		m.logChange(done)
 	}
 
-	r := report(done.after, m.Policy, done.now)
+	r, policy := m.report(done.after, done.now), m.Policy.with(done.after.Parameters)
 	var lines []string
 	for _, alg := range done.after.Algorithms {
 		next, ok := done.after.following(alg, signing[alg])
 		if !ok {
 			continue
 		}
-		lines = append(lines, sentence(next, m.Policy, done.now))
+		lines = append(lines, sentence(next, policy, done.now))
 		if old, ok := done.before.following(alg, signing[alg]); !ok || !old.ActivateAt.Equal(next.ActivateAt) {
 			r.Changed = true
 		}
@@ -141,7 +151,7 @@ func (m *Manager) Revoke(ctx context.Context, kids []string, all bool) (Report, 
 			kids = append(kids, k.ID)
 		}
 	}
-	done, err := m.change(ctx, func(Ring) request { return request{revoke: kids} })
+	done, err := m.change(ctx, func(Ring) request { return request{revoke: kids, follow: true} })
 	if err != nil {
 		return Report{}, err
 	}
@@ -150,7 +160,7 @@ func (m *Manager) Revoke(ctx context.Context, kids []string, all bool) (Report, 
 }
 
 func (m *Manager) revoked(done ringChange, kids []string) Report {
-	r := report(done.after, m.Policy, done.now)
+	r, policy := m.report(done.after, done.now), m.Policy.with(done.after.Parameters)
 	count, published := 0, false
 	for _, kid := range kids {
 		old, _ := done.before.find(kid)
@@ -168,9 +178,9 @@ func (m *Manager) revoked(done ringChange, kids []string) Report {
 	if published {
 		// Replicas hear of it within a second; one that is cut off from the store
 		// publishes its old set for the limit that propagation leaves.
-		r.AcceptedUntil = done.now.Add(m.Policy.JWKSMaxAge + m.Policy.ClockSkew)
+		r.AcceptedUntil = done.now.Add(policy.JWKSMaxAge + policy.ClockSkew)
 		lines = append(lines, fmt.Sprintf("Verifiers that cache the key set may still accept what a revoked key signed until %s (%s behind a replica that is cut off from the store).",
-			stamp(r.AcceptedUntil), stamp(done.now.Add(m.Policy.Propagation))))
+			stamp(r.AcceptedUntil), stamp(done.now.Add(policy.Propagation))))
 	}
 	for _, alg := range done.after.Algorithms {
 		was, wasSigning := done.before.active(alg, done.now)
@@ -178,8 +188,8 @@ func (m *Manager) revoked(done ringChange, kids []string) Report {
 		if !wasSigning || !isSigning || was.ID == is.ID {
 			continue
 		}
-		lines = append(lines, sentence(is, m.Policy, done.now))
-		if known := is.CreatedAt.Add(m.Policy.Propagation); known.After(done.now) {
+		lines = append(lines, sentence(is, policy, done.now))
+		if known := is.CreatedAt.Add(policy.Propagation); known.After(done.now) {
 			r.RefusedUntil = later(r.RefusedUntil, known)
 		}
 	}
@@ -218,7 +228,7 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 				return Report{}, err
 			}
 		}
-		r := report(ring.with(c), m.Policy, m.instant())
+		r := m.report(ring.with(c), m.instant())
 		r.Changed = changed
 		r.Message = fmt.Sprintf("Nothing changed: everything is sealed under the key-encryption key %s already.", m.KEKs[0].ID)
 		if r.Changed {
@@ -232,17 +242,29 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 
 // checkCommand is what a command that plans needs, as Start does.
 func (m *Manager) checkCommand(ctx context.Context) error {
-	if err := m.Policy.Validate(); err != nil {
+	ring, err := m.load(ctx)
+	if err != nil {
 		return err
 	}
-	if err := m.checkClock(ctx); err != nil {
+	policy := m.Policy.with(ring.Parameters)
+	if err := policy.Validate(); err != nil {
 		return err
 	}
-	version, err := m.version(ctx)
-	if err == nil && version == 0 {
-		err = errEmpty
+	if err := m.checkClock(ctx, policy); err != nil {
+		return err
 	}
-	return err
+	if ring.Version == 0 {
+		return errEmpty
+	}
+	return nil
+}
+
+// report is ring at now as the serving replicas see it, with a notice when they run with other
+// parameters than this command.
+func (m *Manager) report(ring Ring, now time.Time) Report {
+	r := report(ring, m.Policy.with(ring.Parameters), now)
+	r.Notice = ring.Parameters.difference(m.Policy.Parameters())
+	return r
 }
 
 func firstUpper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

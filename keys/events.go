@@ -24,6 +24,16 @@ func (r ringChange) events(ctx context.Context, req request) []audit.Event {
 		tell(audit.KeysChanged, "", "algorithms",
 			audit.Change{Field: "algorithms", Before: strings.Join(r.before.Algorithms, " "), After: strings.Join(c, " ")})
 	}
+	if c := r.change.Parameters; c != nil && r.before.Parameters != (Parameters{}) {
+		var changes []audit.Change
+		before := r.before.Parameters.named()
+		for i, p := range c.named() {
+			if p.value != before[i].value {
+				changes = append(changes, audit.Change{Field: p.name, Before: short(before[i].value), After: short(p.value)})
+			}
+		}
+		tell(audit.KeysChanged, "", "parameters", changes...)
+	}
 	for _, k := range r.change.Insert {
 		tell(audit.KeysChanged, k.ID, "created",
 			audit.Change{Field: "alg", After: k.Algorithm}, audit.Change{Field: "activate_at", After: told(k.ActivateAt)})

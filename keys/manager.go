@@ -72,7 +72,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	if err := m.Policy.Validate(); err != nil {
 		return err
 	}
-	if err := m.checkClock(ctx); err != nil {
+	if err := m.checkClock(ctx, m.Policy); err != nil {
 		return err
 	}
 	ring, err := m.load(ctx)
@@ -82,7 +82,10 @@ func (m *Manager) Start(ctx context.Context) error {
 	if err := m.checkAlgorithms(ctx, ring); err != nil {
 		return err
 	}
-	changed, err := m.change(ctx, func(Ring) request { return request{algorithms: m.Policy.Algorithms} })
+	changed, err := m.change(ctx, func(Ring) request {
+		parameters := m.Policy.Parameters()
+		return request{algorithms: m.Policy.Algorithms, parameters: &parameters}
+	})
 	if err != nil {
 		return err
 	}
@@ -136,50 +139,89 @@ func (m *Manager) logWaiting() {
 	}
 }
 
-// Run calls Step each second until ctx ends. Errors are logged once per outage.
+// Run polls the store each second until ctx ends, and changes the ring when it is due. Changing it
+// may take long, because RSA keys are generated for it, so it happens beside the polls: a replica
+// stays current meanwhile. Errors are logged once per outage.
 func (m *Manager) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var changing chan error // of the change that is under way; nil: none
+	var changeErr error     // of the last one
 	var outage time.Time
 	for {
+		due := false
 		select {
 		case <-ctx.Done():
+			if changing != nil {
+				<-changing
+			}
 			return
+		case changeErr = <-changing:
+			changing = nil
 		case <-tick.C:
+			due = changing == nil // a change that failed is tried again at the next tick
 		}
-		err := m.Step(ctx)
+		err := m.refresh(ctx)
+		if err == nil && due {
+			if due, err = m.due(); due {
+				changing = make(chan error, 1)
+				go func() { changing <- m.bringUpToDate(ctx) }()
+			} else {
+				changeErr = err
+			}
+		}
+		if err == nil {
+			err = changeErr
+		}
 		switch {
 		case ctx.Err() != nil:
-			return
 		case err != nil && outage.IsZero():
 			outage = m.now()
 			m.log().Error("the signing keys cannot be kept current", "error", err)
-		case err == nil && !outage.IsZero():
+		case err == nil && changing == nil && !outage.IsZero():
 			m.log().Info("the signing keys are current again", "after", m.now().Sub(outage).Round(time.Second))
 			outage = time.Time{}
 		}
 	}
 }
 
-// Step is one poll: compare clocks, reload when the version moved, rotate when it
-// is due. Steps may overlap: the one that began last decides.
+// Step is one poll, and the change of the ring that is due after it. Steps may overlap: the one
+// that began last decides.
 func (m *Manager) Step(ctx context.Context) error {
+	if err := m.refresh(ctx); err != nil {
+		return err
+	}
+	if due, err := m.due(); err != nil || !due {
+		return err
+	}
+	if err := m.bringUpToDate(ctx); err != nil {
+		return err
+	}
+	return m.poll(ctx)
+}
+
+// refresh polls, and fails when this replica cannot use what it found.
+func (m *Manager) refresh(ctx context.Context) error {
 	if err := m.poll(ctx); err != nil {
 		return err
 	}
-	v := m.view.Load()
-	if v.set.broken != nil {
-		return v.set.broken
-	}
-	if c, err := plan(v.set.ring, m.Policy, m.instant(), request{}); err != nil || c.empty() {
-		return err
-	}
+	return m.view.Load().set.broken
+}
+
+// due tells whether the ring is not as it should be now.
+func (m *Manager) due() (bool, error) {
+	c, err := plan(m.view.Load().set.ring, m.Policy, m.instant(), request{})
+	return err == nil && !c.empty(), err
+}
+
+// bringUpToDate makes the scheduled step.
+func (m *Manager) bringUpToDate(ctx context.Context) error {
 	changed, err := m.change(ctx, func(Ring) request { return request{} })
 	if err != nil {
 		return fmt.Errorf("bring the signing keys up to date: %w", err)
 	}
 	m.logChange(changed)
-	return m.poll(ctx)
+	return nil
 }
 
 // poll reads the database's clock and the ring and makes them this replica's view.
@@ -188,11 +230,11 @@ func (m *Manager) poll(ctx context.Context) error {
 	// takes long, or a process that is frozen meanwhile, makes no view look younger.
 	v := &view{poll: m.polls.Add(1), readAt: m.Now()}
 	var err error
-	if v.offset, err = m.clockOffset(ctx); err != nil {
+	if v.offset, err = m.clockOffset(ctx, m.Policy); err != nil {
 		return err
 	}
 	before := m.view.Load()
-	clockErr := m.clockError(v.offset)
+	clockErr := m.Policy.clockError(v.offset)
 	v.off = clockErr != nil
 	if v.off && before != nil {
 		off := *before // signs nothing from here on, even if the ring cannot be read
@@ -204,9 +246,11 @@ func (m *Manager) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if before != nil && before.set.ring.Version == version && before.set.broken == nil {
+	from := v.earlier(v.readAt.Round(0))
+	switch {
+	case before != nil && before.set.ring.Version == version && before.set.broken == nil && !from.Before(before.set.builtAt):
 		v.set = before.set
-	} else {
+	default:
 		ring, err := m.load(ctx)
 		if err != nil {
 			return err
@@ -216,7 +260,7 @@ func (m *Manager) poll(ctx context.Context) error {
 			old = before.set
 		}
 		open := &opener{keks: m.KEKs, types: m.TypesToSign}
-		if v.set, err = newSet(ring, v.instant(v.readAt.Round(0)), open, old); err != nil {
+		if v.set, err = newSet(ring, from, open, old); err != nil {
 			return err
 		}
 	}
@@ -243,7 +287,7 @@ func (m *Manager) Ready() error {
 	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
 		return err
 	}
-	if err := m.clockError(v.offset); err != nil {
+	if err := m.Policy.clockError(v.offset); err != nil {
 		return &notReady{ErrClock, err}
 	}
 	if v.set.broken != nil {
@@ -281,7 +325,7 @@ func (m *Manager) Signer(alg string) (*jose.Signer, error) {
 		return nil, err
 	}
 	if v.off {
-		return nil, &notReady{ErrClock, m.clockError(v.offset)}
+		return nil, &notReady{ErrClock, m.Policy.clockError(v.offset)}
 	}
 	if signer := v.set.Signer(alg, now); signer != nil {
 		return signer, nil
@@ -336,7 +380,12 @@ func (m *Manager) RefreshAlgorithm() string {
 	if v == nil {
 		return ""
 	}
-	return v.set.Cheapest(v.instant(m.now()))
+	for _, now := range v.instants(m.now()) {
+		if alg := v.set.Cheapest(now); alg != "" {
+			return alg
+		}
+	}
+	return ""
 }
 
 // ActiveAlgorithms lists, in order, those that have an active key: what discovery says.
@@ -345,7 +394,15 @@ func (m *Manager) ActiveAlgorithms() []string {
 	if v == nil {
 		return nil
 	}
-	return v.set.Active(v.instant(m.now()))
+	var active []string
+	for _, now := range v.instants(m.now()) {
+		for _, alg := range v.set.Active(now) {
+			if !slices.Contains(active, alg) {
+				active = append(active, alg)
+			}
+		}
+	}
+	return active
 }
 
 // JWKS is a prebuilt document, the same bytes until the published keys change.
@@ -364,15 +421,32 @@ func (m *Manager) JWKS() (*Document, error) {
 // than their tokens live, so a clock that jumps between two polls withdraws none
 // too early; and to publish one for too long does no harm.
 func (m *Manager) publication(v *view) time.Time {
-	now := v.instant(m.now())
-	if latest := v.instant(v.readAt).Add(m.Policy.StaleLimit()); now.After(latest) {
-		return latest
+	now := m.now()
+	if latest := v.readAt.Round(0).Add(m.Policy.StaleLimit()); now.After(latest) {
+		now = latest
 	}
-	return now
+	return v.earlier(now)
 }
 
-// instant is the replica's time t or, when its clock is off, what the database's
-// clock said then: a wrong clock must not publish a wrong set.
+// earlier is the replica's time t or, when its clock is off, what the database's clock said then
+// if that is earlier. Either of the two may be the wrong one, and keys leave the set as time goes
+// by: what is published at the earlier instant is every key that either clock would publish.
+func (v *view) earlier(t time.Time) time.Time {
+	if v.off && v.offset > 0 {
+		return t.Add(-v.offset)
+	}
+	return t
+}
+
+// instants are the replica's time t and, when its clock is off, what the database's clock said then.
+func (v *view) instants(t time.Time) []time.Time {
+	if v.off {
+		return []time.Time{t, t.Add(-v.offset)}
+	}
+	return []time.Time{t}
+}
+
+// instant is the replica's time t or, when its clock is off, what the database's clock said then.
 func (v *view) instant(t time.Time) time.Time {
 	if v.off {
 		return t.Add(-v.offset)

@@ -15,6 +15,8 @@ import (
 // sender who lost the race can plan it again and finds it done.
 type request struct {
 	algorithms []string         // store these; nil: follow the store
+	parameters *Parameters      // store these; nil: leave what is stored
+	follow     bool             // plan with the stored parameters, not with one's own
 	rotate     map[string]int64 // by algorithm: the key after this seq shall sign as soon as it may
 	revoke     []string         // key ids
 	late       []string         // ids of keys that were made known only now
@@ -72,7 +74,11 @@ func plan(ring Ring, p Policy, now time.Time, req request) (Change, error) {
 		}
 	}
 	pl.tidy()
-	return pl.change(ring, inForce), nil
+	c := pl.change(ring, inForce)
+	if req.parameters != nil && *req.parameters != ring.Parameters {
+		c.Parameters = req.parameters
+	}
+	return c, nil
 }
 
 type planner struct {
@@ -295,7 +301,7 @@ func sameRow(a, b *Key) bool {
 }
 
 func (c Change) empty() bool {
-	return c.Algorithms == nil && c.RefreshSecret == "" && len(c.Insert)+len(c.Update)+len(c.Delete) == 0
+	return c.Algorithms == nil && c.Parameters == nil && c.RefreshSecret == "" && len(c.Insert)+len(c.Update)+len(c.Delete) == 0
 }
 
 // with is the ring after c, as the store would make it.
@@ -309,6 +315,9 @@ func (r Ring) with(c Change) Ring {
 	}
 	if c.RefreshSecret != "" {
 		r.RefreshSecret = c.RefreshSecret
+	}
+	if c.Parameters != nil {
+		r.Parameters = *c.Parameters
 	}
 	var keys []Key
 	for _, k := range r.Keys {
@@ -342,6 +351,9 @@ func (r Ring) shows(c Change) bool {
 		if _, ok := r.find(kid); ok {
 			return false
 		}
+	}
+	if c.Parameters != nil && *c.Parameters != r.Parameters {
+		return false
 	}
 	return c.Algorithms == nil || slices.Equal(c.Algorithms, r.Algorithms)
 }

@@ -20,6 +20,9 @@ type Report struct {
 	Keys       []KeyInfo `json:"keys"`       // by algorithm in that order, then seq
 	Events     []Event   `json:"events"`     // what happens next, soonest first; at one instant in the order of Keys
 
+	// Notice says that the servers run with other parameters than the command; empty: they do not.
+	Notice string `json:"notice,omitempty"`
+
 	// After a revocation, for verifiers that cache the key set and do not look
 	// again for an unknown kid: until when they may still accept tokens of a
 	// revoked key, and refuse tokens of a key that signs sooner than planned.

@@ -17,12 +17,15 @@ type Ring struct {
 	Algorithms    []string // those in force, first one is the fallback
 	RefreshSecret string   // sealed HMAC key of refresh tokens
 	Keys          []Key    // by algorithm, then seq
+
+	Parameters Parameters // of the replica that started last; zero: of none yet
 }
 
 // Change is one step of the ring, applied whole or not at all.
 type Change struct {
-	Algorithms    []string // nil: as they are
-	RefreshSecret string   // empty: as it is
+	Algorithms    []string    // nil: as they are
+	RefreshSecret string      // empty: as it is
+	Parameters    *Parameters // nil: as they are
 	Insert        []Key
 	Update        []Key    // matched by ID; instants and Sealed are replaced
 	Delete        []string // key ids

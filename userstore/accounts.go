@@ -359,10 +359,11 @@ func (u User) clone() User {
 	return u
 }
 
-// nameable makes an id that can be named on a command line, where one that begins with - would be a flag.
+// nameable makes an id that begins with a letter or digit: on a command line one that begins with
+// a dash looks like a flag.
 func nameable(newID func() string) string {
 	for {
-		if id := newID(); !strings.HasPrefix(id, "-") {
+		if id := newID(); !strings.HasPrefix(id, "-") && !strings.HasPrefix(id, "_") {
 			return id
 		}
 	}

@@ -17,6 +17,7 @@ import (
 type Importer struct {
 	Accounts *Accounts
 	DryRun   bool // say what would happen and store nothing
+	Strict   bool // refuse an account whose username is not allowed here, instead of leaving it out
 
 	// Who would have which name by now; only a dry run needs to remember.
 	seen map[string]User
@@ -27,6 +28,9 @@ type Imported struct {
 	User  User  // as it is stored now; in a dry run as it would be
 	There bool  // it was there already, under the same names: nothing was changed
 	Err   error // *ValidationError or *ExistsError: it was refused
+
+	// Unnamed says why the username was left out; empty: it was not.
+	Unnamed string
 }
 
 // Import takes a batch of accounts, in one act. An account without an id gets one, one without an instant of
@@ -41,6 +45,9 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 	var fit []User
 	var at []int
 	for n, u := range batch {
+		if f := importableUsername(u.Username); f != (fault{}) && !i.Strict {
+			u.Username, done[n].Unnamed = "", f.message
+		}
 		done[n].User, done[n].Err = i.Accounts.describe(u)
 		if done[n].Err == nil {
 			fit, at = append(fit, done[n].User), append(at, n)
@@ -54,7 +61,7 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 		n := at[m]
 		u, given := &done[n], batch[n].ID
 		switch {
-		case holder.EmailKey == u.User.EmailKey && holder.UsernameKey == u.User.UsernameKey && (given == "" || given == holder.ID):
+		case holder.EmailKey == u.User.EmailKey && (u.Unnamed != "" || holder.UsernameKey == u.User.UsernameKey) && (given == "" || given == holder.ID):
 			u.User, u.There = holder, true
 		case given != "" && given == holder.ID:
 			u.Err = &ExistsError{Field: "id"}
@@ -122,6 +129,21 @@ func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error
 // one, and no name that a person could log in by.
 var subjects = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 
+// uuids are the ids that most other systems give.
+var uuids = regexp.MustCompile(`^(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// importableUsername is what is wrong with a username of another system.
+func importableUsername(name string) fault {
+	if name == "" {
+		return fault{}
+	}
+	display, _, f := canonicalUsername(name)
+	if f == (fault{}) && (mayBeID(display) || uuids.MatchString(display)) {
+		return fault{CodeInvalid, "A username must not look like the id of an account."}
+	}
+	return f
+}
+
 // describe makes an account of a description of one.
 func (a *Accounts) describe(u User) (User, error) {
 	now := a.now()
@@ -133,6 +155,9 @@ func (a *Accounts) describe(u User) (User, error) {
 		fs.add("sub", fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
 	}
 	u.normalise(&fs, "preferred_username")
+	if f := importableUsername(u.Username); len(fs) == 0 {
+		fs.add("preferred_username", f)
+	}
 	if strings.HasPrefix(u.PasswordHash, "!") {
 		u.PasswordHash = ""
 	}

@@ -53,7 +53,7 @@ func TestImport(t *testing.T) {
 			return list
 		}
 		run := func(dry bool) []userstore.Imported {
-			done, err := (&userstore.Importer{Accounts: w.Accounts, DryRun: dry}).Import(t.Context(), batch)
+			done, err := (&userstore.Importer{Accounts: w.Accounts, DryRun: dry, Strict: true}).Import(t.Context(), batch)
 			if err != nil {
 				t.Fatal(err)
 			}

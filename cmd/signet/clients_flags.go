@@ -145,7 +145,7 @@ func (a *app) readSecret(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	secret, err := a.readPassword(file)
+	secret, err := a.readSecretLine(file, "secret")
 	if err == nil && secret == "" {
 		err = errors.New("the secret file is empty; without --secret-file a good secret is made")
 	}

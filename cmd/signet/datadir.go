@@ -139,6 +139,9 @@ func readKEK(path string, log *slog.Logger) (jose.KEK, error) {
 	if err != nil {
 		return jose.KEK{}, fmt.Errorf("the key-encryption key %s cannot be read: %s", path, configs.FileReason(err))
 	}
+	if text, err = configs.WithoutBOM(text); err != nil {
+		return jose.KEK{}, fmt.Errorf("the key-encryption key %s cannot be read: %s", path, configs.FileReason(err))
+	}
 	kek, err := jose.ParseKEK(strings.TrimSpace(string(text)))
 	if err != nil {
 		return jose.KEK{}, fmt.Errorf("%s does not hold a key-encryption key; put the right file back from your backup", path)

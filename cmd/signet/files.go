@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 
@@ -48,13 +49,17 @@ func readServeFiles(c configs.Config) (f serveFiles, err error) {
 	return f, nil
 }
 
+// plainPEM is PEM without marks of an encoding, of which there may be one before each of several
+// files that were put together: behind one, a block is not found.
+func plainPEM(pem []byte) []byte { return bytes.ReplaceAll(pem, []byte("\ufeff"), nil) }
+
 func checkCAs(pem []byte) error {
-	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+	if !x509.NewCertPool().AppendCertsFromPEM(plainPEM(pem)) {
 		return errors.New("holds no PEM certificate; name the file of the authorities")
 	}
 	return nil
 }
 
 func newOutbound(c configs.Config, f serveFiles) (*outbound.Client, error) {
-	return outbound.New(outbound.Options{AllowHosts: c.Outbound.AllowHosts, CAs: f.cas})
+	return outbound.New(outbound.Options{AllowHosts: c.Outbound.AllowHosts, CAs: plainPEM(f.cas)})
 }

@@ -191,6 +191,9 @@ func (a *app) withKeys(ctx context.Context, sealing bool, fn func(*keys.Manager)
 
 // showReport prints a timeline with what was just done, if something was.
 func (a *app) showReport(r keys.Report) error {
+	if r.Notice != "" {
+		fmt.Fprintln(a.err, "signet: NOTICE: "+r.Notice)
+	}
 	if a.asJSON {
 		return a.printJSON(r)
 	}

@@ -29,12 +29,8 @@ const (
 	maxHeaderBytes    = 32 << 10 // twice the longest token
 )
 
-// Phases of the drain; together they stay under 15 s.
-const (
-	drainAtLeast  = 300 * time.Millisecond // new connections are still taken: balancers need a moment to hear of it
-	drainNotice   = 2 * time.Second        // connections are asked to close after their next answer
-	drainShutdown = 10 * time.Second       // what is under way is finished
-)
+// drainShutdown is how long requests that are under way may take after http.drain_notice.
+const drainShutdown = 10 * time.Second
 
 // listen opens the public listener.
 func listen(c configs.Config) (net.Listener, error) {
@@ -120,16 +116,18 @@ func (p *publicServer) serve(l net.Listener) error {
 	return err
 }
 
-// drain ends the server so that nobody's request is lost. /readyz says no already.
-// For a while every answer asks its connection to close, so that clients which keep
-// connections alive move away by themselves; only then the listener closes and idle
-// connections are cut. A connection that is cut the moment it sends a request would
-// cost that request.
-func (p *publicServer) drain(log *slog.Logger) {
-	log.Info("stopping", "connections", p.open.Load())
+// drain ends the server so that no request is lost. /readyz says no already. For the length of
+// notice, connections are still accepted, because a balancer goes on sending requests until its
+// next probe; every answer asks its connection to close, so that clients which keep connections
+// alive move away by themselves. Only then the listener closes and idle connections are cut. A
+// connection that is cut the moment it sends a request would cost that request.
+//
+// atTerminal: a person has pressed Ctrl-C, so the notice ends as soon as no connection is open.
+func (p *publicServer) drain(notice time.Duration, atTerminal bool, log *slog.Logger) {
+	log.Info("stopping", "connections", p.open.Load(), "notice", notice.String())
 	p.draining.Store(true)
 	start := time.Now()
-	for waited := time.Duration(0); waited < drainNotice && (p.open.Load() > 0 || waited < drainAtLeast); waited = time.Since(start) {
+	for time.Since(start) < notice && !(atTerminal && p.open.Load() == 0) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainShutdown)
@@ -196,7 +194,7 @@ func loadCertificate(c configs.Config) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http.tls_key, %s, cannot be read: %s", c.HTTP.TLSKey, configs.FileReason(err))
 	}
-	cert, err := tls.X509KeyPair(chain, key)
+	cert, err := tls.X509KeyPair(plainPEM(chain), plainPEM(key))
 	if err != nil {
 		return nil, fmt.Errorf("http.tls_cert, %s, and http.tls_key, %s, are no certificate chain and its private key in PEM (%s); give the two files that belong together",
 			c.HTTP.TLSCert, c.HTTP.TLSKey, strings.TrimPrefix(systemReason(err), "tls: "))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/userstore"
 )
 
 // Exit codes.
@@ -21,18 +22,27 @@ const (
 	exitMisused = 2 // it was not tried: the command line makes no sense
 )
 
+// What ended a command, as the cause of its context.
+var (
+	errInterrupted = errors.New("interrupted")
+	errTerminated  = errors.New("terminated")
+)
+
 func main() { os.Exit(mainExit(os.Stderr)) }
 
 // mainExit is main for those who need the code: the first SIGINT or SIGTERM asks
 // the command to end, the second one ends the process.
 func mainExit(errOut io.Writer) int {
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-signals
-		stop()
+		if s := <-signals; s == os.Interrupt {
+			stop(errInterrupted)
+		} else {
+			stop(errTerminated)
+		}
 		<-signals
 		os.Exit(exitFailed)
 	}()
@@ -45,7 +55,7 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 	written := &output{Writer: out}
 	a := &app{env: env, in: in, out: written, err: errOut, now: time.Now}
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(dashedIDs(root, args))
 	root.SetIn(in)
 	root.SetOut(written)
 	root.SetErr(errOut)
@@ -60,7 +70,11 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 	case err == nil:
 		return exitOK
 	case errors.As(err, &failed):
-		if failed.cause != nil {
+		switch {
+		case failed.cause == nil:
+		case ctx.Err() != nil && (errors.Is(failed.cause, context.Canceled) || errors.Is(failed.cause, userstore.ErrUnavailable)):
+			fmt.Fprintln(errOut, "signet: "+stopped(ctx))
+		default:
 			fmt.Fprintln(errOut, "signet: "+sentence(failed.cause))
 		}
 		return exitFailed
@@ -68,6 +82,18 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 		fmt.Fprintln(errOut, "signet: "+explainMisuse(cmd, err))
 		return exitMisused
 	}
+}
+
+// stopped says why a command did not end what it had begun. What it was waiting for, such as the
+// store, is not to blame.
+func stopped(ctx context.Context) string {
+	by := ""
+	if cause := context.Cause(ctx); cause == errInterrupted {
+		by = " by SIGINT"
+	} else if cause == errTerminated {
+		by = " by SIGTERM"
+	}
+	return "it was stopped" + by + " before it was done; run it again, and it goes on from there."
 }
 
 // output remembers that something of what a command prints was lost: cobra and the

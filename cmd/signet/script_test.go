@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	welcome FILE                 runs the curl commands that a first start prints
 //	secret VALUE…                plants secrets; tokens that `take` saw are planted, too
 //	nosecrets FILE…              O-03: no planted secret is in these files
+//	refused FILE REGEXP          users import refuses the file on one line that matches and prints nothing of it
 //	mode FILE OCTAL              the file's permissions
 //	freeaddr VAR                 an address of this machine that nobody listens on
 func TestScripts(t *testing.T) {
@@ -52,6 +53,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SIGNET_METRICS_LISTEN", freeAddress(t))
 			e.Setenv("BASE", "http://"+address)
 			e.Setenv("SIGNET_LOG_LEVEL", "debug")
+			e.Setenv("SIGNET_HTTP_DRAIN_NOTICE", "0s") // there is no balancer
 			e.Setenv(watchVariable, os.Getenv(watchVariable))
 			e.Values[secretsKey] = &secrets{}
 			if strings.Contains(e.WorkDir, "postgres") {
@@ -61,7 +63,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": cmdReady, "http": cmdHTTP, "take": cmdTake, "claim": cmdClaim, "until": cmdUntil, "welcome": cmdWelcome,
-			"secret": cmdSecret, "nosecrets": cmdNoSecrets, "mode": cmdMode,
+			"refused": cmdRefused,
+			"secret":  cmdSecret, "nosecrets": cmdNoSecrets, "mode": cmdMode,
 			"freeaddr": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], freeAddress(t)) },
 		},
 	})
@@ -114,6 +117,26 @@ func cmdNoSecrets(ts *testscript.TestScript, _ bool, args []string) {
 		for _, secret := range s.list {
 			if strings.Contains(text, secret) {
 				ts.Fatalf("O-03 %s holds the secret %q", name, secret)
+			}
+		}
+	}
+}
+
+func cmdRefused(ts *testscript.TestScript, _ bool, args []string) {
+	for _, extra := range [][]string{nil, {"--json"}, {"--dry-run"}} {
+		if ts.Exec("signet", append([]string{"users", "import", args[0]}, extra...)...) == nil {
+			ts.Fatalf("users import took %s", args[0])
+		}
+		out, said := ts.ReadFile("stdout"), ts.ReadFile("stderr")
+		if len(extra) == 0 && !regexp.MustCompile("(?m)"+args[1]).MatchString(said) {
+			ts.Fatalf("it said %q, not %s", said, args[1])
+		}
+		if last := strings.Split(strings.TrimSpace(said), "\n"); !strings.HasPrefix(last[len(last)-1], "signet: ") {
+			ts.Fatalf("the last line is no sentence of ours: %q", said)
+		}
+		for _, secret := range ts.Value(secretsKey).(*secrets).list {
+			if strings.Contains(out+said, secret) {
+				ts.Fatalf("it printed %q of the file: %s%s", secret, out, said)
 			}
 		}
 	}

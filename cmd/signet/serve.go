@@ -41,8 +41,10 @@ With the embedded database it makes what is missing: the folder, the database, t
 key-encryption key beside it, and the first signing keys. With PostgreSQL the schema
 is "signet migrate up"'s affair, or --migrate's, and the key-encryption key is given.
 
-SIGINT or SIGTERM ends it: /readyz says no at once, requests that are under way are
-finished, and after at most 15 seconds it exits. A second signal ends it at once.`,
+SIGTERM ends it: /readyz says no at once, connections are still accepted for
+http.drain_notice (5 seconds), requests that are under way are finished, and after at
+most 10 seconds more it exits. SIGINT (Ctrl-C) does the same, but does not wait when no
+connection is open. A second signal ends it at once.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&migrate, "migrate", false, "bring the schema up to date before serving (the embedded database always is)")
@@ -226,7 +228,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	case <-ctx.Done():
 	}
 	stopping.Store(true)
-	public.drain(log)
+	public.drain(c.HTTP.DrainNotice, errors.Is(context.Cause(ctx), errInterrupted), log)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
@@ -322,16 +323,21 @@ func (a *app) readPassword(file string) (string, error) {
 	if file == "" {
 		return a.askPassword()
 	}
+	return a.readSecretLine(file, "password")
+}
+
+// readSecretLine reads a file that holds a secret of the named kind and nothing else.
+func (a *app) readSecretLine(file, kind string) (string, error) {
 	text, err := a.readInput(file, maxPasswordFile)
 	if err != nil {
 		return "", err
 	}
-	// The newline at the end is the editor's, not the password's.
-	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
-	if strings.ContainsAny(password, "\r\n") {
-		return "", errors.New("the password file has more than one line; keep the password alone in it")
+	// The newline at the end is the editor's, not the secret's.
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if strings.ContainsAny(secret, "\r\n") {
+		return "", fmt.Errorf("the %[1]s file has more than one line; keep the %[1]s alone in it", kind)
 	}
-	return password, nil
+	return secret, nil
 }
 
 // readInput reads a file, or standard input for "-".
@@ -354,6 +360,9 @@ func (a *app) readInput(name string, limit int64) ([]byte, error) {
 			name = "what came on standard input"
 		}
 		return nil, fmt.Errorf("%s is larger than %d bytes; name the right file", name, limit)
+	}
+	if text, err = configs.WithoutBOM(text); err != nil {
+		return nil, fmt.Errorf("the file cannot be used: %w", err)
 	}
 	return text, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ import (
 
 func (a *app) usersImport() *cobra.Command {
 	var format string
-	var dryRun bool
+	var dryRun, strict bool
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Make accounts of a file",
@@ -29,6 +30,9 @@ func (a *app) usersImport() *cobra.Command {
 
 Passwords stay what they are: hashes of Django, bcrypt and scrypt are checked at the next login
 and replaced then. Superusers get the role admin. Instants without a zone are UTC.
+
+A username that is not allowed here, such as one with an @, is left out, and a message names the
+line; with --strict such a line is refused.
 
 A line that cannot be taken is refused by its number, with the reason, and the others are
 imported. Run again, it skips the accounts that are there already under the same names, so a
@@ -58,7 +62,7 @@ run that was interrupted is simply repeated.`,
 			return a.withAccounts(ctx, func(accounts *userstore.Accounts, _ *sqlstore.DB) error {
 				i := &importing{
 					app:      a,
-					importer: &userstore.Importer{Accounts: accounts, DryRun: dryRun},
+					importer: &userstore.Importer{Accounts: accounts, DryRun: dryRun, Strict: strict},
 					progress: a.newProgress(size),
 				}
 				return i.run(ctx, in, format)
@@ -67,6 +71,7 @@ run that was interrupted is simply repeated.`,
 	}
 	cmd.Flags().StringVar(&format, "format", "", "`jsonl` or csv, when it cannot be seen from the first character")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be imported and refused")
+	cmd.Flags().BoolVar(&strict, "strict", false, "refuse an account whose username is not allowed here, instead of leaving the username out")
 	return cmd
 }
 
@@ -92,6 +97,7 @@ type importResult struct {
 	Imported int       `json:"imported"`
 	There    int       `json:"already_there"`
 	Refused  []refusal `json:"refused"`
+	Unnamed  []refusal `json:"without_username"` // imported, or there already, but for the username
 }
 
 type refusal struct {
@@ -100,13 +106,13 @@ type refusal struct {
 }
 
 func (i *importing) run(ctx context.Context, in io.Reader, format string) error {
-	i.result = importResult{DryRun: i.importer.DryRun, Refused: []refusal{}}
+	i.result = importResult{DryRun: i.importer.DryRun, Refused: []refusal{}, Unnamed: []refusal{}}
 	users, unknown, err := userfile.Open(i.progress.watch(in), userfile.Format(format))
 	if err != nil {
 		return errors.New(printable.Text(err.Error()))
 	}
 	if len(unknown) > 0 {
-		fmt.Fprintln(i.err, "signet: not kept, because no account has it: "+printable.Text(strings.Join(unknown, ", ")))
+		fmt.Fprintln(i.err, "signet: not kept, because no account has it: "+columnList(unknown))
 	}
 	last := 0
 	for {
@@ -153,6 +159,9 @@ func (i *importing) flush(ctx context.Context) error {
 		default:
 			i.result.Imported++
 		}
+		if d.Err == nil && d.Unnamed != "" {
+			i.unnamed(i.lines[n], d.Unnamed)
+		}
 	}
 	i.lines, i.batch = i.lines[:0], i.batch[:0]
 	i.progress.show(i.result.Imported + i.result.There + len(i.result.Refused))
@@ -167,11 +176,31 @@ func refusedBecause(err error) string {
 	return explain(err).Error()
 }
 
+// columnList names columns by their numbers: what their header says may be a cell of a file
+// without a header.
+func columnList(numbers []int) string {
+	text := make([]string, len(numbers))
+	for i, n := range numbers {
+		text[i] = strconv.Itoa(n)
+	}
+	return "column " + strings.Join(text, ", ")
+}
+
 func (i *importing) refuse(line int, reason string) {
 	i.result.Refused = append(i.result.Refused, refusal{line, printable.Text(reason)})
+	i.say(line, reason)
+}
+
+// unnamed tells of an account that was taken without its username.
+func (i *importing) unnamed(line int, reason string) {
+	i.result.Unnamed = append(i.result.Unnamed, refusal{line, printable.Text(reason)})
+	i.say(line, "the username is left out: "+reason)
+}
+
+func (i *importing) say(line int, text string) {
 	if !i.asJSON {
 		i.progress.hide()
-		fmt.Fprintf(i.err, "line %d: %s\n", line, printable.Text(reason))
+		fmt.Fprintf(i.err, "line %d: %s\n", line, printable.Text(text))
 	}
 }
 
@@ -195,9 +224,16 @@ func (i *importing) report() error {
 		if r.DryRun {
 			done = "would be imported"
 		}
-		if _, err := fmt.Fprintf(i.out, "%d %s, %d there already, %d refused.\n", r.Imported, done, r.There, len(r.Refused)); err != nil {
+		text := fmt.Sprintf("%d %s, %d there already, %d refused.", r.Imported, done, r.There, len(r.Refused))
+		if n := len(r.Unnamed); n > 0 {
+			text += fmt.Sprintf(" Without a username: %d; these people log in by their email address.", n)
+		}
+		if _, err := fmt.Fprintln(i.out, text); err != nil {
 			return err
 		}
+	}
+	if r.Imported+r.There+len(r.Refused) == 0 {
+		return errors.New("there is no account in the file, so nothing was imported; check that it is the right one")
 	}
 	if len(r.Refused) > 0 {
 		return fmt.Errorf("%d lines were refused; mend them and run it again, the others will be skipped", len(r.Refused))

@@ -10,13 +10,20 @@ import (
 // welcome tells somebody who has just started Signet for the first time where
 // they are and what to try. The commands work as they stand, and only those are
 // shown that this configuration allows.
+//
+// Where an issuer is configured, people and apps reach this server by that: what to try goes there.
 func (a *app) welcome(c configs.Config, base string) {
+	where := "listens on " + base
+	if c.Issuer != "" && c.Issuer != base {
+		where = "is " + c.Issuer + ", listens on port " + base[strings.LastIndexByte(base, ':')+1:]
+		base = c.Issuer
+	}
 	var text strings.Builder // written at once
 	fmt.Fprintf(&text, `
-Signet listens on %[1]s and keeps everything in %[2]s.
+Signet %[1]s and keeps everything in %[2]s.
 Back up %[3]s, apart from the database: nothing opens the signing keys without it.
 
-`, base, c.Database(), c.KEKPath())
+`, where, c.Database(), c.KEKPath())
 
 	signup := fmt.Sprintf(`curl %s/v1/signup -H 'Content-Type: application/json' \
     -d '{"email": "ada@example.com", "password": "correct horse battery staple"}'`, base)

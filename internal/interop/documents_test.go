@@ -200,7 +200,7 @@ func open(t *testing.T, root, text, store string) *document {
 		cmd.Env = append(cmd.Env, "SIGNET_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
 	}
 	cmd.Env = append(cmd.Env, "CURL_HOME="+d.dir,
-		"SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+freeAddress(t),
+		"SIGNET_HTTP_DRAIN_NOTICE=0s", "SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+freeAddress(t),
 		"PATH="+strings.Join([]string{filepath.Join(d.dir, "signet-path"), filepath.Join(root, "internal/interop/python/.venv/bin"), os.Getenv("PATH")}, ":"))
 	in, err := cmd.StdinPipe()
 	if err != nil {

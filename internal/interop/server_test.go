@@ -132,6 +132,7 @@ func startOn(t *testing.T, store, config string) *server {
 	var output bytes.Buffer
 	cmd := exec.Command(binaries.signet, "serve", "--migrate", "--config", s.config)
 	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Env = append(os.Environ(), "SIGNET_HTTP_DRAIN_NOTICE=0s") // there is no balancer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -97,10 +97,15 @@ func ForInspection(i *issuer.Issuer, store userstore.Store, ring issuer.Keys, no
 	i.Grants, i.Clients, i.Keys, i.Now = store, store, ring, now
 }
 
-// NewID is 128 random bits in base64url.
+// NewID is 128 random bits in base64url, drawn again until the text begins with a letter or digit:
+// an id that begins with a dash would look like a flag on a command line.
 func NewID() string {
-	id := NewGrantID()
-	return base64.RawURLEncoding.EncodeToString(id[:])
+	for {
+		id := NewGrantID()
+		if text := base64.RawURLEncoding.EncodeToString(id[:]); text[0] != '-' && text[0] != '_' {
+			return text
+		}
+	}
 }
 
 // NewGrantID is the id of a grant's row.

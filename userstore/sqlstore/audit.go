@@ -59,9 +59,14 @@ func eventRows(events []audit.Event) []eventRow {
 }
 
 func randomID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	for {
+		var b [16]byte
+		rand.Read(b[:])
+		// As every id: it begins with a letter or digit.
+		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' && id[0] != '_' {
+			return id
+		}
+	}
 }
 
 // storeEvents are the statements that add events to the log, each unless it is there.

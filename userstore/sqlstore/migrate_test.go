@@ -126,7 +126,7 @@ func TestSchemaVersions(t *testing.T) {
 				t.Errorf("%+v", m)
 			}
 		}
-		last := status[len(status)-1].Version
+		last := len(status)
 
 		// A newer release migrated: by a step that we survive, and by one that we do not.
 		change := func(s string) {
@@ -146,7 +146,7 @@ func TestSchemaVersions(t *testing.T) {
 		says(t, db.CheckSchema(t.Context()), "9001", "newer release")
 		says(t, db.Migrate(t.Context()), "9001", "newer release")
 		status, err = db.Migrations(t.Context())
-		if err != nil || len(status) != int(last)+1 || !strings.Contains(status[last].Name, "newer") {
+		if err != nil || len(status) != last+1 || !strings.Contains(status[last].Name, "newer") {
 			t.Errorf("%v, %v", status, err)
 		}
 		change(`DELETE FROM goose_db_version WHERE version_id = 9001 OR version_id = 1`)

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
+	"github.com/signet-id/signet/internal/pgurl"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -50,7 +51,7 @@ type postgres struct {
 }
 
 func openPostgres(ctx context.Context, url string, o Options) (*postgres, error) {
-	config, err := pgxpool.ParseConfig(url)
+	config, err := pgxpool.ParseConfig(pgurl.Plain(url))
 	if err != nil {
 		return nil, fmt.Errorf("the database address cannot be used: %w", err) // pgx hides the password
 	}

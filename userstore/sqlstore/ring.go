@@ -18,19 +18,24 @@ func (db *DB) RingVersion(ctx context.Context) (version int64, err error) {
 
 // LoadRing is one statement, and so one snapshot, on either engine.
 func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
-	err = db.rows(ctx, vital(`SELECT r.version, r.algorithms, r.refresh_secret,
+	err = db.rows(ctx, vital(`SELECT r.version, r.algorithms, r.refresh_secret, r.parameters,
 			COALESCE(k.id, ''), COALESCE(k.algorithm, ''), COALESCE(k.seq, 0), COALESCE(k.sealed, ''), COALESCE(k.public, ''),
 			COALESCE(k.created_at, 0), COALESCE(k.activate_at, 0), COALESCE(k.retire_at, 0), COALESCE(k.remove_at, 0), COALESCE(k.revoked_at, 0)
 		FROM key_ring r LEFT JOIN signing_keys k ON r.id = 1
 		ORDER BY k.algorithm, k.seq`),
 		func() { ring = keys.Ring{} }, func(s scanner) error {
 			var k keys.Key
-			var algorithms, public string
+			var algorithms, parameters, public string
 			var created, activate, retire, remove, revoked int64
-			err := s.Scan(&ring.Version, &algorithms, &ring.RefreshSecret, &k.ID, &k.Algorithm, &k.Seq, &k.Sealed, &public,
+			err := s.Scan(&ring.Version, &algorithms, &ring.RefreshSecret, &parameters, &k.ID, &k.Algorithm, &k.Seq, &k.Sealed, &public,
 				&created, &activate, &retire, &remove, &revoked)
 			if err != nil {
 				return err
+			}
+			if parameters != "" {
+				if err := json.Unmarshal([]byte(parameters), &ring.Parameters); err != nil {
+					return fmt.Errorf("the column parameters of the table key_ring is damaged: %w", err)
+				}
 			}
 			if ring.Algorithms, err = unlist(algorithms); err != nil || k.ID == "" {
 				return err
@@ -56,6 +61,13 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 	}
 	if c.RefreshSecret != "" {
 		steps = append(steps, bind(`UPDATE key_ring SET refresh_secret = $1 WHERE id = 1`, c.RefreshSecret))
+	}
+	if c.Parameters != nil {
+		text, err := json.Marshal(c.Parameters)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, bind(`UPDATE key_ring SET parameters = $1 WHERE id = 1`, string(text)))
 	}
 	// Deleted first: an inserted key may take the place of a deleted one.
 	for _, id := range c.Delete {

@@ -51,6 +51,9 @@ func prepareFile(ctx context.Context, path string, mustExist bool) (string, erro
 		return "", fmt.Errorf("%w at %s: start the server once (signet serve), or name another file", ErrNoDatabase, path)
 	case errors.Is(err, fs.ErrNotExist):
 		if err := create(ctx, path); err != nil {
+			if ctx.Err() != nil {
+				return "", ctx.Err() // nothing is wrong with the place
+			}
 			return "", fmt.Errorf("the database %s cannot be made: %s; give a place where this user may write", path, innermost(err))
 		}
 	case err != nil:

@@ -55,6 +55,13 @@ func ringRoundTrip(t *testing.T, f *fixture) {
 	must(t, f.ChangeRing(t.Context(), 2, keys.Change{}))
 	must(t, f.ChangeRing(t.Context(), 3, keys.Change{Algorithms: []string{"EdDSA"}, RefreshSecret: "other", Delete: []string{"rs1", "rs3", "ed2"}}))
 	f.ring(t, keys.Ring{Version: 4, Algorithms: []string{"EdDSA"}, RefreshSecret: "other"})
+
+	parameters := keys.Parameters{Rotation: 1, Propagation: 2 * time.Hour, JWKSMaxAge: 3 * time.Second, ClockSkew: 4, LongestLifetime: 43800 * time.Hour, RefreshAbsolute: 6}
+	must(t, f.ChangeRing(t.Context(), 4, keys.Change{Parameters: &parameters}))
+	f.ring(t, keys.Ring{Version: 5, Algorithms: []string{"EdDSA"}, RefreshSecret: "other", Parameters: parameters})
+	is(t, f.ChangeRing(t.Context(), 4, keys.Change{Parameters: &keys.Parameters{}}), keys.ErrConflict)
+	must(t, f.ChangeRing(t.Context(), 5, keys.Change{RefreshSecret: "third"}))
+	f.ring(t, keys.Ring{Version: 6, Algorithms: []string{"EdDSA"}, RefreshSecret: "third", Parameters: parameters})
 }
 
 func ringConflict(t *testing.T, f *fixture) {

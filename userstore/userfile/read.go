@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -25,34 +24,32 @@ type LineError struct{ Reason string }
 func (e *LineError) Error() string { return e.Reason }
 
 // Open reads a file of the given format; without one it recognises it: JSON lines begin with a
-// brace. unknown are the columns that are left out, because no account has them.
-func Open(in io.Reader, format Format) (_ Reader, unknown []string, err error) {
-	r := bufio.NewReaderSize(in, 64<<10)
+// brace. unknown are the numbers of the columns that are left out, because no account has them.
+//
+// No error and no LineError repeats what the file holds, not even the name of a column that is not
+// known here: of a file without a header that name is somebody's password hash.
+func Open(in io.Reader, format Format) (_ Reader, unknown []int, err error) {
+	r := bufio.NewReaderSize(in, headSize)
 	if bom, err := r.Peek(3); err == nil && string(bom) == "\ufeff" {
 		r.Discard(3)
 	}
+	head, err := r.Peek(headSize)
+	if err != nil && err != io.EOF {
+		return nil, nil, err
+	}
+	if err := checkText(head); err != nil {
+		return nil, nil, err
+	}
 	if format == "" {
 		format = CSV
-		for n := 1; ; n++ {
-			head, err := r.Peek(n)
-			if len(head) < n {
-				if err == io.EOF || errors.Is(err, bufio.ErrBufferFull) {
-					break // nothing, or nothing but spaces
-				}
-				return nil, nil, err
-			}
-			if c := head[n-1]; !bytes.ContainsRune([]byte(" \t\r\n"), rune(c)) {
-				if c == '{' {
-					format = JSONLines
-				}
-				break
-			}
+		if bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{")) {
+			format = JSONLines
 		}
 	}
 	if format == JSONLines {
 		return &jsonUsers{in: r}, nil, nil
 	}
-	return openCSV(r)
+	return openCSV(r, firstLine(head))
 }
 
 // jsonUsers reads JSON lines. Empty ones are skipped.
@@ -109,22 +106,24 @@ type csvUsers struct {
 	ours    bool // written by `users export`: cells are guarded
 }
 
-// openCSV reads the header.
-func openCSV(r io.Reader) (_ Reader, unknown []string, err error) {
+// openCSV reads the header. first is the first line as it stands in the file.
+func openCSV(r io.Reader, first []byte) (_ Reader, unknown []int, err error) {
 	c := &csvUsers{in: csv.NewReader(r)}
-	header, err := c.in.Read()
-	if err == io.EOF {
+	if len(first) == 0 {
 		return c, nil, nil // no accounts at all
 	}
+	header, err := headerOf(first)
 	if err != nil {
-		return nil, nil, errors.New("the first line is not a header of CSV; name the columns as Django's auth_user or `signet users export` does")
+		return nil, nil, err
 	}
-	for _, name := range header {
-		name = strings.TrimSpace(name)
+	if whole, err := c.in.Read(); err != nil || len(whole) != len(header) {
+		return nil, nil, errNoHeader
+	}
+	for n, name := range header {
 		i := slices.IndexFunc(columns, func(k column) bool { return name != "" && (name == k.name || name == k.django) })
 		if i < 0 {
-			c.columns, c.names = append(c.columns, nil), append(c.names, name)
-			unknown = append(unknown, name)
+			c.columns, c.names = append(c.columns, nil), append(c.names, "")
+			unknown = append(unknown, n+1)
 			continue
 		}
 		if slices.Contains(c.columns, &columns[i]) {
@@ -132,9 +131,6 @@ func openCSV(r io.Reader) (_ Reader, unknown []string, err error) {
 		}
 		c.columns, c.names = append(c.columns, &columns[i]), append(c.names, name)
 		c.ours = c.ours || name == "sub"
-	}
-	if !slices.Contains(c.names, "email") {
-		return nil, nil, errors.New("there is no column email; the first line must name the columns as Django's auth_user or `signet users export` does")
 	}
 	return c, unknown, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func parseRecord(line []byte) (userstore.User, error) {
 	if strict := (*strictjson.Error)(nil); errors.As(err, &strict) {
 		var parts []string
 		for _, p := range strict.Problems {
-			parts = append(parts, strings.TrimPrefix(p.Field+": "+p.Message, ": "))
+			parts = append(parts, strings.TrimPrefix(shownName(p.Field)+": "+p.Message, ": "))
 		}
 		return userstore.User{}, errors.New(strings.Join(parts, " "))
 	}
@@ -67,6 +68,17 @@ func parseRecord(line []byte) (userstore.User, error) {
 		}
 	}
 	return u, nil
+}
+
+// plainName is a member's name that cannot be somebody's address, name or password hash.
+var plainName = regexp.MustCompile(`^[a-z]+(_[a-z]+)*(\.[a-z_]+|\.[0-9]+)?$`)
+
+// shownName is a member's name for an error: none that could be a value in the wrong place.
+func shownName(name string) string {
+	if name == "" || len(name) <= 32 && plainName.MatchString(name) {
+		return name
+	}
+	return "a member"
 }
 
 // encodeRecord is one line of JSON. What a terminal would obey is escaped, which programs read as the
