@@ -43,6 +43,7 @@ var documents = []struct{ name, store string }{
 	{"README.md", sqlite},
 	{"docs/admin-api.md", sqlite},
 	{"docs/client-apps.md", sqlite},
+	{"docs/conformance.md", sqlite},
 	{"docs/libraries.md", sqlite},
 	{"docs/libraries.md", postgres},
 	{"docs/operators.md", sqlite},
