@@ -8,8 +8,8 @@
 //	{"token": "…", "audience": "…", "typ": "at+jwt"}  →  {"claims": {…}} or {"error": "…"}
 //	{"reload": true}                                  →  {} (its key cache had expired)
 //
-// Relying parties: openid-client, oauth4webapi (node), go-oidc with x/oauth2 (goclient) and oidc-client-ts (node, in
-// Chromium) log a person in and out, and do everything else that a client does. Each of the scripts is told on standard
+// Relying parties: openid-client, oauth4webapi (node), go-oidc with x/oauth2 (goclient), Authlib (python) and oidc-client-ts
+// (node, in Chromium) log a person in and out, and do everything else that a client does. Each of the scripts is told on standard
 // input what there is, goes through its steps, and prints each step that it has taken; the test demands every one by
 // name. A person is a small browser without JavaScript, which fills in the hosted pages by the ids of their elements.
 //
