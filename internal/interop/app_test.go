@@ -64,6 +64,8 @@ func (d *document) app(t *testing.T, where, info, text string) {
 		command = "exec python3 -m http.server --bind localhost --directory " + folder + " " + d.origin[strings.LastIndexByte(d.origin, ':')+1:]
 	case "apache app":
 		command = d.apache(t, text)
+	case "sh app":
+		command = text
 	default:
 		t.Fatalf("%s: there is no such kind of app", where)
 	}

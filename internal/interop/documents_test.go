@@ -31,8 +31,9 @@ import (
 //	go              a whole program: built.  go run: built and run
 //	js run, python run
 //	                run, with the variables that the shell has exported
-//	js app, go app, html app, apache app
+//	js app, go app, html app, apache app, sh app
 //	                a whole app at localhost:3000, in which somebody logs in and out: see app_test.go
+//	… file NAME     written to the folder, for an app that has several files
 //	html page       a page that Apache serves to everybody.  html page app: once they have logged in
 //	yaml config     a configuration that `signet config` must take
 //	… output        what the block before it printed. "…" in it stands for any part of its line
@@ -48,6 +49,7 @@ var documents = []struct{ name, store string }{
 	{"docs/libraries.md", postgres},
 	{"docs/operators.md", sqlite},
 	{"docs/pages.md", sqlite},
+	{"docs/products/django.md", postgres},
 	{"docs/resource-servers.md", sqlite},
 }
 
@@ -94,6 +96,9 @@ func TestDocumentsAreTrue(t *testing.T) {
 				case b.info == "python run":
 					d.write(t, "snippet.py", b.text)
 					printed = d.bash(t, where, "python snippet.py")
+				case strings.Contains(b.info, " file "):
+					_, name, _ := strings.Cut(b.info, " file ")
+					d.write(t, name, b.text)
 				case strings.HasPrefix(b.info, "html page"):
 					d.page(t, b.info, b.text)
 				case strings.HasSuffix(b.info, " app"):

@@ -111,8 +111,8 @@ var relyingParties = []struct {
 		"client_secret_post",
 		"its default with a client that is registered for client_secret_post",
 		"client_secret_post with a client that is registered for client_secret_basic",
-		"a scope that nobody knows is dropped, at login and when it is repeated at a refresh",
 		"a wrong secret is refused in either place",
+		"a scope that nobody knows is dropped, at login and when it is repeated at a refresh",
 	}},
 }
 

@@ -55,7 +55,8 @@ def refresh(oauth, token):
 def assertion(client, **options):
     """private_key_jwt with what Authlib makes by default: an assertion for the token endpoint that is good for an hour."""
     key = next(k for k in client["private_keys"] if k["kty"] == "RSA" and k.get("alg", "RS256") == "RS256")
-    oauth = session(client, secret=jwk.import_key(key), token_endpoint_auth_method="private_key_jwt", **options)
+    oauth = session(client, secret=jwk.import_key(key), token_endpoint_auth_method="private_key_jwt",
+                    revocation_endpoint_auth_method="private_key_jwt", **options)
     oauth.register_client_auth_method(PrivateKeyJWT(provider["token_endpoint"]))
     return oauth
 
@@ -96,13 +97,6 @@ oauth = session(given["clients"]["basic"], token_endpoint_auth_method="client_se
 refresh(oauth, log_in(oauth))
 step("client_secret_post with a client that is registered for client_secret_basic")
 
-oauth = session(given["clients"]["basic"], scope="openid email offline_access https://example.com/unheard-of")
-token = log_in(oauth)
-assert set(token["scope"].split()) == {"openid", "email", "offline_access"}, token["scope"]
-fresh = refresh(oauth, token)
-assert set(fresh["scope"].split()) == {"openid", "email", "offline_access"}, fresh["scope"]
-step("a scope that nobody knows is dropped, at login and when it is repeated at a refresh")
-
 for wrong in ({"secret": "wrong"}, {"secret": "wrong", "token_endpoint_auth_method": "client_secret_post"}):
     try:
         log_in(session(given["clients"]["basic"], **wrong))
@@ -110,3 +104,10 @@ for wrong in ({"secret": "wrong"}, {"secret": "wrong", "token_endpoint_auth_meth
     except Exception as err:
         assert getattr(err, "error", None) == "invalid_client", err
 step("a wrong secret is refused in either place")
+
+oauth = session(given["clients"]["basic"], scope="openid email offline_access https://example.com/unheard-of")
+token = log_in(oauth)
+assert set(token["scope"].split()) == {"openid", "email", "offline_access"}, token["scope"]
+fresh = refresh(oauth, token)
+assert set(fresh["scope"].split()) == {"openid", "email", "offline_access"}, fresh["scope"]
+step("a scope that nobody knows is dropped, at login and when it is repeated at a refresh")
