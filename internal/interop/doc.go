@@ -16,6 +16,10 @@
 // Documents: the README's and docs' commands and programs are run, and in the apps of docs/libraries.md, Apache's
 // mod_auth_openidc among them, somebody logs in with Chromium.
 //
+// Products: docs/products has whole set-ups, which are run as the other documents are. Those that take minutes to build are
+// behind the build tag more (`make interop-more`): oauth2-proxy and the authenticator of Kubernetes, each in a module of its own,
+// and a Spring Boot app.
+//
 // Everything here is behind the build tag interop, because it needs more than Go;
 // `make interop` installs the foreign libraries and runs it. A missing
 // prerequisite fails the run: nothing is skipped.

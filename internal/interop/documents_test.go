@@ -40,7 +40,7 @@ import (
 //
 // Everything else is for reading only. Addresses are the only thing that is replaced:
 // localhost:8080, localhost:3000 and the PostgreSQL URL of the documents become those of this test.
-var documents = []struct{ name, store string }{
+var documents = []documentOn{
 	{"README.md", sqlite},
 	{"docs/admin-api.md", sqlite},
 	{"docs/client-apps.md", sqlite},
@@ -53,9 +53,15 @@ var documents = []struct{ name, store string }{
 	{"docs/resource-servers.md", sqlite},
 }
 
+type documentOn struct{ name, store string }
+
 const documentedPostgres = "postgres://signet@localhost/signet"
 
-func TestDocumentsAreTrue(t *testing.T) {
+func TestDocumentsAreTrue(t *testing.T) { runDocuments(t, documents) }
+
+// runDocuments runs each; programs are on the path beside signet.
+func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
+	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +75,7 @@ func TestDocumentsAreTrue(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := open(t, root, string(text), on.store)
+			d := open(t, root, string(text), on.store, programs...)
 			var printed string
 			for _, b := range blocks(string(text)) {
 				where := fmt.Sprintf("%s:%d (%s)", name, b.line, b.info)
@@ -162,7 +168,7 @@ type document struct {
 	steps     int
 }
 
-func open(t *testing.T, root, text, store string) *document {
+func open(t *testing.T, root, text, store string, programs ...string) *document {
 	t.Helper()
 	d := &document{root: root, dir: t.TempDir(), listen: freeAddress(t)}
 	_, port, _ := net.SplitHostPort(d.listen)
@@ -191,8 +197,10 @@ func open(t *testing.T, root, text, store string) *document {
 	}
 	d.write(t, ".curlrc", "fail-with-body\nshow-error\n")
 	d.write(t, "signet-path/.keep", "")
-	if err := os.Symlink(binaries.signet, filepath.Join(d.dir, "signet-path/signet")); err != nil {
-		t.Fatal(err)
+	for _, program := range append(programs, binaries.signet) {
+		if err := os.Symlink(program, filepath.Join(d.dir, "signet-path", filepath.Base(program))); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	cmd := exec.Command("bash", "--noprofile", "--norc")
