@@ -50,6 +50,7 @@ var documents = []documentOn{
 	{"docs/operators.md", sqlite},
 	{"docs/pages.md", sqlite},
 	{"docs/products/django.md", postgres},
+	{"docs/products/kubernetes.md", sqlite},
 	{"docs/resource-servers.md", sqlite},
 }
 
