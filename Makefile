@@ -1,6 +1,7 @@
 # make test     everything that needs only Go, a C compiler and PostgreSQL's programs
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
 #               them in $(SCREENSHOTS)), a real PgBouncer, and the documents' commands
+# make interop-more  products that take minutes to build: oauth2-proxy, Kubernetes' authenticator, Spring Security
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static
 
@@ -12,7 +13,7 @@ NODE_DIR   := internal/interop/node
 PYTHON_DIR := internal/interop/python
 SCREENSHOTS ?= $(CURDIR)/internal/interop/screenshots
 
-.PHONY: build test interop bench fuzz lint clean need-cc need-postgres need-foreign
+.PHONY: build test interop interop-more bench fuzz lint clean need-cc need-postgres need-foreign need-java
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
@@ -25,11 +26,16 @@ lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
 	  echo "Run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
-	$(GO) vet -tags interop ./internal/interop/...
+	$(GO) vet -tags interop,more ./internal/interop/...
 
 interop: need-foreign $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 15m ./internal/interop/...
+
+# Go's proxy and Maven's repository serve pinned versions; go.sum holds the hashes of the former.
+interop-more: need-foreign need-java $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
+	cd internal/interop/kubernetes && $(GO) vet ./...
+	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" $(GO) test -count=1 -tags interop,more -run '^TestMore' -timeout 30m ./internal/interop
 
 $(NODE_DIR)/node_modules/.package-lock.json: $(NODE_DIR)/package-lock.json
 	cd $(NODE_DIR) && npm ci --ignore-scripts
@@ -76,3 +82,7 @@ need-foreign:
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "Python 3.10 or later with its venv module is needed. On Debian: apt-get install python3-venv" >&2; exit 1; }
+
+need-java:
+	@for program in java javac mvn; do command -v $$program >/dev/null || { \
+	  echo "$$program is missing: make interop-more needs a JDK of Java 17 or later, and Maven. On Debian: apt-get install default-jdk-headless maven" >&2; exit 1; }; done

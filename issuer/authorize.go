@@ -40,7 +40,7 @@ type Pending struct {
 
 	ClientID      string     `json:"client_id"`
 	RedirectURI   string     `json:"redirect_uri"`
-	ResponseMode  string     `json:"response_mode"` // query or form_post
+	ResponseMode  string     `json:"response_mode"` // query or form_post; fragment for refusals alone
 	State         opaqueText `json:"state,omitempty"`
 	Nonce         opaqueText `json:"nonce,omitempty"`
 	Scopes        []string   `json:"scopes"`
@@ -89,9 +89,11 @@ const (
 	InvalidRedirectURI      Code = "invalid_redirect_uri" // for a page: nothing may be sent there
 )
 
-// Response modes that we answer in (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post Response Mode).
+// Response modes that we answer in (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post Response Mode). The
+// fragment carries nothing but refusals of response types that have it as their default.
 const (
 	ModeQuery    = "query"
+	ModeFragment = "fragment"
 	ModeFormPost = "form_post"
 )
 
@@ -142,7 +144,7 @@ func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pendi
 	if err != nil {
 		return Pending{}, nil, err
 	}
-	p = Pending{ID: i.NewID(), At: i.now(), ClientID: client.ID, RedirectURI: r.RedirectURI, ResponseMode: ModeQuery}
+	p = Pending{ID: i.NewID(), At: i.now(), ClientID: client.ID, RedirectURI: r.RedirectURI, ResponseMode: r.defaultMode()}
 	err = i.read(&p, r, client)
 	var e *Error
 	switch {
@@ -186,6 +188,17 @@ func (i *Issuer) enabledClient(ctx context.Context, id string) (userstore.Client
 	return client, nil
 }
 
+// defaultMode is the response mode of a request that names none (OAuth 2.0 Multiple Response Type Encoding Practices
+// section 2.1): a client that asks for a token from this endpoint looks for the answer, a refusal too, in the fragment. A
+// response type is a set of words in any order. Of two response types neither is the client's.
+func (r AuthorizationRequest) defaultMode() string {
+	types := words(r.ResponseType)
+	if !slices.Contains(r.Repeated, "response_type") && (slices.Contains(types, "token") || slices.Contains(types, "id_token")) {
+		return ModeFragment
+	}
+	return ModeQuery
+}
+
 // read fills p with what r asks for. How an answer gets to the client is found out first.
 func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Client) (err error) {
 	r = r.heeding()
@@ -194,7 +207,9 @@ func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Clien
 		p.State = opaqueText(r.State)
 	}
 	switch r.ResponseMode {
-	case "", ModeQuery:
+	case "", p.ResponseMode:
+	case ModeQuery:
+		p.ResponseMode = ModeQuery
 	case ModeFormPost:
 		if !strings.HasPrefix(p.RedirectURI, "https://") && !strings.HasPrefix(p.RedirectURI, "http://") {
 			return errResponseMode // no form can be posted to an app's own scheme

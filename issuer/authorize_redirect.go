@@ -13,17 +13,20 @@ import (
 // AuthorizationResponse is what the browser carries to the client's redirect URI: a success or an error.
 type AuthorizationResponse struct {
 	RedirectURI string
-	Mode        string      // query or form_post
+	Mode        string      // query, fragment or form_post
 	Parameters  [][2]string // in order; iss is always among them (RFC 9207)
 }
 
-// Location is the redirect URI with the parameters in its query, after those that it was registered
-// with, which stay as they are (RFC 6749 section 3.1.2).
-func (r AuthorizationResponse) Location() string { return withQuery(r.RedirectURI, r.Parameters) }
+// Location is the redirect URI with the parameters in its fragment, or in its query after those that it was
+// registered with, which stay as they are (RFC 6749 section 3.1.2).
+func (r AuthorizationResponse) Location() string {
+	if r.Mode == ModeFragment { // a redirect URI has no fragment of its own
+		return withParameters(r.RedirectURI, "#", r.Parameters)
+	}
+	return withQuery(r.RedirectURI, r.Parameters)
+}
 
 func withQuery(uri string, parameters [][2]string) string {
-	var b strings.Builder
-	b.WriteString(uri)
 	separator := "?"
 	if at := strings.IndexByte(uri, '?'); at >= 0 {
 		separator = "&"
@@ -31,6 +34,13 @@ func withQuery(uri string, parameters [][2]string) string {
 			separator = ""
 		}
 	}
+	return withParameters(uri, separator, parameters)
+}
+
+// withParameters appends parameters to uri, the first behind separator.
+func withParameters(uri, separator string, parameters [][2]string) string {
+	var b strings.Builder
+	b.WriteString(uri)
 	for _, p := range parameters {
 		b.WriteString(separator + url.QueryEscape(p[0]) + "=" + url.QueryEscape(p[1]))
 		separator = "&"

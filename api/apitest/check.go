@@ -210,7 +210,11 @@ func (s *Server) mayLeadTo(location string, status int) bool {
 	if strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") && !strings.Contains(location, "\\") {
 		return status == http.StatusCreated || status == http.StatusSeeOther
 	}
-	base, _, _ := strings.Cut(location, "?")
+	base, fragment, found := strings.Cut(location, "#")
+	if found && !strings.HasPrefix(fragment, "error=") { // nothing but refusals goes there
+		return false
+	}
+	base, _, _ = strings.Cut(base, "?")
 	clients, err := s.DB.ListClients(context.Background(), nil, 1000)
 	if err != nil {
 		s.T.Fatalf("list the clients: %v", err)

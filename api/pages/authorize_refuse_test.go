@@ -157,7 +157,7 @@ func TestRefusalsOfTheAuthorizationEndpoint(t *testing.T) {
 		service := s.Register(userstore.Client{ID: "service", GrantTypes: []string{"client_credentials"}})
 		long := strings.Repeat("s", 8<<10)
 		var rows []asking
-		for _, responseType := range []string{"token", "id_token", "code token", "code id_token token", "none", "CODE"} {
+		for _, responseType := range []string{"none", "CODE", "tokens"} { // those of the fragment: authorize_fragment_test.go
 			rows = append(rows, asking{name: "A-09 response_type " + responseType, edit: set("response_type", responseType), want: "unsupported_response_type"})
 		}
 		for _, mode := range []string{"fragment", "web_message", "query.jwt", "garbage"} {

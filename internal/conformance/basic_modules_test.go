@@ -96,12 +96,10 @@ func scope(scopes string) func(*party) {
 // The order of scopes and of parameters means nothing.
 func alternateHappyFlow(p *party) {
 	q := p.authorization("email openid")
-	var pairs []string
-	for _, name := range slices.Backward(slices.Sorted(maps.Keys(q))) {
-		pairs = append(pairs, url.Values{name: q[name]}.Encode())
-	}
+	names := slices.Sorted(maps.Keys(q))
+	slices.Reverse(names)
 	p.n.arrived = nil
-	p.b.visit(p.op.text("authorization_endpoint") + "?" + strings.Join(pairs, "&"))
+	p.b.visit(address(p.op.text("authorization_endpoint"), q, names))
 	l := p.redeem(q, p.code(q, p.back()))
 	if l.userinfo["email"] == nil || l.userinfo["email_verified"] == nil || l.userinfo["name"] != nil {
 		p.t.Errorf("userinfo has %q", slices.Sorted(maps.Keys(l.userinfo)))

@@ -53,6 +53,13 @@ type automation struct {
 	} `json:"tasks"`
 }
 
+func (a automation) matches() (all []string) {
+	for _, task := range a.Tasks {
+		all = append(all, task.Match)
+	}
+	return all
+}
+
 // readConfiguration reads the file as an operator fills it in.
 func readConfiguration(t *testing.T, user apitest.User) (c configuration) {
 	t.Helper()

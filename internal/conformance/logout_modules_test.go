@@ -31,7 +31,7 @@ func (p *party) endSession(edit ...func(login, url.Values)) url.Values {
 	for _, fn := range edit {
 		fn(l, q)
 	}
-	p.b.visit(p.op.text("end_session_endpoint") + "?" + q.Encode())
+	p.b.visit(address(p.op.text("end_session_endpoint"), q, []string{"id_token_hint", "post_logout_redirect_uri", "state"}))
 	return q
 }
 

@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/big"
 	"mime"
@@ -156,7 +158,32 @@ func with(name, value string) func(url.Values) {
 }
 
 func (p *party) endpoint(q url.Values) string {
-	return p.op.text("authorization_endpoint") + "?" + q.Encode()
+	return address(p.op.text("authorization_endpoint"), q, slices.Sorted(maps.Keys(q)))
+}
+
+// address is an endpoint with parameters in that order, byte for byte as the suite writes it: its UriComponentsBuilder of Spring
+// escapes no more than RFC 3986 section 3.4 demands of a query, and the two characters that separate parameters. So a redirect
+// URI stands in the address as it is.
+func address(endpoint string, q url.Values, names []string) string {
+	var b strings.Builder
+	for _, name := range names {
+		for _, value := range q[name] {
+			b.WriteString("&" + escape(name) + "=" + escape(value))
+		}
+	}
+	return endpoint + "?" + strings.TrimPrefix(b.String(), "&")
+}
+
+func escape(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if strings.IndexByte(alphanumeric+"-._~!$'()*+,;:@/?", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 // authorize sends the browser to the authorization endpoint and takes what it brings back.

@@ -13,6 +13,8 @@ import (
 // plan is a certification profile.
 type plan struct {
 	name, title string
+	suite       string   // its name in the suite's API
+	variant     []string // as the suite's API takes it
 	formPost    bool
 	modules     []module
 }
@@ -74,25 +76,29 @@ var basic = []module{
 	{"oidcc-ensure-request-with-valid-pkce-succeeds", passes, pkce},
 }
 
+// static is the variant for a client that an operator registered.
+var static = []string{"server_metadata=discovery", "client_registration=static_client"}
+
 var plans = []plan{
-	{name: "basic", title: "Basic", modules: basic},
-	{name: "config", title: "Config", modules: []module{
+	{name: "basic", title: "Basic", suite: "oidcc-basic-certification-test-plan", variant: static, modules: basic},
+	{name: "config", title: "Config", suite: "oidcc-config-certification-test-plan", modules: []module{
 		{"oidcc-discovery-endpoint-verification", passes, discovery},
 	}},
-	{name: "formpost", title: "Form Post", formPost: true, modules: basic},
-	{name: "rp-initiated-logout", title: "RP-Initiated Logout", modules: []module{
-		{"oidcc-rp-initiated-logout-discovery-endpoint-verification", passes, logoutDiscovery},
-		{"oidcc-rp-initiated-logout", passes, logout},
-		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", pictured, logoutBadRedirectURI},
-		{"oidcc-rp-initiated-logout-modified-id-token-hint", pictured, logoutModifiedHint},
-		{"oidcc-rp-initiated-logout-no-id-token-hint", pictured, logoutNoHint},
-		{"oidcc-rp-initiated-logout-no-params", pictured, logoutNoParams},
-		{"oidcc-rp-initiated-logout-no-post-logout-redirect-uri", pictured, logoutNoRedirectURI},
-		{"oidcc-rp-initiated-logout-no-state", passes, logoutNoState},
-		{"oidcc-rp-initiated-logout-only-state", pictured, logoutOnlyState},
-		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", pictured, logoutQueryAdded},
-		{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
-	}},
+	{name: "formpost", title: "Form Post", suite: "oidcc-formpost-basic-certification-test-plan", variant: static, formPost: true, modules: basic},
+	{name: "rp-initiated-logout", title: "RP-Initiated Logout", suite: "oidcc-rp-initiated-logout-certification-test-plan",
+		variant: []string{"client_registration=static_client", "response_type=code"}, modules: []module{
+			{"oidcc-rp-initiated-logout-discovery-endpoint-verification", passes, logoutDiscovery},
+			{"oidcc-rp-initiated-logout", passes, logout},
+			{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", pictured, logoutBadRedirectURI},
+			{"oidcc-rp-initiated-logout-modified-id-token-hint", pictured, logoutModifiedHint},
+			{"oidcc-rp-initiated-logout-no-id-token-hint", pictured, logoutNoHint},
+			{"oidcc-rp-initiated-logout-no-params", pictured, logoutNoParams},
+			{"oidcc-rp-initiated-logout-no-post-logout-redirect-uri", pictured, logoutNoRedirectURI},
+			{"oidcc-rp-initiated-logout-no-state", passes, logoutNoState},
+			{"oidcc-rp-initiated-logout-only-state", pictured, logoutOnlyState},
+			{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", pictured, logoutQueryAdded},
+			{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
+		}},
 }
 
 // One server, one user and three clients, as an operator sets them up for the suite; a fresh browser for each module.
@@ -141,17 +147,49 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 	return c
 }
 
-// The table of docs/conformance.md is what is run here.
-func TestTheDocumentedModulesAreTheTestedOnes(t *testing.T) {
+// documented are the rows of a table in docs/conformance.md.
+func documented(t *testing.T, header string) []string {
+	t.Helper()
 	text, err := os.ReadFile("../../docs/conformance.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, found := strings.Cut(string(text), "| module | profiles | expected |\n| --- | --- | --- |\n")
+	_, table, found := strings.Cut(string(text), header+"\n| --- | --- | --- |\n")
 	table, _, _ = strings.Cut(table, "\n\n")
 	if !found {
-		t.Fatal("docs/conformance.md has no table of modules")
+		t.Fatalf("docs/conformance.md has no table %s", header)
 	}
+	return strings.Split(strings.TrimSuffix(table, "\n"), "\n")
+}
+
+func TestTheDocumentedPlansAreTheTestedOnes(t *testing.T) {
+	var want []string
+	for _, p := range plans {
+		variant := "none"
+		if len(p.variant) > 0 {
+			variant = "`" + strings.Join(p.variant, "` `") + "`"
+		}
+		want = append(want, "| "+p.title+" | `"+p.suite+"` | "+variant+" |")
+	}
+	if got := documented(t, "| profile | plan | variant |"); !slices.Equal(got, want) {
+		t.Errorf("the table has to be:\n%s", strings.Join(want, "\n"))
+	}
+}
+
+// Whatever the automation waits for names its host: "*" matches a whole address within the query of another.
+func TestTheAutomationNamesHosts(t *testing.T) {
+	c := readConfiguration(t, apitest.User{})
+	for _, b := range slices.Concat(c.Browser, c.Override["oidcc-rp-initiated-logout-no-params"].Browser, c.Override["oidcc-rp-initiated-logout-only-state"].Browser) {
+		for _, match := range append([]string{b.Match}, b.matches()...) {
+			if !strings.HasPrefix(match, apitest.IssuerURL+"/") && !strings.HasPrefix(match, "https://www.certification.openid.net/") {
+				t.Errorf("the match %q names no host", match)
+			}
+		}
+	}
+}
+
+// The table of docs/conformance.md is what is run here.
+func TestTheDocumentedModulesAreTheTestedOnes(t *testing.T) {
 	profiles := map[string][]string{}
 	outcomes := map[string]string{}
 	var order []string
@@ -168,7 +206,7 @@ func TestTheDocumentedModulesAreTheTestedOnes(t *testing.T) {
 	for _, name := range order {
 		want = append(want, "| `"+name+"` | "+strings.Join(profiles[name], ", ")+" | "+outcomes[name]+" |")
 	}
-	if got := strings.Split(strings.TrimSuffix(table, "\n"), "\n"); !slices.Equal(got, want) {
+	if got := documented(t, "| module | profiles | expected |"); !slices.Equal(got, want) {
 		t.Errorf("the table has to be:\n%s", strings.Join(want, "\n"))
 	}
 }

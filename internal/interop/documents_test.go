@@ -31,28 +31,38 @@ import (
 //	go              a whole program: built.  go run: built and run
 //	js run, python run
 //	                run, with the variables that the shell has exported
-//	js app, go app, html app, apache app
+//	js app, go app, html app, apache app, sh app
 //	                a whole app at localhost:3000, in which somebody logs in and out: see app_test.go
+//	… file NAME     written to the folder, for an app that has several files
 //	html page       a page that Apache serves to everybody.  html page app: once they have logged in
 //	yaml config     a configuration that `signet config` must take
 //	… output        what the block before it printed. "…" in it stands for any part of its line
 //
 // Everything else is for reading only. Addresses are the only thing that is replaced:
 // localhost:8080, localhost:3000 and the PostgreSQL URL of the documents become those of this test.
-var documents = []struct{ name, store string }{
+var documents = []documentOn{
 	{"README.md", sqlite},
 	{"docs/admin-api.md", sqlite},
 	{"docs/client-apps.md", sqlite},
+	{"docs/conformance.md", sqlite},
 	{"docs/libraries.md", sqlite},
 	{"docs/libraries.md", postgres},
 	{"docs/operators.md", sqlite},
 	{"docs/pages.md", sqlite},
+	{"docs/products/django.md", postgres},
+	{"docs/products/kubernetes.md", sqlite},
 	{"docs/resource-servers.md", sqlite},
 }
 
+type documentOn struct{ name, store string }
+
 const documentedPostgres = "postgres://signet@localhost/signet"
 
-func TestDocumentsAreTrue(t *testing.T) {
+func TestDocumentsAreTrue(t *testing.T) { runDocuments(t, documents) }
+
+// runDocuments runs each; programs are on the path beside signet.
+func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
+	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +76,7 @@ func TestDocumentsAreTrue(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := open(t, root, string(text), on.store)
+			d := open(t, root, string(text), on.store, programs...)
 			var printed string
 			for _, b := range blocks(string(text)) {
 				where := fmt.Sprintf("%s:%d (%s)", name, b.line, b.info)
@@ -93,6 +103,9 @@ func TestDocumentsAreTrue(t *testing.T) {
 				case b.info == "python run":
 					d.write(t, "snippet.py", b.text)
 					printed = d.bash(t, where, "python snippet.py")
+				case strings.Contains(b.info, " file "):
+					_, name, _ := strings.Cut(b.info, " file ")
+					d.write(t, name, b.text)
 				case strings.HasPrefix(b.info, "html page"):
 					d.page(t, b.info, b.text)
 				case strings.HasSuffix(b.info, " app"):
@@ -156,7 +169,7 @@ type document struct {
 	steps     int
 }
 
-func open(t *testing.T, root, text, store string) *document {
+func open(t *testing.T, root, text, store string, programs ...string) *document {
 	t.Helper()
 	d := &document{root: root, dir: t.TempDir(), listen: freeAddress(t)}
 	_, port, _ := net.SplitHostPort(d.listen)
@@ -185,8 +198,10 @@ func open(t *testing.T, root, text, store string) *document {
 	}
 	d.write(t, ".curlrc", "fail-with-body\nshow-error\n")
 	d.write(t, "signet-path/.keep", "")
-	if err := os.Symlink(binaries.signet, filepath.Join(d.dir, "signet-path/signet")); err != nil {
-		t.Fatal(err)
+	for _, program := range append(programs, binaries.signet) {
+		if err := os.Symlink(program, filepath.Join(d.dir, "signet-path", filepath.Base(program))); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	cmd := exec.Command("bash", "--noprofile", "--norc")

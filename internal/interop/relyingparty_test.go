@@ -101,6 +101,25 @@ var relyingParties = []struct {
 		"revocation",
 		"logout by the app",
 	}},
+	{"authlib", python("authlib_client.py"), []string{
+		"discovery",
+		"login with private_key_jwt, whose assertions last an hour",
+		"refresh with private_key_jwt",
+		"introspection and revocation with private_key_jwt",
+		"client_credentials with private_key_jwt",
+		"client_secret_basic, which is its default",
+		"client_secret_post",
+		"its default with a client that is registered for client_secret_post",
+		"client_secret_post with a client that is registered for client_secret_basic",
+		"a wrong secret is refused in either place",
+		"a scope that nobody knows is dropped, at login and when it is repeated at a refresh",
+	}},
+}
+
+func python(script string) func(*testing.T) *exec.Cmd {
+	return func(*testing.T) *exec.Cmd {
+		return exec.Command("python/.venv/bin/python", filepath.Join("python", script))
+	}
 }
 
 func node(script string) func(*testing.T) *exec.Cmd {

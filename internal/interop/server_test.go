@@ -26,7 +26,7 @@ import (
 )
 
 var binaries struct {
-	signet, golangjwt, goclient string
+	dir, signet, golangjwt, goclient string
 }
 
 func TestMain(m *testing.M) {
@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
+		binaries.dir = dir
 		binaries.signet, binaries.golangjwt, binaries.goclient = filepath.Join(dir, "signet"), filepath.Join(dir, "golangjwt"), filepath.Join(dir, "goclient")
 		for _, build := range [][]string{
 			{"-o", binaries.signet, "../../cmd/signet"},
@@ -100,9 +101,16 @@ func database(t *testing.T, store string) map[string]string {
 // startOn is start on one of the stores.
 func startOn(t *testing.T, store, config string) *server {
 	t.Helper()
+	s, _ := startBehind(t, httptest.NewServer, store, config)
+	return s
+}
+
+// startBehind is startOn behind a proxy of one's choice, which may have TLS.
+func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, store, config string) (*server, *httptest.Server) {
+	t.Helper()
 	s := &server{fetches: make(map[string]int)}
 	var direct *httputil.ReverseProxy
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy := listenAt(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.cut.Load() {
 			http.Error(w, "cut off", http.StatusBadGateway)
 			return
@@ -166,7 +174,7 @@ func startOn(t *testing.T, store, config string) *server {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
-	return s
+	return s, proxy
 }
 
 func freeAddress(t *testing.T) string {

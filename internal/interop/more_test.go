@@ -1,0 +1,29 @@
+//go:build interop && more
+
+package interop
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// What takes minutes to build, behind a build tag of its own: `make interop-more` runs it. Each of its tests begins with TestMore.
+
+// The documents of products that are built here before they run.
+func TestMoreDocumentsAreTrue(t *testing.T) {
+	runDocuments(t, []documentOn{
+		{"docs/products/oauth2-proxy.md", postgres},
+		{"docs/products/spring.md", sqlite},
+	}, buildForeign(t, "oauth2proxy", "github.com/oauth2-proxy/oauth2-proxy/v7", "oauth2-proxy"))
+}
+
+// buildForeign builds a command with a module beside this package.
+func buildForeign(t *testing.T, module, command, name string) string {
+	t.Helper()
+	program := filepath.Join(binaries.dir, name)
+	if out, err := exec.Command("go", "build", "-C", module, "-o", program, command).CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", command, err, out)
+	}
+	return program
+}
