@@ -2,10 +2,8 @@ package issuer
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/mac"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -312,11 +311,11 @@ func (i *Issuer) finished(ctx context.Context, p Pending, code string, now time.
 // code is what the request, the user and the browser session make of the secret of forms: 256 bits that nobody can guess, and
 // the same ones on every replica.
 func (i *Issuer) code(p Pending, b Browser) (string, error) {
-	mac, err := i.FormMAC("code", p.ID, b.User.ID, b.Session.ID)
+	sum, err := i.FormMAC("code", p.ID, b.User.ID, b.Session.ID)
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(mac), nil
+	return base64.RawURLEncoding.EncodeToString(sum), nil
 }
 
 // FormMAC seals parts for a purpose: HMAC-SHA-256 under FormSecret, the same on every replica. What is sealed for one
@@ -326,12 +325,5 @@ func (i *Issuer) FormMAC(purpose string, parts ...string) ([]byte, error) {
 	if err != nil {
 		return nil, unready(fmt.Errorf("seal what goes through a browser: %w", err))
 	}
-	mac := hmac.New(sha256.New, secret)
-	var size [8]byte
-	for _, part := range append([]string{purpose}, parts...) { // with its length, so that no two lists run into one
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		mac.Write(size[:])
-		mac.Write([]byte(part))
-	}
-	return mac.Sum(nil), nil
+	return mac.Sum(secret, append([]string{purpose}, parts...)...), nil
 }
