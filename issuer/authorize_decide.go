@@ -258,21 +258,21 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		consent = nil // nothing that could be taken back
 	}
 	now := i.now()
-	var told []audit.Event
+	var events []audit.Event
 	if consent != nil {
 		ctx := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
-		told = append(told, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
+		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
 	}
 	if err := i.finished(ctx, p, code, now); err != nil {
 		return Decision{}, err
 	}
-	err = i.Codes.SaveCode(ctx, userstore.Code{
+	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, userstore.Code{
 		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
 		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
 		Scopes: p.Scopes, Resources: p.Resources, Nonce: p.Nonce, Claims: p.Claims,
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
 		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
-	}, consent, now.Add(-i.SessionIdle), told...)
+	}, consent, now.Add(-i.SessionIdle), events...), events...)
 	switch {
 	case errors.Is(err, userstore.ErrExists):
 		return Decision{}, errFinished
@@ -282,9 +282,6 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		return i.refuseOrStep(p, d, errLoginRequired), nil
 	case err != nil:
 		return Decision{}, failed(err)
-	}
-	for _, e := range told {
-		e.Log(ctx, i.Log)
 	}
 	d.Step, d.Response = Respond, i.respond(p, [2]string{"code", code})
 	return d, nil

@@ -243,8 +243,8 @@ func (t *Throttle) giveBack(ctx context.Context, a Attempt) bool {
 	return t.Store.ReturnAttempt(ctx, a) == nil
 }
 
-// passed notes that a login's own batch gave it back.
-func (h *held) passed() {
+// returned notes that a login's own batch gave the attempt back.
+func (h *held) returned() {
 	if h != nil {
 		h.over = true
 		h.throttle.wake(h.attempt)
