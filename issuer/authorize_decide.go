@@ -25,6 +25,7 @@ const (
 	Respond    Step = iota // send Response
 	LogIn                  // show the login page
 	AskConsent             // show the consent page
+	IssueCode              // nothing is missing; only Consider answers this, for Decide and Allow issue the code
 )
 
 // Decision is what Decide came to.
@@ -45,13 +46,13 @@ var errFinished = refuse(RequestFinished, "This sign-in was finished before: sta
 // disabled, a redirect URI taken away, or another user have logged in.
 func (i *Issuer) Decide(ctx context.Context, p Pending, b *Browser) (Decision, error) {
 	d, err := i.Consider(ctx, p, b)
-	if err != nil || d.Step != Respond || d.Response.RedirectURI != "" {
+	if err != nil || d.Step != IssueCode {
 		return d, err
 	}
 	return i.issue(ctx, p, d, *b, nil)
 }
 
-// Consider is Decide without its effect. A decision to Respond without a Response is one to issue the code.
+// Consider is Decide without its effect: where Decide issues the code, the step is IssueCode.
 func (i *Issuer) Consider(ctx context.Context, p Pending, b *Browser) (Decision, error) {
 	d, refused, err := i.judge(ctx, p, b)
 	switch {
@@ -119,7 +120,7 @@ func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) Decision {
 }
 
 // judge says why p cannot be granted to the browser now, short of the user's consent, and in the decision what would
-// help: to log in, or nothing (Respond). The error is for a page.
+// help: to log in, or nothing (Respond). Without a refusal the step is IssueCode. The error is for a page.
 func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, refused *Error, err error) {
 	if d.Client, err = i.stillAddressed(ctx, p); err != nil {
 		return d, nil, err
@@ -145,6 +146,7 @@ func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, 
 	if err := i.stillHolds(p, d.Client, b.User); err != nil {
 		return d, err, nil
 	}
+	d.Step = IssueCode
 	return d, nil, nil
 }
 
