@@ -38,7 +38,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 		// reason to fail; a change of password is, and the next round finds out which.
 		now := a.now()
 		e := audit.New(ctx, now, audit.PasswordChanged, audit.User(u.ID))
-		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, u.ID, u.PasswordHash, hash, keep, now, e), e)
+		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, KeepSession: keep, At: now}, e), e)
 	})
 }
 
@@ -64,7 +64,7 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	}
 	now := a.now()
 	e := audit.New(ctx, now, audit.PasswordSet, audit.User(u.ID))
-	return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, u.ID, "", hash, "", now, e), e)
+	return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, NewHash: hash, At: now}, e), e)
 }
 
 // Delete proves current and deletes the account with everything kept in its name.

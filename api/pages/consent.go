@@ -27,7 +27,7 @@ func (h *Handlers) ConsentPage(w http.ResponseWriter, r *http.Request) error {
 		User: v.session.User.Email, Scopes: d.Scopes, Resources: v.pending.Resources,
 	}
 	p.Request, p.Onward = v.handle, true
-	if p.CSRF, err = h.formToken(v.browser, "consent", v.pending.ID, v.session.Session.ID); err != nil {
+	if p.CSRF, err = h.formToken(v.form("consent")); err != nil {
 		return err
 	}
 	page, err := h.Pages.Consent(p)
@@ -55,7 +55,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	if v.session == nil { // it ended meanwhile
 		return wire.SeeOther(w, h.pagePath("/login", v.handle))
 	}
-	if err := h.checkForm(v.browser, "consent", v.pending.ID, v.session.Session.ID, f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.form("consent"), f.Get("csrf")); err != nil {
 		return err
 	}
 	switch f.Get("decision") {
