@@ -2,10 +2,8 @@ package issuer
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/mac"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -26,6 +25,7 @@ const (
 	Respond    Step = iota // send Response
 	LogIn                  // show the login page
 	AskConsent             // show the consent page
+	IssueCode              // nothing is missing; only Consider answers this, for Decide and Allow issue the code
 )
 
 // Decision is what Decide came to.
@@ -46,13 +46,13 @@ var errFinished = refuse(RequestFinished, "This sign-in was finished before: sta
 // disabled, a redirect URI taken away, or another user have logged in.
 func (i *Issuer) Decide(ctx context.Context, p Pending, b *Browser) (Decision, error) {
 	d, err := i.Consider(ctx, p, b)
-	if err != nil || d.Step != Respond || d.Response.RedirectURI != "" {
+	if err != nil || d.Step != IssueCode {
 		return d, err
 	}
 	return i.issue(ctx, p, d, *b, nil)
 }
 
-// Consider is Decide without its effect. A decision to Respond without a Response is one to issue the code.
+// Consider is Decide without its effect: where Decide issues the code, the step is IssueCode.
 func (i *Issuer) Consider(ctx context.Context, p Pending, b *Browser) (Decision, error) {
 	d, refused, err := i.judge(ctx, p, b)
 	switch {
@@ -120,7 +120,7 @@ func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) Decision {
 }
 
 // judge says why p cannot be granted to the browser now, short of the user's consent, and in the decision what would
-// help: to log in, or nothing (Respond). The error is for a page.
+// help: to log in, or nothing (Respond). Without a refusal the step is IssueCode. The error is for a page.
 func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, refused *Error, err error) {
 	if d.Client, err = i.stillAddressed(ctx, p); err != nil {
 		return d, nil, err
@@ -146,6 +146,7 @@ func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, 
 	if err := i.stillHolds(p, d.Client, b.User); err != nil {
 		return d, err, nil
 	}
+	d.Step = IssueCode
 	return d, nil, nil
 }
 
@@ -259,21 +260,21 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		consent = nil // nothing that could be taken back
 	}
 	now := i.now()
-	var told []audit.Event
+	var events []audit.Event
 	if consent != nil {
 		ctx := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
-		told = append(told, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
+		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
 	}
 	if err := i.finished(ctx, p, code, now); err != nil {
 		return Decision{}, err
 	}
-	err = i.Codes.SaveCode(ctx, userstore.Code{
+	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, userstore.Code{
 		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
 		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
 		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce), Claims: p.Claims,
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
 		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
-	}, consent, now.Add(-i.SessionIdle), told...)
+	}, consent, now.Add(-i.SessionIdle), events...), events...)
 	switch {
 	case errors.Is(err, userstore.ErrExists):
 		return Decision{}, errFinished
@@ -283,9 +284,6 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		return i.refuseOrStep(p, d, errLoginRequired), nil
 	case err != nil:
 		return Decision{}, failed(err)
-	}
-	for _, e := range told {
-		e.Log(ctx, i.Log)
 	}
 	d.Step, d.Response = Respond, i.respond(p, [2]string{"code", code})
 	return d, nil
@@ -312,11 +310,11 @@ func (i *Issuer) finished(ctx context.Context, p Pending, code string, now time.
 // code is what the request, the user and the browser session make of the secret of forms: 256 bits that nobody can guess, and
 // the same ones on every replica.
 func (i *Issuer) code(p Pending, b Browser) (string, error) {
-	mac, err := i.FormMAC("code", p.ID, b.User.ID, b.Session.ID)
+	sum, err := i.FormMAC("code", p.ID, b.User.ID, b.Session.ID)
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(mac), nil
+	return base64.RawURLEncoding.EncodeToString(sum), nil
 }
 
 // FormMAC seals parts for a purpose: HMAC-SHA-256 under FormSecret, the same on every replica. What is sealed for one
@@ -326,12 +324,5 @@ func (i *Issuer) FormMAC(purpose string, parts ...string) ([]byte, error) {
 	if err != nil {
 		return nil, unready(fmt.Errorf("seal what goes through a browser: %w", err))
 	}
-	mac := hmac.New(sha256.New, secret)
-	var size [8]byte
-	for _, part := range append([]string{purpose}, parts...) { // with its length, so that no two lists run into one
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		mac.Write(size[:])
-		mac.Write([]byte(part))
-	}
-	return mac.Sum(nil), nil
+	return mac.Sum(secret, append([]string{purpose}, parts...)...), nil
 }

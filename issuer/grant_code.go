@@ -91,10 +91,10 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	}
 	ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, a.Grant.SessionID)
 	started := audit.New(ctx, r.now, audit.GrantStarted, audit.User(code.UserID))
-	if err := i.Codes.RedeemCode(ctx, userstore.Redeem{Hash: hash, Grant: a.Grant, Now: r.now, IdleSince: r.now.Add(-i.RefreshIdle)}, started); err != nil {
+	redeemed := userstore.Redeem{Hash: hash, Grant: a.Grant, Now: r.now, IdleSince: r.now.Add(-i.RefreshIdle)}
+	if err := audit.Stored(ctx, i.Log, i.Codes.RedeemCode(ctx, redeemed, started), started); err != nil {
 		return Authorization{}, err
 	}
-	started.Log(ctx, i.Log)
 	return a, nil
 }
 
@@ -140,10 +140,9 @@ func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) userstore.Grant
 func (i *Issuer) codeReplayed(ctx context.Context, code userstore.Code, now time.Time) error {
 	e := audit.New(ctx, now, audit.CodeReplayed, audit.User(code.UserID)).Failed("used_before")
 	e.ClientID = code.ClientID
-	if err := i.Grants.RevokeGrant(ctx, code.GrantID, now, e); err != nil {
+	if err := audit.Stored(ctx, i.Log, i.Grants.RevokeGrant(ctx, code.GrantID, now, e), e); err != nil {
 		return err
 	}
-	e.Log(ctx, i.Log)
 	return errCode.because(errors.New("the code was used before: its grant is revoked"))
 }
 

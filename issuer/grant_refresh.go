@@ -210,11 +210,7 @@ func (f *refresh) again(ctx context.Context, g userstore.Grant) error {
 		return nil
 	}
 	e := event(ctx, f.now, audit.RefreshLate, g)
-	if err := f.Grants.AnswerLate(ctx, g.ID, g.Generation, MaxLate, e); err != nil {
-		return err
-	}
-	e.Log(ctx, f.Log)
-	return nil
+	return audit.Stored(ctx, f.Log, f.Grants.AnswerLate(ctx, g.ID, g.Generation, MaxLate, e), e)
 }
 
 // revoke ends a grant whose refresh token came back when it should not have. It
@@ -222,9 +218,8 @@ func (f *refresh) again(ctx context.Context, g userstore.Grant) error {
 // to bring it about.
 func (f *refresh) revoke(ctx context.Context, g userstore.Grant, name audit.Name, reason string) error {
 	e := event(ctx, f.now, name, g).Failed(reason)
-	if err := f.Grants.RevokeGrant(ctx, g.ID, f.now, e); err != nil {
+	if err := audit.Stored(ctx, f.Log, f.Grants.RevokeGrant(ctx, g.ID, f.now, e), e); err != nil {
 		return err
 	}
-	e.Log(ctx, f.Log)
 	return errRefreshToken.because(errors.New(string(name)))
 }

@@ -426,7 +426,7 @@ func rehash(w *world) error {
 	if err != nil {
 		return err
 	}
-	return w.db.SetPassword(w.Context(), w.alice.ID, "", hash, "", w.clock.Now())
+	return w.db.SetPassword(w.Context(), userstore.PasswordChange{UserID: w.alice.ID, NewHash: hash, At: w.clock.Now()})
 }
 
 // A login at raised costs replaces the stored hash, in the same batch, and ends no

@@ -86,9 +86,8 @@ func (i *Issuer) EndBrowserSession(ctx context.Context, b Browser) error {
 	now := i.now()
 	ctx = audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
 	e := audit.New(ctx, now, audit.SessionRevoked, audit.User(b.User.ID))
-	if err := i.Browsers.EndSession(ctx, b.Session.ID, now, e); err != nil {
+	if err := audit.Stored(ctx, i.Log, i.Browsers.EndSession(ctx, b.Session.ID, now, e), e); err != nil {
 		return failed(err)
 	}
-	e.Log(ctx, i.Log)
 	return nil
 }

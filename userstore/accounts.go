@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -27,13 +25,6 @@ var (
 	ErrOverloaded = password.ErrOverloaded
 	// ErrSignupClosed: accounts.signup is off.
 	ErrSignupClosed = errors.New("sign-up is closed")
-)
-
-const (
-	// attempts is how often what has hashed is tried again.
-	attempts = 3
-	// edits is how often an edit is, each time a little later: a dozen at once all find their turn.
-	edits = 8
 )
 
 // Accounts holds the rules of accounts once; engines only move rows. Fill the fields, then
@@ -167,10 +158,9 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	}
 	e := audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))
 	e.Changes = given(u)
-	if err := a.Store.CreateUser(ctx, u, e); err != nil {
+	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, e), e); err != nil {
 		return User{}, err
 	}
-	e.Log(ctx, a.Log)
 	return u, nil
 }
 
@@ -201,18 +191,16 @@ func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(
 }
 
 func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error, operator bool) (User, error) {
-	for try := range edits {
-		if err := stagger(ctx, try); err != nil {
-			return User{}, fmt.Errorf("edit account: %w", err)
-		}
+	var edited User
+	err := retry(ctx, edits, "edit account", func() error {
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
-			return User{}, err
+			return err
 		}
 		old.tidy()
 		u := old.clone()
 		if err := edit(&u); err != nil {
-			return User{}, err
+			return err
 		}
 		declared := false
 		if operator && u.Email != old.Email && u.EmailVerified {
@@ -221,47 +209,29 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 			probe := old.clone()
 			probe.EmailVerified = false
 			if err := edit(&probe); err != nil {
-				return User{}, err
+				return err
 			}
 			declared = probe.EmailVerified
 		}
 		if err := a.settle(old, &u); err != nil {
-			return User{}, err
+			return err
 		}
 		u.EmailVerified = u.EmailVerified || declared
 		if reflect.DeepEqual(old, u) {
-			return old, nil
+			edited = old
+			return nil
 		}
 		u.UpdatedAt = a.now()
 		e := audit.New(ctx, u.UpdatedAt, audit.UserUpdated, audit.User(u.ID))
 		e.Changes = changes(old, u)
-		switch err := a.Store.UpdateUser(ctx, u, e); {
-		case err == nil:
-			e.Log(ctx, a.Log)
-			u.Version++
-			return u, nil
-		case !errors.Is(err, ErrConflict):
-			return User{}, a.keepsAdmins(ctx, u.ID, err)
+		if err := audit.Stored(ctx, a.Log, a.Store.UpdateUser(ctx, u, e), e); err != nil {
+			return a.keepsAdmins(ctx, u.ID, err)
 		}
-	}
-	return User{}, fmt.Errorf("edit account: %w", ErrConflict)
-}
-
-// stagger waits before a try that is not the first, so that those who lost to one another do not
-// meet again: 5 to 15 ms, then twice as long each time, but no longer than 80 to 240.
-func stagger(ctx context.Context, try int) error {
-	if try == 0 {
+		u.Version++
+		edited = u
 		return nil
-	}
-	moment := time.Duration(10<<min(try-1, 4)) * time.Millisecond
-	timer := time.NewTimer(moment/2 + rand.N(moment))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	})
+	return edited, err
 }
 
 // settle makes of what an edit left something that may be stored.

@@ -440,7 +440,7 @@ func TestU36AbsurdHashInTheDatabase(t *testing.T) {
 			"$2b$31$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
 			password,
 		} {
-			if err := w.Store.SetPassword(t.Context(), u.ID, "", hash, "", w.now); err != nil {
+			if err := w.Store.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: hash, At: w.now}); err != nil {
 				t.Fatal(err)
 			}
 			w.log.Reset()
@@ -681,14 +681,14 @@ type beaten struct {
 	first func(ctx context.Context) error
 }
 
-func (b *beaten) SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time, events ...audit.Event) error {
+func (b *beaten) SetPassword(ctx context.Context, c userstore.PasswordChange, events ...audit.Event) error {
 	if f := b.first; f != nil {
 		b.first = nil
 		if err := f(ctx); err != nil {
 			return err
 		}
 	}
-	return b.Store.SetPassword(ctx, id, oldHash, hash, keep, now, events...)
+	return b.Store.SetPassword(ctx, c, events...)
 }
 
 func TestChangePasswordAgainstOthers(t *testing.T) {
@@ -701,7 +701,7 @@ func TestChangePasswordAgainstOthers(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return store.SetPassword(ctx, u.ID, "", hash, "", w.now)
+				return store.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, NewHash: hash, At: w.now})
 			}
 		}
 		w.Store = &beaten{store, set(password)} // as a login does that upgrades the hash

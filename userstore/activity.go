@@ -23,11 +23,7 @@ func (a *Accounts) SetActive(ctx context.Context, userID string, active bool) er
 	next := u
 	next.IsActive = active
 	e.Changes = changes(u, next)
-	if err := a.Store.SetActive(ctx, u.ID, active, now, e); err != nil {
-		return a.keepsAdmins(ctx, u.ID, err)
-	}
-	e.Log(ctx, a.Log)
-	return nil
+	return a.keepsAdmins(ctx, u.ID, audit.Stored(ctx, a.Log, a.Store.SetActive(ctx, u.ID, active, now, e), e))
 }
 
 // DeleteByOperator deletes an account with everything kept in its name but the audit log, and
@@ -38,11 +34,7 @@ func (a *Accounts) DeleteByOperator(ctx context.Context, userID string) error {
 
 func (a *Accounts) delete(ctx context.Context, userID string) error {
 	e := audit.New(ctx, a.now(), audit.UserDeleted, audit.User(userID))
-	if err := a.Store.DeleteUser(ctx, userID, e); err != nil {
-		return a.keepsAdmins(ctx, userID, err)
-	}
-	e.Log(ctx, a.Log)
-	return nil
+	return a.keepsAdmins(ctx, userID, audit.Stored(ctx, a.Log, a.Store.DeleteUser(ctx, userID, e), e))
 }
 
 // RevokeSession ends one session of a user, be it a grant or a browser's. ErrNotFound: that user has no such session, or it is
@@ -55,22 +47,14 @@ func (a *Accounts) RevokeSession(ctx context.Context, userID, sessionID string) 
 	if errors.Is(err, ErrNotFound) {
 		err = a.Store.RevokeBrowserSession(ctx, userID, sessionID, now, e)
 	}
-	if err != nil {
-		return err
-	}
-	e.Log(ctx, a.Log)
-	return nil
+	return audit.Stored(ctx, a.Log, err, e)
 }
 
 // RevokeConsent takes back what a user allowed a client, with every grant that came of it. ErrNotFound: there is nothing to take back.
 func (a *Accounts) RevokeConsent(ctx context.Context, userID, clientID string) error {
 	now := a.now()
 	e := audit.New(ctx, now, audit.ConsentRevoked, audit.Target{Type: audit.OnClient, ID: clientID})
-	if err := a.Store.RevokeConsent(ctx, userID, clientID, now, e); err != nil {
-		return err
-	}
-	e.Log(ctx, a.Log)
-	return nil
+	return audit.Stored(ctx, a.Log, a.Store.RevokeConsent(ctx, userID, clientID, now, e), e)
 }
 
 // RevokeSessions ends all sessions of a user but keep (a session id; empty: none), and counts them.
@@ -82,9 +66,8 @@ func (a *Accounts) RevokeSessions(ctx context.Context, userID, keep string) (int
 	now := a.now()
 	e := audit.New(ctx, now, audit.SessionsRevoked, audit.User(userID))
 	n, err := a.Store.RevokeUserGrants(ctx, userID, keep, now, e)
-	if err != nil {
+	if err := audit.Stored(ctx, a.Log, err, e); err != nil {
 		return 0, err
 	}
-	e.Log(ctx, a.Log)
 	return n, nil
 }

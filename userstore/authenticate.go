@@ -122,10 +122,9 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	}
 	err := a.Store.StartGrant(ctx, s)
 	if err == nil {
-		v.held.passed()
-		e.Log(ctx, a.Log)
+		v.held.returned()
 	}
-	return err
+	return audit.Stored(ctx, a.Log, err, e)
 }
 
 // Release gives back the attempt of a login that came to nothing, though its password was
@@ -144,10 +143,9 @@ func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer
 
 // refused records e and returns answer; what failed of it instead, when e could not be recorded.
 func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) error {
-	if err := a.Store.Record(context.WithoutCancel(ctx), e); err != nil {
+	if err := audit.Stored(ctx, a.Log, a.Store.Record(context.WithoutCancel(ctx), e), e); err != nil {
 		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
-	e.Log(ctx, a.Log)
 	return answer
 }
 
@@ -176,10 +174,9 @@ func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) error {
 	if h == nil {
 		return a.refused(ctx, e, ErrInvalidCredentials)
 	}
-	if err := h.wrong(ctx, e); err != nil {
+	if err := audit.Stored(ctx, a.Log, h.wrong(ctx, e), e); err != nil {
 		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
-	e.Log(ctx, a.Log)
 	return ErrInvalidCredentials
 }
 

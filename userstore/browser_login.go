@@ -37,10 +37,9 @@ func (a *Accounts) StartSession(ctx context.Context, v Verified, s BrowserSessio
 	e := audit.New(audit.As(ctx, self, "", s.ID), s.AuthTime, audit.LoginSucceeded, audit.User(v.User.ID))
 	err := a.Store.StartSession(ctx, start, e)
 	if err == nil {
-		v.held.passed()
-		e.Log(ctx, a.Log)
+		v.held.returned()
 	}
-	return err
+	return audit.Stored(ctx, a.Log, err, e)
 }
 
 type deviceKey struct{}

@@ -2,7 +2,6 @@ package userstore
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/mac"
 
 	"github.com/signet-id/signet/userstore/password"
 )
@@ -124,14 +124,8 @@ type provedSecrets struct {
 
 const mostProved = 1024
 
-func (p *provedSecrets) mac(c Client, secret string) (mac [32]byte) {
-	h := hmac.New(sha256.New, p.key)
-	for _, part := range []string{c.ID, c.SecretHash, secret} {
-		sum := sha256.Sum256([]byte(part))
-		h.Write(sum[:])
-	}
-	h.Sum(mac[:0])
-	return mac
+func (p *provedSecrets) mac(c Client, secret string) [32]byte {
+	return [32]byte(mac.Sum(p.key, c.ID, c.SecretHash, secret))
 }
 
 func (p *provedSecrets) has(c Client, secret string) bool {

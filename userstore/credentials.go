@@ -2,8 +2,6 @@ package userstore
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/signet-id/signet/internal/audit"
 )
@@ -13,7 +11,7 @@ import (
 // ErrOverloaded, ErrRateLimited, ErrNotFound, ErrConflict, ValidationError on current_password and new_password.
 func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, keep string) error {
 	var hash string
-	for range attempts {
+	return retry(ctx, attempts, "change password", func() error {
 		u, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return err
@@ -40,15 +38,8 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 		// reason to fail; a change of password is, and the next round finds out which.
 		now := a.now()
 		e := audit.New(ctx, now, audit.PasswordChanged, audit.User(u.ID))
-		switch err := a.Store.SetPassword(ctx, u.ID, u.PasswordHash, hash, keep, now, e); {
-		case err == nil:
-			e.Log(ctx, a.Log)
-			return nil
-		case !errors.Is(err, ErrConflict):
-			return err
-		}
-	}
-	return fmt.Errorf("change password: %w", ErrConflict)
+		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, KeepSession: keep, At: now}, e), e)
+	})
 }
 
 // SetPassword is ChangePassword for an operator: nothing proved, every grant revoked.
@@ -73,11 +64,7 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	}
 	now := a.now()
 	e := audit.New(ctx, now, audit.PasswordSet, audit.User(u.ID))
-	if err := a.Store.SetPassword(ctx, u.ID, "", hash, "", now, e); err != nil {
-		return err
-	}
-	e.Log(ctx, a.Log)
-	return nil
+	return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, NewHash: hash, At: now}, e), e)
 }
 
 // Delete proves current and deletes the account with everything kept in its name.

@@ -82,19 +82,17 @@ func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error
 			events[n] = audit.New(ctx, now, audit.UserImported, audit.User(u.ID))
 			events[n].Changes = given(u)
 		}
-		for try := 1; ; try++ {
-			taken, err := i.Accounts.Store.CreateUsers(ctx, users, events...)
-			if err == nil {
-				for n, e := range events {
-					if _, ok := taken[n]; !ok {
-						e.Log(ctx, i.Accounts.Log)
-					}
-				}
-			}
-			if !errors.Is(err, ErrConflict) || try == attempts {
-				return taken, err
+		var taken map[int]User
+		err := retry(ctx, attempts, "import accounts", func() (err error) {
+			taken, err = i.Accounts.Store.CreateUsers(ctx, users, events...)
+			return err
+		})
+		for n, e := range events {
+			if _, ok := taken[n]; err == nil && !ok {
+				e.Log(ctx, i.Accounts.Log)
 			}
 		}
+		return taken, err
 	}
 	taken, err := i.Accounts.Store.UsersLike(ctx, users)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -64,10 +63,9 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 	}
 	e := audit.New(ctx, now, audit.ClientCreated, onClient(c.ID))
 	e.Changes = clientChanges(Client{}, c)
-	if err := r.Store.CreateClient(ctx, c, e); err != nil {
+	if err := audit.Stored(ctx, r.Log, r.Store.CreateClient(ctx, c, e), e); err != nil {
 		return Client{}, "", err
 	}
-	e.Log(ctx, r.Log)
 	return c, secret, nil
 }
 
@@ -80,23 +78,24 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 // ErrConflict after three attempts, and whatever edit returns.
 func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Client) error) (_ Client, secret string, err error) {
 	hash := "" // of chosen: hashed once, however often this is tried
-	for range attempts {
+	var edited Client
+	err = retry(ctx, attempts, "edit client", func() error {
 		old, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
-			return Client{}, "", err
+			return err
 		}
 		old.tidy(old)
 		c := old.clone()
 		if err := edit(&c); err != nil {
-			return Client{}, "", err
+			return err
 		}
 		if c.ID != old.ID || c.Version != old.Version || c.SecretHash != old.SecretHash ||
 			!c.CreatedAt.Equal(old.CreatedAt) || !c.DisabledAt.Equal(old.DisabledAt) {
-			return Client{}, "", errors.New("edit client: identity, activity and secret are not changed by an edit")
+			return errors.New("edit client: identity, activity and secret are not changed by an edit")
 		}
 		var fs faults
 		if err := r.settle(ctx, old, &c, chosen, &fs); err != nil {
-			return Client{}, "", err
+			return err
 		}
 		secret = ""
 		switch {
@@ -106,33 +105,33 @@ func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Clien
 			c.SecretHash = hash
 		case chosen != "" || c.SecretHash == "":
 			if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
-				return Client{}, "", err
+				return err
 			}
 			if chosen != "" {
 				hash = c.SecretHash
 			}
 		}
 		if reflect.DeepEqual(old, c) {
-			return old, "", nil
+			edited, secret = old, ""
+			return nil
 		}
 		c.UpdatedAt = r.now()
-		events := r.told(ctx, old, c)
-		switch err := r.Store.UpdateClient(ctx, c, events...); {
-		case err == nil:
-			for _, e := range events {
-				e.Log(ctx, r.Log)
-			}
-			c.Version++
-			return c, secret, nil
-		case !errors.Is(err, ErrConflict):
-			return Client{}, "", err
+		events := r.editEvents(ctx, old, c)
+		if err := audit.Stored(ctx, r.Log, r.Store.UpdateClient(ctx, c, events...), events...); err != nil {
+			return err
 		}
+		c.Version++
+		edited = c
+		return nil
+	})
+	if err != nil {
+		return Client{}, "", err
 	}
-	return Client{}, "", fmt.Errorf("edit client: %w", ErrConflict)
+	return edited, secret, nil
 }
 
-// told are the events of an edit: what is different, and that there is another secret.
-func (r *Registry) told(ctx context.Context, old, c Client) (events []audit.Event) {
+// editEvents are the events of an edit: what is different, and that there is another secret.
+func (r *Registry) editEvents(ctx context.Context, old, c Client) (events []audit.Event) {
 	if changes := clientChanges(old, c); len(changes) > 0 {
 		e := audit.New(ctx, c.UpdatedAt, audit.ClientUpdated, onClient(c.ID))
 		e.Changes = changes
@@ -153,33 +152,35 @@ func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Clien
 		return Client{}, "", fs.err()
 	}
 	hash := ""
-	for range attempts {
+	var rotated Client
+	err = retry(ctx, attempts, "rotate a client's secret", func() error {
 		c, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
-			return Client{}, "", err
+			return err
 		}
 		if !c.hasSecret() {
 			fs.add("token_endpoint_auth_method", fault{CodeNotAllowed, "This client authenticates without a secret, so there is none to rotate."})
-			return Client{}, "", fs.err()
+			return fs.err()
 		}
 		if hash == "" {
 			if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
-				return Client{}, "", err
+				return err
 			}
 			hash = c.SecretHash
 		}
 		c.SecretHash, c.UpdatedAt = hash, r.now()
 		e := audit.New(ctx, c.UpdatedAt, audit.ClientSecretRotated, onClient(c.ID))
-		switch err := r.Store.UpdateClient(ctx, c, e); {
-		case err == nil:
-			e.Log(ctx, r.Log)
-			c.Version++
-			return c, secret, nil
-		case !errors.Is(err, ErrConflict):
-			return Client{}, "", err
+		if err := audit.Stored(ctx, r.Log, r.Store.UpdateClient(ctx, c, e), e); err != nil {
+			return err
 		}
+		c.Version++
+		rotated = c
+		return nil
+	})
+	if err != nil {
+		return Client{}, "", err
 	}
-	return Client{}, "", fmt.Errorf("rotate a client's secret: %w", ErrConflict)
+	return rotated, secret, nil
 }
 
 // SetActive enables or disables a client; disabling ends all of its grants at once, and enabling brings
@@ -196,11 +197,7 @@ func (r *Registry) SetActive(ctx context.Context, id string, active bool) error 
 	}
 	e := audit.New(ctx, now, audit.ClientUpdated, onClient(id))
 	e.Changes = clientChanges(c, next)
-	if err := r.Store.SetClientActive(ctx, id, active, now, e); err != nil {
-		return err
-	}
-	e.Log(ctx, r.Log)
-	return nil
+	return audit.Stored(ctx, r.Log, r.Store.SetClientActive(ctx, id, active, now, e), e)
 }
 
 // Delete deletes a client with its grants, codes and consents. ErrNotFound, ErrBuiltIn; after any other error the
@@ -210,11 +207,7 @@ func (r *Registry) Delete(ctx context.Context, id string) error {
 		return ErrBuiltIn
 	}
 	e := audit.New(ctx, r.now(), audit.ClientDeleted, onClient(id))
-	if err := r.Store.DeleteClient(ctx, id, e); err != nil {
-		return err
-	}
-	e.Log(ctx, r.Log)
-	return nil
+	return audit.Stored(ctx, r.Log, r.Store.DeleteClient(ctx, id, e), e)
 }
 
 // giveSecret fills in the hash of the chosen secret or of a new one, which it returns; of a client without

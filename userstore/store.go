@@ -51,9 +51,9 @@ type Users interface {
 	// its version is still u.Version; the row's becomes u.Version+1. A user who is disabled by it
 	// has all grants revoked, at u.UpdatedAt. ErrConflict, ErrExists, ErrNotFound, ErrLastAdmin.
 	UpdateUser(ctx context.Context, u User, events ...audit.Event) error
-	// SetPassword stores hash and revokes the user's grants but the one named keep
-	// (a session id; empty: none), and ends the browser sessions but the one that this grant came of. With oldHash set, only if that is still the stored one: ErrConflict.
-	SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time, events ...audit.Event) error
+	// SetPassword stores a hash and revokes the user's grants but one, and ends the browser sessions but that which this
+	// one came of. ErrNotFound, ErrConflict: another hash than OldHash is stored.
+	SetPassword(ctx context.Context, c PasswordChange, events ...audit.Event) error
 	// SetActive enables or disables; disabling revokes all grants and ends all browser sessions. One who is
 	// so already stays as they are, and nothing is told. ErrNotFound, ErrLastAdmin, ErrConflict: disabled
 	// again meanwhile.
@@ -82,6 +82,15 @@ const (
 	Enabled
 	Disabled
 )
+
+// PasswordChange is a new password hash of a user.
+type PasswordChange struct {
+	UserID      string
+	OldHash     string // that must still be stored; empty: whatever is
+	NewHash     string
+	KeepSession string // the session id of the one grant that is not revoked; empty: none is kept
+	At          time.Time
+}
 
 // Login is how a user names an account; exactly one is set, canonical.
 type Login struct{ EmailKey, UsernameKey string }

@@ -2,9 +2,6 @@ package userstore
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/mac"
 	"github.com/signet-id/signet/userstore/password"
 )
 
@@ -114,14 +112,7 @@ func (t *Throttle) keys() (budgetKeys, error) {
 }
 
 func (k budgetKeys) key(parts ...string) (key BudgetKey) {
-	mac := hmac.New(sha256.New, k)
-	var size [8]byte
-	for _, part := range parts { // with its length, so that no two lists run into one
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		mac.Write(size[:])
-		mac.Write([]byte(part))
-	}
-	copy(key[:], mac.Sum(nil))
+	copy(key[:], mac.Sum(k, parts...))
 	return key
 }
 
@@ -252,8 +243,8 @@ func (t *Throttle) giveBack(ctx context.Context, a Attempt) bool {
 	return t.Store.ReturnAttempt(ctx, a) == nil
 }
 
-// passed notes that a login's own batch gave it back.
-func (h *held) passed() {
+// returned notes that a login's own batch gave the attempt back.
+func (h *held) returned() {
 	if h != nil {
 		h.over = true
 		h.throttle.wake(h.attempt)

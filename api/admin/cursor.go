@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/internal/mac"
 	"github.com/signet-id/signet/keys"
 )
 
@@ -29,11 +30,11 @@ type position struct {
 const maxCursor = 256
 
 func (h *Handlers) sealCursor(list string, conditions url.Values, p position) (string, error) {
-	mac, err := h.cursorMAC(list, conditions, p)
+	sum, err := h.cursorMAC(list, conditions, p)
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(append(mac, p.bytes()...)), nil
+	return base64.RawURLEncoding.EncodeToString(append(sum, p.bytes()...)), nil
 }
 
 func (h *Handlers) openCursor(list string, conditions url.Values, text string) (position, error) {
@@ -46,13 +47,13 @@ func (h *Handlers) openCursor(list string, conditions url.Values, text string) (
 	if err != nil || len(raw) < sha256.Size+8 {
 		return position{}, bad
 	}
-	mac, rest := raw[:sha256.Size], raw[sha256.Size:]
+	sent, rest := raw[:sha256.Size], raw[sha256.Size:]
 	p := position{at: time.UnixMicro(int64(binary.BigEndian.Uint64(rest))).UTC(), id: string(rest[8:])}
 	want, err := h.cursorMAC(list, conditions, p)
 	if err != nil {
 		return position{}, err
 	}
-	if !hmac.Equal(mac, want) {
+	if !hmac.Equal(sent, want) {
 		return position{}, bad
 	}
 	return p, nil
@@ -62,17 +63,13 @@ func (p position) bytes() []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(p.at.UnixMicro())), p.id...)
 }
 
-// cursorMAC puts the length before each part but the last, so that no two lists of parts look alike.
+// cursorMAC seals an entry of a list that was asked for under conditions.
 func (h *Handlers) cursorMAC(list string, conditions url.Values, p position) ([]byte, error) {
 	secret, err := h.Secret(keys.Cursors)
 	if err != nil {
 		return nil, err
 	}
-	mac := hmac.New(sha256.New, secret)
-	for _, part := range []string{list, conditions.Encode()} {
-		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
-		mac.Write([]byte(part))
-	}
-	mac.Write(p.bytes())
-	return mac.Sum(nil), nil
+	sum := mac.New(secret, list, conditions.Encode())
+	sum.Write(p.bytes())
+	return sum.Sum(nil), nil
 }

@@ -3,6 +3,7 @@ package apitest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net"
@@ -159,7 +160,7 @@ func (a *Response) Code() string {
 	if a.Status < 400 || json.Unmarshal(a.Body, &p) != nil {
 		return ""
 	}
-	return p.Code + p.Error
+	return cmp.Or(p.Code, p.Error)
 }
 
 // Faults are those that errors names, joined with spaces, each as field:code.

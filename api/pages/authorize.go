@@ -105,6 +105,16 @@ func (h *Handlers) visited(w http.ResponseWriter, r *http.Request, handle string
 	return v, err
 }
 
+// form is a form about the request, for the user who is logged in.
+func (v visit) form(name string) form {
+	return form{browser: v.browser, name: name, request: v.pending.ID, subject: v.session.Session.ID}
+}
+
+// anonymousForm is a form about the request, for whoever is going to log in.
+func (v visit) anonymousForm(name string) form {
+	return form{browser: v.browser, name: name, request: v.pending.ID}
+}
+
 // webClient is a client as the pages show it.
 func webClient(c userstore.Client, redirectURI string) web.Client {
 	host := ""

@@ -31,7 +31,7 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 		User: v.session.User.Email, Scopes: d.Scopes, Claims: h.Issuer.ClaimScopes(), Resources: v.pending.Resources,
 	}
 	p.Request, p.Onward = v.handle, true
-	if p.CSRF, err = h.formToken(v.browser, "consent", v.pending.ID, v.session.Session.ID); err != nil {
+	if p.CSRF, err = h.formToken(v.form("consent")); err != nil {
 		return err
 	}
 	page, err := h.Pages.Consent(p)
@@ -59,7 +59,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	if v.session == nil { // it ended meanwhile
 		return h.goTo(w, r, loginPage, v.handle)
 	}
-	if err := h.checkForm(v.browser, "consent", v.pending.ID, v.session.Session.ID, f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.form("consent"), f.Get("csrf")); err != nil {
 		return err
 	}
 	switch f.Get("decision") {

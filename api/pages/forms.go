@@ -10,20 +10,28 @@ import (
 	"github.com/signet-id/signet/api/web"
 )
 
-// formToken is what a form has to bring back: proof that we showed it, in this browser and for this request. subject
-// binds it further, to whoever was asked.
-func (h *Handlers) formToken(browser, form, id, subject string) (string, error) {
-	mac, err := h.Issuer.FormMAC("form", browser, form, id, subject)
+// form is one form as it was shown: what its token is bound to.
+type form struct {
+	browser string // the browser cookie
+	name    string // of the page
+	request string // the id of the pending request; empty: none
+	subject string // the session of the user who was asked; empty: nobody is logged in yet
+}
+
+// formToken is what a form has to bring back: proof that this server showed it, in this browser, for this request and to
+// this user.
+func (h *Handlers) formToken(f form) (string, error) {
+	mac, err := h.Issuer.FormMAC("form", f.browser, f.name, f.request, f.subject)
 	return base64.RawURLEncoding.EncodeToString(mac), err
 }
 
-// checkForm refuses what was not sent from our own page.
-func (h *Handlers) checkForm(browser, form, id, subject, sent string) error {
-	want, err := h.formToken(browser, form, id, subject)
+// checkForm refuses a form whose token is not the one that it was shown with.
+func (h *Handlers) checkForm(f form, token string) error {
+	want, err := h.formToken(f)
 	switch {
 	case err != nil:
 		return err
-	case browser == "", !hmac.Equal([]byte(want), []byte(sent)):
+	case f.browser == "", !hmac.Equal([]byte(want), []byte(token)):
 		return problem.New(problem.CSRF, "")
 	}
 	return nil

@@ -10,10 +10,12 @@ import (
 	"github.com/signet-id/signet/api/problem"
 )
 
-// Kinds of handle.
+// handleKind says what a handle stands for: one kind is not taken in the place of another.
+type handleKind string
+
 const (
-	authorizationHandle = "authorization"
-	logoutHandle        = "logout"
+	authorizationHandle handleKind = "authorization"
+	logoutHandle        handleKind = "logout"
 )
 
 // handleAge is how long a page may stay open.
@@ -24,14 +26,14 @@ const maxHandle = 48 << 10
 
 // sealedRequest is what a handle holds.
 type sealedRequest struct {
-	Kind    string          `json:"kind"`
+	Kind    handleKind      `json:"kind"`
 	Browser []byte          `json:"browser"` // SHA-256 of its cookie
 	Expires int64           `json:"expires"`
 	Request json.RawMessage `json:"request"`
 }
 
 // seal makes the handle of a request for the browser.
-func (h *Handlers) seal(kind, browser string, request any) (string, error) {
+func (h *Handlers) seal(kind handleKind, browser string, request any) (string, error) {
 	inner, err := json.Marshal(request)
 	if err != nil {
 		return "", err
@@ -53,7 +55,7 @@ func (h *Handlers) seal(kind, browser string, request any) (string, error) {
 }
 
 // open reads a handle that this browser was given.
-func (h *Handlers) open(handle, kind, browser string, request any) error {
+func (h *Handlers) open(handle string, kind handleKind, browser string, request any) error {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
 	if err != nil || len(raw) <= sha256.Size {
 		return problem.New(problem.RequestExpired, "")

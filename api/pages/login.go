@@ -29,7 +29,7 @@ func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) 
 func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, status int, name string, problems []web.Problem) (err error) {
 	p := web.LoginPage{Common: h.common(r, v.pending.UILocales), Name: name, Problems: problems, Signup: h.Accounts.SignupEnabled}
 	p.Request = v.handle
-	if p.CSRF, err = h.formToken(v.browser, "login", v.pending.ID, ""); err != nil {
+	if p.CSRF, err = h.formToken(v.anonymousForm("login")); err != nil {
 		return err
 	}
 	if v.handle != "" {
@@ -58,7 +58,7 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.checkForm(v.browser, "login", v.pending.ID, "", f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.anonymousForm("login"), f.Get("csrf")); err != nil {
 		return err
 	}
 	b, err := h.startSession(w, r, v, f.Get("email"), f.Get("password"))

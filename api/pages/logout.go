@@ -79,7 +79,7 @@ func (h *Handlers) logout(w http.ResponseWriter, r *http.Request, handle string)
 	if p.RedirectURI != "" {
 		common.Onward = true
 	}
-	if common.CSRF, err = h.formToken(browser, "logout", "", b.Session.ID); err != nil {
+	if common.CSRF, err = h.formToken(form{browser: browser, name: "logout", subject: b.Session.ID}); err != nil {
 		return err
 	}
 	page, err := h.Pages.Logout(web.LogoutPage{Common: common, User: b.User.Email})
@@ -109,7 +109,7 @@ func (h *Handlers) LogoutForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if b != nil {
-		if err := h.checkForm(browser, "logout", "", b.Session.ID, f.Get("csrf")); err != nil {
+		if err := h.checkForm(form{browser: browser, name: "logout", subject: b.Session.ID}, f.Get("csrf")); err != nil {
 			return err
 		}
 		if err := h.Issuer.EndBrowserSession(r.Context(), *b); err != nil {

@@ -37,7 +37,7 @@ func (h *Handlers) showSignup(w http.ResponseWriter, r *http.Request, v visit, s
 	for _, name := range signupFields {
 		p.Values[name] = typed.Get(name)
 	}
-	if p.CSRF, err = h.formToken(v.browser, "signup", v.pending.ID, ""); err != nil {
+	if p.CSRF, err = h.formToken(v.anonymousForm("signup")); err != nil {
 		return err
 	}
 	if v.handle != "" {
@@ -65,7 +65,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.checkForm(v.browser, "signup", v.pending.ID, "", f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.anonymousForm("signup"), f.Get("csrf")); err != nil {
 		return err
 	}
 	_, err = h.Accounts.Register(r.Context(), userstore.NewUser{

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func UsernameOf(e Fields[string]) (string, error) {
 	if e.Username != "" && e.PreferredUsername != "" {
 		return "", errTwoNames()
 	}
-	return e.Username + e.PreferredUsername, nil
+	return cmp.Or(e.Username, e.PreferredUsername), nil
 }
 
 // ClaimsOf is the claims among the fields.

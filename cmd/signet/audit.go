@@ -14,6 +14,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/printable"
+	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -217,7 +218,7 @@ func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore
 			return dash(strings.TrimSpace(kind + " " + id))
 		}
 		for _, e := range events {
-			rows = append(rows, []string{instant(e.At), string(e.Name), string(e.Outcome), shown(string(e.Actor.Type), e.Actor.ID),
+			rows = append(rows, []string{readable.Instant(e.At), string(e.Name), string(e.Outcome), shown(string(e.Actor.Type), e.Actor.ID),
 				shown(string(e.Target.Type), e.Target.ID), dash(e.Address), dash(details(e))})
 		}
 		if err := c.write(rows); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/signet-id/signet/internal/printable"
+	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
@@ -150,7 +151,7 @@ func (a *app) clientsList() *cobra.Command {
 			rows := [][]string{{"CLIENT ID", "NAME", "STATE", "AUTHENTICATION", "GRANT TYPES", "CREATED"}}
 			return clients(func(page []userstore.Client) error {
 				for _, c := range page {
-					rows = append(rows, []string{c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod, dash(strings.Join(c.GrantTypes, ", ")), instant(c.CreatedAt)})
+					rows = append(rows, []string{c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod, dash(strings.Join(c.GrantTypes, ", ")), readable.Instant(c.CreatedAt)})
 				}
 				err := table.write(rows)
 				rows = rows[:0]
@@ -417,7 +418,7 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 		rows = append(rows, []string{"claims", "also in its ID tokens"})
 	}
 	rows = append(rows, []string{"first party", map[bool]string{true: "yes", false: "no"}[c.FirstParty]},
-		[]string{"created", instant(c.CreatedAt)}, []string{"changed", instant(c.UpdatedAt)})
+		[]string{"created", readable.Instant(c.CreatedAt)}, []string{"changed", readable.Instant(c.UpdatedAt)})
 	return a.table(nil, rows)
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -76,7 +77,7 @@ running servers of the version before go on working while it runs.`,
 				for _, m := range list {
 					applied := "missing; run `signet migrate up`"
 					if !m.AppliedAt.IsZero() {
-						applied = instant(m.AppliedAt)
+						applied = readable.Instant(m.AppliedAt)
 					}
 					rows = append(rows, []string{m.Name, applied})
 				}

@@ -17,6 +17,7 @@ import (
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -273,7 +274,7 @@ func TestDurationsForPeople(t *testing.T) {
 		{0, "now"}, {5 * time.Second, "in 5 s"}, {-90 * time.Second, "1 min 30 s ago"}, {59*time.Minute + 40*time.Second, "in 60 min"},
 		{time.Hour + 16*time.Minute, "in 1 h 16 min"}, {29*24*time.Hour + 23*time.Hour, "in 30 days"}, {50 * time.Hour, "in 2 days 2 h"},
 	} {
-		if got := ago(row.d); got != row.want {
+		if got := readable.Ago(row.d); got != row.want {
 			t.Errorf("%s: %q, want %q", row.d, got, row.want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/keys"
 )
 
@@ -43,7 +44,7 @@ func drawTimeline(w *strings.Builder, r keys.Report) {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		before := ""
 		for _, e := range r.Events {
-			at, in := instant(e.At), ago(e.At.Sub(r.Now))
+			at, in := readable.Instant(e.At), readable.Ago(e.At.Sub(r.Now))
 			if at == before {
 				at, in = "", ""
 			} else {
@@ -62,9 +63,9 @@ func drawTimeline(w *strings.Builder, r keys.Report) {
 		if id == "" {
 			id = "(made by the rotation)"
 		}
-		from, until, leaves := instant(k.ActivateAt), known(k.RetireAt), known(k.RemoveAt)
+		from, until, leaves := readable.Instant(k.ActivateAt), known(k.RetireAt), known(k.RemoveAt)
 		if !k.RevokedAt.IsZero() {
-			leaves = "revoked " + instant(k.RevokedAt)
+			leaves = "revoked " + readable.Instant(k.RevokedAt)
 		}
 		if !k.RetireAt.IsZero() && !k.RetireAt.After(k.ActivateAt) {
 			from, until = "never", "never"
@@ -86,7 +87,7 @@ func known(t time.Time) string {
 	if t.IsZero() {
 		return "not yet known"
 	}
-	return instant(t)
+	return readable.Instant(t)
 }
 
 // axis maps time to columns.
@@ -155,7 +156,7 @@ func (a axis) bar(k keys.KeyInfo) string {
 // header marks now above the bars.
 func (a axis) header() string {
 	at := min(a.column(a.now), barWidth-1)
-	text := instant(a.now)
+	text := readable.Instant(a.now)
 	left := max(0, at-len(text)-1)
 	line := strings.Repeat(" ", left)
 	if at > len(text) {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/internal/inspect"
 	"github.com/signet-id/signet/internal/jose"
 )
 
@@ -43,28 +46,79 @@ when that cannot be told here, which the first line says.`,
 			if err != nil {
 				return err
 			}
-			i := inspection{ctx: ctx, now: a.now(), skew: c.ClockSkew, audience: audience, issuer: issuerURL}
-			i.raw = strings.TrimSpace(string(text))
-			if i.issuer == "" {
-				i.issuer = c.IssuerURL("")
+			in := inspect.Input{Raw: strings.TrimSpace(string(text)), Now: a.now(), Skew: c.ClockSkew, Audience: audience, Issuer: issuerURL}
+			if in.Issuer == "" {
+				in.Issuer = c.IssuerURL("")
 			}
 			if jwks != "" {
-				if err := a.foreignKeys(&i, jwks); err != nil {
+				if err := a.foreignKeys(ctx, &in, jwks); err != nil {
 					return err
 				}
 			} else {
-				done, err := a.ownKeys(&i)
+				done, err := a.ownKeys(ctx, &in)
 				if err != nil {
 					return err
 				}
 				defer done()
 			}
-			i.inspect()
-			return a.showInspection(&i)
+			return a.showInspection(inspect.Token(ctx, in))
 		}),
 	}
 	cmd.Flags().StringVar(&jwks, "jwks", "", "verify with the JWK set in this `file` or at this URL, and leave the store alone")
 	cmd.Flags().StringVar(&audience, "audience", "", "who is to accept the token: a resource's `URI` or a client id (default: whoever it is for)")
 	cmd.Flags().StringVar(&issuerURL, "issuer", "", "the `URL` that must have issued it (default: the configured issuer)")
 	return cmd
+}
+
+func (a *app) showInspection(r inspect.Report) error {
+	result := r.Verdict()
+	verdict := map[string]string{
+		inspect.Accepted: "It would be accepted.",
+		inspect.Refused:  "It would be refused.",
+		inspect.Unknown:  "Whether it would be accepted cannot be told here.",
+	}[result]
+	if a.asJSON {
+		claims := map[string]json.RawMessage{}
+		for name, value := range r.Claims {
+			claims[name] = value
+		}
+		if r.Kind == inspect.KindRefresh && claims["jti"] != nil {
+			claims["jti"] = json.RawMessage(`"[redacted]"`)
+		}
+		err := a.printJSON(map[string]any{
+			"kind": r.Kind, "accepted": result == inspect.Accepted, "verdict": result, "checks": r.Checks, "claims": claims,
+			"header": map[string]string{"alg": r.Header.Algorithm, "kid": r.Header.KeyID, "typ": r.Header.Type},
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		article := "a"
+		if strings.HasPrefix(r.Kind, "access") || strings.HasPrefix(r.Kind, "ID") {
+			article = "an"
+		}
+		if strings.HasPrefix(r.Kind, "not ") {
+			fmt.Fprintf(a.out, "This is %s. %s\n\n", r.Kind, verdict)
+		} else {
+			fmt.Fprintf(a.out, "This is %s %s. %s\n\n", article, r.Kind, verdict)
+		}
+		var rows [][]string
+		for _, c := range r.Checks {
+			mark := " "
+			switch {
+			case c.Unknown:
+				mark = "?"
+			case c.OK != nil:
+				mark = map[bool]string{true: "✓", false: "✗"}[*c.OK]
+			}
+			rows = append(rows, []string{mark, c.Name, c.Value, c.Detail})
+		}
+		if err := a.table(nil, rows); err != nil {
+			return err
+		}
+	}
+	if result != inspect.Accepted {
+		return &failure{}
+	}
+	return nil
 }

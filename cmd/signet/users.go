@@ -12,6 +12,7 @@ import (
 
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/printable"
+	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
@@ -295,9 +296,9 @@ func (a *app) showUser(u userstore.User) error {
 		{"roles", dash(strings.Join(u.Roles, ", "))},
 		{"staff", map[bool]string{true: "yes", false: "no"}[u.IsStaff]},
 		{"password", password},
-		{"created", instant(u.CreatedAt)},
-		{"changed", instant(u.UpdatedAt)},
-		{"last login", instant(u.LastLoginAt)},
+		{"created", readable.Instant(u.CreatedAt)},
+		{"changed", readable.Instant(u.UpdatedAt)},
+		{"last login", readable.Instant(u.LastLoginAt)},
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/signet-id/signet/internal/printable"
+	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -95,7 +96,7 @@ func (a *app) listTable(users func(func([]userstore.User) error) error, none str
 	err := users(func(page []userstore.User) error {
 		any = true
 		for _, u := range page {
-			rows = append(rows, []string{u.Email, dash(u.Username), state(u), dash(strings.Join(u.Roles, ",")), instant(u.CreatedAt), instant(u.LastLoginAt), u.ID})
+			rows = append(rows, []string{u.Email, dash(u.Username), state(u), dash(strings.Join(u.Roles, ",")), readable.Instant(u.CreatedAt), readable.Instant(u.LastLoginAt), u.ID})
 		}
 		err := c.write(rows)
 		rows = rows[:0]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
@@ -48,7 +49,7 @@ network, since when, and when it was last used, to the hour. ` + who,
 				for i, g := range grants {
 					used, ends := g.Seen(c.Refresh.Idle)
 					sessions[i] = session{g.SessionID, g.ClientID, g.UserAgent, g.Address, strings.Join(g.Scopes, " "), g.CreatedAt.UTC(), used.UTC(), ends.UTC()}
-					rows = append(rows, []string{g.ClientID, dash(short(g.UserAgent)), dash(g.Address), instant(g.CreatedAt), instant(used), instant(ends), g.SessionID})
+					rows = append(rows, []string{g.ClientID, dash(short(g.UserAgent)), dash(g.Address), readable.Instant(g.CreatedAt), readable.Instant(used), readable.Instant(ends), g.SessionID})
 				}
 				if a.asJSON {
 					return a.printJSON(sessions)

@@ -215,3 +215,17 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	}
 	log.LogAttrs(ctx, level, string(e.Name), attrs...)
 }
+
+// Stored passes on the error of an act that stores events with itself and, when there is none, logs them: what is in the
+// log has happened.
+//
+//	return audit.Stored(ctx, log, store.DeleteUser(ctx, id, e), e)
+func Stored(ctx context.Context, log *slog.Logger, err error, events ...Event) error {
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		e.Log(ctx, log)
+	}
+	return nil
+}

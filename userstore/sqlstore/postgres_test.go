@@ -432,7 +432,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 			}},
 		{name: "a password change recognises its own hash",
 			act: func(u userstore.User, _ userstore.Grant) error {
-				return db.SetPassword(ctx, u.ID, "hash", "new "+u.ID, "", now)
+				return db.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "hash", NewHash: "new " + u.ID, At: now})
 			},
 			done: func(u userstore.User, g userstore.Grant) error {
 				v, err := db.GrantByID(ctx, g.ID)

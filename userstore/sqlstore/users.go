@@ -182,20 +182,20 @@ func (db *DB) missed(ctx context.Context, id string, wanted int64) error {
 // under way either commits before, and its grant is revoked here, or waits and
 // finds another hash. The salted hash itself proves, in the second statement and
 // when the act is begun again, that the first one did it.
-func (db *DB) SetPassword(ctx context.Context, id, oldHash, hash, keep string, now time.Time, events ...audit.Event) error {
-	if text(id) != nil {
+func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, events ...audit.Event) error {
+	if text(c.UserID) != nil {
 		return userstore.ErrNotFound
 	}
 	s := []stmt{
 		bind(`UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $4 OR password_hash = $5)`,
-			hash, id, oldHash, oldHash, hash),
+			c.NewHash, c.UserID, c.OldHash, c.OldHash, c.NewHash),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
 			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,
-			micros(now), id, keep, id, hash),
-		endSessions(id, keep, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, id, hash)}
-	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), id, hash)...)...)
+			micros(c.At), c.UserID, c.KeepSession, c.UserID, c.NewHash),
+		endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, c.UserID, c.NewHash)}
+	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
 	if err == nil && n[0] == 0 {
-		if err = db.missed(ctx, id, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // it is there
+		if err = db.missed(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // it is there
 			err = userstore.ErrConflict
 		}
 	}

@@ -103,9 +103,11 @@ func Acts() []Act {
 			hash := id()
 			return Prepared{
 				func(e ...audit.Event) error {
-					return f.SetPassword(t.Context(), u.ID, u.PasswordHash, hash, "", f.now, e...)
+					return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, At: f.now}, e...)
 				},
-				func(e ...audit.Event) error { return f.SetPassword(t.Context(), u.ID, "other", id(), "", f.now, e...) },
+				func(e ...audit.Event) error {
+					return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "other", NewHash: id(), At: f.now}, e...)
+				},
 				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
 		})},
 		{Name: "disable a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {

@@ -291,7 +291,7 @@ func endAll(t *testing.T, f *fixture) {
 		end   func(u userstore.User, keep string) error
 	}{
 		{"password", true, func(u userstore.User, keep string) error {
-			return f.SetPassword(ctx, u.ID, u.PasswordHash, "new", keep, f.now)
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", KeepSession: keep, At: f.now})
 		}},
 		{"everywhere", true, func(u userstore.User, keep string) error {
 			_, err := f.RevokeUserGrants(ctx, u.ID, keep, f.now)
@@ -329,14 +329,14 @@ func endAll(t *testing.T, f *fixture) {
 	// A grant that came of no browser keeps none, nor does one of another user, and a refusal ends none.
 	u, other := f.user(t), f.user(t)
 	s, theirs := f.session(t, u), f.session(t, other)
-	is(t, f.SetPassword(ctx, u.ID, "wrong", "new", "", f.now), userstore.ErrConflict)
+	is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "wrong", NewHash: "new", At: f.now}), userstore.ErrConflict)
 	f.inBrowser(t, s, true)
 	_, err := f.RevokeUserGrants(ctx, u.ID, f.of(t, theirs, "openid").SessionID, f.now)
 	must(t, err)
 	f.inBrowser(t, s, false)
 	s = f.session(t, u)
 	direct := f.grant(t, u)
-	must(t, f.SetPassword(ctx, u.ID, u.PasswordHash, "new", direct.SessionID, f.now))
+	must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", KeepSession: direct.SessionID, At: f.now}))
 	f.inBrowser(t, s, false)
 	f.live(t, direct)
 	f.inBrowser(t, theirs, true)

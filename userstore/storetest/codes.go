@@ -303,7 +303,7 @@ func voidCodes(t *testing.T, f *fixture) {
 			return f.RevokeBrowserSession(ctx, u.ID, s.ID, f.now)
 		},
 		"the password changes": func(u userstore.User, _ userstore.Client, _ userstore.BrowserSession) error {
-			return f.SetPassword(ctx, u.ID, u.PasswordHash, "new", "", f.now)
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", At: f.now})
 		},
 		"everything of the user ends": func(u userstore.User, _ userstore.Client, _ userstore.BrowserSession) error {
 			_, err := f.RevokeUserGrants(ctx, u.ID, "", f.now)

@@ -88,7 +88,7 @@ func hostileStrings(t *testing.T, f *fixture) {
 
 		got.Email = s + s
 		must(t, f.UpdateUser(ctx, got))
-		must(t, f.SetPassword(ctx, u.ID, s+"2", s+"3", g.SessionID, f.now))
+		must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: s + "2", NewHash: s + "3", KeepSession: g.SessionID, At: f.now}))
 		ids, err := f.ClientsWithAlgorithm(ctx, s)
 		must(t, err)
 		equal(t, "clients", ids, []string{c.ID})
@@ -117,7 +117,7 @@ func hostileStrings(t *testing.T, f *fixture) {
 		is(t, err, userstore.ErrNotFound)
 		_, err = f.GrantBySession(ctx, s)
 		is(t, err, userstore.ErrNotFound)
-		is(t, f.SetPassword(ctx, s, "", "x", "", f.now), userstore.ErrNotFound)
+		is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: s, NewHash: "x", At: f.now}), userstore.ErrNotFound)
 		is(t, f.SetActive(ctx, s, false, f.now), userstore.ErrNotFound)
 		is(t, f.SetClientActive(ctx, s, false, f.now), userstore.ErrNotFound)
 		is(t, f.DeleteUser(ctx, s), userstore.ErrNotFound)
@@ -261,7 +261,7 @@ func unstorable(t *testing.T, f *fixture) {
 			}
 		}
 		must(t, f.EndSession(ctx, browser.ID, f.now))
-		is(t, f.SetPassword(ctx, u.ID, u.PasswordHash, s, "", f.now), userstore.ErrInvalid)
+		is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: s, At: f.now}), userstore.ErrInvalid)
 		if err := f.ChangeRing(ctx, 0, keys.Change{RefreshSecret: s}); !errors.Is(err, userstore.ErrInvalid) {
 			t.Errorf("ring: %v", err)
 		}

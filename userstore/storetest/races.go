@@ -177,7 +177,7 @@ func raceEnd(t *testing.T, f *fixture) {
 			return err
 		}},
 		{name: "change the password", forbids: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
-			return f.SetPassword(ctx, u.ID, u.PasswordHash, "changed", "", f.now)
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "changed", At: f.now})
 		}},
 		{name: "disable the user", forbids: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			return f.SetActive(ctx, u.ID, false, f.now)

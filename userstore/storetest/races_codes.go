@@ -78,7 +78,7 @@ func raceVoid(t *testing.T, f *fixture) {
 			return err
 		}},
 		{name: "change the password", end: func(ctx context.Context, w world) error {
-			return f.SetPassword(ctx, w.u.ID, w.u.PasswordHash, "changed", "", f.now)
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: w.u.ID, OldHash: w.u.PasswordHash, NewHash: "changed", At: f.now})
 		}},
 		{name: "another user logs in", end: func(ctx context.Context, w world) error {
 			other := f.newUser()
@@ -188,7 +188,7 @@ func raceSessions(t *testing.T, f *fixture) {
 		together(9, func(i int) {
 			if i == 4 {
 				time.Sleep(time.Millisecond)
-				if err := f.SetPassword(ctx, u.ID, u.PasswordHash, "changed", "", f.now); err != nil {
+				if err := f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "changed", At: f.now}); err != nil {
 					t.Error(err)
 				}
 				return

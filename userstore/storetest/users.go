@@ -179,11 +179,11 @@ func userPassword(t *testing.T, f *fixture) {
 	u, other := f.user(t), f.user(t)
 	mine, kept, theirs := f.grant(t, u), f.grant(t, u), f.grant(t, other)
 
-	is(t, f.SetPassword(t.Context(), u.ID, "not the stored hash", "new", kept.SessionID, f.now), userstore.ErrConflict)
-	is(t, f.SetPassword(t.Context(), id(), "", "new", "", f.now), userstore.ErrNotFound)
+	is(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "not the stored hash", NewHash: "new", KeepSession: kept.SessionID, At: f.now}), userstore.ErrConflict)
+	is(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: id(), NewHash: "new", At: f.now}), userstore.ErrNotFound)
 	mine = f.live(t, mine) // a refused change revokes nothing
 
-	must(t, f.SetPassword(t.Context(), u.ID, u.PasswordHash, "new", kept.SessionID, f.now))
+	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", KeepSession: kept.SessionID, At: f.now}))
 	got, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	if got.PasswordHash != "new" || got.Version != u.Version {
@@ -194,11 +194,11 @@ func userPassword(t *testing.T, f *fixture) {
 	theirs = f.live(t, theirs)
 	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}), userstore.ErrConflict)
 
-	must(t, f.SetPassword(t.Context(), u.ID, "", "newer", "", f.now)) // an operator proves nothing and keeps nothing
+	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: "newer", At: f.now})) // an operator proves nothing and keeps nothing
 	f.dead(t, kept)
 	f.live(t, theirs)
 	// An empty stored hash is no password, and matches no proof by itself.
-	must(t, f.SetPassword(t.Context(), u.ID, "newer", "", "", f.now))
+	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "newer", At: f.now}))
 	got, err = f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	if got.PasswordHash != "" {

@@ -4,40 +4,68 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
 
-	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/inspect"
+	"github.com/signet-id/signet/internal/server"
+	"github.com/signet-id/signet/keys"
 )
 
 // maxJWKS bounds a JWK set that somebody else wrote.
 const maxJWKS = 1 << 20
 
 // foreignKeys reads a JWK set from a file or a URL.
-func (a *app) foreignKeys(i *inspection, from string) error {
+func (a *app) foreignKeys(ctx context.Context, in *inspect.Input, from string) error {
 	var text []byte
 	var err error
 	if u, parseErr := url.Parse(from); parseErr == nil && (u.Scheme == "http" || u.Scheme == "https") {
-		text, err = fetch(i.ctx, from)
+		text, err = fetch(ctx, from)
 	} else {
 		text, err = a.readInput(from, maxJWKS)
 	}
 	if err != nil {
 		return err
 	}
-	list, skipped, err := jose.ParseKeySet(text)
+	keys, skipped, err := inspect.ForeignKeys(text)
 	if err != nil {
 		return fmt.Errorf("%s is not a JWK set: %w", from, err)
 	}
 	for _, s := range skipped {
 		fmt.Fprintln(a.err, "signet: a key of the set is left out: "+sentence(s))
 	}
-	i.keySet, i.keys = text, map[string]inspectedKey{}
-	for _, k := range list {
-		i.keys[k.ID] = inspectedKey{PublicKey: k, state: "in the JWK set", published: true}
-	}
+	in.Keys = keys
 	return nil
+}
+
+// ownKeys takes the keys from the configured store, and the issuer with them. That
+// there is none is no reason not to look into the token.
+func (a *app) ownKeys(ctx context.Context, in *inspect.Input) (done func(), err error) {
+	c, db, err := a.store(ctx)
+	if err != nil {
+		fmt.Fprintln(a.err, "signet: without the store: "+sentence(err))
+		return func() {}, nil
+	}
+	defer func() {
+		if err != nil {
+			db.Close()
+		}
+	}()
+	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	keks, err := commandKEKs(c, log)
+	if err != nil { // without it only the proof of refresh tokens cannot be told
+		fmt.Fprintln(a.err, "signet: without the key-encryption key: "+sentence(err))
+	}
+	manager := &keys.Manager{Store: db, Policy: c.KeyPolicy(), KEKs: keks, Now: a.now, DatabaseNow: db.Now}
+	if in.Keys, err = inspect.OwnKeys(ctx, manager, in.Now); err != nil || in.Keys.ByID == nil {
+		return db.Close, err
+	}
+	in.Own = issuerSettings(c, "")
+	in.Own.URL = in.Issuer
+	server.ForInspection(in.Own, db, inspect.ReadOnly{Manager: manager}, a.now)
+	return db.Close, nil
 }
 
 func fetch(ctx context.Context, from string) ([]byte, error) {

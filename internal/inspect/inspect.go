@@ -1,0 +1,167 @@
+// Package inspect looks into tokens for people: what a token is and, claim by claim, why it would or would not be
+// accepted. Its checks explain; the last word is that of the code which really judges a token, the verifier's for an access
+// token and the issuer's where its store is at hand.
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/strictjson"
+	"github.com/signet-id/signet/issuer"
+)
+
+// Input is a token and what it is held against.
+type Input struct {
+	Raw      string // the token
+	Now      time.Time
+	Skew     time.Duration // that verifiers allow for clocks
+	Issuer   string        // that must have issued it
+	Audience string        // that is to accept it; empty: whoever it is for
+	Keys     Keys
+	Own      *issuer.Issuer // with Grants, so that the store is asked; nil: judged without the store
+}
+
+// Report is what an inspection found.
+type Report struct {
+	Kind   string
+	Header jose.Header
+	Claims map[string]json.RawMessage // nil when they cannot be read
+	Checks []Check
+}
+
+// Check is one line of the report. With neither OK nor Unknown it only informs.
+type Check struct {
+	Name    string `json:"name"`
+	Value   string `json:"value,omitempty"`
+	OK      *bool  `json:"ok"`
+	Unknown bool   `json:"unknown,omitempty"` // it matters, and this inspection cannot find out
+	Detail  string `json:"detail"`
+}
+
+// Token inspects one token.
+func Token(ctx context.Context, in Input) Report {
+	i := inspection{Input: in, ctx: ctx}
+	i.run()
+	return i.Report
+}
+
+// inspection is an inspection that is under way.
+type inspection struct {
+	Input
+	Report
+	ctx context.Context
+}
+
+// note adds a line that only informs.
+func (i *inspection) note(name, value, detail string) {
+	i.Checks = append(i.Checks, Check{Name: name, Value: value, Detail: detail})
+}
+
+// check adds a line whose detail is good or bad, as ok says.
+func (i *inspection) check(ok bool, name, value, good, bad string) {
+	if !ok {
+		i.refuse(name, value, bad)
+		return
+	}
+	i.accept(name, value, good)
+}
+
+func (i *inspection) accept(name, value, detail string) { i.add(true, name, value, detail) }
+
+func (i *inspection) refuse(name, value, detail string) { i.add(false, name, value, detail) }
+
+func (i *inspection) add(ok bool, name, value, detail string) {
+	i.Checks = append(i.Checks, Check{Name: name, Value: value, OK: &ok, Detail: detail})
+}
+
+// cannotTell adds a line about what matters and cannot be found out here.
+func (i *inspection) cannotTell(name, value, detail string) {
+	i.Checks = append(i.Checks, Check{Name: name, Value: value, Unknown: true, Detail: detail})
+}
+
+// Verdicts.
+const (
+	Accepted = "accepted"
+	Refused  = "refused"
+	Unknown  = "unknown"
+)
+
+// Verdict sums up the checks.
+func (r *Report) Verdict() string {
+	result := Accepted
+	for _, c := range r.Checks {
+		switch {
+		case c.OK != nil && !*c.OK:
+			return Refused
+		case c.Unknown:
+			result = Unknown
+		}
+	}
+	return result
+}
+
+// Kinds of token.
+const (
+	kindAccess  = "access token"
+	kindID      = "ID token"
+	KindRefresh = "refresh token"
+	kindUnknown = "token of an unknown type"
+)
+
+func (i *inspection) run() {
+	token, err := jose.Parse(i.Raw)
+	if err != nil {
+		i.Kind = "not a token of Signet's"
+		i.refuse("format", "", err.Error()+foreignForm(i.Raw))
+		return
+	}
+	i.Header = token.Header
+	switch {
+	case token.Header.IsType(issuer.TypeAccessToken):
+		i.Kind = kindAccess
+	case token.Header.IsType(issuer.TypeRefreshToken):
+		i.Kind = KindRefresh
+	case token.Header.IsType(issuer.TypeIDToken):
+		i.Kind = kindID
+	default:
+		i.Kind = kindUnknown
+	}
+	i.check(i.Kind != kindUnknown, "typ", token.Header.Type, i.Kind+"; accepted in no other's place",
+		"none of at+jwt, JWT and rt+jwt")
+	i.signature(token)
+	if err := strictjson.Unmarshal(token.Payload, &i.Claims, strictjson.IgnoreUnknown); err != nil {
+		i.refuse("claims", "", err.Error())
+		return
+	}
+	i.names()
+	i.check(i.text("iss") == i.Issuer, "iss", i.text("iss"), "the expected issuer", "the issuer is expected to be "+i.Issuer+", byte for byte")
+	i.whoFor()
+	i.times()
+	i.subject()
+	switch {
+	case i.Own != nil:
+		i.session()
+	case i.Kind == KindRefresh:
+		i.cannotTell("session", "", "only its issuer can tell: run this where the server's store is, without --jwks")
+	}
+	i.lastWord()
+}
+
+// foreignForm guesses what a text is that is not a compact JWS.
+func foreignForm(text string) string {
+	switch {
+	case text == "":
+		return "; nothing was given"
+	case strings.Count(text, ".") == 4:
+		return "; five segments are an encrypted token (JWE), which Signet never issues"
+	case strings.HasPrefix(text, "{"):
+		return "; this is JSON: pass the value of access_token, id_token or refresh_token alone"
+	case strings.HasPrefix(strings.ToLower(text), "bearer "):
+		return "; leave out the word Bearer"
+	}
+	return ""
+}

@@ -1,0 +1,39 @@
+package mac
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+)
+
+// What is in the hands of browsers and programs was made by servers of other versions, so the bytes never change.
+func TestTheMACOfAListIsFixed(t *testing.T) {
+	secret := []byte("0123456789abcdef0123456789abcdef")
+	plain := hmac.New(sha256.New, secret)
+	plain.Write([]byte("\x00\x00\x00\x00\x00\x00\x00\x04form\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02id"))
+	if got, want := Sum(secret, "form", "", "id"), plain.Sum(nil); !bytes.Equal(got, want) {
+		t.Errorf("%x, want %x", got, want)
+	}
+	tail := New(secret, "form", "")
+	tail.Write([]byte("\x00\x00\x00\x00\x00\x00\x00\x02id"))
+	if got := tail.Sum(nil); !bytes.Equal(got, plain.Sum(nil)) {
+		t.Errorf("with a tail: %x", got)
+	}
+}
+
+func TestNoTwoListsHaveOneMAC(t *testing.T) {
+	secret := make([]byte, 32)
+	seen := map[string][]string{}
+	for _, parts := range [][]string{nil, {""}, {"", ""}, {"ab", "c"}, {"a", "bc"}, {"abc"}, {"a", "b", "c"}, {"", "abc"}, {"abc", ""}, {"\x00\x00\x00\x00\x00\x00\x00\x01a"}} {
+		sum := hex.EncodeToString(Sum(secret, parts...))
+		if other, ok := seen[sum]; ok {
+			t.Errorf("%q and %q have one MAC", parts, other)
+		}
+		seen[sum] = parts
+	}
+	if bytes.Equal(Sum([]byte("a"), "x"), Sum([]byte("b"), "x")) {
+		t.Error("the secret makes no difference")
+	}
+}
