@@ -67,7 +67,7 @@ func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	common := s.common(r, p.UILocales)
 	if b == nil {
-		page, err := s.Pages.SignedOut(web.SignedOutPage{Common: common})
+		page, err := s.Pages.SignedOut(web.SignedOutPage{Common: common, NotBack: string(p.NotBack)})
 		return s.show(w, http.StatusOK, page, err)
 	}
 	common.Request = r.URL.Query().Get("request")
