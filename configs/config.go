@@ -195,6 +195,20 @@ type OAuth struct {
 
 	// Response types of the authorization endpoint. This version has code.
 	ResponseTypes []string `key:"response_types"`
+
+	// Schemes of one word that the redirect URIs of public clients may have, such as cursor or
+	// vscode. Any app on a device can claim such a scheme, so name only those you know; a
+	// scheme that is a domain turned around (com.example.app) needs no entry.
+	RedirectSchemes []string `key:"redirect_schemes"`
+}
+
+// Schemes are RedirectSchemes without the colon that some write behind them.
+func (o OAuth) Schemes() []string {
+	var out []string
+	for _, s := range o.RedirectSchemes {
+		out = append(out, strings.TrimSuffix(s, ":"))
+	}
+	return out
 }
 
 // Pages is the section `pages`: how the pages look that people log in at.

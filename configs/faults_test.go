@@ -35,6 +35,8 @@ resources:
   - {uri: "https://a.example/"}
 `, []string{"member 1: uri", `member 1: scopes: "a b"`, "member 1: scopes: names ok twice", "member 1: access_token_alg ES256",
 			"member 1: access_token_lifetime 48h is too long", "member 3: access_token_lifetime 100ms is too short", "names https://a.example twice", "are one resource"}},
+		{"redirect schemes", "oauth: {redirect_schemes: [javascript, \"https:\", Cursor, \"my app\", \"cursor://\", \"\", urn, vscode, \"vscode:\"]}\n",
+			[]string{`"javascript"`, `"https"`, `"Cursor"`, `"my app"`, `"cursor://"`, `""`, `"urn"`, "names vscode twice"}},
 		{"algorithms", "keys: {algorithms: [HS256, none, RS256, RS256]}\n", []string{`"HS256"`, `"none"`, "names RS256 twice"}},
 		{"origins", "http: {cors_origins: [\"*\", \"https://a.example/\", \"https://B.example\"]}\n", []string{"does not take *", `"https://a.example/"`, `"https://B.example"`}},
 		{"proxies", "http: {trusted_proxies: [proxy, 10.1.2.3/8]}\n", []string{`"proxy"`, "10.1.2.3/8"}},

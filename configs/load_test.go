@@ -93,7 +93,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"tokens.access_lifetime": "1m", "tokens.id_lifetime": "2m", "refresh.absolute": "9h", "refresh.idle": "8h", "refresh.reuse_window": "0s",
 		"resources":         `[{"uri": "https://r.example", "scopes": ["a"], "access_token_alg": "PS256", "access_token_lifetime": "1h", "introspection_clients": ["api"]}]`,
 		"claims":            `[{"name": "X-Tier", "value": {"Gold": [1, 1.5, true, "x", null]}, "in": ["access_token", "userinfo"], "scope": "tier"}, {"name": "staff", "from": "is_staff", "in": ["id_token"]}]`,
-		"sessions.absolute": "100h", "sessions.idle": "90h", "oauth.require_pkce": "public", "oauth.response_types": "[code]",
+		"sessions.absolute": "100h", "sessions.idle": "90h", "oauth.require_pkce": "public", "oauth.response_types": "[code]", "oauth.redirect_schemes": "[cursor, vscode]",
 		"pages.service_name": "Café Ätsch", "pages.stylesheet": "s.css", "pages.logo": "l.png",
 		"outbound.allow_hosts": "[keys.internal, \"10.0.0.7:8443\", \"::1\"]", "outbound.ca_file": "ca.pem",
 		"accounts.signup": "false", "accounts.json_login": "false", "passwords.min_length": "8",

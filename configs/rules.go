@@ -256,6 +256,15 @@ func badResponseTypes(types []string) string {
 	return "names code twice; write [code]"
 }
 
+func badRedirectSchemes(c Config) []string {
+	return eachOf(c.OAuth.Schemes(), func(scheme string) string {
+		if !userstore.ValidRedirectScheme(scheme) {
+			return fmt.Sprintf("%q is not a scheme that an app can claim; write one in lower case, such as cursor, and none that browsers use themselves", scheme)
+		}
+		return ""
+	})
+}
+
 func badServiceName(name string) string {
 	if utf8.RuneCountInString(name) > 64 || strings.Join(strings.Fields(name), " ") != name || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		return "is not one line of at most 64 visible characters; shorten it, or leave out what cannot be seen"

@@ -75,6 +75,7 @@ var checks = []check{
 		return notOneOf(c.OAuth.RequirePKCE, issuer.RequirePKCEOfAll, issuer.RequirePKCEOfPublic)
 	}},
 	{keys: []string{"oauth.response_types"}, rule: func(c Config) string { return badResponseTypes(c.OAuth.ResponseTypes) }},
+	{keys: []string{"oauth.redirect_schemes"}, each: badRedirectSchemes},
 	{keys: []string{"resources"}, each: badResources},
 	{keys: []string{"claims"}, each: badClaims},
 	{keys: []string{"pages.service_name"}, rule: func(c Config) string { return badServiceName(c.Pages.ServiceName) }},

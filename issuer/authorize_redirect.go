@@ -64,8 +64,9 @@ func (i *Issuer) respond(p Pending, told ...[2]string) AuthorizationResponse {
 // redirects tells whether uri is a redirect URI of client: byte for byte one that is registered (RFC 9700
 // section 4.1.3). Nothing is parsed, normalised or decoded, so that there is nothing to disagree about with a browser.
 //
-// Only the port of a public client's http redirect to a loopback address may differ, because a native app
-// takes whichever is free (RFC 8252 section 7.3). localhost is a name and stays exact.
+// Only the port of a public client's http redirect to its own machine may differ, because a native app
+// takes whichever is free (RFC 8252 section 7.3). The section advises against the name localhost, but many apps are
+// registered with it; each of the three spellings allows itself and neither of the others.
 func redirects(client userstore.Client, uri string) bool {
 	if slices.Contains(client.RedirectURIs, uri) {
 		return true
@@ -82,9 +83,9 @@ func redirects(client userstore.Client, uri string) bool {
 	return false
 }
 
-// loopback takes a redirect to a loopback address apart: around its port.
+// loopback takes a redirect to the user's own machine apart: around its port.
 func loopback(uri string) (origin, rest string, ok bool) {
-	for _, origin := range []string{"http://127.0.0.1", "http://[::1]"} {
+	for _, origin := range []string{"http://127.0.0.1", "http://[::1]", "http://localhost"} {
 		rest, ok := strings.CutPrefix(uri, origin)
 		if !ok {
 			continue

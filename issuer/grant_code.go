@@ -81,7 +81,9 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		return Authorization{}, err
 	}
 	a.Scopes = i.effective(code.Scopes, view.Client, view.User.Roles, a.Targets)
-	a.Grant = i.grantOfCode(code, r.now)
+	if a.Grant, err = i.grantOfCode(code, r.now); err != nil {
+		return Authorization{}, err
+	}
 	if client.Allows(userstore.GrantRefreshToken) {
 		if a.RefreshJTI, err = i.Keys.RefreshJTI(a.Grant.ID, a.Grant.Generation); err != nil {
 			return Authorization{}, unready(err)
@@ -114,10 +116,11 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // grantOfCode is what the user allowed when the code was made.
-func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) userstore.Grant {
+func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) (userstore.Grant, error) {
+	sid, err := i.newSID(code.BrowserSession)
 	return userstore.Grant{
 		ID:             i.NewGrant(),
-		SessionID:      i.NewID(),
+		SessionID:      sid,
 		UserID:         code.UserID,
 		ClientID:       code.ClientID,
 		Scopes:         code.Scopes,
@@ -133,7 +136,7 @@ func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) userstore.Grant
 		Claims:         code.Claims,
 		UserAgent:      code.UserAgent,
 		Address:        code.Address,
-	}
+	}, err
 }
 
 // codeReplayed revokes what came of a code that was used before. It is refused only once that is stored.

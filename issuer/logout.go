@@ -25,10 +25,23 @@ type PendingLogout struct {
 	RedirectURI string   `json:"redirect_uri,omitempty"` // registered, with the state in its query; empty: nowhere
 	UILocales   []string `json:"ui_locales,omitempty"`
 
-	// Confirm: the user has to say yes. Any page of the web can send a browser here, and only who has an ID token of
-	// this very user is believed to speak for them.
+	// NotBack is why the user is not sent back though the client asked for it; empty: it did not, or the user is.
+	NotBack NotBack `json:"not_back,omitempty"`
+
+	// Confirm: the user has to say yes. Any page of the web can send a browser here, and only a client that has an ID token
+	// of this very session is believed to speak for the user. The ID token of another session of the same user, or of one
+	// that has ended, may have been kept by anybody who used the client once.
 	Confirm bool `json:"-"`
 }
+
+// NotBack is a reason not to send a user back to a client after the logout.
+type NotBack string
+
+// Reasons for NotBack.
+const (
+	NotRegistered NotBack = "not_registered" // the address is none that the client is registered with
+	NotProved     NotBack = "not_proved"     // no ID token proves which client asks
+)
 
 // Logout judges a request to end the session of browser b (nil: nobody is logged in) and, where it needs no confirmation,
 // ends it. What is wrong with a request only takes away its redirect: nobody is kept from logging out.
@@ -42,6 +55,9 @@ func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (Pendi
 		return PendingLogout{}, err
 	}
 	if !ok {
+		if r.PostLogoutRedirectURI != "" {
+			p.NotBack = NotProved
+		}
 		return p, nil
 	}
 	p.ClientID = client.ID
@@ -51,9 +67,15 @@ func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (Pendi
 		if r.State != "" {
 			p.RedirectURI = withQuery(p.RedirectURI, [][2]string{{"state", r.State}})
 		}
+	} else if r.PostLogoutRedirectURI != "" {
+		p.NotBack = NotRegistered
 	}
 	if b == nil || hint.Subject != b.User.ID {
 		return p, nil
+	}
+	ours, err := i.cameOf(ctx, hint.SessionID, b.Session)
+	if err != nil || !ours {
+		return p, err
 	}
 	p.Confirm = false
 	return p, i.EndBrowserSession(ctx, *b)

@@ -41,7 +41,7 @@ func (r *Registry) settle(ctx context.Context, old Client, c *Client, chosen str
 	fs.add("client_name", validClientName(c.Name))
 	fs.add("token_endpoint_auth_method", oneOf(c.AuthMethod, AuthNone, AuthBasic, AuthPost, AuthPrivateKeyJWT))
 	c.judgeGrants(fs)
-	c.judgeURIs(fs)
+	r.judgeURIs(old, c, fs)
 	c.judgeKeys(fs)
 	c.judgeScopes(fs)
 	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
@@ -114,12 +114,21 @@ func (c *Client) judgeGrants(fs *faults) {
 	}
 }
 
-func (c *Client) judgeURIs(fs *faults) {
-	fs.addList("redirect_uris", c.RedirectURIs, func(uri string) fault { return c.redirectURI(uri) })
+func (r *Registry) judgeURIs(old Client, c *Client, fs *faults) {
+	redirect := func(before []string) func(string) fault {
+		return func(uri string) fault {
+			schemes := r.RedirectSchemes
+			if scheme, _, ok := strings.Cut(uri, ":"); ok && slices.Contains(before, uri) { // it was allowed once
+				schemes = append(slices.Clone(schemes), strings.ToLower(scheme))
+			}
+			return c.redirectURI(uri, schemes)
+		}
+	}
+	fs.addList("redirect_uris", c.RedirectURIs, redirect(old.RedirectURIs))
 	if c.Allows(GrantAuthorizationCode) && len(c.RedirectURIs) == 0 {
 		fs.add("redirect_uris", fault{CodeRequired, "The grant type authorization_code needs a redirect URI at least."})
 	}
-	fs.addList("post_logout_redirect_uris", c.PostLogoutRedirectURIs, func(uri string) fault { return c.redirectURI(uri) })
+	fs.addList("post_logout_redirect_uris", c.PostLogoutRedirectURIs, redirect(old.PostLogoutRedirectURIs))
 	for _, u := range []struct{ field, uri string }{
 		{"client_uri", c.ClientURI}, {"logo_uri", c.LogoURI}, {"policy_uri", c.PolicyURI}, {"tos_uri", c.TOSURI}, {"jwks_uri", c.JWKSURI},
 	} {

@@ -3,6 +3,7 @@ package userstore
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,10 +19,31 @@ var (
 // memberOf names a member of a list as the JSON has it.
 func memberOf(field string, n int) string { return field + "." + strconv.Itoa(n) }
 
+// reservedSchemes lead to something else than an app that asked for them, or to whichever app the rest of the
+// address names.
+var reservedSchemes = []string{
+	"about", "blob", "data", "file", "filesystem", "ftp", "http", "https", "intent", "javascript", "mailto", "sms", "tel", "urn",
+	"vbscript", "view-source", "ws", "wss",
+}
+
+// ValidRedirectScheme tells whether oauth.redirect_schemes may name a scheme: one of RFC 3986 section 3.1 in lower
+// case that an app can claim.
+func ValidRedirectScheme(scheme string) bool {
+	for n := range len(scheme) {
+		c := scheme[n]
+		letter := c >= 'a' && c <= 'z'
+		if !letter && (n == 0 || !(c >= '0' && c <= '9' || c == '+' || c == '-' || c == '.')) {
+			return false
+		}
+	}
+	return scheme != "" && len(scheme) <= 64 && !slices.Contains(reservedSchemes, scheme)
+}
+
 // redirectURI judges an address that answers of ours are sent to. It is compared byte for byte with what requests
 // name, so whatever browsers, proxies and people would read as something else is refused here
-// (RFC 9700 section 4.1, RFC 8252 section 7).
-func (c *Client) redirectURI(uri string) fault {
+// (RFC 9700 section 4.1, RFC 8252 section 7). schemes are the one-word schemes that apps may have: a word that no
+// domain vouches for can be claimed by any app.
+func (c *Client) redirectURI(uri string, schemes []string) fault {
 	u, f := readURI(uri)
 	switch {
 	case f != (fault{}):
@@ -43,8 +65,8 @@ func (c *Client) redirectURI(uri string) fault {
 		return authority(u)
 	}
 	switch {
-	case !strings.Contains(u.Scheme, "."):
-		return fault{CodeInvalid, "Use https, or for an app on a device a scheme of its own that is a domain turned around, such as com.example.app:/callback."}
+	case !strings.Contains(u.Scheme, ".") && !slices.Contains(schemes, u.Scheme):
+		return fault{CodeInvalid, "Use https, or for an app on a device a scheme of its own that is a domain turned around, such as com.example.app:/callback; a scheme of one word has to be in oauth.redirect_schemes."}
 	case c.AuthMethod != AuthNone:
 		return fault{CodeInvalid, "A scheme of its own is for public clients: an app on a device keeps no secret."}
 	case u.User != nil:

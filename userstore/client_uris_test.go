@@ -14,6 +14,7 @@ func FuzzRedirectURI(f *testing.F) {
 		"https://app.test/cb?x=1", "http://127.0.0.1:5/cb", "http://[::1]/", "http://localhost/", "com.example.app:/cb", "com.example.app:cb",
 		"https://a@b/", "https:///x", "https:x", "javascript:alert(1)", "//x", "https://x\\@y/", "https://x/%2e%2e/", "https://x:/", "https://0x7f.1/",
 		"https://[fe80::1%25eth0]/", "http://127.0.0.1.nip.test/", "https://x/#", "https://x/*", "a.b:", "http://localhost./", "https://1/", "HTTPS://X.test/",
+		"cursor://app/cb", "Cursor:x", "cursor://a@b/", "cursors:/x", "cursor:",
 	} {
 		f.Add(uri, true)
 	}
@@ -22,7 +23,7 @@ func FuzzRedirectURI(f *testing.F) {
 		if public {
 			c.AuthMethod = AuthNone
 		}
-		if c.redirectURI(uri) != (fault{}) {
+		if c.redirectURI(uri, []string{"cursor"}) != (fault{}) {
 			return
 		}
 		u, err := url.Parse(uri)
@@ -40,7 +41,7 @@ func FuzzRedirectURI(f *testing.F) {
 				t.Errorf("%q leads to the host %q in clear", uri, host)
 			}
 		default:
-			if !public || !strings.Contains(u.Scheme, ".") {
+			if !public || !strings.Contains(u.Scheme, ".") && u.Scheme != "cursor" {
 				t.Errorf("%q has the scheme %q", uri, u.Scheme)
 			}
 		}

@@ -20,7 +20,7 @@ import (
 // number of goroutines.
 //
 // What a client is registered for is judged when it is registered. Of what the configuration can
-// take away later (a resource, an algorithm) only what an edit adds is judged again, so that a client can
+// take away later (a resource, a scheme, an algorithm) only what an edit adds is judged again, so that a client can
 // still be renamed when one of its resources is gone.
 type Registry struct {
 	Store  Clients
@@ -29,7 +29,8 @@ type Registry struct {
 	NewID  func() string // 128 random bits, base64url
 	Log    *slog.Logger  // nil: nothing is logged
 
-	Resources []string // the resource servers there are
+	Resources       []string // the resource servers there are
+	RedirectSchemes []string // one-word schemes that a public client's redirect URI may have; empty: none
 	// Algorithms are those that are on and have an active key: no client is registered for another.
 	Algorithms func(ctx context.Context) ([]string, error)
 }

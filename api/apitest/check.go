@@ -231,7 +231,7 @@ func (s *Server) mayLeadTo(location string, status int) bool {
 }
 
 // loopbackPort is what of a native app's redirect URI is its own affair (RFC 8252 section 7.3).
-var loopbackPort = regexp.MustCompile(`^(http://(?:127\.0\.0\.1|\[::1\])):[0-9]+`)
+var loopbackPort = regexp.MustCompile(`^(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]+`)
 
 func privateMember(v any) string {
 	switch v := v.(type) {

@@ -119,7 +119,8 @@ func (v visit) anonymousForm(name string) form {
 func webClient(c userstore.Client, redirectURI string) web.Client {
 	host := ""
 	if u, err := url.Parse(redirectURI); err == nil {
-		if host = u.Host; host == "" {
+		// Behind a scheme of an app's own stands whatever the app likes, be it the name of somebody else's host.
+		if host = u.Host; u.Scheme != "https" && u.Scheme != "http" {
 			host = u.Scheme
 		}
 	}

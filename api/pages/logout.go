@@ -72,7 +72,7 @@ func (h *Handlers) logout(w http.ResponseWriter, r *http.Request, handle string)
 	}
 	common := h.common(r, p.UILocales)
 	if b == nil {
-		page, err := h.Pages.SignedOut(web.SignedOutPage{Common: common})
+		page, err := h.Pages.SignedOut(web.SignedOutPage{Common: common, NotBack: string(p.NotBack)})
 		return h.show(w, http.StatusOK, page, err)
 	}
 	common.Request = handle

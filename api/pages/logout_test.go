@@ -28,6 +28,11 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 		alice, bob, c, other := s.SignUp("alice"), s.SignUp("bob"), leaving(s, "web"), leaving(s, "other")
 		_, p := s.Allowed(bob, c)
 		bobs := s.TokensOf(c, p).ID
+		elsewhere := logIn(s, s.SignedIn(alice), c).ID
+		gone := s.SignedIn(alice)
+		ended := logIn(s, gone, c).ID
+		gone.Open("/logout").Submit("logout-confirm", nil)
+		known := map[string]bool{"somebody else's hint": true, "another session's hint, of the same user": true, "an ended session's hint, of the same user": true}
 		const bye = "https://web.test/bye"
 
 		for _, row := range []struct {
@@ -49,6 +54,12 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 			{"A-39 a good hint and an address that nobody registered", func(id, _ string) string {
 				return logoutPath("id_token_hint", id, "post_logout_redirect_uri", "https://evil.test")
 			}, "/logout"},
+			{"another session's hint, of the same user", func(_, _ string) string {
+				return logoutPath("id_token_hint", elsewhere, "post_logout_redirect_uri", bye)
+			}, ""},
+			{"an ended session's hint, of the same user", func(_, _ string) string {
+				return logoutPath("id_token_hint", ended, "post_logout_redirect_uri", bye)
+			}, ""},
 			{"A-39 an altered one", func(id, _ string) string {
 				return logoutPath("id_token_hint", id, "post_logout_redirect_uri", bye+"?y=1")
 			}, "/logout"},
@@ -107,7 +118,7 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 						s.Do(s.RefreshRequest(c, tokens.Refresh)).Want(200, "")
 						wantCode(t, b.Open(authorizePath(c, set("scope", "openid"))))
 						p = p.Submit("logout-confirm", nil)
-						if row.name == "somebody else's hint" {
+						if known[row.name] {
 							if p.To != bye { // who asked is known, and the user agreed
 								t.Errorf("to %q", p.To)
 							}

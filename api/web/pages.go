@@ -83,6 +83,7 @@ type view struct {
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
+	NotBack           string // not_registered, not_proved; empty: nothing to say
 
 	Action     template.URL // form-post page
 	Parameters [][2]string
@@ -222,6 +223,9 @@ func (p *Pages) Logout(d LogoutPage) (Page, error) {
 func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
 	v := p.common(d.Common, "signed_out")
 	v.Title = "title.out"
+	if v.NotBack = d.NotBack; d.NotBack != "" {
+		v.Title = "title.out_here"
+	}
 	v.showClient(d.Client)
 	if v.Client != nil {
 		v.Client.Logo, v.Client.Policy, v.Client.Terms = "", "", "" // nobody is asked for anything any more

@@ -53,13 +53,16 @@ var samples = []sample{
 	}},
 	{"consent", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s,
-			Scopes: []string{"openid", "profile", "email", "address", "phone", "offline_access", "admin", "other", "photos:read" + s}, Resources: []string{"https://api.photos.example" + s}})
+			Scopes: []string{"openid", "profile", "email", "address", "phone", "offline_access", "admin", "other", "groups" + s, "photos:read" + s}, Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}})
 	}},
 	{"logout", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Logout(web.LogoutPage{Common: c, User: "ada@example.com" + s})
 	}},
 	{"signed-out", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.SignedOut(web.SignedOutPage{Common: c, Client: client(s)})
+	}},
+	{"signed-out-not-back", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.SignedOut(web.SignedOutPage{Common: c, NotBack: "not_registered"})
 	}},
 	{"signed-in", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com" + s})

@@ -91,7 +91,8 @@ type LogoutPage struct {
 // SignedOutPage says that it is done.
 type SignedOutPage struct {
 	Common
-	Client *Client // to go back to, when known
+	Client  *Client // to go back to, when known
+	NotBack string  // why the app that asked for it does not get the user back: not_registered, not_proved; empty: nothing to say
 }
 
 // SignedInPage is where a login without a client ends.

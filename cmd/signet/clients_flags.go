@@ -155,7 +155,7 @@ func (a *app) readSecret(file string) (string, error) {
 // newRegistry joins the rules of clients to what is configured.
 func newRegistry(c configs.Config, db userstore.Clients, hasher *password.Hasher, now func() time.Time, log *slog.Logger,
 	algorithms func(context.Context) ([]string, error)) *userstore.Registry {
-	r := &userstore.Registry{Store: db, Hasher: hasher, Now: now, NewID: server.NewID, Log: log, Algorithms: algorithms}
+	r := &userstore.Registry{Store: db, Hasher: hasher, Now: now, NewID: server.NewID, Log: log, Algorithms: algorithms, RedirectSchemes: c.OAuth.Schemes()}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}

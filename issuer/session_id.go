@@ -1,0 +1,60 @@
+package issuer
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// sidProofBytes is how much of the HMAC a session id holds. It only tells sessions apart: nobody can
+// present a session id of his own making, for it comes back inside an ID token that we signed.
+const sidProofBytes = 16
+
+// newSID is the public id of a grant that came of a browser session: random, and with a proof of which browser
+// session that was. A logout has to know that long after the grant's row is gone, which for a client without a
+// refresh token is minutes after the login; and clients cannot tell from it which of their users' logins belong to one
+// browser.
+func (i *Issuer) newSID(browserSession string) (string, error) {
+	nonce := i.NewID()
+	proof, err := i.sidProof(nonce, browserSession)
+	return nonce + proof, err
+}
+
+func (i *Issuer) sidProof(nonce, browserSession string) (string, error) {
+	mac, err := i.FormMAC("sid", nonce, browserSession)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(mac[:sidProofBytes]), nil
+}
+
+// cameOf tells whether sid is that of a browser session, or of a grant that came of it. Grants from before session ids
+// held a proof are looked up.
+func (i *Issuer) cameOf(ctx context.Context, sid string, session userstore.BrowserSession) (bool, error) {
+	if sid == "" || session.ID == "" {
+		return false, nil
+	}
+	if sid == session.ID {
+		return true, nil
+	}
+	if n := len(sid) - base64.RawURLEncoding.EncodedLen(sidProofBytes); n > 0 {
+		proof, err := i.sidProof(sid[:n], session.ID)
+		if err != nil {
+			return false, err
+		}
+		if subtle.ConstantTimeCompare([]byte(sid[n:]), []byte(proof)) == 1 {
+			return true, nil
+		}
+	}
+	view, err := i.Grants.GrantBySession(ctx, sid)
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, failed(err)
+	}
+	return view.Grant.BrowserSession == session.ID, nil
+}
