@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,17 +153,17 @@ func TestRunStaysCurrentWhileKeysAreGenerated(t *testing.T) {
 		if err := m.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		calls := 0
+		var calls atomic.Int64
 		m.Generate = func(alg string) (crypto.Signer, error) {
-			calls++
+			calls.Add(1)
 			time.Sleep(20 * time.Second)
 			return generate(alg)
 		}
+		version := store.ring.Version
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { m.Run(ctx); close(done) }()
 
-		version := store.ring.Version
 		for range 300 {
 			time.Sleep(time.Second)
 			if err := m.Ready(); err != nil {
@@ -173,8 +174,8 @@ func TestRunStaysCurrentWhileKeysAreGenerated(t *testing.T) {
 			}
 		}
 		store.mu.Lock()
-		if store.ring.Version == version || calls < 4 {
-			t.Errorf("version %d, %d keys generated: nothing was rotated", store.ring.Version, calls)
+		if store.ring.Version == version || calls.Load() < 4 {
+			t.Errorf("version %d, %d keys generated: nothing was rotated", store.ring.Version, calls.Load())
 		}
 		store.mu.Unlock()
 		// What another replica changes meanwhile is known within a second.

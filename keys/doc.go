@@ -21,7 +21,10 @@
 // clock is off, signs nothing; one that has not read it for so long that another
 // could sign with a key it does not know publishes nothing either (manager.go).
 // Both are judged in the call itself, so a replica that was frozen is as careful as
-// one that was cut off.
+// one that was cut off. While its clock and the database's disagree, either may be the
+// wrong one: it publishes what either would publish, and changes nothing. A change is
+// prepared beside the polls, because RSA keys take long, and a command plans with the
+// durations that the servers have stored with the ring (parameters.go).
 //
 // The invariant that keys_test drives: no token that was valid when issued ever
 // fails verification before its exp, and no verifier ever meets a kid that it

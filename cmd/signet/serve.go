@@ -302,17 +302,18 @@ func storeName(c configs.Config) string {
 // Replicas start at different times and so rarely meet; when they do, each row is
 // still removed once.
 //
-// What has expired the database's clock tells, and only while this replica's agrees
-// with it: a clock that runs ahead must not delete what lives.
+// What has expired both clocks tell, the database's and this replica's, and only while they
+// agree: one that runs ahead must not delete what lives.
 func sweep(ctx context.Context, db userstore.Store, ready func() error, retention time.Duration, log *slog.Logger) {
+	now := earlierOf(db.Now, time.Now)
 	for pause(ctx, 5*time.Minute) {
 		if ready() != nil {
 			continue
 		}
-		grants, err := sweepOnce(ctx, db.RemoveExpired, db.Now, 200)
-		attempts, also := sweepOnce(ctx, db.RemoveExpiredAttempts, db.Now, 200)
-		events, too := sweepOnce(ctx, outlived(db, retention), db.Now, 200)
-		codes, third := sweepOnce(ctx, db.RemoveExpiredCodes, db.Now, 200)
+		grants, err := sweepOnce(ctx, db.RemoveExpired, now, 200)
+		attempts, also := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
+		events, too := sweepOnce(ctx, outlived(db, retention), now, 200)
+		codes, third := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
 		if grants+attempts+events+codes > 0 {
 			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes)
 		}
