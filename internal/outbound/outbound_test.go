@@ -80,7 +80,7 @@ func TestGet(t *testing.T) {
 	if body, err := open.Get(t.Context(), server.URL+"/good"); err != nil || string(body) != `{"keys":[]}` {
 		t.Errorf("%q, %v", body, err)
 	}
-	for _, path := range []string{"/long", "/redirect", "/missing"} {
+	for _, path := range []string{"/long", "/redirect", "/missing"} { // R-03: the redirect leads to an answer that would be taken
 		if body, err := open.Get(t.Context(), server.URL+path); err == nil {
 			t.Errorf("%s: answered %d bytes", path, len(body))
 		}
