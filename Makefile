@@ -2,7 +2,8 @@
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
 #               them in $(SCREENSHOTS)), and the documents' commands
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
-# make build    ./signet, static
+# make build    ./signet, static          make lint  the linters of .golangci.yml
+# make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
 
 GO       ?= go
 PYTHON   ?= python3
@@ -15,24 +16,34 @@ SCREENSHOTS ?= $(CURDIR)/internal/interop/screenshots
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop bench fuzz lint clean postgres need-cc need-foreign
+.PHONY: build test interop bench fuzz check lint vuln clean postgres need-cc need-foreign
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
 
 # Both stores always run. The race detector needs a C compiler; `make need-cc test` insists on one.
-test: lint postgres
+test: check postgres
 	@race=-race; $(HAS_CC) || { race=; echo "$(NO_CC), so the tests run without it." >&2; }; \
 	echo "$(GO) test $$race ./..."; $(GO) test $$race ./...
 
 postgres:
 	@$(GO) run ./internal/pgtest/programs
 
-lint:
+check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
 	  echo "Run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags interop ./internal/interop/...
+
+# The linters are pinned in a module of their own, which no build of Signet reads. The first run builds them, which
+# takes minutes; the next ones take seconds.
+lint: check
+	$(GO) tool -modfile=internal/tools/go.mod golangci-lint run ./...
+
+vuln:
+	@$(GO) tool -modfile=internal/tools/go.mod govulncheck ./... || { status=$$?; \
+	  [ $$status = 3 ] || echo "The vulnerabilities were not looked for: govulncheck asks https://vuln.go.dev, or the database of GOVULNDB." >&2; \
+	  exit $$status; }
 
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,6 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/signet-id/signet/api/apitest"
-	"log/slog"
 )
 
 // BenchmarkJWKS compares the key set over real connections with bare gorilla/mux

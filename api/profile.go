@@ -38,7 +38,7 @@ func profileOf(u userstore.User) profileDoc {
 
 // getProfile answers with what the session check has just read.
 func (s *Server) getProfile(w http.ResponseWriter, r *http.Request) error {
-	session, r, err := s.bearer(r)
+	session, _, err := s.bearer(r)
 	if err != nil {
 		return err
 	}

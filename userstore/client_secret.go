@@ -8,10 +8,11 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"github.com/signet-id/signet/internal/audit"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/signet-id/signet/internal/audit"
 )
 
 // A client's secret is one of two kinds. What we made has 256 random bits, so that its SHA-256

@@ -29,7 +29,7 @@ func (e *LineError) Error() string { return e.Reason }
 func Open(in io.Reader, format Format) (_ Reader, unknown []string, err error) {
 	r := bufio.NewReaderSize(in, 64<<10)
 	if bom, err := r.Peek(3); err == nil && string(bom) == "\ufeff" {
-		r.Discard(3)
+		_, _ = r.Discard(3) // it was peeked at, so it is there
 	}
 	if format == "" {
 		format = CSV
