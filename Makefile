@@ -1,34 +1,53 @@
-# make test     everything that needs only Go, a C compiler and PostgreSQL's programs
+# make test     everything that needs only Go; with a C compiler under the race detector; PostgreSQL is fetched if there is none
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
 #               them in $(SCREENSHOTS)), a real PgBouncer, and the documents' commands
 # make interop-more  products that take minutes to build: oauth2-proxy, Kubernetes' authenticator, Spring Security
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
-# make build    ./signet, static
+# make build    ./signet, static          make lint  the linters of .golangci.yml
+# make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
 
 GO       ?= go
 PYTHON   ?= python3
 BENCH    ?= .
 FUZZTIME ?= 10s
+VULNDB   ?= https://vuln.go.dev
 NODE_DIR   := internal/interop/node
 PYTHON_DIR := internal/interop/python
 SCREENSHOTS ?= $(CURDIR)/internal/interop/screenshots
 
-.PHONY: build test interop interop-more bench fuzz lint clean need-cc need-postgres need-foreign need-java
+HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
+NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
+
+.PHONY: build test interop interop-more bench fuzz check lint vuln clean postgres need-cc need-foreign need-java
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
 
-# Both stores always run. The race detector needs a C compiler.
-test: lint need-cc need-postgres
-	$(GO) test -race ./...
+# Both stores always run. The race detector needs a C compiler; `make need-cc test` insists on one.
+test: check postgres
+	@race=-race; $(HAS_CC) || { race=; echo "$(NO_CC), so the tests run without it." >&2; }; \
+	echo "$(GO) test $$race ./..."; $(GO) test $$race ./...
 
-lint:
+postgres:
+	@$(GO) run ./internal/pgtest/programs
+
+check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
 	  echo "Run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags interop,more ./internal/interop/...
 
-interop: need-foreign $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
+# The linters are pinned in a module of their own, which no build of Signet reads. The first run builds them, which
+# takes minutes; the next ones take seconds.
+lint: check
+	$(GO) tool -modfile=internal/tools/go.mod golangci-lint run ./...
+
+vuln:
+	@$(GO) tool -modfile=internal/tools/go.mod govulncheck -db $(VULNDB) ./... || { status=$$?; \
+	  [ $$status = 3 ] || echo "The vulnerabilities were not looked for: govulncheck asks $(VULNDB); make VULNDB=… names another database." >&2; \
+	  exit $$status; }
+
+interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 15m ./internal/interop/...
 
@@ -62,13 +81,7 @@ clean:
 
 # Each missing prerequisite is named, with the way to get it.
 need-cc:
-	@if [ "$$($(GO) env CGO_ENABLED)" != 1 ] || ! command -v $$($(GO) env CC) >/dev/null; then \
-	  echo "A C compiler is missing: the race detector needs one. On Debian: apt-get install gcc" >&2; exit 1; fi
-
-need-postgres:
-	@if [ -z "$$SIGNET_TEST_POSTGRES_URL" ] && ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
-	  echo "PostgreSQL's programs are missing: the tests start a server of their own with initdb and postgres." >&2; \
-	  echo "On Debian: apt-get install postgresql. Or set SIGNET_TEST_POSTGRES_URL to a server on which databases may be created." >&2; exit 1; fi
+	@$(HAS_CC) || { echo "$(NO_CC)." >&2; exit 1; }
 
 need-foreign:
 	@for program in bash curl jq node npm $(PYTHON); do command -v $$program >/dev/null || { \

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,8 +13,6 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
-
-	"log/slog"
 
 	"github.com/signet-id/signet/api/apitest"
 )

@@ -14,7 +14,7 @@ import (
 
 func documents(t *testing.T) []string {
 	t.Helper()
-	paths := []string{"../README.md", "../CHANGELOG.md"}
+	paths := []string{"../README.md", "../CHANGELOG.md", "../CONTRIBUTING.md", "../SECURITY.md"}
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".md") {
 			paths = append(paths, path)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/mac"
-
 	"github.com/signet-id/signet/userstore/password"
 )
 

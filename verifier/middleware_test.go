@@ -76,7 +76,7 @@ func TestAuthenticateAndWriteErrorForHandlersOnTheirOwn(t *testing.T) {
 		rs401(t, w)
 	}
 	var none *verifier.Error
-	if none.Error() == "" || none.Is(verifier.ErrInvalid) || none.Unwrap() != nil || errors.Is(verifier.ErrInvalid, none) {
+	if none.Error() == "" || none.Is(verifier.ErrInvalid) || none.Unwrap() != nil || errors.Is(verifier.ErrInvalid, none) { //nolint:staticcheck // in this order: nil is the target
 		t.Error("a nil *Error is no error of ours")
 	}
 	if token, found := verifier.TokenFrom(t.Context()); found || token != nil {

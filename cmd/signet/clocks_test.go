@@ -9,6 +9,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+
+	"github.com/signet-id/signet/internal/server"
 )
 
 // A database whose clock jumps ahead between two polls of the keys must not have the live sessions
@@ -16,13 +18,13 @@ import (
 func TestClockJumpRemovesNothingThatLives(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		now := time.Now().UTC().Truncate(time.Microsecond)
-		user := userstore.User{ID: newID(), Email: "a@x.test", EmailKey: "a@x.test", PasswordHash: "$", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+		user := userstore.User{ID: server.NewID(), Email: "a@x.test", EmailKey: "a@x.test", PasswordHash: "$", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 		if err := db.CreateUser(t.Context(), user); err != nil {
 			t.Fatal(err)
 		}
 		for _, lives := range []time.Duration{-time.Hour, time.Hour, 24 * time.Hour} {
 			err := db.StartGrant(t.Context(), userstore.StartGrant{PasswordHash: "$", Grant: userstore.Grant{
-				ID: newGrantID(), SessionID: newID(), UserID: user.ID, ClientID: userstore.FirstPartyClientID, Generation: 1,
+				ID: server.NewGrantID(), SessionID: server.NewID(), UserID: user.ID, ClientID: userstore.FirstPartyClientID, Generation: 1,
 				AuthTime: now, RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(lives),
 			}})
 			if err != nil {

@@ -104,7 +104,7 @@ func newPublicServer(h http.Handler, log *slog.Logger) *publicServer {
 }
 
 func (p *publicServer) serve(l net.Listener) error {
-	err := http.ErrServerClosed
+	var err error
 	if p.tls {
 		err = p.http.ServeTLS(l, "", "")
 	} else {

@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/testport"
 )
 
 // process is `signet serve` as a process of its own, in a folder of its own.
@@ -46,7 +48,7 @@ func start(t testing.TB, wrap func(*exec.Cmd), env ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := testport.Address(t)
 	p := &process{base: "http://" + address, dir: t.TempDir(), errOut: &syncBuffer{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(binary, "serve")
 	p.cmd.Dir = p.dir
@@ -69,7 +71,11 @@ func start(t testing.TB, wrap func(*exec.Cmd), env ...string) *process {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 	})
-	p.until(t, "it is ready", func() bool { return p.status("/readyz") == http.StatusOK })
+	// Where its log can be read, the log tells that this process answers, and no other server at the same address.
+	quiet := p.cmd.Stderr != p.errOut || slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "SIGNET_LOG_LEVEL=") })
+	p.until(t, "it serves and is ready", func() bool {
+		return (quiet || strings.Contains(p.errOut.String(), address)) && p.status("/readyz") == http.StatusOK
+	})
 	return p
 }
 

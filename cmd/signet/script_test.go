@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/internal/testport"
 )
 
 func TestMain(m *testing.M) {
@@ -41,16 +41,16 @@ func TestMain(m *testing.M) {
 //	nosecrets FILE…              O-03: no planted secret is in these files
 //	refused FILE REGEXP          users import refuses the file on one line that matches and prints nothing of it
 //	mode FILE OCTAL              the file's permissions
-//	freeaddr VAR                 an address of this machine that nobody listens on
+//	freeaddr VAR                 an address of this machine that no other program listens on
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			address := freeAddress(t)
+			address := testport.Address(t)
 			e.Setenv("SIGNET_LISTEN", address)
-			e.Setenv("SIGNET_METRICS_LISTEN", freeAddress(t))
+			e.Setenv("SIGNET_METRICS_LISTEN", testport.Address(t))
 			e.Setenv("BASE", "http://"+address)
 			e.Setenv("SIGNET_LOG_LEVEL", "debug")
 			e.Setenv("SIGNET_HTTP_DRAIN_NOTICE", "0s") // there is no balancer
@@ -65,18 +65,9 @@ func TestScripts(t *testing.T) {
 			"ready": cmdReady, "http": cmdHTTP, "take": cmdTake, "claim": cmdClaim, "until": cmdUntil, "welcome": cmdWelcome,
 			"refused": cmdRefused,
 			"secret":  cmdSecret, "nosecrets": cmdNoSecrets, "mode": cmdMode,
-			"freeaddr": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], freeAddress(t)) },
+			"freeaddr": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], testport.Address(t)) },
 		},
 	})
-}
-
-func freeAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // secrets are what must not be printed by anybody.

@@ -119,7 +119,7 @@ func (i *importing) run(ctx context.Context, in io.Reader, format string) error 
 		line, u, err := users.Next()
 		var bad *userfile.LineError
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			if err := i.flush(ctx); err != nil {
 				return i.stopped(ctx, last, err)
 			}

@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/internal/interop/browser"
+	"github.com/signet-id/signet/internal/testport"
 )
 
 // appAddress says where the document's app is instead of localhost:3000, for a strings.Replacer.
 func (d *document) appAddress(t *testing.T) []string {
 	t.Helper()
-	_, port, _ := net.SplitHostPort(freeAddress(t))
+	_, port, _ := net.SplitHostPort(testport.Address(t))
 	d.origin = "http://localhost:" + port
 	return []string{
 		"localhost:3000", "localhost:" + port, "localhost%3A3000", "localhost%3A" + port,
@@ -70,7 +71,7 @@ func (d *document) app(t *testing.T, where, info, text string) {
 		t.Fatalf("%s: there is no such kind of app", where)
 	}
 	d.running, d.appLog = d.start(t, where, command+"\n")
-	d.await(t, where, d.running, d.appLog, d.origin+"/")
+	d.await(t, where, d.running, d.appLog, d.origin+"/", "") // what an app prints is its own affair
 }
 
 // What Debian's own configuration says, or a machine's administrator, around what the document is about.

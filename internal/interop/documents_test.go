@@ -20,6 +20,7 @@ import (
 
 	"github.com/signet-id/signet/internal/interop/browser"
 	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/internal/testport"
 )
 
 // The documents are run from top to bottom, each in a folder and a bash of its own,
@@ -171,7 +172,7 @@ type document struct {
 
 func open(t *testing.T, root, text, store string, programs ...string) *document {
 	t.Helper()
-	d := &document{root: root, dir: t.TempDir(), listen: freeAddress(t)}
+	d := &document{root: root, dir: t.TempDir(), listen: testport.Address(t)}
 	_, port, _ := net.SplitHostPort(d.listen)
 	replace := append([]string{"localhost:8080", "localhost:" + port}, d.appAddress(t)...)
 	if strings.Contains(text, documentedPostgres) {
@@ -215,7 +216,7 @@ func open(t *testing.T, root, text, store string, programs ...string) *document 
 		cmd.Env = append(cmd.Env, "SIGNET_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
 	}
 	cmd.Env = append(cmd.Env, "CURL_HOME="+d.dir,
-		"SIGNET_HTTP_DRAIN_NOTICE=0s", "SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+freeAddress(t),
+		"SIGNET_HTTP_DRAIN_NOTICE=0s", "SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+testport.Address(t),
 		"PATH="+strings.Join([]string{filepath.Join(d.dir, "signet-path"), filepath.Join(root, "internal/interop/python/.venv/bin"), os.Getenv("PATH")}, ":"))
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -299,7 +300,7 @@ func (d *document) serve(t *testing.T, where, script string) {
 	t.Helper()
 	end(&d.server)
 	d.server, d.serverLog = d.start(t, where, script)
-	d.await(t, where, d.server, d.serverLog, "http://"+d.listen+"/readyz")
+	d.await(t, where, d.server, d.serverLog, "http://"+d.listen+"/readyz", d.listen)
 }
 
 // start starts a script beside the shell, in a process group of its own.
@@ -315,13 +316,13 @@ func (d *document) start(t *testing.T, where, script string) (group int, log str
 	return group, output
 }
 
-// await waits until url answers 200.
-func (d *document) await(t *testing.T, where string, group int, output, url string) {
+// await waits until url answers 200 and the program itself has printed said, which tells that it is this program that answers.
+func (d *document) await(t *testing.T, where string, group int, output, url, said string) {
 	t.Helper()
 	for late := time.Now().Add(2 * time.Minute); time.Now().Before(late); time.Sleep(100 * time.Millisecond) {
 		if resp, err := http.Get(url); err == nil {
 			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
+			if printed, _ := os.ReadFile(output); resp.StatusCode == http.StatusOK && strings.Contains(string(printed), said) {
 				return
 			}
 		}

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/signet-id/signet/internal/testport"
 )
 
 // No container engine is needed for this: it does by hand what the Dockerfile says,
@@ -71,7 +73,7 @@ func TestImageRunsWithNothingButTheBinary(t *testing.T) {
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	listen, inside := freeAddress(t), ""
+	listen, inside := testport.Address(t), ""
 	var env []string
 	for _, m := range regexp.MustCompile(`[A-Z_]+=\S+`).FindAllString(find(`^ENV (.*)$`), -1) {
 		name, value, _ := strings.Cut(m, "=")

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/internal/testport"
 )
 
 var binaries struct {
@@ -126,7 +127,7 @@ func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, sto
 	s.issuer = proxy.URL
 
 	dir := t.TempDir()
-	listen := freeAddress(t)
+	listen := testport.Address(t)
 	direct = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: listen})
 	s.config = filepath.Join(dir, "signet.yaml")
 	text := fmt.Sprintf("listen: %s\nissuer: %s\ndata_dir: %s\nmetrics: {listen: ''}\n%s", listen, s.issuer, filepath.Join(dir, "data"), config)
@@ -174,14 +175,12 @@ func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, sto
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+	var discovery struct{ Issuer string }
+	s.get(t, "/.well-known/openid-configuration", &discovery)
+	if discovery.Issuer != s.issuer { // the proxy's address, which no other server has
+		t.Fatalf("another server answers at %s: its issuer is %s", listen, discovery.Issuer)
+	}
 	return s, proxy
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l := httptest.NewServer(nil)
-	defer l.Close()
-	return l.Listener.Addr().String()
 }
 
 // eventually waits until ok. What takes this long is the real timeline, not a guess.

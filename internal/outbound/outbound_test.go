@@ -80,7 +80,7 @@ func TestGet(t *testing.T) {
 	if body, err := open.Get(t.Context(), server.URL+"/good"); err != nil || string(body) != `{"keys":[]}` {
 		t.Errorf("%q, %v", body, err)
 	}
-	for _, path := range []string{"/long", "/redirect", "/missing"} {
+	for _, path := range []string{"/long", "/redirect", "/missing"} { // R-03: the redirect leads to an answer that would be taken
 		if body, err := open.Get(t.Context(), server.URL+path); err == nil {
 			t.Errorf("%s: answered %d bytes", path, len(body))
 		}
@@ -119,6 +119,7 @@ func TestAServerThatNeverEnds(t *testing.T) {
 		w.WriteHeader(200)
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
+		panic(http.ErrAbortHandler) // a return would end the answer, which the client may then read as a whole one
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -25,8 +25,8 @@ var (
 )
 
 // URL returns the address of a fresh, empty database. The server is the one
-// named by SIGNET_TEST_POSTGRES_URL, or is started for this test process from Debian's
-// programs and ends with it. Without either the test fails.
+// named by SIGNET_TEST_POSTGRES_URL, or is started for this test process from the programs
+// that Programs finds or fetches, and ends with it. Without either the test fails.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	if os.Getenv(variable) != "" {

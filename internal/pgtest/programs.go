@@ -1,3 +1,5 @@
+//go:build unix
+
 package pgtest
 
 import (
@@ -10,11 +12,24 @@ import (
 )
 
 var errNoPrograms = errors.New("no PostgreSQL server programs were found (looked for initdb and postgres on PATH, " +
-	"in /usr/lib/postgresql/*/bin and where pg_config points): install Debian's package \"postgresql\" " +
+	"in /usr/lib/postgresql/*/bin and where pg_config points), and they could not be fetched: install Debian's package \"postgresql\" " +
 	"(apt-get install postgresql), or set SIGNET_TEST_POSTGRES_URL to the address of a superuser of a server for tests")
 
-// programs returns the folder of the newest initdb and postgres.
-func programs() (string, error) {
+// Programs returns the folder of initdb and postgres: the newest ones of this machine, or else pinned ones, which are
+// fetched when this user has none yet.
+func Programs() (string, error) {
+	if dir := installed(); dir != "" {
+		return dir, nil
+	}
+	dir, err := fetched()
+	if err != nil {
+		return "", errors.Join(errNoPrograms, err)
+	}
+	return dir, nil
+}
+
+// installed is the folder of the newest initdb and postgres of this machine; "" if there are none.
+func installed() string {
 	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
@@ -30,10 +45,7 @@ func programs() (string, error) {
 			best, bestVersion = dir, v
 		}
 	}
-	if best == "" {
-		return "", errNoPrograms
-	}
-	return best, nil
+	return best
 }
 
 func executable(path string) bool {

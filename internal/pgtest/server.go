@@ -73,7 +73,7 @@ func Start(tb testing.TB, o Options) *Server {
 
 func start(o Options) (_ *Server, err error) {
 	s := &Server{}
-	if s.bins, err = programs(); err != nil {
+	if s.bins, err = Programs(); err != nil {
 		return nil, err
 	}
 	uid := os.Getuid()

@@ -277,7 +277,7 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 	if pgconn.SafeToRetry(err) {
 		// The driver finds its connection closed, by itself when the answer did not
 		// come, and calls that safe. Whether COMMIT was sent before, nobody can tell.
-		err = fmt.Errorf("commit: %w: %v", io.ErrUnexpectedEOF, err)
+		err = fmt.Errorf("commit: %w: %v", io.ErrUnexpectedEOF, err) //nolint:errorlint // wrapped, it would be safe to retry still
 	}
 	return p.noted(err)
 }

@@ -97,7 +97,7 @@ func whyUnreachable(c *pgconn.ConnectError) string {
 func innermost(err error) string {
 	for {
 		var next error
-		switch e := err.(type) {
+		switch e := err.(type) { //nolint:errorlint // this takes the wrapping apart itself
 		case interface{ Unwrap() error }:
 			next = e.Unwrap()
 		case interface{ Unwrap() []error }:

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -132,11 +133,8 @@ func parseMoment(cell string) (time.Time, error) {
 const formulas = "'=+-@\t\r\n＝＋－＠"
 
 func guarded(cell string) string {
-	for _, r := range cell {
-		if strings.ContainsRune(formulas, r) {
-			return "'" + cell
-		}
-		break
+	if first, size := utf8.DecodeRuneInString(cell); size > 0 && strings.ContainsRune(formulas, first) {
+		return "'" + cell
 	}
 	return cell
 }

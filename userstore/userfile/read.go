@@ -31,7 +31,7 @@ func (e *LineError) Error() string { return e.Reason }
 func Open(in io.Reader, format Format) (_ Reader, unknown []int, err error) {
 	r := bufio.NewReaderSize(in, headSize)
 	if bom, err := r.Peek(3); err == nil && string(bom) == "\ufeff" {
-		r.Discard(3)
+		_, _ = r.Discard(3) // it was peeked at, so it is there
 	}
 	head, err := r.Peek(headSize)
 	if err != nil && err != io.EOF {

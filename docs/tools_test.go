@@ -1,0 +1,39 @@
+package docs
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Whoever builds Signet, or imports a package of it, downloads no linter.
+func TestLintersAreAModuleOfTheirOwn(t *testing.T) {
+	tools := read(t, "../internal/tools/go.mod")
+	for _, tool := range []string{"golangci-lint", "govulncheck"} {
+		if !regexp.MustCompile(`(?m)^\t\S+/` + tool + `$`).MatchString(tools) {
+			t.Errorf("internal/tools/go.mod pins no %s", tool)
+		}
+		if !strings.Contains(read(t, "../Makefile"), "-modfile=internal/tools/go.mod "+tool) {
+			t.Errorf("the Makefile does not run the pinned %s", tool)
+		}
+		if strings.Contains(read(t, "../go.mod"), tool) {
+			t.Errorf("go.mod names %s", tool)
+		}
+	}
+	if of, want := find(t, tools, `^go (\S+)$`), find(t, read(t, "../go.mod"), `^go (\S+)$`); of != want {
+		t.Errorf("the tools are built with Go %s, and the code with %s", of, want)
+	}
+}
+
+// What CI runs is what README.md says it runs.
+func TestCIRunsWhatTheREADMENames(t *testing.T) {
+	run := read(t, "../.ci/run")
+	for _, m := range regexp.MustCompile(`(?m)^make (\w+) +#`).FindAllStringSubmatch(read(t, "../README.md"), -1) {
+		if !regexp.MustCompile(`(?m)^make .*\b` + m[1] + `\b`).MatchString(run) {
+			t.Errorf(".ci/run does not run make %s", m[1])
+		}
+	}
+	if !strings.Contains(run, "need-cc") {
+		t.Error(".ci/run does not insist on the race detector")
+	}
+}
