@@ -52,7 +52,7 @@ func readForm(w http.ResponseWriter, r *http.Request, known ...string) (oauthFor
 			if !utf8.ValidString(v) {
 				return nil, newProblem(invalidRequest, "The parameter "+name+" is not UTF-8.")
 			}
-			if v != "" || name == "client_secret" {
+			if v != "" {
 				p[name] = append(p[name], v)
 			}
 		}
@@ -66,8 +66,8 @@ var clientParameters = []string{"client_id", "client_secret", "client_assertion"
 // clientAuth is what header and body say of the client (RFC 6749 section 2.3, RFC 7521 section 4.2).
 func clientAuth(r *http.Request, p oauthForm) (issuer.ClientAuth, error) {
 	a := issuer.ClientAuth{
-		ClientID: p.get("client_id"), ClientSecret: p.get("client_secret"), HasSecret: len(p["client_secret"]) > 0,
-		Assertion: p.get("client_assertion"), AssertionType: p.get("client_assertion_type"), HasAssertion: len(p["client_assertion"]) > 0,
+		ClientID: p.get("client_id"), ClientSecret: p.get("client_secret"),
+		Assertion: p.get("client_assertion"), AssertionType: p.get("client_assertion_type"),
 	}
 	headers := r.Header["Authorization"]
 	switch {

@@ -242,7 +242,8 @@ type Passwords struct {
 	Argon2 Argon2 `key:"argon2"`
 
 	// How many passwords are hashed at once; others wait. Each takes
-	// `passwords.argon2.memory`. 0: as many as processors (GOMAXPROCS).
+	// `passwords.argon2.memory`. One slot more is for secrets of clients. 0: as
+	// many as processors (GOMAXPROCS).
 	HashSlots int `key:"hash_slots"`
 }
 
