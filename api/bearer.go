@@ -61,10 +61,12 @@ func bearerToken(r *http.Request) (string, error) {
 	return schemeBearer(headers[0])
 }
 
-// schemeBearer is the token of an Authorization header of that scheme (RFC 6750 section 2.1).
+// schemeBearer is the token of an Authorization header of that scheme, behind one space or several (RFC 6750 section 2.1).
+// verifier.Authenticate has the same rule; it shares no package with us.
 func schemeBearer(header string) (string, error) {
-	scheme, token, ok := strings.Cut(header, " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimLeft(token, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return "", newProblem(missingToken, "")
 	}
 	return token, nil

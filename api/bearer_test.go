@@ -235,6 +235,10 @@ func TestJ34WaysOfSendingAToken(t *testing.T) {
 	}{
 		{name: "bearer in lower case", header: http.Header{"Authorization": {"bearer " + token}}, status: 200},
 		{name: "bearer in upper case", header: http.Header{"Authorization": {"BEARER " + token}}, status: 200},
+		{name: "two spaces", header: http.Header{"Authorization": {"Bearer  " + token}}, status: 200},
+		{name: "five spaces", header: http.Header{"Authorization": {"bearer     " + token}}, status: 200},
+		{name: "a space and a tab", header: http.Header{"Authorization": {"Bearer \t" + token}}, status: 401, code: "token_invalid"},
+		{name: "a tab", header: http.Header{"Authorization": {"Bearer\t" + token}}, status: 401, code: "missing_token"},
 		{name: "two Authorization headers", header: http.Header{"Authorization": {"Bearer " + token, "Bearer " + token}}, status: 400, code: "invalid_request"},
 		{name: "two Authorization headers of two schemes", header: http.Header{"Authorization": {"Basic eDp5", "Bearer " + token}}, status: 400, code: "invalid_request"},
 		{name: "two tokens in one header", header: http.Header{"Authorization": {"Bearer " + token + ", Bearer " + token}}, status: 401, code: "token_invalid"},
