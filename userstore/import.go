@@ -130,7 +130,7 @@ func (a *Accounts) describe(u User) (User, error) {
 	} else if !subjects.MatchString(u.ID) {
 		fs.add("sub", fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
 	}
-	u.normalise(&fs, "preferred_username")
+	u.normalise(&fs, "preferred_username", "")
 	if strings.HasPrefix(u.PasswordHash, "!") {
 		u.PasswordHash = ""
 	}
