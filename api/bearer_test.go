@@ -123,7 +123,7 @@ func TestBearer(t *testing.T) {
 			{"J-22 AUD besides aud", raw(strings.Replace(claims.With("aud", "x").Text(), "{", `{"AUD":"`+apitest.IssuerURL+`",`, 1)), "token_invalid"},
 			{"J-24 a fourth segment", at + ".x", "token_invalid"},
 			{"J-24 something after a space", at + " x", "token_invalid"},
-			{"J-24 a space before", " " + at, "token_invalid"},
+			{"J-24 a tab before", "\t" + at, "token_invalid"},
 			{"J-24 two segments", parts[0] + "." + parts[1], "token_invalid"},
 			{"J-24 five segments", at + ".x.y", "token_invalid"},
 			{"J-24 the flattened JSON", flattened(at), "token_invalid"},
