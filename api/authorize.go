@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -92,6 +93,9 @@ func (s *Server) pagePath(page, handle string) string {
 
 // respond sends an authorization response to the client by way of the browser.
 func (s *Server) respond(w http.ResponseWriter, r *http.Request, a issuer.AuthorizationResponse) error {
+	if e := a.Refused; e != nil {
+		refusal.Because(r.Context(), string(e.Code), e.Reason())
+	}
 	if a.Mode != issuer.ModeFormPost {
 		return see(w, a.Location())
 	}
@@ -116,6 +120,8 @@ func (s *Server) visited(w http.ResponseWriter, r *http.Request, handle string) 
 		if err := s.open(handle, authorizationHandle, v.browser, &v.pending); err != nil {
 			return v, err
 		}
+		refusal.Client(r.Context(), v.pending.ClientID)
+		refusal.RedirectURI(r.Context(), v.pending.RedirectURI)
 	} else if r.Method != http.MethodPost {
 		v.browser = s.browserID(w, r)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/issuer"
 )
 
@@ -40,6 +41,7 @@ func readForm(w http.ResponseWriter, r *http.Request, known ...string) (oauthFor
 	if err != nil {
 		return nil, newProblem(invalidRequest, "The body is not a form: write it as "+formType+".")
 	}
+	nameClient(r, form)
 	p := oauthForm{}
 	for name, values := range form {
 		if !slices.Contains(known, name) {
@@ -58,6 +60,15 @@ func readForm(w http.ResponseWriter, r *http.Request, known ...string) (oauthFor
 		}
 	}
 	return p, nil
+}
+
+// nameClient notes which client a request says that it is of, for the log line of its refusal.
+func nameClient(r *http.Request, form url.Values) {
+	if headers := r.Header["Authorization"]; len(headers) == 1 {
+		id, _, _ := parseBasic(headers[0])
+		refusal.Client(r.Context(), id)
+	}
+	refusal.Client(r.Context(), form.Get("client_id"))
 }
 
 // clientParameters are those by which a client authenticates.

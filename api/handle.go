@@ -15,6 +15,8 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/refusal"
+	"github.com/signet-id/signet/issuer"
 )
 
 const (
@@ -55,6 +57,7 @@ var unmatched = &resource{template: "unmatched", dialect: account, allow: []stri
 type answer struct {
 	http.ResponseWriter
 	status int
+	note   refusal.Note // for the log line of a refused request
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -134,7 +137,7 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
 	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
 	defer cancel()
-	r = r.WithContext(audit.WithOrigin(ctx, h.origin(r, id)))
+	r = r.WithContext(refusal.With(audit.WithOrigin(ctx, h.origin(r, id)), &a.note))
 	for name, value := range match.Vars {
 		r.SetPathValue(name, value)
 	}
@@ -194,7 +197,8 @@ func (h *handler) recovered(a *answer, r *http.Request, res *resource, id string
 }
 
 // report writes the one log line of a request and counts it. Neither path nor query is
-// logged, because strangers put secrets there. A failure on our side carries its cause.
+// logged, because strangers put secrets there. A failure on our side carries its cause; a refusal
+// the client and the reason, which the answer may not say.
 func (h *handler) report(r *http.Request, a *answer, res *resource, id string, took time.Duration, f *problem) {
 	status, method := a.status, r.Method
 	if status == 0 {
@@ -234,8 +238,25 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 		if f.stack != "" {
 			attrs = append(attrs, slog.String("stack", f.stack))
 		}
+		if res.dialect.bounded() {
+			attrs = append(attrs, a.note.Attrs(reasonOf(f, status))...)
+		}
+	} else if a.note.Refused() {
+		attrs = append(append(attrs, slog.String("code", a.note.Code())), a.note.Attrs("")...)
 	}
 	h.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// reasonOf says for the log why a request was refused: what the issuer keeps to itself, or else what the answer says.
+func reasonOf(f *problem, status int) string {
+	var said *issuer.Error
+	switch {
+	case status >= 500: // the line has the error itself
+		return ""
+	case f.cause == nil || len(f.Errors) > 0 || errors.As(f.cause, &said) && said.Cause == nil:
+		return f.Detail
+	}
+	return f.cause.Error()
 }
 
 // writeBody sends a complete answer. The length is said explicitly so that HEAD and GET agree.

@@ -373,7 +373,7 @@ func TestTheLogSaysWhatHappenedAndNoSecret(t *testing.T) {
 	s.Do(apitest.Request{Path: "/v1/profile", Token: s.Secret("planted-as-a-token")}).Want(401, "token_invalid")
 	s.Do(apitest.Request{Path: "/v1/profile", Header: http.Header{"Cookie": {s.Secret("planted=in-a-cookie")}, "User-Agent": {s.Secret("planted in an agent")}}}).Want(401, "missing_token")
 	s.Do(apitest.Request{Path: "/healthz"}).Want(200, "")
-	want := "level=INFO msg=request request_id=" + res.Header.Get("X-Request-Id") + " method=POST route=/v1/login status=401 took=0s address=127.0.0.1 code=invalid_credentials\n"
+	want := "level=INFO msg=request request_id=" + res.Header.Get("X-Request-Id") + " method=POST route=/v1/login status=401 took=0s address=127.0.0.1 code=invalid_credentials client_id=signet reason=\"The name or the password is wrong.\"\n"
 	if log := s.Log.String(); !strings.Contains(log, want) || strings.Count(log, res.Header.Get("X-Request-Id")) != 2 { // the request, and the failed login
 		t.Errorf("want a line %q, and one of the login, in\n%s", want, log)
 	}

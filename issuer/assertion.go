@@ -60,22 +60,24 @@ func readAssertion(a ClientAuth) (*assertion, error) {
 // claimedSubject returns the sub of an assertion that cannot be read otherwise, so that its refusal names a
 // client. Nothing of it is proved.
 func claimedSubject(compact string) string {
-	if len(compact) > jose.MaxTokenBytes {
+	var claims struct {
+		Subject string `json:"sub"`
+	}
+	if !unverified(compact, &claims) {
 		return ""
+	}
+	return claims.Subject
+}
+
+// unverified reads the claims of a token that is refused, to name somebody in the log.
+func unverified(compact string, claims any) bool {
+	if len(compact) > jose.MaxTokenBytes {
+		return false
 	}
 	_, rest, _ := strings.Cut(compact, ".")
 	payload, _, _ := strings.Cut(rest, ".")
 	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(payload, "="))
-	if err != nil {
-		return ""
-	}
-	var claims struct {
-		Subject string `json:"sub"`
-	}
-	if json.Unmarshal(text, &claims) != nil {
-		return ""
-	}
-	return claims.Subject
+	return err == nil && json.Unmarshal(text, claims) == nil
 }
 
 // verifyAssertion proves that a is c's and meant for us, now. Its audience is the issuer or the token endpoint and

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -45,6 +46,7 @@ func (i *Issuer) authenticateClient(ctx context.Context, a ClientAuth) (userstor
 	if err != nil {
 		return userstore.Client{}, err
 	}
+	refusal.Client(ctx, cred.id)
 	now := i.now()
 	c, fresh, err := i.Cache.get(ctx, cred.id, now, i.readClient)
 	if err != nil {
@@ -219,7 +221,7 @@ func (i *Issuer) proves(ctx context.Context, c userstore.Client, cred credential
 	case !c.DisabledAt.IsZero():
 		return unproved(clientDisabled, "the client is disabled")
 	case !cred.fits(c):
-		return unproved(wrongMethod, "the client is registered for "+c.AuthMethod+", and sent "+cred.sent())
+		return unproved(wrongMethod, "the client is registered for the method "+c.AuthMethod+", and sent "+cred.sent())
 	case cred.secret != nil && !i.Accounts.KnowsClientSecret(c, *cred.secret):
 		return unproved(wrongSecret, "the client secret is wrong")
 	case cred.unreadable != nil:
