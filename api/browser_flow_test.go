@@ -23,7 +23,7 @@ func signedIn(s *apitest.Server, u apitest.User) *apitest.Browser {
 	s.T.Helper()
 	b := s.Browser()
 	b.SignIn("/login", u).WantPage(200, "")
-	if b.Cookies["__Host-signet-session"] == "" {
+	if b.Cookies[sessionName] == "" {
 		s.T.Fatal("nobody is logged in")
 	}
 	return b

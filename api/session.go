@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -35,12 +36,15 @@ const handleAge = time.Hour
 const maxHandle = 20 << 10
 
 // cookieName is a cookie's name. With __Host- a browser takes it over https only and for this host only, so that no other
-// host of the domain can plant one.
+// host of the domain can plant one. It ends in a short hash of the issuer: cookies know neither ports nor, under __Host-,
+// paths, and two issuers on one host must not end each other's sessions.
 func (s *Server) cookieName(name string) string {
+	hash := sha256.Sum256([]byte(s.Issuer.URL))
+	name = "signet-" + name + "-" + hex.EncodeToString(hash[:4])
 	if s.secure() {
-		return "__Host-signet-" + name
+		return "__Host-" + name
 	}
-	return "signet-" + name
+	return name
 }
 
 func (s *Server) secure() bool { return strings.HasPrefix(s.Issuer.URL, "https://") }
