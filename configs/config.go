@@ -282,7 +282,8 @@ type Audit struct {
 
 // HTTP is the section `http`.
 type HTTP struct {
-	// Origins of browser apps that may call us, such as https://app.example.com.
+	// Origins of browser apps that may call us, such as https://app.example.com,
+	// written as browsers send them: no default port, no path, no pattern.
 	CORSOrigins []string `key:"cors_origins"`
 
 	// Networks (CIDR) or addresses of proxies whose X-Forwarded-For is believed.
