@@ -19,7 +19,11 @@ func badOrigins(c Config) []string {
 			return "does not take *; name each origin, such as https://app.example.com"
 		}
 		if strings.Contains(o, "*") {
-			return fmt.Sprintf("%q is a pattern, and there are none; name each origin, such as https://app.example.com", o)
+			one, ok := browserOrigin(strings.ReplaceAll(o, "*", "app"))
+			if !ok || !strings.Contains(one, ".") {
+				one = "https://app.example.com"
+			}
+			return fmt.Sprintf("%q is a pattern, and there are none; name each origin, such as %s", o, one)
 		}
 		switch sent, ok := browserOrigin(o); {
 		case !ok:
