@@ -13,20 +13,24 @@ import (
 var (
 	anyOrigin     = []string{"*"}
 	varyOrigin    = []string{"Origin"}
-	exposeHeaders = []string{"Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
-	documentAsks  = []string{"If-None-Match"}
+	exposeHeaders = []string{"DPoP-Nonce, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
+	documentAsks  = []string{"If-None-Match"} // of a preflight that names no header
 	sharedAsks    = []string{"Authorization, Content-Type"}
 	preflightAge  = []string{"600"}
 )
 
 // setCORS answers the Fetch standard's questions: public documents may be read from
 // everywhere; the account API and the protocol's endpoints for apps from the configured origins and those that a client
-// redirects to; the rest from none. Never with credentials: tokens travel in a header that scripts set themselves.
+// redirects to; the rest from none. Never with credentials: tokens travel in a header that scripts set themselves. Any
+// header may be sent: apps add those of tracing and of protocols, and what we do not know we do not read.
 func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
 	asks := documentAsks
 	switch {
 	case res.class == publicDocument:
 		header["Access-Control-Allow-Origin"] = anyOrigin
+		if len(r.Header["Origin"]) > 0 {
+			header["Access-Control-Expose-Headers"] = exposeHeaders
+		}
 	case res.class.shared():
 		header["Vary"] = varyOrigin
 		origin := r.Header["Origin"]
@@ -41,9 +45,46 @@ func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
 	}
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 		header["Access-Control-Allow-Methods"] = res.allow
+		if names := askedHeaders(r.Header["Access-Control-Request-Headers"]); names != "" {
+			asks = []string{names}
+		}
 		header["Access-Control-Allow-Headers"] = asks
 		header["Access-Control-Max-Age"] = preflightAge
 	}
+}
+
+// maxAsked is how many bytes of header names a preflight is answered with.
+const maxAsked = 2 << 10
+
+// askedHeaders lists the header names that a preflight asks for, as it wrote them: those that are tokens (RFC 9110 section
+// 5.6.2), and no more than a browser app has.
+func askedHeaders(fields []string) string {
+	var b strings.Builder
+	for _, field := range fields {
+		for name := range strings.SplitSeq(field, ",") {
+			name = strings.Trim(name, " \t")
+			if !isToken(name) {
+				continue
+			}
+			if b.Len()+len(name)+2 > maxAsked {
+				return b.String()
+			}
+			if b.Len() > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(name)
+		}
+	}
+	return b.String()
+}
+
+func isToken(s string) bool {
+	for _, c := range []byte(s) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // origins knows from where browser apps may call: from the configured origins, and from those of the redirect URIs of

@@ -15,6 +15,8 @@ import (
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/refusal"
+	"github.com/signet-id/signet/issuer"
 )
 
 const (
@@ -58,6 +60,7 @@ var unmatched = &resource{template: "unmatched", class: accountAPI, allow: []str
 type answer struct {
 	http.ResponseWriter
 	status int
+	note   refusal.Note // for the log line of a refused request
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -137,7 +140,7 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
 	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
 	defer cancel()
-	r = r.WithContext(audit.WithOrigin(ctx, h.origin(r, id)))
+	r = r.WithContext(refusal.With(audit.WithOrigin(ctx, h.origin(r, id)), &a.note))
 	for name, value := range match.Vars {
 		r.SetPathValue(name, value)
 	}
@@ -203,7 +206,8 @@ func (h *handler) recovered(a *answer, r *http.Request, res *resource, id string
 }
 
 // report writes the one log line of a request and counts it. Neither path nor query is
-// logged, because strangers put secrets there. A failure on our side carries its cause.
+// logged, because strangers put secrets there. A failure on our side carries its cause; a refusal
+// the client and the reason, which the answer may not say.
 func (h *handler) report(r *http.Request, a *answer, res *resource, id string, took time.Duration, f *problem.Problem) {
 	status, method := a.status, r.Method
 	if status == 0 {
@@ -243,6 +247,23 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 		if f.Stack != "" {
 			attrs = append(attrs, slog.String("stack", f.Stack))
 		}
+		if res.class.bounded() {
+			attrs = append(attrs, a.note.Attrs(reasonOf(f, status))...)
+		}
+	} else if a.note.Refused() {
+		attrs = append(append(attrs, slog.String("code", a.note.Code())), a.note.Attrs("")...)
 	}
 	h.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// reasonOf says for the log why a request was refused: what the issuer keeps to itself, or else what the answer says.
+func reasonOf(f *problem.Problem, status int) string {
+	var said *issuer.Error
+	switch {
+	case status >= 500: // the line has the error itself
+		return ""
+	case f.Cause == nil || len(f.Errors) > 0 || errors.As(f.Cause, &said) && said.Cause == nil:
+		return f.Detail
+	}
+	return f.Cause.Error()
 }

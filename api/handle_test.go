@@ -144,7 +144,13 @@ func TestContentTypesOfRequests(t *testing.T) {
 		{`application/json; charset="utf-8"`, "", 200},
 		{"application/json; charset=utf-16", "", 415},
 		{"application/json; charset=utf-8; charset=utf-16", "", 415},
-		{"application/json; version=1", "", 415},
+		{"application/json; version=1", "", 200},
+		{`application/json; foo=bar; charset=utf-8; v="1;2"`, "", 200},
+		{"application/json; foo=bar; charset=utf-16", "", 415},
+		{"application/json; foo=bar; charset=iso-8859-1", "", 415},
+		{"application/json; charset=", "", 415},
+		{"application/json; foo", "", 415},
+		{"application/json, application/json", "", 415},
 		{"application/merge-patch+json", "", 415},
 		{"application/x-www-form-urlencoded", "", 415},
 		{"multipart/form-data; boundary=x", "", 415},
@@ -359,7 +365,7 @@ func TestTheLogSaysWhatHappenedAndNoSecret(t *testing.T) {
 	s.Do(apitest.Request{Path: "/v1/profile", Token: s.Secret("planted-as-a-token")}).Want(401, "token_invalid")
 	s.Do(apitest.Request{Path: "/v1/profile", Header: http.Header{"Cookie": {s.Secret("planted=in-a-cookie")}, "User-Agent": {s.Secret("planted in an agent")}}}).Want(401, "missing_token")
 	s.Do(apitest.Request{Path: "/healthz"}).Want(200, "")
-	want := "level=INFO msg=request request_id=" + res.Header.Get("X-Request-Id") + " method=POST route=/v1/login status=401 took=0s address=127.0.0.1 code=invalid_credentials\n"
+	want := "level=INFO msg=request request_id=" + res.Header.Get("X-Request-Id") + " method=POST route=/v1/login status=401 took=0s address=127.0.0.1 code=invalid_credentials client_id=signet reason=\"The name or the password is wrong.\"\n"
 	if log := s.Log.String(); !strings.Contains(log, want) || strings.Count(log, res.Header.Get("X-Request-Id")) != 2 { // the request, and the failed login
 		t.Errorf("want a line %q, and one of the login, in\n%s", want, log)
 	}

@@ -258,7 +258,8 @@ type Passwords struct {
 	Argon2 Argon2 `key:"argon2"`
 
 	// How many passwords are hashed at once; others wait. Each takes
-	// `passwords.argon2.memory`. 0: as many as processors (GOMAXPROCS).
+	// `passwords.argon2.memory`. One slot more is for secrets of clients. 0: as
+	// many as processors (GOMAXPROCS).
 	HashSlots int `key:"hash_slots"`
 }
 
@@ -297,7 +298,8 @@ type Audit struct {
 
 // HTTP is the section `http`.
 type HTTP struct {
-	// Origins of browser apps that may call us, such as https://app.example.com.
+	// Origins of browser apps that may call us, such as https://app.example.com,
+	// written as browsers send them: no default port, no path, no pattern.
 	CORSOrigins []string `key:"cors_origins"`
 
 	// Networks (CIDR) or addresses of proxies whose X-Forwarded-For is believed.

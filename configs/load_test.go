@@ -232,7 +232,7 @@ func TestRefusals(t *testing.T) {
 		{"an audit log kept for less than no time", "audit:\n  retention: -24h\n", nil, []string{"audit.retention", "too short"}},
 		{"TLS by half", "http:\n  tls_cert: c.pem\n", nil, []string{"http.tls_cert", "give both"}},
 		{"a wildcard origin", "http:\n  cors_origins: [\"*\"]\n", nil, []string{"http.cors_origins", "does not take *"}},
-		{"an origin with a path", "http:\n  cors_origins: [\"https://a.example/\"]\n", nil, []string{"not an origin"}},
+		{"an origin with a path", "http:\n  cors_origins: [\"https://a.example/\"]\n", nil, []string{"not an origin as browsers send it; write https://a.example"}},
 		{"a proxy that is no network", "http:\n  trusted_proxies: [proxy.example]\n", nil, []string{"http.trusted_proxies", "neither an address nor a network"}},
 		{"a proxy network with host bits", "http:\n  trusted_proxies: [10.1.2.3/8]\n", nil, []string{"write 10.0.0.0/8"}},
 		{"a relative resource", "resources: [{uri: /api}]\n", nil, []string{"member 1", "absolute URI"}},

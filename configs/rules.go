@@ -320,19 +320,6 @@ func weakArgon2(a Argon2) string {
 	return fmt.Sprintf("%s with a time of %d is too cheap to guess; take at least 46MiB and 1, 19MiB and 2, 12MiB and 3, 9MiB and 4, or 7MiB and 5", a.Memory, a.Time)
 }
 
-func badOrigins(c Config) []string {
-	return eachOf(c.HTTP.CORSOrigins, func(o string) string {
-		if o == "*" {
-			return "does not take *; name each origin, such as https://app.example.com"
-		}
-		u, err := url.Parse(o)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != o || strings.ToLower(o) != o {
-			return fmt.Sprintf("%q is not an origin; write scheme, host and port only, in lower case, such as https://app.example.com", o)
-		}
-		return ""
-	})
-}
-
 func badProxies(c Config) []string {
 	return eachOf(c.HTTP.TrustedProxies, func(p string) string {
 		if _, err := netip.ParseAddr(p); err == nil {

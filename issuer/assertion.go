@@ -2,6 +2,8 @@ package issuer
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,8 +19,8 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 const (
 	// maxAssertionLife is how far ahead exp of a client assertion may be: until then its jti has to be
-	// remembered.
-	maxAssertionLife = 10 * time.Minute
+	// remembered. Client libraries commonly send an hour.
+	maxAssertionLife = time.Hour
 	maxAssertionID   = 256 // bytes of a jti
 )
 
@@ -42,17 +44,40 @@ type assertion struct {
 // readAssertion takes a client assertion apart. Whose it is its sub says, unproved.
 func readAssertion(a ClientAuth) (*assertion, error) {
 	if a.AssertionType != assertionType || a.Assertion == "" {
-		return nil, errClient.because(errors.New("client_assertion and client_assertion_type do not belong together"))
+		return nil, errors.New("client_assertion and client_assertion_type do not belong together")
 	}
 	token, err := jose.ParseForeign(a.Assertion)
 	if err != nil {
-		return nil, errClient.because(fmt.Errorf("the client assertion: %w", err))
+		return nil, fmt.Errorf("the client assertion: %w", err)
 	}
 	out := &assertion{token: token}
 	if err := strictjson.Unmarshal(token.Payload, &out.claims, strictjson.IgnoreUnknown); err != nil {
-		return nil, errClient.because(fmt.Errorf("the client assertion: %w", err))
+		return nil, fmt.Errorf("the client assertion: %w", err)
 	}
 	return out, nil
+}
+
+// claimedSubject returns the sub of an assertion that cannot be read otherwise, so that its refusal names a
+// client. Nothing of it is proved.
+func claimedSubject(compact string) string {
+	var claims struct {
+		Subject string `json:"sub"`
+	}
+	if !unverified(compact, &claims) {
+		return ""
+	}
+	return claims.Subject
+}
+
+// unverified reads the claims of a token that is refused, to name somebody in the log.
+func unverified(compact string, claims any) bool {
+	if len(compact) > jose.MaxTokenBytes {
+		return false
+	}
+	_, rest, _ := strings.Cut(compact, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(payload, "="))
+	return err == nil && json.Unmarshal(text, claims) == nil
 }
 
 // verifyAssertion proves that a is c's and meant for us, now. Its audience is the issuer or the token endpoint and
@@ -62,19 +87,21 @@ func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *ass
 	skew := i.ClockSkew.Seconds()
 	switch claims := a.claims; {
 	case a.token.Header.Type != "" && !a.token.Header.IsType("JWT") && !a.token.Header.IsType("client-authentication+jwt"):
-		return unproved("the assertion's typ is that of another kind of token")
+		return unproved(assertionKind, "the assertion's typ is that of another kind of token")
 	case claims.Issuer != c.ID || claims.Subject != c.ID:
-		return unproved("the assertion's iss and sub are not both the client")
+		return unproved(assertionClient, "the assertion's iss and sub are not both the client")
+	case len(claims.Audience) > 1:
+		return unproved(assertionAudience, "the assertion's aud names others as well: it has to be the issuer or the token endpoint alone")
 	case len(claims.Audience) != 1 || claims.Audience[0] != i.URL && claims.Audience[0] != i.endpoint("/oauth2/token"):
-		return unproved("the assertion's aud is neither the issuer nor the token endpoint")
+		return unproved(assertionAudience, "the assertion's aud is neither the issuer nor the token endpoint")
 	case claims.ID == "" || len(claims.ID) > maxAssertionID:
-		return unproved("the assertion's jti is missing or too long")
+		return unproved(assertionID, "the assertion's jti is missing or longer than 256 bytes")
 	case claims.Expires <= 0 || now-skew >= claims.Expires:
-		return unproved("the assertion has no exp, or has expired")
+		return unproved(assertionExpired, "the assertion has no exp, or has expired")
 	case claims.Expires > now+maxAssertionLife.Seconds()+skew:
-		return unproved("the assertion's exp is more than 10 minutes ahead")
+		return unproved(assertionTooLong, "the assertion's exp is more than an hour ahead")
 	case claims.NotBefore > now+skew || claims.IssuedAt > now+skew:
-		return unproved("the assertion's nbf or iat is in the future")
+		return unproved(assertionNotYet, "the assertion's nbf or iat is in the future")
 	}
 	return i.verifyBy(ctx, c, a.token)
 }
@@ -90,7 +117,7 @@ func (i *Issuer) verifyBy(ctx context.Context, c userstore.Client, token *jose.T
 			return nil
 		}
 	}
-	return unproved("no key of the client verifies the assertion")
+	return unproved(assertionSignature, "no key of the client verifies the assertion")
 }
 
 // useAssertion makes sure that an assertion that was verified proves the client once, on all replicas
@@ -100,7 +127,7 @@ func (i *Issuer) useAssertion(ctx context.Context, c userstore.Client, a *assert
 	until := time.UnixMicro(int64(a.claims.Expires * 1e6)).Add(2*i.ClockSkew + time.Second).UTC()
 	err := i.Clients.UseAssertion(ctx, c.ID, a.claims.ID, i.now(), until)
 	if errors.Is(err, userstore.ErrExists) || errors.Is(err, userstore.ErrInvalid) {
-		return unproved("the assertion was used before, or its jti cannot be kept")
+		return unproved(assertionUsed, "the assertion was used before, or its jti cannot be kept")
 	}
 	return err
 }

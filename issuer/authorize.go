@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -159,6 +160,8 @@ func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pendi
 
 // addressee finds the client that a request is of, and proves that the redirect URI is its own.
 func (i *Issuer) addressee(ctx context.Context, r AuthorizationRequest) (userstore.Client, error) {
+	refusal.Client(ctx, r.ClientID)
+	refusal.RedirectURI(ctx, r.RedirectURI)
 	if r.ClientID == "" || slices.Contains(r.Repeated, "client_id") {
 		return userstore.Client{}, errNoClientID
 	}

@@ -15,6 +15,7 @@ type AuthorizationResponse struct {
 	RedirectURI string
 	Mode        string      // query, fragment or form_post
 	Parameters  [][2]string // in order; iss is always among them (RFC 9207)
+	Refused     *Error      // what is refused with it, for the log; nil: a success
 }
 
 // Location is the redirect URI with the parameters in its fragment, or in its query after those that it was
@@ -50,7 +51,9 @@ func withParameters(uri, separator string, parameters [][2]string) string {
 
 // refusal is an error response (RFC 6749 section 4.1.2.1).
 func (i *Issuer) refusal(p Pending, e *Error) AuthorizationResponse {
-	return i.respond(p, [2]string{"error", string(e.Code)}, [2]string{"error_description", e.Description})
+	r := i.respond(p, [2]string{"error", string(e.Code)}, [2]string{"error_description", e.Description})
+	r.Refused = e
+	return r
 }
 
 // respond is the response to p: what is told, the state, and who says so (RFC 9207).

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/internal/strictjson"
 	"github.com/signet-id/signet/userstore"
 )
@@ -77,8 +79,10 @@ func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, err
 	}
 	l, err := i.accessToken(raw)
 	if err != nil {
+		refusal.Client(ctx, claimedClient(raw))
 		return liveToken{}, err
 	}
+	refusal.Client(ctx, l.claims.ClientID)
 	switch c := l.claims; {
 	case c.Issuer != i.URL:
 		return liveToken{}, errAccessToken.because(errors.New("iss is not ours"))
@@ -93,6 +97,20 @@ func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, err
 	}
 	l.view, err = i.liveGrant(ctx, l.claims, now)
 	return l, err
+}
+
+// claimedClient returns the client that a refused token says that it is of: for the log, and nothing of it is proved. An
+// ID token, which apps present by mistake, names the client in its aud.
+func claimedClient(compact string) string {
+	var claims struct {
+		ClientID string `json:"client_id"`
+		Audience any    `json:"aud"`
+	}
+	if !unverified(compact, &claims) {
+		return ""
+	}
+	audience, _ := claims.Audience.(string)
+	return cmp.Or(claims.ClientID, audience)
 }
 
 // liveClient judges a token of a client in its own name.

@@ -1,9 +1,11 @@
 package issuer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -13,8 +15,7 @@ type ClientAuth struct {
 	Basic                bool // there was an Authorization header
 	BasicID, BasicSecret string
 	ClientID             string // of the body
-	ClientSecret         string // of the body
-	HasSecret            bool   // the body had one, be it empty
+	ClientSecret         string // of the body; an empty one counts as left out, as any parameter does
 	Assertion            string
 	AssertionType        string
 	HasAssertion         bool
@@ -27,7 +28,8 @@ var (
 	errTwoClients   = refuse(InvalidRequest, "The request names two clients: send the client_id of the one that authenticates, or none.")
 )
 
-// AuthenticateClient finds the client of a request and proves it by the one method that it is registered for; a
+// AuthenticateClient finds the client of a request and proves it by the credential that it is registered for: a secret,
+// in whichever of its two places, or an assertion; a
 // public client only names itself. InvalidClient whether it is unknown, disabled, wrong, or registered
 // otherwise: the answer is one and the same, and so is the time that a wrong secret takes. Every
 // error is an *Error.
@@ -44,6 +46,7 @@ func (i *Issuer) authenticateClient(ctx context.Context, a ClientAuth) (userstor
 	if err != nil {
 		return userstore.Client{}, err
 	}
+	refusal.Client(ctx, cred.id)
 	now := i.now()
 	c, fresh, err := i.Cache.get(ctx, cred.id, now, i.readClient)
 	if err != nil {
@@ -67,19 +70,20 @@ func (i *Issuer) authenticateClient(ctx context.Context, a ClientAuth) (userstor
 		return userstore.Client{}, err
 	}
 	refused := errClient.because(err)
-	switch known := eligible(c, cred); {
+	attempt := userstore.ClientAttempt{ID: cred.id, Client: c, Refused: reasonOf(err)}
+	switch {
 	case cred.secret != nil:
 		// A secret that is not known to be right takes the time of a hash and counts, whatever is
 		// the matter with the client.
-		if !known {
-			c = userstore.Client{ID: cred.id}
+		if attempt.Refused == wrongSecret {
+			attempt.Refused = "" // a chosen one has to be hashed first
 		}
-		err = i.Accounts.CheckClientSecret(ctx, c, *cred.secret)
-		if err == nil && known {
+		err = i.Accounts.CheckClientSecret(ctx, attempt, *cred.secret)
+		if err == nil {
 			return c, nil
 		}
-	case cred.assertion != nil && known:
-		if err := i.Accounts.RefuseAssertion(ctx, c); err != nil {
+	case cred.jwt && c.ID != "":
+		if err := i.Accounts.RefuseAssertion(ctx, attempt); err != nil {
 			return userstore.Client{}, failed(err)
 		}
 		return userstore.Client{}, refused
@@ -108,62 +112,120 @@ func (i *Issuer) readClient(ctx context.Context, id string) (userstore.Client, e
 
 // credential is the one way in which a request speaks for a client.
 type credential struct {
-	id        string
-	method    string
-	secret    *string
-	assertion *assertion
+	id         string
+	secret     *string
+	jwt        bool // there is an assertion
+	assertion  *assertion
+	unreadable error // why assertion is nil
 }
 
 // credential finds the way that was used, and refuses two (RFC 6749 section 2.3): a server that
 // checks the one and believes the other can be played off.
 func (a ClientAuth) credential() (credential, error) {
-	jwt := a.HasAssertion || a.AssertionType != ""
+	jwt := a.Assertion != "" || a.AssertionType != ""
 	switch {
-	case a.Basic && (a.HasSecret || jwt), a.HasSecret && jwt:
+	case a.Basic && (a.ClientSecret != "" || jwt), a.ClientSecret != "" && jwt:
 		return credential{}, errManyMethods
 	case a.Basic:
 		if a.ClientID != "" && a.ClientID != a.BasicID {
 			return credential{}, errTwoClients
 		}
-		return credential{id: a.BasicID, method: userstore.AuthBasic, secret: &a.BasicSecret}, nil
+		if a.BasicSecret == "" { // RFC 6749 section 3.2; x/oauth2 sends so for a public client
+			return credential{id: a.BasicID}, nil
+		}
+		return credential{id: a.BasicID, secret: &a.BasicSecret}, nil
 	case jwt:
 		parsed, err := readAssertion(a)
 		if err != nil {
-			return credential{}, err
+			return credential{id: cmp.Or(a.ClientID, claimedSubject(a.Assertion)), jwt: true, unreadable: err}, nil
 		}
 		if a.ClientID != "" && a.ClientID != parsed.claims.Subject {
 			return credential{}, errTwoClients
 		}
-		return credential{id: parsed.claims.Subject, method: userstore.AuthPrivateKeyJWT, assertion: parsed}, nil
-	case a.HasSecret:
-		return credential{id: a.ClientID, method: userstore.AuthPost, secret: &a.ClientSecret}, nil
+		return credential{id: parsed.claims.Subject, jwt: true, assertion: parsed}, nil
+	case a.ClientSecret != "":
+		return credential{id: a.ClientID, secret: &a.ClientSecret}, nil
 	case a.ClientID == "":
 		return credential{}, errClient.because(errors.New("the request names no client"))
 	}
-	return credential{id: a.ClientID, method: userstore.AuthNone}, nil
+	return credential{id: a.ClientID}, nil
 }
 
-// errUnproved is that of a client which is not proved, as far as can be told without counting.
+// errUnproved is that of a client which is not proved, as far as can be told without counting. As *unprovedError.
 var errUnproved = errors.New("the client is not proved")
 
-func unproved(reason string) error { return errors.Join(errUnproved, errors.New(reason)) }
+// unprovedError says why: reason is the audit log's word, text the log's sentence.
+type unprovedError struct{ reason, text string }
 
-// eligible tells that c may authenticate as cred does at all.
-func eligible(c userstore.Client, cred credential) bool {
-	return c.ID != "" && c.DisabledAt.IsZero() && c.AuthMethod == cred.method
+func (e *unprovedError) Error() string        { return e.text }
+func (e *unprovedError) Is(target error) bool { return target == errUnproved }
+
+func unproved(reason, text string) error { return &unprovedError{reason, text} }
+
+// reasonOf is the word of an errUnproved.
+func reasonOf(err error) string {
+	var e *unprovedError
+	if errors.As(err, &e) {
+		return e.reason
+	}
+	return ""
+}
+
+// Words of the audit log for why a client was refused; docs/operators.md lists them.
+const (
+	unknownClient       = "unknown_client"
+	clientDisabled      = "client_disabled"
+	wrongMethod         = "wrong_method"
+	wrongSecret         = userstore.WrongSecret
+	assertionUnreadable = "assertion_unreadable"
+	assertionKind       = "assertion_typ"
+	assertionClient     = "assertion_iss_sub"
+	assertionAudience   = "assertion_aud"
+	assertionID         = "assertion_jti"
+	assertionExpired    = "assertion_expired"
+	assertionTooLong    = "assertion_exp_too_far"
+	assertionNotYet     = "assertion_not_yet_valid"
+	assertionKeys       = "assertion_no_keys"
+	assertionSignature  = "assertion_signature"
+	assertionUsed       = "assertion_replayed"
+)
+
+// fits tells that c is registered for the kind of credential that was sent. A secret is one credential, whether it
+// comes by Basic or in the body: a client library that guesses the other place is no thief.
+func (cred credential) fits(c userstore.Client) bool {
+	switch {
+	case cred.secret != nil:
+		return c.AuthMethod == userstore.AuthBasic || c.AuthMethod == userstore.AuthPost
+	case cred.jwt:
+		return c.AuthMethod == userstore.AuthPrivateKeyJWT
+	}
+	return c.AuthMethod == userstore.AuthNone
+}
+
+// sent names the kind of credential for the log.
+func (cred credential) sent() string {
+	switch {
+	case cred.secret != nil:
+		return "a client secret"
+	case cred.jwt:
+		return "a client assertion"
+	}
+	return "nothing but its client_id"
 }
 
 // proves tells whether cred is c's, as far as that changes nothing. errUnproved otherwise.
 func (i *Issuer) proves(ctx context.Context, c userstore.Client, cred credential) error {
 	switch {
 	case c.ID == "":
-		return unproved("there is no such client")
+		return unproved(unknownClient, "no client is registered under this client_id")
 	case !c.DisabledAt.IsZero():
-		return unproved("the client is disabled")
-	case c.AuthMethod != cred.method:
-		return unproved("the client is registered for " + c.AuthMethod + ", not for " + cred.method)
+		return unproved(clientDisabled, "the client is disabled")
+	case !cred.fits(c):
+		return unproved(wrongMethod, "the client is registered for the method "+c.AuthMethod+", and sent "+cred.sent())
 	case cred.secret != nil && !i.Accounts.KnowsClientSecret(c, *cred.secret):
-		return unproved("the secret is wrong")
+		return unproved(wrongSecret, "the client secret is wrong")
+	case cred.unreadable != nil:
+		return unproved(assertionUnreadable, cred.unreadable.Error())
 	case cred.assertion != nil:
 		return i.verifyAssertion(ctx, c, cred.assertion)
 	}

@@ -72,7 +72,7 @@ func (i *Issuer) clientKeys(ctx context.Context, c userstore.Client, kid string)
 		return named(keys, kid), nil
 	}
 	if c.JWKSURI == "" || i.ClientKeys == nil {
-		return nil, unproved("the client has no keys")
+		return nil, unproved(assertionKeys, "the client has no keys")
 	}
 	keys, err := i.ClientKeys.find(ctx, c.JWKSURI, kid, i.now())
 	if err != nil {

@@ -43,6 +43,14 @@ type Error struct {
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Description }
 func (e *Error) Unwrap() error { return e.Cause }
 
+// Reason is why, for the log: the cause, or else what the caller is told.
+func (e *Error) Reason() string {
+	if e.Cause != nil {
+		return e.Cause.Error()
+	}
+	return e.Description
+}
+
 // refuse makes an Error. Descriptions are fixed texts, never what a caller sent.
 func refuse(code Code, description string) *Error {
 	return &Error{Code: code, Description: description}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -54,6 +55,7 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	case code.ClientID != client.ID:
 		return Authorization{}, errCode.because(errors.New("the code of another client"))
 	case code.RedirectURI != r.RedirectURI:
+		refusal.RedirectURI(ctx, r.RedirectURI)
 		return Authorization{}, errCode.because(errors.New("the redirect_uri is not the one that the code went to"))
 	}
 	if err := verifyChallenge(code.CodeChallenge, r.CodeVerifier); err != nil {

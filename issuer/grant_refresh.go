@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -72,10 +73,13 @@ func (i *Issuer) refreshGrant(ctx context.Context, client userstore.Client, r To
 
 // refresh moves the grant as Refresh describes, and says what the request gets of it.
 func (i *Issuer) refresh(ctx context.Context, r RefreshRequest, now time.Time) (Authorization, error) {
+	refusal.Client(ctx, r.ClientID)
 	p, err := i.present(ctx, r.RefreshToken, now)
 	if err != nil {
+		refusal.Client(ctx, claimedClient(r.RefreshToken))
 		return Authorization{}, err
 	}
+	refusal.Client(ctx, p.clientID)
 	switch {
 	case r.ClientID == "" && !r.FirstParty:
 		return Authorization{}, errNoRefreshClient

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -44,6 +45,7 @@ func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, erro
 	if r.ClientID == "" {
 		r.ClientID = userstore.FirstPartyClientID
 	}
+	refusal.Client(ctx, r.ClientID)
 	if strings.Trim(r.Scope, " ") == "" {
 		r.Scope = defaultScope
 	}

@@ -1,11 +1,13 @@
 package issuer
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -45,11 +47,16 @@ const (
 
 // Logout judges a request to end the session of browser b (nil: nobody is logged in) and, where it needs no confirmation,
 // ends it. What is wrong with a request only takes away its redirect: nobody is kept from logging out.
-func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (PendingLogout, error) {
-	p := PendingLogout{Confirm: b != nil}
+func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (p PendingLogout, err error) {
+	p = PendingLogout{Confirm: b != nil}
 	if len(r.UILocales) <= maxHint && utf8.ValidString(r.UILocales) {
 		p.UILocales = words(r.UILocales)
 	}
+	defer func() {
+		if err == nil {
+			noteLogout(ctx, r, p)
+		}
+	}()
 	hint, client, ok, err := i.logoutClient(ctx, r)
 	if err != nil {
 		return PendingLogout{}, err
@@ -79,6 +86,25 @@ func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (Pendi
 	}
 	p.Confirm = false
 	return p, i.EndBrowserSession(ctx, *b)
+}
+
+// noteLogout tells the log why a client that asked to have the browser sent back did not get it.
+func noteLogout(ctx context.Context, r LogoutRequest, p PendingLogout) {
+	if r.PostLogoutRedirectURI == "" || p.RedirectURI != "" {
+		return
+	}
+	refusal.Client(ctx, cmp.Or(p.ClientID, r.ClientID, claimedClient(r.IDTokenHint)))
+	refusal.RedirectURI(ctx, r.PostLogoutRedirectURI)
+	reason := "the post_logout_redirect_uri is not one that is registered for the client, byte for byte"
+	switch {
+	case len(r.Repeated) > 0:
+		reason = "a parameter was sent more than once"
+	case r.IDTokenHint == "":
+		reason = "there is no id_token_hint, so the client is not proved"
+	case p.ClientID == "":
+		reason = "the id_token_hint is no ID token of this issuer for this client, or the client is disabled"
+	}
+	refusal.Because(ctx, string(InvalidRedirectURI), reason)
 }
 
 // logoutClient finds out who sends the user, by the ID token that only they have. false: nobody who can prove it.

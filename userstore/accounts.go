@@ -2,7 +2,6 @@ package userstore
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"log/slog"
 	"reflect"
@@ -121,7 +120,7 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 		Version:       1,
 	}
 	var fs faults
-	u.normalise(&fs, "username")
+	u.normalise(&fs, "username", "")
 	if u.Claims.PhoneNumberVerified {
 		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
 	}
@@ -241,7 +240,7 @@ func (a *Accounts) settle(old User, u *User) error {
 		return errors.New("edit account: id, version, password and their times are not changed by Edit")
 	}
 	var fs faults
-	u.normalise(&fs, "preferred_username")
+	u.normalise(&fs, "preferred_username", old.UsernameKey)
 	// By what was typed and not by key: two addresses can share a key (straße@, strasse@)
 	// and still be two mailboxes, of which one was verified.
 	if u.Email != old.Email {
@@ -258,7 +257,7 @@ func (a *Accounts) settle(old User, u *User) error {
 // Find reads a user as an operator names one: by email when name holds an @, else by id, else by
 // username. ErrNotFound. What may be an id of ours names a username letter for letter only: else
 // whoever took a deleted account's id for a username, in lower case as usernames are compared, would
-// be found in its place.
+// be found in its place. New usernames have no such shape.
 func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 	if strings.Contains(name, "@") {
 		key, ok := EmailKey(name)
@@ -276,21 +275,15 @@ func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 		return u, err
 	}
 	key, ok := UsernameKey(name)
-	if !ok || mayBeID(name) && key != name {
+	if !ok || key != name && (likeSubject(name, key) || ourLength.MatchString(key)) {
 		return User{}, ErrNotFound
 	}
 	return a.Store.UserByLogin(ctx, Login{UsernameKey: key})
 }
 
-// mayBeID tells whether s has the form of what NewID makes.
-func mayBeID(s string) bool {
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	return err == nil && len(b) == 16 && len(s) == 22
-}
-
 // normalise fills in the keys and validates everything but the password. nameField is
-// what the caller calls the username.
-func (u *User) normalise(fs *faults, nameField string) {
+// what the caller calls the username. had is the key of the username that the account has already, and may keep.
+func (u *User) normalise(fs *faults, nameField, had string) {
 	u.tidy()
 	display, key, f := canonicalEmail(u.Email)
 	if fs.add("email", f); f == (fault{}) {
@@ -299,6 +292,9 @@ func (u *User) normalise(fs *faults, nameField string) {
 	u.UsernameKey = ""
 	if u.Username != "" {
 		display, key, f := canonicalUsername(u.Username)
+		if f == (fault{}) && key != had && likeSubject(display, key) {
+			f = errLikeSubject
+		}
 		if fs.add(nameField, f); f == (fault{}) {
 			u.Username, u.UsernameKey = display, key
 		}

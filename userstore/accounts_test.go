@@ -807,10 +807,8 @@ func TestFind(t *testing.T) {
 				t.Errorf("%.20q: %q, %v", name, got.ID, err)
 			}
 		}
-		// Whoever takes somebody's id for a username does not get in that one's place.
-		if _, err := w.Register(t.Context(), userstore.NewUser{Email: "mallory@x.test", Username: strings.TrimLeft(u.ID, "-"), Password: password}); err != nil {
-			t.Fatal(err)
-		}
+		// Whoever took somebody's id for a username, while that could be done, does not get in that one's place.
+		w.namedLikeAnID(t, u.ID)
 		if got, err := w.Find(t.Context(), u.ID); err != nil || got.ID != u.ID {
 			t.Errorf("the id now finds %q, %v", got.Email, err)
 		}
@@ -826,10 +824,7 @@ func TestFindingADeletedAccountByItsID(t *testing.T) {
 		w.NewID = func() string { return id }
 		w.alice(t)
 		w.NewID = fresh
-		mallory, err := w.Register(t.Context(), userstore.NewUser{Email: "mallory@x.test", Username: id, Password: password})
-		if err != nil {
-			t.Fatal(err)
-		}
+		mallory := w.namedLikeAnID(t, id)
 		if err := w.DeleteByOperator(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -43,57 +44,100 @@ func (a *Accounts) KnowsClientSecret(c Client, secret string) bool {
 	return subtle.ConstantTimeCompare([]byte(ClientSecretHash(secret)), []byte(c.SecretHash)) == 1
 }
 
-// CheckClientSecret proves a client's secret; of a client that there is not, or that has none, c has only
-// the ID that was named. A wrong one takes as long as a password's hash and counts against the budget of this network
-// and client, whether the client exists, and whatever kind of secret it has. ErrInvalidCredentials,
-// ErrOverloaded, ErrRateLimited (as *RateLimitedError), or the store's error.
-func (a *Accounts) CheckClientSecret(ctx context.Context, c Client, secret string) error {
-	if a.KnowsClientSecret(c, secret) {
+// ClientAttempt is a client that tries to authenticate.
+type ClientAttempt struct {
+	ID     string // as the request names it
+	Client Client // as it is registered; zero: no client has this ID
+	// Refused says why no credential would do, as the audit log's word. Empty: the secret decides.
+	Refused string
+}
+
+// WrongSecret is the audit log's word for a secret that is not the client's.
+const WrongSecret = "wrong_secret"
+
+// CheckClientSecret proves a client's secret. A wrong one takes as long as a password's hash and counts against the
+// budget of this network and client, whether the client exists, and whatever kind of secret it has. Hashes of client
+// secrets have a queue of their own, so that no number of wrong ones keeps people from logging in.
+// ErrInvalidCredentials, ErrOverloaded, ErrRateLimited (as *RateLimitedError), or the store's error.
+func (a *Accounts) CheckClientSecret(ctx context.Context, at ClientAttempt, secret string) error {
+	if at.Refused == "" && a.KnowsClientSecret(at.Client, secret) {
 		return nil
 	}
-	held, err := a.Throttle.admitClient(ctx, a.now, c.ID)
+	if a.Hasher.Secrets.Full() { // before anything is written of an attempt that cannot be made
+		return ErrOverloaded
+	}
+	held, err := a.Throttle.admitClient(ctx, a.now, at)
 	if err != nil {
 		return err
 	}
 	defer held.back(ctx) // but when it was wrong
 	hash := ""
-	if chosenSecret(c.SecretHash) {
-		hash = c.SecretHash
+	if at.Refused == "" && chosenSecret(at.Client.SecretHash) {
+		hash = at.Client.SecretHash
 	}
-	ok, _, err := a.Hasher.Verify(ctx, hash, secret)
+	ok, _, err := a.Hasher.Secrets.Verify(ctx, hash, secret)
 	if err != nil && !errors.Is(err, password.ErrInput) {
 		return err
 	}
 	if !ok {
-		e := audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{}).Failed("wrong_secret")
-		if c.SecretHash != "" { // else it may be any text that somebody typed
-			e.Target = audit.Target{Type: audit.OnClient, ID: c.ID}
+		if at.Refused == "" {
+			at.Refused = WrongSecret
 		}
-		return a.wrong(ctx, held, e)
+		return a.wrongClient(ctx, held, at)
 	}
-	a.proved.remember(c, secret)
+	a.proved.remember(at.Client, secret)
 	return nil
 }
 
-// RefuseAssertion records that a client assertion did not prove c: as often as wrong secrets are looked at, so that nobody
-// makes the log grow without end. The error is the store's: then it was not recorded, and nothing may be said of it.
-func (a *Accounts) RefuseAssertion(ctx context.Context, c Client) error {
-	held, err := a.Throttle.admitClient(ctx, a.now, c.ID)
+// RefuseAssertion records that a client assertion did not prove a client: as often as wrong secrets are looked at, so
+// that nobody makes the log grow without end. The error is the store's: then it was not counted, and nothing may be said of it.
+func (a *Accounts) RefuseAssertion(ctx context.Context, at ClientAttempt) error {
+	held, err := a.Throttle.admitClient(ctx, a.now, at)
 	switch {
 	case errors.Is(err, ErrRateLimited):
 		return nil
 	case err != nil:
 		return err
 	}
-	e := audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{Type: audit.OnClient, ID: c.ID}).Failed("wrong_assertion")
-	if err := a.wrong(ctx, held, e); !errors.Is(err, ErrInvalidCredentials) {
+	if err := a.wrongClient(ctx, held, at); !errors.Is(err, ErrInvalidCredentials) {
 		return err
 	}
 	return nil
 }
 
-// admitClient lets one check of a client's secret through; see admit.
-func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, id string) (*held, error) {
+// wrongClient counts a credential that did not prove a client, and says ErrInvalidCredentials. The count is stored before
+// the answer; the audit log has one entry in a quarter of an hour for each client, network and reason, as it has
+// for other refusals that cost a stranger nothing.
+func (a *Accounts) wrongClient(ctx context.Context, h *held, at ClientAttempt) error {
+	e := audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{}).Failed(at.Refused)
+	if at.Client.ID != "" { // else ID may be any text that somebody typed
+		e.Target = audit.Target{Type: audit.OnClient, ID: at.Client.ID}
+	}
+	t := a.Throttle
+	switch counts, err := t.counts(); {
+	case err != nil:
+		return err
+	case !counts:
+		return a.refused(ctx, e, ErrInvalidCredentials)
+	}
+	k, err := t.keys()
+	if err != nil {
+		return err
+	}
+	if err := h.wrong(ctx); err != nil {
+		return fmt.Errorf("count %s: %w", e.Name, err)
+	}
+	from := networkOf(ctx)
+	if at.Client.ID == "" { // strangers can name any number of those
+		t.strays.tell(ctx, t.Store, a.Log, k.key("told of no client", from), e)
+	} else {
+		t.clients.tell(ctx, t.Store, a.Log, k.key("told of a client", at.Client.ID, from, at.Refused), e)
+	}
+	return ErrInvalidCredentials
+}
+
+// admitClient lets one check of a client's credential through; see admit.
+func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, at ClientAttempt) (*held, error) {
 	if counts, err := t.counts(); !counts {
 		return nil, err
 	}
@@ -103,13 +147,13 @@ func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, id str
 	}
 	from := networkOf(ctx)
 	r := Reserve{
-		Attempt:  Attempt{Own: k.key("client remembered", id, from), Strangers: k.key("client", id, from)},
+		Attempt:  Attempt{Own: k.key("client remembered", at.ID, from), Strangers: k.key("client", at.ID, from)},
 		OwnLimit: clientLimit, StrangersLimit: clientLimit,
 	}
 	if t.FailuresPerNetwork > 0 {
 		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
 	}
-	return t.reserve(ctx, now, r, pendingFor, audit.Target{})
+	return t.reserve(ctx, now, r, pendingFor, audit.Target{Type: audit.OnClient, ID: at.Client.ID})
 }
 
 // provedSecrets remembers which chosen secrets were right, so that a client that asks for a token

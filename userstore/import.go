@@ -45,7 +45,7 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 	var fit []User
 	var at []int
 	for n, u := range batch {
-		if f := importableUsername(u.Username); f != (fault{}) && !i.Strict {
+		if f := unusableUsername(u.Username); f != (fault{}) && !i.Strict {
 			u.Username, done[n].Unnamed = "", f.message
 		}
 		done[n].User, done[n].Err = i.Accounts.describe(u)
@@ -127,17 +127,14 @@ func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error
 // one, and no name that a person could log in by.
 var subjects = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 
-// uuids are the ids that most other systems give.
-var uuids = regexp.MustCompile(`^(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-// importableUsername is what is wrong with a username of another system.
-func importableUsername(name string) fault {
+// unusableUsername is what is wrong with a username of another system.
+func unusableUsername(name string) fault {
 	if name == "" {
 		return fault{}
 	}
-	display, _, f := canonicalUsername(name)
-	if f == (fault{}) && (mayBeID(display) || uuids.MatchString(display)) {
-		return fault{CodeInvalid, "A username must not look like the id of an account."}
+	display, key, f := canonicalUsername(name)
+	if f == (fault{}) && likeSubject(display, key) {
+		f = errLikeSubject
 	}
 	return f
 }
@@ -152,10 +149,7 @@ func (a *Accounts) describe(u User) (User, error) {
 	} else if !subjects.MatchString(u.ID) {
 		fs.add("sub", fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
 	}
-	u.normalise(&fs, "preferred_username")
-	if f := importableUsername(u.Username); len(fs) == 0 {
-		fs.add("preferred_username", f)
-	}
+	u.normalise(&fs, "preferred_username", "")
 	if strings.HasPrefix(u.PasswordHash, "!") {
 		u.PasswordHash = ""
 	}

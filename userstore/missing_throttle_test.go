@@ -21,7 +21,7 @@ func TestWithoutAThrottleNothingIsTried(t *testing.T) {
 			"a login":                  login,
 			"a sign-up":                signup,
 			"a change of the password": w.ChangePassword(ctx, u.ID, password, changed, ""),
-			"a client's secret":        w.CheckClientSecret(ctx, userstore.Client{ID: "web"}, "a secret that is nobody's"),
+			"a client's secret":        w.CheckClientSecret(ctx, userstore.ClientAttempt{ID: "web", Client: userstore.Client{ID: "web"}}, "a secret that is nobody's"),
 		} {
 			if err == nil || !strings.Contains(err.Error(), "throttle is missing") || errors.Is(err, userstore.ErrInvalidCredentials) {
 				t.Errorf("%s: %v", name, err)

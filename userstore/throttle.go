@@ -54,7 +54,9 @@ type Throttle struct {
 	waiting   []*waiter // first come, first woken
 	turns     turns     // to count, and to give back
 	refusals  recorder
-	intruders recorder // apart, so that neither fills the other's room
+	intruders recorder // these are apart, so that none fills the other's room
+	clients   recorder // that were not proved
+	strays    recorder // clients that there are not
 }
 
 // NoThrottle counts nothing and lets every attempt through. It is for operators, who need no limit, and for tests of
@@ -73,6 +75,8 @@ func (t *Throttle) counts() (bool, error) {
 func (t *Throttle) Drain() {
 	t.refusals.wait()
 	t.intruders.wait()
+	t.clients.wait()
+	t.strays.wait()
 }
 
 const (
@@ -187,6 +191,11 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 			account, budget = r.OwnLimit, r.Own
 		}
 		opens, reason := account.Opens(tallies.Account), "guesses_at_account"
+		if target.Type == audit.OnClient {
+			if reason = "guesses_at_client"; target.ID == "" {
+				target = audit.Target{}
+			}
+		}
 		if o := r.NetworkLimit.Opens(tallies.Network); o.After(opens) {
 			opens, budget, target, reason = o, r.Network, audit.Target{}, "guesses_from_network"
 			if pending == 0 {
@@ -210,15 +219,15 @@ type held struct {
 	over     bool
 }
 
-// wrong settles it, with the event that tells of it. When the store cannot be told, the attempt
+// wrong settles it, with the event that tells of it, if any. When the store cannot be told, the attempt
 // counts as wrong a little later.
-func (h *held) wrong(ctx context.Context, e audit.Event) error {
+func (h *held) wrong(ctx context.Context, events ...audit.Event) error {
 	if h == nil || h.over {
 		return nil
 	}
 	h.over = true
 	defer h.throttle.wake(h.attempt)
-	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt, e)
+	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt, events...)
 }
 
 // back gives it back, now or as soon as the store can be reached: a failure of ours is nobody's guess.

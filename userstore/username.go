@@ -1,6 +1,7 @@
 package userstore
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -46,6 +47,50 @@ func canonicalUsername(typed string) (display, key string, f fault) {
 	}
 	return s, key, fault{}
 }
+
+// likeSubject tells whether a username, shown and as its key, has the shape of a subject: an id of ours, 128 bits in
+// base64url, or one that an import may have kept: a UUID, with dashes or without, a ULID, or any other long number,
+// decimal or hexadecimal. Usernames are compared without case, so an id in another case counts as well.
+func likeSubject(display, key string) bool {
+	return subjectShape.MatchString(key) || ourLength.MatchString(key) && mixed(display)
+}
+
+// ourLength is that of our ids. Some people have names that long, so it takes more to be refused.
+var ourLength = regexp.MustCompile(`^[a-z0-9_-]{22}$`)
+
+// mixed tells whether letters and digits stand so much in disorder as no name has them: it counts how often a small
+// letter, a capital and a digit change.
+func mixed(s string) bool {
+	kind := func(c byte) int {
+		switch {
+		case 'a' <= c && c <= 'z':
+			return 1
+		case 'A' <= c && c <= 'Z':
+			return 2
+		}
+		return 3
+	}
+	changes, last := 0, 0
+	for _, c := range []byte(s) {
+		if c == '_' || c == '-' {
+			continue
+		}
+		if k := kind(c); k != last {
+			changes, last = changes+1, k
+		}
+	}
+	return changes > 6
+}
+
+var subjectShape = regexp.MustCompile(`^(?:` +
+	`[a-z0-9_-]{21}[agqw]` + // the last character has two bits of the 128
+	`|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}` +
+	`|[0-7][0-9a-hjkmnp-tv-z]{25}` +
+	`|[0-9a-f]{16,64}` +
+	`)$`)
+
+// errLikeSubject: whoever reads such a name in a log, a command or a token would take it for somebody's id.
+var errLikeSubject = fault{CodeNotAllowed, "This username has the shape of an account's id; choose a name that cannot be taken for one."}
 
 func validUsername(s string) bool {
 	for i, r := range s {

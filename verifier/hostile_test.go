@@ -179,7 +179,7 @@ func TestHostileTokens(t *testing.T) {
 	at := s.genuine("RS256")
 	part := strings.Split(at, ".")
 	for name, raw := range map[string]string{
-		"four segments": at + ".x", "a space behind": at + " ", "a space before": " " + at, "a tab before": "\t" + at, "two segments": part[0] + "." + part[1],
+		"four segments": at + ".x", "a space behind": at + " ", "a tab before": "\t" + at, "two segments": part[0] + "." + part[1],
 		"five segments": at + ".x.y", "dots": "..", "one dot": ".", "a mebibyte of dots": strings.Repeat(".", 1<<20), "a comma": at + "," + at,
 		"flattened JSON": `{"payload":"` + part[1] + `","protected":"` + part[0] + `","signature":"` + part[2] + `"}`,
 		"general JSON":   `{"payload":"` + part[1] + `","signatures":[{"protected":"` + part[0] + `","signature":"` + part[2] + `"}]}`,
@@ -212,6 +212,10 @@ func TestHostileTokens(t *testing.T) {
 	add("J-31 Ed25519 with a non-canonical S", head+b64(append(sig[:32:32], addOrder(sig[32:])...)))
 	add("J-31 Ed25519 by a point of small order", head+b64(append(append([]byte{1}, make([]byte, 31)...), make([]byte, 32)...)))
 
+	// Spaces in front belong to the header of a request, which may have several, and not to a token.
+	if _, err := s.v.Verify(t.Context(), " "+at); !errors.Is(err, verifier.ErrInvalid) {
+		t.Errorf("J-24 a space before: %v", err)
+	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			start := time.Now()
@@ -546,9 +550,10 @@ func TestJ34HowATokenIsPresented(t *testing.T) {
 		{"DPoP", request("GET", "/whoami", "DPoP "+at), 401, "missing_token"},
 		{"no scheme", request("GET", "/whoami", at), 401, "missing_token"},
 		{"a tab", request("GET", "/whoami", "Bearer\t"+at), 401, "missing_token"},
-		{"two spaces", request("GET", "/whoami", "Bearer  "+at), 401, "token_invalid"},
+		{"two spaces", request("GET", "/whoami", "Bearer  "+at), 200, ""},
+		{"five spaces", request("GET", "/whoami", "bearer     "+at), 200, ""},
 		{"a space and a tab", request("GET", "/whoami", "Bearer \t"+at), 401, "token_invalid"},
-		{"nothing but spaces", request("GET", "/whoami", "Bearer   "), 401, "token_invalid"},
+		{"nothing but spaces", request("GET", "/whoami", "Bearer   "), 401, "missing_token"},
 		{"two tokens in a header", request("GET", "/whoami", "Bearer "+at+", Bearer "+at), 401, "token_invalid"},
 		{"the query", request("GET", "/whoami?access_token="+at), 401, "missing_token"},
 		{"the query beside the header", request("GET", "/whoami?access_token=x", "Bearer "+at), 200, ""},

@@ -89,6 +89,7 @@ func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
 		return nil, &Error{Code: CodeMissingToken, Reason: "the request has no Authorization header"}
 	}
 	scheme, raw, _ := strings.Cut(fields[0], " ")
+	raw = strings.TrimLeft(raw, " ") // one space or several (RFC 6750 section 2.1)
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return nil, &Error{Code: CodeMissingToken, Reason: "the Authorization header holds no bearer token"}
 	}

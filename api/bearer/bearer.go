@@ -72,10 +72,12 @@ func Token(r *http.Request) (string, error) {
 	return FromHeader(headers[0])
 }
 
-// FromHeader is the token of an Authorization header of that scheme (RFC 6750 section 2.1).
+// FromHeader is the token of an Authorization header of that scheme, behind one space or several (RFC 6750 section 2.1).
+// verifier.Authenticate has the same rule; it shares no package with us.
 func FromHeader(header string) (string, error) {
-	scheme, token, ok := strings.Cut(header, " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimLeft(token, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return "", problem.New(problem.MissingToken, "")
 	}
 	return token, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -74,6 +75,9 @@ func (h *Handlers) proceed(w http.ResponseWriter, r *http.Request, handle string
 
 // respond sends an authorization response to the client by way of the browser.
 func (h *Handlers) respond(w http.ResponseWriter, r *http.Request, a issuer.AuthorizationResponse) error {
+	if e := a.Refused; e != nil {
+		refusal.Because(r.Context(), string(e.Code), e.Reason())
+	}
 	if a.Mode != issuer.ModeFormPost {
 		return wire.SeeOther(w, a.Location())
 	}
@@ -98,6 +102,8 @@ func (h *Handlers) visited(w http.ResponseWriter, r *http.Request, handle string
 		if err := h.open(handle, authorizationHandle, v.browser, &v.pending); err != nil {
 			return v, err
 		}
+		refusal.Client(r.Context(), v.pending.ClientID)
+		refusal.RedirectURI(r.Context(), v.pending.RedirectURI)
 	} else if r.Method != http.MethodPost {
 		v.browser = h.browserID(w, r)
 	}

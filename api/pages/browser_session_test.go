@@ -10,7 +10,11 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const sessionName = "__Host-signet-session"
+// Names of cookies of apitest.IssuerURL; the end is the beginning of its SHA-256.
+const (
+	sessionName = "__Host-signet-session-2f4e5542"
+	browserName = "__Host-signet-browser-2f4e5542"
+)
 
 func TestU33TheSessionCookie(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
@@ -51,7 +55,7 @@ func TestU33TheSessionCookie(t *testing.T) {
 			t.Errorf("no browser keeps %+v on http", cookie)
 		}
 	}
-	if b.Cookies["signet-session"] == "" {
+	if b.Cookies["signet-session-a76d8c3e"] == "" {
 		t.Errorf("cookies %v", b.Cookies)
 	}
 }
@@ -216,7 +220,7 @@ func TestU13U18HostedAndJSONLoginsShareTheirBudgets(t *testing.T) {
 		json(alice, alice.Password, "198.51.100.8").Want(429, "rate_limited")
 		// A cookie of one's own making, or one that knows another account, is a stranger's.
 		made := s.Browser()
-		made.Cookies["__Host-signet-browser"] = strings.Repeat("M", 44)
+		made.Cookies[browserName] = strings.Repeat("M", 44)
 		form(made, alice, alice.Password, "198.51.100.7").WantPage(429, "login-submit")
 		mallory := s.SignUp("mallory")
 		form(made, mallory, mallory.Password, "198.51.100.9")

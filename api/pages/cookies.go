@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"time"
@@ -24,12 +26,15 @@ const (
 const browserCookieAge = 400 * 24 * time.Hour
 
 // cookieName is a cookie's name. With __Host- a browser takes it over https only and for this host only, so that no other
-// host of the domain can plant one.
+// host of the domain can plant one. It ends in a short hash of the issuer: cookies know neither ports nor, under __Host-,
+// paths, and two issuers on one host must not end each other's sessions.
 func (h *Handlers) cookieName(name string) string {
+	hash := sha256.Sum256([]byte(h.Issuer.URL))
+	name = "signet-" + name + "-" + hex.EncodeToString(hash[:4])
 	if h.secure() {
-		return "__Host-signet-" + name
+		return "__Host-" + name
 	}
-	return "signet-" + name
+	return name
 }
 
 func (h *Handlers) secure() bool { return strings.HasPrefix(h.Issuer.URL, "https://") }

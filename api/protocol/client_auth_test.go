@@ -81,9 +81,7 @@ func TestT10T12ClientsThatAreNotProved(t *testing.T) {
 			"T-12 the same in the body":                          post(pk.ID, "x"),
 			"T-12 a client of private_key_jwt that names itself": machineRequest(url.Values{"client_id": {pk.ID}}),
 			"T-12 a public client with a secret":                 basic("spa", "x"),
-			"T-12 a public client with an empty secret":          post("spa", ""),
-			"T-12 a client of basic in the body":                 post("web", f.web.Secret),
-			"T-12 a client of the body by basic":                 basic("post", f.post.Secret),
+			"T-12 a public client with a secret in the body":     post("spa", "x"),
 			"an empty secret in the body":                        post("post", ""),
 			"a secret without a client":                          machineRequest(url.Values{"client_secret": {f.post.Secret}}),
 			"a secret with a NUL":                                basic("web", f.web.Secret+"\x00"),
@@ -174,11 +172,14 @@ func TestChosenSecrets(t *testing.T) {
 		q := machineRequest(nil)
 		q.Basic = [2]string{"chosen", secret}
 		s.Do(q).Want(200, "")
-		before := hasher.Stats().Started
+		before := hasher.Secrets.Stats().Started
+		if before == 0 {
+			t.Error("the secret was never hashed")
+		}
 		for range 20 {
 			s.Do(q).Want(200, "")
 		}
-		if after := hasher.Stats().Started; after != before {
+		if after := hasher.Secrets.Stats().Started; after != before {
 			t.Errorf("a proved secret was hashed %d times more", after-before)
 		}
 		wrong := q
@@ -208,13 +209,16 @@ func TestT33WrongSecretsAreThrottled(t *testing.T) {
 					t.Fatalf("%s: wrong secret %d: %d", name, n, res.Status)
 				}
 			}
-			started := s.Replicas[0].Accounts.Hasher.Stats().Started
+			started := s.Replicas[0].Accounts.Hasher.Secrets.Stats().Started
+			if started < 10 {
+				t.Errorf("%s: only %d were hashed", name, started)
+			}
 			for range 50 {
 				if res := s.Do(from("192.0.2.1", q)).Want(429, "temporarily_unavailable"); res.Header.Get("Retry-After") == "" {
 					t.Fatal("no Retry-After")
 				}
 			}
-			if now := s.Replicas[0].Accounts.Hasher.Stats().Started; now != started {
+			if now := s.Replicas[0].Accounts.Hasher.Secrets.Stats().Started; now != started {
 				t.Errorf("%s: %d were hashed all the same", name, now-started)
 			}
 		}
@@ -303,7 +307,8 @@ func TestT15ClientAssertions(t *testing.T) {
 				"aud is a list of the issuer alone": {"aud": []string{apitest.IssuerURL}},
 				"iat and nbf a few seconds ahead":   {"iat": now + 8, "nbf": now + 8},
 				"exp is not whole":                  {"exp": float64(now) + 30.5},
-				"exp is ten minutes ahead":          {"exp": now + 600},
+				"exp is an hour ahead":              {"exp": now + 3600},
+				"exp is an hour and our skew ahead": {"exp": now + 3660},
 				"without iat":                       {"iat": nil},
 				"with claims that nobody asked for": {"foo": "bar"},
 			} {
@@ -321,10 +326,18 @@ func TestT15ClientAssertions(t *testing.T) {
 			s.Do(ed.request(ed.header().With("alg", "Ed25519"), ed.claims(s, nil))).Want(200, "")
 			unauthenticated(s, pk.request(pk.header().With("alg", "Ed25519"), pk.claims(s, nil)))
 		})
-		t.Run("with the thumbprint of a certificate", func(t *testing.T) {
-			s := s.With(t)
-			s.Do(ed.request(ed.header().With("x5t", "dGh1bWI").With("x5t#S256", "dGh1bWI"), ed.claims(s, nil))).Want(200, "")
-		})
+		for name, header := range map[string]apitest.Fields{
+			"with the thumbprint of a certificate":   ed.header().With("x5t", "dGh1bWI").With("x5t#S256", "dGh1bWI"),
+			"with a chain of certificates":           ed.header().With("x5c", []string{strings.Repeat("MIIB", 1000)}),
+			"with a media type":                      ed.header().With("cty", "json"),
+			"with members of one's own":              ed.header().With("https://example.test/trace", apitest.Fields{"a": []int{1}}),
+			"with claims replicated":                 ed.header().With("iss", ed.ID).With("sub", ed.ID),
+			"with another case of a member we know":  ed.header().With("Alg", "none"),
+			"with a nonce that was not asked for":    ed.header().With("nonce", "x").With("iat", 1),
+			"with a url, as ACME's libraries set it": ed.header().With("url", "https://id.test/oauth2/token"),
+		} {
+			t.Run(name, func(t *testing.T) { s := s.With(t); s.Do(ed.request(header, ed.claims(s, nil))).Want(200, "") })
+		}
 		t.Run("without kid", func(t *testing.T) {
 			s := s.With(t)
 			s.Do(ed.request(ed.header().With("kid", nil), ed.claims(s, nil))).Want(200, "")
@@ -350,6 +363,7 @@ func TestT15ClientAssertions(t *testing.T) {
 			"exp is missing":                            {"exp": nil},
 			"exp is past":                               {"exp": now - 61},
 			"exp is in a year":                          {"exp": now + 365*86400},
+			"exp is in 62 minutes":                      {"exp": now + 62*60},
 			"exp is a string":                           {"exp": "9999999999"},
 			"exp is negative":                           {"exp": -1},
 			"nbf is in two minutes":                     {"nbf": now + 120},
@@ -373,7 +387,12 @@ func TestT15ClientAssertions(t *testing.T) {
 			"alg HS256":                          ed.header().With("alg", "HS256"),
 			"typ of an access token":             ed.header().With("typ", "at+jwt"),
 			"a key of its own":                   ed.header().With("jwk", apitest.Fields{"kty": "OKP"}),
+			"the address of a key":               ed.header().With("jku", "https://evil.test/jwks.json"),
+			"the address of a certificate":       ed.header().With("x5u", "https://evil.test/cert.pem"),
+			"a payload of another encoding":      ed.header().With("b64", false),
 			"a header that has to be understood": ed.header().With("crit", []string{"x"}),
+			"one that is there as well":          ed.header().With("crit", []string{"x"}).With("x", 1),
+			"crit of nothing":                    ed.header().With("crit", []string{}),
 		} {
 			t.Run(name, func(t *testing.T) { s := s.With(t); unauthenticated(s, ed.request(header, ed.claims(s, nil))) })
 		}
@@ -597,33 +616,68 @@ func hmacToken(secret string, claims apitest.Fields) string {
 	return input + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// A wrong proof leaves one entry in the audit log, as long as it is looked at.
+// Wrong proofs leave one entry in the audit log in a quarter of an hour: of each client, network and reason.
 func TestClientsThatAreNotProvedAreRecorded(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.Register(userstore.Client{ID: "web"})
 		_, ed := newAssertive(s, "ed", jose.EdDSA)
-		wrong := machineRequest(nil)
-		wrong.Basic = [2]string{"web", "wrong"}
-		for range 15 {
-			s.Do(wrong)
-			s.Do(ed.request(ed.header(), ed.claims(s, apitest.Fields{"aud": "https://evil.test"})))
-		}
-		events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Limit: 100, Name: audit.ClientAuthFailed})
-		if err != nil {
+		off := s.Register(userstore.Client{ID: "off"})
+		if err := s.DB.SetClientActive(t.Context(), "off", false, s.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
-		reasons := map[string]int{}
-		for _, e := range events {
-			reasons[e.Reason+" of "+e.Target.ID]++
+		basic := func(id, secret string) apitest.Request {
+			q := machineRequest(nil)
+			q.Basic = [2]string{id, secret}
+			return q
 		}
-		if reasons["wrong_secret of web"] != 10 || reasons["wrong_assertion of ed"] != 10 || len(reasons) != 2 {
-			t.Errorf("recorded %v", reasons)
+		wrong := func() {
+			for range 12 {
+				s.Do(basic("web", "wrong"))
+				s.Do(basic("ed", "a secret where an assertion is due"))
+				s.Do(basic("off", off.Secret))
+				s.Do(ed.request(ed.header(), ed.claims(s, apitest.Fields{"aud": "https://evil.test"})))
+				s.Do(ed.request(ed.header().With("alg", "HS256"), ed.claims(s, nil)))
+			}
+			for n := range 30 {
+				s.Do(basic(fmt.Sprint("nobody", n), "wrong")) // strangers can name any number of clients
+			}
+			s.Replicas[0].Accounts.Throttle.Drain()
 		}
-		s.Do(ed.request(ed.header(), ed.claims(s, nil))).Want(200, "")
+		reasons := func() map[string]int {
+			t.Helper()
+			events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Limit: 100, Name: audit.ClientAuthFailed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := map[string]int{}
+			for _, e := range events {
+				if out[e.Reason+" of "+e.Target.ID]++; e.Outcome != audit.Failure || e.Address == "" || e.RequestID == "" || e.Target.ID != "" && e.Target.Type != audit.OnClient {
+					t.Errorf("%+v", e)
+				}
+			}
+			return out
+		}
+		for n := 1; n <= 2; n++ {
+			wrong()
+			want := map[string]int{"wrong_secret of web": n, "wrong_method of ed": n, "client_disabled of off": n, "unknown_client of ": n}
+			got := reasons()
+			// The budget of ten is one for all that a client does wrong, so that of an assertion comes in as long as it lasts.
+			for _, reason := range []string{"assertion_aud of ed", "assertion_unreadable of ed"} {
+				if got[reason] != n {
+					t.Errorf("%s: %d entries, want %d", reason, got[reason], n)
+				}
+				delete(got, reason)
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("recorded %v, want %v", got, want)
+			}
+			s.Do(ed.request(ed.header(), ed.claims(s, nil))).Want(200, "")
+			s.Advance(16 * time.Minute)
+		}
 	})
 }
 
-// A wrong proof that could not be recorded is no verdict: whoever guesses would do so unseen.
+// A wrong proof that could not be counted is no verdict: whoever guesses would do so without end.
 func TestF03AWrongAssertionThatCannotBeRecorded(t *testing.T) {
 	var store *deaf
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -633,7 +687,7 @@ func TestF03AWrongAssertionThatCannotBeRecorded(t *testing.T) {
 			return s.Do(ed.request(ed.header(), ed.claims(s, apitest.Fields{"aud": "https://evil.test"})))
 		}
 		wrong().Want(401, "invalid_client")
-		for what, broken := range map[string]*atomic.Bool{"to count it": &store.reserve, "to record it": &store.settle} {
+		for what, broken := range map[string]*atomic.Bool{"to count it": &store.reserve, "to settle it": &store.settle} {
 			broken.Store(true)
 			res := wrong().Want(503, "temporarily_unavailable")
 			if res.Header.Get("Retry-After") == "" || res.Header.Get("WWW-Authenticate") != "" {
@@ -647,6 +701,11 @@ func TestF03AWrongAssertionThatCannotBeRecorded(t *testing.T) {
 			broken.Store(false)
 		}
 		wrong().Want(401, "invalid_client")
+		if n := recorded(t, s); n != 1 {
+			t.Errorf("%d entries within a quarter of an hour, want 1", n)
+		}
+		s.Advance(16 * time.Minute)
+		wrong().Want(401, "invalid_client")
 		if n := recorded(t, s); n != 2 {
 			t.Errorf("%d entries, want 2", n)
 		}
@@ -658,6 +717,7 @@ func TestF03AWrongAssertionThatCannotBeRecorded(t *testing.T) {
 // recorded counts the proofs of clients that were refused.
 func recorded(t *testing.T, s *apitest.Server) int {
 	t.Helper()
+	s.Replicas[0].Accounts.Throttle.Drain()
 	events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Limit: 100, Name: audit.ClientAuthFailed})
 	if err != nil {
 		t.Fatal(err)

@@ -362,7 +362,7 @@ func TestUserinfo(t *testing.T) {
 			if res := s.Do(apitest.Request{Method: "HEAD", Path: "/oauth2/userinfo", Token: tokens.Access}); res.Status != 200 || len(res.Body) != 0 {
 				t.Errorf("HEAD: %d, %d bytes", res.Status, len(res.Body))
 			}
-			for _, scheme := range []string{"bearer", "BEARER"} { // J-34
+			for _, scheme := range []string{"bearer", "BEARER", "Bearer "} { // J-34
 				s.Do(apitest.Request{Path: "/oauth2/userinfo", Header: http.Header{"Authorization": {scheme + " " + tokens.Access}}}).Want(200, "")
 			}
 		})

@@ -321,6 +321,8 @@ func TestT30T31TheBodyIsAForm(t *testing.T) {
 		}{
 			{"as it should be", "application/x-www-form-urlencoded", good, "", 200, ""},
 			{"with charset utf-8", "application/x-www-form-urlencoded; charset=UTF-8", good, "", 200, ""},
+			{"with another parameter of the type", "application/x-www-form-urlencoded; foo=bar", good, "", 200, ""},
+			{"T-30 utf-16 behind another parameter", "application/x-www-form-urlencoded; foo=bar; charset=utf-16", good, "", 415, "invalid_request"},
 			{"with a parameter nobody knows, twice", "application/x-www-form-urlencoded", good + "&foo=1&foo=2", "", 200, ""},
 			{"T-30 JSON", "application/json", `{"grant_type":"client_credentials"}`, "", 415, "invalid_request"},
 			{"T-30 text", "text/plain", good, "", 415, "invalid_request"},

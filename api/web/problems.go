@@ -161,7 +161,9 @@ var complaints = map[string]text{
 	"email.taken": {"There is an account with this email address. Sign in, or use another one.",
 		"Mit dieser E-Mail-Adresse gibt es ein Konto. Melden Sie sich an oder verwenden Sie eine andere."},
 	"username.invalid": {"A username has letters, digits and . _ - only.", "Ein Benutzername hat nur Buchstaben, Ziffern und . _ -"},
-	"username.taken":   {"Somebody has this username already. Choose another.", "Diesen Benutzernamen hat schon jemand. Wählen Sie einen anderen."},
+	"username.not_allowed": {"This looks like the number of an account. Choose a name that does not.",
+		"Das sieht wie die Nummer eines Kontos aus. Wählen Sie einen Namen, der nicht so aussieht."},
+	"username.taken": {"Somebody has this username already. Choose another.", "Diesen Benutzernamen hat schon jemand. Wählen Sie einen anderen."},
 
 	"password.required":     {"Enter a password.", "Geben Sie ein Passwort ein."},
 	"password.too_short":    {"The password is too short. A few words in a row are fine.", "Das Passwort ist zu kurz. Ein paar Wörter hintereinander sind gut."},

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/issuer"
 )
 
@@ -41,6 +42,7 @@ func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, er
 	if err != nil {
 		return nil, problem.New(problem.InvalidRequest, "The body is not a form: write it as "+FormType+".")
 	}
+	nameClient(r, form)
 	p := Form{}
 	for name, values := range form {
 		if !slices.Contains(known, name) {
@@ -53,12 +55,21 @@ func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, er
 			if !utf8.ValidString(v) {
 				return nil, problem.New(problem.InvalidRequest, "The parameter "+name+" is not UTF-8.")
 			}
-			if v != "" || name == "client_secret" {
+			if v != "" {
 				p[name] = append(p[name], v)
 			}
 		}
 	}
 	return p, nil
+}
+
+// nameClient notes which client a request says that it is of, for the log line of its refusal.
+func nameClient(r *http.Request, form url.Values) {
+	if headers := r.Header["Authorization"]; len(headers) == 1 {
+		id, _, _ := parseBasic(headers[0])
+		refusal.Client(r.Context(), id)
+	}
+	refusal.Client(r.Context(), form.Get("client_id"))
 }
 
 // ClientParameters are those by which a client authenticates.
@@ -67,8 +78,8 @@ var ClientParameters = []string{"client_id", "client_secret", "client_assertion"
 // ClientAuth is what header and body say of the client (RFC 6749 section 2.3, RFC 7521 section 4.2).
 func ClientAuth(r *http.Request, p Form) (issuer.ClientAuth, error) {
 	a := issuer.ClientAuth{
-		ClientID: p.Get("client_id"), ClientSecret: p.Get("client_secret"), HasSecret: len(p["client_secret"]) > 0,
-		Assertion: p.Get("client_assertion"), AssertionType: p.Get("client_assertion_type"), HasAssertion: len(p["client_assertion"]) > 0,
+		ClientID: p.Get("client_id"), ClientSecret: p.Get("client_secret"),
+		Assertion: p.Get("client_assertion"), AssertionType: p.Get("client_assertion_type"),
 	}
 	headers := r.Header["Authorization"]
 	switch {

@@ -59,14 +59,15 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	return body, err
 }
 
-// CheckContentType accepts the given types, in UTF-8 (RFC 8259 section 8.1), not compressed.
+// CheckContentType accepts the given types, in UTF-8 (RFC 8259 section 8.1), not compressed. Other parameters say nothing
+// to us and are ignored (RFC 6838 section 4.3 and RFC 2045 section 5.1 leave them to who knows them).
 func CheckContentType(w http.ResponseWriter, r *http.Request, types []string) error {
 	sent := r.Header["Content-Type"]
 	if len(sent) == 1 && len(r.Header["Content-Encoding"]) == 0 {
 		media, params, err := mime.ParseMediaType(sent[0])
 		if err == nil {
 			charset, has := params["charset"]
-			plain := len(params) == 0 || len(params) == 1 && has && strings.EqualFold(charset, "utf-8")
+			plain := !has || strings.EqualFold(charset, "utf-8")
 			for _, t := range types {
 				if plain && media == t {
 					return nil

@@ -72,6 +72,9 @@ func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB,
 		gauge("signet_password_hashes_waiting", "Callers that wait for a hash slot.", func() float64 { return float64(hasher.Stats().Waiting) }),
 		counter("signet_password_hashes_total", "Passwords hashed since the start.", func() float64 { return float64(hasher.Stats().Started) }),
 		counter("signet_password_hashes_refused_total", "Callers sent away because the queue was full or the wait too long.", func() float64 { return float64(hasher.Stats().Refused) }),
+		gauge("signet_client_secret_hashes_waiting", "Callers that wait for the slot of client secrets.", func() float64 { return float64(hasher.Secrets.Stats().Waiting) }),
+		counter("signet_client_secret_hashes_total", "Client secrets hashed since the start.", func() float64 { return float64(hasher.Secrets.Stats().Started) }),
+		counter("signet_client_secret_hashes_refused_total", "Callers sent away from the queue of client secrets.", func() float64 { return float64(hasher.Secrets.Stats().Refused) }),
 		gauge("signet_keys_ready", "1 when this replica may sign.", func() float64 {
 			if manager.Ready() != nil {
 				return 0

@@ -73,7 +73,7 @@ const (
 	ClientUpdated       Name = "client_updated" // activity too: Changes
 	ClientDeleted       Name = "client_deleted"
 	ClientSecretRotated Name = "client_secret_rotated"
-	ClientAuthFailed    Name = "client_auth_failed" // a wrong client secret or assertion
+	ClientAuthFailed    Name = "client_auth_failed" // a wrong client secret or assertion: sampled, as RateLimited is
 
 	ConsentGranted Name = "consent_granted" // a user allowed a client something
 	ConsentRevoked Name = "consent_revoked"

@@ -15,9 +15,10 @@ const MaxTokenBytes = 16 << 10
 
 // Bounds of what a header may name; our kids have 43 bytes.
 const (
-	maxHeaderBytes = 1 << 10
-	maxKeyIDBytes  = 256
-	maxTypeBytes   = 64
+	maxHeaderBytes   = 1 << 10
+	maxForeignHeader = 8 << 10 // has room for a chain of certificates
+	maxKeyIDBytes    = 256
+	maxTypeBytes     = 64
 )
 
 // Header is the protected header of a token.
@@ -57,19 +58,21 @@ type Token struct {
 func Parse(compact string) (*Token, error) { return parse(compact, ours) }
 
 // ParseForeign is Parse for tokens that others sign. They may call EdDSA by its newer name Ed25519 (RFC 9864), as client
-// libraries of today do whatever the key's own alg says; the header then says EdDSA. And they may name their certificate
-// by its thumbprint beside the kid, which is not looked at: the key is one that is known here, or none.
+// libraries of today do whatever the key's own alg says; the header then says EdDSA. Header members that are unknown here
+// are ignored (RFC 7515 section 4), unless crit names what has to be understood, and so is a certificate beside the kid:
+// the key is one that is known here, or none. Members that offer another key, and b64, stay refused.
 func ParseForeign(compact string) (*Token, error) { return parse(compact, others) }
 
 // dialect is what a header may say.
 type dialect struct {
 	algorithm func(name []byte) (string, bool)
-	ignored   []string // members
+	refused   []string // members; nil: all that are not known
+	bytes     int      // that a header may have
 }
 
 var (
-	ours   = dialect{algorithm: algorithmOf}
-	others = dialect{algorithm: foreignAlgorithm, ignored: []string{"x5t", "x5t#S256"}}
+	ours   = dialect{algorithm: algorithmOf, bytes: maxHeaderBytes}
+	others = dialect{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jwk", "jku", "x5u"}, bytes: maxForeignHeader}
 )
 
 func parse(compact string, d dialect) (*Token, error) {
@@ -88,7 +91,7 @@ func parse(compact string, d dialect) (*Token, error) {
 	if first == 0 || second == first+1 || second == len(compact)-1 {
 		return nil, errors.New("the token has an empty segment")
 	}
-	if first > base64.RawURLEncoding.EncodedLen(maxHeaderBytes) {
+	if first > base64.RawURLEncoding.EncodedLen(d.bytes) {
 		return nil, errors.New("the token's header is too long")
 	}
 
@@ -133,7 +136,7 @@ func decodeSegment(dst, segment []byte) ([]byte, error) {
 	return out, nil
 }
 
-// parseHeader knows three members and refuses all others. Extensions must be
+// parseHeader knows three members. In a token of ours it refuses all others: extensions must be
 // understood or refused (crit, b64); members that bring or point to a key (jwk,
 // jku, x5u, x5c) have no place in a token whose keys the issuer publishes; and
 // what is never sent needs no code that ignores it correctly.
@@ -167,7 +170,7 @@ func parseHeader(head []byte, d dialect) (Header, error) {
 				refuse("the token's typ is not a string of 1 to %d bytes", maxTypeBytes)
 			}
 		default:
-			if slices.Contains(d.ignored, string(name)) {
+			if d.refused != nil && !slices.Contains(d.refused, string(name)) {
 				return
 			}
 			refuse("the token's header has the member %.32q, which is not accepted", name)

@@ -174,12 +174,16 @@ func TestOthersMaySayEd25519(t *testing.T) {
 	}
 }
 
-func TestOthersMayNameTheirCertificate(t *testing.T) {
+// RFC 7515 section 4: a member that is not understood is ignored, unless crit names it.
+func TestOthersMayUseHeaderMembersThatWeDoNotKnow(t *testing.T) {
 	_, key := newSigner(t, EdDSA)
 	with := func(member string) string {
 		return b64(fmt.Sprintf(`{"alg":"EdDSA","kid":%q,%s}`, key.ID, member)) + "." + b64(`{"sub":"a"}`) + ".AAAA"
 	}
-	for _, member := range []string{`"x5t":"dGh1bWI"`, `"x5t#S256":"dGh1bWI"`} {
+	for _, member := range []string{
+		`"x5t":"dGh1bWI"`, `"x5t#S256":"dGh1bWI"`, `"x5c":["MIIB"]`, `"cty":"json"`, `"Crit":["exp"]`, `"x":{"y":[1,2]}`, `"iss":"a"`,
+		`"x5c":["` + strings.Repeat("MIIB", 1024) + `"]`,
+	} {
 		if token, err := ParseForeign(with(member)); err != nil || token.Header.KeyID != key.ID {
 			t.Errorf("%s: %+v, %v", member, token, err)
 		}
@@ -188,7 +192,10 @@ func TestOthersMayNameTheirCertificate(t *testing.T) {
 		}
 	}
 	// What brings a key along, or has to be understood, is refused from everybody.
-	for _, member := range []string{`"jwk":{}`, `"jku":"https://evil.test"`, `"x5u":"https://evil.test"`, `"x5c":[]`, `"crit":["exp"]`, `"b64":false`, `"x5t":"a","x5t":"b"`} {
+	for _, member := range []string{
+		`"jwk":{}`, `"jku":"https://evil.test"`, `"x5u":"https://evil.test"`, `"crit":["exp"]`, `"crit":["x"],"x":1`, `"crit":[]`, `"b64":false`,
+		`"x5t":"a","x5t":"b"`, `"x":1,"x":1`, `"alg":"none"`, `"x5c":["` + strings.Repeat("MIIB", 4096) + `"]`,
+	} {
 		if token, err := ParseForeign(with(member)); err == nil {
 			t.Errorf("%s: accepted as %+v", member, token)
 		}

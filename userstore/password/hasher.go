@@ -52,9 +52,13 @@ const (
 
 // Hasher hashes and checks passwords, a bounded number at a time and first come, first served.
 //
-// The bound is for memory as much as for the processor: at most about 2 × slots × MemoryKiB at
+// The bound is for memory as much as for the processor: at most about 2 × (slots + 1) × MemoryKiB at
 // any time, one half in use and one half garbage, and 32 MiB; see hash_memory.go.
 type Hasher struct {
+	// Secrets hashes the secrets of clients: one at a time, in a slot and a queue apart from those of people's
+	// passwords. Anybody may send wrong ones.
+	Secrets *Hasher
+
 	params Params
 	slots  *semaphore.Weighted
 	places int64 // running and waiting together
@@ -100,15 +104,21 @@ func New(p Params, slots, queue int, wait time.Duration) *Hasher {
 	if wait <= 0 {
 		wait = DefaultWait
 	}
-	return &Hasher{
-		params: p,
-		slots:  semaphore.NewWeighted(int64(slots)),
-		places: int64(slots) + int64(queue),
-		wait:   wait,
-		derive: argon2.IDKey,
-		memory: newHashMemory(slots, p),
-		decoy:  argon2Hash{Params: p, Salt: random(saltSize), Tag: random(tagSize)},
+	of := func(slots int, memory *hashMemory) *Hasher {
+		return &Hasher{
+			params: p,
+			slots:  semaphore.NewWeighted(int64(slots)),
+			places: int64(slots) + int64(queue),
+			wait:   wait,
+			derive: argon2.IDKey,
+			memory: memory,
+			decoy:  argon2Hash{Params: p, Salt: random(saltSize), Tag: random(tagSize)},
+		}
 	}
+	memory := newHashMemory(slots+1, p)
+	h := of(slots, memory)
+	h.Secrets = of(1, memory)
+	return h
 }
 
 // Sizes of what is written, in bytes (RFC 9106 section 3.1 and 4).

@@ -1,0 +1,158 @@
+// Package refusal is how the one log line of a request tells which client was refused, and why. The answer says as
+// little as its standard asks for; whoever runs the service finds the rest by the answer's request id.
+//
+//	api (pipeline)   With → the request's context holds a Note
+//	api, issuer      Client, RedirectURI, Because → fill it in where the facts are known
+//	api (pipeline)   Attrs → the log line
+//
+// Strangers write most of these texts. So each is made printable and bounded, an address loses its query, and what has
+// the shape of a secret is not repeated.
+package refusal
+
+import (
+	"context"
+	"log/slog"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/signet-id/signet/internal/printable"
+)
+
+// Note is what a request has told so far. The zero value is ready; one request's goroutine uses it.
+type Note struct {
+	clientID    string
+	redirectURI string
+	code        string
+	reason      string
+}
+
+type noteKey struct{}
+
+// With returns ctx with n, which the functions below fill in.
+func With(ctx context.Context, n *Note) context.Context { return context.WithValue(ctx, noteKey{}, n) }
+
+func of(ctx context.Context) *Note {
+	n, _ := ctx.Value(noteKey{}).(*Note)
+	return n
+}
+
+// Client notes the client in whose name a request is made, proved or not. The first name stays: what a token names that
+// the client asks about is another matter. What no client can be called is not repeated: people type passwords there.
+func Client(ctx context.Context, id string) {
+	switch n := of(ctx); {
+	case n == nil || n.clientID != "" || id == "":
+	case !nameable.MatchString(id):
+		n.clientID = unnamed
+	default:
+		n.clientID = text(id, maxName)
+	}
+}
+
+// nameable is what a registered client may be called (userstore.Registry has the rule), and a little more.
+var nameable = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._~:-]{0,127}$`)
+
+const unnamed = "(withheld: no client can have this name)"
+
+// RedirectURI notes the address that a request wants to be sent to.
+func RedirectURI(ctx context.Context, uri string) {
+	if n := of(ctx); n != nil {
+		n.redirectURI = address(uri)
+	}
+}
+
+// Because notes a refusal that is no error of the request's handler: one that a redirect carries to the client, or that
+// only leaves something out.
+func Because(ctx context.Context, code, reason string) {
+	if n := of(ctx); n != nil {
+		n.code, n.reason = text(code, maxName), text(reason, maxReason)
+	}
+}
+
+// Refused tells whether Because was called.
+func (n *Note) Refused() bool { return n.code != "" }
+
+// Code is the code that Because noted.
+func (n *Note) Code() string { return n.code }
+
+// Attrs are the attributes of the log line of a refused request. reason is why its handler failed; empty: what Because
+// noted.
+func (n *Note) Attrs(reason string) []slog.Attr {
+	if reason == "" {
+		reason = n.reason
+	}
+	attrs := make([]slog.Attr, 0, 3)
+	for _, a := range [...]struct{ name, value string }{
+		{"client_id", n.clientID}, {"redirect_uri", n.redirectURI}, {"reason", text(reason, maxReason)},
+	} {
+		if a.value != "" {
+			attrs = append(attrs, slog.String(a.name, a.value))
+		}
+	}
+	return attrs
+}
+
+// Bounds in bytes.
+const (
+	maxName   = 256
+	maxReason = 512
+)
+
+// secret is what is not repeated, wherever a client put it: a token, a hash, a private key.
+var secret = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.|\$argon2|PRIVATE KEY`)
+
+// withheld stands for a text that has the shape of a secret.
+const withheld = "(withheld: it has the shape of a secret)"
+
+func text(s string, most int) string {
+	if secret.MatchString(s) || madeSecret(s) {
+		return withheld
+	}
+	s = strings.ToValidUTF8(s, "\ufffd")
+	if len(s) > most {
+		end := most
+		for !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s = s[:end] + "…"
+	}
+	return printable.Text(s)
+}
+
+// madeSecret tells whether s has the shape of a client secret of ours, 256 random bits in base64url: an app whose id and
+// secret were swapped sends it as its id. Names of 43 characters that people choose lack one of the three kinds.
+func madeSecret(s string) bool {
+	if len(s) != 43 {
+		return false
+	}
+	var upper, lower, digit bool
+	for _, c := range []byte(s) {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			upper = true
+		case 'a' <= c && c <= 'z':
+			lower = true
+		case '0' <= c && c <= '9':
+			digit = true
+		case c != '-' && c != '_':
+			return false
+		}
+	}
+	return upper && lower && digit
+}
+
+// address is a URI without its query, its fragment and its userinfo.
+func address(uri string) string {
+	uri, _, _ = strings.Cut(uri, "?")
+	uri, _, _ = strings.Cut(uri, "#")
+	if scheme, rest, ok := strings.Cut(uri, "//"); ok {
+		authority, path, slash := strings.Cut(rest, "/")
+		if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+			authority = authority[at+1:]
+		}
+		if uri = scheme + "//" + authority; slash {
+			uri += "/" + path
+		}
+	}
+	return text(uri, maxName)
+}
