@@ -8,6 +8,9 @@
 //	{"token": "…", "audience": "…", "typ": "at+jwt"}  →  {"claims": {…}} or {"error": "…"}
 //	{"reload": true}                                  →  {} (its key cache had expired)
 //
+// Other verifiers (node/takes.js, python/takes.py) are asked once whether they take a token of each algorithm, which is what
+// docs/products.md says of them.
+//
 // Relying parties: openid-client, oauth4webapi (node), go-oidc with x/oauth2 (goclient), Authlib (python) and oidc-client-ts
 // (node, in Chromium) log a person in and out, and do everything else that a client does. Each of the scripts is told on standard
 // input what there is, goes through its steps, and prints each step that it has taken; the test demands every one by
