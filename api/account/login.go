@@ -10,15 +10,15 @@ import (
 )
 
 type loginRequest struct {
-	Email    string   `json:"email"`
-	Username string   `json:"username"`
-	Password string   `json:"password"`
-	ClientID string   `json:"client_id"`
-	Scope    string   `json:"scope"`
-	Resource oneOrAll `json:"resource"`
+	Email    string    `json:"email"`
+	Username string    `json:"username"`
+	Password string    `json:"password"`
+	ClientID string    `json:"client_id"`
+	Scope    string    `json:"scope"`
+	Resource oneOrMany `json:"resource"`
 }
 
-// Login proves a password and answers tokens (RFC 6749 section 5.1).
+// Login checks a password and answers tokens (RFC 6749 section 5.1).
 func (h *Handlers) Login(w http.ResponseWriter, r *http.Request) error {
 	if !h.JSONLogin {
 		return problem.New(problem.LoginClosed, "")
@@ -50,12 +50,12 @@ func (h *Handlers) Login(w http.ResponseWriter, r *http.Request) error {
 	return wire.WriteTokens(w, tokens)
 }
 
-// oneOrAll is a string or an array of strings, as `resource` may be repeated (RFC 8707).
-type oneOrAll []string
+// oneOrMany is a string or an array of strings, as `resource` may be repeated (RFC 8707).
+type oneOrMany []string
 
-func (o *oneOrAll) UnmarshalJSON(data []byte) error {
+func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
-		*o = make(oneOrAll, 1)
+		*o = make(oneOrMany, 1)
 		return json.Unmarshal(data, &(*o)[0])
 	}
 	return json.Unmarshal(data, (*[]string)(o))

@@ -19,10 +19,10 @@ type deleteRequest struct {
 	CurrentPassword string `json:"current_password"`
 }
 
-// DeleteProfile ends the account and everything kept in its name, for whoever knows the password.
+// DeleteProfile deletes the account with everything that belongs to it. It demands the password.
 func (h *Handlers) DeleteProfile(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q deleteRequest
-	if !wire.Bodyless(r) { // as most clients send a DELETE; what is missing is then the password, not a type
+	if !wire.Bodyless(r) { // most clients send DELETE without a body: then the password is missing, not the type
 		if _, err := wire.Decode(w, r, &q); err != nil {
 			return err
 		}

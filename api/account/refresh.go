@@ -9,10 +9,10 @@ import (
 )
 
 type refreshRequest struct {
-	RefreshToken string   `json:"refresh_token"`
-	ClientID     string   `json:"client_id"`
-	Scope        string   `json:"scope"`
-	Resource     oneOrAll `json:"resource"`
+	RefreshToken string    `json:"refresh_token"`
+	ClientID     string    `json:"client_id"`
+	Scope        string    `json:"scope"`
+	Resource     oneOrMany `json:"resource"`
 }
 
 // Refresh answers a refresh token of a public first-party client.

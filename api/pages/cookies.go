@@ -8,13 +8,14 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// What a browser carries for us:
+// A browser carries three things for this server:
 //
-//   - the session cookie, which stands for a logged-in user. It has a new value after each login;
-//   - the browser cookie, which stands for nobody. What is begun in a browser ends there, forms are bound to
-//     it, and a browser that logged in to an account is known there again by it;
-//   - the handle of a pending request, in addresses and forms: sealed, so that no replica has to remember it, and bound to the
-//     browser cookie. Each tab has its own, so that several get along.
+//   - the session cookie stands for a logged-in user. It has a new value after each login;
+//   - the browser cookie stands for the browser and not for a user. A request that was begun in a browser
+//     ends there, form tokens are bound to it, and the throttle recognises by it a browser that has
+//     logged in to an account before;
+//   - the handle of a pending request is in addresses and forms. It is sealed, so that no replica has to
+//     keep it, and bound to the browser cookie. Each tab has a handle of its own.
 const (
 	sessionCookie = "session"
 	browserCookie = "browser"
@@ -23,8 +24,8 @@ const (
 // browserCookieAge is the longest that browsers keep a cookie (RFC 6265bis section 5.5).
 const browserCookieAge = 400 * 24 * time.Hour
 
-// cookieName is a cookie's name. With __Host- a browser takes it over https only and for this host only, so that no other
-// host of the domain can plant one.
+// cookieName is the name of a cookie. A browser takes a __Host- cookie over https and for this host
+// only, so that another host of the domain cannot set it.
 func (h *Handlers) cookieName(name string) string {
 	if h.secure() {
 		return "__Host-signet-" + name
@@ -42,11 +43,12 @@ func (h *Handlers) cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// setCookie gives the browser a cookie; an age of zero: until it is closed, below: takes it away.
+// setCookie sets a cookie. With an age of zero it lasts until the browser is closed; a negative age
+// deletes it.
 func (h *Handlers) setCookie(w http.ResponseWriter, name, value string, age time.Duration) {
 	seconds := int(age / time.Second)
 	if age < 0 {
-		seconds = -1 // of any size: less than a second would be rounded to none
+		seconds = -1 // a part of a second would be rounded to zero
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: h.cookieName(name), Value: value, Path: "/", MaxAge: seconds,
@@ -54,7 +56,7 @@ func (h *Handlers) setCookie(w http.ResponseWriter, name, value string, age time
 	})
 }
 
-// browserID is what the browser is known by; one that is not gets it now.
+// browserID returns the browser's ID cookie, setting one if absent.
 func (h *Handlers) browserID(w http.ResponseWriter, r *http.Request) string {
 	id := h.cookie(r, browserCookie)
 	if id == "" {
@@ -64,13 +66,14 @@ func (h *Handlers) browserID(w http.ResponseWriter, r *http.Request) string {
 	return id
 }
 
-// browserOf is who is logged in; nil: nobody.
+// browserOf returns the browser session and its user; nil: no user is logged in.
 func (h *Handlers) browserOf(r *http.Request) (*issuer.Browser, error) {
 	return h.Issuer.BrowserOf(r.Context(), h.cookie(r, sessionCookie))
 }
 
-// withoutCookies tells that a POST came without what the browser surely has: another site's page sent it, and
-// cookies are SameSite=Lax. The same request as GET brings them along.
+// withoutCookies reports whether a POST came without the browser cookie. Cookies are SameSite=Lax,
+// so a browser leaves them out when another site's page sends the form. It sends them with the same
+// request by GET.
 func (h *Handlers) withoutCookies(r *http.Request) bool {
 	return r.Method == http.MethodPost && h.cookie(r, browserCookie) == ""
 }

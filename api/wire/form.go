@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// Form is the parameters of a request that an endpoint knows. One that was sent without a value was not sent (RFC 6749
-// section 3.1).
+// Form holds the parameters of a request that an endpoint knows. A parameter without a value counts
+// as not sent (RFC 6749 section 3.1).
 type Form map[string][]string
 
 func (p Form) Get(name string) string {
@@ -23,9 +23,9 @@ func (p Form) Get(name string) string {
 	return p[name][0]
 }
 
-// ReadForm reads the body of a protocol endpoint (RFC 6749 section 3.2): a form, and no parameters in the address,
-// where they would be logged. Of the parameters that the endpoint knows each may be sent once, but for resource (RFC 8707
-// section 2); others are ignored.
+// ReadForm reads the body of a protocol endpoint (RFC 6749 section 3.2): a form, and no parameters
+// in the address, where they would be logged. Of the parameters that the endpoint knows each may be
+// sent once, but for resource (RFC 8707 section 2); others are ignored.
 func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return nil, problem.New(problem.InvalidRequest, "Send the parameters in the body, not in the address.")
@@ -61,10 +61,11 @@ func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, er
 	return p, nil
 }
 
-// ClientParameters are those by which a client authenticates.
+// ClientParameters are the form parameters by which a client authenticates.
 var ClientParameters = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
 
-// ClientAuth is what header and body say of the client (RFC 6749 section 2.3, RFC 7521 section 4.2).
+// ClientAuth is what header and body say of the client (RFC 6749 section 2.3, RFC 7521 section
+// 4.2).
 func ClientAuth(r *http.Request, p Form) (issuer.ClientAuth, error) {
 	a := issuer.ClientAuth{
 		ClientID: p.Get("client_id"), ClientSecret: p.Get("client_secret"), HasSecret: len(p["client_secret"]) > 0,
@@ -85,8 +86,8 @@ func ClientAuth(r *http.Request, p Form) (issuer.ClientAuth, error) {
 	return a, nil
 }
 
-// parseBasic reads RFC 7617 credentials whose two halves are form-encoded, as RFC 6749 section 2.3.1 has it. A secret that
-// was not encoded and holds a % or + is another secret, never two.
+// parseBasic reads RFC 7617 credentials whose two halves are form-encoded, as RFC 6749 section
+// 2.3.1 has it. A secret that was not encoded and holds a % or + is another secret, never two.
 func parseBasic(header string) (id, secret string, ok bool) {
 	scheme, text, ok := strings.Cut(header, " ")
 	if !ok || !strings.EqualFold(scheme, "Basic") {
@@ -109,7 +110,8 @@ func parseBasic(header string) (id, secret string, ok bool) {
 	return id, secret, true
 }
 
-// ReadFields reads a form (application/x-www-form-urlencoded), of whose fields those named may be sent once.
+// ReadFields reads a form (application/x-www-form-urlencoded). The fields named in once may not be
+// repeated.
 func ReadFields(w http.ResponseWriter, r *http.Request, once ...string) (url.Values, error) {
 	if err := CheckContentType(w, r, []string{FormType}); err != nil {
 		return nil, err
@@ -132,7 +134,8 @@ func ReadFields(w http.ResponseWriter, r *http.Request, once ...string) (url.Val
 
 const FormType = "application/x-www-form-urlencoded"
 
-// ReadParameters are those of a request that may come by GET or POST: of the query, and of a form.
+// ReadParameters reads the parameters of an endpoint that takes GET and POST: the query and, for
+// POST, a form.
 func ReadParameters(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -150,7 +153,7 @@ func ReadParameters(w http.ResponseWriter, r *http.Request) (url.Values, error) 
 	return values, nil
 }
 
-// Repeated lists which of names were sent more than once.
+// Repeated lists the names that were sent more than once.
 func Repeated(values url.Values, names ...string) (out []string) {
 	for _, name := range names {
 		if len(values[name]) > 1 {
@@ -160,7 +163,7 @@ func Repeated(values url.Values, names ...string) (out []string) {
 	return out
 }
 
-// NonEmpty are the values that are not empty.
+// NonEmpty leaves the empty values out.
 func NonEmpty(values []string) (out []string) {
 	for _, v := range values {
 		if v != "" {

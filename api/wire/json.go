@@ -23,9 +23,9 @@ const (
 // JSONHeader is the value of Content-Type, to be shared between answers.
 var JSONHeader = []string{JSONType}
 
-// Decode reads the body as one strict JSON object into v, whose fields are all that
-// may be sent, and answers the body itself for those who need it again. What is part of an account but not the
-// user's to change is refused by name.
+// Decode reads the body as one strict JSON object into v and returns the body itself. The object
+// may have no other members than v has fields. A member that is part of an account, but that its
+// user must not change, is refused with its own message.
 func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]byte, error) {
 	if len(types) == 0 {
 		types = []string{JSONType}
@@ -44,13 +44,13 @@ func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]b
 	return body, err
 }
 
-// Bodyless tells that a request says nothing at all. An empty body of a stated type
-// is a malformed one of that type.
+// Bodyless reports whether a request has neither a body nor a Content-Type. An empty body with a
+// Content-Type is a malformed body of that type.
 func Bodyless(r *http.Request) bool {
 	return r.ContentLength == 0 && len(r.Header["Content-Type"]) == 0
 }
 
-// ReadBody reads the whole body; too long a one is an *http.MaxBytesError.
+// ReadBody reads the whole body; a body that is too long is an *http.MaxBytesError.
 func ReadBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if tooLarge := (*http.MaxBytesError)(nil); err != nil && !errors.As(err, &tooLarge) {
@@ -74,13 +74,13 @@ func CheckContentType(w http.ResponseWriter, r *http.Request, types []string) er
 			}
 		}
 	}
-	// RFC 9110 section 15.5.16: Accept in a 415 lists what would do.
+	// RFC 9110 section 15.5.16: Accept in a 415 lists the accepted types.
 	w.Header().Set("Accept", strings.Join(types, ", "))
 	return problem.New(problem.UnsupportedMedia, "Send the body as "+strings.Join(types, " or ")+" in UTF-8, not compressed.")
 }
 
-// reserved names what is part of an account but not its owner's to set. A user who
-// sends one is refused by name, so that nobody believes it was taken.
+// reserved lists members of an account that its owner must not set. Sending one is an error of its
+// own, so that the client does not believe that it was stored.
 var reserved = map[string]string{
 	"is_active":             "Only an administrator changes this.",
 	"is_staff":              "Only an administrator changes this.",
@@ -121,13 +121,13 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// WriteBody sends a complete answer. The length is said explicitly so that HEAD and GET agree.
+// WriteBody sends a complete answer. The length is set explicitly, so that HEAD and GET agree.
 func WriteBody(w http.ResponseWriter, status int, contentType []string, body []byte) {
 	h := w.Header()
 	h["Content-Type"] = contentType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that left is nobody's error
+	_, _ = w.Write(body) // the client may have left
 }
 
 // WriteTokens adds the header that RFC 6749 section 5.1 asks for besides Cache-Control.
