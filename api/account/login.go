@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
 )
@@ -24,7 +25,7 @@ func (h *Handlers) Login(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.LoginClosed, "")
 	}
 	var q loginRequest
-	if _, err := wire.Decode(w, r, &q); err != nil {
+	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
 	var faults []problem.Fault

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -18,7 +18,7 @@ type logoutRequest struct {
 func (h *Handlers) Logout(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q logoutRequest
 	if r.ContentLength != 0 {
-		if _, err := wire.Decode(w, r, &q); err != nil {
+		if _, err := profile.Decode(w, r, &q); err != nil {
 			return err
 		}
 	}

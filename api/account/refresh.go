@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
 )
@@ -18,7 +19,7 @@ type refreshRequest struct {
 // Refresh answers a refresh token of a public first-party client.
 func (h *Handlers) Refresh(w http.ResponseWriter, r *http.Request) error {
 	var q refreshRequest
-	if _, err := wire.Decode(w, r, &q); err != nil {
+	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
 	if q.RefreshToken == "" {

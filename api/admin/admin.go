@@ -68,9 +68,9 @@ var userAdvice = map[string]string{
 	"password":              "Set it at /v1/admin/users/{id}/password.",
 }
 
-// decodeAdmin is wire.Decode with userAdvice in its errors.
+// decodeAdmin is profile.Decode with userAdvice in its errors.
 func decodeAdmin(w http.ResponseWriter, r Request, v any, types ...string) ([]byte, error) {
-	body, err := wire.Decode(w, r.Request, v, types...)
+	body, err := profile.Decode(w, r.Request, v, types...)
 	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		for i, f := range p.Errors {
 			if message, ok := userAdvice[strings.ToLower(f.Field)]; ok && f.Code == "not_allowed" {

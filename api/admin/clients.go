@@ -51,7 +51,7 @@ var clientAdvice = map[string]string{
 }
 
 func decodeClient(w http.ResponseWriter, r Request, v any, types ...string) ([]byte, error) {
-	body, err := wire.Decode(w, r.Request, v, types...)
+	body, err := profile.Decode(w, r.Request, v, types...)
 	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		for i, f := range p.Errors {
 			if message, ok := clientAdvice[f.Field]; ok && f.Code == strictjson.UnknownField {

@@ -23,9 +23,8 @@ const (
 // JSONHeader is the value of Content-Type, to be shared between answers.
 var JSONHeader = []string{JSONType}
 
-// Decode reads the body as one strict JSON object into v and returns the body itself. The object
-// may have no other members than v has fields. A member that is part of an account, but that its
-// user must not change, is refused with its own message.
+// Decode reads the body as one strict JSON object into v and returns the body itself. The object may
+// have no other members than v has fields.
 func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]byte, error) {
 	if len(types) == 0 {
 		types = []string{JSONType}
@@ -39,7 +38,12 @@ func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]b
 	}
 	err = strictjson.Unmarshal(body, v, strictjson.RefuseUnknown)
 	if strict := (*strictjson.Error)(nil); errors.As(err, &strict) {
-		return nil, explain(strict)
+		p := problem.New(problem.ValidationError, "")
+		for _, fault := range strict.Problems {
+			p.Errors = append(p.Errors, problem.Fault(fault))
+		}
+		p.Cause = strict
+		return nil, p
 	}
 	return body, err
 }
@@ -77,37 +81,6 @@ func CheckContentType(w http.ResponseWriter, r *http.Request, types []string) er
 	// RFC 9110 section 15.5.16: Accept in a 415 lists the accepted types.
 	w.Header().Set("Accept", strings.Join(types, ", "))
 	return problem.New(problem.UnsupportedMedia, "Send the body as "+strings.Join(types, " or ")+" in UTF-8, not compressed.")
-}
-
-// reserved lists members of an account that its owner must not set. Sending one is an error of its
-// own, so that the client does not believe that it was stored.
-var reserved = map[string]string{
-	"is_active":             "Only an administrator changes this.",
-	"is_staff":              "Only an administrator changes this.",
-	"roles":                 "Only an administrator changes this.",
-	"role":                  "Only an administrator changes this.",
-	"email_verified":        "This follows from a verification, not from a request.",
-	"phone_number_verified": "This follows from a verification, not from a request.",
-	"id":                    "The server chooses this.",
-	"sub":                   "The server chooses this.",
-	"created_at":            "The server keeps this.",
-	"updated_at":            "The server keeps this.",
-	"last_login_at":         "The server keeps this.",
-	"password_hash":         "Passwords are sent as such and hashed here.",
-	"password":              "Change it at /v1/profile/password.",
-}
-
-func explain(e *strictjson.Error) *problem.Problem {
-	p := problem.New(problem.ValidationError, "")
-	for _, s := range e.Problems {
-		f := problem.Fault(s)
-		if message, ok := reserved[strings.ToLower(f.Field)]; ok && f.Code == strictjson.UnknownField {
-			f.Code, f.Message = "not_allowed", message
-		}
-		p.Errors = append(p.Errors, f)
-	}
-	p.Cause = e
-	return p
 }
 
 // WriteJSON answers with v. Markup in stored text stays escaped (<), so that no
