@@ -54,7 +54,7 @@ const (
 // Hasher hashes and checks passwords, a bounded number at a time and first come, first served.
 //
 // The bound is for memory as much as for the processor: at most about 2 × slots × MemoryKiB at
-// any time, one half in use and one half garbage, and 32 MiB; see hash_memory.go.
+// any time, one half in use and one half garbage, and 32 MiB; see memory.go.
 type Hasher struct {
 	params Params
 	slots  *semaphore.Weighted
