@@ -38,7 +38,7 @@ func (h *handler) clientAddress(r *http.Request) string {
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop, ok := parseHop(strings.TrimSpace(hops[i]))
 		if !ok {
-			break // what cannot be read was not written by a proxy of ours
+			break // a trusted proxy writes addresses that can be read
 		}
 		peer = hop
 		if !h.trusts(hop) {

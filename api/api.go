@@ -23,7 +23,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Server answers HTTP. Fill the fields, call Handler once. The fields of the first group have to be filled.
+// Server answers HTTP. Fill the fields, call Handler once. The fields of the first group have to be
+// filled.
 type Server struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
@@ -41,7 +42,7 @@ type Server struct {
 
 	JWKSMaxAge     time.Duration // of the key set and of discovery
 	JSONLogin      bool          // accounts.json_login
-	CORSOrigins    []string      // that browsers may call from, besides those of clients' redirect URIs; compared byte for byte
+	CORSOrigins    []string      // besides the origins of clients' redirect URIs; compared byte for byte
 	TrustedProxies []string      // CIDRs or addresses whose X-Forwarded-For is believed
 	Timeout        time.Duration // of one account request; zero: 5 s
 
@@ -50,8 +51,8 @@ type Server struct {
 
 // Metrics is what the server counts; cmd joins it to Prometheus.
 type Metrics interface {
-	// Request is called once per answered request; route is the route's template
-	// and method one that this server knows or "OTHER", so that strangers cannot make labels.
+	// Request is called once per answered request. route is the route's template; method is one
+	// that this server knows, or "OTHER", so that clients cannot invent labels.
 	Request(route, method string, status int, took time.Duration)
 }
 
@@ -68,14 +69,14 @@ const (
 	ownPage                          // our own pages: the same, and what is posted was sent from one of them
 )
 
-// bounded tells that a route takes a body, asks the store, and so has a deadline.
+// bounded reports whether a route takes a body and asks the store, and so has a deadline.
 func (c routeClass) bounded() bool { return c != publicDocument && c != operation }
 
-// forPeople tells that errors are pages.
+// forPeople reports whether errors are pages.
 func (c routeClass) forPeople() bool { return c == entryPage || c == ownPage }
 
-// shared tells that browser apps call a route from origins of their own.
-func (c routeClass) shared() bool { return c == accountAPI || c == appEndpoint }
+// crossOrigin reports whether browser apps call a route from their own origins.
+func (c routeClass) crossOrigin() bool { return c == accountAPI || c == appEndpoint }
 
 // route is one line of the list: the template is also its name in logs, metrics and openapi.json.
 type route struct {
@@ -146,7 +147,8 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/profile/consents", user.User(me.ListConsents), accountAPI},
 		{"DELETE", "/v1/profile/consents/{client_id}", user.Profile(me.DeleteConsent), accountAPI},
 
-		// Each through admin, which lets nobody else in; the names are those of its query's parameters.
+		// Each goes through admins.Only, which demands an admin's token. The names are the
+		// parameters that the query may have.
 		{"GET", "/v1/admin/users", admins.Only(admins.ListUsers, "search", "role", "status", "limit", "cursor"), accountAPI},
 		{"POST", "/v1/admin/users", admins.Only(admins.CreateUser), accountAPI},
 		{"GET", "/v1/admin/users/{id}", admins.Only(admins.GetUser), accountAPI},
@@ -191,7 +193,8 @@ type resource struct {
 	allow    []string // value of Allow, ready to be shared between answers
 }
 
-// Handler is the whole public listener. It fails when a part is missing or TrustedProxies is malformed.
+// Handler is the whole public listener. It fails when a part is missing or TrustedProxies is
+// malformed.
 func (s *Server) Handler() (http.Handler, error) {
 	if err := required.Missing(s, "Metrics", "CORSOrigins", "TrustedProxies"); err != nil {
 		return nil, err
@@ -239,7 +242,7 @@ func (s *Server) mounts(path string) []string {
 	return mounts
 }
 
-// pages are those that people see.
+// pages are the endpoints that people see; the pipeline writes its error pages with them.
 func (s *Server) pages() *pages.Handlers {
 	return &pages.Handlers{Issuer: s.Issuer, Accounts: s.Accounts, Pages: s.Pages, Now: s.Now}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// H-12: every route is in this table. What a cache may keep is public and the same for everybody; all
-// else is kept by nobody, and neither is any refusal.
+// H-12: every route is in this table. What a cache may keep is public and the same for everybody;
+// all else is kept by nobody, and neither is any refusal.
 func TestH12WhatMayBeCached(t *testing.T) {
 	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.API.CORSOrigins = []string{"https://app.test"} }})
 	_, root := s.Admin("root")

@@ -11,33 +11,34 @@ import (
 )
 
 var (
-	anyOrigin     = []string{"*"}
-	varyOrigin    = []string{"Origin"}
-	exposeHeaders = []string{"DPoP-Nonce, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
-	documentAsks  = []string{"If-None-Match"} // of a preflight that names no header
-	sharedAsks    = []string{"Authorization, Content-Type"}
-	preflightAge  = []string{"600"}
+	anyOrigin       = []string{"*"}
+	varyOrigin      = []string{"Origin"}
+	exposeHeaders   = []string{"DPoP-Nonce, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
+	documentHeaders = []string{"If-None-Match"} // for a preflight that names no header
+	appHeaders      = []string{"Authorization, Content-Type"}
+	preflightAge    = []string{"600"}
 )
 
-// setCORS answers the Fetch standard's questions: public documents may be read from
-// everywhere; the account API and the protocol's endpoints for apps from the configured origins and those that a client
-// redirects to; the rest from none. Never with credentials: tokens travel in a header that scripts set themselves. Any
-// header may be sent: apps add those of tracing and of protocols, and what we do not know we do not read.
+// setCORS sets the headers of the Fetch standard. Scripts of every origin may read public
+// documents. Scripts of the configured origins, and of the origins that a client redirects to, may
+// read the account API and the endpoints for apps. No script may read the rest. Credentials are
+// never allowed: a script sends its token in a header that it sets itself. A script may send any
+// header: apps add headers of tracing and of protocols, and unknown headers are not read.
 func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
-	asks := documentAsks
+	allowed := documentHeaders
 	switch {
 	case res.class == publicDocument:
 		header["Access-Control-Allow-Origin"] = anyOrigin
 		if len(r.Header["Origin"]) > 0 {
 			header["Access-Control-Expose-Headers"] = exposeHeaders
 		}
-	case res.class.shared():
+	case res.class.crossOrigin():
 		header["Vary"] = varyOrigin
 		origin := r.Header["Origin"]
 		if len(origin) != 1 || !h.origins.allow(r.Context(), origin[0], h.Now()) {
 			return
 		}
-		asks = sharedAsks
+		allowed = appHeaders
 		header["Access-Control-Allow-Origin"] = []string{origin[0]}
 		header["Access-Control-Expose-Headers"] = exposeHeaders
 	default:
@@ -45,20 +46,20 @@ func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
 	}
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 		header["Access-Control-Allow-Methods"] = res.allow
-		if names := askedHeaders(r.Header["Access-Control-Request-Headers"]); names != "" {
-			asks = []string{names}
+		if names := requestedHeaders(r.Header["Access-Control-Request-Headers"]); names != "" {
+			allowed = []string{names}
 		}
-		header["Access-Control-Allow-Headers"] = asks
+		header["Access-Control-Allow-Headers"] = allowed
 		header["Access-Control-Max-Age"] = preflightAge
 	}
 }
 
-// maxAsked is how many bytes of header names a preflight is answered with.
-const maxAsked = 2 << 10
+// maxRequestedHeaders bounds the header names in the answer to a preflight, in bytes.
+const maxRequestedHeaders = 2 << 10
 
-// askedHeaders lists the header names that a preflight asks for, as it wrote them: those that are tokens (RFC 9110 section
-// 5.6.2), and no more than a browser app has.
-func askedHeaders(fields []string) string {
+// requestedHeaders lists the header names that a preflight asks for, as written: the valid names (RFC
+// 9110 section 5.6.2), up to the bound.
+func requestedHeaders(fields []string) string {
 	var b strings.Builder
 	for _, field := range fields {
 		for name := range strings.SplitSeq(field, ",") {
@@ -66,7 +67,7 @@ func askedHeaders(fields []string) string {
 			if !isToken(name) {
 				continue
 			}
-			if b.Len()+len(name)+2 > maxAsked {
+			if b.Len()+len(name)+2 > maxRequestedHeaders {
 				return b.String()
 			}
 			if b.Len() > 0 {
@@ -87,8 +88,9 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// origins knows from where browser apps may call: from the configured origins, and from those of the redirect URIs of
-// enabled clients, which the store is asked for and which are remembered briefly.
+// origins decides from which origins browser apps may call: the configured ones, and the origins of
+// the redirect URIs of enabled clients. The store is asked for the latter, and its answers are kept
+// briefly.
 type origins struct {
 	configured []string
 	find       func(ctx context.Context, origin string) (bool, error)
@@ -96,24 +98,24 @@ type origins struct {
 }
 
 type knownOrigins struct {
-	mu    sync.Mutex
-	until map[string]time.Time // of those that are allowed
-	never map[string]time.Time // of those that are not
+	mu      sync.Mutex
+	allowed map[string]time.Time // origin → when the answer is to be asked for again
+	refused map[string]time.Time // likewise
 }
 
 const (
 	originRemembered = 10 * time.Second
-	mostOrigins      = 1024 // of each kind: strangers can name any number
+	mostOrigins      = 1024 // of each kind, because requests can name any number of them
 	maxOrigin        = 255 + len("https://:65535")
 	originLookup     = 2 * time.Second
 )
 
 func newOrigins(configured []string, find func(context.Context, string) (bool, error)) origins {
-	return origins{configured, find, &knownOrigins{until: map[string]time.Time{}, never: map[string]time.Time{}}}
+	return origins{configured, find, &knownOrigins{allowed: map[string]time.Time{}, refused: map[string]time.Time{}}}
 }
 
-// allow tells whether a script of origin may read an answer. While the store cannot be asked, what was not known
-// before may not.
+// allow reports whether a script of origin may read an answer. While the store is down, only
+// origins with a kept answer are allowed.
 func (o origins) allow(ctx context.Context, origin string, now time.Time) bool {
 	if slices.Contains(o.configured, origin) {
 		return true
@@ -137,17 +139,17 @@ func (o origins) allow(ctx context.Context, origin string, now time.Time) bool {
 func (k *knownOrigins) get(origin string, now time.Time) (allowed, known bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if until, ok := k.until[origin]; ok && now.Before(until) && !now.Before(until.Add(-originRemembered)) {
+	if until, ok := k.allowed[origin]; ok && now.Before(until) && !now.Before(until.Add(-originRemembered)) {
 		return true, true
 	}
-	until, ok := k.never[origin]
+	until, ok := k.refused[origin]
 	return false, ok && now.Before(until) && !now.Before(until.Add(-originRemembered))
 }
 
 func (k *knownOrigins) put(origin string, allowed bool, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	in, out := k.until, k.never
+	in, out := k.allowed, k.refused
 	if !allowed {
 		in, out = out, in
 	}
@@ -158,7 +160,8 @@ func (k *knownOrigins) put(origin string, allowed bool, now time.Time) {
 	in[origin] = now.Add(originRemembered)
 }
 
-// webOrigin tells an origin that a browser may have sent: only such a one is worth a look.
+// webOrigin reports whether a browser can have sent this origin; the store is not asked about
+// others.
 func webOrigin(origin string) bool {
 	if len(origin) > maxOrigin {
 		return false

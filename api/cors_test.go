@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Apps in browsers call from the origins that they are redirected to, and from those that an operator named; nobody else,
-// and nowhere with credentials.
+// Apps in browsers call from the origins that they are redirected to, and from those that an
+// operator named; nobody else, and nowhere with credentials.
 func TestCORSOfClients(t *testing.T) {
 	const named = "https://named.test"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -21,7 +21,7 @@ type problemDocument struct {
 	Errors []problem.Fault `json:"errors,omitempty"`
 }
 
-// writeProblem answers with p, as the class of its route wants it.
+// writeProblem answers with p in the form of the route's class.
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, class routeClass, p *problem.Problem) {
 	k := p.Kind()
 	h := w.Header()
@@ -53,8 +53,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, class rout
 	wire.WriteBody(w, k.Status, problemJSON, body)
 }
 
-// challenge is WWW-Authenticate by RFC 6750 section 3. The error stands first and no
-// error is said when no token was sent. RFC 9110 asks for a challenge with each 401.
+// challenge is WWW-Authenticate by RFC 6750 section 3: with the error first, and without one when
+// no token was sent. RFC 9110 demands a challenge with each 401.
 func (s *Server) challenge(k problem.Kind, p *problem.Problem) string {
 	realm := `realm="` + s.Issuer.URL + `"`
 	if k.Bearer == "-" {
@@ -67,8 +67,8 @@ func (s *Server) challenge(k problem.Kind, p *problem.Problem) string {
 	return text + ", " + realm
 }
 
-// oauthStatus is the status of what the protocol has a word and a status for: RFC 6749 section 5.2, RFC 6750 section 3.1,
-// RFC 7009 section 2.2.1, RFC 8707 section 2.
+// oauthStatus is the status of each error code of the protocol: RFC 6749 section 5.2, RFC 6750
+// section 3.1, RFC 7009 section 2.2.1, RFC 8707 section 2.
 var oauthStatus = map[issuer.Code]int{
 	issuer.InvalidRequest:       400,
 	issuer.InvalidGrant:         400,
@@ -82,8 +82,8 @@ var oauthStatus = map[issuer.Code]int{
 	issuer.InsufficientScope:    403,
 }
 
-// writeOAuthError answers as RFC 6749 section 5.2 does. A 401 says how to do better (RFC 9110 section 15.5.2): a client
-// by Basic, whichever way it tried, and the bearer of a token by Bearer.
+// writeOAuthError answers as RFC 6749 section 5.2 does. A 401 has a challenge (RFC 9110 section
+// 15.5.2): Basic for a client, whichever way it authenticated, and Bearer for a token.
 func (s *Server) writeOAuthError(w http.ResponseWriter, k problem.Kind, p *problem.Problem) {
 	e := struct {
 		Error       issuer.Code     `json:"error"`

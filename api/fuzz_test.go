@@ -47,8 +47,8 @@ func FuzzSignUpBody(f *testing.F) {
 	})
 }
 
-// FuzzAdminQuery: whatever stands after the ?, cursors included, a list is answered with a page or with
-// a refusal.
+// FuzzAdminQuery: whatever stands after the ?, cursors included, a list is answered with a page or
+// with a refusal.
 func FuzzAdminQuery(f *testing.F) {
 	s := apitest.New(f, apitest.Options{})
 	_, admin := s.Admin("root")

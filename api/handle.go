@@ -53,10 +53,10 @@ func (h *handler) prepare() (err error) {
 	return nil
 }
 
-// unmatched stands for every path that is no route.
+// unmatched stands for every path without a route.
 var unmatched = &resource{template: "unmatched", class: accountAPI, allow: []string{""}}
 
-// answer is the ResponseWriter that handlers see: it remembers what was sent.
+// answer is the ResponseWriter that handlers get; it keeps the status that was sent.
 type answer struct {
 	http.ResponseWriter
 	status int
@@ -80,8 +80,8 @@ func (a *answer) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// ServeHTTP is the pipeline. The request id is always ours: one that a stranger
-// chose would let him forge or join log lines.
+// ServeHTTP is the pipeline. The request id is always made here: a client that
+// could choose it could forge log lines.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := h.Now()
 	id := h.NewID()
@@ -160,8 +160,8 @@ var (
 	strictCSP = []string{"default-src 'none'; frame-ancestors 'none'"}
 	hstsValue = []string{"max-age=31536000"}
 
-	// Pages differ by language and by who is logged in. No cache may keep them anyway; a careless one shall
-	// at least not mix them up.
+	// Pages differ by language and user. Caches must not keep them; a careless cache shall at least
+	// not mix them up.
 	varyPage   = []string{"Accept-Language, Cookie"}
 	ownReferer = []string{"same-origin"}
 	noFraming  = []string{"DENY"}
@@ -205,13 +205,13 @@ func (h *handler) recovered(a *answer, r *http.Request, res *resource, id string
 	return f
 }
 
-// report writes the one log line of a request and counts it. Neither path nor query is
-// logged, because strangers put secrets there. A failure on our side carries its cause; a refusal
-// the client and the reason, which the answer may not say.
+// report writes the one log line of a request and counts it. Path and query are not logged, because
+// clients put secrets there. A failure of the server is logged with its cause, a refusal with the
+// client and the reason, which the answer may not name.
 func (h *handler) report(r *http.Request, a *answer, res *resource, id string, took time.Duration, f *problem.Problem) {
 	status, method := a.status, r.Method
 	if status == 0 {
-		status = http.StatusOK // net/http's, when a handler wrote nothing
+		status = http.StatusOK // as net/http answers when a handler wrote nothing
 	}
 	switch method {
 	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT":
@@ -229,7 +229,7 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 	case status >= 500:
 		level = slog.LevelWarn
 	case !res.class.bounded() && status < 400:
-		level = slog.LevelDebug // probes and public documents would drown the rest
+		level = slog.LevelDebug // or probes and public documents would be most of the log
 	}
 	ctx := r.Context()
 	if !h.Log.Enabled(ctx, level) {

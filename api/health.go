@@ -19,14 +19,13 @@ var ErrStopping = errors.New("the server is stopping")
 // readyTimeout bounds the question to the store: a load balancer's probe is impatient.
 const readyTimeout = 2 * time.Second
 
-// healthz says that the process lives. It asks nobody: a store that is down is no
-// reason to restart this process.
+// healthz says that the process lives. It does not ask the store, because restarting this process
+// does not bring a store back.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) error {
 	return wire.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// reasons are all that a stranger learns of why we are not ready: the first that
-// fits of each field.
+// reasons are the public reasons for not being ready; of each field the first that fits is shown.
 var reasons = []struct {
 	is     error
 	reason problem.Fault
@@ -51,8 +50,8 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	p := problem.New(problem.Unavailable, "Not ready; ask again in a moment.")
 	p.Cause = err
 	for _, known := range reasons {
-		said := slices.ContainsFunc(p.Errors, func(f problem.Fault) bool { return f.Field == known.reason.Field })
-		if !said && errors.Is(err, known.is) {
+		shown := slices.ContainsFunc(p.Errors, func(f problem.Fault) bool { return f.Field == known.reason.Field })
+		if !shown && errors.Is(err, known.is) {
 			p.Errors = append(p.Errors, known.reason)
 		}
 	}

@@ -11,15 +11,15 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// origin is where a request comes from, as the pipeline notes it for every route at once: by
-// its address attempts are counted, and with all of it the audit log tells of what the request
-// did. Who asks is added by bearer, when that is proved.
+// origin is where a request comes from. The pipeline sets it for every route: attempts are counted
+// by its address, and audit entries of the request carry all of it. api/bearer adds the user once
+// the token is proved.
 func (h *handler) origin(r *http.Request, id string) audit.Origin {
 	return audit.Origin{Address: h.clientAddress(r), UserAgent: userAgent(r), RequestID: id}
 }
 
-// userAgent is kept for the user's own list of sessions and in the audit log; a stranger wrote it,
-// so it is bounded and must be text that every store can hold.
+// userAgent is shown in the user's list of sessions and in the audit log. The client chose it, so
+// it is cut to a bounded length and to text that every store can hold.
 func userAgent(r *http.Request) string {
 	const most = 256
 	ua := strings.Map(func(c rune) rune {
@@ -34,18 +34,20 @@ func userAgent(r *http.Request) string {
 	return ua
 }
 
-// prepareOrigin finds out which origin our pages have: the issuer's, whatever a proxy makes of Host.
+// prepareOrigin takes the origin of our pages from the issuer identifier, because a proxy may
+// change Host.
 func (h *handler) prepareOrigin() {
 	h.crossOrigin = http.NewCrossOriginProtection()
 	if u, err := url.Parse(h.Issuer.URL); err == nil {
 		h.ownOrigin = u.Scheme + "://" + u.Host
-		_ = h.crossOrigin.AddTrustedOrigin(h.ownOrigin) // what is no origin is none that a browser could send
+		_ = h.crossOrigin.AddTrustedOrigin(h.ownOrigin) // a browser cannot send an origin that fails here
 	}
 }
 
-// checkOrigin refuses a form that another site's page sent (A-27, A-28), by what browsers say of it: Sec-Fetch-Site, Origin and
-// Referer. Browsers send `Origin: null` from sandboxed documents, which anybody can make, and from our own pages if a
-// proxy gives these the policy no-referrer. Only in the second case they call the request same-origin.
+// checkOrigin refuses a form that another site's page sent (A-27, A-28). It reads the headers that
+// browsers set: Sec-Fetch-Site, Origin and Referer. Sandboxed documents, which any site can make,
+// send `Origin: null`. Our own pages send it, too, if a proxy gives them the policy no-referrer; only
+// then a browser calls the request same-origin.
 func (h *handler) checkOrigin(r *http.Request) error {
 	if err := h.crossOrigin.Check(r); err != nil {
 		return problem.New(problem.CSRF, "")

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// O-10: whatever a request changes is recorded under the id of its answer, with who asked, from where
-// and in which session, on every route that changes something.
+// O-10: whatever a request changes is recorded under the id of its answer, with who asked, from
+// where and in which session, on every route that changes something.
 func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")

@@ -16,8 +16,9 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// A small pool makes requests wait for one another, never for themselves: nothing holds a connection while it asks for
-// another. Every request of a program, 64 at a time, on two connections, of which readiness keeps one.
+// A small pool makes requests wait for one another, never for themselves: nothing holds a
+// connection while it asks for another. Every request of a program, 64 at a time, on two
+// connections, of which readiness keeps one.
 func TestEveryFlowOnAPoolOfTwo(t *testing.T) {
 	onAPoolOfTwo(t, func(t *testing.T, s *apitest.Server) {
 		client := s.Register(userstore.Client{ID: "web", Resources: []string{"https://api.test", "https://files.test"}})
@@ -30,7 +31,8 @@ func TestEveryFlowOnAPoolOfTwo(t *testing.T) {
 		for n := range codes {
 			codes[n] = s.Code(people[n%users], client)
 		}
-		// Too long a wait is answered with 503, nothing having happened; a client asks again, and comes through.
+		// Too long a wait is answered with 503, nothing having happened; a client asks again, and
+		// comes through.
 		ask := func(what string, q apitest.Request) *apitest.Response {
 			for began := time.Now(); ; {
 				res := s.Do(q)

@@ -26,7 +26,7 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) error {
 }
 
 // discovery answers OpenID Provider metadata, which is authorization server metadata as
-// well (RFC 8414). It asks nobody, so it answers as long as the process lives.
+// well (RFC 8414). It does not ask the store, so it answers as long as the process lives.
 func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
 	body, err := json.Marshal(s.Issuer.Metadata())
 	if err != nil {
@@ -46,7 +46,7 @@ func etagOf(body []byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
-// writeDocument sends a cacheable document, or 304 to those who have it.
+// writeDocument sends a cacheable document, or 304 to a client that has it.
 func writeDocument(w http.ResponseWriter, r *http.Request, cacheControl, contentType []string, body []byte, etag string) {
 	h := w.Header()
 	h["Cache-Control"] = cacheControl

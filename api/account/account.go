@@ -1,4 +1,5 @@
-// Package account is the account API, /v1: what people do with their own account through a first-party app.
+// Package account is the account API, /v1: what people do with their own account through a
+// first-party app.
 package account
 
 import (
@@ -7,7 +8,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Handlers are the endpoints. Those that take an issuer.Session are called by way of bearer.Authenticator.
+// Handlers are the endpoints. Those that take an issuer.Session are called by way of
+// bearer.Authenticator.
 type Handlers struct {
 	Issuer    *issuer.Issuer
 	Accounts  *userstore.Accounts

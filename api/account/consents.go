@@ -13,18 +13,18 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// consentDoc is what the user allowed a client.
+// consentDoc is what the user has allowed a client.
 type consentDoc struct {
-	ClientID   string    `json:"client_id"`
-	ClientName string    `json:"client_name,omitempty"`
-	Scope      string    `json:"scope"` // of the user, and at the default audience
-	Resources  []atDoc   `json:"resources,omitempty"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	ClientID   string        `json:"client_id"`
+	ClientName string        `json:"client_name,omitempty"`
+	Scope      string        `json:"scope"` // of the user, and at the default audience
+	Resources  []resourceDoc `json:"resources,omitempty"`
+	CreatedAt  time.Time     `json:"created_at"`
+	UpdatedAt  time.Time     `json:"updated_at"`
 }
 
-// atDoc is what the user allowed at one resource.
-type atDoc struct {
+// resourceDoc is what the user allowed at one resource.
+type resourceDoc struct {
 	Resource string `json:"resource"`
 	Scope    string `json:"scope"`
 }
@@ -41,7 +41,7 @@ func (h *Handlers) ListConsents(w http.ResponseWriter, r *http.Request, session 
 	for _, c := range consents {
 		client, err := h.Clients.ClientByID(r.Context(), c.ClientID)
 		switch {
-		case errors.Is(err, userstore.ErrNotFound): // deleted a moment ago, and the consent with it
+		case errors.Is(err, userstore.ErrNotFound): // the client was deleted a moment ago, and its consents too
 			continue
 		case err != nil:
 			return err
@@ -53,14 +53,14 @@ func (h *Handlers) ListConsents(w http.ResponseWriter, r *http.Request, session 
 				doc.Scope = scope
 				continue
 			}
-			doc.Resources = append(doc.Resources, atDoc{a.Resource, scope})
+			doc.Resources = append(doc.Resources, resourceDoc{a.Resource, scope})
 		}
 		out.Consents = append(out.Consents, doc)
 	}
 	return wire.WriteJSON(w, http.StatusOK, out)
 }
 
-// DeleteConsent takes back what a client was allowed, with every grant that came of it.
+// DeleteConsent revokes the consent for a client, with every grant that came of it.
 func (h *Handlers) DeleteConsent(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	// Paths are matched as they were sent; a client's id may hold what a path has to escape.
 	id, err := url.PathUnescape(r.PathValue("client_id"))

@@ -5,26 +5,27 @@ import (
 	"net/http"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
 )
 
 type loginRequest struct {
-	Email    string   `json:"email"`
-	Username string   `json:"username"`
-	Password string   `json:"password"`
-	ClientID string   `json:"client_id"`
-	Scope    string   `json:"scope"`
-	Resource oneOrAll `json:"resource"`
+	Email    string    `json:"email"`
+	Username string    `json:"username"`
+	Password string    `json:"password"`
+	ClientID string    `json:"client_id"`
+	Scope    string    `json:"scope"`
+	Resource oneOrMany `json:"resource"`
 }
 
-// Login proves a password and answers tokens (RFC 6749 section 5.1).
+// Login checks a password and answers tokens (RFC 6749 section 5.1).
 func (h *Handlers) Login(w http.ResponseWriter, r *http.Request) error {
 	if !h.JSONLogin {
 		return problem.New(problem.LoginClosed, "")
 	}
 	var q loginRequest
-	if _, err := wire.Decode(w, r, &q); err != nil {
+	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
 	var faults []problem.Fault
@@ -50,12 +51,12 @@ func (h *Handlers) Login(w http.ResponseWriter, r *http.Request) error {
 	return wire.WriteTokens(w, tokens)
 }
 
-// oneOrAll is a string or an array of strings, as `resource` may be repeated (RFC 8707).
-type oneOrAll []string
+// oneOrMany is a string or an array of strings, as `resource` may be repeated (RFC 8707).
+type oneOrMany []string
 
-func (o *oneOrAll) UnmarshalJSON(data []byte) error {
+func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
-		*o = make(oneOrAll, 1)
+		*o = make(oneOrMany, 1)
 		return json.Unmarshal(data, &(*o)[0])
 	}
 	return json.Unmarshal(data, (*[]string)(o))

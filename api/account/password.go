@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"github.com/signet-id/signet/api/problem"
-	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/issuer"
 )
 
@@ -16,7 +16,7 @@ type passwordRequest struct {
 // ChangePassword keeps the session that asked for it and revokes every other.
 func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q passwordRequest
-	if _, err := wire.Decode(w, r, &q); err != nil {
+	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
 	var faults []problem.Fault

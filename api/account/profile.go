@@ -19,11 +19,11 @@ type deleteRequest struct {
 	CurrentPassword string `json:"current_password"`
 }
 
-// DeleteProfile ends the account and everything kept in its name, for whoever knows the password.
+// DeleteProfile deletes the account with everything that belongs to it. It demands the password.
 func (h *Handlers) DeleteProfile(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q deleteRequest
-	if !wire.Bodyless(r) { // as most clients send a DELETE; what is missing is then the password, not a type
-		if _, err := wire.Decode(w, r, &q); err != nil {
+	if !wire.Bodyless(r) { // most clients send DELETE without a body: then the password is missing, not the type
+		if _, err := profile.Decode(w, r, &q); err != nil {
 			return err
 		}
 	}
@@ -40,7 +40,7 @@ func (h *Handlers) DeleteProfile(w http.ResponseWriter, r *http.Request, session
 // PutProfile replaces everything that a user may change; what is not sent is emptied.
 func (h *Handlers) PutProfile(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q profile.Fields[string]
-	if _, err := wire.Decode(w, r, &q); err != nil {
+	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
 	return h.editProfile(w, r, session.View.User.ID, func(u *userstore.User) error { return profile.Apply(q, u) })
@@ -50,7 +50,7 @@ func (h *Handlers) PutProfile(w http.ResponseWriter, r *http.Request, session is
 // is not named stays.
 func (h *Handlers) PatchProfile(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q profile.Fields[*string] // the strict reading: names, types and no member twice
-	body, err := wire.Decode(w, r, &q, wire.MergePatchType, wire.JSONType)
+	body, err := profile.Decode(w, r, &q, wire.MergePatchType, wire.JSONType)
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,8 @@ func TestDeleteProfile(t *testing.T) {
 		run(t, s, apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access}, []refusal{
 			{"without the password", apitest.Fields{}, 400, "validation_error", "current_password:required"},
 			{"with a wrong one", apitest.Fields{"current_password": "not the password"}, 403, "wrong_password", ""},
-			// Most clients send a DELETE without a body: 415 would send them after a type when the password is missing.
+			// Most clients send a DELETE without a body: 415 would send them after a type when the
+			// password is missing.
 			{"without a body", nil, 400, "validation_error", "current_password:required"},
 		})
 		for _, q := range []apitest.Request{

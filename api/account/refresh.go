@@ -4,21 +4,22 @@ import (
 	"net/http"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
 )
 
 type refreshRequest struct {
-	RefreshToken string   `json:"refresh_token"`
-	ClientID     string   `json:"client_id"`
-	Scope        string   `json:"scope"`
-	Resource     oneOrAll `json:"resource"`
+	RefreshToken string    `json:"refresh_token"`
+	ClientID     string    `json:"client_id"`
+	Scope        string    `json:"scope"`
+	Resource     oneOrMany `json:"resource"`
 }
 
 // Refresh answers a refresh token of a public first-party client.
 func (h *Handlers) Refresh(w http.ResponseWriter, r *http.Request) error {
 	var q refreshRequest
-	if _, err := wire.Decode(w, r, &q); err != nil {
+	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
 	if q.RefreshToken == "" {

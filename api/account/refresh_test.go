@@ -169,7 +169,8 @@ func TestT24WhatEndsASessionEndsItsRefreshToken(t *testing.T) {
 				u := s.SignUp(strings.ReplaceAll(name, " ", "-"))
 				victim, other := s.Login(u, apitest.Fields{"client_id": name}), s.Login(u)
 
-				// Refreshing races the end; whatever it gets must be dead once the end was answered.
+				// Refreshing races the end; whatever it gets must be dead once the end was
+				// answered.
 				var wg sync.WaitGroup
 				var mu sync.Mutex
 				newest := victim

@@ -8,8 +8,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// TestRefusalsOfSecurityAreRecorded: whoever asks as an admin and is none, an act that would leave no
-// admin, and a sign-up that tells of an account.
+// TestRefusalsOfSecurityAreRecorded: whoever asks as an admin and is none, an act that would leave
+// no admin, and a sign-up that tells of an account.
 func TestRefusalsOfSecurityAreRecorded(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		root, admin := s.Admin("root")

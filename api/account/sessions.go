@@ -6,13 +6,13 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// ListSessions shows what is signed in where, newest first.
+// ListSessions lists the user's grants and browser sessions, newest first.
 func (h *Handlers) ListSessions(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	return h.Sessions.Write(w, r, session.View.User.ID, session.View.Grant)
 }
 
-// DeleteSession revokes one of the caller's own sessions. Somebody else's and one that
-// never was are the same 404: the store looks for both user and id in one statement.
+// DeleteSession revokes one of the caller's own sessions. Another user's session and one that never
+// existed get the same 404: the store looks for user and id in one statement.
 func (h *Handlers) DeleteSession(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	if err := h.Accounts.RevokeSession(r.Context(), session.View.User.ID, r.PathValue("id")); err != nil {
 		return err

@@ -14,10 +14,10 @@ type signupRequest struct {
 	profile.Fields[string]
 }
 
-// Signup makes an account. Nobody is logged in by it: the answer is the profile.
+// Signup creates an account and answers its profile. It does not log the user in.
 func (h *Handlers) Signup(w http.ResponseWriter, r *http.Request) error {
 	var q signupRequest
-	if _, err := wire.Decode(w, r, &q); err != nil {
+	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
 	username, err := profile.UsernameOf(q.Fields)

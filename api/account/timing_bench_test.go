@@ -17,9 +17,10 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkKnownAndUnknown times failed logins to accounts that there are and to accounts that there
-// are not, in turns of random order, over real connections and with the real cost of a hash. Each
-// name is tried once, as by somebody who has a list of addresses and asks which have an account.
+// BenchmarkKnownAndUnknown times failed logins to accounts that there are and to accounts that
+// there are not, in turns of random order, over real connections and with the real cost of a hash.
+// Each name is tried once, as by somebody who has a list of addresses and asks which have an
+// account.
 //
 //	go test ./api/account -run '^$' -bench KnownAndUnknown -benchtime 2000x
 //

@@ -1,5 +1,6 @@
-// Package admin is the API of administrators, /v1/admin. Its handlers take a Request, which only Handlers.Only makes: past
-// the check of the scope, with the query read and nothing unknown in it. Its lists are paged by cursor.go.
+// Package admin is the API of administrators, /v1/admin. Its handlers take a Request, and only
+// Handlers.Only makes one: after it has checked the scope and read the query. cursor.go pages the
+// lists.
 package admin
 
 import (
@@ -29,20 +30,20 @@ type Handlers struct {
 	IssuerPath string                             // of the issuer identifier, where Location and Link begin
 }
 
-// Request is a request of somebody who may administer, with the parameters of its query read.
-// Handlers of the admin API take nothing else, so that none can be reached without the check.
+// Request is a request with an admin's token, and with its query read. Handlers of the admin API
+// take nothing else, so that none can be reached without the check.
 type Request struct {
 	*http.Request
 	Session issuer.Session
 	query   query
 }
 
-// Only lets a handler be called with an access token of scope admin and no other. Such a token only a
-// user with the role admin gets, through a first-party client, and it loses the scope in
-// the moment in which its user loses the role.
+// Only calls a handler for access tokens of scope admin. Only a user with the role admin gets such
+// a token, through a first-party client, and the token loses the scope when its user loses the
+// role.
 //
-// parameters are the names that its query may have. They are looked at after the token: what a
-// stranger asks for is nobody's business.
+// parameters are the names that the query may have. They are checked after the token, so that a
+// caller without a token learns nothing about them.
 func (h *Handlers) Only(handle func(http.ResponseWriter, Request) error, parameters ...string) wire.Handler {
 	return h.Bearer.User(func(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 		if !session.HasScope(issuer.ScopeAdmin) {
@@ -59,20 +60,20 @@ func (h *Handlers) Only(handle func(http.ResponseWriter, Request) error, paramet
 	})
 }
 
-// adminReserved says of members that an admin does not set either, or not here, what to do instead.
-var adminReserved = map[string]string{
+// userAdvice says what to do about members that an admin does not set, or not here.
+var userAdvice = map[string]string{
 	"is_active":             "An account begins enabled; disable it once it is there.",
 	"role":                  "Send roles, a list.",
 	"phone_number_verified": "A phone number cannot be declared verified.",
 	"password":              "Set it at /v1/admin/users/{id}/password.",
 }
 
-// decodeAdmin is decode with the advice that an admin needs.
+// decodeAdmin is profile.Decode with userAdvice in its errors.
 func decodeAdmin(w http.ResponseWriter, r Request, v any, types ...string) ([]byte, error) {
-	body, err := wire.Decode(w, r.Request, v, types...)
+	body, err := profile.Decode(w, r.Request, v, types...)
 	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		for i, f := range p.Errors {
-			if message, ok := adminReserved[strings.ToLower(f.Field)]; ok && f.Code == "not_allowed" {
+			if message, ok := userAdvice[strings.ToLower(f.Field)]; ok && f.Code == "not_allowed" {
 				p.Errors[i].Message = message
 			}
 		}
@@ -80,8 +81,9 @@ func decodeAdmin(w http.ResponseWriter, r Request, v any, types ...string) ([]by
 	return body, err
 }
 
-// bare is for calls that say everything by their path: no body, or an empty object, as some clients send.
-func bare(w http.ResponseWriter, r Request) error {
+// expectNoBody is for calls whose path says everything: no body, or an empty object, as some
+// clients send.
+func expectNoBody(w http.ResponseWriter, r Request) error {
 	if wire.Bodyless(r.Request) {
 		return nil
 	}
@@ -89,7 +91,7 @@ func bare(w http.ResponseWriter, r Request) error {
 	return err
 }
 
-// nullFault is for a member that a merge patch cannot empty.
+// nullFault is the fault of a null where a merge patch needs true or false.
 func nullFault(field string) problem.Fault {
 	return problem.Fault{Field: field, Code: strictjson.WrongType, Message: "This must be true or false."}
 }

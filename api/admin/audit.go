@@ -15,8 +15,8 @@ import (
 
 const linesType = "application/x-ndjson"
 
-// ListAudit is a page of the audit log, newest first: a JSON document, or for those who
-// export it JSON lines, an event a line, with the next page in Link (RFC 8288).
+// ListAudit answers a page of the audit log, newest first: a JSON document or, for an export, JSON
+// lines with one event a line and the next page in Link (RFC 8288).
 func (h *Handlers) ListAudit(w http.ResponseWriter, r Request) error {
 	q := &r.query
 	ask := userstore.EventQuery{
@@ -40,7 +40,7 @@ func (h *Handlers) ListAudit(w http.ResponseWriter, r Request) error {
 		ask.Before = &audit.Event{At: p.at, ID: p.id}
 	}
 	var events []audit.Event
-	if findable(string(ask.Name), ask.ActorID, ask.TargetID) {
+	if storable(string(ask.Name), ask.ActorID, ask.TargetID) {
 		var err error
 		if events, err = h.Audit.ListEvents(r.Context(), ask); err != nil {
 			return err
@@ -73,12 +73,12 @@ func (h *Handlers) writeLines(w http.ResponseWriter, r Request, events []audit.E
 		}
 	}
 	if next != "" {
-		again := url.Values{}
+		nextQuery := url.Values{}
 		for name, values := range r.query.values {
-			again[name] = values
+			nextQuery[name] = values
 		}
-		again.Set("cursor", next)
-		w.Header().Set("Link", "<"+h.IssuerPath+"/v1/admin/audit?"+again.Encode()+`>; rel="next"`)
+		nextQuery.Set("cursor", next)
+		w.Header().Set("Link", "<"+h.IssuerPath+"/v1/admin/audit?"+nextQuery.Encode()+`>; rel="next"`)
 	}
 	wire.WriteBody(w, http.StatusOK, jsonLines, body.Bytes())
 	return nil
@@ -86,8 +86,7 @@ func (h *Handlers) writeLines(w http.ResponseWriter, r Request, events []audit.E
 
 var jsonLines = []string{linesType}
 
-// accepts tells whether a client names a media type among those it takes. Weights are not looked
-// at: nobody names this one who does not want it.
+// accepts reports whether Accept names a media type with another weight than 0.
 func accepts(r *http.Request, media string) bool {
 	for _, header := range r.Header["Accept"] {
 		for part := range strings.SplitSeq(header, ",") {
@@ -99,8 +98,8 @@ func accepts(r *http.Request, media string) bool {
 	return false
 }
 
-// event is the name of one that there is, or "" for any: a misspelt one would be a log without events,
-// which is a comfort to nobody.
+// event is the name of a known event, or "" for any. A misspelt name is a fault: it would answer an
+// empty log, which looks as if nothing had happened.
 func (q *query) event(parameter string) audit.Name {
 	names := make([]string, len(audit.Names))
 	for i, name := range audit.Names {

@@ -14,7 +14,8 @@ import (
 )
 
 // clientRequest is what an admin may say of a client, by the names of RFC 7591. Nothing else can be
-// named; null is the same as nothing when a client is made, and empties a member of one that there is.
+// named; null is the same as nothing when a client is made, and empties a member of one that there
+// is.
 type clientRequest struct {
 	Name           *string         `json:"client_name"`
 	AuthMethod     *string         `json:"token_endpoint_auth_method"`
@@ -40,8 +41,8 @@ type newClientRequest struct {
 	clientRequest
 }
 
-// notOfClients says of members that nobody sets here what to do instead.
-var notOfClients = map[string]string{
+// clientAdvice says what to do about members that cannot be set here.
+var clientAdvice = map[string]string{
 	"client_id":                "The id of a client never changes.",
 	"client_secret":            "The server makes the secret; ask for a new one at /v1/admin/clients/{client_id}/secret.",
 	"client_id_issued_at":      "The server keeps this.",
@@ -51,10 +52,10 @@ var notOfClients = map[string]string{
 }
 
 func decodeClient(w http.ResponseWriter, r Request, v any, types ...string) ([]byte, error) {
-	body, err := wire.Decode(w, r.Request, v, types...)
+	body, err := profile.Decode(w, r.Request, v, types...)
 	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		for i, f := range p.Errors {
-			if message, ok := notOfClients[f.Field]; ok && f.Code == strictjson.UnknownField {
+			if message, ok := clientAdvice[f.Field]; ok && f.Code == strictjson.UnknownField {
 				p.Errors[i].Code, p.Errors[i].Message = "not_allowed", message
 			}
 		}
@@ -95,7 +96,7 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 	}
 	if sent("scope") {
 		if c.Scopes = nil; q.Scope != nil {
-			c.Scopes = spaced(*q.Scope)
+			c.Scopes = splitScope(*q.Scope)
 		}
 	}
 	if sent("id_token_claims") {
@@ -106,17 +107,17 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 	}
 }
 
-// spaced takes a scope parameter apart (RFC 6749 section 3.3). Two spaces in a row are an empty scope,
-// which is none.
-func spaced(scope string) []string {
+// splitScope splits a scope parameter (RFC 6749 section 3.3). Two spaces in a row are an empty
+// scope, which is none.
+func splitScope(scope string) []string {
 	if scope == "" {
 		return nil
 	}
 	return strings.Split(scope, " ")
 }
 
-// asScope lets the fault of a scope speak of the one member that holds them all.
-func asScope(err error) error {
+// nameScope renames the field of a fault from one scope to the member scope.
+func nameScope(err error) error {
 	if faults := (*userstore.ValidationError)(nil); errors.As(err, &faults) {
 		for i, f := range faults.Fields {
 			if strings.HasPrefix(f.Field, "scope.") {
@@ -163,7 +164,8 @@ func (h *Handlers) ListClients(w http.ResponseWriter, r Request) error {
 	return wire.WriteJSON(w, http.StatusOK, out)
 }
 
-// CreateClient answers as RFC 7591 section 3.2.1 does, with the secret if there is one: nobody is told it again.
+// CreateClient answers as RFC 7591 section 3.2.1 does, with the secret if there is one. The secret
+// is not shown a second time.
 func (h *Handlers) CreateClient(w http.ResponseWriter, r Request) error {
 	var q newClientRequest
 	if _, err := decodeClient(w, r, &q); err != nil {
@@ -178,7 +180,7 @@ func (h *Handlers) CreateClient(w http.ResponseWriter, r Request) error {
 	q.apply(&c, func(string) bool { return true })
 	c, secret, err := h.Clients.Create(r.Context(), c, "")
 	if err != nil {
-		return asScope(err)
+		return nameScope(err)
 	}
 	w.Header().Set("Location", h.IssuerPath+"/v1/admin/clients/"+c.ID)
 	return wire.WriteJSON(w, http.StatusCreated, c.Document(secret))
@@ -197,8 +199,8 @@ func (h *Handlers) answerClient(w http.ResponseWriter, r Request) error {
 	return wire.WriteJSON(w, http.StatusOK, c.Document(""))
 }
 
-// PatchClient applies a JSON merge patch (RFC 7396), all of it or nothing; a key set is replaced as a whole.
-// A client that comes to need a secret is told one.
+// PatchClient applies a JSON merge patch (RFC 7396), all of it or nothing; a key set is replaced as
+// a whole. A client that comes to need a secret gets one in the answer.
 func (h *Handlers) PatchClient(w http.ResponseWriter, r Request) error {
 	var q clientRequest
 	body, err := decodeClient(w, r, &q, wire.MergePatchType, wire.JSONType)
@@ -217,14 +219,14 @@ func (h *Handlers) PatchClient(w http.ResponseWriter, r Request) error {
 		return nil
 	})
 	if err != nil {
-		return asScope(err)
+		return nameScope(err)
 	}
 	return wire.WriteJSON(w, http.StatusOK, c.Document(secret))
 }
 
-// notFirstParty refuses a client that is trusted without asking anybody, with the account API of every user: an admin
-// whose token was stolen must not become it, be it by a redirect URI or by a new secret. To switch it off harms nobody
-// but its users, and may be urgent.
+// notFirstParty refuses first-party clients: they get at the account API of every user without
+// consent, so whoever steals an admin's token must not become such a client by a new redirect URI
+// or secret. Disabling one is allowed, because it may be urgent and gives no access.
 func (h *Handlers) notFirstParty(r Request, id string) error {
 	c, err := h.Clients.Store.ClientByID(r.Context(), id)
 	if err == nil && c.FirstParty {
@@ -235,11 +237,11 @@ func (h *Handlers) notFirstParty(r Request, id string) error {
 
 // DeleteClient takes everything along that was granted to the client.
 func (h *Handlers) DeleteClient(w http.ResponseWriter, r Request) error {
-	if err := bare(w, r); err != nil {
+	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
 	id := r.PathValue("client_id")
-	if id != userstore.FirstPartyClientID { // which nobody deletes at all
+	if id != userstore.FirstPartyClientID { // which Clients.Delete refuses with its own error
 		if err := h.notFirstParty(r, id); err != nil {
 			return err
 		}
@@ -251,9 +253,10 @@ func (h *Handlers) DeleteClient(w http.ResponseWriter, r Request) error {
 	return nil
 }
 
-// RotateSecret replaces the secret: the one before is refused within the second that clients are cached for.
+// RotateSecret replaces the secret: the one before is refused within the second that clients are
+// cached for.
 func (h *Handlers) RotateSecret(w http.ResponseWriter, r Request) error {
-	if err := bare(w, r); err != nil {
+	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
 	id := r.PathValue("client_id")
@@ -276,7 +279,7 @@ func (h *Handlers) EnableClient(w http.ResponseWriter, r Request) error {
 }
 
 func (h *Handlers) setClientActive(w http.ResponseWriter, r Request, active bool) error {
-	if err := bare(w, r); err != nil {
+	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
 	if err := h.Clients.SetActive(r.Context(), r.PathValue("client_id"), active); err != nil {

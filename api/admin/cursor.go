@@ -15,12 +15,12 @@ import (
 )
 
 // A cursor says where a page of a list ended: the instant and the id of its last entry, under
-// HMAC-SHA-256. So it can be made nowhere but here, and goes only with the list and the
-// conditions that it was made for; whoever changes those in the middle would miss entries and not notice.
-// It lives as long as the refresh secret, and any replica takes it.
+// HMAC-SHA-256. Only this server can make one, and it works only with the list and the conditions
+// that it was made for: a client that changed the conditions between two pages would miss entries
+// without notice. A cursor lives as long as the refresh secret, and every replica takes it.
 //
-// It names the last entry and no number of a page: what is added or taken away meanwhile neither
-// repeats an entry nor hides one.
+// It names the last entry and not the number of a page, so that entries which are added or deleted
+// meanwhile neither repeat an entry nor hide one.
 type position struct {
 	at time.Time // microseconds, as the store keeps them
 	id string

@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/internal/pgtest"
 )
 
-// TestS01HostileTextInEveryParameterOfAdmins is the matrix for the admin API: bodies, parts of paths,
-// queries and headers. A text is answered as a harmless value that nobody has is.
+// TestS01HostileTextInEveryParameterOfAdmins is the matrix for the admin API: bodies, parts of
+// paths, queries and headers. A text is answered as a harmless value that nobody has is.
 func TestS01HostileTextInEveryParameterOfAdmins(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")

@@ -14,9 +14,9 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// query is what the part of an address after ? asks for: each parameter at most once, and none
-// that the route does not have. One that was ignored would be worse than one that is refused:
-// a misspelt condition would answer with everything.
+// query is the query of an address: each parameter at most once, and none that the route does not
+// know. An unknown parameter is refused and not ignored, because a misspelt condition would answer
+// everything.
 type query struct {
 	values url.Values
 	faults []problem.Fault
@@ -35,12 +35,12 @@ func readQuery(r *http.Request, allowed []string) (query, error) {
 		case !slices.Contains(allowed, name):
 			shown := name
 			if !parameterName.MatchString(name) {
-				shown = "" // a stranger's words are not repeated
+				shown = "" // text of the request is not repeated in an answer
 			}
 			q.fault(shown, strictjson.UnknownField, "There is no such parameter here.")
 		case len(values[name]) > 1:
 			q.fault(name, strictjson.Duplicate, "Send this parameter once.")
-		case values[name][0] == "" && name != "search": // which forms send empty
+		case values[name][0] == "" && name != "search": // forms send it empty
 			q.fault(name, "invalid", "Give this parameter a value, or leave it out.")
 		case utf8.RuneCountInString(values[name][0]) > maxParameter:
 			q.fault(name, "too_long", "This is too long; "+strconv.Itoa(maxParameter)+" characters are the most.")
@@ -75,7 +75,7 @@ func (q *query) err() error {
 
 func (q *query) text(name string) string { return q.values.Get(name) }
 
-// oneOf is the value among those that there are, or "" for none.
+// oneOf is a value that has to be one of words, or "" when the parameter was not sent.
 func (q *query) oneOf(name string, words ...string) string {
 	value := q.text(name)
 	if value != "" && !slices.Contains(words, value) {
@@ -110,7 +110,8 @@ func (q *query) limit(otherwise, most int) int {
 	return n
 }
 
-// conditions is what the list is asked for, whichever page of it: what a cursor is bound to.
+// conditions are the parameters that select entries, without those that select the page: a cursor
+// is bound to them.
 func (q *query) conditions() url.Values {
 	out := url.Values{}
 	for name, values := range q.values {
@@ -121,7 +122,7 @@ func (q *query) conditions() url.Values {
 	return out
 }
 
-// findable tells whether text can stand in the store at all. What cannot is found nowhere.
-func findable(texts ...string) bool {
+// storable reports whether the store can hold the texts at all; it finds no others.
+func storable(texts ...string) bool {
 	return !slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) || strings.ContainsRune(s, 0) })
 }

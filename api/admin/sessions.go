@@ -2,7 +2,7 @@ package admin
 
 import "net/http"
 
-// ListSessions shows where a user is signed in, newest first.
+// ListSessions lists a user's grants and browser sessions, newest first.
 func (h *Handlers) ListSessions(w http.ResponseWriter, r Request) error {
 	user, err := h.Users.UserByID(r.Context(), r.PathValue("id"))
 	if err != nil {
@@ -13,7 +13,7 @@ func (h *Handlers) ListSessions(w http.ResponseWriter, r Request) error {
 
 // DeleteSessions signs a user out everywhere.
 func (h *Handlers) DeleteSessions(w http.ResponseWriter, r Request) error {
-	if err := bare(w, r); err != nil {
+	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
 	if _, err := h.Accounts.RevokeSessions(r.Context(), r.PathValue("id"), ""); err != nil {
@@ -24,7 +24,7 @@ func (h *Handlers) DeleteSessions(w http.ResponseWriter, r Request) error {
 }
 
 func (h *Handlers) DeleteSession(w http.ResponseWriter, r Request) error {
-	if err := bare(w, r); err != nil {
+	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
 	if err := h.Accounts.RevokeSession(r.Context(), r.PathValue("id"), r.PathValue("sid")); err != nil {

@@ -33,7 +33,7 @@ func (h *Handlers) ListUsers(w http.ResponseWriter, r Request) error {
 	q := &r.query
 	ask := userstore.UserQuery{Text: q.text("search"), Role: q.text("role"), State: userStates[q.oneOf("status", "active", "disabled")]}
 	size := q.limit(usualPage, largestPage)
-	ask.Limit = size + 1 // the one more tells whether there is another page
+	ask.Limit = size + 1 // one more than a page shows whether there is a next page
 	if err := q.err(); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (h *Handlers) ListUsers(w http.ResponseWriter, r Request) error {
 		NextCursor string         `json:"next_cursor,omitempty"` // absent: this is the last page
 	}{Users: []adminUserDoc{}}
 	var users []userstore.User
-	if findable(ask.Text, ask.Role) {
+	if storable(ask.Text, ask.Role) {
 		var err error
 		if users, err = h.Users.ListUsers(r.Context(), ask); err != nil {
 			return err
@@ -114,9 +114,9 @@ func (h *Handlers) answerUser(w http.ResponseWriter, r Request) error {
 	return wire.WriteJSON(w, http.StatusOK, adminUserOf(user))
 }
 
-// DeleteUser asks for no password: it is not the admin's.
+// DeleteUser demands no password, because the admin does not know it.
 func (h *Handlers) DeleteUser(w http.ResponseWriter, r Request) error {
-	if err := bare(w, r); err != nil {
+	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
 	if err := h.Accounts.DeleteByOperator(r.Context(), r.PathValue("id")); err != nil {
@@ -135,7 +135,7 @@ func (h *Handlers) EnableUser(w http.ResponseWriter, r Request) error {
 }
 
 func (h *Handlers) setUserActive(w http.ResponseWriter, r Request, active bool) error {
-	if err := bare(w, r); err != nil {
+	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
 	if err := h.Accounts.SetActive(r.Context(), r.PathValue("id"), active); err != nil {
@@ -148,7 +148,7 @@ type adminPasswordRequest struct {
 	NewPassword string `json:"new_password"`
 }
 
-// SetPassword revokes every session of the user: whoever knew the password before is out.
+// SetPassword sets a password and revokes every session of the user.
 func (h *Handlers) SetPassword(w http.ResponseWriter, r Request) error {
 	var q adminPasswordRequest
 	if _, err := decodeAdmin(w, r, &q); err != nil {

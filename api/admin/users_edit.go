@@ -76,12 +76,12 @@ func (h *Handlers) editUser(w http.ResponseWriter, r Request, edit func(*usersto
 	return wire.WriteJSON(w, http.StatusOK, adminUserOf(user))
 }
 
-// GrantRole gives a role; one that the user has already stays.
+// GrantRole gives the user a role; a role that the user has already stays.
 func (h *Handlers) GrantRole(w http.ResponseWriter, r Request) error {
 	return h.editRoles(w, r, func(roles []string, role string) []string { return append(roles, role) })
 }
 
-// RevokeRole takes a role away; one that the user does not have is gone already.
+// RevokeRole takes a role away, also one that the user does not have.
 func (h *Handlers) RevokeRole(w http.ResponseWriter, r Request) error {
 	return h.editRoles(w, r, func(roles []string, role string) []string {
 		return slices.DeleteFunc(roles, func(have string) bool { return have == role })
@@ -89,7 +89,7 @@ func (h *Handlers) RevokeRole(w http.ResponseWriter, r Request) error {
 }
 
 func (h *Handlers) editRoles(w http.ResponseWriter, r Request, change func(roles []string, role string) []string) error {
-	if err := bare(w, r); err != nil {
+	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
 	// Of all parts of paths only the names of roles have characters that some clients encode.

@@ -392,7 +392,8 @@ func TestCursorsAreMadeHereOnly(t *testing.T) {
 	})
 }
 
-// TestS04WhatAListIsNotAskedFor: there is no order to inject into, and nothing unknown is passed over.
+// TestS04WhatAListIsNotAskedFor: there is no order to inject into, and nothing unknown is passed
+// over.
 func TestS04WhatAListIsNotAskedFor(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// Browser is a browser without JavaScript: it keeps cookies, follows redirects as long as they stay with us, finds forms by
-// the ids of their buttons, and says of itself what browsers say.
+// Browser is a browser without JavaScript: it keeps cookies, follows redirects as long as they stay
+// with us, finds forms by the ids of their buttons, and says of itself what browsers say.
 type Browser struct {
 	Server   *Server
 	Replica  int               // that it talks to
@@ -119,8 +119,8 @@ func (b *Browser) follow(q Request) *Page {
 	return nil
 }
 
-// Submit presses a button, by its id, after filling in fields. What is under a name that the form has not is
-// sent as well.
+// Submit presses a button, by its id, after filling in fields. What is under a name that the form
+// has not is sent as well.
 func (p *Page) Submit(button string, fields map[string]string) *Page {
 	p.browser.Server.T.Helper()
 	return p.browser.follow(p.Form(button, fields))
@@ -256,7 +256,8 @@ func (b *Browser) SignIn(path string, u User) *Page {
 	return b.Open(path).WantPage(http.StatusOK, "login-submit").Submit("login-submit", map[string]string{"email": u.Email, "password": u.Password})
 }
 
-// AuthorizePath is an authorization request of c, for openid profile email with PKCE, state and nonce; edit may change it.
+// AuthorizePath is an authorization request of c, for openid profile email with PKCE, state and
+// nonce; edit may change it.
 func AuthorizePath(c Client, edit ...func(url.Values)) string {
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {c.ID}, "redirect_uri": {c.RedirectURIs[0]}, "scope": {"openid profile email"},

@@ -72,8 +72,9 @@ func (s *Server) keepTokens(a *Response) {
 	}
 }
 
-// keepSent remembers what a request says that is nobody's business, right or wrong: bearers, cookies,
-// passwords and tokens, wherever a client may put them. What is short could stand in any text.
+// keepSent remembers what a request says that is nobody's business, right or wrong: bearers,
+// cookies, passwords and tokens, wherever a client may put them. What is short could stand in any
+// text.
 func (s *Server) keepSent(r *http.Request, body []byte) {
 	var said []string
 	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
@@ -205,7 +206,8 @@ func (s *Server) check(a *Response) {
 	}
 }
 
-// mayLeadTo tells whether a Location is a path of ours or, for a redirect, an address that a client is registered with.
+// mayLeadTo tells whether a Location is a path of ours or, for a redirect, an address that a client
+// is registered with.
 func (s *Server) mayLeadTo(location string, status int) bool {
 	if strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") && !strings.Contains(location, "\\") {
 		return status == http.StatusCreated || status == http.StatusSeeOther

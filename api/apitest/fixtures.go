@@ -11,7 +11,8 @@ import (
 // GoodPassword is a password that the rules take.
 const GoodPassword = "a password of planted words"
 
-// Refusal is a request body that is refused, and how. Nothing that is refused changes a user or a grant (G4).
+// Refusal is a request body that is refused, and how. Nothing that is refused changes a user or a
+// grant (G4).
 type Refusal struct {
 	Body   any
 	Status int
@@ -116,7 +117,8 @@ func (s *Server) SignedIn(u User) *Browser {
 	return b
 }
 
-// Allowed is a browser in which u has allowed c everything that a request asks for by default, and the answer to that.
+// Allowed is a browser in which u has allowed c everything that a request asks for by default, and
+// the answer to that.
 func (s *Server) Allowed(u User, c Client) (*Browser, *Page) {
 	s.T.Helper()
 	b := s.Browser()

@@ -31,8 +31,8 @@ func ChallengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// Register makes a client: of what is left out, one that authenticates by HTTP Basic, may use every grant and goes back to
-// https://ID.test/cb.
+// Register makes a client: of what is left out, one that authenticates by HTTP Basic, may use every
+// grant and goes back to https://ID.test/cb.
 func (s *Server) Register(c userstore.Client) Client {
 	s.T.Helper()
 	if c.AuthMethod == "" {
@@ -65,8 +65,8 @@ func (s *Server) Register(c userstore.Client) Client {
 	return out
 }
 
-// Code is a fresh authorization code of a user for a client, as the authorization endpoint would have
-// made it; edit may change what is stored of it.
+// Code is a fresh authorization code of a user for a client, as the authorization endpoint would
+// have made it; edit may change what is stored of it.
 func (s *Server) Code(u User, c Client, edit ...func(*userstore.Code)) string {
 	s.T.Helper()
 	now := s.Clock.Now()

@@ -149,7 +149,8 @@ func checkAgainstDocument(s *Server, a *Response, sent []byte) {
 	}
 }
 
-// formAsJSON is a form as the document describes one: an object, with a list where a parameter was repeated.
+// formAsJSON is a form as the document describes one: an object, with a list where a parameter was
+// repeated.
 func formAsJSON(form []byte) []byte {
 	values, _ := url.ParseQuery(string(form))
 	object := Fields{}

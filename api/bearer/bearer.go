@@ -13,9 +13,9 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// Handler is called with the session of the access token that the request carries. The type is the guard: only an
-// Authenticator makes a wire.Handler of it, and it proves the token and notes its user as the actor of the audit log, so
-// that no handler can forget either.
+// Handler is called with the session of the access token that the request carries. The type is the
+// guard: only an Authenticator makes a wire.Handler of it, and it proves the token and notes its
+// user as the actor of the audit log, so that no handler can forget either.
 type Handler func(w http.ResponseWriter, r *http.Request, session issuer.Session) error
 
 // Authenticator finds out who is calling, by the access token in the Authorization header.
@@ -52,9 +52,9 @@ func (a Authenticator) Profile(handle Handler) wire.Handler {
 	})
 }
 
-// Token takes the token from the one Authorization header. OAuth 2.1 allows one
-// way of sending it per request: two are refused rather than chosen from, and a token in the query counts for nothing
-// (it would end up in logs and histories).
+// Token takes the token from the Authorization header. OAuth 2.1 allows one way of sending it per
+// request, so a request with two tokens is refused. A token in the query is ignored: it would end
+// up in logs and histories.
 func Token(r *http.Request) (string, error) {
 	headers := r.Header["Authorization"]
 	if len(headers) > 1 {
@@ -72,8 +72,8 @@ func Token(r *http.Request) (string, error) {
 	return FromHeader(headers[0])
 }
 
-// FromHeader is the token of an Authorization header of that scheme, behind one space or several (RFC 6750 section 2.1).
-// verifier.Authenticate has the same rule; it shares no package with us.
+// FromHeader is the token in the value of an Authorization header, after one space or several (RFC
+// 6750 section 2.1). verifier.Authenticate has the same rule; the two share no package.
 func FromHeader(header string) (string, error) {
 	scheme, token, _ := strings.Cut(header, " ")
 	token = strings.TrimLeft(token, " ")
@@ -83,8 +83,8 @@ func FromHeader(header string) (string, error) {
 	return token, nil
 }
 
-// tokenInForm tells whether the body is a form that carries an access_token
-// (RFC 6750 section 2.2). Who takes forms does not ask here, so it may be eaten.
+// tokenInForm reports whether the body is a form with an access_token (RFC 6750 section 2.2). It
+// consumes the body; endpoints that take forms do not call it.
 func tokenInForm(r *http.Request) (bool, error) {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if media != wire.FormType {
@@ -94,6 +94,6 @@ func tokenInForm(r *http.Request) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	form, _ := url.ParseQuery(string(body)) // what is malformed is not a token
+	form, _ := url.ParseQuery(string(body)) // a malformed form carries no token
 	return form.Has("access_token"), nil
 }

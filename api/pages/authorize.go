@@ -11,15 +11,16 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// authorizationParameters are those that may be sent once. Unknown ones are ignored, however often (RFC 6749 section 3.1).
+// authorizationParameters may be sent once each. Unknown parameters are ignored (RFC 6749 section
+// 3.1).
 var authorizationParameters = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint",
 	"acr_values", "ui_locales", "display", "claims", "request", "request_uri",
 }
 
-// Authorize is the authorization endpoint (RFC 6749 section 3.1, OIDC Core section 3.1.2): it answers at once what
-// needs no page.
+// Authorize is the authorization endpoint (RFC 6749 section 3.1, OIDC Core section 3.1.2): it
+// answers at once when no page is needed.
 func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 	q, err := wire.ReadParameters(w, r)
 	if err != nil {
@@ -59,11 +60,11 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.proceed(w, r, handle, decision)
+	return h.takeStep(w, r, handle, decision)
 }
 
-// proceed takes the step that was decided on.
-func (h *Handlers) proceed(w http.ResponseWriter, r *http.Request, handle string, d issuer.Decision) error {
+// takeStep sends the browser to the step of a decision.
+func (h *Handlers) takeStep(w http.ResponseWriter, r *http.Request, handle string, d issuer.Decision) error {
 	switch d.Step {
 	case issuer.LogIn:
 		return h.goTo(w, r, loginPage, handle)
@@ -85,17 +86,17 @@ func (h *Handlers) respond(w http.ResponseWriter, r *http.Request, a issuer.Auth
 	return h.show(w, http.StatusOK, page, err)
 }
 
-// visit is what a page that goes on with an authorization request knows.
+// visit is what a page knows of the browser and of the pending authorization request.
 type visit struct {
 	browser string          // cookie
-	session *issuer.Browser // nil: nobody is logged in
+	session *issuer.Browser // nil: no user is logged in
 	handle  string          // empty: there is no request
 	pending issuer.Pending  // of handle
 }
 
-// visited reads what a page needs of a request: the browser, who is logged in, and the pending request that
-// handle stands for, if any.
-func (h *Handlers) visited(w http.ResponseWriter, r *http.Request, handle string) (v visit, err error) {
+// readVisit reads the browser cookie, the session and the pending request that handle stands for,
+// if any.
+func (h *Handlers) readVisit(w http.ResponseWriter, r *http.Request, handle string) (v visit, err error) {
 	v.handle = handle
 	v.browser = h.cookie(r, browserCookie)
 	if handle != "" {
@@ -116,7 +117,7 @@ func (v visit) form(name string) form {
 	return form{browser: v.browser, name: name, request: v.pending.ID, subject: v.session.Session.ID}
 }
 
-// anonymousForm is a form about the request, for whoever is going to log in.
+// anonymousForm is a form about the request, for a user who is not logged in yet.
 func (v visit) anonymousForm(name string) form {
 	return form{browser: v.browser, name: name, request: v.pending.ID}
 }

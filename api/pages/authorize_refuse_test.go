@@ -13,8 +13,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// asking is a line of the tables of the authorization endpoint: what of a good request is changed, and what
-// comes of it: an error at the redirect URI, or a page.
+// asking is a line of the tables of the authorization endpoint: what of a good request is changed,
+// and what comes of it: an error at the redirect URI, or a page.
 type asking struct {
 	name string
 	edit func(url.Values)

@@ -41,7 +41,8 @@ func TestAWholeLoginByCodeFlow(t *testing.T) {
 			t.Errorf("tokens %+v", tokens)
 		}
 
-		// The session and the consent are remembered: the next request is answered at once, a minute of idle time later, too.
+		// The session and the consent are remembered: the next request is answered at once, a
+		// minute of idle time later, too.
 		s.Advance(90 * time.Second)
 		if again := b.Open(authorizePath(client)); again.Query().Get("code") == "" || again.Query().Get("code") == q.Get("code") {
 			t.Errorf("the second request led to %q", again.To)

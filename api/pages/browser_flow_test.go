@@ -192,8 +192,8 @@ func TestA22AHintOfAnotherUser(t *testing.T) {
 			t.Errorf("sub %v", sub)
 		}
 
-		// An expired one says it as well; one of another client, one that was changed, an access token or one under a
-		// revoked key say nothing.
+		// An expired one says it as well; one of another client, one that was changed, an access
+		// token or one under a revoked key say nothing.
 		s.Advance(24*time.Hour - time.Minute)
 		other := s.Register(userstore.Client{ID: "other"})
 		b = s.SignedIn(bob)
@@ -300,7 +300,8 @@ func TestA27A28FormsAreTakenFromOurOwnPagesOnly(t *testing.T) {
 				refused(t, f, func(q *apitest.Request) {})
 			}
 		})
-		// What was refused is good when our own page sends it; browsers of old say neither Origin nor Sec-Fetch-Site.
+		// What was refused is good when our own page sends it; browsers of old say neither Origin
+		// nor Sec-Fetch-Site.
 		login.Header = http.Header{"Origin": nil, "Sec-Fetch-Site": nil, "Referer": {"https://id.test/login"}}
 		if p := b.Send(login); p.Status != http.StatusSeeOther {
 			t.Errorf("the genuine form: %d %s", p.Status, p.Text())
@@ -347,7 +348,8 @@ func signedInAt(s *apitest.Server, b *apitest.Browser, c apitest.Client) string 
 	return b.SignIn(authorizePath(c, set("prompt", "login")), s.SignUp("mallory")).WantPage(200, "consent-approve").Path
 }
 
-// Between page and answer a client may have lost its redirect URI, or been disabled: then neither answer goes there.
+// Between page and answer a client may have lost its redirect URI, or been disabled: then neither
+// answer goes there.
 func TestA01NoAnswerGoesWhereAClientIsNotAnyMore(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := s.WebClient()
@@ -440,7 +442,8 @@ func TestA31ConsentIsForWhatWasShownToWhoWasAsked(t *testing.T) {
 			}
 			u, _ := url.Parse(codes[0])
 			s.Do(s.CodeRequest(c, u.Query().Get("code"))).Want(200, "")
-			// Once it is used, going back says so and does no harm; so it does when the code was never used.
+			// Once it is used, going back says so and does no harm; so it does when the code was
+			// never used.
 			b.Send(form).WantPage(400, "")
 			page = b.Open(authorizePath(c, set("prompt", "consent"))).WantPage(200, "consent-approve")
 			page.Submit("consent-approve", nil)
@@ -606,7 +609,8 @@ func TestSeveralTabsAndClients(t *testing.T) {
 
 		p := first.Submit("login-submit", alice.Credentials()).WantPage(200, "consent-approve")
 		q := second.Submit("login-submit", alice.Credentials()).WantPage(200, "consent-approve")
-		// Who proves the password again goes on with the session there is: the first tab's page is still good.
+		// Who proves the password again goes on with the session there is: the first tab's page is
+		// still good.
 		firstTokens := s.TokensOf(one, p.Submit("consent-approve", nil))
 		p = q.Submit("consent-approve", nil)
 		if p.Query().Get("state") != "second" {

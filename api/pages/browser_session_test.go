@@ -183,7 +183,8 @@ func TestLoginPageSaysWhatIsWrong(t *testing.T) {
 	})
 }
 
-// U-18: one shared counter for every way to guess. U-13: whoever was here before is not locked out by it.
+// U-18: one shared counter for every way to guess. U-13: whoever was here before is not locked out
+// by it.
 func TestU13U18HostedAndJSONLoginsShareTheirBudgets(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		from := func(address string) http.Header { return http.Header{"X-Forwarded-For": {address}} }

@@ -9,7 +9,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// What a client names claim by claim it gets without the scope, so the user is asked about it as about the scope.
+// What a client names claim by claim it gets without the scope, so the user is asked about it as
+// about the scope.
 func TestA24ClaimsNamedOneByOneAreAskedFor(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		const asksForEmail, asksForPhone = "see your email address", "see your phone number"

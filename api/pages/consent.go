@@ -9,7 +9,8 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// ConsentPage asks whether a client may have what it wants, or goes on when there is nothing to ask.
+// ConsentPage asks the user to allow a client's request, and continues at once when consent is not
+// needed.
 func (h *Handlers) ConsentPage(w http.ResponseWriter, r *http.Request) error {
 	return h.consent(w, r, r.URL.Query().Get("request"))
 }
@@ -24,7 +25,7 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 		return err
 	}
 	if d.Step != issuer.AskConsent {
-		return h.proceed(w, r, v.handle, d)
+		return h.takeStep(w, r, v.handle, d)
 	}
 	p := web.ConsentPage{
 		Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
@@ -42,11 +43,12 @@ func (h *Handlers) consentVisit(w http.ResponseWriter, r *http.Request, handle s
 	if handle == "" {
 		return visit{}, problem.New(problem.RequestExpired, "")
 	}
-	return h.visited(w, r, handle)
+	return h.readVisit(w, r, handle)
 }
 
-// ConsentForm takes the answer. Everything but yes or no is in the sealed handle: a form that was tampered with changes
-// nothing. The token is bound to the session, so that nobody answers for whoever was asked.
+// ConsentForm takes the answer. The sealed handle holds everything but yes or no, so that a forged
+// form changes nothing. The form token is bound to the session, so that no other user can
+// answer.
 func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	f, err := wire.ReadFields(w, r, "request", "csrf", "decision")
 	if err != nil {
@@ -56,7 +58,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if v.session == nil { // it ended meanwhile
+	if v.session == nil { // the session ended meanwhile
 		return h.goTo(w, r, loginPage, v.handle)
 	}
 	if err := h.checkForm(v.form("consent"), f.Get("csrf")); err != nil {
@@ -68,7 +70,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return h.proceed(w, r, v.handle, d)
+		return h.takeStep(w, r, v.handle, d)
 	case "deny":
 		a, err := h.Issuer.Deny(r.Context(), v.pending)
 		if err != nil {

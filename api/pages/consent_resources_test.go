@@ -10,7 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// what was allowed at one resource was not at another, nor what was allowed of one request with that of another.
+// what was allowed at one resource was not at another, nor what was allowed of one request
+// with that of another.
 func TestA24AScopeIsAllowedWhereItWasAskedFor(t *testing.T) {
 	const one, two, listless = "https://one.test", "https://two.test", "https://any.test"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -10,13 +10,14 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// What a browser carries for us:
+// A browser carries three things for this server:
 //
-//   - the session cookie, which stands for a logged-in user. It has a new value after each login;
-//   - the browser cookie, which stands for nobody. What is begun in a browser ends there, forms are bound to
-//     it, and a browser that logged in to an account is known there again by it;
-//   - the handle of a pending request, in addresses and forms: sealed, so that no replica has to remember it, and bound to the
-//     browser cookie. Each tab has its own, so that several get along.
+//   - the session cookie stands for a logged-in user. It has a new value after each login;
+//   - the browser cookie stands for the browser and not for a user. A request that was begun in a browser
+//     ends there, form tokens are bound to it, and the throttle recognises by it a browser that has
+//     logged in to an account before;
+//   - the handle of a pending request is in addresses and forms. It is sealed, so that no replica has to
+//     keep it, and bound to the browser cookie. Each tab has a handle of its own.
 const (
 	sessionCookie = "session"
 	browserCookie = "browser"
@@ -25,9 +26,10 @@ const (
 // browserCookieAge is the longest that browsers keep a cookie (RFC 6265bis section 5.5).
 const browserCookieAge = 400 * 24 * time.Hour
 
-// cookieName is a cookie's name. With __Host- a browser takes it over https only and for this host only, so that no other
-// host of the domain can plant one. It ends in a short hash of the issuer: cookies know neither ports nor, under __Host-,
-// paths, and two issuers on one host must not end each other's sessions.
+// cookieName is the name of a cookie. A browser takes a __Host- cookie over https and for this host
+// only, so that another host of the domain cannot set it. The name ends in a short hash of the
+// issuer: cookies know neither ports nor, under __Host-, paths, and two issuers on one host must not
+// end each other's sessions.
 func (h *Handlers) cookieName(name string) string {
 	hash := sha256.Sum256([]byte(h.Issuer.URL))
 	name = "signet-" + name + "-" + hex.EncodeToString(hash[:4])
@@ -47,12 +49,12 @@ func (h *Handlers) cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// setCookie gives the browser a cookie; an age of zero keeps it until the browser is closed, a negative age takes it away.
-// The rest of this request sees the cookie as the browser will have it.
+// setCookie sets a cookie. With an age of zero it lasts until the browser is closed; a negative age
+// deletes it. The rest of this request sees the cookie as the browser will have it.
 func (h *Handlers) setCookie(w http.ResponseWriter, r *http.Request, name, value string, age time.Duration) {
 	seconds := int(age / time.Second)
 	if age < 0 {
-		seconds = -1 // of any size: less than a second would be rounded to none
+		seconds = -1 // a part of a second would be rounded to zero
 	}
 	c := &http.Cookie{
 		Name: h.cookieName(name), Value: value, Path: "/", MaxAge: seconds,
@@ -82,7 +84,7 @@ func (h *Handlers) browserID(w http.ResponseWriter, r *http.Request) string {
 	return id
 }
 
-// browserOf is who is logged in; nil: nobody.
+// browserOf returns the browser session and its user; nil: no user is logged in.
 func (h *Handlers) browserOf(r *http.Request) (*issuer.Browser, error) {
 	return h.Issuer.BrowserOf(r.Context(), h.cookie(r, sessionCookie))
 }

@@ -15,11 +15,11 @@ type form struct {
 	browser string // the browser cookie
 	name    string // of the page
 	request string // the id of the pending request; empty: none
-	subject string // the session of the user who was asked; empty: nobody is logged in yet
+	subject string // the session of the user who is asked; empty: no user is logged in yet
 }
 
-// formToken is what a form has to bring back: proof that this server showed it, in this browser, for this request and to
-// this user.
+// formToken is what a form has to bring back: proof that this server showed it, in this browser,
+// for this request and to this user.
 func (h *Handlers) formToken(f form) (string, error) {
 	mac, err := h.Issuer.FormMAC("form", f.browser, f.name, f.request, f.subject)
 	return base64.RawURLEncoding.EncodeToString(mac), err
@@ -37,7 +37,8 @@ func (h *Handlers) checkForm(f form, token string) error {
 	return nil
 }
 
-// formProblems is what a page shows beside its fields; ok is false for a failure that is no matter of the form.
+// formProblems are the messages beside the fields of a form; ok is false for an error that an error
+// page shows.
 func formProblems(p *problem.Problem) (list []web.Problem, ok bool) {
 	switch p.Code {
 	case problem.ValidationError, problem.UserAlreadyExists:
@@ -52,7 +53,7 @@ func formProblems(p *problem.Problem) (list []web.Problem, ok bool) {
 	return nil, false
 }
 
-// retryAfter says in a header what a page says in words.
+// retryAfter sets the header Retry-After, for programs; the page says the same in words.
 func retryAfter(w http.ResponseWriter, p *problem.Problem) {
 	if retry := p.RetryAfter(); retry != "" {
 		w.Header()["Retry-After"] = []string{retry}

@@ -18,10 +18,11 @@ const (
 	logoutHandle        handleKind = "logout"
 )
 
-// handleAge is how long a page may stay open.
+// handleAge is how long a user may leave a page open.
 const handleAge = time.Hour
 
-// maxHandle bounds a handle, which has to fit into the body of a form. What an app may send stays below it.
+// maxHandle is the longest handle, which has to fit into the body of a form. The bounds of a request
+// keep its handle below.
 const maxHandle = 48 << 10
 
 // sealedRequest is what a handle holds.
@@ -32,7 +33,7 @@ type sealedRequest struct {
 	Request json.RawMessage `json:"request"`
 }
 
-// seal makes the handle of a request for the browser.
+// seal makes the handle of a pending request, bound to the browser.
 func (h *Handlers) seal(kind handleKind, browser string, request any) (string, error) {
 	inner, err := json.Marshal(request)
 	if err != nil {
@@ -54,7 +55,7 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 	return handle, nil
 }
 
-// open reads a handle that this browser was given.
+// open reads a handle that was made for this browser.
 func (h *Handlers) open(handle string, kind handleKind, browser string, request any) error {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
 	if err != nil || len(raw) <= sha256.Size {

@@ -10,8 +10,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// consent phishing. What a client calls itself is refused or shown as it looks, beside the host that the answer
-// goes to and a mark that nobody verified it; its logo is the browser's affair alone.
+// consent phishing. What a client calls itself is refused or shown as it looks, beside the
+// host that the answer goes to and a mark that nobody verified it; its logo is the browser's affair
+// alone.
 func TestA34AClientThatPretendsToBeAnother(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")

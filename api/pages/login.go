@@ -9,13 +9,14 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// LoginPage shows the login page; without a request, to somebody who is logged in, that they are.
+// LoginPage shows the login page. A logged-in user without a pending request sees the page "signed
+// in".
 func (h *Handlers) LoginPage(w http.ResponseWriter, r *http.Request) error {
 	return h.login(w, r, r.URL.Query().Get("request"))
 }
 
 func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.visited(w, r, handle)
+	v, err := h.readVisit(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -48,13 +49,14 @@ func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, st
 	return h.show(w, status, page, err)
 }
 
-// LoginForm takes a password. What it leads to is decided at once: nobody sees a page for nothing.
+// LoginForm takes a password and decides the next step at once, so that the user sees no needless
+// page.
 func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "password")
 	if err != nil {
 		return err
 	}
-	v, err := h.visited(w, r, f.Get("request"))
+	v, err := h.readVisit(w, r, f.Get("request"))
 	if err != nil {
 		return err
 	}
@@ -71,10 +73,10 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 		retryAfter(w, p)
 		return h.showLogin(w, r, v, pageStatus(p.Kind()), f.Get("email"), list)
 	}
-	return h.goOn(w, r, v, b)
+	return h.continueRequest(w, r, v, b)
 }
 
-// startSession logs the browser in.
+// startSession logs the user in and sets the session cookie.
 func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit, name, password string) (*issuer.Browser, error) {
 	b, secret, err := h.Issuer.StartBrowserSession(r.Context(), issuer.PageLogin{
 		Name: name, Password: password, Device: v.browser, Replaces: h.cookie(r, sessionCookie),
@@ -83,13 +85,14 @@ func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit,
 		return nil, err
 	}
 	h.setCookie(w, r, sessionCookie, secret, 0)
-	h.setCookie(w, r, browserCookie, v.browser, browserCookieAge) // for as long again
+	h.setCookie(w, r, browserCookie, v.browser, browserCookieAge) // so that its age begins anew
 	return &b, nil
 }
 
-// goOn takes a browser that has just logged in to where it wanted to go: with a redirect, so that no password is sent
-// again when the page is loaded again (A-37). Only a request that no address of ours can carry stays in place.
-func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, b *issuer.Browser) error {
+// continueRequest continues the pending request after a login. It redirects, so that reloading the
+// next page does not send the password a second time (A-37). Only a request that is too long for an
+// address stays in place.
+func (h *Handlers) continueRequest(w http.ResponseWriter, r *http.Request, v visit, b *issuer.Browser) error {
 	if v.handle == "" {
 		return wire.SeeOther(w, h.pagePath(loginPage, ""))
 	}
@@ -99,11 +102,11 @@ func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, b *issu
 	case err != nil:
 		return err
 	case v.pending.ResponseMode == issuer.ModeFormPost:
-		return h.goTo(w, r, consentPage, handle) // where there is a page to post from
+		return h.goTo(w, r, consentPage, handle) // the consent page continues with a form of its own
 	}
 	d, err := h.Issuer.Decide(r.Context(), v.pending, b)
 	if err != nil {
 		return err
 	}
-	return h.proceed(w, r, handle, d)
+	return h.takeStep(w, r, handle, d)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// EndSession is the end session endpoint (OpenID Connect RP-Initiated Logout): it logs out at once whom the client
-// proves to speak for, and asks everybody else.
+// EndSession is the end session endpoint (OpenID Connect RP-Initiated Logout): it logs the user out
+// at once when the client's ID token names this session, and asks otherwise.
 func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request) error {
 	q, err := wire.ReadParameters(w, r)
 	if err != nil {
@@ -40,7 +40,7 @@ func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request) error {
 	return h.goTo(w, r, logoutPage, handle)
 }
 
-// signedOut takes the session cookie away and sends the browser where the logout leads.
+// signedOut deletes the session cookie and redirects the browser to the client or to our page.
 func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.PendingLogout) error {
 	if h.cookie(r, sessionCookie) != "" {
 		h.setCookie(w, r, sessionCookie, "", -1)
@@ -55,7 +55,7 @@ func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.Pe
 	return h.goTo(w, r, logoutPage, handle)
 }
 
-// LogoutPage asks whether to log out; when nobody is logged in, it says so.
+// LogoutPage asks whether to log out, or says that no user is logged in.
 func (h *Handlers) LogoutPage(w http.ResponseWriter, r *http.Request) error {
 	return h.logout(w, r, r.URL.Query().Get("request"))
 }
@@ -93,7 +93,7 @@ func (h *Handlers) pendingLogout(handle, browser string) (p issuer.PendingLogout
 	return p, err
 }
 
-// LogoutForm takes the yes. Who is not logged in any more has it already.
+// LogoutForm logs the user out. Without a session there is nothing left to do.
 func (h *Handlers) LogoutForm(w http.ResponseWriter, r *http.Request) error {
 	f, err := wire.ReadFields(w, r, "request", "csrf")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// TestTheStoreIsDownForPages: people are told to try again, nobody is logged out or refused, and the same page is good
-// for a second try.
+// TestTheStoreIsDownForPages: people are told to try again, nobody is logged out or refused, and
+// the same page is good for a second try.
 func TestTheStoreIsDownForPages(t *testing.T) {
 	for _, engine := range []struct {
 		name  string

@@ -14,12 +14,13 @@ var (
 	forever  = []string{"public, max-age=31536000, immutable"}
 )
 
-// common is what all pages have. preferred are the languages that a request asked for.
+// common is what all pages have; preferred are the languages of ui_locales.
 func (h *Handlers) common(r *http.Request, preferred []string) web.Common {
 	return web.Common{Locale: web.Choose(preferred, strings.Join(r.Header["Accept-Language"], ","))}
 }
 
-// show sends a page. It is never compressed: it holds form tokens beside what strangers wrote (BREACH, H-13).
+// show sends a page. Pages are never compressed: they hold form tokens beside text from other sites
+// (BREACH, H-13).
 func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err error) error {
 	if err != nil {
 		return err
@@ -29,8 +30,8 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 	return nil
 }
 
-// Error answers a problem as a page, which says by the code what to do, and nothing of the request. An error says that
-// nothing was written.
+// Error answers a problem as a page, which says what to do about the code and repeats nothing of
+// the request. After an error nothing has been written.
 func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
 	page, err := h.Pages.Error(web.ErrorPage{
 		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
@@ -38,8 +39,8 @@ func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Prob
 	return h.show(w, pageStatus(p.Kind()), page, err)
 }
 
-// pageStatus is the status of a page that tells of a problem. 401 asks for a challenge that browsers answer with a
-// dialogue of their own; a form is no such thing.
+// pageStatus is the status of an error page: 403 instead of 401, because 401 makes browsers ask for
+// a password in a dialogue of their own.
 func pageStatus(k problem.Kind) int {
 	if k.Status == http.StatusUnauthorized {
 		return http.StatusForbidden
@@ -47,7 +48,7 @@ func pageStatus(k problem.Kind) int {
 	return k.Status
 }
 
-// Asset serves what pages link to. Its name changes with its content, so it may be kept for ever.
+// Asset serves what pages link to. Its name changes with its content, so that caches may keep it.
 func (h *Handlers) Asset(w http.ResponseWriter, r *http.Request) error {
 	body, mediaType, ok := h.Pages.Asset(r.PathValue("name"))
 	if !ok {

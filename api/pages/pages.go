@@ -1,5 +1,5 @@
-// Package pages is what a browser is led through: the authorization endpoint, the end session endpoint and the hosted
-// pages between them. api/web makes the pages; which of them is shown when is decided here.
+// Package pages serves browsers: the authorization endpoint, the end session endpoint and the
+// hosted pages between them. This package decides which page is shown when; api/web makes it.
 package pages
 
 import (

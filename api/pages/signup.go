@@ -10,7 +10,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// signupFields are what a new account is made of at the page.
+// signupFields are the fields of the page besides the password.
 var signupFields = []string{"email", "username", "given_name", "family_name"}
 
 // SignupPage shows the sign-up page.
@@ -22,7 +22,7 @@ func (h *Handlers) signup(w http.ResponseWriter, r *http.Request, handle string)
 	if !h.Accounts.SignupEnabled {
 		return problem.New(problem.SignupClosed, "")
 	}
-	v, err := h.visited(w, r, handle)
+	v, err := h.readVisit(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (h *Handlers) showSignup(w http.ResponseWriter, r *http.Request, v visit, s
 	return h.show(w, status, page, err)
 }
 
-// SignupForm makes an account and logs its owner in.
+// SignupForm creates an account and logs its user in.
 func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if !h.Accounts.SignupEnabled {
 		return problem.New(problem.SignupClosed, "")
@@ -61,7 +61,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.visited(w, r, f.Get("request"))
+	v, err := h.readVisit(w, r, f.Get("request"))
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,8 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	b, err := h.startSession(w, r, v, f.Get("email"), f.Get("password"))
 	if err != nil {
-		// The account is there, which must not look like a failure: its owner logs in by hand.
+		// The account exists, so this is no failure: the user logs in on the login page.
 		return h.goTo(w, r, loginPage, v.handle)
 	}
-	return h.goOn(w, r, v, b)
+	return h.continueRequest(w, r, v, b)
 }

@@ -1,5 +1,5 @@
-// Package problem is what can go wrong at an endpoint: the codes, and the one way from an error to its code. How a problem
-// is written is the pipeline's affair (api/errors.go, api/pages).
+// Package problem holds the error codes of the HTTP API, the table from code to answer, and the one
+// function from an error to its code. api/errors.go and api/pages write problems.
 package problem
 
 import (
@@ -58,7 +58,7 @@ const (
 	RateLimited        Code = "rate_limited"
 )
 
-// Kind is what is the same for every problem of a code.
+// Kind is what all problems of one code have in common.
 type Kind struct {
 	Status     int
 	Title      string
@@ -119,9 +119,9 @@ type Problem struct {
 	Detail string
 	Errors []Fault
 
-	Said  issuer.Code // the code that the issuer used; empty: the problem is the api's own
-	Scope string      // that was missing, for the challenge
-	Retry string      // seconds, when not those of the code
+	Said  issuer.Code // the issuer's code; empty: the error did not come from the issuer
+	Scope string      // the missing scope, for the challenge
+	Retry string      // seconds until a retry; empty: the code's own
 	Cause error       // for the log only
 	Stack string      // of a panic, for the log only
 	Abort bool        // cut the connection: an answer is already half sent
@@ -153,7 +153,7 @@ func Codes() []Code { return slices.Sorted(maps.Keys(kinds)) }
 
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
-// New makes one; an empty detail is the code's own.
+// New makes a problem. An empty detail stands for the detail of the code.
 func New(c Code, detail string) *Problem {
 	if detail == "" {
 		detail = kinds[c].Detail
@@ -161,7 +161,7 @@ func New(c Code, detail string) *Problem {
 	return &Problem{Code: c, Detail: detail}
 }
 
-// Invalid is a validation error with its faults.
+// Invalid is a validation_error with the given faults.
 func Invalid(faults ...Fault) *Problem {
 	p := New(ValidationError, "")
 	p.Errors = faults
@@ -190,7 +190,7 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.RequestFinished:      RequestFinished,
 }
 
-// sentinels translates errors that carry nothing but their identity.
+// sentinels translates errors without fields.
 var sentinels = []struct {
 	is   error
 	code Code
@@ -198,7 +198,7 @@ var sentinels = []struct {
 	{userstore.ErrUnavailable, Unavailable}, // first: it may wrap anything
 	{keys.ErrNotReady, Unavailable},
 	{userstore.ErrOverloaded, Overloaded},
-	{userstore.ErrInvalidCredentials, WrongPassword}, // /v1/login hears it from the issuer, under its own code
+	{userstore.ErrInvalidCredentials, WrongPassword}, // at /v1/login the issuer answers, with its own code
 	{userstore.ErrAccountDisabled, AccountDisabled},
 	{userstore.ErrSignupClosed, SignupClosed},
 	{userstore.ErrInvalid, InvalidRequest},
@@ -207,11 +207,11 @@ var sentinels = []struct {
 	{userstore.ErrLastAdmin, LastAdmin},
 	{userstore.ErrBuiltIn, BuiltInClient},
 	{context.DeadlineExceeded, Unavailable},
-	{context.Canceled, Unavailable}, // the client left; nobody reads this
+	{context.Canceled, Unavailable}, // the client left and does not read this
 }
 
-// From is the one way from an error to an answer. What it does not know is
-// server_error, and its text goes to the log only.
+// From is the one function from an error to a problem. An error that it does not know becomes
+// server_error, and its text is only logged.
 func From(err error) *Problem {
 	var (
 		p          *Problem

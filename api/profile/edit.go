@@ -10,8 +10,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Fields is what a user may change of a profile; nothing else can be named in a
-// request. A merge patch reads it with T = *string, because there null empties a field; everywhere else a field is text.
+// Fields is what a user may change of a profile; nothing else can be named in a request. A merge
+// patch reads it with T = *string, because there null empties a field; everywhere else a field is
+// text.
 type Fields[T string | *string] struct {
 	Email             T           `json:"email,omitempty"`
 	Username          T           `json:"username,omitempty"` // another name of preferred_username
@@ -46,7 +47,7 @@ func errTwoNames() error {
 	return problem.Invalid(problem.Fault{Field: "username", Code: "not_allowed", Message: "Send either username or preferred_username; they are the same."})
 }
 
-// UsernameOf is the one of the two names that was used.
+// UsernameOf is the username, whichever of the two members carries it.
 func UsernameOf(e Fields[string]) (string, error) {
 	if e.Username != "" && e.PreferredUsername != "" {
 		return "", errTwoNames()
@@ -54,7 +55,7 @@ func UsernameOf(e Fields[string]) (string, error) {
 	return cmp.Or(e.Username, e.PreferredUsername), nil
 }
 
-// ClaimsOf is the claims among the fields.
+// ClaimsOf are the claims among the fields.
 func ClaimsOf(e Fields[string]) userstore.Claims {
 	return userstore.Claims{
 		Name: e.Name, GivenName: e.GivenName, FamilyName: e.FamilyName, MiddleName: e.MiddleName, Nickname: e.Nickname,
@@ -63,7 +64,7 @@ func ClaimsOf(e Fields[string]) userstore.Claims {
 	}
 }
 
-// FieldsOf is what may be edited of an account, as it is now.
+// FieldsOf are the present values of the fields.
 func FieldsOf(u userstore.User) Fields[string] {
 	c := u.Claims
 	return Fields[string]{
@@ -74,8 +75,8 @@ func FieldsOf(u userstore.User) Fields[string] {
 	}
 }
 
-// Apply makes u what e says. That a new address or number is not verified is the
-// accounts' rule; this only keeps what was proved of the number that stays.
+// Apply changes u to what e says. userstore.Accounts resets the verification of a new email address
+// or number; Apply only keeps that of a number which stays.
 func Apply(e Fields[string], u *userstore.User) error {
 	username, err := UsernameOf(e)
 	if err != nil {
@@ -87,7 +88,7 @@ func Apply(e Fields[string], u *userstore.User) error {
 	return nil
 }
 
-// ReadPatch reads a body again that was accepted, so that null and absent differ.
+// ReadPatch reads an accepted body once more, as a map, in which null and absent differ.
 func ReadPatch(body []byte) (map[string]any, error) {
 	var patch map[string]any
 	if err := json.Unmarshal(body, &patch); err != nil {
@@ -103,7 +104,8 @@ func ReadPatch(body []byte) (map[string]any, error) {
 	return patch, nil
 }
 
-// AsPreferredUsername lets an error speak of preferred_username, for those who sent that name.
+// AsPreferredUsername renames the field username of an error, for clients that sent
+// preferred_username.
 func AsPreferredUsername(err error) error {
 	if exists := (*userstore.ExistsError)(nil); errors.As(err, &exists) && exists.Field == "username" {
 		return &userstore.ExistsError{Field: "preferred_username"}
@@ -118,7 +120,7 @@ func AsPreferredUsername(err error) error {
 	return err
 }
 
-// MergePatch is RFC 7396's function on a profile. It may run several times on one patch.
+// MergePatch applies a merge patch (RFC 7396) to a profile. It does not change the patch.
 func MergePatch(target Fields[string], patch map[string]any) (merged Fields[string], err error) {
 	text, err := json.Marshal(target)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package profile is an account as JSON, the same for its owner (api/account) and for admins (api/admin): what is shown of
-// it, what may be edited, and its sessions.
+// Package profile is an account as JSON, the same for its owner (api/account) and for admins
+// (api/admin): the document that is shown, the fields that may be edited, and the list of sessions.
 package profile
 
 import (

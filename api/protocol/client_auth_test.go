@@ -188,8 +188,8 @@ func TestChosenSecrets(t *testing.T) {
 	})
 }
 
-// T-33, with the budget of ten in a quarter of an hour: from one network many wrong ones are refused unseen,
-// while the client itself goes on, from there and from elsewhere.
+// T-33, with the budget of ten in a quarter of an hour: from one network many wrong ones are
+// refused unseen, while the client itself goes on, from there and from elsewhere.
 func TestT33WrongSecretsAreThrottled(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		f := newStandard(s)
@@ -485,7 +485,8 @@ func TestAssertionsByPS256(t *testing.T) {
 	}
 }
 
-// jwks_uri: fetched once, again for a key that is not known, and not more often than each ten seconds.
+// jwks_uri: fetched once, again for a key that is not known, and not more often than each ten
+// seconds.
 func TestKeysOfAClientThatMoved(t *testing.T) {
 	var fetched atomic.Int64
 	var mu sync.Mutex
@@ -530,7 +531,8 @@ func TestKeysOfAClientThatMoved(t *testing.T) {
 		if n := fetched.Load() - before; n > 1 {
 			t.Errorf("20 unknown keys made us look %d times", n)
 		}
-		// A key that was withdrawn is believed for ten minutes at most; when its server is down, for an hour.
+		// A key that was withdrawn is believed for ten minutes at most; when its server is down,
+		// for an hour.
 		set(document("two"), nil)
 		s.Advance(11 * time.Minute)
 		ask("one").Want(401, "invalid_client")
@@ -557,7 +559,8 @@ func TestKeysOfAClientThatMoved(t *testing.T) {
 	})
 }
 
-// With the cache that serve has: what was read is believed for a second, and nobody is refused on its word.
+// With the cache that serve has: what was read is believed for a second, and nobody is refused on
+// its word.
 func TestTheClientCache(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := s.Register(userstore.Client{ID: "web"})
@@ -593,7 +596,8 @@ func TestTheClientCache(t *testing.T) {
 	})
 }
 
-// Clocks differ. A replica that is ahead must not forget an assertion that one behind it still takes.
+// Clocks differ. A replica that is ahead must not forget an assertion that one behind it still
+// takes.
 func TestT15AReplicaThatIsAheadForgetsNoAssertion(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, pk := newAssertive(s, "pk", jose.RS256)
@@ -607,8 +611,8 @@ func TestT15AReplicaThatIsAheadForgetsNoAssertion(t *testing.T) {
 	})
 }
 
-// hmacToken is an access token signed with what a client knows (J-04): never acceptable, for whoever could check it could
-// make it.
+// hmacToken is an access token signed with what a client knows (J-04): never acceptable, for
+// whoever could check it could make it.
 func hmacToken(secret string, claims apitest.Fields) string {
 	input := apitest.Encode(`{"alg":"HS256","typ":"at+jwt"}`) + "." + apitest.Encode(claims.Text())
 	mac := hmac.New(sha256.New, []byte(secret))

@@ -9,7 +9,7 @@ import (
 
 var queryParameters = append([]string{"token", "token_type_hint"}, wire.ClientParameters...)
 
-// tokenQuery reads what introspection and revocation are asked.
+// tokenQuery reads a request for introspection or revocation.
 func tokenQuery(w http.ResponseWriter, r *http.Request) (issuer.TokenQuery, error) {
 	p, err := wire.ReadForm(w, r, queryParameters...)
 	if err != nil {
@@ -19,7 +19,7 @@ func tokenQuery(w http.ResponseWriter, r *http.Request) (issuer.TokenQuery, erro
 	return issuer.TokenQuery{Auth: auth, Token: p.Get("token"), Hint: p.Get("token_type_hint")}, err
 }
 
-// Introspect says what a token is worth (RFC 7662).
+// Introspect answers the state of a token (RFC 7662).
 func (h *Handlers) Introspect(w http.ResponseWriter, r *http.Request) error {
 	q, err := tokenQuery(w, r)
 	if err != nil {

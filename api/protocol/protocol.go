@@ -1,5 +1,5 @@
-// Package protocol is the endpoints of OAuth 2.1 and OpenID Connect that apps and resource servers call themselves,
-// without a browser: token, introspection, revocation and userinfo.
+// Package protocol is the endpoints of OAuth 2.1 and OpenID Connect that apps and resource servers
+// call themselves, without a browser: token, introspection, revocation and userinfo.
 package protocol
 
 import "github.com/signet-id/signet/issuer"

@@ -27,9 +27,10 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkClientCredentials asks for tokens over many connections at once, in turn with a bare net/http handler that does
-// nothing but sign the same bytes with the same key, the load generator in the same process. ratio is ours against that one
-// (the aims: 0.9 for RS256, 0.6 for EdDSA); p99 is ours.
+// BenchmarkClientCredentials asks for tokens over many connections at once, in turn with a bare
+// net/http handler that does nothing but sign the same bytes with the same key, the load generator
+// in the same process. ratio is ours against that one (the aims: 0.9 for RS256, 0.6 for EdDSA); p99
+// is ours.
 func BenchmarkClientCredentials(b *testing.B) {
 	for store, open := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
 		for _, alg := range []string{jose.RS256, jose.EdDSA} {
@@ -139,7 +140,8 @@ func newLoad(b *testing.B, h http.Handler, request []byte, connections int) *loa
 	return out
 }
 
-// run asks over all connections for d, and answers how many were answered in a second and the 99th percentile in ms.
+// run asks over all connections for d, and answers how many were answered in a second and the 99th
+// percentile in ms.
 func (l *load) run(b *testing.B, d time.Duration) (rate, p99 float64) {
 	var group sync.WaitGroup
 	var total atomic.Int64

@@ -8,7 +8,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// At the token endpoint, of a third party's client. What happens at the account API is in refresh_test.go.
+// At the token endpoint, of a third party's client. What happens at the account API is in
+// refresh_test.go.
 func TestT24WhatEndsAGrantRacesItsRefreshes(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for n, row := range []struct {

@@ -23,7 +23,8 @@ func withIntrospection(o *apitest.Options) {
 	}
 }
 
-// standard are the fixtures of the attack cases: a confidential client, another one, a public one, and a resource server.
+// standard are the fixtures of the attack cases: a confidential client, another one, a public one,
+// and a resource server.
 type standard struct {
 	web, other, spa, post, rs apitest.Client
 	alice                     apitest.User
@@ -74,7 +75,8 @@ func TestCodeFlow(t *testing.T) {
 				if access["sub"] != f.alice.ID || access["client_id"] != c.ID {
 					t.Errorf("the access token is for %v through %v", access["sub"], access["client_id"])
 				}
-				// The refresh token belongs to the grant, goes on working, and has no nonce in what comes of it.
+				// The refresh token belongs to the grant, goes on working, and has no nonce in what
+				// comes of it.
 				var next apitest.Tokens
 				s.Do(s.RefreshRequest(c, tokens.Refresh)).Want(200, "").JSON(&next)
 				id = apitest.Claims(next.ID)
@@ -209,7 +211,8 @@ func TestT01ACodeIsGoodForOnce(t *testing.T) {
 				s.Do(s.CodeRequest(f.web, code)).Want(200, "").JSON(&tokens)
 				s.Advance(after)
 
-				// With anything wrong it ends nothing: a thief who knows the code alone must not be able to.
+				// With anything wrong it ends nothing: a thief who knows the code alone must not be
+				// able to.
 				for _, edit := range []func(*apitest.Request){
 					func(q *apitest.Request) { q.Form.Set("code_verifier", strings.Repeat("x", 64)) },
 					func(q *apitest.Request) { q.Form.Del("code_verifier") },

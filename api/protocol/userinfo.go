@@ -24,8 +24,8 @@ func (h *Handlers) Userinfo(w http.ResponseWriter, r *http.Request) error {
 	return wire.WriteJSON(w, http.StatusOK, claims)
 }
 
-// userinfoToken takes the token from the Authorization header or, of a POST, from the form in the body (RFC 6750 sections
-// 2.1 and 2.2): one of them. One in the address counts for nothing.
+// userinfoToken takes the token from the Authorization header or, of a POST, from the form in the
+// body (RFC 6750 sections 2.1 and 2.2): one of them. A token in the address is ignored.
 func userinfoToken(r *http.Request) (string, error) {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || media != wire.FormType {

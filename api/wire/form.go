@@ -13,8 +13,8 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// Form is the parameters of a request that an endpoint knows. One that was sent without a value was not sent (RFC 6749
-// section 3.1).
+// Form holds the parameters of a request that an endpoint knows. A parameter without a value counts
+// as not sent (RFC 6749 section 3.1).
 type Form map[string][]string
 
 func (p Form) Get(name string) string {
@@ -24,9 +24,9 @@ func (p Form) Get(name string) string {
 	return p[name][0]
 }
 
-// ReadForm reads the body of a protocol endpoint (RFC 6749 section 3.2): a form, and no parameters in the address,
-// where they would be logged. Of the parameters that the endpoint knows each may be sent once, but for resource (RFC 8707
-// section 2); others are ignored.
+// ReadForm reads the body of a protocol endpoint (RFC 6749 section 3.2): a form, and no parameters
+// in the address, where they would be logged. Of the parameters that the endpoint knows each may be
+// sent once, but for resource (RFC 8707 section 2); others are ignored.
 func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return nil, problem.New(problem.InvalidRequest, "Send the parameters in the body, not in the address.")
@@ -63,7 +63,7 @@ func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, er
 	return p, nil
 }
 
-// nameClient notes which client a request says that it is of, for the log line of its refusal.
+// nameClient notes the client that a request names, for the log line of a refusal.
 func nameClient(r *http.Request, form url.Values) {
 	if headers := r.Header["Authorization"]; len(headers) == 1 {
 		id, _, _ := parseBasic(headers[0])
@@ -72,10 +72,11 @@ func nameClient(r *http.Request, form url.Values) {
 	refusal.Client(r.Context(), form.Get("client_id"))
 }
 
-// ClientParameters are those by which a client authenticates.
+// ClientParameters are the form parameters by which a client authenticates.
 var ClientParameters = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
 
-// ClientAuth is what header and body say of the client (RFC 6749 section 2.3, RFC 7521 section 4.2).
+// ClientAuth is what header and body say of the client (RFC 6749 section 2.3, RFC 7521 section
+// 4.2).
 func ClientAuth(r *http.Request, p Form) (issuer.ClientAuth, error) {
 	a := issuer.ClientAuth{
 		ClientID: p.Get("client_id"), ClientSecret: p.Get("client_secret"),
@@ -96,8 +97,8 @@ func ClientAuth(r *http.Request, p Form) (issuer.ClientAuth, error) {
 	return a, nil
 }
 
-// parseBasic reads RFC 7617 credentials whose two halves are form-encoded, as RFC 6749 section 2.3.1 has it. A secret that
-// was not encoded and holds a % or + is another secret, never two.
+// parseBasic reads RFC 7617 credentials whose two halves are form-encoded, as RFC 6749 section
+// 2.3.1 has it. A secret that was not encoded and holds a % or + is another secret, never two.
 func parseBasic(header string) (id, secret string, ok bool) {
 	scheme, text, ok := strings.Cut(header, " ")
 	if !ok || !strings.EqualFold(scheme, "Basic") {
@@ -120,7 +121,8 @@ func parseBasic(header string) (id, secret string, ok bool) {
 	return id, secret, true
 }
 
-// ReadFields reads a form (application/x-www-form-urlencoded), of whose fields those named may be sent once.
+// ReadFields reads a form (application/x-www-form-urlencoded). The fields named in once may not be
+// repeated.
 func ReadFields(w http.ResponseWriter, r *http.Request, once ...string) (url.Values, error) {
 	if err := CheckContentType(w, r, []string{FormType}); err != nil {
 		return nil, err
@@ -143,7 +145,8 @@ func ReadFields(w http.ResponseWriter, r *http.Request, once ...string) (url.Val
 
 const FormType = "application/x-www-form-urlencoded"
 
-// ReadParameters are those of a request that may come by GET or POST: of the query, and of a form.
+// ReadParameters reads the parameters of an endpoint that takes GET and POST: the query and, for
+// POST, a form.
 func ReadParameters(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -161,7 +164,7 @@ func ReadParameters(w http.ResponseWriter, r *http.Request) (url.Values, error) 
 	return values, nil
 }
 
-// Repeated lists which of names were sent more than once.
+// Repeated lists the names that were sent more than once.
 func Repeated(values url.Values, names ...string) (out []string) {
 	for _, name := range names {
 		if len(values[name]) > 1 {
@@ -171,7 +174,7 @@ func Repeated(values url.Values, names ...string) (out []string) {
 	return out
 }
 
-// NonEmpty are the values that are not empty.
+// NonEmpty leaves the empty values out.
 func NonEmpty(values []string) (out []string) {
 	for _, v := range values {
 		if v != "" {

@@ -23,9 +23,8 @@ const (
 // JSONHeader is the value of Content-Type, to be shared between answers.
 var JSONHeader = []string{JSONType}
 
-// Decode reads the body as one strict JSON object into v, whose fields are all that
-// may be sent, and answers the body itself for those who need it again. What is part of an account but not the
-// user's to change is refused by name.
+// Decode reads the body as one strict JSON object into v and returns the body itself. The object may
+// have no other members than v has fields.
 func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]byte, error) {
 	if len(types) == 0 {
 		types = []string{JSONType}
@@ -39,18 +38,23 @@ func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]b
 	}
 	err = strictjson.Unmarshal(body, v, strictjson.RefuseUnknown)
 	if strict := (*strictjson.Error)(nil); errors.As(err, &strict) {
-		return nil, explain(strict)
+		p := problem.New(problem.ValidationError, "")
+		for _, fault := range strict.Problems {
+			p.Errors = append(p.Errors, problem.Fault(fault))
+		}
+		p.Cause = strict
+		return nil, p
 	}
 	return body, err
 }
 
-// Bodyless tells that a request says nothing at all. An empty body of a stated type
-// is a malformed one of that type.
+// Bodyless reports whether a request has neither a body nor a Content-Type. An empty body with a
+// Content-Type is a malformed body of that type.
 func Bodyless(r *http.Request) bool {
 	return r.ContentLength == 0 && len(r.Header["Content-Type"]) == 0
 }
 
-// ReadBody reads the whole body; too long a one is an *http.MaxBytesError.
+// ReadBody reads the whole body; a body that is too long is an *http.MaxBytesError.
 func ReadBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if tooLarge := (*http.MaxBytesError)(nil); err != nil && !errors.As(err, &tooLarge) {
@@ -75,40 +79,9 @@ func CheckContentType(w http.ResponseWriter, r *http.Request, types []string) er
 			}
 		}
 	}
-	// RFC 9110 section 15.5.16: Accept in a 415 lists what would do.
+	// RFC 9110 section 15.5.16: Accept in a 415 lists the accepted types.
 	w.Header().Set("Accept", strings.Join(types, ", "))
 	return problem.New(problem.UnsupportedMedia, "Send the body as "+strings.Join(types, " or ")+" in UTF-8, not compressed.")
-}
-
-// reserved names what is part of an account but not its owner's to set. A user who
-// sends one is refused by name, so that nobody believes it was taken.
-var reserved = map[string]string{
-	"is_active":             "Only an administrator changes this.",
-	"is_staff":              "Only an administrator changes this.",
-	"roles":                 "Only an administrator changes this.",
-	"role":                  "Only an administrator changes this.",
-	"email_verified":        "This follows from a verification, not from a request.",
-	"phone_number_verified": "This follows from a verification, not from a request.",
-	"id":                    "The server chooses this.",
-	"sub":                   "The server chooses this.",
-	"created_at":            "The server keeps this.",
-	"updated_at":            "The server keeps this.",
-	"last_login_at":         "The server keeps this.",
-	"password_hash":         "Passwords are sent as such and hashed here.",
-	"password":              "Change it at /v1/profile/password.",
-}
-
-func explain(e *strictjson.Error) *problem.Problem {
-	p := problem.New(problem.ValidationError, "")
-	for _, s := range e.Problems {
-		f := problem.Fault(s)
-		if message, ok := reserved[strings.ToLower(f.Field)]; ok && f.Code == strictjson.UnknownField {
-			f.Code, f.Message = "not_allowed", message
-		}
-		p.Errors = append(p.Errors, f)
-	}
-	p.Cause = e
-	return p
 }
 
 // WriteJSON answers with v. Markup in stored text stays escaped (<), so that no
@@ -122,13 +95,13 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// WriteBody sends a complete answer. The length is said explicitly so that HEAD and GET agree.
+// WriteBody sends a complete answer. The length is set explicitly, so that HEAD and GET agree.
 func WriteBody(w http.ResponseWriter, status int, contentType []string, body []byte) {
 	h := w.Header()
 	h["Content-Type"] = contentType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that left is nobody's error
+	_, _ = w.Write(body) // the client may have left
 }
 
 // WriteTokens adds the header that RFC 6749 section 5.1 asks for besides Cache-Control.

@@ -2,7 +2,8 @@ package wire
 
 import "net/http"
 
-// SeeOther sends the browser elsewhere: with 303, so that it asks by GET and sends no password along (RFC 9700 section 4.12).
+// SeeOther redirects the browser with 303, so that it uses GET and does not send a password along
+// (RFC 9700 section 4.12).
 func SeeOther(w http.ResponseWriter, location string) error {
 	h := w.Header()
 	h["Location"] = []string{location}

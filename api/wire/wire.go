@@ -1,4 +1,5 @@
-// Package wire reads requests and writes answers: JSON, forms, client authentication, redirects. It knows no endpoint.
+// Package wire reads requests and writes answers: JSON, forms, client authentication, redirects. It
+// knows no endpoint.
 package wire
 
 import "net/http"

@@ -38,12 +38,12 @@ func (i *inspection) signature(token *jose.Token) {
 	i.check(err == nil, "signature", h.Algorithm, "verifies", bad)
 }
 
-// claimNames are the claims that readers of each kind of token go by. A member that
-// is one of them but for its case would be the same claim to a laxer reader.
+// claimNames are the claims that readers of each kind of token use. A member that differs from one
+// of them only in case would be the same claim to a laxer reader.
 var claimNames = map[string][]string{
 	kindAccess: {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"},
 	kindID:     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid"},
-	// The issuer reads its own, and takes no other member.
+	// The issuer reads its own refresh tokens and refuses other members.
 	KindRefresh: {"iss", "aud", "client_id", "grant", "gen", "jti", "iat", "exp"},
 }
 
@@ -63,7 +63,7 @@ func (i *inspection) names() {
 	}
 }
 
-func (i *inspection) whoFor() {
+func (i *inspection) forWhom() {
 	list := i.list("aud")
 	shown := strings.Join(list, " ")
 	switch {
@@ -99,7 +99,7 @@ func (i *inspection) at(name string) (time.Time, bool) {
 func (i *inspection) times() {
 	skew := i.Skew
 	if i.Kind == KindRefresh {
-		skew = 0 // the issuer judges its own tokens by its own clock
+		skew = 0 // the issuer checks its own tokens by its own clock
 	}
 	if exp, ok := i.at("exp"); !ok {
 		i.refuse("exp", "", "missing or not a number of seconds")
@@ -126,8 +126,8 @@ func (i *inspection) times() {
 	}
 }
 
-// subject tells who and what the token speaks of. jti of a refresh token is what
-// proves it, and is not shown.
+// subject lists the claims about user, client and session. The jti of a refresh token proves it,
+// and is not shown.
 func (i *inspection) subject() {
 	need := map[string][]string{
 		kindAccess:  {"sub", "client_id", "jti"},

@@ -1,6 +1,6 @@
-// Package inspect looks into tokens for people: what a token is and, claim by claim, why it would or would not be
-// accepted. Its checks explain; the last word is that of the code which really judges a token, the verifier's for an access
-// token and the issuer's where its store is at hand.
+// Package inspect explains tokens to people: what a token is and, claim by claim, why it would or
+// would not be accepted. The checks explain. The verdict also needs the consent of the code that
+// really decides: the verifier for access tokens, and the issuer where its store can be read.
 package inspect
 
 import (
@@ -20,12 +20,12 @@ type Input struct {
 	Now      time.Time
 	Skew     time.Duration // that verifiers allow for clocks
 	Issuer   string        // that must have issued it
-	Audience string        // that is to accept it; empty: whoever it is for
+	Audience string        // that is to accept the token; empty: the audience in the token
 	Keys     Keys
 	Own      *issuer.Issuer // with Grants, so that the store is asked; nil: judged without the store
 }
 
-// Report is what an inspection found.
+// Report is the result of an inspection.
 type Report struct {
 	Kind   string
 	Header jose.Header
@@ -139,7 +139,7 @@ func (i *inspection) run() {
 	}
 	i.names()
 	i.check(i.text("iss") == i.Issuer, "iss", i.text("iss"), "the expected issuer", "the issuer is expected to be "+i.Issuer+", byte for byte")
-	i.whoFor()
+	i.forWhom()
 	i.times()
 	i.subject()
 	switch {
@@ -148,10 +148,10 @@ func (i *inspection) run() {
 	case i.Kind == KindRefresh:
 		i.cannotTell("session", "", "only its issuer can tell: run this where the server's store is, without --jwks")
 	}
-	i.lastWord()
+	i.askDeciders()
 }
 
-// foreignForm guesses what a text is that is not a compact JWS.
+// foreignForm guesses what the user gave instead of a compact JWS.
 func foreignForm(text string) string {
 	switch {
 	case text == "":

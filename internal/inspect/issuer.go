@@ -19,8 +19,8 @@ import (
 	"github.com/signet-id/signet/verifier"
 )
 
-// session asks the store what is behind the token. Resource servers do not: they
-// learn of a revocation when the token ends.
+// session checks the session behind the token in the store. Resource servers do not: they notice a
+// revocation when the token expires.
 func (i *inspection) session() {
 	var view userstore.GrantView
 	var err error
@@ -79,7 +79,7 @@ func (i *inspection) session() {
 	}
 }
 
-// proof recomputes what makes a refresh token ours.
+// proof recomputes the jti, which proves that this issuer made a refresh token.
 func (i *inspection) proof(grant userstore.GrantID) {
 	var gen int64
 	_ = json.Unmarshal(i.Claims["gen"], &gen)
@@ -111,28 +111,28 @@ func (i *inspection) generation(g userstore.Grant) {
 	}
 }
 
-// lastWord asks those who would really judge the token. It only adds to a verdict
-// that is not a refusal yet: what was found so far says the same in more words.
-func (i *inspection) lastWord() {
+// askDeciders asks the code that really decides about the token. It only adds to a verdict that is
+// not a refusal yet: the checks before it explain a refusal better.
+func (i *inspection) askDeciders() {
 	if i.Verdict() != Accepted {
 		return
 	}
 	switch i.Kind {
 	case kindAccess:
-		i.lastWordOf("verifier", i.verify())
+		i.addRefusal("verifier", i.verify())
 		if i.Own != nil && slices.Contains(i.list("aud"), i.Issuer) {
 			_, err := i.Own.Bearer(i.ctx, i.Raw)
-			i.lastWordOf("issuer", err)
+			i.addRefusal("issuer", err)
 		}
 	case KindRefresh:
 		if i.Own != nil {
 			_, err := i.Own.InspectRefresh(i.ctx, i.Raw)
-			i.lastWordOf("issuer", err)
+			i.addRefusal("issuer", err)
 		}
 	}
 }
 
-func (i *inspection) lastWordOf(name string, err error) {
+func (i *inspection) addRefusal(name string, err error) {
 	if err == nil {
 		return
 	}
@@ -148,8 +148,7 @@ func (i *inspection) lastWordOf(name string, err error) {
 	i.refuse(name, "", text)
 }
 
-// verify holds the token before the verifier that resource servers use, with the
-// keys that are at hand.
+// verify runs the verifier that resource servers use, with the keys of the inspection.
 func (i *inspection) verify() error {
 	audience := i.list("aud")
 	if i.Audience != "" {
@@ -157,7 +156,7 @@ func (i *inspection) verify() error {
 	}
 	v, err := verifier.New(verifier.Config{
 		Issuer: i.Issuer, Audience: audience, ClockSkew: max(i.Skew, time.Second),
-		JWKSURL:    "http://localhost/jwks.json", // whatever the address, it is answered from memory
+		JWKSURL:    "http://localhost/jwks.json", // answered from memory, whatever the address
 		HTTPClient: &http.Client{Transport: memory(i.Keys.Set)},
 		Now:        func() time.Time { return i.Now },
 		Logger:     slog.New(slog.DiscardHandler),

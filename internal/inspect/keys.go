@@ -10,7 +10,7 @@ import (
 	"github.com/signet-id/signet/keys"
 )
 
-// Keys are those that signatures are checked with.
+// Keys are the keys that signatures are checked with.
 type Keys struct {
 	Set  []byte // as a JWK set, as a resource server gets them
 	ByID map[string]Key
@@ -23,7 +23,8 @@ type Key struct {
 	Published bool
 }
 
-// OwnKeys are the keys that a store holds, as of now. Without an error and without keys the store holds none.
+// OwnKeys are the keys that a store holds, as of now. Without an error and without keys the store
+// holds none.
 func OwnKeys(ctx context.Context, manager *keys.Manager, now time.Time) (k Keys, err error) {
 	report, err := manager.Timeline(ctx)
 	if err != nil || len(report.Keys) == 0 {
@@ -54,7 +55,8 @@ func OwnKeys(ctx context.Context, manager *keys.Manager, now time.Time) (k Keys,
 	return k, nil
 }
 
-// ForeignKeys reads a JWK set that another server publishes. skipped are the keys in it that cannot be used.
+// ForeignKeys reads a JWK set that another server publishes. skipped are the keys in it that cannot
+// be used.
 func ForeignKeys(set []byte) (k Keys, skipped []error, err error) {
 	list, skipped, err := jose.ParseKeySet(set)
 	if err != nil {
@@ -67,7 +69,8 @@ func ForeignKeys(set []byte) (k Keys, skipped []error, err error) {
 	return k, skipped, nil
 }
 
-// ReadOnly is a key manager that changes nothing, even when the issuer asks it to bring itself up to date.
+// ReadOnly is a key manager that changes nothing, even when the issuer asks it to bring itself up
+// to date.
 type ReadOnly struct{ *keys.Manager }
 
 // Step only reads.

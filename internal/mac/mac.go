@@ -1,5 +1,5 @@
-// Package mac is HMAC-SHA-256 over a list of texts, each with its length before it, so that no two lists run into one: of
-// ("ab", "c") and ("a", "bc") a plain concatenation would be the same.
+// Package mac is HMAC-SHA-256 over a list of texts. The length of each text is written before it,
+// because ("ab", "c") and ("a", "bc") are the same when simply joined.
 package mac
 
 import (
@@ -12,7 +12,8 @@ import (
 // Sum is the MAC of the parts.
 func Sum(secret []byte, parts ...string) []byte { return New(secret, parts...).Sum(nil) }
 
-// New is a MAC that the parts were written to. What is written after them comes without a length and has to be the last.
+// New returns a MAC with the parts written. The caller may write one more part, which gets no
+// length and so has to be the last.
 func New(secret []byte, parts ...string) hash.Hash {
 	mac := hmac.New(sha256.New, secret)
 	var size [8]byte

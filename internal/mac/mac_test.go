@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// What is in the hands of browsers and programs was made by servers of other versions, so the bytes never change.
+// What is in the hands of browsers and programs was made by servers of other versions, so the bytes
+// never change.
 func TestTheMACOfAListIsFixed(t *testing.T) {
 	secret := []byte("0123456789abcdef0123456789abcdef")
 	plain := hmac.New(sha256.New, secret)

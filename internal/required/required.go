@@ -1,5 +1,5 @@
-// Package required finds the parts that somebody forgot: a nil that would mean "no limit" or "no check" in a running
-// server is to fail its start instead.
+// Package required finds missing fields of a struct of parts, so that a forgotten part fails the
+// start of a server instead of meaning "no limit" or "no check".
 package required
 
 import (
@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// Missing names the exported fields of the struct v that are nil, "" or an empty list and not among optional. It
-// looks at fields that can be nil and at strings; numbers have zero values that are safe.
+// Missing names the exported fields of the struct v that are nil, "" or an empty list and not among
+// optional. It looks at fields that can be nil and at strings; numbers have zero values that are
+// safe.
 func Missing(v any, optional ...string) error {
 	s := reflect.Indirect(reflect.ValueOf(v))
 	var names []string

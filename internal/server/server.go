@@ -1,6 +1,6 @@
-// Package server joins the parts of a server once: for serve, and for the tests that run the whole of it. What has to be
-// set says the caller, in the fields of the parts themselves; what they share is put into each of them here, and a part
-// that was forgotten fails the start with its name.
+// Package server joins the parts of a server in one place, for the command serve and for the tests
+// that run a whole server. The caller sets each part's own settings; Compose sets the fields that
+// parts share. A missing part fails the start with its name.
 package server
 
 import (
@@ -26,7 +26,7 @@ type Store interface {
 	keys.Store
 }
 
-// Parts is what a server is made of. Every field has to be filled, but for those that say so.
+// Parts are the parts of a server. All fields are required unless their comment says optional.
 type Parts struct {
 	Store  Store
 	Keys   *keys.Manager
@@ -35,7 +35,8 @@ type Parts struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	// The limits. A server without one says so: userstore.NoThrottle, issuer.NoAdmission, issuer.NoClientCache.
+	// The limits are required too. For no limit set userstore.NoThrottle, issuer.NoAdmission or
+	// issuer.NoClientCache.
 	Throttle  *userstore.Throttle
 	Admission *issuer.Admission
 	Cache     *issuer.ClientCache
@@ -91,8 +92,8 @@ func Compose(p Parts) error {
 	return nil
 }
 
-// ForInspection joins what an issuer takes to judge tokens without serving: it reads the store and changes nothing.
-// The settings are in i.
+// ForInspection sets the fields of an issuer that checks tokens without serving: it reads the store
+// and changes nothing.
 func ForInspection(i *issuer.Issuer, store userstore.Store, ring issuer.Keys, now func() time.Time) {
 	i.Grants, i.Clients, i.Keys, i.Now = store, store, ring, now
 }

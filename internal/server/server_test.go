@@ -55,7 +55,8 @@ func TestAMissingPartFailsTheStart(t *testing.T) {
 	}
 }
 
-// What Compose joins is whole: the handler finds nothing missing in it, and without Compose it says what is.
+// What Compose joins is whole: the handler finds nothing missing in it, and without Compose it says
+// what is.
 func TestTheHandlerNeedsEveryPart(t *testing.T) {
 	p := parts(t)
 	if _, err := p.API.Handler(); err == nil || !strings.Contains(err.Error(), "Issuer, Accounts, Clients, Store, Pages, JWKS, Secret, Ready, Now, NewID, Log") {

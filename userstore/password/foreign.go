@@ -16,7 +16,7 @@ import (
 )
 
 // Reasons of Hasher.Accept. Neither repeats what was stored: it may be a password
-// that somebody put into the wrong column.
+// in the wrong column.
 var (
 	ErrForm = errors.New("the password hash has no form that is known here")
 	ErrCost = errors.New("the password hash asks for an absurd cost and would never be executed")
@@ -151,8 +151,8 @@ const maxBcrypt = 72
 // parseBcrypt reads $2b$12$ and 53 characters of salt and hash. $2a$ and $2y$ are the
 // same function, but $2x$ is another: PHP's before its sign extension was mended.
 //
-// Every bcrypt ignores what follows byte 72, and so must this, or whoever chose a longer
-// password would be locked out. The hash of ours that takes its place counts every character.
+// Every bcrypt ignores what follows byte 72. This must do the same, or users with a longer password
+// would be locked out. The argon2id hash that replaces it covers every character.
 func parseBcrypt(s string, prepare func(password []byte) []byte) (foreign, bool) {
 	if len(s) != 60 || s[6] != '$' || strings.Trim(s[7:], bcryptAlphabet) != "" {
 		return foreign{}, false

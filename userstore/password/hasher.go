@@ -1,5 +1,6 @@
-// Package password hashes and checks passwords: argon2id as PHC strings, the hashes of other systems until their first
-// login, and a bound on how many are hashed at a time and how much memory that takes. It knows no accounts.
+// Package password hashes and checks passwords: argon2id as PHC strings, the hashes of other
+// systems until their first login, and a bound on how many are hashed at a time and how much memory
+// that takes. It knows no accounts.
 package password
 
 import (
@@ -53,7 +54,7 @@ const (
 // Hasher hashes and checks passwords, a bounded number at a time and first come, first served.
 //
 // The bound is for memory as much as for the processor: at most about 2 × (slots + 1) × MemoryKiB at
-// any time, one half in use and one half garbage, and 32 MiB; see hash_memory.go.
+// any time, one half in use and one half garbage, and 32 MiB; see memory.go.
 type Hasher struct {
 	// Secrets hashes the secrets of clients: one at a time, in a slot and a queue apart from those of people's
 	// passwords. Anybody may send wrong ones.
@@ -159,8 +160,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return hash.String(), nil
 }
 
-// Verify checks password against a PHC string; stale: it matched, and its costs or sizes
-// are not the configured ones, so that it should be replaced. Costlier than configured is stale too: all
+// Verify checks password against a PHC string; stale: it matched, and its costs or sizes are not
+// the configured ones, so that it should be replaced. Costlier than configured is stale too: all
 // accounts then converge on one cost, hence one answer time.
 //
 // A hash of another system is checked in that system's time and always stale; see foreign.go.
@@ -249,7 +250,7 @@ func (h *Hasher) makeUp(password string, hash argon2Hash) {
 // run derives a tag. NFKC (NIST SP 800-63B-4 section 3.1.1.2), because keyboards
 // differ in how they spell one character; nothing else is changed: no trimming, no folding, no
 // truncation. It is done here, so that setting and checking cannot differ and a foreign
-// hash can be given what was typed.
+// hash gets the password as it was typed.
 func (h *Hasher) run(password string, salt []byte, p Params, size int) []byte {
 	h.memory.makeRoom()
 	defer h.memory.dropped(p.MemoryKiB, h.idle)

@@ -68,7 +68,8 @@ func TestU36StoredHash(t *testing.T) {
 	}
 }
 
-// The vector is of the C reference implementation: argon2 with "password", "somesalt", -id -t 2 -k 65536 -p 1.
+// The vector is of the C reference implementation: argon2 with "password", "somesalt", -id -t 2 -k
+// 65536 -p 1.
 func TestVerifyHashOfTheReferenceImplementation(t *testing.T) {
 	h := New(cheap, 1, 0, 0)
 	const phc = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
@@ -271,7 +272,8 @@ func TestQueueIsBoundedInLengthAndTime(t *testing.T) {
 		if _, _, err := h.Verify(t.Context(), "", "pw"); !errors.Is(err, ErrOverloaded) || time.Since(start) != 0 {
 			t.Errorf("sixth caller: %v after %v", err, time.Since(start))
 		}
-		// Two run at once, two a minute later; the fifth would begin after two and leaves after 90 s.
+		// Two run at once, two a minute later; the fifth would begin after two and leaves after 90
+		// s.
 		var refused int
 		for range 5 {
 			if err := <-errs; errors.Is(err, ErrOverloaded) {

@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// hashMemory bounds the memory of dead hashes. x/crypto's argon2 allocates its blocks
-// anew for each hash and drops them. The collector, left alone, begins when the heap has doubled
-// since it last looked, and what it then saw in use may be dead now: the peak comes to
-// five hashes' blocks for two slots, and after the last login they stay for two minutes.
-// That does no harm to a heap of a few small hashes; it does to one of large ones. So
-// what was dropped is counted, and collected by whoever would add to too much of it.
+// hashMemory bounds the memory of dead hashes. x/crypto's argon2 allocates its blocks anew for each
+// hash and drops them. The collector, left alone, begins when the heap has doubled since it last
+// looked, and what it then saw in use may be dead now: the peak comes to five hashes' blocks for
+// two slots, and after the last login they stay for two minutes. That does no harm to a heap of a
+// few small hashes; it does to one of large hashes. So the dropped memory is counted, and a hash
+// that would exceed the bound first runs a collection.
 //
-// A collection costs a millisecond or a few, whatever the size of the blocks, since they
-// hold no pointers. It is worth one for large hashes and wasted on small ones, where slack lets the
-// collector come first. A soft limit (GOMEMLIMIT) would bound the same, but counts everything else, too,
-// and collects without end once that alone exceeds it.
+// A collection costs a millisecond or a few, whatever the size of the blocks, since they hold no
+// pointers. It is worth one for large hashes and wasted on small ones, where slack lets the
+// collector come first. A soft limit (GOMEMLIMIT) would bound the same, but counts everything else,
+// too, and collects without end once that alone exceeds it.
 type hashMemory struct {
 	most    int64         // KiB of garbage that is tolerated: as much as may be in use, and slack
 	collect func()        // runtime.GC
 	release func()        // debug.FreeOSMemory
 	ended   func() uint64 // how many collections have, ours or not
 
-	gate    sync.Mutex // held while collecting, so that nobody allocates meanwhile
+	gate    sync.Mutex // held while collecting, so that no hash allocates meanwhile
 	seen    uint64     // what ended said when a hash last began,
 	older   int64      // and how much of garbage there was then
 	garbage atomic.Int64
@@ -48,8 +48,8 @@ func (m *hashMemory) makeRoom() {
 	m.gate.Lock()
 	defer m.gate.Unlock()
 	if n := m.ended(); n != m.seen {
-		// Somebody else's collection. What was dropped after the last hash began may have come
-		// too late for it.
+		// A collection that was not ours. Memory that was dropped after the last hash began may
+		// have missed it.
 		m.seen = n
 		m.garbage.Add(-m.older)
 	}
@@ -74,8 +74,8 @@ func (m *hashMemory) dropped(kib uint32, idle func() bool) {
 	}
 }
 
-// tidy gives what the last hashes left back to the system, once nobody hashes any
-// more; also what the runtime collected meanwhile, for it would keep that for minutes.
+// tidy returns the memory of the last hashes to the system once no hash runs any more. It includes
+// memory that the runtime has collected meanwhile, which the runtime would keep for minutes.
 func (m *hashMemory) tidy(idle func() bool) {
 	if !idle() {
 		time.AfterFunc(idleTime, func() { m.tidy(idle) })
