@@ -19,7 +19,9 @@ func TestALogoutHintSpeaksForItsOwnSession(t *testing.T) {
 		plain := s.Register(userstore.Client{ID: "plain", Name: "plain", GrantTypes: []string{userstore.GrantAuthorizationCode}, ClientMetadata: userstore.ClientMetadata{
 			RedirectURIs: []string{"https://plain.test/cb"}, PostLogoutRedirectURIs: []string{"https://plain.test/bye"}}})
 		const bye, plainBye = "https://web.test/bye", "https://plain.test/bye"
-		silently := func(b *apitest.Browser, c apitest.Client) apitest.Tokens { return logIn(s, b, c, set("scope", "openid")) }
+		silently := func(b *apitest.Browser, c apitest.Client) apitest.Tokens {
+			return logIn(s, b, c, set("scope", "openid"))
+		}
 		asks := func(what string, b *apitest.Browser, hint string) {
 			t.Helper()
 			p := b.Open(logoutPath("id_token_hint", hint, "post_logout_redirect_uri", bye))
