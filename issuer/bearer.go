@@ -3,16 +3,13 @@ package issuer
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/refusal"
-	"github.com/signet-id/signet/internal/strictjson"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -55,21 +52,22 @@ const anyAudience = ""
 
 // liveToken is an access token that is worth something now.
 type liveToken struct {
-	claims  accessClaims
+	claims  jose.AccessClaims
 	payload []byte              // all that it says
 	view    userstore.GrantView // zero without a user
 }
 
 // scopes are the token's, less what the user or the client may no longer hold.
 func (l liveToken) scopes() []string {
-	return slices.DeleteFunc(strings.Fields(l.claims.Scope), func(s string) bool {
+	return slices.DeleteFunc(slices.Clone(l.claims.Scopes), func(s string) bool {
 		return !holds(l.view.Client, s) || s == ScopeAdmin && !mayAdmin(l.view.Client, l.view.User.Roles)
 	})
 }
 
-// live judges an access token that comes back to us: ours, under a published key, in time, its
-// audience holding audience; its grant live, and its user and client enabled. One without a user has no grant: liveClient
-// judges it further. InvalidToken, Expired, or what says that nothing could be decided.
+// live judges an access token that comes back to us: ours, under a published key, and by its claims one that a resource
+// server of this audience would accept (anyAudience: any resource server); its grant live, and its user and client
+// enabled. One without a user has no grant: liveClient judges it further. InvalidToken, Expired, or what says that
+// nothing could be decided.
 func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, error) {
 	now := i.now()
 	// A replica that may not sign has an old view or a wrong clock: what it would say
@@ -83,16 +81,13 @@ func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, err
 		return liveToken{}, err
 	}
 	refusal.Client(ctx, l.claims.ClientID)
-	switch c := l.claims; {
-	case c.Issuer != i.URL:
-		return liveToken{}, errAccessToken.because(errors.New("iss is not ours"))
-	case audience != anyAudience && !slices.Contains(c.Audience, audience):
-		return liveToken{}, errAccessToken.because(errors.New("aud does not hold the issuer"))
-	case c.Expires <= 0: // absent, as good as
-		return liveToken{}, errAccessToken.because(errors.New("no exp"))
-	case now.Add(-i.ClockSkew).Unix() >= c.Expires:
+	expected := jose.Expected{Issuer: i.URL, Audience: []string{audience}, AnyAudience: audience == anyAudience, Now: now, Skew: i.ClockSkew}
+	switch err := l.claims.Check(expected); {
+	case errors.Is(err, jose.ErrExpired):
 		return liveToken{}, errAccessExpired
-	case c.SessionID == "":
+	case err != nil:
+		return liveToken{}, errAccessToken.because(err)
+	case l.claims.SessionID == "":
 		return l, nil
 	}
 	l.view, err = i.liveGrant(ctx, l.claims, now)
@@ -114,7 +109,7 @@ func claimedClient(compact string) string {
 }
 
 // liveClient judges a token of a client in its own name.
-func (i *Issuer) liveClient(ctx context.Context, c accessClaims) error {
+func (i *Issuer) liveClient(ctx context.Context, c jose.AccessClaims) error {
 	client, err := i.Clients.ClientByID(ctx, c.ClientID)
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):
@@ -123,7 +118,7 @@ func (i *Issuer) liveClient(ctx context.Context, c accessClaims) error {
 		return failed(err)
 	case c.Subject != c.ClientID || !client.DisabledAt.IsZero():
 		return errAccessToken.because(errors.New("the client is disabled, or not the subject"))
-	case time.Unix(c.IssuedAt, 0).Before(client.CreatedAt.Add(-i.ClockSkew)):
+	case c.IssuedAt.Before(client.CreatedAt.Add(-i.ClockSkew)):
 		// No row says which of two clients of one id it was, deleted and made again, but the clock does.
 		return errAccessToken.because(errors.New("the token is older than the client"))
 	}
@@ -131,7 +126,7 @@ func (i *Issuer) liveClient(ctx context.Context, c accessClaims) error {
 }
 
 // liveGrant judges the grant of a token with a user.
-func (i *Issuer) liveGrant(ctx context.Context, c accessClaims, now time.Time) (userstore.GrantView, error) {
+func (i *Issuer) liveGrant(ctx context.Context, c jose.AccessClaims, now time.Time) (userstore.GrantView, error) {
 	view, err := i.Grants.GrantBySession(ctx, c.SessionID)
 	if errors.Is(err, userstore.ErrNotFound) {
 		return view, errAccessToken.because(errors.New("the grant is gone"))
@@ -172,16 +167,9 @@ func (i *Issuer) accessToken(raw string) (liveToken, error) {
 	if !token.Header.IsType(TypeAccessToken) {
 		return liveToken{}, errAccessToken.because(fmt.Errorf("typ is not %s", TypeAccessToken))
 	}
-	var c struct {
-		accessClaims
-		Confirmation json.RawMessage `json:"cnf"`
-	}
-	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.IgnoreUnknown); err != nil {
+	claims, err := jose.ReadAccessClaims(token.Payload)
+	if err != nil {
 		return liveToken{}, errAccessToken.because(err)
 	}
-	// A token bound to a key is worth nothing to whoever merely bears it (RFC 7800).
-	if len(c.Confirmation) > 0 {
-		return liveToken{}, errAccessToken.because(errors.New("the token is bound to a key"))
-	}
-	return liveToken{claims: c.accessClaims, payload: token.Payload}, nil
+	return liveToken{claims: claims, payload: token.Payload}, nil
 }

@@ -60,7 +60,7 @@ func (i *Issuer) introspectAccess(ctx context.Context, caller userstore.Client, 
 	switch {
 	case err != nil:
 		return nil, err
-	case i.now().Unix() >= live.claims.Expires:
+	case !i.now().Before(live.claims.Expiry):
 		return nil, errAccessExpired // active means now (RFC 7662 section 2.2): whoever asks is told it by us, and needs no leeway
 	}
 	if live.claims.ClientID != caller.ID && !i.introspects(caller, live.claims.Audience) {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
@@ -63,133 +63,11 @@ func (t *Token) Claim(name string, v any) (bool, error) {
 // Claims is the token's payload, a JSON object without duplicate members.
 func (t *Token) Claims() json.RawMessage { return slices.Clone(t.payload) }
 
-// claimNames are the claims that readClaims reads. A member that differs from
-// one only in case would be the same claim to a laxer reader.
-var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"}
-
-// readClaims decodes a payload by hand, in one pass: through encoding/json the
-// claims would cost as much as half a signature. It holds every claim to its
-// type and RFC 9068's to their presence; what they say is judged elsewhere. A
-// fuzz target holds it against encoding/json.
-func readClaims(payload []byte) (*Token, error) {
-	t := &Token{payload: payload}
-	var problem error
-	wrong := func(name, want string) {
-		if problem == nil {
-			problem = fmt.Errorf("the claim %s is not %s", name, want)
-		}
+func newToken(c jose.AccessClaims, payload []byte) *Token {
+	return &Token{
+		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, ID: c.ID, Scopes: c.Scopes,
+		Expiry: c.Expiry, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore,
+		SessionID: c.SessionID, AuthenticatedAt: c.AuthenticatedAt, AuthenticationContext: c.ACR, AuthenticationMethods: c.AMR, Roles: c.Roles,
+		payload: payload,
 	}
-	text := func(name string, value []byte, to *string) {
-		var ok bool
-		if *to, ok = strictjson.String(value); !ok || *to == "" {
-			wrong(name, "a string with something in it")
-		}
-	}
-	list := func(name string, value []byte, to *[]string) {
-		var ok bool
-		if *to, ok = strictjson.Strings(value); !ok || slices.Contains(*to, "") {
-			wrong(name, "a list of strings")
-		}
-	}
-	date := func(name string, value []byte, to *time.Time) {
-		seconds, ok := numericDate(value)
-		if *to = time.Unix(seconds, 0); !ok {
-			wrong(name, "a time in seconds between 1970 and the year 9999")
-		}
-	}
-	err := strictjson.Object(payload, func(name, value []byte) {
-		switch string(name) {
-		case "iss":
-			text("iss", value, &t.Issuer)
-		case "sub":
-			text("sub", value, &t.Subject)
-		case "aud":
-			if value[0] == '"' {
-				t.Audience = make([]string, 1)
-				text("aud", value, &t.Audience[0])
-			} else {
-				list("aud", value, &t.Audience)
-			}
-		case "exp":
-			date("exp", value, &t.Expiry)
-		case "nbf":
-			date("nbf", value, &t.NotBefore)
-		case "iat":
-			date("iat", value, &t.IssuedAt)
-		case "jti":
-			text("jti", value, &t.ID)
-		case "client_id":
-			text("client_id", value, &t.ClientID)
-		case "scope":
-			scope, ok := strictjson.String(value)
-			if scope != "" {
-				t.Scopes = strings.Split(scope, " ")
-			}
-			if !ok || slices.Contains(t.Scopes, "") {
-				wrong("scope", "a string of scopes with one space between")
-			}
-		case "sid":
-			text("sid", value, &t.SessionID)
-		case "auth_time":
-			date("auth_time", value, &t.AuthenticatedAt)
-		case "acr":
-			text("acr", value, &t.AuthenticationContext)
-		case "amr":
-			list("amr", value, &t.AuthenticationMethods)
-		case "roles":
-			list("roles", value, &t.Roles)
-		case "cnf":
-			// Only its holder may use such a token (RFC 7800, RFC 9449), and proofs are not checked yet.
-			if problem == nil {
-				problem = errors.New("the token is bound to a key (cnf), and this verifier cannot check the proof of it")
-			}
-		default:
-			for _, known := range claimNames {
-				if len(known) <= len(name) && strings.EqualFold(known, string(name)) && problem == nil {
-					problem = fmt.Errorf("the token has a member that is %s but for its case", known)
-				}
-			}
-		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("the token's payload: %w", err)
-	}
-	if problem != nil {
-		return nil, problem
-	}
-	for _, required := range []struct {
-		name    string
-		missing bool
-	}{
-		{"iss", t.Issuer == ""}, {"sub", t.Subject == ""}, {"aud", len(t.Audience) == 0}, {"exp", t.Expiry.IsZero()},
-		{"iat", t.IssuedAt.IsZero()}, {"jti", t.ID == ""}, {"client_id", t.ClientID == ""},
-	} {
-		if required.missing {
-			return nil, fmt.Errorf("the token has no %s", required.name)
-		}
-	}
-	return t, nil
-}
-
-// latestDate is the last second of the year 9999.
-const latestDate = 253402300799
-
-// numericDate reads a time of RFC 7519 section 2. A fraction is cut off, which
-// lets a token expire early, never late; an exponent is not accepted, so that no
-// digit of arithmetic can overflow.
-func numericDate(value []byte) (int64, bool) {
-	whole, _, _ := strings.Cut(string(value), ".")
-	if whole == "" || len(whole) > 12 {
-		return 0, false
-	}
-	for _, c := range value {
-		if c != '.' && (c < '0' || c > '9') {
-			return 0, false
-		}
-	}
-	var n int64
-	for _, c := range whole {
-		n = n*10 + int64(c-'0')
-	}
-	return n, n <= latestDate
 }

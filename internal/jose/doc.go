@@ -4,6 +4,7 @@
 //	algorithm.go  which algorithms there are, and which keys are fit for them
 //	parse.go      a string → header, payload and signature, strictly (RFC 7515, RFC 8725)
 //	verify.go     the signature, under one key that is bound to one algorithm
+//	access_claims.go  what an access token says, read and judged in one way for all who accept one (RFC 9068)
 //	sign.go       the other way: prepared headers, the raw key
 //	jwk.go        JSON Web Keys and sets, public ones only (RFC 7517, RFC 7638)
 //	seal.go       private keys at rest, as JWE (dir, A256GCM) and nothing else

@@ -221,8 +221,9 @@ func raceBounds(t *testing.T, f *fixture) {
 		}))
 	}
 	var all sync.WaitGroup
+	before := slices.Clone(made)
 	all.Go(func() {
-		for _, g := range made { // in the order in which they would make room
+		for _, g := range before { // in the order in which they would make room
 			_, _ = f.AdvanceGrant(t.Context(), f.advance(g))
 		}
 	})

@@ -1,0 +1,191 @@
+package jose
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/internal/strictjson"
+)
+
+// AccessClaims are the claims of an access token (RFC 9068 section 2.2) by which it is accepted or refused. Resource
+// servers (the verifier) and the issuer's own endpoints read and judge them here, so that none is laxer
+// than another.
+type AccessClaims struct {
+	Issuer, Subject, ClientID, ID string
+	Audience, Scopes              []string
+	Expiry, IssuedAt, NotBefore   time.Time // NotBefore zero: not said
+
+	// Of a user; otherwise empty.
+	SessionID, ACR  string
+	AuthenticatedAt time.Time
+	AMR, Roles      []string
+}
+
+// ErrExpired: the token was good once.
+var ErrExpired = errors.New("the token has expired")
+
+// Expected is what the claims of an access token are held against.
+type Expected struct {
+	Issuer      string
+	Audience    []string // the token has to name one of them
+	AnyAudience bool     // or else any: for an endpoint of the issuer's that answers about the token itself
+	Now         time.Time
+	Skew        time.Duration // how far clocks may be off
+}
+
+// Check tells why a token is refused. Expiry comes after whatever else can be wrong with a token of ours, so that
+// ErrExpired is said of tokens that were good once.
+func (t *AccessClaims) Check(e Expected) error {
+	switch {
+	case t.Issuer != e.Issuer:
+		return errors.New("the token is from another issuer")
+	case len(t.Audience) == 0,
+		!e.AnyAudience && !slices.ContainsFunc(t.Audience, func(aud string) bool { return slices.Contains(e.Audience, aud) }):
+		return errors.New("the token is for another audience")
+	case t.IssuedAt.After(e.Now.Add(e.Skew)):
+		return errors.New("the token is issued in the future: compare the clocks")
+	case t.NotBefore.After(e.Now.Add(e.Skew)):
+		return errors.New("the token is not valid yet")
+	case !e.Now.Before(t.Expiry.Add(e.Skew)):
+		// RFC 7519 section 4.1.4: on or after exp it must not be accepted.
+		return ErrExpired
+	case !t.Expiry.After(t.IssuedAt) && e.Now.Before(t.Expiry):
+		// Within the leeway behind exp, exp alone decides: iat says nothing there that could do harm.
+		return errors.New("the token expires before it is issued")
+	}
+	return nil
+}
+
+// accessClaimNames are the claims that ReadAccessClaims reads. A member that differs from
+// one only in case would be the same claim to a laxer reader.
+var accessClaimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"}
+
+// ReadAccessClaims decodes a payload by hand, in one pass: through encoding/json the
+// claims would cost as much as half a signature. It holds every claim to its
+// type and RFC 9068's to their presence; what they say is Check's to judge. A
+// fuzz target of the verifier holds it against encoding/json.
+func ReadAccessClaims(payload []byte) (AccessClaims, error) {
+	var t AccessClaims
+	var problem error
+	wrong := func(name, want string) {
+		if problem == nil {
+			problem = fmt.Errorf("the claim %s is not %s", name, want)
+		}
+	}
+	text := func(name string, value []byte, to *string) {
+		var ok bool
+		if *to, ok = strictjson.String(value); !ok || *to == "" {
+			wrong(name, "a string with something in it")
+		}
+	}
+	list := func(name string, value []byte, to *[]string) {
+		var ok bool
+		if *to, ok = strictjson.Strings(value); !ok || slices.Contains(*to, "") {
+			wrong(name, "a list of strings")
+		}
+	}
+	date := func(name string, value []byte, to *time.Time) {
+		seconds, ok := numericDate(value)
+		if *to = time.Unix(seconds, 0); !ok {
+			wrong(name, "a time in seconds between 1970 and the year 9999")
+		}
+	}
+	err := strictjson.Object(payload, func(name, value []byte) {
+		switch string(name) {
+		case "iss":
+			text("iss", value, &t.Issuer)
+		case "sub":
+			text("sub", value, &t.Subject)
+		case "aud":
+			if value[0] == '"' {
+				t.Audience = make([]string, 1)
+				text("aud", value, &t.Audience[0])
+			} else {
+				list("aud", value, &t.Audience)
+			}
+		case "exp":
+			date("exp", value, &t.Expiry)
+		case "nbf":
+			date("nbf", value, &t.NotBefore)
+		case "iat":
+			date("iat", value, &t.IssuedAt)
+		case "jti":
+			text("jti", value, &t.ID)
+		case "client_id":
+			text("client_id", value, &t.ClientID)
+		case "scope":
+			scope, ok := strictjson.String(value)
+			if scope != "" {
+				t.Scopes = strings.Split(scope, " ")
+			}
+			if !ok || slices.Contains(t.Scopes, "") {
+				wrong("scope", "a string of scopes with one space between")
+			}
+		case "sid":
+			text("sid", value, &t.SessionID)
+		case "auth_time":
+			date("auth_time", value, &t.AuthenticatedAt)
+		case "acr":
+			text("acr", value, &t.ACR)
+		case "amr":
+			list("amr", value, &t.AMR)
+		case "roles":
+			list("roles", value, &t.Roles)
+		case "cnf":
+			// Only its holder may use such a token (RFC 7800, RFC 9449), and proofs are not checked yet.
+			if problem == nil {
+				problem = errors.New("the token is bound to a key (cnf), whose proof cannot be checked here")
+			}
+		default:
+			for _, known := range accessClaimNames {
+				if len(known) <= len(name) && strings.EqualFold(known, string(name)) && problem == nil {
+					problem = fmt.Errorf("the token has a member that is %s but for its case", known)
+				}
+			}
+		}
+	})
+	if err != nil {
+		return AccessClaims{}, fmt.Errorf("the token's payload: %w", err)
+	}
+	if problem != nil {
+		return AccessClaims{}, problem
+	}
+	for _, required := range []struct {
+		name    string
+		missing bool
+	}{
+		{"iss", t.Issuer == ""}, {"sub", t.Subject == ""}, {"aud", len(t.Audience) == 0}, {"exp", t.Expiry.IsZero()},
+		{"iat", t.IssuedAt.IsZero()}, {"jti", t.ID == ""}, {"client_id", t.ClientID == ""},
+	} {
+		if required.missing {
+			return AccessClaims{}, fmt.Errorf("the token has no %s", required.name)
+		}
+	}
+	return t, nil
+}
+
+// latestDate is the last second of the year 9999.
+const latestDate = 253402300799
+
+// numericDate reads a time of RFC 7519 section 2. A fraction is cut off, which
+// lets a token expire early, never late; an exponent is not accepted, so that no
+// digit of arithmetic can overflow.
+func numericDate(value []byte) (int64, bool) {
+	whole, _, _ := strings.Cut(string(value), ".")
+	if whole == "" || len(whole) > 12 {
+		return 0, false
+	}
+	for _, c := range value {
+		if c != '.' && (c < '0' || c > '9') {
+			return 0, false
+		}
+	}
+	var n int64
+	for _, c := range whole {
+		n = n*10 + int64(c-'0')
+	}
+	return n, n <= latestDate
+}
