@@ -30,6 +30,7 @@ var reasons = []struct {
 	reason fault
 }{
 	{ErrStopping, fault{"server", "stopping", "The server is stopping."}},
+	{userstore.ErrUnwritable, fault{"store", "unwritable", "The store takes no writes; the server's log says why."}},
 	{userstore.ErrUnavailable, fault{"store", "unavailable", "The store does not answer."}},
 	{context.DeadlineExceeded, fault{"store", "unavailable", "The store does not answer."}},
 	{keys.ErrClock, fault{"keys", "clock_off", "The clock of this machine and that of the store differ too much; set them by NTP."}},
