@@ -108,6 +108,11 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	if res == unmatched && r.Method != http.MethodConnect {
 		return newProblem(notFound, "There is nothing at this path; /openapi.json lists what there is.")
 	}
+	if res.dialect.bounded() { // all of it: setCORS asks the store as well
+		ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	h.setCORS(a.Header(), r, res)
 	handle := res.methods[r.Method]
 	if handle == nil {
@@ -132,9 +137,7 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 		return newProblem(bodyTooLarge, "")
 	}
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
-	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
-	defer cancel()
-	r = r.WithContext(audit.WithOrigin(ctx, h.origin(r, id)))
+	r = r.WithContext(audit.WithOrigin(r.Context(), h.origin(r, id)))
 	for name, value := range match.Vars {
 		r.SetPathValue(name, value)
 	}

@@ -142,7 +142,9 @@ func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer
 
 // refused records e and returns answer; what failed of it instead, when e could not be recorded.
 func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) error {
-	if err := a.Store.Record(context.WithoutCancel(ctx), e); err != nil {
+	kept, cancel := Uncancelled(ctx)
+	defer cancel()
+	if err := a.Store.Record(kept, e); err != nil {
 		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
 	e.Log(ctx, a.Log)

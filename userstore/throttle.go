@@ -50,27 +50,27 @@ type Throttle struct {
 	Log                *slog.Logger  // of refusals; nil: none
 
 	mu        sync.Mutex
-	owed      []Attempt // to be given back, when the store could not be reached
 	waiting   []*waiter // first come, first woken
-	turns     turns     // to count, and to give back
+	turns     turns     // to count
+	returns   returns   // attempts that are given back
 	refusals  recorder
 	intruders recorder // apart, so that neither fills the other's room
 }
 
-// Drain waits until what was refused so far is recorded. Call it before the store is closed.
+// Drain waits until what was refused so far is recorded and what is owed is given back, as far as
+// the store takes it within a few seconds. Call it before the store is closed.
 func (t *Throttle) Drain() {
-	t.refusals.wait()
-	t.intruders.wait()
+	t.returns.drained(drainLimit)
+	t.refusals.wait(drainLimit)
+	t.intruders.wait(drainLimit)
 }
+
+// drainLimit bounds each part of Drain.
+const drainLimit = 3 * time.Second
 
 const (
 	// mostWaiting bounds those who wait, as the Hasher's queue does.
 	mostWaiting = defaultQueue
-	// mostOwed is how many attempts are remembered through an outage of the store; it is
-	// as many as could have been under way, many times over.
-	mostOwed = 4096
-	// owedAtOnce is how many of them one request gives back.
-	owedAtOnce = 64
 )
 
 // networkOf is the network that a request is counted by, of the address of its origin. One
@@ -151,7 +151,6 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held
 
 func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*held, error) {
 	copy(r.ID[:], random(len(r.ID)))
-	t.payBack(ctx, r.Attempt)
 	wait := t.Wait
 	if wait <= 0 {
 		wait = defaultWait
@@ -172,6 +171,9 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 		case !errors.Is(err, ErrConflict):
 			t.owe(r.Attempt) // it may be there
 			return nil, err
+		case try == 0 && t.returns.owes(r.Attempt):
+			t.returns.settled(patience, r.Attempt)
+			continue
 		}
 		tallies, err := t.Store.Tallies(ctx, r)
 		if err != nil {
@@ -213,29 +215,18 @@ func (h *held) wrong(ctx context.Context, e audit.Event) error {
 	}
 	h.over = true
 	defer h.throttle.wake(h.attempt)
-	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt, e)
+	ctx, cancel := Uncancelled(ctx)
+	defer cancel()
+	return h.throttle.Store.SettleAttempt(ctx, h.attempt, e)
 }
 
-// back gives it back, now or as soon as the store can be reached: a failure of ours is nobody's guess.
+// back gives it back, now or as soon as the store takes it: a failure of ours is nobody's guess.
 func (h *held) back(ctx context.Context) {
 	if h == nil || h.over {
 		return
 	}
 	h.over = true
-	if !h.throttle.giveBack(context.WithoutCancel(ctx), h.attempt) {
-		h.throttle.owe(h.attempt)
-	}
-	h.throttle.wake(h.attempt)
-}
-
-func (t *Throttle) giveBack(ctx context.Context, a Attempt) bool {
-	patience, cancel := context.WithTimeout(ctx, patienceBack)
-	defer cancel()
-	if !t.turns.take(patience, t.AtOnce) {
-		return false
-	}
-	defer t.turns.leave()
-	return t.Store.ReturnAttempt(ctx, a) == nil
+	h.throttle.owe(h.attempt).tryFor(ctx)
 }
 
 // passed notes that a login's own batch gave it back.
@@ -243,41 +234,6 @@ func (h *held) passed() {
 	if h != nil {
 		h.over = true
 		h.throttle.wake(h.attempt)
-	}
-}
-
-func (t *Throttle) owe(a Attempt) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.owed = append(t.owed, a)
-	if len(t.owed) > mostOwed {
-		t.owed = slices.Delete(t.owed, 0, 1)
-	}
-}
-
-// payBack gives back what is owed, first what stands in the way of a.
-func (t *Throttle) payBack(ctx context.Context, a Attempt) {
-	t.mu.Lock()
-	slices.SortStableFunc(t.owed, func(x, y Attempt) int {
-		switch mine := x.meets(a); {
-		case mine == y.meets(a):
-			return 0
-		case mine:
-			return -1
-		}
-		return 1
-	})
-	n := min(len(t.owed), owedAtOnce)
-	owed := slices.Clone(t.owed[:n])
-	t.owed = slices.Delete(t.owed, 0, n)
-	t.mu.Unlock()
-	for i, x := range owed {
-		if t.Store.ReturnAttempt(ctx, x) != nil {
-			for _, rest := range owed[i:] {
-				t.owe(rest)
-			}
-			return
-		}
 	}
 }
 
