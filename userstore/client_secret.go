@@ -104,9 +104,7 @@ func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, id str
 		Attempt:  Attempt{Own: k.key("client remembered", id, from), Strangers: k.key("client", id, from)},
 		OwnLimit: clientLimit, StrangersLimit: clientLimit,
 	}
-	if t.FailuresPerNetwork > 0 {
-		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
-	}
+	t.countFailures(ctx, k, &r)
 	return t.reserve(ctx, now, r, pendingFor, audit.Target{})
 }
 

@@ -45,6 +45,7 @@ type Throttle struct {
 
 	SignupsPerNetwork  int           // an hour; 0: any number
 	FailuresPerNetwork int           // in 15 minutes, over all accounts; 0: any number
+	FailuresPerBlock   int           // in 15 minutes, of networks that are not remembered, over all accounts; 0: any number
 	Wait               time.Duration // for attempts that are under way; 0: the Hasher's 5 s
 	AtOnce             int           // attempts that are being counted; 0: 2. As many as hashes run is enough.
 	Log                *slog.Logger  // of refusals; nil: none
@@ -127,13 +128,22 @@ func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject stri
 		Attempt:  Attempt{Own: k.key("own", subject, from), Strangers: k.key("strangers", subject)},
 		OwnLimit: ownLimit, StrangersLimit: strangersLimit,
 	}
-	if t.FailuresPerNetwork > 0 {
-		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
-	}
+	t.countFailures(ctx, k, &r)
 	if err := t.byDevice(ctx, subject, &r, now()); err != nil {
 		return nil, err
 	}
 	return t.reserve(ctx, now, r, pendingFor, target)
+}
+
+// countFailures has an attempt count, if it is wrong, against the budgets of the network that it comes
+// from and of the block around it, where they are bounded.
+func (t *Throttle) countFailures(ctx context.Context, k budgetKeys, r *Reserve) {
+	if t.FailuresPerNetwork > 0 {
+		r.Network, r.NetworkLimit = k.key("failures", networkOf(ctx)), failuresLimit(t.FailuresPerNetwork)
+	}
+	if t.FailuresPerBlock > 0 {
+		r.Block, r.BlockLimit = k.key("block", block(audit.OriginOf(ctx).Address)), failuresLimit(t.FailuresPerBlock)
+	}
 }
 
 // admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
@@ -189,6 +199,9 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 			if pending == 0 {
 				reason = "signups_from_network"
 			}
+		}
+		if o := r.BlockLimit.Opens(tallies.Block); o.After(opens) && !tallies.Remembered {
+			opens, budget, target, reason = o, r.Block, audit.Target{}, "guesses_from_block"
 		}
 		if opens.After(r.At) {
 			t.refusals.tell(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
@@ -287,5 +300,6 @@ func (t *Throttle) wake(a Attempt) {
 // meets tells whether two attempts have a budget in common.
 func (a Attempt) meets(b Attempt) bool {
 	var none BudgetKey
-	return a.Own != none && (a.Own == b.Own || a.Strangers == b.Strangers) || a.Network != none && a.Network == b.Network
+	return a.Own != none && (a.Own == b.Own || a.Strangers == b.Strangers) || a.Network != none && a.Network == b.Network ||
+		a.Block != none && a.Block == b.Block
 }

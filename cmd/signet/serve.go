@@ -155,6 +155,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 			Secret:             manager.BudgetSecret,
 			SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
 			FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
+			FailuresPerBlock:   c.FailuresPerBlock(),
 			Log:                log,
 		},
 	}
