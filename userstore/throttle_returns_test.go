@@ -58,6 +58,19 @@ func (s *stuckAttempts) SettleAttempt(ctx context.Context, a Attempt, _ ...audit
 	return s.hang(ctx)
 }
 
+func (s *stuckAttempts) times(a Attempt) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.returned[a]
+}
+
+// left is what is owed, and who works on it.
+func left(throttle *Throttle) (owed, workers int) {
+	throttle.returns.mu.Lock()
+	defer throttle.returns.mu.Unlock()
+	return len(throttle.returns.owed), throttle.returns.workers
+}
+
 func newStuck() (*stuckAttempts, *Throttle) {
 	s := &stuckAttempts{returned: map[Attempt]int{}}
 	return s, &Throttle{Store: s, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
@@ -105,7 +118,7 @@ func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 		store.set(false, false)
 		time.Sleep(returnLimit + 2*longestReturnPause)
 		for _, h := range helds {
-			if n := store.returned[h.attempt]; n != 1 {
+			if n := store.times(h.attempt); n != 1 {
 				t.Errorf("given back %d times", n)
 			}
 		}
@@ -180,19 +193,19 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 			t.Errorf("Drain took %s", took)
 		}
 		time.Sleep(time.Minute)
-		if len(store.returned) != 0 || len(throttle.returns.owed) != len(helds) {
-			t.Errorf("%d returned, %d owed", len(store.returned), len(throttle.returns.owed))
+		if owed, _ := left(throttle); owed != len(helds) {
+			t.Errorf("%d owed", owed)
 		}
 		store.set(false, false)
 		time.Sleep(longestReturnPause)
 		synctest.Wait()
 		for _, h := range helds {
-			if store.returned[h.attempt] != 1 {
-				t.Fatalf("given back %d times", store.returned[h.attempt])
+			if n := store.times(h.attempt); n != 1 {
+				t.Fatalf("given back %d times", n)
 			}
 		}
-		if throttle.returns.workers != 0 || len(throttle.returns.owed) != 0 {
-			t.Errorf("%d workers, %d owed at the end", throttle.returns.workers, len(throttle.returns.owed))
+		if owed, workers := left(throttle); owed+workers != 0 {
+			t.Errorf("%d workers, %d owed at the end", workers, owed)
 		}
 
 		// A store that stands still.
@@ -212,8 +225,8 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 		h = admitted(t, throttle, t.Context(), "carol")
 		h.back(t.Context())
 		time.Sleep(returnFor + time.Minute)
-		if throttle.returns.workers != 0 || len(throttle.returns.owed) != 0 {
-			t.Errorf("%d workers, %d owed for ever", throttle.returns.workers, len(throttle.returns.owed))
+		if owed, workers := left(throttle); owed+workers != 0 {
+			t.Errorf("%d workers, %d owed for ever", workers, owed)
 		}
 	})
 }
