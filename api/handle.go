@@ -114,6 +114,11 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 	if res == unmatched && r.Method != http.MethodConnect {
 		return problem.New(problem.NotFound, "There is nothing at this path; /openapi.json lists what there is.")
 	}
+	if res.class.bounded() { // all of it: setCORS asks the store as well
+		ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	h.setCORS(a.Header(), r, res)
 	handle := res.methods[r.Method]
 	if handle == nil {
@@ -138,9 +143,7 @@ func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.Ro
 		return problem.New(problem.BodyTooLarge, "")
 	}
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody)
-	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
-	defer cancel()
-	r = r.WithContext(refusal.With(audit.WithOrigin(ctx, h.origin(r, id)), &a.note))
+	r = r.WithContext(refusal.With(audit.WithOrigin(r.Context(), h.origin(r, id)), &a.note))
 	for name, value := range match.Vars {
 		r.SetPathValue(name, value)
 	}

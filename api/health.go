@@ -31,6 +31,7 @@ var reasons = []struct {
 	reason problem.Fault
 }{
 	{ErrStopping, problem.Fault{Field: "server", Code: "stopping", Message: "The server is stopping."}},
+	{userstore.ErrUnwritable, problem.Fault{Field: "store", Code: "unwritable", Message: "The store takes no writes; the server's log says why."}},
 	{userstore.ErrUnavailable, problem.Fault{Field: "store", Code: "unavailable", Message: "The store does not answer."}},
 	{context.DeadlineExceeded, problem.Fault{Field: "store", Code: "unavailable", Message: "The store does not answer."}},
 	{keys.ErrClock, problem.Fault{Field: "keys", Code: "clock_off", Message: "The clock of this machine and that of the store differ too much; set them by NTP."}},

@@ -160,6 +160,7 @@ func TestReadiness(t *testing.T) {
 		reasons string
 	}{
 		{"the store is down", fmtErr("dial tcp 10.0.0.7:5432: password=hunter2", userstore.ErrUnavailable), "store:unavailable"},
+		{"the store takes no writes", fmtErr("/var/lib/hunter2 is full", userstore.ErrUnwritable), "store:unwritable"},
 		{"the store hangs", context.DeadlineExceeded, "store:unavailable"},
 		{"the keys are not ready", keys.ErrNotReady, "keys:not_ready"},
 		{"the keys are too old", errors.Join(keys.ErrNotReady, keys.ErrStale), "keys:stale"},

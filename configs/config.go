@@ -287,6 +287,12 @@ type Throttle struct {
 	// Wrong passwords that a network may send within 15 minutes, for all accounts
 	// together. Raise it when many people share one address. 0: any number.
 	FailuresPerNetwork int `key:"failures_per_network"`
+
+	// Wrong passwords that the networks of one block (the /24 of an IPv4 address, the /48
+	// of an IPv6 address) may send within 15 minutes, for all accounts together; networks
+	// and browsers that have logged in to an account do not count there. 0: any number.
+	// Not given: no less than `throttle.failures_per_network`.
+	FailuresPerBlock int `key:"failures_per_block"`
 }
 
 // Audit is the section `audit`.
@@ -338,7 +344,7 @@ func Default() Config {
 		OAuth:     OAuth{RequirePKCE: "all", ResponseTypes: []string{"code"}},
 		Accounts:  Accounts{Signup: true, JSONLogin: true},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
-		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100},
+		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100, FailuresPerBlock: 1000},
 		HTTP:      HTTP{DrainNotice: 5 * time.Second},
 		Audit:     Audit{Retention: 8760 * time.Hour},
 	}
@@ -365,6 +371,15 @@ func (c Config) MigrateDatabase() string {
 		return u
 	}
 	return c.Database()
+}
+
+// FailuresPerBlock is throttle.failures_per_block; where it was not given, no less than what a single
+// network of the block may send.
+func (c Config) FailuresPerBlock() int {
+	if c.Source("throttle.failures_per_block") != "" {
+		return c.Throttle.FailuresPerBlock
+	}
+	return max(c.Throttle.FailuresPerBlock, c.Throttle.FailuresPerNetwork)
 }
 
 // KEKPath is where the key-encryption key of the embedded database lies when none is given.

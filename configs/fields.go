@@ -94,6 +94,8 @@ func (c Config) derived(key string) (value any, from string) {
 		return c.Service(""), "issuer"
 	case key == "tokens.audience" && len(c.Tokens.Audience) == 0:
 		return []string{c.IssuerURL("")}, "issuer"
+	case key == "throttle.failures_per_block" && c.FailuresPerBlock() != c.Throttle.FailuresPerBlock:
+		return c.FailuresPerBlock(), "throttle.failures_per_network"
 	case key == "passwords.hash_slots" && c.Passwords.HashSlots == 0:
 		return c.Passwords.Slots(), "GOMAXPROCS"
 	}

@@ -99,7 +99,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"accounts.signup": "false", "accounts.json_login": "false", "passwords.min_length": "8",
 		"passwords.breach_check_url": "https://breaches.example/range",
 		"passwords.argon2.memory":    "46MiB", "passwords.argon2.time": "1", "passwords.argon2.threads": "2", "passwords.hash_slots": "3",
-		"throttle.signups_per_network": "0", "throttle.failures_per_network": "250", "audit.retention": "0",
+		"throttle.signups_per_network": "0", "throttle.failures_per_network": "250", "throttle.failures_per_block": "2500", "audit.retention": "0",
 		"http.cors_origins": "[https://app.example]", "http.trusted_proxies": "[10.0.0.0/8, \"::1\"]",
 		"http.tls_cert": "c.pem", "http.tls_key": "k.pem", "http.drain_notice": "11s",
 	}

@@ -93,6 +93,7 @@ var checks = []check{
 	{keys: []string{"passwords.hash_slots"}, rule: func(c Config) string { return notBetween(c.Passwords.HashSlots, 0, 1024) }},
 	{keys: []string{"throttle.signups_per_network"}, rule: func(c Config) string { return notBetween(c.Throttle.SignupsPerNetwork, 0, 100_000) }},
 	{keys: []string{"throttle.failures_per_network"}, rule: func(c Config) string { return notBetween(c.Throttle.FailuresPerNetwork, 0, 100_000) }},
+	{keys: []string{"throttle.failures_per_block"}, rule: func(c Config) string { return notBetween(c.Throttle.FailuresPerBlock, 0, 1_000_000) }},
 	{keys: []string{"audit.retention"}, rule: func(c Config) string {
 		if c.Audit.Retention == 0 {
 			return ""
@@ -151,6 +152,12 @@ var checks = []check{
 	{keys: []string{"refresh.reuse_window", "refresh.idle"}, rule: func(c Config) string {
 		if c.Refresh.ReuseWindow >= c.Refresh.Idle {
 			return fmt.Sprintf("%s is not shorter than refresh.idle, %s", showDuration(c.Refresh.ReuseWindow), showDuration(c.Refresh.Idle))
+		}
+		return ""
+	}},
+	{keys: []string{"throttle.failures_per_block", "throttle.failures_per_network"}, rule: func(c Config) string {
+		if t := c.Throttle; c.Source("throttle.failures_per_block") != "" && t.FailuresPerBlock > 0 && t.FailuresPerBlock < t.FailuresPerNetwork {
+			return fmt.Sprintf("%d is less than throttle.failures_per_network, %d, which a single network of the block may send; raise it, or set it to 0", t.FailuresPerBlock, t.FailuresPerNetwork)
 		}
 		return ""
 	}},

@@ -85,7 +85,9 @@ func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read r
 		close(under.done)
 	}()
 	// Others wait for it, too: it does not end because one client hung up.
-	under.client, under.err = read(context.WithoutCancel(ctx), id)
+	kept, cancel := userstore.Uncancelled(ctx)
+	defer cancel()
+	under.client, under.err = read(kept, id)
 	cc.keep(id, under.client, under.err, now)
 	if good && under.err != nil && !errors.Is(under.err, userstore.ErrNotFound) {
 		return known.client, false, nil // as good as it was a moment ago

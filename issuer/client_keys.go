@@ -123,7 +123,9 @@ func (ck *ClientKeys) find(ctx context.Context, url, kid string, now time.Time) 
 // look fetches the set. Others wait for it, so it does not end because one client hung up.
 func (set *clientKeySet) look(ctx context.Context, fetch func(context.Context, string) ([]byte, error), url string, now time.Time) {
 	set.looked = now
-	body, err := fetch(context.WithoutCancel(ctx), url)
+	kept, cancel := userstore.Uncancelled(ctx)
+	defer cancel()
+	body, err := fetch(kept, url)
 	if err == nil {
 		var keys []jose.PublicKey
 		if keys, err = parseClientKeys(body); err == nil {

@@ -19,12 +19,15 @@ type Attempt struct {
 	// network that the store remembers under this key, and Strangers what counts for all others.
 	Own, Strangers BudgetKey // zero, both: none
 	Network        BudgetKey // of this network and all accounts; zero: none
+	// Block is the budget of the wider block that the network lies in. Only an attempt that counts
+	// against Strangers counts against it. Zero: none; it needs an account.
+	Block BudgetKey
 }
 
 // Reserve asks for an attempt.
 type Reserve struct {
 	Attempt
-	OwnLimit, StrangersLimit, NetworkLimit Limit
+	OwnLimit, StrangersLimit, NetworkLimit, BlockLimit Limit
 	// PendingUntil is when it counts as wrong though nothing more was heard of it. At or before
 	// At: at once.
 	PendingUntil time.Time
@@ -35,6 +38,7 @@ type Tallies struct {
 	Remembered bool  // the network is: Account is the tally of Own, else that of Strangers
 	Account    Tally // zero without such a budget
 	Network    Tally
+	Block      Tally // bounds nothing of a network that is remembered
 }
 
 // newAttemptID cannot fail: crypto/rand ends the process instead.

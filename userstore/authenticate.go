@@ -143,7 +143,9 @@ func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer
 
 // refused records e and returns answer; what failed of it instead, when e could not be recorded.
 func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) error {
-	if err := audit.Stored(ctx, a.Log, a.Store.Record(context.WithoutCancel(ctx), e), e); err != nil {
+	kept, cancel := Uncancelled(ctx)
+	defer cancel()
+	if err := audit.Stored(ctx, a.Log, a.Store.Record(kept, e), e); err != nil {
 		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
 	return answer

@@ -150,9 +150,7 @@ func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, at Cli
 		Attempt:  Attempt{Own: k.key("client remembered", at.ID, from), Strangers: k.key("client", at.ID, from)},
 		OwnLimit: clientLimit, StrangersLimit: clientLimit,
 	}
-	if t.FailuresPerNetwork > 0 {
-		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
-	}
+	t.countFailures(ctx, k, &r)
 	return t.reserve(ctx, now, r, pendingFor, audit.Target{Type: audit.OnClient, ID: at.Client.ID})
 }
 

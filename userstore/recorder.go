@@ -92,12 +92,15 @@ func (r *recorder) write(ctx context.Context, store Attempts, log *slog.Logger) 
 	}
 }
 
-// wait is over when what was queued before is written, or could not be.
-func (r *recorder) wait() {
+// wait is over when what was queued before is written, or could not be, or after limit.
+func (r *recorder) wait(limit time.Duration) {
 	r.mu.Lock()
 	writing := r.writing
 	r.mu.Unlock()
 	if writing != nil {
-		<-writing
+		select {
+		case <-writing:
+		case <-time.After(limit):
+		}
 	}
 }

@@ -23,6 +23,8 @@ var (
 	ErrInvalid = errors.New("the value cannot be stored")
 	// ErrUnavailable wraps every infrastructure failure of a store: callers answer 503.
 	ErrUnavailable = errors.New("the store is unavailable")
+	// ErrUnwritable is an ErrUnavailable of a store that answers and takes no writes.
+	ErrUnwritable = fmt.Errorf("%w for writing", ErrUnavailable)
 )
 
 // ExistsError is an ErrExists that names the member: email, username, client_id, or id.

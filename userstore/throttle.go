@@ -44,15 +44,16 @@ type Throttle struct {
 
 	SignupsPerNetwork  int           // an hour; 0: any number
 	FailuresPerNetwork int           // in 15 minutes, over all accounts; 0: any number
+	FailuresPerBlock   int           // in 15 minutes, of networks that are not remembered, over all accounts; 0: any number
 	Wait               time.Duration // for attempts that are under way; 0: the Hasher's 5 s
 	AtOnce             int           // attempts that are being counted; 0: 2. As many as hashes run is enough.
 	Log                *slog.Logger  // of refusals; nil: none
 
 	none      bool // of NoThrottle
 	mu        sync.Mutex
-	owed      []Attempt // to be given back, when the store could not be reached
 	waiting   []*waiter // first come, first woken
-	turns     turns     // to count, and to give back
+	turns     turns     // to count
+	returns   returns   // attempts that are given back
 	refusals  recorder
 	intruders recorder // these are apart, so that none fills the other's room
 	clients   recorder // that were not proved
@@ -71,22 +72,22 @@ func (t *Throttle) counts() (bool, error) {
 	return !t.none, nil
 }
 
-// Drain waits until what was refused so far is recorded. Call it before the store is closed.
+// Drain waits until what was refused so far is recorded and what is owed is given back, as far as
+// the store takes it within a few seconds. Call it before the store is closed.
 func (t *Throttle) Drain() {
-	t.refusals.wait()
-	t.intruders.wait()
-	t.clients.wait()
-	t.strays.wait()
+	t.returns.drained(drainLimit)
+	t.refusals.wait(drainLimit)
+	t.intruders.wait(drainLimit)
+	t.clients.wait(drainLimit)
+	t.strays.wait(drainLimit)
 }
+
+// drainLimit bounds each part of Drain.
+const drainLimit = 3 * time.Second
 
 const (
 	// mostWaiting bounds those who wait, as the Hasher's queue does.
 	mostWaiting = password.DefaultQueue
-	// mostOwed is how many attempts are remembered through an outage of the store; it is
-	// as many as could have been under way, many times over.
-	mostOwed = 4096
-	// owedAtOnce is how many of them one request gives back.
-	owedAtOnce = 64
 )
 
 // networkOf is the network that a request is counted by, of the address of its origin. One
@@ -136,13 +137,22 @@ func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject stri
 		Attempt:  Attempt{Own: k.key("own", subject, from), Strangers: k.key("strangers", subject)},
 		OwnLimit: ownLimit, StrangersLimit: strangersLimit,
 	}
-	if t.FailuresPerNetwork > 0 {
-		r.Network, r.NetworkLimit = k.key("failures", from), failuresLimit(t.FailuresPerNetwork)
-	}
+	t.countFailures(ctx, k, &r)
 	if err := t.byDevice(ctx, subject, &r, now()); err != nil {
 		return nil, err
 	}
 	return t.reserve(ctx, now, r, pendingFor, target)
+}
+
+// countFailures has an attempt count, if it is wrong, against the budgets of the network that it comes
+// from and of the block around it, where they are bounded.
+func (t *Throttle) countFailures(ctx context.Context, k budgetKeys, r *Reserve) {
+	if t.FailuresPerNetwork > 0 {
+		r.Network, r.NetworkLimit = k.key("failures", networkOf(ctx)), failuresLimit(t.FailuresPerNetwork)
+	}
+	if t.FailuresPerBlock > 0 {
+		r.Block, r.BlockLimit = k.key("block", block(audit.OriginOf(ctx).Address)), failuresLimit(t.FailuresPerBlock)
+	}
 }
 
 // admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
@@ -160,7 +170,6 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held
 
 func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*held, error) {
 	r.ID = newAttemptID()
-	t.payBack(ctx, r.Attempt)
 	wait := t.Wait
 	if wait <= 0 {
 		wait = password.DefaultWait
@@ -181,6 +190,9 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 		case !errors.Is(err, ErrConflict):
 			t.owe(r.Attempt) // it may be there
 			return nil, err
+		case try == 0 && t.returns.owes(r.Attempt):
+			t.returns.settled(patience, r.Attempt)
+			continue
 		}
 		tallies, err := t.Store.Tallies(ctx, r)
 		if err != nil {
@@ -201,6 +213,9 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 			if pending == 0 {
 				reason = "signups_from_network"
 			}
+		}
+		if o := r.BlockLimit.Opens(tallies.Block); o.After(opens) && !tallies.Remembered {
+			opens, budget, target, reason = o, r.Block, audit.Target{}, "guesses_from_block"
 		}
 		if opens.After(r.At) {
 			t.refusals.tell(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
@@ -227,29 +242,18 @@ func (h *held) wrong(ctx context.Context, events ...audit.Event) error {
 	}
 	h.over = true
 	defer h.throttle.wake(h.attempt)
-	return h.throttle.Store.SettleAttempt(context.WithoutCancel(ctx), h.attempt, events...)
+	ctx, cancel := Uncancelled(ctx)
+	defer cancel()
+	return h.throttle.Store.SettleAttempt(ctx, h.attempt, events...)
 }
 
-// back gives it back, now or as soon as the store can be reached: a failure of ours is nobody's guess.
+// back gives it back, now or as soon as the store takes it: a failure of ours is nobody's guess.
 func (h *held) back(ctx context.Context) {
 	if h == nil || h.over {
 		return
 	}
 	h.over = true
-	if !h.throttle.giveBack(context.WithoutCancel(ctx), h.attempt) {
-		h.throttle.owe(h.attempt)
-	}
-	h.throttle.wake(h.attempt)
-}
-
-func (t *Throttle) giveBack(ctx context.Context, a Attempt) bool {
-	patience, cancel := context.WithTimeout(ctx, patienceBack)
-	defer cancel()
-	if !t.turns.take(patience, t.AtOnce) {
-		return false
-	}
-	defer t.turns.leave()
-	return t.Store.ReturnAttempt(ctx, a) == nil
+	h.throttle.owe(h.attempt).tryFor(ctx)
 }
 
 // returned notes that a login's own batch gave the attempt back.
@@ -257,41 +261,6 @@ func (h *held) returned() {
 	if h != nil {
 		h.over = true
 		h.throttle.wake(h.attempt)
-	}
-}
-
-func (t *Throttle) owe(a Attempt) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.owed = append(t.owed, a)
-	if len(t.owed) > mostOwed {
-		t.owed = slices.Delete(t.owed, 0, 1)
-	}
-}
-
-// payBack gives back what is owed, first what stands in the way of a.
-func (t *Throttle) payBack(ctx context.Context, a Attempt) {
-	t.mu.Lock()
-	slices.SortStableFunc(t.owed, func(x, y Attempt) int {
-		switch mine := x.meets(a); {
-		case mine == y.meets(a):
-			return 0
-		case mine:
-			return -1
-		}
-		return 1
-	})
-	n := min(len(t.owed), owedAtOnce)
-	owed := slices.Clone(t.owed[:n])
-	t.owed = slices.Delete(t.owed, 0, n)
-	t.mu.Unlock()
-	for i, x := range owed {
-		if t.Store.ReturnAttempt(ctx, x) != nil {
-			for _, rest := range owed[i:] {
-				t.owe(rest)
-			}
-			return
-		}
 	}
 }
 
@@ -345,5 +314,6 @@ func (t *Throttle) wake(a Attempt) {
 // meets tells whether two attempts have a budget in common.
 func (a Attempt) meets(b Attempt) bool {
 	var none BudgetKey
-	return a.Own != none && (a.Own == b.Own || a.Strangers == b.Strangers) || a.Network != none && a.Network == b.Network
+	return a.Own != none && (a.Own == b.Own || a.Strangers == b.Strangers) || a.Network != none && a.Network == b.Network ||
+		a.Block != none && a.Block == b.Block
 }

@@ -3,7 +3,6 @@ package userstore
 import (
 	"context"
 	"sync"
-	"time"
 )
 
 // turns let a few attempts at a time be counted in the store. However many people log in at once,
@@ -16,12 +15,8 @@ type turns struct {
 	waiting int
 }
 
-const (
-	// turnsAtOnce is what Throttle.AtOnce is at least.
-	turnsAtOnce = 2
-	// patienceBack is how long an attempt waits to be given back before it is owed instead.
-	patienceBack = time.Second
-)
+// turnsAtOnce is what Throttle.AtOnce is at least.
+const turnsAtOnce = 2
 
 // take waits for a turn until ctx is over, if not too many wait already. Call leave when it was taken.
 func (t *turns) take(ctx context.Context, atOnce int) (taken bool) {

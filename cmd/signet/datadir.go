@@ -39,6 +39,9 @@ func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool
 		return nil, nil, false, err
 	}
 	keks, fresh, err = prepare(ctx, c, db, log)
+	if err == nil {
+		err = db.Ping(ctx) // a server whose every write would fail does not start
+	}
 	if err != nil {
 		db.Close()
 		return nil, nil, false, err

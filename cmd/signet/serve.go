@@ -156,6 +156,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		AtOnce:             slots,
 		SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
 		FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
+		FailuresPerBlock:   c.FailuresPerBlock(),
 	}
 	defer throttle.Drain()
 	metrics := newMetrics(hasher, manager, db, a.now)

@@ -37,6 +37,7 @@ type DB struct {
 	dialect dialect
 	locked  sync.Mutex
 	unlock  func() // releases the lock file; nil without one
+	probe   probe  // whether the database takes writes
 }
 
 // ErrLocked: another server works on the same SQLite file.
@@ -146,16 +147,6 @@ func (db *DB) Lock() error {
 
 // Engine is "sqlite" or "postgres".
 func (db *DB) Engine() string { return db.dialect.name }
-
-// Ping is nil when the database answers and takes writes.
-func (db *DB) Ping(ctx context.Context) error {
-	var writable int64
-	err := db.one(ctx, vital(db.dialect.writable), func(s scanner) error { return s.Scan(&writable) })
-	if err == nil && writable != 1 {
-		return fmt.Errorf("%w: the database is read-only", userstore.ErrUnavailable)
-	}
-	return err
-}
 
 // Now is the database's clock.
 func (db *DB) Now(ctx context.Context) (time.Time, error) {

@@ -5,8 +5,11 @@ type dialect struct {
 	name string
 	// now reads the database's clock, in microseconds: the only SQL that does.
 	now string
-	// writable is 1 when the node takes writes: what Ping asks.
-	writable string
+	// probe is what Ping writes, in one transaction: a row, by the last statement, whose argument
+	// is the time. PostgreSQL updates it in place and therefore also on a full disk, where
+	// whatever needs a new page fails; so a little more than work_mem is spilled to the
+	// disk of the data before, which leaves nothing behind.
+	probe []string
 	// hasTable tells, as 0 or 1, whether a table of that name exists.
 	hasTable string
 	// lock makes acts that name one number wait for each other until each is committed;
@@ -32,9 +35,13 @@ var postgresDialect = dialect{
 	advanceAny:        advance + advanceReturning + advancedJoin,
 	advanceFirstParty: advance + advanceFirstParty + advanceReturning + advancedJoin,
 
-	name:     "postgres",
-	now:      `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
-	writable: `SELECT CASE WHEN current_setting('transaction_read_only') = 'off' THEN 1 ELSE 0 END`,
+	name: "postgres",
+	now:  `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
+	probe: []string{
+		`SELECT set_config('work_mem', '64kB', true), set_config('temp_tablespaces', '', true)`,
+		`SELECT COUNT(*) FROM generate_series(1, 6000)`,
+		`UPDATE write_probe SET at = $1 WHERE id = (SELECT p.id FROM write_probe p ORDER BY p.id LIMIT 1 FOR UPDATE SKIP LOCKED)`,
+	},
 	hasTable: `SELECT CASE WHEN to_regclass($1) IS NULL THEN 0 ELSE 1 END`,
 	lock:     `SELECT pg_advisory_xact_lock($1)`,
 }
@@ -45,6 +52,6 @@ var sqliteDialect = dialect{
 
 	name:     "sqlite",
 	now:      `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
-	writable: `SELECT 1 FROM sqlite_schema UNION SELECT 1`,
+	probe:    []string{`UPDATE write_probe SET at = $1 WHERE id = 1`},
 	hasTable: `SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`,
 }

@@ -189,10 +189,28 @@ func (p *postgres) enter(ctx context.Context, vital bool) (taken chan struct{}, 
 // or a pooler has come between us and the server.
 func (p *postgres) noted(err error) error {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if ok && (pg.Code == "25006" || p.pooler.shownBy(pg)) {
+	if ok && (readOnly(err) || p.pooler.shownBy(pg)) {
 		p.pool.Reset()
 	}
 	return err
+}
+
+func readOnly(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == "25006"
+}
+
+// renew closes every connection to a node that takes no writes if the address leads to one that
+// does. Requests would do so, but nobody sends any to a replica that is not ready; until then
+// its reads go on.
+func (p *postgres) renew(ctx context.Context) bool {
+	conn, err := pgx.ConnectConfig(ctx, p.pool.Config().ConnConfig)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close(ctx)
+	p.pool.Reset()
+	return true
 }
 
 func (p *postgres) read(ctx context.Context, s stmt, row func(scanner) error) error {
@@ -225,12 +243,16 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 }
 
 func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
-	conn, release, err := p.acquire(ctx, false)
+	vital := len(s) > 0 && s[0].vital
+	conn, release, err := p.acquire(ctx, vital)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
 	counts, err := pipeline(ctx, conn.Conn(), s)
+	if vital && readOnly(err) {
+		return counts, err // what a probe finds does not end the reads: see renew
+	}
 	return counts, p.noted(err)
 }
 

@@ -200,9 +200,7 @@ func TestF04ANodeThatBecomesReadOnly(t *testing.T) {
 	unavailable(t, "a write", err)
 	unavailable(t, "a write over a new connection", db.CreateUser(t.Context(), newUser()))
 	psql(t, admin, `SET default_transaction_read_only = off`, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' RESET default_transaction_read_only'; END $$`)
-	if err := db.Ping(t.Context()); err != nil {
-		t.Errorf("ping afterwards: %v", err)
-	}
+	ready(t, db)
 	if _, err := db.AdvanceGrant(t.Context(), advance(g, 1)); err != nil {
 		t.Errorf("a write afterwards: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -35,6 +36,7 @@ type sqliteEngine struct {
 	writer conns
 	reader conns
 	turn   chan struct{} // held by who writes; waiters are served in order
+	last   atomic.Int64  // when rows were last changed and committed, in nanoseconds; 0: never
 }
 
 // conns is a pool with its statements, prepared once for each connection.
@@ -131,8 +133,20 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 	if row != nil {
 		return 0, query(ctx, prepared, s.args, row)
 	}
-	return count(prepared.ExecContext(ctx, s.args...))
+	n, err := count(prepared.ExecContext(ctx, s.args...))
+	e.note(n, err)
+	return n, err
 }
+
+// note takes notice of a write that was committed. One that changed no row wrote nothing.
+func (e *sqliteEngine) note(rows int64, err error) {
+	if err == nil && rows > 0 {
+		e.last.Store(time.Now().UnixNano())
+	}
+}
+
+// wrote is when rows were last changed and committed here.
+func (e *sqliteEngine) wrote() time.Time { return time.Unix(0, e.last.Load()) }
 
 func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error) error {
 	rows, err := s.QueryContext(ctx, args...)
@@ -168,6 +182,11 @@ func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
 		}
 		return nil
 	})
+	var all int64
+	for _, n := range counts {
+		all += n
+	}
+	e.note(all, err)
 	return counts, err
 }
 

@@ -55,11 +55,17 @@ var (
 	reserveBoth      = numbered(insertAttempt + onAccount + ` AND ` + room)
 	reserveUndo      = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
 		AND NOT EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `)`)
+	// A block counts those that count against the budget of strangers. The undoing asks for no row
+	// that it deletes.
+	reserveBlock = numbered(insertAttempt + `EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `) AND ` + room)
+	blockUndo    = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
+		AND NOT EXISTS (SELECT 1 FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `)`)
 )
 
 // ReserveAttempt is one batch: a row in the account's budget, a row in the network's if the first is
-// there, and the first away again if the second is not. On PostgreSQL it takes its
-// turn by account and by network before it counts, in one order for all, for at READ
+// there, and the first away again if the second is not; then likewise a row in the block's, unless
+// the account's was that of a network or browser that is remembered. On PostgreSQL it takes its
+// turn by account, by network and by block before it counts, in one order for all, for at READ
 // COMMITTED two acts would not see each other's rows; each statement after that sees
 // all that was committed before it began. The locks go with the act, and are of the kind that
 // a pooler passes on.
@@ -69,6 +75,7 @@ var (
 func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 	var none userstore.BudgetKey
 	account, network := r.Own != none, r.Network != none
+	block := account && r.Block != none
 	row := func(key userstore.BudgetKey, l userstore.Limit) []any {
 		return []any{key[:], micros(r.At), r.ID[:], micros(r.PendingUntil), micros(r.At.Add(l.Window))}
 	}
@@ -91,11 +98,17 @@ func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 	case !account:
 		return fmt.Errorf("%w: an attempt without a budget", userstore.ErrInvalid)
 	}
+	if block {
+		at, id := micros(r.At), r.ID[:]
+		s = append(s,
+			bind(reserveBlock, slices.Concat(row(r.Block, r.BlockLimit), []any{r.Strangers[:], at, id}, roomArgs(r.Block, r.BlockLimit, r.At))...),
+			bind(blockUndo, r.Strangers[:], r.Network[:], at, id, r.Block[:], r.Own[:], at, id))
+	}
 	n, err := db.batch(ctx, false, s...)
 	if err != nil {
 		return err
 	}
-	if network && n[reserved] == 0 || !network && n[reserved-1]+n[reserved-2] == 0 {
+	if network && n[reserved] == 0 || !network && n[reserved-1]+n[reserved-2] == 0 || block && n[len(n)-1] > 0 {
 		return userstore.ErrConflict
 	}
 	return nil
@@ -107,7 +120,7 @@ func (db *DB) locks(a userstore.Attempt) (s []stmt) {
 		return nil
 	}
 	var numbers []int64
-	for _, key := range []userstore.BudgetKey{a.Strangers, a.Network} {
+	for _, key := range []userstore.BudgetKey{a.Strangers, a.Network, a.Block} {
 		if key != (userstore.BudgetKey{}) {
 			numbers = append(numbers, int64(binary.BigEndian.Uint64(key[:])))
 		}
@@ -124,7 +137,7 @@ const tally = `COUNT(CASE WHEN pending_until <= $ THEN 1 END), COUNT(CASE WHEN p
 	FROM throttle_attempts WHERE budget = $ AND at > $`
 
 var tallies = numbered(`SELECT 0, ` + tally + ` UNION ALL SELECT 1, ` + tally + ` UNION ALL SELECT 2, ` + tally + `
-	UNION ALL SELECT 3, COUNT(*), 0, 0, 0 FROM throttle_networks WHERE budget = $ AND until > $`)
+	UNION ALL SELECT 3, ` + tally + ` UNION ALL SELECT 4, COUNT(*), 0, 0, 0 FROM throttle_networks WHERE budget = $ AND until > $`)
 
 func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tallies, err error) {
 	var args []any
@@ -132,10 +145,10 @@ func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tal
 	for _, b := range []struct {
 		key userstore.BudgetKey
 		userstore.Limit
-	}{{r.Own, r.OwnLimit}, {r.Strangers, r.StrangersLimit}, {r.Network, r.NetworkLimit}} {
+	}{{r.Own, r.OwnLimit}, {r.Strangers, r.StrangersLimit}, {r.Network, r.NetworkLimit}, {r.Block, r.BlockLimit}} {
 		args = append(args, now, now, now, now, b.key[:], micros(r.At.Add(-b.Window)))
 	}
-	var all [4]userstore.Tally
+	var all [5]userstore.Tally
 	err = db.rows(ctx, bind(tallies, append(args, r.Own[:], now)...), func() {}, func(row scanner) error {
 		var which, wrong, pending, oldest, newest int64
 		if err := row.Scan(&which, &wrong, &pending, &oldest, &newest); err != nil {
@@ -144,7 +157,7 @@ func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tal
 		all[which] = userstore.Tally{Wrong: int(wrong), Pending: int(pending), Oldest: instant(oldest), Newest: instant(newest)}
 		return nil
 	})
-	t = userstore.Tallies{Account: all[1], Network: all[2], Remembered: all[3].Wrong > 0}
+	t = userstore.Tallies{Account: all[1], Network: all[2], Block: all[3], Remembered: all[4].Wrong > 0}
 	if t.Remembered {
 		t.Account = all[0]
 	}
@@ -152,12 +165,12 @@ func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tal
 }
 
 var (
-	settleAttempt = numbered(`UPDATE throttle_attempts SET pending_until = 0 WHERE budget IN ($, $, $) AND ` + thisAttempt)
-	returnAttempt = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $, $) AND ` + thisAttempt)
+	settleAttempt = numbered(`UPDATE throttle_attempts SET pending_until = 0 WHERE budget IN ($, $, $, $) AND ` + thisAttempt)
+	returnAttempt = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $, $, $) AND ` + thisAttempt)
 )
 
 func attemptArgs(a userstore.Attempt) []any {
-	return []any{a.Own[:], a.Strangers[:], a.Network[:], micros(a.At), a.ID[:]}
+	return []any{a.Own[:], a.Strangers[:], a.Network[:], a.Block[:], micros(a.At), a.ID[:]}
 }
 
 func (db *DB) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
@@ -182,7 +195,7 @@ func (db *DB) ReturnAttempt(ctx context.Context, a userstore.Attempt) error {
 }
 
 const (
-	returnPassed = `DELETE FROM throttle_attempts WHERE budget IN ($, $, $) AND ` + thisAttempt + ` AND `
+	returnPassed = `DELETE FROM throttle_attempts WHERE budget IN ($, $, $, $) AND ` + thisAttempt + ` AND `
 	// Written once a day at most, however often somebody logs in.
 	rememberPassed = `INSERT INTO throttle_networks (budget, until) SELECT $, $ WHERE `
 	rememberAgain  = ` ON CONFLICT (budget) DO UPDATE SET until = excluded.until WHERE throttle_networks.until < $`

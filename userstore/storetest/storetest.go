@@ -63,6 +63,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"throttle: attempts are counted in every budget or in none", throttleAttempts, false},
 		{"throttle: a network that logged in has a budget of its own", throttleRemembers, false},
 		{"throttle: lets in what the rules let in", throttleAgrees, false},
+		{"throttle: a block is a wider budget, of strangers", throttleBlocks, false},
 		{"throttle: what counts no more goes in batches", throttleRemoves, true},
 		{"codes: what is stored comes back", codeRoundTrip, false},
 		{"codes: saved under every condition, once (A-31), and nothing changes without", saveCode, false},
@@ -111,6 +112,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"race: several remove expired grants at once", raceRemove, true},
 		{"race: attempts never exceed a budget (U-15)", raceReserve, false},
 		{"race: right attempts all pass (U-16)", raceRight, false},
+		{"race: attempts never exceed the budget of a block (U-15)", raceBlock, false},
 		{"S-01 hostile strings in every parameter", hostileStrings, true},
 		{"S-03 huge and unstorable values are refused before the driver", unstorable, true},
 	}

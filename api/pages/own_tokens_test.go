@@ -1,4 +1,4 @@
-package api_test
+package pages_test
 
 import (
 	"net/http"
@@ -29,15 +29,15 @@ func TestOurEndpointsJudgeAnAccessTokenAsTheVerifierDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set := func(name string, value any) func(fields) fields {
-			return func(f fields) fields { return f.With(name, value) }
+		set := func(name string, value any) func(apitest.Fields) apitest.Fields {
+			return func(f apitest.Fields) apitest.Fields { return f.With(name, value) }
 		}
 		for _, row := range []struct {
 			name   string
-			change func(fields) fields
+			change func(apitest.Fields) apitest.Fields
 			good   bool
 		}{
-			{"as it is", func(f fields) fields { return f }, true},
+			{"as it is", func(f apitest.Fields) apitest.Fields { return f }, true},
 			{"nbf beyond the skew", set("nbf", now+61), false},
 			{"nbf far in the future", set("nbf", now+86400), false},
 			{"nbf within the skew", set("nbf", now+59), true},
@@ -53,7 +53,7 @@ func TestOurEndpointsJudgeAnAccessTokenAsTheVerifierDoes(t *testing.T) {
 			{"aud of no members", set("aud", []string{}), false},
 			{"aud with an empty member", set("aud", []string{apitest.IssuerURL, ""}), false},
 			{"aud that is a number", set("aud", 1), false},
-			{"aud null", func(f fields) fields { c := f.With("x", 1); c["aud"] = nil; return c }, false},
+			{"aud null", func(f apitest.Fields) apitest.Fields { c := f.With("x", 1); c["aud"] = nil; return c }, false},
 			{"aud with another member", set("aud", []string{"https://x.test", apitest.IssuerURL}), true},
 			{"no jti", set("jti", nil), false},
 			{"no client_id", set("client_id", nil), false},
@@ -61,9 +61,9 @@ func TestOurEndpointsJudgeAnAccessTokenAsTheVerifierDoes(t *testing.T) {
 			{"scope that is a list", set("scope", []string{"openid"}), false},
 			{"roles that are text", set("roles", "admin"), false},
 			{"a member that is nbf but for its case", set("NBF", now+86400), false},
-			{"bound to a key", set("cnf", fields{"jkt": "x"}), false},
-			{"expired within the skew", func(f fields) fields { return f.With("iat", now-600).With("exp", now-59) }, true},
-			{"expired beyond it", func(f fields) fields { return f.With("iat", now-600).With("exp", now-61) }, false},
+			{"bound to a key", set("cnf", apitest.Fields{"jkt": "x"}), false},
+			{"expired within the skew", func(f apitest.Fields) apitest.Fields { return f.With("iat", now-600).With("exp", now-59) }, true},
+			{"expired beyond it", func(f apitest.Fields) apitest.Fields { return f.With("iat", now-600).With("exp", now-61) }, false},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)

@@ -1,0 +1,127 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+const (
+	// probeEvery is how long the outcome of a probe is believed: however many ask, and however
+	// often, the database is written to once in this time.
+	probeEvery = time.Second
+	// probeLimit is how long a probe may take. Whoever asks is impatient.
+	probeLimit = 2 * time.Second
+)
+
+// probe finds out whether the database takes writes, by writing. The zero value is ready.
+type probe struct {
+	mu      sync.Mutex
+	running chan struct{} // closed when the probe that runs has ended; nil: none runs
+	ended   time.Time     // when the last one did
+	err     error         // its outcome
+}
+
+// Ping is nil when the database answers and has taken a write within the last second:
+// userstore.ErrUnwritable when it answers and takes none, userstore.ErrUnavailable otherwise. All who
+// ask at once share one probe, which does not end because one of them leaves.
+func (db *DB) Ping(ctx context.Context) error {
+	p := &db.probe
+	p.mu.Lock()
+	if p.running == nil && !p.ended.IsZero() && time.Since(p.ended) < probeEvery {
+		err := p.err
+		p.mu.Unlock()
+		if err == nil {
+			_, err = db.Now(ctx) // it took a write, and it has to answer still
+		}
+		return err
+	}
+	if p.running == nil {
+		p.running = make(chan struct{})
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
+			defer cancel()
+			err := db.probeWrite(ctx)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.err, p.ended = err, time.Now()
+			close(p.running)
+			p.running = nil
+		}()
+	}
+	running := p.running
+	p.mu.Unlock()
+	select {
+	case <-running:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the database did not answer in time: %w", userstore.ErrUnavailable, ctx.Err())
+	}
+}
+
+// probeWrite writes once.
+func (db *DB) probeWrite(ctx context.Context) error {
+	if e, ok := db.engine.(*sqliteEngine); ok && time.Since(e.wrote()) < probeEvery {
+		return nil // a request has just written: the probe need not wait for its turn
+	}
+	began := time.Now()
+	write := make([]stmt, len(db.dialect.probe))
+	for i, sql := range db.dialect.probe {
+		write[i] = vital(sql)
+	}
+	last := len(write) - 1
+	write[last].args = []any{began.UnixMicro()}
+	_, err := db.batch(ctx, true, write...)
+	if e, ok := db.engine.(*postgres); ok && readOnly(err) && e.renew(ctx) {
+		_, err = db.batch(ctx, true, write...)
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "53400" {
+		_, err = db.batch(ctx, true, write[last]) // the role's temp_file_limit lets nobody spill
+	}
+	if e, ok := db.engine.(*sqliteEngine); ok && err != nil && e.wrote().After(began) {
+		return nil // others wrote while the probe waited behind them
+	}
+	return db.unwritable(err)
+}
+
+// unwritable is err, or a sentence about a database that answers and takes no writes.
+func (db *DB) unwritable(err error) error {
+	why := ""
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch {
+		case pg.Code == "53100":
+			why = "PostgreSQL's disk is full: make room where its data lies"
+		case pg.Code == "25006":
+			why = "PostgreSQL is read-only, or a standby: name the primary in database_url"
+		case pg.Code == "42501":
+			why = "PostgreSQL lets this role write nothing: give it the tables that \"signet migrate up\" made"
+		case pg.Code[:2] == "58":
+			why = "PostgreSQL cannot write its files: its log says why"
+		}
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		path := db.engine.(*sqliteEngine).path
+		switch lite.Code() & 0xff {
+		case sqlite3.SQLITE_FULL:
+			why = "the disk of the database " + path + " is full: make room"
+		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+			why = "the database " + path + ", or its folder, cannot be written: give both to the user that runs this program"
+		case sqlite3.SQLITE_IOERR:
+			why = "the disk of the database " + path + " fails, or is full"
+		}
+	}
+	if why == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", userstore.ErrUnwritable, why, err)
+}

@@ -1,0 +1,180 @@
+//go:build unix
+
+package sqlstore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
+
+// However many ask, and however often, a replica writes once a second, and PostgreSQL updates the
+// row in place: the table does not grow.
+func TestAProbeWritesOnceASecond(t *testing.T) {
+	t.Parallel()
+	// A server of its own, so that no transaction of another test keeps the old rows alive.
+	address := pgtest.Start(t, pgtest.Options{}).URL(t)
+	db := open(t, address, sqlstore.Options{})
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for time.Since(began) < 3*time.Second {
+				if err := db.Ping(t.Context()); err != nil {
+					t.Error(err)
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	all.Wait()
+	admin := session(t, address)
+	time.Sleep(1500 * time.Millisecond) // the server publishes its counts once a second
+	var written, inPlace, size int64
+	if err := admin.QueryRow(t.Context(), `SELECT n_tup_upd, n_tup_hot_upd, pg_relation_size('write_probe')
+		FROM pg_stat_user_tables WHERE relname = 'write_probe'`).Scan(&written, &inPlace, &size); err != nil {
+		t.Fatal(err)
+	}
+	if written < 2 || written > 5 || inPlace != written || size > 8192 {
+		t.Errorf("%d writes in 3 s, %d of them in place, table of %d bytes", written, inPlace, size)
+	}
+}
+
+// A probe is not its first asker's: others hear of its outcome when that one leaves.
+func TestAProbeOutlivesWhoAskedFirst(t *testing.T) {
+	t.Parallel()
+	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		unavailable(t, "somebody who has left", db.Ping(gone))
+		if err := db.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// F-04 and rights: whatever keeps every write from happening makes a store unready, and the
+// sentence says what to do.
+func TestAStoreThatTakesNoWritesIsUnready(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		spoil, session, mend, words string
+	}{
+		"F-04 read-only by default": {`ALTER DATABASE %db SET default_transaction_read_only = on`, `SET default_transaction_read_only = on`,
+			`ALTER DATABASE %db RESET default_transaction_read_only`, "name the primary"},
+		"the role lost its rights": {`REVOKE UPDATE ON write_probe FROM %role`, "", `GRANT UPDATE ON write_probe TO %role`, "give it the tables"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address, admin, role := asRole(t)
+			db := open(t, address, sqlstore.Options{})
+			ready(t, db)
+			psql(t, admin, fillIn(t, admin, test.spoil, role))
+			if test.session != "" { // open connections do not hear of it, but in a failover
+				if err := sqlstore.EachConn(t.Context(), db, test.session); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var err error
+			for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && err == nil; time.Sleep(50 * time.Millisecond) {
+				err = db.Ping(t.Context())
+			}
+			if !errors.Is(err, userstore.ErrUnwritable) {
+				t.Errorf("ready: %v", err)
+			}
+			says(t, err, test.words)
+			psql(t, admin, fillIn(t, admin, test.mend, role))
+			ready(t, db)
+		})
+	}
+}
+
+// A role that may spill nothing to disk is no reason to be unready.
+func TestARoleThatMayNotSpillIsReady(t *testing.T) {
+	t.Parallel()
+	address, admin, role := asRole(t)
+	psql(t, admin, `ALTER ROLE `+role+` SET temp_file_limit = 0`)
+	db := open(t, address, sqlstore.Options{})
+	if err := db.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Somebody who holds the rows is no reason to be unready, and nobody waits for him.
+func TestAProbeDoesNotWaitForOthers(t *testing.T) {
+	t.Parallel()
+	address := sqltest.PostgresURL(t)
+	db := open(t, address, sqlstore.Options{})
+	admin := session(t, address)
+	psql(t, admin, `BEGIN; SELECT * FROM write_probe WHERE id < 8 FOR UPDATE`)
+	within(t, "a probe beside a lock", time.Second, func() {
+		if err := db.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	psql(t, admin, `ROLLBACK`)
+
+	// SQLite has one writer. A busy server is ready without a write of the probe's own.
+	path := sqltest.SQLitePath(t)
+	lite := open(t, path, sqlstore.Options{})
+	create(t, lite)
+	other := raw(t, path)
+	execute(t, other, `BEGIN IMMEDIATE`)
+	within(t, "a probe behind another writer", 500*time.Millisecond, func() {
+		if err := lite.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	execute(t, other, `ROLLBACK`)
+	time.Sleep(1100 * time.Millisecond)
+	ready(t, lite)
+}
+
+// ready waits until the store is.
+func ready(t *testing.T, db *sqlstore.DB) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if err = db.Ping(t.Context()); err == nil {
+			return
+		}
+	}
+	t.Errorf("not ready: %v", err)
+}
+
+// asRole is a fresh, migrated database as a role of its own sees it, which is no superuser.
+func asRole(t *testing.T) (address string, admin *pgx.Conn, role string) {
+	t.Helper()
+	u, err := url.Parse(sqltest.PostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := u.String()
+	admin = session(t, owner)
+	role = "signet_test_" + strings.ToLower(rand.Text())
+	psql(t, admin, `CREATE ROLE `+role+` LOGIN PASSWORD 'secret'`, `GRANT ALL ON ALL TABLES IN SCHEMA public TO `+role)
+	t.Cleanup(func() { psql(t, session(t, owner), `DROP OWNED BY `+role, `DROP ROLE `+role) })
+	u.User = url.UserPassword(role, "secret")
+	return u.String(), admin, role
+}
+
+func fillIn(t *testing.T, admin *pgx.Conn, statement, role string) string {
+	t.Helper()
+	return strings.NewReplacer("%db", one[string](t, admin, `SELECT current_database()`), "%role", role).Replace(statement)
+}
