@@ -106,6 +106,7 @@ func (s *Server) routes() []route {
 		{"POST", "/consent", s.consentForm, page},
 		{"GET", "/logout", s.logoutPage, page},
 		{"POST", "/logout", s.logoutForm, page},
+		{"POST", "/language", s.languageForm, page},
 		{"GET", "/assets/{name}", s.asset, operation},
 
 		{"POST", "/v1/refresh", s.refresh, account},

@@ -20,7 +20,9 @@ var (
 
 // common is what all pages have. preferred are the languages that a request asked for.
 func (s *Server) common(r *http.Request, preferred []string) web.Common {
-	return web.Common{Locale: web.Choose(preferred, strings.Join(r.Header["Accept-Language"], ","))}
+	return web.Common{Locale: s.Pages.Choose(web.Wishes{
+		UILocales: preferred, Chosen: s.cookie(r, languageCookie), Accept: strings.Join(r.Header["Accept-Language"], ","),
+	})}
 }
 
 // show sends a page. It is never compressed: it holds form tokens beside what strangers wrote (BREACH, H-13).
@@ -29,6 +31,7 @@ func (s *Server) show(w http.ResponseWriter, status int, page web.Page, err erro
 		return err
 	}
 	w.Header()["Content-Security-Policy"] = []string{page.CSP}
+	w.Header()["Content-Language"] = []string{page.Language}
 	writeBody(w, status, htmlType, page.Body)
 	return nil
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/languages"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/keys/keystest"
@@ -160,6 +161,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		ReuseWindow: time.Minute, ClockSkew: skew, Resources: o.Resources,
 		Clients: store, Codes: store, Browsers: store, Consents: store, SessionAbsolute: 720 * time.Hour, SessionIdle: 24 * time.Hour,
 		FormSecret: func() ([]byte, error) { return r.Keys.Secret(keys.Forms) },
+		UILocales:  languages.Tags(),
 	}
 	pages, err := web.New(web.Options{Service: "Test", Base: s.issuerPath})
 	if err != nil {

@@ -3,6 +3,7 @@ package web_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 	} {
 		t.Run(c.sample, func(t *testing.T) {
 			d := parse(t, pageOf(t, p, c.sample, web.Common{Request: "handle", CSRF: "token"}).Body)
-			forms := d.all("form")
+			forms := slices.DeleteFunc(d.all("form"), func(f element) bool { return f.attrs["class"] == "languages" })
 			if c.action == "" {
 				if len(forms) != 0 {
 					t.Errorf("forms %v", forms)
@@ -43,6 +44,9 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 			hidden := map[string]string{"request": "handle", "csrf": "token"}
 			for _, i := range d.all("input") {
 				name := i.attrs["name"]
+				if name == "page" {
+					break // here begins the choice of language
+				}
 				if i.attrs["type"] == "hidden" {
 					if v, ok := hidden[name]; !ok || v != i.attrs["value"] {
 						t.Errorf("hidden field %v", i.attrs)
@@ -64,7 +68,7 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 			if len(hidden)+len(c.fields) > 0 {
 				t.Errorf("missing: %v %v", hidden, c.fields)
 			}
-			buttons := d.all("button")
+			buttons := slices.DeleteFunc(d.all("button"), func(b element) bool { return b.attrs["id"] == "language-submit" })
 			if len(buttons) != len(c.buttons) {
 				t.Errorf("buttons %v, want %q", buttons, c.buttons)
 			}
@@ -117,6 +121,46 @@ func pageOf(t testing.TB, p *web.Pages, name string, c web.Common) web.Page {
 	return web.Page{}
 }
 
+// Each page but those that are over at once lets people choose, and leads back to itself; the address carries nothing of it.
+func TestTheLanguageIsChosenAtTheFoot(t *testing.T) {
+	p := newPages(t, web.Options{Base: "/id"})
+	for sample, page := range map[string]string{"login": "login", "login-wrong": "login", "login-again": "login", "signup": "signup", "signup-wrong": "signup",
+		"consent": "consent", "logout": "logout", "signed-out": "logout", "signed-in": "login", "error": "", "form-post": ""} {
+		t.Run(sample, func(t *testing.T) {
+			d := parse(t, pageOf(t, p, sample, web.Common{Locale: "fr", Request: "handle", CSRF: "token"}).Body)
+			forms := slices.DeleteFunc(d.all("form"), func(f element) bool { return f.attrs["class"] != "languages" })
+			if page == "" {
+				if len(forms) != 0 {
+					t.Errorf("forms %v", forms)
+				}
+				return
+			}
+			if len(forms) != 1 || forms[0].attrs["method"] != "post" || forms[0].attrs["action"] != "/id/language" {
+				t.Errorf("forms %v", forms)
+			}
+			inputs := d.all("input")
+			if back := inputs[len(inputs)-2].attrs; back["name"] != "page" || back["value"] != page {
+				t.Errorf("it leads back to %v", back)
+			}
+			if handle := inputs[len(inputs)-1].attrs; handle["name"] != "request" || handle["value"] != "handle" {
+				t.Errorf("it keeps the request as %v", handle)
+			}
+			var chosen []string
+			for _, o := range d.all("option") {
+				if o.attrs["lang"] != o.attrs["value"] {
+					t.Errorf("option %v", o.attrs)
+				}
+				if _, yes := o.attrs["selected"]; yes {
+					chosen = append(chosen, o.attrs["value"])
+				}
+			}
+			if len(d.all("option")) != 11 || !slices.Equal(chosen, []string{"fr"}) {
+				t.Errorf("%d options, chosen %q", len(d.all("option")), chosen)
+			}
+		})
+	}
+}
+
 func TestSignupIsOfferedOnlyWhereItIsOpen(t *testing.T) {
 	p := newPages(t, web.Options{})
 	for _, c := range []struct {
@@ -161,8 +205,8 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 		{"signup-wrong", head + "; form-action 'self'" + tail, head + tail},
 		{"consent", head + cdn + "; form-action 'self'" + tail, head + cdn + tail},
 		{"logout", head + "; form-action 'self'" + tail, head + tail},
-		{"signed-out", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
-		{"signed-in", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
+		{"signed-out", head + "; form-action 'self'" + tail, head + "; form-action 'self'" + tail},
+		{"signed-in", head + "; form-action 'self'" + tail, head + "; form-action 'self'" + tail},
 		{"error", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
 		{"form-post", strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail, strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail},
 	} {
@@ -187,12 +231,12 @@ func TestPagesAreAccessible(t *testing.T) {
 	p := newPages(t, web.Options{Service: "Acme"})
 	titles := map[string]string{}
 	for _, s := range samples {
-		for _, l := range []web.Locale{web.English, web.German} {
+		for _, l := range []web.Locale{"en", "de", "ar"} {
 			t.Run(s.name+" "+string(l), func(t *testing.T) {
 				page := pageOf(t, p, s.name, web.Common{Locale: l})
 				d := parse(t, page.Body)
-				if lang := d.all("html")[0].attrs["lang"]; lang != string(l) {
-					t.Errorf("lang %q", lang)
+				if html := d.all("html")[0]; html.attrs["lang"] != string(l) || page.Language != string(l) || (html.attrs["dir"] == "rtl") != (l == "ar") {
+					t.Errorf("%v, Content-Language %q", html.attrs, page.Language)
 				}
 				if len(d.all("h1")) != 1 || len(d.all("main")) != 1 || len(d.all("title")) != 1 {
 					t.Error("not one title, one main part and one heading")
@@ -202,7 +246,7 @@ func TestPagesAreAccessible(t *testing.T) {
 					t.Errorf("the title %q is that of %s, too", title, other)
 				}
 				titles[title] = s.name + " " + string(l)
-				if wrong := strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: "); wrong != strings.HasSuffix(s.name, "-wrong") {
+				if wrong := strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: ") || strings.HasPrefix(title, "خطأ: "); wrong != strings.HasSuffix(s.name, "-wrong") {
 					t.Errorf("the title is %q", title)
 				}
 				labels, focused := map[string]bool{}, 0

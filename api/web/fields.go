@@ -41,14 +41,14 @@ func (v *view) settle(problems []Problem) {
 	for _, p := range problems {
 		f := find(fields, p.Field)
 		if f == nil {
-			v.Problems = append(v.Problems, complaint(v.Lang, "", p))
+			v.Problems = append(v.Problems, complaint(v.Language, "", p))
 			continue
 		}
 		subject := f.Name
 		if f.Subject != "" {
 			subject = f.Subject
 		}
-		f.Problems = append(f.Problems, complaint(v.Lang, subject, p))
+		f.Problems = append(f.Problems, complaint(v.Language, subject, p))
 	}
 	for n := range v.More {
 		v.MoreOpen = v.MoreOpen || len(v.More[n].Problems) > 0

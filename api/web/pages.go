@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/signet-id/signet/internal/languages"
 )
 
 //go:embed templates/*.html
@@ -22,8 +24,9 @@ const sendForm = `document.forms[0].submit()`
 // Pages makes them. Fill the fields by New.
 type Pages struct {
 	options   Options
-	templates map[Locale]*template.Template
-	script    string // hash of sendForm, as the CSP writes it
+	languages *languages.Set
+	templates map[string]*template.Template // by language tag
+	script    string                        // hash of sendForm, as the CSP writes it
 
 	letter                   string
 	style, theme, icon, logo string // paths of the assets; empty: none
@@ -32,7 +35,7 @@ type Pages struct {
 
 // New prepares the pages; an error says what of the options cannot be used.
 func New(o Options) (*Pages, error) {
-	p := &Pages{options: o, templates: make(map[Locale]*template.Template)}
+	p := &Pages{options: o, templates: make(map[string]*template.Template)}
 	if o.Service == "" {
 		p.options.Service = "Signet"
 	}
@@ -48,21 +51,31 @@ func New(o Options) (*Pages, error) {
 	}
 	sum := sha256.Sum256([]byte(sendForm))
 	p.script = "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
-	for _, l := range locales {
+	tags := o.Languages
+	if len(tags) == 0 {
+		tags = languages.Tags()
+	}
+	var err error
+	if p.languages, err = languages.Load(tags); err != nil {
+		return nil, err
+	}
+	for _, l := range p.languages.Languages() {
 		t, err := template.New("").Funcs(template.FuncMap{
 			"say": func(name string, values ...string) (template.HTML, error) { return say(l, name, values...) },
 		}).ParseFS(files, "templates/*.html")
 		if err != nil {
 			return nil, err
 		}
-		p.templates[l] = t
+		p.templates[l.Tag] = t
 	}
 	return p, nil
 }
 
 // view is what the templates see. What others wrote has been cleaned.
 type view struct {
-	Lang                     Locale
+	Language                 *languages.Language
+	Languages                []*languages.Language // to choose from, at the foot; empty: no choice
+	Here                     string                // the page that a choice of language leads back to
 	Service, Letter          string
 	Base                     string
 	Style, Theme, Icon, Logo string
@@ -100,12 +113,12 @@ type scope struct{ Text, Name string }
 
 // common begins the view of a page.
 func (p *Pages) common(c Common, name string) *view {
-	l := c.Locale
-	if _, ok := p.templates[l]; !ok {
-		l = English
+	l := p.languages.Of(string(c.Locale))
+	if l == nil {
+		l = p.languages.Default()
 	}
 	return &view{
-		Lang: l, Service: p.options.Service, Letter: p.letter, Base: p.options.Base,
+		Language: l, Service: p.options.Service, Letter: p.letter, Base: p.options.Base,
 		Style: p.style, Theme: p.theme, Icon: p.icon, Logo: p.logo,
 		Name: name, Title: "title." + name, Request: c.Request, CSRF: c.CSRF,
 	}
@@ -120,10 +133,22 @@ func (v *view) showClient(c *Client) {
 		Logo: webLink(c.LogoURI), Policy: webLink(c.PolicyURI), Terms: webLink(c.TOSURI), Link: webLink(c.ClientURI),
 	}
 	if v.Client.Name == "" {
-		v.Client.Name = texts["app.unnamed"].in(v.Lang)
+		v.Client.Name = v.Language.Text("pages.app.unnamed")
 	}
 	if origin(v.Client.Logo) == "" {
 		v.Client.Logo = ""
+	}
+}
+
+// Linked tells whether the app has links of its own, for the foot of the page.
+func (v *view) Linked() bool {
+	return v.Client != nil && (v.Client.Policy != "" || v.Client.Terms != "")
+}
+
+// choice lets people choose the language, and leads them back to the page here.
+func (p *Pages) choice(v *view, here string) {
+	if all := p.languages.Languages(); len(all) > 1 {
+		v.Languages, v.Here = all, here
 	}
 }
 
@@ -141,14 +166,18 @@ func (p *Pages) render(v *view, csp policy) (Page, error) {
 		csp.logo = origin(v.Client.Logo)
 	}
 	var out bytes.Buffer
-	if err := p.templates[v.Lang].ExecuteTemplate(&out, v.Name+".html", v); err != nil {
+	if len(v.Languages) > 0 && csp.forms == nowhere {
+		csp.forms = home
+	}
+	if err := p.templates[v.Language.Tag].ExecuteTemplate(&out, v.Name+".html", v); err != nil {
 		return Page{}, fmt.Errorf("page %s: %w", v.Name, err)
 	}
-	return Page{Body: out.Bytes(), CSP: csp.String()}, nil
+	return Page{Body: out.Bytes(), CSP: csp.String(), Language: v.Language.Tag}, nil
 }
 
 func (p *Pages) Login(d LoginPage) (Page, error) {
 	v := p.common(d.Common, "login")
+	p.choice(v, "login")
 	v.showClient(d.Client)
 	v.Signup, v.Again = d.Signup && !d.Reauthenticate, d.Reauthenticate
 	if d.Reauthenticate {
@@ -164,6 +193,7 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 
 func (p *Pages) Signup(d SignupPage) (Page, error) {
 	v := p.common(d.Common, "signup")
+	p.choice(v, "signup")
 	v.showClient(d.Client)
 	v.Fields = []field{
 		{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Values["email"]), Required: true},
@@ -181,10 +211,11 @@ func (p *Pages) Signup(d SignupPage) (Page, error) {
 
 func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	v := p.common(d.Common, "consent")
+	p.choice(v, "consent")
 	v.showClient(&d.Client)
 	v.User = clean(d.User, maxUser)
 	for _, s := range d.Scopes {
-		if _, ok := texts["scope."+s]; ok && s != "other" {
+		if v.Language.Text("pages.scope."+s) != "" && s != "other" {
 			v.Scopes = append(v.Scopes, scope{Text: "scope." + s})
 			continue
 		}
@@ -198,12 +229,14 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 
 func (p *Pages) Logout(d LogoutPage) (Page, error) {
 	v := p.common(d.Common, "logout")
+	p.choice(v, "logout")
 	v.User = clean(d.User, maxUser)
 	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 
 func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
 	v := p.common(d.Common, "signed_out")
+	p.choice(v, "logout")
 	v.Title = "title.out"
 	v.showClient(d.Client)
 	if v.Client != nil {
@@ -214,6 +247,7 @@ func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
 
 func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 	v := p.common(d.Common, "signed_in")
+	p.choice(v, "login")
 	v.Title = "title.in"
 	v.User = clean(d.User, maxUser)
 	return p.render(v, policy{forms: nowhere})
@@ -221,11 +255,7 @@ func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 
 func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
-	t, ok := troubles[d.Code]
-	if !ok {
-		t = troubles[""]
-	}
-	v.Heading, v.Advice = t.heading.in(v.Lang), t.advice.in(v.Lang)
+	v.Heading, v.Advice = trouble(v.Language, d.Code)
 	v.RequestID = clean(d.RequestID, maxLine)
 	return p.render(v, policy{forms: nowhere})
 }

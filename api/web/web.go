@@ -4,6 +4,8 @@ package web
 type Page struct {
 	Body []byte
 	CSP  string // its Content-Security-Policy
+	// Language is its Content-Language.
+	Language string
 }
 
 // Options are what an operator may choose.
@@ -12,6 +14,8 @@ type Options struct {
 	Base    string // path of the issuer, without a slash at the end: what links and forms begin with
 	Theme   []byte // a stylesheet after ours; may be empty
 	Logo    []byte // an image: PNG, JPEG, WebP or SVG; may be empty
+	// Languages that the pages speak, by tag; the first one to people who want none of them. Empty: all there are.
+	Languages []string
 }
 
 // Common is what every page has.
@@ -23,9 +27,6 @@ type Common struct {
 	// further redirect, also the app's own, so that the policy of such a page has none: docs/decisions/form-action.md.
 	Onward bool
 }
-
-// Locale is a language that the pages speak: en or de.
-type Locale string
 
 // Client is an app as people see it. What it says of itself is not verified.
 type Client struct {

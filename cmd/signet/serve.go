@@ -184,6 +184,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		FormSecret:      func() ([]byte, error) { return manager.Secret(keys.Forms) },
 		Claims:          claims(c),
 		RequirePKCE:     c.OAuth.RequirePKCE,
+		UILocales:       c.Pages.Languages,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
 		Cache:           &issuer.ClientCache{For: time.Second},
@@ -191,10 +192,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Admission:       admission,
 	}
 	pages, err := web.New(web.Options{
-		Service: c.Service(listener.Addr().String()),
-		Base:    issuerPath(iss.URL),
-		Theme:   files.stylesheet,
-		Logo:    files.logo,
+		Service:   c.Service(),
+		Base:      issuerPath(iss.URL),
+		Theme:     files.stylesheet,
+		Logo:      files.logo,
+		Languages: c.Pages.Languages,
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the pages: %w", err)
