@@ -39,8 +39,8 @@ func New(o Options) (*Pages, error) {
 	if o.Service == "" {
 		p.options.Service = "Signet"
 	}
-	if s := p.options.Service; !utf8.ValidString(s) || clean(s, maxName) != s {
-		return nil, fmt.Errorf("the service name is not one line of at most %d visible characters", maxName)
+	if s := p.options.Service; !utf8.ValidString(s) || clean(s, maxService) != s {
+		return nil, fmt.Errorf("the service name is not one line of at most %d visible characters", maxService)
 	}
 	if o.Base != "" && (!strings.HasPrefix(o.Base, "/") || strings.HasSuffix(o.Base, "/") || strings.HasPrefix(o.Base, "//")) {
 		return nil, errors.New("the base is not a path without a slash at the end")
