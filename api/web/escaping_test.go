@@ -243,6 +243,17 @@ func TestA34NamesAreShownAsTheyLook(t *testing.T) {
 			}
 		})
 	}
+	t.Run("in the place of a logo that cannot be loaded, its first letter", func(t *testing.T) {
+		for name, want := range map[string]string{"\u202e \"lantern": "L", "«żółw»": "Ż", "写真": "写", "👨": "·", "": "A"} {
+			page, err := p.Login(web.LoginPage{Client: &web.Client{Name: name, LogoURI: "https://photos.example/logo"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if images := parse(t, page.Body).all("img"); len(images) != 1 || images[0].attrs["data-initial"] != want {
+				t.Errorf("%q: %v, want %s", name, images, want)
+			}
+		}
+	})
 	t.Run("the end of a long host, which says whose it is", func(t *testing.T) {
 		page, err := p.Login(web.LoginPage{Client: &web.Client{Name: "x", Host: strings.Repeat("accounts.google.com.", 12) + "evil.example"}})
 		if err != nil {

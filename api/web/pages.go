@@ -104,6 +104,7 @@ type view struct {
 // app is a client as it is shown.
 type app struct {
 	Name, Host                string
+	Initial                   string // in the place of a logo that cannot be loaded
 	Verified                  bool
 	Logo, Policy, Terms, Link string // https, or empty
 }
@@ -135,6 +136,7 @@ func (v *view) showClient(c *Client) {
 	if v.Client.Name == "" {
 		v.Client.Name = v.Language.Text("pages.app.unnamed")
 	}
+	v.Client.Initial = initial(v.Client.Name)
 	if origin(v.Client.Logo) == "" {
 		v.Client.Logo = ""
 	}

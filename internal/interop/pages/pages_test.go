@@ -121,7 +121,12 @@ func serve(t *testing.T, o web.Options) string {
 		w.Header().Set("Content-Type", "image/png")
 		w.Write(appLogo)
 	})
-	for _, s := range all {
+	gone := shown{"logo-gone", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		a := app(o)
+		a.LogoURI = o + "/gone.png"
+		return p.Consent(web.ConsentPage{Common: c, Client: *a, User: "ada@example.com", Scopes: []string{"openid"}})
+	}}
+	for _, s := range append(all[:len(all):len(all)], gone) {
 		mux.HandleFunc("GET /pages/{language}/"+s.name, func(w http.ResponseWriter, r *http.Request) {
 			page, err := s.make(pages, web.Common{
 				Locale: web.Locale(r.PathValue("language")), Request: "handle", CSRF: "token",
