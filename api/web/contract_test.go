@@ -250,6 +250,20 @@ func TestPagesAreAccessible(t *testing.T) {
 					t.Errorf("the title is %q", title)
 				}
 				labels, focused := map[string]bool{}, 0
+				above, listed := d.id("problems")
+				if listed {
+					focused++
+					if _, focus := above.attrs["autofocus"]; !focus || above.attrs["role"] != "alert" || above.attrs["tabindex"] != "-1" {
+						t.Errorf("the list of problems: %v", above.attrs)
+					}
+				}
+				for _, a := range d.all("a") {
+					if id, ok := strings.CutPrefix(a.attrs["href"], "#"); ok {
+						if _, there := d.id(id); !there || !listed {
+							t.Errorf("a link to %s", id)
+						}
+					}
+				}
 				for _, e := range d.all("label") {
 					labels[e.attrs["for"]] = true
 				}
@@ -267,8 +281,9 @@ func TestPagesAreAccessible(t *testing.T) {
 						}
 					}
 					problem, wrong := d.id(i.attrs["id"] + "-problem")
-					if wrong != (i.attrs["aria-invalid"] == "true") || wrong && problem.attrs["role"] != "alert" {
-						t.Errorf("a problem with %s: %t, %v", i.attrs["id"], wrong, i.attrs)
+					described := strings.Contains(i.attrs["aria-describedby"], "-problem")
+					if described != (i.attrs["aria-invalid"] == "true") || wrong && !described || wrong && (problem.attrs["role"] == "alert") == listed {
+						t.Errorf("a problem with %s: %t, %v, %v", i.attrs["id"], wrong, i.attrs, problem.attrs)
 					}
 				}
 				if focused > 1 {
@@ -281,7 +296,7 @@ func TestPagesAreAccessible(t *testing.T) {
 					} else {
 						ids[id] = true
 					}
-					if _, ok := e.attrs["tabindex"]; ok {
+					if _, ok := e.attrs["tabindex"]; ok && e.attrs["id"] != "problems" {
 						t.Errorf("<%s> has a tabindex", e.name)
 					}
 				}
@@ -302,19 +317,42 @@ func TestTheFocusGoesWhereThePersonGoesOn(t *testing.T) {
 		{"a name that is known", "ada", nil, "password"},
 		{"wrong credentials", "ada", []web.Problem{{Code: "invalid_credentials"}}, "password"},
 		{"a problem with the name", "ada", []web.Problem{{Field: "email", Code: "invalid"}}, "email"},
-		{"both wrong, the second told first", "ada", []web.Problem{{Field: "password", Code: "required"}, {Field: "email", Code: "invalid"}}, "email"},
+		{"both wrong, which is listed above", "ada", []web.Problem{{Field: "password", Code: "required"}, {Field: "email", Code: "invalid"}}, "problems"},
+		{"what is no matter of a field", "ada", []web.Problem{{Code: "rate_limited", Seconds: 600}}, "problems"},
+		{"that, and a field", "ada", []web.Problem{{Code: "csrf"}, {Field: "email", Code: "invalid"}}, "problems"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			page, err := p.Login(web.LoginPage{Name: c.name, Problems: c.problems})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, i := range parse(t, page.Body).all("input") {
-				if _, focus := i.attrs["autofocus"]; focus != (i.attrs["id"] == c.want) {
-					t.Errorf("%s has the focus: %t", i.attrs["id"], focus)
+			for _, e := range parse(t, page.Body).elements {
+				if _, focus := e.attrs["autofocus"]; focus != (e.attrs["id"] == c.want) {
+					t.Errorf("%s has the focus: %t", e.attrs["id"], focus)
 				}
 			}
 		})
+	}
+}
+
+// Neither field alone is called wrong, so both are, by the one sentence.
+func TestWrongCredentialsAreSaidOnceOfBothFields(t *testing.T) {
+	p := newPages(t, web.Options{})
+	page, err := p.Login(web.LoginPage{Name: "ada", Problems: []web.Problem{{Code: "invalid_credentials"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := parse(t, page.Body)
+	if n := strings.Count(d.text, "Wrong email address, username or password."); n != 1 {
+		t.Errorf("it is said %d times", n)
+	}
+	for _, id := range []string{"email", "password"} {
+		if e, _ := d.id(id); e.attrs["aria-invalid"] != "true" || e.attrs["aria-describedby"] != "password-problem" {
+			t.Errorf("%v", e.attrs)
+		}
+	}
+	if e, _ := d.id("password-problem"); e.attrs["role"] != "alert" {
+		t.Errorf("%v", e.attrs)
 	}
 }
 

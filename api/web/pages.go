@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -87,6 +88,7 @@ type view struct {
 	Client   *app
 	User     string
 	Problems []string // of the form as a whole
+	Listed   []field  // whose problems are told above the form, too
 	Fields   []field
 	More     []field // that may be left out
 	MoreOpen bool
@@ -189,7 +191,14 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 		{Name: "email", Label: "field.name", Subject: "name", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Name), Required: true},
 		{Name: "password", Label: "field.password", Type: "password", Autocomplete: "current-password", Required: true},
 	}
-	v.settle(d.Problems)
+	problems := slices.Clone(d.Problems)
+	for n, problem := range problems {
+		// Which of the two is wrong is not told. The sentence stands where the person types again.
+		if problem == (Problem{Code: "invalid_credentials"}) {
+			problems[n].Field, v.Fields[0].Shared = "password", "password"
+		}
+	}
+	v.settle(problems)
 	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 

@@ -44,9 +44,13 @@ var all = []shown{
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Name: "ada@example.com",
 			Problems: []web.Problem{{Code: "invalid_credentials"}}})
 	}},
-	{"login-too-often", "password", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"login-too-often", "problems", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Signup: true, Name: "ada@example.com",
 			Problems: []web.Problem{{Code: "rate_limited", Seconds: 700}}})
+	}},
+	{"signup-breached", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15, Values: map[string]string{"email": "ada@example.com"},
+			Problems: []web.Problem{{Field: "password", Code: "breached"}}})
 	}},
 	{"login-again", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Reauthenticate: true, Name: "ada@example.com"})
@@ -54,7 +58,7 @@ var all = []shown{
 	{"signup", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15})
 	}},
-	{"signup-wrong", "email", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"signup-wrong", "problems", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, MinLength: 15,
 			Values:   map[string]string{"email": "ada@example", "given_name": "Ada", "username": "ada"},
 			Problems: []web.Problem{{Field: "email", Code: "invalid"}, {Field: "password", Code: "too_common"}, {Field: "username", Code: "taken"}}})
@@ -196,18 +200,26 @@ func TestPagesFitEveryScreen(t *testing.T) {
 						Overflow int
 						Focus    string
 						Small    []string
+						Unseen   []string // what is wrong, but out of sight
 					}
 					tab.Eval(`({
 						Overflow: document.documentElement.scrollWidth - innerWidth,
 						Focus: document.activeElement === document.body ? '' : document.activeElement.id,
 						Small: [...document.querySelectorAll('button, input:not([type=hidden]), a.button')]
 							.filter(e => e.getBoundingClientRect().height < 44).map(e => e.id),
+						Unseen: [...document.querySelectorAll('[role=alert]')].filter(e => {
+							const r = e.getBoundingClientRect()
+							return r.top < 0 || r.top + Math.min(r.height, 100) > innerHeight
+						}).map(e => e.innerText),
 					})`, &seen)
 					if seen.Overflow > 0 {
 						t.Errorf("%s: the page is %d px wider than the screen", name, seen.Overflow)
 					}
 					if seen.Focus != s.focus {
 						t.Errorf("%s: the focus is on %q, want %q", name, seen.Focus, s.focus)
+					}
+					if len(seen.Unseen) > 0 {
+						t.Errorf("%s: the page says, out of sight, %q", name, seen.Unseen)
 					}
 					if len(seen.Small) > 0 {
 						t.Errorf("%s: too small for a thumb: %q", name, seen.Small)
