@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/issuer"
@@ -17,11 +18,12 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) error {
 		page, err := s.Pages.SignedIn(web.SignedInPage{Common: s.common(r, nil), User: v.session.User.Email})
 		return s.show(w, http.StatusOK, page, err)
 	}
-	return s.showLogin(w, r, v, http.StatusOK, v.pending.LoginHint, nil)
+	return s.showLogin(w, r, v, http.StatusOK, v.pending.LoginHint, false, nil)
 }
 
-func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, v visit, status int, name string, problems []web.Problem) (err error) {
+func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, v visit, status int, name string, stay bool, problems []web.Problem) (err error) {
 	p := web.LoginPage{Common: s.common(r, v.pending.UILocales), Name: name, Problems: problems, Signup: s.Accounts.SignupEnabled}
+	p.Stay = &web.Stay{Chosen: stay, Idle: s.Issuer.SessionIdle, Longest: s.Issuer.SessionAbsolute}
 	p.Request = v.handle
 	if p.CSRF, err = s.formToken(v.browser, "login", v.pending.ID, ""); err != nil {
 		return err
@@ -44,7 +46,7 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, v visit, stat
 
 // loginForm takes a password. What it leads to is decided at once: nobody sees a page for nothing.
 func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := formFields(w, r, "request", "csrf", "email", "password")
+	f, err := formFields(w, r, "request", "csrf", "email", "password", "stay")
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,8 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkForm(v.browser, "login", v.pending.ID, "", f.Get("csrf")); err != nil {
 		return err
 	}
-	b, err := s.startSession(w, r, v, f.Get("email"), f.Get("password"))
+	stay := f.Get("stay") == "yes"
+	b, err := s.startSession(w, r, v, f.Get("email"), f.Get("password"), stay)
 	if err != nil {
 		p := asProblem(err)
 		list, ok := formProblems(p)
@@ -63,20 +66,24 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 			return p
 		}
 		retryAfter(w, p)
-		return s.showLogin(w, r, v, pageStatus(problems[p.Code]), f.Get("email"), list)
+		return s.showLogin(w, r, v, pageStatus(problems[p.Code]), f.Get("email"), stay, list)
 	}
 	return s.goOn(w, r, v, b)
 }
 
-// startSession logs the browser in.
-func (s *Server) startSession(w http.ResponseWriter, r *http.Request, v visit, name, password string) (*issuer.Browser, error) {
+// startSession logs the browser in: until it is closed, or, when the person wants to stay, for as long as the session lasts.
+func (s *Server) startSession(w http.ResponseWriter, r *http.Request, v visit, name, password string, stay bool) (*issuer.Browser, error) {
 	b, secret, err := s.Issuer.StartBrowserSession(r.Context(), issuer.PageLogin{
 		Name: name, Password: password, Device: v.browser, Replaces: s.cookie(r, sessionCookie),
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.setCookie(w, sessionCookie, secret, 0)
+	var age time.Duration
+	if stay {
+		age = min(s.Issuer.SessionAbsolute, browserCookieAge)
+	}
+	s.setCookie(w, sessionCookie, secret, age)
 	s.setCookie(w, browserCookie, v.browser, browserCookieAge) // for as long again
 	return &b, nil
 }

@@ -74,7 +74,7 @@ func (s *Server) signupForm(w http.ResponseWriter, r *http.Request) error {
 		retryAfter(w, p)
 		return s.showSignup(w, r, v, pageStatus(problems[p.Code]), f, list)
 	}
-	b, err := s.startSession(w, r, v, f.Get("email"), f.Get("password"))
+	b, err := s.startSession(w, r, v, f.Get("email"), f.Get("password"), false)
 	if err != nil {
 		// The account is there, which must not look like a failure: its owner logs in by hand.
 		return see(w, s.pagePath("/login", v.handle))

@@ -19,7 +19,7 @@ import (
 //go:embed templates/*.html
 var files embed.FS
 
-// sendForm is the one script there is: the form-post page sends its form by itself.
+// sendForm is the one script inside a page: the form-post page sends its form by itself.
 const sendForm = `document.forms[0].submit()`
 
 // Pages makes them. Fill the fields by New.
@@ -27,11 +27,11 @@ type Pages struct {
 	options   Options
 	languages *languages.Set
 	templates map[string]*template.Template // by language tag
-	script    string                        // hash of sendForm, as the CSP writes it
+	sendForm  string                        // source of the script, as the CSP writes it
 
-	letter                   string
-	style, theme, icon, logo string // paths of the assets; empty: none
-	assets                   map[string]asset
+	letter                           string
+	style, script, theme, icon, logo string // paths of the assets; empty: none
+	assets                           map[string]asset
 }
 
 // New prepares the pages; an error says what of the options cannot be used.
@@ -51,7 +51,7 @@ func New(o Options) (*Pages, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(sendForm))
-	p.script = "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+	p.sendForm = "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	tags := o.Languages
 	if len(tags) == 0 {
 		tags = languages.Tags()
@@ -80,6 +80,7 @@ type view struct {
 	Service, Letter          string
 	Base                     string
 	Style, Theme, Icon, Logo string
+	PageScript               string // path of the script; empty: the page has no form to make easier
 	Title                    string // name of a text
 	Heading                  string // instead of it, on error pages
 	Name                     string // of the page, for themes
@@ -100,7 +101,8 @@ type view struct {
 
 	Action     template.URL // form-post page
 	Parameters [][2]string
-	Script     template.JS
+	SendForm   template.JS
+	Stay       *stay
 }
 
 // app is a client as it is shown.
@@ -149,6 +151,12 @@ func (v *view) Linked() bool {
 	return v.Client != nil && (v.Client.Policy != "" || v.Client.Terms != "")
 }
 
+// easier gives the page the script that makes its form easier, and the policy that goes with it.
+func (p *Pages) easier(v *view, c Common) policy {
+	v.PageScript = p.script
+	return policy{forms: formsOf(c), script: home}
+}
+
 // choice lets people choose the language, and leads them back to the page here.
 func (p *Pages) choice(v *view, here string) {
 	if all := p.languages.Languages(); len(all) > 1 {
@@ -187,6 +195,7 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 	if d.Reauthenticate {
 		v.Title = "title.again"
 	}
+	v.Stay = stayOf(v.Language, d.Stay)
 	v.Fields = []field{
 		{Name: "email", Label: "field.name", Subject: "name", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Name), Required: true},
 		{Name: "password", Label: "field.password", Type: "password", Autocomplete: "current-password", Required: true},
@@ -199,7 +208,7 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 		}
 	}
 	v.settle(problems)
-	return p.render(v, policy{forms: formsOf(d.Common)})
+	return p.render(v, p.easier(v, d.Common))
 }
 
 func (p *Pages) Signup(d SignupPage) (Page, error) {
@@ -217,7 +226,7 @@ func (p *Pages) Signup(d SignupPage) (Page, error) {
 		{Name: "username", Label: "field.username", Type: "text", Autocomplete: "nickname", Value: typed(d.Values["username"]), Hint: "hint.username"},
 	}
 	v.settle(d.Problems)
-	return p.render(v, policy{forms: formsOf(d.Common)})
+	return p.render(v, p.easier(v, d.Common))
 }
 
 func (p *Pages) Consent(d ConsentPage) (Page, error) {
@@ -235,14 +244,14 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	for _, r := range d.Resources {
 		v.Resources = append(v.Resources, clean(r, maxLine))
 	}
-	return p.render(v, policy{forms: formsOf(d.Common)})
+	return p.render(v, p.easier(v, d.Common))
 }
 
 func (p *Pages) Logout(d LogoutPage) (Page, error) {
 	v := p.common(d.Common, "logout")
 	p.choice(v, "logout")
 	v.User = clean(d.User, maxUser)
-	return p.render(v, policy{forms: formsOf(d.Common)})
+	return p.render(v, p.easier(v, d.Common))
 }
 
 func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
@@ -278,6 +287,6 @@ func (p *Pages) FormPost(d FormPostPage) (Page, error) {
 	}
 	v := p.common(d.Common, "form_post")
 	v.Title = "title.formpost"
-	v.Action, v.Parameters, v.Script = template.URL(d.Action), d.Parameters, sendForm
-	return p.render(v, policy{forms: onward, script: p.script})
+	v.Action, v.Parameters, v.SendForm = template.URL(d.Action), d.Parameters, sendForm
+	return p.render(v, policy{forms: onward, script: p.sendForm})
 }

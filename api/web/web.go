@@ -1,5 +1,9 @@
 package web
 
+import (
+	"time"
+)
+
 // Page is a finished page.
 type Page struct {
 	Body []byte
@@ -47,14 +51,22 @@ type Problem struct {
 	Seconds int
 }
 
+// Stay is the choice to stay signed in when the browser is closed.
+type Stay struct {
+	Chosen  bool          // before, where the form is shown again
+	Idle    time.Duration // a session ends when it was not used for so long
+	Longest time.Duration // and so long after its login in any case
+}
+
 // LoginPage asks for a password.
 type LoginPage struct {
 	Common
 	Client         *Client // that sent the user here; nil: none
 	Name           string  // email address or username, filled in
 	Problems       []Problem
-	Signup         bool // there is a sign-up page to link to
-	Reauthenticate bool // the user is logged in and has to prove it again
+	Signup         bool  // there is a sign-up page to link to
+	Reauthenticate bool  // the user is logged in and has to prove it again
+	Stay           *Stay // nil: there is no choice
 }
 
 // SignupPage asks for what an account needs.

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/interop/browser"
@@ -38,7 +39,7 @@ var all = []shown{
 		return p.Login(web.LoginPage{Common: c, Signup: true})
 	}},
 	{"login-for-an-app", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
-		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true})
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
 	}},
 	{"login-wrong", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Name: "ada@example.com",
@@ -205,8 +206,8 @@ func TestPagesFitEveryScreen(t *testing.T) {
 					tab.Eval(`({
 						Overflow: document.documentElement.scrollWidth - innerWidth,
 						Focus: document.activeElement === document.body ? '' : document.activeElement.id,
-						Small: [...document.querySelectorAll('button, input:not([type=hidden]), a.button')]
-							.filter(e => e.getBoundingClientRect().height < 44).map(e => e.id),
+						Small: [...document.querySelectorAll('button, select, input:not([type=hidden], [type=checkbox]), .stay label, a.button')]
+							.filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.id),
 						Unseen: [...document.querySelectorAll('[role=alert]')].filter(e => {
 							const r = e.getBoundingClientRect()
 							return r.top < 0 || r.top + Math.min(r.height, 100) > innerHeight
