@@ -175,7 +175,8 @@ var devices = []struct {
 	{"phone-light", browser.Device{Width: 390, Height: 844, Scale: 2, Mobile: true}},
 	{"phone-dark", browser.Device{Width: 390, Height: 844, Scale: 2, Mobile: true, Dark: true}},
 	{"narrow", browser.Device{Width: 320, Height: 568, Scale: 2, Mobile: true}},
-	{"zoomed", browser.Device{Width: 512, Height: 384, Scale: 2}}, // 1024 × 768 at 200 %
+	{"zoomed", browser.Device{Width: 512, Height: 384, Scale: 2}},       // 1024 × 768 at 200 %
+	{"zoomed-twice", browser.Device{Width: 320, Height: 256, Scale: 4}}, // 1280 × 1024 at 400 %
 	{"forced-colors", browser.Device{Width: 1024, Height: 768, ForcedColors: true, Dark: true}},
 }
 
@@ -186,9 +187,9 @@ func TestPagesFitEveryScreen(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			tab := b.Tab(t)
 			tab.Scripts(false)
-			for _, language := range []web.Locale{"en", "de"} {
+			for _, language := range []web.Locale{"en", "de", "ar", "ja"} {
 				for _, d := range devices {
-					if language == "de" && d.name != "light" && d.name != "narrow" {
+					if language != "en" && d.name != "light" && d.name != "narrow" {
 						continue
 					}
 					tab.Emulate(d.Device)
