@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -262,6 +263,12 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, d dialect,
 	delete(h, "Etag")
 	if retry := p.retry + k.retryAfter; retry != "" {
 		h["Retry-After"] = []string{retry}
+	}
+	if !d.forPeople() && s.visited404(r, p) {
+		h["Vary"] = append(slices.Clone(h["Vary"]), varyFound)
+		h["X-Frame-Options"] = noFraming
+		s.writeErrorPage(w, r, k, p)
+		return
 	}
 	if d.forPeople() {
 		s.writeErrorPage(w, r, k, p)
