@@ -82,7 +82,7 @@ func editDistance(a, b string) int {
 // ofOtherPrograms are variables with our prefix that are not ours: compose.yaml and the project's
 // own tests read them, and an operator who exports them runs our commands in the same shell.
 var ofOtherPrograms = map[string]bool{
-	EnvPrefix + "UID": true, EnvPrefix + "GID": true, EnvPrefix + "VERSION": true, EnvPrefix + "TEST_POSTGRES_URL": true,
+	EnvPrefix + "UID": true, EnvPrefix + "GID": true, EnvPrefix + "VERSION": true, EnvPrefix + "TEST_POSTGRES_URL": true, EnvPrefix + "TEST_MAVEN_URL": true,
 }
 
 // fromKubernetes tells whether a variable is one that Kubernetes puts into every
