@@ -46,5 +46,6 @@ type StartSession struct {
 	Device BudgetKey // zero: none
 }
 
-// MaxBrowserSessionsPerUser: a login beyond that ends the oldest.
+// MaxBrowserSessionsPerUser bounds the live ones. A login beyond that ends one that was never used after its login, or
+// else the least recently used; the grants that came of it live on, and the audit log has an entry.
 const MaxBrowserSessionsPerUser = 50
