@@ -257,16 +257,16 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 			"admin_refused failure (last_admin) by user "+"admin on admin through "+first+" in here")
 
 		// Whoever is no admin and asks as one, is told of once a while.
-		a.NotAdmin(self(alice.ID))
+		a.RecordAdminRefused(self(alice.ID))
 		step("somebody who asks as an admin", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
 		for range 100 {
-			a.NotAdmin(self(alice.ID))
+			a.RecordAdminRefused(self(alice.ID))
 		}
 		step("the same again, often", nil, nil)
-		a.NotAdmin(self(bare.ID))
+		a.RecordAdminRefused(self(bare.ID))
 		step("somebody else", nil, nil, "admin_refused failure (insufficient_scope) by user bare through "+first+" in here")
 		w.wait(15 * time.Minute)
-		a.NotAdmin(self(alice.ID))
+		a.RecordAdminRefused(self(alice.ID))
 		step("the first one, later", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
 
 		text, err := json.Marshal(r.all)
@@ -328,13 +328,13 @@ type deaf struct {
 	answer chan error
 }
 
-func (d *deaf) SettleAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
+func (d *deaf) FailAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
 	if len(events) == 1 && events[0].Name == audit.RateLimited {
 		if err := <-d.answer; err != nil {
 			return err
 		}
 	}
-	return d.Store.SettleAttempt(ctx, at, events...)
+	return d.Store.FailAttempt(ctx, at, events...)
 }
 
 // A refusal neither waits for the audit log nor fails by it, and one that could not be recorded
@@ -404,7 +404,7 @@ func (*closed) ReserveAttempt(context.Context, userstore.Reserve) error { return
 func (c *closed) Tallies(context.Context, userstore.Reserve) (userstore.Tallies, error) {
 	return userstore.Tallies{Network: userstore.Tally{Wrong: 1, Oldest: c.now(), Newest: c.now()}}, nil
 }
-func (c *closed) SettleAttempt(_ context.Context, _ userstore.Attempt, events ...audit.Event) error {
+func (c *closed) FailAttempt(_ context.Context, _ userstore.Attempt, events ...audit.Event) error {
 	c.events += len(events)
 	return nil
 }

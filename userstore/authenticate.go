@@ -151,9 +151,9 @@ func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) err
 	return answer
 }
 
-// NotAdmin notes in the audit log that whom ctx names asked for what only admins may do: of each
+// RecordAdminRefused notes in the audit log that whom ctx names asked for what only admins may do: of each
 // user once in a while, and nobody waits for it. Where nothing is counted, nothing is noted.
-func (a *Accounts) NotAdmin(ctx context.Context) {
+func (a *Accounts) RecordAdminRefused(ctx context.Context) {
 	e := audit.New(ctx, a.now(), audit.AdminRefused, audit.Target{}).Failed("insufficient_scope")
 	key := sha256.Sum256([]byte(e.Reason + " " + e.Actor.ID))
 	if counts, _ := a.Throttle.counts(); !counts {

@@ -25,12 +25,12 @@ type Importer struct {
 
 // Imported is what became of one account.
 type Imported struct {
-	User  User  // as it is stored now; in a dry run as it would be
-	There bool  // it was there already, under the same names: nothing was changed
-	Err   error // *ValidationError or *ExistsError: it was refused
+	User    User  // as it is stored now; in a dry run as it would be
+	Existed bool  // it was there already, under the same names: nothing was changed
+	Err     error // *ValidationError or *ExistsError: it was refused
 
-	// Unnamed says why the username was left out; empty: it was not.
-	Unnamed string
+	// UsernameFault says why the username was left out; empty: it was not.
+	UsernameFault string
 }
 
 // Import takes a batch of accounts, in one act. An account without an id gets one, one without an instant of
@@ -46,7 +46,7 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 	var at []int
 	for n, u := range batch {
 		if f := unusableUsername(u.Username); f != (fault{}) && !i.Strict {
-			u.Username, done[n].Unnamed = "", f.message
+			u.Username, done[n].UsernameFault = "", f.message
 		}
 		done[n].User, done[n].Err = i.Accounts.describe(u)
 		if done[n].Err == nil {
@@ -61,8 +61,8 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 		n := at[m]
 		u, given := &done[n], batch[n].ID
 		switch {
-		case holder.EmailKey == u.User.EmailKey && (u.Unnamed != "" || holder.UsernameKey == u.User.UsernameKey) && (given == "" || given == holder.ID):
-			u.User, u.There = holder, true
+		case holder.EmailKey == u.User.EmailKey && (u.UsernameFault != "" || holder.UsernameKey == u.User.UsernameKey) && (given == "" || given == holder.ID):
+			u.User, u.Existed = holder, true
 		case given != "" && given == holder.ID:
 			u.Err = &ExistsError{Field: "id"}
 		case holder.EmailKey == u.User.EmailKey:

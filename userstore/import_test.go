@@ -44,7 +44,7 @@ func TestImport(t *testing.T) {
 					list = append(list, exists.Field)
 				case d.Err != nil:
 					list = append(list, strings.Join(fields(t, d.Err), ", "))
-				case d.There:
+				case d.Existed:
 					list = append(list, "there")
 				default:
 					list = append(list, "made")
@@ -119,7 +119,7 @@ func TestDryRunOverSeveralBatches(t *testing.T) {
 			{userstore.User{Email: "c@x.test"}, nil, false},
 		} {
 			done, err := i.Import(t.Context(), []userstore.User{c.u})
-			if err != nil || !reflect.DeepEqual(done[0].Err, c.want) || done[0].There != c.same {
+			if err != nil || !reflect.DeepEqual(done[0].Err, c.want) || done[0].Existed != c.same {
 				t.Errorf("batch %d: %v, %+v", n, err, done[0])
 			}
 		}

@@ -77,7 +77,7 @@ func (r *recorder) write(ctx context.Context, store Attempts, log *slog.Logger) 
 		r.mu.Unlock()
 
 		one, cancel := context.WithTimeout(ctx, recordWithin)
-		err := store.SettleAttempt(one, Attempt{}, q.event)
+		err := store.FailAttempt(one, Attempt{}, q.event)
 		cancel()
 		if err == nil {
 			q.event.Log(ctx, log)

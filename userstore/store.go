@@ -201,9 +201,9 @@ type Attempts interface {
 	ReserveAttempt(ctx context.Context, r Reserve) error
 	// Tallies reads what counts against the budgets of r at r.At.
 	Tallies(ctx context.Context, r Reserve) (Tallies, error)
-	// SettleAttempt records that an attempt was wrong: it is not pending any more. The events are
+	// FailAttempt records that an attempt was wrong: it is not pending any more. The events are
 	// stored whether or not there is such an attempt; the zero one is none.
-	SettleAttempt(ctx context.Context, a Attempt, events ...audit.Event) error
+	FailAttempt(ctx context.Context, a Attempt, events ...audit.Event) error
 	// ReturnAttempt makes an attempt as if it had never been. It is idempotent.
 	ReturnAttempt(ctx context.Context, a Attempt) error
 	// RemoveExpiredAttempts deletes at most limit attempts that count for nothing at now, and as

@@ -244,7 +244,7 @@ func (h *held) wrong(ctx context.Context, events ...audit.Event) error {
 	defer h.throttle.wake(h.attempt)
 	ctx, cancel := Uncancelled(ctx)
 	defer cancel()
-	return h.throttle.Store.SettleAttempt(ctx, h.attempt, events...)
+	return h.throttle.Store.FailAttempt(ctx, h.attempt, events...)
 }
 
 // back gives it back, now or as soon as the store takes it: a failure of ours is nobody's guess.

@@ -54,7 +54,7 @@ func (s *stuckAttempts) ReturnAttempt(ctx context.Context, a Attempt) error {
 	return err
 }
 
-func (s *stuckAttempts) SettleAttempt(ctx context.Context, a Attempt, _ ...audit.Event) error {
+func (s *stuckAttempts) FailAttempt(ctx context.Context, a Attempt, _ ...audit.Event) error {
 	return s.hang(ctx)
 }
 

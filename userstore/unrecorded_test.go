@@ -17,9 +17,9 @@ type mute struct {
 	off bool
 }
 
-func (m *mute) SettleAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
+func (m *mute) FailAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
 	if m.off {
-		return m.Store.SettleAttempt(ctx, at, events...)
+		return m.Store.FailAttempt(ctx, at, events...)
 	}
 	return fmt.Errorf("disk full: %w", userstore.ErrUnavailable)
 }

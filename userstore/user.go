@@ -60,17 +60,17 @@ type Claims struct {
 	Address             *Address `json:"address,omitempty"`
 }
 
-// Shown is c as everybody is told of it: while a user has set no name, it is composed of given and family name, for
+// WithComposedName is c as everybody is told of it: while a user has set no name, it is composed of given and family name, for
 // apps look for name (OIDC Core section 5.1) and people fill in the other two.
-func (c Claims) Shown() Claims {
+func (c Claims) WithComposedName() Claims {
 	if c.Name == "" {
 		c.Name = c.composedName()
 	}
 	return c
 }
 
-// Unshown is c without a name that Shown composed: what was exported is imported as it was.
-func (c Claims) Unshown() Claims {
+// WithoutComposedName is c without a name that WithComposedName composed: what was exported is imported as it was.
+func (c Claims) WithoutComposedName() Claims {
 	if c.Name == c.composedName() {
 		c.Name = ""
 	}

@@ -25,7 +25,7 @@ var columns = []column{
 	text("preferred_username", "username", func(u *userstore.User) *string { return &u.Username }),
 	text("password_hash", "password", func(u *userstore.User) *string { return &u.PasswordHash }),
 	{name: "name",
-		get: func(u *userstore.User) string { return u.Claims.Shown().Name },
+		get: func(u *userstore.User) string { return u.Claims.WithComposedName().Name },
 		set: func(u *userstore.User, cell string) error { u.Claims.Name = cell; return nil }},
 	text("given_name", "first_name", func(u *userstore.User) *string { return &u.Claims.GivenName }),
 	text("family_name", "last_name", func(u *userstore.User) *string { return &u.Claims.FamilyName }),

@@ -161,7 +161,7 @@ func (c *csvUsers) Next() (int, userstore.User, error) {
 			return line, userstore.User{}, &LineError{c.names[i] + ": " + err.Error()}
 		}
 	}
-	u.Claims = u.Claims.Unshown()
+	u.Claims = u.Claims.WithoutComposedName()
 	// Django lets people log in by a username that is their address; here the address itself does.
 	if !c.ours && u.Username != "" {
 		name, ok := userstore.EmailKey(u.Username)

@@ -31,7 +31,7 @@ type userRecord struct {
 
 func record(u userstore.User) userRecord {
 	return userRecord{
-		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.Shown(),
+		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.WithComposedName(),
 		IsActive: &u.IsActive, IsStaff: u.IsStaff, Roles: u.Roles, PasswordHash: u.PasswordHash,
 		CreatedAt: rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
 	}
@@ -52,7 +52,7 @@ func parseRecord(line []byte) (userstore.User, error) {
 		return userstore.User{}, errors.New("this is not JSON")
 	}
 	u := userstore.User{
-		ID: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Claims: r.Claims.Unshown(),
+		ID: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Claims: r.Claims.WithoutComposedName(),
 		IsActive: r.IsActive == nil || *r.IsActive, IsStaff: r.IsStaff, Roles: r.Roles, PasswordHash: r.PasswordHash,
 	}
 	for _, x := range []struct {

@@ -220,7 +220,7 @@ func TestNothingThatATerminalObeys(t *testing.T) {
 	}
 	var out bytes.Buffer
 	w := NewWriter(&out, CSV)
-	w.Shown = true
+	w.ForTerminal = true
 	if err := errors.Join(w.Write(hostile), w.Flush()); err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ type Writer struct {
 	csv   *csv.Writer // nil: JSON lines
 	cells []string
 
-	// Shown is for a terminal, which obeys what CSV cannot escape: it is replaced.
-	Shown bool
+	// ForTerminal is for a terminal, which obeys what CSV cannot escape: it is replaced.
+	ForTerminal bool
 }
 
 // NewWriter writes JSON lines, or CSV with a header.
@@ -48,7 +48,7 @@ func (w *Writer) Write(u userstore.User) error {
 	for _, k := range columns {
 		if k.name != "" {
 			w.cells = append(w.cells, guarded(k.get(&u)))
-			if i := len(w.cells) - 1; w.Shown {
+			if i := len(w.cells) - 1; w.ForTerminal {
 				w.cells[i] = printable.Text(w.cells[i])
 			}
 		}
