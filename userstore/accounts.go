@@ -64,14 +64,14 @@ func (a *Accounts) Register(ctx context.Context, n NewUser) (User, error) {
 	}
 	u, err := a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
 	if exists := (*ExistsError)(nil); errors.As(err, &exists) {
-		return User{}, a.taken(ctx, n, exists)
+		return User{}, a.recordTaken(ctx, n, exists)
 	}
 	return u, err
 }
 
 // taken is err, which a sign-up ended with, once the audit log knows of which account it told. How
 // often that can be the budget of sign-ups says.
-func (a *Accounts) taken(ctx context.Context, n NewUser, err *ExistsError) error {
+func (a *Accounts) recordTaken(ctx context.Context, n NewUser, err *ExistsError) error {
 	var l Login
 	switch err.Field {
 	case "email":
@@ -88,7 +88,7 @@ func (a *Accounts) taken(ctx context.Context, n NewUser, err *ExistsError) error
 	case !errors.Is(err, ErrNotFound): // gone since
 		return err
 	}
-	return a.refused(ctx, e, err)
+	return a.recordRefusal(ctx, e, err)
 }
 
 // OperatorUser is an account as an operator makes it.
@@ -107,7 +107,7 @@ func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User
 func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_ User, err error) {
 	now := a.now()
 	u := User{
-		ID:            nameable(a.NewID),
+		ID:            commandLineID(a.NewID),
 		Email:         n.Email,
 		Username:      n.Username,
 		EmailVerified: n.EmailVerified,
@@ -124,19 +124,19 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	if u.Claims.PhoneNumberVerified {
 		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
 	}
-	fs.add("password", chosen(n.Password, a.minPassword(), u, a.Service))
+	fs.add("password", checkNew(n.Password, a.minPassword(), u, a.Service))
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
 
 	// What counts is what told something or left something: an address that is taken, a new account.
-	held, err := t.admitSignup(ctx, a.now)
+	reservation, err := t.admitSignup(ctx, a.now)
 	if err != nil {
 		return User{}, err
 	}
 	defer func() {
 		if err != nil && !errors.Is(err, ErrExists) {
-			held.back(ctx)
+			reservation.giveBack(ctx)
 		}
 	}()
 
@@ -148,7 +148,7 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	case !errors.Is(err, ErrNotFound):
 		return User{}, err
 	}
-	fs.add("password", a.breached(ctx, n.Password))
+	fs.add("password", a.checkBreach(ctx, n.Password))
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
@@ -156,7 +156,7 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 		return User{}, err
 	}
 	e := audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))
-	e.Changes = given(u)
+	e.Changes = privileges(u)
 	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, e), e); err != nil {
 		return User{}, err
 	}
@@ -191,7 +191,7 @@ func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(
 
 func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error, operator bool) (User, error) {
 	var edited User
-	err := retry(ctx, edits, "edit account", func() error {
+	err := retry(ctx, editTries, "edit account", func() error {
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return err
@@ -212,7 +212,7 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 			}
 			declared = probe.EmailVerified
 		}
-		if err := a.settle(old, &u); err != nil {
+		if err := a.checkEdit(old, &u); err != nil {
 			return err
 		}
 		u.EmailVerified = u.EmailVerified || declared
@@ -224,7 +224,7 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 		e := audit.New(ctx, u.UpdatedAt, audit.UserUpdated, audit.User(u.ID))
 		e.Changes = changes(old, u)
 		if err := audit.Stored(ctx, a.Log, a.Store.UpdateUser(ctx, u, e), e); err != nil {
-			return a.keepsAdmins(ctx, u.ID, err)
+			return a.recordLastAdmin(ctx, u.ID, err)
 		}
 		u.Version++
 		edited = u
@@ -234,7 +234,7 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 }
 
 // settle makes of what an edit left something that may be stored.
-func (a *Accounts) settle(old User, u *User) error {
+func (a *Accounts) checkEdit(old User, u *User) error {
 	if u.ID != old.ID || u.Version != old.Version || u.PasswordHash != old.PasswordHash ||
 		!u.CreatedAt.Equal(old.CreatedAt) || !u.LastLoginAt.Equal(old.LastLoginAt) {
 		return errors.New("edit account: id, version, password and their times are not changed by Edit")
@@ -275,7 +275,7 @@ func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 		return u, err
 	}
 	key, ok := UsernameKey(name)
-	if !ok || key != name && (likeSubject(name, key) || ourLength.MatchString(key)) {
+	if !ok || key != name && (likeSubject(name, key) || idLength.MatchString(key)) {
 		return User{}, ErrNotFound
 	}
 	return a.Store.UserByLogin(ctx, Login{UsernameKey: key})
@@ -327,7 +327,7 @@ func (u User) clone() User {
 
 // nameable makes an id that begins with a letter or digit: on a command line one that begins with
 // a dash looks like a flag.
-func nameable(newID func() string) string {
+func commandLineID(newID func() string) string {
 	for {
 		if id := newID(); !strings.HasPrefix(id, "-") && !strings.HasPrefix(id, "_") {
 			return id

@@ -766,7 +766,7 @@ func TestDelete(t *testing.T) {
 		if _, _, err := w.login(t, u.Email, password); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Errorf("U-30 login: %v", err)
 		}
-		if again := w.alice(t); again.ID == u.ID || w.live(t, session) {
+		if recreated := w.alice(t); recreated.ID == u.ID || w.live(t, session) {
 			t.Error("U-31 the new account is the old one")
 		}
 	})

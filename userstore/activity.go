@@ -23,7 +23,7 @@ func (a *Accounts) SetActive(ctx context.Context, userID string, active bool) er
 	next := u
 	next.IsActive = active
 	e.Changes = changes(u, next)
-	return a.keepsAdmins(ctx, u.ID, audit.Stored(ctx, a.Log, a.Store.SetActive(ctx, u.ID, active, now, e), e))
+	return a.recordLastAdmin(ctx, u.ID, audit.Stored(ctx, a.Log, a.Store.SetActive(ctx, u.ID, active, now, e), e))
 }
 
 // DeleteByOperator deletes an account with everything kept in its name but the audit log, and
@@ -34,7 +34,7 @@ func (a *Accounts) DeleteByOperator(ctx context.Context, userID string) error {
 
 func (a *Accounts) delete(ctx context.Context, userID string) error {
 	e := audit.New(ctx, a.now(), audit.UserDeleted, audit.User(userID))
-	return a.keepsAdmins(ctx, userID, audit.Stored(ctx, a.Log, a.Store.DeleteUser(ctx, userID, e), e))
+	return a.recordLastAdmin(ctx, userID, audit.Stored(ctx, a.Log, a.Store.DeleteUser(ctx, userID, e), e))
 }
 
 // RevokeSession ends one session of a user, be it a grant or a browser's. ErrNotFound: that user has no such session, or it is

@@ -290,7 +290,7 @@ func TestRefusalsAreRecordedOnceAWhile(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		r := &recorded{throttled: w, seen: map[string]bool{}}
 		u := w.register("alice@x.test", "alice")
-		told := func() (list []string) {
+		refusals := func() (list []string) {
 			for _, e := range r.next() {
 				if e.Name == audit.RateLimited {
 					list = append(list, fmt.Sprint(e.Outcome, " ", e.Reason, " ", e.Target.ID == u.ID, " ", e.Address))
@@ -301,13 +301,13 @@ func TestRefusalsAreRecordedOnceAWhile(t *testing.T) {
 		for _, name := range []string{"alice@x.test", "nobody@x.test"} {
 			w.want("evaluated of 15", w.guesses(15, name, "192.0.2.1"), 10)
 			want := fmt.Sprintf("[failure guesses_at_account %v 192.0.2.1]", name == "alice@x.test")
-			w.want("five refusals", fmt.Sprint(told()), want)
+			w.want("five refusals", fmt.Sprint(refusals()), want)
 			w.want("more of them", w.guesses(20, name, "198.51.100.1"), 0) // strangers share the budget
-			w.want("more of them, from elsewhere", len(told()), 0)
+			w.want("more of them, from elsewhere", len(refusals()), 0)
 		}
 		w.wait(16 * time.Minute)
 		w.guesses(3, "alice@x.test", "192.0.2.1")
-		w.want("after a while", fmt.Sprint(told()), "[failure guesses_at_account true 192.0.2.1]")
+		w.want("after a while", fmt.Sprint(refusals()), "[failure guesses_at_account true 192.0.2.1]")
 
 		a := w.replicas[0]
 		a.Throttle.SignupsPerNetwork = 1
@@ -318,17 +318,17 @@ func TestRefusalsAreRecordedOnceAWhile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.want("sign-ups", fmt.Sprint(told()), "[failure signups_from_network false 192.0.2.9]")
+		w.want("sign-ups", fmt.Sprint(refusals()), "[failure signups_from_network false 192.0.2.9]")
 	})
 }
 
 // deaf is a store that takes long to record a refusal, or fails to.
-type deaf struct {
+type slowRecorder struct {
 	userstore.Store
 	answer chan error
 }
 
-func (d *deaf) FailAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
+func (d *slowRecorder) FailAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
 	if len(events) == 1 && events[0].Name == audit.RateLimited {
 		if err := <-d.answer; err != nil {
 			return err
@@ -343,7 +343,7 @@ func TestARefusalDoesNotWaitForTheAuditLog(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
 		a := w.replicas[0]
-		d := &deaf{Store: a.Store, answer: make(chan error)}
+		d := &slowRecorder{Store: a.Store, answer: make(chan error)}
 		a.Throttle.Store = d
 		w.guesses(10, "alice@x.test", "192.0.2.1")
 		for range 3 { // nobody answers yet
@@ -364,7 +364,7 @@ func TestARefusalDoesNotWaitForTheAuditLog(t *testing.T) {
 // However many budgets are used up, so many refusals are written and no more.
 func TestAFloodOfRefusalsIsNoFloodOfWrites(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	s := &closed{now: func() time.Time { return now }}
+	s := &fullBudgets{now: func() time.Time { return now }}
 	a := newWorld(nil)
 	a.Accounts.Now = s.now
 	a.Accounts.Throttle = &userstore.Throttle{Store: s, SignupsPerNetwork: 1, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
@@ -394,17 +394,19 @@ func TestAFloodOfRefusalsIsNoFloodOfWrites(t *testing.T) {
 }
 
 // closed is a store in which every budget is used up.
-type closed struct {
+type fullBudgets struct {
 	userstore.Attempts
 	now    func() time.Time
 	events int
 }
 
-func (*closed) ReserveAttempt(context.Context, userstore.Reserve) error { return userstore.ErrConflict }
-func (c *closed) Tallies(context.Context, userstore.Reserve) (userstore.Tallies, error) {
+func (*fullBudgets) ReserveAttempt(context.Context, userstore.Reserve) error {
+	return userstore.ErrConflict
+}
+func (c *fullBudgets) Tallies(context.Context, userstore.Reserve) (userstore.Tallies, error) {
 	return userstore.Tallies{Network: userstore.Tally{Wrong: 1, Oldest: c.now(), Newest: c.now()}}, nil
 }
-func (c *closed) FailAttempt(_ context.Context, _ userstore.Attempt, events ...audit.Event) error {
+func (c *fullBudgets) FailAttempt(_ context.Context, _ userstore.Attempt, events ...audit.Event) error {
 	c.events += len(events)
 	return nil
 }

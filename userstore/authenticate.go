@@ -16,12 +16,12 @@ type Verified struct {
 	Client Client
 	Rehash string // set when the stored hash should be replaced
 
-	held *held
+	reservation *reservation
 }
 
 // nobody is a key that no account can have. A login that names nobody possible goes the
 // way of one that names nobody known, and takes the same time.
-const nobody = "?"
+const impossibleKey = "?"
 
 // Authenticate checks email or username (exactly one) and password with one
 // read, in the same time for unknown users. ErrInvalidCredentials,
@@ -44,19 +44,19 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 	case email != "" && username != "":
 		fs.add("username", fault{CodeNotAllowed, "Send either email or username, not both."})
 	case email != "":
-		login.EmailKey = nobody
+		login.EmailKey = impossibleKey
 		if key, ok := EmailKey(email); ok {
 			login.EmailKey, name = key, key
 		}
 	case username != "":
-		login.UsernameKey = nobody
+		login.UsernameKey = impossibleKey
 		if key, ok := UsernameKey(username); ok {
 			login.UsernameKey, name = key, key
 		}
 	default:
 		fs.add("email", fault{CodeRequired, "An email address or a username is needed."})
 	}
-	fs.add("password", presented(password))
+	fs.add("password", checkTyped(password))
 	if err := fs.err(); err != nil {
 		return Verified{}, err
 	}
@@ -81,7 +81,7 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 	if a.Hasher.Full() { // before anything is written of an attempt that cannot be made
 		return Verified{}, ErrOverloaded
 	}
-	held, err := a.Throttle.admit(ctx, a.now, subject(u, known, name), target)
+	reservation, err := a.Throttle.admit(ctx, a.now, subject(u, known, name), target)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -90,9 +90,9 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 		e := audit.New(ctx, a.now(), audit.LoginFailed, target).Failed(reason)
 		e.ClientID = client.ID
 		a.reportUnusable(ctx, u)
-		return Verified{}, a.wrong(ctx, held, e)
+		return Verified{}, a.recordWrongPassword(ctx, reservation, e)
 	}
-	v := Verified{User: u, Client: client, held: held}
+	v := Verified{User: u, Client: client, reservation: reservation}
 	switch {
 	case err == nil && !u.IsActive:
 		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
@@ -116,33 +116,33 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by now
 	e := audit.New(audit.As(ctx, self, g.ClientID, g.SessionID), g.CreatedAt, audit.LoginSucceeded, audit.User(v.User.ID))
 	s := StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, IdleSince: idleSince, Events: []audit.Event{e}}
-	if v.held != nil {
-		s.Attempt = v.held.attempt
+	if v.reservation != nil {
+		s.Attempt = v.reservation.attempt
 		s.Remember = s.Attempt.At.Add(rememberedFor)
 	}
 	err := a.Store.StartGrant(ctx, s)
 	if err == nil {
-		v.held.returned()
+		v.reservation.markReturned()
 	}
 	return audit.Stored(ctx, a.Log, err, e)
 }
 
 // Release gives back the attempt of a login that came to nothing, though its password was
 // right. After StartGrant it does nothing, so that it may be deferred.
-func (a *Accounts) Release(ctx context.Context, v Verified) { v.held.back(ctx) }
+func (a *Accounts) Release(ctx context.Context, v Verified) { v.reservation.giveBack(ctx) }
 
 // Refuse ends a login that may not be, though its password was right: the attempt is given back,
 // and the audit log told why, in a stable snake_case word. It returns the answer, or why the
 // audit log could not be told: there is no refusal without its event.
 func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer error) error {
-	v.held.back(ctx)
+	v.reservation.giveBack(ctx)
 	e := audit.New(ctx, a.now(), audit.LoginFailed, audit.User(v.User.ID)).Failed(reason)
 	e.ClientID = v.Client.ID
-	return a.refused(ctx, e, answer)
+	return a.recordRefusal(ctx, e, answer)
 }
 
 // refused records e and returns answer; what failed of it instead, when e could not be recorded.
-func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) error {
+func (a *Accounts) recordRefusal(ctx context.Context, e audit.Event, answer error) error {
 	kept, cancel := Uncancelled(ctx)
 	defer cancel()
 	if err := audit.Stored(ctx, a.Log, a.Store.Record(kept, e), e); err != nil {
@@ -159,24 +159,24 @@ func (a *Accounts) RecordAdminRefused(ctx context.Context) {
 	if counts, _ := a.Throttle.counts(); !counts {
 		return
 	}
-	a.Throttle.intruders.tell(ctx, a.Throttle.Store, a.Log, BudgetKey(key[:16]), e)
+	a.Throttle.adminRefusals.record(ctx, a.Throttle.Store, a.Log, BudgetKey(key[:16]), e)
 }
 
 // keepsAdmins is err, which an act ended with, once the audit log knows if it would have taken the last admin.
-func (a *Accounts) keepsAdmins(ctx context.Context, userID string, err error) error {
+func (a *Accounts) recordLastAdmin(ctx context.Context, userID string, err error) error {
 	if !errors.Is(err, ErrLastAdmin) {
 		return err
 	}
-	return a.refused(ctx, audit.New(ctx, a.now(), audit.AdminRefused, audit.User(userID)).Failed("last_admin"), err)
+	return a.recordRefusal(ctx, audit.New(ctx, a.now(), audit.AdminRefused, audit.User(userID)).Failed("last_admin"), err)
 }
 
 // wrong counts a wrong password and records it, in one, and says ErrInvalidCredentials. Whose guess
 // could not be recorded does not hear what came of it; the attempt counts when its time is over.
-func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) error {
+func (a *Accounts) recordWrongPassword(ctx context.Context, h *reservation, e audit.Event) error {
 	if h == nil {
-		return a.refused(ctx, e, ErrInvalidCredentials)
+		return a.recordRefusal(ctx, e, ErrInvalidCredentials)
 	}
-	if err := audit.Stored(ctx, a.Log, h.wrong(ctx, e), e); err != nil {
+	if err := audit.Stored(ctx, a.Log, h.fail(ctx, e), e); err != nil {
 		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
 	return ErrInvalidCredentials
@@ -184,9 +184,9 @@ func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) error {
 
 // prove reads a user and checks that the caller knows the password. ErrInvalidCredentials, ErrAccountDisabled,
 // ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on current_password.
-func (a *Accounts) prove(ctx context.Context, userID, password string) (User, error) {
+func (a *Accounts) provePassword(ctx context.Context, userID, password string) (User, error) {
 	var fs faults
-	fs.add("current_password", presented(password))
+	fs.add("current_password", checkTyped(password))
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
@@ -194,20 +194,20 @@ func (a *Accounts) prove(ctx context.Context, userID, password string) (User, er
 	if err != nil {
 		return User{}, err
 	}
-	return u, a.match(ctx, u, password)
+	return u, a.verifyPassword(ctx, u, password)
 }
 
 // match checks a password against the budgets that logins have, so that a stolen session
 // is no way around them.
-func (a *Accounts) match(ctx context.Context, u User, password string) error {
+func (a *Accounts) verifyPassword(ctx context.Context, u User, password string) error {
 	if a.Hasher.Full() {
 		return ErrOverloaded
 	}
-	held, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
+	reservation, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
 	if err != nil {
 		return err
 	}
-	defer held.back(ctx) // but when it was wrong
+	defer reservation.giveBack(ctx) // but when it was wrong
 	ok, _, err := a.Hasher.Verify(ctx, u.PasswordHash, password)
 	switch {
 	case err != nil:
@@ -215,7 +215,7 @@ func (a *Accounts) match(ctx context.Context, u User, password string) error {
 	case !ok:
 		// Somebody signed in does not know the password: it may be a stolen session.
 		a.reportUnusable(ctx, u)
-		return a.wrong(ctx, held, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
+		return a.recordWrongPassword(ctx, reservation, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
 	case !u.IsActive:
 		return ErrAccountDisabled
 	}

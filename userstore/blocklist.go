@@ -21,11 +21,11 @@ import (
 
 // Parts that are too short to be a hint: nearly every password holds some.
 const (
-	shortestRun  = 3 // 123, qwe, aaa
-	longestWay   = 5 // whatever is longer consists of some of three to five
-	shortestName = 3 // ada
-	shortestWord = 4 // love
-	mostNames    = 64
+	shortestRun     = 3 // 123, qwe, aaa
+	longestSequence = 5 // whatever is longer consists of some of three to five
+	shortestName    = 3 // ada
+	shortestWord    = 4 // love
+	maxNames        = 64
 	// A unit that is repeated up to this length needs no list: abababababababa.
 	longestUnit = 4
 	// longestParsed is the longest password in bytes in which words are looked for. Beyond it,
@@ -56,8 +56,8 @@ var commonPasswords = sync.OnceValue(func() map[string]bool {
 
 // ways are short ways along what people run their fingers or their memory along, forwards and
 // backwards. A longer way is several short ones.
-var ways = func() map[string]bool {
-	ways := map[string]bool{}
+var sequences = func() map[string]bool {
+	sequences := map[string]bool{}
 	for _, row := range []string{
 		"123456789012345678901234567890", "0123456789012345678901234567890",
 		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
@@ -70,14 +70,14 @@ var ways = func() map[string]bool {
 		forth := []rune(row)
 		back := slices.Clone(forth)
 		slices.Reverse(back)
-		for length := shortestRun; length <= longestWay; length++ {
+		for length := shortestRun; length <= longestSequence; length++ {
 			for i := range len(forth) - length + 1 {
-				ways[string(forth[i:i+length])] = true
-				ways[string(back[i:i+length])] = true
+				sequences[string(forth[i:i+length])] = true
+				sequences[string(back[i:i+length])] = true
 			}
 		}
 	}
-	return ways
+	return sequences
 }()
 
 // guessable looks for a password among those that are guessed first. service is what the
@@ -112,7 +112,7 @@ func guessable(password string, u User, service string) fault {
 func nameWords(names ...string) []string {
 	var words []string
 	add := func(s string) {
-		if utf8.RuneCountInString(s) >= shortestName && len(words) < mostNames && !slices.Contains(words, s) {
+		if utf8.RuneCountInString(s) >= shortestName && len(words) < maxNames && !slices.Contains(words, s) {
 			words = append(words, s)
 		}
 	}
@@ -167,15 +167,15 @@ func cover(s string, words []string) bool {
 		length, same := 0, true
 		first, _ := utf8.DecodeRuneInString(s[i:])
 		for at, r := range s[i:] {
-			if length >= shortestRun && (same || ways[s[i:i+at]]) {
+			if length >= shortestRun && (same || sequences[s[i:i+at]]) {
 				reached[i+at] = true
 			}
 			same = same && r == first
-			if length++; length > longestWay {
+			if length++; length > longestSequence {
 				break
 			}
 		}
-		if length >= shortestRun && length <= longestWay && (same || ways[s[i:]]) {
+		if length >= shortestRun && length <= longestSequence && (same || sequences[s[i:]]) {
 			reached[len(s)] = true
 		}
 		for _, w := range words {

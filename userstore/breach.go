@@ -12,7 +12,7 @@ import (
 )
 
 // breachPatience is how long a new password waits for the answer. A login never asks.
-const breachPatience = time.Second
+const breachTimeout = time.Second
 
 // breached asks whether a new password is known from a breach, by the range of SHA-1 values that
 // begin with its first five digits: whoever answers learns which 20 bits it begins with, and hears a
@@ -20,11 +20,11 @@ const breachPatience = time.Second
 //
 // Without an answer the password is allowed, with one line in the log: the list is one more
 // hurdle, and its keeper must not be able to close our sign-up.
-func (a *Accounts) breached(ctx context.Context, password string) fault {
+func (a *Accounts) checkBreach(ctx context.Context, password string) fault {
 	if a.BreachRange == nil {
 		return fault{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, breachPatience)
+	ctx, cancel := context.WithTimeout(ctx, breachTimeout)
 	defer cancel()
 	// As it was typed, which is how it leaked, and as it will be hashed.
 	forms := []string{password}

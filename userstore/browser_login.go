@@ -25,19 +25,19 @@ func (a *Accounts) AuthenticatePage(ctx context.Context, name, password string) 
 // given back, and network and browser remembered. ErrConflict, and what the store says.
 func (a *Accounts) StartSession(ctx context.Context, v Verified, s BrowserSession, replaces SessionHash) error {
 	start := StartSession{Session: s, Replaces: replaces, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash}
-	if v.held != nil {
+	if v.reservation != nil {
 		device, err := a.Throttle.device(ctx, subject(v.User, true, ""))
 		if err != nil {
 			return err
 		}
-		start.Attempt, start.Device = v.held.attempt, device
+		start.Attempt, start.Device = v.reservation.attempt, device
 		start.Remember = start.Attempt.At.Add(rememberedFor)
 	}
 	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by now
 	e := audit.New(audit.As(ctx, self, "", s.ID), s.AuthTime, audit.LoginSucceeded, audit.User(v.User.ID))
 	err := a.Store.StartSession(ctx, start, e)
 	if err == nil {
-		v.held.returned()
+		v.reservation.markReturned()
 	}
 	return audit.Stored(ctx, a.Log, err, e)
 }

@@ -9,7 +9,7 @@ import (
 
 // told lists what the audit log tells of an account, by the names and in the forms of the API. The
 // password is not among it, nor is what no edit changes.
-func (u User) told() []audit.Change {
+func (u User) auditFields() []audit.Change {
 	c := u.Claims
 	address := Address{}
 	if c.Address != nil {
@@ -48,8 +48,8 @@ func (u User) told() []audit.Change {
 // changes lists what is different in next.
 func changes(old, next User) []audit.Change {
 	var out []audit.Change
-	before := old.told()
-	for i, c := range next.told() {
+	before := old.auditFields()
+	for i, c := range next.auditFields() {
 		if c.Before = before[i].After; c.Before != c.After {
 			out = append(out, c)
 		}
@@ -59,6 +59,6 @@ func changes(old, next User) []audit.Change {
 
 // given lists what a new account may do that not everybody may: what somebody decided, not what it
 // says of itself.
-func given(u User) []audit.Change {
+func privileges(u User) []audit.Change {
 	return changes(User{IsActive: true}, User{IsActive: u.IsActive, IsStaff: u.IsStaff, EmailVerified: u.EmailVerified, Roles: u.Roles})
 }

@@ -68,12 +68,12 @@ func (c Claims) validate(fs *faults) {
 
 // text is one line that people read. Markup in it is text like any other: whoever
 // shows it escapes it.
-func text(s string) fault { return readable(s, maxText, "") }
+func text(s string) fault { return checkLine(s, maxText, "") }
 
 // lines may hold line breaks, of either kind (OIDC Core section 5.1.1).
-func lines(s string) fault { return readable(s, maxLines, "\r\n") }
+func lines(s string) fault { return checkLine(s, maxLines, "\r\n") }
 
-func readable(s string, most int, controls string) fault {
+func checkLine(s string, most int, controls string) fault {
 	switch {
 	case len(s) > most*utf8.UTFMax || utf8.RuneCountInString(s) > most:
 		return fault{CodeTooLong, fmt.Sprintf("This is too long; %d characters are the most.", most)}
@@ -99,7 +99,7 @@ func reordering(r rune) bool {
 // webPage is an absolute http(s) URL: others, javascript: before all, become scripts
 // in the first page that links them.
 func webPage(s string) fault {
-	if f := readable(s, maxURL, ""); f != (fault{}) {
+	if f := checkLine(s, maxURL, ""); f != (fault{}) {
 		return f
 	}
 	bad := fault{CodeInvalid, "This is not a web address; write it like https://example.com/me."}

@@ -66,7 +66,7 @@ func (c Client) Document(secret string) ClientDocument {
 }
 
 // told lists what the audit log tells of a client, by the names of RFC 7591. The secret is not among it.
-func (c Client) told() []audit.Change {
+func (c Client) auditFields() []audit.Change {
 	list := func(values []string) string { return strings.Join(values, " ") }
 	return []audit.Change{
 		{Field: "client_name", After: c.Name},
@@ -94,8 +94,8 @@ func (c Client) told() []audit.Change {
 // clientChanges lists what is different in next.
 func clientChanges(old, next Client) []audit.Change {
 	var out []audit.Change
-	before := old.told()
-	for i, c := range next.told() {
+	before := old.auditFields()
+	for i, c := range next.auditFields() {
 		if c.Before = before[i].After; c.Before != c.After {
 			out = append(out, c)
 		}

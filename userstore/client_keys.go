@@ -21,7 +21,7 @@ var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 var signatureAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 
 // judgeKeys holds a client's keys to RFC 7591 section 2: in the registration or at an address, and public.
-func (c *Client) judgeKeys(fs *faults) {
+func (c *Client) checkKeys(fs *faults) {
 	if len(c.JWKS) > 0 && c.JWKSURI != "" {
 		fs.add("jwks_uri", fault{CodeInvalid, "Give jwks or jwks_uri, not both."})
 	}
@@ -29,13 +29,13 @@ func (c *Client) judgeKeys(fs *faults) {
 		fs.add(fieldJWKS, fault{CodeRequired, "A client that authenticates by private_key_jwt needs its public keys here, or their address as jwks_uri."})
 	}
 	if len(c.JWKS) > 0 {
-		judgeJWKS(c.JWKS, fs)
+		checkJWKS(c.JWKS, fs)
 	}
 }
 
 // judgeJWKS refuses a set with a key that is dangerous or broken, and lets those stay that are good but not
 // for us: for encryption, or of a kind that is not supported.
-func judgeJWKS(document []byte, fs *faults) {
+func checkJWKS(document []byte, fs *faults) {
 	if len(document) > maxClientJWKS {
 		fs.add(fieldJWKS, fault{CodeTooLong, "The key set has 64 KiB at most."})
 		return
@@ -60,7 +60,7 @@ func judgeJWKS(document []byte, fs *faults) {
 	}
 	before, usable := len(*fs), false
 	for n, data := range keys {
-		good, f := judgeJWK(data)
+		good, f := checkJWK(data)
 		usable = usable || good
 		fs.add(memberOf("jwks.keys", n), f)
 	}
@@ -70,7 +70,7 @@ func judgeJWKS(document []byte, fs *faults) {
 }
 
 // judgeJWK judges one key. good tells that it can verify something.
-func judgeJWK(data []byte) (good bool, f fault) {
+func checkJWK(data []byte) (good bool, f fault) {
 	if _, err := jose.ParsePublic(data); err == nil {
 		return true, fault{}
 	}

@@ -35,20 +35,20 @@ func ValidClientID(id string) bool {
 
 // settle gives c its defaults and judges it; old is the client before, or the zero one. The error is a
 // ValidationError with every fault, or an infrastructure failure.
-func (r *Registry) settle(ctx context.Context, old Client, c *Client, chosen string, fs *faults) error {
+func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen string, fs *faults) error {
 	c.tidy(old)
 	c.Resources = r.asRegistered(c.Resources)
 	fs.add("client_name", validClientName(c.Name))
 	fs.add("token_endpoint_auth_method", oneOf(c.AuthMethod, AuthNone, AuthBasic, AuthPost, AuthPrivateKeyJWT))
-	c.judgeGrants(fs)
-	r.judgeURIs(old, c, fs)
-	c.judgeKeys(fs)
-	c.judgeScopes(fs)
+	c.checkGrants(fs)
+	r.checkURIs(old, c, fs)
+	c.checkKeys(fs)
+	c.checkScopes(fs)
 	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
 		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})
 	}
-	r.judgeResources(old, *c, fs)
-	if err := r.judgeAlgorithm(ctx, old, *c, fs); err != nil {
+	r.checkResources(old, *c, fs)
+	if err := r.checkAlgorithm(ctx, old, *c, fs); err != nil {
 		return err
 	}
 	if chosen != "" {
@@ -93,7 +93,7 @@ func (c *Client) tidy(old Client) {
 const responseTypeCode = "code"
 
 // judgeGrants holds grant types, response types and authentication together.
-func (c *Client) judgeGrants(fs *faults) {
+func (c *Client) checkGrants(fs *faults) {
 	code := c.Allows(GrantAuthorizationCode)
 	fs.addList("grant_types", c.GrantTypes, func(g string) fault {
 		return oneOf(g, GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials)
@@ -114,7 +114,7 @@ func (c *Client) judgeGrants(fs *faults) {
 	}
 }
 
-func (r *Registry) judgeURIs(old Client, c *Client, fs *faults) {
+func (r *Registry) checkURIs(old Client, c *Client, fs *faults) {
 	redirect := func(before []string) func(string) fault {
 		return func(uri string) fault {
 			schemes := r.RedirectSchemes
@@ -141,7 +141,7 @@ func (r *Registry) judgeURIs(old Client, c *Client, fs *faults) {
 	}
 }
 
-func (c *Client) judgeScopes(fs *faults) {
+func (c *Client) checkScopes(fs *faults) {
 	fs.addList("scope", c.Scopes, func(s string) fault {
 		switch {
 		case !scopeToken(s):
@@ -169,7 +169,7 @@ func (r *Registry) asRegistered(uris []string) (out []string) {
 	return out
 }
 
-func (r *Registry) judgeResources(old, c Client, fs *faults) {
+func (r *Registry) checkResources(old, c Client, fs *faults) {
 	fs.addList("resources", c.Resources, func(uri string) fault {
 		_, known := Registered(r.Resources, uri)
 		if _, had := Registered(old.Resources, uri); !known && !had {
@@ -179,7 +179,7 @@ func (r *Registry) judgeResources(old, c Client, fs *faults) {
 	})
 }
 
-func (r *Registry) judgeAlgorithm(ctx context.Context, old, c Client, fs *faults) error {
+func (r *Registry) checkAlgorithm(ctx context.Context, old, c Client, fs *faults) error {
 	if c.IDTokenAlg == "" || c.IDTokenAlg == old.IDTokenAlg {
 		return nil
 	}
@@ -209,13 +209,13 @@ func (fs *faults) addSecret(chosen string) {
 
 // addList judges the members of a list, and that none is there twice. The field of a member's fault is
 // the list's with its place, as the JSON has it.
-func (fs *faults) addList(field string, list []string, judge func(string) fault) {
+func (fs *faults) addList(field string, list []string, check func(string) fault) {
 	if len(list) > maxListed {
 		fs.add(field, fault{CodeTooLong, "This list has 50 members at most."})
 		return
 	}
 	for n, member := range list {
-		f := judge(member)
+		f := check(member)
 		if slices.Contains(list[:n], member) {
 			f = fault{CodeInvalid, "This is in the list twice."}
 		}

@@ -66,11 +66,11 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, at ClientAttempt, secr
 	if a.Hasher.Secrets.Full() { // before anything is written of an attempt that cannot be made
 		return ErrOverloaded
 	}
-	held, err := a.Throttle.admitClient(ctx, a.now, at)
+	reservation, err := a.Throttle.admitClient(ctx, a.now, at)
 	if err != nil {
 		return err
 	}
-	defer held.back(ctx) // but when it was wrong
+	defer reservation.giveBack(ctx) // but when it was wrong
 	hash := ""
 	if at.Refused == "" && chosenSecret(at.Client.SecretHash) {
 		hash = at.Client.SecretHash
@@ -83,7 +83,7 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, at ClientAttempt, secr
 		if at.Refused == "" {
 			at.Refused = WrongSecret
 		}
-		return a.wrongClient(ctx, held, at)
+		return a.recordWrongClient(ctx, reservation, at)
 	}
 	a.proved.remember(at.Client, secret)
 	return nil
@@ -92,14 +92,14 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, at ClientAttempt, secr
 // RefuseAssertion records that a client assertion did not prove a client: as often as wrong secrets are looked at, so
 // that nobody makes the log grow without end. The error is the store's: then it was not counted, and nothing may be said of it.
 func (a *Accounts) RefuseAssertion(ctx context.Context, at ClientAttempt) error {
-	held, err := a.Throttle.admitClient(ctx, a.now, at)
+	reservation, err := a.Throttle.admitClient(ctx, a.now, at)
 	switch {
 	case errors.Is(err, ErrRateLimited):
 		return nil
 	case err != nil:
 		return err
 	}
-	if err := a.wrongClient(ctx, held, at); !errors.Is(err, ErrInvalidCredentials) {
+	if err := a.recordWrongClient(ctx, reservation, at); !errors.Is(err, ErrInvalidCredentials) {
 		return err
 	}
 	return nil
@@ -108,7 +108,7 @@ func (a *Accounts) RefuseAssertion(ctx context.Context, at ClientAttempt) error 
 // wrongClient counts a credential that did not prove a client, and says ErrInvalidCredentials. The count is stored before
 // the answer; the audit log has one entry in a quarter of an hour for each client, network and reason, as it has
 // for other refusals that cost a stranger nothing.
-func (a *Accounts) wrongClient(ctx context.Context, h *held, at ClientAttempt) error {
+func (a *Accounts) recordWrongClient(ctx context.Context, h *reservation, at ClientAttempt) error {
 	e := audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{}).Failed(at.Refused)
 	if at.Client.ID != "" { // else ID may be any text that somebody typed
 		e.Target = audit.Target{Type: audit.OnClient, ID: at.Client.ID}
@@ -118,26 +118,26 @@ func (a *Accounts) wrongClient(ctx context.Context, h *held, at ClientAttempt) e
 	case err != nil:
 		return err
 	case !counts:
-		return a.refused(ctx, e, ErrInvalidCredentials)
+		return a.recordRefusal(ctx, e, ErrInvalidCredentials)
 	}
 	k, err := t.keys()
 	if err != nil {
 		return err
 	}
-	if err := h.wrong(ctx); err != nil {
+	if err := h.fail(ctx); err != nil {
 		return fmt.Errorf("count %s: %w", e.Name, err)
 	}
 	from := networkOf(ctx)
 	if at.Client.ID == "" { // strangers can name any number of those
-		t.strays.tell(ctx, t.Store, a.Log, k.key("told of no client", from), e)
+		t.unknownClients.record(ctx, t.Store, a.Log, k.key("told of no client", from), e)
 	} else {
-		t.clients.tell(ctx, t.Store, a.Log, k.key("told of a client", at.Client.ID, from, at.Refused), e)
+		t.clientRefusals.record(ctx, t.Store, a.Log, k.key("told of a client", at.Client.ID, from, at.Refused), e)
 	}
 	return ErrInvalidCredentials
 }
 
 // admitClient lets one check of a client's credential through; see admit.
-func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, at ClientAttempt) (*held, error) {
+func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, at ClientAttempt) (*reservation, error) {
 	if counts, err := t.counts(); !counts {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ type provedSecrets struct {
 	macs map[[32]byte]struct{}
 }
 
-const mostProved = 1024
+const maxProvedSecrets = 1024
 
 func (p *provedSecrets) mac(c Client, secret string) [32]byte {
 	return [32]byte(mac.Sum(p.key, c.ID, c.SecretHash, secret))
@@ -186,7 +186,7 @@ func (p *provedSecrets) remember(c Client, secret string) {
 		p.key = make([]byte, 32)
 		_, _ = rand.Read(p.key) // never fails, see its documentation
 	}
-	if p.macs == nil || len(p.macs) >= mostProved {
+	if p.macs == nil || len(p.macs) >= maxProvedSecrets {
 		p.macs = map[[32]byte]struct{}{}
 	}
 	p.macs[p.mac(c, secret)] = struct{}{}

@@ -11,22 +11,22 @@ import (
 // ErrOverloaded, ErrRateLimited, ErrNotFound, ErrConflict, ValidationError on current_password and new_password.
 func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, keep string) error {
 	var hash string
-	return retry(ctx, attempts, "change password", func() error {
+	return retry(ctx, actTries, "change password", func() error {
 		u, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return err
 		}
 		var fs faults
-		fs.add("current_password", presented(current))
-		fs.add("new_password", chosen(next, a.minPassword(), u, a.Service))
+		fs.add("current_password", checkTyped(current))
+		fs.add("new_password", checkNew(next, a.minPassword(), u, a.Service))
 		if err := fs.err(); err != nil {
 			return err
 		}
-		if err := a.match(ctx, u, current); err != nil {
+		if err := a.verifyPassword(ctx, u, current); err != nil {
 			return err
 		}
 		if hash == "" {
-			fs.add("new_password", a.breached(ctx, next))
+			fs.add("new_password", a.checkBreach(ctx, next))
 			if err := fs.err(); err != nil {
 				return err
 			}
@@ -50,11 +50,11 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 		return err
 	}
 	var fs faults
-	fs.add("password", chosen(next, a.minPassword(), u, a.Service))
+	fs.add("password", checkNew(next, a.minPassword(), u, a.Service))
 	if err := fs.err(); err != nil {
 		return err
 	}
-	fs.add("password", a.breached(ctx, next))
+	fs.add("password", a.checkBreach(ctx, next))
 	if err := fs.err(); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 // Delete proves current and deletes the account with everything kept in its name.
 // ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on current_password.
 func (a *Accounts) Delete(ctx context.Context, userID, current string) error {
-	u, err := a.prove(ctx, userID, current)
+	u, err := a.provePassword(ctx, userID, current)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func validLocal(s string) bool {
 			return false
 		}
 	}
-	return isASCII(s) || belongs(identifier, s)
+	return isASCII(s) || allowedBy(identifier, s)
 }
 
 // domains maps and checks as RFC 5891 section 5 and UTS #46 do for lookup, without the
@@ -96,7 +96,7 @@ func canonicalDomain(s string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	if again, err := domains.ToASCII(unicode); err != nil || again != ascii {
+	if roundTrip, err := domains.ToASCII(unicode); err != nil || roundTrip != ascii {
 		return "", false
 	}
 	i := strings.LastIndexByte(ascii, '.')

@@ -4,6 +4,6 @@ import "context"
 
 // CheckPassword is prove, by itself.
 func (a *Accounts) CheckPassword(ctx context.Context, u User, password string) error {
-	_, err := a.prove(ctx, u.ID, password)
+	_, err := a.provePassword(ctx, u.ID, password)
 	return err
 }

@@ -48,7 +48,7 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 		if f := unusableUsername(u.Username); f != (fault{}) && !i.Strict {
 			u.Username, done[n].UsernameFault = "", f.message
 		}
-		done[n].User, done[n].Err = i.Accounts.describe(u)
+		done[n].User, done[n].Err = i.Accounts.accountFrom(u)
 		if done[n].Err == nil {
 			fit, at = append(fit, done[n].User), append(at, n)
 		}
@@ -59,11 +59,11 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 	}
 	for m, holder := range taken {
 		n := at[m]
-		u, given := &done[n], batch[n].ID
+		u, wantedID := &done[n], batch[n].ID
 		switch {
-		case holder.EmailKey == u.User.EmailKey && (u.UsernameFault != "" || holder.UsernameKey == u.User.UsernameKey) && (given == "" || given == holder.ID):
+		case holder.EmailKey == u.User.EmailKey && (u.UsernameFault != "" || holder.UsernameKey == u.User.UsernameKey) && (wantedID == "" || wantedID == holder.ID):
 			u.User, u.Existed = holder, true
-		case given != "" && given == holder.ID:
+		case wantedID != "" && wantedID == holder.ID:
 			u.Err = &ExistsError{Field: "id"}
 		case holder.EmailKey == u.User.EmailKey:
 			u.Err = &ExistsError{Field: "email"}
@@ -80,10 +80,10 @@ func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error
 		now := i.Accounts.now()
 		for n, u := range users {
 			events[n] = audit.New(ctx, now, audit.UserImported, audit.User(u.ID))
-			events[n].Changes = given(u)
+			events[n].Changes = privileges(u)
 		}
 		var taken map[int]User
-		err := retry(ctx, attempts, "import accounts", func() (err error) {
+		err := retry(ctx, actTries, "import accounts", func() (err error) {
 			taken, err = i.Accounts.Store.CreateUsers(ctx, users, events...)
 			return err
 		})
@@ -125,7 +125,7 @@ func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error
 
 // subjects are ids that others may have given: ours, or a UUID. Long enough that nobody guesses
 // one, and no name that a person could log in by.
-var subjects = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
+var importedID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 
 // unusableUsername is what is wrong with a username of another system.
 func unusableUsername(name string) fault {
@@ -140,13 +140,13 @@ func unusableUsername(name string) fault {
 }
 
 // describe makes an account of a description of one.
-func (a *Accounts) describe(u User) (User, error) {
+func (a *Accounts) accountFrom(u User) (User, error) {
 	now := a.now()
 	u = u.clone()
 	var fs faults
 	if u.ID == "" {
-		u.ID = nameable(a.NewID)
-	} else if !subjects.MatchString(u.ID) {
+		u.ID = commandLineID(a.NewID)
+	} else if !importedID.MatchString(u.ID) {
 		fs.add("sub", fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
 	}
 	u.normalise(&fs, "preferred_username", "")

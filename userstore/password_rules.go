@@ -11,7 +11,7 @@ import (
 
 // presented looks at a password somebody claims to have. Only what no password can be
 // is a fault: the rest is right or wrong.
-func presented(typed string) fault {
+func checkTyped(typed string) fault {
 	switch {
 	case typed == "":
 		return fault{CodeRequired, "The password is needed."}
@@ -26,8 +26,8 @@ func presented(typed string) fault {
 // chosen looks at a new password of u. It must be long, and none of those that are guessed
 // first; there is no rule of composition, which makes people predictable (NIST SP 800-63B-4
 // section 3.1.1.2).
-func chosen(typed string, least int, u User, service string) fault {
-	if f := presented(typed); f != (fault{}) {
+func checkNew(typed string, least int, u User, service string) fault {
+	if f := checkTyped(typed); f != (fault{}) {
 		return f
 	}
 	canonical := norm.NFKC.String(typed)

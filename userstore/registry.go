@@ -50,16 +50,16 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 	c = c.clone()
 	c.DisabledAt, c.SecretHash, c.CreatedAt, c.UpdatedAt, c.Version = time.Time{}, "", now, now, 1
 	if c.ID == "" {
-		c.ID = nameable(r.NewID)
+		c.ID = commandLineID(r.NewID)
 	}
 	var fs faults
 	if !ValidClientID(c.ID) {
 		fs.add("client_id", fault{CodeInvalid, "A client_id has 1 to 64 letters, digits and . _ ~ - of ASCII, and begins with a letter, a digit or _."})
 	}
-	if err := r.settle(ctx, Client{}, &c, chosen, &fs); err != nil {
+	if err := r.complete(ctx, Client{}, &c, chosen, &fs); err != nil {
 		return Client{}, "", err
 	}
-	if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+	if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
 		return Client{}, "", err
 	}
 	e := audit.New(ctx, now, audit.ClientCreated, onClient(c.ID))
@@ -80,7 +80,7 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Client) error) (_ Client, secret string, err error) {
 	hash := "" // of chosen: hashed once, however often this is tried
 	var edited Client
-	err = retry(ctx, attempts, "edit client", func() error {
+	err = retry(ctx, actTries, "edit client", func() error {
 		old, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Clien
 			return errors.New("edit client: identity, activity and secret are not changed by an edit")
 		}
 		var fs faults
-		if err := r.settle(ctx, old, &c, chosen, &fs); err != nil {
+		if err := r.complete(ctx, old, &c, chosen, &fs); err != nil {
 			return err
 		}
 		secret = ""
@@ -105,7 +105,7 @@ func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Clien
 		case chosen != "" && hash != "":
 			c.SecretHash = hash
 		case chosen != "" || c.SecretHash == "":
-			if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+			if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
 				return err
 			}
 			if chosen != "" {
@@ -154,7 +154,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Clien
 	}
 	hash := ""
 	var rotated Client
-	err = retry(ctx, attempts, "rotate a client's secret", func() error {
+	err = retry(ctx, actTries, "rotate a client's secret", func() error {
 		c, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
 			return err
@@ -164,7 +164,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Clien
 			return fs.err()
 		}
 		if hash == "" {
-			if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+			if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
 				return err
 			}
 			hash = c.SecretHash
@@ -213,7 +213,7 @@ func (r *Registry) Delete(ctx context.Context, id string) error {
 
 // giveSecret fills in the hash of the chosen secret or of a new one, which it returns; of a client without
 // use for a secret neither.
-func (r *Registry) giveSecret(ctx context.Context, c *Client, chosen string) (secret string, err error) {
+func (r *Registry) setSecret(ctx context.Context, c *Client, chosen string) (secret string, err error) {
 	switch {
 	case !c.hasSecret():
 		return "", nil

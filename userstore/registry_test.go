@@ -351,7 +351,7 @@ func TestRegistryEvents(t *testing.T) {
 			return c, secret
 		}
 		edit("", func(c *userstore.Client) { c.Name = "Shop"; c.Scopes = []string{"openid", "email"} })
-		if again, _ := edit("", func(*userstore.Client) {}); again.Version != 2 {
+		if unchanged, _ := edit("", func(*userstore.Client) {}); unchanged.Version != 2 {
 			t.Error("an edit of nothing was stored")
 		}
 		before, _ := edit("", func(c *userstore.Client) { c.AuthMethod = userstore.AuthNone })

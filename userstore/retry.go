@@ -10,9 +10,9 @@ import (
 
 const (
 	// attempts is how often an act is tried that has hashed or is rarely in the way of another.
-	attempts = 3
+	actTries = 3
 	// edits is how often an edit is, each time a little later: a dozen at once all find their turn.
-	edits = 8
+	editTries = 8
 )
 
 // retry runs an act, again while ErrConflict says that another one was faster, so many times at most. What was
@@ -35,8 +35,8 @@ func stagger(ctx context.Context, try int) error {
 	if try == 0 {
 		return nil
 	}
-	moment := time.Duration(10<<min(try-1, 4)) * time.Millisecond
-	timer := time.NewTimer(moment/2 + rand.N(moment))
+	delay := time.Duration(10<<min(try-1, 4)) * time.Millisecond
+	timer := time.NewTimer(delay/2 + rand.N(delay))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -49,15 +49,15 @@ type Throttle struct {
 	AtOnce             int           // attempts that are being counted; 0: 2. As many as hashes run is enough.
 	Log                *slog.Logger  // of refusals; nil: none
 
-	none      bool // of NoThrottle
-	mu        sync.Mutex
-	waiting   []*waiter // first come, first woken
-	turns     turns     // to count
-	returns   returns   // attempts that are given back
-	refusals  recorder
-	intruders recorder // these are apart, so that none fills the other's room
-	clients   recorder // that were not proved
-	strays    recorder // clients that there are not
+	none           bool // of NoThrottle
+	mu             sync.Mutex
+	waiting        []*waiter // first come, first woken
+	turns          turns     // to count
+	returns        returns   // attempts that are given back
+	refusals       recorder
+	adminRefusals  recorder // these are apart, so that none fills the other's room
+	clientRefusals recorder // that were not proved
+	unknownClients recorder // clients that there are not
 }
 
 // NoThrottle counts nothing and lets every attempt through. It is for operators, who need no limit, and for tests of
@@ -75,11 +75,11 @@ func (t *Throttle) counts() (bool, error) {
 // Drain waits until what was refused so far is recorded and what is owed is given back, as far as
 // the store takes it within a few seconds. Call it before the store is closed.
 func (t *Throttle) Drain() {
-	t.returns.drained(drainLimit)
-	t.refusals.wait(drainLimit)
-	t.intruders.wait(drainLimit)
-	t.clients.wait(drainLimit)
-	t.strays.wait(drainLimit)
+	t.returns.waitUntilTried(drainLimit)
+	t.refusals.waitUntilWritten(drainLimit)
+	t.adminRefusals.waitUntilWritten(drainLimit)
+	t.clientRefusals.waitUntilWritten(drainLimit)
+	t.unknownClients.waitUntilWritten(drainLimit)
 }
 
 // drainLimit bounds each part of Drain.
@@ -87,7 +87,7 @@ const drainLimit = 3 * time.Second
 
 const (
 	// mostWaiting bounds those who wait, as the Hasher's queue does.
-	mostWaiting = password.DefaultQueue
+	maxWaiting = password.DefaultQueue
 )
 
 // networkOf is the network that a request is counted by, of the address of its origin. One
@@ -124,7 +124,7 @@ func (k budgetKeys) key(parts ...string) (key BudgetKey) {
 // admit lets one check of a password through. ErrRateLimited (as *RateLimitedError),
 // ErrOverloaded when attempts that are under way took too long, or the store's error: then
 // nothing may be hashed. target is who the audit log tells of when the budget is the account's.
-func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string, target audit.Target) (*held, error) {
+func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string, target audit.Target) (*reservation, error) {
 	if counts, err := t.counts(); !counts {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (t *Throttle) countFailures(ctx context.Context, k budgetKeys, r *Reserve) 
 }
 
 // admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
-func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held, error) {
+func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*reservation, error) {
 	if counts, err := t.counts(); !counts || t.SignupsPerNetwork <= 0 {
 		return nil, err
 	}
@@ -168,16 +168,16 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held
 	return t.reserve(ctx, now, r, 0, audit.Target{})
 }
 
-func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*held, error) {
+func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*reservation, error) {
 	r.ID = newAttemptID()
 	wait := t.Wait
 	if wait <= 0 {
 		wait = password.DefaultWait
 	}
-	patience, cancel := context.WithTimeout(ctx, wait)
+	waitCtx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for try := 0; ; try++ {
-		if !t.turns.take(patience, t.AtOnce) {
+		if !t.turns.take(waitCtx, t.AtOnce) {
 			return nil, ErrOverloaded
 		}
 		r.At = now()
@@ -186,12 +186,12 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 		t.turns.leave()
 		switch {
 		case err == nil:
-			return &held{throttle: t, attempt: r.Attempt}, nil
+			return &reservation{throttle: t, attempt: r.Attempt}, nil
 		case !errors.Is(err, ErrConflict):
-			t.owe(r.Attempt) // it may be there
+			t.giveBackSoon(r.Attempt) // it may be there
 			return nil, err
 		case try == 0 && t.returns.owes(r.Attempt):
-			t.returns.settled(patience, r.Attempt)
+			t.returns.waitForOwed(waitCtx, r.Attempt)
 			continue
 		}
 		tallies, err := t.Store.Tallies(ctx, r)
@@ -218,17 +218,17 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 			opens, budget, target, reason = o, r.Block, audit.Target{}, "guesses_from_block"
 		}
 		if opens.After(r.At) {
-			t.refusals.tell(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
+			t.refusals.record(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
 			return nil, &RateLimitedError{RetryAfter: opens.Sub(r.At)}
 		}
-		if !t.pause(patience, r.Attempt, try) {
+		if !t.pause(waitCtx, r.Attempt, try) {
 			return nil, ErrOverloaded
 		}
 	}
 }
 
 // held is an attempt that was let in. nil is one that nobody counts.
-type held struct {
+type reservation struct {
 	throttle *Throttle
 	attempt  Attempt
 	over     bool
@@ -236,7 +236,7 @@ type held struct {
 
 // wrong settles it, with the event that tells of it, if any. When the store cannot be told, the attempt
 // counts as wrong a little later.
-func (h *held) wrong(ctx context.Context, events ...audit.Event) error {
+func (h *reservation) fail(ctx context.Context, events ...audit.Event) error {
 	if h == nil || h.over {
 		return nil
 	}
@@ -248,16 +248,16 @@ func (h *held) wrong(ctx context.Context, events ...audit.Event) error {
 }
 
 // back gives it back, now or as soon as the store takes it: a failure of ours is nobody's guess.
-func (h *held) back(ctx context.Context) {
+func (h *reservation) giveBack(ctx context.Context) {
 	if h == nil || h.over {
 		return
 	}
 	h.over = true
-	h.throttle.owe(h.attempt).tryFor(ctx)
+	h.throttle.giveBackSoon(h.attempt).waitUntilTried(ctx)
 }
 
 // returned notes that a login's own batch gave the attempt back.
-func (h *held) returned() {
+func (h *reservation) markReturned() {
 	if h != nil {
 		h.over = true
 		h.throttle.wake(h.attempt)
@@ -275,7 +275,7 @@ type waiter struct {
 func (t *Throttle) pause(ctx context.Context, a Attempt, try int) bool {
 	w := &waiter{attempt: a, woken: make(chan struct{}, 1)}
 	t.mu.Lock()
-	full := len(t.waiting) >= mostWaiting
+	full := len(t.waiting) >= maxWaiting
 	if !full {
 		t.waiting = append(t.waiting, w)
 	}
@@ -288,8 +288,8 @@ func (t *Throttle) pause(ctx context.Context, a Attempt, try int) bool {
 		defer t.mu.Unlock()
 		t.waiting = slices.DeleteFunc(t.waiting, func(x *waiter) bool { return x == w })
 	}()
-	moment := time.Duration(10<<min(try, 4)) * time.Millisecond // 10 to 160 ms
-	timer := time.NewTimer(moment/2 + rand.N(moment))
+	delay := time.Duration(10<<min(try, 4)) * time.Millisecond // 10 to 160 ms
+	timer := time.NewTimer(delay/2 + rand.N(delay))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -16,7 +16,7 @@ type returns struct {
 	mu      sync.Mutex
 	owed    []*owedAttempt // those that did not fail yet come first
 	workers int
-	kick    chan struct{} // holds one: whoever pauses tries at once
+	wakeUp  chan struct{} // holds one: whoever pauses tries at once
 }
 
 // owedAttempt is to be given back.
@@ -40,21 +40,21 @@ const (
 	returnFor = 15 * time.Minute
 	// mostOwed is how many attempts are remembered through an outage of the store; it is
 	// as many as could have been under way, many times over.
-	mostOwed = 4096
+	maxOwed = 4096
 	// pauses between two tries of what failed.
 	firstReturnPause, longestReturnPause = 50 * time.Millisecond, time.Second
 )
 
 // owe has a given back.
-func (t *Throttle) owe(a Attempt) *owedAttempt {
+func (t *Throttle) giveBackSoon(a Attempt) *owedAttempt {
 	r := &t.returns
 	o := &owedAttempt{Attempt: a, since: time.Now(), tried: make(chan struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kick == nil {
-		r.kick = make(chan struct{}, 1)
+	if r.wakeUp == nil {
+		r.wakeUp = make(chan struct{}, 1)
 	}
-	if len(r.owed) >= mostOwed {
+	if len(r.owed) >= maxOwed {
 		if i := slices.IndexFunc(r.owed, func(o *owedAttempt) bool { return !o.busy }); i >= 0 {
 			r.drop(i)
 		}
@@ -66,17 +66,17 @@ func (t *Throttle) owe(a Attempt) *owedAttempt {
 	r.owed = slices.Insert(r.owed, i, o)
 	if r.workers < returnsAtOnce {
 		r.workers++
-		go t.payBack()
+		go t.giveBackOwed()
 	} else {
-		r.hurry()
+		r.wakeWorker()
 	}
 	return o
 }
 
 // hurry wakes a worker that pauses. r.mu is held.
-func (r *returns) hurry() {
+func (r *returns) wakeWorker() {
 	select {
-	case r.kick <- struct{}{}:
+	case r.wakeUp <- struct{}{}:
 	default:
 	}
 }
@@ -90,7 +90,7 @@ func (r *returns) drop(i int) {
 }
 
 // payBack gives back what is owed, one after the other, and ends when nothing is.
-func (t *Throttle) payBack() {
+func (t *Throttle) giveBackOwed() {
 	r := &t.returns
 	pause, ready := firstReturnPause, false // ready: for what failed before
 	for {
@@ -101,7 +101,7 @@ func (t *Throttle) payBack() {
 		if o.Attempt == (Attempt{}) { // only what failed is left: wait a little
 			timer := time.NewTimer(pause)
 			select {
-			case <-r.kick:
+			case <-r.wakeUp:
 			case <-timer.C:
 			}
 			timer.Stop()
@@ -158,16 +158,16 @@ func (r *returns) owes(a Attempt) bool {
 }
 
 // settled waits a moment for what is owed and stands in the way of a.
-func (r *returns) settled(ctx context.Context, a Attempt) {
+func (r *returns) waitForOwed(ctx context.Context, a Attempt) {
 	for end := time.Now().Add(returnGrace); r.owes(a) && time.Now().Before(end) && ctx.Err() == nil; time.Sleep(2 * time.Millisecond) {
 		r.mu.Lock()
-		r.hurry()
+		r.wakeWorker()
 		r.mu.Unlock()
 	}
 }
 
 // drained waits until everything that is owed was tried, but not for longer than limit.
-func (r *returns) drained(limit time.Duration) {
+func (r *returns) waitUntilTried(limit time.Duration) {
 	untried := func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -179,7 +179,7 @@ func (r *returns) drained(limit time.Duration) {
 }
 
 // tryFor waits until o was tried, or for a moment, and in no case beyond the deadline of ctx.
-func (o *owedAttempt) tryFor(ctx context.Context) {
+func (o *owedAttempt) waitUntilTried(ctx context.Context) {
 	grace := returnGrace
 	if end, ok := ctx.Deadline(); ok {
 		grace = min(grace, time.Until(end))

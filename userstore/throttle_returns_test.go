@@ -19,7 +19,7 @@ type stuckAttempts struct {
 	stuck    bool
 	down     bool // fails at once
 	returned map[Attempt]int
-	settled  int
+	failed   int
 }
 
 func (s *stuckAttempts) hang(ctx context.Context) error {
@@ -76,7 +76,7 @@ func newStuck() (*stuckAttempts, *Throttle) {
 	return s, &Throttle{Store: s, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
 }
 
-func admitted(t *testing.T, throttle *Throttle, ctx context.Context, name string) *held {
+func admitted(t *testing.T, throttle *Throttle, ctx context.Context, name string) *reservation {
 	t.Helper()
 	h, err := throttle.admit(ctx, time.Now, subject(User{}, false, name), audit.Target{})
 	if err != nil {
@@ -92,7 +92,7 @@ func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 		store, throttle := newStuck()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		var helds []*held
+		var helds []*reservation
 		for _, name := range []string{"alice", "alice", "alice", "alice", "alice"} {
 			helds = append(helds, admitted(t, throttle, ctx, name))
 		}
@@ -101,7 +101,7 @@ func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 		began := time.Now()
 		for _, h := range helds {
 			all.Go(func() {
-				h.back(ctx)
+				h.giveBack(ctx)
 				if took := time.Since(began); took > returnGrace {
 					t.Errorf("an answer waited %s", took)
 				}
@@ -131,12 +131,14 @@ func TestF06WhatIsDoneBesideARequestHasItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, throttle := newStuck()
 		a := &Accounts{Store: recordsNothing{stuck: store}, Throttle: throttle, Now: time.Now}
-		for name, act := range map[string]func(context.Context, *held) error{
-			"given back": func(ctx context.Context, h *held) error { h.back(ctx); return nil },
-			"wrong":      func(ctx context.Context, h *held) error { return h.wrong(ctx, audit.Event{}) },
-			"refused":    func(ctx context.Context, h *held) error { return a.refused(ctx, audit.Event{}, ErrInvalidCredentials) },
-			"both": func(ctx context.Context, h *held) error {
-				return a.Refuse(ctx, Verified{held: h}, "x", ErrInvalidCredentials)
+		for name, act := range map[string]func(context.Context, *reservation) error{
+			"given back": func(ctx context.Context, h *reservation) error { h.giveBack(ctx); return nil },
+			"wrong":      func(ctx context.Context, h *reservation) error { return h.fail(ctx, audit.Event{}) },
+			"refused": func(ctx context.Context, h *reservation) error {
+				return a.recordRefusal(ctx, audit.Event{}, ErrInvalidCredentials)
+			},
+			"both": func(ctx context.Context, h *reservation) error {
+				return a.Refuse(ctx, Verified{reservation: h}, "x", ErrInvalidCredentials)
 			},
 		} {
 			for _, left := range []time.Duration{0, 10 * time.Millisecond, time.Second} {
@@ -161,7 +163,7 @@ func TestF06WhatIsDoneBesideARequestHasItsDeadline(t *testing.T) {
 		gone, leave := context.WithTimeout(t.Context(), time.Second)
 		h := admitted(t, throttle, gone, "alice")
 		leave()
-		if err := h.wrong(gone, audit.Event{}); err != nil {
+		if err := h.fail(gone, audit.Event{}); err != nil {
 			t.Errorf("after the client hung up: %v", err)
 		}
 	})
@@ -179,13 +181,13 @@ func (s recordsNothing) Record(ctx context.Context, _ ...audit.Event) error { re
 func TestWhatIsOwedIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, throttle := newStuck()
-		var helds []*held
+		var helds []*reservation
 		for range 300 {
 			helds = append(helds, admitted(t, throttle, t.Context(), "alice"))
 		}
 		store.set(false, true)
 		for _, h := range helds {
-			h.back(t.Context())
+			h.giveBack(t.Context())
 		}
 		began := time.Now()
 		throttle.Drain()
@@ -211,7 +213,7 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 		// A store that stands still.
 		h := admitted(t, throttle, t.Context(), "bob")
 		store.set(true, false)
-		h.back(t.Context())
+		h.giveBack(t.Context())
 		began = time.Now()
 		throttle.Drain()
 		if took := time.Since(began); took > drainLimit {
@@ -223,7 +225,7 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 		// One that stays out of reach is given up one day, and no goroutine is left.
 		store.set(false, true)
 		h = admitted(t, throttle, t.Context(), "carol")
-		h.back(t.Context())
+		h.giveBack(t.Context())
 		time.Sleep(returnFor + time.Minute)
 		if owed, workers := left(throttle); owed+workers != 0 {
 			t.Errorf("%d workers, %d owed for ever", workers, owed)

@@ -96,14 +96,14 @@ func (l Limit) Opens(t Tally) time.Time {
 // address, all of which one customer has (RFC 6177). An IPv4 address written as IPv6 is
 // the IPv4 address. What cannot be read is one network, too: to let it pass would
 // be the way around.
-func network(address string) string { return around(address, 32, 64) }
+func network(address string) string { return networkAround(address, 32, 64) }
 
 // block is the wider network that an address lies in: whoever has one address of a /24, or one /64 of
 // a /48, often has them all.
-func block(address string) string { return around(address, 24, 48) }
+func block(address string) string { return networkAround(address, 24, 48) }
 
 // around is the network of so many bits around an address.
-func around(address string, bits4, bits6 int) string {
+func networkAround(address string, bits4, bits6 int) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
 		return "unknown"

@@ -31,7 +31,7 @@ func (t *turns) take(ctx context.Context, atOnce int) (taken bool) {
 		return true
 	default:
 	}
-	if t.waiting >= mostWaiting {
+	if t.waiting >= maxWaiting {
 		t.mu.Unlock()
 		return false
 	}

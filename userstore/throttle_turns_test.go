@@ -72,7 +72,7 @@ func TestFewAttemptsAreInTheStoreAtOnce(t *testing.T) {
 		// All are given back at once, and nobody waits for long.
 		began := time.Now()
 		helds.Range(func(_, h any) bool {
-			work.Go(func() { h.(*held).back(t.Context()) })
+			work.Go(func() { h.(*reservation).giveBack(t.Context()) })
 			return true
 		})
 		work.Wait()

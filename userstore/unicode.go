@@ -37,7 +37,7 @@ var identifier = precis.NewIdentifier()
 var rightToLeft = precis.NewIdentifier(precis.BidiRule)
 
 // belongs tells whether s holds only what profile allows, and is in its normal form.
-func belongs(profile *precis.Profile, s string) bool {
+func allowedBy(profile *precis.Profile, s string) bool {
 	out, err := profile.String(s)
 	return err == nil && out == s
 }

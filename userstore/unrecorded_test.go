@@ -12,19 +12,19 @@ import (
 )
 
 // mute is a store that cannot write down what failed.
-type mute struct {
+type unrecordable struct {
 	userstore.Store
 	off bool
 }
 
-func (m *mute) FailAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
+func (m *unrecordable) FailAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
 	if m.off {
 		return m.Store.FailAttempt(ctx, at, events...)
 	}
 	return fmt.Errorf("disk full: %w", userstore.ErrUnavailable)
 }
 
-func (m *mute) Record(ctx context.Context, events ...audit.Event) error {
+func (m *unrecordable) Record(ctx context.Context, events ...audit.Event) error {
 	if m.off {
 		return m.Store.Record(ctx, events...)
 	}
@@ -44,7 +44,7 @@ func TestNoVerdictWithoutItsRecord(t *testing.T) {
 		if _, err := a.EditByOperator(t.Context(), root.ID, func(u *userstore.User) error { u.Roles = []string{"admin"}; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		m := &mute{Store: a.Store}
+		m := &unrecordable{Store: a.Store}
 		a.Store, a.Throttle.Store = m, m
 		const home = "192.0.2.1"
 		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: home})

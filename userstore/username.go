@@ -52,15 +52,15 @@ func canonicalUsername(typed string) (display, key string, f fault) {
 // base64url, or one that an import may have kept: a UUID, with dashes or without, a ULID, or any other long number,
 // decimal or hexadecimal. Usernames are compared without case, so an id in another case counts as well.
 func likeSubject(display, key string) bool {
-	return subjectShape.MatchString(key) || ourLength.MatchString(key) && mixed(display)
+	return subjectShape.MatchString(key) || idLength.MatchString(key) && looksRandom(display)
 }
 
 // ourLength is that of our ids. Some people have names that long, so it takes more to be refused.
-var ourLength = regexp.MustCompile(`^[a-z0-9_-]{22}$`)
+var idLength = regexp.MustCompile(`^[a-z0-9_-]{22}$`)
 
 // mixed tells whether letters and digits stand so much in disorder as no name has them: it counts how often a small
 // letter, a capital and a digit change.
-func mixed(s string) bool {
+func looksRandom(s string) bool {
 	kind := func(c byte) int {
 		switch {
 		case 'a' <= c && c <= 'z':
@@ -102,5 +102,5 @@ func validUsername(s string) bool {
 			return false
 		}
 	}
-	return s != "" && belongs(rightToLeft, s)
+	return s != "" && allowedBy(rightToLeft, s)
 }

@@ -60,7 +60,7 @@ var columns = []column{
 
 	// Django's only. Its superusers are administrators; its key is nobody's subject.
 	{django: "is_superuser", set: func(u *userstore.User, cell string) error {
-		is, err := truth(cell)
+		is, err := parseBool(cell)
 		if is {
 			u.Roles = append(u.Roles, "admin")
 		}
@@ -86,7 +86,7 @@ func text(name, django string, at func(*userstore.User) *string) column {
 func flag(name, django string, at func(*userstore.User) *bool) column {
 	return column{name, django,
 		func(u *userstore.User) string { return strconv.FormatBool(*at(u)) },
-		func(u *userstore.User, cell string) (err error) { *at(u), err = truth(cell); return err }}
+		func(u *userstore.User, cell string) (err error) { *at(u), err = parseBool(cell); return err }}
 }
 
 func moment(name, django string, at func(*userstore.User) *time.Time) column {
@@ -101,7 +101,7 @@ func moment(name, django string, at func(*userstore.User) *time.Time) column {
 }
 
 // truth reads what PostgreSQL, MySQL, SQLite and Python write.
-func truth(cell string) (bool, error) {
+func parseBool(cell string) (bool, error) {
 	switch strings.ToLower(cell) {
 	case "1", "t", "true":
 		return true, nil
@@ -130,13 +130,13 @@ func parseMoment(cell string) (time.Time, error) {
 
 // A spreadsheet runs a cell that begins so as a formula (S-06). What is written has an apostrophe
 // before it, and before an apostrophe, so that it can be taken away again.
-const formulas = "'=+-@\t\r\n＝＋－＠"
+const formulaStarts = "'=+-@\t\r\n＝＋－＠"
 
-func guarded(cell string) string {
-	if first, size := utf8.DecodeRuneInString(cell); size > 0 && strings.ContainsRune(formulas, first) {
+func guardFormula(cell string) string {
+	if first, size := utf8.DecodeRuneInString(cell); size > 0 && strings.ContainsRune(formulaStarts, first) {
 		return "'" + cell
 	}
 	return cell
 }
 
-func unguarded(cell string) string { return strings.TrimPrefix(cell, "'") }
+func unguardFormula(cell string) string { return strings.TrimPrefix(cell, "'") }

@@ -54,7 +54,7 @@ func firstLine(head []byte) []byte {
 var columnName = regexp.MustCompile(`^[\pL_][\pL\pN_ ./()-]{0,63}$`)
 
 // headerOf reads the names of the columns, and refuses a line that is no list of names.
-func headerOf(line []byte) ([]string, error) {
+func parseHeader(line []byte) ([]string, error) {
 	names, err := cells(line, ',')
 	if err != nil || !slices.Contains(names, "email") {
 		for _, other := range []struct {

@@ -100,10 +100,10 @@ func (j *jsonUsers) read() (line []byte, err error) {
 
 // csvUsers reads CSV (RFC 4180) with a header.
 type csvUsers struct {
-	in      *csv.Reader
-	columns []*column // nil: not kept
-	names   []string
-	ours    bool // written by `users export`: cells are guarded
+	in        *csv.Reader
+	columns   []*column // nil: not kept
+	names     []string
+	ownExport bool // written by `users export`: cells are guarded
 }
 
 // openCSV reads the header. first is the first line as it stands in the file.
@@ -112,7 +112,7 @@ func openCSV(r io.Reader, first []byte) (_ Reader, unknown []int, err error) {
 	if len(first) == 0 {
 		return c, nil, nil // no accounts at all
 	}
-	header, err := headerOf(first)
+	header, err := parseHeader(first)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -130,7 +130,7 @@ func openCSV(r io.Reader, first []byte) (_ Reader, unknown []int, err error) {
 			return nil, nil, fmt.Errorf("the column %s is there twice; leave one out", name)
 		}
 		c.columns, c.names = append(c.columns, &columns[i]), append(c.names, name)
-		c.ours = c.ours || name == "sub"
+		c.ownExport = c.ownExport || name == "sub"
 	}
 	return c, unknown, nil
 }
@@ -151,8 +151,8 @@ func (c *csvUsers) Next() (int, userstore.User, error) {
 	line, _ := c.in.FieldPos(0)
 	u := userstore.User{IsActive: true}
 	for i, cell := range cells {
-		if c.ours {
-			cell = unguarded(cell)
+		if c.ownExport {
+			cell = unguardFormula(cell)
 		}
 		if cell == "" || cell == `\N` || c.columns[i] == nil {
 			continue
@@ -163,7 +163,7 @@ func (c *csvUsers) Next() (int, userstore.User, error) {
 	}
 	u.Claims = u.Claims.WithoutComposedName()
 	// Django lets people log in by a username that is their address; here the address itself does.
-	if !c.ours && u.Username != "" {
+	if !c.ownExport && u.Username != "" {
 		name, ok := userstore.EmailKey(u.Username)
 		if key, same := userstore.EmailKey(u.Email); ok && same && name == key {
 			u.Username = ""

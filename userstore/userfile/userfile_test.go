@@ -196,9 +196,9 @@ func FuzzUserFile(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := parseRecord(line)
-			if err == nil && (again.Email != u.Email || again.PasswordHash != u.PasswordHash || again.IsActive != u.IsActive || !slices.Equal(again.Roles, u.Roles)) {
-				t.Errorf("%+v came back as %+v", u, again)
+			decoded, err := parseRecord(line)
+			if err == nil && (decoded.Email != u.Email || decoded.PasswordHash != u.PasswordHash || decoded.IsActive != u.IsActive || !slices.Equal(decoded.Roles, u.Roles)) {
+				t.Errorf("%+v came back as %+v", u, decoded)
 			}
 		}
 	})

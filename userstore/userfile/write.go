@@ -47,7 +47,7 @@ func (w *Writer) Write(u userstore.User) error {
 	w.cells = w.cells[:0]
 	for _, k := range columns {
 		if k.name != "" {
-			w.cells = append(w.cells, guarded(k.get(&u)))
+			w.cells = append(w.cells, guardFormula(k.get(&u)))
 			if i := len(w.cells) - 1; w.ForTerminal {
 				w.cells[i] = printable.Text(w.cells[i])
 			}
