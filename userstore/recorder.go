@@ -9,15 +9,15 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// recorder tells the audit log of refusals that cost nothing to bring about, so that a flood of
-// them is no flood of writes: of each budget once in a while, and of so many budgets at
-// most. Nobody waits for it, whether it writes or not: a refusal takes as long for a name that
-// somebody has as for one that nobody has. The zero value is ready.
+// recorder writes audit entries of refusals that cost a stranger nothing to cause. A flood of
+// refusals must not become a flood of writes, so it samples: one entry per budget and interval, and
+// a bounded number in all. No request waits for it, whether it writes or not: a refusal takes
+// equally long for known and unknown names. The zero value is ready.
 type recorder struct {
 	mu       sync.Mutex
 	recorded map[BudgetKey]time.Time
 	queue    []queued
-	writing  chan struct{} // closed when what is queued is written; nil: nobody writes
+	writing  chan struct{} // closed when the queue is written; nil: no goroutine writes
 }
 
 type queued struct {
@@ -26,15 +26,15 @@ type queued struct {
 }
 
 const (
-	// toldEvery is how long a budget is not told of again.
+	// recordInterval is the least time between two entries for one budget.
 	recordInterval = 15 * time.Minute
-	// mostTold bounds memory and writes: so many events in toldEvery, by one replica.
+	// maxRecorded bounds memory and writes: the entries of one replica within recordInterval.
 	maxRecorded = 1024
-	// recordWithin is how long the store may take for one.
+	// recordTimeout is how long the store may take for one entry.
 	recordTimeout = 5 * time.Second
 )
 
-// tell has e recorded by and by, if its budget is due. store and log are always the same.
+// record queues e, if its budget is due. store and log are the same in every call.
 func (r *recorder) record(ctx context.Context, store Attempts, log *slog.Logger, key BudgetKey, e audit.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,7 +62,7 @@ func (r *recorder) record(ctx context.Context, store Attempts, log *slog.Logger,
 	}
 }
 
-// write records what is queued, one after the other, and ends.
+// writeQueue writes the queued entries one after the other, and ends.
 func (r *recorder) writeQueue(ctx context.Context, store Attempts, log *slog.Logger) {
 	for {
 		r.mu.Lock()
@@ -92,7 +92,7 @@ func (r *recorder) writeQueue(ctx context.Context, store Attempts, log *slog.Log
 	}
 }
 
-// wait is over when what was queued before is written, or could not be, or after limit.
+// waitUntilWritten waits until the entries queued so far were written or failed, at most for limit.
 func (r *recorder) waitUntilWritten(limit time.Duration) {
 	r.mu.Lock()
 	writing := r.writing
