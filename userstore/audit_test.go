@@ -15,7 +15,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// recorded reads what the audit log has that it had not at the last call.
+// recorded reads the entries of the audit log that were added since its last call.
 type recorded struct {
 	*throttled
 	seen map[string]bool
@@ -41,7 +41,7 @@ func (r *recorded) next() []audit.Event {
 	return fresh
 }
 
-// The network that everything in these tests comes from.
+// The network of all requests in these tests.
 const (
 	someAddress = "192.0.2.7"
 	someAgent   = "Some Browser/1.0"
@@ -52,8 +52,8 @@ func from(ctx context.Context, actor audit.Actor) context.Context {
 	return audit.WithOrigin(ctx, audit.Origin{Actor: actor, Address: someAddress, UserAgent: someAgent, RequestID: someRequest})
 }
 
-// Every act of accounts leaves exactly one event, with who did what to whom, from where and with
-// what outcome; what was refused because it was nonsense leaves none, and nothing holds a secret.
+// Every act on accounts leaves exactly one event that says who did what to whom, from where and
+// with what outcome. Invalid input leaves none, and no event holds a secret.
 func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		r := &recorded{throttled: w, seen: map[string]bool{}}
@@ -126,7 +126,7 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 			step(what, nil, nil)
 		}
 
-		// Accounts come.
+		// Accounts are created.
 		alice, err := a.Register(stranger, userstore.NewUser{Email: "alice@x.test", Username: "alice", Password: password})
 		names[alice.ID] = "alice"
 		step("a sign-up", err, nil, "user_created success by anonymous on alice")
@@ -152,7 +152,7 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		_, err = (&userstore.Importer{Accounts: a.Accounts, DryRun: true}).Import(operator, []userstore.User{{Email: "new@x.test"}})
 		step("an import that only tells", err, nil)
 
-		// Logins. Whom nobody knows nobody is told of: people type passwords there.
+		// Logins. Unknown names are not recorded: people type passwords there.
 		login := func(email, secret string) (string, error) {
 			v, err := a.Authenticate(stranger, email, "", secret, userstore.FirstPartyClientID, nil)
 			if err != nil {
@@ -243,7 +243,7 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		_, err = a.RevokeSessions(operator, "nobody", "")
 		step("all sessions of nobody", err, userstore.ErrNotFound)
 
-		// Accounts go; who was deleted stays in the log.
+		// Accounts are deleted, and stay in the log.
 		step("a deletion by somebody who does not know the password", a.Delete(self(alice.ID), alice.ID, wrong), userstore.ErrInvalidCredentials,
 			"password_refused failure (wrong_password) by user alice on alice through "+first+" in here")
 		step("a deletion", a.Delete(self(alice.ID), alice.ID, password), nil, "user_deleted success by user alice on alice through "+first+" in here")
@@ -256,7 +256,7 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		step("the last admin leaves", a.Delete(self(admin.ID), admin.ID, password), userstore.ErrLastAdmin,
 			"admin_refused failure (last_admin) by user "+"admin on admin through "+first+" in here")
 
-		// Whoever is no admin and asks as one, is told of once a while.
+		// Users without the role admin who ask for admin's rights are recorded once per interval.
 		a.RecordAdminRefused(self(alice.ID))
 		step("somebody who asks as an admin", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
 		for range 100 {
@@ -284,8 +284,8 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 	})
 }
 
-// What nobody has to pay for is told once in a while, in the background; how often it was asked for
-// and whether the name is somebody's makes no difference.
+// Refusals that cost nothing are recorded once per interval, in the background. The number of
+// requests, and whether the name exists, make no difference.
 func TestRefusalsAreRecordedOnceAWhile(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		r := &recorded{throttled: w, seen: map[string]bool{}}
@@ -322,7 +322,7 @@ func TestRefusalsAreRecordedOnceAWhile(t *testing.T) {
 	})
 }
 
-// deaf is a store that takes long to record a refusal, or fails to.
+// slowRecorder is a store that takes long to record a refusal, or fails to.
 type slowRecorder struct {
 	userstore.Store
 	answer chan error
@@ -337,8 +337,8 @@ func (d *slowRecorder) FailAttempt(ctx context.Context, at userstore.Attempt, ev
 	return d.Store.FailAttempt(ctx, at, events...)
 }
 
-// A refusal neither waits for the audit log nor fails by it, and one that could not be recorded
-// is tried again with the next.
+// A refusal neither waits for the audit log nor fails with it. The next refusal retries an entry
+// that could not be recorded.
 func TestARefusalDoesNotWaitForTheAuditLog(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
@@ -361,7 +361,7 @@ func TestARefusalDoesNotWaitForTheAuditLog(t *testing.T) {
 	})
 }
 
-// However many budgets are used up, so many refusals are written and no more.
+// However many budgets are used up, the number of entries is bounded.
 func TestAFloodOfRefusalsIsNoFloodOfWrites(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	s := &fullBudgets{now: func() time.Time { return now }}
@@ -393,7 +393,7 @@ func TestAFloodOfRefusalsIsNoFloodOfWrites(t *testing.T) {
 	}
 }
 
-// closed is a store in which every budget is used up.
+// fullBudgets is a store in which every budget is used up.
 type fullBudgets struct {
 	userstore.Attempts
 	now    func() time.Time
@@ -411,7 +411,7 @@ func (c *fullBudgets) FailAttempt(_ context.Context, _ userstore.Attempt, events
 	return nil
 }
 
-// Whatever an edit can change the audit log tells of, by the names that the API has for it.
+// The audit log records every field that an edit can change, by the API's name.
 func TestChangesTellEveryClaim(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		u := w.register("alice@x.test", "alice")
@@ -452,7 +452,8 @@ func TestChangesTellEveryClaim(t *testing.T) {
 			w.want(name, got[name], value)
 		}
 		w.want("members", len(got), len(claims))
-		// But one that nothing but an import sets: together with these it is all that claims can hold.
+		// The exception is the field that only an import sets. Together these are all fields of
+		// Claims.
 		claims["phone_number_verified"], claims["address.formatted"] = nil, nil
 		w.want("fields of Claims and Address", len(claims)+1, reflect.TypeFor[userstore.Claims]().NumField()+reflect.TypeFor[userstore.Address]().NumField())
 	})

@@ -122,7 +122,9 @@ func (a *Accounts) authenticate(
 func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSince time.Time) error {
 	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by the password
 	e := audit.New(audit.As(ctx, self, g.ClientID, g.SessionID), g.CreatedAt, audit.LoginSucceeded, audit.User(v.User.ID))
-	s := StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, IdleSince: idleSince, Events: []audit.Event{e}}
+	s := StartGrant{
+		Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, IdleSince: idleSince, Events: []audit.Event{e},
+	}
 	if v.reservation != nil {
 		s.Attempt = v.reservation.attempt
 		s.Remember = s.Attempt.At.Add(rememberedFor)
@@ -225,7 +227,8 @@ func (a *Accounts) verifyPassword(ctx context.Context, u User, password string) 
 	case !ok:
 		// A signed-in user does not know the password: the session may be stolen.
 		a.reportUnusable(ctx, u)
-		return a.recordWrongPassword(ctx, reservation, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
+		e := audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password")
+		return a.recordWrongPassword(ctx, reservation, e)
 	case !u.IsActive:
 		return ErrAccountDisabled
 	}

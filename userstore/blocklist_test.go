@@ -91,7 +91,7 @@ func TestU09WhatIsGuessedFirstIsRefused(t *testing.T) {
 	}
 }
 
-// Of a service with a port its name is known with and without.
+// A service's name is refused with and without its port.
 func TestU09TheServiceHasAPort(t *testing.T) {
 	for _, row := range []struct{ service, password, code string }{
 		{"localhost:8080", "localhost:8080!", CodeServiceName},
@@ -140,7 +140,7 @@ func TestU09EveryCommonPasswordIsRefused(t *testing.T) {
 	}
 }
 
-// What looks random is never taken for one of those: a false alarm here is a person sent away.
+// Random passwords are never refused: a false alarm here would send a person away.
 func TestRandomPasswordsAreAllowed(t *testing.T) {
 	source := rand.New(rand.NewPCG(8, 15)) // always the same, so that chance fails no run
 	for range 5000 {

@@ -45,7 +45,7 @@ func TestBreachedAsksByPrefixOnly(t *testing.T) {
 	if f := (&Accounts{}).checkBreach(t.Context(), "password"); f != (fault{}) {
 		t.Errorf("without a list: %v", f)
 	}
-	// As typed and as hashed: ｐａｓｓｗｏｒｄ is the password "password" here.
+	// Both forms are checked, as typed and as hashed: ｐａｓｓｗｏｒｄ is hashed as "password".
 	a := &Accounts{BreachRange: func(_ context.Context, prefix string) (string, error) {
 		if prefix == "5BAA6" {
 			return suffix + ":1", nil

@@ -86,7 +86,8 @@ func checkJWK(data []byte) (good bool, f fault) {
 		return false, fault{CodeInvalid, "This is not a JWK: an object, each member once."}
 	case private || members["kty"] == "oct":
 		return false, fault{CodeNotAllowed, "This is a private or symmetric key. Whoever has seen it can pass for the client: make another one, and register its public half."}
-	case members["use"] == "enc" || members["use"] == "" && members["alg"] != "" && !slices.Contains(signatureAlgorithms, members["alg"]):
+	case members["use"] == "enc",
+		members["use"] == "" && members["alg"] != "" && !slices.Contains(signatureAlgorithms, members["alg"]):
 		return false, fault{} // not for signatures, or for an algorithm that we do not verify
 	case members["kty"] == "EC" && members["crv"] != "P-256", members["kty"] == "OKP" && members["crv"] != "Ed25519":
 		return false, fault{} // not supported

@@ -239,7 +239,8 @@ func validClientName(name string) fault {
 }
 
 func scopeToken(s string) bool {
-	return s != "" && len(s) <= maxScopeName && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' })
+	refused := func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }
+	return s != "" && len(s) <= maxScopeName && !strings.ContainsFunc(s, refused)
 }
 
 func oneOf(value string, values ...string) fault {

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Whoever comes from another system logs in with what they typed there, once: from then on
-// the hash is ours, and the password one of ours, normal form and all.
+// A user from another system logs in once with the password as it was typed there. From then on the
+// hash is ours, and the password follows our rules, including the normal form.
 func TestFirstLoginReplacesForeignHash(t *testing.T) {
 	text, err := os.ReadFile("password/testdata/foreign.json")
 	if err != nil {

@@ -89,7 +89,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("an account that was there became %+v", got)
 		}
 
-		// Run again, as after a crash: what was made is there, and stays as it is.
+		// Run again, as after a crash: the accounts exist and stay as they are.
 		want[0], want[1] = "there", "there"
 		for _, dry := range []bool{true, false} {
 			if got := outcome(run(dry)); !slices.Equal(got, want) {
@@ -102,7 +102,7 @@ func TestImport(t *testing.T) {
 	})
 }
 
-// A dry run remembers what the batches before would have made.
+// A dry run remembers the accounts that its earlier batches would have created.
 func TestDryRunOverSeveralBatches(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		i := &userstore.Importer{Accounts: w.Accounts, DryRun: true}

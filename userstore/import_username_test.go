@@ -7,8 +7,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// A username of another system that is not allowed here is no reason to lose the account: it is
-// imported without, says why, and is there when the file is imported again.
+// A disallowed username of another system is no reason to lose the account. It is imported without
+// the username, with the reason, and is recognised when the file is imported again.
 func TestImportLeavesOutUsernames(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		batch := []userstore.User{

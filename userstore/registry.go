@@ -78,7 +78,9 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 //
 // edit may not change identity, activity and the hash of the secret. ValidationError, ErrNotFound,
 // ErrOverloaded, ErrConflict after three attempts, and any error of edit.
-func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Client) error) (_ Client, secret string, err error) {
+func (r *Registry) Edit(
+	ctx context.Context, id, chosen string, edit func(*Client) error,
+) (_ Client, secret string, err error) {
 	hash := "" // of chosen: hashed once, however often the edit is tried
 	var edited Client
 	err = retry(ctx, actTries, "edit client", func() error {

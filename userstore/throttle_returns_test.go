@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// stuckAttempts is a store in which what has to do with some attempts hangs until its context
-// ends, as it does while somebody holds their rows, or the store stands still.
+// stuckAttempts is a store in which calls about some attempts hang until their context ends, as
+// they do while another transaction holds the rows or the store is stalled.
 type stuckAttempts struct {
 	Attempts
 	mu       sync.Mutex
@@ -64,7 +64,7 @@ func (s *stuckAttempts) times(a Attempt) int {
 	return s.returned[a]
 }
 
-// left is what is owed, and who works on it.
+// left returns the numbers of owed attempts and of workers.
 func left(throttle *Throttle) (owed, workers int) {
 	throttle.returns.mu.Lock()
 	defer throttle.returns.mu.Unlock()
@@ -85,8 +85,8 @@ func admitted(t *testing.T, throttle *Throttle, ctx context.Context, name string
 	return h
 }
 
-// F-14: attempts that cannot be given back, because somebody holds their rows, hold no turn of those
-// that count, and delay the answers of others by no more than a moment.
+// F-14: attempts that cannot be returned, because another transaction holds their rows, take no
+// turn for counting, and delay other answers by no more than a moment.
 func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, throttle := newStuck()
@@ -125,8 +125,8 @@ func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 	})
 }
 
-// F-06: nothing that is done beside the request outlasts its deadline; and when the client hangs up,
-// a wrong password is recorded all the same.
+// F-06: no work beside a request outlasts the request's deadline, and a wrong password is recorded
+// even when the client hangs up.
 func TestF06WhatIsDoneBesideARequestHasItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, throttle := newStuck()
@@ -176,8 +176,8 @@ type recordsNothing struct {
 
 func (s recordsNothing) Record(ctx context.Context, _ ...audit.Event) error { return s.stuck.hang(ctx) }
 
-// What is owed through an outage is given back soon after it, each once, also while new requests come;
-// Drain does not wait for a store that stands still.
+// Attempts that are owed through an outage are returned soon after it, each once, also while new
+// requests come. Drain does not wait for a stalled store.
 func TestWhatIsOwedIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, throttle := newStuck()
@@ -210,7 +210,7 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 			t.Errorf("%d workers, %d owed at the end", workers, owed)
 		}
 
-		// A store that stands still.
+		// A stalled store.
 		h := admitted(t, throttle, t.Context(), "bob")
 		store.set(true, false)
 		h.giveBack(t.Context())
@@ -222,7 +222,7 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 		store.set(false, false)
 		time.Sleep(time.Minute)
 
-		// One that stays out of reach is given up one day, and no goroutine is left.
+		// A store that stays unreachable is given up in the end, and no goroutine is left.
 		store.set(false, true)
 		h = admitted(t, throttle, t.Context(), "carol")
 		h.giveBack(t.Context())

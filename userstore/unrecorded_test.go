@@ -11,7 +11,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// mute is a store that cannot write down what failed.
+// unrecordable is a store that cannot record failures.
 type unrecordable struct {
 	userstore.Store
 	off bool
@@ -31,8 +31,8 @@ func (m *unrecordable) Record(ctx context.Context, events ...audit.Event) error 
 	return fmt.Errorf("disk full: %w", userstore.ErrUnavailable)
 }
 
-// What a guess came to nobody hears before it is recorded: neither that it was wrong, nor of an
-// account there is as of one there is not. It counts all the same.
+// The result of a guess is not answered before it is recorded: neither that the password was wrong,
+// nor whether the account exists. The guess counts all the same.
 func TestNoVerdictWithoutItsRecord(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")

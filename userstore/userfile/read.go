@@ -12,26 +12,27 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Reader reads accounts one by one, each with its line; io.EOF ends. A *LineError is about one
-// account: the next call goes on with the one after it.
+// Reader reads accounts one by one, each with its line number. io.EOF ends. A *LineError is about
+// one account: the next call continues with the account after it.
 type Reader interface {
 	Next() (line int, u userstore.User, err error)
 }
 
-// LineError is what is wrong with a line. It does not repeat it.
+// LineError says what is wrong with a line, without repeating the line.
 type LineError struct{ Reason string }
 
 func (e *LineError) Error() string { return e.Reason }
 
-// Open reads a file of the given format; without one it recognises it: JSON lines begin with a
-// brace. unknown are the numbers of the columns that are left out, because no account has them.
+// Open reads a file of the given format, or of the format that it recognises: JSON lines begin with
+// a brace. unknown holds the numbers of the columns that are ignored, because an account has no
+// such member.
 //
-// No error and no LineError repeats what the file holds, not even the name of a column that is not
-// known here: of a file without a header that name is somebody's password hash.
+// No error and no LineError repeats the contents of the file, not even the name of an unknown
+// column: in a file without a header, that name is somebody's password hash.
 func Open(in io.Reader, format Format) (_ Reader, unknown []int, err error) {
 	r := bufio.NewReaderSize(in, headSize)
 	if bom, err := r.Peek(3); err == nil && string(bom) == "\ufeff" {
-		_, _ = r.Discard(3) // it was peeked at, so it is there
+		_, _ = r.Discard(3) // cannot fail after Peek
 	}
 	head, err := r.Peek(headSize)
 	if err != nil && err != io.EOF {
@@ -52,13 +53,13 @@ func Open(in io.Reader, format Format) (_ Reader, unknown []int, err error) {
 	return openCSV(r, firstLine(head))
 }
 
-// jsonUsers reads JSON lines. Empty ones are skipped.
+// jsonUsers reads JSON lines. It skips empty lines.
 type jsonUsers struct {
 	in   *bufio.Reader
 	line int
 }
 
-// maxUserLine is far above the longest account.
+// maxUserLine is the longest line in bytes, far above the longest account.
 const maxUserLine = 256 << 10
 
 func (j *jsonUsers) Next() (int, userstore.User, error) {
@@ -82,7 +83,7 @@ func (j *jsonUsers) Next() (int, userstore.User, error) {
 	}
 }
 
-// read is a line with its end, but of one that is too long only enough to tell.
+// read returns a line with its end. Of a line that is too long it returns only one byte too many.
 func (j *jsonUsers) read() (line []byte, err error) {
 	for {
 		part, err := j.in.ReadSlice('\n')
@@ -101,9 +102,9 @@ func (j *jsonUsers) read() (line []byte, err error) {
 // csvUsers reads CSV (RFC 4180) with a header.
 type csvUsers struct {
 	in        *csv.Reader
-	columns   []*column // nil: not kept
+	columns   []*column // nil: ignored
 	names     []string
-	ownExport bool // written by `users export`: cells are guarded
+	ownExport bool // written by `users export`: its cells are guarded
 }
 
 // openCSV reads the header. first is the first line as it stands in the file.
@@ -162,7 +163,7 @@ func (c *csvUsers) Next() (int, userstore.User, error) {
 		}
 	}
 	u.Claims = u.Claims.WithoutComposedName()
-	// Django lets people log in by a username that is their address; here the address itself does.
+	// Django allows a username that is the user's own address; here the address itself logs in.
 	if !c.ownExport && u.Username != "" {
 		name, ok := userstore.EmailKey(u.Username)
 		if key, same := userstore.EmailKey(u.Email); ok && same && name == key {
