@@ -346,7 +346,7 @@ func TestARefusalDoesNotWaitForTheAuditLog(t *testing.T) {
 		d := &slowRecorder{Store: a.Store, answer: make(chan error)}
 		a.Throttle.Store = d
 		w.guesses(10, "alice@x.test", "192.0.2.1")
-		for range 3 { // nobody answers yet
+		for range 3 { // the store does not answer yet
 			w.limited(w.login(0, "alice@x.test", wrong, "192.0.2.1"), time.Minute)
 		}
 		d.answer <- errors.New("the store is on fire")

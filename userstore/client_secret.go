@@ -32,7 +32,7 @@ func ClientSecretHash(secret string) string {
 func chosenSecret(hash string) bool { return strings.HasPrefix(hash, "$") }
 
 // clientLimit bounds wrong secrets of one client from one network. There is no budget over all
-// networks: anybody could use it up to lock the client out.
+// networks: a stranger could use it up to lock the client out.
 var clientLimit = Limit{Free: 10, Window: 15 * time.Minute}
 
 // KnowsClientSecret reports whether secret is c's, as far as that is cheap to decide: for a

@@ -24,9 +24,9 @@ func TestImport(t *testing.T) {
 			full,
 			{Email: "carol@x.test", PasswordHash: "!u6gGbGQYBqsOqz5WjwVgOGbUQWwpFUyUQhe0TjuZ", IsActive: true},
 			{Email: "ALICE@x.test", Username: "alice", PasswordHash: djangoHash},           // there, under another spelling
-			{Email: "alice@x.test", Username: "somebody", PasswordHash: djangoHash},        // somebody else's address
-			{Email: "other@x.test", Username: "ALICE", PasswordHash: djangoHash},           // somebody else's username
-			{ID: there.ID, Email: "third@x.test"},                                          // somebody else's id
+			{Email: "alice@x.test", Username: "somebody", PasswordHash: djangoHash},        // another account's address
+			{Email: "other@x.test", Username: "ALICE", PasswordHash: djangoHash},           // another account's username
+			{ID: there.ID, Email: "third@x.test"},                                          // another account's id
 			{ID: "somebodyelsesid-00000000", Email: there.Email, Username: there.Username}, // alice, but under another id
 			{Email: "bob@x.test", Username: "BOB"},                                         // the first one of this batch
 			{Email: "dave@x.test", PasswordHash: "plaintext"},

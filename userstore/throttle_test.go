@@ -323,12 +323,12 @@ func TestSignupsPerNetwork(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for range 9 { // what cannot be an account is not counted
+		for range 9 { // invalid input is not counted
 			if _, ok := errors.AsType[*userstore.ValidationError](signup("192.0.2.1", "b@x.test", "short")); !ok {
 				t.Error("a short password was not refused")
 			}
 		}
-		for range 2 { // U-03: what tells of an account is
+		for range 2 { // U-03: a sign-up that reveals an account is counted
 			if err := signup("192.0.2.1", "a1@x.test", password); !errors.Is(err, userstore.ErrExists) {
 				t.Error(err)
 			}

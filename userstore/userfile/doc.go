@@ -10,8 +10,8 @@
 //	read.go     a file, account by account
 //	write.go    a file, account by account
 //
-// The package only knows what is written in a file. Whether such an account is allowed is for
-// userstore's Importer to check.
+// The package only knows what is written in a file. userstore's Importer checks whether such an
+// account is allowed.
 package userfile
 
 // Format is the format of a file. The zero value means the format that the file turns out to have.

@@ -28,7 +28,7 @@ func (e *LineError) Error() string { return e.Reason }
 // such member.
 //
 // No error and no LineError repeats the contents of the file, not even the name of an unknown
-// column: in a file without a header, that name is somebody's password hash.
+// column: in a file without a header, that name is a user's password hash.
 func Open(in io.Reader, format Format) (_ Reader, unknown []int, err error) {
 	r := bufio.NewReaderSize(in, headSize)
 	if bom, err := r.Peek(3); err == nil && string(bom) == "\ufeff" {

@@ -74,7 +74,7 @@ func parseRecord(line []byte) (userstore.User, error) {
 	return u, nil
 }
 
-// plainName matches a member's name that cannot be somebody's address, name or password hash.
+// plainName matches a member's name that cannot be a user's address, name or password hash.
 var plainName = regexp.MustCompile(`^[a-z]+(_[a-z]+)*(\.[a-z_]+|\.[0-9]+)?$`)
 
 // shownName returns a member's name for an error, unless it could be a value in the wrong place.
