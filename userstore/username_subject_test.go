@@ -64,7 +64,7 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 			if got := fields(t, err); !slices.Equal(got, []string{"preferred_username not_allowed"}) {
 				t.Errorf("an operator's change to %q: %v", name, got)
 			}
-			done, err := (&userstore.Importer{Accounts: w.Accounts}).Import(t.Context(), []userstore.User{{Email: "bob@x.test", Username: name}})
+			done, err := (&userstore.Importer{Accounts: w.Accounts, Strict: true}).Import(t.Context(), []userstore.User{{Email: "bob@x.test", Username: name}})
 			if err != nil {
 				t.Fatal(err)
 			}
