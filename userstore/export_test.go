@@ -2,8 +2,8 @@ package userstore
 
 import "context"
 
-// CheckPassword is prove, by itself.
+// CheckPassword is provePassword alone.
 func (a *Accounts) CheckPassword(ctx context.Context, u User, password string) error {
-	_, err := a.prove(ctx, u.ID, password)
+	_, err := a.provePassword(ctx, u.ID, password)
 	return err
 }
