@@ -80,7 +80,7 @@ func TestNoAdmissionLetsEverybodyIn(t *testing.T) {
 // However many ask at once, one reads; and what one is still good for is not waited for.
 func TestClientCacheReadsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache := &ClientCache{For: time.Second}
+		cache := &ClientCache{MaxAge: time.Second}
 		var reads atomic.Int64
 		var down atomic.Bool
 		read := func(ctx context.Context, id string) (userstore.Client, error) {
@@ -137,7 +137,7 @@ func TestClientCacheReadsOnce(t *testing.T) {
 
 // Strangers can name clients without end, and at length: none of that is kept, and it pushes nobody out.
 func TestClientCacheForgetsWhoIsNotThere(t *testing.T) {
-	cache := &ClientCache{For: time.Second}
+	cache := &ClientCache{MaxAge: time.Second}
 	now := time.Now()
 	read := func(_ context.Context, id string) (userstore.Client, error) {
 		if id != "c" {

@@ -10,14 +10,14 @@ import (
 )
 
 // ClientCache remembers clients for a moment, so that a client that asks for many tokens is not
-// read for each of them. What was read is believed for For and no longer, so that a client
+// read for each of them. What was read is believed for MaxAge and no longer, so that a client
 // that is disabled gets no token after that; and nothing is refused on its word: whoever
 // finds a client disabled or a secret wrong reads again. That a client does not exist is not remembered.
 //
 // However many ask at once, one reads; the others wait for it, or go on with what is still
-// good: reading begins at half of For. A nil cache reads each time.
+// good: reading begins at half of MaxAge. A nil cache reads each time.
 type ClientCache struct {
-	For time.Duration // zero: clients are read each time
+	MaxAge time.Duration // zero: clients are read each time
 
 	mu      sync.Mutex
 	known   map[string]cachedClient
@@ -48,17 +48,17 @@ func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read r
 	switch {
 	case cc == nil:
 		return c, false, errors.New("issuer: the ClientCache is missing; NoClientCache reads each time")
-	case cc.For <= 0:
+	case cc.MaxAge <= 0:
 		c, err = read(ctx, id)
 		return c, true, err
 	}
 	cc.mu.Lock()
 	known, good := cc.known[id]
 	age := now.Sub(known.at)
-	good = good && age >= 0 && age < cc.For
+	good = good && age >= 0 && age < cc.MaxAge
 	under := cc.reading[id]
 	switch {
-	case good && (age < cc.For/2 || under != nil):
+	case good && (age < cc.MaxAge/2 || under != nil):
 		cc.mu.Unlock()
 		return known.client, false, nil
 	case under != nil:
@@ -98,7 +98,7 @@ func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read r
 // again reads whatever is remembered.
 func (cc *ClientCache) again(ctx context.Context, id string, now time.Time, read readClient) (userstore.Client, error) {
 	c, err := read(ctx, id)
-	if cc.For > 0 {
+	if cc.MaxAge > 0 {
 		cc.keep(id, c, err, now)
 	}
 	return c, err

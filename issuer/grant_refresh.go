@@ -210,7 +210,7 @@ func (f *refresh) again(ctx context.Context, g userstore.Grant) error {
 			return f.revoke(ctx, g, audit.RefreshReplayed, "older_generation")
 		}
 		return f.revoke(ctx, g, audit.RefreshReplayed, "late_too_often")
-	case Again:
+	case InWindow:
 		return nil
 	}
 	e := event(ctx, f.now, audit.RefreshLate, g)

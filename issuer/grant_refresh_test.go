@@ -116,7 +116,7 @@ func TestRefreshTable(t *testing.T) {
 func (w *world) inspected(token string, want issuer.Standing, again bool) {
 	w.Helper()
 	if again {
-		want = issuer.Again
+		want = issuer.InWindow
 	}
 	w.untouched(token, func() {
 		if got, err := w.InspectRefresh(w.Context(), token); err != nil || got != want {

@@ -11,7 +11,7 @@ type Standing int
 
 const (
 	Current  Standing = iota // it rotates
-	Again                    // the one before, within the reuse window: answered again
+	InWindow                 // the one before, within the reuse window: answered again
 	Late                     // the one before, after it: answered again, and remembered
 	Replayed                 // the grant is revoked
 	Ahead                    // of the row, which has lost writes: the grant is revoked
@@ -34,7 +34,7 @@ func (i *Issuer) standing(generation int64, g userstore.Grant, inWindow bool) St
 	case generation < g.Generation-1:
 		return Replayed
 	case inWindow:
-		return Again
+		return InWindow
 	case g.LateGeneration == g.Generation-1, g.LateGeneration == g.Generation && g.LateCount >= MaxLate:
 		return Replayed
 	}

@@ -157,11 +157,11 @@ func TestKeyEncryptionKey(t *testing.T) {
 			m.KEKs = given
 			err := m.Start(t.Context())
 			wants(t, err, right.ID, "keys.encryption_key")
-			if err := m.Look(t.Context()); err != nil {
-				t.Errorf("Look needs no key-encryption key: %v", err)
+			if err := m.LoadView(t.Context()); err != nil {
+				t.Errorf("LoadView needs no key-encryption key: %v", err)
 			}
 			if _, ok := m.KnownKey(store.ring.Keys[0].ID); !ok || !errors.Is(m.Ready(), ErrSealed) {
-				t.Errorf("after Look: %v, %v", ok, m.Ready())
+				t.Errorf("after LoadView: %v, %v", ok, m.Ready())
 			}
 			if _, err := m.RefreshJTI([16]byte{}, 1); !errors.Is(err, ErrNotReady) {
 				t.Errorf("a jti without the secret: %v", err)
