@@ -145,14 +145,14 @@ func TestClientCacheForgetsWhoIsNotThere(t *testing.T) {
 		}
 		return userstore.Client{ID: id}, nil
 	}
-	for n := range mostCached + 1 {
+	for n := range maxCached + 1 {
 		for _, id := range []string{"c", strconv.Itoa(n)} {
 			if c, _, err := cache.get(t.Context(), id, now, read); err != nil || c.ID != "" && c.ID != id {
 				t.Fatalf("client %s: got %q, %v", id, c.ID, err)
 			}
 		}
 	}
-	if c, err := cache.again(t.Context(), "nobody", now, read); c.ID != "" || err != nil {
+	if c, err := cache.reload(t.Context(), "nobody", now, read); c.ID != "" || err != nil {
 		t.Errorf("got %q, %v", c.ID, err)
 	}
 	if _, fresh, _ := cache.get(t.Context(), "c", now, read); fresh || len(cache.known) != 1 {
