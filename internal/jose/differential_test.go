@@ -85,7 +85,8 @@ func TestOtherLibrariesAgree(t *testing.T) {
 					t.Fatalf("%s: ours %v, golang-jwt %v", text, ours, golang)
 				}
 				// jwx checks the signature over the header as it would write it itself, and so
-				// accepts bytes after the header's last brace: another reason not to verify with it.
+				// accepts bytes after the header's last brace: another reason not to verify with
+				// it.
 				if i != 0 && byJWX(text) {
 					t.Fatalf("%s: accepted by jwx", text)
 				}

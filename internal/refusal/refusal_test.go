@@ -60,7 +60,7 @@ func TestWhatALineTells(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, row.want)
 		}
 	}
-	// Where no request is, nothing is noted.
+	// Without a request nothing is recorded.
 	refusal.Client(t.Context(), "web")
 	refusal.RedirectURI(t.Context(), "https://app.test")
 	refusal.Because(t.Context(), "x", "y")
