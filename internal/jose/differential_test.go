@@ -20,8 +20,8 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// Two other implementations see what we see: genuine tokens of each verify with
-// the others, and a mutated one verifies nowhere.
+// Two other implementations agree with ours: genuine tokens of each verify with the others, and a
+// mutated one verifies nowhere.
 func TestOtherLibrariesAgree(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, alg := range algorithms {

@@ -17,7 +17,7 @@ func attrs(n *refusal.Note, reason string) string {
 	return strings.Join(out, " ")
 }
 
-func TestWhatALineTells(t *testing.T) {
+func TestAttributesOfTheLogLine(t *testing.T) {
 	made := "Zx3-" + strings.Repeat("aB9_", 9) + "qQ0"
 	for name, row := range map[string]struct {
 		note   func(ctx context.Context)
