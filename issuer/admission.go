@@ -10,13 +10,14 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// Admission keeps latency bounded when more is asked for than can be signed. An RSA signature takes most of
-// a millisecond of a processor; with hundreds of them under way at once, each would take as long as all. So only as many are
-// computed at a time as there are slots, first come, first served; and only so many requests are let in
-// that each of them is signed for in time. The rest waits at the door, before anything is written, and
-// is sent away with Overloaded when it has waited long enough.
+// Admission keeps latency bounded when requests need more signatures than the processor can make.
+// An RSA signature takes most of a millisecond of a processor; with hundreds under way at once,
+// each would take as long as all of them. So only as many signatures are computed at once as there
+// are slots, in the order of arrival; and only as many requests are admitted as can be signed in
+// time. Other requests wait, before anything is written, and are refused with Overloaded when they
+// have waited too long.
 //
-// Without an Admission nothing is signed; NoAdmission lets every request in.
+// Without an Admission nothing is signed; NoAdmission admits every request.
 type Admission struct {
 	slots  chan struct{}
 	places chan struct{}
@@ -27,10 +28,10 @@ type Admission struct {
 	refused atomic.Uint64
 }
 
-// NoAdmission lets every request in and signs at once. It is for tests of other things.
+// NoAdmission admits every request and signs at once. It is for tests of other things.
 var NoAdmission = &Admission{none: true}
 
-// limits tells whether there is a limit. An error says that the Admission was forgotten.
+// limits reports whether there is a limit. It returns an error if the Admission was forgotten.
 func (a *Admission) limits() (bool, error) {
 	if a == nil {
 		return false, errors.New("issuer: the Admission is missing; without one nothing is signed")
@@ -40,13 +41,13 @@ func (a *Admission) limits() (bool, error) {
 
 // Defaults of NewAdmission, for zero arguments.
 const (
-	placesPerSlot   = 64 // some 50 ms of RSA signatures, so that whoever is let in is soon done
+	placesPerSlot   = 64 // some 50 ms of RSA signatures, so that an admitted request is soon done
 	waitersPerPlace = 8
 	admissionWait   = 2 * time.Second
 )
 
-// NewAdmission makes one with that many slots (0: GOMAXPROCS), at whose door a request waits for at most
-// wait (0: 2 s).
+// NewAdmission makes an Admission with that many slots (0: GOMAXPROCS). A request waits for at most
+// wait (0: 2 s) to be admitted.
 func NewAdmission(slots int, wait time.Duration) *Admission {
 	if slots <= 0 {
 		slots = runtime.GOMAXPROCS(0)
@@ -57,13 +58,13 @@ func NewAdmission(slots int, wait time.Duration) *Admission {
 	return &Admission{slots: make(chan struct{}, slots), places: make(chan struct{}, slots*placesPerSlot), wait: wait}
 }
 
-// AdmissionStats is what an Admission is doing, and has done since it was made.
+// AdmissionStats counts the present requests of an Admission, and its refusals since it was made.
 type AdmissionStats struct {
 	Signing, Inside, Waiting int
 	Refused                  uint64
 }
 
-// Stats is for metrics.
+// Stats returns the numbers for metrics.
 func (a *Admission) Stats() AdmissionStats {
 	if a == nil {
 		return AdmissionStats{}
@@ -73,7 +74,7 @@ func (a *Admission) Stats() AdmissionStats {
 
 var errOverloaded = refuse(Overloaded, "Too many requests at once: try again in a moment.")
 
-// enter lets a request in; leave has to be called when it is over.
+// enter admits a request; the caller must call leave when the request is over.
 func (a *Admission) enter(ctx context.Context) (leave func(), err error) {
 	if limits, err := a.limits(); !limits {
 		return func() {}, err
@@ -103,8 +104,8 @@ func (a *Admission) enter(ctx context.Context) (leave func(), err error) {
 
 func (a *Admission) leave() { <-a.places }
 
-// sign has s sign in a slot, if its algorithm is one that takes long. There is no way out of the wait, for
-// what is signed may be committed already; the door keeps it short.
+// sign has s sign in a slot, if its algorithm takes long. The wait cannot be cancelled, because
+// what is signed may be committed already; the bound on admitted requests keeps the wait short.
 func (a *Admission) sign(s *jose.Signer, typ string, payload []byte) (string, error) {
 	limits, err := a.limits()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-func TestAdmissionLetsInAsManyAsAreSoonSignedFor(t *testing.T) {
+func TestAdmissionBoundsTheRequestsBeingSigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAdmission(1, time.Second)
 		var leaves []func()
@@ -39,7 +39,7 @@ func TestAdmissionLetsInAsManyAsAreSoonSignedFor(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 
-		// Whoever waits comes in as soon as somebody leaves.
+		// A waiting request is admitted as soon as another one leaves.
 		entered := make(chan time.Duration)
 		began := time.Now()
 		go func() {
@@ -53,7 +53,7 @@ func TestAdmissionLetsInAsManyAsAreSoonSignedFor(t *testing.T) {
 			t.Errorf("let in after %s", after)
 		}
 
-		// The queue is bounded: one too many is sent away at once.
+		// The queue is bounded: one request too many is refused at once.
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		for range placesPerSlot * waitersPerPlace {
@@ -61,7 +61,7 @@ func TestAdmissionLetsInAsManyAsAreSoonSignedFor(t *testing.T) {
 		}
 		synctest.Wait()
 		refusedAfter(0)
-		cancel() // those who hung up wait no longer
+		cancel() // requests whose client hung up wait no longer
 		group.Wait()
 		if s := a.Stats(); s.Waiting != 0 {
 			t.Errorf("%+v", s)
@@ -69,7 +69,7 @@ func TestAdmissionLetsInAsManyAsAreSoonSignedFor(t *testing.T) {
 	})
 }
 
-func TestNoAdmissionLetsEverybodyIn(t *testing.T) {
+func TestNoAdmissionAdmitsEveryRequest(t *testing.T) {
 	for range 1000 { // more than any number of places
 		if _, err := NoAdmission.enter(t.Context()); err != nil {
 			t.Fatal(err)
@@ -77,10 +77,11 @@ func TestNoAdmissionLetsEverybodyIn(t *testing.T) {
 	}
 }
 
-// However many ask at once, one reads; and what one is still good for is not waited for.
+// However many requests ask at once, one reads; a request for a client that is still good does not
+// wait.
 func TestClientCacheReadsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache := &ClientCache{For: time.Second}
+		cache := &ClientCache{MaxAge: time.Second}
 		var reads atomic.Int64
 		var down atomic.Bool
 		read := func(ctx context.Context, id string) (userstore.Client, error) {
@@ -123,21 +124,22 @@ func TestClientCacheReadsOnce(t *testing.T) {
 				t.Errorf("%d reads and %s, want %d and %s", n, time.Duration(longest.Load()), wantReads, slowest)
 			}
 		}
-		herd(1, 100*time.Millisecond, nil) // nothing is known
-		herd(0, 0, nil)                    // all of it is
+		herd(1, 100*time.Millisecond, nil) // nothing is cached
+		herd(0, 0, nil)                    // the client is cached
 		time.Sleep(450 * time.Millisecond)
-		herd(1, 100*time.Millisecond, nil) // past half: one reads, the others go on
+		herd(1, 100*time.Millisecond, nil) // past half of MaxAge: one reads, the others use the cached client
 		down.Store(true)
 		time.Sleep(450 * time.Millisecond)
-		herd(1, 100*time.Millisecond, nil) // the store is down, but what is known is good for a while
+		herd(1, 100*time.Millisecond, nil) // the store is down, but the cached client is good for a while
 		time.Sleep(time.Second)
 		herd(1, 100*time.Millisecond, userstore.ErrUnavailable)
 	})
 }
 
-// Strangers can name clients without end, and at length: none of that is kept, and it pushes nobody out.
-func TestClientCacheForgetsWhoIsNotThere(t *testing.T) {
-	cache := &ClientCache{For: time.Second}
+// Strangers can name unknown clients without end, and at length: none of them is kept, and none
+// displaces a known client.
+func TestClientCacheKeepsNoUnknownClients(t *testing.T) {
+	cache := &ClientCache{MaxAge: time.Second}
 	now := time.Now()
 	read := func(_ context.Context, id string) (userstore.Client, error) {
 		if id != "c" {
@@ -145,14 +147,14 @@ func TestClientCacheForgetsWhoIsNotThere(t *testing.T) {
 		}
 		return userstore.Client{ID: id}, nil
 	}
-	for n := range mostCached + 1 {
+	for n := range maxCached + 1 {
 		for _, id := range []string{"c", strconv.Itoa(n)} {
 			if c, _, err := cache.get(t.Context(), id, now, read); err != nil || c.ID != "" && c.ID != id {
 				t.Fatalf("client %s: got %q, %v", id, c.ID, err)
 			}
 		}
 	}
-	if c, err := cache.again(t.Context(), "nobody", now, read); c.ID != "" || err != nil {
+	if c, err := cache.reload(t.Context(), "nobody", now, read); c.ID != "" || err != nil {
 		t.Errorf("got %q, %v", c.ID, err)
 	}
 	if _, fresh, _ := cache.get(t.Context(), "c", now, read); fresh || len(cache.known) != 1 {

@@ -18,14 +18,14 @@ import (
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 const (
-	// maxAssertionLife is how far ahead exp of a client assertion may be: until then its jti has to be
-	// remembered. Client libraries commonly send an hour.
+	// maxAssertionLife is how far ahead the exp of a client assertion may be: until then its jti
+	// has to be stored. Client libraries commonly send an hour.
 	maxAssertionLife = time.Hour
 	maxAssertionID   = 256 // bytes of a jti
 )
 
-// assertionClaims are what RFC 7523 section 3 asks for. Instants are numbers that need not be whole
-// (RFC 7519 section 2).
+// assertionClaims are the claims that RFC 7523 section 3 requires. Instants are numbers that need
+// not be whole (RFC 7519 section 2).
 type assertionClaims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
@@ -38,10 +38,10 @@ type assertionClaims struct {
 
 type assertion struct {
 	token  *jose.Token
-	claims assertionClaims // of nobody until the signature is verified
+	claims assertionClaims // unverified until the signature is verified
 }
 
-// readAssertion takes a client assertion apart. Whose it is its sub says, unproved.
+// readAssertion parses a client assertion. Its sub names the client, unverified.
 func readAssertion(a ClientAuth) (*assertion, error) {
 	if a.AssertionType != assertionType || a.Assertion == "" {
 		return nil, errors.New("client_assertion and client_assertion_type do not belong together")
@@ -57,8 +57,8 @@ func readAssertion(a ClientAuth) (*assertion, error) {
 	return out, nil
 }
 
-// claimedSubject returns the sub of an assertion that cannot be read otherwise, so that its refusal names a
-// client. Nothing of it is proved.
+// claimedSubject returns the sub of an assertion that is otherwise unreadable, so that its refusal
+// names a client. Nothing of the assertion is verified.
 func claimedSubject(compact string) string {
 	var claims struct {
 		Subject string `json:"sub"`
@@ -69,7 +69,7 @@ func claimedSubject(compact string) string {
 	return claims.Subject
 }
 
-// unverified reads the claims of a token that is refused, to name somebody in the log.
+// unverified reads the claims of a refused token, to name its client in the log.
 func unverified(compact string, claims any) bool {
 	if len(compact) > jose.MaxTokenBytes {
 		return false
@@ -80,8 +80,9 @@ func unverified(compact string, claims any) bool {
 	return err == nil && json.Unmarshal(text, claims) == nil
 }
 
-// verifyAssertion proves that a is c's and meant for us, now. Its audience is the issuer or the token endpoint and
-// nobody else: one that names others as well could be taken there and used in the client's name.
+// verifyAssertion checks that a is from client c, meant for us, and valid now. Its audience is the
+// issuer or the token endpoint alone: an assertion that names another server as well could be
+// replayed from there in the client's name.
 func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *assertion) error {
 	now := float64(i.now().UnixMicro()) / 1e6
 	skew := i.ClockSkew.Seconds()
@@ -106,7 +107,7 @@ func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *ass
 	return i.verifyBy(ctx, c, a.token)
 }
 
-// verifyBy tries the client's keys that the token may be signed with.
+// verifyBy tries the client's keys that may have signed the token.
 func (i *Issuer) verifyBy(ctx context.Context, c userstore.Client, token *jose.Token) error {
 	keys, err := i.clientKeys(ctx, c, token.Header.KeyID)
 	if err != nil {
@@ -120,9 +121,9 @@ func (i *Issuer) verifyBy(ctx context.Context, c userstore.Client, token *jose.T
 	return unproved(assertionSignature, "no key of the client verifies the assertion")
 }
 
-// useAssertion makes sure that an assertion that was verified proves the client once, on all replicas
-// together. It is remembered for longer than it can be used: a replica whose clock is ahead shall not forget
-// what another still takes.
+// useAssertion makes sure that a verified assertion authenticates the client once, on all replicas
+// together. The jti is stored for longer than the assertion is valid: a replica whose clock is
+// ahead must not forget a jti whose assertion another replica still accepts.
 func (i *Issuer) useAssertion(ctx context.Context, c userstore.Client, a *assertion) error {
 	until := time.UnixMicro(int64(a.claims.Expires * 1e6)).Add(2*i.ClockSkew + time.Second).UTC()
 	err := i.Clients.UseAssertion(ctx, c.ID, a.claims.ID, i.now(), until)
@@ -132,5 +133,5 @@ func (i *Issuer) useAssertion(ctx context.Context, c userstore.Client, a *assert
 	return err
 }
 
-// endpoint is the address of one of our own paths.
+// endpoint returns the address of one of our own paths.
 func (i *Issuer) endpoint(path string) string { return strings.TrimSuffix(i.URL, "/") + path }

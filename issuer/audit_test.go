@@ -14,8 +14,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Every act of the issuer that concerns security leaves one event, with whose grant it was and from
-// where. A refresh as it should be leaves none: it is one statement, and there are thousands.
+// Every operation of the issuer that concerns security leaves one audit entry, with the grant's
+// user and the origin. A successful refresh leaves none: it is one statement, and there are
+// thousands.
 func TestO10EveryActOfTheIssuerIsRecorded(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		seen := map[string]bool{}
@@ -114,7 +115,7 @@ func TestO10EveryActOfTheIssuerIsRecorded(t *testing.T) {
 			}
 		}
 
-		// What could not be stored is not said to have happened.
+		// A revocation that could not be stored is not logged as done.
 		g := w.generations(3)
 		next()
 		w.store.on("RevokeGrant", func() error { return userstore.ErrUnavailable }, nil)

@@ -29,19 +29,20 @@ type AuthorizationRequest struct {
 
 	Request, RequestURI string // refused, by name
 
-	// Repeated are the names of parameters that were sent more than once, though only resource may be.
+	// Repeated are the names of parameters that were sent more than once, though only resource may
+	// be.
 	Repeated []string
 }
 
-// Pending is an authorization request that may be asked of a user: valid, and bound to a registered
-// redirect URI. It travels through the pages in a sealed handle, so that no replica has to remember it.
+// Pending is a valid authorization request, bound to a registered redirect URI. It travels through
+// the pages in a sealed handle, so that no replica has to store it.
 type Pending struct {
 	ID string    `json:"id"` // 128 random bits: one request gets one code
 	At time.Time `json:"at"`
 
 	ClientID      string     `json:"client_id"`
 	RedirectURI   string     `json:"redirect_uri"`
-	ResponseMode  string     `json:"response_mode"` // query or form_post; fragment for refusals alone
+	ResponseMode  string     `json:"response_mode"` // query or form_post; fragment for refusals only
 	State         opaqueText `json:"state,omitempty"`
 	Nonce         opaqueText `json:"nonce,omitempty"`
 	Scopes        []string   `json:"scopes"`
@@ -52,17 +53,17 @@ type Pending struct {
 	Prompt      []string `json:"prompt,omitempty"`
 	MaxAge      *int64   `json:"max_age,omitempty"` // seconds
 	LoginHint   string   `json:"login_hint,omitempty"`
-	HintSubject string   `json:"hint_subject,omitempty"` // whom id_token_hint, or a claims request for a certain sub, names
+	HintSubject string   `json:"hint_subject,omitempty"` // the user whom id_token_hint or a requested sub claim names
 	ACRValues   []string `json:"acr_values,omitempty"`
 	UILocales   []string `json:"ui_locales,omitempty"`
 
-	// Proved is the browser session whose user has logged in for this request, whatever the clocks of replicas say: prompt=login
-	// and max_age ask for no more.
+	// Proved is the id of the browser session whose user has logged in for this request. It
+	// satisfies prompt=login and max_age, whatever the clocks of the replicas say.
 	Proved string `json:"proved,omitempty"`
 }
 
-// opaqueText is text of the app's that only the app understands. JSON holds it in base64url, because escapes would make
-// some characters six times as long.
+// opaqueText is text that only the app understands. JSON holds it in base64url, because escapes
+// would make some characters six times as long.
 type opaqueText string
 
 // MarshalText writes t in base64url.
@@ -77,8 +78,9 @@ func (t *opaqueText) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Codes of the authorization endpoint, beside those of error.go (OIDC Core section 3.1.2.6; unmet_authentication_requirements
-// is a specification of its own, and the last two are for pages only).
+// Codes of the authorization endpoint, beside those of error.go (OIDC Core section 3.1.2.6;
+// unmet_authentication_requirements has a specification of its own, and the last two are only for
+// pages).
 const (
 	UnsupportedResponseType Code = "unsupported_response_type"
 	LoginRequired           Code = "login_required"
@@ -90,8 +92,8 @@ const (
 	InvalidRedirectURI      Code = "invalid_redirect_uri" // for a page: nothing may be sent there
 )
 
-// Response modes that we answer in (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post Response Mode). The
-// fragment carries nothing but refusals of response types that have it as their default.
+// Response modes of our answers (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post
+// Response Mode). The fragment carries only refusals of response types whose default it is.
 const (
 	ModeQuery    = "query"
 	ModeFragment = "fragment"
@@ -106,7 +108,7 @@ const (
 	promptSelectAccount = "select_account"
 )
 
-// Bounds of what is carried along with a request. A hint that is longer is no hint.
+// Bounds of what is carried along with a request. A longer hint is ignored.
 const (
 	maxState  = 8 << 10
 	maxNonce  = 1 << 10
@@ -135,18 +137,19 @@ var (
 	errUnmetACR       = refuse(UnmetAuthentication, "The acr that the claims parameter insists on cannot be reached here.")
 )
 
-// Authorize reads an authorization request. The error is an *Error for a page, when nothing may be
-// sent to the redirect URI; otherwise a refusal comes as refused, which goes there.
+// Authorize reads an authorization request. The error is an *Error for a page, if nothing may be
+// sent to the redirect URI; any other refusal is returned as refused, which is sent to the redirect
+// URI.
 //
-// So client and redirect URI are judged before anything else: whatever is said about the rest is said to
-// an address that the client's operator registered.
+// So client and redirect URI are checked first: every other refusal goes to an address that the
+// client's operator registered.
 func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pending, refused *AuthorizationResponse, err error) {
-	client, err := i.addressee(ctx, r)
+	client, err := i.requestingClient(ctx, r)
 	if err != nil {
 		return Pending{}, nil, err
 	}
 	p = Pending{ID: i.NewID(), At: i.now(), ClientID: client.ID, RedirectURI: r.RedirectURI, ResponseMode: r.defaultMode()}
-	err = i.read(&p, r, client)
+	err = i.readRequest(&p, r, client)
 	var e *Error
 	switch {
 	case err == nil:
@@ -158,8 +161,9 @@ func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pendi
 	return Pending{}, nil, failed(err)
 }
 
-// addressee finds the client that a request is of, and proves that the redirect URI is its own.
-func (i *Issuer) addressee(ctx context.Context, r AuthorizationRequest) (userstore.Client, error) {
+// requestingClient finds the client of a request, and checks that the redirect URI is registered
+// for it.
+func (i *Issuer) requestingClient(ctx context.Context, r AuthorizationRequest) (userstore.Client, error) {
 	refusal.Client(ctx, r.ClientID)
 	refusal.RedirectURI(ctx, r.RedirectURI)
 	if r.ClientID == "" || slices.Contains(r.Repeated, "client_id") {
@@ -191,9 +195,10 @@ func (i *Issuer) enabledClient(ctx context.Context, id string) (userstore.Client
 	return client, nil
 }
 
-// defaultMode is the response mode of a request that names none (OAuth 2.0 Multiple Response Type Encoding Practices
-// section 2.1): a client that asks for a token from this endpoint looks for the answer, a refusal too, in the fragment. A
-// response type is a set of words in any order. Of two response types neither is the client's.
+// defaultMode returns the response mode of a request that names none (OAuth 2.0 Multiple Response
+// Type Encoding Practices section 2.1): a client that asks for a token from this endpoint looks for
+// the answer, a refusal too, in the fragment. A response type is a set of words in any order. A
+// repeated response_type is ignored.
 func (r AuthorizationRequest) defaultMode() string {
 	types := words(r.ResponseType)
 	if !slices.Contains(r.Repeated, "response_type") && (slices.Contains(types, "token") || slices.Contains(types, "id_token")) {
@@ -202,10 +207,10 @@ func (r AuthorizationRequest) defaultMode() string {
 	return ModeQuery
 }
 
-// read fills p with what r asks for. How an answer gets to the client is found out first.
-func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Client) (err error) {
-	r = r.heeding()
-	// Of two states, or one that is not text, nobody knows which the client will look for.
+// readRequest fills p from r. It first finds out how an answer gets to the client.
+func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstore.Client) (err error) {
+	r = r.withRequestObject()
+	// If state is repeated or not text, we cannot know which value the client will look for.
 	if !slices.Contains(r.Repeated, "state") && utf8.ValidString(r.State) && len(r.State) <= maxState {
 		p.State = opaqueText(r.State)
 	}
@@ -250,7 +255,7 @@ func (i *Issuer) read(p *Pending, r AuthorizationRequest, client userstore.Clien
 	return i.readIdentity(p, r)
 }
 
-// readScope reads what is to be granted.
+// readScope reads the requested scopes and resources.
 func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.Client) error {
 	scopes, err := parseScope(r.Scope)
 	if err != nil {
@@ -263,8 +268,8 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 	for _, t := range targets {
 		p.Resources = append(p.Resources, t.URI)
 	}
-	allowed := i.grantable(client, i.reach(targets))
-	// OIDC Core section 11: who gets no refresh token cannot have offline access.
+	allowed := i.grantable(client, i.targetsOrDefaults(targets))
+	// OIDC Core section 11: a client without refresh tokens cannot have offline access.
 	if !client.Allows(userstore.GrantRefreshToken) {
 		allowed = slices.DeleteFunc(allowed, func(s string) bool { return s == scopeOffline })
 	}
@@ -274,17 +279,17 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 	case len(targets) == 0:
 		err = errNoScope
 	default:
-		// RFC 6749 section 3.3: the default of a request for resources are their own scopes. One that has none is
-		// asked for as such.
-		p.Scopes = i.unnamed(client, targets)
+		// RFC 6749 section 3.3: the default scopes of a request for resources are the resources'
+		// own. A resource that has none may be requested without a scope.
+		p.Scopes = i.defaultScopes(client, targets)
 		if len(p.Scopes) == 0 && !slices.ContainsFunc(targets, func(r Resource) bool { return len(r.Scopes) == 0 }) {
-			err = notAmong(allowed)
+			err = scopeNotAllowed(allowed)
 		}
 	}
 	return err
 }
 
-// readPrompt reads how the user is to be asked.
+// readPrompt reads prompt and max_age.
 func readPrompt(p *Pending, r AuthorizationRequest) error {
 	p.Prompt = words(r.Prompt)
 	for _, word := range p.Prompt {
@@ -299,7 +304,7 @@ func readPrompt(p *Pending, r AuthorizationRequest) error {
 		}
 	}
 	if r.MaxAge != "" {
-		// Digits only: ParseUint takes no sign. 63 bits, so that it stays a number for whoever reads it.
+		// Digits only: ParseUint accepts no sign. 63 bits, so that the value fits an int64.
 		seconds, err := strconv.ParseUint(r.MaxAge, 10, 63)
 		if err != nil {
 			return errMaxAge
@@ -310,7 +315,7 @@ func readPrompt(p *Pending, r AuthorizationRequest) error {
 	return nil
 }
 
-// readIdentity reads who is expected, how, and in which language.
+// readIdentity reads which user is expected, at which acr, and in which language.
 func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 	if storable(r.LoginHint, maxHint) {
 		p.LoginHint = r.LoginHint
@@ -345,7 +350,7 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 	return nil
 }
 
-// words splits at spaces, without repetitions.
+// words splits text at spaces and drops repetitions.
 func words(text string) []string {
 	var out []string
 	for word := range strings.SplitSeq(text, " ") {
@@ -356,7 +361,7 @@ func words(text string) []string {
 	return out
 }
 
-// storable tells whether every store can hold text, and we want to.
+// storable reports whether every store can hold text, and text has at most most bytes.
 func storable(text string, most int) bool {
 	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// claimsRequest is the claims parameter (OIDC Core section 5.5): which claims a client wants from userinfo and
-// in the ID token. A claim without more to say about it is nil.
+// claimsRequest is the claims parameter (OIDC Core section 5.5): which claims a client wants from
+// userinfo and in the ID token. A claim that is requested without conditions is nil.
 type claimsRequest struct {
-	Userinfo map[string]*claimWish `json:"userinfo,omitempty"`
-	IDToken  map[string]*claimWish `json:"id_token,omitempty"`
+	Userinfo map[string]*requestedClaim `json:"userinfo,omitempty"`
+	IDToken  map[string]*requestedClaim `json:"id_token,omitempty"`
 }
 
-// claimWish is what is said of one claim.
-type claimWish struct {
+// requestedClaim holds the conditions on one claim.
+type requestedClaim struct {
 	Essential bool              `json:"essential,omitempty"`
 	Value     json.RawMessage   `json:"value,omitempty"`
 	Values    []json.RawMessage `json:"values,omitempty"`
@@ -24,11 +24,11 @@ type claimWish struct {
 
 var errClaims = refuse(InvalidRequest, "The claims parameter cannot be read: send the JSON object of OIDC Core section 5.5.")
 
-// maxWishes bounds how many claims one request may name.
-const maxWishes = 64
+// maxRequestedClaims bounds the claims that one request may name.
+const maxRequestedClaims = 64
 
-// parseClaims reads the parameter strictly: two readers of one document must not see two requests. Members that
-// are not understood are ignored, as section 5.5 has it.
+// parseClaims reads the parameter strictly: two readers of one document must not see two requests.
+// Unknown members are ignored, as section 5.5 requires.
 func parseClaims(text string) (c claimsRequest, err error) {
 	if text == "" {
 		return c, nil
@@ -43,9 +43,9 @@ func parseClaims(text string) (c claimsRequest, err error) {
 	for _, m := range members {
 		switch m.Name {
 		case "userinfo":
-			c.Userinfo, err = parseWishes(m.Value)
+			c.Userinfo, err = parseRequestedClaims(m.Value)
 		case "id_token":
-			c.IDToken, err = parseWishes(m.Value)
+			c.IDToken, err = parseRequestedClaims(m.Value)
 		}
 		if err != nil {
 			return claimsRequest{}, errClaims.because(err)
@@ -54,34 +54,35 @@ func parseClaims(text string) (c claimsRequest, err error) {
 	return c, nil
 }
 
-func parseWishes(text []byte) (map[string]*claimWish, error) {
+func parseRequestedClaims(text []byte) (map[string]*requestedClaim, error) {
 	members, err := strictjson.Members(text)
 	if err != nil {
 		return nil, err
 	}
-	if len(members) > maxWishes {
+	if len(members) > maxRequestedClaims {
 		return nil, errClaims
 	}
-	wishes := map[string]*claimWish{}
+	requested := map[string]*requestedClaim{}
 	for _, m := range members {
 		// PostgreSQL holds no U+0000, which JSON may escape.
 		if strings.Contains(m.Name, "\x00") || strings.Contains(string(m.Value), `\u0000`) {
 			return nil, errClaims
 		}
 		if string(m.Value) == "null" {
-			wishes[m.Name] = nil
+			requested[m.Name] = nil
 			continue
 		}
-		var w claimWish
+		var w requestedClaim
 		if err := strictjson.Unmarshal(m.Value, &w, strictjson.IgnoreUnknown); err != nil {
 			return nil, err
 		}
-		wishes[m.Name] = &w
+		requested[m.Name] = &w
 	}
-	return wishes, nil
+	return requested, nil
 }
 
-// canonical is the request as it is kept: sorted, without what was not understood. Empty: nothing was asked for.
+// canonical returns the request as it is stored: sorted, without unknown members. Empty: no claims
+// are requested.
 func (c claimsRequest) canonical() string {
 	if len(c.Userinfo) == 0 && len(c.IDToken) == 0 {
 		return ""
@@ -93,17 +94,17 @@ func (c claimsRequest) canonical() string {
 	return string(text)
 }
 
-// names tells whether a claim is asked for, wherever.
+// names reports whether a claim is requested in the ID token or from userinfo.
 func (c claimsRequest) names(claim string) bool {
 	_, here := c.Userinfo[claim]
 	_, there := c.IDToken[claim]
 	return here || there
 }
 
-// subject is the one user whom a request for a certain sub is about; empty: anybody (OIDC Core section 5.5.1).
+// subject returns the sub that the request insists on; empty: any user (OIDC Core section 5.5.1).
 func (c claimsRequest) subject() string {
-	for _, wishes := range []map[string]*claimWish{c.IDToken, c.Userinfo} {
-		if w := wishes["sub"]; w != nil {
+	for _, requested := range []map[string]*requestedClaim{c.IDToken, c.Userinfo} {
+		if w := requested["sub"]; w != nil {
 			if sub, ok := strictjson.String(w.Value); ok {
 				return sub
 			}
@@ -112,7 +113,8 @@ func (c claimsRequest) subject() string {
 	return ""
 }
 
-// reachable tells whether acr is good enough for a request that insists on some (OIDC Core section 5.5.1.1).
+// reachable reports whether acr satisfies a request that insists on certain values (OIDC Core
+// section 5.5.1.1).
 func (c claimsRequest) reachable(acr string) bool {
 	w := c.IDToken["acr"]
 	if w == nil || !w.Essential {

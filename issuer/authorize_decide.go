@@ -15,35 +15,36 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// codeLifetime is how long a client has to redeem a code (RFC 9700 section 2.1.1; FAPI 2.0 section 5.3.2.1).
+// codeLifetime is how long a client has to redeem a code (RFC 9700 section 2.1.1; FAPI 2.0 section
+// 5.3.2.1).
 const codeLifetime = time.Minute
 
-// Step is what has to happen next to a pending request.
+// Step is the next step of a pending request.
 type Step int
 
 const (
 	Respond    Step = iota // send Response
 	LogIn                  // show the login page
 	AskConsent             // show the consent page
-	IssueCode              // nothing is missing; only Consider answers this, for Decide and Allow issue the code
+	IssueCode              // nothing is missing; only Consider returns this, because Decide and Allow issue the code
 )
 
-// Decision is what Decide came to.
+// Decision is the result of Decide.
 type Decision struct {
 	Step           Step
 	Response       AuthorizationResponse // of Respond
 	Client         userstore.Client
-	Scopes         []string // what the user is asked about: those that would be granted, and those of the claims named one by one
-	Reauthenticate bool     // of LogIn: there is a session, but it has to be proved again
+	Scopes         []string // for the consent page; see consentScopes
+	Reauthenticate bool     // of LogIn: there is a session, but the user has to log in again
 }
 
 var errFinished = refuse(RequestFinished, "This sign-in was finished before: start again from the app.")
 
-// Decide says what a pending request needs of the browser b (nil: nobody is logged in); if
-// nothing, it issues the code.
+// Decide returns the next step of a pending request in browser b (nil: no user is logged in). If
+// nothing is missing, it issues the code.
 //
-// Everything is judged anew each time, also what Authorize has judged: between two pages a client may have been
-// disabled, a redirect URI taken away, or another user have logged in.
+// Everything is checked each time, even what Authorize has checked: between two pages a client may
+// have been disabled, a redirect URI removed, or another user have logged in.
 func (i *Issuer) Decide(ctx context.Context, p Pending, b *Browser) (Decision, error) {
 	d, err := i.Consider(ctx, p, b)
 	if err != nil || d.Step != IssueCode {
@@ -52,16 +53,16 @@ func (i *Issuer) Decide(ctx context.Context, p Pending, b *Browser) (Decision, e
 	return i.issue(ctx, p, d, *b, nil)
 }
 
-// Consider is Decide without its effect: where Decide issues the code, the step is IssueCode.
+// Consider is Decide without its effect: where Decide issues the code, Consider returns IssueCode.
 func (i *Issuer) Consider(ctx context.Context, p Pending, b *Browser) (Decision, error) {
-	d, refused, err := i.judge(ctx, p, b)
+	d, refused, err := i.checkRequest(ctx, p, b)
 	switch {
 	case err != nil:
 		return Decision{}, err
 	case refused != nil:
 		return i.refuseOrStep(p, d, refused), nil
 	}
-	asked, err := i.mustAsk(ctx, p, d, b.User.ID)
+	asked, err := i.needsConsent(ctx, p, d, b.User.ID)
 	switch {
 	case err != nil:
 		return Decision{}, err
@@ -72,10 +73,10 @@ func (i *Issuer) Consider(ctx context.Context, p Pending, b *Browser) (Decision,
 	return d, nil
 }
 
-// Allow issues the code after the user of b said yes, and remembers that. What else stands in the way of it is
-// found out as Decide does.
+// Allow issues the code after the user of b allowed the request, and stores the consent. It makes
+// the same checks as Decide.
 func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (Decision, error) {
-	d, refused, err := i.judge(ctx, p, &b)
+	d, refused, err := i.checkRequest(ctx, p, &b)
 	switch {
 	case err != nil:
 		return Decision{}, err
@@ -84,20 +85,22 @@ func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (Decision, err
 	}
 	now := i.now()
 	return i.issue(ctx, p, d, b, &userstore.Consent{
-		UserID: b.User.ID, ClientID: p.ClientID, Allowed: i.wanted(p, d), CreatedAt: now, UpdatedAt: now,
+		UserID: b.User.ID, ClientID: p.ClientID, Allowed: i.requestedAllowances(p, d), CreatedAt: now, UpdatedAt: now,
 	})
 }
 
-// Deny is the answer when the user said no: it, too, goes only to an address that is still the client's.
+// Deny returns the response to a request that the user denied: it, too, goes only to an address
+// that is still the client's.
 func (i *Issuer) Deny(ctx context.Context, p Pending) (AuthorizationResponse, error) {
-	if _, err := i.stillAddressed(ctx, p); err != nil {
+	if _, err := i.currentClient(ctx, p); err != nil {
 		return AuthorizationResponse{}, err
 	}
 	return i.refusal(p, refuse(AccessDenied, "The user did not allow it.")), nil
 }
 
-// stillAddressed is the client of p, whose redirect URI still is its own. The error is for a page.
-func (i *Issuer) stillAddressed(ctx context.Context, p Pending) (userstore.Client, error) {
+// currentClient returns the client of p, if p's redirect URI is still registered for it. The error
+// is for a page.
+func (i *Issuer) currentClient(ctx context.Context, p Pending) (userstore.Client, error) {
 	client, err := i.enabledClient(ctx, p.ClientID)
 	if err == nil && !redirects(client, p.RedirectURI) {
 		err = errRedirectURI
@@ -111,7 +114,8 @@ var (
 	errConsentRequired = refuse(ConsentRequired, "The user has to allow it: ask again without prompt=none.")
 )
 
-// refuseOrStep takes the step that would mend a refusal, where there is one and the client lets us ask.
+// refuseOrStep returns the step that would resolve a refusal, if there is one and the client allows
+// interaction, and otherwise the refusal.
 func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) Decision {
 	if d.Step == Respond || slices.Contains(p.Prompt, promptNone) {
 		d.Step, d.Response = Respond, i.refusal(p, refused)
@@ -119,40 +123,41 @@ func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) Decision {
 	return d
 }
 
-// judge says why p cannot be granted to the browser now, short of the user's consent, and in the decision what would
-// help: to log in, or nothing (Respond). Without a refusal the step is IssueCode. The error is for a page.
-func (i *Issuer) judge(ctx context.Context, p Pending, b *Browser) (d Decision, refused *Error, err error) {
-	if d.Client, err = i.stillAddressed(ctx, p); err != nil {
+// checkRequest decides whether p can be granted to the browser now, apart from the user's consent.
+// If not, it returns the refusal, and in the decision the step that would help: LogIn, or none
+// (Respond). Otherwise the step is IssueCode. The error is for a page.
+func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Decision, refused *Error, err error) {
+	if d.Client, err = i.currentClient(ctx, p); err != nil {
 		return d, nil, err
 	}
-	d.Scopes = told(p, d.Client)
+	d.Scopes = consentScopes(p, d.Client)
 	if b == nil {
 		d.Step = LogIn
 		return d, errLoginRequired, nil
 	}
 	proved := p.Proved != "" && p.Proved == b.Session.ID // for this very request
 	switch {
-	case !proved && i.tooOld(p, b.Session.AuthTime):
+	case !proved && i.mustReauthenticate(p, b.Session.AuthTime):
 		d.Step, d.Reauthenticate = LogIn, true
 		return d, errLoginRequired, nil
 	case p.HintSubject != "" && p.HintSubject != b.User.ID:
-		// Never a code for somebody else than was asked for (OIDC Core section 3.1.2.2). Whoever logs in for this
-		// request as another user has made up their mind.
+		// Never issue a code for another user than the requested one (OIDC Core section 3.1.2.2). A
+		// user who has logged in for this request as somebody else did so on purpose.
 		if !proved {
 			d.Step = LogIn
 		}
 		return d, errOtherUser, nil
 	}
-	if err := i.stillHolds(p, d.Client, b.User); err != nil {
+	if err := i.checkGrantable(p, d.Client, b.User); err != nil {
 		return d, err, nil
 	}
 	d.Step = IssueCode
 	return d, nil, nil
 }
 
-// tooOld tells whether a login of that time has to be proved again (OIDC Core section 3.1.2.1). Where one of several
-// accounts may be chosen, it is by logging in: a browser holds one session.
-func (i *Issuer) tooOld(p Pending, authTime time.Time) bool {
+// mustReauthenticate reports whether a user who logged in at authTime has to log in again (OIDC
+// Core section 3.1.2.1). To select an account is to log in, because a browser holds one session.
+func (i *Issuer) mustReauthenticate(p Pending, authTime time.Time) bool {
 	if slices.Contains(p.Prompt, promptLogin) || slices.Contains(p.Prompt, promptSelectAccount) {
 		return true
 	}
@@ -166,11 +171,12 @@ func (i *Issuer) tooOld(p Pending, authTime time.Time) bool {
 	return limit == 0 || p.At.Sub(authTime) > limit
 }
 
-// stillHolds judges what is asked for again, and what of it depends on the user.
-func (i *Issuer) stillHolds(p Pending, client userstore.Client, user userstore.User) *Error {
+// checkGrantable repeats the checks of scopes and resources, and adds those that depend on the
+// user.
+func (i *Issuer) checkGrantable(p Pending, client userstore.Client, user userstore.User) *Error {
 	targets, err := i.resources(p.Resources, client)
 	if err == nil {
-		err = checkScope(p.Scopes, i.grantable(client, i.reach(targets)))
+		err = checkScope(p.Scopes, i.grantable(client, i.targetsOrDefaults(targets)))
 	}
 	switch {
 	case err != nil:
@@ -183,11 +189,12 @@ func (i *Issuer) stillHolds(p Pending, client userstore.Client, user userstore.U
 	return nil
 }
 
-// mustAsk tells whether the user has to be asked. A public client that any program on the user's machine can pose as is
-// asked for every time (RFC 8252 section 8.6), our own as well: that somebody allowed it once, or that we trust whom it says
-// it is, is no sign that it is this program now. Other first-party clients are ours, so nobody is asked unless the
-// client wants it.
-func (i *Issuer) mustAsk(ctx context.Context, p Pending, d Decision, userID string) (bool, error) {
+// needsConsent reports whether the user has to be asked. For a public client that any program on
+// the user's machine can impersonate, the user is asked every time (RFC 8252 section 8.6), also if
+// the client is first-party: neither an earlier consent nor our trust in the client shows that the
+// program is that client now. Other first-party clients are ours, so the user is not asked unless
+// the client wants it.
+func (i *Issuer) needsConsent(ctx context.Context, p Pending, d Decision, userID string) (bool, error) {
 	switch {
 	case slices.Contains(p.Prompt, promptConsent):
 		return true, nil
@@ -203,15 +210,15 @@ func (i *Issuer) mustAsk(ctx context.Context, p Pending, d Decision, userID stri
 	case err != nil:
 		return false, failed(err)
 	}
-	return !c.Covers(i.wanted(p, d)), nil
+	return !c.Covers(i.requestedAllowances(p, d)), nil
 }
 
-// told are the scopes that the user is asked about: those of the request, and those that the claims belong to which
-// the client named one by one, and gets without their scope.
-func told(p Pending, client userstore.Client) []string {
-	wishes, scopes := wishesOf(p.Claims), slices.Clone(p.Scopes)
+// consentScopes returns the scopes that the user is asked about: those of the request, and those
+// whose claims the client requested one by one and gets without their scope.
+func consentScopes(p Pending, client userstore.Client) []string {
+	requested, scopes := claimsRequestOf(p.Claims), slices.Clone(p.Scopes)
 	for _, s := range scopeClaims {
-		named := func(claim string) bool { return wishes.names(claim) && grantsWish(client, claim) }
+		named := func(claim string) bool { return requested.names(claim) && mayGetClaim(client, claim) }
 		if !slices.Contains(scopes, s.scope) && slices.ContainsFunc(s.claims, named) {
 			scopes = append(scopes, s.scope)
 		}
@@ -219,9 +226,10 @@ func told(p Pending, client userstore.Client) []string {
 	return scopes
 }
 
-// wanted is what the user is asked for, by resource: a scope is allowed where it was asked for, and nowhere else, and
-// so is to stay (offline_access). What tells of the user is no resource's affair.
-func (i *Issuer) wanted(p Pending, d Decision) []userstore.Allowance {
+// requestedAllowances returns what the user is asked for, by resource: a scope, offline_access
+// included, is allowed only for the resource that it was requested for. Scopes about the user
+// belong to no resource.
+func (i *Issuer) requestedAllowances(p Pending, d Decision) []userstore.Allowance {
 	var user, others []string
 	for _, s := range d.Scopes {
 		if i.aboutUser(s) && s != scopeOffline {
@@ -241,7 +249,7 @@ func (i *Issuer) wanted(p Pending, d Decision) []userstore.Allowance {
 		a := userstore.Allowance{Resource: uri}
 		for _, r := range i.Resources {
 			if r.URI == uri {
-				a.Scopes = slices.DeleteFunc(slices.Clone(others), func(s string) bool { return !i.takes([]Resource{r}, s) })
+				a.Scopes = slices.DeleteFunc(slices.Clone(others), func(s string) bool { return !i.accepts([]Resource{r}, s) })
 			}
 		}
 		out = append(out, a)
@@ -249,15 +257,15 @@ func (i *Issuer) wanted(p Pending, d Decision) []userstore.Allowance {
 	return out
 }
 
-// issue saves the code and answers with it. However often one request is allowed in one browser session, by
-// a double click or a second tab, it is the same code.
+// issue saves the code and returns it in the response. However often one request is allowed in one
+// browser session, by a double click or a second tab, the code is the same.
 func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, consent *userstore.Consent) (Decision, error) {
 	code, err := i.code(p, b)
 	if err != nil {
 		return Decision{}, err
 	}
 	if d.Client.FirstParty {
-		consent = nil // nothing that could be taken back
+		consent = nil // a first-party client has no consent to withdraw
 	}
 	now := i.now()
 	var events []audit.Event
@@ -265,7 +273,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		ctx := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
 		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
 	}
-	if err := i.finished(ctx, p, code, now); err != nil {
+	if err := i.checkUnfinished(ctx, p, code, now); err != nil {
 		return Decision{}, err
 	}
 	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, userstore.Code{
@@ -279,7 +287,8 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	case errors.Is(err, userstore.ErrExists):
 		return Decision{}, errFinished
 	case errors.Is(err, userstore.ErrConflict):
-		// Session, user or client ended between the reads and this act. The user can only log in again.
+		// Session, user or client ended between the reads and this write. The user can only log in
+		// again.
 		d.Step, d.Reauthenticate = LogIn, false
 		return i.refuseOrStep(p, d, errLoginRequired), nil
 	case err != nil:
@@ -289,9 +298,10 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	return d, nil
 }
 
-// finished tells of the one code of a request that it is over, used or not: somebody went back to a page of long ago. The
-// client would only say that the code is wrong. A request that is younger than a code lives has none that could be.
-func (i *Issuer) finished(ctx context.Context, p Pending, code string, now time.Time) error {
+// checkUnfinished returns errFinished if the one code of a request has expired, used or not: the
+// user went back to an old page. Without this check the client would only say that the code is
+// wrong. The code of a request that is younger than codeLifetime cannot have expired.
+func (i *Issuer) checkUnfinished(ctx context.Context, p Pending, code string, now time.Time) error {
 	if now.Sub(p.At) < codeLifetime {
 		return nil
 	}
@@ -307,8 +317,8 @@ func (i *Issuer) finished(ctx context.Context, p Pending, code string, now time.
 	return nil
 }
 
-// code is what the request, the user and the browser session make of the secret of forms: 256 bits that nobody can guess, and
-// the same ones on every replica.
+// code derives the code from the request, the user, the browser session and the secret of forms:
+// 256 bits that an attacker cannot guess, and the same ones on every replica.
 func (i *Issuer) code(p Pending, b Browser) (string, error) {
 	sum, err := i.FormMAC("code", p.ID, b.User.ID, b.Session.ID)
 	if err != nil {
@@ -317,8 +327,8 @@ func (i *Issuer) code(p Pending, b Browser) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum), nil
 }
 
-// FormMAC seals parts for a purpose: HMAC-SHA-256 under FormSecret, the same on every replica. What is sealed for one
-// purpose is worth nothing for another.
+// FormMAC authenticates parts for a purpose: HMAC-SHA-256 under FormSecret, the same on every
+// replica. A MAC for one purpose is not valid for another.
 func (i *Issuer) FormMAC(purpose string, parts ...string) ([]byte, error) {
 	secret, err := i.FormSecret()
 	if err != nil {

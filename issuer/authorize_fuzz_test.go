@@ -10,7 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// FuzzRedirects: whatever is accepted is what was registered, or differs in the port of a loopback address alone.
+// FuzzRedirects checks that an accepted URI is the registered one, or differs only in the port of a
+// loopback address.
 func FuzzRedirects(f *testing.F) {
 	registered := []string{"https://web.test/cb", "http://127.0.0.1/cb", "http://[::1]:7000/x?y=1", "com.example.app:/cb"}
 	for _, uri := range append(registered, "http://127.0.0.1:5@evil.test/cb", "http://127.0.0.1:80/cb", "http://127.0.0.1:5/cb#x", "http://[::1]:1/x?y=1", "http://127.0.0.1:+5/cb") {
@@ -36,7 +37,8 @@ func FuzzRedirects(f *testing.F) {
 	})
 }
 
-// FuzzParseClaims: what is accepted is kept in one form, which says the same.
+// FuzzParseClaims checks that an accepted request is stored in one form, which has the same
+// meaning.
 func FuzzParseClaims(f *testing.F) {
 	for _, text := range []string{
 		`{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"values":["1","2"]},"sub":{"value":"x"}}}`,

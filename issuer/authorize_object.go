@@ -8,10 +8,11 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// heeding is r with what its request object says of the way to answer. We take no request objects; but response_mode and state
-// may stand in one alone (OIDC Core section 6.1), where they win, and a client that waits for a form, or for its state, would
-// not know the refusal otherwise. That nobody verified the object does no harm: nobody verifies a query either.
-func (r AuthorizationRequest) heeding() AuthorizationRequest {
+// withRequestObject returns r with state and response_mode from its request object. We accept no
+// request objects; but these two may stand in the object alone (OIDC Core section 6.1), where they
+// win, and a client that waits for a form, or for its state, would not recognize the refusal
+// otherwise. The object is not verified, which does no harm: a query is not verified either.
+func (r AuthorizationRequest) withRequestObject() AuthorizationRequest {
 	parts := strings.Split(r.Request, ".")
 	if len(parts) != 3 || slices.Contains(r.Repeated, "request") {
 		return r

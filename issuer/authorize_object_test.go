@@ -26,7 +26,7 @@ func TestARequestObjectSaysHowItsRefusalIsSent(t *testing.T) {
 		{"two objects", object(`{"state":"inner"}`), []string{"request"}, "query", "outer"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := AuthorizationRequest{Request: row.request, Repeated: row.repeated, ResponseMode: "query", State: "outer"}.heeding()
+			got := AuthorizationRequest{Request: row.request, Repeated: row.repeated, ResponseMode: "query", State: "outer"}.withRequestObject()
 			if got.ResponseMode != row.mode || got.State != row.state || got.Request != row.request {
 				t.Errorf("answers by %q with state %q, want %q with %q", got.ResponseMode, got.State, row.mode, row.state)
 			}

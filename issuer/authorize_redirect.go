@@ -10,16 +10,17 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// AuthorizationResponse is what the browser carries to the client's redirect URI: a success or an error.
+// AuthorizationResponse is the response that the browser carries to the client's redirect URI: a
+// success or an error.
 type AuthorizationResponse struct {
 	RedirectURI string
 	Mode        string      // query, fragment or form_post
 	Parameters  [][2]string // in order; iss is always among them (RFC 9207)
-	Refused     *Error      // what is refused with it, for the log; nil: a success
+	Refused     *Error      // the refusal, for the log; nil: a success
 }
 
-// Location is the redirect URI with the parameters in its fragment, or in its query after those that it was
-// registered with, which stay as they are (RFC 6749 section 3.1.2).
+// Location returns the redirect URI with the parameters in its fragment, or in its query after the
+// registered ones, which stay as they are (RFC 6749 section 3.1.2).
 func (r AuthorizationResponse) Location() string {
 	if r.Mode == ModeFragment { // a redirect URI has no fragment of its own
 		return withParameters(r.RedirectURI, "#", r.Parameters)
@@ -38,7 +39,7 @@ func withQuery(uri string, parameters [][2]string) string {
 	return withParameters(uri, separator, parameters)
 }
 
-// withParameters appends parameters to uri, the first behind separator.
+// withParameters appends parameters to uri, the first after separator.
 func withParameters(uri, separator string, parameters [][2]string) string {
 	var b strings.Builder
 	b.WriteString(uri)
@@ -49,27 +50,30 @@ func withParameters(uri, separator string, parameters [][2]string) string {
 	return b.String()
 }
 
-// refusal is an error response (RFC 6749 section 4.1.2.1).
+// refusal returns an error response (RFC 6749 section 4.1.2.1).
 func (i *Issuer) refusal(p Pending, e *Error) AuthorizationResponse {
 	r := i.respond(p, [2]string{"error", string(e.Code)}, [2]string{"error_description", e.Description})
 	r.Refused = e
 	return r
 }
 
-// respond is the response to p: what is told, the state, and who says so (RFC 9207).
-func (i *Issuer) respond(p Pending, told ...[2]string) AuthorizationResponse {
+// respond returns the response to p: the parameters, the state, and iss (RFC 9207).
+func (i *Issuer) respond(p Pending, parameters ...[2]string) AuthorizationResponse {
 	if p.State != "" {
-		told = append(told, [2]string{"state", string(p.State)})
+		parameters = append(parameters, [2]string{"state", string(p.State)})
 	}
-	return AuthorizationResponse{RedirectURI: p.RedirectURI, Mode: p.ResponseMode, Parameters: append(told, [2]string{"iss", i.URL})}
+	parameters = append(parameters, [2]string{"iss", i.URL})
+	return AuthorizationResponse{RedirectURI: p.RedirectURI, Mode: p.ResponseMode, Parameters: parameters}
 }
 
-// redirects tells whether uri is a redirect URI of client: byte for byte one that is registered (RFC 9700
-// section 4.1.3). Nothing is parsed, normalised or decoded, so that there is nothing to disagree about with a browser.
+// redirects reports whether uri is a redirect URI of client: byte for byte one that is registered
+// (RFC 9700 section 4.1.3). Nothing is parsed, normalised or decoded, so there is nothing that a
+// browser could read differently.
 //
-// Only the port of a public client's http redirect to its own machine may differ, because a native app
-// takes whichever is free (RFC 8252 section 7.3). The section advises against the name localhost, but many apps are
-// registered with it; each of the three spellings allows itself and neither of the others.
+// Only the port of a public client's http redirect to its own machine may differ, because a native
+// app takes any free port (RFC 8252 section 7.3). The section advises against the name localhost,
+// but many apps are registered with it; each of the three spellings allows itself and neither of
+// the others.
 func redirects(client userstore.Client, uri string) bool {
 	if slices.Contains(client.RedirectURIs, uri) {
 		return true
@@ -86,7 +90,7 @@ func redirects(client userstore.Client, uri string) bool {
 	return false
 }
 
-// loopback takes a redirect to the user's own machine apart: around its port.
+// loopback splits a redirect to the user's own machine around its port.
 func loopback(uri string) (origin, rest string, ok bool) {
 	for _, origin := range []string{"http://127.0.0.1", "http://[::1]", "http://localhost"} {
 		rest, ok := strings.CutPrefix(uri, origin)
@@ -111,8 +115,8 @@ func loopback(uri string) (origin, rest string, ok bool) {
 	return "", "", false
 }
 
-// impersonable tells whether any program on the user's machine could be the one that is answered at uri: it needs no
-// more than to listen on a port, or to claim a scheme (RFC 8252 sections 8.6 and 7.1).
+// impersonable reports whether any program on the user's machine could receive the response at uri:
+// it only needs to listen on a port, or to claim a scheme (RFC 8252 sections 8.6 and 7.1).
 func impersonable(uri string) bool {
 	u, err := url.Parse(uri)
 	return err != nil || u.Scheme != "https" || isLoopbackHost(u.Hostname())

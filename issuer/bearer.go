@@ -13,14 +13,14 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Session is who presented an access token at our own account API, as the store
-// knows them now.
+// Session is the grant, user and client of an access token for our account API, as the store knows
+// them now.
 type Session struct {
 	View   userstore.GrantView
-	Scopes []string // of the token, less what the user or the client may no longer hold
+	Scopes []string // of the token, without those that the user or the client may no longer hold
 }
 
-// HasScope tells whether the token was granted scope.
+// HasScope reports whether the token was granted scope.
 func (s Session) HasScope(scope string) bool { return slices.Contains(s.Scopes, scope) }
 
 var (
@@ -29,11 +29,10 @@ var (
 	errNoUser        = refuse(InsufficientScope, "There is no user behind this access token: sign in as one.")
 )
 
-// Bearer accepts an access token for the account API: ours, under a published
-// key, live, its audience holding the issuer URL, of a first-party client; its grant
-// live and its user and client enabled. Unlike a resource server it asks the
-// store, once: a logout or a disabled account counts from the next request on.
-// Every error is an *Error.
+// Bearer accepts an access token for the account API: ours, under a published key, live, its
+// audience holding the issuer URL, of a first-party client; its grant live and its user and client
+// enabled. Unlike a resource server it asks the store, once: a logout or a disabled account takes
+// effect from the next request on. Every error is an *Error.
 func (i *Issuer) Bearer(ctx context.Context, raw string) (Session, error) {
 	live, err := i.live(ctx, raw, i.URL)
 	switch {
@@ -47,31 +46,31 @@ func (i *Issuer) Bearer(ctx context.Context, raw string) (Session, error) {
 	return Session{View: live.view, Scopes: live.scopes()}, nil
 }
 
-// anyAudience takes an access token whomever it is for.
+// anyAudience accepts an access token for any audience.
 const anyAudience = ""
 
-// liveToken is an access token that is worth something now.
+// liveToken is an access token that is valid now.
 type liveToken struct {
 	claims  jose.AccessClaims
-	payload []byte              // all that it says
+	payload []byte              // all claims, as JSON
 	view    userstore.GrantView // zero without a user
 }
 
-// scopes are the token's, less what the user or the client may no longer hold.
+// scopes returns the token's scopes, without those that the user or the client may no longer hold.
 func (l liveToken) scopes() []string {
 	return slices.DeleteFunc(slices.Clone(l.claims.Scopes), func(s string) bool {
-		return !holds(l.view.Client, s) || s == ScopeAdmin && !mayAdmin(l.view.Client, l.view.User.Roles)
+		return !mayHold(l.view.Client, s) || s == ScopeAdmin && !mayAdmin(l.view.Client, l.view.User.Roles)
 	})
 }
 
-// live judges an access token that comes back to us: ours, under a published key, and by its claims one that a resource
-// server of this audience would accept (anyAudience: any resource server); its grant live, and its user and client
-// enabled. One without a user has no grant: liveClient judges it further. InvalidToken, Expired, or what says that
-// nothing could be decided.
+// live checks an access token that is presented to us: ours, under a published key, and with claims
+// that a resource server of this audience would accept (anyAudience: any resource server); its
+// grant live, and its user and client enabled. A token without a user has no grant: liveClient
+// checks it further. The error is InvalidToken or Expired, or says that nothing could be decided.
 func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, error) {
 	now := i.now()
-	// A replica that may not sign has an old view or a wrong clock: what it would say
-	// of exp is not to be believed.
+	// A replica that may not sign has an old view or a wrong clock: its answer about exp cannot be
+	// trusted.
 	if _, err := i.Keys.Signer(i.AccessAlg); err != nil {
 		return liveToken{}, unready(fmt.Errorf("judge an access token: %w", err))
 	}
@@ -94,8 +93,8 @@ func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, err
 	return l, err
 }
 
-// claimedClient returns the client that a refused token says that it is of: for the log, and nothing of it is proved. An
-// ID token, which apps present by mistake, names the client in its aud.
+// claimedClient returns the client that a refused token names: for the log only, because nothing of
+// the token is verified. An ID token, which apps present by mistake, names the client in its aud.
 func claimedClient(compact string) string {
 	var claims struct {
 		ClientID string `json:"client_id"`
@@ -108,7 +107,7 @@ func claimedClient(compact string) string {
 	return cmp.Or(claims.ClientID, audience)
 }
 
-// liveClient judges a token of a client in its own name.
+// liveClient checks a token that a client got on its own behalf.
 func (i *Issuer) liveClient(ctx context.Context, c jose.AccessClaims) error {
 	client, err := i.Clients.ClientByID(ctx, c.ClientID)
 	switch {
@@ -119,13 +118,14 @@ func (i *Issuer) liveClient(ctx context.Context, c jose.AccessClaims) error {
 	case c.Subject != c.ClientID || !client.DisabledAt.IsZero():
 		return errAccessToken.because(errors.New("the client is disabled, or not the subject"))
 	case c.IssuedAt.Before(client.CreatedAt.Add(-i.ClockSkew)):
-		// No row says which of two clients of one id it was, deleted and made again, but the clock does.
+		// No row says which of two clients of one id the token was for, if the client was deleted
+		// and made anew, but the time does.
 		return errAccessToken.because(errors.New("the token is older than the client"))
 	}
 	return nil
 }
 
-// liveGrant judges the grant of a token with a user.
+// liveGrant checks the grant of a token with a user.
 func (i *Issuer) liveGrant(ctx context.Context, c jose.AccessClaims, now time.Time) (userstore.GrantView, error) {
 	view, err := i.Grants.GrantBySession(ctx, c.SessionID)
 	if errors.Is(err, userstore.ErrNotFound) {
@@ -149,9 +149,8 @@ func (i *Issuer) liveGrant(ctx context.Context, c jose.AccessClaims, now time.Ti
 	return view, nil
 }
 
-// accessToken proves that raw is an access token signed by us, and reads it. Only
-// a published key counts: an access token under any other is forged, revoked, or
-// long past its exp.
+// accessToken verifies that raw is an access token signed by us, and reads it. Only a published key
+// counts: an access token under any other key is forged, revoked, or long past its exp.
 func (i *Issuer) accessToken(raw string) (liveToken, error) {
 	token, err := jose.Parse(raw)
 	if err != nil {

@@ -132,7 +132,7 @@ func TestBearerMediaTypes(t *testing.T) {
 	})
 }
 
-// oneKey publishes one key more than a set has.
+// oneKey publishes one key more than a key set has.
 type oneKey struct {
 	issuer.Keys
 	key jose.PublicKey

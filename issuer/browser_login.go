@@ -10,23 +10,23 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Browser is who sits in front of it: a live browser session and its user.
+// Browser is a live browser session and its logged-in user.
 type Browser struct {
 	Session userstore.BrowserSession
 	User    userstore.User
 }
 
-// PageLogin is a login at the hosted page.
+// PageLogin is a login at the hosted login page.
 type PageLogin struct {
 	Name     string // email address or username
 	Password string
 	Device   string // the value of the browser's device cookie; empty: none
-	Replaces string // the value of its session cookie, whose session ends with this one; empty: none
+	Replaces string // the value of the session cookie, whose session ends with this login; empty: none
 }
 
-// StartBrowserSession proves a password and starts a browser session. secret is the cookie's value, a new one at each login, so
-// that nobody can plant it beforehand. Every error is an *Error; that of a malformed request wraps a
-// *userstore.ValidationError.
+// StartBrowserSession verifies a password and starts a browser session. secret is the cookie's
+// value, a new one at each login, so that an attacker cannot plant it beforehand. Every error is an
+// *Error; that of a malformed request wraps a *userstore.ValidationError.
 func (i *Issuer) StartBrowserSession(ctx context.Context, l PageLogin) (b Browser, secret string, err error) {
 	ctx = userstore.WithDevice(ctx, l.Device)
 	for range 2 { // as Login does
@@ -59,7 +59,8 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 	var replaces userstore.SessionHash
 	if l.Replaces != "" {
 		replaces = sessionHash(l.Replaces)
-		// Who proves the password again goes on with the session there is, and with what clients got of it.
+		// A user who enters the password once more keeps the session, and the grants that clients
+		// got from it.
 		old, user, err := i.Browsers.BrowserSession(ctx, replaces, now, now.Add(-i.SessionIdle))
 		switch {
 		case err == nil && user.ID == b.User.ID:
@@ -74,11 +75,12 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 	return b, secret, nil
 }
 
-// touchEvery is how exactly the use of a browser session is kept: a write each time would cost more than
-// the read.
+// touchEvery is the precision of a browser session's last use: a write each time would cost more
+// than the read.
 const touchEvery = time.Minute
 
-// BrowserOf is who the cookie's value stands for; nil when it stands for nobody any more.
+// BrowserOf returns the browser session of the cookie's value; nil if there is none, or none any
+// more.
 func (i *Issuer) BrowserOf(ctx context.Context, secret string) (*Browser, error) {
 	if secret == "" {
 		return nil, nil

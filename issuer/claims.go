@@ -10,9 +10,8 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// accessClaims is the payload of an access token (RFC 9068 section 2.2), written
-// and read: with a user behind it, sid names the grant for /v1, introspection
-// and revocation.
+// accessClaims is the payload of an access token (RFC 9068 section 2.2). If there is a user, sid
+// names the grant for /v1, introspection and revocation.
 type accessClaims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
@@ -29,10 +28,10 @@ type accessClaims struct {
 	Roles     []string `json:"roles,omitempty"`
 }
 
-// idClaims is the payload of an ID token (OIDC Core section 2). Claims about the
-// user are left to the userinfo and profile endpoints, as section 5.4 has it when
-// there is an access token to ask with, unless the client is registered to find them here. azp is never due: the audience is always
-// the one client that asked.
+// idClaims is the payload of an ID token (OIDC Core section 2). Claims about the user are left to
+// the userinfo and profile endpoints, as section 5.4 says for clients that get an access token,
+// unless the client is registered to get them in the ID token. azp is never needed: the audience is
+// always the one client that asked.
 type idClaims struct {
 	Issuer          string   `json:"iss"`
 	Subject         string   `json:"sub"`
@@ -60,8 +59,8 @@ type refreshClaims struct {
 	Expires    int64  `json:"exp"`
 }
 
-// audience is a string when there is one and an array otherwise (RFC 7519
-// section 4.1.3).
+// audience is encoded as a string if there is one, and as an array otherwise (RFC 7519 section
+// 4.1.3).
 type audience []string
 
 func (a audience) MarshalJSON() ([]byte, error) {
@@ -91,9 +90,9 @@ func (a *audience) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// accessTokenHash is at_hash: the left half of the hash that the ID token's own
-// alg uses (OIDC Core section 3.1.3.6). Ed25519 hashes with SHA-512 (RFC 8032
-// section 5.1), all others that we sign with use SHA-256.
+// accessTokenHash returns at_hash: the left half of the hash that the ID token's own alg uses (OIDC
+// Core section 3.1.3.6). Ed25519 hashes with SHA-512 (RFC 8032 section 5.1), our other algorithms
+// use SHA-256.
 func accessTokenHash(alg, accessToken string) string {
 	if alg == jose.EdDSA {
 		sum := sha512.Sum512([]byte(accessToken))

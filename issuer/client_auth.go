@@ -9,8 +9,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// ClientAuth is what a request says of the client that sends it (RFC 6749 section 2.3, RFC 7523
-// section 2.2), as it was sent. That exactly one way was used is AuthenticateClient's to check.
+// ClientAuth holds the client authentication of a request (RFC 6749 section 2.3, RFC 7523 section
+// 2.2), as it was sent. AuthenticateClient checks that exactly one method was used.
 type ClientAuth struct {
 	Basic                bool // there was an Authorization header
 	BasicID, BasicSecret string
@@ -28,11 +28,11 @@ var (
 	errTwoClients   = refuse(InvalidRequest, "The request names two clients: send the client_id of the one that authenticates, or none.")
 )
 
-// AuthenticateClient finds the client of a request and proves it by the credential that it is registered for: a secret,
-// in whichever of its two places, or an assertion; a
-// public client only names itself. InvalidClient whether it is unknown, disabled, wrong, or registered
-// otherwise: the answer is one and the same, and so is the time that a wrong secret takes. Every
-// error is an *Error.
+// AuthenticateClient finds the client of a request and verifies the credential that the client is
+// registered for: a secret, by Basic or in the body, or an assertion; a public client only names
+// itself. The error is the same InvalidClient for a client that is unknown, disabled or registered
+// for another method, and for a wrong credential, and a wrong secret always takes the same time.
+// Every error is an *Error.
 func (i *Issuer) AuthenticateClient(ctx context.Context, a ClientAuth) (userstore.Client, error) {
 	c, err := i.authenticateClient(ctx, a)
 	if err != nil {
@@ -52,13 +52,13 @@ func (i *Issuer) authenticateClient(ctx context.Context, a ClientAuth) (userstor
 	if err != nil {
 		return userstore.Client{}, err
 	}
-	err = i.proves(ctx, c, cred)
+	err = i.verifyCredential(ctx, c, cred)
 	if errors.Is(err, errUnproved) && !fresh {
-		// It may have been enabled, or been given another secret or key, a moment ago.
-		if c, err = i.Cache.again(ctx, cred.id, now, i.readClient); err != nil {
+		// The client may have been enabled, or been given another secret or key, a moment ago.
+		if c, err = i.Cache.reload(ctx, cred.id, now, i.readClient); err != nil {
 			return userstore.Client{}, err
 		}
-		err = i.proves(ctx, c, cred)
+		err = i.verifyCredential(ctx, c, cred)
 	}
 	if err == nil && cred.assertion != nil {
 		err = i.useAssertion(ctx, c, cred.assertion)
@@ -73,10 +73,10 @@ func (i *Issuer) authenticateClient(ctx context.Context, a ClientAuth) (userstor
 	attempt := userstore.ClientAttempt{ID: cred.id, Client: c, Refused: reasonOf(err)}
 	switch {
 	case cred.secret != nil:
-		// A secret that is not known to be right takes the time of a hash and counts, whatever is
-		// the matter with the client.
+		// A secret that is not known to be right takes the time of a hash and counts as an attempt,
+		// whatever else is wrong with the client.
 		if attempt.Refused == wrongSecret {
-			attempt.Refused = "" // a chosen one has to be hashed first
+			attempt.Refused = "" // a chosen secret has to be hashed first
 		}
 		err = i.Accounts.CheckClientSecret(ctx, attempt, *cred.secret)
 		if err == nil {
@@ -101,7 +101,7 @@ func (i *Issuer) authenticateClient(ctx context.Context, a ClientAuth) (userstor
 	return userstore.Client{}, err
 }
 
-// readClient is ClientByID that answers the zero client for one that there is not.
+// readClient is ClientByID, but returns the zero client if there is none.
 func (i *Issuer) readClient(ctx context.Context, id string) (userstore.Client, error) {
 	c, err := i.Clients.ClientByID(ctx, id)
 	if errors.Is(err, userstore.ErrNotFound) {
@@ -110,7 +110,7 @@ func (i *Issuer) readClient(ctx context.Context, id string) (userstore.Client, e
 	return c, err
 }
 
-// credential is the one way in which a request speaks for a client.
+// credential is the one credential of a request.
 type credential struct {
 	id         string
 	secret     *string
@@ -119,8 +119,8 @@ type credential struct {
 	unreadable error // why assertion is nil
 }
 
-// credential finds the way that was used, and refuses two (RFC 6749 section 2.3): a server that
-// checks the one and believes the other can be played off.
+// credential finds the method that was used, and refuses two (RFC 6749 section 2.3): an attacker
+// could exploit a server that checks one and believes the other.
 func (a ClientAuth) credential() (credential, error) {
 	jwt := a.Assertion != "" || a.AssertionType != ""
 	switch {
@@ -151,10 +151,12 @@ func (a ClientAuth) credential() (credential, error) {
 	return credential{id: a.ClientID}, nil
 }
 
-// errUnproved is that of a client which is not proved, as far as can be told without counting. As *unprovedError.
+// errUnproved means that the client is not authenticated, as far as is known without counting an
+// attempt. The error is an *unprovedError.
 var errUnproved = errors.New("the client is not proved")
 
-// unprovedError says why: reason is the audit log's word, text the log's sentence.
+// unprovedError is the cause: reason is the code in the audit log, text the sentence in the request
+// log.
 type unprovedError struct{ reason, text string }
 
 func (e *unprovedError) Error() string        { return e.text }
@@ -162,7 +164,7 @@ func (e *unprovedError) Is(target error) bool { return target == errUnproved }
 
 func unproved(reason, text string) error { return &unprovedError{reason, text} }
 
-// reasonOf is the word of an errUnproved.
+// reasonOf returns the reason of an errUnproved.
 func reasonOf(err error) string {
 	var e *unprovedError
 	if errors.As(err, &e) {
@@ -171,7 +173,7 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// Words of the audit log for why a client was refused; docs/operators.md lists them.
+// Reasons in the audit log for refusing a client; docs/operators.md lists them.
 const (
 	unknownClient       = "unknown_client"
 	clientDisabled      = "client_disabled"
@@ -190,9 +192,10 @@ const (
 	assertionUsed       = "assertion_replayed"
 )
 
-// fits tells that c is registered for the kind of credential that was sent. A secret is one credential, whether it
-// comes by Basic or in the body: a client library that guesses the other place is no thief.
-func (cred credential) fits(c userstore.Client) bool {
+// matchesMethod reports whether c is registered for the kind of credential that was sent. A secret
+// is one credential, whether it comes by Basic or in the body: a client library that guesses the
+// other place is no attacker.
+func (cred credential) matchesMethod(c userstore.Client) bool {
 	switch {
 	case cred.secret != nil:
 		return c.AuthMethod == userstore.AuthBasic || c.AuthMethod == userstore.AuthPost
@@ -202,8 +205,8 @@ func (cred credential) fits(c userstore.Client) bool {
 	return c.AuthMethod == userstore.AuthNone
 }
 
-// sent names the kind of credential for the log.
-func (cred credential) sent() string {
+// description names the kind of credential for the log.
+func (cred credential) description() string {
 	switch {
 	case cred.secret != nil:
 		return "a client secret"
@@ -213,15 +216,16 @@ func (cred credential) sent() string {
 	return "nothing but its client_id"
 }
 
-// proves tells whether cred is c's, as far as that changes nothing. errUnproved otherwise.
-func (i *Issuer) proves(ctx context.Context, c userstore.Client, cred credential) error {
+// verifyCredential checks that cred is valid for c, without changing anything. The error is
+// errUnproved if it is not.
+func (i *Issuer) verifyCredential(ctx context.Context, c userstore.Client, cred credential) error {
 	switch {
 	case c.ID == "":
 		return unproved(unknownClient, "no client is registered under this client_id")
 	case !c.DisabledAt.IsZero():
 		return unproved(clientDisabled, "the client is disabled")
-	case !cred.fits(c):
-		return unproved(wrongMethod, "the client is registered for the method "+c.AuthMethod+", and sent "+cred.sent())
+	case !cred.matchesMethod(c):
+		return unproved(wrongMethod, "the client is registered for the method "+c.AuthMethod+", and sent "+cred.description())
 	case cred.secret != nil && !i.Accounts.KnowsClientSecret(c, *cred.secret):
 		return unproved(wrongSecret, "the client secret is wrong")
 	case cred.unreadable != nil:

@@ -9,22 +9,23 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// ClientCache remembers clients for a moment, so that a client that asks for many tokens is not
-// read for each of them. What was read is believed for For and no longer, so that a client
-// that is disabled gets no token after that; and nothing is refused on its word: whoever
-// finds a client disabled or a secret wrong reads again. That a client does not exist is not remembered.
+// ClientCache keeps clients for a moment, so that a client that requests many tokens is not read
+// for each of them. A cached client is used for at most MaxAge, so a disabled client gets no token
+// after that. No request is refused because of a cached client: a caller that finds the client
+// disabled or the secret wrong reads the client from the store. That a client does not exist is not
+// cached.
 //
-// However many ask at once, one reads; the others wait for it, or go on with what is still
-// good: reading begins at half of For. A nil cache reads each time.
+// However many requests ask at once, one reads. The others wait for it, or use a cached client that
+// is still good: reading begins at half of MaxAge. A nil cache is an error; see NoClientCache.
 type ClientCache struct {
-	For time.Duration // zero: clients are read each time
+	MaxAge time.Duration // zero: clients are read each time
 
 	mu      sync.Mutex
 	known   map[string]cachedClient
 	reading map[string]*clientRead
 }
 
-// NoClientCache has clients read each time.
+// NoClientCache reads clients each time.
 var NoClientCache = &ClientCache{}
 
 type cachedClient struct {
@@ -38,27 +39,27 @@ type clientRead struct {
 	err    error
 }
 
-// mostCached bounds the clients that are remembered; far more than are busy within a second.
-const mostCached = 4096
+// maxCached bounds the cached clients; far more than are busy within a second.
+const maxCached = 4096
 
 type readClient func(ctx context.Context, id string) (userstore.Client, error)
 
-// get answers a client. fresh tells that it was read since get was called.
+// get returns a client. fresh reports whether the client was read since get was called.
 func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read readClient) (c userstore.Client, fresh bool, err error) {
 	switch {
 	case cc == nil:
 		return c, false, errors.New("issuer: the ClientCache is missing; NoClientCache reads each time")
-	case cc.For <= 0:
+	case cc.MaxAge <= 0:
 		c, err = read(ctx, id)
 		return c, true, err
 	}
 	cc.mu.Lock()
 	known, good := cc.known[id]
 	age := now.Sub(known.at)
-	good = good && age >= 0 && age < cc.For
+	good = good && age >= 0 && age < cc.MaxAge
 	under := cc.reading[id]
 	switch {
-	case good && (age < cc.For/2 || under != nil):
+	case good && (age < cc.MaxAge/2 || under != nil):
 		cc.mu.Unlock()
 		return known.client, false, nil
 	case under != nil:
@@ -84,7 +85,7 @@ func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read r
 		cc.mu.Unlock()
 		close(under.done)
 	}()
-	// Others wait for it, too: it does not end because one client hung up.
+	// Other requests wait for this read, so it does not end when one client hangs up.
 	kept, cancel := userstore.Uncancelled(ctx)
 	defer cancel()
 	under.client, under.err = read(kept, id)
@@ -95,10 +96,10 @@ func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read r
 	return under.client, true, under.err
 }
 
-// again reads whatever is remembered.
-func (cc *ClientCache) again(ctx context.Context, id string, now time.Time, read readClient) (userstore.Client, error) {
+// reload reads the client whatever is cached.
+func (cc *ClientCache) reload(ctx context.Context, id string, now time.Time, read readClient) (userstore.Client, error) {
 	c, err := read(ctx, id)
-	if cc.For > 0 {
+	if cc.MaxAge > 0 {
 		cc.keep(id, c, err, now)
 	}
 	return c, err
@@ -111,7 +112,7 @@ func (cc *ClientCache) keep(id string, c userstore.Client, err error, now time.T
 	case errors.Is(err, userstore.ErrNotFound), err == nil && c.ID == "":
 		delete(cc.known, id) // strangers can name any number, of any length
 	case err == nil:
-		if cc.known == nil || len(cc.known) >= mostCached {
+		if cc.known == nil || len(cc.known) >= maxCached {
 			cc.known = map[string]cachedClient{}
 		}
 		if !now.Before(cc.known[id].at) {

@@ -14,12 +14,11 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// ClientKeys fetches and remembers the key sets that clients publish at their jwks_uri. A key that
-// is not in what is remembered makes it look again, as OIDC Core section 10.1.1 asks, but
-// not more often than each Cooldown: assertions are made by strangers.
+// ClientKeys fetches and caches the key sets that clients publish at their jwks_uri. A key that is
+// not in the cached set makes it fetch the set, as OIDC Core section 10.1.1 asks, but at most once
+// per cooldown: strangers can send assertions.
 type ClientKeys struct {
-	// Fetch answers the document at an https URL; how it keeps away from the inside of our own
-	// network is its affair.
+	// Fetch returns the document at an https URL. Fetch also has to keep away from our own network.
 	Fetch func(ctx context.Context, url string) ([]byte, error)
 
 	mu   sync.Mutex
@@ -27,42 +26,43 @@ type ClientKeys struct {
 }
 
 const (
-	keySetFresh    = 10 * time.Minute // after that a key that is known is looked up anew
-	keySetStale    = time.Hour        // so long it is believed when the client's server does not answer
-	keySetCooldown = 10 * time.Second // between two looks
-	mostKeySets    = 1024
+	keySetFresh    = 10 * time.Minute // after that a known key is fetched anew
+	keySetStale    = time.Hour        // so long a key is used while the client's server does not answer
+	keySetCooldown = 10 * time.Second // between two fetches
+	maxKeySets     = 1024
 )
 
-// clientKeySet is one address. Its lock is held while it is fetched: whoever asks meanwhile for what is not known
-// waits, and finds what was fetched. What is known and fresh is not waited for, or strangers, who can
-// make up key ids, could keep a client waiting for its own slow server.
+// clientKeySet is the key set at one address. Its lock is held during a fetch: a request for an
+// unknown key waits, and then finds what was fetched. A request for a known, fresh key does not
+// wait: otherwise strangers, who can make up key ids, could keep a client waiting for its own slow
+// server.
 type clientKeySet struct {
-	had atomic.Pointer[fetchedKeys] // nil: never fetched
+	fetched atomic.Pointer[fetchedKeys] // nil: never fetched
 
-	lock   chan struct{} // holds one: the right to fetch, and to touch what follows
-	looked time.Time     // when it was last tried
-	err    error         // of the last try
+	lock    chan struct{} // holds one: the right to fetch, and to touch what follows
+	triedAt time.Time     // when it was last tried
+	err     error         // of the last try
 }
 
-// fetchedKeys are what was found at an instant.
+// fetchedKeys are the keys of one fetch.
 type fetchedKeys struct {
 	keys []jose.PublicKey
 	at   time.Time
 }
 
-// named are those under kid that were fetched less than age ago.
+// named returns the keys under kid if they were fetched less than age ago.
 func (set *clientKeySet) named(kid string, now time.Time, age time.Duration) []jose.PublicKey {
-	had := set.had.Load()
-	if had == nil || now.Sub(had.at) >= age {
+	fetched := set.fetched.Load()
+	if fetched == nil || now.Sub(fetched.at) >= age {
 		return nil
 	}
-	return named(had.keys, kid)
+	return named(fetched.keys, kid)
 }
 
-// errKeySet: a client's keys could not be had. Nothing was decided.
+// errKeySet means that a client's keys could not be fetched. Nothing was decided.
 var errKeySet = refuse(Unavailable, "The keys of this client could not be fetched from its jwks_uri: try again in a moment.")
 
-// clientKeys are the keys of c that may have signed under kid; empty: under no name.
+// clientKeys returns the keys of c that may have signed under kid; an empty kid matches every key.
 func (i *Issuer) clientKeys(ctx context.Context, c userstore.Client, kid string) ([]jose.PublicKey, error) {
 	if len(c.JWKS) > 0 {
 		keys, err := parseClientKeys(c.JWKS)
@@ -84,7 +84,7 @@ func (i *Issuer) clientKeys(ctx context.Context, c userstore.Client, kid string)
 	return keys, nil
 }
 
-// named are the keys of that name, and those without one.
+// named returns the keys with that kid, and those without one.
 func named(keys []jose.PublicKey, kid string) (out []jose.PublicKey) {
 	for _, k := range keys {
 		if kid == "" || k.ID == "" || k.ID == kid {
@@ -95,7 +95,7 @@ func named(keys []jose.PublicKey, kid string) (out []jose.PublicKey) {
 	return out
 }
 
-// find answers the keys at url under kid. What is fresh and known is answered from memory.
+// find returns the keys at url under kid. A fresh, known key comes from the cache.
 func (ck *ClientKeys) find(ctx context.Context, url, kid string, now time.Time) ([]jose.PublicKey, error) {
 	set := ck.set(url)
 	if found := set.named(kid, now, keySetFresh); len(found) > 0 {
@@ -108,11 +108,11 @@ func (ck *ClientKeys) find(ctx context.Context, url, kid string, now time.Time) 
 	}
 	defer func() { <-set.lock }()
 
-	if found := set.named(kid, now, keySetFresh); len(found) > 0 { // by whoever was waited for
+	if found := set.named(kid, now, keySetFresh); len(found) > 0 { // fetched while this request waited
 		return found, nil
 	}
-	if set.looked.IsZero() || now.Sub(set.looked) >= keySetCooldown || now.Before(set.looked) {
-		set.look(ctx, ck.Fetch, url, now)
+	if set.triedAt.IsZero() || now.Sub(set.triedAt) >= keySetCooldown || now.Before(set.triedAt) {
+		set.fetch(ctx, ck.Fetch, url, now)
 	}
 	if found := set.named(kid, now, keySetStale); len(found) > 0 || set.err == nil {
 		return found, nil
@@ -120,16 +120,16 @@ func (ck *ClientKeys) find(ctx context.Context, url, kid string, now time.Time) 
 	return nil, set.err
 }
 
-// look fetches the set. Others wait for it, so it does not end because one client hung up.
-func (set *clientKeySet) look(ctx context.Context, fetch func(context.Context, string) ([]byte, error), url string, now time.Time) {
-	set.looked = now
+// fetch fetches the set. Other requests wait for it, so it does not end when one client hangs up.
+func (set *clientKeySet) fetch(ctx context.Context, fetch func(context.Context, string) ([]byte, error), url string, now time.Time) {
+	set.triedAt = now
 	kept, cancel := userstore.Uncancelled(ctx)
 	defer cancel()
 	body, err := fetch(kept, url)
 	if err == nil {
 		var keys []jose.PublicKey
 		if keys, err = parseClientKeys(body); err == nil {
-			set.had.Store(&fetchedKeys{keys, now})
+			set.fetched.Store(&fetchedKeys{keys, now})
 		}
 	}
 	set.err = err
@@ -140,7 +140,7 @@ func (ck *ClientKeys) set(url string) *clientKeySet {
 	defer ck.mu.Unlock()
 	set := ck.sets[url]
 	if set == nil {
-		if ck.sets == nil || len(ck.sets) >= mostKeySets {
+		if ck.sets == nil || len(ck.sets) >= maxKeySets {
 			ck.sets = map[string]*clientKeySet{}
 		}
 		set = &clientKeySet{lock: make(chan struct{}, 1)}
@@ -149,8 +149,8 @@ func (ck *ClientKeys) set(url string) *clientKeySet {
 	return set
 }
 
-// parseClientKeys reads a JWK set. An RSA key that names no algorithm is good for both of RSA's (RFC 7517
-// section 4.4).
+// parseClientKeys reads a JWK set. An RSA key that names no algorithm may verify both RS256 and
+// PS256 (RFC 7517 section 4.4).
 func parseClientKeys(document []byte) ([]jose.PublicKey, error) {
 	keys, skipped, err := jose.ParseKeySet(document)
 	if err != nil {
@@ -163,7 +163,7 @@ func parseClientKeys(document []byte) ([]jose.PublicKey, error) {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if json.Unmarshal(document, &set) != nil || len(set.Keys) != len(keys) {
-		return keys, nil // a set with keys that are not for us: each is what it says
+		return keys, nil // some keys were skipped, so indexes do not match: take each key's algorithm as it is
 	}
 	for n, data := range set.Keys {
 		free := keys[n].Algorithm == jose.RS256

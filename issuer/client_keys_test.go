@@ -10,8 +10,9 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// Whoever makes up a key id sends us to the client's server, which may be slow: the client itself does not wait for that.
-func TestKeysThatAreKnownAreNotWaitedFor(t *testing.T) {
+// A stranger who makes up a key id makes us fetch from the client's server, which may be slow: the
+// client itself does not wait for that.
+func TestAKnownKeyDoesNotWaitForAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jwk, err := jose.MarshalPublic(jose.PublicKey{ID: "one", Algorithm: jose.EdDSA, Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public()})
 		if err != nil {
@@ -34,13 +35,13 @@ func TestKeysThatAreKnownAreNotWaitedFor(t *testing.T) {
 		find("one", 1, 3*time.Second)
 		time.Sleep(keySetCooldown)
 		go find("made up", 0, 3*time.Second)
-		synctest.Wait() // it is being looked for
+		synctest.Wait() // the fetch is under way
 		find("one", 1, 0)
 		time.Sleep(5 * time.Second)
 		if fetched != 2 {
 			t.Errorf("fetched %d times, want 2", fetched)
 		}
-		// Past its time it is looked up anew, and the one who asks waits.
+		// After keySetFresh the key is fetched anew, and the request waits.
 		time.Sleep(keySetFresh)
 		find("one", 1, 3*time.Second)
 		if fetched != 3 {

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// F-26: a replica whose clock runs ahead, while the database's is right, must not tell
-// anybody that a token has expired: clients take that as final.
+// F-26: a replica whose clock runs ahead, while the database's is right, must not tell a client
+// that a token has expired: clients take that as final.
 func TestF26AClockThatRunsAheadEndsNoSession(t *testing.T) {
 	w := newWorld(t, sqltest.SQLite(t))
 	tokens := w.login("profile email")

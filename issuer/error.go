@@ -7,8 +7,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Code is a stable error code for programs: those of RFC 6749 section 5.2 and
-// RFC 6750 section 3.1, and a few of our own for the account API.
+// Code is a stable error code for programs: the codes of RFC 6749 section 5.2 and RFC 6750 section
+// 3.1, and a few of our own for the account API.
 type Code string
 
 const (
@@ -33,7 +33,7 @@ const (
 	Expired            Code = "token_expired" // access or refresh token past its time
 )
 
-// Error is what a caller is told. Cause is for the log only.
+// Error is the error that a caller gets. Cause is for the log only.
 type Error struct {
 	Code        Code
 	Description string // one sentence that says what to do; only %x20-21 / %x23-5B / %x5D-7E
@@ -43,7 +43,7 @@ type Error struct {
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Description }
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Reason is why, for the log: the cause, or else what the caller is told.
+// Reason returns the reason for the log: the cause, or else the description.
 func (e *Error) Reason() string {
 	if e.Cause != nil {
 		return e.Cause.Error()
@@ -51,12 +51,12 @@ func (e *Error) Reason() string {
 	return e.Description
 }
 
-// refuse makes an Error. Descriptions are fixed texts, never what a caller sent.
+// refuse makes an Error. Descriptions are fixed texts and never repeat the caller's input.
 func refuse(code Code, description string) *Error {
 	return &Error{Code: code, Description: description}
 }
 
-// because keeps the private reason of a refusal for the log.
+// because returns the refusal with a private cause for the log.
 func (e *Error) because(cause error) *Error {
 	return &Error{Code: e.Code, Description: e.Description, Cause: cause}
 }
@@ -66,10 +66,9 @@ var (
 	errServer      = refuse(ServerError, "Something is wrong here, and it has been logged: try again later.")
 )
 
-// failed translates the errors of store and accounts, once for all callers. What
-// infrastructure could not tell is Unavailable, because any other code would let
-// a client throw its tokens away; a sentinel that the caller did not expect, or
-// an error that nobody declared, is a fault of ours.
+// failed translates the errors of store and accounts, once for all callers. A failure of the
+// infrastructure is Unavailable, because any other code would let a client throw its tokens away. A
+// sentinel that the caller did not expect, or an undeclared error, is a bug of ours: ServerError.
 func failed(err error) *Error {
 	var e *Error
 	var invalid *userstore.ValidationError
@@ -92,5 +91,5 @@ func failed(err error) *Error {
 	return errServer.because(err)
 }
 
-// unready is failed for the key set, all of whose errors mean the same.
+// unready is failed for the key set, all of whose errors mean that this replica may not sign.
 func unready(err error) *Error { return errUnavailable.because(err) }

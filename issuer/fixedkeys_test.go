@@ -16,7 +16,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// fixedKeys is a key set of one key, for what needs no store.
+// fixedKeys is a key set of one key, for tests that need no store.
 type fixedKeys struct {
 	alg    string
 	signer *jose.Signer
@@ -50,8 +50,8 @@ func (k fixedKeys) RefreshAlgorithm() string   { return k.alg }
 func (k fixedKeys) ActiveAlgorithms() []string { return []string{k.alg} }
 func (k fixedKeys) Step(context.Context) error { return nil }
 
-// FuzzRefreshToken and FuzzBearer have no store at all: whatever is not the very
-// token is refused before one is asked.
+// FuzzRefreshToken and FuzzBearer have no store at all: any text but the genuine token is refused
+// before the store is asked.
 func FuzzRefreshToken(f *testing.F) {
 	i, token := oneRefreshToken(f)
 	seed(f, i, token.RefreshToken, token.AccessToken)

@@ -39,8 +39,8 @@ func durable(b *testing.B, conns int) (*world, string) {
 	return newWorld(b, db), url
 }
 
-// rate is how often a second n workers get f done, in slices, so that what is
-// compared meets the same machine in turns.
+// rate is how often per second n workers get f done, in slices, so that the compared operations
+// meet the same machine in turns.
 type rate struct {
 	done int64
 	took time.Duration

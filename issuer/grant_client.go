@@ -12,9 +12,10 @@ var (
 	errUserScope         = refuse(InvalidScope, "There is no user behind this token: leave out openid, profile, email, address, phone, offline_access and admin.")
 )
 
-// clientCredentials is a token in the client's own name (RFC 6749 section 4.4). Nothing is written: it
-// cannot be refreshed, has no session, and dies of its exp. Without scope it gets those that the client is
-// registered for, or, if that is any, those of the resources that the request names.
+// clientCredentials authorizes a token on the client's own behalf (RFC 6749 section 4.4). Nothing
+// is written: the token cannot be refreshed, has no session, and ends at its exp. Without scope it
+// gets the scopes that the client is registered for or, if the client is registered for any, those
+// of the resources that the request names.
 func (i *Issuer) clientCredentials(_ context.Context, client userstore.Client, r TokenRequest) (Authorization, error) {
 	if client.Public() {
 		return Authorization{}, errPublicCredentials
@@ -27,21 +28,21 @@ func (i *Issuer) clientCredentials(_ context.Context, client userstore.Client, r
 	if err != nil {
 		return Authorization{}, err
 	}
-	reach := i.reach(targets)
+	reach := i.targetsOrDefaults(targets)
 	if len(scopes) == 0 {
 		switch {
 		case len(targets) > 0:
-			scopes = i.unnamed(client, targets)
+			scopes = i.defaultScopes(client, targets)
 		case len(client.Scopes) > 0:
-			scopes = i.own(client, reach)
+			scopes = i.ownScopes(client, reach)
 		}
 		return Authorization{Client: client, Scopes: scopes, Targets: targets}, nil
 	}
-	if slices.ContainsFunc(scopes, ofUser) {
+	if slices.ContainsFunc(scopes, isUserScope) {
 		return Authorization{}, errUserScope
 	}
-	return Authorization{Client: client, Scopes: scopes, Targets: targets}, checkScope(scopes, i.own(client, reach))
+	return Authorization{Client: client, Scopes: scopes, Targets: targets}, checkScope(scopes, i.ownScopes(client, reach))
 }
 
-// ofUser tells a scope that speaks of a user.
-func ofUser(scope string) bool { return scope == ScopeAdmin || slices.Contains(userScopes, scope) }
+// isUserScope reports whether scope concerns a user.
+func isUserScope(scope string) bool { return scope == ScopeAdmin || slices.Contains(userScopes, scope) }

@@ -20,13 +20,15 @@ var (
 	errVerifier = refuse(InvalidGrant, "The code_verifier does not belong to the code.")
 )
 
-// redeemCode turns an authorization code into a grant (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
+// redeemCode turns an authorization code into a grant (RFC 6749 section 4.1.3, RFC 7636 section
+// 4.6).
 //
-// Everything that the request has to know is checked on a read; only then does one transaction use the
-// code up and insert the grant. So wrong requests, however many, leave the code to its owner, and a thief who
-// knows the code alone cannot end anything with it. A code that comes back with all that belongs to it was copied
-// together with the verifier, or is sent twice by a client that cannot know which answer counts: the grant is revoked
-// (RFC 6749 section 4.1.2).
+// A read checks everything that the request has to prove. Only then does one transaction mark the
+// code as used and insert the grant. So wrong requests, however many, leave the code to its owner,
+// and a thief who knows the code alone cannot end a grant with it. A used code that arrives again
+// with everything that belongs to it was either stolen together with the verifier, or sent twice by
+// a client that cannot know which answer counts. In both cases the grant is revoked (RFC 6749
+// section 4.1.2).
 func (i *Issuer) redeemCode(ctx context.Context, client userstore.Client, r TokenRequest) (Authorization, error) {
 	if r.Code == "" {
 		return Authorization{}, errNoCode
@@ -41,7 +43,7 @@ func (i *Issuer) redeemCode(ctx context.Context, client userstore.Client, r Toke
 	return Authorization{}, errUnavailable.because(errors.New("redeem: the code kept changing"))
 }
 
-// redeem is one attempt; ErrConflict asks for another.
+// redeem makes one attempt; ErrConflict asks for another.
 func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenRequest, hash userstore.CodeHash) (Authorization, error) {
 	view, err := i.Codes.CodeByHash(ctx, hash)
 	if errors.Is(err, userstore.ErrNotFound) {
@@ -75,9 +77,9 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	a := Authorization{Client: view.Client, User: view.User, Roles: view.User.Roles, Nonce: code.Nonce}
 	granted := userstore.GrantView{Grant: userstore.Grant{Resources: code.Resources}, Client: view.Client}
 	if len(r.Resource) > 0 {
-		a.Targets, err = i.within(r.Resource, granted)
+		a.Targets, err = i.grantedTargets(r.Resource, granted)
 	} else {
-		a.Targets, err = i.regrant(code.Resources, view.Client)
+		a.Targets, err = i.remainingTargets(code.Resources, view.Client)
 	}
 	if err != nil {
 		return Authorization{}, err
@@ -102,10 +104,10 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	return a, nil
 }
 
-// withoutRefresh makes the grant of a one that no refresh token is issued for: nothing can be had of it once its
-// access token is over.
+// withoutRefresh turns the grant of a into one without a refresh token: the grant ends with its
+// access token.
 func (i *Issuer) withoutRefresh(a *Authorization, now time.Time) {
-	_, lifetime := i.access(i.reach(a.Targets))
+	_, lifetime := i.access(i.targetsOrDefaults(a.Targets))
 	a.Grant.Generation = 0
 	a.Grant.ExpiresAt = earlier(a.Grant.ExpiresAt, now.Add(lifetime))
 }
@@ -117,7 +119,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// grantOfCode is what the user allowed when the code was made.
+// grantOfCode returns the grant that the user allowed when the code was made.
 func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) (userstore.Grant, error) {
 	sid, err := i.newSID(code.BrowserSession)
 	return userstore.Grant{
@@ -141,7 +143,8 @@ func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) (userstore.Gran
 	}, err
 }
 
-// codeReplayed revokes what came of a code that was used before. It is refused only once that is stored.
+// codeReplayed revokes the grant of a code that was used before. The request is refused only after
+// the revocation is stored.
 func (i *Issuer) codeReplayed(ctx context.Context, code userstore.Code, now time.Time) error {
 	e := audit.New(ctx, now, audit.CodeReplayed, audit.User(code.UserID)).Failed("used_before")
 	e.ClientID = code.ClientID
@@ -157,8 +160,9 @@ const (
 	maxVerifier = 128
 )
 
-// verifyChallenge proves that whoever redeems a code is who asked for it. A verifier for a code without a challenge is
-// refused, too (RFC 9700 section 4.8.2): the challenge may have been taken out of the request on its way.
+// verifyChallenge checks that the client that redeems a code is the one that requested it. A
+// verifier for a code without a challenge is refused, too (RFC 9700 section 4.8.2): an attacker may
+// have removed the challenge from the request on its way.
 func verifyChallenge(challenge, verifier string) error {
 	if challenge == "" {
 		if verifier != "" {

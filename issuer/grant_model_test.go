@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// The table of refresh outcomes once more, as a model that random lives of a
-// grant are held against.
+// The table of refresh outcomes once more, as a model that random lives of a grant are compared
+// with.
 type grantModel struct {
 	generation int
 	rotated    time.Time
@@ -21,7 +21,7 @@ type grantModel struct {
 	revoked    bool
 }
 
-// present says which generation is answered; 0: refused.
+// present returns the generation that is answered; 0: refused.
 func (m *grantModel) present(gen int, now time.Time) int {
 	switch late := now.Sub(m.rotated) > time.Minute; {
 	case m.revoked:

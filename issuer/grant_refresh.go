@@ -25,19 +25,17 @@ var (
 	errNoRefreshToken  = refuse(InvalidRequest, "Send the refresh_token.")
 )
 
-// Refresh answers a refresh token. With G the generation of the grant's row and
-// gen the token's:
+// Refresh answers a refresh token. Let G be the generation of the grant's row and gen the token's:
 //
 //	gen = G                   rotate to G+1, answer G+1
-//	gen = G-1, in the window  answer G again: racing tabs, a lost answer
-//	gen = G-1, later          answer G again, remember and record it; but a replay when the
+//	gen = G-1, in the window  answer G once more: racing tabs, a lost answer
+//	gen = G-1, later          answer G once more, remember and record it; but a replay if the
 //	                          generation before was answered late as well, or this one five times
 //	gen < G-1                 a replay: revoke the grant
 //	gen > G                   the store has lost writes: revoke the grant
 //
-// Whatever else is wrong with a request is found before any of this and leaves
-// the row as it is. Without scope and resource a rotation is one statement.
-// Every error is an *Error.
+// Every other fault of a request is found before any of this and leaves the row unchanged. Without
+// scope and resource a rotation is one statement. Every error is an *Error.
 func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, error) {
 	leave, err := i.Admission.enter(ctx)
 	if err != nil {
@@ -45,8 +43,8 @@ func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, 
 	}
 	defer leave()
 	now := i.now()
-	// First of all: a replica that may not sign, because its clock is off for one, must
-	// not tell anybody that a session has ended either.
+	// Take the signers first: a replica that may not sign, because its clock is off for example,
+	// must not tell a client that its session has ended either.
 	signers, err := i.signers()
 	if err != nil {
 		return TokenResponse{}, err
@@ -61,20 +59,20 @@ func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, 
 	return i.mint(now, signers, a)
 }
 
-// refreshGrant is a refresh at the token endpoint.
+// refreshGrant is the refresh_token grant of the token endpoint.
 func (i *Issuer) refreshGrant(ctx context.Context, client userstore.Client, r TokenRequest) (Authorization, error) {
 	if r.RefreshToken == "" {
 		return Authorization{}, errNoRefreshToken
 	}
 	a, err := i.refresh(ctx, RefreshRequest{RefreshToken: r.RefreshToken, ClientID: client.ID, Scope: r.Scope, Resource: r.Resource}, r.now)
-	a.Client = client // all of it
+	a.Client = client // with all its fields
 	return a, err
 }
 
-// refresh moves the grant as Refresh describes, and says what the request gets of it.
+// refresh moves the grant as Refresh describes, and returns what the request may get of the grant.
 func (i *Issuer) refresh(ctx context.Context, r RefreshRequest, now time.Time) (Authorization, error) {
 	refusal.Client(ctx, r.ClientID)
-	p, err := i.present(ctx, r.RefreshToken, now)
+	p, err := i.verifyRefresh(ctx, r.RefreshToken, now)
 	if err != nil {
 		refusal.Client(ctx, claimedClient(r.RefreshToken))
 		return Authorization{}, err
@@ -90,14 +88,14 @@ func (i *Issuer) refresh(ctx context.Context, r RefreshRequest, now time.Time) (
 	if err != nil {
 		return Authorization{}, err
 	}
-	// Rotated or answered again, it is always the generation after the presented one
-	// that is answered.
+	// Whether the grant rotates or is answered once more, the answer is always the generation after
+	// the presented one.
 	jti, err := i.Keys.RefreshJTI(p.grant, p.generation+1)
 	if err != nil {
 		return Authorization{}, unready(err)
 	}
 	f := refresh{Issuer: i, request: r, presented: p, scopes: scopes, now: now}
-	view, err := f.settle(ctx)
+	view, err := f.advance(ctx)
 	if err != nil {
 		return Authorization{}, err
 	}
@@ -106,24 +104,24 @@ func (i *Issuer) refresh(ctx context.Context, r RefreshRequest, now time.Time) (
 	return a, err
 }
 
-// refresh is one request on its way.
+// refresh is one refresh request in progress.
 type refresh struct {
 	*Issuer
 	request   RefreshRequest
 	presented presented
-	scopes    []string // asked for
+	scopes    []string // as requested
 	now       time.Time
 }
 
-// authorize is what the request gets of the grant: all of it, or the part of it
-// that scope and resource name (RFC 6749 section 6, RFC 8707 section 2.2). There
-// is no nonce: OIDC Core section 12.2 wants none in a refreshed ID token.
+// authorize returns what the request gets of the grant: all of it, or the part that scope and
+// resource name (RFC 6749 section 6, RFC 8707 section 2.2). There is no nonce: OIDC Core section
+// 12.2 wants none in a refreshed ID token.
 func (f *refresh) authorize(view userstore.GrantView) (a Authorization, err error) {
 	a = Authorization{Grant: view.Grant, Client: view.Client, Roles: view.User.Roles}
 	if len(f.request.Resource) == 0 {
-		a.Targets, err = f.regrant(view.Grant.Resources, view.Client)
+		a.Targets, err = f.remainingTargets(view.Grant.Resources, view.Client)
 	} else {
-		a.Targets, err = f.within(f.request.Resource, view)
+		a.Targets, err = f.grantedTargets(f.request.Resource, view)
 	}
 	if err != nil {
 		return a, err
@@ -136,14 +134,13 @@ func (f *refresh) authorize(view userstore.GrantView) (a Authorization, err erro
 	return a, err
 }
 
-// settle moves the grant or decides that it stays, and returns the view whose
-// generation is to be answered. A conflict means that somebody else was faster:
-// then the row is read and judged again.
-func (f *refresh) settle(ctx context.Context) (view userstore.GrantView, err error) {
-	// Narrowing is judged before anything rotates, which takes a read.
+// advance moves the grant or leaves it, and returns the view whose generation is to be answered. A
+// conflict means that another request was faster: then the row is read and checked again.
+func (f *refresh) advance(ctx context.Context) (view userstore.GrantView, err error) {
+	// Scope and resource are checked before the grant rotates, which takes a read.
 	read := len(f.scopes) > 0 || len(f.request.Resource) > 0
 	if read {
-		if view, err = f.look(ctx); err != nil {
+		if view, err = f.checkedGrant(ctx); err != nil {
 			return view, err
 		}
 	}
@@ -160,10 +157,10 @@ func (f *refresh) settle(ctx context.Context) (view userstore.GrantView, err err
 			if !errors.Is(err, userstore.ErrConflict) {
 				return next, err
 			}
-		} else if err := f.again(ctx, view.Grant); !errors.Is(err, userstore.ErrConflict) {
+		} else if err := f.checkStanding(ctx, view.Grant); !errors.Is(err, userstore.ErrConflict) {
 			return view, err
 		}
-		if view, err = f.look(ctx); err != nil {
+		if view, err = f.checkedGrant(ctx); err != nil {
 			return view, err
 		}
 		read = true
@@ -171,9 +168,9 @@ func (f *refresh) settle(ctx context.Context) (view userstore.GrantView, err err
 	return view, errUnavailable.because(errors.New("refresh: the grant kept changing"))
 }
 
-// look reads the grant and makes every check that leaves the row as it is, in
-// the order of the design: client, grant, limits, user, scope and resource.
-func (f *refresh) look(ctx context.Context) (userstore.GrantView, error) {
+// checkedGrant reads the grant and makes every check that leaves the row unchanged, in the order of
+// the design: client, grant, limits, user, scope and resource.
+func (f *refresh) checkedGrant(ctx context.Context) (userstore.GrantView, error) {
 	view, err := f.Grants.GrantByID(ctx, f.presented.grant)
 	if errors.Is(err, userstore.ErrNotFound) {
 		return view, errRefreshToken.because(errors.New("the grant is gone"))
@@ -199,9 +196,9 @@ func (f *refresh) look(ctx context.Context) (userstore.GrantView, error) {
 	return view, err
 }
 
-// again answers a generation that is not the row's: nil when the row's is to be
-// answered once more. Replays end here.
-func (f *refresh) again(ctx context.Context, g userstore.Grant) error {
+// checkStanding handles a generation that is not the row's. It returns nil if the row's generation
+// is to be answered once more. For a replay it revokes the grant.
+func (f *refresh) checkStanding(ctx context.Context, g userstore.Grant) error {
 	switch f.standing(f.presented.generation, g, f.now.Sub(g.RotatedAt) <= f.ReuseWindow) {
 	case Ahead:
 		return f.revoke(ctx, g, audit.GenerationAhead, "store_lost_writes")
@@ -210,18 +207,17 @@ func (f *refresh) again(ctx context.Context, g userstore.Grant) error {
 			return f.revoke(ctx, g, audit.RefreshReplayed, "older_generation")
 		}
 		return f.revoke(ctx, g, audit.RefreshReplayed, "late_too_often")
-	case Again:
+	case InWindow:
 		return nil
 	}
-	e := event(ctx, f.now, audit.RefreshLate, g)
+	e := grantEvent(ctx, f.now, audit.RefreshLate, g)
 	return audit.Stored(ctx, f.Log, f.Grants.AnswerLate(ctx, g.ID, g.Generation, MaxLate, e), e)
 }
 
-// revoke ends a grant whose refresh token came back when it should not have. It
-// is refused only once the revocation is stored: until then a retry must be able
-// to bring it about.
+// revoke ends a grant whose refresh token must not have come back. The request is refused only
+// after the revocation is stored: until then a retry must be able to bring the revocation about.
 func (f *refresh) revoke(ctx context.Context, g userstore.Grant, name audit.Name, reason string) error {
-	e := event(ctx, f.now, name, g).Failed(reason)
+	e := grantEvent(ctx, f.now, name, g).Failed(reason)
 	if err := audit.Stored(ctx, f.Log, f.Grants.RevokeGrant(ctx, g.ID, f.now, e), e); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func TestRefreshIsOneStatement(t *testing.T) {
 			t.Errorf("gen is %v, want 2", c["gen"])
 		}
 
-		// With scope or resource one read more, and the same when the swap fails.
+		// With scope or resource there is one read more, and the same reads when the swap fails.
 		third, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: second.RefreshToken, Scope: "profile", FirstParty: true})
 		w.must(err)
 		w.wantCalls("GrantByID", "AdvanceGrant")
@@ -48,7 +48,7 @@ func TestRefreshTable(t *testing.T) {
 	rows := map[string]struct {
 		present int
 		after   time.Duration // since the rotation to 3
-		answer  int           // the generation answered; 0: refused and the grant revoked
+		answer  int           // the generation that is answered; 0: refused and the grant revoked
 		event   string
 	}{
 		"G rotates at once":                              {3, 0, 4, ""},
@@ -111,12 +111,12 @@ func TestRefreshTable(t *testing.T) {
 	})
 }
 
-// inspected holds what an operator is told about a token against what will happen,
-// and leaves the row as it is.
+// inspected compares what an operator is shown about a token with what will happen, and leaves the
+// row unchanged.
 func (w *world) inspected(token string, want issuer.Standing, again bool) {
 	w.Helper()
 	if again {
-		want = issuer.Again
+		want = issuer.InWindow
 	}
 	w.untouched(token, func() {
 		if got, err := w.InspectRefresh(w.Context(), token); err != nil || got != want {
@@ -125,8 +125,8 @@ func (w *world) inspected(token string, want issuer.Standing, again bool) {
 	})
 }
 
-// generations logs alice in and rotates up to n, at one instant. The answer
-// holds token 1 to n, and n+1, which nobody was given.
+// generations logs alice in and rotates up to n, at one instant. It returns tokens 1 to n, and n+1,
+// which no client was given.
 func (w *world) generations(n int) []string {
 	w.Helper()
 	tokens := []string{"", w.login("profile").RefreshToken}
@@ -161,8 +161,8 @@ func TestLateAnswersAreCounted(t *testing.T) {
 	})
 }
 
-// A thief who follows in step: whoever of the two comes second outside the
-// window is answered once, not for two generations in a row.
+// A thief who follows in step: the one of the two who comes second outside the window is answered
+// once, not for two generations in a row.
 func TestTwoLateGenerationsInARowAreAReplay(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		tokens := w.generations(2)
@@ -193,8 +193,8 @@ func TestLateGenerationsThatAreNotInARowAreAnswered(t *testing.T) {
 	})
 }
 
-// The same generation answered late within the window of a later look is not
-// counted: only requests after the window are.
+// A generation that is answered within the window is not counted: only requests after the window
+// are.
 func TestInsideTheWindowNothingIsWritten(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		tokens := w.generations(2)
@@ -286,7 +286,7 @@ func TestParallelRefreshesHaveOneSuccessor(t *testing.T) {
 	})
 }
 
-// Late answers race as well: whatever happens, no more than five are given.
+// Late answers race as well: no more than five are ever given.
 func TestParallelLateRefreshesStayWithinTheLimit(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		tokens := w.generations(2)
@@ -369,8 +369,8 @@ func TestT24WhatEndsAGrantCounts(t *testing.T) {
 	})
 }
 
-// A disabled user or client whose grants nobody revoked is refused all the same,
-// and the grant waits untouched.
+// A disabled user or client whose grants were not revoked is refused all the same, and the grant
+// stays unchanged.
 func TestDisabledWithoutRevocationLeavesTheGrant(t *testing.T) {
 	rows := map[string]func(v *userstore.GrantView){
 		"user":   func(v *userstore.GrantView) { v.User.IsActive = false },
@@ -404,7 +404,7 @@ func TestT25AnotherClientsToken(t *testing.T) {
 			w.refused(err, issuer.InvalidGrant)
 			_, err = w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: token})
 			w.refused(err, issuer.InvalidClient)
-			// Whoever stole a signing key and a refresh token cannot move it to another client.
+			// A thief of a signing key and a refresh token cannot move the token to another client.
 			stolen := w.forge(jose.EdDSA, issuer.TypeRefreshToken, with(w.claims(token), map[string]any{"client_id": "other"}))
 			for _, r := range []issuer.RefreshRequest{
 				{RefreshToken: stolen, FirstParty: true}, {RefreshToken: stolen, ClientID: "other"},
@@ -524,7 +524,7 @@ func TestT28TheRowDecides(t *testing.T) {
 		w.untouched(token, func() {
 			_, err := w.refresh(forever)
 			w.refused(err, issuer.Expired)
-			// Expired but genuine in all else: before or after the swap, no replay is seen.
+			// Expired but otherwise genuine: before or after the swap, no replay is seen.
 			_, err = w.refresh(token)
 			w.refused(err, issuer.Expired)
 		})
@@ -560,7 +560,7 @@ func TestNarrowing(t *testing.T) {
 			})
 		}
 
-		// What the grant lacks is ignored, as it was at the login.
+		// A scope that the grant lacks is ignored, as it was at the login.
 		extra, err := request(first.RefreshToken, "email profile nosuch admin files", apiURI)
 		w.must(err)
 		if c := w.claims(extra.AccessToken); c["scope"] != "profile" || extra.Scope != "profile" {
@@ -576,27 +576,28 @@ func TestNarrowing(t *testing.T) {
 		if third.Scope != "openid profile api.read files" || third.IDToken == "" {
 			t.Errorf("afterwards scope %q", third.Scope)
 		}
-		// One resource, no scope: what the other one takes is left out.
+		// One resource, no scope: the scopes of the other resource are left out.
 		fourth, err := request(third.RefreshToken, "", filesURI)
 		w.must(err)
 		if c := w.claims(fourth.AccessToken); c["scope"] != "openid profile files" || c["aud"] != filesURI {
 			t.Errorf("narrowed: %v", c)
 		}
-		// The same token again, for something else: a fresh access token, the same refresh token.
+		// The same token once more, for another resource: a fresh access token, the same refresh
+		// token.
 		again, err := request(third.RefreshToken, "profile")
 		w.must(err)
 		if again.Scope != "profile" || again.RefreshToken != fourth.RefreshToken {
 			t.Errorf("answered again: %+v", again)
 		}
-		// A replay is one also when it narrows.
+		// A replay is a replay also if it narrows the scope.
 		_, err = request(first.RefreshToken, "profile")
 		w.refused(err, issuer.InvalidGrant)
 		w.dead(fourth.RefreshToken)
 	})
 }
 
-// A grant for the default audience holds no resource; one for resources that an
-// operator took away does not become one for the default audience.
+// A grant for the default audience holds no resource; a grant for resources that an operator
+// removed does not become one for the default audience.
 func TestResourcesOfAGrantNeverGrow(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		plain := w.login("profile").RefreshToken
@@ -634,7 +635,7 @@ func TestRefreshedIDToken(t *testing.T) {
 	})
 }
 
-// Rotating or revoking signing keys never logs anyone out.
+// Rotating or revoking signing keys never logs a user out.
 func TestKeysComeAndGo(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		kid := func(token string) string {
@@ -674,9 +675,9 @@ func TestKeysComeAndGo(t *testing.T) {
 	})
 }
 
-// A generation that is answered again after a rotation is signed anew, and says
-// the same.
-func TestAnsweredAgainUnderAnotherKey(t *testing.T) {
+// A generation that is answered once more after a key rotation is signed anew, with the same
+// claims.
+func TestAGenerationIsAnsweredOnceMoreUnderAnotherKey(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		first := w.login("profile")
 		second := w.refreshed(first.RefreshToken)
@@ -699,9 +700,9 @@ func (w *world) revokeKeys() {
 	w.must(w.ring.Step(w.Context()))
 }
 
-// Right after an emergency another replica may sign with a key that this one has
-// not heard of yet.
-func TestAKeyYoungerThanOurLastLook(t *testing.T) {
+// Right after an emergency revocation another replica may sign with a key that this one has not
+// read yet.
+func TestAKeyYoungerThanOurLastRead(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		behind, ring := w.Issuer, w.ring
 		token := w.login("profile").RefreshToken
@@ -718,7 +719,7 @@ func TestAKeyYoungerThanOurLastLook(t *testing.T) {
 	})
 }
 
-func TestRefreshWhenSomethingOfOursFails(t *testing.T) {
+func TestRefreshWhenAPartOfOursFails(t *testing.T) {
 	down := func() error { return fmt.Errorf("read: %w", userstore.ErrUnavailable) }
 	each(t, func(t *testing.T, w *world) {
 		tokens := w.generations(3)
@@ -772,7 +773,7 @@ func TestRefreshWhenSomethingOfOursFails(t *testing.T) {
 	})
 }
 
-// A late answer that loses a race is judged again on what the winner left.
+// A late answer that loses a race is checked once more against the winner's row.
 func TestLateAnswerThatLosesARace(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		tokens := w.generations(2)

@@ -8,7 +8,7 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// idTokenHint is what an id_token_hint says.
+// idTokenHint holds the claims of an id_token_hint.
 type idTokenHint struct {
 	Issuer    string `json:"iss"`
 	Subject   string `json:"sub"`
@@ -16,9 +16,9 @@ type idTokenHint struct {
 	SessionID string `json:"sid"`
 }
 
-// readIDTokenHint proves that raw is an ID token of ours, of whenever: an expired one still tells who was logged in
-// (OIDC Core section 3.1.2.1, RP-Initiated Logout section 2). A key that has retired since verifies it, one that was
-// revoked does not.
+// readIDTokenHint verifies that raw is an ID token of ours, however old: an expired one still says
+// who was logged in (OIDC Core section 3.1.2.1, RP-Initiated Logout section 2). A key that has
+// retired since then verifies it, a revoked key does not.
 func (i *Issuer) readIDTokenHint(raw string) (idTokenHint, error) {
 	token, err := jose.Parse(raw)
 	if err != nil {
@@ -31,7 +31,7 @@ func (i *Issuer) readIDTokenHint(raw string) (idTokenHint, error) {
 	if err := token.Verify(key); err != nil {
 		return idTokenHint{}, errIDTokenHint.because(err)
 	}
-	// An access token says whose it is as well, and is nobody's to show around (J-16).
+	// An access token names its user as well, and must not be shown around as a hint (J-16).
 	if !token.Header.IsType(TypeIDToken) {
 		return idTokenHint{}, errIDTokenHint.because(fmt.Errorf("typ is not %s", TypeIDToken))
 	}

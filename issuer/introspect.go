@@ -11,25 +11,27 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// TokenQuery asks about, or revokes, a token (RFC 7662 section 2.1, RFC 7009 section 2.1).
+// TokenQuery is an introspection or revocation request (RFC 7662 section 2.1, RFC 7009 section
+// 2.1).
 type TokenQuery struct {
 	Auth  ClientAuth
 	Token string
-	Hint  string // token_type_hint; of no use here, for a token says itself what it is
+	Hint  string // token_type_hint; ignored, because a token itself says what it is
 }
 
 var errNoToken = refuse(InvalidRequest, "Send the token.")
 
-// Introspect answers RFC 7662: {"active": false} for everything that is not both live and the caller's to
-// ask about, which is a client's own token, and an access token that is for a resource of which it is an
-// introspection client. Unlike a resource server that verifies offline, it knows at once that a grant was revoked, a user or
-// client disabled, a role taken away. Every error is an *Error.
+// Introspect answers RFC 7662. The answer is {"active": false} unless the token is live and the
+// caller may ask about it: a client may ask about its own tokens, and about access tokens for a
+// resource of which it is an introspection client. Unlike a resource server that verifies offline,
+// Introspect knows at once that a grant was revoked, a user or client disabled, or a role removed.
+// Every error is an *Error.
 func (i *Issuer) Introspect(ctx context.Context, q TokenQuery) (map[string]any, error) {
 	client, err := i.AuthenticateClient(ctx, q.Auth)
 	switch {
 	case err != nil:
 		return nil, err
-	case client.Public(): // whoever names it could ask about the tokens that he stole
+	case client.Public(): // a thief could name the client and ask about stolen tokens
 		return nil, errClient.because(errors.New("a public client may not introspect"))
 	case q.Token == "":
 		return nil, errNoToken
@@ -48,20 +50,21 @@ func (i *Issuer) Introspect(ctx context.Context, q TokenQuery) (map[string]any, 
 	return nil, failed(err)
 }
 
-// refused tells whether err is a refusal with one of these codes.
+// refused reports whether err is a refusal with one of these codes.
 func refused(err error, codes ...Code) bool {
 	var e *Error
 	return errors.As(err, &e) && slices.Contains(codes, e.Code)
 }
 
-// introspectAccess is what an access token says, as far as it is still true; nil: not the caller's to know.
+// introspectAccess returns the claims of an access token that are still true; nil: the caller may
+// not ask about the token.
 func (i *Issuer) introspectAccess(ctx context.Context, caller userstore.Client, raw string) (map[string]any, error) {
 	live, err := i.live(ctx, raw, anyAudience)
 	switch {
 	case err != nil:
 		return nil, err
 	case !i.now().Before(live.claims.Expiry):
-		return nil, errAccessExpired // active means now (RFC 7662 section 2.2): whoever asks is told it by us, and needs no leeway
+		return nil, errAccessExpired // active means now (RFC 7662 section 2.2): our clock decides, so there is no leeway
 	}
 	if live.claims.ClientID != caller.ID && !i.introspects(caller, live.claims.Audience) {
 		return nil, nil
@@ -92,7 +95,7 @@ func (i *Issuer) introspectAccess(ctx context.Context, caller userstore.Client, 
 	return answer, nil
 }
 
-// introspects tells whether caller may ask about every token for one of these resources.
+// introspects reports whether caller may ask about every token for one of these resources.
 func (i *Issuer) introspects(caller userstore.Client, audience []string) bool {
 	return slices.ContainsFunc(i.Resources, func(r Resource) bool {
 		_, within := userstore.Registered(audience, r.URI)
@@ -100,11 +103,12 @@ func (i *Issuer) introspects(caller userstore.Client, audience []string) bool {
 	})
 }
 
-// introspectRefresh is what a refresh token stands for, for the client that it belongs to and nobody else: a resource
-// server has no business with one (RFC 7662 section 4). It is active while presenting it would be answered.
+// introspectRefresh returns the grant of a refresh token to the client that owns the token and no
+// other: a resource server has no business with one (RFC 7662 section 4). The token is active as
+// long as Refresh would answer it.
 func (i *Issuer) introspectRefresh(ctx context.Context, caller userstore.Client, raw string) (map[string]any, error) {
 	now := i.now()
-	p, err := i.present(ctx, raw, now)
+	p, err := i.verifyRefresh(ctx, raw, now)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +116,7 @@ func (i *Issuer) introspectRefresh(ctx context.Context, caller userstore.Client,
 		return nil, nil
 	}
 	f := refresh{Issuer: i, request: RefreshRequest{RefreshToken: raw, ClientID: caller.ID}, presented: p, now: now}
-	view, err := f.look(ctx)
+	view, err := f.checkedGrant(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -12,30 +12,30 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Keys is what the issuer needs of the key set; *keys.Manager is one. An error
-// of any method means that this replica may not sign now.
+// Keys is what the issuer needs of the key set; *keys.Manager implements it. An error of any method
+// means that this replica may not sign now.
 type Keys interface {
-	// Signer is the active signer of alg, or of the first algorithm that has an
-	// active key while alg has none.
+	// Signer returns the active signer of alg or, while alg has none, of the first algorithm that
+	// has an active key.
 	Signer(alg string) (*jose.Signer, error)
-	// PublishedKey finds a key that resource servers can see now.
+	// PublishedKey returns a key that resource servers can see now.
 	PublishedKey(kid string) (jose.PublicKey, bool)
-	// KnownKey finds a key that is or was published, revoked ones included.
+	// KnownKey returns a key that is or was published, even if it is revoked.
 	KnownKey(kid string) (jose.PublicKey, bool)
-	// HintKey finds a key that is or was published and has not been revoked.
+	// HintKey returns a key that is or was published and has not been revoked.
 	HintKey(kid string) (jose.PublicKey, bool)
-	// RefreshJTI is the proof that a refresh token of (grant, generation) is ours.
+	// RefreshJTI returns the proof that a refresh token of (grant, generation) is ours.
 	RefreshJTI(grant [16]byte, generation int64) (string, error)
-	// RefreshAlgorithm is the cheapest algorithm that is on.
+	// RefreshAlgorithm returns the cheapest algorithm in force.
 	RefreshAlgorithm() string
-	// ActiveAlgorithms lists those that have an active key.
+	// ActiveAlgorithms returns the algorithms that have an active key.
 	ActiveAlgorithms() []string
 	// Step brings this replica's view of the key set up to date.
 	Step(ctx context.Context) error
 }
 
-// Issuer holds the rules of the protocol. Fill the fields, then use it from any
-// number of goroutines.
+// Issuer holds the rules of the protocol. Fill the fields, then use it from any number of
+// goroutines.
 type Issuer struct {
 	URL      string // the issuer identifier, byte for byte what `iss` says
 	Accounts *userstore.Accounts
@@ -48,39 +48,40 @@ type Issuer struct {
 	Now      func() time.Time
 	NewID    func() string            // 128 random bits, base64url: jti and sid
 	NewGrant func() userstore.GrantID // 128 random bits: a grant's row
-	// FormSecret is the key of what travels through browsers: codes, handles of requests, forms. The same on all replicas.
+	// FormSecret returns the key that protects what travels through browsers: codes, request
+	// handles, forms. It is the same on all replicas.
 	FormSecret func() ([]byte, error)
-	Log        *slog.Logger // security events, by ids; nil: none
+	Log        *slog.Logger // security events, with ids only; nil: none
 
 	Audience       []string      // of access tokens without a resource; empty: URL
 	AccessAlg      string        // of access tokens whose resource names none; empty: RS256
 	AccessLifetime time.Duration // of access tokens whose resource names none
 	IDLifetime     time.Duration
 
-	RefreshAbsolute time.Duration // a grant ends so long after its login
-	RefreshIdle     time.Duration // and so long after its last refresh
-	ReuseWindow     time.Duration // a rotated refresh token is answered again without a word for so long
+	RefreshAbsolute time.Duration // a grant ends this long after its login
+	RefreshIdle     time.Duration // and this long after its last refresh
+	ReuseWindow     time.Duration // for this long a rotated refresh token is answered once more, without an audit entry
 	ClockSkew       time.Duration // leeway for the exp of access tokens that come back
 
 	RequirePKCE string // all or public (oauth.require_pkce): which clients must send a challenge; empty: all
 
-	SessionAbsolute time.Duration // a browser session ends so long after its login
-	SessionIdle     time.Duration // and so long after its last use
+	SessionAbsolute time.Duration // a browser session ends this long after its login
+	SessionIdle     time.Duration // and this long after its last use
 
 	Resources []Resource
-	Claims    []CustomClaim // of the operator's own
-	UILocales []string      // languages of the hosted pages; none: discovery says nothing of them
+	Claims    []CustomClaim // the operator's custom claims
+	UILocales []string      // languages of the hosted pages; empty: discovery names none
 
-	Cache      *ClientCache // has to be there; NoClientCache: clients are read each time
+	Cache      *ClientCache // required; NoClientCache: clients are read each time
 	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri
-	Admission  *Admission   // has to be there; NoAdmission: every request is signed for at once
+	Admission  *Admission   // required; NoAdmission: every request is admitted at once
 }
 
-// now is the instant that a request is judged by, as exact as a store keeps it:
-// what is minted from memory at login and from the row later must be the same.
+// now returns the instant at which a request is checked, truncated to the precision of the stores:
+// tokens minted from memory at login and from the row later must be the same.
 func (i *Issuer) now() time.Time { return i.Now().UTC().Truncate(time.Microsecond) }
 
-// end is when g is over: its absolute or its idle limit, whichever comes first.
+// end returns when g ends: its absolute or its idle limit, whichever comes first.
 func (i *Issuer) end(g userstore.Grant) time.Time {
 	if idle := g.RotatedAt.Add(i.RefreshIdle); idle.Before(g.ExpiresAt) {
 		return idle
@@ -88,15 +89,17 @@ func (i *Issuer) end(g userstore.Grant) time.Time {
 	return g.ExpiresAt
 }
 
-// event is what befell a grant at now. Who came with the refresh token nobody knows: its holder, or
-// a thief. A grant is named by its public session id, never by the row id that a refresh token holds.
-func event(ctx context.Context, now time.Time, name audit.Name, g userstore.Grant) audit.Event {
+// grantEvent makes the audit entry for something that happened to a grant at now. It names no
+// actor, because the refresh token may have come from its holder or from a thief. It names the
+// grant by the public session id, never by the row id that a refresh token holds.
+func grantEvent(ctx context.Context, now time.Time, name audit.Name, g userstore.Grant) audit.Event {
 	e := audit.New(ctx, now, name, audit.User(g.UserID))
 	e.ClientID, e.SessionID = g.ClientID, g.SessionID
 	return e
 }
 
-// Path is the path of the issuer identifier without a trailing slash: what addresses on this server begin with.
+// Path returns the path of the issuer identifier without a trailing slash: the prefix of every
+// address on this server.
 func (i *Issuer) Path() string {
 	u, err := url.Parse(i.URL)
 	if err != nil {

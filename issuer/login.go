@@ -10,18 +10,17 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// grantTypeRefresh is what a client is registered for when it is to get refresh
-// tokens.
+// grantTypeRefresh is the grant type that a client must be registered for to get refresh tokens.
 const grantTypeRefresh = "refresh_token"
 
-// Authentication context of a password: RFC 8176's name of the method, and the
-// level of ISO/IEC 29115 that one factor on its own reaches (OIDC Core section 2).
+// Authentication context of a password: RFC 8176's name of the method, and the level of ISO/IEC
+// 29115 that one factor alone reaches (OIDC Core section 2).
 const (
 	amrPassword = "pwd"
 	acrPassword = "1"
 )
 
-// LoginRequest is the first-party login of /v1/login, parsed. From where it comes its context tells
+// LoginRequest is the first-party login of /v1/login, parsed. Its context holds the origin
 // (audit.Origin).
 type LoginRequest struct {
 	Email, Username string // exactly one
@@ -37,10 +36,10 @@ var (
 	errNotFirstParty  = refuse(UnauthorizedClient, "This client may not take passwords: only public first-party clients may.")
 )
 
-// Login proves a password and starts a grant: one read, one reservation, one batch. The client and
-// what it asks for are judged before any hashing, and alike whether or not the
-// user exists; what only concerns the user, after the right password. Every
-// error is an *Error; that of a malformed request wraps a *userstore.ValidationError.
+// Login verifies a password and starts a grant: one read, one reservation, one batch. The client
+// and its request are checked before any hashing, and alike whether or not the user exists; checks
+// of the user follow the right password. Every error is an *Error; that of a malformed request
+// wraps a *userstore.ValidationError.
 func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, error) {
 	if r.ClientID == "" {
 		r.ClientID = userstore.FirstPartyClientID
@@ -54,10 +53,9 @@ func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, erro
 		return TokenResponse{}, err
 	}
 
-	// A batch is refused when user, client or password changed since the read. Then
-	// all is judged anew, once, so that the answer says what is true now: a disabled
-	// account, a wrong password — or a login after all, when the change was another
-	// login's upgraded hash.
+	// A batch is refused if user, client or password changed since the read. Then everything is
+	// checked once more, so that the answer is true now: a disabled account, a wrong password — or
+	// a login after all, if the change was another login's upgraded hash.
 	for range 2 {
 		response, err := i.login(ctx, r, scopes)
 		if !errors.Is(err, userstore.ErrConflict) {
@@ -70,7 +68,7 @@ func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, erro
 	return TokenResponse{}, errUnavailable.because(errors.New("login: the account kept changing"))
 }
 
-// login is one attempt; ErrConflict asks for another.
+// login makes one attempt; ErrConflict asks for another.
 func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (TokenResponse, error) {
 	var targets []Resource
 	verified, err := i.Accounts.Authenticate(ctx, r.Email, r.Username, r.Password, r.ClientID, func(c userstore.Client) (err error) {
@@ -83,7 +81,7 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 		if targets, err = i.resources(r.Resource, c); err != nil {
 			return err
 		}
-		return checkScope(scopes, i.grantable(c, i.reach(targets)))
+		return checkScope(scopes, i.grantable(c, i.targetsOrDefaults(targets)))
 	})
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):

@@ -94,9 +94,9 @@ func only(t *testing.T, what string, claims map[string]any, names ...string) {
 	}
 }
 
-// A login is a read, a reservation that counts it before anything is hashed, and the batch,
-// which gives the reservation back. A wrong one is settled instead; one that is refused is
-// not hashed, and asks once more to say until when.
+// A login is a read, a reservation that counts it before anything is hashed, and the batch, which
+// returns the reservation. A wrong password keeps the attempt counted; a throttled login is not
+// hashed, and asks once more to say until when.
 func TestLoginIsOneReadOneReservationAndOneBatch(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.store.called()
@@ -125,7 +125,7 @@ func TestLoginIsOneReadOneReservationAndOneBatch(t *testing.T) {
 	})
 }
 
-// A failure of ours takes no attempt from anybody, and lets none through uncounted.
+// A failure of ours costs no user an attempt, and lets no attempt through uncounted.
 func TestLoginGivesBackWhatFailedOnOurSide(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		down := func() error { return fmt.Errorf("dial: %w", userstore.ErrUnavailable) }
@@ -155,7 +155,8 @@ func TestLoginGivesBackWhatFailedOnOurSide(t *testing.T) {
 				hashed := w.Accounts.Hasher.Stats().Started
 				w.Accounts.Throttle.Wait = 10 * time.Millisecond
 				for range 25 { // more than any budget holds
-					// Overloaded, once attempts that could not be returned stand in the way; both are 503.
+					// Overloaded, once attempts that could not be returned stand in the way; both
+					// are 503.
 					var e *issuer.Error
 					if err := login(); !errors.As(err, &e) || e.Code != issuer.Unavailable && e.Code != issuer.Overloaded {
 						t.Errorf("got %v, want a failure of ours", err)
@@ -188,8 +189,8 @@ func TestLoginWithoutAClientOrScope(t *testing.T) {
 	})
 }
 
-// Nothing is hashed for a request that its client alone forbids: in these rows
-// there is no hasher at all.
+// Nothing is hashed for a request that its client alone forbids: in these rows there is no hasher
+// at all.
 func TestLoginJudgesTheRequestBeforeHashing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.client(userstore.Client{ID: "confidential", FirstParty: true})
@@ -284,7 +285,7 @@ func TestScopeAdmin(t *testing.T) {
 		_, err := login("alice@example.test")
 		w.refused(err, issuer.InvalidScope)
 		_, err = w.Login(t.Context(), issuer.LoginRequest{Email: "alice@example.test", Password: "wrong but long enough", Scope: "admin"})
-		w.refused(err, issuer.InvalidCredentials) // who is an admin is told to nobody else
+		w.refused(err, issuer.InvalidCredentials) // others must not learn who is an admin
 
 		r, err := login("root@example.test")
 		w.must(err)
@@ -297,8 +298,8 @@ func TestScopeAdmin(t *testing.T) {
 			t.Error("the admin's token has no scope admin")
 		}
 
-		w.user("another@example.test", issuer.RoleAdmin) // one has to stay
-		// The role goes; what was granted for it goes at once, the session stays.
+		w.user("another@example.test", issuer.RoleAdmin) // one admin has to stay
+		// The role is removed; the scope that needs it goes at once, the session stays.
 		_, err = w.Accounts.Edit(t.Context(), w.root.ID, func(u *userstore.User) error { u.Roles = nil; return nil })
 		w.must(err)
 		s, err = w.Bearer(t.Context(), r.AccessToken)
@@ -382,7 +383,7 @@ func TestIDTokenAlgIsTheClients(t *testing.T) {
 	})
 }
 
-// What changes between the read of a login and its batch is told as it is now.
+// A change between the read of a login and its batch decides the answer.
 func TestLoginThatLosesARace(t *testing.T) {
 	rows := map[string]struct {
 		change func(w *world) error
@@ -420,7 +421,7 @@ func TestLoginThatLosesARace(t *testing.T) {
 	})
 }
 
-// rehash stores another hash of the same password, as a login does when costs rise.
+// rehash stores another hash of the same password, as a login does when the costs were raised.
 func rehash(w *world) error {
 	hash, err := w.Accounts.Hasher.Hash(w.Context(), password)
 	if err != nil {
@@ -429,8 +430,7 @@ func rehash(w *world) error {
 	return w.db.SetPassword(w.Context(), userstore.PasswordChange{UserID: w.alice.ID, NewHash: hash, At: w.clock.Now()})
 }
 
-// A login at raised costs replaces the stored hash, in the same batch, and ends no
-// session.
+// A login at raised costs replaces the stored hash, in the same batch, and ends no session.
 func TestLoginUpgradesTheHash(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		before := w.login("profile").RefreshToken
@@ -472,7 +472,7 @@ func TestLoginWhenSomethingOfOursFails(t *testing.T) {
 			w.refused(login(), issuer.Unavailable)
 			w.store.on(method, nil, nil)
 		}
-		// Keys that this replica may not sign with stop a login before it writes anything that stays.
+		// Keys that this replica may not sign with stop a login before its first permanent write.
 		w.clock.add(time.Hour)
 		w.store.called()
 		w.refused(login(), issuer.Unavailable)

@@ -11,7 +11,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// LogoutRequest is a request at the end session endpoint as it was sent (OpenID Connect RP-Initiated Logout section 2).
+// LogoutRequest is a request at the end session endpoint as it was sent (OpenID Connect
+// RP-Initiated Logout section 2).
 type LogoutRequest struct {
 	IDTokenHint           string
 	ClientID              string
@@ -21,18 +22,20 @@ type LogoutRequest struct {
 	Repeated              []string // parameters that were sent more than once
 }
 
-// PendingLogout is where a logout leads, which may have to be confirmed first.
+// PendingLogout is a logout that may need confirmation, and where it leads.
 type PendingLogout struct {
-	ClientID    string   `json:"client_id,omitempty"`    // that sent the user; empty: nobody who could prove it
+	ClientID    string   `json:"client_id,omitempty"`    // of the client that sent the user; empty: no client is verified
 	RedirectURI string   `json:"redirect_uri,omitempty"` // registered, with the state in its query; empty: nowhere
 	UILocales   []string `json:"ui_locales,omitempty"`
 
-	// NotBack is why the user is not sent back though the client asked for it; empty: it did not, or the user is.
+	// NotBack is why the user is not sent back though the client asked for it; empty: the client
+	// did not ask, or the user is sent back.
 	NotBack NotBack `json:"not_back,omitempty"`
 
-	// Confirm: the user has to say yes. Any page of the web can send a browser here, and only a client that has an ID token
-	// of this very session is believed to speak for the user. The ID token of another session of the same user, or of one
-	// that has ended, may have been kept by anybody who used the client once.
+	// Confirm: the user has to confirm. Any page of the web can send a browser here, and only a
+	// client that has an ID token of this very session may speak for the user. The ID token of
+	// another session of the same user, or of one that has ended, may be in the hands of anybody
+	// who used the client once.
 	Confirm bool `json:"-"`
 }
 
@@ -41,12 +44,13 @@ type NotBack string
 
 // Reasons for NotBack.
 const (
-	NotRegistered NotBack = "not_registered" // the address is none that the client is registered with
+	NotRegistered NotBack = "not_registered" // the address is not registered for the client
 	NotProved     NotBack = "not_proved"     // no ID token proves which client asks
 )
 
-// Logout judges a request to end the session of browser b (nil: nobody is logged in) and, where it needs no confirmation,
-// ends it. What is wrong with a request only takes away its redirect: nobody is kept from logging out.
+// Logout checks a request to end the session of browser b (nil: no user is logged in) and, if it
+// needs no confirmation, ends the session. A fault of the request only removes its redirect: the
+// user can always log out.
 func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (p PendingLogout, err error) {
 	p = PendingLogout{Confirm: b != nil}
 	if len(r.UILocales) <= maxHint && utf8.ValidString(r.UILocales) {
@@ -80,7 +84,7 @@ func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (p Pen
 	if b == nil || hint.Subject != b.User.ID {
 		return p, nil
 	}
-	ours, err := i.cameOf(ctx, hint.SessionID, b.Session)
+	ours, err := i.sidBelongsTo(ctx, hint.SessionID, b.Session)
 	if err != nil || !ours {
 		return p, err
 	}
@@ -88,7 +92,8 @@ func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (p Pen
 	return p, i.EndBrowserSession(ctx, *b)
 }
 
-// noteLogout tells the log why a client that asked to have the browser sent back did not get it.
+// noteLogout records for the log why a client that asked to have the browser sent back did not get
+// it.
 func noteLogout(ctx context.Context, r LogoutRequest, p PendingLogout) {
 	if r.PostLogoutRedirectURI == "" || p.RedirectURI != "" {
 		return
@@ -107,7 +112,8 @@ func noteLogout(ctx context.Context, r LogoutRequest, p PendingLogout) {
 	refusal.Because(ctx, string(InvalidRedirectURI), reason)
 }
 
-// logoutClient finds out who sends the user, by the ID token that only they have. false: nobody who can prove it.
+// logoutClient finds the client that sends the user, by the ID token that only that client has.
+// false: no client is verified.
 func (i *Issuer) logoutClient(ctx context.Context, r LogoutRequest) (hint idTokenHint, c userstore.Client, ok bool, err error) {
 	if r.IDTokenHint == "" || len(r.Repeated) > 0 || len(r.State) > maxState || !utf8.ValidString(r.State) {
 		return hint, c, false, nil
@@ -128,8 +134,8 @@ func (i *Issuer) logoutClient(ctx context.Context, r LogoutRequest) (hint idToke
 	return hint, c, false, err
 }
 
-// EndBrowserSession logs a browser out: its session is over, and with it every grant that came of it and does not hold
-// offline_access.
+// EndBrowserSession logs a browser out: it ends the session, and every grant from it that does not
+// hold offline_access.
 func (i *Issuer) EndBrowserSession(ctx context.Context, b Browser) error {
 	now := i.now()
 	ctx = audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)

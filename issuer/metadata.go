@@ -7,9 +7,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Metadata is the discovery document of OIDC Discovery section 3 and RFC 8414
-// section 2. It says exactly what this issuer does, under registered names; an endpoint is one line here
-// and one in Issuer.Metadata.
+// Metadata is the discovery document of OIDC Discovery section 3 and RFC 8414 section 2. It says
+// exactly what this issuer does, under registered names; an endpoint takes one line here and one in
+// Issuer.Metadata.
 type Metadata struct {
 	Issuer                string `json:"issuer"`
 	AuthorizationEndpoint string `json:"authorization_endpoint"`
@@ -46,17 +46,18 @@ type Metadata struct {
 
 	ClaimsParameterSupported     bool `json:"claims_parameter_supported"`
 	RequestParameterSupported    bool `json:"request_parameter_supported"`
-	RequestURIParameterSupported bool `json:"request_uri_parameter_supported"` // left out it would mean true
+	RequestURIParameterSupported bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
 }
 
-// idTokenClaims are the claims that every client finds in an ID token of ours, or can.
+// idTokenClaims are the claims that every client finds, or may find, in an ID token of ours.
 var idTokenClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"}
 
-// AssertionAlgorithms are those that a client may sign its assertions with; the last two are one, by its older and its newer name.
+// AssertionAlgorithms are the algorithms that a client may sign its assertions with; the last two
+// are one, by its older and its newer name.
 var AssertionAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA, jose.Ed25519}
 
-// Metadata describes this issuer as it is now: an algorithm is listed once it
-// has an active key. Scope admin is not advertised; those who may have it know.
+// Metadata describes this issuer as it is now: an algorithm is listed once it has an active key.
+// Scope admin is not advertised; admins know it.
 func (i *Issuer) Metadata() Metadata {
 	scopes := append(slices.Clone(userScopes), i.ClaimScopes()...)
 	for _, r := range i.Resources {

@@ -30,8 +30,8 @@ func TestMetadata(t *testing.T) {
 	})
 }
 
-// The document promises every claim that an ID token has. What it promises beside those is about the user, told at
-// userinfo, or nonce, which is the client's own.
+// The document lists every claim that an ID token has. The other listed claims are about the user,
+// from userinfo, or nonce, which is the client's own.
 func TestMetadataListsTheClaimsOfIDTokens(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		promised := w.Metadata().ClaimsSupported

@@ -18,7 +18,7 @@ const (
 	TypeRefreshToken = "rt+jwt"
 )
 
-// TokenTypes is what a signing key is asked to sign.
+// TokenTypes lists the types of token that a signing key signs.
 var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken}
 
 // TokenResponse is the successful response of RFC 6749 section 5.1.
@@ -31,27 +31,25 @@ type TokenResponse struct {
 	Scope        string `json:"scope,omitempty"`
 }
 
-// Authorization is what a grant function has proved, and all that minting needs.
+// Authorization is what a grant function has verified, and everything that minting needs.
 type Authorization struct {
-	Grant   userstore.Grant // without a UserID: the client acts in its own name, and there is no grant
+	Grant   userstore.Grant // without a UserID: the client acts on its own behalf, without a grant
 	Client  userstore.Client
-	User    userstore.User // zero: unknown here, and not needed; see completeUser
+	User    userstore.User // zero: not read, because no claim needs it; see completeUser
 	Roles   []string       // of the user, now
 	Scopes  []string       // of this access token
-	Targets []Resource     // named by the request, or else by the grant; empty: the default audience
+	Targets []Resource     // of the request, or else of the grant; empty: the default audience
 	Nonce   string         // of the ID token; empty: none
 
-	// RefreshJTI is the proof that goes into the refresh token of the grant's
-	// generation; empty: no refresh token is due. It is computed before anything
-	// is written, as signers are taken.
+	// RefreshJTI proves that the refresh token of the grant's generation is ours; empty: no refresh
+	// token is issued. It is computed before the write, as signers are taken.
 	RefreshJTI string
 }
 
-// signers are the active signers of every algorithm that a client, a resource or
-// the configuration can name. They are taken in one go, before anything is
-// written and after the instant that tokens count from: a token signed with one
-// of them is over before its key leaves the key set, however long the store took
-// in between.
+// signers are the active signers of every algorithm that a client, a resource or the configuration
+// can name. They are taken together, before the write and after the instant that the tokens count
+// from. So a token that one of them signs expires before its key leaves the key set, however long
+// the store took in between.
 type signers struct {
 	names   [4]string
 	signers [4]*jose.Signer
@@ -67,12 +65,12 @@ func (i *Issuer) signers() (s signers, err error) {
 	return s, nil
 }
 
-// of is the signer of alg; empty means RS256, as everywhere in OIDC.
+// of returns the signer of alg; empty means RS256, as everywhere in OIDC.
 func (s *signers) of(alg string) *jose.Signer {
 	return s.signers[max(slices.Index(s.names[:], alg), 0)]
 }
 
-// mint signs what a is worth. now is the instant that the request was judged by.
+// mint signs the tokens that a authorizes. now is the instant at which the request was checked.
 func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse, error) {
 	scope := strings.Join(a.Scopes, " ")
 	access, expires, err := i.mintAccess(now, s, a, scope)
@@ -93,10 +91,10 @@ func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse,
 	return r, nil
 }
 
-// mintAccess makes the access token of RFC 9068. It never outlives its grant. Where a client acts in its own
-// name, it is the subject (section 2.2).
+// mintAccess makes the access token of RFC 9068. The token never outlives its grant. If a client
+// acts on its own behalf, the client is the subject (section 2.2).
 func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope string) (token string, expires int64, err error) {
-	alg, lifetime := i.access(i.reach(a.Targets))
+	alg, lifetime := i.access(i.targetsOrDefaults(a.Targets))
 	end := now.Add(lifetime)
 	claims := accessClaims{
 		Issuer:   i.URL,
@@ -125,7 +123,7 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string
 	if a.Client.IDTokenClaims {
 		i.scopedClaims(a.User, a.Roles, a.Scopes, more)
 	}
-	i.wishedClaims(wishesOf(a.Grant.Claims).IDToken, a.User, a.Client, more)
+	i.requestedClaims(claimsRequestOf(a.Grant.Claims).IDToken, a.User, a.Client, more)
 	return i.sign(signer, TypeIDToken, idClaims{
 		Issuer:          i.URL,
 		Subject:         a.Grant.UserID,
@@ -141,9 +139,9 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string
 	}, more)
 }
 
-// sign is the only call of a signer. What it fails with is never the caller's
-// fault, and after the commit there is nothing left to refuse. more are claims beside those of the
-// struct, with other names.
+// sign is the only function that calls a signer. Its failure is never the caller's fault, and after
+// the commit there is nothing left to refuse. more holds claims beside those of the struct, with
+// other names.
 func (i *Issuer) sign(s *jose.Signer, typ string, claims any, more map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err == nil && len(more) > 0 {

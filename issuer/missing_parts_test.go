@@ -10,7 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// An Admission or a ClientCache that was forgotten is no unlimited one: nothing is signed, no client is read.
+// A forgotten Admission or ClientCache does not mean "no limit": nothing is signed, no client is
+// read.
 func TestForgottenLimitsLetNothingThrough(t *testing.T) {
 	i, _ := oneRefreshToken(t)
 	i.Admission = nil

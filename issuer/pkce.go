@@ -18,11 +18,12 @@ var (
 	errChallenge       = refuse(InvalidRequest, "The code_challenge has to be a SHA-256 in base64url: 43 characters without padding.")
 )
 
-// challengeLength is that of a SHA-256 in base64url (RFC 7636 section 4.2).
+// challengeLength is the length of a SHA-256 in base64url (RFC 7636 section 4.2).
 const challengeLength = 43
 
-// codeChallenge reads the PKCE parameters of an authorization request. plain is refused: it protects from nobody
-// who sees the request. Who sends a challenge without having to is held to it all the same.
+// codeChallenge reads the PKCE parameters of an authorization request. plain is refused: it gives
+// no protection from an attacker who sees the request. A client that sends a challenge without
+// having to must send the verifier all the same.
 func (i *Issuer) codeChallenge(r AuthorizationRequest, client userstore.Client) (string, error) {
 	switch {
 	case r.CodeChallenge == "" && r.CodeChallengeMethod == "":
@@ -40,8 +41,8 @@ func (i *Issuer) codeChallenge(r AuthorizationRequest, client userstore.Client) 
 
 const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// requiresPKCE says whose codes are worth nothing without PKCE: of public clients always, of others as they are
-// registered, or else as this issuer is set up.
+// requiresPKCE reports whether client must use PKCE: a public client always, others as they are
+// registered, or else as this issuer is configured.
 func (i *Issuer) requiresPKCE(client userstore.Client) bool {
 	switch {
 	case client.Public():

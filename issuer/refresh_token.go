@@ -13,13 +13,13 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// A refresh token is a signed pointer to a grant and a generation. Its jti is an
-// HMAC over both, under a secret that no signing key reveals: that, and not the
-// signature, is what cannot be forged. So the signature is checked under any key
-// that we ever published, and rotating or revoking keys logs nobody out.
+// A refresh token is a signed pointer to a grant and a generation. Its jti is an HMAC over both,
+// under a secret that no signing key reveals: the jti, and not the signature, is what cannot be
+// forged. So the signature is checked under any key that we ever published, and rotating or
+// revoking keys logs no user out.
 //
-// Every claim follows from the grant's row, so that a generation that is answered
-// again is the same token again, however many replicas answer it.
+// Every claim follows from the grant's row, so every answer for one generation is the same token,
+// on every replica.
 
 // mintRefresh makes the refresh token of the grant's generation.
 func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
@@ -35,7 +35,7 @@ func (i *Issuer) mintRefresh(s signers, a Authorization) (string, error) {
 	}, nil)
 }
 
-// presented is what a refresh token that is ours says.
+// presented holds the claims of a refresh token that is ours.
 type presented struct {
 	grant      userstore.GrantID
 	generation int64
@@ -47,16 +47,16 @@ var (
 	errRefreshExpired = refuse(Expired, "The session has ended: sign in again.")
 )
 
-// present takes a refresh token apart and proves that it is ours: signature,
-// typ, iss, aud, exp, jti, in this order, without touching the store.
-func (i *Issuer) present(ctx context.Context, raw string, now time.Time) (presented, error) {
+// verifyRefresh parses a refresh token and verifies that it is ours: signature, typ, iss, aud, exp,
+// jti, in this order, without touching the store.
+func (i *Issuer) verifyRefresh(ctx context.Context, raw string, now time.Time) (presented, error) {
 	token, err := jose.Parse(raw)
 	if err != nil {
 		return presented{}, errRefreshToken.because(err)
 	}
 	key, ok := i.Keys.KnownKey(token.Header.KeyID)
 	if !ok {
-		if key, err = i.lookAgain(ctx, token, now); err != nil {
+		if key, err = i.reloadKey(ctx, token, now); err != nil {
 			return presented{}, err
 		}
 	}
@@ -78,11 +78,11 @@ func (i *Issuer) present(ctx context.Context, raw string, now time.Time) (presen
 	case now.Unix() >= c.Expires:
 		return presented{}, errRefreshExpired
 	}
-	return i.prove(c)
+	return i.verifyJTI(c)
 }
 
-// prove recomputes the jti and compares it in constant time.
-func (i *Issuer) prove(c refreshClaims) (presented, error) {
+// verifyJTI recomputes the jti and compares it in constant time.
+func (i *Issuer) verifyJTI(c refreshClaims) (presented, error) {
 	grant, err := base64.RawURLEncoding.Strict().DecodeString(c.Grant)
 	if err != nil || len(grant) != len(userstore.GrantID{}) || c.Generation < 1 {
 		return presented{}, errRefreshToken.because(errors.New("grant and gen name no grant"))
@@ -98,18 +98,17 @@ func (i *Issuer) prove(c refreshClaims) (presented, error) {
 	return p, nil
 }
 
-// lookAgain is for a token whose key this replica does not know. After an
-// emergency revocation another replica may sign with a key that is younger than
-// our last look at the key set; refusing would log the user out. Only a token
-// whose jti proves that we made it is worth that look, so strangers cannot make
-// us take it.
-func (i *Issuer) lookAgain(ctx context.Context, token *jose.Token, now time.Time) (jose.PublicKey, error) {
+// reloadKey finds a key that this replica does not know yet. After an emergency revocation another
+// replica may sign with a key that is younger than our last read of the key set; refusing the token
+// would log the user out. Only a token whose jti proves that we made it causes a read, so strangers
+// cannot cause any.
+func (i *Issuer) reloadKey(ctx context.Context, token *jose.Token, now time.Time) (jose.PublicKey, error) {
 	unknown := errRefreshToken.because(errors.New("signed with a key that was never ours"))
 	var c refreshClaims
 	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.RefuseUnknown); err != nil {
 		return jose.PublicKey{}, unknown
 	}
-	if _, err := i.prove(c); err != nil {
+	if _, err := i.verifyJTI(c); err != nil {
 		return jose.PublicKey{}, err
 	}
 	if now.Unix() >= c.Expires {

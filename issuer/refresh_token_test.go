@@ -13,7 +13,7 @@ import (
 	"github.com/signet-id/signet/keys"
 )
 
-// T-27: nothing but the very token is the token.
+// T-27: only the genuine token is accepted.
 func TestT27DamagedRefreshTokens(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		token := w.login("profile").RefreshToken
@@ -61,7 +61,7 @@ func TestT27DamagedRefreshTokens(t *testing.T) {
 	})
 }
 
-// Tokens that are signed with a genuine key and wrong in one thing.
+// Tokens that are signed with a genuine key and wrong in one claim.
 func TestRefreshTokensThatAreNot(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		r := w.login("openid profile")
@@ -137,9 +137,9 @@ func respell(grant string) string {
 	return grant[:last] + string(alphabet[strings.IndexByte(alphabet, grant[last])|1])
 }
 
-// A token under a key that was never ours makes nobody look for that key, unless
-// its jti proves that it is ours.
-func TestUnknownKeysAreNotLookedFor(t *testing.T) {
+// A token under a key that was never ours causes no read of the key set, unless its jti proves that
+// it is ours.
+func TestUnknownKeysCauseNoRead(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		genuine := w.login("profile").RefreshToken
 		counted := &stepCounter{Manager: w.ring}

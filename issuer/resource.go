@@ -10,7 +10,7 @@ import (
 // Resource is a registered resource server (RFC 8707).
 type Resource struct {
 	URI            string
-	Scopes         []string      // that may be asked for with it; empty: any
+	Scopes         []string      // that may be requested with the resource; empty: any
 	AccessAlg      string        // empty: Issuer.AccessAlg
 	AccessLifetime time.Duration // zero: Issuer.AccessLifetime
 	// IntrospectionClients may ask about every token whose audience holds this resource.
@@ -24,9 +24,9 @@ var (
 	errTargetGone  = refuse(InvalidTarget, "The resource of this grant is no longer registered for this client: sign in again.")
 )
 
-// resources finds what a request names: each registered, and listed by the client. Comparison is
-// exact but for the slash of SameResource: that also refuses fragments and relative references
-// (RFC 8707 section 2), which are never registered. What comes of it is written as it is registered.
+// resources returns the resources that a request names: each registered, and listed by the client.
+// Comparison is exact but for the slash of SameResource: that also refuses fragments and relative
+// references (RFC 8707 section 2), which are never registered. The result is spelled as registered.
 func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource, error) {
 	var out []Resource
 	for _, uri := range asked {
@@ -45,9 +45,9 @@ func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource,
 	return out, nil
 }
 
-// within finds what a refresh names: each one held by the grant, and still
+// grantedTargets returns the resources that a refresh names: each one held by the grant, and still
 // registered.
-func (i *Issuer) within(asked []string, view userstore.GrantView) ([]Resource, error) {
+func (i *Issuer) grantedTargets(asked []string, view userstore.GrantView) ([]Resource, error) {
 	for _, uri := range asked {
 		if _, held := userstore.Registered(view.Grant.Resources, uri); !held {
 			return nil, errTargetGrant
@@ -56,13 +56,12 @@ func (i *Issuer) within(asked []string, view userstore.GrantView) ([]Resource, e
 	return i.resources(asked, view.Client)
 }
 
-// regrant finds the resources of a grant that are still registered. A grant for
-// resources that are all gone is refused: it must not turn into one for the
-// default audience, which the user was never asked about. (Only the row says
-// which they are, so a plain refresh learns of it after it rotated; the refused
-// client loses nothing by that, and once an operator puts the resource back, the
-// same refresh token is answered again.)
-func (i *Issuer) regrant(uris []string, client userstore.Client) ([]Resource, error) {
+// remainingTargets returns the resources of a grant that are still registered. A grant for
+// resources that are all gone is refused: it must not turn into one for the default audience, which
+// the user was never asked about. (Only the row names the resources, so a plain refresh finds this
+// out after it rotated. The refused client loses nothing by that: once an operator restores the
+// resource, the same refresh token is answered once more.)
+func (i *Issuer) remainingTargets(uris []string, client userstore.Client) ([]Resource, error) {
 	var out []Resource
 	for _, uri := range uris {
 		if one, err := i.resources([]string{uri}, client); err == nil && (len(out) == 0 || i.accessAlg(out[0]) == i.accessAlg(one[0])) {
@@ -75,9 +74,9 @@ func (i *Issuer) regrant(uris []string, client userstore.Client) ([]Resource, er
 	return out, nil
 }
 
-// defaults are the members of the default audience that are registered
-// resources: their scopes, algorithm and lifetime hold for it.
-func (i *Issuer) defaults() []Resource {
+// defaultTargets returns the members of the default audience that are registered resources: their
+// scopes, algorithm and lifetime hold for it.
+func (i *Issuer) defaultTargets() []Resource {
 	var out []Resource
 	for _, r := range i.Resources {
 		if _, named := userstore.Registered(i.Audience, r.URI); named {
@@ -87,18 +86,19 @@ func (i *Issuer) defaults() []Resource {
 	return out
 }
 
-// reach are the resources that a request for targets is about: those named, or else those of the default audience that
-// are registered. Their scopes may be asked for, and their algorithm and lifetime hold.
-func (i *Issuer) reach(targets []Resource) []Resource {
+// targetsOrDefaults returns the resources that a request for targets is about: targets, or else
+// those of the default audience that are registered. Their scopes may be requested, and their
+// algorithm and lifetime hold.
+func (i *Issuer) targetsOrDefaults(targets []Resource) []Resource {
 	if len(targets) == 0 {
-		return i.defaults()
+		return i.defaultTargets()
 	}
 	return targets
 }
 
-// audience is whom an access token is for. With resources it is for nothing else;
-// without, it is for the default audience, to which a first-party client has the
-// issuer itself added, so that its users can manage their account.
+// audience returns the audience of an access token. With resources it is the resources alone;
+// without, it is the default audience, to which a first-party client has the issuer itself added,
+// so that its users can manage their account.
 func (i *Issuer) audience(named []Resource, client userstore.Client) []string {
 	if len(named) > 0 {
 		out := make([]string, len(named))
@@ -116,8 +116,8 @@ func (i *Issuer) audience(named []Resource, client userstore.Client) []string {
 	return i.Audience
 }
 
-// access is how an access token for targets is signed and how long it lives: the
-// shortest lifetime of any of them.
+// access returns the algorithm and the lifetime of an access token for targets: the shortest
+// lifetime of any of them.
 func (i *Issuer) access(targets []Resource) (alg string, lifetime time.Duration) {
 	if len(targets) == 0 {
 		return i.accessAlg(Resource{}), i.AccessLifetime

@@ -10,10 +10,11 @@ import (
 
 var errNoRow = refuse(UnsupportedTokenType, "A token that a client got in its own name cannot be revoked: it ends by itself, or disable the client.")
 
-// RevokeToken ends the grant of a refresh or access token of the calling client (RFC 7009): all tokens of the
-// grant with it. What is no live token of the client's is no error, and nothing happens. Nor is a client_credentials
-// token forgotten in silence: nothing is stored of it that could be revoked. Every error is an *Error; a revocation
-// that was not stored is never called one.
+// RevokeToken ends the grant of a refresh or access token of the calling client (RFC 7009), and
+// with it all tokens of the grant. A token that is not a live one of the client's is no error, and
+// nothing happens. A client_credentials token is refused, not silently accepted: nothing is stored
+// of it that could be revoked. Every error is an *Error; a revocation that was not stored is never
+// reported as done.
 func (i *Issuer) RevokeToken(ctx context.Context, q TokenQuery) error {
 	client, err := i.AuthenticateClient(ctx, q.Auth)
 	if err != nil {
@@ -40,7 +41,7 @@ func (i *Issuer) RevokeToken(ctx context.Context, q TokenQuery) error {
 	return nil
 }
 
-// grantToRevoke is the grant of a live token of client; zero: there is none.
+// grantToRevoke returns the grant of a live token of client; zero: there is none.
 func (i *Issuer) grantToRevoke(ctx context.Context, client userstore.Client, raw string) (none userstore.Grant, err error) {
 	live, err := i.live(ctx, raw, anyAudience)
 	switch {
@@ -53,7 +54,7 @@ func (i *Issuer) grantToRevoke(ctx context.Context, client userstore.Client, raw
 	case !refused(err, InvalidToken):
 		return none, err
 	}
-	p, err := i.present(ctx, raw, i.now())
+	p, err := i.verifyRefresh(ctx, raw, i.now())
 	if err != nil || p.clientID != client.ID {
 		return none, err
 	}

@@ -7,8 +7,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// ScopeAdmin opens the admin API: for a user with role admin, through a
-// first-party client, and nobody else.
+// ScopeAdmin opens the admin API to users with role admin, through first-party clients only.
 const (
 	ScopeAdmin = "admin"
 	RoleAdmin  = "admin"
@@ -20,11 +19,11 @@ const (
 	defaultScope = "profile email" // of a login that names none (RFC 6749 section 3.3)
 )
 
-// userScopes speak of the user and of the grant (OIDC Core sections 5.4 and 11),
-// not of a resource: they may be asked for together with any.
+// userScopes concern the user and the grant (OIDC Core sections 5.4 and 11), not a resource: they
+// may be requested together with any resource.
 var userScopes = []string{scopeOpenID, "profile", "email", "address", "phone", scopeOffline}
 
-// ClaimScopes are the scopes that the operator's own claims give a meaning: they speak of the user, as
+// ClaimScopes returns the scopes of the operator's custom claims. They concern the user, as
 // userScopes do. A scope that a resource is registered with stays that resource's.
 func (i *Issuer) ClaimScopes() []string {
 	var out []string
@@ -42,19 +41,18 @@ func (i *Issuer) isClaimScope(scope string) bool {
 		!slices.ContainsFunc(i.Resources, func(r Resource) bool { return slices.Contains(r.Scopes, scope) })
 }
 
-// aboutUser tells a scope that speaks of the user and of the grant, not of a resource.
+// aboutUser reports whether scope concerns the user and the grant, not a resource.
 func (i *Issuer) aboutUser(scope string) bool {
 	return slices.Contains(userScopes, scope) || i.isClaimScope(scope)
 }
 
-// Bounds of what a stranger may make us compare.
+// Bounds on the input of strangers.
 const (
 	maxScopeBytes = 4096
 	maxListed     = 24 // scopes that a refusal lists
 )
 
-// parseScope splits a scope parameter (RFC 6749 section 3.3), without
-// duplicates and in the order given.
+// parseScope splits a scope parameter (RFC 6749 section 3.3) in its order, without duplicates.
 func parseScope(scope string) ([]string, error) {
 	if len(scope) > maxScopeBytes {
 		return nil, refuse(InvalidScope, "The scope is too long.")
@@ -72,7 +70,7 @@ func parseScope(scope string) ([]string, error) {
 	return out, nil
 }
 
-// isScopeToken tells whether s is a scope-token: %x21 / %x23-5B / %x5D-7E.
+// isScopeToken reports whether s is a scope-token: %x21 / %x23-5B / %x5D-7E.
 func isScopeToken(s string) bool {
 	for n := range len(s) {
 		if c := s[n]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
@@ -82,26 +80,27 @@ func isScopeToken(s string) bool {
 	return s != ""
 }
 
-// grantable lists the scopes that client may ask for in a user's name at targets (none: the
-// default audience, and whatever of it is registered). Whether the user may have admin is mayAdmin's
-// affair.
+// grantable returns the scopes that client may request on a user's behalf at targets (none: the
+// default audience, and its registered resources). Whether the user may have admin is for mayAdmin
+// to say.
 func (i *Issuer) grantable(client userstore.Client, targets []Resource) []string {
 	candidates := append(slices.Clone(userScopes), i.ClaimScopes()...)
 	if client.FirstParty {
 		candidates = append(candidates, ScopeAdmin)
 	}
-	return i.held(client, append(candidates, i.taken(client, targets)...))
+	return i.registeredScopes(client, append(candidates, i.resourceScopes(client, targets)...))
 }
 
-// own lists the scopes that client may ask for in its own name at targets.
-func (i *Issuer) own(client userstore.Client, targets []Resource) []string {
-	return slices.DeleteFunc(i.held(client, i.taken(client, targets)), func(s string) bool { return ofUser(s) })
+// ownScopes returns the scopes that client may request on its own behalf at targets.
+func (i *Issuer) ownScopes(client userstore.Client, targets []Resource) []string {
+	return slices.DeleteFunc(i.registeredScopes(client, i.resourceScopes(client, targets)),
+		func(s string) bool { return isUserScope(s) })
 }
 
-// unnamed are the scopes of a request that names targets and no scope (RFC 6749 section 3.3): those that the targets
-// list, as far as client may have them. At a target that lists none they are the client's own: a scope of another
-// resource is not granted unless it is asked for.
-func (i *Issuer) unnamed(client userstore.Client, targets []Resource) []string {
+// defaultScopes returns the scopes of a request that names targets and no scope (RFC 6749 section
+// 3.3): those that the targets list, as far as client may have them. At a target that lists none
+// they are the client's own: a scope of another resource is not granted unless it is requested.
+func (i *Issuer) defaultScopes(client userstore.Client, targets []Resource) []string {
 	var candidates []string
 	for _, t := range targets {
 		if len(t.Scopes) == 0 {
@@ -109,12 +108,14 @@ func (i *Issuer) unnamed(client userstore.Client, targets []Resource) []string {
 		}
 		candidates = append(candidates, t.Scopes...)
 	}
-	return slices.DeleteFunc(i.held(client, candidates), func(s string) bool { return s == ScopeAdmin || i.aboutUser(s) })
+	return slices.DeleteFunc(i.registeredScopes(client, candidates),
+		func(s string) bool { return s == ScopeAdmin || i.aboutUser(s) })
 }
 
-// taken lists the scopes of targets, whoever asks. A resource that lists scopes takes only those; one that lists none
-// takes every scope that a resource or the client is registered with.
-func (i *Issuer) taken(client userstore.Client, targets []Resource) (candidates []string) {
+// resourceScopes returns the scopes of targets, for any client. A resource that lists scopes
+// accepts only those. A resource that lists none accepts every scope that a resource or the client
+// is registered with.
+func (i *Issuer) resourceScopes(client userstore.Client, targets []Resource) (candidates []string) {
 	for _, t := range targets {
 		if len(t.Scopes) > 0 {
 			candidates = append(candidates, t.Scopes...)
@@ -131,13 +132,13 @@ func (i *Issuer) taken(client userstore.Client, targets []Resource) (candidates 
 	return candidates
 }
 
-// held are those of candidates that client may be given.
-func (i *Issuer) held(client userstore.Client, candidates []string) (out []string) {
+// registeredScopes returns the candidates that client may be given.
+func (i *Issuer) registeredScopes(client userstore.Client, candidates []string) (out []string) {
 	for _, s := range candidates {
 		switch {
 		case slices.Contains(out, s) || !isScopeToken(s):
 		case s == ScopeAdmin && !client.FirstParty:
-		case !holds(client, s):
+		case !mayHold(client, s):
 		default:
 			out = append(out, s)
 		}
@@ -145,30 +146,31 @@ func (i *Issuer) held(client userstore.Client, candidates []string) (out []strin
 	return out
 }
 
-// checkScope refuses a scope that is not among those allowed, where an unknown scope is refused rather than dropped
-// (RFC 6749 section 3.3 allows both): a misspelt one would otherwise show only when a resource server says no.
+// checkScope refuses a scope that is not allowed, where an unknown scope is refused rather than
+// dropped (RFC 6749 section 3.3 allows both): otherwise a misspelt scope would show only when a
+// resource server refuses the token.
 func checkScope(asked, allowed []string) error {
 	for _, s := range asked {
 		if !slices.Contains(allowed, s) {
-			return notAmong(allowed)
+			return scopeNotAllowed(allowed)
 		}
 	}
 	return nil
 }
 
-// knownScope drops the scopes that are not among those allowed: OIDC Core section 3.1.2.1 has unknown scopes ignored
-// at the authorization endpoint, and apps name scopes that only other providers have. The token response says which
-// were granted. Of a request that named some, one at least has to be left.
+// knownScope drops the scopes that are not allowed: OIDC Core section 3.1.2.1 has unknown scopes
+// ignored at the authorization endpoint, and apps name scopes that only other providers have. The
+// token response lists the granted scopes. If the request named scopes, at least one must remain.
 func knownScope(asked, allowed []string) ([]string, error) {
 	known := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return !slices.Contains(allowed, s) })
 	if len(known) == 0 && len(asked) > 0 {
-		return nil, notAmong(allowed)
+		return nil, scopeNotAllowed(allowed)
 	}
 	return known, nil
 }
 
-// notAmong is the refusal that lists what is allowed.
-func notAmong(allowed []string) error {
+// scopeNotAllowed returns the refusal that lists what is allowed.
+func scopeNotAllowed(allowed []string) error {
 	list := slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == ScopeAdmin })
 	more := ""
 	if len(list) > maxListed {
@@ -180,16 +182,16 @@ func notAmong(allowed []string) error {
 	return refuse(InvalidScope, "This client may ask here for "+strings.Join(list, ", ")+more+"; the request names something else.")
 }
 
-// mayAdmin tells whether a user with roles may hold scope admin through client.
+// mayAdmin reports whether a user with roles may hold scope admin through client.
 func mayAdmin(client userstore.Client, roles []string) bool {
 	return client.FirstParty && slices.Contains(roles, RoleAdmin)
 }
 
 var errNotAdmin = refuse(InvalidScope, "The scope admin is only for users with the role admin: leave it out.")
 
-// narrow are the scopes of an access token that a refresh asks for: those that were granted (RFC 6749 section 6) and
-// still may be held. Others are ignored, as at the authorization endpoint: an app whose unknown scope
-// was dropped there names it here again.
+// narrow returns the scopes of an access token that a refresh requests: those that were granted
+// (RFC 6749 section 6) and may still be held. Other scopes are ignored, as at the authorization
+// endpoint: an app whose unknown scope was dropped there names it again here.
 func (i *Issuer) narrow(asked []string, view userstore.GrantView, targets []Resource) ([]string, error) {
 	held := i.effective(view.Grant.Scopes, view.Client, view.User.Roles, targets)
 	out := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return !slices.Contains(held, s) })
@@ -201,28 +203,29 @@ func (i *Issuer) narrow(asked []string, view userstore.GrantView, targets []Reso
 
 var errNoneGranted = refuse(InvalidScope, "The grant holds none of the scopes asked for, or not any more: ask for others, or sign in again.")
 
-// holds tells whether client is registered for scope; one that lists none is for any. An operator who takes a
-// scope away from a client means the grants that there are as well.
-func holds(client userstore.Client, scope string) bool {
+// mayHold reports whether client is registered for scope; a client that lists no scopes is
+// registered for any. An operator who takes a scope away from a client takes it from existing
+// grants as well.
+func mayHold(client userstore.Client, scope string) bool {
 	return len(client.Scopes) == 0 || slices.Contains(client.Scopes, scope)
 }
 
-// effective is what of the granted scopes an access token for targets carries
-// when the request names none: those that the client is still registered for, admin only while it may be
-// held, and a resource's scopes only where the resource is named.
+// effective returns the granted scopes that an access token for targets carries if the request
+// names none: those that the client is still registered for, admin only while the user may hold it,
+// and a resource's scopes only if the resource is named.
 func (i *Issuer) effective(granted []string, client userstore.Client, roles []string, targets []Resource) []string {
 	out := make([]string, 0, len(granted))
 	for _, s := range granted {
-		if holds(client, s) && (s != ScopeAdmin || mayAdmin(client, roles)) && i.takes(targets, s) {
+		if mayHold(client, s) && (s != ScopeAdmin || mayAdmin(client, roles)) && i.accepts(targets, s) {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
-// takes tells whether one of targets takes scope; no targets are the default
-// audience, for which the login has already judged.
-func (i *Issuer) takes(targets []Resource, scope string) bool {
+// accepts reports whether one of targets accepts scope. No targets mean the default audience, whose
+// scopes the login has already checked.
+func (i *Issuer) accepts(targets []Resource, scope string) bool {
 	if len(targets) == 0 || i.aboutUser(scope) {
 		return true
 	}

@@ -9,14 +9,15 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// sidProofBytes is how much of the HMAC a session id holds. It only tells sessions apart: nobody can
-// present a session id of his own making, for it comes back inside an ID token that we signed.
+// sidProofBytes is how much of the HMAC a session id holds. The HMAC only tells sessions apart: a
+// client cannot present a session id of its own making, because the id comes back inside an ID
+// token that we signed.
 const sidProofBytes = 16
 
-// newSID is the public id of a grant that came of a browser session: random, and with a proof of which browser
-// session that was. A logout has to know that long after the grant's row is gone, which for a client without a
-// refresh token is minutes after the login; and clients cannot tell from it which of their users' logins belong to one
-// browser.
+// newSID returns the public id of a grant from a browser session: random, with a proof of which
+// browser session it is from. A logout has to know the session long after the grant's row is gone,
+// which for a client without a refresh token is minutes after the login; and clients cannot tell
+// from the id which of their users' logins belong to one browser.
 func (i *Issuer) newSID(browserSession string) (string, error) {
 	nonce := i.NewID()
 	proof, err := i.sidProof(nonce, browserSession)
@@ -31,9 +32,9 @@ func (i *Issuer) sidProof(nonce, browserSession string) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(mac[:sidProofBytes]), nil
 }
 
-// cameOf tells whether sid is that of a browser session, or of a grant that came of it. Grants from before session ids
-// held a proof are looked up.
-func (i *Issuer) cameOf(ctx context.Context, sid string, session userstore.BrowserSession) (bool, error) {
+// sidBelongsTo reports whether sid is that of a browser session, or of a grant from it. Grants that
+// are older than these proofs are looked up.
+func (i *Issuer) sidBelongsTo(ctx context.Context, sid string, session userstore.BrowserSession) (bool, error) {
 	if sid == "" || session.ID == "" {
 		return false, nil
 	}

@@ -10,17 +10,17 @@ import (
 type Standing int
 
 const (
-	Current  Standing = iota // it rotates
-	Again                    // the one before, within the reuse window: answered again
-	Late                     // the one before, after it: answered again, and remembered
+	Current  Standing = iota // the grant rotates
+	InWindow                 // the generation before, within the reuse window: answered once more
+	Late                     // the generation before, after the window: answered once more, and counted
 	Replayed                 // the grant is revoked
-	Ahead                    // of the row, which has lost writes: the grant is revoked
+	Ahead                    // ahead of the row, which has lost writes: the grant is revoked
 )
 
 // MaxLate is how often one generation is answered after the reuse window.
 const MaxLate = 5
 
-// Standing judges a generation by the grant's row; see Refresh.
+// Standing compares a generation with the grant's row; see Refresh.
 func (i *Issuer) Standing(generation int64, g userstore.Grant) Standing {
 	return i.standing(generation, g, i.now().Sub(g.RotatedAt) <= i.ReuseWindow)
 }
@@ -34,24 +34,24 @@ func (i *Issuer) standing(generation int64, g userstore.Grant, inWindow bool) St
 	case generation < g.Generation-1:
 		return Replayed
 	case inWindow:
-		return Again
+		return InWindow
 	case g.LateGeneration == g.Generation-1, g.LateGeneration == g.Generation && g.LateCount >= MaxLate:
 		return Replayed
 	}
 	return Late
 }
 
-// InspectRefresh says what a first-party Refresh of raw would meet now, for an
-// operator who wonders. It changes nothing, but that it may call Keys.Step as
-// Refresh would. The error is Refresh's, short of what only a write can find out.
+// InspectRefresh returns the standing that a first-party Refresh of raw would find now, for
+// operators. It changes nothing, but may call Keys.Step as Refresh would. The error is Refresh's,
+// without the errors that only a write can find.
 func (i *Issuer) InspectRefresh(ctx context.Context, raw string) (Standing, error) {
 	now := i.now()
-	p, err := i.present(ctx, raw, now)
+	p, err := i.verifyRefresh(ctx, raw, now)
 	if err != nil {
 		return 0, err
 	}
 	f := refresh{Issuer: i, request: RefreshRequest{RefreshToken: raw, FirstParty: true}, presented: p, now: now}
-	view, err := f.look(ctx)
+	view, err := f.checkedGrant(ctx)
 	if err != nil {
 		return 0, failed(err)
 	}

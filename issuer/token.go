@@ -22,14 +22,14 @@ type TokenRequest struct {
 	Scope    string
 	Resource []string
 
-	now time.Time // the instant that it is judged by
+	now time.Time // the instant at which the request is checked
 }
 
-// grantFunc proves a claim for an authenticated client and says what it is worth. It writes no
-// HTTP, authenticates no client and mints nothing.
+// grantFunc verifies the grant that an authenticated client presents and returns what it
+// authorizes. A grantFunc writes no HTTP response, authenticates no client and mints no token.
 type grantFunc func(*Issuer, context.Context, userstore.Client, TokenRequest) (Authorization, error)
 
-// grants is every grant there is, by grant_type.
+// grants lists every supported grant, by grant_type.
 var grants = map[string]grantFunc{
 	userstore.GrantAuthorizationCode: (*Issuer).redeemCode,
 	userstore.GrantRefreshToken:      (*Issuer).refreshGrant,
@@ -42,16 +42,16 @@ var (
 	errNotAllowed  = refuse(UnauthorizedClient, "This client is not registered for this grant_type.")
 )
 
-// Token is the token endpoint: it authenticates the client, finds the grant, checks that this client
-// may use it, and mints what the grant is worth. Every error is an *Error with a code of RFC 6749 section 5.2, or
-// Unavailable, Overloaded, RateLimited, ServerError.
+// Token is the token endpoint: it authenticates the client, finds the grant, checks that the client
+// may use that grant type, and mints the tokens. Every error is an *Error with a code of RFC 6749
+// section 5.2, or Unavailable, Overloaded, RateLimited, ServerError.
 func (i *Issuer) Token(ctx context.Context, r TokenRequest) (TokenResponse, error) {
 	response, err := i.token(ctx, r)
 	if err == nil {
 		return response, nil
 	}
 	e := failed(err)
-	if e.Code == Expired { // the account API's own word
+	if e.Code == Expired { // a code of the account API only
 		e = &Error{Code: InvalidGrant, Description: e.Description, Cause: e.Cause}
 	}
 	return TokenResponse{}, e
@@ -72,7 +72,8 @@ func (i *Issuer) token(ctx context.Context, r TokenRequest) (TokenResponse, erro
 	if !client.Allows(r.GrantType) {
 		return TokenResponse{}, errNotAllowed
 	}
-	// Whoever is let in here will be signed for; so nothing is written for one who is not.
+	// Enter before the grant is written: every request that is admitted is also signed, so nothing
+	// is written for a request that cannot be signed in time.
 	leave, err := i.Admission.enter(ctx)
 	if err != nil {
 		return TokenResponse{}, err
@@ -93,10 +94,10 @@ func (i *Issuer) token(ctx context.Context, r TokenRequest) (TokenResponse, erro
 	return i.mint(r.now, signers, a)
 }
 
-// completeUser reads the user when tokens are to say more than the grant's row tells. The grant has
-// moved by then: a client that is told to try again gets the same tokens.
+// completeUser reads the user if the tokens carry claims that the grant's row does not hold. The
+// grant has moved by then; a client that is told to try again gets the same tokens.
 func (i *Issuer) completeUser(ctx context.Context, a *Authorization) error {
-	if a.User.Email != "" || a.Grant.UserID == "" || !i.tellsOfUser(*a) {
+	if a.User.Email != "" || a.Grant.UserID == "" || !i.needsUser(*a) {
 		return nil
 	}
 	u, err := i.Accounts.Store.UserByID(ctx, a.Grant.UserID)

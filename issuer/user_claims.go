@@ -8,7 +8,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// scopeClaims are the claims that a scope stands for (OIDC Core section 5.4).
+// scopeClaims are the claims that a scope requests (OIDC Core section 5.4).
 var scopeClaims = []struct {
 	scope  string
 	claims []string
@@ -20,7 +20,8 @@ var scopeClaims = []struct {
 	{"phone", []string{"phone_number", "phone_number_verified"}},
 }
 
-// scopeOf is the scope that a standard claim comes with; empty: it is none about the user.
+// scopeOf returns the scope that a standard claim belongs to; empty: it is not a claim about the
+// user.
 func scopeOf(claim string) string {
 	for _, s := range scopeClaims {
 		if slices.Contains(s.claims, claim) {
@@ -30,8 +31,8 @@ func scopeOf(claim string) string {
 	return ""
 }
 
-// userClaim is a standard claim in the type that OIDC Core section 5.1 gives it; nil: the user says
-// nothing of that name.
+// userClaim returns a standard claim in the type that OIDC Core section 5.1 gives it; nil: the user
+// has no such claim.
 func userClaim(u userstore.User, name string) any {
 	text := func(s string) any {
 		if s == "" {
@@ -94,40 +95,41 @@ func userClaim(u userstore.User, name string) any {
 	return nil
 }
 
-// Where a custom claim can be.
+// The places of a custom claim.
 const (
 	InAccessToken = "access_token"
 	InIDToken     = "id_token"
 	InUserinfo    = "userinfo"
 )
 
-// CustomClaim is a claim of the operator's own: what resource servers and apps of this installation expect under a name of
-// theirs.
+// CustomClaim is a claim that the operator defines: resource servers and apps of this installation
+// expect it under that name.
 type CustomClaim struct {
 	Name  string
 	From  string   // roles, is_staff, or a standard claim of the user; empty: Value
-	Value any      // the same for everybody
+	Value any      // the same for every user
 	In    []string // InAccessToken, InIDToken, InUserinfo
-	Scope string   // only where this scope was granted; empty: wherever there is a user (or always, for a constant)
+	Scope string   // only if this scope was granted; empty: whenever there is a user (or always, for a constant)
 }
 
 // fromUser are the sources of custom claims beside the standard claims.
 var fromUser = []string{"roles", "is_staff"}
 
-// reservedClaims mean something to whoever verifies a token, so they cannot be made to mean something else.
+// reservedClaims mean something to verifiers of tokens, so they cannot be redefined.
 var reservedClaims = []string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "azp", "nonce",
 	"at_hash", "c_hash", "s_hash", "cnf", "act", "may_act", "events", "status", "typ", "active", "token_type", "username",
 	"sub_jwk", "_claim_names", "_claim_sources", "authorization_details", "vot", "vtm", "toe", "txn",
 }
 
-// Check says what is wrong with a custom claim; nil: nothing.
+// Check returns what is wrong with a custom claim; nil: nothing.
 func (c CustomClaim) Check() error {
 	switch {
 	case c.Name == "" || len(c.Name) > 128 || !isScopeToken(c.Name):
 		return fmt.Errorf("a claim needs a name of 1 to 128 visible ASCII characters")
 	case slices.ContainsFunc(append([]string{"roles"}, reservedClaims...), func(name string) bool { return c.Name != name && strings.EqualFold(c.Name, name) }):
-		// Verifiers, ours among them, refuse a token with such a member: a laxer reader would take it for the other.
+		// Verifiers, ours among them, refuse a token with such a member: a laxer reader would take
+		// one claim for the other.
 		return fmt.Errorf("the claim %s is that of another claim but for its case; choose another name", c.Name)
 	case slices.Contains(reservedClaims, c.Name):
 		return fmt.Errorf("the claim %s means something of its own in tokens; choose another name", c.Name)
@@ -152,7 +154,7 @@ func (c CustomClaim) Check() error {
 	return nil
 }
 
-// customClaims are those of one place. u is zero where there is no user behind a token.
+// customClaims returns the custom claims of one place. u is zero if the token has no user.
 func (i *Issuer) customClaims(in string, u userstore.User, roles, scopes []string) map[string]any {
 	out := map[string]any{}
 	for _, c := range i.Claims {
@@ -184,8 +186,8 @@ func (c CustomClaim) of(u userstore.User, roles []string) any {
 	return userClaim(u, c.From)
 }
 
-// scopedClaims adds what userinfo tells for the scopes that were granted: the standard claims that each stands for
-// (OIDC Core section 5.4), and the operator's own that are of a scope.
+// scopedClaims adds the claims of the granted scopes: the standard claims of each (OIDC Core
+// section 5.4), and the operator's custom claims of those scopes.
 func (i *Issuer) scopedClaims(u userstore.User, roles, scopes []string, out map[string]any) {
 	for _, s := range scopeClaims {
 		if !slices.Contains(scopes, s.scope) {
@@ -207,16 +209,18 @@ func (i *Issuer) scopedClaims(u userstore.User, roles, scopes []string, out map[
 	}
 }
 
-// tellsOfUser tells whether the tokens of a will hold more about the user than the grant's row does.
-func (i *Issuer) tellsOfUser(a Authorization) bool {
+// needsUser reports whether the tokens of a will hold more about the user than the grant's row
+// does.
+func (i *Issuer) needsUser(a Authorization) bool {
 	if slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.From != "" && c.From != "roles" }) {
 		return true
 	}
-	return len(wishesOf(a.Grant.Claims).IDToken) > 0 || a.Client.IDTokenClaims && slices.Contains(a.Scopes, scopeOpenID)
+	return len(claimsRequestOf(a.Grant.Claims).IDToken) > 0 || a.Client.IDTokenClaims && slices.Contains(a.Scopes, scopeOpenID)
 }
 
-// wishesOf is the claims request of a grant. It was read strictly before it was stored.
-func wishesOf(claims string) claimsRequest {
+// claimsRequestOf returns the claims request of a grant. It was parsed strictly before it was
+// stored.
+func claimsRequestOf(claims string) claimsRequest {
 	c, err := parseClaims(claims)
 	if err != nil {
 		return claimsRequest{}
@@ -224,19 +228,21 @@ func wishesOf(claims string) claimsRequest {
 	return c
 }
 
-// grantsWish tells whether a client may be given a claim that it named: one of the user's, and of a scope that it is
-// registered for.
-func grantsWish(client userstore.Client, claim string) bool {
+// mayGetClaim reports whether client may get a claim that it requested by name: a standard claim
+// about the user, whose scope the client is registered for.
+func mayGetClaim(client userstore.Client, claim string) bool {
 	scope := scopeOf(claim)
-	return scope != "" && holds(client, scope)
+	return scope != "" && mayHold(client, scope)
 }
 
-// wishedClaims adds the claims that a client named one by one (OIDC Core section 5.5), as far as it may have them;
-// the user was asked about them as about their scopes. Those that the user has nothing to say about are
-// left out, essential or not.
-func (i *Issuer) wishedClaims(wishes map[string]*claimWish, u userstore.User, client userstore.Client, out map[string]any) {
-	for name := range wishes {
-		if !grantsWish(client, name) {
+// requestedClaims adds the claims that a client requested by name (OIDC Core section 5.5), as far
+// as the client may have them; the user was asked about them as about their scopes. Claims that the
+// user does not have are left out, essential or not.
+func (i *Issuer) requestedClaims(
+	requested map[string]*requestedClaim, u userstore.User, client userstore.Client, out map[string]any,
+) {
+	for name := range requested {
+		if !mayGetClaim(client, name) {
 			continue
 		}
 		if v := userClaim(u, name); v != nil {

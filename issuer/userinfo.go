@@ -7,9 +7,9 @@ import (
 
 var errNoOpenID = refuse(InsufficientScope, "The access token does not have the scope openid: sign in again and ask for it.")
 
-// Userinfo answers the claims about the user behind an access token with scope openid (OIDC Core
-// section 5.3): those that its scopes stand for, and those that the client named one by one. Any client's token will do
-// whose grant lives. Every error is an *Error.
+// Userinfo returns the claims about the user of an access token with scope openid (OIDC Core
+// section 5.3): the claims of its scopes, and those that the client requested by name. A token of
+// any client will do, as long as its grant lives. Every error is an *Error.
 func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, error) {
 	live, err := i.live(ctx, raw, anyAudience)
 	if err != nil {
@@ -24,7 +24,7 @@ func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, erro
 	}
 	user, client := live.view.User, live.view.Client
 	out := i.customClaims(InUserinfo, user, user.Roles, scopes)
-	i.wishedClaims(wishesOf(live.view.Grant.Claims).Userinfo, user, client, out)
+	i.requestedClaims(claimsRequestOf(live.view.Grant.Claims).Userinfo, user, client, out)
 	i.scopedClaims(user, user.Roles, scopes, out)
 	out["sub"] = user.ID
 	return out, nil

@@ -56,7 +56,7 @@ func each(t *testing.T, fn func(t *testing.T, w *world)) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) { fn(t, newWorld(t, db)) })
 }
 
-// one runs fn in a fresh world on one store: for rules that no store has a part in.
+// one runs fn in a fresh world on one store: for rules that do not involve the store.
 func one(t *testing.T, fn func(t *testing.T, w *world)) {
 	t.Helper()
 	fn(t, newWorld(t, sqltest.SQLite(t)))
@@ -77,8 +77,8 @@ func newWorld(tb testing.TB, db *sqlstore.DB) *world {
 	return w
 }
 
-// in is the same world inside a subtest: with its own alice and its own
-// settings, on the same store. What a subtest does to others' rows it must undo.
+// in returns the same world inside a subtest: with its own alice and its own settings, on the same
+// store. A subtest must undo what it does to others' rows.
 func (w *world) in(t *testing.T) *world {
 	c, i := *w, *w.Issuer
 	c.TB, c.Issuer = t, &i
@@ -190,7 +190,7 @@ func (w *world) refresh(token string) (issuer.TokenResponse, error) {
 	return w.Refresh(context.Background(), issuer.RefreshRequest{RefreshToken: token, FirstParty: true})
 }
 
-// refreshed is a refresh that has to work.
+// refreshed makes a refresh that has to work.
 func (w *world) refreshed(token string) issuer.TokenResponse {
 	w.Helper()
 	r, err := w.refresh(token)
@@ -218,7 +218,7 @@ func (w *world) refused(err error, code issuer.Code) {
 	}
 }
 
-// claims reads a token's payload without judging it.
+// claims reads a token's payload without checking it.
 func (w *world) claims(token string) map[string]any {
 	w.Helper()
 	parsed, err := jose.Parse(token)
@@ -230,7 +230,7 @@ func (w *world) claims(token string) map[string]any {
 	return c
 }
 
-// grantOf is the row that a refresh token points to.
+// grantOf returns the id of the grant that a refresh token points to.
 func (w *world) grantOf(refreshToken string) userstore.GrantID {
 	w.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(w.claims(refreshToken)["grant"].(string))
@@ -308,7 +308,7 @@ func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now
 
 func (c *clock) add(d time.Duration) { c.mu.Lock(); c.now = c.now.Add(d); c.mu.Unlock() }
 
-// logged keeps what was logged.
+// logged keeps the log lines.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -322,10 +322,10 @@ func (l *logged) Write(b []byte) (int, error) {
 
 func (l *logged) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
 
-// tokenLike is every token there is, whole or without its signature.
+// tokenLike matches every token, whole or without its signature.
 var tokenLike = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`)
 
-// holdNoSecret is O-03: whatever a test did, with every line that can be logged.
+// holdNoSecret is O-03: no line that can be logged holds a secret, whatever a test did.
 func (l *logged) holdNoSecret(tb testing.TB) {
 	text := l.String()
 	for _, secret := range []string{password, keystest.KEK, tokenLike.FindString(text), "$argon2id$"} {
@@ -335,14 +335,13 @@ func (l *logged) holdNoSecret(tb testing.TB) {
 	}
 }
 
-// count is how many lines tell of event.
+// count returns how many lines record event.
 func (l *logged) count(event string) int {
 	return strings.Count(l.String(), fmt.Sprintf(`"event":%q`, event))
 }
 
-// traced is a store that writes down every call and lets a test fail one, before
-// or after it did its work. Those that the issuer does not use are not
-// named; a test holds that those it uses are.
+// traced is a store that records every call and lets a test fail one, before or after it did its
+// work. It names only the methods that the issuer uses; a test checks that it names all of them.
 type traced struct {
 	userstore.Store
 	mu     sync.Mutex
@@ -360,7 +359,7 @@ func (s *traced) called() []string {
 	return calls
 }
 
-// on sets what happens around calls of method; nil leaves that side alone.
+// on sets functions to run before and after calls of method; nil leaves that side alone.
 func (s *traced) on(method string, before, after func() error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -476,7 +475,7 @@ func (s *traced) ClientByID(ctx context.Context, id string) (userstore.Client, e
 	return trace(s, "ClientByID", func() (userstore.Client, error) { return s.Store.ClientByID(ctx, id) })
 }
 
-// wantCalls compares what was called since the last look.
+// wantCalls compares the calls since the last wantCalls.
 func (w *world) wantCalls(want ...string) {
 	w.Helper()
 	if got := w.store.called(); !slices.Equal(got, want) {

@@ -7,7 +7,7 @@ import (
 	"github.com/signet-id/signet/keys/keystest"
 )
 
-// TestHotCallsDoNotAllocate: these are asked for every token.
+// TestHotCallsDoNotAllocate checks the calls that every token makes.
 func TestHotCallsDoNotAllocate(t *testing.T) {
 	for name, call := range hotCalls(t) {
 		want := 0.0

@@ -11,36 +11,36 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// ringChange is what a change did to the ring, or would do.
+// ringChange is a change of the ring that was made or planned.
 type ringChange struct {
 	before, after Ring
-	change        Change // empty: nothing was to be done
+	change        Change // empty: there was nothing to do
 	now           time.Time
 }
 
-// conflicts is how often a change is planned again because somebody was faster.
-// Each time somebody made progress, so only a fault comes this far.
+// conflicts is how often a change is planned anew because another replica was faster. Each time
+// that replica made progress, so only a bug leads this far.
 const conflicts = 20
 
-// change plans what ask wants of the ring and applies it, in one transaction that
-// fails when the ring was changed since it was read; then it is planned again. ask
-// sees the first ring only, so that what it asked for may turn out to be done.
+// change plans the request that ask returns and applies it, in one transaction that fails if the
+// ring was changed since it was read; then it plans anew. ask sees the first ring only, so the
+// request may turn out to be done already.
 //
-// Keys are generated before the transaction, and between planning and committing
-// there is nothing slow: the instants that are written count from the planning.
+// Keys are generated before the transaction, and between planning and committing there is nothing
+// slow: the instants that are written count from the planning.
 func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChange, error) {
 	var req request
 	var spare material
-	var last ringChange // that was tried and, for all that is known, failed
+	var last ringChange // the last attempt, which failed as far as is known
 	var doubt error
 	for attempt := 0; attempt < conflicts; {
 		ring, err := m.load(ctx)
 		if err != nil {
 			return ringChange{}, errors.Join(doubt, err)
 		}
-		if attempt > 0 && ring.shows(last.change) {
-			last.after = ring // it was applied, and only the answer was lost
-			return m.inTime(ctx, last, req)
+		if attempt > 0 && ring.contains(last.change) {
+			last.after = ring // the change was applied, and only the answer was lost
+			return m.correctLateCommit(ctx, last, req)
 		}
 		if ask != nil {
 			req, ask = ask(ring), nil
@@ -50,14 +50,14 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 			return r, err
 		}
 		if missing := spare.missing(r.change.Insert); missing != "" {
-			if err := m.maySeal(ring); err != nil {
+			if err := m.checkKEK(ring); err != nil {
 				return ringChange{}, err
 			}
 			if err := m.generate(&spare, missing); err != nil {
 				return ringChange{}, err
 			}
-			// By now the ring or the time may be another, and a clock that was set meanwhile
-			// must not decide what retires.
+			// Meanwhile the ring or the time may have changed, and a clock that was set must not
+			// decide which key retires.
 			if err := m.checkClock(ctx, m.Policy.with(ring.Parameters)); err != nil {
 				return ringChange{}, err
 			}
@@ -73,26 +73,27 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 		switch {
 		case err == nil:
 			r.after = ring.with(r.change)
-			return m.inTime(ctx, r, req)
+			return m.correctLateCommit(ctx, r, req)
 		case errors.Is(err, ErrConflict):
 		case doubt != nil || ctx.Err() != nil:
 			return ringChange{}, err
 		default:
-			doubt = err // it may have been committed all the same: look once
+			doubt = err // it may have been committed all the same: read the ring once
 		}
 		last = r
 	}
 	return ringChange{}, fmt.Errorf("%w %d times in a row; try again", ErrConflict, conflicts)
 }
 
-// prompt is how long committing a plan may take. It is part of the second in which
-// replicas hear of a change.
-const prompt = time.Second
+// maxCommitTime is how long committing a plan may take. It is part of the second in which replicas
+// learn of a change.
+const maxCommitTime = time.Second
 
-// inTime makes up for a commit that came late, because the store was slow or this
-// process was stopped: propagation counts from when others could read the new keys.
-func (m *Manager) inTime(ctx context.Context, r ringChange, req request) (ringChange, error) {
-	if m.instant().Sub(r.now) <= prompt || len(r.change.Insert) == 0 || req.late != nil {
+// correctLateCommit corrects the instants of a change that was committed late, because the store
+// was slow or this process was stopped: propagation counts from when other replicas could read the
+// new keys.
+func (m *Manager) correctLateCommit(ctx context.Context, r ringChange, req request) (ringChange, error) {
+	if m.instant().Sub(r.now) <= maxCommitTime || len(r.change.Insert) == 0 || req.late != nil {
 		return r, nil
 	}
 	late := request{late: []string{}, follow: req.follow}
@@ -107,7 +108,7 @@ func (m *Manager) inTime(ctx context.Context, r ringChange, req request) (ringCh
 	return r, nil
 }
 
-// plan is what req asks of ring now, without doing it.
+// plan returns what req would change in ring now, without doing it.
 func (m *Manager) plan(ring Ring, req request) (ringChange, error) {
 	now, policy := m.instant(), m.Policy
 	if req.follow {
@@ -117,8 +118,8 @@ func (m *Manager) plan(ring Ring, req request) (ringChange, error) {
 	return ringChange{before: ring, after: ring.with(c), change: c, now: now}, err
 }
 
-// maySeal refuses to add to a ring that this replica cannot open itself.
-func (m *Manager) maySeal(ring Ring) error {
+// checkKEK refuses to add to a ring that this replica cannot open itself.
+func (m *Manager) checkKEK(ring Ring) error {
 	if len(m.KEKs) == 0 {
 		return errors.New("no key-encryption key is given, so no signing key can be stored; " +
 			"make one with `signet keys new-kek` and set keys.encryption_key or keys.encryption_key_file to it")
@@ -136,7 +137,7 @@ func (m *Manager) generate(spare *material, alg string) error {
 	if generate == nil {
 		generate = GenerateKey
 	}
-	for range namings {
+	for range maxGenerated {
 		private, err := generate(alg)
 		if err != nil {
 			return fmt.Errorf("generate a %s key: %w", alg, err)
@@ -154,20 +155,20 @@ func (m *Manager) generate(spare *material, alg string) error {
 		(*spare)[alg] = append((*spare)[alg], private)
 		return nil
 	}
-	return fmt.Errorf("of %d new %s keys none has a thumbprint that begins with a letter or digit; the source of keys is broken", namings, alg)
+	return fmt.Errorf("of %d new %s keys none has a thumbprint that begins with a letter or digit; the source of keys is broken", maxGenerated, alg)
 }
 
-// namings is how many keys are generated for one whose kid can be named on a command line. One
-// key in 32 cannot, so only a fault comes this far.
-const namings = 20
+// maxGenerated bounds the keys that are generated to get one whose kid can be named on a command
+// line. One key in 32 cannot, so only a bug leads this far.
+const maxGenerated = 20
 
-// nameable tells whether a kid begins with a letter or digit. One that begins with a dash would
+// nameable reports whether a kid begins with a letter or digit. A kid that begins with a dash would
 // look like a flag of `signet keys revoke`.
 func nameable(kid string) bool { return kid[0] != '-' && kid[0] != '_' }
 
-// fill gives the planned keys their material, and a new ring its refresh secret.
+// fill adds key material to the planned keys, and a refresh secret to a new ring.
 func (m *Manager) fill(c *Change, ring Ring, spare material) (err error) {
-	kek := m.sealing(ring)
+	kek := m.sealingKEK(ring)
 	used := map[string]int{}
 	for i := range c.Insert {
 		k := &c.Insert[i]
@@ -182,10 +183,10 @@ func (m *Manager) fill(c *Change, ring Ring, spare material) (err error) {
 	return err
 }
 
-// sealing is the key-encryption key that the ring is sealed under, or the first for a
-// new ring. Only Rewrap goes over to another: one replica that was given the new key
-// too early must not seal what the others cannot open.
-func (m *Manager) sealing(ring Ring) jose.KEK {
+// sealingKEK returns the key-encryption key that the ring is sealed under, or the first one for a
+// new ring. Only Rewrap changes to another: a replica that got the new key too early must not seal
+// what the others cannot open.
+func (m *Manager) sealingKEK(ring Ring) jose.KEK {
 	if id, err := jose.SealedUnder(ring.RefreshSecret); err == nil {
 		for _, kek := range m.KEKs {
 			if kek.ID == id {
@@ -196,10 +197,10 @@ func (m *Manager) sealing(ring Ring) jose.KEK {
 	return m.KEKs[0]
 }
 
-// material is generated private keys that are in no store yet, by algorithm.
+// material holds generated private keys that are in no store yet, by algorithm.
 type material map[string][]crypto.Signer
 
-// missing is an algorithm of which insert needs more keys than there are.
+// missing returns an algorithm of which insert needs more keys than there are; empty: none.
 func (s material) missing(insert []Key) string {
 	need := map[string]int{}
 	for i := range insert {
@@ -240,7 +241,7 @@ func (m *Manager) apply(ctx context.Context, version int64, c Change) error {
 	return nil
 }
 
-// rewrap is the change that seals everything in ring under the first KEK.
+// rewrap returns the change that seals everything in ring under the first KEK.
 func (m *Manager) rewrap(ring Ring) (Change, error) {
 	var c Change
 	reseal := func(sealed, name, what string) (string, error) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// clockOffset is this replica's clock minus the database's, as far as it can be
-// told: the database read its clock somewhere between the two readings of ours.
+// clockOffset returns this replica's clock minus the database's, as far as it can be known: the
+// database read its clock between our two readings.
 func (m *Manager) clockOffset(ctx context.Context, p Policy) (time.Duration, error) {
 	if m.DatabaseNow == nil {
 		return 0, errors.New("keys.Manager.DatabaseNow is not set; without the database's clock no replica may sign")
@@ -34,7 +34,7 @@ func (m *Manager) clockOffset(ctx context.Context, p Policy) (time.Duration, err
 	return 0, nil
 }
 
-// clockError is nil when the two clocks agree well enough.
+// clockError returns nil if the two clocks agree well enough.
 func (p Policy) clockError(offset time.Duration) error {
 	if offset.Abs() <= p.ClockLimit() {
 		return nil
@@ -47,8 +47,8 @@ func (p Policy) clockError(offset time.Duration) error {
 		offset.Abs().Round(time.Millisecond), direction, p.ClockLimit())
 }
 
-// checkClock refuses to plan on a machine whose clock is off: the instants that it
-// would write are read by all replicas.
+// checkClock refuses to plan on a machine whose clock is off: all replicas read the instants that
+// it would write.
 func (m *Manager) checkClock(ctx context.Context, p Policy) error {
 	offset, err := m.clockOffset(ctx, p)
 	if err != nil {

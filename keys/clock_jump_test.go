@@ -45,7 +45,7 @@ func TestClockJumpWithdrawsNoLiveKey(t *testing.T) {
 			if err := m.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			// There are retiring keys, and a revoked one.
+			// The store has retiring keys, and a revoked one.
 			base.Move(720*time.Hour + time.Minute)
 			if err := m.Step(t.Context()); err != nil {
 				t.Fatal(err)
@@ -119,7 +119,7 @@ func TestClockJumpWithdrawsNoLiveKey(t *testing.T) {
 	}
 }
 
-// A clock that is set while keys are generated decides nothing.
+// A clock that is set while keys are generated must not decide a change.
 func TestClockJumpDuringGeneration(t *testing.T) {
 	base, store := newClock(), &memStore{}
 	var database time.Duration
@@ -141,8 +141,8 @@ func TestClockJumpDuringGeneration(t *testing.T) {
 	}
 }
 
-// To generate RSA keys takes long on a busy machine. A replica goes on reading the store meanwhile:
-// it signs, it knows what others changed, and it ends when it is told to.
+// Generating RSA keys takes long on a busy machine. A replica goes on reading the store meanwhile:
+// it signs, it learns what others changed, and it ends when it is stopped.
 func TestRunStaysCurrentWhileKeysAreGenerated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, generate := &memStore{}, keystest.Generator()
@@ -178,7 +178,7 @@ func TestRunStaysCurrentWhileKeysAreGenerated(t *testing.T) {
 			t.Errorf("version %d, %d keys generated: nothing was rotated", store.ring.Version, calls.Load())
 		}
 		store.mu.Unlock()
-		// What another replica changes meanwhile is known within a second.
+		// A change by another replica is known within a second.
 		kid := m.view.Load().set.ring.Keys[len(m.view.Load().set.ring.Keys)-1].ID
 		other := replica(t, store, newClock(), generate)
 		other.Now, other.DatabaseNow, other.Policy = m.Now, m.DatabaseNow, m.Policy

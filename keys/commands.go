@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// The commands of `signet keys`. They read the store by themselves and need no
-// Start; none of them makes the first keys of an empty store, which is the
-// server's part.
+// The commands of `signet keys`. They read the store themselves and need no Start. None of them
+// makes the first keys of an empty store, which is the server's task.
 
-// Timeline is how the keys in the store stand now and what happens next. It needs
+// Timeline returns the present state of the keys in the store and their next events. It needs
 // Store, Policy and Now only. An empty store is no error: the message says what to do.
 func (m *Manager) Timeline(ctx context.Context) (Report, error) {
 	ring, err := m.load(ctx)
@@ -27,8 +26,8 @@ func (m *Manager) Timeline(ctx context.Context) (Report, error) {
 	return r, nil
 }
 
-// Export is the JWK set of the keys that are published now, from the store. It
-// needs Store and Now only; with DatabaseNow it publishes what either clock would.
+// Export returns the JWK set of the keys that are published now, from the store. It needs Store and
+// Now only; with DatabaseNow it publishes the keys that either clock would publish.
 func (m *Manager) Export(ctx context.Context) (*Document, error) {
 	ring, err := m.load(ctx)
 	if err != nil {
@@ -53,14 +52,14 @@ func (m *Manager) Export(ctx context.Context) (*Document, error) {
 	return set.JWKS(at)
 }
 
-// Rotate lets the pending key of each algorithm sign as soon as verifiers can
-// know it: at once, or keys.propagation after it was made. Until then another
-// call changes nothing and says so. A dry run only tells what would happen.
+// Rotate lets the pending key of each algorithm sign as soon as verifiers can know it: at once, or
+// keys.propagation after it was made. Until then another call changes nothing and says so. A dry
+// run only reports what would happen.
 func (m *Manager) Rotate(ctx context.Context, dryRun bool) (Report, error) {
 	if err := m.checkCommand(ctx); err != nil {
 		return Report{}, err
 	}
-	signing := map[string]int64{} // what is to be succeeded, whoever does it
+	signing := map[string]int64{} // the keys to succeed, even if another command does it first
 	ask := func(ring Ring) request {
 		for _, alg := range ring.Algorithms {
 			k, _ := ring.active(alg, m.instant())
@@ -110,7 +109,7 @@ func (m *Manager) Rotate(ctx context.Context, dryRun bool) (Report, error) {
 	return r, nil
 }
 
-// following is the key of alg that signs after the one with seq.
+// following returns the key of alg that signs after the one with seq.
 func (r Ring) following(alg string, seq int64) (Key, bool) {
 	for _, k := range r.Keys {
 		if k.Algorithm == alg && k.Seq > seq && k.RevokedAt.IsZero() {
@@ -120,9 +119,9 @@ func (r Ring) following(alg string, seq int64) (Key, bool) {
 	return Key{}, false
 }
 
-// Revoke takes keys out of use at once, with their private halves: those with the
-// given ids, or all. What they signed is refused as soon as verifiers have read the
-// key set again; refresh tokens go on working, because their jti proves them.
+// Revoke takes keys out of use at once and wipes their private halves: the keys with the given ids,
+// or all. Tokens that they signed are refused as soon as verifiers have read the key set again;
+// refresh tokens stay valid, because their jti proves them.
 func (m *Manager) Revoke(ctx context.Context, kids []string, all bool) (Report, error) {
 	if (len(kids) > 0) == all {
 		return Report{}, errors.New("name the keys to revoke by their kid, or ask for all of them, not both; `signet keys list` shows them")
@@ -144,8 +143,8 @@ func (m *Manager) Revoke(ctx context.Context, kids []string, all bool) (Report, 
 		return Report{}, fmt.Errorf("there is no signing key %s in the store, so nothing was revoked; `signet keys list` shows them", strings.Join(unknown, ", "))
 	}
 
-	// The keys that --all means are those of now, not those that a racing
-	// revocation has just made.
+	// The keys that --all means are the present ones, not those that a racing revocation has just
+	// made.
 	if all {
 		for _, k := range ring.Keys {
 			kids = append(kids, k.ID)
@@ -176,7 +175,7 @@ func (m *Manager) revoked(done ringChange, kids []string) Report {
 	r.Changed = true
 	lines := []string{fmt.Sprintf("%s revoked and wiped.", plural(count, "key"))}
 	if published {
-		// Replicas hear of it within a second; one that is cut off from the store
+		// Replicas learn of the revocation within a second; one that is cut off from the store
 		// publishes its old set for the limit that propagation leaves.
 		r.AcceptedUntil = done.now.Add(policy.JWKSMaxAge + policy.ClockSkew)
 		lines = append(lines, fmt.Sprintf("Verifiers that cache the key set may still accept what a revoked key signed until %s (%s behind a replica that is cut off from the store).",
@@ -200,8 +199,8 @@ func (m *Manager) revoked(done ringChange, kids []string) Report {
 	return r
 }
 
-// Rewrap seals every private half and the refresh secret under the first KEK. It
-// runs beside live replicas if each of them has both the old and the new KEK.
+// Rewrap seals every private half and the refresh secret under the first KEK. It may run beside
+// live replicas if each of them has both the old and the new KEK.
 func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 	if len(m.KEKs) == 0 {
 		return Report{}, errors.New("no key-encryption key is given; set keys.encryption_key to the new one and keys.encryption_key_previous to the old one")
@@ -240,7 +239,7 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 	return Report{}, fmt.Errorf("%w %d times in a row; try again", ErrConflict, conflicts)
 }
 
-// checkCommand is what a command that plans needs, as Start does.
+// checkCommand makes the checks of a command that plans, as Start does.
 func (m *Manager) checkCommand(ctx context.Context) error {
 	ring, err := m.load(ctx)
 	if err != nil {
@@ -259,7 +258,7 @@ func (m *Manager) checkCommand(ctx context.Context) error {
 	return nil
 }
 
-// report is ring at now as the serving replicas see it, with a notice when they run with other
+// report describes ring at now as the serving replicas see it, with a notice if they run with other
 // parameters than this command.
 func (m *Manager) report(ring Ring, now time.Time) Report {
 	r := report(ring, m.Policy.with(ring.Parameters), now)

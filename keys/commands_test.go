@@ -158,7 +158,7 @@ func TestRevoke(t *testing.T) {
 		revoke   []int // indexes into the ring: EdDSA 1 and 2, RS256 1 and 2; none: all
 		after    time.Duration
 		rs256    string
-		accepted time.Duration // after now; zero: not said
+		accepted time.Duration // after now; zero: not in the report
 		refused  time.Duration
 		says     []string
 	}{
@@ -443,8 +443,8 @@ func TestChange(t *testing.T) {
 		}
 	})
 	t.Run("F-21 a commit that comes late counts propagation from then", func(t *testing.T) {
-		// The process is stopped for half an hour in the middle of its commit, in
-		// the worst moment: the new key was to sign after an hour.
+		// The process is stopped for half an hour in the middle of its commit, at the worst moment:
+		// the new key was to sign after an hour.
 		c, store := newClock(), &memStore{}
 		m := started(t, store, c, keystest.Generator())
 		c.Move(9000 * time.Hour)

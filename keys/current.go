@@ -2,11 +2,11 @@ package keys
 
 import "context"
 
-// Look reads the store into this manager's view, as each poll of a running server
-// does, and changes nothing: for a command that is to answer as the server would.
-// It needs Store, Policy, Now and DatabaseNow. That the clock is off or a
-// key-encryption key is missing is no error here; Ready tells.
-func (m *Manager) Look(ctx context.Context) error {
+// LoadView reads the store into this manager's view, as each poll of a running server does, and
+// changes nothing: for a command that must answer as the server would. It needs Store, Policy, Now
+// and DatabaseNow. It returns no error if the clock is off or a key-encryption key is missing;
+// Ready does.
+func (m *Manager) LoadView(ctx context.Context) error {
 	err := m.poll(ctx)
 	if v := m.view.Load(); v != nil && v.off {
 		return nil
@@ -14,8 +14,8 @@ func (m *Manager) Look(ctx context.Context) error {
 	return err
 }
 
-// Current is the timeline as this replica sees it, from memory: for metrics, which
-// matter most while the store is down. False before Start.
+// Current returns the timeline as this replica sees it, from memory: for metrics, which matter most
+// while the store is down. False before Start.
 func (m *Manager) Current() (Report, bool) {
 	v := m.view.Load()
 	if v == nil {

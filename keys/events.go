@@ -10,18 +10,18 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// events tell the audit log of r: one for each key that it makes, brings forward, revokes, wipes
-// or deletes, and one of the algorithms. That a key retires when the next one signs follows
-// from these and is not told.
+// events returns the audit entries of r: one for each key that it makes, brings forward, revokes,
+// wipes or deletes, and one for the algorithms. That a key retires when the next one signs follows
+// from these and has no entry.
 func (r ringChange) events(ctx context.Context, req request) []audit.Event {
 	var out []audit.Event
-	tell := func(name audit.Name, kid, reason string, changes ...audit.Change) {
+	add := func(name audit.Name, kid, reason string, changes ...audit.Change) {
 		e := audit.New(ctx, r.now, name, onKey(kid))
 		e.Reason, e.Changes = reason, changes
 		out = append(out, e)
 	}
 	if c := r.change.Algorithms; c != nil {
-		tell(audit.KeysChanged, "", "algorithms",
+		add(audit.KeysChanged, "", "algorithms",
 			audit.Change{Field: "algorithms", Before: strings.Join(r.before.Algorithms, " "), After: strings.Join(c, " ")})
 	}
 	if c := r.change.Parameters; c != nil && r.before.Parameters != (Parameters{}) {
@@ -32,52 +32,53 @@ func (r ringChange) events(ctx context.Context, req request) []audit.Event {
 				changes = append(changes, audit.Change{Field: p.name, Before: short(before[i].value), After: short(p.value)})
 			}
 		}
-		tell(audit.KeysChanged, "", "parameters", changes...)
+		add(audit.KeysChanged, "", "parameters", changes...)
 	}
 	for _, k := range r.change.Insert {
-		tell(audit.KeysChanged, k.ID, "created",
-			audit.Change{Field: "alg", After: k.Algorithm}, audit.Change{Field: "activate_at", After: told(k.ActivateAt)})
+		add(audit.KeysChanged, k.ID, "created",
+			audit.Change{Field: "alg", After: k.Algorithm}, audit.Change{Field: "activate_at", After: rfc3339(k.ActivateAt)})
 	}
 	for _, k := range r.change.Update {
 		old, _ := r.before.find(k.ID)
 		_, asked := req.rotate[k.Algorithm]
 		switch {
 		case old.RevokedAt.IsZero() && !k.RevokedAt.IsZero():
-			tell(audit.KeysRevoked, k.ID, "")
+			add(audit.KeysRevoked, k.ID, "")
 		case old.Sealed != "" && k.Sealed == "":
-			tell(audit.KeysChanged, k.ID, "wiped")
+			add(audit.KeysChanged, k.ID, "wiped")
 		case asked && !old.ActivateAt.Equal(k.ActivateAt):
-			tell(audit.KeysRotated, k.ID, "",
-				audit.Change{Field: "activate_at", Before: told(old.ActivateAt), After: told(k.ActivateAt)})
+			add(audit.KeysRotated, k.ID, "",
+				audit.Change{Field: "activate_at", Before: rfc3339(old.ActivateAt), After: rfc3339(k.ActivateAt)})
 		}
 	}
 	for _, kid := range r.change.Delete {
-		tell(audit.KeysChanged, kid, "deleted")
+		add(audit.KeysChanged, kid, "deleted")
 	}
 	return out
 }
 
-// rewrapped tells of what c seals under another key-encryption key.
+// rewrapped returns the audit entries of a change c that seals keys under another key-encryption
+// key.
 func rewrapped(ctx context.Context, now time.Time, ring Ring, c Change) []audit.Event {
 	var out []audit.Event
-	tell := func(kid, reason, old, next string) {
+	add := func(kid, reason, old, next string) {
 		e := audit.New(ctx, now, audit.KeysRewrapped, onKey(kid))
 		e.Reason = reason
-		e.Changes = []audit.Change{{Field: "key_encryption_key", Before: under(old), After: under(next)}}
+		e.Changes = []audit.Change{{Field: "key_encryption_key", Before: kekID(old), After: kekID(next)}}
 		out = append(out, e)
 	}
 	if c.RefreshSecret != "" {
-		tell("", "refresh_secret", ring.RefreshSecret, c.RefreshSecret)
+		add("", "refresh_secret", ring.RefreshSecret, c.RefreshSecret)
 	}
 	for _, k := range c.Update {
 		i := slices.IndexFunc(ring.Keys, func(old Key) bool { return old.ID == k.ID })
-		tell(k.ID, "", ring.Keys[i].Sealed, k.Sealed)
+		add(k.ID, "", ring.Keys[i].Sealed, k.Sealed)
 	}
 	return out
 }
 
-// under is the id of the key-encryption key that something is sealed under.
-func under(sealed string) string {
+// kekID returns the id of the key-encryption key that something is sealed under.
+func kekID(sealed string) string {
 	id, _ := jose.SealedUnder(sealed)
 	return id
 }
@@ -89,4 +90,4 @@ func onKey(kid string) audit.Target {
 	return audit.Target{Type: audit.OnKey, ID: kid}
 }
 
-func told(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -13,7 +13,7 @@ import (
 	"github.com/signet-id/signet/keys/keystest"
 )
 
-// brief is what events say, with kids as alg/seq.
+// brief formats events, with kids as alg/seq.
 func (s *memStore) brief() []string {
 	var out []string
 	for _, e := range s.events {
@@ -33,7 +33,8 @@ func (s *memStore) brief() []string {
 	return out
 }
 
-// O-10: whatever changes the ring is in the audit log, with who did it, and what does not is not.
+// O-10: every change of the ring is in the audit log, with its actor, and a call that changes
+// nothing is not.
 func TestO10ChangesOfTheRingAreRecorded(t *testing.T) {
 	operator := audit.WithOrigin(t.Context(), audit.Origin{Actor: audit.Actor{Type: audit.ByOperator, ID: "root"}})
 	system := audit.WithOrigin(t.Context(), audit.Origin{Actor: audit.Actor{Type: audit.BySystem}})
@@ -85,7 +86,8 @@ func TestO10ChangesOfTheRingAreRecorded(t *testing.T) {
 	_, err = m.Rewrap(operator)
 	step("the same again", err)
 
-	// The schedule: what signs no more is wiped and in the end deleted, and there is always a next key.
+	// The schedule: keys that sign no more are wiped and in the end deleted, and there is always a
+	// next key.
 	c.Move(3 * time.Hour)
 	step("the schedule, soon", m.Step(system), "keys_changed by system on EdDSA/2: wiped", "keys_changed by system on EdDSA/4: created")
 	c.Move(31 * 24 * time.Hour)
@@ -101,7 +103,7 @@ func TestO10ChangesOfTheRingAreRecorded(t *testing.T) {
 	step("what failed", nil)
 }
 
-// O-10: no event of the ring holds a private half.
+// O-10: no audit entry of the ring holds a private half.
 func TestO10EventsOfTheRingHoldNoSecret(t *testing.T) {
 	c, store := newClock(), &memStore{}
 	m := started(t, store, c, keystest.Generator())

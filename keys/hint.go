@@ -2,8 +2,8 @@ package keys
 
 import "github.com/signet-id/signet/internal/jose"
 
-// HintKey finds a key that is or was published and has not been revoked: what an ID token is believed under when it
-// only says who was logged in.
+// HintKey returns a key that is or was published and has not been revoked. An ID token that only
+// says who was logged in is accepted under such a key.
 func (m *Manager) HintKey(kid string) (jose.PublicKey, bool) {
 	v := m.view.Load()
 	if v == nil {

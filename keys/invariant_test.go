@@ -84,7 +84,7 @@ func TestHundredRotations(t *testing.T) {
 			if len(live) == 0 || i%2 != f.ticks%2 {
 				continue
 			}
-			// Each verifies something alive; in turn one the oldest and the newest.
+			// Each verifies a live token; in turn one verifies the oldest and the newest.
 			look := []issued{live[f.random.IntN(len(live))]}
 			if i == f.ticks%len(f.verifiers) {
 				look = append(look, live[0], live[len(live)-1])
@@ -193,8 +193,8 @@ func newFleet(t *testing.T) *fleet {
 	return f
 }
 
-// step lets time pass and all replicas poll, at the same time. No verifier that
-// fetches in the background comes in between: real replicas poll each second.
+// step lets time pass and all replicas poll, at the same time. No background fetch of a verifier
+// comes in between: real replicas poll each second.
 func (f *fleet) step(d time.Duration) time.Time {
 	f.stepping.Lock()
 	defer f.stepping.Unlock()
@@ -246,8 +246,8 @@ func (f *fleet) sign(r *replica, alg string) (issued, error) {
 	return issued{raw, signer.KeyID(), now, exp}, nil
 }
 
-// jwks is the endpoint behind a load balancer that asks one replica after the
-// other, the next one when the first is unavailable.
+// jwks is the endpoint behind a load balancer that asks one replica after the other, and the next
+// one if the first is unavailable.
 func (f *fleet) jwks(req *http.Request) (*http.Response, error) {
 	f.stepping.RLock()
 	defer f.stepping.RUnlock()
@@ -325,8 +325,8 @@ func (c *clock) move(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// pool gives ready-made keys, and takes those back that no replica stored because
-// another was faster: there are not enough for three times a hundred rotations.
+// pool gives ready-made keys, and takes back those that no replica stored because another was
+// faster: there are not enough for three times a hundred rotations.
 type pool struct {
 	mu    sync.Mutex
 	fresh func(alg string) (crypto.Signer, error)

@@ -14,8 +14,8 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// Key is one signing key as the store holds it. Nothing stores its state: every
-// replica derives the same one from these instants and the clock.
+// Key is one signing key as the store holds it. The state is not stored: every replica derives the
+// same one from these instants and the clock.
 type Key struct {
 	ID        string          // kid: RFC 7638 thumbprint
 	Algorithm string          // RS256, PS256, ES256 or EdDSA
@@ -30,7 +30,7 @@ type Key struct {
 	RevokedAt  time.Time // zero: not revoked
 }
 
-// State is what a key is good for at an instant.
+// State is what a key may be used for at an instant.
 type State string
 
 const (
@@ -40,8 +40,8 @@ const (
 	Removed  State = "removed"  // not published
 )
 
-// State is the key's state at now. The lines are the table of the design: the
-// last one that matches wins.
+// State returns the key's state at now. The lines follow the table of the design: the last one that
+// matches wins.
 func (k *Key) State(now time.Time) State {
 	state := Pending
 	if reached(k.ActivateAt, now) && !reached(k.RetireAt, now) {
@@ -56,11 +56,11 @@ func (k *Key) State(now time.Time) State {
 	return state
 }
 
-// reached tells whether the instant t is known and not in now's future.
+// reached reports whether the instant t is known and not after now.
 func reached(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 
-// algorithms are those a key can have, the cheapest to sign and verify with
-// first: refresh tokens, which nobody else reads, use the first that is on.
+// algorithms are the algorithms that a key can have, the cheapest to sign and verify with first:
+// refresh tokens, which only we read, use the first one in force.
 var algorithms = []string{jose.EdDSA, jose.ES256, jose.RS256, jose.PS256}
 
 // GenerateKey makes a private key of alg from the system's randomness. RSA keys

@@ -18,10 +18,10 @@ import (
 	"github.com/signet-id/signet/keys/keystest"
 )
 
-// TestLife lives through random lives of a key set: replicas with clocks that
-// differ, that are cut off, frozen and restarted with other configurations, months
-// switched off, rotations and revocations by anybody. After each act it holds what
-// the replicas sign and publish against the invariant in doc.go.
+// TestLife drives random lives of a key set: replicas with clocks that differ, that are cut off,
+// frozen and restarted with other configurations, months switched off, rotations and revocations by
+// any replica. After each action it checks what the replicas sign and publish against the invariant
+// in doc.go.
 func TestLife(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
@@ -48,8 +48,8 @@ func TestLife(t *testing.T) {
 			},
 			"cut off or heal": func(t *rapid.T) {
 				n := w.any(t)
-				// A wrong clock that is set right while nobody can compare it is known
-				// by time.Now's monotonic reading, which the clock of this test lacks.
+				// If a wrong clock is set right while no replica can compare it, only time.Now's
+				// monotonic reading shows it, which the clock of this test lacks.
 				if n.offset.Abs() <= w.policy.ClockLimit() {
 					n.cut.Store(!n.cut.Load())
 				}
@@ -164,7 +164,7 @@ func newWorld(t *rapid.T) *world {
 	return w
 }
 
-// start is a new process in n's place, if it starts.
+// start starts a new process in n's place, if it can start.
 func (w *world) start(n *node, p Policy) error {
 	kek, _ := jose.ParseKEK(keystest.KEK)
 	m := &Manager{
@@ -196,8 +196,8 @@ func (w *world) span(t *rapid.T) time.Duration {
 
 func (w *world) any(t *rapid.T) *node { return rapid.SampledFrom(w.nodes).Draw(t, "replica") }
 
-// connected is a replica that reaches the store and has a right clock; made to, if
-// need be, and it notices before anything else happens.
+// connected returns a replica that reaches the store and has a right clock. If there is none, it
+// connects one, and that replica polls before anything else happens.
 func (w *world) connected(t *rapid.T) *node {
 	n := w.any(t)
 	if n.cut.Load() || n.offset.Abs() > w.policy.ClockLimit() {
@@ -223,11 +223,12 @@ func (w *world) stepAll(t *rapid.T) {
 	}
 }
 
-// checkRing holds the stored keys against the design right after a step.
+// checkRing compares the stored keys with the design right after a step.
 func (w *world) checkRing(t *rapid.T, n *node) {
 	ring, now := w.store.ring, n.Now()
 	for _, alg := range ring.Algorithms {
-		// A replica whose clock is behind may still see what another has done ahead of it.
+		// A replica whose clock is behind may still see what another replica, whose clock is ahead,
+		// has done.
 		if got := chain(ring, alg, now); got != "active pending" && !(got == "pending" && added(ring, alg)) && chain(ring, alg, now.Add(w.policy.ClockSkew)) != "active pending" {
 			t.Fatalf("%s has no active key with one published successor but %q:\n%s", alg, got, dump(ring, now))
 		}
@@ -245,7 +246,7 @@ func (w *world) checkRing(t *rapid.T, n *node) {
 	}
 }
 
-// chain is the states of the keys of alg that sign or will sign.
+// chain returns the states of the keys of alg that sign or will sign.
 func chain(ring Ring, alg string, now time.Time) string {
 	var states []string
 	for _, k := range ring.Keys {
@@ -256,7 +257,7 @@ func chain(ring Ring, alg string, now time.Time) string {
 	return strings.Join(states, " ")
 }
 
-// added tells whether the pending key of alg is the first of an added algorithm.
+// added reports whether the pending key of alg is the first of an added algorithm.
 func added(ring Ring, alg string) bool {
 	i := slices.IndexFunc(ring.Keys, func(k Key) bool {
 		return k.Algorithm == alg && k.Sealed != "" && k.ActivateAt.Equal(k.CreatedAt.Add(standard().Propagation))
@@ -264,8 +265,8 @@ func added(ring Ring, alg string) bool {
 	return i >= 0
 }
 
-// excuse notes the keys that may sign before they have propagated: those of the
-// first start, and those that follow a revoked one.
+// excuse records the keys that may sign before they have propagated: those of the first start, and
+// those that follow a revoked key.
 func (w *world) excuse() {
 	for _, k := range w.store.ring.Keys {
 		if k.ActivateAt.Sub(k.CreatedAt) < w.policy.Propagation {

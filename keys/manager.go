@@ -14,12 +14,12 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// ErrNotReady: this replica may not sign now (its view is too old, its clock is
-// off, or it was never started); callers answer 503. Ready tells why.
+// ErrNotReady means that this replica may not sign now (its view is too old, its clock is off, or
+// it was never started); callers answer 503. Ready returns the reason.
 var ErrNotReady = errors.New("the signing keys are not ready")
 
-// The kinds of ErrNotReady that an operator mends in different places. Ready tells
-// them apart; what exactly is wrong stands in the error's text, for the log.
+// The kinds of ErrNotReady that an operator fixes in different places. Ready distinguishes them;
+// the error's text has the details, for the log.
 var (
 	ErrStale  = errors.New("the view of the signing keys is too old")
 	ErrClock  = errors.New("the clock is off")
@@ -32,28 +32,28 @@ type notReady struct{ kind, cause error }
 func (e *notReady) Error() string   { return ErrNotReady.Error() + ": " + e.cause.Error() }
 func (e *notReady) Unwrap() []error { return []error{ErrNotReady, e.kind, e.cause} }
 
-// Manager keeps one replica's view of the key set current and changes it. Fill
-// the fields; then a server calls Start and Run, a command only what it is for:
-// Timeline, Rotate, Revoke, Rewrap and Export read the store by themselves.
+// Manager keeps one replica's view of the key set current and changes it. Fill the fields; then a
+// server calls Start and Run, and a command calls one method: Timeline, Rotate, Revoke, Rewrap and
+// Export read the store themselves.
 type Manager struct {
 	Store       Store
 	Policy      Policy
-	KEKs        []jose.KEK // all open; the first seals a new ring, and what Rewrap reseals
+	KEKs        []jose.KEK // any may open; the first seals a new ring, and what Rewrap reseals
 	Now         func() time.Time
 	DatabaseNow func(context.Context) (time.Time, error) // the clock that all replicas share
 	Generate    func(alg string) (crypto.Signer, error)  // nil: GenerateKey
 	Log         *slog.Logger                             // nil: silent
 	TypesToSign []string                                 // the `typ` values that signers prepare
 
-	// AlgorithmInUse names a client or resource that is registered for alg, or
-	// nothing. Start asks it before it takes an algorithm away; nil refuses that.
+	// AlgorithmInUse names a client or resource that is registered for alg; empty: there is none.
+	// Start calls it before it removes an algorithm; while it is nil, Start refuses to remove one.
 	AlgorithmInUse func(ctx context.Context, alg string) (string, error)
 
 	view  atomic.Pointer[view]
 	polls atomic.Uint64
 }
 
-// view is what one poll of the store found.
+// view is the result of one poll of the store.
 type view struct {
 	set    *Set
 	poll   uint64        // polls are counted as they begin
@@ -62,12 +62,12 @@ type view struct {
 	off    bool          // by more than is allowed
 }
 
-// storeTimeout bounds each call of the store, so that one that hangs does not
-// keep a replica from noticing that the store is back.
+// storeTimeout bounds each call of the store, so that a call that hangs does not keep a replica
+// from noticing that the store is back.
 const storeTimeout = 5 * time.Second
 
-// Start makes the first keys or loads what is there, applies a changed
-// configuration, and does one Step. After it the manager is ready or Start has failed.
+// Start makes the first keys or loads the existing ones, applies a changed configuration, and does
+// one Step. After it the manager is ready or Start has failed.
 func (m *Manager) Start(ctx context.Context) error {
 	if err := m.Policy.Validate(); err != nil {
 		return err
@@ -100,7 +100,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	return nil
 }
 
-// checkAlgorithms refuses to take an algorithm away while somebody needs it.
+// checkAlgorithms refuses to remove an algorithm that a client or resource needs.
 func (m *Manager) checkAlgorithms(ctx context.Context, ring Ring) error {
 	for _, alg := range ring.Algorithms {
 		if slices.Contains(m.Policy.Algorithms, alg) {
@@ -121,7 +121,7 @@ func (m *Manager) checkAlgorithms(ctx context.Context, ring Ring) error {
 	return nil
 }
 
-// logWaiting tells of algorithms that do not sign yet.
+// logWaiting logs the algorithms that do not sign yet.
 func (m *Manager) logWaiting() {
 	v := m.view.Load()
 	now := v.instant(m.now())
@@ -139,9 +139,9 @@ func (m *Manager) logWaiting() {
 	}
 }
 
-// Run polls the store each second until ctx ends, and changes the ring when it is due. Changing it
-// may take long, because RSA keys are generated for it, so it happens beside the polls: a replica
-// stays current meanwhile. Errors are logged once per outage.
+// Run polls the store each second until ctx ends, and changes the ring when a change is due. The
+// change may take long, because RSA keys are generated for it, so it runs beside the polls and the
+// replica stays current meanwhile. Errors are logged once per outage.
 func (m *Manager) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -185,7 +185,7 @@ func (m *Manager) Run(ctx context.Context) {
 	}
 }
 
-// Step is one poll, and the change of the ring that is due after it. Steps may overlap: the one
+// Step makes one poll, and the change of the ring that is due after it. Steps may overlap: the one
 // that began last decides.
 func (m *Manager) Step(ctx context.Context) error {
 	if err := m.refresh(ctx); err != nil {
@@ -200,7 +200,7 @@ func (m *Manager) Step(ctx context.Context) error {
 	return m.poll(ctx)
 }
 
-// refresh polls, and fails when this replica cannot use what it found.
+// refresh polls, and fails if this replica cannot use the result.
 func (m *Manager) refresh(ctx context.Context) error {
 	if err := m.poll(ctx); err != nil {
 		return err
@@ -208,13 +208,13 @@ func (m *Manager) refresh(ctx context.Context) error {
 	return m.view.Load().set.broken
 }
 
-// due tells whether the ring is not as it should be now.
+// due reports whether the ring needs a change now.
 func (m *Manager) due() (bool, error) {
 	c, err := plan(m.view.Load().set.ring, m.Policy, m.instant(), request{})
 	return err == nil && !c.empty(), err
 }
 
-// bringUpToDate makes the scheduled step.
+// bringUpToDate makes the scheduled change.
 func (m *Manager) bringUpToDate(ctx context.Context) error {
 	changed, err := m.change(ctx, func(Ring) request { return request{} })
 	if err != nil {
@@ -226,8 +226,8 @@ func (m *Manager) bringUpToDate(ctx context.Context) error {
 
 // poll reads the database's clock and the ring and makes them this replica's view.
 func (m *Manager) poll(ctx context.Context) error {
-	// Whatever is read below is at least as new as this instant: an answer that
-	// takes long, or a process that is frozen meanwhile, makes no view look younger.
+	// Everything that is read below is at least as new as this instant: a slow answer, or a process
+	// that is frozen meanwhile, makes no view look younger.
 	v := &view{poll: m.polls.Add(1), readAt: m.Now()}
 	var err error
 	if v.offset, err = m.clockOffset(ctx, m.Policy); err != nil {
@@ -281,7 +281,7 @@ func (m *Manager) publish(v *view) {
 	}
 }
 
-// Ready is nil when this replica may sign; otherwise it says why not.
+// Ready returns nil if this replica may sign, and otherwise the reason why not.
 func (m *Manager) Ready() error {
 	v, now := m.view.Load(), m.Now()
 	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
@@ -299,14 +299,14 @@ func (m *Manager) Ready() error {
 	return nil
 }
 
-// mayUse refuses a view that is older than limit, or from the future: then the
-// clock was set back and nothing is known of it until the next poll.
+// mayUse refuses a view that is older than limit, or from the future: then the clock was set back
+// and the age is unknown until the next poll.
 func (m *Manager) mayUse(v *view, now time.Time, limit time.Duration) error {
 	if v == nil {
 		return fmt.Errorf("%w: they were never loaded", ErrNotReady)
 	}
-	// The older of two ages counts, by the wall clock and by the monotonic one that
-	// time.Now adds: a clock that is set back makes nothing look young again.
+	// The older of two ages counts, by the wall clock and by the monotonic one that time.Now adds:
+	// setting the clock back makes no view look younger.
 	wall := now.Round(0).Sub(v.readAt)
 	age := max(wall, now.Sub(v.readAt))
 	if age > limit || wall < -m.Policy.ClockLimit() {
@@ -315,11 +315,11 @@ func (m *Manager) mayUse(v *view, now time.Time, limit time.Duration) error {
 	return nil
 }
 
-// Signer is the active signer of alg; of the first algorithm that has an active
-// key while alg has none. ErrNotReady.
+// Signer returns the active signer of alg or, while alg has none, of the first algorithm that has
+// an active key. ErrNotReady.
 func (m *Manager) Signer(alg string) (*jose.Signer, error) {
-	// The age is judged here and not when the view is made: a replica that was
-	// frozen must not sign with what it knew before.
+	// The age is checked here and not when the view is made: a replica that was frozen must not
+	// sign with its old view.
 	v, now := m.view.Load(), m.Now()
 	if err := m.mayUse(v, now, m.Policy.StaleLimit()); err != nil {
 		return nil, err
@@ -333,7 +333,7 @@ func (m *Manager) Signer(alg string) (*jose.Signer, error) {
 	return nil, fmt.Errorf("%w: no %s key is active, or it could not be opened", ErrNotReady, alg)
 }
 
-// PublishedKey finds a key that is in the JWKS now: what access tokens are accepted under.
+// PublishedKey returns a key that is in the JWKS now: access tokens are accepted under it.
 func (m *Manager) PublishedKey(kid string) (jose.PublicKey, bool) {
 	v := m.view.Load()
 	if v == nil {
@@ -342,8 +342,8 @@ func (m *Manager) PublishedKey(kid string) (jose.PublicKey, bool) {
 	return v.set.Published(kid, m.publication(v))
 }
 
-// KnownKey finds a key that is or was published, revoked ones included: refresh
-// tokens are accepted under it, because their jti is what proves them.
+// KnownKey returns a key that is or was published, even if it is revoked: refresh tokens are
+// accepted under it, because their jti is what proves them.
 func (m *Manager) KnownKey(kid string) (jose.PublicKey, bool) {
 	v := m.view.Load()
 	if v == nil {
@@ -352,7 +352,7 @@ func (m *Manager) KnownKey(kid string) (jose.PublicKey, bool) {
 	return v.set.Known(kid)
 }
 
-// RefreshJTI is HMAC-SHA-256(refresh secret, grant ‖ generation) in base64url.
+// RefreshJTI returns HMAC-SHA-256(refresh secret, grant ‖ generation) in base64url.
 func (m *Manager) RefreshJTI(grant [16]byte, generation int64) (string, error) {
 	v := m.view.Load()
 	if v == nil || v.set.secret == nil {
@@ -361,8 +361,8 @@ func (m *Manager) RefreshJTI(grant [16]byte, generation int64) (string, error) {
 	return v.set.secret.jti(grant, generation), nil
 }
 
-// Secret is a 256-bit key for a purpose: the same on every replica, and only in memory; the store
-// has what it is derived from, sealed. ErrNotReady.
+// Secret returns a 256-bit key for a purpose: the same on every replica, and only in memory; the
+// store has the sealed secret that it is derived from. ErrNotReady.
 func (m *Manager) Secret(p Purpose) ([]byte, error) {
 	v := m.view.Load()
 	if v == nil || v.set.secret == nil {
@@ -374,7 +374,7 @@ func (m *Manager) Secret(p Purpose) ([]byte, error) {
 // BudgetSecret is Secret(Budgets).
 func (m *Manager) BudgetSecret() ([]byte, error) { return m.Secret(Budgets) }
 
-// RefreshAlgorithm is the cheapest algorithm that is on.
+// RefreshAlgorithm returns the cheapest algorithm in force.
 func (m *Manager) RefreshAlgorithm() string {
 	v := m.view.Load()
 	if v == nil {
@@ -388,7 +388,8 @@ func (m *Manager) RefreshAlgorithm() string {
 	return ""
 }
 
-// ActiveAlgorithms lists, in order, those that have an active key: what discovery says.
+// ActiveAlgorithms returns, in order, the algorithms that have an active key, as discovery lists
+// them.
 func (m *Manager) ActiveAlgorithms() []string {
 	v := m.view.Load()
 	if v == nil {
@@ -405,9 +406,8 @@ func (m *Manager) ActiveAlgorithms() []string {
 	return active
 }
 
-// JWKS is a prebuilt document, the same bytes until the published keys change.
-// ErrNotReady when the view is so old that another replica could sign with a key
-// that it does not hold.
+// JWKS returns a prebuilt document, the same bytes until the published keys change. ErrNotReady if
+// the view is so old that another replica could sign with a key that the document does not hold.
 func (m *Manager) JWKS() (*Document, error) {
 	v := m.view.Load()
 	if err := m.mayUse(v, m.Now(), m.Policy.JWKSLimit()); err != nil {
@@ -416,10 +416,10 @@ func (m *Manager) JWKS() (*Document, error) {
 	return v.set.JWKS(m.publication(v))
 }
 
-// publication is the instant for which keys are published: now, but no further
-// past the last poll than the stale limit. Keys stay published for so much longer
-// than their tokens live, so a clock that jumps between two polls withdraws none
-// too early; and to publish one for too long does no harm.
+// publication returns the instant for which keys are published: now, but no later than the stale
+// limit after the last poll. Keys stay published for so much longer than their tokens live that a
+// clock that jumps between two polls withdraws none too early; and to publish one for too long does
+// no harm.
 func (m *Manager) publication(v *view) time.Time {
 	now := m.now()
 	if latest := v.readAt.Round(0).Add(m.Policy.StaleLimit()); now.After(latest) {
@@ -428,9 +428,9 @@ func (m *Manager) publication(v *view) time.Time {
 	return v.earlier(now)
 }
 
-// earlier is the replica's time t or, when its clock is off, what the database's clock said then
-// if that is earlier. Either of the two may be the wrong one, and keys leave the set as time goes
-// by: what is published at the earlier instant is every key that either clock would publish.
+// earlier returns the replica's time t or, if its clock is off, the database's time at t if that is
+// earlier. Either clock may be the wrong one, and keys leave the set as time goes by: the keys
+// published at the earlier instant are all the keys that either clock would publish.
 func (v *view) earlier(t time.Time) time.Time {
 	if v.off && v.offset > 0 {
 		return t.Add(-v.offset)
@@ -438,7 +438,7 @@ func (v *view) earlier(t time.Time) time.Time {
 	return t
 }
 
-// instants are the replica's time t and, when its clock is off, what the database's clock said then.
+// instants returns the replica's time t and, if its clock is off, the database's time at t.
 func (v *view) instants(t time.Time) []time.Time {
 	if v.off {
 		return []time.Time{t, t.Add(-v.offset)}
@@ -446,7 +446,7 @@ func (v *view) instants(t time.Time) []time.Time {
 	return []time.Time{t}
 }
 
-// instant is the replica's time t or, when its clock is off, what the database's clock said then.
+// instant returns the replica's time t or, if its clock is off, the database's time at t.
 func (v *view) instant(t time.Time) time.Time {
 	if v.off {
 		return t.Add(-v.offset)
@@ -454,11 +454,11 @@ func (v *view) instant(t time.Time) time.Time {
 	return t
 }
 
-// now is the wall clock: with the monotonic reading that time.Now adds, a clock
-// that was set would look as if it had not been.
+// now returns the wall clock: with the monotonic reading that time.Now adds, a change of the clock
+// would stay invisible.
 func (m *Manager) now() time.Time { return m.Now().Round(0) }
 
-// instant is now as the store keeps it, to the microsecond.
+// instant returns now as the store keeps it, to the microsecond.
 func (m *Manager) instant() time.Time { return m.now().UTC().Truncate(time.Microsecond) }
 
 func (m *Manager) log() *slog.Logger {

@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	code := m.Run()
-	// Stores and verifiers that tests leave behind close their connections late;
-	// what counts is that this package leaves nothing.
+	// Stores and verifiers of tests close their connections late; only goroutines of this package
+	// count.
 	if err := goleak.Find(goleak.IgnoreAnyFunction("database/sql.(*DB).connectionOpener"),
 		goleak.IgnoreAnyFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).backgroundHealthCheck")); err != nil && code == 0 {
 		println(err.Error())
@@ -157,11 +157,11 @@ func TestKeyEncryptionKey(t *testing.T) {
 			m.KEKs = given
 			err := m.Start(t.Context())
 			wants(t, err, right.ID, "keys.encryption_key")
-			if err := m.Look(t.Context()); err != nil {
-				t.Errorf("Look needs no key-encryption key: %v", err)
+			if err := m.LoadView(t.Context()); err != nil {
+				t.Errorf("LoadView needs no key-encryption key: %v", err)
 			}
 			if _, ok := m.KnownKey(store.ring.Keys[0].ID); !ok || !errors.Is(m.Ready(), ErrSealed) {
-				t.Errorf("after Look: %v, %v", ok, m.Ready())
+				t.Errorf("after LoadView: %v, %v", ok, m.Ready())
 			}
 			if _, err := m.RefreshJTI([16]byte{}, 1); !errors.Is(err, ErrNotReady) {
 				t.Errorf("a jti without the secret: %v", err)
@@ -189,7 +189,7 @@ func TestKeyEncryptionKey(t *testing.T) {
 		if err := replica(t, store, c, generate).Start(t.Context()); err == nil {
 			t.Error("it is")
 		}
-		// Not even one that was sealed for this name by somebody who has the KEK.
+		// Not even a key that an attacker who has the KEK sealed for this name.
 		other, _ := GenerateKey(jose.EdDSA)
 		der, err := x509.MarshalPKCS8PrivateKey(other)
 		if err != nil {
@@ -203,7 +203,7 @@ func TestKeyEncryptionKey(t *testing.T) {
 	t.Run("rewrap under live replicas", func(t *testing.T) {
 		store := &memStore{}
 		old := started(t, store, c, generate)
-		old.KEKs = []jose.KEK{right, wrong} // the new one opens already
+		old.KEKs = []jose.KEK{right, wrong} // the new KEK opens already
 		operator := replica(t, store, c, generate)
 		operator.KEKs = []jose.KEK{wrong, right}
 		jti, _ := old.RefreshJTI([16]byte{}, 1)
@@ -228,7 +228,7 @@ func TestKeyEncryptionKey(t *testing.T) {
 			t.Errorf("the refresh secret changed: %v", err)
 		}
 		after := replica(t, store, c, generate)
-		after.KEKs = []jose.KEK{wrong} // the old one is taken away
+		after.KEKs = []jose.KEK{wrong} // the old KEK is removed
 		if err := after.Start(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -261,7 +261,7 @@ func TestKeyEncryptionKey(t *testing.T) {
 		if doc, err := behind.JWKS(); err != nil || len(kids(t, doc)) != 4 {
 			t.Errorf("its JWKS: %v", err)
 		}
-		// The keys come to it by configuration, and it recovers.
+		// The missing key is configured, and the replica recovers.
 		behind.KEKs = []jose.KEK{right, wrong}
 		if err := behind.Step(t.Context()); err != nil || behind.Ready() != nil {
 			t.Errorf("with the key: %v, %v", err, behind.Ready())
@@ -582,7 +582,7 @@ func TestRunLogsAnOutageOnce(t *testing.T) {
 	})
 }
 
-// wants holds an error against what its text must say.
+// wants checks that an error's text has the wanted parts.
 func wants(t *testing.T, err error, texts ...string) {
 	t.Helper()
 	if err == nil {

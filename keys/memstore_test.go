@@ -14,18 +14,18 @@ import (
 	"github.com/signet-id/signet/keys/keystest"
 )
 
-// memStore is a Store in memory, for tests of rules that no engine touches. What
-// it does is Ring.with, which the tests of the real stores hold against them.
+// memStore is a Store in memory, for tests of rules that do not involve a database. It applies
+// changes with Ring.with, which the tests of the real stores compare with them.
 type memStore struct {
 	mu      sync.Mutex
 	ring    Ring
 	failing error             // every call fails with it
-	before  func()            // runs before a change is looked at, without the lock
+	before  func()            // runs before a change is checked, without the lock
 	after   func(error) error // may replace the answer to a change
 	loads   int
 
 	events []audit.Event // of all changes
-	seen   []Key         // all that there ever were, as they were made
+	seen   []Key         // all keys ever made, as they were made
 }
 
 func (s *memStore) RingVersion(context.Context) (int64, error) {
@@ -120,7 +120,7 @@ func testKEK(tb testing.TB) jose.KEK {
 	return kek
 }
 
-// replica is a manager that was not started yet.
+// replica returns a manager that was not started yet.
 func replica(tb testing.TB, store Store, c *clock, generate func(string) (crypto.Signer, error)) *Manager {
 	tb.Helper()
 	return &Manager{
@@ -129,7 +129,7 @@ func replica(tb testing.TB, store Store, c *clock, generate func(string) (crypto
 	}
 }
 
-// started is a replica that is ready.
+// started returns a replica that is ready.
 func started(tb testing.TB, store Store, c *clock, generate func(string) (crypto.Signer, error)) *Manager {
 	tb.Helper()
 	m := replica(tb, store, c, generate)

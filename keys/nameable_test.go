@@ -55,7 +55,7 @@ func TestKidsBeginWithALetterOrDigit(t *testing.T) {
 		t.Errorf("%d EdDSA keys were generated for 2, of which each third can be named", calls)
 	}
 
-	// A source that gives no other key does not keep the start for ever.
+	// A source that makes only such keys does not block the start for ever.
 	bad := withKid(jose.EdDSA, func(kid string) bool { return kid[0] == '-' }).(ed25519.PrivateKey)
 	m = replica(t, &memStore{}, newClock(), func(alg string) (crypto.Signer, error) {
 		if alg == jose.EdDSA {

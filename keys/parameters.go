@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Parameters are the durations that decide a timeline: those of a Policy. The serving replicas
-// store them with the key set when they start, as they do with the algorithms. A command plans
-// with what is stored: its own environment may lack what the servers were configured with, and a
-// key that signs too early by the servers' parameters is one that verifiers do not have.
+// Parameters are the durations of a Policy, which decide a timeline. The serving replicas store
+// them with the key set when they start, as they do with the algorithms. A command plans with the
+// stored parameters: its own environment may lack the servers' configuration, and a key that signs
+// too early by the servers' parameters is one that verifiers do not have.
 type Parameters struct {
 	Rotation        time.Duration `json:"rotation"`
 	Propagation     time.Duration `json:"propagation"`
@@ -19,12 +19,12 @@ type Parameters struct {
 	RefreshAbsolute time.Duration `json:"refresh_absolute"`
 }
 
-// Parameters are those of the policy.
+// Parameters returns the durations of the policy.
 func (p Policy) Parameters() Parameters {
 	return Parameters{p.Rotation, p.Propagation, p.JWKSMaxAge, p.ClockSkew, p.LongestLifetime, p.RefreshAbsolute}
 }
 
-// with is the policy with other parameters; without any it stays as it is.
+// with returns the policy with other parameters; zero parameters leave it unchanged.
 func (p Policy) with(o Parameters) Policy {
 	if o == (Parameters{}) {
 		return p
@@ -34,7 +34,7 @@ func (p Policy) with(o Parameters) Policy {
 	return p
 }
 
-// named lists the parameters under the keys of the configuration.
+// named returns the parameters under their keys in the configuration.
 func (o Parameters) named() []namedDuration {
 	return []namedDuration{
 		{"keys.rotation", o.Rotation}, {"keys.propagation", o.Propagation}, {"keys.jwks_max_age", o.JWKSMaxAge}, {"clock_skew", o.ClockSkew},
@@ -47,7 +47,7 @@ type namedDuration struct {
 	value time.Duration
 }
 
-// difference says how the parameters of a command, here, differ from those that are stored; empty:
+// difference describes how the parameters of a command, here, differ from the stored ones; empty:
 // they do not, or none are stored.
 func (o Parameters) difference(here Parameters) string {
 	if o == (Parameters{}) || o == here {

@@ -9,7 +9,8 @@ import (
 	"github.com/signet-id/signet/keys/keystest"
 )
 
-// A command that runs with another environment than the servers plans as they do, and says so.
+// A command that runs with another environment than the servers' plans with their parameters, and
+// says so.
 func TestCommandsPlanWithTheServersParameters(t *testing.T) {
 	c, store, generate := newClock(), &memStore{}, keystest.Generator()
 	server := replica(t, store, c, generate)
@@ -66,7 +67,7 @@ func TestCommandsPlanWithTheServersParameters(t *testing.T) {
 		t.Error("a command changed the stored parameters")
 	}
 
-	// A revocation, too: what it makes waits as long as the servers' verifiers need.
+	// The keys that a revocation makes wait as long as the servers' verifiers need, too.
 	all, err := command.Revoke(t.Context(), nil, true)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func TestCommandsPlanWithTheServersParameters(t *testing.T) {
 		t.Errorf("refused until %v, want %v", all.RefusedUntil, want)
 	}
 
-	// A command whose own settings make no timeline still revokes: they are not used.
+	// A command whose own parameters are invalid still revokes: they are not used.
 	broken := replica(t, store, c, generate)
 	broken.Policy.Propagation = time.Second
 	if _, err := broken.Revoke(t.Context(), nil, true); err != nil {
@@ -106,7 +107,7 @@ func TestParametersFollowTheServerThatStartedLast(t *testing.T) {
 		t.Errorf("the audit log says %+v", told)
 	}
 
-	// A store that an older release has left behind: a command plans with its own settings.
+	// A store from an older release has no parameters: a command plans with its own.
 	store.ring.Parameters = Parameters{}
 	m := replica(t, store, c, generate)
 	m.Policy.Propagation = 2 * time.Hour

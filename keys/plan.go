@@ -10,27 +10,25 @@ import (
 	"time"
 )
 
-// request is what a change of the ring is asked for beyond what the clock asks.
-// The zero value is the scheduled step. It names what its sender saw, so that a
-// sender who lost the race can plan it again and finds it done.
+// request is a change of the ring beyond the scheduled one, which is the zero value. It names what
+// its sender saw, so that a sender that lost the race can plan it again and finds it done.
 type request struct {
-	algorithms []string         // store these; nil: follow the store
-	parameters *Parameters      // store these; nil: leave what is stored
-	follow     bool             // plan with the stored parameters, not with one's own
+	algorithms []string         // store these; nil: keep the stored ones
+	parameters *Parameters      // store these; nil: keep the stored ones
+	follow     bool             // plan with the stored parameters, not with the manager's own
 	rotate     map[string]int64 // by algorithm: the key after this seq shall sign as soon as it may
 	revoke     []string         // key ids
-	late       []string         // ids of keys that were made known only now
+	late       []string         // ids of keys that the other replicas can read only now
 }
 
-// plan is the one function behind the first start, the scheduled step, rotate,
-// revoke and a changed list of algorithms: it tells what to change so that the
-// ring is as it should be at now. It is pure: inserted keys have their place and
-// their instants, but neither id nor key material yet; Ring.with tells the result.
+// plan is the one function behind the first start, the scheduled change, rotate, revoke and a
+// changed list of algorithms: it returns what to change so that the ring is as it should be at now.
+// It is pure: inserted keys have their place and their instants, but neither id nor key material
+// yet; Ring.with returns the result.
 //
-// Whatever was asked, the keys of each algorithm that still sign or will sign end
-// as a chain: the first is active, each retires in the instant in which the next
-// one activates, and the last is pending and has no end. So there is always a
-// published successor, and never an instant without a signing key.
+// After every request, the keys of each algorithm that sign or will sign form a chain: the first is
+// active, each retires at the instant at which the next one activates, and the last is pending and
+// has no end. So there is always a published successor, and never an instant without a signing key.
 func plan(ring Ring, p Policy, now time.Time, req request) (Change, error) {
 	pl := planner{policy: p, now: now, keys: slices.Clone(ring.Keys), serving: map[string]bool{}}
 	inForce := ring.Algorithms
@@ -89,9 +87,8 @@ type planner struct {
 	serving map[string]bool // algorithms in force that have an active key before the change
 }
 
-// someAlgorithmSigns refuses to go over to algorithms none of which signs yet, by
-// every replica's clock: nothing could be signed until the first of their keys has
-// propagated.
+// someAlgorithmSigns refuses to change to algorithms none of which signs yet, by every replica's
+// clock: nothing could be signed until the first of their keys has propagated.
 func (pl *planner) someAlgorithmSigns(inForce []string) error {
 	if len(pl.serving) == 0 {
 		return nil
@@ -107,9 +104,9 @@ func (pl *planner) someAlgorithmSigns(inForce []string) error {
 		"%v (keys.propagation) after they are added", strings.Join(inForce, ", "), strings.Join(serving, ", "), pl.policy.Propagation)
 }
 
-// live are the keys of alg that sign or will sign, by seq. A key that retires no
-// later than it activates is one that was dropped before it signed; one without
-// its private half has retired, whatever a clock that was set back says.
+// live returns the keys of alg that sign or will sign, by seq. A key that retires no later than it
+// activates was dropped before it signed; a key without its private half has retired, whatever a
+// clock that was set back says.
 func (pl *planner) live(alg string) []*Key {
 	var live []*Key
 	for i := range pl.keys {
@@ -136,10 +133,10 @@ func (pl *planner) chain(alg string) {
 		live = pl.live(alg)
 	}
 	switch first := live[0]; {
-	case pl.goesOn(alg) && pl.uncovered(first):
+	case pl.mustSign(alg) && pl.uncovered(first):
 		first.ActivateAt = pl.atOnce()
-	case !pl.goesOn(alg):
-		pl.hastenKey(first) // it was to follow one that was revoked
+	case !pl.mustSign(alg):
+		pl.hastenKey(first) // its predecessor was revoked
 	}
 	for i, k := range live[:len(live)-1] {
 		pl.retire(k, live[i+1].ActivateAt)
@@ -154,26 +151,25 @@ func (pl *planner) chain(alg string) {
 	pl.insert(alg, takeover)
 }
 
-// goesOn tells whether alg must have an active key in this very instant: it had
-// one until now, or nothing signs at all, as at the first start. An added
-// algorithm can wait.
-func (pl *planner) goesOn(alg string) bool { return pl.serving[alg] || len(pl.serving) == 0 }
+// mustSign reports whether alg must have an active key at this very instant: it had one until now,
+// or nothing signs at all, as at the first start. An added algorithm can wait.
+func (pl *planner) mustSign(alg string) bool { return pl.serving[alg] || len(pl.serving) == 0 }
 
-// firstAt is when a key of an algorithm that has no live one may sign.
+// firstAt returns when a key of an algorithm that has no live key may sign.
 func (pl *planner) firstAt(alg string) time.Time {
-	if pl.goesOn(alg) {
+	if pl.mustSign(alg) {
 		return pl.atOnce()
 	}
 	return pl.now.Add(pl.policy.Propagation)
 }
 
-// atOnce is now by every replica's clock: a replica whose clock is behind would
-// otherwise find no active key, for there is no predecessor that signs till then.
+// atOnce returns now by every replica's clock: a replica whose clock is behind would otherwise find
+// no active key, because no predecessor signs until then.
 func (pl *planner) atOnce() time.Time { return pl.now.Add(-pl.policy.ClockSkew) }
 
-// uncovered tells whether there is a replica that finds no active key before
-// first: by this clock, or by one that is behind it when a revocation just took
-// away the predecessor, which may have retired only a moment ago.
+// uncovered reports whether some replica finds no active key before first: by this clock, or by a
+// clock that is behind it when a revocation just took away the predecessor, which may have retired
+// only a moment ago.
 func (pl *planner) uncovered(first *Key) bool {
 	if first.ActivateAt.After(pl.now) {
 		return true
@@ -193,9 +189,8 @@ func (pl *planner) insert(alg string, activateAt time.Time) {
 	pl.keys = append(pl.keys, Key{Algorithm: alg, Seq: last + 1, CreatedAt: pl.now, ActivateAt: activateAt})
 }
 
-// retire sets when k stops signing and when it leaves the key set. The time
-// between the two is never made shorter: another replica may sign longer-lived
-// tokens than this one's configuration tells.
+// retire sets when k stops signing and when it leaves the key set. The time between the two is
+// never shortened: another replica's configuration may allow longer-lived tokens than this one's.
 func (pl *planner) retire(k *Key, at time.Time) {
 	if k.RetireAt.Equal(at) {
 		return
@@ -207,7 +202,7 @@ func (pl *planner) retire(k *Key, at time.Time) {
 	k.RetireAt, k.RemoveAt = at, at.Add(window)
 }
 
-// revoke takes k out of use at once, its private half included.
+// revoke takes k out of use at once and wipes its private half.
 func (pl *planner) revoke(k *Key) {
 	k.RevokedAt = pl.now
 	if !reached(k.RetireAt, pl.now) {
@@ -216,8 +211,8 @@ func (pl *planner) revoke(k *Key) {
 	k.Sealed = ""
 }
 
-// hasten lets the key after seq sign as early as verifiers can know it. It is
-// the rotation an operator asks for; a second one finds nothing earlier.
+// hasten lets the key after seq sign as early as verifiers can know it. An operator asks for this
+// rotation; a second one finds nothing earlier.
 func (pl *planner) hasten(alg string, seq int64) {
 	for _, k := range pl.live(alg) {
 		if k.Seq > seq {
@@ -227,22 +222,22 @@ func (pl *planner) hasten(alg string, seq int64) {
 	}
 }
 
-// hastenKey lets k sign as early as verifiers can know it, if that is earlier.
+// hastenKey lets k sign as early as verifiers can know it, if that is earlier than planned.
 func (pl *planner) hastenKey(k *Key) {
 	if at := later(pl.now, k.CreatedAt.Add(pl.policy.Propagation)); at.Before(k.ActivateAt) {
 		k.ActivateAt = at
 	}
 }
 
-// end takes an algorithm away: its active key retires now, its pending one is
-// dropped. If that was about to sign, replicas that have not heard of the change
-// may still use it: then it stays published as one that retires when it activates.
+// end removes an algorithm: its active key retires now, its pending one is dropped. If the pending
+// key was about to sign, replicas that have not learned of the change may still use it: then it
+// stays published, and retires at the instant at which it activates.
 func (pl *planner) end(alg string) {
 	grace := pl.policy.ClockSkew + pl.policy.StaleLimit()
 	for _, k := range pl.live(alg) {
 		switch {
 		case reached(k.ActivateAt, pl.now):
-			// Another replica may have done so, by a clock that is ahead of ours.
+			// Another replica may have retired it already, by a clock that is ahead of ours.
 			if k.RetireAt.IsZero() || k.RetireAt.Sub(pl.now) > pl.policy.ClockSkew {
 				pl.retire(k, pl.now)
 			}
@@ -254,9 +249,9 @@ func (pl *planner) end(alg string) {
 	}
 }
 
-// tidy raises remove_at to this replica's longest lifetime while the key still
-// signs, wipes private halves that nobody can be signing with any more, and
-// deletes keys whose last refresh token has expired.
+// tidy raises remove_at to this replica's longest lifetime while the key still signs, wipes private
+// halves that no replica can be signing with any more, and deletes keys whose last refresh token
+// has expired.
 func (pl *planner) tidy() {
 	for i := range pl.keys {
 		k := &pl.keys[i]
@@ -275,7 +270,7 @@ func (pl *planner) tidy() {
 	}
 }
 
-// change is the difference to the ring that was planned for.
+// change returns the difference to the ring that was planned for.
 func (pl *planner) change(ring Ring, inForce []string) Change {
 	var c Change
 	if !slices.Equal(ring.Algorithms, inForce) {
@@ -294,7 +289,7 @@ func (pl *planner) change(ring Ring, inForce []string) Change {
 	return c
 }
 
-// sameRow compares what can change in a key.
+// sameRow compares the fields of a key that can change.
 func sameRow(a, b *Key) bool {
 	return a.Sealed == b.Sealed && a.CreatedAt.Equal(b.CreatedAt) && a.ActivateAt.Equal(b.ActivateAt) &&
 		a.RetireAt.Equal(b.RetireAt) && a.RemoveAt.Equal(b.RemoveAt) && a.RevokedAt.Equal(b.RevokedAt)
@@ -304,7 +299,7 @@ func (c Change) empty() bool {
 	return c.Algorithms == nil && c.Parameters == nil && c.RefreshSecret == "" && len(c.Insert)+len(c.Update)+len(c.Delete) == 0
 }
 
-// with is the ring after c, as the store would make it.
+// with returns the ring after c, as the store would make it.
 func (r Ring) with(c Change) Ring {
 	if c.empty() {
 		return r
@@ -335,8 +330,8 @@ func (r Ring) with(c Change) Ring {
 	return r
 }
 
-// shows tells whether r has everything that c writes.
-func (r Ring) shows(c Change) bool {
+// contains reports whether r has everything that c writes.
+func (r Ring) contains(c Change) bool {
 	for _, k := range c.Insert {
 		if _, ok := r.find(k.ID); !ok {
 			return false
@@ -366,7 +361,7 @@ func (r Ring) find(kid string) (Key, bool) {
 	return r.Keys[i], true
 }
 
-// active is the key of alg that signs at now.
+// active returns the key of alg that signs at now.
 func (r Ring) active(alg string, now time.Time) (Key, bool) {
 	for _, k := range slices.Backward(r.Keys) {
 		if k.Algorithm == alg && k.State(now) == Active {
@@ -376,7 +371,8 @@ func (r Ring) active(alg string, now time.Time) (Key, bool) {
 	return Key{}, false
 }
 
-// ActiveAlgorithms lists, in their order, those in force that have a key which signs at now.
+// ActiveAlgorithms returns, in their order, the algorithms in force that have a key which signs at
+// now.
 func (r Ring) ActiveAlgorithms(now time.Time) []string {
 	var active []string
 	for _, alg := range r.Algorithms {
@@ -387,7 +383,7 @@ func (r Ring) ActiveAlgorithms(now time.Time) []string {
 	return active
 }
 
-// errEmpty is what commands say about a store that no server ever used.
+// errEmpty is the error of commands on a store that no server has used yet.
 var errEmpty = errors.New("there are no signing keys yet; the first start of `signet serve` on this store makes them")
 
 func algorithmsOf(keys []Key) map[string]bool {

@@ -22,14 +22,14 @@ func planned(t *testing.T, ring Ring, p Policy, now time.Time, req request) Ring
 		k.ID, k.Sealed = fmt.Sprintf("%s-%d", k.Algorithm, k.Seq), "sealed"
 	}
 	after := ring.with(c)
-	// Planning is settled: the same instant asks for nothing more.
+	// Planning is stable: at the same instant there is nothing more to change.
 	if again, err := plan(after, p, now, request{}); err != nil || !again.empty() {
 		t.Fatalf("a second plan wants %+v, %v", again, err)
 	}
 	return after
 }
 
-// line writes the keys of alg as `seq:state@activate-retire/remove`, in hours from noon.
+// line formats the keys of alg as `seq:state@activate-retire/remove`, in hours from noon.
 func line(ring Ring, alg string, now time.Time) string {
 	hours := func(at time.Time) string {
 		if at.IsZero() {
@@ -223,7 +223,7 @@ func TestPlanGoesOverToAnAlgorithmThatSignsByEveryClock(t *testing.T) {
 	}
 	now := signs.Add(p.ClockSkew)
 	over := planned(t, ring, p, now, request{algorithms: []string{"ES256"}})
-	// … and one whose clock is behind neither moves its end nor hastens anything.
+	// … and a replica whose clock is behind neither moves the key's end nor hastens anything.
 	if c, err := plan(over, p, now.Add(-p.ClockSkew), request{}); err != nil || !c.empty() {
 		t.Errorf("a replica whose clock is behind wants %+v, %v", c, err)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// managers are replicas on one real store, not started yet. Ed25519 and P-256 keys,
-// because losers of a race throw theirs away.
+// managers returns replicas on one real store, not started yet. They use Ed25519 and P-256 keys,
+// because losers of a race throw their keys away.
 func managers(t *testing.T, store keys.Store, c *clock, n int) []*keys.Manager {
 	t.Helper()
 	kek, err := jose.ParseKEK(keystest.KEK)
@@ -60,7 +60,7 @@ func together(t *testing.T, all []*keys.Manager, act func(*keys.Manager) error) 
 	}
 }
 
-// agree holds that all managers publish the same bytes and sign with the same keys.
+// agree checks that all managers publish the same bytes and sign with the same keys.
 func agree(t *testing.T, all []*keys.Manager) {
 	t.Helper()
 	first, err := all[0].JWKS()
@@ -82,7 +82,7 @@ func agree(t *testing.T, all []*keys.Manager) {
 	}
 }
 
-// count is how many keys of alg the store has, whose seq must be without gaps.
+// count returns how many keys of alg the store has, whose seq must be without gaps.
 func count(t *testing.T, store keys.Store, alg string) int {
 	t.Helper()
 	ring, err := store.LoadRing(t.Context())
@@ -176,15 +176,15 @@ func TestRevocationRace(t *testing.T) {
 				t.Fatal("a revoked key is published")
 			}
 		}
-		// One successor for each revocation, however many asked for it.
+		// One successor for each revocation, however many commands asked for it.
 		if got := count(t, db, jose.ES256); got != 12 {
 			t.Errorf("%d keys after 10 revocations", got)
 		}
 	})
 }
 
-// TestF20CrashAtEachStep ends the process after each call of the store that a
-// rotation makes. Whatever the point, the next replica finds a ring in order.
+// TestF20CrashAtEachStep ends the process after each call of the store that a rotation makes. After
+// each of them the next replica finds a valid ring.
 func TestF20CrashAtEachStep(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		c := startClock()
@@ -207,8 +207,8 @@ func TestF20CrashAtEachStep(t *testing.T) {
 			if err := survivor.Step(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			// What the dead one left is either everything or nothing: either way
-			// there is one successor in the end, and all sealed keys open.
+			// The dead process left either everything or nothing: either way there is one successor
+			// in the end, and all sealed keys open.
 			after, _ := db.LoadRing(t.Context())
 			if after.Version != ring.Version && after.Version != ring.Version+1 {
 				t.Errorf("after a crash at call %d the survivor needed %d changes", calls, after.Version-ring.Version)

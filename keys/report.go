@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// Report is the timeline of the signing keys as data, for a table or for a
-// program: how things stand and what happens next; after a command also what it did.
+// Report is the timeline of the signing keys as data, for a table or for a program: the present
+// state and the next events; after a command also its effect.
 type Report struct {
 	Changed    bool      `json:"changed"`
 	Message    string    `json:"message"` // whole sentences for a person
@@ -23,9 +23,9 @@ type Report struct {
 	// Notice says that the servers run with other parameters than the command; empty: they do not.
 	Notice string `json:"notice,omitempty"`
 
-	// After a revocation, for verifiers that cache the key set and do not look
-	// again for an unknown kid: until when they may still accept tokens of a
-	// revoked key, and refuse tokens of a key that signs sooner than planned.
+	// For verifiers that cache the key set and do not fetch it again for an unknown kid, after a
+	// revocation: until when they may still accept tokens of a revoked key, and refuse tokens of a
+	// key that signs sooner than planned.
 	AcceptedUntil time.Time `json:"accepted_until,omitzero"`
 	RefusedUntil  time.Time `json:"refused_until,omitzero"`
 }
@@ -102,7 +102,7 @@ func report(ring Ring, p Policy, now time.Time) Report {
 	return r
 }
 
-// events are all instants of a key with a meaning, past ones included.
+// events returns all events of a key, past ones included.
 func events(k KeyInfo) []Event {
 	var events []Event
 	add := func(at time.Time, what EventKind, text string) {
@@ -122,7 +122,7 @@ func events(k KeyInfo) []Event {
 	return events
 }
 
-// sentence describes when the key that follows signs.
+// sentence says when the key signs.
 func sentence(k Key, p Policy, now time.Time) string {
 	name := k.ID
 	if name == "" {
@@ -140,7 +140,7 @@ func sentence(k Key, p Policy, now time.Time) string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// short writes 1h and not 1h0m0s.
+// short formats d as 1h and not 1h0m0s.
 func short(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

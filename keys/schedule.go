@@ -20,50 +20,49 @@ type Policy struct {
 	Propagation     time.Duration // how long a key is published before it signs
 	JWKSMaxAge      time.Duration
 	ClockSkew       time.Duration
-	LongestLifetime time.Duration // of anything a signing key signs, but refresh tokens
-	RefreshAbsolute time.Duration // public halves are kept that long to verify refresh tokens
+	LongestLifetime time.Duration // of anything that a signing key signs, except refresh tokens
+	RefreshAbsolute time.Duration // for this long, public halves are kept to verify refresh tokens
 }
 
-// StaleLimit is how old a replica's view of the key set may be before it stops
-// signing: so much later than everybody else may it hear of a rotation.
+// StaleLimit is how old a replica's view of the key set may be before it stops signing: a replica
+// may learn of a rotation so much later than the others.
 func (p Policy) StaleLimit() time.Duration { return max(p.Propagation/10, 5*time.Second) }
 
-// JWKSLimit is how old a replica's view may be before it stops publishing it. A
-// key that was created right after the view was read signs Propagation later; a
-// document handed out now is used for JWKSMaxAge, and clocks differ by ClockSkew.
+// JWKSLimit is how old a replica's view may be before the replica stops publishing it. A key that
+// was created right after the view was read signs Propagation later; a document that is sent now is
+// used for JWKSMaxAge, and clocks differ by ClockSkew.
 func (p Policy) JWKSLimit() time.Duration { return p.Propagation - p.JWKSMaxAge - p.ClockSkew }
 
-// ClockLimit is how far this replica's clock may be from the database's: two
-// replicas then differ by ClockSkew at most.
+// ClockLimit is how far this replica's clock may be from the database's: two replicas then differ
+// by ClockSkew at most.
 func (p Policy) ClockLimit() time.Duration { return p.ClockSkew / 2 }
 
-// verifyWindow is how long a retired key stays published. A replica that has not
-// heard that the key retired may go on signing for the stale limit, by a clock
-// that is behind, and what it signs lives for the longest lifetime.
+// verifyWindow is how long a retired key stays published. A replica that has not learned that the
+// key retired may go on signing for the stale limit, by a clock that is behind, and what it signs
+// lives for the longest lifetime.
 func (p Policy) verifyWindow() time.Duration {
 	return p.LongestLifetime + p.ClockSkew + p.StaleLimit()
 }
 
-// wipeAt is when nobody can be signing with a retired key any more.
+// wipeAt returns when no replica can be signing with a retired key any more.
 func (p Policy) wipeAt(k *Key) time.Time {
 	return k.RetireAt.Add(p.ClockSkew + p.StaleLimit())
 }
 
-// forgetAt is when the last refresh token that the key signed has expired, counted
-// from the last instant in which a replica may have signed one, and the key is not
-// published any more.
+// forgetAt returns when the last refresh token that the key signed has expired, counted from the
+// last instant in which a replica may have signed one, and the key is not published any more.
 func (p Policy) forgetAt(k *Key) time.Time {
 	return later(p.wipeAt(k).Add(p.RefreshAbsolute), k.RemoveAt)
 }
 
-// successorAt is when the successor of a key that is active since activated, made
-// now, takes over.
+// successorAt returns when the successor of a key that has been active since activated takes over,
+// if the successor is made now.
 func (p Policy) successorAt(now, activated time.Time) time.Time {
 	return later(now.Add(p.Propagation), activated.Add(p.Rotation))
 }
 
-// Validate refuses a policy under which a verifier could meet a kid that it could
-// not have had. The text holds the computed timeline, all faults at once.
+// Validate refuses a policy under which a verifier could meet a kid that it could not have. The
+// error's text holds the computed timeline and all faults at once.
 func (p Policy) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -110,8 +109,8 @@ func (p Policy) Validate() error {
 	return errors.Join(faults...)
 }
 
-// leastPropagation solves propagation = jwks_max_age + clock_skew + stale limit,
-// where the stale limit is itself a tenth of propagation, but at least 5 s.
+// leastPropagation solves propagation = jwks_max_age + clock_skew + stale limit, where the stale
+// limit is itself a tenth of propagation, but at least 5 s.
 func (p Policy) leastPropagation() time.Duration {
 	fixed := p.JWKSMaxAge + p.ClockSkew
 	if least := fixed + 5*time.Second; least <= 50*time.Second {

@@ -18,10 +18,10 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// Private halves and the refresh secret lie in the store as JWE under the
-// key-encryption key, which never enters it: a copy of the database signs nothing.
+// The store holds private halves and the refresh secret as JWE under the key-encryption key, which
+// never enters the store: a copy of the database cannot sign anything.
 
-// mint gives a planned key its id and its material.
+// mint sets the id and the material of a planned key.
 func mint(k *Key, private crypto.Signer, kek jose.KEK) error {
 	kid, err := jose.Thumbprint(private.Public())
 	if err != nil {
@@ -44,8 +44,8 @@ func mint(k *Key, private crypto.Signer, kek jose.KEK) error {
 	return nil
 }
 
-// openKey takes the private half out of its seal and holds it against the kid:
-// nobody who can write to the store may put another key under a published name.
+// openKey opens the private half and checks it against the kid: a person who can write to the store
+// must not be able to put another key under a published name.
 func openKey(k *Key, keks []jose.KEK) (crypto.Signer, error) {
 	der, err := unseal(k.Sealed, k.ID, "signing key "+k.ID, keks)
 	if err != nil {
@@ -66,8 +66,8 @@ func openKey(k *Key, keks []jose.KEK) (crypto.Signer, error) {
 	return private, nil
 }
 
-// refreshSecretName is what the seal of the refresh secret is bound to, as that
-// of a signing key is to its kid.
+// refreshSecretName is the name that the seal of the refresh secret is bound to, as that of a
+// signing key is bound to its kid.
 const refreshSecretName = "refresh-secret"
 
 func newRefreshSecret(kek jose.KEK) (sealed string, err error) {
@@ -77,8 +77,8 @@ func newRefreshSecret(kek jose.KEK) (sealed string, err error) {
 	return jose.Seal(secret, kek, refreshSecretName)
 }
 
-// unseal opens sealed, or says which key-encryption key is missing: its id, which
-// is safe to show, never the key.
+// unseal opens sealed, or says which key-encryption key is missing: by its id, which is safe to
+// show, never by the key.
 func unseal(sealed, name, what string, keks []jose.KEK) ([]byte, error) {
 	plain, err := jose.Open(sealed, name, keks...)
 	if err == nil {
@@ -107,12 +107,12 @@ type refreshSecret struct {
 	derived [len(purposes)][]byte
 }
 
-// Purpose is what a key that is derived from the refresh secret is for. Each is of no use for
-// any other, least of all against refresh tokens (RFC 5869).
+// Purpose is the purpose of a key that is derived from the refresh secret. A key for one purpose is
+// of no use for any other, least of all against refresh tokens (RFC 5869).
 type Purpose int
 
 const (
-	Budgets Purpose = iota // throttling's names of its budgets
+	Budgets Purpose = iota // the names of throttling budgets
 	Cursors                // the admin API's cursors
 	Forms                  // the pages' hidden fields and request handles
 )
@@ -133,7 +133,7 @@ func newSecret(secret []byte) *refreshSecret {
 	for p, name := range purposes {
 		key, err := hkdf.Key(sha256.New, secret, nil, name, sha256.Size)
 		if err != nil {
-			panic(err) // only of a length that no hash has
+			panic(err) // only for a length that no hash has
 		}
 		s.derived[p] = key
 	}

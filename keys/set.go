@@ -15,8 +15,8 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// Set is one version of the key set, ready for use and immutable: every question
-// is answered for the instant that the caller names, without locks and without I/O.
+// Set is one version of the key set, ready for use and immutable: every method answers for the
+// instant that the caller names, without locks and without I/O.
 type Set struct {
 	ring    Ring
 	known   map[string]*entry
@@ -24,8 +24,8 @@ type Set struct {
 	secret  *refreshSecret
 	broken  error // why a private half or the refresh secret cannot be opened
 
-	// The documents change in these instants, in which keys leave the set:
-	// documents[i] holds until removals[i]. They are made when first asked for.
+	// The documents change at these instants, when keys leave the set: documents[i] holds until
+	// removals[i]. They are made on first use.
 	removals  []time.Time
 	documents []atomic.Pointer[Document]
 	builtAt   time.Time
@@ -35,7 +35,7 @@ type entry struct {
 	Key
 	public jose.PublicKey
 	jwk    json.RawMessage
-	signer *jose.Signer // nil: not needed any more, or not to be opened
+	signer *jose.Signer // nil: not needed any more, or it cannot be opened
 }
 
 // Document is a JWK set ready to be sent.
@@ -44,14 +44,14 @@ type Document struct {
 	ETag string // with its quotes
 }
 
-// opener makes a signer of a sealed key, and a refresh secret of its seal.
+// opener opens sealed keys and the sealed refresh secret.
 type opener struct {
 	keks  []jose.KEK
 	types []string // the `typ` values that signers prepare
 }
 
-// newSet prepares ring for the time from now on. Signers of before are taken
-// over: a key never changes under its kid. A nil opener leaves everything sealed.
+// newSet prepares ring for the time from now on. Signers of before are reused: a key never changes
+// under its kid. A nil opener leaves everything sealed.
 func newSet(ring Ring, now time.Time, open *opener, before *Set) (*Set, error) {
 	s := &Set{ring: ring, known: map[string]*entry{}, signing: map[string][]*entry{}, builtAt: now}
 	for _, k := range ring.Keys {
@@ -63,7 +63,7 @@ func newSet(ring Ring, now time.Time, open *opener, before *Set) (*Set, error) {
 		if k.State(now) != Removed && !slices.ContainsFunc(s.removals, k.RemoveAt.Equal) && !k.RemoveAt.IsZero() {
 			s.removals = append(s.removals, k.RemoveAt)
 		}
-		// One that has just retired is opened as well: a clock may be set back a little.
+		// A key that has just retired is opened as well: a clock may be set back a little.
 		if open != nil && k.Sealed != "" {
 			if err := s.open(e, open, before); err != nil {
 				s.broken = err
@@ -98,8 +98,8 @@ func newEntry(k Key, before *Set) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the public half of signing key %s in the store is damaged; restore it from a backup: %w", k.ID, err)
 	}
-	// Written anew, so that whatever a row of the store holds, no private member
-	// reaches a document.
+	// Encode the JWK anew, so that no private member reaches a document, whatever the store's row
+	// holds.
 	jwk, err := jose.MarshalPublic(public)
 	if err != nil {
 		return nil, fmt.Errorf("publish signing key %s: %w", k.ID, err)
@@ -135,7 +135,7 @@ func (s *Set) openSecret(open *opener, before *Set) error {
 	return nil
 }
 
-// active is the key of alg that signs at now.
+// active returns the key of alg that signs at now.
 func (s *Set) active(alg string, now time.Time) *entry {
 	for _, e := range s.signing[alg] {
 		if e.State(now) == Active {
@@ -145,9 +145,9 @@ func (s *Set) active(alg string, now time.Time) *entry {
 	return nil
 }
 
-// Signer is that of alg's active key; while alg has none, that of the first
-// algorithm in force that has one. It is nil when there is none, or when the key
-// could not be opened: another key must not quietly take its place.
+// Signer returns the signer of alg's active key or, while alg has none, of the first algorithm in
+// force that has one. It is nil if there is none, or if the key could not be opened: another key
+// must not quietly take its place.
 func (s *Set) Signer(alg string, now time.Time) *jose.Signer {
 	if e := s.active(alg, now); e != nil {
 		return e.signer
@@ -160,7 +160,7 @@ func (s *Set) Signer(alg string, now time.Time) *jose.Signer {
 	return nil
 }
 
-// Active lists, in their order, the algorithms in force that have an active key.
+// Active returns, in their order, the algorithms in force that have an active key.
 func (s *Set) Active(now time.Time) []string {
 	var active []string
 	for _, alg := range s.ring.Algorithms {
@@ -171,7 +171,7 @@ func (s *Set) Active(now time.Time) []string {
 	return active
 }
 
-// Cheapest is the algorithm with an active key that costs least to sign and verify.
+// Cheapest returns the algorithm with an active key that costs least to sign and verify.
 func (s *Set) Cheapest(now time.Time) string {
 	for _, alg := range algorithms {
 		if slices.Contains(s.ring.Algorithms, alg) && s.active(alg, now) != nil {
@@ -181,7 +181,7 @@ func (s *Set) Cheapest(now time.Time) string {
 	return ""
 }
 
-// Published finds a key that is in the JWKS at now.
+// Published returns a key that is in the JWKS at now.
 func (s *Set) Published(kid string, now time.Time) (jose.PublicKey, bool) {
 	if e := s.known[kid]; e != nil && e.State(now) != Removed {
 		return e.public, true
@@ -189,7 +189,7 @@ func (s *Set) Published(kid string, now time.Time) (jose.PublicKey, bool) {
 	return jose.PublicKey{}, false
 }
 
-// Known finds a key that the store still has, published or not, revoked or not.
+// Known returns a key that the store still has, published or not, revoked or not.
 func (s *Set) Known(kid string) (jose.PublicKey, bool) {
 	if e := s.known[kid]; e != nil {
 		return e.public, true
@@ -197,8 +197,8 @@ func (s *Set) Known(kid string) (jose.PublicKey, bool) {
 	return jose.PublicKey{}, false
 }
 
-// JWKS is the document of the keys that are published at now. Replicas with the
-// same ring give the same bytes, and so the same ETag.
+// JWKS returns the document of the keys that are published at now. Replicas with the same ring give
+// the same bytes, and so the same ETag.
 func (s *Set) JWKS(now time.Time) (*Document, error) {
 	i := 0
 	for i < len(s.removals) && reached(s.removals[i], now) {
@@ -213,7 +213,7 @@ func (s *Set) JWKS(now time.Time) (*Document, error) {
 	}
 	doc, err := s.document(at)
 	if err == nil {
-		s.documents[i].Store(doc) // whoever is first: all make the same
+		s.documents[i].Store(doc) // racing callers all make the same document
 	}
 	return doc, err
 }
@@ -222,8 +222,8 @@ func (s *Set) document(at time.Time) (*Document, error) {
 	set := struct {
 		Keys []json.RawMessage `json:"keys"`
 	}{Keys: []json.RawMessage{}}
-	// In the order of keys.algorithms, RS256 first unless configured otherwise: there
-	// are clients that give up at the first key of a kind they do not know.
+	// In the order of keys.algorithms, RS256 first unless configured otherwise: some clients give
+	// up at the first key of a kind that they do not know.
 	keys := slices.Clone(s.ring.Keys)
 	slices.SortStableFunc(keys, func(a, b Key) int { return cmp.Compare(s.rank(a), s.rank(b)) })
 	for _, k := range keys {
@@ -239,8 +239,8 @@ func (s *Set) document(at time.Time) (*Document, error) {
 	return &Document{Body: body, ETag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}, nil
 }
 
-// rank is the place of a key's algorithm among those in force; one that was taken
-// away comes last.
+// rank returns the place of a key's algorithm among those in force; an algorithm that was removed
+// comes last.
 func (s *Set) rank(k Key) int {
 	if i := slices.Index(s.ring.Algorithms, k.Algorithm); i >= 0 {
 		return i

@@ -7,25 +7,25 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// ErrConflict is returned by ChangeRing when another replica was first; the
-// caller loads the ring again and plans anew.
+// ErrConflict is returned by ChangeRing if another replica was first; the caller loads the ring
+// again and plans anew.
 var ErrConflict = errors.New("the key set was changed by somebody else")
 
-// Ring is everything the store knows of signing keys, read in one snapshot.
+// Ring is everything that the store knows of signing keys, read in one snapshot.
 type Ring struct {
 	Version       int64    // 0: never started
-	Algorithms    []string // those in force, first one is the fallback
+	Algorithms    []string // in force; the first is the fallback
 	RefreshSecret string   // sealed HMAC key of refresh tokens
 	Keys          []Key    // by algorithm, then seq
 
-	Parameters Parameters // of the replica that started last; zero: of none yet
+	Parameters Parameters // of the replica that started last; zero: none has started
 }
 
-// Change is one step of the ring, applied whole or not at all.
+// Change is one change of the ring, applied whole or not at all.
 type Change struct {
-	Algorithms    []string    // nil: as they are
-	RefreshSecret string      // empty: as it is
-	Parameters    *Parameters // nil: as they are
+	Algorithms    []string    // nil: unchanged
+	RefreshSecret string      // empty: unchanged
+	Parameters    *Parameters // nil: unchanged
 	Insert        []Key
 	Update        []Key    // matched by ID; instants and Sealed are replaced
 	Delete        []string // key ids

@@ -592,7 +592,7 @@ func TestTheClientCache(t *testing.T) {
 		}
 		ask(next).Want(200, "") // at once
 	}, func(o *apitest.Options) {
-		o.Configure = func(r *apitest.Replica) { r.Issuer.Cache = &issuer.ClientCache{For: time.Second} }
+		o.Configure = func(r *apitest.Replica) { r.Issuer.Cache = &issuer.ClientCache{MaxAge: time.Second} }
 	})
 }
 

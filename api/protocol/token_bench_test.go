@@ -49,7 +49,7 @@ func benchmarkClientCredentials(b *testing.B, db *sqlstore.DB, alg string, conne
 		r.API.Metrics = countNothing{}
 		r.API.Now = time.Now
 		r.Issuer.AccessAlg = alg
-		r.Issuer.Cache = &issuer.ClientCache{For: time.Second}
+		r.Issuer.Cache = &issuer.ClientCache{MaxAge: time.Second}
 		r.Issuer.Admission = issuer.NewAdmission(0, 0)
 	}})
 	c := s.Register(userstore.Client{ID: "machine", GrantTypes: []string{userstore.GrantClientCredentials}})

@@ -177,7 +177,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Log:        log,
 		Throttle:   throttle,
 		Admission:  admission,
-		Cache:      &issuer.ClientCache{For: time.Second},
+		Cache:      &issuer.ClientCache{MaxAge: time.Second},
 		ClientKeys: &issuer.ClientKeys{Fetch: abroad.Get},
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,

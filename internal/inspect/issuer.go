@@ -100,7 +100,7 @@ func (i *inspection) generation(g userstore.Grant) {
 	switch i.Own.Standing(gen, g) {
 	case issuer.Current:
 		i.accept("gen", fmt.Sprint(gen), "the current one")
-	case issuer.Again:
+	case issuer.InWindow:
 		i.accept("gen", fmt.Sprint(gen), before+"in case the answer was lost, until "+readable.Instant(g.RotatedAt.Add(i.Own.ReuseWindow))+" (refresh.reuse_window)")
 	case issuer.Late:
 		i.accept("gen", fmt.Sprint(gen), fmt.Sprintf(before+"though refresh.reuse_window is over, and remembered; at most %d times", issuer.MaxLate))

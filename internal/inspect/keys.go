@@ -30,7 +30,7 @@ func OwnKeys(ctx context.Context, manager *keys.Manager, now time.Time) (k Keys,
 	if err != nil || len(report.Keys) == 0 {
 		return k, err
 	}
-	if err := manager.Look(ctx); err != nil {
+	if err := manager.LoadView(ctx); err != nil {
 		return k, err
 	}
 	document, err := manager.JWKS()
@@ -74,6 +74,6 @@ func ForeignKeys(set []byte) (k Keys, skipped []error, err error) {
 type ReadOnly struct{ *keys.Manager }
 
 // Step only reads.
-func (r ReadOnly) Step(ctx context.Context) error { return r.Look(ctx) }
+func (r ReadOnly) Step(ctx context.Context) error { return r.LoadView(ctx) }
 
 var _ issuer.Keys = ReadOnly{}

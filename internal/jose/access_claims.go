@@ -10,13 +10,13 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// AccessClaims are the claims of an access token (RFC 9068 section 2.2) by which it is accepted or refused. Resource
-// servers (the verifier) and the issuer's own endpoints read and judge them here, so that none is laxer
-// than another.
+// AccessClaims are the claims of an access token (RFC 9068 section 2.2) that decide whether it is
+// accepted. Resource servers (the verifier) and the issuer's own endpoints both read and check them
+// here, so that none is laxer than another.
 type AccessClaims struct {
 	Issuer, Subject, ClientID, ID string
 	Audience, Scopes              []string
-	Expiry, IssuedAt, NotBefore   time.Time // NotBefore zero: not said
+	Expiry, IssuedAt, NotBefore   time.Time // NotBefore zero: no nbf
 
 	// Of a user; otherwise empty.
 	SessionID, ACR  string
@@ -24,20 +24,20 @@ type AccessClaims struct {
 	AMR, Roles      []string
 }
 
-// ErrExpired: the token was good once.
+// ErrExpired means that the token was valid once.
 var ErrExpired = errors.New("the token has expired")
 
-// Expected is what the claims of an access token are held against.
+// Expected holds the values that Check compares the claims with.
 type Expected struct {
 	Issuer      string
-	Audience    []string // the token has to name one of them
-	AnyAudience bool     // or else any: for an endpoint of the issuer's that answers about the token itself
+	Audience    []string // the token must name one of them
+	AnyAudience bool     // any audience is accepted: for endpoints of the issuer that answer about the token itself
 	Now         time.Time
 	Skew        time.Duration // how far clocks may be off
 }
 
-// Check tells why a token is refused. Expiry comes after whatever else can be wrong with a token of ours, so that
-// ErrExpired is said of tokens that were good once.
+// Check returns why a token is refused. It checks the expiry after every other fault of a token of
+// ours, so that ErrExpired means that the token was valid once.
 func (t *AccessClaims) Check(e Expected) error {
 	switch {
 	case t.Issuer != e.Issuer:
@@ -53,20 +53,20 @@ func (t *AccessClaims) Check(e Expected) error {
 		// RFC 7519 section 4.1.4: on or after exp it must not be accepted.
 		return ErrExpired
 	case !t.Expiry.After(t.IssuedAt) && e.Now.Before(t.Expiry):
-		// Within the leeway behind exp, exp alone decides: iat says nothing there that could do harm.
+		// Within the leeway after exp, exp alone decides: there iat can do no harm.
 		return errors.New("the token expires before it is issued")
 	}
 	return nil
 }
 
-// accessClaimNames are the claims that ReadAccessClaims reads. A member that differs from
-// one only in case would be the same claim to a laxer reader.
+// accessClaimNames are the claims that ReadAccessClaims reads. A laxer reader would take a member
+// that differs from one of them only in case for the same claim.
 var accessClaimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"}
 
-// ReadAccessClaims decodes a payload by hand, in one pass: through encoding/json the
-// claims would cost as much as half a signature. It holds every claim to its
-// type and RFC 9068's to their presence; what they say is Check's to judge. A
-// fuzz target of the verifier holds it against encoding/json.
+// ReadAccessClaims decodes a payload by hand, in one pass: with encoding/json the claims would cost
+// as much as half a signature. It checks the type of every claim, and the presence of the claims
+// that RFC 9068 requires; Check checks their values. A fuzz target of the verifier compares it with
+// encoding/json.
 func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 	var t AccessClaims
 	var problem error
@@ -135,7 +135,8 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 		case "roles":
 			list("roles", value, &t.Roles)
 		case "cnf":
-			// Only its holder may use such a token (RFC 7800, RFC 9449), and proofs are not checked yet.
+			// Only the holder of the key may use such a token (RFC 7800, RFC 9449), and proofs are
+			// not checked yet.
 			if problem == nil {
 				problem = errors.New("the token is bound to a key (cnf), whose proof cannot be checked here")
 			}
@@ -170,9 +171,8 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 // latestDate is the last second of the year 9999.
 const latestDate = 253402300799
 
-// numericDate reads a time of RFC 7519 section 2. A fraction is cut off, which
-// lets a token expire early, never late; an exponent is not accepted, so that no
-// digit of arithmetic can overflow.
+// numericDate reads a time of RFC 7519 section 2. A fraction is cut off, which lets a token expire
+// early, never late; an exponent is not accepted, so that no arithmetic on digits can overflow.
 func numericDate(value []byte) (int64, bool) {
 	whole, _, _ := strings.Cut(string(value), ".")
 	if whole == "" || len(whole) > 12 {

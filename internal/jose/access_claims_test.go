@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What the claims say, by the clock and by whom it is for. The verifier's and the issuer's own tests hold the same rows
-// over HTTP.
+// The claims, by the clock and by the audience. The verifier's and the issuer's own tests check the
+// same rows over HTTP.
 func TestCheckOfAccessClaims(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	good := AccessClaims{Issuer: "https://i", Audience: []string{"https://a", "https://b"}, IssuedAt: now.Add(-time.Minute), Expiry: now.Add(time.Minute)}

@@ -20,7 +20,7 @@ const (
 	EdDSA = "EdDSA" // Ed25519 only
 )
 
-// PublicKey is one verification key: what a JWK set says of it, checked.
+// PublicKey is one verification key from a JWK set, checked.
 type PublicKey struct {
 	ID        string // kid
 	Algorithm string
@@ -34,8 +34,8 @@ const (
 	maxRSABits = 8192
 )
 
-// algorithmOf answers a signing algorithm by its name, as a constant, so that no
-// token keeps its bytes alive through it.
+// algorithmOf returns a signing algorithm by its name, as a constant, so that no token keeps its
+// bytes alive through it.
 func algorithmOf(name []byte) (string, bool) {
 	switch string(name) {
 	case RS256:
@@ -50,8 +50,8 @@ func algorithmOf(name []byte) (string, bool) {
 	return "", false
 }
 
-// Ed25519 is EdDSA by the name that RFC 9864 gives it, in which the curve is no longer left to the key. What others
-// sign, and their keys, may have it; ours have the older one, which every library knows.
+// Ed25519 is the newer name of EdDSA (RFC 9864), which also names the curve. Tokens and keys of
+// others may have it; ours have the older name, which every library knows.
 const Ed25519 = "Ed25519"
 
 func foreignAlgorithm(name []byte) (string, bool) {
@@ -61,7 +61,7 @@ func foreignAlgorithm(name []byte) (string, bool) {
 	return algorithmOf(name)
 }
 
-// checkPublic tells whether pub is a sound key for alg.
+// checkPublic checks that pub is a sound key for alg.
 func checkPublic(pub crypto.PublicKey, alg string) error {
 	switch alg {
 	case RS256, PS256:
@@ -108,9 +108,9 @@ var (
 	edP = sub(new(big.Int).Lsh(big.NewInt(1), 255), 19)
 	edD = fromDecimal("37095705934669439343138083508754565189542113879843219016388785533085940283555")
 
-	// The y coordinates of the eight points whose order divides 8: under such a
-	// key anybody can make signatures that verify. (1: order 1; p-1: 2; 0: 4; the
-	// other two: 8. A test doubles each of them three times.)
+	// The y coordinates of the eight points whose order divides 8: under such a key anybody can
+	// make signatures that verify. (1: order 1; p-1: 2; 0: 4; the other two: 8. A test doubles each
+	// of them three times.)
 	edLowOrderY = []*big.Int{
 		big.NewInt(0), big.NewInt(1), sub(edP, 1),
 		fromDecimal("2707385501144840649318225287225658788936804267575313519463743609750303402022"),
@@ -128,8 +128,8 @@ func fromDecimal(s string) *big.Int {
 	return n
 }
 
-// checkEd25519 refuses what no honest generator makes: a wrong length, a second
-// spelling of a coordinate, a point off the curve, a point of small order.
+// checkEd25519 refuses keys that no honest generator makes: a wrong length, a second spelling of a
+// coordinate, a point off the curve, a point of small order.
 func checkEd25519(k ed25519.PublicKey) error {
 	if len(k) != ed25519.PublicKeySize {
 		return fmt.Errorf("an Ed25519 key has %d bytes, not %d", ed25519.PublicKeySize, len(k))

@@ -11,8 +11,8 @@ import (
 
 const benchPayload = `{"iss":"https://issuer.example","sub":"248289761001","aud":["https://api.example"],"exp":1799999999,"iat":1799999399,"jti":"5b1rEWqRRkJeLT8nAx9Zbg","client_id":"signet","scope":"openid profile email","sid":"5b1rEWqRRkJeLT8nAx9Zbg","auth_time":1799999000,"acr":"1","amr":["pwd"],"roles":["admin"]}`
 
-// compare times two operations in turns, so that whatever else the machine does
-// hits both, and reports how many times the first the second takes, by medians.
+// compare times two operations in turns, so that other load of the machine hits both, and reports
+// the ratio of the second to the first, by medians.
 func compare(b *testing.B, raw, ours func() error) {
 	var rawTimes, ourTimes []time.Duration
 	for b.Loop() {
@@ -60,7 +60,7 @@ func BenchmarkSign(b *testing.B) {
 	}
 }
 
-// BenchmarkParseAndVerify: from the compact string to a believed payload.
+// BenchmarkParseAndVerify measures the way from the compact string to a verified payload.
 func BenchmarkParseAndVerify(b *testing.B) {
 	for _, alg := range algorithms {
 		b.Run(alg, func(b *testing.B) {

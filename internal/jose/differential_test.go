@@ -20,8 +20,8 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// Two other implementations see what we see: genuine tokens of each verify with
-// the others, and a mutated one verifies nowhere.
+// Two other implementations agree with ours: genuine tokens of each verify with the others, and a
+// mutated one verifies nowhere.
 func TestOtherLibrariesAgree(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, alg := range algorithms {
@@ -85,7 +85,8 @@ func TestOtherLibrariesAgree(t *testing.T) {
 					t.Fatalf("%s: ours %v, golang-jwt %v", text, ours, golang)
 				}
 				// jwx checks the signature over the header as it would write it itself, and so
-				// accepts bytes after the header's last brace: another reason not to verify with it.
+				// accepts bytes after the header's last brace: another reason not to verify with
+				// it.
 				if i != 0 && byJWX(text) {
 					t.Fatalf("%s: accepted by jwx", text)
 				}

@@ -24,7 +24,7 @@ var rsaKeys = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
 	return keys
 })
 
-// newKey makes a key; only of RSA there are two for the whole package.
+// newKey makes a key; the whole package shares two RSA keys.
 func newKey(t testing.TB, alg string) crypto.Signer {
 	t.Helper()
 	var key crypto.Signer
@@ -68,7 +68,7 @@ func sign(t testing.TB, s *Signer, payload string) string {
 	return token
 }
 
-// verify is what callers do: parse, then check the signature.
+// verify does what callers do: parse, then check the signature.
 func verify(token string, k PublicKey) error {
 	parsed, err := Parse(token)
 	if err != nil {

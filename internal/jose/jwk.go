@@ -14,7 +14,7 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// Thumbprint is the RFC 7638 SHA-256 thumbprint, base64url: our key ids.
+// Thumbprint returns the RFC 7638 SHA-256 thumbprint, base64url: our key ids.
 func Thumbprint(pub crypto.PublicKey) (string, error) {
 	key, err := publicJWK(pub)
 	if err != nil {
@@ -47,8 +47,8 @@ func MarshalPublic(k PublicKey) (json.RawMessage, error) {
 	return json.Marshal(key)
 }
 
-// publicJWK never lets a private key through: FromRaw would happily take one,
-// and its JSON would then hold the private half.
+// publicJWK never lets a private key through: FromRaw would accept one, and its JSON would then
+// hold the private half.
 func publicJWK(pub crypto.PublicKey) (jwk.Key, error) {
 	key, err := jwk.FromRaw(pub)
 	if err != nil {
@@ -60,16 +60,16 @@ func publicJWK(pub crypto.PublicKey) (jwk.Key, error) {
 	return key, nil
 }
 
-// fields are the members of a JWK that mean anything here.
+// fields are the members of a JWK that are used here.
 type fields struct {
 	kty, crv, alg, use, kid string
 	n, e, x, y              []byte
 	operations              []string
 }
 
-// ParsePublic reads one public JWK and refuses private, symmetric, weak and
-// malformed keys, and keys whose use or alg is not for verifying. RFC 7517 lets a
-// key go without alg: it is then EdDSA or ES256 by its curve, RS256 if it is RSA.
+// ParsePublic reads one public JWK and refuses private, symmetric, weak and malformed keys, and
+// keys whose use or alg is not for verifying. RFC 7517 allows a key without alg: it is then EdDSA
+// or ES256 by its curve, RS256 if it is RSA.
 func ParsePublic(data []byte) (PublicKey, error) {
 	f, err := readFields(data)
 	if err != nil {
@@ -108,14 +108,14 @@ func (f *fields) set(name string, value []byte) error {
 	case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
 		return fmt.Errorf("the key has the private member %q; whoever published it must replace it", name)
 	case "key_ops":
-		// Not a nil slice for an empty list: that one allows nothing.
+		// Not a nil slice for an empty list: an empty list allows nothing.
 		if strictjson.Unmarshal(value, &f.operations, strictjson.RefuseUnknown) != nil || f.operations == nil {
 			return errors.New("the key's key_ops is not a list of strings")
 		}
 		return nil
 	case "kty", "crv", "alg", "use", "kid", "n", "e", "x", "y":
 	default:
-		return nil // RFC 7517 section 4: ignore what is not understood; x5c and x5u are never looked at
+		return nil // RFC 7517 section 4: ignore unknown members; x5c and x5u are never read
 	}
 	s, ok := strictjson.String(value)
 	if !ok || s == "" {
@@ -152,7 +152,7 @@ func (f *fields) set(name string, value []byte) error {
 	return nil
 }
 
-// algorithm decides what the key verifies, or why nothing.
+// algorithm returns the algorithm that the key verifies, or why there is none.
 func (f *fields) algorithm() (string, error) {
 	if f.use != "" && f.use != "sig" {
 		return "", fmt.Errorf("the key is for use %.32q, not for signatures", f.use)
@@ -192,13 +192,14 @@ func (f *fields) algorithm() (string, error) {
 	return "", fmt.Errorf("the algorithm %.32q is not supported for a key of type %s", f.alg, f.kty)
 }
 
-// key checks the numbers' lengths and has jwx read a JWK of nothing but them.
+// key checks the lengths of the numbers and has jwx read a JWK with nothing else in it.
 func (f *fields) key() (crypto.PublicKey, error) {
 	clean := map[string]string{"kty": f.kty}
 	put := func(name string, value []byte) { clean[name] = base64.RawURLEncoding.EncodeToString(value) }
 	switch f.kty {
 	case "RSA":
-		// RFC 7518 sections 2 and 6.3.1: as many bytes as needed and no more. jwx would cut a long e to an int.
+		// RFC 7518 sections 2 and 6.3.1: as many bytes as needed and no more. jwx would cut a long
+		// e to an int.
 		if len(f.n) == 0 || f.n[0] == 0 || len(f.n) > maxRSABits/8 {
 			return nil, errors.New("the key's n is missing, too long or begins with a zero byte")
 		}
@@ -242,9 +243,9 @@ const MaxKeys = 100
 // maxSkipped bounds the report of a set of nothing but bad keys.
 const maxSkipped = 20
 
-// ParseKeySet reads a JWK set. Bad keys are skipped and reported, so that one
-// bad key never hides the good ones. Two keys may share a kid: whoever looks one
-// up must try both. err says that the document is no JWK set at all.
+// ParseKeySet reads a JWK set. Bad keys are skipped and reported, so that one bad key never hides
+// the good ones. Two keys may share a kid: the caller must try both. err means that the document is
+// no JWK set at all.
 func ParseKeySet(jwks []byte) (keys []PublicKey, skipped []error, err error) {
 	var list []json.RawMessage
 	found := 0
@@ -281,8 +282,8 @@ func ParseKeySet(jwks []byte) (keys []PublicKey, skipped []error, err error) {
 	return keys, skipped, nil
 }
 
-// onlyInsideKeys tells a set that can be read, though one of its keys has a
-// member twice: that key alone is refused, by ParsePublic.
+// onlyInsideKeys reports whether a set can be read, though one of its keys has a member twice:
+// ParsePublic refuses that key alone.
 func onlyInsideKeys(err error) bool {
 	var e *strictjson.Error
 	if !errors.As(err, &e) {

@@ -13,7 +13,7 @@ import (
 // MaxTokenBytes bounds a compact token.
 const MaxTokenBytes = 16 << 10
 
-// Bounds of what a header may name; our kids have 43 bytes.
+// Bounds on the header; our kids have 43 bytes.
 const (
 	maxHeaderBytes   = 1 << 10
 	maxForeignHeader = 8 << 10 // has room for a chain of certificates
@@ -45,37 +45,37 @@ func shortType(typ string) string {
 // Token is a compact JWS taken apart, not yet verified.
 type Token struct {
 	Header  Header
-	Payload []byte // claims of nobody until Verify has said yes
+	Payload []byte // unverified until Verify returns nil
 
 	signed    []byte // header "." payload, as sent
 	signature []byte
 }
 
-// Parse takes a compact JWS apart and refuses everything that is not strictly
-// one: other serializations, JWE, more than MaxTokenBytes, non-canonical
-// base64url, unknown or duplicate header members, crit, alg none. What a token
-// has too much is refused before anything is decoded or allocated for it.
-func Parse(compact string) (*Token, error) { return parse(compact, ours) }
+// Parse splits and decodes a compact JWS and refuses everything that is not strictly one: other
+// serializations, JWE, more than MaxTokenBytes, non-canonical base64url, unknown or duplicate
+// header members, crit, alg none. Excess is refused before anything is decoded or allocated for it.
+func Parse(compact string) (*Token, error) { return parse(compact, ourRules) }
 
-// ParseForeign is Parse for tokens that others sign. They may call EdDSA by its newer name Ed25519 (RFC 9864), as client
-// libraries of today do whatever the key's own alg says; the header then says EdDSA. Header members that are unknown here
-// are ignored (RFC 7515 section 4), unless crit names what has to be understood, and so is a certificate beside the kid:
-// the key is one that is known here, or none. Members that offer another key, and b64, stay refused.
-func ParseForeign(compact string) (*Token, error) { return parse(compact, others) }
+// ParseForeign is Parse for tokens that others sign. They may call EdDSA by its newer name Ed25519
+// (RFC 9864), as current client libraries do whatever the key's own alg says; Header.Algorithm is
+// then EdDSA. Unknown header members are ignored (RFC 7515 section 4), unless crit names them, and
+// so is a certificate beside the kid: the key is one that is known here, or none. Members that
+// offer another key, and b64, stay refused.
+func ParseForeign(compact string) (*Token, error) { return parse(compact, foreignRules) }
 
-// dialect is what a header may say.
-type dialect struct {
+// headerRules say what a header may hold.
+type headerRules struct {
 	algorithm func(name []byte) (string, bool)
-	refused   []string // members; nil: all that are not known
-	bytes     int      // that a header may have
+	refused   []string // members; nil: all unknown members
+	bytes     int      // the longest header
 }
 
 var (
-	ours   = dialect{algorithm: algorithmOf, bytes: maxHeaderBytes}
-	others = dialect{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jwk", "jku", "x5u"}, bytes: maxForeignHeader}
+	ourRules     = headerRules{algorithm: algorithmOf, bytes: maxHeaderBytes}
+	foreignRules = headerRules{algorithm: foreignAlgorithm, refused: []string{"crit", "b64", "jwk", "jku", "x5u"}, bytes: maxForeignHeader}
 )
 
-func parse(compact string, d dialect) (*Token, error) {
+func parse(compact string, rules headerRules) (*Token, error) {
 	if len(compact) > MaxTokenBytes {
 		return nil, fmt.Errorf("the token is longer than %d bytes", MaxTokenBytes)
 	}
@@ -91,7 +91,7 @@ func parse(compact string, d dialect) (*Token, error) {
 	if first == 0 || second == first+1 || second == len(compact)-1 {
 		return nil, errors.New("the token has an empty segment")
 	}
-	if first > base64.RawURLEncoding.EncodedLen(d.bytes) {
+	if first > base64.RawURLEncoding.EncodedLen(rules.bytes) {
 		return nil, errors.New("the token's header is too long")
 	}
 
@@ -102,7 +102,7 @@ func parse(compact string, d dialect) (*Token, error) {
 		return nil, fmt.Errorf("the token's header: %w", err)
 	}
 	t := &Token{signed: raw[:second:second]}
-	if t.Header, err = parseHeader(head, d); err != nil {
+	if t.Header, err = parseHeader(head, rules); err != nil {
 		return nil, err
 	}
 	// One buffer for both: the capacities keep an append to the payload off the signature.
@@ -125,8 +125,8 @@ var (
 	strictBase64 = base64.RawURLEncoding.Strict()
 )
 
-// decodeSegment appends the decoded segment to dst. Go's decoder skips line
-// breaks, even a strict one; each segment has one spelling here.
+// decodeSegment appends the decoded segment to dst. Go's decoder skips line breaks, even a strict
+// one; here each segment has one spelling.
 func decodeSegment(dst, segment []byte) ([]byte, error) {
 	before := len(dst)
 	out, err := strictBase64.AppendDecode(dst, segment)
@@ -137,10 +137,10 @@ func decodeSegment(dst, segment []byte) ([]byte, error) {
 }
 
 // parseHeader knows three members. In a token of ours it refuses all others: extensions must be
-// understood or refused (crit, b64); members that bring or point to a key (jwk,
-// jku, x5u, x5c) have no place in a token whose keys the issuer publishes; and
-// what is never sent needs no code that ignores it correctly.
-func parseHeader(head []byte, d dialect) (Header, error) {
+// understood or refused (crit, b64); members that bring or point to a key (jwk, jku, x5u, x5c) have
+// no place in a token whose keys the issuer publishes; and a member that is never sent needs no
+// code that ignores it correctly.
+func parseHeader(head []byte, rules headerRules) (Header, error) {
 	var h Header
 	var problem error
 	refuse := func(format string, args ...any) {
@@ -151,10 +151,10 @@ func parseHeader(head []byte, d dialect) (Header, error) {
 	err := strictjson.Object(head, func(name, value []byte) {
 		switch string(name) {
 		case "alg":
-			// A string of ours holds no escape: compare what is between the quotes.
+			// Our algorithm names hold no escape: compare the bytes between the quotes.
 			known := false
 			if len(value) > 2 && value[0] == '"' {
-				h.Algorithm, known = d.algorithm(value[1 : len(value)-1])
+				h.Algorithm, known = rules.algorithm(value[1 : len(value)-1])
 			}
 			if !known {
 				refuse("the token's alg is not one of RS256, PS256, ES256 and EdDSA")
@@ -170,7 +170,7 @@ func parseHeader(head []byte, d dialect) (Header, error) {
 				refuse("the token's typ is not a string of 1 to %d bytes", maxTypeBytes)
 			}
 		default:
-			if d.refused != nil && !slices.Contains(d.refused, string(name)) {
+			if rules.refused != nil && !slices.Contains(rules.refused, string(name)) {
 				return
 			}
 			refuse("the token's header has the member %.32q, which is not accepted", name)
@@ -187,7 +187,7 @@ func parseHeader(head []byte, d dialect) (Header, error) {
 	return h, nil
 }
 
-// headerString is the string in value, or nothing when it is none or too long.
+// headerString returns the string in value; empty: value is no string, or too long.
 func headerString(value []byte, longest int) string {
 	s, ok := strictjson.String(value)
 	if !ok || len(s) > longest {

@@ -174,7 +174,7 @@ func TestOthersMaySayEd25519(t *testing.T) {
 	}
 }
 
-// RFC 7515 section 4: a member that is not understood is ignored, unless crit names it.
+// RFC 7515 section 4: an unknown member is ignored, unless crit names it.
 func TestOthersMayUseHeaderMembersThatWeDoNotKnow(t *testing.T) {
 	_, key := newSigner(t, EdDSA)
 	with := func(member string) string {
@@ -191,7 +191,8 @@ func TestOthersMayUseHeaderMembersThatWeDoNotKnow(t *testing.T) {
 			t.Errorf("%s in a token of our own: %+v", member, token)
 		}
 	}
-	// What brings a key along, or has to be understood, is refused from everybody.
+	// Members that bring a key along, or have to be understood, are refused in tokens of others,
+	// too.
 	for _, member := range []string{
 		`"jwk":{}`, `"jku":"https://evil.test"`, `"x5u":"https://evil.test"`, `"crit":["exp"]`, `"crit":["x"],"x":1`, `"crit":[]`, `"b64":false`,
 		`"x5t":"a","x5t":"b"`, `"x":1,"x":1`, `"alg":"none"`, `"x5c":["` + strings.Repeat("MIIB", 4096) + `"]`,
@@ -222,8 +223,8 @@ func TestEveryCharacterOfATokenCounts(t *testing.T) {
 	}
 }
 
-// Whatever Parse accepts has one spelling: encoding its parts again makes the
-// same token. Nothing panics, and nothing of the two is verified by chance.
+// Every token that Parse accepts has one spelling: encoding its parts again makes the same token.
+// Nothing panics, and only the genuine token verifies.
 func FuzzParse(f *testing.F) {
 	s, key := newSigner(f, EdDSA)
 	token := sign(f, s, `{"sub":"a"}`)

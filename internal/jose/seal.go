@@ -16,15 +16,15 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// KEK is a key-encryption key: 256 bits under a name derived from them. No form
-// of printing it shows them.
+// KEK is a key-encryption key: 256 bits under a name derived from them. No way of printing a KEK
+// shows the bits.
 type KEK struct {
 	ID  string
 	key func() []byte // not the bytes: fmt does not ask for Format inside an unexported field
 }
 
-// Format writes the name, whatever the verb: a KEK in a log line or an error
-// must not be the end of every key it seals.
+// Format writes the name, whatever the verb: a KEK in a log line or an error must not expose every
+// key that it seals.
 func (k KEK) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "KEK "+k.ID) }
 
 // NewKEK makes one from the system's randomness and returns its text form.
@@ -47,14 +47,14 @@ func ParseKEK(text string) (KEK, error) {
 	return k, nil
 }
 
-// ErrNoKEK: what was sealed names a key-encryption key that is not at hand.
+// ErrNoKEK means that the sealed text names a key-encryption key that is not configured.
 var ErrNoKEK = errors.New("sealed under a key-encryption key that is not configured")
 
-// maxSealedBytes bounds what Open looks at; an RSA-8192 private key takes 6 KiB.
+// maxSealedBytes bounds the input of Open; an RSA-8192 private key takes 6 KiB.
 const maxSealedBytes = 64 << 10
 
-// sealedHeader is the protected header of everything that Seal makes, and all
-// that Open accepts.
+// sealedHeader is the protected header of everything that Seal makes, and the only one that Open
+// accepts.
 type sealedHeader struct {
 	Algorithm  string `json:"alg"`
 	Encryption string `json:"enc"`
@@ -62,9 +62,8 @@ type sealedHeader struct {
 	Name       string `json:"name"`
 }
 
-// Seal encrypts plaintext as a compact JWE (dir, A256GCM). The protected header
-// names the KEK and name (a kid), and so binds both: a row cannot be put in
-// another's place.
+// Seal encrypts plaintext as a compact JWE (dir, A256GCM). The protected header names the KEK and
+// name (a kid), and so binds both: the sealed text of one row is not valid in another.
 func Seal(plaintext []byte, kek KEK, name string) (string, error) {
 	if kek.key == nil {
 		return "", errors.New("there is no key-encryption key to seal with")
@@ -89,8 +88,8 @@ func Seal(plaintext []byte, kek KEK, name string) (string, error) {
 	return string(sealed), nil
 }
 
-// Open decrypts what Seal made for the same name, under whichever of keks the
-// header names. ErrNoKEK when none of them is it.
+// Open decrypts what Seal made for the same name, under the one of keks that the header names.
+// ErrNoKEK if it names none of them.
 func Open(sealed string, name string, keks ...KEK) ([]byte, error) {
 	header, err := readSealed(sealed)
 	if err != nil {
@@ -112,7 +111,7 @@ func Open(sealed string, name string, keks ...KEK) ([]byte, error) {
 	return nil, fmt.Errorf("open %s, sealed under %.64q: %w", name, header.KEK, ErrNoKEK)
 }
 
-// SealedUnder tells the id of the KEK that sealed was made with.
+// SealedUnder returns the id of the KEK that sealed was made with.
 func SealedUnder(sealed string) (string, error) {
 	header, err := readSealed(sealed)
 	return header.KEK, err
@@ -120,8 +119,8 @@ func SealedUnder(sealed string) (string, error) {
 
 var errNotSealed = errors.New("not a JWE that this program made")
 
-// readSealed lets nothing past but the one form that Seal makes: no other key
-// management (PBES2 with a billion rounds), no other encryption, no zip bomb.
+// readSealed accepts only the one form that Seal makes: no other key management (PBES2 with a
+// billion rounds), no other encryption, no zip bomb.
 func readSealed(sealed string) (sealedHeader, error) {
 	var h sealedHeader
 	if len(sealed) > maxSealedBytes || strings.Count(sealed, ".") != 4 {

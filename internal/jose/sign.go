@@ -13,8 +13,8 @@ import (
 	"math/big"
 )
 
-// Signer signs compact JWS with one key; safe for concurrent use. The protected
-// headers are encoded once, when it is made.
+// Signer signs compact JWS with one key; safe for concurrent use. NewSigner encodes the protected
+// headers once.
 type Signer struct {
 	key       crypto.Signer
 	kid       string
@@ -24,8 +24,8 @@ type Signer struct {
 	headers   map[string]string // typ → encoded protected header and its dot
 }
 
-// NewSigner prepares key for signing under alg. types are the `typ` values that
-// Sign will be asked for.
+// NewSigner prepares key for signing under alg. types are the `typ` values that Sign may be called
+// with.
 func NewSigner(key crypto.Signer, kid, alg string, types ...string) (*Signer, error) {
 	if key == nil {
 		return nil, errors.New("there is no key to sign with")
@@ -57,8 +57,8 @@ func NewSigner(key crypto.Signer, kid, alg string, types ...string) (*Signer, er
 		if err != nil {
 			return nil, err
 		}
-		// What we sign, we must be able to read: the parser is the judge of kid and typ.
-		if _, err := parseHeader(header, ours); err != nil {
+		// We must be able to read our own tokens: the parser decides which kid and typ are valid.
+		if _, err := parseHeader(header, ourRules); err != nil {
 			return nil, err
 		}
 		s.headers[typ] = base64.RawURLEncoding.EncodeToString(header) + "."
@@ -66,14 +66,13 @@ func NewSigner(key crypto.Signer, kid, alg string, types ...string) (*Signer, er
 	return s, nil
 }
 
-// KeyID is the kid in every header.
+// KeyID returns the kid in every header.
 func (s *Signer) KeyID() string { return s.kid }
 
-// Algorithm is the alg in every header.
+// Algorithm returns the alg in every header.
 func (s *Signer) Algorithm() string { return s.algorithm }
 
-// Sign returns the compact JWS of payload. typ must be one of those that
-// NewSigner was given.
+// Sign returns the compact JWS of payload. typ must be one of NewSigner's types.
 func (s *Signer) Sign(typ string, payload []byte) (string, error) {
 	header, ok := s.headers[typ]
 	if !ok {
@@ -106,8 +105,8 @@ func (s *Signer) Sign(typ string, payload []byte) (string, error) {
 	return string(token), nil
 }
 
-// fixedECDSA turns the DER that a crypto.Signer makes into r ‖ s of 32 bytes
-// each (RFC 7518 section 3.4).
+// fixedECDSA converts the DER that a crypto.Signer makes to r ‖ s of 32 bytes each (RFC 7518
+// section 3.4).
 func fixedECDSA(der []byte) ([]byte, error) {
 	var pair struct{ R, S *big.Int }
 	if rest, err := asn1.Unmarshal(der, &pair); err != nil || len(rest) > 0 ||

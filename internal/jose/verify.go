@@ -11,7 +11,7 @@ import (
 	"math/big"
 )
 
-// ErrSignature: the token was not signed by this key. Nothing in it may be believed.
+// ErrSignature means that the token was not signed by this key. None of its claims may be trusted.
 var ErrSignature = errors.New("the signature is not valid under this key")
 
 // Errors of a key that cannot even be tried.
@@ -22,9 +22,8 @@ var (
 
 var pssOptions = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
 
-// Verify checks the signature with k; the header's alg must be k's and its kid,
-// when there is one, k's as well. A key that does not fit its own algorithm
-// verifies nothing.
+// Verify checks the signature with k. The header's alg must be k's and its kid, if there is one,
+// k's as well. A key that does not fit its own algorithm verifies nothing.
 func (t *Token) Verify(k PublicKey) error {
 	if t.Header.Algorithm != k.Algorithm {
 		return ErrWrongAlgorithm
@@ -42,7 +41,7 @@ func verifies(k PublicKey, signed, signature []byte) bool {
 	switch k.Algorithm {
 	case RS256, PS256:
 		key, ok := k.Key.(*rsa.PublicKey)
-		// The size is asked for again because callers can build a PublicKey by hand.
+		// The size is checked once more because callers can build a PublicKey by hand.
 		if !ok || key == nil || key.N == nil || key.N.BitLen() < minRSABits {
 			return false
 		}

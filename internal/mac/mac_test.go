@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What is in the hands of browsers and programs was made by servers of other versions, so the bytes
-// never change.
+// Browsers and programs hold texts that servers of other versions made, so the bytes must never
+// change.
 func TestTheMACOfAListIsFixed(t *testing.T) {
 	secret := []byte("0123456789abcdef0123456789abcdef")
 	plain := hmac.New(sha256.New, secret)

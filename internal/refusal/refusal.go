@@ -1,12 +1,13 @@
-// Package refusal is how the one log line of a request tells which client was refused, and why. The answer says as
-// little as its standard asks for; whoever runs the service finds the rest by the answer's request id.
+// Package refusal records, for the one log line of a request, which client was refused and why. The
+// answer says as little as its standard allows; an operator finds the rest by the answer's request
+// id.
 //
 //	api (pipeline)   With → the request's context holds a Note
 //	api, issuer      Client, RedirectURI, Because → fill it in where the facts are known
 //	api (pipeline)   Attrs → the log line
 //
-// Strangers write most of these texts. So each is made printable and bounded, an address loses its query, and what has
-// the shape of a secret is not repeated.
+// Strangers write most of these texts. So each is made printable and bounded, an address loses its
+// query, and a text with the shape of a secret is not repeated.
 package refusal
 
 import (
@@ -19,7 +20,8 @@ import (
 	"github.com/signet-id/signet/internal/printable"
 )
 
-// Note is what a request has told so far. The zero value is ready; one request's goroutine uses it.
+// Note holds the facts about one request. The zero value is ready; only the request's goroutine
+// uses it.
 type Note struct {
 	clientID    string
 	redirectURI string
@@ -29,7 +31,7 @@ type Note struct {
 
 type noteKey struct{}
 
-// With returns ctx with n, which the functions below fill in.
+// With returns ctx with n; the functions below fill n.
 func With(ctx context.Context, n *Note) context.Context { return context.WithValue(ctx, noteKey{}, n) }
 
 func of(ctx context.Context) *Note {
@@ -37,8 +39,9 @@ func of(ctx context.Context) *Note {
 	return n
 }
 
-// Client notes the client in whose name a request is made, proved or not. The first name stays: what a token names that
-// the client asks about is another matter. What no client can be called is not repeated: people type passwords there.
+// Client records the client that a request names, verified or not. The first name stays: a client
+// may later ask about a token that names another client. A text that no client can be called is not
+// repeated: people type passwords there.
 func Client(ctx context.Context, id string) {
 	switch n := of(ctx); {
 	case n == nil || n.clientID != "" || id == "":
@@ -49,34 +52,35 @@ func Client(ctx context.Context, id string) {
 	}
 }
 
-// nameable is what a registered client may be called (userstore.Registry has the rule), and a little more.
+// nameable matches the ids that a registered client may have (userstore.Registry has the rule), and
+// a few more.
 var nameable = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._~:-]{0,127}$`)
 
 const unnamed = "(withheld: no client can have this name)"
 
-// RedirectURI notes the address that a request wants to be sent to.
+// RedirectURI records the redirect URI of a request.
 func RedirectURI(ctx context.Context, uri string) {
 	if n := of(ctx); n != nil {
 		n.redirectURI = address(uri)
 	}
 }
 
-// Because notes a refusal that is no error of the request's handler: one that a redirect carries to the client, or that
-// only leaves something out.
+// Because records a refusal that is not an error of the request's handler: a redirect carries it to
+// the client, or it only leaves something out.
 func Because(ctx context.Context, code, reason string) {
 	if n := of(ctx); n != nil {
 		n.code, n.reason = text(code, maxName), text(reason, maxReason)
 	}
 }
 
-// Refused tells whether Because was called.
+// Refused reports whether Because was called.
 func (n *Note) Refused() bool { return n.code != "" }
 
-// Code is the code that Because noted.
+// Code returns the code that Because recorded.
 func (n *Note) Code() string { return n.code }
 
-// Attrs are the attributes of the log line of a refused request. reason is why its handler failed; empty: what Because
-// noted.
+// Attrs returns the attributes of the log line of a refused request. reason is why its handler
+// failed; empty: the reason that Because recorded.
 func (n *Note) Attrs(reason string) []slog.Attr {
 	if reason == "" {
 		reason = n.reason
@@ -98,14 +102,15 @@ const (
 	maxReason = 512
 )
 
-// secret is what is not repeated, wherever a client put it: a token, a hash, a private key.
+// secret matches texts that are never repeated, wherever a client put them: a token, a hash, a
+// private key.
 var secret = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.|\$argon2|PRIVATE KEY`)
 
-// withheld stands for a text that has the shape of a secret.
+// withheld replaces a text that has the shape of a secret.
 const withheld = "(withheld: it has the shape of a secret)"
 
 func text(s string, most int) string {
-	if secret.MatchString(s) || madeSecret(s) {
+	if secret.MatchString(s) || looksLikeSecret(s) {
 		return withheld
 	}
 	s = strings.ToValidUTF8(s, "\ufffd")
@@ -119,9 +124,10 @@ func text(s string, most int) string {
 	return printable.Text(s)
 }
 
-// madeSecret tells whether s has the shape of a client secret of ours, 256 random bits in base64url: an app whose id and
-// secret were swapped sends it as its id. Names of 43 characters that people choose lack one of the three kinds.
-func madeSecret(s string) bool {
+// looksLikeSecret reports whether s has the shape of a client secret of ours, 256 random bits in
+// base64url: an app whose id and secret were swapped sends the secret as its id. Names of 43
+// characters that people choose lack one of the three kinds of character.
+func looksLikeSecret(s string) bool {
 	if len(s) != 43 {
 		return false
 	}
@@ -141,7 +147,7 @@ func madeSecret(s string) bool {
 	return upper && lower && digit
 }
 
-// address is a URI without its query, its fragment and its userinfo.
+// address returns a URI without its query, its fragment and its userinfo.
 func address(uri string) string {
 	uri, _, _ = strings.Cut(uri, "?")
 	uri, _, _ = strings.Cut(uri, "#")

@@ -17,7 +17,7 @@ func attrs(n *refusal.Note, reason string) string {
 	return strings.Join(out, " ")
 }
 
-func TestWhatALineTells(t *testing.T) {
+func TestAttributesOfTheLogLine(t *testing.T) {
 	made := "Zx3-" + strings.Repeat("aB9_", 9) + "qQ0"
 	for name, row := range map[string]struct {
 		note   func(ctx context.Context)
@@ -60,7 +60,7 @@ func TestWhatALineTells(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, row.want)
 		}
 	}
-	// Where no request is, nothing is noted.
+	// Without a request nothing is recorded.
 	refusal.Client(t.Context(), "web")
 	refusal.RedirectURI(t.Context(), "https://app.test")
 	refusal.Because(t.Context(), "x", "y")

@@ -26,7 +26,7 @@ func parts(t *testing.T) server.Parts {
 	return server.Parts{
 		Store: sqltest.SQLite(t), Keys: &keys.Manager{}, Pages: pages, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Hasher:   password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 1, 1, time.Second),
-		Throttle: &userstore.Throttle{}, Admission: issuer.NewAdmission(0, 0), Cache: &issuer.ClientCache{For: time.Second},
+		Throttle: &userstore.Throttle{}, Admission: issuer.NewAdmission(0, 0), Cache: &issuer.ClientCache{MaxAge: time.Second},
 		Ready:    func(context.Context) error { return nil },
 		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &userstore.Registry{}, API: &api.Server{},
 	}

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// scanner reads one document by recursive descent; recursion is bounded by
-// MaxDepth. Its methods answer false once the rest cannot be read.
+// scanner reads one document by recursive descent; MaxDepth bounds the recursion. Its methods
+// return false once the rest cannot be read.
 type scanner struct {
 	data          []byte
 	pos           int
@@ -58,8 +58,8 @@ func (s *scanner) whole(target reflect.Type) bool {
 	return true
 }
 
-// value reads one value at depth (1 for the document) and holds it against
-// target; nil means that anything may stand here.
+// value reads one value at depth (1 for the document) and checks it against target; nil allows any
+// value.
 func (s *scanner) value(target reflect.Type, depth int) bool {
 	if s.pos == len(s.data) {
 		return s.fail(Malformed, "The document ends too early.")
@@ -115,7 +115,7 @@ func (s *scanner) value(target reflect.Type, depth int) bool {
 		return s.unexpected()
 	}
 	if sh != nil {
-		if complaint := sh.refuses(got, s.data[start:s.pos]); complaint != "" {
+		if complaint := sh.mismatch(got, s.data[start:s.pos]); complaint != "" {
 			s.report(WrongType, complaint)
 		}
 	}
@@ -126,7 +126,7 @@ func (s *scanner) object(sh *shape, depth int) bool {
 	s.pos++ // {
 	base := len(s.names)
 	defer func() { s.names = s.names[:base] }()
-	var index map[string]struct{} // takes over from the linear search when an object is large
+	var index map[string]struct{} // replaces the linear search in a large object
 	s.space()
 	if s.eat('}') {
 		return true
@@ -173,7 +173,8 @@ func (s *scanner) object(sh *shape, depth int) bool {
 	}
 }
 
-// repeated remembers name among the names of the object that began at base.
+// repeated adds name to the names of the object that began at base, and reports whether it was
+// there before.
 func (s *scanner) repeated(base int, name []byte, index map[string]struct{}) (bool, map[string]struct{}) {
 	if index == nil {
 		for _, other := range s.names[base:] {
@@ -197,8 +198,7 @@ func (s *scanner) repeated(base int, name []byte, index map[string]struct{}) (bo
 	return false, index
 }
 
-// member finds what the target says of a member, and complains of one that it
-// does not know.
+// member returns the target of a member, and reports a member that the target does not know.
 func (s *scanner) member(sh *shape, name []byte) reflect.Type {
 	if sh == nil || sh.kind != object {
 		return nil
@@ -248,7 +248,7 @@ func (s *scanner) array(sh *shape, depth int) bool {
 	}
 }
 
-// length holds a fixed array to its size: encoding/json would drop the rest.
+// length checks the size of a fixed array: encoding/json would drop the rest.
 func (s *scanner) length(sh *shape, n int) bool {
 	if sh != nil && sh.kind == array && sh.length >= 0 && sh.length != n {
 		s.report(WrongType, fmt.Sprintf("This list must have %d elements.", sh.length))
@@ -256,7 +256,7 @@ func (s *scanner) length(sh *shape, n int) bool {
 	return true
 }
 
-// plain marks the bytes of a string that need no second look.
+// plain marks the bytes of a string that need no further check.
 var plain = func() (t [256]bool) {
 	for c := 0x20; c < utf8.RuneSelf; c++ {
 		t[c] = c != '"' && c != '\\'
@@ -264,7 +264,7 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// text reads a string and answers it with its quotes.
+// text reads a string and returns it with its quotes.
 func (s *scanner) text() (raw []byte, escaped, ok bool) {
 	start := s.pos
 	data := s.data
@@ -303,8 +303,8 @@ func (s *scanner) text() (raw []byte, escaped, ok bool) {
 	return nil, false, s.fail(Malformed, "The document ends inside a string.")
 }
 
-// escape answers the length of the escape at the start of b, a surrogate pair
-// counting as one; 0 when it is none.
+// escape returns the length of the escape at the start of b, a surrogate pair counting as one; 0 if
+// there is none.
 func escape(b []byte) int {
 	if len(b) < 2 {
 		return 0
@@ -318,7 +318,8 @@ func escape(b []byte) int {
 		case !ok || 0xdc00 <= r && r < 0xe000:
 			return 0
 		case 0xd800 <= r && r < 0xdc00:
-			// encoding/json would turn a lone half into U+FFFD, and so two different names into one.
+			// encoding/json would turn a lone half into U+FFFD, and so two different names into
+			// one.
 			if len(b) < 12 || b[6] != '\\' || b[7] != 'u' {
 				return 0
 			}
@@ -433,8 +434,7 @@ func (s *scanner) unexpected() bool {
 	return s.fail(Malformed, fmt.Sprintf("The document is not JSON: byte %d cannot stand where it is.", s.pos+1))
 }
 
-// fail reports a problem after which nothing can be read. It is never crowded
-// out by the ones before it.
+// fail reports a problem after which nothing can be read. Earlier problems never crowd it out.
 func (s *scanner) fail(code, message string) bool {
 	s.problems = append(s.problems, Problem{Field: s.field(), Code: code, Message: message})
 	return false
@@ -446,7 +446,7 @@ func (s *scanner) report(code, message string) {
 	}
 }
 
-// field writes the path down. Names are the stranger's: cut to a readable length.
+// field formats the path. The names come from strangers, so they are cut to a readable length.
 func (s *scanner) field() string {
 	const longest = 64
 	var b strings.Builder

@@ -23,11 +23,11 @@ const (
 	null
 )
 
-// shape is what a Go type accepts, prepared once a type.
+// shape describes what a Go type accepts, prepared once per type.
 type shape struct {
 	kind     kind
 	nullable bool
-	custom   bool // decodes itself: try it on the value, so that a refusal gets its field's name
+	custom   bool // decodes itself: call it on the value, so that a refusal gets the field's name
 	typ      reflect.Type
 	elem     reflect.Type            // of a list or map; nil: anything
 	length   int                     // of a fixed array; -1: any
@@ -60,7 +60,7 @@ func newShape(t reflect.Type) *shape {
 	pointer := reflect.PointerTo(t)
 	switch {
 	case t == rawType || t == numberType:
-		// RawMessage is the caller's to read; Number is left to encoding/json.
+		// The caller reads RawMessage; Number is left to encoding/json.
 		sh.kind, sh.nullable, sh.custom = anything, t == rawType || sh.nullable, t == numberType
 		return sh
 	case pointer.Implements(jsonUnmarshaler):
@@ -96,8 +96,8 @@ func newShape(t reflect.Type) *shape {
 	return sh
 }
 
-// refuses says what is wrong with a value of kind got; empty when nothing is.
-func (sh *shape) refuses(got kind, value []byte) string {
+// mismatch returns what is wrong with a value of kind got; empty: nothing.
+func (sh *shape) mismatch(got kind, value []byte) string {
 	if got == null {
 		if sh.nullable || sh.kind == anything && !sh.custom {
 			return ""
@@ -113,7 +113,7 @@ func (sh *shape) refuses(got kind, value []byte) string {
 		}
 		return ""
 	}
-	if sh.kind == number && !sh.holds(string(value)) {
+	if sh.kind == number && !sh.fits(string(value)) {
 		return sh.wanted()
 	}
 	return ""
@@ -146,8 +146,8 @@ func (sh *shape) base() reflect.Type {
 	return t
 }
 
-// holds tells whether the number fits the Go type, as encoding/json decides it.
-func (sh *shape) holds(n string) bool {
+// fits reports whether the number fits the Go type, as encoding/json decides it.
+func (sh *shape) fits(n string) bool {
 	t := sh.base()
 	var err error
 	switch t.Kind() {
@@ -165,8 +165,8 @@ func (sh *shape) holds(n string) bool {
 	return err == nil
 }
 
-// fieldsOf lists a struct's members by the rules of encoding/json: an embedded
-// struct lends its fields, and the shallower of two equal names wins.
+// fieldsOf returns a struct's members by the rules of encoding/json: an embedded struct lends its
+// fields, and the shallower of two equal names wins.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := map[string]reflect.Type{}
 	level, visited := []reflect.Type{t}, map[reflect.Type]bool{}

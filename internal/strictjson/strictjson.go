@@ -1,15 +1,13 @@
-// Package strictjson decodes JSON that strangers wrote. encoding/json takes the
-// last of two members of one name, matches names without case, replaces broken
-// UTF-8 and (through a Decoder) ignores what follows the value; each of these
-// lets two readers see two different documents.
+// Package strictjson decodes JSON that strangers wrote. encoding/json takes the last of two members
+// of one name, matches names without case, replaces broken UTF-8 and (through a Decoder) ignores
+// what follows the value; each of these lets two readers see two different documents.
 //
 //	bytes → scanner (scan.go: grammar, UTF-8, duplicates, depth, and each member
 //	        against the target's shape, shape.go) → encoding/json → your struct
 //
-// The scanner reads everything once and collects every problem it can, each
-// under the name of its field; encoding/json only ever sees documents that have
-// one meaning. U+0000 inside a string is legal JSON: whether a field may hold it
-// is the caller's rule.
+// The scanner reads everything once and collects every problem that it can, each under the name of
+// its field; encoding/json only ever sees documents that have one meaning. U+0000 inside a string
+// is legal JSON: the caller decides whether a field may hold it.
 package strictjson
 
 import (
@@ -67,7 +65,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unknown says what becomes of a member that the target has no field for.
+// Unknown says how to treat a member that the target has no field for.
 type Unknown bool
 
 const (
@@ -75,12 +73,11 @@ const (
 	IgnoreUnknown Unknown = true
 )
 
-// Unmarshal decodes exactly one JSON value into v. Refused are: duplicate members
-// at any depth, members that equal a field's name only without case, invalid
-// UTF-8 and unpaired surrogates, trailing data, nesting deeper than MaxDepth, and
-// null for a field that cannot hold nothing (give such a field a pointer, slice,
-// map or json.RawMessage type). A refusal is an *Error and leaves v in no
-// particular state.
+// Unmarshal decodes exactly one JSON value into v. It refuses duplicate members at any depth,
+// members that equal a field's name only without case, invalid UTF-8 and unpaired surrogates,
+// trailing data, nesting deeper than MaxDepth, and null for a field that cannot hold nothing (give
+// such a field a pointer, slice, map or json.RawMessage type). A refusal is an *Error and leaves v
+// in no particular state.
 func Unmarshal(data []byte, v any, unknown Unknown) error {
 	target := reflect.TypeOf(v)
 	if target == nil || target.Kind() != reflect.Pointer || reflect.ValueOf(v).IsNil() {
@@ -96,8 +93,8 @@ func Unmarshal(data []byte, v any, unknown Unknown) error {
 	return nil
 }
 
-// fromEncodingJSON translates what only the real decoding can find, such as a
-// number that overflows inside an `any`.
+// fromEncodingJSON translates an error that only the real decoding can find, such as a number that
+// overflows inside an `any`.
 func fromEncodingJSON(err error) Problem {
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
@@ -112,9 +109,8 @@ type Member struct {
 	Value json.RawMessage // valid JSON, sharing the document's bytes
 }
 
-// Members takes an object apart without decoding its values: what a JSON merge
-// patch (RFC 7396) needs, where null and absence differ. The document is held to
-// the same rules as by Unmarshal.
+// Members splits an object without decoding its values, as a JSON merge patch (RFC 7396) needs,
+// where null and absence differ. The document must satisfy the same rules as for Unmarshal.
 func Members(data []byte) ([]Member, error) {
 	var members []Member
 	err := Object(data, func(name, value []byte) {
@@ -126,16 +122,16 @@ func Members(data []byte) ([]Member, error) {
 	return members, nil
 }
 
-// Object calls visit for each member of an object, in order, as the scan passes
-// it; what was seen is worth nothing when the answer is an error. name is
-// unescaped, value is valid JSON without white space around it; both may share
-// the document's bytes. It is the door for hot paths that decode by hand.
+// Object calls visit for each member of an object, in order, during the scan; if Object returns an
+// error, the caller must discard what visit saw. name is unescaped, value is valid JSON without
+// white space around it; both may share the document's bytes. Object is for hot paths that decode
+// by hand.
 func Object(data []byte, visit func(name, value []byte)) error {
 	s := scanner{data: data, visit: visit}
 	return s.document(nil)
 }
 
-// String decodes a value that Object or Members handed out; false when it is not a string.
+// String decodes a value from Object or Members; false if it is not a string.
 func String(value []byte) (string, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false
@@ -143,8 +139,7 @@ func String(value []byte) (string, bool) {
 	return string(unquote(value)), true
 }
 
-// Strings decodes a list of strings that Object or Members handed out; false when
-// it is anything else.
+// Strings decodes a list of strings from Object or Members; false if it is anything else.
 func Strings(value []byte) ([]string, bool) {
 	s := scanner{data: value}
 	if !s.eat('[') {

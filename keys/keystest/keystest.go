@@ -50,8 +50,8 @@ func Generator() func(alg string) (crypto.Signer, error) {
 	}
 }
 
-// next is where the search for an ungiven key begins. All generators move it, so
-// that two generators which feed one store by mistake rarely collide.
+// next is where the search for an unused key begins. All generators move it, so that two generators
+// that feed one store by mistake rarely collide.
 var (
 	nextMu sync.Mutex
 	next   int
