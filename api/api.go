@@ -131,6 +131,7 @@ func (s *Server) routes() []route {
 		{"GET", "/logout", front.LogoutPage, ownPage},
 		{"POST", "/logout", front.LogoutForm, ownPage},
 		{"POST", "/continue", front.Continue, ownPage},
+		{"POST", "/language", front.LanguageForm, ownPage},
 		{"GET", "/assets/{name}", front.Asset, operation},
 
 		{"POST", "/v1/refresh", me.Refresh, accountAPI},

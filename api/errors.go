@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/wire"
@@ -29,6 +30,11 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, class rout
 	delete(h, "Etag")
 	if retry := p.RetryAfter(); retry != "" {
 		h["Retry-After"] = []string{retry}
+	}
+	if !class.forPeople() && s.isLostPerson(r, p) {
+		h["Vary"] = append(slices.Clone(h["Vary"]), varyNotFound)
+		h["X-Frame-Options"] = noFraming
+		class = ownPage
 	}
 	if class.forPeople() {
 		if s.pages().Error(w, r, p) != nil {

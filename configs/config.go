@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signet-id/signet/internal/languages"
 	"github.com/signet-id/signet/internal/pgurl"
 )
 
@@ -213,8 +215,12 @@ func (o OAuth) Schemes() []string {
 
 // Pages is the section `pages`: how the pages look that people log in at.
 type Pages struct {
-	// What people call the service, on every page. Not given: the issuer's host.
+	// What people call the service, on every page.
 	ServiceName string `key:"service_name"`
+
+	// The languages that the pages speak. People see the first that they asked for, and the
+	// first of this list when there is none.
+	Languages []string `key:"languages"`
 
 	// A CSS file that comes after ours. Read at the start; at most 256 KiB.
 	Stylesheet string `key:"stylesheet"`
@@ -342,6 +348,7 @@ func Default() Config {
 		Refresh:   Refresh{Absolute: 720 * time.Hour, Idle: 336 * time.Hour, ReuseWindow: 60 * time.Second},
 		Sessions:  Sessions{Absolute: 720 * time.Hour, Idle: 24 * time.Hour},
 		OAuth:     OAuth{RequirePKCE: "all", ResponseTypes: []string{"code"}},
+		Pages:     Pages{ServiceName: "Signet", Languages: languages.Tags()},
 		Accounts:  Accounts{Signup: true, JSONLogin: true},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
 		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100, FailuresPerBlock: 1000},
@@ -406,18 +413,8 @@ func (c Config) IssuerURL(bound string) string {
 	return scheme + "://localhost:" + port
 }
 
-// Service returns the name of the service for people: the configured name, or else the issuer's
-// host. bound is as for IssuerURL.
-func (c Config) Service(bound string) string {
-	if c.Pages.ServiceName != "" {
-		return c.Pages.ServiceName
-	}
-	u, err := url.Parse(c.IssuerURL(bound))
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
+// Service returns the name of the service for people.
+func (c Config) Service() string { return cmp.Or(c.Pages.ServiceName, Default().Pages.ServiceName) }
 
 // LongestLifetime returns the longest lifetime of any signed token except refresh tokens.
 func (c Config) LongestLifetime() time.Duration {

@@ -90,8 +90,6 @@ func (c Config) derived(key string) (value any, from string) {
 		return Secret(c.Database()), "data_dir"
 	case key == "database_migrate_url" && c.DatabaseMigrateURL == "" && c.IsPostgres():
 		return c.DatabaseURL, "database_url"
-	case key == "pages.service_name" && c.Pages.ServiceName == "":
-		return c.Service(""), "issuer"
 	case key == "tokens.audience" && len(c.Tokens.Audience) == 0:
 		return []string{c.IssuerURL("")}, "issuer"
 	case key == "throttle.failures_per_block" && c.FailuresPerBlock() != c.Throttle.FailuresPerBlock:

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/languages"
 	"github.com/signet-id/signet/internal/pgurl"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -271,6 +272,13 @@ func badServiceName(name string) string {
 		return "is not one line of at most 64 visible characters; shorten it, or leave out what cannot be seen"
 	}
 	return ""
+}
+
+func badLanguages(c Config) []string {
+	if len(c.Pages.Languages) == 0 {
+		return []string{"is empty; name at least one of " + strings.Join(languages.Tags(), ", ")}
+	}
+	return eachOf(c.Pages.Languages, func(tag string) string { return notOneOf(tag, languages.Tags()...) })
 }
 
 // badHost refuses a text that is neither a host nor host:port. Package outbound compares the text

@@ -32,7 +32,7 @@ func TestSettingsAreWhatHolds(t *testing.T) {
 		{"an empty list", "", "http.cors_origins", `[]`, "[]", "default"},
 		{"resources with what holds for them", "resources: [{uri: \"https://a.example\"}]\n", "resources",
 			`[{"uri":"https://a.example","scopes":[],"access_token_alg":"RS256","access_token_lifetime":"10m","introspection_clients":[]}]`, "[https://a.example]", ""},
-		{"a service that is called as its host is", "issuer: https://id.example\n", "pages.service_name", `"id.example"`, "id.example", "derived from issuer"},
+		{"a service whose operator has not named it", "issuer: https://id.example\n", "pages.service_name", `"Signet"`, "Signet", "default"},
 		{"claims in full for programs, by name for people", "claims: [{name: Tier, value: {A: [1]}, in: [id_token]}, {name: staff, from: is_staff, in: [userinfo], scope: profile}]\n", "claims",
 			`[{"name":"Tier","value":{"A":[1]},"in":["id_token"]},{"name":"staff","from":"is_staff","in":["userinfo"],"scope":"profile"}]`, "[Tier, staff]", ""},
 	} {

@@ -78,6 +78,7 @@ var checks = []check{
 	{keys: []string{"resources"}, each: badResources},
 	{keys: []string{"claims"}, each: badClaims},
 	{keys: []string{"pages.service_name"}, rule: func(c Config) string { return badServiceName(c.Pages.ServiceName) }},
+	{keys: []string{"pages.languages"}, each: badLanguages},
 	{keys: []string{"outbound.allow_hosts"}, each: func(c Config) []string { return eachOf(c.Outbound.AllowHosts, badHost) }},
 	{keys: []string{"passwords.min_length"}, rule: func(c Config) string {
 		if n := c.Passwords.MinLength; n < 8 || n > 64 {

@@ -69,6 +69,7 @@ type Issuer struct {
 
 	Resources []Resource
 	Claims    []CustomClaim // of the operator's own
+	UILocales []string      // languages of the hosted pages; none: discovery says nothing of them
 
 	Cache      *ClientCache // has to be there; NoClientCache: clients are read each time
 	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri

@@ -42,7 +42,7 @@ type Metadata struct {
 	ClaimTypesSupported              []string `json:"claim_types_supported"`
 	ClaimsSupported                  []string `json:"claims_supported"`
 	DisplayValuesSupported           []string `json:"display_values_supported"`
-	UILocalesSupported               []string `json:"ui_locales_supported"`
+	UILocalesSupported               []string `json:"ui_locales_supported,omitempty"`
 
 	ClaimsParameterSupported     bool `json:"claims_parameter_supported"`
 	RequestParameterSupported    bool `json:"request_parameter_supported"`
@@ -54,9 +54,6 @@ var idTokenClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "no
 
 // AssertionAlgorithms are those that a client may sign its assertions with; the last two are one, by its older and its newer name.
 var AssertionAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA, jose.Ed25519}
-
-// UILocales are the languages of the hosted pages.
-var UILocales = []string{"en", "de"}
 
 // Metadata describes this issuer as it is now: an algorithm is listed once it
 // has an active key. Scope admin is not advertised; those who may have it know.
@@ -112,7 +109,7 @@ func (i *Issuer) Metadata() Metadata {
 		ClaimTypesSupported:              []string{"normal"},
 		ClaimsSupported:                  claims,
 		DisplayValuesSupported:           []string{"page"},
-		UILocalesSupported:               UILocales,
+		UILocalesSupported:               i.UILocales,
 		ClaimsParameterSupported:         true,
 	}
 }

@@ -138,6 +138,7 @@ func (w *world) replica() {
 			{URI: filesURI, Scopes: []string{"files"}, AccessAlg: jose.EdDSA},
 			{URI: openURI},
 		},
+		UILocales: []string{"en", "de"},
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/languages"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -154,6 +155,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour, RefreshIdle: 336 * time.Hour,
 		ReuseWindow: time.Minute, ClockSkew: skew, Resources: o.Resources,
 		SessionAbsolute: 720 * time.Hour, SessionIdle: 24 * time.Hour,
+		UILocales: languages.Tags(),
 	}
 	r.API = &api.Server{JWKSMaxAge: 5 * time.Minute, JSONLogin: true}
 	err = server.Compose(server.Parts{

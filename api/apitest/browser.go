@@ -164,7 +164,8 @@ func (p *Page) Posted() (action string, fields url.Values) {
 func inputs(form *html.Node) url.Values {
 	values := url.Values{}
 	walk(form, func(n *html.Node) bool {
-		if n.Data == "input" && attribute(n, "name") != "" {
+		box := attribute(n, "type") == "checkbox"
+		if n.Data == "input" && attribute(n, "name") != "" && (!box || slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "checked" })) {
 			values.Add(attribute(n, "name"), attribute(n, "value"))
 		}
 		return false

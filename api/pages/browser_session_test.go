@@ -124,10 +124,10 @@ func TestLoginPageSaysWhatIsWrong(t *testing.T) {
 			says     string
 			filledIn string
 		}{
-			{"wrong password", map[string]string{"email": alice.Email, "password": "not hers"}, 403, "name or the password is wrong", alice.Email},
-			{"nobody", map[string]string{"email": "nobody@example.test", "password": "not hers"}, 403, "name or the password is wrong", "nobody@example.test"},
-			{"no possible name", map[string]string{"email": "<b>\x00@@", "password": "not hers"}, 403, "name or the password is wrong", ""},
-			{"disabled, wrong password", map[string]string{"email": bob.Email, "password": "not his"}, 403, "name or the password is wrong", bob.Email},
+			{"wrong password", map[string]string{"email": alice.Email, "password": "not hers"}, 403, "Wrong email address, username or password.", alice.Email},
+			{"nobody", map[string]string{"email": "nobody@example.test", "password": "not hers"}, 403, "Wrong email address, username or password.", "nobody@example.test"},
+			{"no possible name", map[string]string{"email": "<b>\x00@@", "password": "not hers"}, 403, "Wrong email address, username or password.", ""},
+			{"disabled, wrong password", map[string]string{"email": bob.Email, "password": "not his"}, 403, "Wrong email address, username or password.", bob.Email},
 			{"disabled, right password", bob.Credentials(), 403, "switched off", bob.Email},
 			{"no password", map[string]string{"email": alice.Email, "password": ""}, 400, "", alice.Email},
 			{"no name", map[string]string{"email": "", "password": "x"}, 400, "", ""},

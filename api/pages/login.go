@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
@@ -24,11 +25,18 @@ func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) 
 		page, err := h.Pages.SignedIn(web.SignedInPage{Common: h.common(r, nil), User: v.session.User.Email})
 		return h.show(w, http.StatusOK, page, err)
 	}
-	return h.showLogin(w, r, v, http.StatusOK, v.pending.LoginHint, nil)
+	return h.showLogin(w, r, v, http.StatusOK, typedLogin{name: v.pending.LoginHint}, nil)
 }
 
-func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, status int, name string, problems []web.Problem) (err error) {
-	p := web.LoginPage{Common: h.common(r, v.pending.UILocales), Name: name, Problems: problems, Signup: h.Accounts.SignupEnabled}
+// typedLogin is what a person typed into the login form.
+type typedLogin struct {
+	name, password string
+	stay           bool // stay signed in after the browser is closed
+}
+
+func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, status int, typed typedLogin, problems []web.Problem) (err error) {
+	p := web.LoginPage{Common: h.common(r, v.pending.UILocales), Name: typed.name, Problems: problems, Signup: h.Accounts.SignupEnabled}
+	p.Stay = &web.Stay{Chosen: typed.stay, Idle: h.Issuer.SessionIdle, Longest: h.Issuer.SessionAbsolute}
 	p.Request = v.handle
 	if p.CSRF, err = h.formToken(v.anonymousForm("login")); err != nil {
 		return err
@@ -52,7 +60,7 @@ func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, st
 // LoginForm takes a password and decides the next step at once, so that the user sees no needless
 // page.
 func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "password")
+	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "password", "stay")
 	if err != nil {
 		return err
 	}
@@ -63,7 +71,8 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	if err := h.checkForm(v.anonymousForm("login"), f.Get("csrf")); err != nil {
 		return err
 	}
-	b, err := h.startSession(w, r, v, f.Get("email"), f.Get("password"))
+	typed := typedLogin{name: f.Get("email"), password: f.Get("password"), stay: f.Get("stay") == "yes"}
+	b, err := h.startSession(w, r, v, typed)
 	if err != nil {
 		p := problem.From(err)
 		list, ok := formProblems(p)
@@ -71,20 +80,25 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 			return p
 		}
 		retryAfter(w, p)
-		return h.showLogin(w, r, v, pageStatus(p.Kind()), f.Get("email"), list)
+		return h.showLogin(w, r, v, pageStatus(p.Kind()), typed, list)
 	}
 	return h.continueRequest(w, r, v, b)
 }
 
-// startSession logs the user in and sets the session cookie.
-func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit, name, password string) (*issuer.Browser, error) {
+// startSession logs the user in and sets the session cookie: until the browser is closed, or for as
+// long as the session lasts if the person wants to stay signed in.
+func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit, typed typedLogin) (*issuer.Browser, error) {
 	b, secret, err := h.Issuer.StartBrowserSession(r.Context(), issuer.PageLogin{
-		Name: name, Password: password, Device: v.browser, Replaces: h.cookie(r, sessionCookie),
+		Name: typed.name, Password: typed.password, Device: v.browser, Replaces: h.cookie(r, sessionCookie),
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.setCookie(w, r, sessionCookie, secret, 0)
+	var age time.Duration
+	if typed.stay {
+		age = min(h.Issuer.SessionAbsolute, browserCookieAge)
+	}
+	h.setCookie(w, r, sessionCookie, secret, age)
 	h.setCookie(w, r, browserCookie, v.browser, browserCookieAge) // so that its age begins anew
 	return &b, nil
 }

@@ -174,7 +174,7 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 		t.Run("in German", func(t *testing.T) {
 			s := s.With(t)
 			b := s.SignedIn(alice)
-			p := b.Open(logoutPath("ui_locales", "fr de-AT")).WantPage(200, "logout-confirm")
+			p := b.Open(logoutPath("ui_locales", "sv de-AT")).WantPage(200, "logout-confirm")
 			if !strings.Contains(p.Text(), "Abmelden") {
 				t.Errorf("%q", p.Text())
 			}

@@ -16,7 +16,9 @@ var (
 
 // common is what all pages have; preferred are the languages of ui_locales.
 func (h *Handlers) common(r *http.Request, preferred []string) web.Common {
-	return web.Common{Locale: web.Choose(preferred, strings.Join(r.Header["Accept-Language"], ","))}
+	return web.Common{Locale: h.Pages.Choose(web.Wishes{
+		UILocales: preferred, Chosen: h.cookie(r, languageCookie), Accept: strings.Join(r.Header["Accept-Language"], ","),
+	})}
 }
 
 // show sends a page. Pages are never compressed: they hold form tokens beside text from other sites
@@ -26,6 +28,7 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 		return err
 	}
 	w.Header()["Content-Security-Policy"] = []string{page.CSP}
+	w.Header()["Content-Language"] = []string{page.Language}
 	wire.WriteBody(w, status, htmlType, page.Body)
 	return nil
 }

@@ -81,7 +81,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		retryAfter(w, p)
 		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
 	}
-	b, err := h.startSession(w, r, v, f.Get("email"), f.Get("password"))
+	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password")})
 	if err != nil {
 		// The account exists, so this is no failure: the user logs in on the login page.
 		return h.goTo(w, r, loginPage, v.handle)

@@ -9,25 +9,32 @@ import (
 
 // Lengths of what others wrote, in characters. More is cut, with a mark.
 const (
-	maxName = 64
+	maxName = 100 // a client's name is no longer
 	maxHost = 60
 	maxUser = 254 // an email address is no longer
 	maxLine = 120 // a scope, a resource, a request id
 )
 
+// maxService is the longest name of the service itself.
+const maxService = 64
+
 // clean makes what others wrote fit to stand in our sentences: one line, of characters that can be seen. What
 // turns the direction of a text, joins or hides characters is dropped, and of the marks on one character all
-// but three, so that a name neither imitates another invisibly nor climbs out of its line.
+// but three, so that a name neither imitates another invisibly nor climbs out of its line. Joiners that change
+// how a word of Persian, of an Indic script or an emoji is written stay (joiners.go).
 func clean(s string, most int) string {
-	s = strings.ToValidUTF8(s, "")
-	var out strings.Builder
+	in := []rune(strings.ToValidUTF8(s, ""))
+	var out []rune
 	length, marks, space := 0, 0, false
-	for _, r := range s {
+	for i, r := range in {
 		if unicode.IsSpace(r) {
 			space = length > 0
 			continue
 		}
 		if unseen(r) {
+			if !space && needed(out, r, in[i+1:]) {
+				out = append(out, r)
+			}
 			continue
 		}
 		if unicode.Is(unicode.M, r) {
@@ -38,17 +45,17 @@ func clean(s string, most int) string {
 			marks = 0
 		}
 		if length >= most {
-			out.WriteRune('…')
+			out = append(out, '…')
 			break
 		}
 		if space {
-			out.WriteByte(' ')
+			out = append(out, ' ')
 			space = false
 		}
-		out.WriteRune(r)
+		out = append(out, r)
 		length++
 	}
-	return out.String()
+	return string(out)
 }
 
 // unseen tells whether r shows nothing of its own.

@@ -3,8 +3,10 @@ package web_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signet-id/signet/api/web"
 )
@@ -30,7 +32,7 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 	} {
 		t.Run(c.sample, func(t *testing.T) {
 			d := parse(t, pageOf(t, p, c.sample, web.Common{Request: "handle", CSRF: "token"}).Body)
-			forms := d.all("form")
+			forms := slices.DeleteFunc(d.all("form"), func(f element) bool { return f.attrs["class"] == "languages" })
 			if c.action == "" {
 				if len(forms) != 0 {
 					t.Errorf("forms %v", forms)
@@ -43,6 +45,15 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 			hidden := map[string]string{"request": "handle", "csrf": "token"}
 			for _, i := range d.all("input") {
 				name := i.attrs["name"]
+				if name == "page" {
+					break // here begins the choice of language
+				}
+				if name == "stay" && c.sample == "login" {
+					if _, checked := i.attrs["checked"]; checked || i.attrs["type"] != "checkbox" || i.attrs["value"] != "yes" {
+						t.Errorf("the choice to stay signed in: %v", i.attrs)
+					}
+					continue
+				}
 				if i.attrs["type"] == "hidden" {
 					if v, ok := hidden[name]; !ok || v != i.attrs["value"] {
 						t.Errorf("hidden field %v", i.attrs)
@@ -64,7 +75,7 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 			if len(hidden)+len(c.fields) > 0 {
 				t.Errorf("missing: %v %v", hidden, c.fields)
 			}
-			buttons := d.all("button")
+			buttons := slices.DeleteFunc(d.all("button"), func(b element) bool { return b.attrs["id"] == "language-submit" || b.attrs["class"] == "reveal" })
 			if len(buttons) != len(c.buttons) {
 				t.Errorf("buttons %v, want %q", buttons, c.buttons)
 			}
@@ -117,6 +128,46 @@ func pageOf(t testing.TB, p *web.Pages, name string, c web.Common) web.Page {
 	return web.Page{}
 }
 
+// Each page but those that are over at once lets people choose, and leads back to itself; the address carries nothing of it.
+func TestTheLanguageIsChosenAtTheFoot(t *testing.T) {
+	p := newPages(t, web.Options{Base: "/id"})
+	for sample, page := range map[string]string{"login": "login", "login-wrong": "login", "login-again": "login", "signup": "signup", "signup-wrong": "signup",
+		"consent": "consent", "logout": "logout", "signed-out": "logout", "signed-in": "login", "error": "", "form-post": ""} {
+		t.Run(sample, func(t *testing.T) {
+			d := parse(t, pageOf(t, p, sample, web.Common{Locale: "fr", Request: "handle", CSRF: "token"}).Body)
+			forms := slices.DeleteFunc(d.all("form"), func(f element) bool { return f.attrs["class"] != "languages" })
+			if page == "" {
+				if len(forms) != 0 {
+					t.Errorf("forms %v", forms)
+				}
+				return
+			}
+			if len(forms) != 1 || forms[0].attrs["method"] != "post" || forms[0].attrs["action"] != "/id/language" {
+				t.Errorf("forms %v", forms)
+			}
+			inputs := d.all("input")
+			if back := inputs[len(inputs)-2].attrs; back["name"] != "page" || back["value"] != page {
+				t.Errorf("it leads back to %v", back)
+			}
+			if handle := inputs[len(inputs)-1].attrs; handle["name"] != "request" || handle["value"] != "handle" {
+				t.Errorf("it keeps the request as %v", handle)
+			}
+			var chosen []string
+			for _, o := range d.all("option") {
+				if o.attrs["lang"] != o.attrs["value"] {
+					t.Errorf("option %v", o.attrs)
+				}
+				if _, yes := o.attrs["selected"]; yes {
+					chosen = append(chosen, o.attrs["value"])
+				}
+			}
+			if len(d.all("option")) != 11 || !slices.Equal(chosen, []string{"fr"}) {
+				t.Errorf("%d options, chosen %q", len(d.all("option")), chosen)
+			}
+		})
+	}
+}
+
 func TestSignupIsOfferedOnlyWhereItIsOpen(t *testing.T) {
 	p := newPages(t, web.Options{})
 	for _, c := range []struct {
@@ -144,9 +195,10 @@ func TestSignupIsOfferedOnlyWhereItIsOpen(t *testing.T) {
 func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 	p := newPages(t, web.Options{})
 	const (
-		head = "default-src 'none'; style-src 'self'; img-src 'self'"
-		tail = "; frame-ancestors 'none'; base-uri 'none'"
-		cdn  = " https://cdn.photos.example"
+		head   = "default-src 'none'; style-src 'self'; img-src 'self'"
+		easier = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'"
+		tail   = "; frame-ancestors 'none'; base-uri 'none'"
+		cdn    = " https://cdn.photos.example"
 	)
 	page := pageOf(t, p, "form-post", web.Common{})
 	script := string(page.Body)
@@ -155,14 +207,14 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 	hash := "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 
 	for _, c := range []struct{ sample, within, onward string }{
-		{"login", head + cdn + "; form-action 'self'" + tail, head + cdn + tail},
-		{"login-wrong", head + "; form-action 'self'" + tail, head + tail},
-		{"signup", head + cdn + "; form-action 'self'" + tail, head + cdn + tail},
-		{"signup-wrong", head + "; form-action 'self'" + tail, head + tail},
-		{"consent", head + cdn + "; form-action 'self'" + tail, head + cdn + tail},
-		{"logout", head + "; form-action 'self'" + tail, head + tail},
-		{"signed-out", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
-		{"signed-in", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
+		{"login", easier + cdn + "; form-action 'self'" + tail, easier + cdn + tail},
+		{"login-wrong", easier + "; form-action 'self'" + tail, easier + tail},
+		{"signup", easier + cdn + "; form-action 'self'" + tail, easier + cdn + tail},
+		{"signup-wrong", easier + "; form-action 'self'" + tail, easier + tail},
+		{"consent", easier + cdn + "; form-action 'self'" + tail, easier + cdn + tail},
+		{"logout", easier + "; form-action 'self'" + tail, easier + tail},
+		{"signed-out", head + "; form-action 'self'" + tail, head + "; form-action 'self'" + tail},
+		{"signed-in", head + "; form-action 'self'" + tail, head + "; form-action 'self'" + tail},
 		{"error", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
 		{"form-post", strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail, strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail},
 	} {
@@ -173,8 +225,22 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 			}
 		}
 		d := parse(t, pageOf(t, p, c.sample, web.Common{}).Body)
-		if n := len(d.all("script")); (n == 1) != (c.sample == "form-post") || n > 1 {
-			t.Errorf("%s has %d scripts", c.sample, n)
+		// A script stands in the form-post page alone; another is a file of ours, where the policy has it.
+		var files, inside int
+		for _, e := range d.all("script") {
+			name, linked := strings.CutPrefix(e.attrs["src"], "/assets/")
+			_, mediaType, ok := p.Asset(name)
+			switch {
+			case !linked:
+				inside++
+			case ok && strings.HasPrefix(name, "page.") && mediaType == "text/javascript; charset=utf-8":
+				files++
+			default:
+				t.Errorf("%s has the script %v", c.sample, e.attrs)
+			}
+		}
+		if want := strings.Contains(c.within, "script-src 'self'"); (files == 1) != want || files > 1 || (inside == 1) != (c.sample == "form-post") || inside > 1 {
+			t.Errorf("%s has %d scripts in files, %d inside", c.sample, files, inside)
 		}
 		if len(d.all("style"))+len(d.all("iframe"))+len(d.all("object"))+len(d.all("base")) != 0 {
 			t.Errorf("%s holds what its policy forbids", c.sample)
@@ -187,12 +253,12 @@ func TestPagesAreAccessible(t *testing.T) {
 	p := newPages(t, web.Options{Service: "Acme"})
 	titles := map[string]string{}
 	for _, s := range samples {
-		for _, l := range []web.Locale{web.English, web.German} {
+		for _, l := range []web.Locale{"en", "de", "ar"} {
 			t.Run(s.name+" "+string(l), func(t *testing.T) {
 				page := pageOf(t, p, s.name, web.Common{Locale: l})
 				d := parse(t, page.Body)
-				if lang := d.all("html")[0].attrs["lang"]; lang != string(l) {
-					t.Errorf("lang %q", lang)
+				if html := d.all("html")[0]; html.attrs["lang"] != string(l) || page.Language != string(l) || (html.attrs["dir"] == "rtl") != (l == "ar") {
+					t.Errorf("%v, Content-Language %q", html.attrs, page.Language)
 				}
 				if len(d.all("h1")) != 1 || len(d.all("main")) != 1 || len(d.all("title")) != 1 {
 					t.Error("not one title, one main part and one heading")
@@ -202,10 +268,24 @@ func TestPagesAreAccessible(t *testing.T) {
 					t.Errorf("the title %q is that of %s, too", title, other)
 				}
 				titles[title] = s.name + " " + string(l)
-				if wrong := strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: "); wrong != strings.HasSuffix(s.name, "-wrong") {
+				if wrong := strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: ") || strings.HasPrefix(title, "خطأ: "); wrong != strings.HasSuffix(s.name, "-wrong") {
 					t.Errorf("the title is %q", title)
 				}
 				labels, focused := map[string]bool{}, 0
+				above, listed := d.id("problems")
+				if listed {
+					focused++
+					if _, focus := above.attrs["autofocus"]; !focus || above.attrs["role"] != "alert" || above.attrs["tabindex"] != "-1" {
+						t.Errorf("the list of problems: %v", above.attrs)
+					}
+				}
+				for _, a := range d.all("a") {
+					if id, ok := strings.CutPrefix(a.attrs["href"], "#"); ok {
+						if _, there := d.id(id); !there || !listed {
+							t.Errorf("a link to %s", id)
+						}
+					}
+				}
 				for _, e := range d.all("label") {
 					labels[e.attrs["for"]] = true
 				}
@@ -223,8 +303,9 @@ func TestPagesAreAccessible(t *testing.T) {
 						}
 					}
 					problem, wrong := d.id(i.attrs["id"] + "-problem")
-					if wrong != (i.attrs["aria-invalid"] == "true") || wrong && problem.attrs["role"] != "alert" {
-						t.Errorf("a problem with %s: %t, %v", i.attrs["id"], wrong, i.attrs)
+					described := strings.Contains(i.attrs["aria-describedby"], "-problem")
+					if described != (i.attrs["aria-invalid"] == "true") || wrong && !described || wrong && (problem.attrs["role"] == "alert") == listed {
+						t.Errorf("a problem with %s: %t, %v, %v", i.attrs["id"], wrong, i.attrs, problem.attrs)
 					}
 				}
 				if focused > 1 {
@@ -237,7 +318,7 @@ func TestPagesAreAccessible(t *testing.T) {
 					} else {
 						ids[id] = true
 					}
-					if _, ok := e.attrs["tabindex"]; ok {
+					if _, ok := e.attrs["tabindex"]; ok && e.attrs["id"] != "problems" {
 						t.Errorf("<%s> has a tabindex", e.name)
 					}
 				}
@@ -258,19 +339,97 @@ func TestTheFocusGoesWhereThePersonGoesOn(t *testing.T) {
 		{"a name that is known", "ada", nil, "password"},
 		{"wrong credentials", "ada", []web.Problem{{Code: "invalid_credentials"}}, "password"},
 		{"a problem with the name", "ada", []web.Problem{{Field: "email", Code: "invalid"}}, "email"},
-		{"both wrong, the second told first", "ada", []web.Problem{{Field: "password", Code: "required"}, {Field: "email", Code: "invalid"}}, "email"},
+		{"both wrong, which is listed above", "ada", []web.Problem{{Field: "password", Code: "required"}, {Field: "email", Code: "invalid"}}, "problems"},
+		{"what is no matter of a field", "ada", []web.Problem{{Code: "rate_limited", Seconds: 600}}, "problems"},
+		{"that, and a field", "ada", []web.Problem{{Code: "csrf"}, {Field: "email", Code: "invalid"}}, "problems"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			page, err := p.Login(web.LoginPage{Name: c.name, Problems: c.problems})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, i := range parse(t, page.Body).all("input") {
-				if _, focus := i.attrs["autofocus"]; focus != (i.attrs["id"] == c.want) {
-					t.Errorf("%s has the focus: %t", i.attrs["id"], focus)
+			for _, e := range parse(t, page.Body).elements {
+				if _, focus := e.attrs["autofocus"]; focus != (e.attrs["id"] == c.want) {
+					t.Errorf("%s has the focus: %t", e.attrs["id"], focus)
 				}
 			}
 		})
+	}
+}
+
+// Neither field alone is called wrong, so both are, by the one sentence.
+func TestWrongCredentialsAreSaidOnceOfBothFields(t *testing.T) {
+	p := newPages(t, web.Options{})
+	page, err := p.Login(web.LoginPage{Name: "ada", Problems: []web.Problem{{Code: "invalid_credentials"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := parse(t, page.Body)
+	if n := strings.Count(d.text, "Wrong email address, username or password."); n != 1 {
+		t.Errorf("it is said %d times", n)
+	}
+	for _, id := range []string{"email", "password"} {
+		if e, _ := d.id(id); e.attrs["aria-invalid"] != "true" || e.attrs["aria-describedby"] != "password-problem" {
+			t.Errorf("%v", e.attrs)
+		}
+	}
+	if e, _ := d.id("password-problem"); e.attrs["role"] != "alert" {
+		t.Errorf("%v", e.attrs)
+	}
+}
+
+// What only works with the script is hidden until the script shows it.
+func TestNothingThatNeedsTheScriptShowsWithoutIt(t *testing.T) {
+	p := newPages(t, web.Options{})
+	for _, s := range samples {
+		d := parse(t, pageOf(t, p, s.name, web.Common{}).Body)
+		passwords, buttons := 0, 0
+		for _, e := range d.elements {
+			if e.attrs["type"] == "password" {
+				passwords++
+			}
+			if e.attrs["type"] == "button" {
+				buttons++
+				_, hidden := e.attrs["hidden"]
+				if of, ok := d.id(e.attrs["aria-controls"]); !hidden || !ok || of.attrs["type"] != "password" || e.attrs["data-show"] == "" || e.attrs["data-hide"] == "" {
+					t.Errorf("%s: %v", s.name, e.attrs)
+				}
+			}
+			if e.attrs["class"] == "caps" && (e.attrs["role"] != "status" || e.attrs["data-of"] == "" || e.attrs["data-text"] == "") {
+				t.Errorf("%s: %v", s.name, e.attrs)
+			}
+		}
+		if passwords != buttons {
+			t.Errorf("%s: %d buttons for %d passwords", s.name, buttons, passwords)
+		}
+	}
+}
+
+func TestStayingSignedInSaysForHowLong(t *testing.T) {
+	p := newPages(t, web.Options{})
+	for _, c := range []struct {
+		stay *web.Stay
+		says []string
+	}{
+		{nil, nil},
+		{&web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}, []string{"for up to 30 days, or 24 h without use."}},
+		{&web.Stay{Idle: 48 * time.Hour, Longest: 60 * time.Hour, Chosen: true}, []string{"for up to 60 h, or 2 days without use."}},
+		{&web.Stay{Idle: 5 * time.Minute, Longest: 90 * time.Minute}, []string{"for up to 2 h, or 1 h without use."}},
+	} {
+		page, err := p.Login(web.LoginPage{Stay: c.stay})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := parse(t, page.Body)
+		box, there := d.id("stay")
+		if _, checked := box.attrs["checked"]; there != (c.stay != nil) || checked != (there && c.stay.Chosen) {
+			t.Errorf("%+v: %t, %v", c.stay, there, box.attrs)
+		}
+		for _, text := range c.says {
+			if !strings.Contains(d.text, text) {
+				t.Errorf("%+v: not %q in %s", c.stay, text, d.text)
+			}
+		}
 	}
 }
 

@@ -20,13 +20,13 @@ const (
 type policy struct {
 	logo   string // origin of the client's
 	forms  string
-	script string // hash of the one script
+	script string // source of the page's script; empty: it has none
 }
 
 func (p policy) String() string {
 	out := "default-src 'none'"
 	if p.script != "" {
-		out += "; script-src '" + p.script + "'"
+		out += "; script-src " + p.script
 	}
 	out += "; style-src 'self'; img-src 'self'"
 	if p.logo != "" {

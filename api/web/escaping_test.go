@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -67,6 +68,7 @@ func TestA34A40A16WhatOthersWroteStaysText(t *testing.T) {
 						switch {
 						case strings.HasPrefix(a, "on"), a == "style", a == "srcdoc", a == "formaction":
 							t.Errorf("<%s %s=%q>", e.name, a, v)
+						case slices.Contains([]string{"#email", "#password", "#username"}, v): // from the list of problems
 						case link && !strings.HasPrefix(v, "https://") && !strings.HasPrefix(v, "/id/"):
 							t.Errorf("<%s> leads to %q", e.name, v)
 						}
@@ -221,7 +223,22 @@ func TestA34NamesAreShownAsTheyLook(t *testing.T) {
 		{"line breaks and spaces", " a\r\n\t b\u00a0\u2003c ", "a b c"},
 		{"marks", "Z" + strings.Repeat("\u0335", 9), "Z\u0335\u0335\u0335"},
 		{"a mark on what stands before", "\u0335a", "a"},
-		{"long", strings.Repeat("ä", 100), strings.Repeat("ä", 64) + "…"},
+		{"as long as a client's name may be", strings.Repeat("ä", 100), strings.Repeat("ä", 100)},
+		{"longer", strings.Repeat("ä", 101), strings.Repeat("ä", 100) + "…"},
+		{"Persian words, whose parts do not join", "می\u200cخواهم کتاب\u200cها", "می\u200cخواهم کتاب\u200cها"},
+		{"as long in Persian", strings.Repeat("ها\u200c", 3) + strings.Repeat("ب\u200c", 93) + "ب", strings.Repeat("ها", 3) + strings.Repeat("ب\u200c", 93) + "ب"},
+		{"a family, a heart, a profession", "👨\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 👩🏽\u200d🚒", "👨\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 👩🏽\u200d🚒"},
+		{"Hindi, Malayalam, Bengali, Sinhala", "क्\u200dष क्\u200cष न\u0d4d\u200d র\u200d\u09cdয ක්\u200dය", "क्\u200dष क्\u200cष न\u0d4d\u200d র\u200d\u09cdয ක්\u200dය"},
+		{"joiners between Latin letters", "Goo\u200dg\u200cle", "Google"},
+		{"a non-joiner after an Arabic letter that joins nothing", "د\u200cا ا\u200cب", "دا اب"},
+		{"a non-joiner between two scripts", "ب\u200ca a\u200cب ب\u200c1", "بa aب ب1"},
+		{"a joiner between Arabic letters", "ب\u200dب", "بب"},
+		{"two joiners in a row", "ب\u200c\u200cب 👨\u200d\u200d👩", "ب\u200cب 👨\u200d👩"},
+		{"joiners at the ends and beside spaces", "\u200cب\u200c \u200cب 👨\u200d 👩\u200d", "ب ب 👨 👩"},
+		{"a non-joiner after a virama at a word's end", "क्\u200c क्\u200ca", "क् क्a"},
+		{"a virama after nothing", "a\u094d\u200dब", "a\u094dब"},
+		{"selectors where nothing changes", "a\ufe0f 😀\ufe0f b\ufe0e", "a 😀 b"},
+		{"an emoji and a letter", "👨\u200da 👨\u200dب", "👨a 👨ب"},
 		{"nothing", "", "An app without a name"},
 		{"nothing to be seen", "\u200b\u202e \u00ad", "An app without a name"},
 	} {
@@ -235,6 +252,17 @@ func TestA34NamesAreShownAsTheyLook(t *testing.T) {
 			}
 		})
 	}
+	t.Run("in the place of a logo that cannot be loaded, its first letter", func(t *testing.T) {
+		for name, want := range map[string]string{"\u202e \"lantern": "L", "«żółw»": "Ż", "写真": "写", "👨": "·", "": "A"} {
+			page, err := p.Login(web.LoginPage{Client: &web.Client{Name: name, LogoURI: "https://photos.example/logo"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if images := parse(t, page.Body).all("img"); len(images) != 1 || images[0].attrs["data-initial"] != want {
+				t.Errorf("%q: %v, want %s", name, images, want)
+			}
+		}
+	})
 	t.Run("the end of a long host, which says whose it is", func(t *testing.T) {
 		page, err := p.Login(web.LoginPage{Client: &web.Client{Name: "x", Host: strings.Repeat("accounts.google.com.", 12) + "evil.example"}})
 		if err != nil {

@@ -13,6 +13,8 @@ type field struct {
 	Required, Autofocus                 bool
 	MinLength                           int
 	Problems                            []string
+	Alert                               bool   // they are said aloud here; else above the form
+	Shared                              string // name of the field that says what is wrong with this one, too
 }
 
 // Described are the ids of what describes the input (aria-describedby).
@@ -21,50 +23,75 @@ func (f field) Described() string {
 	if len(f.Problems) > 0 {
 		ids = append(ids, f.Name+"-problem")
 	}
+	if f.Shared != "" {
+		ids = append(ids, f.Shared+"-problem")
+	}
 	if f.Hint != "" {
 		ids = append(ids, f.Name+"-hint")
 	}
 	return strings.Join(ids, " ")
 }
 
-// settle puts each problem beside its field, those of no field of this form above it, and the focus where the person has to
-// go on: at the first field with a problem, else the first that is needed and empty.
+// Invalid tells whether something is wrong with what is in the field.
+func (f field) Invalid() bool { return len(f.Problems) > 0 || f.Shared != "" }
+
+// settle puts each problem beside its field and those of no field of this form above all. What several fields have is listed
+// above, too. The focus goes to what has to be read first: to the list above; else to the one field with a
+// problem, which stands right over its input; else to the first input that is needed and empty.
 func (v *view) settle(problems []Problem) {
-	fields := make([]*field, 0, len(v.Fields)+len(v.More))
-	for n := range v.Fields {
-		fields = append(fields, &v.Fields[n])
-	}
+	fields := v.all()
 	for n := range v.More {
-		fields = append(fields, &v.More[n])
 		v.MoreOpen = v.MoreOpen || v.More[n].Value != ""
 	}
 	for _, p := range problems {
 		f := find(fields, p.Field)
 		if f == nil {
-			v.Problems = append(v.Problems, complaint(v.Lang, "", p))
+			v.Problems = append(v.Problems, complaint(v.Language, "", p))
 			continue
 		}
 		subject := f.Name
 		if f.Subject != "" {
 			subject = f.Subject
 		}
-		f.Problems = append(f.Problems, complaint(v.Lang, subject, p))
+		f.Problems = append(f.Problems, complaint(v.Language, subject, p))
 	}
 	for n := range v.More {
 		v.MoreOpen = v.MoreOpen || len(v.More[n].Problems) > 0
 	}
+	var wrong []*field
 	for _, f := range fields {
 		if len(f.Problems) > 0 {
-			f.Autofocus = true
-			return
+			wrong = append(wrong, f)
 		}
 	}
-	for _, f := range fields {
-		if f.Required && f.Value == "" {
-			f.Autofocus = true
-			return
+	switch {
+	case len(wrong) > 1:
+		for _, f := range wrong {
+			v.Listed = append(v.Listed, *f)
+		}
+	case len(v.Problems) > 0:
+	case len(wrong) == 1:
+		wrong[0].Alert, wrong[0].Autofocus = true, true
+	default:
+		for _, f := range fields {
+			if f.Required && f.Value == "" {
+				f.Autofocus = true
+				return
+			}
 		}
 	}
+}
+
+// all are the fields of the form, in their order.
+func (v *view) all() []*field {
+	fields := make([]*field, 0, len(v.Fields)+len(v.More))
+	for n := range v.Fields {
+		fields = append(fields, &v.Fields[n])
+	}
+	for n := range v.More {
+		fields = append(fields, &v.More[n])
+	}
+	return fields
 }
 
 func find(fields []*field, name string) *field {
@@ -92,7 +119,7 @@ func (v *view) Wrong() bool {
 	if len(v.Problems) > 0 {
 		return true
 	}
-	for _, f := range append(v.Fields[:len(v.Fields):len(v.Fields)], v.More...) {
+	for _, f := range v.all() {
 		if len(f.Problems) > 0 {
 			return true
 		}

@@ -17,7 +17,7 @@ var assetHash = regexp.MustCompile(`(/assets/[a-z]+)\.[A-Za-z0-9_-]{16}\.`)
 func TestEveryPageInEveryLanguageIsAsItWasReviewed(t *testing.T) {
 	p := newPages(t, web.Options{Service: "Acme", Base: "/id"})
 	for _, s := range samples {
-		for _, l := range []web.Locale{web.English, web.German} {
+		for _, l := range []web.Locale{"en", "de", "ar"} {
 			t.Run(s.name+" "+string(l), func(t *testing.T) {
 				page, err := s.make(p, web.Common{Locale: l, Request: "handle", CSRF: "token", Onward: true}, "")
 				if err != nil {

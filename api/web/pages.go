@@ -12,33 +12,36 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/signet-id/signet/internal/languages"
 )
 
 //go:embed templates/*.html
 var files embed.FS
 
-// sendForm is the one script there is: the form-post page sends its form by itself.
+// sendForm is the one script inside a page: the form-post page sends its form by itself.
 const sendForm = `document.forms[0].submit()`
 
 // Pages makes them. Fill the fields by New.
 type Pages struct {
 	options   Options
-	templates map[Locale]*template.Template
-	script    string // hash of sendForm, as the CSP writes it
+	languages *languages.Set
+	templates map[string]*template.Template // by language tag
+	sendForm  string                        // source of the script, as the CSP writes it
 
-	letter                   string
-	style, theme, icon, logo string // paths of the assets; empty: none
-	assets                   map[string]asset
+	letter                           string
+	style, script, theme, icon, logo string // paths of the assets; empty: none
+	assets                           map[string]asset
 }
 
 // New prepares the pages; an error says what of the options cannot be used.
 func New(o Options) (*Pages, error) {
-	p := &Pages{options: o, templates: make(map[Locale]*template.Template)}
+	p := &Pages{options: o, templates: make(map[string]*template.Template)}
 	if o.Service == "" {
 		p.options.Service = "Signet"
 	}
-	if s := p.options.Service; !utf8.ValidString(s) || clean(s, maxName) != s {
-		return nil, fmt.Errorf("the service name is not one line of at most %d visible characters", maxName)
+	if s := p.options.Service; !utf8.ValidString(s) || clean(s, maxService) != s {
+		return nil, fmt.Errorf("the service name is not one line of at most %d visible characters", maxService)
 	}
 	if o.Base != "" && (!strings.HasPrefix(o.Base, "/") || strings.HasSuffix(o.Base, "/") || strings.HasPrefix(o.Base, "//")) {
 		return nil, errors.New("the base is not a path without a slash at the end")
@@ -48,25 +51,36 @@ func New(o Options) (*Pages, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(sendForm))
-	p.script = "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
-	for _, l := range locales {
+	p.sendForm = "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	tags := o.Languages
+	if len(tags) == 0 {
+		tags = languages.Tags()
+	}
+	var err error
+	if p.languages, err = languages.Load(tags); err != nil {
+		return nil, err
+	}
+	for _, l := range p.languages.Languages() {
 		t, err := template.New("").Funcs(template.FuncMap{
 			"say": func(name string, values ...string) (template.HTML, error) { return say(l, name, values...) },
 		}).ParseFS(files, "templates/*.html")
 		if err != nil {
 			return nil, err
 		}
-		p.templates[l] = t
+		p.templates[l.Tag] = t
 	}
 	return p, nil
 }
 
 // view is what the templates see. What others wrote has been cleaned.
 type view struct {
-	Lang                     Locale
+	Language                 *languages.Language
+	Languages                []*languages.Language // to choose from, at the foot; empty: no choice
+	Here                     string                // the page that a choice of language leads back to
 	Service, Letter          string
 	Base                     string
 	Style, Theme, Icon, Logo string
+	PageScript               string // path of the script; empty: the page has no form to make easier
 	Title                    string // name of a text
 	Heading                  string // instead of it, on error pages
 	Name                     string // of the page, for themes
@@ -75,6 +89,7 @@ type view struct {
 	Client   *app
 	User     string
 	Problems []string // of the form as a whole
+	Listed   []field  // whose problems are told above the form, too
 	Fields   []field
 	More     []field // that may be left out
 	MoreOpen bool
@@ -87,7 +102,8 @@ type view struct {
 
 	Action     template.URL // form-post page
 	Parameters [][2]string
-	Script     template.JS
+	SendForm   template.JS
+	Stay       *stay
 }
 
 // way leads from one page to another with the same request: by a link, or by a form if the request is too long for an
@@ -106,6 +122,7 @@ func (v *view) Way(page string, text template.HTML) way {
 // app is a client as it is shown.
 type app struct {
 	Name, Host                string
+	Initial                   string // in the place of a logo that cannot be loaded
 	Verified                  bool
 	Logo, Policy, Terms, Link string // https, or empty
 }
@@ -118,12 +135,12 @@ type scope struct {
 
 // common begins the view of a page.
 func (p *Pages) common(c Common, name string) *view {
-	l := c.Locale
-	if _, ok := p.templates[l]; !ok {
-		l = English
+	l := p.languages.Of(string(c.Locale))
+	if l == nil {
+		l = p.languages.Default()
 	}
 	return &view{
-		Lang: l, Service: p.options.Service, Letter: p.letter, Base: p.options.Base,
+		Language: l, Service: p.options.Service, Letter: p.letter, Base: p.options.Base,
 		Style: p.style, Theme: p.theme, Icon: p.icon, Logo: p.logo,
 		Name: name, Title: "title." + name, Request: c.Request, CSRF: c.CSRF,
 	}
@@ -138,10 +155,29 @@ func (v *view) showClient(c *Client) {
 		Logo: webLink(c.LogoURI), Policy: webLink(c.PolicyURI), Terms: webLink(c.TOSURI), Link: webLink(c.ClientURI),
 	}
 	if v.Client.Name == "" {
-		v.Client.Name = texts["app.unnamed"].in(v.Lang)
+		v.Client.Name = v.Language.Text("pages.app.unnamed")
 	}
+	v.Client.Initial = initial(v.Client.Name)
 	if origin(v.Client.Logo) == "" {
 		v.Client.Logo = ""
+	}
+}
+
+// Linked tells whether the app has links of its own, for the foot of the page.
+func (v *view) Linked() bool {
+	return v.Client != nil && (v.Client.Policy != "" || v.Client.Terms != "")
+}
+
+// easier gives the page the script that makes its form easier, and the policy that goes with it.
+func (p *Pages) easier(v *view, c Common) policy {
+	v.PageScript = p.script
+	return policy{forms: formsOf(c), script: home}
+}
+
+// choice lets people choose the language, and leads them back to the page here.
+func (p *Pages) choice(v *view, here string) {
+	if all := p.languages.Languages(); len(all) > 1 {
+		v.Languages, v.Here = all, here
 	}
 }
 
@@ -159,29 +195,42 @@ func (p *Pages) render(v *view, csp policy) (Page, error) {
 		csp.logo = origin(v.Client.Logo)
 	}
 	var out bytes.Buffer
-	if err := p.templates[v.Lang].ExecuteTemplate(&out, v.Name+".html", v); err != nil {
+	if len(v.Languages) > 0 && csp.forms == nowhere {
+		csp.forms = home
+	}
+	if err := p.templates[v.Language.Tag].ExecuteTemplate(&out, v.Name+".html", v); err != nil {
 		return Page{}, fmt.Errorf("page %s: %w", v.Name, err)
 	}
-	return Page{Body: out.Bytes(), CSP: csp.String()}, nil
+	return Page{Body: out.Bytes(), CSP: csp.String(), Language: v.Language.Tag}, nil
 }
 
 func (p *Pages) Login(d LoginPage) (Page, error) {
 	v := p.common(d.Common, "login")
+	p.choice(v, "login")
 	v.showClient(d.Client)
 	v.Signup, v.Again = d.Signup && !d.Reauthenticate, d.Reauthenticate
 	if d.Reauthenticate {
 		v.Title = "title.again"
 	}
+	v.Stay = stayOf(v.Language, d.Stay)
 	v.Fields = []field{
 		{Name: "email", Label: "field.name", Subject: "name", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Name), Required: true},
 		{Name: "password", Label: "field.password", Type: "password", Autocomplete: "current-password", Required: true},
 	}
-	v.settle(d.Problems)
-	return p.render(v, policy{forms: formsOf(d.Common)})
+	problems := slices.Clone(d.Problems)
+	for n, problem := range problems {
+		// Which of the two is wrong is not told. The sentence stands where the person types again.
+		if problem == (Problem{Code: "invalid_credentials"}) {
+			problems[n].Field, v.Fields[0].Shared = "password", "password"
+		}
+	}
+	v.settle(problems)
+	return p.render(v, p.easier(v, d.Common))
 }
 
 func (p *Pages) Signup(d SignupPage) (Page, error) {
 	v := p.common(d.Common, "signup")
+	p.choice(v, "signup")
 	v.showClient(d.Client)
 	v.Fields = []field{
 		{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Values["email"]), Required: true},
@@ -194,15 +243,16 @@ func (p *Pages) Signup(d SignupPage) (Page, error) {
 		{Name: "username", Label: "field.username", Type: "text", Autocomplete: "nickname", Value: typed(d.Values["username"]), Hint: "hint.username"},
 	}
 	v.settle(d.Problems)
-	return p.render(v, policy{forms: formsOf(d.Common)})
+	return p.render(v, p.easier(v, d.Common))
 }
 
 func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	v := p.common(d.Common, "consent")
+	p.choice(v, "consent")
 	v.showClient(&d.Client)
 	v.User = clean(d.User, maxUser)
 	for _, s := range d.Scopes {
-		if _, ok := texts["scope."+s]; ok && s != "other" {
+		if v.Language.Text("pages.scope."+s) != "" && s != "other" {
 			v.Scopes = append(v.Scopes, scope{Text: "scope." + s})
 			continue
 		}
@@ -211,17 +261,19 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	for _, r := range d.Resources {
 		v.Resources = append(v.Resources, clean(r, maxLine))
 	}
-	return p.render(v, policy{forms: formsOf(d.Common)})
+	return p.render(v, p.easier(v, d.Common))
 }
 
 func (p *Pages) Logout(d LogoutPage) (Page, error) {
 	v := p.common(d.Common, "logout")
+	p.choice(v, "logout")
 	v.User = clean(d.User, maxUser)
-	return p.render(v, policy{forms: formsOf(d.Common)})
+	return p.render(v, p.easier(v, d.Common))
 }
 
 func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
 	v := p.common(d.Common, "signed_out")
+	p.choice(v, "logout")
 	v.Title = "title.out"
 	if v.NotBack = d.NotBack; d.NotBack != "" {
 		v.Title = "title.out_here"
@@ -235,6 +287,7 @@ func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
 
 func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 	v := p.common(d.Common, "signed_in")
+	p.choice(v, "login")
 	v.Title = "title.in"
 	v.User = clean(d.User, maxUser)
 	return p.render(v, policy{forms: nowhere})
@@ -242,11 +295,7 @@ func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 
 func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
-	t, ok := troubles[d.Code]
-	if !ok {
-		t = troubles[""]
-	}
-	v.Heading, v.Advice = t.heading.in(v.Lang), t.advice.in(v.Lang)
+	v.Heading, v.Advice = trouble(v.Language, d.Code)
 	v.RequestID = clean(d.RequestID, maxLine)
 	return p.render(v, policy{forms: nowhere})
 }
@@ -258,6 +307,6 @@ func (p *Pages) FormPost(d FormPostPage) (Page, error) {
 	}
 	v := p.common(d.Common, "form_post")
 	v.Title = "title.formpost"
-	v.Action, v.Parameters, v.Script = template.URL(d.Action), d.Parameters, sendForm
-	return p.render(v, policy{forms: onward, script: p.script})
+	v.Action, v.Parameters, v.SendForm = template.URL(d.Action), d.Parameters, sendForm
+	return p.render(v, policy{forms: onward, script: p.sendForm})
 }

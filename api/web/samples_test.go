@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -34,7 +35,8 @@ func client(s string) *web.Client {
 
 var samples = []sample{
 	{"login", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
-		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: s, Signup: true})
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: s, Signup: true,
+			Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
 	}},
 	{"login-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Name: "ada" + s, Problems: []web.Problem{

@@ -85,7 +85,7 @@ func TestColorsContrastInLightAndDark(t *testing.T) {
 			front, back string
 			least       float64
 		}{
-			{"text", "card", 4.5}, {"text", "page", 4.5}, {"text", "field", 4.5},
+			{"text", "card", 4.5}, {"text", "page", 4.5}, {"text", "field", 4.5}, {"text", "line", 4.5},
 			{"quiet", "card", 4.5}, {"quiet", "page", 4.5},
 			{"link", "card", 4.5},
 			{"accent-text", "accent", 4.5}, {"accent-text", "accent-strong", 4.5},

@@ -1,63 +1,34 @@
 package web
 
 import (
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/internal/languages"
 )
 
 var (
-	placeholder = regexp.MustCompile(`\{[a-z]+\}`)
 	saying      = regexp.MustCompile(`say "([a-z_.]+)"((?: "[a-z]+" (?:\([^)]*\)|[^\s"}]+))*)`)
 	argument    = regexp.MustCompile(`"([a-z]+)"`)
+	namesInFile = regexp.MustCompile(`(?m)^    "([a-z_.]+)": `)
 )
 
-func placeholders(s string) []string {
-	found := placeholder.FindAllString(s, -1)
-	slices.Sort(found)
-	return slices.Compact(found)
-}
-
-// everything are all texts, by a name for the test.
-func everything() map[string]text {
-	all := map[string]text{}
-	for name, t := range texts {
-		all["texts "+name] = t
+func speaks(t *testing.T, tag string) *languages.Language {
+	t.Helper()
+	s, err := languages.Load([]string{tag})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for name, t := range troubles {
-		all["troubles "+name+" heading"], all["troubles "+name+" advice"] = t.heading, t.advice
-	}
-	for name, t := range complaints {
-		all["complaints "+name] = t
-	}
-	return all
-}
-
-func TestEveryTextSaysTheSameInEveryLanguage(t *testing.T) {
-	for name, s := range everything() {
-		if s.en == "" || s.de == "" {
-			t.Errorf("%s is empty in a language", name)
-		}
-		if en, de := placeholders(s.en), placeholders(s.de); !slices.Equal(en, de) {
-			t.Errorf("%s has the placeholders %q in English, %q in German", name, en, de)
-		}
-		for _, said := range []string{s.en, s.de} {
-			if strings.TrimSpace(said) != said || strings.ContainsAny(said, "<>&") || strings.Contains(said, "'") {
-				t.Errorf("%s: %q has a space at an end, markup or a straight apostrophe", name, said)
-			}
-		}
-		if strings.HasSuffix(s.en, ".") != (strings.HasSuffix(s.de, ".") || strings.HasSuffix(s.de, "_ -")) {
-			t.Errorf("%s is a sentence in one language only: %q, %q", name, s.en, s.de)
-		}
-	}
+	return s.Default()
 }
 
 // What the templates say exists and gets its values; what exists is said.
 func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
-	said := map[string]bool{}
+	said, english := map[string]bool{}, speaks(t, "en")
 	entries, err := files.ReadDir("templates")
 	if err != nil {
 		t.Fatal(err)
@@ -69,8 +40,8 @@ func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
 		}
 		for _, m := range saying.FindAllStringSubmatch(string(raw), -1) {
 			said[m[1]] = true
-			s, ok := texts[m[1]]
-			if !ok {
+			s := english.Text("pages." + m[1])
+			if s == "" {
 				t.Errorf("%s says %s, which there is not", e.Name(), m[1])
 			}
 			var given []string
@@ -78,14 +49,14 @@ func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
 				given = append(given, "{"+a[1]+"}")
 			}
 			slices.Sort(given)
-			if want := placeholders(s.en); !slices.Equal(given, want) {
+			if want := languages.Placeholders(s); !slices.Equal(given, want) {
 				t.Errorf("%s gives %s the values %q, it needs %q", e.Name(), m[1], given, want)
 			}
 		}
 	}
-	for name := range texts {
+	for _, name := range names(t, "pages", "errors") {
 		// These are said by a name that Go code put together.
-		if prefix, _, _ := strings.Cut(name, "."); !said[name] && !slices.Contains([]string{"title", "field", "hint", "scope", "app"}, prefix) {
+		if prefix, _, _ := strings.Cut(name, "."); !said[name] && !slices.Contains([]string{"title", "field", "hint", "scope", "app", "unit"}, prefix) {
 			t.Errorf("nothing says %s", name)
 		}
 	}
@@ -100,14 +71,34 @@ var notOnPages = []string{"validation_error", "invalid_credentials", "missing_to
 	"client_already_exists", "built_in_client", "first_party_client"}
 
 func TestEveryCodeThatReachesAPageHasItsOwnWords(t *testing.T) {
+	english := speaks(t, "en")
 	for _, code := range problem.Codes() {
-		if _, ok := troubles[string(code)]; !ok && !slices.Contains(notOnPages, string(code)) {
+		if english.Text("errors."+string(code)+".heading") == "" && !slices.Contains(notOnPages, string(code)) {
 			t.Errorf("there is no error page for %s", code)
 		}
 	}
 }
 
+// names lists the texts of a section of the original.
+func names(t *testing.T, section, next string) (out []string) {
+	t.Helper()
+	raw, err := os.ReadFile("../../internal/languages/en.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(raw), `"`+section+`": {`)
+	texts, _, closed := strings.Cut(rest, `"`+next+`": {`)
+	if !ok || !closed {
+		t.Fatalf("en.json has no %s before %s", section, next)
+	}
+	for _, m := range namesInFile.FindAllStringSubmatch(texts, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
 func TestComplaints(t *testing.T) {
+	english, german := speaks(t, "en"), speaks(t, "de")
 	for _, c := range []struct {
 		what    string
 		field   string
@@ -117,19 +108,21 @@ func TestComplaints(t *testing.T) {
 		{"the field says it better", "password", Problem{Code: "required"}, "Enter a password.", "Geben Sie ein Passwort ein."},
 		{"any field", "given_name", Problem{Code: "too_long"}, "This is too long.", "Das ist zu lang."},
 		{"the whole form", "", Problem{Code: "account_disabled"}, "This account is switched off.", "Dieses Konto ist abgeschaltet."},
+		{"wrong credentials", "", Problem{Code: "invalid_credentials"}, "Wrong email address, username or password.", "E-Mail-Adresse, Benutzername oder Passwort ist falsch."},
 		{"an unknown code", "email", Problem{Code: "new_in_2030"}, "This was not accepted.", "Das wurde nicht angenommen."},
 		{"a code that looks like a name of ours", "", Problem{Code: "email.taken"}, "There is an account", "Mit dieser E-Mail-Adresse"},
-		{"no time to wait", "", Problem{Code: "rate_limited"}, "Wait a minute,", "Warten Sie eine Minute "},
-		{"a second", "", Problem{Code: "rate_limited", Seconds: 1}, "Wait a minute,", "Warten Sie eine Minute "},
-		{"a minute", "", Problem{Code: "rate_limited", Seconds: 60}, "Wait a minute,", "Warten Sie eine Minute "},
-		{"a little more", "", Problem{Code: "rate_limited", Seconds: 61}, "Wait 2 minutes,", "Warten Sie 2 Minuten "},
-		{"an hour", "", Problem{Code: "rate_limited", Seconds: 3600}, "Wait 60 minutes,", "Warten Sie 60 Minuten "},
+		{"a code that leads out of its section", "../pages", Problem{Code: "login.heading"}, "This was not accepted.", "Das wurde nicht angenommen."},
+		{"no time to wait", "", Problem{Code: "rate_limited"}, "again in 1 min.", "in 1 min noch"},
+		{"a second", "", Problem{Code: "rate_limited", Seconds: 1}, "again in 1 min.", "in 1 min noch"},
+		{"a minute", "", Problem{Code: "rate_limited", Seconds: 60}, "again in 1 min.", "in 1 min noch"},
+		{"a little more", "", Problem{Code: "rate_limited", Seconds: 61}, "again in 2 min.", "in 2 min noch"},
+		{"an hour", "", Problem{Code: "rate_limited", Seconds: 3600}, "again in 60 min.", "in 60 min noch"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			if en := complaint(English, c.field, c.problem); !strings.Contains(en, c.en) {
+			if en := complaint(english, c.field, c.problem); !strings.Contains(en, c.en) {
 				t.Errorf("%q, want %q", en, c.en)
 			}
-			if de := complaint(German, c.field, c.problem); !strings.Contains(de, c.de) {
+			if de := complaint(german, c.field, c.problem); !strings.Contains(de, c.de) {
 				t.Errorf("%q, want %q", de, c.de)
 			}
 		})
@@ -137,7 +130,7 @@ func TestComplaints(t *testing.T) {
 }
 
 func TestValuesNeverFillPlaceholdersOfOthers(t *testing.T) {
-	got, err := say(English, "consent.heading", "client", "{service}{client}<b>", "service", "x")
+	got, err := say(speaks(t, "en"), "consent.heading", "client", "{service}{client}<b>", "service", "x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,33 +139,63 @@ func TestValuesNeverFillPlaceholdersOfOthers(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
+func TestTheAppIsAskedFirstThenThePersonThenTheBrowser(t *testing.T) {
+	p, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
-		what      string
-		preferred []string
-		header    string
-		want      Locale
+		what   string
+		wishes Wishes
+		want   Locale
 	}{
-		{"nothing is said", nil, "", English},
-		{"the browser speaks German", nil, "de-DE,de;q=0.9,en;q=0.8", German},
-		{"Austrian German", nil, "de-AT", German},
-		{"English first", nil, "en-GB,de;q=0.9", English},
-		{"the weights decide, not the order", nil, "en;q=0.5,de;q=0.9", German},
-		{"French, then German", nil, "fr-FR,fr;q=0.9,de;q=0.5", German},
-		{"French only", nil, "fr", English},
-		{"the app asks for German", []string{"de"}, "en", German},
-		{"the app asks for what there is not, then German", []string{"fr", "de-CH"}, "en", German},
-		{"the app asks for what there is not", []string{"fr"}, "de", German},
-		{"the app asks for nonsense", []string{"", "\x00", "xx-yy-zz-", strings.Repeat("a", 5000)}, "de", German},
-		{"nonsense in the header", nil, ";;;q=x,,\xff", English},
-		{"a header of 100 KiB", nil, strings.Repeat("de,", 30000), English},
-		{"a thousand tags before German", append(slices.Repeat([]string{"fr"}, 1000), "de"), "", English},
-		{"anything", nil, "*", English},
+		{"nothing is said", Wishes{}, "en"},
+		{"the browser", Wishes{Accept: "fr"}, "fr"},
+		{"the person and the browser", Wishes{Chosen: "de", Accept: "fr"}, "de"},
+		{"all three", Wishes{UILocales: []string{"ja"}, Chosen: "de", Accept: "fr"}, "ja"},
+		{"the app wants what there is not", Wishes{UILocales: []string{"sv"}, Chosen: "de", Accept: "fr"}, "de"},
+		{"more than the app may say", Wishes{UILocales: slices.Repeat([]string{"sv"}, 100), Chosen: "de"}, "de"},
+		{"a choice that is none", Wishes{Chosen: "\x00<b>", Accept: "fr"}, "fr"},
+		{"a choice that an older version had", Wishes{Chosen: "tlh", Accept: "fr"}, "fr"},
 	} {
-		t.Run(c.what, func(t *testing.T) {
-			if got := Choose(c.preferred, c.header); got != c.want {
-				t.Errorf("%s, want %s", got, c.want)
-			}
-		})
+		if got := p.Choose(c.wishes); got != c.want {
+			t.Errorf("%s: %s, want %s", c.what, got, c.want)
+		}
+	}
+	for tag, want := range map[Locale]bool{"de": true, "pt-BR": true, "pt": false, "DE": false, "": false, "tlh": false} {
+		if p.Speaks(tag) != want {
+			t.Errorf("speaks %q: %t", tag, !want)
+		}
+	}
+}
+
+func TestAServiceThatSpeaksOneLanguageOffersNoChoice(t *testing.T) {
+	for _, c := range []struct {
+		tags    []string
+		refused bool
+		choices int
+	}{
+		{nil, false, 11}, {[]string{"de"}, false, 0}, {[]string{"de", "en"}, false, 2}, {[]string{"tlh"}, true, 0}, {[]string{"de", "de"}, true, 0},
+	} {
+		p, err := New(Options{Languages: c.tags})
+		if (err != nil) != c.refused {
+			t.Errorf("%q: %v", c.tags, err)
+		}
+		if err != nil {
+			continue
+		}
+		page, err := p.SignedIn(SignedInPage{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(page.Body), "<option "); n != c.choices {
+			t.Errorf("%q: %d choices, want %d", c.tags, n, c.choices)
+		}
+		if c.tags != nil && page.Language != c.tags[0] {
+			t.Errorf("%q: the page of nobody's language is in %q", c.tags, page.Language)
+		}
+		if want := map[bool]string{true: "form-action 'self'", false: "form-action 'none'"}[c.choices > 0]; !strings.Contains(page.CSP, want) {
+			t.Errorf("%q: %s", c.tags, page.CSP)
+		}
 	}
 }

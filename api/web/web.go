@@ -1,9 +1,15 @@
 package web
 
+import (
+	"time"
+)
+
 // Page is a finished page.
 type Page struct {
 	Body []byte
 	CSP  string // its Content-Security-Policy
+	// Language is its Content-Language.
+	Language string
 }
 
 // Options are what an operator may choose.
@@ -12,6 +18,8 @@ type Options struct {
 	Base    string // path of the issuer, without a slash at the end: what links and forms begin with
 	Theme   []byte // a stylesheet after ours; may be empty
 	Logo    []byte // an image: PNG, JPEG, WebP or SVG; may be empty
+	// Languages that the pages speak, by tag; the first one to people who want none of them. Empty: all there are.
+	Languages []string
 }
 
 // Common is what every page has.
@@ -30,9 +38,6 @@ const maxInAddress = 1600
 
 // FitsAddress tells whether text, a handle or a query, is short enough for an address of ours.
 func FitsAddress(text string) bool { return len(text) <= maxInAddress }
-
-// Locale is a language that the pages speak: en or de.
-type Locale string
 
 // Client is an app as people see it. What it says of itself is not verified.
 type Client struct {
@@ -53,14 +58,22 @@ type Problem struct {
 	Seconds int
 }
 
+// Stay is the choice to stay signed in when the browser is closed.
+type Stay struct {
+	Chosen  bool          // before, where the form is shown again
+	Idle    time.Duration // a session ends when it was not used for so long
+	Longest time.Duration // and so long after its login in any case
+}
+
 // LoginPage asks for a password.
 type LoginPage struct {
 	Common
 	Client         *Client // that sent the user here; nil: none
 	Name           string  // email address or username, filled in
 	Problems       []Problem
-	Signup         bool // there is a sign-up page to link to
-	Reauthenticate bool // the user is logged in and has to prove it again
+	Signup         bool  // there is a sign-up page to link to
+	Reauthenticate bool  // the user is logged in and has to prove it again
+	Stay           *Stay // nil: there is no choice
 }
 
 // SignupPage asks for what an account needs.

@@ -143,10 +143,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	}
 	iss := issuerSettings(c, listener.Addr().String())
 	pages, err := web.New(web.Options{
-		Service: c.Service(listener.Addr().String()),
-		Base:    iss.Path(),
-		Theme:   files.stylesheet,
-		Logo:    files.logo,
+		Service:   c.Service(),
+		Base:      iss.Path(),
+		Theme:     files.stylesheet,
+		Logo:      files.logo,
+		Languages: c.Pages.Languages,
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the pages: %w", err)
@@ -187,7 +188,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 			SignupEnabled: c.Accounts.Signup,
 		},
 		Issuer:  iss,
-		Clients: &userstore.Registry{},
+		Clients: &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()},
 		API:     endpoints,
 	})
 	if err != nil {
@@ -259,6 +260,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		Resources:       resources(c),
 		Claims:          claims(c),
 		RequirePKCE:     c.OAuth.RequirePKCE,
+		UILocales:       c.Pages.Languages,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
 	}

@@ -61,7 +61,7 @@ func TestAPersonAtThePages(t *testing.T) {
 	tab.Type("#email", "ada@example.com")
 	tab.Type("#password", "wrong horse battery staple")
 	tab.Loads(func() { tab.Press("Enter") })
-	tab.Wait("document.querySelector('.problems') && document.activeElement.id === 'password'")
+	tab.Wait("document.querySelector('#password-problem') && document.activeElement.id === 'password'")
 	if title := tab.Text("title"); !strings.HasPrefix(title, "Error: Sign in") {
 		t.Errorf("the title is %q", title)
 	}
@@ -74,7 +74,20 @@ func TestAPersonAtThePages(t *testing.T) {
 	tab.Loads(func() { tab.Click("#login-submit") })
 	tab.Wait("document.body.className === 'page-signed_in'")
 
-	t.Log("a page that is not there, and a request of nobody")
+	t.Log("another language, which stays")
+	tab.Open(s.issuer + "/logout")
+	tab.Eval("document.querySelector('#language').value = 'de'", nil)
+	tab.Loads(func() { tab.Click("#language-submit") })
+	tab.Wait("document.documentElement.lang === 'de' && document.querySelector('#logout-confirm')")
+	if url := tab.URL(); url != s.issuer+"/logout" {
+		t.Errorf("the choice of language led to %s", url)
+	}
+	tab.Open(s.issuer + "/login")
+	tab.Wait("document.documentElement.lang === 'de'")
+
+	t.Log("a path that is not there, a page without a request, and a request of nobody")
+	tab.Open(s.issuer + "/lgoin")
+	tab.Wait("document.body.className === 'page-error'")
 	tab.Open(s.issuer + "/consent")
 	tab.Wait("document.body.className === 'page-error'")
 	tab.Open(s.issuer + "/oauth2/authorize?client_id=nobody")

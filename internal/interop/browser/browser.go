@@ -479,12 +479,7 @@ func (tab *Tab) Said() []string {
 // looks whether a picture can be taken.
 func (tab *Tab) Screenshot(name string) {
 	tab.t.Helper()
-	var shot struct{ Data string }
-	tab.Do("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true}, &shot)
-	picture, err := base64.StdEncoding.DecodeString(shot.Data)
-	if err != nil || len(picture) == 0 {
-		tab.t.Fatalf("screenshot %s: %d bytes, %v", name, len(picture), err)
-	}
+	picture := tab.Picture()
 	folder := os.Getenv("INTEROP_SCREENSHOTS")
 	if folder == "" {
 		return
@@ -496,6 +491,21 @@ func (tab *Tab) Screenshot(name string) {
 	if err := os.WriteFile(path, picture, 0o644); err != nil {
 		tab.t.Fatal(err)
 	}
+}
+
+// Picture is the whole page, as long as it is, as PNG.
+func (tab *Tab) Picture() []byte {
+	tab.t.Helper()
+	var shot struct{ Data string }
+	// Of a page that fits and is written from right to left, Chromium paints a part aside when told to look beyond.
+	var longer bool
+	tab.Eval("document.documentElement.scrollHeight > innerHeight", &longer)
+	tab.Do("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": longer}, &shot)
+	picture, err := base64.StdEncoding.DecodeString(shot.Data)
+	if err != nil || len(picture) == 0 {
+		tab.t.Fatalf("a picture of the page: %d bytes, %v", len(picture), err)
+	}
+	return picture
 }
 
 // quote makes a JavaScript string.

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/interop/browser"
@@ -38,15 +39,19 @@ var all = []shown{
 		return p.Login(web.LoginPage{Common: c, Signup: true})
 	}},
 	{"login-for-an-app", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
-		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true})
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
 	}},
 	{"login-wrong", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Name: "ada@example.com",
 			Problems: []web.Problem{{Code: "invalid_credentials"}}})
 	}},
-	{"login-too-often", "password", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"login-too-often", "problems", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Signup: true, Name: "ada@example.com",
 			Problems: []web.Problem{{Code: "rate_limited", Seconds: 700}}})
+	}},
+	{"signup-breached", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15, Values: map[string]string{"email": "ada@example.com"},
+			Problems: []web.Problem{{Field: "password", Code: "breached"}}})
 	}},
 	{"login-again", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Reauthenticate: true, Name: "ada@example.com"})
@@ -54,7 +59,7 @@ var all = []shown{
 	{"signup", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15})
 	}},
-	{"signup-wrong", "email", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"signup-wrong", "problems", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, MinLength: 15,
 			Values:   map[string]string{"email": "ada@example", "given_name": "Ada", "username": "ada"},
 			Problems: []web.Problem{{Field: "email", Code: "invalid"}, {Field: "password", Code: "too_common"}, {Field: "username", Code: "taken"}}})
@@ -95,7 +100,7 @@ var all = []shown{
 	}},
 }
 
-// serve shows every page at /pages/en/<name> and /pages/de/<name>, with its policy, and what the app of the pages has.
+// serve shows every page at /pages/<language>/<name>, with its policy, and what the app of the pages has.
 func serve(t *testing.T, o web.Options) string {
 	t.Helper()
 	pages, err := web.New(o)
@@ -121,7 +126,12 @@ func serve(t *testing.T, o web.Options) string {
 		w.Header().Set("Content-Type", "image/png")
 		w.Write(appLogo)
 	})
-	for _, s := range all {
+	gone := shown{"logo-gone", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		a := app(o)
+		a.LogoURI = o + "/gone.png"
+		return p.Consent(web.ConsentPage{Common: c, Client: *a, User: "ada@example.com", Scopes: []string{"openid"}})
+	}}
+	for _, s := range append(all[:len(all):len(all)], gone) {
 		mux.HandleFunc("GET /pages/{language}/"+s.name, func(w http.ResponseWriter, r *http.Request) {
 			page, err := s.make(pages, web.Common{
 				Locale: web.Locale(r.PathValue("language")), Request: "handle", CSRF: "token",
@@ -165,7 +175,8 @@ var devices = []struct {
 	{"phone-light", browser.Device{Width: 390, Height: 844, Scale: 2, Mobile: true}},
 	{"phone-dark", browser.Device{Width: 390, Height: 844, Scale: 2, Mobile: true, Dark: true}},
 	{"narrow", browser.Device{Width: 320, Height: 568, Scale: 2, Mobile: true}},
-	{"zoomed", browser.Device{Width: 512, Height: 384, Scale: 2}}, // 1024 × 768 at 200 %
+	{"zoomed", browser.Device{Width: 512, Height: 384, Scale: 2}},       // 1024 × 768 at 200 %
+	{"zoomed-twice", browser.Device{Width: 320, Height: 256, Scale: 4}}, // 1280 × 1024 at 400 %
 	{"forced-colors", browser.Device{Width: 1024, Height: 768, ForcedColors: true, Dark: true}},
 }
 
@@ -176,9 +187,9 @@ func TestPagesFitEveryScreen(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			tab := b.Tab(t)
 			tab.Scripts(false)
-			for _, language := range []web.Locale{web.English, web.German} {
+			for _, language := range []web.Locale{"en", "de", "ar", "ja"} {
 				for _, d := range devices {
-					if language == web.German && d.name != "light" && d.name != "narrow" {
+					if language != "en" && d.name != "light" && (d.name != "narrow" || language == "ja") {
 						continue
 					}
 					tab.Emulate(d.Device)
@@ -191,18 +202,26 @@ func TestPagesFitEveryScreen(t *testing.T) {
 						Overflow int
 						Focus    string
 						Small    []string
+						Unseen   []string // what is wrong, but out of sight
 					}
 					tab.Eval(`({
 						Overflow: document.documentElement.scrollWidth - innerWidth,
 						Focus: document.activeElement === document.body ? '' : document.activeElement.id,
-						Small: [...document.querySelectorAll('button, input:not([type=hidden]), a.button')]
-							.filter(e => e.getBoundingClientRect().height < 44).map(e => e.id),
+						Small: [...document.querySelectorAll('button, select, input:not([type=hidden], [type=checkbox]), .stay label, a.button')]
+							.filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.id),
+						Unseen: [...document.querySelectorAll('[role=alert]')].filter(e => {
+							const r = e.getBoundingClientRect()
+							return r.top < 0 || r.top + Math.min(r.height, 100) > innerHeight
+						}).map(e => e.innerText),
 					})`, &seen)
 					if seen.Overflow > 0 {
 						t.Errorf("%s: the page is %d px wider than the screen", name, seen.Overflow)
 					}
 					if seen.Focus != s.focus {
 						t.Errorf("%s: the focus is on %q, want %q", name, seen.Focus, s.focus)
+					}
+					if len(seen.Unseen) > 0 {
+						t.Errorf("%s: the page says, out of sight, %q", name, seen.Unseen)
 					}
 					if len(seen.Small) > 0 {
 						t.Errorf("%s: too small for a thumb: %q", name, seen.Small)

@@ -140,7 +140,7 @@ func TestConsentByKeyboard(t *testing.T) {
 		}
 		order = append(order, at.Text)
 	}
-	want := []string{"Use another account", "Don’t allow", "Allow", "Privacy policy (opens in a new tab)", "Terms of service (opens in a new tab)"}
+	want := []string{"Use another account", "Deny", "Allow", "Privacy policy (opens in a new tab)", "Terms of service (opens in a new tab)"}
 	for n := range want {
 		if !strings.HasPrefix(order[n], strings.TrimSuffix(want[n], " (opens in a new tab)")) {
 			t.Errorf("the keyboard goes through %q, want %q", order, want)

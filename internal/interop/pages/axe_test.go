@@ -1,0 +1,54 @@
+//go:build interop
+
+package pages
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/interop/browser"
+)
+
+// axe-core, which nobody here wrote, finds nothing to say about any page: WCAG 2.2's rules and its own.
+func TestAxeFindsNothing(t *testing.T) {
+	axe, err := os.ReadFile("../node/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("%v: run npm ci in internal/interop/node, or make interop", err)
+	}
+	origin := serve(t, web.Options{Service: "Acme"})
+	b := browser.Start(t, "--ignore-certificate-errors")
+	for _, s := range all {
+		t.Run(s.name, func(t *testing.T) {
+			tab := b.Tab(t)
+			for _, language := range []web.Locale{"en", "de", "ar"} {
+				for _, d := range devices {
+					if language != "en" && d.name != "light" {
+						continue
+					}
+					if s.name == "form-post-without-scripts" {
+						tab.Scripts(false) // it would leave at once
+					}
+					tab.Emulate(d.Device)
+					tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
+					tab.Scripts(true)
+					tab.Eval(string(axe)+"\n;0", nil)
+					var found []struct {
+						ID, Help string
+						Nodes    []struct {
+							HTML           string
+							FailureSummary string
+						}
+					}
+					tab.Eval(`axe.run({resultTypes: ['violations']}).then(r => r.violations)`, &found)
+					for _, f := range found {
+						where, _ := json.Marshal(f.Nodes)
+						t.Errorf("%s %s: %s: %s: %s", language, d.name, f.ID, f.Help, where)
+					}
+				}
+			}
+		})
+	}
+}
