@@ -43,8 +43,8 @@ func exchange(t *testing.T, address, text string) (statuses []int, ended bool) {
 	}
 }
 
-// H-03: where a proxy in front could see other borders between requests than we do, there is one answer
-// at most, and whatever it took for the next request dies with the connection.
+// H-03: where a proxy in front could see other borders between requests than we do, there is one
+// answer at most, and whatever it took for the next request dies with the connection.
 func TestH03NoRequestHidesInAnother(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
@@ -104,7 +104,8 @@ func TestH03NoRequestHidesInAnother(t *testing.T) {
 	}
 }
 
-// H-01: whoever sends a byte now and then is cut off within ten seconds, and holds nobody up until then.
+// H-01: whoever sends a byte now and then is cut off within ten seconds, and holds nobody up until
+// then.
 func TestH01SlowRequests(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
@@ -141,8 +142,8 @@ func TestH01SlowRequests(t *testing.T) {
 	all.Wait()
 }
 
-// H-18: many more idle connections than there are file descriptors wait without costing anything, and
-// whoever comes after them is served.
+// H-18: many more idle connections than there are file descriptors wait without costing anything,
+// and whoever comes after them is served.
 func TestH18IdleConnections(t *testing.T) {
 	t.Parallel()
 	p := start(t, func(c *exec.Cmd) {

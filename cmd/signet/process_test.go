@@ -71,7 +71,8 @@ func start(t testing.TB, wrap func(*exec.Cmd), env ...string) *process {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 	})
-	// Where its log can be read, the log tells that this process answers, and no other server at the same address.
+	// Where its log can be read, the log tells that this process answers, and no other server at
+	// the same address.
 	quiet := p.cmd.Stderr != p.errOut || slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "SIGNET_LOG_LEVEL=") })
 	p.until(t, "it serves and is ready", func() bool {
 		return (quiet || strings.Contains(p.errOut.String(), address)) && p.status("/readyz") == http.StatusOK
@@ -337,7 +338,8 @@ func certificate(t *testing.T, dir, name string) {
 	}
 }
 
-// H-15: TLS is what is configured: no version before 1.2, no weak cipher, and no plain HTTP beside it.
+// H-15: TLS is what is configured: no version before 1.2, no weak cipher, and no plain HTTP beside
+// it.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -395,7 +397,7 @@ func TestCertificateRenewal(t *testing.T) {
 	c.HTTP.TLSCert, c.HTTP.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	logged := &syncBuffer{}
 	p := newPublicServer(http.NotFoundHandler(), textLog(logged))
-	p.look = 10 * time.Millisecond
+	p.tlsCheck = 10 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	if err := p.useTLS(ctx, &running, c, textLog(logged)); err != nil {

@@ -178,10 +178,10 @@ func TestSweep(t *testing.T) {
 			}
 		}
 		clock := func(context.Context) (time.Time, error) { return now.Add(time.Hour), nil }
-		if removed, err = sweepOnce(ctx, outlived(db, 0), clock, 2); err != nil || removed != 0 {
+		if removed, err = sweepOnce(ctx, removeOldEvents(db, 0), clock, 2); err != nil || removed != 0 {
 			t.Errorf("kept for ever, and %d events removed: %v", removed, err)
 		}
-		if removed, err = sweepOnce(ctx, outlived(db, 48*time.Hour), clock, 2); err != nil || removed != 5 {
+		if removed, err = sweepOnce(ctx, removeOldEvents(db, 48*time.Hour), clock, 2); err != nil || removed != 5 {
 			t.Errorf("removed %d events: %v", removed, err)
 		}
 		if left, err := db.ListEvents(ctx, userstore.EventQuery{Limit: 10}); err != nil || len(left) != 2 || left[1].At.Before(now.Add(-24*time.Hour)) {

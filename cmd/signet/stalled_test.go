@@ -19,8 +19,8 @@ import (
 	"github.com/signet-id/signet/internal/pgtest"
 )
 
-// F-06: while PostgreSQL stands still no request outlasts its deadline, whatever it was doing at the
-// moment: what is owed to the store then is done when it is back.
+// F-06: while PostgreSQL stands still no request outlasts its deadline, whatever it was doing at
+// the moment: what is owed to the store then is done when it is back.
 func TestF06NoRequestOutlastsItsDeadline(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, pgtest.Options{})

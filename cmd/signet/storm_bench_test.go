@@ -18,13 +18,14 @@ import (
 )
 
 // BenchmarkLogins1000 keeps 1,000 clients logging in, to 100 accounts with the right password: each
-// tries again at once when it is in, and after Retry-After when it was refused. Meanwhile one client
-// refreshes its session and reads the key set. Run it for a minute: -benchtime 60s. The aims: the process lives in 512 MiB, whoever is not
-// logged in is told 429 or 503, and refresh and key set take under 100 ms at the 99th percentile.
+// tries again at once when it is in, and after Retry-After when it was refused. Meanwhile one
+// client refreshes its session and reads the key set. Run it for a minute: -benchtime 60s. The
+// aims: the process lives in 512 MiB, whoever is not logged in is told 429 or 503, and refresh and
+// key set take under 100 ms at the 99th percentile.
 //
 // The limit is a memory cgroup below this process's own, of either version. Where none can be made,
-// limit-MiB is 0, and peak-MiB (VmHWM) says what would have been needed. The clients run on the same
-// processors as the server.
+// limit-MiB is 0, and peak-MiB (VmHWM) says what would have been needed. The clients run on the
+// same processors as the server.
 func BenchmarkLogins1000(b *testing.B) {
 	const limit = 512 << 20
 	group, err := newMemoryGroup(b, limit)

@@ -49,8 +49,8 @@ before it, which import takes away.`,
 				if err := a.exporting(ctx, db); err != nil {
 					return err
 				}
-				_, shown := terminal(a.out)
-				n, err := exportUsers(ctx, db, a.out, format, shown)
+				_, onTerminal := terminal(a.out)
+				n, err := exportUsers(ctx, db, a.out, format, onTerminal)
 				return a.exported(ctx, db, n, err)
 			}
 			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -80,8 +80,8 @@ before it, which import takes away.`,
 	return cmd
 }
 
-// exporting tells the audit log that accounts are about to be written, so that an export which is
-// killed in the middle is one that it knows of.
+// exporting records in the audit log that an export begins, so that an export which is killed in
+// the middle has an entry as well.
 func (a *app) exporting(ctx context.Context, db *sqlstore.DB) error {
 	e := audit.New(ctx, a.now(), audit.UsersExported, audit.Target{})
 	e.Reason = "begun"
@@ -91,8 +91,8 @@ func (a *app) exporting(ctx context.Context, db *sqlstore.DB) error {
 	return nil
 }
 
-// exported tells the audit log how many accounts were written, also when they were not all. An export
-// that is not recorded has failed.
+// exported records in the audit log how many accounts were written, even if the export failed. An
+// export that cannot be recorded fails.
 func (a *app) exported(ctx context.Context, db *sqlstore.DB, n int, failure error) error {
 	e := audit.New(ctx, a.now(), audit.UsersExported, audit.Target{})
 	e.Changes = []audit.Change{{Field: "accounts", After: strconv.Itoa(n)}}
@@ -107,10 +107,10 @@ func (a *app) exported(ctx context.Context, db *sqlstore.DB, n int, failure erro
 	return failure
 }
 
-// exportUsers writes page by page, however many there are.
-func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string, shown bool) (n int, err error) {
+// exportUsers writes all users, page by page. onTerminal says that out is a terminal.
+func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string, onTerminal bool) (n int, err error) {
 	w := userfile.NewWriter(out, userfile.Format(format))
-	w.Shown = shown
+	w.Shown = onTerminal
 	const page = 500
 	var after *userstore.User
 	for {
