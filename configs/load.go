@@ -190,7 +190,7 @@ func (l *loader) readEnv(env []string) {
 			l.sources[f.key] = name
 			continue
 		}
-		if fromKubernetes(name, value) || ofOtherPrograms[name] {
+		if fromKubernetes(name, value) || foreignVariables[name] {
 			continue
 		}
 		key := strings.ToLower(strings.TrimPrefix(name, EnvPrefix))

@@ -354,14 +354,15 @@ func notOneOf(value string, allowed ...string) string {
 }
 
 func notBetween(n, low, high int) string {
-	return outside(n, low, high, strconv.Itoa, "number")
+	return rangeFault(n, low, high, strconv.Itoa, "number")
 }
 
 func notWithin(d, low, high time.Duration) string {
-	return outside(d, low, high, showDuration, "duration")
+	return rangeFault(d, low, high, showDuration, "duration")
 }
 
-func outside[T int | time.Duration](v, low, high T, write func(T) string, what string) string {
+// rangeFault refuses a value that is not from low to high.
+func rangeFault[T int | time.Duration](v, low, high T, write func(T) string, what string) string {
 	tooFar := "too small"
 	switch {
 	case v >= low && v <= high:

@@ -80,9 +80,9 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// ofOtherPrograms are variables with our prefix that this program does not read: compose.yaml and
+// foreignVariables are variables with our prefix that this program does not read: compose.yaml and
 // the project's own tests do. An operator may run our commands in a shell that exports them.
-var ofOtherPrograms = map[string]bool{
+var foreignVariables = map[string]bool{
 	EnvPrefix + "UID": true, EnvPrefix + "GID": true, EnvPrefix + "VERSION": true, EnvPrefix + "TEST_POSTGRES_URL": true, EnvPrefix + "TEST_MAVEN_URL": true,
 }
 

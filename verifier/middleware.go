@@ -122,7 +122,7 @@ func formHasToken(r *http.Request) bool {
 	start, err := io.ReadAll(io.LimitReader(body, maxFormPeek))
 	rest := io.Reader(body)
 	if err != nil {
-		rest = failed{err} // the handler gets the error at the place where it happened
+		rest = failingReader{err} // the handler gets the error at the place where it happened
 	}
 	r.Body = struct {
 		io.Reader
@@ -137,9 +137,9 @@ func formHasToken(r *http.Request) bool {
 	return false
 }
 
-type failed struct{ err error }
+type failingReader struct{ err error }
 
-func (f failed) Read([]byte) (int, error) { return 0, f.err }
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
 // answer is what a caller learns about a code. The texts are fixed, so that no part of the request
 // is reflected.

@@ -17,8 +17,8 @@ import (
 // maxDocumentBytes limits a discovery document and a key set; real ones have a few KiB.
 const maxDocumentBytes = 512 << 10
 
-// rediscover is how long a discovered address of the key set is used.
-const rediscover = time.Hour
+// discoveryLifetime is how long a discovered address of the key set is used.
+const discoveryLifetime = time.Hour
 
 // source fetches the key set. Only one fetch runs at a time, so it needs no lock.
 type source struct {
@@ -81,7 +81,7 @@ func (s *source) address(ctx context.Context) (string, error) {
 		return s.jwksURL, nil
 	}
 	now := s.now()
-	if s.discovered != "" && !now.Before(s.discoveredAt) && now.Sub(s.discoveredAt) < rediscover {
+	if s.discovered != "" && !now.Before(s.discoveredAt) && now.Sub(s.discoveredAt) < discoveryLifetime {
 		return s.discovered, nil
 	}
 	doc, err := s.get(ctx, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration", "")

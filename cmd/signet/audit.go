@@ -84,10 +84,10 @@ func (a *app) audit(ctx context.Context, q auditFlags) error {
 		return err
 	}
 	defer db.Close()
-	finder := &userstore.Accounts{Store: db}
+	accounts := &userstore.Accounts{Store: db}
 	found := make(map[*string][]string)
 	for _, name := range []*string{&q.user, &q.actor, &q.target} {
-		if found[name], err = idsOf(ctx, finder, *name); err != nil {
+		if found[name], err = idsOf(ctx, accounts, *name); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (a *app) audit(ctx context.Context, q auditFlags) error {
 	if a.asJSON {
 		return a.exportEvents(ctx, log)
 	}
-	return a.showEvents(ctx, log, finder)
+	return a.showEvents(ctx, log, accounts)
 }
 
 // eventNames lists the names of all events, for people.

@@ -159,7 +159,7 @@ func TestIDsThatBeginWithADashAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	key.CreatedAt, key.ActivateAt, key.Seq = time.Now().UTC(), time.Now().UTC().Add(time.Hour), 77
-	key.Sealed = ring.Keys[0].Sealed // opened by nobody before it is revoked
+	key.Sealed = ring.Keys[0].Sealed // the key is revoked before it would be opened
 	if err := db.ChangeRing(t.Context(), ring.Version, keys.Change{Insert: []keys.Key{key}}); err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func TestF06NoRequestOutlastsItsDeadline(t *testing.T) {
 	}
 	time.Sleep(500 * time.Millisecond)
 	stall(t, server, syscall.SIGSTOP)
-	time.Sleep(100 * time.Millisecond) // whoever hashes now finds nothing where to write
+	time.Sleep(100 * time.Millisecond) // requests that hash passwords now find no store to write to
 	time.AfterFunc(6*time.Second, func() { close(stopped) })
 	if got := p.status("/healthz"); got != http.StatusOK {
 		t.Errorf("/healthz: %d", got)

@@ -63,7 +63,7 @@ func drawTimeline(w *strings.Builder, r keys.Report) {
 		if id == "" {
 			id = "(made by the rotation)"
 		}
-		from, until, leaves := readable.Instant(k.ActivateAt), known(k.RetireAt), known(k.RemoveAt)
+		from, until, leaves := readable.Instant(k.ActivateAt), instantOrUnknown(k.RetireAt), instantOrUnknown(k.RemoveAt)
 		if !k.RevokedAt.IsZero() {
 			leaves = "revoked " + readable.Instant(k.RevokedAt)
 		}
@@ -83,7 +83,7 @@ func shortID(kid string) string {
 	return kid[:min(8, len(kid))]
 }
 
-func known(t time.Time) string {
+func instantOrUnknown(t time.Time) string {
 	if t.IsZero() {
 		return "not yet known"
 	}

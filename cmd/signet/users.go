@@ -62,7 +62,7 @@ The password is asked for on a terminal, or read from a file or standard input w
 				}
 				u, err := accounts.RegisterByOperator(ctx, n)
 				if err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
 				return a.showUser(u)
 			})
@@ -105,9 +105,9 @@ func (a *app) usersActive(name, short string, active bool) *cobra.Command {
 		RunE: action(func(ctx context.Context, args []string) error {
 			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
 				if err := accounts.SetActive(ctx, u.ID, active); err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
-				return a.changed(ctx, accounts, u.ID, map[bool]string{
+				return a.showChanged(ctx, accounts, u.ID, map[bool]string{
 					true:  "%s may log in again.",
 					false: "%s is disabled and signed out everywhere. Access tokens that are out already end within tokens.access_lifetime.",
 				}[active])
@@ -133,9 +133,9 @@ The password is asked for on a terminal, or read from a file or standard input w
 					return err
 				}
 				if err := accounts.SetPassword(ctx, u.ID, password); err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
-				return a.changed(ctx, accounts, u.ID, "%s has a new password and is signed out everywhere.")
+				return a.showChanged(ctx, accounts, u.ID, "%s has a new password and is signed out everywhere.")
 			})
 		}),
 	}
@@ -167,9 +167,9 @@ The role is in access tokens from the next refresh on. The role admin is Signet'
 					return nil
 				})
 				if err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
-				return a.changed(ctx, accounts, u.ID, map[bool]string{true: "%s has the role ", false: "%s does not have the role "}[grant]+
+				return a.showChanged(ctx, accounts, u.ID, map[bool]string{true: "%s has the role ", false: "%s does not have the role "}[grant]+
 					strings.ReplaceAll(role, "%", "%%")+" now.")
 			})
 		}),
@@ -215,8 +215,8 @@ func (a *app) withUser(ctx context.Context, name string, fn func(*userstore.Acco
 	})
 }
 
-// changed prints what was done to a user; for programs it prints the account as it is now.
-func (a *app) changed(ctx context.Context, accounts *userstore.Accounts, id, text string) error {
+// showChanged prints what was done to a user; for programs it prints the account as it is now.
+func (a *app) showChanged(ctx context.Context, accounts *userstore.Accounts, id, text string) error {
 	u, err := accounts.Store.UserByID(ctx, id)
 	if err != nil {
 		return err
@@ -228,8 +228,8 @@ func (a *app) changed(ctx context.Context, accounts *userstore.Accounts, id, tex
 	return err
 }
 
-// explain turns an error of package userstore into one sentence.
-func explain(err error) error {
+// explainUser turns an error of package userstore into one sentence.
+func explainUser(err error) error {
 	var invalid *userstore.ValidationError
 	var exists *userstore.ExistsError
 	switch {

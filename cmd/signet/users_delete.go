@@ -38,7 +38,7 @@ first; programs say --yes.`,
 					}
 				}
 				if err := accounts.DeleteByOperator(ctx, u.ID); err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
 				if a.asJSON {
 					return a.printJSON(struct {

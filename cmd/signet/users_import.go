@@ -173,7 +173,7 @@ func refusedBecause(err error) string {
 	if errors.As(err, &exists) {
 		return fmt.Sprintf("another account has this %s already", exists.Field)
 	}
-	return explain(err).Error()
+	return explainUser(err).Error()
 }
 
 // columnList names columns by their numbers. It does not show their headers: in a file without a

@@ -103,7 +103,7 @@ set-password" and "signet users disable".`,
 			case one && errors.Is(err, userstore.ErrNotFound):
 				return errors.New("this user has no such session; `signet users sessions USER` shows those there are")
 			case err != nil:
-				return explain(err)
+				return explainUser(err)
 			case a.asJSON:
 				return a.printJSON(struct {
 					Revoked int `json:"revoked"`

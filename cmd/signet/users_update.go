@@ -86,7 +86,7 @@ An empty value takes away what is there. A new email address is not verified unl
 				return nil
 			})
 			if err != nil {
-				return explain(err)
+				return explainUser(err)
 			}
 			return a.showUser(u)
 		})

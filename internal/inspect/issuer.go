@@ -158,7 +158,7 @@ func (i *inspection) verify() error {
 	v, err := verifier.New(verifier.Config{
 		Issuer: i.Issuer, Audience: audience, ClockSkew: max(i.Skew, time.Second),
 		JWKSURL:    "http://localhost/jwks.json", // any address: the transport answers from memory
-		HTTPClient: &http.Client{Transport: memory(i.Keys.Set)},
+		HTTPClient: &http.Client{Transport: fixedJWKS(i.Keys.Set)},
 		Now:        func() time.Time { return i.Now },
 		Logger:     slog.New(slog.DiscardHandler),
 	})
@@ -169,10 +169,10 @@ func (i *inspection) verify() error {
 	return err
 }
 
-// memory answers every request with one JWK set.
-type memory []byte
+// fixedJWKS answers every request with one JWK set.
+type fixedJWKS []byte
 
-func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
+func (m fixedJWKS) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{
 		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/jwk-set+json"}},

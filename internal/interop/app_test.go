@@ -169,7 +169,7 @@ func visit(t *testing.T, tab *browser.Tab, origin string) {
 	tab.Wait(`document.querySelector('#logout')`)
 	tab.Click("#logout")
 	tab.Wait(`location.origin === '` + origin + `' && document.querySelector('#login') || document.querySelector('#logout-confirm')`)
-	if tab.Eval(`document.querySelector('#logout-confirm') !== null`, &asked); asked { // the app did not say whose logout it is: nobody is sent back
+	if tab.Eval(`document.querySelector('#logout-confirm') !== null`, &asked); asked { // the app did not name the user, so the browser is not sent back
 		tab.Click("#logout-confirm")
 		tab.Wait(`document.body.className === 'page-signed_out'`)
 		tab.Open(origin + "/")

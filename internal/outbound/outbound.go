@@ -141,9 +141,9 @@ func guard(network, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// special are the address blocks that do not, or not only, belong to the public internet (IANA's
+// specialBlocks are the address blocks that do not, or not only, belong to the public internet (IANA's
 // special-purpose address registries), apart from the blocks that netip knows.
-var special = prefixes(
+var specialBlocks = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
 	"203.0.113.0/24", "240.0.0.0/4",
 	"::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16",
@@ -165,5 +165,5 @@ func Public(a netip.Addr) bool {
 	if !a.IsValid() || a.Zone() != "" || !a.IsGlobalUnicast() || a.IsPrivate() {
 		return false
 	}
-	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
+	return !slices.ContainsFunc(specialBlocks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
