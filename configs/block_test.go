@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The limit of a block follows that of a network where it is not given, so that whoever has raised
-// that one keeps it; given, it must not be narrower.
+// If the limit of a block is not set, it is at least the limit of a network, so that an operator
+// who has raised only the network's limit gets that limit. If it is set, it must not be lower.
 func TestTheLimitOfABlock(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, test := range map[string]struct {

@@ -16,8 +16,8 @@ import (
 	"github.com/signet-id/signet/internal/pgurl"
 )
 
-// Config is the effective configuration. The tag `key` names the section or
-// member; a key is the tags from the outside in, joined by dots.
+// Config is the effective configuration. The tag `key` names the section or the member; the name of
+// a key is the tags from the outside in, joined by dots.
 type Config struct {
 	// Address of the public listener, host:port. An empty host listens on every
 	// address; port 0 takes a free one.
@@ -81,7 +81,7 @@ type Config struct {
 	Audit     Audit     `key:"audit"`
 	HTTP      HTTP      `key:"http"`
 
-	sources map[string]string // key → where its value was given
+	sources map[string]string // key → the source of its value, for people
 }
 
 // Metrics is the section `metrics`.
@@ -204,7 +204,7 @@ type OAuth struct {
 	RedirectSchemes []string `key:"redirect_schemes"`
 }
 
-// Schemes are RedirectSchemes without the colon that some write behind them.
+// Schemes returns RedirectSchemes without the colon that some operators write after a scheme.
 func (o OAuth) Schemes() []string {
 	var out []string
 	for _, s := range o.RedirectSchemes {
@@ -269,8 +269,8 @@ type Passwords struct {
 	HashSlots int `key:"hash_slots"`
 }
 
-// Argon2 is the section `passwords.argon2`: the costs of argon2id. Memory and time
-// must be at least one row of OWASP's table: 46MiB and 1, 19MiB and 2, 12MiB and 3, 9MiB and 4, 7MiB and 5.
+// Argon2 is the section `passwords.argon2`: the costs of argon2id. Memory and time must be at least
+// one row of OWASP's table: 46MiB and 1, 19MiB and 2, 12MiB and 3, 9MiB and 4, 7MiB and 5.
 type Argon2 struct {
 	// Memory of one hash, in KiB or MiB. With `passwords.argon2.time` at least 46MiB
 	// and 1, 19MiB and 2, 12MiB and 3, 9MiB and 4, or 7MiB and 5. At most 1024MiB.
@@ -330,7 +330,7 @@ type HTTP struct {
 	DrainNotice time.Duration `key:"drain_notice"`
 }
 
-// Default is the configuration when nothing is said.
+// Default returns the configuration that holds when no key is set.
 func Default() Config {
 	return Config{
 		Listen:    "127.0.0.1:8080",
@@ -357,14 +357,14 @@ func Default() Config {
 	}
 }
 
-// Source tells where the value of key was given, for people: "SIGNET_LISTEN",
-// "--listen", a file's name. Empty: nowhere, the default holds.
+// Source returns where the value of key was set, for people: "SIGNET_LISTEN", "--listen", or the
+// name of a file. It is empty if the key has its default.
 func (c Config) Source(key string) string { return c.sources[key] }
 
-// IsPostgres tells whether the store is PostgreSQL.
+// IsPostgres reports whether the store is PostgreSQL.
 func (c Config) IsPostgres() bool { return isPostgres(c.DatabaseURL.Reveal()) }
 
-// Database is what the store opens: a Postgres URL or the path of an SQLite file.
+// Database returns the database that the store opens: a Postgres URL or the path of an SQLite file.
 func (c Config) Database() string {
 	if u := c.DatabaseURL.Reveal(); u != "" {
 		return u
@@ -372,7 +372,7 @@ func (c Config) Database() string {
 	return filepath.Join(c.DataDir, "signet.db")
 }
 
-// MigrateDatabase is what migrations open.
+// MigrateDatabase returns the database that migrations open.
 func (c Config) MigrateDatabase() string {
 	if u := c.DatabaseMigrateURL.Reveal(); u != "" {
 		return u
@@ -380,8 +380,8 @@ func (c Config) MigrateDatabase() string {
 	return c.Database()
 }
 
-// FailuresPerBlock is throttle.failures_per_block; where it was not given, no less than what a single
-// network of the block may send.
+// FailuresPerBlock returns throttle.failures_per_block. If that key is not set, the result is at
+// least the limit of a single network.
 func (c Config) FailuresPerBlock() int {
 	if c.Source("throttle.failures_per_block") != "" {
 		return c.Throttle.FailuresPerBlock
@@ -389,11 +389,12 @@ func (c Config) FailuresPerBlock() int {
 	return max(c.Throttle.FailuresPerBlock, c.Throttle.FailuresPerNetwork)
 }
 
-// KEKPath is where the key-encryption key of the embedded database lies when none is given.
+// KEKPath returns the path of the embedded database's key-encryption key, which is used when no key
+// is configured.
 func (c Config) KEKPath() string { return c.Database() + ".kek" }
 
-// IssuerURL is the issuer identifier. bound is the address the public listener
-// got; it matters only for the default issuer with port 0.
+// IssuerURL returns the issuer identifier. bound is the address of the public listener; it matters
+// only for the default issuer with port 0.
 func (c Config) IssuerURL(bound string) string {
 	if c.Issuer != "" {
 		return c.Issuer
@@ -412,10 +413,10 @@ func (c Config) IssuerURL(bound string) string {
 	return scheme + "://localhost:" + port
 }
 
-// Service is what people call the service.
+// Service returns the name of the service for people.
 func (c Config) Service() string { return cmp.Or(c.Pages.ServiceName, Default().Pages.ServiceName) }
 
-// LongestLifetime is the longest life of anything a signing key signs but refresh tokens.
+// LongestLifetime returns the longest lifetime of any signed token except refresh tokens.
 func (c Config) LongestLifetime() time.Duration {
 	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
 	for _, r := range c.Resources {
@@ -424,7 +425,7 @@ func (c Config) LongestLifetime() time.Duration {
 	return d
 }
 
-// Slots is how many passwords are hashed at once.
+// Slots returns how many passwords are hashed at once.
 func (p Passwords) Slots() int {
 	if p.HashSlots > 0 {
 		return p.HashSlots
@@ -432,7 +433,7 @@ func (p Passwords) Slots() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// SlogLevel is the level as slog knows it.
+// SlogLevel returns the level as slog's type.
 func (l Log) SlogLevel() slog.Level {
 	var v slog.Level
 	if err := v.UnmarshalText([]byte(l.Level)); err != nil {
@@ -445,15 +446,16 @@ func isPostgres(u string) bool {
 	return strings.HasPrefix(u, "postgres://") || strings.HasPrefix(u, "postgresql://")
 }
 
-// Secret is a text that never prints itself: not by fmt, not by slog, not as JSON.
+// Secret is a text that does not show itself when it is printed by fmt, logged by slog or encoded
+// as JSON.
 type Secret string
 
 const redacted = "[redacted]"
 
-// Reveal is the text. Pass it on; do not keep or print it.
+// Reveal returns the text. Pass it on; do not keep or print it.
 func (s Secret) Reveal() string { return string(s) }
 
-// String hides the text, but tells whether there is one.
+// String returns "[redacted]", or "" if the secret is empty.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -461,21 +463,21 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// GoString is String, for %#v.
+// GoString hides the text from %#v.
 func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 
-// LogValue is String, for slog.
+// LogValue hides the text from slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText is String, for encoding/json and its like.
+// MarshalText hides the text from encoding/json and other encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// redactURL shows a database URL without what a URL can hide a password in: the
-// userinfo's second half and every query parameter but the harmless ones.
+// redactURL returns a database URL without the parts that can hold a password: the password of the
+// userinfo, and every query parameter except harmless ones.
 func redactURL(text string) string {
 	if !isPostgres(text) {
 		if isKEK(text) || credentials.MatchString(text) {
-			return redacted // Load refuses it; whoever prints a Config that is not checked must not either
+			return redacted // Load refuses this value, but a Config that was not checked must not show it either
 		}
 		return text
 	}
@@ -498,7 +500,7 @@ func redactURL(text string) string {
 	return shown.String()
 }
 
-// Size is a number of bytes, written with its unit: 19MiB.
+// Size is a number of bytes, written with a unit: 19MiB.
 type Size int64
 
 // Units of Size.
@@ -507,7 +509,7 @@ const (
 	MiB Size = 1 << 20
 )
 
-// KiB is the size in KiB, which is how argon2 counts.
+// KiB returns the size in KiB, the unit of argon2.
 func (s Size) KiB() int64 { return int64(s / KiB) }
 
 func (s Size) String() string {

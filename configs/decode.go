@@ -13,9 +13,8 @@ import (
 	"time"
 )
 
-// decodeInto sets target from value: a text (environment, flags) or what YAML
-// made of the file. Only what cannot be misread is taken; errors name neither key
-// nor secret.
+// decodeInto sets target from value, which is a text (environment, flags) or a value that YAML
+// decoded. It refuses every value that could be misread. Errors name neither the key nor a secret.
 func decodeInto(target reflect.Value, value any) error {
 	switch t := target.Addr().Interface().(type) {
 	case *Secret:
@@ -129,7 +128,7 @@ func decodeDuration(t *time.Duration, value any) error {
 	return fmt.Errorf("is %s, not a duration such as 300s, 10m or 1h30m", kindOf(value))
 }
 
-// decodeList takes a list of texts, or one text with commas.
+// decodeList decodes a list of texts, or one text with commas.
 func decodeList(value any) ([]string, error) {
 	switch v := value.(type) {
 	case string:
@@ -158,9 +157,9 @@ func decodeList(value any) ([]string, error) {
 	return nil, fmt.Errorf("is %s, not a list of texts", kindOf(value))
 }
 
-// decodeSections takes a list of sections, or such a list as JSON. what is one of them, with the key
-// that none goes without.
-func decodeSections[T any](value any, what, first string) ([]T, error) {
+// decodeSections decodes a list of sections, or such a list as JSON. For error texts, what names
+// one section, and requiredKey a key that every section has.
+func decodeSections[T any](value any, what, requiredKey string) ([]T, error) {
 	if text, ok := value.(string); ok {
 		parsed, err := parseJSON(text)
 		if err != nil {
@@ -170,7 +169,7 @@ func decodeSections[T any](value any, what, first string) ([]T, error) {
 	}
 	members, ok := value.([]any)
 	if !ok {
-		return nil, fmt.Errorf("is %s, not a list of sections with %s", kindOf(value), first)
+		return nil, fmt.Errorf("is %s, not a list of sections with %s", kindOf(value), requiredKey)
 	}
 	var list []T
 	var faults []string
@@ -178,7 +177,7 @@ func decodeSections[T any](value any, what, first string) ([]T, error) {
 		var one T
 		section, ok := member.(map[string]any)
 		if !ok {
-			faults = append(faults, fmt.Sprintf("member %d: is %s, not a section with %s", i+1, kindOf(member), first))
+			faults = append(faults, fmt.Sprintf("member %d: is %s, not a section with %s", i+1, kindOf(member), requiredKey))
 			continue
 		}
 		for _, p := range decodeSection(reflect.ValueOf(&one).Elem(), section, what) {
@@ -219,7 +218,7 @@ func decodeSection(target reflect.Value, section map[string]any, what string) (p
 	return problems
 }
 
-// decodeAny takes whatever JSON can say, but nothing: what is not there is left out.
+// decodeAny decodes any JSON value except null: a key without a value must be left out.
 func decodeAny(t *any, value any) error {
 	if value == nil {
 		return errors.New("is empty; give a value or remove it")
@@ -231,7 +230,7 @@ func decodeAny(t *any, value any) error {
 	return nil
 }
 
-// onlyJSON refuses what YAML has and JSON has not.
+// onlyJSON refuses values that YAML has and JSON does not have.
 func onlyJSON(value any) error {
 	switch v := value.(type) {
 	case nil, bool, int, string:
@@ -259,8 +258,8 @@ func onlyJSON(value any) error {
 	return fmt.Errorf("has %s, which tokens cannot hold; put it in quotes", kindOf(value))
 }
 
-// parseJSON decodes one value and refuses two members of one name, of which
-// encoding/json would silently take the last.
+// parseJSON decodes one value. It refuses two members with the same name, of which encoding/json
+// would silently take the last.
 func parseJSON(text string) (any, error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
@@ -321,7 +320,7 @@ func jsonValue(d *json.Decoder) (any, error) {
 	return token, nil
 }
 
-// kindOf names what YAML or JSON made of a value, without showing it.
+// kindOf names the type of a decoded value for people, without showing the value.
 func kindOf(value any) string {
 	switch value.(type) {
 	case nil:

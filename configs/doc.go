@@ -1,5 +1,5 @@
-// Package configs holds Signet's configuration: what can be set, what it is when
-// nothing is said, and which combinations make no sense.
+// Package configs holds Signet's configuration: its keys, their defaults, and the rules that refuse
+// combinations which make no sense.
 //
 //	defaults ── file ── environment ── flags     a later one wins   (load.go)
 //	                     │
@@ -7,11 +7,11 @@
 //	                     │
 //	                  Validate                   a table of checks  (validate.go)
 //
-// Every key has one name: `keys.rotation` in the file is the section keys and in
-// it rotation, in the environment it is SIGNET_KEYS_ROTATION. What is not a key is
-// refused with its name; a typing error must not silently leave a default in force.
-// Faults are collected, so that one start shows all of them.
+// Every key has one name. The key `keys.rotation` is the member rotation of the section keys in the
+// file, and SIGNET_KEYS_ROTATION in the environment. An unknown key is refused by name: a typing
+// error must not silently leave a default in force. Faults are collected, so that one start shows
+// all of them.
 //
-// The comments of Config are the reference. The annotated example file beside
-// this source is made from them, and a test holds the two together.
+// The comments of Config are the reference. The annotated example file in this folder is generated
+// from them, and a test keeps the two equal.
 package configs

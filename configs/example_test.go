@@ -19,8 +19,8 @@ const (
 	postgresFile = "signet.postgres.example.yaml"
 )
 
-// The annotated example is made from the comments and defaults of Config, so
-// neither can say what the other does not.
+// The annotated example is generated from the comments and defaults of Config, so the two cannot
+// differ.
 func TestTheExampleSaysWhatConfigSays(t *testing.T) {
 	want := writeExample(t)
 	if *update {
@@ -80,7 +80,7 @@ func TestThePostgresExampleLoads(t *testing.T) {
 	}
 }
 
-// writeExample renders the annotated example.
+// writeExample returns the annotated example.
 func writeExample(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(`# Signet's configuration, every key with its default.
@@ -126,7 +126,7 @@ func writeExample(t *testing.T) string {
 	return b.String()
 }
 
-// fieldComments reads the comments of Config by key.
+// fieldComments returns the comments of Config by key.
 func fieldComments(t *testing.T) map[string]string {
 	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// faultsOf loads and answers the reasons, one a line, as people read them.
+// faultsOf loads a configuration and returns its faults, and the text that people read.
 func faultsOf(t *testing.T, file string, env ...string) (*Error, string) {
 	t.Helper()
 	_, _, err := Load(Input{File: write(t, file), Env: env})
@@ -57,8 +57,8 @@ resources:
 	}
 }
 
-// One start tells everything: where a value cannot be used, its default stands in
-// for the rules that only need it.
+// One start reports all faults: if a value cannot be used, the rules that only need it use its
+// default.
 func TestAFaultHidesNoOther(t *testing.T) {
 	for _, row := range []struct {
 		name, file string
@@ -93,8 +93,8 @@ func TestAFaultHidesNoOther(t *testing.T) {
 	})
 }
 
-// O-03: a secret that was put in the wrong place is refused there, and neither
-// shown nor made the name of a file.
+// O-03: a secret in the wrong place is refused there. It is neither shown nor used as the name of a
+// file.
 func TestMisplacedSecrets(t *testing.T) {
 	const password = "hunter2hunter2"
 	kek, url := write(t, someKEK+"\n"), write(t, "u:"+password+"@h/d\n")

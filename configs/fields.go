@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// EnvPrefix starts the name of every variable that is ours.
+// EnvPrefix begins the name of every environment variable of Signet's.
 const EnvPrefix = "SIGNET_"
 
-// field is one key and its place in Config.
+// field is one key and its position in Config.
 type field struct {
 	key   string // keys.rotation
 	index []int  // for reflect.Value.FieldByIndex
 }
 
-// env is the name of the key's variable: SIGNET_KEYS_ROTATION.
+// env returns the name of the key's environment variable, such as SIGNET_KEYS_ROTATION.
 func (f field) env() string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(f.key, ".", "_"))
 }
@@ -52,16 +52,16 @@ func listFields(t reflect.Type, prefix string, index []int) []field {
 	return list
 }
 
-// Setting is one key of an effective configuration, fit to be shown.
+// Setting is one key of an effective configuration, without secrets, so it can be shown.
 type Setting struct {
 	Key    string `json:"key"`
-	Value  any    `json:"value"` // true, a number, a list; durations and sizes as the file has them; no secret
+	Value  any    `json:"value"` // durations and sizes as in the file; no secret
 	Text   string `json:"-"`     // the value for people
 	Source string `json:"source"`
 }
 
-// Settings lists the effective configuration with secrets redacted. Source is where
-// a value was given, "default", or from what it follows when it was given nowhere.
+// Settings lists the effective configuration with secrets redacted. Source is where a value was
+// set, "default", or the key from which an unset value is derived.
 func (c Config) Settings() []Setting {
 	var list []Setting
 	for _, f := range fields {
@@ -80,8 +80,8 @@ func (c Config) Settings() []Setting {
 	return list
 }
 
-// derived is what holds for a key that says nothing by itself, and where it comes
-// from; nothing for a key that speaks for itself.
+// derived returns the effective value of a key that is unset and takes its value from another one,
+// and the name of that other one. from is empty for all other keys.
 func (c Config) derived(key string) (value any, from string) {
 	switch {
 	case key == "issuer" && c.Issuer == "":
@@ -100,7 +100,7 @@ func (c Config) derived(key string) (value any, from string) {
 	return nil, ""
 }
 
-// plain is a value as JSON has it.
+// plain returns a value as it is shown in JSON.
 func (c Config) plain(key string, value any) any {
 	switch v := value.(type) {
 	case bool, int:
@@ -141,7 +141,7 @@ func (c Config) plain(key string, value any) any {
 	return show(key, value)
 }
 
-// show writes a value as it may be written in the file.
+// show returns a value as it can be written in the file, with secrets redacted.
 func show(key string, value any) string {
 	switch v := value.(type) {
 	case Secret:
@@ -170,7 +170,7 @@ func show(key string, value any) string {
 	}
 }
 
-// showDuration is Duration.String without the zeros that nobody would write: 1h, not 1h0m0s.
+// showDuration returns d without needless zeros: 1h, not 1h0m0s.
 func showDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

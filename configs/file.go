@@ -14,15 +14,14 @@ import (
 )
 
 const (
-	// maxFile bounds the configuration file and every other file that it names.
+	// maxFile limits the configuration file and every file that it names.
 	maxFile = 1 << 20
-	// pipeLimit is how long a pipe may keep us waiting.
+	// pipeLimit is the longest wait for a pipe.
 	pipeLimit = 10 * time.Second
 )
 
-// ReadSmallFile reads a file that the configuration names, and no more of it than
-// such a file can have: a device never ends. A pipe, such as a shell's <(command),
-// is waited for, but not for ever.
+// ReadSmallFile reads a file that the configuration names. It limits the size, because a device
+// never ends. It waits for a pipe, such as a shell's <(command), but not for ever.
 func ReadSmallFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -66,11 +65,11 @@ func readBounded(path string) ([]byte, error) {
 	return WithoutBOM(text)
 }
 
-// bom is what editors of Windows put before a text: U+FEFF in UTF-8.
+// bom is the byte order mark, U+FEFF in UTF-8, which editors on Windows put before a text.
 var bom = []byte("\ufeff")
 
-// WithoutBOM is the text of a file without the mark of its encoding, which is no part of a password,
-// a key or an address. A file in UTF-16 is refused.
+// WithoutBOM returns the text of a file without its byte order mark, which is not part of a
+// password, a key or an address. It refuses a file in UTF-16.
 func WithoutBOM(text []byte) ([]byte, error) {
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
 		return nil, errors.New("it is UTF-16; save it as UTF-8")
@@ -78,8 +77,8 @@ func WithoutBOM(text []byte) ([]byte, error) {
 	return bytes.TrimPrefix(text, bom), nil
 }
 
-// FileReason says why a file could not be used, in half a sentence for a person
-// and without repeating its name.
+// FileReason returns why a file could not be used, as half a sentence for people that does not
+// repeat the file's name.
 func FileReason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -12,20 +12,20 @@ import (
 	"github.com/spf13/viper"
 )
 
-// Input is where a configuration is read from.
+// Input has the sources of a configuration.
 type Input struct {
-	File  string            // --config; empty: DefaultFile when there is one
-	Env   []string          // NAME=value, as os.Environ gives it
-	Flags map[string]string // key → text, of the flags that were given
+	File  string            // --config; empty: DefaultFile if that file exists
+	Env   []string          // NAME=value, as os.Environ returns them
+	Flags map[string]string // key → text, for the flags that are set
 }
 
-// DefaultFile is read from the working folder when no file is named.
+// DefaultFile is read from the working folder if no file is named.
 const DefaultFile = "signet.yaml"
 
 // Fault is one thing wrong with the configuration.
 type Fault struct {
 	Key    string // keys.rotation; empty: the file as a whole
-	Where  string // where it was given: a variable, a flag, a file; empty: a default
+	Where  string // the source of the value: a variable, a flag or a file; empty: a default
 	Reason string // what is wrong and what to do
 }
 
@@ -39,7 +39,7 @@ func (f Fault) String() string {
 	return f.Key + " (" + f.Where + "): " + f.Reason
 }
 
-// Error is the error of Load: every fault that was found, never empty.
+// Error is the error of Load. It holds every fault that was found, at least one.
 type Error struct{ Faults []Fault }
 
 func (e *Error) Error() string {
@@ -54,8 +54,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Load reads, merges and validates. warnings are for the operator's eye; the
-// error is an *Error that holds all faults at once. Neither repeats a secret.
+// Load reads, merges and validates the sources. warnings are for the operator. The error is an
+// *Error with all faults. Neither repeats a secret.
 func Load(in Input) (c Config, warnings []string, err error) {
 	l := loader{v: viper.New(), c: Default(), sources: map[string]string{}}
 	for _, f := range fields {
@@ -74,17 +74,17 @@ func Load(in Input) (c Config, warnings []string, err error) {
 	return l.c, l.warnings, nil
 }
 
-// loader carries one Load. Viper layers the sources; the later layer wins.
+// loader is the state of one Load. Viper layers the sources; the later layer wins.
 type loader struct {
 	v        *viper.Viper
 	c        Config
-	sources  map[string]string // key → where its value comes from
-	broken   map[string]bool   // keys that are reported already: no check looks at them again
+	sources  map[string]string // key → the source of its value
+	broken   map[string]bool   // keys with a reported fault; no check runs on them again
 	faults   []Fault
 	warnings []string
 }
 
-// verbatim hides a value of the file from viper, which folds the case of names also inside lists.
+// verbatim hides a value of the file from viper, which folds the case of names even inside lists.
 type verbatim struct{ value any }
 
 func (l *loader) fault(key, where, format string, args ...any) {
@@ -95,8 +95,8 @@ func (l *loader) fault(key, where, format string, args ...any) {
 	l.faults = append(l.faults, Fault{Key: key, Where: where, Reason: fmt.Sprintf(format, args...)})
 }
 
-// readFile merges the file. The document is decoded before viper sees it,
-// because viper folds the case of names, and so would take either one of two.
+// readFile merges the file. It decodes the document before viper gets it, because viper folds the
+// case of names: of two names that differ only in case it would take either.
 func (l *loader) readFile(path string) {
 	if path == "" {
 		if _, err := os.Stat(DefaultFile); errors.Is(err, fs.ErrNotExist) {
@@ -135,7 +135,7 @@ func (l *loader) readFile(path string) {
 	}
 }
 
-// walk copies what is known into known, flat, and reports the rest.
+// walk copies the known keys of a section into known, under their full names, and reports the rest.
 func (l *loader) walk(path, prefix string, section, known map[string]any) {
 	names := make([]string, 0, len(section))
 	for name := range section {
@@ -178,19 +178,19 @@ func (l *loader) readEnv(env []string) {
 		byName[f.env()] = f
 	}
 	seen := map[string]bool{}
-	for i := len(env) - 1; i >= 0; i-- { // of two, the last one is in force, as for the shell
+	for i := len(env) - 1; i >= 0; i-- { // of two with one name the last counts, as in a shell
 		name, value, _ := strings.Cut(env[i], "=")
 		if !strings.HasPrefix(name, EnvPrefix) || seen[name] {
 			continue
 		}
 		seen[name] = true
 		if f, ok := byName[name]; ok {
-			// A newline at the end is that of the file from which a shell or an orchestrator took it.
+			// A newline at the end comes from the file that a shell or an orchestrator read.
 			l.v.Set(f.key, strings.TrimRight(value, "\r\n"))
 			l.sources[f.key] = name
 			continue
 		}
-		if fromKubernetes(name, value) || ofOtherPrograms[name] {
+		if fromKubernetes(name, value) || foreignVariables[name] {
 			continue
 		}
 		key := strings.ToLower(strings.TrimPrefix(name, EnvPrefix))
@@ -219,27 +219,27 @@ func (l *loader) decode() {
 		}
 		target := f.of(&l.c)
 		if text, ok := value.(string); ok && isSecretKey(f.key) {
-			value = strings.TrimRight(strings.TrimPrefix(text, string(bom)), "\r\n") // as of a file
+			value = strings.TrimRight(strings.TrimPrefix(text, string(bom)), "\r\n") // as for a secret file
 		}
 		if isSecretKey(f.key) && value == "" {
 			l.fault(f.key, where, "is set to the empty text; give a value or remove it")
 			continue
 		}
 		if err := decodeInto(target, value); err != nil {
-			l.c.standIn(f.key)
+			l.c.replaceByDefault(f.key)
 			l.fault(f.key, where, "%v", err)
 		}
 	}
 }
 
-// isSecretKey: an empty one of these is always an accident (a variable that was
-// to be filled in), and must not start the embedded default instead.
+// isSecretKey reports whether key is a secret or the file of a secret. An empty one is always an
+// accident (a variable that should have been filled in), and must not select the embedded default.
 func isSecretKey(key string) bool {
 	f := fieldByKey[strings.TrimSuffix(key, "_file")]
 	return f.key != "" && f.of(&Config{}).Type() == reflect.TypeFor[Secret]()
 }
 
-// readSecretFiles takes what stands in …_file.
+// readSecretFiles sets each secret whose key …_file names a file.
 func (l *loader) readSecretFiles() {
 	for _, f := range fields {
 		name, isFile := strings.CutSuffix(f.key, "_file")
@@ -266,7 +266,7 @@ func (l *loader) readSecretFiles() {
 			continue
 		}
 		if strings.HasPrefix(name, "database_") && !isPostgres(secret) {
-			// What it holds is not shown: it may be another secret.
+			// The content is not shown, because it may be another secret.
 			l.fault(f.key, where, "%s does not hold a postgres:// URL; put one into it, or give the path of an SQLite file, which is no secret, as %s", path, name)
 			continue
 		}
@@ -276,8 +276,8 @@ func (l *loader) readSecretFiles() {
 	}
 }
 
-// warnAboutFile tells of a secret that others can read, or that is a link and so
-// can be another file tomorrow. Both are usual where an orchestrator mounts secrets.
+// warnAboutFile warns about a secret file that others can read, or that is a link and so may be
+// another file tomorrow. It only warns: both are usual where an orchestrator mounts secrets.
 func (l *loader) warnAboutFile(path, why string) {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return // a shell's <(command) is a link to a pipe
@@ -290,8 +290,8 @@ func (l *loader) warnAboutFile(path, why string) {
 	}
 }
 
-// yamlReason keeps the line numbers of a YAML error and drops what it quotes of
-// the document, which may be a secret.
+// yamlReason returns the text of a YAML error with its line numbers, but without quotes from the
+// document, which may be secrets.
 func yamlReason(err error) string {
 	text := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
 	text = strings.TrimPrefix(text, "unmarshal errors: ")
@@ -301,6 +301,7 @@ func yamlReason(err error) string {
 	return text
 }
 
+// sortFaults sorts the faults of the environment by name, after the faults of the file.
 func sortFaults(faults []Fault) {
 	sort.SliceStable(faults, func(i, j int) bool {
 		a, b := faults[i], faults[j]

@@ -19,7 +19,7 @@ const (
 	otherKEK = "HxsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQABAgM"
 )
 
-// write puts text into a private file of its own and returns the path.
+// write writes text to a new private file and returns the path.
 func write(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -155,7 +155,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 	}
 	defaults := Default()
 	for _, f := range fields {
-		// Of response types there is one choice in this version.
+		// This version allows only one value for the response types.
 		if values[f.key] != "" && f.key != "oauth.response_types" && reflect.DeepEqual(f.of(&fromEnv).Interface(), f.of(&defaults).Interface()) {
 			t.Errorf("%s kept its default", f.key)
 		}
@@ -439,14 +439,13 @@ func TestNamesOfVariablesAreUnique(t *testing.T) {
 		if fromKubernetes(f.env(), "10.0.0.1") {
 			t.Errorf("%s would be taken for a variable of Kubernetes", f.env())
 		}
-		if isLater(f.key) {
+		if isPlanned(f.key) {
 			t.Errorf("%s is here, and in the list of what is not", f.key)
 		}
 	}
 }
 
-// FuzzFile: whatever stands in a file, Load answers with a configuration that is
-// valid or with faults, and never with a panic.
+// FuzzFile checks that Load returns a valid configuration or faults for any file, and never panics.
 func FuzzFile(f *testing.F) {
 	f.Add("listen: \":1\"\n", "SIGNET_RESOURCES=[{\"uri\":\"https://a.example\"}]")
 	f.Add("keys: {rotation: 1h}\n", "SIGNET_ISSUER=https://a.example")

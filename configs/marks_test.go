@@ -10,7 +10,7 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// What editors, shells and orchestrators leave around a value is no part of it.
+// Marks and newlines that editors, shells and orchestrators put around a value are not part of it.
 func TestMarksAndNewlines(t *testing.T) {
 	kek := jose.NewKEK()
 	address := "postgres://u:p@db.example/x"
@@ -77,8 +77,8 @@ func TestSocketAsHostOfTheDatabase(t *testing.T) {
 	}
 }
 
-// Every variable with our prefix that the project's own files have people export is taken, or left
-// alone: none stops a command that runs in the same shell.
+// The project's own files tell people to export variables with our prefix. Each of them is used or
+// ignored; none of them stops a command that runs in the same shell.
 func TestVariablesThatTheDocumentsExport(t *testing.T) {
 	names := map[string]bool{"SIGNET_VERSION": true}
 	variable := regexp.MustCompile(`SIGNET_[A-Z][A-Z_]*[A-Z]`)

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Origins are compared byte for byte with what browsers send. So one that no browser writes like this
-// would never match, and nobody would learn why: it stops the start, with the spelling that is right.
-
+// badOrigins refuses origins that no browser sends. Origins are compared byte for byte with the
+// browser's header, so such an origin would never match and the operator would not learn why. The
+// fault gives the right spelling.
 func badOrigins(c Config) []string {
 	return eachOf(c.HTTP.CORSOrigins, func(o string) string {
 		if o == "*" {
@@ -35,11 +35,11 @@ func badOrigins(c Config) []string {
 	})
 }
 
-// browserOrigin is the origin of an http or https address as a browser serialises it (WHATWG URL sections 3.5 and 4.7):
-// scheme and host in lower case, the host in punycode, no port that is the scheme's own, and nothing else. false: there
-// is none to be guessed.
+// browserOrigin returns the origin of an http or https address as a browser serialises it (WHATWG
+// URL sections 3.5 and 4.7): scheme and host in lower case, the host in punycode, no default port,
+// and nothing else. ok is false if the text has no such origin.
 func browserOrigin(text string) (origin string, ok bool) {
-	if text = strings.TrimSpace(text); text == "null" { // of sandboxed documents, which anybody can make
+	if text = strings.TrimSpace(text); text == "null" { // the origin of sandboxed documents, which anybody can make
 		return "", false
 	}
 	if !strings.Contains(text, "://") {
@@ -65,9 +65,11 @@ func browserOrigin(text string) (origin string, ok bool) {
 	return u.Scheme + "://" + host, true
 }
 
-// names is how browsers write a host (UTS 46, not transitional); underscores occur in practice.
-var names = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule())
+// hostProfile maps a host as browsers do (UTS 46, not transitional). It allows underscores, which
+// occur in practice.
+var hostProfile = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule())
 
+// browserHost returns a host as a browser writes it. brackets says that it stood in brackets.
 func browserHost(host string, brackets bool) (string, bool) {
 	if address, err := netip.ParseAddr(host); brackets || err == nil {
 		switch {
@@ -81,7 +83,7 @@ func browserHost(host string, brackets bool) (string, bool) {
 		}
 		return address.String(), true
 	}
-	ascii, err := names.ToASCII(host)
+	ascii, err := hostProfile.ToASCII(host)
 	if err != nil || ascii == "" || len(ascii) > 254 {
 		return "", false
 	}
@@ -96,7 +98,7 @@ func browserHost(host string, brackets bool) (string, bool) {
 			return "", false
 		}
 	}
-	// A browser reads a name that ends in a number as an IPv4 address, which it was not.
+	// A browser reads a name that ends in a number as an IPv4 address, and this is not a valid one.
 	last := labels[len(labels)-1]
 	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.Trim(last, "0123456789") == "" {
 		return "", false

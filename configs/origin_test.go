@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// An origin that no browser sends would never match: the start says how it is written.
+// An origin that no browser sends would never match, so the start is refused with the right
+// spelling.
 func TestOriginsThatNoBrowserSends(t *testing.T) {
 	for written, right := range map[string]string{
 		"https://app.example.com:443":                     "https://app.example.com",

@@ -21,8 +21,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// The rules that validate.go's table names, one key or one kind of value each. What they
-// answer completes the sentence "KEY …" and is empty when all is well.
+// This file has the rules that the table in validate.go uses, one for each key or kind of value. A
+// rule returns the rest of the sentence "KEY …", or an empty text if the value is valid.
 
 func badListen(address string) string {
 	host, port, err := net.SplitHostPort(address)
@@ -38,9 +38,8 @@ func badListen(address string) string {
 	return ""
 }
 
-// badIssuer holds the rules of OIDC Discovery section 3 and RFC 8414 section 2,
-// and one more: the text must be in the one form that everybody else would write
-// too, because verifiers compare it byte for byte.
+// badIssuer has the rules of OIDC Discovery section 3 and RFC 8414 section 2, and one more: the
+// text must be in normal form, because verifiers compare it byte for byte.
 func badIssuer(issuer string) string {
 	if issuer == "" {
 		return ""
@@ -110,16 +109,16 @@ func isLoopback(host string) bool {
 
 var keywordDSN = regexp.MustCompile(`(^|\s)(host|hostaddr|port|user|password|dbname|sslmode|service)\s*=`)
 
-// credentials is user:password@host without its scheme.
+// credentials matches user:password@host without a scheme.
 var credentials = regexp.MustCompile(`^(//)?[^/@:]*:[^@]*@`)
 
-// isKEK tells that a text is a key-encryption key, wherever it stands.
+// isKEK reports whether a text is a key-encryption key.
 func isKEK(text string) bool {
 	_, err := jose.ParseKEK(strings.TrimSpace(text))
 	return err == nil
 }
 
-// badDatabase never shows the text: it may hold a password.
+// badDatabase never shows the text, because it may hold a password.
 func badDatabase(text string) string {
 	switch {
 	case text == "":
@@ -135,7 +134,8 @@ func badDatabase(text string) string {
 			return "names no host; write postgres://user@host/database"
 		}
 		if strings.Contains(text, "#") || strings.Contains(u.Path, "@") || u.User == nil && strings.Contains(u.RawQuery, "@") {
-			// The password ends the host too early, and parts of it would be taken for one.
+			// A special character in the password ends the host too early, and a part of the
+			// password would be taken for the host.
 			return "has a / ? or # in its user or password; percent-encode it (/ as %2F, ? as %3F, # as %23)"
 		}
 		return ""
@@ -161,7 +161,7 @@ func badKEK(s Secret) string {
 	return ""
 }
 
-// Algorithms are those a signing key can have.
+// Algorithms are the signature algorithms that a signing key can have.
 var Algorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 
 func badAlgorithms(c Config) []string {
@@ -171,6 +171,7 @@ func badAlgorithms(c Config) []string {
 	return eachOf(c.Keys.Algorithms, func(alg string) string { return notOneOf(alg, Algorithms...) })
 }
 
+// algorithmOff refuses an algorithm that is not in keys.algorithms.
 func algorithmOff(c Config, alg string) string {
 	if slices.Contains(c.Keys.Algorithms, alg) {
 		return ""
@@ -188,8 +189,8 @@ func badResources(c Config) []string {
 		if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || strings.Contains(r.URI, "#") || strings.ContainsAny(r.URI, " \t\r\n") {
 			wrong("uri %q is not an absolute URI without a fragment, such as https://api.example.com", r.URI)
 		} else {
-			if as, ok := userstore.Registered(uris, r.URI); ok && as != r.URI {
-				wrong("uri %q and %q are one resource: without a path the slash does not count", as, r.URI)
+			if same, ok := userstore.Registered(uris, r.URI); ok && same != r.URI {
+				wrong("uri %q and %q are one resource: without a path the slash does not count", same, r.URI)
 				continue
 			}
 			uris = append(uris, r.URI)
@@ -197,7 +198,7 @@ func badResources(c Config) []string {
 		for _, reason := range eachOf(r.Scopes, badScope) {
 			wrong("scopes: %s", reason)
 		}
-		// Without algorithms, those are what is wrong.
+		// If keys.algorithms is empty, only that is reported.
 		if r.AccessAlg != "" && len(c.Keys.Algorithms) > 0 {
 			if reason := algorithmOff(c, r.AccessAlg); reason != "" {
 				wrong("access_token_alg %s", reason)
@@ -212,7 +213,7 @@ func badResources(c Config) []string {
 			}
 		}
 	}
-	return append(faults, twice(uris)...)
+	return append(faults, duplicates(uris)...)
 }
 
 func badClientID(id string) string {
@@ -222,7 +223,7 @@ func badClientID(id string) string {
 	return ""
 }
 
-// maxClaimBytes bounds a constant of the operator's: it is in every token.
+// maxClaimBytes limits a constant claim of the operator's, because it is in every token.
 const maxClaimBytes = 4096
 
 func badClaims(c Config) []string {
@@ -234,7 +235,7 @@ func badClaims(c Config) []string {
 			wrong(err.Error())
 			continue
 		}
-		if reasons := twice(claim.In); reasons != nil {
+		if reasons := duplicates(claim.In); reasons != nil {
 			wrong("in " + strings.Join(reasons, "; "))
 		}
 		if b, err := json.Marshal(claim.Value); err != nil || len(b) > maxClaimBytes {
@@ -242,7 +243,7 @@ func badClaims(c Config) []string {
 		}
 		names = append(names, claim.Name)
 	}
-	return append(faults, twice(names)...)
+	return append(faults, duplicates(names)...)
 }
 
 func badResponseTypes(types []string) string {
@@ -280,7 +281,8 @@ func badLanguages(c Config) []string {
 	return eachOf(c.Pages.Languages, func(tag string) string { return notOneOf(tag, languages.Tags()...) })
 }
 
-// badHost holds what outbound compares with: a host, or host:port, as it is dialled.
+// badHost refuses a text that is neither a host nor host:port. Package outbound compares the text
+// with the host that it dials.
 func badHost(text string) string {
 	host := text
 	if h, port, err := net.SplitHostPort(text); err == nil && !strings.Contains(text, "/") {
@@ -307,7 +309,7 @@ func badScope(s string) string {
 	return ""
 }
 
-// owasp is the table of the Password Storage Cheat Sheet: pairs of equal strength.
+// owasp is the table of OWASP's Password Storage Cheat Sheet: pairs of equal strength.
 var owasp = []struct {
 	memory Size
 	time   int
@@ -352,14 +354,15 @@ func notOneOf(value string, allowed ...string) string {
 }
 
 func notBetween(n, low, high int) string {
-	return outside(n, low, high, strconv.Itoa, "number")
+	return rangeFault(n, low, high, strconv.Itoa, "number")
 }
 
 func notWithin(d, low, high time.Duration) string {
-	return outside(d, low, high, showDuration, "duration")
+	return rangeFault(d, low, high, showDuration, "duration")
 }
 
-func outside[T int | time.Duration](v, low, high T, write func(T) string, what string) string {
+// rangeFault refuses a value that is not from low to high.
+func rangeFault[T int | time.Duration](v, low, high T, write func(T) string, what string) string {
 	tooFar := "too small"
 	switch {
 	case v >= low && v <= high:
@@ -374,8 +377,7 @@ func outside[T int | time.Duration](v, low, high T, write func(T) string, what s
 	return fmt.Sprintf("%s is %s; give a %s between %s and %s", write(v), tooFar, what, write(low), write(high))
 }
 
-// eachOf is what is wrong with the members of a list, each in its turn, and what
-// stands there twice.
+// eachOf returns the faults of a list's members in order, and then the members that occur twice.
 func eachOf(list []string, wrong func(string) string) []string {
 	var faults []string
 	for _, v := range list {
@@ -383,10 +385,11 @@ func eachOf(list []string, wrong func(string) string) []string {
 			faults = append(faults, reason)
 		}
 	}
-	return append(faults, twice(list)...)
+	return append(faults, duplicates(list)...)
 }
 
-func twice(list []string) []string {
+// duplicates returns a fault for each member that occurs more than once.
+func duplicates(list []string) []string {
 	var faults []string
 	seen := map[string]int{}
 	for _, v := range list {

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// later are keys, or sections with a dot at the end, that the contract names and
-// this version does not have. Accepting one silently would promise what is not done.
-var later = []string{"status_lists.", "oauth.registration."}
+// planned are keys, or sections with a dot at the end, that are specified but not in this version.
+// They are refused, because the server would not do what they promise.
+var planned = []string{"status_lists.", "oauth.registration."}
 
-func isLater(key string) bool {
-	for _, prefix := range later {
+func isPlanned(key string) bool {
+	for _, prefix := range planned {
 		if strings.HasPrefix(key+".", prefix) || strings.HasPrefix(key+"_", strings.ReplaceAll(prefix, ".", "_")) {
 			return true
 		}
@@ -21,13 +21,14 @@ func isLater(key string) bool {
 	return false
 }
 
-// unknownReason says what an unknown key may have been meant to be. name writes
-// a field in the form of the source: a key or a variable.
+// unknownReason returns why an unknown key is refused, with the known key that was probably meant.
+// name returns the name of a field in the form of the source: a key or a variable.
 func unknownReason(key string, name func(field) string) string {
-	if isLater(key) {
+	if isPlanned(key) {
 		return "is not in this version; remove it"
 	}
-	// Compared without separators: HTTP_CORS_ORIGIN and http.cors-origins are near http.cors_origins.
+	// Keys are compared without separators: HTTP_CORS_ORIGIN and http.cors-origins are near
+	// http.cors_origins.
 	plain := strings.NewReplacer(".", "", "_", "", "-", "")
 	wanted := plain.Replace(strings.ToLower(key))
 	best, distance := field{}, 1+max(1, len(wanted)/4)
@@ -39,7 +40,7 @@ func unknownReason(key string, name func(field) string) string {
 	if best.key != "" {
 		return fmt.Sprintf("is not a key; did you mean %s?", name(best))
 	}
-	// `rotation` alone, at the wrong depth.
+	// The key may be in the wrong section, such as rotation at the top.
 	for _, f := range fields {
 		if last := f.key[strings.LastIndex(f.key, ".")+1:]; plain.Replace(last) == wanted {
 			return fmt.Sprintf("is not a key; did you mean %s?", name(f))
@@ -59,7 +60,7 @@ func firstKeyOf(section string) string {
 	return ""
 }
 
-// editDistance is Levenshtein's, over bytes.
+// editDistance returns Levenshtein's distance between two texts, in bytes.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -79,15 +80,15 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// ofOtherPrograms are variables with our prefix that are not ours: compose.yaml and the project's
-// own tests read them, and an operator who exports them runs our commands in the same shell.
-var ofOtherPrograms = map[string]bool{
+// foreignVariables are variables with our prefix that this program does not read: compose.yaml and
+// the project's own tests do. An operator may run our commands in a shell that exports them.
+var foreignVariables = map[string]bool{
 	EnvPrefix + "UID": true, EnvPrefix + "GID": true, EnvPrefix + "VERSION": true, EnvPrefix + "TEST_POSTGRES_URL": true, EnvPrefix + "TEST_MAVEN_URL": true,
 }
 
-// fromKubernetes tells whether a variable is one that Kubernetes puts into every
-// container: for a Service called signet whatever its value, and for one called
-// signet-something when the value is such an address.
+// fromKubernetes reports whether a variable is one that Kubernetes puts into every container. For a
+// Service called signet any value counts; for a Service called signet-something the value must be
+// an address of a Service.
 func fromKubernetes(name, value string) bool {
 	rest := strings.TrimPrefix(name, EnvPrefix)
 	if rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_") {
@@ -98,7 +99,8 @@ func fromKubernetes(name, value string) bool {
 	return (service || port) && isServiceAddress(value)
 }
 
-// isServiceAddress: 10.0.0.1, 8080, tcp, or tcp://10.0.0.1:8080.
+// isServiceAddress reports whether a value has one of the forms 10.0.0.1, 8080, tcp and
+// tcp://10.0.0.1:8080.
 func isServiceAddress(value string) bool {
 	if _, err := netip.ParseAddr(value); err == nil {
 		return true

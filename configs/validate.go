@@ -10,13 +10,12 @@ import (
 	"github.com/signet-id/signet/keys"
 )
 
-// check is one rule. It returns what is wrong and what to do, or nothing. It is
-// not asked when the key that it blames is blamed already, nor when another of its
-// keys is and no default can stand in for that.
+// check is one rule over one or more keys. It is skipped if its first key has a fault already, or
+// if another of its keys has one and no default can replace that key's value.
 type check struct {
-	keys []string // the first one is blamed
-	rule func(Config) string
-	each func(Config) []string // instead of rule: of a list, what is wrong with each member
+	keys []string              // a fault is reported for the first one
+	rule func(Config) string   // returns what is wrong and what to do, or an empty text
+	each func(Config) []string // instead of rule, for a list: one text for each faulty member
 }
 
 func (ch check) reasons(c Config) []string {
@@ -29,7 +28,7 @@ func (ch check) reasons(c Config) []string {
 	return nil
 }
 
-// checks is every rule, in the order of Config; rules over several keys come last.
+// checks has every rule, in the order of Config; rules over several keys come last.
 var checks = []check{
 	{keys: []string{"listen"}, rule: func(c Config) string { return badListen(c.Listen) }},
 	{keys: []string{"issuer"}, rule: func(c Config) string { return badIssuer(c.Issuer) }},
@@ -178,9 +177,9 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// check runs the table; keys that are broken already are not looked at again. Where
-// a default can stand in for a faulty value, the rules that only need that value go
-// on with the default, so that one start tells everything.
+// check runs the table, but no rule for a key that is broken already. If a default can replace a
+// faulty value, the rules that only need that value run with the default, so that one start reports
+// all faults.
 func (c Config) check(broken map[string]bool) []Fault {
 	var faults []Fault
 	bad := map[string]bool{}
@@ -188,32 +187,32 @@ func (c Config) check(broken map[string]bool) []Fault {
 		bad[key] = true
 	}
 	for _, ch := range checks {
-		if bad[ch.keys[0]] || slices.ContainsFunc(ch.keys, func(key string) bool { return bad[key] && !standsIn(key) }) {
+		if bad[ch.keys[0]] || slices.ContainsFunc(ch.keys, func(key string) bool { return bad[key] && !defaultCanReplace(key) }) {
 			continue
 		}
 		for _, reason := range ch.reasons(c) {
 			bad[ch.keys[0]] = true
-			faults = append(faults, Fault{Key: ch.keys[0], Where: c.Source(ch.keys[0]), Reason: reason + guessed(ch.keys, bad)})
+			faults = append(faults, Fault{Key: ch.keys[0], Where: c.Source(ch.keys[0]), Reason: reason + withDefaults(ch.keys, bad)})
 		}
 		if bad[ch.keys[0]] {
-			c.standIn(ch.keys[0])
+			c.replaceByDefault(ch.keys[0])
 		}
 	}
 	if bad["keys.algorithms"] {
-		c.Keys.Algorithms = Default().Keys.Algorithms // the timeline is the same for all
+		c.Keys.Algorithms = Default().Keys.Algorithms // the timeline is the same for all algorithms
 	}
 	for _, fault := range c.timelineFaults() {
 		if !bad[fault.Key] {
-			fault.Reason += guessed(timelineKeys, bad)
+			fault.Reason += withDefaults(timelineKeys, bad)
 			faults = append(faults, fault)
 		}
 	}
 	return faults
 }
 
-// standsIn tells whether rules over several keys may take the default of key for
-// granted while its own value is faulty: for quantities, but not for names.
-func standsIn(key string) bool {
+// defaultCanReplace reports whether rules over several keys may use the default of key while its
+// own value is faulty. That holds for quantities, but not for names.
+func defaultCanReplace(key string) bool {
 	switch fieldByKey[key].of(&Config{}).Interface().(type) {
 	case time.Duration, int, Size:
 		return true
@@ -221,21 +220,22 @@ func standsIn(key string) bool {
 	return false
 }
 
-// standIn puts a default, or nothing, in the place of a faulty value.
-func (c *Config) standIn(key string) {
+// replaceByDefault replaces a faulty value by its default, or by the zero value if no default can
+// replace it.
+func (c *Config) replaceByDefault(key string) {
 	value, defaults := fieldByKey[key].of(c), Default()
-	if standsIn(key) {
+	if defaultCanReplace(key) {
 		value.Set(fieldByKey[key].of(&defaults))
 		return
 	}
 	value.SetZero()
 }
 
-// guessed says that a reason was found with defaults in the place of faulty values.
-func guessed(used []string, bad map[string]bool) string {
+// withDefaults names the faulty keys whose defaults were used to find a fault.
+func withDefaults(used []string, bad map[string]bool) string {
 	var names []string
 	for _, key := range used {
-		if bad[key] && key != used[0] && standsIn(key) {
+		if bad[key] && key != used[0] && defaultCanReplace(key) {
 			names = append(names, key)
 		}
 	}
@@ -245,12 +245,12 @@ func guessed(used []string, bad map[string]bool) string {
 	return " (found with the default of " + strings.Join(names, " and ") + ")"
 }
 
-// timelineKeys are what the timeline of signing keys is computed from.
+// timelineKeys are the keys from which the timeline of signing keys is computed.
 var timelineKeys = []string{"keys.algorithms", "keys.rotation", "keys.propagation", "keys.jwks_max_age", "clock_skew",
 	"tokens.access_lifetime", "tokens.id_lifetime", "refresh.absolute", "resources"}
 
-// timelineFaults asks the package that lives by the timeline. Its sentences start
-// with the key they blame.
+// timelineFaults returns the faults that package keys finds in the timeline. Each error text of
+// that package begins with the key at fault.
 func (c Config) timelineFaults() []Fault {
 	err := c.KeyPolicy().Validate()
 	if err == nil {
@@ -275,7 +275,7 @@ func (c Config) timelineFaults() []Fault {
 	return faults
 }
 
-// KeyPolicy is the timeline of signing keys that this configuration asks for.
+// KeyPolicy returns the timeline of signing keys that is configured.
 func (c Config) KeyPolicy() keys.Policy {
 	return keys.Policy{
 		Algorithms:      c.Keys.Algorithms,

@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// The images are run by internal/interop as far as that goes without a container
-// engine. What it cannot see is held here.
+// Package internal/interop runs the images as far as that is possible without a container engine.
+// This file checks the rest.
 
 func find(t *testing.T, text, pattern string) string {
 	t.Helper()
@@ -61,7 +61,7 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// What the build reads must reach the builder, and what is secret must not.
+// The files that the build reads must reach the builder, and secrets must not.
 func TestDockerignoreSendsTheSourceAndNothingElse(t *testing.T) {
 	sent := make(map[string]bool)
 	for _, m := range regexp.MustCompile(`(?m)^!(\S+)$`).FindAllStringSubmatch(read(t, "../.dockerignore"), -1) {

@@ -1,5 +1,6 @@
-// Package docs holds the documents; its tests hold them to what they point at.
-// Their commands are run by internal/interop, which needs more than Go.
+// Package docs has the documents. Its tests check that the files and headings to which the
+// documents refer exist. Package internal/interop, which needs more than Go, runs the documents'
+// commands.
 package docs
 
 import (
@@ -70,7 +71,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors are the ids that a forge gives to headings.
+// anchors returns the ids that a forge gives to headings.
 func anchors(markdown string) map[string]bool {
 	ids := make(map[string]bool)
 	for _, m := range heading.FindAllStringSubmatch(codeBlock.ReplaceAllString(markdown, ""), -1) {
@@ -80,7 +81,7 @@ func anchors(markdown string) map[string]bool {
 	return ids
 }
 
-// In inline code of the prose, a path of the repository is a promise too.
+// A path of the repository in inline code must exist, too.
 func TestFilesNamedInProseExist(t *testing.T) {
 	top, err := os.ReadDir("..")
 	if err != nil {

@@ -14,7 +14,7 @@ var (
 	seeds      = regexp.MustCompile(`\.Add\(|\bseed\(`)
 )
 
-// A fuzz target without seeds starts from nothing, and `go test` runs none of its inputs.
+// Every fuzz target has seeds: without them it starts from nothing, and `go test` runs no input.
 func TestEveryFuzzTargetHasSeeds(t *testing.T) {
 	targets := 0
 	err := filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {

@@ -20,7 +20,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/security-tests.md anew")
 
-// A test carries an id where the id stands in its comment, in a string, or at the head of its name: TestT01ACodeIsGoodForOnce.
+// A test carries an id if the id is in its comment, in a string, or at the beginning of its name:
+// TestT01ACodeIsGoodForOnce.
 var (
 	writtenID = regexp.MustCompile(`\b[AJTDURHOSF]-\d\d\b`)
 	namedIDs  = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)((?:[AJTDURHOSF]\d\d(?:To)?)+)(?:\D|$)`)
@@ -30,8 +31,8 @@ var (
 // securityCase is a line of security-cases.txt.
 type securityCase struct{ id, what, whyNot string }
 
-// TestSecurityTests holds three things together: the list of attacks and faults, the tests that carry their ids, and the
-// table of both that people read.
+// TestSecurityTests checks that three things agree: the list of attacks and faults, the tests that
+// carry their ids, and the table of both in the documents.
 func TestSecurityTests(t *testing.T) {
 	var sections []string // headings, and below each its cases
 	under := make(map[string][]securityCase)
@@ -98,7 +99,8 @@ does is named by the function that does it. Numbers that are missing are not use
 reason stands in its place.
 `
 
-// carriers finds the tests of the whole tree: id → "`package`: test, test", in the order of packages. This file is none of them.
+// carriers finds the tests in the whole tree except this file: id → "`package`: test, test", in the
+// order of packages.
 func carriers(t *testing.T, known map[string]bool) map[string][]string {
 	t.Helper()
 	found := make(map[string]map[string][]string) // id → package → tests
@@ -154,8 +156,8 @@ func carriers(t *testing.T, known map[string]bool) map[string][]string {
 	return sorted
 }
 
-// declarations calls with the name and the text, comments included, of each declaration of a file. What stands between two of
-// them belongs to the one that follows.
+// declarations calls a function with the name and the text, comments included, of each declaration
+// of a file. The text between two declarations belongs to the second one.
 func declarations(path, text string, call func(name, text string)) error {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, path, text, parser.ParseComments|parser.SkipObjectResolution)
@@ -180,7 +182,8 @@ func declarations(path, text string, call func(name, text string)) error {
 	return nil
 }
 
-// idsOfName reads TestJ24J25RefusingCosts as J-24 and J-25, and TestA01ToA06Redirects as all that are known from A-01 to A-06.
+// idsOfName reads TestJ24J25RefusingCosts as J-24 and J-25, and TestA01ToA06Redirects as all known
+// ids from A-01 to A-06.
 func idsOfName(name string, known map[string]bool) (ids []string) {
 	m := namedIDs.FindStringSubmatch(name)
 	if m == nil {

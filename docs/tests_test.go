@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// How a machine gets what make interop needs is written once for people, and is what .ci/run does.
+// The installation of the prerequisites of make interop is documented once, and .ci/run does the
+// same.
 func TestTheDocumentedInstallationIsTheOneThatIsRun(t *testing.T) {
 	_, rest, found := strings.Cut(read(t, "../README.md"), "```sh debian\n")
 	commands, _, closed := strings.Cut(rest, "```")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Whoever builds Signet, or imports a package of it, downloads no linter.
+// Building Signet, or importing one of its packages, downloads no linter.
 func TestLintersAreAModuleOfTheirOwn(t *testing.T) {
 	tools := read(t, "../internal/tools/go.mod")
 	for _, tool := range []string{"golangci-lint", "govulncheck"} {
@@ -25,7 +25,7 @@ func TestLintersAreAModuleOfTheirOwn(t *testing.T) {
 	}
 }
 
-// What CI runs is what README.md says it runs.
+// CI runs the commands that README.md lists.
 func TestCIRunsWhatTheREADMENames(t *testing.T) {
 	run := read(t, "../.ci/run")
 	for _, m := range regexp.MustCompile(`(?m)^make (\w+) +#`).FindAllStringSubmatch(read(t, "../README.md"), -1) {

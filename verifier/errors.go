@@ -2,15 +2,15 @@ package verifier
 
 import "time"
 
-// The codes of an Error: stable, for programs. They are the codes of Signet's
-// own account API.
+// The codes of an Error. They are stable, so programs may compare them, and are the codes of
+// Signet's own account API.
 const (
 	CodeMissingToken      = "missing_token"      // 401: the request has no bearer token
 	CodeInvalidRequest    = "invalid_request"    // 400: the token is presented in more than one way
 	CodeTokenInvalid      = "token_invalid"      // 401: not an access token for this resource server
-	CodeTokenExpired      = "token_expired"      // 401: it was one
-	CodeInsufficientScope = "insufficient_scope" // 403: it is one, but was not granted what is needed
-	CodeKeysUnavailable   = "keys_unavailable"   // 503: nothing was decided: no keys to go by
+	CodeTokenExpired      = "token_expired"      // 401: the token was valid, and has expired
+	CodeInsufficientScope = "insufficient_scope" // 403: the token is valid, but lacks a needed scope
+	CodeKeysUnavailable   = "keys_unavailable"   // 503: not decided, because there are no keys to check with
 )
 
 // Targets for errors.Is.
@@ -23,19 +23,19 @@ var (
 	ErrKeysUnavailable   error = &Error{Code: CodeKeysUnavailable}
 )
 
-// Error is every error of Verify and Authenticate. Reason is for the resource
-// server's own log: it says which rule refused the token and never repeats the
-// token; callers are told no more than Code says.
+// Error is the type of every error of Verify and Authenticate. Reason is for the resource server's
+// own log: it names the rule that refused the token and never repeats the token. Callers get no
+// more than Code says.
 type Error struct {
 	Code       string
 	Reason     string
-	Scopes     []string      // with insufficient_scope: what is needed
+	Scopes     []string      // with insufficient_scope: the needed scopes
 	RetryAfter time.Duration // with keys_unavailable: when the next attempt is due
 	cause      error
 }
 
 func (e *Error) Error() string {
-	if e == nil { // a nil *Error in an error is a caller's slip, not worth a panic
+	if e == nil { // a nil *Error in an error is a caller's mistake, and not worth a panic
 		return CodeTokenInvalid
 	}
 	if e.Reason == "" {
@@ -51,7 +51,7 @@ func (e *Error) Unwrap() error {
 	return e.cause
 }
 
-// Is matches the targets above by their code.
+// Is reports whether target is the Err variable above with the same code.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && e != nil && t != nil && t.Code == e.Code && t.Reason == ""

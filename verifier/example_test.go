@@ -9,7 +9,8 @@ import (
 	"github.com/signet-id/signet/verifier"
 )
 
-// The program of the package comment; it answers strangers without asking the issuer.
+// This is the program of the package comment. It refuses a request without a token and does not ask
+// the issuer.
 func Example() {
 	v, err := verifier.New(verifier.Config{
 		Issuer:   "https://id.example.com",

@@ -15,7 +15,7 @@ import (
 	"github.com/signet-id/signet/verifier/issuertest"
 )
 
-// t is what a test of yours gets from package testing.
+// t stands for the *testing.T of your own test.
 var t testing.TB = example{}
 
 type example struct{ testing.TB }
@@ -25,7 +25,7 @@ func (example) Cleanup(func())           {}
 func (example) Context() context.Context { return context.Background() }
 func (example) Fatal(args ...any)        { log.Fatal(args...) }
 
-// A token is verified as it comes, also outside of HTTP.
+// Verify takes the text of a token, so it also works outside of HTTP.
 func ExampleVerifier_Verify() {
 	issuer := issuertest.New(t)
 	defer issuer.Close()
@@ -51,7 +51,7 @@ func ExampleVerifier_Verify() {
 	// undecided: false
 }
 
-// Who lacks a scope is told which one it takes.
+// The answer to a token that lacks a scope names the scope.
 func ExampleVerifier_RequireScope() {
 	issuer := issuertest.New(t)
 	defer issuer.Close()
@@ -77,7 +77,7 @@ func ExampleVerifier_RequireScope() {
 	// 403 true
 }
 
-// A handler that decides for itself who must bring a token.
+// This handler decides for itself which requests need a token.
 func ExampleVerifier_Authenticate() {
 	issuer := issuertest.New(t)
 	defer issuer.Close()
@@ -115,7 +115,7 @@ func ExampleVerifier_Authenticate() {
 	// 401
 }
 
-// Claims that only your deployment knows are read by name.
+// Claim reads the claims that only your deployment has, by name.
 func ExampleToken_Claim() {
 	issuer := issuertest.New(t)
 	defer issuer.Close()

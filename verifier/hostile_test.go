@@ -29,7 +29,7 @@ import (
 	"github.com/signet-id/signet/verifier/issuertest"
 )
 
-// mac signs with HS256, as one who hopes that a public key is taken for a secret.
+// mac signs with HS256, as an attacker does who hopes that a public key is taken for a secret.
 func mac(header, payload string, secret []byte) string {
 	input := b64([]byte(header)) + "." + b64([]byte(payload))
 	h := hmac.New(sha256.New, secret)
@@ -39,11 +39,11 @@ func mac(header, payload string, secret []byte) string {
 
 type row struct{ name, raw string }
 
-// TestHostileTokens: the J rows of attack-cases.md whose answer is RS-401.
+// TestHostileTokens has the J rows of attack-cases.md whose answer is RS-401.
 func TestHostileTokens(t *testing.T) {
 	s := newStand(t)
 	for _, alg := range []string{verifier.RS256, verifier.ES256, verifier.EdDSA} {
-		s.accepted(t, s.genuine(alg)) // or the rows below would show nothing
+		s.accepted(t, s.genuine(alg)) // otherwise the rows below would prove nothing
 	}
 	claims := s.claims(nil)
 	rsaKey, edKey, ecKey := s.keys["RS256"], s.keys["EdDSA"], s.keys["ES256"]
@@ -212,7 +212,8 @@ func TestHostileTokens(t *testing.T) {
 	add("J-31 Ed25519 with a non-canonical S", head+b64(append(sig[:32:32], addOrder(sig[32:])...)))
 	add("J-31 Ed25519 by a point of small order", head+b64(append(append([]byte{1}, make([]byte, 31)...), make([]byte, 32)...)))
 
-	// Spaces in front belong to the header of a request, which may have several, and not to a token.
+	// Spaces before the token belong to the request's header, which may have several; they are not
+	// part of the token.
 	if _, err := s.v.Verify(t.Context(), " "+at); !errors.Is(err, verifier.ErrInvalid) {
 		t.Errorf("J-24 a space before: %v", err)
 	}
@@ -289,7 +290,7 @@ func TestJ12AFlippedBitInAThousandTokens(t *testing.T) {
 	if got := s.issuer.Requests(); got != 1 {
 		t.Errorf("%d fetches of the key set", got)
 	}
-	// Nor do a hundred unknown kids make more than one fetch a cooldown.
+	// A hundred unknown kids cause no more than one fetch per cooldown.
 	for i := range 100 {
 		s.refused(t, mk(t, s.header("EdDSA", map[string]any{"kid": fmt.Sprint(i)}), s.claims(nil), s.keys["EdDSA"]), verifier.ErrInvalid)
 	}
@@ -325,7 +326,7 @@ func TestJ19ExpiryIsJudgedWithinTheClockSkew(t *testing.T) {
 	} {
 		s.accepted(t, token(ok))
 	}
-	// Expiry is said only of a token that was good once.
+	// Only a token that was valid once is called expired.
 	s.refused(t, token(map[string]any{"exp": now - 61, "iat": now - 700, "aud": "x"}), verifier.ErrInvalid)
 	s.refused(t, mk(t, s.header("RS256", nil), s.claims(map[string]any{"exp": now - 61, "iat": now - 700}), rsaKeys()[1]), verifier.ErrInvalid)
 
@@ -450,7 +451,7 @@ func TestJ30AKeySetWithBadKeysStillServesTheGoodOne(t *testing.T) {
 			s.accepted(t, s.genuine(verifier.RS256))
 			s.issuer.Break(keySetHandler(s, body))
 			s.issuer.Advance(10 * time.Minute)
-			s.accepted(t, s.genuine(verifier.RS256)) // known keys hold
+			s.accepted(t, s.genuine(verifier.RS256)) // known keys stay valid
 			if _, err := newVerifier(t, s.issuer.Config(audience)).Verify(t.Context(), s.genuine(verifier.RS256)); !isUnavailable(err) {
 				t.Errorf("without known keys: %v", err)
 			}
@@ -488,9 +489,9 @@ func TestJ33AWithdrawnKeyIsNeverBroughtBackByAnOlderCopy(t *testing.T) {
 	older, olderDate := s.issuer.JWKS(), s.issuer.Now()
 	s.issuer.Advance(time.Minute)
 	s.issuer.Revoke(kid)
-	s.accepted(t, raw()) // the key set is fresh: nobody could know
+	s.accepted(t, raw()) // the key set is fresh, so the verifier cannot know yet
 	s.issuer.Advance(5 * time.Minute)
-	s.refused(t, raw(), verifier.ErrInvalid) // max-age is over: not one more is accepted
+	s.refused(t, raw(), verifier.ErrInvalid) // max-age is over: no more tokens are accepted
 	s.accepted(t, s.genuine(verifier.RS256))
 
 	for name, h := range map[string]http.Handler{
@@ -507,7 +508,7 @@ func TestJ33AWithdrawnKeyIsNeverBroughtBackByAnOlderCopy(t *testing.T) {
 			s.issuer.Advance(time.Minute)
 			s.refused(t, raw(), verifier.ErrInvalid)
 			s.accepted(t, s.genuine(verifier.RS256))
-			settle()
+			awaitFetch()
 		}
 		if t.Failed() {
 			t.Fatal(name)
@@ -535,7 +536,7 @@ func TestJ34HowATokenIsPresented(t *testing.T) {
 		name    string
 		request *http.Request
 		status  int
-		code    string // of the problem; empty: let through
+		code    string // of the problem; empty: the request passes
 	}{
 		{"Bearer", request("GET", "/whoami", "Bearer "+at), 200, ""},
 		{"bearer", request("GET", "/whoami", "bearer "+at), 200, ""},
@@ -584,7 +585,7 @@ func TestJ34HowATokenIsPresented(t *testing.T) {
 			}
 		})
 	}
-	// The handler reads the whole body, looked at or not.
+	// The handler reads the whole body, even the part that the middleware has read.
 	long := "a=" + strings.Repeat("b", 200<<10)
 	if w := serve(s.handler, form("POST", long, "Bearer "+at)); w.Code != 200 || w.Body.String() != "alice"+long {
 		t.Errorf("%d, %d bytes", w.Code, w.Body.Len())
@@ -621,7 +622,7 @@ func TestJ36ThereIsNoTokenBesideAnError(t *testing.T) {
 	}
 }
 
-// An attacker's key cannot be taken for a genuine one by any kind of key.
+// For every kind of key, a token that an attacker's key signed is refused.
 func TestForeignKeysOfEveryKindAreRefused(t *testing.T) {
 	s := newStand(t)
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

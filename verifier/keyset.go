@@ -11,22 +11,22 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// keySet is the issuer's published keys as this process knows them.
+// keySet holds the issuer's published keys as this process knows them.
 //
-//	fresh        use them; nothing else happens
-//	soon stale   use them, and fetch beside the request (from 70 to 90 % of max-age, at random,
+//	fresh        use the keys; nothing else happens
+//	soon stale   use the keys, and fetch in the background (from 70 to 90 % of max-age, at random,
 //	             so that a thousand verifiers do not call at once)
-//	stale        fetch, wait for it, then use what came; while the issuer fails, use the old
-//	             ones and fetch beside
-//	too old      (StaleLimit) fetch and wait; without an answer nothing is accepted
+//	stale        fetch, wait, then use the new keys; while the issuer fails, use the old keys and
+//	             fetch in the background
+//	too old      (StaleLimit) fetch and wait; without an answer no token is accepted
 //
-// A token with an unknown kid makes a fetch, too. All of these share one fetch at
-// a time and one cooldown, so that no flood of tokens becomes a flood of fetches.
-// A token that would be refused anyway hardly waits for them (grace).
+// A token with an unknown kid starts a fetch, too. All of these share one fetch at a time and one
+// cooldown, so that a flood of tokens does not become a flood of fetches. A token that would be
+// refused anyway hardly waits for a fetch (grace).
 //
-// Each successful answer replaces everything known before: a withdrawn key is gone
-// at once. Nothing but a later answer of the origin brings it back: an older copy
-// from a cache on the way, told by its Date, is refused whole.
+// Each successful answer replaces all keys known before: a withdrawn key is gone at once. Only a
+// later answer of the origin brings the key back. An older copy from a cache on the way, recognised
+// by its Date, is refused as a whole.
 type keySet struct {
 	source     *source
 	now        func() time.Time
@@ -41,11 +41,11 @@ type keySet struct {
 	current atomic.Pointer[snapshot]
 
 	mu          sync.Mutex
-	flight      chan struct{} // closed when the fetch under way is over; nil: none is
+	flight      chan struct{} // closed when the running fetch ends; nil: no fetch is running
 	lastAttempt time.Time
 	nextAttempt time.Time
 	failing     bool                 // the last fetch failed
-	withdrawn   map[string]time.Time // kid → date of the answer that no longer had it
+	withdrawn   map[string]time.Time // kid → date of the first answer without the key
 }
 
 // snapshot is one answer of the issuer; immutable.
@@ -53,8 +53,8 @@ type snapshot struct {
 	keys      map[string][]jose.PublicKey // by kid
 	etag      string
 	date      time.Time
-	asked     time.Time // when the fetch began: it speaks of keys published until then
-	confirmed time.Time // when the issuer last said so
+	asked     time.Time // when the fetch began: the answer has the keys published until then
+	confirmed time.Time // when the issuer last confirmed these keys
 	refreshAt time.Time
 	staleAt   time.Time
 	deadAt    time.Time
@@ -75,20 +75,20 @@ func newKeySet(c Config, now func() time.Time, log *slog.Logger) *keySet {
 	}
 }
 
-// grace is how long a token that is refused anyway waits for the first keys, unless
-// the last fetch failed.
+// grace is how long a token that would be refused anyway waits for the first keys, unless the last
+// fetch failed.
 const grace = 250 * time.Millisecond
 
-// find answers the keys under kid for a token issued at issuedAt; none when the
-// issuer has no such key. worthAFetch says that the token is otherwise acceptable.
-// The error is an *Error: no usable key set, or none that can tell.
+// find returns the keys with this kid for a token issued at issuedAt, and no keys when the issuer
+// has none. worthAFetch says that the token is acceptable apart from its signature. The error is an
+// *Error: there is no usable key set, or none recent enough to decide.
 func (k *keySet) find(ctx context.Context, kid string, issuedAt time.Time, worthAFetch bool) ([]jose.PublicKey, error) {
 	now := k.now()
 	s := k.current.Load()
 	if !worthAFetch {
 		if !s.usable(now) {
-			// A client that has nothing but an expired token shall learn so, and from an
-			// issuer that is well at once; one that hangs holds nobody for long.
+			// A client with an expired token should learn that the token expired. A healthy issuer
+			// answers at once; an issuer that hangs must not hold the client for long.
 			if wait, failing := k.refresh(now); wait != nil && !failing {
 				brief, cancel := context.WithTimeout(ctx, grace)
 				defer cancel()
@@ -107,7 +107,7 @@ func (k *keySet) find(ctx context.Context, kid string, issuedAt time.Time, worth
 				return nil, err
 			}
 		}
-		s = k.current.Load() // also without a wait: another caller's fetch may have ended meanwhile
+		s = k.current.Load() // even without a wait: another caller's fetch may have ended meanwhile
 		if !s.usable(k.now()) {
 			return nil, k.unavailable(now)
 		}
@@ -130,11 +130,10 @@ func (k *keySet) find(ctx context.Context, kid string, issuedAt time.Time, worth
 	return s.keys[kid], nil
 }
 
-// decides answers the current snapshot, and whether it can tell if the issuer has
-// kid. A snapshot that is older than the token cannot say that the token's key is
-// nobody's. While the issuer answers, one from within the clock skew can: otherwise
-// a flood of tokens would be told to come again. A withdrawn kid stays withdrawn
-// until the issuer says otherwise.
+// decides returns the current snapshot, and reports whether it can decide that the issuer has no
+// key kid. A snapshot that is older than the token cannot. While the issuer answers, a snapshot
+// within the clock skew can: otherwise a flood of tokens would all be sent away to try again. A
+// withdrawn kid stays withdrawn until the issuer publishes it again.
 func (k *keySet) decides(kid string, issuedAt time.Time) (*snapshot, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -151,22 +150,22 @@ func (k *keySet) decides(kid string, issuedAt time.Time) (*snapshot, bool) {
 	return s, !s.asked.Before(issuedAt)
 }
 
-// reached tells whether at is past by the wall clock or by the monotonic one that
-// time.Now adds: the latter stands still while a machine is suspended, the former
-// can be set back, and neither shall make anything look young.
+// reached reports whether at has passed, by the wall clock or by the monotonic clock of time.Now.
+// The monotonic clock stands still while a machine is suspended and the wall clock can be set back,
+// and neither must make keys look younger than they are.
 func reached(now, at time.Time) bool {
 	return !now.Before(at) || !now.Round(0).Before(at)
 }
 
-// usable tells whether tokens may be accepted by s. A clock that was set back
-// makes a snapshot of the future, which nothing is known about.
+// usable reports whether s may be used to accept tokens. After the clock was set back, the snapshot
+// lies in the future and its true age is unknown.
 func (s *snapshot) usable(now time.Time) bool {
 	return s != nil && !reached(now, s.deadAt) && !now.Round(0).Before(s.confirmed.Add(-time.Minute))
 }
 
-// refresh starts a fetch unless one is under way or the cooldown lasts, and
-// answers what to wait for; nil when there is nothing. failing says that the
-// fetch before it failed.
+// refresh starts a fetch, unless one is running or the cooldown is not over. It returns a channel
+// that closes when the fetch ends, nil when no fetch is running. failing says that the fetch before
+// failed.
 func (k *keySet) refresh(now time.Time) (wait <-chan struct{}, failing bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -183,8 +182,8 @@ func (k *keySet) refresh(now time.Time) (wait <-chan struct{}, failing bool) {
 	return k.flight, k.failing
 }
 
-// fetch runs beside the requests and under its own deadline: the caller that
-// started it may leave, others may be waiting.
+// fetch runs in the background with a deadline of its own: the caller that started it may leave
+// while other callers wait.
 func (k *keySet) fetch(known *snapshot, asked time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), k.timeout)
 	defer cancel()
@@ -206,9 +205,9 @@ func (k *keySet) fetch(known *snapshot, asked time.Time) {
 	defer k.mu.Unlock()
 	defer close(k.flight)
 	defer func() { k.flight = nil }()
-	was := k.failing
+	wasFailing := k.failing
 	if err != nil {
-		if !was {
+		if !wasFailing {
 			k.log.Error("the issuer's keys cannot be fetched; known keys are used until the stale limit", "issuer", k.source.issuer, "error", err.Error(), "stale_limit", k.staleLimit)
 		}
 		k.failing = true
@@ -223,7 +222,7 @@ func (k *keySet) fetch(known *snapshot, asked time.Time) {
 			next.date = known.date
 		}
 	case known != nil && k.isOlderCopy(doc, keys):
-		if !was { // it confirms nothing: the same as no answer
+		if !wasFailing { // an old copy confirms nothing, so it counts as no answer
 			k.log.Warn("an outdated copy of the issuer's key set was ignored: it holds a key that was withdrawn since", "issuer", k.source.issuer)
 		}
 		k.failing = true
@@ -239,14 +238,14 @@ func (k *keySet) fetch(known *snapshot, asked time.Time) {
 		}
 		k.remember(known, next)
 	}
-	if was {
+	if wasFailing {
 		k.log.Info("the issuer's keys can be fetched again", "issuer", k.source.issuer)
 	}
 	k.failing = false
 	k.current.Store(next)
 }
 
-// snapshot sets the times of a new answer. They count from now, the end of the
+// snapshot returns a snapshot with the times of a new answer. They count from now, the end of the
 // fetch, because only then is the answer known to be right.
 func (k *keySet) snapshot(doc document) *snapshot {
 	now := k.now()
@@ -265,8 +264,8 @@ func (k *keySet) snapshot(doc document) *snapshot {
 	}
 }
 
-// isOlderCopy tells an answer that lists a withdrawn key and was made no later
-// than the answer that withdrew it.
+// isOlderCopy reports whether an answer lists a withdrawn key and was made no later than the answer
+// that withdrew the key.
 func (k *keySet) isOlderCopy(doc document, keys []jose.PublicKey) bool {
 	for _, key := range keys {
 		if since, ok := k.withdrawn[key.ID]; ok && !doc.date.IsZero() && !since.IsZero() && !doc.date.After(since) {
@@ -276,8 +275,8 @@ func (k *keySet) isOlderCopy(doc document, keys []jose.PublicKey) bool {
 	return false
 }
 
-// remember keeps what the new answer withdrew. An entry that has outlived the
-// longest use of any copy protects from nothing any more.
+// remember keeps the kids that the new answer withdrew. An entry older than the longest use of any
+// copy no longer protects from anything and is dropped.
 func (k *keySet) remember(known, next *snapshot) {
 	for kid := range next.keys {
 		delete(k.withdrawn, kid)
@@ -291,7 +290,7 @@ func (k *keySet) remember(known, next *snapshot) {
 		return
 	}
 	for kid := range known.keys {
-		if _, still := next.keys[kid]; !still {
+		if _, published := next.keys[kid]; !published {
 			k.withdrawn[kid] = next.date
 			k.log.Info("the issuer withdrew a key", "issuer", k.source.issuer, "kid", kid)
 		}

@@ -23,14 +23,14 @@ import (
 
 func isUnavailable(err error) bool { return errors.Is(err, verifier.ErrKeysUnavailable) }
 
-// settle gives a fetch beside a request the time to end.
-func settle() { time.Sleep(3 * time.Millisecond) }
+// awaitFetch gives a background fetch the time to end.
+func awaitFetch() { time.Sleep(3 * time.Millisecond) }
 
 func status(code int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
 }
 
-// keySetHandler answers discovery as before, and body as the key set.
+// keySetHandler answers discovery as before, and answers requests for the key set with body.
 func keySetHandler(s *stand, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", s.issuer.Now().UTC().Format(http.TimeFormat))
@@ -113,9 +113,10 @@ func TestF23TheIssuerCannotBeReachedForAnHour(t *testing.T) {
 				t.Errorf("%d fetches in an hour at a cooldown of 10 s", got)
 			}
 
-			// The issuer comes back with a new key: known within one cooldown and its random quarter.
+			// The issuer comes back with a new key: known within one cooldown and its random
+			// quarter.
 			for range 100 { // a fetch beside the last request may still be under way
-				settle()
+				awaitFetch()
 			}
 			issuer.Rotate()
 			issuer.Break(nil)
@@ -134,7 +135,7 @@ func TestF23KnownKeysAreGoodUntilTheStaleLimit(t *testing.T) {
 	s.issuer.Break(status(503))
 	s.issuer.Advance(2*time.Hour - time.Second)
 	s.accepted(t, s.genuine(verifier.EdDSA))
-	settle()
+	awaitFetch()
 	s.issuer.Advance(time.Second)
 	if token, err := s.v.Verify(t.Context(), s.genuine(verifier.EdDSA)); token != nil || !isUnavailable(err) {
 		t.Errorf("%v, %v", token, err)
@@ -153,7 +154,7 @@ func TestF23KnownKeysAreGoodUntilTheStaleLimit(t *testing.T) {
 }
 
 func TestF23WithoutAnyKeysNothingIsAccepted(t *testing.T) {
-	tls := httptest.NewTLSServer(http.NotFoundHandler()) // its certificate is nobody's friend
+	tls := httptest.NewTLSServer(http.NotFoundHandler()) // with a certificate that no client trusts
 	defer tls.Close()
 	tls.Config.ErrorLog = nil
 	for name, url := range map[string]string{"nobody listens": "http://127.0.0.1:1/jwks", "a TLS error": tls.URL, "no such name": "http://issuer.invalid/jwks"} {
@@ -166,10 +167,10 @@ func TestF23WithoutAnyKeysNothingIsAccepted(t *testing.T) {
 		if w := serve(s.handler, request("GET", "/whoami", "Bearer "+s.genuine(verifier.EdDSA))); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: %d", name, w.Code)
 		}
-		// Garbage is refused as such all the same.
+		// Garbage is still refused as garbage.
 		s.refused(t, "garbage", verifier.ErrInvalid)
 	}
-	// It boots while the issuer is down, and recovers within a cooldown.
+	// The verifier starts while the issuer is down, and recovers within a cooldown.
 	s := newStand(t)
 	s.issuer.Break(status(503))
 	if _, err := s.v.Verify(t.Context(), s.genuine(verifier.EdDSA)); !isUnavailable(err) {
@@ -220,7 +221,8 @@ func TestF24AThousandVerifiersStartAtOnce(t *testing.T) {
 	if got := int(fetches.Load()); got != len(verifiers) {
 		t.Errorf("%d fetches for %d verifiers", got, len(verifiers))
 	}
-	// A rotation in the same second: one more each, when the new key is met.
+	// After a rotation in the same second each verifier fetches once more, when it sees the new
+	// key.
 	issuer.Advance(time.Minute)
 	issuer.Rotate()
 	published = issuer.JWKS()
@@ -243,7 +245,7 @@ func TestAnUnknownKidIsLookedForOncePerCooldown(t *testing.T) {
 	if got := s.issuer.Requests(); got != 2 {
 		t.Errorf("%d fetches", got)
 	}
-	// A token that would be refused anyway makes no fetch.
+	// A token that would be refused anyway starts no fetch.
 	s.issuer.Advance(time.Minute)
 	stranger := issuertest.New(t)
 	now := s.issuer.Now().Unix()
@@ -289,24 +291,24 @@ func TestTheKeySetIsRefreshedBesideRequestsAndConfirmedByETag(t *testing.T) {
 		}
 	}
 	verify()
-	issuer.Advance(209 * time.Second) // 70 % of 300 s are not over
+	issuer.Advance(209 * time.Second) // less than 70 % of 300 s
 	verify()
-	settle()
+	awaitFetch()
 	if full.Load() != 1 || unchanged.Load() != 0 {
 		t.Errorf("%d full answers, %d unchanged", full.Load(), unchanged.Load())
 	}
-	issuer.Advance(62 * time.Second) // 90 % are
+	issuer.Advance(62 * time.Second) // more than 90 %
 	verify()
 	until("beside a request", func() bool { return unchanged.Load() == 1 })
-	issuer.Advance(300 * time.Second) // all of it is: the request waits
+	issuer.Advance(300 * time.Second) // more than 100 %: the request waits
 	verify()
 	if unchanged.Load() != 2 || full.Load() != 1 {
 		t.Errorf("%d full answers, %d unchanged", full.Load(), unchanged.Load())
 	}
-	// Many quiet years later nothing was lost.
+	// After years without a request the verifier still works.
 	issuer.Advance(3 * 365 * 24 * time.Hour)
 	verify()
-	// A clock that is set back makes the known set one of the future.
+	// After the clock was set back, the known key set lies in the future.
 	issuer.Advance(-365 * 24 * time.Hour)
 	verify()
 	if full.Load() != 1 {
@@ -462,14 +464,14 @@ func TestAnUnknownKidIsUndecidedWhileTheIssuerFails(t *testing.T) {
 	for range 50 {
 		unavailable(t, s, foreign(nil))
 	}
-	s.accepted(t, known) // whatever strangers send
+	s.accepted(t, known) // whatever tokens strangers send
 	s.refused(t, foreign(map[string]any{"iat": asked}), verifier.ErrInvalid)
 	if got := s.issuer.Requests(); got != 2 {
 		t.Errorf("%d fetches", got)
 	}
 	s.issuer.Advance(13 * time.Second)
 	s.refused(t, foreign(map[string]any{"aud": "x"}), verifier.ErrInvalid)
-	settle()
+	awaitFetch()
 	if got := s.issuer.Requests(); got != 2 {
 		t.Errorf("%d fetches after a token that is not worth one", got)
 	}
@@ -512,11 +514,11 @@ func TestATokenNotWorthAFetchWaitsForNone(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	s = newStand(t)
-	s.refused(t, bad(), verifier.ErrInvalid) // an issuer that answers is heard
+	s.refused(t, bad(), verifier.ErrInvalid) // the issuer answers, so its key set decides
 	s.accepted(t, s.genuine(verifier.EdDSA))
 
 	s.issuer.Break(hang)
-	s.issuer.Advance(time.Hour) // stale, and usable
+	s.issuer.Advance(time.Hour) // the key set is stale, but still usable
 	start = time.Now()
 	s.refused(t, bad(), verifier.ErrInvalid)
 	if took := time.Since(start); took > time.Second {

@@ -14,22 +14,22 @@ import (
 	"time"
 )
 
-// Middleware lets requests with a valid access token through to next, where
-// TokenFrom finds it. All others are answered here, as RFC 6750 section 3 says,
-// with a challenge and a problem document (RFC 9457) that holds the error's code:
+// Middleware passes requests with a valid access token on to next, where TokenFrom returns the
+// token. It answers all other requests itself, as RFC 6750 section 3 says, with a challenge and a
+// problem document (RFC 9457) that holds the error's code:
 //
-//	400 invalid_request     the token came twice
-//	401 missing_token       no token
-//	401 token_invalid       not one for this resource server
-//	401 token_expired       get a new one
-//	503 keys_unavailable    with Retry-After: the issuer's keys cannot be had
+//	400 invalid_request     the request has more than one token
+//	401 missing_token       the request has no token
+//	401 token_invalid       the token is not valid for this resource server
+//	401 token_expired       the client must get a new token
+//	503 keys_unavailable    with Retry-After: the issuer's keys are not available
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return v.RequireScope()(next)
 }
 
-// RequireScope is Middleware that also asks that the token was granted every
-// one of scopes; otherwise 403 insufficient_scope, which names them. Inside
-// Middleware it does not verify the token again.
+// RequireScope is Middleware that also requires every one of scopes. It answers 403
+// insufficient_scope and names them if the token lacks one. Inside Middleware it does not verify
+// the token a second time.
 func (v *Verifier) RequireScope(scopes ...string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -55,14 +55,14 @@ func (v *Verifier) RequireScope(scopes ...string) func(http.Handler) http.Handle
 
 type contextKey struct{}
 
-// verified remembers by whom: a token that another verifier accepted, for
-// another audience perhaps, is none of ours.
+// verified is a token and the verifier that accepted it. A token that another verifier accepted,
+// perhaps for another audience, does not count here.
 type verified struct {
 	token *Token
 	by    *Verifier
 }
 
-// TokenFrom is the token that Middleware or RequireScope accepted; false outside of them.
+// TokenFrom returns the token that Middleware or RequireScope accepted; false outside of them.
 func TokenFrom(ctx context.Context) (*Token, bool) {
 	known, ok := ctx.Value(contextKey{}).(verified)
 	return known.token, ok
@@ -75,11 +75,12 @@ func (v *Verifier) tokenFrom(ctx context.Context) *Token {
 	return nil
 }
 
-// Authenticate finds the request's bearer token (RFC 6750 section 2.1) and
-// verifies it, for handlers that answer on their own; WriteError writes the
-// answer that Middleware would give. A token in the query or in a form is not
-// looked at — the first leaks into logs, the second needs the body — but a form
-// that carries one beside the header is refused, as two tokens in one request are.
+// Authenticate finds the request's bearer token (RFC 6750 section 2.1) and verifies it, for
+// handlers that write their own answers; WriteError writes the answer that Middleware would give.
+//
+// A token in the query or in a form is not accepted: the first leaks into logs, the second needs
+// the body. A form that carries a token beside the header is refused, because a request must not
+// have two tokens.
 func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
 	fields := r.Header["Authorization"]
 	if len(fields) > 1 {
@@ -103,13 +104,13 @@ func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
 	return token, nil
 }
 
-// maxFormPeek is how much of a form is looked at. Behind it a second token would
-// go unnoticed, and unused.
+// maxFormPeek is how much of a form is searched. A second token after that goes unnoticed, but is
+// not used either.
 const maxFormPeek = 64 << 10
 
-// formHasToken looks for access_token in a form body and puts the body back for
-// the handler. Only authenticated requests get this far, so strangers cannot make
-// us read bodies.
+// formHasToken reports whether a form body has an access_token, and puts the body back for the
+// handler. It runs for authenticated requests only, so strangers cannot make the server read
+// bodies.
 func formHasToken(r *http.Request) bool {
 	if r.Body == nil || r.Body == http.NoBody {
 		return false
@@ -121,7 +122,7 @@ func formHasToken(r *http.Request) bool {
 	start, err := io.ReadAll(io.LimitReader(body, maxFormPeek))
 	rest := io.Reader(body)
 	if err != nil {
-		rest = failed{err} // the handler shall meet it where it happened
+		rest = failingReader{err} // the handler gets the error at the place where it happened
 	}
 	r.Body = struct {
 		io.Reader
@@ -136,12 +137,12 @@ func formHasToken(r *http.Request) bool {
 	return false
 }
 
-type failed struct{ err error }
+type failingReader struct{ err error }
 
-func (f failed) Read([]byte) (int, error) { return 0, f.err }
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
-// answer is what a caller is told of a code: fixed words, so that nothing of the
-// request is reflected.
+// answer is what a caller learns about a code. The texts are fixed, so that no part of the request
+// is reflected.
 type answer struct {
 	status int
 	oauth  string // error code of RFC 6750 section 3.1; empty: none, or no challenge
@@ -157,14 +158,14 @@ var answers = map[string]answer{
 	CodeKeysUnavailable:   {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
 }
 
-// WriteError answers a request with what Verify or Authenticate found. An error
-// that is none of theirs is answered like an invalid token.
+// WriteError answers a request with an error of Verify or Authenticate. Any other error is answered
+// like an invalid token.
 func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	var e *Error
 	if !errors.As(err, &e) || e == nil || answers[e.Code] == (answer{}) {
 		e = &Error{Code: CodeTokenInvalid, Reason: "unknown error", cause: err}
 	}
-	// Debug: refusals are the callers' doing, and an outage has already been logged, once.
+	// At level debug: callers cause refusals, and an outage has already been logged once.
 	v.log.Debug("request refused", "code", e.Code, "reason", e.Reason)
 
 	a := answers[e.Code]
@@ -186,7 +187,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Del("Content-Length")
 	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(struct { // the caller may be gone; there is nobody else to tell
+	_ = json.NewEncoder(w).Encode(struct { // the caller may be gone
 		Type   string `json:"type"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
@@ -195,7 +196,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	}{"about:blank", http.StatusText(a.status), a.status, a.detail, e.Code})
 }
 
-// quotable keeps what RFC 6750 section 3 allows inside quotes.
+// quotable drops the characters that RFC 6750 section 3 does not allow inside quotes.
 func quotable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {

@@ -14,17 +14,17 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// maxDocumentBytes bounds a discovery document and a key set; real ones have a few KiB.
+// maxDocumentBytes limits a discovery document and a key set; real ones have a few KiB.
 const maxDocumentBytes = 512 << 10
 
-// rediscover is how long the address of the key set is believed.
-const rediscover = time.Hour
+// discoveryLifetime is how long a discovered address of the key set is used.
+const discoveryLifetime = time.Hour
 
-// source is where the key set comes from. It is only used by the one fetch under way.
+// source fetches the key set. Only one fetch runs at a time, so it needs no lock.
 type source struct {
 	client  *http.Client
 	issuer  string
-	jwksURL string // configured; empty: discover
+	jwksURL string // as configured; empty: use discovery
 	now     func() time.Time
 
 	discovered   string
@@ -33,11 +33,11 @@ type source struct {
 
 // document is one answer of the key set's endpoint.
 type document struct {
-	unchanged bool // 304: what is known under this ETag is current
+	unchanged bool // 304: the key set with this ETag is still current
 	body      []byte
 	etag      string
-	date      time.Time     // when the origin made it; zero: not said
-	maxAge    time.Duration // how long it may be used; negative: not said
+	date      time.Time     // when the origin made the answer; zero: unknown
+	maxAge    time.Duration // how long the answer may be used; negative: unknown
 }
 
 func newSource(c Config, now func() time.Time) *source {
@@ -49,8 +49,8 @@ func newSource(c Config, now func() time.Time) *source {
 	return &source{client: &client, issuer: c.Issuer, jwksURL: c.JWKSURL, now: now}
 }
 
-// sameHost follows a redirect only to where it came from: whoever can make the
-// issuer answer with a redirect must not choose the keys.
+// sameHost allows a redirect only within one host: an attacker who can make the issuer answer with
+// a redirect must not choose the keys.
 func sameHost(r *http.Request, via []*http.Request) error {
 	if len(via) > 3 {
 		return errors.New("more than 3 redirects")
@@ -61,7 +61,7 @@ func sameHost(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// fetch gets the key set, unless it still is the one under etag.
+// fetch gets the key set, or learns that the key set with this ETag is still current.
 func (s *source) fetch(ctx context.Context, etag string) (document, error) {
 	address, err := s.address(ctx)
 	if err != nil {
@@ -69,19 +69,19 @@ func (s *source) fetch(ctx context.Context, etag string) (document, error) {
 	}
 	doc, err := s.get(ctx, address, etag)
 	if err != nil {
-		s.discovered = "" // it may have moved
+		s.discovered = "" // the key set may have moved
 		return document{}, fmt.Errorf("fetch the key set: %w", err)
 	}
 	return doc, nil
 }
 
-// address finds the key set by OpenID Connect Discovery section 4.
+// address returns the URL of the key set, found by OpenID Connect Discovery section 4.
 func (s *source) address(ctx context.Context) (string, error) {
 	if s.jwksURL != "" {
 		return s.jwksURL, nil
 	}
 	now := s.now()
-	if s.discovered != "" && !now.Before(s.discoveredAt) && now.Sub(s.discoveredAt) < rediscover {
+	if s.discovered != "" && !now.Before(s.discoveredAt) && now.Sub(s.discoveredAt) < discoveryLifetime {
 		return s.discovered, nil
 	}
 	doc, err := s.get(ctx, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration", "")
@@ -95,7 +95,8 @@ func (s *source) address(ctx context.Context) (string, error) {
 	if err := strictjson.Unmarshal(doc.body, &metadata, strictjson.IgnoreUnknown); err != nil {
 		return "", fmt.Errorf("the discovery document: %w", err)
 	}
-	// Section 4.3: it must be the very issuer that was asked, or another one could answer for it.
+	// Section 4.3: the document must name the issuer that was asked, or another issuer could answer
+	// for it.
 	if metadata.Issuer != s.issuer {
 		return "", fmt.Errorf("the discovery document is of issuer %q, not of %q: set Issuer to what its tokens say", metadata.Issuer, s.issuer)
 	}
@@ -147,8 +148,8 @@ func (s *source) get(ctx context.Context, address, etag string) (document, error
 	return doc, nil
 }
 
-// freshness is how long an answer may be used (RFC 9111 section 4.2): its
-// max-age less the time that caches on the way have held it.
+// freshness returns how long an answer may be used (RFC 9111 section 4.2): its max-age minus the
+// time that caches on the way have held the answer.
 func freshness(h http.Header) time.Duration {
 	maxAge := time.Duration(-1)
 	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {

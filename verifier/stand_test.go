@@ -27,7 +27,7 @@ import (
 
 const audience = "https://api.example.com"
 
-// rsaKeys: [0] is the issuer's, [1] an attacker's.
+// rsaKeys are the issuer's key and an attacker's key.
 var rsaKeys = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
 	for i := range keys {
 		var err error
@@ -38,13 +38,13 @@ var rsaKeys = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
 	return keys
 })
 
-// stand is a resource server and its issuer, whose keys the test holds.
+// stand is a resource server with its issuer, whose private keys the test has.
 type stand struct {
 	t       testing.TB
 	issuer  *issuertest.Issuer
 	v       *verifier.Verifier
 	handler http.Handler
-	called  int // how often a request got through
+	called  int // how often a request passed the middleware
 	keys    map[string]crypto.Signer
 	kids    map[string]string
 }
@@ -97,7 +97,7 @@ func newVerifier(t testing.TB, c verifier.Config) *verifier.Verifier {
 	return v
 }
 
-// claims are those of a genuine token, with changes; nil takes one away.
+// claims returns the claims of a genuine token, with changes; the value nil removes a claim.
 func (s *stand) claims(change map[string]any) string {
 	now := s.issuer.Now()
 	all := map[string]any{"iss": s.issuer.URL, "sub": "alice", "aud": audience, "client_id": "web", "jti": "id-1", "iat": now.Unix(), "exp": now.Unix() + 600, "scope": "profile"}
@@ -118,7 +118,7 @@ func toJSON(t testing.TB, v any) string {
 	return string(out)
 }
 
-// header is that of a genuine token under the key of alg, with changes.
+// header returns the header of a genuine token under the key of alg, with changes.
 func (s *stand) header(alg string, change map[string]any) string {
 	all := map[string]any{"alg": alg, "kid": s.kids[alg], "typ": "at+jwt"}
 	for name, value := range change {
@@ -131,7 +131,7 @@ func (s *stand) header(alg string, change map[string]any) string {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// mk makes a token of any header and payload, signed with any key.
+// mk makes a token from any header and payload, signed with any key.
 func mk(t testing.TB, header, payload string, key crypto.Signer) string {
 	t.Helper()
 	input := b64([]byte(header)) + "." + b64([]byte(payload))
@@ -179,7 +179,7 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// accepted asserts that Verify and the middleware take the token.
+// accepted asserts that Verify and the middleware accept the token.
 func (s *stand) accepted(t testing.TB, raw string) {
 	t.Helper()
 	token, err := s.v.Verify(t.Context(), raw)
@@ -191,7 +191,7 @@ func (s *stand) accepted(t testing.TB, raw string) {
 	}
 }
 
-// refused asserts what attack-cases.md calls RS-401, from Verify and from the middleware.
+// refused asserts that Verify and the middleware refuse the token as RS-401 of attack-cases.md.
 func (s *stand) refused(t testing.TB, raw string, target error) {
 	t.Helper()
 	token, err := s.v.Verify(t.Context(), raw)
@@ -223,7 +223,7 @@ func rs401(t testing.TB, w *httptest.ResponseRecorder) {
 	}
 }
 
-// problemCode reads the answer's code and holds it to what every refusal has.
+// problemCode returns the answer's code and checks everything that all refusals have in common.
 func problemCode(t testing.TB, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	var problem struct {

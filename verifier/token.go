@@ -11,7 +11,7 @@ import (
 	"github.com/signet-id/signet/internal/strictjson"
 )
 
-// Token is a verified access token (RFC 9068). There is none beside an error.
+// Token is a verified access token (RFC 9068). A function that returns an error returns no Token.
 type Token struct {
 	Issuer    string
 	Subject   string // the user, or the client that acts for itself
@@ -21,9 +21,9 @@ type Token struct {
 	Scopes    []string
 	Expiry    time.Time
 	IssuedAt  time.Time
-	NotBefore time.Time // zero: not said
+	NotBefore time.Time // zero: the token has no nbf
 
-	// What is said when a user stands behind the token; otherwise empty.
+	// Set when a user logged in for the token; empty when a client acts for itself.
 	SessionID             string    // sid
 	AuthenticatedAt       time.Time // auth_time
 	AuthenticationContext string    // acr
@@ -36,14 +36,14 @@ type Token struct {
 	payload []byte
 }
 
-// HasScope tells whether the token was granted scope.
+// HasScope reports whether the token was granted scope.
 func (t *Token) HasScope(scope string) bool { return slices.Contains(t.Scopes, scope) }
 
-// HasRole tells whether the user holds role.
+// HasRole reports whether the user has role.
 func (t *Token) HasRole(role string) bool { return slices.Contains(t.Roles, role) }
 
-// Claim decodes any claim of the token into v, matching its name exactly;
-// false when the token does not have it.
+// Claim decodes any claim of the token into v, matching its name exactly. It reports whether the
+// token has the claim.
 func (t *Token) Claim(name string, v any) (bool, error) {
 	members, err := strictjson.Members(t.payload)
 	if err != nil {
@@ -60,7 +60,7 @@ func (t *Token) Claim(name string, v any) (bool, error) {
 	return false, nil
 }
 
-// Claims is the token's payload, a JSON object without duplicate members.
+// Claims returns the token's payload, a JSON object without duplicate members.
 func (t *Token) Claims() json.RawMessage { return slices.Clone(t.payload) }
 
 func newToken(c jose.AccessClaims, payload []byte) *Token {

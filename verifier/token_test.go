@@ -13,8 +13,8 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// FuzzReadClaims holds the hand-written reader against encoding/json: what it
-// accepts, encoding/json reads as the same claims.
+// FuzzReadClaims compares the hand-written reader with encoding/json: encoding/json must read the
+// same claims from every payload that the reader accepts.
 func FuzzReadClaims(f *testing.F) {
 	const full = `{"iss":"https://i","sub":"a","aud":["b","c"],"exp":1799999999,"nbf":1.5,"iat":1799999399,"jti":"j","client_id":"c","scope":"x y","sid":"s","auth_time":0,"acr":"1","amr":["pwd"],"roles":["admin"],"x":{"y":[1]}}`
 	for _, seed := range []string{full, `{}`, `[]`, strings.Replace(full, `["b","c"]`, `"b"`, 1), strings.Replace(full, "1.5", "1e400", 1),
@@ -117,8 +117,8 @@ func TestTheCooldownHasARandomQuarter(t *testing.T) {
 	}
 }
 
-// suspended is t after d in which the monotonic clock stood still, as it does on a
-// suspended machine. There is no such time but from the clock itself, hence unsafe.
+// suspended returns t after d in which the monotonic clock stood still, as it does on a suspended
+// machine. Package time has no function for such a time, hence unsafe.
 func suspended(t time.Time, d time.Duration) time.Time {
 	t = t.Add(d)
 	(*struct {

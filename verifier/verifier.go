@@ -26,37 +26,37 @@ const (
 // the prefix application/ (RFC 8725 section 3.11).
 const typeAccessToken = "at+jwt"
 
-// Config says whose tokens a resource server accepts. Issuer and Audience are
-// needed; the zero value of everything else is a safe default.
+// Config names the issuer whose tokens a resource server accepts. Issuer and Audience are required;
+// the zero value of every other field is a safe default.
 type Config struct {
-	Issuer   string   // the issuer identifier, byte for byte what `iss` says
+	Issuer   string   // the issuer identifier, byte for byte as in `iss`
 	Audience []string // this resource server's names: a token's `aud` must hold one of them
 
-	// JWKSURL is by default what the issuer's discovery document says. Set it when
-	// the issuer is reached at another address than its public one.
+	// JWKSURL is by default the jwks_uri of the issuer's discovery document. Set it when the
+	// resource server reaches the issuer at another address than the public one.
 	JWKSURL    string
 	Algorithms []string // default: RS256, EdDSA, ES256, PS256
 
 	// ClockSkew is how far the issuer's clock may be off; default 60 s, negative:
 	// not at all, at most 10 min.
 	ClockSkew time.Duration
-	// Cooldown is the least time between two fetches of the key set, whatever tokens
-	// say (a random quarter is added); default 10 s.
+	// Cooldown is the shortest time between two fetches of the key set, whatever the tokens say. Up
+	// to a quarter is added at random. Default 10 s.
 	Cooldown time.Duration
-	// MaxAge is the longest time a key set is used without a fetch, if its
-	// Cache-Control allows more; default 1 h.
+	// MaxAge is the longest time that a key set is used without a fetch, even if its Cache-Control
+	// allows more; default 1 h.
 	MaxAge       time.Duration
 	StaleLimit   time.Duration // how long known keys are used while they cannot be fetched; default 24 h
 	FetchTimeout time.Duration // for one fetch, discovery included; default 5 s
 
-	HTTPClient *http.Client     // default: one of its own; redirects to another host are never followed
+	HTTPClient *http.Client     // default: a client of its own; redirects to another host are never followed
 	Now        func() time.Time // default: time.Now
 	Logger     *slog.Logger     // default: slog.Default(); tokens are never logged
 }
 
-// Verifier checks access tokens; make it with New. It is safe for concurrent use
-// and needs no closing: it starts a goroutine only to fetch keys, which ends
-// within FetchTimeout, and fetches only when a token is to be verified.
+// Verifier checks access tokens; make it with New. It is safe for concurrent use and needs no
+// closing: its only goroutine is a fetch of the keys, which ends within FetchTimeout and starts
+// only when there is a token to verify.
 type Verifier struct {
 	issuer     string
 	audience   []string
@@ -94,7 +94,7 @@ func New(c Config) (*Verifier, error) {
 	return v, nil
 }
 
-// skew is ClockSkew with its default.
+// skew returns ClockSkew with its default applied.
 func (c *Config) skew() time.Duration { return max(orDefault(c.ClockSkew, time.Minute), 0) }
 
 func orDefault(d, byDefault time.Duration) time.Duration {
@@ -138,12 +138,13 @@ func checkURL(text string) error {
 	return nil
 }
 
-// Verify accepts raw if it is an access token of the issuer for this resource
-// server, valid now. Otherwise the token is nil and the error an *Error: ErrExpired
-// for a token that was good once, ErrKeysUnavailable when it cannot be told,
-// ErrInvalid for everything else. It waits for the issuer only when it has no
-// fresh key set or the token names a key it does not know, at most a quarter
-// of a second for a token that would be refused whoever signed it, never longer than ctx.
+// Verify returns the token if raw is an access token of the issuer for this resource server and is
+// valid now. Otherwise the token is nil and the error is an *Error: ErrExpired for a token that was
+// valid once, ErrKeysUnavailable when the verifier cannot decide, ErrInvalid for everything else.
+//
+// Verify waits for the issuer only when it has no fresh key set or the token names an unknown key.
+// It waits for at most a quarter of a second with a token that would be refused under any key, and
+// never longer than ctx allows.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	parsed, err := jose.Parse(raw)
 	if err != nil {
@@ -159,8 +160,8 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 		return nil, invalid("the token does not name its key (kid)")
 	}
 
-	// Claims first, though nobody vouches for them yet: they cost a tenth of a
-	// signature, and a token that would be refused anyway must not make us fetch keys.
+	// The claims are checked first, although no signature proves them yet: they cost a tenth of a
+	// signature, and a token that would be refused anyway must not cause a fetch of the keys.
 	claims, err := jose.ReadAccessClaims(parsed.Payload)
 	if err != nil {
 		return nil, invalid(err.Error())
@@ -173,7 +174,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	if len(keys) == 0 {
 		return nil, invalid("the token is signed with a key that the issuer does not publish")
 	}
-	for _, key := range keys { // one, unless the issuer gave a kid twice
+	for _, key := range keys { // one key, unless the issuer gave two keys the same kid
 		if err = parsed.Verify(key); err == nil {
 			break
 		}

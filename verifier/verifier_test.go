@@ -12,7 +12,7 @@ import (
 	"github.com/signet-id/signet/verifier"
 )
 
-func TestATokenTellsWhatItSays(t *testing.T) {
+func TestATokenHasTheClaimsOfItsPayload(t *testing.T) {
 	s := newStand(t)
 	now := s.issuer.Now()
 	raw := mk(t, s.header("EdDSA", nil), s.claims(map[string]any{
@@ -116,7 +116,7 @@ func TestNewRefusesAConfigurationThatCannotBeMeant(t *testing.T) {
 	}
 }
 
-func TestErrorsAreTold(t *testing.T) {
+func TestErrorsMatchTheirTargets(t *testing.T) {
 	err := error(&verifier.Error{Code: verifier.CodeTokenExpired, Reason: "r"})
 	if !errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid) || err.Error() != "token_expired: r" {
 		t.Error(err)
@@ -126,8 +126,8 @@ func TestErrorsAreTold(t *testing.T) {
 	}
 }
 
-// What a resource server takes in with this package: the standard library, our
-// two inner packages, and the JOSE library with what it imports.
+// A resource server that imports this package gets the standard library, our two internal packages,
+// and the JOSE library with its imports.
 func TestTheVerifierBringsNothingElse(t *testing.T) {
 	list := func(args ...string) []string {
 		t.Helper()

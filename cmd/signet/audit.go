@@ -18,7 +18,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// auditFlags are the conditions of a look into the audit log, as they are typed.
+// auditFlags are the conditions of a search in the audit log, as the operator typed them.
 type auditFlags struct {
 	event, user, actor, target, since, until string
 	limit                                    int
@@ -58,24 +58,24 @@ WHEN is an instant (2026-01-31T18:00:00Z), a day (2026-01-31, UTC) or how long a
 }
 
 func (a *app) audit(ctx context.Context, q auditFlags) error {
-	ask := userstore.EventQuery{Name: audit.Name(q.event)}
+	query := userstore.EventQuery{Name: audit.Name(q.event)}
 	switch {
 	case q.limit < 0:
 		return misusef("--limit is a number of events, and 0 for all of them")
-	case q.event != "" && !slices.Contains(audit.Names, ask.Name):
-		return misusef("--event is none of %s", names())
+	case q.event != "" && !slices.Contains(audit.Names, query.Name):
+		return misusef("--event is none of %s", eventNames())
 	case q.user != "" && (q.actor != "" || q.target != ""):
 		return misusef("--user stands for actor and target; give it, or --actor and --target")
 	}
-	now := a.now() // one, so that 2h is before 1h
+	now := a.now() // the same for both flags, so that 2h is before 1h
 	var err error
-	if ask.From, err = when(now, "--since", q.since); err != nil {
+	if query.From, err = parseWhen(now, "--since", q.since); err != nil {
 		return err
 	}
-	if ask.To, err = when(now, "--until", q.until); err != nil {
+	if query.To, err = parseWhen(now, "--until", q.until); err != nil {
 		return err
 	}
-	if !ask.From.IsZero() && !ask.To.IsZero() && !ask.From.Before(ask.To) {
+	if !query.From.IsZero() && !query.To.IsZero() && !query.From.Before(query.To) {
 		return misusef("--until is not later than --since")
 	}
 
@@ -84,17 +84,17 @@ func (a *app) audit(ctx context.Context, q auditFlags) error {
 		return err
 	}
 	defer db.Close()
-	finder := &userstore.Accounts{Store: db}
+	accounts := &userstore.Accounts{Store: db}
 	found := make(map[*string][]string)
 	for _, name := range []*string{&q.user, &q.actor, &q.target} {
-		if found[name], err = subjects(ctx, finder, *name); err != nil {
+		if found[name], err = idsOf(ctx, accounts, *name); err != nil {
 			return err
 		}
 	}
-	var asks []userstore.EventQuery
+	var queries []userstore.EventQuery
 	add := func(actor, target string) {
-		ask.ActorID, ask.TargetID = actor, target
-		asks = append(asks, ask)
+		query.ActorID, query.TargetID = actor, target
+		queries = append(queries, query)
 	}
 	if q.user != "" {
 		for _, id := range found[&q.user] {
@@ -108,17 +108,18 @@ func (a *app) audit(ctx context.Context, q auditFlags) error {
 			}
 		}
 	}
-	log := &auditLog{store: db, asks: asks, left: q.limit}
+	log := &auditLog{store: db, queries: queries, left: q.limit}
 	if q.limit == 0 {
 		log.left = -1
 	}
 	if a.asJSON {
 		return a.exportEvents(ctx, log)
 	}
-	return a.showEvents(ctx, log, finder)
+	return a.showEvents(ctx, log, accounts)
 }
 
-func names() string {
+// eventNames lists the names of all events, for people.
+func eventNames() string {
 	text := make([]string, len(audit.Names))
 	for i, n := range audit.Names {
 		text[i] = string(n)
@@ -126,10 +127,11 @@ func names() string {
 	return strings.Join(text, ", ")
 }
 
-// subjects are the ids that a name stands for; one that is empty stands for anybody. What no user
-// has is taken for an id: the log outlives accounts, and not all actors are users. So is what a
-// user has for a username: whoever signs up as the operator, or as a key, must not hide what they did.
-func subjects(ctx context.Context, accounts *userstore.Accounts, name string) ([]string, error) {
+// idsOf returns the ids that a name may stand for. An empty name matches any id. A name that no
+// user has is taken as an id, because the log outlives accounts and not all actors are users. A
+// username is taken as an id as well: a user who signs up under the name of an operator or a key
+// must not hide the events of that operator or key.
+func idsOf(ctx context.Context, accounts *userstore.Accounts, name string) ([]string, error) {
 	if name == "" {
 		return []string{""}, nil
 	}
@@ -147,8 +149,8 @@ func subjects(ctx context.Context, accounts *userstore.Accounts, name string) ([
 	return []string{name}, nil
 }
 
-// when reads an instant, a day, or how long ago.
-func when(now time.Time, flag, text string) (time.Time, error) {
+// parseWhen parses an instant, a day, or a time before now.
+func parseWhen(now time.Time, flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -168,8 +170,8 @@ func when(now time.Time, flag, text string) (time.Time, error) {
 	return now.Add(-ago), nil
 }
 
-// exportEvents writes an event a line. The order is that of the table, newest first, so that an
-// export which is cut short has what matters.
+// exportEvents writes one event a line. The newest event comes first, as in the table, so that an
+// export which is cut short has the most important events.
 func (a *app) exportEvents(ctx context.Context, log *auditLog) error {
 	for {
 		events, err := log.next(ctx)
@@ -207,7 +209,7 @@ func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore
 		emails := make(map[string]string) // of this page
 		shown := func(kind, id string) string {
 			if kind == string(audit.ByUser) {
-				if _, asked := emails[id]; !asked {
+				if _, known := emails[id]; !known {
 					emails[id] = id
 					if u, err := accounts.Store.UserByID(ctx, id); err == nil {
 						emails[id] = u.Email
@@ -228,11 +230,11 @@ func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore
 	}
 }
 
-// telling are the fields whose values the table shows; of others it shows the names, for people's
-// profiles are long, and --json has them.
-var telling = []string{"is_active", "is_staff", "email_verified", "roles", "accounts"}
+// shownFields are the fields whose values the table shows. Of other fields it shows only the names,
+// because profiles are long; --json has the values.
+var shownFields = []string{"is_active", "is_staff", "email_verified", "roles", "accounts"}
 
-// details is why, and what is different now, in as much room as a table has.
+// details returns the reason and the changes of an event, shortened for the table.
 func details(e audit.Event) string {
 	var parts []string
 	if e.Reason != "" {
@@ -241,7 +243,7 @@ func details(e audit.Event) string {
 	var others []string
 	for _, c := range e.Changes {
 		switch {
-		case !slices.Contains(telling, c.Field):
+		case !slices.Contains(shownFields, c.Field):
 			others = append(others, c.Field)
 		case c.Before == "" && c.Field == "accounts":
 			parts = append(parts, c.Field+": "+c.After)
@@ -255,7 +257,7 @@ func details(e audit.Event) string {
 	return cut(strings.Join(parts, "; "), 120)
 }
 
-// cut is text in n characters at most.
+// cut returns at most n characters of text.
 func cut(text string, n int) string {
 	if r := []rune(text); len(r) > n {
 		return string(r[:n-1]) + "…"
@@ -263,25 +265,26 @@ func cut(text string, n int) string {
 	return text
 }
 
-// auditLog reads the events that any of several questions is answered with, newest first, each once,
-// page by page.
+// auditLog reads the events that match any of several queries, page by page: newest first, and each
+// event once.
 type auditLog struct {
-	store userstore.Audit
-	asks  []userstore.EventQuery
-	left  int // to be told yet; negative: all
+	store   userstore.Audit
+	queries []userstore.EventQuery
+	left    int // events still to return; negative: all
 
-	pages [][]audit.Event // by question: what was read and not told yet
-	done  []bool          // by question: there is no more to read
+	pages [][]audit.Event // by query: events that were read and not returned yet
+	done  []bool          // by query: there are no more events to read
 }
 
+// next returns the next page; it is empty at the end.
 func (l *auditLog) next(ctx context.Context) ([]audit.Event, error) {
 	if l.pages == nil {
-		l.pages, l.done = make([][]audit.Event, len(l.asks)), make([]bool, len(l.asks))
+		l.pages, l.done = make([][]audit.Event, len(l.queries)), make([]bool, len(l.queries))
 	}
-	var told []audit.Event
-	for len(told) < pageSize && l.left != 0 {
+	var page []audit.Event
+	for len(page) < pageSize && l.left != 0 {
 		newest := -1
-		for i := range l.asks {
+		for i := range l.queries {
 			if err := l.fill(ctx, i); err != nil {
 				return nil, err
 			}
@@ -293,15 +296,15 @@ func (l *auditLog) next(ctx context.Context) ([]audit.Event, error) {
 			break
 		}
 		e := l.pages[newest][0]
-		for i := range l.pages { // one that a user did to themselves answers both questions
+		for i := range l.pages { // an event with one user as actor and target matches two queries
 			if len(l.pages[i]) > 0 && l.pages[i][0].ID == e.ID {
 				l.pages[i] = l.pages[i][1:]
 			}
 		}
-		told = append(told, e)
+		page = append(page, e)
 		l.left--
 	}
-	return told, nil
+	return page, nil
 }
 
 func newer(a, b audit.Event) bool {
@@ -311,12 +314,12 @@ func newer(a, b audit.Event) bool {
 	return a.ID > b.ID
 }
 
-// fill has an event of a question at hand, if there is one left.
+// fill reads the next page of query i, if its last page is used up.
 func (l *auditLog) fill(ctx context.Context, i int) error {
 	if len(l.pages[i]) > 0 || l.done[i] {
 		return nil
 	}
-	q := l.asks[i]
+	q := l.queries[i]
 	if q.Limit = pageSize; l.left > 0 {
 		q.Limit = min(l.left, pageSize)
 	}
@@ -326,7 +329,7 @@ func (l *auditLog) fill(ctx context.Context, i int) error {
 	}
 	if l.pages[i], l.done[i] = page, len(page) < q.Limit; len(page) > 0 {
 		last := page[len(page)-1]
-		l.asks[i].Before = &last
+		l.queries[i].Before = &last
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// eachURL runs fn with a fresh database of either engine, as a command is given it.
+// eachURL runs fn with a fresh database of each engine, and the environment that names it.
 func eachURL(t *testing.T, fn func(t *testing.T, env []string, db *sqlstore.DB)) {
 	for name, url := range map[string]func() string{
 		"sqlite":   func() string { return sqltest.SQLitePath(t) },
@@ -229,8 +229,8 @@ func TestAudit(t *testing.T) {
 	})
 }
 
-// An export of more than one page has every event once and in order, whatever happened at the same
-// instant, and two questions at once do not change that.
+// An export of more than one page has every event once and in order, even with events of the same
+// instant and with two queries at once.
 func TestAuditPages(t *testing.T) {
 	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
 		ctx, now := context.Background(), time.Now().UTC().Truncate(time.Second)

@@ -14,33 +14,32 @@ import (
 	"time"
 )
 
-// BenchmarkColdStart is from the start of the process to its first answer with the
-// key set, with existing keys. The aim is under 0.5 s, and under 40 MiB when idle.
+// BenchmarkColdStart measures from the start of the process to its first answer with the key set,
+// with existing keys. The targets are under 0.5 s, and under 40 MiB when idle.
 func BenchmarkColdStart(b *testing.B) {
 	p := start(b, nil)
 	p.stop(b)
 	var resident float64
 	for b.Loop() {
 		begin := time.Now()
-		again := p.again(b)
-		for again.status("/.well-known/jwks.json") != http.StatusOK {
+		restarted := p.restart(b)
+		for restarted.status("/.well-known/jwks.json") != http.StatusOK {
 			if time.Since(begin) > 10*time.Second {
-				b.Fatalf("no answer:\n%s", again.errOut)
+				b.Fatalf("no answer:\n%s", restarted.errOut)
 			}
 			time.Sleep(time.Millisecond)
 		}
 		b.StopTimer()
 		time.Sleep(2 * time.Second)
-		resident = again.memory(b, "VmRSS")
-		again.stop(b)
+		resident = restarted.memory(b, "VmRSS")
+		restarted.stop(b)
 		b.StartTimer()
 	}
 	b.ReportMetric(resident, "idle-MiB")
 }
 
-// BenchmarkLogins200 keeps 200 logins in flight. The aims: memory stays under
-// 96 MiB + 2 × (hash slots × argon2 memory), and the key set is answered in under 100 ms
-// at the 99th percentile.
+// BenchmarkLogins200 keeps 200 logins in flight. The targets: memory stays under 96 MiB + 2 × (hash
+// slots × argon2 memory), and the key set is answered in under 100 ms at the 99th percentile.
 func BenchmarkLogins200(b *testing.B) {
 	p := start(b, nil, "SIGNET_LOG_LEVEL=warn")
 	defer p.stop(b)
@@ -99,8 +98,8 @@ func BenchmarkLogins200(b *testing.B) {
 	b.ReportMetric(p.memory(b, "VmHWM"), "peak-MiB")
 }
 
-// again starts the same server once more, in its folder.
-func (p *process) again(t testing.TB) *process {
+// restart starts the same server once more, in its folder.
+func (p *process) restart(t testing.TB) *process {
 	t.Helper()
 	next := &process{base: p.base, dir: p.dir, errOut: &syncBuffer{}, exited: make(chan struct{})}
 	next.cmd = exec.Command(p.cmd.Path, "serve")
@@ -122,7 +121,7 @@ func (p *process) stop(t testing.TB) {
 	p.wait(t, 15*time.Second)
 }
 
-// memory reads a line of /proc/PID/status in MiB.
+// memory returns a line of /proc/PID/status in MiB.
 func (p *process) memory(t testing.TB, name string) float64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

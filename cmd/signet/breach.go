@@ -13,12 +13,12 @@ import (
 	"github.com/signet-id/signet/configs"
 )
 
-// A range holds about a thousand lines of 40 bytes, padding included.
+// maxBreachRange limits the answer. A range has about a thousand lines of 40 bytes, with padding.
 const maxBreachRange = 1 << 20
 
-// breachRange asks a breach list for a range of SHA-1 values, with padding, so that not even the length
-// of the answer tells which. Its errors name no address: the last digits of one would be a
-// password's first.
+// breachRange returns a function that asks a breach list for a range of SHA-1 values. It asks for
+// padding, so that not even the length of the answer shows which range it is. Errors do not name
+// the address, because its last digits are the first digits of a password's hash.
 func breachRange(address string) func(ctx context.Context, prefix string) (string, error) {
 	if address == "" {
 		return nil
@@ -56,8 +56,8 @@ func breachRange(address string) func(ctx context.Context, prefix string) (strin
 	}
 }
 
-// serviceNames is what the service goes by, which no password consists of: its name on the pages and
-// the issuer's host, with its port where it has one.
+// serviceNames returns the names of the service, which must not be passwords: its name on the
+// pages, and the issuer's host and port.
 func serviceNames(c configs.Config, bound string) string {
 	host := ""
 	if u, err := url.Parse(c.IssuerURL(bound)); err == nil {

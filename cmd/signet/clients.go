@@ -24,8 +24,8 @@ func (a *app) clientsCommand() *cobra.Command {
 	)
 }
 
-// lateTokens is what no command can do about access tokens that others verify offline.
-const lateTokens = "Access tokens that are out already end within tokens.access_lifetime."
+// tokensRemain says that no command can end access tokens that resource servers verify offline.
+const tokensRemain = "Access tokens that are out already end within tokens.access_lifetime."
 
 func (a *app) clientsCreate() *cobra.Command {
 	var in clientFlags
@@ -163,7 +163,7 @@ func (a *app) clientsList() *cobra.Command {
 	return cmd
 }
 
-// clientPages reads the clients, limit at most (0: all), page by page.
+// clientPages reads at most limit clients (0: all), page by page.
 func clientPages(ctx context.Context, from userstore.Clients, limit int, yield func([]userstore.Client) error) error {
 	var after *userstore.Client
 	for left := limit; ; {
@@ -195,7 +195,7 @@ What was granted before does not come back: users log in again.`
 		long = short + `.
 
 Its refresh tokens, codes and browser requests are refused from now on, and introspection calls its
-access tokens inactive; new tokens of client_credentials end within a second. ` + lateTokens
+access tokens inactive; new tokens of client_credentials end within a second. ` + tokensRemain
 	}
 	return &cobra.Command{
 		Use:   name + " CLIENT_ID",
@@ -214,7 +214,7 @@ access tokens inactive; new tokens of client_credentials end within a second. ` 
 				if a.asJSON {
 					return a.printJSON(c.Document(""))
 				}
-				text := " is disabled, and everything that was granted to it has ended. " + lateTokens
+				text := " is disabled, and everything that was granted to it has ended. " + tokensRemain
 				if active {
 					text = " may be used again."
 				}
@@ -290,7 +290,7 @@ clients disable". A terminal is asked first; programs say --yes.`,
 						Deleted string `json:"deleted"`
 					}{c.ID})
 				}
-				_, err = fmt.Fprintln(a.out, c.ID+" is deleted. "+lateTokens)
+				_, err = fmt.Fprintln(a.out, c.ID+" is deleted. "+tokensRemain)
 				return err
 			})
 		}),
@@ -306,7 +306,7 @@ func oneClient(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// withClients runs fn with the rules of clients over the configured store.
+// withClients runs fn with a client registry over the configured store.
 func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sqlstore.DB) error) error {
 	c, db, err := a.store(ctx)
 	if err != nil {
@@ -318,7 +318,7 @@ func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sql
 		if err != nil || ring.Version > 0 {
 			return ring.ActiveAlgorithms(a.now()), err
 		}
-		return c.Keys.Algorithms, nil // no server has run yet; the first start makes a key of each that is active at once
+		return c.Keys.Algorithms, nil // no server has run yet; the first start makes an active key for each algorithm
 	}), db)
 }
 
@@ -329,7 +329,7 @@ func noSuchClient(err error, id string) error {
 	return err
 }
 
-// explainClient makes one sentence of what the rules of clients refuse, by the flags that say it.
+// explainClient turns an error of the client registry into one sentence that names the flags.
 func explainClient(err error, c userstore.Client) error {
 	var invalid *userstore.ValidationError
 	var exists *userstore.ExistsError
@@ -348,15 +348,15 @@ func explainClient(err error, c userstore.Client) error {
 	return err
 }
 
-// flagOf names what a fault is about: the flag, and of a list the member.
+// flagOf returns the flag of a faulty field, and for a list the faulty member.
 func flagOf(field string, c userstore.Client) string {
-	root, place, _ := strings.Cut(field, ".")
+	root, index, _ := strings.Cut(field, ".")
 	for _, f := range listFlags {
 		if f.field != root {
 			continue
 		}
 		list := *f.of(&c)
-		if n, err := strconv.Atoi(place); err == nil && n < len(list) {
+		if n, err := strconv.Atoi(index); err == nil && n < len(list) {
 			return "--" + f.name + " " + printable.Text(short(list[n]))
 		}
 		return "--" + f.name
@@ -368,7 +368,7 @@ func flagOf(field string, c userstore.Client) string {
 	}
 	switch root {
 	case "jwks":
-		return strings.TrimSuffix("--jwks-file "+place, " ")
+		return strings.TrimSuffix("--jwks-file "+index, " ")
 	case "client_secret":
 		return "--secret-file"
 	}

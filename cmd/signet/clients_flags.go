@@ -17,16 +17,16 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// clientFlags are what a client is registered for, for create and update alike.
+// clientFlags are the flags with the registration of a client, for create and update.
 type clientFlags struct {
 	flags      *pflag.FlagSet
-	own        []string // without --json and --config, which say nothing of the client
+	own        []string // without --json and --config, which do not describe the client
 	client     userstore.Client
 	jwksFile   string
 	secretFile string
 }
 
-// textFlags are those that stand for one text of the registration.
+// textFlags are the flags for one text of the registration.
 var textFlags = []struct {
 	name, field, usage string
 	of                 func(*userstore.Client) *string
@@ -42,7 +42,7 @@ var textFlags = []struct {
 	{"tos-uri", "tos_uri", "`URL` of its terms", func(c *userstore.Client) *string { return &c.TOSURI }},
 }
 
-// listFlags are those that may be repeated.
+// listFlags are the flags that may be repeated.
 var listFlags = []struct {
 	name, field, usage string
 	of                 func(*userstore.Client) *[]string
@@ -75,7 +75,7 @@ func (in *clientFlags) add(cmd *cobra.Command, create bool) {
 
 func (in *clientFlags) changed() bool { return slices.ContainsFunc(in.own, in.flags.Changed) }
 
-// read takes in the files that flags name, and answers the secret.
+// read reads the files that the flags name, and returns the secret.
 func (in *clientFlags) read(a *app) (secret string, err error) {
 	if in.jwksFile == "-" && in.secretFile == "-" {
 		return "", misusef("standard input is one file; give --jwks-file or --secret-file another one")
@@ -96,40 +96,40 @@ func (in *clientFlags) read(a *app) (secret string, err error) {
 	return a.readSecret(in.secretFile)
 }
 
-// apply makes c what the flags say that were given.
+// apply sets the fields of c whose flags are set.
 func (in *clientFlags) apply(c *userstore.Client) {
-	given := in.flags.Changed
-	if given("client-id") {
+	isSet := in.flags.Changed
+	if isSet("client-id") {
 		c.ID = in.client.ID
 	}
 	for _, f := range textFlags {
-		if given(f.name) {
+		if isSet(f.name) {
 			*f.of(c) = *f.of(&in.client)
 		}
 	}
 	for _, f := range listFlags {
-		if given(f.name) {
+		if isSet(f.name) {
 			*f.of(c) = words(*f.of(&in.client), f.name == "scope")
 		}
 	}
 	switch {
-	case given("jwks-file"):
+	case isSet("jwks-file"):
 		c.JWKS, c.JWKSURI = slices.Clone(in.client.JWKS), ""
-	case given("jwks-uri"):
+	case isSet("jwks-uri"):
 		c.JWKS = nil
 	}
-	if given("id-token-claims") {
+	if isSet("id-token-claims") {
 		c.IDTokenClaims = in.client.IDTokenClaims
 	}
-	if given("first-party") {
+	if isSet("first-party") {
 		c.FirstParty = in.client.FirstParty
 	}
 }
 
-// words are what a flag was given that may be repeated. An empty one is none; several scopes may
-// stand in one, as in a request.
-func words(given []string, split bool) (out []string) {
-	for _, one := range given {
+// words returns the values of a flag that may be repeated, without empty ones. With split each
+// value may hold several words, as scope does in a request.
+func words(values []string, split bool) (out []string) {
+	for _, one := range values {
 		switch {
 		case split:
 			out = append(out, strings.Fields(one)...)
@@ -140,7 +140,7 @@ func words(given []string, split bool) (out []string) {
 	return out
 }
 
-// readSecret reads a client secret that somebody chose; "" without a file.
+// readSecret reads a client secret from a file. Without a file it returns "".
 func (a *app) readSecret(file string) (string, error) {
 	if file == "" {
 		return "", nil
@@ -152,7 +152,7 @@ func (a *app) readSecret(file string) (string, error) {
 	return secret, err
 }
 
-// newRegistry joins the rules of clients to what is configured.
+// newRegistry returns a client registry with the settings of the configuration.
 func newRegistry(c configs.Config, db userstore.Clients, hasher *password.Hasher, now func() time.Time, log *slog.Logger,
 	algorithms func(context.Context) ([]string, error)) *userstore.Registry {
 	r := &userstore.Registry{Store: db, Hasher: hasher, Now: now, NewID: server.NewID, Log: log, Algorithms: algorithms, RedirectSchemes: c.OAuth.Schemes()}

@@ -15,7 +15,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// post sends a form, or JSON where the body is some, by way of Basic where id is given.
+// post sends a form, or JSON if the body is JSON, with Basic authentication if id is not empty.
 func (p *process) post(t testing.TB, path, id, secret, body string) (status int, answer map[string]any) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, p.base+path, strings.NewReader(body))
@@ -47,8 +47,8 @@ func (p *process) post(t testing.TB, path, id, secret, body string) (status int,
 	return res.StatusCode, answer
 }
 
-// O-12: what is done to a client at the command line while servers run: its tokens are over at
-// introspection and refresh at once, on every server, and a second later it gets no new ones.
+// O-12: a command changes a client while servers run. On every server the client's tokens end at
+// once for introspection and refresh, and a second later the client gets no new tokens.
 func TestO12ClientsWhileServersRun(t *testing.T) {
 	const api = "https://api.example.com"
 	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// earlierOf is the earlier of what two clocks say: what has expired by both has expired, whichever
-// of them is wrong. To keep a row too long does no harm.
+// earlierOf returns a clock that reads the earlier time of two clocks. A row that has expired by
+// both clocks has really expired, even if one clock is wrong. Keeping a row too long does no harm.
 func earlierOf(database func(context.Context) (time.Time, error), own func() time.Time) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		at, err := database(ctx)

@@ -13,8 +13,8 @@ import (
 	"github.com/signet-id/signet/internal/server"
 )
 
-// A database whose clock jumps ahead between two polls of the keys must not have the live sessions
-// removed: nothing brings them back when the clock is set right.
+// If the database's clock jumps ahead between two polls of the keys, no live session may be
+// removed: it would not come back when the clock is right again.
 func TestClockJumpRemovesNothingThatLives(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		now := time.Now().UTC().Truncate(time.Microsecond)

@@ -20,7 +20,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// app is what one run of the program has at hand.
+// app has the inputs and outputs of one run of the program.
 type app struct {
 	env      []string
 	in       io.Reader
@@ -28,7 +28,7 @@ type app struct {
 	now      func() time.Time
 
 	configFile string
-	loaded     *configs.Config // by the first load
+	loaded     *configs.Config // set by the first load
 	asJSON     bool
 }
 
@@ -45,15 +45,15 @@ everything in the folder data. "signet config" shows what is configured.`
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(flagError)
 	plainArguments(root)
-	// A group runs only to say that there is no such command: its usage is not "keys [flags]".
+	// A group only runs to report an unknown command, so its usage must not be "keys [flags]".
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "read this configuration `file` (default: "+configs.DefaultFile+" in the working folder, if there is one)")
 	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print JSON for programs instead of text for people")
 	return root
 }
 
-// group is a command that only holds others: alone it shows them, and with a word
-// that is none of them it is misused.
+// group returns a command that only holds other commands. Without an argument it lists them, and an
+// unknown command is a misuse.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: use, Short: short, Args: func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -70,8 +70,8 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return g
 }
 
-// action makes a command's body: what it does is the operator's act, and an error of it is a
-// failure, unless it is a misuse.
+// action wraps a command's body. The operator is the actor of its audit entries, and its errors are
+// failures, unless they are misuses.
 func action(body func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := body(audit.WithOrigin(cmd.Context(), operator()), args)
@@ -84,8 +84,8 @@ func action(body func(ctx context.Context, args []string) error) func(*cobra.Com
 	}
 }
 
-// load reads the configuration, once: a pipe can be read no second time, and a
-// warning says nothing new then. flags are those of the command that stand for keys.
+// load reads the configuration once: a pipe cannot be read a second time, and warnings should not
+// be repeated. flags are the command's flags that set keys of the configuration.
 func (a *app) load(flags map[string]string) (configs.Config, error) {
 	if a.loaded != nil {
 		return *a.loaded, nil
@@ -100,8 +100,8 @@ func (a *app) load(flags map[string]string) (configs.Config, error) {
 	return c, err
 }
 
-// store opens the configured database for a command. It never makes one: a wrong
-// folder must not look like an empty installation.
+// store opens the configured database for a command. It never makes a database: a wrong folder must
+// not look like an empty installation.
 func (a *app) store(ctx context.Context) (configs.Config, *sqlstore.DB, error) {
 	c, err := a.load(nil)
 	if err != nil {
@@ -121,8 +121,8 @@ func (a *app) store(ctx context.Context) (configs.Config, *sqlstore.DB, error) {
 	return c, db, nil
 }
 
-// open opens a database of the configuration. What the driver has to say beyond
-// our one sentence is for those who ask for it with log.level=debug.
+// open opens a database of the configuration. The driver's own error is logged at level debug, in
+// addition to our one sentence.
 func (a *app) open(ctx context.Context, c configs.Config, database string, o sqlstore.Options) (*sqlstore.DB, error) {
 	db, err := sqlstore.Open(ctx, database, o)
 	var u *sqlstore.UnreachableError
@@ -134,7 +134,7 @@ func (a *app) open(ctx context.Context, c configs.Config, database string, o sql
 	return db, err
 }
 
-// printJSON writes one document for programs.
+// printJSON writes one JSON document.
 func (a *app) printJSON(v any) error {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
@@ -147,9 +147,9 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-// terminal tells whether a reader or writer is one, and which.
+// terminal reports whether a reader or writer is a terminal, and returns its file descriptor.
 func terminal(stream any) (fd int, ok bool) {
-	if o, watched := stream.(*output); watched {
+	if o, wrapped := stream.(*output); wrapped {
 		stream = o.Writer
 	}
 	f, isFile := stream.(*os.File)
@@ -159,7 +159,7 @@ func terminal(stream any) (fd int, ok bool) {
 	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
 }
 
-// rfc3339 writes a time for programs; nil when there is none.
+// rfc3339 formats a time for programs; nil stands for the zero time.
 func rfc3339(t time.Time) *string {
 	if t.IsZero() {
 		return nil

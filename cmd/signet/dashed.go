@@ -9,17 +9,18 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// idArguments are the words of a command's Use that stand for an id, or for an address.
+// idArguments are the words in a command's Use that stand for an id or an address.
 var idArguments = []string{"USER", "CLIENT_ID", "KID…"}
 
-// takesIDs tells whether a command takes ids as arguments.
+// takesIDs reports whether a command takes ids as arguments.
 func takesIDs(cmd *cobra.Command) bool {
 	return slices.ContainsFunc(strings.Fields(cmd.Use), func(word string) bool { return slices.Contains(idArguments, word) })
 }
 
-// dashedIDs moves ids that begin with a dash behind a "--", where they are no flags. No new id
-// begins so, but there are keys and accounts from before, accounts that were imported with their
-// ids, and email addresses. Flags, and what looks like a mistyped flag, stay where they are.
+// dashedIDs moves ids that begin with a dash after a "--", so that they are not taken for flags. No
+// new id begins with a dash. Older keys and accounts, accounts that were imported with their ids,
+// and email addresses may. Flags, and arguments that look like a mistyped flag, stay where they
+// are.
 func dashedIDs(root *cobra.Command, args []string) []string {
 	cmd, rest, err := root.Find(args)
 	if err != nil || !takesIDs(cmd) {
@@ -42,7 +43,7 @@ func dashedIDs(root *cobra.Command, args []string) []string {
 			flags = append(flags, arg)
 			if f != nil && f.NoOptDefVal == "" && !strings.Contains(arg, "=") && i+1 < len(rest) {
 				i++
-				flags = append(flags, rest[i]) // its value, whatever that begins with
+				flags = append(flags, rest[i]) // the flag's value, even if it begins with a dash
 			}
 		}
 	}
@@ -53,7 +54,7 @@ func dashedIDs(root *cobra.Command, args []string) []string {
 	return slices.Concat(path, flags, []string{"--"}, positional)
 }
 
-// namedFlag is the flag of cmd that arg gives; nil: none.
+// namedFlag returns the flag of cmd that arg names, or nil.
 func namedFlag(cmd *cobra.Command, arg string) *pflag.Flag {
 	if name, ok := strings.CutPrefix(arg, "--"); ok {
 		name, _, _ = strings.Cut(name, "=")
@@ -73,8 +74,9 @@ var (
 	idAfterDashes = regexp.MustCompile(`^--[A-Za-z0-9_-]{14,62}$`)
 )
 
-// dashedID tells an id that begins with a dash, or an address, from a mistyped flag. Our flags
-// with one dash have one letter, and those with two have words in lower case.
+// dashedID reports whether an argument that begins with a dash is an id or an address, and not a
+// mistyped flag. Our flags with one dash have one letter; our flags with two dashes have words in
+// lower case.
 func dashedID(arg string) bool {
 	switch {
 	case strings.Contains(arg, "@"):
@@ -84,6 +86,6 @@ func dashedID(arg string) bool {
 	case !idAfterDashes.MatchString(arg) || strings.ToLower(arg) == arg:
 		return false
 	}
-	// What this program made has these lengths; other ids hold a digit or an underscore.
+	// Ids that this program made have these lengths; other ids have a digit or an underscore.
 	return len(arg) == 22 || len(arg) == 43 || strings.ContainsAny(arg, "0123456789_")
 }

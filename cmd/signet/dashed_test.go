@@ -35,8 +35,8 @@ func dashed(t *testing.T, folder string, args ...string) (code int, out, said st
 // arguments that are no ids.
 var otherArguments = []string{"FILE", "[FILE]", "-", "ROLE", "[COMMAND]", "ADDRESS", "URL"}
 
-// Every command that takes an id takes one that begins with a dash as it is written, before and
-// behind its flags; a flag that there is not is a misuse in every one of them.
+// Every command that takes an id accepts an id that begins with a dash, before and after its flags.
+// An unknown flag is a misuse in every one of these commands.
 func TestEveryCommandTakesIDsThatBeginWithADash(t *testing.T) {
 	folder := t.TempDir()
 	if code, _, said := dashed(t, folder, "migrate", "up"); code != exitOK {
@@ -118,7 +118,7 @@ func TestEveryCommandTakesIDsThatBeginWithADash(t *testing.T) {
 	}
 }
 
-// flagsOf is list when it begins with a flag, argumentsOf when it does not.
+// flagsOf returns list if it begins with a flag, and argumentsOf returns list if it does not.
 func flagsOf(list []string) []string {
 	if len(list) > 0 && strings.HasPrefix(list[0], "-") {
 		return list
@@ -133,7 +133,7 @@ func argumentsOf(list []string) []string {
 	return nil
 }
 
-// What is there under such an id is found by it.
+// Keys and accounts with such ids are found by these ids.
 func TestIDsThatBeginWithADashAreFound(t *testing.T) {
 	folder := t.TempDir()
 	if code, _, said := dashed(t, folder, "migrate", "up"); code != exitOK {
@@ -159,7 +159,7 @@ func TestIDsThatBeginWithADashAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	key.CreatedAt, key.ActivateAt, key.Seq = time.Now().UTC(), time.Now().UTC().Add(time.Hour), 77
-	key.Sealed = ring.Keys[0].Sealed // opened by nobody before it is revoked
+	key.Sealed = ring.Keys[0].Sealed // the key is revoked before it would be opened
 	if err := db.ChangeRing(t.Context(), ring.Version, keys.Change{Insert: []keys.Key{key}}); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestIDsThatBeginWithADashAreFound(t *testing.T) {
 			t.Errorf("users show %s: exit %d, %s%s", name, code, out, said)
 		}
 	}
-	// As the value of a flag it is nobody's business what it begins with.
+	// The value of a flag may begin with a dash.
 	if code, _, said := dashed(t, folder, "users", "revoke-sessions", user.ID, "--session", "-kP93jZ8sM0X2yq7r5t1uA"); code != exitFailed ||
 		!strings.Contains(said, "has no such session") {
 		t.Errorf("revoke-sessions: exit %d, %s", code, said)

@@ -15,8 +15,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// openForServing opens the store and finds the key-encryption keys. With the
-// embedded database it makes what is missing; fresh tells that this is the first start.
+// openForServing opens the store and reads the key-encryption keys. With the embedded database it
+// makes the missing folder, database and key. fresh reports whether this is the first start.
 func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool, log *slog.Logger) (db *sqlstore.DB, keks []jose.KEK, fresh bool, err error) {
 	prepare := openPostgres
 	if c.IsPostgres() {
@@ -49,8 +49,8 @@ func (a *app) openForServing(ctx context.Context, c configs.Config, migrate bool
 	return db, keks, fresh, nil
 }
 
-// openPostgres only checks: several servers share the database, and its schema is
-// changed when an operator says so.
+// openPostgres only checks the schema: several servers share the database, and only an operator
+// decides when its schema changes.
 func openPostgres(ctx context.Context, c configs.Config, db *sqlstore.DB, _ *slog.Logger) ([]jose.KEK, bool, error) {
 	if err := db.CheckSchema(ctx); err != nil {
 		return nil, false, err
@@ -59,7 +59,8 @@ func openPostgres(ctx context.Context, c configs.Config, db *sqlstore.DB, _ *slo
 	return keks, false, err
 }
 
-// openEmbedded makes this the one server of the file, and makes what is missing.
+// openEmbedded locks the file for this one server, migrates it and makes a missing key-encryption
+// key.
 func openEmbedded(ctx context.Context, c configs.Config, db *sqlstore.DB, log *slog.Logger) ([]jose.KEK, bool, error) {
 	if err := db.Lock(); err != nil {
 		return nil, false, err
@@ -76,7 +77,8 @@ func openEmbedded(ctx context.Context, c configs.Config, db *sqlstore.DB, log *s
 	return keks, fresh, err
 }
 
-// configuredKEKs are the key-encryption keys of the configuration: the first seals, all open.
+// configuredKEKs returns the key-encryption keys of the configuration. The first one seals, and all
+// of them open.
 func configuredKEKs(c configs.Config) ([]jose.KEK, error) {
 	var keks []jose.KEK
 	for _, s := range []configs.Secret{c.Keys.EncryptionKey, c.Keys.EncryptionKeyPrevious} {
@@ -92,9 +94,9 @@ func configuredKEKs(c configs.Config) ([]jose.KEK, error) {
 	return keks, nil
 }
 
-// embeddedKEKs are the configured keys, or the one that lies beside the database.
-// It is made only for a database that holds nothing sealed yet: a new one would
-// open nothing, and hide that the old one is missing.
+// embeddedKEKs returns the configured keys, or else the key in the file beside the database. It
+// makes that file only for a database that has nothing sealed yet: a new key would open nothing,
+// and would hide that the old key is missing.
 func embeddedKEKs(c configs.Config, fresh bool, log *slog.Logger) ([]jose.KEK, error) {
 	if c.Keys.EncryptionKey != "" {
 		return configuredKEKs(c)
@@ -116,7 +118,7 @@ func embeddedKEKs(c configs.Config, fresh bool, log *slog.Logger) ([]jose.KEK, e
 	return []jose.KEK{kek}, nil
 }
 
-// commandKEKs are the keys for a command, which never makes one.
+// commandKEKs returns the key-encryption keys for a command, which never makes one.
 func commandKEKs(c configs.Config, log *slog.Logger) ([]jose.KEK, error) {
 	if c.IsPostgres() {
 		return configuredKEKs(c)
@@ -152,9 +154,9 @@ func readKEK(path string, log *slog.Logger) (jose.KEK, error) {
 	return kek, nil
 }
 
-// writeKEK makes the file whole or not at all, never over another one, and
-// returns when it would survive a power cut: a key that seals must not be lost.
-// sync is File.Sync, but in tests.
+// writeKEK makes the whole file or no file, and never replaces another one. It returns when the
+// file would survive a power cut, because a key that seals must not be lost. sync is File.Sync,
+// except in tests.
 func writeKEK(path, text string, sync func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".kek-*") // mode 0600
@@ -171,12 +173,12 @@ func writeKEK(path, text string, sync func(*os.File) error) (err error) {
 	if err != nil {
 		return err
 	}
-	// Link fails when there is a file, or a link, of that name; rename would replace it.
+	// Link fails if a file or a link with that name exists; a rename would replace it.
 	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}
 	if err := syncFolder(dir, sync); err != nil {
-		os.Remove(path) // not durable: not used
+		os.Remove(path) // a key that is not durable is not used
 		return err
 	}
 	return nil
@@ -191,7 +193,7 @@ func syncFolder(dir string, sync func(*os.File) error) error {
 	return sync(d)
 }
 
-// prepareFolder makes the data folder for its owner only.
+// prepareFolder makes the data folder, readable by its owner only.
 func prepareFolder(dir string, log *slog.Logger) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -212,8 +214,8 @@ func prepareFolder(dir string, log *slog.Logger) error {
 	return nil
 }
 
-// missingDatabase refuses to start an empty database where there was a full one:
-// its key-encryption key is still there.
+// missingDatabase refuses to make a new database in the place of a lost one. The key-encryption key
+// that is still there shows that there was one.
 func missingDatabase(c configs.Config) error {
 	if _, err := os.Lstat(c.KEKPath()); err != nil {
 		return nil

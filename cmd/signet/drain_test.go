@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// After SIGTERM a balancer goes on sending requests until its next probe: each of them opens a
-// connection, and none is open while the server decides whether to go.
+// After SIGTERM a balancer sends requests until its next probe. Each of them opens a connection,
+// and no connection is open when the server decides whether to stop.
 func TestDrainNotice(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "SIGNET_HTTP_DRAIN_NOTICE=3s")
@@ -33,8 +33,8 @@ func TestDrainNotice(t *testing.T) {
 	}
 }
 
-// A second signal ends the notice, too; without a notice there is none, and a person at a terminal
-// waits for nobody.
+// A second signal ends the notice, too. With a notice of zero there is no wait, and neither is
+// there for a person at a terminal when no connection is open.
 func TestDrainNoticeEnds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -10,13 +10,13 @@ import (
 	"github.com/signet-id/signet/internal/outbound"
 )
 
-// serveFiles are what the server reads once, at its start.
+// serveFiles are the contents of the files that the server reads once, at its start.
 type serveFiles struct {
 	stylesheet, logo, cas []byte
 }
 
-// readServeFiles reads the files that the configuration names for the server alone; what is wrong with them
-// is told like any other fault of the configuration, all at once.
+// readServeFiles reads the configured files that only the server needs. It reports all their faults
+// at once, as faults of the configuration.
 func readServeFiles(c configs.Config) (f serveFiles, err error) {
 	var faults []configs.Fault
 	for _, file := range []struct {
@@ -49,8 +49,8 @@ func readServeFiles(c configs.Config) (f serveFiles, err error) {
 	return f, nil
 }
 
-// plainPEM is PEM without marks of an encoding, of which there may be one before each of several
-// files that were put together: behind one, a block is not found.
+// plainPEM returns PEM without byte order marks. A file that was joined from several files may have
+// one before each part, and the block after a mark would not be found.
 func plainPEM(pem []byte) []byte { return bytes.ReplaceAll(pem, []byte("\ufeff"), nil) }
 
 func checkCAs(pem []byte) error {

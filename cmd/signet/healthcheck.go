@@ -52,8 +52,8 @@ address. Exits 0 when it is. Made for container images, which have no curl.`,
 	return cmd
 }
 
-// readyURL is where this machine reaches the configured listener: an address that
-// stands for every interface is asked on loopback.
+// readyURL returns the readiness URL of the configured listener on this machine. For a listener on
+// every interface it uses loopback.
 func readyURL(c configs.Config) (string, error) {
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
@@ -79,8 +79,8 @@ func askReady(ctx context.Context, url string) error {
 	client := &http.Client{
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
-			// The certificate is for the public name and we ask by address. Nothing secret is
-			// sent and the answer is believed by this machine's supervisor only.
+			// The certificate is for the public name, and the request goes to an address. It sends
+			// no secret, and only this machine's supervisor uses the answer.
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// exchange sends bytes as they are and reads answers until the server ends the connection, or says
-// nothing more for a while. It tells the statuses, and whether the connection has ended.
+// exchange sends bytes unchanged and reads answers until the server ends the connection or is
+// silent for a while. It returns the statuses, and whether the connection has ended.
 func exchange(t *testing.T, address, text string) (statuses []int, ended bool) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -43,8 +43,8 @@ func exchange(t *testing.T, address, text string) (statuses []int, ended bool) {
 	}
 }
 
-// H-03: where a proxy in front could see other borders between requests than we do, there is one answer
-// at most, and whatever it took for the next request dies with the connection.
+// H-03: if a proxy in front could see other borders between requests than we do, it gets at most
+// one answer, and the connection is closed before the next request.
 func TestH03NoRequestHidesInAnother(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
@@ -88,7 +88,7 @@ func TestH03NoRequestHidesInAnother(t *testing.T) {
 			}
 		})
 	}
-	// What is odd and means one thing only is read as that.
+	// Odd requests with only one meaning are served.
 	for name, text := range map[string]string{
 		"two lengths that agree": head("Content-Length: 2", "Content-Length: 2") + "{}",
 		"lines that end in LF":   strings.ReplaceAll(head("Content-Length: 2"), "\r\n", "\n") + "{}",
@@ -104,7 +104,8 @@ func TestH03NoRequestHidesInAnother(t *testing.T) {
 	}
 }
 
-// H-01: whoever sends a byte now and then is cut off within ten seconds, and holds nobody up until then.
+// H-01: a client that sends a byte from time to time is cut off within ten seconds, and delays no
+// other client until then.
 func TestH01SlowRequests(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
@@ -141,8 +142,8 @@ func TestH01SlowRequests(t *testing.T) {
 	all.Wait()
 }
 
-// H-18: many more idle connections than there are file descriptors wait without costing anything, and
-// whoever comes after them is served.
+// H-18: many more idle connections than file descriptors wait without any cost, and clients that
+// come after them are served.
 func TestH18IdleConnections(t *testing.T) {
 	t.Parallel()
 	p := start(t, func(c *exec.Cmd) {
@@ -174,14 +175,15 @@ func TestH18IdleConnections(t *testing.T) {
 	}
 }
 
-// processorTime is what the process has used so far.
+// processorTime returns the processor time that the process has used so far.
 func (p *process) processorTime(t *testing.T) time.Duration {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// After the name, which may hold anything: utime and stime are fields 14 and 15, in 1/100 s.
+	// The name may hold any character, so the fields are counted after it. utime and stime are
+	// fields 14 and 15, in 1/100 s.
 	fields := strings.Fields(string(text)[strings.LastIndexByte(string(text), ')')+1:])
 	var ticks int
 	for _, f := range fields[11:13] {
@@ -194,7 +196,7 @@ func (p *process) processorTime(t *testing.T) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// h2 is a connection that speaks HTTP/2 as badly as a test wants.
+// h2 is an HTTP/2 connection on which a test can send any frames.
 type h2 struct{ *tls.Conn }
 
 func dialH2(t *testing.T, address string) h2 {
@@ -228,7 +230,8 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 // getHealthz is a header block without a table: GET, https, /healthz, authority x (RFC 7541).
 var getHealthz = append([]byte{0x82, 0x87, 0x04, 8}, "/healthz\x41\x01x"...)
 
-// H-04: floods of HTTP/2 cost their connection or nothing; others are served meanwhile.
+// H-04: a flood over HTTP/2 ends its connection or costs nothing; other clients are served
+// meanwhile.
 func TestH04HTTP2Floods(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -237,7 +240,8 @@ func TestH04HTTP2Floods(t *testing.T) {
 		"SIGNET_HTTP_TLS_CERT="+filepath.Join(dir, "cert.pem"), "SIGNET_HTTP_TLS_KEY="+filepath.Join(dir, "key.pem"))
 	address := strings.TrimPrefix(p.base, "https://")
 	for name, next := range map[string]func(i int) []byte{
-		// Requests that are taken back at once: no worse than as many requests.
+		// Requests that are cancelled at once (rapid reset) cost no more than as many normal
+		// requests.
 		"rapid reset": func(i int) []byte {
 			stream := uint32(2*i + 1)
 			return append(frame(frameHeaders, endStream|endHeaders, stream, getHealthz), frame(frameReset, 0, stream, []byte{0, 0, 0, 8})...)
@@ -246,7 +250,7 @@ func TestH04HTTP2Floods(t *testing.T) {
 			if i == 0 {
 				return frame(frameHeaders, endStream, 1, getHealthz)
 			}
-			// Literals without a name that is known, of a KiB each.
+			// Literals of a KiB each, without an indexed name.
 			literal := append([]byte{0x00, 1, 'a', 0x7f, 0x81, 0x07}, strings.Repeat("x", 1024)...)
 			return frame(frameContinuation, 0, 1, literal)
 		},
@@ -261,7 +265,7 @@ func TestH04HTTP2Floods(t *testing.T) {
 			if _, err := c.Write(frame(frameSettings, 0, 0, nil)); err != nil {
 				t.Fatal(err)
 			}
-			// What the server says is read by nobody, as a flood would have it.
+			// The client does not read the server's answers, as in a real flood.
 			_ = c.SetWriteDeadline(time.Now().Add(3 * time.Second))
 			var err error
 			sent, asked := 0, 0

@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkImportDjango imports 100,000 users of Django, then the same file once more, which
-// finds all of them there. The aim is under 20 s on SQLite.
+// BenchmarkImportDjango imports 100,000 users of Django. Then it imports the same file once more,
+// when all of them exist already. The target is under 20 s on SQLite.
 func BenchmarkImportDjango(b *testing.B) {
 	const users = 100_000
 	var text strings.Builder

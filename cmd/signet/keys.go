@@ -158,8 +158,8 @@ answers. There is no command that prints a private key.`,
 	}
 }
 
-// withKeys runs fn with a manager that is not started: its commands read the store
-// by themselves. sealing: it may make or open private keys.
+// withKeys runs fn with a key manager that is not started: the manager's commands read the store
+// themselves. sealing says that fn may make or open private keys.
 func (a *app) withKeys(ctx context.Context, sealing bool, fn func(*keys.Manager) error) error {
 	c, db, err := a.store(ctx)
 	if err != nil {
@@ -178,7 +178,7 @@ func (a *app) withKeys(ctx context.Context, sealing bool, fn func(*keys.Manager)
 		if err != nil {
 			return err
 		}
-		// A warning about the key's mode belongs to whoever runs the command.
+		// A warning about the key file's mode is for the operator who runs the command.
 		log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		if ring.Version > 0 {
 			if m.KEKs, err = commandKEKs(c, log); err != nil {
@@ -189,7 +189,7 @@ func (a *app) withKeys(ctx context.Context, sealing bool, fn func(*keys.Manager)
 	return fn(m)
 }
 
-// showReport prints a timeline with what was just done, if something was.
+// showReport prints what was just done, if anything, and the timeline.
 func (a *app) showReport(r keys.Report) error {
 	if r.Notice != "" {
 		fmt.Fprintln(a.err, "signet: NOTICE: "+r.Notice)

@@ -19,17 +19,17 @@ import (
 	"github.com/signet-id/signet/configs"
 )
 
-// Limits of the public listener. They bound what one stranger can hold open; no
-// request of ours takes nearly as long or is nearly as large.
+// Limits of the public listener. They limit what one stranger can hold open. No legitimate request
+// takes nearly as long or is nearly as large.
 const (
 	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 9 * time.Second  // header and body, of which none is larger than 64 KiB
+	readTimeout       = 9 * time.Second  // header and body; a body has at most 64 KiB
 	writeTimeout      = 30 * time.Second // from the end of the header; includes the wait for a password slot
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10 // twice the longest token
 )
 
-// drainShutdown is how long requests that are under way may take after http.drain_notice.
+// drainShutdown is how long running requests may take after http.drain_notice.
 const drainShutdown = 10 * time.Second
 
 // listen opens the public listener.
@@ -41,7 +41,7 @@ func listen(c configs.Config) (net.Listener, error) {
 	return limitConnections(l), nil
 }
 
-// localURL is how this machine's users reach the listener.
+// localURL returns the URL of the listener for users of this machine.
 func localURL(c configs.Config, bound net.Addr) string {
 	host, port, err := net.SplitHostPort(bound.String())
 	if err != nil {
@@ -62,25 +62,26 @@ func loopback(bound net.Addr) bool {
 	return err == nil && addr.Addr().IsLoopback()
 }
 
-// publicServer is the public listener's http.Server and what the drain must know of it.
+// publicServer is the public listener's http.Server with the state that drain needs.
 type publicServer struct {
 	http     *http.Server
 	draining atomic.Bool
 	open     atomic.Int64 // connections
 	tls      bool
-	look     time.Duration // how often the certificate's files are looked at
+	tlsCheck time.Duration // how often the certificate's files are checked for changes
 }
 
 func newPublicServer(h http.Handler, log *slog.Logger) *publicServer {
-	p := &publicServer{look: 30 * time.Second}
+	p := &publicServer{tlsCheck: 30 * time.Second}
 	p.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			// A proxy in front that believes the length of a request which has both a length and a
-			// coding sees another request after it than we do. RFC 9112 section 6.1 has such a
-			// connection closed after its answer; net/http does not, nor tells us of the length.
-			// So whatever is coded is the last request of its connection.
+			// A request may have both a Content-Length and a Transfer-Encoding. A proxy that
+			// believes the length sees another next request than we do (request smuggling). RFC
+			// 9112 section 6.1 demands that the connection is closed after the answer. net/http
+			// does not close it, and hides the length. So every request with a Transfer-Encoding is
+			// the last one of its connection.
 			if p.draining.Load() || len(r.TransferEncoding) > 0 {
-				w.Header().Set("Connection", "close") // HTTP/2 makes a GOAWAY of it
+				w.Header().Set("Connection", "close") // HTTP/2 turns this into a GOAWAY
 			}
 			h.ServeHTTP(w, r)
 		}),
@@ -116,13 +117,15 @@ func (p *publicServer) serve(l net.Listener) error {
 	return err
 }
 
-// drain ends the server so that no request is lost. /readyz says no already. For the length of
-// notice, connections are still accepted, because a balancer goes on sending requests until its
-// next probe; every answer asks its connection to close, so that clients which keep connections
-// alive move away by themselves. Only then the listener closes and idle connections are cut. A
-// connection that is cut the moment it sends a request would cost that request.
+// drain stops the server without losing a request. The caller has made /readyz answer no.
 //
-// atTerminal: a person has pressed Ctrl-C, so the notice ends as soon as no connection is open.
+// During notice the server still accepts connections, because a balancer sends requests until its
+// next probe. Every answer asks for its connection to be closed, so that clients which keep
+// connections alive leave by themselves. Only then the listener closes and idle connections are
+// cut: a connection that was cut while it sends a request would lose that request.
+//
+// atTerminal says that a person has pressed Ctrl-C: the notice ends as soon as no connection is
+// open.
 func (p *publicServer) drain(notice time.Duration, atTerminal bool, log *slog.Logger) {
 	log.Info("stopping", "connections", p.open.Load(), "notice", notice.String())
 	p.draining.Store(true)
@@ -140,12 +143,12 @@ func (p *publicServer) drain(notice time.Duration, atTerminal bool, log *slog.Lo
 	log.Info("stopped", "after", time.Since(start).Round(time.Millisecond))
 }
 
-// useTLS loads the certificate, if one is configured, and takes up a renewed one.
+// useTLS loads the certificate, if one is configured, and reloads it when its files change.
 func (p *publicServer) useTLS(ctx context.Context, running *sync.WaitGroup, c configs.Config, log *slog.Logger) error {
 	if c.HTTP.TLSCert == "" {
 		return nil
 	}
-	stamp := certificateStamp(c) // before the files are read: what changes later is seen
+	stamp := certificateStamp(c) // before the files are read, so that later changes are noticed
 	cert, err := loadCertificate(c)
 	if err != nil {
 		return err
@@ -158,7 +161,7 @@ func (p *publicServer) useTLS(ctx context.Context, running *sync.WaitGroup, c co
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil },
 	}
 	running.Go(func() {
-		tick := time.NewTicker(p.look)
+		tick := time.NewTicker(p.tlsCheck)
 		defer tick.Stop()
 		for {
 			select {
@@ -170,8 +173,8 @@ func (p *publicServer) useTLS(ctx context.Context, running *sync.WaitGroup, c co
 			if now == stamp {
 				continue
 			}
-			// Both files may be in the middle of being replaced: until they fit
-			// together the old certificate stays, and the stamp too, so it is tried again.
+			// The two files may be in the middle of being replaced. Until they belong together the
+			// old certificate stays, and so does the stamp, so that the next check tries again.
 			cert, err := loadCertificate(c)
 			if err != nil {
 				log.Warn("the renewed certificate cannot be used; the old one stays", "error", err)
@@ -202,7 +205,7 @@ func loadCertificate(c configs.Config) (*tls.Certificate, error) {
 	return &cert, nil
 }
 
-// certificateStamp changes when one of the files does.
+// certificateStamp returns a text that changes when one of the files changes.
 func certificateStamp(c configs.Config) string {
 	stamp := ""
 	for _, path := range []string{c.HTTP.TLSCert, c.HTTP.TLSKey} {
@@ -216,8 +219,9 @@ func certificateStamp(c configs.Config) string {
 // reservedFiles are kept for the store, the log, metrics and the odd file.
 const reservedFiles = 40
 
-// limitConnections takes no more connections than file descriptors allow beside
-// what the server itself needs: the rest wait in the kernel's queue until one closes.
+// limitConnections returns a listener that accepts only as many connections as file descriptors
+// allow, apart from the server's own. The rest wait in the kernel's queue until a connection
+// closes.
 func limitConnections(l net.Listener) net.Listener {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/signet-id/signet/configs"
 )
 
-// logger writes to standard error: text on a terminal and JSON otherwise.
+// logger returns a logger that writes to standard error, in the configured format. The format auto
+// is text on a terminal and JSON otherwise.
 func (a *app) logger(c configs.Config) (*slog.Logger, *logWriter) {
 	w := newLogWriter(a.err)
 	options := &slog.HandlerOptions{Level: c.Log.SlogLevel(), ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -29,9 +30,9 @@ func (a *app) logger(c configs.Config) (*slog.Logger, *logWriter) {
 	return slog.New(handler), w
 }
 
-// logWriter keeps requests from waiting for whoever reads the log: a reader that
-// stands still, a full disk or a closed pipe costs lines, never answers. Lost
-// lines are counted and told as soon as writing works again.
+// logWriter writes the log so that no request ever waits for the reader of the log. A reader that
+// stalls, a full disk or a closed pipe loses lines, never answers. Lost lines are counted, and the
+// count is logged as soon as writing works again.
 type logWriter struct {
 	w     io.Writer
 	lines chan []byte
@@ -42,7 +43,7 @@ type logWriter struct {
 	lost   int
 }
 
-// logBacklog lines wait at most; with lines of a few hundred bytes that is about a MiB.
+// logBacklog is how many lines may wait; with lines of a few hundred bytes that is about a MiB.
 const logBacklog = 4096
 
 func newLogWriter(w io.Writer) *logWriter {
@@ -91,8 +92,8 @@ func (l *logWriter) takeLost() int {
 	return n
 }
 
-// lostLine is one line in both formats' spirit: a JSON object, which is also
-// readable in a text log.
+// lostLine returns the line about n lost lines. It is JSON, which is readable in a text log as
+// well.
 func lostLine(n int) []byte {
 	var line []byte
 	w := writerFunc(func(p []byte) (int, error) { line = append([]byte(nil), p...); return len(p), nil })
@@ -104,9 +105,9 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// settle waits a moment until what was logged so far is on its way, so that what
-// is printed next comes after it.
-func (l *logWriter) settle() {
+// waitUntilWritten waits a moment until the lines that were logged so far are written, so that text
+// printed next comes after them.
+func (l *logWriter) waitUntilWritten() {
 	for range 100 {
 		time.Sleep(time.Millisecond)
 		if len(l.lines) == 0 {
@@ -115,7 +116,7 @@ func (l *logWriter) settle() {
 	}
 }
 
-// flush closes the log and waits a second for the reader.
+// flush closes the log and waits at most a second until all lines are written.
 func (l *logWriter) flush() {
 	l.mu.Lock()
 	if !l.closed {

@@ -18,11 +18,11 @@ import (
 // Exit codes.
 const (
 	exitOK      = 0
-	exitFailed  = 1 // it was tried, and did not succeed
-	exitMisused = 2 // it was not tried: the command line makes no sense
+	exitFailed  = 1 // the command ran and failed
+	exitMisused = 2 // the command did not run: the command line makes no sense
 )
 
-// What ended a command, as the cause of its context.
+// The signals that end a command, as the cause of its context.
 var (
 	errInterrupted = errors.New("interrupted")
 	errTerminated  = errors.New("terminated")
@@ -30,8 +30,8 @@ var (
 
 func main() { os.Exit(mainExit(os.Stderr)) }
 
-// mainExit is main for those who need the code: the first SIGINT or SIGTERM asks
-// the command to end, the second one ends the process.
+// mainExit runs the program and returns its exit code. The first SIGINT or SIGTERM asks the command
+// to end; the second one ends the process.
 func mainExit(errOut io.Writer) int {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
@@ -49,8 +49,8 @@ func mainExit(errOut io.Writer) int {
 	return run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, errOut)
 }
 
-// run is the whole program: what it is given is all that it reads of the world,
-// but for the clock and the files that the configuration names.
+// run is the whole program. It reads nothing but its parameters, the clock, the files that the
+// configuration names, and the network.
 func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.Writer) int {
 	written := &output{Writer: out}
 	a := &app{env: env, in: in, out: written, err: errOut, now: time.Now}
@@ -84,8 +84,8 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 	}
 }
 
-// stopped says why a command did not end what it had begun. What it was waiting for, such as the
-// store, is not to blame.
+// stopped returns the text for a command that a signal stopped. The text does not blame the store,
+// for which the command may have been waiting.
 func stopped(ctx context.Context) string {
 	by := ""
 	if cause := context.Cause(ctx); cause == errInterrupted {
@@ -96,8 +96,8 @@ func stopped(ctx context.Context) string {
 	return "it was stopped" + by + " before it was done; run it again, and it goes on from there."
 }
 
-// output remembers that something of what a command prints was lost: cobra and the
-// table writers do not look. The server's first words may get lost; it serves.
+// output remembers an error of writing, because cobra and the table writers ignore it. The command
+// then fails, except serve: a server works without its welcome.
 type output struct {
 	io.Writer
 	failed error
@@ -111,8 +111,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// failure is an error of a command that ran. Whatever else comes out of cobra is
-// a misuse. Without a cause the command has said everything already.
+// failure is an error of a command that ran. Any other error from cobra is a misuse. Without a
+// cause the command has already printed everything.
 type failure struct{ cause error }
 
 func (f *failure) Error() string {
@@ -124,7 +124,7 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.cause }
 
-// sentence is the text of an error on its own: it ends like a sentence.
+// sentence returns the text of an error with a full stop at the end, if it needs one.
 func sentence(err error) string {
 	text := strings.TrimSpace(err.Error())
 	if !strings.HasSuffix(text, ".") && !strings.HasSuffix(text, "?") && !strings.HasSuffix(text, "`") && !strings.Contains(text, "\n") {

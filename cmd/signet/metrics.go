@@ -21,14 +21,14 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// metrics joins what the packages count to Prometheus. Labels have few values,
-// all ours: routes are templates, and strangers' methods are OTHER.
+// metrics exports the packages' counts to Prometheus. Labels have few values, and strangers cannot
+// add any: routes are templates, and unknown methods are OTHER.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
 
-	// Finding a labelled counter costs more than counting; each is found once.
+	// Looking up a labelled counter costs more than counting, so each is looked up once.
 	cells sync.Map // cellKey → cell
 }
 
@@ -87,7 +87,7 @@ func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB,
 	return m
 }
 
-// Request is api.Metrics.
+// Request implements api.Metrics.
 func (m *metrics) Request(route, method string, status int, took time.Duration) {
 	key := cellKey{route, method, status}
 	found, ok := m.cells.Load(key)
@@ -102,8 +102,8 @@ func (m *metrics) Request(route, method string, status int, took time.Duration) 
 	c.latency.Observe(took.Seconds())
 }
 
-// keyCollector tells of the signing keys as this replica sees them, without asking
-// the store: what is scraped while the store is down matters most.
+// keyCollector collects the signing keys as this replica sees them. It does not ask the store,
+// because metrics matter most while the store is down.
 type keyCollector struct {
 	manager *keys.Manager
 	now     func() time.Time
@@ -152,7 +152,7 @@ func (k *keyCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// poolCollector tells of the store's connections.
+// poolCollector collects the store's connections.
 type poolCollector struct{ db *sqlstore.DB }
 
 var (
@@ -177,8 +177,8 @@ func (p *poolCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(poolTime, prometheus.CounterValue, s.Waited.Seconds())
 }
 
-// serveMetrics opens the listener of its own that metrics have. The default address
-// being taken is no reason not to serve; an address that somebody chose is.
+// serveMetrics opens the separate listener for metrics. If the default address is in use, the
+// server starts without metrics; a configured address that is in use fails the start.
 func serveMetrics(c configs.Config, m *metrics, log *slog.Logger) (closeListener func(), err error) {
 	if c.Metrics.Listen == "" {
 		return func() {}, nil

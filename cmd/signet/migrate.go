@@ -87,7 +87,7 @@ running servers of the version before go on working while it runs.`,
 	)
 }
 
-// migrateUp migrates over the connection that is for migrations.
+// migrateUp migrates over the connection for migrations.
 func (a *app) migrateUp(ctx context.Context, c configs.Config) error {
 	db, err := a.open(ctx, c, c.MigrateDatabase(), sqlstore.Options{MaxConns: 2})
 	if err != nil {
@@ -106,7 +106,7 @@ func (a *app) migrations(ctx context.Context, c configs.Config, o sqlstore.Optio
 	return db.Migrations(ctx)
 }
 
-// count writes a number with its noun.
+// count returns a number with its noun, such as "2 sessions".
 func count(n int, one string) string {
 	if n == 1 {
 		return "1 " + one

@@ -10,14 +10,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// misuse is an error of a command that was asked for something it cannot be asked.
+// misuse is the error of a command line that makes no sense.
 type misuse struct{ text string }
 
 func (m *misuse) Error() string { return m.text }
 
 func misusef(format string, args ...any) error { return &misuse{fmt.Sprintf(format, args...)} }
 
-// helpWith is where to read what a command takes.
+// helpWith returns the command line that shows the help of cmd.
 func helpWith(cmd *cobra.Command) string {
 	path := strings.Fields(cmd.CommandPath())
 	if path[len(path)-1] == "help" {
@@ -26,8 +26,8 @@ func helpWith(cmd *cobra.Command) string {
 	return "`" + strings.Join(slices.Insert(path, 1, "help"), " ") + "`"
 }
 
-// explainMisuse writes a misuse as one sentence, with where to read on. What was
-// given is not repeated but for the names of flags and commands: it may be a secret.
+// explainMisuse returns a misuse as one sentence with a pointer to the help. Of the command line it
+// repeats only the names of flags and commands: the rest may be a secret.
 func explainMisuse(cmd *cobra.Command, err error) string {
 	text := strings.TrimSuffix(strings.TrimSpace(err.Error()), ".")
 	if strings.HasSuffix(text, "?") {
@@ -44,7 +44,7 @@ var (
 	wrongCount   = regexp.MustCompile(`^(?:accepts|requires) (?:at most |at least )?(\d+) arg\(s\), (?:only )?received (\d+)$`)
 )
 
-// flagError says in our words what cobra found wrong with a flag.
+// flagError rewrites cobra's error about a flag in our words.
 func flagError(_ *cobra.Command, err error) error {
 	text := err.Error()
 	if m := unknownFlag.FindStringSubmatch(text); m != nil {
@@ -68,7 +68,8 @@ func flagError(_ *cobra.Command, err error) error {
 	return &misuse{text}
 }
 
-// plainArguments makes every command say in our words how many arguments it takes.
+// plainArguments rewrites cobra's errors about the number of arguments in our words, for every
+// command.
 func plainArguments(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		plainArguments(sub)
@@ -99,7 +100,7 @@ func atoi(digits string) (n int) {
 	return n
 }
 
-// helpCommand is cobra's, but that a topic which there is not is a misuse.
+// helpCommand is like cobra's help command, except that an unknown topic is a misuse.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",

@@ -43,8 +43,8 @@ func startRing(t *testing.T, env []string, db *sqlstore.DB) {
 	}
 }
 
-// O-10: every command that writes is in the audit log, once, as the act of whoever ran it; one that
-// failed or only looks is not. The password that it was given is nowhere.
+// O-10: every command that writes has exactly one audit entry, with its operator as the actor. A
+// command that fails or only reads has none. No entry has the password that the command got.
 func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 	const secret = "planted passphrase of the test"
 	folder := t.TempDir()
@@ -161,18 +161,18 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 	})
 }
 
-// cutOff is where an export goes that somebody looks at in the middle, and then cuts off.
-type cutOff struct{ look func() }
+// cutOff is an output that fails at the first write, after it has called check.
+type cutOff struct{ check func() }
 
 func (w cutOff) Write([]byte) (int, error) {
-	w.look()
+	w.check()
 	return 0, io.ErrClosedPipe
 }
 
-// TestO10AnExportIsRecordedBeforeItIsWritten, so that one which is killed has left its trace.
+// An export is recorded before it is written, so that an export which is killed has an audit entry.
 func TestO10AnExportIsRecordedBeforeItIsWritten(t *testing.T) {
 	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
-		told := func() string {
+		entries := func() string {
 			events, err := db.ListEvents(t.Context(), userstore.EventQuery{Limit: 10, Name: audit.UsersExported})
 			if err != nil {
 				t.Fatal(err)
@@ -192,18 +192,18 @@ func TestO10AnExportIsRecordedBeforeItIsWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		looked := 0
+		writes := 0
 		out := cutOff{func() {
-			looked++
-			if got := told(); got != "success begun" {
+			writes++
+			if got := entries(); got != "success begun" {
 				t.Errorf("at the first byte the audit log has %q", got)
 			}
 		}}
 		var errOut bytes.Buffer
-		if code := run(context.Background(), []string{"users", "export"}, env, strings.NewReader(""), out, &errOut); code == exitOK || looked != 1 {
-			t.Errorf("code %d, %d writes: %s", code, looked, &errOut)
+		if code := run(context.Background(), []string{"users", "export"}, env, strings.NewReader(""), out, &errOut); code == exitOK || writes != 1 {
+			t.Errorf("code %d, %d writes: %s", code, writes, &errOut)
 		}
-		if got := told(); got != "failure interrupted, success begun" {
+		if got := entries(); got != "failure interrupted, success begun" {
 			t.Errorf("in the end the audit log has %q", got)
 		}
 	})

@@ -18,7 +18,7 @@ import (
 	"github.com/signet-id/signet/internal/pgtest"
 )
 
-// switchable is a way to PostgreSQL that can be cut.
+// switchable is a connection to PostgreSQL that the test can cut.
 type switchable struct {
 	listener net.Listener
 
@@ -72,8 +72,8 @@ func (s *switchable) set(cut bool) {
 	}
 }
 
-// F-01, F-39: without its store the server says so to machines and to users, goes on
-// answering what it knows, and needs nobody when the store is back.
+// F-01, F-39: without its store the server tells machines and users so, and still answers requests
+// that need no store. When the store is back, the server recovers without an operator.
 func TestTheStoreGoesAway(t *testing.T) {
 	t.Parallel()
 	database, err := url.Parse(pgtest.URL(t))

@@ -9,8 +9,8 @@ import (
 	"github.com/signet-id/signet/configs"
 )
 
-// Certificates and keys that were saved with a mark of their encoding, and chains that were put
-// together of such files, are read whole.
+// Certificates and keys that were saved with a byte order mark, and chains that were joined from
+// such files, are read completely.
 func TestPEMWithMarks(t *testing.T) {
 	dir := t.TempDir()
 	certificate(t, dir, "localhost")

@@ -32,7 +32,7 @@ import (
 	"github.com/signet-id/signet/internal/testport"
 )
 
-// process is `signet serve` as a process of its own, in a folder of its own.
+// process is a running `signet serve` in a folder of its own.
 type process struct {
 	cmd    *exec.Cmd
 	base   string
@@ -71,7 +71,8 @@ func start(t testing.TB, wrap func(*exec.Cmd), env ...string) *process {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 	})
-	// Where its log can be read, the log tells that this process answers, and no other server at the same address.
+	// If the log can be read, it proves that this process answers, and not another server at the
+	// same address.
 	quiet := p.cmd.Stderr != p.errOut || slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "SIGNET_LOG_LEVEL=") })
 	p.until(t, "it serves and is ready", func() bool {
 		return (quiet || strings.Contains(p.errOut.String(), address)) && p.status("/readyz") == http.StatusOK
@@ -89,7 +90,7 @@ func (p *process) until(t testing.TB, what string, ok func() bool) {
 	t.Fatalf("waited too long until %s:\n%s", what, p.errOut)
 }
 
-// status asks over a connection of its own; 0 when there is no answer.
+// status returns the status of a request over a new connection, or 0 without an answer.
 func (p *process) status(path string) int {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	resp, err := client.Get(p.base + path)
@@ -119,13 +120,13 @@ func (p *process) wait(t testing.TB, limit time.Duration) (code int, took time.D
 	}
 }
 
-// F-19: clients that keep their connections alive lose no request when the
-// server is told to stop; readiness goes first, what is under way is finished.
+// F-19: clients that keep their connections alive lose no request when the server is stopped.
+// Readiness ends first, and running requests are finished.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
 
-	// A request that is under way: its body comes slowly.
+	// A running request, whose body comes slowly.
 	body, bodyWriter := io.Pipe()
 	slow := make(chan string, 1)
 	go func() {
@@ -151,7 +152,7 @@ func TestDrain(t *testing.T) {
 			for {
 				resp, err := client.Get(p.base + "/.well-known/jwks.json")
 				if err != nil {
-					// After the listener has closed nobody can connect; before, nothing may fail.
+					// Only after the listener has closed may a connection fail.
 					if !stopped.Load() || !errors.Is(err, syscall.ECONNREFUSED) {
 						t.Errorf("F-19: a request was lost: %v", err)
 					}
@@ -194,7 +195,7 @@ func TestDrain(t *testing.T) {
 	t.Logf("%d answers, exit after %s", answers.Load(), took)
 }
 
-// F-19: a second signal ends the process at once, whatever is under way.
+// F-19: a second signal ends the process at once, whatever is running.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
@@ -212,7 +213,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// F-40: readers of our output that go away or stand still end nothing.
+// F-40: if a reader of our output goes away or stalls, the server goes on.
 func TestNobodyReadsTheLog(t *testing.T) {
 	t.Parallel()
 	ask := func(t *testing.T, p *process, n int) {
@@ -279,8 +280,8 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	})
 }
 
-// F-33, H-18: with few file descriptors strangers' connections wait; the store keeps
-// its own, and everything goes on when they leave.
+// F-33, H-18: with few file descriptors strangers' connections wait. The store keeps its
+// connections, and the waiting ones are served when the others close.
 func TestFewFileDescriptors(t *testing.T) {
 	t.Parallel()
 	p := start(t, func(c *exec.Cmd) {
@@ -295,7 +296,7 @@ func TestFewFileDescriptors(t *testing.T) {
 		}
 		conns = append(conns, conn)
 	}
-	// The first connections are served, and what they ask for needs the store.
+	// The first connections are served, and their requests need the store.
 	fmt.Fprint(conns[0], "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
 	_ = conns[0].SetReadDeadline(time.Now().Add(5 * time.Second))
 	resp, err := http.ReadResponse(bufio.NewReader(conns[0]), nil)
@@ -337,7 +338,7 @@ func certificate(t *testing.T, dir, name string) {
 	}
 }
 
-// H-15: TLS is what is configured: no version before 1.2, no weak cipher, and no plain HTTP beside it.
+// H-15: with TLS configured, no version before 1.2, no weak cipher and no plain HTTP is accepted.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -386,7 +387,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// The renewed certificate is taken up while the server runs, once both files fit.
+// The server loads a renewed certificate while it runs, as soon as both files belong together.
 func TestCertificateRenewal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -395,7 +396,7 @@ func TestCertificateRenewal(t *testing.T) {
 	c.HTTP.TLSCert, c.HTTP.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	logged := &syncBuffer{}
 	p := newPublicServer(http.NotFoundHandler(), textLog(logged))
-	p.look = 10 * time.Millisecond
+	p.tlsCheck = 10 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	if err := p.useTLS(ctx, &running, c, textLog(logged)); err != nil {
@@ -434,7 +435,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("waited too long until %s", what)
 }
 
-// What one stranger can hold open is bounded: the header in size and in time.
+// A stranger cannot hold a connection open with a header: its size and its time are limited.
 func TestListenerLimits(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// progress tells on standard error how far a long command is: on a terminal as a bar that
-// stays in its line, otherwise as a line now and then.
+// progress shows on standard error how far a long command is: on a terminal as a bar in one line,
+// otherwise as a new line from time to time.
 type progress struct {
 	out   io.Writer
 	bar   bool
 	quiet bool // for programs
 	now   func() time.Time
 
-	size  int64 // of what is read; 0: not known
+	size  int64 // of the input; 0: unknown
 	read  atomic.Int64
 	shown bool
-	next  time.Time // when there is something to show again
+	next  time.Time // when to show the next update
 }
 
 const (
@@ -42,7 +42,7 @@ func (p *progress) interval() time.Duration {
 	return lineInterval
 }
 
-// watch counts what is read of in.
+// watch returns a reader that counts the bytes read from in.
 func (p *progress) watch(in io.Reader) io.Reader { return &watched{in, &p.read} }
 
 type watched struct {
@@ -56,7 +56,7 @@ func (w *watched) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// show tells that n accounts are done.
+// show shows that n accounts are done, unless the last update is too recent.
 func (p *progress) show(n int) {
 	now := p.now()
 	if p.quiet || now.Before(p.next) {
@@ -81,7 +81,7 @@ func (p *progress) show(n int) {
 	p.shown = p.bar
 }
 
-// hide takes the bar away, so that something else can be written.
+// hide removes the bar, so that another line can be written.
 func (p *progress) hide() {
 	if p.shown {
 		fmt.Fprint(p.out, "\r\x1b[K")

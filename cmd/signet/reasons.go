@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// The system's errors as half a sentence for a person. What they name is named by
-// the sentence around it, and sometimes must not be: a path can be a misplaced secret.
+// This file turns the system's errors into half a sentence for people. The sentence around it names
+// the file or address, or omits it: a path can be a misplaced secret.
 
-// networkReason says why a connection or a listener failed.
+// networkReason returns why a connection or a listener failed.
 func networkReason(err error) string {
 	var dns *net.DNSError
 	switch {
@@ -25,7 +25,7 @@ func networkReason(err error) string {
 	return systemReason(err)
 }
 
-// systemReason is the innermost error's text, on one line.
+// systemReason returns the text of the innermost error, on one line.
 func systemReason(err error) string {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -37,7 +37,7 @@ func systemReason(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// listenError says what to do when key's address cannot be listened on.
+// listenError says what to do if the server cannot listen on the address of key.
 func listenError(key, address string, err error) error {
 	advice := "set " + key + " to another address"
 	if key == "metrics.listen" {

@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(searchedRun{m}, map[string]func(){"signet": watchedMain})
 }
 
-// TestScripts runs the real binary as its users do. Beside testscript's own
-// commands the scripts have:
+// TestScripts runs the real binary as its users do. In addition to testscript's own commands the
+// scripts have:
 //
 //	ready                        waits until $BASE/readyz says yes
 //	http [-bearer T] METHOD URL [BODY]
@@ -70,7 +70,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// secrets are what must not be printed by anybody.
+// secrets are texts that no program may print.
 type secrets struct {
 	mu   sync.Mutex
 	list []string
@@ -180,7 +180,7 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func do(ts *testscript.TestScript, req *http.Request) (int, []byte) {
-	// A connection for each request: what is kept alive would make each drain wait for it.
+	// Each request has a new connection: a drain would wait for connections that are kept alive.
 	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	ts.Check(err)
@@ -254,7 +254,7 @@ func cmdUntil(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s did not print %s within a minute", strings.Join(args[1:], " "), args[0])
 }
 
-// cmdWelcome does what a shell would do with the commands of the welcome.
+// cmdWelcome runs the commands of the welcome text, as a shell would.
 func cmdWelcome(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\\\n", " ")
 	word := regexp.MustCompile(`'[^']*'|\S+`)

@@ -59,14 +59,14 @@ connection is open. A second signal ends it at once.`,
 	}
 	names := map[string]string{"listen": "listen", "issuer": "issuer", "data_dir": "data-dir", "log.format": "log-format", "log.level": "log-level"}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		given := map[string]string{}
+		values := map[string]string{}
 		for key, value := range flags {
 			if cmd.Flags().Changed(names[key]) {
-				given[key] = *value
+				values[key] = *value
 			}
 		}
 		return action(func(ctx context.Context, _ []string) error {
-			c, err := a.load(given)
+			c, err := a.load(values)
 			if err != nil {
 				return err
 			}
@@ -76,16 +76,15 @@ connection is open. A second signal ends it at once.`,
 	return cmd
 }
 
-// serve is the composition root. It returns when ctx has ended and everything
-// that was under way is finished.
+// serve is the composition root. It returns when ctx has ended and all running work is finished.
 func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
-	// A reader of our output that went away must not end the server: Go would die
+	// A reader of our output that goes away must not end the server: by default a Go program dies
 	// of SIGPIPE on standard output and standard error.
 	signal.Ignore(syscall.SIGPIPE)
 	if _, ok := terminal(a.in); !ok {
 		signal.Ignore(syscall.SIGHUP) // there is no terminal to hang up
 	}
-	ctx = audit.WithOrigin(ctx, system) // the operator has only started it
+	ctx = audit.WithOrigin(ctx, system) // the operator only started the server
 	log, lines := a.logger(c)
 	defer lines.flush()
 
@@ -99,7 +98,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	}
 	defer db.Close()
 
-	// What runs beside the requests goes on until the last of them is answered.
+	// Background work goes on until the last request is answered.
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -115,7 +114,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Log:         log,
 		TypesToSign: issuer.TokenTypes,
 		AlgorithmInUse: func(ctx context.Context, alg string) (string, error) {
-			// Resources cannot be: the configuration checks them against the algorithms.
+			// Only clients are asked: the configuration checks the resources' algorithms.
 			clients, err := db.ClientsWithAlgorithm(ctx, alg)
 			if err != nil || len(clients) == 0 {
 				return "", err
@@ -133,11 +132,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	}
 	defer listener.Close()
 
-	slots := c.Passwords.Slots() // counts the processors there are
+	slots := c.Passwords.Slots() // before spareProcessors: it counts the real processors
 	hasher := newHasher(c, slots)
 	admission := issuer.NewAdmission(0, 0) // likewise
 	spareProcessors(a.env)
-	abroad, err := newOutbound(c, files)
+	fetcher, err := newOutbound(c, files)
 	if err != nil {
 		return err
 	}
@@ -178,7 +177,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Throttle:   throttle,
 		Admission:  admission,
 		Cache:      &issuer.ClientCache{MaxAge: time.Second},
-		ClientKeys: &issuer.ClientKeys{Fetch: abroad.Get},
+		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
 		Accounts: &userstore.Accounts{
@@ -211,7 +210,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	running.Go(func() { manager.Run(background) })
 	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
-	warnOfStrangers(ctx, db, iss.Resources, log) // before anybody is answered, and so before anybody stops us
+	warnOfUnknownClients(ctx, db, iss.Resources, log) // before serving, so before the server can be stopped
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()
@@ -220,7 +219,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		log.Warn("the issuer is "+iss.URL+", which other machines cannot reach; set issuer to the URL that they use", "listen", listener.Addr().String())
 	}
 	if fresh {
-		lines.settle()
+		lines.waitUntilWritten()
 		a.welcome(c, localURL(c, listener.Addr()))
 	}
 
@@ -234,8 +233,8 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	return nil
 }
 
-// readiness is nil when requests should be sent here. Of the store only its answer
-// is asked; how old the keys are the manager knows.
+// readiness returns a function that returns nil if requests should be sent to this server. It asks
+// the store for an answer, and the key manager how old its keys are.
 func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if stopping.Load() {
@@ -245,7 +244,8 @@ func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) fu
 	}
 }
 
-// issuerSettings are what the configuration says of the issuer; bound is the address that is listened on.
+// issuerSettings returns an issuer with the settings of the configuration. bound is the address of
+// the listener.
 func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 	return &issuer.Issuer{
 		URL:             c.IssuerURL(bound),
@@ -274,9 +274,9 @@ func resources(c configs.Config) []issuer.Resource {
 	return list
 }
 
-// warnOfStrangers tells of introspection clients that are not registered: a misspelt one would only ever hear
-// that no token is active.
-func warnOfStrangers(ctx context.Context, db userstore.Clients, resources []issuer.Resource, log *slog.Logger) {
+// warnOfUnknownClients warns about introspection clients that are not registered. If an operator
+// misspells one, the real client only ever learns that no token is active.
+func warnOfUnknownClients(ctx context.Context, db userstore.Clients, resources []issuer.Resource, log *slog.Logger) {
 	for _, r := range resources {
 		for _, id := range r.IntrospectionClients {
 			if _, err := db.ClientByID(ctx, id); errors.Is(err, userstore.ErrNotFound) {
@@ -301,12 +301,11 @@ func storeName(c configs.Config) string {
 	return c.Database()
 }
 
-// sweep removes what has expired, from time to time while requests are served.
-// Replicas start at different times and so rarely meet; when they do, each row is
-// still removed once.
+// sweep removes expired rows from time to time while requests are served. Replicas start at
+// different times, so their sweeps rarely coincide; if they do, each row is still removed once.
 //
-// What has expired both clocks tell, the database's and this replica's, and only while they
-// agree: one that runs ahead must not delete what lives.
+// A row has expired only if it has expired by both clocks, the database's and this replica's: a
+// clock that runs ahead must not delete live rows.
 func sweep(ctx context.Context, db userstore.Store, ready func() error, retention time.Duration, log *slog.Logger) {
 	now := earlierOf(db.Now, time.Now)
 	for pause(ctx, 5*time.Minute) {
@@ -314,21 +313,22 @@ func sweep(ctx context.Context, db userstore.Store, ready func() error, retentio
 			continue
 		}
 		grants, err := sweepOnce(ctx, db.RemoveExpired, now, 200)
-		attempts, also := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
-		events, too := sweepOnce(ctx, outlived(db, retention), now, 200)
-		codes, third := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
+		attempts, err2 := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
+		events, err3 := sweepOnce(ctx, removeOldEvents(db, retention), now, 200)
+		codes, err4 := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
 		if grants+attempts+events+codes > 0 {
 			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes)
 		}
-		err = errors.Join(err, also, too, third)
+		err = errors.Join(err, err2, err3, err4)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 		}
 	}
 }
 
-// outlived removes entries of the audit log that are older than retention; with 0 none is.
-func outlived(db userstore.Store, retention time.Duration) func(context.Context, time.Time, int) (int, error) {
+// removeOldEvents returns a function that removes audit entries older than retention. With
+// retention 0 it removes none.
+func removeOldEvents(db userstore.Store, retention time.Duration) func(context.Context, time.Time, int) (int, error) {
 	return func(ctx context.Context, now time.Time, limit int) (int, error) {
 		if retention <= 0 {
 			return 0, nil
@@ -337,8 +337,8 @@ func outlived(db userstore.Store, retention time.Duration) func(context.Context,
 	}
 }
 
-// sweepOnce removes in small batches with a breath in between, so that no
-// request waits long for the store.
+// sweepOnce removes rows in small batches with pauses in between, so that no request waits long for
+// the store.
 func sweepOnce(ctx context.Context, remove func(context.Context, time.Time, int) (int, error), now func(context.Context) (time.Time, error), batch int) (removed int, err error) {
 	for {
 		at, err := now(ctx)
@@ -353,7 +353,7 @@ func sweepOnce(ctx context.Context, remove func(context.Context, time.Time, int)
 	}
 }
 
-// pause waits for about d, 20 % more or less; false when ctx ended.
+// pause waits for about d, 20 % more or less. It returns false if ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	var b [2]byte
 	rand.Read(b[:])
@@ -375,16 +375,15 @@ func newHasher(c configs.Config, slots int) *password.Hasher {
 	}, slots, 0, hashWait)
 }
 
-// hashWait is how long a login waits for a hash slot. It leaves enough of the
-// request's five seconds for the hash itself and the store: one that is hashed too
-// late is refused all the same, and has kept another one waiting.
+// hashWait is how long a login waits for a hash slot. It leaves enough of the request's five
+// seconds for the hash itself and the store: a login that is hashed too late is refused anyway, and
+// has kept another login waiting.
 const hashWait = 3 * time.Second
 
-// spareProcessors gives Go two processors more than there are, unless the operator
-// has set GOMAXPROCS. Otherwise, while every one of them hashes, whatever else is asked
-// waits for Go's scheduler, which takes a processor away from a hash after 10 ms only; the
-// kernel runs short work first (200 logins in flight on two cores: the key set's p99 falls
-// from 97 to 18 ms, and logins lose nothing).
+// spareProcessors raises GOMAXPROCS by two, unless the operator has set it. Otherwise, while every
+// processor hashes a password, other requests wait for Go's scheduler, which interrupts a hash only
+// after 10 ms. With two more threads the kernel schedules, and it runs short work first (200 logins
+// in flight on two cores: the key set's p99 falls from 97 to 18 ms, and logins lose nothing).
 func spareProcessors(env []string) {
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") }) {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)

@@ -84,8 +84,8 @@ func TestTheKeyIsWrittenWholeOrNotAtAll(t *testing.T) {
 			}
 		})
 	}
-	// Whichever sync fails, of the file or of its folder, there is no key afterwards:
-	// one that might be gone after a power cut must not seal anything.
+	// If the sync of the file or of its folder fails, no key is left: a key that may be lost in a
+	// power cut must not seal anything.
 	for n := range 2 {
 		t.Run(fmt.Sprintf("F-12 sync %d fails", n+1), func(t *testing.T) {
 			dir := t.TempDir()
@@ -107,7 +107,7 @@ func TestTheKeyIsWrittenWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-// The default metrics address being taken is a warning; a chosen one is a fault.
+// The server only warns if the default metrics address is in use. A configured one fails the start.
 func TestMetricsAddressTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,7 +115,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	c := defaultConfig(t)
-	c.Metrics.Listen = taken.Addr().String() // not given by anybody, as the default is
+	c.Metrics.Listen = taken.Addr().String() // without a source, like the default
 	logged := &syncBuffer{}
 	stop, err := serveMetrics(c, &metrics{}, textLog(logged))
 	if err != nil {
@@ -134,7 +134,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 	}
 }
 
-// Expired grants and old entries of the audit log go in small batches; what is live stays.
+// Expired grants and old audit entries are removed in small batches; live rows stay.
 func TestSweep(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		ctx, now := context.Background(), time.Now().UTC().Truncate(time.Microsecond)
@@ -178,10 +178,10 @@ func TestSweep(t *testing.T) {
 			}
 		}
 		clock := func(context.Context) (time.Time, error) { return now.Add(time.Hour), nil }
-		if removed, err = sweepOnce(ctx, outlived(db, 0), clock, 2); err != nil || removed != 0 {
+		if removed, err = sweepOnce(ctx, removeOldEvents(db, 0), clock, 2); err != nil || removed != 0 {
 			t.Errorf("kept for ever, and %d events removed: %v", removed, err)
 		}
-		if removed, err = sweepOnce(ctx, outlived(db, 48*time.Hour), clock, 2); err != nil || removed != 5 {
+		if removed, err = sweepOnce(ctx, removeOldEvents(db, 48*time.Hour), clock, 2); err != nil || removed != 5 {
 			t.Errorf("removed %d events: %v", removed, err)
 		}
 		if left, err := db.ListEvents(ctx, userstore.EventQuery{Limit: 10}); err != nil || len(left) != 2 || left[1].At.Before(now.Add(-24*time.Hour)) {
@@ -280,7 +280,7 @@ func TestDurationsForPeople(t *testing.T) {
 	}
 }
 
-// What a user is called must not move the cursor of an operator's terminal.
+// A user's name must not move the cursor of an operator's terminal.
 func TestTablesArePrintable(t *testing.T) {
 	var b strings.Builder
 	a := &app{out: &b}

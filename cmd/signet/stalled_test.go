@@ -19,15 +19,15 @@ import (
 	"github.com/signet-id/signet/internal/pgtest"
 )
 
-// F-06: while PostgreSQL stands still no request outlasts its deadline, whatever it was doing at the
-// moment: what is owed to the store then is done when it is back.
+// F-06: while PostgreSQL stands still, no request outlasts its deadline, whatever it was doing.
+// Writes that are still due are made when PostgreSQL is back.
 func TestF06NoRequestOutlastsItsDeadline(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, pgtest.Options{})
 	address := server.URL(t)
 	p := start(t, func(c *exec.Cmd) { c.Args = append(c.Args, "--migrate") },
 		"SIGNET_DATABASE_URL="+address, "SIGNET_KEYS_ENCRYPTION_KEY="+jose.NewKEK(), "SIGNET_THROTTLE_FAILURES_PER_NETWORK=0")
-	// A connection each: the client's own queue is no part of an answer's time.
+	// Each request has a connection, so that the client's own queue does not count as answer time.
 	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	post := func(path, contentType, body string, header http.Header) (status int, took time.Duration, text string) {
 		req, err := http.NewRequest("POST", p.base+path, strings.NewReader(body))
@@ -92,7 +92,7 @@ func TestF06NoRequestOutlastsItsDeadline(t *testing.T) {
 		},
 	}
 
-	// Requests are under way, at every point of what they do, when the server stops.
+	// When PostgreSQL stops, requests are running, at all points of their work.
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	longest := map[string]time.Duration{}
@@ -119,7 +119,7 @@ func TestF06NoRequestOutlastsItsDeadline(t *testing.T) {
 	}
 	time.Sleep(500 * time.Millisecond)
 	stall(t, server, syscall.SIGSTOP)
-	time.Sleep(100 * time.Millisecond) // whoever hashes now finds nothing where to write
+	time.Sleep(100 * time.Millisecond) // requests that hash passwords now find no store to write to
 	time.AfterFunc(6*time.Second, func() { close(stopped) })
 	if got := p.status("/healthz"); got != http.StatusOK {
 		t.Errorf("/healthz: %d", got)
@@ -144,7 +144,7 @@ func TestF06NoRequestOutlastsItsDeadline(t *testing.T) {
 	})
 }
 
-// stall sends a signal to the server's processes: SIGSTOP stops them, SIGCONT lets them go on.
+// stall sends a signal to PostgreSQL's processes: SIGSTOP stops them, SIGCONT lets them go on.
 func stall(t *testing.T, s *pgtest.Server, signal syscall.Signal) {
 	t.Helper()
 	pids, err := s.Processes()

@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/keys/keystest"
 )
 
-// A first start that is told to stop says so, at whatever it was: it does not blame the store, and
-// the next start goes on from there.
+// A first start that is stopped at any point says that it was stopped. It does not blame the store,
+// and the next start goes on from there.
 func TestStoppedDuringTheFirstStart(t *testing.T) {
 	for _, store := range []string{"sqlite", "postgres"} {
 		t.Run(store, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestStoppedDuringTheFirstStart(t *testing.T) {
 				stop(nil)
 				by := map[error]string{errTerminated: "SIGTERM", errInterrupted: "SIGINT"}[cause]
 				switch {
-				case code == exitOK: // it had begun to serve
+				case code == exitOK: // the server had begun to serve
 				case code == exitFailed && strings.TrimSpace(errOut.String()) == "signet: it was stopped by "+by+" before it was done; run it again, and it goes on from there.":
 					said++
 				default:

@@ -17,14 +17,15 @@ import (
 	"time"
 )
 
-// BenchmarkLogins1000 keeps 1,000 clients logging in, to 100 accounts with the right password: each
-// tries again at once when it is in, and after Retry-After when it was refused. Meanwhile one client
-// refreshes its session and reads the key set. Run it for a minute: -benchtime 60s. The aims: the process lives in 512 MiB, whoever is not
-// logged in is told 429 or 503, and refresh and key set take under 100 ms at the 99th percentile.
+// BenchmarkLogins1000 keeps 1,000 clients logging in to 100 accounts with the right password. Each
+// client logs in again at once after a success, and after Retry-After if it was refused. Meanwhile
+// one client refreshes its session and reads the key set. Run it for a minute: -benchtime 60s. The
+// targets: the process needs at most 512 MiB, refused logins get 429 or 503, and refresh and key
+// set take under 100 ms at the 99th percentile.
 //
-// The limit is a memory cgroup below this process's own, of either version. Where none can be made,
-// limit-MiB is 0, and peak-MiB (VmHWM) says what would have been needed. The clients run on the same
-// processors as the server.
+// The limit is a memory cgroup (version 1 or 2) below this process's own. If none can be made,
+// limit-MiB is 0, and peak-MiB (VmHWM) shows the memory that was needed. The clients run on the
+// same processors as the server.
 func BenchmarkLogins1000(b *testing.B) {
 	const limit = 512 << 20
 	group, err := newMemoryGroup(b, limit)
@@ -41,7 +42,7 @@ func BenchmarkLogins1000(b *testing.B) {
 
 	const inFlight, accounts = 1000, 100
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: inFlight + 10}}
-	try := func(path, body string) (status int, answer []byte, again time.Duration, err error) {
+	try := func(path, body string) (status int, answer []byte, retryAfter time.Duration, err error) {
 		resp, err := client.Post(p.base+path, "application/json", strings.NewReader(body))
 		if err != nil {
 			return 0, nil, 0, err
@@ -50,11 +51,11 @@ func BenchmarkLogins1000(b *testing.B) {
 		answer, err = io.ReadAll(resp.Body)
 		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
 			seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-			if again = time.Duration(seconds) * time.Second; again <= 0 {
+			if retryAfter = time.Duration(seconds) * time.Second; retryAfter <= 0 {
 				err = errors.New("no Retry-After")
 			}
 		}
-		return resp.StatusCode, answer, again, err
+		return resp.StatusCode, answer, retryAfter, err
 	}
 	post := func(path, body string) (status int, answer []byte, err error) {
 		status, answer, _, err = try(path, body)
@@ -95,7 +96,7 @@ func BenchmarkLogins1000(b *testing.B) {
 					return
 				default:
 				}
-				status, _, again, err := try("/v1/login", login(i%accounts))
+				status, _, retryAfter, err := try("/v1/login", login(i%accounts))
 				mu.Lock()
 				answers[status]++
 				if err != nil {
@@ -104,7 +105,7 @@ func BenchmarkLogins1000(b *testing.B) {
 				mu.Unlock()
 				select {
 				case <-quit:
-				case <-time.After(again):
+				case <-time.After(retryAfter):
 				}
 			}
 		})
@@ -155,11 +156,11 @@ func p99(took []time.Duration) float64 {
 	return float64(took[len(took)*99/100].Microseconds()) / 1000
 }
 
-// memoryGroup is a cgroup with a limit; nil is none.
+// memoryGroup is a cgroup with a limit. Nil stands for no limit.
 type memoryGroup struct{ dir, limitFile, peakFile string }
 
-// newMemoryGroup makes one below the cgroup that this process is in, so that whatever limits that
-// limits both.
+// newMemoryGroup makes a cgroup below the cgroup of this process, so that the limits of that cgroup
+// hold for both.
 func newMemoryGroup(b *testing.B, limit int64) (*memoryGroup, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -195,7 +196,7 @@ func newMemoryGroup(b *testing.B, limit int64) (*memoryGroup, error) {
 			errs = append(errs, err)
 			continue
 		}
-		// No memory beside it: swap would hide what is not enough.
+		// No swap, because it would hide a lack of memory.
 		_ = os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0o600)
 		_ = os.WriteFile(filepath.Join(dir, "memory.swappiness"), []byte("0"), 0o600)
 		if got := g.limit(); got != float64(limit) {

@@ -18,9 +18,9 @@ func (a *app) table(header []string, rows [][]string) error {
 	return c.write(rows)
 }
 
-// columns writes a table in parts: a column is as wide as the widest cell so far, so that however
-// many rows there are, no more than a part is kept. What comes from users is made printable
-// first: a name must not move the cursor.
+// columns writes a table in parts. A column is as wide as its widest cell so far, so that only one
+// part is kept in memory, however many rows there are. Cells are made printable first: a user's
+// name must not move the cursor.
 type columns struct {
 	out    io.Writer
 	widths []int

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 )
 
-// askPassword asks twice on the terminal, without showing what is typed.
+// askPassword asks for a password twice on the terminal, without showing it.
 func (a *app) askPassword() (string, error) {
 	fd, ok := terminal(a.in)
 	if !ok {
@@ -24,7 +24,7 @@ func (a *app) askPassword() (string, error) {
 		fmt.Fprintln(a.err)
 		return string(text), err
 	}
-	// A signal while the echo is off would leave the terminal mute.
+	// A signal while the echo is off would leave the echo off.
 	before, err := term.GetState(fd)
 	if err != nil {
 		return "", err
@@ -34,11 +34,11 @@ func (a *app) askPassword() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	again, err := ask("The same again: ")
+	second, err := ask("The same again: ")
 	if err != nil {
 		return "", err
 	}
-	if first != again {
+	if first != second {
 		return "", errors.New("the two passwords differ; nothing was done")
 	}
 	return first, nil
@@ -55,12 +55,12 @@ func openFile(name string) (*os.File, error) {
 	}
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
-		return nil, fmt.Errorf("the named file cannot be opened: %w", pathError.Err) // what was named may be no name but a secret
+		return nil, fmt.Errorf("the named file cannot be opened: %w", pathError.Err) // the name is not repeated: it may be a secret
 	}
 	return f, err
 }
 
-// confirm asks a question that only the word yes agrees to.
+// confirm asks a question and reports whether the answer is the word yes.
 func (a *app) confirm(question string) (bool, error) {
 	fmt.Fprint(a.err, question+" Type yes: ")
 	answer, err := bufio.NewReader(io.LimitReader(a.in, 64)).ReadString('\n')

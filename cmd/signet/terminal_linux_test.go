@@ -10,7 +10,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// Hashes are shown on a terminal only to those who insist.
+// Hashes are shown on a terminal only with --yes.
 func TestExportToATerminal(t *testing.T) {
 	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {

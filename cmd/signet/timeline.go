@@ -10,16 +10,16 @@ import (
 	"github.com/signet-id/signet/keys"
 )
 
-// The bar of a key across time, one rune for each phase.
+// The runes of a key's bar, one for each phase.
 const (
 	barPublished = '░' // in the JWKS, not signing yet
 	barSigns     = '█'
-	barVerifies  = '▒' // in the JWKS for what it signed
+	barVerifies  = '▒' // in the JWKS for tokens that it signed before
 	barWidth     = 56
 )
 
-// drawTimeline draws a bar for each key that is published, then what happens next,
-// then the keys with their full ids.
+// drawTimeline draws a bar for each published key, then the next events, then the keys with their
+// full ids.
 func drawTimeline(w *strings.Builder, r keys.Report) {
 	if len(r.Keys) == 0 {
 		return
@@ -63,7 +63,7 @@ func drawTimeline(w *strings.Builder, r keys.Report) {
 		if id == "" {
 			id = "(made by the rotation)"
 		}
-		from, until, leaves := readable.Instant(k.ActivateAt), known(k.RetireAt), known(k.RemoveAt)
+		from, until, leaves := readable.Instant(k.ActivateAt), instantOrUnknown(k.RetireAt), instantOrUnknown(k.RemoveAt)
 		if !k.RevokedAt.IsZero() {
 			leaves = "revoked " + readable.Instant(k.RevokedAt)
 		}
@@ -75,7 +75,7 @@ func drawTimeline(w *strings.Builder, r keys.Report) {
 	t.Flush()
 }
 
-// shortID is enough of a kid to tell keys apart in a drawing.
+// shortID returns enough of a kid to distinguish keys in the drawing.
 func shortID(kid string) string {
 	if kid == "" {
 		return "(new)"
@@ -83,7 +83,7 @@ func shortID(kid string) string {
 	return kid[:min(8, len(kid))]
 }
 
-func known(t time.Time) string {
+func instantOrUnknown(t time.Time) string {
 	if t.IsZero() {
 		return "not yet known"
 	}
@@ -93,8 +93,8 @@ func known(t time.Time) string {
 // axis maps time to columns.
 type axis struct{ start, end, now time.Time }
 
-// newAxis spans the published keys: from when the first was made to a while after
-// the last known change, so that what follows it can be seen.
+// newAxis returns an axis for the published keys. It begins when the first of them was made, and
+// ends a while after the last known change, so that the state after that change can be seen.
 func newAxis(r keys.Report) axis {
 	a := axis{start: r.Now, end: r.Now, now: r.Now}
 	for _, k := range r.Keys {
@@ -118,7 +118,7 @@ func newAxis(r keys.Report) axis {
 	return a
 }
 
-// column is where an instant stands, from 0 to barWidth.
+// column returns the column of an instant, from 0 to barWidth.
 func (a axis) column(t time.Time) int {
 	switch {
 	case !t.After(a.start):
@@ -153,7 +153,7 @@ func (a axis) bar(k keys.KeyInfo) string {
 	return string(row)
 }
 
-// header marks now above the bars.
+// header returns the line above the bars, which marks now.
 func (a axis) header() string {
 	at := min(a.column(a.now), barWidth-1)
 	text := readable.Instant(a.now)
@@ -167,7 +167,7 @@ func (a axis) header() string {
 	return "ALG    KID       " + line
 }
 
-// footer names both ends of the axis, and what the bars mean.
+// footer returns the lines below the bars: both ends of the axis, and the legend.
 func (a axis) footer() string {
 	layout := "2006-01-02 15:04"
 	if a.end.Sub(a.start) < time.Hour {

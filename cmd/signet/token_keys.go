@@ -14,10 +14,10 @@ import (
 	"github.com/signet-id/signet/keys"
 )
 
-// maxJWKS bounds a JWK set that somebody else wrote.
+// maxJWKS limits a foreign JWK set.
 const maxJWKS = 1 << 20
 
-// foreignKeys reads a JWK set from a file or a URL.
+// foreignKeys sets in.Keys to the JWK set in a file or at a URL.
 func (a *app) foreignKeys(ctx context.Context, in *inspect.Input, from string) error {
 	var text []byte
 	var err error
@@ -40,8 +40,8 @@ func (a *app) foreignKeys(ctx context.Context, in *inspect.Input, from string) e
 	return nil
 }
 
-// ownKeys takes the keys from the configured store, and the issuer with them. That
-// there is none is no reason not to look into the token.
+// ownKeys sets in.Keys and in.Own from the configured store. If the store cannot be opened, it
+// prints why, and the token is inspected without the store.
 func (a *app) ownKeys(ctx context.Context, in *inspect.Input) (done func(), err error) {
 	c, db, err := a.store(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (a *app) ownKeys(ctx context.Context, in *inspect.Input) (done func(), err 
 	}()
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	keks, err := commandKEKs(c, log)
-	if err != nil { // without it only the proof of refresh tokens cannot be told
+	if err != nil { // without the key only the proof of refresh tokens cannot be checked
 		fmt.Fprintln(a.err, "signet: without the key-encryption key: "+sentence(err))
 	}
 	manager := &keys.Manager{Store: db, Policy: c.KeyPolicy(), KEKs: keks, Now: a.now, DatabaseNow: db.Now}

@@ -21,7 +21,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// installation is a store with keys, a user and grants, but no server.
+// installation is a store with keys, a user and grants, without a server.
 type installation struct {
 	dir   string
 	db    *sqlstore.DB
@@ -117,7 +117,7 @@ func (in *installation) refresh(t *testing.T, g userstore.Grant, gen int64) map[
 		"jti": jti, "iat": now, "exp": now + 3600}
 }
 
-// inspected runs the command in this process.
+// inspected runs `signet token inspect` in this process.
 func (in *installation) inspected(t *testing.T, token string, args ...string) (code int, out string) {
 	t.Helper()
 	t.Chdir(in.dir)

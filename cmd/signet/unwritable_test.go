@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A server whose store takes no writes says so while it runs, goes on with what it can, and
-// needs no restart; and it does not start on such a store.
+// A server whose store takes no writes is not ready. It still answers reads, and recovers without a
+// restart. It does not start on such a store.
 func TestTheStoreTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	address := sqltest.PostgresURL(t)
@@ -31,7 +31,7 @@ func TestTheStoreTakesNoWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// What a full disk does to every row, superusers' too.
+	// A full disk fails the writes of every user, superusers included.
 	psql(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$`)
 	psql(`CREATE TRIGGER full_disk BEFORE UPDATE ON write_probe FOR EACH ROW EXECUTE FUNCTION full_disk()`)

@@ -18,7 +18,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// adminRole is the role that scope admin is granted to.
+// adminRole is the role of users who may be granted the scope admin.
 const adminRole = "admin"
 
 func (a *app) usersCommand() *cobra.Command {
@@ -33,8 +33,8 @@ func (a *app) usersCommand() *cobra.Command {
 	)
 }
 
-// who explains the argument that names a user.
-const who = "USER is an email address, a username or an id."
+// userHelp explains the argument USER.
+const userHelp = "USER is an email address, a username or an id."
 
 func (a *app) usersCreate() *cobra.Command {
 	var n userstore.OperatorUser
@@ -62,7 +62,7 @@ The password is asked for on a terminal, or read from a file or standard input w
 				}
 				u, err := accounts.RegisterByOperator(ctx, n)
 				if err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
 				return a.showUser(u)
 			})
@@ -86,7 +86,7 @@ func (a *app) usersShow() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show USER",
 		Short: "Show one account",
-		Long:  "Show one account. " + who,
+		Long:  "Show one account. " + userHelp,
 		Args:  oneUser,
 		RunE: action(func(ctx context.Context, args []string) error {
 			return a.withUser(ctx, args[0], func(_ *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
@@ -100,14 +100,14 @@ func (a *app) usersActive(name, short string, active bool) *cobra.Command {
 	return &cobra.Command{
 		Use:   name + " USER",
 		Short: short,
-		Long:  short + ". " + who,
+		Long:  short + ". " + userHelp,
 		Args:  oneUser,
 		RunE: action(func(ctx context.Context, args []string) error {
 			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
 				if err := accounts.SetActive(ctx, u.ID, active); err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
-				return a.changed(ctx, accounts, u.ID, map[bool]string{
+				return a.showChanged(ctx, accounts, u.ID, map[bool]string{
 					true:  "%s may log in again.",
 					false: "%s is disabled and signed out everywhere. Access tokens that are out already end within tokens.access_lifetime.",
 				}[active])
@@ -121,7 +121,7 @@ func (a *app) usersSetPassword() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set-password USER",
 		Short: "Set a user's password and end their sessions",
-		Long: `Set a user's password and end their sessions. ` + who + `
+		Long: `Set a user's password and end their sessions. ` + userHelp + `
 
 The password is asked for on a terminal, or read from a file or standard input with
 --password-file.`,
@@ -133,9 +133,9 @@ The password is asked for on a terminal, or read from a file or standard input w
 					return err
 				}
 				if err := accounts.SetPassword(ctx, u.ID, password); err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
-				return a.changed(ctx, accounts, u.ID, "%s has a new password and is signed out everywhere.")
+				return a.showChanged(ctx, accounts, u.ID, "%s has a new password and is signed out everywhere.")
 			})
 		}),
 	}
@@ -147,7 +147,7 @@ func (a *app) usersRole(name, short string, grant bool) *cobra.Command {
 	return &cobra.Command{
 		Use:   name + " USER ROLE",
 		Short: short,
-		Long: short + ". " + who + `
+		Long: short + ". " + userHelp + `
 
 The role is in access tokens from the next refresh on. The role admin is Signet's own.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -167,9 +167,9 @@ The role is in access tokens from the next refresh on. The role admin is Signet'
 					return nil
 				})
 				if err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
-				return a.changed(ctx, accounts, u.ID, map[bool]string{true: "%s has the role ", false: "%s does not have the role "}[grant]+
+				return a.showChanged(ctx, accounts, u.ID, map[bool]string{true: "%s has the role ", false: "%s does not have the role "}[grant]+
 					strings.ReplaceAll(role, "%", "%%")+" now.")
 			})
 		}),
@@ -183,7 +183,7 @@ func oneUser(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// withAccounts runs fn with the rules of accounts over the configured store.
+// withAccounts runs fn with the accounts of the configured store.
 func (a *app) withAccounts(ctx context.Context, fn func(*userstore.Accounts, *sqlstore.DB) error) error {
 	c, db, err := a.store(ctx)
 	if err != nil {
@@ -215,8 +215,8 @@ func (a *app) withUser(ctx context.Context, name string, fn func(*userstore.Acco
 	})
 }
 
-// changed says what was done to a user; for programs it is the account as it is now.
-func (a *app) changed(ctx context.Context, accounts *userstore.Accounts, id, text string) error {
+// showChanged prints what was done to a user; for programs it prints the account as it is now.
+func (a *app) showChanged(ctx context.Context, accounts *userstore.Accounts, id, text string) error {
 	u, err := accounts.Store.UserByID(ctx, id)
 	if err != nil {
 		return err
@@ -228,8 +228,8 @@ func (a *app) changed(ctx context.Context, accounts *userstore.Accounts, id, tex
 	return err
 }
 
-// explain makes one sentence of what the rules of accounts refuse.
-func explain(err error) error {
+// explainUser turns an error of package userstore into one sentence.
+func explainUser(err error) error {
 	var invalid *userstore.ValidationError
 	var exists *userstore.ExistsError
 	switch {
@@ -247,7 +247,7 @@ func explain(err error) error {
 	return err
 }
 
-// userDocument is an account for programs: the names of the account API.
+// userDocument is an account for programs, with the names of the account API.
 type userDocument struct {
 	Subject       string `json:"sub"`
 	Email         string `json:"email"`
@@ -316,10 +316,10 @@ func dash(text string) string {
 	return text
 }
 
-// maxPasswordFile is far above the longest password, so that a wrong file is noticed.
+// maxPasswordFile is far above the longest password; a larger file is the wrong file.
 const maxPasswordFile = 16 << 10
 
-// readPassword takes a new password from a file, standard input or the terminal.
+// readPassword reads a new password from a file, standard input or the terminal.
 func (a *app) readPassword(file string) (string, error) {
 	if file == "" {
 		return a.askPassword()
@@ -333,7 +333,7 @@ func (a *app) readSecretLine(file, kind string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The newline at the end is the editor's, not the secret's.
+	// An editor adds the newline at the end; it is not part of the secret.
 	secret := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if strings.ContainsAny(secret, "\r\n") {
 		return "", fmt.Errorf("the %[1]s file has more than one line; keep the %[1]s alone in it", kind)

@@ -17,7 +17,7 @@ func (a *app) usersDelete() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete USER",
 		Short: "Delete an account for good, with everything kept in its name",
-		Long: `Delete an account for good, with everything kept in its name but the audit log. ` + who + `
+		Long: `Delete an account for good, with everything kept in its name but the audit log. ` + userHelp + `
 
 Sessions end at once. The email address and username are free again; the id never comes back. To
 keep somebody out, and the account, there is "signet users disable". A terminal is asked
@@ -38,7 +38,7 @@ first; programs say --yes.`,
 					}
 				}
 				if err := accounts.DeleteByOperator(ctx, u.ID); err != nil {
-					return explain(err)
+					return explainUser(err)
 				}
 				if a.asJSON {
 					return a.printJSON(struct {

@@ -46,12 +46,12 @@ before it, which import takes away.`,
 			}
 			defer db.Close()
 			if output == "" {
-				if err := a.exporting(ctx, db); err != nil {
+				if err := a.recordExportBegin(ctx, db); err != nil {
 					return err
 				}
-				_, shown := terminal(a.out)
-				n, err := exportUsers(ctx, db, a.out, format, shown)
-				return a.exported(ctx, db, n, err)
+				_, onTerminal := terminal(a.out)
+				n, err := exportUsers(ctx, db, a.out, format, onTerminal)
+				return a.recordExportEnd(ctx, db, n, err)
 			}
 			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, fs.ErrExist) {
@@ -60,13 +60,13 @@ before it, which import takes away.`,
 			if err != nil {
 				return err
 			}
-			if err := a.exporting(ctx, db); err != nil {
+			if err := a.recordExportBegin(ctx, db); err != nil {
 				_ = f.Close()
 				_ = os.Remove(output)
 				return err
 			}
 			n, err := exportUsers(ctx, db, f, format, false)
-			if err := a.exported(ctx, db, n, errors.Join(err, f.Sync(), f.Close())); err != nil {
+			if err := a.recordExportEnd(ctx, db, n, errors.Join(err, f.Sync(), f.Close())); err != nil {
 				_ = os.Remove(output) // half of the accounts would look like all of them
 				return err
 			}
@@ -80,9 +80,9 @@ before it, which import takes away.`,
 	return cmd
 }
 
-// exporting tells the audit log that accounts are about to be written, so that an export which is
-// killed in the middle is one that it knows of.
-func (a *app) exporting(ctx context.Context, db *sqlstore.DB) error {
+// recordExportBegin records in the audit log that an export begins, so that an export which is
+// killed in the middle has an entry as well.
+func (a *app) recordExportBegin(ctx context.Context, db *sqlstore.DB) error {
 	e := audit.New(ctx, a.now(), audit.UsersExported, audit.Target{})
 	e.Reason = "begun"
 	if err := db.Record(ctx, e); err != nil {
@@ -91,9 +91,9 @@ func (a *app) exporting(ctx context.Context, db *sqlstore.DB) error {
 	return nil
 }
 
-// exported tells the audit log how many accounts were written, also when they were not all. An export
-// that is not recorded has failed.
-func (a *app) exported(ctx context.Context, db *sqlstore.DB, n int, failure error) error {
+// recordExportEnd records in the audit log how many accounts were written, even if the export
+// failed. An export that cannot be recorded fails.
+func (a *app) recordExportEnd(ctx context.Context, db *sqlstore.DB, n int, failure error) error {
 	e := audit.New(ctx, a.now(), audit.UsersExported, audit.Target{})
 	e.Changes = []audit.Change{{Field: "accounts", After: strconv.Itoa(n)}}
 	if failure != nil {
@@ -107,10 +107,10 @@ func (a *app) exported(ctx context.Context, db *sqlstore.DB, n int, failure erro
 	return failure
 }
 
-// exportUsers writes page by page, however many there are.
-func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string, shown bool) (n int, err error) {
+// exportUsers writes all users, page by page. onTerminal says that out is a terminal.
+func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string, onTerminal bool) (n int, err error) {
 	w := userfile.NewWriter(out, userfile.Format(format))
-	w.ForTerminal = shown
+	w.ForTerminal = onTerminal
 	const page = 500
 	var after *userstore.User
 	for {

@@ -75,8 +75,8 @@ run that was interrupted is simply repeated.`,
 	return cmd
 }
 
-// importBatch is how many accounts are one act of the store: enough that its cost is spread,
-// few enough that a server beside it does not wait to write.
+// importBatch is how many accounts one transaction imports: enough to spread the cost of a
+// transaction, and few enough that a running server does not wait long to write.
 const importBatch = 500
 
 // importing is one run of the command.
@@ -85,19 +85,19 @@ type importing struct {
 	importer *userstore.Importer
 	progress *progress
 
-	lines []int // of the batch
+	lines []int // the line numbers of the batch
 	batch []userstore.User
 
 	result importResult
 }
 
-// importResult is what became of a file, for programs.
+// importResult is the result of an import, for programs.
 type importResult struct {
 	DryRun   bool      `json:"dry_run"`
 	Imported int       `json:"imported"`
 	There    int       `json:"already_there"`
 	Refused  []refusal `json:"refused"`
-	Unnamed  []refusal `json:"without_username"` // imported, or there already, but for the username
+	Unnamed  []refusal `json:"without_username"` // imported or already there, but without the username
 }
 
 type refusal struct {
@@ -173,11 +173,11 @@ func refusedBecause(err error) string {
 	if errors.As(err, &exists) {
 		return fmt.Sprintf("another account has this %s already", exists.Field)
 	}
-	return explain(err).Error()
+	return explainUser(err).Error()
 }
 
-// columnList names columns by their numbers: what their header says may be a cell of a file
-// without a header.
+// columnList names columns by their numbers. It does not show their headers: in a file without a
+// header these are the cells of an account.
 func columnList(numbers []int) string {
 	text := make([]string, len(numbers))
 	for i, n := range numbers {
@@ -191,12 +191,13 @@ func (i *importing) refuse(line int, reason string) {
 	i.say(line, reason)
 }
 
-// unnamed tells of an account that was taken without its username.
+// unnamed reports an account that was imported without its username.
 func (i *importing) unnamed(line int, reason string) {
 	i.result.Unnamed = append(i.result.Unnamed, refusal{line, printable.Text(reason)})
 	i.say(line, "the username is left out: "+reason)
 }
 
+// say prints a text about a line of the file.
 func (i *importing) say(line int, text string) {
 	if !i.asJSON {
 		i.progress.hide()
@@ -204,7 +205,7 @@ func (i *importing) say(line int, text string) {
 	}
 }
 
-// stopped says how to go on.
+// stopped returns the error of an import that stopped early, and says how to go on.
 func (i *importing) stopped(ctx context.Context, line int, err error) error {
 	i.progress.end()
 	if ctx.Err() != nil {
@@ -213,6 +214,7 @@ func (i *importing) stopped(ctx context.Context, line int, err error) error {
 	return fmt.Errorf("the import stopped before line %d: %w; run it again, what is there already will be skipped", line+1, err)
 }
 
+// report prints the result.
 func (i *importing) report() error {
 	r := i.result
 	if i.asJSON {

@@ -62,11 +62,11 @@ func (a *app) usersList() *cobra.Command {
 	return cmd
 }
 
-// pageSize is how much of a list a command holds at a time.
+// pageSize is how many entries of a list a command holds at a time.
 const pageSize = 500
 
-// pages reads the users that q asks for, limit at most (0: all), page by page: however many there
-// are, no more than one is held.
+// pages reads at most limit users that match q (0: all), page by page, so that only one page is
+// held in memory.
 func pages(ctx context.Context, from userstore.Users, q userstore.UserQuery, limit int, yield func([]userstore.User) error) error {
 	for left := limit; ; {
 		q.Limit = pageSize
@@ -108,8 +108,8 @@ func (a *app) listTable(users func(func([]userstore.User) error) error, none str
 	return err
 }
 
-// listJSON writes one array, as printJSON would. Should the store fail in the middle, it does not
-// end: half a list must not be read as a whole one.
+// listJSON writes one array in the form of printJSON. If the store fails in the middle, the array
+// is left without its end: half a list must not be read as a whole one.
 func listJSON[T any](a *app, list func(func([]T) error) error, show func(T) any) error {
 	before := "[\n  "
 	err := list(func(page []T) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// session is one session for programs: the names of the account API.
+// session is a session for programs, with the names of the account API.
 type session struct {
 	ID         string    `json:"id"`
 	ClientID   string    `json:"client_id"`
@@ -31,7 +31,7 @@ func (a *app) usersSessions() *cobra.Command {
 		Use:   "sessions USER",
 		Short: "Show what a user is signed in with, newest first",
 		Long: `Show what a user is signed in with, newest first: through which client, on which device and
-network, since when, and when it was last used, to the hour. ` + who,
+network, since when, and when it was last used, to the hour. ` + userHelp,
 		Args: oneUser,
 		RunE: action(func(ctx context.Context, args []string) error {
 			return a.withUser(ctx, args[0], func(_ *userstore.Accounts, db *sqlstore.DB, u userstore.User) error {
@@ -64,7 +64,7 @@ network, since when, and when it was last used, to the hour. ` + who,
 	}
 }
 
-// short is as much of a stranger's text as a table has room for.
+// short returns as much of a stranger's text as fits into a table.
 func short(text string) string {
 	const most = 60
 	if runes := []rune(text); len(runes) > most {
@@ -78,7 +78,7 @@ func (a *app) usersRevokeSessions() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke-sessions USER",
 		Short: "Sign a user out everywhere, or end one session",
-		Long: `Sign a user out everywhere, or end one session with --session. ` + who + `
+		Long: `Sign a user out everywhere, or end one session with --session. ` + userHelp + `
 
 Refresh tokens are refused at once; access tokens that are out already end within
 tokens.access_lifetime. Whoever knows the password can log in again: see "signet users
@@ -103,7 +103,7 @@ set-password" and "signet users disable".`,
 			case one && errors.Is(err, userstore.ErrNotFound):
 				return errors.New("this user has no such session; `signet users sessions USER` shows those there are")
 			case err != nil:
-				return explain(err)
+				return explainUser(err)
 			case a.asJSON:
 				return a.printJSON(struct {
 					Revoked int `json:"revoked"`

@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// claimFlags are what a profile says of a person, for create and update alike. A postal address is
-// not among them: it has lines, and comes by import or over the API.
+// claimFlags are the flags for the claims of a profile, for create and update. A postal address is
+// not among them: it has several lines, and is set by import or over the API.
 var claimFlags = []struct {
 	name, usage string
 	of          func(*userstore.Claims) *string
@@ -32,7 +32,7 @@ var claimFlags = []struct {
 	{"phone-number", "phone `number`, such as +14255551212", func(c *userstore.Claims) *string { return &c.PhoneNumber }},
 }
 
-// usersUpdate changes what flags name and leaves the rest, as a merge patch of the admin API does.
+// usersUpdate changes only the fields whose flags are set, like a merge patch of the admin API.
 func (a *app) usersUpdate() *cobra.Command {
 	var email, username string
 	var claims userstore.Claims
@@ -40,7 +40,7 @@ func (a *app) usersUpdate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update USER",
 		Short: "Change an account's profile",
-		Long: `Change an account's profile: what a flag names, and nothing else. ` + who + `
+		Long: `Change an account's profile: what a flag names, and nothing else. ` + userHelp + `
 
 An empty value takes away what is there. A new email address is not verified unless
 --email-verified says so. Roles, the password and activity have commands of their own.`,
@@ -56,7 +56,7 @@ An empty value takes away what is there. A new email address is not verified unl
 	f.BoolVar(&noStaff, "no-staff", false, "take is_staff away")
 	f.BoolVar(&verified, "email-verified", false, "declare the email address verified")
 	f.BoolVar(&notVerified, "no-email-verified", false, "declare it not verified")
-	var own []string // without --json and --config, which say nothing of the account
+	var own []string // without --json and --config, which do not describe the account
 	f.VisitAll(func(flag *pflag.Flag) { own = append(own, flag.Name) })
 
 	cmd.RunE = action(func(ctx context.Context, args []string) error {
@@ -86,7 +86,7 @@ An empty value takes away what is there. A new email address is not verified unl
 				return nil
 			})
 			if err != nil {
-				return explain(err)
+				return explainUser(err)
 			}
 			return a.showUser(u)
 		})

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version can be set at link time: -ldflags "-X main.version=v1.2.3". Otherwise
-// the Go command has put into the binary what it knows.
+// version can be set at link time: -ldflags "-X main.version=v1.2.3". Otherwise the version that
+// the Go command has put into the binary is used.
 var version string
 
 type versionInfo struct {

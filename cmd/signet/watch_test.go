@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// O-03: every process that a test starts, server or command, logs at the level debug and leaves a
-// copy of its standard error in one folder. When all tests have run it is searched for what
-// they planted and for whatever looks like a secret; one that is found fails the run.
+// O-03: every process that a test starts, server or command, logs at level debug and leaves a copy
+// of its standard error in one folder. When all tests have run, the folder is searched for the
+// secrets that they planted and for texts that look like a secret. Any find fails the run.
 
-// watchVariable names the folder. It is no key of the configuration.
+// watchVariable names the folder. It is not a key of the configuration.
 const watchVariable = "TEST_STDERR_COPIES"
 
-// everywhere are the secrets of all tests of this run.
+// everywhere holds the secrets of all tests of this run.
 var everywhere = &plantedSecrets{list: map[string]bool{
 	"a long enough passphrase": true, "another long passphrase": true, "correct horse battery staple": true,
 }}
@@ -34,7 +34,7 @@ func (p *plantedSecrets) add(value string) {
 	p.list[value] = true
 }
 
-// looksSecret is what no log line may hold, whoever made it up.
+// looksSecret matches texts that no log line may hold, even if no test planted them.
 var looksSecret = map[string]*regexp.Regexp{
 	"a token":                      regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.`),
 	"what stands in Authorization": regexp.MustCompile(`(?i)\b(bearer|basic) +[A-Za-z0-9+/_.=-]{12,}`),
@@ -43,7 +43,7 @@ var looksSecret = map[string]*regexp.Regexp{
 	"the password of a database":   regexp.MustCompile(`postgres(ql)?://[^/\s:@"]*:[^*@\s"]+@`),
 }
 
-// watchedMain is main, with a copy of standard error.
+// watchedMain runs main, and copies standard error.
 func watchedMain() {
 	errOut := io.Writer(os.Stderr)
 	if dir := os.Getenv(watchVariable); dir != "" {
@@ -54,7 +54,7 @@ func watchedMain() {
 	os.Exit(mainExit(errOut))
 }
 
-// searchedRun is a run of the tests with the search after it.
+// searchedRun runs the tests, and then the search.
 type searchedRun struct{ *testing.M }
 
 func (s searchedRun) Run() int {
@@ -79,7 +79,7 @@ func (s searchedRun) Run() int {
 	return code
 }
 
-// search tells where a secret stands in the files of a folder.
+// search returns the places of secrets in the files of a folder.
 func search(dir string, planted map[string]bool) (found []string, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {
@@ -106,7 +106,7 @@ func search(dir string, planted map[string]bool) (found []string, err error) {
 	return found, nil
 }
 
-// The search finds each kind, and what a process wrote reaches it.
+// The search finds each kind of secret, and gets the output of processes.
 func TestO03TheSearchFindsWhatIsThere(t *testing.T) {
 	dir := t.TempDir()
 	for i, line := range []string{

@@ -7,18 +7,18 @@ import (
 	"github.com/signet-id/signet/configs"
 )
 
-// welcome tells somebody who has just started Signet for the first time where
-// they are and what to try. The commands work as they stand, and only those are
-// shown that this configuration allows.
+// welcome prints, after the very first start, where the server listens and which commands to try.
+// The commands work as printed, and only commands that this configuration allows are shown.
 //
-// Where an issuer is configured, people and apps reach this server by that: what to try goes there.
+// If an issuer is configured, people and apps reach the server under that URL, so the commands use
+// it.
 func (a *app) welcome(c configs.Config, base string) {
 	where := "listens on " + base
 	if c.Issuer != "" && c.Issuer != base {
 		where = "is " + c.Issuer + ", listens on port " + base[strings.LastIndexByte(base, ':')+1:]
 		base = c.Issuer
 	}
-	var text strings.Builder // written at once
+	var text strings.Builder // written in one call
 	fmt.Fprintf(&text, `
 Signet %[1]s and keeps everything in %[2]s.
 Back up %[3]s, apart from the database: nothing opens the signing keys without it.

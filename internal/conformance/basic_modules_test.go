@@ -36,7 +36,8 @@ func responseTypeMissing(p *party) {
 	p.refused(q, p.authorize(q), "invalid_request", "unsupported_response_type")
 }
 
-// Without id_token_signed_response_alg it is RS256, by a key that has a kid: idToken demands it of every one.
+// Without id_token_signed_response_alg an ID token is signed with RS256, by a key that has a kid.
+// idToken checks that for every ID token.
 func idTokenSignature(p *party) {
 	l := p.signIn(p.authorization("openid"))
 	var header map[string]any
@@ -46,7 +47,8 @@ func idTokenSignature(p *party) {
 	}
 }
 
-// A server need not make unsigned ones; one that does not must not say that it does.
+// A server need not issue unsigned ID tokens. If it does not, its discovery document must not list
+// them.
 func idTokenUnsigned(p *party) {
 	if slices.Contains(p.op.list("id_token_signing_alg_values_supported"), "none") {
 		p.t.Error("discovery says that there are ID tokens without a signature")
@@ -60,22 +62,22 @@ func userinfoPostHeader(p *party) {
 	l := p.signIn(p.authorization("openid"))
 	r := p.request("POST", p.op.text("userinfo_endpoint"), "")
 	r.Header.Set("Authorization", "Bearer "+l.access)
-	p.about(l, p.call(r))
+	p.userinfoClaims(l, p.call(r))
 }
 
 func userinfoPostBody(p *party) {
 	l := p.signIn(p.authorization("openid"))
-	p.about(l, p.call(p.request("POST", p.op.text("userinfo_endpoint"), url.Values{"access_token": {l.access}}.Encode())))
+	p.userinfoClaims(l, p.call(p.request("POST", p.op.text("userinfo_endpoint"), url.Values{"access_token": {l.access}}.Encode())))
 }
 
 func withoutNonce(p *party) { p.signIn(p.authorization("openid", with("nonce", ""))) }
 
-// sends is a module that only sends one more parameter, which must not be in the way.
+// sends returns a module that only sends one more parameter, with which the login must still work.
 func sends(name, value string) func(*party) {
 	return func(p *party) { p.signIn(p.authorization("openid", with(name, value))) }
 }
 
-// scope demands from userinfo all that the scopes stand for, and nothing else.
+// scope demands from userinfo all claims of the scopes, and no others.
 func scope(scopes string) func(*party) {
 	return func(p *party) {
 		var want []string
@@ -93,7 +95,7 @@ func scope(scopes string) func(*party) {
 	}
 }
 
-// The order of scopes and of parameters means nothing.
+// The order of scopes and of parameters has no meaning.
 func alternateHappyFlow(p *party) {
 	q := p.authorization("email openid")
 	names := slices.Sorted(maps.Keys(q))
@@ -106,32 +108,32 @@ func alternateHappyFlow(p *party) {
 	}
 }
 
-// silent demands that the browser came straight back.
-func (p *party) silent() {
+// noInteraction demands that the browser came back without a page for the user.
+func (p *party) noInteraction() {
 	p.t.Helper()
 	if p.b.sent > 0 {
 		p.t.Errorf("the user was asked: %q", p.b.visited)
 	}
 }
 
-// asked demands that the user proved who they are.
-func (p *party) asked() {
+// interaction demands that the user was asked to log in.
+func (p *party) interaction() {
 	p.t.Helper()
 	if p.b.sent == 0 || len(p.b.screenshots) == 0 {
 		p.t.Errorf("the user was not asked: %q", p.b.visited)
 	}
 }
 
-// same demands that two ID tokens tell of one and the same login.
-func (p *party) same(a, b login) {
+// sameLogin demands that two ID tokens are from one and the same login.
+func (p *party) sameLogin(a, b login) {
 	p.t.Helper()
 	if a.id["sub"] != b.id["sub"] || a.id["auth_time"] != b.id["auth_time"] || a.id["auth_time"] == nil {
 		p.t.Errorf("sub and auth_time were %v and %v, and are %v and %v", a.id["sub"], a.id["auth_time"], b.id["sub"], b.id["auth_time"])
 	}
 }
 
-// later demands that the second ID token tells of a new login, just now.
-func (p *party) later(a, b login) {
+// newLogin demands that the second ID token is from a new login, just now.
+func (p *party) newLogin(a, b login) {
 	p.t.Helper()
 	before, _ := a.id["auth_time"].(float64)
 	after, ok := b.id["auth_time"].(float64)
@@ -144,53 +146,53 @@ func promptLogin(p *party) {
 	first := p.signIn(p.authorization("openid"))
 	p.s.Advance(time.Second)
 	second := p.signIn(p.authorization("openid", with("prompt", "login")))
-	p.asked()
-	p.later(first, second)
+	p.interaction()
+	p.newLogin(first, second)
 }
 
 func maxAge1(p *party) {
 	first := p.signIn(p.authorization("openid"))
 	p.s.Advance(2 * time.Second)
 	second := p.signIn(p.authorization("openid", with("max_age", "1")))
-	p.asked()
-	p.later(first, second)
+	p.interaction()
+	p.newLogin(first, second)
 }
 
 func maxAge10000(p *party) {
 	first := p.signIn(p.authorization("openid", with("max_age", "15000")))
 	p.s.Advance(9000 * time.Second)
 	second := p.signIn(p.authorization("openid", with("max_age", "10000")))
-	p.silent()
-	p.same(first, second)
+	p.noInteraction()
+	p.sameLogin(first, second)
 }
 
 func promptNoneNotLoggedIn(p *party) {
 	p.state = 128
 	q := p.authorization("openid", with("prompt", "none"))
 	p.refused(q, p.authorize(q), needsAPage...)
-	p.silent()
+	p.noInteraction()
 }
 
-// needsAPage are the refusals when the user would have to see a page.
+// needsAPage are the error codes when the user would have to see a page.
 var needsAPage = []string{"interaction_required", "login_required", "account_selection_required", "consent_required"}
 
 func promptNoneLoggedIn(p *party) {
 	first := p.signIn(p.authorization("openid"))
 	p.s.Advance(time.Second)
 	second := p.signIn(p.authorization("openid", with("prompt", "none")))
-	p.silent()
-	p.same(first, second)
+	p.noInteraction()
+	p.sameLogin(first, second)
 }
 
 func idTokenHint(p *party) {
 	first := p.signIn(p.authorization("openid"))
 	p.s.Advance(time.Second)
 	second := p.signIn(p.authorization("openid", with("prompt", "none"), with("id_token_hint", first.raw)))
-	p.silent()
-	p.same(first, second)
+	p.noInteraction()
+	p.sameLogin(first, second)
 }
 
-// As configured, and as the suite makes one up: nobody has to be there by that name.
+// The login_hint is as configured, or as the suite invents one: no such account has to exist.
 func loginHint(p *party) {
 	host := strings.TrimPrefix(p.op.text("issuer"), "https://")
 	for _, hint := range []string{p.c.Server.LoginHint, "buffy@" + host} {
@@ -199,7 +201,7 @@ func loginHint(p *party) {
 	}
 }
 
-// A language that we have is used; one that nobody has is no fault.
+// A supported language is used; an unknown language is not an error.
 func uiLocales(p *party) {
 	for locales, heading := range map[string]string{p.c.Server.UILocales: "Anmelden", "se": "Sign in"} {
 		p.b = newBrowser(p.t, p.n, p.b.automated)
@@ -237,8 +239,9 @@ func codeReuseLater(p *party) {
 	}
 }
 
-// stays demands that the browser ended on a page of the server that says what is wrong, and went nowhere else.
-func (p *party) stays() {
+// staysAtServer demands that the browser ended on a page of the server, and was not sent anywhere
+// else.
+func (p *party) staysAtServer() {
 	p.t.Helper()
 	if len(p.n.arrived) > 0 {
 		p.t.Errorf("the browser was sent to %s", p.n.arrived[0].url.String())
@@ -250,14 +253,14 @@ func (p *party) stays() {
 
 func registeredRedirectURI(p *party) {
 	p.b.visit(p.endpoint(p.authorization("openid", with("redirect_uri", callbackURL+"/"+random(10)))))
-	p.stays()
+	p.staysAtServer()
 	if p.b.status/100 != 4 {
 		p.t.Errorf("the page came with status %d", p.b.status)
 	}
 }
 
-// By a form on another site, to which browsers do not send cookies, and by a script, which has no site. Each is
-// done twice: the second time the user is known.
+// The request is posted by a form on another site, for which browsers send no cookies, and by a
+// script, which has no site. Each is done twice: the second time the user is logged in.
 func postRequest(p *party) {
 	for _, post := range []func(*browser, string){(*browser).post, (*browser).script} {
 		p.b = newBrowser(p.t, p.n, p.b.automated)
@@ -267,12 +270,12 @@ func postRequest(p *party) {
 			post(p.b, p.endpoint(q))
 			p.redeem(q, p.code(q, p.back()))
 		}
-		p.silent()
+		p.noInteraction()
 	}
 }
 
-// byReference leaves in the query what OAuth demands there (RFC 6749 section 3.1, OIDC Core section 6); the rest is in the
-// request object alone.
+// byReference leaves in the query only the parameters that OAuth demands there (RFC 6749 section
+// 3.1, OIDC Core section 6). The others are in the request object alone.
 func byReference(q url.Values) url.Values {
 	out := url.Values{}
 	for _, name := range []string{"response_type", "client_id", "scope", "redirect_uri"} {
@@ -281,7 +284,7 @@ func byReference(q url.Values) url.Values {
 	return out
 }
 
-// unsigned is q as a request object without signature.
+// unsigned returns q as a request object without a signature.
 func (p *party) unsigned(q url.Values) string {
 	object := apitest.Fields{}
 	for name := range q {
@@ -294,7 +297,8 @@ func (p *party) unsigned(q url.Values) string {
 	return apitest.Encode(`{"alg":"none"}`) + "." + base64.RawURLEncoding.EncodeToString(text) + "."
 }
 
-// The object is somewhere else, so that nothing of it can be known, least of all how to answer.
+// The request object is at another address, so the server knows nothing of it, not even how to
+// answer.
 func requestURI(p *party) {
 	if p.op["request_uri_parameter_supported"] != false {
 		p.t.Error("discovery does not say that there is no request_uri")
@@ -307,7 +311,7 @@ func requestURI(p *party) {
 	p.refused(sent, p.authorize(sent), "request_uri_not_supported")
 }
 
-// The refusal comes as the object asks: by its response_mode, and with its state.
+// The error response follows the request object: its response_mode and its state.
 func requestObject(p *party) {
 	if p.op["request_parameter_supported"] != false {
 		p.t.Error("discovery does not say that there are no request objects")
@@ -318,14 +322,15 @@ func requestObject(p *party) {
 	p.refused(q, p.authorize(sent), "request_not_supported")
 }
 
-// The redirect URI of the object would win. Who does not read it must not go to the other one, nor guess.
+// The redirect URI of the request object would take precedence. A server that does not read the
+// object must not redirect to the other URI, and must not guess.
 func requestObjectWithRedirectURI(p *party) {
 	q := p.authorization("openid")
 	sent := byReference(q)
 	sent.Set("redirect_uri", callbackURL+"_invalid")
 	sent.Set("request", p.unsigned(q))
 	p.b.visit(p.endpoint(sent))
-	p.stays()
+	p.staysAtServer()
 }
 
 func claimsEssential(p *party) {
@@ -338,7 +343,8 @@ func claimsEssential(p *party) {
 	}
 }
 
-// Both clients get refresh tokens and use them, the one with scope, the other without; neither can use the other's.
+// Both clients get refresh tokens and use them, one with scope and one without. Neither can use the
+// other's refresh token.
 func refreshToken(p *party) {
 	for _, name := range []string{"authorization_code", "refresh_token"} {
 		if !slices.Contains(p.op.list("grant_types_supported"), name) {
@@ -379,7 +385,7 @@ func refreshToken(p *party) {
 	}
 	p.client = p.c.Client
 	p.invalidGrant(p.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {last.refresh}, "scope": {scopes}}))
-	// That somebody else tried has not cost its owner anything.
+	// The other client's attempt does not affect the owner of the refresh token.
 	p.client = p.c.Client2
 	p.tokens(&last, p.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {last.refresh}}))
 }

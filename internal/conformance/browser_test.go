@@ -19,7 +19,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// configuration is docs/conformance-suite.json as far as it is read here.
+// configuration has the parts of docs/conformance-suite.json that are read here.
 type configuration struct {
 	Server struct {
 		DiscoveryURL string `json:"discoveryUrl"`
@@ -42,7 +42,7 @@ type automatedFor struct {
 	Browser []automation `json:"browser"`
 }
 
-// automation is what a browser does once it was sent to an address that matches.
+// automation is the list of tasks for a browser that was sent to a matching address.
 type automation struct {
 	Match string `json:"match"`
 	Tasks []struct {
@@ -60,7 +60,7 @@ func (a automation) matches() (all []string) {
 	return all
 }
 
-// readConfiguration reads the file as an operator fills it in.
+// readConfiguration reads the file and fills it in as an operator would.
 func readConfiguration(t *testing.T, user apitest.User) (c configuration) {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/conformance-suite.json")
@@ -82,7 +82,7 @@ func readConfiguration(t *testing.T, user apitest.User) (c configuration) {
 	return c
 }
 
-// automated is the automation for a module.
+// automated returns the automation for a module.
 func (c configuration) automated(module string) []automation {
 	if o, ok := c.Override[module]; ok {
 		return o.Browser
@@ -90,8 +90,9 @@ func (c configuration) automated(module string) []automation {
 	return c.Browser
 }
 
-// browser is what the automation drives: it runs the one kind of script that we have, keeps cookies, follows redirects, and minds
-// policies as strictly as the strictest of those that people use.
+// browser is the browser that the automation drives. It runs the only kind of script that our pages
+// have, keeps cookies, follows redirects, and enforces content security policies as strictly as the
+// strictest real browser.
 type browser struct {
 	t         *testing.T
 	client    *http.Client
@@ -102,9 +103,9 @@ type browser struct {
 	header      http.Header
 	source      string
 	page        *html.Node
-	visited     []string // pages of the server on the way, by path
-	sent        int      // forms that were sent by a click since
-	screenshots []string // text of the pages that were taken
+	visited     []string // the paths of the server's pages on the way
+	sent        int      // how many forms were sent by a click since the last visit
+	screenshots []string // the text of the pages of which screenshots were taken
 }
 
 func newBrowser(t *testing.T, n *internet, automated []automation) *browser {
@@ -117,7 +118,7 @@ func newBrowser(t *testing.T, n *internet, automated []automation) *browser {
 	return &browser{t: t, client: client, automated: automated}
 }
 
-// visit sends the browser to an address, as from nowhere, and lets it do what the automation says.
+// visit sends the browser to an address, as if it was typed, and performs the automation.
 func (b *browser) visit(address string) {
 	b.t.Helper()
 	b.visited, b.sent = nil, 0
@@ -125,8 +126,8 @@ func (b *browser) visit(address string) {
 	b.perform(address)
 }
 
-// post is the same with the query as the body of a POST, from a page of the suite's site: cookies that are
-// SameSite=Lax stay behind.
+// post is like visit, but sends the query as the body of a POST from a page of the suite's site:
+// the browser sends no cookies that are SameSite=Lax.
 func (b *browser) post(address string) {
 	b.t.Helper()
 	u := b.parse(address)
@@ -146,7 +147,8 @@ func (b *browser) post(address string) {
 	b.perform(address)
 }
 
-// script is a POST by a browser that has no page to come from, and so says nothing of its site: the suite's own.
+// script sends a POST as the suite's own browser does, without the headers that name the site of a
+// page.
 func (b *browser) script(address string) {
 	b.t.Helper()
 	u := b.parse(address)
@@ -189,8 +191,8 @@ func (b *browser) send(method string, u *url.URL, body string, header http.Heade
 	return res
 }
 
-// load goes to an address and wherever that leads. policy is the form-action of the page whose form it is (nil: none); browsers
-// hold each redirect against it.
+// load sends a request and follows its redirects. policy is the form-action of the page with the
+// form (nil: none); browsers check each redirect against it.
 func (b *browser) load(method, address, body string, policy []string) {
 	b.t.Helper()
 	u := b.parse(address)
@@ -206,7 +208,7 @@ func (b *browser) load(method, address, body string, policy []string) {
 	b.arrive(u, b.send(method, u, body, header), policy)
 }
 
-// arrive follows redirects and takes in the page at their end.
+// arrive follows redirects and reads the page at their end.
 func (b *browser) arrive(u *url.URL, res *http.Response, policy []string) {
 	b.t.Helper()
 	for hops := 0; res.StatusCode/100 == 3; hops++ {
@@ -238,7 +240,8 @@ func (b *browser) arrive(u *url.URL, res *http.Response, policy []string) {
 	b.run()
 }
 
-// run does what the script of a page does: it sends the form. The policy has to let it.
+// run does what the script of a page does: it sends the form. The page's policy has to allow the
+// script.
 func (b *browser) run() {
 	b.t.Helper()
 	script := first(b.page, tag("script"))
@@ -256,7 +259,7 @@ func (b *browser) run() {
 	b.submit(first(b.page, tag("form")), nil)
 }
 
-// directive is what the page's policy says; nil: nothing.
+// directive returns a directive of the page's policy, or nil.
 func (b *browser) directive(name string) []string {
 	for part := range strings.SplitSeq(b.header.Get("Content-Security-Policy"), ";") {
 		if words := strings.Fields(part); len(words) > 0 && words[0] == name {
@@ -276,7 +279,7 @@ func (b *browser) allowed(policy []string, to *url.URL) {
 
 func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
 
-// submit sends a form by one of its buttons (nil: by script).
+// submit sends a form with one of its buttons (nil: by script).
 func (b *browser) submit(form, button *html.Node) {
 	b.t.Helper()
 	if form == nil {
@@ -305,7 +308,8 @@ func (b *browser) submit(form, button *html.Node) {
 	b.load(http.MethodPost, to.String(), fields.Encode(), b.directive("form-action"))
 }
 
-// perform does the tasks of the first automation whose match fits the address that the browser was sent to.
+// perform does the tasks of the first automation whose match fits the address that the browser was
+// sent to.
 func (b *browser) perform(address string) {
 	b.t.Helper()
 	i := slices.IndexFunc(b.automated, func(a automation) bool { return wildcard(a.Match, address) })
@@ -325,7 +329,7 @@ func (b *browser) perform(address string) {
 	}
 }
 
-// command is click, text or wait.
+// command performs a click, text or wait.
 func (b *browser) command(words []any) {
 	b.t.Helper()
 	word := func(i int) string {
@@ -368,7 +372,7 @@ func (b *browser) command(words []any) {
 	}
 }
 
-// element is what a selector finds.
+// element returns the element that a selector finds.
 func (b *browser) element(kind, target string) *html.Node {
 	b.t.Helper()
 	switch {
@@ -381,7 +385,7 @@ func (b *browser) element(kind, target string) *html.Node {
 	return nil
 }
 
-// text is what can be read on the page.
+// text returns the visible text of the page.
 func (b *browser) text() string {
 	var words []string
 	each(b.page, func(n *html.Node) {
@@ -392,7 +396,7 @@ func (b *browser) text() string {
 	return strings.Join(words, " ")
 }
 
-// wildcard is the suite's way to match addresses: * stands for anything.
+// wildcard matches addresses as the suite does: * stands for any text.
 func wildcard(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	for i, p := range parts {
@@ -408,7 +412,7 @@ func each(n *html.Node, fn func(*html.Node)) {
 	}
 }
 
-// first is the first element for which that is so.
+// first returns the first matching element.
 func first(n *html.Node, is func(*html.Node) bool) (found *html.Node) {
 	each(n, func(n *html.Node) {
 		if found == nil && n.Type == html.ElementNode && is(n) {

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// registered are the names that may stand in the document: those of OpenID Connect Discovery 1.0 section 3, of the logout
-// specifications, and of the IANA registry "OAuth Authorization Server Metadata".
+// registered are the names that the discovery document may have: those of OpenID Connect Discovery
+// 1.0 section 3, of the logout specifications, and of the IANA registry "OAuth Authorization Server
+// Metadata".
 var registered = strings.Fields(`
 	issuer authorization_endpoint token_endpoint userinfo_endpoint jwks_uri registration_endpoint scopes_supported response_types_supported
 	response_modes_supported grant_types_supported acr_values_supported subject_types_supported id_token_signing_alg_values_supported
@@ -57,14 +58,15 @@ func discovery(p *party) {
 			}
 		}
 	}
-	// Present, it would have to hold RS256; left out, the suite asks the endpoint itself.
+	// If the member is present, it must have RS256. If it is absent, the suite asks the endpoint
+	// itself.
 	if list, sent := p.op["request_object_signing_alg_values_supported"]; sent && !slices.Contains(p.op.list("request_object_signing_alg_values_supported"), "RS256") {
 		p.t.Errorf("request objects may be signed with %v, but not RS256", list)
 	}
 	p.keySet()
 }
 
-// member demands that one is registered, and of the type that its name promises.
+// member demands that a member is registered and has the type that its name promises.
 func (p *party) member(name string) {
 	p.t.Helper()
 	if !slices.Contains(registered, name) {
@@ -106,7 +108,7 @@ func (p *party) member(name string) {
 	}
 }
 
-// https demands an address that can be used as it is.
+// https demands an absolute https address.
 func (p *party) https(name string) {
 	p.t.Helper()
 	u, err := url.Parse(p.op.text(name))
@@ -115,7 +117,7 @@ func (p *party) https(name string) {
 	}
 }
 
-// keySet demands public keys that everybody can tell apart and use.
+// keySet demands public keys that are usable and have different kids.
 func (p *party) keySet() {
 	p.t.Helper()
 	members := map[string][]string{"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}}

@@ -11,10 +11,11 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// suiteURL is where the suite is, for a configuration with alias signet. Nothing here ever gets that far.
+// suiteURL is the suite's address for a configuration with the alias signet. No request of the
+// tests ever reaches it.
 const suiteURL = "https://www.certification.openid.net/test/a/signet"
 
-// Where the suite waits for the browser.
+// The addresses at which the suite waits for the browser.
 const (
 	callbackURL   = suiteURL + "/callback"
 	postLogoutURL = suiteURL + "/post_logout_redirect"
@@ -23,8 +24,8 @@ const (
 // captured is the page that a browser sees at the suite.
 const captured = `<!DOCTYPE html><html lang="en"><title>Suite</title><p id="submission_complete">This can be closed.</p></html>`
 
-// internet is the wire of one module. Requests to the issuer's name reach the server, as a proxy that ends TLS would pass them
-// on; every other name is the suite's, which keeps what came.
+// internet is the network of one module. Requests to the issuer's name reach the server, as a proxy
+// that ends TLS would pass them on. Every other name is the suite's, which records the requests.
 type internet struct {
 	s       *apitest.Server
 	arrived []arrival
@@ -38,7 +39,8 @@ type arrival struct {
 	body   string
 }
 
-// RoundTrip is the whole of it. Each answer of the server passes the checks of apitest.
+// RoundTrip passes a request to the server or to the suite. It checks each answer of the server
+// with the checks of apitest.
 func (n *internet) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
@@ -64,7 +66,8 @@ func (n *internet) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.Status, Header: a.Header, Body: io.NopCloser(bytes.NewReader(a.Body)), Request: r}, nil
 }
 
-// client makes requests from server to server: without cookies, and following nothing.
+// client returns a client for requests from server to server: without cookies, and without
+// following redirects.
 func (n *internet) client() *http.Client {
 	return &http.Client{Transport: n, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

@@ -20,13 +20,13 @@ func logoutDiscovery(p *party) {
 	}
 }
 
-// endSession signs in, sends the browser to the end session endpoint, and says with what.
+// endSession signs in, sends the browser to the end session endpoint, and returns the parameters.
 func (p *party) endSession(edit ...func(login, url.Values)) url.Values {
 	p.t.Helper()
 	p.state = 128
 	l := p.signIn(p.authorization("openid"))
 	p.n.arrived, p.b.screenshots = nil, nil
-	// Any visible character may stand in a state; the suite spares those that its own parser mixes up.
+	// A state may have any visible character; the suite avoids those that its own parser confuses.
 	q := url.Values{"id_token_hint": {l.raw}, "post_logout_redirect_uri": {postLogoutURL}, "state": {random(10) + "!\"#$%&'()*,-./:<=>?@[\\]^_`{|}~"}}
 	for _, fn := range edit {
 		fn(l, q)
@@ -43,15 +43,15 @@ func without(names ...string) func(login, url.Values) {
 	}
 }
 
-// loggedOut demands that nobody is logged in any more.
+// loggedOut demands that the user is no longer logged in.
 func (p *party) loggedOut() {
 	p.t.Helper()
 	q := p.authorization("openid", with("prompt", "none"))
 	p.refused(q, p.authorize(q), needsAPage...)
 }
 
-// sentBack demands that the browser came to the post-logout redirect URI with the state and nothing else, and without a
-// question.
+// sentBack demands that the browser came to the post-logout redirect URI with only the state, and
+// that the user was not asked.
 func (p *party) sentBack(state string) {
 	p.t.Helper()
 	if p.b.sent > 0 || len(p.n.arrived) != 1 {
@@ -74,33 +74,34 @@ func logoutNoState(p *party) {
 	p.sentBack("")
 }
 
-// asksFirst demands that the browser is not sent anywhere for a request that somebody may have made up: the user is asked,
-// and once they say yes it is done.
+// asksFirst demands that a request which an attacker may have made redirects to no app: the user is
+// asked, and is logged out only after a confirmation.
 func (p *party) asksFirst(edit ...func(login, url.Values)) {
 	p.t.Helper()
 	p.endSession(edit...)
-	p.stays()
+	p.staysAtServer()
 	if p.b.sent != 1 || !strings.Contains(p.b.text(), "You are signed out") {
 		p.t.Errorf("the browser is at %s: %s", p.b.at, p.b.text())
 	}
 	p.loggedOut()
 }
 
-// tells demands that the user is told that they are logged out.
-func (p *party) tells() {
+// confirmsLogout demands a page that tells the user that they are logged out.
+func (p *party) confirmsLogout() {
 	p.t.Helper()
-	p.stays()
+	p.staysAtServer()
 	if n := len(p.b.screenshots); n == 0 || !strings.Contains(p.b.screenshots[n-1], "You are signed out") {
 		p.t.Errorf("the screenshots say %q", p.b.screenshots)
 	}
 	p.loggedOut()
 }
 
-// The hint is right, so nobody has to be asked; the address is not, so nobody is sent there.
+// The hint is right, so the user is not asked. The address is wrong, so the browser is not sent
+// there.
 func (p *party) goesNowhere(edit ...func(login, url.Values)) {
 	p.t.Helper()
 	p.endSession(edit...)
-	p.tells()
+	p.confirmsLogout()
 }
 
 func logoutBadRedirectURI(p *party) {
@@ -121,7 +122,7 @@ func logoutModifiedHint(p *party) {
 	})
 }
 
-// A token that the client made itself, with its secret; iss and aud are the wrong way round.
+// The client made this token itself, with its secret; iss and aud are swapped.
 func logoutBadHint(p *party) {
 	p.asksFirst(func(_ login, q url.Values) {
 		now := p.s.Clock.Now().Unix()
@@ -142,10 +143,10 @@ func logoutNoHint(p *party) { p.asksFirst(without("id_token_hint")) }
 
 func logoutNoParams(p *party) {
 	p.endSession(without("id_token_hint", "post_logout_redirect_uri", "state"))
-	p.tells()
+	p.confirmsLogout()
 }
 
 func logoutOnlyState(p *party) {
 	p.endSession(without("id_token_hint", "post_logout_redirect_uri"))
-	p.tells()
+	p.confirmsLogout()
 }

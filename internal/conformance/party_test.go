@@ -24,7 +24,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// party is the relying party of one run of a module, with a fresh browser: what the suite is.
+// party is the suite's part: the relying party of one run of a module, with a fresh browser.
 type party struct {
 	t        *testing.T
 	s        *apitest.Server // for its clock
@@ -38,7 +38,7 @@ type party struct {
 	state    int  // length of state
 }
 
-// metadata is the discovery document.
+// metadata is a discovery document.
 type metadata map[string]any
 
 func (m metadata) text(name string) string { text, _ := m[name].(string); return text }
@@ -52,7 +52,7 @@ func (m metadata) list(name string) (out []string) {
 	return out
 }
 
-// answer is what an endpoint answered to a call from server to server.
+// answer is the answer of an endpoint to a request from server to server.
 type answer struct {
 	status int
 	header http.Header
@@ -98,13 +98,13 @@ func (p *party) json(a answer, status int) map[string]any {
 	return a.object
 }
 
-// discover reads the discovery document, which is all that is known of the server.
+// discover reads the discovery document, from which all endpoints are taken.
 func (p *party) discover() {
 	p.t.Helper()
 	p.op = p.json(p.call(p.request("GET", p.c.Server.DiscoveryURL, "")), http.StatusOK)
 }
 
-// keys are those that tokens are verified with.
+// keys returns the keys that verify tokens.
 func (p *party) keys() (keys []map[string]any) {
 	p.t.Helper()
 	a := p.call(p.request("GET", p.op.text("jwks_uri"), ""))
@@ -119,7 +119,8 @@ func (p *party) keys() (keys []map[string]any) {
 
 const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-// random is text of that length; a long one holds every character that needs no escape.
+// random returns a random text of that length; a long one has every character that needs no
+// escape.
 func random(length int) string {
 	b := make([]byte, length)
 	_, _ = rand.Read(b)
@@ -132,8 +133,8 @@ func random(length int) string {
 	return string(b)
 }
 
-// authorization is a request at the authorization endpoint as every module begins it; edit changes it. The Basic profile sends no
-// PKCE.
+// authorization returns the parameters with which every module begins an authorization request;
+// edit changes them. The Basic profile sends no PKCE.
 func (p *party) authorization(scope string, edit ...func(url.Values)) url.Values {
 	q := url.Values{
 		"client_id": {p.client.ID}, "redirect_uri": {callbackURL}, "scope": {scope}, "state": {random(max(p.state, 10))},
@@ -148,7 +149,7 @@ func (p *party) authorization(scope string, edit ...func(url.Values)) url.Values
 	return q
 }
 
-// with sets a parameter; an empty value takes it away.
+// with returns an edit that sets a parameter; an empty value removes it.
 func with(name, value string) func(url.Values) {
 	return func(q url.Values) {
 		if q.Set(name, value); value == "" {
@@ -161,9 +162,10 @@ func (p *party) endpoint(q url.Values) string {
 	return address(p.op.text("authorization_endpoint"), q, slices.Sorted(maps.Keys(q)))
 }
 
-// address is an endpoint with parameters in that order, byte for byte as the suite writes it: its UriComponentsBuilder of Spring
-// escapes no more than RFC 3986 section 3.4 demands of a query, and the two characters that separate parameters. So a redirect
-// URI stands in the address as it is.
+// address returns an endpoint with parameters in the order of names, byte for byte as the suite
+// writes it. Spring's UriComponentsBuilder escapes only what RFC 3986 section 3.4 demands in a
+// query, and the two characters that separate parameters. So the address has a redirect URI
+// unescaped.
 func address(endpoint string, q url.Values, names []string) string {
 	var b strings.Builder
 	for _, name := range names {
@@ -186,7 +188,7 @@ func escape(text string) string {
 	return b.String()
 }
 
-// authorize sends the browser to the authorization endpoint and takes what it brings back.
+// authorize sends the browser to the authorization endpoint and returns the authorization response.
 func (p *party) authorize(q url.Values) url.Values {
 	p.t.Helper()
 	p.n.arrived = nil
@@ -194,7 +196,8 @@ func (p *party) authorize(q url.Values) url.Values {
 	return p.back()
 }
 
-// back is the one authorization response, by the way that was asked for.
+// back returns the one authorization response, and demands that it came by the requested response
+// mode.
 func (p *party) back() url.Values {
 	p.t.Helper()
 	if len(p.n.arrived) != 1 {
@@ -233,7 +236,7 @@ func (p *party) once(q url.Values) url.Values {
 	return q
 }
 
-// only demands that a response has no other parameters than these.
+// only demands that a response has only these parameters.
 func (p *party) only(q url.Values, names ...string) {
 	p.t.Helper()
 	for name := range q {
@@ -243,13 +246,13 @@ func (p *party) only(q url.Values, names ...string) {
 	}
 }
 
-// answered demands what is true of success and refusal alike.
-func (p *party) answered(sent, got url.Values) {
+// commonParameters demands what holds for successful responses and error responses alike.
+func (p *party) commonParameters(sent, got url.Values) {
 	p.t.Helper()
 	if got.Get("state") != sent.Get("state") {
 		p.t.Errorf("state %q came back as %q", sent.Get("state"), got.Get("state"))
 	}
-	// RFC 9207: discovery promises it.
+	// RFC 9207: the discovery document promises iss.
 	if got.Get("iss") != p.op.text("issuer") {
 		p.t.Errorf("iss is %q", got.Get("iss"))
 	}
@@ -261,7 +264,7 @@ func (p *party) code(sent, got url.Values) string {
 	if got.Has("error") {
 		p.t.Fatalf("refused: %v", got)
 	}
-	p.answered(sent, got)
+	p.commonParameters(sent, got)
 	p.only(got, "code", "state", "iss", "session_state")
 	code := got.Get("code")
 	if code == "" || strings.IndexFunc(code, func(c rune) bool { return c < 0x20 || c > 0x7e }) >= 0 {
@@ -275,7 +278,7 @@ var errorText = regexp.MustCompile(`^[\x20-\x21\x23-\x5b\x5d-\x7e]+$`)
 // refused demands an error response with one of these codes.
 func (p *party) refused(sent, got url.Values, codes ...string) {
 	p.t.Helper()
-	p.answered(sent, got)
+	p.commonParameters(sent, got)
 	p.only(got, "error", "error_description", "error_uri", "state", "session_state", "iss")
 	p.describes(got.Get("error"), got.Get("error_description"), codes...)
 }
@@ -311,7 +314,7 @@ func (p *party) token(form url.Values) answer {
 	return a
 }
 
-// invalidGrant demands that a token request is refused so.
+// invalidGrant demands that a token request is refused with invalid_grant.
 func (p *party) invalidGrant(a answer) {
 	p.t.Helper()
 	object := p.json(a, http.StatusBadRequest)
@@ -320,7 +323,7 @@ func (p *party) invalidGrant(a answer) {
 	p.describes(code, description, "invalid_grant")
 }
 
-// login is what came of an authorization request.
+// login is the result of a successful authorization request.
 type login struct {
 	sent            url.Values
 	code            string
@@ -332,13 +335,14 @@ type login struct {
 	userinfo        map[string]any
 }
 
-// signIn is the whole flow: the browser, the token endpoint, and userinfo with the token.
+// signIn runs the whole flow: the browser, the token endpoint, and userinfo with the token.
 func (p *party) signIn(q url.Values) login {
 	p.t.Helper()
 	return p.redeem(q, p.code(q, p.authorize(q)))
 }
 
-// redeem takes a code to the token endpoint and the token to userinfo; more goes into the token request.
+// redeem sends a code to the token endpoint and the access token to userinfo; more is added to the
+// token request.
 func (p *party) redeem(sent url.Values, code string, more ...func(url.Values)) login {
 	p.t.Helper()
 	l := login{sent: sent, code: code, exchange: url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callbackURL}}}
@@ -350,7 +354,7 @@ func (p *party) redeem(sent url.Values, code string, more ...func(url.Values)) l
 	return l
 }
 
-// tokens reads a token response, in which everything has to be right.
+// tokens reads a token response and checks all of it.
 func (p *party) tokens(l *login, a answer) {
 	p.t.Helper()
 	object := p.json(a, http.StatusOK)
@@ -374,7 +378,7 @@ func (p *party) tokens(l *login, a answer) {
 	p.idToken(l)
 }
 
-// entropy is Shannon's, over the characters of a text.
+// entropy returns Shannon's entropy of a text, over its characters.
 func entropy(text string) float64 {
 	count := map[rune]float64{}
 	for _, c := range text {
@@ -399,7 +403,7 @@ func decode(t *testing.T, part string, into any) []byte {
 	return text
 }
 
-// idToken verifies the ID token as OIDC Core section 3.1.3.7 has it.
+// idToken verifies the ID token as OIDC Core section 3.1.3.7 demands.
 func (p *party) idToken(l *login) {
 	p.t.Helper()
 	parts := strings.Split(l.raw, ".")
@@ -436,7 +440,7 @@ func (p *party) idToken(l *login) {
 	if sub, _ := l.id["sub"].(string); sub == "" || len(sub) > 255 {
 		p.t.Errorf("sub is %v", l.id["sub"])
 	}
-	// A refreshed ID token should have none (OIDC Core section 12.2).
+	// A refreshed ID token should have no nonce (OIDC Core section 12.2).
 	if nonce := asText(l.id["nonce"]); nonce != l.sent.Get("nonce") && (!l.refreshed || l.id["nonce"] != nil) {
 		p.t.Errorf("nonce %q came back as %q", l.sent.Get("nonce"), nonce)
 	}
@@ -458,7 +462,7 @@ func (p *party) idToken(l *login) {
 	}
 }
 
-// idTokenClaims are those that an ID token may hold unasked.
+// idTokenClaims are the claims that an ID token may have without a request for them.
 var idTokenClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash", "s_hash", "nbf", "jti", "sid"}
 
 func asText(v any) string { text, _ := v.(string); return text }
@@ -483,16 +487,16 @@ func (p *party) verify(header map[string]any, parts []string) {
 	}
 }
 
-// userinfo asks userinfo by GET.
+// userinfo requests userinfo by GET.
 func (p *party) userinfo(l login) map[string]any {
 	p.t.Helper()
 	r := p.request("GET", p.op.text("userinfo_endpoint"), "")
 	r.Header.Set("Authorization", "Bearer "+l.access)
-	return p.about(l, p.call(r))
+	return p.userinfoClaims(l, p.call(r))
 }
 
-// about reads an answer of userinfo.
-func (p *party) about(l login, a answer) map[string]any {
+// userinfoClaims reads an answer of userinfo.
+func (p *party) userinfoClaims(l login, a answer) map[string]any {
 	p.t.Helper()
 	object := p.json(a, http.StatusOK)
 	p.claims("userinfo", object)
@@ -514,7 +518,7 @@ var scopeClaims = map[string][]string{
 
 var birthdate = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}|\d{4})$`)
 
-// claims demands that standard claims are what OIDC Core section 5.1 makes them.
+// claims demands that standard claims have the types of OIDC Core section 5.1.
 func (p *party) claims(where string, object map[string]any) {
 	p.t.Helper()
 	text := func(v any) bool {

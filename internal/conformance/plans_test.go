@@ -22,11 +22,12 @@ type plan struct {
 // module is a test of the suite.
 type module struct {
 	name    string
-	outcome string // what the suite is expected to say
+	outcome string // the result that is expected from the suite
 	run     func(p *party)
 }
 
-// Outcomes. What cannot be run for a client that an operator registered is run here all the same.
+// The outcomes. Modules that the suite cannot run for a client that an operator registered are run
+// here as well.
 const (
 	passes   = "passes"
 	pictured = "passes; somebody looks at a screenshot"
@@ -34,7 +35,7 @@ const (
 	dynamic  = "only for clients that register themselves"
 )
 
-// basic is the plan oidcc-basic-certification-test-plan, with a client that an operator registered.
+// basic is the plan oidcc-basic-certification-test-plan for a client that an operator registered.
 var basic = []module{
 	{"oidcc-server", passes, server},
 	{"oidcc-response-type-missing", passes, responseTypeMissing},
@@ -101,7 +102,8 @@ var plans = []plan{
 		}},
 }
 
-// One server, one user and three clients, as an operator sets them up for the suite; a fresh browser for each module.
+// There is one server with one user and three clients, as an operator sets them up for the suite,
+// and a fresh browser for each module.
 func TestOIDCC(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := prepare(t, s)
@@ -120,7 +122,7 @@ func TestOIDCC(t *testing.T) {
 	})
 }
 
-// prepare does what docs/conformance.md tells an operator to do.
+// prepare makes the user and the clients as docs/conformance.md tells an operator to.
 func prepare(t *testing.T, s *apitest.Server) configuration {
 	t.Helper()
 	user := s.SignUp("conformance")
@@ -147,7 +149,7 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 	return c
 }
 
-// documented are the rows of a table in docs/conformance.md.
+// documented returns the rows of a table in docs/conformance.md.
 func documented(t *testing.T, header string) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/conformance.md")
@@ -176,7 +178,8 @@ func TestTheDocumentedPlansAreTheTestedOnes(t *testing.T) {
 	}
 }
 
-// Whatever the automation waits for names its host: "*" matches a whole address within the query of another.
+// Every address for which the automation waits names its host: "*" would match a whole address
+// within the query of another.
 func TestTheAutomationNamesHosts(t *testing.T) {
 	c := readConfiguration(t, apitest.User{})
 	for _, b := range slices.Concat(c.Browser, c.Override["oidcc-rp-initiated-logout-no-params"].Browser, c.Override["oidcc-rp-initiated-logout-only-state"].Browser) {
@@ -188,7 +191,7 @@ func TestTheAutomationNamesHosts(t *testing.T) {
 	}
 }
 
-// The table of docs/conformance.md is what is run here.
+// The table of docs/conformance.md lists the modules that are run here.
 func TestTheDocumentedModulesAreTheTestedOnes(t *testing.T) {
 	profiles := map[string][]string{}
 	outcomes := map[string]string{}

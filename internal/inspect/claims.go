@@ -12,6 +12,7 @@ import (
 	"github.com/signet-id/signet/internal/readable"
 )
 
+// signature checks the key that the token names, and the signature.
 func (i *inspection) signature(token *jose.Token) {
 	h := token.Header
 	key, ok := i.Keys.ByID[h.KeyID]
@@ -38,8 +39,8 @@ func (i *inspection) signature(token *jose.Token) {
 	i.check(err == nil, "signature", h.Algorithm, "verifies", bad)
 }
 
-// claimNames are the claims that readers of each kind of token use. A member that differs from one
-// of them only in case would be the same claim to a laxer reader.
+// claimNames are the claims that readers of each kind of token use. A lax reader would take a
+// member that differs from one of them only in case for the same claim.
 var claimNames = map[string][]string{
 	kindAccess: {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"},
 	kindID:     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid"},
@@ -47,7 +48,9 @@ var claimNames = map[string][]string{
 	KindRefresh: {"iss", "aud", "client_id", "grant", "gen", "jti", "iat", "exp"},
 }
 
-func (i *inspection) names() {
+// unknownClaims refuses a claim that differs from a known one only in case, and any unknown claim
+// of a refresh token.
+func (i *inspection) unknownClaims() {
 	known := claimNames[i.Kind]
 	for _, name := range slices.Sorted(maps.Keys(i.Claims)) {
 		if slices.Contains(known, name) {
@@ -63,7 +66,7 @@ func (i *inspection) names() {
 	}
 }
 
-func (i *inspection) forWhom() {
+func (i *inspection) audience() {
 	list := i.list("aud")
 	shown := strings.Join(list, " ")
 	switch {
@@ -84,8 +87,8 @@ func (i *inspection) forWhom() {
 	}
 }
 
-// at is a claim that is a time in seconds; a fraction is cut off.
-func (i *inspection) at(name string) (time.Time, bool) {
+// instant returns a claim that is a time in seconds; a fraction is cut off.
+func (i *inspection) instant(name string) (time.Time, bool) {
 	var n json.Number
 	raw := i.Claims[name]
 	if len(raw) == 0 || raw[0] == '"' || json.Unmarshal(raw, &n) != nil {
@@ -101,7 +104,7 @@ func (i *inspection) times() {
 	if i.Kind == KindRefresh {
 		skew = 0 // the issuer checks its own tokens by its own clock
 	}
-	if exp, ok := i.at("exp"); !ok {
+	if exp, ok := i.instant("exp"); !ok {
 		i.refuse("exp", "", "missing or not a number of seconds")
 	} else {
 		left := exp.Sub(i.Now)
@@ -110,7 +113,7 @@ func (i *inspection) times() {
 			c.Detail = fmt.Sprintf("expired %s ago; still taken by verifiers that allow %s for clocks", readable.Duration(-left), i.Skew)
 		}
 	}
-	if iat, ok := i.at("iat"); !ok {
+	if iat, ok := i.instant("iat"); !ok {
 		i.refuse("iat", "", "missing or not a number of seconds")
 	} else {
 		i.check(iat.Sub(i.Now) <= i.Skew, "iat", readable.Instant(iat), "issued "+readable.Ago(iat.Sub(i.Now)), "issued "+readable.Ago(iat.Sub(i.Now))+": a clock is wrong")
@@ -118,7 +121,7 @@ func (i *inspection) times() {
 	if i.Claims["nbf"] == nil || i.Kind == KindRefresh {
 		return
 	}
-	if nbf, ok := i.at("nbf"); !ok {
+	if nbf, ok := i.instant("nbf"); !ok {
 		i.refuse("nbf", "", "not a number of seconds")
 	} else {
 		from := "valid from then on, " + readable.Ago(nbf.Sub(i.Now))
@@ -126,8 +129,8 @@ func (i *inspection) times() {
 	}
 }
 
-// subject lists the claims about user, client and session. The jti of a refresh token proves it,
-// and is not shown.
+// subject lists the claims about the user, the client and the session. The jti of a refresh token
+// is a secret that proves the token, so it is not shown.
 func (i *inspection) subject() {
 	need := map[string][]string{
 		kindAccess:  {"sub", "client_id", "jti"},
@@ -144,7 +147,7 @@ func (i *inspection) subject() {
 			i.note(name, value, "")
 		}
 	}
-	if at, ok := i.at("auth_time"); ok {
+	if at, ok := i.instant("auth_time"); ok {
 		i.note("auth_time", readable.Instant(at), "when the user last proved who it is, "+readable.Ago(at.Sub(i.Now)))
 	}
 	if value := i.text("jti"); value != "" && i.Kind != KindRefresh {
@@ -158,7 +161,7 @@ func (i *inspection) subject() {
 	}
 }
 
-// text is a claim for people: texts as they are, lists joined, the rest as JSON.
+// text returns a claim for people: a text as it is, a list joined by spaces, anything else as JSON.
 func (i *inspection) text(name string) string {
 	raw := i.Claims[name]
 	var text string
@@ -171,6 +174,7 @@ func (i *inspection) text(name string) string {
 	return string(raw)
 }
 
+// list returns a claim that is a list of texts, or one text.
 func (i *inspection) list(name string) []string {
 	var one string
 	if json.Unmarshal(i.Claims[name], &one) == nil && one != "" {

@@ -1,6 +1,7 @@
 // Package inspect explains tokens to people: what a token is and, claim by claim, why it would or
-// would not be accepted. The checks explain. The verdict also needs the consent of the code that
-// really decides: the verifier for access tokens, and the issuer where its store can be read.
+// would not be accepted. Its own checks only explain. A token counts as accepted only if the code
+// that really decides accepts it too: the verifier for access tokens, and the issuer if its store
+// can be read.
 package inspect
 
 import (
@@ -14,31 +15,31 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// Input is a token and what it is held against.
+// Input is a token and the values that it is checked against.
 type Input struct {
 	Raw      string // the token
 	Now      time.Time
-	Skew     time.Duration // that verifiers allow for clocks
-	Issuer   string        // that must have issued it
-	Audience string        // that is to accept the token; empty: the audience in the token
+	Skew     time.Duration // how far verifiers allow clocks to be off
+	Issuer   string        // the issuer that must have issued the token
+	Audience string        // the audience that is to accept the token; empty: the audience in the token
 	Keys     Keys
-	Own      *issuer.Issuer // with Grants, so that the store is asked; nil: judged without the store
+	Own      *issuer.Issuer // with Grants, to check against the store; nil: check without the store
 }
 
 // Report is the result of an inspection.
 type Report struct {
 	Kind   string
 	Header jose.Header
-	Claims map[string]json.RawMessage // nil when they cannot be read
+	Claims map[string]json.RawMessage // nil when the payload is not valid
 	Checks []Check
 }
 
-// Check is one line of the report. With neither OK nor Unknown it only informs.
+// Check is one line of the report. A line with neither OK nor Unknown is for information only.
 type Check struct {
 	Name    string `json:"name"`
 	Value   string `json:"value,omitempty"`
 	OK      *bool  `json:"ok"`
-	Unknown bool   `json:"unknown,omitempty"` // it matters, and this inspection cannot find out
+	Unknown bool   `json:"unknown,omitempty"` // the check matters, but could not be made
 	Detail  string `json:"detail"`
 }
 
@@ -49,19 +50,19 @@ func Token(ctx context.Context, in Input) Report {
 	return i.Report
 }
 
-// inspection is an inspection that is under way.
+// inspection is a running inspection: the input, and the report so far.
 type inspection struct {
 	Input
 	Report
 	ctx context.Context
 }
 
-// note adds a line that only informs.
+// note adds a line for information.
 func (i *inspection) note(name, value, detail string) {
 	i.Checks = append(i.Checks, Check{Name: name, Value: value, Detail: detail})
 }
 
-// check adds a line whose detail is good or bad, as ok says.
+// check adds a line with the detail good if ok, or else with the detail bad.
 func (i *inspection) check(ok bool, name, value, good, bad string) {
 	if !ok {
 		i.refuse(name, value, bad)
@@ -78,19 +79,19 @@ func (i *inspection) add(ok bool, name, value, detail string) {
 	i.Checks = append(i.Checks, Check{Name: name, Value: value, OK: &ok, Detail: detail})
 }
 
-// cannotTell adds a line about what matters and cannot be found out here.
+// cannotTell adds a line for a check that matters but could not be made.
 func (i *inspection) cannotTell(name, value, detail string) {
 	i.Checks = append(i.Checks, Check{Name: name, Value: value, Unknown: true, Detail: detail})
 }
 
-// Verdicts.
+// The results of Verdict.
 const (
 	Accepted = "accepted"
 	Refused  = "refused"
 	Unknown  = "unknown"
 )
 
-// Verdict sums up the checks.
+// Verdict returns the result of all checks together.
 func (r *Report) Verdict() string {
 	result := Accepted
 	for _, c := range r.Checks {
@@ -137,9 +138,9 @@ func (i *inspection) run() {
 		i.refuse("claims", "", err.Error())
 		return
 	}
-	i.names()
+	i.unknownClaims()
 	i.check(i.text("iss") == i.Issuer, "iss", i.text("iss"), "the expected issuer", "the issuer is expected to be "+i.Issuer+", byte for byte")
-	i.forWhom()
+	i.audience()
 	i.times()
 	i.subject()
 	switch {
@@ -151,7 +152,7 @@ func (i *inspection) run() {
 	i.askDeciders()
 }
 
-// foreignForm guesses what the user gave instead of a compact JWS.
+// foreignForm names the kind of text that the user probably gave instead of a compact JWS.
 func foreignForm(text string) string {
 	switch {
 	case text == "":

@@ -19,8 +19,8 @@ import (
 	"github.com/signet-id/signet/verifier"
 )
 
-// session checks the session behind the token in the store. Resource servers do not: they notice a
-// revocation when the token expires.
+// session checks the token's session in the store. Resource servers do not: for them a revoked
+// session ends when the access token expires.
 func (i *inspection) session() {
 	var view userstore.GrantView
 	var err error
@@ -79,7 +79,7 @@ func (i *inspection) session() {
 	}
 }
 
-// proof recomputes the jti, which proves that this issuer made a refresh token.
+// proof recomputes the jti, which proves that this issuer made the refresh token.
 func (i *inspection) proof(grant userstore.GrantID) {
 	var gen int64
 	_ = json.Unmarshal(i.Claims["gen"], &gen)
@@ -93,6 +93,7 @@ func (i *inspection) proof(grant userstore.GrantID) {
 		"is not that of its grant and generation: this issuer never made it")
 }
 
+// generation checks the generation of a refresh token against the generation of its grant.
 func (i *inspection) generation(g userstore.Grant) {
 	var gen int64
 	_ = json.Unmarshal(i.Claims["gen"], &gen)
@@ -111,8 +112,8 @@ func (i *inspection) generation(g userstore.Grant) {
 	}
 }
 
-// askDeciders asks the code that really decides about the token. It only adds to a verdict that is
-// not a refusal yet: the checks before it explain a refusal better.
+// askDeciders gives the token to the code that really decides. It runs only if no check has refused
+// the token or stayed unknown, because these checks explain a refusal better.
 func (i *inspection) askDeciders() {
 	if i.Verdict() != Accepted {
 		return
@@ -136,19 +137,19 @@ func (i *inspection) addRefusal(name string, err error) {
 	if err == nil {
 		return
 	}
-	var unsaid *issuer.Error
+	var e *issuer.Error
 	text := err.Error()
-	if errors.As(err, &unsaid) && unsaid.Cause != nil {
-		text = unsaid.Cause.Error()
+	if errors.As(err, &e) && e.Cause != nil {
+		text = e.Cause.Error() // the issuer's answer does not name the cause
 	}
-	if errors.As(err, &unsaid) && (unsaid.Code == issuer.Unavailable || unsaid.Code == issuer.ServerError) || errors.Is(err, verifier.ErrKeysUnavailable) {
+	if errors.As(err, &e) && (e.Code == issuer.Unavailable || e.Code == issuer.ServerError) || errors.Is(err, verifier.ErrKeysUnavailable) {
 		i.cannotTell(name, "", "cannot tell: "+text)
 		return
 	}
 	i.refuse(name, "", text)
 }
 
-// verify runs the verifier that resource servers use, with the keys of the inspection.
+// verify gives the token to the verifier that resource servers use, with the keys of the input.
 func (i *inspection) verify() error {
 	audience := i.list("aud")
 	if i.Audience != "" {
@@ -156,8 +157,8 @@ func (i *inspection) verify() error {
 	}
 	v, err := verifier.New(verifier.Config{
 		Issuer: i.Issuer, Audience: audience, ClockSkew: max(i.Skew, time.Second),
-		JWKSURL:    "http://localhost/jwks.json", // answered from memory, whatever the address
-		HTTPClient: &http.Client{Transport: memory(i.Keys.Set)},
+		JWKSURL:    "http://localhost/jwks.json", // any address: the transport answers from memory
+		HTTPClient: &http.Client{Transport: fixedJWKS(i.Keys.Set)},
 		Now:        func() time.Time { return i.Now },
 		Logger:     slog.New(slog.DiscardHandler),
 	})
@@ -168,10 +169,10 @@ func (i *inspection) verify() error {
 	return err
 }
 
-// memory answers every request with one JWK set.
-type memory []byte
+// fixedJWKS answers every request with one JWK set.
+type fixedJWKS []byte
 
-func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
+func (m fixedJWKS) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{
 		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/jwk-set+json"}},

@@ -10,21 +10,21 @@ import (
 	"github.com/signet-id/signet/keys"
 )
 
-// Keys are the keys that signatures are checked with.
+// Keys are the keys with which signatures are checked.
 type Keys struct {
-	Set  []byte // as a JWK set, as a resource server gets them
+	Set  []byte // the JWK set, as a resource server gets it
 	ByID map[string]Key
 }
 
-// Key is one of them.
+// Key is one key of Keys.
 type Key struct {
 	jose.PublicKey
 	State     string // for people
 	Published bool
 }
 
-// OwnKeys are the keys that a store holds, as of now. Without an error and without keys the store
-// holds none.
+// OwnKeys returns the keys in the manager's store, with their state at now. Keys.ByID is nil if the
+// store has no keys.
 func OwnKeys(ctx context.Context, manager *keys.Manager, now time.Time) (k Keys, err error) {
 	report, err := manager.Timeline(ctx)
 	if err != nil || len(report.Keys) == 0 {
@@ -55,8 +55,8 @@ func OwnKeys(ctx context.Context, manager *keys.Manager, now time.Time) (k Keys,
 	return k, nil
 }
 
-// ForeignKeys reads a JWK set that another server publishes. skipped are the keys in it that cannot
-// be used.
+// ForeignKeys reads a JWK set that another server publishes. skipped has an error for each key of
+// the set that cannot be used.
 func ForeignKeys(set []byte) (k Keys, skipped []error, err error) {
 	list, skipped, err := jose.ParseKeySet(set)
 	if err != nil {
@@ -69,8 +69,7 @@ func ForeignKeys(set []byte) (k Keys, skipped []error, err error) {
 	return k, skipped, nil
 }
 
-// ReadOnly is a key manager that changes nothing, even when the issuer asks it to bring itself up
-// to date.
+// ReadOnly is a key manager that never changes the store, even when the issuer calls Step.
 type ReadOnly struct{ *keys.Manager }
 
 // Step only reads.

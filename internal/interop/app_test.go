@@ -14,7 +14,8 @@ import (
 	"github.com/signet-id/signet/internal/testport"
 )
 
-// appAddress says where the document's app is instead of localhost:3000, for a strings.Replacer.
+// appAddress returns the pairs of a strings.Replacer that replaces localhost:3000 by the app's own
+// address.
 func (d *document) appAddress(t *testing.T) []string {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(testport.Address(t))
@@ -26,15 +27,15 @@ func (d *document) appAddress(t *testing.T) []string {
 	}
 }
 
-// page keeps a page for the Apache that comes.
+// page writes a page for the Apache that is started later.
 func (d *document) page(t *testing.T, info, text string) {
 	t.Helper()
 	name := filepath.Join("www", strings.TrimPrefix(info, "html page"), "index.html")
 	d.write(t, strings.ReplaceAll(name, " ", ""), text)
 }
 
-// variants are an app as it stands in the document, and what else is worth a visit: Apache as the receiver of a real form_post,
-// which the page's script sends.
+// variants returns an app as it is in the document, and its variants that are tested as well:
+// Apache also receives a real form_post, which the page's script sends.
 func variants(b block) []string {
 	if b.info != "apache app" {
 		return []string{b.text}
@@ -71,10 +72,11 @@ func (d *document) app(t *testing.T, where, info, text string) {
 		t.Fatalf("%s: there is no such kind of app", where)
 	}
 	d.running, d.appLog = d.start(t, where, command+"\n")
-	d.await(t, where, d.running, d.appLog, d.origin+"/", "") // what an app prints is its own affair
+	d.await(t, where, d.running, d.appLog, d.origin+"/", "") // an app may print anything
 }
 
-// What Debian's own configuration says, or a machine's administrator, around what the document is about.
+// This is the part of the configuration that Debian or a machine's administrator provides, around
+// the document's.
 const aroundApache = `
 ServerRoot %[1]q
 DefaultRuntimeDir %[1]q
@@ -95,7 +97,8 @@ DirectoryIndex index.html
 Include "%[1]s/site.conf"
 `
 
-// apache writes a configuration around the document's, and answers the command that runs it in the foreground.
+// apache writes a configuration around the document's, and returns the command that runs it in the
+// foreground.
 func (d *document) apache(t *testing.T, site string) string {
 	t.Helper()
 	var modules strings.Builder
@@ -103,7 +106,7 @@ func (d *document) apache(t *testing.T, site string) string {
 		fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", name)
 	}
 	user := ""
-	if os.Geteuid() == 0 { // it serves as somebody else then, who has to get at the pages
+	if os.Geteuid() == 0 { // Apache then serves as another user, who must be able to read the pages
 		user = "User www-data\nGroup www-data"
 		for dir := filepath.Join(d.dir, "www"); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 			if err := os.Chmod(dir, 0o755); err != nil {
@@ -127,7 +130,8 @@ func (d *document) apache(t *testing.T, site string) string {
 	return "exec /usr/sbin/apache2 -f " + filepath.Join(d.dir, "apache.conf") + " -DFOREGROUND"
 }
 
-// received tells whether the Apache of a form_post got one, so that the visit was what it was meant to be.
+// received checks that the Apache that expects a form_post got one; otherwise the visit would not
+// prove anything.
 func (d *document) received(t *testing.T, where, text string) {
 	t.Helper()
 	log, err := os.ReadFile(d.appLog)
@@ -139,7 +143,8 @@ func (d *document) received(t *testing.T, where, text string) {
 	}
 }
 
-// visit is Ada at an app with her browser: she logs in, sees who she is, stays logged in, and logs out of both.
+// visit is a visit of the user Ada to an app with her browser. She logs in, sees her name, stays
+// logged in, and logs out of the app and of Signet.
 func visit(t *testing.T, tab *browser.Tab, origin string) {
 	t.Helper()
 	tab.Open(origin + "/")
@@ -164,7 +169,7 @@ func visit(t *testing.T, tab *browser.Tab, origin string) {
 	tab.Wait(`document.querySelector('#logout')`)
 	tab.Click("#logout")
 	tab.Wait(`location.origin === '` + origin + `' && document.querySelector('#login') || document.querySelector('#logout-confirm')`)
-	if tab.Eval(`document.querySelector('#logout-confirm') !== null`, &asked); asked { // the app did not say whose logout it is: nobody is sent back
+	if tab.Eval(`document.querySelector('#logout-confirm') !== null`, &asked); asked { // the app did not name the user, so the browser is not sent back
 		tab.Click("#logout-confirm")
 		tab.Wait(`document.body.className === 'page-signed_out'`)
 		tab.Open(origin + "/")
@@ -179,7 +184,7 @@ func visit(t *testing.T, tab *browser.Tab, origin string) {
 	}
 }
 
-// logIn fills in the hosted page.
+// logIn fills in the hosted login page.
 func logIn(tab *browser.Tab, email, password string) {
 	tab.Wait(`document.querySelector('#login-submit')`)
 	tab.Type("#email", email)

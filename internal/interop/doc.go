@@ -1,27 +1,30 @@
-// Package interop proves the main jobs on programs that nobody here wrote, against the real binary.
+// Package interop proves the main jobs with other people's programs, against the real binary.
 //
-// Verifiers: the binary signs tokens, and golang-jwt, Node's jose and Python's PyJWT verify
-// them offline, before, during and after key rotations and emergency revocations. The test drives three small
-// verifiers (golangjwt, node/verify.js, python) that speak one protocol. Each is started with the issuer's URL, finds the
-// key set through discovery, and then reads one JSON request a line and answers with one line:
+// Verifiers: the binary signs tokens, and golang-jwt, Node's jose and Python's PyJWT verify them
+// offline, before, during and after key rotations and emergency revocations. The test drives three
+// small verifiers (golangjwt, node/verify.js, python) that speak one protocol. Each gets the
+// issuer's URL at its start and finds the key set through discovery. Then it reads one JSON request
+// a line and answers with one line:
 //
 //	{"token": "…", "audience": "…", "typ": "at+jwt"}  →  {"claims": {…}} or {"error": "…"}
 //	{"reload": true}                                  →  {} (its key cache had expired)
 //
-// Other verifiers (node/takes.js, python/takes.py) are asked once whether they take a token of each algorithm, which is what
-// docs/products.md says of them.
+// Other verifiers (node/takes.js, python/takes.py) are asked once whether they accept a token of
+// each algorithm, to check what docs/products.md says about them.
 //
-// Relying parties: openid-client, oauth4webapi (node), go-oidc with x/oauth2 (goclient), Authlib (python) and oidc-client-ts
-// (node, in Chromium) log a person in and out, and do everything else that a client does. Each of the scripts is told on standard
-// input what there is, goes through its steps, and prints each step that it has taken; the test demands every one by
-// name. A person is a small browser without JavaScript, which fills in the hosted pages by the ids of their elements.
+// Relying parties: openid-client, oauth4webapi (node), go-oidc with x/oauth2 (goclient), Authlib
+// (python) and oidc-client-ts (node, in Chromium) log a person in and out, and do everything else
+// that a client does. Each script reads the issuer, the user and the clients from standard input,
+// goes through its steps, and prints the name of each step that succeeded; the test demands every
+// step by name. The person is a small browser without JavaScript, which fills in the hosted pages
+// by the ids of their elements.
 //
-// Documents: the README's and docs' commands and programs are run, and in the apps of docs/libraries.md, Apache's
-// mod_auth_openidc among them, somebody logs in with Chromium.
+// Documents: the commands and programs of README.md and docs are run. A person logs in with
+// Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them.
 //
-// Products: docs/products has whole set-ups, which are run as the other documents are. Those that take minutes to build are
-// behind the build tag more (`make interop-more`): oauth2-proxy and the authenticator of Kubernetes, each in a module of its own,
-// and a Spring Boot app.
+// Products: docs/products has whole set-ups, which are run like the other documents. The ones that
+// take minutes to build are behind the build tag more (`make interop-more`): oauth2-proxy and the
+// authenticator of Kubernetes, each in a module of its own, and a Spring Boot app.
 //
 // Everything here is behind the build tag interop, because it needs more than Go;
 // `make interop` installs the foreign libraries and runs it. A missing

@@ -23,24 +23,24 @@ import (
 	"github.com/signet-id/signet/internal/testport"
 )
 
-// The documents are run from top to bottom, each in a folder and a bash of its own,
-// with `signet` on the path. What a fenced block is, its info string says:
+// The documents are run from top to bottom, each in a folder and a bash of its own, with `signet`
+// on the path. The info string of a fenced block names its kind:
 //
 //	sh              run; every command, curl included, must succeed
-//	sh refused      the same, but curl may be refused: what it printed is what matters
-//	sh serve        started beside the others; stops at the next of its kind
+//	sh refused      like sh, but curl may be refused: only its output matters
+//	sh serve        started in the background; stops at the next block of this kind
 //	go              a whole program: built.  go run: built and run
 //	js run, python run
 //	                run, with the variables that the shell has exported
 //	js app, go app, html app, apache app, sh app
-//	                a whole app at localhost:3000, in which somebody logs in and out: see app_test.go
+//	                a whole app at localhost:3000, in which a person logs in and out: see app_test.go
 //	… file NAME     written to the folder, for an app that has several files
-//	html page       a page that Apache serves to everybody.  html page app: once they have logged in
-//	yaml config     a configuration that `signet config` must take
-//	… output        what the block before it printed. "…" in it stands for any part of its line
+//	html page       a page that Apache serves to everybody.  html page app: only to users who have logged in
+//	yaml config     a configuration that `signet config` must accept
+//	… output        the output of the block before it. "…" stands for any part of a line
 //
-// Everything else is for reading only. Addresses are the only thing that is replaced:
-// localhost:8080, localhost:3000 and the PostgreSQL URL of the documents become those of this test.
+// Blocks of other kinds are not run. Only addresses are replaced: localhost:8080, localhost:3000
+// and the documents' PostgreSQL URL become the addresses of this test.
 var documents = []documentOn{
 	{"README.md", sqlite},
 	{"docs/admin-api.md", sqlite},
@@ -61,7 +61,7 @@ const documentedPostgres = "postgres://signet@localhost/signet"
 
 func TestDocumentsAreTrue(t *testing.T) { runDocuments(t, documents) }
 
-// runDocuments runs each; programs are on the path beside signet.
+// runDocuments runs each document. programs are on the path beside signet.
 func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -146,7 +146,7 @@ func blocks(markdown string) []block {
 	return all
 }
 
-// matches compares without regard to space at the ends of lines; … is a wildcard.
+// matches compares texts without the spaces at the ends of lines; … is a wildcard.
 func matches(printed, want string) bool {
 	var pattern []string
 	for _, line := range strings.Split(strings.TrimSpace(want), "\n") {
@@ -162,7 +162,7 @@ type document struct {
 	replace   *strings.Replacer
 	in        *bufio.Writer
 	out       *bufio.Scanner
-	server    int // process group; 0: none
+	server    int // the server's process group; 0: none
 	serverLog string
 	origin    string // of the app
 	running   int    // the app's process group; 0: none
@@ -261,9 +261,9 @@ func (d *document) write(t *testing.T, name, text string) {
 	}
 }
 
-// tell sends one line to the shell and returns its one line of answer; false when
-// the shell has ended, because a command failed.
-func (d *document) tell(line string) (string, bool) {
+// send sends one line to the shell and returns its one line of answer. It returns false when the
+// shell has ended because a command failed.
+func (d *document) send(line string) (string, bool) {
 	fmt.Fprintln(d.in, line)
 	if d.in.Flush() != nil || !d.out.Scan() {
 		return "", false
@@ -283,7 +283,7 @@ func (d *document) next(t *testing.T, script string) (file, output string) {
 func (d *document) bash(t *testing.T, where, script string) string {
 	t.Helper()
 	file, output := d.next(t, script)
-	_, ok := d.tell(fmt.Sprintf("set -eo pipefail; . ./%s.sh >%[1]s.out 2>&1 </dev/null; echo ok", file))
+	_, ok := d.send(fmt.Sprintf("set -eo pipefail; . ./%s.sh >%[1]s.out 2>&1 </dev/null; echo ok", file))
 	printed, err := os.ReadFile(output)
 	if err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func (d *document) bash(t *testing.T, where, script string) string {
 	return string(printed)
 }
 
-// serve starts a script that runs a server, and waits until that is ready.
+// serve starts a script that runs a server, and waits until the server is ready.
 func (d *document) serve(t *testing.T, where, script string) {
 	t.Helper()
 	end(&d.server)
@@ -308,7 +308,7 @@ func (d *document) start(t *testing.T, where, script string) (group int, log str
 	t.Helper()
 	file, output := d.next(t, script)
 	// -m gives the job a process group of its own, so that `go run` and its child end together.
-	answer, ok := d.tell(fmt.Sprintf("set -m; ( . ./%s.sh ) >%[1]s.out 2>&1 </dev/null & echo $!; set +m", file))
+	answer, ok := d.send(fmt.Sprintf("set -m; ( . ./%s.sh ) >%[1]s.out 2>&1 </dev/null & echo $!; set +m", file))
 	group, err := strconv.Atoi(answer)
 	if !ok || err != nil {
 		t.Fatalf("%s did not start: %q", where, answer)
@@ -316,7 +316,8 @@ func (d *document) start(t *testing.T, where, script string) (group int, log str
 	return group, output
 }
 
-// await waits until url answers 200 and the program itself has printed said, which tells that it is this program that answers.
+// await waits until url answers 200 and the program has printed said, which proves that this
+// program answers.
 func (d *document) await(t *testing.T, where string, group int, output, url, said string) {
 	t.Helper()
 	for late := time.Now().Add(2 * time.Minute); time.Now().Before(late); time.Sleep(100 * time.Millisecond) {
@@ -334,7 +335,8 @@ func (d *document) await(t *testing.T, where string, group int, output, url, sai
 	t.Fatalf("%s: %s does not answer:\n%s", where, url, log)
 }
 
-// end ends a process group: the shell that started the server goes before it has drained.
+// end ends a process group, and waits for all of it: the shell ends before the server that it
+// started has drained.
 func end(group *int) {
 	if *group == 0 {
 		return
@@ -346,7 +348,7 @@ func end(group *int) {
 	*group = 0
 }
 
-// build compiles a program as if it lay inside a module: this one, or one below.
+// build compiles a program as if it was a part of a module: this one, or one in a folder of it.
 func (d *document) build(t *testing.T, where, module, source string) string {
 	t.Helper()
 	d.steps++

@@ -21,9 +21,9 @@ import (
 	"github.com/signet-id/signet/internal/testport"
 )
 
-// No container engine is needed for this: it does by hand what the Dockerfile says,
-// with the Dockerfile's own command, environment, user and health check. As root the
-// server runs in a root folder that holds nothing else; otherwise as whoever runs the test.
+// This test needs no container engine: it performs the steps of the Dockerfile, with the
+// Dockerfile's own command, environment, user and health check. If the test runs as root, the
+// server runs in a root folder that has nothing else; otherwise it runs as the user of the test.
 func TestImageRunsWithNothingButTheBinary(t *testing.T) {
 	text, err := os.ReadFile("../../Dockerfile")
 	if err != nil {
@@ -41,7 +41,7 @@ func TestImageRunsWithNothingButTheBinary(t *testing.T) {
 
 	root := t.TempDir()
 	for dir := root; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil { // another user has to get through
+		if err := os.Chmod(dir, 0o755); err != nil { // another user must be able to enter it
 			t.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestImageRunsWithNothingButTheBinary(t *testing.T) {
 		name, value, _ := strings.Cut(m, "=")
 		switch name {
 		case "SIGNET_LISTEN":
-			value = listen // the image's own is every address of its network
+			value = listen // in the image it is every address of the container's network
 		case "SIGNET_DATA_DIR":
 			inside = value
 		}

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// A key timeline short enough to live through, and long enough for a busy machine:
-// a successor is published 10 s before it signs, and a retired key stays published
-// for as long as its last token lives, and a little longer.
+// The key timeline is short enough to test in real time, and long enough for a busy machine: a
+// successor is published 10 s before it signs, and a retired key stays published a little longer
+// than its last token lives.
 const timeline = `
 clock_skew: 4s
 keys: {algorithms: [%s], propagation: 10s, jwks_max_age: 1s, rotation: 24h}
@@ -73,7 +73,7 @@ func TestForeignLibrariesVerifyThroughTheLifeOfAKey(t *testing.T) {
 
 			t.Log("emergency: a revoked key's tokens die with the verifiers' caches; sessions live on")
 			stolen, fresh := live.rotate(t, "keys", "revoke", keyID(t, live.tokens.Access))
-			live.accepted(t, fresh) // the successor was published long ago: no fetch is needed for it
+			live.accepted(t, fresh) // the successor was published long ago, so no fetch is needed
 			live.expire(t)
 			live.refused(t, stolen)
 			live.accepted(t, fresh)
@@ -86,15 +86,15 @@ func TestForeignLibrariesVerifyThroughTheLifeOfAKey(t *testing.T) {
 	}
 }
 
-// session is a signed-in user and the verifiers that meet her tokens.
+// session is a signed-in user and the verifiers of her tokens.
 type session struct {
 	server    *server
 	verifiers []*foreign
 	tokens    tokens
 }
 
-// rotate runs a keys command and refreshes until the access token's key changed. It
-// returns the last tokens of the old key and the first of the new.
+// rotate runs a keys command and refreshes until the access token's key changes. It returns the
+// last tokens under the old key and the first ones under the new key.
 func (l *session) rotate(t *testing.T, command ...string) (old, fresh tokens) {
 	t.Helper()
 	t.Log(l.server.signet(t, command...))
@@ -133,7 +133,8 @@ func (l *session) refused(t *testing.T, k tokens) {
 	}
 }
 
-// hostileRefused makes sure that an acceptance means something.
+// hostileRefused checks that the verifiers refuse hostile tokens: otherwise their acceptance of
+// good tokens would prove nothing.
 func (l *session) hostileRefused(t *testing.T) {
 	t.Helper()
 	k := l.tokens

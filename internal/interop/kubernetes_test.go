@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// The authenticator of the Kubernetes API server, configured as docs/products/kubernetes.md has it, knows people and their groups by
-// our ID tokens, and takes nothing else for one.
+// The authenticator of the Kubernetes API server, configured as in docs/products/kubernetes.md,
+// recognises people and their groups by our ID tokens, and accepts no other tokens.
 func TestMoreKubernetesKnowsPeopleByTheirIDTokens(t *testing.T) {
 	text, err := os.ReadFile("../../docs/products/kubernetes.md")
 	if err != nil {

@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// What takes minutes to build, behind a build tag of its own: `make interop-more` runs it. Each of its tests begins with TestMore.
+// Tests of programs that take minutes to build have a build tag of their own: `make interop-more`
+// runs them. Their names begin with TestMore.
 
-// The documents of products that are built here before they run.
+// The documents of products that are built before they run.
 func TestMoreDocumentsAreTrue(t *testing.T) {
 	runDocuments(t, []documentOn{
 		{"docs/products/oauth2-proxy.md", postgres},
@@ -18,7 +19,7 @@ func TestMoreDocumentsAreTrue(t *testing.T) {
 	}, buildForeign(t, "oauth2proxy", "github.com/oauth2-proxy/oauth2-proxy/v7", "oauth2-proxy"))
 }
 
-// buildForeign builds a command with a module beside this package.
+// buildForeign builds a command from a module in a folder of this package.
 func buildForeign(t *testing.T, module, command, name string) string {
 	t.Helper()
 	program := filepath.Join(binaries.dir, name)

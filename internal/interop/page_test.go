@@ -13,8 +13,9 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// oidc-client-ts lives in a page, and everything that it fetches goes through the browser's rules: CORS, for every call of its
-// own. The page is on another site than the issuer, as in life: localhost here, 127.0.0.1 there.
+// oidc-client-ts runs in a page, so the browser's rules (CORS) hold for every request of its own.
+// As in production, the page is on another site than the issuer: the page on localhost, the issuer
+// on 127.0.0.1.
 func TestOIDCClientTSInAPage(t *testing.T) {
 	chromium := browser.Start(t)
 	for _, store := range stores {
@@ -52,7 +53,8 @@ func TestOIDCClientTSInAPage(t *testing.T) {
 			if renewed.Access == first.Access || renewed.Refresh == first.Refresh || renewed.Profile["sub"] != first.Profile["sub"] || renewed.Profile["email"] != "ada@example.com" {
 				t.Fatalf("silent renewal by the refresh token: %+v", renewed)
 			}
-			// Two tabs renew at once, each from what was there: both end up with the same successor, and nobody is logged out.
+			// Two tabs renew the same tokens at once. Both get the same new refresh token, and the
+			// user stays logged in.
 			var both []signedIn
 			app.tab.Eval(`Promise.all([`+app.manager()+`.signinSilent(), `+app.manager()+`.signinSilent()])`, &both)
 			if len(both) != 2 || both[0].Refresh != both[1].Refresh || both[0].Refresh == renewed.Refresh {
@@ -65,7 +67,8 @@ func TestOIDCClientTSInAPage(t *testing.T) {
 			if alive != "200 " {
 				t.Errorf("userinfo answers %q", alive)
 			}
-			// offline_access outlives the logout, so the app that holds it revokes first; the library does, when asked to.
+			// A grant with offline_access outlives the logout, so the app must revoke it first. The
+			// library does so when it is asked to.
 			app.tab.Eval(`(async m => { await m.revokeTokens(['access_token', 'refresh_token']) })(`+app.manager()+`)`, nil)
 			app.tab.Eval(fmt.Sprintf(check, both[0].Access), &alive)
 			if !strings.HasPrefix(alive, "401 ") || !strings.Contains(alive, `error="invalid_token"`) {
@@ -87,7 +90,7 @@ func TestOIDCClientTSInAPage(t *testing.T) {
 				t.Errorf("prompt=none after the logout: %q", refused)
 			}
 			for _, said := range app.tab.Said() {
-				if !strings.Contains(said, "status of 401") { // of the revoked token, which the test made
+				if !strings.Contains(said, "status of 401") { // for the token that the test revoked
 					t.Errorf("the browser says: %s", said)
 				}
 			}
@@ -95,7 +98,7 @@ func TestOIDCClientTSInAPage(t *testing.T) {
 	}
 }
 
-// signedIn is what the library knows of who is logged in.
+// signedIn returns the library's data about the logged-in user.
 type signedIn struct {
 	Access  string         `json:"access_token"`
 	Refresh string         `json:"refresh_token"`
@@ -103,7 +106,7 @@ type signedIn struct {
 	State   any            `json:"state"`
 }
 
-// page is a page with nothing but the library.
+// page serves a page with only the library.
 type page struct {
 	tab      *browser.Tab
 	origin   string
@@ -127,7 +130,7 @@ func (p *page) open(path string) {
 	p.tab.Wait(`document.querySelector('#ready')`)
 }
 
-// manager is a fresh UserManager, as another tab would have: what is remembered is in the browser.
+// manager returns a fresh UserManager, as in another tab: all state is in the browser.
 func (p *page) manager() string {
 	return `(new oidc.UserManager({...` + p.settings + `, userStore: new oidc.WebStorageStateStore({store: sessionStorage})}))`
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// A person at the pages of the real binary, in a real browser, without an app: everything is typed and clicked, and the
-// browser has nothing to complain of but the refusals' status.
+// A person uses the pages of the real binary in a real browser, without an app. Everything is typed
+// and clicked, and the browser reports no errors except the status of refusals.
 func TestAPersonAtThePages(t *testing.T) {
 	s := start(t, "pages: {service_name: Acme}\n")
 	tab := browser.Start(t).Tab(t)

@@ -26,7 +26,7 @@ import (
 	"github.com/signet-id/signet/userstore/storetest"
 )
 
-// few keeps the pooler short of connections, so that each transaction gets another one.
+// few gives the pooler so few connections that each transaction gets another one.
 var few = []string{"default_pool_size = 3", "server_round_robin = 1"}
 
 // lines collects a log.
@@ -49,7 +49,7 @@ func (l *lines) count(text string) int {
 
 const poolerLine = "connection pooler"
 
-// What a store promises holds through a transaction pooler, races included.
+// The store keeps its guarantees through a transaction pooler, in races as well.
 func TestContractThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(tb testing.TB) storetest.Store {
@@ -69,8 +69,8 @@ func TestContractThroughPgBouncer(t *testing.T) {
 	})
 }
 
-// A pooler that others have used before, that does not refuse what it does not know, or that
-// an operator said to be able to keep statements apart.
+// These poolers were used by other clients before, or do not refuse unknown parameters, or were
+// declared by the operator to keep statements apart.
 func TestEveryKindOfPgBouncer(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ setting, query string }{
@@ -85,7 +85,7 @@ func TestEveryKindOfPgBouncer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address := pgtest.PgBouncer(t, pgtest.URL(t), test.setting, "server_round_robin = 1") + test.query
-			for range 2 { // the second one finds the statements that the first one left
+			for range 2 { // the second store finds the statements that the first one left
 				db, err := sqlstore.Open(t.Context(), address, sqlstore.Options{})
 				if err != nil {
 					t.Fatal(err)
@@ -100,8 +100,8 @@ func TestEveryKindOfPgBouncer(t *testing.T) {
 	}
 }
 
-// A pooler that is put in later: an address that led to the server leads to a pooler from
-// one moment to the next. Acts go on; the few that meet it are begun again.
+// A pooler is added while the store is in use: from one moment to the next, the server's address
+// leads to a pooler. Work goes on; the few transactions that are affected are begun again.
 func TestAPoolerIsPutInLater(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.URL(t)
@@ -126,7 +126,7 @@ func TestAPoolerIsPutInLater(t *testing.T) {
 		t.Errorf("a pooler was told of %d times without one", n)
 	}
 	way.lead(socketOf(t, pooled))
-	work(t, db, 2) // those that lost their connection in the act may say so, and no more
+	work(t, db, 2) // only operations that lost their connection may fail
 	work(t, db, 0)
 	if n := log.count(poolerLine); n != 1 {
 		t.Errorf("the pooler was told of %d times, want once", n)
@@ -136,7 +136,7 @@ func TestAPoolerIsPutInLater(t *testing.T) {
 	work(t, db, 0)
 }
 
-// Migrations take turns through a pooler, and their lock ends with them.
+// Migrations run one at a time through a pooler, and release their lock at the end.
 func TestManyMigrateThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.URL(t)
@@ -168,8 +168,8 @@ func TestManyMigrateThroughPgBouncer(t *testing.T) {
 	}
 }
 
-// work does acts of every kind at once: reads, single statements, batches and transactions.
-// No more than mayFail of them may say that the store is not available.
+// work runs operations of every kind at once: reads, single statements, batches and transactions.
+// At most mayFail of them may fail because the store is not available.
 func work(t *testing.T, db *sqlstore.DB, mayFail int) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -217,8 +217,8 @@ func act(ctx context.Context, db *sqlstore.DB) error {
 	return db.SetActive(ctx, id, false, now)
 }
 
-// The whole job by the real binary on a transaction pooler: it migrates, and people sign up, log
-// in and refresh while keys are rotated and sessions revoked.
+// The real binary does the whole job on a transaction pooler. It migrates, and people sign up, log
+// in and refresh while keys are rotated and sessions are revoked.
 func TestTheJobThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	s := startOn(t, pooled, "keys: {propagation: 10s, jwks_max_age: 1s}\nclock_skew: 4s\n")

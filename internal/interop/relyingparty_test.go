@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// registered is a client as a script is told of it.
+// registered is a client in the input of a script.
 type registered struct {
 	ID                    string            `json:"client_id"`
 	Secret                string            `json:"client_secret,omitempty"`
@@ -24,8 +24,8 @@ type registered struct {
 	PrivateKeys           []json.RawMessage `json:"private_keys,omitempty"`
 }
 
-// given is what a script is told.
-type given struct {
+// scriptInput is what a script reads from standard input.
+type scriptInput struct {
 	Issuer   string                `json:"issuer"`
 	Resource string                `json:"resource"`
 	User     user                  `json:"user"`
@@ -39,14 +39,14 @@ type user struct {
 
 const resource = "https://orders.example"
 
-// The redirect URIs lead nowhere: the scripts stop where they are sent to.
+// No server listens at the redirect URIs: the scripts stop before they would go there.
 const registry = `
 resources:
 - {uri: https://orders.example, scopes: [orders:read, orders:write], introspection_clients: [basic, post, jwt]}
 `
 
-// Each of these scripts is a relying party that somebody else's library makes, and a person with a browser; it goes through its
-// steps, in order, and says each. What it does in them stands in the script.
+// Each of these scripts is a relying party, built on a public library, and a person with a browser.
+// It goes through its steps in order and prints each. The script itself shows what a step does.
 var relyingParties = []struct {
 	name    string
 	program func(t *testing.T) *exec.Cmd
@@ -131,7 +131,7 @@ func TestRelyingPartiesLogPeopleInAndOut(t *testing.T) {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			s := startOn(t, store, registry)
-			g := given{Issuer: s.issuer, Resource: resource, Clients: s.registry(t)}
+			g := scriptInput{Issuer: s.issuer, Resource: resource, Clients: s.registry(t)}
 			for _, p := range relyingParties {
 				t.Run(p.name, func(t *testing.T) {
 					t.Parallel()
@@ -139,7 +139,7 @@ func TestRelyingPartiesLogPeopleInAndOut(t *testing.T) {
 					g.User = user{Email: p.name + "@example.com", Password: "correct horse battery staple"}
 					body, _ := json.Marshal(map[string]string{"email": g.User.Email, "password": g.User.Password, "given_name": "Ada"})
 					s.post(t, "/v1/signup", http.StatusCreated, string(body), nil)
-					if took := through(t, p.program(t), g); !slices.Equal(took, p.steps) {
+					if took := stepsOf(t, p.program(t), g); !slices.Equal(took, p.steps) {
 						t.Errorf("%s took the steps %q, not %q", p.name, took, p.steps)
 					}
 				})
@@ -148,15 +148,15 @@ func TestRelyingPartiesLogPeopleInAndOut(t *testing.T) {
 	}
 }
 
-// through runs a script and tells which steps it took.
-func through(t *testing.T, cmd *exec.Cmd, g given) (steps []string) {
+// stepsOf runs a script and returns the steps that it took.
+func stepsOf(t *testing.T, cmd *exec.Cmd, g scriptInput) (steps []string) {
 	t.Helper()
-	told, err := json.Marshal(g)
+	input, err := json.Marshal(g)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(told, '\n')), &stdout, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(input, '\n')), &stdout, &stderr
 	err = cmd.Run()
 	for lines := bufio.NewScanner(&stdout); lines.Scan(); {
 		steps = append(steps, lines.Text())
@@ -167,7 +167,7 @@ func through(t *testing.T, cmd *exec.Cmd, g given) (steps []string) {
 	return steps
 }
 
-// registry registers a client of each kind, with the command that operators have.
+// registry registers a client of each kind, with the operator's command.
 func (s *server) registry(t *testing.T) map[string]registered {
 	t.Helper()
 	out, err := exec.Command("node", "node/keys.js").Output()

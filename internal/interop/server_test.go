@@ -54,9 +54,9 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// server is the real binary behind a reverse proxy, as it stands in production.
-// The proxy's address is the issuer's; it counts who fetched the key set, and can
-// be cut off to prove that a verification is offline.
+// server is the real binary behind a reverse proxy, as in production. The proxy's address is the
+// issuer's. The proxy counts the fetches of the key set, and can be cut off to prove that a
+// verification is offline.
 type server struct {
 	issuer string // the proxy
 	config string
@@ -66,7 +66,8 @@ type server struct {
 	fetches map[string]int // of the key set, by user agent
 }
 
-// start runs `signet serve` with the given configuration (YAML) until the test ends, on the embedded database.
+// start runs `signet serve` with the given configuration (YAML) until the test ends, on the
+// embedded database.
 func start(t *testing.T, config string) *server {
 	t.Helper()
 	return startOn(t, sqlite, config)
@@ -81,7 +82,7 @@ const (
 
 var stores = []string{sqlite, postgres}
 
-// database is the configuration of a fresh one.
+// database returns the configuration of a fresh database.
 func database(t *testing.T, store string) map[string]string {
 	t.Helper()
 	if store == sqlite {
@@ -99,14 +100,14 @@ func database(t *testing.T, store string) map[string]string {
 	return map[string]string{"database_url": address, "keys.encryption_key": words[len(words)-1]}
 }
 
-// startOn is start on one of the stores.
+// startOn is like start, on one of the stores.
 func startOn(t *testing.T, store, config string) *server {
 	t.Helper()
 	s, _ := startBehind(t, httptest.NewServer, store, config)
 	return s
 }
 
-// startBehind is startOn behind a proxy of one's choice, which may have TLS.
+// startBehind is like startOn, behind a given proxy, which may have TLS.
 func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, store, config string) (*server, *httptest.Server) {
 	t.Helper()
 	s := &server{fetches: make(map[string]int)}
@@ -148,7 +149,7 @@ func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, sto
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections() // or the server waits for us to go
+		http.DefaultClient.CloseIdleConnections() // otherwise the server waits for our connections to close
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case err := <-exited:
@@ -177,13 +178,13 @@ func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, sto
 	})
 	var discovery struct{ Issuer string }
 	s.get(t, "/.well-known/openid-configuration", &discovery)
-	if discovery.Issuer != s.issuer { // the proxy's address, which no other server has
+	if discovery.Issuer != s.issuer { // the proxy's address, which no other server uses
 		t.Fatalf("another server answers at %s: its issuer is %s", listen, discovery.Issuer)
 	}
 	return s, proxy
 }
 
-// eventually waits until ok. What takes this long is the real timeline, not a guess.
+// eventually waits until ok returns true. The waits are long because keys follow a real timeline.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
@@ -194,7 +195,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("waited too long until %s", what)
 }
 
-// signet runs a command of the CLI beside the running server.
+// signet runs a command while the server is running.
 func (s *server) signet(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(binaries.signet, append(args, "--config", s.config)...)
@@ -240,8 +241,8 @@ func (s *server) post(t *testing.T, path string, status int, body string, v any)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A machine that stands still for seconds makes a replica unsure of its clock. What
-		// a client does then is what docs/client-apps.md says: the same request again.
+		// If the machine stalls for seconds, a replica no longer trusts its clock. As
+		// docs/client-apps.md says, a client then sends the same request again.
 		if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); resp.StatusCode == http.StatusServiceUnavailable && err == nil && try < 10 {
 			t.Log(path, "answered 503; trying again")
 			resp.Body.Close()
@@ -259,7 +260,7 @@ func (s *server) get(t *testing.T, path string, v any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("User-Agent", "the test itself") // not to be counted as the verifier in Go
+	req.Header.Set("User-Agent", "the test itself") // so that it is not counted as the verifier in Go
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +285,7 @@ func (s *server) read(t *testing.T, resp *http.Response, status int, v any) {
 	}
 }
 
-// published lists the key ids of the key set as it is now.
+// published lists the key ids of the current key set.
 func (s *server) published(t *testing.T) map[string]bool {
 	t.Helper()
 	var set struct{ Keys []struct{ Kid string } }

@@ -15,7 +15,8 @@ import (
 	"testing"
 )
 
-// Which libraries take access tokens of which algorithm stands in docs/products.md, where a reader decides.
+// docs/products.md lists which libraries accept access tokens of which algorithm. This test checks
+// the list.
 func TestLibrariesTakeWhatTheDocumentSays(t *testing.T) {
 	s := start(t, `
 resources:

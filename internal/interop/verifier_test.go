@@ -12,18 +12,17 @@ import (
 	"testing"
 )
 
-// foreign is a running verifier. Each keeps its key set in memory for longer than
-// a test takes, so it only fetches when it meets an unknown kid or is told that its
-// cache expired.
+// foreign is a running verifier. It keeps its key set in memory for longer than a test takes, so it
+// only fetches when a token has an unknown kid or when the test expires its cache.
 type foreign struct {
 	name  string
-	agent string // how its fetches name themselves
+	agent string // the User-Agent of its fetches
 	in    io.Writer
 	out   *bufio.Scanner
 	log   *bytes.Buffer
 }
 
-// startForeign starts all of them against an issuer.
+// startForeign starts all verifiers for an issuer.
 func startForeign(t *testing.T, issuer string) []*foreign {
 	t.Helper()
 	for _, need := range []string{"node/node_modules/jose", "python/.venv/installed"} {
@@ -94,7 +93,7 @@ func (f *foreign) ask(t *testing.T, r request) (claims map[string]any, refusal s
 	return answer.Claims, answer.Error
 }
 
-// expire lets a verifier fetch the key set anew, as it does when its cache expires.
+// expire expires the verifier's cache, so that it fetches the key set again.
 func (f *foreign) expire(t *testing.T) {
 	t.Helper()
 	if _, refusal := f.ask(t, request{Reload: true}); refusal != "" {

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// way is an address on loopback that leads to a socket, and from one moment to the next to another.
+// way is an address on loopback that leads to a socket, and can be switched to another socket at
+// any moment.
 type way struct {
 	listener net.Listener
 
@@ -23,7 +24,7 @@ type way struct {
 
 type endpoint struct{ network, address string }
 
-// socketOf is where a database's address leads.
+// socketOf returns the socket of a database's address.
 func socketOf(t *testing.T, address string) endpoint {
 	t.Helper()
 	u, err := url.Parse(address)

@@ -1,12 +1,13 @@
-// Package outbound is the one door through which this server calls others: it fetches documents from addresses that
-// clients registered, which are addresses that strangers may have chosen.
+// Package outbound makes all of this server's calls to other servers. It fetches documents from
+// addresses that clients registered, and strangers may have chosen these addresses.
 //
-// So it goes to nobody who could not be reached from outside as well. The guard stands at the socket, on the address
-// that is really dialled: a name that resolves to something else the second time gains nothing by it. https only, no
-// redirects, no proxy, no cookies, little time, and few bytes.
+// So it connects only to addresses that anybody on the internet can reach as well. The check is at
+// the socket, on the address that is really dialled, so a name that resolves to another address the
+// second time (DNS rebinding) gains nothing. Only https is spoken, without redirects, proxies or
+// cookies, and time and size are limited.
 //
-// An operator may name hosts that are reached wherever they are (outbound.allow_hosts) and certificate
-// authorities of an own (outbound.ca_file).
+// An operator may allow hosts whose addresses are not public (outbound.allow_hosts) and trust
+// further certificate authorities (outbound.ca_file).
 package outbound
 
 import (
@@ -26,42 +27,42 @@ import (
 	"time"
 )
 
-// Options are what an operator may choose.
+// Options are the settings of an operator.
 type Options struct {
-	AllowHosts []string // host or host:port, reached even where the address is not public
-	CAs        []byte   // PEM certificates that are trusted besides the system's
+	AllowHosts []string // host or host:port; allowed even if the address is not public
+	CAs        []byte   // PEM certificates, trusted in addition to the system's
 }
 
-// Client fetches documents. Make it by New.
+// Client fetches documents. Make it with New.
 type Client struct {
 	http *http.Client
 }
 
 const (
-	timeout  = 3 * time.Second // of one document, from the look-up of the name to the last byte
+	timeout  = 3 * time.Second // for one document, from the look-up of the name to the last byte
 	maxBytes = 256 << 10
 	maxURL   = 2000
 )
 
-// ErrAddress: the host is at an address that is not public.
+// ErrAddress means that the host has an address that is not public.
 var ErrAddress = errors.New("the address is not a public one; if it is meant, name the host in outbound.allow_hosts")
 
-// New makes a client; an error says what of the options cannot be used.
+// New returns a client. The error names the option that cannot be used.
 func New(o Options) (*Client, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		pool = x509.NewCertPool() // a machine without any: only those of o
+		pool = x509.NewCertPool() // the machine has no certificates: trust only those of o
 	}
 	if len(o.CAs) > 0 && !pool.AppendCertsFromPEM(o.CAs) {
 		return nil, errors.New("outbound.ca_file: it holds no PEM certificate")
 	}
 	guarded := &net.Dialer{Timeout: timeout, Control: guard}
-	free := &net.Dialer{Timeout: timeout}
+	unguarded := &net.Dialer{Timeout: timeout}
 	transport := &http.Transport{
-		Proxy: nil, // it would resolve and dial for us, past the guard
+		Proxy: nil, // a proxy would resolve and dial for us, past the guard
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if allowed(o.AllowHosts, address) {
-				return free.DialContext(ctx, network, address)
+				return unguarded.DialContext(ctx, network, address)
 			}
 			return guarded.DialContext(ctx, network, address)
 		},
@@ -70,7 +71,7 @@ func New(o Options) (*Client, error) {
 		ResponseHeaderTimeout:  timeout,
 		MaxResponseHeaderBytes: 16 << 10,
 		DisableKeepAlives:      true, // documents are fetched rarely
-		DisableCompression:     true, // a few bytes must not become many
+		DisableCompression:     true, // a few bytes must not expand to many
 		ForceAttemptHTTP2:      true,
 	}
 	return &Client{http: &http.Client{
@@ -80,7 +81,7 @@ func New(o Options) (*Client, error) {
 	}}, nil
 }
 
-// CheckURL says what is wrong with an address before anybody fetches it, for those who register one.
+// CheckURL returns an error if Get would refuse the URL. It is for the registration of a URL.
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -94,7 +95,7 @@ func CheckURL(text string) error {
 	return nil
 }
 
-// Get answers the document at an https URL.
+// Get fetches the document at an https URL.
 func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
 	if err := CheckURL(address); err != nil {
 		return nil, fmt.Errorf("fetch %.200q: %w", address, err)
@@ -107,7 +108,7 @@ func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
 	r.Header.Set("User-Agent", "signet")
 	res, err := c.http.Do(r)
 	if err != nil {
-		return nil, err // it names the URL
+		return nil, err // the error names the URL
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
@@ -123,7 +124,7 @@ func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
 	return body, nil
 }
 
-// allowed tells whether the operator named the host of a dialled address.
+// allowed reports whether the operator allowed the host of a dialled address.
 func allowed(hosts []string, address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && slices.ContainsFunc(hosts, func(h string) bool {
@@ -131,7 +132,7 @@ func allowed(hosts []string, address string) bool {
 	})
 }
 
-// guard sees the address that a socket is about to be connected to.
+// guard refuses an address that is not public, just before the socket is connected to it.
 func guard(network, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil || network != "tcp4" && network != "tcp6" || !Public(ap.Addr()) {
@@ -140,9 +141,9 @@ func guard(network, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// special are blocks that are not, or not only, of the public internet (IANA's special-purpose address registries), besides
-// those that netip knows.
-var special = prefixes(
+// specialBlocks are the address blocks that do not, or not only, belong to the public internet (IANA's
+// special-purpose address registries), apart from the blocks that netip knows.
+var specialBlocks = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
 	"203.0.113.0/24", "240.0.0.0/4",
 	"::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16",
@@ -156,12 +157,13 @@ func prefixes(list ...string) (out []netip.Prefix) {
 	return out
 }
 
-// Public tells an address that anybody on the internet could reach as well. Forms of IPv6 that carry an IPv4 address
-// (NAT64, 6to4, Teredo, compatible) are none: what is inside may be anything.
+// Public reports whether anybody on the internet could reach an address. It is false for the forms
+// of IPv6 that carry an IPv4 address (NAT64, 6to4, Teredo, compatible): the address inside may be
+// any.
 func Public(a netip.Addr) bool {
 	a = a.Unmap()
 	if !a.IsValid() || a.Zone() != "" || !a.IsGlobalUnicast() || a.IsPrivate() {
 		return false
 	}
-	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
+	return !slices.ContainsFunc(specialBlocks, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -46,7 +46,8 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-// stand is a server on loopback, which only an operator's word makes reachable.
+// stand returns a server on loopback, a client whose operator allows it, a client whose operator
+// does not, and the number of requests that the server got.
 func stand(t *testing.T, h http.HandlerFunc) (server *httptest.Server, open, closed *Client, asked *int) {
 	t.Helper()
 	asked = new(int)
@@ -89,7 +90,7 @@ func TestGet(t *testing.T) {
 	if _, err := closed.Get(t.Context(), server.URL+"/good"); !errors.Is(err, ErrAddress) {
 		t.Errorf("R-04 a loopback address: %v", err)
 	}
-	// The name is public, what it resolves to is not: the guard looks at the latter.
+	// The name is public and its address is not. The guard checks the address.
 	u, _ := url.Parse(server.URL)
 	if _, err := closed.Get(t.Context(), "https://localhost:"+u.Port()+"/good"); !errors.Is(err, ErrAddress) {
 		t.Errorf("R-04 a name of a loopback address: %v", err)

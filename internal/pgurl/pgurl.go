@@ -1,9 +1,9 @@
-// Package pgurl reads the addresses of PostgreSQL that Go's URL parser does not take. libpq and most
+// Package pgurl rewrites addresses of PostgreSQL that Go's URL parser refuses. libpq and most
 // frameworks write the folder of a Unix socket as a percent-encoded host:
 //
 //	postgres://user@%2Fvar%2Frun%2Fpostgresql/database
 //
-// net/url, and so the driver, allows %2F in no host.
+// net/url, and therefore the driver, does not allow %2F in a host.
 package pgurl
 
 import (
@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// Plain is the address with the folders of sockets in the query parameter host, where the driver
-// takes them. Any other address is returned as it is, and so is one that cannot be read: the parser
-// behind it says what is wrong.
+// Plain returns the address with the folders of sockets moved to the query parameter host, where
+// the driver accepts them. It returns any other address unchanged. An invalid address is unchanged
+// too, and the driver's parser reports the error.
 func Plain(address string) string {
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok || scheme != "postgres" && scheme != "postgresql" {
@@ -24,11 +24,11 @@ func Plain(address string) string {
 		end = len(rest)
 	}
 	authority, tail := rest[:end], rest[end:]
-	user, places := "", authority
+	user, hostPorts := "", authority
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		user, places = authority[:at+1], authority[at+1:]
+		user, hostPorts = authority[:at+1], authority[at+1:]
 	}
-	if !strings.Contains(strings.ToUpper(places), "%2F") {
+	if !strings.Contains(strings.ToUpper(hostPorts), "%2F") {
 		return address
 	}
 	path, query, hasQuery := strings.Cut(tail, "?")
@@ -37,15 +37,15 @@ func Plain(address string) string {
 	}
 	var hosts, ports []string
 	anyPort := false
-	for place := range strings.SplitSeq(places, ",") {
-		host, port, found := strings.Cut(place, ":")
-		if strings.HasPrefix(place, "[") { // an IPv6 address beside the socket
-			closing := strings.IndexByte(place, ']')
+	for hostPort := range strings.SplitSeq(hostPorts, ",") {
+		host, port, found := strings.Cut(hostPort, ":")
+		if strings.HasPrefix(hostPort, "[") { // an IPv6 address beside the socket
+			closing := strings.IndexByte(hostPort, ']')
 			if closing < 0 {
 				return address
 			}
-			host = place[1:closing]
-			port, found = strings.CutPrefix(place[closing+1:], ":")
+			host = hostPort[1:closing]
+			port, found = strings.CutPrefix(hostPort[closing+1:], ":")
 		}
 		host, err := url.PathUnescape(host)
 		if err != nil || strings.ContainsAny(host, ",\x00") {
@@ -58,18 +58,18 @@ func Plain(address string) string {
 		}
 		hosts, ports = append(hosts, host), append(ports, port)
 	}
-	given := "host=" + escape(strings.Join(hosts, ","))
+	parameters := "host=" + escape(strings.Join(hosts, ","))
 	if anyPort {
-		given += "&port=" + escape(strings.Join(ports, ","))
+		parameters += "&port=" + escape(strings.Join(ports, ","))
 	}
 	if hasQuery && query != "" {
-		given = query + "&" + given
+		parameters = query + "&" + parameters
 	}
 	if path == "" {
 		path = "/"
 	}
-	return scheme + "://" + user + path + "?" + given
+	return scheme + "://" + user + path + "?" + parameters
 }
 
-// escape makes a value of a query, whose spaces the driver does not read as +.
+// escape escapes a value of a query. The driver does not read + as a space.
 func escape(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

@@ -1,6 +1,7 @@
-// Package printable makes text that strangers wrote harmless to look at: a name, a user agent or a
-// file's word may hold what a terminal obeys (ANSI sequences, their one-byte forms of C1, carriage
-// returns), what starts a line that nobody wrote, or what turns the order of the letters around it.
+// Package printable makes text that strangers wrote safe to show. A name, a user agent or a word of
+// a file may hold characters that a terminal obeys (ANSI sequences, their one-byte forms of C1,
+// carriage returns), that forge a line of their own, or that reverse the order of the letters
+// around them.
 package printable
 
 import (
@@ -10,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text is s with each such character replaced by U+FFFD, for people.
+// Text returns s with each such character replaced by U+FFFD, for people.
 func Text(s string) string {
 	return strings.Map(func(r rune) rune {
 		if obeyed(r) {
@@ -20,9 +21,9 @@ func Text(s string) string {
 	}, s)
 }
 
-// JSON is a document with each such character of its strings escaped, so that a program reads the
-// same as before. encoding/json has escaped the first 32 already; those left are white space
-// between the members.
+// JSON returns a document with each such character of its strings escaped; a program reads the same
+// values as before. encoding/json has already escaped the first 32 characters in strings; the ones
+// that are left are white space between the members.
 func JSON(document []byte) []byte {
 	var out []byte
 	done := 0
@@ -46,8 +47,9 @@ func JSON(document []byte) []byte {
 	return append(out, document[done:]...)
 }
 
-// obeyed tells what is not shown but acted upon. Of the invisible format characters those stay that
-// writing needs: the joiners of Persian, of Indic scripts and of emoji, and number signs.
+// obeyed reports whether a terminal or a text renderer acts on r instead of showing it. It is false
+// for the invisible format characters that scripts need: the joiners of Persian, of Indic scripts
+// and of emoji, and number signs.
 func obeyed(r rune) bool {
 	switch {
 	case r < 0x7f:

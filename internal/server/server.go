@@ -20,7 +20,7 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// Store is what an engine is to the server.
+// Store is the database as the server uses it.
 type Store interface {
 	userstore.Store
 	keys.Store
@@ -41,18 +41,18 @@ type Parts struct {
 	Admission *issuer.Admission
 	Cache     *issuer.ClientCache
 
-	ClientKeys *issuer.ClientKeys          // optional; without them no client may have a jwks_uri
-	Ready      func(context.Context) error // an error says why not, errors.Join for several reasons
-	Metrics    api.Metrics                 // optional; without them nothing is counted
+	ClientKeys *issuer.ClientKeys          // optional; without it no client may have a jwks_uri
+	Ready      func(context.Context) error // the error says why the server is not ready; errors.Join joins several reasons
+	Metrics    api.Metrics                 // optional; without it nothing is counted
 
-	// The settings of each, by its own fields; Compose fills in the parts above.
+	// These hold their own settings; Compose sets their fields for the parts above.
 	Accounts *userstore.Accounts
 	Issuer   *issuer.Issuer
 	Clients  *userstore.Registry
 	API      *api.Server
 }
 
-// Compose joins the parts; API.Handler is then the server.
+// Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
 	if err := required.Missing(p, "ClientKeys", "Metrics"); err != nil {
 		return err
@@ -92,14 +92,14 @@ func Compose(p Parts) error {
 	return nil
 }
 
-// ForInspection sets the fields of an issuer that checks tokens without serving: it reads the store
-// and changes nothing.
+// ForInspection sets the fields of an issuer that only checks tokens. Such an issuer reads the
+// store and changes nothing.
 func ForInspection(i *issuer.Issuer, store userstore.Store, ring issuer.Keys, now func() time.Time) {
 	i.Grants, i.Clients, i.Keys, i.Now = store, store, ring, now
 }
 
-// NewID is 128 random bits in base64url, drawn again until the text begins with a letter or digit:
-// an id that begins with a dash would look like a flag on a command line.
+// NewID returns 128 random bits in base64url. It draws until the text begins with a letter or
+// digit, because an id that begins with a dash would look like a flag on a command line.
 func NewID() string {
 	for {
 		id := NewGrantID()
@@ -109,7 +109,7 @@ func NewID() string {
 	}
 }
 
-// NewGrantID is the id of a grant's row.
+// NewGrantID returns a random id for a grant's row.
 func NewGrantID() (id userstore.GrantID) {
 	rand.Read(id[:])
 	return id

@@ -32,7 +32,7 @@ func parts(t *testing.T) server.Parts {
 	}
 }
 
-// A part that was forgotten fails the start with its name, whichever it is.
+// Any forgotten part fails the start, and the error names the part.
 func TestAMissingPartFailsTheStart(t *testing.T) {
 	optional := map[string]bool{"ClientKeys": true, "Metrics": true}
 	fields := reflect.TypeFor[server.Parts]()
@@ -55,8 +55,7 @@ func TestAMissingPartFailsTheStart(t *testing.T) {
 	}
 }
 
-// What Compose joins is whole: the handler finds nothing missing in it, and without Compose it says
-// what is.
+// After Compose no part of the API is missing. Without Compose the handler names the missing parts.
 func TestTheHandlerNeedsEveryPart(t *testing.T) {
 	p := parts(t)
 	if _, err := p.API.Handler(); err == nil || !strings.Contains(err.Error(), "Issuer, Accounts, Clients, Store, Pages, JWKS, Secret, Ready, Now, NewID, Log") {

@@ -55,7 +55,7 @@ func TestAPortIsFreeAgainAfterItsTest(t *testing.T) {
 	lease.Close()
 }
 
-// Another test binary is another process, which may be killed and then gives nothing back by itself.
+// Another test binary is another process. If it is killed, it cannot give its ports back by itself.
 func TestAnotherProcessHoldsItsPortsUntilItsEnd(t *testing.T) {
 	if os.Getenv("SIGNET_TESTPORT_CHILD") != "" {
 		os.Stdout.WriteString(Address(t) + "\n")

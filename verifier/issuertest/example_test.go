@@ -13,7 +13,7 @@ import (
 	"github.com/signet-id/signet/verifier/issuertest"
 )
 
-// t is what a test of yours gets from package testing.
+// t stands for the *testing.T of your own test.
 var t testing.TB = example{}
 
 type example struct{ testing.TB }
@@ -23,10 +23,10 @@ func (example) Cleanup(func())           {}
 func (example) Context() context.Context { return context.Background() }
 func (example) Fatal(args ...any)        { log.Fatal(args...) }
 
-// The life of a token, with a clock that only the test moves.
+// This is the life of a token, with a clock that only the test moves.
 func Example() {
 	issuer := issuertest.New(t)
-	defer issuer.Close() // in a test, New has seen to that
+	defer issuer.Close() // a test does not need this: the issuer stops when the test ends
 	v, err := verifier.New(issuer.Config("https://api.example.com"))
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func Example() {
 	// true
 }
 
-// A token that no issuer of yours would sign shows what your service refuses.
+// Sign makes tokens that your issuer would never sign, to test that your service refuses them.
 func ExampleIssuer_Token() {
 	issuer := issuertest.New(t)
 	defer issuer.Close()
@@ -53,7 +53,7 @@ func ExampleIssuer_Token() {
 	}
 	for _, claims := range []map[string]any{
 		{"aud": "https://other.example.com"}, // for another service
-		{"client_id": nil},                   // nil takes a claim away
+		{"client_id": nil},                   // nil removes a claim
 		{"exp": "tomorrow"},
 	} {
 		_, err := v.Verify(t.Context(), issuer.Token(claims))
@@ -65,7 +65,7 @@ func ExampleIssuer_Token() {
 	// true
 }
 
-// A key that is rotated in signs at once; one that was revoked is forgotten with the next key set.
+// A new key signs at once. A verifier forgets a revoked key with the next key set.
 func ExampleIssuer_Rotate() {
 	issuer := issuertest.New(t)
 	defer issuer.Close()
@@ -87,7 +87,7 @@ func ExampleIssuer_Rotate() {
 	// true
 }
 
-// While the issuer is away, tokens under keys that are known go on to be good.
+// While the issuer does not answer, tokens under known keys are still accepted.
 func ExampleIssuer_Break() {
 	issuer := issuertest.New(t)
 	defer issuer.Close()

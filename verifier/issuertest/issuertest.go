@@ -1,5 +1,5 @@
-// Package issuertest is an issuer for the tests of resource servers: discovery,
-// a key set and tokens, with a clock to move and faults to cause.
+// Package issuertest is an issuer for the tests of resource servers. It serves discovery and a key
+// set and signs tokens. A test can move its clock and make it fail.
 //
 //	issuer := issuertest.New(t)
 //	v, err := verifier.New(issuer.Config("https://api.example.com"))
@@ -28,7 +28,7 @@ import (
 
 // Issuer publishes keys and signs tokens. Its methods may be called from any goroutine.
 type Issuer struct {
-	URL string // the issuer identifier, and where it listens
+	URL string // the issuer identifier, which is also the address of its server
 
 	tb     testing.TB
 	server *httptest.Server
@@ -42,8 +42,8 @@ type Issuer struct {
 	requests  int
 }
 
-// New starts an issuer with one Ed25519 key; it stops with the test. Its clock
-// stands still until Advance moves it.
+// New starts an issuer with one Ed25519 key, which stops when the test ends. Its clock stands still
+// until Advance moves it.
 func New(tb testing.TB) *Issuer {
 	tb.Helper()
 	i := &Issuer{tb: tb, now: time.Now().Truncate(time.Second), maxAge: 5 * time.Minute}
@@ -57,30 +57,30 @@ func New(tb testing.TB) *Issuer {
 	return i
 }
 
-// Config is what a verifier of this issuer needs, its clock included.
+// Config returns the configuration of a verifier for this issuer, including its clock.
 func (i *Issuer) Config(audience ...string) verifier.Config {
 	return verifier.Config{Issuer: i.URL, Audience: audience, HTTPClient: i.server.Client(), Now: i.Now}
 }
 
-// Close stops listening; tests that do not end with their issuer need it.
+// Close stops the issuer before the test ends.
 func (i *Issuer) Close() { i.server.Close() }
 
-// Now reads the clock.
+// Now returns the time of the issuer's clock.
 func (i *Issuer) Now() time.Time {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.now
 }
 
-// Advance moves the clock, back if d is negative.
+// Advance moves the clock forward by d, or back if d is negative.
 func (i *Issuer) Advance(d time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.now = i.now.Add(d)
 }
 
-// Rotate publishes a new Ed25519 key beside the others and signs with it from now
-// on. The answer is its kid.
+// Rotate publishes a new Ed25519 key beside the others and signs with it from now on. It returns
+// the kid of the new key.
 func (i *Issuer) Rotate() string {
 	i.tb.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -90,7 +90,7 @@ func (i *Issuer) Rotate() string {
 	return i.AddKey(key, jose.EdDSA)
 }
 
-// AddKey publishes a key of your own and signs with it from now on.
+// AddKey publishes a key of your own, signs with it from now on and returns its kid.
 func (i *Issuer) AddKey(key crypto.Signer, alg string) (kid string) {
 	i.tb.Helper()
 	kid, err := jose.Thumbprint(key.Public())
@@ -108,7 +108,7 @@ func (i *Issuer) AddKey(key crypto.Signer, alg string) (kid string) {
 	return kid
 }
 
-// Revoke takes a key out of the key set; the newest of the others signs.
+// Revoke removes a key from the key set. The newest of the other keys signs from now on.
 func (i *Issuer) Revoke(kid string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -116,8 +116,8 @@ func (i *Issuer) Revoke(kid string) {
 	i.signers = slices.DeleteFunc(i.signers, func(s *jose.Signer) bool { return s.KeyID() == kid })
 }
 
-// Token signs an access token of RFC 9068 that is valid for ten minutes. claims
-// are added to the usual ones or replace them; nil takes one away.
+// Token signs an access token (RFC 9068) that is valid for ten minutes. claims are added to the
+// usual claims or replace them; the value nil removes a claim.
 func (i *Issuer) Token(claims map[string]any) string {
 	i.tb.Helper()
 	now := i.Now()
@@ -152,28 +152,28 @@ func (i *Issuer) Sign(typ string, payload []byte) string {
 	return token
 }
 
-// SetMaxAge sets the key set's Cache-Control max-age; at first 5 minutes.
+// SetMaxAge sets the key set's Cache-Control max-age, which is 5 minutes at first.
 func (i *Issuer) SetMaxAge(d time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.maxAge = d
 }
 
-// Break has h answer for discovery and the key set; nil repairs them.
+// Break makes h answer requests for discovery and the key set; nil repairs them.
 func (i *Issuer) Break(h http.Handler) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.broken = h
 }
 
-// Requests is how often the key set was asked for, in vain included.
+// Requests returns how often the key set was requested, failed requests included.
 func (i *Issuer) Requests() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.requests
 }
 
-// JWKS is the key set as it is published now.
+// JWKS returns the key set as it is published now.
 func (i *Issuer) JWKS() []byte {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -181,7 +181,7 @@ func (i *Issuer) JWKS() []byte {
 	for n, key := range i.published {
 		var err error
 		if keys[n], err = jose.MarshalPublic(key); err != nil {
-			panic(err) // AddKey has checked it
+			panic(err) // AddKey has checked the key
 		}
 	}
 	body, err := json.Marshal(map[string]any{"keys": keys})

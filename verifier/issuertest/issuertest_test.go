@@ -10,7 +10,7 @@ import (
 	"github.com/signet-id/signet/verifier/issuertest"
 )
 
-// How a resource server tests itself: the life of a token and of its key.
+// This is how a resource server tests itself: the life of a token and of its key.
 func TestAResourceServersOwnTest(t *testing.T) {
 	issuer := issuertest.New(t)
 	v, err := verifier.New(issuer.Config("https://api.example.com"))

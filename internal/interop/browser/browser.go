@@ -1,10 +1,10 @@
 //go:build interop
 
-// Package browser drives a real Chromium, so that tests see pages as people do: keys and clicks go the way that those of a
-// person go, and what the browser refuses to load is reported.
+// Package browser drives a real Chromium, so that tests see pages as people do. Keys and clicks
+// take the same path as a person's, and everything that the browser refuses to load is reported.
 //
-// It speaks the DevTools protocol over two pipes, which takes no port and no library; the little that
-// tests need of it is here. Each Tab has cookies of its own.
+// The package speaks the DevTools protocol over two pipes, which needs no port and no library. It
+// has only the parts of the protocol that the tests need. Each Tab has cookies of its own.
 package browser
 
 import (
@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// patience is how long anything may take; the machine may be busy.
+// patience is the time limit of every operation; the machine may be busy.
 const patience = 60 * time.Second
 
 // Browser is a running Chromium with a profile of its own.
@@ -33,7 +33,7 @@ type Browser struct {
 	last    int
 	answers map[int]chan answer
 	tabs    map[string]*Tab // by session
-	gone    error           // set once it has ended
+	ended   error           // set when the browser has ended
 }
 
 type message struct {
@@ -52,7 +52,8 @@ type answer struct {
 	err    error
 }
 
-// Start starts it, until the test ends; arguments are added to the command line. A missing browser fails the test.
+// Start starts a browser, which runs until the test ends. arguments are added to its command line.
+// A missing browser fails the test.
 func Start(t testing.TB, arguments ...string) *Browser {
 	t.Helper()
 	program := find(t)
@@ -69,10 +70,10 @@ func Start(t testing.TB, arguments ...string) *Browser {
 		"--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
 		"--password-store=basic", "--lang=en-US", "--force-color-profile=srgb",
-		// Names that end in .test are this machine, and nothing else can be reached.
+		// Names that end in .test resolve to this machine, and no other name resolves.
 		"--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 	}, arguments...)...)
-	cmd.ExtraFiles = []*os.File{fromTest, toTest} // its descriptors 3 and 4
+	cmd.ExtraFiles = []*os.File{fromTest, toTest} // the browser's descriptors 3 and 4
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -114,16 +115,16 @@ func find(t testing.TB) string {
 	return ""
 }
 
-// read hands out what the browser says: messages that end in a NUL.
+// read passes each message of the browser to its receiver. Messages end in a NUL.
 func (b *Browser) read(r io.Reader) {
 	buffered := bufio.NewReaderSize(r, 1<<20)
 	for {
 		raw, err := buffered.ReadBytes(0)
 		if err != nil {
 			b.mu.Lock()
-			b.gone = errors.New("the browser has ended")
+			b.ended = errors.New("the browser has ended")
 			for id, c := range b.answers {
-				c <- answer{err: b.gone}
+				c <- answer{err: b.ended}
 				delete(b.answers, id)
 			}
 			b.mu.Unlock()
@@ -143,7 +144,7 @@ func (b *Browser) read(r io.Reader) {
 		case m.ID != 0 && waiting != nil:
 			waiting <- answer{result: m.Result}
 		case m.Method != "" && tab != nil:
-			tab.hear(m)
+			tab.handleEvent(m)
 		}
 	}
 }
@@ -158,9 +159,9 @@ func (b *Browser) call(session, method string, params any) (json.RawMessage, err
 	}
 	c := make(chan answer, 1)
 	b.mu.Lock()
-	if b.gone != nil {
+	if b.ended != nil {
 		b.mu.Unlock()
-		return nil, b.gone
+		return nil, b.ended
 	}
 	b.last++
 	id := b.last
@@ -184,7 +185,7 @@ func (b *Browser) call(session, method string, params any) (json.RawMessage, err
 	}
 }
 
-// Tab is a page in a window of its own, which shares no cookie with others.
+// Tab is a page in a window of its own, which shares no cookies with other windows.
 type Tab struct {
 	t       testing.TB
 	b       *Browser
@@ -193,11 +194,11 @@ type Tab struct {
 
 	mu     sync.Mutex
 	loads  int      // pages that have finished loading
-	said   []string // on the console: refusals by a policy, exceptions, failed loads
+	said   []string // messages on the console: refusals by a policy, exceptions, failed loads
 	loaded *sync.Cond
 }
 
-// Tab opens one with nothing remembered.
+// Tab opens a tab in a new window, without cookies.
 func (b *Browser) Tab(t testing.TB) *Tab {
 	t.Helper()
 	tab := &Tab{t: t, b: b}
@@ -214,7 +215,7 @@ func (b *Browser) Tab(t testing.TB) *Tab {
 	return tab
 }
 
-// Beside opens another tab of the same window: it has the same cookies.
+// Beside opens another tab of the same window, with the same cookies.
 func (tab *Tab) Beside() *Tab {
 	tab.t.Helper()
 	other := &Tab{t: tab.t, b: tab.b, context: tab.context}
@@ -243,8 +244,8 @@ func (tab *Tab) attach() {
 	tab.Do("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
 }
 
-// hear keeps what a test may want to know.
-func (tab *Tab) hear(m message) {
+// handleEvent records page loads and messages on the console.
+func (tab *Tab) handleEvent(m message) {
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
 	switch m.Method {
@@ -299,7 +300,7 @@ func (tab *Tab) Open(url string) {
 	})
 }
 
-// Loads does something that makes a page load, and waits until one has.
+// Loads calls act, which must make a page load, and waits until a page has loaded.
 func (tab *Tab) Loads(act func()) {
 	tab.t.Helper()
 	tab.mu.Lock()
@@ -324,7 +325,7 @@ func (tab *Tab) Loads(act func()) {
 	}
 }
 
-// Eval evaluates a JavaScript expression, a promise included, into result.
+// Eval evaluates a JavaScript expression into result. It waits for a promise.
 func (tab *Tab) Eval(expression string, result any) {
 	tab.t.Helper()
 	if err := tab.eval(expression, result); err != nil {
@@ -376,7 +377,7 @@ func (tab *Tab) Wait(expression string) {
 	}
 }
 
-// Text is what an element shows.
+// Text returns the visible text of an element.
 func (tab *Tab) Text(selector string) string {
 	tab.t.Helper()
 	var text string
@@ -384,7 +385,7 @@ func (tab *Tab) Text(selector string) string {
 	return text
 }
 
-// URL is where the tab is.
+// URL returns the address of the tab's page.
 func (tab *Tab) URL() string {
 	tab.t.Helper()
 	var url string
@@ -392,14 +393,14 @@ func (tab *Tab) URL() string {
 	return url
 }
 
-// Type replaces what is in an input, as keys do.
+// Type replaces the text of an input, as typing does.
 func (tab *Tab) Type(selector, text string) {
 	tab.t.Helper()
 	tab.Eval("(e => { e.focus(); e.select() })(document.querySelector("+quote(selector)+"))", nil)
 	tab.Do("Input.insertText", map[string]any{"text": text}, nil)
 }
 
-// Press presses a key that types nothing, such as Tab or Enter, in the element that has the focus.
+// Press presses Tab, Enter or the space bar in the element that has the focus.
 func (tab *Tab) Press(key string) {
 	tab.t.Helper()
 	known, ok := map[string]struct {
@@ -419,7 +420,7 @@ func (tab *Tab) Press(key string) {
 	tab.Do("Input.dispatchKeyEvent", event, nil)
 }
 
-// Click clicks in the middle of an element, with the mouse.
+// Click clicks with the mouse in the middle of an element.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
 	var at struct{ X, Y float64 }
@@ -434,15 +435,15 @@ func (tab *Tab) Click(selector string) {
 	}
 }
 
-// Device is what the tab pretends to be.
+// Device is a device that a tab can emulate.
 type Device struct {
 	Width, Height int
-	Scale         float64 // device pixels for one of CSS; 0: 1
+	Scale         float64 // device pixels for one CSS pixel; 0: 1
 	Mobile, Dark  bool
 	ForcedColors  bool
 }
 
-// Emulate makes the tab pretend.
+// Emulate makes the tab emulate a device.
 func (tab *Tab) Emulate(d Device) {
 	tab.t.Helper()
 	if d.Scale == 0 {
@@ -460,13 +461,14 @@ func (tab *Tab) Emulate(d Device) {
 	tab.Do("Emulation.setEmulatedMedia", map[string]any{"features": features}, nil)
 }
 
-// Scripts switches JavaScript of pages on and off.
+// Scripts switches the JavaScript of pages on or off.
 func (tab *Tab) Scripts(on bool) {
 	tab.t.Helper()
 	tab.Do("Emulation.setScriptExecutionDisabled", map[string]any{"value": !on}, nil)
 }
 
-// Said is what stood on the console since the last call: refusals by a policy, exceptions, what could not be loaded.
+// Said returns the messages on the console since the last call: refusals by a policy, exceptions,
+// failed loads.
 func (tab *Tab) Said() []string {
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
@@ -475,8 +477,8 @@ func (tab *Tab) Said() []string {
 	return said
 }
 
-// Screenshot writes the whole page, as long as it is, as name.png to the folder that INTEROP_SCREENSHOTS names. Without one, it
-// looks whether a picture can be taken.
+// Screenshot writes a picture of the whole page as name.png to the folder that INTEROP_SCREENSHOTS
+// names. Without that variable it only takes the picture.
 func (tab *Tab) Screenshot(name string) {
 	tab.t.Helper()
 	picture := tab.Picture()
@@ -493,11 +495,12 @@ func (tab *Tab) Screenshot(name string) {
 	}
 }
 
-// Picture is the whole page, as long as it is, as PNG.
+// Picture returns a picture of the whole page, also below the window, as PNG.
 func (tab *Tab) Picture() []byte {
 	tab.t.Helper()
 	var shot struct{ Data string }
-	// Of a page that fits and is written from right to left, Chromium paints a part aside when told to look beyond.
+	// If captureBeyondViewport is set for a right-to-left page that fits the window, Chromium
+	// paints a part of the page in the wrong place.
 	var longer bool
 	tab.Eval("document.documentElement.scrollHeight > innerHeight", &longer)
 	tab.Do("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": longer}, &shot)
@@ -508,11 +511,11 @@ func (tab *Tab) Picture() []byte {
 	return picture
 }
 
-// quote makes a JavaScript string.
+// quote returns s as a JavaScript string.
 func quote(s string) string {
 	raw, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // a string
+		panic(err) // a string can always be encoded
 	}
 	return string(raw)
 }

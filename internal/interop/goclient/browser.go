@@ -17,34 +17,35 @@ type user struct {
 	Password string `json:"password"`
 }
 
-// browser is a person in front of a browser that runs no JavaScript.
+// browser is a person with a browser that runs no JavaScript.
 type browser struct {
 	http    *http.Client
 	issuer  *url.URL
 	user    user
-	pressed []string // buttons, since the last address that was opened
+	pressed []string // the buttons that were pressed since the last call of open
 }
 
 func newBrowser(issuer string, u user) *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		panic(err) // there are no options that could be wrong
+		panic(err) // without options there is no error
 	}
 	home, err := url.Parse(issuer)
 	if err != nil {
-		panic(err) // discovery has been there
+		panic(err) // discovery has used this URL
 	}
 	b := &browser{issuer: home, user: u}
 	b.http = &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if r.URL.Host != home.Host {
-			return http.ErrUseLastResponse // somebody else's: open answers it
+			return http.ErrUseLastResponse // another site's address: open returns it
 		}
 		return nil
 	}}
 	return b
 }
 
-// open goes to an address and does what the pages ask for, until the browser is sent to somebody else: there.
+// open goes to an address and fills in the issuer's pages until the browser is sent to another
+// site. It returns that site's address.
 func (b *browser) open(address string) (*url.URL, error) {
 	b.pressed = nil
 	answer, err := b.http.Get(address)
@@ -74,7 +75,7 @@ var (
 	buttons = regexp.MustCompile(`<button id="([\w-]+)"(?: class="primary")?(?: name="(\w+)" value="(\w+)")?`)
 )
 
-// press fills in the page's form and presses what goes on: the last of its buttons.
+// press fills in the page's form and presses the button that continues, which is the last one.
 func (b *browser) press(page string) (*http.Response, error) {
 	form := forms.FindStringSubmatch(page)
 	if form == nil {

@@ -1,7 +1,8 @@
-// Command goclient goes through what a web app in Go does with a provider, with github.com/coreos/go-oidc and golang.org/x/oauth2. It
-// speaks the protocol of ../doc.go: told on standard input what there is, it prints each step that it has taken.
+// Command goclient does everything that a web app in Go does with a provider, with
+// github.com/coreos/go-oidc and golang.org/x/oauth2. It speaks the protocol of ../doc.go: it reads
+// the issuer, the user and the clients from standard input, and prints each step that succeeded.
 //
-// It is a module of its own, so that nobody who uses Signet's packages has its dependencies.
+// It is a module of its own, so that users of Signet's packages do not get its dependencies.
 package main
 
 import (
@@ -28,7 +29,8 @@ type client struct {
 	PostLogoutRedirectURI string `json:"post_logout_redirect_uri"`
 }
 
-type given struct {
+// input is what the command reads from standard input.
+type input struct {
 	Issuer   string            `json:"issuer"`
 	Resource string            `json:"resource"`
 	User     user              `json:"user"`
@@ -36,7 +38,7 @@ type given struct {
 }
 
 func main() {
-	var g given
+	var g input
 	if err := json.NewDecoder(os.Stdin).Decode(&g); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -54,7 +56,7 @@ type party struct {
 	verifier *oidc.IDTokenVerifier
 }
 
-func newParty(ctx context.Context, g given, name string, scopes ...string) (*party, error) {
+func newParty(ctx context.Context, g input, name string, scopes ...string) (*party, error) {
 	provider, err := oidc.NewProvider(ctx, g.Issuer)
 	if err != nil {
 		return nil, err
@@ -68,7 +70,7 @@ func newParty(ctx context.Context, g given, name string, scopes ...string) (*par
 	}, nil
 }
 
-// login is a whole one: the request, the person, the response, the code, the ID token.
+// login runs a whole login: the request, the person, the response, the code, the ID token.
 func (p *party) login(ctx context.Context, b *browser, options ...oauth2.AuthCodeOption) (*oauth2.Token, *oidc.IDToken, error) {
 	verifier, state, nonce := oauth2.GenerateVerifier(), oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
 	response, err := b.open(p.AuthCodeURL(state, append(options, oauth2.S256ChallengeOption(verifier), oidc.Nonce(nonce))...))
@@ -97,7 +99,7 @@ func (p *party) login(ctx context.Context, b *browser, options ...oauth2.AuthCod
 	return token, id, nil
 }
 
-func run(ctx context.Context, g given) error {
+func run(ctx context.Context, g input) error {
 	ada := newBrowser(g.Issuer, g.User)
 	web, err := newParty(ctx, g, "basic", oidc.ScopeOfflineAccess)
 	if err != nil {
@@ -151,7 +153,8 @@ func run(ctx context.Context, g given) error {
 	}
 	step("a second login shows no page")
 
-	// The library tries how the client authenticates, and remembers what was not refused; a wrong guess must not cost the code.
+	// The library tries the client's authentication methods and remembers the one that was not
+	// refused. A wrong guess must not use up the code.
 	post, err := newParty(ctx, g, "post")
 	if err != nil {
 		return err
@@ -168,7 +171,7 @@ func run(ctx context.Context, g given) error {
 	if err != nil {
 		return err
 	}
-	// What a resource server in Go does with it: the same verifier, for its own name.
+	// A resource server in Go verifies the token with the same verifier, for its own name.
 	access, err := web.provider.Verifier(&oidc.Config{ClientID: g.Resource}).Verify(ctx, machine.AccessToken)
 	if err != nil || access.Subject != web.ClientID || !slices.Equal(access.Audience, []string{g.Resource}) {
 		return fmt.Errorf("the token of client_credentials: %+v, %w", access, err)

@@ -1,7 +1,7 @@
 //go:build interop
 
-// Command golangjwt verifies tokens with github.com/golang-jwt/jwt, which leaves
-// finding the key to its caller: keySet is the little that every such caller writes.
+// Command golangjwt verifies tokens with github.com/golang-jwt/jwt. That library leaves the search
+// for the key to its caller: keySet is the small part that every caller has to write.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Command kubernetes asks the authenticator of the Kubernetes API server who a token is. It is configured as the server is, by a
-// file of AuthenticationConfiguration, and speaks the protocol of ../doc.go: one JSON request a line, and one answer.
+// Command kubernetes asks the authenticator of the Kubernetes API server whose token a token is. It
+// is configured like that server, by a file with an AuthenticationConfiguration, and speaks the
+// protocol of ../doc.go: one JSON request a line, and one answer.
 package main
 
 import (
@@ -26,7 +27,7 @@ func main() {
 	}
 }
 
-// configuration reads the file as the API server does: strictly, and by its version.
+// configuration reads the file as the API server does: strictly, and according to its version.
 func configuration(path string) (apiserver.AuthenticationConfiguration, error) {
 	var c apiserver.AuthenticationConfiguration
 	text, err := os.ReadFile(path)

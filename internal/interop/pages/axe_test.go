@@ -12,7 +12,7 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// axe-core, which nobody here wrote, finds nothing to say about any page: WCAG 2.2's rules and its own.
+// axe-core finds no fault in any page, by the rules of WCAG 2.2 and by its own rules.
 func TestAxeFindsNothing(t *testing.T) {
 	axe, err := os.ReadFile("../node/node_modules/axe-core/axe.min.js")
 	if err != nil {
@@ -29,7 +29,7 @@ func TestAxeFindsNothing(t *testing.T) {
 						continue
 					}
 					if s.name == "form-post-without-scripts" {
-						tab.Scripts(false) // it would leave at once
+						tab.Scripts(false) // with scripts the page would be left at once
 					}
 					tab.Emulate(d.Device)
 					tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))

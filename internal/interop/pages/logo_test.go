@@ -12,7 +12,8 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// Where the logo of an app cannot be loaded, browsers draw a broken frame. A letter stands over it.
+// If the logo of an app cannot be loaded, browsers draw a broken frame. The page covers it with a
+// letter.
 func TestALogoThatIsGoneLeavesALetter(t *testing.T) {
 	origin := serve(t, web.Options{Service: "Acme"})
 	tab := browser.Start(t, "--ignore-certificate-errors").Tab(t)

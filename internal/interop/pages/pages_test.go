@@ -1,7 +1,7 @@
 //go:build interop
 
-// Package pages looks at the hosted pages in a real browser: what it refuses to load, whether they fit, where the
-// focus is; and keeps pictures of them.
+// Package pages tests the hosted pages in a real browser: that it refuses to load nothing, that the
+// pages fit, and where the focus is. It also takes pictures of them.
 package pages
 
 import (
@@ -20,10 +20,10 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// shown is a page in one state.
+// shown is one page in one state.
 type shown struct {
 	name  string
-	focus string // id of what has the focus; empty: nothing has
+	focus string // the id of the element that has the focus; empty: none
 	make  func(p *web.Pages, c web.Common, origin string) (web.Page, error)
 }
 
@@ -100,7 +100,8 @@ var all = []shown{
 	}},
 }
 
-// serve shows every page at /pages/<language>/<name>, with its policy, and what the app of the pages has.
+// serve serves every page at /pages/<language>/<name> with its policy, and the files of the pages'
+// app.
 func serve(t *testing.T, o web.Options) string {
 	t.Helper()
 	pages, err := web.New(o)
@@ -151,7 +152,7 @@ func serve(t *testing.T, o web.Options) string {
 	return server.URL
 }
 
-// appLogo is a small picture: a lantern's worth of orange.
+// appLogo is a small orange picture.
 var appLogo = func() []byte {
 	m := image.NewRGBA(image.Rect(0, 0, 112, 112))
 	for x := range 112 {
@@ -195,7 +196,7 @@ func TestPagesFitEveryScreen(t *testing.T) {
 					tab.Emulate(d.Device)
 					tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
 					name := fmt.Sprintf("%s-%s-%s", s.name, d.name, language)
-					if s.focus != "" { // autofocus comes with the first frame
+					if s.focus != "" { // autofocus takes effect with the first frame
 						tab.Wait("document.activeElement.id === '" + s.focus + "'")
 					}
 					var seen struct {

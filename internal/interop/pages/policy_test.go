@@ -14,7 +14,7 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// answer is a server of its own origin that answers everything with f.
+// answer starts a server with an origin of its own that answers every request with f.
 func answer(t *testing.T, f http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewTLSServer(f)
@@ -22,8 +22,8 @@ func answer(t *testing.T, f http.HandlerFunc) *httptest.Server {
 	return s
 }
 
-// Browsers hold every hop of a submitted form against form-action: the page's policy has to let the login through to the
-// app, and to where the app goes on to.
+// Browsers check every redirect of a submitted form against form-action. The page's policy has to
+// allow the redirect of the login to the app, and the redirects of the app.
 func TestALoginReachesTheAppThatGoesOnElsewhere(t *testing.T) {
 	pages, err := web.New(web.Options{Service: "Acme"})
 	if err != nil {
@@ -52,7 +52,7 @@ func TestALoginReachesTheAppThatGoesOnElsewhere(t *testing.T) {
 	tab.Wait("document.querySelector('#home')")
 }
 
-// The one page with a script sends its form by itself, and the values arrive byte for byte.
+// The form_post page sends its form by its script, and the values arrive byte for byte.
 func TestFormPostSendsItself(t *testing.T) {
 	pages, err := web.New(web.Options{Service: "Acme"})
 	if err != nil {
@@ -90,7 +90,8 @@ func TestFormPostSendsItself(t *testing.T) {
 	}
 }
 
-// An operator's logo that somebody opens by itself runs nothing, and a theme changes what it names.
+// An operator's logo that a person opens on its own runs no script, and a theme changes the
+// properties that it sets.
 func TestLogoAndThemeOfAnOperator(t *testing.T) {
 	logo := `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40" width="120" height="40"><rect width="120" height="40" rx="8" fill="#0a7d4f"/><script>document.documentElement.setAttribute("ran", "yes")</script></svg>`
 	theme := `:root { --signet-accent: #0a6b45; --signet-accent-strong: #07523a; --signet-radius: 0.5rem; --signet-radius-small: 0.25rem; }`
@@ -122,7 +123,7 @@ func TestLogoAndThemeOfAnOperator(t *testing.T) {
 	}
 }
 
-// Everything can be done with the keyboard alone, in the order in which it is read, and scripts never run.
+// Everything can be done with the keyboard alone, in reading order, and scripts never run.
 func TestConsentByKeyboard(t *testing.T) {
 	origin := serve(t, web.Options{Service: "Acme"})
 	tab := browser.Start(t, "--ignore-certificate-errors").Tab(t)

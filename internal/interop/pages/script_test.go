@@ -13,7 +13,7 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// loginServer shows a login page, its assets, and answers forms with posted.
+// loginServer serves a login page and its assets, and answers forms with posted.
 func loginServer(t *testing.T, posted http.HandlerFunc) string {
 	t.Helper()
 	pages, err := web.New(web.Options{Service: "Acme"})
@@ -110,7 +110,8 @@ func TestCapsLockIsTold(t *testing.T) {
 	}
 }
 
-// A second press while the first is on its way sends nothing; after going back to the page the form can be sent again.
+// A second press sends nothing while the first request is running. After going back to the page the
+// form can be sent again.
 func TestAFormIsSentOnce(t *testing.T) {
 	var sent atomic.Int32
 	tab := browser.Start(t, "--ignore-certificate-errors").Tab(t)

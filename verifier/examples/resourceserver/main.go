@@ -1,12 +1,12 @@
-// Command resourceserver is an API that accepts Signet's access tokens, as small
-// as one can be and still be run: log in at the issuer, then
+// Command resourceserver is the smallest runnable API that accepts Signet's access tokens. Log in
+// at the issuer, then run:
 //
 //	go run ./verifier/examples/resourceserver \
 //	  -issuer http://localhost:8080 -audience http://localhost:8080
 //	curl -H "Authorization: Bearer $ACCESS_TOKEN" http://127.0.0.1:9000/whoami
 //
-// After its first look at the issuer's keys it verifies offline: stop the issuer,
-// and tokens are accepted until they expire.
+// After it has fetched the issuer's keys once, it verifies offline: stop the issuer, and tokens are
+// accepted until they expire.
 package main
 
 import (
@@ -68,8 +68,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 }
 
-// handler is the API: whoever has a token may ask who they are, and only with
-// scope email what their address may be used for.
+// handler is the API. GET /whoami takes any valid token; GET /email requires the scope email.
 func handler(v *verifier.Verifier) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /whoami", func(w http.ResponseWriter, r *http.Request) {
