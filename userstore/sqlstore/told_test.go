@@ -20,7 +20,7 @@ func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, sqltest.PostgresURL(t))
 	db := open(t, p.url, sqlstore.Options{MaxConns: 1})
-	for _, act := range storetest.Acts() {
+	for _, act := range storetest.Operations() {
 		t.Run(act.Name, func(t *testing.T) {
 			for _, with := range []bool{true, false} {
 				if err := act.Prepare(t, db).Do(storetest.TwoEvents()...); err != nil { // prepares the statements
@@ -36,7 +36,7 @@ func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 					p.lose.Store(1)
 					err := prepared.Do(given...)
 					lost := p.lose.Swap(0) == 0
-					done, told := prepared.Done(), storetest.Told(t, db, events)
+					done, told := prepared.Done(), storetest.StoredEntries(t, db, events)
 					what := fmt.Sprintf("with events %v, answer %d lost %v: %v, done %v, told %d times", with, nth, lost, err, done, told)
 					switch {
 					case with && act.Uncertain && lost:
@@ -83,12 +83,12 @@ func TestNothingHappensUntold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, act := range storetest.Acts() {
+		for _, act := range storetest.Operations() {
 			t.Run(act.Name, func(t *testing.T) {
 				prepared, events := act.Prepare(t, db), storetest.TwoEvents()
 				events[1].Name = "untold"
 				unavailable(t, act.Name, prepared.Do(events...))
-				if told := storetest.Told(t, db, events); prepared.Done() || told != 0 {
+				if told := storetest.StoredEntries(t, db, events); prepared.Done() || told != 0 {
 					t.Errorf("done %v, told %d times", prepared.Done(), told)
 				}
 			})

@@ -69,7 +69,7 @@ func lastAdmin(t *testing.T, f *fixture) {
 			t.Fatalf("%s the last admin: %v", name, err)
 		}
 		is(t, act(ctx, last), userstore.ErrLastAdmin)
-		equal(t, "told", Told(t, f, e), 0)
+		equal(t, "told", StoredEntries(t, f, e), 0)
 		got, err := f.UserByID(ctx, last.ID)
 		must(t, err)
 		equal(t, "the last admin", got, last)
@@ -91,7 +91,7 @@ func lastAdmin(t *testing.T, f *fixture) {
 		next := f.admin(t)
 		e := TwoEvents()
 		must(t, act(ctx, last, e...))
-		equal(t, name+" is told", Told(t, f, e), 2)
+		equal(t, name+" is told", StoredEntries(t, f, e), 2)
 		last = next
 	}
 	// One who is enabled again, or made admin again, counts.
@@ -127,7 +127,7 @@ func raceAdmins(t *testing.T, f *fixture) {
 					if err == nil && u.IsActive && u.HasRole(userstore.RoleAdmin) {
 						left, told = append(left, u), 0
 					}
-					equal(t, "told", f.told(t, a.ID), told)
+					equal(t, "told", f.storedEntries(t, a.ID), told)
 				}
 				if len(left) != 1 || gone.Load() != 2 {
 					t.Fatalf("%s and %s: %d admins are left, %d were taken away", one, other, len(left), gone.Load())

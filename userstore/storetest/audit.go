@@ -37,8 +37,8 @@ func (f *fixture) event(target string) audit.Event {
 		Actor: audit.Actor{Type: audit.ByUser, ID: id()}, Target: audit.User(target)}
 }
 
-// told is how often the log tells of a target.
-func (f *fixture) told(t *testing.T, target string) int {
+// storedEntries is how often the log tells of a target.
+func (f *fixture) storedEntries(t *testing.T, target string) int {
 	t.Helper()
 	page, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: target, Limit: 1000})
 	must(t, err)

@@ -241,7 +241,7 @@ func userDisable(t *testing.T, f *fixture) {
 				t.Error(err)
 			}
 		})
-		equal(t, "times told", f.told(t, u.ID), n+1)
+		equal(t, "times told", f.storedEntries(t, u.ID), n+1)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Act is one that takes events. Tests call it with two of them, or with none.
-type Act struct {
+// Operation is one that takes events. Tests call it with two of them, or with none.
+type Operation struct {
 	Name string
 	// Prepare makes what the act is done to.
 	Prepare func(t *testing.T, store Store) Prepared
@@ -29,8 +29,8 @@ type Prepared struct {
 	Done    func() bool                       // it has been done, as far as can be seen
 }
 
-// Acts are all of them.
-func Acts() []Act {
+// Operations are all of them.
+func Operations() []Operation {
 	type (
 		events = []audit.Event
 		user   = userstore.User
@@ -56,7 +56,7 @@ func Acts() []Act {
 		must(t, err)
 		return !v.Grant.RevokedAt.IsZero()
 	}
-	return []Act{
+	return []Operation{
 		{Name: "create a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
 			fresh, taken := f.newUser(), f.newUser()
 			taken.EmailKey = u.EmailKey
@@ -320,7 +320,7 @@ func Acts() []Act {
 					recorded = append(recorded, e...)
 					return f.Record(t.Context(), e...)
 				}, nil,
-				func() bool { return len(recorded) > 0 && f.told(t, recorded[0].Target.ID) > 0 }}
+				func() bool { return len(recorded) > 0 && f.storedEntries(t, recorded[0].Target.ID) > 0 }}
 		})},
 	}
 }
@@ -334,15 +334,15 @@ func TwoEvents() []audit.Event {
 	return e
 }
 
-// Told is how often a store's log tells of the target of events.
-func Told(t *testing.T, store Store, events []audit.Event) int {
+// StoredEntries is how often a store's log tells of the target of events.
+func StoredEntries(t *testing.T, store Store, events []audit.Event) int {
 	t.Helper()
-	return (&fixture{Store: store}).told(t, events[0].Target.ID)
+	return (&fixture{Store: store}).storedEntries(t, events[0].Target.ID)
 }
 
 // What happened is told, and what did not is not.
 func actsTell(t *testing.T, f *fixture) {
-	for _, act := range Acts() {
+	for _, act := range Operations() {
 		t.Run(act.Name, func(t *testing.T) {
 			p := act.Prepare(t, f.Store)
 			if p.Refused != nil {
@@ -350,7 +350,7 @@ func actsTell(t *testing.T, f *fixture) {
 				if err := p.Refused(refused...); err == nil {
 					t.Error("it was not refused")
 				}
-				equal(t, "told of what was refused", Told(t, f, refused), 0)
+				equal(t, "told of what was refused", StoredEntries(t, f, refused), 0)
 			}
 			e := TwoEvents()
 			must(t, p.Do(e...))
@@ -372,14 +372,14 @@ func actsTell(t *testing.T, f *fixture) {
 			// Whatever comes of the same events again, they are there already.
 			slices.Reverse(got)
 			_ = p.Do(got...)
-			equal(t, "told when it came again", Told(t, f, e), 2)
+			equal(t, "told when it came again", StoredEntries(t, f, e), 2)
 			again := TwoEvents()
 			err = p.Do(again...)
 			if act.Once {
-				equal(t, "told of what could not be done again", Told(t, f, again), 0)
+				equal(t, "told of what could not be done again", StoredEntries(t, f, again), 0)
 			} else {
 				must(t, err)
-				equal(t, "told of what was done again", Told(t, f, again), 2)
+				equal(t, "told of what was done again", StoredEntries(t, f, again), 2)
 			}
 
 			plain := act.Prepare(t, f.Store)
@@ -419,7 +419,7 @@ func manyTell(t *testing.T, f *fixture) {
 		if _, ok := taken[i]; ok {
 			want = 0
 		}
-		equal(t, "told", f.told(t, e.Target.ID), want)
+		equal(t, "told", f.storedEntries(t, e.Target.ID), want)
 	}
 	for _, wrong := range [][]audit.Event{events[:1], append(events[:30:30], events[0])} {
 		_, err = f.CreateUsers(t.Context(), users, wrong...)
@@ -432,13 +432,13 @@ func tellOfNothing(t *testing.T, f *fixture) {
 	e := TwoEvents()
 	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}, e...))
 	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}))
-	equal(t, "told", Told(t, f, e), 2)
+	equal(t, "told", StoredEntries(t, f, e), 2)
 	e = TwoEvents()
 	u := f.user(t)
 	n, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now, e...)
 	must(t, err)
 	equal(t, "revoked", n, 0)
-	equal(t, "told", Told(t, f, e), 2)
+	equal(t, "told", StoredEntries(t, f, e), 2)
 }
 
 // Of many who revoke one grant at once, one is told of.
@@ -456,6 +456,6 @@ func raceTell(t *testing.T, f *fixture) {
 				isAsync(t, err, userstore.ErrNotFound)
 			}
 		})
-		equal(t, "told", f.told(t, target), 2)
+		equal(t, "told", f.storedEntries(t, target), 2)
 	}
 }
