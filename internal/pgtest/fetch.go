@@ -42,16 +42,16 @@ type fetcher struct {
 	cache      string
 	repository string // the address of a Maven repository
 	pinned     map[string]string
-	say        io.Writer
+	log        io.Writer
 }
 
-// fetched returns the folder of programs that were fetched, now or earlier.
-func fetched() (string, error) {
+// fetchedPrograms returns the folder of programs that were fetchedPrograms, now or earlier.
+func fetchedPrograms() (string, error) {
 	cache, err := cacheFolder()
 	if err != nil {
 		return "", err
 	}
-	f := fetcher{cache: cache, repository: os.Getenv(repositoryVariable), pinned: pinned, say: os.Stderr}
+	f := fetcher{cache: cache, repository: os.Getenv(repositoryVariable), pinned: pinned, log: os.Stderr}
 	if f.repository == "" {
 		f.repository = mavenCentral
 	}
@@ -62,14 +62,14 @@ func fetched() (string, error) {
 // user that it runs as cannot read root's home.
 func cacheFolder() (string, error) {
 	dir, err := os.UserCacheDir()
-	if os.Getuid() == 0 && (err != nil || !reachable(existing(dir))) {
+	if os.Getuid() == 0 && (err != nil || !reachable(nearestExisting(dir))) {
 		dir, err = "/var/cache", nil
 	}
 	return filepath.Join(dir, "signet-test"), err
 }
 
-// existing is the nearest folder on the way to dir that is there.
-func existing(dir string) string {
+// nearestExisting is the nearest folder on the way to dir that is there.
+func nearestExisting(dir string) string {
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, err := os.Stat(dir); err == nil {
 			break
@@ -99,7 +99,7 @@ func (f fetcher) programs() (string, error) {
 		return bin, nil
 	}
 
-	fmt.Fprintf(f.say, "pgtest: no PostgreSQL is here: fetching PostgreSQL %s from %s into %s, once\n", pinnedVersion, f.shown(), f.cache)
+	fmt.Fprintf(f.log, "pgtest: no PostgreSQL is here: fetching PostgreSQL %s from %s into %s, once\n", pinnedVersion, f.redactedRepository(), f.cache)
 	if left, err := filepath.Glob(filepath.Join(f.cache, "unpack-*")); err == nil { // of a process that was killed
 		for _, dir := range left {
 			os.RemoveAll(dir)
@@ -144,7 +144,7 @@ func (f fetcher) archive(work string) (string, error) {
 	}
 	if len(found) != 1 {
 		return "", fmt.Errorf("fetch PostgreSQL from %s (set %s to a repository that mirrors Maven Central, if this machine reaches one): %w",
-			f.shown(), repositoryVariable, why)
+			f.redactedRepository(), repositoryVariable, why)
 	}
 	content, err := os.ReadFile(found[0])
 	if err != nil {
@@ -152,7 +152,7 @@ func (f fetcher) archive(work string) (string, error) {
 	}
 	sum := sha256.Sum256(content)
 	if want := f.pinned[filepath.Base(found[0])]; hex.EncodeToString(sum[:]) != want {
-		return "", errors.Join(fmt.Errorf("%s of %s is not the archive that is pinned: its SHA-256 is %x, not %q", filepath.Base(found[0]), f.shown(), sum, want),
+		return "", errors.Join(fmt.Errorf("%s of %s is not the archive that is pinned: its SHA-256 is %x, not %q", filepath.Base(found[0]), f.redactedRepository(), sum, want),
 			os.Remove(found[0]))
 	}
 	return found[0], nil
@@ -196,11 +196,11 @@ func (f fetcher) start(work, tree string) error {
 	if err == nil {
 		return errors.New("the library started a server, which was not asked for")
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), strings.TrimRight(f.repository, "/"), f.shown()))
+	return errors.New(strings.ReplaceAll(err.Error(), strings.TrimRight(f.repository, "/"), f.redactedRepository()))
 }
 
-// shown is the repository's address without a password that it may hold.
-func (f fetcher) shown() string {
+// redactedRepository is the repository's address without a password that it may hold.
+func (f fetcher) redactedRepository() string {
 	u, err := url.Parse(strings.TrimRight(f.repository, "/"))
 	if err != nil {
 		return "the address of " + repositoryVariable + ", which is none"

@@ -18,18 +18,18 @@ var errNoPrograms = errors.New("no PostgreSQL server programs were found (looked
 // Programs returns the folder of initdb and postgres: the newest ones of this machine, or else pinned ones, which are
 // fetched when this user has none yet.
 func Programs() (string, error) {
-	if dir := installed(); dir != "" {
+	if dir := installedPrograms(); dir != "" {
 		return dir, nil
 	}
-	dir, err := fetched()
+	dir, err := fetchedPrograms()
 	if err != nil {
 		return "", errors.Join(errNoPrograms, err)
 	}
 	return dir, nil
 }
 
-// installed is the folder of the newest initdb and postgres of this machine; "" if there are none.
-func installed() string {
+// installedPrograms is the folder of the newest initdb and postgres of this machine; "" if there are none.
+func installedPrograms() string {
 	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))

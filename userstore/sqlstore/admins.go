@@ -18,7 +18,7 @@ const (
 	adminLock int64 = 0x61646d696e // "admin"
 )
 
-// mayTakeAdmin runs a statement on one user's row after which that user may not
+// keepingAnAdmin runs a statement on one user's row after which that user may not
 // be an enabled admin. s ends it with one more condition. It counts no row, among
 // other reasons, when the user is the last one.
 //
@@ -26,7 +26,7 @@ const (
 // by itself. Otherwise, on PostgreSQL, acts that take an admin away take turns
 // before they look for another: at READ COMMITTED two that take each other away
 // would both see the other one. Nothing else takes an admin away.
-func (db *DB) mayTakeAdmin(run exec, s func(condition string) stmt) (int64, error) {
+func (db *DB) keepingAnAdmin(run exec, s func(condition string) stmt) (int64, error) {
 	n, err := run(s(unlessAdmin))
 	if err != nil || n[0] > 0 {
 		return 1, err

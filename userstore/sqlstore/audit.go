@@ -18,18 +18,18 @@ const eventColumns = `at, id, name, outcome, reason, actor_type, actor_id, targe
 const (
 	insertEvent = `INSERT INTO audit_events (` + eventColumns + `)
 	SELECT $, $, $, $, $, $, $, $, $, $, $, $, $, $, $ WHERE `
-	onceEach = ` ON CONFLICT (at, id) DO NOTHING`
+	unlessStored = ` ON CONFLICT (at, id) DO NOTHING`
 )
 
 var (
-	storeEvent           = numbered(insertEvent + `TRUE` + onceEach)
-	storeEventOfGrant    = numbered(insertEvent + `EXISTS (SELECT 1 FROM grants WHERE id = $)` + onceEach)
-	storeEventOfCode     = numbered(insertEvent + `EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)` + onceEach)
-	storeEventOfConsent  = numbered(insertEvent + `EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)` + onceEach)
-	storeEventOfStarted  = numbered(insertEvent + sessionStarted + onceEach)
-	storeEventOfSession  = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)` + onceEach)
-	storeEventOfOwn      = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)` + onceEach)
-	storeEventOfPassword = numbered(insertEvent + `EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)` + onceEach)
+	storeEvent             = numbered(insertEvent + `TRUE` + unlessStored)
+	storeEventOfGrant      = numbered(insertEvent + `EXISTS (SELECT 1 FROM grants WHERE id = $)` + unlessStored)
+	storeEventOfCode       = numbered(insertEvent + `EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)` + unlessStored)
+	storeEventOfConsent    = numbered(insertEvent + `EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)` + unlessStored)
+	storeEventOfNewSession = numbered(insertEvent + sessionStarted + unlessStored)
+	storeEventOfSession    = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)` + unlessStored)
+	storeEventOfOwnSession = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)` + unlessStored)
+	storeEventOfPassword   = numbered(insertEvent + `EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)` + unlessStored)
 )
 
 // eventRow is an event as its columns. It is made once for each call, before
@@ -44,14 +44,14 @@ func (r eventRow) key() []any { return r[:2] }
 func eventRows(events []audit.Event) []eventRow {
 	rows := make([]eventRow, len(events))
 	for i, e := range events {
-		id := shown(e.ID)
+		id := displayable(e.ID)
 		if id == "" {
 			id = randomID()
 		}
 		row := eventRow{micros(e.At), id}
 		for _, s := range []string{string(e.Name), string(e.Outcome), e.Reason, string(e.Actor.Type), e.Actor.ID,
 			string(e.Target.Type), e.Target.ID, e.ClientID, e.SessionID, e.Address, e.UserAgent, e.RequestID} {
-			row = append(row, shown(s))
+			row = append(row, displayable(s))
 		}
 		rows[i] = append(row, encodeChanges(e.Changes))
 	}
@@ -101,7 +101,7 @@ func encodeChanges(changes []audit.Change) string {
 			stored = append(stored, audit.Change{Field: "…", After: fmt.Sprintf("%d more", len(changes)-i)})
 			break
 		}
-		stored = append(stored, audit.Change{Field: shown(c.Field), Before: shown(c.Before), After: shown(c.After)})
+		stored = append(stored, audit.Change{Field: displayable(c.Field), Before: displayable(c.Before), After: displayable(c.After)})
 	}
 	b, _ := json.Marshal(stored) // strings cannot fail
 	return string(b)
@@ -178,7 +178,7 @@ func (db *DB) ListEvents(ctx context.Context, q userstore.EventQuery) ([]audit.E
 		page = append(page, e)
 		return err
 	})
-	return page, unknown(err, nil)
+	return page, ifUnstorable(err, nil)
 }
 
 const removeEvents = `DELETE FROM audit_events WHERE (at, id) IN

@@ -45,21 +45,21 @@ func (db *DB) UserForLogin(ctx context.Context, l userstore.Login) (userstore.Us
 	return u, err == nil, err
 }
 
-// ofBrowser are the live grants of a browser session that end with it: those without offline_access.
+// endsWithBrowser are the live grants of a browser session that end with it: those without offline_access.
 // A scope stands in the list right after [ or a comma, and a quote inside one is escaped, so that
 // no other text looks like it.
-const ofBrowser = ` browser_session <> '' AND revoked_at = 0
+const endsWithBrowser = ` browser_session <> '' AND revoked_at = 0
 	AND replace(replace(scopes, '["offline_access"', ''), ',"offline_access"', '') = scopes`
 
 var (
-	// startedHere proves that StartSession's first statement met every condition.
-	startedHere = ` AND EXISTS (SELECT 1 FROM users p WHERE p.id = $ AND p.last_session_id = $)`
+	// ifStarted proves that StartSession's first statement met every condition.
+	ifStarted = ` AND EXISTS (SELECT 1 FROM users p WHERE p.id = $ AND p.last_session_id = $)`
 
 	lockReplaced = numbered(`UPDATE users SET last_session_id = ''
-		WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.hash = $ AND b.user_id <> $)` + startedHere)
+		WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.hash = $ AND b.user_id <> $)` + ifStarted)
 	revokeReplaced = numbered(`UPDATE grants SET revoked_at = $
-		WHERE browser_session = (SELECT b.id FROM browser_sessions b WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $)) AND` + ofBrowser + startedHere)
-	deleteReplaced = numbered(`DELETE FROM browser_sessions WHERE hash = $` + startedHere)
+		WHERE browser_session = (SELECT b.id FROM browser_sessions b WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $)) AND` + endsWithBrowser + ifStarted)
+	deleteReplaced = numbered(`DELETE FROM browser_sessions WHERE hash = $` + ifStarted)
 
 	insertSession = numbered(`INSERT INTO browser_sessions (hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at, user_agent, address)
 		SELECT $, $, u.id, $, $, $, $, $, $, $, $ FROM users u WHERE u.id = $ AND u.last_session_id = $`)
@@ -68,7 +68,7 @@ var (
 	// oldestSessions are, of a user's live ones beside the new one, all but the youngest: see endOldest.
 	oldestSessions = `(SELECT o.id FROM (SELECT b.id FROM browser_sessions b WHERE b.user_id = $ AND b.hash <> $ AND b.expires_at > $
 		ORDER BY b.created_at DESC, b.id LIMIT 100 OFFSET $) AS o) AND ` + sessionStarted
-	revokeOldest = numbered(`UPDATE grants SET revoked_at = $ WHERE` + ofBrowser + ` AND browser_session IN ` + oldestSessions)
+	revokeOldest = numbered(`UPDATE grants SET revoked_at = $ WHERE` + endsWithBrowser + ` AND browser_session IN ` + oldestSessions)
 	deleteOldest = numbered(`DELETE FROM browser_sessions WHERE id IN ` + oldestSessions)
 )
 
@@ -113,11 +113,11 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	beyond := []any{b.UserID, b.Hash[:], now, int64(userstore.MaxBrowserSessionsPerUser - 1), b.Hash[:]}
 	steps = append(steps,
 		bind(insertSession, b.Hash[:], b.ID, micros(b.AuthTime), list(b.AMR), b.ACR, now, micros(used), micros(b.ExpiresAt),
-			shown(b.UserAgent), shown(b.Address), b.UserID, mark),
+			displayable(b.UserAgent), displayable(b.Address), b.UserID, mark),
 		bind(revokeOldest, append([]any{now}, beyond...)...),
 		bind(deleteOldest, beyond...))
-	steps = append(steps, passed(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
-	steps = append(steps, storeEventsIf(storeEventOfStarted, eventRows(events), b.Hash[:])...)
+	steps = append(steps, succeeded(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
+	steps = append(steps, storeEventsIf(storeEventOfNewSession, eventRows(events), b.Hash[:])...)
 	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[inserted] == 0 {
 		return userstore.ErrConflict
@@ -158,11 +158,11 @@ func (db *DB) TouchSession(ctx context.Context, hash userstore.SessionHash, now 
 func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error {
 	steps := []stmt{
 		bind(`UPDATE users SET last_session_id = '' WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
-		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+ofBrowser, micros(now), id),
+		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+endsWithBrowser, micros(now), id),
 	}
 	steps = append(steps, storeEventsIf(storeEventOfSession, eventRows(events), id)...)
 	_, err := db.batch(ctx, true, append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1`, id))...)
-	return unknown(err, nil)
+	return ifUnstorable(err, nil)
 }
 
 // RevokeBrowserSession whose answer was lost is begun again; what it then finds gone
@@ -171,16 +171,16 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 	const theirs = ` AND EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = $ AND b.user_id = $)`
 	steps := []stmt{
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+theirs), userID, id, userID),
-		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+ofBrowser+theirs), micros(now), id, userID, id, userID),
+		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+endsWithBrowser+theirs), micros(now), id, userID, id, userID),
 	}
-	steps = append(steps, storeEventsIf(storeEventOfOwn, eventRows(events), id, userID)...)
+	steps = append(steps, storeEventsIf(storeEventOfOwnSession, eventRows(events), id, userID)...)
 	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID))
 	if texts(userID, id) != nil {
 		return userstore.ErrNotFound
 	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
+	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		n, err := db.engine.batch(ctx, steps)
-		if err == nil && n[len(n)-1] == 0 && !again {
+		if err == nil && n[len(n)-1] == 0 && !maybeDone {
 			return userstore.ErrNotFound
 		}
 		return err
@@ -201,7 +201,7 @@ func (db *DB) ListBrowserSessions(ctx context.Context, userID string, now, idleS
 		all = append(all, s)
 		return err
 	})
-	return all, unknown(err, nil)
+	return all, ifUnstorable(err, nil)
 }
 
 // endSessions ends a user's browser sessions, in an act that holds the user's lock and revokes their grants:

@@ -91,7 +91,7 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 	if err := storables(steps); err != nil {
 		return err
 	}
-	return db.tell(ctx, false, events, func(run exec, _ bool) (bool, error) {
+	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		_, err := run(steps...)
 		return true, err
 	})
@@ -116,7 +116,7 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 	if err := storable(update.args); err != nil {
 		return err
 	}
-	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(update)
 		if err != nil || n[0] == 0 {
 			return false, orElse(err, userstore.ErrConflict)
@@ -124,7 +124,7 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 		return true, nil
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		return db.missing(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
+		return db.conflictOrNotFound(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
 	}
 	return err
 }
@@ -181,7 +181,7 @@ func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now t
 				disabled_at = CASE WHEN disabled_at = 0 THEN $3 ELSE disabled_at END
 			WHERE id = $4`, micros(now), micros(now), micros(now), id)
 	}
-	return unknown(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
+	return ifUnstorable(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
 }
 
 // ClientsWithAlgorithm lists the ids of the clients, disabled ones included,
@@ -196,5 +196,5 @@ func (db *DB) ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, e
 			ids = append(ids, id)
 			return err
 		})
-	return ids, unknown(err, nil)
+	return ids, ifUnstorable(err, nil)
 }

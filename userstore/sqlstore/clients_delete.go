@@ -11,9 +11,9 @@ import (
 // deletedAtOnce bounds one statement of DeleteClient.
 const deletedAtOnce = 1000
 
-// ofClient is where rows that are kept in a client's name lie, with the key of each.
+// clientTables is where rows that are kept in a client's name lie, with the key of each.
 // Codes are found without an index, but are gone after an hour at most.
-var ofClient = []struct{ table, key string }{
+var clientTables = []struct{ table, key string }{
 	{"grants", "id"}, {"consents", "user_id, client_id, resource"}, {"client_assertions", "client_id, jti"}, {"codes", "hash"},
 }
 
@@ -33,10 +33,10 @@ func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event
 		return userstore.ErrNotFound
 	}
 	if err != nil {
-		return unknown(err, userstore.ErrNotFound)
+		return ifUnstorable(err, userstore.ErrNotFound)
 	}
 	var rest []stmt
-	for _, of := range ofClient {
+	for _, of := range clientTables {
 		s := bind(`DELETE FROM `+of.table+` WHERE (`+of.key+`) IN
 			(SELECT `+of.key+` FROM `+of.table+` WHERE client_id = $1 LIMIT $2)`, id, int64(deletedAtOnce))
 		rest = append(rest, bind(`DELETE FROM `+of.table+` WHERE client_id = $1`, id))
@@ -56,8 +56,8 @@ func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event
 	}, rest...)
 	steps = append(steps, bind(`DELETE FROM clients WHERE id = $1`, id))
 	lost := false
-	err = db.tell(ctx, true, events, func(run exec, again bool) (bool, error) {
-		lost = again && len(events) == 0
+	err = db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+		lost = maybeDone && len(events) == 0
 		n, err := run(steps...)
 		if err != nil || n[len(n)-1] == 0 { // somebody else deleted it, or the try whose answer was lost
 			return false, orElse(err, userstore.ErrNotFound)

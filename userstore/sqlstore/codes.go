@@ -47,9 +47,9 @@ func (r *codeRow) code() (c userstore.Code, err error) {
 	return c, nil
 }
 
-// stands: a code is void without the browser session it was allowed in and, if there
+// isValid: a code is void without the browser session it was allowed in and, if there
 // is one behind it, the consent.
-const stands = `EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = codes.browser_session AND b.user_id = codes.user_id)
+const isValid = `EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = codes.browser_session AND b.user_id = codes.user_id)
 	AND (NOT codes.by_consent OR EXISTS (SELECT 1 FROM consents k WHERE k.user_id = codes.user_id AND k.client_id = codes.client_id))`
 
 // mayAllow are the conditions under which a user may allow a client something: see mayAllowArgs.
@@ -93,7 +93,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 	created := micros(c.CreatedAt)
 	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
 	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
-		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt), shown(c.UserAgent), shown(c.Address), none[:]}, may...)
+		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt), displayable(c.UserAgent), displayable(c.Address), none[:]}, may...)
 	if consent == nil {
 		sql := saveCode
 		if c.ByConsent {
@@ -101,7 +101,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		}
 		err := db.saveCode(ctx, events, bind(sql, args...))
 		if errors.Is(err, userstore.ErrConflict) {
-			return db.saved(ctx, c)
+			return db.whyNotSaved(ctx, c)
 		}
 		return err
 	}
@@ -123,7 +123,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		if !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
-		if err := db.saved(ctx, c); !errors.Is(err, userstore.ErrConflict) {
+		if err := db.whyNotSaved(ctx, c); !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
 		now, err := db.consentBefore(ctx, c)
@@ -178,7 +178,7 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) err
 		}
 		return err
 	}
-	return db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+	return db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(s...)
 		if err == nil && slices.Contains(n, 0) {
 			err = userstore.ErrConflict
@@ -187,8 +187,8 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) err
 	})
 }
 
-// saved tells of a code that was not inserted why: nil when it is there.
-func (db *DB) saved(ctx context.Context, c userstore.Code) error {
+// whyNotSaved tells of a code that was not inserted why: nil when it is there.
+func (db *DB) whyNotSaved(ctx context.Context, c userstore.Code) error {
 	var used int64
 	err := db.one(ctx, bind(`SELECT used_at FROM codes WHERE hash = $1 AND user_id = $2 AND client_id = $3`, c.Hash[:], c.UserID, c.ClientID),
 		func(s scanner) error { return s.Scan(&used) })
@@ -216,7 +216,7 @@ func merged(a, b []string) []string {
 // so that a replay is known as one.
 var codeByHash = `SELECT ` + prefixed("codes", codeColumns) + `, ` + userColumns + `, ` + clientColumns + `
 	FROM codes JOIN users u ON u.id = codes.user_id JOIN clients c ON c.id = codes.client_id
-	WHERE codes.hash = $1 AND codes.client_epoch = c.epoch AND (codes.used_at <> 0 OR ` + stands + `)`
+	WHERE codes.hash = $1 AND codes.client_epoch = c.epoch AND (codes.used_at <> 0 OR ` + isValid + `)`
 
 func (db *DB) CodeByHash(ctx context.Context, hash userstore.CodeHash) (v userstore.CodeView, err error) {
 	err = db.one(ctx, bind(codeByHash, hash[:]), func(row scanner) error {
@@ -244,7 +244,7 @@ const (
 		WHERE hash = $3 AND user_id = $4 AND client_id = $5 AND used_at = 0 AND expires_at > $6
 		AND client_epoch = (SELECT epoch FROM clients WHERE clients.id = codes.client_id AND clients.disabled_at = 0)
 		AND EXISTS (SELECT 1 FROM users WHERE users.id = codes.user_id AND users.is_active AND users.last_session_id = $7)
-		AND ` + stands
+		AND ` + isValid
 
 	grantOfCode = `INSERT INTO grants (` + grantColumns + `, client_epoch, revoked_at)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16, codes.browser_session, $17,
@@ -285,8 +285,8 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 		return err
 	}
 	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2`, r.Hash[:], g.ID[:])
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
-		if again {
+	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
+		if maybeDone {
 			done := false
 			err := db.engine.read(ctx, own, func(scanner) error { done = true; return nil })
 			if err != nil || done {

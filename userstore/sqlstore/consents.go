@@ -39,7 +39,7 @@ func (db *DB) readConsents(ctx context.Context, s stmt) (all []userstore.Consent
 		all = append(all, c)
 		return nil
 	})
-	return all, unknown(err, nil)
+	return all, ifUnstorable(err, nil)
 }
 
 func (db *DB) ConsentOf(ctx context.Context, userID, clientID string) (userstore.Consent, error) {
@@ -80,9 +80,9 @@ func (db *DB) RevokeConsent(ctx context.Context, userID, clientID string, now ti
 	if storables(steps) != nil {
 		return userstore.ErrNotFound
 	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
+	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		n, err := db.engine.batch(ctx, steps)
-		if err == nil && n[len(n)-1] == 0 && !again { // again: gone by the try whose answer was lost
+		if err == nil && n[len(n)-1] == 0 && !maybeDone { // again: gone by the try whose answer was lost
 			return userstore.ErrNotFound
 		}
 		return err

@@ -86,7 +86,7 @@ func TestF30KilledSQLiteServer(t *testing.T) {
 				t.Fatal("a grant without the login that started it")
 			}
 		}
-		told(t, db)
+		checkAuditLog(t, db)
 		db.Close()
 		integrity(t, path)
 	}
@@ -95,8 +95,8 @@ func TestF30KilledSQLiteServer(t *testing.T) {
 	}
 }
 
-// told compares what the log tells with what there is.
-func told(t *testing.T, db *sqlstore.DB) {
+// checkAuditLog compares what the log tells with what there is.
+func checkAuditLog(t *testing.T, db *sqlstore.DB) {
 	t.Helper()
 	want := map[string]int{}
 	users, err := db.ListUsers(t.Context(), userstore.UserQuery{Limit: 1e6})
@@ -117,7 +117,7 @@ func told(t *testing.T, db *sqlstore.DB) {
 		got[e.Target.ID+string(e.Name)]++
 	}
 	if !maps.Equal(got, want) {
-		t.Fatalf("the log tells of %d acts, there are %d", len(got), len(want))
+		t.Fatalf("the log has entries of %d operations, there are %d", len(got), len(want))
 	}
 }
 

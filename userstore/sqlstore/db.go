@@ -155,26 +155,26 @@ func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	return instant(n), err
 }
 
-// act runs one act within its time and begins it again, at most three times,
+// retrying runs one retrying within its time and begins it again, at most three times,
 // when nothing has happened; and, if that does no harm, when it is not known
-// whether it has. again tells the act that an earlier try may have happened.
-func (db *DB) act(ctx context.Context, harmless bool, fn func(ctx context.Context, again bool) error) error {
+// whether it has. again tells the retrying that an earlier try may have happened.
+func (db *DB) retrying(ctx context.Context, idempotent bool, fn func(ctx context.Context, maybeDone bool) error) error {
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > callLimit {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, callLimit)
 		defer cancel()
 	}
-	again := false
+	maybeDone := false
 	for try := 0; ; try++ {
-		err := fn(ctx, again)
+		err := fn(ctx, maybeDone)
 		if err == nil {
 			return nil
 		}
 		r := retryable(err)
-		if r == never || r == ifHarmless && !harmless || try == retries || !pause(ctx, try) {
+		if r == never || r == ifIdempotent && !idempotent || try == retries || !pause(ctx, try) {
 			return wrap(err)
 		}
-		again = again || r == ifHarmless
+		maybeDone = maybeDone || r == ifIdempotent
 	}
 }
 
@@ -195,7 +195,7 @@ func (db *DB) rows(ctx context.Context, s stmt, begin func(), row func(scanner) 
 	if err := storable(s.args); err != nil {
 		return err
 	}
-	return db.act(ctx, true, func(ctx context.Context, _ bool) error {
+	return db.retrying(ctx, true, func(ctx context.Context, _ bool) error {
 		begin()
 		return db.engine.read(ctx, s, row)
 	})
@@ -217,11 +217,11 @@ func (db *DB) one(ctx context.Context, s stmt, row func(scanner) error) error {
 
 // write runs one statement and counts the rows it changed. harmless: running it
 // twice leads to the same end.
-func (db *DB) write(ctx context.Context, harmless bool, s stmt) (n int64, err error) {
+func (db *DB) write(ctx context.Context, idempotent bool, s stmt) (n int64, err error) {
 	if err := storable(s.args); err != nil {
 		return 0, err
 	}
-	err = db.act(ctx, harmless, func(ctx context.Context, _ bool) error {
+	err = db.retrying(ctx, idempotent, func(ctx context.Context, _ bool) error {
 		n, err = db.engine.write(ctx, s, nil)
 		return err
 	})
@@ -229,28 +229,28 @@ func (db *DB) write(ctx context.Context, harmless bool, s stmt) (n int64, err er
 }
 
 // batch runs statements as one act and counts the rows that each changed.
-func (db *DB) batch(ctx context.Context, harmless bool, s ...stmt) (n []int64, err error) {
+func (db *DB) batch(ctx context.Context, idempotent bool, s ...stmt) (n []int64, err error) {
 	if err := storables(s); err != nil {
 		return nil, err
 	}
-	err = db.act(ctx, harmless, func(ctx context.Context, _ bool) error {
+	err = db.retrying(ctx, idempotent, func(ctx context.Context, _ bool) error {
 		n, err = db.engine.batch(ctx, s)
 		return err
 	})
 	return n, err
 }
 
-// unknown turns "no engine can hold this value" into the answer for a value
+// ifUnstorable turns "no engine can hold this value" into the answer for a value
 // that no row has.
-func unknown(err, answer error) error {
+func ifUnstorable(err, answer error) error {
 	if errors.Is(err, userstore.ErrInvalid) {
 		return answer
 	}
 	return err
 }
 
-// broken tells whether a connection ended under a call.
-func broken(err error) bool {
+// connectionLost tells whether a connection ended under a call.
+func connectionLost(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}

@@ -88,9 +88,9 @@ func exists(constraint string) error {
 type retry int
 
 const (
-	never      retry = iota
-	safely           // nothing has happened: anything may be tried again
-	ifHarmless       // it may have happened: only what does no harm twice
+	never        retry = iota
+	safely             // nothing has happened: anything may be tried again
+	ifIdempotent       // it may have happened: only what does no harm twice
 )
 
 // retryable looks at an error before wrap did.
@@ -106,13 +106,13 @@ func retryable(err error) retry {
 			"26000", "42P05": // a prepared statement is gone or in the way: a pooler's doing, before execution
 			return safely
 		case "57P01", "57P02", "57P03", "08006", "08003", "08000": // shutdown, crash, starting up, broken connection
-			return ifHarmless
+			return ifIdempotent
 		case "08P01": // how a pooler ends connections, for any reason that it has
 			switch {
 			case refusesLimits(pg):
 				return safely
 			case pg.Severity == "FATAL":
-				return ifHarmless
+				return ifIdempotent
 			}
 		}
 		return never
@@ -130,8 +130,8 @@ func retryable(err error) retry {
 	if pgconn.Timeout(err) {
 		return never // whoever waited so long already will not wait longer
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || broken(err) {
-		return ifHarmless
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || connectionLost(err) {
+		return ifIdempotent
 	}
 	return never
 }

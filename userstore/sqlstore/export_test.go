@@ -30,7 +30,7 @@ var (
 	RemoveExpiredSQL  = removeExpired
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
-	TellEndedSQL      = tellEnded
+	RecordEndedSQL    = recordEnded
 	DeleteAdminSQL    = `DELETE FROM users WHERE id = $1` + unlessLastAdmin
 
 	CodeSQL           = codeByHash

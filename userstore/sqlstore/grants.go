@@ -67,7 +67,7 @@ const inEpoch = `client_epoch = (SELECT epoch FROM clients WHERE clients.id = gr
 
 // loginView finds the client by $2, and the user if there is one.
 func loginView(condition string) string {
-	return `SELECT ` + userOrNot + `, ` + clientColumns + ` FROM clients c LEFT JOIN users u ON ` + condition + ` WHERE c.id = $2`
+	return `SELECT ` + userColumnsOrZero + `, ` + clientColumns + ` FROM clients c LEFT JOIN users u ON ` + condition + ` WHERE c.id = $2`
 }
 
 var (
@@ -131,7 +131,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			append(args, g.BrowserSession, g.Claims, g.UserID, g.SessionID, g.ClientID)...),
 	}
 	steps = append(steps, boundGrants(ctx, g, s.IdleSince)...)
-	steps = append(steps, passed(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
+	steps = append(steps, succeeded(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
 	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
 	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[1] == 0 {
@@ -161,12 +161,12 @@ func grantArgs(g userstore.Grant) ([]any, error) {
 		rotated = g.CreatedAt
 	}
 	return []any{g.ID[:], max(g.Generation, 0), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
-		list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address)}, nil
+		list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, displayable(g.UserAgent), displayable(g.Address)}, nil
 }
 
-// shown keeps what the network sent for show from failing a login: a header
+// displayable keeps what the network sent for show from failing a login: a header
 // may hold bytes that are no UTF-8, and be long.
-func shown(s string) string {
+func displayable(s string) string {
 	const most = 512
 	if len(s) > most {
 		s = s[:most]
@@ -215,7 +215,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	var expires, created, auth int64
 	var scopes, resources, amr, roles, clientResources, grantTypes, clientScopes string
 	advanced := false
-	err := db.act(ctx, true, func(ctx context.Context, _ bool) error {
+	err := db.retrying(ctx, true, func(ctx context.Context, _ bool) error {
 		// A try before this one may have had its row and lost its commit.
 		advanced, v = false, userstore.GrantView{}
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
@@ -305,7 +305,7 @@ func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Ti
 func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error {
 	s := bind(`UPDATE grants SET revoked_at = $1 WHERE session_id = $2 AND user_id = $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
 		micros(now), sessionID, userID, micros(now))
-	return unknown(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
+	return ifUnstorable(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
 }
 
 // RevokeUserGrants locks the user's row first, so that a login that is under way
@@ -318,7 +318,7 @@ func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now tim
 		endSessions(userID, keep, "")}
 	n, err := db.batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
 	if err != nil {
-		return 0, unknown(err, nil)
+		return 0, ifUnstorable(err, nil)
 	}
 	return int(n[1]), nil
 }
@@ -339,7 +339,7 @@ func (db *DB) ListGrants(ctx context.Context, userID string, now, idleSince time
 			grants = append(grants, g)
 			return err
 		})
-	return grants, unknown(err, nil)
+	return grants, ifUnstorable(err, nil)
 }
 
 const removeExpired = `DELETE FROM grants WHERE id IN

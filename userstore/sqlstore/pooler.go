@@ -30,12 +30,12 @@ import (
 //
 // Each can happen at any time in the life of a store: addresses are pointed elsewhere.
 type pooler struct {
-	log    *slog.Logger
-	chosen bool // the operator has chosen by default_query_exec_mode how statements are sent
+	log        *slog.Logger
+	modeChosen bool // the operator has chosen by default_query_exec_mode how statements are sent
 
-	unnamed atomic.Bool // statements are sent without names
-	bare    atomic.Bool // limits are not sent
-	said    atomic.Bool
+	unnamed       atomic.Bool // statements are sent without names
+	limitsRefused atomic.Bool // limits are not sent
+	logged        atomic.Bool
 }
 
 // errPooler: the connection was made for a server and turned out to lead to a pooler. The next
@@ -45,9 +45,9 @@ var errPooler = errors.New("there is a pooler before PostgreSQL")
 // throughPooler marks a connection whose process id is not that of the server's process.
 const throughPooler = "signet.pooler"
 
-// watch has every new connection examined, and made for a pooler if there is one. The examination
+// configure has every new connection examined, and made for a pooler if there is one. The examination
 // takes the one round trip that it also takes to find out whether the node takes writes.
-func (pl *pooler) watch(config *pgxpool.Config) {
+func (pl *pooler) configure(config *pgxpool.Config) {
 	attributes := config.ConnConfig.ValidateConnect // the URL's target_session_attrs; nil: none
 	config.ConnConfig.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		results, err := conn.Exec(ctx, `SELECT current_setting('transaction_read_only'), pg_backend_pid()`).ReadAll()
@@ -70,8 +70,8 @@ func (pl *pooler) watch(config *pgxpool.Config) {
 		if pl.unnamed.Load() {
 			c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		}
-		if pl.bare.Load() {
-			withoutLimits(c)
+		if pl.limitsRefused.Load() {
+			removeLimits(c)
 		}
 		return nil
 	}
@@ -79,23 +79,23 @@ func (pl *pooler) watch(config *pgxpool.Config) {
 		if conn.PgConn().CustomData()[throughPooler] != true {
 			return nil
 		}
-		pl.say("")
-		if !pl.chosen && pl.unnamed.CompareAndSwap(false, true) {
+		pl.logOnce("")
+		if !pl.modeChosen && pl.unnamed.CompareAndSwap(false, true) {
 			return errPooler
 		}
-		if !pl.chosen && conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		if !pl.modeChosen && conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 			return errPooler // it was begun before the others knew
 		}
 		return nil
 	}
 }
 
-// shownBy takes notice of an error that only a pooler causes.
-func (pl *pooler) shownBy(err *pgconn.PgError) bool {
+// detect takes notice of an error that only a pooler causes.
+func (pl *pooler) detect(err *pgconn.PgError) bool {
 	switch {
 	case refusesLimits(err):
-		pl.bare.Store(true)
-		if !pl.chosen {
+		pl.limitsRefused.Store(true)
+		if !pl.modeChosen {
 			pl.unnamed.Store(true)
 		}
 	case err.Code == "42P05" || err.Code == "26000":
@@ -103,17 +103,17 @@ func (pl *pooler) shownBy(err *pgconn.PgError) bool {
 	default:
 		return false
 	}
-	pl.say(err.Code)
+	pl.logOnce(err.Code)
 	return true
 }
 
-// say tells the operator once.
-func (pl *pooler) say(code string) {
-	if pl.log == nil || !pl.said.CompareAndSwap(false, true) {
+// logOnce tells the operator once.
+func (pl *pooler) logOnce(code string) {
+	if pl.log == nil || !pl.logged.CompareAndSwap(false, true) {
 		return
 	}
 	attrs := []any{"statements", "unnamed"}
-	if pl.chosen && !pl.unnamed.Load() {
+	if pl.modeChosen && !pl.unnamed.Load() {
 		attrs[1] = "as default_query_exec_mode in database_url says"
 	}
 	if code != "" {
@@ -135,15 +135,15 @@ func refusesLimits(err *pgconn.PgError) bool {
 	return false
 }
 
-func withoutLimits(c *pgx.ConnConfig) {
+func removeLimits(c *pgx.ConnConfig) {
 	maps.DeleteFunc(c.RuntimeParams, func(name, _ string) bool { _, ok := limits[name]; return ok })
 }
 
-// unlimited makes c fit for a migration, which may take its time.
-func (pl *pooler) unlimited(c *pgx.ConnConfig) {
+// forMigration makes c fit for a migration, which may take its time.
+func (pl *pooler) forMigration(c *pgx.ConnConfig) {
 	c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	if pl.bare.Load() {
-		withoutLimits(c)
+	if pl.limitsRefused.Load() {
+		removeLimits(c)
 		return
 	}
 	for name := range limits {

@@ -79,8 +79,8 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 		conn.RuntimeParams[name] = value
 	}
 
-	pl := &pooler{log: o.Log, chosen: strings.Contains(url, "default_query_exec_mode=")}
-	pl.watch(config)
+	pl := &pooler{log: o.Log, modeChosen: strings.Contains(url, "default_query_exec_mode=")}
+	pl.configure(config)
 
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
@@ -92,7 +92,7 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 	requests := max(1, most-spareConns) // pool_max_conns=1 spares none
 	p := &postgres{pool: pool, pooler: pl, busy: make(chan struct{}, requests), spare: make(chan struct{}, most-requests)}
 	for try := 0; ; try++ {
-		err := fit(ctx, p)
+		err := checkServer(ctx, p)
 		if err == nil {
 			return p, nil
 		}
@@ -103,11 +103,11 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 	}
 }
 
-// fit refuses servers on which we could not keep our word.
-func fit(ctx context.Context, p *postgres) error {
+// checkServer refuses servers on which we could not keep our word.
+func checkServer(ctx context.Context, p *postgres) error {
 	var version int
 	var encoding, commit, isolation string
-	err := p.noted(p.pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT), current_setting('server_encoding'),
+	err := p.resetIfUseless(p.pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT), current_setting('server_encoding'),
 		current_setting('synchronous_commit'), current_setting('default_transaction_isolation')`).Scan(&version, &encoding, &commit, &isolation))
 	switch {
 	case retryable(err) == safely:
@@ -141,7 +141,7 @@ func (p *postgres) acquire(ctx context.Context, vital bool) (conn *pgxpool.Conn,
 	conn, err = p.pool.Acquire(ctx)
 	if err != nil {
 		<-taken
-		return nil, nil, p.noted(err)
+		return nil, nil, p.resetIfUseless(err)
 	}
 	return conn, func() {
 		conn.Release()
@@ -184,12 +184,12 @@ func (p *postgres) enter(ctx context.Context, vital bool) (taken chan struct{}, 
 	}
 }
 
-// noted closes every connection when an error shows that they are of no use any more: the node
+// resetIfUseless closes every connection when an error shows that they are of no use any more: the node
 // turned out to be read-only (it was demoted, and the address may by now lead to its successor),
 // or a pooler has come between us and the server.
-func (p *postgres) noted(err error) error {
+func (p *postgres) resetIfUseless(err error) error {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if ok && (readOnly(err) || p.pooler.shownBy(pg)) {
+	if ok && (readOnly(err) || p.pooler.detect(pg)) {
 		p.pool.Reset()
 	}
 	return err
@@ -226,11 +226,11 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 	defer release()
 	if row == nil {
 		tag, err := conn.Conn().Exec(ctx, s.sql, s.args...)
-		return tag.RowsAffected(), p.noted(err)
+		return tag.RowsAffected(), p.resetIfUseless(err)
 	}
 	rows, err := conn.Conn().Query(ctx, s.sql, s.args...)
 	if err != nil {
-		return 0, p.noted(err)
+		return 0, p.resetIfUseless(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -239,7 +239,7 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 		}
 	}
 	err = rows.Err()
-	return rows.CommandTag().RowsAffected(), p.noted(err)
+	return rows.CommandTag().RowsAffected(), p.resetIfUseless(err)
 }
 
 func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
@@ -253,7 +253,7 @@ func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	if vital && readOnly(err) {
 		return counts, err // what a probe finds does not end the reads: see renew
 	}
-	return counts, p.noted(err)
+	return counts, p.resetIfUseless(err)
 }
 
 // pipeline sends statements at once and counts the rows that each changed.
@@ -289,11 +289,11 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 	defer release()
 	tx, err := conn.Conn().BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
-		return p.noted(err)
+		return p.resetIfUseless(err)
 	}
 	if err := fn(func(s ...stmt) ([]int64, error) { return pipeline(ctx, tx, s) }); err != nil {
 		_ = tx.Rollback(ctx)
-		return p.noted(err)
+		return p.resetIfUseless(err)
 	}
 	err = tx.Commit(ctx)
 	if pgconn.SafeToRetry(err) {
@@ -301,7 +301,7 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 		// come, and calls that safe. Whether COMMIT was sent before, nobody can tell.
 		err = fmt.Errorf("commit: %w: %v", io.ErrUnexpectedEOF, err) //nolint:errorlint // wrapped, it would be safe to retry still
 	}
-	return p.noted(err)
+	return p.resetIfUseless(err)
 }
 
 // migrationLock is the advisory lock that lets one migrator in at a time.
@@ -312,7 +312,7 @@ const migrationLock = 0x5369676e6574 // "Signet"
 // ends with a migrator that was killed.
 func (p *postgres) migrate(ctx context.Context) error {
 	config := p.pool.Config().ConnConfig
-	p.pooler.unlimited(config)
+	p.pooler.forMigration(config)
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	lock, err := db.BeginTx(ctx, nil)

@@ -396,12 +396,12 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 	version, edits := int64(0), map[string]int64{}
 	for _, test := range []struct {
 		name string
-		act  func(u userstore.User, g userstore.Grant) error
+		op   func(u userstore.User, g userstore.Grant) error
 		want error // nil: as if nothing had happened to the answer
 		done func(u userstore.User, g userstore.Grant) error
 	}{
 		{name: "a refresh finds its own work", want: userstore.ErrConflict,
-			act: func(_ userstore.User, g userstore.Grant) error {
+			op: func(_ userstore.User, g userstore.Grant) error {
 				_, err := db.AdvanceGrant(ctx, advance(g, 1))
 				return err
 			},
@@ -412,8 +412,8 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				}
 				return err
 			}},
-		{name: "a sign-up is not told that its address is taken",
-			act: func(u userstore.User, _ userstore.Grant) error {
+		{name: "a sign-up is not refused because of its own row",
+			op: func(u userstore.User, _ userstore.Grant) error {
 				u.ID, u.EmailKey = "new-"+u.ID, "new-"+u.EmailKey
 				return db.CreateUser(ctx, u)
 			},
@@ -422,14 +422,14 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return err
 			}},
 		{name: "a login makes another grant the next time", want: userstore.ErrUnavailable,
-			act: func(u userstore.User, _ userstore.Grant) error {
+			op: func(u userstore.User, _ userstore.Grant) error {
 				return db.StartGrant(ctx, userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash"})
 			},
 			done: func(u userstore.User, _ userstore.Grant) error {
 				return db.StartGrant(ctx, userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash"})
 			}},
 		{name: "a password change recognises its own hash",
-			act: func(u userstore.User, _ userstore.Grant) error {
+			op: func(u userstore.User, _ userstore.Grant) error {
 				return db.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "hash", NewHash: "new " + u.ID, At: now})
 			},
 			done: func(u userstore.User, g userstore.Grant) error {
@@ -440,7 +440,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return err
 			}},
 		{name: "an edit is made anew by its caller", want: userstore.ErrConflict,
-			act: func(u userstore.User, _ userstore.Grant) error {
+			op: func(u userstore.User, _ userstore.Grant) error {
 				u.Version, u.Username = 1+edits[u.ID], "edited"
 				err := db.UpdateUser(ctx, u)
 				if err == nil {
@@ -456,7 +456,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return err
 			}},
 		{name: "a deletion is one",
-			act: func(u userstore.User, _ userstore.Grant) error { return db.DeleteUser(ctx, u.ID) },
+			op: func(u userstore.User, _ userstore.Grant) error { return db.DeleteUser(ctx, u.ID) },
 			done: func(u userstore.User, _ userstore.Grant) error {
 				if _, err := db.UserByID(ctx, u.ID); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("still there: %w", err)
@@ -464,7 +464,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return nil
 			}},
 		{name: "a session is revoked",
-			act: func(u userstore.User, g userstore.Grant) error { return db.RevokeSession(ctx, u.ID, g.SessionID, now) },
+			op: func(u userstore.User, g userstore.Grant) error { return db.RevokeSession(ctx, u.ID, g.SessionID, now) },
 			done: func(u userstore.User, g userstore.Grant) error {
 				if err := db.RevokeSession(ctx, u.ID, g.SessionID, now); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("still live: %w", err)
@@ -472,10 +472,10 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return nil
 			}},
 		{name: "a grant is revoked",
-			act:  func(_ userstore.User, g userstore.Grant) error { return db.RevokeGrant(ctx, g.ID, now) },
+			op:   func(_ userstore.User, g userstore.Grant) error { return db.RevokeGrant(ctx, g.ID, now) },
 			done: func(_ userstore.User, g userstore.Grant) error { return db.RevokeGrant(ctx, g.ID, now) }},
 		{name: "a user is disabled",
-			act: func(u userstore.User, _ userstore.Grant) error { return db.SetActive(ctx, u.ID, false, now) },
+			op: func(u userstore.User, _ userstore.Grant) error { return db.SetActive(ctx, u.ID, false, now) },
 			done: func(u userstore.User, _ userstore.Grant) error {
 				got, err := db.UserByID(ctx, u.ID)
 				if err == nil && got.IsActive {
@@ -484,7 +484,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return err
 			}},
 		{name: "a rotation finds its own work", want: keys.ErrConflict,
-			act: func(userstore.User, userstore.Grant) error {
+			op: func(userstore.User, userstore.Grant) error {
 				err := db.ChangeRing(ctx, version, keys.Change{RefreshSecret: "x"})
 				if err == nil {
 					version++
@@ -501,15 +501,15 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			u, g := create(t, db)
-			if err := test.act(u, g); err != nil { // prepares the statements, and shows that the act works
+			if err := test.op(u, g); err != nil { // prepares the statements, and shows that the act works
 				t.Fatal(err)
 			}
 			u, g = create(t, db)
 			if errors.Is(test.want, userstore.ErrConflict) && strings.HasPrefix(test.name, "an edit") || errors.Is(test.want, keys.ErrConflict) {
-				loseCommit(t, p, func() error { return test.act(u, g) }, test.want)
+				loseCommit(t, p, func() error { return test.op(u, g) }, test.want)
 			} else {
 				p.lose.Store(1)
-				if err := test.act(u, g); !errors.Is(err, test.want) {
+				if err := test.op(u, g); !errors.Is(err, test.want) {
 					t.Errorf("got %v, want %v", err, test.want)
 				}
 			}
@@ -526,12 +526,12 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 // loseCommit loses the answer to each round trip of a transaction in turn, the
 // last of which is its COMMIT: an act that had not happened is begun again, one
 // that had is not done twice.
-func loseCommit(t *testing.T, p *proxy, act func() error, want error) {
+func loseCommit(t *testing.T, p *proxy, op func() error, want error) {
 	t.Helper()
 	for nth := int64(1); nth < 10; nth++ {
 		p.skip.Store(nth - 1)
 		p.lose.Store(1)
-		err := act()
+		err := op()
 		if errors.Is(err, want) {
 			return
 		}
@@ -677,7 +677,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"a user's grants": plan(`SELECT id FROM grants WHERE user_id = $1`, "u1"),
 		"list of grants":  plan(sqlstore.ListGrantsSQL, "u1", int64(1), int64(1)),
 		"oldest grants":   plan(sqlstore.EndOldestSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "n", "r", int64(100)),
-		"told grants":     plan(sqlstore.TellEndedSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "", "", "", "", "", "", "", "", "", ""),
+		"recorded grants": plan(sqlstore.RecordEndedSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "", "", "", "", "", "", "", "", "", ""),
 		"another admin":   plan(sqlstore.DeleteAdminSQL, "u1"),
 
 		"a code":                   plan(sqlstore.CodeSQL, id),
@@ -701,7 +701,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		if name == "another admin" && !strings.Contains(p, "users_admins") {
 			t.Errorf("the last admin is looked for among everybody:\n%s", p)
 		}
-		if name == "list of grants" || name == "oldest grants" || name == "told grants" {
+		if name == "list of grants" || name == "oldest grants" || name == "recorded grants" {
 			if !strings.Contains(p, "grants_user") {
 				t.Errorf("%s goes without the index of a user's grants:\n%s", name, p)
 			}

@@ -83,13 +83,13 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		before func(w world) error
-		act    func(w world) error
+		op     func(w world) error
 		skip   int64 // answers of the act that come before the one to its commit
 		want   error // nil: as if nothing had happened to the answer
 		done   func(w world) error
 	}{
 		{name: "a redemption finds its own work",
-			act: func(w world) error { return db.RedeemCode(ctx, w.r) },
+			op: func(w world) error { return db.RedeemCode(ctx, w.r) },
 			done: func(w world) error {
 				v, err := db.GrantByID(ctx, w.r.Grant.ID)
 				if err == nil && (!v.Grant.RevokedAt.IsZero() || v.Grant.Generation != 1) {
@@ -99,7 +99,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 			}},
 		{name: "a second redemption is none for that", want: userstore.ErrConflict,
 			before: func(w world) error { return db.RedeemCode(ctx, redemption(w.u, w.c)) },
-			act:    func(w world) error { return db.RedeemCode(ctx, w.r) },
+			op:     func(w world) error { return db.RedeemCode(ctx, w.r) },
 			done: func(w world) error {
 				if _, err := db.GrantByID(ctx, w.r.Grant.ID); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("a second grant: %w", err)
@@ -107,7 +107,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return nil
 			}},
 		{name: "a code is saved",
-			act: func(w world) error {
+			op: func(w world) error {
 				w.c.Hash[0] ^= 1
 				return db.SaveCode(ctx, w.c, nil, time.Time{})
 			},
@@ -117,20 +117,20 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return db.RedeemCode(ctx, w.r)
 			}},
 		{name: "a code is saved with a consent", skip: 1,
-			act: func(w world) error { _, err := consent(w); return err },
+			op: func(w world) error { _, err := consent(w); return err },
 			done: func(w world) error {
 				_, err := db.ConsentOf(ctx, w.u.ID, userstore.FirstPartyClientID)
 				return err
 			}},
 		{name: "a login makes another session the next time", want: userstore.ErrUnavailable,
-			act: func(w world) error {
+			op: func(w world) error {
 				return db.StartSession(ctx, userstore.StartSession{Session: newSession(w.u), Replaces: w.s.Hash, PasswordHash: "hash"})
 			},
 			done: func(w world) error {
 				return db.StartSession(ctx, userstore.StartSession{Session: newSession(w.u), PasswordHash: "hash"})
 			}},
 		{name: "a logout is one",
-			act: func(w world) error { return db.EndSession(ctx, w.s.ID, now) },
+			op: func(w world) error { return db.EndSession(ctx, w.s.ID, now) },
 			done: func(w world) error {
 				if err := db.RedeemCode(ctx, w.r); !errors.Is(err, userstore.ErrConflict) {
 					return fmt.Errorf("redeemed: %w", err)
@@ -138,7 +138,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return nil
 			}},
 		{name: "a browser session is revoked",
-			act: func(w world) error { return db.RevokeBrowserSession(ctx, w.u.ID, w.s.ID, now) },
+			op: func(w world) error { return db.RevokeBrowserSession(ctx, w.u.ID, w.s.ID, now) },
 			done: func(w world) error {
 				if err := db.RevokeBrowserSession(ctx, w.u.ID, w.s.ID, now); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("still there: %w", err)
@@ -147,7 +147,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 			}},
 		{name: "a consent is taken back",
 			before: func(w world) error { _, err := consent(w); return err },
-			act: func(w world) error {
+			op: func(w world) error {
 				return db.RevokeConsent(ctx, w.u.ID, userstore.FirstPartyClientID, now)
 			},
 			done: func(w world) error {
@@ -157,7 +157,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return nil
 			}},
 		{name: "an assertion is made anew by its client", want: userstore.ErrUnavailable,
-			act: func(w world) error { return db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)) },
+			op: func(w world) error { return db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)) },
 			done: func(w world) error {
 				if err := db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)); !errors.Is(err, userstore.ErrExists) {
 					return fmt.Errorf("used again: %w", err)
@@ -177,13 +177,13 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return w
 			}
 			// The first time prepares the statements, and shows what the act does.
-			if err := test.act(make()); err != nil && !(test.before != nil && errors.Is(err, test.want)) {
+			if err := test.op(make()); err != nil && !(test.before != nil && errors.Is(err, test.want)) {
 				t.Fatal(err)
 			}
 			w := make()
 			p.skip.Store(test.skip)
 			p.lose.Store(1)
-			if err := test.act(w); !errors.Is(err, test.want) {
+			if err := test.op(w); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if left := p.lose.Load(); left != 0 {

@@ -71,7 +71,7 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // probeWrite writes once.
 func (db *DB) probeWrite(ctx context.Context) error {
-	if e, ok := db.engine.(*sqliteEngine); ok && time.Since(e.wrote()) < probeEvery {
+	if e, ok := db.engine.(*sqliteEngine); ok && time.Since(e.lastWrite()) < probeEvery {
 		return nil // a request has just written: the probe need not wait for its turn
 	}
 	began := time.Now()
@@ -88,7 +88,7 @@ func (db *DB) probeWrite(ctx context.Context) error {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "53400" {
 		_, err = db.batch(ctx, true, write[last]) // the role's temp_file_limit lets nobody spill
 	}
-	if e, ok := db.engine.(*sqliteEngine); ok && err != nil && e.wrote().After(began) {
+	if e, ok := db.engine.(*sqliteEngine); ok && err != nil && e.lastWrite().After(began) {
 		return nil // others wrote while the probe waited behind them
 	}
 	return db.unwritable(err)

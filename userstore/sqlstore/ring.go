@@ -85,7 +85,7 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 	if err := storables(append(steps, swap)); err != nil {
 		return err
 	}
-	return db.tell(ctx, true, c.Events, func(run exec, _ bool) (bool, error) {
+	return db.transactWithEvents(ctx, true, c.Events, func(run exec, _ bool) (bool, error) {
 		if n, err := run(swap); err != nil || n[0] == 0 {
 			return false, orElse(err, keys.ErrConflict)
 		}

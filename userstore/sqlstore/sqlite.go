@@ -56,7 +56,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	if err != nil {
 		return nil, err
 	}
-	if err := examine(ctx, path); err != nil {
+	if err := checkFile(ctx, path); err != nil {
 		return nil, err
 	}
 	common := []string{waitBusy, "journal_mode(WAL)", "synchronous(FULL)",
@@ -74,7 +74,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
-	if err := e.probe(ctx); err != nil {
+	if err := e.checkWritable(ctx); err != nil {
 		e.close()
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// enter waits for its turn: database/sql would hand its connection to any one of those who wait.
-func (e *sqliteEngine) enter(ctx context.Context) error {
+// waitTurn waits for its turn: database/sql would hand its connection to any one of those who wait.
+func (e *sqliteEngine) waitTurn(ctx context.Context) error {
 	timer := time.NewTimer(turnLimit)
 	defer timer.Stop()
 	select {
@@ -111,7 +111,7 @@ func (e *sqliteEngine) enter(ctx context.Context) error {
 	}
 }
 
-func (e *sqliteEngine) leave() { <-e.turn }
+func (e *sqliteEngine) endTurn() { <-e.turn }
 
 func (e *sqliteEngine) read(ctx context.Context, s stmt, row func(scanner) error) error {
 	prepared, err := e.reader.statement(ctx, s.sql)
@@ -122,10 +122,10 @@ func (e *sqliteEngine) read(ctx context.Context, s stmt, row func(scanner) error
 }
 
 func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
-	if err := e.enter(ctx); err != nil {
+	if err := e.waitTurn(ctx); err != nil {
 		return 0, err
 	}
-	defer e.leave()
+	defer e.endTurn()
 	prepared, err := e.writer.statement(ctx, s.sql)
 	if err != nil {
 		return 0, err
@@ -134,19 +134,19 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 		return 0, query(ctx, prepared, s.args, row)
 	}
 	n, err := count(prepared.ExecContext(ctx, s.args...))
-	e.note(n, err)
+	e.noteWrite(n, err)
 	return n, err
 }
 
-// note takes notice of a write that was committed. One that changed no row wrote nothing.
-func (e *sqliteEngine) note(rows int64, err error) {
+// noteWrite takes notice of a write that was committed. One that changed no row wrote nothing.
+func (e *sqliteEngine) noteWrite(rows int64, err error) {
 	if err == nil && rows > 0 {
 		e.last.Store(time.Now().UnixNano())
 	}
 }
 
-// wrote is when rows were last changed and committed here.
-func (e *sqliteEngine) wrote() time.Time { return time.Unix(0, e.last.Load()) }
+// lastWrite is when rows were last changed and committed here.
+func (e *sqliteEngine) lastWrite() time.Time { return time.Unix(0, e.last.Load()) }
 
 func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error) error {
 	rows, err := s.QueryContext(ctx, args...)
@@ -186,7 +186,7 @@ func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	for _, n := range counts {
 		all += n
 	}
-	e.note(all, err)
+	e.noteWrite(all, err)
 	return counts, err
 }
 
@@ -224,10 +224,10 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error 
 
 // begin runs fn in a transaction that has the right to write from its start.
 func (e *sqliteEngine) begin(ctx context.Context, prepare func() ([]*sql.Stmt, error), fn func(*sql.Tx, []*sql.Stmt) error) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.waitTurn(ctx); err != nil {
 		return err
 	}
-	defer e.leave()
+	defer e.endTurn()
 	var prepared []*sql.Stmt
 	if prepare != nil {
 		var err error
@@ -251,10 +251,10 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 	// one transaction, so whoever comes second fails whole, and then finds it done.
 	for try := 0; ; try++ {
 		err := func() error {
-			if err := e.enter(ctx); err != nil {
+			if err := e.waitTurn(ctx); err != nil {
 				return err
 			}
-			defer e.leave()
+			defer e.endTurn()
 			return migrate(ctx, goose.DialectSQLite3, e.writer.DB)
 		}()
 		if err == nil || try == retries || !pause(ctx, try) {

@@ -380,9 +380,9 @@ func TestSQLitePlansUseIndexes(t *testing.T) {
 		statement string
 		args      []any
 	}{
-		"list of grants": {sqlstore.ListGrantsSQL, []any{"u1", int64(1), int64(1)}},
-		"oldest grants":  {sqlstore.EndOldestSQL, slices.Concat(bound, []any{"n", "r", int64(100)})},
-		"told grants":    {sqlstore.TellEndedSQL, slices.Concat(bound, []any{"", "", "", "", "", "", "", "", "", ""})},
+		"list of grants":  {sqlstore.ListGrantsSQL, []any{"u1", int64(1), int64(1)}},
+		"oldest grants":   {sqlstore.EndOldestSQL, slices.Concat(bound, []any{"n", "r", int64(100)})},
+		"recorded grants": {sqlstore.RecordEndedSQL, slices.Concat(bound, []any{"", "", "", "", "", "", "", "", "", ""})},
 	} {
 		plan, err := sqlstore.SQLitePlan(t.Context(), db, s.statement, s.args...)
 		if err != nil {

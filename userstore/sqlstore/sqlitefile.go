@@ -107,10 +107,10 @@ func create(ctx context.Context, path string) error {
 	return nil
 }
 
-// examine refuses a file that is not an intact database of ours. It looks
+// checkFile refuses a file that is not an intact database of ours. It looks
 // through a connection that cannot write: another program's file must not even
 // get our journal mode, and a damaged one is evidence.
-func examine(ctx context.Context, path string) error {
+func checkFile(ctx context.Context, path string) error {
 	db, err := sql.Open("sqlite", address(path, url.Values{"mode": {"ro"}, "_pragma": {waitBusy}}))
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func examine(ctx context.Context, path string) error {
 		to     *int64
 	}{{"application_id", &id}, {"page_count", &pages}, {"page_size", &size}} {
 		if err := db.QueryRowContext(ctx, `PRAGMA `+q.pragma).Scan(q.to); err != nil {
-			return unfit(path, err)
+			return explainOpenError(path, err)
 		}
 	}
 	if id != applicationID {
@@ -132,7 +132,7 @@ func examine(ctx context.Context, path string) error {
 	if pages*size <= fullCheck {
 		var verdict string
 		if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
-			return unfit(path, err)
+			return explainOpenError(path, err)
 		}
 		if verdict != "ok" {
 			return damaged(path, verdict)
@@ -141,21 +141,21 @@ func examine(ctx context.Context, path string) error {
 	return nil
 }
 
-// probe takes the right to write once: a file that we may only read would
+// checkWritable takes the right to write once: a file that we may only read would
 // otherwise be noticed at the first sign-up.
-func (e *sqliteEngine) probe(ctx context.Context) error {
+func (e *sqliteEngine) checkWritable(ctx context.Context) error {
 	tx, err := e.writer.BeginTx(ctx, nil)
 	if err == nil {
 		err = tx.Rollback()
 	}
 	if err != nil {
-		return unfit(e.path, err)
+		return explainOpenError(e.path, err)
 	}
 	return nil
 }
 
-// unfit says in a sentence what an error at the start means.
-func unfit(path string, err error) error {
+// explainOpenError says in a sentence what an error at the start means.
+func explainOpenError(path string, err error) error {
 	lite, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return fmt.Errorf("%w: open the database %s: %w", userstore.ErrUnavailable, path, err)

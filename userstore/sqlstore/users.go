@@ -14,8 +14,8 @@ import (
 const userColumns = `u.id, u.email, u.email_key, u.email_verified, u.username, u.username_key, u.claims, u.roles,
 	u.is_active, u.is_staff, u.created_at, u.updated_at, u.version, u.last_login_at, u.password_hash`
 
-// userOrNot is userColumns where a LEFT JOIN may find nobody.
-const userOrNot = `COALESCE(u.id, ''), COALESCE(u.email, ''), COALESCE(u.email_key, ''), COALESCE(u.email_verified, FALSE),
+// userColumnsOrZero is userColumns where a LEFT JOIN may find nobody.
+const userColumnsOrZero = `COALESCE(u.id, ''), COALESCE(u.email, ''), COALESCE(u.email_key, ''), COALESCE(u.email_verified, FALSE),
 	COALESCE(u.username, ''), COALESCE(u.username_key, ''), COALESCE(u.claims, '{}'), COALESCE(u.roles, '[]'),
 	COALESCE(u.is_active, FALSE), COALESCE(u.is_staff, FALSE), COALESCE(u.created_at, 0), COALESCE(u.updated_at, 0),
 	COALESCE(u.version, 0), COALESCE(u.last_login_at, 0), COALESCE(u.password_hash, '')`
@@ -118,7 +118,7 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 	if err := storable(update("").args); err != nil {
 		return err
 	}
-	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // takes nobody away
 			n, err := run(update(""))
 			if err != nil || n[0] == 0 {
@@ -126,7 +126,7 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 			}
 			return true, nil
 		}
-		n, err := db.mayTakeAdmin(run, update)
+		n, err := db.keepingAnAdmin(run, update)
 		if err != nil || n == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
@@ -136,13 +136,13 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 		return true, err
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		return db.missed(ctx, u.ID, u.Version)
+		return db.whyUnchanged(ctx, u.ID, u.Version)
 	}
 	return err
 }
 
-// missing is ErrNotFound, or ErrConflict when there is such a row.
-func (db *DB) missing(ctx context.Context, sql, id string) error {
+// conflictOrNotFound is ErrNotFound, or ErrConflict when there is such a row.
+func (db *DB) conflictOrNotFound(ctx context.Context, sql, id string) error {
 	err := db.one(ctx, bind(sql, id), func(s scanner) error {
 		var version int64
 		return s.Scan(&version)
@@ -164,9 +164,9 @@ func endAll(userID string, now time.Time) []stmt {
 // anyVersion is one that no row has.
 const anyVersion = -1
 
-// missed tells why a conditional statement changed no user's row: ErrNotFound;
+// whyUnchanged tells why a conditional statement changed no user's row: ErrNotFound;
 // ErrConflict, when it wanted another version; and otherwise it was the last admin's.
-func (db *DB) missed(ctx context.Context, id string, wanted int64) error {
+func (db *DB) whyUnchanged(ctx context.Context, id string, wanted int64) error {
 	var version int64
 	err := db.one(ctx, bind(`SELECT version FROM users WHERE id = $1`, id), func(s scanner) error { return s.Scan(&version) })
 	switch {
@@ -195,7 +195,7 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 		endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, c.UserID, c.NewHash)}
 	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
 	if err == nil && n[0] == 0 {
-		if err = db.missed(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // it is there
+		if err = db.whyUnchanged(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // it is there
 			err = userstore.ErrConflict
 		}
 	}
@@ -221,8 +221,8 @@ func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Ti
 	if active {
 		err = db.change(ctx, true, set(""), userstore.ErrConflict, events)
 	} else {
-		err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
-			n, err := db.mayTakeAdmin(run, set)
+		err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+			n, err := db.keepingAnAdmin(run, set)
 			if err != nil || n == 0 {
 				return false, orElse(err, userstore.ErrConflict)
 			}
@@ -251,16 +251,16 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 		return userstore.ErrNotFound
 	}
 	lost := false
-	err := db.tell(ctx, true, events, func(run exec, again bool) (bool, error) {
-		lost = again && len(events) == 0
-		n, err := db.mayTakeAdmin(run, func(condition string) stmt { return bind(`DELETE FROM users WHERE id = $1`+condition, id) })
+	err := db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+		lost = maybeDone && len(events) == 0
+		n, err := db.keepingAnAdmin(run, func(condition string) stmt { return bind(`DELETE FROM users WHERE id = $1`+condition, id) })
 		if err != nil || n == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
 		return true, nil
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		err = db.missed(ctx, id, anyVersion)
+		err = db.whyUnchanged(ctx, id, anyVersion)
 		if errors.Is(err, userstore.ErrNotFound) && lost {
 			return nil
 		}

@@ -49,15 +49,15 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 		return nil, fmt.Errorf("%w: %d events of %d users", userstore.ErrInvalid, len(events), len(users))
 	}
 	rows := eventRows(events)
-	var turn []stmt
+	var locks []stmt
 	if db.dialect.lock != "" {
-		turn = append(turn, bind(db.dialect.lock, manyLock))
+		locks = append(locks, bind(db.dialect.lock, manyLock))
 	}
-	s = append(turn, s...)
+	s = append(locks, s...)
 	var counts []int64
 	var lost bool
-	err := db.act(ctx, true, func(ctx context.Context, again bool) (err error) {
-		lost = again
+	err := db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) (err error) {
+		lost = maybeDone
 		if len(events) == 0 {
 			counts, err = db.engine.batch(ctx, s)
 			return err
@@ -67,7 +67,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 				return err
 			}
 			var made []eventRow
-			for i, n := range counts[len(turn):] {
+			for i, n := range counts[len(locks):] {
 				if n > 0 {
 					made = append(made, rows[i])
 				}
@@ -81,7 +81,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	}
 	var refused []userstore.User
 	var at []int
-	for i, n := range counts[len(turn):] {
+	for i, n := range counts[len(locks):] {
 		if n == 0 {
 			refused, at = append(refused, users[i]), append(at, i)
 		}
@@ -104,14 +104,14 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	return taken, nil
 }
 
-// likeness is how many users one statement of UsersLike looks for. The text is always the same, so that
+// usersPerLookup is how many users one statement of UsersLike looks for. The text is always the same, so that
 // it is prepared once; what is left of its places repeats the last one.
-const likeness = 50
+const usersPerLookup = 50
 
 var usersLike = func() string {
 	n := 0
 	list := func() string {
-		places := make([]string, likeness)
+		places := make([]string, usersPerLookup)
 		for i := range places {
 			n++
 			places[i] = fmt.Sprintf("$%d", n)
@@ -124,12 +124,12 @@ var usersLike = func() string {
 
 func (db *DB) UsersLike(ctx context.Context, users []userstore.User) (map[int]userstore.User, error) {
 	like := map[int]userstore.User{}
-	for start := 0; start < len(users); start += likeness {
-		part := users[start:min(start+likeness, len(users))]
-		args := make([]any, 3*likeness)
-		for i := range likeness {
+	for start := 0; start < len(users); start += usersPerLookup {
+		part := users[start:min(start+usersPerLookup, len(users))]
+		args := make([]any, 3*usersPerLookup)
+		for i := range usersPerLookup {
 			u := part[min(i, len(part)-1)]
-			args[i], args[likeness+i], args[2*likeness+i] = u.ID, u.EmailKey, u.UsernameKey
+			args[i], args[usersPerLookup+i], args[2*usersPerLookup+i] = u.ID, u.EmailKey, u.UsernameKey
 		}
 		var found []userstore.User
 		err := db.rows(ctx, bind(usersLike, args...), func() { found = nil }, func(row scanner) error {

@@ -21,8 +21,8 @@ func (f *fixture) admin(t *testing.T, others ...string) userstore.User {
 	return u
 }
 
-// takeAway are the ways to have an admin less.
-func (f *fixture) takeAway() map[string]func(ctx context.Context, u userstore.User, e ...audit.Event) error {
+// waysToRemoveAdmin are the ways to have an admin less.
+func (f *fixture) waysToRemoveAdmin() map[string]func(ctx context.Context, u userstore.User, e ...audit.Event) error {
 	return map[string]func(ctx context.Context, u userstore.User, e ...audit.Event) error{
 		"demote": func(ctx context.Context, u userstore.User, e ...audit.Event) error {
 			u.Roles = []string{"editor", `"admin"`, `["admin"`, "Admin", "admin2"}
@@ -63,12 +63,12 @@ func lastAdmin(t *testing.T, f *fixture) {
 	g := f.grant(t, last)
 	last, err := f.UserByID(ctx, last.ID)
 	must(t, err)
-	for name, act := range f.takeAway() {
+	for name, op := range f.waysToRemoveAdmin() {
 		e := TwoEvents()
-		if err := act(ctx, last, e...); !errors.Is(err, userstore.ErrLastAdmin) {
+		if err := op(ctx, last, e...); !errors.Is(err, userstore.ErrLastAdmin) {
 			t.Fatalf("%s the last admin: %v", name, err)
 		}
-		is(t, act(ctx, last), userstore.ErrLastAdmin)
+		is(t, op(ctx, last), userstore.ErrLastAdmin)
 		equal(t, "told", StoredEntries(t, f, e), 0)
 		got, err := f.UserByID(ctx, last.ID)
 		must(t, err)
@@ -87,10 +87,10 @@ func lastAdmin(t *testing.T, f *fixture) {
 	last.Version++ // by the edit; who is enabled already stays as they are
 
 	// With another one, any of them may go.
-	for name, act := range f.takeAway() {
+	for name, op := range f.waysToRemoveAdmin() {
 		next := f.admin(t)
 		e := TwoEvents()
-		must(t, act(ctx, last, e...))
+		must(t, op(ctx, last, e...))
 		equal(t, name+" is told", StoredEntries(t, f, e), 2)
 		last = next
 	}
@@ -102,7 +102,7 @@ func lastAdmin(t *testing.T, f *fixture) {
 
 // O-09: admins who take each other away at the same moment, each by any way, leave one.
 func raceAdmins(t *testing.T, f *fixture) {
-	ways := f.takeAway()
+	ways := f.waysToRemoveAdmin()
 	admins := []userstore.User{f.admin(t)}
 	for one, first := range ways {
 		for other, second := range ways {
@@ -110,11 +110,11 @@ func raceAdmins(t *testing.T, f *fixture) {
 				admins = append(admins, f.admin(t), f.admin(t))
 				var gone atomic.Int64
 				together(len(admins), func(i int) {
-					act := first
+					op := first
 					if i%2 == 1 {
-						act = second
+						op = second
 					}
-					if err := act(t.Context(), admins[i], f.event(admins[i].ID)); err == nil {
+					if err := op(t.Context(), admins[i], f.event(admins[i].ID)); err == nil {
 						gone.Add(1)
 					} else if !errors.Is(err, userstore.ErrLastAdmin) {
 						t.Errorf("%s and %s: %v", one, other, err)

@@ -30,8 +30,8 @@ func (f *fixture) session(t *testing.T, u userstore.User, change ...func(*userst
 	return s.Session
 }
 
-// inBrowser checks whether a session is there.
-func (f *fixture) inBrowser(t *testing.T, s userstore.BrowserSession, want bool) {
+// sessionExists checks whether a session is there.
+func (f *fixture) sessionExists(t *testing.T, s userstore.BrowserSession, want bool) {
 	t.Helper()
 	_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
 	if want {
@@ -288,14 +288,14 @@ func redeemCode(t *testing.T, f *fixture) {
 	list, err := f.ListGrants(ctx, other.ID, f.now, time.Time{})
 	must(t, err)
 	equal(t, "grants", len(list), userstore.MaxGrantsPerClient)
-	f.endedAndTold(t, other, first)
+	f.endedAndRecorded(t, other, first)
 }
 
 // voidCodes: what ends a browser session, a client or a consent leaves no code to be redeemed, nor does
 // enabling again what was disabled.
 func voidCodes(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	for name, act := range map[string]func(userstore.User, userstore.Client, userstore.BrowserSession) error{
+	for name, op := range map[string]func(userstore.User, userstore.Client, userstore.BrowserSession) error{
 		"the session ends": func(_ userstore.User, _ userstore.Client, s userstore.BrowserSession) error {
 			return f.EndSession(ctx, s.ID, f.now)
 		},
@@ -334,7 +334,7 @@ func voidCodes(t *testing.T, f *fixture) {
 			code := f.consented(t, s, c)
 			elsewhere := f.client(t, nil)
 			kept := f.code(t, s, elsewhere)
-			must(t, act(u, c, s))
+			must(t, op(u, c, s))
 			f.void(t, code)
 			switch name {
 			case "the client is disabled", "the client is made again", "the consent is taken back":
@@ -387,5 +387,5 @@ func removeCodes(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "removed an hour later", n, 1)
 	known(used, 3)
-	f.inBrowser(t, s, true)
+	f.sessionExists(t, s, true)
 }

@@ -121,7 +121,7 @@ func revokeConsent(t *testing.T, f *fixture) {
 	must(t, err)
 	f.live(t, elsewhere)
 	f.live(t, others)
-	f.inBrowser(t, s, true)
+	f.sessionExists(t, s, true)
 	is(t, f.RevokeConsent(ctx, u.ID, a.ID, later), userstore.ErrNotFound)
 
 	// Without a consent of theirs a client's grants are nothing that this ends.

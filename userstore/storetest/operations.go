@@ -36,11 +36,11 @@ func Operations() []Operation {
 		user   = userstore.User
 	)
 	// one is an act on a user who is there, and has a session.
-	one := func(act func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared) func(*testing.T, Store) Prepared {
+	one := func(op func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared) func(*testing.T, Store) Prepared {
 		return func(t *testing.T, store Store) Prepared {
 			f := &fixture{Store: store, now: base}
 			u := f.user(t)
-			return act(t, f, u, f.grant(t, u))
+			return op(t, f, u, f.grant(t, u))
 		}
 	}
 	read := func(t *testing.T, f *fixture, id string) user {
@@ -292,7 +292,7 @@ func Operations() []Operation {
 				}, nil,
 				func() bool { return revoked(t, f, g) }}
 		})},
-		{Name: "settle an attempt", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+		{Name: "fail an attempt", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
 			r := f.reserve()
 			must(t, f.ReserveAttempt(t.Context(), r))
 			return Prepared{
@@ -341,10 +341,10 @@ func StoredEntries(t *testing.T, store Store, events []audit.Event) int {
 }
 
 // What happened is told, and what did not is not.
-func actsTell(t *testing.T, f *fixture) {
-	for _, act := range Operations() {
-		t.Run(act.Name, func(t *testing.T) {
-			p := act.Prepare(t, f.Store)
+func operationsRecord(t *testing.T, f *fixture) {
+	for _, op := range Operations() {
+		t.Run(op.Name, func(t *testing.T) {
+			p := op.Prepare(t, f.Store)
 			if p.Refused != nil {
 				refused := TwoEvents()
 				if err := p.Refused(refused...); err == nil {
@@ -375,16 +375,16 @@ func actsTell(t *testing.T, f *fixture) {
 			equal(t, "told when it came again", StoredEntries(t, f, e), 2)
 			again := TwoEvents()
 			err = p.Do(again...)
-			if act.Once {
+			if op.Once {
 				equal(t, "told of what could not be done again", StoredEntries(t, f, again), 0)
 			} else {
 				must(t, err)
 				equal(t, "told of what was done again", StoredEntries(t, f, again), 2)
 			}
 
-			plain := act.Prepare(t, f.Store)
+			plain := op.Prepare(t, f.Store)
 			must(t, plain.Do())
-			if !plain.Done() && act.Name != "record" {
+			if !plain.Done() && op.Name != "record" {
 				t.Error("without events it was not done")
 			}
 		})
@@ -392,7 +392,7 @@ func actsTell(t *testing.T, f *fixture) {
 }
 
 // Of many users those that were made are told of, each by its own event.
-func manyTell(t *testing.T, f *fixture) {
+func createUsersRecords(t *testing.T, f *fixture) {
 	there := f.user(t)
 	var users []userstore.User
 	var events []audit.Event
@@ -428,7 +428,7 @@ func manyTell(t *testing.T, f *fixture) {
 }
 
 // An attempt that is none may still be worth telling of, and so may nothing that was revoked.
-func tellOfNothing(t *testing.T, f *fixture) {
+func recordsWithoutChange(t *testing.T, f *fixture) {
 	e := TwoEvents()
 	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}, e...))
 	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}))
@@ -442,7 +442,7 @@ func tellOfNothing(t *testing.T, f *fixture) {
 }
 
 // Of many who revoke one grant at once, one is told of.
-func raceTell(t *testing.T, f *fixture) {
+func raceRecord(t *testing.T, f *fixture) {
 	for range 10 {
 		u := f.user(t)
 		g, other := f.grant(t, u), f.grant(t, u)

@@ -159,50 +159,50 @@ func raceRemove(t *testing.T, f *fixture) {
 //   - and no grant, whenever its login was under way, comes back to life when
 //     user and client are enabled again, if the act said that all are over.
 func raceEnd(t *testing.T, f *fixture) {
-	acts := []struct {
+	ops := []struct {
 		name     string
-		act      func(ctx context.Context, u userstore.User, c userstore.Client, g userstore.Grant) error
+		op       func(ctx context.Context, u userstore.User, c userstore.Client, g userstore.Grant) error
 		one      bool // ends only the one grant g
 		forbids  bool // no login may succeed afterwards, and none that was under way leaves a live grant
 		reenable func(ctx context.Context, u userstore.User, c userstore.Client) error
 	}{
-		{name: "revoke the grant", one: true, act: func(ctx context.Context, _ userstore.User, _ userstore.Client, g userstore.Grant) error {
+		{name: "revoke the grant", one: true, op: func(ctx context.Context, _ userstore.User, _ userstore.Client, g userstore.Grant) error {
 			return f.RevokeGrant(ctx, g.ID, f.now)
 		}},
-		{name: "revoke the session", one: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, g userstore.Grant) error {
+		{name: "revoke the session", one: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, g userstore.Grant) error {
 			return f.RevokeSession(ctx, u.ID, g.SessionID, f.now)
 		}},
-		{name: "log out everywhere", act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "log out everywhere", op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			_, err := f.RevokeUserGrants(ctx, u.ID, "", f.now)
 			return err
 		}},
-		{name: "change the password", forbids: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "change the password", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "changed", At: f.now})
 		}},
-		{name: "disable the user", forbids: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "disable the user", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			return f.SetActive(ctx, u.ID, false, f.now)
 		}, reenable: func(ctx context.Context, u userstore.User, _ userstore.Client) error {
 			return f.SetActive(ctx, u.ID, true, f.now)
 		}},
-		{name: "disable the client", forbids: true, act: func(ctx context.Context, _ userstore.User, c userstore.Client, _ userstore.Grant) error {
+		{name: "disable the client", forbids: true, op: func(ctx context.Context, _ userstore.User, c userstore.Client, _ userstore.Grant) error {
 			return f.SetClientActive(ctx, c.ID, false, f.now)
 		}, reenable: func(ctx context.Context, _ userstore.User, c userstore.Client) error {
 			return f.SetClientActive(ctx, c.ID, true, f.now)
 		}},
-		{name: "delete the user", forbids: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "delete the user", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			return f.DeleteUser(ctx, u.ID)
 		}},
 	}
-	for _, act := range acts {
-		t.Run(act.name, func(t *testing.T) {
+	for _, op := range ops {
+		t.Run(op.name, func(t *testing.T) {
 			for range 8 {
-				raceOne(t, f, act.act, act.one, act.forbids, act.reenable)
+				raceOne(t, f, op.op, op.one, op.forbids, op.reenable)
 			}
 		})
 	}
 }
 
-func raceOne(t *testing.T, f *fixture, act func(context.Context, userstore.User, userstore.Client, userstore.Grant) error,
+func raceOne(t *testing.T, f *fixture, op func(context.Context, userstore.User, userstore.Client, userstore.Grant) error,
 	one, forbids bool, reenable func(context.Context, userstore.User, userstore.Client) error) {
 	t.Helper()
 	ctx := t.Context()
@@ -258,7 +258,7 @@ func raceOne(t *testing.T, f *fixture, act func(context.Context, userstore.User,
 		})
 	}
 	time.Sleep(3 * time.Millisecond)
-	must(t, act(ctx, u, c, before[0]))
+	must(t, op(ctx, u, c, before[0]))
 	over.Store(true)
 	time.Sleep(3 * time.Millisecond)
 	stop.Store(true)

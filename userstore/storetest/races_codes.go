@@ -65,7 +65,7 @@ func raceVoid(t *testing.T, f *fixture) {
 		c userstore.Client
 		s userstore.BrowserSession
 	}
-	for _, act := range []struct {
+	for _, op := range []struct {
 		name    string
 		end     func(ctx context.Context, w world) error
 		restore func(ctx context.Context, w world) error
@@ -95,7 +95,7 @@ func raceVoid(t *testing.T, f *fixture) {
 			restore: func(ctx context.Context, w world) error { return f.CreateClient(ctx, w.c) }},
 		{name: "delete the user", end: func(ctx context.Context, w world) error { return f.DeleteUser(ctx, w.u.ID) }},
 	} {
-		t.Run(act.name, func(t *testing.T) {
+		t.Run(op.name, func(t *testing.T) {
 			for range 6 {
 				ctx := t.Context()
 				w := world{u: f.user(t), c: f.client(t, nil)}
@@ -139,11 +139,11 @@ func raceVoid(t *testing.T, f *fixture) {
 					})
 				}
 				time.Sleep(3 * time.Millisecond)
-				must(t, act.end(ctx, w))
+				must(t, op.end(ctx, w))
 				over.Store(true)
 				workers.Wait()
-				if act.restore != nil {
-					must(t, act.restore(ctx, w))
+				if op.restore != nil {
+					must(t, op.restore(ctx, w))
 				}
 				for _, g := range grants {
 					f.dead(t, g)
@@ -173,7 +173,7 @@ func raceSessions(t *testing.T, f *fixture) {
 		}
 	})
 	equal(t, "winners", won.Load(), int64(1))
-	f.inBrowser(t, first, false)
+	f.sessionExists(t, first, false)
 	together(userstore.MaxBrowserSessionsPerUser+8, func(int) {
 		if err := f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash}); err != nil {
 			t.Error(err)

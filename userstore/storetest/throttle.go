@@ -29,18 +29,18 @@ func (f *fixture) reserve() userstore.Reserve {
 	return r
 }
 
-// again is another attempt at the same budgets, so much later.
-func again(r userstore.Reserve, later time.Duration) userstore.Reserve {
+// nextAttempt is another attempt at the same budgets, so much later.
+func nextAttempt(r userstore.Reserve, later time.Duration) userstore.Reserve {
 	rand.Read(r.ID[:])
 	r.At, r.PendingUntil = r.At.Add(later), r.PendingUntil.Add(later)
 	return r
 }
 
-// wrong reserves attempts and settles them.
-func (f *fixture) wrong(t *testing.T, r userstore.Reserve, n int) {
+// wrongPasswords reserves attempts and settles them.
+func (f *fixture) wrongPasswords(t *testing.T, r userstore.Reserve, n int) {
 	t.Helper()
 	for range n {
-		r = again(r, 0)
+		r = nextAttempt(r, 0)
 		must(t, f.ReserveAttempt(t.Context(), r))
 		must(t, f.SettleAttempt(t.Context(), r.Attempt))
 	}
@@ -71,25 +71,25 @@ func throttleAttempts(t *testing.T, f *fixture) {
 		equal(t, "returned", f.tallies(t, r), userstore.Tallies{})
 	}
 
-	f.wrong(t, r, 1)
-	f.wrong(t, again(r, time.Minute), 2)
+	f.wrongPasswords(t, r, 1)
+	f.wrongPasswords(t, nextAttempt(r, time.Minute), 2)
 	full := userstore.Tally{Wrong: 3, Oldest: at, Newest: stored(f.now.Add(time.Minute))}
-	equal(t, "wrong", f.tallies(t, again(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
-	is(t, f.ReserveAttempt(ctx, again(r, time.Minute)), userstore.ErrConflict)
-	equal(t, "refused", f.tallies(t, again(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
-	is(t, f.ReserveAttempt(ctx, again(r, time.Hour-time.Microsecond)), userstore.ErrConflict)
-	must(t, f.ReserveAttempt(ctx, again(r, time.Hour)))
+	equal(t, "wrong", f.tallies(t, nextAttempt(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
+	is(t, f.ReserveAttempt(ctx, nextAttempt(r, time.Minute)), userstore.ErrConflict)
+	equal(t, "refused", f.tallies(t, nextAttempt(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
+	is(t, f.ReserveAttempt(ctx, nextAttempt(r, time.Hour-time.Microsecond)), userstore.ErrConflict)
+	must(t, f.ReserveAttempt(ctx, nextAttempt(r, time.Hour)))
 
 	// What one budget refuses takes nothing from the other, whichever it is.
 	other := f.reserve()
 	other.Network = r.Network
-	f.wrong(t, other, 1)
+	f.wrongPasswords(t, other, 1)
 	third := f.reserve()
 	third.Network = r.Network
 	third.At = f.now.Add(time.Minute)
 	is(t, f.ReserveAttempt(ctx, third), userstore.ErrConflict)
 	equal(t, "of another account", f.tallies(t, third).Account, userstore.Tally{})
-	fourth := again(r, time.Minute)
+	fourth := nextAttempt(r, time.Minute)
 	fourth.Network = budget()
 	is(t, f.ReserveAttempt(ctx, fourth), userstore.ErrConflict)
 	equal(t, "of another network", f.tallies(t, fourth).Network, userstore.Tally{})
@@ -98,14 +98,14 @@ func throttleAttempts(t *testing.T, f *fixture) {
 	none := userstore.BudgetKey{}
 	alone := f.reserve()
 	alone.Own, alone.Strangers = none, none
-	f.wrong(t, alone, 5)
-	is(t, f.ReserveAttempt(ctx, again(alone, 0)), userstore.ErrConflict)
+	f.wrongPasswords(t, alone, 5)
+	is(t, f.ReserveAttempt(ctx, nextAttempt(alone, 0)), userstore.ErrConflict)
 	alone = f.reserve()
 	alone.Network = none
-	f.wrong(t, alone, 3)
-	is(t, f.ReserveAttempt(ctx, again(alone, 0)), userstore.ErrConflict)
+	f.wrongPasswords(t, alone, 3)
+	is(t, f.ReserveAttempt(ctx, nextAttempt(alone, 0)), userstore.ErrConflict)
 	alone.StrangersLimit.Free = 0
-	f.wrong(t, alone, 9)
+	f.wrongPasswords(t, alone, 9)
 	alone.Own, alone.Strangers = none, none
 	is(t, f.ReserveAttempt(ctx, alone), userstore.ErrInvalid)
 }
@@ -115,27 +115,27 @@ func throttleRemembers(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, r := f.user(t), f.reserve()
 	until := f.now.Add(90 * 24 * time.Hour)
-	f.wrong(t, again(r, 0), 2)
+	f.wrongPasswords(t, nextAttempt(r, 0), 2)
 	login := func(r userstore.Reserve, hash string) error {
 		must(t, f.ReserveAttempt(ctx, r))
 		return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: hash, Attempt: r.Attempt, Remember: r.At.Add(90 * 24 * time.Hour)})
 	}
-	refused := again(r, 0)
+	refused := nextAttempt(r, 0)
 	is(t, login(refused, "another"), userstore.ErrConflict)
 	if got := f.tallies(t, r); got.Remembered || got.Account.Pending != 1 {
 		t.Errorf("after a refused login: %+v", got)
 	}
 	must(t, f.ReturnAttempt(ctx, refused.Attempt))
-	must(t, login(again(r, 0), u.PasswordHash))
+	must(t, login(nextAttempt(r, 0), u.PasswordHash))
 	if got := f.tallies(t, r); !got.Remembered || got.Account != (userstore.Tally{}) || got.Network.Wrong != 2 || got.Network.Pending != 0 {
 		t.Errorf("after a login: %+v", got)
 	}
-	stranger := again(r, 0)
+	stranger := nextAttempt(r, 0)
 	stranger.Own, stranger.Network = budget(), budget()
-	f.wrong(t, stranger, 1)
-	is(t, f.ReserveAttempt(ctx, again(stranger, 0)), userstore.ErrConflict)
-	f.wrong(t, r, 2)
-	is(t, f.ReserveAttempt(ctx, again(r, 0)), userstore.ErrConflict)
+	f.wrongPasswords(t, stranger, 1)
+	is(t, f.ReserveAttempt(ctx, nextAttempt(stranger, 0)), userstore.ErrConflict)
+	f.wrongPasswords(t, r, 2)
+	is(t, f.ReserveAttempt(ctx, nextAttempt(r, 0)), userstore.ErrConflict)
 	equal(t, "of strangers", f.tallies(t, stranger).Account.Wrong, 3)
 
 	r.At = until
@@ -144,7 +144,7 @@ func throttleRemembers(t *testing.T, f *fixture) {
 	equal(t, "not yet forgotten", f.tallies(t, r).Remembered, true)
 	r.At = f.now.Add(48 * time.Hour)
 	r.PendingUntil = r.At.Add(time.Minute)
-	must(t, login(again(r, 0), u.PasswordHash))
+	must(t, login(nextAttempt(r, 0), u.PasswordHash))
 	r.At = until.Add(time.Hour)
 	equal(t, "remembered anew", f.tallies(t, r).Remembered, true)
 }
@@ -168,7 +168,7 @@ func throttleAgrees(t *testing.T, f *fixture) {
 			case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
 				pause /= 200
 			}
-			r = again(r, pause)
+			r = nextAttempt(r, pause)
 			before := f.tallies(t, r).Account
 			opens := l.Opens(before)
 			err := f.ReserveAttempt(t.Context(), r)
@@ -181,7 +181,7 @@ func throttleAgrees(t *testing.T, f *fixture) {
 			is(t, err, userstore.ErrConflict)
 			refused++
 			if dice.IntN(2) == 0 { // and let in when it is said to
-				r = again(r, opens.Sub(stored(r.At)))
+				r = nextAttempt(r, opens.Sub(stored(r.At)))
 				must(t, f.ReserveAttempt(t.Context(), r))
 				must(t, f.SettleAttempt(t.Context(), r.Attempt))
 			}
@@ -197,7 +197,7 @@ func throttleRemoves(t *testing.T, f *fixture) {
 	var all []userstore.Reserve
 	for range 3 {
 		r := f.reserve()
-		f.wrong(t, r, 2)
+		f.wrongPasswords(t, r, 2)
 		all = append(all, r)
 	}
 	r := f.reserve()
@@ -235,13 +235,13 @@ func raceReserve(t *testing.T, f *fixture) {
 			kind := i % 3
 			switch kind {
 			case 0: // one account, from networks that differ
-				r = again(account, 0)
+				r = nextAttempt(account, 0)
 				r.Own, r.Network = budget(), budget()
 			case 1: // one network, at accounts that differ
 				r = f.reserve()
 				r.Network = network
 			case 2: // the same network, at the same account
-				r = again(account, 0)
+				r = nextAttempt(account, 0)
 				r.Network = network
 			}
 			if err := f.ReserveAttempt(t.Context(), r); err == nil {
@@ -275,7 +275,7 @@ func raceRight(t *testing.T, f *fixture) {
 	u, r := f.user(t), f.reserve()
 	together(30, func(int) {
 		for {
-			try := again(r, 0)
+			try := nextAttempt(r, 0)
 			err := f.ReserveAttempt(t.Context(), try)
 			if errors.Is(err, userstore.ErrConflict) {
 				time.Sleep(2 * time.Millisecond)

@@ -41,18 +41,18 @@ func throttleBlocks(t *testing.T, f *fixture) {
 		must(t, f.ReserveAttempt(ctx, known))
 		must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: known.Attempt, Remember: f.now.Add(time.Hour)}))
 		equal(t, "given back by the login", f.tallies(t, known).Block, userstore.Tally{})
-		known = again(known, 0)
+		known = nextAttempt(known, 0)
 		known.Block = block
 		for range 2 {
-			known = again(known, 0)
+			known = nextAttempt(known, 0)
 			must(t, f.ReserveAttempt(ctx, known))
 			must(t, f.SettleAttempt(ctx, known.Attempt))
 		}
 		equal(t, "what remembered ones count in the block", f.tallies(t, known).Block.Wrong, 4)
-		is(t, f.ReserveAttempt(ctx, again(known, 0)), userstore.ErrConflict) // by its own budget
+		is(t, f.ReserveAttempt(ctx, nextAttempt(known, 0)), userstore.ErrConflict) // by its own budget
 
 		// Later there is room again, and what is given back leaves the block.
-		late := again(inBlock(networkToo), time.Hour)
+		late := nextAttempt(inBlock(networkToo), time.Hour)
 		must(t, f.ReserveAttempt(ctx, late))
 		must(t, f.ReturnAttempt(ctx, late.Attempt))
 		equal(t, "given back", f.tallies(t, late), userstore.Tallies{})
@@ -61,9 +61,9 @@ func throttleBlocks(t *testing.T, f *fixture) {
 		block = budget()
 		full := inBlock(networkToo)
 		full.Block = userstore.BudgetKey{}
-		f.wrong(t, full, 3)
+		f.wrongPasswords(t, full, 3)
 		full.Block = block
-		is(t, f.ReserveAttempt(ctx, again(full, 0)), userstore.ErrConflict)
+		is(t, f.ReserveAttempt(ctx, nextAttempt(full, 0)), userstore.ErrConflict)
 		equal(t, "after a refusal by the account", f.tallies(t, full).Block, userstore.Tally{})
 	}
 }
