@@ -18,12 +18,13 @@ import (
 	"testing"
 )
 
-// repository is a Maven repository on this machine. Its archive holds two scripts named as the programs are.
+// repository is a Maven repository on this machine. Its archive holds two scripts with the names of
+// the programs.
 type repository struct {
 	*httptest.Server
-	archives atomic.Int64 // how often an archive was asked for
+	archives atomic.Int64 // how many requests for an archive there were
 	missing  atomic.Bool
-	name     atomic.Value // of the archive that was asked for last; string
+	name     atomic.Value // of the archive that was requested last; string
 }
 
 func newRepository(t *testing.T) *repository {
@@ -63,7 +64,7 @@ func newRepository(t *testing.T) *repository {
 	return r
 }
 
-// pinEveryName pins the fixture under pinEveryName name that is pinned, because the name tells the machine's own kind.
+// pinEveryName pins the fixture under every pinned name, because the name depends on the machine.
 func pinEveryName(t *testing.T) map[string]string {
 	t.Helper()
 	programs, err := os.ReadFile("testdata/programs.txz")
@@ -163,7 +164,7 @@ func TestAFetchThatWasCutOffGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// As a process leaves it that is killed while it unpacks.
+	// The state that a process leaves when it is killed while it unpacks.
 	for _, err := range []error{
 		os.RemoveAll(filepath.Join(cache, folder, "bin")),
 		os.MkdirAll(filepath.Join(cache, "unpack-1/tree/bin"), 0o755),
@@ -212,7 +213,7 @@ func TestEveryPlatformThatPeopleDevelopOnHasAPinnedArchive(t *testing.T) {
 	}
 }
 
-// What only tests use is not shipped, and what is shipped fetches nothing.
+// The shipped programs do not import what only tests use, and fetch nothing.
 func TestTheLibraryThatFetchesIsNotInTheBinary(t *testing.T) {
 	cmd := exec.Command("go", "list", "-deps", "../../cmd/signet", "../../verifier/...")
 	out, err := cmd.Output()

@@ -45,9 +45,9 @@ func (db *DB) UserForLogin(ctx context.Context, l userstore.Login) (userstore.Us
 	return u, err == nil, err
 }
 
-// endsWithBrowser are the live grants of a browser session that end with it: those without offline_access.
-// A scope stands in the list right after [ or a comma, and a quote inside one is escaped, so that
-// no other text looks like it.
+// endsWithBrowser is the condition for the live grants of a browser session that end with it: those
+// without offline_access. A scope stands in the list right after [ or a comma, and a quote inside a
+// scope is escaped, so that no other text looks like a scope.
 const endsWithBrowser = ` browser_session <> '' AND revoked_at = 0
 	AND replace(replace(scopes, '["offline_access"', ''), ',"offline_access"', '') = scopes`
 
@@ -65,20 +65,21 @@ var (
 		SELECT $, $, u.id, $, $, $, $, $, $, $, $ FROM users u WHERE u.id = $ AND u.last_session_id = $`)
 
 	sessionStarted = `EXISTS (SELECT 1 FROM browser_sessions n WHERE n.hash = $)`
-	// oldestSessions are, of a user's live ones beside the new one, all but the youngest: see endOldest.
+	// oldestSessions selects the live sessions of a user, without the new one and the youngest
+	// others: see endOldest.
 	oldestSessions = `(SELECT o.id FROM (SELECT b.id FROM browser_sessions b WHERE b.user_id = $ AND b.hash <> $ AND b.expires_at > $
 		ORDER BY b.created_at DESC, b.id LIMIT 100 OFFSET $) AS o) AND ` + sessionStarted
 	revokeOldest = numbered(`UPDATE grants SET revoked_at = $ WHERE` + endsWithBrowser + ` AND browser_session IN ` + oldestSessions)
 	deleteOldest = numbered(`DELETE FROM browser_sessions WHERE id IN ` + oldestSessions)
 )
 
-// StartSession writes the hash of the session's new, random cookie into the user's row: that
-// proves to the statements after it that the conditions were met, and holds the row's
-// lock, as StartGrant does. The session that the browser had before ends, under the
-// lock of its user, who may be another; it goes first, for the new one may have its id.
+// StartSession writes the hash of the session's new, random cookie into the user's row. This proves
+// to the following statements that the conditions were met, and holds the row's lock, as StartGrant
+// does. The session that the browser had before ends under the lock of its user, who may be another
+// user. It ends first, because the new session may have its id.
 //
-// It is not begun again when its answer was lost: the caller says 503, and nobody holds
-// the cookie of the session that may be there.
+// It is not retried when its answer was lost: the caller answers 503, and no browser holds the
+// cookie of the session that may have been stored.
 func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events ...audit.Event) error {
 	b := s.Session
 	if err := texts(b.AMR...); err != nil {
@@ -145,16 +146,16 @@ func (db *DB) BrowserSession(ctx context.Context, hash userstore.SessionHash, no
 	return s, u, err
 }
 
-// TouchSession changes nothing that an index holds, and never goes back.
+// TouchSession changes no indexed column, and never moves the time back.
 func (db *DB) TouchSession(ctx context.Context, hash userstore.SessionHash, now time.Time) error {
 	_, err := db.write(ctx, true, bind(`UPDATE browser_sessions SET last_used_at = $1 WHERE hash = $2 AND last_used_at < $3`,
 		micros(now), hash[:], micros(now)))
 	return err
 }
 
-// EndSession locks the user's row first, as RedeemCode does: a code of this session that is
-// being redeemed is either a grant by then, and revoked here, or is void. It is told of if the
-// session was there.
+// EndSession locks the user's row first, as RedeemCode does. A code of this session that is
+// redeemed at the same time either is a grant by then, which is revoked here, or is void. The audit
+// entry is stored if the session existed.
 func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error {
 	steps := []stmt{
 		bind(`UPDATE users SET last_session_id = '' WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
@@ -165,8 +166,8 @@ func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events .
 	return ifUnstorable(err, nil)
 }
 
-// RevokeBrowserSession whose answer was lost is begun again; what it then finds gone
-// it ended itself.
+// RevokeBrowserSession is retried when its answer was lost. If the retry finds no session, the
+// first try ended it.
 func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now time.Time, events ...audit.Event) error {
 	const theirs = ` AND EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = $ AND b.user_id = $)`
 	steps := []stmt{
@@ -204,8 +205,9 @@ func (db *DB) ListBrowserSessions(ctx context.Context, userID string, now, idleS
 	return all, ifUnstorable(err, nil)
 }
 
-// endSessions ends a user's browser sessions, in an act that holds the user's lock and revokes their grants:
-// all but the one that the grant of session id keep came of, on a further condition.
+// endSessions ends a user's browser sessions, in an operation that holds the user's lock and
+// revokes the grants. It keeps the session that the grant with session id keep came from. condition
+// is a further condition.
 func endSessions(userID, keep, condition string, args ...any) stmt {
 	return bind(numbered(`DELETE FROM browser_sessions WHERE user_id = $
 		AND id <> COALESCE((SELECT g.browser_session FROM grants g WHERE g.session_id = $ AND g.user_id = $), '')`+condition),

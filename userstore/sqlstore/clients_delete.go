@@ -8,23 +8,22 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// deletedAtOnce bounds one statement of DeleteClient.
+// deletedAtOnce bounds the rows that one statement of DeleteClient deletes.
 const deletedAtOnce = 1000
 
-// clientTables is where rows that are kept in a client's name lie, with the key of each.
-// Codes are found without an index, but are gone after an hour at most.
+// clientTables are the tables with rows of a client, and the key of each. Codes are found without
+// an index, but a code is removed after an hour at most.
 var clientTables = []struct{ table, key string }{
 	{"grants", "id"}, {"consents", "user_id, client_id, resource"}, {"client_assertions", "client_id, jti"}, {"codes", "hash"},
 }
 
-// DeleteClient disables the client first: at once nothing that was made in its
-// name is of use, and nothing more comes. Then goes what there is, a bounded number of
-// rows at a time, and last the client, with what came meanwhile. When one of
-// these acts fails the client is left disabled, and deleting it again goes on.
+// DeleteClient disables the client first: from then on nothing that was made for the client is of
+// use, and nothing more can be made. Then it deletes the client's rows, a bounded number at a time,
+// and at last the client, with the rows that were added meanwhile. When one of these steps fails
+// the client stays disabled, and deleting it again goes on.
 //
-// What a statement that was under way adds after the last of them (a grant, a
-// code) carries an epoch that no client will have again: see CreateClient. A
-// consent carries none, and is held back by its foreign key.
+// A grant or code that a concurrent statement adds after the last step carries an epoch that no
+// client will have again: see CreateClient. A consent carries no epoch; its foreign key refuses it.
 func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event) error {
 	n, err := db.write(ctx, true, bind(`UPDATE clients SET epoch = epoch + 1,
 			disabled_at = CASE WHEN disabled_at = 0 THEN epoch + 1 ELSE disabled_at END
@@ -59,7 +58,7 @@ func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event
 	err = db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
 		lost = maybeDone && len(events) == 0
 		n, err := run(steps...)
-		if err != nil || n[len(n)-1] == 0 { // somebody else deleted it, or the try whose answer was lost
+		if err != nil || n[len(n)-1] == 0 { // another call deleted it, or the try whose answer was lost
 			return false, orElse(err, userstore.ErrNotFound)
 		}
 		return true, nil

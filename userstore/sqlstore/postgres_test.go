@@ -21,7 +21,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// session is a connection past the store, as an operator's psql has.
+// session opens a connection that bypasses the store, as an operator's psql does.
 func session(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), url)
@@ -155,12 +155,12 @@ func TestF02KilledBackends(t *testing.T) {
 			refreshed++
 		case errors.Is(err, userstore.ErrUnavailable):
 			refused++
-		case errors.Is(err, userstore.ErrConflict): // the answer was lost, and the second try found its own work
+		case errors.Is(err, userstore.ErrConflict): // the answer was lost, and the retry found the first try's change
 		default:
 			t.Fatal(err)
 		}
 		if err != nil {
-			for { // what a caller does next
+			for { // as a caller does next
 				v, err := db.GrantByID(ctx, g.ID)
 				if err == nil {
 					if v.Grant.Generation != generation && v.Grant.Generation != generation+1 {
@@ -187,7 +187,7 @@ func TestF04ANodeThatBecomesReadOnly(t *testing.T) {
 	u, g := create(t, db)
 	admin := session(t, url)
 	psql(t, admin, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET default_transaction_read_only = on'; END $$`)
-	// The open connections do not hear of it; ask them to, as a demoted node would.
+	// The open connections do not notice; set them read-only, as a demoted node would.
 	if err := sqlstore.EachConn(t.Context(), db, `SET default_transaction_read_only = on`); err != nil {
 		t.Fatal(err)
 	}
@@ -242,8 +242,8 @@ func TestF05F14LocksAndAFullPool(t *testing.T) {
 	}
 }
 
-// A replica whose requests' connections are all taken is busy, not unready, and
-// still hears of the keys.
+// A replica whose requests use all connections is busy, not unready, and still learns of revoked
+// keys.
 func TestF05AFullPoolStaysReady(t *testing.T) {
 	t.Parallel()
 	url := sqltest.PostgresURL(t)
@@ -306,7 +306,7 @@ func TestF05AFullPoolStaysReady(t *testing.T) {
 	}
 }
 
-// F-15 and F-16: a trigger fails exactly one statement, as often as it is told.
+// F-15 and F-16: a trigger fails exactly one statement, as often as it is set to.
 func TestF15FailingStatements(t *testing.T) {
 	t.Parallel()
 	url := sqltest.PostgresURL(t)
@@ -387,7 +387,7 @@ func TestF06AServerThatHangs(t *testing.T) {
 	})
 }
 
-// F-08: the server committed, and its answer never arrived.
+// F-08: the server committed, and its answer was lost.
 func TestF08AnswerLostAfterCommit(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, sqltest.PostgresURL(t))
@@ -397,7 +397,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		op   func(u userstore.User, g userstore.Grant) error
-		want error // nil: as if nothing had happened to the answer
+		want error // nil: as if the answer had arrived
 		done func(u userstore.User, g userstore.Grant) error
 	}{
 		{name: "a refresh finds its own work", want: userstore.ErrConflict,
@@ -501,7 +501,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			u, g := create(t, db)
-			if err := test.op(u, g); err != nil { // prepares the statements, and shows that the act works
+			if err := test.op(u, g); err != nil { // prepares the statements, and shows that the operation works
 				t.Fatal(err)
 			}
 			u, g = create(t, db)
@@ -523,9 +523,8 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 	}
 }
 
-// loseCommit loses the answer to each round trip of a transaction in turn, the
-// last of which is its COMMIT: an act that had not happened is begun again, one
-// that had is not done twice.
+// loseCommit loses the answer to each round trip of a transaction in turn, the last of which is its
+// COMMIT. An operation that was not committed is retried; one that was is not done twice.
 func loseCommit(t *testing.T, p *proxy, op func() error, want error) {
 	t.Helper()
 	for nth := int64(1); nth < 10; nth++ {
@@ -554,7 +553,7 @@ func TestAPoolerThatRefusesOurTimeLimits(t *testing.T) {
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Error(err)
 	}
-	p.refuse.Store("application_name") // another refusal is not taken for this one
+	p.refuse.Store("application_name") // another refusal is not mistaken for this one
 	_, err := sqlstore.Open(t.Context(), p.url, sqlstore.Options{})
 	unavailable(t, "another refusal", err)
 }
@@ -584,8 +583,8 @@ func TestTheServersOwnLimits(t *testing.T) {
 // no indexed column changes and the page has room.
 func TestARefreshIsUpdatedInPlace(t *testing.T) {
 	t.Parallel()
-	// A server of its own: long transactions of other tests, in whatever database, keep
-	// PostgreSQL from clearing the room that an update in place needs.
+	// The test has a server of its own: long transactions of other tests, in whatever database,
+	// keep PostgreSQL from clearing the room that an update in place needs.
 	url := pgtest.Start(t, pgtest.Options{}).URL(t)
 	db := open(t, url, sqlstore.Options{})
 	if err := db.Migrate(t.Context()); err != nil {
@@ -605,7 +604,7 @@ func TestARefreshIsUpdatedInPlace(t *testing.T) {
 	for generation := range int64(rounds) {
 		for _, g := range grants {
 			a := advance(g, generation+1)
-			a.Now = now.Add(time.Duration(generation+1) * time.Second) // as it always does, rotated_at changes
+			a.Now = now.Add(time.Duration(generation+1) * time.Second) // rotated_at changes, as always
 			if _, err := db.AdvanceGrant(t.Context(), a); err != nil {
 				t.Fatal(err)
 			}

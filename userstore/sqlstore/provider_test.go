@@ -38,7 +38,7 @@ func redemption(u userstore.User, c userstore.Code) userstore.Redeem {
 	return userstore.Redeem{Hash: c.Hash, Grant: g, Now: now}
 }
 
-// inBrowser is a user with a session of a browser and a code that may be redeemed.
+// inBrowser returns a user with a browser session and a code that may be redeemed.
 func inBrowser(tb testing.TB, db *sqlstore.DB) (userstore.User, userstore.BrowserSession, userstore.Code) {
 	tb.Helper()
 	u := newUser()
@@ -64,7 +64,7 @@ func TestT04OneCodeAtThreeReplicas(t *testing.T) {
 	}
 }
 
-// F-08 for what an OpenID Provider does: the server committed, and its answer never arrived.
+// F-08 for the operations of an OpenID Provider: the server committed, and its answer was lost.
 func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, sqltest.PostgresURL(t))
@@ -84,8 +84,8 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 		name   string
 		before func(w world) error
 		op     func(w world) error
-		skip   int64 // answers of the act that come before the one to its commit
-		want   error // nil: as if nothing had happened to the answer
+		skip   int64 // answers of the operation before the one to its commit
+		want   error // nil: as if the answer had arrived
 		done   func(w world) error
 	}{
 		{name: "a redemption finds its own work",
@@ -176,7 +176,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				}
 				return w
 			}
-			// The first time prepares the statements, and shows what the act does.
+			// The first time prepares the statements, and shows what the operation does.
 			if err := test.op(make()); err != nil && !(test.before != nil && errors.Is(err, test.want)) {
 				t.Fatal(err)
 			}
@@ -216,7 +216,7 @@ func TestF15HalfARedemption(t *testing.T) {
 	}
 }
 
-// A client is deleted in steps, however much there is in its name.
+// A client is deleted in steps, however many rows it has.
 func TestDeletingAClientWithManyGrants(t *testing.T) {
 	t.Parallel()
 	url := sqltest.PostgresURL(t)
@@ -235,7 +235,7 @@ func TestDeletingAClientWithManyGrants(t *testing.T) {
 			t.Errorf("%d %s are left, want those 500 of another client", n, table)
 		}
 	}
-	// Interrupted in the middle it leaves the client disabled, and goes on when asked again.
+	// An interrupted deletion leaves the client disabled, and a second one goes on.
 	psql(t, admin, `UPDATE clients SET disabled_at = 0 WHERE id = 'signet'`,
 		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'made to fail' USING ERRCODE = 'P0001'; END $$`,
 		`CREATE TRIGGER fail BEFORE DELETE ON consents FOR EACH ROW EXECUTE FUNCTION fail()`)
@@ -253,7 +253,8 @@ func TestDeletingAClientWithManyGrants(t *testing.T) {
 	}
 }
 
-// What the schema had before the provider is as it was, and its clients know how they authenticate.
+// The migration to the provider leaves older rows unchanged and sets how their clients
+// authenticate.
 func TestMigrationToTheProvider(t *testing.T) {
 	t.Parallel()
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
@@ -261,7 +262,7 @@ func TestMigrationToTheProvider(t *testing.T) {
 		if err != nil || c.AuthMethod != userstore.AuthNone || c.Version != 1 || !c.UpdatedAt.IsZero() {
 			t.Errorf("%+v, %v", c, err)
 		}
-		// What an older binary inserts is read.
+		// A row that an older binary inserts is readable.
 		old := `INSERT INTO clients (id, name, public, first_party, grant_types, scopes, resources, id_token_alg, epoch, disabled_at, created_at)
 			VALUES ('old', '', ` + yes(db) + `, ` + yes(db) + `, '[]', '[]', '[]', '', 1, 0, 0)`
 		if err := sqlstore.Exec(t.Context(), db, old); err != nil {
@@ -273,7 +274,7 @@ func TestMigrationToTheProvider(t *testing.T) {
 	})
 }
 
-// A use of a browser session and of a code is updated in place, as a refresh is.
+// The use of a browser session or of a code is updated in place, as a refresh is.
 func TestUsesAreUpdatedInPlace(t *testing.T) {
 	url := sqltest.PostgresURL(t)
 	db := open(t, url, sqlstore.Options{})
@@ -348,7 +349,7 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 	}
 }
 
-// BenchmarkCode measures what a login by authorization code asks of the store.
+// BenchmarkCode measures the store's part of a login by authorization code.
 func BenchmarkCode(b *testing.B) {
 	server := pgtest.Start(b, pgtest.Options{Durable: true})
 	postgres := open(b, server.URL(b), sqlstore.Options{})
@@ -396,7 +397,7 @@ func BenchmarkCode(b *testing.B) {
 	}
 }
 
-// BenchmarkRedeemCode measures RedeemCode alone, by 16 callers of as many users.
+// BenchmarkRedeemCode measures RedeemCode alone, by 16 callers, each with users of its own.
 func BenchmarkRedeemCode(b *testing.B) {
 	server := pgtest.Start(b, pgtest.Options{Durable: true})
 	postgres := open(b, server.URL(b), sqlstore.Options{MaxConns: 16})

@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	// busyTimeout is how long SQLite itself waits for another process (a CLI
-	// command, a backup) before it says BUSY; with the retries that stays
-	// below callLimit.
+	// busyTimeout is how long SQLite itself waits for another process (a CLI command, a backup)
+	// before it returns BUSY. With the retries, this stays below callLimit.
 	busyTimeout = time.Second
 	// turnLimit is how long a call waits for its turn to write.
 	turnLimit = 2500 * time.Millisecond
@@ -28,25 +27,25 @@ const (
 
 var waitBusy = fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())
 
-// sqliteEngine is a file with one connection that writes and some that read.
-// WAL lets them work at the same time; synchronous=FULL syncs the log at each
-// commit, so that what was acknowledged survives the loss of power.
+// sqliteEngine is a file with one connection that writes and some that read. WAL lets them work at
+// the same time; synchronous=FULL syncs the log at each commit, so that acknowledged data survives
+// a loss of power.
 type sqliteEngine struct {
 	path   string
 	writer conns
 	reader conns
-	turn   chan struct{} // held by who writes; waiters are served in order
+	turn   chan struct{} // held by the writer; waiters are served in order
 	last   atomic.Int64  // when rows were last changed and committed, in nanoseconds; 0: never
 }
 
-// conns is a pool with its statements, prepared once for each connection.
+// conns is a pool with its statements, each prepared once.
 type conns struct {
 	*sql.DB
 	prepared sync.Map // SQL text → *sql.Stmt
 }
 
-// address is the driver's name for a path: a file: URI, in which every
-// character of the path that could mean something is escaped.
+// address returns the driver's name for a path: a file: URI, in which every character of the path
+// that could have a meaning is escaped.
 func address(path string, settings url.Values) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String()
 }
@@ -81,7 +80,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	return e, nil
 }
 
-// statement prepares a text once.
+// statement returns the prepared statement of a text, which is prepared once.
 func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s, ok := c.prepared.Load(text); ok {
 		return s.(*sql.Stmt), nil
@@ -97,7 +96,8 @@ func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// waitTurn waits for its turn: database/sql would hand its connection to any one of those who wait.
+// waitTurn waits for the right to write. database/sql would give its connection to any one of the
+// waiting calls, not to the first.
 func (e *sqliteEngine) waitTurn(ctx context.Context) error {
 	timer := time.NewTimer(turnLimit)
 	defer timer.Stop()
@@ -138,14 +138,14 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 	return n, err
 }
 
-// noteWrite takes notice of a write that was committed. One that changed no row wrote nothing.
+// noteWrite records the time of a committed write. A statement that changed no row wrote nothing.
 func (e *sqliteEngine) noteWrite(rows int64, err error) {
 	if err == nil && rows > 0 {
 		e.last.Store(time.Now().UnixNano())
 	}
 }
 
-// lastWrite is when rows were last changed and committed here.
+// lastWrite returns when rows were last changed and committed here.
 func (e *sqliteEngine) lastWrite() time.Time { return time.Unix(0, e.last.Load()) }
 
 func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error) error {
@@ -164,7 +164,7 @@ func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error
 
 func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	counts := make([]int64, len(s))
-	err := e.begin(ctx, func() ([]*sql.Stmt, error) { // before the transaction has the one connection
+	err := e.begin(ctx, func() ([]*sql.Stmt, error) { // before the transaction takes the one connection
 		prepared := make([]*sql.Stmt, len(s))
 		for i := range s {
 			var err error
@@ -199,7 +199,7 @@ func count(result sql.Result, err error) (int64, error) {
 
 func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error {
 	return e.begin(ctx, nil, func(tx *sql.Tx, _ []*sql.Stmt) error {
-		// The one connection is the transaction's: what it prepares ends with it.
+		// The one connection belongs to the transaction: what it prepares ends with it.
 		prepared := map[string]*sql.Stmt{}
 		return fn(func(s ...stmt) ([]int64, error) {
 			counts := make([]int64, len(s))
@@ -247,8 +247,8 @@ func (e *sqliteEngine) begin(ctx context.Context, prepare func() ([]*sql.Stmt, e
 }
 
 func (e *sqliteEngine) migrate(ctx context.Context) error {
-	// Another process may migrate the same file at this moment. Each migration is
-	// one transaction, so whoever comes second fails whole, and then finds it done.
+	// Another process may migrate the same file at this moment. Each migration is one transaction,
+	// so the second process fails as a whole, and then finds the migration applied.
 	for try := 0; ; try++ {
 		err := func() error {
 			if err := e.waitTurn(ctx); err != nil {
@@ -264,7 +264,7 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 }
 
 func (e *sqliteEngine) close() {
-	// The writer last: it folds the log back into the file.
+	// The writer closes last: it writes the log back into the file.
 	_ = e.reader.Close()
 	_ = e.writer.Close()
 }

@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// applicationID marks a file as ours ("Sgnt", for file(1) and for us).
+	// applicationID marks a file as ours ("Sgnt", for file(1) and for checkFile).
 	applicationID = 0x53676e74
-	// fullCheck is the size up to which every page is looked at when a file is
-	// opened (some 0.1 s); damage in a larger one shows when it is read.
+	// fullCheck is the size up to which every page is checked when a file is opened (some 0.1 s);
+	// damage in a larger file shows when it is read.
 	fullCheck = 16 << 20
 )
 
-// ErrNoDatabase: there is no such file, and Options.MustExist forbids to make one.
+// ErrNoDatabase means that there is no such file, and that Options.MustExist forbids making one.
 var ErrNoDatabase = errors.New("there is no database")
 
-// prepareFile makes a missing database and refuses what cannot be one. The
-// path it returns is absolute.
+// prepareFile makes a missing database and refuses a path that cannot be one. The path it returns
+// is absolute.
 //
-// It never opens an existing file itself: closing it would drop the locks that
-// another connection of this process holds (POSIX locks belong to the process).
+// It never opens an existing file itself: closing it would release the locks that another
+// connection of this process holds (POSIX locks belong to the process).
 func prepareFile(ctx context.Context, path string, mustExist bool) (string, error) {
 	if path == "" || strings.IndexByte(path, 0) >= 0 {
 		return "", fmt.Errorf("%q cannot be the path of a database: give a file name or postgres://…", path)
@@ -52,7 +52,7 @@ func prepareFile(ctx context.Context, path string, mustExist bool) (string, erro
 	case errors.Is(err, fs.ErrNotExist):
 		if err := create(ctx, path); err != nil {
 			if ctx.Err() != nil {
-				return "", ctx.Err() // nothing is wrong with the place
+				return "", ctx.Err() // the path is not at fault
 			}
 			return "", fmt.Errorf("the database %s cannot be made: %s; give a place where this user may write", path, innermost(err))
 		}
@@ -66,8 +66,8 @@ func prepareFile(ctx context.Context, path string, mustExist bool) (string, erro
 	return path, nil
 }
 
-// create makes the file beside its place and moves it there complete, so that
-// an empty or half-made file at the place itself is always somebody's accident.
+// create makes the file beside its path and moves it there complete, so that an empty or half-made
+// file at the path itself is never ours.
 func create(ctx context.Context, path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -91,7 +91,7 @@ func create(ctx context.Context, path string) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
-	// A link, unlike a rename, does not replace what another process made meanwhile.
+	// A link, unlike a rename, does not replace a file that another process made meanwhile.
 	if err := os.Link(fresh, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		if _, statErr := os.Lstat(path); statErr == nil {
 			return nil
@@ -107,9 +107,9 @@ func create(ctx context.Context, path string) error {
 	return nil
 }
 
-// checkFile refuses a file that is not an intact database of ours. It looks
-// through a connection that cannot write: another program's file must not even
-// get our journal mode, and a damaged one is evidence.
+// checkFile refuses a file that is not an intact database of ours. It reads through a connection
+// that cannot write: another program's file must not even get our journal mode, and a damaged file
+// is evidence.
 func checkFile(ctx context.Context, path string) error {
 	db, err := sql.Open("sqlite", address(path, url.Values{"mode": {"ro"}, "_pragma": {waitBusy}}))
 	if err != nil {
@@ -141,8 +141,8 @@ func checkFile(ctx context.Context, path string) error {
 	return nil
 }
 
-// checkWritable takes the right to write once: a file that we may only read would
-// otherwise be noticed at the first sign-up.
+// checkWritable takes the right to write once: a file that is read-only for us would otherwise be
+// noticed at the first sign-up.
 func (e *sqliteEngine) checkWritable(ctx context.Context) error {
 	tx, err := e.writer.BeginTx(ctx, nil)
 	if err == nil {

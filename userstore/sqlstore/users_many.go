@@ -19,17 +19,19 @@ func userArgs(u userstore.User, claims, roles string) []any {
 		u.IsActive, u.IsStaff, micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.LastLoginAt), u.PasswordHash}
 }
 
-// manyLock is the number by which imports wait for each other.
+// manyLock is the advisory lock of imports.
 const manyLock int64 = 0x6d616e79 // "many"
 
-// CreateUsers is one transaction of as many statements, in one round trip: how many rows each of
-// them changed tells which found a name taken. Who has it is asked afterwards, and only about those.
+// CreateUsers is one transaction with one statement for each user, in one round trip. The number of
+// rows that each statement changed tells whether a name was taken. The holders of taken names are
+// read afterwards.
 //
-// On PostgreSQL such acts take turns. Two that make the same accounts in another order would each
-// hold names that the other one waits for, and to be begun again is of no use when they meet again.
+// On PostgreSQL imports wait for each other. Two imports of the same accounts in another order
+// would each hold names that the other one waits for, and a retry is of no use when they meet
+// again.
 //
-// When it is begun again because an answer was lost, a row under the same random id and
-// name is the one of the first try; its event came with it.
+// When it is retried because an answer was lost, a row under the same random id and name is the
+// first try's, and its audit entry is stored as well.
 func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ...audit.Event) (map[int]userstore.User, error) {
 	if len(users) == 0 {
 		return nil, nil
@@ -94,7 +96,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	for j, i := range at {
 		holder, ok := holders[j]
 		switch {
-		case !ok: // deleted since: its caller may come again
+		case !ok: // deleted in between: the caller may retry
 			return nil, userstore.ErrConflict
 		case lost && holder.ID == users[i].ID && holder.EmailKey == users[i].EmailKey:
 		default:
@@ -104,8 +106,8 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	return taken, nil
 }
 
-// usersPerLookup is how many users one statement of UsersLike looks for. The text is always the same, so that
-// it is prepared once; what is left of its places repeats the last one.
+// usersPerLookup is how many users one statement of UsersLike looks for. The text of the statement
+// is always the same, so that it is prepared once; unused parameters repeat the last user.
 const usersPerLookup = 50
 
 var usersLike = func() string {
@@ -144,7 +146,7 @@ func (db *DB) UsersLike(ctx context.Context, users []userstore.User) (map[int]us
 		if err != nil {
 			return nil, err
 		}
-		// The id counts for more than the address, and that for more than the username.
+		// The id takes precedence over the address, and the address over the username.
 		byID, byEmail, byUsername := map[string]userstore.User{}, map[string]userstore.User{}, map[string]userstore.User{}
 		for _, u := range found {
 			byID[u.ID], byEmail[u.EmailKey] = u, u

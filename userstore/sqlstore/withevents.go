@@ -8,19 +8,19 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// errAlreadyCommitted: an earlier try of the act had been committed after all.
+// errAlreadyCommitted means that an earlier try of the operation had been committed.
 var errAlreadyCommitted = errors.New("done by an earlier try")
 
-// transactWithEvents runs fn as one transaction and stores the events in it, if fn says that
-// the act happened.
+// transactWithEvents runs fn as one transaction and stores the events in it, if fn says that the
+// operation happened.
 //
-// When an answer was lost the act is begun again, and its first event tells
-// whether the earlier try was committed: nobody else stores an event of that id.
-// So an act with events may be begun again even where doing it twice does harm.
-// An earlier try whose connection broke may still be at work on the server;
-// fn's first statement waits for it at the row that both want, and only what is
-// asked after that is certain: the event's row is there already when this try is
-// about to store it, or when this try found nothing to do any more.
+// When an answer was lost the operation is retried, and its first event tells whether the earlier
+// try was committed: no other operation stores an entry of that id. So an operation with events may
+// be retried even if it is not idempotent.
+//
+// An earlier try whose connection broke may still run on the server. fn's first statement waits for
+// that try at the row that both need, and only reads after this statement are certain. The entry is
+// stored already when this try is about to insert it, or when this try found nothing left to do.
 func (db *DB) transactWithEvents(ctx context.Context, idempotent bool, events []audit.Event, fn func(run exec, maybeDone bool) (happened bool, err error)) error {
 	rows := eventRows(events)
 	return db.retrying(ctx, idempotent || len(rows) > 0, func(ctx context.Context, maybeDone bool) error {
@@ -31,7 +31,7 @@ func (db *DB) transactWithEvents(ctx context.Context, idempotent bool, events []
 			}
 			n, err := run(storeEvents(rows)...)
 			if err == nil && maybeDone && n[0] == 0 {
-				return errAlreadyCommitted // and this try is rolled back
+				return errAlreadyCommitted // this try is rolled back
 			}
 			return err
 		})
@@ -45,12 +45,12 @@ func (db *DB) transactWithEvents(ctx context.Context, idempotent bool, events []
 	})
 }
 
-// isRefusal: err is a refusal, not a failure.
+// isRefusal reports whether err is a refusal, not a failure.
 func isRefusal(err error) bool {
 	return err != nil && !errors.Is(wrap(err), userstore.ErrUnavailable)
 }
 
-// unlessRecorded is refusal, unless the event is in the log.
+// unlessRecorded returns refusal, or nil if the event is in the audit log.
 func (db *DB) unlessRecorded(ctx context.Context, event eventRow, refusal error) error {
 	err := refusal
 	failure := db.engine.read(ctx, bind(`SELECT id FROM audit_events WHERE at = $1 AND id = $2`, event.key()...), func(row scanner) error {
@@ -61,9 +61,9 @@ func (db *DB) unlessRecorded(ctx context.Context, event eventRow, refusal error)
 	return orElse(failure, err)
 }
 
-// change is an act of one statement: refused is its answer when no row changed.
-// Without events it is that statement alone, and one that is begun again and
-// finds nothing to change has done it itself.
+// change runs an operation of one statement. It returns refused when no row changed. Without events
+// it runs the statement alone, and a retry that finds nothing to change returns nil: the earlier
+// try changed the row.
 func (db *DB) change(ctx context.Context, idempotent bool, s stmt, refused error, events []audit.Event) error {
 	if err := storable(s.args); err != nil {
 		return err

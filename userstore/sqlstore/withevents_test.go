@@ -14,8 +14,8 @@ import (
 	"github.com/signet-id/signet/userstore/storetest"
 )
 
-// F-08, for each answer that each act waits for: what was done although nobody was told so is
-// done once, is in the log once, and is no refusal.
+// F-08, for each answer that each operation waits for: an operation that was committed but whose
+// answer was lost is done once, has its audit entries once, and is not refused.
 func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, sqltest.PostgresURL(t))
@@ -52,7 +52,7 @@ func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 						if !done {
 							t.Error(what)
 						}
-					default: // whoever is refused finds it done
+					default: // a refused caller finds the operation done
 						if !errors.Is(err, userstore.ErrUnavailable) && !(done && (errors.Is(err, userstore.ErrConflict) || errors.Is(err, keys.ErrConflict))) {
 							t.Error(what)
 						}
@@ -69,8 +69,8 @@ func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 	}
 }
 
-// What cannot be told of does not happen: an act and its events are one transaction.
-func TestNothingHappensUntold(t *testing.T) {
+// An operation without its audit entry does not happen: both are one transaction.
+func TestNothingHappensWithoutItsAuditEntry(t *testing.T) {
 	t.Parallel()
 	refuse := map[string][]string{
 		"sqlite": {`CREATE TRIGGER untold BEFORE INSERT ON audit_events WHEN new.name = 'untold' BEGIN SELECT RAISE(ABORT, 'made to fail'); END`},

@@ -11,7 +11,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// admin is a user with the role.
+// admin creates a user with the role admin.
 func (f *fixture) admin(t *testing.T, others ...string) userstore.User {
 	t.Helper()
 	u := f.user(t)
@@ -21,7 +21,7 @@ func (f *fixture) admin(t *testing.T, others ...string) userstore.User {
 	return u
 }
 
-// waysToRemoveAdmin are the ways to have an admin less.
+// waysToRemoveAdmin are the operations after which there is an admin less.
 func (f *fixture) waysToRemoveAdmin() map[string]func(ctx context.Context, u userstore.User, e ...audit.Event) error {
 	return map[string]func(ctx context.Context, u userstore.User, e ...audit.Event) error{
 		"demote": func(ctx context.Context, u userstore.User, e ...audit.Event) error {
@@ -44,7 +44,7 @@ func (f *fixture) waysToRemoveAdmin() map[string]func(ctx context.Context, u use
 func lastAdmin(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	off := f.admin(t)
-	// Not yet, or no longer, an admin who counts: these may go, and do not save the last one.
+	// These are no enabled admins: they may be removed, and do not replace the last one.
 	last := f.admin(t, "editor", "ü")
 	must(t, f.SetActive(ctx, off.ID, false, f.now))
 	off.IsActive = false
@@ -75,7 +75,7 @@ func lastAdmin(t *testing.T, f *fixture) {
 		equal(t, "the last admin", got, last)
 		g = f.live(t, g)
 	}
-	// What leaves the role alone is nobody's business, and other refusals are told as such.
+	// A change that keeps the role is allowed, and other refusals keep their own errors.
 	stale := last
 	last.Claims.Name, last.Roles = "New", []string{"admin"}
 	must(t, f.UpdateUser(ctx, last))
@@ -84,9 +84,9 @@ func lastAdmin(t *testing.T, f *fixture) {
 	stale.ID = id()
 	is(t, f.UpdateUser(ctx, stale), userstore.ErrNotFound)
 	must(t, f.SetActive(ctx, last.ID, true, f.now))
-	last.Version++ // by the edit; who is enabled already stays as they are
+	last.Version++ // by the edit; enabling an enabled user changes nothing
 
-	// With another one, any of them may go.
+	// With another admin, either may be removed.
 	for name, op := range f.waysToRemoveAdmin() {
 		next := f.admin(t)
 		e := TwoEvents()
@@ -94,13 +94,13 @@ func lastAdmin(t *testing.T, f *fixture) {
 		equal(t, name+" is told", StoredEntries(t, f, e), 2)
 		last = next
 	}
-	// One who is enabled again, or made admin again, counts.
+	// A user who is enabled again, or made admin again, counts.
 	must(t, f.SetActive(ctx, off.ID, true, f.now))
 	must(t, f.DeleteUser(ctx, last.ID))
 	is(t, f.DeleteUser(ctx, off.ID), userstore.ErrLastAdmin)
 }
 
-// O-09: admins who take each other away at the same moment, each by any way, leave one.
+// O-09: admins who remove each other at the same moment, each by any operation, leave one.
 func raceAdmins(t *testing.T, f *fixture) {
 	ways := f.waysToRemoveAdmin()
 	admins := []userstore.User{f.admin(t)}
@@ -138,7 +138,7 @@ func raceAdmins(t *testing.T, f *fixture) {
 	}
 }
 
-// An edit by somebody who read the user before does not undo a disabling.
+// An edit by a caller who read the user before does not undo a disabling.
 func disabledStays(t *testing.T, f *fixture) {
 	u := f.user(t)
 	must(t, f.SetActive(t.Context(), u.ID, false, f.now))

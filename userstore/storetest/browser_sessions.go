@@ -58,7 +58,7 @@ func sessionRoundTrip(t *testing.T, f *fixture) {
 	equal(t, "list", list, []userstore.BrowserSession{want})
 
 	must(t, f.TouchSession(ctx, s.Hash, f.now.Add(time.Hour)))
-	must(t, f.TouchSession(ctx, s.Hash, f.now)) // a replica whose clock is behind
+	must(t, f.TouchSession(ctx, s.Hash, f.now)) // by a replica whose clock is behind
 	got, _, err = f.BrowserSession(ctx, s.Hash, f.now, time.Time{})
 	must(t, err)
 	want.LastUsedAt = stored(f.now.Add(time.Hour))
@@ -116,7 +116,7 @@ func startSession(t *testing.T, f *fixture) {
 			is(t, err, userstore.ErrConflict)
 		}
 		f.sessionExists(t, s.Session, false)
-		f.sessionExists(t, current, true) // what it was to replace stays
+		f.sessionExists(t, current, true) // the session to replace stays
 		tallies := f.tallies(t, r)
 		equal(t, name+": the attempt", tallies.Account.Pending, 1)
 		equal(t, name+": remembered", tallies.Remembered, false)
@@ -130,7 +130,7 @@ func startSession(t *testing.T, f *fixture) {
 	equal(t, "last login", got.LastLoginAt, stored(f.now))
 	is(t, f.StartSession(ctx, userstore.StartSession{Session: userstore.BrowserSession{UserID: u.ID}, PasswordHash: u.PasswordHash}), userstore.ErrInvalid)
 
-	// A login gives its attempt back, and network and browser are remembered.
+	// A login returns its attempt, and network and browser are remembered.
 	r := f.reserve()
 	must(t, f.ReserveAttempt(ctx, r))
 	device := budget()
@@ -146,7 +146,7 @@ func startSession(t *testing.T, f *fixture) {
 	equal(t, "without a browser's cookie", f.tallies(t, r), userstore.Tallies{Remembered: true})
 }
 
-// browserGrant starts a grant that came browserGrant a browser session.
+// browserGrant starts a grant from a browser session.
 func (f *fixture) browserGrant(t *testing.T, s userstore.BrowserSession, scopes ...string) userstore.Grant {
 	t.Helper()
 	c, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
@@ -163,7 +163,7 @@ func replaceSession(t *testing.T, f *fixture) {
 	must(t, err)
 	code := f.code(t, first, c)
 
-	// The same user proves the password again: all goes on.
+	// The same user enters the password again: session, grants and codes go on.
 	second := f.session(t, u, func(s *userstore.StartSession) { s.Replaces, s.Session.ID = first.Hash, first.ID })
 	f.sessionExists(t, first, false)
 	f.sessionExists(t, second, true)
@@ -171,7 +171,7 @@ func replaceSession(t *testing.T, f *fixture) {
 	f.live(t, f.redeemed(t, code))
 	code = f.code(t, second, c)
 
-	// Another user in the same browser: the first one's session ends, and theirs lives.
+	// Another user in the same browser: the first user's session ends, and the new one lives.
 	elsewhere := f.session(t, u)
 	kept := f.browserGrant(t, elsewhere, "openid")
 	theirs := f.session(t, other, func(s *userstore.StartSession) { s.Replaces = second.Hash })
@@ -183,13 +183,13 @@ func replaceSession(t *testing.T, f *fixture) {
 	f.void(t, code)
 	f.live(t, kept)
 
-	// The same user under another id: as logout and login.
+	// The same user with another session id: as logout and login.
 	g = f.browserGrant(t, elsewhere, "openid")
 	third := f.session(t, u, func(s *userstore.StartSession) { s.Replaces = elsewhere.Hash })
 	f.sessionExists(t, elsewhere, false)
 	f.sessionExists(t, third, true)
 	f.dead(t, g)
-	f.session(t, u, func(s *userstore.StartSession) { s.Replaces = sessionHash() }) // one that ended already
+	f.session(t, u, func(s *userstore.StartSession) { s.Replaces = sessionHash() }) // a session that has ended already
 	f.sessionExists(t, third, true)
 }
 
@@ -200,7 +200,7 @@ func boundedSessions(t *testing.T, f *fixture) {
 		return func(s *userstore.StartSession) { s.Session.CreatedAt = f.now.Add(time.Duration(n) * time.Minute) }
 	}
 	theirs := f.session(t, other, at(-10))
-	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) }) // takes nobody's place
+	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) }) // takes no other session's place
 	var all []userstore.BrowserSession
 	for n := range userstore.MaxBrowserSessionsPerUser {
 		all = append(all, f.session(t, u, at(n)))
@@ -278,11 +278,12 @@ func endSession(t *testing.T, f *fixture) {
 	f.sessionExists(t, theirs, true)
 	f.live(t, g)
 	must(t, f.EndSession(ctx, s.ID, f.now))
-	must(t, f.EndSession(ctx, s.ID, f.now)) // again is no error
+	must(t, f.EndSession(ctx, s.ID, f.now)) // the second time is no error
 	is(t, f.RevokeBrowserSession(ctx, u.ID, s.ID, f.now), userstore.ErrNotFound)
 }
 
-// endAll: whatever ends a user's grants ends the browser sessions, but the one in which the user sits.
+// endAll: every operation that ends a user's grants ends the browser sessions, except the current
+// one.
 func endAll(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	for _, op := range []struct {
@@ -326,7 +327,7 @@ func endAll(t *testing.T, f *fixture) {
 			})
 		}
 	}
-	// A grant that came of no browser keeps none, nor does one of another user, and a refusal ends none.
+	// A grant from no browser, or from another user's, keeps no session; and a refusal ends none.
 	u, other := f.user(t), f.user(t)
 	s, theirs := f.session(t, u), f.session(t, other)
 	is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "wrong", NewHash: "new", At: f.now}), userstore.ErrConflict)

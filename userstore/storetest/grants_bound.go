@@ -10,7 +10,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// deleted checks that nothing is left of a grant.
+// deleted checks that grants are deleted.
 func (f *fixture) deleted(t *testing.T, gs ...userstore.Grant) {
 	t.Helper()
 	for _, g := range gs {
@@ -31,8 +31,8 @@ func (f *fixture) stored(t *testing.T, gs ...userstore.Grant) {
 	}
 }
 
-// endedAndRecorded checks that the audit log tells of these sessions of a user, each once, that they
-// made room for others, and of no other session that they did.
+// endedAndRecorded checks that the audit log has one entry for each of these sessions of a user,
+// that it made room for another, and for no other session.
 func (f *fixture) endedAndRecorded(t *testing.T, u userstore.User, gs ...userstore.Grant) {
 	t.Helper()
 	var got, want []string
@@ -62,7 +62,7 @@ func (f *fixture) endedAndRecorded(t *testing.T, u userstore.User, gs ...usersto
 	}
 }
 
-// boundedGrants fills one client of a user with grants of every kind, and looks which make room.
+// boundedGrants fills one client of a user with grants of every kind, and checks which make room.
 func boundedGrants(t *testing.T, f *fixture) {
 	const most = userstore.MaxGrantsPerClient
 	u, stranger := f.user(t), f.user(t)
@@ -95,9 +95,9 @@ func boundedGrants(t *testing.T, f *fixture) {
 	revoked := of(c, -1)
 	must(t, f.RevokeGrant(t.Context(), revoked.ID, f.now))
 
-	idle := refreshed(of(c, -48*60), -25*60) // and over, by its last refresh
+	idle := refreshed(of(c, -48*60), -25*60) // idle since its last refresh
 	early := refreshed(of(c, 0), 5)
-	late := refreshed(of(c, 1), 4) // made after it, refreshed before it
+	late := refreshed(of(c, 1), 4) // created after early, refreshed before it
 	silent, lastSilent := of(c, 200, noRefresh), of(c, 201, noRefresh)
 	unused, lastUnused := of(c, 100), of(c, 101)
 	for n := range most - 7 {
@@ -114,17 +114,17 @@ func boundedGrants(t *testing.T, f *fixture) {
 
 	for _, ends := range []userstore.Grant{idle, silent, lastSilent, unused, lastUnused} {
 		f.stored(t, ends)
-		refreshed(of(c, 300), 400) // each new one is refreshed at once, and so worth more
+		refreshed(of(c, 300), 400) // each new one is refreshed at once, and so kept longer
 		f.deleted(t, ends)
 	}
-	// Of those that are all refreshed the one refreshed longest ago ends.
+	// Of grants that were all refreshed, the one refreshed longest ago ends.
 	refreshed(of(c, 300), 400)
 	f.deleted(t, late)
 	f.stored(t, append(kept, early)...)
 	f.endedAndRecorded(t, u, unused, lastUnused, late)
 
-	// The new grant stays, though the clock it was made by is behind all others; and it is the first to
-	// make room, when it is not refreshed.
+	// The new grant stays, although its clock is behind all others. If it is not refreshed, it is
+	// the first to make room.
 	behind := of(c, -60)
 	f.deleted(t, early)
 	f.stored(t, behind)
@@ -135,11 +135,11 @@ func boundedGrants(t *testing.T, f *fixture) {
 
 	list, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
 	must(t, err)
-	equal(t, "live grants", len(list), most+1) // elsewhere
+	equal(t, "live grants", len(list), most+1) // and the one of the other client
 }
 
-// boundedByClient: what the issue saw. A thousand logins through one client leave the sessions of another
-// client alone, and of the same client those that are refreshed.
+// boundedByClient: a thousand logins through one client end no session of another client, and none
+// of the same client that is refreshed.
 func boundedByClient(t *testing.T, f *fixture) {
 	u, script, app := f.user(t), f.client(t, nil), f.client(t, nil)
 	quiet := f.grant(t, u, func(g *userstore.Grant) { g.ClientID = app.ID }) // never refreshed, and at another client
@@ -187,7 +187,7 @@ func boundedInAll(t *testing.T, f *fixture) {
 	f.endedAndRecorded(t, u, made[1])
 }
 
-// boundedRevoked: logging in and out again and again leaves so many revoked rows, the youngest.
+// boundedRevoked: repeated login and logout leaves a bounded number of revoked rows, the youngest.
 func boundedRevoked(t *testing.T, f *fixture) {
 	u, other := f.user(t), f.user(t)
 	minute := func(n int) func(*userstore.Grant) {
@@ -210,7 +210,8 @@ func boundedRevoked(t *testing.T, f *fixture) {
 	f.endedAndRecorded(t, u)
 }
 
-// raceBounds: whichever session ends while all of them are being refreshed, the audit log tells of that one.
+// raceBounds: while all sessions are refreshed, the audit log records the sessions that end,
+// whichever they are.
 func raceBounds(t *testing.T, f *fixture) {
 	u, c := f.user(t), f.client(t, nil)
 	var made []userstore.Grant

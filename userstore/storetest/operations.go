@@ -11,31 +11,31 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Operation is one that takes events. Tests call it with two of them, or with none.
+// Operation is a store operation that takes events. Tests call it with two events, or with none.
 type Operation struct {
 	Name string
-	// Prepare makes what the act is done to.
+	// Prepare creates the rows that the operation changes.
 	Prepare func(t *testing.T, store Store) Prepared
-	// Once: it cannot be done a second time, and tells of nothing then.
+	// Once means that the operation cannot be done a second time and then stores no entry.
 	Once bool
-	// Uncertain: when its answer was lost, it may have happened.
+	// Uncertain means that the operation may have happened when its answer was lost.
 	Uncertain bool
 }
 
-// Prepared is an act that is ready to be done.
+// Prepared is an operation that is ready to run.
 type Prepared struct {
 	Do      func(events ...audit.Event) error
-	Refused func(events ...audit.Event) error // the same where it may not be done; nil: it always may
-	Done    func() bool                       // it has been done, as far as can be seen
+	Refused func(events ...audit.Event) error // the same operation where it is refused; nil: it never is
+	Done    func() bool                       // reports whether it was done, as the store's reads show
 }
 
-// Operations are all of them.
+// Operations returns all operations that take events.
 func Operations() []Operation {
 	type (
 		events = []audit.Event
 		user   = userstore.User
 	)
-	// one is an act on a user who is there, and has a session.
+	// one is an operation on an existing user with a session.
 	one := func(op func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared) func(*testing.T, Store) Prepared {
 		return func(t *testing.T, store Store) Prepared {
 			f := &fixture{Store: store, now: base}
@@ -325,7 +325,7 @@ func Operations() []Operation {
 	}
 }
 
-// TwoEvents are such as an act may be given, and nothing else tells of their target.
+// TwoEvents returns two events for an operation, with a target that no other entry has.
 func TwoEvents() []audit.Event {
 	f := &fixture{now: base}
 	target := id()
@@ -334,13 +334,13 @@ func TwoEvents() []audit.Event {
 	return e
 }
 
-// StoredEntries is how often a store's log tells of the target of events.
+// StoredEntries counts the audit entries about the target of events.
 func StoredEntries(t *testing.T, store Store, events []audit.Event) int {
 	t.Helper()
 	return (&fixture{Store: store}).storedEntries(t, events[0].Target.ID)
 }
 
-// What happened is told, and what did not is not.
+// Every operation that happened has its audit entries, and a refused one has none.
 func operationsRecord(t *testing.T, f *fixture) {
 	for _, op := range Operations() {
 		t.Run(op.Name, func(t *testing.T) {
@@ -350,7 +350,7 @@ func operationsRecord(t *testing.T, f *fixture) {
 				if err := p.Refused(refused...); err == nil {
 					t.Error("it was not refused")
 				}
-				equal(t, "told of what was refused", StoredEntries(t, f, refused), 0)
+				equal(t, "entries of a refused operation", StoredEntries(t, f, refused), 0)
 			}
 			e := TwoEvents()
 			must(t, p.Do(e...))
@@ -367,19 +367,19 @@ func operationsRecord(t *testing.T, f *fixture) {
 				}
 				want[i].ID = got[i].ID
 			}
-			equal(t, "told", got, want)
+			equal(t, "entries", got, want)
 
-			// Whatever comes of the same events again, they are there already.
+			// The same events are stored once, whatever the second call returns.
 			slices.Reverse(got)
 			_ = p.Do(got...)
-			equal(t, "told when it came again", StoredEntries(t, f, e), 2)
+			equal(t, "entries after the second call", StoredEntries(t, f, e), 2)
 			again := TwoEvents()
 			err = p.Do(again...)
 			if op.Once {
-				equal(t, "told of what could not be done again", StoredEntries(t, f, again), 0)
+				equal(t, "entries of what could not be done a second time", StoredEntries(t, f, again), 0)
 			} else {
 				must(t, err)
-				equal(t, "told of what was done again", StoredEntries(t, f, again), 2)
+				equal(t, "entries of what was done a second time", StoredEntries(t, f, again), 2)
 			}
 
 			plain := op.Prepare(t, f.Store)
@@ -391,7 +391,7 @@ func operationsRecord(t *testing.T, f *fixture) {
 	}
 }
 
-// Of many users those that were made are told of, each by its own event.
+// Of many users the created ones have audit entries, each from its own event.
 func createUsersRecords(t *testing.T, f *fixture) {
 	there := f.user(t)
 	var users []userstore.User
@@ -419,7 +419,7 @@ func createUsersRecords(t *testing.T, f *fixture) {
 		if _, ok := taken[i]; ok {
 			want = 0
 		}
-		equal(t, "told", f.storedEntries(t, e.Target.ID), want)
+		equal(t, "entries", f.storedEntries(t, e.Target.ID), want)
 	}
 	for _, wrong := range [][]audit.Event{events[:1], append(events[:30:30], events[0])} {
 		_, err = f.CreateUsers(t.Context(), users, wrong...)
@@ -427,7 +427,7 @@ func createUsersRecords(t *testing.T, f *fixture) {
 	}
 }
 
-// An attempt that is none may still be worth telling of, and so may nothing that was revoked.
+// Events are stored also without an attempt, and also when there was no grant to revoke.
 func recordsWithoutChange(t *testing.T, f *fixture) {
 	e := TwoEvents()
 	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}, e...))
@@ -441,7 +441,7 @@ func recordsWithoutChange(t *testing.T, f *fixture) {
 	equal(t, "told", StoredEntries(t, f, e), 2)
 }
 
-// Of many who revoke one grant at once, one is told of.
+// Of many simultaneous revocations of one grant, one has an audit entry.
 func raceRecord(t *testing.T, f *fixture) {
 	for range 10 {
 		u := f.user(t)
@@ -456,6 +456,6 @@ func raceRecord(t *testing.T, f *fixture) {
 				isAsync(t, err, userstore.ErrNotFound)
 			}
 		})
-		equal(t, "told", f.storedEntries(t, target), 2)
+		equal(t, "entries", f.storedEntries(t, target), 2)
 	}
 }

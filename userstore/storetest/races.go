@@ -12,7 +12,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// isAsync is is for goroutines, which may not end the test.
+// isAsync does what is does, for goroutines, which may not end the test.
 func isAsync(t *testing.T, err, want error) {
 	if !errors.Is(err, want) {
 		t.Errorf("error %v, want %v", err, want)
@@ -124,7 +124,7 @@ func raceRemove(t *testing.T, f *fixture) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	together(5, func(i int) {
-		if i == 0 { // service goes on
+		if i == 0 { // refreshes go on meanwhile
 			g := live
 			for range 20 {
 				v, err := f.AdvanceGrant(ctx, f.advance(g))
@@ -152,12 +152,12 @@ func raceRemove(t *testing.T, f *fixture) {
 	equal(t, "refreshed meanwhile", refreshed.Load(), int64(20))
 }
 
-// raceEnd runs refreshes and logins of one user and client against each act that
-// ends grants. From the moment at which the act has returned,
-//   - no grant that had been started before it began may be refreshed,
-//   - nothing may be started that the act forbids,
-//   - and no grant, whenever its login was under way, comes back to life when
-//     user and client are enabled again, if the act said that all are over.
+// raceEnd runs refreshes and logins of one user and client against each operation that ends grants.
+// After the operation has returned,
+//   - no grant that was started before it began may be refreshed,
+//   - no login that it forbids may succeed,
+//   - and if it ends all grants, no grant may come back to life when user and client are enabled
+//     again, also none of a login that was under way.
 func raceEnd(t *testing.T, f *fixture) {
 	ops := []struct {
 		name     string

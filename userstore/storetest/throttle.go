@@ -17,7 +17,7 @@ func budget() (k userstore.BudgetKey) {
 	return k
 }
 
-// reserve asks for an attempt on an account by a network, both of them new: 3 in an hour
+// reserve returns the reservation of an attempt on a new account by a new network: 3 in an hour
 // from elsewhere, 2 from the network once it is remembered, 5 for the network in all.
 func (f *fixture) reserve() userstore.Reserve {
 	r := userstore.Reserve{
@@ -29,14 +29,14 @@ func (f *fixture) reserve() userstore.Reserve {
 	return r
 }
 
-// nextAttempt is another attempt at the same budgets, so much later.
+// nextAttempt returns another attempt on the same budgets, later by this time.
 func nextAttempt(r userstore.Reserve, later time.Duration) userstore.Reserve {
 	rand.Read(r.ID[:])
 	r.At, r.PendingUntil = r.At.Add(later), r.PendingUntil.Add(later)
 	return r
 }
 
-// wrongPasswords reserves attempts and settles them.
+// wrongPasswords reserves n attempts and marks them wrong.
 func (f *fixture) wrongPasswords(t *testing.T, r userstore.Reserve, n int) {
 	t.Helper()
 	for range n {
@@ -80,7 +80,7 @@ func throttleAttempts(t *testing.T, f *fixture) {
 	is(t, f.ReserveAttempt(ctx, nextAttempt(r, time.Hour-time.Microsecond)), userstore.ErrConflict)
 	must(t, f.ReserveAttempt(ctx, nextAttempt(r, time.Hour)))
 
-	// What one budget refuses takes nothing from the other, whichever it is.
+	// An attempt that one budget refuses does not count in the other, whichever budget it is.
 	other := f.reserve()
 	other.Network = r.Network
 	f.wrongPasswords(t, other, 1)
@@ -94,7 +94,7 @@ func throttleAttempts(t *testing.T, f *fixture) {
 	is(t, f.ReserveAttempt(ctx, fourth), userstore.ErrConflict)
 	equal(t, "of another network", f.tallies(t, fourth).Network, userstore.Tally{})
 
-	// One budget alone, and no limit at all.
+	// One budget alone, and a budget without a limit.
 	none := userstore.BudgetKey{}
 	alone := f.reserve()
 	alone.Own, alone.Strangers = none, none
@@ -110,7 +110,7 @@ func throttleAttempts(t *testing.T, f *fixture) {
 	is(t, f.ReserveAttempt(ctx, alone), userstore.ErrInvalid)
 }
 
-// Whoever logged in keeps a budget of its own until the network is forgotten.
+// A network that logged in has a budget of its own until it is forgotten.
 func throttleRemembers(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, r := f.user(t), f.reserve()
@@ -149,7 +149,7 @@ func throttleRemembers(t *testing.T, f *fixture) {
 	equal(t, "remembered anew", f.tallies(t, r).Remembered, true)
 }
 
-// What the store lets in is what the rules say, on any schedule.
+// The store allows the same attempts as the rules do, on any schedule.
 func throttleAgrees(t *testing.T, f *fixture) {
 	for name, l := range map[string]userstore.Limit{
 		"a window":   {Free: 4, Window: 10 * time.Minute},
@@ -180,7 +180,7 @@ func throttleAgrees(t *testing.T, f *fixture) {
 			}
 			is(t, err, userstore.ErrConflict)
 			refused++
-			if dice.IntN(2) == 0 { // and let in when it is said to
+			if dice.IntN(2) == 0 { // it is allowed at the time that the rules name
 				r = nextAttempt(r, opens.Sub(stored(r.At)))
 				must(t, f.ReserveAttempt(t.Context(), r))
 				must(t, f.SettleAttempt(t.Context(), r.Attempt))
@@ -223,8 +223,8 @@ func throttleRemoves(t *testing.T, f *fixture) {
 	equal(t, "forgotten", f.tallies(t, r).Remembered, false)
 }
 
-// However many come at once, from however many networks and at however many accounts. In
-// rounds: in the first, connections are still being opened, one after the other.
+// However many attempts come at once, from however many networks and at however many accounts. They
+// come in rounds: in the first, connections are still being opened, one after the other.
 func raceReserve(t *testing.T, f *fixture) {
 	for range 15 {
 		account, network := f.reserve(), budget()
@@ -251,8 +251,8 @@ func raceReserve(t *testing.T, f *fixture) {
 				isAsync(t, err, userstore.ErrConflict)
 			}
 		})
-		// A budget may be left with room: by one that was refused by the other budget, and
-		// while it was not told stood in the way.
+		// A budget may keep room: an attempt that the other budget refused may have taken a place
+		// until it was refused.
 		ofAccount, ofNetwork := reserved[0].Load()+reserved[2].Load(), reserved[1].Load()+reserved[2].Load()
 		if ofAccount > 3 || ofNetwork > 5 || reserved[0].Load()+reserved[1].Load() == 0 {
 			t.Errorf("U-15: %d of the account, %d of the network", ofAccount, ofNetwork)
@@ -270,7 +270,7 @@ func raceReserve(t *testing.T, f *fixture) {
 	}
 }
 
-// Logins that are right never take anything from the budget, however many there are.
+// Logins with the right password take nothing from the budget, however many there are.
 func raceRight(t *testing.T, f *fixture) {
 	u, r := f.user(t), f.reserve()
 	together(30, func(int) {
