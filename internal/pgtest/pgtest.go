@@ -17,16 +17,16 @@ import (
 
 const variable = "SIGNET_TEST_POSTGRES_URL"
 
-// The one server of a test process, made when it is first asked for. It needs
-// no clean-up of ours: it ends with the process.
+// shared is the one server of a test process, started by the first caller. It needs no clean-up: it
+// ends with the process.
 var (
 	shared    = sync.OnceValues(func() (*Server, error) { return start(Options{}) })
 	templates sync.Map // name → func() (database, error)
 )
 
-// URL returns the address of a fresh, empty database. The server is the one
-// named by SIGNET_TEST_POSTGRES_URL, or is started for this test process from the programs
-// that Programs finds or fetches, and ends with it. Without either the test fails.
+// URL returns the address of a fresh, empty database. The server is the one that
+// SIGNET_TEST_POSTGRES_URL names. Without that variable, the first caller starts a server for this
+// test process from the programs that Programs returns. Without either the test fails.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	if os.Getenv(variable) != "" {
@@ -35,12 +35,12 @@ func URL(tb testing.TB) string {
 	return server(tb).URL(tb)
 }
 
-// Clone returns the address of a fresh copy of a database that prepare, which
-// is called once per process and name, has filled: copying files is many times
-// faster than migrating. prepare must leave no connection open.
+// Clone returns the address of a fresh copy of a database that prepare has filled. prepare is
+// called once per process and name, because copying files is many times faster than migrating; it
+// must leave no connection open.
 func Clone(tb testing.TB, name string, prepare func(url string) error) string {
 	tb.Helper()
-	if os.Getenv(variable) != "" { // a template would stay behind there
+	if os.Getenv(variable) != "" { // a template would be left over there
 		u := external(tb)
 		if err := prepare(u); err != nil {
 			tb.Fatalf("pgtest: prepare %s: %v", name, err)
@@ -67,8 +67,8 @@ func Clone(tb testing.TB, name string, prepare func(url string) error) string {
 	return address(s.dir, database)
 }
 
-// Log is what the server has logged so far, failed statements included. A
-// server named by SIGNET_TEST_POSTGRES_URL must collect its log into a file.
+// Log returns what the server has logged so far, failed statements included. A server that
+// SIGNET_TEST_POSTGRES_URL names must collect its log into a file.
 func Log(tb testing.TB) string {
 	tb.Helper()
 	admin := os.Getenv(variable)

@@ -58,7 +58,7 @@ func TestACloneHoldsWhatWasPreparedOnce(t *testing.T) {
 	}
 }
 
-func TestTheLogTellsOfSyntaxErrors(t *testing.T) {
+func TestTheLogShowsSyntaxErrors(t *testing.T) {
 	u := URL(t)
 	if err := execute(u, `SELEKT marker_of_this_test`); err == nil {
 		t.Fatal("no error")

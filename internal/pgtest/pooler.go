@@ -19,7 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// poolerSupervisor ends the pooler when the test process closes the pipe, or is gone.
+// poolerSupervisor ends the pooler when the test process closes the pipe or ends.
 const poolerSupervisor = `
 trap '' INT HUP TERM
 "$@" </dev/null & pid=$!
@@ -29,9 +29,10 @@ wait "$pid"
 rm -rf "$DIR"
 `
 
-// PgBouncer starts a PgBouncer in transaction mode before the database at address and returns the
-// address through it, a socket that only its user can reach. settings are further lines of its
-// configuration. It is Debian's package "pgbouncer", and fails the test when that is missing.
+// PgBouncer starts a PgBouncer in transaction mode before the database at address. It returns an
+// address through PgBouncer, a socket that only its user can reach. settings are further lines of
+// its configuration. The program comes from Debian's package "pgbouncer"; the test fails without
+// it.
 func PgBouncer(tb testing.TB, address string, settings ...string) string {
 	tb.Helper()
 	program, err := exec.LookPath("pgbouncer")
@@ -57,7 +58,7 @@ func PgBouncer(tb testing.TB, address string, settings ...string) string {
 	}
 	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 	server := fmt.Sprintf("* = host=%s port=%d user=%s", quoted(target.Host), target.Port, quoted(target.User))
-	if target.Password != "" { // it takes two quotes for one that is escaped
+	if target.Password != "" { // PgBouncer reads two quotes as one
 		server += " password=" + quoted(target.Password)
 	}
 	lines := []string{

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Processes are the server's process ids: the postmaster first, then its children.
+// Processes returns the server's process ids: the postmaster first, then its children.
 func (s *Server) Processes() ([]int, error) {
 	postmaster, err := s.PID()
 	if err != nil {

@@ -15,21 +15,22 @@ var errNoPrograms = errors.New("no PostgreSQL server programs were found (looked
 	"in /usr/lib/postgresql/*/bin and where pg_config points), and they could not be fetched: install Debian's package \"postgresql\" " +
 	"(apt-get install postgresql), or set SIGNET_TEST_POSTGRES_URL to the address of a superuser of a server for tests")
 
-// Programs returns the folder of initdb and postgres: the newest ones of this machine, or else pinned ones, which are
-// fetched when this user has none yet.
+// Programs returns the folder of initdb and postgres: the newest ones of this machine, or else
+// pinned ones, which are fetched when this user has none yet.
 func Programs() (string, error) {
-	if dir := installed(); dir != "" {
+	if dir := installedPrograms(); dir != "" {
 		return dir, nil
 	}
-	dir, err := fetched()
+	dir, err := fetchedPrograms()
 	if err != nil {
 		return "", errors.Join(errNoPrograms, err)
 	}
 	return dir, nil
 }
 
-// installed is the folder of the newest initdb and postgres of this machine; "" if there are none.
-func installed() string {
+// installedPrograms returns the folder of the newest initdb and postgres of this machine; "" if
+// there are none.
+func installedPrograms() string {
 	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
@@ -53,7 +54,7 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
-// version is the major version a postgres program reports, 0 if it reports none.
+// version returns the major version that a postgres program reports, 0 if it reports none.
 func version(postgres string) int {
 	if !executable(postgres) {
 		return 0

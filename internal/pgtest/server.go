@@ -23,10 +23,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Options of a server of one's own.
+// Options configure a server that one test starts for itself.
 type Options struct {
-	// Durable makes every commit reach the disk, as in production. Only
-	// benchmarks and crash tests want that.
+	// Durable makes every commit reach the disk, as in production. Only benchmarks and crash tests
+	// need that.
 	Durable bool
 	// Settings are further lines for the server's command line: name=value.
 	Settings []string
@@ -34,8 +34,8 @@ type Options struct {
 
 // Server is a running PostgreSQL.
 type Server struct {
-	dir   string    // everything of it; removed when it ends
-	stdin *os.File  // the supervisor's: commands, and the sign of life
+	dir   string    // all of its files; removed when it ends
+	stdin *os.File  // the supervisor's input: commands; it closes with this process
 	serve *exec.Cmd // the supervisor
 	owner *syscall.SysProcAttr
 	admin string // address of the database "postgres"
@@ -43,9 +43,9 @@ type Server struct {
 	made  atomic.Int64
 }
 
-// supervisor obeys "start" and "stop"; at the end of its input it stops the
-// server, removes the folder and ends. It ignores what a terminal sends to the
-// whole group, because only the pipe tells that the test process is gone.
+// supervisor obeys "start" and "stop". At the end of its input it stops the server, removes the
+// folder and ends. It ignores signals that a terminal sends to the whole group: only the pipe shows
+// that the test process has ended.
 const supervisor = `
 trap '' INT HUP TERM
 pid=
@@ -60,7 +60,7 @@ stop
 rm -rf "$DIR"
 `
 
-// Start runs a server of its own for one test, which may stop and start it.
+// Start runs a server for one test, which may stop and start it.
 func Start(tb testing.TB, o Options) *Server {
 	tb.Helper()
 	s, err := start(o)
@@ -105,7 +105,7 @@ func start(o Options) (_ *Server, err error) {
 		"listen_addresses=", // the socket's folder is readable by its owner only, so that trust is safe
 		"unix_socket_directories=" + s.dir,
 		"max_connections=200", "shared_buffers=64MB", "max_prepared_transactions=10",
-		"log_line_prefix=%m [%p] %d ", "timezone=Asia/Kathmandu", // instants must not depend on it
+		"log_line_prefix=%m [%p] %d ", "timezone=Asia/Kathmandu", // stored instants must not depend on it
 	}
 	if !o.Durable {
 		settings = append(settings, "fsync=off", "full_page_writes=off", "max_wal_size=4GB", "autovacuum_naptime=1h")
@@ -131,7 +131,7 @@ func start(o Options) (_ *Server, err error) {
 	return s, s.Resume()
 }
 
-// unprivileged is whom the server runs as when the test runs as root.
+// unprivileged returns the user that the server runs as when the test runs as root.
 func unprivileged() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
@@ -149,8 +149,8 @@ func unprivileged() (*syscall.Credential, error) {
 		`install Debian's package "postgresql", or run the tests as another user`)
 }
 
-// makeDir makes the server's folder where its user can reach it and where the
-// socket's path stays under the 107 bytes that the system allows.
+// makeDir makes the server's folder where its user can reach it and where the socket's path stays
+// under the 107 bytes that the system allows.
 func makeDir(uid int) (string, error) {
 	parent := os.TempDir()
 	if len(parent) > 60 || !reachable(parent) {
@@ -166,7 +166,7 @@ func makeDir(uid int) (string, error) {
 	return dir, err
 }
 
-// reachable tells whether every folder on the way lets others pass.
+// reachable reports whether the permissions of every folder on the path let other users pass.
 func reachable(dir string) bool {
 	if os.Getuid() != 0 {
 		return true
@@ -224,7 +224,7 @@ func (s *Server) Stop() error {
 	return errors.New("the server does not stop")
 }
 
-// PID is the process id of the postmaster.
+// PID returns the process id of the postmaster.
 func (s *Server) PID() (int, error) {
 	b, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
 	if err != nil {
@@ -234,7 +234,7 @@ func (s *Server) PID() (int, error) {
 	return strconv.Atoi(strings.TrimSpace(line))
 }
 
-// Log is everything the server has logged, failed statements included.
+// Log returns everything that the server has logged, failed statements included.
 func (s *Server) Log() []byte {
 	b, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 	return b

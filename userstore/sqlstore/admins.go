@@ -2,31 +2,31 @@ package sqlstore
 
 import "github.com/signet-id/signet/userstore"
 
-// A role stands in the list right after [ or a comma, and a quote inside a role
-// is escaped: no other text looks like one. So the text tells who has a role, on
-// either engine, and an index holds those who are enabled admins.
+// A role stands in the list right after [ or a comma, and a quote inside a role is escaped, so no
+// other text looks like a role. The text therefore shows, on either engine, who has a role. An
+// index holds the enabled admins.
 const (
-	// A CASE, since PostgreSQL takes an equation for rare and then looks into the
-	// index; and counted, not just looked for, since it expects to meet a row early.
+	// isAdmin is a CASE because PostgreSQL expects an equation to be rare and then does not use the
+	// index. Admins are counted, not just searched, because PostgreSQL expects to meet a row early.
 	isAdmin = `CASE WHEN is_active AND replace(replace(roles, '["` + userstore.RoleAdmin + `"', ''), ',"` + userstore.RoleAdmin + `"', '') <> roles
 		THEN 1 ELSE 0 END = 1`
 	unlessAdmin     = ` AND NOT (` + isAdmin + `)`
 	unlessLastAdmin = ` AND (NOT (` + isAdmin + `) OR (SELECT COUNT(*) FROM (SELECT id AS other FROM users WHERE ` + isAdmin + `) AS o
 		WHERE o.other <> users.id) > 0)`
 
-	// adminLock is the number by which acts that take an admin away wait for each other.
+	// adminLock is the advisory lock of operations that may remove an admin.
 	adminLock int64 = 0x61646d696e // "admin"
 )
 
-// mayTakeAdmin runs a statement on one user's row after which that user may not
-// be an enabled admin. s ends it with one more condition. It counts no row, among
-// other reasons, when the user is the last one.
+// keepingAnAdmin runs a statement on one user's row after which that user may not be an enabled
+// admin. s returns the statement with one more condition at its end. The result is 0 when no row
+// changed, which is also the case when the user is the last admin.
 //
-// Nearly always the row is no admin's, which the first try of the statement tells
-// by itself. Otherwise, on PostgreSQL, acts that take an admin away take turns
-// before they look for another: at READ COMMITTED two that take each other away
-// would both see the other one. Nothing else takes an admin away.
-func (db *DB) mayTakeAdmin(run exec, s func(condition string) stmt) (int64, error) {
+// Nearly always the user is no admin, which the first try of the statement finds out by itself.
+// Otherwise, on PostgreSQL, operations that remove an admin wait for each other before they look
+// for another admin: at READ COMMITTED, two that remove each other would both see the other one. No
+// other operation removes an admin.
+func (db *DB) keepingAnAdmin(run exec, s func(condition string) stmt) (int64, error) {
 	n, err := run(s(unlessAdmin))
 	if err != nil || n[0] > 0 {
 		return 1, err

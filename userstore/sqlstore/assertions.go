@@ -8,12 +8,12 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// UseAssertion is one statement: two uses of one jti meet at its row, whichever
-// replicas they came to. The row of an assertion that has expired, which nobody accepts
-// any more, does not count though it has not been removed yet.
+// UseAssertion is one statement: two uses of one jti meet at its row, whichever replicas they came
+// to. The row of an expired assertion does not count, even if it has not been removed yet: every
+// server refuses the assertion.
 //
-// It is not begun again when its answer was lost: it would find its own row. Its
-// caller answers 503, and the client makes a new assertion.
+// It is not retried when its answer was lost, because it would find its own row. The caller answers
+// 503, and the client makes a new assertion.
 func (db *DB) UseAssertion(ctx context.Context, clientID, jti string, now, until time.Time) error {
 	hash := sha256.Sum256([]byte(jti))
 	n, err := db.write(ctx, false, bind(`INSERT INTO client_assertions (client_id, jti, expires_at) VALUES ($1, $2, $3)

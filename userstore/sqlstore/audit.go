@@ -18,40 +18,40 @@ const eventColumns = `at, id, name, outcome, reason, actor_type, actor_id, targe
 const (
 	insertEvent = `INSERT INTO audit_events (` + eventColumns + `)
 	SELECT $, $, $, $, $, $, $, $, $, $, $, $, $, $, $ WHERE `
-	onceEach = ` ON CONFLICT (at, id) DO NOTHING`
+	unlessStored = ` ON CONFLICT (at, id) DO NOTHING`
 )
 
 var (
-	storeEvent           = numbered(insertEvent + `TRUE` + onceEach)
-	storeEventOfGrant    = numbered(insertEvent + `EXISTS (SELECT 1 FROM grants WHERE id = $)` + onceEach)
-	storeEventOfCode     = numbered(insertEvent + `EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)` + onceEach)
-	storeEventOfConsent  = numbered(insertEvent + `EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)` + onceEach)
-	storeEventOfStarted  = numbered(insertEvent + sessionStarted + onceEach)
-	storeEventOfSession  = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)` + onceEach)
-	storeEventOfOwn      = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)` + onceEach)
-	storeEventOfPassword = numbered(insertEvent + `EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)` + onceEach)
+	storeEvent             = numbered(insertEvent + `TRUE` + unlessStored)
+	storeEventOfGrant      = numbered(insertEvent + `EXISTS (SELECT 1 FROM grants WHERE id = $)` + unlessStored)
+	storeEventOfCode       = numbered(insertEvent + `EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)` + unlessStored)
+	storeEventOfConsent    = numbered(insertEvent + `EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)` + unlessStored)
+	storeEventOfNewSession = numbered(insertEvent + sessionStarted + unlessStored)
+	storeEventOfSession    = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)` + unlessStored)
+	storeEventOfOwnSession = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)` + unlessStored)
+	storeEventOfPassword   = numbered(insertEvent + `EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)` + unlessStored)
 )
 
-// eventRow is an event as its columns. It is made once for each call, before
-// the first try: an act that is begun again stores the same rows.
+// eventRow is an event as the columns of its row. It is made once for each call, before the first
+// try, so that a retried operation stores the same row.
 type eventRow []any
 
-// key is the primary key: at and id.
+// key returns the primary key: at and id.
 func (r eventRow) key() []any { return r[:2] }
 
-// eventRows makes rows of events. What no engine can hold is left out of them,
-// and what is long is cut: to be told of must not keep anything from happening.
+// eventRows makes rows of events. It drops characters that no engine can store and cuts long text:
+// an audit entry must not keep its operation from happening.
 func eventRows(events []audit.Event) []eventRow {
 	rows := make([]eventRow, len(events))
 	for i, e := range events {
-		id := shown(e.ID)
+		id := displayable(e.ID)
 		if id == "" {
 			id = randomID()
 		}
 		row := eventRow{micros(e.At), id}
 		for _, s := range []string{string(e.Name), string(e.Outcome), e.Reason, string(e.Actor.Type), e.Actor.ID,
 			string(e.Target.Type), e.Target.ID, e.ClientID, e.SessionID, e.Address, e.UserAgent, e.RequestID} {
-			row = append(row, shown(s))
+			row = append(row, displayable(s))
 		}
 		rows[i] = append(row, encodeChanges(e.Changes))
 	}
@@ -62,14 +62,15 @@ func randomID() string {
 	for {
 		var b [16]byte
 		rand.Read(b[:])
-		// As every id: it begins with a letter or digit.
+		// Every id begins with a letter or digit.
 		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' && id[0] != '_' {
 			return id
 		}
 	}
 }
 
-// storeEvents are the statements that add events to the log, each unless it is there.
+// storeEvents returns the statements that add rows to the audit log, each unless it is stored
+// already.
 func storeEvents(rows []eventRow) []stmt {
 	s := make([]stmt, len(rows))
 	for i, row := range rows {
@@ -78,8 +79,8 @@ func storeEvents(rows []eventRow) []stmt {
 	return s
 }
 
-// storeEventsIf are those of a batch, which adds them by a statement that looks for
-// what the act wrote: given by args, it proves that the act happened.
+// storeEventsIf returns the same statements for a batch. Each looks for the row that the operation
+// wrote, which args name and which proves that the operation happened.
 func storeEventsIf(sql string, rows []eventRow, args ...any) []stmt {
 	s := make([]stmt, len(rows))
 	for i, row := range rows {
@@ -88,7 +89,7 @@ func storeEventsIf(sql string, rows []eventRow, args ...any) []stmt {
 	return s
 }
 
-// maxChanges bounds, with shown, the text of an event's changes far below maxValue.
+// maxChanges bounds, together with displayable, the text of an event's changes far below maxValue.
 const maxChanges = 64
 
 func encodeChanges(changes []audit.Change) string {
@@ -101,7 +102,7 @@ func encodeChanges(changes []audit.Change) string {
 			stored = append(stored, audit.Change{Field: "…", After: fmt.Sprintf("%d more", len(changes)-i)})
 			break
 		}
-		stored = append(stored, audit.Change{Field: shown(c.Field), Before: shown(c.Before), After: shown(c.After)})
+		stored = append(stored, audit.Change{Field: displayable(c.Field), Before: displayable(c.Before), After: displayable(c.After)})
 	}
 	b, _ := json.Marshal(stored) // strings cannot fail
 	return string(b)
@@ -125,8 +126,8 @@ func (db *DB) Record(ctx context.Context, events ...audit.Event) error {
 	return err
 }
 
-// listEvents is the statement of a page. The conditions that say no more than
-// others let the partial indexes be used.
+// listEvents returns the statement for a page. Its redundant conditions let the partial indexes be
+// used.
 func listEvents(q userstore.EventQuery) stmt {
 	sql := `SELECT ` + eventColumns + ` FROM audit_events WHERE TRUE`
 	var args []any
@@ -178,7 +179,7 @@ func (db *DB) ListEvents(ctx context.Context, q userstore.EventQuery) ([]audit.E
 		page = append(page, e)
 		return err
 	})
-	return page, unknown(err, nil)
+	return page, ifUnstorable(err, nil)
 }
 
 const removeEvents = `DELETE FROM audit_events WHERE (at, id) IN

@@ -21,10 +21,9 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkRefreshPostgres measures AdvanceGrant against a bare one-row UPDATE
-// through pgx, both durable, 16 connections each, in turns of a fraction of a
-// second so that the machine's mood falls on both alike. vs-bare is the ratio
-// of their rates.
+// BenchmarkRefreshPostgres measures AdvanceGrant against a bare one-row UPDATE through pgx. Both
+// are durable and use 16 connections. They alternate every fraction of a second, so that changes in
+// the machine's load affect both. vs-bare is the ratio of their rates.
 func BenchmarkRefreshPostgres(b *testing.B) {
 	const conns, rows = 16, 2000
 	server := pgtest.Start(b, pgtest.Options{Durable: true})
@@ -73,7 +72,7 @@ func BenchmarkRefreshPostgres(b *testing.B) {
 		_, err := pool.Exec(context.Background(), `UPDATE bare SET n = n + 1 WHERE id = $1`, grants[i].ID[:])
 		return err
 	}
-	// turn lets the 16 workers, each on rows of its own, do n operations in all.
+	// turn runs n operations in all on 16 workers, each with rows of its own.
 	turn := func(n int, op func(int) error) time.Duration {
 		var left atomic.Int64
 		left.Store(int64(n))
@@ -123,8 +122,8 @@ func BenchmarkRefreshSQLite(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "refreshes/s")
 }
 
-// BenchmarkLogin measures the read, the reservation and the batch of a login, and what is
-// refused: a reservation without room, and the read that says until when.
+// BenchmarkLogin measures the read, the reservation and the batch of a login, and a refused login:
+// a reservation without room, and the read of when there is room again.
 func BenchmarkLogin(b *testing.B) {
 	server := pgtest.Start(b, pgtest.Options{Durable: true})
 	postgres := open(b, server.URL(b), sqlstore.Options{})

@@ -46,60 +46,62 @@ func (db *DB) UserForLogin(ctx context.Context, l userstore.Login) (userstore.Us
 	return u, err == nil, err
 }
 
-// ofBrowser are the live grants of a browser session that end with it: those without offline_access.
-// A scope stands in the list right after [ or a comma, and a quote inside one is escaped, so that
-// no other text looks like it.
-const ofBrowser = ` browser_session <> '' AND revoked_at = 0
+// endsWithBrowser is the condition for the live grants of a browser session that end with it: those
+// without offline_access. A scope stands in the list right after [ or a comma, and a quote inside a
+// scope is escaped, so that no other text looks like a scope.
+const endsWithBrowser = ` browser_session <> '' AND revoked_at = 0
 	AND replace(replace(scopes, '["offline_access"', ''), ',"offline_access"', '') = scopes`
 
 var (
-	// startedHere proves that StartSession's first statement met every condition.
-	startedHere = ` AND EXISTS (SELECT 1 FROM users p WHERE p.id = $ AND p.last_session_id = $)`
+	// ifStarted proves that StartSession's first statement met every condition.
+	ifStarted = ` AND EXISTS (SELECT 1 FROM users p WHERE p.id = $ AND p.last_session_id = $)`
 
 	lockReplaced = numbered(`UPDATE users SET last_session_id = ''
-		WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.hash = $ AND b.user_id <> $)` + startedHere)
+		WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.hash = $ AND b.user_id <> $)` + ifStarted)
 	revokeReplaced = numbered(`UPDATE grants SET revoked_at = $
-		WHERE browser_session = (SELECT b.id FROM browser_sessions b WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $)) AND` + ofBrowser + startedHere)
-	deleteReplaced = numbered(`DELETE FROM browser_sessions WHERE hash = $` + startedHere)
+		WHERE browser_session = (SELECT b.id FROM browser_sessions b WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $)) AND` + endsWithBrowser + ifStarted)
+	deleteReplaced = numbered(`DELETE FROM browser_sessions WHERE hash = $` + ifStarted)
 
 	insertSession = numbered(`INSERT INTO browser_sessions (hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at, user_agent, address)
 		SELECT $, $, u.id, $, $, $, $, $, $, $, $ FROM users u WHERE u.id = $ AND u.last_session_id = $`)
 
 	sessionStarted = `EXISTS (SELECT 1 FROM browser_sessions n WHERE n.hash = $)`
-	// tellSurplus stores an audit entry for each live session of a user that has to make room for a new one. Sessions
-	// that were never used after their login go first, then the least recently used. So a script that logs in again and
-	// again ends its own sessions.
-	tellSurplus = numbered(`INSERT INTO audit_events (` + eventColumns + `)
+	// recordSurplus stores an audit entry for each live session of a user that has to make room for
+	// a new one. Sessions that were never used after their login go first, then the least recently
+	// used. So a script that logs in again and again ends its own sessions.
+	recordSurplus = numbered(`INSERT INTO audit_events (` + eventColumns + `)
 		SELECT $, s.id, $, $, $, $, $, $, s.user_id, $, s.id, $, $, $, $
 		FROM browser_sessions s WHERE s.id IN (SELECT o.id FROM (SELECT b.id FROM browser_sessions b
 			WHERE b.user_id = $ AND b.hash <> $ AND b.expires_at > $
 			ORDER BY CASE WHEN b.last_used_at > b.created_at THEN 0 ELSE 1 END, b.last_used_at DESC, b.created_at DESC, b.id
-			LIMIT 100 OFFSET $) AS o) AND ` + sessionStarted + onceEach)
-	// endSurplus deletes the sessions that tellSurplus chose: a use that commits in between changes the choice. Grants that
-	// came of these sessions live on, because an app's user has not logged out.
+			LIMIT 100 OFFSET $) AS o) AND ` + sessionStarted + unlessStored)
+	// endSurplus deletes the sessions that recordSurplus chose, because a use that commits in between
+	// would change the choice. Grants that came of these sessions live on: the user has not logged out
+	// of the apps.
 	endSurplus = numbered(`DELETE FROM browser_sessions WHERE id IN (SELECT e.session_id FROM audit_events e
 		WHERE e.at = $ AND e.target_id = $ AND e.name = $ AND e.reason = $) AND ` + sessionStarted)
 )
 
-// boundSessions are the statements that keep the bound of a user's browser sessions after b was inserted.
+// boundSessions returns the statements that keep the bound of a user's browser sessions after b was
+// inserted.
 func boundSessions(ctx context.Context, b userstore.BrowserSession) []stmt {
 	e := audit.New(ctx, b.CreatedAt, audit.SessionRevoked, audit.User(b.UserID))
 	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
 	row := eventRows([]audit.Event{e})[0]
 	entry := slices.Concat(row[:1], row[2:8], row[9:10], row[11:15]) // all but id, target and session, which the sessions give
 	return []stmt{
-		bind(tellSurplus, append(entry, b.UserID, b.Hash[:], micros(b.CreatedAt), int64(userstore.MaxBrowserSessionsPerUser-1), b.Hash[:])...),
+		bind(recordSurplus, append(entry, b.UserID, b.Hash[:], micros(b.CreatedAt), int64(userstore.MaxBrowserSessionsPerUser-1), b.Hash[:])...),
 		bind(endSurplus, row[0], b.UserID, row[2], row[4], b.Hash[:]),
 	}
 }
 
-// StartSession writes the hash of the session's new, random cookie into the user's row: that
-// proves to the statements after it that the conditions were met, and holds the row's
-// lock, as StartGrant does. The session that the browser had before ends, under the
-// lock of its user, who may be another; it goes first, for the new one may have its id.
+// StartSession writes the hash of the session's new, random cookie into the user's row. This proves
+// to the following statements that the conditions were met, and holds the row's lock, as StartGrant
+// does. The session that the browser had before ends under the lock of its user, who may be another
+// user. It ends first, because the new session may have its id.
 //
-// It is not begun again when its answer was lost: the caller says 503, and nobody holds
-// the cookie of the session that may be there.
+// It is not retried when its answer was lost: the caller answers 503, and no browser holds the
+// cookie of the session that may have been stored.
 func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events ...audit.Event) error {
 	b := s.Session
 	if err := texts(b.AMR...); err != nil {
@@ -133,10 +135,10 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	inserted := len(steps)
 	steps = append(steps,
 		bind(insertSession, b.Hash[:], b.ID, micros(b.AuthTime), list(b.AMR), b.ACR, now, micros(used), micros(b.ExpiresAt),
-			shown(b.UserAgent), shown(b.Address), b.UserID, mark))
+			displayable(b.UserAgent), displayable(b.Address), b.UserID, mark))
 	steps = append(steps, boundSessions(ctx, b)...)
-	steps = append(steps, passed(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
-	steps = append(steps, storeEventsIf(storeEventOfStarted, eventRows(events), b.Hash[:])...)
+	steps = append(steps, succeeded(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
+	steps = append(steps, storeEventsIf(storeEventOfNewSession, eventRows(events), b.Hash[:])...)
 	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[inserted] == 0 {
 		return userstore.ErrConflict
@@ -164,42 +166,42 @@ func (db *DB) BrowserSession(ctx context.Context, hash userstore.SessionHash, no
 	return s, u, err
 }
 
-// TouchSession changes nothing that an index holds, and never goes back.
+// TouchSession changes no indexed column, and never moves the time back.
 func (db *DB) TouchSession(ctx context.Context, hash userstore.SessionHash, now time.Time) error {
 	_, err := db.write(ctx, true, bind(`UPDATE browser_sessions SET last_used_at = $1 WHERE hash = $2 AND last_used_at < $3`,
 		micros(now), hash[:], micros(now)))
 	return err
 }
 
-// EndSession locks the user's row first, as RedeemCode does: a code of this session that is
-// being redeemed is either a grant by then, and revoked here, or is void. It is told of if the
-// session was there.
+// EndSession locks the user's row first, as RedeemCode does. A code of this session that is
+// redeemed at the same time either is a grant by then, which is revoked here, or is void. The audit
+// entry is stored if the session existed.
 func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error {
 	steps := []stmt{
 		bind(`UPDATE users SET last_session_id = '' WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
-		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+ofBrowser, micros(now), id),
+		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+endsWithBrowser, micros(now), id),
 	}
 	steps = append(steps, storeEventsIf(storeEventOfSession, eventRows(events), id)...)
 	_, err := db.batch(ctx, true, append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1`, id))...)
-	return unknown(err, nil)
+	return ifUnstorable(err, nil)
 }
 
-// RevokeBrowserSession whose answer was lost is begun again; what it then finds gone
-// it ended itself.
+// RevokeBrowserSession is retried when its answer was lost. If the retry finds no session, the
+// first try ended it.
 func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now time.Time, events ...audit.Event) error {
 	const theirs = ` AND EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = $ AND b.user_id = $)`
 	steps := []stmt{
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+theirs), userID, id, userID),
-		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+ofBrowser+theirs), micros(now), id, userID, id, userID),
+		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+endsWithBrowser+theirs), micros(now), id, userID, id, userID),
 	}
-	steps = append(steps, storeEventsIf(storeEventOfOwn, eventRows(events), id, userID)...)
+	steps = append(steps, storeEventsIf(storeEventOfOwnSession, eventRows(events), id, userID)...)
 	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID))
 	if texts(userID, id) != nil {
 		return userstore.ErrNotFound
 	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
+	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		n, err := db.engine.batch(ctx, steps)
-		if err == nil && n[len(n)-1] == 0 && !again {
+		if err == nil && n[len(n)-1] == 0 && !maybeDone {
 			return userstore.ErrNotFound
 		}
 		return err
@@ -220,11 +222,12 @@ func (db *DB) ListBrowserSessions(ctx context.Context, userID string, now, idleS
 		all = append(all, s)
 		return err
 	})
-	return all, unknown(err, nil)
+	return all, ifUnstorable(err, nil)
 }
 
-// endSessions ends a user's browser sessions, in an act that holds the user's lock and revokes their grants:
-// all but the one that the grant of session id keep came of, on a further condition.
+// endSessions ends a user's browser sessions, in an operation that holds the user's lock and
+// revokes the grants. It keeps the session that the grant with session id keep came from. condition
+// is a further condition.
 func endSessions(userID, keep, condition string, args ...any) stmt {
 	return bind(numbered(`DELETE FROM browser_sessions WHERE user_id = $
 		AND id <> COALESCE((SELECT g.browser_session FROM grants g WHERE g.session_id = $ AND g.user_id = $), '')`+condition),

@@ -46,7 +46,8 @@ func (r *clientRow) client() (c userstore.Client, err error) {
 	return c, nil
 }
 
-// encodeClient checks what JSON and indexes would not, and encodes what is stored as JSON.
+// encodeClient checks the values that end up in JSON or in an index, and encodes what is stored as
+// JSON.
 func encodeClient(c userstore.Client) (metadata, origins string, err error) {
 	for _, items := range [][]string{c.GrantTypes, c.Scopes, c.Resources} {
 		if err := texts(items...); err != nil {
@@ -60,20 +61,19 @@ func encodeClient(c userstore.Client) (metadata, origins string, err error) {
 		return "", "", err
 	}
 	b, err := json.Marshal(c.ClientMetadata)
-	if err != nil { // jwks is no JSON
+	if err != nil { // jwks is not JSON
 		return "", "", fmt.Errorf("%w: %w", userstore.ErrInvalid, err)
 	}
 	return string(b), list(redirectOrigins(c.RedirectURIs)), nil
 }
 
-// CreateClient whose answer was lost says ErrUnavailable when it has no events;
-// whoever then tries again may be told that the client exists.
+// CreateClient returns ErrUnavailable when its answer was lost and it has no events. If the caller
+// retries, it may get ErrExists.
 //
-// A client's first epoch is the instant of its creation, but later than any that
-// a client created or deleted before had: a client that is made again under the
-// id of a deleted one inherits neither its grants nor its codes, whatever the
-// clock does. The counter's row is locked first here and by DeleteClient, so that
-// one that waits for a deletion counts on from there.
+// A client's first epoch is the instant of its creation, but later than any epoch of a client that
+// was created or deleted before. So a client that is created under the id of a deleted one inherits
+// neither its grants nor its codes, whatever the clock does. The counter's row is locked first,
+// here and by DeleteClient, so that a creation that waits for a deletion counts on from there.
 func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
 	metadata, origins, err := encodeClient(c)
 	if err != nil {
@@ -91,17 +91,16 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 	if err := storables(steps); err != nil {
 		return err
 	}
-	return db.tell(ctx, false, events, func(run exec, _ bool) (bool, error) {
+	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		_, err := run(steps...)
 		return true, err
 	})
 }
 
-// UpdateClient whose answer was lost is begun again and then finds a newer version.
-// Without events that is ErrConflict, upon which its caller reads the row and
-// edits anew.
+// UpdateClient is retried when its answer was lost, and then finds a newer version. Without events
+// this is ErrConflict; the caller then reads the row and edits again.
 //
-// The column public says the same as auth_method, for statements that compare no text.
+// The column public repeats auth_method for statements that compare no text.
 func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
 	metadata, origins, err := encodeClient(c)
 	if err != nil {
@@ -116,7 +115,7 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 	if err := storable(update.args); err != nil {
 		return err
 	}
-	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(update)
 		if err != nil || n[0] == 0 {
 			return false, orElse(err, userstore.ErrConflict)
@@ -124,7 +123,7 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 		return true, nil
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		return db.missing(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
+		return db.conflictOrNotFound(ctx, `SELECT version FROM clients WHERE id = $1`, c.ID)
 	}
 	return err
 }
@@ -167,26 +166,25 @@ func (db *DB) ListClients(ctx context.Context, after *userstore.Client, limit in
 	return page, err
 }
 
-// SetClientActive ends a client's grants by starting a new epoch, which none of
-// them carries: one row changes, however many grants there are, and a login
-// that is under way at this moment ends up in the old epoch or is refused.
+// SetClientActive ends a client's grants by starting a new epoch, which none of them carries. One
+// row changes, however many grants there are, and a concurrent login ends up in the old epoch or is
+// refused.
 func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error {
 	s := bind(`UPDATE clients SET disabled_at = 0 WHERE id = $1`, id)
 	if !active {
-		// The epoch is an instant for people who look, but must be a new one even
-		// when the clock stands still or goes back. A client that is disabled
-		// already keeps its instant.
+		// The epoch is an instant so that people can read it, but must be a new one even when the
+		// clock stands still or goes back. A client that is disabled already keeps its instant.
 		s = bind(`UPDATE clients SET
 				epoch = CASE WHEN epoch < $1 THEN $2 ELSE epoch + 1 END,
 				disabled_at = CASE WHEN disabled_at = 0 THEN $3 ELSE disabled_at END
 			WHERE id = $4`, micros(now), micros(now), micros(now), id)
 	}
-	return unknown(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
+	return ifUnstorable(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
 }
 
-// ClientsWithAlgorithm lists the ids of the clients, disabled ones included,
-// that are registered for ID tokens of alg by name: an algorithm in use cannot
-// be taken away. Clients that leave the choice to us are not among them.
+// ClientsWithAlgorithm returns the ids of the clients, disabled ones included, that are registered
+// for ID tokens of alg by name: an algorithm in use cannot be removed. Clients that leave the
+// choice to the server are not among them.
 func (db *DB) ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, error) {
 	var ids []string
 	err := db.rows(ctx, bind(`SELECT id FROM clients WHERE id_token_alg = $1 AND id_token_alg <> '' ORDER BY id`, alg),
@@ -196,5 +194,5 @@ func (db *DB) ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, e
 			ids = append(ids, id)
 			return err
 		})
-	return ids, unknown(err, nil)
+	return ids, ifUnstorable(err, nil)
 }

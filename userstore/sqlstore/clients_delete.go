@@ -8,23 +8,22 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// deletedAtOnce bounds one statement of DeleteClient.
+// deletedAtOnce bounds the rows that one statement of DeleteClient deletes.
 const deletedAtOnce = 1000
 
-// ofClient is where rows that are kept in a client's name lie, with the key of each.
-// Codes are found without an index, but are gone after an hour at most.
-var ofClient = []struct{ table, key string }{
+// clientTables are the tables with rows of a client, and the key of each. Codes are found without
+// an index, but a code is removed after an hour at most.
+var clientTables = []struct{ table, key string }{
 	{"grants", "id"}, {"consents", "user_id, client_id, resource"}, {"client_assertions", "client_id, jti"}, {"codes", "hash"},
 }
 
-// DeleteClient disables the client first: at once nothing that was made in its
-// name is of use, and nothing more comes. Then goes what there is, a bounded number of
-// rows at a time, and last the client, with what came meanwhile. When one of
-// these acts fails the client is left disabled, and deleting it again goes on.
+// DeleteClient disables the client first: from then on nothing that was made for the client is of
+// use, and nothing more can be made. Then it deletes the client's rows, a bounded number at a time,
+// and at last the client, with the rows that were added meanwhile. When one of these steps fails
+// the client stays disabled, and deleting it again goes on.
 //
-// What a statement that was under way adds after the last of them (a grant, a
-// code) carries an epoch that no client will have again: see CreateClient. A
-// consent carries none, and is held back by its foreign key.
+// A grant or code that a concurrent statement adds after the last step carries an epoch that no
+// client will have again: see CreateClient. A consent carries no epoch; its foreign key refuses it.
 func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event) error {
 	n, err := db.write(ctx, true, bind(`UPDATE clients SET epoch = epoch + 1,
 			disabled_at = CASE WHEN disabled_at = 0 THEN epoch + 1 ELSE disabled_at END
@@ -33,10 +32,10 @@ func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event
 		return userstore.ErrNotFound
 	}
 	if err != nil {
-		return unknown(err, userstore.ErrNotFound)
+		return ifUnstorable(err, userstore.ErrNotFound)
 	}
 	var rest []stmt
-	for _, of := range ofClient {
+	for _, of := range clientTables {
 		s := bind(`DELETE FROM `+of.table+` WHERE (`+of.key+`) IN
 			(SELECT `+of.key+` FROM `+of.table+` WHERE client_id = $1 LIMIT $2)`, id, int64(deletedAtOnce))
 		rest = append(rest, bind(`DELETE FROM `+of.table+` WHERE client_id = $1`, id))
@@ -56,10 +55,10 @@ func (db *DB) DeleteClient(ctx context.Context, id string, events ...audit.Event
 	}, rest...)
 	steps = append(steps, bind(`DELETE FROM clients WHERE id = $1`, id))
 	lost := false
-	err = db.tell(ctx, true, events, func(run exec, again bool) (bool, error) {
-		lost = again && len(events) == 0
+	err = db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+		lost = maybeDone && len(events) == 0
 		n, err := run(steps...)
-		if err != nil || n[len(n)-1] == 0 { // somebody else deleted it, or the try whose answer was lost
+		if err != nil || n[len(n)-1] == 0 { // another call deleted it, or the try whose answer was lost
 			return false, orElse(err, userstore.ErrNotFound)
 		}
 		return true, nil

@@ -10,9 +10,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// originOf is the origin of a URI as browsers write it (RFC 6454 section 6.2): scheme and host
-// in lower case, the port unless it is the scheme's. Empty without a host, as that of a
-// private-use scheme.
+// originOf returns the origin of a URI as browsers write it (RFC 6454 section 6.2): scheme and host
+// in lower case, and the port unless it is the scheme's. It is empty for a URI without a host, such
+// as one with a private-use scheme.
 func originOf(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -36,12 +36,12 @@ func redirectOrigins(uris []string) (origins []string) {
 	return origins
 }
 
-// holdsOrigin looks in the list for a string, written as JSON after either sign that a string of a
-// list follows. A quote inside a string is escaped, so that no other text looks like one.
+// holdsOrigin searches the list for a string, written as JSON after either sign that precedes a
+// string of a list. A quote inside a string is escaped, so that no other text looks like a string.
 const holdsOrigin = `replace(replace(redirect_origins, $1, ''), $2, '') <> redirect_origins`
 
-// RedirectOrigin looks through the clients, of which there are few; it knows their origins
-// without reading the redirect URIs.
+// RedirectOrigin reads through all clients, of which there are few. Their origins are stored, so
+// that no redirect URI is parsed.
 func (db *DB) RedirectOrigin(ctx context.Context, origin string) (bool, error) {
 	if origin == "" || originOf(origin) != origin { // no browser sends it
 		return false, nil

@@ -47,12 +47,13 @@ func (r *codeRow) code() (c userstore.Code, err error) {
 	return c, nil
 }
 
-// stands: a code is void without the browser session it was allowed in and, if there
-// is one behind it, the consent.
-const stands = `EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = codes.browser_session AND b.user_id = codes.user_id)
+// isValid is the condition that a code is not void: the browser session that it was issued in
+// exists, and so does the consent, if the code rests on one.
+const isValid = `EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = codes.browser_session AND b.user_id = codes.user_id)
 	AND (NOT codes.by_consent OR EXISTS (SELECT 1 FROM consents k WHERE k.user_id = codes.user_id AND k.client_id = codes.client_id))`
 
-// mayAllow are the conditions under which a user may allow a client something: see mayAllowArgs.
+// mayAllow is the FROM clause with the conditions under which a user may allow a client something.
+// SaveCode builds its arguments.
 const mayAllow = ` FROM users u, clients c, browser_sessions b
 	WHERE u.id = $ AND u.is_active AND c.id = $ AND c.disabled_at = 0
 	AND b.id = $ AND b.user_id = u.id AND b.expires_at > $ AND b.last_used_at > $`
@@ -68,21 +69,23 @@ const (
 var (
 	saveCode          = numbered(insertCode + insertOnce)
 	saveCodeByConsent = numbered(insertCode + anyConsent + insertOnce)
-	// saveConsent replaces what was read of the consent at a resource before, by what is to be.
+	// saveConsent replaces the scopes at one resource if they are still the ones that were read
+	// before.
 	saveConsent = numbered(`INSERT INTO consents (user_id, client_id, resource, created_at, updated_at, scopes)
 		SELECT u.id, c.id, $, $, $, $` + mayAllow + ` AND NOT EXISTS (SELECT 1 FROM codes WHERE hash = $ AND used_at <> 0)
 		ON CONFLICT (user_id, client_id, resource) DO UPDATE SET updated_at = excluded.updated_at, scopes = excluded.scopes
 		WHERE consents.scopes = $`)
 )
 
-// SaveCode is one statement, or with a consent a transaction of one for each of its resources and one for the
-// code, after a read of what was allowed before: lists are merged here, and the result is stored only if
-// nobody has changed them since. All of it is stored, or none.
+// SaveCode is one statement. With a consent it is a transaction of one statement for each resource
+// and one for the code, after a read of the consent: lists are merged here, and the result is
+// stored only if the consent has not changed since the read. All of it is stored, or none.
 //
-// It takes no lock of the user's row. What ends the browser session or takes back the consent at the same
-// moment voids the code: RedeemCode looks at both under the lock that they take.
+// It takes no lock of the user's row. If the browser session ends or the consent is revoked at the
+// same moment, the code is void: RedeemCode checks both under the lock that those operations take.
 //
-// It may be begun again: a code that is there already is left as it is, and told of no second time.
+// It may be retried: a code that is stored already is left unchanged and gets no second audit
+// entry.
 func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore.Consent, idleSince time.Time, events ...audit.Event) error {
 	for _, items := range [][]string{c.Scopes, c.Resources, c.AMR} {
 		if err := texts(items...); err != nil {
@@ -93,7 +96,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 	created := micros(c.CreatedAt)
 	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
 	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
-		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt), shown(c.UserAgent), shown(c.Address), none[:]}, may...)
+		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt), displayable(c.UserAgent), displayable(c.Address), none[:]}, may...)
 	if consent == nil {
 		sql := saveCode
 		if c.ByConsent {
@@ -101,7 +104,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		}
 		err := db.saveCode(ctx, events, bind(sql, args...))
 		if errors.Is(err, userstore.ErrConflict) {
-			return db.saved(ctx, c)
+			return db.whyNotSaved(ctx, c)
 		}
 		return err
 	}
@@ -115,7 +118,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 			return err
 		}
 		var steps []stmt
-		for _, a := range allowed { // in one order, whoever stores them
+		for _, a := range allowed { // all callers store them in one order
 			had, _ := before.At(a.Resource)
 			steps = append(steps, bind(saveConsent, slices.Concat([]any{a.Resource, created, created, list(merged(had, a.Scopes))}, may, []any{c.Hash[:], list(had)})...))
 		}
@@ -123,7 +126,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		if !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
-		if err := db.saved(ctx, c); !errors.Is(err, userstore.ErrConflict) {
+		if err := db.whyNotSaved(ctx, c); !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
 		now, err := db.consentBefore(ctx, c)
@@ -131,16 +134,16 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 			return err
 		}
 		if now.Covers(before.Allowed) && before.Covers(now.Allowed) {
-			break // not that: a condition failed
+			break // the consent is unchanged: a condition failed
 		}
 	}
 	return userstore.ErrConflict
 }
 
-// allowances are those of a consent by resource, each once.
+// allowances returns the allowances of a consent sorted by resource, one for each resource.
 func allowances(all []userstore.Allowance) (out []userstore.Allowance, err error) {
 	if len(all) == 0 {
-		all = []userstore.Allowance{{}} // a consent to nothing in particular is one
+		all = []userstore.Allowance{{}} // a consent without an allowance is stored, too
 	}
 	for _, a := range all {
 		if err := texts(append([]string{a.Resource}, a.Scopes...)...); err != nil {
@@ -156,7 +159,7 @@ func allowances(all []userstore.Allowance) (out []userstore.Allowance, err error
 	return out, nil
 }
 
-// consentBefore is what the user of c allowed its client up to now; be it nothing.
+// consentBefore returns the stored consent of c's user and client, which may be empty.
 func (db *DB) consentBefore(ctx context.Context, c userstore.Code) (userstore.Consent, error) {
 	before, err := db.ConsentOf(ctx, c.UserID, c.ClientID)
 	if errors.Is(err, userstore.ErrNotFound) {
@@ -165,8 +168,8 @@ func (db *DB) consentBefore(ctx context.Context, c userstore.Code) (userstore.Co
 	return before, err
 }
 
-// saveCode runs statements the last of which inserts the code, and stores the events, if each of them
-// did its work. ErrConflict: one did not, and nothing is stored.
+// saveCode runs statements, the last of which inserts the code, and stores the events, if each
+// statement changed a row. ErrConflict: one did not, and nothing is stored.
 func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) error {
 	if err := storables(s); err != nil {
 		return err
@@ -178,7 +181,7 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) err
 		}
 		return err
 	}
-	return db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
+	return db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(s...)
 		if err == nil && slices.Contains(n, 0) {
 			err = userstore.ErrConflict
@@ -187,8 +190,8 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) err
 	})
 }
 
-// saved tells of a code that was not inserted why: nil when it is there.
-func (db *DB) saved(ctx context.Context, c userstore.Code) error {
+// whyNotSaved returns why a code was not inserted: nil if it is stored already.
+func (db *DB) whyNotSaved(ctx context.Context, c userstore.Code) error {
 	var used int64
 	err := db.one(ctx, bind(`SELECT used_at FROM codes WHERE hash = $1 AND user_id = $2 AND client_id = $3`, c.Hash[:], c.UserID, c.ClientID),
 		func(s scanner) error { return s.Scan(&used) })
@@ -201,7 +204,7 @@ func (db *DB) saved(ctx context.Context, c userstore.Code) error {
 	return err
 }
 
-// merged is a with what b has more.
+// merged returns the items of a, then those of b that a does not have.
 func merged(a, b []string) []string {
 	all := slices.Clone(a)
 	for _, item := range b {
@@ -212,11 +215,11 @@ func merged(a, b []string) []string {
 	return all
 }
 
-// A void code is none, be it there. One that was used is shown as long as its client's epoch lasts,
-// so that a replay is known as one.
+// A void code is not found, even if its row is still stored. A used code is found as long as its
+// client's epoch lasts, so that a replay is recognized.
 var codeByHash = `SELECT ` + prefixed("codes", codeColumns) + `, ` + userColumns + `, ` + clientColumns + `
 	FROM codes JOIN users u ON u.id = codes.user_id JOIN clients c ON c.id = codes.client_id
-	WHERE codes.hash = $1 AND codes.client_epoch = c.epoch AND (codes.used_at <> 0 OR ` + stands + `)`
+	WHERE codes.hash = $1 AND codes.client_epoch = c.epoch AND (codes.used_at <> 0 OR ` + isValid + `)`
 
 func (db *DB) CodeByHash(ctx context.Context, hash userstore.CodeHash) (v userstore.CodeView, err error) {
 	err = db.one(ctx, bind(codeByHash, hash[:]), func(row scanner) error {
@@ -244,7 +247,7 @@ const (
 		WHERE hash = $3 AND user_id = $4 AND client_id = $5 AND used_at = 0 AND expires_at > $6
 		AND client_epoch = (SELECT epoch FROM clients WHERE clients.id = codes.client_id AND clients.disabled_at = 0)
 		AND EXISTS (SELECT 1 FROM users WHERE users.id = codes.user_id AND users.is_active AND users.last_session_id = $7)
-		AND ` + stands
+		AND ` + isValid
 
 	grantOfCode = `INSERT INTO grants (` + grantColumns + `, client_epoch, revoked_at)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16, codes.browser_session, $17,
@@ -252,17 +255,16 @@ const (
 		FROM codes WHERE hash = $18 AND grant_id = $19`
 )
 
-// RedeemCode writes the grant's new, random session id into the user's row, as
-// StartGrant does, and so holds the row's lock: of many redemptions of one code, on whatever
-// replicas, each begins its second statement after the one before has committed, and finds
-// the code used. Whatever ends the user's grants or browser sessions, or takes
-// a consent back, takes the same lock first: it either finds the grant and ends it, or the code
-// finds itself void. The code marked with the grant's id proves, in the third statement, that
-// the second one did it. A client that is disabled or deleted in between starts a new epoch; the
-// grant carries the code's, and is dead.
+// RedeemCode writes the grant's new, random session id into the user's row, as StartGrant does, and
+// so holds the row's lock. Of many redemptions of one code, on whatever replicas, each begins its
+// second statement after the one before has committed, and finds the code used. Every operation
+// that ends the user's grants or browser sessions, or revokes a consent, takes the same lock first:
+// it either finds the grant and ends it, or the code is void. The grant's id in the code's row
+// proves, in the third statement, that the second one marked the code. A client that is disabled or
+// deleted in between starts a new epoch; the grant carries the code's epoch, and is dead.
 //
-// When its answer was lost it finds its own grant's id at the code: the act happened, and is not
-// begun again.
+// When its answer was lost, the retry finds the grant's id in the code's row: the operation
+// happened and is not repeated.
 func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audit.Event) error {
 	g := r.Grant
 	if g.ID == (userstore.GrantID{}) {
@@ -285,8 +287,8 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 		return err
 	}
 	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2`, r.Hash[:], g.ID[:])
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
-		if again {
+	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
+		if maybeDone {
 			done := false
 			err := db.engine.read(ctx, own, func(scanner) error { done = true; return nil })
 			if err != nil || done {
@@ -310,8 +312,8 @@ const (
 		(SELECT a.client_id, a.jti FROM client_assertions a WHERE a.expires_at <= $1 ORDER BY a.expires_at LIMIT $2)`
 )
 
-// replayKnown is how long after its end a code that was used is known as one. One that was not has no grant that
-// a replay could tell of.
+// replayKnown is how long after its expiry a used code is kept, so that a replay is recognized. An
+// unused code has no grant that a replay could end.
 const replayKnown = time.Hour
 
 func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error) {

@@ -11,8 +11,8 @@ import (
 
 const consentColumns = `user_id, client_id, resource, scopes, created_at, updated_at`
 
-// readConsents reads what was allowed, of which a row is what was at one resource: rows
-// of one client come one after the other.
+// readConsents reads consents. Each row is the allowance at one resource; the rows of one client
+// must follow each other.
 func (db *DB) readConsents(ctx context.Context, s stmt) (all []userstore.Consent, err error) {
 	err = db.rows(ctx, s, func() { all = nil }, func(row scanner) error {
 		var c userstore.Consent
@@ -39,7 +39,7 @@ func (db *DB) readConsents(ctx context.Context, s stmt) (all []userstore.Consent
 		all = append(all, c)
 		return nil
 	})
-	return all, unknown(err, nil)
+	return all, ifUnstorable(err, nil)
 }
 
 func (db *DB) ConsentOf(ctx context.Context, userID, clientID string) (userstore.Consent, error) {
@@ -53,7 +53,7 @@ func (db *DB) ConsentOf(ctx context.Context, userID, clientID string) (userstore
 	return all[0], nil
 }
 
-// listConsents is bounded by clients, so that each one is listed with all of its resources.
+// listConsents is limited by clients, so that each client is listed with all of its resources.
 const listConsents = `SELECT ` + consentColumns + ` FROM consents WHERE user_id = $1 AND client_id IN
 	(SELECT k.client_id FROM consents k WHERE k.user_id = $2 GROUP BY k.client_id ORDER BY MIN(k.created_at) DESC, k.client_id LIMIT 1000)
 	ORDER BY client_id, resource`
@@ -64,9 +64,9 @@ func (db *DB) ListConsents(ctx context.Context, userID string) ([]userstore.Cons
 	return all, err
 }
 
-// RevokeConsent locks the user's row first, as RedeemCode does: a code that is being redeemed at this
-// moment is either a grant by then, and revoked here, or is void without the consent. Each statement
-// before the last asks for the consent, so that without one nothing changes.
+// RevokeConsent locks the user's row first, as RedeemCode does. A code that is redeemed at the same
+// time either is a grant by then, which is revoked here, or is void without the consent. Each
+// statement before the last requires the consent, so that nothing changes without one.
 func (db *DB) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time, events ...audit.Event) error {
 	const consented = ` AND EXISTS (SELECT 1 FROM consents k WHERE k.user_id = $ AND k.client_id = $)`
 	both := func(args ...any) []any { return append(args, userID, clientID) }
@@ -80,9 +80,9 @@ func (db *DB) RevokeConsent(ctx context.Context, userID, clientID string, now ti
 	if storables(steps) != nil {
 		return userstore.ErrNotFound
 	}
-	return db.act(ctx, true, func(ctx context.Context, again bool) error {
+	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		n, err := db.engine.batch(ctx, steps)
-		if err == nil && n[len(n)-1] == 0 && !again { // again: gone by the try whose answer was lost
+		if err == nil && n[len(n)-1] == 0 && !maybeDone { // again: gone by the try whose answer was lost
 			return userstore.ErrNotFound
 		}
 		return err

@@ -18,8 +18,8 @@ func TestContractPostgres(t *testing.T) {
 	before := len(pgtest.Log(t))
 	storetest.Run(t, func(tb testing.TB) storetest.Store { return sqltest.Postgres(tb) })
 
-	// S-01: whatever strings came, the server met no error but those that our
-	// statements count on.
+	// S-01: whatever strings the tests sent, the server reported no errors except those that the
+	// statements expect.
 	expected := regexp.MustCompile(`duplicate key value|could not serialize access|deadlock detected|violates foreign key constraint "(codes|consents)_`)
 	for line := range strings.Lines(pgtest.Log(t)[before:]) {
 		if strings.Contains(line, " ERROR: ") && !expected.MatchString(line) {

@@ -21,16 +21,15 @@ import (
 	"github.com/signet-id/signet/userstore/storetest"
 )
 
-// child is this test binary, to run one test in a process that may be killed.
+// child returns a command that runs one test of this binary in a process that may be killed.
 func child(t *testing.T, test, role, path string) *exec.Cmd {
 	c := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v=false")
 	c.Env = append(os.Environ(), "SIGNET_CHILD="+role, "SIGNET_CHILD_PATH="+path)
 	return c
 }
 
-// F-30 in small: a process that writes is killed again and again. What it had
-// acknowledged is there, and nothing is half there: nothing without its event, and no
-// event of what is not.
+// F-30 in small: a writing process is killed again and again. Every acknowledged write is stored,
+// and nothing is stored by half: no row without its audit entry, and no entry without its row.
 func TestF30KilledSQLiteServer(t *testing.T) {
 	if os.Getenv("SIGNET_CHILD") == "writer" {
 		writeUntilKilled(t)
@@ -50,7 +49,7 @@ func TestF30KilledSQLiteServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := bufio.NewScanner(out)
-		after := 5 + rand.IntN(60) // acknowledgements, then the kill, at any moment
+		after := 5 + rand.IntN(60) // the kill follows so many acknowledgements, at any moment
 		for n := 0; lines.Scan(); n++ {
 			if n == after {
 				time.AfterFunc(time.Duration(rand.IntN(3000))*time.Microsecond, func() { _ = c.Process.Kill() })
@@ -86,7 +85,7 @@ func TestF30KilledSQLiteServer(t *testing.T) {
 				t.Fatal("a grant without the login that started it")
 			}
 		}
-		told(t, db)
+		checkAuditLog(t, db)
 		db.Close()
 		integrity(t, path)
 	}
@@ -95,8 +94,8 @@ func TestF30KilledSQLiteServer(t *testing.T) {
 	}
 }
 
-// told compares what the log tells with what there is.
-func told(t *testing.T, db *sqlstore.DB) {
+// checkAuditLog compares the audit entries with the rows.
+func checkAuditLog(t *testing.T, db *sqlstore.DB) {
 	t.Helper()
 	want := map[string]int{}
 	users, err := db.ListUsers(t.Context(), userstore.UserQuery{Limit: 1e6})
@@ -117,7 +116,7 @@ func told(t *testing.T, db *sqlstore.DB) {
 		got[e.Target.ID+string(e.Name)]++
 	}
 	if !maps.Equal(got, want) {
-		t.Fatalf("the log tells of %d acts, there are %d", len(got), len(want))
+		t.Fatalf("the log has entries of %d operations, there are %d", len(got), len(want))
 	}
 }
 
@@ -153,7 +152,7 @@ func writeUntilKilled(t *testing.T) {
 			}
 		}()
 	}
-	for line := range out { // one write a line: never half of one
+	for line := range out { // one write for each line, so that no half line is sent
 		if _, err := os.Stdout.WriteString(line + "\n"); err != nil && !errors.Is(err, os.ErrClosed) {
 			return
 		}

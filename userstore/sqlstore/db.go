@@ -24,14 +24,14 @@ var (
 )
 
 const (
-	// callLimit bounds every call, whatever its context says.
+	// callLimit bounds every call, also one whose context has no deadline or a later one.
 	callLimit = 5 * time.Second
-	// retries is how often an act is begun again at most.
+	// retries is how often an operation is retried at most.
 	retries = 3
 )
 
-// DB is a store on SQLite or PostgreSQL: userstore.Store and keys.Store.
-// All methods may be called at once from anywhere.
+// DB is a store on SQLite or PostgreSQL. It implements userstore.Store and keys.Store. All methods
+// are safe for concurrent use.
 type DB struct {
 	engine  engine
 	dialect dialect
@@ -40,61 +40,60 @@ type DB struct {
 	probe   probe  // whether the database takes writes
 }
 
-// ErrLocked: another server works on the same SQLite file.
+// ErrLocked means that another server uses the same SQLite file.
 var ErrLocked = errors.New("another server uses this database")
 
-// Options tune a DB; the zero value is right for a server.
+// Options tune a DB. The zero value is right for a server.
 type Options struct {
-	// MaxConns is how many connections to PostgreSQL serve requests; one more is kept
-	// for readiness and the key set. 0: 15, or one less than the URL's pool_max_conns,
-	// which counts all.
+	// MaxConns is how many connections to PostgreSQL serve requests. One more is kept for readiness
+	// and the key set. 0 means 15, or one less than the URL's pool_max_conns, which counts all
+	// connections.
 	MaxConns  int
 	MustExist bool // SQLite: refuse to make a new database file
-	// Log hears once that there is a pooler before PostgreSQL; nil: nobody does.
+	// Log receives one line when a pooler before PostgreSQL is detected; nil: nothing is logged.
 	Log *slog.Logger
 }
 
-// engine is a database as the acts see it. Its errors are the driver's.
+// engine is a database as the operations use it. It returns the driver's errors.
 type engine interface {
 	// read runs a query that changes nothing and calls row for each row.
 	read(ctx context.Context, s stmt, row func(scanner) error) error
-	// write runs one statement; with row it may return rows. It counts the rows it changed.
+	// write runs one statement and counts the rows that it changed. With row, it may return rows.
 	write(ctx context.Context, s stmt, row func(scanner) error) (int64, error)
-	// batch runs statements in one transaction and one round trip, whole or not at all.
+	// batch runs statements in one transaction and one round trip, all or none of them.
 	batch(ctx context.Context, s []stmt) ([]int64, error)
-	// transact runs fn in one transaction, at READ COMMITTED: it may look at what a
-	// statement changed before it goes on. It is rolled back when fn returns an error.
+	// transact runs fn in one transaction at READ COMMITTED. fn may read what a statement changed
+	// before it goes on. The transaction is rolled back when fn returns an error.
 	transact(ctx context.Context, fn func(exec) error) error
-	// migrate applies what is missing of the migrations.
+	// migrate applies the migrations that the database does not have yet.
 	migrate(ctx context.Context) error
 	close()
 }
 
-// exec runs statements of a transaction, in one round trip, and counts the rows that each changed.
+// exec runs statements of a transaction in one round trip and counts the rows that each changed.
 type exec func(s ...stmt) ([]int64, error)
 
-// stmt is a statement with its arguments: string, int64, bool or []byte.
+// stmt is a statement with its arguments, which are string, int64, bool or []byte.
 type stmt struct {
 	sql   string
 	args  []any
-	vital bool // need not queue behind requests: see spareConns
+	vital bool // does not queue behind requests: see spareConns
 }
 
 func bind(sql string, args ...any) stmt { return stmt{sql: sql, args: args} }
 
-// vital binds a short read by which the server knows that it may serve.
+// vital binds a short statement that the server's readiness depends on.
 func vital(sql string) stmt { return stmt{sql: sql, vital: true} }
 
 type scanner interface{ Scan(dest ...any) error }
 
-// Open connects to url: postgres://… (or postgresql://…), or else the path of a
-// SQLite file, taken literally whatever characters it has. A missing file is
-// made, with its folder, readable by nobody else. Open does not migrate.
+// Open connects to url: postgres://… (or postgresql://…), or else the path of a SQLite file, which
+// is taken literally whatever characters it has. Open creates a missing file, with its folder,
+// readable by its owner only. Open does not migrate.
 //
-// It fails, with a sentence that says what to do, when the database cannot be
-// reached or is not fit: PostgreSQL must be version 14 or later, be UTF-8,
-// accept writes and have synchronous_commit on; a file must be an intact
-// database of ours.
+// Open fails, with a sentence that says what to do, when the database cannot be reached or is not
+// fit. PostgreSQL must be version 14 or later, be UTF-8, accept writes and have synchronous_commit
+// on. A file must be an intact database of ours.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	db := &DB{}
 	var err error
@@ -115,7 +114,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// Close ends the connections after what they are doing, and gives the lock back.
+// Close ends the connections after their current work and releases the lock file.
 func (db *DB) Close() {
 	db.engine.close()
 	db.locked.Lock()
@@ -126,10 +125,9 @@ func (db *DB) Close() {
 	}
 }
 
-// Lock makes this DB the one server of its SQLite file until Close, or until the
-// process ends, however it ends. Commands beside a running server do not take
-// it. On PostgreSQL, which any number of replicas share, it does nothing.
-// ErrLocked.
+// Lock makes this DB the one server of its SQLite file until Close, or until the process ends,
+// however it ends. Commands beside a running server do not take the lock. On PostgreSQL, which any
+// number of replicas share, Lock does nothing. ErrLocked.
 func (db *DB) Lock() error {
 	e, ok := db.engine.(*sqliteEngine)
 	if !ok {
@@ -145,40 +143,40 @@ func (db *DB) Lock() error {
 	return err
 }
 
-// Engine is "sqlite" or "postgres".
+// Engine returns "sqlite" or "postgres".
 func (db *DB) Engine() string { return db.dialect.name }
 
-// Now is the database's clock.
+// Now returns the time of the database's clock.
 func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	var n int64
 	err := db.one(ctx, vital(db.dialect.now), func(s scanner) error { return s.Scan(&n) })
 	return instant(n), err
 }
 
-// act runs one act within its time and begins it again, at most three times,
-// when nothing has happened; and, if that does no harm, when it is not known
-// whether it has. again tells the act that an earlier try may have happened.
-func (db *DB) act(ctx context.Context, harmless bool, fn func(ctx context.Context, again bool) error) error {
+// retrying runs one operation within callLimit. It retries the operation, at most retries times,
+// when the failed try changed nothing; and, if the operation is idempotent, also when the try may
+// have been committed. maybeDone tells fn that an earlier try may have been committed.
+func (db *DB) retrying(ctx context.Context, idempotent bool, fn func(ctx context.Context, maybeDone bool) error) error {
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > callLimit {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, callLimit)
 		defer cancel()
 	}
-	again := false
+	maybeDone := false
 	for try := 0; ; try++ {
-		err := fn(ctx, again)
+		err := fn(ctx, maybeDone)
 		if err == nil {
 			return nil
 		}
 		r := retryable(err)
-		if r == never || r == ifHarmless && !harmless || try == retries || !pause(ctx, try) {
+		if r == never || r == ifIdempotent && !idempotent || try == retries || !pause(ctx, try) {
 			return wrap(err)
 		}
-		again = again || r == ifHarmless
+		maybeDone = maybeDone || r == ifIdempotent
 	}
 }
 
-// pause waits a little longer each time and a little differently from others.
+// pause waits before a retry, longer each time and with jitter.
 func pause(ctx context.Context, try int) bool {
 	wait := time.Duration(5<<(2*try)) * time.Millisecond // 5, 20, 80 ms
 	select {
@@ -189,20 +187,19 @@ func pause(ctx context.Context, try int) bool {
 	}
 }
 
-// rows runs a read and calls row for each row, from the first again when the
-// connection broke: row must be able to start over, which begin announces.
+// rows runs a read and calls row for each row. When the connection breaks it starts over from the
+// first row, and calls begin before each try.
 func (db *DB) rows(ctx context.Context, s stmt, begin func(), row func(scanner) error) error {
 	if err := storable(s.args); err != nil {
 		return err
 	}
-	return db.act(ctx, true, func(ctx context.Context, _ bool) error {
+	return db.retrying(ctx, true, func(ctx context.Context, _ bool) error {
 		begin()
 		return db.engine.read(ctx, s, row)
 	})
 }
 
-// one reads a single row: ErrNotFound without it. A value that no row can hold
-// finds none.
+// one reads a single row: ErrNotFound without one. A value that cannot be stored finds no row.
 func (db *DB) one(ctx context.Context, s stmt, row func(scanner) error) error {
 	found := false
 	err := db.rows(ctx, s, func() { found = false }, func(r scanner) error {
@@ -215,42 +212,41 @@ func (db *DB) one(ctx context.Context, s stmt, row func(scanner) error) error {
 	return err
 }
 
-// write runs one statement and counts the rows it changed. harmless: running it
-// twice leads to the same end.
-func (db *DB) write(ctx context.Context, harmless bool, s stmt) (n int64, err error) {
+// write runs one statement as one operation and counts the rows that it changed.
+func (db *DB) write(ctx context.Context, idempotent bool, s stmt) (n int64, err error) {
 	if err := storable(s.args); err != nil {
 		return 0, err
 	}
-	err = db.act(ctx, harmless, func(ctx context.Context, _ bool) error {
+	err = db.retrying(ctx, idempotent, func(ctx context.Context, _ bool) error {
 		n, err = db.engine.write(ctx, s, nil)
 		return err
 	})
 	return n, err
 }
 
-// batch runs statements as one act and counts the rows that each changed.
-func (db *DB) batch(ctx context.Context, harmless bool, s ...stmt) (n []int64, err error) {
+// batch runs statements as one operation and counts the rows that each changed.
+func (db *DB) batch(ctx context.Context, idempotent bool, s ...stmt) (n []int64, err error) {
 	if err := storables(s); err != nil {
 		return nil, err
 	}
-	err = db.act(ctx, harmless, func(ctx context.Context, _ bool) error {
+	err = db.retrying(ctx, idempotent, func(ctx context.Context, _ bool) error {
 		n, err = db.engine.batch(ctx, s)
 		return err
 	})
 	return n, err
 }
 
-// unknown turns "no engine can hold this value" into the answer for a value
-// that no row has.
-func unknown(err, answer error) error {
+// ifUnstorable replaces the error for a value that no engine can store by answer, which is the
+// result for a value that no row has.
+func ifUnstorable(err, answer error) error {
 	if errors.Is(err, userstore.ErrInvalid) {
 		return answer
 	}
 	return err
 }
 
-// broken tells whether a connection ended under a call.
-func broken(err error) bool {
+// connectionLost reports whether a connection ended during a call.
+func connectionLost(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}

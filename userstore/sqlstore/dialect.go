@@ -1,21 +1,21 @@
 package sqlstore
 
-// dialect is every difference between the engines' texts.
+// dialect holds every difference between the SQL texts of the engines.
 type dialect struct {
 	name string
-	// now reads the database's clock, in microseconds: the only SQL that does.
+	// now reads the database's clock, in microseconds. No other SQL reads a clock.
 	now string
-	// probe is what Ping writes, in one transaction: a row, by the last statement, whose argument
-	// is the time. PostgreSQL updates it in place and therefore also on a full disk, where
-	// whatever needs a new page fails; so a little more than work_mem is spilled to the
-	// disk of the data before, which leaves nothing behind.
+	// probe is what Ping writes in one transaction. Its last statement updates a row; the argument
+	// is the time. PostgreSQL updates the row in place and therefore also on a full disk, where
+	// every write that needs a new page fails. So a statement before it spills a little more than
+	// work_mem to the disk of the data, which leaves nothing behind.
 	probe []string
-	// hasTable tells, as 0 or 1, whether a table of that name exists.
+	// hasTable selects 1 if a table of that name exists, and 0 otherwise.
 	hasTable string
-	// lock makes acts that name one number wait for each other until each is committed;
-	// empty where all writers do anyway.
+	// lock makes operations that name the same number wait for each other until each is committed.
+	// It is empty where all writers wait for each other anyway.
 	lock string
-	// advanceAny and advanceFirstParty are a refresh: see advance.
+	// advanceAny and advanceFirstParty are the statement of a refresh: see advance.
 	advanceAny, advanceFirstParty string
 }
 

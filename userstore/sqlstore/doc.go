@@ -1,57 +1,53 @@
-// Package sqlstore is the store on SQLite and PostgreSQL: all the SQL there is.
+// Package sqlstore implements the store on SQLite and PostgreSQL. It holds all SQL of the product.
 //
-// It speaks in whole acts. An act is one conditional statement, one batch that
-// runs as one implicit transaction, or one transaction that looks at what its
-// first statement changed; none is left open across calls. db.go holds the seam
-// that every act goes through: it bounds the call's time, refuses values that no
-// engine can hold, repeats what is safe to repeat and turns driver errors into
-// ours (errors.go). Each table has one file, with its SQL beside the method that
-// uses it.
+// Each method is one operation: one conditional statement, one batch that runs as one implicit
+// transaction, or one transaction that reads what its first statement changed. No transaction stays
+// open across calls. Every operation goes through db.go, which bounds the time of the call, refuses
+// values that no engine can store, retries what is safe to retry and turns driver errors into the
+// store's errors (errors.go). Each table has one file, with its SQL beside the method that uses it.
 //
-// # One text for both engines
+// # One SQL text for both engines
 //
-// The SQL is the subset that both understand: $1, $2, … in order of appearance,
-// RETURNING, ON CONFLICT, row values, partial indexes; no FOR UPDATE, no casts
-// with ::, no now(), no ANY, no data-modifying CTE. Instants are BIGINT
-// microseconds, 0 for none; lists are JSON text (values.go). The few texts that
-// differ stand in dialect.go.
+// The SQL is the subset that both engines understand: $1, $2, … in order of appearance, RETURNING,
+// ON CONFLICT, row values, partial indexes; no FOR UPDATE, no casts with ::, no now(), no ANY, no
+// data-modifying CTE. Instants are BIGINT microseconds, 0 for none; lists are JSON text
+// (values.go). dialect.go holds the few texts that differ.
 //
 // # Isolation
 //
-// PostgreSQL runs these acts at READ COMMITTED: each statement of a batch sees
-// what was committed before it began, and an UPDATE that waited for a row looks
-// at that row again. The acts are written for that. Whatever ends grants of a
-// user changes the user's row first, and so does a login; so the two wait for
-// each other, and a grant is either seen and ended, or refused. Whatever ends
-// grants of a client starts a new epoch in the client's row, which a grant made
-// before, or at the same moment, does not carry; codes carry it, too. A code is
-// void without the browser session and the consent that stand behind it, at which
-// its redemption looks under the same lock that ends these. What counts rows before
-// it adds one (throttle.go) or takes one away (admins.go) takes its turn by an advisory
-// lock first. SQLite has one writer at a time, and every batch is BEGIN
-// IMMEDIATE.
+// PostgreSQL runs operations at READ COMMITTED: each statement of a batch sees what was committed
+// before the statement began, and an UPDATE that waited for a row reads that row again. The
+// operations are written for this level.
 //
-// # Events
+// Every operation that ends grants of a user changes the user's row first, and so does a login. The
+// two therefore wait for each other, and a grant is either seen and ended, or refused. Every
+// operation that ends grants of a client starts a new epoch in the client's row. A grant or code
+// that was made before, or at the same moment, carries the old epoch. A code is void without the
+// browser session and the consent behind it; its redemption checks both under the lock that the
+// operations which end them take. An operation that counts rows before it adds one (throttle.go) or
+// takes one away (admins.go) takes an advisory lock first. SQLite has one writer at a time, and
+// every batch is BEGIN IMMEDIATE.
 //
-// An act and the events that tell of it are one transaction. Acts of every login
-// stay one batch, whose last statement adds the event if it finds what the act
-// wrote (audit.go); the others count the rows that their deciding statement
-// changed before they add it (told.go). An event's row is made before the first
-// try, with its id, and added unless it is there.
+// # Audit entries
+//
+// An operation and its audit entries are one transaction. The operations of a login stay one batch,
+// whose last statement adds the entry if it finds the row that the operation wrote (audit.go). The
+// other operations count the rows that their deciding statement changed before they add the entry
+// (withevents.go). The entry's row, with its id, is made before the first try, and is inserted only
+// if it is not stored yet.
 //
 // # An answer lost after COMMIT
 //
-// When a connection breaks, the act may or may not have happened. Reads, and
-// acts that lead to the same end when done twice, are done again; so is every act
-// of one transaction that has an event, which is then there if it had happened.
-// Each of the others says in a comment what its caller sees. The rest is
-// ErrUnavailable.
+// When a connection breaks, the operation may or may not have been committed. Reads and idempotent
+// operations are retried. So is every operation of one transaction that has an event: the stored
+// entry then shows whether the first try was committed. Each of the other operations says in a
+// comment what its caller sees. Everything else is ErrUnavailable.
 //
 // # Poolers
 //
-// Nothing here needs a session: locks are those of transactions, also Migrate's, which
-// needs two connections of the pooler at once. Named statements do need one, unless the
-// pooler keeps them apart by itself, so a store that finds a pooler before the server
-// sends its statements without names (pooler.go), and the session's time limits only
-// if the pooler takes them: each call is bounded on our side, too.
+// No operation needs a database session: all locks are those of transactions. So is the lock of
+// Migrate, which needs two connections of the pooler at once. Named statements do need a session,
+// unless the pooler keeps them apart by itself. A store that detects a pooler therefore sends its
+// statements without names (pooler.go), and sends the session's time limits only if the pooler
+// takes them. Each call is bounded on our side, too.
 package sqlstore

@@ -15,9 +15,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// wrap is the one place where a driver's error becomes one of ours. What it
-// does not know for certain is an infrastructure failure: that one must never
-// be taken for an answer about a user or a grant.
+// wrap turns a driver's error into one of the store's errors; nothing else does. An error that wrap
+// does not know for certain is an infrastructure failure, which must never be taken for an answer
+// about a user or a grant.
 func wrap(err error) error {
 	if err == nil {
 		return nil
@@ -63,8 +63,8 @@ func wrap(err error) error {
 	return fmt.Errorf("%w: %w", userstore.ErrUnavailable, err)
 }
 
-// exists names the member behind a unique constraint, which PostgreSQL calls by
-// the constraint's name and SQLite by its columns.
+// exists returns the error for a unique constraint, which PostgreSQL names by the constraint's name
+// and SQLite by its columns.
 func exists(constraint string) error {
 	switch constraint {
 	case "users_email_key", "users.email_key":
@@ -76,7 +76,8 @@ func exists(constraint string) error {
 	case "clients_pkey", "clients.id":
 		return &userstore.ExistsError{Field: "client_id"}
 	case "browser_sessions_pkey", "browser_sessions.hash", "browser_sessions_id", "browser_sessions.id", "grants_pkey", "grants.id", "grants_session_id", "grants.session_id":
-		// 128 random bits met twice, or a grant started twice: as if somebody was first.
+		// The same 128 random bits twice, or a grant started twice: as if another request was
+		// first.
 		return userstore.ErrConflict
 	case "signing_keys_pkey", "signing_keys.id", "signing_keys_seq", "signing_keys.algorithm, signing_keys.seq":
 		return keys.ErrConflict
@@ -84,16 +85,16 @@ func exists(constraint string) error {
 	return nil
 }
 
-// retry is what may be done about an error.
+// retry says which operations may be retried after an error.
 type retry int
 
 const (
-	never      retry = iota
-	safely           // nothing has happened: anything may be tried again
-	ifHarmless       // it may have happened: only what does no harm twice
+	never        retry = iota
+	safely             // nothing was changed: every operation may be retried
+	ifIdempotent       // it may have been committed: only an idempotent one may be
 )
 
-// retryable looks at an error before wrap did.
+// retryable classifies an error of the driver, before wrap changes it.
 func retryable(err error) retry {
 	if errors.Is(err, errPooler) { // the connection was not used
 		return safely
@@ -101,18 +102,18 @@ func retryable(err error) retry {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "40001", "40P01", // serialization failure, deadlock: rolled back
-			"23503",          // a user or client that the statement saw is gone: the next one sees so
+			"23503",          // a user or client that the statement read is gone: the retry sees this
 			"0A000",          // cached plan must not change result type: after a migration, before execution
-			"26000", "42P05": // a prepared statement is gone or in the way: a pooler's doing, before execution
+			"26000", "42P05": // a pooler mixed up prepared statements; before execution
 			return safely
 		case "57P01", "57P02", "57P03", "08006", "08003", "08000": // shutdown, crash, starting up, broken connection
-			return ifHarmless
-		case "08P01": // how a pooler ends connections, for any reason that it has
+			return ifIdempotent
+		case "08P01": // how a pooler ends connections, for whatever reason
 			switch {
 			case refusesLimits(pg):
 				return safely
 			case pg.Severity == "FATAL":
-				return ifHarmless
+				return ifIdempotent
 			}
 		}
 		return never
@@ -128,10 +129,10 @@ func retryable(err error) retry {
 		return safely
 	}
 	if pgconn.Timeout(err) {
-		return never // whoever waited so long already will not wait longer
+		return never // the caller has no time left
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || broken(err) {
-		return ifHarmless
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || connectionLost(err) {
+		return ifIdempotent
 	}
 	return never
 }

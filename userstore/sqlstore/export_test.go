@@ -30,7 +30,7 @@ var (
 	RemoveExpiredSQL  = removeExpired
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
-	TellEndedSQL      = tellEnded
+	RecordEndedSQL    = recordEnded
 	DeleteAdminSQL    = `DELETE FROM users WHERE id = $1` + unlessLastAdmin
 
 	CodeSQL           = codeByHash
@@ -41,7 +41,7 @@ var (
 	SessionSQL        = browserSession
 	ListSessionsSQL   = listSessions
 	RevokeReplacedSQL = revokeReplaced
-	TellSurplusSQL    = tellSurplus
+	RecordSurplusSQL  = recordSurplus
 	EndSurplusSQL     = endSurplus
 	RemoveSessionsSQL = removeSessions
 	RemoveAssertSQL   = removeAssertions
@@ -61,13 +61,13 @@ func EachConn(ctx context.Context, db *DB, statement string) error {
 	return nil
 }
 
-// Setting tells a setting of PostgreSQL as the store's sessions have it.
+// Setting returns a setting of PostgreSQL as the store's sessions have it.
 func Setting(ctx context.Context, db *DB, name string) (value string, err error) {
 	err = db.engine.(*postgres).pool.QueryRow(ctx, "SHOW "+name).Scan(&value)
 	return value, err
 }
 
-// SQLiteSettings tells what the connections of a file are set to.
+// SQLiteSettings returns the settings of a file's connections.
 func SQLiteSettings(ctx context.Context, db *DB) (string, error) {
 	e := db.engine.(*sqliteEngine)
 	var b strings.Builder
@@ -88,16 +88,16 @@ func SQLiteSettings(ctx context.Context, db *DB) (string, error) {
 	return b.String(), nil
 }
 
-// MigrationLock is the key of the session lock, as SQL.
+// MigrationLock is the number of the advisory lock, as SQL.
 var MigrationLock = strconv.Itoa(migrationLock)
 
-// Exec runs a statement that the store has no act for.
+// Exec runs a statement for which the store has no method.
 func Exec(ctx context.Context, db *DB, statement string) error {
 	_, err := db.engine.write(ctx, bind(statement), nil)
 	return err
 }
 
-// SQLitePlan is how SQLite would run a statement.
+// SQLitePlan returns SQLite's query plan for a statement.
 func SQLitePlan(ctx context.Context, db *DB, statement string, args ...any) (string, error) {
 	rows, err := db.engine.(*sqliteEngine).reader.QueryContext(ctx, "EXPLAIN QUERY PLAN "+statement, args...)
 	if err != nil {
@@ -116,7 +116,7 @@ func SQLitePlan(ctx context.Context, db *DB, statement string, args ...any) (str
 	return b.String(), rows.Err()
 }
 
-// EventsSQL are the statements that page through the audit log, by condition.
+// EventsSQL are the statements that page through the audit log, by the index that they must use.
 var EventsSQL = func() map[string]stmt {
 	before := &audit.Event{ID: "e5", At: time.UnixMicro(5)}
 	all := map[string]stmt{}
@@ -133,6 +133,6 @@ var EventsSQL = func() map[string]stmt {
 	return all
 }()
 
-// SQL and Args take a statement apart.
+// SQL and Args return the two parts of a statement.
 func (s stmt) SQL() string { return s.sql }
 func (s stmt) Args() []any { return s.args }

@@ -52,8 +52,8 @@ func advance(g userstore.Grant, generation int64) userstore.Advance {
 	return userstore.Advance{ID: g.ID, Generation: generation, ClientID: g.ClientID, FirstParty: true, Now: now.Add(time.Minute), IdleSince: now.Add(-time.Hour)}
 }
 
-// unavailable checks that err is a failure of the infrastructure and nothing
-// that could be taken for an answer.
+// unavailable checks that err is a failure of the infrastructure, and no error that could be taken
+// for an answer.
 func unavailable(tb testing.TB, what string, err error) {
 	tb.Helper()
 	if !errors.Is(err, userstore.ErrUnavailable) || errors.Is(err, userstore.ErrNotFound) || errors.Is(err, userstore.ErrConflict) || errors.Is(err, userstore.ErrExists) {

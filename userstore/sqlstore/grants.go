@@ -14,7 +14,7 @@ const grantColumns = `id, generation, rotated_at, late_generation, late_count, e
 	client_id, user_id, session_id, scopes, resources, amr, acr, nonce, user_agent, address,
 	browser_session, claims`
 
-// grantRow receives grantColumns and, after them, the instant of revocation.
+// grantRow receives grantColumns, followed by the instant of revocation.
 type grantRow struct {
 	g                               userstore.Grant
 	id                              []byte
@@ -48,7 +48,7 @@ func (r *grantRow) grant() (g userstore.Grant, err error) {
 	return g, nil
 }
 
-// prefixed names the columns of a table under its alias.
+// prefixed writes the columns of a table with its alias.
 func prefixed(alias, columns string) string {
 	names := strings.Split(columns, ",")
 	for i, name := range names {
@@ -57,17 +57,17 @@ func prefixed(alias, columns string) string {
 	return strings.Join(names, ", ")
 }
 
-// revokedAt of grant g with its client c: a grant of an epoch that is over
-// counts as revoked when the next one began.
+// revokedAt is the instant of revocation of grant g with its client c. A grant of an earlier epoch
+// counts as revoked when the next epoch began.
 const revokedAt = `CASE WHEN g.revoked_at <> 0 OR g.client_epoch = c.epoch THEN g.revoked_at ELSE c.epoch END`
 
-// inEpoch: the grant was made since its client was last disabled. For
+// inEpoch is the condition that the grant was made since its client was last disabled. It is for
 // statements on grants alone.
 const inEpoch = `client_epoch = (SELECT epoch FROM clients WHERE clients.id = grants.client_id)`
 
-// loginView finds the client by $2, and the user if there is one.
+// loginView returns a query that finds the client by $2, and the user if there is one.
 func loginView(condition string) string {
-	return `SELECT ` + userOrNot + `, ` + clientColumns + ` FROM clients c LEFT JOIN users u ON ` + condition + ` WHERE c.id = $2`
+	return `SELECT ` + userColumnsOrZero + `, ` + clientColumns + ` FROM clients c LEFT JOIN users u ON ` + condition + ` WHERE c.id = $2`
 }
 
 var (
@@ -80,7 +80,7 @@ func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string)
 	if key == "" {
 		sql, key = loginByUsername, l.UsernameKey
 	}
-	if text(key) != nil { // nobody is called so; the client is still read, as for any unknown user
+	if text(key) != nil { // no user has this name; the client is still read, as for any unknown user
 		key = ""
 	}
 	err = db.one(ctx, bind(sql, key, clientID), func(s scanner) error {
@@ -98,17 +98,16 @@ func (db *DB) LoginView(ctx context.Context, l userstore.Login, clientID string)
 	return u, u.ID != "", c, err
 }
 
-// StartGrant writes the session's new, random id into the user's row, and inserts
-// the grant only where it stands: that proves that the first statement met every
-// condition and holds the row's lock until both are committed. Whatever ends the
-// user's grants takes the same lock first. A client disabled between the two
-// statements starts a new epoch; the grant carries the one it read, and is dead.
+// StartGrant writes the session's new, random id into the user's row, and inserts the grant only if
+// the row holds this id. That proves that the first statement met every condition and holds the
+// row's lock until both are committed. Every operation that ends the user's grants takes the same
+// lock first. A client disabled between the two statements starts a new epoch; the grant carries
+// the epoch that it read, and is dead.
 //
 // The next statements bound the user's grants: see boundGrants.
 //
-// It is not begun again when its answer was lost: the caller says 503, nobody
-// holds a token of the grant that may be there, and the next login makes another.
-// The grant and its events are there both, or neither.
+// It is not retried when its answer was lost: the caller answers 503, no client holds a token of
+// the grant that may have been stored, and the next login makes another.
 func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	g := s.Grant
 	args, err := grantArgs(g)
@@ -131,7 +130,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			append(args, g.BrowserSession, g.Claims, g.UserID, g.SessionID, g.ClientID)...),
 	}
 	steps = append(steps, boundGrants(ctx, g, s.IdleSince)...)
-	steps = append(steps, passed(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
+	steps = append(steps, succeeded(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
 	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
 	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[1] == 0 {
@@ -142,8 +141,8 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 
 const grantStarted = `EXISTS (SELECT 1 FROM grants WHERE id = $)`
 
-// grantArgs checks what JSON and indexes would not, and gives of a new grant what neither client nor
-// user nor browser session tells.
+// grantArgs checks the values that end up in JSON or in an index, and returns the columns of a new
+// grant that do not come from the client, the user or the browser session.
 func grantArgs(g userstore.Grant) ([]any, error) {
 	for _, items := range [][]string{g.Scopes, g.Resources, g.AMR} {
 		if err := texts(items...); err != nil {
@@ -161,12 +160,12 @@ func grantArgs(g userstore.Grant) ([]any, error) {
 		rotated = g.CreatedAt
 	}
 	return []any{g.ID[:], max(g.Generation, 0), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
-		list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, shown(g.UserAgent), shown(g.Address)}, nil
+		list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, displayable(g.UserAgent), displayable(g.Address)}, nil
 }
 
-// shown keeps what the network sent for show from failing a login: a header
-// may hold bytes that are no UTF-8, and be long.
-func shown(s string) string {
+// displayable cleans a text that the network sent and that is only displayed: a header may be long
+// and hold bytes that are not UTF-8, and must not fail a login.
+func displayable(s string) string {
 	const most = 512
 	if len(s) > most {
 		s = s[:most]
@@ -174,10 +173,10 @@ func shown(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 }
 
-// advance is the whole of a refresh. What the caller knows already is not asked
-// back; the rest of the row, and what is wanted of user and client, comes with
-// the same statement. PostgreSQL returns it from the join that checked them;
-// SQLite's RETURNING can name only the grant, and looks them up once more.
+// advance is the whole of a refresh. It does not return what the caller knows already; the rest of
+// the row, and what is needed of user and client, comes with the same statement. PostgreSQL returns
+// this from the join that checked user and client; SQLite's RETURNING can name only the grant, and
+// looks them up once more.
 const (
 	advance = `UPDATE grants SET generation = generation + 1, rotated_at = $1
 	FROM users u, clients c
@@ -197,14 +196,13 @@ func (d *dialect) advance(firstParty bool) string {
 	return d.advanceAny
 }
 
-// AdvanceGrant is one statement: two refreshes of one generation meet at the
-// row, and the second finds another generation; one that meets a revocation, a
-// password change, a disabling or a deletion there finds the row revoked or gone.
+// AdvanceGrant is one statement. Two refreshes of one generation meet at the row, and the second
+// finds another generation. A refresh that meets a revocation, a password change, a disabling or a
+// deletion there finds the row revoked or gone.
 //
-// When its answer was lost it is begun again and then says ErrConflict if the
-// first try happened. The caller reads the row, finds that the generation it
-// presented is the one before the current, and answers with the current one:
-// the same successor that the lost answer held.
+// When its answer was lost it is retried, and returns ErrConflict if the first try happened. The
+// caller then reads the row, finds that the generation it presented is the one before the current,
+// and answers with the current one: the same successor that the lost answer held.
 func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.GrantView, error) {
 	s := bind(db.dialect.advance(a.FirstParty), micros(a.Now), a.ID[:], a.Generation, a.ClientID, micros(a.Now), micros(a.IdleSince))
 	if storable(s.args) != nil {
@@ -215,8 +213,8 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 	var expires, created, auth int64
 	var scopes, resources, amr, roles, clientResources, grantTypes, clientScopes string
 	advanced := false
-	err := db.act(ctx, true, func(ctx context.Context, _ bool) error {
-		// A try before this one may have had its row and lost its commit.
+	err := db.retrying(ctx, true, func(ctx context.Context, _ bool) error {
+		// An earlier try may have returned its row and then lost its commit.
 		advanced, v = false, userstore.GrantView{}
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
 			advanced = true
@@ -283,8 +281,8 @@ func (db *DB) view(ctx context.Context, s stmt) (v userstore.GrantView, err erro
 	return v, err
 }
 
-// AnswerLate is not begun again when its answer was lost, unless its event tells
-// whether it happened: it would count twice.
+// AnswerLate is not retried when its answer was lost, unless it has an event, whose entry shows
+// whether the first try happened: it would count twice.
 func (db *DB) AnswerLate(ctx context.Context, id userstore.GrantID, generation int64, most int64, events ...audit.Event) error {
 	return db.change(ctx, false, bind(`UPDATE grants SET
 			late_count = CASE WHEN late_generation = generation THEN late_count + 1 ELSE 1 END,
@@ -300,17 +298,16 @@ func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Ti
 	return db.change(ctx, true, bind(`UPDATE grants SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, micros(now), id[:]), nil, events)
 }
 
-// RevokeSession whose answer was lost is begun again; what it then finds revoked
-// it revoked itself.
+// RevokeSession is retried when its answer was lost. If the retry finds the grant revoked, the
+// first try revoked it.
 func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error {
 	s := bind(`UPDATE grants SET revoked_at = $1 WHERE session_id = $2 AND user_id = $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
 		micros(now), sessionID, userID, micros(now))
-	return unknown(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
+	return ifUnstorable(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
 }
 
-// RevokeUserGrants locks the user's row first, so that a login that is under way
-// either commits before, and is revoked, or begins after. When it is begun again
-// it may count fewer than it revoked in all.
+// RevokeUserGrants locks the user's row first, so that a concurrent login either commits before,
+// and is revoked, or begins after. A retry may count fewer grants than were revoked in all.
 func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error) {
 	s := []stmt{bind(`UPDATE users SET last_session_id = '' WHERE id = $1`, userID),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND session_id <> $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
@@ -318,7 +315,7 @@ func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now tim
 		endSessions(userID, keep, "")}
 	n, err := db.batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
 	if err != nil {
-		return 0, unknown(err, nil)
+		return 0, ifUnstorable(err, nil)
 	}
 	return int(n[1]), nil
 }
@@ -339,16 +336,16 @@ func (db *DB) ListGrants(ctx context.Context, userID string, now, idleSince time
 			grants = append(grants, g)
 			return err
 		})
-	return grants, unknown(err, nil)
+	return grants, ifUnstorable(err, nil)
 }
 
 const removeExpired = `DELETE FROM grants WHERE id IN
 	(SELECT g.id FROM grants g WHERE g.expires_at <= $1 ORDER BY g.expires_at LIMIT $2)`
 
-// RemoveExpired looks at the absolute limit only: a grant that was revoked or
-// lies idle is kept until then (save by endOldest), so that a replay is still known
-// as one. Hardly anything else wants the rows it locks, save another replica's
-// RemoveExpired, which waits for this small batch and goes on behind it.
+// RemoveExpired deletes by the absolute limit only. A revoked or idle grant is kept until then
+// (unless endOldest deletes it), so that a replay is still recognized. Hardly any other operation
+// wants the rows that it locks, except another replica's RemoveExpired, which waits for this small
+// batch and goes on behind it.
 func (db *DB) RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	n, err := db.write(ctx, true, bind(removeExpired, micros(now), int64(limit)))
 	return int(n), err

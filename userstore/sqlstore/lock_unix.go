@@ -10,14 +10,13 @@ import (
 	"syscall"
 )
 
-// lockFile makes this process the one server of a SQLite file, until unlock is
-// called or the process ends, however it ends. It holds path.lock, which stays
-// there, empty.
+// lockFile makes this process the one server of a SQLite file, until unlock is called or the
+// process ends, however it ends. It locks the file path.lock, which stays there, empty.
 func lockFile(path string) (unlock func(), err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // one file, one lock, whatever name it was given
+		path = real // one file has one lock, whatever its name here
 	}
-	// A link would make the file wherever somebody wants it.
+	// A link could make the process create a file anywhere.
 	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, fmt.Errorf("lock the database: %s.lock is a symbolic link, and links are not followed there: remove it", path)

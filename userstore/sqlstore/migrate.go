@@ -21,17 +21,17 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// versionTable is goose's record of what was applied.
+// versionTable is goose's table of applied migrations.
 const versionTable = "goose_db_version"
 
-// Migration is one step of the schema. Names are the same on both engines.
+// Migration is one step of the schema. Both engines have migrations of the same names.
 type Migration struct {
 	Version   int64
 	Name      string
-	AppliedAt time.Time // zero: not applied. By the clock of the machine that applied it
+	AppliedAt time.Time // zero: not applied; by the clock of the machine that applied it
 }
 
-// SchemaError says that database and binary do not fit, and what to do.
+// SchemaError says that the schema of the database does not fit this binary, and what to do.
 type SchemaError struct {
 	Have, Want int64 // schema versions of the database and of this binary; Have 0: none
 }
@@ -48,9 +48,9 @@ func (e *SchemaError) Error() string {
 		"start the newer release of signet that migrated it", e.Have, e.Want)
 }
 
-// Migrate brings the schema up to this binary's version; safe when several
-// replicas call it at once, and after one that was killed in the middle: each
-// migration happens whole or not at all. It is not bounded in time.
+// Migrate brings the schema to this binary's version. It is safe when several replicas call it at
+// once, and after a migration that was killed: each migration is applied as a whole or not at all.
+// It has no time limit.
 func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.engine.migrate(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", wrap(err))
@@ -75,7 +75,7 @@ func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...
 	return err
 }
 
-// embedded lists the migrations of this binary, oldest first.
+// embedded returns the migrations of this binary, oldest first.
 func (db *DB) embedded() ([]Migration, error) {
 	entries, err := fs.ReadDir(migrations, path.Join("migrations", db.dialect.name))
 	if err != nil {
@@ -93,8 +93,8 @@ func (db *DB) embedded() ([]Migration, error) {
 	return all, nil
 }
 
-// Migrations lists every migration that this binary or the database knows,
-// oldest first, and changes nothing: what "signet migrate status" shows.
+// Migrations returns every migration that this binary or the database knows, oldest first, for
+// "signet migrate status". It changes nothing.
 func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	all, err := db.embedded()
 	if err != nil {
@@ -116,8 +116,8 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	return all, nil
 }
 
-// CheckSchema is nil when the schema is of this binary's version, or newer by
-// steps that this binary's writes survive. *SchemaError otherwise.
+// CheckSchema returns nil when the schema has this binary's version, or a newer one that this
+// binary can still write to. It returns a *SchemaError otherwise.
 func (db *DB) CheckSchema(ctx context.Context) error {
 	all, err := db.embedded()
 	if err != nil {
@@ -150,7 +150,7 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 	return nil
 }
 
-// applied reads which versions the database has.
+// applied returns the versions that the database has, with the time at which each was applied.
 func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
 	var exists int64
 	if err := db.one(ctx, bind(db.dialect.hasTable, versionTable), func(s scanner) error { return s.Scan(&exists) }); err != nil {

@@ -92,7 +92,7 @@ func TestBothEnginesHaveTheSameColumns(t *testing.T) {
 	}
 }
 
-// eachEmpty gives the address of an empty database of either engine.
+// eachEmpty runs fn with the address of an empty database of each engine.
 func eachEmpty(t *testing.T, fn func(t *testing.T, url string)) {
 	t.Run("sqlite", func(t *testing.T) { fn(t, filepath.Join(t.TempDir(), "signet.db")) })
 	t.Run("postgres", func(t *testing.T) { fn(t, pgtest.URL(t)) })
@@ -112,7 +112,7 @@ func TestSchemaVersions(t *testing.T) {
 			t.Errorf("status of an empty database: %v, %v", status, err)
 		}
 		before := time.Now().Add(-2 * time.Second)
-		for range 2 { // again is no error
+		for range 2 { // the second time is no error
 			if err := db.Migrate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +128,8 @@ func TestSchemaVersions(t *testing.T) {
 		}
 		last := len(status)
 
-		// A newer release migrated: by a step that we survive, and by one that we do not.
+		// A newer release migrated: by a step that this binary survives, and by one that it does
+		// not.
 		change := func(s string) {
 			t.Helper()
 			if err := sqlstore.Exec(t.Context(), db, s); err != nil {
@@ -217,7 +218,7 @@ func TestF34InterruptedMigrations(t *testing.T) {
 	create(t, db)
 }
 
-// A migrator waits for the one that holds the lock, and can be told to stop waiting.
+// A migrator waits for the one that holds the lock, until its context ends.
 func TestAMigratorWaitsForAnother(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)

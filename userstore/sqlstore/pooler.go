@@ -14,40 +14,40 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// pooler is what is known of a connection pooler between this program and PostgreSQL.
+// pooler knows whether a connection pooler is between this program and PostgreSQL.
 //
 // A transaction pooler gives each transaction another connection to the server. Named prepared
-// statements, which stay with one connection, are then missing (26000) or in the way (42P05).
+// statements belong to one connection, and are then missing (26000) or in the way (42P05).
 // PgBouncer keeps them apart by itself from version 1.21 on, if max_prepared_statements is set;
-// no other version can. Statements without a name work through all of them and cost the server
-// the parsing, so they are used as soon as there is a pooler:
+// earlier versions cannot. Statements without a name work through all of them and cost the server
+// the parsing, so the store uses them as soon as it detects a pooler:
 //
-//   - A connection through a pooler carries another process id than the server's own process
-//     has. It is compared when a connection is made, before anything else is sent.
-//   - PgBouncer refuses startup parameters that it does not know, which our limits are.
-//   - Whatever hides from both shows when it mixes up statements. Nothing has happened then, and
-//     the act is begun again on a new connection.
+//   - Through a pooler, the process id of a connection differs from that of the server's process.
+//     The two are compared when a connection is made, before any other statement.
+//   - PgBouncer refuses startup parameters that it does not know, such as our limits.
+//   - A pooler that neither check detects is detected when it mixes up statements. Nothing has been
+//     changed then, and the operation is retried on a new connection.
 //
-// Each can happen at any time in the life of a store: addresses are pointed elsewhere.
+// Each can happen at any time in the life of a store, because an address can be pointed elsewhere.
 type pooler struct {
-	log    *slog.Logger
-	chosen bool // the operator has chosen by default_query_exec_mode how statements are sent
+	log        *slog.Logger
+	modeChosen bool // default_query_exec_mode of the URL says how statements are sent
 
-	unnamed atomic.Bool // statements are sent without names
-	bare    atomic.Bool // limits are not sent
-	said    atomic.Bool
+	unnamed       atomic.Bool // statements are sent without names
+	limitsRefused atomic.Bool // limits are not sent
+	logged        atomic.Bool
 }
 
-// errPooler: the connection was made for a server and turned out to lead to a pooler. The next
-// one is made for that.
+// errPooler means that a connection was made as if to a server and turned out to lead to a pooler.
+// The next connection is made for a pooler.
 var errPooler = errors.New("there is a pooler before PostgreSQL")
 
 // throughPooler marks a connection whose process id is not that of the server's process.
 const throughPooler = "signet.pooler"
 
-// watch has every new connection examined, and made for a pooler if there is one. The examination
-// takes the one round trip that it also takes to find out whether the node takes writes.
-func (pl *pooler) watch(config *pgxpool.Config) {
+// configure makes the pool check every new connection, and set it up for a pooler if there is one.
+// The check takes one round trip, which also finds out whether the node takes writes.
+func (pl *pooler) configure(config *pgxpool.Config) {
 	attributes := config.ConnConfig.ValidateConnect // the URL's target_session_attrs; nil: none
 	config.ConnConfig.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		results, err := conn.Exec(ctx, `SELECT current_setting('transaction_read_only'), pg_backend_pid()`).ReadAll()
@@ -70,8 +70,8 @@ func (pl *pooler) watch(config *pgxpool.Config) {
 		if pl.unnamed.Load() {
 			c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		}
-		if pl.bare.Load() {
-			withoutLimits(c)
+		if pl.limitsRefused.Load() {
+			removeLimits(c)
 		}
 		return nil
 	}
@@ -79,41 +79,41 @@ func (pl *pooler) watch(config *pgxpool.Config) {
 		if conn.PgConn().CustomData()[throughPooler] != true {
 			return nil
 		}
-		pl.say("")
-		if !pl.chosen && pl.unnamed.CompareAndSwap(false, true) {
+		pl.logOnce("")
+		if !pl.modeChosen && pl.unnamed.CompareAndSwap(false, true) {
 			return errPooler
 		}
-		if !pl.chosen && conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-			return errPooler // it was begun before the others knew
+		if !pl.modeChosen && conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+			return errPooler // it was begun before the pooler was detected
 		}
 		return nil
 	}
 }
 
-// shownBy takes notice of an error that only a pooler causes.
-func (pl *pooler) shownBy(err *pgconn.PgError) bool {
+// detect reports whether only a pooler causes this error, and remembers the pooler.
+func (pl *pooler) detect(err *pgconn.PgError) bool {
 	switch {
 	case refusesLimits(err):
-		pl.bare.Store(true)
-		if !pl.chosen {
+		pl.limitsRefused.Store(true)
+		if !pl.modeChosen {
 			pl.unnamed.Store(true)
 		}
 	case err.Code == "42P05" || err.Code == "26000":
-		pl.unnamed.Store(true) // whatever was chosen: it does not work
+		pl.unnamed.Store(true) // the operator's choice does not work
 	default:
 		return false
 	}
-	pl.say(err.Code)
+	pl.logOnce(err.Code)
 	return true
 }
 
-// say tells the operator once.
-func (pl *pooler) say(code string) {
-	if pl.log == nil || !pl.said.CompareAndSwap(false, true) {
+// logOnce logs the pooler, the first time only.
+func (pl *pooler) logOnce(code string) {
+	if pl.log == nil || !pl.logged.CompareAndSwap(false, true) {
 		return
 	}
 	attrs := []any{"statements", "unnamed"}
-	if pl.chosen && !pl.unnamed.Load() {
+	if pl.modeChosen && !pl.unnamed.Load() {
 		attrs[1] = "as default_query_exec_mode in database_url says"
 	}
 	if code != "" {
@@ -122,7 +122,8 @@ func (pl *pooler) say(code string) {
 	pl.log.Info("PostgreSQL is reached through a connection pooler; what it cannot keep apart is not used", attrs...)
 }
 
-// refusesLimits tells PgBouncer's answer to startup parameters that it does not know.
+// refusesLimits reports whether err is PgBouncer's answer to startup parameters that it does not
+// know.
 func refusesLimits(err *pgconn.PgError) bool {
 	if err.Code != "08P01" || !strings.Contains(err.Message, "unsupported startup parameter") {
 		return false
@@ -135,15 +136,15 @@ func refusesLimits(err *pgconn.PgError) bool {
 	return false
 }
 
-func withoutLimits(c *pgx.ConnConfig) {
+func removeLimits(c *pgx.ConnConfig) {
 	maps.DeleteFunc(c.RuntimeParams, func(name, _ string) bool { _, ok := limits[name]; return ok })
 }
 
-// unlimited makes c fit for a migration, which may take its time.
-func (pl *pooler) unlimited(c *pgx.ConnConfig) {
+// forMigration removes the time limits from c, because a migration may take long.
+func (pl *pooler) forMigration(c *pgx.ConnConfig) {
 	c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	if pl.bare.Load() {
-		withoutLimits(c)
+	if pl.limitsRefused.Load() {
+		removeLimits(c)
 		return
 	}
 	for name := range limits {

@@ -21,19 +21,19 @@ import (
 )
 
 const (
-	// defaultConns, with the spare one, serves a replica well and leaves room for
-	// five more under PostgreSQL's default of 100 connections.
+	// defaultConns, with the spare one, serves a replica well and leaves room for five more
+	// replicas under PostgreSQL's default of 100 connections.
 	defaultConns = 15
-	// spareConns are for vital statements alone: a replica whose requests fill the
-	// pool is busy, not unready, and must hear of a revoked key as early as ever.
+	// spareConns are for vital statements alone: a replica whose requests fill the pool is busy,
+	// not unready, and must learn of a revoked key without delay.
 	spareConns = 1
-	// acquireLimit is how long a call waits for a connection: a full pool is said
-	// early, while whoever asked is still there to come back.
+	// acquireLimit is how long a call waits for a connection. A full pool is reported early, while
+	// the client still waits for the answer.
 	acquireLimit = time.Second
 )
 
-// limits are what the server itself enforces for each session, a little below
-// our own limit so that its answer, which frees the row locks, comes first.
+// limits are enforced by the server for each session. They are a little below our own limits, so
+// that the server's answer, which releases the row locks, comes first.
 var limits = map[string]string{
 	"statement_timeout":                   "4500",
 	"lock_timeout":                        "2000",
@@ -44,8 +44,8 @@ var limits = map[string]string{
 type postgres struct {
 	pool   *pgxpool.Pool
 	pooler *pooler
-	// One entry for each connection in use; together they hold as many as the pool,
-	// so that whoever has entered need not wait for a connection.
+	// busy and spare hold one entry for each connection in use. Together they hold as many as the
+	// pool, so that a caller who has an entry need not wait for a connection.
 	busy, spare   chan struct{}
 	waits, waited atomic.Int64 // calls that found no free place; nanoseconds
 }
@@ -68,10 +68,10 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 	if conn.ConnectTimeout == 0 || conn.ConnectTimeout > callLimit {
 		conn.ConnectTimeout = callLimit
 	}
-	// A peer that vanished is noticed within 25 s, not after the system's two hours.
+	// A vanished peer is noticed within 25 s, not after the system's two hours.
 	conn.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
-	conn.RuntimeParams["timezone"] = "UTC" // what goose writes is local time without a zone
+	conn.RuntimeParams["timezone"] = "UTC" // goose writes local time without a zone
 	if _, ok := conn.RuntimeParams["application_name"]; !ok {
 		conn.RuntimeParams["application_name"] = "signet"
 	}
@@ -79,8 +79,8 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 		conn.RuntimeParams[name] = value
 	}
 
-	pl := &pooler{log: o.Log, chosen: strings.Contains(url, "default_query_exec_mode=")}
-	pl.watch(config)
+	pl := &pooler{log: o.Log, modeChosen: strings.Contains(url, "default_query_exec_mode=")}
+	pl.configure(config)
 
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
@@ -92,22 +92,22 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 	requests := max(1, most-spareConns) // pool_max_conns=1 spares none
 	p := &postgres{pool: pool, pooler: pl, busy: make(chan struct{}, requests), spare: make(chan struct{}, most-requests)}
 	for try := 0; ; try++ {
-		err := fit(ctx, p)
+		err := checkServer(ctx, p)
 		if err == nil {
 			return p, nil
 		}
-		if retryable(err) != safely || try == retries { // as when the first connection shows that there is a pooler
+		if retryable(err) != safely || try == retries { // for example, the first connection detects a pooler
 			pool.Close()
 			return nil, err
 		}
 	}
 }
 
-// fit refuses servers on which we could not keep our word.
-func fit(ctx context.Context, p *postgres) error {
+// checkServer refuses a server on which the store could not keep its guarantees.
+func checkServer(ctx context.Context, p *postgres) error {
 	var version int
 	var encoding, commit, isolation string
-	err := p.noted(p.pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT), current_setting('server_encoding'),
+	err := p.resetIfUseless(p.pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT), current_setting('server_encoding'),
 		current_setting('synchronous_commit'), current_setting('default_transaction_isolation')`).Scan(&version, &encoding, &commit, &isolation))
 	switch {
 	case retryable(err) == safely:
@@ -123,16 +123,16 @@ func fit(ctx context.Context, p *postgres) error {
 	case commit == "off":
 		return errors.New("synchronous_commit is off, so that a crash would lose acknowledged sign-ups and revocations: " +
 			"turn it on for this database (ALTER DATABASE … SET synchronous_commit = on)")
-	case isolation != "read committed": // we ask for it ourselves, unless a pooler keeps us from it
+	case isolation != "read committed": // we set it ourselves, unless a pooler refuses it
 		return fmt.Errorf("default_transaction_isolation is %q, and the pooler does not pass on that we need \"read committed\": "+
 			"set it for this role (ALTER ROLE … SET default_transaction_isolation = 'read committed')", isolation)
 	}
 	return nil
 }
 
-// acquire takes a connection of the pool, but does not wait long for one. The
-// pool's own queue knows no limit but a context, and to make one for each call
-// would cost a tenth of a refresh's time on our side.
+// acquire takes a connection of the pool, and waits at most acquireLimit. The pool's own queue has
+// no limit but a context, and to make a context for each call would cost a tenth of a refresh's
+// time on our side.
 func (p *postgres) acquire(ctx context.Context, vital bool) (conn *pgxpool.Conn, release func(), err error) {
 	taken, err := p.enter(ctx, vital)
 	if err != nil {
@@ -141,7 +141,7 @@ func (p *postgres) acquire(ctx context.Context, vital bool) (conn *pgxpool.Conn,
 	conn, err = p.pool.Acquire(ctx)
 	if err != nil {
 		<-taken
-		return nil, nil, p.noted(err)
+		return nil, nil, p.resetIfUseless(err)
 	}
 	return conn, func() {
 		conn.Release()
@@ -149,8 +149,8 @@ func (p *postgres) acquire(ctx context.Context, vital bool) (conn *pgxpool.Conn,
 	}, nil
 }
 
-// enter waits for a free place and says where it took it: among the requests'
-// connections or, for a vital statement, also the spare ones.
+// enter waits for a free place and returns where it took it: among the requests' connections or,
+// for a vital statement, also among the spare ones.
 func (p *postgres) enter(ctx context.Context, vital bool) (taken chan struct{}, err error) {
 	select {
 	case p.busy <- struct{}{}:
@@ -166,7 +166,7 @@ func (p *postgres) enter(ctx context.Context, vital bool) (taken chan struct{}, 
 		default:
 		}
 	}
-	end, _ := ctx.Deadline() // every act has one
+	end, _ := ctx.Deadline() // every operation has one
 	left := time.Until(end)
 	p.waits.Add(1)
 	defer func() { p.waited.Add(int64(left - time.Until(end))) }()
@@ -184,12 +184,12 @@ func (p *postgres) enter(ctx context.Context, vital bool) (taken chan struct{}, 
 	}
 }
 
-// noted closes every connection when an error shows that they are of no use any more: the node
-// turned out to be read-only (it was demoted, and the address may by now lead to its successor),
-// or a pooler has come between us and the server.
-func (p *postgres) noted(err error) error {
+// resetIfUseless closes every connection when an error shows that they are of no use any more: the
+// node turned out to be read-only (it was demoted, and the address may by now lead to its
+// successor), or a pooler is between us and the server.
+func (p *postgres) resetIfUseless(err error) error {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if ok && (readOnly(err) || p.pooler.shownBy(pg)) {
+	if ok && (readOnly(err) || p.pooler.detect(pg)) {
 		p.pool.Reset()
 	}
 	return err
@@ -200,9 +200,9 @@ func readOnly(err error) bool {
 	return ok && pg.Code == "25006"
 }
 
-// renew closes every connection to a node that takes no writes if the address leads to one that
-// does. Requests would do so, but nobody sends any to a replica that is not ready; until then
-// its reads go on.
+// renew closes every connection to a node that takes no writes, if the address leads to one that
+// takes them. Requests would do so, but no requests are sent to a replica that is not ready; until
+// then its reads go on.
 func (p *postgres) renew(ctx context.Context) bool {
 	conn, err := pgx.ConnectConfig(ctx, p.pool.Config().ConnConfig)
 	if err != nil {
@@ -226,11 +226,11 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 	defer release()
 	if row == nil {
 		tag, err := conn.Conn().Exec(ctx, s.sql, s.args...)
-		return tag.RowsAffected(), p.noted(err)
+		return tag.RowsAffected(), p.resetIfUseless(err)
 	}
 	rows, err := conn.Conn().Query(ctx, s.sql, s.args...)
 	if err != nil {
-		return 0, p.noted(err)
+		return 0, p.resetIfUseless(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -239,7 +239,7 @@ func (p *postgres) write(ctx context.Context, s stmt, row func(scanner) error) (
 		}
 	}
 	err = rows.Err()
-	return rows.CommandTag().RowsAffected(), p.noted(err)
+	return rows.CommandTag().RowsAffected(), p.resetIfUseless(err)
 }
 
 func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
@@ -251,12 +251,12 @@ func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	defer release()
 	counts, err := pipeline(ctx, conn.Conn(), s)
 	if vital && readOnly(err) {
-		return counts, err // what a probe finds does not end the reads: see renew
+		return counts, err // a failed probe does not end the reads: see renew
 	}
-	return counts, p.noted(err)
+	return counts, p.resetIfUseless(err)
 }
 
-// pipeline sends statements at once and counts the rows that each changed.
+// pipeline sends statements in one round trip and counts the rows that each changed.
 func pipeline(ctx context.Context, conn interface {
 	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
 }, s []stmt) ([]int64, error) {
@@ -289,30 +289,30 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 	defer release()
 	tx, err := conn.Conn().BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
-		return p.noted(err)
+		return p.resetIfUseless(err)
 	}
 	if err := fn(func(s ...stmt) ([]int64, error) { return pipeline(ctx, tx, s) }); err != nil {
 		_ = tx.Rollback(ctx)
-		return p.noted(err)
+		return p.resetIfUseless(err)
 	}
 	err = tx.Commit(ctx)
 	if pgconn.SafeToRetry(err) {
-		// The driver finds its connection closed, by itself when the answer did not
-		// come, and calls that safe. Whether COMMIT was sent before, nobody can tell.
+		// The driver finds its connection closed, which it did itself when the answer did not come,
+		// and calls that safe. It is unknown whether COMMIT was sent before.
 		err = fmt.Errorf("commit: %w: %v", io.ErrUnexpectedEOF, err) //nolint:errorlint // wrapped, it would be safe to retry still
 	}
-	return p.noted(err)
+	return p.resetIfUseless(err)
 }
 
-// migrationLock is the advisory lock that lets one migrator in at a time.
+// migrationLock is the advisory lock that only one migrator holds at a time.
 const migrationLock = 0x5369676e6574 // "Signet"
 
-// migrate holds the lock by a transaction of its own, which stays open beside those of the
-// migrations: unlike a session's lock it holds through a transaction pooler, too, and it also
+// migrate holds the lock in a transaction of its own, which stays open beside those of the
+// migrations. Unlike a session's lock, this lock also works through a transaction pooler; and it
 // ends with a migrator that was killed.
 func (p *postgres) migrate(ctx context.Context) error {
 	config := p.pool.Config().ConnConfig
-	p.pooler.unlimited(config)
+	p.pooler.forMigration(config)
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	lock, err := db.BeginTx(ctx, nil)
@@ -320,7 +320,7 @@ func (p *postgres) migrate(ctx context.Context) error {
 		return err
 	}
 	defer lock.Rollback()
-	// The role may have limits where those of a connection do not reach.
+	// The role may have limits that the settings of the connection do not override.
 	if _, err := lock.ExecContext(ctx, `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
 		set_config('idle_in_transaction_session_timeout', '0', true)`); err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// session is a connection past the store, as an operator's psql has.
+// session opens a connection that bypasses the store, as an operator's psql does.
 func session(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), url)
@@ -155,12 +155,12 @@ func TestF02KilledBackends(t *testing.T) {
 			refreshed++
 		case errors.Is(err, userstore.ErrUnavailable):
 			refused++
-		case errors.Is(err, userstore.ErrConflict): // the answer was lost, and the second try found its own work
+		case errors.Is(err, userstore.ErrConflict): // the answer was lost, and the retry found the first try's change
 		default:
 			t.Fatal(err)
 		}
 		if err != nil {
-			for { // what a caller does next
+			for { // as a caller does next
 				v, err := db.GrantByID(ctx, g.ID)
 				if err == nil {
 					if v.Grant.Generation != generation && v.Grant.Generation != generation+1 {
@@ -187,7 +187,7 @@ func TestF04ANodeThatBecomesReadOnly(t *testing.T) {
 	u, g := create(t, db)
 	admin := session(t, url)
 	psql(t, admin, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET default_transaction_read_only = on'; END $$`)
-	// The open connections do not hear of it; ask them to, as a demoted node would.
+	// The open connections do not notice; set them read-only, as a demoted node would.
 	if err := sqlstore.EachConn(t.Context(), db, `SET default_transaction_read_only = on`); err != nil {
 		t.Fatal(err)
 	}
@@ -242,8 +242,8 @@ func TestF05F14LocksAndAFullPool(t *testing.T) {
 	}
 }
 
-// A replica whose requests' connections are all taken is busy, not unready, and
-// still hears of the keys.
+// A replica whose requests use all connections is busy, not unready, and still learns of revoked
+// keys.
 func TestF05AFullPoolStaysReady(t *testing.T) {
 	t.Parallel()
 	url := sqltest.PostgresURL(t)
@@ -306,7 +306,7 @@ func TestF05AFullPoolStaysReady(t *testing.T) {
 	}
 }
 
-// F-15 and F-16: a trigger fails exactly one statement, as often as it is told.
+// F-15 and F-16: a trigger fails exactly one statement, as often as it is set to.
 func TestF15FailingStatements(t *testing.T) {
 	t.Parallel()
 	url := sqltest.PostgresURL(t)
@@ -387,7 +387,7 @@ func TestF06AServerThatHangs(t *testing.T) {
 	})
 }
 
-// F-08: the server committed, and its answer never arrived.
+// F-08: the server committed, and its answer was lost.
 func TestF08AnswerLostAfterCommit(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, sqltest.PostgresURL(t))
@@ -396,12 +396,12 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 	version, edits := int64(0), map[string]int64{}
 	for _, test := range []struct {
 		name string
-		act  func(u userstore.User, g userstore.Grant) error
-		want error // nil: as if nothing had happened to the answer
+		op   func(u userstore.User, g userstore.Grant) error
+		want error // nil: as if the answer had arrived
 		done func(u userstore.User, g userstore.Grant) error
 	}{
 		{name: "a refresh finds its own work", want: userstore.ErrConflict,
-			act: func(_ userstore.User, g userstore.Grant) error {
+			op: func(_ userstore.User, g userstore.Grant) error {
 				_, err := db.AdvanceGrant(ctx, advance(g, 1))
 				return err
 			},
@@ -412,8 +412,8 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				}
 				return err
 			}},
-		{name: "a sign-up is not told that its address is taken",
-			act: func(u userstore.User, _ userstore.Grant) error {
+		{name: "a sign-up is not refused because of its own row",
+			op: func(u userstore.User, _ userstore.Grant) error {
 				u.ID, u.EmailKey = "new-"+u.ID, "new-"+u.EmailKey
 				return db.CreateUser(ctx, u)
 			},
@@ -422,14 +422,14 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return err
 			}},
 		{name: "a login makes another grant the next time", want: userstore.ErrUnavailable,
-			act: func(u userstore.User, _ userstore.Grant) error {
+			op: func(u userstore.User, _ userstore.Grant) error {
 				return db.StartGrant(ctx, userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash"})
 			},
 			done: func(u userstore.User, _ userstore.Grant) error {
 				return db.StartGrant(ctx, userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash"})
 			}},
 		{name: "a password change recognises its own hash",
-			act: func(u userstore.User, _ userstore.Grant) error {
+			op: func(u userstore.User, _ userstore.Grant) error {
 				return db.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "hash", NewHash: "new " + u.ID, At: now})
 			},
 			done: func(u userstore.User, g userstore.Grant) error {
@@ -440,7 +440,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return err
 			}},
 		{name: "an edit is made anew by its caller", want: userstore.ErrConflict,
-			act: func(u userstore.User, _ userstore.Grant) error {
+			op: func(u userstore.User, _ userstore.Grant) error {
 				u.Version, u.Username = 1+edits[u.ID], "edited"
 				err := db.UpdateUser(ctx, u)
 				if err == nil {
@@ -456,7 +456,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return err
 			}},
 		{name: "a deletion is one",
-			act: func(u userstore.User, _ userstore.Grant) error { return db.DeleteUser(ctx, u.ID) },
+			op: func(u userstore.User, _ userstore.Grant) error { return db.DeleteUser(ctx, u.ID) },
 			done: func(u userstore.User, _ userstore.Grant) error {
 				if _, err := db.UserByID(ctx, u.ID); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("still there: %w", err)
@@ -464,7 +464,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return nil
 			}},
 		{name: "a session is revoked",
-			act: func(u userstore.User, g userstore.Grant) error { return db.RevokeSession(ctx, u.ID, g.SessionID, now) },
+			op: func(u userstore.User, g userstore.Grant) error { return db.RevokeSession(ctx, u.ID, g.SessionID, now) },
 			done: func(u userstore.User, g userstore.Grant) error {
 				if err := db.RevokeSession(ctx, u.ID, g.SessionID, now); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("still live: %w", err)
@@ -472,10 +472,10 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return nil
 			}},
 		{name: "a grant is revoked",
-			act:  func(_ userstore.User, g userstore.Grant) error { return db.RevokeGrant(ctx, g.ID, now) },
+			op:   func(_ userstore.User, g userstore.Grant) error { return db.RevokeGrant(ctx, g.ID, now) },
 			done: func(_ userstore.User, g userstore.Grant) error { return db.RevokeGrant(ctx, g.ID, now) }},
 		{name: "a user is disabled",
-			act: func(u userstore.User, _ userstore.Grant) error { return db.SetActive(ctx, u.ID, false, now) },
+			op: func(u userstore.User, _ userstore.Grant) error { return db.SetActive(ctx, u.ID, false, now) },
 			done: func(u userstore.User, _ userstore.Grant) error {
 				got, err := db.UserByID(ctx, u.ID)
 				if err == nil && got.IsActive {
@@ -484,7 +484,7 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return err
 			}},
 		{name: "a rotation finds its own work", want: keys.ErrConflict,
-			act: func(userstore.User, userstore.Grant) error {
+			op: func(userstore.User, userstore.Grant) error {
 				err := db.ChangeRing(ctx, version, keys.Change{RefreshSecret: "x"})
 				if err == nil {
 					version++
@@ -501,15 +501,15 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			u, g := create(t, db)
-			if err := test.act(u, g); err != nil { // prepares the statements, and shows that the act works
+			if err := test.op(u, g); err != nil { // prepares the statements, and shows that the operation works
 				t.Fatal(err)
 			}
 			u, g = create(t, db)
 			if errors.Is(test.want, userstore.ErrConflict) && strings.HasPrefix(test.name, "an edit") || errors.Is(test.want, keys.ErrConflict) {
-				loseCommit(t, p, func() error { return test.act(u, g) }, test.want)
+				loseCommit(t, p, func() error { return test.op(u, g) }, test.want)
 			} else {
 				p.lose.Store(1)
-				if err := test.act(u, g); !errors.Is(err, test.want) {
+				if err := test.op(u, g); !errors.Is(err, test.want) {
 					t.Errorf("got %v, want %v", err, test.want)
 				}
 			}
@@ -523,15 +523,14 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 	}
 }
 
-// loseCommit loses the answer to each round trip of a transaction in turn, the
-// last of which is its COMMIT: an act that had not happened is begun again, one
-// that had is not done twice.
-func loseCommit(t *testing.T, p *proxy, act func() error, want error) {
+// loseCommit loses the answer to each round trip of a transaction in turn, the last of which is its
+// COMMIT. An operation that was not committed is retried; one that was is not done twice.
+func loseCommit(t *testing.T, p *proxy, op func() error, want error) {
 	t.Helper()
 	for nth := int64(1); nth < 10; nth++ {
 		p.skip.Store(nth - 1)
 		p.lose.Store(1)
-		err := act()
+		err := op()
 		if errors.Is(err, want) {
 			return
 		}
@@ -554,7 +553,7 @@ func TestAPoolerThatRefusesOurTimeLimits(t *testing.T) {
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Error(err)
 	}
-	p.refuse.Store("application_name") // another refusal is not taken for this one
+	p.refuse.Store("application_name") // another refusal is not mistaken for this one
 	_, err := sqlstore.Open(t.Context(), p.url, sqlstore.Options{})
 	unavailable(t, "another refusal", err)
 }
@@ -584,8 +583,8 @@ func TestTheServersOwnLimits(t *testing.T) {
 // no indexed column changes and the page has room.
 func TestARefreshIsUpdatedInPlace(t *testing.T) {
 	t.Parallel()
-	// A server of its own: long transactions of other tests, in whatever database, keep
-	// PostgreSQL from clearing the room that an update in place needs.
+	// The test has a server of its own: long transactions of other tests, in whatever database,
+	// keep PostgreSQL from clearing the room that an update in place needs.
 	url := pgtest.Start(t, pgtest.Options{}).URL(t)
 	db := open(t, url, sqlstore.Options{})
 	if err := db.Migrate(t.Context()); err != nil {
@@ -605,7 +604,7 @@ func TestARefreshIsUpdatedInPlace(t *testing.T) {
 	for generation := range int64(rounds) {
 		for _, g := range grants {
 			a := advance(g, generation+1)
-			a.Now = now.Add(time.Duration(generation+1) * time.Second) // as it always does, rotated_at changes
+			a.Now = now.Add(time.Duration(generation+1) * time.Second) // rotated_at changes, as always
 			if _, err := db.AdvanceGrant(t.Context(), a); err != nil {
 				t.Fatal(err)
 			}
@@ -677,7 +676,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"a user's grants": plan(`SELECT id FROM grants WHERE user_id = $1`, "u1"),
 		"list of grants":  plan(sqlstore.ListGrantsSQL, "u1", int64(1), int64(1)),
 		"oldest grants":   plan(sqlstore.EndOldestSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "n", "r", int64(100)),
-		"told grants":     plan(sqlstore.TellEndedSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "", "", "", "", "", "", "", "", "", ""),
+		"recorded grants": plan(sqlstore.RecordEndedSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "", "", "", "", "", "", "", "", "", ""),
 		"another admin":   plan(sqlstore.DeleteAdminSQL, "u1"),
 
 		"a code":                   plan(sqlstore.CodeSQL, id),
@@ -689,7 +688,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"a user's sessions":        plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
 		"grants of the replaced":   plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),
 		"grants of a session":      plan(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND browser_session <> ''`, int64(1), "b1"),
-		"told sessions":            plan(sqlstore.TellSurplusSQL, int64(1), "", "", "", "", "", "", "", "", "", "", "", "u1", id, int64(1), int64(49), id),
+		"told sessions":            plan(sqlstore.RecordSurplusSQL, int64(1), "", "", "", "", "", "", "", "", "", "", "", "u1", id, int64(1), int64(49), id),
 		"surplus sessions":         plan(sqlstore.EndSurplusSQL, int64(1), "u1", "session_revoked", "too_many", id),
 		"expired sessions":         plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),
 		"expired assertions":       plan(sqlstore.RemoveAssertSQL, int64(5), int64(100)),
@@ -702,7 +701,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		if name == "another admin" && !strings.Contains(p, "users_admins") {
 			t.Errorf("the last admin is looked for among everybody:\n%s", p)
 		}
-		if name == "list of grants" || name == "oldest grants" || name == "told grants" {
+		if name == "list of grants" || name == "oldest grants" || name == "recorded grants" {
 			if !strings.Contains(p, "grants_user") {
 				t.Errorf("%s goes without the index of a user's grants:\n%s", name, p)
 			}

@@ -38,7 +38,7 @@ func redemption(u userstore.User, c userstore.Code) userstore.Redeem {
 	return userstore.Redeem{Hash: c.Hash, Grant: g, Now: now}
 }
 
-// inBrowser is a user with a session of a browser and a code that may be redeemed.
+// inBrowser returns a user with a browser session and a code that may be redeemed.
 func inBrowser(tb testing.TB, db *sqlstore.DB) (userstore.User, userstore.BrowserSession, userstore.Code) {
 	tb.Helper()
 	u := newUser()
@@ -64,7 +64,7 @@ func TestT04OneCodeAtThreeReplicas(t *testing.T) {
 	}
 }
 
-// F-08 for what an OpenID Provider does: the server committed, and its answer never arrived.
+// F-08 for the operations of an OpenID Provider: the server committed, and its answer was lost.
 func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, sqltest.PostgresURL(t))
@@ -83,13 +83,13 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		before func(w world) error
-		act    func(w world) error
-		skip   int64 // answers of the act that come before the one to its commit
-		want   error // nil: as if nothing had happened to the answer
+		op     func(w world) error
+		skip   int64 // answers of the operation before the one to its commit
+		want   error // nil: as if the answer had arrived
 		done   func(w world) error
 	}{
 		{name: "a redemption finds its own work",
-			act: func(w world) error { return db.RedeemCode(ctx, w.r) },
+			op: func(w world) error { return db.RedeemCode(ctx, w.r) },
 			done: func(w world) error {
 				v, err := db.GrantByID(ctx, w.r.Grant.ID)
 				if err == nil && (!v.Grant.RevokedAt.IsZero() || v.Grant.Generation != 1) {
@@ -99,7 +99,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 			}},
 		{name: "a second redemption is none for that", want: userstore.ErrConflict,
 			before: func(w world) error { return db.RedeemCode(ctx, redemption(w.u, w.c)) },
-			act:    func(w world) error { return db.RedeemCode(ctx, w.r) },
+			op:     func(w world) error { return db.RedeemCode(ctx, w.r) },
 			done: func(w world) error {
 				if _, err := db.GrantByID(ctx, w.r.Grant.ID); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("a second grant: %w", err)
@@ -107,7 +107,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return nil
 			}},
 		{name: "a code is saved",
-			act: func(w world) error {
+			op: func(w world) error {
 				w.c.Hash[0] ^= 1
 				return db.SaveCode(ctx, w.c, nil, time.Time{})
 			},
@@ -117,20 +117,20 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return db.RedeemCode(ctx, w.r)
 			}},
 		{name: "a code is saved with a consent", skip: 1,
-			act: func(w world) error { _, err := consent(w); return err },
+			op: func(w world) error { _, err := consent(w); return err },
 			done: func(w world) error {
 				_, err := db.ConsentOf(ctx, w.u.ID, userstore.FirstPartyClientID)
 				return err
 			}},
 		{name: "a login makes another session the next time", want: userstore.ErrUnavailable,
-			act: func(w world) error {
+			op: func(w world) error {
 				return db.StartSession(ctx, userstore.StartSession{Session: newSession(w.u), Replaces: w.s.Hash, PasswordHash: "hash"})
 			},
 			done: func(w world) error {
 				return db.StartSession(ctx, userstore.StartSession{Session: newSession(w.u), PasswordHash: "hash"})
 			}},
 		{name: "a logout is one",
-			act: func(w world) error { return db.EndSession(ctx, w.s.ID, now) },
+			op: func(w world) error { return db.EndSession(ctx, w.s.ID, now) },
 			done: func(w world) error {
 				if err := db.RedeemCode(ctx, w.r); !errors.Is(err, userstore.ErrConflict) {
 					return fmt.Errorf("redeemed: %w", err)
@@ -138,7 +138,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return nil
 			}},
 		{name: "a browser session is revoked",
-			act: func(w world) error { return db.RevokeBrowserSession(ctx, w.u.ID, w.s.ID, now) },
+			op: func(w world) error { return db.RevokeBrowserSession(ctx, w.u.ID, w.s.ID, now) },
 			done: func(w world) error {
 				if err := db.RevokeBrowserSession(ctx, w.u.ID, w.s.ID, now); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("still there: %w", err)
@@ -147,7 +147,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 			}},
 		{name: "a consent is taken back",
 			before: func(w world) error { _, err := consent(w); return err },
-			act: func(w world) error {
+			op: func(w world) error {
 				return db.RevokeConsent(ctx, w.u.ID, userstore.FirstPartyClientID, now)
 			},
 			done: func(w world) error {
@@ -157,7 +157,7 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				return nil
 			}},
 		{name: "an assertion is made anew by its client", want: userstore.ErrUnavailable,
-			act: func(w world) error { return db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)) },
+			op: func(w world) error { return db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)) },
 			done: func(w world) error {
 				if err := db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)); !errors.Is(err, userstore.ErrExists) {
 					return fmt.Errorf("used again: %w", err)
@@ -176,14 +176,14 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				}
 				return w
 			}
-			// The first time prepares the statements, and shows what the act does.
-			if err := test.act(make()); err != nil && !(test.before != nil && errors.Is(err, test.want)) {
+			// The first time prepares the statements, and shows what the operation does.
+			if err := test.op(make()); err != nil && !(test.before != nil && errors.Is(err, test.want)) {
 				t.Fatal(err)
 			}
 			w := make()
 			p.skip.Store(test.skip)
 			p.lose.Store(1)
-			if err := test.act(w); !errors.Is(err, test.want) {
+			if err := test.op(w); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if left := p.lose.Load(); left != 0 {
@@ -216,7 +216,7 @@ func TestF15HalfARedemption(t *testing.T) {
 	}
 }
 
-// A client is deleted in steps, however much there is in its name.
+// A client is deleted in steps, however many rows it has.
 func TestDeletingAClientWithManyGrants(t *testing.T) {
 	t.Parallel()
 	url := sqltest.PostgresURL(t)
@@ -235,7 +235,7 @@ func TestDeletingAClientWithManyGrants(t *testing.T) {
 			t.Errorf("%d %s are left, want those 500 of another client", n, table)
 		}
 	}
-	// Interrupted in the middle it leaves the client disabled, and goes on when asked again.
+	// An interrupted deletion leaves the client disabled, and a second one goes on.
 	psql(t, admin, `UPDATE clients SET disabled_at = 0 WHERE id = 'signet'`,
 		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'made to fail' USING ERRCODE = 'P0001'; END $$`,
 		`CREATE TRIGGER fail BEFORE DELETE ON consents FOR EACH ROW EXECUTE FUNCTION fail()`)
@@ -253,7 +253,8 @@ func TestDeletingAClientWithManyGrants(t *testing.T) {
 	}
 }
 
-// What the schema had before the provider is as it was, and its clients know how they authenticate.
+// The migration to the provider leaves older rows unchanged and sets how their clients
+// authenticate.
 func TestMigrationToTheProvider(t *testing.T) {
 	t.Parallel()
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
@@ -261,7 +262,7 @@ func TestMigrationToTheProvider(t *testing.T) {
 		if err != nil || c.AuthMethod != userstore.AuthNone || c.Version != 1 || !c.UpdatedAt.IsZero() {
 			t.Errorf("%+v, %v", c, err)
 		}
-		// What an older binary inserts is read.
+		// A row that an older binary inserts is readable.
 		old := `INSERT INTO clients (id, name, public, first_party, grant_types, scopes, resources, id_token_alg, epoch, disabled_at, created_at)
 			VALUES ('old', '', ` + yes(db) + `, ` + yes(db) + `, '[]', '[]', '[]', '', 1, 0, 0)`
 		if err := sqlstore.Exec(t.Context(), db, old); err != nil {
@@ -273,7 +274,7 @@ func TestMigrationToTheProvider(t *testing.T) {
 	})
 }
 
-// A use of a browser session and of a code is updated in place, as a refresh is.
+// The use of a browser session or of a code is updated in place, as a refresh is.
 func TestUsesAreUpdatedInPlace(t *testing.T) {
 	url := sqltest.PostgresURL(t)
 	db := open(t, url, sqlstore.Options{})
@@ -324,7 +325,7 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 		"a browser session":      {sqlstore.SessionSQL, []any{id, 1, 1}, []string{"sqlite_autoindex_browser_sessions_1"}},
 		"a user's sessions":      {sqlstore.ListSessionsSQL, []any{"u", 1, 1}, []string{"browser_sessions_user"}},
 		"grants of the replaced": {sqlstore.RevokeReplacedSQL, []any{1, id, "u", "b", "u", "m"}, []string{"grants_browser_session"}},
-		"told sessions":          {sqlstore.TellSurplusSQL, []any{1, "", "", "", "", "", "", "", "", "", "", "", "u", id, 1, 49, id}, []string{"browser_sessions_user", "browser_sessions_id"}},
+		"told sessions":          {sqlstore.RecordSurplusSQL, []any{1, "", "", "", "", "", "", "", "", "", "", "", "u", id, 1, 49, id}, []string{"browser_sessions_user", "browser_sessions_id"}},
 		"surplus sessions":       {sqlstore.EndSurplusSQL, []any{1, "u", "session_revoked", "too_many", id}, []string{"browser_sessions_id"}},
 		"expired codes":          {sqlstore.RemoveCodesSQL, []any{1, 1, 1}, []string{"codes_expires"}},
 		"expired assertions":     {sqlstore.RemoveAssertSQL, []any{1, 1}, []string{"client_assertions_expires"}},
@@ -349,7 +350,7 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 	}
 }
 
-// BenchmarkCode measures what a login by authorization code asks of the store.
+// BenchmarkCode measures the store's part of a login by authorization code.
 func BenchmarkCode(b *testing.B) {
 	server := pgtest.Start(b, pgtest.Options{Durable: true})
 	postgres := open(b, server.URL(b), sqlstore.Options{})
@@ -397,7 +398,7 @@ func BenchmarkCode(b *testing.B) {
 	}
 }
 
-// BenchmarkRedeemCode measures RedeemCode alone, by 16 callers of as many users.
+// BenchmarkRedeemCode measures RedeemCode alone, by 16 callers, each with users of its own.
 func BenchmarkRedeemCode(b *testing.B) {
 	server := pgtest.Start(b, pgtest.Options{Durable: true})
 	postgres := open(b, server.URL(b), sqlstore.Options{MaxConns: 16})

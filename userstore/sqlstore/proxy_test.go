@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// proxy stands between a store and PostgreSQL and can lose answers.
+// proxy is between a store and PostgreSQL and can lose answers.
 type proxy struct {
 	url    string
-	skip   atomic.Int64 // so many answers pass before
-	lose   atomic.Int64 // so many are lost: the connection is cut instead
-	hang   atomic.Bool  // nothing is passed on in either direction
-	refuse atomic.Value // startup parameter that is refused, as PgBouncer does; string
+	skip   atomic.Int64 // how many answers pass before the first loss
+	lose   atomic.Int64 // how many answers are lost: the connection is cut instead
+	hang   atomic.Bool  // neither direction passes anything on
+	refuse atomic.Value // the startup parameter to refuse, as PgBouncer does; string
 	mu     sync.Mutex
 	open   map[net.Conn]bool
 }
@@ -108,8 +108,8 @@ func (p *proxy) pump(to, from net.Conn, answers bool) {
 		for p.hang.Load() {
 			time.Sleep(time.Millisecond)
 		}
-		// PostgreSQL answers when the statement is done and, outside a
-		// transaction, committed: what is lost here has happened.
+		// PostgreSQL answers when the statement is done and, outside a transaction, committed. A
+		// lost answer therefore belongs to a committed statement.
 		if answers && p.lose.Load() > 0 && p.skip.Add(-1) < 0 {
 			p.lose.Add(-1)
 			p.skip.Store(0)

@@ -15,24 +15,24 @@ import (
 )
 
 const (
-	// probeEvery is how long the outcome of a probe is believed: however many ask, and however
+	// probeEvery is how long the result of a probe is reused. However many callers ask, and however
 	// often, the database is written to once in this time.
 	probeEvery = time.Second
-	// probeLimit is how long a probe may take. Whoever asks is impatient.
+	// probeLimit is how long a probe may take. A readiness check does not wait long.
 	probeLimit = 2 * time.Second
 )
 
-// probe finds out whether the database takes writes, by writing. The zero value is ready.
+// probe finds out whether the database takes writes, by writing. The zero value is ready for use.
 type probe struct {
 	mu      sync.Mutex
-	running chan struct{} // closed when the probe that runs has ended; nil: none runs
-	ended   time.Time     // when the last one did
-	err     error         // its outcome
+	running chan struct{} // closed when the running probe ends; nil: none runs
+	ended   time.Time     // when the last probe ended
+	err     error         // its result
 }
 
-// Ping is nil when the database answers and has taken a write within the last second:
-// userstore.ErrUnwritable when it answers and takes none, userstore.ErrUnavailable otherwise. All who
-// ask at once share one probe, which does not end because one of them leaves.
+// Ping returns nil when the database answers and has taken a write within the last second,
+// userstore.ErrUnwritable when it answers but takes no write, and userstore.ErrUnavailable
+// otherwise. Concurrent callers share one probe, which goes on when one of them leaves.
 func (db *DB) Ping(ctx context.Context) error {
 	p := &db.probe
 	p.mu.Lock()
@@ -40,7 +40,7 @@ func (db *DB) Ping(ctx context.Context) error {
 		err := p.err
 		p.mu.Unlock()
 		if err == nil {
-			_, err = db.Now(ctx) // it took a write, and it has to answer still
+			_, err = db.Now(ctx) // it took a write; it must still answer
 		}
 		return err
 	}
@@ -69,10 +69,10 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 }
 
-// probeWrite writes once.
+// probeWrite writes once to the database.
 func (db *DB) probeWrite(ctx context.Context) error {
-	if e, ok := db.engine.(*sqliteEngine); ok && time.Since(e.wrote()) < probeEvery {
-		return nil // a request has just written: the probe need not wait for its turn
+	if e, ok := db.engine.(*sqliteEngine); ok && time.Since(e.lastWrite()) < probeEvery {
+		return nil // a request has just written: no need to wait for a turn
 	}
 	began := time.Now()
 	write := make([]stmt, len(db.dialect.probe))
@@ -86,15 +86,16 @@ func (db *DB) probeWrite(ctx context.Context) error {
 		_, err = db.batch(ctx, true, write...)
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "53400" {
-		_, err = db.batch(ctx, true, write[last]) // the role's temp_file_limit lets nobody spill
+		_, err = db.batch(ctx, true, write[last]) // the role's temp_file_limit forbids spilling
 	}
-	if e, ok := db.engine.(*sqliteEngine); ok && err != nil && e.wrote().After(began) {
-		return nil // others wrote while the probe waited behind them
+	if e, ok := db.engine.(*sqliteEngine); ok && err != nil && e.lastWrite().After(began) {
+		return nil // requests wrote while the probe waited for its turn
 	}
 	return db.unwritable(err)
 }
 
-// unwritable is err, or a sentence about a database that answers and takes no writes.
+// unwritable returns err, or an ErrUnwritable that says in a sentence why a database that answers
+// takes no writes.
 func (db *DB) unwritable(err error) error {
 	why := ""
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

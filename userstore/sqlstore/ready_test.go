@@ -20,8 +20,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// However many ask, and however often, a replica writes once a second, and PostgreSQL updates the
-// row in place: the table does not grow.
+// However many callers ask, and however often, a replica writes once a second. PostgreSQL updates
+// the row in place: the table does not grow.
 func TestAProbeWritesOnceASecond(t *testing.T) {
 	t.Parallel()
 	// A server of its own, so that no transaction of another test keeps the old rows alive.
@@ -56,8 +56,8 @@ func TestAProbeWritesOnceASecond(t *testing.T) {
 	}
 }
 
-// A probe is not its first asker's: others hear of its outcome when that one leaves.
-func TestAProbeOutlivesWhoAskedFirst(t *testing.T) {
+// A probe goes on when its first caller leaves, and the other callers get its result.
+func TestAProbeOutlivesItsFirstCaller(t *testing.T) {
 	t.Parallel()
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		gone, leave := context.WithCancel(t.Context())
@@ -69,7 +69,7 @@ func TestAProbeOutlivesWhoAskedFirst(t *testing.T) {
 	})
 }
 
-// F-04 and rights: whatever keeps every write from happening makes a store unready, and the
+// F-04 and rights: every cause that keeps all writes from happening makes a store unready, and the
 // sentence says what to do.
 func TestAStoreThatTakesNoWritesIsUnready(t *testing.T) {
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestAStoreThatTakesNoWritesIsUnready(t *testing.T) {
 			db := open(t, address, sqlstore.Options{})
 			ready(t, db)
 			psql(t, admin, fillIn(t, admin, test.spoil, role))
-			if test.session != "" { // open connections do not hear of it, but in a failover
+			if test.session != "" { // open connections do not notice, except in a failover
 				if err := sqlstore.EachConn(t.Context(), db, test.session); err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +105,7 @@ func TestAStoreThatTakesNoWritesIsUnready(t *testing.T) {
 	}
 }
 
-// A role that may spill nothing to disk is no reason to be unready.
+// A role that may spill nothing to disk does not make a store unready.
 func TestARoleThatMayNotSpillIsReady(t *testing.T) {
 	t.Parallel()
 	address, admin, role := asRole(t)
@@ -116,7 +116,7 @@ func TestARoleThatMayNotSpillIsReady(t *testing.T) {
 	}
 }
 
-// Somebody who holds the rows is no reason to be unready, and nobody waits for him.
+// A lock on the rows does not make a store unready, and the probe does not wait for the lock.
 func TestAProbeDoesNotWaitForOthers(t *testing.T) {
 	t.Parallel()
 	address := sqltest.PostgresURL(t)
@@ -130,7 +130,7 @@ func TestAProbeDoesNotWaitForOthers(t *testing.T) {
 	})
 	psql(t, admin, `ROLLBACK`)
 
-	// SQLite has one writer. A busy server is ready without a write of the probe's own.
+	// SQLite has one writer. A busy server is ready without a write by the probe.
 	path := sqltest.SQLitePath(t)
 	lite := open(t, path, sqlstore.Options{})
 	create(t, lite)
@@ -146,7 +146,7 @@ func TestAProbeDoesNotWaitForOthers(t *testing.T) {
 	ready(t, lite)
 }
 
-// ready waits until the store is.
+// ready waits until the store is ready.
 func ready(t *testing.T, db *sqlstore.DB) {
 	t.Helper()
 	var err error
@@ -158,7 +158,7 @@ func ready(t *testing.T, db *sqlstore.DB) {
 	t.Errorf("not ready: %v", err)
 }
 
-// asRole is a fresh, migrated database as a role of its own sees it, which is no superuser.
+// asRole returns a fresh, migrated database for a new role, which is no superuser.
 func asRole(t *testing.T) (address string, admin *pgx.Conn, role string) {
 	t.Helper()
 	u, err := url.Parse(sqltest.PostgresURL(t))

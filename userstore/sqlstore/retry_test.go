@@ -11,13 +11,13 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// dying gives a row and breaks before the end; asked again it has no row.
+// dying returns a row and breaks before the end; when it is asked again it has no row.
 type dying struct {
 	engine
 	tries int
 }
 
-// blank is a row whose columns are left as they are, save the texts: an empty list.
+// blank is a row that leaves its columns as they are, except texts, which become an empty list.
 type blank struct{}
 
 func (blank) Scan(dest ...any) error {
@@ -44,8 +44,8 @@ func (d *dying) write(ctx context.Context, s stmt, row func(scanner) error) (int
 	return 0, d.read(ctx, s, row)
 }
 
-// A server may send the row of a refresh and die before it commits. What the
-// first try saw is then no answer of the second.
+// A server may send the row of a refresh and die before it commits. The row of the first try must
+// not become the answer of the second.
 func TestARowOfALostTryIsNoAnswer(t *testing.T) {
 	e := &dying{}
 	db := &DB{engine: e, dialect: postgresDialect}

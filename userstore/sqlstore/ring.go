@@ -16,7 +16,7 @@ func (db *DB) RingVersion(ctx context.Context) (version int64, err error) {
 	return version, ringError(err)
 }
 
-// LoadRing is one statement, and so one snapshot, on either engine.
+// LoadRing reads in one statement, and so one snapshot, on either engine.
 func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
 	err = db.rows(ctx, vital(`SELECT r.version, r.algorithms, r.refresh_secret, r.parameters,
 			COALESCE(k.id, ''), COALESCE(k.algorithm, ''), COALESCE(k.seq, 0), COALESCE(k.sealed, ''), COALESCE(k.public, ''),
@@ -49,10 +49,9 @@ func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
 	return ring, ringError(err)
 }
 
-// ChangeRing holds the ring's one row while it works, so that of two changes to
-// one version the second finds another version. When its answer was lost it is
-// begun again; without events it then says ErrConflict, and the caller loads the
-// ring and sees its own work.
+// ChangeRing locks the ring's one row while it works, so that of two changes to one version the
+// second finds another version. When its answer was lost it is retried. Without events it then
+// returns ErrConflict; the caller loads the ring and sees its own change.
 func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) error {
 	swap := bind(`UPDATE key_ring SET version = version + 1 WHERE id = 1 AND version = $1`, version)
 	steps := []stmt{}
@@ -69,7 +68,7 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 		}
 		steps = append(steps, bind(`UPDATE key_ring SET parameters = $1 WHERE id = 1`, string(text)))
 	}
-	// Deleted first: an inserted key may take the place of a deleted one.
+	// Deletions come first: an inserted key may take the place of a deleted one.
 	for _, id := range c.Delete {
 		steps = append(steps, bind(`DELETE FROM signing_keys WHERE id = $1`, id))
 	}
@@ -85,7 +84,7 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 	if err := storables(append(steps, swap)); err != nil {
 		return err
 	}
-	return db.tell(ctx, true, c.Events, func(run exec, _ bool) (bool, error) {
+	return db.transactWithEvents(ctx, true, c.Events, func(run exec, _ bool) (bool, error) {
 		if n, err := run(swap); err != nil || n[0] == 0 {
 			return false, orElse(err, keys.ErrConflict)
 		}
@@ -102,7 +101,7 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 	})
 }
 
-// orElse is err, or without one the other.
+// orElse returns err, or otherwise if err is nil.
 func orElse(err, otherwise error) error {
 	if err != nil {
 		return err
@@ -110,8 +109,8 @@ func orElse(err, otherwise error) error {
 	return otherwise
 }
 
-// ringError: a key set whose one row is missing is a broken database, not an
-// answer.
+// ringError turns ErrNotFound into ErrUnavailable: a missing row of key_ring is a broken database,
+// not an answer.
 func ringError(err error) error {
 	if errors.Is(err, userstore.ErrNotFound) {
 		return fmt.Errorf("%w: the table key_ring is empty: restore the database from a backup", userstore.ErrUnavailable)

@@ -18,8 +18,8 @@ import (
 
 const ownMounts = "SIGNET_TEST_OWN_MOUNTS"
 
-// withOwnMounts runs the test again in a process that may mount file systems which nobody else
-// sees, and tells whether this is that process. It needs no root: a user namespace is enough.
+// withOwnMounts runs the test again in a process that may mount file systems of its own, and
+// reports whether this is that process. It needs no root: a user namespace is enough.
 func withOwnMounts(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(ownMounts) != "" {
@@ -48,7 +48,7 @@ func withOwnMounts(t *testing.T) bool {
 	return false
 }
 
-// smallDisk mounts a file system of so many MiB.
+// smallDisk mounts a file system of this size.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "sd-")
@@ -66,7 +66,7 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// fill takes all that is left of a disk, and returns how to give it back.
+// fill fills a disk, and returns a function that empties it again.
 func fill(t *testing.T, dir string) (empty func()) {
 	t.Helper()
 	name := filepath.Join(dir, "full")
@@ -90,7 +90,7 @@ func fill(t *testing.T, dir string) (empty func()) {
 	}
 }
 
-// unready waits until Ping says that the store takes no writes, with words, and ready until it is well.
+// unready waits until Ping says, with these words, that the store takes no writes.
 func unready(t *testing.T, db *sqlstore.DB, words ...string) {
 	t.Helper()
 	var err error
@@ -138,8 +138,8 @@ func TestF11SQLiteIsUnreadyOnAFullDisk(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 
-	// A disk whose errors made the kernel turn to read-only cannot be simulated with open files;
-	// a file that nobody may write to any more can.
+	// A disk that the kernel made read-only because of errors cannot be simulated with open files;
+	// a file that is read-only for everybody can.
 	db.Close()
 	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
@@ -157,8 +157,8 @@ func TestF11SQLiteIsUnreadyOnAFullDisk(t *testing.T) {
 	}
 }
 
-// F-10: PostgreSQL updates rows in place also when its disk is full. The probe finds out all the
-// same, before requests do.
+// F-10: PostgreSQL updates rows in place also when its disk is full. The probe nevertheless notices
+// before requests do.
 func TestF10PostgresIsUnreadyOnAFullDisk(t *testing.T) {
 	if !withOwnMounts(t) {
 		return

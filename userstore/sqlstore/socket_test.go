@@ -11,7 +11,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// The folder of a socket as libpq writes it: a percent-encoded host.
+// libpq writes the folder of a socket as a percent-encoded host.
 func TestSocketAsHost(t *testing.T) {
 	address := pgtest.URL(t)
 	u, err := url.Parse(address)

@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	// busyTimeout is how long SQLite itself waits for another process (a CLI
-	// command, a backup) before it says BUSY; with the retries that stays
-	// below callLimit.
+	// busyTimeout is how long SQLite itself waits for another process (a CLI command, a backup)
+	// before it returns BUSY. With the retries, this stays below callLimit.
 	busyTimeout = time.Second
 	// turnLimit is how long a call waits for its turn to write.
 	turnLimit = 2500 * time.Millisecond
@@ -28,25 +27,25 @@ const (
 
 var waitBusy = fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())
 
-// sqliteEngine is a file with one connection that writes and some that read.
-// WAL lets them work at the same time; synchronous=FULL syncs the log at each
-// commit, so that what was acknowledged survives the loss of power.
+// sqliteEngine is a file with one connection that writes and some that read. WAL lets them work at
+// the same time; synchronous=FULL syncs the log at each commit, so that acknowledged data survives
+// a loss of power.
 type sqliteEngine struct {
 	path   string
 	writer conns
 	reader conns
-	turn   chan struct{} // held by who writes; waiters are served in order
+	turn   chan struct{} // held by the writer; waiters are served in order
 	last   atomic.Int64  // when rows were last changed and committed, in nanoseconds; 0: never
 }
 
-// conns is a pool with its statements, prepared once for each connection.
+// conns is a pool with its statements, each prepared once.
 type conns struct {
 	*sql.DB
 	prepared sync.Map // SQL text → *sql.Stmt
 }
 
-// address is the driver's name for a path: a file: URI, in which every
-// character of the path that could mean something is escaped.
+// address returns the driver's name for a path: a file: URI, in which every character of the path
+// that could have a meaning is escaped.
 func address(path string, settings url.Values) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String()
 }
@@ -56,7 +55,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	if err != nil {
 		return nil, err
 	}
-	if err := examine(ctx, path); err != nil {
+	if err := checkFile(ctx, path); err != nil {
 		return nil, err
 	}
 	common := []string{waitBusy, "journal_mode(WAL)", "synchronous(FULL)",
@@ -74,14 +73,14 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
-	if err := e.probe(ctx); err != nil {
+	if err := e.checkWritable(ctx); err != nil {
 		e.close()
 		return nil, err
 	}
 	return e, nil
 }
 
-// statement prepares a text once.
+// statement returns the prepared statement of a text, which is prepared once.
 func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s, ok := c.prepared.Load(text); ok {
 		return s.(*sql.Stmt), nil
@@ -97,8 +96,9 @@ func (c *conns) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// enter waits for its turn: database/sql would hand its connection to any one of those who wait.
-func (e *sqliteEngine) enter(ctx context.Context) error {
+// waitTurn waits for the right to write. database/sql would give its connection to any one of the
+// waiting calls, not to the first.
+func (e *sqliteEngine) waitTurn(ctx context.Context) error {
 	timer := time.NewTimer(turnLimit)
 	defer timer.Stop()
 	select {
@@ -111,7 +111,7 @@ func (e *sqliteEngine) enter(ctx context.Context) error {
 	}
 }
 
-func (e *sqliteEngine) leave() { <-e.turn }
+func (e *sqliteEngine) endTurn() { <-e.turn }
 
 func (e *sqliteEngine) read(ctx context.Context, s stmt, row func(scanner) error) error {
 	prepared, err := e.reader.statement(ctx, s.sql)
@@ -122,10 +122,10 @@ func (e *sqliteEngine) read(ctx context.Context, s stmt, row func(scanner) error
 }
 
 func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) error) (int64, error) {
-	if err := e.enter(ctx); err != nil {
+	if err := e.waitTurn(ctx); err != nil {
 		return 0, err
 	}
-	defer e.leave()
+	defer e.endTurn()
 	prepared, err := e.writer.statement(ctx, s.sql)
 	if err != nil {
 		return 0, err
@@ -134,19 +134,19 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 		return 0, query(ctx, prepared, s.args, row)
 	}
 	n, err := count(prepared.ExecContext(ctx, s.args...))
-	e.note(n, err)
+	e.noteWrite(n, err)
 	return n, err
 }
 
-// note takes notice of a write that was committed. One that changed no row wrote nothing.
-func (e *sqliteEngine) note(rows int64, err error) {
+// noteWrite records the time of a committed write. A statement that changed no row wrote nothing.
+func (e *sqliteEngine) noteWrite(rows int64, err error) {
 	if err == nil && rows > 0 {
 		e.last.Store(time.Now().UnixNano())
 	}
 }
 
-// wrote is when rows were last changed and committed here.
-func (e *sqliteEngine) wrote() time.Time { return time.Unix(0, e.last.Load()) }
+// lastWrite returns when rows were last changed and committed here.
+func (e *sqliteEngine) lastWrite() time.Time { return time.Unix(0, e.last.Load()) }
 
 func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error) error {
 	rows, err := s.QueryContext(ctx, args...)
@@ -164,7 +164,7 @@ func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error
 
 func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	counts := make([]int64, len(s))
-	err := e.begin(ctx, func() ([]*sql.Stmt, error) { // before the transaction has the one connection
+	err := e.begin(ctx, func() ([]*sql.Stmt, error) { // before the transaction takes the one connection
 		prepared := make([]*sql.Stmt, len(s))
 		for i := range s {
 			var err error
@@ -186,7 +186,7 @@ func (e *sqliteEngine) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	for _, n := range counts {
 		all += n
 	}
-	e.note(all, err)
+	e.noteWrite(all, err)
 	return counts, err
 }
 
@@ -199,7 +199,7 @@ func count(result sql.Result, err error) (int64, error) {
 
 func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error {
 	return e.begin(ctx, nil, func(tx *sql.Tx, _ []*sql.Stmt) error {
-		// The one connection is the transaction's: what it prepares ends with it.
+		// The one connection belongs to the transaction: what it prepares ends with it.
 		prepared := map[string]*sql.Stmt{}
 		return fn(func(s ...stmt) ([]int64, error) {
 			counts := make([]int64, len(s))
@@ -224,10 +224,10 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(exec) error) error 
 
 // begin runs fn in a transaction that has the right to write from its start.
 func (e *sqliteEngine) begin(ctx context.Context, prepare func() ([]*sql.Stmt, error), fn func(*sql.Tx, []*sql.Stmt) error) error {
-	if err := e.enter(ctx); err != nil {
+	if err := e.waitTurn(ctx); err != nil {
 		return err
 	}
-	defer e.leave()
+	defer e.endTurn()
 	var prepared []*sql.Stmt
 	if prepare != nil {
 		var err error
@@ -247,14 +247,14 @@ func (e *sqliteEngine) begin(ctx context.Context, prepare func() ([]*sql.Stmt, e
 }
 
 func (e *sqliteEngine) migrate(ctx context.Context) error {
-	// Another process may migrate the same file at this moment. Each migration is
-	// one transaction, so whoever comes second fails whole, and then finds it done.
+	// Another process may migrate the same file at this moment. Each migration is one transaction,
+	// so the second process fails as a whole, and then finds the migration applied.
 	for try := 0; ; try++ {
 		err := func() error {
-			if err := e.enter(ctx); err != nil {
+			if err := e.waitTurn(ctx); err != nil {
 				return err
 			}
-			defer e.leave()
+			defer e.endTurn()
 			return migrate(ctx, goose.DialectSQLite3, e.writer.DB)
 		}()
 		if err == nil || try == retries || !pause(ctx, try) {
@@ -264,7 +264,7 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 }
 
 func (e *sqliteEngine) close() {
-	// The writer last: it folds the log back into the file.
+	// The writer closes last: it writes the log back into the file.
 	_ = e.reader.Close()
 	_ = e.writer.Close()
 }

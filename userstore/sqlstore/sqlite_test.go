@@ -19,7 +19,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// raw opens a file past the store, as another program would.
+// raw opens a file without the store, as another program would.
 func raw(tb testing.TB, path string) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -180,7 +180,7 @@ func TestUnfitSQLiteFilesAreRefusedAndLeftAlone(t *testing.T) {
 			}
 		})
 	}
-	if os.Getuid() != 0 { // root may write everything
+	if os.Getuid() != 0 { // root may write to every file
 		if err := os.Chmod(good, 0o400); err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestUnfitSQLiteFilesAreRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-// other is a database of another program.
+// other returns a database of another program.
 func other(t *testing.T) []byte {
 	path := filepath.Join(t.TempDir(), "other.db")
 	db := raw(t, path)
@@ -251,7 +251,7 @@ func TestF28ALockedSQLiteFile(t *testing.T) {
 		}
 	})
 	time.AfterFunc(300*time.Millisecond, func() { locker.Exec(`ROLLBACK`) }) // database/sql may be used from anywhere
-	if _, err := db.AdvanceGrant(t.Context(), advance(g, 1)); err != nil {   // waits a little
+	if _, err := db.AdvanceGrant(t.Context(), advance(g, 1)); err != nil {   // waits for the lock
 		t.Errorf("after a short lock: %v", err)
 	}
 }
@@ -273,8 +273,8 @@ func TestSQLiteWritersAreServedInOrderAndNotForEver(t *testing.T) {
 	}
 }
 
-// F-11: a full disk, here a limit on the size of files, which a child process
-// sets for itself.
+// F-11: a full disk. Here it is a limit on the size of files, which a child process sets for
+// itself.
 func TestF11AFullDisk(t *testing.T) {
 	if os.Getenv("SIGNET_CHILD") == "full disk" {
 		fullDisk(t)
@@ -322,7 +322,7 @@ func fullDisk(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	create(t, db) // recovers without a restart
+	create(t, db) // the store recovers without a restart
 	for _, id := range acknowledged {
 		if _, err := db.UserByID(t.Context(), id); err != nil {
 			t.Fatalf("acknowledged, and gone: %v", err)
@@ -380,9 +380,9 @@ func TestSQLitePlansUseIndexes(t *testing.T) {
 		statement string
 		args      []any
 	}{
-		"list of grants": {sqlstore.ListGrantsSQL, []any{"u1", int64(1), int64(1)}},
-		"oldest grants":  {sqlstore.EndOldestSQL, slices.Concat(bound, []any{"n", "r", int64(100)})},
-		"told grants":    {sqlstore.TellEndedSQL, slices.Concat(bound, []any{"", "", "", "", "", "", "", "", "", ""})},
+		"list of grants":  {sqlstore.ListGrantsSQL, []any{"u1", int64(1), int64(1)}},
+		"oldest grants":   {sqlstore.EndOldestSQL, slices.Concat(bound, []any{"n", "r", int64(100)})},
+		"recorded grants": {sqlstore.RecordEndedSQL, slices.Concat(bound, []any{"", "", "", "", "", "", "", "", "", ""})},
 	} {
 		plan, err := sqlstore.SQLitePlan(t.Context(), db, s.statement, s.args...)
 		if err != nil {

@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// applicationID marks a file as ours ("Sgnt", for file(1) and for us).
+	// applicationID marks a file as ours ("Sgnt", for file(1) and for checkFile).
 	applicationID = 0x53676e74
-	// fullCheck is the size up to which every page is looked at when a file is
-	// opened (some 0.1 s); damage in a larger one shows when it is read.
+	// fullCheck is the size up to which every page is checked when a file is opened (some 0.1 s);
+	// damage in a larger file shows when it is read.
 	fullCheck = 16 << 20
 )
 
-// ErrNoDatabase: there is no such file, and Options.MustExist forbids to make one.
+// ErrNoDatabase means that there is no such file, and that Options.MustExist forbids making one.
 var ErrNoDatabase = errors.New("there is no database")
 
-// prepareFile makes a missing database and refuses what cannot be one. The
-// path it returns is absolute.
+// prepareFile makes a missing database and refuses a path that cannot be one. The path it returns
+// is absolute.
 //
-// It never opens an existing file itself: closing it would drop the locks that
-// another connection of this process holds (POSIX locks belong to the process).
+// It never opens an existing file itself: closing it would release the locks that another
+// connection of this process holds (POSIX locks belong to the process).
 func prepareFile(ctx context.Context, path string, mustExist bool) (string, error) {
 	if path == "" || strings.IndexByte(path, 0) >= 0 {
 		return "", fmt.Errorf("%q cannot be the path of a database: give a file name or postgres://…", path)
@@ -52,7 +52,7 @@ func prepareFile(ctx context.Context, path string, mustExist bool) (string, erro
 	case errors.Is(err, fs.ErrNotExist):
 		if err := create(ctx, path); err != nil {
 			if ctx.Err() != nil {
-				return "", ctx.Err() // nothing is wrong with the place
+				return "", ctx.Err() // the path is not at fault
 			}
 			return "", fmt.Errorf("the database %s cannot be made: %s; give a place where this user may write", path, innermost(err))
 		}
@@ -66,8 +66,8 @@ func prepareFile(ctx context.Context, path string, mustExist bool) (string, erro
 	return path, nil
 }
 
-// create makes the file beside its place and moves it there complete, so that
-// an empty or half-made file at the place itself is always somebody's accident.
+// create makes the file beside its path and moves it there complete, so that an empty or half-made
+// file at the path itself is never ours.
 func create(ctx context.Context, path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -91,7 +91,7 @@ func create(ctx context.Context, path string) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
-	// A link, unlike a rename, does not replace what another process made meanwhile.
+	// A link, unlike a rename, does not replace a file that another process made meanwhile.
 	if err := os.Link(fresh, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		if _, statErr := os.Lstat(path); statErr == nil {
 			return nil
@@ -107,10 +107,10 @@ func create(ctx context.Context, path string) error {
 	return nil
 }
 
-// examine refuses a file that is not an intact database of ours. It looks
-// through a connection that cannot write: another program's file must not even
-// get our journal mode, and a damaged one is evidence.
-func examine(ctx context.Context, path string) error {
+// checkFile refuses a file that is not an intact database of ours. It reads through a connection
+// that cannot write: another program's file must not even get our journal mode, and a damaged file
+// is evidence.
+func checkFile(ctx context.Context, path string) error {
 	db, err := sql.Open("sqlite", address(path, url.Values{"mode": {"ro"}, "_pragma": {waitBusy}}))
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func examine(ctx context.Context, path string) error {
 		to     *int64
 	}{{"application_id", &id}, {"page_count", &pages}, {"page_size", &size}} {
 		if err := db.QueryRowContext(ctx, `PRAGMA `+q.pragma).Scan(q.to); err != nil {
-			return unfit(path, err)
+			return explainOpenError(path, err)
 		}
 	}
 	if id != applicationID {
@@ -132,7 +132,7 @@ func examine(ctx context.Context, path string) error {
 	if pages*size <= fullCheck {
 		var verdict string
 		if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
-			return unfit(path, err)
+			return explainOpenError(path, err)
 		}
 		if verdict != "ok" {
 			return damaged(path, verdict)
@@ -141,21 +141,21 @@ func examine(ctx context.Context, path string) error {
 	return nil
 }
 
-// probe takes the right to write once: a file that we may only read would
-// otherwise be noticed at the first sign-up.
-func (e *sqliteEngine) probe(ctx context.Context) error {
+// checkWritable takes the right to write once: a file that is read-only for us would otherwise be
+// noticed at the first sign-up.
+func (e *sqliteEngine) checkWritable(ctx context.Context) error {
 	tx, err := e.writer.BeginTx(ctx, nil)
 	if err == nil {
 		err = tx.Rollback()
 	}
 	if err != nil {
-		return unfit(e.path, err)
+		return explainOpenError(e.path, err)
 	}
 	return nil
 }
 
-// unfit says in a sentence what an error at the start means.
-func unfit(path string, err error) error {
+// explainOpenError says in a sentence what an error at the start means.
+func explainOpenError(path string, err error) error {
 	lite, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return fmt.Errorf("%w: open the database %s: %w", userstore.ErrUnavailable, path, err)

@@ -2,14 +2,14 @@ package sqlstore
 
 import "time"
 
-// Stats is what the pool of connections is doing, and has done since it was opened.
+// Stats describes the pool of connections, now and since it was opened.
 type Stats struct {
 	InUse, Idle, Max int           // now; SQLite's one writer and its readers together
-	Waits            int64         // calls that had to wait for a connection
-	Waited           time.Duration // how long, all together
+	Waits            int64         // calls that waited for a connection
+	Waited           time.Duration // the sum of their waits
 }
 
-// Stats is for metrics.
+// Stats returns the numbers for metrics.
 func (db *DB) Stats() Stats {
 	switch e := db.engine.(type) {
 	case *postgres:

@@ -13,7 +13,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// numbered gives each $ of a text its number.
+// numbered gives each $ of an SQL text its number.
 func numbered(sql string) string {
 	parts := strings.Split(sql, "$")
 	var b strings.Builder
@@ -24,16 +24,16 @@ func numbered(sql string) string {
 	return b.String()
 }
 
-// room is whether a budget lets one more in: userstore.Limit as SQL. The shift is
-// userstore.Limit.Wait's.
-const room = `(SELECT CASE
+// hasRoom is userstore.Limit as an SQL condition: the budget allows one more attempt. The shift is
+// the one of userstore.Limit.Wait.
+const hasRoom = `(SELECT CASE
 		WHEN COUNT(*) < $ THEN 1
 		WHEN CAST($ AS BIGINT) = 0 THEN 0
 		WHEN MAX(at) + CASE WHEN COUNT(*) - $ >= $ THEN CAST($ AS BIGINT) ELSE CAST($ AS BIGINT) << CAST(COUNT(*) - $ AS INT) END <= $ THEN 1
 		ELSE 0 END
 	FROM throttle_attempts WHERE budget = $ AND at > $) = 1`
 
-func roomArgs(key userstore.BudgetKey, l userstore.Limit, now time.Time) []any {
+func hasRoomArgs(key userstore.BudgetKey, l userstore.Limit, now time.Time) []any {
 	free, step := int64(l.Free), l.Step.Microseconds()
 	if free < 1 {
 		free = math.MaxInt64
@@ -49,29 +49,29 @@ const (
 )
 
 var (
-	reserveOwn       = numbered(insertAttempt + isKnown + ` AND ` + room)
-	reserveStrangers = numbered(insertAttempt + `NOT ` + isKnown + ` AND ` + room)
-	reserveNetwork   = numbered(insertAttempt + room)
-	reserveBoth      = numbered(insertAttempt + onAccount + ` AND ` + room)
+	reserveOwn       = numbered(insertAttempt + isKnown + ` AND ` + hasRoom)
+	reserveStrangers = numbered(insertAttempt + `NOT ` + isKnown + ` AND ` + hasRoom)
+	reserveNetwork   = numbered(insertAttempt + hasRoom)
+	reserveBoth      = numbered(insertAttempt + onAccount + ` AND ` + hasRoom)
 	reserveUndo      = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
 		AND NOT EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `)`)
-	// A block counts those that count against the budget of strangers. The undoing asks for no row
-	// that it deletes.
-	reserveBlock = numbered(insertAttempt + `EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `) AND ` + room)
+	// A block counts the attempts that count against the budget of strangers. blockUndo checks no
+	// row that it deletes.
+	reserveBlock = numbered(insertAttempt + `EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `) AND ` + hasRoom)
 	blockUndo    = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
 		AND NOT EXISTS (SELECT 1 FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `)`)
 )
 
-// ReserveAttempt is one batch: a row in the account's budget, a row in the network's if the first is
-// there, and the first away again if the second is not; then likewise a row in the block's, unless
-// the account's was that of a network or browser that is remembered. On PostgreSQL it takes its
-// turn by account, by network and by block before it counts, in one order for all, for at READ
-// COMMITTED two acts would not see each other's rows; each statement after that sees
-// all that was committed before it began. The locks go with the act, and are of the kind that
-// a pooler passes on.
+// ReserveAttempt is one batch. It inserts a row into the account's budget, then one into the
+// network's if the first was inserted, and deletes the first again if the second was not. Then it
+// does the same with the block's budget, unless the account's row belongs to a remembered network
+// or browser. On PostgreSQL it first takes advisory locks by account, by network and by block, in
+// one order for all, because at READ COMMITTED two operations would not see each other's rows; each
+// statement after that sees all that was committed before it began. The locks end with the
+// transaction, and are of the kind that a pooler passes on.
 //
-// It is not begun again when its answer was lost: its caller then gives it back, which
-// may be done any number of times.
+// It is not retried when its answer was lost: the caller then returns the attempt, which may be
+// done any number of times.
 func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 	var none userstore.BudgetKey
 	account, network := r.Own != none, r.Network != none
@@ -83,25 +83,25 @@ func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 	if account {
 		known := []any{r.Own[:], micros(r.At)}
 		s = append(s,
-			bind(reserveOwn, slices.Concat(row(r.Own, r.OwnLimit), known, roomArgs(r.Own, r.OwnLimit, r.At))...),
-			bind(reserveStrangers, slices.Concat(row(r.Strangers, r.StrangersLimit), known, roomArgs(r.Strangers, r.StrangersLimit, r.At))...))
+			bind(reserveOwn, slices.Concat(row(r.Own, r.OwnLimit), known, hasRoomArgs(r.Own, r.OwnLimit, r.At))...),
+			bind(reserveStrangers, slices.Concat(row(r.Strangers, r.StrangersLimit), known, hasRoomArgs(r.Strangers, r.StrangersLimit, r.At))...))
 	}
-	reserved := len(s) // the row without which nothing is reserved; or, of the account's two, either
+	reserved := len(s) // the network's row; without a network, either of the account's two before
 	switch {
 	case account && network:
 		here := []any{r.Own[:], r.Strangers[:], micros(r.At), r.ID[:]}
 		s = append(s,
-			bind(reserveBoth, slices.Concat(row(r.Network, r.NetworkLimit), here, roomArgs(r.Network, r.NetworkLimit, r.At))...),
+			bind(reserveBoth, slices.Concat(row(r.Network, r.NetworkLimit), here, hasRoomArgs(r.Network, r.NetworkLimit, r.At))...),
 			bind(reserveUndo, append(here, r.Network[:], micros(r.At), r.ID[:])...))
 	case network:
-		s = append(s, bind(reserveNetwork, slices.Concat(row(r.Network, r.NetworkLimit), roomArgs(r.Network, r.NetworkLimit, r.At))...))
+		s = append(s, bind(reserveNetwork, slices.Concat(row(r.Network, r.NetworkLimit), hasRoomArgs(r.Network, r.NetworkLimit, r.At))...))
 	case !account:
 		return fmt.Errorf("%w: an attempt without a budget", userstore.ErrInvalid)
 	}
 	if block {
 		at, id := micros(r.At), r.ID[:]
 		s = append(s,
-			bind(reserveBlock, slices.Concat(row(r.Block, r.BlockLimit), []any{r.Strangers[:], at, id}, roomArgs(r.Block, r.BlockLimit, r.At))...),
+			bind(reserveBlock, slices.Concat(row(r.Block, r.BlockLimit), []any{r.Strangers[:], at, id}, hasRoomArgs(r.Block, r.BlockLimit, r.At))...),
 			bind(blockUndo, r.Strangers[:], r.Network[:], at, id, r.Block[:], r.Own[:], at, id))
 	}
 	n, err := db.batch(ctx, false, s...)
@@ -114,7 +114,7 @@ func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 	return nil
 }
 
-// locks are the numbers by which attempts wait for each other.
+// locks returns the statements that take the advisory locks of an attempt.
 func (db *DB) locks(a userstore.Attempt) (s []stmt) {
 	if db.dialect.lock == "" {
 		return nil
@@ -165,7 +165,7 @@ func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tal
 }
 
 var (
-	settleAttempt = numbered(`UPDATE throttle_attempts SET pending_until = 0 WHERE budget IN ($, $, $, $) AND ` + thisAttempt)
+	failAttempt   = numbered(`UPDATE throttle_attempts SET pending_until = 0 WHERE budget IN ($, $, $, $) AND ` + thisAttempt)
 	returnAttempt = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $, $, $) AND ` + thisAttempt)
 )
 
@@ -176,7 +176,7 @@ func attemptArgs(a userstore.Attempt) []any {
 func (db *DB) FailAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
 	s := storeEvents(eventRows(events))
 	if a != (userstore.Attempt{}) {
-		s = append(s, bind(settleAttempt, attemptArgs(a)...))
+		s = append(s, bind(failAttempt, attemptArgs(a)...))
 	}
 	switch len(s) {
 	case 0:
@@ -195,25 +195,26 @@ func (db *DB) ReturnAttempt(ctx context.Context, a userstore.Attempt) error {
 }
 
 const (
-	returnPassed = `DELETE FROM throttle_attempts WHERE budget IN ($, $, $, $) AND ` + thisAttempt + ` AND `
-	// Written once a day at most, however often somebody logs in.
-	rememberPassed = `INSERT INTO throttle_networks (budget, until) SELECT $, $ WHERE `
-	rememberAgain  = ` ON CONFLICT (budget) DO UPDATE SET until = excluded.until WHERE throttle_networks.until < $`
+	returnSucceeded = `DELETE FROM throttle_attempts WHERE budget IN ($, $, $, $) AND ` + thisAttempt + ` AND `
+	// Written once a day at most, however often the user logs in.
+	rememberNetwork  = `INSERT INTO throttle_networks (budget, until) SELECT $, $ WHERE `
+	extendRemembered = ` ON CONFLICT (budget) DO UPDATE SET until = excluded.until WHERE throttle_networks.until < $`
 )
 
-// passed is what the batch of a login does about the attempt, if what it made is there: a row of which
-// proof asks by its key. Beside Own, keys are remembered, unless they are zero.
-func passed(a userstore.Attempt, remember time.Time, proof string, key []byte, keys ...userstore.BudgetKey) []stmt {
+// succeeded returns the statements by which the batch of a login returns the attempt, if the
+// login's row is stored: proof looks for the row by its key. Own and keys are remembered, unless
+// they are zero.
+func succeeded(a userstore.Attempt, remember time.Time, proof string, key []byte, keys ...userstore.BudgetKey) []stmt {
 	if a == (userstore.Attempt{}) {
 		return nil
 	}
-	steps := []stmt{bind(numbered(returnPassed+proof), append(attemptArgs(a), key)...)}
+	steps := []stmt{bind(numbered(returnSucceeded+proof), append(attemptArgs(a), key)...)}
 	if remember.IsZero() {
 		return steps
 	}
 	for _, k := range append([]userstore.BudgetKey{a.Own}, keys...) {
 		if k != (userstore.BudgetKey{}) {
-			steps = append(steps, bind(numbered(rememberPassed+proof+rememberAgain), k[:], micros(remember), key, micros(remember.Add(-24*time.Hour))))
+			steps = append(steps, bind(numbered(rememberNetwork+proof+extendRemembered), k[:], micros(remember), key, micros(remember.Add(-24*time.Hour))))
 		}
 	}
 	return steps

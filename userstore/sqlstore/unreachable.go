@@ -14,9 +14,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// UnreachableError says that no connection to PostgreSQL could be made, where to,
-// and what to check, in one sentence without the password. Cause is what the
-// driver says, on several lines when it tried several addresses: for a log.
+// UnreachableError says that no connection to PostgreSQL could be made, to which address, and what
+// to check, in one sentence without the password. Cause is the driver's error, for a log; it has
+// several lines when the driver tried several addresses.
 type UnreachableError struct {
 	Where  string // host:port, or the path of a socket
 	Reason string
@@ -29,7 +29,7 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() []error { return []error{userstore.ErrUnavailable, e.Cause} }
 
-// unreachable explains an error of connecting; nil for any other.
+// unreachable explains an error of connecting; it returns nil for any other error.
 func unreachable(err error) *UnreachableError {
 	c, ok := errors.AsType[*pgconn.ConnectError](err)
 	if !ok {
@@ -38,7 +38,7 @@ func unreachable(err error) *UnreachableError {
 	return &UnreachableError{Where: places(c.Config), Reason: whyUnreachable(c), Cause: err}
 }
 
-// places names where a connection was looked for: every host of the URL once.
+// places names the addresses that were tried: every host of the URL once.
 func places(c *pgconn.Config) string {
 	name := func(host string, port uint16) string {
 		if strings.HasPrefix(host, "/") {
@@ -47,7 +47,7 @@ func places(c *pgconn.Config) string {
 		return net.JoinHostPort(host, fmt.Sprint(port))
 	}
 	list := []string{name(c.Host, c.Port)}
-	for _, f := range c.Fallbacks { // also the same host with and without TLS
+	for _, f := range c.Fallbacks { // these repeat a host, with and without TLS
 		if n := name(f.Host, f.Port); n != list[len(list)-1] {
 			list = append(list, n)
 		}
@@ -93,11 +93,11 @@ func whyUnreachable(c *pgconn.ConnectError) string {
 	return innermost(c) + "; check host and port in database_url, and that PostgreSQL runs there"
 }
 
-// innermost is the text of the first cause, without the addresses around it.
+// innermost returns the text of the innermost cause, without the addresses around it.
 func innermost(err error) string {
 	for {
 		var next error
-		switch e := err.(type) { //nolint:errorlint // this takes the wrapping apart itself
+		switch e := err.(type) { //nolint:errorlint // this loop unwraps by itself
 		case interface{ Unwrap() error }:
 			next = e.Unwrap()
 		case interface{ Unwrap() []error }:

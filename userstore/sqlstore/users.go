@@ -14,8 +14,8 @@ import (
 const userColumns = `u.id, u.email, u.email_key, u.email_verified, u.username, u.username_key, u.claims, u.roles,
 	u.is_active, u.is_staff, u.created_at, u.updated_at, u.version, u.last_login_at, u.password_hash`
 
-// userOrNot is userColumns where a LEFT JOIN may find nobody.
-const userOrNot = `COALESCE(u.id, ''), COALESCE(u.email, ''), COALESCE(u.email_key, ''), COALESCE(u.email_verified, FALSE),
+// userColumnsOrZero is userColumns for a LEFT JOIN that may find no user.
+const userColumnsOrZero = `COALESCE(u.id, ''), COALESCE(u.email, ''), COALESCE(u.email_key, ''), COALESCE(u.email_verified, FALSE),
 	COALESCE(u.username, ''), COALESCE(u.username_key, ''), COALESCE(u.claims, '{}'), COALESCE(u.roles, '[]'),
 	COALESCE(u.is_active, FALSE), COALESCE(u.is_staff, FALSE), COALESCE(u.created_at, 0), COALESCE(u.updated_at, 0),
 	COALESCE(u.version, 0), COALESCE(u.last_login_at, 0), COALESCE(u.password_hash, '')`
@@ -44,7 +44,7 @@ func (r *userRow) user() (u userstore.User, err error) {
 	return u, nil
 }
 
-// encode checks what JSON and indexes would not, and encodes a user's lists.
+// encode checks the values that end up in JSON or in an index, and encodes a user's lists.
 func encode(u userstore.User) (claims, roles string, err error) {
 	if err = indexable(u.ID, u.EmailKey, u.UsernameKey); err == nil {
 		err = texts(u.Roles...)
@@ -55,9 +55,8 @@ func encode(u userstore.User) (claims, roles string, err error) {
 	return claims, list(u.Roles), err
 }
 
-// CreateUser may be begun again when an answer was lost: the row that is then
-// found under the new, random id is the one of the first try, and no other
-// sign-up is told that the address is taken by a row that nobody was given.
+// CreateUser may be retried when its answer was lost. The row that is then found under the new,
+// random id is the first try's. So no sign-up is refused because of a row that it made itself.
 func (db *DB) CreateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
 	claims, roles, err := encode(u)
 	if err != nil {
@@ -71,8 +70,8 @@ func (db *DB) UserByID(ctx context.Context, id string) (userstore.User, error) {
 	return db.user(ctx, bind(`SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id))
 }
 
-// The second half of byUsername lets the partial index be used, and no empty
-// name be found.
+// The second condition of byUsername lets the partial index be used and keeps an empty name from
+// finding a user.
 const (
 	byEmail    = `u.email_key = $1`
 	byUsername = `u.username_key = $1 AND u.username_key <> ''`
@@ -100,10 +99,9 @@ func (db *DB) user(ctx context.Context, s stmt) (u userstore.User, err error) {
 	return u, err
 }
 
-// UpdateUser whose answer was lost is begun again and then finds a newer version.
-// Without events that is ErrConflict, upon which its caller reads the row and
-// edits anew. Whom it disables loses all grants, after the user's row: see
-// SetPassword.
+// UpdateUser is retried when its answer was lost, and then finds a newer version. Without events
+// this is ErrConflict; the caller then reads the row and edits again. A user whom it disables loses
+// all grants, after the user's row is locked: see SetPassword.
 func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
 	claims, roles, err := encode(u)
 	if err != nil {
@@ -118,15 +116,15 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 	if err := storable(update("").args); err != nil {
 		return err
 	}
-	err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
-		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // takes nobody away
+	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // removes no admin
 			n, err := run(update(""))
 			if err != nil || n[0] == 0 {
 				return false, orElse(err, userstore.ErrConflict)
 			}
 			return true, nil
 		}
-		n, err := db.mayTakeAdmin(run, update)
+		n, err := db.keepingAnAdmin(run, update)
 		if err != nil || n == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
@@ -136,13 +134,14 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 		return true, err
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		return db.missed(ctx, u.ID, u.Version)
+		return db.whyUnchanged(ctx, u.ID, u.Version)
 	}
 	return err
 }
 
-// missing is ErrNotFound, or ErrConflict when there is such a row.
-func (db *DB) missing(ctx context.Context, sql, id string) error {
+// conflictOrNotFound returns ErrConflict if sql finds a row with this id, and ErrNotFound
+// otherwise.
+func (db *DB) conflictOrNotFound(ctx context.Context, sql, id string) error {
 	err := db.one(ctx, bind(sql, id), func(s scanner) error {
 		var version int64
 		return s.Scan(&version)
@@ -153,7 +152,8 @@ func (db *DB) missing(ctx context.Context, sql, id string) error {
 	return err
 }
 
-// endAll ends whatever a user is signed in with, after the user's row: see SetPassword.
+// endAll ends all grants and browser sessions of a user, after the user's row is locked: see
+// SetPassword.
 func endAll(userID string, now time.Time) []stmt {
 	return []stmt{
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), userID),
@@ -161,12 +161,12 @@ func endAll(userID string, now time.Time) []stmt {
 	}
 }
 
-// anyVersion is one that no row has.
+// anyVersion is a version that no row has.
 const anyVersion = -1
 
-// missed tells why a conditional statement changed no user's row: ErrNotFound;
-// ErrConflict, when it wanted another version; and otherwise it was the last admin's.
-func (db *DB) missed(ctx context.Context, id string, wanted int64) error {
+// whyUnchanged returns why a conditional statement changed no user's row: ErrNotFound; ErrConflict,
+// if the row has another version than wanted; otherwise ErrLastAdmin.
+func (db *DB) whyUnchanged(ctx context.Context, id string, wanted int64) error {
 	var version int64
 	err := db.one(ctx, bind(`SELECT version FROM users WHERE id = $1`, id), func(s scanner) error { return s.Scan(&version) })
 	switch {
@@ -178,10 +178,9 @@ func (db *DB) missed(ctx context.Context, id string, wanted int64) error {
 	return userstore.ErrLastAdmin
 }
 
-// SetPassword locks the user's row first, as StartGrant does: a login that is
-// under way either commits before, and its grant is revoked here, or waits and
-// finds another hash. The salted hash itself proves, in the second statement and
-// when the act is begun again, that the first one did it.
+// SetPassword locks the user's row first, as StartGrant does. A concurrent login either commits
+// before, and its grant is revoked here, or waits and finds another hash. The new salted hash
+// proves, in the second statement and in a retry, that the first statement changed the row.
 func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, events ...audit.Event) error {
 	if text(c.UserID) != nil {
 		return userstore.ErrNotFound
@@ -195,17 +194,17 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 		endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, c.UserID, c.NewHash)}
 	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
 	if err == nil && n[0] == 0 {
-		if err = db.missed(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // it is there
+		if err = db.whyUnchanged(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // the user exists
 			err = userstore.ErrConflict
 		}
 	}
 	return err
 }
 
-// SetActive locks the user's row first: see SetPassword. It makes a new version,
-// so that whoever read the user before cannot undo it by an edit. A user who is
-// so already stays as they are, without an event: of several who disable one
-// user at once, one has done it.
+// SetActive locks the user's row first: see SetPassword. It makes a new version, so that a caller
+// who read the user before cannot undo it by an edit. A user who is in the wanted state already
+// stays unchanged, without an audit entry: of several callers who disable one user at once, one has
+// done it.
 func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error {
 	if text(id) != nil {
 		return userstore.ErrNotFound
@@ -221,8 +220,8 @@ func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Ti
 	if active {
 		err = db.change(ctx, true, set(""), userstore.ErrConflict, events)
 	} else {
-		err = db.tell(ctx, true, events, func(run exec, _ bool) (bool, error) {
-			n, err := db.mayTakeAdmin(run, set)
+		err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+			n, err := db.keepingAnAdmin(run, set)
 			if err != nil || n == 0 {
 				return false, orElse(err, userstore.ErrConflict)
 			}
@@ -238,29 +237,28 @@ func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Ti
 	case err != nil || u.IsActive == active:
 		return err
 	case active:
-		return userstore.ErrConflict // disabled again since
+		return userstore.ErrConflict // disabled again in between
 	}
 	return userstore.ErrLastAdmin
 }
 
-// DeleteUser takes everything that is kept in the user's name along. When it is
-// begun again without events, a user who is gone was deleted by the try whose
-// answer was lost.
+// DeleteUser deletes everything that is stored for the user. A retry without events that finds no
+// user returns nil: the try whose answer was lost deleted the user.
 func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) error {
 	if text(id) != nil {
 		return userstore.ErrNotFound
 	}
 	lost := false
-	err := db.tell(ctx, true, events, func(run exec, again bool) (bool, error) {
-		lost = again && len(events) == 0
-		n, err := db.mayTakeAdmin(run, func(condition string) stmt { return bind(`DELETE FROM users WHERE id = $1`+condition, id) })
+	err := db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+		lost = maybeDone && len(events) == 0
+		n, err := db.keepingAnAdmin(run, func(condition string) stmt { return bind(`DELETE FROM users WHERE id = $1`+condition, id) })
 		if err != nil || n == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
 		return true, nil
 	})
 	if errors.Is(err, userstore.ErrConflict) {
-		err = db.missed(ctx, id, anyVersion)
+		err = db.whyUnchanged(ctx, id, anyVersion)
 		if errors.Is(err, userstore.ErrNotFound) && lost {
 			return nil
 		}
@@ -268,9 +266,8 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 	return err
 }
 
-// listUsers is the statement of a page. Where a text stands in another is asked by
-// replace, not LIKE: no character of what somebody looks for means anything, and
-// both engines agree about case.
+// listUsers returns the statement for a page. It searches text by replace, not LIKE: no character
+// of the searched text has a meaning, and both engines agree about case.
 func listUsers(q userstore.UserQuery) stmt {
 	sql := `SELECT ` + userColumns + ` FROM users u WHERE TRUE`
 	var args []any
@@ -282,7 +279,7 @@ func listUsers(q userstore.UserQuery) stmt {
 		add(`(u.created_at, u.id) > ($, $)`, micros(q.After.CreatedAt), q.After.ID)
 	}
 	if q.Text != "" {
-		// A whole address may look different in canonical form; a part of one is folded only.
+		// A whole address may differ from its canonical form; a part of an address is only folded.
 		folded, address := userstore.Folded(q.Text), ""
 		if key, ok := userstore.EmailKey(q.Text); ok {
 			address = key
@@ -307,7 +304,7 @@ func (db *DB) ListUsers(ctx context.Context, q userstore.UserQuery) ([]userstore
 	if q.Limit < 1 {
 		return nil, fmt.Errorf("%w: a page of %d users", userstore.ErrInvalid, q.Limit)
 	}
-	if texts(q.Text, q.Role) != nil { // nobody has it
+	if texts(q.Text, q.Role) != nil { // no user has it
 		return nil, nil
 	}
 	var page []userstore.User

@@ -19,17 +19,19 @@ func userArgs(u userstore.User, claims, roles string) []any {
 		u.IsActive, u.IsStaff, micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.LastLoginAt), u.PasswordHash}
 }
 
-// manyLock is the number by which imports wait for each other.
+// manyLock is the advisory lock of imports.
 const manyLock int64 = 0x6d616e79 // "many"
 
-// CreateUsers is one transaction of as many statements, in one round trip: how many rows each of
-// them changed tells which found a name taken. Who has it is asked afterwards, and only about those.
+// CreateUsers is one transaction with one statement for each user, in one round trip. The number of
+// rows that each statement changed tells whether a name was taken. The holders of taken names are
+// read afterwards.
 //
-// On PostgreSQL such acts take turns. Two that make the same accounts in another order would each
-// hold names that the other one waits for, and to be begun again is of no use when they meet again.
+// On PostgreSQL imports wait for each other. Two imports of the same accounts in another order
+// would each hold names that the other one waits for, and a retry is of no use when they meet
+// again.
 //
-// When it is begun again because an answer was lost, a row under the same random id and
-// name is the one of the first try; its event came with it.
+// When it is retried because an answer was lost, a row under the same random id and name is the
+// first try's, and its audit entry is stored as well.
 func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ...audit.Event) (map[int]userstore.User, error) {
 	if len(users) == 0 {
 		return nil, nil
@@ -49,15 +51,15 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 		return nil, fmt.Errorf("%w: %d events of %d users", userstore.ErrInvalid, len(events), len(users))
 	}
 	rows := eventRows(events)
-	var turn []stmt
+	var locks []stmt
 	if db.dialect.lock != "" {
-		turn = append(turn, bind(db.dialect.lock, manyLock))
+		locks = append(locks, bind(db.dialect.lock, manyLock))
 	}
-	s = append(turn, s...)
+	s = append(locks, s...)
 	var counts []int64
 	var lost bool
-	err := db.act(ctx, true, func(ctx context.Context, again bool) (err error) {
-		lost = again
+	err := db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) (err error) {
+		lost = maybeDone
 		if len(events) == 0 {
 			counts, err = db.engine.batch(ctx, s)
 			return err
@@ -67,7 +69,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 				return err
 			}
 			var made []eventRow
-			for i, n := range counts[len(turn):] {
+			for i, n := range counts[len(locks):] {
 				if n > 0 {
 					made = append(made, rows[i])
 				}
@@ -81,7 +83,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	}
 	var refused []userstore.User
 	var at []int
-	for i, n := range counts[len(turn):] {
+	for i, n := range counts[len(locks):] {
 		if n == 0 {
 			refused, at = append(refused, users[i]), append(at, i)
 		}
@@ -94,7 +96,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	for j, i := range at {
 		holder, ok := holders[j]
 		switch {
-		case !ok: // deleted since: its caller may come again
+		case !ok: // deleted in between: the caller may retry
 			return nil, userstore.ErrConflict
 		case lost && holder.ID == users[i].ID && holder.EmailKey == users[i].EmailKey:
 		default:
@@ -104,14 +106,14 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	return taken, nil
 }
 
-// likeness is how many users one statement of UsersLike looks for. The text is always the same, so that
-// it is prepared once; what is left of its places repeats the last one.
-const likeness = 50
+// usersPerLookup is how many users one statement of UsersLike looks for. The text of the statement
+// is always the same, so that it is prepared once; unused parameters repeat the last user.
+const usersPerLookup = 50
 
 var usersLike = func() string {
 	n := 0
 	list := func() string {
-		places := make([]string, likeness)
+		places := make([]string, usersPerLookup)
 		for i := range places {
 			n++
 			places[i] = fmt.Sprintf("$%d", n)
@@ -124,12 +126,12 @@ var usersLike = func() string {
 
 func (db *DB) UsersLike(ctx context.Context, users []userstore.User) (map[int]userstore.User, error) {
 	like := map[int]userstore.User{}
-	for start := 0; start < len(users); start += likeness {
-		part := users[start:min(start+likeness, len(users))]
-		args := make([]any, 3*likeness)
-		for i := range likeness {
+	for start := 0; start < len(users); start += usersPerLookup {
+		part := users[start:min(start+usersPerLookup, len(users))]
+		args := make([]any, 3*usersPerLookup)
+		for i := range usersPerLookup {
 			u := part[min(i, len(part)-1)]
-			args[i], args[likeness+i], args[2*likeness+i] = u.ID, u.EmailKey, u.UsernameKey
+			args[i], args[usersPerLookup+i], args[2*usersPerLookup+i] = u.ID, u.EmailKey, u.UsernameKey
 		}
 		var found []userstore.User
 		err := db.rows(ctx, bind(usersLike, args...), func() { found = nil }, func(row scanner) error {
@@ -144,7 +146,7 @@ func (db *DB) UsersLike(ctx context.Context, users []userstore.User) (map[int]us
 		if err != nil {
 			return nil, err
 		}
-		// The id counts for more than the address, and that for more than the username.
+		// The id takes precedence over the address, and the address over the username.
 		byID, byEmail, byUsername := map[string]userstore.User{}, map[string]userstore.User{}, map[string]userstore.User{}
 		for _, u := range found {
 			byID[u.ID], byEmail[u.EmailKey] = u, u

@@ -11,15 +11,15 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// maxValue bounds one parameter, far above what any rule lets through and far
-// below what could upset a driver (CVE-2024-27304: lengths beyond 4 GiB).
+// maxValue bounds one parameter. It is far above what any rule allows and far below what could
+// upset a driver (CVE-2024-27304: lengths beyond 4 GiB).
 const maxValue = 1 << 20
 
-// maxKey bounds what is indexed: a B-tree entry of PostgreSQL holds 2,704 bytes.
+// maxKey bounds an indexed value: a B-tree entry of PostgreSQL holds 2,704 bytes.
 const maxKey = 1024
 
-// micros and instant are the one way an instant is stored: microseconds since
-// 1970 in UTC, 0 for the zero time. Finer digits are cut off.
+// micros and instant convert between a time and its stored form: microseconds since 1970 in UTC, 0
+// for the zero time. Finer digits are cut off.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -34,8 +34,8 @@ func instant(n int64) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-// list and unlist are the one way a list of strings is stored. An empty list
-// comes back as nil.
+// list and unlist convert between a list of strings and its stored form. An empty list is read as
+// nil.
 func list(items []string) string {
 	if len(items) == 0 {
 		return "[]"
@@ -48,7 +48,7 @@ func unlist(text string) ([]string, error) {
 	if text == "[]" {
 		return nil, nil
 	}
-	// Most lists are of plain words, as list writes them; each refresh reads several.
+	// Most lists hold plain words, as list writes them; each refresh reads several lists.
 	if inner, ok := strings.CutPrefix(text, `["`); ok && !strings.Contains(text, `\`) {
 		if inner, ok = strings.CutSuffix(inner, `"]`); ok {
 			items := strings.Split(inner, `","`)
@@ -64,8 +64,8 @@ func unlist(text string) ([]string, error) {
 	return items, nil
 }
 
-// storable refuses what PostgreSQL's text cannot hold, on both engines alike,
-// and what is too long for anybody.
+// storable refuses strings that PostgreSQL's text type cannot hold, on both engines alike, and
+// values longer than maxValue.
 func storable(args []any) error {
 	for _, arg := range args {
 		switch v := arg.(type) {
@@ -82,7 +82,7 @@ func storable(args []any) error {
 	return nil
 }
 
-// storables is storable for statements that are run together.
+// storables is storable for several statements that run together.
 func storables(s []stmt) error {
 	for i := range s {
 		if err := storable(s[i].args); err != nil {
@@ -104,8 +104,8 @@ func text(s string) error {
 	return nil
 }
 
-// texts checks strings that are about to be encoded as JSON, which would
-// silently replace or escape what text refuses.
+// texts checks strings before they are encoded as JSON, which would silently replace or escape what
+// text refuses.
 func texts(items ...string) error {
 	for _, s := range items {
 		if err := text(s); err != nil {
@@ -115,7 +115,7 @@ func texts(items ...string) error {
 	return nil
 }
 
-// indexable checks strings that an index will hold.
+// indexable refuses strings that are too long for an index.
 func indexable(items ...string) error {
 	for _, s := range items {
 		if len(s) > maxKey {
@@ -125,7 +125,7 @@ func indexable(items ...string) error {
 	return nil
 }
 
-// encodeClaims writes claims as JSON without changing a byte of them.
+// encodeClaims writes claims as JSON and keeps each value byte for byte.
 func encodeClaims(c userstore.Claims) (string, error) {
 	if err := textFields(reflect.ValueOf(c)); err != nil {
 		return "", err

@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// What list writes, and any other JSON list of strings, is read as encoding/json reads it.
+// Lists that list writes, and any other JSON lists of strings, are read as encoding/json reads
+// them.
 func FuzzListsAreReadAsJSON(f *testing.F) {
 	for _, s := range []string{`[]`, `["a"]`, `["a","b"]`, `["a,b"]`, `["a\",\"b"]`, `["\\"]`, `[""]`, `["",""]`, `["a", "b"]`, `["a",null]`,
 		`["a"b"]`, `["a",1,"b"]`, `["]`, `["a"],["b"]`, `null`, ``, "[\"\u2028\"]", `["a","b"`, `["\u00e9"]`, "[\"\x00\"]", "[\"\n\"]"} {
@@ -15,7 +16,7 @@ func FuzzListsAreReadAsJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if !utf8.ValidString(s) {
-			return // no engine holds it
+			return // no engine can store it
 		}
 		got, err := unlist(s)
 		var want []string

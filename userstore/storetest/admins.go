@@ -11,7 +11,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// admin is a user with the role.
+// admin creates a user with the role admin.
 func (f *fixture) admin(t *testing.T, others ...string) userstore.User {
 	t.Helper()
 	u := f.user(t)
@@ -21,8 +21,8 @@ func (f *fixture) admin(t *testing.T, others ...string) userstore.User {
 	return u
 }
 
-// takeAway are the ways to have an admin less.
-func (f *fixture) takeAway() map[string]func(ctx context.Context, u userstore.User, e ...audit.Event) error {
+// waysToRemoveAdmin are the operations after which there is an admin less.
+func (f *fixture) waysToRemoveAdmin() map[string]func(ctx context.Context, u userstore.User, e ...audit.Event) error {
 	return map[string]func(ctx context.Context, u userstore.User, e ...audit.Event) error{
 		"demote": func(ctx context.Context, u userstore.User, e ...audit.Event) error {
 			u.Roles = []string{"editor", `"admin"`, `["admin"`, "Admin", "admin2"}
@@ -44,7 +44,7 @@ func (f *fixture) takeAway() map[string]func(ctx context.Context, u userstore.Us
 func lastAdmin(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	off := f.admin(t)
-	// Not yet, or no longer, an admin who counts: these may go, and do not save the last one.
+	// These are no enabled admins: they may be removed, and do not replace the last one.
 	last := f.admin(t, "editor", "ü")
 	must(t, f.SetActive(ctx, off.ID, false, f.now))
 	off.IsActive = false
@@ -63,19 +63,19 @@ func lastAdmin(t *testing.T, f *fixture) {
 	g := f.grant(t, last)
 	last, err := f.UserByID(ctx, last.ID)
 	must(t, err)
-	for name, act := range f.takeAway() {
+	for name, op := range f.waysToRemoveAdmin() {
 		e := TwoEvents()
-		if err := act(ctx, last, e...); !errors.Is(err, userstore.ErrLastAdmin) {
+		if err := op(ctx, last, e...); !errors.Is(err, userstore.ErrLastAdmin) {
 			t.Fatalf("%s the last admin: %v", name, err)
 		}
-		is(t, act(ctx, last), userstore.ErrLastAdmin)
-		equal(t, "told", Told(t, f, e), 0)
+		is(t, op(ctx, last), userstore.ErrLastAdmin)
+		equal(t, "told", StoredEntries(t, f, e), 0)
 		got, err := f.UserByID(ctx, last.ID)
 		must(t, err)
 		equal(t, "the last admin", got, last)
 		g = f.live(t, g)
 	}
-	// What leaves the role alone is nobody's business, and other refusals are told as such.
+	// A change that keeps the role is allowed, and other refusals keep their own errors.
 	stale := last
 	last.Claims.Name, last.Roles = "New", []string{"admin"}
 	must(t, f.UpdateUser(ctx, last))
@@ -84,25 +84,25 @@ func lastAdmin(t *testing.T, f *fixture) {
 	stale.ID = id()
 	is(t, f.UpdateUser(ctx, stale), userstore.ErrNotFound)
 	must(t, f.SetActive(ctx, last.ID, true, f.now))
-	last.Version++ // by the edit; who is enabled already stays as they are
+	last.Version++ // by the edit; enabling an enabled user changes nothing
 
-	// With another one, any of them may go.
-	for name, act := range f.takeAway() {
+	// With another admin, either may be removed.
+	for name, op := range f.waysToRemoveAdmin() {
 		next := f.admin(t)
 		e := TwoEvents()
-		must(t, act(ctx, last, e...))
-		equal(t, name+" is told", Told(t, f, e), 2)
+		must(t, op(ctx, last, e...))
+		equal(t, name+" is told", StoredEntries(t, f, e), 2)
 		last = next
 	}
-	// One who is enabled again, or made admin again, counts.
+	// A user who is enabled again, or made admin again, counts.
 	must(t, f.SetActive(ctx, off.ID, true, f.now))
 	must(t, f.DeleteUser(ctx, last.ID))
 	is(t, f.DeleteUser(ctx, off.ID), userstore.ErrLastAdmin)
 }
 
-// O-09: admins who take each other away at the same moment, each by any way, leave one.
+// O-09: admins who remove each other at the same moment, each by any operation, leave one.
 func raceAdmins(t *testing.T, f *fixture) {
-	ways := f.takeAway()
+	ways := f.waysToRemoveAdmin()
 	admins := []userstore.User{f.admin(t)}
 	for one, first := range ways {
 		for other, second := range ways {
@@ -110,11 +110,11 @@ func raceAdmins(t *testing.T, f *fixture) {
 				admins = append(admins, f.admin(t), f.admin(t))
 				var gone atomic.Int64
 				together(len(admins), func(i int) {
-					act := first
+					op := first
 					if i%2 == 1 {
-						act = second
+						op = second
 					}
-					if err := act(t.Context(), admins[i], f.event(admins[i].ID)); err == nil {
+					if err := op(t.Context(), admins[i], f.event(admins[i].ID)); err == nil {
 						gone.Add(1)
 					} else if !errors.Is(err, userstore.ErrLastAdmin) {
 						t.Errorf("%s and %s: %v", one, other, err)
@@ -127,7 +127,7 @@ func raceAdmins(t *testing.T, f *fixture) {
 					if err == nil && u.IsActive && u.HasRole(userstore.RoleAdmin) {
 						left, told = append(left, u), 0
 					}
-					equal(t, "told", f.told(t, a.ID), told)
+					equal(t, "told", f.storedEntries(t, a.ID), told)
 				}
 				if len(left) != 1 || gone.Load() != 2 {
 					t.Fatalf("%s and %s: %d admins are left, %d were taken away", one, other, len(left), gone.Load())
@@ -138,7 +138,7 @@ func raceAdmins(t *testing.T, f *fixture) {
 	}
 }
 
-// An edit by somebody who read the user before does not undo a disabling.
+// An edit by a caller who read the user before does not undo a disabling.
 func disabledStays(t *testing.T, f *fixture) {
 	u := f.user(t)
 	must(t, f.SetActive(t.Context(), u.ID, false, f.now))

@@ -13,7 +13,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Events are all events of a store's audit log, the oldest first.
+// Events returns all entries of a store's audit log, the oldest first.
 func Events(tb testing.TB, store userstore.Audit) (all []audit.Event) {
 	tb.Helper()
 	q := userstore.EventQuery{Limit: 500}
@@ -31,14 +31,14 @@ func Events(tb testing.TB, store userstore.Audit) (all []audit.Event) {
 	}
 }
 
-// event is one of somebody's, which nothing else in the log is about.
+// event returns an event about target, which no other entry is about.
 func (f *fixture) event(target string) audit.Event {
 	return audit.Event{At: stored(f.now), Name: audit.UserUpdated, Outcome: audit.Success,
 		Actor: audit.Actor{Type: audit.ByUser, ID: id()}, Target: audit.User(target)}
 }
 
-// told is how often the log tells of a target.
-func (f *fixture) told(t *testing.T, target string) int {
+// storedEntries counts the audit entries about a target.
+func (f *fixture) storedEntries(t *testing.T, target string) int {
 	t.Helper()
 	page, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: target, Limit: 1000})
 	must(t, err)
@@ -61,13 +61,13 @@ func auditRoundTrip(t *testing.T, f *fixture) {
 	}
 	equal(t, "event", list(userstore.EventQuery{TargetID: e.Target.ID}), []audit.Event{want})
 
-	// The same once more, even if it tells something else by now, is the one that is there.
+	// An event with a stored id is not stored again, even if its other fields differ.
 	again := e
 	again.Reason, again.Actor.ID = "other", "other"
 	must(t, f.Record(t.Context(), again, e))
 	equal(t, "the same again", list(userstore.EventQuery{TargetID: e.Target.ID}), []audit.Event{want})
 
-	// Without an id each is one of its own, and has 128 random bits.
+	// Each event without an id gets an id of its own, with 128 random bits.
 	bare := audit.Event{At: f.now, Actor: audit.Actor{ID: id()}}
 	must(t, f.Record(t.Context(), bare, bare))
 	must(t, f.Record(t.Context(), bare))
@@ -177,7 +177,7 @@ func auditRemoves(t *testing.T, f *fixture) {
 	}
 }
 
-// However strange what it tells of, an event is stored; and as a condition such a string finds nothing.
+// An event is stored whatever strings it holds; as a condition such a string finds nothing.
 func auditHostile(t *testing.T, f *fixture) {
 	fill := func(s string) audit.Event {
 		return audit.Event{At: stored(f.now), Name: audit.Name(s), Outcome: audit.Outcome(s), Reason: s,

@@ -60,7 +60,7 @@ func sessionRoundTrip(t *testing.T, f *fixture) {
 	equal(t, "list", list, []userstore.BrowserSession{want})
 
 	must(t, f.TouchSession(ctx, s.Hash, f.now.Add(time.Hour)))
-	must(t, f.TouchSession(ctx, s.Hash, f.now)) // a replica whose clock is behind
+	must(t, f.TouchSession(ctx, s.Hash, f.now)) // by a replica whose clock is behind
 	got, _, err = f.BrowserSession(ctx, s.Hash, f.now, time.Time{})
 	must(t, err)
 	want.LastUsedAt = stored(f.now.Add(time.Hour))
@@ -91,7 +91,7 @@ func sessionRoundTrip(t *testing.T, f *fixture) {
 		is(t, err, userstore.ErrNotFound)
 	}
 	must(t, f.SetActive(ctx, u.ID, false, f.now))
-	f.inBrowser(t, s, false)
+	f.sessionExists(t, s, false)
 }
 
 func startSession(t *testing.T, f *fixture) {
@@ -117,8 +117,8 @@ func startSession(t *testing.T, f *fixture) {
 		} else {
 			is(t, err, userstore.ErrConflict)
 		}
-		f.inBrowser(t, s.Session, false)
-		f.inBrowser(t, current, true) // what it was to replace stays
+		f.sessionExists(t, s.Session, false)
+		f.sessionExists(t, current, true) // the session to replace stays
 		tallies := f.tallies(t, r)
 		equal(t, name+": the attempt", tallies.Account.Pending, 1)
 		equal(t, name+": remembered", tallies.Remembered, false)
@@ -132,7 +132,7 @@ func startSession(t *testing.T, f *fixture) {
 	equal(t, "last login", got.LastLoginAt, stored(f.now))
 	is(t, f.StartSession(ctx, userstore.StartSession{Session: userstore.BrowserSession{UserID: u.ID}, PasswordHash: u.PasswordHash}), userstore.ErrInvalid)
 
-	// A login gives its attempt back, and network and browser are remembered.
+	// A login returns its attempt, and network and browser are remembered.
 	r := f.reserve()
 	must(t, f.ReserveAttempt(ctx, r))
 	device := budget()
@@ -148,8 +148,8 @@ func startSession(t *testing.T, f *fixture) {
 	equal(t, "without a browser's cookie", f.tallies(t, r), userstore.Tallies{Remembered: true})
 }
 
-// of starts a grant that came of a browser session.
-func (f *fixture) of(t *testing.T, s userstore.BrowserSession, scopes ...string) userstore.Grant {
+// browserGrant starts a grant from a browser session.
+func (f *fixture) browserGrant(t *testing.T, s userstore.BrowserSession, scopes ...string) userstore.Grant {
 	t.Helper()
 	c, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
 	must(t, err)
@@ -160,39 +160,39 @@ func replaceSession(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, other := f.user(t), f.user(t)
 	first := f.session(t, u)
-	g, offline := f.of(t, first, "openid"), f.of(t, first, "openid", "offline_access")
+	g, offline := f.browserGrant(t, first, "openid"), f.browserGrant(t, first, "openid", "offline_access")
 	c, err := f.ClientByID(ctx, userstore.FirstPartyClientID)
 	must(t, err)
 	code := f.code(t, first, c)
 
-	// The same user proves the password again: all goes on.
+	// The same user enters the password again: session, grants and codes go on.
 	second := f.session(t, u, func(s *userstore.StartSession) { s.Replaces, s.Session.ID = first.Hash, first.ID })
-	f.inBrowser(t, first, false)
-	f.inBrowser(t, second, true)
+	f.sessionExists(t, first, false)
+	f.sessionExists(t, second, true)
 	g, offline = f.live(t, g), f.live(t, offline)
 	f.live(t, f.redeemed(t, code))
 	code = f.code(t, second, c)
 
-	// Another user in the same browser: the first one's session ends, and theirs lives.
+	// Another user in the same browser: the first user's session ends, and the new one lives.
 	elsewhere := f.session(t, u)
-	kept := f.of(t, elsewhere, "openid")
+	kept := f.browserGrant(t, elsewhere, "openid")
 	theirs := f.session(t, other, func(s *userstore.StartSession) { s.Replaces = second.Hash })
-	f.inBrowser(t, second, false)
-	f.inBrowser(t, theirs, true)
-	f.inBrowser(t, elsewhere, true)
+	f.sessionExists(t, second, false)
+	f.sessionExists(t, theirs, true)
+	f.sessionExists(t, elsewhere, true)
 	f.dead(t, g)
 	f.live(t, offline)
 	f.void(t, code)
 	f.live(t, kept)
 
-	// The same user under another id: as logout and login.
-	g = f.of(t, elsewhere, "openid")
+	// The same user with another session id: as logout and login.
+	g = f.browserGrant(t, elsewhere, "openid")
 	third := f.session(t, u, func(s *userstore.StartSession) { s.Replaces = elsewhere.Hash })
-	f.inBrowser(t, elsewhere, false)
-	f.inBrowser(t, third, true)
+	f.sessionExists(t, elsewhere, false)
+	f.sessionExists(t, third, true)
 	f.dead(t, g)
-	f.session(t, u, func(s *userstore.StartSession) { s.Replaces = sessionHash() }) // one that ended already
-	f.inBrowser(t, third, true)
+	f.session(t, u, func(s *userstore.StartSession) { s.Replaces = sessionHash() }) // a session that has ended already
+	f.sessionExists(t, third, true)
 }
 
 func boundedSessions(t *testing.T, f *fixture) {
@@ -205,25 +205,25 @@ func boundedSessions(t *testing.T, f *fixture) {
 		}
 	}
 	theirs := f.session(t, other, at(-10))
-	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) }) // takes nobody's place
+	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) }) // takes no other session's place
 	var all []userstore.BrowserSession
 	for n := range userstore.MaxBrowserSessionsPerUser {
 		all = append(all, f.session(t, u, at(n)))
 	}
-	g, offline := f.of(t, all[0], "openid"), f.of(t, all[0], "offline_access")
+	g, offline := f.browserGrant(t, all[0], "openid"), f.browserGrant(t, all[0], "offline_access")
 	is(t, f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong"}), userstore.ErrConflict)
-	f.inBrowser(t, all[0], true) // a refused login ends nothing
+	f.sessionExists(t, all[0], true) // a refused login ends nothing
 	must(t, f.TouchSession(ctx, all[1].Hash, all[1].CreatedAt.Add(time.Second)))
 	next := f.session(t, u, at(100))
-	f.inBrowser(t, all[0], false)
-	f.inBrowser(t, all[1], true)
+	f.sessionExists(t, all[0], false)
+	f.sessionExists(t, all[1], true)
 	f.live(t, g) // the app's user has not logged out
 	f.live(t, offline)
 	behind := f.session(t, u, at(-1)) // by a clock that is behind all others
-	f.inBrowser(t, behind, true)
-	f.inBrowser(t, all[1], true) // was used since its login
-	f.inBrowser(t, all[2], false)
-	f.inBrowser(t, all[3], true)
+	f.sessionExists(t, behind, true)
+	f.sessionExists(t, all[1], true) // was used since its login
+	f.sessionExists(t, all[2], false)
+	f.sessionExists(t, all[3], true)
 	events, err := f.ListEvents(ctx, userstore.EventQuery{Name: audit.SessionRevoked, TargetID: u.ID, Limit: 10})
 	must(t, err)
 	var ended []string
@@ -235,8 +235,8 @@ func boundedSessions(t *testing.T, f *fixture) {
 	want := []string{all[0].ID, all[2].ID}
 	slices.Sort(want)
 	equal(t, "entries", fmt.Sprint(ended), fmt.Sprint(want))
-	f.inBrowser(t, next, true)
-	f.inBrowser(t, theirs, true)
+	f.sessionExists(t, next, true)
+	f.sessionExists(t, theirs, true)
 	list, err := f.ListBrowserSessions(ctx, u.ID, f.now, time.Time{})
 	must(t, err)
 	equal(t, "sessions", len(list), userstore.MaxBrowserSessionsPerUser)
@@ -254,19 +254,19 @@ func endSession(t *testing.T, f *fixture) {
 		var ends, stays []userstore.Grant
 		for _, scopes := range [][]string{{"openid"}, nil, {"openid", "offline"}, {"xoffline_access"}, {"offline_accessx"}, {"OFFLINE_ACCESS"}, {"offline access"},
 			{`offline_access"`}, {`"offline_access`}, {`x"offline_access`}, {`x,"offline_access`}, {`["offline_access`}, {"x,offline_access"}, {`\"offline_access`}} {
-			ends = append(ends, f.of(t, s, scopes...))
+			ends = append(ends, f.browserGrant(t, s, scopes...))
 		}
 		for _, scopes := range [][]string{{"offline_access"}, {"openid", "offline_access"}, {"offline_access", "openid"}, {`a"`, "offline_access", `\`}, {"[", "offline_access"}} {
-			stays = append(stays, f.of(t, s, scopes...))
+			stays = append(stays, f.browserGrant(t, s, scopes...))
 		}
-		stays = append(stays, f.of(t, elsewhere, "openid"), f.of(t, theirs, "openid"), f.grant(t, u))
-		revoked := f.of(t, s, "openid")
+		stays = append(stays, f.browserGrant(t, elsewhere, "openid"), f.browserGrant(t, theirs, "openid"), f.grant(t, u))
+		revoked := f.browserGrant(t, s, "openid")
 		must(t, f.RevokeGrant(ctx, revoked.ID, f.now.Add(-time.Hour)))
 
 		must(t, end(s))
-		f.inBrowser(t, s, false)
-		f.inBrowser(t, elsewhere, true)
-		f.inBrowser(t, theirs, true)
+		f.sessionExists(t, s, false)
+		f.sessionExists(t, elsewhere, true)
+		f.sessionExists(t, theirs, true)
 		for _, g := range ends {
 			f.dead(t, g)
 		}
@@ -281,7 +281,7 @@ func endSession(t *testing.T, f *fixture) {
 		equal(t, name+": revoked at", v.Grant.RevokedAt, stored(f.now))
 	}
 	s, theirs := f.session(t, u), f.session(t, other)
-	g := f.of(t, theirs, "openid")
+	g := f.browserGrant(t, theirs, "openid")
 	for _, unknown := range []string{"", id(), theirs.ID, "a\x00", "%", "\xff"} {
 		is(t, f.RevokeBrowserSession(ctx, u.ID, unknown, f.now), userstore.ErrNotFound)
 	}
@@ -292,18 +292,19 @@ func endSession(t *testing.T, f *fixture) {
 		must(t, err)
 		equal(t, "sessions of nobody", len(list), 0)
 	}
-	f.inBrowser(t, s, true)
-	f.inBrowser(t, theirs, true)
+	f.sessionExists(t, s, true)
+	f.sessionExists(t, theirs, true)
 	f.live(t, g)
 	must(t, f.EndSession(ctx, s.ID, f.now))
-	must(t, f.EndSession(ctx, s.ID, f.now)) // again is no error
+	must(t, f.EndSession(ctx, s.ID, f.now)) // the second time is no error
 	is(t, f.RevokeBrowserSession(ctx, u.ID, s.ID, f.now), userstore.ErrNotFound)
 }
 
-// endAll: whatever ends a user's grants ends the browser sessions, but the one in which the user sits.
+// endAll: every operation that ends a user's grants ends the browser sessions, except the current
+// one.
 func endAll(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	for _, act := range []struct {
+	for _, op := range []struct {
 		name  string
 		keeps bool
 		end   func(u userstore.User, keep string) error
@@ -322,19 +323,19 @@ func endAll(t *testing.T, f *fixture) {
 		{"deleted", false, func(u userstore.User, _ string) error { return f.DeleteUser(ctx, u.ID) }},
 	} {
 		for _, keep := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, keep %v", act.name, keep), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, keep %v", op.name, keep), func(t *testing.T) {
 				u, other := f.user(t), f.user(t)
 				s, elsewhere, theirs := f.session(t, u), f.session(t, u), f.session(t, other)
-				g, second, direct := f.of(t, s, "openid"), f.of(t, s, "openid", "offline_access"), f.grant(t, u)
+				g, second, direct := f.browserGrant(t, s, "openid"), f.browserGrant(t, s, "openid", "offline_access"), f.grant(t, u)
 				kept := ""
 				if keep {
 					kept = g.SessionID
 				}
-				must(t, act.end(u, kept))
-				f.inBrowser(t, s, keep && act.keeps)
-				f.inBrowser(t, elsewhere, false)
-				f.inBrowser(t, theirs, true)
-				if keep && act.keeps {
+				must(t, op.end(u, kept))
+				f.sessionExists(t, s, keep && op.keeps)
+				f.sessionExists(t, elsewhere, false)
+				f.sessionExists(t, theirs, true)
+				if keep && op.keeps {
 					f.live(t, g)
 				} else {
 					f.dead(t, g)
@@ -344,18 +345,18 @@ func endAll(t *testing.T, f *fixture) {
 			})
 		}
 	}
-	// A grant that came of no browser keeps none, nor does one of another user, and a refusal ends none.
+	// A grant from no browser, or from another user's, keeps no session; and a refusal ends none.
 	u, other := f.user(t), f.user(t)
 	s, theirs := f.session(t, u), f.session(t, other)
 	is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "wrong", NewHash: "new", At: f.now}), userstore.ErrConflict)
-	f.inBrowser(t, s, true)
-	_, err := f.RevokeUserGrants(ctx, u.ID, f.of(t, theirs, "openid").SessionID, f.now)
+	f.sessionExists(t, s, true)
+	_, err := f.RevokeUserGrants(ctx, u.ID, f.browserGrant(t, theirs, "openid").SessionID, f.now)
 	must(t, err)
-	f.inBrowser(t, s, false)
+	f.sessionExists(t, s, false)
 	s = f.session(t, u)
 	direct := f.grant(t, u)
 	must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", KeepSession: direct.SessionID, At: f.now}))
-	f.inBrowser(t, s, false)
+	f.sessionExists(t, s, false)
 	f.live(t, direct)
-	f.inBrowser(t, theirs, true)
+	f.sessionExists(t, theirs, true)
 }

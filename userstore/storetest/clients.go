@@ -67,7 +67,7 @@ func clientUpdate(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "after a refusal", got, want)
 
-	// A grant goes on as its client is by then.
+	// A grant follows the current settings of its client.
 	u, c := f.user(t), f.client(t, nil)
 	g := f.live(t, f.grant(t, u, func(g *userstore.Grant) { g.ClientID = c.ID }))
 	c.AuthMethod, c.GrantTypes = userstore.AuthBasic, []string{"authorization_code"}
@@ -156,7 +156,7 @@ func clientAssertions(t *testing.T, f *fixture) {
 		is(t, f.UseAssertion(ctx, a, other, f.now, until), userstore.ErrExists)
 	}
 	must(t, f.UseAssertion(ctx, b, "jti", f.now, until))
-	// One that has expired does not count; the later one does then.
+	// An expired assertion does not count; the later one then does.
 	must(t, f.UseAssertion(ctx, a, "jti", until, until.Add(time.Minute)))
 	is(t, f.UseAssertion(ctx, a, "jti", until, until.Add(time.Minute)), userstore.ErrExists)
 }
@@ -182,7 +182,7 @@ func clientDelete(t *testing.T, f *fixture) {
 	refused.ClientID = c.ID
 	is(t, f.StartGrant(ctx, userstore.StartGrant{Grant: refused, PasswordHash: u.PasswordHash}), userstore.ErrConflict)
 
-	// Again under its id, at the same instant, and at an earlier one.
+	// A client is created again under its id, at the same instant, and at an earlier one.
 	for _, at := range []time.Time{f.now, f.now.Add(-time.Hour)} {
 		must(t, f.CreateClient(ctx, userstore.Client{ID: c.ID, AuthMethod: userstore.AuthNone, FirstParty: true, CreatedAt: at}))
 		_, err = f.GrantByID(ctx, g.ID)

@@ -30,8 +30,8 @@ func (f *fixture) session(t *testing.T, u userstore.User, change ...func(*userst
 	return s.Session
 }
 
-// inBrowser checks whether a session is there.
-func (f *fixture) inBrowser(t *testing.T, s userstore.BrowserSession, want bool) {
+// sessionExists checks whether a session exists.
+func (f *fixture) sessionExists(t *testing.T, s userstore.BrowserSession, want bool) {
 	t.Helper()
 	_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
 	if want {
@@ -67,7 +67,7 @@ func (f *fixture) consented(t *testing.T, s userstore.BrowserSession, c userstor
 	return code
 }
 
-// redeem is what turns code into a grant.
+// redeem returns the redemption of a code.
 func (f *fixture) redeem(code userstore.Code) userstore.Redeem {
 	return userstore.Redeem{Hash: code.Hash, Now: f.now, Grant: userstore.Grant{ID: grantID(), SessionID: id(), UserID: code.UserID, ClientID: code.ClientID,
 		Scopes: code.Scopes, Resources: code.Resources, AuthTime: code.AuthTime, AMR: code.AMR, ACR: code.ACR, Nonce: code.Nonce, Claims: code.Claims, Generation: 1,
@@ -82,7 +82,7 @@ func (f *fixture) redeemed(t *testing.T, code userstore.Code) userstore.Grant {
 	return r.Grant
 }
 
-// void checks that a code that was not used is of no use to anybody.
+// void checks that an unused code cannot be redeemed.
 func (f *fixture) void(t *testing.T, code userstore.Code) {
 	t.Helper()
 	r := f.redeem(code)
@@ -190,7 +190,7 @@ func saveCode(t *testing.T, f *fixture) {
 		}
 	}
 
-	// A31: a form sent twice saves one code, as it was the first time.
+	// A31: a form that is sent twice saves one code, as it was the first time.
 	code := f.code(t, s, c)
 	again := code
 	again.Scopes = []string{"openid", "email", "admin"}
@@ -265,7 +265,7 @@ func redeemCode(t *testing.T, f *fixture) {
 	is(t, f.RedeemCode(ctx, r), userstore.ErrConflict)
 	f.live(t, view.Grant)
 
-	// A used code stays known whatever becomes of its session, and one that was not is void.
+	// A used code is still found whatever happens to its session; an unused one is void.
 	unused := f.code(t, s, c)
 	must(t, f.EndSession(ctx, s.ID, f.now))
 	f.void(t, unused)
@@ -273,7 +273,7 @@ func redeemCode(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "its grant", v.Code.GrantID, r.Grant.ID)
 
-	// The bounds of grants hold for those of codes.
+	// The bounds of grants also hold for grants from codes.
 	s = f.session(t, other)
 	var first userstore.Grant
 	for n := range userstore.MaxGrantsPerClient + 1 {
@@ -288,14 +288,14 @@ func redeemCode(t *testing.T, f *fixture) {
 	list, err := f.ListGrants(ctx, other.ID, f.now, time.Time{})
 	must(t, err)
 	equal(t, "grants", len(list), userstore.MaxGrantsPerClient)
-	f.endedAndTold(t, other, first)
+	f.endedAndRecorded(t, other, first)
 }
 
-// voidCodes: what ends a browser session, a client or a consent leaves no code to be redeemed, nor does
-// enabling again what was disabled.
+// voidCodes: after a browser session, a client or a consent has ended, no code of it can be
+// redeemed, also not after the client is enabled again.
 func voidCodes(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	for name, act := range map[string]func(userstore.User, userstore.Client, userstore.BrowserSession) error{
+	for name, op := range map[string]func(userstore.User, userstore.Client, userstore.BrowserSession) error{
 		"the session ends": func(_ userstore.User, _ userstore.Client, s userstore.BrowserSession) error {
 			return f.EndSession(ctx, s.ID, f.now)
 		},
@@ -334,7 +334,7 @@ func voidCodes(t *testing.T, f *fixture) {
 			code := f.consented(t, s, c)
 			elsewhere := f.client(t, nil)
 			kept := f.code(t, s, elsewhere)
-			must(t, act(u, c, s))
+			must(t, op(u, c, s))
 			f.void(t, code)
 			switch name {
 			case "the client is disabled", "the client is made again", "the consent is taken back":
@@ -360,7 +360,7 @@ func removeCodes(t *testing.T, f *fixture) {
 		})
 		must(t, f.UseAssertion(ctx, c.ID, fmt.Sprint(i), f.now.Add(-time.Hour), f.now.Add(time.Duration(i)*time.Second+time.Minute)))
 	}
-	// known checks of which of the codes, the earliest first, there are no more.
+	// known checks which of the codes, the earliest first, are removed.
 	known := func(codes []userstore.Code, gone int) {
 		t.Helper()
 		for i, code := range codes {
@@ -378,7 +378,7 @@ func removeCodes(t *testing.T, f *fixture) {
 		equal(t, "unused codes, sessions and assertions removed", n, want)
 	}
 	known(unused, 3)
-	known(used, 0) // a replay is known as one for an hour
+	known(used, 0) // a replay is recognized for an hour
 	n, err := f.RemoveExpiredCodes(ctx, at.Add(time.Hour-time.Microsecond), 100)
 	must(t, err)
 	equal(t, "removed almost an hour later", n, 2+2+2+2)
@@ -387,5 +387,5 @@ func removeCodes(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "removed an hour later", n, 1)
 	known(used, 3)
-	f.inBrowser(t, s, true)
+	f.sessionExists(t, s, true)
 }

@@ -31,19 +31,19 @@ func consents(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "consent", got, want)
 
-	// What comes later is added, where it was allowed and nowhere else.
+	// A later consent adds scopes, at its own resource and no other.
 	later := f.now.Add(time.Hour)
 	code := allow(s, a, later, at(two, "read"), at("", "profile", "openid"), at(two, "read", "list"))
 	want.Allowed, want.UpdatedAt = []userstore.Allowance{at("", "openid", `e"mail`, "profile"), at(one, "write"), at(two, "read", "list")}, stored(later)
 	got, err = f.ConsentOf(ctx, u.ID, a.ID)
 	must(t, err)
 	equal(t, "merged", got, want)
-	must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{at("", "openid")}}, time.Time{})) // the form, sent twice
+	must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{at("", "openid")}}, time.Time{})) // the form is sent twice
 	got, err = f.ConsentOf(ctx, u.ID, a.ID)
 	must(t, err)
 	equal(t, "merged with less", got, want)
 
-	// When the code cannot be saved nothing is remembered, at none of the resources.
+	// When the code cannot be saved no consent is stored, at none of the resources.
 	void := f.newCode(theirs, a)
 	void.UserID = u.ID
 	is(t, f.SaveCode(ctx, void, &userstore.Consent{Allowed: []userstore.Allowance{at("", "phone"), at("https://three.test", "x")}}, time.Time{}), userstore.ErrConflict)
@@ -59,7 +59,7 @@ func consents(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "list, newest first", list, []userstore.Consent{{UserID: u.ID, ClientID: b.ID, Allowed: []userstore.Allowance{{}}, CreatedAt: stored(later), UpdatedAt: stored(later)}, want})
 
-	// Disabling and enabling a client leaves what was allowed.
+	// Disabling and enabling a client keeps the consents.
 	must(t, f.SetClientActive(ctx, a.ID, false, f.now))
 	must(t, f.SetClientActive(ctx, a.ID, true, f.now))
 	remembered := f.newCode(s, a)
@@ -97,7 +97,7 @@ func revokeConsent(t *testing.T, f *fixture) {
 	g := f.redeemed(t, f.consented(t, s, a))
 	used := f.consented(t, s, a)
 	offline := f.redeemed(t, used)
-	asked := f.code(t, s, a) // without a consent, but of this client and user
+	asked := f.code(t, s, a) // a code without a consent, of this client and user
 	unused := f.consented(t, s, a)
 	elsewhere, others := f.redeemed(t, f.consented(t, s, b)), f.redeemed(t, f.consented(t, theirs, a))
 	for _, test := range []struct{ user, client string }{{u.ID, id()}, {id(), a.ID}, {u.ID, userstore.FirstPartyClientID}, {"", ""}, {u.ID, "a\x00"}, {"\xff", a.ID}} {
@@ -117,14 +117,14 @@ func revokeConsent(t *testing.T, f *fixture) {
 	v, err := f.GrantByID(ctx, g.ID)
 	must(t, err)
 	equal(t, "revoked at", v.Grant.RevokedAt, stored(later))
-	_, err = f.CodeByHash(ctx, used.Hash) // a replay is still known as one
+	_, err = f.CodeByHash(ctx, used.Hash) // a replay is still recognized
 	must(t, err)
 	f.live(t, elsewhere)
 	f.live(t, others)
-	f.inBrowser(t, s, true)
+	f.sessionExists(t, s, true)
 	is(t, f.RevokeConsent(ctx, u.ID, a.ID, later), userstore.ErrNotFound)
 
-	// Without a consent of theirs a client's grants are nothing that this ends.
+	// Without a consent of the user, the client's grants do not end.
 	direct := f.grant(t, u)
 	is(t, f.RevokeConsent(ctx, u.ID, userstore.FirstPartyClientID, f.now), userstore.ErrNotFound)
 	f.live(t, direct)

@@ -23,7 +23,7 @@ func loginView(t *testing.T, f *fixture) {
 		equal(t, "user", got, want)
 		equal(t, "client", c, client)
 	}
-	f.user(t) // somebody without a username must not answer to an empty one
+	f.user(t) // an empty username must not find a user without one
 	for _, l := range []userstore.Login{{EmailKey: "nobody@x.test"}, {UsernameKey: "nobody"}, {}, {EmailKey: "a\x00b"}} {
 		got, known, c, err := f.LoginView(t.Context(), l, userstore.FirstPartyClientID)
 		must(t, err)
@@ -81,7 +81,7 @@ func startGrant(t *testing.T, f *fixture) {
 	want := u
 	want.PasswordHash, want.LastLoginAt = "better", stored(g.CreatedAt)
 	equal(t, "the user after login", got, want)
-	// The same grant a second time is somebody else's, and changes nothing.
+	// The same grant a second time is refused, and changes nothing.
 	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "better", Rehash: "best"}), userstore.ErrConflict)
 	got, err = f.UserByID(t.Context(), u.ID)
 	must(t, err)
@@ -143,7 +143,7 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 		is(t, err, userstore.ErrNotFound)
 	}
 
-	// What a login's network part says for show never fails the login.
+	// Texts from the network that are only displayed never fail the login.
 	odd := f.grant(t, u, func(g *userstore.Grant) { g.UserAgent, g.Address = "M\x00ozilla\xff", string(make([]byte, 1<<20)) })
 	v, err = f.GrantByID(t.Context(), odd.ID)
 	must(t, err)
@@ -215,7 +215,7 @@ func advanceGrant(t *testing.T, f *fixture) {
 		}
 	}
 
-	// Without FirstParty any client's grant refreshes, if it is that client's.
+	// Without FirstParty any client's grant is refreshed, if the grant is that client's.
 	for _, g := range []userstore.Grant{g, ofThird, ofConfidential} {
 		a := f.advance(g)
 		a.FirstParty = false
@@ -250,7 +250,7 @@ func answerLate(t *testing.T, f *fixture) {
 	is(t, late(2, 5), userstore.ErrConflict)
 	state(2, 5)
 	g = f.live(t, g)                         // 3, and 2 was answered late
-	is(t, late(3, 5), userstore.ErrConflict) // a replay: the same lateness twice in a row
+	is(t, late(3, 5), userstore.ErrConflict) // a replay: late twice in a row
 	state(2, 5)
 	g = f.live(t, g)    // 4
 	must(t, late(4, 5)) // counted anew
@@ -276,7 +276,8 @@ func revoke(t *testing.T, f *fixture) {
 	f.dead(t, a)
 	must(t, f.RevokeGrant(t.Context(), grantID(), f.now))
 
-	// U-22: a session is revoked by its own user only, and the answer is the same for somebody else's and none.
+	// U-22: only its own user can revoke a session; another user's session is refused like a
+	// missing one.
 	for _, sid := range []string{theirs.SessionID, a.SessionID, id(), "", "a\x00", "%"} {
 		is(t, f.RevokeSession(t.Context(), u.ID, sid, f.now), userstore.ErrNotFound)
 	}
@@ -315,7 +316,7 @@ func listGrants(t *testing.T, f *fixture) {
 	old, mid, young := f.grant(t, u, at(1)), f.grant(t, u, at(2)), f.grant(t, u, at(3))
 	gone := f.grant(t, u, at(4))
 	short := f.grant(t, u, at(5), func(g *userstore.Grant) { g.ExpiresAt = f.now.Add(10 * time.Minute) })
-	f.grant(t, f.user(t), at(6)) // somebody else's
+	f.grant(t, f.user(t), at(6)) // another user's
 	must(t, f.RevokeGrant(t.Context(), gone.ID, f.now))
 
 	for _, test := range []struct {
@@ -361,7 +362,7 @@ func removeExpired(t *testing.T, f *fixture) {
 	n, err := f.RemoveExpired(t.Context(), now.Add(time.Hour), 1000)
 	must(t, err)
 	equal(t, "removed", n, 3)
-	// A revoked grant stays to its absolute limit: a replay must still be known as one.
+	// A revoked grant is kept until its absolute limit: a replay must still be recognized.
 	v, err := f.GrantByID(t.Context(), revoked.ID)
 	must(t, err)
 	equal(t, "revoked at", v.Grant.RevokedAt, stored(f.now))

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// gone checks that nothing is left of a grant.
-func (f *fixture) gone(t *testing.T, gs ...userstore.Grant) {
+// deleted checks that grants are deleted.
+func (f *fixture) deleted(t *testing.T, gs ...userstore.Grant) {
 	t.Helper()
 	for _, g := range gs {
 		_, err := f.GrantByID(t.Context(), g.ID)
@@ -21,8 +21,8 @@ func (f *fixture) gone(t *testing.T, gs ...userstore.Grant) {
 	}
 }
 
-// there checks that grants are kept.
-func (f *fixture) there(t *testing.T, gs ...userstore.Grant) {
+// stored checks that grants are kept.
+func (f *fixture) stored(t *testing.T, gs ...userstore.Grant) {
 	t.Helper()
 	for _, g := range gs {
 		if _, err := f.GrantByID(t.Context(), g.ID); err != nil {
@@ -31,9 +31,9 @@ func (f *fixture) there(t *testing.T, gs ...userstore.Grant) {
 	}
 }
 
-// endedAndTold checks that the audit log tells of these sessions of a user, each once, that they
-// made room for others, and of no other session that they did.
-func (f *fixture) endedAndTold(t *testing.T, u userstore.User, gs ...userstore.Grant) {
+// endedAndRecorded checks that the audit log has one entry for each of these sessions of a user,
+// that it made room for another, and for no other session.
+func (f *fixture) endedAndRecorded(t *testing.T, u userstore.User, gs ...userstore.Grant) {
 	t.Helper()
 	var got, want []string
 	for before := (*audit.Event)(nil); ; {
@@ -62,7 +62,7 @@ func (f *fixture) endedAndTold(t *testing.T, u userstore.User, gs ...userstore.G
 	}
 }
 
-// boundedGrants fills one client of a user with grants of every kind, and looks which make room.
+// boundedGrants fills one client of a user with grants of every kind, and checks which make room.
 func boundedGrants(t *testing.T, f *fixture) {
 	const most = userstore.MaxGrantsPerClient
 	u, stranger := f.user(t), f.user(t)
@@ -95,51 +95,51 @@ func boundedGrants(t *testing.T, f *fixture) {
 	revoked := of(c, -1)
 	must(t, f.RevokeGrant(t.Context(), revoked.ID, f.now))
 
-	idle := refreshed(of(c, -48*60), -25*60) // and over, by its last refresh
+	idle := refreshed(of(c, -48*60), -25*60) // idle since its last refresh
 	early := refreshed(of(c, 0), 5)
-	late := refreshed(of(c, 1), 4) // made after it, refreshed before it
+	late := refreshed(of(c, 1), 4) // created after early, refreshed before it
 	silent, lastSilent := of(c, 200, noRefresh), of(c, 201, noRefresh)
 	unused, lastUnused := of(c, 100), of(c, 101)
 	for n := range most - 7 {
 		refreshed(of(c, 2), 10+n)
 	}
 	kept := []userstore.Grant{elsewhere, theirs, expired, revoked}
-	f.there(t, append(kept, idle, early, late, silent, lastSilent, unused, lastUnused)...)
-	f.endedAndTold(t, u)
+	f.stored(t, append(kept, idle, early, late, silent, lastSilent, unused, lastUnused)...)
+	f.endedAndRecorded(t, u)
 
 	refused := f.newGrant(u)
 	refused.ClientID = c.ID
 	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: refused, PasswordHash: "another"}), userstore.ErrConflict)
-	f.there(t, append(kept, idle, silent)...) // a refused login ends nothing
+	f.stored(t, append(kept, idle, silent)...) // a refused login ends nothing
 
 	for _, ends := range []userstore.Grant{idle, silent, lastSilent, unused, lastUnused} {
-		f.there(t, ends)
-		refreshed(of(c, 300), 400) // each new one is refreshed at once, and so worth more
-		f.gone(t, ends)
+		f.stored(t, ends)
+		refreshed(of(c, 300), 400) // each new one is refreshed at once, and so kept longer
+		f.deleted(t, ends)
 	}
-	// Of those that are all refreshed the one refreshed longest ago ends.
+	// Of grants that were all refreshed, the one refreshed longest ago ends.
 	refreshed(of(c, 300), 400)
-	f.gone(t, late)
-	f.there(t, append(kept, early)...)
-	f.endedAndTold(t, u, unused, lastUnused, late)
+	f.deleted(t, late)
+	f.stored(t, append(kept, early)...)
+	f.endedAndRecorded(t, u, unused, lastUnused, late)
 
-	// The new grant stays, though the clock it was made by is behind all others; and it is the first to
-	// make room, when it is not refreshed.
+	// The new grant stays, although its clock is behind all others. If it is not refreshed, it is
+	// the first to make room.
 	behind := of(c, -60)
-	f.gone(t, early)
-	f.there(t, behind)
+	f.deleted(t, early)
+	f.stored(t, behind)
 	next := of(c, -50)
-	f.gone(t, behind)
-	f.there(t, append(kept, next)...)
-	f.endedAndTold(t, u, unused, lastUnused, late, early, behind)
+	f.deleted(t, behind)
+	f.stored(t, append(kept, next)...)
+	f.endedAndRecorded(t, u, unused, lastUnused, late, early, behind)
 
 	list, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
 	must(t, err)
-	equal(t, "live grants", len(list), most+1) // elsewhere
+	equal(t, "live grants", len(list), most+1) // and the one of the other client
 }
 
-// boundedByClient: what the issue saw. A thousand logins through one client leave the sessions of another
-// client alone, and of the same client those that are refreshed.
+// boundedByClient: a thousand logins through one client end no session of another client, and none
+// of the same client that is refreshed.
 func boundedByClient(t *testing.T, f *fixture) {
 	u, script, app := f.user(t), f.client(t, nil), f.client(t, nil)
 	quiet := f.grant(t, u, func(g *userstore.Grant) { g.ClientID = app.ID }) // never refreshed, and at another client
@@ -152,13 +152,13 @@ func boundedByClient(t *testing.T, f *fixture) {
 			g.RotatedAt = g.CreatedAt
 		}))
 	}
-	f.there(t, quiet, kept, own)
+	f.stored(t, quiet, kept, own)
 	f.live(t, kept)
 	f.live(t, own)
 	list, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
 	must(t, err)
 	equal(t, "live grants", len(list), userstore.MaxGrantsPerClient+2)
-	f.endedAndTold(t, u, made[:1000-(userstore.MaxGrantsPerClient-1)]...)
+	f.endedAndRecorded(t, u, made[:1000-(userstore.MaxGrantsPerClient-1)]...)
 }
 
 func boundedInAll(t *testing.T, f *fixture) {
@@ -178,16 +178,16 @@ func boundedInAll(t *testing.T, f *fixture) {
 	for n := range userstore.MaxGrantsPerUser {
 		made = append(made, at(registered[n%(clients-1)], n))
 	}
-	f.there(t, made...)
+	f.stored(t, made...)
 	made[0] = f.live(t, made[0])
 	last := at(registered[clients-1], userstore.MaxGrantsPerUser)
-	f.there(t, last, made[0])
-	f.gone(t, made[1])
-	f.there(t, made[2:]...)
-	f.endedAndTold(t, u, made[1])
+	f.stored(t, last, made[0])
+	f.deleted(t, made[1])
+	f.stored(t, made[2:]...)
+	f.endedAndRecorded(t, u, made[1])
 }
 
-// boundedRevoked: logging in and out again and again leaves so many revoked rows, the youngest.
+// boundedRevoked: repeated login and logout leaves a bounded number of revoked rows, the youngest.
 func boundedRevoked(t *testing.T, f *fixture) {
 	u, other := f.user(t), f.user(t)
 	minute := func(n int) func(*userstore.Grant) {
@@ -200,17 +200,18 @@ func boundedRevoked(t *testing.T, f *fixture) {
 	for n := range userstore.MaxRevokedPerUser {
 		must(t, f.RevokeGrant(t.Context(), f.grant(t, u, minute(1001+n)).ID, f.now))
 	}
-	f.there(t, first)
+	f.stored(t, first)
 	last := f.grant(t, u, minute(2000))
-	f.gone(t, first)
+	f.deleted(t, first)
 	f.live(t, last)
 	v, err := f.GrantByID(t.Context(), revokedOfOther.ID)
 	must(t, err)
 	equal(t, "somebody else's revoked at", v.Grant.RevokedAt, stored(f.now))
-	f.endedAndTold(t, u)
+	f.endedAndRecorded(t, u)
 }
 
-// raceBounds: whichever session ends while all of them are being refreshed, the audit log tells of that one.
+// raceBounds: while all sessions are refreshed, the audit log records the sessions that end,
+// whichever they are.
 func raceBounds(t *testing.T, f *fixture) {
 	u, c := f.user(t), f.client(t, nil)
 	var made []userstore.Grant
@@ -241,5 +242,5 @@ func raceBounds(t *testing.T, f *fixture) {
 	ended := slices.DeleteFunc(made, func(g userstore.Grant) bool {
 		return slices.ContainsFunc(left, func(l userstore.Grant) bool { return l.ID == g.ID })
 	})
-	f.endedAndTold(t, u, ended...)
+	f.endedAndRecorded(t, u, ended...)
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// hostile are strings that end up in SQL wherever it is glued together.
+// hostile are strings that change an SQL text if it is concatenated.
 var hostile = []string{
 	`'`, `''`, `"`, "`", `;`, `;--`, `' OR '1'='1`, `' OR 1=1 --`, `"; DROP TABLE users; --`, `\`, `\'`, `$1`, `$2`, `$$`, `$a$`, `%`, `_`, `?`, `?1`, `:a`, `@a`,
 	`{}`, `[]`, `null`, `NULL`, `0`, `-1`, `1e400`, `{"a":"b"}`, `["x"]`, "\n", "\r\n", "\t", "\u200b", "\u202e", "🙂", "e\u0301", "\ufffd", "\u2028", "\x7f", "\x1b[31m", `\u0000`, `%00`,
 	strings.Repeat("x", 900),
 }
 
-// unknownStrings cannot be stored at all, and so name nothing.
+// unknownStrings cannot be stored at all, and so match no row.
 var unknownStrings = []string{"\x00", "a\x00b", "\xff", "\xc0\x80", "\xed\xa0\x80", strings.Repeat("x", 2<<20)}
 
 func hostileStrings(t *testing.T, f *fixture) {
@@ -98,7 +98,7 @@ func hostileStrings(t *testing.T, f *fixture) {
 		must(t, f.SetActive(ctx, u.ID, false, f.now))
 		must(t, f.DeleteUser(ctx, u.ID))
 	}
-	// As names of nothing they find nothing, in everything that looks up.
+	// As ids and names they match no row, in every lookup.
 	bystander := f.user(t)
 	kept := f.grant(t, bystander)
 	for _, s := range append(hostile, unknownStrings...) {
@@ -272,11 +272,11 @@ func unstorable(t *testing.T, f *fixture) {
 	equal(t, "the user after every refusal", got, u)
 	f.live(t, g)
 
-	// Too long for an index, though not for a column: refused on both engines alike.
+	// Too long for an index, but not for a column: refused on both engines alike.
 	long := f.newUser()
 	long.EmailKey = strings.Repeat("x", 1025)
 	is(t, f.CreateUser(ctx, long), userstore.ErrInvalid)
-	// Long but storable values come back whole.
+	// Long values that can be stored are read back complete.
 	long = f.newUser()
 	long.Claims.Nickname, long.Email = strings.Repeat("é", 100_000), strings.Repeat("y", 1<<20)
 	must(t, f.CreateUser(ctx, long))

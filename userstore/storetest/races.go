@@ -12,7 +12,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// isAsync is is for goroutines, which may not end the test.
+// isAsync does what is does, for goroutines, which may not end the test.
 func isAsync(t *testing.T, err, want error) {
 	if !errors.Is(err, want) {
 		t.Errorf("error %v, want %v", err, want)
@@ -124,7 +124,7 @@ func raceRemove(t *testing.T, f *fixture) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	together(5, func(i int) {
-		if i == 0 { // service goes on
+		if i == 0 { // refreshes go on meanwhile
 			g := live
 			for range 20 {
 				v, err := f.AdvanceGrant(ctx, f.advance(g))
@@ -152,57 +152,57 @@ func raceRemove(t *testing.T, f *fixture) {
 	equal(t, "refreshed meanwhile", refreshed.Load(), int64(20))
 }
 
-// raceEnd runs refreshes and logins of one user and client against each act that
-// ends grants. From the moment at which the act has returned,
-//   - no grant that had been started before it began may be refreshed,
-//   - nothing may be started that the act forbids,
-//   - and no grant, whenever its login was under way, comes back to life when
-//     user and client are enabled again, if the act said that all are over.
+// raceEnd runs refreshes and logins of one user and client against each operation that ends grants.
+// After the operation has returned,
+//   - no grant that was started before it began may be refreshed,
+//   - no login that it forbids may succeed,
+//   - and if it ends all grants, no grant may come back to life when user and client are enabled
+//     again, also none of a login that was under way.
 func raceEnd(t *testing.T, f *fixture) {
-	acts := []struct {
+	ops := []struct {
 		name     string
-		act      func(ctx context.Context, u userstore.User, c userstore.Client, g userstore.Grant) error
+		op       func(ctx context.Context, u userstore.User, c userstore.Client, g userstore.Grant) error
 		one      bool // ends only the one grant g
 		forbids  bool // no login may succeed afterwards, and none that was under way leaves a live grant
 		reenable func(ctx context.Context, u userstore.User, c userstore.Client) error
 	}{
-		{name: "revoke the grant", one: true, act: func(ctx context.Context, _ userstore.User, _ userstore.Client, g userstore.Grant) error {
+		{name: "revoke the grant", one: true, op: func(ctx context.Context, _ userstore.User, _ userstore.Client, g userstore.Grant) error {
 			return f.RevokeGrant(ctx, g.ID, f.now)
 		}},
-		{name: "revoke the session", one: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, g userstore.Grant) error {
+		{name: "revoke the session", one: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, g userstore.Grant) error {
 			return f.RevokeSession(ctx, u.ID, g.SessionID, f.now)
 		}},
-		{name: "log out everywhere", act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "log out everywhere", op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			_, err := f.RevokeUserGrants(ctx, u.ID, "", f.now)
 			return err
 		}},
-		{name: "change the password", forbids: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "change the password", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "changed", At: f.now})
 		}},
-		{name: "disable the user", forbids: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "disable the user", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			return f.SetActive(ctx, u.ID, false, f.now)
 		}, reenable: func(ctx context.Context, u userstore.User, _ userstore.Client) error {
 			return f.SetActive(ctx, u.ID, true, f.now)
 		}},
-		{name: "disable the client", forbids: true, act: func(ctx context.Context, _ userstore.User, c userstore.Client, _ userstore.Grant) error {
+		{name: "disable the client", forbids: true, op: func(ctx context.Context, _ userstore.User, c userstore.Client, _ userstore.Grant) error {
 			return f.SetClientActive(ctx, c.ID, false, f.now)
 		}, reenable: func(ctx context.Context, _ userstore.User, c userstore.Client) error {
 			return f.SetClientActive(ctx, c.ID, true, f.now)
 		}},
-		{name: "delete the user", forbids: true, act: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "delete the user", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
 			return f.DeleteUser(ctx, u.ID)
 		}},
 	}
-	for _, act := range acts {
-		t.Run(act.name, func(t *testing.T) {
+	for _, op := range ops {
+		t.Run(op.name, func(t *testing.T) {
 			for range 8 {
-				raceOne(t, f, act.act, act.one, act.forbids, act.reenable)
+				raceOne(t, f, op.op, op.one, op.forbids, op.reenable)
 			}
 		})
 	}
 }
 
-func raceOne(t *testing.T, f *fixture, act func(context.Context, userstore.User, userstore.Client, userstore.Grant) error,
+func raceOne(t *testing.T, f *fixture, op func(context.Context, userstore.User, userstore.Client, userstore.Grant) error,
 	one, forbids bool, reenable func(context.Context, userstore.User, userstore.Client) error) {
 	t.Helper()
 	ctx := t.Context()
@@ -258,7 +258,7 @@ func raceOne(t *testing.T, f *fixture, act func(context.Context, userstore.User,
 		})
 	}
 	time.Sleep(3 * time.Millisecond)
-	must(t, act(ctx, u, c, before[0]))
+	must(t, op(ctx, u, c, before[0]))
 	over.Store(true)
 	time.Sleep(3 * time.Millisecond)
 	stop.Store(true)

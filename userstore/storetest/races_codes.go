@@ -13,13 +13,14 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// raceRedeem: of many redemptions of one code one inserts its grant, the code names that one, and no
-// other grant is there.
+// raceRedeem: of many redemptions of one code, one inserts its grant, the code names this grant,
+// and the others insert none.
 func raceRedeem(t *testing.T, f *fixture) {
 	RedeemAtOnce(t, f, f)
 }
 
-// RedeemAtOnce redeems codes 32 times at once, each over all of the stores, which are one: replicas.
+// RedeemAtOnce redeems codes 32 times at once, through all of the stores, which are replicas of
+// one.
 func RedeemAtOnce(t *testing.T, replicas ...userstore.Store) {
 	f := &fixture{Store: replicas[0].(Store), now: base}
 	u, c := f.user(t), f.client(t, nil)
@@ -56,16 +57,16 @@ func RedeemAtOnce(t *testing.T, replicas ...userstore.Store) {
 	equal(t, "grants", len(list), 6)
 }
 
-// raceVoid redeems codes against each act that makes them void. From the moment at which the act has
-// returned none can be redeemed, and no grant that one was redeemed for is live, also
-// after what was disabled is enabled, or made, again.
+// raceVoid redeems codes against each operation that makes them void. After the operation has
+// returned, no code can be redeemed and no grant of a code is live, even after the user or client
+// is enabled or created again.
 func raceVoid(t *testing.T, f *fixture) {
 	type world struct {
 		u userstore.User
 		c userstore.Client
 		s userstore.BrowserSession
 	}
-	for _, act := range []struct {
+	for _, op := range []struct {
 		name    string
 		end     func(ctx context.Context, w world) error
 		restore func(ctx context.Context, w world) error
@@ -95,7 +96,7 @@ func raceVoid(t *testing.T, f *fixture) {
 			restore: func(ctx context.Context, w world) error { return f.CreateClient(ctx, w.c) }},
 		{name: "delete the user", end: func(ctx context.Context, w world) error { return f.DeleteUser(ctx, w.u.ID) }},
 	} {
-		t.Run(act.name, func(t *testing.T) {
+		t.Run(op.name, func(t *testing.T) {
 			for range 6 {
 				ctx := t.Context()
 				w := world{u: f.user(t), c: f.client(t, nil)}
@@ -139,11 +140,11 @@ func raceVoid(t *testing.T, f *fixture) {
 					})
 				}
 				time.Sleep(3 * time.Millisecond)
-				must(t, act.end(ctx, w))
+				must(t, op.end(ctx, w))
 				over.Store(true)
 				workers.Wait()
-				if act.restore != nil {
-					must(t, act.restore(ctx, w))
+				if op.restore != nil {
+					must(t, op.restore(ctx, w))
 				}
 				for _, g := range grants {
 					f.dead(t, g)
@@ -156,14 +157,14 @@ func raceVoid(t *testing.T, f *fixture) {
 	}
 }
 
-// raceSessions: logins at the pages in one browser all at once leave one session, in many browsers no
-// more than a user may have; and none survives what ends all.
+// raceSessions: simultaneous logins at the pages in one browser leave one session, and in many
+// browsers no more than a user may have. No session survives an operation that ends all.
 func raceSessions(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u := f.user(t)
 	first := f.session(t, u)
 	var won atomic.Int64
-	together(8, func(int) { // of one id: the double submit of a login
+	together(8, func(int) { // with one id: a login form that is submitted twice
 		s := userstore.StartSession{Session: f.newSession(u), Replaces: first.Hash, PasswordHash: u.PasswordHash}
 		s.Session.ID = first.ID
 		if err := f.StartSession(ctx, s); err == nil {
@@ -173,7 +174,7 @@ func raceSessions(t *testing.T, f *fixture) {
 		}
 	})
 	equal(t, "winners", won.Load(), int64(1))
-	f.inBrowser(t, first, false)
+	f.sessionExists(t, first, false)
 	together(userstore.MaxBrowserSessionsPerUser+8, func(int) {
 		if err := f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash}); err != nil {
 			t.Error(err)
@@ -280,7 +281,7 @@ func raceClients(t *testing.T, f *fixture) {
 	equal(t, "edits that are there", int64(len(got.Name)-len(c.Name)), edits.Load())
 	equal(t, "version", got.Version, 1+edits.Load())
 
-	// Deleted, and made again, by many at once, while somebody logs in.
+	// The client is deleted and created again by many at once, while a user logs in.
 	var mu sync.Mutex
 	var before []userstore.Grant
 	together(9, func(i int) {

@@ -39,7 +39,7 @@ func (f *fixture) ring(t *testing.T, want keys.Ring) {
 
 func ringRoundTrip(t *testing.T, f *fixture) {
 	f.ring(t, keys.Ring{})
-	// Given out of order, read back by algorithm and seq.
+	// Stored in any order, read back by algorithm and seq.
 	rs1, rs2, ed1 := f.key("rs1", "RS256", 1), f.key("rs2", "RS256", 2), f.key("ed1", "EdDSA", 1)
 	rs2.RetireAt, rs2.RemoveAt, rs2.RevokedAt = f.now.Add(2*time.Hour), f.now.Add(3*time.Hour), f.now.Add(4*time.Hour)
 	must(t, f.ChangeRing(t.Context(), 0, keys.Change{Algorithms: []string{"RS256", "EdDSA"}, RefreshSecret: "secret", Insert: []keys.Key{rs2, rs1, ed1}}))
@@ -72,7 +72,7 @@ func ringConflict(t *testing.T, f *fixture) {
 		is(t, f.ChangeRing(t.Context(), version, keys.Change{RefreshSecret: "x", Algorithms: []string{"x"}, Delete: []string{"rs1"}}), keys.ErrConflict)
 		f.ring(t, want)
 	}
-	// A key that takes another's id, or place, was planned on another ring.
+	// A key with another key's id, or place, was planned on another ring.
 	is(t, f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x", Insert: []keys.Key{f.key("rs1", "RS256", 2)}}), keys.ErrConflict)
 	is(t, f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x", Insert: []keys.Key{f.key("rs2", "RS256", 2), f.key("other", "RS256", 1)}}), keys.ErrConflict)
 	f.ring(t, want)

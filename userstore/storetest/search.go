@@ -75,7 +75,7 @@ func userSearch(t *testing.T, f *fixture) {
 			equal(t, fmt.Sprintf("%s, by %d", test.name, limit), strings.Join(got, " "), test.want)
 		}
 	}
-	// S-01: what nobody has finds nobody, whatever it is.
+	// S-01: a string that no user has finds no user.
 	for _, s := range slices.Concat(hostile, unknownStrings, []string{"\u00ad", strings.Repeat("%", 100_000), strings.Repeat("é_", 100_000)}) {
 		for _, q := range []userstore.UserQuery{{Text: s + "?"}, {Text: "?" + s}, {Role: s}, {Text: s, Role: "nobody's"}} {
 			q.Limit = 10

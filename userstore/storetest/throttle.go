@@ -17,7 +17,7 @@ func budget() (k userstore.BudgetKey) {
 	return k
 }
 
-// reserve asks for an attempt on an account by a network, both of them new: 3 in an hour
+// reserve returns the reservation of an attempt on a new account by a new network: 3 in an hour
 // from elsewhere, 2 from the network once it is remembered, 5 for the network in all.
 func (f *fixture) reserve() userstore.Reserve {
 	r := userstore.Reserve{
@@ -29,18 +29,18 @@ func (f *fixture) reserve() userstore.Reserve {
 	return r
 }
 
-// again is another attempt at the same budgets, so much later.
-func again(r userstore.Reserve, later time.Duration) userstore.Reserve {
+// nextAttempt returns another attempt on the same budgets, later by this time.
+func nextAttempt(r userstore.Reserve, later time.Duration) userstore.Reserve {
 	rand.Read(r.ID[:])
 	r.At, r.PendingUntil = r.At.Add(later), r.PendingUntil.Add(later)
 	return r
 }
 
-// wrong reserves attempts and settles them.
-func (f *fixture) wrong(t *testing.T, r userstore.Reserve, n int) {
+// wrongPasswords reserves n attempts and marks them wrong.
+func (f *fixture) wrongPasswords(t *testing.T, r userstore.Reserve, n int) {
 	t.Helper()
 	for range n {
-		r = again(r, 0)
+		r = nextAttempt(r, 0)
 		must(t, f.ReserveAttempt(t.Context(), r))
 		must(t, f.FailAttempt(t.Context(), r.Attempt))
 	}
@@ -71,71 +71,71 @@ func throttleAttempts(t *testing.T, f *fixture) {
 		equal(t, "returned", f.tallies(t, r), userstore.Tallies{})
 	}
 
-	f.wrong(t, r, 1)
-	f.wrong(t, again(r, time.Minute), 2)
+	f.wrongPasswords(t, r, 1)
+	f.wrongPasswords(t, nextAttempt(r, time.Minute), 2)
 	full := userstore.Tally{Wrong: 3, Oldest: at, Newest: stored(f.now.Add(time.Minute))}
-	equal(t, "wrong", f.tallies(t, again(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
-	is(t, f.ReserveAttempt(ctx, again(r, time.Minute)), userstore.ErrConflict)
-	equal(t, "refused", f.tallies(t, again(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
-	is(t, f.ReserveAttempt(ctx, again(r, time.Hour-time.Microsecond)), userstore.ErrConflict)
-	must(t, f.ReserveAttempt(ctx, again(r, time.Hour)))
+	equal(t, "wrong", f.tallies(t, nextAttempt(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
+	is(t, f.ReserveAttempt(ctx, nextAttempt(r, time.Minute)), userstore.ErrConflict)
+	equal(t, "refused", f.tallies(t, nextAttempt(r, time.Minute)), userstore.Tallies{Account: full, Network: full})
+	is(t, f.ReserveAttempt(ctx, nextAttempt(r, time.Hour-time.Microsecond)), userstore.ErrConflict)
+	must(t, f.ReserveAttempt(ctx, nextAttempt(r, time.Hour)))
 
-	// What one budget refuses takes nothing from the other, whichever it is.
+	// An attempt that one budget refuses does not count in the other, whichever budget it is.
 	other := f.reserve()
 	other.Network = r.Network
-	f.wrong(t, other, 1)
+	f.wrongPasswords(t, other, 1)
 	third := f.reserve()
 	third.Network = r.Network
 	third.At = f.now.Add(time.Minute)
 	is(t, f.ReserveAttempt(ctx, third), userstore.ErrConflict)
 	equal(t, "of another account", f.tallies(t, third).Account, userstore.Tally{})
-	fourth := again(r, time.Minute)
+	fourth := nextAttempt(r, time.Minute)
 	fourth.Network = budget()
 	is(t, f.ReserveAttempt(ctx, fourth), userstore.ErrConflict)
 	equal(t, "of another network", f.tallies(t, fourth).Network, userstore.Tally{})
 
-	// One budget alone, and no limit at all.
+	// One budget alone, and a budget without a limit.
 	none := userstore.BudgetKey{}
 	alone := f.reserve()
 	alone.Own, alone.Strangers = none, none
-	f.wrong(t, alone, 5)
-	is(t, f.ReserveAttempt(ctx, again(alone, 0)), userstore.ErrConflict)
+	f.wrongPasswords(t, alone, 5)
+	is(t, f.ReserveAttempt(ctx, nextAttempt(alone, 0)), userstore.ErrConflict)
 	alone = f.reserve()
 	alone.Network = none
-	f.wrong(t, alone, 3)
-	is(t, f.ReserveAttempt(ctx, again(alone, 0)), userstore.ErrConflict)
+	f.wrongPasswords(t, alone, 3)
+	is(t, f.ReserveAttempt(ctx, nextAttempt(alone, 0)), userstore.ErrConflict)
 	alone.StrangersLimit.Free = 0
-	f.wrong(t, alone, 9)
+	f.wrongPasswords(t, alone, 9)
 	alone.Own, alone.Strangers = none, none
 	is(t, f.ReserveAttempt(ctx, alone), userstore.ErrInvalid)
 }
 
-// Whoever logged in keeps a budget of its own until the network is forgotten.
+// A network that logged in has a budget of its own until it is forgotten.
 func throttleRemembers(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, r := f.user(t), f.reserve()
 	until := f.now.Add(90 * 24 * time.Hour)
-	f.wrong(t, again(r, 0), 2)
+	f.wrongPasswords(t, nextAttempt(r, 0), 2)
 	login := func(r userstore.Reserve, hash string) error {
 		must(t, f.ReserveAttempt(ctx, r))
 		return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: hash, Attempt: r.Attempt, Remember: r.At.Add(90 * 24 * time.Hour)})
 	}
-	refused := again(r, 0)
+	refused := nextAttempt(r, 0)
 	is(t, login(refused, "another"), userstore.ErrConflict)
 	if got := f.tallies(t, r); got.Remembered || got.Account.Pending != 1 {
 		t.Errorf("after a refused login: %+v", got)
 	}
 	must(t, f.ReturnAttempt(ctx, refused.Attempt))
-	must(t, login(again(r, 0), u.PasswordHash))
+	must(t, login(nextAttempt(r, 0), u.PasswordHash))
 	if got := f.tallies(t, r); !got.Remembered || got.Account != (userstore.Tally{}) || got.Network.Wrong != 2 || got.Network.Pending != 0 {
 		t.Errorf("after a login: %+v", got)
 	}
-	stranger := again(r, 0)
+	stranger := nextAttempt(r, 0)
 	stranger.Own, stranger.Network = budget(), budget()
-	f.wrong(t, stranger, 1)
-	is(t, f.ReserveAttempt(ctx, again(stranger, 0)), userstore.ErrConflict)
-	f.wrong(t, r, 2)
-	is(t, f.ReserveAttempt(ctx, again(r, 0)), userstore.ErrConflict)
+	f.wrongPasswords(t, stranger, 1)
+	is(t, f.ReserveAttempt(ctx, nextAttempt(stranger, 0)), userstore.ErrConflict)
+	f.wrongPasswords(t, r, 2)
+	is(t, f.ReserveAttempt(ctx, nextAttempt(r, 0)), userstore.ErrConflict)
 	equal(t, "of strangers", f.tallies(t, stranger).Account.Wrong, 3)
 
 	r.At = until
@@ -144,12 +144,12 @@ func throttleRemembers(t *testing.T, f *fixture) {
 	equal(t, "not yet forgotten", f.tallies(t, r).Remembered, true)
 	r.At = f.now.Add(48 * time.Hour)
 	r.PendingUntil = r.At.Add(time.Minute)
-	must(t, login(again(r, 0), u.PasswordHash))
+	must(t, login(nextAttempt(r, 0), u.PasswordHash))
 	r.At = until.Add(time.Hour)
 	equal(t, "remembered anew", f.tallies(t, r).Remembered, true)
 }
 
-// What the store lets in is what the rules say, on any schedule.
+// The store allows the same attempts as the rules do, on any schedule.
 func throttleAgrees(t *testing.T, f *fixture) {
 	for name, l := range map[string]userstore.Limit{
 		"a window":   {Free: 4, Window: 10 * time.Minute},
@@ -168,7 +168,7 @@ func throttleAgrees(t *testing.T, f *fixture) {
 			case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
 				pause /= 200
 			}
-			r = again(r, pause)
+			r = nextAttempt(r, pause)
 			before := f.tallies(t, r).Account
 			opens := l.Opens(before)
 			err := f.ReserveAttempt(t.Context(), r)
@@ -180,8 +180,8 @@ func throttleAgrees(t *testing.T, f *fixture) {
 			}
 			is(t, err, userstore.ErrConflict)
 			refused++
-			if dice.IntN(2) == 0 { // and let in when it is said to
-				r = again(r, opens.Sub(stored(r.At)))
+			if dice.IntN(2) == 0 { // it is allowed at the time that the rules name
+				r = nextAttempt(r, opens.Sub(stored(r.At)))
 				must(t, f.ReserveAttempt(t.Context(), r))
 				must(t, f.FailAttempt(t.Context(), r.Attempt))
 			}
@@ -197,7 +197,7 @@ func throttleRemoves(t *testing.T, f *fixture) {
 	var all []userstore.Reserve
 	for range 3 {
 		r := f.reserve()
-		f.wrong(t, r, 2)
+		f.wrongPasswords(t, r, 2)
 		all = append(all, r)
 	}
 	r := f.reserve()
@@ -223,8 +223,8 @@ func throttleRemoves(t *testing.T, f *fixture) {
 	equal(t, "forgotten", f.tallies(t, r).Remembered, false)
 }
 
-// However many come at once, from however many networks and at however many accounts. In
-// rounds: in the first, connections are still being opened, one after the other.
+// However many attempts come at once, from however many networks and at however many accounts. They
+// come in rounds: in the first, connections are still being opened, one after the other.
 func raceReserve(t *testing.T, f *fixture) {
 	for range 15 {
 		account, network := f.reserve(), budget()
@@ -235,13 +235,13 @@ func raceReserve(t *testing.T, f *fixture) {
 			kind := i % 3
 			switch kind {
 			case 0: // one account, from networks that differ
-				r = again(account, 0)
+				r = nextAttempt(account, 0)
 				r.Own, r.Network = budget(), budget()
 			case 1: // one network, at accounts that differ
 				r = f.reserve()
 				r.Network = network
 			case 2: // the same network, at the same account
-				r = again(account, 0)
+				r = nextAttempt(account, 0)
 				r.Network = network
 			}
 			if err := f.ReserveAttempt(t.Context(), r); err == nil {
@@ -251,8 +251,8 @@ func raceReserve(t *testing.T, f *fixture) {
 				isAsync(t, err, userstore.ErrConflict)
 			}
 		})
-		// A budget may be left with room: by one that was refused by the other budget, and
-		// while it was not told stood in the way.
+		// A budget may keep room: an attempt that the other budget refused may have taken a place
+		// until it was refused.
 		ofAccount, ofNetwork := reserved[0].Load()+reserved[2].Load(), reserved[1].Load()+reserved[2].Load()
 		if ofAccount > 3 || ofNetwork > 5 || reserved[0].Load()+reserved[1].Load() == 0 {
 			t.Errorf("U-15: %d of the account, %d of the network", ofAccount, ofNetwork)
@@ -270,12 +270,12 @@ func raceReserve(t *testing.T, f *fixture) {
 	}
 }
 
-// Logins that are right never take anything from the budget, however many there are.
+// Logins with the right password take nothing from the budget, however many there are.
 func raceRight(t *testing.T, f *fixture) {
 	u, r := f.user(t), f.reserve()
 	together(30, func(int) {
 		for {
-			try := again(r, 0)
+			try := nextAttempt(r, 0)
 			err := f.ReserveAttempt(t.Context(), try)
 			if errors.Is(err, userstore.ErrConflict) {
 				time.Sleep(2 * time.Millisecond)

@@ -8,7 +8,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// A block is a second, wider budget around networks. It counts strangers, and keeps only them out.
+// A block is a second, wider budget around networks. It counts and refuses strangers only.
 func throttleBlocks(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	block := budget()
@@ -35,40 +35,40 @@ func throttleBlocks(t *testing.T, f *fixture) {
 		is(t, f.ReserveAttempt(ctx, r), userstore.ErrConflict)
 		equal(t, "a refusal counts nowhere", f.tallies(t, r), before)
 
-		// A network that is remembered is neither refused nor counted.
+		// A remembered network is neither refused nor counted.
 		u, known := f.user(t), inBlock(networkToo)
 		known.Block = budget()
 		must(t, f.ReserveAttempt(ctx, known))
 		must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: known.Attempt, Remember: f.now.Add(time.Hour)}))
 		equal(t, "given back by the login", f.tallies(t, known).Block, userstore.Tally{})
-		known = again(known, 0)
+		known = nextAttempt(known, 0)
 		known.Block = block
 		for range 2 {
-			known = again(known, 0)
+			known = nextAttempt(known, 0)
 			must(t, f.ReserveAttempt(ctx, known))
 			must(t, f.FailAttempt(ctx, known.Attempt))
 		}
 		equal(t, "what remembered ones count in the block", f.tallies(t, known).Block.Wrong, 4)
-		is(t, f.ReserveAttempt(ctx, again(known, 0)), userstore.ErrConflict) // by its own budget
+		is(t, f.ReserveAttempt(ctx, nextAttempt(known, 0)), userstore.ErrConflict) // by its own budget
 
-		// Later there is room again, and what is given back leaves the block.
-		late := again(inBlock(networkToo), time.Hour)
+		// Later there is room again, and a returned attempt leaves the block.
+		late := nextAttempt(inBlock(networkToo), time.Hour)
 		must(t, f.ReserveAttempt(ctx, late))
 		must(t, f.ReturnAttempt(ctx, late.Attempt))
 		equal(t, "given back", f.tallies(t, late), userstore.Tallies{})
 
-		// An account or a network without room leaves nothing in the block.
+		// An attempt that the account or the network refuses does not count in the block.
 		block = budget()
 		full := inBlock(networkToo)
 		full.Block = userstore.BudgetKey{}
-		f.wrong(t, full, 3)
+		f.wrongPasswords(t, full, 3)
 		full.Block = block
-		is(t, f.ReserveAttempt(ctx, again(full, 0)), userstore.ErrConflict)
+		is(t, f.ReserveAttempt(ctx, nextAttempt(full, 0)), userstore.ErrConflict)
 		equal(t, "after a refusal by the account", f.tallies(t, full).Block, userstore.Tally{})
 	}
 }
 
-// However many come at once from one block, no more than its budget are let in.
+// However many attempts come at once from one block, no more than its budget are allowed.
 func raceBlock(t *testing.T, f *fixture) {
 	for range 10 {
 		block := budget()

@@ -10,7 +10,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// fullClaims has every claim set, so that a forgotten one shows.
+// fullClaims sets every claim, so that a forgotten one is noticed.
 func fullClaims() userstore.Claims {
 	return userstore.Claims{
 		Name: "Zoë <b>&amp; \"O'Hara\"", GivenName: "Zoë", FamilyName: "O'Hara", MiddleName: "\u2028", Nickname: "z", Profile: "https://x.test/z",
@@ -65,7 +65,7 @@ func userUnique(t *testing.T, f *fixture) {
 	b.ID = a.ID
 	existsIn(t, f.CreateUser(t.Context(), b), "id")
 
-	for range 3 { // any number may be without a username
+	for range 3 { // any number of users may have no username
 		f.user(t)
 	}
 
@@ -119,7 +119,7 @@ func userUpdate(t *testing.T, f *fixture) {
 	edit.Username, edit.UsernameKey = "New", "new"
 	edit.Claims, edit.Roles, edit.IsStaff = fullClaims(), []string{"admin"}, true
 	edit.UpdatedAt = f.now.Add(time.Hour)
-	// What an update must leave alone, whatever it is given:
+	// An update must ignore these fields, whatever they hold:
 	edit.PasswordHash, edit.LastLoginAt, edit.CreatedAt = "other", time.Time{}, f.now.Add(time.Hour)
 	must(t, f.UpdateUser(t.Context(), edit))
 
@@ -194,10 +194,10 @@ func userPassword(t *testing.T, f *fixture) {
 	theirs = f.live(t, theirs)
 	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}), userstore.ErrConflict)
 
-	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: "newer", At: f.now})) // an operator proves nothing and keeps nothing
+	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: "newer", At: f.now})) // an operator needs no old password and keeps no session
 	f.dead(t, kept)
 	f.live(t, theirs)
-	// An empty stored hash is no password, and matches no proof by itself.
+	// An empty stored hash is no password, and matches no old hash.
 	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "newer", At: f.now}))
 	got, err = f.UserByID(t.Context(), u.ID)
 	must(t, err)
@@ -226,7 +226,7 @@ func userDisable(t *testing.T, f *fixture) {
 	theirs = f.live(t, theirs)
 	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}), userstore.ErrConflict)
 
-	must(t, f.SetActive(t.Context(), u.ID, false, later)) // again is no error
+	must(t, f.SetActive(t.Context(), u.ID, false, later)) // the second time is no error
 	must(t, f.SetActive(t.Context(), u.ID, true, later))
 	f.dead(t, g)
 	f.live(t, f.grant(t, u))
@@ -234,14 +234,14 @@ func userDisable(t *testing.T, f *fixture) {
 	is(t, f.SetActive(t.Context(), id(), false, later), userstore.ErrNotFound)
 	is(t, f.SetActive(t.Context(), id(), true, later), userstore.ErrNotFound)
 
-	// Of several who do the same at once one has done it, and the log tells so.
+	// Of several simultaneous calls one changes the user, and only this one has an entry.
 	for n, active := range []bool{false, true} {
 		together(8, func(int) {
 			if err := f.SetActive(t.Context(), u.ID, active, later, f.event(u.ID)); err != nil {
 				t.Error(err)
 			}
 		})
-		equal(t, "times told", f.told(t, u.ID), n+1)
+		equal(t, "entries", f.storedEntries(t, u.ID), n+1)
 	}
 }
 
@@ -256,11 +256,11 @@ func userDelete(t *testing.T, f *fixture) {
 	_, err = f.GrantBySession(t.Context(), g.SessionID)
 	is(t, err, userstore.ErrNotFound)
 	f.dead(t, g)
-	must(t, f.RevokeGrant(t.Context(), g.ID, f.now)) // what is gone is revoked
+	must(t, f.RevokeGrant(t.Context(), g.ID, f.now)) // a deleted grant counts as revoked
 	f.live(t, theirs)
 	is(t, f.DeleteUser(t.Context(), u.ID), userstore.ErrNotFound)
 
-	// T-25, U-31: the address is free again, and whoever takes it inherits nothing.
+	// T-25, U-31: the address is free again, and the next account with it inherits nothing.
 	again := f.newUser()
 	again.Email, again.EmailKey = u.Email, u.EmailKey
 	must(t, f.CreateUser(t.Context(), again))
@@ -303,7 +303,7 @@ func clientDisable(t *testing.T, f *fixture) {
 	refused.ClientID = c.ID
 	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: refused, PasswordHash: u.PasswordHash}), userstore.ErrConflict)
 
-	// Again, with a clock that stands still or goes back: the first instant stays.
+	// The second time, with a clock that stands still or goes back, the first instant stays.
 	must(t, f.SetClientActive(t.Context(), c.ID, false, f.now))
 	got, err = f.ClientByID(t.Context(), c.ID)
 	must(t, err)

@@ -19,7 +19,7 @@ func userMany(t *testing.T, f *fixture) {
 	must(t, f.CreateUser(t.Context(), there))
 
 	var users []userstore.User
-	for range 333 { // more than are looked for at once
+	for range 333 { // more than one statement looks for
 		users = append(users, named())
 	}
 	full := users[7]
@@ -29,10 +29,10 @@ func userMany(t *testing.T, f *fixture) {
 	users[3].EmailKey = there.EmailKey
 	users[150].UsernameKey = there.UsernameKey
 	users[200].ID = there.ID
-	users[300].EmailKey = users[8].EmailKey // taken by one before it
+	users[300].EmailKey = users[8].EmailKey // taken by an earlier user of the list
 	users[301].UsernameKey = users[9].UsernameKey
 	users[302].Username, users[302].UsernameKey = "", ""
-	users[303].Username, users[303].UsernameKey = "", "" // without a name nobody is in the way
+	users[303].Username, users[303].UsernameKey = "", "" // users without a username do not conflict
 
 	taken, err := f.CreateUsers(t.Context(), users)
 	must(t, err)
@@ -57,7 +57,7 @@ func userMany(t *testing.T, f *fixture) {
 		equal(t, "one of many", got, u)
 	}
 
-	// Again: all of them are there, and nobody is made twice.
+	// The second time all of them exist, and no user is created twice.
 	taken, err = f.CreateUsers(t.Context(), users)
 	must(t, err)
 	equal(t, "taken the second time", len(taken), len(users))
@@ -73,7 +73,7 @@ func userMany(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "none made", len(taken), 0)
 
-	// One that cannot be stored stops the whole act.
+	// One user who cannot be stored stops the whole operation.
 	before, broken := named(), named()
 	broken.PasswordHash = "a\x00b"
 	_, err = f.CreateUsers(t.Context(), []userstore.User{before, broken})
@@ -82,8 +82,9 @@ func userMany(t *testing.T, f *fixture) {
 	is(t, err, userstore.ErrNotFound)
 }
 
-// Imports of one file at once, from both ends: each name is made once, and each is told so
-// once, as made or as taken. So many and so long that they would hardly pass without taking turns.
+// Imports of one file at once, from both ends: each name is created once, and each import reports
+// it as created or as taken. They are so many and so long that they would hardly pass without
+// waiting for each other.
 func raceMany(t *testing.T, f *fixture) {
 	const imports = 4
 	var all [imports][]userstore.User

@@ -1,8 +1,8 @@
 //go:build unix
 
-// Programs says on which PostgreSQL the tests run, and fetches one if the machine has none. `make test` runs it first,
-// because `go test` shows nothing of what a package prints whose tests pass, and because a download then takes none of
-// a package's time.
+// Programs prints which PostgreSQL the tests use, and fetches one if the machine has none. `make
+// test` runs it first, because `go test` shows no output of packages whose tests pass, and because
+// the download then takes none of a package's time.
 package main
 
 import (

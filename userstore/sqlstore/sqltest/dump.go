@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Dump is everything that a thief of the database has, as one text to search: every cell of every table
-// and view that the catalog knows, as text and as it is, and of SQLite also the bytes of its
-// files, with what was deleted and not yet overwritten.
+// Dump returns everything that a thief of the database has, as one text to search: every cell of
+// every table and view in the catalog, in text and in binary form, and for SQLite also the bytes of
+// its files, which hold deleted rows that are not yet overwritten.
 func Dump(tb testing.TB, url string) []byte {
 	tb.Helper()
 	var out bytes.Buffer
@@ -63,7 +63,7 @@ func dumpSQLite(ctx context.Context, out *bytes.Buffer, path string) (tables int
 		return 0, err
 	}
 	defer db.Close()
-	// The busy answer of a checkpoint is no error; what stays in the log is read from there.
+	// A checkpoint that is busy is no error; the rest of the log is read from its file.
 	if _, err := db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 		return 0, err
 	}

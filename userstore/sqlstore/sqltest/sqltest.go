@@ -32,8 +32,8 @@ func Postgres(tb testing.TB) *sqlstore.DB {
 	return open(tb, PostgresURL(tb))
 }
 
-// SQLitePath and PostgresURL name a fresh, migrated database that nobody has
-// open: for tests that open it more than once, as several replicas do.
+// SQLitePath and PostgresURL return the address of a fresh, migrated database that is not open yet,
+// for tests that open it more than once, as several replicas do.
 func SQLitePath(tb testing.TB) string {
 	tb.Helper()
 	file, err := template()
@@ -62,7 +62,7 @@ func open(tb testing.TB, url string) *sqlstore.DB {
 	return db
 }
 
-// migrated makes the schema at url.
+// migrated creates the schema at url.
 func migrated(url string) error {
 	db, err := sqlstore.Open(context.Background(), url, sqlstore.Options{})
 	if err != nil {
@@ -72,8 +72,8 @@ func migrated(url string) error {
 	return db.Migrate(context.Background())
 }
 
-// template is a migrated SQLite file, made once per process: a copy of it is
-// many times faster than migrating.
+// template returns a migrated SQLite file, made once per process: a copy of it is many times faster
+// than migrating.
 var template = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "signet-sqltest-")
 	if err != nil {

@@ -14,45 +14,45 @@ import (
 	"github.com/signet-id/signet/userstore/storetest"
 )
 
-// F-08, for each answer that each act waits for: what was done although nobody was told so is
-// done once, is in the log once, and is no refusal.
+// F-08, for each answer that each operation waits for: an operation that was committed but whose
+// answer was lost is done once, has its audit entries once, and is not refused.
 func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, sqltest.PostgresURL(t))
 	db := open(t, p.url, sqlstore.Options{MaxConns: 1})
-	for _, act := range storetest.Acts() {
-		t.Run(act.Name, func(t *testing.T) {
+	for _, op := range storetest.Operations() {
+		t.Run(op.Name, func(t *testing.T) {
 			for _, with := range []bool{true, false} {
-				if err := act.Prepare(t, db).Do(storetest.TwoEvents()...); err != nil { // prepares the statements
+				if err := op.Prepare(t, db).Do(storetest.TwoEvents()...); err != nil { // prepares the statements
 					t.Fatal(err)
 				}
 				for nth := int64(1); ; nth++ {
-					prepared, events := act.Prepare(t, db), storetest.TwoEvents()
-					given := events
+					prepared, events := op.Prepare(t, db), storetest.TwoEvents()
+					eventsOrNone := events
 					if !with {
-						given = nil
+						eventsOrNone = nil
 					}
 					p.skip.Store(nth - 1)
 					p.lose.Store(1)
-					err := prepared.Do(given...)
+					err := prepared.Do(eventsOrNone...)
 					lost := p.lose.Swap(0) == 0
-					done, told := prepared.Done(), storetest.Told(t, db, events)
-					what := fmt.Sprintf("with events %v, answer %d lost %v: %v, done %v, told %d times", with, nth, lost, err, done, told)
+					done, entries := prepared.Done(), storetest.StoredEntries(t, db, events)
+					what := fmt.Sprintf("with events %v, answer %d lost %v: %v, done %v, %d entries", with, nth, lost, err, done, entries)
 					switch {
-					case with && act.Uncertain && lost:
-						if err != nil && !errors.Is(err, userstore.ErrUnavailable) || done != (told == 2) || told == 1 {
+					case with && op.Uncertain && lost:
+						if err != nil && !errors.Is(err, userstore.ErrUnavailable) || done != (entries == 2) || entries == 1 {
 							t.Error(what)
 						}
 					case with:
-						if err != nil || !done || told != 2 {
+						if err != nil || !done || entries != 2 {
 							t.Error(what)
 						}
-					case act.Name == "record":
+					case op.Name == "record":
 					case err == nil:
 						if !done {
 							t.Error(what)
 						}
-					default: // whoever is refused finds it done
+					default: // a refused caller finds the operation done
 						if !errors.Is(err, userstore.ErrUnavailable) && !(done && (errors.Is(err, userstore.ErrConflict) || errors.Is(err, keys.ErrConflict))) {
 							t.Error(what)
 						}
@@ -69,8 +69,8 @@ func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 	}
 }
 
-// What cannot be told of does not happen: an act and its events are one transaction.
-func TestNothingHappensUntold(t *testing.T) {
+// An operation without its audit entry does not happen: both are one transaction.
+func TestNothingHappensWithoutItsAuditEntry(t *testing.T) {
 	t.Parallel()
 	refuse := map[string][]string{
 		"sqlite": {`CREATE TRIGGER untold BEFORE INSERT ON audit_events WHEN new.name = 'untold' BEGIN SELECT RAISE(ABORT, 'made to fail'); END`},
@@ -83,13 +83,13 @@ func TestNothingHappensUntold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, act := range storetest.Acts() {
-			t.Run(act.Name, func(t *testing.T) {
-				prepared, events := act.Prepare(t, db), storetest.TwoEvents()
+		for _, op := range storetest.Operations() {
+			t.Run(op.Name, func(t *testing.T) {
+				prepared, events := op.Prepare(t, db), storetest.TwoEvents()
 				events[1].Name = "untold"
-				unavailable(t, act.Name, prepared.Do(events...))
-				if told := storetest.Told(t, db, events); prepared.Done() || told != 0 {
-					t.Errorf("done %v, told %d times", prepared.Done(), told)
+				unavailable(t, op.Name, prepared.Do(events...))
+				if entries := storetest.StoredEntries(t, db, events); prepared.Done() || entries != 0 {
+					t.Errorf("done %v, %d entries", prepared.Done(), entries)
 				}
 			})
 		}

@@ -11,36 +11,36 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Act is one that takes events. Tests call it with two of them, or with none.
-type Act struct {
+// Operation is a store operation that takes events. Tests call it with two events, or with none.
+type Operation struct {
 	Name string
-	// Prepare makes what the act is done to.
+	// Prepare creates the rows that the operation changes.
 	Prepare func(t *testing.T, store Store) Prepared
-	// Once: it cannot be done a second time, and tells of nothing then.
+	// Once means that the operation cannot be done a second time and then stores no entry.
 	Once bool
-	// Uncertain: when its answer was lost, it may have happened.
+	// Uncertain means that the operation may have happened when its answer was lost.
 	Uncertain bool
 }
 
-// Prepared is an act that is ready to be done.
+// Prepared is an operation that is ready to run.
 type Prepared struct {
 	Do      func(events ...audit.Event) error
-	Refused func(events ...audit.Event) error // the same where it may not be done; nil: it always may
-	Done    func() bool                       // it has been done, as far as can be seen
+	Refused func(events ...audit.Event) error // the same operation where it is refused; nil: it never is
+	Done    func() bool                       // reports whether it was done, as the store's reads show
 }
 
-// Acts are all of them.
-func Acts() []Act {
+// Operations returns all operations that take events.
+func Operations() []Operation {
 	type (
 		events = []audit.Event
 		user   = userstore.User
 	)
-	// one is an act on a user who is there, and has a session.
-	one := func(act func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared) func(*testing.T, Store) Prepared {
+	// one is an operation on an existing user with a session.
+	one := func(op func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared) func(*testing.T, Store) Prepared {
 		return func(t *testing.T, store Store) Prepared {
 			f := &fixture{Store: store, now: base}
 			u := f.user(t)
-			return act(t, f, u, f.grant(t, u))
+			return op(t, f, u, f.grant(t, u))
 		}
 	}
 	read := func(t *testing.T, f *fixture, id string) user {
@@ -56,7 +56,7 @@ func Acts() []Act {
 		must(t, err)
 		return !v.Grant.RevokedAt.IsZero()
 	}
-	return []Act{
+	return []Operation{
 		{Name: "create a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
 			fresh, taken := f.newUser(), f.newUser()
 			taken.EmailKey = u.EmailKey
@@ -292,7 +292,7 @@ func Acts() []Act {
 				}, nil,
 				func() bool { return revoked(t, f, g) }}
 		})},
-		{Name: "settle an attempt", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+		{Name: "fail an attempt", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
 			r := f.reserve()
 			must(t, f.ReserveAttempt(t.Context(), r))
 			return Prepared{
@@ -320,12 +320,12 @@ func Acts() []Act {
 					recorded = append(recorded, e...)
 					return f.Record(t.Context(), e...)
 				}, nil,
-				func() bool { return len(recorded) > 0 && f.told(t, recorded[0].Target.ID) > 0 }}
+				func() bool { return len(recorded) > 0 && f.storedEntries(t, recorded[0].Target.ID) > 0 }}
 		})},
 	}
 }
 
-// TwoEvents are such as an act may be given, and nothing else tells of their target.
+// TwoEvents returns two events for an operation, with a target that no other entry has.
 func TwoEvents() []audit.Event {
 	f := &fixture{now: base}
 	target := id()
@@ -334,23 +334,23 @@ func TwoEvents() []audit.Event {
 	return e
 }
 
-// Told is how often a store's log tells of the target of events.
-func Told(t *testing.T, store Store, events []audit.Event) int {
+// StoredEntries counts the audit entries about the target of events.
+func StoredEntries(t *testing.T, store Store, events []audit.Event) int {
 	t.Helper()
-	return (&fixture{Store: store}).told(t, events[0].Target.ID)
+	return (&fixture{Store: store}).storedEntries(t, events[0].Target.ID)
 }
 
-// What happened is told, and what did not is not.
-func actsTell(t *testing.T, f *fixture) {
-	for _, act := range Acts() {
-		t.Run(act.Name, func(t *testing.T) {
-			p := act.Prepare(t, f.Store)
+// Every operation that happened has its audit entries, and a refused one has none.
+func operationsRecord(t *testing.T, f *fixture) {
+	for _, op := range Operations() {
+		t.Run(op.Name, func(t *testing.T) {
+			p := op.Prepare(t, f.Store)
 			if p.Refused != nil {
 				refused := TwoEvents()
 				if err := p.Refused(refused...); err == nil {
 					t.Error("it was not refused")
 				}
-				equal(t, "told of what was refused", Told(t, f, refused), 0)
+				equal(t, "entries of a refused operation", StoredEntries(t, f, refused), 0)
 			}
 			e := TwoEvents()
 			must(t, p.Do(e...))
@@ -367,32 +367,32 @@ func actsTell(t *testing.T, f *fixture) {
 				}
 				want[i].ID = got[i].ID
 			}
-			equal(t, "told", got, want)
+			equal(t, "entries", got, want)
 
-			// Whatever comes of the same events again, they are there already.
+			// The same events are stored once, whatever the second call returns.
 			slices.Reverse(got)
 			_ = p.Do(got...)
-			equal(t, "told when it came again", Told(t, f, e), 2)
+			equal(t, "entries after the second call", StoredEntries(t, f, e), 2)
 			again := TwoEvents()
 			err = p.Do(again...)
-			if act.Once {
-				equal(t, "told of what could not be done again", Told(t, f, again), 0)
+			if op.Once {
+				equal(t, "entries of what could not be done a second time", StoredEntries(t, f, again), 0)
 			} else {
 				must(t, err)
-				equal(t, "told of what was done again", Told(t, f, again), 2)
+				equal(t, "entries of what was done a second time", StoredEntries(t, f, again), 2)
 			}
 
-			plain := act.Prepare(t, f.Store)
+			plain := op.Prepare(t, f.Store)
 			must(t, plain.Do())
-			if !plain.Done() && act.Name != "record" {
+			if !plain.Done() && op.Name != "record" {
 				t.Error("without events it was not done")
 			}
 		})
 	}
 }
 
-// Of many users those that were made are told of, each by its own event.
-func manyTell(t *testing.T, f *fixture) {
+// Of many users the created ones have audit entries, each from its own event.
+func createUsersRecords(t *testing.T, f *fixture) {
 	there := f.user(t)
 	var users []userstore.User
 	var events []audit.Event
@@ -419,7 +419,7 @@ func manyTell(t *testing.T, f *fixture) {
 		if _, ok := taken[i]; ok {
 			want = 0
 		}
-		equal(t, "told", f.told(t, e.Target.ID), want)
+		equal(t, "entries", f.storedEntries(t, e.Target.ID), want)
 	}
 	for _, wrong := range [][]audit.Event{events[:1], append(events[:30:30], events[0])} {
 		_, err = f.CreateUsers(t.Context(), users, wrong...)
@@ -427,22 +427,22 @@ func manyTell(t *testing.T, f *fixture) {
 	}
 }
 
-// An attempt that is none may still be worth telling of, and so may nothing that was revoked.
-func tellOfNothing(t *testing.T, f *fixture) {
+// Events are stored also without an attempt, and also when there was no grant to revoke.
+func recordsWithoutChange(t *testing.T, f *fixture) {
 	e := TwoEvents()
 	must(t, f.FailAttempt(t.Context(), userstore.Attempt{}, e...))
 	must(t, f.FailAttempt(t.Context(), userstore.Attempt{}))
-	equal(t, "told", Told(t, f, e), 2)
+	equal(t, "told", StoredEntries(t, f, e), 2)
 	e = TwoEvents()
 	u := f.user(t)
 	n, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now, e...)
 	must(t, err)
 	equal(t, "revoked", n, 0)
-	equal(t, "told", Told(t, f, e), 2)
+	equal(t, "told", StoredEntries(t, f, e), 2)
 }
 
-// Of many who revoke one grant at once, one is told of.
-func raceTell(t *testing.T, f *fixture) {
+// Of many simultaneous revocations of one grant, one has an audit entry.
+func raceRecord(t *testing.T, f *fixture) {
 	for range 10 {
 		u := f.user(t)
 		g, other := f.grant(t, u), f.grant(t, u)
@@ -456,6 +456,6 @@ func raceTell(t *testing.T, f *fixture) {
 				isAsync(t, err, userstore.ErrNotFound)
 			}
 		})
-		equal(t, "told", f.told(t, target), 2)
+		equal(t, "entries", f.storedEntries(t, target), 2)
 	}
 }
