@@ -40,7 +40,7 @@ check:
 # The linters are pinned in a module of their own, which no build of Signet reads. The first run builds them, which
 # takes minutes; the next ones take seconds.
 lint: check
-	$(GO) tool -modfile=internal/tools/go.mod golangci-lint run ./...
+	$(GO) tool -modfile=internal/tools/go.mod golangci-lint run --allow-serial-runners ./...
 
 vuln:
 	@$(GO) tool -modfile=internal/tools/go.mod govulncheck -db $(VULNDB) ./... || { status=$$?; \

@@ -153,7 +153,7 @@ func (m *Manager) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			if changing != nil {
-				<-changing
+				_ = <-changing // nothing is polled any more
 			}
 			return
 		case changeErr = <-changing:

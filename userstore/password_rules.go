@@ -5,8 +5,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/signet-id/signet/userstore/password"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/signet-id/signet/userstore/password"
 )
 
 // checkTyped checks a password that a caller claims to know. It refuses only what no password can

@@ -76,7 +76,7 @@ func newStuck() (*stuckAttempts, *Throttle) {
 	return s, &Throttle{Store: s, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
 }
 
-func admitted(t *testing.T, throttle *Throttle, ctx context.Context, name string) *reservation {
+func admitted(ctx context.Context, t *testing.T, throttle *Throttle, name string) *reservation {
 	t.Helper()
 	h, err := throttle.admit(ctx, time.Now, subject(User{}, false, name), audit.Target{})
 	if err != nil {
@@ -94,7 +94,7 @@ func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 		defer cancel()
 		var helds []*reservation
 		for _, name := range []string{"alice", "alice", "alice", "alice", "alice"} {
-			helds = append(helds, admitted(t, throttle, ctx, name))
+			helds = append(helds, admitted(ctx, t, throttle, name))
 		}
 		store.set(true, false)
 		var all sync.WaitGroup
@@ -109,7 +109,7 @@ func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 		}
 		synctest.Wait() // all hang
 		for range 20 {
-			admitted(t, throttle, ctx, "bob")
+			admitted(ctx, t, throttle, "bob")
 		}
 		if took := time.Since(began); took != 0 {
 			t.Errorf("others waited %s for a turn", took)
@@ -144,7 +144,7 @@ func TestF06WhatIsDoneBesideARequestHasItsDeadline(t *testing.T) {
 			for _, left := range []time.Duration{0, 10 * time.Millisecond, time.Second} {
 				store.set(false, false)
 				ctx, cancel := context.WithTimeout(t.Context(), left)
-				h := admitted(t, throttle, t.Context(), name)
+				h := admitted(t.Context(), t, throttle, name)
 				store.set(true, false)
 				began := time.Now()
 				err := act(ctx, h)
@@ -161,7 +161,7 @@ func TestF06WhatIsDoneBesideARequestHasItsDeadline(t *testing.T) {
 		time.Sleep(time.Minute)
 
 		gone, leave := context.WithTimeout(t.Context(), time.Second)
-		h := admitted(t, throttle, gone, "alice")
+		h := admitted(gone, t, throttle, "alice")
 		leave()
 		if err := h.fail(gone, audit.Event{}); err != nil {
 			t.Errorf("after the client hung up: %v", err)
@@ -183,7 +183,7 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 		store, throttle := newStuck()
 		var helds []*reservation
 		for range 300 {
-			helds = append(helds, admitted(t, throttle, t.Context(), "alice"))
+			helds = append(helds, admitted(t.Context(), t, throttle, "alice"))
 		}
 		store.set(false, true)
 		for _, h := range helds {
@@ -211,7 +211,7 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 		}
 
 		// A stalled store.
-		h := admitted(t, throttle, t.Context(), "bob")
+		h := admitted(t.Context(), t, throttle, "bob")
 		store.set(true, false)
 		h.giveBack(t.Context())
 		began = time.Now()
@@ -224,7 +224,7 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 
 		// A store that stays unreachable is given up in the end, and no goroutine is left.
 		store.set(false, true)
-		h = admitted(t, throttle, t.Context(), "carol")
+		h = admitted(t.Context(), t, throttle, "carol")
 		h.giveBack(t.Context())
 		time.Sleep(returnFor + time.Minute)
 		if owed, workers := left(throttle); owed+workers != 0 {

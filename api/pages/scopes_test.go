@@ -122,7 +122,7 @@ func TestAScopeOfClaimsCanBeAskedFor(t *testing.T) {
 		for _, c := range []apitest.Client{free, listed} {
 			for _, resource := range []string{"", rsURI} {
 				p := b.Open(authorizePath(c, set("scope", "openid groups", "resource", resource, "prompt", "consent")))
-				if !strings.Contains(p.Text(), "see what this service knows about you as ⁨groups") && !strings.Contains(p.Text(), "see what this service knows about you as groups") {
+				if !strings.Contains(p.Text(), "see what this service knows about you as \u2068groups") && !strings.Contains(p.Text(), "see what this service knows about you as groups") {
 					t.Errorf("the consent page says %q", p.Text())
 				}
 				tokens := s.TokensOf(c, p.Submit("consent-approve", nil))

@@ -88,9 +88,9 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 // for which the command may have been waiting.
 func stopped(ctx context.Context) string {
 	by := ""
-	if cause := context.Cause(ctx); cause == errInterrupted {
+	if cause := context.Cause(ctx); errors.Is(cause, errInterrupted) {
 		by = " by SIGINT"
-	} else if cause == errTerminated {
+	} else if errors.Is(cause, errTerminated) {
 		by = " by SIGTERM"
 	}
 	return "it was stopped" + by + " before it was done; run it again, and it goes on from there."
