@@ -153,7 +153,7 @@ func (m *Manager) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			if changing != nil {
-				_ = <-changing // nothing is polled any more
+				<-changing //nolint:errcheck // nothing is polled any more, so its error changes nothing
 			}
 			return
 		case changeErr = <-changing:

@@ -19,7 +19,6 @@ type stuckAttempts struct {
 	stuck    bool
 	down     bool // fails at once
 	returned map[Attempt]int
-	failed   int
 }
 
 func (s *stuckAttempts) hang(ctx context.Context) error {

@@ -82,7 +82,7 @@ func (db *DB) RevokeConsent(ctx context.Context, userID, clientID string, now ti
 	}
 	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		n, err := db.engine.batch(ctx, steps)
-		if err == nil && n[len(n)-1] == 0 && !maybeDone { // again: gone by the try whose answer was lost
+		if err == nil && n[len(n)-1] == 0 && !maybeDone { // the try whose answer was lost deleted it
 			return userstore.ErrNotFound
 		}
 		return err

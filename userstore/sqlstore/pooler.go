@@ -34,8 +34,8 @@ type pooler struct {
 	modeChosen bool // default_query_exec_mode of the URL says how statements are sent
 
 	unnamed       atomic.Bool // statements are sent without names
-	limitsRefused atomic.Bool // limits are not sent
-	logged        atomic.Bool
+	limitsRefused atomic.Bool // limits are not sent, because the pooler refused them
+	logged        atomic.Bool // the pooler was logged
 }
 
 // errPooler means that a connection was made as if to a server and turned out to lead to a pooler.

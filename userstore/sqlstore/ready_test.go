@@ -62,7 +62,7 @@ func TestAProbeOutlivesItsFirstCaller(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		gone, leave := context.WithCancel(t.Context())
 		leave()
-		unavailable(t, "somebody who has left", db.Ping(gone))
+		unavailable(t, "a caller who has left", db.Ping(gone))
 		if err := db.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -153,7 +153,7 @@ func textFields(v reflect.Value) error {
 			return textFields(v.Elem())
 		}
 	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Uint8 { // JSON as it was given
+		if v.Type().Elem().Kind() == reflect.Uint8 { // JSON that the caller encoded
 			return text(string(v.Bytes()))
 		}
 		for i := range v.Len() {

@@ -69,7 +69,7 @@ func lastAdmin(t *testing.T, f *fixture) {
 			t.Fatalf("%s the last admin: %v", name, err)
 		}
 		is(t, op(ctx, last), userstore.ErrLastAdmin)
-		equal(t, "told", StoredEntries(t, f, e), 0)
+		equal(t, "entries", StoredEntries(t, f, e), 0)
 		got, err := f.UserByID(ctx, last.ID)
 		must(t, err)
 		equal(t, "the last admin", got, last)
@@ -91,7 +91,7 @@ func lastAdmin(t *testing.T, f *fixture) {
 		next := f.admin(t)
 		e := TwoEvents()
 		must(t, op(ctx, last, e...))
-		equal(t, name+" is told", StoredEntries(t, f, e), 2)
+		equal(t, name+": entries", StoredEntries(t, f, e), 2)
 		last = next
 	}
 	// A user who is enabled again, or made admin again, counts.
@@ -123,11 +123,11 @@ func raceAdmins(t *testing.T, f *fixture) {
 				var left []userstore.User
 				for _, a := range admins {
 					u, err := f.UserByID(t.Context(), a.ID)
-					told := 1
+					entries := 1
 					if err == nil && u.IsActive && u.HasRole(userstore.RoleAdmin) {
-						left, told = append(left, u), 0
+						left, entries = append(left, u), 0
 					}
-					equal(t, "told", f.storedEntries(t, a.ID), told)
+					equal(t, "entries", f.storedEntries(t, a.ID), entries)
 				}
 				if len(left) != 1 || gone.Load() != 2 {
 					t.Fatalf("%s and %s: %d admins are left, %d were taken away", one, other, len(left), gone.Load())

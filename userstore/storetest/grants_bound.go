@@ -58,7 +58,7 @@ func (f *fixture) endedAndRecorded(t *testing.T, u userstore.User, gs ...usersto
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("the audit log tells of %d ended sessions, want %d:\n%v\n%v", len(got), len(want), got, want)
+		t.Errorf("the audit log has entries of %d ended sessions, want %d:\n%v\n%v", len(got), len(want), got, want)
 	}
 }
 
@@ -206,7 +206,7 @@ func boundedRevoked(t *testing.T, f *fixture) {
 	f.live(t, last)
 	v, err := f.GrantByID(t.Context(), revokedOfOther.ID)
 	must(t, err)
-	equal(t, "somebody else's revoked at", v.Grant.RevokedAt, stored(f.now))
+	equal(t, "another user's revoked at", v.Grant.RevokedAt, stored(f.now))
 	f.endedAndRecorded(t, u)
 }
 

@@ -432,13 +432,13 @@ func recordsWithoutChange(t *testing.T, f *fixture) {
 	e := TwoEvents()
 	must(t, f.FailAttempt(t.Context(), userstore.Attempt{}, e...))
 	must(t, f.FailAttempt(t.Context(), userstore.Attempt{}))
-	equal(t, "told", StoredEntries(t, f, e), 2)
+	equal(t, "entries", StoredEntries(t, f, e), 2)
 	e = TwoEvents()
 	u := f.user(t)
 	n, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now, e...)
 	must(t, err)
 	equal(t, "revoked", n, 0)
-	equal(t, "told", StoredEntries(t, f, e), 2)
+	equal(t, "entries", StoredEntries(t, f, e), 2)
 }
 
 // Of many simultaneous revocations of one grant, one has an audit entry.

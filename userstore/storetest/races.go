@@ -212,7 +212,7 @@ func raceOne(t *testing.T, f *fixture, op func(context.Context, userstore.User, 
 	if one {
 		before = before[:1]
 	}
-	var over, stop atomic.Bool // over: the act has returned
+	var over, stop atomic.Bool // over: the operation has returned
 	var mu sync.Mutex
 	started := append([]userstore.Grant(nil), before...)
 
@@ -244,7 +244,7 @@ func raceOne(t *testing.T, f *fixture, op func(context.Context, userstore.User, 
 				err := f.StartGrant(ctx, userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash})
 				if err == nil {
 					if late && forbids {
-						t.Error("a login succeeded that the act forbids")
+						t.Error("a login succeeded that the operation forbids")
 						return
 					}
 					mu.Lock()

@@ -295,6 +295,6 @@ func raceRight(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "sessions", len(list), 30)
 	if slices.ContainsFunc(list, func(g userstore.Grant) bool { return g.UserID != u.ID }) {
-		t.Error("somebody else's session")
+		t.Error("another user's session")
 	}
 }
