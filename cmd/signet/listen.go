@@ -133,6 +133,9 @@ func (p *publicServer) drain(notice time.Duration, atTerminal bool, log *slog.Lo
 	for time.Since(start) < notice && !(atTerminal && p.open.Load() == 0) {
 		time.Sleep(20 * time.Millisecond)
 	}
+	// The kernel resets connections that wait to be accepted when the listener closes. A moment
+	// without open connections is likely one without waiting connections.
+	p.awaitNone(closingMoment)
 	ctx, cancel := context.WithTimeout(context.Background(), drainShutdown)
 	defer cancel()
 	if err := p.http.Shutdown(ctx); err != nil {
@@ -140,7 +143,22 @@ func (p *publicServer) drain(notice time.Duration, atTerminal bool, log *slog.Lo
 		log.Warn("stopped before every request was finished", "connections", p.open.Load(), "after", time.Since(start).Round(time.Millisecond))
 		return
 	}
+	// Shutdown does not see a connection that was accepted just before the listener closed.
+	time.Sleep(acceptedLast)
+	p.awaitNone(closingMoment)
 	log.Info("stopped", "after", time.Since(start).Round(time.Millisecond))
+}
+
+const (
+	closingMoment = time.Second
+	acceptedLast  = 20 * time.Millisecond
+)
+
+// awaitNone waits until no connection is open, for at most limit.
+func (p *publicServer) awaitNone(limit time.Duration) {
+	for start := time.Now(); p.open.Load() > 0 && time.Since(start) < limit; {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // useTLS loads the certificate, if one is configured, and reloads it when its files change.
