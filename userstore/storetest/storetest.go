@@ -72,7 +72,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"browser sessions: what is stored comes back, while it is live", sessionRoundTrip, false},
 		{"browser sessions: a login needs every condition, and nothing changes without", startSession, false},
 		{"browser sessions: a browser has one, and what came of it goes on with the same user only", replaceSession, false},
-		{"browser sessions: a user's are bounded, the one created first ends first", boundedSessions, false},
+		{"browser sessions: a user's are bounded, the one not used for longest ends first", boundedSessions, false},
 		{"browser sessions: an idle one takes no live one's place", idleSessionsTakeNoPlace, false},
 		{"browser sessions: logout ends the grants that are not offline_access", endSession, false},
 		{"browser sessions: ending a user's grants ends all but the current one", endAll, false},
