@@ -57,11 +57,12 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 		UserAgent: origin.UserAgent, Address: origin.Address,
 	}}
 	var replaces userstore.SessionHash
+	idleSince := now.Add(-i.SessionIdle)
 	if l.Replaces != "" {
 		replaces = sessionHash(l.Replaces)
 		// A user who enters the password once more keeps the session, and the grants that clients
 		// got from it.
-		old, user, err := i.Browsers.BrowserSession(ctx, replaces, now, now.Add(-i.SessionIdle))
+		old, user, err := i.Browsers.BrowserSession(ctx, replaces, now, idleSince)
 		switch {
 		case err == nil && user.ID == b.User.ID:
 			b.Session.ID = old.ID
@@ -69,7 +70,7 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 			return Browser{}, "", err
 		}
 	}
-	if err := i.Accounts.StartSession(ctx, verified, b.Session, replaces); err != nil {
+	if err := i.Accounts.StartSession(ctx, verified, b.Session, replaces, idleSince); err != nil {
 		return Browser{}, "", err
 	}
 	return b, secret, nil

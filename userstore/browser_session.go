@@ -41,6 +41,8 @@ type StartSession struct {
 	PasswordHash string // the hash that was verified
 	Rehash       string // its replacement, when the hash parameters were raised; empty: none
 
+	IdleSince time.Time // sessions not used since are not live; zero: all are live
+
 	Attempt  Attempt   // returned to its budgets; zero: none
 	Remember time.Time // when Attempt.Own ceases to be remembered
 	// Device is a second budget that is remembered: the one of this account and the browser's
@@ -48,7 +50,8 @@ type StartSession struct {
 	Device BudgetKey // zero: none
 }
 
-// MaxBrowserSessionsPerUser bounds a user's live browser sessions. A login beyond it ends one that
-// was never used after its login, or else the least recently used. The grants that came of that
-// session live on, and the audit log has an entry.
+// MaxBrowserSessionsPerUser bounds a user's browser sessions. A login beyond it deletes the idle
+// ones, which are not live. If that is not enough, it ends one that was never used after its login,
+// or else the least recently used. The grants that came of that session live on, and the audit log
+// has an entry.
 const MaxBrowserSessionsPerUser = 50

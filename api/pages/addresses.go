@@ -67,18 +67,21 @@ func (h *Handlers) Continue(w http.ResponseWriter, r *http.Request) error {
 const resentParameter = "signet_resent"
 
 // withoutCookies tells that a POST came without the cookie that every browser gets: another site's page may have sent it,
-// and cookies are SameSite=Lax.
+// and cookies are SameSite=Lax. The mark of resend counts only from a page of ours: another site could set it, too, and
+// would have the browser treated as a new one.
 func (h *Handlers) withoutCookies(r *http.Request, q url.Values) bool {
-	return r.Method == http.MethodPost && h.cookie(r, browserCookie) == "" && !q.Has(resentParameter)
+	site := r.Header.Get("Sec-Fetch-Site")
+	resent := q.Has(resentParameter) && site != "cross-site" && site != "same-site"
+	return r.Method == http.MethodPost && h.cookie(r, browserCookie) == "" && !resent
 }
 
 // resend makes the browser send a request once more, with its cookies: by GET, or from a page of ours if the
-// address would be too long.
+// address would be too long. It sets no cookie: the browser most likely has one that it did not send, and a new one in
+// its place would end what its other tabs have begun.
 func (h *Handlers) resend(w http.ResponseWriter, r *http.Request, path string, q url.Values) error {
 	if encoded := q.Encode(); web.FitsAddress(encoded) {
 		return wire.SeeOther(w, h.Issuer.Path()+path+"?"+encoded)
 	}
-	h.browserID(w, r)
 	parameters := [][2]string{{resentParameter, "1"}}
 	for _, name := range slices.Sorted(maps.Keys(q)) {
 		for _, value := range q[name] {

@@ -66,6 +66,10 @@ var (
 		SELECT $, $, u.id, $, $, $, $, $, $, $, $ FROM users u WHERE u.id = $ AND u.last_session_id = $`)
 
 	sessionStarted = `EXISTS (SELECT 1 FROM browser_sessions n WHERE n.hash = $)`
+	// deleteIdle deletes the idle sessions of a user who has too many. They are not live, although
+	// their rows do not say so: they must not take the places of live ones, and their end is no news.
+	deleteIdle = numbered(`DELETE FROM browser_sessions WHERE user_id = $ AND last_used_at <= $ AND hash <> $
+		AND (SELECT COUNT(*) FROM browser_sessions b WHERE b.user_id = $) > $ AND ` + sessionStarted)
 	// recordSurplus stores an audit entry for each live session of a user that has to make room for
 	// a new one. Sessions that were never used after their login go first, then the least recently
 	// used. So a script that logs in again and again ends its own sessions.
@@ -84,12 +88,13 @@ var (
 
 // boundSessions returns the statements that keep the bound of a user's browser sessions after b was
 // inserted.
-func boundSessions(ctx context.Context, b userstore.BrowserSession) []stmt {
+func boundSessions(ctx context.Context, b userstore.BrowserSession, idleSince time.Time) []stmt {
 	e := audit.New(ctx, b.CreatedAt, audit.SessionRevoked, audit.User(b.UserID))
 	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
 	row := eventRows([]audit.Event{e})[0]
 	entry := slices.Concat(row[:1], row[2:8], row[9:10], row[11:15]) // all but id, target and session, which the sessions give
 	return []stmt{
+		bind(deleteIdle, b.UserID, micros(idleSince), b.Hash[:], b.UserID, int64(userstore.MaxBrowserSessionsPerUser), b.Hash[:]),
 		bind(recordSurplus, append(entry, b.UserID, b.Hash[:], micros(b.CreatedAt), int64(userstore.MaxBrowserSessionsPerUser-1), b.Hash[:])...),
 		bind(endSurplus, row[0], b.UserID, row[2], row[4], b.Hash[:]),
 	}
@@ -136,7 +141,7 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	steps = append(steps,
 		bind(insertSession, b.Hash[:], b.ID, micros(b.AuthTime), list(b.AMR), b.ACR, now, micros(used), micros(b.ExpiresAt),
 			displayable(b.UserAgent), displayable(b.Address), b.UserID, mark))
-	steps = append(steps, boundSessions(ctx, b)...)
+	steps = append(steps, boundSessions(ctx, b, s.IdleSince)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
 	steps = append(steps, storeEventsIf(storeEventOfNewSession, eventRows(events), b.Hash[:])...)
 	n, err := db.batch(ctx, false, steps...)

@@ -41,6 +41,7 @@ var (
 	SessionSQL        = browserSession
 	ListSessionsSQL   = listSessions
 	RevokeReplacedSQL = revokeReplaced
+	DeleteIdleSQL     = deleteIdle
 	RecordSurplusSQL  = recordSurplus
 	EndSurplusSQL     = endSurplus
 	RemoveSessionsSQL = removeSessions

@@ -688,6 +688,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"a user's sessions":        plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
 		"grants of the replaced":   plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),
 		"grants of a session":      plan(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND browser_session <> ''`, int64(1), "b1"),
+		"idle sessions":            plan(sqlstore.DeleteIdleSQL, "u1", int64(1), id, "u1", int64(50), id),
 		"told sessions":            plan(sqlstore.RecordSurplusSQL, int64(1), "", "", "", "", "", "", "", "", "", "", "", "u1", id, int64(1), int64(49), id),
 		"surplus sessions":         plan(sqlstore.EndSurplusSQL, int64(1), "u1", "session_revoked", "too_many", id),
 		"expired sessions":         plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),

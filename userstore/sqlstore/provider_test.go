@@ -325,6 +325,7 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 		"a browser session":      {sqlstore.SessionSQL, []any{id, 1, 1}, []string{"sqlite_autoindex_browser_sessions_1"}},
 		"a user's sessions":      {sqlstore.ListSessionsSQL, []any{"u", 1, 1}, []string{"browser_sessions_user"}},
 		"grants of the replaced": {sqlstore.RevokeReplacedSQL, []any{1, id, "u", "b", "u", "m"}, []string{"grants_browser_session"}},
+		"idle sessions":          {sqlstore.DeleteIdleSQL, []any{"u", 1, id, "u", 50, id}, []string{"browser_sessions_user"}},
 		"told sessions":          {sqlstore.RecordSurplusSQL, []any{1, "", "", "", "", "", "", "", "", "", "", "", "u", id, 1, 49, id}, []string{"browser_sessions_user", "browser_sessions_id"}},
 		"surplus sessions":       {sqlstore.EndSurplusSQL, []any{1, "u", "session_revoked", "too_many", id}, []string{"browser_sessions_id"}},
 		"expired codes":          {sqlstore.RemoveCodesSQL, []any{1, 1, 1}, []string{"codes_expires"}},

@@ -243,6 +243,41 @@ func boundedSessions(t *testing.T, f *fixture) {
 	equal(t, "the newest first", list[0].ID, next.ID)
 }
 
+// idleSessionsTakeNoPlace: people close their browser without logging out. Such a session was used,
+// is not live any more, and is kept until its absolute limit.
+func idleSessionsTakeNoPlace(t *testing.T, f *fixture) {
+	u, other := f.user(t), f.user(t)
+	idleSince := f.now.Add(-24 * time.Hour)
+	at := func(created time.Time, used bool) func(*userstore.StartSession) {
+		return func(s *userstore.StartSession) {
+			s.Session.CreatedAt, s.Session.LastUsedAt, s.IdleSince = created, created, idleSince
+			if used {
+				s.Session.LastUsedAt = created.Add(time.Hour)
+			}
+		}
+	}
+	theirs := f.session(t, other, at(idleSince.Add(-2*time.Hour), true))
+	var idle []userstore.BrowserSession
+	for n := range userstore.MaxBrowserSessionsPerUser - 2 {
+		idle = append(idle, f.session(t, u, at(idleSince.Add(-time.Duration(n+2)*time.Hour), true)))
+	}
+	g := f.browserGrant(t, idle[0], "openid")
+	live := f.session(t, u, at(f.now.Add(-time.Hour), false)) // not used again yet
+	f.session(t, u, at(f.now.Add(-time.Minute), true))
+	f.sessionExists(t, idle[0], true) // there is room
+	is(t, f.StartSession(t.Context(), userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong", IdleSince: idleSince}), userstore.ErrConflict)
+	f.sessionExists(t, idle[0], true) // a refused login ends nothing
+	next := f.session(t, u, at(f.now, false))
+	f.sessionExists(t, live, true)
+	f.sessionExists(t, next, true)
+	f.sessionExists(t, idle[0], false)
+	f.sessionExists(t, theirs, true)
+	f.live(t, g)
+	events, err := f.ListEvents(t.Context(), userstore.EventQuery{Name: audit.SessionRevoked, TargetID: u.ID, Limit: 10})
+	must(t, err)
+	equal(t, "entries about sessions that had ended by themselves", len(events), 0)
+}
+
 func endSession(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, other := f.user(t), f.user(t)
