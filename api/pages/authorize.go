@@ -56,9 +56,13 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if decision.Step == issuer.Respond {
 		return h.respond(w, r, decision.Response)
 	}
+	known := h.cookie(r, browserCookie) != ""
 	handle, err := h.seal(authorizationHandle, h.browserID(w, r), pending)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case !known && !web.FitsAddress(handle): // the page would be answered in place, before it is known to get its cookies
+		return h.resendWithCookie(w, r, "/oauth2/authorize", q)
 	}
 	return h.takeStep(w, r, handle, decision)
 }
@@ -96,7 +100,7 @@ type visit struct {
 
 // readVisit reads the browser cookie, the session and the pending request that handle stands for,
 // if any.
-func (h *Handlers) readVisit(w http.ResponseWriter, r *http.Request, handle string) (v visit, err error) {
+func (h *Handlers) readVisit(r *http.Request, handle string) (v visit, err error) {
 	v.handle = handle
 	v.browser = h.cookie(r, browserCookie)
 	if handle != "" {
@@ -105,8 +109,6 @@ func (h *Handlers) readVisit(w http.ResponseWriter, r *http.Request, handle stri
 		}
 		refusal.Client(r.Context(), v.pending.ClientID)
 		refusal.RedirectURI(r.Context(), v.pending.RedirectURI)
-	} else if r.Method != http.MethodPost {
-		v.browser = h.browserID(w, r)
 	}
 	v.session, err = h.browserOf(r)
 	return v, err

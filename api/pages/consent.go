@@ -12,11 +12,15 @@ import (
 // ConsentPage asks the user to allow a client's request, and continues at once when consent is not
 // needed.
 func (h *Handlers) ConsentPage(w http.ResponseWriter, r *http.Request) error {
-	return h.consent(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if done, err := h.meet(w, r, consentPage, handle); done {
+		return err
+	}
+	return h.consent(w, r, handle)
 }
 
 func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.consentVisit(w, r, handle)
+	v, err := h.consentVisit(r, handle)
 	if err != nil {
 		return err
 	}
@@ -39,11 +43,11 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 	return h.show(w, http.StatusOK, page, err)
 }
 
-func (h *Handlers) consentVisit(w http.ResponseWriter, r *http.Request, handle string) (visit, error) {
+func (h *Handlers) consentVisit(r *http.Request, handle string) (visit, error) {
 	if handle == "" {
 		return visit{}, problem.New(problem.RequestExpired, "")
 	}
-	return h.readVisit(w, r, handle)
+	return h.readVisit(r, handle)
 }
 
 // ConsentForm takes the answer. The sealed handle holds everything but yes or no, so that a forged
@@ -54,7 +58,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.consentVisit(w, r, f.Get("request"))
+	v, err := h.consentVisit(r, f.Get("request"))
 	if err != nil {
 		return err
 	}

@@ -70,8 +70,11 @@ func (h *Handlers) open(handle string, kind handleKind, browser string, request 
 	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind || h.Now().Unix() >= sealed.Expires {
 		return problem.New(problem.RequestExpired, "")
 	}
+	if browser == "" {
+		return problem.New(problem.CookiesOff, "")
+	}
 	hash := sha256.Sum256([]byte(browser))
-	if browser == "" || !hmac.Equal(hash[:16], sealed.Browser) {
+	if !hmac.Equal(hash[:16], sealed.Browser) {
 		return problem.New(problem.OtherBrowser, "")
 	}
 	return json.Unmarshal(sealed.Request, request)

@@ -13,11 +13,15 @@ import (
 // LoginPage shows the login page. A logged-in user without a pending request sees the page "signed
 // in".
 func (h *Handlers) LoginPage(w http.ResponseWriter, r *http.Request) error {
-	return h.login(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if done, err := h.meet(w, r, loginPage, handle); done {
+		return err
+	}
+	return h.login(w, r, handle)
 }
 
 func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.readVisit(w, r, handle)
+	v, err := h.readVisit(r, handle)
 	if err != nil {
 		return err
 	}
@@ -64,7 +68,7 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.readVisit(w, r, f.Get("request"))
+	v, err := h.readVisit(r, f.Get("request"))
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,13 @@ func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.Pe
 
 // LogoutPage asks whether to log out, or says that no user is logged in.
 func (h *Handlers) LogoutPage(w http.ResponseWriter, r *http.Request) error {
-	return h.logout(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if handle != "" { // a browser without cookies is signed out: a page without a request can say so
+		if done, err := h.meet(w, r, logoutPage, handle); done {
+			return err
+		}
+	}
+	return h.logout(w, r, handle)
 }
 
 func (h *Handlers) logout(w http.ResponseWriter, r *http.Request, handle string) error {

@@ -38,6 +38,7 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
 	page, err := h.Pages.Error(web.ErrorPage{
 		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
+		TryAgain: h.tryAgain(r, p),
 	})
 	return h.show(w, pageStatus(p.Kind()), page, err)
 }
@@ -61,4 +62,17 @@ func (h *Handlers) Asset(w http.ResponseWriter, r *http.Request) error {
 	w.Header()["Content-Security-Policy"] = []string{web.AssetCSP}
 	wire.WriteBody(w, http.StatusOK, []string{mediaType}, body)
 	return nil
+}
+
+// tryAgain is the page that a person may open again once the browser keeps cookies. A page with a request is bound to the
+// cookie that the browser did not keep: the person starts again from the app.
+func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
+	if p.Code != problem.CookiesOff || r.Method == http.MethodPost || r.URL.Query().Has("request") {
+		return ""
+	}
+	switch at := page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path())); at {
+	case loginPage, signupPage:
+		return strings.TrimPrefix(string(at), "/")
+	}
+	return ""
 }

@@ -15,14 +15,18 @@ var signupFields = []string{"email", "username", "given_name", "family_name"}
 
 // SignupPage shows the sign-up page.
 func (h *Handlers) SignupPage(w http.ResponseWriter, r *http.Request) error {
-	return h.signup(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if done, err := h.meet(w, r, signupPage, handle); done {
+		return err
+	}
+	return h.signup(w, r, handle)
 }
 
 func (h *Handlers) signup(w http.ResponseWriter, r *http.Request, handle string) error {
 	if !h.Accounts.SignupEnabled {
 		return problem.New(problem.SignupClosed, "")
 	}
-	v, err := h.readVisit(w, r, handle)
+	v, err := h.readVisit(r, handle)
 	if err != nil {
 		return err
 	}
@@ -61,7 +65,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.readVisit(w, r, f.Get("request"))
+	v, err := h.readVisit(r, f.Get("request"))
 	if err != nil {
 		return err
 	}

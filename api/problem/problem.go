@@ -43,6 +43,7 @@ const (
 	RequestExpired     Code = "request_expired"
 	RequestFinished    Code = "request_finished"
 	OtherBrowser       Code = "other_browser"
+	CookiesOff         Code = "cookies_off"
 	CSRF               Code = "csrf"
 	UserAlreadyExists  Code = "user_already_exists"
 	Conflict           Code = "conflict"
@@ -93,6 +94,7 @@ var kinds = map[Code]Kind{
 	RequestExpired:     {Status: 400, Title: "The request has expired", Detail: "Start again from the app."},
 	RequestFinished:    {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
 	OtherBrowser:       {Status: 400, Title: "Begun in another browser", Detail: "Start again from the app, in this browser."},
+	CookiesOff:         {Status: 400, Title: "The browser sends no cookies", Detail: "Allow cookies for this site, then start again from the app."},
 	CSRF:               {Status: 403, Title: "The form was not sent from here", Detail: "Load the page again, with cookies allowed, and send its form once more."},
 
 	NotFound:          {Status: 404, Title: "Not found", Detail: "There is nothing here."},

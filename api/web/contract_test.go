@@ -29,6 +29,7 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 		{"signed-out", "", nil, nil},
 		{"signed-in", "", nil, nil},
 		{"error", "", nil, nil},
+		{"error-cookies", "", nil, nil},
 	} {
 		t.Run(c.sample, func(t *testing.T) {
 			d := parse(t, pageOf(t, p, c.sample, web.Common{Request: "handle", CSRF: "token"}).Body)

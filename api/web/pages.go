@@ -98,6 +98,7 @@ type view struct {
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
+	TryAgain          string // the page to try again at; empty: none
 	NotBack           string // not_registered, not_proved; empty: nothing to say
 
 	Action     template.URL // form-post page
@@ -296,7 +297,7 @@ func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
-	v.RequestID = clean(d.RequestID, maxLine)
+	v.RequestID, v.TryAgain = clean(d.RequestID, maxLine), d.TryAgain
 	return p.render(v, policy{forms: nowhere})
 }
 

@@ -119,6 +119,7 @@ type ErrorPage struct {
 	Common
 	Code      string
 	RequestID string
+	TryAgain  string // one of our pages, such as login, to try again at; empty: none
 }
 
 // FormPostPage carries an authorization response to the client as a POST (OAuth 2.0 Form Post Response Mode).

@@ -92,6 +92,9 @@ var all = []shown{
 	{"error", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser", RequestID: "01J9ZC3M8E7Q"})
 	}},
+	{"error-cookies", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "cookies_off", RequestID: "01J9ZC3M8E7Q", TryAgain: "login"})
+	}},
 	{"error-unavailable", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "temporarily_unavailable", RequestID: "01J9ZC3M8E7Q"})
 	}},
