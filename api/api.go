@@ -132,6 +132,7 @@ func (s *Server) routes() []route {
 		{"POST", "/logout", front.LogoutForm, ownPage},
 		{"POST", "/continue", front.Continue, ownPage},
 		{"POST", "/language", front.LanguageForm, ownPage},
+		{"POST", "/back", front.BackForm, ownPage},
 		{"GET", "/assets/{name}", front.Asset, operation},
 
 		{"POST", "/v1/refresh", me.Refresh, accountAPI},

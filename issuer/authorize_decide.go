@@ -96,6 +96,23 @@ func (i *Issuer) Deny(ctx context.Context, p Pending) (AuthorizationResponse, er
 	return i.refusal(p, refuse(AccessDenied, "The user did not allow it.")), nil
 }
 
+// Renew is the same request, begun again now: it gets a code of its own, and what it demands of the age of a login counts
+// from now.
+func (i *Issuer) Renew(p Pending) Pending {
+	p.ID, p.At, p.Proved = i.NewID(), i.now(), ""
+	return p
+}
+
+// Abandon is the answer to a request that can no longer be granted, and the client that it goes to: like every answer, only
+// at an address that is still the client's.
+func (i *Issuer) Abandon(ctx context.Context, p Pending) (AuthorizationResponse, userstore.Client, error) {
+	client, err := i.stillAddressed(ctx, p)
+	if err != nil {
+		return AuthorizationResponse{}, userstore.Client{}, err
+	}
+	return i.refusal(p, refuse(AccessDenied, "The user left the page open for too long: start again.")), client, nil
+}
+
 // stillAddressed is the client of p, whose redirect URI still is its own. The error is for a page.
 func (i *Issuer) stillAddressed(ctx context.Context, p Pending) (userstore.Client, error) {
 	client, err := i.enabledClient(ctx, p.ClientID)

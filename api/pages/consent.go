@@ -24,6 +24,13 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 	if err != nil {
 		return err
 	}
+	if v.stale {
+		return h.goTo(w, r, consentPage, v.handle)
+	}
+	return h.showConsent(w, r, v, http.StatusOK, nil)
+}
+
+func (h *Handlers) showConsent(w http.ResponseWriter, r *http.Request, v visit, status int, problems []web.Problem) error {
 	d, err := h.Issuer.Decide(r.Context(), v.pending, v.session)
 	if err != nil {
 		return err
@@ -32,7 +39,7 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 		return h.takeStep(w, r, v.handle, d)
 	}
 	p := web.ConsentPage{
-		Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
+		Problems: problems, Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
 		User: v.session.User.Email, Scopes: d.Scopes, Claims: h.Issuer.ClaimScopes(), Resources: v.pending.Resources,
 	}
 	p.Request, p.Onward = v.handle, true
@@ -40,7 +47,7 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 		return err
 	}
 	page, err := h.Pages.Consent(p)
-	return h.show(w, http.StatusOK, page, err)
+	return h.show(w, status, page, err)
 }
 
 func (h *Handlers) consentVisit(r *http.Request, handle string) (visit, error) {
@@ -65,11 +72,14 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	if v.session == nil { // the session ended meanwhile
 		return h.goTo(w, r, loginPage, v.handle)
 	}
-	if err := h.checkForm(v.form("consent"), f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.asShown().form("consent"), f.Get("csrf")); err != nil {
 		return err
 	}
 	switch f.Get("decision") {
 	case "approve":
+		if v.stale {
+			return h.showConsent(w, r, v, http.StatusBadRequest, expired)
+		}
 		d, err := h.Issuer.Allow(r.Context(), v.pending, *v.session)
 		if err != nil {
 			return err

@@ -36,7 +36,7 @@ func TestABrowserWithoutCookiesIsToldBeforeAPassword(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				b := s.With(t).Browser()
 				b.NoCookies = true
-				p := b.Follow(row.open).WantPage(400, "")
+				p := b.Follow(row.open).WantPage(403, "")
 				if !strings.Contains(p.Text(), "Cookies are off") || p.Has("password") {
 					t.Errorf("%s", p.Text())
 				}
@@ -70,14 +70,14 @@ func TestABrowserWithoutCookiesIsToldBeforeAPassword(t *testing.T) {
 				p := b.Open(path).WantPage(200, "login-submit")
 				clear(b.Cookies)
 				b.NoCookies = true
-				if p := p.Submit("login-submit", alice.Credentials()).WantPage(400, ""); !strings.Contains(p.Text(), "Cookies are off") {
+				if p := p.Submit("login-submit", alice.Credentials()).WantPage(403, ""); !strings.Contains(p.Text(), "Cookies are off") {
 					t.Errorf("%.40s: %s", path, p.Text())
 				}
 			}
 			b := s.SignedIn(alice)
 			p := b.Open(authorizePath(c)).WantPage(200, "consent-approve")
 			clear(b.Cookies)
-			s.Unchanged(func() { p.Submit("consent-approve", nil).WantPage(400, "") })
+			s.Unchanged(func() { p.Submit("consent-approve", nil).WantPage(403, "") })
 		})
 		t.Run("a browser with cookies comes in as before", func(t *testing.T) {
 			s := s.With(t)

@@ -25,6 +25,9 @@ func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) 
 	if err != nil {
 		return err
 	}
+	if v.stale {
+		return h.goTo(w, r, loginPage, v.handle)
+	}
 	if v.handle == "" && v.session != nil {
 		page, err := h.Pages.SignedIn(web.SignedInPage{Common: h.common(r, nil), User: v.session.User.Email})
 		return h.show(w, http.StatusOK, page, err)
@@ -72,10 +75,13 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.checkForm(v.anonymousForm("login"), f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.asShown().anonymousForm("login"), f.Get("csrf")); err != nil {
 		return err
 	}
 	typed := typedLogin{name: f.Get("email"), password: f.Get("password"), stay: f.Get("stay") == "yes"}
+	if v.stale {
+		return h.showLogin(w, r, v, http.StatusBadRequest, typed, expired)
+	}
 	b, err := h.startSession(w, r, v, typed)
 	if err != nil {
 		p := problem.From(err)

@@ -36,10 +36,14 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 // Error answers a problem as a page, which says what to do about the code and repeats nothing of
 // the request. After an error nothing has been written.
 func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
-	page, err := h.Pages.Error(web.ErrorPage{
+	e := web.ErrorPage{
 		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
 		TryAgain: h.tryAgain(r, p),
-	})
+	}
+	if p.Handle != "" {
+		h.leadBack(r, &e, p.Handle)
+	}
+	page, err := h.Pages.Error(e)
 	return h.show(w, pageStatus(p.Kind()), page, err)
 }
 

@@ -30,6 +30,9 @@ func (h *Handlers) signup(w http.ResponseWriter, r *http.Request, handle string)
 	if err != nil {
 		return err
 	}
+	if v.stale {
+		return h.goTo(w, r, signupPage, v.handle)
+	}
 	return h.showSignup(w, r, v, http.StatusOK, nil, nil)
 }
 
@@ -69,8 +72,11 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.checkForm(v.anonymousForm("signup"), f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.asShown().anonymousForm("signup"), f.Get("csrf")); err != nil {
 		return err
+	}
+	if v.stale {
+		return h.showSignup(w, r, v, http.StatusBadRequest, f, expired)
 	}
 	_, err = h.Accounts.Register(r.Context(), userstore.NewUser{
 		Email: f.Get("email"), Username: f.Get("username"), Password: f.Get("password"),

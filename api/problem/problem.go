@@ -94,7 +94,7 @@ var kinds = map[Code]Kind{
 	RequestExpired:     {Status: 400, Title: "The request has expired", Detail: "Start again from the app."},
 	RequestFinished:    {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
 	OtherBrowser:       {Status: 400, Title: "Begun in another browser", Detail: "Start again from the app, in this browser."},
-	CookiesOff:         {Status: 400, Title: "The browser sends no cookies", Detail: "Allow cookies for this site, then start again from the app."},
+	CookiesOff:         {Status: 403, Title: "The browser sends no cookies", Detail: "Allow cookies for this site, then start again from the app."},
 	CSRF:               {Status: 403, Title: "The form was not sent from here", Detail: "Load the page again, with cookies allowed, and send its form once more."},
 
 	NotFound:          {Status: 404, Title: "Not found", Detail: "There is nothing here."},
@@ -126,7 +126,9 @@ type Problem struct {
 	Retry string      // seconds until a retry; empty: the code's own
 	Cause error       // for the log only
 	Stack string      // of a panic, for the log only
-	Abort bool        // cut the connection: an answer is already half sent
+	// Handle is of a pending request that has expired: the page leads back to its app.
+	Handle string
+	Abort  bool // cut the connection: an answer is already half sent
 }
 
 // Kind is what is the same for every problem of the code.

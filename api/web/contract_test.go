@@ -29,6 +29,8 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 		{"signed-out", "", nil, nil},
 		{"signed-in", "", nil, nil},
 		{"error", "", nil, nil},
+		{"consent-wrong", "/id/consent", []string{"consent-approve", "consent-deny"}, nil},
+		{"error-back", "/id/back", []string{"back-submit"}, nil},
 		{"error-cookies", "", nil, nil},
 	} {
 		t.Run(c.sample, func(t *testing.T) {
@@ -133,7 +135,7 @@ func pageOf(t testing.TB, p *web.Pages, name string, c web.Common) web.Page {
 func TestTheLanguageIsChosenAtTheFoot(t *testing.T) {
 	p := newPages(t, web.Options{Base: "/id"})
 	for sample, page := range map[string]string{"login": "login", "login-wrong": "login", "login-again": "login", "signup": "signup", "signup-wrong": "signup",
-		"consent": "consent", "logout": "logout", "signed-out": "logout", "signed-in": "login", "error": "", "form-post": ""} {
+		"consent": "consent", "logout": "logout", "signed-out": "logout", "signed-in": "login", "error": "", "error-back": "", "error-cookies": "", "form-post": ""} {
 		t.Run(sample, func(t *testing.T) {
 			d := parse(t, pageOf(t, p, sample, web.Common{Locale: "fr", Request: "handle", CSRF: "token"}).Body)
 			forms := slices.DeleteFunc(d.all("form"), func(f element) bool { return f.attrs["class"] != "languages" })
@@ -217,6 +219,8 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 		{"signed-out", head + "; form-action 'self'" + tail, head + "; form-action 'self'" + tail},
 		{"signed-in", head + "; form-action 'self'" + tail, head + "; form-action 'self'" + tail},
 		{"error", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
+		{"error-back", head + "; form-action 'self'" + tail, head + tail},
+		{"error-cookies", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
 		{"form-post", strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail, strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail},
 	} {
 		for onward, want := range map[bool]string{false: c.within, true: c.onward} {

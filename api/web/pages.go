@@ -262,6 +262,7 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	for _, r := range d.Resources {
 		v.Resources = append(v.Resources, clean(r, maxLine))
 	}
+	v.settle(d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -298,7 +299,12 @@ func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
 	v.RequestID, v.TryAgain = clean(d.RequestID, maxLine), d.TryAgain
-	return p.render(v, policy{forms: nowhere})
+	if d.Back == nil {
+		return p.render(v, policy{forms: nowhere})
+	}
+	v.showClient(d.Back)
+	v.Client.Logo, v.Client.Policy, v.Client.Terms = "", "", ""
+	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 
 func (p *Pages) FormPost(d FormPostPage) (Page, error) {

@@ -72,6 +72,13 @@ var samples = []sample{
 	{"error", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser" + s, RequestID: "req-1" + s})
 	}},
+	{"consent-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s, Scopes: []string{"openid"},
+			Problems: []web.Problem{{Code: "request_expired"}, {Code: s}}})
+	}},
+	{"error-back", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "request_expired", RequestID: "req-1" + s, Back: client(s)})
+	}},
 	{"error-cookies", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "cookies_off", RequestID: "req-1" + s, TryAgain: "login"})
 	}},

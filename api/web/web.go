@@ -93,6 +93,7 @@ type ConsentPage struct {
 	Scopes    []string // exactly what would be granted
 	Claims    []string // those of Scopes that stand for claims of the operator's own about the user
 	Resources []string
+	Problems  []Problem
 }
 
 // LogoutPage asks whether to sign out.
@@ -119,7 +120,8 @@ type ErrorPage struct {
 	Common
 	Code      string
 	RequestID string
-	TryAgain  string // one of our pages, such as login, to try again at; empty: none
+	Back      *Client // an app that can be told that its request has ended; Request and CSRF are of the form that leads there
+	TryAgain  string  // one of our pages, such as login, to try again at; empty: none
 }
 
 // FormPostPage carries an authorization response to the client as a POST (OAuth 2.0 Form Post Response Mode).

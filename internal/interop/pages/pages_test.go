@@ -92,6 +92,17 @@ var all = []shown{
 	{"error", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser", RequestID: "01J9ZC3M8E7Q"})
 	}},
+	{"login-expired", "problems", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Name: "ada@example.com",
+			Problems: []web.Problem{{Code: "request_expired"}}})
+	}},
+	{"consent-expired", "problems", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: *app(o), User: "ada@example.com", Scopes: []string{"openid", "email"},
+			Problems: []web.Problem{{Code: "request_expired"}}})
+	}},
+	{"error-back", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "request_expired", RequestID: "01J9ZC3M8E7Q", Back: app(o)})
+	}},
 	{"error-cookies", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "cookies_off", RequestID: "01J9ZC3M8E7Q", TryAgain: "login"})
 	}},
