@@ -97,10 +97,14 @@ func (h *Handlers) browserOf(r *http.Request) (*issuer.Browser, error) {
 const cookiesParameter = "cookies"
 
 // meet gives a browser that opens a page without a cookie the cookie, and sends it to the page once more. A browser that
-// comes back without the cookie keeps none: a page says so before a password is typed. done: the request is answered.
+// comes back without the cookie keeps none: a page says so before a password is typed. A program that does not name HTML
+// gets the page at once. done: the request is answered.
 func (h *Handlers) meet(w http.ResponseWriter, r *http.Request, p page, handle string) (done bool, err error) {
 	switch {
 	case r.Method == http.MethodPost, h.cookie(r, browserCookie) != "", !web.FitsAddress(handle): // no address of ours has such a handle
+		return false, nil
+	case !strings.Contains(strings.Join(r.Header["Accept"], ","), "text/html"):
+		h.browserID(w, r)
 		return false, nil
 	case r.URL.Query().Has(cookiesParameter):
 		return true, problem.New(problem.CookiesOff, "")

@@ -106,6 +106,10 @@ func TestABrowserWithoutCookiesIsToldBeforeAPassword(t *testing.T) {
 				t.Errorf("the other tab: %d %s", q.Status, q.Text())
 			}
 		})
+		t.Run("a program gets a page at once", func(t *testing.T) {
+			p := s.With(t).Browser().Send(apitest.Request{Path: "/login", Header: http.Header{"Accept": {"*/*"}}})
+			p.WantPage(200, "login-submit").Submit("login-submit", alice.Credentials()).WantPage(200, "")
+		})
 		t.Run("an address that is no handle is sent nowhere else", func(t *testing.T) {
 			b := s.With(t).Browser()
 			for _, handle := range []string{"a&next=https://evil.test", "x\r\nSet-Cookie: a=b", "//evil.test", strings.Repeat("a", 3000)} {

@@ -12,6 +12,7 @@ import (
 var (
 	htmlType = []string{"text/html; charset=utf-8"}
 	forever  = []string{"public, max-age=31536000, immutable"}
+	aDay     = []string{"public, max-age=86400"}
 )
 
 // common is what all pages have; preferred are the languages of ui_locales.
@@ -63,6 +64,15 @@ func (h *Handlers) Asset(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.NotFound, "")
 	}
 	w.Header()["Cache-Control"] = forever
+	w.Header()["Content-Security-Policy"] = []string{web.AssetCSP}
+	wire.WriteBody(w, http.StatusOK, []string{mediaType}, body)
+	return nil
+}
+
+// Favicon serves the icon where browsers look for one beside documents that are not ours, such as JSON.
+func (h *Handlers) Favicon(w http.ResponseWriter, _ *http.Request) error {
+	body, mediaType := h.Pages.Icon()
+	w.Header()["Cache-Control"] = aDay
 	w.Header()["Content-Security-Policy"] = []string{web.AssetCSP}
 	wire.WriteBody(w, http.StatusOK, []string{mediaType}, body)
 	return nil
