@@ -1,12 +1,14 @@
 package pages
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -84,6 +86,11 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err != nil {
 		p := problem.From(err)
+		if b, err := h.sentTwice(w, r, v, p, f); b != nil {
+			return h.continueRequest(w, r, v, b)
+		} else if err != nil {
+			p = err
+		}
 		list, ok := formProblems(p)
 		if !ok {
 			return p
@@ -97,4 +104,31 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		return h.goTo(w, r, loginPage, v.handle)
 	}
 	return h.continueRequest(w, r, v, b)
+}
+
+// sentTwice logs a person in who signed up a moment before: the form was sent twice, by a double click or when the page was
+// loaded again. It is a login like any other, and counted as one. To whoever has not the right password, the address is
+// taken, whatever else a login would say: the throttle tells nothing here. problem is a failure of the server.
+func (h *Handlers) sentTwice(w http.ResponseWriter, r *http.Request, v visit, refused *problem.Problem, f url.Values) (*issuer.Browser, *problem.Problem) {
+	if refused.Code != problem.UserAlreadyExists {
+		return nil, nil
+	}
+	if key, ok := userstore.EmailKey(f.Get("email")); refused.Errors[0].Field != "email" && ok {
+		// Only the username is taken, or both are: of two forms sent at once either may be told.
+		_, err := h.Accounts.Store.UserByLogin(r.Context(), userstore.Login{EmailKey: key})
+		switch {
+		case errors.Is(err, userstore.ErrNotFound):
+			return nil, nil
+		case err != nil:
+			return nil, problem.From(err)
+		}
+	}
+	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password")})
+	if err == nil {
+		return b, nil
+	}
+	if p := problem.From(err); p.Kind().Status >= http.StatusInternalServerError {
+		return nil, p
+	}
+	return nil, nil
 }
