@@ -52,7 +52,7 @@ func (h *Handlers) showConsent(w http.ResponseWriter, r *http.Request, v visit, 
 
 func (h *Handlers) consentVisit(r *http.Request, handle string) (visit, error) {
 	if handle == "" {
-		return visit{}, problem.New(problem.RequestExpired, "")
+		return visit{}, problem.New(problem.RequestMissing, "")
 	}
 	return h.readVisit(r, handle)
 }

@@ -63,7 +63,7 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 func (h *Handlers) unseal(handle string, kind handleKind, browser string, request any) (age time.Duration, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
 	if err != nil || len(raw) <= sha256.Size {
-		return 0, problem.New(problem.RequestExpired, "")
+		return 0, problem.New(problem.RequestInvalid, "")
 	}
 	sent, text := raw[:sha256.Size], raw[sha256.Size:]
 	mac, err := h.Issuer.FormMAC("handle", string(text))
@@ -72,7 +72,7 @@ func (h *Handlers) unseal(handle string, kind handleKind, browser string, reques
 	}
 	var sealed sealedRequest
 	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind {
-		return 0, problem.New(problem.RequestExpired, "")
+		return 0, problem.New(problem.RequestInvalid, "")
 	}
 	age = time.Duration(h.Now().Unix()-sealed.Expires)*time.Second + handleAge
 	if age >= answerableAge {

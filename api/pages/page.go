@@ -39,7 +39,7 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
 	e := web.ErrorPage{
 		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
-		TryAgain: h.tryAgain(r, p),
+		TryAgain: h.tryAgain(r, p), SignIn: p.Code == problem.RequestMissing || p.Code == problem.RequestInvalid,
 	}
 	if p.Handle != "" {
 		h.leadBack(r, &e, p.Handle)

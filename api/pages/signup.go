@@ -35,6 +35,9 @@ func (h *Handlers) signup(w http.ResponseWriter, r *http.Request, handle string)
 	if v.stale {
 		return h.goTo(w, r, signupPage, v.handle)
 	}
+	if v.handle == "" && v.session != nil { // the page says who is signed in, and leads to signing out
+		return h.goTo(w, r, loginPage, "")
+	}
 	return h.showSignup(w, r, v, http.StatusOK, nil, nil)
 }
 
@@ -56,6 +59,9 @@ func (h *Handlers) showSignup(w http.ResponseWriter, r *http.Request, v visit, s
 		}
 		client := webClient(d.Client, v.pending.RedirectURI)
 		p.Client, p.Onward = &client, true
+		if p.Continue, err = h.continueAs(v, d); err != nil {
+			return err
+		}
 	}
 	page, err := h.Pages.Signup(p)
 	return h.show(w, status, page, err)

@@ -40,6 +40,8 @@ const (
 	NotFound           Code = "not_found"
 	MethodNotAllowed   Code = "method_not_allowed"
 	InvalidRedirectURI Code = "invalid_redirect_uri"
+	RequestMissing     Code = "request_missing"
+	RequestInvalid     Code = "request_invalid"
 	RequestExpired     Code = "request_expired"
 	RequestFinished    Code = "request_finished"
 	OtherBrowser       Code = "other_browser"
@@ -91,6 +93,8 @@ var kinds = map[Code]Kind{
 	LoginClosed:       {Status: 403, Title: "Login by JSON is off", Detail: "This server takes no passwords here: accounts.json_login is switched off."},
 
 	InvalidRedirectURI: {Status: 400, Title: "The redirect URI is not registered", Detail: "Send a redirect_uri that is registered for the client, byte for byte."},
+	RequestMissing:     {Status: 400, Title: "There is no request", Detail: "Start from the app."},
+	RequestInvalid:     {Status: 400, Title: "The request is not one of ours", Detail: "Start again from the app."},
 	RequestExpired:     {Status: 400, Title: "The request has expired", Detail: "Start again from the app."},
 	RequestFinished:    {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
 	OtherBrowser:       {Status: 400, Title: "Begun in another browser", Detail: "Start again from the app, in this browser."},

@@ -88,8 +88,9 @@ type view struct {
 
 	Client   *app
 	User     string
-	Problems []string // of the form as a whole
-	Listed   []field  // whose problems are told above the form, too
+	Continue *Continue // whose User has been cleaned
+	Problems []string  // of the form as a whole
+	Listed   []field   // whose problems are told above the form, too
 	Fields   []field
 	More     []field // that may be left out
 	MoreOpen bool
@@ -98,6 +99,7 @@ type view struct {
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
+	SignIn            bool   // a link to the login page
 	TryAgain          string // the page to try again at; empty: none
 	NotBack           string // not_registered, not_proved; empty: nothing to say
 
@@ -164,6 +166,20 @@ func (v *view) showClient(c *Client) {
 	}
 }
 
+// offer shows the choice to go on as the user who is logged in. The focus stays away from the fields, which are the other
+// choice.
+func (v *view) offer(c *Continue) {
+	if c == nil {
+		return
+	}
+	v.Continue = &Continue{User: clean(c.User, maxUser), CSRF: c.CSRF}
+	if !v.Wrong() {
+		for _, f := range v.all() {
+			f.Autofocus = false
+		}
+	}
+}
+
 // Linked tells whether the app has links of its own, for the foot of the page.
 func (v *view) Linked() bool {
 	return v.Client != nil && (v.Client.Policy != "" || v.Client.Terms != "")
@@ -226,6 +242,7 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 		}
 	}
 	v.settle(problems)
+	v.offer(d.Continue)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -244,6 +261,7 @@ func (p *Pages) Signup(d SignupPage) (Page, error) {
 		{Name: "username", Label: "field.username", Type: "text", Autocomplete: "nickname", Value: typed(d.Values["username"]), Hint: "hint.username"},
 	}
 	v.settle(d.Problems)
+	v.offer(d.Continue)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -298,7 +316,7 @@ func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
-	v.RequestID, v.TryAgain = clean(d.RequestID, maxLine), d.TryAgain
+	v.RequestID, v.TryAgain, v.SignIn = clean(d.RequestID, maxLine), d.TryAgain, d.SignIn
 	if d.Back == nil {
 		return p.render(v, policy{forms: nowhere})
 	}

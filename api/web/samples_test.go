@@ -45,6 +45,12 @@ var samples = []sample{
 	{"login-again", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: "ada" + s, Signup: true, Reauthenticate: true})
 	}},
+	{"login-continue", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Signup: true, Continue: &web.Continue{User: "ada@example.com" + s, CSRF: "own"}})
+	}},
+	{"signup-continue", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, Client: client(s), MinLength: 15, Continue: &web.Continue{User: "ada@example.com" + s, CSRF: "own"}})
+	}},
 	{"signup", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, Client: client(s), MinLength: 15})
 	}},
@@ -75,6 +81,9 @@ var samples = []sample{
 	{"consent-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s, Scopes: []string{"openid"},
 			Problems: []web.Problem{{Code: "request_expired"}, {Code: s}}})
+	}},
+	{"error-lost", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "request_missing", RequestID: "req-1" + s, SignIn: true})
 	}},
 	{"error-back", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "request_expired", RequestID: "req-1" + s, Back: client(s)})
