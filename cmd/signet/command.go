@@ -41,8 +41,17 @@ func (a *app) root() *cobra.Command {
 Without a configuration, "signet serve" runs on http://localhost:8080 and keeps
 everything in the folder data. "signet config" shows what is configured.`
 	root.SilenceUsage, root.SilenceErrors = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = buildVersion().String()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().Bool("version", false, "say which version this is")
 	root.SetHelpCommand(helpCommand())
+	root.SetOut(a.out) // which the completion command keeps from here on
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // alone or with another shell it is what any group is
+			c.Short, c.Args, c.RunE = "Print a script by which a shell completes commands", onlyCommands, showHelp
+		}
+	}
 	root.SetFlagErrorFunc(flagError)
 	plainArguments(root)
 	// A group runs only to say that there is no such command: its usage is not "keys [flags]".
@@ -55,20 +64,25 @@ everything in the folder data. "signet config" shows what is configured.`
 // group is a command that only holds others: alone it shows them, and with a word
 // that is none of them it is misused.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			text += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+near[0])
-		}
-		return errors.New(text)
-	}, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	g := &cobra.Command{Use: use, Short: short, Args: onlyCommands, RunE: showHelp}
 	g.SuggestionsMinimumDistance = 2
 	g.AddCommand(commands...)
 	return g
 }
+
+// onlyCommands is Args of a command that only holds others.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+near[0])
+	}
+	return errors.New(text)
+}
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // action makes a command's body: what it does is the operator's act, and an error of it is a
 // failure, unless it is a misuse.
