@@ -30,6 +30,7 @@ type app struct {
 	configFile string
 	loaded     *configs.Config // by the first load
 	asJSON     bool
+	wide       bool // lists may be wider than a terminal
 }
 
 func (a *app) root() *cobra.Command {
@@ -59,6 +60,11 @@ everything in the folder data. "signet config" shows what is configured.`
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "read this configuration `file` (default: "+configs.DefaultFile+" in the working folder, if there is one)")
 	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print JSON for programs instead of text for people")
 	return root
+}
+
+// wideFlag is --wide of a command that prints a list.
+func (a *app) wideFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.wide, "wide", false, "print everything there is, however wide")
 }
 
 // group is a command that only holds others: alone it shows them, and with a word
