@@ -134,10 +134,12 @@ func (m *Manager) Revoke(ctx context.Context, kids []string, all bool) (Report, 
 		return Report{}, err
 	}
 	var unknown []string
-	for _, kid := range kids {
-		if _, ok := ring.find(kid); !ok {
-			unknown = append(unknown, kid)
+	for n, name := range kids {
+		kid, ok := ring.named(name)
+		if !ok {
+			unknown = append(unknown, name)
 		}
+		kids[n] = kid
 	}
 	if len(unknown) > 0 {
 		return Report{}, fmt.Errorf("there is no signing key %s in the store, so nothing was revoked; `signet keys list` shows them", strings.Join(unknown, ", "))
@@ -156,6 +158,29 @@ func (m *Manager) Revoke(ctx context.Context, kids []string, all bool) (Report, 
 	}
 	m.logChange(done)
 	return m.revoked(done, kids), nil
+}
+
+// shortestPrefix is how many characters of a kid name a key, if no other key begins with them:
+// `signet keys list` shows eight where a terminal is narrow.
+const shortestPrefix = 8
+
+// named returns the kid of the key that name stands for: the whole kid, or its first characters.
+func (r Ring) named(name string) (kid string, ok bool) {
+	if _, ok := r.find(name); ok {
+		return name, true
+	}
+	if len(name) < shortestPrefix {
+		return "", false
+	}
+	for _, k := range r.Keys {
+		if strings.HasPrefix(k.ID, name) {
+			if kid != "" {
+				return "", false
+			}
+			kid = k.ID
+		}
+	}
+	return kid, kid != ""
 }
 
 func (m *Manager) revoked(done ringChange, kids []string) Report {

@@ -480,3 +480,26 @@ type conflicting struct{ *memStore }
 func (conflicting) ChangeRing(context.Context, int64, Change) error {
 	return fmt.Errorf("wrapped: %w", ErrConflict)
 }
+
+// `signet keys list` shows the first eight characters of a kid: they name a key as long as they
+// name one only.
+func TestRevokeByTheBeginningOfAKid(t *testing.T) {
+	c, store := newClock(), &memStore{}
+	m := started(t, store, c, keystest.Generator())
+	victim := store.ring.Keys[2].ID
+	for _, name := range []string{"", victim[:7], victim[:8] + "*", strings.ToUpper(victim[:8]) + "x", "nonesuch"} {
+		if r, err := m.Revoke(t.Context(), []string{name}, false); err == nil || r.Changed {
+			t.Errorf("%q: %+v, %v", name, r, err)
+		}
+	}
+	r, err := m.Revoke(t.Context(), []string{victim[:8]}, false)
+	if err != nil || !r.Changed || states(r, "RS256") != "removed active pending" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	twin := store.ring.Keys[3]
+	twin.ID = twin.ID[:20] + "another"
+	store.ring.Keys = append(store.ring.Keys, twin)
+	if _, ok := store.ring.named(twin.ID[:10]); ok {
+		t.Error("a beginning that two keys share named one of them")
+	}
+}
