@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/pgurl"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -268,6 +269,46 @@ func badRedirectSchemes(c Config) []string {
 func badServiceName(name string) string {
 	if utf8.RuneCountInString(name) > 64 || strings.Join(strings.Fields(name), " ") != name || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		return "is not one line of at most 64 visible characters; shorten it, or leave out what cannot be seen"
+	}
+	return ""
+}
+
+// badSMTP never shows the text: it may hold a password.
+func badSMTP(text string) string {
+	if text == "" {
+		return ""
+	}
+	if _, err := mail.ParseSMTP(text); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func badMailbox(text string) string {
+	if text == "" {
+		return ""
+	}
+	if _, err := mail.ParseMailbox(text); err != nil {
+		return fmt.Sprintf("%q cannot be used: %s", text, err)
+	}
+	return ""
+}
+
+// badMailPassword: a user and a password belong together.
+func badMailPassword(c Config) string {
+	if c.Mail.SMTP == "" {
+		if c.Mail.Password != "" {
+			return "is the password of the user in mail.smtp, which is not given; give both"
+		}
+		return ""
+	}
+	s, err := mail.ParseSMTP(c.Mail.SMTP)
+	switch {
+	case err != nil: // told already
+	case s.User() != "" && c.Mail.Password == "":
+		return "is needed with the user in mail.smtp; give it as SIGNET_MAIL_PASSWORD or name its file in SIGNET_MAIL_PASSWORD_FILE"
+	case s.User() == "" && c.Mail.Password != "":
+		return "is given, but mail.smtp names no user; write smtps://user@host (percent-encode an @ in the user as %40)"
 	}
 	return ""
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -64,6 +65,7 @@ type Server struct {
 	issuerPath string // of an issuer …/p
 	secrets    *secrets
 	made       *made
+	letters    *letters
 }
 
 // made are the private keys that were generated, for Key.
@@ -78,6 +80,7 @@ type Replica struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
 	Keys     *keys.Manager
+	Mail     *mail.Worker // nothing runs it: see Server.Letters
 	HTTP     *httptest.Server
 }
 
@@ -106,7 +109,7 @@ func New(t testing.TB, o Options) *Server {
 		t.Fatal(err)
 	}
 	// Whole seconds, so that what tokens say and what the store keeps are equal.
-	s := &Server{issuerPath: issuer.Path, T: t, DB: o.DB, Clock: &Clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}, Log: &Log{}, secrets: &secrets{}, made: &made{}}
+	s := &Server{issuerPath: issuer.Path, T: t, DB: o.DB, Clock: &Clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}, Log: &Log{}, secrets: &secrets{}, made: &made{}, letters: &letters{}}
 	ready := keystest.Generator()
 	generate := func(alg string) (crypto.Signer, error) {
 		key, err := ready(alg)
@@ -156,6 +159,9 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		SessionAbsolute: 720 * time.Hour, SessionIdle: 24 * time.Hour,
 	}
 	r.API = &api.Server{JWKSMaxAge: 5 * time.Minute, JSONLogin: true}
+	if r.Mail, err = s.mail(o.IssuerURL); err != nil {
+		t.Fatal(err)
+	}
 	err = server.Compose(server.Parts{
 		Store: store, Keys: r.Keys, Pages: pages, Now: s.Clock.Now, Log: log,
 		// argon2id as cheap as it gets: what it costs is tested where it lives.
@@ -163,6 +169,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		// A budget of one account as everywhere; none of a network, for tests all come from one.
 		Throttle:  &userstore.Throttle{},
 		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
+		Mail: r.Mail,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
 				return err
@@ -174,6 +181,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	if err != nil {
 		t.Fatalf("compose the server: %v", err)
 	}
+	r.Mail.Now = func(context.Context) (time.Time, error) { return s.Clock.Now(), nil }
 	t.Cleanup(r.Accounts.Throttle.Drain)
 	if o.Configure != nil {
 		o.Configure(r)

@@ -93,6 +93,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if err != nil {
 		return err
 	}
+	texts, err := readMailTexts(c)
+	if err != nil {
+		return err
+	}
 	db, keks, fresh, err := a.openForServing(ctx, c, migrate, log)
 	if err != nil {
 		return err
@@ -158,7 +162,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
 	}
 	defer throttle.Drain()
-	metrics := newMetrics(hasher, manager, db, a.now)
+	post, err := newMail(c, listener.Addr().String(), texts, files)
+	if err != nil {
+		return err
+	}
+	metrics := newMetrics(hasher, manager, db, post, a.now)
 	var stopping atomic.Bool
 	endpoints := &api.Server{
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
@@ -176,6 +184,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Throttle:   throttle,
 		Admission:  admission,
 		Cache:      &issuer.ClientCache{For: time.Second},
+		Mail:       post,
 		ClientKeys: &issuer.ClientKeys{Fetch: abroad.Get},
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
@@ -207,9 +216,12 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
+	running.Go(func() { post.Run(background) })
 	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
 	warnOfStrangers(ctx, db, iss.Resources, log) // before anybody is answered, and so before anybody stops us
+
+	tellOfMail(c, post, log)
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()
