@@ -273,7 +273,7 @@ func (s *SMTP) fault(err error) *Fault {
 		}
 		return f
 	case errors.As(err, &protocol):
-		answer := s.clean(protocol.Error())
+		answer := s.clean(fmt.Sprintf("%03d %s", protocol.Code, protocol.Msg))
 		return &Fault{Answer: answer, Reason: "the mail server answered " + answer}
 	}
 	return &Fault{Reason: s.clean(networkReason(err))}
@@ -291,6 +291,15 @@ func answered(e *gomail.SendError) string {
 		text = text[i:]
 	}
 	text, _, _ = strings.Cut(text, ", affected ")
+	return unquoted(text)
+}
+
+// unquoted is 550 no for 550 "no", as the library writes an answer.
+func unquoted(text string) string {
+	code, quoted, found := strings.Cut(text, " ")
+	if plain, err := strconv.Unquote(quoted); found && err == nil {
+		return code + " " + plain
+	}
 	return text
 }
 
