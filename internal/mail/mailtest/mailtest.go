@@ -63,6 +63,16 @@ func Refuse(code int, class, subject, detail int, message string) error {
 // Start listens on a port of 127.0.0.1 until the test ends.
 func (s *Server) Start(tb testing.TB) *Server {
 	tb.Helper()
+	end, err := s.Listen()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(end)
+	return s
+}
+
+// Listen is Start for who has no test at hand.
+func (s *Server) Listen() (end func(), err error) {
 	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 		_, encrypted := c.TLSConnectionState()
 		return &session{server: s, encrypted: encrypted || s.NoTLS}, nil
@@ -74,7 +84,7 @@ func (s *Server) Start(tb testing.TB) *Server {
 	server.ErrorLog = log.New(io.Discard, "", 0)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
 	if !s.NoTLS {
 		names := s.Names
@@ -82,7 +92,9 @@ func (s *Server) Start(tb testing.TB) *Server {
 			names = []string{"localhost", "127.0.0.1"}
 		}
 		var certificate tls.Certificate
-		certificate, s.PEM = selfSigned(tb, names)
+		if certificate, s.PEM, err = selfSigned(names); err != nil {
+			return nil, err
+		}
 		s.CAs = x509.NewCertPool()
 		s.CAs.AppendCertsFromPEM(s.PEM)
 		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
@@ -92,8 +104,7 @@ func (s *Server) Start(tb testing.TB) *Server {
 	}
 	s.address = listener.Addr().String()
 	go server.Serve(listener) //nolint:errcheck // it ends with the test
-	tb.Cleanup(func() { server.Close() })
-	return s
+	return func() { server.Close() }, nil
 }
 
 // Port is where it listens, on 127.0.0.1.
@@ -214,11 +225,10 @@ func (c *session) Data(r io.Reader) (err error) {
 func (c *session) Reset()        {}
 func (c *session) Logout() error { return nil }
 
-func selfSigned(tb testing.TB, names []string) (tls.Certificate, []byte) {
-	tb.Helper()
+func selfSigned(names []string) (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		tb.Fatal(err)
+		return tls.Certificate{}, nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mailtest"},
@@ -233,10 +243,7 @@ func selfSigned(tb testing.TB, names []string) (tls.Certificate, []byte) {
 		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), err
 }
 
 // Script is a server that says what it is told and nothing else: for what no real one does. step is given each line
