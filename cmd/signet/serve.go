@@ -216,7 +216,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
-	running.Go(func() { post.Run(background) })
+	// No new message is taken once the server stops; one that is under way has the time of the last requests.
+	mailing, stopMail := context.WithCancel(ctx)
+	defer stopMail()
+	running.Go(func() { post.Run(mailing) })
 	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
 	warnOfStrangers(ctx, db, iss.Resources, log) // before anybody is answered, and so before anybody stops us

@@ -202,26 +202,30 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	answer, err := w.try(ctx, c, began)
 	if err == nil {
 		w.sent.Add(1)
-		log.Info("message sent", "answer", answer, "waited", c.at.Sub(c.At).Round(time.Millisecond))
+		log.Info("message sent", "answer", anonymous(answer, c.To), "waited", c.at.Sub(c.At).Round(time.Millisecond))
 		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
 		return
 	}
 	w.failed.Add(1)
 	fault := &Fault{Reason: err.Error()}
 	errors.As(err, &fault)
+	reason := anonymous(fault.Reason, c.To)
 	next := c.at.Add(waitAfter(c.Attempts))
 	switch {
 	case fault.Final:
-		w.giveUp(ctx, log, c, "refused", fault.Reason)
+		w.giveUp(ctx, log, c, "refused", reason)
 	case !next.Before(c.EndsAt):
-		w.giveUp(ctx, log, c, "ended", fault.Reason)
+		w.giveUp(ctx, log, c, "ended", reason)
 	default:
-		log.Warn("message not sent; it is tried again", "reason", fault.Reason, "next", next)
+		log.Warn("message not sent; it is tried again", "reason", reason, "next", next)
 		w.note(ctx, log, func(ctx context.Context) error {
-			return w.Store.PostponeMessage(ctx, c.ID, c.Lease, next, fault.Reason)
+			return w.Store.PostponeMessage(ctx, c.ID, c.Lease, next, reason)
 		})
 	}
 }
+
+// anonymous is a server's words without the address, which the log does not have either.
+func anonymous(text, address string) string { return strings.ReplaceAll(text, address, "ADDRESS") }
 
 // try composes a letter and sends it, within half of the lease.
 func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer string, err error) {
