@@ -92,13 +92,13 @@ func TestS07TemplatesAreText(t *testing.T) {
 }
 
 func TestOwnTexts(t *testing.T) {
-	texts, err := mail.LoadTexts(fstest.MapFS{
+	_, err := mail.LoadTexts(fstest.MapFS{
 		"de.json": {Data: []byte(`{"mail": {"password_set.subject": "Neues Kennwort bei {service}", "footer": "Ihre Lantern GmbH"}}`)}, ".git/config": {Data: []byte("x")},
 	})
 	if err == nil {
 		t.Fatal("password_set.subject knows no {service}")
 	}
-	texts, err = mail.LoadTexts(fstest.MapFS{
+	texts, err := mail.LoadTexts(fstest.MapFS{
 		"de.json": {Data: []byte(`{"mail": {"password_set.subject": "Neues Kennwort", "footer": "Ihre Lantern GmbH"}}`)}, ".git/config": {Data: []byte("x")},
 	})
 	if err != nil {
