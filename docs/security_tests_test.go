@@ -23,9 +23,9 @@ var update = flag.Bool("update", false, "write docs/security-tests.md anew")
 // A test carries an id if the id is in its comment, in a string, or at the beginning of its name:
 // TestT01ACodeIsGoodForOnce.
 var (
-	writtenID = regexp.MustCompile(`\b[AJTDURHOSF]-\d\d\b`)
-	namedIDs  = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)((?:[AJTDURHOSF]\d\d(?:To)?)+)(?:\D|$)`)
-	namedID   = regexp.MustCompile(`([AJTDURHOSF])(\d\d)(To)?`)
+	writtenID = regexp.MustCompile(`\b[AJTDUPRHOSF]-\d\d\b`)
+	namedIDs  = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)((?:[AJTDUPRHOSF]\d\d(?:To)?)+)(?:\D|$)`)
+	namedID   = regexp.MustCompile(`([AJTDUPRHOSF])(\d\d)(To)?`)
 )
 
 // securityCase is a line of security-cases.txt.

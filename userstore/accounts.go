@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/userstore/password"
 )
 
@@ -43,7 +44,10 @@ type Accounts struct {
 	// BreachRange returns SUFFIX:COUNT lines for the first five digits of a SHA-1, as
 	// api.pwnedpasswords.com/range does. This package itself uses no network. nil: breaches are not
 	// checked.
-	BreachRange   func(ctx context.Context, prefix string) (string, error)
+	BreachRange func(ctx context.Context, prefix string) (string, error)
+	// NoMail is true if no messages are sent; then none are stored. Otherwise users learn by mail
+	// what happened to their account.
+	NoMail        bool
 	SignupEnabled bool // for Register; RegisterByOperator ignores it
 	// Throttle counts guesses and sign-ups. If it is missing, every check of a secret and every
 	// sign-up fails; NoThrottle lets all of them through.
@@ -228,6 +232,13 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 		u.UpdatedAt = a.now()
 		e := audit.New(ctx, u.UpdatedAt, audit.UserUpdated, audit.User(u.ID))
 		e.Changes = changes(old, u)
+		if u.Email != old.Email {
+			kind := outbox.EmailChanged
+			if operator {
+				kind = outbox.EmailSet
+			}
+			e.Messages = a.notice(kind, old, u.UpdatedAt) // to the old address
+		}
 		if err := audit.Stored(ctx, a.Log, a.Store.UpdateUser(ctx, u, e), e); err != nil {
 			return a.recordLastAdmin(ctx, u.ID, err)
 		}

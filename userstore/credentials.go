@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
 )
 
 // ChangePassword proves current, stores next and revokes every grant of the user but that of
@@ -39,6 +40,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 		// reason to fail, but a change of password is; the next round finds out which it was.
 		now := a.now()
 		e := audit.New(ctx, now, audit.PasswordChanged, audit.User(u.ID))
+		e.Messages = a.notice(outbox.PasswordChanged, u, now)
 		change := PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, KeepSession: keep, At: now}
 		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, change, e), e)
 	})
@@ -66,6 +68,7 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	}
 	now := a.now()
 	e := audit.New(ctx, now, audit.PasswordSet, audit.User(u.ID))
+	e.Messages = a.notice(outbox.PasswordSet, u, now)
 	return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, NewHash: hash, At: now}, e), e)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
 )
 
 // The errors of a Store, to be compared with errors.Is. Any other error is an infrastructure
@@ -303,6 +304,26 @@ type EventQuery struct {
 	From, To time.Time // From <= At < To
 }
 
+// Outbox keeps the messages that wait to be sent. An operation stores its messages together with
+// its events: audit.Event.Messages.
+type Outbox interface {
+	// ClaimMessage claims a message that is due at now for the holder of lease. No other caller gets
+	// it before until. Each lease is a new random string. ErrNotFound: no message is due.
+	ClaimMessage(ctx context.Context, lease string, now, until time.Time) (outbox.Waiting, error)
+	// PostponeMessage stores why a message could not be sent, and when it is due again. ErrNotFound:
+	// the message is gone, or claimed under another lease.
+	PostponeMessage(ctx context.Context, id, lease string, due time.Time, reason string) error
+	// RemoveMessage removes a message that was accepted, under any lease. It is idempotent.
+	RemoveMessage(ctx context.Context, id string) error
+	// GiveUpMessage removes a message that was not sent. ErrNotFound: the message is gone, or claimed
+	// under another lease.
+	GiveUpMessage(ctx context.Context, id, lease string, events ...audit.Event) error
+	// ListMessages returns a page of the waiting messages, the oldest first, ordered by (at, id).
+	// after is the last message of the page before.
+	ListMessages(ctx context.Context, after *outbox.Message, limit int) ([]outbox.Waiting, error)
+	OutboxState(ctx context.Context) (outbox.State, error)
+}
+
 // Store is everything that an engine implements and the contract suite tests.
 type Store interface {
 	Users
@@ -313,6 +334,7 @@ type Store interface {
 	BrowserSessions
 	Consents
 	Audit
+	Outbox
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

@@ -92,6 +92,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if err != nil {
 		return err
 	}
+	texts, err := readMailTexts(c)
+	if err != nil {
+		return err
+	}
 	db, keks, fresh, err := a.openForServing(ctx, c, migrate, log)
 	if err != nil {
 		return err
@@ -159,7 +163,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		FailuresPerBlock:   c.FailuresPerBlock(),
 	}
 	defer throttle.Drain()
-	metrics := newMetrics(hasher, manager, db, a.now)
+	mailer, err := newMail(c, listener.Addr().String(), texts, files)
+	if err != nil {
+		return err
+	}
+	metrics := newMetrics(hasher, manager, db, mailer, a.now)
 	var stopping atomic.Bool
 	endpoints := &api.Server{
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
@@ -177,6 +185,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Throttle:   throttle,
 		Admission:  admission,
 		Cache:      &issuer.ClientCache{MaxAge: time.Second},
+		Mail:       mailer,
 		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
@@ -208,9 +217,15 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
+	// A server that stops claims no more messages, and finishes the one that it is sending.
+	mailing, stopMail := context.WithCancel(ctx)
+	defer stopMail()
+	running.Go(func() { mailer.Run(mailing) })
 	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
 	warnOfUnknownClients(ctx, db, iss.Resources, log) // before serving, so before the server can be stopped
+
+	logMail(mailer, log)
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()

@@ -1,5 +1,5 @@
 // Package languages holds every sentence that people read, one file for each language: of the pages, of error
-// pages, and of what is wrong in a form. It knows no page: the packages that show texts name them.
+// pages, of what is wrong in a form, and of mail. It knows no page: the packages that show texts name them.
 //
 //	Load(tags) → Set → Wanted(tags), Choose(Accept-Language) → *Language → Text("pages.login.heading")
 //

@@ -42,6 +42,7 @@ type document struct {
 	Pages    map[string]string `json:"pages"`
 	Errors   map[string]string `json:"errors"`   // error pages, by code: a heading, and advice
 	Problems map[string]string `json:"problems"` // what a form says, by code, or by field and code
+	Mail     map[string]string `json:"mail"`     // messages, by kind
 }
 
 // Tags lists the languages that there are: English, then the others in alphabetical order of their tags.
@@ -145,7 +146,7 @@ func read(tag string, raw []byte) (*Language, error) {
 	if l.Name == "" || d.Language.Review == "" || !slices.Contains([]string{"ltr", "rtl"}, d.Language.Direction) {
 		return nil, errors.New("language needs name, review, and a direction that is ltr or rtl")
 	}
-	for section, texts := range map[string]map[string]string{"pages": d.Pages, "errors": d.Errors, "problems": d.Problems} {
+	for section, texts := range map[string]map[string]string{"pages": d.Pages, "errors": d.Errors, "problems": d.Problems, "mail": d.Mail} {
 		for name, text := range texts {
 			l.texts[section+"."+name] = text
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/required"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -41,6 +42,10 @@ type Parts struct {
 	Admission *issuer.Admission
 	Cache     *issuer.ClientCache
 
+	// Mail sends the messages of the outbox once Run is called. Its Way is mail.Absent on a server
+	// without mail.
+	Mail *mail.Worker
+
 	ClientKeys *issuer.ClientKeys          // optional; without it no client may have a jwks_uri
 	Ready      func(context.Context) error // the error says why the server is not ready; errors.Join joins several reasons
 	Metrics    api.Metrics                 // optional; without it nothing is counted
@@ -61,6 +66,12 @@ func Compose(p Parts) error {
 		return errors.New("the issuer has no URL")
 	}
 
+	m := p.Mail
+	m.Store, m.Now, m.Log = p.Store, p.Store.Now, p.Log
+	if err := m.Complete(); err != nil {
+		return err
+	}
+
 	if p.Throttle != userstore.NoThrottle {
 		p.Throttle.Store, p.Throttle.Secret, p.Throttle.Log = p.Store, p.Keys.BudgetSecret, p.Log
 	}
@@ -68,6 +79,7 @@ func Compose(p Parts) error {
 	a := p.Accounts
 	a.Store, a.Hasher, a.Throttle = p.Store, p.Hasher, p.Throttle
 	a.Now, a.NewID, a.Log = p.Now, NewID, p.Log
+	a.NoMail = m.Way == mail.Absent
 
 	i := p.Issuer
 	i.Accounts, i.Keys = a, p.Keys

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -21,23 +22,37 @@ const (
 	unlessStored = ` ON CONFLICT (at, id) DO NOTHING`
 )
 
+// inserts holds the statements that store an event, and the messages of its operation, on the same
+// condition.
+type inserts struct{ event, message string }
+
+func insertsIf(condition string) inserts {
+	return inserts{
+		event:   numbered(insertEvent + condition + unlessStored),
+		message: numbered(insertMessage + condition + unlessEventStored),
+	}
+}
+
 var (
-	storeEvent             = numbered(insertEvent + `TRUE` + unlessStored)
-	storeEventOfGrant      = numbered(insertEvent + `EXISTS (SELECT 1 FROM grants WHERE id = $)` + unlessStored)
-	storeEventOfCode       = numbered(insertEvent + `EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)` + unlessStored)
-	storeEventOfConsent    = numbered(insertEvent + `EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)` + unlessStored)
-	storeEventOfNewSession = numbered(insertEvent + sessionStarted + unlessStored)
-	storeEventOfSession    = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)` + unlessStored)
-	storeEventOfOwnSession = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)` + unlessStored)
-	storeEventOfPassword   = numbered(insertEvent + `EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)` + unlessStored)
+	storeEvent             = insertsIf(`TRUE`)
+	storeEventOfGrant      = insertsIf(`EXISTS (SELECT 1 FROM grants WHERE id = $)`)
+	storeEventOfCode       = insertsIf(`EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)`)
+	storeEventOfConsent    = insertsIf(`EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)`)
+	storeEventOfNewSession = insertsIf(sessionStarted)
+	storeEventOfSession    = insertsIf(`EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)`)
+	storeEventOfOwnSession = insertsIf(`EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)`)
+	storeEventOfPassword   = insertsIf(`EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`)
 )
 
-// eventRow is an event as the columns of its row. It is made once for each call, before the first
-// try, so that a retried operation stores the same row.
-type eventRow []any
+// eventRow is an event as the columns of its row, and its messages as the columns of theirs. It is
+// made once for each call, before the first try, so that a retried operation stores the same rows.
+type eventRow struct {
+	columns  []any
+	messages [][]any
+}
 
 // key returns the primary key: at and id.
-func (r eventRow) key() []any { return r[:2] }
+func (r eventRow) key() []any { return r.columns[:2:2] }
 
 // eventRows makes rows of events. It drops characters that no engine can store and cuts long text:
 // an audit entry must not keep its operation from happening.
@@ -48,12 +63,15 @@ func eventRows(events []audit.Event) []eventRow {
 		if id == "" {
 			id = randomID()
 		}
-		row := eventRow{micros(e.At), id}
+		columns := []any{micros(e.At), id}
 		for _, s := range []string{string(e.Name), string(e.Outcome), e.Reason, string(e.Actor.Type), e.Actor.ID,
 			string(e.Target.Type), e.Target.ID, e.ClientID, e.SessionID, e.Address, e.UserAgent, e.RequestID} {
-			row = append(row, displayable(s))
+			columns = append(columns, displayable(s))
 		}
-		rows[i] = append(row, encodeChanges(e.Changes))
+		rows[i].columns = append(columns, encodeChanges(e.Changes))
+		for _, m := range e.Messages {
+			rows[i].messages = append(rows[i].messages, messageColumns(m))
+		}
 	}
 	return rows
 }
@@ -69,22 +87,21 @@ func randomID() string {
 	}
 }
 
-// storeEvents returns the statements that add rows to the audit log, each unless it is stored
-// already.
-func storeEvents(rows []eventRow) []stmt {
-	s := make([]stmt, len(rows))
-	for i, row := range rows {
-		s[i] = bind(storeEvent, row...)
-	}
-	return s
-}
+// storeEvents returns the statements that add the messages of rows to the outbox, and then rows to
+// the audit log, each unless it is stored already. The last len(rows) statements add the rows.
+func storeEvents(rows []eventRow) []stmt { return storeEventsIf(storeEvent, rows) }
 
 // storeEventsIf returns the same statements for a batch. Each looks for the row that the operation
 // wrote, which args name and which proves that the operation happened.
-func storeEventsIf(sql string, rows []eventRow, args ...any) []stmt {
-	s := make([]stmt, len(rows))
-	for i, row := range rows {
-		s[i] = bind(sql, append(row[:len(row):len(row)], args...)...)
+func storeEventsIf(sql inserts, rows []eventRow, args ...any) []stmt {
+	var s []stmt
+	for _, row := range rows {
+		for _, message := range row.messages {
+			s = append(s, bind(sql.message, slices.Concat(message, args, row.key())...))
+		}
+	}
+	for _, row := range rows {
+		s = append(s, bind(sql.event, slices.Concat(row.columns, args)...))
 	}
 	return s
 }

@@ -91,7 +91,7 @@ var (
 func boundSessions(ctx context.Context, b userstore.BrowserSession, idleSince time.Time) []stmt {
 	e := audit.New(ctx, b.CreatedAt, audit.SessionRevoked, audit.User(b.UserID))
 	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
-	row := eventRows([]audit.Event{e})[0]
+	row := eventRows([]audit.Event{e})[0].columns
 	entry := slices.Concat(row[:1], row[2:8], row[9:10], row[11:15]) // all but id, target and session, which the sessions give
 	return []stmt{
 		bind(deleteIdle, b.UserID, micros(idleSince), b.Hash[:], b.UserID, int64(userstore.MaxBrowserSessionsPerUser), b.Hash[:]),

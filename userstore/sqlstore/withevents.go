@@ -30,7 +30,7 @@ func (db *DB) transactWithEvents(ctx context.Context, idempotent bool, events []
 				return err
 			}
 			n, err := run(storeEvents(rows)...)
-			if err == nil && maybeDone && n[0] == 0 {
+			if err == nil && maybeDone && n[len(n)-len(rows)] == 0 { // of the first event
 				return errAlreadyCommitted // this try is rolled back
 			}
 			return err

@@ -1,0 +1,56 @@
+// Package outbox defines a message that waits to be sent. Package userstore makes the message, its
+// store writes it in the transaction of the operation that causes it, and any replica sends it: see
+// internal/mail.
+//
+// A message holds its subject matter and no text: the text is composed when it is sent. So no row of
+// the outbox holds a secret, and the address is the only text in it that a user typed.
+package outbox
+
+import "time"
+
+// Kind is the kind of a message. A published name never changes: databases hold it, and the texts of
+// operators are named after it.
+type Kind string
+
+// The kinds of messages.
+const (
+	Test            Kind = "test"             // of `signet mail test`; never in the outbox
+	PasswordChanged Kind = "password_changed" // by the owner of the account
+	PasswordSet     Kind = "password_set"     // by an admin or operator
+	EmailChanged    Kind = "email_changed"    // by the owner of the account; to the address before
+	EmailSet        Kind = "email_set"        // by an admin or operator; to the address before
+)
+
+// Kinds lists every kind.
+var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet}
+
+// OfUse is how long a notice is worth sending: its reader may have to act on it.
+const OfUse = 3 * 24 * time.Hour
+
+// Message is one message to one address.
+type Message struct {
+	// ID is 128 random bits in base64url, never used again. It is the left part of the Message-ID, so
+	// that a second copy can be recognised.
+	ID     string
+	Kind   Kind
+	UserID string // the owner of the account; may be empty
+	To     string // an address that the rules of accounts accept
+	Locale string // the user's, a BCP 47 tag; may be empty
+	At     time.Time
+	EndsAt time.Time // after this time the message is given up
+}
+
+// Waiting is a message of the outbox with the state of its delivery.
+type Waiting struct {
+	Message
+	Lease    string    // of the worker that is sending it, or that tried last
+	DueAt    time.Time // the next attempt is not before; while a lease holds, its end
+	Attempts int
+	Reason   string // why the last attempt failed; a sentence without content of the message
+}
+
+// State is the number of waiting messages, and the time of the oldest.
+type State struct {
+	Waiting int
+	Oldest  time.Time // zero: none waits
+}
