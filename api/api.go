@@ -98,6 +98,7 @@ func (s *Server) routes() []route {
 		front = s.pages()
 		me    = account.Handlers{
 			Issuer: s.Issuer, Accounts: s.Accounts, Clients: s.Store, Consents: s.Store, Sessions: sessions, JSONLogin: s.JSONLogin,
+			Now: s.Now,
 		}
 		admins = admin.Handlers{
 			Bearer: user, Accounts: s.Accounts, Clients: s.Clients, Users: s.Store, Audit: s.Store, Sessions: sessions,
@@ -142,6 +143,7 @@ func (s *Server) routes() []route {
 		{"PATCH", "/v1/profile", user.Profile(me.PatchProfile), accountAPI},
 		{"PUT", "/v1/profile", user.Profile(me.PutProfile), accountAPI},
 		{"DELETE", "/v1/profile", user.Profile(me.DeleteProfile), accountAPI},
+		{"POST", "/v1/profile/prove", user.Profile(me.Prove), accountAPI},
 		{"POST", "/v1/profile/password", user.Profile(me.ChangePassword), accountAPI},
 		{"GET", "/v1/profile/sessions", user.User(me.ListSessions), accountAPI},
 		{"DELETE", "/v1/profile/sessions/{id}", user.Profile(me.DeleteSession), accountAPI},

@@ -182,21 +182,6 @@ func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) error {
 	return ErrInvalidCredentials
 }
 
-// prove reads a user and checks that the caller knows the password. ErrInvalidCredentials, ErrAccountDisabled,
-// ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on current_password.
-func (a *Accounts) prove(ctx context.Context, userID, password string) (User, error) {
-	var fs faults
-	fs.add("current_password", presented(password))
-	if err := fs.err(); err != nil {
-		return User{}, err
-	}
-	u, err := a.Store.UserByID(ctx, userID)
-	if err != nil {
-		return User{}, err
-	}
-	return u, a.match(ctx, u, password)
-}
-
 // match checks a password against the budgets that logins have, so that a stolen session
 // is no way around them.
 func (a *Accounts) match(ctx context.Context, u User, password string) error {

@@ -6,10 +6,10 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// ChangePassword proves current, stores next and revokes every other grant of
-// the user than session keep, all in the store's one act. ErrInvalidCredentials, ErrAccountDisabled,
+// ChangePassword checks the proof, stores next and revokes every other grant of
+// the user than session keep, all in the store's one act. ErrInvalidCredentials, ErrProofRequired, ErrAccountDisabled,
 // ErrOverloaded, ErrRateLimited, ErrNotFound, ErrConflict, ValidationError on current_password and new_password.
-func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, keep string) error {
+func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, next, keep string) error {
 	var hash string
 	return retry(ctx, attempts, "change password", func() error {
 		u, err := a.Store.UserByID(ctx, userID)
@@ -17,12 +17,14 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 			return err
 		}
 		var fs faults
-		fs.add("current_password", presented(current))
+		if err := p.check(&fs); err != nil {
+			return err
+		}
 		fs.add("new_password", chosen(next, a.minPassword(), u, a.Service))
 		if err := fs.err(); err != nil {
 			return err
 		}
-		if err := a.match(ctx, u, current); err != nil {
+		if err := a.proves(ctx, u, p); err != nil {
 			return err
 		}
 		if hash == "" {
@@ -67,10 +69,10 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, NewHash: hash, At: now}, e), e)
 }
 
-// Delete proves current and deletes the account with everything kept in its name.
-// ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on current_password.
-func (a *Accounts) Delete(ctx context.Context, userID, current string) error {
-	u, err := a.prove(ctx, userID, current)
+// Delete checks the proof and deletes the account with everything kept in its name.
+// ErrInvalidCredentials, ErrProofRequired, ErrAccountDisabled, ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on current_password.
+func (a *Accounts) Delete(ctx context.Context, userID string, p Proof) error {
+	u, err := a.Prove(ctx, userID, p)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@
 package account
 
 import (
+	"time"
+
 	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -16,5 +18,6 @@ type Handlers struct {
 	Clients   userstore.Clients
 	Consents  userstore.Consents
 	Sessions  profile.Sessions
+	Now       func() time.Time
 	JSONLogin bool // accounts.json_login
 }
