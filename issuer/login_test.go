@@ -104,12 +104,12 @@ func TestLoginIsOneReadOneReservationAndOneBatch(t *testing.T) {
 		w.wantCalls("LoginView", "ReserveAttempt", "StartGrant")
 		_, err := w.Login(t.Context(), issuer.LoginRequest{Email: "alice@example.test", Password: "wrong but long enough"})
 		w.refused(err, issuer.InvalidCredentials)
-		w.wantCalls("LoginView", "ReserveAttempt", "SettleAttempt")
+		w.wantCalls("LoginView", "ReserveAttempt", "FailAttempt")
 		unknown := issuer.LoginRequest{Email: "nobody@example.test", Password: password}
 		for range 10 {
 			_, err = w.Login(t.Context(), unknown)
 			w.refused(err, issuer.InvalidCredentials)
-			w.wantCalls("LoginView", "ReserveAttempt", "SettleAttempt")
+			w.wantCalls("LoginView", "ReserveAttempt", "FailAttempt")
 		}
 		hashed := w.Accounts.Hasher.Stats().Started
 		_, err = w.Login(t.Context(), unknown)

@@ -39,7 +39,7 @@ func userClaim(u userstore.User, name string) any {
 		}
 		return s
 	}
-	switch c := u.Claims.Shown(); name {
+	switch c := u.Claims.WithComposedName(); name {
 	case "name":
 		return text(c.Name)
 	case "family_name":

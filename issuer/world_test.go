@@ -453,11 +453,11 @@ func (s *traced) Tallies(ctx context.Context, r userstore.Reserve) (userstore.Ta
 	return trace(s, "Tallies", func() (userstore.Tallies, error) { return s.Store.Tallies(ctx, r) })
 }
 
-func (s *traced) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
+func (s *traced) FailAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
 	if a == (userstore.Attempt{}) { // a refusal that is recorded beside the request, whenever that is
-		return s.Store.SettleAttempt(ctx, a, events...)
+		return s.Store.FailAttempt(ctx, a, events...)
 	}
-	return trace0(s, "SettleAttempt", func() error { return s.Store.SettleAttempt(ctx, a, events...) })
+	return trace0(s, "FailAttempt", func() error { return s.Store.FailAttempt(ctx, a, events...) })
 }
 
 func (s *traced) ReturnAttempt(ctx context.Context, a userstore.Attempt) error {

@@ -14,41 +14,45 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// Errors of Accounts, beside those of the store and of the Hasher.
+// The errors of Accounts, in addition to those of the Store and the Hasher.
 var (
-	// ErrInvalidCredentials: unknown user, wrong password or no password, alike.
+	// ErrInvalidCredentials: the user is unknown, the password is wrong, or the account has no
+	// password. The three look alike.
 	ErrInvalidCredentials = errors.New("invalid credentials")
-	// ErrAccountDisabled is said only after the right password.
+	// ErrAccountDisabled is returned only after the right password.
 	ErrAccountDisabled = errors.New("account disabled")
-	// ErrOverloaded: too many passwords are checked already, or too many attempts wait for the throttle; nothing was hashed.
+	// ErrOverloaded: too many passwords are being checked, or too many attempts wait for the
+	// throttle. Nothing was hashed.
 	ErrOverloaded = password.ErrOverloaded
 	// ErrSignupClosed: accounts.signup is off.
 	ErrSignupClosed = errors.New("sign-up is closed")
 )
 
-// Accounts holds the rules of accounts once; engines only move rows. Fill the fields, then
-// use it from any number of goroutines.
+// Accounts holds the rules of accounts, once for all engines. Fill in the fields, then use it from
+// any number of goroutines.
 type Accounts struct {
 	Store       Store
 	Hasher      *password.Hasher
 	Now         func() time.Time
 	NewID       func() string // 128 random bits, base64url
 	Log         *slog.Logger  // nil: nothing is logged
-	MinPassword int           // characters; 0: 15, what NIST asks of a password that is the only factor
-	Service     string        // what people call the service, such as the issuer's host and port; no password consists of it
-	// BreachRange answers SUFFIX:COUNT lines for the first five digits of a SHA-1, as
-	// api.pwnedpasswords.com/range does. How it gets them is its affair: no network is used from
-	// here. nil: no password is checked.
+	MinPassword int           // in characters; 0: 15, as NIST requires of a password that is the only factor
+	// Service is the name that people know the service by, such as the issuer's host and port. No
+	// password may consist of it.
+	Service string
+	// BreachRange returns SUFFIX:COUNT lines for the first five digits of a SHA-1, as
+	// api.pwnedpasswords.com/range does. This package itself uses no network. nil: breaches are not
+	// checked.
 	BreachRange   func(ctx context.Context, prefix string) (string, error)
 	SignupEnabled bool // for Register; RegisterByOperator ignores it
-	// Throttle counts guesses and sign-ups. Without one every check of a secret and every sign-up fails; NoThrottle lets
-	// all of them through.
+	// Throttle counts guesses and sign-ups. If it is missing, every check of a secret and every
+	// sign-up fails; NoThrottle lets all of them through.
 	Throttle *Throttle
 
-	proved provedSecrets // of clients
+	proved provedSecrets // of clients, verified by this process
 }
 
-// NewUser is what a sign-up says.
+// NewUser holds the input of a sign-up.
 type NewUser struct {
 	Email    string
 	Username string // may be empty
@@ -64,14 +68,14 @@ func (a *Accounts) Register(ctx context.Context, n NewUser) (User, error) {
 	}
 	u, err := a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
 	if exists := (*ExistsError)(nil); errors.As(err, &exists) {
-		return User{}, a.taken(ctx, n, exists)
+		return User{}, a.recordTaken(ctx, n, exists)
 	}
 	return u, err
 }
 
-// taken is err, which a sign-up ended with, once the audit log knows of which account it told. How
-// often that can be the budget of sign-ups says.
-func (a *Accounts) taken(ctx context.Context, n NewUser, err *ExistsError) error {
+// recordTaken records in the audit log which account a sign-up revealed by ending with err, and
+// returns err. The budget of sign-ups bounds how often that can happen.
+func (a *Accounts) recordTaken(ctx context.Context, n NewUser, err *ExistsError) error {
 	var l Login
 	switch err.Field {
 	case "email":
@@ -85,13 +89,13 @@ func (a *Accounts) taken(ctx context.Context, n NewUser, err *ExistsError) error
 	switch u, err := a.Store.UserByLogin(ctx, l); {
 	case err == nil:
 		e.Target = audit.User(u.ID)
-	case !errors.Is(err, ErrNotFound): // gone since
+	case !errors.Is(err, ErrNotFound): // ErrNotFound: deleted meanwhile
 		return err
 	}
-	return a.refused(ctx, e, err)
+	return a.recordRefusal(ctx, e, err)
 }
 
-// OperatorUser is an account as an operator makes it.
+// OperatorUser holds the input of an operator who creates an account.
 type OperatorUser struct {
 	NewUser
 	Roles         []string
@@ -99,15 +103,15 @@ type OperatorUser struct {
 	EmailVerified bool
 }
 
-// RegisterByOperator is Register for the command line: also when sign-up is closed.
+// RegisterByOperator is Register for the command line. It also works when sign-up is closed.
 func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User, error) {
-	return a.register(ctx, n, NoThrottle) // an operator signs up as many as are needed
+	return a.register(ctx, n, NoThrottle) // an operator creates as many accounts as are needed
 }
 
 func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_ User, err error) {
 	now := a.now()
 	u := User{
-		ID:            nameable(a.NewID),
+		ID:            commandLineID(a.NewID),
 		Email:         n.Email,
 		Username:      n.Username,
 		EmailVerified: n.EmailVerified,
@@ -124,31 +128,31 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	if u.Claims.PhoneNumberVerified {
 		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
 	}
-	fs.add("password", chosen(n.Password, a.minPassword(), u, a.Service))
+	fs.add("password", checkNew(n.Password, a.minPassword(), u, a.Service))
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
 
-	// What counts is what told something or left something: an address that is taken, a new account.
-	held, err := t.admitSignup(ctx, a.now)
+	// A sign-up counts if it revealed a taken address or created an account.
+	reservation, err := t.admitSignup(ctx, a.now)
 	if err != nil {
 		return User{}, err
 	}
 	defer func() {
 		if err != nil && !errors.Is(err, ErrExists) {
-			held.back(ctx)
+			reservation.giveBack(ctx)
 		}
 	}()
 
-	// Asked first, so that signing up a known address over and over takes no hash slot from
-	// logins. The unique index has the last word.
+	// Read first, so that repeated sign-ups with a known address take no hash slot from logins. The
+	// unique index decides in the end.
 	switch _, err := a.Store.UserByLogin(ctx, Login{EmailKey: u.EmailKey}); {
 	case err == nil:
 		return User{}, &ExistsError{Field: "email"}
 	case !errors.Is(err, ErrNotFound):
 		return User{}, err
 	}
-	fs.add("password", a.breached(ctx, n.Password))
+	fs.add("password", a.checkBreach(ctx, n.Password))
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
@@ -156,20 +160,21 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 		return User{}, err
 	}
 	e := audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))
-	e.Changes = given(u)
+	e.Changes = privileges(u)
 	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, e), e); err != nil {
 		return User{}, err
 	}
 	return u, nil
 }
 
-// Edit changes a user by a function that is run on a fresh copy, again when
-// somebody else was faster. What edit leaves is normalised and validated, and stored
-// only if it differs. A new email address is unverified, a new phone number too.
+// Edit changes a user by running edit on a fresh copy, and again if another writer was faster. The
+// result is normalised, validated, and stored only if it differs. A new email address or phone
+// number is unverified.
 //
-// Password and identity have their own methods, and activity is not the user's own to change: what
-// edit does to those is an error. ValidationError, ErrNotFound, ErrExists (as *ExistsError),
-// ErrLastAdmin, ErrConflict after eight attempts, and whatever edit returns.
+// Password and identity have methods of their own, and a user may not change whether the account is
+// active: Edit returns an error if edit changes any of these. ValidationError, ErrNotFound,
+// ErrExists (as *ExistsError), ErrLastAdmin, ErrConflict after eight attempts, and any error of
+// edit.
 func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) error) (User, error) {
 	return a.edit(ctx, userID, func(u *User) error {
 		active := u.IsActive
@@ -183,15 +188,15 @@ func (a *Accounts) Edit(ctx context.Context, userID string, edit func(*User) err
 	}, false)
 }
 
-// EditByOperator is Edit for operators and admins, who may change activity with the rest: whom it
-// disables has no sessions any more. They may also declare a new email address verified.
+// EditByOperator is Edit for operators and admins. They may also disable the account, which ends
+// its sessions, enable it, and declare a new email address verified.
 func (a *Accounts) EditByOperator(ctx context.Context, userID string, edit func(*User) error) (User, error) {
 	return a.edit(ctx, userID, edit, true)
 }
 
 func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) error, operator bool) (User, error) {
 	var edited User
-	err := retry(ctx, edits, "edit account", func() error {
+	err := retry(ctx, editTries, "edit account", func() error {
 		old, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return err
@@ -203,8 +208,8 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 		}
 		declared := false
 		if operator && u.Email != old.Email && u.EmailVerified {
-			// That of the new address, or only what the old one left? An edit that declares it does
-			// so of an account that was not verified, too.
+			// EmailVerified may be left over from the old address. The edit declares the new
+			// address verified only if it also sets the flag on an account that was not verified.
 			probe := old.clone()
 			probe.EmailVerified = false
 			if err := edit(&probe); err != nil {
@@ -212,7 +217,7 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 			}
 			declared = probe.EmailVerified
 		}
-		if err := a.settle(old, &u); err != nil {
+		if err := a.checkEdit(old, &u); err != nil {
 			return err
 		}
 		u.EmailVerified = u.EmailVerified || declared
@@ -224,7 +229,7 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 		e := audit.New(ctx, u.UpdatedAt, audit.UserUpdated, audit.User(u.ID))
 		e.Changes = changes(old, u)
 		if err := audit.Stored(ctx, a.Log, a.Store.UpdateUser(ctx, u, e), e); err != nil {
-			return a.keepsAdmins(ctx, u.ID, err)
+			return a.recordLastAdmin(ctx, u.ID, err)
 		}
 		u.Version++
 		edited = u
@@ -233,16 +238,16 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 	return edited, err
 }
 
-// settle makes of what an edit left something that may be stored.
-func (a *Accounts) settle(old User, u *User) error {
+// checkEdit normalises and validates what an edit left in u.
+func (a *Accounts) checkEdit(old User, u *User) error {
 	if u.ID != old.ID || u.Version != old.Version || u.PasswordHash != old.PasswordHash ||
 		!u.CreatedAt.Equal(old.CreatedAt) || !u.LastLoginAt.Equal(old.LastLoginAt) {
 		return errors.New("edit account: id, version, password and their times are not changed by Edit")
 	}
 	var fs faults
 	u.normalise(&fs, "preferred_username", old.UsernameKey)
-	// By what was typed and not by key: two addresses can share a key (straße@, strasse@)
-	// and still be two mailboxes, of which one was verified.
+	// Compare what was typed and not the keys: two addresses can share a key (straße@, strasse@)
+	// and still be two mailboxes, of which only one was verified.
 	if u.Email != old.Email {
 		u.EmailVerified = false
 	}
@@ -254,10 +259,11 @@ func (a *Accounts) settle(old User, u *User) error {
 	return fs.err()
 }
 
-// Find reads a user as an operator names one: by email when name holds an @, else by id, else by
-// username. ErrNotFound. What may be an id of ours names a username letter for letter only: else
-// whoever took a deleted account's id for a username, in lower case as usernames are compared, would
-// be found in its place. New usernames have no such shape.
+// Find reads the user that an operator names: by email when name holds an @, else by id, else by
+// username. ErrNotFound. A name that may be an id of ours matches a username only letter for
+// letter. Usernames are compared in lower case, so otherwise an account could take a deleted
+// account's id for its username and be found in its place. New usernames cannot have the shape of
+// an id.
 func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 	if strings.Contains(name, "@") {
 		key, ok := EmailKey(name)
@@ -266,7 +272,7 @@ func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 		}
 		return a.Store.UserByLogin(ctx, Login{EmailKey: key})
 	}
-	// Postgres refuses such text, as an error of the store.
+	// Postgres refuses such text with an error of the store.
 	if name == "" || strings.Contains(name, "\x00") || !utf8.ValidString(name) {
 		return User{}, ErrNotFound
 	}
@@ -275,14 +281,15 @@ func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 		return u, err
 	}
 	key, ok := UsernameKey(name)
-	if !ok || key != name && (likeSubject(name, key) || ourLength.MatchString(key)) {
+	if !ok || key != name && (likeSubject(name, key) || idLength.MatchString(key)) {
 		return User{}, ErrNotFound
 	}
 	return a.Store.UserByLogin(ctx, Login{UsernameKey: key})
 }
 
-// normalise fills in the keys and validates everything but the password. nameField is
-// what the caller calls the username. had is the key of the username that the account has already, and may keep.
+// normalise fills in the keys and validates everything but the password. nameField is the caller's
+// name of the username field. had is the key of the account's present username, which the account
+// may keep.
 func (u *User) normalise(fs *faults, nameField, had string) {
 	u.tidy()
 	display, key, f := canonicalEmail(u.Email)
@@ -303,7 +310,7 @@ func (u *User) normalise(fs *faults, nameField, had string) {
 	fs.add("roles", validRoles(u.Roles))
 }
 
-// tidy gives what is a set, or nothing at all, one form.
+// tidy sorts the roles, and gives empty roles and an empty address one form.
 func (u *User) tidy() {
 	slices.Sort(u.Roles)
 	u.Roles = slices.Compact(u.Roles)
@@ -315,7 +322,7 @@ func (u *User) tidy() {
 	}
 }
 
-// clone shares nothing with u.
+// clone returns a copy that shares nothing with u.
 func (u User) clone() User {
 	u.Roles = slices.Clone(u.Roles)
 	if u.Claims.Address != nil {
@@ -325,9 +332,9 @@ func (u User) clone() User {
 	return u
 }
 
-// nameable makes an id that begins with a letter or digit: on a command line one that begins with
-// a dash looks like a flag.
-func nameable(newID func() string) string {
+// commandLineID returns a new id that begins with a letter or digit: on a command line, an id that
+// begins with a dash looks like a flag.
+func commandLineID(newID func() string) string {
 	for {
 		if id := newID(); !strings.HasPrefix(id, "-") && !strings.HasPrefix(id, "_") {
 			return id
@@ -335,10 +342,10 @@ func nameable(newID func() string) string {
 	}
 }
 
-// now has the precision of the store, so that what is returned is what will be read.
+// now returns the time in the precision of the store, so that returned and stored times are equal.
 func (a *Accounts) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }
 
-// MinPasswordLength is how many characters a password must have at least.
+// MinPasswordLength returns the least number of characters of a password.
 func (a *Accounts) MinPasswordLength() int { return a.minPassword() }
 
 func (a *Accounts) minPassword() int {

@@ -27,7 +27,7 @@ const (
 
 var cheap = hashes.Params{MemoryKiB: 8, Time: 1, Threads: 1}
 
-// world is accounts on a real store, with a clock to move.
+// world is Accounts on a real store, with a clock that tests move.
 type world struct {
 	*userstore.Accounts
 	now time.Time
@@ -55,7 +55,7 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// onBoth runs fn on either engine, and afterwards looks for secrets in what was logged.
+// onBoth runs fn on either engine, and afterwards searches the log for secrets.
 func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		w := newWorld(db)
@@ -90,7 +90,7 @@ func (w *world) read(t *testing.T, id string) userstore.User {
 	return u
 }
 
-// login is what the issuer does of a login; it answers the session.
+// login does what the issuer does at a login, and returns the session.
 func (w *world) login(t *testing.T, email, password string) (userstore.Verified, string, error) {
 	t.Helper()
 	v, err := w.Authenticate(t.Context(), email, "", password, userstore.FirstPartyClientID, nil)
@@ -107,7 +107,7 @@ func (w *world) login(t *testing.T, email, password string) (userstore.Verified,
 	return v, g.SessionID, nil
 }
 
-// live tells whether a session's grant still is.
+// live reports whether a session's grant is live.
 func (w *world) live(t *testing.T, session string) bool {
 	t.Helper()
 	view, err := w.Store.GrantBySession(t.Context(), session)
@@ -117,7 +117,7 @@ func (w *world) live(t *testing.T, session string) bool {
 	return err == nil && view.Grant.RevokedAt.IsZero()
 }
 
-// fields lists what a ValidationError complains of, as "field code".
+// fields lists the faults of a ValidationError, as "field code".
 func fields(t *testing.T, err error) []string {
 	t.Helper()
 	var v *userstore.ValidationError
@@ -571,7 +571,7 @@ func TestEdit(t *testing.T) {
 func TestEditPhoneNumber(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		u := w.alice(t)
-		// Verified by a way that is not Edit.
+		// Edit cannot verify a number; another way can.
 		u.Claims.PhoneNumberVerified = true
 		if err := w.Store.UpdateUser(t.Context(), u); err != nil {
 			t.Fatal(err)
@@ -594,7 +594,7 @@ func TestEditAgainstOthers(t *testing.T) {
 		meddle := func(upTo int) func(*userstore.User) error {
 			runs = 0
 			return func(u *userstore.User) error {
-				if runs++; runs <= upTo { // somebody else writes between our read and our write
+				if runs++; runs <= upTo { // another writer comes between our read and our write
 					other := *u
 					other.Claims.MiddleName += "x"
 					if err := w.Store.UpdateUser(t.Context(), other); err != nil {
@@ -676,7 +676,7 @@ func TestU25ChangePassword(t *testing.T) {
 	})
 }
 
-// beaten lets somebody else write just before the first SetPassword.
+// beaten is a store in which another writer is faster than the first SetPassword.
 type beaten struct {
 	userstore.Store
 	first func(ctx context.Context) error
@@ -767,7 +767,7 @@ func TestDelete(t *testing.T) {
 		if _, _, err := w.login(t, u.Email, password); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Errorf("U-30 login: %v", err)
 		}
-		if again := w.alice(t); again.ID == u.ID || w.live(t, session) {
+		if recreated := w.alice(t); recreated.ID == u.ID || w.live(t, session) {
 			t.Error("U-31 the new account is the old one")
 		}
 	})
@@ -808,7 +808,8 @@ func TestFind(t *testing.T) {
 				t.Errorf("%.20q: %q, %v", name, got.ID, err)
 			}
 		}
-		// Whoever took somebody's id for a username, while that could be done, does not get in that one's place.
+		// An account that took another's id for its username, when that was possible, is not found
+		// in its place.
 		w.namedLikeAnID(t, u.ID)
 		if got, err := w.Find(t.Context(), u.ID); err != nil || got.ID != u.ID {
 			t.Errorf("the id now finds %q, %v", got.Email, err)
@@ -817,7 +818,7 @@ func TestFind(t *testing.T) {
 }
 
 // An id outlives its account in records and in the audit log, and usernames are compared in lower
-// case: what is asked of a deleted account by its id is not answered with somebody else.
+// case. A search for a deleted account's id must not find another account.
 func TestFindingADeletedAccountByItsID(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		const id = "AbCdEfGhIjKlMnOpQrStUv"
@@ -873,7 +874,7 @@ func TestOverloadedAccountsChangeNothing(t *testing.T) {
 	})
 }
 
-// leaving cancels after each read, which itself still succeeds.
+// leaving is a store that cancels the caller's context after each read, which itself succeeds.
 type leaving struct {
 	userstore.Store
 	leave context.CancelFunc

@@ -15,7 +15,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// recorded reads what the audit log has that it had not at the last call.
+// recorded reads the entries of the audit log that were added since its last call.
 type recorded struct {
 	*throttled
 	seen map[string]bool
@@ -41,7 +41,7 @@ func (r *recorded) next() []audit.Event {
 	return fresh
 }
 
-// The network that everything in these tests comes from.
+// The network of all requests in these tests.
 const (
 	someAddress = "192.0.2.7"
 	someAgent   = "Some Browser/1.0"
@@ -52,8 +52,8 @@ func from(ctx context.Context, actor audit.Actor) context.Context {
 	return audit.WithOrigin(ctx, audit.Origin{Actor: actor, Address: someAddress, UserAgent: someAgent, RequestID: someRequest})
 }
 
-// Every act of accounts leaves exactly one event, with who did what to whom, from where and with
-// what outcome; what was refused because it was nonsense leaves none, and nothing holds a secret.
+// Every act on accounts leaves exactly one event that says who did what to whom, from where and
+// with what outcome. Invalid input leaves none, and no event holds a secret.
 func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		r := &recorded{throttled: w, seen: map[string]bool{}}
@@ -126,7 +126,7 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 			step(what, nil, nil)
 		}
 
-		// Accounts come.
+		// Accounts are created.
 		alice, err := a.Register(stranger, userstore.NewUser{Email: "alice@x.test", Username: "alice", Password: password})
 		names[alice.ID] = "alice"
 		step("a sign-up", err, nil, "user_created success by anonymous on alice")
@@ -152,7 +152,7 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		_, err = (&userstore.Importer{Accounts: a.Accounts, DryRun: true}).Import(operator, []userstore.User{{Email: "new@x.test"}})
 		step("an import that only tells", err, nil)
 
-		// Logins. Whom nobody knows nobody is told of: people type passwords there.
+		// Logins. Unknown names are not recorded: people type passwords there.
 		login := func(email, secret string) (string, error) {
 			v, err := a.Authenticate(stranger, email, "", secret, userstore.FirstPartyClientID, nil)
 			if err != nil {
@@ -243,7 +243,7 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		_, err = a.RevokeSessions(operator, "nobody", "")
 		step("all sessions of nobody", err, userstore.ErrNotFound)
 
-		// Accounts go; who was deleted stays in the log.
+		// Accounts are deleted, and stay in the log.
 		step("a deletion by somebody who does not know the password", a.Delete(self(alice.ID), alice.ID, userstore.Proof{Password: wrong}), userstore.ErrInvalidCredentials,
 			"password_refused failure (wrong_password) by user alice on alice through "+first+" in here")
 		step("a deletion", a.Delete(self(alice.ID), alice.ID, userstore.Proof{Password: password}), nil, "user_deleted success by user alice on alice through "+first+" in here")
@@ -256,17 +256,17 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		step("the last admin leaves", a.Delete(self(admin.ID), admin.ID, userstore.Proof{Password: password}), userstore.ErrLastAdmin,
 			"admin_refused failure (last_admin) by user "+"admin on admin through "+first+" in here")
 
-		// Whoever is no admin and asks as one, is told of once a while.
-		a.NotAdmin(self(alice.ID))
+		// Users without the role admin who ask for admin's rights are recorded once per interval.
+		a.RecordAdminRefused(self(alice.ID))
 		step("somebody who asks as an admin", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
 		for range 100 {
-			a.NotAdmin(self(alice.ID))
+			a.RecordAdminRefused(self(alice.ID))
 		}
 		step("the same again, often", nil, nil)
-		a.NotAdmin(self(bare.ID))
+		a.RecordAdminRefused(self(bare.ID))
 		step("somebody else", nil, nil, "admin_refused failure (insufficient_scope) by user bare through "+first+" in here")
 		w.wait(15 * time.Minute)
-		a.NotAdmin(self(alice.ID))
+		a.RecordAdminRefused(self(alice.ID))
 		step("the first one, later", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
 
 		text, err := json.Marshal(r.all)
@@ -284,13 +284,13 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 	})
 }
 
-// What nobody has to pay for is told once in a while, in the background; how often it was asked for
-// and whether the name is somebody's makes no difference.
+// Refusals that cost nothing are recorded once per interval, in the background. The number of
+// requests, and whether the name exists, make no difference.
 func TestRefusalsAreRecordedOnceAWhile(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		r := &recorded{throttled: w, seen: map[string]bool{}}
 		u := w.register("alice@x.test", "alice")
-		told := func() (list []string) {
+		refusals := func() (list []string) {
 			for _, e := range r.next() {
 				if e.Name == audit.RateLimited {
 					list = append(list, fmt.Sprint(e.Outcome, " ", e.Reason, " ", e.Target.ID == u.ID, " ", e.Address))
@@ -301,13 +301,13 @@ func TestRefusalsAreRecordedOnceAWhile(t *testing.T) {
 		for _, name := range []string{"alice@x.test", "nobody@x.test"} {
 			w.want("evaluated of 15", w.guesses(15, name, "192.0.2.1"), 10)
 			want := fmt.Sprintf("[failure guesses_at_account %v 192.0.2.1]", name == "alice@x.test")
-			w.want("five refusals", fmt.Sprint(told()), want)
+			w.want("five refusals", fmt.Sprint(refusals()), want)
 			w.want("more of them", w.guesses(20, name, "198.51.100.1"), 0) // strangers share the budget
-			w.want("more of them, from elsewhere", len(told()), 0)
+			w.want("more of them, from elsewhere", len(refusals()), 0)
 		}
 		w.wait(16 * time.Minute)
 		w.guesses(3, "alice@x.test", "192.0.2.1")
-		w.want("after a while", fmt.Sprint(told()), "[failure guesses_at_account true 192.0.2.1]")
+		w.want("after a while", fmt.Sprint(refusals()), "[failure guesses_at_account true 192.0.2.1]")
 
 		a := w.replicas[0]
 		a.Throttle.SignupsPerNetwork = 1
@@ -318,35 +318,35 @@ func TestRefusalsAreRecordedOnceAWhile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.want("sign-ups", fmt.Sprint(told()), "[failure signups_from_network false 192.0.2.9]")
+		w.want("sign-ups", fmt.Sprint(refusals()), "[failure signups_from_network false 192.0.2.9]")
 	})
 }
 
-// deaf is a store that takes long to record a refusal, or fails to.
-type deaf struct {
+// slowRecorder is a store that takes long to record a refusal, or fails to.
+type slowRecorder struct {
 	userstore.Store
 	answer chan error
 }
 
-func (d *deaf) SettleAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
+func (d *slowRecorder) FailAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
 	if len(events) == 1 && events[0].Name == audit.RateLimited {
 		if err := <-d.answer; err != nil {
 			return err
 		}
 	}
-	return d.Store.SettleAttempt(ctx, at, events...)
+	return d.Store.FailAttempt(ctx, at, events...)
 }
 
-// A refusal neither waits for the audit log nor fails by it, and one that could not be recorded
-// is tried again with the next.
+// A refusal neither waits for the audit log nor fails with it. The next refusal retries an entry
+// that could not be recorded.
 func TestARefusalDoesNotWaitForTheAuditLog(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
 		a := w.replicas[0]
-		d := &deaf{Store: a.Store, answer: make(chan error)}
+		d := &slowRecorder{Store: a.Store, answer: make(chan error)}
 		a.Throttle.Store = d
 		w.guesses(10, "alice@x.test", "192.0.2.1")
-		for range 3 { // nobody answers yet
+		for range 3 { // the store does not answer yet
 			w.limited(w.login(0, "alice@x.test", wrong, "192.0.2.1"), time.Minute)
 		}
 		d.answer <- errors.New("the store is on fire")
@@ -361,10 +361,10 @@ func TestARefusalDoesNotWaitForTheAuditLog(t *testing.T) {
 	})
 }
 
-// However many budgets are used up, so many refusals are written and no more.
+// However many budgets are used up, the number of entries is bounded.
 func TestAFloodOfRefusalsIsNoFloodOfWrites(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	s := &closed{now: func() time.Time { return now }}
+	s := &fullBudgets{now: func() time.Time { return now }}
 	a := newWorld(nil)
 	a.Accounts.Now = s.now
 	a.Accounts.Throttle = &userstore.Throttle{Store: s, SignupsPerNetwork: 1, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
@@ -393,23 +393,25 @@ func TestAFloodOfRefusalsIsNoFloodOfWrites(t *testing.T) {
 	}
 }
 
-// closed is a store in which every budget is used up.
-type closed struct {
+// fullBudgets is a store in which every budget is used up.
+type fullBudgets struct {
 	userstore.Attempts
 	now    func() time.Time
 	events int
 }
 
-func (*closed) ReserveAttempt(context.Context, userstore.Reserve) error { return userstore.ErrConflict }
-func (c *closed) Tallies(context.Context, userstore.Reserve) (userstore.Tallies, error) {
+func (*fullBudgets) ReserveAttempt(context.Context, userstore.Reserve) error {
+	return userstore.ErrConflict
+}
+func (c *fullBudgets) Tallies(context.Context, userstore.Reserve) (userstore.Tallies, error) {
 	return userstore.Tallies{Network: userstore.Tally{Wrong: 1, Oldest: c.now(), Newest: c.now()}}, nil
 }
-func (c *closed) SettleAttempt(_ context.Context, _ userstore.Attempt, events ...audit.Event) error {
+func (c *fullBudgets) FailAttempt(_ context.Context, _ userstore.Attempt, events ...audit.Event) error {
 	c.events += len(events)
 	return nil
 }
 
-// Whatever an edit can change the audit log tells of, by the names that the API has for it.
+// The audit log records every field that an edit can change, by the API's name.
 func TestChangesTellEveryClaim(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		u := w.register("alice@x.test", "alice")
@@ -450,7 +452,8 @@ func TestChangesTellEveryClaim(t *testing.T) {
 			w.want(name, got[name], value)
 		}
 		w.want("members", len(got), len(claims))
-		// But one that nothing but an import sets: together with these it is all that claims can hold.
+		// The exception is the field that only an import sets. Together these are all fields of
+		// Claims.
 		claims["phone_number_verified"], claims["address.formatted"] = nil, nil
 		w.want("fields of Claims and Address", len(claims)+1, reflect.TypeFor[userstore.Claims]().NumField()+reflect.TypeFor[userstore.Address]().NumField())
 	})

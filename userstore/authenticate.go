@@ -16,47 +16,54 @@ type Verified struct {
 	Client Client
 	Rehash string // set when the stored hash should be replaced
 
-	held *held
+	reservation *reservation
 }
 
-// nobody is a key that no account can have. A login that names nobody possible goes the
-// way of one that names nobody known, and takes the same time.
-const nobody = "?"
+// impossibleKey is a key that no account can have. A login with an impossible name takes the same
+// way, and the same time, as one with an unknown name.
+const impossibleKey = "?"
 
-// Authenticate checks email or username (exactly one) and password with one
-// read, in the same time for unknown users. ErrInvalidCredentials,
-// ErrAccountDisabled, ErrOverloaded, ErrRateLimited (as *RateLimitedError), ErrNotFound: no such client; ValidationError for what is
-// wrong whoever asks: both names or none, a password that is empty, over password.MaxBytes or not UTF-8. The client is
-// returned as it is, disabled or not: its rules are the issuer's.
-// checkClient (may be nil) runs after the read and before any hashing, and may refuse.
-// What is verified has to be given to StartGrant, to Refuse, or to Release.
-func (a *Accounts) Authenticate(ctx context.Context, email, username, password, clientID string, checkClient func(Client) error) (Verified, error) {
+// Authenticate checks email or username (exactly one) and password. It makes one read, and takes
+// the same time for unknown users. The client is returned whether disabled or not: its rules are
+// the issuer's. checkClient (may be nil) runs after the read and before any hashing, and may
+// refuse. The caller passes the result to StartGrant, Refuse or Release.
+//
+// ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrRateLimited (as *RateLimitedError);
+// ErrNotFound: no such client; ValidationError for input that is wrong for any account: both names
+// or none, a password that is empty, over password.MaxBytes or not UTF-8.
+func (a *Accounts) Authenticate(
+	ctx context.Context, email, username, password, clientID string, checkClient func(Client) error,
+) (Verified, error) {
 	return a.authenticate(ctx, email, username, password, func(l Login) (User, bool, Client, error) {
 		return a.Store.LoginView(ctx, l, clientID)
 	}, checkClient)
 }
 
-// authenticate is Authenticate with the read that finds the user, and the client if there is one.
-func (a *Accounts) authenticate(ctx context.Context, email, username, password string, view func(Login) (User, bool, Client, error), checkClient func(Client) error) (Verified, error) {
+// authenticate is Authenticate with the function that reads the user, and the client if there is
+// one.
+func (a *Accounts) authenticate(
+	ctx context.Context, email, username, password string,
+	view func(Login) (User, bool, Client, error), checkClient func(Client) error,
+) (Verified, error) {
 	var fs faults
 	login, name := Login{}, email+username
 	switch {
 	case email != "" && username != "":
 		fs.add("username", fault{CodeNotAllowed, "Send either email or username, not both."})
 	case email != "":
-		login.EmailKey = nobody
+		login.EmailKey = impossibleKey
 		if key, ok := EmailKey(email); ok {
 			login.EmailKey, name = key, key
 		}
 	case username != "":
-		login.UsernameKey = nobody
+		login.UsernameKey = impossibleKey
 		if key, ok := UsernameKey(username); ok {
 			login.UsernameKey, name = key, key
 		}
 	default:
 		fs.add("email", fault{CodeRequired, "An email address or a username is needed."})
 	}
-	fs.add("password", presented(password))
+	fs.add("password", checkTyped(password))
 	if err := fs.err(); err != nil {
 		return Verified{}, err
 	}
@@ -73,15 +80,15 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 	target, reason := audit.User(u.ID), "wrong_password"
 	switch {
 	case !known:
-		u = User{} // without a hash: Verify spends the time and says no
+		u = User{} // without a hash, Verify spends the time and returns false
 		target, reason = audit.Target{}, "unknown_user"
 	case u.PasswordHash == "":
 		reason = "no_password"
 	}
-	if a.Hasher.Full() { // before anything is written of an attempt that cannot be made
+	if a.Hasher.Full() { // checked before anything is written: this attempt cannot be made
 		return Verified{}, ErrOverloaded
 	}
-	held, err := a.Throttle.admit(ctx, a.now, subject(u, known, name), target)
+	reservation, err := a.Throttle.admit(ctx, a.now, subject(u, known, name), target)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -90,14 +97,14 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 		e := audit.New(ctx, a.now(), audit.LoginFailed, target).Failed(reason)
 		e.ClientID = client.ID
 		a.reportUnusable(ctx, u)
-		return Verified{}, a.wrong(ctx, held, e)
+		return Verified{}, a.recordWrongPassword(ctx, reservation, e)
 	}
-	v := Verified{User: u, Client: client, held: held}
+	v := Verified{User: u, Client: client, reservation: reservation}
 	switch {
 	case err == nil && !u.IsActive:
 		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
 	case err == nil && stale:
-		// The next login is as good a moment: no login fails for want of a slot here.
+		// A full queue must not fail this login; the next login can upgrade the hash.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {
 			err = nil
 		}
@@ -109,40 +116,42 @@ func (a *Accounts) authenticate(ctx context.Context, email, username, password s
 	return v, nil
 }
 
-// StartGrant makes g of what Authenticate verified: the store's one batch of a login, in which the
-// attempt is given back and the network remembered. Grants not rotated since idleSince are not live. ErrConflict, and
-// what the store says.
+// StartGrant stores g for the user whom Authenticate verified. The store's one batch of a login
+// also returns the attempt and remembers the network. Grants not rotated since idleSince are not
+// live. ErrConflict, and any error of the store.
 func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSince time.Time) error {
-	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by now
+	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by the password
 	e := audit.New(audit.As(ctx, self, g.ClientID, g.SessionID), g.CreatedAt, audit.LoginSucceeded, audit.User(v.User.ID))
-	s := StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, IdleSince: idleSince, Events: []audit.Event{e}}
-	if v.held != nil {
-		s.Attempt = v.held.attempt
+	s := StartGrant{
+		Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, IdleSince: idleSince, Events: []audit.Event{e},
+	}
+	if v.reservation != nil {
+		s.Attempt = v.reservation.attempt
 		s.Remember = s.Attempt.At.Add(rememberedFor)
 	}
 	err := a.Store.StartGrant(ctx, s)
 	if err == nil {
-		v.held.returned()
+		v.reservation.markReturned()
 	}
 	return audit.Stored(ctx, a.Log, err, e)
 }
 
-// Release gives back the attempt of a login that came to nothing, though its password was
-// right. After StartGrant it does nothing, so that it may be deferred.
-func (a *Accounts) Release(ctx context.Context, v Verified) { v.held.back(ctx) }
+// Release returns the attempt of a login that did not complete although its password was right.
+// After StartGrant it does nothing, so it may be deferred.
+func (a *Accounts) Release(ctx context.Context, v Verified) { v.reservation.giveBack(ctx) }
 
-// Refuse ends a login that may not be, though its password was right: the attempt is given back,
-// and the audit log told why, in a stable snake_case word. It returns the answer, or why the
-// audit log could not be told: there is no refusal without its event.
+// Refuse ends a login that is not allowed although its password was right. It returns the attempt
+// and records the reason, a stable snake_case word, in the audit log. It returns answer, or the
+// error of the audit log: there is no refusal without its entry.
 func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer error) error {
-	v.held.back(ctx)
+	v.reservation.giveBack(ctx)
 	e := audit.New(ctx, a.now(), audit.LoginFailed, audit.User(v.User.ID)).Failed(reason)
 	e.ClientID = v.Client.ID
-	return a.refused(ctx, e, answer)
+	return a.recordRefusal(ctx, e, answer)
 }
 
-// refused records e and returns answer; what failed of it instead, when e could not be recorded.
-func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) error {
+// recordRefusal records e and returns answer, or the error when e could not be recorded.
+func (a *Accounts) recordRefusal(ctx context.Context, e audit.Event, answer error) error {
 	kept, cancel := Uncancelled(ctx)
 	defer cancel()
 	if err := audit.Stored(ctx, a.Log, a.Store.Record(kept, e), e); err != nil {
@@ -151,64 +160,67 @@ func (a *Accounts) refused(ctx context.Context, e audit.Event, answer error) err
 	return answer
 }
 
-// NotAdmin notes in the audit log that whom ctx names asked for what only admins may do: of each
-// user once in a while, and nobody waits for it. Where nothing is counted, nothing is noted.
-func (a *Accounts) NotAdmin(ctx context.Context) {
+// RecordAdminRefused records that the actor of ctx asked for something that only admins may do.
+// Entries are sampled per user and written in the background. Without a throttle nothing is
+// recorded.
+func (a *Accounts) RecordAdminRefused(ctx context.Context) {
 	e := audit.New(ctx, a.now(), audit.AdminRefused, audit.Target{}).Failed("insufficient_scope")
 	key := sha256.Sum256([]byte(e.Reason + " " + e.Actor.ID))
 	if counts, _ := a.Throttle.counts(); !counts {
 		return
 	}
-	a.Throttle.intruders.tell(ctx, a.Throttle.Store, a.Log, BudgetKey(key[:16]), e)
+	a.Throttle.adminRefusals.record(ctx, a.Throttle.Store, a.Log, BudgetKey(key[:16]), e)
 }
 
-// keepsAdmins is err, which an act ended with, once the audit log knows if it would have taken the last admin.
-func (a *Accounts) keepsAdmins(ctx context.Context, userID string, err error) error {
+// recordLastAdmin returns err, and first records in the audit log when err is ErrLastAdmin.
+func (a *Accounts) recordLastAdmin(ctx context.Context, userID string, err error) error {
 	if !errors.Is(err, ErrLastAdmin) {
 		return err
 	}
-	return a.refused(ctx, audit.New(ctx, a.now(), audit.AdminRefused, audit.User(userID)).Failed("last_admin"), err)
+	return a.recordRefusal(ctx, audit.New(ctx, a.now(), audit.AdminRefused, audit.User(userID)).Failed("last_admin"), err)
 }
 
-// wrong counts a wrong password and records it, in one, and says ErrInvalidCredentials. Whose guess
-// could not be recorded does not hear what came of it; the attempt counts when its time is over.
-func (a *Accounts) wrong(ctx context.Context, h *held, e audit.Event) error {
+// recordWrongPassword counts a wrong password and records it in one transaction, and returns
+// ErrInvalidCredentials. If that fails, the caller does not learn whether the guess was right, and
+// the attempt counts once its pending time is over.
+func (a *Accounts) recordWrongPassword(ctx context.Context, h *reservation, e audit.Event) error {
 	if h == nil {
-		return a.refused(ctx, e, ErrInvalidCredentials)
+		return a.recordRefusal(ctx, e, ErrInvalidCredentials)
 	}
-	if err := audit.Stored(ctx, a.Log, h.wrong(ctx, e), e); err != nil {
+	if err := audit.Stored(ctx, a.Log, h.fail(ctx, e), e); err != nil {
 		return fmt.Errorf("record %s: %w", e.Name, err)
 	}
 	return ErrInvalidCredentials
 }
 
-// match checks a password against the budgets that logins have, so that a stolen session
-// is no way around them.
-func (a *Accounts) match(ctx context.Context, u User, password string) error {
+// verifyPassword checks a password against the same budgets as logins, so that a stolen session
+// offers no way around them.
+func (a *Accounts) verifyPassword(ctx context.Context, u User, password string) error {
 	if a.Hasher.Full() {
 		return ErrOverloaded
 	}
-	held, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
+	reservation, err := a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
 	if err != nil {
 		return err
 	}
-	defer held.back(ctx) // but when it was wrong
+	defer reservation.giveBack(ctx) // does nothing after a wrong password
 	ok, _, err := a.Hasher.Verify(ctx, u.PasswordHash, password)
 	switch {
 	case err != nil:
 		return err
 	case !ok:
-		// Somebody signed in does not know the password: it may be a stolen session.
+		// A signed-in user does not know the password: the session may be stolen.
 		a.reportUnusable(ctx, u)
-		return a.wrong(ctx, held, audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password"))
+		e := audit.New(ctx, a.now(), audit.PasswordRefused, audit.User(u.ID)).Failed("wrong_password")
+		return a.recordWrongPassword(ctx, reservation, e)
 	case !u.IsActive:
 		return ErrAccountDisabled
 	}
 	return nil
 }
 
-// reportUnusable tells the operator of a stored hash that no password can match, since
-// its owner is told only that the password is wrong.
+// reportUnusable logs, for the operator, a stored hash that no password can match. Its owner only
+// learns that the password is wrong.
 func (a *Accounts) reportUnusable(ctx context.Context, u User) {
 	if a.Log != nil && u.PasswordHash != "" && a.Hasher.Accept(u.PasswordHash) != nil {
 		a.Log.ErrorContext(ctx, "stored password hash is unreadable or of absurd cost; set a new password", "user_id", u.ID)

@@ -3,7 +3,7 @@ package userstore
 import (
 	"bytes"
 	"compress/gzip"
-	_ "embed" // the list
+	_ "embed" // for the list of passwords
 	"io"
 	"slices"
 	"strings"
@@ -12,31 +12,32 @@ import (
 	"unicode/utf8"
 )
 
-// Passwords that are guessed first (NIST SP 800-63B-4 section 3.1.1.2): those on a list of the
-// most common ones, what anybody can continue after its first letters, and what consists of the names
-// of the account and of the service. Compared without regard to case, and also without punctuation.
+// Passwords that are guessed first are refused (NIST SP 800-63B-4 section 3.1.1.2): those on a list
+// of the most common ones, sequences that can be continued from their first letters, and passwords
+// that consist of the names of the account and of the service. Comparisons ignore case, and are
+// also made without punctuation.
 //
-// Only a password that consists of such parts and nothing else is refused. One that merely
-// holds some has something else, too, and a meter of its strength would be a guess of ours.
+// Only a password that consists entirely of such parts is refused. A password that merely contains
+// some of them contains something else too, and a meter of its strength would only be a guess.
 
-// Parts that are too short to be a hint: nearly every password holds some.
+// Parts below these lengths are no hint: nearly every password contains some.
 const (
-	shortestRun  = 3 // 123, qwe, aaa
-	longestWay   = 5 // whatever is longer consists of some of three to five
-	shortestName = 3 // ada
-	shortestWord = 4 // love
-	mostNames    = 64
-	// A unit that is repeated up to this length needs no list: abababababababa.
+	shortestRun     = 3 // 123, qwe, aaa
+	longestSequence = 5 // a longer sequence consists of some of three to five
+	shortestName    = 3 // ada
+	shortestWord    = 4 // love
+	maxNames        = 64
+	// A repeated unit of up to this length needs no list: abababababababa.
 	longestUnit = 4
-	// longestParsed is the longest password in bytes in which words are looked for. Beyond it,
-	// only repetition and runs are, so that the work stays small.
+	// longestParsed is the longest password in bytes that is searched for words. In a longer one
+	// only repetitions and sequences are searched, so that the work stays small.
 	longestParsed = 64
 )
 
 //go:embed blocklist/common-passwords.txt.gz
 var commonGzip []byte
 
-// commonPasswords is the list in the form in which it is compared. See blocklist/NOTICE.
+// commonPasswords is the list in the form in which passwords are compared. See blocklist/NOTICE.
 var commonPasswords = sync.OnceValue(func() map[string]bool {
 	z, err := gzip.NewReader(bytes.NewReader(commonGzip))
 	if err != nil {
@@ -54,10 +55,10 @@ var commonPasswords = sync.OnceValue(func() map[string]bool {
 	return list
 })
 
-// ways are short ways along what people run their fingers or their memory along, forwards and
-// backwards. A longer way is several short ones.
-var ways = func() map[string]bool {
-	ways := map[string]bool{}
+// sequences are short sequences of the keyboard, the alphabet and the digits, forwards and
+// backwards. A longer sequence consists of several short ones.
+var sequences = func() map[string]bool {
+	sequences := map[string]bool{}
 	for _, row := range []string{
 		"123456789012345678901234567890", "0123456789012345678901234567890",
 		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
@@ -70,24 +71,24 @@ var ways = func() map[string]bool {
 		forth := []rune(row)
 		back := slices.Clone(forth)
 		slices.Reverse(back)
-		for length := shortestRun; length <= longestWay; length++ {
+		for length := shortestRun; length <= longestSequence; length++ {
 			for i := range len(forth) - length + 1 {
-				ways[string(forth[i:i+length])] = true
-				ways[string(back[i:i+length])] = true
+				sequences[string(forth[i:i+length])] = true
+				sequences[string(back[i:i+length])] = true
 			}
 		}
 	}
-	return ways
+	return sequences
 }()
 
-// guessable looks for a password among those that are guessed first. service is what the
-// service goes by, beside the name of this product.
+// guessable refuses a password that is guessed first. service is the name of the service, in
+// addition to the name of this product.
 func guessable(password string, u User, service string) fault {
 	p := caseless(password)
 	plain := alphanumeric(p)
 	own := nameWords(u.Email, u.EmailKey, u.Username, u.UsernameKey, u.Claims.Name, u.Claims.GivenName,
 		u.Claims.MiddleName, u.Claims.FamilyName, u.Claims.Nickname)
-	host, _, _ := strings.Cut(service, ":") // which may have a port
+	host, _, _ := strings.Cut(service, ":") // service may have a port
 	services := nameWords("signet", service, host)
 	either := func(f func(string) bool) bool { return f(p) || plain != "" && f(plain) }
 	consists := func(words ...string) func(string) bool {
@@ -108,11 +109,12 @@ func guessable(password string, u User, service string) fault {
 	return fault{}
 }
 
-// nameWords is every name as a whole and every word of it, in the form in which they are compared.
+// nameWords returns every name as a whole and every word of it, in the form in which they are
+// compared.
 func nameWords(names ...string) []string {
 	var words []string
 	add := func(s string) {
-		if utf8.RuneCountInString(s) >= shortestName && len(words) < mostNames && !slices.Contains(words, s) {
+		if utf8.RuneCountInString(s) >= shortestName && len(words) < maxNames && !slices.Contains(words, s) {
 			words = append(words, s)
 		}
 	}
@@ -142,7 +144,7 @@ func alphanumeric(s string) string {
 	}, s)
 }
 
-// repeats tells whether s is a short unit over and over, the last time perhaps cut off.
+// repeats reports whether s is a short unit repeated over and over, the last one possibly cut off.
 func repeats(s string) bool {
 	r := []rune(s)
 	for unit := 1; unit <= min(longestUnit, len(r)/2); unit++ {
@@ -153,12 +155,12 @@ func repeats(s string) bool {
 	return false
 }
 
-// cover tells whether the text consists of runs and words and nothing else.
+// cover reports whether s consists of runs, sequences and words and nothing else.
 func cover(s string, words []string) bool {
 	if len(s) > longestParsed {
 		words = nil
 	}
-	reached := make([]bool, len(s)+1) // by byte; no part ends within a character
+	reached := make([]bool, len(s)+1) // indexed by byte; no part ends within a character
 	reached[0] = true
 	for i := range s {
 		if !reached[i] {
@@ -167,15 +169,15 @@ func cover(s string, words []string) bool {
 		length, same := 0, true
 		first, _ := utf8.DecodeRuneInString(s[i:])
 		for at, r := range s[i:] {
-			if length >= shortestRun && (same || ways[s[i:i+at]]) {
+			if length >= shortestRun && (same || sequences[s[i:i+at]]) {
 				reached[i+at] = true
 			}
 			same = same && r == first
-			if length++; length > longestWay {
+			if length++; length > longestSequence {
 				break
 			}
 		}
-		if length >= shortestRun && length <= longestWay && (same || ways[s[i:]]) {
+		if length >= shortestRun && length <= longestSequence && (same || sequences[s[i:]]) {
 			reached[len(s)] = true
 		}
 		for _, w := range words {
@@ -187,8 +189,8 @@ func cover(s string, words []string) bool {
 	return reached[len(s)]
 }
 
-// coverWithOneCommonWord is cover with one more word, which may be any on the list: once or
-// often, but the same. Several different ones make a passphrase.
+// coverWithOneCommonWord is cover with one more word from the list, which may occur once or often.
+// Several different words make a passphrase.
 func coverWithOneCommonWord(s string, words []string) bool {
 	if len(s) > longestParsed {
 		return false

@@ -78,7 +78,7 @@ func TestU09WhatIsGuessedFirstIsRefused(t *testing.T) {
 		"another port":                                  {"login.acme.test:8671", 15, ""},
 		"the service's name in a sentence":              {"acme makes anvils", 15, ""},
 	} {
-		f := chosen(c.password, c.least, ada, "login.acme.test:8080")
+		f := checkNew(c.password, c.least, ada, "login.acme.test:8080")
 		if f.code != c.code {
 			t.Errorf("U-09 %s: %q, want %q (%s)", name, f.code, c.code, f.message)
 		}
@@ -91,7 +91,7 @@ func TestU09WhatIsGuessedFirstIsRefused(t *testing.T) {
 	}
 }
 
-// Of a service with a port its name is known with and without.
+// A service's name is refused with and without its port.
 func TestU09TheServiceHasAPort(t *testing.T) {
 	for _, row := range []struct{ service, password, code string }{
 		{"localhost:8080", "localhost:8080!", CodeServiceName},
@@ -104,7 +104,7 @@ func TestU09TheServiceHasAPort(t *testing.T) {
 		{"id.acme.io:8443", "id.acme.io id.acme.io", CodeServiceName},
 		{"[2001:db8::1]:8443", "correct horse battery", ""},
 	} {
-		if f := chosen(row.password, 14, ada, row.service); f.code != row.code {
+		if f := checkNew(row.password, 14, ada, row.service); f.code != row.code {
 			t.Errorf("U-09 %s at %s: %q, want %q", row.password, row.service, f.code, row.code)
 		}
 	}
@@ -126,7 +126,7 @@ func TestU09EveryCommonPasswordIsRefused(t *testing.T) {
 	refused := 0
 	for i, p := range lines {
 		for _, least := range []int{8, 15} {
-			f := chosen(p, least, User{}, "")
+			f := checkNew(p, least, User{}, "")
 			switch short := utf8.RuneCountInString(p) < least; {
 			case short && f.code == CodeTooShort, !short && f.code == CodeTooCommon:
 				refused++
@@ -140,7 +140,7 @@ func TestU09EveryCommonPasswordIsRefused(t *testing.T) {
 	}
 }
 
-// What looks random is never taken for one of those: a false alarm here is a person sent away.
+// Random passwords are never refused: a false alarm here would send a person away.
 func TestRandomPasswordsAreAllowed(t *testing.T) {
 	source := rand.New(rand.NewPCG(8, 15)) // always the same, so that chance fails no run
 	for range 5000 {
@@ -149,7 +149,7 @@ func TestRandomPasswordsAreAllowed(t *testing.T) {
 			for range 15 {
 				p.WriteByte(alphabet[source.IntN(len(alphabet))])
 			}
-			if f := chosen(p.String(), 15, ada, "login.acme.test"); f.code != "" {
+			if f := checkNew(p.String(), 15, ada, "login.acme.test"); f.code != "" {
 				t.Errorf("%s: %s", p.String(), f.code)
 			}
 		}
@@ -166,7 +166,7 @@ func BenchmarkChosen(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				chosen(password, 15, ada, "login.acme.test")
+				checkNew(password, 15, ada, "login.acme.test")
 			}
 		})
 	}

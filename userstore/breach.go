@@ -11,22 +11,22 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// breachPatience is how long a new password waits for the answer. A login never asks.
-const breachPatience = time.Second
+// breachTimeout bounds the wait for the answer about a new password. A login never asks.
+const breachTimeout = time.Second
 
-// breached asks whether a new password is known from a breach, by the range of SHA-1 values that
-// begin with its first five digits: whoever answers learns which 20 bits it begins with, and hears a
-// question about a million others in the same words. SHA-1 is that protocol's; nothing is stored under it.
+// checkBreach asks whether a new password is known from a breach. It sends only the first five
+// digits of the password's SHA-1: the answering service learns 20 bits, and answers the same for a
+// million other passwords. The protocol demands SHA-1; nothing is stored under it.
 //
-// Without an answer the password is allowed, with one line in the log: the list is one more
-// hurdle, and its keeper must not be able to close our sign-up.
-func (a *Accounts) breached(ctx context.Context, password string) fault {
+// Without an answer the password is allowed, with one line in the log. The breach list is an
+// additional check, and an outage of it must not close sign-up.
+func (a *Accounts) checkBreach(ctx context.Context, password string) fault {
 	if a.BreachRange == nil {
 		return fault{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, breachPatience)
+	ctx, cancel := context.WithTimeout(ctx, breachTimeout)
 	defer cancel()
-	// As it was typed, which is how it leaked, and as it will be hashed.
+	// The form that was typed, which is the one that leaked, and the form that will be hashed.
 	forms := []string{password}
 	if s := norm.NFKC.String(password); s != password {
 		forms = append(forms, s)
@@ -48,8 +48,8 @@ func (a *Accounts) breached(ctx context.Context, password string) fault {
 	return fault{}
 }
 
-// listed looks for a suffix among lines of the form SUFFIX:COUNT. Those with a count of 0 are
-// there to hide the length of the answer.
+// listed reports whether suffix is among lines of the form SUFFIX:COUNT. Lines with a count of 0
+// are padding that hides the length of the answer.
 func listed(answer, suffix string) bool {
 	for line := range strings.Lines(answer) {
 		found, count, ok := strings.Cut(strings.TrimSpace(line), ":")

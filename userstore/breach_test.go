@@ -35,24 +35,24 @@ func TestBreachedAsksByPrefixOnly(t *testing.T) {
 			asked = append(asked, prefix)
 			return c.answer, nil
 		}}
-		if f := a.breached(t.Context(), "password"); f.code != c.code {
+		if f := a.checkBreach(t.Context(), "password"); f.code != c.code {
 			t.Errorf("%s: %q, want %q", name, f.code, c.code)
 		}
 		if strings.Join(asked, " ") != "5BAA6" {
 			t.Errorf("%s: asked for %q", name, asked)
 		}
 	}
-	if f := (&Accounts{}).breached(t.Context(), "password"); f != (fault{}) {
+	if f := (&Accounts{}).checkBreach(t.Context(), "password"); f != (fault{}) {
 		t.Errorf("without a list: %v", f)
 	}
-	// As typed and as hashed: ｐａｓｓｗｏｒｄ is the password "password" here.
+	// Both forms are checked, as typed and as hashed: ｐａｓｓｗｏｒｄ is hashed as "password".
 	a := &Accounts{BreachRange: func(_ context.Context, prefix string) (string, error) {
 		if prefix == "5BAA6" {
 			return suffix + ":1", nil
 		}
 		return "", nil
 	}}
-	if f := a.breached(t.Context(), "ｐａｓｓｗｏｒｄ"); f.code != CodeBreached {
+	if f := a.checkBreach(t.Context(), "ｐａｓｓｗｏｒｄ"); f.code != CodeBreached {
 		t.Errorf("full-width: %v", f)
 	}
 }
@@ -78,7 +78,7 @@ func TestF37BreachListThatIsAwayHoldsNobodyUp(t *testing.T) {
 			a := &Accounts{Log: slog.New(slog.NewTextHandler(&log, nil)),
 				BreachRange: func(ctx context.Context, _ string) (string, error) { return "", c.answer(ctx) }}
 			start := time.Now()
-			if f := a.breached(t.Context(), "ｐａｓｓｗｏｒｄ"); f != (fault{}) {
+			if f := a.checkBreach(t.Context(), "ｐａｓｓｗｏｒｄ"); f != (fault{}) {
 				t.Errorf("F-37 %s: %v", name, f)
 			}
 			if took := time.Since(start); took != c.takes {

@@ -8,11 +8,12 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// AuthenticatePage is Authenticate for a login at the hosted pages, where one field takes an email address
-// or a username, and no client has a say yet. What is verified has to be given to StartSession, or to Release.
+// AuthenticatePage is Authenticate for a login at the hosted pages: one field takes an email
+// address or a username, and there is no client yet. The caller passes the result to StartSession
+// or to Release.
 func (a *Accounts) AuthenticatePage(ctx context.Context, name, password string) (Verified, error) {
 	email, username := name, ""
-	if !strings.Contains(name, "@") { // no username has one
+	if !strings.Contains(name, "@") { // no username contains one
 		email, username = "", name
 	}
 	return a.authenticate(ctx, email, username, password, func(l Login) (User, bool, Client, error) {
@@ -21,36 +22,37 @@ func (a *Accounts) AuthenticatePage(ctx context.Context, name, password string) 
 	}, nil)
 }
 
-// StartSession makes s of what AuthenticatePage verified: the store's one batch, in which the attempt is
-// given back, and network and browser remembered. ErrConflict, and what the store says.
+// StartSession stores s for the user whom AuthenticatePage verified. The store's one batch also
+// returns the attempt, and remembers network and browser. ErrConflict, and any error of the store.
 func (a *Accounts) StartSession(ctx context.Context, v Verified, s BrowserSession, replaces SessionHash) error {
 	start := StartSession{Session: s, Replaces: replaces, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash}
-	if v.held != nil {
+	if v.reservation != nil {
 		device, err := a.Throttle.device(ctx, subject(v.User, true, ""))
 		if err != nil {
 			return err
 		}
-		start.Attempt, start.Device = v.held.attempt, device
+		start.Attempt, start.Device = v.reservation.attempt, device
 		start.Remember = start.Attempt.At.Add(rememberedFor)
 	}
-	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by now
+	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by the password
 	e := audit.New(audit.As(ctx, self, "", s.ID), s.AuthTime, audit.LoginSucceeded, audit.User(v.User.ID))
 	err := a.Store.StartSession(ctx, start, e)
 	if err == nil {
-		v.held.returned()
+		v.reservation.markReturned()
 	}
 	return audit.Stored(ctx, a.Log, err, e)
 }
 
 type deviceKey struct{}
 
-// WithDevice notes in ctx the secret that a browser was given to be known again by, for Throttle.
+// WithDevice returns ctx with the secret of the browser's device cookie, by which Throttle
+// recognises the browser.
 func WithDevice(ctx context.Context, device string) context.Context {
 	return context.WithValue(ctx, deviceKey{}, device)
 }
 
-// device is the key of the budget that this account and the browser of ctx share; zero: there is no
-// browser, or none that can be told from others.
+// device returns the key of the budget of this account and the browser of ctx; zero: ctx has no
+// device secret.
 func (t *Throttle) device(ctx context.Context, subject string) (BudgetKey, error) {
 	device, _ := ctx.Value(deviceKey{}).(string)
 	if device == "" {
@@ -63,9 +65,10 @@ func (t *Throttle) device(ctx context.Context, subject string) (BudgetKey, error
 	return k.key("device", subject, device), nil
 }
 
-// byDevice lets a browser that has logged in to the account before try from its own budget, wherever it is now:
-// strangers who share its network and spend that budget do not lock its user out (U-13). One
-// that is not remembered is counted by its network, as anybody is. The read is made for known and unknown names alike.
+// byDevice lets a browser that has logged in to the account before use a budget of its own, from
+// any network: strangers on its network who use up that network's budget do not lock its user out
+// (U-13). A browser that is not remembered is counted by its network. The read is made for known
+// and unknown names alike.
 func (t *Throttle) byDevice(ctx context.Context, subject string, r *Reserve, at time.Time) error {
 	device, err := t.device(ctx, subject)
 	if device == (BudgetKey{}) || err != nil {

@@ -5,8 +5,8 @@ import "time"
 // SessionHash is the SHA-256 of a browser session's cookie.
 type SessionHash [32]byte
 
-// BrowserSession is a browser in which a user is logged in to the hosted pages. It is not a grant:
-// what clients get of it is.
+// BrowserSession is a browser in which a user is logged in to the hosted pages. It is not a grant;
+// clients get grants from it.
 type BrowserSession struct {
 	Hash   SessionHash
 	ID     string // public: 128 random bits, base64url
@@ -17,34 +17,38 @@ type BrowserSession struct {
 	ACR      string
 
 	CreatedAt  time.Time
-	LastUsedAt time.Time // to the minute or so: not every use writes
+	LastUsedAt time.Time // precise to about a minute: not every use writes
 	ExpiresAt  time.Time // absolute limit
 
 	UserAgent string
 	Address   string
 }
 
-// Seen is Grant.Seen of a browser session.
+// Seen is Grant.Seen for a browser session.
 func (b BrowserSession) Seen(idle time.Duration) (used, ends time.Time) {
 	return seen(b.LastUsedAt, b.CreatedAt, b.ExpiresAt, idle)
 }
 
 // StartSession is what a successful login at the hosted pages writes.
 type StartSession struct {
-	// Session has the ID of the session that it replaces when it is the same user's, who has only proved the
-	// password again: what came of that session then belongs to this one, and lives on.
+	// Session has the ID of the session that it replaces, if that is the same user's, who only
+	// proved the password again. The grants of the old session then belong to the new one and stay
+	// live.
 	Session BrowserSession
-	// Replaces is the session of the same browser that ends with it, as EndSession ends one (but under the same ID no
-	// grant is revoked); zero: none.
+	// Replaces is the session of the same browser that ends with this login, as EndSession ends
+	// one. If the ID is the same, no grant is revoked. Zero: none.
 	Replaces     SessionHash
 	PasswordHash string // the hash that was verified
-	Rehash       string // its replacement, when parameters rose; empty: none
+	Rehash       string // its replacement, when the hash parameters were raised; empty: none
 
-	Attempt  Attempt   // given back; zero: none
-	Remember time.Time // until when Attempt.Own is remembered
-	// Device is a second budget that is remembered: of this account and the browser's device cookie.
+	Attempt  Attempt   // returned to its budgets; zero: none
+	Remember time.Time // when Attempt.Own ceases to be remembered
+	// Device is a second budget that is remembered: the one of this account and the browser's
+	// device cookie.
 	Device BudgetKey // zero: none
 }
 
-// MaxBrowserSessionsPerUser: a login beyond that ends the oldest.
+// MaxBrowserSessionsPerUser bounds a user's live browser sessions. A login beyond it ends one that
+// was never used after its login, or else the least recently used. The grants that came of that
+// session live on, and the audit log has an entry.
 const MaxBrowserSessionsPerUser = 50

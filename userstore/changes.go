@@ -7,9 +7,9 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// told lists what the audit log tells of an account, by the names and in the forms of the API. The
-// password is not among it, nor is what no edit changes.
-func (u User) told() []audit.Change {
+// auditFields lists the fields of an account that the audit log records, by the names and in the
+// forms of the API. It omits the password and the fields that no edit changes.
+func (u User) auditFields() []audit.Change {
 	c := u.Claims
 	address := Address{}
 	if c.Address != nil {
@@ -45,11 +45,11 @@ func (u User) told() []audit.Change {
 	}
 }
 
-// changes lists what is different in next.
+// changes lists the fields in which next differs from old.
 func changes(old, next User) []audit.Change {
 	var out []audit.Change
-	before := old.told()
-	for i, c := range next.told() {
+	before := old.auditFields()
+	for i, c := range next.auditFields() {
 		if c.Before = before[i].After; c.Before != c.After {
 			out = append(out, c)
 		}
@@ -57,8 +57,9 @@ func changes(old, next User) []audit.Change {
 	return out
 }
 
-// given lists what a new account may do that not everybody may: what somebody decided, not what it
-// says of itself.
-func given(u User) []audit.Change {
-	return changes(User{IsActive: true}, User{IsActive: u.IsActive, IsStaff: u.IsStaff, EmailVerified: u.EmailVerified, Roles: u.Roles})
+// privileges lists what distinguishes a new account from an ordinary one: flags and roles that were
+// granted, not claims that the user filled in.
+func privileges(u User) []audit.Change {
+	next := User{IsActive: u.IsActive, IsStaff: u.IsStaff, EmailVerified: u.EmailVerified, Roles: u.Roles}
+	return changes(User{IsActive: true}, next)
 }

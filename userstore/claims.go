@@ -21,8 +21,8 @@ const (
 	maxWord  = 64 // a locale, a time zone, a role
 )
 
-// validate reports what is wrong with each claim, under its wire name. An empty claim is one
-// that was not given.
+// validate adds every fault of the claims to fs, under the claim's wire name. An empty claim is
+// absent.
 func (c Claims) validate(fs *faults) {
 	for _, x := range []struct {
 		field, value string
@@ -66,14 +66,14 @@ func (c Claims) validate(fs *faults) {
 	}
 }
 
-// text is one line that people read. Markup in it is text like any other: whoever
-// shows it escapes it.
-func text(s string) fault { return readable(s, maxText, "") }
+// text checks one line that people read. Markup in it is ordinary text; every page that shows it
+// escapes it.
+func text(s string) fault { return checkLine(s, maxText, "") }
 
-// lines may hold line breaks, of either kind (OIDC Core section 5.1.1).
-func lines(s string) fault { return readable(s, maxLines, "\r\n") }
+// lines checks text that may hold line breaks of either kind (OIDC Core section 5.1.1).
+func lines(s string) fault { return checkLine(s, maxLines, "\r\n") }
 
-func readable(s string, most int, controls string) fault {
+func checkLine(s string, most int, controls string) fault {
 	switch {
 	case len(s) > most*utf8.UTFMax || utf8.RuneCountInString(s) > most:
 		return fault{CodeTooLong, fmt.Sprintf("This is too long; %d characters are the most.", most)}
@@ -90,21 +90,21 @@ func readable(s string, most int, controls string) fault {
 	return fault{}
 }
 
-// reordering tells the characters that turn the text after them around, with which a name
-// could disguise the sentence it is shown in.
+// reordering reports whether r reorders the text after it. With such a character a name could
+// disguise the sentence that shows it.
 func reordering(r rune) bool {
 	return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }
 
-// webPage is an absolute http(s) URL: others, javascript: before all, become scripts
-// in the first page that links them.
+// webPage checks an absolute http(s) URL. Other schemes, above all javascript:, become scripts in
+// the first page that links them.
 func webPage(s string) fault {
-	if f := readable(s, maxURL, ""); f != (fault{}) {
+	if f := checkLine(s, maxURL, ""); f != (fault{}) {
 		return f
 	}
 	bad := fault{CodeInvalid, "This is not a web address; write it like https://example.com/me."}
 	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"<>\\^`{|}", r) }) {
-		return bad // not in RFC 3986, and read as something else by browsers
+		return bad // RFC 3986 does not allow these, and browsers read them differently
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
@@ -120,7 +120,8 @@ func webPage(s string) fault {
 
 var birthdateForm = regexp.MustCompile(`^[0-9]{4}(-[0-9]{2}-[0-9]{2})?$`)
 
-// birthdate is YYYY-MM-DD, 0000-MM-DD when the year is left out, or YYYY (OIDC Core section 5.1).
+// birthdate checks YYYY-MM-DD, 0000-MM-DD when the year is left out, or YYYY (OIDC Core section
+// 5.1).
 func birthdate(s string) fault {
 	bad := fault{CodeInvalid, "A birthdate is written 1984-02-29, 0000-02-29 without the year, or 1984."}
 	if !birthdateForm.MatchString(s) || s == "0000" {
@@ -137,7 +138,7 @@ func birthdate(s string) fault {
 
 var zoneForm = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$`)
 
-// zoneinfo is checked in form only: which zones exist depends on the host's tables.
+// zoneinfo checks only the form of a time zone: which zones exist depends on the host's tables.
 func zoneinfo(s string) fault {
 	if len(s) > maxWord || !zoneForm.MatchString(s) {
 		return fault{CodeInvalid, "A time zone is written as in the tz database, like Europe/Paris."}
@@ -145,8 +146,8 @@ func zoneinfo(s string) fault {
 	return fault{}
 }
 
-// locale is a BCP 47 tag of known parts. (OIDC Core mentions en_US as a form to expect from
-// others; it is not one to write.)
+// locale checks a BCP 47 tag of known parts. (OIDC Core says to expect en_US from other parties,
+// not to write it.)
 func locale(s string) fault {
 	if len(s) <= maxWord && !strings.Contains(s, "_") {
 		if _, err := language.Parse(s); err == nil {
@@ -158,8 +159,8 @@ func locale(s string) fault {
 
 var phoneForm = regexp.MustCompile(`^\+[0-9]([ ().-]*[0-9])*(;ext=[0-9]{1,10})?$`)
 
-// phoneNumber is E.164 with the punctuation people use, and an extension as RFC 3966
-// writes it: the two forms that OIDC Core section 5.1 recommends.
+// phoneNumber checks an E.164 number with the punctuation that people use, and an extension as in
+// RFC 3966: the two forms that OIDC Core section 5.1 recommends.
 func phoneNumber(s string) fault {
 	bad := fault{CodeInvalid, "A phone number begins with + and the country, like +1 (425) 555-1212."}
 	if len(s) > maxWord || !phoneForm.MatchString(s) {
@@ -182,7 +183,7 @@ var roleForm = regexp.MustCompile(`^[a-z][a-z0-9._:-]*$`)
 
 const maxRoles = 64
 
-// validRoles checks names of roles: they become values in tokens and words on command lines.
+// validRoles checks names of roles. They become values in tokens and words on command lines.
 func validRoles(roles []string) fault {
 	if len(roles) > maxRoles {
 		return fault{CodeTooLong, fmt.Sprintf("An account has at most %d roles.", maxRoles)}

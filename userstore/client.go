@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// FirstPartyClientID is the client that the first migration makes: public,
-// first-party, allowed to refresh. /v1/login uses it unless told otherwise.
+// FirstPartyClientID is the client that the first migration creates: public, first-party, allowed
+// to refresh. /v1/login uses it unless the request names another.
 const FirstPartyClientID = "signet"
 
 // Client is a registered client (RFC 7591 names).
@@ -15,18 +15,19 @@ type Client struct {
 	ID         string
 	Name       string   // client_name
 	AuthMethod string   // token_endpoint_auth_method: one of the Auth… below
-	FirstParty bool     // only an operator can mark a client so
+	FirstParty bool     // only an operator can set it
 	GrantTypes []string // authorization_code, refresh_token, client_credentials
-	Scopes     []string // what it may ask for; empty: every scope (admin only if first-party)
-	Resources  []string // resource indicators it may name (RFC 8707); empty: none but the default audience
+	Scopes     []string // that the client may request; empty: every scope (admin only if first-party)
+	Resources  []string // resource indicators that it may name (RFC 8707); empty: only the default audience
 	IDTokenAlg string   // id_token_signed_response_alg; empty: RS256
-	// IDTokenClaims puts the claims of the granted scopes into its ID tokens, for apps that do not ask userinfo.
+	// IDTokenClaims puts the claims of the granted scopes into the client's ID tokens, for apps
+	// that do not call userinfo.
 	IDTokenClaims bool
 
 	ClientMetadata
 
-	// SecretHash is of the client secret: SHA-256 in base64url of one that we made, a PHC string of one
-	// that an operator chose; empty: the client has none.
+	// SecretHash is the hash of the client secret: SHA-256 in base64url of a secret that we
+	// generated, a PHC string of one that an operator chose; empty: the client has none.
 	SecretHash string
 
 	DisabledAt time.Time // zero: enabled
@@ -35,17 +36,17 @@ type Client struct {
 	Version    int64 // of the row, for compare-and-swap
 }
 
-// ClientMetadata is what of a client the store keeps as one JSON object, because no
-// statement looks into it: its members can grow without a migration.
+// ClientMetadata is the part of a client that the store keeps as one JSON object, because no
+// statement looks into it. Its members can grow without a migration.
 type ClientMetadata struct {
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	ResponseTypes          []string `json:"response_types,omitempty"`
 
-	JWKS    json.RawMessage `json:"jwks,omitempty"`     // of private_key_jwt; or else
-	JWKSURI string          `json:"jwks_uri,omitempty"` // where they are
+	JWKS    json.RawMessage `json:"jwks,omitempty"`     // the keys of private_key_jwt, or
+	JWKSURI string          `json:"jwks_uri,omitempty"` // the address of the keys
 
-	// PKCE is required or optional (authorization code flow); empty: what oauth.require_pkce says.
+	// PKCE is required or optional (authorization code flow); empty: as oauth.require_pkce says.
 	PKCE string `json:"pkce,omitempty"`
 
 	ClientURI string `json:"client_uri,omitempty"`
@@ -75,8 +76,8 @@ const (
 	PKCEOptional = "optional"
 )
 
-// Public tells that the client cannot keep a secret, and so does not authenticate.
+// Public reports whether the client cannot keep a secret, and so does not authenticate.
 func (c Client) Public() bool { return c.AuthMethod == AuthNone }
 
-// Allows tells whether the client is registered for a grant type.
+// Allows reports whether the client is registered for a grant type.
 func (c Client) Allows(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }

@@ -10,13 +10,13 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// ClientDocument is a client as it is shown: client information by RFC 7591 section 3.2.1, and what is
-// only ours. The secret is in it once, when it was made.
+// ClientDocument is the JSON form of a client: client information by RFC 7591 section 3.2.1, and
+// members of our own. It holds the secret only in the answer that created the secret.
 type ClientDocument struct {
 	ClientID        string `json:"client_id"`
 	ClientSecret    string `json:"client_secret,omitempty"`
 	IssuedAt        int64  `json:"client_id_issued_at"`                // seconds since 1970
-	SecretExpiresAt *int64 `json:"client_secret_expires_at,omitempty"` // 0, never; absent without a secret
+	SecretExpiresAt *int64 `json:"client_secret_expires_at,omitempty"` // 0: never; absent without a secret
 	Name            string `json:"client_name"`
 	AuthMethod      string `json:"token_endpoint_auth_method"`
 	GrantTypes      List   `json:"grant_types"`
@@ -38,13 +38,13 @@ type ClientDocument struct {
 	Disabled        bool   `json:"disabled"`
 }
 
-// List is a list of texts that is [] when it is empty.
+// List is a list of strings that is [] in JSON when it is empty.
 type List []string
 
 // MarshalJSON writes the list.
 func (l List) MarshalJSON() ([]byte, error) { return json.Marshal(append([]string{}, l...)) }
 
-// Document shows the client; secret is the one that was just made, if one was.
+// Document returns the client's document. secret is the secret that was just created, if any.
 func (c Client) Document(secret string) ClientDocument {
 	d := ClientDocument{
 		ClientID: c.ID, ClientSecret: secret, IssuedAt: c.CreatedAt.Unix(), Name: c.Name, AuthMethod: c.AuthMethod,
@@ -56,7 +56,7 @@ func (c Client) Document(secret string) ClientDocument {
 	if len(c.JWKS) > 0 {
 		d.JWKS = c.JWKS
 	}
-	if c.CreatedAt.IsZero() { // the built-in one was there before
+	if c.CreatedAt.IsZero() { // the built-in client has no time of creation
 		d.IssuedAt = 0
 	}
 	if c.SecretHash != "" {
@@ -65,8 +65,9 @@ func (c Client) Document(secret string) ClientDocument {
 	return d
 }
 
-// told lists what the audit log tells of a client, by the names of RFC 7591. The secret is not among it.
-func (c Client) told() []audit.Change {
+// auditFields lists the fields of a client that the audit log records, by the names of RFC 7591. It
+// omits the secret.
+func (c Client) auditFields() []audit.Change {
 	list := func(values []string) string { return strings.Join(values, " ") }
 	return []audit.Change{
 		{Field: "client_name", After: c.Name},
@@ -91,11 +92,11 @@ func (c Client) told() []audit.Change {
 	}
 }
 
-// clientChanges lists what is different in next.
+// clientChanges lists the fields in which next differs from old.
 func clientChanges(old, next Client) []audit.Change {
 	var out []audit.Change
-	before := old.told()
-	for i, c := range next.told() {
+	before := old.auditFields()
+	for i, c := range next.auditFields() {
 		if c.Before = before[i].After; c.Before != c.After {
 			out = append(out, c)
 		}
@@ -103,7 +104,7 @@ func clientChanges(old, next Client) []audit.Change {
 	return out
 }
 
-// thumbprints name the keys of a set (RFC 7638): enough to see which they were.
+// thumbprints returns the thumbprints of a key set (RFC 7638), which suffice to identify the keys.
 func thumbprints(jwks []byte) string {
 	keys, _, err := jose.ParseKeySet(jwks)
 	if err != nil {

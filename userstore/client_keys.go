@@ -14,14 +14,15 @@ const (
 	fieldJWKS     = "jwks"
 )
 
-// privateMembers are those that only a private or symmetric JWK has (RFC 7518 section 6).
+// privateMembers are the members that only a private or symmetric JWK has (RFC 7518 section 6).
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
-// signatureAlgorithms are those that we verify.
+// signatureAlgorithms are the algorithms that we verify.
 var signatureAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 
-// judgeKeys holds a client's keys to RFC 7591 section 2: in the registration or at an address, and public.
-func (c *Client) judgeKeys(fs *faults) {
+// checkKeys checks a client's keys by RFC 7591 section 2: they are in the registration or at an
+// address, and public.
+func (c *Client) checkKeys(fs *faults) {
 	if len(c.JWKS) > 0 && c.JWKSURI != "" {
 		fs.add("jwks_uri", fault{CodeInvalid, "Give jwks or jwks_uri, not both."})
 	}
@@ -29,13 +30,13 @@ func (c *Client) judgeKeys(fs *faults) {
 		fs.add(fieldJWKS, fault{CodeRequired, "A client that authenticates by private_key_jwt needs its public keys here, or their address as jwks_uri."})
 	}
 	if len(c.JWKS) > 0 {
-		judgeJWKS(c.JWKS, fs)
+		checkJWKS(c.JWKS, fs)
 	}
 }
 
-// judgeJWKS refuses a set with a key that is dangerous or broken, and lets those stay that are good but not
-// for us: for encryption, or of a kind that is not supported.
-func judgeJWKS(document []byte, fs *faults) {
+// checkJWKS refuses a set that contains a dangerous or broken key. It allows sound keys that we do
+// not use, such as keys for encryption or of an unsupported kind.
+func checkJWKS(document []byte, fs *faults) {
 	if len(document) > maxClientJWKS {
 		fs.add(fieldJWKS, fault{CodeTooLong, "The key set has 64 KiB at most."})
 		return
@@ -60,7 +61,7 @@ func judgeJWKS(document []byte, fs *faults) {
 	}
 	before, usable := len(*fs), false
 	for n, data := range keys {
-		good, f := judgeJWK(data)
+		good, f := checkJWK(data)
 		usable = usable || good
 		fs.add(memberOf("jwks.keys", n), f)
 	}
@@ -69,8 +70,8 @@ func judgeJWKS(document []byte, fs *faults) {
 	}
 }
 
-// judgeJWK judges one key. good tells that it can verify something.
-func judgeJWK(data []byte) (good bool, f fault) {
+// checkJWK checks one key. good reports whether the key can verify a signature.
+func checkJWK(data []byte) (good bool, f fault) {
 	if _, err := jose.ParsePublic(data); err == nil {
 		return true, fault{}
 	}
@@ -85,8 +86,9 @@ func judgeJWK(data []byte) (good bool, f fault) {
 		return false, fault{CodeInvalid, "This is not a JWK: an object, each member once."}
 	case private || members["kty"] == "oct":
 		return false, fault{CodeNotAllowed, "This is a private or symmetric key. Whoever has seen it can pass for the client: make another one, and register its public half."}
-	case members["use"] == "enc" || members["use"] == "" && members["alg"] != "" && !slices.Contains(signatureAlgorithms, members["alg"]):
-		return false, fault{} // not for signatures, or not for ours
+	case members["use"] == "enc",
+		members["use"] == "" && members["alg"] != "" && !slices.Contains(signatureAlgorithms, members["alg"]):
+		return false, fault{} // not for signatures, or for an algorithm that we do not verify
 	case members["kty"] == "EC" && members["crv"] != "P-256", members["kty"] == "OKP" && members["crv"] != "Ed25519":
 		return false, fault{} // not supported
 	case members["kty"] == "RSA":

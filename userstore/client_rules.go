@@ -11,17 +11,17 @@ import (
 	"github.com/signet-id/signet/internal/printable"
 )
 
-// Bounds of what a client is registered with.
+// Bounds of a client's registration.
 const (
 	maxClientName = 100 // characters
 	maxListed     = 50  // members of a list
 	maxScopeName  = 128
-	minSecret     = 16 // characters of a secret that somebody chose
+	minSecret     = 16 // characters of a chosen secret
 	maxSecret     = 256
 )
 
-// ValidClientID tells whether id can name a client: what stands in a path, in a header and on a command
-// line as it is.
+// ValidClientID reports whether id can be a client's id: it needs no escaping in a path, in a
+// header or on a command line.
 func ValidClientID(id string) bool {
 	for n := range len(id) {
 		c := id[n]
@@ -33,22 +33,22 @@ func ValidClientID(id string) bool {
 	return id != "" && len(id) <= 64
 }
 
-// settle gives c its defaults and judges it; old is the client before, or the zero one. The error is a
-// ValidationError with every fault, or an infrastructure failure.
-func (r *Registry) settle(ctx context.Context, old Client, c *Client, chosen string, fs *faults) error {
+// complete fills in the defaults of c and checks it; old is the client before, or the zero one. The
+// error is a ValidationError with every fault, or an infrastructure failure.
+func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen string, fs *faults) error {
 	c.tidy(old)
 	c.Resources = r.asRegistered(c.Resources)
 	fs.add("client_name", validClientName(c.Name))
 	fs.add("token_endpoint_auth_method", oneOf(c.AuthMethod, AuthNone, AuthBasic, AuthPost, AuthPrivateKeyJWT))
-	c.judgeGrants(fs)
-	r.judgeURIs(old, c, fs)
-	c.judgeKeys(fs)
-	c.judgeScopes(fs)
+	c.checkGrants(fs)
+	r.checkURIs(old, c, fs)
+	c.checkKeys(fs)
+	c.checkScopes(fs)
 	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
 		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})
 	}
-	r.judgeResources(old, *c, fs)
-	if err := r.judgeAlgorithm(ctx, old, *c, fs); err != nil {
+	r.checkResources(old, *c, fs)
+	if err := r.checkAlgorithm(ctx, old, *c, fs); err != nil {
 		return err
 	}
 	if chosen != "" {
@@ -60,17 +60,20 @@ func (r *Registry) settle(ctx context.Context, old Client, c *Client, chosen str
 	return fs.err()
 }
 
-// tidy fills in what RFC 7591 section 2 presumes where c says nothing, and gives what is nothing one form.
+// tidy fills in the defaults of RFC 7591 section 2 and gives empty values one form.
 func (c *Client) tidy(old Client) {
 	if c.AuthMethod == "" {
 		c.AuthMethod = AuthBasic
 	}
-	// A first-party client without a place to go is one of the account API, which needs none of these.
+	// A first-party client without a redirect URI only uses the account API, which needs no grant
+	// type.
 	if len(c.GrantTypes) == 0 && (!c.FirstParty || len(c.RedirectURIs) > 0) {
 		c.GrantTypes = []string{GrantAuthorizationCode}
 	}
-	// Response types follow from grant types unless somebody says otherwise.
-	if code := c.Allows(GrantAuthorizationCode); slices.Equal(c.ResponseTypes, old.ResponseTypes) && code != old.Allows(GrantAuthorizationCode) || len(c.ResponseTypes) == 0 {
+	// Response types follow from grant types unless the caller sets them.
+	code := c.Allows(GrantAuthorizationCode)
+	follows := slices.Equal(c.ResponseTypes, old.ResponseTypes) && code != old.Allows(GrantAuthorizationCode)
+	if follows || len(c.ResponseTypes) == 0 {
 		c.ResponseTypes = nil
 		if code {
 			c.ResponseTypes = []string{responseTypeCode}
@@ -92,8 +95,8 @@ func (c *Client) tidy(old Client) {
 
 const responseTypeCode = "code"
 
-// judgeGrants holds grant types, response types and authentication together.
-func (c *Client) judgeGrants(fs *faults) {
+// checkGrants checks that grant types, response types and authentication fit together.
+func (c *Client) checkGrants(fs *faults) {
 	code := c.Allows(GrantAuthorizationCode)
 	fs.addList("grant_types", c.GrantTypes, func(g string) fault {
 		return oneOf(g, GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials)
@@ -114,11 +117,11 @@ func (c *Client) judgeGrants(fs *faults) {
 	}
 }
 
-func (r *Registry) judgeURIs(old Client, c *Client, fs *faults) {
+func (r *Registry) checkURIs(old Client, c *Client, fs *faults) {
 	redirect := func(before []string) func(string) fault {
 		return func(uri string) fault {
 			schemes := r.RedirectSchemes
-			if scheme, _, ok := strings.Cut(uri, ":"); ok && slices.Contains(before, uri) { // it was allowed once
+			if scheme, _, ok := strings.Cut(uri, ":"); ok && slices.Contains(before, uri) { // the scheme was allowed then
 				schemes = append(slices.Clone(schemes), strings.ToLower(scheme))
 			}
 			return c.redirectURI(uri, schemes)
@@ -141,7 +144,7 @@ func (r *Registry) judgeURIs(old Client, c *Client, fs *faults) {
 	}
 }
 
-func (c *Client) judgeScopes(fs *faults) {
+func (c *Client) checkScopes(fs *faults) {
 	fs.addList("scope", c.Scopes, func(s string) fault {
 		switch {
 		case !scopeToken(s):
@@ -153,8 +156,8 @@ func (c *Client) judgeScopes(fs *faults) {
 	})
 }
 
-// asRegistered writes resources as they are registered, for aud carries them so. One that is there in both spellings
-// is there once.
+// asRegistered writes resources in their registered spelling, which aud carries. A resource that is
+// listed in both spellings is kept once.
 func (r *Registry) asRegistered(uris []string) (out []string) {
 	for n, uri := range uris {
 		as, ok := Registered(r.Resources, uri)
@@ -169,7 +172,7 @@ func (r *Registry) asRegistered(uris []string) (out []string) {
 	return out
 }
 
-func (r *Registry) judgeResources(old, c Client, fs *faults) {
+func (r *Registry) checkResources(old, c Client, fs *faults) {
 	fs.addList("resources", c.Resources, func(uri string) fault {
 		_, known := Registered(r.Resources, uri)
 		if _, had := Registered(old.Resources, uri); !known && !had {
@@ -179,7 +182,7 @@ func (r *Registry) judgeResources(old, c Client, fs *faults) {
 	})
 }
 
-func (r *Registry) judgeAlgorithm(ctx context.Context, old, c Client, fs *faults) error {
+func (r *Registry) checkAlgorithm(ctx context.Context, old, c Client, fs *faults) error {
 	if c.IDTokenAlg == "" || c.IDTokenAlg == old.IDTokenAlg {
 		return nil
 	}
@@ -193,8 +196,8 @@ func (r *Registry) judgeAlgorithm(ctx context.Context, old, c Client, fs *faults
 	return nil
 }
 
-// addSecret judges a secret that somebody chose. Any character that can be typed is fine; how it is
-// sent is RFC 6749 section 2.3.1's affair.
+// addSecret checks a chosen secret. Any character that can be typed is allowed; RFC 6749 section
+// 2.3.1 says how it is encoded.
 func (fs *faults) addSecret(chosen string) {
 	switch n := utf8.RuneCountInString(chosen); {
 	case chosen == "":
@@ -207,15 +210,15 @@ func (fs *faults) addSecret(chosen string) {
 	}
 }
 
-// addList judges the members of a list, and that none is there twice. The field of a member's fault is
-// the list's with its place, as the JSON has it.
-func (fs *faults) addList(field string, list []string, judge func(string) fault) {
+// addList checks each member of a list, and that none is listed twice. The field of a member's
+// fault is the list's field and the member's index, as in the JSON.
+func (fs *faults) addList(field string, list []string, check func(string) fault) {
 	if len(list) > maxListed {
 		fs.add(field, fault{CodeTooLong, "This list has 50 members at most."})
 		return
 	}
 	for n, member := range list {
-		f := judge(member)
+		f := check(member)
 		if slices.Contains(list[:n], member) {
 			f = fault{CodeInvalid, "This is in the list twice."}
 		}
@@ -236,7 +239,8 @@ func validClientName(name string) fault {
 }
 
 func scopeToken(s string) bool {
-	return s != "" && len(s) <= maxScopeName && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' })
+	refused := func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }
+	return s != "" && len(s) <= maxScopeName && !strings.ContainsFunc(s, refused)
 }
 
 func oneOf(value string, values ...string) fault {

@@ -17,26 +17,27 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// A client's secret is one of two kinds. What we made has 256 random bits, so that its SHA-256
-// gives nothing away and costs nothing to check. What an operator chose may be guessed like any
-// password, and is hashed like one.
+// A client has one of two kinds of secret. A generated secret has 256 random bits, so its SHA-256
+// reveals nothing and is cheap to check. A chosen secret may be guessed like any password, and is
+// hashed like one.
 
-// ClientSecretHash is what is stored of a secret that we made.
+// ClientSecretHash returns the stored hash of a generated secret.
 func ClientSecretHash(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// chosenSecret tells a hash of a secret that an operator chose: a PHC string begins with $, which
-// base64url does not have.
+// chosenSecret reports whether hash is of a secret that an operator chose: a PHC string begins with
+// $, which base64url does not contain.
 func chosenSecret(hash string) bool { return strings.HasPrefix(hash, "$") }
 
 // clientLimit bounds wrong secrets of one client from one network. There is no budget over all
-// networks: it would be a way to lock a client out from anywhere.
+// networks: a stranger could use it up to lock the client out.
 var clientLimit = Limit{Free: 10, Window: 15 * time.Minute}
 
-// KnowsClientSecret tells, as far as that costs nothing, whether secret is c's: one that we
-// made, or a chosen one that was proved here before. False says that CheckClientSecret has to decide.
+// KnowsClientSecret reports whether secret is c's, as far as that is cheap to decide: for a
+// generated secret, or for a chosen one that this process verified before. After false,
+// CheckClientSecret has to decide.
 func (a *Accounts) KnowsClientSecret(c Client, secret string) bool {
 	if chosenSecret(c.SecretHash) {
 		return a.proved.has(c, secret)
@@ -44,33 +45,34 @@ func (a *Accounts) KnowsClientSecret(c Client, secret string) bool {
 	return subtle.ConstantTimeCompare([]byte(ClientSecretHash(secret)), []byte(c.SecretHash)) == 1
 }
 
-// ClientAttempt is a client that tries to authenticate.
+// ClientAttempt is one attempt of a client to authenticate.
 type ClientAttempt struct {
 	ID     string // as the request names it
 	Client Client // as it is registered; zero: no client has this ID
-	// Refused says why no credential would do, as the audit log's word. Empty: the secret decides.
+	// Refused is the audit log's word for why no credential is accepted. Empty: the secret decides.
 	Refused string
 }
 
 // WrongSecret is the audit log's word for a secret that is not the client's.
 const WrongSecret = "wrong_secret"
 
-// CheckClientSecret proves a client's secret. A wrong one takes as long as a password's hash and counts against the
-// budget of this network and client, whether the client exists, and whatever kind of secret it has. Hashes of client
-// secrets have a queue of their own, so that no number of wrong ones keeps people from logging in.
-// ErrInvalidCredentials, ErrOverloaded, ErrRateLimited (as *RateLimitedError), or the store's error.
+// CheckClientSecret verifies a client's secret. A wrong one takes as long as a password hash and
+// counts against the budget of this network and client, whether or not the client exists, and for
+// both kinds of secret. Hashes of client secrets have a queue of their own, so that wrong secrets
+// cannot keep people from logging in. ErrInvalidCredentials, ErrOverloaded, ErrRateLimited (as
+// *RateLimitedError), or the store's error.
 func (a *Accounts) CheckClientSecret(ctx context.Context, at ClientAttempt, secret string) error {
 	if at.Refused == "" && a.KnowsClientSecret(at.Client, secret) {
 		return nil
 	}
-	if a.Hasher.Secrets.Full() { // before anything is written of an attempt that cannot be made
+	if a.Hasher.Secrets.Full() { // checked before anything is written: this attempt cannot be made
 		return ErrOverloaded
 	}
-	held, err := a.Throttle.admitClient(ctx, a.now, at)
+	reservation, err := a.Throttle.admitClient(ctx, a.now, at)
 	if err != nil {
 		return err
 	}
-	defer held.back(ctx) // but when it was wrong
+	defer reservation.giveBack(ctx) // does nothing after a wrong secret
 	hash := ""
 	if at.Refused == "" && chosenSecret(at.Client.SecretHash) {
 		hash = at.Client.SecretHash
@@ -83,34 +85,36 @@ func (a *Accounts) CheckClientSecret(ctx context.Context, at ClientAttempt, secr
 		if at.Refused == "" {
 			at.Refused = WrongSecret
 		}
-		return a.wrongClient(ctx, held, at)
+		return a.recordWrongClient(ctx, reservation, at)
 	}
 	a.proved.remember(at.Client, secret)
 	return nil
 }
 
-// RefuseAssertion records that a client assertion did not prove a client: as often as wrong secrets are looked at, so
-// that nobody makes the log grow without end. The error is the store's: then it was not counted, and nothing may be said of it.
+// RefuseAssertion records that a client assertion did not prove a client. It shares the budget of
+// wrong secrets, so that the log cannot be made to grow without end. After an error, which is the
+// store's, the refusal was not counted and must not be answered.
 func (a *Accounts) RefuseAssertion(ctx context.Context, at ClientAttempt) error {
-	held, err := a.Throttle.admitClient(ctx, a.now, at)
+	reservation, err := a.Throttle.admitClient(ctx, a.now, at)
 	switch {
 	case errors.Is(err, ErrRateLimited):
 		return nil
 	case err != nil:
 		return err
 	}
-	if err := a.wrongClient(ctx, held, at); !errors.Is(err, ErrInvalidCredentials) {
+	if err := a.recordWrongClient(ctx, reservation, at); !errors.Is(err, ErrInvalidCredentials) {
 		return err
 	}
 	return nil
 }
 
-// wrongClient counts a credential that did not prove a client, and says ErrInvalidCredentials. The count is stored before
-// the answer; the audit log has one entry in a quarter of an hour for each client, network and reason, as it has
-// for other refusals that cost a stranger nothing.
-func (a *Accounts) wrongClient(ctx context.Context, h *held, at ClientAttempt) error {
+// recordWrongClient counts a credential that did not prove a client, and returns
+// ErrInvalidCredentials. The count is stored before the answer. The audit log gets one entry in a
+// quarter of an hour for each client, network and reason, as for other refusals that cost a
+// stranger nothing.
+func (a *Accounts) recordWrongClient(ctx context.Context, h *reservation, at ClientAttempt) error {
 	e := audit.New(ctx, a.now(), audit.ClientAuthFailed, audit.Target{}).Failed(at.Refused)
-	if at.Client.ID != "" { // else ID may be any text that somebody typed
+	if at.Client.ID != "" { // without a client, at.ID may be any text
 		e.Target = audit.Target{Type: audit.OnClient, ID: at.Client.ID}
 	}
 	t := a.Throttle
@@ -118,26 +122,26 @@ func (a *Accounts) wrongClient(ctx context.Context, h *held, at ClientAttempt) e
 	case err != nil:
 		return err
 	case !counts:
-		return a.refused(ctx, e, ErrInvalidCredentials)
+		return a.recordRefusal(ctx, e, ErrInvalidCredentials)
 	}
 	k, err := t.keys()
 	if err != nil {
 		return err
 	}
-	if err := h.wrong(ctx); err != nil {
+	if err := h.fail(ctx); err != nil {
 		return fmt.Errorf("count %s: %w", e.Name, err)
 	}
 	from := networkOf(ctx)
-	if at.Client.ID == "" { // strangers can name any number of those
-		t.strays.tell(ctx, t.Store, a.Log, k.key("told of no client", from), e)
+	if at.Client.ID == "" { // strangers can make up any number of ids
+		t.unknownClients.record(ctx, t.Store, a.Log, k.key("told of no client", from), e)
 	} else {
-		t.clients.tell(ctx, t.Store, a.Log, k.key("told of a client", at.Client.ID, from, at.Refused), e)
+		t.clientRefusals.record(ctx, t.Store, a.Log, k.key("told of a client", at.Client.ID, from, at.Refused), e)
 	}
 	return ErrInvalidCredentials
 }
 
 // admitClient lets one check of a client's credential through; see admit.
-func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, at ClientAttempt) (*held, error) {
+func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, at ClientAttempt) (*reservation, error) {
 	if counts, err := t.counts(); !counts {
 		return nil, err
 	}
@@ -154,16 +158,17 @@ func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, at Cli
 	return t.reserve(ctx, now, r, pendingFor, audit.Target{Type: audit.OnClient, ID: at.Client.ID})
 }
 
-// provedSecrets remembers which chosen secrets were right, so that a client that asks for a token
-// each second does not have its secret hashed each second. What it keeps is of use to nobody: a MAC under a key
-// that lives as long as the process, over the stored hash as well, so that a new secret starts anew.
+// provedSecrets remembers chosen secrets that were right, so that a client that asks for a token
+// each second does not have its secret hashed each second. It keeps only a MAC under a key that
+// lives as long as the process. The MAC covers the stored hash too, so a new secret has to be
+// verified anew.
 type provedSecrets struct {
 	mu   sync.Mutex
 	key  []byte
 	macs map[[32]byte]struct{}
 }
 
-const mostProved = 1024
+const maxProvedSecrets = 1024
 
 func (p *provedSecrets) mac(c Client, secret string) [32]byte {
 	return [32]byte(mac.Sum(p.key, c.ID, c.SecretHash, secret))
@@ -186,7 +191,7 @@ func (p *provedSecrets) remember(c Client, secret string) {
 		p.key = make([]byte, 32)
 		_, _ = rand.Read(p.key) // never fails, see its documentation
 	}
-	if p.macs == nil || len(p.macs) >= mostProved {
+	if p.macs == nil || len(p.macs) >= maxProvedSecrets {
 		p.macs = map[[32]byte]struct{}{}
 	}
 	p.macs[p.mac(c, secret)] = struct{}{}

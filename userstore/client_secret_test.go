@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// What strangers send in the name of clients is counted each time and told once in a quarter of an hour: of each client,
-// network and reason; of clients that there are not, of each network.
+// Every refused credential is counted, and one per quarter of an hour is recorded: for each client,
+// network and reason; for unknown clients, for each network.
 func TestRefusedClientsAreCountedAndSampled(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		a := w.replicas[0].Accounts
@@ -37,7 +37,7 @@ func TestRefusedClientsAreCountedAndSampled(t *testing.T) {
 				is(check(made, "made", "", "wrong", from(1)), userstore.ErrInvalidCredentials)
 				is(check(picked, "picked", "", "wrong", from(1)), userstore.ErrInvalidCredentials)
 			}
-			// A client that may not is refused, whatever it knows.
+			// A client that is not allowed is refused even with the right secret.
 			is(check(made, "made", "client_disabled", "made by us", from(2)), userstore.ErrInvalidCredentials)
 			is(check(picked, "picked", "wrong_method", "chosen by an operator", from(2)), userstore.ErrInvalidCredentials)
 			for n := range 40 {
@@ -45,7 +45,7 @@ func TestRefusedClientsAreCountedAndSampled(t *testing.T) {
 			}
 			is(check(made, "made", "", "wrong", from(1)), userstore.ErrRateLimited)
 			is(check(userstore.Client{}, "nobody", "unknown_client", "x", from(4)), userstore.ErrInvalidCredentials)
-			// The budget is of wrong ones, and of one network.
+			// The budget counts wrong secrets of one network.
 			is(check(made, "made", "", "made by us", from(1)), nil)
 			is(check(picked, "picked", "", "chosen by an operator", from(5)), nil)
 			is(check(picked, "picked", "", "chosen by an operator", from(1)), nil) // proved a moment ago

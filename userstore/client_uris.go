@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// maxURI is in bytes.
+// maxURI is the longest URI in bytes.
 const maxURI = 2048
 
 var (
@@ -16,18 +16,18 @@ var (
 	faultURILength = fault{CodeTooLong, "A URI has 2048 bytes at most."}
 )
 
-// memberOf names a member of a list as the JSON has it.
+// memberOf returns the field name of a list member, as in the JSON.
 func memberOf(field string, n int) string { return field + "." + strconv.Itoa(n) }
 
-// reservedSchemes lead to something else than an app that asked for them, or to whichever app the rest of the
-// address names.
+// reservedSchemes do not lead to the app that claims them, but to a browser, another program, or
+// whichever app the rest of the URI names.
 var reservedSchemes = []string{
 	"about", "blob", "data", "file", "filesystem", "ftp", "http", "https", "intent", "javascript", "mailto", "sms", "tel", "urn",
 	"vbscript", "view-source", "ws", "wss",
 }
 
-// ValidRedirectScheme tells whether oauth.redirect_schemes may name a scheme: one of RFC 3986 section 3.1 in lower
-// case that an app can claim.
+// ValidRedirectScheme reports whether oauth.redirect_schemes may contain scheme: it is one of RFC
+// 3986 section 3.1, in lower case, that an app can claim.
 func ValidRedirectScheme(scheme string) bool {
 	for n := range len(scheme) {
 		c := scheme[n]
@@ -39,10 +39,10 @@ func ValidRedirectScheme(scheme string) bool {
 	return scheme != "" && len(scheme) <= 64 && !slices.Contains(reservedSchemes, scheme)
 }
 
-// redirectURI judges an address that answers of ours are sent to. It is compared byte for byte with what requests
-// name, so whatever browsers, proxies and people would read as something else is refused here
-// (RFC 9700 section 4.1, RFC 8252 section 7). schemes are the one-word schemes that apps may have: a word that no
-// domain vouches for can be claimed by any app.
+// redirectURI checks an address that our answers are sent to. Requests are compared with it byte
+// for byte, so everything that browsers, proxies and people would read differently is refused here
+// (RFC 9700 section 4.1, RFC 8252 section 7). schemes are the allowed one-word schemes: no domain
+// vouches for such a scheme, so any app can claim it.
 func (c *Client) redirectURI(uri string, schemes []string) fault {
 	u, f := readURI(uri)
 	switch {
@@ -75,7 +75,7 @@ func (c *Client) redirectURI(uri string, schemes []string) fault {
 	return fault{}
 }
 
-// webURI judges the address of a page, an image or a document of the client's.
+// webURI checks the address of a client's page, image or document.
 func webURI(uri string) fault {
 	u, f := readURI(uri)
 	switch {
@@ -87,7 +87,7 @@ func webURI(uri string) fault {
 	return authority(u)
 }
 
-// readURI takes a URI apart whose every character RFC 3986 knows.
+// readURI parses a URI, and refuses characters that RFC 3986 does not allow.
 func readURI(uri string) (*url.URL, fault) {
 	if len(uri) > maxURI {
 		return nil, faultURILength
@@ -105,7 +105,7 @@ func readURI(uri string) (*url.URL, fault) {
 	return u, fault{}
 }
 
-// authority judges the host of an https or http URI.
+// authority checks the host and port of an https or http URI.
 func authority(u *url.URL) fault {
 	host := u.Hostname()
 	a, err := netip.ParseAddr(host)
@@ -127,8 +127,8 @@ func authority(u *url.URL) fault {
 	return fault{}
 }
 
-// domain tells a DNS name, as far as its letters go. A name whose last label is a number browsers read as an
-// IPv4 address (0x7f.1, 2130706433), and netip did not.
+// domain reports whether the characters of host are those of a DNS name. Browsers read a name whose
+// last label is a number as an IPv4 address (0x7f.1, 2130706433), which netip does not.
 func domain(host string) bool {
 	labels := strings.Split(host, ".")
 	for _, label := range labels {
@@ -147,7 +147,7 @@ func domain(host string) bool {
 	return len(host) <= 253 && err != nil && strings.Trim(last, "0123456789") != ""
 }
 
-// loopbackName tells a host that is the user's own machine.
+// loopbackName reports whether host is the user's own machine.
 func loopbackName(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.IsLoopback() && a.Zone() == ""
@@ -156,7 +156,7 @@ func loopbackName(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// dotSegments tells whether a path holds . or .., also percent-encoded.
+// dotSegments reports whether a path contains . or .. as a segment, also percent-encoded.
 func dotSegments(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzRedirectURI: whatever is registered means one thing to everybody who reads it, and leads by https, to the user's own
-// machine, or to an app by a scheme that no browser has a use for itself.
+// FuzzRedirectURI: every accepted URI means the same to all its readers, and leads by https, to the
+// user's own machine, or to an app by a scheme that browsers do not use themselves.
 func FuzzRedirectURI(f *testing.F) {
 	for _, uri := range []string{
 		"https://app.test/cb?x=1", "http://127.0.0.1:5/cb", "http://[::1]/", "http://localhost/", "com.example.app:/cb", "com.example.app:cb",

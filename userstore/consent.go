@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// Consent is what a user allowed a client to have, until taken back.
+// Consent is what a user allowed a client, until the user revokes it.
 type Consent struct {
 	UserID    string
 	ClientID  string
-	Allowed   []Allowance // by resource, each named once
+	Allowed   []Allowance // one for each resource
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Allowance are the scopes that a user allowed at one resource. That they may be had elsewhere
-// was never said.
+// Allowance holds the scopes that a user allowed at one resource. It says nothing about other
+// resources.
 type Allowance struct {
-	Resource string // empty: the default audience, and what scopes tell of the user
+	Resource string // empty: the default audience, and the user's claims
 	Scopes   []string
 }
 
-// At is what the consent allows at a resource, if anything.
+// At returns the scopes that the consent allows at a resource, if any.
 func (c Consent) At(resource string) (scopes []string, ok bool) {
 	n := slices.IndexFunc(c.Allowed, func(a Allowance) bool { return a.Resource == resource })
 	if n < 0 {
@@ -30,7 +30,7 @@ func (c Consent) At(resource string) (scopes []string, ok bool) {
 	return c.Allowed[n].Scopes, true
 }
 
-// Covers tells whether the consent allows all of wanted.
+// Covers reports whether the consent allows all of wanted.
 func (c Consent) Covers(wanted []Allowance) bool {
 	return !slices.ContainsFunc(wanted, func(w Allowance) bool {
 		scopes, ok := c.At(w.Resource)

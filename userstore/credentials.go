@@ -6,12 +6,13 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// ChangePassword checks the proof, stores next and revokes every other grant of
-// the user than session keep, all in the store's one act. ErrInvalidCredentials, ErrProofRequired, ErrAccountDisabled,
-// ErrOverloaded, ErrRateLimited, ErrNotFound, ErrConflict, ValidationError on current_password and new_password.
+// ChangePassword checks the proof, stores next and revokes every grant of the user but that of session
+// keep, in one transaction of the store. ErrInvalidCredentials, ErrProofRequired, ErrAccountDisabled,
+// ErrOverloaded, ErrRateLimited, ErrNotFound, ErrConflict, ValidationError on current_password and
+// new_password.
 func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, next, keep string) error {
 	var hash string
-	return retry(ctx, attempts, "change password", func() error {
+	return retry(ctx, actTries, "change password", func() error {
 		u, err := a.Store.UserByID(ctx, userID)
 		if err != nil {
 			return err
@@ -20,7 +21,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, n
 		if err := p.check(&fs); err != nil {
 			return err
 		}
-		fs.add("new_password", chosen(next, a.minPassword(), u, a.Service))
+		fs.add("new_password", checkNew(next, a.minPassword(), u, a.Service))
 		if err := fs.err(); err != nil {
 			return err
 		}
@@ -28,7 +29,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, n
 			return err
 		}
 		if hash == "" {
-			fs.add("new_password", a.breached(ctx, next))
+			fs.add("new_password", a.checkBreach(ctx, next))
 			if err := fs.err(); err != nil {
 				return err
 			}
@@ -36,15 +37,16 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, n
 				return err
 			}
 		}
-		// On condition of the hash that was proved. A login that upgraded it meanwhile is no
-		// reason to fail; a change of password is, and the next round finds out which.
+		// The store compares the hash that was proved. A login that upgraded it meanwhile is no
+		// reason to fail, but a change of password is; the next round finds out which it was.
 		now := a.now()
 		e := audit.New(ctx, now, audit.PasswordChanged, audit.User(u.ID))
-		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, KeepSession: keep, At: now}, e), e)
+		change := PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, KeepSession: keep, At: now}
+		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, change, e), e)
 	})
 }
 
-// SetPassword is ChangePassword for an operator: nothing proved, every grant revoked.
+// SetPassword is ChangePassword for an operator: it proves nothing and revokes every grant.
 // ErrNotFound, ErrOverloaded, ValidationError on password.
 func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	u, err := a.Store.UserByID(ctx, userID)
@@ -52,11 +54,11 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 		return err
 	}
 	var fs faults
-	fs.add("password", chosen(next, a.minPassword(), u, a.Service))
+	fs.add("password", checkNew(next, a.minPassword(), u, a.Service))
 	if err := fs.err(); err != nil {
 		return err
 	}
-	fs.add("password", a.breached(ctx, next))
+	fs.add("password", a.checkBreach(ctx, next))
 	if err := fs.err(); err != nil {
 		return err
 	}
@@ -70,7 +72,8 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 }
 
 // Delete checks the proof and deletes the account with everything kept in its name.
-// ErrInvalidCredentials, ErrProofRequired, ErrAccountDisabled, ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on current_password.
+// ErrInvalidCredentials, ErrProofRequired, ErrAccountDisabled, ErrOverloaded, ErrRateLimited,
+// ErrNotFound, ValidationError on current_password.
 func (a *Accounts) Delete(ctx context.Context, userID string, p Proof) error {
 	u, err := a.Prove(ctx, userID, p)
 	if err != nil {

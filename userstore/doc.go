@@ -1,19 +1,19 @@
-// Package userstore is what Signet remembers of people: accounts, the clients
-// they use, and the grants they gave.
+// Package userstore keeps the accounts, the clients and the grants of Signet, and holds their
+// rules.
 //
-// Rules live here, once; engines only move rows. A call moves like this:
+// The rules live here, once; a storage engine only moves rows. A call passes through:
 //
 //	api, issuer, cmd
 //	  └→ Accounts            accounts.go, authenticate.go, browser_login.go, credentials.go, activity.go, import.go
 //	       ├ canonical names email.go, username.go, unicode.go
-//	       ├ what may be said claims.go, validation.go
+//	       ├ valid claims    claims.go, validation.go
 //	       ├ new passwords   blocklist.go, breach.go
 //	       ├ Hasher          the package password
-//	       ├ who may try     throttle.go, attempt.go; the arithmetic in throttle_rules.go
-//	       ├ what is told    changes.go, recorder.go: events of internal/audit, stored with the act
+//	       ├ throttling      throttle.go, attempt.go; the arithmetic in throttle_rules.go
+//	       ├ audit entries   changes.go, recorder.go: events of internal/audit, stored with the change
 //	       └→ Store          store.go (interfaces), implemented by userstore/sqlstore
 //
-// Two names log in, an email address and a username. Each has a canonical key,
-// and only keys are compared or unique: whoever reads a row finds what the
-// person typed in Email and Username, and must never look up by those.
+// A user logs in by an email address or a username. Each has a canonical key, and only keys are
+// compared and unique. The fields Email and Username hold what the user typed: never look up an
+// account by them.
 package userstore

@@ -13,7 +13,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// A program that gives one user a dozen roles at once is refused none, whichever replica it asks.
+// A program that adds a dozen roles to one user at once succeeds with all of them, on any replica.
 func TestEditsAtOnceAllFindTheirTurn(t *testing.T) {
 	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
 		u := w.register("alice@x.test", "alice")
@@ -40,14 +40,14 @@ func TestEditsAtOnceAllFindTheirTurn(t *testing.T) {
 	})
 }
 
-// outrun is a store in which somebody else was always faster.
+// outrun is a store in which another writer is always faster.
 type outrun struct{ userstore.Store }
 
 func (outrun) UpdateUser(context.Context, userstore.User, ...audit.Event) error {
 	return userstore.ErrConflict
 }
 
-// Who leaves is not kept by others who are faster.
+// A cancelled edit ends, though other writers are still faster.
 func TestAnEditWaitsNoLongerThanItsCaller(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		u, a := w.register("alice@x.test", "alice"), w.replicas[0]

@@ -8,28 +8,28 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Limits of an address in octets: RFC 5321 sections 4.5.3.1.1 and 4.5.3.1.3 (a path
-// of 256 has two angle brackets).
+// Limits of an address in octets: RFC 5321 sections 4.5.3.1.1 and 4.5.3.1.3 (a path of 256 includes
+// two angle brackets).
 const (
 	maxEmail = 254
 	maxLocal = 64
 )
 
-// EmailKey is the canonical form of an email address: two addresses with one key are
-// one account. It does not know case (also not before the @: mail systems do not tell
-// Alice from alice, and people do not either), character width or whether a domain is written
-// in Unicode or punycode. Look-alikes of other scripts keep keys of their own. Idempotent.
-// ok is false for what is no address; an account can never have it.
+// EmailKey returns the canonical form of an email address: two addresses with one key are one
+// account. The key ignores case (also before the @: neither mail systems nor people distinguish
+// Alice from alice), character width, and whether a domain is written in Unicode or punycode.
+// Look-alikes of other scripts keep keys of their own. Idempotent. ok is false if email is no
+// address, which no account can have.
 func EmailKey(email string) (key string, ok bool) {
 	_, key, f := canonicalEmail(email)
 	return key, f == fault{}
 }
 
-// canonicalEmail reads an address as RFC 5321 and 6531 write it, without quoted local
-// parts, comments and address literals, which no person has and every parser reads otherwise.
-// display is what was typed, without surrounding spaces and with compatibility
-// characters (full-width letters, ligatures) written plainly: what is shown and mailed must be the address that
-// was compared.
+// canonicalEmail reads an address as RFC 5321 and 6531 write it, without quoted local parts,
+// comments and address literals, which no person has and every parser reads otherwise. display is
+// what was typed, without surrounding spaces and with compatibility characters (full-width letters,
+// ligatures) written plainly: the address that is shown and mailed must be the address that was
+// compared.
 func canonicalEmail(typed string) (display, key string, f fault) {
 	switch {
 	case typed == "":
@@ -64,8 +64,8 @@ func canonicalEmail(typed string) (display, key string, f fault) {
 	return s, key, fault{}
 }
 
-// validLocal tells whether s is a dot-atom (RFC 5322 section 3.2.3), its characters beyond
-// ASCII (RFC 6531) those of names.
+// validLocal reports whether s is a dot-atom (RFC 5322 section 3.2.3) whose characters beyond ASCII
+// (RFC 6531) are those of names.
 func validLocal(s string) bool {
 	if s == "" || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
 		return false
@@ -77,32 +77,32 @@ func validLocal(s string) bool {
 			return false
 		}
 	}
-	return isASCII(s) || belongs(identifier, s)
+	return isASCII(s) || allowedBy(identifier, s)
 }
 
-// domains maps and checks as RFC 5891 section 5 and UTS #46 do for lookup, without the
-// transitional mapping that would send straße.test's mail to strasse.test.
+// domains maps and checks names as RFC 5891 section 5 and UTS #46 do for lookup, without the
+// transitional mapping, which would send mail for straße.test to strasse.test.
 var domains = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.VerifyDNSLength(true))
 
-// canonicalDomain is a domain in lower-case ASCII.
+// canonicalDomain returns a domain in lower-case ASCII.
 func canonicalDomain(s string) (string, bool) {
 	ascii, err := domains.ToASCII(s)
 	if err != nil {
 		return "", false
 	}
-	// What a name shows must lead back to it. This refuses punycode that hides plain
-	// ASCII ("xn--x-" for "x"), with which one domain would have two keys.
+	// The displayed name must map back to the same ASCII. This refuses punycode that hides plain
+	// ASCII ("xn--x-" for "x") and would give one domain two keys.
 	unicode, err := domains.ToUnicode(ascii)
 	if err != nil {
 		return "", false
 	}
-	if again, err := domains.ToASCII(unicode); err != nil || again != ascii {
+	if roundTrip, err := domains.ToASCII(unicode); err != nil || roundTrip != ascii {
 		return "", false
 	}
 	i := strings.LastIndexByte(ascii, '.')
 	if i < 0 && ascii != "localhost" { // a bare name is a typing mistake; localhost is for trying out
 		return "", false
 	}
-	last := ascii[i+1:]                         // empty after the dot of the root, which mail does not write
+	last := ascii[i+1:]                         // empty after a final dot, which addresses do not have
 	return ascii, last != "" && !isDigits(last) // 192.0.2.1 is an address, not a name
 }

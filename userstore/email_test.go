@@ -162,9 +162,9 @@ func FuzzEmail(f *testing.F) {
 			strings.Count(key, "@") != 1 || invisible(strings.NewReplacer("\u200c", "", "\u200d", "").Replace(key)) {
 			t.Errorf("%q has the key %q", typed, key)
 		}
-		for _, again := range []string{key, display} {
-			if k, ok := EmailKey(again); !ok || k != key {
-				t.Errorf("%q has the key %q, but of %q it is %q (%v)", typed, key, again, k, ok)
+		for _, form := range []string{key, display} {
+			if k, ok := EmailKey(form); !ok || k != key {
+				t.Errorf("%q has the key %q, but of %q it is %q (%v)", typed, key, form, k, ok)
 			}
 		}
 		if d, _, _ := canonicalEmail(display); d != display {

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Whoever comes from another system logs in with what they typed there, once: from then on
-// the hash is ours, and the password one of ours, normal form and all.
+// A user from another system logs in once with the password as it was typed there. From then on the
+// hash is ours, and the password follows our rules, including the normal form.
 func TestFirstLoginReplacesForeignHash(t *testing.T) {
 	text, err := os.ReadFile("password/testdata/foreign.json")
 	if err != nil {
@@ -45,8 +45,8 @@ func TestFirstLoginReplacesForeignHash(t *testing.T) {
 				t.Errorf("%s: after the first login it is %s", v.By, stored)
 			}
 			for _, password := range []string{v.Sent, "caf\u00e9 au lait"} {
-				if again, _, err := w.login(t, u.Email, password); err != nil || again.Rehash != "" {
-					t.Errorf("%s, again with %q: %v, replaced once more: %v", v.By, password, err, again.Rehash != "")
+				if second, _, err := w.login(t, u.Email, password); err != nil || second.Rehash != "" {
+					t.Errorf("%s, again with %q: %v, replaced once more: %v", v.By, password, err, second.Rehash != "")
 				}
 			}
 			if err := w.Store.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: v.Stored, At: w.now}); err != nil {

@@ -2,20 +2,19 @@ package userstore
 
 import "time"
 
-// GrantID names a grant's row: 128 random bits, known to the store and to the
-// refresh token only. The public name of a grant is its SessionID.
+// GrantID identifies a grant's row by 128 random bits, which only the store and the refresh token
+// hold. The public id of a grant is its SessionID.
 type GrantID [16]byte
 
-// Bounds of a user's grants. Live ones are neither revoked nor expired nor idle; see
-// Grants.StartGrant for those that a login ends beyond the bound.
+// Bounds of a user's grants. A live grant is neither revoked nor expired nor idle.
+// Grants.StartGrant says which grants a login beyond a bound deletes.
 const (
 	MaxGrantsPerClient = 50   // live ones, of one user at one client
-	MaxGrantsPerUser   = 1000 // live ones, of one user at all clients: for the sake of the statements over all of them
-	MaxRevokedPerUser  = 100  // revoked ones, which are kept to tell why
+	MaxGrantsPerUser   = 1000 // live ones, of one user at all clients: bounds the statements over all of them
+	MaxRevokedPerUser  = 100  // revoked ones, which are kept to explain a refused refresh
 )
 
-// Grant is what a user authorised a client to do: one row, however often it is
-// refreshed.
+// Grant is what a user authorised a client to do. It is one row, which refreshes update.
 type Grant struct {
 	ID        GrantID
 	SessionID string // sid: random, public
@@ -30,16 +29,16 @@ type Grant struct {
 	ACR      string
 	Nonce    string
 
-	Generation     int64     // of the refresh token that is current; starts at 1; 0: there is none, and never will be
+	Generation     int64     // of the current refresh token; starts at 1; 0: the grant never has one
 	RotatedAt      time.Time // when Generation became current; idle time counts from here
 	LateGeneration int64     // the generation that was last answered late; 0: none
-	LateCount      int64     // how often it was
+	LateCount      int64     // how often LateGeneration was answered late
 
 	CreatedAt time.Time
 	ExpiresAt time.Time // absolute limit
 	RevokedAt time.Time // zero: live
 
-	// BrowserSession is the public id of the browser session that it came of; empty: none.
+	// BrowserSession is the public id of the browser session that the grant came from; empty: none.
 	// Claims is the claims request, see Code.
 	BrowserSession, Claims string
 
@@ -47,10 +46,9 @@ type Grant struct {
 	Address   string // network address of the login
 }
 
-// Seen tells when a session was last used, and when it will end unless it is refreshed before, to
-// those who look at a list of sessions: to the hour. By the second it would tell a thief of one
-// token pair when the owner has just refreshed, and so when a stolen refresh token falls into
-// the reuse window.
+// Seen returns when a session was last used, and when it ends unless it is refreshed, for a list of
+// sessions. Both are rounded to the hour. Precise times would show a thief of one token pair when
+// the owner has just refreshed, and so when a stolen refresh token falls into the reuse window.
 func (g Grant) Seen(idle time.Duration) (used, ends time.Time) {
 	return seen(g.RotatedAt, g.CreatedAt, g.ExpiresAt, idle)
 }

@@ -12,43 +12,43 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// Importer makes accounts as another system, or an export, describes them. Use it
-// from one goroutine.
+// Importer creates accounts from another system or an export. Use it from one goroutine.
 type Importer struct {
 	Accounts *Accounts
-	DryRun   bool // say what would happen and store nothing
-	Strict   bool // refuse an account whose username is not allowed here, instead of leaving it out
+	DryRun   bool // report what would happen and store nothing
+	Strict   bool // refuse an account whose username is not allowed, instead of dropping the username
 
-	// Who would have which name by now; only a dry run needs to remember.
+	// seen holds the accounts of a dry run by the names that they would have.
 	seen map[string]User
 }
 
-// Imported is what became of one account.
+// Imported is the result for one account.
 type Imported struct {
-	User  User  // as it is stored now; in a dry run as it would be
-	There bool  // it was there already, under the same names: nothing was changed
-	Err   error // *ValidationError or *ExistsError: it was refused
+	User    User  // as it is stored; in a dry run as it would be
+	Existed bool  // an account of the same names was there already; nothing was changed
+	Err     error // *ValidationError or *ExistsError: the account was refused
 
-	// Unnamed says why the username was left out; empty: it was not.
-	Unnamed string
+	// UsernameFault says why the username was dropped; empty: it was not.
+	UsernameFault string
 }
 
-// Import takes a batch of accounts, in one act. An account without an id gets one, one without an instant of
-// creation was created now. Of a password only the hash is taken, of any form that Hasher.Accept
-// knows; Django's mark of an unusable password means none. What a person says of themself
-// meets the same rules as at sign-up; that somebody else verified it is believed.
+// Import stores a batch of accounts in one transaction. An account without an id gets one; an
+// account without a time of creation was created now. Import takes only password hashes, of any
+// form that Hasher.Accept knows; Django's mark of an unusable password means no password. Values
+// that users choose meet the same rules as at sign-up; that another system verified them is
+// believed.
 //
-// The error is the store's: then nothing of the batch may have been stored, or all of it, and
-// the same batch can be imported again.
+// The error is the store's: then either nothing of the batch or all of it was stored, and the same
+// batch can be imported again.
 func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error) {
 	done := make([]Imported, len(batch))
 	var fit []User
 	var at []int
 	for n, u := range batch {
 		if f := unusableUsername(u.Username); f != (fault{}) && !i.Strict {
-			u.Username, done[n].Unnamed = "", f.message
+			u.Username, done[n].UsernameFault = "", f.message
 		}
-		done[n].User, done[n].Err = i.Accounts.describe(u)
+		done[n].User, done[n].Err = i.Accounts.accountFrom(u)
 		if done[n].Err == nil {
 			fit, at = append(fit, done[n].User), append(at, n)
 		}
@@ -59,11 +59,12 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 	}
 	for m, holder := range taken {
 		n := at[m]
-		u, given := &done[n], batch[n].ID
+		u, wantedID := &done[n], batch[n].ID
 		switch {
-		case holder.EmailKey == u.User.EmailKey && (u.Unnamed != "" || holder.UsernameKey == u.User.UsernameKey) && (given == "" || given == holder.ID):
-			u.User, u.There = holder, true
-		case given != "" && given == holder.ID:
+		case holder.EmailKey == u.User.EmailKey && (u.UsernameFault != "" || holder.UsernameKey == u.User.UsernameKey) &&
+			(wantedID == "" || wantedID == holder.ID):
+			u.User, u.Existed = holder, true
+		case wantedID != "" && wantedID == holder.ID:
 			u.Err = &ExistsError{Field: "id"}
 		case holder.EmailKey == u.User.EmailKey:
 			u.Err = &ExistsError{Field: "email"}
@@ -80,10 +81,10 @@ func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error
 		now := i.Accounts.now()
 		for n, u := range users {
 			events[n] = audit.New(ctx, now, audit.UserImported, audit.User(u.ID))
-			events[n].Changes = given(u)
+			events[n].Changes = privileges(u)
 		}
 		var taken map[int]User
-		err := retry(ctx, attempts, "import accounts", func() (err error) {
+		err := retry(ctx, actTries, "import accounts", func() (err error) {
 			taken, err = i.Accounts.Store.CreateUsers(ctx, users, events...)
 			return err
 		})
@@ -123,11 +124,11 @@ func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error
 	return taken, nil
 }
 
-// subjects are ids that others may have given: ours, or a UUID. Long enough that nobody guesses
-// one, and no name that a person could log in by.
-var subjects = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
+// importedID is the form of an id that another system may have assigned: one of ours, or a UUID. It
+// is long enough not to be guessed, and no name that a person could log in by.
+var importedID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 
-// unusableUsername is what is wrong with a username of another system.
+// unusableUsername returns what is wrong with a username of another system.
 func unusableUsername(name string) fault {
 	if name == "" {
 		return fault{}
@@ -139,14 +140,14 @@ func unusableUsername(name string) fault {
 	return f
 }
 
-// describe makes an account of a description of one.
-func (a *Accounts) describe(u User) (User, error) {
+// accountFrom normalises and validates the description of an account, and fills in what it lacks.
+func (a *Accounts) accountFrom(u User) (User, error) {
 	now := a.now()
 	u = u.clone()
 	var fs faults
 	if u.ID == "" {
-		u.ID = nameable(a.NewID)
-	} else if !subjects.MatchString(u.ID) {
+		u.ID = commandLineID(a.NewID)
+	} else if !importedID.MatchString(u.ID) {
 		fs.add("sub", fault{CodeInvalid, "An id has 16 to 64 letters, digits, - and _; leave it out to get one."})
 	}
 	u.normalise(&fs, "preferred_username", "")

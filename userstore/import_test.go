@@ -24,9 +24,9 @@ func TestImport(t *testing.T) {
 			full,
 			{Email: "carol@x.test", PasswordHash: "!u6gGbGQYBqsOqz5WjwVgOGbUQWwpFUyUQhe0TjuZ", IsActive: true},
 			{Email: "ALICE@x.test", Username: "alice", PasswordHash: djangoHash},           // there, under another spelling
-			{Email: "alice@x.test", Username: "somebody", PasswordHash: djangoHash},        // somebody else's address
-			{Email: "other@x.test", Username: "ALICE", PasswordHash: djangoHash},           // somebody else's username
-			{ID: there.ID, Email: "third@x.test"},                                          // somebody else's id
+			{Email: "alice@x.test", Username: "somebody", PasswordHash: djangoHash},        // another account's address
+			{Email: "other@x.test", Username: "ALICE", PasswordHash: djangoHash},           // another account's username
+			{ID: there.ID, Email: "third@x.test"},                                          // another account's id
 			{ID: "somebodyelsesid-00000000", Email: there.Email, Username: there.Username}, // alice, but under another id
 			{Email: "bob@x.test", Username: "BOB"},                                         // the first one of this batch
 			{Email: "dave@x.test", PasswordHash: "plaintext"},
@@ -44,7 +44,7 @@ func TestImport(t *testing.T) {
 					list = append(list, exists.Field)
 				case d.Err != nil:
 					list = append(list, strings.Join(fields(t, d.Err), ", "))
-				case d.There:
+				case d.Existed:
 					list = append(list, "there")
 				default:
 					list = append(list, "made")
@@ -89,7 +89,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("an account that was there became %+v", got)
 		}
 
-		// Run again, as after a crash: what was made is there, and stays as it is.
+		// Run again, as after a crash: the accounts exist and stay as they are.
 		want[0], want[1] = "there", "there"
 		for _, dry := range []bool{true, false} {
 			if got := outcome(run(dry)); !slices.Equal(got, want) {
@@ -102,7 +102,7 @@ func TestImport(t *testing.T) {
 	})
 }
 
-// A dry run remembers what the batches before would have made.
+// A dry run remembers the accounts that its earlier batches would have created.
 func TestDryRunOverSeveralBatches(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		i := &userstore.Importer{Accounts: w.Accounts, DryRun: true}
@@ -119,7 +119,7 @@ func TestDryRunOverSeveralBatches(t *testing.T) {
 			{userstore.User{Email: "c@x.test"}, nil, false},
 		} {
 			done, err := i.Import(t.Context(), []userstore.User{c.u})
-			if err != nil || !reflect.DeepEqual(done[0].Err, c.want) || done[0].There != c.same {
+			if err != nil || !reflect.DeepEqual(done[0].Err, c.want) || done[0].Existed != c.same {
 				t.Errorf("batch %d: %v, %+v", n, err, done[0])
 			}
 		}

@@ -7,8 +7,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// A username of another system that is not allowed here is no reason to lose the account: it is
-// imported without, says why, and is there when the file is imported again.
+// A disallowed username of another system is no reason to lose the account. It is imported without
+// the username, with the reason, and is recognised when the file is imported again.
 func TestImportLeavesOutUsernames(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		batch := []userstore.User{
@@ -27,15 +27,15 @@ func TestImportLeavesOutUsernames(t *testing.T) {
 			for n, d := range done {
 				switch odd := n > 0; {
 				case strict && odd:
-					if d.Err == nil || d.Unnamed != "" {
+					if d.Err == nil || d.UsernameFault != "" {
 						t.Errorf("strict took %s: %+v", batch[n].Username, d)
 					}
-				case d.Err != nil || (d.Unnamed != "") != odd || odd && d.User.Username != "":
+				case d.Err != nil || (d.UsernameFault != "") != odd || odd && d.User.Username != "":
 					t.Errorf("round %d: %s became %+v", round, batch[n].Username, d)
-				case d.There != (round == 2 || n == 0 && round == 1):
-					t.Errorf("round %d: %s there: %v", round, batch[n].Username, d.There)
-				case strings.Contains(d.Unnamed, batch[n].Username) && odd:
-					t.Errorf("the username is repeated: %s", d.Unnamed)
+				case d.Existed != (round == 2 || n == 0 && round == 1):
+					t.Errorf("round %d: %s there: %v", round, batch[n].Username, d.Existed)
+				case strings.Contains(d.UsernameFault, batch[n].Username) && odd:
+					t.Errorf("the username is repeated: %s", d.UsernameFault)
 				}
 			}
 		}

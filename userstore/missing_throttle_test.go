@@ -8,7 +8,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Accounts without a throttle, which somebody forgot, check no secret and sign nobody up. Operators are not bound by it.
+// Accounts without a throttle, which was forgotten, check no secret and accept no sign-up.
+// Operators are not bound by it.
 func TestWithoutAThrottleNothingIsTried(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		u := w.alice(t)

@@ -6,8 +6,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// TestOperatorsDeclareNewAddressesVerified, which nobody else can, and only by saying so: that the old
-// address was verified says nothing of the new one.
+// TestOperatorsDeclareNewAddressesVerified: only operators can, and only explicitly. That the old
+// address was verified says nothing about the new one.
 func TestOperatorsDeclareNewAddressesVerified(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		u := w.alice(t)

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// presented looks at a password somebody claims to have. Only what no password can be
-// is a fault: the rest is right or wrong.
-func presented(typed string) fault {
+// checkTyped checks a password that a caller claims to know. It refuses only what no password can
+// be; any other password is right or wrong.
+func checkTyped(typed string) fault {
 	switch {
 	case typed == "":
 		return fault{CodeRequired, "The password is needed."}
@@ -23,24 +23,23 @@ func presented(typed string) fault {
 	return fault{}
 }
 
-// chosen looks at a new password of u. It must be long, and none of those that are guessed
-// first; there is no rule of composition, which makes people predictable (NIST SP 800-63B-4
-// section 3.1.1.2).
-func chosen(typed string, least int, u User, service string) fault {
-	if f := presented(typed); f != (fault{}) {
+// checkNew checks a new password of u. It must be long, and not be guessed first. There is no rule
+// of composition: such rules make people predictable (NIST SP 800-63B-4 section 3.1.1.2).
+func checkNew(typed string, least int, u User, service string) fault {
+	if f := checkTyped(typed); f != (fault{}) {
 		return f
 	}
 	canonical := norm.NFKC.String(typed)
 	for _, r := range typed {
-		// Pages and terminals drop control characters, so that one login would work and
-		// the other not. A character that this Unicode version does not know may gain another normal
-		// form with the next (RFC 8265 section 4.1 refuses both, too).
+		// Pages and terminals drop control characters, so one login would work and another would
+		// not. A character that this Unicode version does not know may gain another normal form in
+		// the next (RFC 8265 section 4.1 refuses both as well).
 		if unicode.IsControl(r) || unicode.Is(unicode.Cn, r) {
 			return fault{CodeInvalid, "The password holds a control character or one that is in no Unicode table; use another."}
 		}
 	}
-	// Counted both ways, since a ligature is one character as typed and up to 18 as hashed,
-	// a letter with its accent apart two as typed and one as hashed.
+	// Count both forms: a ligature is one character as typed and up to 18 as hashed; a letter with
+	// a separate accent is two as typed and one as hashed.
 	if min(utf8.RuneCountInString(typed), utf8.RuneCountInString(canonical)) < least {
 		return fault{CodeTooShort, fmt.Sprintf("The password is too short; %d characters are the least. A few words in a row are fine.", least)}
 	}

@@ -33,11 +33,11 @@ func TestChosen(t *testing.T) {
 		"the username and a mark":        {"Alice-in-Wonderland!", CodeOwnName},
 		"more than the username":         {"Alice-in-Wonderland and out", ""},
 	} {
-		if f := chosen(c.password, 15, alice, ""); f.code != c.code || (f.code == "") != (f.message == "") {
+		if f := checkNew(c.password, 15, alice, ""); f.code != c.code || (f.code == "") != (f.message == "") {
 			t.Errorf("%s: %q %q, want %q", name, f.code, f.message, c.code)
 		}
 	}
-	if f := chosen("short but allowed", 15, User{}, ""); f != (fault{}) {
+	if f := checkNew("short but allowed", 15, User{}, ""); f != (fault{}) {
 		t.Errorf("an account without names: %v", f)
 	}
 }

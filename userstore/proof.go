@@ -46,7 +46,7 @@ func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit 
 			return err
 		}
 		after := u.clone()
-		if err := a.settle(before, &after); err != nil {
+		if err := a.checkEdit(before, &after); err != nil {
 			return err
 		}
 		switch {
@@ -77,7 +77,7 @@ func (p Proof) check(fs *faults) error {
 	case p.Password == "":
 		return ErrProofRequired
 	default:
-		fs.add("current_password", presented(p.Password))
+		fs.add("current_password", checkTyped(p.Password))
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (p Proof) check(fs *faults) error {
 func (a *Accounts) proves(ctx context.Context, u User, p Proof) error {
 	switch {
 	case p.Earlier == nil:
-		return a.match(ctx, u, p.Password)
+		return a.verifyPassword(ctx, u, p.Password)
 	case !p.Earlier(u):
 		return ErrProofRequired
 	case !u.IsActive:

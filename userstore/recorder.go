@@ -9,15 +9,15 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// recorder tells the audit log of refusals that cost nothing to bring about, so that a flood of
-// them is no flood of writes: of each budget once in a while, and of so many budgets at
-// most. Nobody waits for it, whether it writes or not: a refusal takes as long for a name that
-// somebody has as for one that nobody has. The zero value is ready.
+// recorder writes audit entries of refusals that cost a stranger nothing to cause. A flood of
+// refusals must not become a flood of writes, so it samples: one entry per budget and interval, and
+// a bounded number in all. No request waits for it, whether it writes or not: a refusal takes
+// equally long for known and unknown names. The zero value is ready.
 type recorder struct {
-	mu      sync.Mutex
-	told    map[BudgetKey]time.Time
-	queue   []queued
-	writing chan struct{} // closed when what is queued is written; nil: nobody writes
+	mu       sync.Mutex
+	recorded map[BudgetKey]time.Time
+	queue    []queued
+	writing  chan struct{} // closed when the queue is written; nil: no goroutine writes
 }
 
 type queued struct {
@@ -26,44 +26,44 @@ type queued struct {
 }
 
 const (
-	// toldEvery is how long a budget is not told of again.
-	toldEvery = 15 * time.Minute
-	// mostTold bounds memory and writes: so many events in toldEvery, by one replica.
-	mostTold = 1024
-	// recordWithin is how long the store may take for one.
-	recordWithin = 5 * time.Second
+	// recordInterval is the least time between two entries for one budget.
+	recordInterval = 15 * time.Minute
+	// maxRecorded bounds memory and writes: the entries of one replica within recordInterval.
+	maxRecorded = 1024
+	// recordTimeout is how long the store may take for one entry.
+	recordTimeout = 5 * time.Second
 )
 
-// tell has e recorded by and by, if its budget is due. store and log are always the same.
-func (r *recorder) tell(ctx context.Context, store Attempts, log *slog.Logger, key BudgetKey, e audit.Event) {
+// record queues e, if its budget is due. store and log are the same in every call.
+func (r *recorder) record(ctx context.Context, store Attempts, log *slog.Logger, key BudgetKey, e audit.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if at, ok := r.told[key]; ok && e.At.Sub(at) < toldEvery {
+	if at, ok := r.recorded[key]; ok && e.At.Sub(at) < recordInterval {
 		return
 	}
-	if len(r.told) >= mostTold {
-		for k, at := range r.told {
-			if e.At.Sub(at) >= toldEvery {
-				delete(r.told, k)
+	if len(r.recorded) >= maxRecorded {
+		for k, at := range r.recorded {
+			if e.At.Sub(at) >= recordInterval {
+				delete(r.recorded, k)
 			}
 		}
-		if len(r.told) >= mostTold {
+		if len(r.recorded) >= maxRecorded {
 			return
 		}
 	}
-	if r.told == nil {
-		r.told = map[BudgetKey]time.Time{}
+	if r.recorded == nil {
+		r.recorded = map[BudgetKey]time.Time{}
 	}
-	r.told[key] = e.At
+	r.recorded[key] = e.At
 	r.queue = append(r.queue, queued{key, e})
 	if r.writing == nil {
 		r.writing = make(chan struct{})
-		go r.write(context.WithoutCancel(ctx), store, log)
+		go r.writeQueue(context.WithoutCancel(ctx), store, log)
 	}
 }
 
-// write records what is queued, one after the other, and ends.
-func (r *recorder) write(ctx context.Context, store Attempts, log *slog.Logger) {
+// writeQueue writes the queued entries one after the other, and ends.
+func (r *recorder) writeQueue(ctx context.Context, store Attempts, log *slog.Logger) {
 	for {
 		r.mu.Lock()
 		if len(r.queue) == 0 {
@@ -76,15 +76,15 @@ func (r *recorder) write(ctx context.Context, store Attempts, log *slog.Logger) 
 		r.queue = r.queue[1:]
 		r.mu.Unlock()
 
-		one, cancel := context.WithTimeout(ctx, recordWithin)
-		err := store.SettleAttempt(one, Attempt{}, q.event)
+		one, cancel := context.WithTimeout(ctx, recordTimeout)
+		err := store.FailAttempt(one, Attempt{}, q.event)
 		cancel()
 		if err == nil {
 			q.event.Log(ctx, log)
 			continue
 		}
 		r.mu.Lock()
-		delete(r.told, q.key) // the next refusal tries again
+		delete(r.recorded, q.key) // the next refusal tries again
 		r.mu.Unlock()
 		if log != nil {
 			log.WarnContext(ctx, "a refused attempt could not be recorded; the next one is tried", "error", err)
@@ -92,8 +92,8 @@ func (r *recorder) write(ctx context.Context, store Attempts, log *slog.Logger) 
 	}
 }
 
-// wait is over when what was queued before is written, or could not be, or after limit.
-func (r *recorder) wait(limit time.Duration) {
+// waitUntilWritten waits until the entries queued so far were written or failed, at most for limit.
+func (r *recorder) waitUntilWritten(limit time.Duration) {
 	r.mu.Lock()
 	writing := r.writing
 	r.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// A scheme of one word is taken only where the configuration names it, and only of a public client. A client that has one
-// can still be changed when the configuration does not name it any more.
+// A scheme of one word is accepted only if the configuration lists it, and only for a public
+// client. A client that has one can still be edited when the configuration no longer lists it.
 func TestSchemesOfOneWordAreConfigured(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		r, _ := newRegistry(db)

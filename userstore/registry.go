@@ -15,51 +15,52 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// Registry holds the rules of clients once, for whoever registers them: operators at the command
-// line, admins, later clients themselves. Engines only move rows. Fill the fields, then use it from any
-// number of goroutines.
+// Registry holds the rules of clients, once for all callers that register them: operators at the
+// command line, admins, later clients themselves. Fill in the fields, then use it from any number
+// of goroutines.
 //
-// What a client is registered for is judged when it is registered. Of what the configuration can
-// take away later (a resource, a scheme, an algorithm) only what an edit adds is judged again, so that a client can
+// A client is checked when it is registered. The configuration can later take away a resource, a
+// scheme or an algorithm; of these, an edit checks only the ones that it adds, so that a client can
 // still be renamed when one of its resources is gone.
 type Registry struct {
 	Store  Clients
-	Hasher *password.Hasher // for secrets that somebody chose
+	Hasher *password.Hasher // for chosen secrets
 	Now    func() time.Time
 	NewID  func() string // 128 random bits, base64url
 	Log    *slog.Logger  // nil: nothing is logged
 
-	Resources       []string // the resource servers there are
+	Resources       []string // the registered resource servers
 	RedirectSchemes []string // one-word schemes that a public client's redirect URI may have; empty: none
-	// Algorithms are those that are on and have an active key: no client is registered for another.
+	// Algorithms returns the enabled algorithms that have an active key. No client is registered
+	// for another.
 	Algorithms func(ctx context.Context) ([]string, error)
 }
 
-// ErrBuiltIn: the client that the first migration makes cannot be deleted.
+// ErrBuiltIn: the client that the first migration creates cannot be deleted.
 var ErrBuiltIn = errors.New("the built-in client cannot be deleted")
 
-// clientSecretBytes is how much chance a secret of ours holds.
+// clientSecretBytes is the number of random bytes in a generated secret.
 const clientSecretBytes = 32
 
-// Create registers a client and returns it. Where c says nothing it becomes what RFC 7591 section 2
-// presumes: a confidential client of the authorization code flow. Without an ID it gets one. A client
-// that authenticates by a secret gets the chosen one, or, without, one that is made and returned here and
-// nowhere again. ValidationError, ErrExists (as *ExistsError), ErrOverloaded.
+// Create registers a client and returns it. Empty fields of c get the defaults of RFC 7591 section
+// 2: a confidential client of the authorization code flow. Without an ID it gets one. A client that
+// authenticates by a secret gets the chosen one, or a generated one, which is returned only here.
+// ValidationError, ErrExists (as *ExistsError), ErrOverloaded.
 func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Client, secret string, err error) {
 	now := r.now()
 	c = c.clone()
 	c.DisabledAt, c.SecretHash, c.CreatedAt, c.UpdatedAt, c.Version = time.Time{}, "", now, now, 1
 	if c.ID == "" {
-		c.ID = nameable(r.NewID)
+		c.ID = commandLineID(r.NewID)
 	}
 	var fs faults
 	if !ValidClientID(c.ID) {
 		fs.add("client_id", fault{CodeInvalid, "A client_id has 1 to 64 letters, digits and . _ ~ - of ASCII, and begins with a letter, a digit or _."})
 	}
-	if err := r.settle(ctx, Client{}, &c, chosen, &fs); err != nil {
+	if err := r.complete(ctx, Client{}, &c, chosen, &fs); err != nil {
 		return Client{}, "", err
 	}
-	if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+	if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
 		return Client{}, "", err
 	}
 	e := audit.New(ctx, now, audit.ClientCreated, onClient(c.ID))
@@ -70,17 +71,19 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 	return c, secret, nil
 }
 
-// Edit changes a client by a function that is run on a fresh copy, again when somebody else was
-// faster. What edit leaves is judged, and stored only if it differs. With chosen the client has that secret
-// from now on; a client that comes to need a secret and is given none gets one that is made and
-// returned here. What a client was given before it had no more use for is forgotten.
+// Edit changes a client by running edit on a fresh copy, and again if another writer was faster.
+// The result is checked, and stored only if it differs. If chosen is not empty, it becomes the
+// client's secret. A client that now needs a secret and has none gets a generated one, which is
+// returned only here. A secret that the client no longer needs is deleted.
 //
-// Identity, activity and the secret's hash are not edit's to change. ValidationError, ErrNotFound, ErrOverloaded,
-// ErrConflict after three attempts, and whatever edit returns.
-func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Client) error) (_ Client, secret string, err error) {
-	hash := "" // of chosen: hashed once, however often this is tried
+// edit may not change identity, activity and the hash of the secret. ValidationError, ErrNotFound,
+// ErrOverloaded, ErrConflict after three attempts, and any error of edit.
+func (r *Registry) Edit(
+	ctx context.Context, id, chosen string, edit func(*Client) error,
+) (_ Client, secret string, err error) {
+	hash := "" // of chosen: hashed once, however often the edit is tried
 	var edited Client
-	err = retry(ctx, attempts, "edit client", func() error {
+	err = retry(ctx, actTries, "edit client", func() error {
 		old, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
 			return err
@@ -95,7 +98,7 @@ func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Clien
 			return errors.New("edit client: identity, activity and secret are not changed by an edit")
 		}
 		var fs faults
-		if err := r.settle(ctx, old, &c, chosen, &fs); err != nil {
+		if err := r.complete(ctx, old, &c, chosen, &fs); err != nil {
 			return err
 		}
 		secret = ""
@@ -105,7 +108,7 @@ func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Clien
 		case chosen != "" && hash != "":
 			c.SecretHash = hash
 		case chosen != "" || c.SecretHash == "":
-			if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+			if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
 				return err
 			}
 			if chosen != "" {
@@ -131,7 +134,8 @@ func (r *Registry) Edit(ctx context.Context, id, chosen string, edit func(*Clien
 	return edited, secret, nil
 }
 
-// editEvents are the events of an edit: what is different, and that there is another secret.
+// editEvents returns the audit entries of an edit: what differs, and whether the secret was
+// replaced.
 func (r *Registry) editEvents(ctx context.Context, old, c Client) (events []audit.Event) {
 	if changes := clientChanges(old, c); len(changes) > 0 {
 		e := audit.New(ctx, c.UpdatedAt, audit.ClientUpdated, onClient(c.ID))
@@ -144,9 +148,9 @@ func (r *Registry) editEvents(ctx context.Context, old, c Client) (events []audi
 	return events
 }
 
-// RotateSecret replaces a client's secret: by the chosen one or, without, by one that is made and returned.
-// The one before is worth nothing from then on. ValidationError (also when the client authenticates without a
-// secret), ErrNotFound, ErrOverloaded, ErrConflict.
+// RotateSecret replaces a client's secret by the chosen one or by a generated one, which it
+// returns. The old secret is invalid at once. ValidationError (also when the client authenticates
+// without a secret), ErrNotFound, ErrOverloaded, ErrConflict.
 func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Client, secret string, err error) {
 	var fs faults
 	if fs.addSecret(chosen); fs.err() != nil {
@@ -154,7 +158,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Clien
 	}
 	hash := ""
 	var rotated Client
-	err = retry(ctx, attempts, "rotate a client's secret", func() error {
+	err = retry(ctx, actTries, "rotate a client's secret", func() error {
 		c, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
 			return err
@@ -164,7 +168,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Clien
 			return fs.err()
 		}
 		if hash == "" {
-			if secret, err = r.giveSecret(ctx, &c, chosen); err != nil {
+			if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
 				return err
 			}
 			hash = c.SecretHash
@@ -184,8 +188,8 @@ func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Clien
 	return rotated, secret, nil
 }
 
-// SetActive enables or disables a client; disabling ends all of its grants at once, and enabling brings
-// none back. A client that is what it is to become stays as it is. ErrNotFound.
+// SetActive enables or disables a client. Disabling ends all of its grants at once, and enabling
+// does not restore them. If the client is in that state already, nothing changes. ErrNotFound.
 func (r *Registry) SetActive(ctx context.Context, id string, active bool) error {
 	c, err := r.Store.ClientByID(ctx, id)
 	if err != nil || c.DisabledAt.IsZero() == active {
@@ -201,8 +205,8 @@ func (r *Registry) SetActive(ctx context.Context, id string, active bool) error 
 	return audit.Stored(ctx, r.Log, r.Store.SetClientActive(ctx, id, active, now, e), e)
 }
 
-// Delete deletes a client with its grants, codes and consents. ErrNotFound, ErrBuiltIn; after any other error the
-// client may be left disabled, and deleting it again goes on.
+// Delete deletes a client with its grants, codes and consents. ErrNotFound, ErrBuiltIn. After any
+// other error the client may be disabled; deleting it again continues.
 func (r *Registry) Delete(ctx context.Context, id string) error {
 	if id == FirstPartyClientID {
 		return ErrBuiltIn
@@ -211,9 +215,9 @@ func (r *Registry) Delete(ctx context.Context, id string) error {
 	return audit.Stored(ctx, r.Log, r.Store.DeleteClient(ctx, id, e), e)
 }
 
-// giveSecret fills in the hash of the chosen secret or of a new one, which it returns; of a client without
-// use for a secret neither.
-func (r *Registry) giveSecret(ctx context.Context, c *Client, chosen string) (secret string, err error) {
+// setSecret sets the hash of the chosen secret, or of a generated one, which it returns. It does
+// nothing for a client that uses no secret.
+func (r *Registry) setSecret(ctx context.Context, c *Client, chosen string) (secret string, err error) {
 	switch {
 	case !c.hasSecret():
 		return "", nil
@@ -228,12 +232,14 @@ func (r *Registry) giveSecret(ctx context.Context, c *Client, chosen string) (se
 	return secret, nil
 }
 
-// hasSecret tells whether the client authenticates by a secret.
+// hasSecret reports whether the client authenticates by a secret.
 func (c Client) hasSecret() bool { return c.AuthMethod == AuthBasic || c.AuthMethod == AuthPost }
 
-// clone shares nothing with c.
+// clone returns a copy that shares nothing with c.
 func (c Client) clone() Client {
-	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.ResponseTypes} {
+	for _, list := range []*[]string{
+		&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.ResponseTypes,
+	} {
 		*list = slices.Clone(*list)
 	}
 	c.JWKS = slices.Clone(c.JWKS)
@@ -242,5 +248,5 @@ func (c Client) clone() Client {
 
 func onClient(id string) audit.Target { return audit.Target{Type: audit.OnClient, ID: id} }
 
-// now has the precision of the store, so that what is returned is what will be read.
+// now returns the time in the precision of the store, so that returned and stored times are equal.
 func (r *Registry) now() time.Time { return r.Now().UTC().Truncate(time.Microsecond) }

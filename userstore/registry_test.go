@@ -23,7 +23,7 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// newRegistry is a registry on a store, with what it logs.
+// newRegistry returns a registry on a store, and its log.
 func newRegistry(db userstore.Clients) (*userstore.Registry, *bytes.Buffer) {
 	log := new(bytes.Buffer)
 	return &userstore.Registry{
@@ -37,7 +37,7 @@ func newRegistry(db userstore.Clients) (*userstore.Registry, *bytes.Buffer) {
 	}, log
 }
 
-// app is a client that nothing is wrong with.
+// app returns a valid client.
 func app() userstore.Client {
 	return userstore.Client{Name: "App", ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://app.test/cb"}}}
 }
@@ -50,7 +50,7 @@ func public(uris ...string) userstore.Client {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// rsaJWK is a public key of so many bits, as far as anybody can see.
+// rsaJWK returns something that looks like a public key of so many bits.
 func rsaJWK(bits int) string {
 	n := bytes.Repeat([]byte{0xab}, bits/8)
 	n[len(n)-1] |= 1
@@ -66,8 +66,8 @@ func keySet(keys ...string) json.RawMessage {
 	return json.RawMessage(`{"keys":[` + strings.Join(keys, ",") + `]}`)
 }
 
-// TestClientMetadata is every rule of a registration: what is refused is refused by field, all at once, and nothing is
-// stored.
+// TestClientMetadata covers every rule of a registration: all faults are reported at once, by
+// field, and nothing is stored.
 func TestClientMetadata(t *testing.T) {
 	many := func(n int, one string) (out []string) {
 		for i := range n {
@@ -297,7 +297,7 @@ func TestWhatAClientIsPresumedToBe(t *testing.T) {
 	})
 }
 
-// clientEvents is what the audit log tells of a client, oldest first, as "name field=before>after …".
+// clientEvents returns the audit entries of a client, oldest first, as "name field=before>after …".
 func clientEvents(t *testing.T, db userstore.Audit, id string) (out []string) {
 	t.Helper()
 	events, err := db.ListEvents(t.Context(), userstore.EventQuery{Limit: 1000, TargetID: id})
@@ -317,7 +317,8 @@ func clientEvents(t *testing.T, db userstore.Audit, id string) (out []string) {
 	return out
 }
 
-// TestRegistryEvents follows a client through its life: what it is after each act, and what the audit log tells of it (O-10).
+// TestRegistryEvents follows a client through its life: its state after each act, and the audit
+// entries (O-10).
 func TestRegistryEvents(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		r, log := newRegistry(db)
@@ -351,7 +352,7 @@ func TestRegistryEvents(t *testing.T) {
 			return c, secret
 		}
 		edit("", func(c *userstore.Client) { c.Name = "Shop"; c.Scopes = []string{"openid", "email"} })
-		if again, _ := edit("", func(*userstore.Client) {}); again.Version != 2 {
+		if unchanged, _ := edit("", func(*userstore.Client) {}); unchanged.Version != 2 {
 			t.Error("an edit of nothing was stored")
 		}
 		before, _ := edit("", func(c *userstore.Client) { c.AuthMethod = userstore.AuthNone })
@@ -419,7 +420,7 @@ func TestRegistryEvents(t *testing.T) {
 	})
 }
 
-// TestIDsThatAreMadeCanBeNamedOnACommandLine: one that begins with - would be taken for a flag.
+// TestIDsThatAreMadeCanBeNamedOnACommandLine: an id that begins with - would be taken for a flag.
 func TestIDsThatAreMadeCanBeNamedOnACommandLine(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		r, _ := newRegistry(w.Store)
@@ -441,7 +442,7 @@ func TestIDsThatAreMadeCanBeNamedOnACommandLine(t *testing.T) {
 	})
 }
 
-// TestRegistryRefusals are what no edit does.
+// TestRegistryRefusals lists what no edit may do.
 func TestRegistryRefusals(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		r, _ := newRegistry(db)
@@ -526,7 +527,7 @@ func TestRegistryRefusals(t *testing.T) {
 	})
 }
 
-// TestRegistryEditsAtOnce: of edits that race each is whole, and none is lost.
+// TestRegistryEditsAtOnce: concurrent edits are each applied whole, and none is lost.
 func TestRegistryEditsAtOnce(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		r, _ := newRegistry(db)
@@ -564,7 +565,7 @@ func TestRegistryEditsAtOnce(t *testing.T) {
 	})
 }
 
-// TestClientDocument is the shape that programs read.
+// TestClientDocument pins the JSON that programs read.
 func TestClientDocument(t *testing.T) {
 	at := time.Date(2026, 3, 1, 9, 8, 7, 654321000, time.UTC)
 	for _, row := range []struct {

@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// SameResource tells whether two resource indicators (RFC 8707) name one resource: byte for byte the same, or
-// apart by the slash behind a host that stands without a path, as in https://rs.example.com and
-// https://rs.example.com/. RFC 3986 section 6.2.3 calls these two one, and libraries write either.
+// SameResource reports whether two resource indicators (RFC 8707) name one resource: they are equal
+// byte for byte, or differ only in the slash after a host without a path, as in
+// https://rs.example.com and https://rs.example.com/. RFC 3986 section 6.2.3 calls these two
+// equivalent, and libraries write either.
 func SameResource(a, b string) bool { return bareHost(a) == bareHost(b) }
 
-// Registered finds how uri is written in a list of registered resources.
+// Registered returns the spelling of uri in a list of registered resources.
 func Registered(list []string, uri string) (as string, ok bool) {
 	n := slices.IndexFunc(list, func(r string) bool { return SameResource(r, uri) })
 	if n < 0 {
@@ -19,7 +20,7 @@ func Registered(list []string, uri string) (as string, ok bool) {
 	return list[n], true
 }
 
-// bareHost is uri without a slash that is all of its path.
+// bareHost returns uri without a slash that is its entire path.
 func bareHost(uri string) string {
 	_, authority, ok := strings.Cut(uri, "://")
 	if host, slash := strings.CutSuffix(authority, "/"); ok && slash && host != "" && !strings.ContainsAny(host, "/?#") {

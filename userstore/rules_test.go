@@ -11,7 +11,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Whoever sets a password meets the same rules: at sign-up, by a change, through an operator.
+// The same rules hold wherever a password is set: at sign-up, by a change, by an operator.
 func TestU09RulesHoldWhereverAPasswordIsSet(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		const leaked = "nobody knows that one"
@@ -52,7 +52,7 @@ func TestU09RulesHoldWhereverAPasswordIsSet(t *testing.T) {
 			}
 		}
 
-		// F-37: nobody who logs in waits for it, and a stranger's guess is never sent to it.
+		// F-37: no login waits for the breach check, and a stranger's guess is never sent to it.
 		asked = 0
 		if _, _, err := w.login(t, u.Email, password); err != nil {
 			t.Error(err)

@@ -9,74 +9,77 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// The errors of a Store, to be compared with errors.Is. Anything else is an
-// infrastructure failure, which a caller may only report as such.
+// The errors of a Store, to be compared with errors.Is. Any other error is an infrastructure
+// failure, and a caller may only report it as one.
 var (
 	ErrNotFound = errors.New("not found")
 	ErrExists   = errors.New("already exists")
 	ErrConflict = errors.New("changed by somebody else")
-	// ErrLastAdmin: the act would leave no enabled user with the role admin. Nothing changed.
+	// ErrLastAdmin: the call would leave no enabled user with the role admin. Nothing changed.
 	ErrLastAdmin = errors.New("this is the last admin")
-	// ErrInvalid: no engine can hold the value (U+0000, not UTF-8, far too long).
-	// Rules above refuse such input by field; this is the net below them. A
-	// look-up by such a value is ErrNotFound.
+	// ErrInvalid: no engine can hold the value (U+0000, not UTF-8, far too long). The rules above
+	// refuse such input by field; this error is the net below them. A look-up by such a value
+	// returns ErrNotFound.
 	ErrInvalid = errors.New("the value cannot be stored")
-	// ErrUnavailable wraps every infrastructure failure of a store: callers answer 503.
+	// ErrUnavailable wraps every infrastructure failure of a store. Callers answer 503.
 	ErrUnavailable = errors.New("the store is unavailable")
-	// ErrUnwritable is an ErrUnavailable of a store that answers and takes no writes.
+	// ErrUnwritable is an ErrUnavailable of a store that answers reads but takes no writes.
 	ErrUnwritable = fmt.Errorf("%w for writing", ErrUnavailable)
 )
 
-// ExistsError is an ErrExists that names the member: email, username, client_id, or id.
+// ExistsError is an ErrExists that names the field: email, username, client_id, or id.
 type ExistsError struct{ Field string }
 
 func (e *ExistsError) Error() string        { return fmt.Sprintf("%s already exists", e.Field) }
 func (e *ExistsError) Is(target error) bool { return target == ErrExists }
 
-// Acts that are worth one take the events of the audit log that tell of them. They are stored in
-// the same transaction, if the act happened and once, however often it was begun again.
+// Methods that deserve an audit entry take their events and store them in the same transaction,
+// exactly once and only if the change happened.
 
-// Users moves user rows. Each method is one atomic act.
+// Users stores accounts. Each method is atomic.
 type Users interface {
 	CreateUser(ctx context.Context, u User, events ...audit.Event) error // ErrExists, as *ExistsError
-	// CreateUsers inserts many in one transaction and leaves out those whose id, email or
-	// username is taken, also by one before it in users. taken tells for each of these who has it.
-	// ErrConflict, with whatever was free inserted, when that one was deleted meanwhile.
-	// events are none, or one for each of users: stored if that one was inserted.
+	// CreateUsers inserts users in one transaction and leaves out each one whose id, email or
+	// username is taken, also by an earlier one in users. taken holds, by index, the account that
+	// has it. events are empty, or one for each of users, and an event is stored if its user was
+	// inserted. ErrConflict: an account that held a name was deleted meanwhile; the free ones were
+	// inserted.
 	CreateUsers(ctx context.Context, users []User, events ...audit.Event) (taken map[int]User, err error)
-	// UsersLike finds, for each of users by index, who has its id, else its email, else its username.
+	// UsersLike finds, for each of users by index, the account that has its id, else its email,
+	// else its username.
 	UsersLike(ctx context.Context, users []User) (map[int]User, error)
 	UserByID(ctx context.Context, id string) (User, error)
-	// UserByLogin finds by canonical email, or by canonical username.
+	// UserByLogin finds an account by canonical email or by canonical username.
 	UserByLogin(ctx context.Context, l Login) (User, error)
-	// UpdateUser replaces every column but password and version of u.ID, if
-	// its version is still u.Version; the row's becomes u.Version+1. A user who is disabled by it
-	// has all grants revoked, at u.UpdatedAt. ErrConflict, ErrExists, ErrNotFound, ErrLastAdmin.
+	// UpdateUser replaces every column of u.ID but password and version, if the row's version is
+	// still u.Version, and makes that u.Version+1. If it disables the user, it revokes all grants
+	// at u.UpdatedAt. ErrConflict, ErrExists, ErrNotFound, ErrLastAdmin.
 	UpdateUser(ctx context.Context, u User, events ...audit.Event) error
-	// SetPassword stores a hash and revokes the user's grants but one, and ends the browser sessions but that which this
-	// one came of. ErrNotFound, ErrConflict: another hash than OldHash is stored.
+	// SetPassword stores a hash. It revokes every grant of the user but one, and ends every browser
+	// session but the one that this grant came from. ErrNotFound; ErrConflict: the stored hash is
+	// not OldHash.
 	SetPassword(ctx context.Context, c PasswordChange, events ...audit.Event) error
-	// SetActive enables or disables; disabling revokes all grants and ends all browser sessions. One who is
-	// so already stays as they are, and nothing is told. ErrNotFound, ErrLastAdmin, ErrConflict: disabled
-	// again meanwhile.
+	// SetActive enables or disables an account. Disabling revokes all grants and ends all browser
+	// sessions. If the account is in that state already, nothing changes and no event is stored.
+	// ErrNotFound, ErrLastAdmin; ErrConflict: the account was disabled again meanwhile.
 	SetActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error
-	// DeleteUser takes everything that is kept in the user's name along, but the audit log.
+	// DeleteUser deletes the account and everything kept in the user's name, except the audit log.
 	// ErrNotFound, ErrLastAdmin.
 	DeleteUser(ctx context.Context, id string, events ...audit.Event) error
-	// ListUsers is a page of the users that q asks for, by (created_at, id), oldest first.
+	// ListUsers returns a page of the users that match q, by (created_at, id), oldest first.
 	ListUsers(ctx context.Context, q UserQuery) ([]User, error)
 }
 
-// UserQuery asks for a page of users. The zero value of a condition is none.
+// UserQuery selects a page of users. A condition with its zero value does not apply.
 type UserQuery struct {
-	After *User  // the last one of the page before; of it CreatedAt and ID count
+	After *User  // the last user of the page before; only CreatedAt and ID are read
 	Limit int    // at least 1
-	Text  string // stands in the canonical email address or username, or is the id
-	Role  string // one that they have
+	Text  string // part of the canonical email address or username, or the whole id
+	Role  string // a role that the user has
 	State State
 }
 
-// State is a condition on activity.
+// State is a condition on whether the account is enabled.
 type State int
 
 const (
@@ -88,75 +91,84 @@ const (
 // PasswordChange is a new password hash of a user.
 type PasswordChange struct {
 	UserID      string
-	OldHash     string // that must still be stored; empty: whatever is
+	OldHash     string // the hash that must still be stored; empty: any
 	NewHash     string
 	KeepSession string // the session id of the one grant that is not revoked; empty: none is kept
 	At          time.Time
 }
 
-// Login is how a user names an account; exactly one is set, canonical.
+// Login names an account at login. Exactly one field is set, in canonical form.
 type Login struct{ EmailKey, UsernameKey string }
 
-// Clients moves client rows.
+// Clients stores clients.
 type Clients interface {
-	// UpdateClient replaces every column but activity, creation and version of c.ID, if its version is still
-	// c.Version; the row's becomes c.Version+1. ErrConflict, ErrNotFound.
+	// UpdateClient replaces every column of c.ID but activity, creation and version, if the row's
+	// version is still c.Version, and makes that c.Version+1. ErrConflict, ErrNotFound.
 	UpdateClient(ctx context.Context, c Client, events ...audit.Event) error
-	// DeleteClient takes its grants, codes and consents along: a client made again under this id
-	// inherits nothing. After an error other than ErrNotFound it may be disabled; delete it again. ErrNotFound.
+	// DeleteClient deletes a client with its grants, codes and consents: a client that is made
+	// again under this id inherits nothing. ErrNotFound. After any other error the client may be
+	// disabled; delete it again.
 	DeleteClient(ctx context.Context, id string, events ...audit.Event) error
-	// ListClients pages by (created_at, id), oldest first. after is the last client of the page before.
+	// ListClients returns a page of clients by (created_at, id), oldest first. after is the last
+	// client of the page before.
 	ListClients(ctx context.Context, after *Client, limit int) ([]Client, error)
-	// RedirectOrigin tells whether an enabled client has a redirect URI of that origin (scheme://host[:port]).
+	// RedirectOrigin reports whether an enabled client has a redirect URI of that origin
+	// (scheme://host[:port]).
 	RedirectOrigin(ctx context.Context, origin string) (bool, error)
-	// UseAssertion remembers until then that a client used a client assertion's jti. ErrExists: it did before.
+	// UseAssertion records until then that a client used the jti of a client assertion. ErrExists:
+	// the client used it before.
 	UseAssertion(ctx context.Context, clientID, jti string, now, until time.Time) error
 	CreateClient(ctx context.Context, c Client, events ...audit.Event) error // ErrExists
 	ClientByID(ctx context.Context, id string) (Client, error)
-	SetClientActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error // disabling revokes all grants
-	// ClientsWithAlgorithm lists the ids of all clients, disabled ones included, whose IDTokenAlg is alg.
+	// SetClientActive enables or disables a client. Disabling revokes all grants.
+	SetClientActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error
+	// ClientsWithAlgorithm returns the ids of all clients, disabled ones included, whose IDTokenAlg
+	// is alg.
 	ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, error)
 }
 
-// Grants moves grant rows.
+// Grants stores grants.
 type Grants interface {
-	// LoginView is the one read of a login: the client, and the user if there is one
-	// (known tells). ErrNotFound: no such client.
+	// LoginView is the one read of a login. It returns the client, and the user if known.
+	// ErrNotFound: no such client.
 	LoginView(ctx context.Context, l Login, clientID string) (u User, known bool, c Client, err error)
-	// StartGrant is the one batch of a login: records last_login_at, stores the
-	// upgraded hash if there is one, and inserts g, all on condition that user and
-	// client are enabled and the password hash is still s.PasswordHash. ErrConflict otherwise.
-	// It gives back s.Attempt and remembers its network, on condition that g was inserted.
-	// Beside g there stay of the user's live grants MaxGrantsPerClient-1 of g's client, and
-	// MaxGrantsPerUser-1 in all; others are deleted: first those that were not rotated since
-	// s.IdleSince, then those without a refresh token, then those that were never refreshed, then
-	// those whose refresh is longest ago. An audit entry is stored for each that was live and had a
-	// refresh token. Of the revoked ones the youngest MaxRevokedPerUser stay.
+	// StartGrant is the one batch of a login. It records last_login_at, stores the upgraded hash if
+	// there is one, and inserts g, all on condition that user and client are enabled and the
+	// password hash is still s.PasswordHash. ErrConflict otherwise. If g was inserted, it also
+	// returns s.Attempt and remembers the attempt's network. Beside g the user keeps at most
+	// MaxGrantsPerClient-1 live grants of g's client and MaxGrantsPerUser-1 in all. The others are
+	// deleted, in this order: grants not rotated since s.IdleSince, grants without a refresh token,
+	// grants that were never refreshed, grants whose last refresh is the oldest. An audit entry is
+	// stored for each deleted grant that was live and had a refresh token. The newest
+	// MaxRevokedPerUser revoked grants are kept.
 	StartGrant(ctx context.Context, s StartGrant) error
-	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict
-	// when no row met every condition; nothing changed then. Of the view's User only ID
-	// and Roles are filled, of its Client only ID, FirstParty, AuthMethod,
-	// GrantTypes, IDTokenAlg, IDTokenClaims, Resources and Scopes.
+	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict when no row
+	// met every condition; nothing changed then. Of the view's User only ID and Roles are filled,
+	// of its Client only ID, FirstParty, AuthMethod, GrantTypes, IDTokenAlg, IDTokenClaims,
+	// Resources and Scopes.
 	AdvanceGrant(ctx context.Context, a Advance) (GrantView, error)
 	// GrantByID and GrantBySession read a grant with its user and client. ErrNotFound.
 	GrantByID(ctx context.Context, id GrantID) (GrantView, error)
 	GrantBySession(ctx context.Context, sessionID string) (GrantView, error)
-	// AnswerLate records that generation g-1 came late: sets late_gen to the row's
-	// generation (late_count 1) or counts one more, on condition that the row's generation
-	// is still generation, it is live, late_gen is not generation-1 and late_count is
-	// under max for it. ErrConflict otherwise.
+	// AnswerLate records that generation g-1 came late. It sets late_gen to the row's generation
+	// (late_count 1) or adds one to the count, on condition that the row's generation is still
+	// generation, the grant is live, late_gen is not generation-1, and late_count is under max for
+	// it. ErrConflict otherwise.
 	AnswerLate(ctx context.Context, id GrantID, generation int64, max int64, events ...audit.Event) error
-	// RevokeGrant is idempotent; revoking what is gone is no error.
+	// RevokeGrant revokes a grant. It is idempotent: a missing grant is no error.
 	RevokeGrant(ctx context.Context, id GrantID, now time.Time, events ...audit.Event) error
-	// RevokeSession revokes a user's grant by its public id. ErrNotFound when that user has no live one.
+	// RevokeSession revokes a user's grant by its public id. ErrNotFound: the user has no live
+	// grant of that id.
 	RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error
-	// RevokeUserGrants revokes all of a user's but keep (a session id; may be empty), and counts them.
-	// It ends the user's browser sessions but the one that keep came of.
-	// The events are stored also when there were none: somebody wanted it so.
+	// RevokeUserGrants revokes all grants of a user but keep (a session id; may be empty), and
+	// returns their number. It ends the user's browser sessions but the one that keep came from.
+	// The events are stored even when there was nothing to revoke, because the revocation was asked
+	// for.
 	RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error)
-	// ListGrants lists a user's live grants, newest first, at most a thousand. idleSince: grants not rotated since are not live.
+	// ListGrants returns a user's live grants, newest first, at most a thousand. Grants not rotated
+	// since idleSince are not live.
 	ListGrants(ctx context.Context, userID string, now, idleSince time.Time) ([]Grant, error)
-	// RemoveExpired deletes at most limit grants that ended before now, and counts them.
+	// RemoveExpired deletes at most limit grants that ended before now, and returns their number.
 	RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
@@ -164,19 +176,19 @@ type Grants interface {
 type StartGrant struct {
 	Grant        Grant
 	PasswordHash string // the hash that was verified
-	Rehash       string // its replacement, when parameters rose; empty: none
+	Rehash       string // its replacement, when the hash parameters were raised; empty: none
 
-	Attempt  Attempt   // given back; zero: none
-	Remember time.Time // until when the attempt's network is remembered under Attempt.Own
+	Attempt  Attempt   // returned to its budgets; zero: none
+	Remember time.Time // when the attempt's network ceases to be remembered under Attempt.Own
 
-	IdleSince time.Time // grants not rotated since are not live; zero: all are
+	IdleSince time.Time // grants not rotated since are not live; zero: all are live
 
 	Events []audit.Event // stored with the grant
 }
 
-// Advance moves a grant from Generation to Generation+1 at Now, if the row is of that
-// generation, is ClientID's, is not revoked or expired, was rotated after IdleSince, and its
-// user and client are enabled (and, with FirstParty, the client public and first-party).
+// Advance moves a grant from Generation to Generation+1 at Now. The row must have that generation,
+// belong to ClientID, be neither revoked nor expired, and have been rotated after IdleSince. Its
+// user and client must be enabled and, with FirstParty, the client public and first-party.
 type Advance struct {
 	ID         GrantID
 	Generation int64
@@ -186,98 +198,103 @@ type Advance struct {
 	IdleSince  time.Time
 }
 
-// GrantView is a grant with what must hold around it for it to be of use.
+// GrantView is a grant with the user and the client that it depends on.
 type GrantView struct {
 	Grant  Grant
 	User   User // without PasswordHash
 	Client Client
 }
 
-// Attempts moves the rows that throttling counts.
+// Attempts stores the attempts that throttling counts.
 type Attempts interface {
-	// ReserveAttempt counts an attempt in each of its budgets if each has room for it by its
-	// Limit; however many are asked for at once, no budget lets more in. ErrConflict when one
-	// has none, and nothing changed then. After any other error it may be reserved.
+	// ReserveAttempt counts an attempt in each of its budgets, if the Limit of each has room for
+	// it. No number of concurrent calls gets more attempts into a budget. ErrConflict: a budget has
+	// no room, and nothing changed. After any other error the attempt may be reserved.
 	ReserveAttempt(ctx context.Context, r Reserve) error
 	// Tallies reads what counts against the budgets of r at r.At.
 	Tallies(ctx context.Context, r Reserve) (Tallies, error)
-	// SettleAttempt records that an attempt was wrong: it is not pending any more. The events are
-	// stored whether or not there is such an attempt; the zero one is none.
-	SettleAttempt(ctx context.Context, a Attempt, events ...audit.Event) error
-	// ReturnAttempt makes an attempt as if it had never been. It is idempotent.
+	// FailAttempt records that an attempt was wrong, so that it is no longer pending. The events
+	// are stored whether or not the attempt exists; the zero attempt is none.
+	FailAttempt(ctx context.Context, a Attempt, events ...audit.Event) error
+	// ReturnAttempt removes an attempt from its budgets, as if it had never been made. It is
+	// idempotent.
 	ReturnAttempt(ctx context.Context, a Attempt) error
-	// RemoveExpiredAttempts deletes at most limit attempts that count for nothing at now, and as
-	// many networks that are not remembered any longer, and counts them.
+	// RemoveExpiredAttempts deletes at most limit attempts that no longer count at now, and as many
+	// networks that are no longer remembered, and returns their number.
 	RemoveExpiredAttempts(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
-// Codes moves authorization codes.
+// Codes stores authorization codes.
 type Codes interface {
-	// SaveCode stores a code, and the consent with it if there is one (merged, resource by resource, into what is there),
-	// on condition that the code's browser session is live at c.CreatedAt and not idle since idleSince, its user is
-	// the code's, and user and client are enabled. Saving a code again that is there unused, under the same
-	// hash, is no error. ErrConflict: a condition failed, also when c.ByConsent and there is
-	// no consent. ErrExists: it was used already.
+	// SaveCode stores a code, and merges consent, if there is one, resource by resource into the
+	// stored consent. Conditions: the code's browser session is live at c.CreatedAt and was used
+	// since idleSince, it belongs to the code's user, and user and client are enabled. Saving an
+	// unused code again under the same hash is no error. ErrConflict: a condition failed, or
+	// c.ByConsent is set and there is no consent. ErrExists: the code was used already.
 	SaveCode(ctx context.Context, c Code, consent *Consent, idleSince time.Time, events ...audit.Event) error
-	// CodeByHash reads a code, used, expired or neither. ErrNotFound, also when it is void: its client was
-	// disabled or deleted since, or, of one that was not used, its browser session has ended or the consent
-	// behind it was taken back.
+	// CodeByHash reads a code, whether used, expired or neither. ErrNotFound: there is no such
+	// code, or the code is void. A code is void once its client was disabled or deleted; an unused
+	// code also once its browser session has ended or the consent behind it was revoked.
 	CodeByHash(ctx context.Context, hash CodeHash) (CodeView, error)
-	// RedeemCode marks a code used and inserts its grant (with the client's epoch, bound to the user's row as
-	// StartGrant is, and the bounds of grants kept), in one transaction, on condition that the code is unused and unexpired at r.Now, and
-	// user and client are enabled, and it is not void. The grant is of the code's browser session. ErrConflict
-	// otherwise: read it and judge anew.
+	// RedeemCode marks a code used and inserts its grant in one transaction. The grant gets the
+	// client's epoch and the code's browser session, and is bound to the user's row and to the
+	// bounds of kept grants as in StartGrant. Conditions: the code is unused, unexpired at r.Now
+	// and not void, and user and client are enabled. ErrConflict otherwise: read the code and
+	// decide again.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
-	// RemoveExpiredCodes deletes at most limit codes, browser sessions and assertions each that ended before now
-	// (codes that were used: an hour before, so that a replay is known as one), and counts them.
+	// RemoveExpiredCodes deletes at most limit codes, browser sessions and assertions each that
+	// ended before now, and returns their number. Used codes are kept for an hour longer, so that a
+	// replay is recognised.
 	RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
-// BrowserSessions moves the sessions of browsers.
+// BrowserSessions stores the login sessions of browsers.
 type BrowserSessions interface {
 	// UserForLogin is LoginView without a client.
 	UserForLogin(ctx context.Context, l Login) (u User, known bool, err error)
-	// StartSession is the one batch of a login at the pages: as StartGrant, for a browser
-	// session. ErrConflict when user or password changed meanwhile.
+	// StartSession is the one batch of a login at the hosted pages. It works as StartGrant does,
+	// for a browser session. ErrConflict: user or password changed meanwhile.
 	StartSession(ctx context.Context, s StartSession, events ...audit.Event) error
-	// BrowserSession reads a session that is live at now and was used since idleSince, of an enabled user, with the user,
-	// but for PasswordHash. ErrNotFound.
+	// BrowserSession reads a session that is live at now and was used since idleSince, and its user
+	// without PasswordHash. The user is enabled. ErrNotFound.
 	BrowserSession(ctx context.Context, hash SessionHash, now, idleSince time.Time) (BrowserSession, User, error)
-	// TouchSession records a use.
+	// TouchSession records that a session was used.
 	TouchSession(ctx context.Context, hash SessionHash, now time.Time) error
-	// EndSession ends a browser session and revokes the grants that came of it and do not hold
-	// offline_access. Idempotent.
+	// EndSession ends a browser session and revokes the grants that came from it and do not hold
+	// offline_access. It is idempotent.
 	EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error
-	// RevokeBrowserSession is EndSession for one of a user's by its public id. ErrNotFound.
+	// RevokeBrowserSession is EndSession for a session of a user, by its public id. ErrNotFound.
 	RevokeBrowserSession(ctx context.Context, userID, id string, now time.Time, events ...audit.Event) error
-	// ListBrowserSessions lists a user's live ones, newest first.
+	// ListBrowserSessions returns a user's live browser sessions, newest first.
 	ListBrowserSessions(ctx context.Context, userID string, now, idleSince time.Time) ([]BrowserSession, error)
 }
 
-// Consents moves consents; SaveCode makes them.
+// Consents stores consents. SaveCode creates them.
 type Consents interface {
-	// ConsentOf is what a user allowed a client, by resource. ErrNotFound.
+	// ConsentOf returns what a user allowed a client, by resource. ErrNotFound.
 	ConsentOf(ctx context.Context, userID, clientID string) (Consent, error)
-	// ListConsents is what a user allowed whom, newest first: one for each client.
+	// ListConsents returns the consents of a user, newest first, one for each client.
 	ListConsents(ctx context.Context, userID string) ([]Consent, error)
-	// RevokeConsent forgets it, deletes unused codes and revokes the client's grants of this user. ErrNotFound.
+	// RevokeConsent deletes the consent and unused codes, and revokes the client's grants of this
+	// user. ErrNotFound.
 	RevokeConsent(ctx context.Context, userID, clientID string, now time.Time, events ...audit.Event) error
 }
 
-// Audit keeps the audit log, which only grows until it is old.
+// Audit stores the audit log. Entries are only added, and removed when they are old.
 type Audit interface {
-	// Record stores events of which no other act takes care. One that is there already, by At
-	// and ID, is left as it is.
+	// Record stores events that no other method stores. An event that is there already, by At and
+	// ID, stays as it is.
 	Record(ctx context.Context, events ...audit.Event) error
-	// ListEvents is a page of the log, the newest first, by (at, id).
+	// ListEvents returns a page of the log, newest first, by (at, id).
 	ListEvents(ctx context.Context, q EventQuery) ([]audit.Event, error)
-	// RemoveEvents deletes at most limit events from before then, the oldest first, and counts them.
+	// RemoveEvents deletes at most limit events from before then, oldest first, and returns their
+	// number.
 	RemoveEvents(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// EventQuery asks for a page of the audit log. The zero value of a condition is none.
+// EventQuery selects a page of the audit log. A condition with its zero value does not apply.
 type EventQuery struct {
-	Before *audit.Event // the last one of the page before; of it At and ID count
+	Before *audit.Event // the last event of the page before; only At and ID are read
 	Limit  int          // at least 1
 
 	Name     audit.Name
@@ -286,7 +303,7 @@ type EventQuery struct {
 	From, To time.Time // From <= At < To
 }
 
-// Store is everything: what an engine implements and the contract suite tests.
+// Store is everything that an engine implements and the contract suite tests.
 type Store interface {
 	Users
 	Clients
@@ -297,6 +314,6 @@ type Store interface {
 	Consents
 	Audit
 	Ping(ctx context.Context) error
-	// Now is the database's clock, the only SQL that reads one.
+	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)
 }

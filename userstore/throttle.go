@@ -15,7 +15,8 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// ErrRateLimited: a budget of attempts is used up; nothing was hashed. As *RateLimitedError.
+// ErrRateLimited: a budget of attempts is used up; nothing was hashed. Returned as
+// *RateLimitedError.
 var ErrRateLimited = errors.New("too many attempts")
 
 // RateLimitedError is an ErrRateLimited that says how long to wait.
@@ -26,45 +27,48 @@ func (e *RateLimitedError) Error() string {
 }
 func (e *RateLimitedError) Is(target error) bool { return target == ErrRateLimited }
 
-// Throttle lets only so many guesses through. Fill the fields, then use it from any number
-// of goroutines; all that replicas must agree on is in the store.
+// Throttle bounds the number of guesses. Fill in the fields, then use it from any number of
+// goroutines. The store holds everything that replicas must agree on.
 //
-// An attempt is counted before anything is hashed, and given back when it was right. So
-// no number of guesses at once gets more through than one after the other,
-// and a replica that dies takes no count with it. When only attempts that are under way
-// stand in the way of another, it waits for them, for most logins are right.
+// An attempt is counted before anything is hashed, and returned if it was right. Concurrent guesses
+// therefore get no more through than consecutive ones, and the counts survive the death of a
+// replica. When only pending attempts stand in the way of another, it waits for them, because most
+// logins are right.
 //
-// A known account is counted by its id, so that its email address, its username and every
-// spelling of either share one budget; a name without an account, by its canonical form.
-// Both are counted, refused and answered alike, so that one name tells nothing. Two do, to
-// whoever spends a budget on it: that they are of one account.
+// A known account is counted by its id, so that its email address, its username and every spelling
+// of either share one budget. A name without an account is counted by its canonical form. Both are
+// counted, refused and answered alike, so one name reveals nothing. Two names can reveal that they
+// belong to one account, at the cost of a budget.
 type Throttle struct {
 	Store  Attempts
 	Secret func() ([]byte, error) // the key of every BudgetKey; the same on all replicas
 
-	SignupsPerNetwork  int           // an hour; 0: any number
-	FailuresPerNetwork int           // in 15 minutes, over all accounts; 0: any number
-	FailuresPerBlock   int           // in 15 minutes, of networks that are not remembered, over all accounts; 0: any number
-	Wait               time.Duration // for attempts that are under way; 0: the Hasher's 5 s
-	AtOnce             int           // attempts that are being counted; 0: 2. As many as hashes run is enough.
-	Log                *slog.Logger  // of refusals; nil: none
+	SignupsPerNetwork  int // in an hour; 0: any number
+	FailuresPerNetwork int // in 15 minutes, over all accounts; 0: any number
+	// FailuresPerBlock bounds networks that are not remembered, in 15 minutes, over all accounts;
+	// 0: any number.
+	FailuresPerBlock int
+	Wait             time.Duration // for pending attempts; 0: the Hasher's 5 s
+	AtOnce           int           // attempts being counted at a time; 0: 2. The number of hash slots is enough.
+	Log              *slog.Logger  // of refusals; nil: none
 
-	none      bool // of NoThrottle
-	mu        sync.Mutex
-	waiting   []*waiter // first come, first woken
-	turns     turns     // to count
-	returns   returns   // attempts that are given back
-	refusals  recorder
-	intruders recorder // these are apart, so that none fills the other's room
-	clients   recorder // that were not proved
-	strays    recorder // clients that there are not
+	none           bool // set in NoThrottle
+	mu             sync.Mutex
+	waiting        []*waiter // in order of arrival
+	turns          turns     // to count attempts in the store
+	returns        returns   // attempts to be returned
+	refusals       recorder
+	adminRefusals  recorder // separate recorders, so that none fills the room of another
+	clientRefusals recorder // credentials that did not prove a client
+	unknownClients recorder // ids that no client has
 }
 
-// NoThrottle counts nothing and lets every attempt through. It is for operators, who need no limit, and for tests of
-// other things; a server takes it on purpose or not at all.
+// NoThrottle counts nothing and lets every attempt through. It is for operators, who need no limit,
+// and for tests of other things. A server has to choose it explicitly.
 var NoThrottle = &Throttle{none: true}
 
-// counts tells whether attempts are counted. An error says that the throttle was forgotten: then nothing may be tried.
+// counts reports whether attempts are counted. The error says that the throttle is missing: then no
+// attempt may be made.
 func (t *Throttle) counts() (bool, error) {
 	if t == nil {
 		return false, errors.New("userstore: the throttle is missing; without one no secret is checked and nobody signs up")
@@ -72,29 +76,29 @@ func (t *Throttle) counts() (bool, error) {
 	return !t.none, nil
 }
 
-// Drain waits until what was refused so far is recorded and what is owed is given back, as far as
-// the store takes it within a few seconds. Call it before the store is closed.
+// Drain waits until the refusals so far are recorded and the attempts to be returned were tried,
+// for a few seconds at most. Call it before the store is closed.
 func (t *Throttle) Drain() {
-	t.returns.drained(drainLimit)
-	t.refusals.wait(drainLimit)
-	t.intruders.wait(drainLimit)
-	t.clients.wait(drainLimit)
-	t.strays.wait(drainLimit)
+	t.returns.waitUntilTried(drainLimit)
+	t.refusals.waitUntilWritten(drainLimit)
+	t.adminRefusals.waitUntilWritten(drainLimit)
+	t.clientRefusals.waitUntilWritten(drainLimit)
+	t.unknownClients.waitUntilWritten(drainLimit)
 }
 
 // drainLimit bounds each part of Drain.
 const drainLimit = 3 * time.Second
 
 const (
-	// mostWaiting bounds those who wait, as the Hasher's queue does.
-	mostWaiting = password.DefaultQueue
+	// maxWaiting bounds the waiting attempts, as the Hasher's queue does.
+	maxWaiting = password.DefaultQueue
 )
 
-// networkOf is the network that a request is counted by, of the address of its origin. One
-// without an address is counted with all others that have none.
+// networkOf returns the network that the request of ctx is counted by. All requests without an
+// address are counted together.
 func networkOf(ctx context.Context) string { return network(audit.OriginOf(ctx).Address) }
 
-// subject is what attempts at an account are counted by.
+// subject returns the name by which attempts at an account are counted.
 func subject(u User, known bool, name string) string {
 	if known {
 		return "id " + u.ID
@@ -102,7 +106,7 @@ func subject(u User, known bool, name string) string {
 	return "name " + name
 }
 
-// keys makes the keys of budgets.
+// budgetKeys is the secret that budget keys are computed with.
 type budgetKeys []byte
 
 func (t *Throttle) keys() (budgetKeys, error) {
@@ -121,10 +125,12 @@ func (k budgetKeys) key(parts ...string) (key BudgetKey) {
 	return key
 }
 
-// admit lets one check of a password through. ErrRateLimited (as *RateLimitedError),
-// ErrOverloaded when attempts that are under way took too long, or the store's error: then
-// nothing may be hashed. target is who the audit log tells of when the budget is the account's.
-func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject string, target audit.Target) (*held, error) {
+// admit lets one check of a password through. ErrRateLimited (as *RateLimitedError), ErrOverloaded
+// when pending attempts took too long, or the store's error: then nothing may be hashed. target is
+// the target of the audit entry when the budget is the account's.
+func (t *Throttle) admit(
+	ctx context.Context, now func() time.Time, subject string, target audit.Target,
+) (*reservation, error) {
 	if counts, err := t.counts(); !counts {
 		return nil, err
 	}
@@ -144,8 +150,8 @@ func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject stri
 	return t.reserve(ctx, now, r, pendingFor, target)
 }
 
-// countFailures has an attempt count, if it is wrong, against the budgets of the network that it comes
-// from and of the block around it, where they are bounded.
+// countFailures adds to r the budgets of its network and of the block around that, where they are
+// bounded. The attempt counts against them if it is wrong.
 func (t *Throttle) countFailures(ctx context.Context, k budgetKeys, r *Reserve) {
 	if t.FailuresPerNetwork > 0 {
 		r.Network, r.NetworkLimit = k.key("failures", networkOf(ctx)), failuresLimit(t.FailuresPerNetwork)
@@ -155,8 +161,9 @@ func (t *Throttle) countFailures(ctx context.Context, k budgetKeys, r *Reserve) 
 	}
 }
 
-// admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
-func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held, error) {
+// admitSignup lets one sign-up through. It counts at once; the caller returns it if the sign-up
+// creates and reveals nothing.
+func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*reservation, error) {
 	if counts, err := t.counts(); !counts || t.SignupsPerNetwork <= 0 {
 		return nil, err
 	}
@@ -168,16 +175,18 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held
 	return t.reserve(ctx, now, r, 0, audit.Target{})
 }
 
-func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*held, error) {
+func (t *Throttle) reserve(
+	ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target,
+) (*reservation, error) {
 	r.ID = newAttemptID()
 	wait := t.Wait
 	if wait <= 0 {
 		wait = password.DefaultWait
 	}
-	patience, cancel := context.WithTimeout(ctx, wait)
+	waitCtx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for try := 0; ; try++ {
-		if !t.turns.take(patience, t.AtOnce) {
+		if !t.turns.take(waitCtx, t.AtOnce) {
 			return nil, ErrOverloaded
 		}
 		r.At = now()
@@ -186,12 +195,12 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 		t.turns.leave()
 		switch {
 		case err == nil:
-			return &held{throttle: t, attempt: r.Attempt}, nil
+			return &reservation{throttle: t, attempt: r.Attempt}, nil
 		case !errors.Is(err, ErrConflict):
-			t.owe(r.Attempt) // it may be there
+			t.giveBackSoon(r.Attempt) // it may be reserved
 			return nil, err
 		case try == 0 && t.returns.owes(r.Attempt):
-			t.returns.settled(patience, r.Attempt)
+			t.returns.waitForOwed(waitCtx, r.Attempt)
 			continue
 		}
 		tallies, err := t.Store.Tallies(ctx, r)
@@ -218,25 +227,25 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 			opens, budget, target, reason = o, r.Block, audit.Target{}, "guesses_from_block"
 		}
 		if opens.After(r.At) {
-			t.refusals.tell(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
+			t.refusals.record(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))
 			return nil, &RateLimitedError{RetryAfter: opens.Sub(r.At)}
 		}
-		if !t.pause(patience, r.Attempt, try) {
+		if !t.pause(waitCtx, r.Attempt, try) {
 			return nil, ErrOverloaded
 		}
 	}
 }
 
-// held is an attempt that was let in. nil is one that nobody counts.
-type held struct {
+// reservation is an attempt that was let through. nil is an attempt that is not counted.
+type reservation struct {
 	throttle *Throttle
 	attempt  Attempt
 	over     bool
 }
 
-// wrong settles it, with the event that tells of it, if any. When the store cannot be told, the attempt
-// counts as wrong a little later.
-func (h *held) wrong(ctx context.Context, events ...audit.Event) error {
+// fail counts the attempt as wrong and stores the events with it. If the store fails, the attempt
+// counts as wrong once its pending time is over.
+func (h *reservation) fail(ctx context.Context, events ...audit.Event) error {
 	if h == nil || h.over {
 		return nil
 	}
@@ -244,38 +253,40 @@ func (h *held) wrong(ctx context.Context, events ...audit.Event) error {
 	defer h.throttle.wake(h.attempt)
 	ctx, cancel := Uncancelled(ctx)
 	defer cancel()
-	return h.throttle.Store.SettleAttempt(ctx, h.attempt, events...)
+	return h.throttle.Store.FailAttempt(ctx, h.attempt, events...)
 }
 
-// back gives it back, now or as soon as the store takes it: a failure of ours is nobody's guess.
-func (h *held) back(ctx context.Context) {
+// giveBack returns the attempt, now or as soon as the store takes it: a failure on our side is no
+// guess.
+func (h *reservation) giveBack(ctx context.Context) {
 	if h == nil || h.over {
 		return
 	}
 	h.over = true
-	h.throttle.owe(h.attempt).tryFor(ctx)
+	h.throttle.giveBackSoon(h.attempt).waitUntilTried(ctx)
 }
 
-// returned notes that a login's own batch gave the attempt back.
-func (h *held) returned() {
+// markReturned notes that the batch of a login returned the attempt.
+func (h *reservation) markReturned() {
 	if h != nil {
 		h.over = true
 		h.throttle.wake(h.attempt)
 	}
 }
 
-// waiter waits for an attempt that is under way.
+// waiter waits for a pending attempt.
 type waiter struct {
 	attempt Attempt
 	woken   chan struct{}
 }
 
-// pause waits until an attempt that a may be waiting for has ended here, or for a moment in which
-// one may have elsewhere. false: a waited long enough, or too many wait.
+// pause waits until an attempt that a may be waiting for has ended in this replica, or for a moment
+// in which one may have ended in another. It returns false when a waited long enough, or too many
+// attempts wait.
 func (t *Throttle) pause(ctx context.Context, a Attempt, try int) bool {
 	w := &waiter{attempt: a, woken: make(chan struct{}, 1)}
 	t.mu.Lock()
-	full := len(t.waiting) >= mostWaiting
+	full := len(t.waiting) >= maxWaiting
 	if !full {
 		t.waiting = append(t.waiting, w)
 	}
@@ -288,8 +299,8 @@ func (t *Throttle) pause(ctx context.Context, a Attempt, try int) bool {
 		defer t.mu.Unlock()
 		t.waiting = slices.DeleteFunc(t.waiting, func(x *waiter) bool { return x == w })
 	}()
-	moment := time.Duration(10<<min(try, 4)) * time.Millisecond // 10 to 160 ms
-	timer := time.NewTimer(moment/2 + rand.N(moment))
+	delay := time.Duration(10<<min(try, 4)) * time.Millisecond // 10 to 160 ms
+	timer := time.NewTimer(delay/2 + rand.N(delay))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -300,20 +311,20 @@ func (t *Throttle) pause(ctx context.Context, a Attempt, try int) bool {
 	return ctx.Err() == nil
 }
 
-// wake lets one of those try again whom a, now over, may have kept waiting.
+// wake wakes one waiter that a, which has ended, may have kept waiting.
 func (t *Throttle) wake(a Attempt) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := slices.IndexFunc(t.waiting, func(w *waiter) bool { return w.attempt.meets(a) })
 	if i >= 0 {
-		t.waiting[i].woken <- struct{}{} // has room for one, and leaves the list with it
+		t.waiting[i].woken <- struct{}{} // has room for one; the waiter leaves the list now
 		t.waiting = slices.Delete(t.waiting, i, i+1)
 	}
 }
 
-// meets tells whether two attempts have a budget in common.
+// meets reports whether two attempts share a budget.
 func (a Attempt) meets(b Attempt) bool {
 	var none BudgetKey
-	return a.Own != none && (a.Own == b.Own || a.Strangers == b.Strangers) || a.Network != none && a.Network == b.Network ||
-		a.Block != none && a.Block == b.Block
+	return a.Own != none && (a.Own == b.Own || a.Strangers == b.Strangers) ||
+		a.Network != none && a.Network == b.Network || a.Block != none && a.Block == b.Block
 }

@@ -7,54 +7,55 @@ import (
 	"time"
 )
 
-// returns gives attempts back that were right, or came to nothing for a reason of ours, out of
-// the way of answers: a store that stands still, or somebody who holds an attempt's rows, delays
-// neither the request that the attempt belongs to by more than a moment, nor those of others, nor
-// does it take a turn of those that count. What fails is tried again until it works: it
-// stands in the way of right passwords, and it may be done any number of times.
+// returns gives back attempts that were right, or that failed for a reason on our side. It works
+// beside the requests: a stalled store, or another transaction that holds an attempt's rows, delays
+// the attempt's own request only by a moment and other requests not at all, and takes none of the
+// turns for counting. A return that fails is tried again until it succeeds, because it stands in
+// the way of right passwords, and returning is idempotent.
 type returns struct {
 	mu      sync.Mutex
-	owed    []*owedAttempt // those that did not fail yet come first
+	owed    []*owedAttempt // attempts that have not failed yet come first
 	workers int
-	kick    chan struct{} // holds one: whoever pauses tries at once
+	wakeUp  chan struct{} // holds one: a worker that pauses continues at once
 }
 
-// owedAttempt is to be given back.
+// owedAttempt is an attempt to be returned.
 type owedAttempt struct {
 	Attempt
 	since  time.Time
-	busy   bool          // a worker is at it
-	failed bool          // it was tried before
-	tried  chan struct{} // closed when it was tried once
+	busy   bool          // a worker is returning it
+	failed bool          // a try has failed
+	tried  chan struct{} // closed after the first try
 }
 
 const (
-	// returnsAtOnce is how many are given back at a time.
+	// returnsAtOnce is the number of workers.
 	returnsAtOnce = 2
-	// returnLimit is how long the store may take for one.
+	// returnLimit is how long the store may take for one attempt.
 	returnLimit = 3 * time.Second
-	// returnGrace is how long an answer waits for its own: in a healthy store milliseconds are enough,
-	// and whoever comes next finds the budget as it should be.
+	// returnGrace is how long an answer waits for the return of its own attempt. A healthy store
+	// takes milliseconds, and the next request then finds the budget as it should be.
 	returnGrace = 250 * time.Millisecond
-	// returnFor is how long one is tried again. After that it counts in no network's budget.
+	// returnFor is how long an attempt is tried again. After that time it counts in no network's
+	// budget.
 	returnFor = 15 * time.Minute
-	// mostOwed is how many attempts are remembered through an outage of the store; it is
-	// as many as could have been under way, many times over.
-	mostOwed = 4096
-	// pauses between two tries of what failed.
+	// maxOwed bounds the attempts that are remembered through an outage of the store. It is many
+	// times the number that can be pending.
+	maxOwed = 4096
+	// Pauses between two tries of a failed return.
 	firstReturnPause, longestReturnPause = 50 * time.Millisecond, time.Second
 )
 
-// owe has a given back.
-func (t *Throttle) owe(a Attempt) *owedAttempt {
+// giveBackSoon queues a to be returned.
+func (t *Throttle) giveBackSoon(a Attempt) *owedAttempt {
 	r := &t.returns
 	o := &owedAttempt{Attempt: a, since: time.Now(), tried: make(chan struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kick == nil {
-		r.kick = make(chan struct{}, 1)
+	if r.wakeUp == nil {
+		r.wakeUp = make(chan struct{}, 1)
 	}
-	if len(r.owed) >= mostOwed {
+	if len(r.owed) >= maxOwed {
 		if i := slices.IndexFunc(r.owed, func(o *owedAttempt) bool { return !o.busy }); i >= 0 {
 			r.drop(i)
 		}
@@ -66,22 +67,22 @@ func (t *Throttle) owe(a Attempt) *owedAttempt {
 	r.owed = slices.Insert(r.owed, i, o)
 	if r.workers < returnsAtOnce {
 		r.workers++
-		go t.payBack()
+		go t.giveBackOwed()
 	} else {
-		r.hurry()
+		r.wakeWorker()
 	}
 	return o
 }
 
-// hurry wakes a worker that pauses. r.mu is held.
-func (r *returns) hurry() {
+// wakeWorker wakes a worker that pauses. r.mu is held.
+func (r *returns) wakeWorker() {
 	select {
-	case r.kick <- struct{}{}:
+	case r.wakeUp <- struct{}{}:
 	default:
 	}
 }
 
-// drop forgets the i-th. r.mu is held.
+// drop removes the i-th attempt. r.mu is held.
 func (r *returns) drop(i int) {
 	if !r.owed[i].failed {
 		close(r.owed[i].tried)
@@ -89,19 +90,19 @@ func (r *returns) drop(i int) {
 	r.owed = slices.Delete(r.owed, i, i+1)
 }
 
-// payBack gives back what is owed, one after the other, and ends when nothing is.
-func (t *Throttle) payBack() {
+// giveBackOwed returns the queued attempts one after the other, and ends when there are none.
+func (t *Throttle) giveBackOwed() {
 	r := &t.returns
-	pause, ready := firstReturnPause, false // ready: for what failed before
+	pause, ready := firstReturnPause, false // ready: to try failed returns again
 	for {
 		o := r.next(ready)
 		if o == nil {
 			return
 		}
-		if o.Attempt == (Attempt{}) { // only what failed is left: wait a little
+		if o.Attempt == (Attempt{}) { // only failed returns are left: wait a little
 			timer := time.NewTimer(pause)
 			select {
-			case <-r.kick:
+			case <-r.wakeUp:
 			case <-timer.C:
 			}
 			timer.Stop()
@@ -111,7 +112,7 @@ func (t *Throttle) payBack() {
 		ctx, cancel := context.WithTimeout(context.Background(), returnLimit)
 		err := t.Store.ReturnAttempt(ctx, o.Attempt)
 		cancel()
-		ready = err == nil // then the store is back
+		ready = err == nil // the store works again
 		if err == nil {
 			pause = firstReturnPause
 			t.wake(o.Attempt)
@@ -133,8 +134,9 @@ func (t *Throttle) payBack() {
 	}
 }
 
-// next is what a worker gives back now. A zero attempt: all that is left has failed before, and the
-// worker, which is not ready for that, should pause; nil: nothing is left, and it has ended.
+// next returns the attempt that a worker returns now. A zero attempt says that all others have
+// failed before and the worker, which is not ready for them, should pause. nil says that none is
+// left and the worker has ended.
 func (r *returns) next(ready bool) *owedAttempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -150,24 +152,25 @@ func (r *returns) next(ready bool) *owedAttempt {
 	return r.owed[i]
 }
 
-// owes tells whether something is to be given back that stands in the way of a.
+// owes reports whether an attempt that shares a budget with a is still to be returned.
 func (r *returns) owes(a Attempt) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(r.owed, func(o *owedAttempt) bool { return o.meets(a) })
 }
 
-// settled waits a moment for what is owed and stands in the way of a.
-func (r *returns) settled(ctx context.Context, a Attempt) {
-	for end := time.Now().Add(returnGrace); r.owes(a) && time.Now().Before(end) && ctx.Err() == nil; time.Sleep(2 * time.Millisecond) {
+// waitForOwed waits a moment for the return of the attempts that share a budget with a.
+func (r *returns) waitForOwed(ctx context.Context, a Attempt) {
+	for end := time.Now().Add(returnGrace); r.owes(a) && time.Now().Before(end) && ctx.Err() == nil; {
 		r.mu.Lock()
-		r.hurry()
+		r.wakeWorker()
 		r.mu.Unlock()
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-// drained waits until everything that is owed was tried, but not for longer than limit.
-func (r *returns) drained(limit time.Duration) {
+// waitUntilTried waits until every attempt to be returned was tried, but not longer than limit.
+func (r *returns) waitUntilTried(limit time.Duration) {
 	untried := func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -178,8 +181,9 @@ func (r *returns) drained(limit time.Duration) {
 	}
 }
 
-// tryFor waits until o was tried, or for a moment, and in no case beyond the deadline of ctx.
-func (o *owedAttempt) tryFor(ctx context.Context) {
+// waitUntilTried waits until o was tried, but only for a moment and never beyond the deadline of
+// ctx.
+func (o *owedAttempt) waitUntilTried(ctx context.Context) {
 	grace := returnGrace
 	if end, ok := ctx.Deadline(); ok {
 		grace = min(grace, time.Until(end))
@@ -195,8 +199,9 @@ func (o *owedAttempt) tryFor(ctx context.Context) {
 	}
 }
 
-// Uncancelled is ctx for what has to be done also when the client hangs up, as recording its
-// wrong password: it has the deadline of ctx, so that no request outlasts its own, but is not cancelled.
+// Uncancelled returns ctx for work that must be done even when the client hangs up, such as
+// recording its wrong password. It keeps the deadline of ctx, so that no request outlasts its own,
+// but is not cancelled.
 func Uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
 	kept := context.WithoutCancel(ctx)
 	if end, ok := ctx.Deadline(); ok {

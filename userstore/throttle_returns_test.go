@@ -11,15 +11,15 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// stuckAttempts is a store in which what has to do with some attempts hangs until its context
-// ends, as it does while somebody holds their rows, or the store stands still.
+// stuckAttempts is a store in which calls about some attempts hang until their context ends, as
+// they do while another transaction holds the rows or the store is stalled.
 type stuckAttempts struct {
 	Attempts
 	mu       sync.Mutex
 	stuck    bool
 	down     bool // fails at once
 	returned map[Attempt]int
-	settled  int
+	failed   int
 }
 
 func (s *stuckAttempts) hang(ctx context.Context) error {
@@ -54,7 +54,7 @@ func (s *stuckAttempts) ReturnAttempt(ctx context.Context, a Attempt) error {
 	return err
 }
 
-func (s *stuckAttempts) SettleAttempt(ctx context.Context, a Attempt, _ ...audit.Event) error {
+func (s *stuckAttempts) FailAttempt(ctx context.Context, a Attempt, _ ...audit.Event) error {
 	return s.hang(ctx)
 }
 
@@ -64,7 +64,7 @@ func (s *stuckAttempts) times(a Attempt) int {
 	return s.returned[a]
 }
 
-// left is what is owed, and who works on it.
+// left returns the numbers of owed attempts and of workers.
 func left(throttle *Throttle) (owed, workers int) {
 	throttle.returns.mu.Lock()
 	defer throttle.returns.mu.Unlock()
@@ -76,7 +76,7 @@ func newStuck() (*stuckAttempts, *Throttle) {
 	return s, &Throttle{Store: s, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
 }
 
-func admitted(t *testing.T, throttle *Throttle, ctx context.Context, name string) *held {
+func admitted(t *testing.T, throttle *Throttle, ctx context.Context, name string) *reservation {
 	t.Helper()
 	h, err := throttle.admit(ctx, time.Now, subject(User{}, false, name), audit.Target{})
 	if err != nil {
@@ -85,14 +85,14 @@ func admitted(t *testing.T, throttle *Throttle, ctx context.Context, name string
 	return h
 }
 
-// F-14: attempts that cannot be given back, because somebody holds their rows, hold no turn of those
-// that count, and delay the answers of others by no more than a moment.
+// F-14: attempts that cannot be returned, because another transaction holds their rows, take no
+// turn for counting, and delay other answers by no more than a moment.
 func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, throttle := newStuck()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		var helds []*held
+		var helds []*reservation
 		for _, name := range []string{"alice", "alice", "alice", "alice", "alice"} {
 			helds = append(helds, admitted(t, throttle, ctx, name))
 		}
@@ -101,7 +101,7 @@ func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 		began := time.Now()
 		for _, h := range helds {
 			all.Go(func() {
-				h.back(ctx)
+				h.giveBack(ctx)
 				if took := time.Since(began); took > returnGrace {
 					t.Errorf("an answer waited %s", took)
 				}
@@ -125,18 +125,20 @@ func TestF14AttemptsThatCannotBeGivenBackAreInNobodysWay(t *testing.T) {
 	})
 }
 
-// F-06: nothing that is done beside the request outlasts its deadline; and when the client hangs up,
-// a wrong password is recorded all the same.
+// F-06: no work beside a request outlasts the request's deadline, and a wrong password is recorded
+// even when the client hangs up.
 func TestF06WhatIsDoneBesideARequestHasItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, throttle := newStuck()
 		a := &Accounts{Store: recordsNothing{stuck: store}, Throttle: throttle, Now: time.Now}
-		for name, act := range map[string]func(context.Context, *held) error{
-			"given back": func(ctx context.Context, h *held) error { h.back(ctx); return nil },
-			"wrong":      func(ctx context.Context, h *held) error { return h.wrong(ctx, audit.Event{}) },
-			"refused":    func(ctx context.Context, h *held) error { return a.refused(ctx, audit.Event{}, ErrInvalidCredentials) },
-			"both": func(ctx context.Context, h *held) error {
-				return a.Refuse(ctx, Verified{held: h}, "x", ErrInvalidCredentials)
+		for name, act := range map[string]func(context.Context, *reservation) error{
+			"given back": func(ctx context.Context, h *reservation) error { h.giveBack(ctx); return nil },
+			"wrong":      func(ctx context.Context, h *reservation) error { return h.fail(ctx, audit.Event{}) },
+			"refused": func(ctx context.Context, h *reservation) error {
+				return a.recordRefusal(ctx, audit.Event{}, ErrInvalidCredentials)
+			},
+			"both": func(ctx context.Context, h *reservation) error {
+				return a.Refuse(ctx, Verified{reservation: h}, "x", ErrInvalidCredentials)
 			},
 		} {
 			for _, left := range []time.Duration{0, 10 * time.Millisecond, time.Second} {
@@ -161,7 +163,7 @@ func TestF06WhatIsDoneBesideARequestHasItsDeadline(t *testing.T) {
 		gone, leave := context.WithTimeout(t.Context(), time.Second)
 		h := admitted(t, throttle, gone, "alice")
 		leave()
-		if err := h.wrong(gone, audit.Event{}); err != nil {
+		if err := h.fail(gone, audit.Event{}); err != nil {
 			t.Errorf("after the client hung up: %v", err)
 		}
 	})
@@ -174,18 +176,18 @@ type recordsNothing struct {
 
 func (s recordsNothing) Record(ctx context.Context, _ ...audit.Event) error { return s.stuck.hang(ctx) }
 
-// What is owed through an outage is given back soon after it, each once, also while new requests come;
-// Drain does not wait for a store that stands still.
+// Attempts that are owed through an outage are returned soon after it, each once, also while new
+// requests come. Drain does not wait for a stalled store.
 func TestWhatIsOwedIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, throttle := newStuck()
-		var helds []*held
+		var helds []*reservation
 		for range 300 {
 			helds = append(helds, admitted(t, throttle, t.Context(), "alice"))
 		}
 		store.set(false, true)
 		for _, h := range helds {
-			h.back(t.Context())
+			h.giveBack(t.Context())
 		}
 		began := time.Now()
 		throttle.Drain()
@@ -208,10 +210,10 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 			t.Errorf("%d workers, %d owed at the end", workers, owed)
 		}
 
-		// A store that stands still.
+		// A stalled store.
 		h := admitted(t, throttle, t.Context(), "bob")
 		store.set(true, false)
-		h.back(t.Context())
+		h.giveBack(t.Context())
 		began = time.Now()
 		throttle.Drain()
 		if took := time.Since(began); took > drainLimit {
@@ -220,10 +222,10 @@ func TestWhatIsOwedIsGivenBack(t *testing.T) {
 		store.set(false, false)
 		time.Sleep(time.Minute)
 
-		// One that stays out of reach is given up one day, and no goroutine is left.
+		// A store that stays unreachable is given up in the end, and no goroutine is left.
 		store.set(false, true)
 		h = admitted(t, throttle, t.Context(), "carol")
-		h.back(t.Context())
+		h.giveBack(t.Context())
 		time.Sleep(returnFor + time.Minute)
 		if owed, workers := left(throttle); owed+workers != 0 {
 			t.Errorf("%d workers, %d owed for ever", workers, owed)

@@ -8,10 +8,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A log of attempts by the rules alone: what a store has to agree with (storetest).
+// book is a log of attempts by the rules alone, with which a store has to agree (storetest).
 type book struct {
 	Limit
-	at []time.Time // of the wrong ones, all that ever were
+	at []time.Time // of all wrong attempts ever
 }
 
 func (b *book) tally(now time.Time) (t Tally) {
@@ -26,7 +26,7 @@ func (b *book) tally(now time.Time) (t Tally) {
 	return t
 }
 
-// try is a wrong attempt at now; false when it is not let in.
+// try makes a wrong attempt at now; false: it is not let through.
 func (b *book) try(now time.Time) bool {
 	if b.Opens(b.tally(now)).After(now) {
 		return false
@@ -35,7 +35,7 @@ func (b *book) try(now time.Time) bool {
 	return true
 }
 
-// most is the largest number of attempts in any stretch of d.
+// most returns the largest number of attempts in any stretch of d.
 func (b *book) most(d time.Duration) (most int) {
 	for i := range b.at {
 		end := b.at[i].Add(d)
@@ -67,7 +67,8 @@ func TestWaitsGrowToAnHour(t *testing.T) {
 	}
 }
 
-// Whoever guesses as soon as it is allowed, for a month, evaluates this many in his best 24 hours.
+// An attacker who guesses as soon as the limit allows, for a month, evaluates this many in the best
+// 24 hours.
 func TestStrangersEvaluateFewGuessesADay(t *testing.T) {
 	b := &book{Limit: strangersLimit}
 	for now := epoch; now.Before(epoch.Add(30 * 24 * time.Hour)); now = now.Add(10 * time.Second) {
@@ -81,8 +82,8 @@ func TestStrangersEvaluateFewGuessesADay(t *testing.T) {
 	}
 }
 
-// However attempts are spread, and however long an attacker lies low in between, no limit
-// lets more through than it says.
+// However attempts are spread, and however long an attacker pauses in between, a limit lets no more
+// through than it promises.
 func TestNoScheduleBeatsALimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := &book{Limit: rapid.SampledFrom([]Limit{strangersLimit, ownLimit, failuresLimit(100), signupsLimit(30)}).Draw(t, "limit")}
@@ -96,7 +97,7 @@ func TestNoScheduleBeatsALimit(t *testing.T) {
 				case let == opens.After(now):
 					t.Fatalf("let in at %s: %t, but it opens at %s", now, let, opens)
 				case !let && rapid.Bool().Draw(t, "patient"):
-					// What is said in Retry-After is true: then, and not before.
+					// Retry-After is exact: the next attempt is let through then, and not before.
 					if early := opens.Add(-time.Microsecond); b.Step == 0 && !b.Opens(b.tally(early)).After(early) {
 						t.Fatalf("it opens before %s", opens)
 					}

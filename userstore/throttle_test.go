@@ -18,7 +18,7 @@ import (
 
 const wrong = "not the password of anybody"
 
-// throttled is accounts behind a Throttle, one for each replica on one store.
+// throttled is Accounts behind a Throttle, one for each replica on one store.
 type throttled struct {
 	testing.TB
 	replicas []*world
@@ -74,7 +74,7 @@ func (w *throttled) login(i int, name, secret, from string) error {
 	return a.StartGrant(ctx, v, g, time.Time{})
 }
 
-// guess is a wrong password; it tells whether it was evaluated.
+// guess tries a wrong password and reports whether it was evaluated.
 func (w *throttled) guess(i int, name, from string) bool {
 	w.Helper()
 	err := w.login(i, name, wrong, from)
@@ -88,7 +88,7 @@ func (w *throttled) guess(i int, name, from string) bool {
 	return false
 }
 
-// guesses counts how many of n are evaluated.
+// guesses makes n guesses and returns how many were evaluated.
 func (w *throttled) guesses(n int, name, from string) (evaluated int) {
 	w.Helper()
 	for range n {
@@ -106,7 +106,7 @@ func (w *throttled) want(what string, got, want any) {
 	}
 }
 
-// limited wants a refusal that says for how long.
+// limited fails unless err is a refusal with this wait.
 func (w *throttled) limited(err error, wait time.Duration) {
 	w.Helper()
 	var e *userstore.RateLimitedError
@@ -115,7 +115,7 @@ func (w *throttled) limited(err error, wait time.Duration) {
 	}
 }
 
-// A day and a half of an attacker who has every address he wants, and all the patience.
+// A day and a half of a patient attacker with unlimited addresses.
 func TestStrangersShareOneBudget(t *testing.T) {
 	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
@@ -139,14 +139,14 @@ func TestStrangersShareOneBudget(t *testing.T) {
 			if day < 20 || day >= 40 || evaluated-day >= 20 {
 				t.Errorf("%s: %d guesses in 24 h, %d in 36 h", name, day, evaluated)
 			}
-			// Two days later all is forgotten.
+			// Two days later the counts are zero.
 			w.wait(48 * time.Hour)
 			w.want(name+" later", w.guesses(20, names[0], "192.0.2.1"), 10)
 		}
 	})
 }
 
-// U-13: whoever logged in keeps a budget that nobody else can use up.
+// U-13: a network that logged in keeps a budget that strangers cannot use up.
 func TestU13NobodyIsLockedOutByStrangers(t *testing.T) {
 	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
@@ -165,7 +165,7 @@ func TestU13NobodyIsLockedOutByStrangers(t *testing.T) {
 				}
 			}
 		}
-		// A budget of their own, but no more than a budget.
+		// The known network has a budget of its own, but a bounded one.
 		w.want("at home", w.guesses(30, "alice", "198.51.100.7"), 10)
 		w.limited(w.login(1, "alice", password, "198.51.100.7"), 15*time.Minute)
 		if err := w.login(1, "alice", password, "2001:db8:77:7::1"); err != nil {
@@ -182,7 +182,7 @@ func TestU13NobodyIsLockedOutByStrangers(t *testing.T) {
 	})
 }
 
-// U-15, U-16: at once, on two replicas, as one after the other.
+// U-15, U-16: concurrent attempts on two replicas count as consecutive ones do.
 func TestU15WrongAtOnce(t *testing.T) {
 	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
 		for round := range 5 { // in the first, connections are still being opened
@@ -226,7 +226,7 @@ func TestU16RightAtOnce(t *testing.T) {
 	})
 }
 
-// A right login does not wash away the wrong ones of others, nor of its own network.
+// A right login does not erase the wrong ones of others, nor of its own network.
 func TestARightLoginReturnsOnlyItself(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.replicas[0].Throttle.FailuresPerNetwork = 25
@@ -254,7 +254,8 @@ func TestARightLoginReturnsOnlyItself(t *testing.T) {
 	})
 }
 
-// Rows are bounded by what networks may try, however many names they make up, and go away.
+// The number of rows is bounded by the networks' budgets, however many names are made up, and rows
+// are removed.
 func TestMadeUpNamesLeaveFewRows(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.replicas[0].Throttle.FailuresPerNetwork = 25
@@ -274,7 +275,7 @@ func TestMadeUpNamesLeaveFewRows(t *testing.T) {
 	})
 }
 
-// U-25: whoever has a session and not the password is a guesser as any other.
+// U-25: a holder of a session without the password is counted as any other guesser.
 func TestU25CurrentPasswordsCount(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		u, a := w.register("alice@x.test", "alice"), w.replicas[0]
@@ -322,12 +323,12 @@ func TestSignupsPerNetwork(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for range 9 { // what cannot be an account is not counted
+		for range 9 { // invalid input is not counted
 			if _, ok := errors.AsType[*userstore.ValidationError](signup("192.0.2.1", "b@x.test", "short")); !ok {
 				t.Error("a short password was not refused")
 			}
 		}
-		for range 2 { // U-03: what tells of an account is
+		for range 2 { // U-03: a sign-up that reveals an account is counted
 			if err := signup("192.0.2.1", "a1@x.test", password); !errors.Is(err, userstore.ErrExists) {
 				t.Error(err)
 			}
@@ -354,8 +355,8 @@ func TestSignupsPerNetwork(t *testing.T) {
 	})
 }
 
-// A replica that dies in the middle of a check leaves it counted: for a while as one that may
-// yet turn out right, then as wrong.
+// When a replica dies in the middle of a check, the attempt stays counted: first as pending, then
+// as wrong.
 func TestAnAttemptWhoseReplicaDied(t *testing.T) {
 	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
@@ -382,7 +383,7 @@ func TestAnAttemptWhoseReplicaDied(t *testing.T) {
 	})
 }
 
-// Without the secret nothing is counted, so nothing is let in either.
+// Without the secret nothing can be counted, so nothing is let through.
 func TestThrottleFailsClosed(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		u, a := w.register("alice@x.test", "alice"), w.replicas[0]
@@ -406,7 +407,7 @@ func TestThrottleFailsClosed(t *testing.T) {
 	})
 }
 
-// Who leaves before his password is checked has not guessed.
+// A request that is cancelled before its password is checked is no guess.
 func TestSomebodyWhoLeft(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
@@ -425,7 +426,7 @@ func TestSomebodyWhoLeft(t *testing.T) {
 	})
 }
 
-// leavingAttempts has the caller leave as soon as an attempt is reserved.
+// leavingAttempts is a store that cancels the caller's context as soon as an attempt is reserved.
 type leavingAttempts struct {
 	userstore.Attempts
 	leave context.CancelFunc

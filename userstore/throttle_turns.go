@@ -5,20 +5,21 @@ import (
 	"sync"
 )
 
-// turns let a few attempts at a time be counted in the store. However many people log in at once,
-// no more than these stand before a refresh where the store takes one write after the other, or
-// has few connections. Counting takes milliseconds and hashing tens of them: who waits here would
-// only wait for a hash instead.
+// turns bounds how many attempts are counted in the store at a time. However many people log in at
+// once, only these few can delay a refresh where the store takes one write after the other or has
+// few connections. Counting takes milliseconds and hashing tens of them, so a login that waits here
+// would otherwise wait for a hash.
 type turns struct {
 	mu      sync.Mutex
-	tokens  chan struct{} // made by the first who comes
+	tokens  chan struct{} // made by the first call of take
 	waiting int
 }
 
-// turnsAtOnce is what Throttle.AtOnce is at least.
+// turnsAtOnce is the least value of Throttle.AtOnce.
 const turnsAtOnce = 2
 
-// take waits for a turn until ctx is over, if not too many wait already. Call leave when it was taken.
+// take waits for a turn until ctx is done, unless too many callers wait already. After true, the
+// caller must call leave.
 func (t *turns) take(ctx context.Context, atOnce int) (taken bool) {
 	t.mu.Lock()
 	if t.tokens == nil {
@@ -31,7 +32,7 @@ func (t *turns) take(ctx context.Context, atOnce int) (taken bool) {
 		return true
 	default:
 	}
-	if t.waiting >= mostWaiting {
+	if t.waiting >= maxWaiting {
 		t.mu.Unlock()
 		return false
 	}

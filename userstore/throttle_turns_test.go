@@ -14,7 +14,7 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// slowAttempts counts how many are in the store at once, each for a moment.
+// slowAttempts counts how many calls are in the store at once, each for a moment.
 type slowAttempts struct {
 	Attempts
 	inside, most, reserved, returned atomic.Int64
@@ -40,8 +40,9 @@ func (s *slowAttempts) ReturnAttempt(context.Context, Attempt) error {
 	return nil
 }
 
-// A thousand logins at once are few in the store at any time, so that a refresh waits for few; those
-// beyond what may wait are sent away without it, and so are those who waited too long.
+// Of a thousand concurrent logins only a few are in the store at any time, so that a refresh waits
+// for few. Logins beyond the queue, and logins that waited too long, are refused without reaching
+// the store.
 func TestFewAttemptsAreInTheStoreAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowAttempts{}
@@ -64,15 +65,15 @@ func TestFewAttemptsAreInTheStoreAtOnce(t *testing.T) {
 			})
 		}
 		work.Wait()
-		// Of the 258 who may, as many get in as fit into a second.
+		// Of the 258 logins that may wait, as many are admitted as fit into a second.
 		if fit := int64(time.Second / (10 * time.Millisecond) * turnsAtOnce); other.Load() != 0 || admitted.Load() != store.reserved.Load() ||
 			admitted.Load() < fit-turnsAtOnce || admitted.Load() > fit+turnsAtOnce || refused.Load()+admitted.Load() != 1000 {
 			t.Errorf("%d admitted, %d reserved, %d refused, %d otherwise", admitted.Load(), store.reserved.Load(), refused.Load(), other.Load())
 		}
-		// All are given back at once, and nobody waits for long.
+		// All are returned at once, and none waits for long.
 		began := time.Now()
 		helds.Range(func(_, h any) bool {
-			work.Go(func() { h.(*held).back(t.Context()) })
+			work.Go(func() { h.(*reservation).giveBack(t.Context()) })
 			return true
 		})
 		work.Wait()
@@ -90,10 +91,10 @@ func TestFewAttemptsAreInTheStoreAtOnce(t *testing.T) {
 	})
 }
 
-// While the hash queue is full, nothing is written of a login that it would send away.
+// While the hash queue is full, a login that would be refused writes nothing.
 func TestAFullHashQueueCostsNoWrite(t *testing.T) {
 	store := &slowAttempts{}
-	// One hash that takes seconds has the only slot, and another one waits in the only place.
+	// One slow hash has the only slot, and another waits in the only place of the queue.
 	h := password.New(password.Params{MemoryKiB: 64 << 10, Time: 40, Threads: 1}, 1, 1, time.Second)
 	for range 2 {
 		go h.Hash(context.WithoutCancel(t.Context()), "a long enough passphrase")
@@ -113,7 +114,7 @@ func TestAFullHashQueueCostsNoWrite(t *testing.T) {
 	}
 }
 
-// onlyReads finds everybody.
+// onlyReads is a store that finds every user.
 type onlyReads struct{ Store }
 
 func (onlyReads) LoginView(context.Context, Login, string) (User, bool, Client, error) {

@@ -10,41 +10,40 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// caseless is the form in which two names are the same name: Unicode's compatibility
-// caseless match (definition D146), which knows neither case, width nor ligatures.
-// Full folding and not strings.ToLower: the latter turns the Turkish İ into a plain i,
-// so that whoever owns alİce@… would be taken for alice@….
+// caseless returns the form in which names are compared: Unicode's compatibility caseless match
+// (definition D146), which ignores case, width and ligatures. It uses full folding and not
+// strings.ToLower, which turns the Turkish İ into a plain i, so that the owner of alİce@… would be
+// taken for alice@….
 func caseless(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	fold := cases.Fold() // keeps state: one a call
+	fold := cases.Fold() // keeps state: a new one for each call
 	s = norm.NFKC.String(fold.String(norm.NFD.String(s)))
 	return norm.NFKC.String(fold.String(s))
 }
 
-// Folded is a part of a canonical name, as the keys of users hold it: to find them by.
+// Folded returns a part of a canonical name in the form of the users' keys, for searches.
 func Folded(part string) string { return caseless(part) }
 
-// identifier is the character repertoire of names: PRECIS' IdentifierClass (RFC 8264
-// section 4.2), which holds letters, digits and marks that have one look and one
-// form, and neither invisible, private, obsolete nor unassigned characters. It is
-// used to check only; caseless has mapped before.
+// identifier is the character repertoire of names: PRECIS' IdentifierClass (RFC 8264 section 4.2).
+// It contains letters, digits and marks that have one look and one form, but no invisible, private,
+// obsolete or unassigned characters. It only checks; caseless has mapped the name before.
 var identifier = precis.NewIdentifier()
 
-// rightToLeft adds the Bidi Rule of RFC 5893, so that a username looks the same in
-// whichever direction the text around it runs.
+// rightToLeft adds the Bidi Rule of RFC 5893, so that a username looks the same in text of either
+// direction.
 var rightToLeft = precis.NewIdentifier(precis.BidiRule)
 
-// belongs tells whether s holds only what profile allows, and is in its normal form.
-func belongs(profile *precis.Profile, s string) bool {
+// allowedBy reports whether s holds only characters that profile allows, and is in its normal form.
+func allowedBy(profile *precis.Profile, s string) bool {
 	out, err := profile.String(s)
 	return err == nil && out == s
 }
 
-// invisible finds a character in a name that a reader would not see or not expect:
-// spaces, controls, zero-width and direction marks, private use. The joiners U+200C and
-// U+200D are left to the contextual rules of PRECIS and IDNA, since Persian and Indic names need them.
+// invisible reports whether a name holds a character that a reader would not see or not expect:
+// spaces, controls, zero-width and direction marks, private use. The joiners U+200C and U+200D are
+// left to the contextual rules of PRECIS and IDNA, because Persian and Indic names need them.
 func invisible(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
 		switch r {

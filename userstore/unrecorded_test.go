@@ -11,28 +11,28 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// mute is a store that cannot write down what failed.
-type mute struct {
+// unrecordable is a store that cannot record failures.
+type unrecordable struct {
 	userstore.Store
 	off bool
 }
 
-func (m *mute) SettleAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
+func (m *unrecordable) FailAttempt(ctx context.Context, at userstore.Attempt, events ...audit.Event) error {
 	if m.off {
-		return m.Store.SettleAttempt(ctx, at, events...)
+		return m.Store.FailAttempt(ctx, at, events...)
 	}
 	return fmt.Errorf("disk full: %w", userstore.ErrUnavailable)
 }
 
-func (m *mute) Record(ctx context.Context, events ...audit.Event) error {
+func (m *unrecordable) Record(ctx context.Context, events ...audit.Event) error {
 	if m.off {
 		return m.Store.Record(ctx, events...)
 	}
 	return fmt.Errorf("disk full: %w", userstore.ErrUnavailable)
 }
 
-// What a guess came to nobody hears before it is recorded: neither that it was wrong, nor of an
-// account there is as of one there is not. It counts all the same.
+// The result of a guess is not answered before it is recorded: neither that the password was wrong,
+// nor whether the account exists. The guess counts all the same.
 func TestNoVerdictWithoutItsRecord(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
@@ -44,7 +44,7 @@ func TestNoVerdictWithoutItsRecord(t *testing.T) {
 		if _, err := a.EditByOperator(t.Context(), root.ID, func(u *userstore.User) error { u.Roles = []string{"admin"}; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		m := &mute{Store: a.Store}
+		m := &unrecordable{Store: a.Store}
 		a.Store, a.Throttle.Store = m, m
 		const home = "192.0.2.1"
 		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: home})

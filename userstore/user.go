@@ -27,10 +27,11 @@ type User struct {
 	Version     int64     // of the row, for compare-and-swap
 }
 
-// RoleAdmin lets a user administer this service. The store knows it, too, and keeps one.
+// RoleAdmin lets a user administer this service. The store knows the role too, and keeps one
+// enabled admin.
 const RoleAdmin = "admin"
 
-// HasRole tells whether the user carries role.
+// HasRole reports whether the user has role.
 func (u User) HasRole(role string) bool {
 	for _, r := range u.Roles {
 		if r == role {
@@ -40,8 +41,8 @@ func (u User) HasRole(role string) bool {
 	return false
 }
 
-// Claims are the standard claims of OIDC Core section 5.1 that a user may fill
-// in freely; email, preferred_username and updated_at live on User.
+// Claims are the standard claims of OIDC Core section 5.1 that a user may fill in freely. The
+// claims email, preferred_username and updated_at live on User.
 type Claims struct {
 	Name                string   `json:"name,omitempty"`
 	GivenName           string   `json:"given_name,omitempty"`
@@ -60,17 +61,18 @@ type Claims struct {
 	Address             *Address `json:"address,omitempty"`
 }
 
-// Shown is c as everybody is told of it: while a user has set no name, it is composed of given and family name, for
-// apps look for name (OIDC Core section 5.1) and people fill in the other two.
-func (c Claims) Shown() Claims {
+// WithComposedName returns the claims as apps see them: an empty name is composed of given and
+// family name, because apps look for name (OIDC Core section 5.1) and people fill in the other two.
+func (c Claims) WithComposedName() Claims {
 	if c.Name == "" {
 		c.Name = c.composedName()
 	}
 	return c
 }
 
-// Unshown is c without a name that Shown composed: what was exported is imported as it was.
-func (c Claims) Unshown() Claims {
+// WithoutComposedName returns the claims without a name that WithComposedName composed, so that an
+// export is imported unchanged.
+func (c Claims) WithoutComposedName() Claims {
 	if c.Name == c.composedName() {
 		c.Name = ""
 	}

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxUsername is in characters.
+// maxUsername is the longest username in characters.
 const maxUsername = 64
 
-// UsernameKey is the canonical form of a username, as EmailKey is of an address. It
-// never holds an @, so that no username can pass for somebody's email address. Idempotent.
+// UsernameKey returns the canonical form of a username, as EmailKey does of an address. It never
+// contains an @, so that no username can pass for an email address. Idempotent.
 func UsernameKey(username string) (key string, ok bool) {
 	_, key, f := canonicalUsername(username)
 	return key, f == fault{}
 }
 
-// canonicalUsername reads a username: letters and digits of any script, and . _ - +, begun by a
-// letter, a digit or an underscore (a leading - would be a flag on a command line,
-// a leading + or = a formula in a spreadsheet).
+// canonicalUsername reads a username: letters and digits of any script and . _ - +. The first
+// character is a letter, a digit or an underscore: a leading - would be a flag on a command line, a
+// leading + or = a formula in a spreadsheet.
 func canonicalUsername(typed string) (display, key string, f fault) {
 	switch {
 	case typed == "":
@@ -48,19 +48,21 @@ func canonicalUsername(typed string) (display, key string, f fault) {
 	return s, key, fault{}
 }
 
-// likeSubject tells whether a username, shown and as its key, has the shape of a subject: an id of ours, 128 bits in
-// base64url, or one that an import may have kept: a UUID, with dashes or without, a ULID, or any other long number,
-// decimal or hexadecimal. Usernames are compared without case, so an id in another case counts as well.
+// likeSubject reports whether a username, given as its display form and its key, has the shape of a
+// subject: an id of ours, 128 bits in base64url, or an id that an import may have kept: a UUID,
+// with dashes or without, a ULID, or any other long number, decimal or hexadecimal. Usernames are
+// compared without case, so an id in another case counts as well.
 func likeSubject(display, key string) bool {
-	return subjectShape.MatchString(key) || ourLength.MatchString(key) && mixed(display)
+	return subjectShape.MatchString(key) || idLength.MatchString(key) && looksRandom(display)
 }
 
-// ourLength is that of our ids. Some people have names that long, so it takes more to be refused.
-var ourLength = regexp.MustCompile(`^[a-z0-9_-]{22}$`)
+// idLength matches the length of our ids. Some people's names are that long, so the length alone is
+// no reason to refuse one.
+var idLength = regexp.MustCompile(`^[a-z0-9_-]{22}$`)
 
-// mixed tells whether letters and digits stand so much in disorder as no name has them: it counts how often a small
-// letter, a capital and a digit change.
-func mixed(s string) bool {
+// looksRandom reports whether letters and digits are mixed more than in any name. It counts the
+// changes between small letter, capital and digit.
+func looksRandom(s string) bool {
 	kind := func(c byte) int {
 		switch {
 		case 'a' <= c && c <= 'z':
@@ -89,7 +91,7 @@ var subjectShape = regexp.MustCompile(`^(?:` +
 	`|[0-9a-f]{16,64}` +
 	`)$`)
 
-// errLikeSubject: whoever reads such a name in a log, a command or a token would take it for somebody's id.
+// errLikeSubject: in a log, a command or a token, such a name would be taken for an account's id.
 var errLikeSubject = fault{CodeNotAllowed, "This username has the shape of an account's id; choose a name that cannot be taken for one."}
 
 func validUsername(s string) bool {
@@ -102,5 +104,5 @@ func validUsername(s string) bool {
 			return false
 		}
 	}
-	return s != "" && belongs(rightToLeft, s)
+	return s != "" && allowedBy(rightToLeft, s)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// namedLikeAnID is an account from before usernames were refused that have the shape of an id.
+// namedLikeAnID creates an account from before usernames in the shape of an id were refused.
 func (w *world) namedLikeAnID(t *testing.T, username string) userstore.User {
 	t.Helper()
 	key, ok := userstore.UsernameKey(username)
@@ -28,7 +28,8 @@ func (w *world) namedLikeAnID(t *testing.T, username string) userstore.User {
 	return u
 }
 
-// A name that has the shape of a subject is refused wherever a username is set, with the field that the caller knows it by.
+// A username in the shape of a subject is refused wherever one is set, by the field name that the
+// caller uses.
 func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		alice := w.alice(t)
@@ -38,7 +39,7 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 			"00000000-0000-0000-0000-000000000000", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "507f1f77bcf86cd799439011", "175928847299117063",
 			"０１９０a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", " 0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a ",
 		}
-		for range 20 { // ids of ours, as they are made, in any case
+		for range 20 { // our own ids, in any case
 			id := w.NewID()
 			for !strings.HasPrefix(id, "_") && strings.HasPrefix(id, "-") {
 				id = w.NewID()
@@ -63,7 +64,7 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 			if got := fields(t, err); !slices.Equal(got, []string{"preferred_username not_allowed"}) {
 				t.Errorf("an operator's change to %q: %v", name, got)
 			}
-			done, err := (&userstore.Importer{Accounts: w.Accounts}).Import(t.Context(), []userstore.User{{Email: "bob@x.test", Username: name}})
+			done, err := (&userstore.Importer{Accounts: w.Accounts, Strict: true}).Import(t.Context(), []userstore.User{{Email: "bob@x.test", Username: name}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +87,7 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 	})
 }
 
-// Who has such a name from before keeps it: logs in by it, and changes what else there is.
+// An account that has such a name from before keeps it: it logs in by the name and can be edited.
 func TestAUsernameFromBeforeStays(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		mallory := w.namedLikeAnID(t, "0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a")

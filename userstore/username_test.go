@@ -98,9 +98,9 @@ func FuzzUsername(f *testing.F) {
 		if _, ok := EmailKey(key); ok {
 			t.Errorf("%q can be taken for an email address", typed)
 		}
-		for _, again := range []string{key, display} {
-			if k, ok := UsernameKey(again); !ok || k != key {
-				t.Errorf("%q has the key %q, but of %q it is %q (%v)", typed, key, again, k, ok)
+		for _, form := range []string{key, display} {
+			if k, ok := UsernameKey(form); !ok || k != key {
+				t.Errorf("%q has the key %q, but of %q it is %q (%v)", typed, key, form, k, ok)
 			}
 		}
 	})

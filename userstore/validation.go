@@ -2,31 +2,31 @@ package userstore
 
 import "strings"
 
-// Codes of field errors: stable, for programs.
+// Codes of field errors. They are stable, for programs.
 const (
 	CodeRequired   = "required"
 	CodeTooShort   = "too_short"
 	CodeTooLong    = "too_long"
 	CodeInvalid    = "invalid"
-	CodeNotAllowed = "not_allowed" // well-formed, but not this value or not by this caller
+	CodeNotAllowed = "not_allowed" // well-formed, but this value or this caller is not allowed
 
-	// Of passwords that are guessed first.
-	CodeTooCommon   = "too_common"   // on the list, or one word of it with what is no secret
+	// Codes of passwords that are guessed first.
+	CodeTooCommon   = "too_common"   // on the list, or one word of it with parts that are no secret
 	CodeTooSimple   = "too_simple"   // a repetition or a sequence
-	CodeOwnName     = "own_name"     // of the account
-	CodeServiceName = "service_name" // of the product or the issuer
+	CodeOwnName     = "own_name"     // the account's
+	CodeServiceName = "service_name" // the product's or the issuer's
 	CodeBreached    = "breached"     // known from a breach
 )
 
-// FieldError is one fault of one field. Its message never repeats what was sent.
+// FieldError is one fault of one field. Its message never repeats the input.
 type FieldError struct {
 	Field   string // wire name; dotted when nested
 	Code    string // one of the Code constants
 	Message string // one sentence for a person
 }
 
-// ValidationError: the input was refused and nothing changed. It holds the faults of
-// all fields, so that a form can show them at once.
+// ValidationError says that the input was refused and nothing changed. It holds the faults of all
+// fields, so that a form can show them at once.
 type ValidationError struct{ Fields []FieldError }
 
 func (e *ValidationError) Error() string {
@@ -37,10 +37,10 @@ func (e *ValidationError) Error() string {
 	return "invalid input: " + strings.Join(parts, "; ")
 }
 
-// fault is a FieldError that does not know its field yet; the zero value is none.
+// fault is a FieldError without its field; the zero value is none.
 type fault struct{ code, message string }
 
-// faults gathers what is wrong, in the order in which fields are looked at.
+// faults collects the faults of a request, in the order in which its fields are checked.
 type faults []FieldError
 
 func (fs *faults) add(field string, f fault) {
@@ -49,7 +49,7 @@ func (fs *faults) add(field string, f fault) {
 	}
 }
 
-// err is a *ValidationError, or nil when nothing was wrong.
+// err returns a *ValidationError, or nil when there is no fault.
 func (fs faults) err() error {
 	if len(fs) == 0 {
 		return nil

@@ -105,7 +105,9 @@ func TestP06AStolenAccessTokenMovesNothing(t *testing.T) {
 					Want(401, "recent_proof_required")
 			})
 		})
-	}, func(o *apitest.Options) { o.Configure = func(r *apitest.Replica) { r.Accounts.Throttle = userstore.NoThrottle } })
+	}, func(o *apitest.Options) {
+		o.Configure = func(r *apitest.Replica) { r.Accounts.Throttle = userstore.NoThrottle }
+	})
 }
 
 func TestAProofOpensWhatThePasswordOpens(t *testing.T) {

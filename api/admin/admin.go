@@ -47,7 +47,7 @@ type Request struct {
 func (h *Handlers) Only(handle func(http.ResponseWriter, Request) error, parameters ...string) wire.Handler {
 	return h.Bearer.User(func(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 		if !session.HasScope(issuer.ScopeAdmin) {
-			h.Accounts.NotAdmin(r.Context())
+			h.Accounts.RecordAdminRefused(r.Context())
 			p := problem.New(problem.InsufficientScope, "This needs an access token with the scope admin, of a user with the role admin.")
 			p.Scope = issuer.ScopeAdmin
 			return p

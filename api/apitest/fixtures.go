@@ -1,7 +1,9 @@
 package apitest
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -111,7 +113,7 @@ func (s *Server) SignedIn(u User) *Browser {
 	s.T.Helper()
 	b := s.Browser()
 	b.SignIn("/login", u).WantPage(200, "")
-	if b.Cookies["__Host-signet-session"] == "" {
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(b.Cookies)), func(name string) bool { return strings.HasPrefix(name, "__Host-signet-session-") }) {
 		s.T.Fatal("nobody is logged in")
 	}
 	return b

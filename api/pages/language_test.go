@@ -10,7 +10,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-const languageName = "__Host-signet-language"
+const languageName = "__Host-signet-language-2f4e5542"
 
 func choose(language string) map[string]string { return map[string]string{"language": language} }
 

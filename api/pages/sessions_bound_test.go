@@ -67,8 +67,13 @@ func TestLoginsWithoutARefreshTokenEndNoSession(t *testing.T) {
 		}
 		s.Do(s.RefreshRequest(refreshing, kept.Refresh)).Want(http.StatusOK, "")
 		events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Name: audit.SessionRevoked, TargetID: alice.ID, Limit: 100})
-		if err != nil || len(events) != 0 {
-			t.Errorf("the audit log tells of %d sessions that nobody could miss: %v", len(events), err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events { // each login was by a browser session of its own, and some of those made room
+			if e.SessionID == apitest.Claims(kept.ID)["sid"] || e.ClientID != "" {
+				t.Errorf("the audit log has an entry about a session that nobody could miss: %+v", e)
+			}
 		}
 	})
 }

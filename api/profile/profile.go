@@ -27,7 +27,7 @@ type Document struct {
 // Of is the document of an account.
 func Of(u userstore.User) Document {
 	p := Document{
-		Sub: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, PreferredUsername: u.Username, Claims: u.Claims.Shown(),
+		Sub: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, PreferredUsername: u.Username, Claims: u.Claims.WithComposedName(),
 		IsActive: u.IsActive, IsStaff: u.IsStaff, Roles: append([]string{}, u.Roles...),
 		CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
 	}

@@ -742,9 +742,9 @@ func (d *deaf) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 	return d.DB.ReserveAttempt(ctx, r)
 }
 
-func (d *deaf) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
+func (d *deaf) FailAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
 	if d.settle.Load() {
 		return userstore.ErrUnavailable
 	}
-	return d.DB.SettleAttempt(ctx, a, events...)
+	return d.DB.FailAttempt(ctx, a, events...)
 }

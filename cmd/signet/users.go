@@ -269,7 +269,7 @@ func document(u userstore.User) userDocument {
 		roles = []string{}
 	}
 	return userDocument{
-		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.Shown(),
+		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.WithComposedName(),
 		IsActive: u.IsActive, IsStaff: u.IsStaff, Roles: roles, HasPassword: u.PasswordHash != "",
 		CreatedAt: rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
 	}
@@ -291,7 +291,7 @@ func (a *app) showUser(u userstore.User) error {
 		{"id", u.ID},
 		{"email", u.Email + " (" + verified + ")"},
 		{"username", dash(u.Username)},
-		{"name", dash(u.Claims.Shown().Name)},
+		{"name", dash(u.Claims.WithComposedName().Name)},
 		{"state", state(u)},
 		{"roles", dash(strings.Join(u.Roles, ", "))},
 		{"staff", map[bool]string{true: "yes", false: "no"}[u.IsStaff]},

@@ -110,7 +110,7 @@ func (a *app) exported(ctx context.Context, db *sqlstore.DB, n int, failure erro
 // exportUsers writes page by page, however many there are.
 func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string, shown bool) (n int, err error) {
 	w := userfile.NewWriter(out, userfile.Format(format))
-	w.Shown = shown
+	w.ForTerminal = shown
 	const page = 500
 	var after *userstore.User
 	for {

@@ -154,13 +154,13 @@ func (i *importing) flush(ctx context.Context) error {
 		switch {
 		case d.Err != nil:
 			i.refuse(i.lines[n], refusedBecause(d.Err))
-		case d.There:
+		case d.Existed:
 			i.result.There++
 		default:
 			i.result.Imported++
 		}
-		if d.Err == nil && d.Unnamed != "" {
-			i.unnamed(i.lines[n], d.Unnamed)
+		if d.Err == nil && d.UsernameFault != "" {
+			i.unnamed(i.lines[n], d.UsernameFault)
 		}
 	}
 	i.lines, i.batch = i.lines[:0], i.batch[:0]

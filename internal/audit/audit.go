@@ -1,13 +1,13 @@
-// Package audit is what the audit log is made of: what happened, who did it to whom, from
-// where, and what came of it.
+// Package audit defines the entries of the audit log: what happened, who did it to whom, from
+// where, and with what outcome.
 //
-// An Event is made where the rule is (accounts, issuer, keys) and stored by the store in the
-// transaction of the act it tells of: there is no act without its event, and no event of an act
-// that did not happen. What is the same for everything that one request or one command does, its
-// Origin, travels in the context, for it is a fact of the request.
+// The package that holds the rule (accounts, issuer, keys) makes an Event, and the store writes it
+// in the transaction of the change that it records: there is no change without its event, and no
+// event of a change that did not happen. An Origin holds what all events of one request or command
+// share, and travels in the context.
 //
-// Events never hold a secret: no password, token, code, cookie, key or hash, nor a name that
-// somebody typed who could not prove to be anybody; people type passwords there.
+// Events never hold a secret: no password, token, code, cookie, key or hash. Nor do they hold a
+// name that was typed without proof of identity, because people type passwords into that field.
 package audit
 
 import (
@@ -18,29 +18,29 @@ import (
 
 // Event is one entry of the audit log.
 type Event struct {
-	// ID is 128 random bits in base64url and orders events of one instant. A store fills it in
-	// where it is empty.
+	// ID is 128 random bits in base64url, and orders events of one instant. A store fills it in if
+	// it is empty.
 	ID string
-	At time.Time // filled in by whoever makes the event; microseconds
+	At time.Time // set by the maker of the event; in microseconds
 
 	Name    Name
 	Outcome Outcome
 	Reason  string // a stable snake_case word for why; may be empty
 
 	Actor     Actor  // who did it
-	Target    Target // to whom or what; may be empty
+	Target    Target // to whom or what it was done; may be empty
 	ClientID  string // through which client; may be empty
-	SessionID string // the sid of the session that it is about; may be empty
+	SessionID string // the sid of the session concerned; may be empty
 
 	Address   string // network address of the request; empty on the command line
 	UserAgent string
 	RequestID string
 
-	// Changes of the target, for an event that changed something that can be told.
+	// Changes lists the changed fields of the target, without those whose values are secret.
 	Changes []Change
 }
 
-// Name says what happened. It never changes once published; docs/operators.md lists them.
+// Name says what happened. A published name never changes; docs/operators.md lists them all.
 type Name string
 
 const (
@@ -49,25 +49,25 @@ const (
 	UserUpdated  Name = "user_updated" // roles, activity and profile: Changes
 	UserDeleted  Name = "user_deleted"
 
-	PasswordChanged Name = "password_changed" // by its owner, who proved the one before
+	PasswordChanged Name = "password_changed" // by its owner, who proved the old one
 	PasswordSet     Name = "password_set"     // by an admin or operator
-	PasswordRefused Name = "password_refused" // somebody signed in did not know the current password
+	PasswordRefused Name = "password_refused" // a signed-in user did not know the current password
 
 	UsersExported Name = "users_exported"
 
 	LoginSucceeded Name = "login_succeeded"
 	LoginFailed    Name = "login_failed"
-	RateLimited    Name = "rate_limited"   // told once per budget and while, not once per request
-	SignupRefused  Name = "signup_refused" // somebody asked for what an account has: it tells of that account
-	AdminRefused   Name = "admin_refused"  // what only admins may do, and what would leave none
+	RateLimited    Name = "rate_limited"   // sampled: once per budget and interval, not once per request
+	SignupRefused  Name = "signup_refused" // the name is taken, so the answer reveals an account
+	AdminRefused   Name = "admin_refused"  // an act for admins only, or one that would leave no admin
 
-	SessionRevoked  Name = "session_revoked" // logout, or one session ended from elsewhere
+	SessionRevoked  Name = "session_revoked" // by logout, or from another session
 	SessionsRevoked Name = "sessions_revoked"
 
 	RefreshReplayed Name = "refresh_replay"   // the grant is revoked
 	RefreshLate     Name = "refresh_late"     // answered all the same
 	GenerationAhead Name = "generation_ahead" // the store has lost writes; the grant is revoked
-	CodeReplayed    Name = "code_replay"      // an authorization code came back with all that belongs to it; the grant is revoked
+	CodeReplayed    Name = "code_replay"      // a used code came again with valid parameters; the grant is revoked
 
 	ClientCreated       Name = "client_created"
 	ClientUpdated       Name = "client_updated" // activity too: Changes
@@ -85,10 +85,10 @@ const (
 	KeysChanged   Name = "keys_changed" // by the schedule, or by a configuration
 )
 
-// TooMany is the reason of a SessionRevoked that made room for a new session.
+// TooMany is the reason of a SessionRevoked event that made room for a new session.
 const TooMany = "too_many"
 
-// Outcome is what came of it.
+// Outcome says whether the act succeeded.
 type Outcome string
 
 const (
@@ -96,24 +96,24 @@ const (
 	Failure Outcome = "failure"
 )
 
-// ActorType is what kind of somebody an actor is.
+// ActorType is the kind of an actor.
 type ActorType string
 
 const (
-	ByNobody   ActorType = "anonymous" // nobody was proved
+	ByNobody   ActorType = "anonymous" // no identity was proved
 	ByUser     ActorType = "user"      // ID is the subject; admins are users
 	ByClient   ActorType = "client"    // ID is the client id
-	ByOperator ActorType = "operator"  // at the command line; ID is the system's name of who ran it
-	BySystem   ActorType = "system"    // this server, of itself
+	ByOperator ActorType = "operator"  // at the command line; ID is the operating system's user name
+	BySystem   ActorType = "system"    // this server, on its own
 )
 
-// Actor is who did something.
+// Actor is the user, client or operator that did something.
 type Actor struct {
 	Type ActorType
 	ID   string
 }
 
-// TargetType is what kind of thing a target is.
+// TargetType is the kind of a target.
 type TargetType string
 
 const (
@@ -122,41 +122,41 @@ const (
 	OnKey    TargetType = "key"
 )
 
-// Target is to whom or what something was done.
+// Target is the account, client or key that something was done to.
 type Target struct {
 	Type TargetType
 	ID   string
 }
 
-// User is the target that a subject names.
+// User returns the target for a user's id.
 func User(id string) Target { return Target{OnUser, id} }
 
-// Change is one thing that is different now. Values are text as the API shows them; what must not
-// be told (a password) is not a Change.
+// Change is one changed field. Values are text as the API shows it; a secret (a password) is never
+// a Change.
 type Change struct {
 	Field  string `json:"field"`
 	Before string `json:"before"`
 	After  string `json:"after"`
 }
 
-// Origin is what is the same for all that one request or one command does.
+// Origin holds what all events of one request or command share.
 type Origin struct {
 	Actor     Actor
 	SessionID string // of the actor, when there is one
 	ClientID  string
-	Address   string // by which attempts are counted, too
+	Address   string // throttling counts attempts by it, too
 	UserAgent string
 	RequestID string
 }
 
 type originKey struct{}
 
-// WithOrigin notes in ctx where what is done under it comes from.
+// WithOrigin returns ctx with the origin of the events that are made under it.
 func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
 }
 
-// OriginOf is the origin noted in ctx; without one, an actor that nobody proved to be.
+// OriginOf returns the origin of ctx. Without one, the actor is anonymous.
 func OriginOf(ctx context.Context) Origin {
 	o, _ := ctx.Value(originKey{}).(Origin)
 	if o.Actor.Type == "" {
@@ -165,14 +165,14 @@ func OriginOf(ctx context.Context) Origin {
 	return o
 }
 
-// As is ctx with an actor who has been proved since, and the rest of its origin.
+// As returns ctx with an actor that has been proved since, and the rest of its origin.
 func As(ctx context.Context, actor Actor, clientID, sessionID string) context.Context {
 	o := OriginOf(ctx)
 	o.Actor, o.ClientID, o.SessionID = actor, clientID, sessionID
 	return WithOrigin(ctx, o)
 }
 
-// New is an event of ctx's origin that succeeded.
+// New returns an event of ctx's origin that succeeded.
 func New(ctx context.Context, at time.Time, name Name, target Target) Event {
 	o := OriginOf(ctx)
 	return Event{
@@ -182,14 +182,14 @@ func New(ctx context.Context, at time.Time, name Name, target Target) Event {
 	}
 }
 
-// Failed is e as a failure for a reason.
+// Failed returns e as a failure for a reason.
 func (e Event) Failed(reason string) Event {
 	e.Outcome, e.Reason = Failure, reason
 	return e
 }
 
-// Log writes e as a line of the log as well, for those who watch logs: by ids, without the values of
-// changes, at Warn for what an operator wants to see. A nil log is none.
+// Log also writes e as a line of the log. The line has ids but not the values of changes, and level
+// Warn for events that need an operator's attention. A nil log writes nothing.
 func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	if log == nil {
 		return
@@ -199,7 +199,7 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
 		level = slog.LevelWarn
 	}
-	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // people forget what they have
+	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // these are everyday mistakes
 		level = slog.LevelWarn
 	}
 	attrs := make([]slog.Attr, 0, 10)
@@ -216,8 +216,8 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	log.LogAttrs(ctx, level, string(e.Name), attrs...)
 }
 
-// Stored passes on the error of an act that stores events with itself and, when there is none, logs them: what is in the
-// log has happened.
+// Stored returns the error of a change that stores events with itself. Without an error it logs the
+// events: everything in the log has happened.
 //
 //	return audit.Stored(ctx, log, store.DeleteUser(ctx, id, e), e)
 func Stored(ctx context.Context, log *slog.Logger, err error, events ...Event) error {

@@ -7,8 +7,8 @@ import (
 	"github.com/signet-id/signet/internal/printable"
 )
 
-// document is an event as programs read it, over HTTP and from the command line alike. Members
-// may join; none changes its meaning.
+// document is the JSON form of an event, over HTTP and at the command line alike. Members may be
+// added; none changes its meaning.
 type document struct {
 	ID        string    `json:"id"`
 	Time      time.Time `json:"time"` // RFC 3339, UTC
@@ -30,8 +30,8 @@ type identity struct {
 	ID   string `json:"id,omitempty"`
 }
 
-// MarshalJSON is the event on one line. User agents and names are a stranger's words, and people look
-// at exports with a terminal: what that would obey is escaped.
+// MarshalJSON writes the event on one line. Strangers choose user agents and names, and people read
+// exports in a terminal, so control sequences are escaped.
 func (e Event) MarshalJSON() ([]byte, error) {
 	d := document{
 		ID: e.ID, Time: e.At.UTC(), Event: e.Name, Outcome: e.Outcome, Reason: e.Reason,

@@ -1,6 +1,6 @@
 package audit
 
-// Names lists every name that an event can have.
+// Names lists every name of an event.
 var Names = []Name{
 	UserCreated, UserImported, UserUpdated, UserDeleted,
 	PasswordChanged, PasswordSet, PasswordRefused,

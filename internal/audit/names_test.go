@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Every name is in the list, and explained to operators.
+// Every name is in the list and explained to operators.
 func TestNames(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "audit.go", nil, 0)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -65,12 +66,32 @@ var (
 		SELECT $, $, u.id, $, $, $, $, $, $, $, $ FROM users u WHERE u.id = $ AND u.last_session_id = $`)
 
 	sessionStarted = `EXISTS (SELECT 1 FROM browser_sessions n WHERE n.hash = $)`
-	// oldestSessions are, of a user's live ones beside the new one, all but the youngest: see endOldest.
-	oldestSessions = `(SELECT o.id FROM (SELECT b.id FROM browser_sessions b WHERE b.user_id = $ AND b.hash <> $ AND b.expires_at > $
-		ORDER BY b.created_at DESC, b.id LIMIT 100 OFFSET $) AS o) AND ` + sessionStarted
-	revokeOldest = numbered(`UPDATE grants SET revoked_at = $ WHERE` + ofBrowser + ` AND browser_session IN ` + oldestSessions)
-	deleteOldest = numbered(`DELETE FROM browser_sessions WHERE id IN ` + oldestSessions)
+	// tellSurplus stores an audit entry for each live session of a user that has to make room for a new one. Sessions
+	// that were never used after their login go first, then the least recently used. So a script that logs in again and
+	// again ends its own sessions.
+	tellSurplus = numbered(`INSERT INTO audit_events (` + eventColumns + `)
+		SELECT $, s.id, $, $, $, $, $, $, s.user_id, $, s.id, $, $, $, $
+		FROM browser_sessions s WHERE s.id IN (SELECT o.id FROM (SELECT b.id FROM browser_sessions b
+			WHERE b.user_id = $ AND b.hash <> $ AND b.expires_at > $
+			ORDER BY CASE WHEN b.last_used_at > b.created_at THEN 0 ELSE 1 END, b.last_used_at DESC, b.created_at DESC, b.id
+			LIMIT 100 OFFSET $) AS o) AND ` + sessionStarted + onceEach)
+	// endSurplus deletes the sessions that tellSurplus chose: a use that commits in between changes the choice. Grants that
+	// came of these sessions live on, because an app's user has not logged out.
+	endSurplus = numbered(`DELETE FROM browser_sessions WHERE id IN (SELECT e.session_id FROM audit_events e
+		WHERE e.at = $ AND e.target_id = $ AND e.name = $ AND e.reason = $) AND ` + sessionStarted)
 )
+
+// boundSessions are the statements that keep the bound of a user's browser sessions after b was inserted.
+func boundSessions(ctx context.Context, b userstore.BrowserSession) []stmt {
+	e := audit.New(ctx, b.CreatedAt, audit.SessionRevoked, audit.User(b.UserID))
+	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
+	row := eventRows([]audit.Event{e})[0]
+	entry := slices.Concat(row[:1], row[2:8], row[9:10], row[11:15]) // all but id, target and session, which the sessions give
+	return []stmt{
+		bind(tellSurplus, append(entry, b.UserID, b.Hash[:], micros(b.CreatedAt), int64(userstore.MaxBrowserSessionsPerUser-1), b.Hash[:])...),
+		bind(endSurplus, row[0], b.UserID, row[2], row[4], b.Hash[:]),
+	}
+}
 
 // StartSession writes the hash of the session's new, random cookie into the user's row: that
 // proves to the statements after it that the conditions were met, and holds the row's
@@ -110,12 +131,10 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 			bind(deleteReplaced, old, b.UserID, mark))
 	}
 	inserted := len(steps)
-	beyond := []any{b.UserID, b.Hash[:], now, int64(userstore.MaxBrowserSessionsPerUser - 1), b.Hash[:]}
 	steps = append(steps,
 		bind(insertSession, b.Hash[:], b.ID, micros(b.AuthTime), list(b.AMR), b.ACR, now, micros(used), micros(b.ExpiresAt),
-			shown(b.UserAgent), shown(b.Address), b.UserID, mark),
-		bind(revokeOldest, append([]any{now}, beyond...)...),
-		bind(deleteOldest, beyond...))
+			shown(b.UserAgent), shown(b.Address), b.UserID, mark))
+	steps = append(steps, boundSessions(ctx, b)...)
 	steps = append(steps, passed(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
 	steps = append(steps, storeEventsIf(storeEventOfStarted, eventRows(events), b.Hash[:])...)
 	n, err := db.batch(ctx, false, steps...)

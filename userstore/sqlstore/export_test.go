@@ -41,7 +41,8 @@ var (
 	SessionSQL        = browserSession
 	ListSessionsSQL   = listSessions
 	RevokeReplacedSQL = revokeReplaced
-	RevokeOldestSQL   = revokeOldest
+	TellSurplusSQL    = tellSurplus
+	EndSurplusSQL     = endSurplus
 	RemoveSessionsSQL = removeSessions
 	RemoveAssertSQL   = removeAssertions
 	ListConsentsSQL   = listConsents

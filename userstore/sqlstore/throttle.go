@@ -173,7 +173,7 @@ func attemptArgs(a userstore.Attempt) []any {
 	return []any{a.Own[:], a.Strangers[:], a.Network[:], a.Block[:], micros(a.At), a.ID[:]}
 }
 
-func (db *DB) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
+func (db *DB) FailAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
 	s := storeEvents(eventRows(events))
 	if a != (userstore.Attempt{}) {
 		s = append(s, bind(settleAttempt, attemptArgs(a)...))

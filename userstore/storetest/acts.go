@@ -296,7 +296,7 @@ func Acts() []Act {
 			r := f.reserve()
 			must(t, f.ReserveAttempt(t.Context(), r))
 			return Prepared{
-				func(e ...audit.Event) error { return f.SettleAttempt(t.Context(), r.Attempt, e...) }, nil,
+				func(e ...audit.Event) error { return f.FailAttempt(t.Context(), r.Attempt, e...) }, nil,
 				func() bool { return f.tallies(t, r).Account.Wrong == 1 }}
 		})},
 		{Name: "change the key ring", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
@@ -430,8 +430,8 @@ func manyTell(t *testing.T, f *fixture) {
 // An attempt that is none may still be worth telling of, and so may nothing that was revoked.
 func tellOfNothing(t *testing.T, f *fixture) {
 	e := TwoEvents()
-	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}, e...))
-	must(t, f.SettleAttempt(t.Context(), userstore.Attempt{}))
+	must(t, f.FailAttempt(t.Context(), userstore.Attempt{}, e...))
+	must(t, f.FailAttempt(t.Context(), userstore.Attempt{}))
 	equal(t, "told", Told(t, f, e), 2)
 	e = TwoEvents()
 	u := f.user(t)

@@ -2,9 +2,11 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -197,7 +199,10 @@ func boundedSessions(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, other := f.user(t), f.user(t)
 	at := func(n int) func(*userstore.StartSession) {
-		return func(s *userstore.StartSession) { s.Session.CreatedAt = f.now.Add(time.Duration(n) * time.Minute) }
+		return func(s *userstore.StartSession) {
+			s.Session.CreatedAt = f.now.Add(time.Duration(n) * time.Minute)
+			s.Session.LastUsedAt = s.Session.CreatedAt
+		}
 	}
 	theirs := f.session(t, other, at(-10))
 	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) }) // takes nobody's place
@@ -208,15 +213,28 @@ func boundedSessions(t *testing.T, f *fixture) {
 	g, offline := f.of(t, all[0], "openid"), f.of(t, all[0], "offline_access")
 	is(t, f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong"}), userstore.ErrConflict)
 	f.inBrowser(t, all[0], true) // a refused login ends nothing
+	must(t, f.TouchSession(ctx, all[1].Hash, all[1].CreatedAt.Add(time.Second)))
 	next := f.session(t, u, at(100))
 	f.inBrowser(t, all[0], false)
 	f.inBrowser(t, all[1], true)
-	f.dead(t, g)
+	f.live(t, g) // the app's user has not logged out
 	f.live(t, offline)
 	behind := f.session(t, u, at(-1)) // by a clock that is behind all others
 	f.inBrowser(t, behind, true)
-	f.inBrowser(t, all[1], false)
-	f.inBrowser(t, all[2], true)
+	f.inBrowser(t, all[1], true) // was used since its login
+	f.inBrowser(t, all[2], false)
+	f.inBrowser(t, all[3], true)
+	events, err := f.ListEvents(ctx, userstore.EventQuery{Name: audit.SessionRevoked, TargetID: u.ID, Limit: 10})
+	must(t, err)
+	var ended []string
+	for _, e := range events {
+		ended = append(ended, e.SessionID)
+		equal(t, "the reason", e.Reason, audit.TooMany)
+	}
+	slices.Sort(ended)
+	want := []string{all[0].ID, all[2].ID}
+	slices.Sort(want)
+	equal(t, "entries", fmt.Sprint(ended), fmt.Sprint(want))
 	f.inBrowser(t, next, true)
 	f.inBrowser(t, theirs, true)
 	list, err := f.ListBrowserSessions(ctx, u.ID, f.now, time.Time{})

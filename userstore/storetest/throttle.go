@@ -42,7 +42,7 @@ func (f *fixture) wrong(t *testing.T, r userstore.Reserve, n int) {
 	for range n {
 		r = again(r, 0)
 		must(t, f.ReserveAttempt(t.Context(), r))
-		must(t, f.SettleAttempt(t.Context(), r.Attempt))
+		must(t, f.FailAttempt(t.Context(), r.Attempt))
 	}
 }
 
@@ -174,7 +174,7 @@ func throttleAgrees(t *testing.T, f *fixture) {
 			err := f.ReserveAttempt(t.Context(), r)
 			if !opens.After(stored(r.At)) {
 				must(t, err)
-				must(t, f.SettleAttempt(t.Context(), r.Attempt))
+				must(t, f.FailAttempt(t.Context(), r.Attempt))
 				let++
 				continue
 			}
@@ -183,7 +183,7 @@ func throttleAgrees(t *testing.T, f *fixture) {
 			if dice.IntN(2) == 0 { // and let in when it is said to
 				r = again(r, opens.Sub(stored(r.At)))
 				must(t, f.ReserveAttempt(t.Context(), r))
-				must(t, f.SettleAttempt(t.Context(), r.Attempt))
+				must(t, f.FailAttempt(t.Context(), r.Attempt))
 			}
 		}
 		if let < 10 || refused < 10 {

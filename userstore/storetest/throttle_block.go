@@ -26,7 +26,7 @@ func throttleBlocks(t *testing.T, f *fixture) {
 			r := inBlock(networkToo)
 			must(t, f.ReserveAttempt(ctx, r))
 			equal(t, "pending", f.tallies(t, r).Block.Pending, 1)
-			must(t, f.SettleAttempt(ctx, r.Attempt))
+			must(t, f.FailAttempt(ctx, r.Attempt))
 			equal(t, "settled", f.tallies(t, r).Block.Pending, 0)
 		}
 		r := inBlock(networkToo)
@@ -46,7 +46,7 @@ func throttleBlocks(t *testing.T, f *fixture) {
 		for range 2 {
 			known = again(known, 0)
 			must(t, f.ReserveAttempt(ctx, known))
-			must(t, f.SettleAttempt(ctx, known.Attempt))
+			must(t, f.FailAttempt(ctx, known.Attempt))
 		}
 		equal(t, "what remembered ones count in the block", f.tallies(t, known).Block.Wrong, 4)
 		is(t, f.ReserveAttempt(ctx, again(known, 0)), userstore.ErrConflict) // by its own budget

@@ -12,12 +12,12 @@ import (
 
 // column is one member of an account in CSV.
 type column struct {
-	name, django string // django: what it is called in auth_user, if there at all
+	name, django string // django: its name in auth_user; empty: auth_user has no such column
 	get          func(u *userstore.User) string
-	set          func(u *userstore.User, cell string) error // of a cell that is not empty
+	set          func(u *userstore.User, cell string) error // reads a cell that is not empty
 }
 
-// columns is every column, in the order in which they are written.
+// columns lists every column, in the order in which they are written.
 var columns = []column{
 	text("sub", "", func(u *userstore.User) *string { return &u.ID }),
 	text("email", "email", func(u *userstore.User) *string { return &u.Email }),
@@ -25,7 +25,7 @@ var columns = []column{
 	text("preferred_username", "username", func(u *userstore.User) *string { return &u.Username }),
 	text("password_hash", "password", func(u *userstore.User) *string { return &u.PasswordHash }),
 	{name: "name",
-		get: func(u *userstore.User) string { return u.Claims.Shown().Name },
+		get: func(u *userstore.User) string { return u.Claims.WithComposedName().Name },
 		set: func(u *userstore.User, cell string) error { u.Claims.Name = cell; return nil }},
 	text("given_name", "first_name", func(u *userstore.User) *string { return &u.Claims.GivenName }),
 	text("family_name", "last_name", func(u *userstore.User) *string { return &u.Claims.FamilyName }),
@@ -58,9 +58,10 @@ var columns = []column{
 	moment("updated_at", "", func(u *userstore.User) *time.Time { return &u.UpdatedAt }),
 	moment("last_login_at", "last_login", func(u *userstore.User) *time.Time { return &u.LastLoginAt }),
 
-	// Django's only. Its superusers are administrators; its key is nobody's subject.
+	// Columns of Django only. Its superusers become administrators; its id is never used as a
+	// subject.
 	{django: "is_superuser", set: func(u *userstore.User, cell string) error {
-		is, err := truth(cell)
+		is, err := parseBool(cell)
 		if is {
 			u.Roles = append(u.Roles, "admin")
 		}
@@ -69,7 +70,8 @@ var columns = []column{
 	{django: "id", set: func(*userstore.User, string) error { return nil }},
 }
 
-// address is the account's address, made when it has none. Reading one empties it again: see Import.
+// address returns the account's address, which it creates if the account has none. An import drops
+// an empty one: see Import.
 func address(u *userstore.User) *userstore.Address {
 	if u.Claims.Address == nil {
 		u.Claims.Address = &userstore.Address{}
@@ -86,7 +88,7 @@ func text(name, django string, at func(*userstore.User) *string) column {
 func flag(name, django string, at func(*userstore.User) *bool) column {
 	return column{name, django,
 		func(u *userstore.User) string { return strconv.FormatBool(*at(u)) },
-		func(u *userstore.User, cell string) (err error) { *at(u), err = truth(cell); return err }}
+		func(u *userstore.User, cell string) (err error) { *at(u), err = parseBool(cell); return err }}
 }
 
 func moment(name, django string, at func(*userstore.User) *time.Time) column {
@@ -100,8 +102,8 @@ func moment(name, django string, at func(*userstore.User) *time.Time) column {
 		func(u *userstore.User, cell string) (err error) { *at(u), err = parseMoment(cell); return err }}
 }
 
-// truth reads what PostgreSQL, MySQL, SQLite and Python write.
-func truth(cell string) (bool, error) {
+// parseBool reads the forms that PostgreSQL, MySQL, SQLite and Python write.
+func parseBool(cell string) (bool, error) {
 	switch strings.ToLower(cell) {
 	case "1", "t", "true":
 		return true, nil
@@ -111,14 +113,15 @@ func truth(cell string) (bool, error) {
 	return false, errors.New("write true or false")
 }
 
-// momentForms are RFC 3339 and what databases write: a space, a zone of hours only, or none.
+// momentForms are RFC 3339 and the forms that databases write: a space for the T, a zone of hours
+// only, or no zone.
 var momentForms = []string{
 	"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07",
 	"2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999",
 }
 
-// parseMoment reads an instant. Without a zone it is UTC, which is what Django keeps in
-// databases that have no type for zones.
+// parseMoment reads an instant. Without a zone it is in UTC, which Django stores in databases that
+// have no type with a zone.
 func parseMoment(cell string) (time.Time, error) {
 	for _, form := range momentForms {
 		if t, err := time.Parse(form, cell); err == nil {
@@ -128,15 +131,16 @@ func parseMoment(cell string) (time.Time, error) {
 	return time.Time{}, errors.New("write the instant like 2026-01-02T15:04:05Z")
 }
 
-// A spreadsheet runs a cell that begins so as a formula (S-06). What is written has an apostrophe
-// before it, and before an apostrophe, so that it can be taken away again.
-const formulas = "'=+-@\t\r\n＝＋－＠"
+// formulaStarts are the characters with which a cell begins that a spreadsheet runs as a formula
+// (S-06). An apostrophe is written before such a cell, and before an apostrophe, so that reading
+// can remove it again.
+const formulaStarts = "'=+-@\t\r\n＝＋－＠"
 
-func guarded(cell string) string {
-	if first, size := utf8.DecodeRuneInString(cell); size > 0 && strings.ContainsRune(formulas, first) {
+func guardFormula(cell string) string {
+	if first, size := utf8.DecodeRuneInString(cell); size > 0 && strings.ContainsRune(formulaStarts, first) {
 		return "'" + cell
 	}
 	return cell
 }
 
-func unguarded(cell string) string { return strings.TrimPrefix(cell, "'") }
+func unguardFormula(cell string) string { return strings.TrimPrefix(cell, "'") }

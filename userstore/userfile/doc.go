@@ -1,19 +1,20 @@
-// Package userfile reads and writes accounts in files: JSON lines, and CSV with one column for
-// each member. Both hold all that there is of an account, the hash of its password included, so that
-// what is written is read, and gives the same account. (CSV has but one kind of line end:
-// those within an address become \n.) CSV may come from Django as well: its table auth_user has
-// other names for the same things.
+// Package userfile reads and writes accounts in files: JSON lines, and CSV with one column for each
+// member. Both formats hold every member of an account, including the hash of its password, so an
+// account that is written and read again is the same. (CSV has only one kind of line end: those
+// within an address become \n.) CSV may also come from Django, whose table auth_user has other
+// names for the same members.
 //
 //	record.go   an account as a line of JSON
 //	columns.go  an account as cells of CSV
+//	head.go     the checks before the first account
 //	read.go     a file, account by account
 //	write.go    a file, account by account
 //
-// It says what is written in a file, and nothing about whether an account may be so: that is
-// userstore's Importer.
+// The package only knows what is written in a file. userstore's Importer checks whether such an
+// account is allowed.
 package userfile
 
-// Format is how accounts are written. The zero value is whichever the file has.
+// Format is the format of a file. The zero value means the format that the file turns out to have.
 type Format string
 
 // The formats.

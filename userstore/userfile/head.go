@@ -11,14 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// headSize is how much of a file is looked at before anything of it is taken. A first line that is
-// longer is no header.
+// headSize is how many bytes of a file are checked before its first account is read. A longer first
+// line is no header.
 const headSize = 64 << 10
 
 var errNoHeader = errors.New("the first line is not a header of CSV; it must name the columns as Django's auth_user or `signet users export` does")
 
-// checkText refuses what is not text in UTF-8, or has line ends that are not taken for such: read on,
-// it would be one line that names no column, or columns named like the cells of an account.
+// checkText refuses a file that is not text in UTF-8, or whose line ends the CSV reader does not
+// recognise. Such a file would read as one line that names no column, or as columns named like the
+// cells of an account.
 func checkText(head []byte) error {
 	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
 		return errors.New("the file is UTF-16; save it as UTF-8 and import that")
@@ -33,8 +34,8 @@ func checkText(head []byte) error {
 	return nil
 }
 
-// firstLine is the first line of head that is not empty, without its end. Of a line that is longer
-// than head it is what is there, cut between two characters.
+// firstLine returns the first line of head that is not empty, without its end. If the line is
+// longer than head, it returns the part in head, cut between two characters.
 func firstLine(head []byte) []byte {
 	head = bytes.TrimLeft(head, "\r\n")
 	if i := bytes.IndexByte(head, '\n'); i >= 0 {
@@ -49,12 +50,12 @@ func firstLine(head []byte) []byte {
 	return bytes.TrimSuffix(head, []byte("\r"))
 }
 
-// columnName is what the name of a column may look like that we do not know: a cell with an
-// address or a password hash does not.
+// columnName matches the possible names of unknown columns. A cell with an address or a password
+// hash does not match.
 var columnName = regexp.MustCompile(`^[\pL_][\pL\pN_ ./()-]{0,63}$`)
 
-// headerOf reads the names of the columns, and refuses a line that is no list of names.
-func headerOf(line []byte) ([]string, error) {
+// parseHeader reads the names of the columns, and refuses a line that is no list of names.
+func parseHeader(line []byte) ([]string, error) {
 	names, err := cells(line, ',')
 	if err != nil || !slices.Contains(names, "email") {
 		for _, other := range []struct {

@@ -7,7 +7,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// An export tells the composed name, and an import does not take it for one that somebody set.
+// An export contains the composed name, and an import does not take it for one that the user set.
 func TestAComposedNameIsExportedAndNotImported(t *testing.T) {
 	for _, row := range []struct {
 		claims userstore.Claims

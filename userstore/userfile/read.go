@@ -12,26 +12,27 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Reader reads accounts one by one, each with its line; io.EOF ends. A *LineError is about one
-// account: the next call goes on with the one after it.
+// Reader reads accounts one by one, each with its line number. io.EOF ends. A *LineError is about
+// one account: the next call continues with the account after it.
 type Reader interface {
 	Next() (line int, u userstore.User, err error)
 }
 
-// LineError is what is wrong with a line. It does not repeat it.
+// LineError says what is wrong with a line, without repeating the line.
 type LineError struct{ Reason string }
 
 func (e *LineError) Error() string { return e.Reason }
 
-// Open reads a file of the given format; without one it recognises it: JSON lines begin with a
-// brace. unknown are the numbers of the columns that are left out, because no account has them.
+// Open reads a file of the given format, or of the format that it recognises: JSON lines begin with
+// a brace. unknown holds the numbers of the columns that are ignored, because an account has no
+// such member.
 //
-// No error and no LineError repeats what the file holds, not even the name of a column that is not
-// known here: of a file without a header that name is somebody's password hash.
+// No error and no LineError repeats the contents of the file, not even the name of an unknown
+// column: in a file without a header, that name is a user's password hash.
 func Open(in io.Reader, format Format) (_ Reader, unknown []int, err error) {
 	r := bufio.NewReaderSize(in, headSize)
 	if bom, err := r.Peek(3); err == nil && string(bom) == "\ufeff" {
-		_, _ = r.Discard(3) // it was peeked at, so it is there
+		_, _ = r.Discard(3) // cannot fail after Peek
 	}
 	head, err := r.Peek(headSize)
 	if err != nil && err != io.EOF {
@@ -52,13 +53,13 @@ func Open(in io.Reader, format Format) (_ Reader, unknown []int, err error) {
 	return openCSV(r, firstLine(head))
 }
 
-// jsonUsers reads JSON lines. Empty ones are skipped.
+// jsonUsers reads JSON lines. It skips empty lines.
 type jsonUsers struct {
 	in   *bufio.Reader
 	line int
 }
 
-// maxUserLine is far above the longest account.
+// maxUserLine is the longest line in bytes, far above the longest account.
 const maxUserLine = 256 << 10
 
 func (j *jsonUsers) Next() (int, userstore.User, error) {
@@ -82,7 +83,7 @@ func (j *jsonUsers) Next() (int, userstore.User, error) {
 	}
 }
 
-// read is a line with its end, but of one that is too long only enough to tell.
+// read returns a line with its end. Of a line that is too long it returns only one byte too many.
 func (j *jsonUsers) read() (line []byte, err error) {
 	for {
 		part, err := j.in.ReadSlice('\n')
@@ -100,10 +101,10 @@ func (j *jsonUsers) read() (line []byte, err error) {
 
 // csvUsers reads CSV (RFC 4180) with a header.
 type csvUsers struct {
-	in      *csv.Reader
-	columns []*column // nil: not kept
-	names   []string
-	ours    bool // written by `users export`: cells are guarded
+	in        *csv.Reader
+	columns   []*column // nil: ignored
+	names     []string
+	ownExport bool // written by `users export`: its cells are guarded
 }
 
 // openCSV reads the header. first is the first line as it stands in the file.
@@ -112,7 +113,7 @@ func openCSV(r io.Reader, first []byte) (_ Reader, unknown []int, err error) {
 	if len(first) == 0 {
 		return c, nil, nil // no accounts at all
 	}
-	header, err := headerOf(first)
+	header, err := parseHeader(first)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -130,7 +131,7 @@ func openCSV(r io.Reader, first []byte) (_ Reader, unknown []int, err error) {
 			return nil, nil, fmt.Errorf("the column %s is there twice; leave one out", name)
 		}
 		c.columns, c.names = append(c.columns, &columns[i]), append(c.names, name)
-		c.ours = c.ours || name == "sub"
+		c.ownExport = c.ownExport || name == "sub"
 	}
 	return c, unknown, nil
 }
@@ -151,8 +152,8 @@ func (c *csvUsers) Next() (int, userstore.User, error) {
 	line, _ := c.in.FieldPos(0)
 	u := userstore.User{IsActive: true}
 	for i, cell := range cells {
-		if c.ours {
-			cell = unguarded(cell)
+		if c.ownExport {
+			cell = unguardFormula(cell)
 		}
 		if cell == "" || cell == `\N` || c.columns[i] == nil {
 			continue
@@ -161,9 +162,9 @@ func (c *csvUsers) Next() (int, userstore.User, error) {
 			return line, userstore.User{}, &LineError{c.names[i] + ": " + err.Error()}
 		}
 	}
-	u.Claims = u.Claims.Unshown()
-	// Django lets people log in by a username that is their address; here the address itself does.
-	if !c.ours && u.Username != "" {
+	u.Claims = u.Claims.WithoutComposedName()
+	// Django allows a username that is the user's own address; here the address itself logs in.
+	if !c.ownExport && u.Username != "" {
 		name, ok := userstore.EmailKey(u.Username)
 		if key, same := userstore.EmailKey(u.Email); ok && same && name == key {
 			u.Username = ""

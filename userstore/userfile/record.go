@@ -31,7 +31,7 @@ type userRecord struct {
 
 func record(u userstore.User) userRecord {
 	return userRecord{
-		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.Shown(),
+		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.WithComposedName(),
 		IsActive: &u.IsActive, IsStaff: u.IsStaff, Roles: u.Roles, PasswordHash: u.PasswordHash,
 		CreatedAt: rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
 	}
@@ -52,14 +52,18 @@ func parseRecord(line []byte) (userstore.User, error) {
 		return userstore.User{}, errors.New("this is not JSON")
 	}
 	u := userstore.User{
-		ID: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Claims: r.Claims.Unshown(),
+		ID: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Claims: r.Claims.WithoutComposedName(),
 		IsActive: r.IsActive == nil || *r.IsActive, IsStaff: r.IsStaff, Roles: r.Roles, PasswordHash: r.PasswordHash,
 	}
 	for _, x := range []struct {
 		name string
 		text *string
 		t    *time.Time
-	}{{"created_at", r.CreatedAt, &u.CreatedAt}, {"updated_at", r.UpdatedAt, &u.UpdatedAt}, {"last_login_at", r.LastLoginAt, &u.LastLoginAt}} {
+	}{
+		{"created_at", r.CreatedAt, &u.CreatedAt},
+		{"updated_at", r.UpdatedAt, &u.UpdatedAt},
+		{"last_login_at", r.LastLoginAt, &u.LastLoginAt},
+	} {
 		if x.text == nil {
 			continue
 		}
@@ -70,10 +74,10 @@ func parseRecord(line []byte) (userstore.User, error) {
 	return u, nil
 }
 
-// plainName is a member's name that cannot be somebody's address, name or password hash.
+// plainName matches a member's name that cannot be a user's address, name or password hash.
 var plainName = regexp.MustCompile(`^[a-z]+(_[a-z]+)*(\.[a-z_]+|\.[0-9]+)?$`)
 
-// shownName is a member's name for an error: none that could be a value in the wrong place.
+// shownName returns a member's name for an error, unless it could be a value in the wrong place.
 func shownName(name string) string {
 	if name == "" || len(name) <= 32 && plainName.MatchString(name) {
 		return name
@@ -81,8 +85,8 @@ func shownName(name string) string {
 	return "a member"
 }
 
-// encodeRecord is one line of JSON. What a terminal would obey is escaped, which programs read as the
-// same: people look at exports.
+// encodeRecord writes one line of JSON. People read exports in a terminal, so control sequences are
+// escaped, which does not change the values.
 func encodeRecord(u userstore.User) ([]byte, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -91,7 +95,7 @@ func encodeRecord(u userstore.User) ([]byte, error) {
 	return printable.JSON([]byte(b.String())), err
 }
 
-// rfc3339 is nil for no instant.
+// rfc3339 formats t; it returns nil for the zero time.
 func rfc3339(t time.Time) *string {
 	if t.IsZero() {
 		return nil

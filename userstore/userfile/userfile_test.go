@@ -16,7 +16,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// everything has each member set, so that a forgotten one shows.
+// everything has each member set, so that a forgotten member shows.
 var everything = userstore.User{
 	ID: "0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", Email: "Zoë@X.test", EmailVerified: true, Username: "zoë", PasswordHash: "$2b$…",
 	Claims: userstore.Claims{
@@ -72,7 +72,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	bare := userstore.User{ID: "0000000000000000", Email: "b@x.test"}
 	for _, format := range []Format{JSONLines, CSV} {
 		got, bad := read(t, written(t, format, everything, bare), "")
-		for i := range got { // an address without anything in it is none, by the rules of accounts
+		for i := range got { // by the rules of accounts, an empty address is none
 			if a := got[i].Claims.Address; a != nil && *a == (userstore.Address{}) {
 				got[i].Claims.Address = nil
 			}
@@ -83,7 +83,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 }
 
-// A member that is in one format only would be lost on the way.
+// A member that only one format holds would be lost on the way.
 func TestBothFormatsHoldEveryMember(t *testing.T) {
 	var walk func(path string, v reflect.Value)
 	walk = func(path string, v reflect.Value) {
@@ -190,22 +190,22 @@ func FuzzUserFile(f *testing.F) {
 				return
 			}
 			if !utf8.ValidString(text) {
-				continue // JSON cannot hold it; the rules of accounts refuse it
+				continue // JSON cannot hold the text; the rules of accounts refuse it
 			}
 			line, err := encodeRecord(u)
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := parseRecord(line)
-			if err == nil && (again.Email != u.Email || again.PasswordHash != u.PasswordHash || again.IsActive != u.IsActive || !slices.Equal(again.Roles, u.Roles)) {
-				t.Errorf("%+v came back as %+v", u, again)
+			decoded, err := parseRecord(line)
+			if err == nil && (decoded.Email != u.Email || decoded.PasswordHash != u.PasswordHash || decoded.IsActive != u.IsActive || !slices.Equal(decoded.Roles, u.Roles)) {
+				t.Errorf("%+v came back as %+v", u, decoded)
 			}
 		}
 	})
 }
 
-// People look at exports: what a terminal would obey is escaped in JSON, and replaced in the CSV that
-// is written for one. Files of either kind are read as they were.
+// People read exports in a terminal. Characters that a terminal obeys are escaped in JSON, and
+// replaced in CSV that is written for a terminal. Files of either format are read unchanged.
 func TestNothingThatATerminalObeys(t *testing.T) {
 	hostile := everything
 	hostile.Claims.Name = "a\x1b[2J\u009b31m\u202eb\u2028c\x7f"
@@ -220,7 +220,7 @@ func TestNothingThatATerminalObeys(t *testing.T) {
 	}
 	var out bytes.Buffer
 	w := NewWriter(&out, CSV)
-	w.Shown = true
+	w.ForTerminal = true
 	if err := errors.Join(w.Write(hostile), w.Flush()); err != nil {
 		t.Fatal(err)
 	}

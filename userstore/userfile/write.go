@@ -9,17 +9,17 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Writer writes accounts one by one. Flush ends.
+// Writer writes accounts one by one. Call Flush at the end.
 type Writer struct {
 	out   *bufio.Writer
 	csv   *csv.Writer // nil: JSON lines
 	cells []string
 
-	// Shown is for a terminal, which obeys what CSV cannot escape: it is replaced.
-	Shown bool
+	// ForTerminal replaces the characters that a terminal would obey and CSV cannot escape.
+	ForTerminal bool
 }
 
-// NewWriter writes JSON lines, or CSV with a header.
+// NewWriter returns a writer of JSON lines, or of CSV with a header.
 func NewWriter(out io.Writer, format Format) *Writer {
 	w := &Writer{out: bufio.NewWriterSize(out, 64<<10)}
 	if format != CSV {
@@ -31,7 +31,7 @@ func NewWriter(out io.Writer, format Format) *Writer {
 			w.cells = append(w.cells, k.name)
 		}
 	}
-	_ = w.csv.Write(w.cells) // Flush tells
+	_ = w.csv.Write(w.cells) // Flush returns the error
 	return w
 }
 
@@ -47,8 +47,8 @@ func (w *Writer) Write(u userstore.User) error {
 	w.cells = w.cells[:0]
 	for _, k := range columns {
 		if k.name != "" {
-			w.cells = append(w.cells, guarded(k.get(&u)))
-			if i := len(w.cells) - 1; w.Shown {
+			w.cells = append(w.cells, guardFormula(k.get(&u)))
+			if i := len(w.cells) - 1; w.ForTerminal {
 				w.cells[i] = printable.Text(w.cells[i])
 			}
 		}
@@ -56,7 +56,7 @@ func (w *Writer) Write(u userstore.User) error {
 	return w.csv.Write(w.cells)
 }
 
-// Flush writes what is left, and tells whether everything was written.
+// Flush writes the buffered rest, and returns the first error of writing.
 func (w *Writer) Flush() error {
 	if w.csv != nil {
 		w.csv.Flush()
