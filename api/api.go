@@ -94,11 +94,11 @@ func (s *Server) routes() []route {
 		sessions = profile.Sessions{
 			Grants: s.Store, Browsers: s.Store, Now: s.Now, RefreshIdle: s.Issuer.RefreshIdle, SessionIdle: s.Issuer.SessionIdle,
 		}
-		oauth = protocol.Handlers{Issuer: s.Issuer}
-		front = s.pages()
-		me    = account.Handlers{
-			Issuer: s.Issuer, Accounts: s.Accounts, Clients: s.Store, Consents: s.Store, Sessions: sessions, JSONLogin: s.JSONLogin,
-			Now: s.Now,
+		oauth  = protocol.Handlers{Issuer: s.Issuer}
+		front  = s.pages()
+		export = s.exporter(sessions)
+		me     = account.Handlers{
+			Issuer: s.Issuer, Accounts: s.Accounts, Export: export, JSONLogin: s.JSONLogin, Now: s.Now,
 		}
 		admins = admin.Handlers{
 			Bearer: user, Accounts: s.Accounts, Clients: s.Clients, Users: s.Store, Audit: s.Store, Sessions: sessions,
@@ -145,6 +145,7 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/profile", user.Profile(me.DeleteProfile), accountAPI},
 		{"POST", "/v1/profile/prove", user.Profile(me.Prove), accountAPI},
 		{"POST", "/v1/profile/password", user.Profile(me.ChangePassword), accountAPI},
+		{"GET", "/v1/profile/export", user.Profile(me.GetExport), accountAPI},
 		{"GET", "/v1/profile/sessions", user.User(me.ListSessions), accountAPI},
 		{"DELETE", "/v1/profile/sessions/{id}", user.Profile(me.DeleteSession), accountAPI},
 		{"GET", "/v1/profile/consents", user.User(me.ListConsents), accountAPI},
@@ -243,6 +244,13 @@ func (s *Server) mounts(path string) []string {
 		mounts = append(mounts, path+prefix)
 	}
 	return mounts
+}
+
+// exporter gathers what is kept in a user's name.
+func (s *Server) exporter(sessions profile.Sessions) profile.Exporter {
+	return profile.Exporter{
+		Issuer: s.Issuer.URL, Sessions: sessions, Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
+	}
 }
 
 // pages are the endpoints that people see; the pipeline writes its error pages with them.

@@ -15,9 +15,7 @@ import (
 type Handlers struct {
 	Issuer    *issuer.Issuer
 	Accounts  *userstore.Accounts
-	Clients   userstore.Clients
-	Consents  userstore.Consents
-	Sessions  profile.Sessions
+	Export    profile.Exporter
 	Now       func() time.Time
 	JSONLogin bool // accounts.json_login
 }
