@@ -19,7 +19,6 @@ func TestAPathThatThereIsNotIsAPageForPeopleAndJSONForPrograms(t *testing.T) {
 			name, method, path, accept string
 			page                       bool
 		}{
-			{"a browser at the root", "GET", "/", browserAccept, true},
 			{"a browser at a mistyped page", "GET", "/lgoin", browserAccept, true},
 			{"a browser under the issuer's path", "GET", prefix + "/lgoin", browserAccept, true},
 			{"a browser below a page", "GET", "/login/", browserAccept, true},
@@ -65,7 +64,7 @@ func TestAPathThatThereIsNotIsAPageForPeopleAndJSONForPrograms(t *testing.T) {
 	}
 	t.Run("HEAD has no body", func(t *testing.T) {
 		s := apitest.New(t, apitest.Options{})
-		res := s.Do(apitest.Request{Method: "HEAD", Path: "/", Header: http.Header{"Accept": {browserAccept}}})
+		res := s.Do(apitest.Request{Method: "HEAD", Path: "/nothing", Header: http.Header{"Accept": {browserAccept}}})
 		if res.Status != 404 || res.Header.Get("Content-Language") != "en" {
 			t.Errorf("%d %v", res.Status, res.Header)
 		}

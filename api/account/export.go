@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
 )
@@ -38,6 +39,6 @@ func (h *Handlers) GetExport(w http.ResponseWriter, r *http.Request, session iss
 	if err != nil {
 		return err
 	}
-	w.Header()["Content-Disposition"] = []string{`attachment; filename="account.json"`}
+	w.Header()["Content-Disposition"] = []string{profile.ExportDisposition}
 	return wire.WriteJSON(w, http.StatusOK, export)
 }

@@ -34,12 +34,18 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 		var p issuer.PendingLogout
 		handle, err = h.inLanguage(handle, logoutHandle, browser, &p, &p.UILocales, language)
 	default:
+		if isAccountPage(from) {
+			break
+		}
 		err = problem.New(problem.InvalidRequest, "The form names a page that there is not.")
 	}
 	if err != nil {
 		return err
 	}
 	h.setCookie(w, r, languageCookie, language, browserCookieAge)
+	if isAccountPage(from) {
+		return wire.SeeOther(w, h.pagePath(from, ""))
+	}
 	return h.goTo(w, r, from, handle)
 }
 

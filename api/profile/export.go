@@ -13,6 +13,9 @@ import (
 // mostExported bounds the audit entries of an export, and with them its size.
 const mostExported = 10_000
 
+// ExportDisposition is the header Content-Disposition of an export: browsers keep it as a file.
+const ExportDisposition = `attachment; filename="account.json"`
+
 // Export is everything that is kept in the user's name. Passwords, tokens, codes and the hashes of any of
 // them are not in it.
 type Export struct {

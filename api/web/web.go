@@ -71,9 +71,10 @@ type LoginPage struct {
 	Client         *Client // that sent the user here; nil: none
 	Name           string  // email address or username, filled in
 	Problems       []Problem
-	Signup         bool  // there is a sign-up page to link to
-	Reauthenticate bool  // the user is logged in and has to prove it again
-	Stay           *Stay // nil: there is no choice
+	Signup         bool   // there is a sign-up page to link to
+	Reauthenticate bool   // the user is logged in and has to prove it again
+	Stay           *Stay  // nil: there is no choice
+	Next           string // page of the account that the login leads to, by its path; empty: none
 }
 
 // SignupPage asks for what an account needs.
