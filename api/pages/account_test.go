@@ -75,7 +75,7 @@ func TestP12NextLeadsNowhereElse(t *testing.T) {
 		} {
 			b := s.Browser()
 			query := "?next=" + url.QueryEscape(next)
-			p := b.Open(prefix + "/login" + query).WantPage(200, "login-submit")
+			p := b.Open(prefix+"/login"+query).WantPage(200, "login-submit")
 			if strings.Contains(string(p.Body), "evil.test") || strings.Contains(string(p.Body), "next=") {
 				t.Errorf("%q is on the page", next)
 			}
@@ -89,7 +89,7 @@ func TestP12NextLeadsNowhereElse(t *testing.T) {
 		// A request of an app goes before: next does not take it away.
 		c := s.WebClient()
 		b := s.Browser()
-		p := b.Open(prefix + apitest.AuthorizePath(c)).WantPage(200, "login-submit")
+		p := b.Open(prefix+apitest.AuthorizePath(c)).WantPage(200, "login-submit")
 		q := p.Form("login-submit", alice.Credentials())
 		q.Path += "?next=account"
 		if to := b.Send(q).Header.Get("Location"); !strings.HasPrefix(to, prefix+"/consent?request=") {
