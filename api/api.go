@@ -90,17 +90,14 @@ type route struct {
 // everything else is 404 or 405. The key set stands first because it is asked for most.
 func (s *Server) routes() []route {
 	var (
-		user     = bearer.Authenticator{Issuer: s.Issuer}
-		sessions = profile.Sessions{
-			Grants: s.Store, Browsers: s.Store, Now: s.Now, RefreshIdle: s.Issuer.RefreshIdle, SessionIdle: s.Issuer.SessionIdle,
-		}
+		user  = bearer.Authenticator{Issuer: s.Issuer}
 		oauth = protocol.Handlers{Issuer: s.Issuer}
 		front = s.pages()
 		me    = account.Handlers{
-			Issuer: s.Issuer, Accounts: s.Accounts, Clients: s.Store, Consents: s.Store, Sessions: sessions, JSONLogin: s.JSONLogin,
+			Issuer: s.Issuer, Accounts: s.Accounts, Export: s.exporter(), JSONLogin: s.JSONLogin, Now: s.Now,
 		}
 		admins = admin.Handlers{
-			Bearer: user, Accounts: s.Accounts, Clients: s.Clients, Users: s.Store, Audit: s.Store, Sessions: sessions,
+			Bearer: user, Accounts: s.Accounts, Clients: s.Clients, Users: s.Store, Audit: s.Store, Sessions: s.sessions(),
 			Secret: s.Secret, IssuerPath: s.Issuer.Path(),
 		}
 	)
@@ -133,6 +130,22 @@ func (s *Server) routes() []route {
 		{"POST", "/continue", front.Continue, ownPage},
 		{"POST", "/language", front.LanguageForm, ownPage},
 		{"POST", "/back", front.BackForm, ownPage},
+		{"GET", "/account", front.AccountPage(web.AccountHome), ownPage},
+		{"GET", "/account/profile", front.AccountPage(web.AccountProfile), ownPage},
+		{"POST", "/account/profile", front.Account(web.AccountProfile, front.AccountProfileForm), ownPage},
+		{"GET", "/account/address", front.AccountPage(web.AccountAddress), ownPage},
+		{"POST", "/account/address", front.Account(web.AccountAddress, front.AccountAddressForm), ownPage},
+		{"GET", "/account/password", front.AccountPage(web.AccountPassword), ownPage},
+		{"POST", "/account/password", front.Account(web.AccountPassword, front.AccountPasswordForm), ownPage},
+		{"GET", "/account/sessions", front.Account(web.AccountSessions, front.AccountSessionsPage), ownPage},
+		{"POST", "/account/sessions", front.Account(web.AccountSessions, front.AccountSessionsForm), ownPage},
+		{"GET", "/account/apps", front.Account(web.AccountApps, front.AccountAppsPage), ownPage},
+		{"POST", "/account/apps", front.Account(web.AccountApps, front.AccountAppsForm), ownPage},
+		{"GET", "/account/activity", front.Account(web.AccountActivity, front.AccountActivityPage), ownPage},
+		{"GET", "/account/data", front.AccountPage(web.AccountData), ownPage},
+		{"POST", "/account/data", front.Account(web.AccountData, front.AccountDataForm), ownPage},
+		{"GET", "/account/delete", front.AccountPage(web.AccountDelete), ownPage},
+		{"POST", "/account/delete", front.Account(web.AccountDelete, front.AccountDeleteForm), ownPage},
 		{"GET", "/assets/{name}", front.Asset, operation},
 		{"GET", "/", s.home, accountAPI},
 		{"GET", "/favicon.ico", front.Favicon, operation},
@@ -145,7 +158,9 @@ func (s *Server) routes() []route {
 		{"PATCH", "/v1/profile", user.Profile(me.PatchProfile), accountAPI},
 		{"PUT", "/v1/profile", user.Profile(me.PutProfile), accountAPI},
 		{"DELETE", "/v1/profile", user.Profile(me.DeleteProfile), accountAPI},
+		{"POST", "/v1/profile/prove", user.Profile(me.Prove), accountAPI},
 		{"POST", "/v1/profile/password", user.Profile(me.ChangePassword), accountAPI},
+		{"GET", "/v1/profile/export", user.Profile(me.GetExport), accountAPI},
 		{"GET", "/v1/profile/sessions", user.User(me.ListSessions), accountAPI},
 		{"DELETE", "/v1/profile/sessions/{id}", user.Profile(me.DeleteSession), accountAPI},
 		{"GET", "/v1/profile/consents", user.User(me.ListConsents), accountAPI},
@@ -248,9 +263,23 @@ func (s *Server) mounts(path string) []string {
 	return mounts
 }
 
+// exporter gathers what is kept in a user's name.
+func (s *Server) exporter() profile.Exporter {
+	return profile.Exporter{
+		Issuer: s.Issuer.URL, Sessions: s.sessions(), Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
+	}
+}
+
+// sessions makes the list of a user's sessions.
+func (s *Server) sessions() profile.Sessions {
+	return profile.Sessions{
+		Grants: s.Store, Browsers: s.Store, Now: s.Now, RefreshIdle: s.Issuer.RefreshIdle, SessionIdle: s.Issuer.SessionIdle,
+	}
+}
+
 // pages are the endpoints that people see; the pipeline writes its error pages with them.
 func (s *Server) pages() *pages.Handlers {
-	return &pages.Handlers{Issuer: s.Issuer, Accounts: s.Accounts, Pages: s.Pages, Now: s.Now}
+	return &pages.Handlers{Issuer: s.Issuer, Accounts: s.Accounts, Pages: s.Pages, Now: s.Now, Export: s.exporter()}
 }
 
 // base is the issuer identifier as the start of an address.

@@ -28,7 +28,8 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/assets/{name}":                          no, // of a name that there is not; TestAssets has those there are
 	}
 	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser, "/": "Origin"}
-	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout", "/continue", "/language", "/back"} {
+	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout", "/continue", "/language", "/back",
+		"/account", "/account/profile", "/account/address", "/account/password", "/account/sessions", "/account/apps", "/account/activity", "/account/data", "/account/delete"} {
 		vary[path] = person
 	}
 	propagation := s.Replicas[0].Keys.Policy.Propagation

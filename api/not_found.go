@@ -39,7 +39,7 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 	if !prefersHTML(r.Header["Accept"]) {
 		return errNothing
 	}
-	return wire.SeeOther(w, s.Issuer.Path()+"/login")
+	return wire.SeeOther(w, s.Issuer.Path()+"/account")
 }
 
 // prefersHTML reports whether Accept (RFC 9110 section 12.5.1) names HTML and does not prefer JSON to

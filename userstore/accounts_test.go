@@ -630,24 +630,25 @@ func TestU25ChangePassword(t *testing.T) {
 			current, next string
 			want          []string
 		}{
-			"U-25 without the current one": {"", changed, []string{"current_password required"}},
-			"without a new one":            {password, "", []string{"new_password required"}},
-			"without both":                 {"", "", []string{"current_password required", "new_password required"}},
-			"a short one":                  {password, "fourteen chars", []string{"new_password too_short"}},
-			"U-06 a long one":              {password, strings.Repeat("p", 1<<20), []string{"new_password too_long"}},
-			"U-06 a long current one":      {strings.Repeat("p", 1<<20), changed, []string{"current_password too_long"}},
-			"with a control character":     {password, changed + "\x00", []string{"new_password invalid"}},
+			"without a new one":        {password, "", []string{"new_password required"}},
+			"a short one":              {password, "fourteen chars", []string{"new_password too_short"}},
+			"U-06 a long one":          {password, strings.Repeat("p", 1<<20), []string{"new_password too_long"}},
+			"U-06 a long current one":  {strings.Repeat("p", 1<<20), changed, []string{"current_password too_long"}},
+			"with a control character": {password, changed + "\x00", []string{"new_password invalid"}},
 		} {
 			before := w.Hasher.Stats()
-			if got := fields(t, w.ChangePassword(t.Context(), u.ID, c.current, c.next, here)); !reflect.DeepEqual(got, c.want) {
+			if got := fields(t, w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: c.current}, c.next, here)); !reflect.DeepEqual(got, c.want) {
 				t.Errorf("%s: %v, want %v", name, got, c.want)
 			}
 			if got := w.Hasher.Stats(); got != before {
 				t.Errorf("%s: something was hashed", name)
 			}
 		}
+		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{}, changed, here); !errors.Is(err, userstore.ErrProofRequired) {
+			t.Errorf("U-25 without the current one: %v", err)
+		}
 		w.log.Reset()
-		if err := w.ChangePassword(t.Context(), u.ID, changed, changed, here); !errors.Is(err, userstore.ErrInvalidCredentials) {
+		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: changed}, changed, here); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Errorf("U-25 a wrong current one: %v", err)
 		}
 		if !strings.Contains(w.log.String(), "level=WARN") {
@@ -657,7 +658,7 @@ func TestU25ChangePassword(t *testing.T) {
 			t.Fatal("U-25 a refused change changed something")
 		}
 
-		if err := w.ChangePassword(t.Context(), u.ID, password, changed, here); err != nil {
+		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: password}, changed, here); err != nil {
 			t.Fatal(err)
 		}
 		if !w.live(t, here) || w.live(t, there) {
@@ -669,7 +670,7 @@ func TestU25ChangePassword(t *testing.T) {
 		if _, _, err := w.login(t, u.Email, changed); err != nil {
 			t.Errorf("the new password: %v", err)
 		}
-		if err := w.ChangePassword(t.Context(), "nobody", password, changed, ""); !errors.Is(err, userstore.ErrNotFound) {
+		if err := w.ChangePassword(t.Context(), "nobody", userstore.Proof{Password: password}, changed, ""); !errors.Is(err, userstore.ErrNotFound) {
 			t.Errorf("nobody: %v", err)
 		}
 	})
@@ -705,12 +706,12 @@ func TestChangePasswordAgainstOthers(t *testing.T) {
 			}
 		}
 		w.Store = &beaten{store, set(password)} // as a login does that upgrades the hash
-		if err := w.ChangePassword(t.Context(), u.ID, password, changed, ""); err != nil {
+		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: password}, changed, ""); err != nil {
 			t.Errorf("against an upgraded hash: %v", err)
 		}
 		const third = "another one that was faster"
 		w.Store = &beaten{store, set(third)}
-		if err := w.ChangePassword(t.Context(), u.ID, changed, password, ""); !errors.Is(err, userstore.ErrInvalidCredentials) {
+		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: changed}, password, ""); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Errorf("against a faster change: %v", err)
 		}
 		if _, _, err := w.login(t, u.Email, third); err != nil {
@@ -748,16 +749,16 @@ func TestDelete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Delete(t.Context(), u.ID, changed); !errors.Is(err, userstore.ErrInvalidCredentials) {
+		if err := w.Delete(t.Context(), u.ID, userstore.Proof{Password: changed}); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Errorf("U-25 a wrong password: %v", err)
 		}
-		if got := fields(t, w.Delete(t.Context(), u.ID, "")); !reflect.DeepEqual(got, []string{"current_password required"}) {
-			t.Errorf("U-25 no password: %v", got)
+		if err := w.Delete(t.Context(), u.ID, userstore.Proof{}); !errors.Is(err, userstore.ErrProofRequired) {
+			t.Errorf("U-25 no password: %v", err)
 		}
 		if !w.live(t, session) {
 			t.Fatal("a refused deletion ended a session")
 		}
-		if err := w.Delete(t.Context(), u.ID, password); err != nil {
+		if err := w.Delete(t.Context(), u.ID, userstore.Proof{Password: password}); err != nil {
 			t.Fatal(err)
 		}
 		if w.live(t, session) {
@@ -857,8 +858,8 @@ func TestOverloadedAccountsChangeNothing(t *testing.T) {
 				_, err := w.Authenticate(gone, u.Email, "", password, userstore.FirstPartyClientID, nil)
 				return err
 			},
-			"change":   func() error { return w.ChangePassword(gone, u.ID, password, changed, "") },
-			"deletion": func() error { return w.Delete(gone, u.ID, password) },
+			"change":   func() error { return w.ChangePassword(gone, u.ID, userstore.Proof{Password: password}, changed, "") },
+			"deletion": func() error { return w.Delete(gone, u.ID, userstore.Proof{Password: password}) },
 		} {
 			if err := act(); !errors.Is(err, userstore.ErrOverloaded) {
 				t.Errorf("%s: %v", name, err)

@@ -217,11 +217,11 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.next()
-		step("a change of password", a.ChangePassword(self(alice.ID), alice.ID, password, changed, one), nil,
+		step("a change of password", a.ChangePassword(self(alice.ID), alice.ID, userstore.Proof{Password: password}, changed, one), nil,
 			"password_changed success by user alice on alice through "+first+" in here")
-		step("a change by somebody who does not know it", a.ChangePassword(self(alice.ID), alice.ID, wrong, password, one), userstore.ErrInvalidCredentials,
+		step("a change by somebody who does not know it", a.ChangePassword(self(alice.ID), alice.ID, userstore.Proof{Password: wrong}, password, one), userstore.ErrInvalidCredentials,
 			"password_refused failure (wrong_password) by user alice on alice through "+first+" in here")
-		refused("a change to a weak one", a.ChangePassword(self(alice.ID), alice.ID, changed, "short", one))
+		refused("a change to a weak one", a.ChangePassword(self(alice.ID), alice.ID, userstore.Proof{Password: changed}, "short", one))
 		step("a password set", a.SetPassword(operator, alice.ID, password), nil, "password_set success by operator root on alice")
 		refused("a weak one set", a.SetPassword(operator, alice.ID, "short"))
 		step("a password set of nobody", a.SetPassword(operator, "nobody", password), userstore.ErrNotFound)
@@ -244,16 +244,16 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		step("all sessions of nobody", err, userstore.ErrNotFound)
 
 		// Accounts are deleted, and stay in the log.
-		step("a deletion by somebody who does not know the password", a.Delete(self(alice.ID), alice.ID, wrong), userstore.ErrInvalidCredentials,
+		step("a deletion by somebody who does not know the password", a.Delete(self(alice.ID), alice.ID, userstore.Proof{Password: wrong}), userstore.ErrInvalidCredentials,
 			"password_refused failure (wrong_password) by user alice on alice through "+first+" in here")
-		step("a deletion", a.Delete(self(alice.ID), alice.ID, password), nil, "user_deleted success by user alice on alice through "+first+" in here")
+		step("a deletion", a.Delete(self(alice.ID), alice.ID, userstore.Proof{Password: password}), nil, "user_deleted success by user alice on alice through "+first+" in here")
 		step("a deletion by an operator", a.DeleteByOperator(operator, bare.ID), nil, "user_deleted success by operator root on bare")
 		step("the same again", a.DeleteByOperator(operator, bare.ID), userstore.ErrNotFound)
 		step("the last admin deleted", a.DeleteByOperator(operator, admin.ID), userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
 		step("the last admin disabled", a.SetActive(operator, admin.ID, false), userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
 		_, err = a.EditByOperator(operator, admin.ID, func(u *userstore.User) error { u.Roles = nil; return nil })
 		step("the last admin's role taken", err, userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
-		step("the last admin leaves", a.Delete(self(admin.ID), admin.ID, password), userstore.ErrLastAdmin,
+		step("the last admin leaves", a.Delete(self(admin.ID), admin.ID, userstore.Proof{Password: password}), userstore.ErrLastAdmin,
 			"admin_refused failure (last_admin) by user "+"admin on admin through "+first+" in here")
 
 		// Users without the role admin who ask for admin's rights are recorded once per interval.

@@ -193,22 +193,6 @@ func (a *Accounts) recordWrongPassword(ctx context.Context, h *reservation, e au
 	return ErrInvalidCredentials
 }
 
-// provePassword reads a user and checks that the caller knows the password. ErrInvalidCredentials,
-// ErrAccountDisabled, ErrOverloaded, ErrRateLimited, ErrNotFound, ValidationError on
-// current_password.
-func (a *Accounts) provePassword(ctx context.Context, userID, password string) (User, error) {
-	var fs faults
-	fs.add("current_password", checkTyped(password))
-	if err := fs.err(); err != nil {
-		return User{}, err
-	}
-	u, err := a.Store.UserByID(ctx, userID)
-	if err != nil {
-		return User{}, err
-	}
-	return u, a.verifyPassword(ctx, u, password)
-}
-
 // verifyPassword checks a password against the same budgets as logins, so that a stolen session
 // offers no way around them.
 func (a *Accounts) verifyPassword(ctx context.Context, u User, password string) error {

@@ -7,11 +7,11 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// ChangePassword proves current, stores next and revokes every grant of the user but that of
-// session keep, in one transaction of the store. ErrInvalidCredentials, ErrAccountDisabled,
+// ChangePassword checks the proof, stores next and revokes every grant of the user but that of session
+// keep, in one transaction of the store. ErrInvalidCredentials, ErrProofRequired, ErrAccountDisabled,
 // ErrOverloaded, ErrRateLimited, ErrNotFound, ErrConflict, ValidationError on current_password and
 // new_password.
-func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, keep string) error {
+func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, next, keep string) error {
 	var hash string
 	return retry(ctx, actTries, "change password", func() error {
 		u, err := a.Store.UserByID(ctx, userID)
@@ -19,12 +19,14 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 			return err
 		}
 		var fs faults
-		fs.add("current_password", checkTyped(current))
+		if err := p.check(&fs); err != nil {
+			return err
+		}
 		fs.add("new_password", checkNew(next, a.minPassword(), u, a.Service))
 		if err := fs.err(); err != nil {
 			return err
 		}
-		if err := a.verifyPassword(ctx, u, current); err != nil {
+		if err := a.proves(ctx, u, p); err != nil {
 			return err
 		}
 		if hash == "" {
@@ -72,11 +74,11 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, NewHash: hash, At: now}, e), e)
 }
 
-// Delete proves current and deletes the account with everything kept in its name.
-// ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrRateLimited, ErrNotFound,
-// ValidationError on current_password.
-func (a *Accounts) Delete(ctx context.Context, userID, current string) error {
-	u, err := a.provePassword(ctx, userID, current)
+// Delete checks the proof and deletes the account with everything kept in its name.
+// ErrInvalidCredentials, ErrProofRequired, ErrAccountDisabled, ErrOverloaded, ErrRateLimited,
+// ErrNotFound, ValidationError on current_password.
+func (a *Accounts) Delete(ctx context.Context, userID string, p Proof) error {
+	u, err := a.Prove(ctx, userID, p)
 	if err != nil {
 		return err
 	}

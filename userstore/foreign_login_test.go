@@ -52,7 +52,7 @@ func TestFirstLoginReplacesForeignHash(t *testing.T) {
 			if err := w.Store.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: v.Stored, At: w.now}); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.ChangePassword(t.Context(), u.ID, v.Sent, changed, ""); err != nil {
+			if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: v.Sent}, changed, ""); err != nil {
 				t.Errorf("%s, proved for a change: %v", v.By, err)
 			}
 		}

@@ -21,7 +21,7 @@ func TestWithoutAThrottleNothingIsTried(t *testing.T) {
 		for name, err := range map[string]error{
 			"a login":                  login,
 			"a sign-up":                signup,
-			"a change of the password": w.ChangePassword(ctx, u.ID, password, changed, ""),
+			"a change of the password": w.ChangePassword(ctx, u.ID, userstore.Proof{Password: password}, changed, ""),
 			"a client's secret":        w.CheckClientSecret(ctx, userstore.ClientAttempt{ID: "web", Client: userstore.Client{ID: "web"}}, "a secret that is nobody's"),
 		} {
 			if err == nil || !strings.Contains(err.Error(), "throttle is missing") || errors.Is(err, userstore.ErrInvalidCredentials) {

@@ -39,7 +39,7 @@ func TestU09RulesHoldWhereverAPasswordIsSet(t *testing.T) {
 			if got := fields(t, err); !slices.Equal(got, []string{"password " + code}) {
 				t.Errorf("U-09 sign-up with %s: %v", code, got)
 			}
-			err = w.ChangePassword(t.Context(), u.ID, password, refused, "")
+			err = w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: password}, refused, "")
 			if got := fields(t, err); !slices.Equal(got, []string{"new_password " + code}) {
 				t.Errorf("U-09 change to %s: %v", code, got)
 			}
@@ -57,7 +57,7 @@ func TestU09RulesHoldWhereverAPasswordIsSet(t *testing.T) {
 		if _, _, err := w.login(t, u.Email, password); err != nil {
 			t.Error(err)
 		}
-		if err := w.ChangePassword(t.Context(), u.ID, "a wrong current one", leaked, ""); err == nil {
+		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: "a wrong current one"}, leaked, ""); err == nil {
 			t.Error("changed with a wrong password")
 		}
 		if asked != 0 {

@@ -89,12 +89,15 @@ const (
 	Disabled
 )
 
+// KeepAll, in the place of a session id, ends no session. It cannot be an id, which is base64url.
+const KeepAll = "*"
+
 // PasswordChange is a new password hash of a user.
 type PasswordChange struct {
 	UserID      string
 	OldHash     string // the hash that must still be stored; empty: any
 	NewHash     string
-	KeepSession string // the session id of the one grant that is not revoked; empty: none is kept
+	KeepSession string // the session id of the one grant, or browser session, that does not end; KeepAll: none ends; empty: all end
 	At          time.Time
 }
 
@@ -161,8 +164,9 @@ type Grants interface {
 	// RevokeSession revokes a user's grant by its public id. ErrNotFound: the user has no live
 	// grant of that id.
 	RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error
-	// RevokeUserGrants revokes all grants of a user but keep (a session id; may be empty), and
-	// returns their number. It ends the user's browser sessions but the one that keep came from.
+	// RevokeUserGrants revokes all grants of a user but keep (a session id, of a grant or a browser
+	// session; may be empty), and returns their number. It ends the user's browser sessions but keep
+	// or the one that keep came from.
 	// The events are stored even when there was nothing to revoke, because the revocation was asked
 	// for.
 	RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error)

@@ -282,8 +282,8 @@ func TestU25CurrentPasswordsCount(t *testing.T) {
 		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"})
 		for i := range 12 {
 			err := []func() error{
-				func() error { return a.ChangePassword(ctx, u.ID, wrong, changed, "") },
-				func() error { return a.Delete(ctx, u.ID, wrong) },
+				func() error { return a.ChangePassword(ctx, u.ID, userstore.Proof{Password: wrong}, changed, "") },
+				func() error { return a.Delete(ctx, u.ID, userstore.Proof{Password: wrong}) },
 				func() error { return a.CheckPassword(ctx, u, wrong) },
 			}[i%3]()
 			if i < 10 && !errors.Is(err, userstore.ErrInvalidCredentials) {
@@ -295,10 +295,10 @@ func TestU25CurrentPasswordsCount(t *testing.T) {
 		}
 		w.want("U-25 at login", w.guesses(5, "alice", "192.0.2.2"), 0)
 		hashed := a.Hasher.Stats().Started
-		w.limited(a.ChangePassword(ctx, u.ID, password, changed, ""), time.Minute)
+		w.limited(a.ChangePassword(ctx, u.ID, userstore.Proof{Password: password}, changed, ""), time.Minute)
 		w.want("U-25 hashes of a refused one", a.Hasher.Stats().Started, hashed)
 		w.wait(time.Minute)
-		if err := a.ChangePassword(ctx, u.ID, password, changed, ""); err != nil {
+		if err := a.ChangePassword(ctx, u.ID, userstore.Proof{Password: password}, changed, ""); err != nil {
 			t.Error(err)
 		}
 		if err := a.CheckPassword(ctx, u, changed); err != nil { // the right one took nothing
@@ -396,7 +396,7 @@ func TestThrottleFailsClosed(t *testing.T) {
 			hashed := a.Hasher.Stats().Started
 			_, signup := a.Register(t.Context(), userstore.NewUser{Email: "b@x.test", Password: password})
 			for what, err := range map[string]error{
-				"login": w.login(0, "alice", password, "192.0.2.1"), "change": a.ChangePassword(t.Context(), u.ID, password, changed, ""), "signup": signup,
+				"login": w.login(0, "alice", password, "192.0.2.1"), "change": a.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: password}, changed, ""), "signup": signup,
 			} {
 				if !errors.Is(err, userstore.ErrUnavailable) {
 					t.Errorf("%s with %s: %v", what, name, err)

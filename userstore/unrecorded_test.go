@@ -65,7 +65,7 @@ func TestNoVerdictWithoutItsRecord(t *testing.T) {
 			"the last admin leaves":                   func() error { return a.DeleteByOperator(ctx, root.ID) },
 			"the last admin is disabled":              func() error { return a.SetActive(ctx, root.ID, false) },
 			"a wrong current password":                func() error { return a.CheckPassword(ctx, root, wrong) },
-			"a wrong current password, of a deletion": func() error { return a.Delete(ctx, root.ID, wrong) },
+			"a wrong current password, of a deletion": func() error { return a.Delete(ctx, root.ID, userstore.Proof{Password: wrong}) },
 			"a wrong password where nobody counts attempts": func() error {
 				throttle := a.Throttle
 				defer func() { a.Throttle = throttle }()

@@ -3,6 +3,8 @@
 package account
 
 import (
+	"time"
+
 	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -13,8 +15,7 @@ import (
 type Handlers struct {
 	Issuer    *issuer.Issuer
 	Accounts  *userstore.Accounts
-	Clients   userstore.Clients
-	Consents  userstore.Consents
-	Sessions  profile.Sessions
+	Export    profile.Exporter
+	Now       func() time.Time
 	JSONLogin bool // accounts.json_login
 }

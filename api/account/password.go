@@ -9,8 +9,8 @@ import (
 )
 
 type passwordRequest struct {
-	CurrentPassword string `json:"current_password"`
-	NewPassword     string `json:"new_password"`
+	recentProof
+	NewPassword string `json:"new_password"`
 }
 
 // ChangePassword keeps the session that asked for it and revokes every other.
@@ -19,18 +19,15 @@ func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, sessio
 	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
-	var faults []problem.Fault
-	if q.CurrentPassword == "" {
-		faults = append(faults, problem.Fault{Field: "current_password", Code: "required", Message: "Send the account's present password."})
+	proof, err := h.proofOf(session, q.recentProof)
+	if err != nil {
+		return err
 	}
 	if q.NewPassword == "" {
-		faults = append(faults, problem.Fault{Field: "new_password", Code: "required", Message: "Send the password that is to replace it."})
-	}
-	if faults != nil {
-		return problem.Invalid(faults...)
+		return problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Send the password that is to replace it."})
 	}
 	v := session.View
-	if err := h.Accounts.ChangePassword(r.Context(), v.User.ID, q.CurrentPassword, q.NewPassword, v.Grant.SessionID); err != nil {
+	if err := h.Accounts.ChangePassword(r.Context(), v.User.ID, proof, q.NewPassword, v.Grant.SessionID); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

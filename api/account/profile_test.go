@@ -45,13 +45,13 @@ func TestProfile(t *testing.T) {
 					}
 				}
 			}
-			step("PUT", "application/json", apitest.Fields{"email": alice.Email, "name": "A", "preferred_username": "alice", "address": apitest.Fields{"locality": "X", "country": "GB"}},
+			step("PUT", "application/json", apitest.Fields{"email": alice.Email, "name": "A", "preferred_username": "alice", "current_password": alice.Password, "address": apitest.Fields{"locality": "X", "country": "GB"}},
 				apitest.Fields{"email": alice.Email, "name": "A", "preferred_username": "alice", "address": apitest.Fields{"locality": "X", "country": "GB"}})
 			step("PATCH", "application/merge-patch+json", apitest.Fields{"nickname": "Al", "address": apitest.Fields{"locality": nil, "region": "R"}},
 				apitest.Fields{"email": alice.Email, "name": "A", "nickname": "Al", "preferred_username": "alice", "address": apitest.Fields{"country": "GB", "region": "R"}})
-			step("PATCH", "application/json", apitest.Fields{"name": nil, "address": nil, "username": "alice2"},
+			step("PATCH", "application/json", apitest.Fields{"name": nil, "address": nil, "username": "alice2", "current_password": alice.Password},
 				apitest.Fields{"email": alice.Email, "nickname": "Al", "preferred_username": "alice2"})
-			step("PATCH", "application/merge-patch+json; charset=UTF-8", apitest.Fields{"username": nil},
+			step("PATCH", "application/merge-patch+json; charset=UTF-8", apitest.Fields{"username": nil, "current_password": alice.Password},
 				apitest.Fields{"email": alice.Email, "nickname": "Al"})
 			step("PATCH", "application/json", apitest.Fields{}, apitest.Fields{"email": alice.Email, "nickname": "Al"})
 			step("PUT", "application/json", apitest.Fields{"email": alice.Email}, apitest.Fields{"email": alice.Email})
@@ -91,14 +91,14 @@ func TestProfile(t *testing.T) {
 			if !verified(apitest.Fields{"nickname": "c"}) {
 				t.Error("lost by a change of something else")
 			}
-			if verified(apitest.Fields{"email": "carol2@example.test"}) {
+			if verified(apitest.Fields{"email": "carol2@example.test", "current_password": carol.Password}) {
 				t.Error("kept by a new address")
 			}
 		})
 
 		patch := apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token}
 		run(t, s, patch, []refusal{
-			{"an address that somebody has", apitest.Fields{"email": bob.Email}, 409, "user_already_exists", "email:taken"},
+			{"an address that somebody has", apitest.Fields{"email": bob.Email, "current_password": alice.Password}, 409, "user_already_exists", "email:taken"},
 			{"no address any more", apitest.Fields{"email": nil}, 400, "validation_error", "email:required"},
 			{"both names of the username", apitest.Fields{"username": "a", "preferred_username": nil}, 400, "validation_error", "username:not_allowed"},
 			{"a username that cannot be", apitest.Fields{"username": "a b"}, 400, "validation_error", "preferred_username:invalid"},
@@ -152,11 +152,11 @@ func TestDeleteProfile(t *testing.T) {
 		tokens, other := s.Login(alice), s.Login(alice)
 		bobs := s.Login(bob)
 		run(t, s, apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access}, []refusal{
-			{"without the password", apitest.Fields{}, 400, "validation_error", "current_password:required"},
+			{"without the password", apitest.Fields{}, 401, "recent_proof_required", ""},
 			{"with a wrong one", apitest.Fields{"current_password": "not the password"}, 403, "wrong_password", ""},
 			// Most clients send a DELETE without a body: 415 would send them after a type when the
 			// password is missing.
-			{"without a body", nil, 400, "validation_error", "current_password:required"},
+			{"without a body", nil, 401, "recent_proof_required", ""},
 		})
 		for _, q := range []apitest.Request{
 			{Type: "text/plain", Body: "hunter2"}, {Type: "application/x-www-form-urlencoded", Body: "current_password=x"}, {Type: "-", Body: "{}"},
@@ -202,7 +202,7 @@ func TestChangePassword(t *testing.T) {
 		mine, other := s.Login(alice), s.Login(alice)
 		next := s.Secret("the next planted password")
 		run(t, s, apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: mine.Access}, []refusal{
-			{"U-25 without the current one", apitest.Fields{"new_password": next}, 400, "validation_error", "current_password:required"},
+			{"U-25 without the current one", apitest.Fields{"new_password": next}, 401, "recent_proof_required", ""},
 			{"U-25 with a wrong current one", apitest.Fields{"current_password": "not the password", "new_password": next}, 403, "wrong_password", ""},
 			{"without a new one", apitest.Fields{"current_password": alice.Password}, 400, "validation_error", "new_password:required"},
 			{"with one that is too short", apitest.Fields{"current_password": alice.Password, "new_password": "short"}, 400, "validation_error", "new_password:too_short"},

@@ -8,7 +8,7 @@ import (
 
 // ListSessions lists the user's grants and browser sessions, newest first.
 func (h *Handlers) ListSessions(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
-	return h.Sessions.Write(w, r, session.View.User.ID, session.View.Grant)
+	return h.Export.Sessions.Write(w, r, session.View.User.ID, session.View.Grant)
 }
 
 // DeleteSession revokes one of the caller's own sessions. Another user's session and one that never

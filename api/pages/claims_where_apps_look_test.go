@@ -69,7 +69,7 @@ func TestIDTokenClaimsOfAClient(t *testing.T) {
 		alice := s.SignUp("alice")
 		s.Give(alice, "editor")
 		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: s.Login(alice).Access,
-			Body: apitest.Fields{"given_name": "Ada", "family_name": "L", "username": "ada", "phone_number": "+493012345"}}).Want(http.StatusOK, "")
+			Body: apitest.Fields{"given_name": "Ada", "family_name": "L", "username": "ada", "current_password": alice.Password, "phone_number": "+493012345"}}).Want(http.StatusOK, "")
 		about := []string{"name", "preferred_username", "given_name", "email", "email_verified", "phone_number", "team"}
 		told := func(token string) (out []string) {
 			for _, name := range about {

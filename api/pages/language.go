@@ -40,11 +40,17 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 			handle, err = h.seal(logoutHandle, browser, p)
 		}
 	default:
+		if isAccountPage(from) {
+			break
+		}
 		err = problem.New(problem.InvalidRequest, "The form names a page that there is not.")
 	}
 	if err != nil {
 		return err
 	}
 	h.setCookie(w, r, languageCookie, language, browserCookieAge)
+	if isAccountPage(from) {
+		return wire.SeeOther(w, h.pagePath(from, ""))
+	}
 	return h.goTo(w, r, from, handle)
 }

@@ -28,6 +28,9 @@ func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) 
 	if v.stale {
 		return h.goTo(w, r, loginPage, v.handle)
 	}
+	if _, asked := nextPage(r); asked && v.handle == "" && v.session != nil {
+		return h.toAccount(w, r)
+	}
 	if v.handle == "" && v.session != nil {
 		page, err := h.Pages.SignedIn(web.SignedInPage{Common: h.common(r, nil), User: v.session.User.Email})
 		return h.show(w, http.StatusOK, page, err)
@@ -45,6 +48,9 @@ func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, st
 	p := web.LoginPage{Common: h.common(r, v.pending.UILocales), Name: typed.name, Problems: problems, Signup: h.Accounts.SignupEnabled}
 	p.Stay = &web.Stay{Chosen: typed.stay, Idle: h.Issuer.SessionIdle, Longest: h.Issuer.SessionAbsolute}
 	p.Request = v.handle
+	if next, ok := nextPage(r); ok && v.handle == "" {
+		p.Next = next.Path()
+	}
 	if p.CSRF, err = h.formToken(v.anonymousForm("login")); err != nil {
 		return err
 	}
@@ -145,7 +151,7 @@ func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit,
 // address stays in place.
 func (h *Handlers) continueRequest(w http.ResponseWriter, r *http.Request, v visit, b *issuer.Browser) error {
 	if v.handle == "" {
-		return wire.SeeOther(w, h.pagePath(loginPage, ""))
+		return h.toAccount(w, r)
 	}
 	v.pending.Proved = b.Session.ID
 	handle, err := h.seal(authorizationHandle, v.browser, v.pending)

@@ -5,6 +5,7 @@ package pages
 import (
 	"time"
 
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -15,5 +16,6 @@ type Handlers struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
 	Pages    *web.Pages
+	Export   profile.Exporter
 	Now      func() time.Time
 }

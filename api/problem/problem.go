@@ -22,43 +22,44 @@ type Code string
 
 // The codes.
 const (
-	ValidationError    Code = "validation_error"
-	InvalidRequest     Code = "invalid_request"
-	InvalidClient      Code = "invalid_client"
-	UnauthorizedClient Code = "unauthorized_client"
-	InvalidScope       Code = "invalid_scope"
-	InvalidTarget      Code = "invalid_target"
-	InvalidCredentials Code = "invalid_credentials"
-	MissingToken       Code = "missing_token"
-	TokenExpired       Code = "token_expired"
-	TokenInvalid       Code = "token_invalid"
-	AccountDisabled    Code = "account_disabled"
-	WrongPassword      Code = "wrong_password"
-	InsufficientScope  Code = "insufficient_scope"
-	SignupClosed       Code = "signup_closed"
-	LoginClosed        Code = "login_closed"
-	NotFound           Code = "not_found"
-	MethodNotAllowed   Code = "method_not_allowed"
-	InvalidRedirectURI Code = "invalid_redirect_uri"
-	RequestMissing     Code = "request_missing"
-	RequestInvalid     Code = "request_invalid"
-	RequestExpired     Code = "request_expired"
-	RequestFinished    Code = "request_finished"
-	OtherBrowser       Code = "other_browser"
-	CookiesOff         Code = "cookies_off"
-	CSRF               Code = "csrf"
-	UserAlreadyExists  Code = "user_already_exists"
-	Conflict           Code = "conflict"
-	LastAdmin          Code = "last_admin"
-	ClientExists       Code = "client_already_exists"
-	BuiltInClient      Code = "built_in_client"
-	FirstPartyClient   Code = "first_party_client"
-	BodyTooLarge       Code = "body_too_large"
-	UnsupportedMedia   Code = "unsupported_media_type"
-	ServerError        Code = "server_error"
-	Unavailable        Code = "temporarily_unavailable"
-	Overloaded         Code = "overloaded"
-	RateLimited        Code = "rate_limited"
+	ValidationError     Code = "validation_error"
+	InvalidRequest      Code = "invalid_request"
+	InvalidClient       Code = "invalid_client"
+	UnauthorizedClient  Code = "unauthorized_client"
+	InvalidScope        Code = "invalid_scope"
+	InvalidTarget       Code = "invalid_target"
+	InvalidCredentials  Code = "invalid_credentials"
+	MissingToken        Code = "missing_token"
+	TokenExpired        Code = "token_expired"
+	TokenInvalid        Code = "token_invalid"
+	AccountDisabled     Code = "account_disabled"
+	WrongPassword       Code = "wrong_password"
+	RecentProofRequired Code = "recent_proof_required"
+	InsufficientScope   Code = "insufficient_scope"
+	SignupClosed        Code = "signup_closed"
+	LoginClosed         Code = "login_closed"
+	NotFound            Code = "not_found"
+	MethodNotAllowed    Code = "method_not_allowed"
+	InvalidRedirectURI  Code = "invalid_redirect_uri"
+	RequestMissing      Code = "request_missing"
+	RequestInvalid      Code = "request_invalid"
+	RequestExpired      Code = "request_expired"
+	RequestFinished     Code = "request_finished"
+	OtherBrowser        Code = "other_browser"
+	CookiesOff          Code = "cookies_off"
+	CSRF                Code = "csrf"
+	UserAlreadyExists   Code = "user_already_exists"
+	Conflict            Code = "conflict"
+	LastAdmin           Code = "last_admin"
+	ClientExists        Code = "client_already_exists"
+	BuiltInClient       Code = "built_in_client"
+	FirstPartyClient    Code = "first_party_client"
+	BodyTooLarge        Code = "body_too_large"
+	UnsupportedMedia    Code = "unsupported_media_type"
+	ServerError         Code = "server_error"
+	Unavailable         Code = "temporarily_unavailable"
+	Overloaded          Code = "overloaded"
+	RateLimited         Code = "rate_limited"
 )
 
 // Kind is what all problems of one code have in common.
@@ -85,6 +86,9 @@ var kinds = map[Code]Kind{
 	MissingToken:       {Status: 401, Title: "An access token is needed", Detail: "Send an access token in the header Authorization: Bearer.", Bearer: "-", OAuth: issuer.InvalidToken},
 	TokenExpired:       {Status: 401, Title: "The token has expired", Detail: "Refresh, or log in again.", Bearer: "invalid_token", OAuth: issuer.InvalidToken},
 	TokenInvalid:       {Status: 401, Title: "The token is not valid", Detail: "Log in again.", Bearer: "invalid_token", OAuth: issuer.InvalidToken},
+
+	// RFC 9470: the token is good, and proves too little. A refresh does not help.
+	RecentProofRequired: {Status: 401, Title: "A recent proof is needed", Detail: "Send the account's password as current_password, or a proof from /v1/profile/prove as proof.", Bearer: "insufficient_user_authentication"},
 
 	AccountDisabled:   {Status: 403, Title: "The account is disabled", Detail: "Ask an administrator to enable the account."},
 	WrongPassword:     {Status: 403, Title: "The current password is wrong", Detail: "Send the account's present password as current_password."},
@@ -207,6 +211,7 @@ var sentinels = []struct {
 	{keys.ErrNotReady, Unavailable},
 	{userstore.ErrOverloaded, Overloaded},
 	{userstore.ErrInvalidCredentials, WrongPassword}, // at /v1/login the issuer answers, with its own code
+	{userstore.ErrProofRequired, RecentProofRequired},
 	{userstore.ErrAccountDisabled, AccountDisabled},
 	{userstore.ErrSignupClosed, SignupClosed},
 	{userstore.ErrInvalid, InvalidRequest},

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,8 +11,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// sessionDoc is a grant, or a browser that is logged in, as its user sees it.
-type sessionDoc struct {
+// Session is a grant, or a browser that is logged in, as its user sees it.
+type Session struct {
 	ID         string    `json:"id"`                  // of a grant: the sid of its tokens
 	Kind       string    `json:"kind"`                // grant or browser
 	ClientID   string    `json:"client_id,omitempty"` // of a grant
@@ -24,7 +25,7 @@ type sessionDoc struct {
 	ExpiresAt  time.Time `json:"expires_at"`   // unless it is refreshed before
 }
 
-// Sessions writes the list of a user's sessions.
+// Sessions makes the list of a user's sessions.
 type Sessions struct {
 	Grants      userstore.Grants
 	Browsers    userstore.BrowserSessions
@@ -35,40 +36,50 @@ type Sessions struct {
 
 // Write answers with a user's live sessions; current is the grant that asks.
 func (s Sessions) Write(w http.ResponseWriter, r *http.Request, userID string, current userstore.Grant) error {
-	now := s.Now()
-	grants, err := s.Grants.ListGrants(r.Context(), userID, now, now.Add(-s.RefreshIdle))
+	list, err := s.List(r.Context(), userID, current)
 	if err != nil {
 		return err
 	}
-	out := struct {
-		Sessions []sessionDoc `json:"sessions"`
-	}{Sessions: make([]sessionDoc, 0, len(grants))}
-	for _, g := range grants {
-		out.Sessions = append(out.Sessions, s.sessionOf(g, current.SessionID))
-	}
-	browsers, err := s.Browsers.ListBrowserSessions(r.Context(), userID, now, now.Add(-s.SessionIdle))
-	if err != nil {
-		return err
-	}
-	for _, b := range browsers {
-		out.Sessions = append(out.Sessions, s.browserSessionOf(b, current.BrowserSession))
-	}
-	slices.SortStableFunc(out.Sessions, func(a, b sessionDoc) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return wire.WriteJSON(w, http.StatusOK, out)
+	return wire.WriteJSON(w, http.StatusOK, struct {
+		Sessions []Session `json:"sessions"`
+	}{list})
 }
 
-func (s Sessions) sessionOf(g userstore.Grant, current string) sessionDoc {
+// List is a user's live sessions, newest first. Current are the grant that asks and the browser session
+// that it came of; a browser that asks is a grant that has no more than that.
+func (s Sessions) List(ctx context.Context, userID string, current userstore.Grant) ([]Session, error) {
+	now := s.Now()
+	grants, err := s.Grants.ListGrants(ctx, userID, now, now.Add(-s.RefreshIdle))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Session, 0, len(grants))
+	for _, g := range grants {
+		list = append(list, s.sessionOf(g, current.SessionID))
+	}
+	browsers, err := s.Browsers.ListBrowserSessions(ctx, userID, now, now.Add(-s.SessionIdle))
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range browsers {
+		list = append(list, s.browserSessionOf(b, current.BrowserSession))
+	}
+	slices.SortStableFunc(list, func(a, b Session) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return list, nil
+}
+
+func (s Sessions) sessionOf(g userstore.Grant, current string) Session {
 	used, expires := g.Seen(s.RefreshIdle)
-	return sessionDoc{
+	return Session{
 		ID: g.SessionID, Kind: "grant", ClientID: g.ClientID, Current: g.SessionID == current,
 		UserAgent: g.UserAgent, Address: g.Address, Scope: strings.Join(g.Scopes, " "),
 		CreatedAt: g.CreatedAt.UTC(), LastUsedAt: used.UTC(), ExpiresAt: expires.UTC(),
 	}
 }
 
-func (s Sessions) browserSessionOf(b userstore.BrowserSession, current string) sessionDoc {
+func (s Sessions) browserSessionOf(b userstore.BrowserSession, current string) Session {
 	used, expires := b.Seen(s.SessionIdle)
-	return sessionDoc{
+	return Session{
 		ID: b.ID, Kind: "browser", Current: b.ID == current, UserAgent: b.UserAgent, Address: b.Address,
 		CreatedAt: b.CreatedAt.UTC(), LastUsedAt: used.UTC(), ExpiresAt: expires.UTC(),
 	}

@@ -107,6 +107,9 @@ type view struct {
 	Parameters [][2]string
 	SendForm   template.JS
 	Stay       *stay
+
+	Next    string       // page of the account that the login leads to; empty: the first
+	Account *accountView // of the pages of the account
 }
 
 // way leads from one page to another with the same request: by a link, or by a form if the request is too long for an
@@ -229,6 +232,7 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 	if d.Reauthenticate {
 		v.Title = "title.again"
 	}
+	v.Next = d.Next
 	v.Stay = stayOf(v.Language, d.Stay)
 	v.Fields = []field{
 		{Name: "email", Label: "field.name", Subject: "name", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Name), Required: true},
@@ -270,18 +274,24 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	p.choice(v, "consent")
 	v.showClient(&d.Client)
 	v.User = clean(d.User, maxUser)
-	for _, s := range d.Scopes {
-		if v.Language.Text("pages.scope."+s) != "" && s != "other" {
-			v.Scopes = append(v.Scopes, scope{Text: "scope." + s})
-			continue
-		}
-		v.Scopes = append(v.Scopes, scope{Name: clean(s, maxLine), Claim: slices.Contains(d.Claims, s)})
-	}
+	v.Scopes = scopesOf(v.Language, d.Scopes, d.Claims)
 	for _, r := range d.Resources {
 		v.Resources = append(v.Resources, clean(r, maxLine))
 	}
 	v.settle(d.Problems)
 	return p.render(v, p.easier(v, d.Common))
+}
+
+// scopesOf are scopes as people read them; claims are those that stand for claims about the user.
+func scopesOf(l *languages.Language, scopes, claims []string) (out []scope) {
+	for _, s := range scopes {
+		if l.Text("pages.scope."+s) != "" && s != "other" {
+			out = append(out, scope{Text: "scope." + s})
+			continue
+		}
+		out = append(out, scope{Name: clean(s, maxLine), Claim: slices.Contains(claims, s)})
+	}
+	return out
 }
 
 func (p *Pages) Logout(d LogoutPage) (Page, error) {

@@ -75,6 +75,41 @@ var samples = []sample{
 	{"signed-in", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com" + s})
 	}},
+	{"account", account(web.AccountHome, nil)},
+	{"account-profile-wrong", account(web.AccountProfile, func(d *web.AccountPage, s string) {
+		d.Problems = []web.Problem{{Field: "birthdate", Code: "invalid"}, {Field: s, Code: s}}
+	})},
+	{"account-address", account(web.AccountAddress, func(d *web.AccountPage, _ string) { d.Done = web.DoneSaved })},
+	{"account-address-wrong", account(web.AccountAddress, func(d *web.AccountPage, s string) {
+		d.Problems = []web.Problem{{Field: "email", Code: "taken"}, {Field: "current_password", Code: "wrong_password"}}
+	})},
+	{"account-password", account(web.AccountPassword, nil)},
+	{"account-password-kept", account(web.AccountPassword, func(d *web.AccountPage, _ string) { d.Done = web.DoneNewKept })},
+	{"account-sessions", account(web.AccountSessions, func(d *web.AccountPage, s string) {
+		d.Sessions = []web.AccountSession{
+			{ID: "one", Current: true, UserAgent: firefox + s, Address: "192.0.2.1" + s, SignedIn: noon, LastUse: noon},
+			{ID: "two", App: "Photos" + s, UserAgent: s, Address: s, SignedIn: noon, LastUse: noon.Add(time.Hour)},
+		}
+	})},
+	{"account-apps", account(web.AccountApps, func(d *web.AccountPage, s string) {
+		d.Apps = []web.AccountApp{{ClientID: "photos", Name: "Photos" + s, Scopes: []string{"openid", "email", "photos:read" + s, "groups" + s},
+			Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}, Since: noon}}
+	})},
+	{"account-apps-none", account(web.AccountApps, nil)},
+	{"account-activity", account(web.AccountActivity, func(d *web.AccountPage, s string) {
+		d.More = true
+		d.Events = []web.AccountEvent{
+			{Name: "login_succeeded", At: noon, Address: "192.0.2.1" + s, UserAgent: firefox + s},
+			{Name: "user_updated", At: noon, ByAdmin: true, Fields: []string{"email", "roles" + s}},
+			{Name: "consent_granted", At: noon, App: "Photos" + s},
+			{Name: "new_thing" + s, At: noon},
+		}
+	})},
+	{"account-activity-none", account(web.AccountActivity, nil)},
+	{"account-data", account(web.AccountData, nil)},
+	{"account-delete", account(web.AccountDelete, nil)},
+	{"account-delete-wrong", account(web.AccountDelete, func(d *web.AccountPage, _ string) { d.Problems = []web.Problem{{Code: "last_admin"}} })},
+	{"account-deleted", account(web.AccountDeleted, nil)},
 	{"error", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser" + s, RequestID: "req-1" + s})
 	}},
@@ -95,6 +130,25 @@ var samples = []sample{
 		return p.FormPost(web.FormPostPage{Common: c, Action: "https://photos.example/callback?a=1&b=2" + query(s),
 			Parameters: [][2]string{{"code", "c" + s}, {"state", s}, {"iss", "https://id.example"}}})
 	}},
+}
+
+const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// account is a page of the account; more says what this page has beside what all have.
+func account(k web.AccountKind, more func(d *web.AccountPage, s string)) func(*web.Pages, web.Common, string) (web.Page, error) {
+	return func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		c.Onward = false
+		d := web.AccountPage{
+			Common: c, Kind: k, User: "ada@example.com" + s, MinLength: 15,
+			Values: map[string]string{"email": "ada@example.com" + s, "username": "ada" + s, "name": "Ada" + s, "zoneinfo": s},
+		}
+		if more != nil {
+			more(&d, s)
+		}
+		return p.Account(d)
+	}
 }
 
 // query is s as the query of a URI, with everything in it that a URI bears unescaped.

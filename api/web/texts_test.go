@@ -56,7 +56,7 @@ func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
 	}
 	for _, name := range names(t, "pages", "errors") {
 		// These are said by a name that Go code put together.
-		if prefix, _, _ := strings.Cut(name, "."); !said[name] && !slices.Contains([]string{"title", "field", "hint", "scope", "app", "unit"}, prefix) {
+		if prefix, _, _ := strings.Cut(name, "."); !said[name] && !slices.Contains([]string{"title", "field", "hint", "scope", "app", "unit", "done", "event"}, prefix) {
 			t.Errorf("nothing says %s", name)
 		}
 	}
@@ -67,7 +67,7 @@ func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
 
 // Codes that no page shows: they belong to requests that programs send.
 var notOnPages = []string{"validation_error", "invalid_credentials", "missing_token", "token_expired", "token_invalid",
-	"wrong_password", "insufficient_scope", "user_already_exists", "last_admin",
+	"wrong_password", "recent_proof_required", "insufficient_scope", "user_already_exists", "last_admin",
 	"client_already_exists", "built_in_client", "first_party_client"}
 
 func TestEveryCodeThatReachesAPageHasItsOwnWords(t *testing.T) {

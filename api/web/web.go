@@ -79,8 +79,9 @@ type LoginPage struct {
 	Problems       []Problem
 	Signup         bool // there is a sign-up page to link to
 	Continue       *Continue
-	Reauthenticate bool  // the user is logged in and has to prove it again
-	Stay           *Stay // nil: there is no choice
+	Reauthenticate bool   // the user is logged in and has to prove it again
+	Stay           *Stay  // nil: there is no choice
+	Next           string // page of the account that the login leads to, by its path; empty: none
 }
 
 // SignupPage asks for what an account needs.

@@ -129,7 +129,7 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 	tokens := s.Login(user, apitest.Fields{"scope": "profile email"})
 	s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Type: "application/merge-patch+json", Body: apitest.Fields{
 		"name": "Ada King", "given_name": "Ada", "family_name": "King", "middle_name": "Augusta", "nickname": "ada",
-		"preferred_username": "ada", "profile": "https://ada.example/", "picture": "https://ada.example/ada.png",
+		"preferred_username": "ada", "current_password": user.Password, "profile": "https://ada.example/", "picture": "https://ada.example/ada.png",
 		"website": "https://ada.example/blog", "gender": "female", "birthdate": "1975-12-10", "zoneinfo": "Europe/London", "locale": "en-GB",
 		"phone_number": "+442071234567", "address": apitest.Fields{"street_address": "12 St James's Square", "locality": "London", "country": "GB"},
 	}}).Want(200, "")

@@ -43,11 +43,11 @@ func TestAPersonAtThePages(t *testing.T) {
 	t.Log("a good one makes an account and logs in")
 	tab.Type("#password", "correct horse battery staple")
 	tab.Loads(func() { tab.Press("Enter") })
-	tab.Wait("document.body.className === 'page-signed_in'")
+	tab.Wait("document.body.className === 'page-account'")
 	if text := tab.Text("main"); !strings.Contains(text, "ada@example.com") {
 		t.Errorf("the page says %q", text)
 	}
-	tab.Screenshot("real-signed-in")
+	tab.Screenshot("real-account")
 
 	t.Log("signing out")
 	tab.Loads(func() { tab.Click(".other a") })
@@ -72,7 +72,7 @@ func TestAPersonAtThePages(t *testing.T) {
 	}
 	tab.Type("#password", "correct horse battery staple")
 	tab.Loads(func() { tab.Click("#login-submit") })
-	tab.Wait("document.body.className === 'page-signed_in'")
+	tab.Wait("document.body.className === 'page-account'")
 
 	t.Log("another language, which stays")
 	tab.Open(s.issuer + "/logout")

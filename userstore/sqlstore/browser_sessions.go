@@ -235,6 +235,6 @@ func (db *DB) ListBrowserSessions(ctx context.Context, userID string, now, idleS
 // is a further condition.
 func endSessions(userID, keep, condition string, args ...any) stmt {
 	return bind(numbered(`DELETE FROM browser_sessions WHERE user_id = $
-		AND id <> COALESCE((SELECT g.browser_session FROM grants g WHERE g.session_id = $ AND g.user_id = $), '')`+condition),
-		append([]any{userID, keep, userID}, args...)...)
+		AND id <> $ AND id <> COALESCE((SELECT g.browser_session FROM grants g WHERE g.session_id = $ AND g.user_id = $), '')`+condition),
+		append([]any{userID, keep, keep, userID}, args...)...)
 }

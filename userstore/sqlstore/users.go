@@ -185,13 +185,14 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 	if text(c.UserID) != nil {
 		return userstore.ErrNotFound
 	}
-	s := []stmt{
-		bind(`UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $4 OR password_hash = $5)`,
-			c.NewHash, c.UserID, c.OldHash, c.OldHash, c.NewHash),
-		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
+	s := []stmt{bind(`UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $4 OR password_hash = $5)`,
+		c.NewHash, c.UserID, c.OldHash, c.OldHash, c.NewHash)}
+	if c.KeepSession != userstore.KeepAll {
+		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
 			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,
 			micros(c.At), c.UserID, c.KeepSession, c.UserID, c.NewHash),
-		endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, c.UserID, c.NewHash)}
+			endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, c.UserID, c.NewHash))
+	}
 	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
 	if err == nil && n[0] == 0 {
 		if err = db.whyUnchanged(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // the user exists

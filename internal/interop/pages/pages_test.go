@@ -96,6 +96,44 @@ var all = []shown{
 	{"signed-in", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com"})
 	}},
+	{"account", "", account(web.AccountHome, nil)},
+	{"account-profile", "", account(web.AccountProfile, nil)},
+	{"account-profile-wrong", "birthdate", account(web.AccountProfile, func(d *web.AccountPage) {
+		d.Problems = []web.Problem{{Field: "birthdate", Code: "invalid"}}
+	})},
+	{"account-address", "done", account(web.AccountAddress, func(d *web.AccountPage) { d.Done = web.DoneSaved })},
+	{"account-address-wrong", "problems", account(web.AccountAddress, func(d *web.AccountPage) {
+		d.Problems = []web.Problem{{Field: "email", Code: "taken"}, {Field: "current_password", Code: "wrong_password"}}
+	})},
+	{"account-password", "", account(web.AccountPassword, nil)},
+	{"account-password-kept", "done", account(web.AccountPassword, func(d *web.AccountPage) { d.Done = web.DoneNewKept })},
+	{"account-sessions", "", account(web.AccountSessions, func(d *web.AccountPage) {
+		d.Sessions = []web.AccountSession{
+			{ID: "one", Current: true, UserAgent: "(X11; Linux x86_64) Firefox/140.0", Address: "192.0.2.1", SignedIn: noon, LastUse: noon},
+			{ID: "two", App: "Lantern Photos", UserAgent: "(iPhone) Safari/605.1", Address: "2001:db8:1234:5678:9abc:def0:1234:5678", SignedIn: noon, LastUse: noon},
+			{ID: "three", App: strings.Repeat("Long", 25), SignedIn: noon, LastUse: noon},
+		}
+	})},
+	{"account-apps", "", account(web.AccountApps, func(d *web.AccountPage) {
+		d.Apps = []web.AccountApp{
+			{ClientID: "photos", Name: "Lantern Photos", Scopes: []string{"openid", "email", "photos:read"}, Resources: []string{"https://api.photos.example"}, Since: noon},
+			{ClientID: "long", Name: strings.Repeat("Long", 25), Scopes: []string{strings.Repeat("x", 280)}, Since: noon},
+		}
+	})},
+	{"account-activity", "", account(web.AccountActivity, func(d *web.AccountPage) {
+		d.More = true
+		d.Events = []web.AccountEvent{
+			{Name: "login_succeeded", At: noon, Address: "192.0.2.1", UserAgent: "(X11; Linux x86_64) Firefox/140.0"},
+			{Name: "user_updated", At: noon, ByAdmin: true, Fields: []string{"email", "roles"}},
+			{Name: "consent_granted", At: noon, App: "Lantern Photos"}, {Name: "rate_limited", At: noon}, {Name: "a_new_thing", At: noon},
+		}
+	})},
+	{"account-data", "", account(web.AccountData, nil)},
+	{"account-delete", "", account(web.AccountDelete, nil)},
+	{"account-delete-wrong", "current_password", account(web.AccountDelete, func(d *web.AccountPage) {
+		d.Problems = []web.Problem{{Field: "current_password", Code: "wrong_password"}}
+	})},
+	{"account-deleted", "", account(web.AccountDeleted, nil)},
 	{"error", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser", RequestID: "01J9ZC3M8E7Q"})
 	}},
@@ -125,6 +163,23 @@ var all = []shown{
 	{"form-post-without-scripts", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.FormPost(web.FormPostPage{Common: c, Action: o + "/callback", Parameters: [][2]string{{"code", "c"}, {"state", "s"}}})
 	}},
+}
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// account is a page of the account; more says what this page has beside what all have.
+func account(k web.AccountKind, more func(d *web.AccountPage)) func(*web.Pages, web.Common, string) (web.Page, error) {
+	return func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		c.Onward, c.Request = false, ""
+		d := web.AccountPage{
+			Common: c, Kind: k, User: "ada@example.com", MinLength: 15,
+			Values: map[string]string{"email": "ada@example.com", "username": "ada", "name": "Ada King", "zoneinfo": "Europe/London", "birthdate": "10 December"},
+		}
+		if more != nil {
+			more(&d)
+		}
+		return p.Account(d)
+	}
 }
 
 // serve serves every page at /pages/<language>/<name> with its policy, and the files of the pages'

@@ -1,0 +1,104 @@
+package profile
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore"
+)
+
+// mostExported bounds the audit entries of an export, and with them its size.
+const mostExported = 10_000
+
+// ExportDisposition is the header Content-Disposition of an export: browsers keep it as a file.
+const ExportDisposition = `attachment; filename="account.json"`
+
+// Export is everything that is kept in the user's name. Passwords, tokens, codes and the hashes of any of
+// them are not in it.
+type Export struct {
+	ExportedAt time.Time     `json:"exported_at"`
+	Issuer     string        `json:"issuer"`
+	Profile    Document      `json:"profile"`
+	Sessions   []Session     `json:"sessions"`
+	Consents   []Consent     `json:"consents"`
+	Audit      []audit.Event `json:"audit"`          // newest first
+	AuditAll   bool          `json:"audit_complete"` // false: there are older entries, too many for one document
+}
+
+// Exporter gathers what is kept in a user's name.
+type Exporter struct {
+	Issuer   string
+	Sessions Sessions
+	Consents Consents
+	Audit    userstore.Audit
+	Now      func() time.Time
+}
+
+// Of is the export of a user; current is as in Sessions.List.
+func (e Exporter) Of(ctx context.Context, u userstore.User, current userstore.Grant) (out Export, err error) {
+	out = Export{ExportedAt: e.Now().UTC().Truncate(time.Second), Issuer: e.Issuer, Profile: Of(u)}
+	if out.Sessions, err = e.Sessions.List(ctx, u.ID, current); err != nil {
+		return Export{}, err
+	}
+	if out.Consents, err = e.Consents.List(ctx, u.ID); err != nil {
+		return Export{}, err
+	}
+	if out.Audit, out.AuditAll, err = e.Events(ctx, u.ID, time.Time{}, mostExported); err != nil {
+		return Export{}, err
+	}
+	return out, nil
+}
+
+// Events lists the newest audit entries about a user and of what the user did, since then. all tells
+// whether there are no others.
+//
+// What an entry says of somebody else is left out: where an admin was when the admin changed the account, and
+// what this user, as an admin, changed in other accounts.
+func (e Exporter) Events(ctx context.Context, userID string, since time.Time, most int) (events []audit.Event, all bool, err error) {
+	events, all = []audit.Event{}, true
+	for _, q := range []userstore.EventQuery{{TargetID: userID}, {ActorID: userID}} {
+		q.From, q.Limit = since, 1000
+		for found := 0; ; {
+			page, err := e.Audit.ListEvents(ctx, q)
+			if err != nil {
+				return nil, false, err
+			}
+			events = append(events, page...)
+			if found += len(page); len(page) < q.Limit {
+				break
+			}
+			if found >= most {
+				all = false
+				break
+			}
+			last := page[len(page)-1]
+			q.Before = &last
+		}
+	}
+	slices.SortFunc(events, func(a, b audit.Event) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) })
+	events = slices.CompactFunc(events, func(a, b audit.Event) bool { return a.ID == b.ID && a.At.Equal(b.At) })
+	if len(events) > most {
+		events, all = events[:most], false
+	}
+	for n, event := range events {
+		events[n] = ownPart(event, userID)
+	}
+	return events, all, nil
+}
+
+// ownPart is an entry without what it says of others than the user.
+func ownPart(e audit.Event, userID string) audit.Event {
+	if e.Actor.ID != userID && e.Actor.Type != audit.ByNobody {
+		e.Address, e.UserAgent, e.RequestID = "", "", ""
+		if e.Actor.Type != audit.ByClient {
+			e.Actor.ID, e.SessionID = "", "" // of the admin or operator who did it
+		}
+	}
+	if e.Target.ID != userID {
+		e.Changes = nil
+	}
+	return e
+}

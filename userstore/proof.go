@@ -1,0 +1,96 @@
+package userstore
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrProofRequired: no proof was sent, or an earlier proof does not hold any more.
+var ErrProofRequired = errors.New("a recent proof is required")
+
+// Proof shows that the owner of an account is asking, and not the holder of a stolen token: the
+// password, or an earlier proof of it. The zero value proves nothing.
+type Proof struct {
+	Password string
+	// Earlier reports whether an earlier proof is of this user and of the password hash that is
+	// stored now; nil: there is no earlier proof.
+	Earlier func(User) bool
+}
+
+// Prove reads a user and checks the proof. The user has the password hash that was proved, so that
+// an act can be bound to it. ErrProofRequired, ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded,
+// ErrRateLimited, ErrNotFound, ValidationError on current_password.
+func (a *Accounts) Prove(ctx context.Context, userID string, p Proof) (User, error) {
+	var fs faults
+	if err := p.check(&fs); err != nil {
+		return User{}, err
+	}
+	if err := fs.err(); err != nil {
+		return User{}, err
+	}
+	u, err := a.Store.UserByID(ctx, userID)
+	if err != nil {
+		return User{}, err
+	}
+	return u, a.proves(ctx, u, p)
+}
+
+// EditProved is Edit, which demands the proof where the edit changes the email address or the username:
+// either of them could move the account. What is wrong with the edit by itself is said before; whether
+// an address is taken only after the proof. Errors of Edit and of Prove.
+func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit func(*User) error) (User, error) {
+	var proved User // as the user was when the proof was checked
+	return a.Edit(ctx, userID, func(u *User) error {
+		before := u.clone()
+		if err := edit(u); err != nil {
+			return err
+		}
+		after := u.clone()
+		if err := a.checkEdit(before, &after); err != nil {
+			return err
+		}
+		switch {
+		case after.Email == before.Email && after.Username == before.Username:
+			return nil
+		case proved.ID != "" && proved.PasswordHash == before.PasswordHash: // another edit was faster
+			return nil
+		}
+		var fs faults
+		if err := p.check(&fs); err != nil {
+			return err
+		}
+		if err := fs.err(); err != nil {
+			return err
+		}
+		if err := a.proves(ctx, before, p); err != nil {
+			return err
+		}
+		proved = before
+		return nil
+	})
+}
+
+// check judges a proof without the account: whether there is one, and what is wrong with its text.
+func (p Proof) check(fs *faults) error {
+	switch {
+	case p.Earlier != nil:
+	case p.Password == "":
+		return ErrProofRequired
+	default:
+		fs.add("current_password", checkTyped(p.Password))
+	}
+	return nil
+}
+
+// proves checks a proof against the account as it is stored.
+func (a *Accounts) proves(ctx context.Context, u User, p Proof) error {
+	switch {
+	case p.Earlier == nil:
+		return a.verifyPassword(ctx, u, p.Password)
+	case !p.Earlier(u):
+		return ErrProofRequired
+	case !u.IsActive:
+		return ErrAccountDisabled
+	}
+	return nil
+}
