@@ -100,11 +100,12 @@ func (h *Handlers) readVisit(w http.ResponseWriter, r *http.Request, handle stri
 	v.handle = handle
 	v.browser = h.cookie(r, browserCookie)
 	if handle != "" {
-		if err := h.open(handle, authorizationHandle, v.browser, &v.pending); err != nil {
-			return v, err
-		}
+		err := h.open(handle, authorizationHandle, v.browser, &v.pending)
 		refusal.Client(r.Context(), v.pending.ClientID)
 		refusal.RedirectURI(r.Context(), v.pending.RedirectURI)
+		if err != nil {
+			return visit{}, err
+		}
 	} else if r.Method != http.MethodPost {
 		v.browser = h.browserID(w, r)
 	}

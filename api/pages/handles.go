@@ -55,7 +55,8 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 	return handle, nil
 }
 
-// open reads a handle that was made for this browser.
+// open reads a handle that was made for this browser. The request of a handle that is ours, but too
+// old or of another browser, is read as well, for the log alone.
 func (h *Handlers) open(handle string, kind handleKind, browser string, request any) error {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
 	if err != nil || len(raw) <= sha256.Size {
@@ -67,12 +68,18 @@ func (h *Handlers) open(handle string, kind handleKind, browser string, request 
 		return err
 	}
 	var sealed sealedRequest
-	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind || h.Now().Unix() >= sealed.Expires {
+	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind {
+		return problem.New(problem.RequestExpired, "")
+	}
+	if err := json.Unmarshal(sealed.Request, request); err != nil {
+		return err
+	}
+	if h.Now().Unix() >= sealed.Expires {
 		return problem.New(problem.RequestExpired, "")
 	}
 	hash := sha256.Sum256([]byte(browser))
 	if browser == "" || !hmac.Equal(hash[:16], sealed.Browser) {
 		return problem.New(problem.OtherBrowser, "")
 	}
-	return json.Unmarshal(sealed.Request, request)
+	return nil
 }
