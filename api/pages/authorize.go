@@ -107,11 +107,12 @@ func (h *Handlers) readVisit(r *http.Request, handle string) (v visit, err error
 	v.handle = handle
 	v.browser = h.cookie(r, browserCookie)
 	if handle != "" {
-		if err := h.openRequest(&v); err != nil {
-			return v, err
-		}
+		err := h.openRequest(&v)
 		refusal.Client(r.Context(), v.pending.ClientID)
 		refusal.RedirectURI(r.Context(), v.pending.RedirectURI)
+		if err != nil {
+			return visit{}, err
+		}
 	}
 	v.session, err = h.browserOf(r)
 	return v, err

@@ -59,7 +59,9 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 	return handle, nil
 }
 
-// unseal reads a handle that was made for this browser. age is how long ago: the caller judges it.
+// unseal reads a handle that was made for this browser. age says how long ago: the caller decides
+// about it. The request of a handle that is ours, but too old or of another browser, is read as
+// well, for the log alone.
 func (h *Handlers) unseal(handle string, kind handleKind, browser string, request any) (age time.Duration, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
 	if err != nil || len(raw) <= sha256.Size {
@@ -74,6 +76,9 @@ func (h *Handlers) unseal(handle string, kind handleKind, browser string, reques
 	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind {
 		return 0, problem.New(problem.RequestInvalid, "")
 	}
+	if err := json.Unmarshal(sealed.Request, request); err != nil {
+		return 0, err
+	}
 	age = time.Duration(h.Now().Unix()-sealed.Expires)*time.Second + handleAge
 	if age >= answerableAge {
 		return 0, problem.New(problem.RequestExpired, "")
@@ -85,5 +90,5 @@ func (h *Handlers) unseal(handle string, kind handleKind, browser string, reques
 	if !hmac.Equal(hash[:16], sealed.Browser) {
 		return 0, problem.New(problem.OtherBrowser, "")
 	}
-	return age, json.Unmarshal(sealed.Request, request)
+	return age, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/issuer"
 )
 
@@ -101,6 +102,7 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 		if !ok {
 			return p
 		}
+		refusal.Because(r.Context(), string(p.Code), p.Detail)
 		retryAfter(w, p)
 		return h.showLogin(w, r, v, pageStatus(p.Kind()), typed, list)
 	}

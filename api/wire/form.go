@@ -28,6 +28,7 @@ func (p Form) Get(name string) string {
 // in the address, where they would be logged. Of the parameters that the endpoint knows each may be
 // sent once, but for resource (RFC 8707 section 2); others are ignored.
 func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, error) {
+	nameBasicClient(r)
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return nil, problem.New(problem.InvalidRequest, "Send the parameters in the body, not in the address.")
 	}
@@ -42,7 +43,7 @@ func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, er
 	if err != nil {
 		return nil, problem.New(problem.InvalidRequest, "The body is not a form: write it as "+FormType+".")
 	}
-	nameClient(r, form)
+	refusal.Client(r.Context(), form.Get("client_id"))
 	p := Form{}
 	for name, values := range form {
 		if !slices.Contains(known, name) {
@@ -63,13 +64,13 @@ func ReadForm(w http.ResponseWriter, r *http.Request, known ...string) (Form, er
 	return p, nil
 }
 
-// nameClient notes the client that a request names, for the log line of a refusal.
-func nameClient(r *http.Request, form url.Values) {
+// nameBasicClient notes the client that the header names, for the log line of a refusal. The body
+// may be what is refused.
+func nameBasicClient(r *http.Request) {
 	if headers := r.Header["Authorization"]; len(headers) == 1 {
 		id, _, _ := parseBasic(headers[0])
 		refusal.Client(r.Context(), id)
 	}
-	refusal.Client(r.Context(), form.Get("client_id"))
 }
 
 // ClientParameters are the form parameters by which a client authenticates.

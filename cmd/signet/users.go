@@ -334,8 +334,9 @@ func (a *app) readSecretLine(file, kind string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// An editor adds the newline at the end; it is not part of the secret.
-	secret := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	// Editors and programs add newlines at the end, which are no part of the secret; configs cuts them off
+	// as well.
+	secret := strings.TrimRight(string(text), "\r\n")
 	if strings.ContainsAny(secret, "\r\n") {
 		return "", fmt.Errorf("the %[1]s file has more than one line; keep the %[1]s alone in it", kind)
 	}
