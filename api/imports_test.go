@@ -15,7 +15,7 @@ var inside = map[string][]string{
 	"api":          {"api/admin", "api/account", "api/pages", "api/protocol", "api/bearer", "api/profile", "api/wire", "api/problem", "api/web"},
 	"api/admin":    {"api/bearer", "api/profile", "api/wire", "api/problem"},
 	"api/account":  {"api/bearer", "api/profile", "api/wire", "api/problem"},
-	"api/pages":    {"api/wire", "api/problem", "api/web"},
+	"api/pages":    {"api/profile", "api/wire", "api/problem", "api/web"},
 	"api/protocol": {"api/bearer", "api/wire", "api/problem"},
 	"api/bearer":   {"api/wire", "api/problem"},
 	"api/profile":  {"api/wire", "api/problem"},

@@ -81,13 +81,13 @@ func TestABrowserAtTheRootIsLedToTheFirstPage(t *testing.T) {
 		for _, path := range []string{"/", prefix + "/", "/?utm_source=x"} {
 			for _, method := range []string{"GET", "HEAD"} {
 				res := s.Do(apitest.Request{Method: method, Path: path, Header: http.Header{"Accept": {browserAccept}}})
-				if to := res.Header.Get("Location"); res.Status != 303 || to != prefix+"/login" || res.Header.Get("Cache-Control") != "no-store" || !strings.Contains(strings.Join(res.Header["Vary"], ", "), "Accept") {
+				if to := res.Header.Get("Location"); res.Status != 303 || to != prefix+"/account" || res.Header.Get("Cache-Control") != "no-store" || !strings.Contains(strings.Join(res.Header["Vary"], ", "), "Accept") {
 					t.Errorf("%s %s%s: %d to %q, %v", method, issuer, path, res.Status, to, res.Header)
 				}
 			}
 		}
 		if prefix != "" {
-			if res := s.Do(apitest.Request{Path: prefix, Header: http.Header{"Accept": {browserAccept}}}); res.Header.Get("Location") != prefix+"/login" {
+			if res := s.Do(apitest.Request{Path: prefix, Header: http.Header{"Accept": {browserAccept}}}); res.Header.Get("Location") != prefix+"/account" {
 				t.Errorf("%s leads to %q", prefix, res.Header.Get("Location"))
 			}
 		}

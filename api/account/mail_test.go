@@ -60,11 +60,11 @@ func TestUsersHearOfWhatHappened(t *testing.T) {
 		want("a password of an admin", "bob@example.test: Your password was replaced")
 
 		session = s.Login(apitest.User{Email: alice.Email, Password: next, ID: alice.ID})
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": bob.Email}).Want(409, "user_already_exists")
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "no address"}).Want(400, "validation_error")
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": alice.Email}).Want(200, "")
+		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": bob.Email, "current_password": next}).Want(409, "user_already_exists")
+		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "no address", "current_password": next}).Want(400, "validation_error")
+		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": alice.Email, "current_password": next}).Want(200, "")
 		want("an address that was not changed")
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "buy-pills.test@evil.test"}).Want(200, "")
+		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "buy-pills.test@evil.test", "current_password": next}).Want(200, "")
 		for _, l := range want("an address", "alice@example.test: Ihre E-Mail-Adresse wurde geändert") {
 			if strings.Contains(l.Text+l.HTML, "evil") { // the new address is a stranger's text
 				t.Errorf("it names the new address:\n%s", l.Text)
@@ -93,7 +93,7 @@ func TestP14TheOutboxHoldsNoSecret(t *testing.T) {
 			session := s.Login(alice)
 			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: session.Access,
 				Body: apitest.Fields{"current_password": alice.Password, "new_password": next}}).Want(204, "")
-			s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: session.Access, Body: apitest.Fields{"email": "moved@example.test"}}).Want(200, "")
+			s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: session.Access, Body: apitest.Fields{"email": "moved@example.test", "current_password": next}}).Want(200, "")
 			waiting, err := db.ListMessages(t.Context(), nil, 10)
 			if err != nil || len(waiting) != 2 {
 				t.Fatalf("%+v, %v", waiting, err)

@@ -341,7 +341,7 @@ func TestDeletionAtThePage(t *testing.T) {
 	})
 }
 
-// H-05 of the account: each form belongs to its page, its user, its browser and its session.
+// Each form of the account belongs to its page, its user, its browser and its session.
 func TestFormsOfTheAccountAreNoOneElses(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")

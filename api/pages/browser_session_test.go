@@ -166,10 +166,10 @@ func TestLoginPageSaysWhatIsWrong(t *testing.T) {
 				t.Errorf("%d different pages", len(texts))
 			}
 		})
-		t.Run("a login without a client ends at the signed-in page", func(t *testing.T) {
+		t.Run("a login without a client ends at the account", func(t *testing.T) {
 			s := s.With(t)
 			p := s.Browser().SignIn("/login", alice)
-			if p.Path != "/login" || !strings.Contains(p.Text(), alice.Email) || p.Has("login-submit") {
+			if p.Path != "/account" || !strings.Contains(p.Text(), alice.Email) || p.Has("login-submit") {
 				t.Errorf("%s: %q", p.Path, p.Text())
 			}
 		})

@@ -110,9 +110,12 @@ func (h *Handlers) meet(w http.ResponseWriter, r *http.Request, p page, handle s
 		return true, problem.New(problem.CookiesOff, "")
 	}
 	h.browserID(w, r)
-	address, separator := h.pagePath(p, url.QueryEscape(handle)), "?"
+	again := url.Values{cookiesParameter: {"set"}}
 	if handle != "" {
-		separator = "&"
+		again.Set("request", handle)
 	}
-	return true, wire.SeeOther(w, address+separator+cookiesParameter+"=set")
+	if next, ok := nextPage(r); ok {
+		again.Set("next", next.Path())
+	}
+	return true, wire.SeeOther(w, h.pagePath(p, "")+"?"+again.Encode())
 }
