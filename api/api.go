@@ -132,7 +132,10 @@ func (s *Server) routes() []route {
 		{"POST", "/logout", front.LogoutForm, ownPage},
 		{"POST", "/continue", front.Continue, ownPage},
 		{"POST", "/language", front.LanguageForm, ownPage},
+		{"POST", "/back", front.BackForm, ownPage},
 		{"GET", "/assets/{name}", front.Asset, operation},
+		{"GET", "/", s.home, accountAPI},
+		{"GET", "/favicon.ico", front.Favicon, operation},
 
 		{"POST", "/v1/refresh", me.Refresh, accountAPI},
 		{"POST", "/v1/login", me.Login, accountAPI},
@@ -237,6 +240,8 @@ func (s *Server) mounts(path string) []string {
 	}
 	mounts := []string{path, prefix + path}
 	switch path {
+	case "/":
+		mounts = append(mounts, prefix)
 	case "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server":
 		mounts = append(mounts, path+prefix)
 	}

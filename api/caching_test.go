@@ -20,13 +20,15 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/.well-known/openid-configuration":       keep,
 		"/.well-known/oauth-authorization-server": keep,
 		"/openapi.json":                           keep,
+		"/favicon.ico":                            "public, max-age=86400",
 		"/healthz":                                no,
 		"/readyz":                                 no,
 		"/oauth2/introspect":                      no,
+		"/":                                       no,
 		"/assets/{name}":                          no, // of a name that there is not; TestAssets has those there are
 	}
-	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser}
-	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout", "/continue", "/language"} {
+	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser, "/": "Origin"}
+	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout", "/continue", "/language", "/back"} {
 		vary[path] = person
 	}
 	propagation := s.Replicas[0].Keys.Policy.Propagation

@@ -112,7 +112,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve finds the method and runs its handler.
 func (h *handler) serve(a *answer, r *http.Request, res *resource, match *mux.RouteMatch, id string) error {
 	if res == unmatched && r.Method != http.MethodConnect {
-		return problem.New(problem.NotFound, "There is nothing at this path; /openapi.json lists what there is.")
+		return errNothing
 	}
 	if res.class.bounded() { // all of it: setCORS asks the store as well
 		ctx, cancel := context.WithTimeout(r.Context(), h.timeout)

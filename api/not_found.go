@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/wire"
 )
 
 // varyNotFound names the headers that decide how an unknown path is answered.
@@ -15,6 +16,8 @@ const varyNotFound = "Accept, Accept-Language, Cookie"
 
 // programPaths are the first segments of paths that only programs ask for. Errors there are always JSON.
 var programPaths = []string{"v1", "oauth2", ".well-known", "healthz", "readyz", "openapi.json", "assets"}
+
+var errNothing = problem.New(problem.NotFound, "There is nothing at this path; /openapi.json lists what there is.")
 
 // isLostPerson reports whether a browser has come to an unknown path, so that a page answers it.
 func (s *Server) isLostPerson(r *http.Request, p *problem.Problem) bool {
@@ -28,6 +31,15 @@ func (s *Server) isLostPerson(r *http.Request, p *problem.Problem) bool {
 		}
 	}
 	return prefersHTML(r.Header["Accept"])
+}
+
+// home leads a person who opens the address of the service to the first page. For a program there is nothing.
+func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Add("Vary", "Accept")
+	if !prefersHTML(r.Header["Accept"]) {
+		return errNothing
+	}
+	return wire.SeeOther(w, s.Issuer.Path()+"/login")
 }
 
 // prefersHTML reports whether Accept (RFC 9110 section 12.5.1) names HTML and does not prefer JSON to

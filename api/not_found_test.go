@@ -19,7 +19,8 @@ func TestAPathThatThereIsNotIsAPageForPeopleAndJSONForPrograms(t *testing.T) {
 			name, method, path, accept string
 			page                       bool
 		}{
-			{"a browser at the root", "GET", "/", browserAccept, true},
+			{"a program at the root", "GET", "/", "*/*", false},
+			{"a browser beside the root", "GET", "//", browserAccept, true},
 			{"a browser at a mistyped page", "GET", "/lgoin", browserAccept, true},
 			{"a browser under the issuer's path", "GET", prefix + "/lgoin", browserAccept, true},
 			{"a browser below a page", "GET", "/login/", browserAccept, true},
@@ -65,9 +66,46 @@ func TestAPathThatThereIsNotIsAPageForPeopleAndJSONForPrograms(t *testing.T) {
 	}
 	t.Run("HEAD has no body", func(t *testing.T) {
 		s := apitest.New(t, apitest.Options{})
-		res := s.Do(apitest.Request{Method: "HEAD", Path: "/", Header: http.Header{"Accept": {browserAccept}}})
+		res := s.Do(apitest.Request{Method: "HEAD", Path: "/x", Header: http.Header{"Accept": {browserAccept}}})
 		if res.Status != 404 || res.Header.Get("Content-Language") != "en" {
 			t.Errorf("%d %v", res.Status, res.Header)
 		}
 	})
+}
+
+// A person who typed the address of the service sees something.
+func TestABrowserAtTheRootIsLedToTheFirstPage(t *testing.T) {
+	for _, issuer := range []string{"https://id.test", "https://id.test/p"} {
+		s := apitest.New(t, apitest.Options{IssuerURL: issuer})
+		prefix := strings.TrimPrefix(issuer, "https://id.test")
+		for _, path := range []string{"/", prefix + "/", "/?utm_source=x"} {
+			for _, method := range []string{"GET", "HEAD"} {
+				res := s.Do(apitest.Request{Method: method, Path: path, Header: http.Header{"Accept": {browserAccept}}})
+				if to := res.Header.Get("Location"); res.Status != 303 || to != prefix+"/login" || res.Header.Get("Cache-Control") != "no-store" || !strings.Contains(strings.Join(res.Header["Vary"], ", "), "Accept") {
+					t.Errorf("%s %s%s: %d to %q, %v", method, issuer, path, res.Status, to, res.Header)
+				}
+			}
+		}
+		if prefix != "" {
+			if res := s.Do(apitest.Request{Path: prefix, Header: http.Header{"Accept": {browserAccept}}}); res.Header.Get("Location") != prefix+"/login" {
+				t.Errorf("%s leads to %q", prefix, res.Header.Get("Location"))
+			}
+		}
+	}
+}
+
+func TestTheIconIsFoundWhereBrowsersLookForIt(t *testing.T) {
+	s := apitest.New(t, apitest.Options{IssuerURL: "https://id.test/p"})
+	for _, path := range []string{"/favicon.ico", "/p/favicon.ico"} {
+		res := s.Do(apitest.Request{Path: path, Header: http.Header{"Accept": {"image/avif,image/webp,*/*"}}})
+		if res.Status != 200 || res.Header.Get("Content-Type") != "image/svg+xml" || res.Header.Get("Cache-Control") != "public, max-age=86400" || !strings.Contains(string(res.Body), "<svg") {
+			t.Errorf("%s: %d %v %.100s", path, res.Status, res.Header, res.Body)
+		}
+		if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "sandbox") {
+			t.Errorf("%s: %s", path, policy)
+		}
+		if res := s.Do(apitest.Request{Method: "POST", Path: path}); res.Status != 405 {
+			t.Errorf("%s: POST %d", path, res.Status)
+		}
+	}
 }

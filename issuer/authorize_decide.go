@@ -98,6 +98,23 @@ func (i *Issuer) Deny(ctx context.Context, p Pending) (AuthorizationResponse, er
 	return i.refusal(p, refuse(AccessDenied, "The user did not allow it.")), nil
 }
 
+// Renew returns the same request with a new id and the time of now. It gets a code of its own, and the
+// age of a login is measured from now.
+func (i *Issuer) Renew(p Pending) Pending {
+	p.ID, p.At, p.Proved = i.NewID(), i.now(), ""
+	return p
+}
+
+// Abandon returns the refusal of a request that can no longer be granted, and its client. The answer
+// goes to a redirect URI only if it is still registered for the client.
+func (i *Issuer) Abandon(ctx context.Context, p Pending) (AuthorizationResponse, userstore.Client, error) {
+	client, err := i.currentClient(ctx, p)
+	if err != nil {
+		return AuthorizationResponse{}, userstore.Client{}, err
+	}
+	return i.refusal(p, refuse(AccessDenied, "The user left the page open for too long: start again.")), client, nil
+}
+
 // currentClient returns the client of p, if p's redirect URI is still registered for it. The error
 // is for a page.
 func (i *Issuer) currentClient(ctx context.Context, p Pending) (userstore.Client, error) {

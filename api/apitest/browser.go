@@ -20,6 +20,8 @@ type Browser struct {
 	Language string            // Accept-Language; empty: none
 	Agent    string            // User-Agent; empty: a name of this package's
 
+	NoCookies bool // it keeps none
+
 	origin string
 }
 
@@ -52,7 +54,7 @@ type Page struct {
 // Open goes to a path of ours, as from a link.
 func (b *Browser) Open(path string) *Page {
 	b.Server.T.Helper()
-	return b.follow(Request{Path: path})
+	return b.Follow(Request{Path: path})
 }
 
 // Send is one request as the browser would make it, with its cookies; nothing is followed.
@@ -85,7 +87,9 @@ func (b *Browser) Send(q Request) *Page {
 	q.Host = strings.TrimPrefix(strings.TrimPrefix(b.origin, "https://"), "http://")
 	a := b.Server.Do(q)
 	for _, c := range (&http.Response{Header: a.Header}).Cookies() {
-		b.Set = append(b.Set, c)
+		if b.Set = append(b.Set, c); b.NoCookies {
+			continue
+		}
 		if b.Cookies[c.Name] = c.Value; c.MaxAge < 0 {
 			delete(b.Cookies, c.Name)
 		}
@@ -101,12 +105,17 @@ func (b *Browser) Send(q Request) *Page {
 	return p
 }
 
-func (b *Browser) follow(q Request) *Page {
+// Follow is Send, and then goes wherever the answer leads.
+func (b *Browser) Follow(q Request) *Page {
 	b.Server.T.Helper()
 	for range 10 {
 		p := b.Send(q)
 		location := p.Header.Get("Location")
 		switch {
+		case p.Status == http.StatusOK && p.sendsItself():
+			action, fields := p.Posted()
+			q = Request{Method: http.MethodPost, Path: strings.TrimPrefix(action, b.origin), Form: fields}
+			continue
 		case p.Status/100 != 3:
 			return p
 		case !strings.HasPrefix(location, "/"):
@@ -123,7 +132,7 @@ func (b *Browser) follow(q Request) *Page {
 // has not is sent as well.
 func (p *Page) Submit(button string, fields map[string]string) *Page {
 	p.browser.Server.T.Helper()
-	return p.browser.follow(p.Form(button, fields))
+	return p.browser.Follow(p.Form(button, fields))
 }
 
 // Form is the request that pressing a button would make.
@@ -159,6 +168,13 @@ func (p *Page) Posted() (action string, fields url.Values) {
 		p.browser.Server.T.Fatalf("%s: no form: %d %.600s", p.Path, p.Status, p.Body)
 	}
 	return attribute(form, "action"), inputs(form)
+}
+
+// sendsItself tells whether the page is one whose form the browser sends by itself, to us.
+func (p *Page) sendsItself() bool {
+	body := p.find(func(n *html.Node) bool { return n.Data == "body" })
+	form := p.find(func(n *html.Node) bool { return n.Data == "form" })
+	return attribute(body, "class") == "page-form_post" && strings.HasPrefix(attribute(form, "action"), p.browser.origin+"/")
 }
 
 func inputs(form *html.Node) url.Values {

@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -109,7 +110,7 @@ func checkAgainstDocument(s *Server, a *Response, sent []byte) {
 	}
 	var operation *openapi3.Operation
 	// An issuer …/p has every path under /p as well, and discovery before it.
-	path := d.find(strings.TrimSuffix(strings.TrimPrefix(a.request.Path, s.issuerPath), s.issuerPath))
+	path := d.find(cmp.Or(strings.TrimSuffix(strings.TrimPrefix(a.request.Path, s.issuerPath), s.issuerPath), "/"))
 	if path != nil {
 		operation = path.item.Operations()[method]
 	}

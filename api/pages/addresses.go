@@ -63,8 +63,14 @@ func (h *Handlers) Continue(w http.ResponseWriter, r *http.Request) error {
 	return h.showPage(w, r, page("/"+f.Get("page")), f.Get("request"))
 }
 
-// resentParameter marks a request that resend has sent once more.
+// resentParameter marks a request that resend or resendWithCookie has sent once more.
 const resentParameter = "signet_resent"
+
+// Values of resentParameter.
+const (
+	resentOnce       = "1"
+	resentWithCookie = "2" // after the browser was given its cookie
+)
 
 // withoutCookies tells that a POST came without the cookie that every browser gets: another site's page may have sent it,
 // and cookies are SameSite=Lax.
@@ -78,11 +84,26 @@ func (h *Handlers) resend(w http.ResponseWriter, r *http.Request, path string, q
 	if encoded := q.Encode(); web.FitsAddress(encoded) {
 		return wire.SeeOther(w, h.Issuer.Path()+path+"?"+encoded)
 	}
+	return h.resendFromPage(w, r, path, q, resentOnce)
+}
+
+// resendWithCookie makes a new browser send a request once more, from a page of ours, so that it is known whether the
+// browser keeps the cookie that comes with the page.
+func (h *Handlers) resendWithCookie(w http.ResponseWriter, r *http.Request, path string, q url.Values) error {
+	if q.Get(resentParameter) == resentWithCookie {
+		return problem.New(problem.CookiesOff, "")
+	}
 	h.browserID(w, r)
-	parameters := [][2]string{{resentParameter, "1"}}
+	return h.resendFromPage(w, r, path, q, resentWithCookie)
+}
+
+func (h *Handlers) resendFromPage(w http.ResponseWriter, r *http.Request, path string, q url.Values, mark string) error {
+	parameters := [][2]string{{resentParameter, mark}}
 	for _, name := range slices.Sorted(maps.Keys(q)) {
 		for _, value := range q[name] {
-			parameters = append(parameters, [2]string{name, value})
+			if name != resentParameter {
+				parameters = append(parameters, [2]string{name, value})
+			}
 		}
 	}
 	page, err := h.Pages.FormPost(web.FormPostPage{

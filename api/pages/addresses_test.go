@@ -45,6 +45,7 @@ func TestALongRequestNeverStandsInOurAddresses(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s := s.With(t)
 				b := s.Browser()
+				b.Open("/login") // so that the browser has its cookie
 				// Sent as it is, so that no redirect is followed unseen.
 				p := short(t, b.Send(apitest.Request{Path: authorizePath(c, set("state", state, "prompt", "consent"))}).WantPage(200, "login-submit"))
 				// To the sign-up page and back, with the request.
@@ -120,8 +121,10 @@ func TestALongRequestByPostIsSentOnceMore(t *testing.T) {
 			if got := b.Send(again); !strings.HasPrefix(got.Header.Get("Location"), "https://web.test/cb?") {
 				t.Errorf("%s: %d to %q", name, got.Status, got.Header.Get("Location"))
 			}
-			// A browser that takes no cookies goes on without: it is not sent in circles.
-			s.Browser().Send(again).WantPage(200, "login-submit")
+			// A new browser is sent round once more, to find out whether it keeps cookies.
+			if _, fields := s.Browser().Send(again).WantPage(200, "").Posted(); fields.Get("state") != state || fields.Get("signet_resent") != "2" {
+				t.Errorf("%s: a new browser sends %.80v", name, fields)
+			}
 		}
 		q := url.Values{"state": {longStates["letters"]}}
 		logout := apitest.Request{Method: http.MethodPost, Path: "/oauth2/logout", Body: q.Encode(), Type: "application/x-www-form-urlencoded",

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/internal/refusal"
@@ -56,9 +57,13 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if decision.Step == issuer.Respond {
 		return h.respond(w, r, decision.Response)
 	}
+	known := h.cookie(r, browserCookie) != ""
 	handle, err := h.seal(authorizationHandle, h.browserID(w, r), pending)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case !known && !web.FitsAddress(handle): // the page would be answered in place, before it is known to get its cookies
+		return h.resendWithCookie(w, r, "/oauth2/authorize", q)
 	}
 	return h.takeStep(w, r, handle, decision)
 }
@@ -92,25 +97,53 @@ type visit struct {
 	session *issuer.Browser // nil: no user is logged in
 	handle  string          // empty: there is no request
 	pending issuer.Pending  // of handle
+	stale   bool            // the request had expired; handle and pending are of the same request, begun again
+	shown   string          // ID of the request that a form of the page was shown for
 }
 
 // readVisit reads the browser cookie, the session and the pending request that handle stands for,
 // if any.
-func (h *Handlers) readVisit(w http.ResponseWriter, r *http.Request, handle string) (v visit, err error) {
+func (h *Handlers) readVisit(r *http.Request, handle string) (v visit, err error) {
 	v.handle = handle
 	v.browser = h.cookie(r, browserCookie)
 	if handle != "" {
-		if err := h.open(handle, authorizationHandle, v.browser, &v.pending); err != nil {
+		if err := h.openRequest(&v); err != nil {
 			return v, err
 		}
 		refusal.Client(r.Context(), v.pending.ClientID)
 		refusal.RedirectURI(r.Context(), v.pending.RedirectURI)
-	} else if r.Method != http.MethodPost {
-		v.browser = h.browserID(w, r)
 	}
 	v.session, err = h.browserOf(r)
 	return v, err
 }
+
+// openRequest reads the handle of v. A request that has expired begins again, with a new handle.
+func (h *Handlers) openRequest(v *visit) error {
+	age, err := h.unseal(v.handle, authorizationHandle, v.browser, &v.pending)
+	if err != nil {
+		return err
+	}
+	v.shown, v.stale = v.pending.ID, age >= handleAge
+	switch {
+	case age >= renewableAge:
+		p := problem.New(problem.RequestExpired, "")
+		p.Handle = v.handle
+		return p
+	case v.stale:
+		v.pending = h.Issuer.Renew(v.pending)
+		v.handle, err = h.seal(authorizationHandle, v.browser, v.pending)
+	}
+	return err
+}
+
+// asShown is v with the request as it was when the form that was sent was shown.
+func (v visit) asShown() visit {
+	v.pending.ID = v.shown
+	return v
+}
+
+// expired is what a page says that shows a request again which had expired.
+var expired = []web.Problem{{Code: string(problem.RequestExpired)}}
 
 // form is a form about the request, for the user who is logged in.
 func (v visit) form(name string) form {

@@ -12,14 +12,25 @@ import (
 // ConsentPage asks the user to allow a client's request, and continues at once when consent is not
 // needed.
 func (h *Handlers) ConsentPage(w http.ResponseWriter, r *http.Request) error {
-	return h.consent(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if done, err := h.meet(w, r, consentPage, handle); done {
+		return err
+	}
+	return h.consent(w, r, handle)
 }
 
 func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.consentVisit(w, r, handle)
+	v, err := h.consentVisit(r, handle)
 	if err != nil {
 		return err
 	}
+	if v.stale {
+		return h.goTo(w, r, consentPage, v.handle)
+	}
+	return h.showConsent(w, r, v, http.StatusOK, nil)
+}
+
+func (h *Handlers) showConsent(w http.ResponseWriter, r *http.Request, v visit, status int, problems []web.Problem) error {
 	d, err := h.Issuer.Decide(r.Context(), v.pending, v.session)
 	if err != nil {
 		return err
@@ -28,7 +39,7 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 		return h.takeStep(w, r, v.handle, d)
 	}
 	p := web.ConsentPage{
-		Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
+		Problems: problems, Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
 		User: v.session.User.Email, Scopes: d.Scopes, Claims: h.Issuer.ClaimScopes(), Resources: v.pending.Resources,
 	}
 	p.Request, p.Onward = v.handle, true
@@ -36,14 +47,14 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 		return err
 	}
 	page, err := h.Pages.Consent(p)
-	return h.show(w, http.StatusOK, page, err)
+	return h.show(w, status, page, err)
 }
 
-func (h *Handlers) consentVisit(w http.ResponseWriter, r *http.Request, handle string) (visit, error) {
+func (h *Handlers) consentVisit(r *http.Request, handle string) (visit, error) {
 	if handle == "" {
-		return visit{}, problem.New(problem.RequestExpired, "")
+		return visit{}, problem.New(problem.RequestMissing, "")
 	}
-	return h.readVisit(w, r, handle)
+	return h.readVisit(r, handle)
 }
 
 // ConsentForm takes the answer. The sealed handle holds everything but yes or no, so that a forged
@@ -54,18 +65,21 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.consentVisit(w, r, f.Get("request"))
+	v, err := h.consentVisit(r, f.Get("request"))
 	if err != nil {
 		return err
 	}
 	if v.session == nil { // the session ended meanwhile
 		return h.goTo(w, r, loginPage, v.handle)
 	}
-	if err := h.checkForm(v.form("consent"), f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.asShown().form("consent"), f.Get("csrf")); err != nil {
 		return err
 	}
 	switch f.Get("decision") {
 	case "approve":
+		if v.stale {
+			return h.showConsent(w, r, v, http.StatusBadRequest, expired)
+		}
 		d, err := h.Issuer.Allow(r.Context(), v.pending, *v.session)
 		if err != nil {
 			return err

@@ -4,9 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
 )
 
@@ -87,4 +91,28 @@ func (h *Handlers) browserID(w http.ResponseWriter, r *http.Request) string {
 // browserOf returns the browser session and its user; nil: no user is logged in.
 func (h *Handlers) browserOf(r *http.Request) (*issuer.Browser, error) {
 	return h.Issuer.BrowserOf(r.Context(), h.cookie(r, sessionCookie))
+}
+
+// cookiesParameter marks the address of a page that a browser was sent to together with its first cookie.
+const cookiesParameter = "cookies"
+
+// meet gives a browser that opens a page without a cookie the cookie, and sends it to the page once more. A browser that
+// comes back without the cookie keeps none: a page says so before a password is typed. A program that does not name HTML
+// gets the page at once. done: the request is answered.
+func (h *Handlers) meet(w http.ResponseWriter, r *http.Request, p page, handle string) (done bool, err error) {
+	switch {
+	case r.Method == http.MethodPost, h.cookie(r, browserCookie) != "", !web.FitsAddress(handle): // no address of ours has such a handle
+		return false, nil
+	case !strings.Contains(strings.Join(r.Header["Accept"], ","), "text/html"):
+		h.browserID(w, r)
+		return false, nil
+	case r.URL.Query().Has(cookiesParameter):
+		return true, problem.New(problem.CookiesOff, "")
+	}
+	h.browserID(w, r)
+	address, separator := h.pagePath(p, url.QueryEscape(handle)), "?"
+	if handle != "" {
+		separator = "&"
+	}
+	return true, wire.SeeOther(w, address+separator+cookiesParameter+"=set")
 }

@@ -31,7 +31,9 @@ func (h *Handlers) checkForm(f form, token string) error {
 	switch {
 	case err != nil:
 		return err
-	case f.browser == "", !hmac.Equal([]byte(want), []byte(token)):
+	case f.browser == "":
+		return problem.New(problem.CookiesOff, "")
+	case !hmac.Equal([]byte(want), []byte(token)):
 		return problem.New(problem.CSRF, "")
 	}
 	return nil

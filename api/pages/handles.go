@@ -18,8 +18,12 @@ const (
 	logoutHandle        handleKind = "logout"
 )
 
-// handleAge is how long a user may leave a page open.
-const handleAge = time.Hour
+// How long a user may leave a page open. What is older is refused.
+const (
+	handleAge     = time.Hour           // then the request has expired
+	renewableAge  = 24 * time.Hour      // until then an expired request begins again by itself
+	answerableAge = 30 * 24 * time.Hour // until then its app can be told that it has expired
+)
 
 // maxHandle is the longest handle, which has to fit into the body of a form. The bounds of a request
 // keep its handle below.
@@ -55,24 +59,31 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 	return handle, nil
 }
 
-// open reads a handle that was made for this browser.
-func (h *Handlers) open(handle string, kind handleKind, browser string, request any) error {
+// unseal reads a handle that was made for this browser. age is how long ago: the caller judges it.
+func (h *Handlers) unseal(handle string, kind handleKind, browser string, request any) (age time.Duration, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
 	if err != nil || len(raw) <= sha256.Size {
-		return problem.New(problem.RequestExpired, "")
+		return 0, problem.New(problem.RequestInvalid, "")
 	}
 	sent, text := raw[:sha256.Size], raw[sha256.Size:]
 	mac, err := h.Issuer.FormMAC("handle", string(text))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var sealed sealedRequest
-	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind || h.Now().Unix() >= sealed.Expires {
-		return problem.New(problem.RequestExpired, "")
+	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind {
+		return 0, problem.New(problem.RequestInvalid, "")
+	}
+	age = time.Duration(h.Now().Unix()-sealed.Expires)*time.Second + handleAge
+	if age >= answerableAge {
+		return 0, problem.New(problem.RequestExpired, "")
+	}
+	if browser == "" {
+		return 0, problem.New(problem.CookiesOff, "")
 	}
 	hash := sha256.Sum256([]byte(browser))
-	if browser == "" || !hmac.Equal(hash[:16], sealed.Browser) {
-		return problem.New(problem.OtherBrowser, "")
+	if !hmac.Equal(hash[:16], sealed.Browser) {
+		return 0, problem.New(problem.OtherBrowser, "")
 	}
-	return json.Unmarshal(sealed.Request, request)
+	return age, json.Unmarshal(sealed.Request, request)
 }

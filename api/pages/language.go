@@ -28,11 +28,17 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	browser, from := h.cookie(r, browserCookie), page("/"+f.Get("page"))
 	switch from {
 	case loginPage, signupPage, consentPage:
-		var p issuer.Pending
-		handle, err = h.inLanguage(handle, authorizationHandle, browser, &p, &p.UILocales, language)
+		var v visit
+		if v, err = h.readVisit(r, handle); err == nil && handle != "" {
+			v.pending.UILocales = []string{language}
+			handle, err = h.seal(authorizationHandle, browser, v.pending)
+		}
 	case logoutPage:
 		var p issuer.PendingLogout
-		handle, err = h.inLanguage(handle, logoutHandle, browser, &p, &p.UILocales, language)
+		if p, handle, err = h.pendingLogout(handle, browser); err == nil && handle != "" {
+			p.UILocales = []string{language}
+			handle, err = h.seal(logoutHandle, browser, p)
+		}
 	default:
 		err = problem.New(problem.InvalidRequest, "The form names a page that there is not.")
 	}
@@ -41,17 +47,4 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	h.setCookie(w, r, languageCookie, language, browserCookieAge)
 	return h.goTo(w, r, from, handle)
-}
-
-// inLanguage returns the handle with the language in the place of those that its request asked for.
-// wanted points into request.
-func (h *Handlers) inLanguage(handle string, kind handleKind, browser string, request any, wanted *[]string, language string) (string, error) {
-	if handle == "" {
-		return "", nil
-	}
-	if err := h.open(handle, kind, browser, request); err != nil {
-		return "", err
-	}
-	*wanted = []string{language}
-	return h.seal(kind, browser, request)
 }

@@ -112,8 +112,8 @@ func TestAChoiceOfLanguageThatIsNoneChangesNothing(t *testing.T) {
 		{"two", form("language", "de", "language", "fr", "page", "login"), nil, 400, "not complete"},
 		{"a page that there is not", form("language", "de", "page", "//evil.test/"), nil, 400, "not complete"},
 		{"no page", form("language", "de"), nil, 400, "not complete"},
-		{"a handle that is none", form("language", "de", "page", "login", "request", "x"), nil, 400, "took too long"},
-		{"a handle of another kind", form("language", "de", "page", "logout", "request", handle), nil, 400, "took too long"},
+		{"a handle that is none", form("language", "de", "page", "login", "request", "x"), nil, 400, "not complete"},
+		{"a handle of another kind", form("language", "de", "page", "logout", "request", handle), nil, 400, "not complete"},
 		{"from another site", form("language", "de", "page", "login"), http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.test"}}, 403, "not sent from here"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -13,13 +13,20 @@ import (
 // LoginPage shows the login page. A logged-in user without a pending request sees the page "signed
 // in".
 func (h *Handlers) LoginPage(w http.ResponseWriter, r *http.Request) error {
-	return h.login(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if done, err := h.meet(w, r, loginPage, handle); done {
+		return err
+	}
+	return h.login(w, r, handle)
 }
 
 func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.readVisit(w, r, handle)
+	v, err := h.readVisit(r, handle)
 	if err != nil {
 		return err
+	}
+	if v.stale {
+		return h.goTo(w, r, loginPage, v.handle)
 	}
 	if v.handle == "" && v.session != nil {
 		page, err := h.Pages.SignedIn(web.SignedInPage{Common: h.common(r, nil), User: v.session.User.Email})
@@ -49,6 +56,9 @@ func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, st
 		client := webClient(d.Client, v.pending.RedirectURI)
 		p.Client, p.Onward = &client, true
 		p.Reauthenticate = d.Step == issuer.LogIn && d.Reauthenticate
+		if p.Continue, err = h.continueAs(v, d); err != nil {
+			return err
+		}
 		if p.Reauthenticate && p.Name == "" {
 			p.Name = v.session.User.Email
 		}
@@ -60,18 +70,24 @@ func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, st
 // LoginForm takes a password and decides the next step at once, so that the user sees no needless
 // page.
 func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "password", "stay")
+	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "password", "stay", "as")
 	if err != nil {
 		return err
 	}
-	v, err := h.readVisit(w, r, f.Get("request"))
+	v, err := h.readVisit(r, f.Get("request"))
 	if err != nil {
 		return err
 	}
-	if err := h.checkForm(v.anonymousForm("login"), f.Get("csrf")); err != nil {
+	if f.Get("as") == "user" {
+		return h.goOn(w, r, v, f.Get("csrf"))
+	}
+	if err := h.checkForm(v.asShown().anonymousForm("login"), f.Get("csrf")); err != nil {
 		return err
 	}
 	typed := typedLogin{name: f.Get("email"), password: f.Get("password"), stay: f.Get("stay") == "yes"}
+	if v.stale {
+		return h.showLogin(w, r, v, http.StatusBadRequest, typed, expired)
+	}
 	b, err := h.startSession(w, r, v, typed)
 	if err != nil {
 		p := problem.From(err)
@@ -83,6 +99,27 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 		return h.showLogin(w, r, v, pageStatus(p.Kind()), typed, list)
 	}
 	return h.continueRequest(w, r, v, b)
+}
+
+// continueAs is the choice to go on as the user who is logged in, where nothing of the request demands a login.
+func (h *Handlers) continueAs(v visit, d issuer.Decision) (*web.Continue, error) {
+	if v.session == nil || d.Step != issuer.AskConsent && d.Step != issuer.IssueCode {
+		return nil, nil
+	}
+	token, err := h.formToken(v.form("continue"))
+	return &web.Continue{User: v.session.User.Email, CSRF: token}, err
+}
+
+// goOn takes the choice to go on as the user who is logged in. The token is bound to the session, so that the person goes on
+// as the user who stood on the button. It proves nothing to the request, which is judged as at first.
+func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, token string) error {
+	if v.session == nil || v.handle == "" { // the session ended meanwhile
+		return h.goTo(w, r, loginPage, v.handle)
+	}
+	if err := h.checkForm(v.asShown().form("continue"), token); err != nil {
+		return err
+	}
+	return h.goTo(w, r, consentPage, v.handle)
 }
 
 // startSession logs the user in and sets the session cookie: until the browser is closed, or for as

@@ -57,12 +57,18 @@ func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.Pe
 
 // LogoutPage asks whether to log out, or says that no user is logged in.
 func (h *Handlers) LogoutPage(w http.ResponseWriter, r *http.Request) error {
-	return h.logout(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if handle != "" { // a browser without cookies is signed out: a page without a request can say so
+		if done, err := h.meet(w, r, logoutPage, handle); done {
+			return err
+		}
+	}
+	return h.logout(w, r, handle)
 }
 
 func (h *Handlers) logout(w http.ResponseWriter, r *http.Request, handle string) error {
 	browser := h.browserID(w, r)
-	p, err := h.pendingLogout(handle, browser)
+	p, handle, err := h.pendingLogout(handle, browser)
 	if err != nil {
 		return err
 	}
@@ -86,11 +92,17 @@ func (h *Handlers) logout(w http.ResponseWriter, r *http.Request, handle string)
 	return h.show(w, http.StatusOK, page, err)
 }
 
-func (h *Handlers) pendingLogout(handle, browser string) (p issuer.PendingLogout, err error) {
-	if handle != "" {
-		err = h.open(handle, logoutHandle, browser, &p)
+// pendingLogout reads the handle of a logout. One that has expired leads to no app any more; the user can log out
+// all the same.
+func (h *Handlers) pendingLogout(handle, browser string) (p issuer.PendingLogout, fresh string, err error) {
+	if handle == "" {
+		return p, "", nil
 	}
-	return p, err
+	age, err := h.unseal(handle, logoutHandle, browser, &p)
+	if err == nil && age >= handleAge {
+		return issuer.PendingLogout{UILocales: p.UILocales}, "", nil
+	}
+	return p, handle, err
 }
 
 // LogoutForm logs the user out. Without a session there is nothing left to do.
@@ -100,7 +112,7 @@ func (h *Handlers) LogoutForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	browser := h.cookie(r, browserCookie)
-	p, err := h.pendingLogout(f.Get("request"), browser)
+	p, _, err := h.pendingLogout(f.Get("request"), browser)
 	if err != nil {
 		return err
 	}

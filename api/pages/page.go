@@ -12,6 +12,7 @@ import (
 var (
 	htmlType = []string{"text/html; charset=utf-8"}
 	forever  = []string{"public, max-age=31536000, immutable"}
+	aDay     = []string{"public, max-age=86400"}
 )
 
 // common is what all pages have; preferred are the languages of ui_locales.
@@ -36,9 +37,14 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 // Error answers a problem as a page, which says what to do about the code and repeats nothing of
 // the request. After an error nothing has been written.
 func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
-	page, err := h.Pages.Error(web.ErrorPage{
+	e := web.ErrorPage{
 		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
-	})
+		TryAgain: h.tryAgain(r, p), SignIn: p.Code == problem.RequestMissing || p.Code == problem.RequestInvalid,
+	}
+	if p.Handle != "" {
+		h.leadBack(r, &e, p.Handle)
+	}
+	page, err := h.Pages.Error(e)
 	return h.show(w, pageStatus(p.Kind()), page, err)
 }
 
@@ -61,4 +67,26 @@ func (h *Handlers) Asset(w http.ResponseWriter, r *http.Request) error {
 	w.Header()["Content-Security-Policy"] = []string{web.AssetCSP}
 	wire.WriteBody(w, http.StatusOK, []string{mediaType}, body)
 	return nil
+}
+
+// Favicon serves the icon where browsers look for one beside documents that are not ours, such as JSON.
+func (h *Handlers) Favicon(w http.ResponseWriter, _ *http.Request) error {
+	body, mediaType := h.Pages.Icon()
+	w.Header()["Cache-Control"] = aDay
+	w.Header()["Content-Security-Policy"] = []string{web.AssetCSP}
+	wire.WriteBody(w, http.StatusOK, []string{mediaType}, body)
+	return nil
+}
+
+// tryAgain is the page that a person may open again once the browser keeps cookies. A page with a request is bound to the
+// cookie that the browser did not keep: the person starts again from the app.
+func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
+	if p.Code != problem.CookiesOff || r.Method == http.MethodPost || r.URL.Query().Has("request") {
+		return ""
+	}
+	switch at := page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path())); at {
+	case loginPage, signupPage:
+		return strings.TrimPrefix(string(at), "/")
+	}
+	return ""
 }

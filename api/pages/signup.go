@@ -1,12 +1,14 @@
 package pages
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -15,16 +17,26 @@ var signupFields = []string{"email", "username", "given_name", "family_name"}
 
 // SignupPage shows the sign-up page.
 func (h *Handlers) SignupPage(w http.ResponseWriter, r *http.Request) error {
-	return h.signup(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if done, err := h.meet(w, r, signupPage, handle); done {
+		return err
+	}
+	return h.signup(w, r, handle)
 }
 
 func (h *Handlers) signup(w http.ResponseWriter, r *http.Request, handle string) error {
 	if !h.Accounts.SignupEnabled {
 		return problem.New(problem.SignupClosed, "")
 	}
-	v, err := h.readVisit(w, r, handle)
+	v, err := h.readVisit(r, handle)
 	if err != nil {
 		return err
+	}
+	if v.stale {
+		return h.goTo(w, r, signupPage, v.handle)
+	}
+	if v.handle == "" && v.session != nil { // the page says who is signed in, and leads to signing out
+		return h.goTo(w, r, loginPage, "")
 	}
 	return h.showSignup(w, r, v, http.StatusOK, nil, nil)
 }
@@ -47,6 +59,9 @@ func (h *Handlers) showSignup(w http.ResponseWriter, r *http.Request, v visit, s
 		}
 		client := webClient(d.Client, v.pending.RedirectURI)
 		p.Client, p.Onward = &client, true
+		if p.Continue, err = h.continueAs(v, d); err != nil {
+			return err
+		}
 	}
 	page, err := h.Pages.Signup(p)
 	return h.show(w, status, page, err)
@@ -61,12 +76,15 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.readVisit(w, r, f.Get("request"))
+	v, err := h.readVisit(r, f.Get("request"))
 	if err != nil {
 		return err
 	}
-	if err := h.checkForm(v.anonymousForm("signup"), f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.asShown().anonymousForm("signup"), f.Get("csrf")); err != nil {
 		return err
+	}
+	if v.stale {
+		return h.showSignup(w, r, v, http.StatusBadRequest, f, expired)
 	}
 	_, err = h.Accounts.Register(r.Context(), userstore.NewUser{
 		Email: f.Get("email"), Username: f.Get("username"), Password: f.Get("password"),
@@ -74,6 +92,11 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err != nil {
 		p := problem.From(err)
+		if b, err := h.sentTwice(w, r, v, p, f); b != nil {
+			return h.continueRequest(w, r, v, b)
+		} else if err != nil {
+			p = err
+		}
 		list, ok := formProblems(p)
 		if !ok {
 			return p
@@ -87,4 +110,31 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		return h.goTo(w, r, loginPage, v.handle)
 	}
 	return h.continueRequest(w, r, v, b)
+}
+
+// sentTwice logs a person in who signed up a moment before: the form was sent twice, by a double click or when the page was
+// loaded again. It is a login like any other, and counted as one. To whoever has not the right password, the address is
+// taken, whatever else a login would say: the throttle tells nothing here. problem is a failure of the server.
+func (h *Handlers) sentTwice(w http.ResponseWriter, r *http.Request, v visit, refused *problem.Problem, f url.Values) (*issuer.Browser, *problem.Problem) {
+	if refused.Code != problem.UserAlreadyExists {
+		return nil, nil
+	}
+	if key, ok := userstore.EmailKey(f.Get("email")); refused.Errors[0].Field != "email" && ok {
+		// Only the username is taken, or both are: of two forms sent at once either may be told.
+		_, err := h.Accounts.Store.UserByLogin(r.Context(), userstore.Login{EmailKey: key})
+		switch {
+		case errors.Is(err, userstore.ErrNotFound):
+			return nil, nil
+		case err != nil:
+			return nil, problem.From(err)
+		}
+	}
+	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password")})
+	if err == nil {
+		return b, nil
+	}
+	if p := problem.From(err); p.Kind().Status >= http.StatusInternalServerError {
+		return nil, p
+	}
+	return nil, nil
 }

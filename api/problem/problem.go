@@ -40,9 +40,12 @@ const (
 	NotFound           Code = "not_found"
 	MethodNotAllowed   Code = "method_not_allowed"
 	InvalidRedirectURI Code = "invalid_redirect_uri"
+	RequestMissing     Code = "request_missing"
+	RequestInvalid     Code = "request_invalid"
 	RequestExpired     Code = "request_expired"
 	RequestFinished    Code = "request_finished"
 	OtherBrowser       Code = "other_browser"
+	CookiesOff         Code = "cookies_off"
 	CSRF               Code = "csrf"
 	UserAlreadyExists  Code = "user_already_exists"
 	Conflict           Code = "conflict"
@@ -90,9 +93,12 @@ var kinds = map[Code]Kind{
 	LoginClosed:       {Status: 403, Title: "Login by JSON is off", Detail: "This server takes no passwords here: accounts.json_login is switched off."},
 
 	InvalidRedirectURI: {Status: 400, Title: "The redirect URI is not registered", Detail: "Send a redirect_uri that is registered for the client, byte for byte."},
+	RequestMissing:     {Status: 400, Title: "There is no request", Detail: "Start from the app."},
+	RequestInvalid:     {Status: 400, Title: "The request is not one of ours", Detail: "Start again from the app."},
 	RequestExpired:     {Status: 400, Title: "The request has expired", Detail: "Start again from the app."},
 	RequestFinished:    {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
 	OtherBrowser:       {Status: 400, Title: "Begun in another browser", Detail: "Start again from the app, in this browser."},
+	CookiesOff:         {Status: 403, Title: "The browser sends no cookies", Detail: "Allow cookies for this site, then start again from the app."},
 	CSRF:               {Status: 403, Title: "The form was not sent from here", Detail: "Load the page again, with cookies allowed, and send its form once more."},
 
 	NotFound:          {Status: 404, Title: "Not found", Detail: "There is nothing here."},
@@ -124,7 +130,9 @@ type Problem struct {
 	Retry string      // seconds until a retry; empty: the code's own
 	Cause error       // for the log only
 	Stack string      // of a panic, for the log only
-	Abort bool        // cut the connection: an answer is already half sent
+	// Handle is of a pending request that has expired: the page leads back to its app.
+	Handle string
+	Abort  bool // cut the connection: an answer is already half sent
 }
 
 // Kind is what is the same for every problem of the code.

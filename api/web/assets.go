@@ -37,6 +37,16 @@ func (p *Pages) Asset(name string) (body []byte, mediaType string, ok bool) {
 	return a.body, a.mediaType, ok
 }
 
+// Icon is what stands for the service in a browser's tab: the operator's logo, else the letter.
+func (p *Pages) Icon() (body []byte, mediaType string) {
+	path := p.icon
+	if p.logo != "" {
+		path = p.logo
+	}
+	a := p.assets[strings.TrimPrefix(path, p.options.Base+"/assets/")]
+	return a.body, a.mediaType
+}
+
 // add keeps a file and returns its path.
 func (p *Pages) add(stem, extension, mediaType string, body []byte) string {
 	sum := sha256.Sum256(body)

@@ -68,6 +68,9 @@ func TestALogoIsKnownByItsContent(t *testing.T) {
 			if !ok || !found || mediaType != c.mediaType || !bytes.Equal(body, c.logo) {
 				t.Errorf("asset %s: %t %s", name, found, mediaType)
 			}
+			if icon, mediaType := p.Icon(); mediaType != c.mediaType || !bytes.Equal(icon, c.logo) {
+				t.Errorf("the icon is %s", mediaType)
+			}
 		})
 	}
 }

@@ -88,8 +88,9 @@ type view struct {
 
 	Client   *app
 	User     string
-	Problems []string // of the form as a whole
-	Listed   []field  // whose problems are told above the form, too
+	Continue *Continue // whose User has been cleaned
+	Problems []string  // of the form as a whole
+	Listed   []field   // whose problems are told above the form, too
 	Fields   []field
 	More     []field // that may be left out
 	MoreOpen bool
@@ -98,6 +99,8 @@ type view struct {
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
+	SignIn            bool   // a link to the login page
+	TryAgain          string // the page to try again at; empty: none
 	NotBack           string // not_registered, not_proved; empty: nothing to say
 
 	Action     template.URL // form-post page
@@ -163,6 +166,20 @@ func (v *view) showClient(c *Client) {
 	}
 }
 
+// offer shows the choice to go on as the user who is logged in. The focus stays away from the fields, which are the other
+// choice.
+func (v *view) offer(c *Continue) {
+	if c == nil {
+		return
+	}
+	v.Continue = &Continue{User: clean(c.User, maxUser), CSRF: c.CSRF}
+	if !v.Wrong() {
+		for _, f := range v.all() {
+			f.Autofocus = false
+		}
+	}
+}
+
 // Linked tells whether the app has links of its own, for the foot of the page.
 func (v *view) Linked() bool {
 	return v.Client != nil && (v.Client.Policy != "" || v.Client.Terms != "")
@@ -225,6 +242,7 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 		}
 	}
 	v.settle(problems)
+	v.offer(d.Continue)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -243,6 +261,7 @@ func (p *Pages) Signup(d SignupPage) (Page, error) {
 		{Name: "username", Label: "field.username", Type: "text", Autocomplete: "nickname", Value: typed(d.Values["username"]), Hint: "hint.username"},
 	}
 	v.settle(d.Problems)
+	v.offer(d.Continue)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -261,6 +280,7 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	for _, r := range d.Resources {
 		v.Resources = append(v.Resources, clean(r, maxLine))
 	}
+	v.settle(d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -296,8 +316,13 @@ func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
-	v.RequestID = clean(d.RequestID, maxLine)
-	return p.render(v, policy{forms: nowhere})
+	v.RequestID, v.TryAgain, v.SignIn = clean(d.RequestID, maxLine), d.TryAgain, d.SignIn
+	if d.Back == nil {
+		return p.render(v, policy{forms: nowhere})
+	}
+	v.showClient(d.Back)
+	v.Client.Logo, v.Client.Policy, v.Client.Terms = "", "", ""
+	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 
 func (p *Pages) FormPost(d FormPostPage) (Page, error) {

@@ -45,6 +45,12 @@ var samples = []sample{
 	{"login-again", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: "ada" + s, Signup: true, Reauthenticate: true})
 	}},
+	{"login-continue", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Signup: true, Continue: &web.Continue{User: "ada@example.com" + s, CSRF: "own"}})
+	}},
+	{"signup-continue", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, Client: client(s), MinLength: 15, Continue: &web.Continue{User: "ada@example.com" + s, CSRF: "own"}})
+	}},
 	{"signup", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, Client: client(s), MinLength: 15})
 	}},
@@ -71,6 +77,19 @@ var samples = []sample{
 	}},
 	{"error", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser" + s, RequestID: "req-1" + s})
+	}},
+	{"consent-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s, Scopes: []string{"openid"},
+			Problems: []web.Problem{{Code: "request_expired"}, {Code: s}}})
+	}},
+	{"error-lost", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "request_missing", RequestID: "req-1" + s, SignIn: true})
+	}},
+	{"error-back", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "request_expired", RequestID: "req-1" + s, Back: client(s)})
+	}},
+	{"error-cookies", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "cookies_off", RequestID: "req-1" + s, TryAgain: "login"})
 	}},
 	{"form-post", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.FormPost(web.FormPostPage{Common: c, Action: "https://photos.example/callback?a=1&b=2" + query(s),

@@ -65,13 +65,20 @@ type Stay struct {
 	Longest time.Duration // and so long after its login in any case
 }
 
+// Continue is the choice to go on as the user who is logged in; nil: there is none.
+type Continue struct {
+	User string
+	CSRF string // token of its own form
+}
+
 // LoginPage asks for a password.
 type LoginPage struct {
 	Common
 	Client         *Client // that sent the user here; nil: none
 	Name           string  // email address or username, filled in
 	Problems       []Problem
-	Signup         bool  // there is a sign-up page to link to
+	Signup         bool // there is a sign-up page to link to
+	Continue       *Continue
 	Reauthenticate bool  // the user is logged in and has to prove it again
 	Stay           *Stay // nil: there is no choice
 }
@@ -83,6 +90,7 @@ type SignupPage struct {
 	Values    map[string]string // email, username, given_name, family_name: as typed
 	Problems  []Problem
 	MinLength int
+	Continue  *Continue
 }
 
 // ConsentPage asks whether a client may have something.
@@ -93,6 +101,7 @@ type ConsentPage struct {
 	Scopes    []string // exactly what would be granted
 	Claims    []string // those of Scopes that stand for claims of the operator's own about the user
 	Resources []string
+	Problems  []Problem
 }
 
 // LogoutPage asks whether to sign out.
@@ -119,6 +128,9 @@ type ErrorPage struct {
 	Common
 	Code      string
 	RequestID string
+	Back      *Client // an app that can be told that its request has ended; Request and CSRF are of the form that leads there
+	SignIn    bool    // a link leads to the login page
+	TryAgain  string  // one of our pages, such as login, to try again at; empty: none
 }
 
 // FormPostPage carries an authorization response to the client as a POST (OAuth 2.0 Form Post Response Mode).

@@ -48,6 +48,7 @@ WHEN is an instant (2026-01-31T18:00:00Z), a day (2026-01-31, UTC) or how long a
 	f.StringVar(&q.since, "since", "", "not before `WHEN`")
 	f.StringVar(&q.until, "until", "", "before `WHEN`")
 	f.IntVar(&q.limit, "limit", 50, "the newest `N` only; 0: all")
+	a.wideFlag(cmd)
 	cmd.RunE = action(func(ctx context.Context, _ []string) error {
 		if a.asJSON && !f.Changed("limit") {
 			q.limit = 0
@@ -193,8 +194,8 @@ func (a *app) exportEvents(ctx context.Context, log *auditLog) error {
 }
 
 func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore.Accounts) error {
-	c := columns{out: a.out}
-	rows := [][]string{{"TIME", "EVENT", "OUTCOME", "ACTOR", "TARGET", "NETWORK", "REASON AND CHANGES"}}
+	c := a.list(0, 1)
+	rows := [][]string{append(a.columnsOf("TIME", "EVENT", "ACTOR", "TARGET").and("NETWORK"), "REASON AND CHANGES")}
 	for first := true; ; first = false {
 		events, err := log.next(ctx)
 		if err != nil {
@@ -220,8 +221,8 @@ func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore
 			return dash(strings.TrimSpace(kind + " " + id))
 		}
 		for _, e := range events {
-			rows = append(rows, []string{readable.Instant(e.At), string(e.Name), string(e.Outcome), shown(string(e.Actor.Type), e.Actor.ID),
-				shown(string(e.Target.Type), e.Target.ID), dash(e.Address), dash(details(e))})
+			row := a.columnsOf(readable.Instant(e.At), string(e.Name), shown(string(e.Actor.Type), e.Actor.ID), shown(string(e.Target.Type), e.Target.ID))
+			rows = append(rows, append(row.and(dash(e.Address)), dash(details(e))))
 		}
 		if err := c.write(rows); err != nil {
 			return err
@@ -237,6 +238,9 @@ var shownFields = []string{"is_active", "is_staff", "email_verified", "roles", "
 // details returns the reason and the changes of an event, shortened for the table.
 func details(e audit.Event) string {
 	var parts []string
+	if e.Outcome != audit.Success { // which goes without saying
+		parts = append(parts, string(e.Outcome))
+	}
 	if e.Reason != "" {
 		parts = append(parts, e.Reason)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/server"
@@ -152,10 +153,16 @@ func TestAudit(t *testing.T) {
 			}
 		})
 		t.Run("people read names and reasons", func(t *testing.T) {
-			_, out, _ := cli(t, env, "audit", "--user", ada.ID)
+			_, out, _ := cli(t, env, "audit", "--wide", "--user", ada.ID)
 			for _, want := range []string{"TIME", "login_failed", "failure", "anonymous", "user ada@example.com", "2001:db8::1", "wrong_password", "operator root"} {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %q:\n%s", want, out)
+				}
+			}
+			_, out, _ = cli(t, env, "audit", "--user", ada.ID)
+			for line := range strings.Lines(out) {
+				if utf8.RuneCountInString(line) > 81 || strings.Contains(line, "success") {
+					t.Errorf("too wide, or it says what goes without saying: %q", line)
 				}
 			}
 			if _, out, _ := cli(t, env, "audit", "--event", "users_exported"); out != "The audit log has no such event.\n" {
@@ -186,7 +193,7 @@ func TestAudit(t *testing.T) {
 			if must != nil {
 				t.Fatal(must)
 			}
-			_, out, _ := cli(t, env, "audit", "--target", "somebody")
+			_, out, _ := cli(t, env, "audit", "--wide", "--target", "somebody")
 			lines := strings.Split(strings.TrimSpace(out), "\n")
 			if len(lines) != 7 {
 				t.Fatalf("%d lines:\n%s", len(lines), out)

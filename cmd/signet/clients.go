@@ -147,11 +147,12 @@ func (a *app) clientsList() *cobra.Command {
 			if a.asJSON {
 				return listJSON(a, clients, func(c userstore.Client) any { return c.Document("") })
 			}
-			table := columns{out: a.out}
-			rows := [][]string{{"CLIENT ID", "NAME", "STATE", "AUTHENTICATION", "GRANT TYPES", "CREATED"}}
+			table := a.list(0, 2)
+			rows := [][]string{a.columnsOf("CLIENT ID", "NAME", "STATE", "AUTHENTICATION").and("GRANT TYPES", "CREATED")}
 			return clients(func(page []userstore.Client) error {
 				for _, c := range page {
-					rows = append(rows, []string{c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod, dash(strings.Join(c.GrantTypes, ", ")), readable.Instant(c.CreatedAt)})
+					rows = append(rows,
+						a.columnsOf(c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod).and(dash(strings.Join(c.GrantTypes, ", ")), readable.Instant(c.CreatedAt)))
 				}
 				err := table.write(rows)
 				rows = rows[:0]
@@ -160,6 +161,7 @@ func (a *app) clientsList() *cobra.Command {
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "the first `N` only")
+	a.wideFlag(cmd)
 	return cmd
 }
 

@@ -31,11 +31,11 @@ var textFlags = []struct {
 	name, field, usage string
 	of                 func(*userstore.Client) *string
 }{
-	{"name", "client_name", "what people call it; they are asked whether they trust it", func(c *userstore.Client) *string { return &c.Name }},
-	{"auth-method", "token_endpoint_auth_method", "none, client_secret_basic (the default), client_secret_post or private_key_jwt", func(c *userstore.Client) *string { return &c.AuthMethod }},
+	{"name", "client_name", "what people call it, its `NAME`; they are asked whether they trust it", func(c *userstore.Client) *string { return &c.Name }},
+	{"auth-method", "token_endpoint_auth_method", "`METHOD`: none, client_secret_basic (the default), client_secret_post or private_key_jwt", func(c *userstore.Client) *string { return &c.AuthMethod }},
 	{"jwks-uri", "jwks_uri", "`URL` of its public keys, for private_key_jwt", func(c *userstore.Client) *string { return &c.JWKSURI }},
 	{"id-token-alg", "id_token_signed_response_alg", "`algorithm` of its ID tokens (default RS256)", func(c *userstore.Client) *string { return &c.IDTokenAlg }},
-	{"pkce", "pkce", "required or optional (default: what oauth.require_pkce says)", func(c *userstore.Client) *string { return &c.PKCE }},
+	{"pkce", "pkce", "`MODE`: required or optional (default: what oauth.require_pkce says)", func(c *userstore.Client) *string { return &c.PKCE }},
 	{"client-uri", "client_uri", "`URL` of its website", func(c *userstore.Client) *string { return &c.ClientURI }},
 	{"logo-uri", "logo_uri", "`URL` of its logo", func(c *userstore.Client) *string { return &c.LogoURI }},
 	{"policy-uri", "policy_uri", "`URL` of its privacy policy", func(c *userstore.Client) *string { return &c.PolicyURI }},
@@ -48,8 +48,8 @@ var listFlags = []struct {
 	of                 func(*userstore.Client) *[]string
 }{
 	{"redirect-uri", "redirect_uris", "a `URI` that logins may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.RedirectURIs }},
-	{"grant-type", "grant_types", "authorization_code (the default), refresh_token or client_credentials; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
-	{"response-type", "response_types", "code; follows from the grant types", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
+	{"grant-type", "grant_types", "`TYPE`: authorization_code (the default), refresh_token or client_credentials; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
+	{"response-type", "response_types", "`TYPE`: code; follows from the grant types", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
 	{"scope", "scope", "a `scope` that it may ask for; may be repeated (default: any)", func(c *userstore.Client) *[]string { return &c.Scopes }},
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
 	{"post-logout-redirect-uri", "post_logout_redirect_uris", "a `URI` that logouts may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.PostLogoutRedirectURIs }},

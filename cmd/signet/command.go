@@ -30,6 +30,7 @@ type app struct {
 	configFile string
 	loaded     *configs.Config // set by the first load
 	asJSON     bool
+	wide       bool // lists may be wider than a terminal
 }
 
 func (a *app) root() *cobra.Command {
@@ -41,8 +42,17 @@ func (a *app) root() *cobra.Command {
 Without a configuration, "signet serve" runs on http://localhost:8080 and keeps
 everything in the folder data. "signet config" shows what is configured.`
 	root.SilenceUsage, root.SilenceErrors = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = buildVersion().String()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().Bool("version", false, "say which version this is")
 	root.SetHelpCommand(helpCommand())
+	root.SetOut(a.out) // before InitDefaultCompletionCmd, which keeps it
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // without an argument, or with an unknown shell, it is like any group
+			c.Short, c.Args, c.RunE = "Print a script by which a shell completes commands", onlyCommands, showHelp
+		}
+	}
 	root.SetFlagErrorFunc(flagError)
 	plainArguments(root)
 	// A group only runs to report an unknown command, so its usage must not be "keys [flags]".
@@ -52,23 +62,33 @@ everything in the folder data. "signet config" shows what is configured.`
 	return root
 }
 
+// wideFlag adds --wide to a command that prints a list.
+func (a *app) wideFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.wide, "wide", false, "print everything there is, however wide")
+}
+
 // group returns a command that only holds other commands. Without an argument it lists them, and an
 // unknown command is a misuse.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			text += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+near[0])
-		}
-		return errors.New(text)
-	}, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	g := &cobra.Command{Use: use, Short: short, Args: onlyCommands, RunE: showHelp}
 	g.SuggestionsMinimumDistance = 2
 	g.AddCommand(commands...)
 	return g
 }
+
+// onlyCommands is the Args of a command that only holds other commands.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+near[0])
+	}
+	return errors.New(text)
+}
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // action wraps a command's body. The operator is the actor of its audit entries, and its errors are
 // failures, unless they are misuses.

@@ -48,7 +48,7 @@ address. Exits 0 when it is. Made for container images, which have no curl.`,
 			return err
 		}),
 	}
-	cmd.Flags().DurationVar(&wait, "timeout", 3*time.Second, "give up after this long")
+	cmd.Flags().DurationVar(&wait, "timeout", 3*time.Second, "give up after this long (`DURATION`, such as 3s)")
 	return cmd
 }
 

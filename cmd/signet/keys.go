@@ -20,7 +20,7 @@ func (a *app) keysCommand() *cobra.Command {
 }
 
 func (a *app) keysList() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Draw the timeline of the signing keys and tell what happens next",
 		Args:  cobra.NoArgs,
@@ -34,6 +34,8 @@ func (a *app) keysList() *cobra.Command {
 			})
 		}),
 	}
+	a.wideFlag(cmd)
+	return cmd
 }
 
 func (a *app) keysRotate() *cobra.Command {
@@ -206,7 +208,7 @@ func (a *app) showReport(r keys.Report) error {
 			fmt.Fprintln(w)
 		}
 	}
-	drawTimeline(w, r)
+	drawTimeline(w, r, a.wide)
 	_, err := io.WriteString(a.out, w.String())
 	return err
 }

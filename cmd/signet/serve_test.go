@@ -242,14 +242,14 @@ func TestTimeline(t *testing.T) {
 		{KeyID: "", Algorithm: "EdDSA", State: keys.Pending, CreatedAt: now, ActivateAt: now.Add(60 * day)},
 	}}
 	var b strings.Builder
-	drawTimeline(&b, r)
+	drawTimeline(&b, r, true)
 	drawn := b.String()
 	for name, want := range map[string]string{
-		"a phase too short for a column is still seen": "aaaaaaaa  ░░░░███████████████▒ ",
-		"the active key begins where it takes over":    "bbbbbbbb      ░░░░░░░░░░░░░░░███████████████▒",
+		"a phase too short for a column is still seen": "aaaaaaaa  ░░░░█████████████▒ ",
+		"the active key begins where it takes over":    "bbbbbbbb      ░░░░░░░░░░░░░████████████▒",
 		"a key that a dry run makes has a place":       "(new)",
 		"a revoked key is in the list":                 "revoked 2025-10-27 12:00:00Z",
-		"a successor is published all the time":        "cccccccc                     ░░░░░░░░░░░░░░░█",
+		"a successor is published all the time":        "cccccccc                   ░░░░░░░░░░░░█",
 		"now is marked":                                "              ▼ 2026-11-21 12:00:00Z",
 	} {
 		if !strings.Contains(drawn, want) {
@@ -263,7 +263,7 @@ func TestTimeline(t *testing.T) {
 	if len([]rune(lines[0])) > 100 {
 		t.Errorf("too wide: %s", lines[0])
 	}
-	drawTimeline(&b, keys.Report{Now: now}) // nothing to draw is no reason to fail
+	drawTimeline(&b, keys.Report{Now: now}, false) // nothing to draw is no reason to fail
 }
 
 func TestDurationsForPeople(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -21,9 +22,45 @@ func (a *app) table(header []string, rows [][]string) error {
 // columns writes a table in parts. A column is as wide as its widest cell so far, so that only one
 // part is kept in memory, however many rows there are. Cells are made printable first: a user's
 // name must not move the cursor.
+//
+// A list for people fits a terminal of 80 columns: then most is 80, and the widest cells are cut until
+// the rows fit. With --wide most is 0, and nothing is cut.
 type columns struct {
 	out    io.Writer
+	most   int   // characters of a row; 0: any number
+	whole  []int // columns that are not cut
 	widths []int
+}
+
+// narrow is the usual width of a terminal.
+const narrow = 80
+
+// least is the width below which a column is not cut: shorter texts cannot be distinguished.
+const least = 8
+
+// list begins a table that fits a terminal, unless --wide is given. The columns in whole are never cut.
+func (a *app) list(whole ...int) columns {
+	if a.wide {
+		return columns{out: a.out}
+	}
+	return columns{out: a.out, most: narrow, whole: whole}
+}
+
+// fit cuts the widest columns, the last of equals first, until a row has room.
+func (c *columns) fit() {
+	for c.most > 0 {
+		row, widest := -2, -1
+		for j, w := range c.widths {
+			row += w + 2
+			if !slices.Contains(c.whole, j) && (widest < 0 || w >= c.widths[widest]) {
+				widest = j
+			}
+		}
+		if row <= c.most || widest < 0 || c.widths[widest] <= least {
+			return
+		}
+		c.widths[widest]--
+	}
 }
 
 func (c *columns) write(rows [][]string) error {
@@ -38,6 +75,13 @@ func (c *columns) write(rows [][]string) error {
 			c.widths[j] = max(c.widths[j], utf8.RuneCountInString(shown[i][j]))
 		}
 	}
+	if c.fit(); c.most > 0 {
+		for _, cells := range shown {
+			for j := range cells {
+				cells[j] = cut(cells[j], c.widths[j])
+			}
+		}
+	}
 	var text strings.Builder
 	for _, cells := range shown {
 		var line strings.Builder
@@ -49,4 +93,20 @@ func (c *columns) write(rows [][]string) error {
 	}
 	_, err := io.WriteString(c.out, text.String())
 	return err
+}
+
+// cells begins a row with the cells that every list has.
+type cells struct {
+	always []string
+	wide   bool
+}
+
+func (a *app) columnsOf(always ...string) cells { return cells{always, a.wide} }
+
+// and adds the cells that only a wide list has.
+func (c cells) and(more ...string) []string {
+	if c.wide {
+		return append(c.always, more...)
+	}
+	return c.always
 }

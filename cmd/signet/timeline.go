@@ -15,12 +15,12 @@ const (
 	barPublished = '░' // in the JWKS, not signing yet
 	barSigns     = '█'
 	barVerifies  = '▒' // in the JWKS for tokens that it signed before
-	barWidth     = 56
+	barWidth     = 48
 )
 
-// drawTimeline draws a bar for each published key, then the next events, then the keys with their
-// full ids.
-func drawTimeline(w *strings.Builder, r keys.Report) {
+// drawTimeline draws a bar for each published key, then the next events, then the keys, with their
+// full ids if wide.
+func drawTimeline(w *strings.Builder, r keys.Report, wide bool) {
 	if len(r.Keys) == 0 {
 		return
 	}
@@ -57,23 +57,38 @@ func drawTimeline(w *strings.Builder, r keys.Report) {
 
 	fmt.Fprintf(w, "\nKeys\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "  ALG\tKID\tSTATE\tSIGNS FROM\tUNTIL\tLEAVES THE JWKS\n")
+	if wide {
+		fmt.Fprintf(t, "  ALG\tKID\tSTATE\tSIGNS FROM\tUNTIL\tLEAVES THE JWKS\n")
+	} else { // the state stands beside the bar
+		fmt.Fprintf(t, "  ALG\tKID\tSIGNS FROM\tUNTIL\tLEAVES THE JWKS\n")
+	}
 	for _, k := range r.Keys {
-		id := k.KeyID
-		if id == "" {
-			id = "(made by the rotation)"
+		instant, id := minute, shortID(k.KeyID)
+		if wide {
+			if instant, id = readable.Instant, k.KeyID; id == "" {
+				id = "(made by the rotation)"
+			}
 		}
-		from, until, leaves := readable.Instant(k.ActivateAt), instantOrUnknown(k.RetireAt), instantOrUnknown(k.RemoveAt)
-		if !k.RevokedAt.IsZero() {
-			leaves = "revoked " + readable.Instant(k.RevokedAt)
+		from, until, leaves := instant(k.ActivateAt), orUnknown(k.RetireAt, instant), orUnknown(k.RemoveAt, instant)
+		switch {
+		case !k.RevokedAt.IsZero() && wide:
+			leaves = "revoked " + instant(k.RevokedAt)
+		case !k.RevokedAt.IsZero():
+			leaves = "revoked " + k.RevokedAt.UTC().Format(time.DateOnly)
 		}
 		if !k.RetireAt.IsZero() && !k.RetireAt.After(k.ActivateAt) {
 			from, until = "never", "never"
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", k.Algorithm, id, k.State, from, until, leaves)
+		if wide {
+			id += "\t" + string(k.State)
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", k.Algorithm, id, from, until, leaves)
 	}
 	t.Flush()
 }
+
+// minute formats an instant for a narrow table.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
 
 // shortID returns enough of a kid to distinguish keys in the drawing.
 func shortID(kid string) string {
@@ -83,11 +98,11 @@ func shortID(kid string) string {
 	return kid[:min(8, len(kid))]
 }
 
-func instantOrUnknown(t time.Time) string {
+func orUnknown(t time.Time, instant func(time.Time) string) string {
 	if t.IsZero() {
 		return "not yet known"
 	}
-	return readable.Instant(t)
+	return instant(t)
 }
 
 // axis maps time to columns.

@@ -70,11 +70,11 @@ The password is asked for on a terminal, or read from a file or standard input w
 	}
 	f := cmd.Flags()
 	f.StringVar(&n.Email, "email", "", "email `address`; unique")
-	f.StringVar(&n.Username, "username", "", "username; unique; optional")
+	f.StringVar(&n.Username, "username", "", "`NAME` to sign in with; unique; optional")
 	for _, c := range claimFlags {
 		f.StringVar(c.of(&n.Claims), c.name, "", c.usage)
 	}
-	f.StringArrayVar(&n.Roles, "role", nil, "a role; may be repeated")
+	f.StringArrayVar(&n.Roles, "role", nil, "a `ROLE`; may be repeated")
 	f.BoolVar(&admin, "admin", false, "give the role admin")
 	f.BoolVar(&n.IsStaff, "staff", false, "set is_staff, a profile flag without authority")
 	f.BoolVar(&n.EmailVerified, "email-verified", false, "declare the email address verified")

@@ -59,6 +59,7 @@ func (a *app) usersList() *cobra.Command {
 	f.BoolVar(&active, "active", false, "those who may log in")
 	f.BoolVar(&disabled, "disabled", false, "those who may not")
 	f.IntVar(&limit, "limit", 0, "the first `N` only")
+	a.wideFlag(cmd)
 	return cmd
 }
 
@@ -90,13 +91,14 @@ func pages(ctx context.Context, from userstore.Users, q userstore.UserQuery, lim
 }
 
 func (a *app) listTable(users func(func([]userstore.User) error) error, none string) error {
-	c := columns{out: a.out}
-	rows := [][]string{{"EMAIL", "USERNAME", "STATE", "ROLES", "CREATED", "LAST LOGIN", "ID"}}
+	c := a.list(2, 4)
+	rows := [][]string{a.columnsOf("EMAIL", "USERNAME", "STATE", "ROLES", "LAST LOGIN").and("CREATED", "ID")}
 	any := false
 	err := users(func(page []userstore.User) error {
 		any = true
 		for _, u := range page {
-			rows = append(rows, []string{u.Email, dash(u.Username), state(u), dash(strings.Join(u.Roles, ",")), readable.Instant(u.CreatedAt), readable.Instant(u.LastLoginAt), u.ID})
+			rows = append(rows,
+				a.columnsOf(u.Email, dash(u.Username), state(u), dash(strings.Join(u.Roles, ",")), readable.Instant(u.LastLoginAt)).and(readable.Instant(u.CreatedAt), u.ID))
 		}
 		err := c.write(rows)
 		rows = rows[:0]

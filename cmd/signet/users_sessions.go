@@ -27,7 +27,7 @@ type session struct {
 }
 
 func (a *app) usersSessions() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "sessions USER",
 		Short: "Show what a user is signed in with, newest first",
 		Long: `Show what a user is signed in with, newest first: through which client, on which device and
@@ -45,11 +45,12 @@ network, since when, and when it was last used, to the hour. ` + userHelp,
 					return err
 				}
 				sessions := make([]session, len(grants))
-				rows := [][]string{{"CLIENT", "DEVICE", "NETWORK", "SIGNED IN", "LAST USED", "ENDS", "ID"}}
+				rows := [][]string{a.columnsOf("CLIENT", "DEVICE", "NETWORK", "LAST USED").and("SIGNED IN", "ENDS", "ID")}
 				for i, g := range grants {
 					used, ends := g.Seen(c.Refresh.Idle)
 					sessions[i] = session{g.SessionID, g.ClientID, g.UserAgent, g.Address, strings.Join(g.Scopes, " "), g.CreatedAt.UTC(), used.UTC(), ends.UTC()}
-					rows = append(rows, []string{g.ClientID, dash(short(g.UserAgent)), dash(g.Address), readable.Instant(g.CreatedAt), readable.Instant(used), readable.Instant(ends), g.SessionID})
+					rows = append(rows,
+						a.columnsOf(g.ClientID, dash(short(g.UserAgent)), dash(g.Address), readable.Instant(used)).and(readable.Instant(g.CreatedAt), readable.Instant(ends), g.SessionID))
 				}
 				if a.asJSON {
 					return a.printJSON(sessions)
@@ -58,10 +59,13 @@ network, since when, and when it was last used, to the hour. ` + userHelp,
 					_, err := fmt.Fprintln(a.out, "There is no session: nothing is signed in as this user.")
 					return err
 				}
-				return a.table(nil, rows)
+				table := a.list(3)
+				return table.write(rows)
 			})
 		}),
 	}
+	a.wideFlag(cmd)
+	return cmd
 }
 
 // short returns as much of a stranger's text as fits into a table.

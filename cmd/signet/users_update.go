@@ -17,15 +17,15 @@ var claimFlags = []struct {
 	name, usage string
 	of          func(*userstore.Claims) *string
 }{
-	{"name", "full name, as it is shown", func(c *userstore.Claims) *string { return &c.Name }},
-	{"given-name", "given name", func(c *userstore.Claims) *string { return &c.GivenName }},
-	{"family-name", "family name", func(c *userstore.Claims) *string { return &c.FamilyName }},
-	{"middle-name", "middle name", func(c *userstore.Claims) *string { return &c.MiddleName }},
-	{"nickname", "nickname", func(c *userstore.Claims) *string { return &c.Nickname }},
+	{"name", "full `NAME`, as it is shown", func(c *userstore.Claims) *string { return &c.Name }},
+	{"given-name", "given `NAME`", func(c *userstore.Claims) *string { return &c.GivenName }},
+	{"family-name", "family `NAME`", func(c *userstore.Claims) *string { return &c.FamilyName }},
+	{"middle-name", "middle `NAME`", func(c *userstore.Claims) *string { return &c.MiddleName }},
+	{"nickname", "`NAME` among friends", func(c *userstore.Claims) *string { return &c.Nickname }},
 	{"profile", "`URL` of a page about the person", func(c *userstore.Claims) *string { return &c.Profile }},
 	{"picture", "`URL` of a picture", func(c *userstore.Claims) *string { return &c.Picture }},
 	{"website", "`URL` of a website", func(c *userstore.Claims) *string { return &c.Website }},
-	{"gender", "gender", func(c *userstore.Claims) *string { return &c.Gender }},
+	{"gender", "`GENDER`, in any words", func(c *userstore.Claims) *string { return &c.Gender }},
 	{"birthdate", "`date` of birth: 2001-02-03, 0000-02-03 or 2001", func(c *userstore.Claims) *string { return &c.Birthdate }},
 	{"zoneinfo", "time `zone`, such as Europe/Paris", func(c *userstore.Claims) *string { return &c.Zoneinfo }},
 	{"locale", "`language` tag, such as de-CH", func(c *userstore.Claims) *string { return &c.Locale }},
@@ -48,7 +48,7 @@ An empty value takes away what is there. A new email address is not verified unl
 	}
 	f := cmd.Flags()
 	f.StringVar(&email, "email", "", "email `address`; unique")
-	f.StringVar(&username, "username", "", "username; unique; empty: none")
+	f.StringVar(&username, "username", "", "`NAME` to sign in with; unique; empty: none")
 	for _, c := range claimFlags {
 		f.StringVar(c.of(&claims), c.name, "", c.usage)
 	}

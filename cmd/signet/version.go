@@ -21,6 +21,18 @@ type versionInfo struct {
 	Platform string `json:"platform"`
 }
 
+func (v versionInfo) String() string {
+	text := "signet " + v.Version
+	if v.Revision != "" {
+		text += " (" + v.Revision
+		if v.Modified {
+			text += ", modified"
+		}
+		text += ")"
+	}
+	return text + " " + v.Go + " " + v.Platform
+}
+
 func buildVersion() versionInfo {
 	v := versionInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -52,15 +64,7 @@ func (a *app) versionCommand() *cobra.Command {
 			if a.asJSON {
 				return a.printJSON(v)
 			}
-			text := "signet " + v.Version
-			if v.Revision != "" {
-				text += " (" + v.Revision
-				if v.Modified {
-					text += ", modified"
-				}
-				text += ")"
-			}
-			_, err := fmt.Fprintf(a.out, "%s %s %s\n", text, v.Go, v.Platform)
+			_, err := fmt.Fprintln(a.out, v)
 			return err
 		}),
 	}

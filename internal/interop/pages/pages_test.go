@@ -56,6 +56,13 @@ var all = []shown{
 	{"login-again", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Reauthenticate: true, Name: "ada@example.com"})
 	}},
+	{"login-continue", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Continue: &web.Continue{User: "ada@example.com", CSRF: "own"},
+			Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
+	}},
+	{"signup-continue", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15, Continue: &web.Continue{User: strings.Repeat("a", 200) + "@example.com", CSRF: "own"}})
+	}},
 	{"signup", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15})
 	}},
@@ -91,6 +98,26 @@ var all = []shown{
 	}},
 	{"error", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser", RequestID: "01J9ZC3M8E7Q"})
+	}},
+	{"login-expired", "problems", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Name: "ada@example.com",
+			Problems: []web.Problem{{Code: "request_expired"}}})
+	}},
+	{"consent-expired", "problems", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: *app(o), User: "ada@example.com", Scopes: []string{"openid", "email"},
+			Problems: []web.Problem{{Code: "request_expired"}}})
+	}},
+	{"error-back", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "request_expired", RequestID: "01J9ZC3M8E7Q", Back: app(o)})
+	}},
+	{"error-lost", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "request_missing", RequestID: "01J9ZC3M8E7Q", SignIn: true})
+	}},
+	{"error-invalid", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "request_invalid", RequestID: "01J9ZC3M8E7Q", SignIn: true})
+	}},
+	{"error-cookies", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "cookies_off", RequestID: "01J9ZC3M8E7Q", TryAgain: "login"})
 	}},
 	{"error-unavailable", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "temporarily_unavailable", RequestID: "01J9ZC3M8E7Q"})
