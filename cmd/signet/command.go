@@ -46,10 +46,10 @@ everything in the folder data. "signet config" shows what is configured.`
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().Bool("version", false, "say which version this is")
 	root.SetHelpCommand(helpCommand())
-	root.SetOut(a.out) // which the completion command keeps from here on
+	root.SetOut(a.out) // before InitDefaultCompletionCmd, which keeps it
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" { // alone or with another shell it is what any group is
+		if c.Name() == "completion" { // without an argument, or with an unknown shell, it is like any group
 			c.Short, c.Args, c.RunE = "Print a script by which a shell completes commands", onlyCommands, showHelp
 		}
 	}

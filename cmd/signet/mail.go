@@ -182,11 +182,12 @@ type waitingMessage struct {
 }
 
 func (a *app) mailList() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the messages that wait, and why",
 		Long: `List the messages that wait to be sent, the oldest first: what each is about, for whom, how often it
-was tried, why that failed, when it is tried again, and when it is given up. Never their content.`,
+was tried, when it is tried again and why it failed; with --wide also since when it waits, and when it is
+given up. Never their content.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context, _ []string) error {
 			_, db, err := a.store(ctx)
@@ -215,11 +216,13 @@ was tried, why that failed, when it is tried again, and when it is given up. Nev
 			return a.waitingTable(list)
 		}),
 	}
+	a.wideFlag(cmd)
+	return cmd
 }
 
 func (a *app) waitingTable(list func(func([]outbox.Waiting) error) error) error {
-	c := columns{out: a.out}
-	rows := [][]string{{"MESSAGE", "TO", "SINCE", "TRIED", "NEXT", "GIVEN UP", "WHY"}}
+	c := a.list(0, 3)
+	rows := [][]string{append(a.columnsOf("MESSAGE", "TO", "TRIED", "NEXT").and("SINCE", "GIVEN UP"), "WHY")}
 	any := false
 	err := list(func(page []outbox.Waiting) error {
 		any = true
@@ -228,7 +231,8 @@ func (a *app) waitingTable(list func(func([]outbox.Waiting) error) error) error 
 			if !w.DueAt.IsZero() {
 				next = readable.Instant(w.DueAt)
 			}
-			rows = append(rows, []string{string(w.Kind), w.To, readable.Instant(w.At), strconv.Itoa(w.Attempts), next, readable.Instant(w.EndsAt), dash(w.Reason)})
+			row := a.columnsOf(string(w.Kind), w.To, strconv.Itoa(w.Attempts), next).and(readable.Instant(w.At), readable.Instant(w.EndsAt))
+			rows = append(rows, append(row, dash(w.Reason)))
 		}
 		err := c.write(rows)
 		rows = rows[:0]

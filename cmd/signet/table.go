@@ -32,13 +32,13 @@ type columns struct {
 	widths []int
 }
 
-// narrow is the width of a terminal that everybody has.
+// narrow is the usual width of a terminal.
 const narrow = 80
 
-// least is how far a column is cut at most: what is shorter tells nothing apart.
+// least is the width below which a column is not cut: shorter texts cannot be distinguished.
 const least = 8
 
-// list begins a table that fits a terminal, but for --wide. The columns of whole are never cut.
+// list begins a table that fits a terminal, unless --wide is given. The columns in whole are never cut.
 func (a *app) list(whole ...int) columns {
 	if a.wide {
 		return columns{out: a.out}
@@ -95,7 +95,7 @@ func (c *columns) write(rows [][]string) error {
 	return err
 }
 
-// cells are those of a row that every list has.
+// cells begins a row with the cells that every list has.
 type cells struct {
 	always []string
 	wide   bool
