@@ -1,11 +1,13 @@
 package apitest
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"testing"
 
 	"golang.org/x/net/html"
 )
@@ -293,4 +295,57 @@ func Param(name, value string) func(url.Values) {
 			q.Del(name)
 		}
 	}
+}
+
+// Params sets parameters of a request, given as name, value, name, value; an empty value takes one away.
+func Params(pairs ...string) func(url.Values) {
+	return func(q url.Values) {
+		for i := 0; i < len(pairs); i += 2 {
+			Param(pairs[i], pairs[i+1])(q)
+		}
+	}
+}
+
+// WantError fails the test unless the browser was sent to the app with this error, and no code.
+func WantError(t testing.TB, p *Page, code string) {
+	t.Helper()
+	if q := p.Query(); q.Get("error") != code || q.Get("code") != "" || q.Get("iss") != IssuerURL {
+		t.Errorf("got %v, want error %s", q, code)
+	}
+}
+
+// WantCode fails the test unless the browser was sent to the app with a code, which it returns.
+func WantCode(t testing.TB, p *Page) string {
+	t.Helper()
+	code := p.Query().Get("code")
+	if code == "" {
+		t.Errorf("got %v, want a code", p.Query())
+	}
+	return code
+}
+
+// UserinfoOf returns the claims that userinfo answers for an access token.
+func UserinfoOf(s *Server, tokens Tokens) (claims Fields) {
+	s.T.Helper()
+	s.Do(Request{Path: "/oauth2/userinfo", Token: tokens.Access}).Want(http.StatusOK, "").JSON(&claims)
+	return claims
+}
+
+// ManyScopes are n names that no scope here has.
+func ManyScopes(n int) string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprint("x", i))
+	}
+	return strings.Join(names, " ")
+}
+
+// LogIn goes through the pages and redeems the code. The consent page, if there is one, lists just what is granted.
+func LogIn(s *Server, b *Browser, c Client, edit ...func(url.Values)) Tokens {
+	s.T.Helper()
+	p := b.Open(AuthorizePath(c, edit...))
+	if p.Has("consent-approve") {
+		p = p.Submit("consent-approve", nil)
+	}
+	return s.TokensOf(c, p)
 }

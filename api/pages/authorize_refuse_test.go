@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,14 +19,6 @@ type asking struct {
 	edit func(url.Values)
 	more string // appended to the query as it is
 	want string // error code at the redirect URI; "page": an error page and nothing sent anywhere; "": the login page
-}
-
-func set(pairs ...string) func(url.Values) {
-	return func(q url.Values) {
-		for i := 0; i < len(pairs); i += 2 {
-			param(pairs[i], pairs[i+1])(q)
-		}
-	}
 }
 
 func ask(t *testing.T, s *apitest.Server, c apitest.Client, rows []asking) {
@@ -191,8 +182,8 @@ func TestRefusalsOfTheAuthorizationEndpoint(t *testing.T) {
 			asking{name: "A-24 nothing but a scope that nobody knows", edit: set("scope", "evil"), want: "invalid_scope"},
 			asking{name: "A-24 nothing but a scope that the client may not have", edit: set("scope", "address"), want: "invalid_scope"},
 			asking{name: "A-24 nothing but admin", edit: set("scope", "admin"), want: "invalid_scope"},
-			asking{name: "A-24 500 scopes that nobody knows", edit: set("scope", manyScopes(500)), want: "invalid_scope"},
-			asking{name: "A-24 more text than scopes may be", edit: set("scope", "openid "+manyScopes(1000)), want: "invalid_scope"},
+			asking{name: "A-24 500 scopes that nobody knows", edit: set("scope", apitest.ManyScopes(500)), want: "invalid_scope"},
+			asking{name: "A-24 more text than scopes may be", edit: set("scope", "openid "+apitest.ManyScopes(1000)), want: "invalid_scope"},
 			asking{name: "A-24 a character that no scope has", edit: set("scope", `openid "evil"`), want: "invalid_scope"},
 			asking{name: "A-24 nothing but a scope of the resource, without it", edit: set("scope", "read write", "resource", ""), want: ""},
 			asking{name: "A-24 nothing but a scope of another resource", edit: set("scope", "write"), more: "&resource=https%3A%2F%2Fapi.test", want: "invalid_scope"},
@@ -235,15 +226,6 @@ func TestRefusalsOfTheAuthorizationEndpoint(t *testing.T) {
 	}, func(o *apitest.Options) {
 		o.Resources = []issuer.Resource{{URI: "https://api.test", Scopes: []string{"read", "write"}}}
 	})
-}
-
-// manyScopes are n names that no scope here has.
-func manyScopes(n int) string {
-	var names []string
-	for i := range n {
-		names = append(names, fmt.Sprint("x", i))
-	}
-	return strings.Join(names, " ")
 }
 
 func TestPKCEIsAPolicy(t *testing.T) {

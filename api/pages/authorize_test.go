@@ -8,7 +8,16 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-var param, authorizePath = apitest.Param, apitest.AuthorizePath
+// Short names of what most tests here use.
+var (
+	authorizePath = apitest.AuthorizePath
+	param         = apitest.Param
+	logIn         = apitest.LogIn
+	set           = apitest.Params
+	userinfoOf    = apitest.UserinfoOf
+	wantCode      = apitest.WantCode
+	wantError     = apitest.WantError
+)
 
 func TestAWholeLoginByCodeFlow(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

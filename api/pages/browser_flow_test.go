@@ -14,22 +14,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-func wantError(t *testing.T, p *apitest.Page, code string) {
-	t.Helper()
-	if q := p.Query(); q.Get("error") != code || q.Get("code") != "" || q.Get("iss") != apitest.IssuerURL {
-		t.Errorf("got %v, want error %s", q, code)
-	}
-}
-
-func wantCode(t *testing.T, p *apitest.Page) string {
-	t.Helper()
-	code := p.Query().Get("code")
-	if code == "" {
-		t.Errorf("got %v, want a code", p.Query())
-	}
-	return code
-}
-
 func TestA16A18AResponseCarriesStateAndIssuer(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	b, _ := s.Allowed(s.SignUp("alice"), s.WebClient())

@@ -51,9 +51,3 @@ func TestA24ClaimsNamedOneByOneAreAskedFor(t *testing.T) {
 		}
 	})
 }
-
-func userinfoOf(s *apitest.Server, tokens apitest.Tokens) (told apitest.Fields) {
-	s.T.Helper()
-	s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: tokens.Access}).Want(http.StatusOK, "").JSON(&told)
-	return told
-}

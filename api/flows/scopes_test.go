@@ -1,4 +1,4 @@
-package pages_test
+package flows_test
 
 import (
 	"net/http"
@@ -33,16 +33,6 @@ func withResources(o *apitest.Options) {
 	}
 }
 
-// logIn goes through the pages and redeems the code. The consent page, if there is one, lists just what is granted.
-func logIn(s *apitest.Server, b *apitest.Browser, c apitest.Client, edit ...func(url.Values)) apitest.Tokens {
-	s.T.Helper()
-	p := b.Open(authorizePath(c, edit...))
-	if p.Has("consent-approve") {
-		p = p.Submit("consent-approve", nil)
-	}
-	return s.TokensOf(c, p)
-}
-
 // an app that names scopes which only other providers have can log in all the same. What it does not get is
 // nowhere: not on the consent page, not in the answer, not in a token.
 func TestA24UnknownScopesAreDropped(t *testing.T) {
@@ -60,7 +50,7 @@ func TestA24UnknownScopesAreDropped(t *testing.T) {
 			granted string
 		}{
 			{"one that nobody knows", free, "openid nosuch", "openid"},
-			{"many", free, "openid " + manyScopes(500) + " email", "openid email"},
+			{"many", free, "openid " + apitest.ManyScopes(500) + " email", "openid email"},
 			{"one of a resource that is not named", free, "openid read", "openid"},
 			{"admin, of a third party", free, "openid admin", "openid"},
 			{"admin, of a first party that is not registered for it", first, "openid admin", "openid"},
