@@ -1,5 +1,5 @@
 // Package flows_test holds tests of whole flows through several packages of the HTTP API: what a client is granted from the
-// authorization endpoint to userinfo. It has no code, and tests of its own only so that no package takes too long.
+// authorization endpoint to userinfo, logout, and an outage in the middle. It has no code, and tests of its own only so that no package takes too long.
 package flows_test
 
 import "github.com/signet-id/signet/api/apitest"
@@ -13,3 +13,6 @@ var (
 	wantCode      = apitest.WantCode
 	wantError     = apitest.WantError
 )
+
+// sessionName is the name of the session cookie of the tests' issuer.
+const sessionName = "__Host-signet-session-2f4e5542"

@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 

@@ -1,4 +1,4 @@
-package pages_test
+package flows_test
 
 import (
 	"net/http"
