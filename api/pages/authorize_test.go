@@ -12,7 +12,6 @@ import (
 var (
 	authorizePath = apitest.AuthorizePath
 	param         = apitest.Param
-	logIn         = apitest.LogIn
 	set           = apitest.Params
 	userinfoOf    = apitest.UserinfoOf
 	wantCode      = apitest.WantCode
