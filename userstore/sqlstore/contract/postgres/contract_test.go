@@ -1,4 +1,6 @@
-package sqlstore_test
+// Package postgres_test runs the contract of a store on PostgreSQL. It stands apart from sqlstore's
+// own tests, so that no package of tests takes too long.
+package postgres_test
 
 import (
 	"regexp"
@@ -9,10 +11,6 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 	"github.com/signet-id/signet/userstore/storetest"
 )
-
-func TestContractSQLite(t *testing.T) {
-	storetest.Run(t, func(tb testing.TB) storetest.Store { return sqltest.SQLite(tb) })
-}
 
 func TestContractPostgres(t *testing.T) {
 	before := len(pgtest.Log(t))

@@ -1,0 +1,14 @@
+// Package sqlite_test runs the contract of a store on SQLite. It stands apart from sqlstore's own
+// tests, so that no package of tests takes too long.
+package sqlite_test
+
+import (
+	"testing"
+
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+	"github.com/signet-id/signet/userstore/storetest"
+)
+
+func TestContractSQLite(t *testing.T) {
+	storetest.Run(t, func(tb testing.TB) storetest.Store { return sqltest.SQLite(tb) })
+}
