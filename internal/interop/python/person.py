@@ -6,24 +6,32 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 
+BUTTONS = ("login-submit", "consent-approve")  # what a person who goes on presses
+
+
 class Form(HTMLParser):
-    """The last form of a page: where it goes, what is in it, and the last of its buttons."""
+    """The form of a page that goes on: where it goes, what is in it, and its button."""
 
     def __init__(self, page):
         super().__init__()
-        self.action, self.fields, self.inputs, self.button = None, {}, set(), None
+        self.action, self.fields, self.inputs, self.button, self.found = None, {}, set(), None, False
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
         a = dict(attributes)
+        if self.found:
+            return
         if tag == "form":
             self.action, self.fields, self.inputs, self.button = a.get("action", ""), {}, set(), None
         elif tag == "input" and a.get("type") == "hidden":
             self.fields[a["name"]] = a.get("value", "")
         elif tag == "input":
             self.inputs.add(a.get("id"))
-        elif tag == "button":
+        elif tag == "button" and a.get("id") in BUTTONS:
             self.button = a
+
+    def handle_endtag(self, tag):
+        self.found = self.found or tag == "form" and self.button is not None
 
 
 class Person:
