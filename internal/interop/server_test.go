@@ -177,7 +177,11 @@ func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, sto
 		return resp.StatusCode == http.StatusOK
 	})
 	var discovery struct{ Issuer string }
-	s.get(t, "/.well-known/openid-configuration", &discovery)
+	resp, err := http.Get("http://" + listen + "/.well-known/openid-configuration") // not through the proxy, which may speak TLS
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.read(t, resp, http.StatusOK, &discovery)
 	if discovery.Issuer != s.issuer { // the proxy's address, which no other server uses
 		t.Fatalf("another server answers at %s: its issuer is %s", listen, discovery.Issuer)
 	}
