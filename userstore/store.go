@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
 )
 
 // The errors of a Store, to be compared with errors.Is. Anything else is an
@@ -286,6 +287,24 @@ type EventQuery struct {
 	From, To time.Time // From <= At < To
 }
 
+// Outbox keeps the messages that wait to be sent. They come in with the events of the acts that cause them:
+// audit.Event.Messages.
+type Outbox interface {
+	// ClaimMessage takes a message that is due at now for the holder of lease, until then: nobody else is given it
+	// before. Every lease is a new random text. ErrNotFound: none is due.
+	ClaimMessage(ctx context.Context, lease string, now, until time.Time) (outbox.Waiting, error)
+	// PostponeMessage notes why a message could not be sent, and when it is due again. ErrNotFound: the message is
+	// gone, or somebody else's by now.
+	PostponeMessage(ctx context.Context, id, lease string, due time.Time, reason string) error
+	// RemoveMessage forgets a message that was accepted, whoever holds it by now. It is idempotent.
+	RemoveMessage(ctx context.Context, id string) error
+	// GiveUpMessage forgets a message that is not sent. ErrNotFound: it is gone, or somebody else's by now.
+	GiveUpMessage(ctx context.Context, id, lease string, events ...audit.Event) error
+	// ListMessages is a page of what waits, the oldest first, by (at, id). after is the last one of the page before.
+	ListMessages(ctx context.Context, after *outbox.Message, limit int) ([]outbox.Waiting, error)
+	OutboxState(ctx context.Context) (outbox.State, error)
+}
+
 // Store is everything: what an engine implements and the contract suite tests.
 type Store interface {
 	Users
@@ -296,6 +315,7 @@ type Store interface {
 	BrowserSessions
 	Consents
 	Audit
+	Outbox
 	Ping(ctx context.Context) error
 	// Now is the database's clock, the only SQL that reads one.
 	Now(ctx context.Context) (time.Time, error)

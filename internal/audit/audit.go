@@ -14,6 +14,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/signet-id/signet/internal/outbox"
 )
 
 // Event is one entry of the audit log.
@@ -38,6 +40,10 @@ type Event struct {
 
 	// Changes of the target, for an event that changed something that can be told.
 	Changes []Change
+
+	// Messages that the act causes. They are no part of the entry: a store puts them into the outbox in the
+	// transaction in which it adds this event to the log, and only if it does.
+	Messages []outbox.Message
 }
 
 // Name says what happened. It never changes once published; docs/operators.md lists them.
@@ -78,6 +84,8 @@ const (
 	ConsentGranted Name = "consent_granted" // a user allowed a client something
 	ConsentRevoked Name = "consent_revoked"
 	GrantStarted   Name = "grant_started" // a client redeemed a code
+
+	MailGivenUp Name = "mail_given_up" // a message to a user was not sent, and is not tried again
 
 	KeysRotated   Name = "keys_rotated"
 	KeysRevoked   Name = "keys_revoked"

@@ -10,5 +10,6 @@ var Names = []Name{
 	RefreshReplayed, RefreshLate, GenerationAhead,
 	ClientCreated, ClientUpdated, ClientDeleted, ClientSecretRotated, ClientAuthFailed,
 	ConsentGranted, ConsentRevoked, GrantStarted, CodeReplayed,
+	MailGivenUp,
 	KeysRotated, KeysRevoked, KeysRewrapped, KeysChanged,
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -21,23 +22,33 @@ const (
 	onceEach = ` ON CONFLICT (at, id) DO NOTHING`
 )
 
+// told is how an event, and the messages of its act, are stored on one condition.
+type told struct{ event, message string }
+
+func toldIf(condition string) told {
+	return told{numbered(insertEvent + condition + onceEach), numbered(insertMessage + condition + untold)}
+}
+
 var (
-	storeEvent           = numbered(insertEvent + `TRUE` + onceEach)
-	storeEventOfGrant    = numbered(insertEvent + `EXISTS (SELECT 1 FROM grants WHERE id = $)` + onceEach)
-	storeEventOfCode     = numbered(insertEvent + `EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)` + onceEach)
-	storeEventOfConsent  = numbered(insertEvent + `EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)` + onceEach)
-	storeEventOfStarted  = numbered(insertEvent + sessionStarted + onceEach)
-	storeEventOfSession  = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)` + onceEach)
-	storeEventOfOwn      = numbered(insertEvent + `EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)` + onceEach)
-	storeEventOfPassword = numbered(insertEvent + `EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)` + onceEach)
+	storeEvent           = toldIf(`TRUE`)
+	storeEventOfGrant    = toldIf(`EXISTS (SELECT 1 FROM grants WHERE id = $)`)
+	storeEventOfCode     = toldIf(`EXISTS (SELECT 1 FROM codes WHERE hash = $ AND grant_id = $)`)
+	storeEventOfConsent  = toldIf(`EXISTS (SELECT 1 FROM consents WHERE user_id = $ AND client_id = $)`)
+	storeEventOfStarted  = toldIf(sessionStarted)
+	storeEventOfSession  = toldIf(`EXISTS (SELECT 1 FROM browser_sessions WHERE id = $)`)
+	storeEventOfOwn      = toldIf(`EXISTS (SELECT 1 FROM browser_sessions WHERE id = $ AND user_id = $)`)
+	storeEventOfPassword = toldIf(`EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`)
 )
 
-// eventRow is an event as its columns. It is made once for each call, before
-// the first try: an act that is begun again stores the same rows.
-type eventRow []any
+// eventRow is an event as its columns, and its messages as theirs. It is made once for each call,
+// before the first try: an act that is begun again stores the same rows.
+type eventRow struct {
+	columns  []any
+	messages [][]any
+}
 
 // key is the primary key: at and id.
-func (r eventRow) key() []any { return r[:2] }
+func (r eventRow) key() []any { return r.columns[:2:2] }
 
 // eventRows makes rows of events. What no engine can hold is left out of them,
 // and what is long is cut: to be told of must not keep anything from happening.
@@ -48,12 +59,15 @@ func eventRows(events []audit.Event) []eventRow {
 		if id == "" {
 			id = randomID()
 		}
-		row := eventRow{micros(e.At), id}
+		columns := []any{micros(e.At), id}
 		for _, s := range []string{string(e.Name), string(e.Outcome), e.Reason, string(e.Actor.Type), e.Actor.ID,
 			string(e.Target.Type), e.Target.ID, e.ClientID, e.SessionID, e.Address, e.UserAgent, e.RequestID} {
-			row = append(row, shown(s))
+			columns = append(columns, shown(s))
 		}
-		rows[i] = append(row, encodeChanges(e.Changes))
+		rows[i].columns = append(columns, encodeChanges(e.Changes))
+		for _, m := range e.Messages {
+			rows[i].messages = append(rows[i].messages, messageColumns(m))
+		}
 	}
 	return rows
 }
@@ -69,23 +83,23 @@ func randomID() string {
 	}
 }
 
-// storeEvents are the statements that add events to the log, each unless it is there.
-func storeEvents(rows []eventRow) []stmt {
-	s := make([]stmt, len(rows))
-	for i, row := range rows {
-		s[i] = bind(storeEvent, row...)
-	}
-	return s
-}
+// storeEvents are the statements that add events to the log, each unless it is there, and before that
+// their messages to the outbox. first is the place of the first event.
+func storeEvents(rows []eventRow) (s []stmt, first int) { return storeEventsIf(storeEvent, rows) }
 
-// storeEventsIf are those of a batch, which adds them by a statement that looks for
+// storeEventsIf are those of a batch, which adds them by statements that look for
 // what the act wrote: given by args, it proves that the act happened.
-func storeEventsIf(sql string, rows []eventRow, args ...any) []stmt {
-	s := make([]stmt, len(rows))
-	for i, row := range rows {
-		s[i] = bind(sql, append(row[:len(row):len(row)], args...)...)
+func storeEventsIf(t told, rows []eventRow, args ...any) (s []stmt, first int) {
+	for _, row := range rows {
+		for _, message := range row.messages {
+			s = append(s, bind(t.message, slices.Concat(message, args, row.key())...))
+		}
 	}
-	return s
+	first = len(s)
+	for _, row := range rows {
+		s = append(s, bind(t.event, slices.Concat(row.columns, args)...))
+	}
+	return s, first
 }
 
 // maxChanges bounds, with shown, the text of an event's changes far below maxValue.
@@ -121,7 +135,8 @@ func (db *DB) Record(ctx context.Context, events ...audit.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	_, err := db.batch(ctx, true, storeEvents(eventRows(events))...)
+	s, _ := storeEvents(eventRows(events))
+	_, err := db.batch(ctx, true, s...)
 	return err
 }
 

@@ -117,7 +117,8 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 		bind(revokeOldest, append([]any{now}, beyond...)...),
 		bind(deleteOldest, beyond...))
 	steps = append(steps, passed(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
-	steps = append(steps, storeEventsIf(storeEventOfStarted, eventRows(events), b.Hash[:])...)
+	tell, _ := storeEventsIf(storeEventOfStarted, eventRows(events), b.Hash[:])
+	steps = append(steps, tell...)
 	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[inserted] == 0 {
 		return userstore.ErrConflict
@@ -160,7 +161,8 @@ func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events .
 		bind(`UPDATE users SET last_session_id = '' WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+ofBrowser, micros(now), id),
 	}
-	steps = append(steps, storeEventsIf(storeEventOfSession, eventRows(events), id)...)
+	tell, _ := storeEventsIf(storeEventOfSession, eventRows(events), id)
+	steps = append(steps, tell...)
 	_, err := db.batch(ctx, true, append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1`, id))...)
 	return unknown(err, nil)
 }
@@ -173,7 +175,8 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+theirs), userID, id, userID),
 		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+ofBrowser+theirs), micros(now), id, userID, id, userID),
 	}
-	steps = append(steps, storeEventsIf(storeEventOfOwn, eventRows(events), id, userID)...)
+	tell, _ := storeEventsIf(storeEventOfOwn, eventRows(events), id, userID)
+	steps = append(steps, tell...)
 	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID))
 	if texts(userID, id) != nil {
 		return userstore.ErrNotFound

@@ -280,7 +280,8 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 		bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, r.Hash[:], g.ID[:]})...),
 	}
 	steps = append(steps, boundGrants(ctx, g, r.IdleSince)...)
-	steps = append(steps, storeEventsIf(storeEventOfCode, eventRows(events), r.Hash[:], g.ID[:])...)
+	tell, _ := storeEventsIf(storeEventOfCode, eventRows(events), r.Hash[:], g.ID[:])
+	steps = append(steps, tell...)
 	if err := storables(steps); err != nil {
 		return err
 	}

@@ -75,7 +75,8 @@ func (db *DB) RevokeConsent(ctx context.Context, userID, clientID string, now ti
 		bind(numbered(`DELETE FROM codes WHERE user_id = $ AND client_id = $ AND used_at = 0`+consented), both(userID, clientID)...),
 		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE user_id = $ AND client_id = $ AND revoked_at = 0`+consented), both(micros(now), userID, clientID)...),
 	}
-	steps = append(steps, storeEventsIf(storeEventOfConsent, eventRows(events), userID, clientID)...)
+	tell, _ := storeEventsIf(storeEventOfConsent, eventRows(events), userID, clientID)
+	steps = append(steps, tell...)
 	steps = append(steps, bind(`DELETE FROM consents WHERE user_id = $1 AND client_id = $2`, userID, clientID))
 	if storables(steps) != nil {
 		return userstore.ErrNotFound

@@ -132,7 +132,8 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	}
 	steps = append(steps, boundGrants(ctx, g, s.IdleSince)...)
 	steps = append(steps, passed(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
-	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
+	tell, _ := storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])
+	steps = append(steps, tell...)
 	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[1] == 0 {
 		return userstore.ErrConflict
@@ -316,7 +317,8 @@ func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now tim
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND session_id <> $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
 			micros(now), userID, keep, micros(now)),
 		endSessions(userID, keep, "")}
-	n, err := db.batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
+	tell, _ := storeEvents(eventRows(events))
+	n, err := db.batch(ctx, true, append(s, tell...)...)
 	if err != nil {
 		return 0, unknown(err, nil)
 	}

@@ -61,7 +61,7 @@ const (
 func boundGrants(ctx context.Context, g userstore.Grant, idleSince time.Time) []stmt {
 	e := audit.New(ctx, g.CreatedAt, audit.SessionRevoked, audit.User(g.UserID))
 	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
-	row := eventRows([]audit.Event{e})[0]
+	row := eventRows([]audit.Event{e})[0].columns
 	args := []any{g.UserID, g.ClientID, g.ID[:], row[0], micros(idleSince),
 		int64(userstore.MaxGrantsPerClient), int64(userstore.MaxGrantsPerUser)}
 	told := append([]any{}, row[2:8]...) // name to target_type

@@ -174,7 +174,7 @@ func attemptArgs(a userstore.Attempt) []any {
 }
 
 func (db *DB) SettleAttempt(ctx context.Context, a userstore.Attempt, events ...audit.Event) error {
-	s := storeEvents(eventRows(events))
+	s, _ := storeEvents(eventRows(events))
 	if a != (userstore.Attempt{}) {
 		s = append(s, bind(settleAttempt, attemptArgs(a)...))
 	}

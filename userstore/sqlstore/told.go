@@ -29,8 +29,9 @@ func (db *DB) tell(ctx context.Context, harmless bool, events []audit.Event, fn 
 			if err != nil || !happened || len(rows) == 0 {
 				return err
 			}
-			n, err := run(storeEvents(rows)...)
-			if err == nil && again && n[0] == 0 {
+			steps, first := storeEvents(rows)
+			n, err := run(steps...)
+			if err == nil && again && n[first] == 0 {
 				return errDone // and this try is rolled back
 			}
 			return err

@@ -193,7 +193,8 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,
 			micros(c.At), c.UserID, c.KeepSession, c.UserID, c.NewHash),
 		endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, c.UserID, c.NewHash)}
-	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
+	tell, _ := storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)
+	n, err := db.batch(ctx, true, append(s, tell...)...)
 	if err == nil && n[0] == 0 {
 		if err = db.missed(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // it is there
 			err = userstore.ErrConflict

@@ -72,7 +72,8 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 					made = append(made, rows[i])
 				}
 			}
-			_, err = run(storeEvents(made)...)
+			tell, _ := storeEvents(made)
+			_, err = run(tell...)
 			return err
 		})
 	})

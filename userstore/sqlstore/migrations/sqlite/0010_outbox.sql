@@ -1,0 +1,25 @@
+-- The outbox: messages that wait to be sent. A row is written in the transaction of
+-- the act that causes it, and deleted when the message was accepted or given up.
+--
+-- An older binary may go on: it writes no messages and sends none.
+
+-- +goose Up
+
+-- No foreign key: what happened to an account is told also when the account is gone.
+-- due_at is when a row may be taken next, 0 for at once; while a worker sends it, the
+-- end of its lease. No row holds a content: that is composed when it is sent.
+CREATE TABLE outbox (
+    id       TEXT    NOT NULL PRIMARY KEY,
+    kind     TEXT    NOT NULL,
+    user_id  TEXT    NOT NULL,
+    address  TEXT    NOT NULL,
+    locale   TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    ends_at  INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    lease    TEXT    NOT NULL,
+    attempts INTEGER NOT NULL,
+    reason   TEXT    NOT NULL
+) STRICT;
+CREATE INDEX outbox_due ON outbox (due_at, id);
+CREATE INDEX outbox_at ON outbox (at, id);
