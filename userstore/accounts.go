@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/userstore/password"
 )
 
@@ -39,11 +40,16 @@ type Accounts struct {
 	// BreachRange answers SUFFIX:COUNT lines for the first five digits of a SHA-1, as
 	// api.pwnedpasswords.com/range does. How it gets them is its affair: no network is used from
 	// here. nil: no password is checked.
-	BreachRange   func(ctx context.Context, prefix string) (string, error)
+	BreachRange func(ctx context.Context, prefix string) (string, error)
+	// NoMail: nothing sends messages, so that none are written. Without it users are told by mail what happened to
+	// their account.
+	NoMail        bool
 	SignupEnabled bool // for Register; RegisterByOperator ignores it
 	// Throttle counts guesses and sign-ups. Without one every check of a secret and every sign-up fails; NoThrottle lets
 	// all of them through.
 	Throttle *Throttle
+	// TokenSecret is the key of the one-time tokens that go to people by mail; the same on all replicas.
+	TokenSecret func() ([]byte, error)
 
 	proved provedSecrets // of clients
 }
@@ -223,6 +229,13 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 		u.UpdatedAt = a.now()
 		e := audit.New(ctx, u.UpdatedAt, audit.UserUpdated, audit.User(u.ID))
 		e.Changes = changes(old, u)
+		if u.Email != old.Email {
+			kind := outbox.EmailChanged
+			if operator {
+				kind = outbox.EmailSet
+			}
+			e.Messages = a.notice(kind, old, u.UpdatedAt) // to the address that it was
+		}
 		if err := audit.Stored(ctx, a.Log, a.Store.UpdateUser(ctx, u, e), e); err != nil {
 			return a.keepsAdmins(ctx, u.ID, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
 )
 
 // ChangePassword proves current, stores next and revokes every other grant of
@@ -38,6 +39,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, next, ke
 		// reason to fail; a change of password is, and the next round finds out which.
 		now := a.now()
 		e := audit.New(ctx, now, audit.PasswordChanged, audit.User(u.ID))
+		e.Messages = a.notice(outbox.PasswordChanged, u, now)
 		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, KeepSession: keep, At: now}, e), e)
 	})
 }
@@ -64,6 +66,7 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, next string) error {
 	}
 	now := a.now()
 	e := audit.New(ctx, now, audit.PasswordSet, audit.User(u.ID))
+	e.Messages = a.notice(outbox.PasswordSet, u, now)
 	return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, PasswordChange{UserID: u.ID, NewHash: hash, At: now}, e), e)
 }
 

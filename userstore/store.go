@@ -305,6 +305,28 @@ type Outbox interface {
 	OutboxState(ctx context.Context) (outbox.State, error)
 }
 
+// OneTimeTokens keeps what people ask for by mail, and the tokens that they get. No token is stored: see OneTimeToken.
+type OneTimeTokens interface {
+	// RequestMail stores a request and, if every one of limits has room among the requests of the same budget, puts m
+	// into the outbox. Nothing tells which. m's id is the request's. Asking again with the same id does nothing.
+	RequestMail(ctx context.Context, r MailRequest, limits []Limit, m outbox.Message) error
+	// TryCode counts a try of a request's code. ErrConflict: there is no such request of the kind, it has ended at now, or
+	// so many were tried.
+	TryCode(ctx context.Context, id string, kind outbox.Kind, now time.Time, most int) error
+	// ReturnTry makes one try as if it had never been.
+	ReturnTry(ctx context.Context, id string) error
+	// IssueToken stores a token of a user who is enabled, ends the older tokens of this kind and user, and binds it to what
+	// is known of the user now. The address is the user's own. A token that is there already stays as it is.
+	// ErrConflict: there is no such token that is live, and none may be sent.
+	IssueToken(ctx context.Context, t OneTimeToken) error
+	// OneTimeToken reads a token, live or not at now, with its user. ErrNotFound.
+	OneTimeToken(ctx context.Context, id string, now time.Time) (OneTimeToken, User, error)
+	// RedeemToken spends a token and does what it is for, in one act. ErrConflict: it is not live.
+	RedeemToken(ctx context.Context, r Redemption, events ...audit.Event) error
+	// RemoveExpiredTokens deletes at most limit tokens and as many requests that ended before now, and counts them.
+	RemoveExpiredTokens(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
 // Store is everything: what an engine implements and the contract suite tests.
 type Store interface {
 	Users
@@ -316,6 +338,7 @@ type Store interface {
 	Consents
 	Audit
 	Outbox
+	OneTimeTokens
 	Ping(ctx context.Context) error
 	// Now is the database's clock, the only SQL that reads one.
 	Now(ctx context.Context) (time.Time, error)

@@ -141,7 +141,7 @@ func (t *Throttle) admit(ctx context.Context, now func() time.Time, subject stri
 	if err := t.byDevice(ctx, subject, &r, now()); err != nil {
 		return nil, err
 	}
-	return t.reserve(ctx, now, r, pendingFor, target)
+	return t.reserve(ctx, now, r, pendingFor, target, "guesses")
 }
 
 // countFailures has an attempt count, if it is wrong, against the budgets of the network that it comes
@@ -157,6 +157,16 @@ func (t *Throttle) countFailures(ctx context.Context, k budgetKeys, r *Reserve) 
 
 // admitSignup lets one sign-up through. It counts from now on; give it back if nothing came of it.
 func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held, error) {
+	return t.admitFrom(ctx, now, "signups")
+}
+
+// admitMail lets one request for a message through, of as many as there may be sign-ups.
+func (t *Throttle) admitMail(ctx context.Context, now func() time.Time) (*held, error) {
+	return t.admitFrom(ctx, now, "mail")
+}
+
+// admitFrom counts what the network of a request does.
+func (t *Throttle) admitFrom(ctx context.Context, now func() time.Time, what string) (*held, error) {
 	if counts, err := t.counts(); !counts || t.SignupsPerNetwork <= 0 {
 		return nil, err
 	}
@@ -164,11 +174,11 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*held
 	if err != nil {
 		return nil, err
 	}
-	r := Reserve{Attempt: Attempt{Network: k.key("signups", networkOf(ctx))}, NetworkLimit: signupsLimit(t.SignupsPerNetwork)}
-	return t.reserve(ctx, now, r, 0, audit.Target{})
+	r := Reserve{Attempt: Attempt{Network: k.key(what, networkOf(ctx))}, NetworkLimit: signupsLimit(t.SignupsPerNetwork)}
+	return t.reserve(ctx, now, r, 0, audit.Target{}, what)
 }
 
-func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target) (*held, error) {
+func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target, what string) (*held, error) {
 	r.ID = newAttemptID()
 	wait := t.Wait
 	if wait <= 0 {
@@ -209,10 +219,7 @@ func (t *Throttle) reserve(ctx context.Context, now func() time.Time, r Reserve,
 			}
 		}
 		if o := r.NetworkLimit.Opens(tallies.Network); o.After(opens) {
-			opens, budget, target, reason = o, r.Network, audit.Target{}, "guesses_from_network"
-			if pending == 0 {
-				reason = "signups_from_network"
-			}
+			opens, budget, target, reason = o, r.Network, audit.Target{}, what+"_from_network"
 		}
 		if o := r.BlockLimit.Opens(tallies.Block); o.After(opens) && !tallies.Remembered {
 			opens, budget, target, reason = o, r.Block, audit.Target{}, "guesses_from_block"

@@ -186,6 +186,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 			Service:       serviceNames(c, listener.Addr().String()),
 			BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 			SignupEnabled: c.Accounts.Signup,
+			NoMail:        true, // nothing sends what the outbox holds
 		},
 		Issuer:  iss,
 		Clients: &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()},
@@ -317,10 +318,11 @@ func sweep(ctx context.Context, db userstore.Store, ready func() error, retentio
 		attempts, also := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
 		events, too := sweepOnce(ctx, outlived(db, retention), now, 200)
 		codes, third := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
-		if grants+attempts+events+codes > 0 {
-			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes)
+		tokens, fourth := sweepOnce(ctx, db.RemoveExpiredTokens, now, 200)
+		if grants+attempts+events+codes+tokens > 0 {
+			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes, "one_time_tokens", tokens)
 		}
-		err = errors.Join(err, also, too, third)
+		err = errors.Join(err, also, too, third, fourth)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 		}

@@ -57,7 +57,10 @@ const (
 
 	PasswordChanged Name = "password_changed" // by its owner, who proved the one before
 	PasswordSet     Name = "password_set"     // by an admin or operator
+	PasswordReset   Name = "password_reset"   // by the owner of the address, who had a message
 	PasswordRefused Name = "password_refused" // somebody signed in did not know the current password
+
+	EmailVerified Name = "email_verified" // by the owner of the address
 
 	UsersExported Name = "users_exported"
 
@@ -204,7 +207,7 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	}
 	level := slog.LevelInfo
 	switch e.Name {
-	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
+	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
 		level = slog.LevelWarn
 	}
 	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // people forget what they have

@@ -3,7 +3,7 @@ package audit
 // Names lists every name that an event can have.
 var Names = []Name{
 	UserCreated, UserImported, UserUpdated, UserDeleted,
-	PasswordChanged, PasswordSet, PasswordRefused,
+	PasswordChanged, PasswordSet, PasswordReset, PasswordRefused, EmailVerified,
 	UsersExported,
 	LoginSucceeded, LoginFailed, RateLimited, SignupRefused, AdminRefused,
 	SessionRevoked, SessionsRevoked,

@@ -68,6 +68,7 @@ func Compose(p Parts) error {
 	a := p.Accounts
 	a.Store, a.Hasher, a.Throttle = p.Store, p.Hasher, p.Throttle
 	a.Now, a.NewID, a.Log = p.Now, NewID, p.Log
+	a.TokenSecret = func() ([]byte, error) { return p.Keys.Secret(keys.OneTime) }
 
 	i := p.Issuer
 	i.Accounts, i.Keys = a, p.Keys

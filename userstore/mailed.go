@@ -1,0 +1,191 @@
+package userstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
+)
+
+// Mailed is what somebody presents of a message: Token, the end of its link; or Code, with the Handle that the request
+// for the message was answered with.
+type Mailed struct{ Token, Handle, Code string }
+
+// ErrNothingToSend: the message has no recipient, or none any more. It is dropped without a word.
+var ErrNothingToSend = errors.New("there is nothing to send")
+
+// ForgotPassword asks for a message with which the owner of an address sets a new password. The answer is a handle for the
+// message's code, and is the same whether or not the address has an account; whether a message is sent is decided later,
+// where no stranger can measure it. ValidationError on email, ErrRateLimited: of the caller's network.
+func (a *Accounts) ForgotPassword(ctx context.Context, email string) (handle string, err error) {
+	return a.requestMail(ctx, outbox.ResetPassword, byRequest, email)
+}
+
+// requestMail stores a request for a message to an address, as it is done for every address.
+func (a *Accounts) requestMail(ctx context.Context, kind outbox.Kind, from origin, email string) (handle string, err error) {
+	display, key, f := canonicalEmail(email)
+	var fs faults
+	fs.add("email", f)
+	if err := fs.err(); err != nil {
+		return "", err
+	}
+	secret, err := a.oneTime()
+	if err != nil {
+		return "", err
+	}
+	held, err := a.Throttle.admitMail(ctx, a.now)
+	if err != nil {
+		return "", err
+	}
+	now := a.now()
+	r := MailRequest{ID: nameable(a.NewID), Kind: kind, Budget: secret.budget(key), At: now, EndsAt: now.Add(lasts[kind])}
+	m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
+	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
+		held.back(ctx)
+		return "", fmt.Errorf("ask for %s: %w", kind, err)
+	}
+	return secret.handle(kind, from, r.ID), nil
+}
+
+// Contents makes what a message of the outbox says beside its text, at the moment when it is sent. For a message that
+// somebody asked for it looks up the account, and makes the token. ErrNothingToSend.
+func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Contents, error) {
+	page, ok := pageOf[m.Kind]
+	if !ok { // a notice
+		return outbox.Contents{To: m.To, Locale: m.Locale}, nil
+	}
+	secret, err := a.oneTime()
+	if err != nil {
+		return outbox.Contents{}, err
+	}
+	key, ok := EmailKey(m.To)
+	if !ok {
+		return outbox.Contents{}, ErrNothingToSend
+	}
+	u, err := a.Store.UserByLogin(ctx, Login{EmailKey: key})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return outbox.Contents{}, ErrNothingToSend
+	case err != nil:
+		return outbox.Contents{}, err
+	case !u.IsActive, m.Kind == outbox.VerifyEmail && u.EmailVerified:
+		return outbox.Contents{}, ErrNothingToSend
+	}
+	err = a.Store.IssueToken(ctx, OneTimeToken{ID: m.ID, Kind: m.Kind, UserID: u.ID, AddressKey: key, At: m.At, EndsAt: m.EndsAt})
+	if errors.Is(err, ErrConflict) {
+		return outbox.Contents{}, ErrNothingToSend
+	}
+	// To the address that the account has: what a stranger typed may have the same key and be another mailbox.
+	return outbox.Contents{To: u.Email, Locale: u.Claims.Locale, Link: page + secret.link(m.Kind, m.ID), Code: secret.code(m.Kind, m.ID)}, err
+}
+
+// ResetPassword sets a new password by what a message brought, and ends whatever the account was signed in with. The
+// message proves the address, too. ErrTokenInvalid, ErrOverloaded, ValidationError.
+func (a *Accounts) ResetPassword(ctx context.Context, m Mailed, next string) error {
+	p, err := a.present(ctx, outbox.ResetPassword, m, next)
+	if err != nil {
+		return err
+	}
+	return a.redeem(ctx, p, next, audit.PasswordReset)
+}
+
+// presented is a token that somebody presented, and its user.
+type presentedToken struct {
+	token OneTimeToken
+	user  User
+	from  origin // of the handle
+	tried bool   // a try of a code was counted
+}
+
+// present finds the token of what somebody presents. It refuses alike what is wrong, what is over, and what never was. A
+// new password that no account may have is refused before a try is counted; next may be empty.
+func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next string) (p presentedToken, err error) {
+	var fs faults
+	switch {
+	case m.Token != "" && (m.Handle != "" || m.Code != ""):
+		fs.add("token", fault{CodeNotAllowed, "Send either token, or handle and code."})
+	case m.Token == "" && m.Handle == "":
+		fs.add("token", fault{CodeRequired, "Send token, or handle and code."})
+	case m.Token == "" && m.Code == "":
+		fs.add("code", fault{CodeRequired, "Send the code of the message."})
+	}
+	if next != "" {
+		fs.add("new_password", chosen(next, a.minPassword(), User{}, a.Service))
+	}
+	if err := fs.err(); err != nil {
+		return p, err
+	}
+	if next != "" {
+		fs.add("new_password", a.breached(ctx, next))
+		if err := fs.err(); err != nil {
+			return p, err
+		}
+	}
+	secret, err := a.oneTime()
+	if err != nil {
+		return p, err
+	}
+	now := a.now()
+	id, ok := secret.readLink(kind, m.Token)
+	if m.Token == "" {
+		if id, p.from, ok = secret.readHandle(kind, m.Handle); ok {
+			if err := a.Store.TryCode(ctx, id, kind, now, codeTries); err != nil {
+				return p, invalid(err)
+			}
+			p.tried = true
+		}
+	}
+	if !ok {
+		return p, ErrTokenInvalid
+	}
+	p.token, p.user, err = a.Store.OneTimeToken(ctx, id, now)
+	if m.Token == "" && !secret.isCode(kind, id, m.Code) && err == nil {
+		err = ErrTokenInvalid
+	}
+	if err == nil && (p.token.Kind != kind || !p.token.Live) {
+		err = ErrTokenInvalid
+	}
+	return p, invalid(err)
+}
+
+// invalid makes one answer of all that a store says of a token that is not there or not of use.
+func invalid(err error) error {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		return ErrTokenInvalid
+	}
+	return err
+}
+
+// redeem spends a token, with a new password or without. A try that was right is given back if nothing came of it.
+func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, name audit.Name) (err error) {
+	defer func() {
+		if err != nil && p.tried && !errors.Is(err, ErrTokenInvalid) {
+			kept, cancel := Uncancelled(ctx)
+			defer cancel()
+			_ = a.Store.ReturnTry(kept, p.token.ID) // four more are left otherwise
+		}
+	}()
+	r := Redemption{ID: p.token.ID, Kind: p.token.Kind}
+	if next != "" {
+		var fs faults
+		fs.add("new_password", chosen(next, a.minPassword(), p.user, a.Service))
+		if err := fs.err(); err != nil {
+			return err
+		}
+		if r.NewHash, err = a.Hasher.Hash(ctx, next); err != nil {
+			return err
+		}
+	}
+	r.At = a.now()
+	o := audit.OriginOf(ctx)
+	e := audit.New(audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: p.user.ID}, o.ClientID, o.SessionID), r.At, name, audit.User(p.user.ID))
+	verified := p.user
+	verified.EmailVerified = true
+	e.Changes = changes(p.user, verified)
+	if next != "" {
+		e.Messages = a.notice(outbox.PasswordChanged, p.user, r.At)
+	}
+	return audit.Stored(ctx, a.Log, invalid(a.Store.RedeemToken(ctx, r, e)), e)
+}
