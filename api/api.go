@@ -104,7 +104,7 @@ func (s *Server) routes() []route {
 			Secret: s.Secret, IssuerPath: s.Issuer.Path(),
 		}
 	)
-	return []route{
+	list := []route{
 		{"GET", "/.well-known/jwks.json", s.jwks, publicDocument},
 		{"GET", "/.well-known/openid-configuration", s.discovery, publicDocument},
 		{"GET", "/.well-known/oauth-authorization-server", s.discovery, publicDocument},
@@ -173,6 +173,24 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/admin/clients/{client_id}/enable", admins.Only(admins.EnableClient), accountAPI},
 		{"GET", "/v1/admin/audit", admins.Only(admins.ListAudit, "event", "actor", "target", "from", "to", "limit", "cursor"), accountAPI},
 	}
+	if !s.Accounts.NoMail {
+		list = append(list, []route{
+			{"GET", "/forgot", front.ForgotPage, ownPage},
+			{"POST", "/forgot", front.ForgotForm, ownPage},
+			{"GET", "/reset", front.ResetPage, ownPage},
+			{"POST", "/reset", front.ResetForm, ownPage},
+			{"GET", "/reset/{token}", front.ResetLink, ownPage},
+			{"GET", "/verify", front.VerifyPage, ownPage},
+			{"POST", "/verify", front.VerifyForm, ownPage},
+			{"GET", "/verify/{token}", front.VerifyLink, ownPage},
+
+			{"POST", "/v1/password/forgot", me.ForgotPassword, accountAPI},
+			{"POST", "/v1/password/reset", me.ResetPassword, accountAPI},
+			{"POST", "/v1/email/verification", me.AskVerification, accountAPI},
+			{"POST", "/v1/email/verify", me.VerifyEmail, accountAPI},
+		}...)
+	}
+	return list
 }
 
 // Route is a line of the list as others see it.

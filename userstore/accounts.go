@@ -27,6 +27,14 @@ var (
 	ErrSignupClosed = errors.New("sign-up is closed")
 )
 
+// Verification says whether new accounts prove their address.
+type Verification string
+
+const (
+	VerificationOptional Verification = ""    // they are asked to
+	VerificationOff      Verification = "off" // nobody is asked at sign-up; whoever wants to may ask for a message
+)
+
 // Accounts holds the rules of accounts once; engines only move rows. Fill the fields, then
 // use it from any number of goroutines.
 type Accounts struct {
@@ -48,6 +56,8 @@ type Accounts struct {
 	// Throttle counts guesses and sign-ups. Without one every check of a secret and every sign-up fails; NoThrottle lets
 	// all of them through.
 	Throttle *Throttle
+	// Verification is what sign-ups have to prove. Without mail it is of no effect.
+	Verification Verification
 	// TokenSecret is the key of the one-time tokens that go to people by mail; the same on all replicas.
 	TokenSecret func() ([]byte, error)
 

@@ -31,11 +31,19 @@ func (a *Accounts) requestMail(ctx context.Context, kind outbox.Kind, from origi
 	if err := fs.err(); err != nil {
 		return "", err
 	}
-	secret, err := a.oneTime()
+	held, err := a.Throttle.admitMail(ctx, a.now)
 	if err != nil {
 		return "", err
 	}
-	held, err := a.Throttle.admitMail(ctx, a.now)
+	if handle, err = a.storeRequest(ctx, kind, from, display, key); err != nil {
+		held.back(ctx)
+	}
+	return handle, err
+}
+
+// storeRequest is the one act that every request is, whatever the address.
+func (a *Accounts) storeRequest(ctx context.Context, kind outbox.Kind, from origin, display, key string) (handle string, err error) {
+	secret, err := a.oneTime()
 	if err != nil {
 		return "", err
 	}
@@ -43,7 +51,6 @@ func (a *Accounts) requestMail(ctx context.Context, kind outbox.Kind, from origi
 	r := MailRequest{ID: nameable(a.NewID), Kind: kind, Budget: secret.budget(key), At: now, EndsAt: now.Add(lasts[kind])}
 	m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
 	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
-		held.back(ctx)
 		return "", fmt.Errorf("ask for %s: %w", kind, err)
 	}
 	return secret.handle(kind, from, r.ID), nil
@@ -89,6 +96,82 @@ func (a *Accounts) ResetPassword(ctx context.Context, m Mailed, next string) err
 		return err
 	}
 	return a.redeem(ctx, p, next, audit.PasswordReset)
+}
+
+// ErrNewPassword: the address is proved, but not that the account was made by the same person. Without a new password the
+// one who made it would keep a way in.
+var ErrNewPassword = errors.New("a new password is needed")
+
+// Owner is what shows that whoever proves an address also has the account: any one of the first three. NewPassword stands in for
+// them: then whatever the account was signed in with has ended.
+type Owner struct {
+	UserID       string // of a session or access token
+	SignupHandle string // that the sign-up was answered with
+	Password     string
+	NewPassword  string
+}
+
+// AskVerification asks for a message with which the owner of an address proves it, as ForgotPassword does for a password.
+func (a *Accounts) AskVerification(ctx context.Context, email string) (handle string, err error) {
+	return a.requestMail(ctx, outbox.VerifyEmail, byRequest, email)
+}
+
+// FirstVerification asks for the message about the address of a new account. It is no part of the sign-up, which has
+// happened: when it fails, the person asks again. The handle keeps the password: see Owner.
+func (a *Accounts) FirstVerification(ctx context.Context, u User) (handle string) {
+	if a.NoMail || a.Verification == VerificationOff || u.EmailVerified {
+		return ""
+	}
+	handle, err := a.storeRequest(ctx, outbox.VerifyEmail, bySignup, u.Email, u.EmailKey)
+	if err != nil && a.Log != nil {
+		a.Log.WarnContext(ctx, "the message to a new account could not be stored; its owner has to ask for another", "user_id", u.ID, "error", err)
+	}
+	return handle
+}
+
+// VerifyEmail proves the address of an account. ErrTokenInvalid, ErrNewPassword, ErrInvalidCredentials, ErrRateLimited,
+// ErrOverloaded, ValidationError.
+func (a *Accounts) VerifyEmail(ctx context.Context, m Mailed, by Owner) error {
+	p, err := a.present(ctx, outbox.VerifyEmail, m, by.NewPassword)
+	if err != nil {
+		return err
+	}
+	if by.NewPassword == "" {
+		if err := a.owns(ctx, p, by); err != nil {
+			a.returnTry(ctx, p)
+			return err
+		}
+	}
+	return a.redeem(ctx, p, by.NewPassword, audit.EmailVerified)
+}
+
+// owns is nil for whoever has the account whose address is proved.
+func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
+	if p.user.PasswordHash == "" {
+		return ErrNewPassword
+	}
+	if p.from == bySignup || by.UserID != "" && by.UserID == p.user.ID {
+		return nil
+	}
+	if by.SignupHandle != "" {
+		secret, err := a.oneTime()
+		if err != nil {
+			return err
+		}
+		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle); ok && from == bySignup {
+			first, _, err := a.Store.OneTimeToken(ctx, id, a.now())
+			if err == nil && first.UserID == p.user.ID {
+				return nil
+			}
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
+	}
+	if by.Password != "" {
+		return a.match(ctx, p.user, by.Password)
+	}
+	return ErrNewPassword
 }
 
 // presented is a token that somebody presented, and its user.
@@ -158,13 +241,20 @@ func invalid(err error) error {
 	return err
 }
 
+// returnTry gives back the try of a code that was right and led to nothing. When it cannot be given back, fewer are left.
+func (a *Accounts) returnTry(ctx context.Context, p presentedToken) {
+	if p.tried {
+		kept, cancel := Uncancelled(ctx)
+		defer cancel()
+		_ = a.Store.ReturnTry(kept, p.token.ID)
+	}
+}
+
 // redeem spends a token, with a new password or without. A try that was right is given back if nothing came of it.
 func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, name audit.Name) (err error) {
 	defer func() {
-		if err != nil && p.tried && !errors.Is(err, ErrTokenInvalid) {
-			kept, cancel := Uncancelled(ctx)
-			defer cancel()
-			_ = a.Store.ReturnTry(kept, p.token.ID) // four more are left otherwise
+		if err != nil && !errors.Is(err, ErrTokenInvalid) {
+			a.returnTry(ctx, p)
 		}
 	}()
 	r := Redemption{ID: p.token.ID, Kind: p.token.Kind}

@@ -27,12 +27,13 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	browser, from := h.cookie(r, browserCookie), page("/"+f.Get("page"))
 	switch from {
-	case loginPage, signupPage, consentPage:
+	case loginPage, signupPage, consentPage, forgotPage:
 		var p issuer.Pending
 		handle, err = h.inLanguage(handle, authorizationHandle, browser, &p, &p.UILocales, language)
 	case logoutPage:
 		var p issuer.PendingLogout
 		handle, err = h.inLanguage(handle, logoutHandle, browser, &p, &p.UILocales, language)
+	case resetPage, verifyPage: // no app's request
 	default:
 		err = problem.New(problem.InvalidRequest, "The form names a page that there is not.")
 	}

@@ -34,6 +34,8 @@ const (
 	TokenInvalid       Code = "token_invalid"
 	AccountDisabled    Code = "account_disabled"
 	WrongPassword      Code = "wrong_password"
+	OneTimeInvalid     Code = "one_time_token_invalid"
+	NewPasswordNeeded  Code = "new_password_required"
 	InsufficientScope  Code = "insufficient_scope"
 	SignupClosed       Code = "signup_closed"
 	LoginClosed        Code = "login_closed"
@@ -94,6 +96,9 @@ var kinds = map[Code]Kind{
 	RequestFinished:    {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
 	OtherBrowser:       {Status: 400, Title: "Begun in another browser", Detail: "Start again from the app, in this browser."},
 	CSRF:               {Status: 403, Title: "The form was not sent from here", Detail: "Load the page again, with cookies allowed, and send its form once more."},
+
+	OneTimeInvalid:    {Status: 400, Title: "The link or code is not valid", Detail: "Ask for a new message; links and codes work once, for a limited time, and only the newest."},
+	NewPasswordNeeded: {Status: 409, Title: "A new password is needed", Detail: "Send new_password too, or what shows that the account is yours: the handle of the sign-up, an access token or the password."},
 
 	NotFound:          {Status: 404, Title: "Not found", Detail: "There is nothing here."},
 	MethodNotAllowed:  {Status: 405, Title: "Method not allowed", Detail: "Use one of the methods in the header Allow."},
@@ -201,6 +206,8 @@ var sentinels = []struct {
 	{userstore.ErrInvalidCredentials, WrongPassword}, // at /v1/login the issuer answers, with its own code
 	{userstore.ErrAccountDisabled, AccountDisabled},
 	{userstore.ErrSignupClosed, SignupClosed},
+	{userstore.ErrTokenInvalid, OneTimeInvalid},
+	{userstore.ErrNewPassword, NewPasswordNeeded},
 	{userstore.ErrInvalid, InvalidRequest},
 	{userstore.ErrNotFound, NotFound},
 	{userstore.ErrConflict, Conflict},
