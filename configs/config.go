@@ -73,6 +73,7 @@ type Config struct {
 	Claims []Claim `key:"claims"`
 
 	Pages    Pages    `key:"pages"`
+	Mail     Mail     `key:"mail"`
 	Outbound Outbound `key:"outbound"`
 
 	Accounts  Accounts  `key:"accounts"`
@@ -229,6 +230,32 @@ type Pages struct {
 	Logo string `key:"logo"`
 }
 
+// Mail is the section `mail`: how messages reach people. Without `mail.smtp` there is no mail, but
+// for messages that are written to files, in the folder mail of `data_dir`, where the issuer is on a loopback host
+// and the database the embedded one.
+type Mail struct {
+	// The mail server: smtps://user@host:465 (TLS from the first byte) or smtp://user@host:587
+	// (STARTTLS, which must be offered). A server on this machine may do without TLS and without a user.
+	// Not given: there is no mail.
+	SMTP string `key:"smtp"`
+
+	// The password of the user in `mail.smtp`.
+	Password Secret `key:"password"`
+
+	// A file that holds `mail.password`.
+	PasswordFile string `key:"password_file"`
+
+	// Whom messages are from: no-reply@example.com, or Example <no-reply@example.com>. Without
+	// a name it is `pages.service_name`. Needed with `mail.smtp`.
+	From string `key:"from"`
+
+	// Where answers go, if not to `mail.from`.
+	ReplyTo string `key:"reply_to"`
+
+	// A folder with texts of your own, such as en.json. Read at the start; docs/operators.md has the form.
+	Templates string `key:"templates"`
+}
+
 // Outbound is the section `outbound`: calls that Signet makes to addresses that clients
 // registered, such as their jwks_uri. They go to public addresses only, by https.
 type Outbound struct {
@@ -236,8 +263,8 @@ type Outbound struct {
 	// addresses, each alone or as host:port.
 	AllowHosts []string `key:"allow_hosts"`
 
-	// PEM file of certificate authorities that are trusted for these calls besides the
-	// system's. Read at the start.
+	// PEM file of certificate authorities that are trusted for these calls, and for `mail.smtp`,
+	// besides the system's. Read at the start.
 	CAFile string `key:"ca_file"`
 }
 
@@ -414,6 +441,19 @@ func (c Config) IssuerURL(bound string) string {
 
 // Service is what people call the service.
 func (c Config) Service() string { return cmp.Or(c.Pages.ServiceName, Default().Pages.ServiceName) }
+
+// MailFiles tells whether messages are written to files, for trying things out: no mail server is configured, people and
+// server are on one machine, and so is the database.
+func (c Config) MailFiles() bool {
+	u, err := url.Parse(c.IssuerURL(""))
+	return c.Mail.SMTP == "" && err == nil && isLoopback(u.Hostname()) && !c.IsPostgres()
+}
+
+// HasMail tells whether messages reach anybody.
+func (c Config) HasMail() bool { return c.Mail.SMTP != "" || c.MailFiles() }
+
+// MailFolder is where MailFiles are.
+func (c Config) MailFolder() string { return filepath.Join(c.DataDir, "mail") }
 
 // LongestLifetime is the longest life of anything a signing key signs but refresh tokens.
 func (c Config) LongestLifetime() time.Duration {

@@ -95,6 +95,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"claims":            `[{"name": "X-Tier", "value": {"Gold": [1, 1.5, true, "x", null]}, "in": ["access_token", "userinfo"], "scope": "tier"}, {"name": "staff", "from": "is_staff", "in": ["id_token"]}]`,
 		"sessions.absolute": "100h", "sessions.idle": "90h", "oauth.require_pkce": "public", "oauth.response_types": "[code]", "oauth.redirect_schemes": "[cursor, vscode]",
 		"pages.service_name": "Café Ätsch", "pages.languages": "[de, pt-BR]", "pages.stylesheet": "s.css", "pages.logo": "l.png",
+		"mail.smtp": "smtp://mail.example.com", "mail.from": "Café <no-reply@example.com>", "mail.reply_to": "help@example.com", "mail.templates": "texts",
 		"outbound.allow_hosts": "[keys.internal, \"10.0.0.7:8443\", \"::1\"]", "outbound.ca_file": "ca.pem",
 		"accounts.signup": "false", "accounts.json_login": "false", "passwords.min_length": "8",
 		"passwords.breach_check_url": "https://breaches.example/range",

@@ -16,6 +16,7 @@ import (
 
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/languages"
+	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/pgurl"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -278,6 +279,46 @@ func badLanguages(c Config) []string {
 		return []string{"is empty; name at least one of " + strings.Join(languages.Tags(), ", ")}
 	}
 	return eachOf(c.Pages.Languages, func(tag string) string { return notOneOf(tag, languages.Tags()...) })
+}
+
+// badSMTP never shows the text: it may hold a password.
+func badSMTP(text string) string {
+	if text == "" {
+		return ""
+	}
+	if _, err := mail.ParseSMTP(text); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func badMailbox(text string) string {
+	if text == "" {
+		return ""
+	}
+	if _, err := mail.ParseMailbox(text); err != nil {
+		return fmt.Sprintf("%q cannot be used: %s", text, err)
+	}
+	return ""
+}
+
+// badMailPassword: a user and a password belong together.
+func badMailPassword(c Config) string {
+	if c.Mail.SMTP == "" {
+		if c.Mail.Password != "" {
+			return "is the password of the user in mail.smtp, which is not given; give both"
+		}
+		return ""
+	}
+	s, err := mail.ParseSMTP(c.Mail.SMTP)
+	switch {
+	case err != nil: // told already
+	case s.User() != "" && c.Mail.Password == "":
+		return "is needed with the user in mail.smtp; give it as SIGNET_MAIL_PASSWORD or name its file in SIGNET_MAIL_PASSWORD_FILE"
+	case s.User() == "" && c.Mail.Password != "":
+		return "is given, but mail.smtp names no user; write smtps://user@host (percent-encode an @ in the user as %40)"
+	}
+	return ""
 }
 
 // badHost holds what outbound compares with: a host, or host:port, as it is dialled.

@@ -80,6 +80,9 @@ var checks = []check{
 	{keys: []string{"claims"}, each: badClaims},
 	{keys: []string{"pages.service_name"}, rule: func(c Config) string { return badServiceName(c.Pages.ServiceName) }},
 	{keys: []string{"pages.languages"}, each: badLanguages},
+	{keys: []string{"mail.smtp"}, rule: func(c Config) string { return badSMTP(c.Mail.SMTP) }},
+	{keys: []string{"mail.from"}, rule: func(c Config) string { return badMailbox(c.Mail.From) }},
+	{keys: []string{"mail.reply_to"}, rule: func(c Config) string { return badMailbox(c.Mail.ReplyTo) }},
 	{keys: []string{"outbound.allow_hosts"}, each: func(c Config) []string { return eachOf(c.Outbound.AllowHosts, badHost) }},
 	{keys: []string{"passwords.min_length"}, rule: func(c Config) string {
 		if n := c.Passwords.MinLength; n < 8 || n > 64 {
@@ -137,6 +140,13 @@ var checks = []check{
 		}
 		return ""
 	}},
+	{keys: []string{"mail.from", "mail.smtp"}, rule: func(c Config) string {
+		if c.Mail.SMTP != "" && c.Mail.From == "" {
+			return "is needed with mail.smtp; write the address that messages are from, such as no-reply@example.com"
+		}
+		return ""
+	}},
+	{keys: []string{"mail.password", "mail.smtp", "mail.password_file"}, rule: badMailPassword},
 	{keys: []string{"tokens.access_alg", "keys.algorithms"}, rule: func(c Config) string { return algorithmOff(c, c.Tokens.AccessAlg) }},
 	{keys: []string{"refresh.idle", "refresh.absolute"}, rule: func(c Config) string {
 		if c.Refresh.Idle > c.Refresh.Absolute {

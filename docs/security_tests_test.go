@@ -22,9 +22,9 @@ var update = flag.Bool("update", false, "write docs/security-tests.md anew")
 
 // A test carries an id where the id stands in its comment, in a string, or at the head of its name: TestT01ACodeIsGoodForOnce.
 var (
-	writtenID = regexp.MustCompile(`\b[AJTDURHOSFP]-\d\d\b`)
-	namedIDs  = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)((?:[AJTDURHOSFP]\d\d(?:To)?)+)(?:\D|$)`)
-	namedID   = regexp.MustCompile(`([AJTDURHOSFP])(\d\d)(To)?`)
+	writtenID = regexp.MustCompile(`\b[AJTDUPRHOSF]-\d\d\b`)
+	namedIDs  = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)((?:[AJTDUPRHOSF]\d\d(?:To)?)+)(?:\D|$)`)
+	namedID   = regexp.MustCompile(`([AJTDUPRHOSF])(\d\d)(To)?`)
 )
 
 // securityCase is a line of security-cases.txt.

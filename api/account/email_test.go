@@ -75,7 +75,7 @@ func TestVerifyEmail(t *testing.T) {
 				}
 			})
 		}
-	})
+	}, apitest.Verifying)
 }
 
 // P-03: somebody signed up with the address of somebody else, who then proves it. Whoever made the account keeps nothing.
@@ -129,7 +129,7 @@ func TestP03AHostileSignUp(t *testing.T) {
 				s.Login(account)
 			})
 		}
-	})
+	}, apitest.Verifying)
 }
 
 // P-12: sign-ups are no way to send mail to somebody again and again.
@@ -148,7 +148,7 @@ func TestP12SignUpsShareTheBudgetOfAnAddress(t *testing.T) {
 		if sent > 10 || sent < 5 {
 			t.Errorf("P-12 %d messages in five hours", sent)
 		}
-	})
+	}, apitest.Verifying)
 }
 
 func TestNoMessageAtSignUpWhereNobodyHasToProve(t *testing.T) {

@@ -2,7 +2,9 @@ package account_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -297,6 +299,32 @@ func TestP02ResetsAtOnce(t *testing.T) {
 	})
 }
 
+// What people read in a letter leads to the issuer, whatever Host a request for it had (P-12), and works.
+func TestTheLetterLeadsToTheIssuer(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		post := s.Replicas[0].Mail
+		post.Now = func(context.Context) (time.Time, error) { return s.Clock.Now(), nil }
+		alice := s.SignUp("alice")
+		s.Mails()
+		s.Advance(2 * time.Minute)
+		for _, email := range []string{alice.Email, "nobody@example.test"} {
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Host: "evil.test", Body: apitest.Fields{"email": email},
+				Header: http.Header{"X-Forwarded-Host": {"evil.test"}, "X-Forwarded-Proto": {"http"}, "Forwarded": {"host=evil.test"}}}).Want(202, "")
+		}
+		letters := s.Letters()
+		if len(letters) != 1 || letters[0].To.String() != alice.Email || strings.Contains(letters[0].Text+letters[0].HTML, "evil") {
+			t.Fatalf("P-12 %+v", letters)
+		}
+		_, rest, _ := strings.Cut(letters[0].Text, apitest.IssuerURL+"/reset/")
+		token, _, _ := strings.Cut(rest, "\r")
+		s.Secret(token)
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/password/reset", Body: apitest.Fields{"token": token, "new_password": s.Secret(nextPassword)}}).Want(204, "")
+		if state, err := s.DB.OutboxState(t.Context()); err != nil || state.Waiting != 1 { // the notice
+			t.Errorf("%+v %v", state, err)
+		}
+	})
+}
+
 // Without mail there is nothing of all that.
 func TestWithoutMail(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -328,6 +356,7 @@ func TestP14ADumpRedeemsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			at := url(t)
 			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
+			s.Replicas[0].Accounts.Verification = userstore.VerificationOptional
 			alice := s.SignUp("alice")
 			var secrets []string
 			look := func(when string) {

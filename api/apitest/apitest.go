@@ -28,6 +28,7 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/languages"
+	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -65,6 +66,7 @@ type Server struct {
 	issuerPath string // of an issuer …/p
 	secrets    *secrets
 	made       *made
+	letters    *letters
 }
 
 // made are the private keys that were generated, for Key.
@@ -79,6 +81,7 @@ type Replica struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
 	Keys     *keys.Manager
+	Mail     *mail.Worker // nothing runs it: see Server.Letters
 	HTTP     *httptest.Server
 }
 
@@ -107,7 +110,7 @@ func New(t testing.TB, o Options) *Server {
 		t.Fatal(err)
 	}
 	// Whole seconds, so that what tokens say and what the store keeps are equal.
-	s := &Server{issuerPath: issuer.Path, T: t, DB: o.DB, Clock: &Clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}, Log: &Log{}, secrets: &secrets{}, made: &made{}}
+	s := &Server{issuerPath: issuer.Path, T: t, DB: o.DB, Clock: &Clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}, Log: &Log{}, secrets: &secrets{}, made: &made{}, letters: &letters{}}
 	ready := keystest.Generator()
 	generate := func(alg string) (crypto.Signer, error) {
 		key, err := ready(alg)
@@ -149,7 +152,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Accounts = &userstore.Accounts{MinPassword: 15, SignupEnabled: true}
+	r.Accounts = &userstore.Accounts{MinPassword: 15, SignupEnabled: true, Verification: userstore.VerificationOff}
 	r.Issuer = &issuer.Issuer{
 		URL:            o.IssuerURL,
 		AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour, RefreshIdle: 336 * time.Hour,
@@ -158,6 +161,9 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		UILocales: languages.Tags(),
 	}
 	r.API = &api.Server{JWKSMaxAge: 5 * time.Minute, JSONLogin: true}
+	if r.Mail, err = s.mail(o.IssuerURL); err != nil {
+		t.Fatal(err)
+	}
 	err = server.Compose(server.Parts{
 		Store: store, Keys: r.Keys, Pages: pages, Now: s.Clock.Now, Log: log,
 		// argon2id as cheap as it gets: what it costs is tested where it lives.
@@ -165,6 +171,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		// A budget of one account as everywhere; none of a network, for tests all come from one.
 		Throttle:  &userstore.Throttle{},
 		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
+		Mail: r.Mail,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
 				return err
@@ -176,6 +183,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	if err != nil {
 		t.Fatalf("compose the server: %v", err)
 	}
+	r.Mail.Now = func(context.Context) (time.Time, error) { return s.Clock.Now(), nil }
 	t.Cleanup(r.Accounts.Throttle.Drain)
 	if o.Configure != nil {
 		o.Configure(r)

@@ -8,6 +8,11 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
+// Verifying is an option of Each: sign-ups are asked to prove their address.
+func Verifying(o *Options) {
+	o.Configure = func(r *Replica) { r.Accounts.Verification = userstore.VerificationOptional }
+}
+
 // Mail is a message as it went out.
 type Mail struct {
 	outbox.Message

@@ -176,7 +176,7 @@ func TestVerifyAtThePages(t *testing.T) {
 				t.Errorf("%d %s", done.Status, done.Text())
 			}
 		})
-	})
+	}, apitest.Verifying)
 }
 
 var all = userstore.UserQuery{Limit: 100}

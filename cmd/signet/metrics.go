@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
@@ -42,7 +43,7 @@ type cell struct {
 	latency  prometheus.Observer
 }
 
-func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB, now func() time.Time) *metrics {
+func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB, post *mail.Worker, now func() time.Time) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -81,6 +82,17 @@ func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB,
 			}
 			return 1
 		}),
+		gauge("signet_mail_waiting", "Messages that wait in the outbox.", func() float64 { return float64(post.Stats().Waiting) }),
+		gauge("signet_mail_oldest_seconds", "Age of the oldest message that waits; 0 when none does.", func() float64 {
+			oldest := post.Stats().Oldest
+			if oldest.IsZero() {
+				return 0
+			}
+			return max(0, now().Sub(oldest).Seconds())
+		}),
+		counter("signet_mail_sent_total", "Messages that the mail server accepted from this replica since its start.", func() float64 { return float64(post.Stats().Sent) }),
+		counter("signet_mail_failed_total", "Attempts of this replica to send a message that failed.", func() float64 { return float64(post.Stats().Failed) }),
+		counter("signet_mail_given_up_total", "Messages that this replica gave up.", func() float64 { return float64(post.Stats().GivenUp) }),
 		&keyCollector{manager: manager, now: now},
 		&poolCollector{db: db},
 	)

@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 //	nosecrets FILE…              O-03: no planted secret is in these files
 //	refused FILE REGEXP          users import refuses the file on one line that matches and prints nothing of it
 //	mode FILE OCTAL              the file's permissions
+//	mailserver                   a mail server with TLS, a user and a password; sets SIGNET_MAIL_SMTP, writes password.txt and ca.pem
+//	mailserver REPLY             what it says to a recipient from now on, such as 450; 250 accepts
+//	letters N [REGEXP]           waits until the mail server has accepted N letters, of which the last one matches
 //	freeaddr VAR                 an address of this machine that no other program listens on
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -65,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"ready": cmdReady, "http": cmdHTTP, "take": cmdTake, "claim": cmdClaim, "until": cmdUntil, "welcome": cmdWelcome,
 			"refused": cmdRefused,
 			"secret":  cmdSecret, "nosecrets": cmdNoSecrets, "mode": cmdMode,
+			"mailserver": cmdMailServer, "letters": cmdLetters,
 			"freeaddr": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], testport.Address(t)) },
 		},
 	})

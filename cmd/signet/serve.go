@@ -93,6 +93,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if err != nil {
 		return err
 	}
+	texts, err := readMailTexts(c)
+	if err != nil {
+		return err
+	}
 	db, keks, fresh, err := a.openForServing(ctx, c, migrate, log)
 	if err != nil {
 		return err
@@ -160,7 +164,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		FailuresPerBlock:   c.FailuresPerBlock(),
 	}
 	defer throttle.Drain()
-	metrics := newMetrics(hasher, manager, db, a.now)
+	post, err := newMail(c, listener.Addr().String(), texts, files)
+	if err != nil {
+		return err
+	}
+	metrics := newMetrics(hasher, manager, db, post, a.now)
 	var stopping atomic.Bool
 	endpoints := &api.Server{
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
@@ -178,6 +186,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Throttle:   throttle,
 		Admission:  admission,
 		Cache:      &issuer.ClientCache{For: time.Second},
+		Mail:       post,
 		ClientKeys: &issuer.ClientKeys{Fetch: abroad.Get},
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
@@ -186,7 +195,6 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 			Service:       serviceNames(c, listener.Addr().String()),
 			BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 			SignupEnabled: c.Accounts.Signup,
-			NoMail:        true, // nothing sends what the outbox holds
 		},
 		Issuer:  iss,
 		Clients: &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()},
@@ -210,9 +218,15 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
+	// No new message is taken once the server stops; one that is under way has the time of the last requests.
+	mailing, stopMail := context.WithCancel(ctx)
+	defer stopMail()
+	running.Go(func() { post.Run(mailing) })
 	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
 	warnOfStrangers(ctx, db, iss.Resources, log) // before anybody is answered, and so before anybody stops us
+
+	tellOfMail(c, post, log)
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()

@@ -199,6 +199,7 @@ func (a *app) withAccounts(ctx context.Context, fn func(*userstore.Accounts, *sq
 		Service:       serviceNames(c, ""),
 		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 		SignupEnabled: c.Accounts.Signup,
+		NoMail:        !c.HasMail(),
 	}, db)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/required"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -41,6 +42,9 @@ type Parts struct {
 	Admission *issuer.Admission
 	Cache     *issuer.ClientCache
 
+	// Mail sends what waits in the outbox, once it is run. A server without mail says so: mail.Absent.
+	Mail *mail.Worker
+
 	ClientKeys *issuer.ClientKeys          // optional; without them no client may have a jwks_uri
 	Ready      func(context.Context) error // an error says why not, errors.Join for several reasons
 	Metrics    api.Metrics                 // optional; without them nothing is counted
@@ -61,6 +65,12 @@ func Compose(p Parts) error {
 		return errors.New("the issuer has no URL")
 	}
 
+	m := p.Mail
+	m.Store, m.Now, m.Log, m.Contents = p.Store, p.Store.Now, p.Log, p.Accounts.Contents
+	if err := m.Complete(); err != nil {
+		return err
+	}
+
 	if p.Throttle != userstore.NoThrottle {
 		p.Throttle.Store, p.Throttle.Secret, p.Throttle.Log = p.Store, p.Keys.BudgetSecret, p.Log
 	}
@@ -69,6 +79,7 @@ func Compose(p Parts) error {
 	a.Store, a.Hasher, a.Throttle = p.Store, p.Hasher, p.Throttle
 	a.Now, a.NewID, a.Log = p.Now, NewID, p.Log
 	a.TokenSecret = func() ([]byte, error) { return p.Keys.Secret(keys.OneTime) }
+	a.NoMail = m.Way == mail.Absent
 
 	i := p.Issuer
 	i.Accounts, i.Keys = a, p.Keys

@@ -10,6 +10,7 @@ import (
 
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -27,6 +28,7 @@ func parts(t *testing.T) server.Parts {
 		Store: sqltest.SQLite(t), Keys: &keys.Manager{}, Pages: pages, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Hasher:   password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 1, 1, time.Second),
 		Throttle: &userstore.Throttle{}, Admission: issuer.NewAdmission(0, 0), Cache: &issuer.ClientCache{For: time.Second},
+		Mail:     &mail.Worker{Way: mail.Absent},
 		Ready:    func(context.Context) error { return nil },
 		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &userstore.Registry{}, API: &api.Server{},
 	}
@@ -55,8 +57,40 @@ func TestAMissingPartFailsTheStart(t *testing.T) {
 	}
 }
 
-// What Compose joins is whole: the handler finds nothing missing in it, and without Compose it says
-// what is.
+// A way that is there needs all that its letters are made of.
+func TestMailNeedsEveryPart(t *testing.T) {
+	p := parts(t)
+	if err := server.Compose(p); err != nil || !p.Accounts.NoMail {
+		t.Errorf("without mail: %v, and messages would be written: %t", err, !p.Accounts.NoMail)
+	}
+	texts, err := mail.LoadTexts(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := mail.ParseAddress("signet@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		worker *mail.Worker
+		want   string
+	}{
+		{&mail.Worker{}, "mail.Worker is made without Way, Compose"},
+		{&mail.Worker{Way: &mail.Files{Folder: "x"}}, "mail.Worker is made without Compose"},
+		{&mail.Worker{Way: &mail.Files{Folder: "x"}, Compose: &mail.Composer{From: from, Service: "S", Issuer: "https://id.test"}}, "mail.Composer is made without Texts"},
+		{&mail.Worker{Way: &mail.Files{Folder: "x"}, Compose: &mail.Composer{Service: "S", Issuer: "https://id.test", Texts: texts}}, "mail.Composer is made without From"},
+		{&mail.Worker{Way: &mail.Files{Folder: "x"}, Compose: &mail.Composer{From: from, Service: "S", Issuer: "https://id.test", Texts: texts}}, ""},
+	} {
+		p := parts(t)
+		p.Mail = c.worker
+		err := server.Compose(p)
+		if c.want == "" && (err != nil || p.Accounts.NoMail) || c.want != "" && (err == nil || !strings.HasSuffix(err.Error(), c.want)) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+}
+
+// What Compose joins is whole: the handler finds nothing missing in it, and without Compose it says what is.
 func TestTheHandlerNeedsEveryPart(t *testing.T) {
 	p := parts(t)
 	if _, err := p.API.Handler(); err == nil || !strings.Contains(err.Error(), "Issuer, Accounts, Clients, Store, Pages, JWKS, Secret, Ready, Now, NewID, Log") {

@@ -38,10 +38,10 @@ func waitingRow(row scanner) (w outbox.Waiting, err error) {
 }
 
 const (
-	someDue = `SELECT id FROM outbox WHERE due_at <= $1 ORDER BY due_at, id LIMIT 1`
+	someDue = `SELECT id FROM outbox WHERE due_at <= $1 LIMIT 1`
 	// Of two who found the same row, the second waits for the first at the row and then looks at due_at again.
 	claimMessage = `UPDATE outbox SET due_at = $1, lease = $2, attempts = attempts + 1
-		WHERE id = (SELECT o.id FROM outbox o WHERE o.due_at <= $3 ORDER BY o.due_at, o.id LIMIT 1) AND due_at <= $4
+		WHERE id = (SELECT o.id FROM outbox o WHERE o.due_at <= $3 ORDER BY o.due_at, o.at, o.id LIMIT 1) AND due_at <= $4
 		RETURNING ` + waitingOf
 )
 

@@ -144,7 +144,7 @@ func outboxLeases(t *testing.T, f *fixture) {
 	equal(t, "accepted", len(f.waits(t, m.To)), 0)
 }
 
-// What has not been tried goes before what failed, and of that what is due longest.
+// What has not been tried goes before what failed, the oldest first, and of what failed what is due longest.
 func outboxOrder(t *testing.T, f *fixture) {
 	var all []outbox.Message
 	for i := range 25 {
@@ -176,11 +176,12 @@ func outboxOrder(t *testing.T, f *fixture) {
 		equal(t, fmt.Sprintf("in pages of %d", limit), got, all)
 	}
 	late, early := f.claim(t, f.now), f.claim(t, f.now)
+	equal(t, "the oldest", []string{late.ID, early.ID}, []string{all[0].ID, all[1].ID})
 	must(t, f.PostponeMessage(t.Context(), late.ID, late.Lease, f.now.Add(20*time.Second), ""))
 	must(t, f.PostponeMessage(t.Context(), early.ID, early.Lease, f.now.Add(10*time.Second), ""))
-	for range 23 {
-		if w := f.claim(t, f.now.Add(time.Minute)); w.Attempts != 1 {
-			t.Fatalf("%+v goes before what was not tried", w)
+	for _, m := range all[2:] {
+		if w := f.claim(t, f.now.Add(time.Minute)); w.Attempts != 1 || w.ID != m.ID {
+			t.Fatalf("%+v goes before %+v, which was not tried", w, m)
 		}
 	}
 	equal(t, "then", f.claim(t, f.now.Add(time.Minute)).ID, early.ID)

@@ -21,7 +21,7 @@ CREATE TABLE outbox (
     attempts BIGINT NOT NULL,
     reason   TEXT   NOT NULL
 );
-CREATE INDEX outbox_due ON outbox (due_at, id);
+CREATE INDEX outbox_due ON outbox (due_at, at, id);
 CREATE INDEX outbox_at ON outbox (at, id);
 
 -- For people with psql.

@@ -21,5 +21,5 @@ CREATE TABLE outbox (
     attempts INTEGER NOT NULL,
     reason   TEXT    NOT NULL
 ) STRICT;
-CREATE INDEX outbox_due ON outbox (due_at, id);
+CREATE INDEX outbox_due ON outbox (due_at, at, id);
 CREATE INDEX outbox_at ON outbox (at, id);

@@ -1,0 +1,10 @@
+package mail
+
+// Abroad is s as if its server were on another machine: TLS is demanded.
+func (s *SMTP) Abroad() *SMTP {
+	s.loopback = false
+	return s
+}
+
+// WaitAfter is how long a worker waits.
+var WaitAfter = waitAfter

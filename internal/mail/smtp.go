@@ -1,0 +1,347 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/textproto"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/signet-id/signet/internal/printable"
+)
+
+// Way takes letters away.
+type Way interface {
+	// Send hands a letter over within the time of ctx. answer is what took it said. An error is a *Fault.
+	Send(ctx context.Context, l Letter) (answer string, err error)
+}
+
+// Fault is why a letter was not taken.
+type Fault struct {
+	Final  bool   // this letter will never be taken: no use in trying again
+	Reason string // fit to be stored: no content of the letter, no password
+	Answer string // what the server said; may quote the letter
+}
+
+func (f *Fault) Error() string {
+	if f.Answer != "" {
+		return f.Answer
+	}
+	return f.Reason
+}
+
+// SMTP hands letters to a mail server. Make one by ParseSMTP.
+type SMTP struct {
+	Password string
+	Helo     string         // how this server introduces itself: its host name
+	CAs      *x509.CertPool // nil: the system's
+
+	address  string // host:port
+	host     string
+	user     string
+	implicit bool // TLS from the first byte
+	loopback bool // TLS is not demanded
+}
+
+// ParseSMTP reads smtps://user@host:465 or smtp://user@host:587. The user and the port may be left out.
+func ParseSMTP(text string) (*SMTP, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || u.Opaque != "" {
+		return nil, errors.New("is not the URL of a mail server; write one such as smtps://user@mail.example.com:465 or smtp://user@mail.example.com:587") // not shown: it may hold a password
+	}
+	if _, has := u.User.Password(); has {
+		return nil, errors.New("holds a password; give it as mail.password or mail.password_file")
+	}
+	if strings.Trim(u.Path, "/") != "" || strings.ContainsAny(text, "?#") {
+		return nil, errors.New("has a path, a query or a fragment; write scheme, user, host and port only")
+	}
+	s := &SMTP{host: u.Hostname(), user: u.User.Username(), implicit: u.Scheme == "smtps"}
+	port := u.Port()
+	if port == "" {
+		port = map[bool]string{true: "465", false: "587"}[s.implicit]
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strings.HasSuffix(u.Host, ":") {
+		return nil, errors.New("has no proper port; write a number from 1 to 65535")
+	}
+	if strings.ContainsFunc(s.user, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.ContainsAny(s.host, " /\\@") {
+		return nil, errors.New("has a character in its user or host that does not belong there")
+	}
+	s.address = net.JoinHostPort(s.host, port)
+	if ip, err := netip.ParseAddr(s.host); err == nil {
+		s.loopback = ip.IsLoopback()
+	} else {
+		s.loopback = s.host == "localhost"
+	}
+	return s, nil
+}
+
+// User is whom the server is told that this is; empty: nobody logs in.
+func (s *SMTP) User() string { return s.user }
+
+// String is where letters go, for people.
+func (s *SMTP) String() string { return s.address }
+
+// Send is one connection, one letter. Once the server has accepted the letter, nothing that happens to the connection
+// makes it a failure.
+func (s *SMTP) Send(ctx context.Context, l Letter) (answer string, err error) {
+	m, err := l.message()
+	if err != nil {
+		return "", &Fault{Final: true, Reason: err.Error()}
+	}
+	outer := ctx
+	var opened *boundedConn
+	stop := func() bool { return true }
+	defer func() {
+		stop()
+		if opened != nil {
+			opened.Close() // the library leaves the connection open when it gives up early
+		}
+	}()
+	config := &tls.Config{ServerName: s.host, RootCAs: s.CAs, MinVersion: tls.VersionTLS12}
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		plain, err := (&net.Dialer{}).DialContext(ctx, network, s.address)
+		if err != nil {
+			return nil, err
+		}
+		until, _ := ctx.Deadline()
+		bounded := &boundedConn{Conn: plain}
+		opened = bounded
+		if err := bounded.end(until); err != nil {
+			return nil, err
+		}
+		// A read that hangs ends when ctx does, for whatever reason.
+		stop = context.AfterFunc(outer, func() { _ = bounded.end(time.Now()) })
+		if !s.implicit {
+			return bounded, nil
+		}
+		secure := tls.Client(bounded, config)
+		return secure, secure.HandshakeContext(ctx)
+	}
+	policy := gomail.TLSMandatory
+	if s.loopback {
+		policy = gomail.NoTLS
+	}
+	left := time.Minute
+	if end, ok := ctx.Deadline(); ok {
+		left = time.Until(end)
+	}
+	if left <= 0 {
+		return "", &Fault{Reason: "no time was left"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	options := []gomail.Option{
+		gomail.WithTimeout(left), gomail.WithTLSConfig(config), gomail.WithTLSPolicy(policy), gomail.WithDialContextFunc(dial),
+		gomail.WithHELO(s.helo()), gomail.WithoutNoop(), gomail.WithoutRset(),
+	}
+	if s.implicit {
+		options = append(options, gomail.WithSSL())
+	}
+	if s.user != "" {
+		options = append(options, gomail.WithSMTPAuthCustom(&login{s: s}))
+	}
+	client, err := gomail.NewClient(s.host, options...)
+	if err != nil {
+		return "", &Fault{Reason: "the mail client cannot be made: " + s.clean(err.Error())}
+	}
+	connection, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return "", s.fault(err)
+	}
+	err = client.SendWithSMTPClient(connection, m)
+	if m.IsDelivered() {
+		_ = opened.end(time.Now().Add(min(time.Second, left)))
+		_ = client.CloseWithSMTPClient(connection) // QUIT; whatever comes of it, the letter is theirs
+		return s.clean(m.ServerResponse()), nil
+	}
+	if err == nil {
+		err = errors.New("the letter was not handed over")
+	}
+	return "", s.fault(err)
+}
+
+// helo is a domain, or an address in brackets (RFC 5321 section 4.1.3).
+func (s *SMTP) helo() string {
+	ip, err := netip.ParseAddr(s.Helo)
+	switch {
+	case s.Helo == "":
+		return "localhost"
+	case err == nil && ip.Is4():
+		return "[" + s.Helo + "]"
+	case err == nil:
+		return "[IPv6:" + s.Helo + "]"
+	}
+	return s.Helo
+}
+
+// boundedConn keeps whatever uses a connection from staying longer than its end.
+type boundedConn struct {
+	net.Conn
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+// end sets the end.
+func (c *boundedConn) end(until time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = until
+	return c.Conn.SetDeadline(until)
+}
+
+func (c *boundedConn) set(set func(time.Time) error, t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.until.IsZero() && (t.IsZero() || t.After(c.until)) {
+		t = c.until
+	}
+	return set(t)
+}
+
+// SetDeadline, SetReadDeadline and SetWriteDeadline are those of a connection.
+func (c *boundedConn) SetDeadline(t time.Time) error      { return c.set(c.Conn.SetDeadline, t) }
+func (c *boundedConn) SetReadDeadline(t time.Time) error  { return c.set(c.Conn.SetReadDeadline, t) }
+func (c *boundedConn) SetWriteDeadline(t time.Time) error { return c.set(c.Conn.SetWriteDeadline, t) }
+
+// login proves who this is, by PLAIN or LOGIN, which every server has: the connection is what hides the password. Without
+// TLS it never leaves this machine.
+type login struct {
+	s    *SMTP
+	auth smtp.Auth
+}
+
+func (a *login) Start(server *smtp.ServerInfo) (string, []byte, error) {
+	if !server.TLS && !a.s.loopback {
+		return "", nil, errors.New("the connection is not encrypted")
+	}
+	for _, mechanism := range server.Auth {
+		switch strings.ToUpper(mechanism) {
+		case "PLAIN":
+			a.auth = smtp.PlainAuth("", a.s.user, a.s.Password, a.s.host, true)
+			return a.auth.Start(server)
+		case "LOGIN":
+			a.auth = smtp.LoginAuth(a.s.user, a.s.Password, a.s.host, true)
+		}
+	}
+	if a.auth == nil {
+		return "", nil, errors.New("the server takes neither PLAIN nor LOGIN for a password")
+	}
+	return a.auth.Start(server)
+}
+
+func (a *login) Next(fromServer []byte, more bool) ([]byte, error) {
+	return a.auth.Next(fromServer, more)
+}
+
+// fault says what to make of an error of the library. A refusal of the address or of the content is final (RFC 5321
+// section 4.2.1); one that an operator can lift is not: a wrong password, a sender that is not allowed, a relay that
+// is closed (RFC 3463: 5.7).
+func (s *SMTP) fault(err error) *Fault {
+	var refused *gomail.SendError
+	var protocol *textproto.Error
+	switch {
+	case errors.As(err, &refused) && refused.ErrorCode() != 0:
+		answer := s.clean(answered(refused))
+		f := &Fault{Answer: answer, Reason: "the mail server answered " + answer}
+		if refused.ErrorCode() >= 500 {
+			switch refused.Reason {
+			case gomail.ErrSMTPRcptTo:
+				f.Final = !policyCode.MatchString(answer)
+			case gomail.ErrSMTPData, gomail.ErrSMTPDataClose, gomail.ErrWriteContent:
+				f.Final = true
+			}
+		}
+		switch refused.Reason {
+		case gomail.ErrSMTPData, gomail.ErrSMTPDataClose, gomail.ErrWriteContent:
+			// Whoever has seen the letter may quote it.
+			f.Reason = "the mail server answered " + replyCode.FindString(answer) + " to the message"
+		}
+		return f
+	case errors.As(err, &protocol):
+		answer := s.clean(fmt.Sprintf("%03d %s", protocol.Code, protocol.Msg))
+		return &Fault{Answer: answer, Reason: "the mail server answered " + answer}
+	}
+	return &Fault{Reason: s.clean(networkReason(err))}
+}
+
+var (
+	policyCode = regexp.MustCompile(`^5\d\d[ -]5\.7\.\d`)
+	replyCode  = regexp.MustCompile(`^\d{3}([ -]\d\.\d{1,3}\.\d{1,3})?`)
+)
+
+// answered is the server's answer in an error of the library, which writes words around it.
+func answered(e *gomail.SendError) string {
+	text := e.Error()
+	if i := strings.Index(text, strconv.Itoa(e.ErrorCode())); i >= 0 {
+		text = text[i:]
+	}
+	text, _, _ = strings.Cut(text, ", affected ")
+	return unquoted(text)
+}
+
+// unquoted is 550 no for 550 "no", as the library writes an answer.
+func unquoted(text string) string {
+	code, quoted, found := strings.Cut(text, " ")
+	if plain, err := strconv.Unquote(quoted); found && err == nil {
+		return code + " " + plain
+	}
+	return text
+}
+
+// clean makes a server's words one line of bounded length, without the password that it may have repeated.
+func (s *SMTP) clean(text string) string {
+	for _, secret := range []string{s.Password, base64.StdEncoding.EncodeToString([]byte(s.Password)),
+		base64.StdEncoding.EncodeToString([]byte("\x00" + s.user + "\x00" + s.Password))} {
+		if s.Password != "" {
+			text = strings.ReplaceAll(text, secret, "[redacted]")
+		}
+	}
+	text = printable.Text(strings.Join(strings.Fields(text), " "))
+	if r := []rune(text); len(r) > 300 {
+		text = string(r[:299]) + "…"
+	}
+	return text
+}
+
+// networkReason says why a server could not be talked to.
+func networkReason(err error) string {
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &certificate):
+		return "the mail server's certificate is not trusted: " + certificate.Err.Error()
+	case errors.As(err, &record):
+		return "the mail server does not speak TLS on this port; smtps:// is TLS from the first byte, smtp:// begins with STARTTLS"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the name " + dns.Name + " cannot be resolved"
+	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err), errors.Is(err, os.ErrDeadlineExceeded):
+		return "the mail server gave no answer in time"
+	case errors.Is(err, context.Canceled):
+		return "sending was interrupted"
+	}
+	for _, end := range []string{"EOF", "connection reset by peer", "broken pipe"} {
+		if strings.HasSuffix(err.Error(), end) {
+			return "the mail server ended the connection"
+		}
+	}
+	if strings.Contains(err.Error(), "does not support STARTTLS") {
+		return "the mail server offers no STARTTLS, and without TLS nothing is sent over a network"
+	}
+	return fmt.Sprintf("the mail server cannot be used: %v", err)
+}

@@ -1,0 +1,344 @@
+package mail
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"math/big"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
+	"github.com/signet-id/signet/internal/required"
+	"github.com/signet-id/signet/userstore"
+)
+
+// Worker sends what waits in the outbox. Fill in the fields, then Run it. Workers of several replicas share one outbox: a
+// message is one worker's for as long as its lease, and a send takes half of that at most, so that what a worker
+// begins is over before another one may begin it.
+type Worker struct {
+	Way     Way       // Absent: nothing is sent; what waits is given up when it is of no use any more
+	Compose *Composer // not needed by Absent
+
+	// Filled in by whoever composes the server. Contents makes links and codes; userstore.ErrNothingToSend says that a
+	// message has nobody to go to.
+	Contents func(context.Context, outbox.Message) (outbox.Contents, error)
+	Store    userstore.Outbox
+	Now      func(context.Context) (time.Time, error) // the database's clock, which all replicas share
+	Log      *slog.Logger
+
+	Lease  time.Duration // 0: two minutes
+	Poll   time.Duration // how often to look when nothing was due; 0: a second
+	AtOnce int           // letters; 0: four
+
+	sent, failed, givenUp atomic.Int64
+	mu                    sync.Mutex
+	state                 outbox.State
+}
+
+// Complete says what of a worker was forgotten.
+func (w *Worker) Complete() error {
+	if w.Way == Absent {
+		return required.Missing(w, "Compose")
+	}
+	if err := required.Missing(w); err != nil {
+		return err
+	}
+	if err := required.Missing(w.Compose); err != nil {
+		return err
+	}
+	if w.Compose.From == (Address{}) {
+		return errors.New("mail.Composer is made without From")
+	}
+	return nil
+}
+
+// Absent is the Way where there is no mail.
+var Absent Way = absent{}
+
+type absent struct{}
+
+func (absent) Send(context.Context, Letter) (string, error) {
+	return "", &Fault{Reason: "there is no mail; set mail.smtp"}
+}
+
+// Stats is for metrics: of this worker since its start, but for what waits, which is everybody's and as old as Poll.
+type Stats struct {
+	Waiting               int
+	Oldest                time.Time // zero: none waits
+	Sent, Failed, GivenUp int64     // Failed: attempts
+}
+
+// Stats is what the worker did, and what waits.
+func (w *Worker) Stats() Stats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return Stats{w.state.Waiting, w.state.Oldest, w.sent.Load(), w.failed.Load(), w.givenUp.Load()}
+}
+
+func (w *Worker) lease() time.Duration { return orElse(w.Lease, 2*time.Minute) }
+
+func orElse(d, otherwise time.Duration) time.Duration {
+	if d <= 0 {
+		return otherwise
+	}
+	return d
+}
+
+const (
+	// finishWithin is how long letters that are under way may take when the server stops; the end of a process must
+	// not wait for a slow mail server. What is cut off is sent again by another worker.
+	finishWithin = 5 * time.Second
+	// noteWithin is how long the outcome of a send may take to be stored, whatever ended meanwhile.
+	noteWithin = 5 * time.Second
+	// countEvery is how old the numbers of metrics may be.
+	countEvery = 10 * time.Second
+)
+
+// Run sends until ctx has ended.
+func (w *Worker) Run(ctx context.Context) {
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var under sync.WaitGroup
+	defer func() {
+		done := make(chan struct{})
+		go func() { under.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(finishWithin):
+			stop()
+			<-done
+		}
+	}()
+	under.Go(func() { w.count(ctx) })
+	atOnce := w.AtOnce
+	if atOnce <= 0 {
+		atOnce = 4
+	}
+	slots := make(chan struct{}, atOnce)
+	quiet := false // the store was told of to be out of reach
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		claimed, began, err := w.claim(ctx)
+		if err == nil {
+			quiet = false
+			under.Go(func() {
+				defer func() { <-slots }()
+				w.send(sending, claimed, began)
+			})
+			continue
+		}
+		<-slots
+		if !errors.Is(err, userstore.ErrNotFound) && ctx.Err() == nil && !quiet {
+			quiet = true
+			w.Log.Warn("the outbox cannot be read; messages wait until it can", "error", err)
+		}
+		if !pause(ctx, orElse(w.Poll, time.Second)) {
+			return
+		}
+	}
+}
+
+// Step sends whatever is due, one after the other, and counts what it took.
+func (w *Worker) Step(ctx context.Context) (int, error) {
+	for n := 0; ; n++ {
+		claimed, began, err := w.claim(ctx)
+		if errors.Is(err, userstore.ErrNotFound) {
+			return n, w.countOnce(ctx)
+		}
+		if err != nil {
+			return n, err
+		}
+		w.send(ctx, claimed, began)
+	}
+}
+
+// claimed is a message with the database's time at which it was taken.
+type claimed struct {
+	outbox.Waiting
+	at time.Time
+}
+
+// claim takes a message. began is when the lease began by our own clock, or before: by it the send is timed.
+func (w *Worker) claim(ctx context.Context) (c claimed, began time.Time, err error) {
+	began = time.Now()
+	if c.at, err = w.Now(ctx); err != nil {
+		return c, began, err
+	}
+	c.Waiting, err = w.Store.ClaimMessage(ctx, newLease(), c.at, c.at.Add(w.lease()))
+	return c, began, err
+}
+
+func newLease() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// send sends one message and notes what came of it. ctx ends only when the process must.
+func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
+	log := w.Log.With("message_id", c.ID, "kind", string(c.Kind), "user_id", c.UserID, "attempt", c.Attempts)
+	if w.Way == Absent {
+		if c.at.Before(c.EndsAt) {
+			w.note(ctx, log, func(ctx context.Context) error {
+				return w.Store.PostponeMessage(ctx, c.ID, c.Lease, earlier(c.at.Add(time.Hour), c.EndsAt), "there is no mail; set mail.smtp")
+			})
+			return
+		}
+		w.giveUp(ctx, log, c, "ended", "there was no mail")
+		return
+	}
+	if !c.at.Before(c.EndsAt) {
+		w.giveUp(ctx, log, c, "ended", c.Reason)
+		return
+	}
+	answer, err := w.try(ctx, c, began)
+	if errors.Is(err, userstore.ErrNothingToSend) { // somebody asked for it who has no account, or none any more
+		log.Debug("message dropped; it has nobody to go to")
+		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
+		return
+	}
+	if err == nil {
+		w.sent.Add(1)
+		log.Info("message sent", "answer", anonymous(answer, c.To), "waited", c.at.Sub(c.At).Round(time.Millisecond))
+		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
+		return
+	}
+	w.failed.Add(1)
+	fault := &Fault{Reason: err.Error()}
+	errors.As(err, &fault)
+	reason := anonymous(fault.Reason, c.To)
+	next := c.at.Add(waitAfter(c.Attempts))
+	switch {
+	case fault.Final:
+		w.giveUp(ctx, log, c, "refused", reason)
+	case !next.Before(c.EndsAt):
+		w.giveUp(ctx, log, c, "ended", reason)
+	default:
+		log.Warn("message not sent; it is tried again", "reason", reason, "next", next)
+		w.note(ctx, log, func(ctx context.Context) error {
+			return w.Store.PostponeMessage(ctx, c.ID, c.Lease, next, reason)
+		})
+	}
+}
+
+// anonymous is a server's words without the address, which the log does not have either.
+func anonymous(text, address string) string { return strings.ReplaceAll(text, address, "ADDRESS") }
+
+// try composes a letter and sends it, within half of the lease.
+func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer string, err error) {
+	contents, err := w.Contents(ctx, c.Message)
+	switch {
+	case errors.Is(err, userstore.ErrNothingToSend):
+		return "", err
+	case err != nil:
+		return "", &Fault{Reason: "the message could not be made; the log of the server says why"}
+	}
+	letter, err := w.Compose.ComposeWith(c.Message, contents)
+	if err != nil {
+		return "", &Fault{Reason: err.Error()}
+	}
+	ctx, cancel := context.WithDeadline(ctx, began.Add(w.lease()/2))
+	defer cancel()
+	return w.Way.Send(ctx, letter)
+}
+
+func (w *Worker) giveUp(ctx context.Context, log *slog.Logger, c claimed, why, reason string) {
+	e := audit.New(audit.WithOrigin(ctx, audit.Origin{Actor: audit.Actor{Type: audit.BySystem}}), c.at, audit.MailGivenUp, audit.User(c.UserID)).Failed(why)
+	e.Changes = []audit.Change{{Field: "message", After: string(c.Kind)}}
+	w.note(ctx, log, func(ctx context.Context) error {
+		err := w.Store.GiveUpMessage(ctx, c.ID, c.Lease, e)
+		if err == nil {
+			w.givenUp.Add(1)
+			log.Error("message given up; it is not tried again", "event", string(e.Name), "why", why, "reason", reason)
+		}
+		return err
+	})
+}
+
+// note stores an outcome. When it cannot be stored the lease ends by itself, and the message is taken again: of one that
+// was accepted, that is the one case in which a second copy is sent.
+func (w *Worker) note(ctx context.Context, log *slog.Logger, store func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+	defer cancel()
+	if err := store(ctx); err != nil && !errors.Is(err, userstore.ErrNotFound) {
+		log.Warn("the outcome of a message could not be stored; it is taken again when its lease has ended", "error", err)
+	}
+}
+
+// waitAfter is how long to wait after so many attempts: 10 s, doubled up to an hour, 20 % more or less.
+func waitAfter(attempts int) time.Duration {
+	d := min(10*time.Second<<min(max(attempts-1, 0), 10), time.Hour)
+	return jitter(d)
+}
+
+func jitter(d time.Duration) time.Duration {
+	spread := int64(d) * 2 / 5
+	if spread <= 0 {
+		return d
+	}
+	n, err := rand.Int(rand.Reader, big.NewInt(spread))
+	if err != nil {
+		return d
+	}
+	return d - d/5 + time.Duration(n.Int64())
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(jitter(d)):
+		return true
+	}
+}
+
+// count keeps the numbers of metrics young, whether or not there is anything to send.
+func (w *Worker) count(ctx context.Context) {
+	for {
+		if err := w.countOnce(ctx); err != nil && ctx.Err() == nil {
+			w.Log.Debug("the outbox could not be counted", "error", err)
+		}
+		if !pause(ctx, countEvery) {
+			return
+		}
+	}
+}
+
+func (w *Worker) countOnce(ctx context.Context) error {
+	state, err := w.Store.OutboxState(ctx)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state = state
+	return nil
+}
+
+// Where tells people where a Way leads.
+func Where(way Way) string {
+	switch way := way.(type) {
+	case *SMTP:
+		return way.String()
+	case *Files:
+		return strings.TrimSuffix(way.Folder, "/") + "/*.eml"
+	}
+	return "nowhere"
+}
