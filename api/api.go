@@ -157,6 +157,7 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/admin/users/{id}", admins.Only(admins.DeleteUser), accountAPI},
 		{"POST", "/v1/admin/users/{id}/disable", admins.Only(admins.DisableUser), accountAPI},
 		{"POST", "/v1/admin/users/{id}/enable", admins.Only(admins.EnableUser), accountAPI},
+		{"POST", "/v1/admin/users/{id}/verify-email", admins.Only(admins.VerifyEmail), accountAPI},
 		{"POST", "/v1/admin/users/{id}/password", admins.Only(admins.SetPassword), accountAPI},
 		{"PUT", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.GrantRole), accountAPI},
 		{"DELETE", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.RevokeRole), accountAPI},
@@ -180,6 +181,7 @@ func (s *Server) routes() []route {
 			{"GET", "/reset", front.ResetPage, ownPage},
 			{"POST", "/reset", front.ResetForm, ownPage},
 			{"GET", "/reset/{token}", front.ResetLink, ownPage},
+			{"GET", "/invite/{token}", front.InviteLink, ownPage},
 			{"GET", "/verify", front.VerifyPage, ownPage},
 			{"POST", "/verify", front.VerifyForm, ownPage},
 			{"GET", "/verify/{token}", front.VerifyLink, ownPage},
@@ -188,6 +190,7 @@ func (s *Server) routes() []route {
 			{"POST", "/v1/password/reset", me.ResetPassword, accountAPI},
 			{"POST", "/v1/email/verification", me.AskVerification, accountAPI},
 			{"POST", "/v1/email/verify", me.VerifyEmail, accountAPI},
+			{"POST", "/v1/admin/users/{id}/invite", admins.Only(admins.InviteUser), accountAPI},
 		}...)
 	}
 	return list

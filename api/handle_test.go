@@ -81,7 +81,7 @@ func TestH10Methods(t *testing.T) {
 				head := s.Do(apitest.Request{Method: "HEAD", Path: url, Token: token})
 				// Some ask for more than an access token of any kind.
 				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403, "/assets/{name}": 404,
-					"/reset": 303, "/reset/{token}": 303, "/verify/{token}": 303}[path]
+					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303}[path]
 				if want == 0 {
 					want = 200
 				}

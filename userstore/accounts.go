@@ -113,6 +113,7 @@ type OperatorUser struct {
 	Roles         []string
 	IsStaff       bool
 	EmailVerified bool
+	Invite        bool // instead of a password: the user is sent a message to set one
 }
 
 // RegisterByOperator is Register for the command line: also when sign-up is closed.
@@ -140,7 +141,14 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	if u.Claims.PhoneNumberVerified {
 		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
 	}
-	fs.add("password", chosen(n.Password, a.minPassword(), u, a.Service))
+	switch {
+	case !n.Invite:
+		fs.add("password", chosen(n.Password, a.minPassword(), u, a.Service))
+	case n.Password != "":
+		fs.add("password", fault{CodeNotAllowed, "An invited user chooses the password; leave it out."})
+	case a.NoMail:
+		fs.add("invite", fault{CodeNotAllowed, "There is no mail to invite anybody by."})
+	}
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
@@ -164,16 +172,20 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	case !errors.Is(err, ErrNotFound):
 		return User{}, err
 	}
-	fs.add("password", a.breached(ctx, n.Password))
-	if err := fs.err(); err != nil {
-		return User{}, err
+	events := []audit.Event{audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))}
+	events[0].Changes = given(u)
+	if n.Invite {
+		events = append(events, a.invitation(ctx, u))
+	} else {
+		fs.add("password", a.breached(ctx, n.Password))
+		if err := fs.err(); err != nil {
+			return User{}, err
+		}
+		if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
+			return User{}, err
+		}
 	}
-	if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
-		return User{}, err
-	}
-	e := audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))
-	e.Changes = given(u)
-	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, e), e); err != nil {
+	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, events...), events...); err != nil {
 		return User{}, err
 	}
 	return u, nil

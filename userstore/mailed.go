@@ -77,15 +77,62 @@ func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Conte
 		return outbox.Contents{}, ErrNothingToSend
 	case err != nil:
 		return outbox.Contents{}, err
-	case !u.IsActive, m.Kind == outbox.VerifyEmail && u.EmailVerified:
+	case !u.IsActive, m.Kind == outbox.VerifyEmail && u.EmailVerified, m.UserID != "" && m.UserID != u.ID,
+		m.Kind == outbox.Invite && u.PasswordHash != "":
 		return outbox.Contents{}, ErrNothingToSend
 	}
 	err = a.Store.IssueToken(ctx, OneTimeToken{ID: m.ID, Kind: m.Kind, UserID: u.ID, AddressKey: key, At: m.At, EndsAt: m.EndsAt})
 	if errors.Is(err, ErrConflict) {
 		return outbox.Contents{}, ErrNothingToSend
 	}
+	c := outbox.Contents{To: u.Email, Locale: u.Claims.Locale, Link: page + secret.link(m.Kind, m.ID)}
+	if m.Kind != outbox.Invite { // nobody holds a handle
+		c.Code = secret.code(m.Kind, m.ID)
+	}
 	// To the address that the account has: what a stranger typed may have the same key and be another mailbox.
-	return outbox.Contents{To: u.Email, Locale: u.Claims.Locale, Link: page + secret.link(m.Kind, m.ID), Code: secret.code(m.Kind, m.ID)}, err
+	return c, err
+}
+
+// ErrHasPassword: only an account without a password can be invited to set one.
+var ErrHasPassword = errors.New("the account has a password")
+
+// ErrNoMail: nothing sends messages.
+var ErrNoMail = errors.New("there is no mail")
+
+// Invite sends a message with which the owner of an account without a password sets the first one. A newer one ends the one
+// before. ErrNotFound, ErrNoMail, ErrHasPassword, ErrAccountDisabled.
+func (a *Accounts) Invite(ctx context.Context, userID string) error {
+	u, err := a.Store.UserByID(ctx, userID)
+	switch {
+	case err != nil:
+		return err
+	case a.NoMail:
+		return ErrNoMail
+	case u.PasswordHash != "":
+		return ErrHasPassword
+	case !u.IsActive:
+		return ErrAccountDisabled
+	}
+	e := a.invitation(ctx, u)
+	return audit.Stored(ctx, a.Log, a.Store.Record(ctx, e), e)
+}
+
+// invitation is the entry of the audit log that carries the message.
+func (a *Accounts) invitation(ctx context.Context, u User) audit.Event {
+	now := a.now()
+	e := audit.New(ctx, now, audit.UserInvited, audit.User(u.ID))
+	e.Messages = []outbox.Message{{ID: nameable(a.NewID), Kind: outbox.Invite, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale, At: now, EndsAt: now.Add(inviteLasts)}}
+	return e
+}
+
+// AcceptInvitation sets the first password of an account by the link of an invitation, which proves the address, too.
+// ErrTokenInvalid, ErrOverloaded, ValidationError.
+func (a *Accounts) AcceptInvitation(ctx context.Context, token, next string) error {
+	p, err := a.present(ctx, outbox.Invite, Mailed{Token: token}, next)
+	if err != nil {
+		return err
+	}
+	return a.redeem(ctx, p, next, audit.PasswordReset)
 }
 
 // ResetPassword sets a new password by what a message brought, and ends whatever the account was signed in with. The

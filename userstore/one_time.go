@@ -48,16 +48,17 @@ type Redemption struct {
 const (
 	resetLasts  = 30 * time.Minute
 	verifyLasts = 24 * time.Hour
+	inviteLasts = 7 * 24 * time.Hour
 
 	// codeTries is how often a code may be tried with one handle: an eight-digit code is guessed once in 20 million handles.
 	codeTries = 5
 )
 
 // lasts is how long a token is of use, from the request on.
-var lasts = map[outbox.Kind]time.Duration{outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts}
+var lasts = map[outbox.Kind]time.Duration{outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts, outbox.Invite: inviteLasts}
 
 // pageOf is the path of the page that a message's link leads to.
-var pageOf = map[outbox.Kind]string{outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/"}
+var pageOf = map[outbox.Kind]string{outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/", outbox.Invite: "/invite/"}
 
 // mailLimits bound the messages to one address that people can cause without being signed in.
 var mailLimits = []Limit{

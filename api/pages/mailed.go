@@ -20,6 +20,7 @@ import (
 type mailedHandle struct {
 	Page    page   `json:"page"`
 	Token   string `json:"token,omitempty"`
+	Invited bool   `json:"invited,omitempty"` // the token is an invitation's
 	Handle  string `json:"handle,omitempty"`
 	Request string `json:"request,omitempty"` // the handle of the pending request to go on with; empty: none
 	Expires int64  `json:"expires"`
@@ -72,13 +73,14 @@ func (h *Handlers) unveil(handle, browser string, p page) (m mailedHandle, err e
 }
 
 // followLink takes the token out of the address: nothing has happened yet, for programs that look at mail follow links.
-func (h *Handlers) followLink(w http.ResponseWriter, r *http.Request, p page) error {
+func (h *Handlers) followLink(w http.ResponseWriter, r *http.Request, m mailedHandle) error {
 	w.Header()["Referrer-Policy"] = []string{"no-referrer"}
-	handle, err := h.veil(h.browserID(w, r), mailedHandle{Page: p, Token: r.PathValue("token")})
+	m.Token = r.PathValue("token")
+	handle, err := h.veil(h.browserID(w, r), m)
 	if err != nil {
 		return err
 	}
-	return wire.SeeOther(w, h.pagePath(p, handle))
+	return wire.SeeOther(w, h.pagePath(m.Page, handle))
 }
 
 // asked leads from the form that asks for a message to the one that takes its code.

@@ -9,7 +9,12 @@ import (
 
 // ResetLink is where the link of a message leads.
 func (h *Handlers) ResetLink(w http.ResponseWriter, r *http.Request) error {
-	return h.followLink(w, r, resetPage)
+	return h.followLink(w, r, mailedHandle{Page: resetPage})
+}
+
+// InviteLink is where the link of an invitation leads: to the page that sets a password, here the first one.
+func (h *Handlers) InviteLink(w http.ResponseWriter, r *http.Request) error {
+	return h.followLink(w, r, mailedHandle{Page: resetPage, Invited: true})
 }
 
 // ResetPage takes a new password, and the code of the message unless its link was followed.
@@ -30,7 +35,7 @@ func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) 
 }
 
 func (h *Handlers) showReset(w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle, status int, code string, problems []web.Problem) (err error) {
-	p := web.ResetPage{Common: h.common(r, nil), AskCode: m.Handle != "", Code: code, MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
+	p := web.ResetPage{Common: h.common(r, nil), AskCode: m.Handle != "", First: m.Invited, Code: code, MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
 	p.Request = handle
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "reset", request: handle}); err != nil {
 		return err
@@ -56,7 +61,12 @@ func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
 	if f.Get("new_password") == "" {
 		return h.showReset(w, r, browser, handle, m, http.StatusBadRequest, f.Get("code"), []web.Problem{{Field: "new_password", Code: "required"}})
 	}
-	if err := h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), f.Get("new_password")); err != nil {
+	if m.Invited {
+		err = h.Accounts.AcceptInvitation(r.Context(), m.Token, f.Get("new_password"))
+	} else {
+		err = h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), f.Get("new_password"))
+	}
+	if err != nil {
 		p, list, ok := mailedProblems(err, m)
 		if !ok {
 			return p

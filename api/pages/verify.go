@@ -12,7 +12,7 @@ import (
 
 // VerifyLink is where the link of a message leads.
 func (h *Handlers) VerifyLink(w http.ResponseWriter, r *http.Request) error {
-	return h.followLink(w, r, verifyPage)
+	return h.followLink(w, r, mailedHandle{Page: verifyPage})
 }
 
 // VerifyPage asks for a message, or takes what it brought.

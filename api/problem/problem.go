@@ -36,6 +36,7 @@ const (
 	WrongPassword      Code = "wrong_password"
 	OneTimeInvalid     Code = "one_time_token_invalid"
 	NewPasswordNeeded  Code = "new_password_required"
+	HasPassword        Code = "has_password"
 	InsufficientScope  Code = "insufficient_scope"
 	SignupClosed       Code = "signup_closed"
 	LoginClosed        Code = "login_closed"
@@ -99,6 +100,7 @@ var kinds = map[Code]Kind{
 
 	OneTimeInvalid:    {Status: 400, Title: "The link or code is not valid", Detail: "Ask for a new message; links and codes work once, for a limited time, and only the newest."},
 	NewPasswordNeeded: {Status: 409, Title: "A new password is needed", Detail: "Send new_password too, or what shows that the account is yours: the handle of the sign-up, an access token or the password."},
+	HasPassword:       {Status: 409, Title: "The account has a password", Detail: "Only an account without a password is invited to set one; its owner asks at /forgot for another."},
 
 	NotFound:          {Status: 404, Title: "Not found", Detail: "There is nothing here."},
 	MethodNotAllowed:  {Status: 405, Title: "Method not allowed", Detail: "Use one of the methods in the header Allow."},
@@ -208,6 +210,7 @@ var sentinels = []struct {
 	{userstore.ErrSignupClosed, SignupClosed},
 	{userstore.ErrTokenInvalid, OneTimeInvalid},
 	{userstore.ErrNewPassword, NewPasswordNeeded},
+	{userstore.ErrHasPassword, HasPassword},
 	{userstore.ErrInvalid, InvalidRequest},
 	{userstore.ErrNotFound, NotFound},
 	{userstore.ErrConflict, Conflict},

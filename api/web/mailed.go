@@ -11,6 +11,7 @@ type AskPage struct {
 type ResetPage struct {
 	Common
 	AskCode   bool // of the message; its link was not followed
+	First     bool // there was no password before
 	Code      string
 	MinLength int
 	Problems  []Problem
@@ -64,6 +65,7 @@ func (p *Pages) Reset(d ResetPage) (Page, error) {
 	if v.Sent = d.AskCode; d.AskCode {
 		v.Fields = append(v.Fields, codeField(d.Code))
 	}
+	v.First = d.First
 	v.Fields = append(v.Fields, newPasswordField(d.MinLength))
 	v.settle(d.Problems)
 	return p.render(v, p.easier(v, d.Common))

@@ -97,6 +97,7 @@ type view struct {
 	Signup, Again     bool
 	Forgot            bool   // link to the page
 	Page              string // that the form is sent to, where templates are shared
+	First             bool   // there was no password before
 	Sent, NewPassword bool   // a message was asked for; a new password is needed
 	Scopes            []scope
 	Resources         []string

@@ -78,6 +78,9 @@ var samples = []sample{
 	{"reset", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Reset(web.ResetPage{Common: c, MinLength: 15})
 	}},
+	{"reset-first", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, First: true, MinLength: 15})
+	}},
 	{"reset-code-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Reset(web.ResetPage{Common: c, AskCode: true, Code: "1234" + s, MinLength: 15,
 			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"}, {Field: "new_password", Code: "too_short"}}})

@@ -195,6 +195,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 			Service:       serviceNames(c, listener.Addr().String()),
 			BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 			SignupEnabled: c.Accounts.Signup,
+			Verification:  verification(c),
 		},
 		Issuer:  iss,
 		Clients: &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()},
@@ -258,6 +259,14 @@ func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) fu
 		}
 		return errors.Join(db.Ping(ctx), manager.Ready())
 	}
+}
+
+// verification is what sign-ups have to prove.
+func verification(c configs.Config) userstore.Verification {
+	if c.Accounts.EmailVerification == "off" {
+		return userstore.VerificationOff
+	}
+	return userstore.VerificationOptional
 }
 
 // issuerSettings are what the configuration says of the issuer; bound is the address that is listened on.

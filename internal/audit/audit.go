@@ -60,6 +60,7 @@ const (
 	PasswordReset   Name = "password_reset"   // by the owner of the address, who had a message
 	PasswordRefused Name = "password_refused" // somebody signed in did not know the current password
 
+	UserInvited   Name = "user_invited"   // by an admin or operator, to set the first password
 	EmailVerified Name = "email_verified" // by the owner of the address
 
 	UsersExported Name = "users_exported"

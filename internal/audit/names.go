@@ -3,7 +3,7 @@ package audit
 // Names lists every name that an event can have.
 var Names = []Name{
 	UserCreated, UserImported, UserUpdated, UserDeleted,
-	PasswordChanged, PasswordSet, PasswordReset, PasswordRefused, EmailVerified,
+	PasswordChanged, PasswordSet, PasswordReset, PasswordRefused, EmailVerified, UserInvited,
 	UsersExported,
 	LoginSucceeded, LoginFailed, RateLimited, SignupRefused, AdminRefused,
 	SessionRevoked, SessionsRevoked,

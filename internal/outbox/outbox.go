@@ -23,10 +23,11 @@ const (
 	// Those that carry a one-time token are named after its kind.
 	ResetPassword Kind = "reset_password"
 	VerifyEmail   Kind = "verify_email"
+	Invite        Kind = "invite"
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail}
+var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite}
 
 // OfUse is how long a notice is of use: it tells of something that its reader may have to act upon.
 const OfUse = 3 * 24 * time.Hour
