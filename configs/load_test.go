@@ -97,7 +97,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"pages.service_name": "Café Ätsch", "pages.languages": "[de, pt-BR]", "pages.stylesheet": "s.css", "pages.logo": "l.png",
 		"mail.smtp": "smtp://mail.example.com", "mail.from": "Café <no-reply@example.com>", "mail.reply_to": "help@example.com", "mail.templates": "texts",
 		"outbound.allow_hosts": "[keys.internal, \"10.0.0.7:8443\", \"::1\"]", "outbound.ca_file": "ca.pem",
-		"accounts.signup": "false", "accounts.json_login": "false", "passwords.min_length": "8",
+		"accounts.signup": "false", "accounts.json_login": "false", "accounts.email_verification": "off", "passwords.min_length": "8",
 		"passwords.breach_check_url": "https://breaches.example/range",
 		"passwords.argon2.memory":    "46MiB", "passwords.argon2.time": "1", "passwords.argon2.threads": "2", "passwords.hash_slots": "3",
 		"throttle.signups_per_network": "0", "throttle.failures_per_network": "250", "throttle.failures_per_block": "2500", "audit.retention": "0",

@@ -87,7 +87,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if v.stale {
 		return h.showSignup(w, r, v, http.StatusBadRequest, f, expired)
 	}
-	_, err = h.Accounts.Register(r.Context(), userstore.NewUser{
+	user, err := h.Accounts.Register(r.Context(), userstore.NewUser{
 		Email: f.Get("email"), Username: f.Get("username"), Password: f.Get("password"),
 		Claims: userstore.Claims{GivenName: f.Get("given_name"), FamilyName: f.Get("family_name")},
 	})
@@ -106,6 +106,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		retryAfter(w, p)
 		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
 	}
+	h.Accounts.FirstVerification(r.Context(), user) // the session of this browser is what keeps the password
 	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password")})
 	if err != nil {
 		// The account exists, so this is no failure: the user logs in on the login page.
