@@ -18,7 +18,6 @@ type ClientAuth struct {
 	ClientSecret         string // of the body; an empty one counts as left out, as any parameter does
 	Assertion            string
 	AssertionType        string
-	HasAssertion         bool
 }
 
 var (

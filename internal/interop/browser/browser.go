@@ -9,6 +9,7 @@ package browser
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -307,14 +308,15 @@ func (tab *Tab) Loads(act func()) {
 	before := tab.loads
 	tab.mu.Unlock()
 	act()
+	over := false
 	late := time.AfterFunc(patience, func() {
 		tab.mu.Lock()
 		defer tab.mu.Unlock()
+		over = true
 		tab.loaded.Broadcast()
 	})
-	deadline := time.Now().Add(patience)
 	tab.mu.Lock()
-	for tab.loads == before && time.Now().Before(deadline) {
+	for tab.loads == before && !over {
 		tab.loaded.Wait()
 	}
 	got := tab.loads > before
@@ -361,14 +363,15 @@ func (tab *Tab) eval(expression string, result any) error {
 // Wait waits until a JavaScript expression is true, across page loads.
 func (tab *Tab) Wait(expression string) {
 	tab.t.Helper()
-	deadline := time.Now().Add(patience)
+	late, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	for {
 		var yes bool
 		err := tab.eval("Boolean("+expression+")", &yes)
 		if err == nil && yes {
 			return
 		}
-		if time.Now().After(deadline) {
+		if late.Err() != nil {
 			var where string
 			_ = tab.eval("location.href", &where)
 			tab.t.Fatalf("at %s it never came true that %s (%v); the browser says %q", where, expression, err, tab.Said())

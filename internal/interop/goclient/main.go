@@ -134,7 +134,7 @@ func run(ctx context.Context, g input) error {
 	step("userinfo")
 
 	old := *token
-	old.Expiry = time.Now().Add(-time.Minute)
+	old.Expiry = time.Unix(1, 0) // long ago
 	fresh, err := web.TokenSource(ctx, &old).Token()
 	if err != nil {
 		return err
@@ -202,7 +202,7 @@ func run(ctx context.Context, g input) error {
 	}
 	answer.Body.Close()
 	gone := *fresh
-	gone.Expiry = time.Now().Add(-time.Minute)
+	gone.Expiry = time.Unix(1, 0)
 	var refused *oauth2.RetrieveError
 	if _, err := web.TokenSource(ctx, &gone).Token(); answer.StatusCode != http.StatusOK || !errors.As(err, &refused) || refused.ErrorCode != "invalid_grant" {
 		return fmt.Errorf("revocation answered %s; the refresh token afterwards: %w", answer.Status, err)

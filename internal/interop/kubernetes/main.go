@@ -62,9 +62,12 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	for end := time.Now().Add(30 * time.Second); authenticator.HealthCheck() != nil; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
+	late := time.After(30 * time.Second)
+	for authenticator.HealthCheck() != nil {
+		select {
+		case <-late:
 			return authenticator.HealthCheck()
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	out := json.NewEncoder(os.Stdout)
