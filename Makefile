@@ -29,7 +29,7 @@ test: check postgres
 	echo "$(GO) test $$race ./..."; $(GO) test $$race ./...
 
 postgres:
-	@$(GO) run ./internal/pgtest/programs
+	@$(GO) run ./userstore/sqlstore/pgtest/programs
 
 check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \

@@ -17,11 +17,11 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"github.com/signet-id/signet/internal/jose"
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys/keystest"
 	hashes "github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // durable is a world on a PostgreSQL whose commits reach the disk.

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
-	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // TestS01HostileTextInEveryParameter is a generated matrix: each string parameter of

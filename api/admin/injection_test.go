@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-id/signet/api/apitest"
-	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // TestS01HostileTextInEveryParameterOfAdmins is the matrix for the admin API: bodies, parts of

@@ -4,8 +4,8 @@ import (
 	"database/sql"
 	"testing"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
-	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // switchable is a connection to PostgreSQL that the test can cut.

@@ -18,8 +18,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/internal/testport"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 func TestMain(m *testing.M) {

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
-	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // F-06: while PostgreSQL stands still, no request outlasts its deadline, whatever it was doing.

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/keys/keystest"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // A first start that is stopped at any point says that it was stopped. It does not blame the store,

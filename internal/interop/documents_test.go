@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/interop/browser"
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/internal/testport"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // The documents are run from top to bottom, each in a folder and a bash of its own, with `signet`

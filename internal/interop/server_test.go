@@ -22,8 +22,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/internal/testport"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 var binaries struct {

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 

@@ -14,10 +14,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/signet-id/signet/internal/audit"
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 

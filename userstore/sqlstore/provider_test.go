@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 	"github.com/signet-id/signet/userstore/storetest"
 )

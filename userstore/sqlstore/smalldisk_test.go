@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 const ownMounts = "SIGNET_TEST_OWN_MOUNTS"

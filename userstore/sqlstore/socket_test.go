@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // libpq writes the folder of a socket as a percent-encoded host.

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 func TestUnreachablePostgresIsOneSentence(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/signet-id/signet/internal/pgtest"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 // Each runs fn as the subtests "sqlite" and "postgres", each with a fresh,

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/signet-id/signet/internal/pgtest"
+	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
 func main() {
