@@ -31,7 +31,8 @@ func TestDefaultsAreValidAndComplete(t *testing.T) {
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("%v %v", warnings, err)
 	}
-	if c.Listen != "127.0.0.1:8080" || c.IssuerURL("") != "http://localhost:8080" || c.Database() != "data/signet.db" || c.IsPostgres() {
+	if c.Listen != "127.0.0.1:8080" || c.IssuerURL("") != "http://localhost:8080" || c.Database() != "data/signet.db" ||
+		c.IsPostgres() {
 		t.Errorf("not the documented defaults: %+v", c)
 	}
 	for _, f := range fields {
@@ -81,25 +82,62 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 	previous := write(t, otherKEK)
 	database := write(t, "postgres://a:b@h/d\n")
 	values := map[string]string{
-		"listen": ":80", "issuer": "https://id.example.com/p", "data_dir": "/tmp/d",
-		"database_url_file": database, "database_migrate_url_file": database,
-		"keys.encryption_key_file": kek, "keys.encryption_key_previous_file": previous,
-		"metrics.listen": "", "log.format": "json", "log.level": "debug",
-		"keys.algorithms": "[ES256, PS256]", "keys.rotation": "48h", "keys.propagation": "2h", "keys.jwks_max_age": "60s",
-		"clock_skew": "10s", "tokens.audience": "[https://a.example]", "tokens.access_alg": "ES256",
-		"tokens.access_lifetime": "1m", "tokens.id_lifetime": "2m", "refresh.absolute": "9h", "refresh.idle": "8h", "refresh.reuse_window": "0s",
-		"resources":         `[{"uri": "https://r.example", "scopes": ["a"], "access_token_alg": "PS256", "access_token_lifetime": "1h", "introspection_clients": ["api"]}]`,
-		"claims":            `[{"name": "X-Tier", "value": {"Gold": [1, 1.5, true, "x", null]}, "in": ["access_token", "userinfo"], "scope": "tier"}, {"name": "staff", "from": "is_staff", "in": ["id_token"]}]`,
-		"sessions.absolute": "100h", "sessions.idle": "90h", "oauth.require_pkce": "public", "oauth.response_types": "[code]", "oauth.redirect_schemes": "[cursor, vscode]",
-		"pages.service_name": "Café Ätsch", "pages.languages": "[de, pt-BR]", "pages.stylesheet": "s.css", "pages.logo": "l.png",
-		"mail.smtp": "smtp://mail.example.com", "mail.from": "Café <no-reply@example.com>", "mail.reply_to": "help@example.com", "mail.templates": "texts",
-		"outbound.allow_hosts": "[keys.internal, \"10.0.0.7:8443\", \"::1\"]", "outbound.ca_file": "ca.pem",
-		"accounts.signup": "false", "accounts.json_login": "false", "passwords.min_length": "8",
-		"passwords.breach_check_url": "https://breaches.example/range",
-		"passwords.argon2.memory":    "46MiB", "passwords.argon2.time": "1", "passwords.argon2.threads": "2", "passwords.hash_slots": "3",
-		"throttle.signups_per_network": "0", "throttle.failures_per_network": "250", "throttle.failures_per_block": "2500", "audit.retention": "0",
-		"http.cors_origins": "[https://app.example]", "http.trusted_proxies": "[10.0.0.0/8, \"::1\"]",
-		"http.tls_cert": "c.pem", "http.tls_key": "k.pem", "http.drain_notice": "11s",
+		"listen":                            ":80",
+		"issuer":                            "https://id.example.com/p",
+		"data_dir":                          "/tmp/d",
+		"database_url_file":                 database,
+		"database_migrate_url_file":         database,
+		"keys.encryption_key_file":          kek,
+		"keys.encryption_key_previous_file": previous,
+		"metrics.listen":                    "",
+		"log.format":                        "json",
+		"log.level":                         "debug",
+		"keys.algorithms":                   "[ES256, PS256]",
+		"keys.rotation":                     "48h",
+		"keys.propagation":                  "2h",
+		"keys.jwks_max_age":                 "60s",
+		"clock_skew":                        "10s",
+		"tokens.audience":                   "[https://a.example]",
+		"tokens.access_alg":                 "ES256",
+		"tokens.access_lifetime":            "1m",
+		"tokens.id_lifetime":                "2m",
+		"refresh.absolute":                  "9h",
+		"refresh.idle":                      "8h",
+		"refresh.reuse_window":              "0s",
+		"resources":                         `[{"uri": "https://r.example", "scopes": ["a"], "access_token_alg": "PS256", "access_token_lifetime": "1h", "introspection_clients": ["api"]}]`,
+		"claims":                            `[{"name": "X-Tier", "value": {"Gold": [1, 1.5, true, "x", null]}, "in": ["access_token", "userinfo"], "scope": "tier"}, {"name": "staff", "from": "is_staff", "in": ["id_token"]}]`,
+		"sessions.absolute":                 "100h",
+		"sessions.idle":                     "90h",
+		"oauth.require_pkce":                "public",
+		"oauth.response_types":              "[code]",
+		"oauth.redirect_schemes":            "[cursor, vscode]",
+		"pages.service_name":                "Café Ätsch",
+		"pages.languages":                   "[de, pt-BR]",
+		"pages.stylesheet":                  "s.css",
+		"pages.logo":                        "l.png",
+		"mail.smtp":                         "smtp://mail.example.com",
+		"mail.from":                         "Café <no-reply@example.com>",
+		"mail.reply_to":                     "help@example.com",
+		"mail.templates":                    "texts",
+		"outbound.allow_hosts":              "[keys.internal, \"10.0.0.7:8443\", \"::1\"]",
+		"outbound.ca_file":                  "ca.pem",
+		"accounts.signup":                   "false",
+		"accounts.json_login":               "false",
+		"passwords.min_length":              "8",
+		"passwords.breach_check_url":        "https://breaches.example/range",
+		"passwords.argon2.memory":           "46MiB",
+		"passwords.argon2.time":             "1",
+		"passwords.argon2.threads":          "2",
+		"passwords.hash_slots":              "3",
+		"throttle.signups_per_network":      "0",
+		"throttle.failures_per_network":     "250",
+		"throttle.failures_per_block":       "2500",
+		"audit.retention":                   "0",
+		"http.cors_origins":                 "[https://app.example]",
+		"http.trusted_proxies":              "[10.0.0.0/8, \"::1\"]",
+		"http.tls_cert":                     "c.pem",
+		"http.tls_key":                      "k.pem",
+		"http.drain_notice":                 "11s",
 	}
 	var env []string
 	var file strings.Builder
@@ -134,15 +172,18 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 	if !reflect.DeepEqual(fromEnv, fromFile) {
 		t.Errorf("environment and file differ:\n%+v\n%+v", fromEnv, fromFile)
 	}
-	if fromEnv.Keys.EncryptionKey.Reveal() != someKEK || fromEnv.DatabaseURL.Reveal() != "postgres://a:b@h/d" || !fromEnv.IsPostgres() {
+	if fromEnv.Keys.EncryptionKey.Reveal() != someKEK || fromEnv.DatabaseURL.Reveal() != "postgres://a:b@h/d" ||
+		!fromEnv.IsPostgres() {
 		t.Error("the secrets of the …_file keys did not arrive")
 	}
-	want := []Resource{{URI: "https://r.example", Scopes: []string{"a"}, AccessAlg: "PS256", AccessLifetime: time.Hour, Introspection: []string{"api"}}}
+	want := []Resource{{URI: "https://r.example", Scopes: []string{"a"}, AccessAlg: "PS256", AccessLifetime: time.Hour,
+		Introspection: []string{"api"}}}
 	if !reflect.DeepEqual(fromEnv.Resources, want) {
 		t.Errorf("resources: %+v", fromEnv.Resources)
 	}
 	claims := []Claim{
-		{Name: "X-Tier", Value: map[string]any{"Gold": []any{1, 1.5, true, "x", nil}}, In: []string{"access_token", "userinfo"}, Scope: "tier"},
+		{Name: "X-Tier", Value: map[string]any{"Gold": []any{1, 1.5, true, "x", nil}},
+			In: []string{"access_token", "userinfo"}, Scope: "tier"},
 		{Name: "staff", From: "is_staff", In: []string{"id_token"}},
 	}
 	if !reflect.DeepEqual(fromEnv.Claims, claims) {
@@ -154,7 +195,8 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 	defaults := Default()
 	for _, f := range fields {
 		// This version allows only one value for the response types.
-		if values[f.key] != "" && f.key != "oauth.response_types" && reflect.DeepEqual(f.of(&fromEnv).Interface(), f.of(&defaults).Interface()) {
+		if values[f.key] != "" && f.key != "oauth.response_types" &&
+			reflect.DeepEqual(f.of(&fromEnv).Interface(), f.of(&defaults).Interface()) {
 			t.Errorf("%s kept its default", f.key)
 		}
 	}

@@ -43,7 +43,8 @@ func TestSecretFilesThatOthersCanReach(t *testing.T) {
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, w, err := Load(Input{File: file}); err != nil || len(w) != 1 || !strings.Contains(w[0], "it holds keys.encryption_key") {
+	if _, w, err := Load(Input{File: file}); err != nil || len(w) != 1 ||
+		!strings.Contains(w[0], "it holds keys.encryption_key") {
 		t.Errorf("O-01 secret in an open file: %v %v", w, err)
 	}
 }
@@ -64,7 +65,8 @@ func TestSecretsDoNotPrintThemselves(t *testing.T) {
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "key", c.Keys.EncryptionKey, "config", c)
 	for how, text := range map[string]string{
 		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c),
-		"%s": fmt.Sprintf("%s", c.Keys.EncryptionKey), "%q": fmt.Sprintf("%q", c.Keys.EncryptionKey), "JSON": string(asJSON), "slog": logged.String(),
+		"%s": fmt.Sprintf("%s", c.Keys.EncryptionKey), "%q": fmt.Sprintf("%q", c.Keys.EncryptionKey),
+		"JSON": string(asJSON), "slog": logged.String(),
 		"settings": fmt.Sprint(c.Settings()),
 	} {
 		for _, secret := range []string{"hunter2hunter2", someKEK} {

@@ -33,7 +33,9 @@ var checks = []check{
 	{keys: []string{"listen"}, rule: func(c Config) string { return badListen(c.Listen) }},
 	{keys: []string{"issuer"}, rule: func(c Config) string { return badIssuer(c.Issuer) }},
 	{keys: []string{"database_url"}, rule: func(c Config) string { return badDatabase(c.DatabaseURL.Reveal()) }},
-	{keys: []string{"database_migrate_url"}, rule: func(c Config) string { return badDatabase(c.DatabaseMigrateURL.Reveal()) }},
+	{keys: []string{"database_migrate_url"}, rule: func(c Config) string {
+		return badDatabase(c.DatabaseMigrateURL.Reveal())
+	}},
 	{keys: []string{"data_dir"}, rule: func(c Config) string {
 		if c.DataDir == "" || strings.ContainsRune(c.DataDir, 0) {
 			return "is not the path of a folder; write one such as data or /var/lib/signet"
@@ -46,15 +48,29 @@ var checks = []check{
 		}
 		return badListen(c.Metrics.Listen)
 	}},
-	{keys: []string{"log.format"}, rule: func(c Config) string { return notOneOf(c.Log.Format, "auto", "text", "json") }},
-	{keys: []string{"log.level"}, rule: func(c Config) string { return notOneOf(c.Log.Level, "debug", "info", "warn", "error") }},
+	{keys: []string{"log.format"}, rule: func(c Config) string {
+		return notOneOf(c.Log.Format, "auto", "text", "json")
+	}},
+	{keys: []string{"log.level"}, rule: func(c Config) string {
+		return notOneOf(c.Log.Level, "debug", "info", "warn", "error")
+	}},
 	{keys: []string{"keys.encryption_key"}, rule: func(c Config) string { return badKEK(c.Keys.EncryptionKey) }},
-	{keys: []string{"keys.encryption_key_previous"}, rule: func(c Config) string { return badKEK(c.Keys.EncryptionKeyPrevious) }},
+	{keys: []string{"keys.encryption_key_previous"}, rule: func(c Config) string {
+		return badKEK(c.Keys.EncryptionKeyPrevious)
+	}},
 	{keys: []string{"keys.algorithms"}, each: badAlgorithms},
-	{keys: []string{"keys.rotation"}, rule: func(c Config) string { return notWithin(c.Keys.Rotation, time.Second, 43800*time.Hour) }},
-	{keys: []string{"keys.propagation"}, rule: func(c Config) string { return notWithin(c.Keys.Propagation, time.Second, 43800*time.Hour) }},
-	{keys: []string{"keys.jwks_max_age"}, rule: func(c Config) string { return notWithin(c.Keys.JWKSMaxAge, time.Second, 24*time.Hour) }},
-	{keys: []string{"clock_skew"}, rule: func(c Config) string { return notWithin(c.ClockSkew, time.Second, 5*time.Minute) }},
+	{keys: []string{"keys.rotation"}, rule: func(c Config) string {
+		return notWithin(c.Keys.Rotation, time.Second, 43800*time.Hour)
+	}},
+	{keys: []string{"keys.propagation"}, rule: func(c Config) string {
+		return notWithin(c.Keys.Propagation, time.Second, 43800*time.Hour)
+	}},
+	{keys: []string{"keys.jwks_max_age"}, rule: func(c Config) string {
+		return notWithin(c.Keys.JWKSMaxAge, time.Second, 24*time.Hour)
+	}},
+	{keys: []string{"clock_skew"}, rule: func(c Config) string {
+		return notWithin(c.ClockSkew, time.Second, 5*time.Minute)
+	}},
 	{keys: []string{"tokens.audience"}, each: func(c Config) []string {
 		return eachOf(c.Tokens.Audience, func(a string) string {
 			if a == "" || strings.ContainsAny(a, " \t\r\n") {
@@ -63,17 +79,33 @@ var checks = []check{
 			return ""
 		})
 	}},
-	{keys: []string{"tokens.access_lifetime"}, rule: func(c Config) string { return notWithin(c.Tokens.AccessLifetime, time.Second, 24*time.Hour) }},
-	{keys: []string{"tokens.id_lifetime"}, rule: func(c Config) string { return notWithin(c.Tokens.IDLifetime, time.Second, 24*time.Hour) }},
-	{keys: []string{"refresh.absolute"}, rule: func(c Config) string { return notWithin(c.Refresh.Absolute, time.Second, 43800*time.Hour) }},
-	{keys: []string{"refresh.idle"}, rule: func(c Config) string { return notWithin(c.Refresh.Idle, time.Second, 43800*time.Hour) }},
-	{keys: []string{"refresh.reuse_window"}, rule: func(c Config) string { return notWithin(c.Refresh.ReuseWindow, 0, 10*time.Minute) }},
-	{keys: []string{"sessions.absolute"}, rule: func(c Config) string { return notWithin(c.Sessions.Absolute, time.Second, 43800*time.Hour) }},
-	{keys: []string{"sessions.idle"}, rule: func(c Config) string { return notWithin(c.Sessions.Idle, time.Second, 43800*time.Hour) }},
+	{keys: []string{"tokens.access_lifetime"}, rule: func(c Config) string {
+		return notWithin(c.Tokens.AccessLifetime, time.Second, 24*time.Hour)
+	}},
+	{keys: []string{"tokens.id_lifetime"}, rule: func(c Config) string {
+		return notWithin(c.Tokens.IDLifetime, time.Second, 24*time.Hour)
+	}},
+	{keys: []string{"refresh.absolute"}, rule: func(c Config) string {
+		return notWithin(c.Refresh.Absolute, time.Second, 43800*time.Hour)
+	}},
+	{keys: []string{"refresh.idle"}, rule: func(c Config) string {
+		return notWithin(c.Refresh.Idle, time.Second, 43800*time.Hour)
+	}},
+	{keys: []string{"refresh.reuse_window"}, rule: func(c Config) string {
+		return notWithin(c.Refresh.ReuseWindow, 0, 10*time.Minute)
+	}},
+	{keys: []string{"sessions.absolute"}, rule: func(c Config) string {
+		return notWithin(c.Sessions.Absolute, time.Second, 43800*time.Hour)
+	}},
+	{keys: []string{"sessions.idle"}, rule: func(c Config) string {
+		return notWithin(c.Sessions.Idle, time.Second, 43800*time.Hour)
+	}},
 	{keys: []string{"oauth.require_pkce"}, rule: func(c Config) string {
 		return notOneOf(c.OAuth.RequirePKCE, issuer.RequirePKCEOfAll, issuer.RequirePKCEOfPublic)
 	}},
-	{keys: []string{"oauth.response_types"}, rule: func(c Config) string { return badResponseTypes(c.OAuth.ResponseTypes) }},
+	{keys: []string{"oauth.response_types"}, rule: func(c Config) string {
+		return badResponseTypes(c.OAuth.ResponseTypes)
+	}},
 	{keys: []string{"oauth.redirect_schemes"}, each: badRedirectSchemes},
 	{keys: []string{"resources"}, each: badResources},
 	{keys: []string{"claims"}, each: badClaims},
@@ -82,21 +114,39 @@ var checks = []check{
 	{keys: []string{"mail.smtp"}, rule: func(c Config) string { return badSMTP(c.Mail.SMTP) }},
 	{keys: []string{"mail.from"}, rule: func(c Config) string { return badMailbox(c.Mail.From) }},
 	{keys: []string{"mail.reply_to"}, rule: func(c Config) string { return badMailbox(c.Mail.ReplyTo) }},
-	{keys: []string{"outbound.allow_hosts"}, each: func(c Config) []string { return eachOf(c.Outbound.AllowHosts, badHost) }},
+	{keys: []string{"outbound.allow_hosts"}, each: func(c Config) []string {
+		return eachOf(c.Outbound.AllowHosts, badHost)
+	}},
 	{keys: []string{"passwords.min_length"}, rule: func(c Config) string {
 		if n := c.Passwords.MinLength; n < 8 || n > 64 {
 			return fmt.Sprintf("%d is not between 8 and 64; give a number between them: shorter passwords are guessed, and a longer minimum keeps people out", n)
 		}
 		return ""
 	}},
-	{keys: []string{"passwords.breach_check_url"}, rule: func(c Config) string { return badBreachCheck(c.Passwords.BreachCheckURL) }},
-	{keys: []string{"passwords.argon2.time"}, rule: func(c Config) string { return notBetween(c.Passwords.Argon2.Time, 1, 16) }},
-	{keys: []string{"passwords.argon2.threads"}, rule: func(c Config) string { return notBetween(c.Passwords.Argon2.Threads, 1, 16) }},
-	{keys: []string{"passwords.argon2.memory", "passwords.argon2.time"}, rule: func(c Config) string { return weakArgon2(c.Passwords.Argon2) }},
-	{keys: []string{"passwords.hash_slots"}, rule: func(c Config) string { return notBetween(c.Passwords.HashSlots, 0, 1024) }},
-	{keys: []string{"throttle.signups_per_network"}, rule: func(c Config) string { return notBetween(c.Throttle.SignupsPerNetwork, 0, 100_000) }},
-	{keys: []string{"throttle.failures_per_network"}, rule: func(c Config) string { return notBetween(c.Throttle.FailuresPerNetwork, 0, 100_000) }},
-	{keys: []string{"throttle.failures_per_block"}, rule: func(c Config) string { return notBetween(c.Throttle.FailuresPerBlock, 0, 1_000_000) }},
+	{keys: []string{"passwords.breach_check_url"}, rule: func(c Config) string {
+		return badBreachCheck(c.Passwords.BreachCheckURL)
+	}},
+	{keys: []string{"passwords.argon2.time"}, rule: func(c Config) string {
+		return notBetween(c.Passwords.Argon2.Time, 1, 16)
+	}},
+	{keys: []string{"passwords.argon2.threads"}, rule: func(c Config) string {
+		return notBetween(c.Passwords.Argon2.Threads, 1, 16)
+	}},
+	{keys: []string{"passwords.argon2.memory", "passwords.argon2.time"}, rule: func(c Config) string {
+		return weakArgon2(c.Passwords.Argon2)
+	}},
+	{keys: []string{"passwords.hash_slots"}, rule: func(c Config) string {
+		return notBetween(c.Passwords.HashSlots, 0, 1024)
+	}},
+	{keys: []string{"throttle.signups_per_network"}, rule: func(c Config) string {
+		return notBetween(c.Throttle.SignupsPerNetwork, 0, 100_000)
+	}},
+	{keys: []string{"throttle.failures_per_network"}, rule: func(c Config) string {
+		return notBetween(c.Throttle.FailuresPerNetwork, 0, 100_000)
+	}},
+	{keys: []string{"throttle.failures_per_block"}, rule: func(c Config) string {
+		return notBetween(c.Throttle.FailuresPerBlock, 0, 1_000_000)
+	}},
 	{keys: []string{"audit.retention"}, rule: func(c Config) string {
 		if c.Audit.Retention == 0 {
 			return ""
@@ -108,7 +158,9 @@ var checks = []check{
 	}},
 	{keys: []string{"http.cors_origins"}, each: badOrigins},
 	{keys: []string{"http.trusted_proxies"}, each: badProxies},
-	{keys: []string{"http.drain_notice"}, rule: func(c Config) string { return notWithin(c.HTTP.DrainNotice, 0, 10*time.Minute) }},
+	{keys: []string{"http.drain_notice"}, rule: func(c Config) string {
+		return notWithin(c.HTTP.DrainNotice, 0, 10*time.Minute)
+	}},
 
 	{keys: []string{"metrics.listen", "listen"}, rule: func(c Config) string {
 		if c.Metrics.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
@@ -116,29 +168,32 @@ var checks = []check{
 		}
 		return ""
 	}},
-	{keys: []string{"database_migrate_url", "database_url", "database_url_file", "database_migrate_url_file"}, rule: func(c Config) string {
-		if c.DatabaseMigrateURL != "" && !(isPostgres(c.DatabaseMigrateURL.Reveal()) && c.IsPostgres()) {
-			return "is a second way to the same PostgreSQL database; it needs database_url to be postgres://… too"
-		}
-		return ""
-	}},
-	{keys: []string{"keys.encryption_key", "database_url", "database_url_file", "keys.encryption_key_file"}, rule: func(c Config) string {
-		if c.IsPostgres() && c.Keys.EncryptionKey == "" {
-			return "is needed with PostgreSQL; make one with `signet keys new-kek`, keep it safe, and give it as SIGNET_KEYS_ENCRYPTION_KEY or name its file in SIGNET_KEYS_ENCRYPTION_KEY_FILE"
-		}
-		return ""
-	}},
-	{keys: []string{"keys.encryption_key_previous", "keys.encryption_key", "keys.encryption_key_file"}, rule: func(c Config) string {
-		switch {
-		case c.Keys.EncryptionKeyPrevious == "":
+	{keys: []string{"database_migrate_url", "database_url", "database_url_file", "database_migrate_url_file"},
+		rule: func(c Config) string {
+			if c.DatabaseMigrateURL != "" && !(isPostgres(c.DatabaseMigrateURL.Reveal()) && c.IsPostgres()) {
+				return "is a second way to the same PostgreSQL database; it needs database_url to be postgres://… too"
+			}
 			return ""
-		case c.Keys.EncryptionKey == "":
-			return "is the key before keys.encryption_key, which is not given; give both"
-		case c.Keys.EncryptionKeyPrevious == c.Keys.EncryptionKey:
-			return "is the same as keys.encryption_key; remove it, or make a new one with `signet keys new-kek`"
-		}
-		return ""
-	}},
+		}},
+	{keys: []string{"keys.encryption_key", "database_url", "database_url_file", "keys.encryption_key_file"},
+		rule: func(c Config) string {
+			if c.IsPostgres() && c.Keys.EncryptionKey == "" {
+				return "is needed with PostgreSQL; make one with `signet keys new-kek`, keep it safe, and give it as SIGNET_KEYS_ENCRYPTION_KEY or name its file in SIGNET_KEYS_ENCRYPTION_KEY_FILE"
+			}
+			return ""
+		}},
+	{keys: []string{"keys.encryption_key_previous", "keys.encryption_key", "keys.encryption_key_file"},
+		rule: func(c Config) string {
+			switch {
+			case c.Keys.EncryptionKeyPrevious == "":
+				return ""
+			case c.Keys.EncryptionKey == "":
+				return "is the key before keys.encryption_key, which is not given; give both"
+			case c.Keys.EncryptionKeyPrevious == c.Keys.EncryptionKey:
+				return "is the same as keys.encryption_key; remove it, or make a new one with `signet keys new-kek`"
+			}
+			return ""
+		}},
 	{keys: []string{"mail.from", "mail.smtp"}, rule: func(c Config) string {
 		if c.Mail.SMTP != "" && c.Mail.From == "" {
 			return "is needed with mail.smtp; write the address that messages are from, such as no-reply@example.com"
@@ -146,27 +201,33 @@ var checks = []check{
 		return ""
 	}},
 	{keys: []string{"mail.password", "mail.smtp", "mail.password_file"}, rule: badMailPassword},
-	{keys: []string{"tokens.access_alg", "keys.algorithms"}, rule: func(c Config) string { return algorithmOff(c, c.Tokens.AccessAlg) }},
+	{keys: []string{"tokens.access_alg", "keys.algorithms"}, rule: func(c Config) string {
+		return algorithmOff(c, c.Tokens.AccessAlg)
+	}},
 	{keys: []string{"refresh.idle", "refresh.absolute"}, rule: func(c Config) string {
 		if c.Refresh.Idle > c.Refresh.Absolute {
-			return fmt.Sprintf("%s is longer than refresh.absolute, %s; a login cannot be idle longer than it lives", showDuration(c.Refresh.Idle), showDuration(c.Refresh.Absolute))
+			return fmt.Sprintf("%s is longer than refresh.absolute, %s; a login cannot be idle longer than it lives",
+				showDuration(c.Refresh.Idle), showDuration(c.Refresh.Absolute))
 		}
 		return ""
 	}},
 	{keys: []string{"sessions.idle", "sessions.absolute"}, rule: func(c Config) string {
 		if c.Sessions.Idle > c.Sessions.Absolute {
-			return fmt.Sprintf("%s is longer than sessions.absolute, %s; a session cannot be idle longer than it lives", showDuration(c.Sessions.Idle), showDuration(c.Sessions.Absolute))
+			return fmt.Sprintf("%s is longer than sessions.absolute, %s; a session cannot be idle longer than it lives",
+				showDuration(c.Sessions.Idle), showDuration(c.Sessions.Absolute))
 		}
 		return ""
 	}},
 	{keys: []string{"refresh.reuse_window", "refresh.idle"}, rule: func(c Config) string {
 		if c.Refresh.ReuseWindow >= c.Refresh.Idle {
-			return fmt.Sprintf("%s is not shorter than refresh.idle, %s", showDuration(c.Refresh.ReuseWindow), showDuration(c.Refresh.Idle))
+			return fmt.Sprintf("%s is not shorter than refresh.idle, %s", showDuration(c.Refresh.ReuseWindow),
+				showDuration(c.Refresh.Idle))
 		}
 		return ""
 	}},
 	{keys: []string{"throttle.failures_per_block", "throttle.failures_per_network"}, rule: func(c Config) string {
-		if t := c.Throttle; c.Source("throttle.failures_per_block") != "" && t.FailuresPerBlock > 0 && t.FailuresPerBlock < t.FailuresPerNetwork {
+		if t := c.Throttle; c.Source("throttle.failures_per_block") != "" && t.FailuresPerBlock > 0 &&
+			t.FailuresPerBlock < t.FailuresPerNetwork {
 			return fmt.Sprintf("%d is less than throttle.failures_per_network, %d, which a single network of the block may send; raise it, or set it to 0", t.FailuresPerBlock, t.FailuresPerNetwork)
 		}
 		return ""
@@ -197,12 +258,14 @@ func (c Config) check(broken map[string]bool) []Fault {
 		bad[key] = true
 	}
 	for _, ch := range checks {
-		if bad[ch.keys[0]] || slices.ContainsFunc(ch.keys, func(key string) bool { return bad[key] && !defaultCanReplace(key) }) {
+		if bad[ch.keys[0]] ||
+			slices.ContainsFunc(ch.keys, func(key string) bool { return bad[key] && !defaultCanReplace(key) }) {
 			continue
 		}
 		for _, reason := range ch.reasons(c) {
 			bad[ch.keys[0]] = true
-			faults = append(faults, Fault{Key: ch.keys[0], Where: c.Source(ch.keys[0]), Reason: reason + withDefaults(ch.keys, bad)})
+			faults = append(faults,
+				Fault{Key: ch.keys[0], Where: c.Source(ch.keys[0]), Reason: reason + withDefaults(ch.keys, bad)})
 		}
 		if bad[ch.keys[0]] {
 			c.replaceByDefault(ch.keys[0])
