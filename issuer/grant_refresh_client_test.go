@@ -11,16 +11,19 @@ import (
 
 func TestT25AnotherClientsToken(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.client(userstore.Client{ID: "other", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}})
+		w.client(userstore.Client{ID: "other", AuthMethod: userstore.AuthNone, FirstParty: true,
+			GrantTypes: []string{"refresh_token"}})
 		w.client(userstore.Client{ID: "third", AuthMethod: userstore.AuthNone, GrantTypes: []string{"refresh_token"}})
 		token := w.login("profile").RefreshToken
 		w.untouched(token, func() {
-			_, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: token, ClientID: "other", FirstParty: true})
+			_, err := w.Refresh(t.Context(),
+				issuer.RefreshRequest{RefreshToken: token, ClientID: "other", FirstParty: true})
 			w.refused(err, issuer.InvalidGrant)
 			_, err = w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: token})
 			w.refused(err, issuer.InvalidClient)
 			// A thief of a signing key and a refresh token cannot move the token to another client.
-			stolen := w.forge(jose.EdDSA, issuer.TypeRefreshToken, with(w.claims(token), map[string]any{"client_id": "other"}))
+			stolen := w.forge(jose.EdDSA, issuer.TypeRefreshToken,
+				with(w.claims(token), map[string]any{"client_id": "other"}))
 			for _, r := range []issuer.RefreshRequest{
 				{RefreshToken: stolen, FirstParty: true}, {RefreshToken: stolen, ClientID: "other"},
 				{RefreshToken: stolen, ClientID: "other", Scope: "profile"},
@@ -50,7 +53,8 @@ func TestFirstPartyOnly(t *testing.T) {
 				token := w.grantFor(id)
 				w.untouched(token, func() {
 					for _, scope := range []string{"", "profile"} {
-						_, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: token, Scope: scope, FirstParty: true})
+						_, err := w.Refresh(t.Context(),
+							issuer.RefreshRequest{RefreshToken: token, Scope: scope, FirstParty: true})
 						w.refused(err, issuer.InvalidGrant)
 					}
 				})
@@ -72,7 +76,8 @@ func (w *world) grantFor(client string) string {
 	w.must(err)
 	now := w.clock.Now()
 	g := userstore.Grant{
-		ID: w.NewGrant(), SessionID: newID(), UserID: alice.ID, ClientID: client, Scopes: []string{"openid", "profile"}, AuthTime: now, AMR: []string{"pwd"}, ACR: "1",
+		ID: w.NewGrant(), SessionID: newID(), UserID: alice.ID, ClientID: client, Scopes: []string{"openid", "profile"},
+		AuthTime: now, AMR: []string{"pwd"}, ACR: "1",
 		Generation: 1, RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(w.RefreshAbsolute),
 	}
 	w.must(w.db.StartGrant(w.Context(), userstore.StartGrant{Grant: g, PasswordHash: alice.PasswordHash}))

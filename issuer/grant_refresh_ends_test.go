@@ -18,7 +18,9 @@ func TestT18ReplayEndsTheWholeGrant(t *testing.T) {
 		third := w.refreshed(second.RefreshToken)
 		_, err := w.refresh(first.RefreshToken)
 		w.refused(err, issuer.InvalidGrant)
-		for name, token := range map[string]string{"first": first.RefreshToken, "second": second.RefreshToken, "third": third.RefreshToken} {
+		for name, token := range map[string]string{
+			"first": first.RefreshToken, "second": second.RefreshToken, "third": third.RefreshToken,
+		} {
 			t.Run(name, func(t *testing.T) { w.in(t).dead(token) })
 		}
 		for _, r := range []issuer.TokenResponse{first, second, third} {
@@ -40,9 +42,13 @@ func TestT24WhatEndsAGrantCounts(t *testing.T) {
 			_, err := w.db.RevokeUserGrants(w.Context(), w.alice.ID, "", w.clock.Now())
 			return err
 		},
-		"user disabled":   func(w *world) error { return w.db.SetActive(w.Context(), w.alice.ID, false, w.clock.Now()) },
-		"client disabled": func(w *world) error { return w.db.SetClientActive(w.Context(), "app", false, w.clock.Now()) },
-		"user deleted":    func(w *world) error { return w.db.DeleteUser(w.Context(), w.alice.ID) },
+		"user disabled": func(w *world) error {
+			return w.db.SetActive(w.Context(), w.alice.ID, false, w.clock.Now())
+		},
+		"client disabled": func(w *world) error {
+			return w.db.SetClientActive(w.Context(), "app", false, w.clock.Now())
+		},
+		"user deleted": func(w *world) error { return w.db.DeleteUser(w.Context(), w.alice.ID) },
 	}
 	each(t, func(t *testing.T, w *world) {
 		for name, end := range rows {
@@ -130,7 +136,8 @@ func TestT28Limits(t *testing.T) {
 		w.untouched(idle, func() {
 			_, err := w.refresh(idle)
 			w.refused(err, issuer.Expired)
-			_, err = w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: idle, Scope: "profile", FirstParty: true})
+			_, err = w.Refresh(t.Context(),
+				issuer.RefreshRequest{RefreshToken: idle, Scope: "profile", FirstParty: true})
 			w.refused(err, issuer.Expired)
 		})
 
@@ -157,7 +164,8 @@ func TestT28Limits(t *testing.T) {
 func TestT28TheRowDecides(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		token := w.login("profile").RefreshToken
-		forever := w.forge(jose.EdDSA, issuer.TypeRefreshToken, with(w.claims(token), map[string]any{"exp": int64(1) << 62}))
+		forever := w.forge(jose.EdDSA, issuer.TypeRefreshToken,
+			with(w.claims(token), map[string]any{"exp": int64(1) << 62}))
 		w.wait(w.RefreshIdle)
 		w.untouched(token, func() {
 			_, err := w.refresh(forever)

@@ -10,7 +10,8 @@ func TestNarrowing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		first := w.login("openid profile api.read files", apiURI, filesURI)
 		request := func(token, scope string, resource ...string) (issuer.TokenResponse, error) {
-			return w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: token, Scope: scope, Resource: resource, FirstParty: true})
+			return w.Refresh(t.Context(),
+				issuer.RefreshRequest{RefreshToken: token, Scope: scope, Resource: resource, FirstParty: true})
 		}
 		for name, c := range map[string]struct {
 			scope    string
@@ -44,7 +45,8 @@ func TestNarrowing(t *testing.T) {
 		// Less is fine, for this access token only.
 		second, err := request(first.RefreshToken, "api.read", apiURI)
 		w.must(err)
-		if c := w.claims(second.AccessToken); c["scope"] != "api.read" || c["aud"] != apiURI || second.IDToken != "" || second.Scope != "api.read" {
+		if c := w.claims(second.AccessToken); c["scope"] != "api.read" || c["aud"] != apiURI || second.IDToken != "" ||
+			second.Scope != "api.read" {
 			t.Errorf("narrowed: %v, ID token %q", c, second.IDToken)
 		}
 		third := w.refreshed(second.RefreshToken)
@@ -77,7 +79,8 @@ func TestResourcesOfAGrantNeverGrow(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		plain := w.login("profile").RefreshToken
 		w.untouched(plain, func() {
-			_, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: plain, Resource: []string{apiURI}, FirstParty: true})
+			_, err := w.Refresh(t.Context(),
+				issuer.RefreshRequest{RefreshToken: plain, Resource: []string{apiURI}, FirstParty: true})
 			w.refused(err, issuer.InvalidTarget)
 		})
 		both, api := w.login("profile files", apiURI, filesURI).RefreshToken, w.login("profile", apiURI).RefreshToken

@@ -25,12 +25,14 @@ func TestRefreshIsOneStatement(t *testing.T) {
 		}
 
 		// With scope or resource there is one read more, and the same reads when the swap fails.
-		third, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: second.RefreshToken, Scope: "profile", FirstParty: true})
+		third, err := w.Refresh(t.Context(),
+			issuer.RefreshRequest{RefreshToken: second.RefreshToken, Scope: "profile", FirstParty: true})
 		w.must(err)
 		w.wantCalls("GrantByID", "AdvanceGrant")
 		w.refreshed(second.RefreshToken)
 		w.wantCalls("AdvanceGrant", "GrantByID")
-		_, err = w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: second.RefreshToken, Scope: "profile", FirstParty: true})
+		_, err = w.Refresh(t.Context(),
+			issuer.RefreshRequest{RefreshToken: second.RefreshToken, Scope: "profile", FirstParty: true})
 		w.must(err)
 		w.wantCalls("GrantByID")
 		w.refreshed(third.RefreshToken)
@@ -250,7 +252,9 @@ func TestEveryStoreMethodThatTheIssuerUsesIsTraced(t *testing.T) {
 		_, err = w.refresh(r.RefreshToken)
 		w.refused(err, issuer.InvalidGrant)
 		calls := w.store.called()
-		for _, m := range []string{"LoginView", "StartGrant", "AdvanceGrant", "GrantByID", "GrantBySession", "AnswerLate", "RevokeGrant"} {
+		for _, m := range []string{
+			"LoginView", "StartGrant", "AdvanceGrant", "GrantByID", "GrantBySession", "AnswerLate", "RevokeGrant",
+		} {
 			if !slices.Contains(calls, m) {
 				t.Errorf("%s was not seen in %v", m, calls)
 			}
