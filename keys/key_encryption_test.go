@@ -96,7 +96,8 @@ func TestKeyEncryptionKey(t *testing.T) {
 				t.Errorf("%s is sealed under %s", k.KeyID, k.SealedUnder)
 			}
 		}
-		if r, err := operator.Rewrap(t.Context()); err != nil || r.Changed || !strings.Contains(r.Message, "Nothing changed") {
+		if r, err := operator.Rewrap(t.Context()); err != nil || r.Changed ||
+			!strings.Contains(r.Message, "Nothing changed") {
 			t.Errorf("again: %+v, %v", r, err)
 		}
 		if err := old.Step(t.Context()); err != nil || old.Ready() != nil {

@@ -72,7 +72,8 @@ func TestStart(t *testing.T) {
 	var published struct {
 		Keys []struct{ Alg string }
 	}
-	if err := json.Unmarshal(doc.Body, &published); err != nil || len(published.Keys) != 4 || published.Keys[0].Alg != "RS256" || published.Keys[2].Alg != "EdDSA" {
+	if err := json.Unmarshal(doc.Body, &published); err != nil || len(published.Keys) != 4 ||
+		published.Keys[0].Alg != "RS256" || published.Keys[2].Alg != "EdDSA" {
 		t.Errorf("the keys are not in the order of keys.algorithms: %s", doc.Body)
 	}
 	if got := m.ActiveAlgorithms(); !slices.Equal(got, []string{"RS256", "EdDSA"}) {
