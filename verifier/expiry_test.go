@@ -17,7 +17,8 @@ func TestJ19ExpiryIsJudgedWithinTheClockSkew(t *testing.T) {
 		s.refused(t, token(map[string]any{"exp": exp, "iat": now - 700}), verifier.ErrExpired)
 	}
 	w := serve(s.handler, request("GET", "/whoami", "Bearer "+token(map[string]any{"exp": now - 61, "iat": now - 700})))
-	if got := w.Header().Get("WWW-Authenticate"); got != `Bearer error="invalid_token", error_description="The access token has expired; get a new one."` {
+	if got := w.Header().Get("WWW-Authenticate"); got !=
+		`Bearer error="invalid_token", error_description="The access token has expired; get a new one."` {
 		t.Errorf("challenge %s", got)
 	}
 	for _, ok := range []map[string]any{
@@ -28,9 +29,14 @@ func TestJ19ExpiryIsJudgedWithinTheClockSkew(t *testing.T) {
 	}
 	// Only a token that was valid once is called expired.
 	s.refused(t, token(map[string]any{"exp": now - 61, "iat": now - 700, "aud": "x"}), verifier.ErrInvalid)
-	s.refused(t, mk(t, s.header("RS256", nil), s.claims(map[string]any{"exp": now - 61, "iat": now - 700}), rsaKeys()[1]), verifier.ErrInvalid)
+	s.refused(t,
+		mk(t, s.header("RS256", nil), s.claims(map[string]any{"exp": now - 61, "iat": now - 700}), rsaKeys()[1]),
+		verifier.ErrInvalid)
 
 	strict := newStand(t, func(c *verifier.Config) { c.ClockSkew = -1 })
 	strict.accepted(t, strict.genuine("EdDSA"))
-	strict.refused(t, mk(t, strict.header("EdDSA", nil), strict.claims(map[string]any{"exp": strict.issuer.Now().Unix(), "iat": now - 700}), strict.keys["EdDSA"]), verifier.ErrExpired)
+	strict.refused(t,
+		mk(t, strict.header("EdDSA", nil),
+			strict.claims(map[string]any{"exp": strict.issuer.Now().Unix(), "iat": now - 700}), strict.keys["EdDSA"]),
+		verifier.ErrExpired)
 }

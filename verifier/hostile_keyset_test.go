@@ -31,20 +31,23 @@ func TestJ30AKeySetWithBadKeysStillServesTheGoodOne(t *testing.T) {
 		return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q}`, kid, b64(n.Bytes()), e)
 	}
 	attackerJWK := func(kid, more string) string {
-		return fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q%s}`, kid, b64(attacker.Public().(ed25519.PublicKey)), more)
+		return fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q%s}`, kid,
+			b64(attacker.Public().(ed25519.PublicKey)), more)
 	}
 	for name, bad := range map[string]string{
-		"an oct key":             `{"kty":"oct","kid":"bad","k":"c2VjcmV0","alg":"HS256"}`,
-		"a private d":            attackerJWK("bad", `,"d":"AAAA"`),
-		"RSA 1024":               rsaJWK(weak.N, "AQAB", "bad"),
-		"RSA 512":                rsaJWK(new(big.Int).Rsh(weak.N, 512), "AQAB", "bad"),
-		"e=1":                    rsaJWK(rsaKeys()[1].N, "AQ", "bad"),
-		"an off-curve EC point":  ec(make([]byte, 32), append([]byte{1}, make([]byte, 31)...)),
-		"a wrong-length OKP x":   `{"kty":"OKP","crv":"Ed25519","kid":"bad","x":"AAAA"}`,
-		"J-31 a small-order key": `{"kty":"OKP","crv":"Ed25519","kid":"bad","x":"` + b64(append([]byte{1}, make([]byte, 31)...)) + `"}`,
-		"use enc":                attackerJWK("bad", `,"use":"enc"`),
-		"no kid":                 `{"kty":"OKP","crv":"Ed25519","x":"` + b64(attacker.Public().(ed25519.PublicKey)) + `"}`,
-		"a key that is no key":   `"bad"`,
+		"an oct key":            `{"kty":"oct","kid":"bad","k":"c2VjcmV0","alg":"HS256"}`,
+		"a private d":           attackerJWK("bad", `,"d":"AAAA"`),
+		"RSA 1024":              rsaJWK(weak.N, "AQAB", "bad"),
+		"RSA 512":               rsaJWK(new(big.Int).Rsh(weak.N, 512), "AQAB", "bad"),
+		"e=1":                   rsaJWK(rsaKeys()[1].N, "AQ", "bad"),
+		"an off-curve EC point": ec(make([]byte, 32), append([]byte{1}, make([]byte, 31)...)),
+		"a wrong-length OKP x":  `{"kty":"OKP","crv":"Ed25519","kid":"bad","x":"AAAA"}`,
+		"J-31 a small-order key": `{"kty":"OKP","crv":"Ed25519","kid":"bad","x":"` +
+			b64(append([]byte{1}, make([]byte, 31)...)) + `"}`,
+		"use enc": attackerJWK("bad", `,"use":"enc"`),
+		"no kid": `{"kty":"OKP","crv":"Ed25519","x":"` +
+			b64(attacker.Public().(ed25519.PublicKey)) + `"}`,
+		"a key that is no key": `"bad"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
@@ -53,8 +56,10 @@ func TestJ30AKeySetWithBadKeysStillServesTheGoodOne(t *testing.T) {
 			body := strings.Replace(string(s.issuer.JWKS()), `{"keys":[`, `{"keys":[`+bad+`,`, 1)
 			s.issuer.Break(keySetHandler(s, body))
 			s.accepted(t, s.genuine(verifier.RS256))
-			s.refused(t, mk(t, s.header("EdDSA", map[string]any{"kid": "bad"}), s.claims(nil), attacker), verifier.ErrInvalid)
-			s.refused(t, mk(t, s.header("EdDSA", map[string]any{"kid": nil}), s.claims(nil), attacker), verifier.ErrInvalid)
+			s.refused(t, mk(t, s.header("EdDSA", map[string]any{"kid": "bad"}), s.claims(nil), attacker),
+				verifier.ErrInvalid)
+			s.refused(t, mk(t, s.header("EdDSA", map[string]any{"kid": nil}), s.claims(nil), attacker),
+				verifier.ErrInvalid)
 			mu.Lock()
 			defer mu.Unlock()
 			if !strings.Contains(log.String(), "skipped") {
@@ -76,7 +81,8 @@ func TestJ30AKeySetWithBadKeysStillServesTheGoodOne(t *testing.T) {
 		}
 	})
 	for name, body := range map[string]string{
-		"10,000 keys":   `{"keys":[` + strings.TrimSuffix(strings.Repeat(rsaJWK(rsaKeys()[1].N, "AQAB", "k")+",", 10_000), ",") + `]}`,
+		"10,000 keys": `{"keys":[` +
+			strings.TrimSuffix(strings.Repeat(rsaJWK(rsaKeys()[1].N, "AQAB", "k")+",", 10_000), ",") + `]}`,
 		"a 50 MiB body": `{"keys":[],"x":"` + strings.Repeat("A", 50<<20) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +91,9 @@ func TestJ30AKeySetWithBadKeysStillServesTheGoodOne(t *testing.T) {
 			s.issuer.Break(keySetHandler(s, body))
 			s.issuer.Advance(10 * time.Minute)
 			s.accepted(t, s.genuine(verifier.RS256)) // known keys stay valid
-			if _, err := newVerifier(t, s.issuer.Config(audience)).Verify(t.Context(), s.genuine(verifier.RS256)); !isUnavailable(err) {
+			if _, err := newVerifier(t, s.issuer.Config(audience)).Verify(
+				t.Context(), s.genuine(verifier.RS256),
+			); !isUnavailable(err) {
 				t.Errorf("without known keys: %v", err)
 			}
 		})

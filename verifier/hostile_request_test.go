@@ -16,7 +16,8 @@ func TestJ24J25RefusingCostsNoMemory(t *testing.T) {
 	s.accepted(t, s.genuine(verifier.RS256))
 	requests := make([]*http.Request, 100)
 	for i := range requests {
-		requests[i] = request("GET", "/whoami", "Bearer "+strings.Repeat([]string{".", "A", "A.A."}[i%3], []int{8 << 10, 64 << 10, 1 << 18}[i/3%3]))
+		requests[i] = request("GET", "/whoami",
+			"Bearer "+strings.Repeat([]string{".", "A", "A.A."}[i%3], []int{8 << 10, 64 << 10, 1 << 18}[i/3%3]))
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -43,7 +44,8 @@ func TestJ25OversizedHeadersOverTheWire(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			r.Header.Set("Authorization", "Bearer "+strings.Repeat("A", []int{8 << 10, 64 << 10, 1 << 20, 2 << 20}[i%4]))
+			r.Header.Set("Authorization",
+				"Bearer "+strings.Repeat("A", []int{8 << 10, 64 << 10, 1 << 20, 2 << 20}[i%4]))
 			resp, err := server.Client().Do(r)
 			if err != nil { // the server may close a connection whose header it does not read to the end
 				return
@@ -79,7 +81,8 @@ func TestJ34HowATokenIsPresented(t *testing.T) {
 		{"bearer", request("GET", "/whoami", "bearer "+at), 200, ""},
 		{"BEARER", request("GET", "/whoami", "BEARER "+at), 200, ""},
 		{"two headers", request("GET", "/whoami", "Bearer "+at, "Bearer "+at), 400, "invalid_request"},
-		{"two headers, one of another scheme", request("GET", "/whoami", "Basic eDp5", "Bearer "+at), 400, "invalid_request"},
+		{"two headers, one of another scheme",
+			request("GET", "/whoami", "Basic eDp5", "Bearer "+at), 400, "invalid_request"},
 		{"no header", request("GET", "/whoami"), 401, "missing_token"},
 		{"an empty header", request("GET", "/whoami", ""), 401, "missing_token"},
 		{"the scheme alone", request("GET", "/whoami", "Bearer"), 401, "missing_token"},
@@ -116,7 +119,9 @@ func TestJ34HowATokenIsPresented(t *testing.T) {
 			if got := problemCode(t, w); got != c.code {
 				t.Errorf("code %q", got)
 			}
-			want := map[string]string{"invalid_request": `Bearer error="invalid_request"`, "missing_token": `Bearer realm="` + audience + `"`, "token_invalid": `Bearer error="invalid_token"`}[c.code]
+			want := map[string]string{"invalid_request": `Bearer error="invalid_request"`,
+				"missing_token": `Bearer realm="` + audience + `"`,
+				"token_invalid": `Bearer error="invalid_token"`}[c.code]
 			if got := w.Header().Get("WWW-Authenticate"); !strings.HasPrefix(got, want) {
 				t.Errorf("challenge %s", got)
 			}
@@ -154,7 +159,8 @@ func TestJ36ThereIsNoTokenBesideAnError(t *testing.T) {
 		}
 	}
 	s.issuer.Break(status(500))
-	if token, err := newVerifier(t, s.issuer.Config(audience)).Verify(t.Context(), at); token != nil || !isUnavailable(err) {
+	if token, err := newVerifier(t, s.issuer.Config(audience)).Verify(t.Context(), at); token != nil ||
+		!isUnavailable(err) {
 		t.Errorf("%v, %v", token, err)
 	}
 }

@@ -65,21 +65,26 @@ func TestHostileTokens(t *testing.T) {
 		"nothing": nil,
 	} {
 		for _, alg := range []string{"HS256", "HS384", "HS512"} {
-			add("J-03 "+alg+" keyed with the public key's "+name, mac(s.header("RS256", map[string]any{"alg": alg}), claims, secret))
+			add("J-03 "+alg+" keyed with the public key's "+name,
+				mac(s.header("RS256", map[string]any{"alg": alg}), claims, secret))
 		}
 		add("J-03 RS256 keyed with the public key's "+name, mac(s.header("RS256", nil), claims, secret))
 	}
 
 	add("J-06 EdDSA and its kid, signed RS256", mk(t, s.header("EdDSA", nil), claims, rsaKey))
 	add("J-06 RS256 and its kid, signed EdDSA", mk(t, s.header("RS256", nil), claims, edKey))
-	add("J-06 RS256 with the kid of EdDSA, signed RS256", mk(t, s.header("EdDSA", map[string]any{"alg": "RS256"}), claims, rsaKey))
-	add("J-06 EdDSA with the kid of RS256, signed EdDSA", mk(t, s.header("RS256", map[string]any{"alg": "EdDSA"}), claims, edKey))
+	add("J-06 RS256 with the kid of EdDSA, signed RS256",
+		mk(t, s.header("EdDSA", map[string]any{"alg": "RS256"}), claims, rsaKey))
+	add("J-06 EdDSA with the kid of RS256, signed EdDSA",
+		mk(t, s.header("RS256", map[string]any{"alg": "EdDSA"}), claims, edKey))
 	add("J-06 ES256 with the kid of EdDSA", mk(t, s.header("EdDSA", map[string]any{"alg": "ES256"}), claims, ecKey))
 	add("J-06 PS256 with the kid of RS256", mk(t, s.header("RS256", map[string]any{"alg": "PS256"}), claims, rsaKey))
 
 	attackerJWK := map[string]any{"kty": "RSA", "e": "AQAB", "n": b64(attacker.N.Bytes()), "alg": "RS256", "use": "sig"}
-	add("J-07 a jwk in the header, without kid", mk(t, s.header("RS256", map[string]any{"jwk": attackerJWK, "kid": nil}), claims, attacker))
-	add("J-07 a jwk in the header, with the genuine kid", mk(t, s.header("RS256", map[string]any{"jwk": attackerJWK}), claims, attacker))
+	add("J-07 a jwk in the header, without kid",
+		mk(t, s.header("RS256", map[string]any{"jwk": attackerJWK, "kid": nil}), claims, attacker))
+	add("J-07 a jwk in the header, with the genuine kid",
+		mk(t, s.header("RS256", map[string]any{"jwk": attackerJWK}), claims, attacker))
 	add("J-07 no jwk, the genuine kid", mk(t, s.header("RS256", nil), claims, attacker))
 	add("J-07 no kid, a genuine signature", mk(t, s.header("RS256", map[string]any{"kid": nil}), claims, rsaKey))
 	for _, pointer := range []string{"jku", "x5u"} {
@@ -93,70 +98,99 @@ func TestHostileTokens(t *testing.T) {
 		"unknown", " " + s.kids["RS256"], s.kids["RS256"] + " ", strings.ToUpper(s.kids["RS256"]), s.kids["RS256"][:42],
 	} {
 		name := fmt.Sprintf("J-09 J-10 S-01 kid %q", kid)
-		add(name+" over an empty secret", mac(s.header("RS256", map[string]any{"alg": "HS256", "kid": kid}), claims, nil))
+		add(name+" over an empty secret",
+			mac(s.header("RS256", map[string]any{"alg": "HS256", "kid": kid}), claims, nil))
 		add(name+" signed by a stranger", mk(t, s.header("RS256", map[string]any{"kid": kid}), claims, attacker))
 		add(name+" signed by the issuer", mk(t, s.header("RS256", map[string]any{"kid": kid}), claims, rsaKey))
 	}
-	for _, kid := range []any{1, 1.5, true, map[string]any{"a": 1}, []string{s.kids["RS256"]}, []any{}, strings.Repeat("k", 64<<10), strings.Repeat("k", 300)} {
+	for _, kid := range []any{
+		1, 1.5, true, map[string]any{"a": 1}, []string{s.kids["RS256"]}, []any{}, strings.Repeat("k", 64<<10),
+		strings.Repeat("k", 300),
+	} {
 		add(fmt.Sprintf("J-10 kid %.20v", kid), mk(t, s.header("RS256", map[string]any{"kid": kid}), claims, rsaKey))
 	}
 	add("J-10 kid null", mk(t, `{"alg":"RS256","kid":null,"typ":"at+jwt"}`, claims, rsaKey))
 
-	add("J-13 an ID token", mk(t, s.header("RS256", map[string]any{"typ": "JWT"}), s.claims(map[string]any{"aud": "web"}), rsaKey))
+	add("J-13 an ID token",
+		mk(t, s.header("RS256", map[string]any{"typ": "JWT"}), s.claims(map[string]any{"aud": "web"}), rsaKey))
 	add("J-13 an ID token with our audience", mk(t, s.header("RS256", map[string]any{"typ": "JWT"}), claims, rsaKey))
-	add("J-13 a refresh token with our audience", mk(t, s.header("RS256", map[string]any{"typ": "rt+jwt"}), claims, rsaKey))
+	add("J-13 a refresh token with our audience",
+		mk(t, s.header("RS256", map[string]any{"typ": "rt+jwt"}), claims, rsaKey))
 	add("J-15 typ absent", mk(t, s.header("RS256", map[string]any{"typ": nil}), claims, rsaKey))
-	for _, typ := range []any{"", "jwt", "at", "at+jwt+x", "application/jwt", "text/at+jwt", "at+jwt;v=1", " at+jwt", 1, []string{"at+jwt"}} {
+	for _, typ := range []any{
+		"", "jwt", "at", "at+jwt+x", "application/jwt", "text/at+jwt", "at+jwt;v=1", " at+jwt", 1, []string{"at+jwt"},
+	} {
 		add(fmt.Sprintf("J-15 typ %v", typ), mk(t, s.header("RS256", map[string]any{"typ": typ}), claims, rsaKey))
 	}
 
 	url := s.issuer.URL
-	for _, iss := range []any{url + "/", strings.Replace(url, "http:", "https:", 1), strings.ToUpper(url), strings.Replace(url, "http", "HTTP", 1), url + ".evil.test", url[:len(url)-1], " " + url, "", nil, 1, []string{url}} {
-		add(fmt.Sprintf("J-18 iss %v", iss), mk(t, s.header("RS256", nil), s.claims(map[string]any{"iss": iss}), rsaKey))
+	for _, iss := range []any{
+		url + "/", strings.Replace(url, "http:", "https:", 1), strings.ToUpper(url),
+		strings.Replace(url, "http", "HTTP", 1), url + ".evil.test", url[:len(url)-1], " " + url, "", nil, 1,
+		[]string{url},
+	} {
+		add(fmt.Sprintf("J-18 iss %v", iss),
+			mk(t, s.header("RS256", nil), s.claims(map[string]any{"iss": iss}), rsaKey))
 	}
 	other := issuertest.New(t)
 	add("J-18 another issuer's real key and claims", other.Token(map[string]any{"aud": audience}))
 	add("J-18 another issuer's real key, our iss", other.Token(map[string]any{"aud": audience, "iss": url}))
 
-	for _, aud := range []any{"web", "", nil, audience + "/", strings.ToUpper(audience), []string{}, []string{"a", "b"}, []any{audience, 1}, []any{audience, nil}, []any{[]string{audience}}, map[string]any{audience: 1}, 1, true, audience + " " + "x"} {
-		add(fmt.Sprintf("J-18 aud %v", aud), mk(t, s.header("RS256", nil), s.claims(map[string]any{"aud": aud}), rsaKey))
+	for _, aud := range []any{
+		"web", "", nil, audience + "/", strings.ToUpper(audience), []string{}, []string{"a", "b"}, []any{audience, 1},
+		[]any{audience, nil}, []any{[]string{audience}}, map[string]any{audience: 1}, 1, true, audience + " " + "x",
+	} {
+		add(fmt.Sprintf("J-18 aud %v", aud),
+			mk(t, s.header("RS256", nil), s.claims(map[string]any{"aud": aud}), rsaKey))
 	}
 
 	withRaw := func(name, value string) string { // a claim in raw JSON
-		return mk(t, s.header("RS256", nil), strings.Replace(s.claims(map[string]any{name: "@"}), `"`+name+`":"@"`, `"`+name+`":`+value, 1), rsaKey)
+		return mk(t, s.header("RS256", nil),
+			strings.Replace(s.claims(map[string]any{name: "@"}), `"`+name+`":"@"`, `"`+name+`":`+value, 1), rsaKey)
 	}
-	for _, date := range []string{`-1`, `-1e9`, `"1999999999"`, `"never"`, `1e400`, `-1e400`, `1e9`, `1999999999E0`, `9223372036854775808`, `9223372036854775807`, `18446744073709551616`,
-		`253402300800`, `99999999999999999999999999`, `NaN`, `Infinity`, `null`, `true`, `{}`, `[]`, `[1999999999]`, `0x7fffffff`, `01999999999`, `1_999_999_999`, `1999999999.`, ``} {
+	for _, date := range []string{
+		`-1`, `-1e9`, `"1999999999"`, `"never"`, `1e400`, `-1e400`, `1e9`, `1999999999E0`,
+		`9223372036854775808`, `9223372036854775807`, `18446744073709551616`, `253402300800`,
+		`99999999999999999999999999`, `NaN`, `Infinity`, `null`, `true`, `{}`, `[]`, `[1999999999]`,
+		`0x7fffffff`, `01999999999`, `1_999_999_999`, `1999999999.`, ``,
+	} {
 		for _, claim := range []string{"exp", "iat", "nbf", "auth_time"} {
 			add("J-19 "+claim+" "+date, withRaw(claim, date))
 		}
 	}
 	now := s.issuer.Now().Unix()
 	add("J-19 exp missing", mk(t, s.header("RS256", nil), s.claims(map[string]any{"exp": nil}), rsaKey))
-	add("J-19 iat in the future", mk(t, s.header("RS256", nil), s.claims(map[string]any{"iat": now + 61, "exp": now + 600}), rsaKey))
-	add("J-19 iat after exp", mk(t, s.header("RS256", nil), s.claims(map[string]any{"iat": now + 30, "exp": now + 20}), rsaKey))
+	add("J-19 iat in the future",
+		mk(t, s.header("RS256", nil), s.claims(map[string]any{"iat": now + 61, "exp": now + 600}), rsaKey))
+	add("J-19 iat after exp",
+		mk(t, s.header("RS256", nil), s.claims(map[string]any{"iat": now + 30, "exp": now + 20}), rsaKey))
 	add("J-19 nbf in the future", mk(t, s.header("RS256", nil), s.claims(map[string]any{"nbf": now + 61}), rsaKey))
 	for _, required := range []string{"iss", "sub", "aud", "exp", "iat", "jti", "client_id"} {
 		add("V9.2 "+required+" missing", mk(t, s.header("RS256", nil), s.claims(map[string]any{required: nil}), rsaKey))
 		if required != "exp" && required != "iat" {
-			add("V9.2 "+required+" empty", mk(t, s.header("RS256", nil), s.claims(map[string]any{required: ""}), rsaKey))
+			add("V9.2 "+required+" empty",
+				mk(t, s.header("RS256", nil), s.claims(map[string]any{required: ""}), rsaKey))
 		}
 		add("V9.2 "+required+" null", withRaw(required, "null"))
 		add("V9.2 "+required+" an object", withRaw(required, `{"a":1}`))
 	}
 	add("a scope that is a list", withRaw("scope", `["profile"]`))
 	add("a scope with two spaces", withRaw("scope", `"a  b"`))
-	add("D-07 a token bound to a key (cnf)", mk(t, s.header("RS256", nil), s.claims(map[string]any{"cnf": map[string]any{"jkt": "x"}}), rsaKey))
+	add("D-07 a token bound to a key (cnf)",
+		mk(t, s.header("RS256", nil), s.claims(map[string]any{"cnf": map[string]any{"jkt": "x"}}), rsaKey))
 	add("D-07 cnf null", withRaw("cnf", "null"))
 
 	splice := func(extra string) string { return claims[:len(claims)-1] + "," + extra + "}" }
 	add("J-21 sub twice", mk(t, s.header("RS256", nil), splice(`"sub":"bob"`), rsaKey))
 	add("J-21 sub twice, once escaped", mk(t, s.header("RS256", nil), splice(`"\u0073ub":"bob"`), rsaKey))
 	add("J-21 a nested member twice", mk(t, s.header("RS256", nil), splice(`"x":{"a":1,"a":2}`), rsaKey))
-	add("J-21 alg twice in the header", mk(t, `{"alg":"RS256",`+s.header("RS256", map[string]any{"alg": "none"})[1:], claims, rsaKey))
+	add("J-21 alg twice in the header",
+		mk(t, `{"alg":"RS256",`+s.header("RS256", map[string]any{"alg": "none"})[1:], claims, rsaKey))
 	add("J-22 ALG beside alg", mk(t, `{"ALG":"none",`+s.header("RS256", nil)[1:], claims, rsaKey))
 	add("J-22 Kid beside kid", mk(t, `{"Kid":"x",`+s.header("RS256", nil)[1:], claims, rsaKey))
-	add("J-22 AUD beside another aud", mk(t, s.header("RS256", nil), strings.Replace(splice(`"AUD":"`+audience+`"`), `"aud":"`+audience+`"`, `"aud":"x"`, 1), rsaKey))
+	add("J-22 AUD beside another aud",
+		mk(t, s.header("RS256", nil),
+			strings.Replace(splice(`"AUD":"`+audience+`"`), `"aud":"`+audience+`"`, `"aud":"x"`, 1), rsaKey))
 	add("J-22 AUD instead of aud", mk(t, s.header("RS256", nil), strings.Replace(claims, `"aud"`, `"AUD"`, 1), rsaKey))
 	add("J-22 Exp instead of exp", mk(t, s.header("RS256", nil), strings.Replace(claims, `"exp"`, `"Exp"`, 1), rsaKey))
 	add("J-22 Sub beside sub", mk(t, s.header("RS256", nil), splice(`"Sub":"bob"`), rsaKey))
@@ -169,27 +203,35 @@ func TestHostileTokens(t *testing.T) {
 	add("a payload that is no JSON", mk(t, s.header("RS256", nil), `sub=alice`, rsaKey))
 	add("H-19 a payload with a BOM", mk(t, s.header("RS256", nil), "\ufeff"+claims, rsaKey))
 	add("H-19 a payload with data behind it", mk(t, s.header("RS256", nil), claims+"{", rsaKey))
-	add("H-19 a payload nested 17 deep", mk(t, s.header("RS256", nil), splice(`"x":`+strings.Repeat("[", 16)+strings.Repeat("]", 16)), rsaKey))
+	add("H-19 a payload nested 17 deep",
+		mk(t, s.header("RS256", nil), splice(`"x":`+strings.Repeat("[", 16)+strings.Repeat("]", 16)), rsaKey))
 	add("a payload with invalid UTF-8", mk(t, s.header("RS256", nil), splice("\"x\":\"\xff\""), rsaKey))
 
 	at := s.genuine("RS256")
 	part := strings.Split(at, ".")
 	for name, raw := range map[string]string{
-		"four segments": at + ".x", "a space behind": at + " ", "a tab before": "\t" + at, "two segments": part[0] + "." + part[1],
-		"five segments": at + ".x.y", "dots": "..", "one dot": ".", "a mebibyte of dots": strings.Repeat(".", 1<<20), "a comma": at + "," + at,
+		"four segments": at + ".x", "a space behind": at + " ", "a tab before": "\t" + at,
+		"two segments":  part[0] + "." + part[1],
+		"five segments": at + ".x.y", "dots": "..", "one dot": ".", "a mebibyte of dots": strings.Repeat(".", 1<<20),
+		"a comma":        at + "," + at,
 		"flattened JSON": `{"payload":"` + part[1] + `","protected":"` + part[0] + `","signature":"` + part[2] + `"}`,
-		"general JSON":   `{"payload":"` + part[1] + `","signatures":[{"protected":"` + part[0] + `","signature":"` + part[2] + `"}]}`,
-		"a line break":   at[:40] + "\n" + at[40:], "padding": at + "==", "a NUL": at + "\x00", "quotes": `"` + at + `"`,
-		"the signature of another token": part[0] + "." + part[1] + "." + strings.Split(mk(t, s.header("RS256", nil), s.claims(map[string]any{"sub": "bob"}), rsaKey), ".")[2],
-		"a changed payload":              part[0] + "." + b64([]byte(s.claims(map[string]any{"sub": "root"}))) + "." + part[2],
+		"general JSON": `{"payload":"` + part[1] + `","signatures":[{"protected":"` + part[0] + `","signature":"` +
+			part[2] + `"}]}`,
+		"a line break": at[:40] + "\n" + at[40:], "padding": at + "==", "a NUL": at + "\x00", "quotes": `"` + at + `"`,
+		"the signature of another token": part[0] + "." + part[1] + "." +
+			strings.Split(mk(t, s.header("RS256", nil), s.claims(map[string]any{"sub": "bob"}), rsaKey), ".")[2],
+		"a changed payload": part[0] + "." + b64([]byte(s.claims(map[string]any{"sub": "root"}))) + "." + part[2],
 	} {
 		add("J-24 "+name, raw)
 	}
 	for _, size := range []int{8 << 10, 17 << 10, 64 << 10, 1 << 20} {
 		add(fmt.Sprintf("J-25 %d bytes", size), part[0]+"."+strings.Repeat("A", size)+"."+part[2])
 	}
-	add("J-27 a JWE with endless PBES2 rounds", b64([]byte(`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2s":"AAAA","p2c":2147483647}`))+".AAAA.AAAA.AAAA.AAAA")
-	add("J-27 the same header on a JWS", mk(t, `{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2s":"AAAA","p2c":2147483647}`, claims, rsaKey))
+	add("J-27 a JWE with endless PBES2 rounds",
+		b64([]byte(`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2s":"AAAA","p2c":2147483647}`))+
+			".AAAA.AAAA.AAAA.AAAA")
+	add("J-27 the same header on a JWS",
+		mk(t, `{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2s":"AAAA","p2c":2147483647}`, claims, rsaKey))
 	add("J-28 a JWE with a zip bomb", b64([]byte(`{"alg":"dir","enc":"A256GCM","zip":"DEF"}`))+"..AAAA.AAAA.AAAA")
 
 	ec := s.genuine("ES256")
@@ -204,9 +246,11 @@ func TestHostileTokens(t *testing.T) {
 	n := elliptic.P256().Params().N.Bytes()
 	add("J-31 ES256 r=n s=n", head+b64(append(slices.Clone(n), n...)))
 	eddsa := s.genuine("EdDSA")
-	head, sig := eddsa[:strings.LastIndexByte(eddsa, '.')+1], signature(t, edKey, eddsa[:strings.LastIndexByte(eddsa, '.')])
+	head, sig := eddsa[:strings.LastIndexByte(eddsa, '.')+1],
+		signature(t, edKey, eddsa[:strings.LastIndexByte(eddsa, '.')])
 	add("J-31 Ed25519 with a non-canonical S", head+b64(append(sig[:32:32], addOrder(sig[32:])...)))
-	add("J-31 Ed25519 by a point of small order", head+b64(append(append([]byte{1}, make([]byte, 31)...), make([]byte, 32)...)))
+	add("J-31 Ed25519 by a point of small order",
+		head+b64(append(append([]byte{1}, make([]byte, 31)...), make([]byte, 32)...)))
 
 	// Spaces before the token belong to the request's header, which may have several; they are not
 	// part of the token.
@@ -288,7 +332,8 @@ func TestJ12AFlippedBitInAThousandTokens(t *testing.T) {
 	}
 	// A hundred unknown kids cause no more than one fetch per cooldown.
 	for i := range 100 {
-		s.refused(t, mk(t, s.header("EdDSA", map[string]any{"kid": fmt.Sprint(i)}), s.claims(nil), s.keys["EdDSA"]), verifier.ErrInvalid)
+		s.refused(t, mk(t, s.header("EdDSA", map[string]any{"kid": fmt.Sprint(i)}), s.claims(nil), s.keys["EdDSA"]),
+			verifier.ErrInvalid)
 	}
 	if got := s.issuer.Requests(); got != 1 {
 		t.Errorf("%d fetches of the key set", got)
