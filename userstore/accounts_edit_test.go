@@ -12,8 +12,10 @@ import (
 
 func TestEdit(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		u, err := w.RegisterByOperator(t.Context(), userstore.OperatorUser{EmailVerified: true, NewUser: userstore.NewUser{
-			Email: "Alice@X.test", Username: "Alice", Password: password, Claims: userstore.Claims{GivenName: "Alice", Address: &userstore.Address{Country: "NZ"}}}})
+		u, err := w.RegisterByOperator(t.Context(),
+			userstore.OperatorUser{EmailVerified: true, NewUser: userstore.NewUser{
+				Email: "Alice@X.test", Username: "Alice", Password: password,
+				Claims: userstore.Claims{GivenName: "Alice", Address: &userstore.Address{Country: "NZ"}}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +46,8 @@ func TestEdit(t *testing.T) {
 				}},
 			{"verified by an operator", func(u *userstore.User) { u.EmailVerified = true },
 				func(u userstore.User) bool { return u.EmailVerified }},
-			{"another email, whatever is claimed of it", func(u *userstore.User) { u.Email, u.EmailVerified = "Liddell@X.test", true },
+			{"another email, whatever is claimed of it",
+				func(u *userstore.User) { u.Email, u.EmailVerified = "Liddell@X.test", true },
 				func(u userstore.User) bool { return u.EmailKey == "liddell@x.test" && !u.EmailVerified }},
 			{"the username", func(u *userstore.User) { u.Username = "Dodo" },
 				func(u userstore.User) bool { return u.Username == "Dodo" && u.UsernameKey == "dodo" }},
@@ -55,7 +58,8 @@ func TestEdit(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", step.name, err)
 			}
-			if !step.check(got) || !got.UpdatedAt.Equal(w.now) || !got.CreatedAt.Equal(u.CreatedAt) || got.PasswordHash != u.PasswordHash {
+			if !step.check(got) || !got.UpdatedAt.Equal(w.now) || !got.CreatedAt.Equal(u.CreatedAt) ||
+				got.PasswordHash != u.PasswordHash {
 				t.Errorf("%s: %+v", step.name, got)
 			}
 			if stored := w.read(t, u.ID); !reflect.DeepEqual(stored, got) {
@@ -71,8 +75,11 @@ func TestEdit(t *testing.T) {
 
 		before := w.read(t, u.ID)
 		for name, f := range map[string]func(*userstore.User){
-			"nothing":                func(*userstore.User) {},
-			"the same again":         func(u *userstore.User) { u.Roles = []string{"b", "a"}; u.Claims.Address = &userstore.Address{} },
+			"nothing": func(*userstore.User) {},
+			"the same again": func(u *userstore.User) {
+				u.Roles = []string{"b", "a"}
+				u.Claims.Address = &userstore.Address{}
+			},
 			"the email with a space": func(u *userstore.User) { u.Email = " " + u.Email },
 		} {
 			if got, err := edit(f); err != nil || !reflect.DeepEqual(got, before) {
@@ -95,19 +102,26 @@ func TestEdit(t *testing.T) {
 			u.Email, u.Username, u.Roles = "", "a b", []string{""}
 			u.Claims = userstore.Claims{Website: "javascript:alert(1)", Name: "\x00", PhoneNumberVerified: true}
 		})
-		want := []string{"email required", "preferred_username invalid", "name invalid", "website invalid", "roles invalid", "phone_number_verified not_allowed"}
+		want := []string{"email required", "preferred_username invalid", "name invalid", "website invalid",
+			"roles invalid", "phone_number_verified not_allowed"}
 		if got := fields(t, err); !reflect.DeepEqual(got, want) {
 			t.Errorf("faults %v, want %v", got, want)
 		}
 		refusal := errors.New("changed my mind")
-		if _, err := w.Edit(t.Context(), u.ID, func(u *userstore.User) error { u.Username = "x"; return refusal }); err != refusal {
+		if _, err := w.Edit(t.Context(), u.ID, func(u *userstore.User) error {
+			u.Username = "x"
+			return refusal
+		}); err != refusal {
 			t.Errorf("edit's own error: %v", err)
 		}
 		if got := w.read(t, u.ID); !reflect.DeepEqual(got, before) {
 			t.Errorf("refused, and yet changed: %+v", got)
 		}
 
-		if _, err := w.Edit(t.Context(), "nobody", func(*userstore.User) error { t.Error("edited nobody"); return nil }); !errors.Is(err, userstore.ErrNotFound) {
+		if _, err := w.Edit(t.Context(), "nobody", func(*userstore.User) error {
+			t.Error("edited nobody")
+			return nil
+		}); !errors.Is(err, userstore.ErrNotFound) {
 			t.Errorf("nobody: %v", err)
 		}
 		w.alice(t)
@@ -136,7 +150,10 @@ func TestEditPhoneNumber(t *testing.T) {
 		if err != nil || !got.Claims.PhoneNumberVerified {
 			t.Errorf("another claim: %+v, %v", got.Claims, err)
 		}
-		got, err = w.Edit(t.Context(), u.ID, func(u *userstore.User) error { u.Claims.PhoneNumber = "+14255551213"; return nil })
+		got, err = w.Edit(t.Context(), u.ID, func(u *userstore.User) error {
+			u.Claims.PhoneNumber = "+14255551213"
+			return nil
+		})
 		if err != nil || got.Claims.PhoneNumberVerified {
 			t.Errorf("another number: %+v, %v", got.Claims, err)
 		}

@@ -30,18 +30,24 @@ func TestU25ChangePassword(t *testing.T) {
 			"with a control character": {password, changed + "\x00", []string{"new_password invalid"}},
 		} {
 			before := w.Hasher.Stats()
-			if got := fields(t, w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: c.current}, c.next, here)); !reflect.DeepEqual(got, c.want) {
+			if got := fields(
+				t, w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: c.current}, c.next, here),
+			); !reflect.DeepEqual(got, c.want) {
 				t.Errorf("%s: %v, want %v", name, got, c.want)
 			}
 			if got := w.Hasher.Stats(); got != before {
 				t.Errorf("%s: something was hashed", name)
 			}
 		}
-		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{}, changed, here); !errors.Is(err, userstore.ErrProofRequired) {
+		if err := w.ChangePassword(
+			t.Context(), u.ID, userstore.Proof{}, changed, here,
+		); !errors.Is(err, userstore.ErrProofRequired) {
 			t.Errorf("U-25 without the current one: %v", err)
 		}
 		w.log.Reset()
-		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: changed}, changed, here); !errors.Is(err, userstore.ErrInvalidCredentials) {
+		if err := w.ChangePassword(
+			t.Context(), u.ID, userstore.Proof{Password: changed}, changed, here,
+		); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Errorf("U-25 a wrong current one: %v", err)
 		}
 		if !strings.Contains(w.log.String(), "level=WARN") {
@@ -63,7 +69,9 @@ func TestU25ChangePassword(t *testing.T) {
 		if _, _, err := w.login(t, u.Email, changed); err != nil {
 			t.Errorf("the new password: %v", err)
 		}
-		if err := w.ChangePassword(t.Context(), "nobody", userstore.Proof{Password: password}, changed, ""); !errors.Is(err, userstore.ErrNotFound) {
+		if err := w.ChangePassword(
+			t.Context(), "nobody", userstore.Proof{Password: password}, changed, "",
+		); !errors.Is(err, userstore.ErrNotFound) {
 			t.Errorf("nobody: %v", err)
 		}
 	})
@@ -104,7 +112,9 @@ func TestChangePasswordAgainstOthers(t *testing.T) {
 		}
 		const third = "another one that was faster"
 		w.Store = &beaten{store, set(third)}
-		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: changed}, password, ""); !errors.Is(err, userstore.ErrInvalidCredentials) {
+		if err := w.ChangePassword(
+			t.Context(), u.ID, userstore.Proof{Password: changed}, password, "",
+		); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Errorf("against a faster change: %v", err)
 		}
 		if _, _, err := w.login(t, u.Email, third); err != nil {
@@ -120,7 +130,9 @@ func TestSetPassword(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fields(t, w.SetPassword(t.Context(), u.ID, "short")); !reflect.DeepEqual(got, []string{"password too_short"}) || !w.live(t, session) {
+		if got := fields(
+			t, w.SetPassword(t.Context(), u.ID, "short"),
+		); !reflect.DeepEqual(got, []string{"password too_short"}) || !w.live(t, session) {
 			t.Errorf("a short one: %v", got)
 		}
 		if err := w.SetPassword(t.Context(), u.ID, changed); err != nil {

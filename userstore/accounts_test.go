@@ -17,20 +17,26 @@ func TestRegister(t *testing.T) {
 		if got := w.read(t, u.ID); !reflect.DeepEqual(got, u) {
 			t.Errorf("stored %+v\nanswered %+v", got, u)
 		}
-		if u.Email != "Alice@X.test" || u.EmailKey != "alice@x.test" || u.Username != "Alice" || u.UsernameKey != "alice" {
+		if u.Email != "Alice@X.test" || u.EmailKey != "alice@x.test" || u.Username != "Alice" ||
+			u.UsernameKey != "alice" {
 			t.Errorf("names %q %q %q %q", u.Email, u.EmailKey, u.Username, u.UsernameKey)
 		}
-		if !u.IsActive || u.IsStaff || u.EmailVerified || u.Roles != nil || !u.CreatedAt.Equal(w.now) || !u.LastLoginAt.IsZero() {
+		if !u.IsActive || u.IsStaff || u.EmailVerified || u.Roles != nil || !u.CreatedAt.Equal(w.now) ||
+			!u.LastLoginAt.IsZero() {
 			t.Errorf("state %+v", u)
 		}
 		if !strings.HasPrefix(u.PasswordHash, "$argon2id$v=19$") || strings.Contains(u.PasswordHash, password) {
 			t.Errorf("password stored as %q", u.PasswordHash)
 		}
 
-		if _, err := w.Register(t.Context(), userstore.NewUser{Email: "noname@x.test", Password: password}); err != nil {
+		if _, err := w.Register(
+			t.Context(), userstore.NewUser{Email: "noname@x.test", Password: password},
+		); err != nil {
 			t.Errorf("without a username: %v", err)
 		}
-		if _, err := w.Register(t.Context(), userstore.NewUser{Email: "noname2@x.test", Password: password}); err != nil {
+		if _, err := w.Register(
+			t.Context(), userstore.NewUser{Email: "noname2@x.test", Password: password},
+		); err != nil {
 			t.Errorf("a second without a username: %v", err)
 		}
 	})
@@ -41,9 +47,11 @@ func TestRegisterReportsAllFaultsAndStoresNothing(t *testing.T) {
 		before := w.Hasher.Stats()
 		_, err := w.Register(t.Context(), userstore.NewUser{
 			Email: "alice", Username: "a@b", Password: "short",
-			Claims: userstore.Claims{Name: "\x00", Picture: "javascript:alert(1)", PhoneNumberVerified: true, Address: &userstore.Address{Country: "\xff"}},
+			Claims: userstore.Claims{Name: "\x00", Picture: "javascript:alert(1)", PhoneNumberVerified: true,
+				Address: &userstore.Address{Country: "\xff"}},
 		})
-		want := []string{"email invalid", "username invalid", "name invalid", "picture invalid", "address.country invalid",
+		want := []string{"email invalid", "username invalid", "name invalid", "picture invalid",
+			"address.country invalid",
 			"phone_number_verified not_allowed", "password too_short"}
 		if got := fields(t, err); !reflect.DeepEqual(got, want) {
 			t.Errorf("U-39 faults %v, want %v", got, want)
@@ -53,12 +61,17 @@ func TestRegisterReportsAllFaultsAndStoresNothing(t *testing.T) {
 			"U-06 a password of 1 MiB":     {Email: "long@x.test", Password: strings.Repeat("p", 1<<20)},
 			"U-06 a password of 1 KiB + 1": {Email: "long@x.test", Password: strings.Repeat("p", 1025)},
 			"the address as the password":  {Email: "alice.of@wonder.test", Password: "Alice.Of@Wonder.Test"},
-			"U-39 U+0000 in a name":        {Email: "nul@x.test", Password: password, Claims: userstore.Claims{GivenName: "a\x00b"}},
-			"U-39 U+0000 in the username":  {Email: "nul@x.test", Username: "nul\x00", Password: password},
-			"U-39 invalid UTF-8 in a name": {Email: "utf@x.test", Password: password, Claims: userstore.Claims{FamilyName: "\xc3\x28"}},
-			"U-39 1 MiB of text":           {Email: "big@x.test", Password: password, Claims: userstore.Claims{Nickname: strings.Repeat("a", 1<<20)}},
-			"U-39 a script for a website":  {Email: "js@x.test", Password: password, Claims: userstore.Claims{Website: "JaVaScRiPt:alert(1)"}},
-			"a phone number said verified": {Email: "tel@x.test", Password: password, Claims: userstore.Claims{PhoneNumber: "+14255551212", PhoneNumberVerified: true}},
+			"U-39 U+0000 in a name": {Email: "nul@x.test", Password: password,
+				Claims: userstore.Claims{GivenName: "a\x00b"}},
+			"U-39 U+0000 in the username": {Email: "nul@x.test", Username: "nul\x00", Password: password},
+			"U-39 invalid UTF-8 in a name": {Email: "utf@x.test", Password: password,
+				Claims: userstore.Claims{FamilyName: "\xc3\x28"}},
+			"U-39 1 MiB of text": {Email: "big@x.test", Password: password,
+				Claims: userstore.Claims{Nickname: strings.Repeat("a", 1<<20)}},
+			"U-39 a script for a website": {Email: "js@x.test", Password: password,
+				Claims: userstore.Claims{Website: "JaVaScRiPt:alert(1)"}},
+			"a phone number said verified": {Email: "tel@x.test", Password: password,
+				Claims: userstore.Claims{PhoneNumber: "+14255551212", PhoneNumberVerified: true}},
 			"a password with a newline":    {Email: "nl@x.test", Password: password + "\n"},
 			"a password that is not UTF-8": {Email: "pw@x.test", Password: password + "\xff"},
 		} {
@@ -78,8 +91,10 @@ func TestRegisterReportsAllFaultsAndStoresNothing(t *testing.T) {
 
 func TestU39MarkupIsStoredAsTyped(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		claims := userstore.Claims{Name: `<script>alert("x")</script>`, Nickname: `'; DROP TABLE users; -- $1 $$ % _ ? \`, Zoneinfo: "Europe/Paris"}
-		u, err := w.Register(t.Context(), userstore.NewUser{Email: "o'brien@x.test", Password: password, Claims: claims})
+		claims := userstore.Claims{Name: `<script>alert("x")</script>`,
+			Nickname: `'; DROP TABLE users; -- $1 $$ % _ ? \`, Zoneinfo: "Europe/Paris"}
+		u, err := w.Register(t.Context(),
+			userstore.NewUser{Email: "o'brien@x.test", Password: password, Claims: claims})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +117,8 @@ func TestRegisterClosed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := w.read(t, u.ID); !reflect.DeepEqual(got, u) || !reflect.DeepEqual(u.Roles, []string{"admin", "billing"}) || !u.IsStaff || !u.EmailVerified {
+		if got := w.read(t, u.ID); !reflect.DeepEqual(got, u) ||
+			!reflect.DeepEqual(u.Roles, []string{"admin", "billing"}) || !u.IsStaff || !u.EmailVerified {
 			t.Errorf("stored %+v\nanswered %+v", got, u)
 		}
 		_, err = w.RegisterByOperator(t.Context(), userstore.OperatorUser{
@@ -117,7 +133,9 @@ func TestU10RegisterExists(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.alice(t)
 		before := w.Hasher.Stats()
-		for _, email := range []string{"alice@x.test", "ALICE@X.TEST", " Alice@x.test", "ａｌｉｃｅ@x.test", "alice@Ｘ.test"} {
+		for _, email := range []string{
+			"alice@x.test", "ALICE@X.TEST", " Alice@x.test", "ａｌｉｃｅ@x.test", "alice@Ｘ.test",
+		} {
 			_, err := w.Register(t.Context(), userstore.NewUser{Email: email, Username: "somebody", Password: changed})
 			var exists *userstore.ExistsError
 			if !errors.As(err, &exists) || exists.Field != "email" || !errors.Is(err, userstore.ErrExists) {
@@ -128,7 +146,8 @@ func TestU10RegisterExists(t *testing.T) {
 			t.Errorf("a taken address costs hashes: %+v", got)
 		}
 		for _, username := range []string{"alice", "ALICE", "ａｌｉｃｅ"} {
-			_, err := w.Register(t.Context(), userstore.NewUser{Email: newID() + "@x.test", Username: username, Password: changed})
+			_, err := w.Register(t.Context(),
+				userstore.NewUser{Email: newID() + "@x.test", Username: username, Password: changed})
 			var exists *userstore.ExistsError
 			if !errors.As(err, &exists) || exists.Field != "username" {
 				t.Errorf("username %q: %v", username, err)
@@ -184,7 +203,8 @@ func TestU12ParallelSignups(t *testing.T) {
 				t.Errorf("U-12 the row is %q's, %v", got.ID, err)
 			}
 		}
-		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 100}); err != nil || len(users) != 5 {
+		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 100}); err != nil ||
+			len(users) != 5 {
 			t.Errorf("U-12 %d rows, %v", len(users), err)
 		}
 	})
@@ -197,7 +217,9 @@ func TestDelete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Delete(t.Context(), u.ID, userstore.Proof{Password: changed}); !errors.Is(err, userstore.ErrInvalidCredentials) {
+		if err := w.Delete(
+			t.Context(), u.ID, userstore.Proof{Password: changed},
+		); !errors.Is(err, userstore.ErrInvalidCredentials) {
 			t.Errorf("U-25 a wrong password: %v", err)
 		}
 		if err := w.Delete(t.Context(), u.ID, userstore.Proof{}); !errors.Is(err, userstore.ErrProofRequired) {
@@ -229,7 +251,9 @@ func TestFind(t *testing.T) {
 				t.Errorf("%q: %q, %v", name, got.ID, err)
 			}
 		}
-		for _, name := range []string{"", "bob", "bob@x.test", "a@b@c", "x\x00", "\xff", strings.Repeat("a", 1<<20), "' OR ''='"} {
+		for _, name := range []string{
+			"", "bob", "bob@x.test", "a@b@c", "x\x00", "\xff", strings.Repeat("a", 1<<20), "' OR ''='",
+		} {
 			if got, err := w.Find(t.Context(), name); !errors.Is(err, userstore.ErrNotFound) {
 				t.Errorf("%.20q: %q, %v", name, got.ID, err)
 			}
@@ -284,7 +308,9 @@ func TestOverloadedAccountsChangeNothing(t *testing.T) {
 				_, err := w.Authenticate(gone, u.Email, "", password, userstore.FirstPartyClientID, nil)
 				return err
 			},
-			"change":   func() error { return w.ChangePassword(gone, u.ID, userstore.Proof{Password: password}, changed, "") },
+			"change": func() error {
+				return w.ChangePassword(gone, u.ID, userstore.Proof{Password: password}, changed, "")
+			},
 			"deletion": func() error { return w.Delete(gone, u.ID, userstore.Proof{Password: password}) },
 		} {
 			if err := act(); !errors.Is(err, userstore.ErrOverloaded) {
@@ -294,7 +320,8 @@ func TestOverloadedAccountsChangeNothing(t *testing.T) {
 		if got := w.Hasher.Stats(); got.Started != started || got.Refused != 4 {
 			t.Errorf("%+v", got)
 		}
-		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(users) != 1 || users[0].PasswordHash != u.PasswordHash {
+		if users, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil ||
+			len(users) != 1 || users[0].PasswordHash != u.PasswordHash {
 			t.Errorf("%d users, %v", len(users), err)
 		}
 	})
@@ -316,7 +343,9 @@ func (l *leaving) UserByID(_ context.Context, id string) (userstore.User, error)
 	return l.Store.UserByID(context.Background(), id)
 }
 
-func (l *leaving) LoginView(_ context.Context, login userstore.Login, clientID string) (userstore.User, bool, userstore.Client, error) {
+func (l *leaving) LoginView(
+	_ context.Context, login userstore.Login, clientID string,
+) (userstore.User, bool, userstore.Client, error) {
 	defer l.leave()
 	return l.Store.LoginView(context.Background(), login, clientID)
 }

@@ -35,20 +35,30 @@ func TestAuthenticate(t *testing.T) {
 			"by the email of another spelling": {email: " aLICE@x.TEST", password: password, user: alice.ID},
 			"by username":                      {username: "aLiCe", password: password, user: alice.ID},
 			"somebody without a username":      {email: "plain@x.test", password: password, user: plain.ID},
-			"a wrong password":                 {email: "alice@x.test", password: password + "!", err: userstore.ErrInvalidCredentials},
-			"U-07 another case":                {email: "alice@x.test", password: strings.ToUpper(password), err: userstore.ErrInvalidCredentials},
-			"U-07 a trailing space":            {email: "alice@x.test", password: password + " ", err: userstore.ErrInvalidCredentials},
-			"an unknown address":               {email: "nobody@x.test", password: password, err: userstore.ErrInvalidCredentials},
-			"an unknown username":              {username: "nobody", password: password, err: userstore.ErrInvalidCredentials},
-			"an email as the username":         {username: "alice@x.test", password: password, err: userstore.ErrInvalidCredentials},
-			"a username as the email":          {email: "alice", password: password, err: userstore.ErrInvalidCredentials},
-			"what is no address":               {email: "' OR 1=1 --", password: password, err: userstore.ErrInvalidCredentials},
-			"U+0000 in the address":            {email: nul, password: password, err: userstore.ErrInvalidCredentials},
-			"U+0000 in the username":           {username: nul, password: password, err: userstore.ErrInvalidCredentials},
-			"invalid UTF-8":                    {email: "\xff@x.test", password: password, err: userstore.ErrInvalidCredentials},
-			"an address of 1 MiB":              {email: strings.Repeat("a", 1<<20), password: password, err: userstore.ErrInvalidCredentials},
-			"disabled, wrong password":         {email: "blocked@x.test", password: changed, err: userstore.ErrInvalidCredentials},
-			"disabled, right password":         {email: "blocked@x.test", password: password, err: userstore.ErrAccountDisabled},
+			"a wrong password": {email: "alice@x.test", password: password + "!",
+				err: userstore.ErrInvalidCredentials},
+			"U-07 another case": {email: "alice@x.test", password: strings.ToUpper(password),
+				err: userstore.ErrInvalidCredentials},
+			"U-07 a trailing space": {email: "alice@x.test", password: password + " ",
+				err: userstore.ErrInvalidCredentials},
+			"an unknown address": {email: "nobody@x.test", password: password,
+				err: userstore.ErrInvalidCredentials},
+			"an unknown username": {username: "nobody", password: password, err: userstore.ErrInvalidCredentials},
+			"an email as the username": {username: "alice@x.test", password: password,
+				err: userstore.ErrInvalidCredentials},
+			"a username as the email": {email: "alice", password: password, err: userstore.ErrInvalidCredentials},
+			"what is no address": {email: "' OR 1=1 --", password: password,
+				err: userstore.ErrInvalidCredentials},
+			"U+0000 in the address":  {email: nul, password: password, err: userstore.ErrInvalidCredentials},
+			"U+0000 in the username": {username: nul, password: password, err: userstore.ErrInvalidCredentials},
+			"invalid UTF-8": {email: "\xff@x.test", password: password,
+				err: userstore.ErrInvalidCredentials},
+			"an address of 1 MiB": {email: strings.Repeat("a", 1<<20), password: password,
+				err: userstore.ErrInvalidCredentials},
+			"disabled, wrong password": {email: "blocked@x.test", password: changed,
+				err: userstore.ErrInvalidCredentials},
+			"disabled, right password": {email: "blocked@x.test", password: password,
+				err: userstore.ErrAccountDisabled},
 		} {
 			before := w.Hasher.Stats().Started
 			v, err := w.Authenticate(t.Context(), c.email, c.username, c.password, userstore.FirstPartyClientID, nil)
@@ -89,17 +99,20 @@ func TestAuthenticateRefusesBeforeHashing(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"unknown", "", "\x00"} {
-			if _, err := w.Authenticate(t.Context(), "alice@x.test", "", password, id, nil); !errors.Is(err, userstore.ErrNotFound) {
+			if _, err := w.Authenticate(
+				t.Context(), "alice@x.test", "", password, id, nil,
+			); !errors.Is(err, userstore.ErrNotFound) {
 				t.Errorf("client %q: %v", id, err)
 			}
 		}
 		refusal := errors.New("not with this client")
-		_, err := w.Authenticate(t.Context(), "alice@x.test", "", password, userstore.FirstPartyClientID, func(c userstore.Client) error {
-			if c.ID != userstore.FirstPartyClientID || !c.FirstParty {
-				t.Errorf("asked about %+v", c)
-			}
-			return refusal
-		})
+		_, err := w.Authenticate(t.Context(), "alice@x.test", "", password, userstore.FirstPartyClientID,
+			func(c userstore.Client) error {
+				if c.ID != userstore.FirstPartyClientID || !c.FirstParty {
+					t.Errorf("asked about %+v", c)
+				}
+				return refusal
+			})
 		if err != refusal {
 			t.Errorf("a refused client: %v", err)
 		}
@@ -141,7 +154,9 @@ func TestU36AbsurdHashInTheDatabase(t *testing.T) {
 			"$2b$31$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
 			password,
 		} {
-			if err := w.Store.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: hash, At: w.now}); err != nil {
+			if err := w.Store.SetPassword(
+				t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: hash, At: w.now},
+			); err != nil {
 				t.Fatal(err)
 			}
 			w.log.Reset()

@@ -15,21 +15,30 @@ func TestClientDocument(t *testing.T) {
 		name, secret, want string
 		c                  userstore.Client
 	}{
-		{"a public client", "", `{"client_id":"spa","client_id_issued_at":1772356087,"client_name":"S","token_endpoint_auth_method":"none","grant_types":["authorization_code"],` +
-			`"response_types":["code"],"redirect_uris":["https://s.test/cb"],"resources":[],"first_party":false,"disabled":true}`,
-			userstore.Client{ID: "spa", Name: "S", AuthMethod: "none", GrantTypes: []string{"authorization_code"}, CreatedAt: at, DisabledAt: at,
-				ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://s.test/cb"}, ResponseTypes: []string{"code"}}}},
-		{"a secret, once", "s3cret", `{"client_id":"m","client_secret":"s3cret","client_id_issued_at":1772356087,"client_secret_expires_at":0,"client_name":"M",` +
-			`"token_endpoint_auth_method":"client_secret_post","grant_types":["client_credentials"],"response_types":[],"redirect_uris":[],"scope":"a b",` +
-			`"resources":["https://api.test"],"pkce":"optional","first_party":true,"disabled":false}`,
-			userstore.Client{ID: "m", Name: "M", AuthMethod: "client_secret_post", GrantTypes: []string{"client_credentials"}, CreatedAt: at, SecretHash: "h", FirstParty: true,
-				Scopes: []string{"a", "b"}, Resources: []string{"https://api.test"}, ClientMetadata: userstore.ClientMetadata{PKCE: "optional"}}},
-		{"keys and pages", "", `{"client_id":"k","client_id_issued_at":1772356087,"client_name":"K","token_endpoint_auth_method":"private_key_jwt","grant_types":[],"response_types":[],` +
-			`"redirect_uris":[],"post_logout_redirect_uris":["https://k.test/bye"],"id_token_signed_response_alg":"EdDSA","jwks":{"keys":[]},"client_uri":"https://k.test",` +
-			`"logo_uri":"https://k.test/l","policy_uri":"https://k.test/p","tos_uri":"https://k.test/t","resources":[],"first_party":false,"disabled":false}`,
-			userstore.Client{ID: "k", Name: "K", AuthMethod: "private_key_jwt", IDTokenAlg: "EdDSA", CreatedAt: at, ClientMetadata: userstore.ClientMetadata{
-				PostLogoutRedirectURIs: []string{"https://k.test/bye"}, JWKS: json.RawMessage(`{"keys":[]}`), ClientURI: "https://k.test",
-				LogoURI: "https://k.test/l", PolicyURI: "https://k.test/p", TOSURI: "https://k.test/t"}}},
+		{"a public client", "",
+			`{"client_id":"spa","client_id_issued_at":1772356087,"client_name":"S","token_endpoint_auth_method":"none","grant_types":["authorization_code"],` +
+				`"response_types":["code"],"redirect_uris":["https://s.test/cb"],"resources":[],"first_party":false,"disabled":true}`,
+			userstore.Client{ID: "spa", Name: "S", AuthMethod: "none", GrantTypes: []string{"authorization_code"},
+				CreatedAt: at, DisabledAt: at,
+				ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://s.test/cb"},
+					ResponseTypes: []string{"code"}}}},
+		{"a secret, once", "s3cret",
+			`{"client_id":"m","client_secret":"s3cret","client_id_issued_at":1772356087,"client_secret_expires_at":0,"client_name":"M",` +
+				`"token_endpoint_auth_method":"client_secret_post","grant_types":["client_credentials"],"response_types":[],"redirect_uris":[],"scope":"a b",` +
+				`"resources":["https://api.test"],"pkce":"optional","first_party":true,"disabled":false}`,
+			userstore.Client{ID: "m", Name: "M", AuthMethod: "client_secret_post",
+				GrantTypes: []string{"client_credentials"}, CreatedAt: at, SecretHash: "h", FirstParty: true,
+				Scopes: []string{"a", "b"}, Resources: []string{"https://api.test"},
+				ClientMetadata: userstore.ClientMetadata{PKCE: "optional"}}},
+		{"keys and pages", "",
+			`{"client_id":"k","client_id_issued_at":1772356087,"client_name":"K","token_endpoint_auth_method":"private_key_jwt","grant_types":[],"response_types":[],` +
+				`"redirect_uris":[],"post_logout_redirect_uris":["https://k.test/bye"],"id_token_signed_response_alg":"EdDSA","jwks":{"keys":[]},"client_uri":"https://k.test",` +
+				`"logo_uri":"https://k.test/l","policy_uri":"https://k.test/p","tos_uri":"https://k.test/t","resources":[],"first_party":false,"disabled":false}`,
+			userstore.Client{ID: "k", Name: "K", AuthMethod: "private_key_jwt", IDTokenAlg: "EdDSA", CreatedAt: at,
+				ClientMetadata: userstore.ClientMetadata{
+					PostLogoutRedirectURIs: []string{"https://k.test/bye"}, JWKS: json.RawMessage(`{"keys":[]}`),
+					ClientURI: "https://k.test",
+					LogoURI:   "https://k.test/l", PolicyURI: "https://k.test/p", TOSURI: "https://k.test/t"}}},
 	} {
 		got, err := json.Marshal(row.c.Document(row.secret))
 		if err != nil || string(got) != row.want {

@@ -60,23 +60,31 @@ func TestClientMetadata(t *testing.T) {
 	}{
 		{"nothing but a name and where to go", func(*userstore.Client) {}, "", ""},
 		{"no name", func(c *userstore.Client) { c.Name = "" }, "", "client_name required"},
-		{"A-34 a name of 10 KiB", func(c *userstore.Client) { c.Name = strings.Repeat("x", 10<<10) }, "", "client_name too_long"},
-		{"A-34 a name with a right-to-left override", func(c *userstore.Client) { c.Name = "Good\u202egnp.exe" }, "", "client_name invalid"},
-		{"A-34 a name with a zero-width space", func(c *userstore.Client) { c.Name = "Google\u200b" }, "", "client_name invalid"},
-		{"a name that moves the cursor", func(c *userstore.Client) { c.Name = "\x1b[2JApp" }, "", "client_name invalid"},
+		{"A-34 a name of 10 KiB",
+			func(c *userstore.Client) { c.Name = strings.Repeat("x", 10<<10) }, "", "client_name too_long"},
+		{"A-34 a name with a right-to-left override",
+			func(c *userstore.Client) { c.Name = "Good\u202egnp.exe" }, "", "client_name invalid"},
+		{"A-34 a name with a zero-width space",
+			func(c *userstore.Client) { c.Name = "Google\u200b" }, "", "client_name invalid"},
+		{"a name that moves the cursor",
+			func(c *userstore.Client) { c.Name = "\x1b[2JApp" }, "", "client_name invalid"},
 		{"a name of two lines", func(c *userstore.Client) { c.Name = "App\nverified" }, "", "client_name invalid"},
 		{"a name that is not UTF-8", func(c *userstore.Client) { c.Name = "App\xff" }, "", "client_name invalid"},
-		{"a name with markup is only text", func(c *userstore.Client) { c.Name = "<img src=x onerror=1> Žofie’s" }, "", ""},
+		{"a name with markup is only text",
+			func(c *userstore.Client) { c.Name = "<img src=x onerror=1> Žofie’s" }, "", ""},
 		{"an id of somebody's own", func(c *userstore.Client) { c.ID = "My_app-2.~" }, "", ""},
 		{"an id that is a flag", func(c *userstore.Client) { c.ID = "-x" }, "", "client_id invalid"},
 		{"an id that is a folder", func(c *userstore.Client) { c.ID = ".." }, "", "client_id invalid"},
 		{"an id with a slash", func(c *userstore.Client) { c.ID = "a/b" }, "", "client_id invalid"},
-		{"an id with a colon, which ends it in Basic", func(c *userstore.Client) { c.ID = "a:b" }, "", "client_id invalid"},
-		{"an id that is too long", func(c *userstore.Client) { c.ID = strings.Repeat("a", 65) }, "", "client_id invalid"},
+		{"an id with a colon, which ends it in Basic",
+			func(c *userstore.Client) { c.ID = "a:b" }, "", "client_id invalid"},
+		{"an id that is too long",
+			func(c *userstore.Client) { c.ID = strings.Repeat("a", 65) }, "", "client_id invalid"},
 		{"all that is wrong, at once", func(c *userstore.Client) {
 			c.Name, c.PKCE, c.Scopes, c.LogoURI = "", "plain", []string{"a b"}, "javascript:alert(1)"
 			c.RedirectURIs = []string{"https://ok.test", "/cb"}
-		}, "short", "client_name required, pkce invalid, redirect_uris.1 invalid, logo_uri invalid, scope.0 invalid, client_secret too_short"},
+		}, "short",
+			"client_name required, pkce invalid, redirect_uris.1 invalid, logo_uri invalid, scope.0 invalid, client_secret too_short"},
 
 		// Redirect URIs (R-06, A-04).
 		{"R-06 no redirect URI", redirects(), "", "redirect_uris required"},
@@ -85,7 +93,8 @@ func TestClientMetadata(t *testing.T) {
 		{"R-06 a wildcard host", redirects("https://*.x.test/cb"), "", "redirect_uris.0 invalid"},
 		{"R-06 a wildcard path", redirects("https://x.test/*"), "", "redirect_uris.0 invalid"},
 		{"R-06 http", redirects("http://app.test/cb"), "", "redirect_uris.0 invalid"},
-		{"R-06 http to a host that begins like a loopback address", redirects("http://127.0.0.1.evil.test/cb"), "", "redirect_uris.0 invalid"},
+		{"R-06 http to a host that begins like a loopback address",
+			redirects("http://127.0.0.1.evil.test/cb"), "", "redirect_uris.0 invalid"},
 		{"R-06 http to a private network", redirects("http://10.0.0.1/cb"), "", "redirect_uris.0 invalid"},
 		{"R-06 50 of them", redirects(many(50, "https://app.test/%")...), "", ""},
 		{"R-06 51 of them", redirects(many(51, "https://app.test/%")...), "", "redirect_uris too_long"},
@@ -109,12 +118,18 @@ func TestClientMetadata(t *testing.T) {
 		{"encoded dot segments", redirects("https://web.test/cb/%2E%2e/evil"), "", "redirect_uris.0 invalid"},
 		{"a letter outside ASCII", redirects("https://wéb.test/cb"), "", "redirect_uris.0 invalid"},
 		{"half an escape", redirects("https://web.test/%zz"), "", "redirect_uris.0 invalid"},
-		{"an address that only browsers understand", redirects("https://0x7f.1/cb", "https://2130706433/cb"), "", "redirect_uris.0 invalid, redirect_uris.1 invalid"},
+		{"an address that only browsers understand",
+			redirects("https://0x7f.1/cb", "https://2130706433/cb"), "",
+			"redirect_uris.0 invalid, redirect_uris.1 invalid"},
 		{"no port behind the colon", redirects("https://web.test:/cb"), "", "redirect_uris.0 invalid"},
-		{"a port that is none", redirects("https://web.test:65536/cb", "https://web.test:080/cb"), "", "redirect_uris.0 invalid, redirect_uris.1 invalid"},
+		{"a port that is none",
+			redirects("https://web.test:65536/cb", "https://web.test:080/cb"), "",
+			"redirect_uris.0 invalid, redirect_uris.1 invalid"},
 		{"a query stays", redirects("https://web.test:8443/cb?tenant=a&b=%2F"), "", ""},
 		{"an address instead of a name", redirects("https://192.0.2.7/cb", "https://[2001:db8::1]:8443/cb"), "", ""},
-		{"loopback over http", redirects("http://127.0.0.1/cb", "http://[::1]:8080/cb", "http://localhost:3000/cb", "http://app.localhost/cb"), "", ""},
+		{"loopback over http",
+			redirects("http://127.0.0.1/cb", "http://[::1]:8080/cb", "http://localhost:3000/cb",
+				"http://app.localhost/cb"), "", ""},
 		{"a scheme of its own, public", native("com.example.app:/cb", "com.example.app://cb/x"), "", ""},
 		{"a scheme of its own, confidential", redirects("com.example.app:/cb"), "", "redirect_uris.0 invalid"},
 		{"a scheme without a dot", native("myapp:/cb"), "", "redirect_uris.0 invalid"},
@@ -135,63 +150,95 @@ func TestClientMetadata(t *testing.T) {
 			c.GrantTypes, c.RedirectURIs = []string{"refresh_token"}, nil
 		}, "", "grant_types invalid"},
 		{"refresh_token of a first-party client", func(c *userstore.Client) {
-			c.AuthMethod, c.GrantTypes, c.RedirectURIs, c.FirstParty = userstore.AuthNone, []string{"refresh_token"}, nil, true
+			c.AuthMethod, c.GrantTypes, c.RedirectURIs, c.FirstParty = userstore.AuthNone, []string{"refresh_token"},
+				nil, true
 		}, "", ""},
-		{"a grant type that there is not", func(c *userstore.Client) { c.GrantTypes = []string{"authorization_code", "implicit", "password"} }, "", "grant_types.1 invalid, grant_types.2 invalid"},
-		{"a response type that there is not", func(c *userstore.Client) { c.ResponseTypes = []string{"code", "id_token"} }, "", "response_types.1 invalid"},
+		{"a grant type that there is not",
+			func(c *userstore.Client) { c.GrantTypes = []string{"authorization_code", "implicit", "password"} }, "",
+			"grant_types.1 invalid, grant_types.2 invalid"},
+		{"a response type that there is not",
+			func(c *userstore.Client) { c.ResponseTypes = []string{"code", "id_token"} }, "",
+			"response_types.1 invalid"},
 		{"a response type without its grant", func(c *userstore.Client) {
 			c.GrantTypes, c.ResponseTypes = []string{"client_credentials"}, []string{"code"}
 		}, "", "response_types invalid"},
-		{"a method that there is not", func(c *userstore.Client) { c.AuthMethod = "client_secret_jwt" }, "", "token_endpoint_auth_method invalid"},
+		{"a method that there is not",
+			func(c *userstore.Client) { c.AuthMethod = "client_secret_jwt" }, "", "token_endpoint_auth_method invalid"},
 		{"PKCE optional for a confidential client", func(c *userstore.Client) { c.PKCE = "optional" }, "", ""},
-		{"PKCE optional for a public client", func(c *userstore.Client) { *c = public("https://app.test/cb"); c.PKCE = "optional" }, "", "pkce invalid"},
+		{"PKCE optional for a public client",
+			func(c *userstore.Client) { *c = public("https://app.test/cb"); c.PKCE = "optional" }, "", "pkce invalid"},
 
 		// Keys (R-10).
 		{"R-10 an RSA key and an Ed25519 key", key(rsaJWK(2048), edJWK()), "", ""},
-		{"R-10 a private key", key(edJWK(), strings.Replace(edJWK(), `"x"`, `"d":"AA","x"`, 1)), "", "jwks.keys.1 not_allowed"},
+		{"R-10 a private key",
+			key(edJWK(), strings.Replace(edJWK(), `"x"`, `"d":"AA","x"`, 1)), "", "jwks.keys.1 not_allowed"},
 		{"R-10 a symmetric key", key(`{"kty":"oct","k":"c2VjcmV0"}`), "", "jwks.keys.0 not_allowed"},
 		{"R-10 an RSA key of 1024 bits", key(rsaJWK(1024)), "", "jwks.keys.0 invalid"},
 		{"R-10 20 keys", key(many(20, edJWK())...), "", ""},
 		{"R-10 21 keys", key(many(21, edJWK())...), "", "jwks too_long"},
-		{"R-10 jwks and jwks_uri", func(c *userstore.Client) { key(edJWK())(c); c.JWKSURI = "https://app.test/jwks" }, "", "jwks_uri invalid"},
-		{"a key for encryption beside one for signatures", key(edJWK(), `{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"}`), "", ""},
+		{"R-10 jwks and jwks_uri",
+			func(c *userstore.Client) { key(edJWK())(c); c.JWKSURI = "https://app.test/jwks" }, "", "jwks_uri invalid"},
+		{"a key for encryption beside one for signatures",
+			key(edJWK(), `{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"}`), "", ""},
 		{"only keys that are not for us", key(`{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}`), "", "jwks invalid"},
-		{"a key with a member twice", key(strings.Replace(edJWK(), `"kid"`, `"kty":"OKP","kid"`, 1)), "", "jwks.keys.0 invalid"},
+		{"a key with a member twice",
+			key(strings.Replace(edJWK(), `"kid"`, `"kty":"OKP","kid"`, 1)), "", "jwks.keys.0 invalid"},
 		{"a key that is none", key(`"key"`), "", "jwks.keys.0 invalid"},
-		{"an Ed25519 key of the wrong length", key(`{"kty":"OKP","crv":"Ed25519","x":"AAAA"}`), "", "jwks.keys.0 invalid"},
+		{"an Ed25519 key of the wrong length",
+			key(`{"kty":"OKP","crv":"Ed25519","x":"AAAA"}`), "", "jwks.keys.0 invalid"},
 		{"no keys", key(), "", "jwks invalid"},
-		{"a set that is none", func(c *userstore.Client) { key()(c); c.JWKS = json.RawMessage(`[]`) }, "", "jwks invalid"},
+		{"a set that is none",
+			func(c *userstore.Client) { key()(c); c.JWKS = json.RawMessage(`[]`) }, "", "jwks invalid"},
 		{"a set with other keys under another case", func(c *userstore.Client) {
 			key()(c)
 			c.JWKS = json.RawMessage(`{"keys":[` + edJWK() + `],"KEYS":[]}`)
 		}, "", ""},
-		{"private_key_jwt without keys", func(c *userstore.Client) { c.AuthMethod = userstore.AuthPrivateKeyJWT }, "", "jwks required"},
+		{"private_key_jwt without keys",
+			func(c *userstore.Client) { c.AuthMethod = userstore.AuthPrivateKeyJWT }, "", "jwks required"},
 		{"private_key_jwt with an address", func(c *userstore.Client) {
 			c.AuthMethod, c.JWKSURI = userstore.AuthPrivateKeyJWT, "https://app.test/jwks.json"
 		}, "", ""},
-		{"keys at an address in clear", func(c *userstore.Client) { c.JWKSURI = "http://app.test/jwks.json" }, "", "jwks_uri invalid"},
-		{"keys behind a fragment", func(c *userstore.Client) { c.JWKSURI = "https://app.test/jwks#a" }, "", "jwks_uri invalid"},
+		{"keys at an address in clear",
+			func(c *userstore.Client) { c.JWKSURI = "http://app.test/jwks.json" }, "", "jwks_uri invalid"},
+		{"keys behind a fragment",
+			func(c *userstore.Client) { c.JWKSURI = "https://app.test/jwks#a" }, "", "jwks_uri invalid"},
 
 		// Scopes, resources, algorithms, addresses of pages.
-		{"scopes", func(c *userstore.Client) { c.Scopes = []string{"openid", "orders:read", "https://scope.test/x"} }, "", ""},
-		{"a scope that is none", func(c *userstore.Client) { c.Scopes = []string{"openid", "a\"b", "", "é"} }, "", "scope.1 invalid, scope.2 invalid, scope.3 invalid"},
+		{"scopes",
+			func(c *userstore.Client) { c.Scopes = []string{"openid", "orders:read", "https://scope.test/x"} }, "", ""},
+		{"a scope that is none",
+			func(c *userstore.Client) { c.Scopes = []string{"openid", "a\"b", "", "é"} }, "",
+			"scope.1 invalid, scope.2 invalid, scope.3 invalid"},
 		{"a scope twice", func(c *userstore.Client) { c.Scopes = []string{"openid", "openid"} }, "", "scope.1 invalid"},
-		{"admin for a third party", func(c *userstore.Client) { c.Scopes = []string{"admin"} }, "", "scope.0 not_allowed"},
-		{"admin for a first party", func(c *userstore.Client) { c.Scopes, c.FirstParty = []string{"admin"}, true }, "", ""},
+		{"admin for a third party",
+			func(c *userstore.Client) { c.Scopes = []string{"admin"} }, "", "scope.0 not_allowed"},
+		{"admin for a first party",
+			func(c *userstore.Client) { c.Scopes, c.FirstParty = []string{"admin"}, true }, "", ""},
 		{"a resource", func(c *userstore.Client) { c.Resources = []string{"https://api.test"} }, "", ""},
-		{"a resource with the slash that is all of its path", func(c *userstore.Client) { c.Resources = []string{"https://api.test/"} }, "", ""},
-		{"a resource in both spellings", func(c *userstore.Client) { c.Resources = []string{"https://api.test", "https://api.test/"} }, "", ""},
-		{"a resource in one spelling twice", func(c *userstore.Client) { c.Resources = []string{"https://api.test/", "https://api.test/"} }, "", "resources.1 invalid"},
-		{"a resource that is not registered", func(c *userstore.Client) { c.Resources = []string{"https://api.test", "https://api.test//"} }, "", "resources.1 not_allowed"},
-		{"a resource with a path that is not registered", func(c *userstore.Client) { c.Resources = []string{"https://api.test/x"} }, "", "resources.0 not_allowed"},
+		{"a resource with the slash that is all of its path",
+			func(c *userstore.Client) { c.Resources = []string{"https://api.test/"} }, "", ""},
+		{"a resource in both spellings",
+			func(c *userstore.Client) { c.Resources = []string{"https://api.test", "https://api.test/"} }, "", ""},
+		{"a resource in one spelling twice",
+			func(c *userstore.Client) { c.Resources = []string{"https://api.test/", "https://api.test/"} }, "",
+			"resources.1 invalid"},
+		{"a resource that is not registered",
+			func(c *userstore.Client) { c.Resources = []string{"https://api.test", "https://api.test//"} }, "",
+			"resources.1 not_allowed"},
+		{"a resource with a path that is not registered",
+			func(c *userstore.Client) { c.Resources = []string{"https://api.test/x"} }, "", "resources.0 not_allowed"},
 		{"an algorithm that is on", func(c *userstore.Client) { c.IDTokenAlg = "EdDSA" }, "", ""},
-		{"an algorithm without an active key", func(c *userstore.Client) { c.IDTokenAlg = "ES256" }, "", "id_token_signed_response_alg not_allowed"},
-		{"no algorithm", func(c *userstore.Client) { c.IDTokenAlg = "none" }, "", "id_token_signed_response_alg not_allowed"},
+		{"an algorithm without an active key",
+			func(c *userstore.Client) { c.IDTokenAlg = "ES256" }, "", "id_token_signed_response_alg not_allowed"},
+		{"no algorithm",
+			func(c *userstore.Client) { c.IDTokenAlg = "none" }, "", "id_token_signed_response_alg not_allowed"},
 		{"pages of https", func(c *userstore.Client) {
-			c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI = "https://app.test", "https://app.test/logo.png", "https://app.test/p#us", "https://app.test/t"
+			c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI = "https://app.test", "https://app.test/logo.png",
+				"https://app.test/p#us", "https://app.test/t"
 		}, "", ""},
 		{"pages of anything else", func(c *userstore.Client) {
-			c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI = "http://app.test", "data:image/png;base64,AA", "/p", "https://a:b@app.test"
+			c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI = "http://app.test", "data:image/png;base64,AA", "/p",
+				"https://a:b@app.test"
 		}, "", "client_uri invalid, logo_uri invalid, policy_uri invalid, tos_uri invalid"},
 
 		// Chosen secrets.
@@ -199,7 +246,9 @@ func TestClientMetadata(t *testing.T) {
 		{"a secret of 15", func(*userstore.Client) {}, "fifteen letters", "client_secret too_short"},
 		{"a secret of 257", func(*userstore.Client) {}, strings.Repeat("x", 257), "client_secret too_long"},
 		{"a secret of two lines", func(*userstore.Client) {}, "sixteen letters!\nand more", "client_secret invalid"},
-		{"a secret of a public client", func(c *userstore.Client) { c.AuthMethod = userstore.AuthNone }, "sixteen letters!", "client_secret not_allowed"},
+		{"a secret of a public client",
+			func(c *userstore.Client) { c.AuthMethod = userstore.AuthNone }, "sixteen letters!",
+			"client_secret not_allowed"},
 	}
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		r, log := newRegistry(db)
@@ -249,7 +298,8 @@ func TestWhatAClientIsPresumedToBe(t *testing.T) {
 		}{
 			{"with a place to go", userstore.Client{}, "authorization_code"},
 			{"of our own, with a place to go", userstore.Client{FirstParty: true}, "authorization_code"},
-			{"of our own, that only has the account API", userstore.Client{FirstParty: true, AuthMethod: userstore.AuthNone}, ""},
+			{"of our own, that only has the account API",
+				userstore.Client{FirstParty: true, AuthMethod: userstore.AuthNone}, ""},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				row.client.Name = "App"
@@ -257,7 +307,8 @@ func TestWhatAClientIsPresumedToBe(t *testing.T) {
 					row.client.RedirectURIs = []string{"https://app.test/cb"}
 				}
 				made, _, err := r.Create(t.Context(), row.client, "")
-				if err != nil || strings.Join(made.GrantTypes, " ") != row.want || (row.want != "") != slices.Equal(made.ResponseTypes, []string{"code"}) {
+				if err != nil || strings.Join(made.GrantTypes, " ") != row.want ||
+					(row.want != "") != slices.Equal(made.ResponseTypes, []string{"code"}) {
 					t.Errorf("grant types %q, response types %q (%v)", made.GrantTypes, made.ResponseTypes, err)
 				}
 			})

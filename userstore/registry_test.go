@@ -37,7 +37,8 @@ func newRegistry(db userstore.Clients) (*userstore.Registry, *bytes.Buffer) {
 
 // app returns a valid client.
 func app() userstore.Client {
-	return userstore.Client{Name: "App", ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://app.test/cb"}}}
+	return userstore.Client{Name: "App",
+		ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://app.test/cb"}}}
 }
 
 func public(uris ...string) userstore.Client {
@@ -80,10 +81,12 @@ func TestRegistryEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if raw, err := base64.RawURLEncoding.DecodeString(secret); err != nil || len(raw) != 32 || c.SecretHash != userstore.ClientSecretHash(secret) {
+		if raw, err := base64.RawURLEncoding.DecodeString(secret); err != nil || len(raw) != 32 ||
+			c.SecretHash != userstore.ClientSecretHash(secret) {
 			t.Errorf("a secret of %d bytes, stored as %q (%v)", len(raw), c.SecretHash, err)
 		}
-		if c.AuthMethod != userstore.AuthBasic || !reflect.DeepEqual(c.GrantTypes, []string{"authorization_code"}) || !reflect.DeepEqual(c.ResponseTypes, []string{"code"}) {
+		if c.AuthMethod != userstore.AuthBasic || !reflect.DeepEqual(c.GrantTypes, []string{"authorization_code"}) ||
+			!reflect.DeepEqual(c.ResponseTypes, []string{"code"}) {
 			t.Errorf("not what RFC 7591 presumes: %+v", c)
 		}
 		if _, _, err := r.Create(ctx, c, ""); !errors.Is(err, userstore.ErrExists) {
@@ -209,12 +212,18 @@ func TestRegistryRefusals(t *testing.T) {
 				func(c *userstore.Client) { c.FirstParty = false },
 				func(c *userstore.Client) { c.AuthMethod = userstore.AuthBasic },
 			} {
-				_, _, err := r.Edit(ctx, userstore.FirstPartyClientID, "", func(c *userstore.Client) error { change(c); return nil })
+				_, _, err := r.Edit(ctx, userstore.FirstPartyClientID, "", func(c *userstore.Client) error {
+					change(c)
+					return nil
+				})
 				if got := fields(t, err); !slices.Contains(got, "client_id not_allowed") {
 					t.Error(got)
 				}
 			}
-			c, secret, err := r.Edit(ctx, userstore.FirstPartyClientID, "", func(c *userstore.Client) error { c.Name = "Acme"; return nil })
+			c, secret, err := r.Edit(ctx, userstore.FirstPartyClientID, "", func(c *userstore.Client) error {
+				c.Name = "Acme"
+				return nil
+			})
 			if err != nil || secret != "" || c.Name != "Acme" {
 				t.Error("it cannot be renamed:", err)
 			}
@@ -233,10 +242,15 @@ func TestRegistryRefusals(t *testing.T) {
 		})
 		t.Run("identity is not an edit's to change", func(t *testing.T) {
 			for name, change := range map[string]func(*userstore.Client){
-				"id": func(c *userstore.Client) { c.ID = "x" }, "hash": func(c *userstore.Client) { c.SecretHash = "x" },
-				"activity": func(c *userstore.Client) { c.DisabledAt = r.Now() }, "creation": func(c *userstore.Client) { c.CreatedAt = r.Now().Add(time.Hour) },
+				"id":       func(c *userstore.Client) { c.ID = "x" },
+				"hash":     func(c *userstore.Client) { c.SecretHash = "x" },
+				"activity": func(c *userstore.Client) { c.DisabledAt = r.Now() },
+				"creation": func(c *userstore.Client) { c.CreatedAt = r.Now().Add(time.Hour) },
 			} {
-				if _, _, err := r.Edit(ctx, "spa", "", func(c *userstore.Client) error { change(c); return nil }); err == nil {
+				if _, _, err := r.Edit(ctx, "spa", "", func(c *userstore.Client) error {
+					change(c)
+					return nil
+				}); err == nil {
 					t.Errorf("%s was changed", name)
 				}
 			}
@@ -246,7 +260,9 @@ func TestRegistryRefusals(t *testing.T) {
 				_, _, err := r.Edit(ctx, "spa", "", func(c *userstore.Client) error { change(c); return nil })
 				return err
 			}
-			if err := edit(func(c *userstore.Client) { c.Resources, c.IDTokenAlg = []string{"https://api.test"}, "EdDSA" }); err != nil {
+			if err := edit(func(c *userstore.Client) {
+				c.Resources, c.IDTokenAlg = []string{"https://api.test"}, "EdDSA"
+			}); err != nil {
 				t.Fatal(err)
 			}
 			r.Resources = []string{"https://other.test"}
@@ -254,13 +270,17 @@ func TestRegistryRefusals(t *testing.T) {
 			if err := edit(func(c *userstore.Client) { c.Name = "Renamed" }); err != nil {
 				t.Error(err)
 			}
-			if err := edit(func(c *userstore.Client) { c.Resources = append(c.Resources, "https://other.test") }); err != nil {
+			if err := edit(func(c *userstore.Client) {
+				c.Resources = append(c.Resources, "https://other.test")
+			}); err != nil {
 				t.Error(err)
 			}
 			if err := edit(func(c *userstore.Client) { c.Resources = nil }); err != nil {
 				t.Error(err)
 			}
-			if got := fields(t, edit(func(c *userstore.Client) { c.Resources = []string{"https://api.test"} })); !reflect.DeepEqual(got, []string{"resources.0 not_allowed"}) {
+			if got := fields(
+				t, edit(func(c *userstore.Client) { c.Resources = []string{"https://api.test"} }),
+			); !reflect.DeepEqual(got, []string{"resources.0 not_allowed"}) {
 				t.Error(got)
 			}
 		})

@@ -69,7 +69,8 @@ func (w *world) alice(t *testing.T) userstore.User {
 	t.Helper()
 	u, err := w.Register(t.Context(), userstore.NewUser{
 		Email: "Alice@X.test", Username: "Alice", Password: password,
-		Claims: userstore.Claims{GivenName: "Alice", PhoneNumber: "+14255551212", Address: &userstore.Address{Country: "NZ"}},
+		Claims: userstore.Claims{GivenName: "Alice", PhoneNumber: "+14255551212",
+			Address: &userstore.Address{Country: "NZ"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,8 @@ func (w *world) login(t *testing.T, email, password string) (userstore.Verified,
 	g := userstore.Grant{SessionID: newID(), UserID: v.User.ID, ClientID: v.Client.ID, Generation: 1,
 		AuthTime: w.now, RotatedAt: w.now, CreatedAt: w.now, ExpiresAt: w.now.Add(time.Hour)}
 	rand.Read(g.ID[:])
-	err = w.Store.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash})
+	err = w.Store.StartGrant(t.Context(),
+		userstore.StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash})
 	if err != nil {
 		t.Fatal(err)
 	}
