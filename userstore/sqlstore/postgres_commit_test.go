@@ -31,7 +31,8 @@ func TestF15FailingStatements(t *testing.T) {
 		ok    bool
 	}{
 		{"40001", 3, 4, true}, {"40P01", 3, 4, true}, {"40001", 4, 4, false}, {"40P01", 100, 4, false},
-		{"P0001", 1, 1, false}, {"XX000", 1, 1, false}, {"53100", 1, 1, false}, {"42P01", 1, 1, false}, {"55P03", 1, 1, false},
+		{"P0001", 1, 1, false}, {"XX000", 1, 1, false}, {"53100", 1, 1, false}, {"42P01", 1, 1, false},
+		{"55P03", 1, 1, false},
 	} {
 		t.Run(fmt.Sprintf("%s %d times", test.code, test.times), func(t *testing.T) {
 			u, g := create(t, db)
@@ -52,7 +53,8 @@ func TestF15FailingStatements(t *testing.T) {
 			}
 			_, err := db.AdvanceGrant(t.Context(), advance(g, 1))
 			check("refresh", err)
-			check("login", db.StartGrant(t.Context(), userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash", Rehash: "better"}))
+			check("login", db.StartGrant(t.Context(),
+				userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash", Rehash: "better"}))
 			if test.ok {
 				u.PasswordHash = "better"
 			}
@@ -108,7 +110,8 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 			}},
 		{name: "a password change recognises its own hash",
 			op: func(u userstore.User, _ userstore.Grant) error {
-				return db.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "hash", NewHash: "new " + u.ID, At: now})
+				return db.SetPassword(ctx,
+					userstore.PasswordChange{UserID: u.ID, OldHash: "hash", NewHash: "new " + u.ID, At: now})
 			},
 			done: func(u userstore.User, g userstore.Grant) error {
 				v, err := db.GrantByID(ctx, g.ID)
@@ -142,7 +145,9 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				return nil
 			}},
 		{name: "a session is revoked",
-			op: func(u userstore.User, g userstore.Grant) error { return db.RevokeSession(ctx, u.ID, g.SessionID, now) },
+			op: func(u userstore.User, g userstore.Grant) error {
+				return db.RevokeSession(ctx, u.ID, g.SessionID, now)
+			},
 			done: func(u userstore.User, g userstore.Grant) error {
 				if err := db.RevokeSession(ctx, u.ID, g.SessionID, now); !errors.Is(err, userstore.ErrNotFound) {
 					return fmt.Errorf("still live: %w", err)
@@ -183,7 +188,8 @@ func TestF08AnswerLostAfterCommit(t *testing.T) {
 				t.Fatal(err)
 			}
 			u, g = create(t, db)
-			if errors.Is(test.want, userstore.ErrConflict) && strings.HasPrefix(test.name, "an edit") || errors.Is(test.want, keys.ErrConflict) {
+			if errors.Is(test.want, userstore.ErrConflict) && strings.HasPrefix(test.name, "an edit") ||
+				errors.Is(test.want, keys.ErrConflict) {
 				loseCommit(t, p, func() error { return test.op(u, g) }, test.want)
 			} else {
 				p.lose.Store(1)

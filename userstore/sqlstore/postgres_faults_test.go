@@ -118,7 +118,8 @@ func TestF04ANodeThatBecomesReadOnly(t *testing.T) {
 	db := open(t, url, sqlstore.Options{MaxConns: 2})
 	u, g := create(t, db)
 	admin := session(t, url)
-	psql(t, admin, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET default_transaction_read_only = on'; END $$`)
+	psql(t, admin,
+		`DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET default_transaction_read_only = on'; END $$`)
 	// The open connections do not notice; set them read-only, as a demoted node would.
 	if err := sqlstore.EachConn(t.Context(), db, `SET default_transaction_read_only = on`); err != nil {
 		t.Fatal(err)
@@ -131,7 +132,8 @@ func TestF04ANodeThatBecomesReadOnly(t *testing.T) {
 	_, err = db.AdvanceGrant(t.Context(), advance(g, 1))
 	unavailable(t, "a write", err)
 	unavailable(t, "a write over a new connection", db.CreateUser(t.Context(), newUser()))
-	psql(t, admin, `SET default_transaction_read_only = off`, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' RESET default_transaction_read_only'; END $$`)
+	psql(t, admin, `SET default_transaction_read_only = off`,
+		`DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' RESET default_transaction_read_only'; END $$`)
 	ready(t, db)
 	if _, err := db.AdvanceGrant(t.Context(), advance(g, 1)); err != nil {
 		t.Errorf("a write afterwards: %v", err)

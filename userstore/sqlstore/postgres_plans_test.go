@@ -74,7 +74,8 @@ func TestPlansUseIndexes(t *testing.T) {
 	t.Parallel()
 	url := sqltest.PostgresURL(t)
 	admin := session(t, url)
-	psql(t, admin, `INSERT INTO users SELECT 'u'||n, 'e'||n, 'e'||n, TRUE, 'n'||n, 'n'||n, '{}', '[]', TRUE, FALSE, n, n, 1, 0, '', 'h' FROM generate_series(1, 3000) n`,
+	psql(t, admin,
+		`INSERT INTO users SELECT 'u'||n, 'e'||n, 'e'||n, TRUE, 'n'||n, 'n'||n, '{}', '[]', TRUE, FALSE, n, n, 1, 0, '', 'h' FROM generate_series(1, 3000) n`,
 		`INSERT INTO grants SELECT decode(md5(n::text), 'hex'), 1, n, 0, 0, 0, n, n, n, 1, 'signet', 'u'||(n%3000+1), 's'||n, '[]', '[]', '[]', '', '', '', '' FROM generate_series(1, 6000) n`,
 		`INSERT INTO audit_events SELECT n, 'e'||n, CASE WHEN n % 1000 = 0 THEN 'keys_rotated' ELSE 'login_failed' END, 'success', '',
 			'user', 'a'||(n%3000), 'user', 't'||(n%3000), '', '', '', '', '', '[]' FROM generate_series(1, 6000) n`,
@@ -97,7 +98,8 @@ func TestPlansUseIndexes(t *testing.T) {
 		return strings.Join(lines, "\n")
 	}
 	for index, s := range sqlstore.EventsSQL {
-		if p := plan(s.SQL(), s.Args()...); !strings.Contains(p, strings.TrimSpace(index)) || strings.Contains(p, "Seq Scan") {
+		if p := plan(s.SQL(), s.Args()...); !strings.Contains(p, strings.TrimSpace(index)) ||
+			strings.Contains(p, "Seq Scan") {
 			t.Errorf("events go without the index %s:\n%s", index, p)
 		}
 	}
@@ -111,21 +113,26 @@ func TestPlansUseIndexes(t *testing.T) {
 		"expired grants":  plan(sqlstore.RemoveExpiredSQL, int64(5), int64(100)),
 		"a user's grants": plan(`SELECT id FROM grants WHERE user_id = $1`, "u1"),
 		"list of grants":  plan(sqlstore.ListGrantsSQL, "u1", int64(1), int64(1)),
-		"oldest grants":   plan(sqlstore.EndOldestSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "n", "r", int64(100)),
-		"recorded grants": plan(sqlstore.RecordEndedSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "", "", "", "", "", "", "", "", "", ""),
-		"another admin":   plan(sqlstore.DeleteAdminSQL, "u1"),
+		"oldest grants": plan(sqlstore.EndOldestSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "n",
+			"r", int64(100)),
+		"recorded grants": plan(sqlstore.RecordEndedSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "",
+			"", "", "", "", "", "", "", "", ""),
+		"another admin": plan(sqlstore.DeleteAdminSQL, "u1"),
 
-		"a code":                   plan(sqlstore.CodeSQL, id),
-		"save a code":              plan(sqlstore.SaveCodeSQL, id, "", "", "[]", "[]", "", "", int64(1), "[]", "", true, int64(1), int64(1), "", "", id, "u1", "c1", "b1", int64(1), int64(1)),
-		"use a code":               plan(sqlstore.UseCodeSQL, int64(1), id, id, "u1", "c1", int64(1), "s"),
-		"the grant of a code":      plan(sqlstore.GrantOfCodeSQL, id, int64(1), int64(1), int64(1), int64(1), int64(1), int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", id, id),
-		"expired codes":            plan(sqlstore.RemoveCodesSQL, int64(5), int64(5), int64(100)),
-		"a browser session":        plan(sqlstore.SessionSQL, id, int64(1), int64(1)),
-		"a user's sessions":        plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
-		"grants of the replaced":   plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),
-		"grants of a session":      plan(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND browser_session <> ''`, int64(1), "b1"),
-		"idle sessions":            plan(sqlstore.DeleteIdleSQL, "u1", int64(1), id, "u1", int64(50), id),
-		"told sessions":            plan(sqlstore.RecordSurplusSQL, int64(1), "", "", "", "", "", "", "", "", "", "", "", "u1", id, int64(1), int64(49), id),
+		"a code": plan(sqlstore.CodeSQL, id),
+		"save a code": plan(sqlstore.SaveCodeSQL, id, "", "", "[]", "[]", "", "", int64(1), "[]", "", true,
+			int64(1), int64(1), "", "", id, "u1", "c1", "b1", int64(1), int64(1)),
+		"use a code": plan(sqlstore.UseCodeSQL, int64(1), id, id, "u1", "c1", int64(1), "s"),
+		"the grant of a code": plan(sqlstore.GrantOfCodeSQL, id, int64(1), int64(1), int64(1), int64(1), int64(1),
+			int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", id, id),
+		"expired codes":          plan(sqlstore.RemoveCodesSQL, int64(5), int64(5), int64(100)),
+		"a browser session":      plan(sqlstore.SessionSQL, id, int64(1), int64(1)),
+		"a user's sessions":      plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
+		"grants of the replaced": plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),
+		"grants of a session":    plan(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND browser_session <> ''`, int64(1), "b1"),
+		"idle sessions":          plan(sqlstore.DeleteIdleSQL, "u1", int64(1), id, "u1", int64(50), id),
+		"told sessions": plan(sqlstore.RecordSurplusSQL, int64(1), "", "", "", "", "", "", "", "", "", "",
+			"", "u1", id, int64(1), int64(49), id),
 		"surplus sessions":         plan(sqlstore.EndSurplusSQL, int64(1), "u1", "session_revoked", "too_many", id),
 		"expired sessions":         plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),
 		"expired assertions":       plan(sqlstore.RemoveAssertSQL, int64(5), int64(100)),

@@ -18,7 +18,8 @@ func TestF05F14LocksAndAFullPool(t *testing.T) {
 	alice, aliceGrant := create(t, db)
 	bob, _ := create(t, db)
 	locker := session(t, url)
-	psql(t, locker, `BEGIN`, `SELECT 1 FROM users WHERE id = '`+alice.ID+`' FOR UPDATE`, `SELECT 1 FROM grants WHERE user_id = '`+alice.ID+`' FOR UPDATE`)
+	psql(t, locker, `BEGIN`, `SELECT 1 FROM users WHERE id = '`+alice.ID+`' FOR UPDATE`,
+		`SELECT 1 FROM grants WHERE user_id = '`+alice.ID+`' FOR UPDATE`)
 
 	within(t, "F-14 the one whose rows are locked", 4*time.Second, func() {
 		_, err := db.AdvanceGrant(t.Context(), advance(aliceGrant, 1))

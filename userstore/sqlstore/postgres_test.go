@@ -51,14 +51,16 @@ func TestUnfitPostgresIsRefused(t *testing.T) {
 		setting string
 		words   []string
 	}{
-		"synchronous_commit off":      {"synchronous_commit = off", []string{"synchronous_commit is off", "ALTER DATABASE"}},
+		"synchronous_commit off": {"synchronous_commit = off",
+			[]string{"synchronous_commit is off", "ALTER DATABASE"}},
 		"F-04 a read-only node":       {"default_transaction_read_only = on", []string{"takes no writes", "primary"}},
 		"synchronous_commit is local": {"synchronous_commit = local", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := sqltest.PostgresURL(t)
 			admin := session(t, url)
-			psql(t, admin, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET `+test.setting+`'; END $$`)
+			psql(t, admin,
+				`DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET `+test.setting+`'; END $$`)
 			db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{})
 			if test.words != nil {
 				says(t, err, test.words...)
@@ -75,7 +77,8 @@ func TestUnfitPostgresIsRefused(t *testing.T) {
 		name := one[string](t, admin, `SELECT current_database()`) + "_latin1"
 		psql(t, admin, `CREATE DATABASE `+name+` ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`)
 		t.Cleanup(func() { psql(t, session(t, url), `DROP DATABASE `+name+` WITH (FORCE)`) })
-		_, err := sqlstore.Open(t.Context(), strings.Replace(url, strings.TrimSuffix(name, "_latin1"), name, 1), sqlstore.Options{})
+		_, err := sqlstore.Open(t.Context(), strings.Replace(url, strings.TrimSuffix(name, "_latin1"), name, 1),
+			sqlstore.Options{})
 		says(t, err, "LATIN1", "UTF8")
 	})
 }
@@ -111,7 +114,8 @@ func TestStatementsForOlderPoolers(t *testing.T) {
 func TestTheServersOwnLimits(t *testing.T) {
 	db := open(t, sqltest.PostgresURL(t), sqlstore.Options{})
 	for name, want := range map[string]string{"statement_timeout": "4500ms", "lock_timeout": "2s", "TimeZone": "UTC",
-		"idle_in_transaction_session_timeout": "10s", "application_name": "signet", "default_transaction_isolation": "read committed"} {
+		"idle_in_transaction_session_timeout": "10s", "application_name": "signet",
+		"default_transaction_isolation": "read committed"} {
 		if got, err := sqlstore.Setting(t.Context(), db, name); err != nil || got != want {
 			t.Errorf("%s is %s, want %s (%v)", name, got, want, err)
 		}
@@ -122,7 +126,11 @@ func TestOperatorsViewsShowInstantsAndNoSecrets(t *testing.T) {
 	url := sqltest.PostgresURL(t)
 	db := open(t, url, sqlstore.Options{})
 	u, g := create(t, db)
-	if err := db.ChangeRing(t.Context(), 0, keys.Change{Insert: []keys.Key{{ID: "k", Algorithm: "EdDSA", Seq: 1, Sealed: "sealed", Public: []byte("{}"), CreatedAt: now, ActivateAt: now}}}); err != nil {
+	if err := db.ChangeRing(
+		t.Context(), 0,
+		keys.Change{Insert: []keys.Key{{ID: "k", Algorithm: "EdDSA", Seq: 1, Sealed: "sealed", Public: []byte("{}"),
+			CreatedAt: now, ActivateAt: now}}},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Record(t.Context(), audit.Event{ID: "e", At: now, Name: audit.KeysRotated}); err != nil {
@@ -139,10 +147,15 @@ func TestOperatorsViewsShowInstantsAndNoSecrets(t *testing.T) {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
 	}
-	if n := one[int64](t, admin, `SELECT count(*) FROM readable_clients WHERE id = 'signet' AND disabled_at IS NULL`); n != 1 {
+	if n := one[int64](
+		t, admin, `SELECT count(*) FROM readable_clients WHERE id = 'signet' AND disabled_at IS NULL`,
+	); n != 1 {
 		t.Error("readable_clients")
 	}
-	if n := one[int64](t, admin, `SELECT count(*) FROM information_schema.columns WHERE table_name LIKE 'readable%' AND column_name IN ('password_hash', 'sealed', 'refresh_secret', 'secret_hash', 'hash')`); n != 0 {
+	if n := one[int64](
+		t, admin,
+		`SELECT count(*) FROM information_schema.columns WHERE table_name LIKE 'readable%' AND column_name IN ('password_hash', 'sealed', 'refresh_secret', 'secret_hash', 'hash')`,
+	); n != 0 {
 		t.Error("a view shows a secret")
 	}
 }
