@@ -127,7 +127,9 @@ func (l *loader) readFile(path string) {
 	if err := l.v.MergeConfigMap(known); err != nil {
 		l.fault("", path, "cannot be merged: %v", err)
 	}
-	for _, key := range []string{"database_url", "database_migrate_url", "keys.encryption_key", "keys.encryption_key_previous", "mail.password"} {
+	for _, key := range []string{
+		"database_url", "database_migrate_url", "keys.encryption_key", "keys.encryption_key_previous", "mail.password",
+	} {
 		if l.sources[key] == path {
 			l.warnAboutFile(path, "it holds "+key)
 			break

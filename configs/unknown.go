@@ -83,7 +83,8 @@ func editDistance(a, b string) int {
 // foreignVariables are variables with our prefix that this program does not read: compose.yaml and
 // the project's own tests do. An operator may run our commands in a shell that exports them.
 var foreignVariables = map[string]bool{
-	EnvPrefix + "UID": true, EnvPrefix + "GID": true, EnvPrefix + "VERSION": true, EnvPrefix + "TEST_POSTGRES_URL": true, EnvPrefix + "TEST_MAVEN_URL": true,
+	EnvPrefix + "UID": true, EnvPrefix + "GID": true, EnvPrefix + "VERSION": true, EnvPrefix + "TEST_POSTGRES_URL": true,
+	EnvPrefix + "TEST_MAVEN_URL": true,
 }
 
 // fromKubernetes reports whether a variable is one that Kubernetes puts into every container. For a

@@ -92,7 +92,8 @@ func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *ass
 	case claims.Issuer != c.ID || claims.Subject != c.ID:
 		return unproved(assertionClient, "the assertion's iss and sub are not both the client")
 	case len(claims.Audience) > 1:
-		return unproved(assertionAudience, "the assertion's aud names others as well: it has to be the issuer or the token endpoint alone")
+		return unproved(assertionAudience,
+			"the assertion's aud names others as well: it has to be the issuer or the token endpoint alone")
 	case len(claims.Audience) != 1 || claims.Audience[0] != i.URL && claims.Audience[0] != i.endpoint("/oauth2/token"):
 		return unproved(assertionAudience, "the assertion's aud is neither the issuer nor the token endpoint")
 	case claims.ID == "" || len(claims.ID) > maxAssertionID:

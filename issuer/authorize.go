@@ -201,7 +201,8 @@ func (i *Issuer) enabledClient(ctx context.Context, id string) (userstore.Client
 // repeated response_type is ignored.
 func (r AuthorizationRequest) defaultMode() string {
 	types := words(r.ResponseType)
-	if !slices.Contains(r.Repeated, "response_type") && (slices.Contains(types, "token") || slices.Contains(types, "id_token")) {
+	if !slices.Contains(r.Repeated, "response_type") &&
+		(slices.Contains(types, "token") || slices.Contains(types, "id_token")) {
 		return ModeFragment
 	}
 	return ModeQuery

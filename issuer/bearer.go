@@ -80,7 +80,8 @@ func (i *Issuer) live(ctx context.Context, raw, audience string) (liveToken, err
 		return liveToken{}, err
 	}
 	refusal.Client(ctx, l.claims.ClientID)
-	expected := jose.Expected{Issuer: i.URL, Audience: []string{audience}, AnyAudience: audience == anyAudience, Now: now, Skew: i.ClockSkew}
+	expected := jose.Expected{Issuer: i.URL, Audience: []string{audience}, AnyAudience: audience == anyAudience, Now: now,
+		Skew: i.ClockSkew}
 	switch err := l.claims.Check(expected); {
 	case errors.Is(err, jose.ErrExpired):
 		return liveToken{}, errAccessExpired

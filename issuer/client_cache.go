@@ -97,7 +97,9 @@ func (cc *ClientCache) get(ctx context.Context, id string, now time.Time, read r
 }
 
 // reload reads the client whatever is cached.
-func (cc *ClientCache) reload(ctx context.Context, id string, now time.Time, read readClient) (userstore.Client, error) {
+func (cc *ClientCache) reload(
+	ctx context.Context, id string, now time.Time, read readClient,
+) (userstore.Client, error) {
 	c, err := read(ctx, id)
 	if cc.MaxAge > 0 {
 		cc.keep(id, c, err, now)

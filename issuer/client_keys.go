@@ -121,7 +121,9 @@ func (ck *ClientKeys) find(ctx context.Context, url, kid string, now time.Time) 
 }
 
 // fetch fetches the set. Other requests wait for it, so it does not end when one client hangs up.
-func (set *clientKeySet) fetch(ctx context.Context, fetch func(context.Context, string) ([]byte, error), url string, now time.Time) {
+func (set *clientKeySet) fetch(
+	ctx context.Context, fetch func(context.Context, string) ([]byte, error), url string, now time.Time,
+) {
 	set.triedAt = now
 	kept, cancel := userstore.Uncancelled(ctx)
 	defer cancel()

@@ -179,7 +179,8 @@ func scopeNotAllowed(allowed []string) error {
 	if len(list) == 0 {
 		return refuse(InvalidScope, "This client may ask for no scope here.")
 	}
-	return refuse(InvalidScope, "This client may ask here for "+strings.Join(list, ", ")+more+"; the request names something else.")
+	return refuse(InvalidScope,
+		"This client may ask here for "+strings.Join(list, ", ")+more+"; the request names something else.")
 }
 
 // mayAdmin reports whether a user with roles may hold scope admin through client.
@@ -201,7 +202,8 @@ func (i *Issuer) narrow(asked []string, view userstore.GrantView, targets []Reso
 	return out, nil
 }
 
-var errNoneGranted = refuse(InvalidScope, "The grant holds none of the scopes asked for, or not any more: ask for others, or sign in again.")
+var errNoneGranted = refuse(InvalidScope,
+	"The grant holds none of the scopes asked for, or not any more: ask for others, or sign in again.")
 
 // mayHold reports whether client is registered for scope; a client that lists no scopes is
 // registered for any. An operator who takes a scope away from a client takes it from existing

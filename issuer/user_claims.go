@@ -127,7 +127,9 @@ func (c CustomClaim) Check() error {
 	switch {
 	case c.Name == "" || len(c.Name) > 128 || !isScopeToken(c.Name):
 		return fmt.Errorf("a claim needs a name of 1 to 128 visible ASCII characters")
-	case slices.ContainsFunc(append([]string{"roles"}, reservedClaims...), func(name string) bool { return c.Name != name && strings.EqualFold(c.Name, name) }):
+	case slices.ContainsFunc(append([]string{"roles"}, reservedClaims...), func(name string) bool {
+		return c.Name != name && strings.EqualFold(c.Name, name)
+	}):
 		// Verifiers, ours among them, refuse a token with such a member: a laxer reader would take
 		// one claim for the other.
 		return fmt.Errorf("the claim %s is that of another claim but for its case; choose another name", c.Name)
@@ -215,7 +217,8 @@ func (i *Issuer) needsUser(a Authorization) bool {
 	if slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.From != "" && c.From != "roles" }) {
 		return true
 	}
-	return len(claimsRequestOf(a.Grant.Claims).IDToken) > 0 || a.Client.IDTokenClaims && slices.Contains(a.Scopes, scopeOpenID)
+	return len(claimsRequestOf(a.Grant.Claims).IDToken) > 0 ||
+		a.Client.IDTokenClaims && slices.Contains(a.Scopes, scopeOpenID)
 }
 
 // claimsRequestOf returns the claims request of a grant. It was parsed strictly before it was

@@ -248,7 +248,8 @@ func (m *Manager) poll(ctx context.Context) error {
 	}
 	from := v.earlier(v.readAt.Round(0))
 	switch {
-	case before != nil && before.set.ring.Version == version && before.set.broken == nil && !from.Before(before.set.builtAt):
+	case before != nil && before.set.ring.Version == version && before.set.broken == nil &&
+		!from.Before(before.set.builtAt):
 		v.set = before.set
 	default:
 		ring, err := m.load(ctx)

@@ -37,7 +37,8 @@ func (p Policy) with(o Parameters) Policy {
 // named returns the parameters under their keys in the configuration.
 func (o Parameters) named() []namedDuration {
 	return []namedDuration{
-		{"keys.rotation", o.Rotation}, {"keys.propagation", o.Propagation}, {"keys.jwks_max_age", o.JWKSMaxAge}, {"clock_skew", o.ClockSkew},
+		{"keys.rotation", o.Rotation}, {"keys.propagation", o.Propagation}, {"keys.jwks_max_age", o.JWKSMaxAge},
+		{"clock_skew", o.ClockSkew},
 		{"the longest token lifetime", o.LongestLifetime}, {"refresh.absolute", o.RefreshAbsolute},
 	}
 }

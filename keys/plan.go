@@ -296,7 +296,8 @@ func sameRow(a, b *Key) bool {
 }
 
 func (c Change) empty() bool {
-	return c.Algorithms == nil && c.Parameters == nil && c.RefreshSecret == "" && len(c.Insert)+len(c.Update)+len(c.Delete) == 0
+	return c.Algorithms == nil && c.Parameters == nil && c.RefreshSecret == "" &&
+		len(c.Insert)+len(c.Update)+len(c.Delete) == 0
 }
 
 // with returns the ring after c, as the store would make it.

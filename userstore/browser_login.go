@@ -25,8 +25,11 @@ func (a *Accounts) AuthenticatePage(ctx context.Context, name, password string) 
 // StartSession stores s for the user whom AuthenticatePage verified. The store's one batch also
 // returns the attempt, and remembers network and browser. Sessions not used since idleSince are not
 // live. ErrConflict, and any error of the store.
-func (a *Accounts) StartSession(ctx context.Context, v Verified, s BrowserSession, replaces SessionHash, idleSince time.Time) error {
-	start := StartSession{Session: s, Replaces: replaces, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, IdleSince: idleSince}
+func (a *Accounts) StartSession(
+	ctx context.Context, v Verified, s BrowserSession, replaces SessionHash, idleSince time.Time,
+) error {
+	start := StartSession{Session: s, Replaces: replaces, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash,
+		IdleSince: idleSince}
 	if v.reservation != nil {
 		device, err := a.Throttle.device(ctx, subject(v.User, true, ""))
 		if err != nil {

@@ -22,7 +22,8 @@ func memberOf(field string, n int) string { return field + "." + strconv.Itoa(n)
 // reservedSchemes do not lead to the app that claims them, but to a browser, another program, or
 // whichever app the rest of the URI names.
 var reservedSchemes = []string{
-	"about", "blob", "data", "file", "filesystem", "ftp", "http", "https", "intent", "javascript", "mailto", "sms", "tel", "urn",
+	"about", "blob", "data", "file", "filesystem", "ftp", "http", "https", "intent", "javascript", "mailto",
+	"sms", "tel", "urn",
 	"vbscript", "view-source", "ws", "wss",
 }
 
@@ -66,7 +67,8 @@ func (c *Client) redirectURI(uri string, schemes []string) fault {
 	}
 	switch {
 	case !strings.Contains(u.Scheme, ".") && !slices.Contains(schemes, u.Scheme):
-		return fault{CodeInvalid, "Use https, or for an app on a device a scheme of its own that is a domain turned around, such as com.example.app:/callback; a scheme of one word has to be in oauth.redirect_schemes."}
+		return fault{CodeInvalid,
+			"Use https, or for an app on a device a scheme of its own that is a domain turned around, such as com.example.app:/callback; a scheme of one word has to be in oauth.redirect_schemes."}
 	case c.AuthMethod != AuthNone:
 		return fault{CodeInvalid, "A scheme of its own is for public clients: an app on a device keeps no secret."}
 	case u.User != nil:

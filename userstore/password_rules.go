@@ -42,7 +42,8 @@ func checkNew(typed string, least int, u User, service string) fault {
 	// Count both forms: a ligature is one character as typed and up to 18 as hashed; a letter with
 	// a separate accent is two as typed and one as hashed.
 	if min(utf8.RuneCountInString(typed), utf8.RuneCountInString(canonical)) < least {
-		return fault{CodeTooShort, fmt.Sprintf("The password is too short; %d characters are the least. A few words in a row are fine.", least)}
+		return fault{CodeTooShort,
+			fmt.Sprintf("The password is too short; %d characters are the least. A few words in a row are fine.", least)}
 	}
 	return guessable(typed, u, service)
 }

@@ -92,7 +92,8 @@ var subjectShape = regexp.MustCompile(`^(?:` +
 	`)$`)
 
 // errLikeSubject: in a log, a command or a token, such a name would be taken for an account's id.
-var errLikeSubject = fault{CodeNotAllowed, "This username has the shape of an account's id; choose a name that cannot be taken for one."}
+var errLikeSubject = fault{CodeNotAllowed,
+	"This username has the shape of an account's id; choose a name that cannot be taken for one."}
 
 func validUsername(s string) bool {
 	for i, r := range s {

@@ -67,7 +67,8 @@ func newToken(c jose.AccessClaims, payload []byte) *Token {
 	return &Token{
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, ID: c.ID, Scopes: c.Scopes,
 		Expiry: c.Expiry, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore,
-		SessionID: c.SessionID, AuthenticatedAt: c.AuthenticatedAt, AuthenticationContext: c.ACR, AuthenticationMethods: c.AMR, Roles: c.Roles,
+		SessionID: c.SessionID, AuthenticatedAt: c.AuthenticatedAt, AuthenticationContext: c.ACR,
+		AuthenticationMethods: c.AMR, Roles: c.Roles,
 		payload: payload,
 	}
 }

@@ -119,7 +119,8 @@ func encodeChanges(changes []audit.Change) string {
 			stored = append(stored, audit.Change{Field: "…", After: fmt.Sprintf("%d more", len(changes)-i)})
 			break
 		}
-		stored = append(stored, audit.Change{Field: displayable(c.Field), Before: displayable(c.Before), After: displayable(c.After)})
+		stored = append(stored,
+			audit.Change{Field: displayable(c.Field), Before: displayable(c.Before), After: displayable(c.After)})
 	}
 	b, _ := json.Marshal(stored) // strings cannot fail
 	return string(b)

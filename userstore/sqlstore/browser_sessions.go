@@ -92,10 +92,13 @@ func boundSessions(ctx context.Context, b userstore.BrowserSession, idleSince ti
 	e := audit.New(ctx, b.CreatedAt, audit.SessionRevoked, audit.User(b.UserID))
 	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
 	row := eventRows([]audit.Event{e})[0].columns
-	entry := slices.Concat(row[:1], row[2:8], row[9:10], row[11:15]) // all but id, target and session, which the sessions give
+	// All but id, target and session, which the sessions give.
+	entry := slices.Concat(row[:1], row[2:8], row[9:10], row[11:15])
 	return []stmt{
-		bind(deleteIdle, b.UserID, micros(idleSince), b.Hash[:], b.UserID, int64(userstore.MaxBrowserSessionsPerUser), b.Hash[:]),
-		bind(recordSurplus, append(entry, b.UserID, b.Hash[:], micros(b.CreatedAt), int64(userstore.MaxBrowserSessionsPerUser-1), b.Hash[:])...),
+		bind(deleteIdle, b.UserID, micros(idleSince), b.Hash[:], b.UserID,
+			int64(userstore.MaxBrowserSessionsPerUser), b.Hash[:]),
+		bind(recordSurplus, append(entry, b.UserID, b.Hash[:], micros(b.CreatedAt),
+			int64(userstore.MaxBrowserSessionsPerUser-1), b.Hash[:])...),
 		bind(endSurplus, row[0], b.UserID, row[2], row[4], b.Hash[:]),
 	}
 }
@@ -197,7 +200,8 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 	const theirs = ` AND EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = $ AND b.user_id = $)`
 	steps := []stmt{
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+theirs), userID, id, userID),
-		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+endsWithBrowser+theirs), micros(now), id, userID, id, userID),
+		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+
+			endsWithBrowser+theirs), micros(now), id, userID, id, userID),
 	}
 	steps = append(steps, storeEventsIf(storeEventOfOwnSession, eventRows(events), id, userID)...)
 	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID))

@@ -23,7 +23,8 @@ type clientRow struct {
 }
 
 func (r *clientRow) dest() []any {
-	return []any{&r.c.ID, &r.c.Name, &r.c.AuthMethod, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources, &r.c.IDTokenAlg, &r.c.IDTokenClaims,
+	return []any{&r.c.ID, &r.c.Name, &r.c.AuthMethod, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources,
+		&r.c.IDTokenAlg, &r.c.IDTokenClaims,
 		&r.metadata, &r.c.SecretHash, &r.disabled, &r.created, &r.updated, &r.c.Version}
 }
 
@@ -85,7 +86,8 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg, id_token_claims,
 				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, version, epoch)
 			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, last_epoch FROM signet_schema`,
-			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg, c.IDTokenClaims,
+			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
+			c.IDTokenAlg, c.IDTokenClaims,
 			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt)),
 	}
 	if err := storables(steps); err != nil {
@@ -110,7 +112,8 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 			scopes = $6, resources = $7, id_token_alg = $8, id_token_claims = $9, metadata = $10, redirect_origins = $11, secret_hash = $12,
 			updated_at = $13, version = version + 1
 		WHERE id = $14 AND version = $15`,
-		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources), c.IDTokenAlg, c.IDTokenClaims,
+		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
+		c.IDTokenAlg, c.IDTokenClaims,
 		metadata, origins, c.SecretHash, micros(c.UpdatedAt), c.ID, c.Version)
 	if err := storable(update.args); err != nil {
 		return err

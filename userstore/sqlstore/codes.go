@@ -96,7 +96,8 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 	created := micros(c.CreatedAt)
 	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
 	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
-		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt), displayable(c.UserAgent), displayable(c.Address), none[:]}, may...)
+		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt),
+		displayable(c.UserAgent), displayable(c.Address), none[:]}, may...)
 	if consent == nil {
 		sql := saveCode
 		if c.ByConsent {

@@ -67,7 +67,8 @@ const inEpoch = `client_epoch = (SELECT epoch FROM clients WHERE clients.id = gr
 
 // loginView returns a query that finds the client by $2, and the user if there is one.
 func loginView(condition string) string {
-	return `SELECT ` + userColumnsOrZero + `, ` + clientColumns + ` FROM clients c LEFT JOIN users u ON ` + condition + ` WHERE c.id = $2`
+	return `SELECT ` + userColumnsOrZero + `, ` + clientColumns + ` FROM clients c LEFT JOIN users u ON ` + condition +
+		` WHERE c.id = $2`
 }
 
 var (
@@ -159,7 +160,8 @@ func grantArgs(g userstore.Grant) ([]any, error) {
 	if rotated.IsZero() {
 		rotated = g.CreatedAt
 	}
-	return []any{g.ID[:], max(g.Generation, 0), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt), micros(g.CreatedAt), micros(g.AuthTime),
+	return []any{g.ID[:], max(g.Generation, 0), micros(rotated), g.LateGeneration, g.LateCount, micros(g.ExpiresAt),
+		micros(g.CreatedAt), micros(g.AuthTime),
 		list(g.Scopes), list(g.Resources), list(g.AMR), g.ACR, g.Nonce, displayable(g.UserAgent), displayable(g.Address)}, nil
 }
 

@@ -37,7 +37,8 @@ const (
 	// refreshed. The entry's id is the grant's random session id: a grant ends once.
 	recordEnded = withEnded + `INSERT INTO audit_events (` + eventColumns + `)
 	SELECT $4, t.session_id, $8, $9, $10, $11, $12, $13, t.user_id, t.client_id, t.session_id, $14, $15, $16, $17
-	FROM grants t WHERE t.user_id = $1 AND t.generation > 0 AND t.rotated_at > $5 AND t.id IN (SELECT id FROM ended)` + newGrantIsThere + unlessStored
+	FROM grants t WHERE t.user_id = $1 AND t.generation > 0 AND t.rotated_at > $5 AND t.id IN (SELECT id FROM ended)` +
+		newGrantIsThere + unlessStored
 
 	// endOldest deletes the grants that recordEnded recorded, and the other grants that have to
 	// end. A refresh may commit between the two statements and change which grants they would

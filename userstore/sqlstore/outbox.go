@@ -27,7 +27,8 @@ func messageColumns(m outbox.Message) []any {
 	if id == "" {
 		id = randomID()
 	}
-	return []any{id, displayable(string(m.Kind)), displayable(m.UserID), displayable(m.To), displayable(m.Locale), micros(m.At), micros(m.EndsAt)}
+	return []any{id, displayable(string(m.Kind)), displayable(m.UserID), displayable(m.To), displayable(m.Locale),
+		micros(m.At), micros(m.EndsAt)}
 }
 
 // waitingRow receives waitingOf.
@@ -100,7 +101,8 @@ func (db *DB) RemoveMessage(ctx context.Context, id string) error {
 }
 
 func (db *DB) GiveUpMessage(ctx context.Context, id, lease string, events ...audit.Event) error {
-	err := db.change(ctx, true, bind(`DELETE FROM outbox WHERE id = $1 AND lease = $2`, id, lease), userstore.ErrNotFound, events)
+	err := db.change(ctx, true, bind(`DELETE FROM outbox WHERE id = $1 AND lease = $2`, id, lease),
+		userstore.ErrNotFound, events)
 	return ifUnstorable(err, userstore.ErrNotFound)
 }
 
@@ -110,7 +112,8 @@ func (db *DB) ListMessages(ctx context.Context, after *outbox.Message, limit int
 	}
 	list := bind(`SELECT `+waitingOf+` FROM outbox ORDER BY at, id LIMIT $1`, int64(limit))
 	if after != nil {
-		list = bind(`SELECT `+waitingOf+` FROM outbox WHERE (at, id) > ($1, $2) ORDER BY at, id LIMIT $3`, micros(after.At), after.ID, int64(limit))
+		list = bind(`SELECT `+waitingOf+` FROM outbox WHERE (at, id) > ($1, $2) ORDER BY at, id LIMIT $3`,
+			micros(after.At), after.ID, int64(limit))
 	}
 	err = db.rows(ctx, list, func() { page = nil }, func(row scanner) error {
 		w, err := waitingRow(row)

@@ -108,7 +108,8 @@ func checkServer(ctx context.Context, p *postgres) error {
 	var version int
 	var encoding, commit, isolation string
 	err := p.resetIfUseless(p.pool.QueryRow(ctx, `SELECT CAST(current_setting('server_version_num') AS INT), current_setting('server_encoding'),
-		current_setting('synchronous_commit'), current_setting('default_transaction_isolation')`).Scan(&version, &encoding, &commit, &isolation))
+		current_setting('synchronous_commit'), current_setting('default_transaction_isolation')`).Scan(
+		&version, &encoding, &commit, &isolation))
 	switch {
 	case retryable(err) == safely:
 		return err
@@ -299,7 +300,8 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 	if pgconn.SafeToRetry(err) {
 		// The driver finds its connection closed, which it did itself when the answer did not come,
 		// and calls that safe. It is unknown whether COMMIT was sent before.
-		err = fmt.Errorf("commit: %w: %v", io.ErrUnexpectedEOF, err) //nolint:errorlint // wrapped, it would be safe to retry still
+		//nolint:errorlint // wrapped, it would be safe to retry still
+		err = fmt.Errorf("commit: %w: %v", io.ErrUnexpectedEOF, err)
 	}
 	return p.resetIfUseless(err)
 }

@@ -27,7 +27,8 @@ func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
 			var k keys.Key
 			var algorithms, parameters, public string
 			var created, activate, retire, remove, revoked int64
-			err := s.Scan(&ring.Version, &algorithms, &ring.RefreshSecret, &parameters, &k.ID, &k.Algorithm, &k.Seq, &k.Sealed, &public,
+			err := s.Scan(&ring.Version, &algorithms, &ring.RefreshSecret, &parameters, &k.ID, &k.Algorithm, &k.Seq,
+				&k.Sealed, &public,
 				&created, &activate, &retire, &remove, &revoked)
 			if err != nil {
 				return err

@@ -57,8 +57,9 @@ var (
 		AND NOT EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `)`)
 	// A block counts the attempts that count against the budget of strangers. blockUndo checks no
 	// row that it deletes.
-	reserveBlock = numbered(insertAttempt + `EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `) AND ` + hasRoom)
-	blockUndo    = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
+	reserveBlock = numbered(insertAttempt + `EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt +
+		`) AND ` + hasRoom)
+	blockUndo = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
 		AND NOT EXISTS (SELECT 1 FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `)`)
 )
 
@@ -84,24 +85,28 @@ func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 		known := []any{r.Own[:], micros(r.At)}
 		s = append(s,
 			bind(reserveOwn, slices.Concat(row(r.Own, r.OwnLimit), known, hasRoomArgs(r.Own, r.OwnLimit, r.At))...),
-			bind(reserveStrangers, slices.Concat(row(r.Strangers, r.StrangersLimit), known, hasRoomArgs(r.Strangers, r.StrangersLimit, r.At))...))
+			bind(reserveStrangers,
+				slices.Concat(row(r.Strangers, r.StrangersLimit), known, hasRoomArgs(r.Strangers, r.StrangersLimit, r.At))...))
 	}
 	reserved := len(s) // the network's row; without a network, either of the account's two before
 	switch {
 	case account && network:
 		here := []any{r.Own[:], r.Strangers[:], micros(r.At), r.ID[:]}
 		s = append(s,
-			bind(reserveBoth, slices.Concat(row(r.Network, r.NetworkLimit), here, hasRoomArgs(r.Network, r.NetworkLimit, r.At))...),
+			bind(reserveBoth,
+				slices.Concat(row(r.Network, r.NetworkLimit), here, hasRoomArgs(r.Network, r.NetworkLimit, r.At))...),
 			bind(reserveUndo, append(here, r.Network[:], micros(r.At), r.ID[:])...))
 	case network:
-		s = append(s, bind(reserveNetwork, slices.Concat(row(r.Network, r.NetworkLimit), hasRoomArgs(r.Network, r.NetworkLimit, r.At))...))
+		s = append(s,
+			bind(reserveNetwork, slices.Concat(row(r.Network, r.NetworkLimit), hasRoomArgs(r.Network, r.NetworkLimit, r.At))...))
 	case !account:
 		return fmt.Errorf("%w: an attempt without a budget", userstore.ErrInvalid)
 	}
 	if block {
 		at, id := micros(r.At), r.ID[:]
 		s = append(s,
-			bind(reserveBlock, slices.Concat(row(r.Block, r.BlockLimit), []any{r.Strangers[:], at, id}, hasRoomArgs(r.Block, r.BlockLimit, r.At))...),
+			bind(reserveBlock, slices.Concat(row(r.Block, r.BlockLimit), []any{r.Strangers[:], at, id},
+				hasRoomArgs(r.Block, r.BlockLimit, r.At))...),
 			bind(blockUndo, r.Strangers[:], r.Network[:], at, id, r.Block[:], r.Own[:], at, id))
 	}
 	n, err := db.batch(ctx, false, s...)
@@ -137,7 +142,8 @@ const tally = `COUNT(CASE WHEN pending_until <= $ THEN 1 END), COUNT(CASE WHEN p
 	FROM throttle_attempts WHERE budget = $ AND at > $`
 
 var tallies = numbered(`SELECT 0, ` + tally + ` UNION ALL SELECT 1, ` + tally + ` UNION ALL SELECT 2, ` + tally + `
-	UNION ALL SELECT 3, ` + tally + ` UNION ALL SELECT 4, COUNT(*), 0, 0, 0 FROM throttle_networks WHERE budget = $ AND until > $`)
+	UNION ALL SELECT 3, ` + tally +
+	` UNION ALL SELECT 4, COUNT(*), 0, 0, 0 FROM throttle_networks WHERE budget = $ AND until > $`)
 
 func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tallies, err error) {
 	var args []any
@@ -165,7 +171,8 @@ func (db *DB) Tallies(ctx context.Context, r userstore.Reserve) (t userstore.Tal
 }
 
 var (
-	failAttempt   = numbered(`UPDATE throttle_attempts SET pending_until = 0 WHERE budget IN ($, $, $, $) AND ` + thisAttempt)
+	failAttempt = numbered(`UPDATE throttle_attempts SET pending_until = 0 WHERE budget IN ($, $, $, $) AND ` +
+		thisAttempt)
 	returnAttempt = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $, $, $) AND ` + thisAttempt)
 )
 
@@ -214,7 +221,8 @@ func succeeded(a userstore.Attempt, remember time.Time, proof string, key []byte
 	}
 	for _, k := range append([]userstore.BudgetKey{a.Own}, keys...) {
 		if k != (userstore.BudgetKey{}) {
-			steps = append(steps, bind(numbered(rememberNetwork+proof+extendRemembered), k[:], micros(remember), key, micros(remember.Add(-24*time.Hour))))
+			steps = append(steps, bind(numbered(rememberNetwork+proof+extendRemembered),
+				k[:], micros(remember), key, micros(remember.Add(-24*time.Hour))))
 		}
 	}
 	return steps

@@ -191,9 +191,11 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
 			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,
 			micros(c.At), c.UserID, c.KeepSession, c.UserID, c.NewHash),
-			endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`, c.UserID, c.NewHash))
+			endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`,
+				c.UserID, c.NewHash))
 	}
-	n, err := db.batch(ctx, true, append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
+	n, err := db.batch(ctx, true,
+		append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
 	if err == nil && n[0] == 0 {
 		if err = db.whyUnchanged(ctx, c.UserID, anyVersion); errors.Is(err, userstore.ErrLastAdmin) { // the user exists
 			err = userstore.ErrConflict
@@ -252,7 +254,9 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 	lost := false
 	err := db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
 		lost = maybeDone && len(events) == 0
-		n, err := db.keepingAnAdmin(run, func(condition string) stmt { return bind(`DELETE FROM users WHERE id = $1`+condition, id) })
+		n, err := db.keepingAnAdmin(run, func(condition string) stmt {
+			return bind(`DELETE FROM users WHERE id = $1`+condition, id)
+		})
 		if err != nil || n == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}

@@ -21,7 +21,10 @@ var errAlreadyCommitted = errors.New("done by an earlier try")
 // An earlier try whose connection broke may still run on the server. fn's first statement waits for
 // that try at the row that both need, and only reads after this statement are certain. The entry is
 // stored already when this try is about to insert it, or when this try found nothing left to do.
-func (db *DB) transactWithEvents(ctx context.Context, idempotent bool, events []audit.Event, fn func(run exec, maybeDone bool) (happened bool, err error)) error {
+func (db *DB) transactWithEvents(
+	ctx context.Context, idempotent bool, events []audit.Event,
+	fn func(run exec, maybeDone bool) (happened bool, err error),
+) error {
 	rows := eventRows(events)
 	return db.retrying(ctx, idempotent || len(rows) > 0, func(ctx context.Context, maybeDone bool) error {
 		err := db.engine.transact(ctx, func(run exec) error {
@@ -53,11 +56,12 @@ func isRefusal(err error) bool {
 // unlessRecorded returns refusal, or nil if the event is in the audit log.
 func (db *DB) unlessRecorded(ctx context.Context, event eventRow, refusal error) error {
 	err := refusal
-	failure := db.engine.read(ctx, bind(`SELECT id FROM audit_events WHERE at = $1 AND id = $2`, event.key()...), func(row scanner) error {
-		var id string
-		err = nil
-		return row.Scan(&id)
-	})
+	failure := db.engine.read(ctx, bind(`SELECT id FROM audit_events WHERE at = $1 AND id = $2`, event.key()...),
+		func(row scanner) error {
+			var id string
+			err = nil
+			return row.Scan(&id)
+		})
 	return orElse(failure, err)
 }
 
