@@ -141,7 +141,7 @@ func (h *Handlers) refuseAccount(w http.ResponseWriter, r *http.Request, o owner
 	if !ok {
 		return p
 	}
-	retryAfter(w, p)
+	refuseForm(w, r, p)
 	return h.showAccount(w, r, o, k, pageStatus(p.Kind()), func(page *web.AccountPage) { page.Values, page.Problems = typed, list })
 }
 
