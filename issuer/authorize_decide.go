@@ -5,13 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
-	"github.com/signet-id/signet/internal/mac"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -342,14 +340,4 @@ func (i *Issuer) code(p Pending, b Browser) (string, error) {
 		return "", err
 	}
 	return base64.RawURLEncoding.EncodeToString(sum), nil
-}
-
-// FormMAC authenticates parts for a purpose: HMAC-SHA-256 under FormSecret, the same on every
-// replica. A MAC for one purpose is not valid for another.
-func (i *Issuer) FormMAC(purpose string, parts ...string) ([]byte, error) {
-	secret, err := i.FormSecret()
-	if err != nil {
-		return nil, unready(fmt.Errorf("seal what goes through a browser: %w", err))
-	}
-	return mac.Sum(secret, append([]string{purpose}, parts...)...), nil
 }

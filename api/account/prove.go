@@ -3,7 +3,6 @@ package account
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -94,8 +93,7 @@ func (h *Handlers) sealProof(p sealedProof) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mac, err := h.Issuer.FormMAC("proof", string(text))
-	return base64.RawURLEncoding.EncodeToString(append(mac, text...)), err
+	return h.Issuer.Seal("proof", text)
 }
 
 // openProof reads a proof that was made here.
@@ -104,15 +102,11 @@ func (h *Handlers) openProof(proof string) (sealed sealedProof, err error) {
 	if len(proof) > maxProof {
 		return sealed, refused
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(proof)
-	if err != nil || len(raw) <= sha256.Size {
-		return sealed, refused
-	}
-	mac, err := h.Issuer.FormMAC("proof", string(raw[sha256.Size:]))
+	text, ok, err := h.Issuer.Unseal("proof", proof)
 	if err != nil {
 		return sealed, err
 	}
-	if !hmac.Equal(mac, raw[:sha256.Size]) || json.Unmarshal(raw[sha256.Size:], &sealed) != nil {
+	if !ok || json.Unmarshal(text, &sealed) != nil {
 		return sealed, refused
 	}
 	return sealed, nil

@@ -17,26 +17,20 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// accountKinds are the pages of the account that have an address of their own, and so those that a login may lead
-// back to. Only a name of this list is taken from an address: a redirect can lead nowhere else.
-var accountKinds = []web.AccountKind{
-	web.AccountHome, web.AccountProfile, web.AccountAddress, web.AccountPassword, web.AccountSessions, web.AccountApps,
-	web.AccountActivity, web.AccountData, web.AccountDelete,
-}
-
-// nextPage is the page of the account that an address names in next; ok is false where it names none.
+// nextPage returns the page of the account that the parameter next names; ok is false if it names
+// none. It takes only names from the list of pages, so that no redirect leads elsewhere.
 func nextPage(r *http.Request) (k web.AccountKind, ok bool) {
 	next := r.URL.Query().Get("next")
-	n := slices.IndexFunc(accountKinds, func(k web.AccountKind) bool { return k.Path() == next })
+	n := slices.IndexFunc(web.AccountKinds, func(k web.AccountKind) bool { return k.Path() == next })
 	if n < 0 {
 		return "", false
 	}
-	return accountKinds[n], true
+	return web.AccountKinds[n], true
 }
 
 // isAccountPage reports whether p is a page of the account.
 func isAccountPage(p page) bool {
-	return slices.ContainsFunc(accountKinds, func(k web.AccountKind) bool { return page("/"+k.Path()) == p })
+	return slices.ContainsFunc(web.AccountKinds, func(k web.AccountKind) bool { return page("/"+k.Path()) == p })
 }
 
 func (h *Handlers) accountPath(k web.AccountKind) string { return h.Issuer.Path() + "/" + k.Path() }
@@ -147,7 +141,7 @@ func (h *Handlers) refuseAccount(w http.ResponseWriter, r *http.Request, o owner
 	if !ok {
 		return p
 	}
-	retryAfter(w, p)
+	refuseForm(w, r, p)
 	return h.showAccount(w, r, o, k, pageStatus(p.Kind()), func(page *web.AccountPage) { page.Values, page.Problems = typed, list })
 }
 

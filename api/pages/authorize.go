@@ -143,9 +143,6 @@ func (v visit) asShown() visit {
 	return v
 }
 
-// expired is what a page says that shows a request again which had expired.
-var expired = []web.Problem{{Code: string(problem.RequestExpired)}}
-
 // form is a form about the request, for the user who is logged in.
 func (v visit) form(name string) form {
 	return form{browser: v.browser, name: name, request: v.pending.ID, subject: v.session.Session.ID}

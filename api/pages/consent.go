@@ -78,7 +78,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	switch f.Get("decision") {
 	case "approve":
 		if v.stale {
-			return h.showConsent(w, r, v, http.StatusBadRequest, expired)
+			return h.showConsent(w, r, v, http.StatusBadRequest, refuseExpired(w, r))
 		}
 		d, err := h.Issuer.Allow(r.Context(), v.pending, *v.session)
 		if err != nil {

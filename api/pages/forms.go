@@ -8,6 +8,7 @@ import (
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/refusal"
 )
 
 // form is one form as it was shown: what its token is bound to.
@@ -55,9 +56,18 @@ func formProblems(p *problem.Problem) (list []web.Problem, ok bool) {
 	return nil, false
 }
 
-// retryAfter sets the header Retry-After, for programs; the page says the same in words.
-func retryAfter(w http.ResponseWriter, p *problem.Problem) {
+// refuseForm records the refusal of a form that is shown again. It sets Retry-After for programs; the
+// page says the same in words.
+func refuseForm(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	refusal.Because(r.Context(), string(p.Code), p.Detail)
 	if retry := p.RetryAfter(); retry != "" {
 		w.Header()["Retry-After"] = []string{retry}
 	}
+}
+
+// refuseExpired refuses a form whose request had expired. The page shows the request begun again.
+func refuseExpired(w http.ResponseWriter, r *http.Request) []web.Problem {
+	p := problem.New(problem.RequestExpired, "")
+	refuseForm(w, r, p)
+	return []web.Problem{{Code: string(p.Code)}}
 }

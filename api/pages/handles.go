@@ -3,7 +3,6 @@ package pages
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"time"
 
@@ -48,11 +47,10 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 	if err != nil {
 		return "", err
 	}
-	mac, err := h.Issuer.FormMAC("handle", string(text))
+	handle, err := h.Issuer.Seal("handle", text)
 	if err != nil {
 		return "", err
 	}
-	handle := base64.RawURLEncoding.EncodeToString(append(mac, text...))
 	if len(handle) > maxHandle {
 		return "", problem.New(problem.InvalidRequest, "The request is too long to be carried through the pages: send a shorter state.")
 	}
@@ -63,17 +61,12 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 // about it. The request of a handle that is ours, but too old or of another browser, is read as
 // well, for the log alone.
 func (h *Handlers) unseal(handle string, kind handleKind, browser string, request any) (age time.Duration, err error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
-	if err != nil || len(raw) <= sha256.Size {
-		return 0, problem.New(problem.RequestInvalid, "")
-	}
-	sent, text := raw[:sha256.Size], raw[sha256.Size:]
-	mac, err := h.Issuer.FormMAC("handle", string(text))
+	text, ok, err := h.Issuer.Unseal("handle", handle)
 	if err != nil {
 		return 0, err
 	}
 	var sealed sealedRequest
-	if !hmac.Equal(mac, sent) || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind {
+	if !ok || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind {
 		return 0, problem.New(problem.RequestInvalid, "")
 	}
 	if err := json.Unmarshal(sealed.Request, request); err != nil {

@@ -7,7 +7,6 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
-	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/issuer"
 )
 
@@ -93,7 +92,7 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	typed := typedLogin{name: f.Get("email"), password: f.Get("password"), stay: f.Get("stay") == "yes"}
 	if v.stale {
-		return h.showLogin(w, r, v, http.StatusBadRequest, typed, expired)
+		return h.showLogin(w, r, v, http.StatusBadRequest, typed, refuseExpired(w, r))
 	}
 	b, err := h.startSession(w, r, v, typed)
 	if err != nil {
@@ -102,8 +101,7 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 		if !ok {
 			return p
 		}
-		refusal.Because(r.Context(), string(p.Code), p.Detail)
-		retryAfter(w, p)
+		refuseForm(w, r, p)
 		return h.showLogin(w, r, v, pageStatus(p.Kind()), typed, list)
 	}
 	return h.continueRequest(w, r, v, b)

@@ -8,7 +8,6 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
-	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -85,7 +84,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if v.stale {
-		return h.showSignup(w, r, v, http.StatusBadRequest, f, expired)
+		return h.showSignup(w, r, v, http.StatusBadRequest, f, refuseExpired(w, r))
 	}
 	_, err = h.Accounts.Register(r.Context(), userstore.NewUser{
 		Email: f.Get("email"), Username: f.Get("username"), Password: f.Get("password"),
@@ -102,8 +101,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		if !ok {
 			return p
 		}
-		refusal.Because(r.Context(), string(p.Code), p.Detail)
-		retryAfter(w, p)
+		refuseForm(w, r, p)
 		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
 	}
 	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password")})

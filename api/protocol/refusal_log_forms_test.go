@@ -74,8 +74,44 @@ func TestRefusalsOfThePagesNameTheClientInTheLog(t *testing.T) {
 			want(name+": a sign-up that is refused", signup.Submit("signup-submit", map[string]string{"email": "x", "password": "short"}),
 				http.StatusBadRequest, "code=validation_error"+web)
 
+			s.Advance(2 * time.Hour)
+			want(name+": the login two hours later", p.Submit("login-submit", typed), http.StatusBadRequest, "code=request_expired"+web)
+			want(name+": the sign-up two hours later", signup.Submit("signup-submit", typed), http.StatusBadRequest, "code=request_expired"+web)
+			consent := b.SignIn(path, f.alice).WantPage(http.StatusOK, "consent-approve")
+			s.Advance(2 * time.Hour)
+			want(name+": the consent two hours later", consent.Submit("consent-approve", nil), http.StatusBadRequest, "code=request_expired"+web)
+
 			s.Advance(25 * time.Hour)
 			want(name+": a day later", p.Submit("login-submit", typed), http.StatusBadRequest, "code=request_expired"+web)
+		}
+	})
+}
+
+// The pages of the account have the same line, with no app in it.
+func TestRefusalsOfTheAccountPagesHaveTheirReasonInTheLog(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		alice := s.SignUp("alice")
+		b := s.SignedIn(alice)
+		const wrong = "not the password of anybody"
+		for _, c := range []struct {
+			page, button string
+			typed        map[string]string
+			status       int
+			code         string
+		}{
+			{"/account/profile", "profile-submit", map[string]string{"birthdate": "yesterday"}, http.StatusBadRequest, "validation_error"},
+			{"/account/address", "address-submit", map[string]string{"email": "x@example.test", "current_password": wrong}, http.StatusForbidden, "wrong_password"},
+			{"/account/address", "address-submit", map[string]string{"email": "x@example.test"}, http.StatusForbidden, "recent_proof_required"},
+			{"/account/password", "password-submit", map[string]string{"current_password": alice.Password, "new_password": "short"}, http.StatusBadRequest, "validation_error"},
+			{"/account/data", "data-submit", map[string]string{"current_password": wrong}, http.StatusForbidden, "wrong_password"},
+			{"/account/delete", "delete-submit", map[string]string{"current_password": wrong}, http.StatusForbidden, "wrong_password"},
+			{"/account/profile", "profile-submit", map[string]string{"csrf": "x"}, http.StatusForbidden, "csrf"},
+		} {
+			p := b.Open(c.page).Submit(c.button, c.typed)
+			want := "code=" + c.code + " reason="
+			if got := logLine(s, p.Response); p.Status != c.status || !strings.HasPrefix(got, want) || got == want {
+				t.Errorf("%s, %s: answered %d, logged %s", c.page, c.code, p.Status, got)
+			}
 		}
 	})
 }

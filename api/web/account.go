@@ -29,9 +29,11 @@ const (
 // Path is where the page is, without a slash before it.
 func (k AccountKind) Path() string { return strings.Replace(string(k), "_", "/", 1) }
 
-// accountOrder is the order in which the first page of the account leads to the others.
-var accountOrder = []AccountKind{
-	AccountProfile, AccountAddress, AccountPassword, AccountSessions, AccountApps, AccountActivity, AccountData, AccountDelete,
+// AccountKinds lists the pages of the account that have an address: the first page, then the pages
+// that it links to, in the order of its links.
+var AccountKinds = []AccountKind{
+	AccountHome, AccountProfile, AccountAddress, AccountPassword, AccountSessions, AccountApps, AccountActivity, AccountData,
+	AccountDelete,
 }
 
 // ProfileFields are the fields of the page of the profile, by their names in the API.
@@ -150,7 +152,7 @@ var shownValues = []accountValue{{"field.email", "email"}, {"field.username", "u
 
 // Account makes a page of the account.
 func (p *Pages) Account(d AccountPage) (Page, error) {
-	if d.Kind != AccountHome && d.Kind != AccountDeleted && !slices.Contains(accountOrder, d.Kind) {
+	if d.Kind != AccountDeleted && !slices.Contains(AccountKinds, d.Kind) {
 		return Page{}, errors.New("page account: there is no such page")
 	}
 	v := p.common(d.Common, string(d.Kind))
@@ -165,7 +167,7 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 		return p.render(v, policy{forms: nowhere})
 	}
 	p.choice(v, d.Kind.Path())
-	for _, k := range accountOrder {
+	for _, k := range AccountKinds[1:] {
 		a.Links = append(a.Links, accountLink{"to-" + strings.TrimPrefix(k.Path(), "account/"), k.Path(), "title." + string(k)})
 	}
 	for _, shown := range shownValues {

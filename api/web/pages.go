@@ -152,6 +152,7 @@ func (p *Pages) common(c Common, name string) *view {
 	}
 }
 
+// showClient shows an app that asks for something.
 func (v *view) showClient(c *Client) {
 	if c == nil {
 		return
@@ -166,6 +167,14 @@ func (v *view) showClient(c *Client) {
 	v.Client.Initial = initial(v.Client.Name)
 	if origin(v.Client.Logo) == "" {
 		v.Client.Logo = ""
+	}
+}
+
+// showWayBack shows an app that asks for nothing: only the way back to it.
+func (v *view) showWayBack(c *Client) {
+	v.showClient(c)
+	if v.Client != nil {
+		v.Client.Logo, v.Client.Policy, v.Client.Terms = "", "", ""
 	}
 }
 
@@ -308,10 +317,7 @@ func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
 	if v.NotBack = d.NotBack; d.NotBack != "" {
 		v.Title = "title.out_here"
 	}
-	v.showClient(d.Client)
-	if v.Client != nil {
-		v.Client.Logo, v.Client.Policy, v.Client.Terms = "", "", "" // nobody is asked for anything any more
-	}
+	v.showWayBack(d.Client)
 	return p.render(v, policy{forms: nowhere})
 }
 
@@ -330,8 +336,7 @@ func (p *Pages) Error(d ErrorPage) (Page, error) {
 	if d.Back == nil {
 		return p.render(v, policy{forms: nowhere})
 	}
-	v.showClient(d.Back)
-	v.Client.Logo, v.Client.Policy, v.Client.Terms = "", "", ""
+	v.showWayBack(d.Back)
 	return p.render(v, policy{forms: formsOf(d.Common)})
 }
 
