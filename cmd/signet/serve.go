@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os/signal"
 	"runtime"
 	"slices"
@@ -370,13 +370,10 @@ func sweepOnce(ctx context.Context, remove func(context.Context, time.Time, int)
 
 // pause waits for about d, 20 % more or less. It returns false if ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool {
-	var b [2]byte
-	rand.Read(b[:])
-	jitter := time.Duration(int64(d) * (int64(b[0])<<8 | int64(b[1])) / 65536 * 2 / 5)
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(d - d/5 + jitter):
+	case <-time.After(d - d/5 + rand.N(d*2/5)):
 		return true
 	}
 }
