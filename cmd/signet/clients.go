@@ -11,6 +11,7 @@ import (
 
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/readable"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
@@ -288,13 +289,16 @@ func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sql
 		return err
 	}
 	defer db.Close()
-	return fn(newRegistry(c, db, newHasher(c, 1), a.now, nil, func(ctx context.Context) ([]string, error) {
+	clients := clientSettings(c)
+	clients.Store, clients.Hasher, clients.Now, clients.NewID = db, newHasher(c, 1), a.now, server.NewID
+	clients.Algorithms = func(ctx context.Context) ([]string, error) {
 		ring, err := db.LoadRing(ctx)
 		if err != nil || ring.Version > 0 {
 			return ring.ActiveAlgorithms(a.now()), err
 		}
 		return c.Keys.Algorithms, nil // no server has run yet; the first start makes an active key for each algorithm
-	}), db)
+	}
+	return fn(clients, db)
 }
 
 func noSuchClient(err error, id string) error {
