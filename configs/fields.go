@@ -24,6 +24,8 @@ func (f field) env() string {
 
 func (f field) of(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(f.index) }
 
+func (f field) isSecret() bool { return f.of(&Config{}).Type() == reflect.TypeFor[Secret]() }
+
 // fields lists every key, in the order of Config.
 var fields = listFields(reflect.TypeFor[Config](), "", nil)
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"reflect"
 	"sort"
 	"strings"
 
@@ -127,11 +126,9 @@ func (l *loader) readFile(path string) {
 	if err := l.v.MergeConfigMap(known); err != nil {
 		l.fault("", path, "cannot be merged: %v", err)
 	}
-	for _, key := range []string{
-		"database_url", "database_migrate_url", "keys.encryption_key", "keys.encryption_key_previous", "mail.password",
-	} {
-		if l.sources[key] == path {
-			l.warnAboutFile(path, "it holds "+key)
+	for _, f := range fields {
+		if f.isSecret() && l.sources[f.key] == path {
+			l.warnAboutFile(path, "it holds "+f.key)
 			break
 		}
 	}
@@ -237,8 +234,8 @@ func (l *loader) decode() {
 // isSecretKey reports whether key is a secret or the file of a secret. An empty one is always an
 // accident (a variable that should have been filled in), and must not select the embedded default.
 func isSecretKey(key string) bool {
-	f := fieldByKey[strings.TrimSuffix(key, "_file")]
-	return f.key != "" && f.of(&Config{}).Type() == reflect.TypeFor[Secret]()
+	f, ok := fieldByKey[strings.TrimSuffix(key, "_file")]
+	return ok && f.isSecret()
 }
 
 // readSecretFiles sets each secret whose key …_file names a file.

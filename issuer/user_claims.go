@@ -40,9 +40,9 @@ func userClaim(u userstore.User, name string) any {
 		}
 		return s
 	}
-	switch c := u.Claims.WithComposedName(); name {
+	switch c := u.Claims; name {
 	case "name":
-		return text(c.Name)
+		return text(c.WithComposedName().Name)
 	case "family_name":
 		return text(c.FamilyName)
 	case "given_name":

@@ -46,11 +46,13 @@ func (u User) auditFields() []audit.Change {
 }
 
 // changes lists the fields in which next differs from old.
-func changes(old, next User) []audit.Change {
-	var out []audit.Change
-	before := old.auditFields()
-	for i, c := range next.auditFields() {
-		if c.Before = before[i].After; c.Before != c.After {
+func changes(old, next User) []audit.Change { return differing(old.auditFields(), next.auditFields()) }
+
+// differing returns the fields of next whose values differ from those of old, which lists the same
+// fields in the same order.
+func differing(old, next []audit.Change) (out []audit.Change) {
+	for i, c := range next {
+		if c.Before = old[i].After; c.Before != c.After {
 			out = append(out, c)
 		}
 	}

@@ -93,16 +93,7 @@ func (c Client) auditFields() []audit.Change {
 }
 
 // clientChanges lists the fields in which next differs from old.
-func clientChanges(old, next Client) []audit.Change {
-	var out []audit.Change
-	before := old.auditFields()
-	for i, c := range next.auditFields() {
-		if c.Before = before[i].After; c.Before != c.After {
-			out = append(out, c)
-		}
-	}
-	return out
-}
+func clientChanges(old, next Client) []audit.Change { return differing(old.auditFields(), next.auditFields()) }
 
 // thumbprints returns the thumbprints of a key set (RFC 7638), which suffice to identify the keys.
 func thumbprints(jwks []byte) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/readable"
+	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
@@ -143,50 +144,23 @@ func (a *app) clientsList() *cobra.Command {
 				return err
 			}
 			defer db.Close()
-			clients := func(yield func([]userstore.Client) error) error { return clientPages(ctx, db, limit, yield) }
+			clients := func(yield func([]userstore.Client) error) error {
+				return pages(limit, func(after *userstore.Client, size int) ([]userstore.Client, error) {
+					return db.ListClients(ctx, after, size)
+				}, yield)
+			}
 			if a.asJSON {
 				return listJSON(a, clients, func(c userstore.Client) any { return c.Document("") })
 			}
-			table := a.list(0, 2)
-			rows := [][]string{a.columnsOf("CLIENT ID", "NAME", "STATE", "AUTHENTICATION").and("GRANT TYPES", "CREATED")}
-			return clients(func(page []userstore.Client) error {
-				for _, c := range page {
-					rows = append(rows,
-						a.columnsOf(c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod).and(dash(strings.Join(c.GrantTypes, ", ")), readable.Instant(c.CreatedAt)))
-				}
-				err := table.write(rows)
-				rows = rows[:0]
-				return err
-			})
+			header := a.columnsOf("CLIENT ID", "NAME", "STATE", "AUTHENTICATION").and("GRANT TYPES", "CREATED")
+			return listTable(a, a.list(0, 2), header, clients, func(c userstore.Client) []string {
+				return a.columnsOf(c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod).and(dash(strings.Join(c.GrantTypes, ", ")), readable.Instant(c.CreatedAt))
+			}, "There are no clients.")
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "the first `N` only")
 	a.wideFlag(cmd)
 	return cmd
-}
-
-// clientPages reads at most limit clients (0: all), page by page.
-func clientPages(ctx context.Context, from userstore.Clients, limit int, yield func([]userstore.Client) error) error {
-	var after *userstore.Client
-	for left := limit; ; {
-		size := pageSize
-		if limit > 0 {
-			size = min(left, pageSize)
-		}
-		page, err := from.ListClients(ctx, after, size)
-		if err != nil {
-			return err
-		}
-		if len(page) > 0 {
-			if err := yield(page); err != nil {
-				return err
-			}
-			after = &page[len(page)-1]
-		}
-		if left -= len(page); len(page) < size || limit > 0 && left == 0 {
-			return nil
-		}
-	}
 }
 
 func (a *app) clientsActive(name, short string, active bool) *cobra.Command {
@@ -315,13 +289,16 @@ func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sql
 		return err
 	}
 	defer db.Close()
-	return fn(newRegistry(c, db, newHasher(c, 1), a.now, nil, func(ctx context.Context) ([]string, error) {
+	clients := clientSettings(c)
+	clients.Store, clients.Hasher, clients.Now, clients.NewID = db, newHasher(c, 1), a.now, server.NewID
+	clients.Algorithms = func(ctx context.Context) ([]string, error) {
 		ring, err := db.LoadRing(ctx)
 		if err != nil || ring.Version > 0 {
 			return ring.ActiveAlgorithms(a.now()), err
 		}
 		return c.Keys.Algorithms, nil // no server has run yet; the first start makes an active key for each algorithm
-	}), db)
+	}
+	return fn(clients, db)
 }
 
 func noSuchClient(err error, id string) error {

@@ -1,20 +1,14 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/signet-id/signet/configs"
-	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
-	"github.com/signet-id/signet/userstore/password"
 )
 
 // clientFlags are the flags with the registration of a client, for create and update.
@@ -150,14 +144,4 @@ func (a *app) readSecret(file string) (string, error) {
 		err = errors.New("the secret file is empty; without --secret-file a good secret is made")
 	}
 	return secret, err
-}
-
-// newRegistry returns a client registry with the settings of the configuration.
-func newRegistry(c configs.Config, db userstore.Clients, hasher *password.Hasher, now func() time.Time, log *slog.Logger,
-	algorithms func(context.Context) ([]string, error)) *userstore.Registry {
-	r := &userstore.Registry{Store: db, Hasher: hasher, Now: now, NewID: server.NewID, Log: log, Algorithms: algorithms, RedirectSchemes: c.OAuth.Schemes()}
-	for _, resource := range c.Resources {
-		r.Resources = append(r.Resources, resource.URI)
-	}
-	return r
 }

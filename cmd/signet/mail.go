@@ -196,50 +196,29 @@ given up. Never their content.`,
 			}
 			defer db.Close()
 			list := func(yield func([]outbox.Waiting) error) error {
-				var after *outbox.Message
-				for {
-					page, err := db.ListMessages(ctx, after, pageSize)
-					if err != nil || len(page) == 0 {
-						return err
+				return pages(0, func(after *outbox.Waiting, size int) ([]outbox.Waiting, error) {
+					if after == nil {
+						return db.ListMessages(ctx, nil, size)
 					}
-					if err := yield(page); err != nil || len(page) < pageSize {
-						return err
-					}
-					after = &page[len(page)-1].Message
-				}
+					return db.ListMessages(ctx, &after.Message, size)
+				}, yield)
 			}
 			if a.asJSON {
 				return listJSON(a, list, func(w outbox.Waiting) any {
 					return waitingMessage{w.ID, string(w.Kind), w.To, w.UserID, rfc3339(w.At), rfc3339(w.EndsAt), rfc3339(w.DueAt), w.Attempts, w.Reason}
 				})
 			}
-			return a.waitingTable(list)
+			header := append(a.columnsOf("MESSAGE", "TO", "TRIED", "NEXT").and("SINCE", "GIVEN UP"), "WHY")
+			return listTable(a, a.list(0, 3), header, list, func(w outbox.Waiting) []string {
+				next := "at once"
+				if !w.DueAt.IsZero() {
+					next = readable.Instant(w.DueAt)
+				}
+				row := a.columnsOf(string(w.Kind), w.To, strconv.Itoa(w.Attempts), next).and(readable.Instant(w.At), readable.Instant(w.EndsAt))
+				return append(row, dash(w.Reason))
+			}, "No message waits.")
 		}),
 	}
 	a.wideFlag(cmd)
 	return cmd
-}
-
-func (a *app) waitingTable(list func(func([]outbox.Waiting) error) error) error {
-	c := a.list(0, 3)
-	rows := [][]string{append(a.columnsOf("MESSAGE", "TO", "TRIED", "NEXT").and("SINCE", "GIVEN UP"), "WHY")}
-	any := false
-	err := list(func(page []outbox.Waiting) error {
-		any = true
-		for _, w := range page {
-			next := "at once"
-			if !w.DueAt.IsZero() {
-				next = readable.Instant(w.DueAt)
-			}
-			row := a.columnsOf(string(w.Kind), w.To, strconv.Itoa(w.Attempts), next).and(readable.Instant(w.At), readable.Instant(w.EndsAt))
-			rows = append(rows, append(row, dash(w.Reason)))
-		}
-		err := c.write(rows)
-		rows = rows[:0]
-		return err
-	})
-	if err == nil && !any {
-		_, err = fmt.Fprintln(a.out, "No message waits.")
-	}
-	return err
 }

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os/signal"
 	"runtime"
 	"slices"
@@ -189,15 +189,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
-		Accounts: &userstore.Accounts{
-			MinPassword:   c.Passwords.MinLength,
-			Service:       serviceNames(c, listener.Addr().String()),
-			BreachRange:   breachRange(c.Passwords.BreachCheckURL),
-			SignupEnabled: c.Accounts.Signup,
-		},
-		Issuer:  iss,
-		Clients: &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()},
-		API:     endpoints,
+		Accounts:   accountSettings(c, listener.Addr().String()),
+		Issuer:     iss,
+		Clients:    clientSettings(c),
+		API:        endpoints,
 	})
 	if err != nil {
 		return fmt.Errorf("compose the server: %w", err)
@@ -279,6 +274,27 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
 	}
+}
+
+// accountSettings returns accounts with the settings of the configuration. bound is the address of
+// the listener; empty: there is none.
+func accountSettings(c configs.Config, bound string) *userstore.Accounts {
+	return &userstore.Accounts{
+		MinPassword:   c.Passwords.MinLength,
+		Service:       serviceNames(c, bound),
+		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
+		NoMail:        !c.HasMail(),
+		SignupEnabled: c.Accounts.Signup,
+	}
+}
+
+// clientSettings returns a client registry with the settings of the configuration.
+func clientSettings(c configs.Config) *userstore.Registry {
+	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()}
+	for _, resource := range c.Resources {
+		r.Resources = append(r.Resources, resource.URI)
+	}
+	return r
 }
 
 func resources(c configs.Config) []issuer.Resource {
@@ -370,13 +386,10 @@ func sweepOnce(ctx context.Context, remove func(context.Context, time.Time, int)
 
 // pause waits for about d, 20 % more or less. It returns false if ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool {
-	var b [2]byte
-	rand.Read(b[:])
-	jitter := time.Duration(int64(d) * (int64(b[0])<<8 | int64(b[1])) / 65536 * 2 / 5)
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(d - d/5 + jitter):
+	case <-time.After(d - d/5 + rand.N(d*2/5)):
 		return true
 	}
 }

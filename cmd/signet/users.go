@@ -190,17 +190,9 @@ func (a *app) withAccounts(ctx context.Context, fn func(*userstore.Accounts, *sq
 		return err
 	}
 	defer db.Close()
-	return fn(&userstore.Accounts{
-		Store:         db,
-		Hasher:        newHasher(c, 1),
-		Now:           a.now,
-		NewID:         server.NewID,
-		MinPassword:   c.Passwords.MinLength,
-		Service:       serviceNames(c, ""),
-		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
-		SignupEnabled: c.Accounts.Signup,
-		NoMail:        !c.HasMail(),
-	}, db)
+	accounts := accountSettings(c, "")
+	accounts.Store, accounts.Hasher, accounts.Now, accounts.NewID = db, newHasher(c, 1), a.now, server.NewID
+	return fn(accounts, db)
 }
 
 func (a *app) withUser(ctx context.Context, name string, fn func(*userstore.Accounts, *sqlstore.DB, userstore.User) error) error {

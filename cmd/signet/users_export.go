@@ -111,22 +111,19 @@ func (a *app) recordExportEnd(ctx context.Context, db *sqlstore.DB, n int, failu
 func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string, onTerminal bool) (n int, err error) {
 	w := userfile.NewWriter(out, userfile.Format(format))
 	w.ForTerminal = onTerminal
-	const page = 500
-	var after *userstore.User
-	for {
-		users, err := db.ListUsers(ctx, userstore.UserQuery{After: after, Limit: page})
-		if err != nil {
-			return n, err
-		}
+	err = pages(0, func(after *userstore.User, size int) ([]userstore.User, error) {
+		return db.ListUsers(ctx, userstore.UserQuery{After: after, Limit: size})
+	}, func(users []userstore.User) error {
 		for i := range users {
 			if err := w.Write(users[i]); err != nil {
-				return n, err
+				return err
 			}
 			n++
 		}
-		if len(users) < page {
-			return n, w.Flush()
-		}
-		after = &users[len(users)-1]
+		return nil
+	})
+	if err == nil {
+		err = w.Flush()
 	}
+	return n, err
 }

@@ -69,12 +69,13 @@ var accessClaimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti",
 // encoding/json.
 func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 	var t AccessClaims
-	var problem error
-	wrong := func(name, want string) {
+	var problem error // the first one
+	refuse := func(format string, args ...any) {
 		if problem == nil {
-			problem = fmt.Errorf("the claim %s is not %s", name, want)
+			problem = fmt.Errorf(format, args...)
 		}
 	}
+	wrong := func(name, want string) { refuse("the claim %s is not %s", name, want) }
 	text := func(name string, value []byte, to *string) {
 		var ok bool
 		if *to, ok = strictjson.String(value); !ok || *to == "" {
@@ -137,13 +138,11 @@ func ReadAccessClaims(payload []byte) (AccessClaims, error) {
 		case "cnf":
 			// Only the holder of the key may use such a token (RFC 7800, RFC 9449), and proofs are
 			// not checked yet.
-			if problem == nil {
-				problem = errors.New("the token is bound to a key (cnf), whose proof cannot be checked here")
-			}
+			refuse("the token is bound to a key (cnf), whose proof cannot be checked here")
 		default:
 			for _, known := range accessClaimNames {
-				if len(known) <= len(name) && strings.EqualFold(known, string(name)) && problem == nil {
-					problem = fmt.Errorf("the token has a member that is %s but for its case", known)
+				if len(known) <= len(name) && strings.EqualFold(known, string(name)) {
+					refuse("the token has a member that is %s but for its case", known)
 				}
 			}
 		}

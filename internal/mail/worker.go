@@ -3,10 +3,9 @@ package mail
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"log/slog"
-	"math/big"
+	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -173,14 +172,8 @@ func (w *Worker) claim(ctx context.Context) (c claimed, began time.Time, err err
 	if c.at, err = w.Now(ctx); err != nil {
 		return c, began, err
 	}
-	c.Waiting, err = w.Store.ClaimMessage(ctx, newLease(), c.at, c.at.Add(w.lease()))
+	c.Waiting, err = w.Store.ClaimMessage(ctx, rand.Text(), c.at, c.at.Add(w.lease()))
 	return c, began, err
-}
-
-func newLease() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 // send sends one message and stores the outcome. ctx ends only when the process must end.
@@ -268,17 +261,7 @@ func waitAfter(attempts int) time.Duration {
 	return jitter(d)
 }
 
-func jitter(d time.Duration) time.Duration {
-	spread := int64(d) * 2 / 5
-	if spread <= 0 {
-		return d
-	}
-	n, err := rand.Int(rand.Reader, big.NewInt(spread))
-	if err != nil {
-		return d
-	}
-	return d - d/5 + time.Duration(n.Int64())
-}
+func jitter(d time.Duration) time.Duration { return d - d/5 + mathrand.N(max(d*2/5, 1)) }
 
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {

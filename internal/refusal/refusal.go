@@ -23,8 +23,8 @@ import (
 // Note holds the facts about one request. The zero value is ready; only the request's goroutine
 // uses it.
 type Note struct {
-	clientID    string
-	redirectURI string
+	clientID    string // as the request has it; Attrs makes it safe, since few requests are refused
+	redirectURI string // likewise
 	code        string
 	reason      string
 }
@@ -40,16 +40,20 @@ func of(ctx context.Context) *Note {
 }
 
 // Client records the client that a request names, verified or not. The first name stays: a client
-// may later ask about a token that names another client. A text that no client can be called is not
-// repeated: people type passwords there.
+// may later ask about a token that names another client.
 func Client(ctx context.Context, id string) {
-	switch n := of(ctx); {
-	case n == nil || n.clientID != "" || id == "":
-	case !nameable.MatchString(id):
-		n.clientID = unnamed
-	default:
-		n.clientID = text(id, maxName)
+	if n := of(ctx); n != nil && n.clientID == "" {
+		n.clientID = id
 	}
+}
+
+// name returns the id of a client. A text that no client can be called is not repeated: people type
+// passwords there.
+func name(id string) string {
+	if id != "" && !nameable.MatchString(id) {
+		return unnamed
+	}
+	return text(id, maxName)
 }
 
 // nameable matches the ids that a registered client may have (userstore.Registry has the rule), and
@@ -61,7 +65,7 @@ const unnamed = "(withheld: no client can have this name)"
 // RedirectURI records the redirect URI of a request.
 func RedirectURI(ctx context.Context, uri string) {
 	if n := of(ctx); n != nil {
-		n.redirectURI = address(uri)
+		n.redirectURI = uri
 	}
 }
 
@@ -87,7 +91,7 @@ func (n *Note) Attrs(reason string) []slog.Attr {
 	}
 	attrs := make([]slog.Attr, 0, 3)
 	for _, a := range [...]struct{ name, value string }{
-		{"client_id", n.clientID}, {"redirect_uri", n.redirectURI}, {"reason", text(reason, maxReason)},
+		{"client_id", name(n.clientID)}, {"redirect_uri", address(n.redirectURI)}, {"reason", text(reason, maxReason)},
 	} {
 		if a.value != "" {
 			attrs = append(attrs, slog.String(a.name, a.value))

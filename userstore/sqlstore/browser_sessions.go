@@ -89,9 +89,7 @@ var (
 // boundSessions returns the statements that keep the bound of a user's browser sessions after b was
 // inserted.
 func boundSessions(ctx context.Context, b userstore.BrowserSession, idleSince time.Time) []stmt {
-	e := audit.New(ctx, b.CreatedAt, audit.SessionRevoked, audit.User(b.UserID))
-	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
-	row := eventRows([]audit.Event{e})[0].columns
+	row := tooMany(ctx, b.CreatedAt, b.UserID)
 	// All but id, target and session, which the sessions give.
 	entry := slices.Concat(row[:1], row[2:8], row[9:10], row[11:15])
 	return []stmt{

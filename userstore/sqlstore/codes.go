@@ -225,19 +225,14 @@ var codeByHash = `SELECT ` + prefixed("codes", codeColumns) + `, ` + userColumns
 func (db *DB) CodeByHash(ctx context.Context, hash userstore.CodeHash) (v userstore.CodeView, err error) {
 	err = db.one(ctx, bind(codeByHash, hash[:]), func(row scanner) error {
 		var r codeRow
-		var ur userRow
-		var cr clientRow
-		if err := row.Scan(append(append(r.dest(), ur.dest()...), cr.dest()...)...); err != nil {
+		var of partiesRow
+		if err := row.Scan(append(r.dest(), of.dest()...)...); err != nil {
 			return err
 		}
 		if v.Code, err = r.code(); err != nil {
 			return err
 		}
-		if v.User, err = ur.user(); err != nil {
-			return err
-		}
-		v.User.PasswordHash = ""
-		v.Client, err = cr.client()
+		v.User, v.Client, err = of.parties()
 		return err
 	})
 	return v, err

@@ -264,23 +264,35 @@ func (db *DB) GrantBySession(ctx context.Context, sessionID string) (userstore.G
 func (db *DB) view(ctx context.Context, s stmt) (v userstore.GrantView, err error) {
 	err = db.one(ctx, s, func(row scanner) error {
 		var gr grantRow
-		var ur userRow
-		var cr clientRow
-		dest := append(append(append(gr.dest(), &gr.revoked), ur.dest()...), cr.dest()...)
-		if err := row.Scan(dest...); err != nil {
+		var of partiesRow
+		if err := row.Scan(append(append(gr.dest(), &gr.revoked), of.dest()...)...); err != nil {
 			return err
 		}
 		if v.Grant, err = gr.grant(); err != nil {
 			return err
 		}
-		if v.User, err = ur.user(); err != nil {
-			return err
-		}
-		v.User.PasswordHash = ""
-		v.Client, err = cr.client()
+		v.User, v.Client, err = of.parties()
 		return err
 	})
 	return v, err
+}
+
+// partiesRow receives userColumns and clientColumns of the user and the client of a code or grant.
+type partiesRow struct {
+	user   userRow
+	client clientRow
+}
+
+func (r *partiesRow) dest() []any { return append(r.user.dest(), r.client.dest()...) }
+
+// parties returns the user, without PasswordHash, and the client.
+func (r *partiesRow) parties() (u userstore.User, c userstore.Client, err error) {
+	if u, err = r.user.user(); err != nil {
+		return u, c, err
+	}
+	u.PasswordHash = ""
+	c, err = r.client.client()
+	return u, c, err
 }
 
 // AnswerLate is not retried when its answer was lost, unless it has an event, whose entry shows

@@ -61,9 +61,7 @@ const (
 // inserted. They do nothing if g was not inserted. The user's row is locked by then, so that logins
 // of one user count each other's grants.
 func boundGrants(ctx context.Context, g userstore.Grant, idleSince time.Time) []stmt {
-	e := audit.New(ctx, g.CreatedAt, audit.SessionRevoked, audit.User(g.UserID))
-	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
-	row := eventRows([]audit.Event{e})[0].columns
+	row := tooMany(ctx, g.CreatedAt, g.UserID)
 	args := []any{g.UserID, g.ClientID, g.ID[:], row[0], micros(idleSince),
 		int64(userstore.MaxGrantsPerClient), int64(userstore.MaxGrantsPerUser)}
 	entryColumns := append([]any{}, row[2:8]...)       // name to target_type
@@ -72,4 +70,12 @@ func boundGrants(ctx context.Context, g userstore.Grant, idleSince time.Time) []
 		bind(recordEnded, slices.Concat(args, entryColumns)...),
 		bind(endOldest, slices.Concat(args, []any{row[2], row[4], int64(userstore.MaxRevokedPerUser)})...),
 	}
+}
+
+// tooMany returns the columns of the audit entry for a session that has to make room for a new one.
+// Statements take the id of the entry and of the session from the session's row.
+func tooMany(ctx context.Context, at time.Time, userID string) []any {
+	e := audit.New(ctx, at, audit.SessionRevoked, audit.User(userID))
+	e.Reason, e.Actor = audit.TooMany, audit.Actor{Type: audit.BySystem}
+	return eventRows([]audit.Event{e})[0].columns
 }

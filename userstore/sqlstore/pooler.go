@@ -67,12 +67,7 @@ func (pl *pooler) configure(config *pgxpool.Config) {
 		return nil
 	}
 	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
-		if pl.unnamed.Load() {
-			c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-		}
-		if pl.limitsRefused.Load() {
-			removeLimits(c)
-		}
+		pl.adapt(c)
 		return nil
 	}
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
@@ -87,6 +82,16 @@ func (pl *pooler) configure(config *pgxpool.Config) {
 			return errPooler // it was begun before the pooler was detected
 		}
 		return nil
+	}
+}
+
+// adapt changes the settings of a new connection to those that the pooler takes, if there is one.
+func (pl *pooler) adapt(c *pgx.ConnConfig) {
+	if pl.unnamed.Load() {
+		c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	if pl.limitsRefused.Load() {
+		removeLimits(c)
 	}
 }
 

@@ -205,8 +205,13 @@ func readOnly(err error) bool {
 // takes them. Requests would do so, but no requests are sent to a replica that is not ready; until
 // then its reads go on.
 func (p *postgres) renew(ctx context.Context) bool {
-	conn, err := pgx.ConnectConfig(ctx, p.pool.Config().ConnConfig)
+	config := p.pool.Config().ConnConfig
+	p.pooler.adapt(config)
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+			p.pooler.detect(pg) // the next probe connects as the pooler wants it
+		}
 		return false
 	}
 	_ = conn.Close(ctx)

@@ -105,6 +105,33 @@ func TestAStoreThatTakesNoWritesIsUnready(t *testing.T) {
 	}
 }
 
+// A replica that is not ready finds the node that takes writes, also through a pooler that refuses our
+// time limits, and even if the address leads through the pooler only now.
+func TestAnUnreadyStoreConnectsAgainThroughAPooler(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{"known before": "statement_timeout", "new": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, sqltest.PostgresURL(t))
+			p.refuse.Store(before)
+			db := open(t, p.url, sqlstore.Options{})
+			ready(t, db)
+			// As after a failover: the open connections are read-only, new ones are not.
+			if err := sqlstore.EachConn(t.Context(), db, `SET default_transaction_read_only = on`); err != nil {
+				t.Fatal(err)
+			}
+			p.refuse.Store("statement_timeout")
+			time.Sleep(1100 * time.Millisecond) // the result of the last probe is reused for a second
+			if before == "" {
+				if err := db.Ping(t.Context()); !errors.Is(err, userstore.ErrUnwritable) {
+					t.Errorf("the probe that meets the pooler: %v", err)
+				}
+			}
+			ready(t, db)
+		})
+	}
+}
+
 // A role that may spill nothing to disk does not make a store unready.
 func TestARoleThatMayNotSpillIsReady(t *testing.T) {
 	t.Parallel()
