@@ -53,7 +53,8 @@ func start(t testing.TB, wrap func(*exec.Cmd), env ...string) *process {
 	p.cmd = exec.Command(binary, "serve")
 	p.cmd.Dir = p.dir
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "SIGNET_LISTEN=" + address, "SIGNET_METRICS_LISTEN=",
-		"SIGNET_LOG_LEVEL=debug", "SIGNET_HTTP_DRAIN_NOTICE=1s", watchVariable + "=" + os.Getenv(watchVariable)}, env...)
+		"SIGNET_LOG_LEVEL=debug", "SIGNET_HTTP_DRAIN_NOTICE=1s", watchVariable + "=" + os.Getenv(watchVariable),
+		raceVariable + "=" + os.Getenv(raceVariable)}, env...)
 	p.cmd.Stderr = p.errOut
 	if wrap != nil {
 		wrap(p.cmd)

@@ -18,6 +18,12 @@ import (
 // watchVariable names the folder. It is not a key of the configuration.
 const watchVariable = "TEST_STDERR_COPIES"
 
+// raceVariable holds options of the race detector. By default every process that the detector
+// watches sleeps for one second before it exits with code 0, and the tests start hundreds of
+// commands. Without that sleep the detector still reports every race that it has seen, and the
+// process still exits with code 66. A value that is set for the run has precedence.
+const raceVariable = "GORACE"
+
 // everywhere holds the secrets of all tests of this run.
 var everywhere = &plantedSecrets{list: map[string]bool{
 	"a long enough passphrase": true, "another long passphrase": true, "correct horse battery staple": true,
@@ -65,6 +71,7 @@ func (s searchedRun) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	os.Setenv(watchVariable, dir)
+	os.Setenv(raceVariable, "atexit_sleep_ms=0 "+os.Getenv(raceVariable))
 	code := s.M.Run()
 	found, err := search(dir, everywhere.list)
 	for _, f := range found {
