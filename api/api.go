@@ -101,7 +101,7 @@ func (s *Server) routes() []route {
 			Secret: s.Secret, IssuerPath: s.Issuer.Path(),
 		}
 	)
-	return []route{
+	list := []route{
 		{"GET", "/.well-known/jwks.json", s.jwks, publicDocument},
 		{"GET", "/.well-known/openid-configuration", s.discovery, publicDocument},
 		{"GET", "/.well-known/oauth-authorization-server", s.discovery, publicDocument},
@@ -175,6 +175,7 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/admin/users/{id}", admins.Only(admins.DeleteUser), accountAPI},
 		{"POST", "/v1/admin/users/{id}/disable", admins.Only(admins.DisableUser), accountAPI},
 		{"POST", "/v1/admin/users/{id}/enable", admins.Only(admins.EnableUser), accountAPI},
+		{"POST", "/v1/admin/users/{id}/verify-email", admins.Only(admins.VerifyEmail), accountAPI},
 		{"POST", "/v1/admin/users/{id}/password", admins.Only(admins.SetPassword), accountAPI},
 		{"PUT", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.GrantRole), accountAPI},
 		{"DELETE", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.RevokeRole), accountAPI},
@@ -191,6 +192,26 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/admin/clients/{client_id}/enable", admins.Only(admins.EnableClient), accountAPI},
 		{"GET", "/v1/admin/audit", admins.Only(admins.ListAudit, "event", "actor", "target", "from", "to", "limit", "cursor"), accountAPI},
 	}
+	if !s.Accounts.NoMail {
+		list = append(list, []route{
+			{"GET", "/forgot", front.ForgotPage, ownPage},
+			{"POST", "/forgot", front.ForgotForm, ownPage},
+			{"GET", "/reset", front.ResetPage, ownPage},
+			{"POST", "/reset", front.ResetForm, ownPage},
+			{"GET", "/reset/{token}", front.ResetLink, ownPage},
+			{"GET", "/invite/{token}", front.InviteLink, ownPage},
+			{"GET", "/verify", front.VerifyPage, ownPage},
+			{"POST", "/verify", front.VerifyForm, ownPage},
+			{"GET", "/verify/{token}", front.VerifyLink, ownPage},
+
+			{"POST", "/v1/password/forgot", me.ForgotPassword, accountAPI},
+			{"POST", "/v1/password/reset", me.ResetPassword, accountAPI},
+			{"POST", "/v1/email/verification", me.AskVerification, accountAPI},
+			{"POST", "/v1/email/verify", me.VerifyEmail, accountAPI},
+			{"POST", "/v1/admin/users/{id}/invite", admins.Only(admins.InviteUser), accountAPI},
+		}...)
+	}
+	return list
 }
 
 // Route is a line of the list as others see it.

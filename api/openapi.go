@@ -22,7 +22,13 @@ func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := bytes.ReplaceAll(openAPIText, []byte(openAPIServer), self[1:len(self)-1])
+	text := openAPIText
+	if s.Accounts.NoMail {
+		if text, err = withoutMail(text); err != nil {
+			return err
+		}
+	}
+	body := bytes.ReplaceAll(text, []byte(openAPIServer), self[1:len(self)-1])
 	writeDocument(w, r, publicFor(5*time.Minute), wire.JSONHeader, body, etagOf(body))
 	return nil
 }

@@ -275,6 +275,10 @@ type Accounts struct {
 
 	// Whether first-party apps may send a password as JSON (POST /v1/login).
 	JSONLogin bool `key:"json_login"`
+
+	// Whether people who sign up are asked to prove their email address, where there is mail: optional (a message goes to
+	// the address) or off.
+	EmailVerification string `key:"email_verification"`
 }
 
 // Passwords is the section `passwords`.
@@ -376,7 +380,7 @@ func Default() Config {
 		Sessions:  Sessions{Absolute: 720 * time.Hour, Idle: 24 * time.Hour},
 		OAuth:     OAuth{RequirePKCE: "all", ResponseTypes: []string{"code"}},
 		Pages:     Pages{ServiceName: "Signet", Languages: languages.Tags()},
-		Accounts:  Accounts{Signup: true, JSONLogin: true},
+		Accounts:  Accounts{Signup: true, JSONLogin: true, EmailVerification: "optional"},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
 		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100, FailuresPerBlock: 1000},
 		HTTP:      HTTP{DrainNotice: 5 * time.Second},

@@ -123,6 +123,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"outbound.ca_file":                  "ca.pem",
 		"accounts.signup":                   "false",
 		"accounts.json_login":               "false",
+		"accounts.email_verification":       "off",
 		"passwords.min_length":              "8",
 		"passwords.breach_check_url":        "https://breaches.example/range",
 		"passwords.argon2.memory":           "46MiB",

@@ -111,6 +111,7 @@ var checks = []check{
 	{keys: []string{"claims"}, each: badClaims},
 	{keys: []string{"pages.service_name"}, rule: func(c Config) string { return badServiceName(c.Pages.ServiceName) }},
 	{keys: []string{"pages.languages"}, each: badLanguages},
+	{keys: []string{"accounts.email_verification"}, rule: func(c Config) string { return notOneOf(c.Accounts.EmailVerification, "optional", "off") }},
 	{keys: []string{"mail.smtp"}, rule: func(c Config) string { return badSMTP(c.Mail.SMTP) }},
 	{keys: []string{"mail.from"}, rule: func(c Config) string { return badMailbox(c.Mail.From) }},
 	{keys: []string{"mail.reply_to"}, rule: func(c Config) string { return badMailbox(c.Mail.ReplyTo) }},

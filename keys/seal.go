@@ -115,9 +115,11 @@ const (
 	Budgets Purpose = iota // the names of throttling budgets
 	Cursors                // the admin API's cursors
 	Forms                  // the pages' hidden fields and request handles
+	OneTime                // links, codes and handles of one-time tokens, and the budgets of addresses
 )
 
-var purposes = [...]string{Budgets: "signet throttle budgets", Cursors: "signet cursors", Forms: "signet forms"}
+var purposes = [...]string{Budgets: "signet throttle budgets", Cursors: "signet cursors", Forms: "signet forms",
+	OneTime: "signet one-time tokens"}
 
 // jtiHash is the working memory of one jti. It is pooled because the hash
 // interface would move every buffer to the heap.

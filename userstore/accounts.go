@@ -29,6 +29,14 @@ var (
 	ErrSignupClosed = errors.New("sign-up is closed")
 )
 
+// Verification says whether new accounts prove their address.
+type Verification string
+
+const (
+	VerificationOptional Verification = ""    // a sign-up sends a message that asks for the proof
+	VerificationOff      Verification = "off" // a sign-up sends no message; users may still ask for one
+)
+
 // Accounts holds the rules of accounts, once for all engines. Fill in the fields, then use it from
 // any number of goroutines.
 type Accounts struct {
@@ -52,6 +60,10 @@ type Accounts struct {
 	// Throttle counts guesses and sign-ups. If it is missing, every check of a secret and every
 	// sign-up fails; NoThrottle lets all of them through.
 	Throttle *Throttle
+	// Verification is what sign-ups have to prove. Without mail it is of no effect.
+	Verification Verification
+	// TokenSecret is the key of the one-time tokens that go to people by mail; the same on all replicas.
+	TokenSecret func() ([]byte, error)
 
 	proved provedSecrets // of clients, verified by this process
 }
@@ -105,6 +117,7 @@ type OperatorUser struct {
 	Roles         []string
 	IsStaff       bool
 	EmailVerified bool
+	Invite        bool // instead of a password: the user is sent a message to set one
 }
 
 // RegisterByOperator is Register for the command line. It also works when sign-up is closed.
@@ -132,7 +145,14 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	if u.Claims.PhoneNumberVerified {
 		fs.add("phone_number_verified", fault{CodeNotAllowed, "A phone number cannot be declared verified."})
 	}
-	fs.add("password", checkNew(n.Password, a.minPassword(), u, a.Service))
+	switch {
+	case !n.Invite:
+		fs.add("password", checkNew(n.Password, a.minPassword(), u, a.Service))
+	case n.Password != "":
+		fs.add("password", fault{CodeNotAllowed, "An invited user chooses the password; leave it out."})
+	case a.NoMail:
+		fs.add("invite", fault{CodeNotAllowed, "There is no mail to invite anybody by."})
+	}
 	if err := fs.err(); err != nil {
 		return User{}, err
 	}
@@ -156,16 +176,20 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	case !errors.Is(err, ErrNotFound):
 		return User{}, err
 	}
-	fs.add("password", a.checkBreach(ctx, n.Password))
-	if err := fs.err(); err != nil {
-		return User{}, err
+	events := []audit.Event{audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))}
+	events[0].Changes = privileges(u)
+	if n.Invite {
+		events = append(events, a.invitation(ctx, u))
+	} else {
+		fs.add("password", a.checkBreach(ctx, n.Password))
+		if err := fs.err(); err != nil {
+			return User{}, err
+		}
+		if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
+			return User{}, err
+		}
 	}
-	if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
-		return User{}, err
-	}
-	e := audit.New(ctx, now, audit.UserCreated, audit.User(u.ID))
-	e.Changes = privileges(u)
-	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, e), e); err != nil {
+	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, events...), events...); err != nil {
 		return User{}, err
 	}
 	return u, nil

@@ -93,7 +93,9 @@ func (c Client) auditFields() []audit.Change {
 }
 
 // clientChanges lists the fields in which next differs from old.
-func clientChanges(old, next Client) []audit.Change { return differing(old.auditFields(), next.auditFields()) }
+func clientChanges(old, next Client) []audit.Change {
+	return differing(old.auditFields(), next.auditFields())
+}
 
 // thumbprints returns the thumbprints of a key set (RFC 7638), which suffice to identify the keys.
 func thumbprints(jwks []byte) string {

@@ -155,7 +155,7 @@ func (t *Throttle) admitClient(ctx context.Context, now func() time.Time, at Cli
 		OwnLimit: clientLimit, StrangersLimit: clientLimit,
 	}
 	t.countFailures(ctx, k, &r)
-	return t.reserve(ctx, now, r, pendingFor, audit.Target{Type: audit.OnClient, ID: at.Client.ID})
+	return t.reserve(ctx, now, r, pendingFor, audit.Target{Type: audit.OnClient, ID: at.Client.ID}, "guesses")
 }
 
 // provedSecrets remembers chosen secrets that were right, so that a client that asks for a token

@@ -328,6 +328,32 @@ type Outbox interface {
 	OutboxState(ctx context.Context) (outbox.State, error)
 }
 
+// OneTimeTokens stores the requests for messages, and the tokens that the messages carry. The
+// tokens themselves are not stored: see OneTimeToken.
+type OneTimeTokens interface {
+	// RequestMail stores a request. It also puts m into the outbox if each of limits has room among
+	// the requests of the same budget. The result does not show which happened. The id of m is that of
+	// the request. A second call with the same id does nothing.
+	RequestMail(ctx context.Context, r MailRequest, limits []Limit, m outbox.Message) error
+	// TryCode counts a try of the code of a request. ErrConflict: there is no such request of this
+	// kind, it has ended at now, or most tries were counted.
+	TryCode(ctx context.Context, id string, kind outbox.Kind, now time.Time, most int) error
+	// ReturnTry takes back one try.
+	ReturnTry(ctx context.Context, id string) error
+	// IssueToken stores a token of an enabled user, ends the older tokens of this kind and user, and
+	// binds the token to the present state of the user. The address is the user's own. A token that is
+	// already stored stays as it is. ErrConflict: no such token is live, and none may be sent.
+	IssueToken(ctx context.Context, t OneTimeToken) error
+	// OneTimeToken reads a token, live or not at now, with its user. ErrNotFound.
+	OneTimeToken(ctx context.Context, id string, now time.Time) (OneTimeToken, User, error)
+	// RedeemToken spends a token and makes its change, in one transaction. ErrConflict: the token is
+	// not live.
+	RedeemToken(ctx context.Context, r Redemption, events ...audit.Event) error
+	// RemoveExpiredTokens deletes at most limit tokens and as many requests that ended before now. It
+	// returns how many rows it deleted.
+	RemoveExpiredTokens(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
 // Store is everything that an engine implements and the contract suite tests.
 type Store interface {
 	Users
@@ -339,6 +365,7 @@ type Store interface {
 	Consents
 	Audit
 	Outbox
+	OneTimeTokens
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

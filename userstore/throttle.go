@@ -147,7 +147,7 @@ func (t *Throttle) admit(
 	if err := t.byDevice(ctx, subject, &r, now()); err != nil {
 		return nil, err
 	}
-	return t.reserve(ctx, now, r, pendingFor, target)
+	return t.reserve(ctx, now, r, pendingFor, target, "guesses")
 }
 
 // countFailures adds to r the budgets of its network and of the block around that, where they are
@@ -164,6 +164,17 @@ func (t *Throttle) countFailures(ctx context.Context, k budgetKeys, r *Reserve) 
 // admitSignup lets one sign-up through. It counts at once; the caller returns it if the sign-up
 // creates and reveals nothing.
 func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*reservation, error) {
+	return t.admitFrom(ctx, now, "signups")
+}
+
+// admitMail lets one request for a message through. As many are allowed as sign-ups. It counts at
+// once; the caller returns it if the request was not stored.
+func (t *Throttle) admitMail(ctx context.Context, now func() time.Time) (*reservation, error) {
+	return t.admitFrom(ctx, now, "mail")
+}
+
+// admitFrom counts a request of the kind what against the budget of its network.
+func (t *Throttle) admitFrom(ctx context.Context, now func() time.Time, what string) (*reservation, error) {
 	if counts, err := t.counts(); !counts || t.SignupsPerNetwork <= 0 {
 		return nil, err
 	}
@@ -171,12 +182,12 @@ func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*rese
 	if err != nil {
 		return nil, err
 	}
-	r := Reserve{Attempt: Attempt{Network: k.key("signups", networkOf(ctx))}, NetworkLimit: signupsLimit(t.SignupsPerNetwork)}
-	return t.reserve(ctx, now, r, 0, audit.Target{})
+	r := Reserve{Attempt: Attempt{Network: k.key(what, networkOf(ctx))}, NetworkLimit: signupsLimit(t.SignupsPerNetwork)}
+	return t.reserve(ctx, now, r, 0, audit.Target{}, what)
 }
 
 func (t *Throttle) reserve(
-	ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target,
+	ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target, what string,
 ) (*reservation, error) {
 	r.ID = newAttemptID()
 	wait := t.Wait
@@ -218,10 +229,7 @@ func (t *Throttle) reserve(
 			}
 		}
 		if o := r.NetworkLimit.Opens(tallies.Network); o.After(opens) {
-			opens, budget, target, reason = o, r.Network, audit.Target{}, "guesses_from_network"
-			if pending == 0 {
-				reason = "signups_from_network"
-			}
+			opens, budget, target, reason = o, r.Network, audit.Target{}, what+"_from_network"
 		}
 		if o := r.BlockLimit.Opens(tallies.Block); o.After(opens) && !tallies.Remembered {
 			opens, budget, target, reason = o, r.Block, audit.Target{}, "guesses_from_block"

@@ -14,6 +14,12 @@ type signupRequest struct {
 	profile.Fields[string]
 }
 
+// newAccount is the profile of a new account. With the handle its owner proves the address and keeps the password.
+type newAccount struct {
+	profile.Document
+	Handle string `json:"handle,omitempty"`
+}
+
 // Signup creates an account and answers its profile. It does not log the user in.
 func (h *Handlers) Signup(w http.ResponseWriter, r *http.Request) error {
 	var q signupRequest
@@ -34,5 +40,5 @@ func (h *Handlers) Signup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", h.Issuer.Path()+"/v1/profile")
-	return wire.WriteJSON(w, http.StatusCreated, profile.Of(user))
+	return wire.WriteJSON(w, http.StatusCreated, newAccount{profile.Of(user), h.Accounts.FirstVerification(r.Context(), user)})
 }

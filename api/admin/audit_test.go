@@ -67,6 +67,8 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 		},
 		"POST /v1/admin/users/{id}/disable":          {event: audit.UserUpdated, changes: "is_active:true>false", again: true},
 		"POST /v1/admin/users/{id}/enable":           {event: audit.UserUpdated, changes: "is_active:false>true", again: true},
+		"POST /v1/admin/users/{id}/verify-email":     {event: audit.UserUpdated, changes: "email_verified:false>true", again: true},
+		"POST /v1/admin/users/{id}/invite":           {event: audit.UserInvited},
 		"POST /v1/admin/users/{id}/password":         {body: apitest.Fields{"new_password": secret}, event: audit.PasswordSet, refused: apitest.Fields{"new_password": "short"}},
 		"PUT /v1/admin/users/{id}/roles/{role}":      {event: audit.UserUpdated, changes: "roles:>editor", again: true},
 		"DELETE /v1/admin/users/{id}/roles/{role}":   {event: audit.UserUpdated, changes: "roles:editor>", again: true},
@@ -105,6 +107,13 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				s := s.With(t)
 				bob := s.SignUp("bob")
 				session := s.Login(bob).SessionID()
+				if strings.HasSuffix(r.Path, "/invite") { // only who has no password
+					var made struct {
+						ID string `json:"sub"`
+					}
+					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users", Token: admin.Access, Body: apitest.Fields{"email": "invited@example.test", "invite": true}}).Want(201, "").JSON(&made)
+					bob.ID = made.ID
+				}
 				subject, about := audit.User(bob.ID), "/v1/admin/users"
 				if strings.HasPrefix(r.Path, "/v1/admin/clients") {
 					subject, about = audit.Target{Type: audit.OnClient, ID: registerClient(s, admin.Access)}, "/v1/admin/clients"

@@ -74,6 +74,7 @@ type adminCreateRequest struct {
 	Roles         []string `json:"roles"`
 	IsStaff       bool     `json:"is_staff"`
 	EmailVerified bool     `json:"email_verified"`
+	Invite        bool     `json:"invite"` // instead of password
 	profile.Fields[string]
 }
 
@@ -89,7 +90,7 @@ func (h *Handlers) CreateUser(w http.ResponseWriter, r Request) error {
 	}
 	user, err := h.Accounts.RegisterByOperator(r.Context(), userstore.OperatorUser{
 		NewUser: userstore.NewUser{Email: q.Email, Username: username, Password: q.Password, Claims: profile.ClaimsOf(q.Fields)},
-		Roles:   q.Roles, IsStaff: q.IsStaff, EmailVerified: q.EmailVerified,
+		Roles:   q.Roles, IsStaff: q.IsStaff, EmailVerified: q.EmailVerified, Invite: q.Invite,
 	})
 	if q.PreferredUsername != "" {
 		err = profile.AsPreferredUsername(err)

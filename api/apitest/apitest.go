@@ -152,7 +152,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Accounts = &userstore.Accounts{MinPassword: 15, SignupEnabled: true}
+	r.Accounts = &userstore.Accounts{MinPassword: 15, SignupEnabled: true, Verification: userstore.VerificationOff}
 	r.Issuer = &issuer.Issuer{
 		URL:            o.IssuerURL,
 		AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour, RefreshIdle: 336 * time.Hour,

@@ -33,12 +33,17 @@ type describedPath struct {
 }
 
 var (
-	descriptionOnce sync.Once
-	described       *description
-	descriptionErr  error
-	validated       sync.Map // refusals that were held against the document already, by shape
-	pathParameter   = regexp.MustCompile(`\\\{[^/]+\\\}`)
+	descriptions  [2]descriptionOnce // of a server with mail, and of one without
+	validated     sync.Map           // refusals that were held against the document already, by shape
+	pathParameter = regexp.MustCompile(`\\\{[^/]+\\\}`)
 )
+
+// descriptionOnce is a description that is read once.
+type descriptionOnce struct {
+	once sync.Once
+	read *description
+	err  error
+}
 
 // Describe loads and validates the document that the server answers with.
 func (s *Server) Describe() *openapi3.T {
@@ -48,11 +53,15 @@ func (s *Server) Describe() *openapi3.T {
 
 func (s *Server) description() *description {
 	s.T.Helper()
-	descriptionOnce.Do(func() { described, descriptionErr = loadDescription(s.Replicas[0].HTTP.URL + "/openapi.json") })
-	if descriptionErr != nil {
-		s.T.Fatalf("openapi.json: %v", descriptionErr)
+	d := &descriptions[0]
+	if s.Replicas[0].Accounts.NoMail {
+		d = &descriptions[1]
 	}
-	return described
+	d.once.Do(func() { d.read, d.err = loadDescription(s.Replicas[0].HTTP.URL + "/openapi.json") })
+	if d.err != nil {
+		s.T.Fatalf("openapi.json: %v", d.err)
+	}
+	return d.read
 }
 
 func loadDescription(url string) (*description, error) {

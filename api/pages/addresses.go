@@ -20,6 +20,11 @@ const (
 	signupPage  page = "/signup"
 	consentPage page = "/consent"
 	logoutPage  page = "/logout"
+
+	// Where there is mail.
+	forgotPage page = "/forgot"
+	resetPage  page = "/reset"
+	verifyPage page = "/verify"
 )
 
 // pagePath is the address of a page; with an empty handle, of the page without a request.
@@ -50,6 +55,16 @@ func (h *Handlers) showPage(w http.ResponseWriter, r *http.Request, p page, hand
 		return h.consent(w, r, handle)
 	case logoutPage:
 		return h.logout(w, r, handle)
+	}
+	if !h.Accounts.NoMail {
+		switch p {
+		case forgotPage:
+			return h.forgot(w, r, handle)
+		case resetPage:
+			return h.reset(w, r, handle)
+		case verifyPage:
+			return h.verify(w, r, handle)
+		}
 	}
 	return problem.New(problem.InvalidRequest, "The form names a page that there is not.")
 }

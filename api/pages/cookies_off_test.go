@@ -26,6 +26,8 @@ func TestABrowserWithoutCookiesIsToldBeforeAPassword(t *testing.T) {
 		}{
 			{"the login page", apitest.Request{Path: "/login"}, "/login"},
 			{"the sign-up page", apitest.Request{Path: "/signup"}, "/signup"},
+			{"the page of a forgotten password", apitest.Request{Path: "/forgot"}, "/forgot"},
+			{"the page that confirms an address", apitest.Request{Path: "/verify"}, "/verify"},
 			{"a request", apitest.Request{Path: authorizePath(c)}, ""},
 			{"a request that is too long for an address", apitest.Request{Path: long}, ""},
 			{"a request by POST", posted(authorizePath(c)), ""},

@@ -76,6 +76,19 @@ func TestAPageThatStayedOpenBeginsAgain(t *testing.T) {
 			}
 			p.Submit("signup-submit", map[string]string{"password": apitest.GoodPassword}).WantPage(200, "consent-approve")
 		})
+		t.Run("a forgotten password", func(t *testing.T) {
+			s := s.With(t)
+			b := s.Browser()
+			link := b.Open(authorizePath(c)).WantPage(200, "login-submit").Link("/forgot")
+			open := b.Open(link).WantPage(200, "ask-submit")
+			s.Advance(2 * time.Hour)
+			if p := b.Open(link).WantPage(200, "ask-submit"); p.Path == open.Path {
+				t.Errorf("the address is the old one: %s", p.Path)
+			}
+			open.Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
+			done := open.Submit("ask-submit", map[string]string{"email": "x@example.test"}).WantPage(200, "reset-submit")
+			wantLanguage(t, done.Submit("language-submit", map[string]string{"language": "fr"}).WantPage(200, "reset-submit"), "fr", "mot de passe")
+		})
 		t.Run("denied", func(t *testing.T) {
 			s := s.With(t)
 			p := s.SignedIn(alice).Open(authorizePath(c, set("prompt", "consent"))).WantPage(200, "consent-deny")

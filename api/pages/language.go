@@ -27,7 +27,7 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	browser, from := h.cookie(r, browserCookie), page("/"+f.Get("page"))
 	switch from {
-	case loginPage, signupPage, consentPage:
+	case loginPage, signupPage, consentPage, forgotPage:
 		var v visit
 		if v, err = h.readVisit(r, handle); err == nil && handle != "" {
 			v.pending.UILocales = []string{language}
@@ -39,6 +39,7 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 			p.UILocales = []string{language}
 			handle, err = h.seal(logoutHandle, browser, p)
 		}
+	case resetPage, verifyPage: // no app's request
 	default:
 		if isAccountPage(from) {
 			break

@@ -45,7 +45,7 @@ type typedLogin struct {
 }
 
 func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, status int, typed typedLogin, problems []web.Problem) (err error) {
-	p := web.LoginPage{Common: h.common(r, v.pending.UILocales), Name: typed.name, Problems: problems, Signup: h.Accounts.SignupEnabled}
+	p := web.LoginPage{Common: h.common(r, v.pending.UILocales), Name: typed.name, Problems: problems, Signup: h.Accounts.SignupEnabled, Forgot: !h.Accounts.NoMail}
 	p.Stay = &web.Stay{Chosen: typed.stay, Idle: h.Issuer.SessionIdle, Longest: h.Issuer.SessionAbsolute}
 	p.Request = v.handle
 	if next, ok := nextPage(r); ok && v.handle == "" {

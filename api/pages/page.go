@@ -85,7 +85,7 @@ func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
 		return ""
 	}
 	switch at := page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path())); at {
-	case loginPage, signupPage:
+	case loginPage, signupPage, forgotPage, verifyPage:
 		return strings.TrimPrefix(string(at), "/")
 	}
 	return ""

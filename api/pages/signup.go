@@ -86,7 +86,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if v.stale {
 		return h.showSignup(w, r, v, http.StatusBadRequest, f, refuseExpired(w, r))
 	}
-	_, err = h.Accounts.Register(r.Context(), userstore.NewUser{
+	user, err := h.Accounts.Register(r.Context(), userstore.NewUser{
 		Email: f.Get("email"), Username: f.Get("username"), Password: f.Get("password"),
 		Claims: userstore.Claims{GivenName: f.Get("given_name"), FamilyName: f.Get("family_name")},
 	})
@@ -104,6 +104,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		refuseForm(w, r, p)
 		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
 	}
+	h.Accounts.FirstVerification(r.Context(), user) // the session of this browser is what keeps the password
 	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password")})
 	if err != nil {
 		// The account exists, so this is no failure: the user logs in on the login page.

@@ -35,6 +35,9 @@ const (
 	AccountDisabled     Code = "account_disabled"
 	WrongPassword       Code = "wrong_password"
 	RecentProofRequired Code = "recent_proof_required"
+	OneTimeInvalid      Code = "one_time_token_invalid"
+	NewPasswordNeeded   Code = "new_password_required"
+	HasPassword         Code = "has_password"
 	InsufficientScope   Code = "insufficient_scope"
 	SignupClosed        Code = "signup_closed"
 	LoginClosed         Code = "login_closed"
@@ -104,6 +107,10 @@ var kinds = map[Code]Kind{
 	OtherBrowser:       {Status: 400, Title: "Begun in another browser", Detail: "Start again from the app, in this browser."},
 	CookiesOff:         {Status: 403, Title: "The browser sends no cookies", Detail: "Allow cookies for this site, then start again from the app."},
 	CSRF:               {Status: 403, Title: "The form was not sent from here", Detail: "Load the page again, with cookies allowed, and send its form once more."},
+
+	OneTimeInvalid:    {Status: 400, Title: "The link or code is not valid", Detail: "Ask for a new message; links and codes work once, for a limited time, and only the newest."},
+	NewPasswordNeeded: {Status: 409, Title: "A new password is needed", Detail: "Send new_password too, or what shows that the account is yours: the handle of the sign-up, an access token or the password."},
+	HasPassword:       {Status: 409, Title: "The account has a password", Detail: "Only an account without a password is invited to set one; its owner asks at /forgot for another."},
 
 	NotFound:          {Status: 404, Title: "Not found", Detail: "There is nothing here."},
 	MethodNotAllowed:  {Status: 405, Title: "Method not allowed", Detail: "Use one of the methods in the header Allow."},
@@ -214,6 +221,9 @@ var sentinels = []struct {
 	{userstore.ErrProofRequired, RecentProofRequired},
 	{userstore.ErrAccountDisabled, AccountDisabled},
 	{userstore.ErrSignupClosed, SignupClosed},
+	{userstore.ErrTokenInvalid, OneTimeInvalid},
+	{userstore.ErrNewPassword, NewPasswordNeeded},
+	{userstore.ErrHasPassword, HasPassword},
 	{userstore.ErrInvalid, InvalidRequest},
 	{userstore.ErrNotFound, NotFound},
 	{userstore.ErrConflict, Conflict},

@@ -68,7 +68,7 @@ func TestA34A40A16WhatOthersWroteStaysText(t *testing.T) {
 						switch {
 						case strings.HasPrefix(a, "on"), a == "style", a == "srcdoc", a == "formaction":
 							t.Errorf("<%s %s=%q>", e.name, a, v)
-						case slices.Contains([]string{"#email", "#password", "#username", "#current_password"}, v): // from the list of problems
+						case slices.Contains([]string{"#email", "#password", "#username", "#current_password", "#code", "#new_password"}, v): // from the list of problems
 						case link && !strings.HasPrefix(v, "https://") && !strings.HasPrefix(v, "/id/"):
 							t.Errorf("<%s> leads to %q", e.name, v)
 						}

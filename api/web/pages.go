@@ -96,6 +96,10 @@ type view struct {
 	MoreOpen bool
 
 	Signup, Again     bool
+	Forgot            bool   // link to the page
+	Page              string // that the form is sent to, where templates are shared
+	First             bool   // there was no password before
+	Sent, NewPassword bool   // a message was asked for; a new password is needed
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
@@ -237,7 +241,7 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 	v := p.common(d.Common, "login")
 	p.choice(v, "login")
 	v.showClient(d.Client)
-	v.Signup, v.Again = d.Signup && !d.Reauthenticate, d.Reauthenticate
+	v.Signup, v.Forgot, v.Again = d.Signup && !d.Reauthenticate, d.Forgot, d.Reauthenticate
 	if d.Reauthenticate {
 		v.Title = "title.again"
 	}

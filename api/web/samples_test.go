@@ -35,7 +35,7 @@ func client(s string) *web.Client {
 
 var samples = []sample{
 	{"login", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
-		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: s, Signup: true,
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: s, Signup: true, Forgot: true,
 			Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
 	}},
 	{"login-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
@@ -110,6 +110,40 @@ var samples = []sample{
 	{"account-delete", account(web.AccountDelete, nil)},
 	{"account-delete-wrong", account(web.AccountDelete, func(d *web.AccountPage, _ string) { d.Problems = []web.Problem{{Code: "last_admin"}} })},
 	{"account-deleted", account(web.AccountDeleted, nil)},
+	{"forgot", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Forgot(web.AskPage{Common: c, Email: s})
+	}},
+	{"forgot-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Forgot(web.AskPage{Common: c, Email: "ada" + s, Problems: []web.Problem{{Field: "email", Code: "invalid"}}})
+	}},
+	{"reset", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, MinLength: 15})
+	}},
+	{"reset-first", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, First: true, MinLength: 15})
+	}},
+	{"reset-code-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, AskCode: true, Code: "1234" + s, MinLength: 15,
+			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"}, {Field: "new_password", Code: "too_short"}}})
+	}},
+	{"verify-ask", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.AskVerification(web.AskPage{Common: c, Email: s})
+	}},
+	{"verify", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c})
+	}},
+	{"verify-code", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Code: s})
+	}},
+	{"verify-new-password", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, MinLength: 15})
+	}},
+	{"done-reset", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Done(web.DonePage{Common: c, Done: "reset"})
+	}},
+	{"done-verify", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Done(web.DonePage{Common: c, Done: "verify"})
+	}},
 	{"error", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser" + s, RequestID: "req-1" + s})
 	}},

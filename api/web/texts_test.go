@@ -67,7 +67,7 @@ func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
 
 // Codes that no page shows: they belong to requests that programs send.
 var notOnPages = []string{"validation_error", "invalid_credentials", "missing_token", "token_expired", "token_invalid",
-	"wrong_password", "recent_proof_required", "insufficient_scope", "user_already_exists", "last_admin",
+	"wrong_password", "recent_proof_required", "new_password_required", "has_password", "insufficient_scope", "user_already_exists", "last_admin",
 	"client_already_exists", "built_in_client", "first_party_client"}
 
 func TestEveryCodeThatReachesAPageHasItsOwnWords(t *testing.T) {

@@ -78,6 +78,7 @@ type LoginPage struct {
 	Name           string  // email address or username, filled in
 	Problems       []Problem
 	Signup         bool // there is a sign-up page to link to
+	Forgot         bool // there is a page for forgotten passwords to link to
 	Continue       *Continue
 	Reauthenticate bool   // the user is logged in and has to prove it again
 	Stay           *Stay  // nil: there is no choice

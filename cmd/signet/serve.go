@@ -254,6 +254,14 @@ func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) fu
 	}
 }
 
+// verification returns what sign-ups have to prove.
+func verification(c configs.Config) userstore.Verification {
+	if c.Accounts.EmailVerification == "off" {
+		return userstore.VerificationOff
+	}
+	return userstore.VerificationOptional
+}
+
 // issuerSettings returns an issuer with the settings of the configuration. bound is the address of
 // the listener.
 func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
@@ -285,6 +293,7 @@ func accountSettings(c configs.Config, bound string) *userstore.Accounts {
 		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
 		NoMail:        !c.HasMail(),
 		SignupEnabled: c.Accounts.Signup,
+		Verification:  verification(c),
 	}
 }
 
@@ -347,10 +356,11 @@ func sweep(ctx context.Context, db userstore.Store, ready func() error, retentio
 		attempts, err2 := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
 		events, err3 := sweepOnce(ctx, removeOldEvents(db, retention), now, 200)
 		codes, err4 := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
-		if grants+attempts+events+codes > 0 {
-			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes)
+		tokens, err5 := sweepOnce(ctx, db.RemoveExpiredTokens, now, 200)
+		if grants+attempts+events+codes+tokens > 0 {
+			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes, "one_time_tokens", tokens)
 		}
-		err = errors.Join(err, err2, err3, err4)
+		err = errors.Join(err, err2, err3, err4, err5)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 		}

@@ -23,7 +23,7 @@ const adminRole = "admin"
 
 func (a *app) usersCommand() *cobra.Command {
 	return group("users", "Make, show and change accounts",
-		a.usersCreate(), a.usersList(), a.usersShow(), a.usersUpdate(),
+		a.usersCreate(), a.usersList(), a.usersShow(), a.usersUpdate(), a.usersInvite(),
 		a.usersActive("disable", "Refuse an account and end its sessions at once", false),
 		a.usersActive("enable", "Let a disabled account log in again", true),
 		a.usersDelete(), a.usersSetPassword(), a.usersSessions(), a.usersRevokeSessions(),

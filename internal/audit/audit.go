@@ -57,7 +57,11 @@ const (
 
 	PasswordChanged Name = "password_changed" // by its owner, who proved the old one
 	PasswordSet     Name = "password_set"     // by an admin or operator
+	PasswordReset   Name = "password_reset"   // by the owner of the address, with the message
 	PasswordRefused Name = "password_refused" // a signed-in user did not know the current password
+
+	UserInvited   Name = "user_invited"   // by an admin or operator, to set the first password
+	EmailVerified Name = "email_verified" // by the owner of the address
 
 	UsersExported Name = "users_exported"
 
@@ -204,7 +208,7 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	}
 	level := slog.LevelInfo
 	switch e.Name {
-	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
+	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
 		level = slog.LevelWarn
 	}
 	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // these are everyday mistakes

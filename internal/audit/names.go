@@ -3,7 +3,7 @@ package audit
 // Names lists every name of an event.
 var Names = []Name{
 	UserCreated, UserImported, UserUpdated, UserDeleted,
-	PasswordChanged, PasswordSet, PasswordRefused,
+	PasswordChanged, PasswordSet, PasswordReset, PasswordRefused, EmailVerified, UserInvited,
 	UsersExported,
 	LoginSucceeded, LoginFailed, RateLimited, SignupRefused, AdminRefused,
 	SessionRevoked, SessionsRevoked,

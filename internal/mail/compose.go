@@ -26,12 +26,17 @@ type Composer struct {
 // ErrUnknownKind means that a newer server wrote the message.
 var ErrUnknownKind = errors.New("this version does not know this kind of message; a newer server sends it")
 
-// Compose makes the letter of a message.
+// Compose makes the letter of a message that holds nothing but its text.
 func (c *Composer) Compose(m outbox.Message) (Letter, error) {
+	return c.ComposeWith(m, outbox.Contents{To: m.To, Locale: m.Locale})
+}
+
+// ComposeWith makes the letter of a message with its link and code.
+func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Letter, error) {
 	if !slices.Contains(outbox.Kinds, m.Kind) {
 		return Letter{}, ErrUnknownKind
 	}
-	to, err := ParseAddress(m.To)
+	to, err := ParseAddress(contents.To)
 	if err != nil {
 		return Letter{}, err
 	}
@@ -39,12 +44,15 @@ func (c *Composer) Compose(m outbox.Message) (Letter, error) {
 	if err != nil {
 		return Letter{}, err
 	}
-	language := c.Texts.in(m.Locale)
+	language := c.Texts.in(contents.Locale)
 	values := map[string]string{
 		"{service}": c.Service,
 		"{issuer}":  c.Issuer,
 		"{address}": to.String(),
 		"{time}":    m.At.UTC().Format("2006-01-02 15:04") + " UTC",
+	}
+	if contents.Link != "" {
+		values["{link}"], values["{code}"] = strings.TrimRight(c.Issuer, "/")+contents.Link, contents.Code
 	}
 	names := needs(m.Kind)
 	parts := make([][]segment, len(names))
@@ -82,6 +90,7 @@ var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 type segment struct {
 	Text  string
 	Value bool
+	Link  bool // it is an address of ours
 }
 
 // segments puts values into a text. It does not look for placeholders in the values.
@@ -99,7 +108,7 @@ func segments(text string, values map[string]string) (out []segment) {
 		if !known {
 			value = name // an unknown placeholder stands for itself; the texts were checked
 		}
-		out = append(out, segment{Text: value, Value: known})
+		out = append(out, segment{Text: value, Value: known, Link: known && name == "{link}"})
 		text = text[at[1]:]
 	}
 	return out
@@ -131,4 +140,4 @@ var page = template.Must(template.New("letter").Parse(`<!DOCTYPE html>
 </div>
 </body>
 </html>
-{{define "text"}}{{range .}}{{if .Value}}<bdi>{{.Text}}</bdi>{{else}}{{.Text}}{{end}}{{end}}{{end}}`))
+{{define "text"}}{{range .}}{{if .Link}}<a href="{{.Text}}">{{.Text}}</a>{{else if .Value}}<bdi>{{.Text}}</bdi>{{else}}{{.Text}}{{end}}{{end}}{{end}}`))

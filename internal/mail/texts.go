@@ -136,7 +136,13 @@ func (t *Texts) in(locale string) *languages.Language {
 // needs lists the texts of a kind of message.
 func needs(kind outbox.Kind) []string {
 	names := []string{string(kind) + ".subject", string(kind) + ".body"}
-	if kind != outbox.Test {
+	switch kind {
+	case outbox.Test:
+	case outbox.ResetPassword, outbox.VerifyEmail:
+		names = append(names, "open_link", "enter_code", "not_asked")
+	case outbox.Invite:
+		names = append(names, "open_link")
+	default:
 		names = append(names, "not_you")
 	}
 	return append(names, "footer")

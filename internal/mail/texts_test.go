@@ -24,7 +24,14 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 	seen := map[string]string{}
 	for _, kind := range outbox.Kinds {
 		for _, tag := range tags {
-			l, err := c.Compose(outbox.Message{ID: "id", Kind: kind, To: "bob@example.test", Locale: tag, At: time.Date(2026, 3, 1, 23, 4, 5, 0, time.FixedZone("", -3600))})
+			contents, links := outbox.Contents{To: "bob@example.test", Locale: tag}, 0
+			if kind == outbox.ResetPassword || kind == outbox.VerifyEmail {
+				contents.Link, contents.Code, links = "/page/token", "01234567", 1
+			}
+			if kind == outbox.Invite {
+				contents.Link = "/page/token"
+			}
+			l, err := c.ComposeWith(outbox.Message{ID: "id", Kind: kind, To: "typed@example.test", At: time.Date(2026, 3, 1, 23, 4, 5, 0, time.FixedZone("", -3600))}, contents)
 			if err != nil {
 				t.Fatalf("%s %s: %v", kind, tag, err)
 			}
@@ -36,11 +43,15 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 			if strings.Contains(l.HTML, `dir="rtl"`) != (tag == "ar") {
 				t.Errorf("%s %s: the direction", kind, tag)
 			}
-			if kind != outbox.Test && !strings.Contains(l.Text, "2026-03-02 00:04 UTC") {
+			if links > 0 && (!strings.Contains(l.Text, "https://id.test/page/token") || !strings.Contains(l.Text, "01234567") || !strings.Contains(l.HTML, "<bdi>01234567</bdi>")) ||
+				strings.Contains(l.HTML, `<a href="https://id.test/page/token">`) != (contents.Link != "") || strings.Contains(l.Text, "typed@") {
+				t.Errorf("%s %s: link and code: %s", kind, tag, l.Text)
+			}
+			if kind != outbox.Test && kind != outbox.VerifyEmail && kind != outbox.Invite && !strings.Contains(l.Text, "2026-03-02 00:04 UTC") {
 				t.Errorf("%s %s does not say when: %s", kind, tag, l.Text)
 			}
 			for _, remote := range []string{"src=\"http", "url(", "<link", "<script", "href", "@import"} {
-				if strings.Contains(l.HTML, remote) {
+				if strings.Contains(strings.ReplaceAll(l.HTML, `href="https://id.test/page/token"`, ""), remote) {
 					t.Errorf("%s %s loads or leads to something: %s", kind, tag, remote)
 				}
 			}

@@ -24,10 +24,12 @@ type Worker struct {
 	Way     Way       // Absent: nothing is sent, and a waiting message is given up when it ends
 	Compose *Composer // not needed by Absent
 
-	// Package server sets these.
-	Store userstore.Outbox
-	Now   func(context.Context) (time.Time, error) // the database's clock, which all replicas share
-	Log   *slog.Logger
+	// Package server sets these. Contents makes links and codes. It returns
+	// userstore.ErrNothingToSend if the message has no recipient.
+	Contents func(context.Context, outbox.Message) (outbox.Contents, error)
+	Store    userstore.Outbox
+	Now      func(context.Context) (time.Time, error) // the database's clock, which all replicas share
+	Log      *slog.Logger
 
 	Lease  time.Duration // 0: two minutes
 	Poll   time.Duration // how often to look when nothing was due; 0: a second
@@ -194,6 +196,11 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 		return
 	}
 	answer, err := w.try(ctx, c, began)
+	if errors.Is(err, userstore.ErrNothingToSend) { // somebody asked for it who has no account, or none any more
+		log.Debug("message dropped; it has nobody to go to")
+		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
+		return
+	}
 	if err == nil {
 		w.sent.Add(1)
 		log.Info("message sent", "answer", anonymous(answer, c.To), "waited", c.at.Sub(c.At).Round(time.Millisecond))
@@ -223,7 +230,14 @@ func anonymous(text, address string) string { return strings.ReplaceAll(text, ad
 
 // try composes a letter and sends it, within half of the lease.
 func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer string, err error) {
-	letter, err := w.Compose.Compose(c.Message)
+	contents, err := w.Contents(ctx, c.Message)
+	switch {
+	case errors.Is(err, userstore.ErrNothingToSend):
+		return "", err
+	case err != nil:
+		return "", &Fault{Reason: "the message could not be made; the log of the server says why"}
+	}
+	letter, err := w.Compose.ComposeWith(c.Message, contents)
 	if err != nil {
 		return "", &Fault{Reason: err.Error()}
 	}

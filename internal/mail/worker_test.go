@@ -34,7 +34,7 @@ type office struct {
 func newOffice(t *testing.T, db *sqlstore.DB, way mail.Way) *office {
 	t.Helper()
 	o := &office{db: db, now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC), log: &bytes.Buffer{}}
-	o.Worker = &mail.Worker{Way: way, Compose: composer(t), Store: db, Now: func(context.Context) (time.Time, error) { return o.now, nil },
+	o.Worker = &mail.Worker{Way: way, Compose: composer(t), Contents: (&userstore.Accounts{Store: db}).Contents, Store: db, Now: func(context.Context) (time.Time, error) { return o.now, nil },
 		Log: slog.New(slog.NewTextHandler(o.log, nil))}
 	if err := o.Complete(); err != nil {
 		t.Fatal(err)

@@ -19,10 +19,15 @@ const (
 	PasswordSet     Kind = "password_set"     // by an admin or operator
 	EmailChanged    Kind = "email_changed"    // by the owner of the account; to the address before
 	EmailSet        Kind = "email_set"        // by an admin or operator; to the address before
+
+	// Those that carry a one-time token are named after its kind.
+	ResetPassword Kind = "reset_password"
+	VerifyEmail   Kind = "verify_email"
+	Invite        Kind = "invite"
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet}
+var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite}
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.
 const OfUse = 3 * 24 * time.Hour
@@ -38,6 +43,15 @@ type Message struct {
 	Locale string // the user's, a BCP 47 tag; may be empty
 	At     time.Time
 	EndsAt time.Time // after this time the message is given up
+}
+
+// Contents holds the parts of a message that are made when the message is composed. They are never
+// stored.
+type Contents struct {
+	To     string // the address of the account, as its owner typed it
+	Locale string
+	Link   string // the path of a page under the issuer; empty: the message has none
+	Code   string // empty: none
 }
 
 // Waiting is a message of the outbox with the state of its delivery.

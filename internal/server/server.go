@@ -67,7 +67,7 @@ func Compose(p Parts) error {
 	}
 
 	m := p.Mail
-	m.Store, m.Now, m.Log = p.Store, p.Store.Now, p.Log
+	m.Store, m.Now, m.Log, m.Contents = p.Store, p.Store.Now, p.Log, p.Accounts.Contents
 	if err := m.Complete(); err != nil {
 		return err
 	}
@@ -79,6 +79,7 @@ func Compose(p Parts) error {
 	a := p.Accounts
 	a.Store, a.Hasher, a.Throttle = p.Store, p.Hasher, p.Throttle
 	a.Now, a.NewID, a.Log = p.Now, NewID, p.Log
+	a.TokenSecret = func() ([]byte, error) { return p.Keys.Secret(keys.OneTime) }
 	a.NoMail = m.Way == mail.Absent
 
 	i := p.Issuer

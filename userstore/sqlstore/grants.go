@@ -323,7 +323,7 @@ func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now t
 // RevokeUserGrants locks the user's row first, so that a concurrent login either commits before,
 // and is revoked, or begins after. A retry may count fewer grants than were revoked in all.
 func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error) {
-	s := []stmt{bind(`UPDATE users SET last_session_id = '' WHERE id = $1`, userID),
+	s := []stmt{bind(`UPDATE users SET last_session_id = '', token_epoch = token_epoch + 1 WHERE id = $1`, userID),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND session_id <> $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
 			micros(now), userID, keep, micros(now)),
 		endSessions(userID, keep, "")}

@@ -109,9 +109,11 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 	}
 	update := func(condition string) stmt {
 		return bind(`UPDATE users SET email = $1, email_key = $2, email_verified = $3, username = $4, username_key = $5,
-				claims = $6, roles = $7, is_active = $8, is_staff = $9, updated_at = $10, version = version + 1
-			WHERE id = $11 AND version = $12`+condition,
-			u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles, u.IsActive, u.IsStaff, micros(u.UpdatedAt), u.ID, u.Version)
+				claims = $6, roles = $7, is_active = $8, is_staff = $9, updated_at = $10, version = version + 1,
+				token_epoch = token_epoch + CASE WHEN email <> $11 OR is_active AND NOT $12 THEN 1 ELSE 0 END
+			WHERE id = $13 AND version = $14`+condition,
+			u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles, u.IsActive, u.IsStaff, micros(u.UpdatedAt),
+			u.Email, u.IsActive, u.ID, u.Version)
 	}
 	if err := storable(update("").args); err != nil {
 		return err
@@ -185,7 +187,7 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 	if text(c.UserID) != nil {
 		return userstore.ErrNotFound
 	}
-	s := []stmt{bind(`UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $4 OR password_hash = $5)`,
+	s := []stmt{bind(`UPDATE users SET password_hash = $1, token_epoch = token_epoch + 1 WHERE id = $2 AND ($3 = '' OR password_hash = $4 OR password_hash = $5)`,
 		c.NewHash, c.UserID, c.OldHash, c.OldHash, c.NewHash)}
 	if c.KeepSession != userstore.KeepAll {
 		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
@@ -217,7 +219,8 @@ func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Ti
 		differs = ` AND NOT is_active`
 	}
 	set := func(condition string) stmt {
-		return bind(`UPDATE users SET is_active = $1, updated_at = $2, version = version + 1 WHERE id = $3`+differs+condition, active, micros(now), id)
+		return bind(`UPDATE users SET is_active = $1, updated_at = $2, version = version + 1, token_epoch = token_epoch + 1 WHERE id = $3`+
+			differs+condition, active, micros(now), id)
 	}
 	var err error
 	if active {

@@ -110,6 +110,17 @@ func Operations() []Operation {
 				},
 				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
 		})},
+		{Name: "redeem a one-time token", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
+			token, hash := f.issue(t, u), id()
+			return Prepared{
+				func(e ...audit.Event) error {
+					return f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: hash, At: f.now}, e...)
+				},
+				func(e ...audit.Event) error {
+					return f.RedeemToken(t.Context(), userstore.Redemption{ID: id(), Kind: token.Kind, NewHash: hash, At: f.now}, e...)
+				},
+				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
+		})},
 		{Name: "disable a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
 			return Prepared{
 				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, false, f.now, e...) },

@@ -1,0 +1,57 @@
+package account
+
+import (
+	"net/http"
+
+	"github.com/signet-id/signet/api/bearer"
+	"github.com/signet-id/signet/api/profile"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
+)
+
+// AskVerification asks for a message with which the owner of an address proves it.
+func (h *Handlers) AskVerification(w http.ResponseWriter, r *http.Request) error {
+	var q askRequest
+	if _, err := profile.Decode(w, r, &q); err != nil {
+		return err
+	}
+	handle, err := h.Accounts.AskVerification(r.Context(), q.Email)
+	if err != nil {
+		return err
+	}
+	return wire.WriteJSON(w, http.StatusAccepted, askAnswer{handle})
+}
+
+type verifyRequest struct {
+	mailedRequest
+	Password string `json:"password"`
+}
+
+// VerifyEmail proves an address by the link or the code of a message. The account's password and sessions stay if the
+// caller also shows that the account is theirs: by the handle of the sign-up, an access token or the password.
+func (h *Handlers) VerifyEmail(w http.ResponseWriter, r *http.Request) error {
+	if len(r.Header["Authorization"]) == 0 {
+		return h.verifyEmail(w, r, "")
+	}
+	return bearer.Authenticator{Issuer: h.Issuer}.User(func(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
+		return h.verifyEmail(w, r, session.View.User.ID)
+	})(w, r)
+}
+
+// verifyEmail is VerifyEmail for the user of an access token; empty: there is none.
+func (h *Handlers) verifyEmail(w http.ResponseWriter, r *http.Request, userID string) error {
+	var q verifyRequest
+	if _, err := profile.Decode(w, r, &q); err != nil {
+		return err
+	}
+	mailed, owner := q.mailed(), userstore.Owner{UserID: userID, Password: q.Password, NewPassword: q.NewPassword}
+	if q.Token != "" && q.Code == "" { // then the handle is that of the sign-up
+		mailed.Handle, owner.SignupHandle = "", q.Handle
+	}
+	if err := h.Accounts.VerifyEmail(r.Context(), mailed, owner); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,77 @@
+package account_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
+
+// BenchmarkKnownAndUnknownByMail times requests for messages to addresses that have an account and to addresses that have
+// none, as BenchmarkKnownAndUnknown does logins. Nothing is sent meanwhile: what a worker does, no request waits for.
+//
+//	go test ./api/account -run '^$' -bench KnownAndUnknownByMail -benchtime 2000x
+func BenchmarkKnownAndUnknownByMail(b *testing.B) {
+	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
+		for _, path := range []string{"/v1/password/forgot", "/v1/email/verification"} {
+			b.Run(engine+strings.ReplaceAll(path, "/", "-"), func(b *testing.B) {
+				s := apitest.New(b, apitest.Options{DB: fresh(b)})
+				now := s.Clock.Now()
+				users := make([]userstore.User, b.N)
+				for i := range users {
+					email := fmt.Sprintf("user%06d@example.test", 2*i)
+					users[i] = userstore.User{ID: fmt.Sprintf("user-number-%06d", i), Email: email, EmailKey: email, PasswordHash: "x", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+				}
+				for chunk := range slices.Chunk(users, 500) {
+					if _, err := s.DB.CreateUsers(b.Context(), chunk); err != nil {
+						b.Fatal(err)
+					}
+				}
+				client := &http.Client{}
+				ask := func(number int) float64 {
+					began := time.Now()
+					res, err := client.Post(s.Replicas[0].HTTP.URL+path, "application/json", strings.NewReader(fmt.Sprintf(`{"email":"user%06d@example.test"}`, number)))
+					if err != nil {
+						b.Fatal(err)
+					}
+					_, _ = io.Copy(io.Discard, res.Body)
+					took := time.Since(began)
+					res.Body.Close()
+					if res.StatusCode != http.StatusAccepted {
+						b.Fatalf("user %d: %s", number, res.Status)
+					}
+					return took.Seconds() * 1000
+				}
+				for i := range 20 {
+					ask(1000001 + 2*i)
+				}
+				known, unknown := make([]float64, b.N), make([]float64, b.N)
+				b.ResetTimer()
+				for i := range b.N {
+					first := rand.N(2)
+					for _, which := range []int{first, 1 - first} {
+						took := ask(2*i + which)
+						if which == 0 {
+							known[i] = took
+						} else {
+							unknown[i] = took
+						}
+					}
+				}
+				b.StopTimer()
+				b.ReportMetric(auc(known, unknown), "AUC")
+				b.ReportMetric(median(known), "known-ms")
+				b.ReportMetric(median(unknown), "unknown-ms")
+			})
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package apitest
+
+import (
+	"errors"
+	"time"
+
+	"github.com/signet-id/signet/internal/outbox"
+	"github.com/signet-id/signet/userstore"
+)
+
+// Verifying is an option of Each: sign-ups are asked to prove their address.
+func Verifying(o *Options) {
+	o.Configure = func(r *Replica) { r.Accounts.Verification = userstore.VerificationOptional }
+}
+
+// Mail is a message as it went out.
+type Mail struct {
+	outbox.Message
+	outbox.Contents
+}
+
+// Token is the end of the message's link.
+func (m Mail) Token() string {
+	for i := len(m.Link) - 1; i >= 0; i-- {
+		if m.Link[i] == '/' {
+			return m.Link[i+1:]
+		}
+	}
+	return ""
+}
+
+// Mails sends what waits in the outbox, as a worker would, and returns it, the oldest first. Whatever can be redeemed is
+// a secret that no log may hold.
+func (s *Server) Mails() (sent []Mail) {
+	s.T.Helper()
+	ctx, now := s.T.Context(), s.Clock.Now()
+	for {
+		w, err := s.DB.ClaimMessage(ctx, random32(), now, now.Add(time.Minute))
+		if errors.Is(err, userstore.ErrNotFound) {
+			return sent
+		}
+		if err != nil {
+			s.T.Fatalf("claim a message: %v", err)
+		}
+		contents, err := s.Replicas[0].Accounts.Contents(ctx, w.Message)
+		switch {
+		case err == nil:
+			sent = append(sent, Mail{w.Message, contents})
+			if contents.Link != "" {
+				s.Secret(sent[len(sent)-1].Token())
+			}
+		case !errors.Is(err, userstore.ErrNothingToSend):
+			s.T.Fatalf("compose a message: %v", err)
+		}
+		if err := s.DB.RemoveMessage(ctx, w.ID); err != nil {
+			s.T.Fatalf("remove a message: %v", err)
+		}
+	}
+}
+
+// MailOf sends what waits, and returns the one message of the kind among it.
+func (s *Server) MailOf(kind outbox.Kind) Mail {
+	s.T.Helper()
+	var found []Mail
+	for _, m := range s.Mails() {
+		if m.Kind == kind {
+			found = append(found, m)
+		}
+	}
+	if len(found) != 1 {
+		s.T.Fatalf("%d messages of the kind %s, not one", len(found), kind)
+	}
+	return found[0]
+}
+
+func random32() string {
+	a, b := random(), random()
+	return Encode(string(a[:]) + string(b[:]))
+}

@@ -1,0 +1,92 @@
+package pages
+
+import (
+	"net/http"
+
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+)
+
+// ResetLink is where the link of a message leads.
+func (h *Handlers) ResetLink(w http.ResponseWriter, r *http.Request) error {
+	return h.followLink(w, r, mailedHandle{Page: resetPage})
+}
+
+// InviteLink is where the link of an invitation leads: to the page that sets a password, here the first one.
+func (h *Handlers) InviteLink(w http.ResponseWriter, r *http.Request) error {
+	return h.followLink(w, r, mailedHandle{Page: resetPage, Invited: true})
+}
+
+// ResetPage takes a new password, and the code of the message unless its link was followed.
+func (h *Handlers) ResetPage(w http.ResponseWriter, r *http.Request) error {
+	return h.reset(w, r, r.URL.Query().Get("request"))
+}
+
+func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) error {
+	if handle == "" {
+		return wire.SeeOther(w, h.pagePath(forgotPage, ""))
+	}
+	browser := h.cookie(r, browserCookie)
+	m, err := h.unveil(handle, browser, resetPage)
+	if err != nil {
+		return err
+	}
+	return h.showReset(w, r, browser, handle, m, http.StatusOK, "", nil)
+}
+
+func (h *Handlers) showReset(w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle, status int, code string, problems []web.Problem) (err error) {
+	p := web.ResetPage{Common: h.common(r, nil), AskCode: m.Handle != "", First: m.Invited, Code: code, MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
+	p.Request = handle
+	if p.CSRF, err = h.formToken(form{browser: browser, name: "reset", request: handle}); err != nil {
+		return err
+	}
+	page, err := h.Pages.Reset(p)
+	return h.show(w, status, page, err)
+}
+
+// ResetForm sets the password. It signs nobody in: the person signs in with the new password.
+func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
+	f, err := wire.ReadFields(w, r, "request", "csrf", "code", "new_password")
+	if err != nil {
+		return err
+	}
+	browser, handle := h.cookie(r, browserCookie), f.Get("request")
+	if err := h.checkForm(form{browser: browser, name: "reset", request: handle}, f.Get("csrf")); err != nil {
+		return err
+	}
+	m, err := h.unveil(handle, browser, resetPage)
+	if err != nil {
+		return err
+	}
+	if f.Get("new_password") == "" {
+		return h.showReset(w, r, browser, handle, m, http.StatusBadRequest, f.Get("code"), []web.Problem{{Field: "new_password", Code: "required"}})
+	}
+	if m.Invited {
+		err = h.Accounts.AcceptInvitation(r.Context(), m.Token, f.Get("new_password"))
+	} else {
+		err = h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), f.Get("new_password"))
+	}
+	if err != nil {
+		p, list, ok := mailedProblems(err, m)
+		if !ok {
+			return p
+		}
+		refuseForm(w, r, p)
+		return h.showReset(w, r, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), list)
+	}
+	page, err := h.Pages.Done(web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: "reset"})
+	return h.show(w, http.StatusOK, page, err)
+}
+
+// afterwards is the common part of a page that leads on to the login page, with the pending request if it is still of use.
+func (h *Handlers) afterwards(r *http.Request, browser, request string) web.Common {
+	c := h.common(r, nil)
+	var pending struct{}
+	if request == "" {
+		return c
+	}
+	if age, err := h.unseal(request, authorizationHandle, browser, &pending); err == nil && age < renewableAge {
+		c.Request = request
+	}
+	return c
+}

@@ -1,0 +1,120 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/userstore"
+)
+
+// VerifyLink is where the link of a message leads.
+func (h *Handlers) VerifyLink(w http.ResponseWriter, r *http.Request) error {
+	return h.followLink(w, r, mailedHandle{Page: verifyPage})
+}
+
+// VerifyPage asks for a message, or takes what it brought.
+func (h *Handlers) VerifyPage(w http.ResponseWriter, r *http.Request) error {
+	handle := r.URL.Query().Get("request")
+	if handle == "" { // the page of a handle is of use only in the browser that has the cookie
+		if done, err := h.meet(w, r, verifyPage, ""); done {
+			return err
+		}
+	}
+	return h.verify(w, r, handle)
+}
+
+func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string) error {
+	if handle == "" {
+		return h.showAskVerification(w, r, h.browserID(w, r), http.StatusOK, "", nil)
+	}
+	browser := h.cookie(r, browserCookie)
+	m, err := h.unveil(handle, browser, verifyPage)
+	if err != nil {
+		return err
+	}
+	return h.showVerify(w, r, browser, handle, m, http.StatusOK, "", false, nil)
+}
+
+func (h *Handlers) showAskVerification(w http.ResponseWriter, r *http.Request, browser string, status int, email string, problems []web.Problem) (err error) {
+	p := web.AskPage{Common: h.common(r, nil), Email: email, Problems: problems}
+	if p.CSRF, err = h.formToken(form{browser: browser, name: "verify"}); err != nil {
+		return err
+	}
+	page, err := h.Pages.AskVerification(p)
+	return h.show(w, status, page, err)
+}
+
+func (h *Handlers) showVerify(w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle, status int, code string, newPassword bool, problems []web.Problem) (err error) {
+	p := web.VerifyPage{Common: h.common(r, nil), AskCode: m.Handle != "", Code: code, NewPassword: newPassword,
+		MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
+	p.Request = handle
+	if p.CSRF, err = h.formToken(form{browser: browser, name: "verify", request: handle}); err != nil {
+		return err
+	}
+	page, err := h.Pages.Verify(p)
+	return h.show(w, status, page, err)
+}
+
+// VerifyForm asks for a message when it comes without a handle, and proves the address otherwise. In a browser that is not
+// signed in to the account a new password is asked for: whoever made the account need not be the owner of the address.
+func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
+	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "code", "new_password", "step")
+	if err != nil {
+		return err
+	}
+	browser, handle := h.cookie(r, browserCookie), f.Get("request")
+	if err := h.checkForm(form{browser: browser, name: "verify", request: handle}, f.Get("csrf")); err != nil {
+		return err
+	}
+	if handle == "" {
+		return h.askVerification(w, r, browser, f.Get("email"))
+	}
+	m, err := h.unveil(handle, browser, verifyPage)
+	if err != nil {
+		return err
+	}
+	session, err := h.browserOf(r)
+	if err != nil {
+		return err
+	}
+	owner := userstore.Owner{NewPassword: f.Get("new_password")}
+	if session != nil {
+		owner.UserID = session.User.ID
+	}
+	chosen := f.Get("step") == "new_password"
+	err = h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
+	switch {
+	case err == nil:
+		page, err := h.Pages.Done(web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: "verify"})
+		return h.show(w, http.StatusOK, page, err)
+	case errors.Is(err, userstore.ErrNewPassword):
+		var missing []web.Problem
+		if chosen {
+			missing = []web.Problem{{Field: "new_password", Code: "required"}}
+		}
+		return h.showVerify(w, r, browser, handle, m, http.StatusConflict, f.Get("code"), true, missing)
+	}
+	p, list, ok := mailedProblems(err, m)
+	if !ok {
+		return p
+	}
+	refuseForm(w, r, p)
+	return h.showVerify(w, r, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), chosen, list)
+}
+
+func (h *Handlers) askVerification(w http.ResponseWriter, r *http.Request, browser, email string) error {
+	handle, err := h.Accounts.AskVerification(r.Context(), email)
+	if err != nil {
+		p := problem.From(err)
+		list, ok := formProblems(p)
+		if !ok {
+			return p
+		}
+		refuseForm(w, r, p)
+		return h.showAskVerification(w, r, browser, pageStatus(p.Kind()), email, list)
+	}
+	return h.asked(w, browser, verifyPage, handle, "")
+}

@@ -1,0 +1,169 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
+	"github.com/signet-id/signet/userstore"
+)
+
+const (
+	mailRoom = ` AND (SELECT COUNT(*) FROM mail_requests WHERE budget = $ AND mailed = 1 AND at > $) < $`
+
+	insertRequest = `INSERT INTO mail_requests (id, kind, budget, mailed, tries, at, ends_at)
+		SELECT $, $, $, CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE id = $) THEN 1 ELSE 0 END, 0, $, $ WHERE TRUE
+		ON CONFLICT (id) DO NOTHING`
+)
+
+// RequestMail puts the message into the outbox before it stores the request, which says by then whether it did. On
+// PostgreSQL requests of one budget take turns, or two at once would both find room.
+func (db *DB) RequestMail(ctx context.Context, r userstore.MailRequest, limits []userstore.Limit, m outbox.Message) error {
+	if r.ID == "" || r.ID != m.ID {
+		return fmt.Errorf("%w: a request whose message has another id", userstore.ErrInvalid)
+	}
+	var s []stmt
+	if db.dialect.lock != "" {
+		s = append(s, bind(db.dialect.lock, int64(binary.BigEndian.Uint64(r.Budget[:]))))
+	}
+	sql, args := insertMessage+`NOT EXISTS (SELECT 1 FROM mail_requests WHERE id = $)`, append(messageColumns(m), r.ID)
+	for _, l := range limits {
+		sql += mailRoom
+		args = append(args, r.Budget[:], micros(r.At.Add(-l.Window)), int64(l.Free))
+	}
+	s = append(s,
+		bind(numbered(sql+` ON CONFLICT (id) DO NOTHING`), args...),
+		bind(numbered(insertRequest), r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt)))
+	_, err := db.batch(ctx, true, s...)
+	return err
+}
+
+// TryCode whose answer was lost may count a try twice: no harm, but to the one who guesses.
+func (db *DB) TryCode(ctx context.Context, id string, kind outbox.Kind, now time.Time, most int) error {
+	n, err := db.write(ctx, true, bind(`UPDATE mail_requests SET tries = tries + 1 WHERE id = $1 AND kind = $2 AND ends_at > $3 AND tries < $4`,
+		id, string(kind), micros(now), int64(most)))
+	if err == nil && n == 0 {
+		err = userstore.ErrConflict
+	}
+	return ifUnstorable(err, userstore.ErrConflict)
+}
+
+// ReturnTry is not begun again: it would return two.
+func (db *DB) ReturnTry(ctx context.Context, id string) error {
+	_, err := db.write(ctx, false, bind(`UPDATE mail_requests SET tries = tries - 1 WHERE id = $1 AND tries > 0`, id))
+	return ifUnstorable(err, nil)
+}
+
+// liveToken is the condition under which a token of u is of use. An undoing outlives what happens to the account.
+const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active AND t.epoch = u.token_epoch AND t.address_key = u.email_key`
+
+// IssueToken takes the lock of the user's row first: what ends the user's tokens at the same moment either waits, and
+// ends this one too, or is seen.
+func (db *DB) IssueToken(ctx context.Context, t userstore.OneTimeToken) error {
+	kind, at := string(t.Kind), micros(t.At)
+	s := []stmt{
+		bind(`UPDATE users SET token_epoch = token_epoch WHERE id = $1`, t.UserID),
+		bind(`UPDATE one_time_tokens SET spent_at = $1 WHERE user_id = $2 AND kind = $3 AND spent_at = 0 AND at < $4 AND id <> $5`,
+			at, t.UserID, kind, at, t.ID),
+		bind(numbered(`INSERT INTO one_time_tokens (id, kind, user_id, address, address_key, epoch, at, ends_at, spent_at)
+			SELECT $, $, u.id, u.email, u.email_key, u.token_epoch, $, $, 0 FROM users u
+			WHERE u.id = $ AND u.is_active AND u.email_key = $
+			AND NOT EXISTS (SELECT 1 FROM one_time_tokens o WHERE o.user_id = u.id AND o.kind = $ AND o.at >= $)
+			ON CONFLICT DO NOTHING`), t.ID, kind, at, micros(t.EndsAt), t.UserID, t.AddressKey, kind, at),
+	}
+	if _, err := db.batch(ctx, true, s...); err != nil {
+		return ifUnstorable(err, userstore.ErrConflict)
+	}
+	stored, _, err := db.OneTimeToken(ctx, t.ID, t.At)
+	if err == nil && !stored.Live || errors.Is(err, userstore.ErrNotFound) {
+		err = userstore.ErrConflict
+	}
+	return err
+}
+
+var tokenByID = numbered(`SELECT t.id, t.kind, t.user_id, t.address, t.address_key, t.at, t.ends_at, CASE WHEN ` + liveToken + ` THEN 1 ELSE 0 END, ` +
+	userColumns + ` FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $`)
+
+func (db *DB) OneTimeToken(ctx context.Context, id string, now time.Time) (t userstore.OneTimeToken, u userstore.User, err error) {
+	err = db.one(ctx, bind(tokenByID, micros(now), id), func(row scanner) error {
+		var r userRow
+		var at, ends, live int64
+		dest := append([]any{&t.ID, &t.Kind, &t.UserID, &t.Address, &t.AddressKey, &at, &ends, &live}, r.dest()...)
+		if err := row.Scan(dest...); err != nil {
+			return err
+		}
+		t.At, t.EndsAt, t.Live = instant(at), instant(ends), live == 1
+		u, err = r.user()
+		return err
+	})
+	return t, u, err
+}
+
+const ofLiveToken = ` WHERE id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
+	AND EXISTS (SELECT 1 FROM one_time_tokens t, users u WHERE t.id = $ AND t.kind = $ AND u.id = t.user_id AND ` + liveToken + `)`
+
+var (
+	redeemKeeping   = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $, version = version + 1` + ofLiveToken)
+	redeemReplacing = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $, version = version + 1,
+		password_hash = $, token_epoch = token_epoch + 1` + ofLiveToken)
+	// With the user's row locked, this statement sees all that was committed before: of many who redeem a
+	// token it spends the token of one, and whatever ended the token meanwhile has changed the user's epoch. One token
+	// of the user's may carry the epoch before, which redeemReplacing has just moved.
+	spendToken = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE id = $ AND kind = $ AND spent_at = 0 AND ends_at > $
+		AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id AND u.is_active AND u.token_epoch = epoch + $ AND u.email_key = address_key)`)
+)
+
+func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ...audit.Event) error {
+	now, kind := micros(r.At), string(r.Kind)
+	which := []any{r.ID, r.ID, kind, now}
+	first, moved := bind(redeemKeeping, append([]any{now}, which...)...), int64(0)
+	if r.NewHash != "" {
+		first, moved = bind(redeemReplacing, append([]any{now, r.NewHash}, which...)...), 1
+	}
+	second := bind(spendToken, now, r.ID, kind, now, moved)
+	if err := storables([]stmt{first, second}); err != nil {
+		return ifUnstorable(err, userstore.ErrConflict)
+	}
+	const ofUser = `user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)`
+	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
+		n, err := run(first, second)
+		if err == nil && (n[0] == 0 || n[1] == 0) {
+			err = userstore.ErrConflict // and what the first one did is undone
+		}
+		if err != nil || r.NewHash == "" {
+			return err == nil, err
+		}
+		_, err = run(
+			bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND `+ofUser), now, r.ID),
+			bind(numbered(`DELETE FROM browser_sessions WHERE `+ofUser), r.ID))
+		return err == nil, err
+	})
+}
+
+const (
+	removeTokens = `DELETE FROM one_time_tokens WHERE id IN
+		(SELECT t.id FROM one_time_tokens t WHERE t.ends_at <= $1 ORDER BY t.ends_at LIMIT $2)`
+	removeRequests = `DELETE FROM mail_requests WHERE id IN
+		(SELECT r.id FROM mail_requests r WHERE r.ends_at <= $1 AND r.at <= $2 ORDER BY r.ends_at LIMIT $3)`
+)
+
+// requestsCount is how long a request counts against the budget of its address.
+const requestsCount = 24 * time.Hour
+
+func (db *DB) RemoveExpiredTokens(ctx context.Context, now time.Time, limit int) (int, error) {
+	total := 0
+	for _, s := range []stmt{
+		bind(removeTokens, micros(now), int64(limit)),
+		bind(removeRequests, micros(now), micros(now.Add(-requestsCount)), int64(limit)),
+	} {
+		n, err := db.write(ctx, true, s)
+		if total += int(n); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
