@@ -19,7 +19,13 @@ func (h *Handlers) InviteLink(w http.ResponseWriter, r *http.Request) error {
 
 // ResetPage takes a new password, and the code of the message unless its link was followed.
 func (h *Handlers) ResetPage(w http.ResponseWriter, r *http.Request) error {
-	return h.reset(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if handle != "" {
+		if done, err := h.meet(w, r, resetPage, handle); done {
+			return err
+		}
+	}
+	return h.reset(w, r, handle)
 }
 
 func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) error {
@@ -28,8 +34,11 @@ func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) 
 	}
 	browser := h.cookie(r, browserCookie)
 	m, err := h.unveil(handle, browser, resetPage)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case m.Done:
+		return h.showDone(w, r, browser, m)
 	}
 	return h.showReset(w, r, browser, handle, m, http.StatusOK, "", nil)
 }
@@ -74,8 +83,7 @@ func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
 		refuseForm(w, r, p)
 		return h.showReset(w, r, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), list)
 	}
-	page, err := h.Pages.Done(web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: "reset"})
-	return h.show(w, http.StatusOK, page, err)
+	return h.finished(w, browser, resetPage, m.Request)
 }
 
 // afterwards is the common part of a page that leads on to the login page, with the pending request if it is still of use.

@@ -18,10 +18,8 @@ func (h *Handlers) VerifyLink(w http.ResponseWriter, r *http.Request) error {
 // VerifyPage asks for a message, or takes what it brought.
 func (h *Handlers) VerifyPage(w http.ResponseWriter, r *http.Request) error {
 	handle := r.URL.Query().Get("request")
-	if handle == "" { // the page of a handle is of use only in the browser that has the cookie
-		if done, err := h.meet(w, r, verifyPage, ""); done {
-			return err
-		}
+	if done, err := h.meet(w, r, verifyPage, handle); done {
+		return err
 	}
 	return h.verify(w, r, handle)
 }
@@ -32,8 +30,11 @@ func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string)
 	}
 	browser := h.cookie(r, browserCookie)
 	m, err := h.unveil(handle, browser, verifyPage)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case m.Done:
+		return h.showDone(w, r, browser, m)
 	}
 	return h.showVerify(w, r, browser, handle, m, http.StatusOK, "", false, nil)
 }
@@ -88,8 +89,7 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 	err = h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
 	switch {
 	case err == nil:
-		page, err := h.Pages.Done(web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: "verify"})
-		return h.show(w, http.StatusOK, page, err)
+		return h.finished(w, browser, verifyPage, m.Request)
 	case errors.Is(err, userstore.ErrNewPassword):
 		var missing []web.Problem
 		if chosen {

@@ -30,7 +30,8 @@ type VerifyPage struct {
 // DonePage says that it is done, and leads on to the login page.
 type DonePage struct {
 	Common
-	Done string // reset, verify
+	Done     string // reset, verify
+	SignedIn bool
 }
 
 func codeField(code string) field {
@@ -87,6 +88,6 @@ func (p *Pages) Verify(d VerifyPage) (Page, error) {
 func (p *Pages) Done(d DonePage) (Page, error) {
 	v := p.common(d.Common, "done")
 	p.choice(v, "login")
-	v.Title, v.Page = "title."+d.Done+"_done", d.Done
+	v.Title, v.Page, v.SignedIn = "title."+d.Done+"_done", d.Done, d.SignedIn && d.Request == ""
 	return p.render(v, policy{forms: nowhere})
 }
