@@ -88,7 +88,9 @@ var leadsNowhere = map[problem.Code]bool{
 	problem.NotFound: true, problem.MethodNotAllowed: true, problem.CSRF: true,
 }
 
-func (h *Handlers) pageOf(r *http.Request) page { return page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path())) }
+func (h *Handlers) pageOf(r *http.Request) page {
+	return page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path()))
+}
 
 // tryAgain is the page that a person may open again: once the browser keeps cookies, or for a form that was not sent
 // from this browser as it is now. A page with a request is bound to the cookie that the browser did not keep: the person
