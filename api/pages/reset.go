@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 
+	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
 )
@@ -64,13 +65,13 @@ func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if f.Get("new_password") == "" {
-		return h.showReset(w, r, browser, handle, m, http.StatusBadRequest, f.Get("code"), []web.Problem{{Field: "new_password", Code: "required"}})
-	}
-	if m.Invited {
-		err = h.Accounts.AcceptInvitation(r.Context(), m.Token, f.Get("new_password"))
-	} else {
-		err = h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), f.Get("new_password"))
+	switch next := f.Get("new_password"); {
+	case next == "":
+		err = problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Choose a password."})
+	case m.Invited:
+		err = h.Accounts.AcceptInvitation(r.Context(), m.Token, next)
+	default:
+		err = h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), next)
 	}
 	if err != nil {
 		p, list, ok := mailedProblems(err, m)

@@ -99,6 +99,7 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 		page, err := h.Pages.Done(web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: "verify"})
 		return h.show(w, http.StatusOK, page, err)
 	case errors.Is(err, userstore.ErrNewPassword):
+		refuseForm(w, r, problem.From(err))
 		var missing []web.Problem
 		if chosen {
 			missing = []web.Problem{{Field: "new_password", Code: "required"}}
