@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// Composer makes letters of the messages in the outbox. Its fields come from the operator; of a message
-// it shows only the address and the time.
+// Composer makes letters of the messages in the outbox. Its fields come from the operator; of a
+// message it shows only the address and the time.
 type Composer struct {
 	From    Address
 	ReplyTo Address // optional: zero
@@ -59,7 +59,10 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 	for i, name := range names {
 		parts[i] = segments(c.Texts.text(language, name), values)
 	}
-	l := Letter{ID: id, From: c.From.Named(c.Service), ReplyTo: c.ReplyTo, To: to, Date: m.At, Language: language.Tag, Logo: c.Logo}
+	l := Letter{
+		ID: id, From: c.From.Named(c.Service), ReplyTo: c.ReplyTo, To: to, Date: m.At,
+		Language: language.Tag, Logo: c.Logo,
+	}
 	if l.Subject, err = NewSubject(plainText(parts[0])); err != nil {
 		return Letter{}, err
 	}
@@ -70,13 +73,17 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 	}
 	text.WriteString("-- \r\n" + plainText(footer) + "\r\n")
 	l.Text = text.String()
+	direction := "ltr"
+	if language.RTL {
+		direction = "rtl"
+	}
 	var html bytes.Buffer
 	err = page.Execute(&html, struct {
 		Language, Direction, Subject, Service string
 		HasLogo                               bool
 		Body                                  [][]segment
 		Footer                                []segment
-	}{language.Tag, map[bool]string{true: "rtl", false: "ltr"}[language.RTL], l.Subject.String(), c.Service, c.Logo.data != nil, body, footer})
+	}{language.Tag, direction, l.Subject.String(), c.Service, c.Logo.data != nil, body, footer})
 	if err != nil {
 		return Letter{}, fmt.Errorf("compose %s: %w", m.Kind, err)
 	}
@@ -86,7 +93,7 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-// segment is a piece of a text, or a value in it.
+// segment is a part of a text, or a value in it.
 type segment struct {
 	Text  string
 	Value bool

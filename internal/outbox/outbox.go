@@ -2,14 +2,14 @@
 // store writes it in the transaction of the operation that causes it, and any replica sends it: see
 // internal/mail.
 //
-// A message holds its subject matter and no text: the text is composed when it is sent. So no row of
-// the outbox holds a secret, and the address is the only text in it that a user typed.
+// A message holds its subject matter and no text: the text is composed when it is sent. So no row
+// of the outbox holds a secret, and the address is the only text in it that a user typed.
 package outbox
 
 import "time"
 
-// Kind is the kind of a message. A published name never changes: databases hold it, and the texts of
-// operators are named after it.
+// Kind is the kind of a message. A published name never changes: databases hold it, and the texts
+// of operators are named after it.
 type Kind string
 
 // The kinds of messages.
@@ -34,8 +34,8 @@ const OfUse = 3 * 24 * time.Hour
 
 // Message is one message to one address.
 type Message struct {
-	// ID is 128 random bits in base64url, never used again. It is the left part of the Message-ID, so
-	// that a second copy can be recognised.
+	// ID is 128 random bits in base64url, never used again. It is the left part of the Message-ID,
+	// so that a second copy can be recognised.
 	ID     string
 	Kind   Kind
 	UserID string // the owner of the account; may be empty
