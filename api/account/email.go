@@ -28,7 +28,7 @@ type verifyRequest struct {
 	Password string `json:"password"`
 }
 
-// VerifyEmail proves an address by the link or the code of a message. The account's password and sessions stay if the
+// VerifyEmail proves an address by the link or the code of a message, and makes the account of a pending sign-up. The account's password and sessions stay if the
 // caller also shows that the account is theirs: by the handle of the sign-up, an access token or the password.
 func (h *Handlers) VerifyEmail(w http.ResponseWriter, r *http.Request) error {
 	if len(r.Header["Authorization"]) == 0 {
@@ -49,7 +49,7 @@ func (h *Handlers) verifyEmail(w http.ResponseWriter, r *http.Request, userID st
 	if q.Token != "" && q.Code == "" { // then the handle is that of the sign-up
 		mailed.Handle, owner.SignupHandle = "", q.Handle
 	}
-	if err := h.Accounts.VerifyEmail(r.Context(), mailed, owner); err != nil {
+	if _, err := h.Accounts.VerifyEmail(r.Context(), mailed, owner); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
