@@ -81,6 +81,11 @@ func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Conte
 		return outbox.Contents{}, ErrNothingToSend
 	}
 	u, err := a.Store.UserByLogin(ctx, Login{EmailKey: key})
+	if m.Kind == outbox.VerifyEmail {
+		if c, ok, err := a.signupContents(ctx, secret, m, key, u, err); ok || err != nil {
+			return c, err
+		}
+	}
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return outbox.Contents{}, ErrNothingToSend
@@ -195,20 +200,29 @@ func (a *Accounts) FirstVerification(ctx context.Context, u User) (handle string
 	return handle
 }
 
-// VerifyEmail proves the address of an account. Errors: ErrTokenInvalid, ErrNewPassword,
-// ErrInvalidCredentials, ErrRateLimited, ErrOverloaded, ValidationError.
-func (a *Accounts) VerifyEmail(ctx context.Context, m Mailed, by Owner) error {
+// VerifyEmail proves the address of an account, or of a pending sign-up, whose account it makes.
+// Errors: ErrTokenInvalid, ErrNewPassword, ErrInvalidCredentials, ErrRateLimited, ErrOverloaded,
+// ErrSignupClosed, ValidationError.
+func (a *Accounts) VerifyEmail(ctx context.Context, m Mailed, by Owner) (Proved, error) {
 	p, err := a.present(ctx, outbox.VerifyEmail, m, by.NewPassword)
 	if err != nil {
-		return err
+		return Proved{}, err
+	}
+	if p.pending != nil {
+		return a.makeAccount(ctx, p, by)
 	}
 	if by.NewPassword == "" {
 		if err := a.owns(ctx, p, by); err != nil {
 			a.returnTry(ctx, p)
-			return err
+			return Proved{}, err
 		}
 	}
-	return a.redeem(ctx, p, by.NewPassword, audit.EmailVerified)
+	proved := Proved{User: p.user}
+	if by.NewPassword == "" && p.from == byPassword {
+		proved.Typed = p.token.At
+	}
+	proved.User.EmailVerified = true
+	return proved, a.redeem(ctx, p, by.NewPassword, audit.EmailVerified)
 }
 
 // owns returns nil if by shows that the account is the caller's.
@@ -216,7 +230,7 @@ func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
 	if p.user.PasswordHash == "" {
 		return ErrNewPassword
 	}
-	if p.from == bySignup || by.UserID != "" && by.UserID == p.user.ID {
+	if p.from == bySignup || p.from == byPassword || by.UserID != "" && by.UserID == p.user.ID {
 		return nil
 	}
 	if by.SignupHandle != "" {
@@ -242,10 +256,11 @@ func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
 
 // presentedToken is a token that a person presented, with its user.
 type presentedToken struct {
-	token OneTimeToken
-	user  User
-	from  origin // of the handle
-	tried bool   // a try of the code was counted
+	token   OneTimeToken
+	user    User
+	pending *PendingSignup // instead of a user
+	from    origin         // of the handle
+	tried   bool           // a try of the code was counted
 }
 
 // present finds the token of m. It refuses wrong, ended and unknown tokens alike. A new password
@@ -290,6 +305,9 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 		return p, ErrTokenInvalid
 	}
 	p.token, p.user, err = a.Store.OneTimeToken(ctx, id, now)
+	if kind == outbox.VerifyEmail && errors.Is(err, ErrNotFound) {
+		p.token, p.pending, err = a.presentSignup(ctx, id, now)
+	}
 	if m.Token == "" && !secret.isCode(kind, id, m.Code) && err == nil {
 		err = ErrTokenInvalid
 	}

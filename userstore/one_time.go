@@ -79,8 +79,9 @@ var mailLimits = []Limit{
 type origin string
 
 const (
-	byRequest origin = "r"
-	bySignup  origin = "s"
+	byRequest  origin = "r"
+	bySignup   origin = "s"
+	byPassword origin = "p" // the handle was the answer to the account's password
 )
 
 // oneTimeSecret makes and reads links, codes and handles. Each has its own purpose and cannot be
@@ -126,6 +127,14 @@ func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id string) string {
 // typed.
 func (s oneTimeSecret) budget(addressKey string) (key BudgetKey) {
 	copy(key[:], mac.Sum(s, "one-time budget", addressKey))
+	return key
+}
+
+// browser names a browser to the store, which does not hold the cookie's value.
+func (s oneTimeSecret) browser(cookie string) (key BrowserKey) {
+	if cookie != "" {
+		copy(key[:], mac.Sum(s, "one-time browser", cookie))
+	}
 	return key
 }
 

@@ -28,9 +28,9 @@ type verifyRequest struct {
 	Password string `json:"password"`
 }
 
-// VerifyEmail proves an address by the link or the code of a message. The account keeps its
-// password and sessions if the caller also proves to be its owner: by the handle of the sign-up, an
-// access token or the password.
+// VerifyEmail proves an address by the link or the code of a message, and makes the account of a
+// pending sign-up. An account keeps its password and sessions if the caller also proves to be its
+// owner: by the handle of the sign-up, an access token or the password.
 func (h *Handlers) VerifyEmail(w http.ResponseWriter, r *http.Request) error {
 	if len(r.Header["Authorization"]) == 0 {
 		return h.verifyEmail(w, r, "")
@@ -51,7 +51,7 @@ func (h *Handlers) verifyEmail(w http.ResponseWriter, r *http.Request, userID st
 	if q.Token != "" && q.Code == "" { // then the handle is the sign-up's
 		mailed.Handle, owner.SignupHandle = "", q.Handle
 	}
-	if err := h.Accounts.VerifyEmail(r.Context(), mailed, owner); err != nil {
+	if _, err := h.Accounts.VerifyEmail(r.Context(), mailed, owner); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -93,7 +93,7 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 		owner.UserID = session.User.ID
 	}
 	chosen := f.Get("step") == "new_password"
-	err = h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
+	_, err = h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
 	switch {
 	case err == nil:
 		page, err := h.Pages.Done(web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: "verify"})

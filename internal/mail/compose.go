@@ -33,7 +33,11 @@ func (c *Composer) Compose(m outbox.Message) (Letter, error) {
 
 // ComposeWith makes the letter of a message with its link and code.
 func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Letter, error) {
-	if !slices.Contains(outbox.Kinds, m.Kind) {
+	kind := m.Kind
+	if contents.Kind != "" {
+		kind = contents.Kind
+	}
+	if !slices.Contains(outbox.Kinds, m.Kind) || !slices.Contains(outbox.Kinds, kind) {
 		return Letter{}, ErrUnknownKind
 	}
 	to, err := ParseAddress(contents.To)
@@ -54,7 +58,7 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 	if contents.Link != "" {
 		values["{link}"], values["{code}"] = strings.TrimRight(c.Issuer, "/")+contents.Link, contents.Code
 	}
-	names := needs(m.Kind)
+	names := needs(kind)
 	parts := make([][]segment, len(names))
 	for i, name := range names {
 		parts[i] = segments(c.Texts.text(language, name), values)
@@ -85,7 +89,7 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 		Footer                                []segment
 	}{language.Tag, direction, l.Subject.String(), c.Service, c.Logo.data != nil, body, footer})
 	if err != nil {
-		return Letter{}, fmt.Errorf("compose %s: %w", m.Kind, err)
+		return Letter{}, fmt.Errorf("compose %s: %w", kind, err)
 	}
 	l.HTML = html.String()
 	return l, nil

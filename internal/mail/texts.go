@@ -143,7 +143,7 @@ func needs(kind outbox.Kind) []string {
 	case outbox.Test:
 	case outbox.ResetPassword, outbox.VerifyEmail:
 		names = append(names, "open_link", "enter_code", "not_asked")
-	case outbox.Invite:
+	case outbox.Invite, outbox.AccountExists:
 		names = append(names, "open_link")
 	default:
 		names = append(names, "not_you")

@@ -24,10 +24,14 @@ const (
 	ResetPassword Kind = "reset_password"
 	VerifyEmail   Kind = "verify_email"
 	Invite        Kind = "invite"
+
+	// AccountExists is what a message of the kind VerifyEmail becomes when somebody signed up with
+	// the address of an account. It is never in the outbox.
+	AccountExists Kind = "account_exists"
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite}
+var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite, AccountExists}
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.
 const OfUse = 3 * 24 * time.Hour
@@ -48,6 +52,7 @@ type Message struct {
 // Contents holds the parts of a message that are made when the message is composed. They are never
 // stored.
 type Contents struct {
+	Kind   Kind   // what the message turned out to be; empty: of its own kind
 	To     string // the address of the account, as its owner typed it
 	Locale string
 	Link   string // the path of a page under the issuer; empty: the message has none

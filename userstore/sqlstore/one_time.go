@@ -26,10 +26,20 @@ const (
 func (db *DB) RequestMail(
 	ctx context.Context, r userstore.MailRequest, limits []userstore.Limit, m outbox.Message,
 ) error {
-	if r.ID == "" || r.ID != m.ID {
-		return fmt.Errorf("%w: a request whose message has another id", userstore.ErrInvalid)
+	s, err := db.requestMail(r, limits, m)
+	if err == nil {
+		_, err = db.batch(ctx, true, s...)
 	}
-	var s []stmt
+	return err
+}
+
+// requestMail returns the statements of RequestMail.
+func (db *DB) requestMail(
+	r userstore.MailRequest, limits []userstore.Limit, m outbox.Message,
+) (s []stmt, err error) {
+	if r.ID == "" || r.ID != m.ID {
+		return nil, fmt.Errorf("%w: a request whose message has another id", userstore.ErrInvalid)
+	}
 	if db.dialect.lock != "" {
 		s = append(s, bind(db.dialect.lock, int64(binary.BigEndian.Uint64(r.Budget[:]))))
 	}
@@ -38,11 +48,9 @@ func (db *DB) RequestMail(
 		sql += mailRoom
 		args = append(args, r.Budget[:], micros(r.At.Add(-l.Window)), int64(l.Free))
 	}
-	s = append(s,
+	return append(s,
 		bind(numbered(sql+` ON CONFLICT (id) DO NOTHING`), args...),
-		bind(numbered(insertRequest), r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt)))
-	_, err := db.batch(ctx, true, s...)
-	return err
+		bind(numbered(insertRequest), r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt))), nil
 }
 
 // TryCode may count a try twice if its answer is lost. That harms only a person who guesses.
@@ -174,6 +182,7 @@ func (db *DB) RemoveExpiredTokens(ctx context.Context, now time.Time, limit int)
 	for _, s := range []stmt{
 		bind(removeTokens, micros(now), int64(limit)),
 		bind(removeRequests, micros(now), micros(now.Add(-requestsCount)), int64(limit)),
+		bind(removeSignups, micros(now), int64(limit)),
 	} {
 		n, err := db.write(ctx, true, s)
 		if total += int(n); err != nil {
