@@ -39,7 +39,7 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
 	e := web.ErrorPage{
 		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
-		TryAgain: h.tryAgain(r, p), SignIn: p.Code == problem.RequestMissing || p.Code == problem.RequestInvalid,
+		TryAgain: h.tryAgain(r, p), AskAgain: h.askAgain(r, p), SignIn: p.Code == problem.RequestMissing || p.Code == problem.RequestInvalid,
 	}
 	if p.Handle != "" {
 		h.leadBack(r, &e, p.Handle)
@@ -87,6 +87,20 @@ func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
 	switch at := page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path())); at {
 	case loginPage, signupPage, forgotPage, verifyPage:
 		return strings.TrimPrefix(string(at), "/")
+	}
+	return ""
+}
+
+// askAgain is the page that asks for another message, after a link or code that does not work.
+func (h *Handlers) askAgain(r *http.Request, p *problem.Problem) string {
+	if p.Code != problem.OneTimeInvalid {
+		return ""
+	}
+	switch page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path())) {
+	case resetPage:
+		return strings.TrimPrefix(string(forgotPage), "/")
+	case verifyPage:
+		return strings.TrimPrefix(string(verifyPage), "/")
 	}
 	return ""
 }

@@ -72,9 +72,12 @@ func (p *Pages) Reset(d ResetPage) (Page, error) {
 	if v.Sent = d.AskCode; d.AskCode {
 		v.Fields = append(v.Fields, codeField(d.Code))
 	}
-	v.First = d.First
+	if v.First = d.First; d.First {
+		v.Title = "title.invite"
+	}
 	v.Fields = append(v.Fields, newPasswordField(d.MinLength))
 	v.settle(d.Problems)
+	v.readFirst(d.AskCode, d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -89,7 +92,19 @@ func (p *Pages) Verify(d VerifyPage) (Page, error) {
 		v.Fields = append(v.Fields, newPasswordField(d.MinLength))
 	}
 	v.settle(d.Problems)
+	v.readFirst(d.AskCode || d.NewPassword, d.Problems)
 	return p.render(v, p.easier(v, d.Common))
+}
+
+// readFirst leaves the focus at the top of a page that first says what has happened: in a small
+// window the focus on a field scrolls that text out of sight.
+func (v *view) readFirst(says bool, problems []Problem) {
+	if !says || len(problems) > 0 {
+		return
+	}
+	for n := range v.Fields {
+		v.Fields[n].Autofocus = false
+	}
 }
 
 // Done says that the operation is done.

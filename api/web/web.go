@@ -133,6 +133,7 @@ type ErrorPage struct {
 	Back      *Client // an app that can be told that its request has ended; Request and CSRF are of the form that leads there
 	SignIn    bool    // a link leads to the login page
 	TryAgain  string  // one of our pages, such as login, to try again at; empty: none
+	AskAgain  string  // the page that asks for another message: forgot, verify; empty: none
 }
 
 // FormPostPage carries an authorization response to the client as a POST (OAuth 2.0 Form Post Response Mode).
