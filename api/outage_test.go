@@ -25,7 +25,7 @@ func TestTheStoreIsDown(t *testing.T) {
 	} {
 		t.Run(engine.name, func(t *testing.T) {
 			db, down, up := engine.open(t)
-			s := apitest.New(t, apitest.Options{DB: db, Configure: func(r *apitest.Replica) { r.API.Timeout = time.Second }})
+			s := apitest.New(t, apitest.Impatient(db))
 			alice := s.SignUp("alice")
 			tokens := s.Login(alice)
 			_, admin := s.Admin("root")
@@ -71,46 +71,62 @@ func TestTheStoreIsDown(t *testing.T) {
 			if !engine.reads {
 				requests = append(requests, apitest.Request{Path: "/v1/profile", Token: tokens.Access}, apitest.Request{Path: "/v1/profile/sessions", Token: tokens.Access}, apitest.Request{Path: "/readyz"})
 			}
+			unavailable := func(q apitest.Request) {
+				q.Replica = 1
+				began := time.Now()
+				if res := s.Do(q); res.Status != 503 || res.Code() != "temporarily_unavailable" || res.Header.Get("Retry-After") == "" {
+					t.Errorf("%s %s: %d %s", q.Method, q.Path, res.Status, res.Body)
+				}
+				if took := time.Since(began); took > 15*time.Second {
+					t.Errorf("%s %s took %s", q.Method, q.Path, took)
+				}
+			}
+			// The turns to count an attempt are two, and a request that waits for one until its second is
+			// over is refused as overloaded. So requests with passwords come two at a time, and only the
+			// store keeps them waiting.
 			var wg sync.WaitGroup
+			turns := make(chan struct{}, 2)
 			for _, q := range requests {
 				wg.Go(func() {
-					began := time.Now()
-					if res := s.Do(q); res.Status != 503 || res.Code() != "temporarily_unavailable" || res.Header.Get("Retry-After") == "" {
-						t.Errorf("%s %s: %d %s", q.Method, q.Path, res.Status, res.Body)
+					if hasPassword(q) {
+						turns <- struct{}{}
+						defer func() { <-turns }()
 					}
-					if took := time.Since(began); took > 4*time.Second {
-						t.Errorf("%s %s took %s", q.Method, q.Path, took)
-					}
+					unavailable(q)
 				})
 			}
 			for _, path := range []string{"/healthz", "/.well-known/jwks.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/openapi.json"} {
 				wg.Go(func() {
-					if res := s.Do(apitest.Request{Path: path}); res.Status != 200 {
+					if res := s.Do(apitest.Request{Path: path, Replica: 1}); res.Status != 200 {
 						t.Errorf("%s: %d", path, res.Status)
 					}
 				})
 			}
 			wg.Wait()
 			// A refusal needs no store, and stays a refusal.
-			s.Do(apitest.Request{Path: "/v1/profile", Token: "x"}).Want(401, "token_invalid")
+			s.Do(apitest.Request{Path: "/v1/profile", Token: "x", Replica: 1}).Want(401, "token_invalid")
 			if log := s.Log.String(); !strings.Contains(log, "code=temporarily_unavailable error=") {
 				t.Errorf("the log does not say why:\n%s", log)
 			}
 
 			up()
-			deadline := time.Now().Add(10 * time.Second)
-			for s.Do(apitest.Request{Path: "/readyz"}).Status != 200 {
-				if time.Now().After(deadline) {
-					t.Fatal("not ready again after 10 s")
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
+			s.AwaitReady()
 			if after := s.Snapshot(); after != before {
 				t.Errorf("something was done after all:\n%s\n%s", before, after)
 			}
-			s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}).Want(200, "")
+			s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access, Replica: 1}).Want(200, "")
 			s.Refresh(tokens.Refresh).Want(200, "")
 			s.Login(alice)
 		})
 	}
+}
+
+func hasPassword(q apitest.Request) bool {
+	body, _ := q.Body.(apitest.Fields)
+	for name := range body {
+		if strings.Contains(name, "password") {
+			return true
+		}
+	}
+	return false
 }

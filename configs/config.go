@@ -276,8 +276,10 @@ type Accounts struct {
 	// Whether first-party apps may send a password as JSON (POST /v1/login).
 	JSONLogin bool `key:"json_login"`
 
-	// Whether people who sign up are asked to prove their email address, where there is mail: optional (a message goes to
-	// the address) or off.
+	// Whether people have to prove their email address: required (an account is made when its
+	// address is proved, and nobody signs in to an unverified account), optional (a sign-up sends a
+	// message, and nobody has to follow it) or off (a sign-up sends none). Not given: required with
+	// `mail.smtp`, optional where messages go to files, else off.
 	EmailVerification string `key:"email_verification"`
 }
 
@@ -380,7 +382,7 @@ func Default() Config {
 		Sessions:  Sessions{Absolute: 720 * time.Hour, Idle: 24 * time.Hour},
 		OAuth:     OAuth{RequirePKCE: "all", ResponseTypes: []string{"code"}},
 		Pages:     Pages{ServiceName: "Signet", Languages: languages.Tags()},
-		Accounts:  Accounts{Signup: true, JSONLogin: true, EmailVerification: "optional"},
+		Accounts:  Accounts{Signup: true, JSONLogin: true},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
 		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100, FailuresPerBlock: 1000},
 		HTTP:      HTTP{DrainNotice: 5 * time.Second},
@@ -456,6 +458,26 @@ func (c Config) MailFiles() bool {
 
 // HasMail reports whether messages are sent or written to files.
 func (c Config) HasMail() bool { return c.Mail.SMTP != "" || c.MailFiles() }
+
+// EmailVerification returns accounts.email_verification, or what it is if it is not given.
+func (c Config) EmailVerification() string {
+	switch {
+	case c.Accounts.EmailVerification != "":
+		return c.Accounts.EmailVerification
+	case c.Mail.SMTP != "":
+		return VerificationRequired
+	case c.MailFiles():
+		return VerificationOptional
+	}
+	return VerificationOff
+}
+
+// The values of accounts.email_verification.
+const (
+	VerificationRequired = "required"
+	VerificationOptional = "optional"
+	VerificationOff      = "off"
+)
 
 // MailFolder returns the folder of the files of MailFiles.
 func (c Config) MailFolder() string { return filepath.Join(c.DataDir, "mail") }

@@ -111,7 +111,9 @@ var checks = []check{
 	{keys: []string{"claims"}, each: badClaims},
 	{keys: []string{"pages.service_name"}, rule: func(c Config) string { return badServiceName(c.Pages.ServiceName) }},
 	{keys: []string{"pages.languages"}, each: badLanguages},
-	{keys: []string{"accounts.email_verification"}, rule: func(c Config) string { return notOneOf(c.Accounts.EmailVerification, "optional", "off") }},
+	{keys: []string{"accounts.email_verification"}, rule: func(c Config) string {
+		return notOneOf(c.EmailVerification(), VerificationRequired, VerificationOptional, VerificationOff)
+	}},
 	{keys: []string{"mail.smtp"}, rule: func(c Config) string { return badSMTP(c.Mail.SMTP) }},
 	{keys: []string{"mail.from"}, rule: func(c Config) string { return badMailbox(c.Mail.From) }},
 	{keys: []string{"mail.reply_to"}, rule: func(c Config) string { return badMailbox(c.Mail.ReplyTo) }},
@@ -198,6 +200,12 @@ var checks = []check{
 	{keys: []string{"mail.from", "mail.smtp"}, rule: func(c Config) string {
 		if c.Mail.SMTP != "" && c.Mail.From == "" {
 			return "is needed with mail.smtp; write the address that messages are from, such as no-reply@example.com"
+		}
+		return ""
+	}},
+	{keys: []string{"accounts.email_verification", "mail.smtp"}, rule: func(c Config) string {
+		if c.EmailVerification() == VerificationRequired && !c.HasMail() {
+			return "is required, and there is no mail to prove an address by; give mail.smtp and mail.from, or write optional"
 		}
 		return ""
 	}},

@@ -28,6 +28,7 @@ const (
 
 	InvalidCredentials Code = "invalid_credentials"
 	AccountDisabled    Code = "account_disabled"
+	EmailNotVerified   Code = "email_not_verified"
 	Overloaded         Code = "overloaded"
 	RateLimited        Code = "rate_limited"  // the cause is a *userstore.RateLimitedError
 	Expired            Code = "token_expired" // access or refresh token past its time
@@ -81,6 +82,8 @@ func failed(err error) *Error {
 		return refuse(InvalidCredentials, "The name or the password is wrong.")
 	case errors.Is(err, userstore.ErrAccountDisabled):
 		return refuse(AccountDisabled, "This account is disabled: ask whoever runs this service.")
+	case errors.Is(err, userstore.ErrEmailNotVerified):
+		return refuse(EmailNotVerified, "The account's address is not proved: ask for a message to it, and prove it.").because(err)
 	case errors.Is(err, userstore.ErrOverloaded):
 		return refuse(Overloaded, "Too many sign-ins at once: try again in a moment.").because(err)
 	case errors.Is(err, userstore.ErrRateLimited):

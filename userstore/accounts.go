@@ -25,6 +25,8 @@ var (
 	// ErrOverloaded: too many passwords are being checked, or too many attempts wait for the
 	// throttle. Nothing was hashed.
 	ErrOverloaded = password.ErrOverloaded
+	// ErrEmailNotVerified is returned only after the right password, as *NotVerifiedError.
+	ErrEmailNotVerified = errors.New("the email address is not verified")
 	// ErrSignupClosed: accounts.signup is off.
 	ErrSignupClosed = errors.New("sign-up is closed")
 )
@@ -33,8 +35,9 @@ var (
 type Verification string
 
 const (
-	VerificationOptional Verification = ""    // a sign-up sends a message that asks for the proof
-	VerificationOff      Verification = "off" // a sign-up sends no message; users may still ask for one
+	VerificationOptional Verification = ""         // a sign-up sends a message that asks for the proof
+	VerificationOff      Verification = "off"      // a sign-up sends no message; users may still ask for one
+	VerificationRequired Verification = "required" // a sign-up is pending until the proof, and nobody signs in without
 )
 
 // Accounts holds the rules of accounts, once for all engines. Fill in the fields, then use it from
@@ -60,7 +63,8 @@ type Accounts struct {
 	// Throttle counts guesses and sign-ups. If it is missing, every check of a secret and every
 	// sign-up fails; NoThrottle lets all of them through.
 	Throttle *Throttle
-	// Verification is what sign-ups have to prove. Without mail it is of no effect.
+	// Verification is what sign-ups have to prove. Without mail only VerificationRequired is of effect:
+	// then nobody can prove an address.
 	Verification Verification
 	// TokenSecret is the key of the one-time tokens that go to people by mail; the same on all replicas.
 	TokenSecret func() ([]byte, error)
@@ -74,6 +78,8 @@ type NewUser struct {
 	Username string // may be empty
 	Password string
 	Claims   Claims
+	Language string // that the person reads, for a message to an address without an account
+	Browser  string // the secret cookie of the browser; empty: none
 }
 
 // Register creates an account and returns it. ValidationError, ErrExists (as
@@ -81,6 +87,9 @@ type NewUser struct {
 func (a *Accounts) Register(ctx context.Context, n NewUser) (User, error) {
 	if !a.SignupEnabled {
 		return User{}, ErrSignupClosed
+	}
+	if a.Verification == VerificationRequired {
+		return User{}, errors.New("userstore: an account needs a proved address here; use SignUp")
 	}
 	u, err := a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
 	if exists := (*ExistsError)(nil); errors.As(err, &exists) {
@@ -125,8 +134,8 @@ func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User
 	return a.register(ctx, n, NoThrottle) // an operator creates as many accounts as are needed
 }
 
-func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_ User, err error) {
-	now := a.now()
+// newUser makes a user of what a sign-up or an operator typed, and validates it.
+func (a *Accounts) newUser(n OperatorUser, now time.Time) (User, error) {
 	u := User{
 		ID:            commandLineID(a.NewID),
 		Email:         n.Email,
@@ -153,7 +162,13 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	case a.NoMail:
 		fs.add("invite", fault{CodeNotAllowed, "There is no mail to invite anybody by."})
 	}
-	if err := fs.err(); err != nil {
+	return u, fs.err()
+}
+
+func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_ User, err error) {
+	now := a.now()
+	u, err := a.newUser(n, now)
+	if err != nil {
 		return User{}, err
 	}
 
@@ -180,19 +195,23 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 	events[0].Changes = privileges(u)
 	if n.Invite {
 		events = append(events, a.invitation(ctx, u))
-	} else {
-		fs.add("password", a.checkBreach(ctx, n.Password))
-		if err := fs.err(); err != nil {
-			return User{}, err
-		}
-		if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
-			return User{}, err
-		}
+	} else if u.PasswordHash, err = a.hashNew(ctx, n.Password); err != nil {
+		return User{}, err
 	}
 	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, events...), events...); err != nil {
 		return User{}, err
 	}
 	return u, nil
+}
+
+// hashNew hashes the password of a new account, which no breach may know.
+func (a *Accounts) hashNew(ctx context.Context, password string) (string, error) {
+	var fs faults
+	fs.add("password", a.checkBreach(ctx, password))
+	if err := fs.err(); err != nil {
+		return "", err
+	}
+	return a.Hasher.Hash(ctx, password)
 }
 
 // Edit changes a user by running edit on a fresh copy, and again if another writer was faster. The

@@ -28,7 +28,8 @@ const impossibleKey = "?"
 // the issuer's. checkClient (may be nil) runs after the read and before any hashing, and may
 // refuse. The caller passes the result to StartGrant, Refuse or Release.
 //
-// ErrInvalidCredentials, ErrAccountDisabled, ErrOverloaded, ErrRateLimited (as *RateLimitedError);
+// ErrInvalidCredentials, ErrAccountDisabled, ErrEmailNotVerified (as *NotVerifiedError),
+// ErrOverloaded, ErrRateLimited (as *RateLimitedError);
 // ErrNotFound: no such client; ValidationError for input that is wrong for any account: both names
 // or none, a password that is empty, over password.MaxBytes or not UTF-8.
 func (a *Accounts) Authenticate(
@@ -103,6 +104,8 @@ func (a *Accounts) authenticate(
 	switch {
 	case err == nil && !u.IsActive:
 		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
+	case err == nil && !u.EmailVerified && a.Verification == VerificationRequired:
+		return Verified{}, a.Refuse(ctx, v, "email_not_verified", &NotVerifiedError{UserID: u.ID})
 	case err == nil && stale:
 		// A full queue must not fail this login; the next login can upgrade the hash.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {

@@ -9,22 +9,26 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// Mailed is what somebody presents of a message: Token, the end of its link; or Code, with the Handle that the request
-// for the message was answered with.
+// Mailed is what a person presents of a message: Token, which ends its link, or Code together with
+// the Handle that the request for the message returned.
 type Mailed struct{ Token, Handle, Code string }
 
-// ErrNothingToSend: the message has no recipient, or none any more. It is dropped without a word.
+// ErrNothingToSend means that the message has no recipient, or none any more. It is dropped
+// silently.
 var ErrNothingToSend = errors.New("there is nothing to send")
 
-// ForgotPassword asks for a message with which the owner of an address sets a new password. The answer is a handle for the
-// message's code, and is the same whether or not the address has an account; whether a message is sent is decided later,
-// where no stranger can measure it. ValidationError on email, ErrRateLimited: of the caller's network.
+// ForgotPassword asks for a message with which the owner of an address sets a new password. It
+// returns a handle for the message's code, with or without an account at the address: the worker
+// decides later whether a message is sent, and no stranger can measure that. Errors:
+// ValidationError on email, and ErrRateLimited for the caller's network.
 func (a *Accounts) ForgotPassword(ctx context.Context, email string) (handle string, err error) {
 	return a.requestMail(ctx, outbox.ResetPassword, byRequest, email)
 }
 
-// requestMail stores a request for a message to an address, as it is done for every address.
-func (a *Accounts) requestMail(ctx context.Context, kind outbox.Kind, from origin, email string) (handle string, err error) {
+// requestMail stores a request for a message to an address, known or unknown.
+func (a *Accounts) requestMail(
+	ctx context.Context, kind outbox.Kind, from origin, email string,
+) (handle string, err error) {
 	display, key, f := canonicalEmail(email)
 	var fs faults
 	fs.add("email", f)
@@ -41,14 +45,18 @@ func (a *Accounts) requestMail(ctx context.Context, kind outbox.Kind, from origi
 	return handle, err
 }
 
-// storeRequest is the one act that every request is, whatever the address.
-func (a *Accounts) storeRequest(ctx context.Context, kind outbox.Kind, from origin, display, key string) (handle string, err error) {
+// storeRequest writes the same rows for every address.
+func (a *Accounts) storeRequest(
+	ctx context.Context, kind outbox.Kind, from origin, display, key string,
+) (handle string, err error) {
 	secret, err := a.oneTime()
 	if err != nil {
 		return "", err
 	}
 	now := a.now()
-	r := MailRequest{ID: commandLineID(a.NewID), Kind: kind, Budget: secret.budget(key), At: now, EndsAt: now.Add(lasts[kind])}
+	r := MailRequest{
+		ID: commandLineID(a.NewID), Kind: kind, Budget: secret.budget(key), At: now, EndsAt: now.Add(lasts[kind]),
+	}
 	m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
 	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
 		return "", fmt.Errorf("ask for %s: %w", kind, err)
@@ -56,8 +64,9 @@ func (a *Accounts) storeRequest(ctx context.Context, kind outbox.Kind, from orig
 	return secret.handle(kind, from, r.ID), nil
 }
 
-// Contents makes what a message of the outbox says beside its text, at the moment when it is sent. For a message that
-// somebody asked for it looks up the account, and makes the token. ErrNothingToSend.
+// Contents makes the parts of a message that are not stored, just before the message is sent. For a
+// message that a person asked for, it looks up the account and issues the token. Error:
+// ErrNothingToSend.
 func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Contents, error) {
 	page, ok := pageOf[m.Kind]
 	if !ok { // a notice
@@ -72,6 +81,11 @@ func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Conte
 		return outbox.Contents{}, ErrNothingToSend
 	}
 	u, err := a.Store.UserByLogin(ctx, Login{EmailKey: key})
+	if m.Kind == outbox.VerifyEmail {
+		if c, ok, err := a.signupContents(ctx, secret, m, key, u, err); ok || err != nil {
+			return c, err
+		}
+	}
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return outbox.Contents{}, ErrNothingToSend
@@ -81,26 +95,30 @@ func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Conte
 		m.Kind == outbox.Invite && u.PasswordHash != "":
 		return outbox.Contents{}, ErrNothingToSend
 	}
-	err = a.Store.IssueToken(ctx, OneTimeToken{ID: m.ID, Kind: m.Kind, UserID: u.ID, AddressKey: key, At: m.At, EndsAt: m.EndsAt})
+	err = a.Store.IssueToken(ctx, OneTimeToken{
+		ID: m.ID, Kind: m.Kind, UserID: u.ID, AddressKey: key, At: m.At, EndsAt: m.EndsAt,
+	})
 	if errors.Is(err, ErrConflict) {
 		return outbox.Contents{}, ErrNothingToSend
 	}
 	c := outbox.Contents{To: u.Email, Locale: u.Claims.Locale, Link: page + secret.link(m.Kind, m.ID)}
-	if m.Kind != outbox.Invite { // nobody holds a handle
+	if m.Kind != outbox.Invite { // an operator's invitation returns no handle
 		c.Code = secret.code(m.Kind, m.ID)
 	}
-	// To the address that the account has: what a stranger typed may have the same key and be another mailbox.
+	// The recipient is the address of the account: an address that a stranger typed may have the
+	// same key and be another mailbox.
 	return c, err
 }
 
-// ErrHasPassword: only an account without a password can be invited to set one.
+// ErrHasPassword means that an invitation is refused: it is for accounts without a password.
 var ErrHasPassword = errors.New("the account has a password")
 
-// ErrNoMail: nothing sends messages.
+// ErrNoMail means that this server sends no messages.
 var ErrNoMail = errors.New("there is no mail")
 
-// Invite sends a message with which the owner of an account without a password sets the first one. A newer one ends the one
-// before. ErrNotFound, ErrNoMail, ErrHasPassword, ErrAccountDisabled.
+// Invite sends a message with which the owner of an account without a password sets the first one.
+// A newer invitation ends the older one. Errors: ErrNotFound, ErrNoMail, ErrHasPassword,
+// ErrAccountDisabled.
 func (a *Accounts) Invite(ctx context.Context, userID string) error {
 	u, err := a.Store.UserByID(ctx, userID)
 	switch {
@@ -117,16 +135,19 @@ func (a *Accounts) Invite(ctx context.Context, userID string) error {
 	return audit.Stored(ctx, a.Log, a.Store.Record(ctx, e), e)
 }
 
-// invitation is the entry of the audit log that carries the message.
+// invitation returns the audit entry that carries the message.
 func (a *Accounts) invitation(ctx context.Context, u User) audit.Event {
 	now := a.now()
 	e := audit.New(ctx, now, audit.UserInvited, audit.User(u.ID))
-	e.Messages = []outbox.Message{{ID: commandLineID(a.NewID), Kind: outbox.Invite, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale, At: now, EndsAt: now.Add(inviteLasts)}}
+	e.Messages = []outbox.Message{{
+		ID: commandLineID(a.NewID), Kind: outbox.Invite, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale,
+		At: now, EndsAt: now.Add(inviteLasts),
+	}}
 	return e
 }
 
-// AcceptInvitation sets the first password of an account by the link of an invitation, which proves the address, too.
-// ErrTokenInvalid, ErrOverloaded, ValidationError.
+// AcceptInvitation sets the first password of an account by the link of an invitation. The link
+// also proves the address. Errors: ErrTokenInvalid, ErrOverloaded, ValidationError.
 func (a *Accounts) AcceptInvitation(ctx context.Context, token, next string) error {
 	p, err := a.present(ctx, outbox.Invite, Mailed{Token: token}, next)
 	if err != nil {
@@ -135,8 +156,9 @@ func (a *Accounts) AcceptInvitation(ctx context.Context, token, next string) err
 	return a.redeem(ctx, p, next, audit.PasswordReset)
 }
 
-// ResetPassword sets a new password by what a message brought, and ends whatever the account was signed in with. The
-// message proves the address, too. ErrTokenInvalid, ErrOverloaded, ValidationError.
+// ResetPassword sets a new password by the link or code of a message, and ends all grants and
+// sessions of the account. The message also proves the address. Errors: ErrTokenInvalid,
+// ErrOverloaded, ValidationError.
 func (a *Accounts) ResetPassword(ctx context.Context, m Mailed, next string) error {
 	p, err := a.present(ctx, outbox.ResetPassword, m, next)
 	if err != nil {
@@ -145,59 +167,70 @@ func (a *Accounts) ResetPassword(ctx context.Context, m Mailed, next string) err
 	return a.redeem(ctx, p, next, audit.PasswordReset)
 }
 
-// ErrNewPassword: the address is proved, but not that the account was made by the same person. Without a new password the
-// one who made it would keep a way in.
+// ErrNewPassword means that the address is proved, but not that its owner made the account. Without
+// a new password, another person who made the account could still sign in.
 var ErrNewPassword = errors.New("a new password is needed")
 
-// Owner is what shows that whoever proves an address also has the account: any one of the first three. NewPassword stands in for
-// them: then whatever the account was signed in with has ended.
+// Owner shows that the person who proves an address also owns the account, by one of the first
+// three fields. NewPassword replaces them: then all grants and sessions of the account end.
 type Owner struct {
 	UserID       string // of a session or access token
-	SignupHandle string // that the sign-up was answered with
+	SignupHandle string // returned by the sign-up
 	Password     string
 	NewPassword  string
 }
 
-// AskVerification asks for a message with which the owner of an address proves it, as ForgotPassword does for a password.
+// AskVerification asks for a message with which the owner of an address proves it. It treats all
+// addresses alike, as ForgotPassword does.
 func (a *Accounts) AskVerification(ctx context.Context, email string) (handle string, err error) {
 	return a.requestMail(ctx, outbox.VerifyEmail, byRequest, email)
 }
 
-// FirstVerification asks for the message about the address of a new account. It is no part of the sign-up, which has
-// happened: when it fails, the person asks again. The handle keeps the password: see Owner.
+// FirstVerification asks for the message that verifies the address of a new account. The sign-up is
+// complete by then: if this fails, the person asks again. The handle keeps the password: see Owner.
 func (a *Accounts) FirstVerification(ctx context.Context, u User) (handle string) {
 	if a.NoMail || a.Verification == VerificationOff || u.EmailVerified {
 		return ""
 	}
 	handle, err := a.storeRequest(ctx, outbox.VerifyEmail, bySignup, u.Email, u.EmailKey)
 	if err != nil && a.Log != nil {
-		a.Log.WarnContext(ctx, "the message to a new account could not be stored; its owner has to ask for another", "user_id", u.ID, "error", err)
+		a.Log.WarnContext(ctx, "the message to a new account could not be stored; its owner has to ask for another",
+			"user_id", u.ID, "error", err)
 	}
 	return handle
 }
 
-// VerifyEmail proves the address of an account. ErrTokenInvalid, ErrNewPassword, ErrInvalidCredentials, ErrRateLimited,
-// ErrOverloaded, ValidationError.
-func (a *Accounts) VerifyEmail(ctx context.Context, m Mailed, by Owner) error {
+// VerifyEmail proves the address of an account, or of a pending sign-up, whose account it makes.
+// Errors: ErrTokenInvalid, ErrNewPassword, ErrInvalidCredentials, ErrRateLimited, ErrOverloaded,
+// ErrSignupClosed, ValidationError.
+func (a *Accounts) VerifyEmail(ctx context.Context, m Mailed, by Owner) (Proved, error) {
 	p, err := a.present(ctx, outbox.VerifyEmail, m, by.NewPassword)
 	if err != nil {
-		return err
+		return Proved{}, err
+	}
+	if p.pending != nil {
+		return a.makeAccount(ctx, p, by)
 	}
 	if by.NewPassword == "" {
 		if err := a.owns(ctx, p, by); err != nil {
 			a.returnTry(ctx, p)
-			return err
+			return Proved{}, err
 		}
 	}
-	return a.redeem(ctx, p, by.NewPassword, audit.EmailVerified)
+	proved := Proved{User: p.user}
+	if by.NewPassword == "" && p.from == byPassword {
+		proved.Typed = p.token.At
+	}
+	proved.User.EmailVerified = true
+	return proved, a.redeem(ctx, p, by.NewPassword, audit.EmailVerified)
 }
 
-// owns is nil for whoever has the account whose address is proved.
+// owns returns nil if by shows that the account is the caller's.
 func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
 	if p.user.PasswordHash == "" {
 		return ErrNewPassword
 	}
-	if p.from == bySignup || by.UserID != "" && by.UserID == p.user.ID {
+	if p.from == bySignup || p.from == byPassword || by.UserID != "" && by.UserID == p.user.ID {
 		return nil
 	}
 	if by.SignupHandle != "" {
@@ -221,16 +254,17 @@ func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
 	return ErrNewPassword
 }
 
-// presented is a token that somebody presented, and its user.
+// presentedToken is a token that a person presented, with its user.
 type presentedToken struct {
-	token OneTimeToken
-	user  User
-	from  origin // of the handle
-	tried bool   // a try of a code was counted
+	token   OneTimeToken
+	user    User
+	pending *PendingSignup // instead of a user
+	from    origin         // of the handle
+	tried   bool           // a try of the code was counted
 }
 
-// present finds the token of what somebody presents. It refuses alike what is wrong, what is over, and what never was. A
-// new password that no account may have is refused before a try is counted; next may be empty.
+// present finds the token of m. It refuses wrong, ended and unknown tokens alike. A new password
+// that no account may have is refused before a try is counted; next may be empty.
 func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next string) (p presentedToken, err error) {
 	var fs faults
 	switch {
@@ -271,6 +305,9 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 		return p, ErrTokenInvalid
 	}
 	p.token, p.user, err = a.Store.OneTimeToken(ctx, id, now)
+	if kind == outbox.VerifyEmail && errors.Is(err, ErrNotFound) {
+		p.token, p.pending, err = a.presentSignup(ctx, id, now)
+	}
 	if m.Token == "" && !secret.isCode(kind, id, m.Code) && err == nil {
 		err = ErrTokenInvalid
 	}
@@ -280,7 +317,7 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 	return p, invalid(err)
 }
 
-// invalid makes one answer of all that a store says of a token that is not there or not of use.
+// invalid returns ErrTokenInvalid for a store's errors about a token that is missing or unusable.
 func invalid(err error) error {
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
 		return ErrTokenInvalid
@@ -288,7 +325,8 @@ func invalid(err error) error {
 	return err
 }
 
-// returnTry gives back the try of a code that was right and led to nothing. When it cannot be given back, fewer are left.
+// returnTry gives back the try of a right code that had no effect. If that fails, fewer tries are
+// left.
 func (a *Accounts) returnTry(ctx context.Context, p presentedToken) {
 	if p.tried {
 		kept, cancel := Uncancelled(ctx)
@@ -297,7 +335,8 @@ func (a *Accounts) returnTry(ctx context.Context, p presentedToken) {
 	}
 }
 
-// redeem spends a token, with a new password or without. A try that was right is given back if nothing came of it.
+// redeem spends a token, with a new password or without. If that fails, the try of the right code
+// is given back.
 func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, name audit.Name) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, ErrTokenInvalid) {
@@ -317,7 +356,8 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 	}
 	r.At = a.now()
 	o := audit.OriginOf(ctx)
-	e := audit.New(audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: p.user.ID}, o.ClientID, o.SessionID), r.At, name, audit.User(p.user.ID))
+	owner := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: p.user.ID}, o.ClientID, o.SessionID)
+	e := audit.New(owner, r.At, name, audit.User(p.user.ID))
 	verified := p.user
 	verified.EmailVerified = true
 	e.Changes = changes(p.user, verified)

@@ -13,11 +13,12 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// ErrTokenInvalid: a link, or a code with its handle, does not work: forged, used, replaced by a newer one, ended, or
-// ended by what happened to the account since. The answer is the same for all of them, and where there is nothing.
+// ErrTokenInvalid means that a link, or a code with its handle, does not work: it is forged, used,
+// replaced by a newer one or expired, a change of the account ended it, or it never existed. All of
+// them have the same answer.
 var ErrTokenInvalid = errors.New("the link or code is not valid")
 
-// MailRequest is a request for a message that somebody made, whether or not there is an account.
+// MailRequest is a person's request for a message to an address, with or without an account.
 type MailRequest struct {
 	ID         string // 128 random bits, base64url; the id of the message and of the token that it leads to
 	Kind       outbox.Kind
@@ -25,8 +26,9 @@ type MailRequest struct {
 	At, EndsAt time.Time
 }
 
-// OneTimeToken is a token that went to an address, without the token: that is a MAC of Kind and ID under a secret, made
-// when the message is composed and when somebody presents it. A copy of the store redeems nothing.
+// OneTimeToken describes a token that was sent to an address. The token itself is a MAC of Kind and
+// ID under a secret, computed when the message is composed and again when the token is presented. A
+// copy of the store redeems nothing.
 type OneTimeToken struct {
 	ID         string
 	Kind       outbox.Kind
@@ -34,10 +36,10 @@ type OneTimeToken struct {
 	Address    string
 	AddressKey string
 	At, EndsAt time.Time
-	Live       bool // of what was read: not spent, not ended, and the user is as they were
+	Live       bool // when read: not spent, not ended, and the user has not changed since
 }
 
-// Redemption is what a token is spent for. The address is verified in any case.
+// Redemption spends a token. It always verifies the address.
 type Redemption struct {
 	ID      string
 	Kind    outbox.Kind
@@ -50,32 +52,40 @@ const (
 	verifyLasts = 24 * time.Hour
 	inviteLasts = 7 * 24 * time.Hour
 
-	// codeTries is how often a code may be tried with one handle: an eight-digit code is guessed once in 20 million handles.
+	// codeTries is how often a code may be tried with one handle. With five tries, one of 20
+	// million handles guesses an eight-digit code.
 	codeTries = 5
 )
 
-// lasts is how long a token is of use, from the request on.
-var lasts = map[outbox.Kind]time.Duration{outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts, outbox.Invite: inviteLasts}
+// lasts is how long a token is valid, counted from the request.
+var lasts = map[outbox.Kind]time.Duration{
+	outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts, outbox.Invite: inviteLasts,
+}
 
-// pageOf is the path of the page that a message's link leads to.
-var pageOf = map[outbox.Kind]string{outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/", outbox.Invite: "/invite/"}
+// pageOf is the path of the page that a message's link opens.
+var pageOf = map[outbox.Kind]string{
+	outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/", outbox.Invite: "/invite/",
+}
 
-// mailLimits bound the messages to one address that people can cause without being signed in.
+// mailLimits bound the messages that people who are not signed in can send to one address.
 var mailLimits = []Limit{
 	{Free: 1, Window: time.Minute},
 	{Free: 5, Window: time.Hour},
 	{Free: 10, Window: 24 * time.Hour},
 }
 
-// origin is how a handle was come by: who signed up is trusted with the password that the sign-up brought.
+// origin tells which request a handle was made for. The handle of a sign-up also proves that its
+// holder knows the password of the account.
 type origin string
 
 const (
-	byRequest origin = "r"
-	bySignup  origin = "s"
+	byRequest  origin = "r"
+	bySignup   origin = "s"
+	byPassword origin = "p" // the handle was the answer to the account's password
 )
 
-// oneTimeSecret makes and reads links, codes and handles. Each has a purpose of its own: none is of use for another.
+// oneTimeSecret makes and reads links, codes and handles. Each has its own purpose and cannot be
+// used as another.
 type oneTimeSecret []byte
 
 func (a *Accounts) oneTime() (oneTimeSecret, error) {
@@ -96,35 +106,45 @@ func (s oneTimeSecret) sum(purpose string, parts ...string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(s, append([]string{"one-time " + purpose}, parts...)...))
 }
 
-// link is the token as a link carries it: it opens the door alone.
+// link returns the token that a link carries. It needs no handle.
 func (s oneTimeSecret) link(kind outbox.Kind, id string) string {
 	return id + "." + s.sum("link", string(kind), id)
 }
 
-// code is eight digits, which are of use with the handle only.
+// code returns eight digits, which are only valid together with the handle.
 func (s oneTimeSecret) code(kind outbox.Kind, id string) string {
-	n := binary.BigEndian.Uint64(mac.Sum(s, "one-time code", string(kind), id)) % 100_000_000 // of 2⁶⁴: as good as even
+	// The remainder of a number below 2⁶⁴ is close enough to uniform.
+	n := binary.BigEndian.Uint64(mac.Sum(s, "one-time code", string(kind), id)) % 100_000_000
 	return fmt.Sprintf("%08d", n)
 }
 
-// handle names a request to the one who made it.
+// handle returns the handle with which the caller who made a request refers to it.
 func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id string) string {
 	return string(from) + id + "." + s.sum("handle", string(kind), string(from), id)
 }
 
-// budget names the budget of an address: the store is not told which addresses strangers typed.
+// budget returns the key of an address's budget. It hides from the store which addresses strangers
+// typed.
 func (s oneTimeSecret) budget(addressKey string) (key BudgetKey) {
 	copy(key[:], mac.Sum(s, "one-time budget", addressKey))
 	return key
 }
 
-// readLink is the id of a link that link made; ok is false for any other text.
+// browser names a browser to the store, which does not hold the cookie's value.
+func (s oneTimeSecret) browser(cookie string) (key BrowserKey) {
+	if cookie != "" {
+		copy(key[:], mac.Sum(s, "one-time browser", cookie))
+	}
+	return key
+}
+
+// readLink returns the id in a link that link made; ok is false for any other text.
 func (s oneTimeSecret) readLink(kind outbox.Kind, text string) (id string, ok bool) {
 	id, _, _ = strings.Cut(text, ".")
 	return id, hmac.Equal([]byte(text), []byte(s.link(kind, id)))
 }
 
-// readHandle is the id of a handle that handle made.
+// readHandle returns the id in a handle that handle made; ok is false for any other text.
 func (s oneTimeSecret) readHandle(kind outbox.Kind, text string) (id string, from origin, ok bool) {
 	if text == "" {
 		return "", "", false
@@ -134,7 +154,7 @@ func (s oneTimeSecret) readHandle(kind outbox.Kind, text string) (id string, fro
 	return id, from, hmac.Equal([]byte(text), []byte(s.handle(kind, from, id)))
 }
 
-// isCode compares in constant time. People write codes in groups.
+// isCode reports whether typed is the code, in constant time. People type codes in groups.
 func (s oneTimeSecret) isCode(kind outbox.Kind, id, typed string) bool {
 	typed = strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(typed)
 	return hmac.Equal([]byte(typed), []byte(s.code(kind, id)))

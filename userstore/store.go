@@ -349,8 +349,8 @@ type OneTimeTokens interface {
 	// RedeemToken spends a token and makes its change, in one transaction. ErrConflict: the token is
 	// not live.
 	RedeemToken(ctx context.Context, r Redemption, events ...audit.Event) error
-	// RemoveExpiredTokens deletes at most limit tokens and as many requests that ended before now. It
-	// returns how many rows it deleted.
+	// RemoveExpiredTokens deletes at most limit tokens, as many requests and as many pending sign-ups
+	// that ended before now. It returns how many rows it deleted.
 	RemoveExpiredTokens(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
@@ -366,6 +366,7 @@ type Store interface {
 	Audit
 	Outbox
 	OneTimeTokens
+	PendingSignups
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

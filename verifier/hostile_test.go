@@ -261,7 +261,7 @@ func TestHostileTokens(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			start := time.Now()
 			s.refused(t, r.raw, verifier.ErrInvalid)
-			if took := time.Since(start); took > 2*time.Second { // G2
+			if took := time.Since(start); took > 10*time.Second { // G2
 				t.Errorf("took %v", took)
 			}
 		})

@@ -35,6 +35,7 @@ type keySet struct {
 	maxAge     time.Duration
 	staleLimit time.Duration
 	timeout    time.Duration
+	grace      time.Duration
 	skew       time.Duration
 	random     func() float64 // in [0, 1)
 
@@ -69,6 +70,7 @@ func newKeySet(c Config, now func() time.Time, log *slog.Logger) *keySet {
 		maxAge:     orDefault(c.MaxAge, time.Hour),
 		staleLimit: orDefault(c.StaleLimit, 24*time.Hour),
 		timeout:    orDefault(c.FetchTimeout, 5*time.Second),
+		grace:      grace,
 		skew:       c.skew(),
 		random:     rand.Float64,
 		withdrawn:  map[string]time.Time{},
@@ -90,7 +92,7 @@ func (k *keySet) find(ctx context.Context, kid string, issuedAt time.Time, worth
 			// A client with an expired token should learn that the token expired. A healthy issuer
 			// answers at once; an issuer that hangs must not hold the client for long.
 			if wait, failing := k.refresh(now); wait != nil && !failing {
-				brief, cancel := context.WithTimeout(ctx, grace)
+				brief, cancel := context.WithTimeout(ctx, k.grace)
 				defer cancel()
 				_ = k.wait(brief, wait)
 			}

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/signet-id/signet/verifier"
 	"github.com/signet-id/signet/verifier/issuertest"
@@ -94,6 +95,7 @@ func newVerifier(t testing.TB, c verifier.Config) *verifier.Verifier {
 	if err != nil {
 		t.Fatal(err)
 	}
+	verifier.SetGrace(v, time.Minute)
 	return v
 }
 

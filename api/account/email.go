@@ -28,15 +28,17 @@ type verifyRequest struct {
 	Password string `json:"password"`
 }
 
-// VerifyEmail proves an address by the link or the code of a message. The account's password and sessions stay if the
-// caller also shows that the account is theirs: by the handle of the sign-up, an access token or the password.
+// VerifyEmail proves an address by the link or the code of a message, and makes the account of a
+// pending sign-up. An account keeps its password and sessions if the caller also proves to be its
+// owner: by the handle of the sign-up, an access token or the password.
 func (h *Handlers) VerifyEmail(w http.ResponseWriter, r *http.Request) error {
 	if len(r.Header["Authorization"]) == 0 {
 		return h.verifyEmail(w, r, "")
 	}
-	return bearer.Authenticator{Issuer: h.Issuer}.User(func(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
+	proved := func(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 		return h.verifyEmail(w, r, session.View.User.ID)
-	})(w, r)
+	}
+	return bearer.Authenticator{Issuer: h.Issuer}.User(proved)(w, r)
 }
 
 // verifyEmail is VerifyEmail for the user of an access token; empty: there is none.
@@ -46,10 +48,10 @@ func (h *Handlers) verifyEmail(w http.ResponseWriter, r *http.Request, userID st
 		return err
 	}
 	mailed, owner := q.mailed(), userstore.Owner{UserID: userID, Password: q.Password, NewPassword: q.NewPassword}
-	if q.Token != "" && q.Code == "" { // then the handle is that of the sign-up
+	if q.Token != "" && q.Code == "" { // then the handle is the sign-up's
 		mailed.Handle, owner.SignupHandle = "", q.Handle
 	}
-	if err := h.Accounts.VerifyEmail(r.Context(), mailed, owner); err != nil {
+	if _, err := h.Accounts.VerifyEmail(r.Context(), mailed, owner); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

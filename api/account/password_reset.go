@@ -14,12 +14,13 @@ type askRequest struct {
 	Email string `json:"email"`
 }
 
-// askAnswer is the same for every address. The handle is for the code of the message, if one comes.
+// askAnswer has the same form for every address. The handle belongs to the code of the message, if
+// one is sent.
 type askAnswer struct {
 	Handle string `json:"handle"`
 }
 
-// mailedRequest is what a message brought.
+// mailedRequest presents the link or the code of a message.
 type mailedRequest struct {
 	Token       string `json:"token"`
 	Handle      string `json:"handle"`
@@ -51,7 +52,9 @@ func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if q.NewPassword == "" {
-		return problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Send the password that is to be the account's."})
+		return problem.Invalid(problem.Fault{
+			Field: "new_password", Code: "required", Message: "Send the password that is to be the account's.",
+		})
 	}
 	if err := h.Accounts.ResetPassword(r.Context(), q.mailed(), q.NewPassword); err != nil {
 		return err

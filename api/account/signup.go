@@ -20,7 +20,8 @@ type newAccount struct {
 	Handle string `json:"handle,omitempty"`
 }
 
-// Signup creates an account and answers its profile. It does not log the user in.
+// Signup creates an account and answers its profile, or stores a pending sign-up and answers a handle: see
+// userstore.SignUp. It does not log the user in.
 func (h *Handlers) Signup(w http.ResponseWriter, r *http.Request) error {
 	var q signupRequest
 	if _, err := profile.Decode(w, r, &q); err != nil {
@@ -30,7 +31,7 @@ func (h *Handlers) Signup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	user, err := h.Accounts.Register(r.Context(), userstore.NewUser{
+	made, err := h.Accounts.SignUp(r.Context(), userstore.NewUser{
 		Email: q.Email, Username: username, Password: q.Password, Claims: profile.ClaimsOf(q.Fields),
 	})
 	if q.PreferredUsername != "" {
@@ -39,6 +40,9 @@ func (h *Handlers) Signup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if made.Pending {
+		return wire.WriteJSON(w, http.StatusAccepted, askAnswer{made.Handle})
+	}
 	w.Header().Set("Location", h.Issuer.Path()+"/v1/profile")
-	return wire.WriteJSON(w, http.StatusCreated, newAccount{profile.Of(user), h.Accounts.FirstVerification(r.Context(), user)})
+	return wire.WriteJSON(w, http.StatusCreated, newAccount{profile.Of(made.User), made.Handle})
 }

@@ -39,6 +39,10 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
+// patience is how long a request, and what it waits for, may take. A machine may be slow; a test of
+// what happens when time is over sets a time of its own.
+const patience = time.Minute
+
 // IssuerURL is the issuer of the servers here unless Options name another.
 const IssuerURL = "https://id.test"
 
@@ -160,16 +164,16 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		SessionAbsolute: 720 * time.Hour, SessionIdle: 24 * time.Hour,
 		UILocales: languages.Tags(),
 	}
-	r.API = &api.Server{JWKSMaxAge: 5 * time.Minute, JSONLogin: true}
+	r.API = &api.Server{JWKSMaxAge: 5 * time.Minute, JSONLogin: true, Timeout: patience}
 	if r.Mail, err = s.mail(o.IssuerURL); err != nil {
 		t.Fatal(err)
 	}
 	err = server.Compose(server.Parts{
 		Store: store, Keys: r.Keys, Pages: pages, Now: s.Clock.Now, Log: log,
 		// argon2id as cheap as it gets: what it costs is tested where it lives.
-		Hasher: password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 4, 64, 5*time.Second),
+		Hasher: password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 4, 64, patience),
 		// A budget of one account as everywhere; none of a network, for tests all come from one.
-		Throttle:  &userstore.Throttle{},
+		Throttle:  &userstore.Throttle{Wait: patience},
 		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
 		Mail: r.Mail,
 		Ready: func(ctx context.Context) error {

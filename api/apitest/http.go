@@ -43,7 +43,7 @@ type Response struct {
 
 // client follows nothing: a redirect is an answer to look at.
 var client = &http.Client{
-	Timeout:       30 * time.Second,
+	Timeout:       2 * patience,
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }

@@ -8,6 +8,11 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
+// Requiring is an option of Each: accounts are made when their address is proved.
+func Requiring(o *Options) {
+	o.Configure = func(r *Replica) { r.Accounts.Verification = userstore.VerificationRequired }
+}
+
 // Verifying is an option of Each: sign-ups are asked to prove their address.
 func Verifying(o *Options) {
 	o.Configure = func(r *Replica) { r.Accounts.Verification = userstore.VerificationOptional }
@@ -17,6 +22,7 @@ func Verifying(o *Options) {
 type Mail struct {
 	outbox.Message
 	outbox.Contents
+	Kind outbox.Kind // what it turned out to be
 }
 
 // Token is the end of the message's link.
@@ -45,8 +51,11 @@ func (s *Server) Mails() (sent []Mail) {
 		contents, err := s.Replicas[0].Accounts.Contents(ctx, w.Message)
 		switch {
 		case err == nil:
-			sent = append(sent, Mail{w.Message, contents})
-			if contents.Link != "" {
+			if contents.Kind == "" {
+				contents.Kind = w.Kind
+			}
+			sent = append(sent, Mail{w.Message, contents, contents.Kind})
+			if contents.Code != "" || contents.Kind == outbox.Invite {
 				s.Secret(sent[len(sent)-1].Token())
 			}
 		case !errors.Is(err, userstore.ErrNothingToSend):

@@ -3,6 +3,7 @@ package apitest
 import (
 	"database/sql"
 	"testing"
+	"time"
 
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
@@ -53,4 +54,29 @@ func LockedSQLite(t *testing.T) (db *sqlstore.DB, lock, unlock func()) {
 		}
 	}
 	return db, say("BEGIN EXCLUSIVE"), say("ROLLBACK")
+}
+
+// Impatient are the options of two replicas on a store that will be taken away. Replica 1 meets the
+// outage: it gives a request one second. Replica 0 prepares the test and looks afterwards, and has
+// the time that a slow machine needs.
+func Impatient(db *sqlstore.DB) Options {
+	made := 0
+	return Options{DB: db, Replicas: 2, Configure: func(r *Replica) {
+		if made == 1 {
+			r.API.Timeout = time.Second
+		}
+		made++
+	}}
+}
+
+// AwaitReady waits until every replica is ready again after an outage.
+func (s *Server) AwaitReady() {
+	s.T.Helper()
+	for n := range s.Replicas {
+		for began := time.Now(); s.Do(Request{Path: "/readyz", Replica: n}).Status != 200; time.Sleep(20 * time.Millisecond) {
+			if time.Since(began) > time.Minute {
+				s.T.Fatalf("replica %d is not ready again after a minute", n)
+			}
+		}
+	}
 }

@@ -3,7 +3,6 @@ package flows_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/userstore/sqlstore"
@@ -22,7 +21,7 @@ func TestTheStoreIsDownForPages(t *testing.T) {
 	} {
 		t.Run(engine.name, func(t *testing.T) {
 			db, down, up := engine.open(t)
-			s := apitest.New(t, apitest.Options{DB: db, Configure: func(r *apitest.Replica) { r.API.Timeout = time.Second }})
+			s := apitest.New(t, apitest.Impatient(db))
 			alice, c := s.SignUp("alice"), s.WebClient()
 			b, stranger := s.SignedIn(alice), s.Browser()
 			login := stranger.Open(authorizePath(c)).WantPage(200, "login-submit").Form("login-submit", alice.Credentials())
@@ -32,6 +31,7 @@ func TestTheStoreIsDownForPages(t *testing.T) {
 			before := s.Snapshot()
 
 			down()
+			b.Replica, stranger.Replica = 1, 1
 			unavailable := func(b *apitest.Browser, q apitest.Request) {
 				t.Helper()
 				cookies := len(b.Set)
@@ -49,13 +49,8 @@ func TestTheStoreIsDownForPages(t *testing.T) {
 				unavailable(b, apitest.Request{Path: "/login"})
 			}
 			up()
-			deadline := time.Now().Add(10 * time.Second)
-			for s.Do(apitest.Request{Path: "/readyz"}).Status != 200 {
-				if time.Now().After(deadline) {
-					t.Fatal("not ready again after 10 s")
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
+			s.AwaitReady()
+			b.Replica, stranger.Replica = 0, 0
 			if after := s.Snapshot(); after != before {
 				t.Errorf("something was done after all:\n%s\n%s", before, after)
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/signet-id/signet/api/wire"
 )
 
-// ForgotPage asks for the address of an account whose password is forgotten.
+// ForgotPage asks for the address of the account whose password was forgotten.
 func (h *Handlers) ForgotPage(w http.ResponseWriter, r *http.Request) error {
 	handle := r.URL.Query().Get("request")
 	if done, err := h.meet(w, r, forgotPage, handle); done {
@@ -28,7 +28,9 @@ func (h *Handlers) forgot(w http.ResponseWriter, r *http.Request, handle string)
 	return h.showForgot(w, r, v, http.StatusOK, "", nil)
 }
 
-func (h *Handlers) showForgot(w http.ResponseWriter, r *http.Request, v visit, status int, email string, problems []web.Problem) (err error) {
+func (h *Handlers) showForgot(
+	w http.ResponseWriter, r *http.Request, v visit, status int, email string, problems []web.Problem,
+) (err error) {
 	p := web.AskPage{Common: h.common(r, v.pending.UILocales), Email: email, Problems: problems}
 	p.Request = v.handle
 	if p.CSRF, err = h.formToken(v.anonymousForm("forgot")); err != nil {

@@ -72,7 +72,7 @@ func TestTheEndOfAMessageCanBeLoadedAgain(t *testing.T) {
 		reset := b.Open(s.MailOf(outbox.ResetPassword).Link).WantPage(200, "reset-submit")
 		done = reset.Submit("reset-submit", map[string]string{"new_password": s.Secret("another planted password")})
 		for _, p := range []*apitest.Page{done, b.Open(done.Path)} {
-			if p.WantPage(200, ""); !strings.Contains(p.Text(), "Your password is changed") || p.Link("/login") != "/login" {
+			if p.WantPage(200, ""); !strings.Contains(p.Text(), "Your password is set") || p.Link("/login") != "/login" {
 				t.Errorf("%s: %s", p.Path, p.Text())
 			}
 		}

@@ -16,19 +16,20 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// mailedHandle is what the pages carry of a message: the token of its link, or the handle of the request for it. Unlike the
-// handle of a pending request it is encrypted, for it stands in addresses and a token must not.
+// mailedHandle carries from page to page the token of a message's link, or the handle of the
+// request for the message. It is encrypted, unlike the handle of a pending request: it is part of
+// addresses, and a token must not be.
 type mailedHandle struct {
 	Page    page   `json:"page"`
 	Token   string `json:"token,omitempty"`
 	Invited bool   `json:"invited,omitempty"` // the token is an invitation's
 	Handle  string `json:"handle,omitempty"`
-	Request string `json:"request,omitempty"` // the handle of the pending request to go on with; empty: none
+	Request string `json:"request,omitempty"` // the handle of the pending request to continue; empty: none
 	Done    bool   `json:"done,omitempty"`    // nothing is left to do: the page says so
 	Expires int64  `json:"expires"`
 }
 
-// mailedAge is how long such a handle is of use: as long as the longest token.
+// mailedAge is how long a mailedHandle is valid.
 const mailedAge = 24 * time.Hour
 
 func (h *Handlers) mailedCipher(browser string) (cipher.AEAD, error) {
@@ -43,7 +44,7 @@ func (h *Handlers) mailedCipher(browser string) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// veil encrypts for this browser.
+// veil encrypts a handle for this browser.
 func (h *Handlers) veil(browser string, m mailedHandle) (string, error) {
 	m.Expires = h.Now().Add(mailedAge).Unix()
 	text, err := json.Marshal(m)
@@ -57,7 +58,7 @@ func (h *Handlers) veil(browser string, m mailedHandle) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, text, nil)), nil
 }
 
-// unveil reads what veil made for this browser and page.
+// unveil decrypts a handle that veil made for this browser and page.
 func (h *Handlers) unveil(handle, browser string, p page) (m mailedHandle, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
 	if err != nil || browser == "" || len(handle) > maxHandle {
@@ -74,7 +75,8 @@ func (h *Handlers) unveil(handle, browser string, p page) (m mailedHandle, err e
 	return m, nil
 }
 
-// followLink takes the token out of the address: nothing has happened yet, for programs that look at mail follow links.
+// followLink takes the token out of the address. It changes nothing else: mail scanners follow
+// links.
 func (h *Handlers) followLink(w http.ResponseWriter, r *http.Request, m mailedHandle) error {
 	w.Header()["Referrer-Policy"] = []string{"no-referrer"}
 	m.Token = r.PathValue("token")
@@ -85,7 +87,7 @@ func (h *Handlers) followLink(w http.ResponseWriter, r *http.Request, m mailedHa
 	return wire.SeeOther(w, h.pagePath(m.Page, handle))
 }
 
-// asked leads from the form that asks for a message to the one that takes its code.
+// asked redirects from the form that asks for a message to the form that takes its code.
 func (h *Handlers) asked(w http.ResponseWriter, browser string, p page, handle, request string) error {
 	return h.leadTo(w, browser, mailedHandle{Page: p, Handle: handle, Request: request})
 }
@@ -118,18 +120,19 @@ func (h *Handlers) showDone(w http.ResponseWriter, r *http.Request, browser stri
 	return h.show(w, http.StatusOK, page, err)
 }
 
-// mailed is m as the rules take it.
+// mailed returns m and a code as userstore takes them.
 func (m mailedHandle) mailed(code string) userstore.Mailed {
 	return userstore.Mailed{Token: m.Token, Handle: m.Handle, Code: code}
 }
 
-// mailedProblems are the messages beside the fields of a form about a message. A code that is wrong is told beside its
-// field; a link that does not work is told by a page.
-func mailedProblems(err error, m mailedHandle) (*problem.Problem, []web.Problem, bool) {
-	p := problem.From(err)
+// mailedProblems returns the messages beside the fields of a form about a message. A wrong code is
+// shown beside its field. ok is false for other errors, such as that of a link that does not work:
+// a page of its own shows them.
+func mailedProblems(err error, m mailedHandle) (p *problem.Problem, list []web.Problem, ok bool) {
+	p = problem.From(err)
 	if errors.Is(err, userstore.ErrTokenInvalid) && m.Handle != "" {
 		return p, []web.Problem{{Field: "code", Code: string(p.Code)}}, true
 	}
-	list, ok := formProblems(p)
+	list, ok = formProblems(p)
 	return p, list, ok
 }

@@ -112,15 +112,16 @@ func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
 	return ""
 }
 
-// askAgain is the page that asks for a message in the place of one whose link does not work.
+// askAgain is the page that asks for another message, after a link or code that does not work.
 func (h *Handlers) askAgain(r *http.Request, p *problem.Problem) string {
-	if p.Code == problem.OneTimeInvalid {
-		switch h.pageOf(r) {
-		case resetPage:
-			return strings.TrimPrefix(string(forgotPage), "/")
-		case verifyPage:
-			return strings.TrimPrefix(string(verifyPage), "/")
-		}
+	if p.Code != problem.OneTimeInvalid {
+		return ""
+	}
+	switch h.pageOf(r) {
+	case resetPage:
+		return strings.TrimPrefix(string(forgotPage), "/")
+	case verifyPage:
+		return strings.TrimPrefix(string(verifyPage), "/")
 	}
 	return ""
 }

@@ -3,21 +3,22 @@ package pages
 import (
 	"net/http"
 
+	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
 )
 
-// ResetLink is where the link of a message leads.
+// ResetLink takes the link of a message about a forgotten password.
 func (h *Handlers) ResetLink(w http.ResponseWriter, r *http.Request) error {
 	return h.followLink(w, r, mailedHandle{Page: resetPage})
 }
 
-// InviteLink is where the link of an invitation leads: to the page that sets a password, here the first one.
+// InviteLink takes the link of an invitation. It leads to the page that sets a password.
 func (h *Handlers) InviteLink(w http.ResponseWriter, r *http.Request) error {
 	return h.followLink(w, r, mailedHandle{Page: resetPage, Invited: true})
 }
 
-// ResetPage takes a new password, and the code of the message unless its link was followed.
+// ResetPage asks for a new password, and for the code of the message unless its link was followed.
 func (h *Handlers) ResetPage(w http.ResponseWriter, r *http.Request) error {
 	handle := r.URL.Query().Get("request")
 	if handle != "" {
@@ -43,8 +44,14 @@ func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) 
 	return h.showReset(w, r, browser, handle, m, http.StatusOK, "", nil)
 }
 
-func (h *Handlers) showReset(w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle, status int, code string, problems []web.Problem) (err error) {
-	p := web.ResetPage{Common: h.common(r, nil), AskCode: m.Handle != "", First: m.Invited, Code: code, MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
+func (h *Handlers) showReset(
+	w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle,
+	status int, code string, problems []web.Problem,
+) (err error) {
+	p := web.ResetPage{
+		Common: h.common(r, nil), AskCode: m.Handle != "", First: m.Invited, Code: code,
+		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
+	}
 	p.Request = handle
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "reset", request: handle}); err != nil {
 		return err
@@ -67,13 +74,13 @@ func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if f.Get("new_password") == "" {
-		return h.showReset(w, r, browser, handle, m, http.StatusBadRequest, f.Get("code"), []web.Problem{{Field: "new_password", Code: "required"}})
-	}
-	if m.Invited {
-		err = h.Accounts.AcceptInvitation(r.Context(), m.Token, f.Get("new_password"))
-	} else {
-		err = h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), f.Get("new_password"))
+	switch next := f.Get("new_password"); {
+	case next == "":
+		err = problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Choose a password."})
+	case m.Invited:
+		err = h.Accounts.AcceptInvitation(r.Context(), m.Token, next)
+	default:
+		err = h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), next)
 	}
 	if err != nil {
 		p, list, ok := mailedProblems(err, m)
@@ -86,7 +93,8 @@ func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
 	return h.finished(w, browser, resetPage, m.Request)
 }
 
-// afterwards is the common part of a page that leads on to the login page, with the pending request if it is still of use.
+// afterwards returns the common part of a page that leads to the login page, with the pending
+// request if that can still be continued.
 func (h *Handlers) afterwards(r *http.Request, browser, request string) web.Common {
 	c := h.common(r, nil)
 	var pending struct{}

@@ -10,12 +10,12 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// VerifyLink is where the link of a message leads.
+// VerifyLink takes the link of a message that verifies an address.
 func (h *Handlers) VerifyLink(w http.ResponseWriter, r *http.Request) error {
 	return h.followLink(w, r, mailedHandle{Page: verifyPage})
 }
 
-// VerifyPage asks for a message, or takes what it brought.
+// VerifyPage asks for an address to send a message to, or for the code of the message.
 func (h *Handlers) VerifyPage(w http.ResponseWriter, r *http.Request) error {
 	handle := r.URL.Query().Get("request")
 	if done, err := h.meet(w, r, verifyPage, handle); done {
@@ -39,7 +39,9 @@ func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string)
 	return h.showVerify(w, r, browser, handle, m, http.StatusOK, "", false, nil)
 }
 
-func (h *Handlers) showAskVerification(w http.ResponseWriter, r *http.Request, browser string, status int, email string, problems []web.Problem) (err error) {
+func (h *Handlers) showAskVerification(
+	w http.ResponseWriter, r *http.Request, browser string, status int, email string, problems []web.Problem,
+) (err error) {
 	p := web.AskPage{Common: h.common(r, nil), Email: email, Problems: problems}
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "verify"}); err != nil {
 		return err
@@ -48,9 +50,14 @@ func (h *Handlers) showAskVerification(w http.ResponseWriter, r *http.Request, b
 	return h.show(w, status, page, err)
 }
 
-func (h *Handlers) showVerify(w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle, status int, code string, newPassword bool, problems []web.Problem) (err error) {
-	p := web.VerifyPage{Common: h.common(r, nil), AskCode: m.Handle != "", Code: code, NewPassword: newPassword,
-		MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
+func (h *Handlers) showVerify(
+	w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle,
+	status int, code string, newPassword bool, problems []web.Problem,
+) (err error) {
+	p := web.VerifyPage{
+		Common: h.common(r, nil), AskCode: m.Handle != "", Code: code, NewPassword: newPassword,
+		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
+	}
 	p.Request = handle
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "verify", request: handle}); err != nil {
 		return err
@@ -59,8 +66,9 @@ func (h *Handlers) showVerify(w http.ResponseWriter, r *http.Request, browser, h
 	return h.show(w, status, page, err)
 }
 
-// VerifyForm asks for a message when it comes without a handle, and proves the address otherwise. In a browser that is not
-// signed in to the account a new password is asked for: whoever made the account need not be the owner of the address.
+// VerifyForm without a handle asks for a message; with a handle it proves the address. In a browser
+// that is not signed in to the account it asks for a new password: the person who made the account
+// may not be the owner of the address.
 func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "code", "new_password", "step")
 	if err != nil {
@@ -86,11 +94,12 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 		owner.UserID = session.User.ID
 	}
 	chosen := f.Get("step") == "new_password"
-	err = h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
+	_, err = h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
 	switch {
 	case err == nil:
 		return h.finished(w, browser, verifyPage, m.Request)
 	case errors.Is(err, userstore.ErrNewPassword):
+		refuseForm(w, r, problem.From(err))
 		var missing []web.Problem
 		if chosen {
 			missing = []web.Problem{{Field: "new_password", Code: "required"}}

@@ -33,6 +33,7 @@ const (
 	TokenExpired        Code = "token_expired"
 	TokenInvalid        Code = "token_invalid"
 	AccountDisabled     Code = "account_disabled"
+	EmailNotVerified    Code = "email_not_verified"
 	WrongPassword       Code = "wrong_password"
 	RecentProofRequired Code = "recent_proof_required"
 	OneTimeInvalid      Code = "one_time_token_invalid"
@@ -94,6 +95,7 @@ var kinds = map[Code]Kind{
 	RecentProofRequired: {Status: 401, Title: "A recent proof is needed", Detail: "Send the account's password as current_password, or a proof from /v1/profile/prove as proof.", Bearer: "insufficient_user_authentication"},
 
 	AccountDisabled:   {Status: 403, Title: "The account is disabled", Detail: "Ask an administrator to enable the account."},
+	EmailNotVerified:  {Status: 403, Title: "The email address is not verified", Detail: "Ask for a message at /v1/email/verification, and prove the address at /v1/email/verify with the password."},
 	WrongPassword:     {Status: 403, Title: "The current password is wrong", Detail: "Send the account's present password as current_password."},
 	InsufficientScope: {Status: 403, Title: "The token's scope does not reach this far", Detail: "Log in again and ask for the scope that is needed.", Bearer: "insufficient_scope", OAuth: issuer.InsufficientScope},
 	SignupClosed:      {Status: 403, Title: "Sign-up is closed", Detail: "Ask an administrator for an account."},
@@ -202,6 +204,7 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.InsufficientScope:    InsufficientScope,
 	issuer.InvalidCredentials:   InvalidCredentials,
 	issuer.AccountDisabled:      AccountDisabled,
+	issuer.EmailNotVerified:     EmailNotVerified,
 	issuer.Overloaded:           Overloaded,
 	issuer.RateLimited:          RateLimited,
 	issuer.Unavailable:          Unavailable,
@@ -220,6 +223,7 @@ var sentinels = []struct {
 	{userstore.ErrInvalidCredentials, WrongPassword}, // at /v1/login the issuer answers, with its own code
 	{userstore.ErrProofRequired, RecentProofRequired},
 	{userstore.ErrAccountDisabled, AccountDisabled},
+	{userstore.ErrEmailNotVerified, EmailNotVerified},
 	{userstore.ErrSignupClosed, SignupClosed},
 	{userstore.ErrTokenInvalid, OneTimeInvalid},
 	{userstore.ErrNewPassword, NewPasswordNeeded},

@@ -10,7 +10,7 @@ type AskPage struct {
 // ResetPage asks for a new password.
 type ResetPage struct {
 	Common
-	AskCode   bool // of the message; its link was not followed
+	AskCode   bool // the link of the message was not followed
 	First     bool // there was no password before
 	Code      string
 	MinLength int
@@ -27,7 +27,7 @@ type VerifyPage struct {
 	Problems    []Problem
 }
 
-// DonePage says that it is done, and leads on to the login page.
+// DonePage says that the operation is done, and leads to the login page.
 type DonePage struct {
 	Common
 	Done     string // reset, verify
@@ -35,43 +35,54 @@ type DonePage struct {
 }
 
 func codeField(code string) field {
-	return field{Name: "code", Label: "field.code", Type: "text", InputMode: "numeric", Autocomplete: "one-time-code", Value: typed(code), Required: true, Hint: "hint.code"}
+	return field{
+		Name: "code", Label: "field.code", Type: "text", InputMode: "numeric", Autocomplete: "one-time-code",
+		Value: typed(code), Required: true, Hint: "hint.code",
+	}
 }
 
 func newPasswordField(least int) field {
-	return field{Name: "new_password", Label: "field.new_password", Subject: "password", Type: "password", Autocomplete: "new-password", Required: true,
-		MinLength: least, Hint: "hint.password"}
+	return field{
+		Name: "new_password", Label: "field.new_password", Subject: "password", Type: "password",
+		Autocomplete: "new-password", Required: true, MinLength: least, Hint: "hint.password",
+	}
 }
 
 func (p *Pages) ask(d AskPage, name string) (Page, error) {
 	v := p.common(d.Common, "ask")
 	p.choice(v, name)
 	v.Title, v.Page = "title."+name, name
-	v.Fields = []field{
-		{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Email), Required: true},
-	}
+	v.Fields = []field{{
+		Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "username",
+		Value: typed(d.Email), Required: true,
+	}}
 	v.settle(d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
 
-// Forgot asks for the address of an account whose password is forgotten.
+// Forgot asks for the address of the account whose password was forgotten.
 func (p *Pages) Forgot(d AskPage) (Page, error) { return p.ask(d, "forgot") }
 
-// AskVerification asks for an address that is to be confirmed.
+// AskVerification asks for the address to verify.
 func (p *Pages) AskVerification(d AskPage) (Page, error) { return p.ask(d, "verify") }
 
+// Reset asks for a new password.
 func (p *Pages) Reset(d ResetPage) (Page, error) {
 	v := p.common(d.Common, "reset")
 	p.choice(v, "reset")
 	if v.Sent = d.AskCode; d.AskCode {
 		v.Fields = append(v.Fields, codeField(d.Code))
 	}
-	v.First = d.First
+	if v.First = d.First; d.First {
+		v.Title = "title.invite"
+	}
 	v.Fields = append(v.Fields, newPasswordField(d.MinLength))
 	v.settle(d.Problems)
+	v.readFirst(d.AskCode, d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
 
+// Verify asks to confirm an address.
 func (p *Pages) Verify(d VerifyPage) (Page, error) {
 	v := p.common(d.Common, "verify")
 	p.choice(v, "verify")
@@ -82,9 +93,22 @@ func (p *Pages) Verify(d VerifyPage) (Page, error) {
 		v.Fields = append(v.Fields, newPasswordField(d.MinLength))
 	}
 	v.settle(d.Problems)
+	v.readFirst(d.AskCode || d.NewPassword, d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
 
+// readFirst leaves the focus at the top of a page that first says what has happened: in a small
+// window the focus on a field scrolls that text out of sight.
+func (v *view) readFirst(says bool, problems []Problem) {
+	if !says || len(problems) > 0 {
+		return
+	}
+	for n := range v.Fields {
+		v.Fields[n].Autofocus = false
+	}
+}
+
+// Done says that the operation is done.
 func (p *Pages) Done(d DonePage) (Page, error) {
 	v := p.common(d.Common, "done")
 	p.choice(v, "login")

@@ -105,8 +105,8 @@ type view struct {
 	Advice, RequestID string
 	SignIn            bool   // a link to the login page
 	SignedIn          bool   // a link to the account in its place
-	AskAgain          string // the page that asks for a new message; empty: none
 	TryAgain          string // the page to try again at; empty: none
+	AskAgain          string // the page that asks for another message; empty: none
 	NotBack           string // not_registered, not_proved; empty: nothing to say
 
 	Action     template.URL // form-post page
@@ -338,7 +338,7 @@ func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
-	v.RequestID, v.TryAgain, v.SignIn, v.AskAgain = clean(d.RequestID, maxLine), d.TryAgain, d.SignIn, d.AskAgain
+	v.RequestID, v.TryAgain, v.AskAgain, v.SignIn = clean(d.RequestID, maxLine), d.TryAgain, d.AskAgain, d.SignIn
 	if d.Back == nil {
 		return p.render(v, policy{forms: nowhere})
 	}

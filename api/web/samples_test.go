@@ -147,6 +147,9 @@ var samples = []sample{
 	{"error", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser" + s, RequestID: "req-1" + s})
 	}},
+	{"error-link", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "one_time_token_invalid", RequestID: "req-1" + s, AskAgain: "forgot"})
+	}},
 	{"consent-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s, Scopes: []string{"openid"},
 			Problems: []web.Problem{{Code: "request_expired"}, {Code: s}}})

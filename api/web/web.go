@@ -132,8 +132,8 @@ type ErrorPage struct {
 	RequestID string
 	Back      *Client // an app that can be told that its request has ended; Request and CSRF are of the form that leads there
 	SignIn    bool    // a link leads to the login page
-	AskAgain  string  // one of our pages, which asks for a new message; empty: none
 	TryAgain  string  // one of our pages, such as login, to try again at; empty: none
+	AskAgain  string  // the page that asks for another message: forgot, verify; empty: none
 }
 
 // FormPostPage carries an authorization response to the client as a POST (OAuth 2.0 Form Post Response Mode).

@@ -221,6 +221,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	warnOfUnknownClients(ctx, db, iss.Resources, log) // before serving, so before the server can be stopped
 
 	logMail(mailer, log)
+	logVerification(c, log)
 
 	served := make(chan error, 1)
 	go func() { served <- public.serve(listener) }()
@@ -256,10 +257,27 @@ func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) fu
 
 // verification returns what sign-ups have to prove.
 func verification(c configs.Config) userstore.Verification {
-	if c.Accounts.EmailVerification == "off" {
+	switch c.EmailVerification() {
+	case configs.VerificationRequired:
+		return userstore.VerificationRequired
+	case configs.VerificationOff:
 		return userstore.VerificationOff
 	}
 	return userstore.VerificationOptional
+}
+
+// logVerification says that addresses have to be proved: after an update this may be so because of
+// mail.smtp alone, and people with an unverified account notice.
+func logVerification(c configs.Config, log *slog.Logger) {
+	if verification(c) != userstore.VerificationRequired {
+		return
+	}
+	why := "it is configured"
+	if c.Source("accounts.email_verification") == "" {
+		why = "mail.smtp is set"
+	}
+	log.Info("accounts.email_verification is required: accounts are made when the address is proved, and those with an unverified address "+
+		"sign in once it is; set it to optional to change that", "because", why)
 }
 
 // issuerSettings returns an issuer with the settings of the configuration. bound is the address of

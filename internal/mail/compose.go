@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// Composer makes letters of the messages in the outbox. Its fields come from the operator; of a message
-// it shows only the address and the time.
+// Composer makes letters of the messages in the outbox. Its fields come from the operator; of a
+// message it shows only the address and the time.
 type Composer struct {
 	From    Address
 	ReplyTo Address // optional: zero
@@ -33,7 +33,11 @@ func (c *Composer) Compose(m outbox.Message) (Letter, error) {
 
 // ComposeWith makes the letter of a message with its link and code.
 func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Letter, error) {
-	if !slices.Contains(outbox.Kinds, m.Kind) {
+	kind := m.Kind
+	if contents.Kind != "" {
+		kind = contents.Kind
+	}
+	if !slices.Contains(outbox.Kinds, m.Kind) || !slices.Contains(outbox.Kinds, kind) {
 		return Letter{}, ErrUnknownKind
 	}
 	to, err := ParseAddress(contents.To)
@@ -54,12 +58,15 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 	if contents.Link != "" {
 		values["{link}"], values["{code}"] = strings.TrimRight(c.Issuer, "/")+contents.Link, contents.Code
 	}
-	names := needs(m.Kind)
+	names := needs(kind)
 	parts := make([][]segment, len(names))
 	for i, name := range names {
 		parts[i] = segments(c.Texts.text(language, name), values)
 	}
-	l := Letter{ID: id, From: c.From.Named(c.Service), ReplyTo: c.ReplyTo, To: to, Date: m.At, Language: language.Tag, Logo: c.Logo}
+	l := Letter{
+		ID: id, From: c.From.Named(c.Service), ReplyTo: c.ReplyTo, To: to, Date: m.At,
+		Language: language.Tag, Logo: c.Logo,
+	}
 	if l.Subject, err = NewSubject(plainText(parts[0])); err != nil {
 		return Letter{}, err
 	}
@@ -70,15 +77,19 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 	}
 	text.WriteString("-- \r\n" + plainText(footer) + "\r\n")
 	l.Text = text.String()
+	direction := "ltr"
+	if language.RTL {
+		direction = "rtl"
+	}
 	var html bytes.Buffer
 	err = page.Execute(&html, struct {
 		Language, Direction, Subject, Service string
 		HasLogo                               bool
 		Body                                  [][]segment
 		Footer                                []segment
-	}{language.Tag, map[bool]string{true: "rtl", false: "ltr"}[language.RTL], l.Subject.String(), c.Service, c.Logo.data != nil, body, footer})
+	}{language.Tag, direction, l.Subject.String(), c.Service, c.Logo.data != nil, body, footer})
 	if err != nil {
-		return Letter{}, fmt.Errorf("compose %s: %w", m.Kind, err)
+		return Letter{}, fmt.Errorf("compose %s: %w", kind, err)
 	}
 	l.HTML = html.String()
 	return l, nil
@@ -86,7 +97,7 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-// segment is a piece of a text, or a value in it.
+// segment is a part of a text, or a value in it.
 type segment struct {
 	Text  string
 	Value bool

@@ -28,7 +28,8 @@ func TestTheDoor(t *testing.T) {
 	if doors != 1 {
 		t.Errorf("%d packages import the mail library", doors)
 	}
-	if deps := list("-deps", "github.com/signet-id/signet/cmd/signet"); strings.Contains(deps, "emersion") || !strings.Contains(deps, "wneessen") {
+	if deps := list("-deps", "github.com/signet-id/signet/cmd/signet"); strings.Contains(deps, "emersion") ||
+		!strings.Contains(deps, "wneessen") {
 		t.Error("the mail server of tests is in the binary, or mail is not")
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Files writes letters to a folder instead of sending them, for trials on one machine. Each letter is a
-// file of mode 0600, written whole or not at all. Only the newest Keep letters are kept.
+// Files writes letters to a folder instead of sending them, for trials on one machine. Each letter
+// is a file of mode 0600, written whole or not at all. Only the newest Keep letters are kept.
 type Files struct {
 	Folder string
 	Keep   int // 0: 100
@@ -80,8 +80,11 @@ func (f *Files) prune() error {
 	}
 	var letters []string
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), ".letter-") && time.Since(info.ModTime()) > time.Hour {
-			os.Remove(filepath.Join(f.Folder, e.Name())) //nolint:errcheck // the unfinished file of a killed process; the next call tries again
+		info, err := e.Info()
+		if err == nil && strings.HasPrefix(e.Name(), ".letter-") && time.Since(info.ModTime()) > time.Hour {
+			// This is the unfinished file of a killed process. If it stays, the next call tries
+			// again.
+			os.Remove(filepath.Join(f.Folder, e.Name())) //nolint:errcheck // see above
 		}
 		if e.Type().IsRegular() && strings.HasSuffix(e.Name(), ".eml") && !strings.HasPrefix(e.Name(), ".") {
 			letters = append(letters, e.Name())

@@ -22,7 +22,8 @@ type Address struct {
 	address string
 }
 
-// ParseAddress reads a plain address, by the rules of accounts. The domain becomes ASCII, as mail servers want it.
+// ParseAddress reads a plain address, by the rules of accounts. The domain becomes ASCII, as mail
+// servers want it.
 func ParseAddress(text string) (Address, error) {
 	key, ok := userstore.EmailKey(text)
 	if !ok {
@@ -32,14 +33,16 @@ func ParseAddress(text string) (Address, error) {
 	return Address{address: local + key[strings.LastIndexByte(key, '@'):]}, nil
 }
 
-// ParseMailbox reads an address with a name before it, such as Example <no-reply@example.com>, or without one.
+// ParseMailbox reads an address with a name before it, such as Example <no-reply@example.com>, or
+// without one.
 func ParseMailbox(text string) (Address, error) {
 	if plain, err := ParseAddress(text); err == nil {
 		return plain, nil
 	}
 	parsed, err := netmail.ParseAddress(text)
 	if err != nil || oneLine(parsed.Name, maxName) != nil {
-		return Address{}, errors.New("it is neither an address like no-reply@example.com nor a name with one, like Example <no-reply@example.com>")
+		return Address{}, errors.New("it is neither an address like no-reply@example.com nor a name with one, " +
+			"like Example <no-reply@example.com>")
 	}
 	a, err := ParseAddress(parsed.Address)
 	return a.Named(parsed.Name), err
@@ -84,8 +87,11 @@ func (s Subject) String() string { return s.text }
 
 // oneLine refuses characters that could end a header or hide in one.
 func oneLine(text string, most int) error {
+	hidden := func(r rune) bool {
+		return !unicode.IsPrint(r) && r != '\u00a0' && r != '\u200c' && r != '\u200d'
+	}
 	switch {
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) && r != '\u00a0' && r != '\u200c' && r != '\u200d' }):
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, hidden):
 		return errors.New("holds a line break or another character that cannot be seen")
 	case utf8.RuneCountInString(text) > most:
 		return fmt.Errorf("is longer than %d characters", most)
@@ -115,7 +121,8 @@ type Picture struct {
 	kind string
 }
 
-// NewPicture takes a PNG or JPEG. It returns no picture for other data, which mail programs do not show.
+// NewPicture takes a PNG or JPEG. It returns no picture for other data, which mail programs do not
+// show.
 func NewPicture(data []byte) Picture {
 	if kind := http.DetectContentType(data); kind == "image/png" || kind == "image/jpeg" {
 		return Picture{data, kind}
@@ -158,7 +165,8 @@ func (l Letter) message() (*gomail.Msg, error) {
 	m.SetBodyString(gomail.TypeTextPlain, l.Text)
 	m.AddAlternativeString(gomail.TypeTextHTML, l.HTML)
 	if l.Logo.data != nil {
-		err := m.EmbedReader("logo", bytes.NewReader(l.Logo.data), gomail.WithFileContentType(gomail.ContentType(l.Logo.kind)), gomail.WithFileContentID("<logo>"))
+		err := m.EmbedReader("logo", bytes.NewReader(l.Logo.data),
+			gomail.WithFileContentType(gomail.ContentType(l.Logo.kind)), gomail.WithFileContentID("<logo>"))
 		if err != nil {
 			return nil, err
 		}

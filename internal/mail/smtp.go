@@ -26,7 +26,8 @@ import (
 
 // Way delivers letters.
 type Way interface {
-	// Send delivers a letter before ctx ends. answer is the receiver's answer. An error is a *Fault.
+	// Send delivers a letter before ctx ends. answer is the receiver's answer. An error is a
+	// *Fault.
 	Send(ctx context.Context, l Letter) (answer string, err error)
 }
 
@@ -57,11 +58,14 @@ type SMTP struct {
 	loopback bool // TLS is not required
 }
 
-// ParseSMTP reads smtps://user@host:465 or smtp://user@host:587. The user and the port may be left out.
+// ParseSMTP reads smtps://user@host:465 or smtp://user@host:587. The user and the port may be left
+// out.
 func ParseSMTP(text string) (*SMTP, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || u.Opaque != "" {
-		return nil, errors.New("is not the URL of a mail server; write one such as smtps://user@mail.example.com:465 or smtp://user@mail.example.com:587") // not shown: it may hold a password
+		// The text is not quoted: it may hold a password.
+		return nil, errors.New("is not the URL of a mail server; write one such as " +
+			"smtps://user@mail.example.com:465 or smtp://user@mail.example.com:587")
 	}
 	if _, has := u.User.Password(); has {
 		return nil, errors.New("holds a password; give it as mail.password or mail.password_file")
@@ -77,7 +81,8 @@ func ParseSMTP(text string) (*SMTP, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strings.HasSuffix(u.Host, ":") {
 		return nil, errors.New("has no proper port; write a number from 1 to 65535")
 	}
-	if strings.ContainsFunc(s.user, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.ContainsAny(s.host, " /\\@") {
+	control := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if strings.ContainsFunc(s.user, control) || strings.ContainsAny(s.host, " /\\@") {
 		return nil, errors.New("has a character in its user or host that does not belong there")
 	}
 	s.address = net.JoinHostPort(s.host, port)
@@ -95,8 +100,8 @@ func (s *SMTP) User() string { return s.user }
 // String returns the address of the server, for people.
 func (s *SMTP) String() string { return s.address }
 
-// Send makes one connection for one letter. Once the server has accepted the letter, a failure of the
-// connection is ignored.
+// Send makes one connection for one letter. Once the server has accepted the letter, a failure of
+// the connection is ignored.
 func (s *SMTP) Send(ctx context.Context, l Letter) (answer string, err error) {
 	m, err := l.message()
 	if err != nil {
@@ -145,8 +150,8 @@ func (s *SMTP) Send(ctx context.Context, l Letter) (answer string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	options := []gomail.Option{
-		gomail.WithTimeout(left), gomail.WithTLSConfig(config), gomail.WithTLSPolicy(policy), gomail.WithDialContextFunc(dial),
-		gomail.WithHELO(s.helo()), gomail.WithoutNoop(), gomail.WithoutRset(),
+		gomail.WithTimeout(left), gomail.WithTLSConfig(config), gomail.WithTLSPolicy(policy),
+		gomail.WithDialContextFunc(dial), gomail.WithHELO(s.helo()), gomail.WithoutNoop(), gomail.WithoutRset(),
 	}
 	if s.implicit {
 		options = append(options, gomail.WithSSL())
@@ -218,8 +223,8 @@ func (c *boundedConn) SetDeadline(t time.Time) error      { return c.set(c.Conn.
 func (c *boundedConn) SetReadDeadline(t time.Time) error  { return c.set(c.Conn.SetReadDeadline, t) }
 func (c *boundedConn) SetWriteDeadline(t time.Time) error { return c.set(c.Conn.SetWriteDeadline, t) }
 
-// login logs in by PLAIN or LOGIN; every server has one of them. TLS hides the password. Without TLS
-// the password is only sent to this machine.
+// login logs in by PLAIN or LOGIN; every server has one of them. TLS hides the password. Without
+// TLS the password is only sent to this machine.
 type login struct {
 	s    *SMTP
 	auth smtp.Auth
@@ -248,9 +253,9 @@ func (a *login) Next(fromServer []byte, more bool) ([]byte, error) {
 	return a.auth.Next(fromServer, more)
 }
 
-// fault classifies an error of the library. A refusal of the address or of the content is final (RFC
-// 5321 section 4.2.1). A refusal that an operator can lift is not: a wrong password, a sender that is
-// not allowed, a closed relay (RFC 3463: 5.7).
+// fault classifies an error of the library. A refusal of the address or of the content is final
+// (RFC 5321 section 4.2.1). A refusal that an operator can lift is not: a wrong password, a sender
+// that is not allowed, a closed relay (RFC 3463: 5.7).
 func (s *SMTP) fault(err error) *Fault {
 	var refused *gomail.SendError
 	var protocol *textproto.Error
@@ -303,7 +308,8 @@ func unquoted(text string) string {
 	return text
 }
 
-// clean returns a server's words as one line of bounded length, without the password, which it may repeat.
+// clean returns a server's words as one line of bounded length, without the password, which the
+// server may repeat.
 func (s *SMTP) clean(text string) string {
 	for _, secret := range []string{s.Password, base64.StdEncoding.EncodeToString([]byte(s.Password)),
 		base64.StdEncoding.EncodeToString([]byte("\x00" + s.user + "\x00" + s.Password))} {
@@ -327,7 +333,8 @@ func networkReason(err error) string {
 	case errors.As(err, &certificate):
 		return "the mail server's certificate is not trusted: " + certificate.Err.Error()
 	case errors.As(err, &record):
-		return "the mail server does not speak TLS on this port; smtps:// is TLS from the first byte, smtp:// begins with STARTTLS"
+		return "the mail server does not speak TLS on this port; " +
+			"smtps:// is TLS from the first byte, smtp:// begins with STARTTLS"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "the name " + dns.Name + " cannot be resolved"
 	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err), errors.Is(err, os.ErrDeadlineExceeded):

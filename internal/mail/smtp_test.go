@@ -21,7 +21,12 @@ func composer(t *testing.T) *mail.Composer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &mail.Composer{From: address(t, "no-reply@id.test"), Service: "Test", Issuer: "https://id.test", Texts: texts}
+	return &mail.Composer{
+		From:    address(t, "no-reply@id.test"),
+		Service: "Test",
+		Issuer:  "https://id.test",
+		Texts:   texts,
+	}
 }
 
 func address(t *testing.T, text string) mail.Address {
@@ -102,7 +107,9 @@ func TestSMTPWays(t *testing.T) {
 				return
 			}
 			var f *mail.Fault
-			if !errors.As(err, &f) || !strings.Contains(err.Error(), c.fault) || !strings.Contains(f.Reason, c.fault) || f.Final || len(server.Letters()) != 0 {
+			if !errors.As(err, &f) || !strings.Contains(err.Error(), c.fault) || !strings.Contains(f.Reason, c.fault) ||
+				f.Final ||
+				len(server.Letters()) != 0 {
 				t.Errorf("%q, %v (%#v), want %q", answer, err, f, c.fault)
 			}
 			if err != nil && strings.Contains(err.Error()+f.Reason, password) {
@@ -153,7 +160,9 @@ func TestSMTPThatIsSlow(t *testing.T) {
 	script := func(at string) string {
 		return mailtest.Script(t, func(line string) string {
 			switch {
-			case line == at, at == "HELLO" && strings.HasPrefix(line, "EHLO"), at == "RCPT" && strings.HasPrefix(line, "RCPT"):
+			case line == at,
+				at == "HELLO" && strings.HasPrefix(line, "EHLO"),
+				at == "RCPT" && strings.HasPrefix(line, "RCPT"):
 				return "…"
 			case line == "DATA":
 				return "354 go on"
@@ -213,7 +222,8 @@ func TestSMTPThatIsSlow(t *testing.T) {
 	}
 }
 
-// A letter was accepted when the server said so, whatever happens to the connection then; and not before.
+// A letter was accepted when the server said so, whatever happens to the connection then; and not
+// before.
 func TestSMTPThatDies(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer   string
@@ -263,8 +273,8 @@ func TestParseSMTP(t *testing.T) {
 	}
 }
 
-// P-12: what would be another header, or another recipient, is refused by the types of a letter; what is not refused is
-// one header, whatever it holds.
+// P-12: what would be another header, or another recipient, is refused by the types of a letter;
+// what is not refused is one header, whatever it holds.
 func TestP12NoHeaderCanBeForged(t *testing.T) {
 	server := (&mailtest.Server{NoTLS: true}).Start(t)
 	way := parse(t, server.URL())
@@ -296,7 +306,10 @@ func TestP12NoHeaderCanBeForged(t *testing.T) {
 			t.Fatalf("%q: %v, %d letters to %q", text, err, len(got), got[0].To)
 		}
 		for name := range m.Header {
-			if !strings.Contains(" Auto-Submitted Content-Language Content-Type Date From Message-Id Mime-Version Subject To X-Auto-Response-Suppress ", " "+name+" ") {
+			if !strings.Contains(
+				" Auto-Submitted Content-Language Content-Type Date From Message-Id Mime-Version Subject To X-Auto-Response-Suppress ",
+				" "+name+" ",
+			) {
 				t.Errorf("%q made a header %s", text, name)
 			}
 		}

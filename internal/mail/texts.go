@@ -21,9 +21,9 @@ type Texts struct {
 	own map[string]map[string]string // texts of the operator, by tag and name
 }
 
-// LoadTexts reads the section mail of every language, and the texts of an operator that replace ours;
-// own is nil if there are none. A file in own is named after a language, such as de.json, and holds
-// {"mail": {"footer": "…"}} with any of the texts. An error names every fault.
+// LoadTexts reads the section mail of every language, and the texts of an operator that replace
+// ours; own is nil if there are none. A file in own is named after a language, such as de.json, and
+// holds {"mail": {"footer": "…"}} with any of the texts. An error names every fault.
 func LoadTexts(own fs.FS) (*Texts, error) {
 	set, err := languages.Load(languages.Tags())
 	if err != nil {
@@ -56,7 +56,8 @@ const (
 	maxText      = 2000
 )
 
-// replace reads an operator's texts. Such a text may leave out placeholders of ours, but has no others.
+// replace reads an operator's texts. Such a text may leave out placeholders of ours, but has no
+// others.
 func (t *Texts) replace(own fs.FS) (problems []error) {
 	entries, err := fs.ReadDir(own, ".")
 	if err != nil {
@@ -105,7 +106,8 @@ func (t *Texts) replace(own fs.FS) (problems []error) {
 					wrong("%s has the placeholder %s; it knows %s", key, p, strings.Join(ours, ", "))
 				}
 			}
-			if text == "" || utf8.RuneCountInString(text) > maxText || strings.HasSuffix(key, ".subject") && oneLine(text, maxSubject/2) != nil {
+			if text == "" || utf8.RuneCountInString(text) > maxText ||
+				strings.HasSuffix(key, ".subject") && oneLine(text, maxSubject/2) != nil {
 				wrong("%s is empty, too long, or a subject of more than one line", key)
 			}
 		}
@@ -125,7 +127,8 @@ func plain(err error) error {
 	return err
 }
 
-// in returns the language for a reader of locale, a BCP 47 tag. The pages choose in the same way.
+// in returns the language for a reader whose locale is a BCP 47 tag. The pages choose in the same
+// way.
 func (t *Texts) in(locale string) *languages.Language {
 	if l := t.set.Wanted([]string{locale}); l != nil {
 		return l
@@ -140,7 +143,7 @@ func needs(kind outbox.Kind) []string {
 	case outbox.Test:
 	case outbox.ResetPassword, outbox.VerifyEmail:
 		names = append(names, "open_link", "enter_code", "not_asked")
-	case outbox.Invite:
+	case outbox.Invite, outbox.AccountExists:
 		names = append(names, "open_link")
 	default:
 		names = append(names, "not_you")

@@ -31,23 +31,37 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 			if kind == outbox.Invite {
 				contents.Link = "/page/token"
 			}
-			l, err := c.ComposeWith(outbox.Message{ID: "id", Kind: kind, To: "typed@example.test", At: time.Date(2026, 3, 1, 23, 4, 5, 0, time.FixedZone("", -3600))}, contents)
+			l, err := c.ComposeWith(
+				outbox.Message{
+					ID:   "id",
+					Kind: kind,
+					To:   "typed@example.test",
+					At:   time.Date(2026, 3, 1, 23, 4, 5, 0, time.FixedZone("", -3600)),
+				},
+				contents,
+			)
 			if err != nil {
 				t.Fatalf("%s %s: %v", kind, tag, err)
 			}
 			all := l.Subject.String() + l.Text + l.HTML
-			if l.Language != tag || strings.ContainsAny(l.Subject.String()+l.Text, "{}<>") || !strings.Contains(l.Text, "bob@example.test") || !strings.Contains(l.HTML, "<bdi>bob@example.test</bdi>") ||
-				!strings.Contains(l.Text, "https://id.test") || !strings.Contains(l.HTML, `lang="`+tag+`"`) {
+			if l.Language != tag || strings.ContainsAny(l.Subject.String()+l.Text, "{}<>") ||
+				!strings.Contains(l.Text, "bob@example.test") ||
+				!strings.Contains(l.HTML, "<bdi>bob@example.test</bdi>") ||
+				!strings.Contains(l.Text, "https://id.test") ||
+				!strings.Contains(l.HTML, `lang="`+tag+`"`) {
 				t.Errorf("%s %s in %s: %s\n%s", kind, tag, l.Language, l.Subject, l.Text)
 			}
 			if strings.Contains(l.HTML, `dir="rtl"`) != (tag == "ar") {
 				t.Errorf("%s %s: the direction", kind, tag)
 			}
-			if links > 0 && (!strings.Contains(l.Text, "https://id.test/page/token") || !strings.Contains(l.Text, "01234567") || !strings.Contains(l.HTML, "<bdi>01234567</bdi>")) ||
-				strings.Contains(l.HTML, `<a href="https://id.test/page/token">`) != (contents.Link != "") || strings.Contains(l.Text, "typed@") {
+			if links > 0 &&
+				(!strings.Contains(l.Text, "https://id.test/page/token") || !strings.Contains(l.Text, "01234567") || !strings.Contains(l.HTML, "<bdi>01234567</bdi>")) ||
+				strings.Contains(l.HTML, `<a href="https://id.test/page/token">`) != (contents.Link != "") ||
+				strings.Contains(l.Text, "typed@") {
 				t.Errorf("%s %s: link and code: %s", kind, tag, l.Text)
 			}
-			if kind != outbox.Test && kind != outbox.VerifyEmail && kind != outbox.Invite && !strings.Contains(l.Text, "2026-03-02 00:04 UTC") {
+			if kind != outbox.Test && kind != outbox.VerifyEmail && kind != outbox.Invite &&
+				!strings.Contains(l.Text, "2026-03-02 00:04 UTC") {
 				t.Errorf("%s %s does not say when: %s", kind, tag, l.Text)
 			}
 			for _, remote := range []string{"src=\"http", "url(", "<link", "<script", "href", "@import"} {
@@ -62,7 +76,8 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 		}
 	}
 	for locale, want := range map[string]string{"": "en", "de-CH": "de", "pt": "pt-BR", "pt-BR": "pt-BR", "zh-CN": "zh-Hans", "zh-TW": "en", "tlh": "en", "not a tag": "en", "fr-CA": "fr", "{{7*7}}": "en"} {
-		if l, err := c.Compose(outbox.Message{ID: "id", Kind: outbox.PasswordSet, To: "bob@example.test", Locale: locale}); err != nil || l.Language != want {
+		if l, err := c.Compose(outbox.Message{ID: "id", Kind: outbox.PasswordSet, To: "bob@example.test", Locale: locale}); err != nil ||
+			l.Language != want {
 			t.Errorf("%q is written to in %s, want %s: %v", locale, l.Language, want, err)
 		}
 	}
@@ -71,10 +86,22 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 	}
 }
 
-// S-07: what looks like a template is text, wherever it comes from: a service's name, an address, an operator's text.
+// S-07: what looks like a template is text, wherever it comes from: a service's name, an address,
+// an operator's text.
 func TestS07TemplatesAreText(t *testing.T) {
 	for _, text := range []string{"{{7*7}}", "{{.Service}}", "<%= 7*7 %>", "${7*7}", "#{7*7}", "{address}", "{time}{service}", "%s%d", "<b>49</b>", "\"onload=x", "&lt;49", "{{"} {
-		texts, err := mail.LoadTexts(fstest.MapFS{"en.json": {Data: []byte(`{"mail": {"not_you": ` + fmt.Sprintf("%q", strings.NewReplacer("{address}", "", "{time}", "", "{service}", "").Replace(text)+".") + `}}`)}})
+		texts, err := mail.LoadTexts(
+			fstest.MapFS{
+				"en.json": {
+					Data: []byte(
+						`{"mail": {"not_you": ` + fmt.Sprintf(
+							"%q",
+							strings.NewReplacer("{address}", "", "{time}", "", "{service}", "").Replace(text)+".",
+						) + `}}`,
+					),
+				},
+			},
+		)
 		if err != nil && !strings.ContainsAny(text, "{") {
 			t.Fatal(err)
 		}
@@ -96,7 +123,8 @@ func TestS07TemplatesAreText(t *testing.T) {
 		if !strings.Contains(l.Text, "An operator of "+text+" set") || !strings.Contains(l.Text, to) {
 			t.Errorf("%s is not there as it is:\n%s", text, l.Text)
 		}
-		if strings.Contains(l.HTML, "<b>") || strings.Contains(l.HTML, "<%") || strings.Contains(l.HTML, "\"onload") || strings.Contains(l.HTML, ">49") {
+		if strings.Contains(l.HTML, "<b>") || strings.Contains(l.HTML, "<%") || strings.Contains(l.HTML, "\"onload") ||
+			strings.Contains(l.HTML, ">49") {
 			t.Errorf("%s became more than text:\n%s", text, l.HTML)
 		}
 	}
@@ -104,13 +132,19 @@ func TestS07TemplatesAreText(t *testing.T) {
 
 func TestOwnTexts(t *testing.T) {
 	_, err := mail.LoadTexts(fstest.MapFS{
-		"de.json": {Data: []byte(`{"mail": {"password_set.subject": "Neues Kennwort bei {service}", "footer": "Ihre Lantern GmbH"}}`)}, ".git/config": {Data: []byte("x")},
+		"de.json": {
+			Data: []byte(
+				`{"mail": {"password_set.subject": "Neues Kennwort bei {service}", "footer": "Ihre Lantern GmbH"}}`,
+			),
+		}, ".git/config": {Data: []byte("x")},
 	})
 	if err == nil {
 		t.Fatal("password_set.subject knows no {service}")
 	}
 	texts, err := mail.LoadTexts(fstest.MapFS{
-		"de.json": {Data: []byte(`{"mail": {"password_set.subject": "Neues Kennwort", "footer": "Ihre Lantern GmbH"}}`)}, ".git/config": {Data: []byte("x")},
+		"de.json": {
+			Data: []byte(`{"mail": {"password_set.subject": "Neues Kennwort", "footer": "Ihre Lantern GmbH"}}`),
+		}, ".git/config": {Data: []byte("x")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +153,8 @@ func TestOwnTexts(t *testing.T) {
 	c.Texts = texts
 	for locale, want := range map[string]string{"de": "Neues Kennwort", "fr": "Votre mot de passe a été remplacé"} {
 		l, err := c.Compose(outbox.Message{ID: "id", Kind: outbox.PasswordSet, To: "bob@example.test", Locale: locale})
-		if err != nil || l.Subject.String() != want || strings.Contains(l.Text, "Ihre Lantern GmbH") != (locale == "de") {
+		if err != nil || l.Subject.String() != want ||
+			strings.Contains(l.Text, "Ihre Lantern GmbH") != (locale == "de") {
 			t.Errorf("%s: %s, %v\n%s", locale, l.Subject, err, l.Text)
 		}
 	}
@@ -147,7 +182,8 @@ func TestOwnTexts(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, want.want)
 		}
 	}
-	if _, err := mail.LoadTexts(os.DirFS(filepath.Join(t.TempDir(), "none"))); err == nil || strings.Contains(err.Error(), t.TempDir()) {
+	if _, err := mail.LoadTexts(os.DirFS(filepath.Join(t.TempDir(), "none"))); err == nil ||
+		strings.Contains(err.Error(), t.TempDir()) {
 		t.Errorf("no folder: %v", err)
 	}
 }
@@ -176,7 +212,8 @@ func TestLogo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(string(raw), "Content-Id: <logo>") || strings.Contains(string(raw), "Content-ID: <logo>"); got != logo.there || strings.Contains(l.HTML, "cid:logo") != logo.there {
+		if got := strings.Contains(string(raw), "Content-Id: <logo>") || strings.Contains(string(raw), "Content-ID: <logo>"); got != logo.there ||
+			strings.Contains(l.HTML, "cid:logo") != logo.there {
 			t.Errorf("%d bytes: there is a picture: %t\n%s", len(logo.data), got, raw)
 		}
 	}
@@ -188,7 +225,14 @@ func TestFiles(t *testing.T) {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	c := composer(t)
 	send := func(n int) mail.Letter {
-		l, err := c.Compose(outbox.Message{ID: fmt.Sprintf("id%d", n), Kind: outbox.PasswordSet, To: "bob@example.test", At: at.Add(time.Duration(n) * time.Minute)})
+		l, err := c.Compose(
+			outbox.Message{
+				ID:   fmt.Sprintf("id%d", n),
+				Kind: outbox.PasswordSet,
+				To:   "bob@example.test",
+				At:   at.Add(time.Duration(n) * time.Minute),
+			},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +265,8 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s was left", e.Name())
 		}
 	}
-	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 || letters != 100 || entries[0].Name() != "20261125T123000.000000Z-id30.eml" {
+	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 || letters != 100 ||
+		entries[0].Name() != "20261125T123000.000000Z-id30.eml" {
 		t.Errorf("%d letters, the first is %s; %v, %v", letters, entries[0].Name(), info.Mode(), err)
 	}
 
@@ -230,7 +275,8 @@ func TestFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := files.Send(t.Context(), l); err == nil || !strings.Contains(err.Error(), "cannot be written to "+files.Folder) {
+	if _, err := files.Send(t.Context(), l); err == nil ||
+		!strings.Contains(err.Error(), "cannot be written to "+files.Folder) {
 		t.Errorf("a folder that is a file: %v", err)
 	}
 }

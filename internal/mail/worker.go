@@ -18,8 +18,8 @@ import (
 )
 
 // Worker sends the messages of the outbox. Fill in the fields, then call Run. Workers of several
-// replicas share one outbox: a message belongs to one worker until its lease ends. A send takes at most
-// half of the lease, so that it has ended before another worker may send the same message.
+// replicas share one outbox: a message belongs to one worker until its lease ends. A send takes at
+// most half of the lease, so that it has ended before another worker may send the same message.
 type Worker struct {
 	Way     Way       // Absent: nothing is sent, and a waiting message is given up when it ends
 	Compose *Composer // not needed by Absent
@@ -66,8 +66,8 @@ func (absent) Send(context.Context, Letter) (string, error) {
 	return "", &Fault{Reason: "there is no mail; set mail.smtp"}
 }
 
-// Stats holds numbers for metrics. Waiting and Oldest are of the whole outbox; the other numbers are of
-// this worker since its start.
+// Stats holds numbers for metrics. Waiting and Oldest are of the whole outbox; the other numbers
+// are of this worker since its start.
 type Stats struct {
 	Waiting               int
 	Oldest                time.Time // zero: none waits
@@ -91,8 +91,8 @@ func orElse(d, otherwise time.Duration) time.Duration {
 }
 
 const (
-	// finishWithin is how long the current sends may go on when the server stops: the end of a process
-	// must not wait for a slow mail server. Another worker sends again what was cut off.
+	// finishWithin is how long the current sends may go on when the server stops: the end of a
+	// process must not wait for a slow mail server. Another worker sends again what was cut off.
 	finishWithin = 5 * time.Second
 	// noteWithin is how long it may take to store the outcome of a send, even after ctx has ended.
 	noteWithin = 5 * time.Second
@@ -168,7 +168,8 @@ type claimed struct {
 	at time.Time
 }
 
-// claim claims a message. began is a time of our own clock just before the lease began, which bounds the send.
+// claim claims a message. began is a time of our own clock just before the lease began. It bounds
+// the send.
 func (w *Worker) claim(ctx context.Context) (c claimed, began time.Time, err error) {
 	began = time.Now()
 	if c.at, err = w.Now(ctx); err != nil {
@@ -184,7 +185,8 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	if w.Way == Absent {
 		if c.at.Before(c.EndsAt) {
 			w.note(ctx, log, func(ctx context.Context) error {
-				return w.Store.PostponeMessage(ctx, c.ID, c.Lease, earlier(c.at.Add(time.Hour), c.EndsAt), "there is no mail; set mail.smtp")
+				next := earlier(c.at.Add(time.Hour), c.EndsAt)
+				return w.Store.PostponeMessage(ctx, c.ID, c.Lease, next, "there is no mail; set mail.smtp")
 			})
 			return
 		}
@@ -196,7 +198,7 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 		return
 	}
 	answer, err := w.try(ctx, c, began)
-	if errors.Is(err, userstore.ErrNothingToSend) { // somebody asked for it who has no account, or none any more
+	if errors.Is(err, userstore.ErrNothingToSend) { // the address has no account, or none any more
 		log.Debug("message dropped; it has nobody to go to")
 		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
 		return
@@ -225,7 +227,7 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	}
 }
 
-// anonymous returns a server's words without the address: the log holds no addresses.
+// anonymous replaces the address in a server's words: the log holds no addresses.
 func anonymous(text, address string) string { return strings.ReplaceAll(text, address, "ADDRESS") }
 
 // try composes a letter and sends it, within half of the lease.
@@ -247,7 +249,8 @@ func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer st
 }
 
 func (w *Worker) giveUp(ctx context.Context, log *slog.Logger, c claimed, why, reason string) {
-	e := audit.New(audit.WithOrigin(ctx, audit.Origin{Actor: audit.Actor{Type: audit.BySystem}}), c.at, audit.MailGivenUp, audit.User(c.UserID)).Failed(why)
+	system := audit.WithOrigin(ctx, audit.Origin{Actor: audit.Actor{Type: audit.BySystem}})
+	e := audit.New(system, c.at, audit.MailGivenUp, audit.User(c.UserID)).Failed(why)
 	e.Changes = []audit.Change{{Field: "message", After: string(c.Kind)}}
 	w.note(ctx, log, func(ctx context.Context) error {
 		err := w.Store.GiveUpMessage(ctx, c.ID, c.Lease, e)
@@ -259,17 +262,19 @@ func (w *Worker) giveUp(ctx context.Context, log *slog.Logger, c claimed, why, r
 	})
 }
 
-// note stores an outcome. If this fails, the message is claimed again when the lease ends. For a message
-// that was accepted, this is the only case in which a second copy is sent.
+// note stores an outcome. If this fails, the message is claimed again when the lease ends. For a
+// message that was accepted, this is the only case in which a second copy is sent.
 func (w *Worker) note(ctx context.Context, log *slog.Logger, store func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
 	defer cancel()
 	if err := store(ctx); err != nil && !errors.Is(err, userstore.ErrNotFound) {
-		log.Warn("the outcome of a message could not be stored; it is taken again when its lease has ended", "error", err)
+		log.Warn("the outcome of a message could not be stored; it is taken again when its lease has ended",
+			"error", err)
 	}
 }
 
-// waitAfter returns the pause after a number of attempts: 10 s, doubled up to an hour, 20 % more or less.
+// waitAfter returns the pause after a number of attempts: 10 s, doubled up to an hour, 20 % more or
+// less.
 func waitAfter(attempts int) time.Duration {
 	d := min(10*time.Second<<min(max(attempts-1, 0), 10), time.Hour)
 	return jitter(d)

@@ -34,8 +34,14 @@ type office struct {
 func newOffice(t *testing.T, db *sqlstore.DB, way mail.Way) *office {
 	t.Helper()
 	o := &office{db: db, now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC), log: &bytes.Buffer{}}
-	o.Worker = &mail.Worker{Way: way, Compose: composer(t), Contents: (&userstore.Accounts{Store: db}).Contents, Store: db, Now: func(context.Context) (time.Time, error) { return o.now, nil },
-		Log: slog.New(slog.NewTextHandler(o.log, nil))}
+	o.Worker = &mail.Worker{
+		Way:      way,
+		Compose:  composer(t),
+		Contents: (&userstore.Accounts{Store: db}).Contents,
+		Store:    db,
+		Now:      func(context.Context) (time.Time, error) { return o.now, nil },
+		Log:      slog.New(slog.NewTextHandler(o.log, nil)),
+	}
 	if err := o.Complete(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +51,15 @@ func newOffice(t *testing.T, db *sqlstore.DB, way mail.Way) *office {
 // post puts a message into the outbox.
 func (o *office) post(t *testing.T, to string, kind outbox.Kind) outbox.Message {
 	t.Helper()
-	m := outbox.Message{ID: server.NewID(), Kind: kind, UserID: "user1", To: to, Locale: "de-AT", At: o.now, EndsAt: o.now.Add(outbox.OfUse)}
+	m := outbox.Message{
+		ID:     server.NewID(),
+		Kind:   kind,
+		UserID: "user1",
+		To:     to,
+		Locale: "de-AT",
+		At:     o.now,
+		EndsAt: o.now.Add(outbox.OfUse),
+	}
 	e := audit.New(t.Context(), o.now, audit.PasswordSet, audit.User("somebody"))
 	e.Messages = []outbox.Message{m}
 	if err := o.db.Record(t.Context(), e); err != nil {
@@ -92,7 +106,8 @@ func messageIDs(t *testing.T, letters []mailtest.Letter) (ids []string) {
 	return ids
 }
 
-// P-15, F-37: what a mail server refuses for now is sent later, with growing waits; what it accepts is gone.
+// P-15, F-37: what a mail server refuses for now is sent later, with growing waits; what it accepts
+// is gone.
 func TestP15WorkerSendsLater(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		post := (&mailtest.Server{NoTLS: true}).Start(t)
@@ -120,7 +135,8 @@ func TestP15WorkerSendsLater(t *testing.T) {
 		post.Set(mailtest.Verdicts{})
 		o.step(t, 1)
 		o.step(t, 0)
-		if ids := messageIDs(t, post.Letters()); !slices.Equal(ids, []string{"<" + m.ID + "@id.test>"}) || len(o.waits(t)) != 0 {
+		if ids := messageIDs(t, post.Letters()); !slices.Equal(ids, []string{"<" + m.ID + "@id.test>"}) ||
+			len(o.waits(t)) != 0 {
 			t.Errorf("sent %q, and %+v waits", ids, o.waits(t))
 		}
 		if s := o.Stats(); s != (mail.Stats{Sent: 1, Failed: 12}) {
@@ -132,8 +148,8 @@ func TestP15WorkerSendsLater(t *testing.T) {
 	})
 }
 
-// What cannot be sent for as long as it is of use is given up, and what is refused for good at once: with a number, a
-// line and an entry.
+// What cannot be sent for as long as it is of use is given up, and what is refused for good at
+// once: with a number, a line and an entry.
 func TestP15WorkerGivesUp(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		post := (&mailtest.Server{NoTLS: true}).Start(t)
@@ -146,11 +162,16 @@ func TestP15WorkerGivesUp(t *testing.T) {
 		}})
 		o.post(t, "gone@example.test", outbox.EmailSet)
 		o.step(t, 1)
-		if events := o.givenUp(t); len(events) != 1 || events[0].Reason != "refused" || events[0].Target != audit.User("user1") || events[0].Outcome != audit.Failure ||
-			events[0].Actor.Type != audit.BySystem || !slices.Equal(events[0].Changes, []audit.Change{{Field: "message", After: "email_set"}}) {
+		if events := o.givenUp(t); len(events) != 1 || events[0].Reason != "refused" ||
+			events[0].Target != audit.User("user1") ||
+			events[0].Outcome != audit.Failure ||
+			events[0].Actor.Type != audit.BySystem ||
+			!slices.Equal(events[0].Changes, []audit.Change{{Field: "message", After: "email_set"}}) {
 			t.Errorf("%+v", events)
 		}
-		if !strings.Contains(o.log.String(), "level=ERROR") || !strings.Contains(o.log.String(), "550 5.1.1 <ADDRESS> no such user") || strings.Contains(o.log.String(), "gone@") {
+		if !strings.Contains(o.log.String(), "level=ERROR") ||
+			!strings.Contains(o.log.String(), "550 5.1.1 <ADDRESS> no such user") ||
+			strings.Contains(o.log.String(), "gone@") {
 			t.Errorf("the log: %s", o.log)
 		}
 		m := o.post(t, "busy@example.test", outbox.PasswordSet)
@@ -194,7 +215,8 @@ func (f *forgetful) RemoveMessage(ctx context.Context, id string) error {
 	return f.Outbox.RemoveMessage(ctx, id)
 }
 
-// P-15: only an acceptance that we did not see makes a second copy, and it bears the same Message-ID.
+// P-15: only an acceptance that we did not see makes a second copy, and it bears the same
+// Message-ID.
 func TestP15TheDocumentedSecondCopy(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		post := (&mailtest.Server{NoTLS: true}).Start(t)
@@ -255,7 +277,10 @@ func TestP15ThreeReplicasSendEachOnce(t *testing.T) {
 		o := newOffice(t, db, mail.Absent)
 		var want []string
 		for n := range 40 {
-			want = append(want, "<"+o.post(t, fmt.Sprintf("u%d@example.test", n), outbox.PasswordChanged).ID+"@id.test>")
+			want = append(
+				want,
+				"<"+o.post(t, fmt.Sprintf("u%d@example.test", n), outbox.PasswordChanged).ID+"@id.test>",
+			)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
@@ -282,7 +307,8 @@ func TestP15ThreeReplicasSendEachOnce(t *testing.T) {
 	})
 }
 
-// held is a way that holds what it is given until its context ends, and says for how long it might have.
+// held is a way that holds what it is given until its context ends, and says for how long it might
+// have.
 type held struct {
 	began chan struct{}
 	time  chan time.Duration
@@ -296,7 +322,8 @@ func (h *held) Send(ctx context.Context, _ mail.Letter) (string, error) {
 	return "", &mail.Fault{Reason: "held"}
 }
 
-// A send takes half of its lease at most; and a server that ends waits a few seconds for it, not longer.
+// A send takes half of its lease at most; and a server that ends waits a few seconds for it, not
+// longer.
 func TestSendsAreBounded(t *testing.T) {
 	db := sqltest.SQLite(t)
 	way := &held{make(chan struct{}, 4), make(chan time.Duration, 4)}

@@ -2,14 +2,14 @@
 // store writes it in the transaction of the operation that causes it, and any replica sends it: see
 // internal/mail.
 //
-// A message holds its subject matter and no text: the text is composed when it is sent. So no row of
-// the outbox holds a secret, and the address is the only text in it that a user typed.
+// A message holds its subject matter and no text: the text is composed when it is sent. So no row
+// of the outbox holds a secret, and the address is the only text in it that a user typed.
 package outbox
 
 import "time"
 
-// Kind is the kind of a message. A published name never changes: databases hold it, and the texts of
-// operators are named after it.
+// Kind is the kind of a message. A published name never changes: databases hold it, and the texts
+// of operators are named after it.
 type Kind string
 
 // The kinds of messages.
@@ -24,18 +24,22 @@ const (
 	ResetPassword Kind = "reset_password"
 	VerifyEmail   Kind = "verify_email"
 	Invite        Kind = "invite"
+
+	// AccountExists is what a message of the kind VerifyEmail becomes when somebody signed up with
+	// the address of an account. It is never in the outbox.
+	AccountExists Kind = "account_exists"
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite}
+var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite, AccountExists}
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.
 const OfUse = 3 * 24 * time.Hour
 
 // Message is one message to one address.
 type Message struct {
-	// ID is 128 random bits in base64url, never used again. It is the left part of the Message-ID, so
-	// that a second copy can be recognised.
+	// ID is 128 random bits in base64url, never used again. It is the left part of the Message-ID,
+	// so that a second copy can be recognised.
 	ID     string
 	Kind   Kind
 	UserID string // the owner of the account; may be empty
@@ -48,6 +52,7 @@ type Message struct {
 // Contents holds the parts of a message that are made when the message is composed. They are never
 // stored.
 type Contents struct {
+	Kind   Kind   // what the message turned out to be; empty: of its own kind
 	To     string // the address of the account, as its owner typed it
 	Locale string
 	Link   string // the path of a page under the issuer; empty: the message has none

@@ -20,13 +20,26 @@ const (
 		ON CONFLICT (id) DO NOTHING`
 )
 
-// RequestMail puts the message into the outbox before it stores the request, which says by then whether it did. On
-// PostgreSQL requests of one budget take turns, or two at once would both find room.
-func (db *DB) RequestMail(ctx context.Context, r userstore.MailRequest, limits []userstore.Limit, m outbox.Message) error {
-	if r.ID == "" || r.ID != m.ID {
-		return fmt.Errorf("%w: a request whose message has another id", userstore.ErrInvalid)
+// RequestMail puts the message into the outbox first and then stores the request, which records
+// whether there was room for the message. On PostgreSQL a lock makes requests of one budget take
+// turns: otherwise two at once would both find room.
+func (db *DB) RequestMail(
+	ctx context.Context, r userstore.MailRequest, limits []userstore.Limit, m outbox.Message,
+) error {
+	s, err := db.requestMail(r, limits, m)
+	if err == nil {
+		_, err = db.batch(ctx, true, s...)
 	}
-	var s []stmt
+	return err
+}
+
+// requestMail returns the statements of RequestMail.
+func (db *DB) requestMail(
+	r userstore.MailRequest, limits []userstore.Limit, m outbox.Message,
+) (s []stmt, err error) {
+	if r.ID == "" || r.ID != m.ID {
+		return nil, fmt.Errorf("%w: a request whose message has another id", userstore.ErrInvalid)
+	}
 	if db.dialect.lock != "" {
 		s = append(s, bind(db.dialect.lock, int64(binary.BigEndian.Uint64(r.Budget[:]))))
 	}
@@ -35,41 +48,43 @@ func (db *DB) RequestMail(ctx context.Context, r userstore.MailRequest, limits [
 		sql += mailRoom
 		args = append(args, r.Budget[:], micros(r.At.Add(-l.Window)), int64(l.Free))
 	}
-	s = append(s,
+	return append(s,
 		bind(numbered(sql+` ON CONFLICT (id) DO NOTHING`), args...),
-		bind(numbered(insertRequest), r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt)))
-	_, err := db.batch(ctx, true, s...)
-	return err
+		bind(numbered(insertRequest), r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt))), nil
 }
 
-// TryCode whose answer was lost may count a try twice: no harm, but to the one who guesses.
+// TryCode may count a try twice if its answer is lost. That harms only a person who guesses.
 func (db *DB) TryCode(ctx context.Context, id string, kind outbox.Kind, now time.Time, most int) error {
-	n, err := db.write(ctx, true, bind(`UPDATE mail_requests SET tries = tries + 1 WHERE id = $1 AND kind = $2 AND ends_at > $3 AND tries < $4`,
-		id, string(kind), micros(now), int64(most)))
+	const count = `UPDATE mail_requests SET tries = tries + 1
+		WHERE id = $1 AND kind = $2 AND ends_at > $3 AND tries < $4`
+	n, err := db.write(ctx, true, bind(count, id, string(kind), micros(now), int64(most)))
 	if err == nil && n == 0 {
 		err = userstore.ErrConflict
 	}
 	return ifUnstorable(err, userstore.ErrConflict)
 }
 
-// ReturnTry is not begun again: it would return two.
+// ReturnTry is not repeated after a lost answer: it would return two tries.
 func (db *DB) ReturnTry(ctx context.Context, id string) error {
 	_, err := db.write(ctx, false, bind(`UPDATE mail_requests SET tries = tries - 1 WHERE id = $1 AND tries > 0`, id))
 	return ifUnstorable(err, nil)
 }
 
-// liveToken is the condition under which a token of u is of use. An undoing outlives what happens to the account.
-const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active AND t.epoch = u.token_epoch AND t.address_key = u.email_key`
+// liveToken is the condition under which a token of u is valid.
+const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active
+	AND t.epoch = u.token_epoch AND t.address_key = u.email_key`
 
-// IssueToken takes the lock of the user's row first: what ends the user's tokens at the same moment either waits, and
-// ends this one too, or is seen.
+// IssueToken takes the lock of the user's row first. An operation that ends the user's tokens at
+// the same moment either waits and ends this token too, or comes first and is seen.
 func (db *DB) IssueToken(ctx context.Context, t userstore.OneTimeToken) error {
 	kind, at := string(t.Kind), micros(t.At)
 	s := []stmt{
 		bind(`UPDATE users SET token_epoch = token_epoch WHERE id = $1`, t.UserID),
-		bind(`UPDATE one_time_tokens SET spent_at = $1 WHERE user_id = $2 AND kind = $3 AND spent_at = 0 AND at < $4 AND id <> $5`,
+		bind(`UPDATE one_time_tokens SET spent_at = $1
+			WHERE user_id = $2 AND kind = $3 AND spent_at = 0 AND at < $4 AND id <> $5`,
 			at, t.UserID, kind, at, t.ID),
-		bind(numbered(`INSERT INTO one_time_tokens (id, kind, user_id, address, address_key, epoch, at, ends_at, spent_at)
+		bind(numbered(`INSERT INTO one_time_tokens
+				(id, kind, user_id, address, address_key, epoch, at, ends_at, spent_at)
 			SELECT $, $, u.id, u.email, u.email_key, u.token_epoch, $, $, 0 FROM users u
 			WHERE u.id = $ AND u.is_active AND u.email_key = $
 			AND NOT EXISTS (SELECT 1 FROM one_time_tokens o WHERE o.user_id = u.id AND o.kind = $ AND o.at >= $)
@@ -85,10 +100,13 @@ func (db *DB) IssueToken(ctx context.Context, t userstore.OneTimeToken) error {
 	return err
 }
 
-var tokenByID = numbered(`SELECT t.id, t.kind, t.user_id, t.address, t.address_key, t.at, t.ends_at, CASE WHEN ` + liveToken + ` THEN 1 ELSE 0 END, ` +
-	userColumns + ` FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $`)
+var tokenByID = numbered(`SELECT t.id, t.kind, t.user_id, t.address, t.address_key, t.at, t.ends_at,
+	CASE WHEN ` + liveToken + ` THEN 1 ELSE 0 END, ` + userColumns + `
+	FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $`)
 
-func (db *DB) OneTimeToken(ctx context.Context, id string, now time.Time) (t userstore.OneTimeToken, u userstore.User, err error) {
+func (db *DB) OneTimeToken(
+	ctx context.Context, id string, now time.Time,
+) (t userstore.OneTimeToken, u userstore.User, err error) {
 	err = db.one(ctx, bind(tokenByID, micros(now), id), func(row scanner) error {
 		var r userRow
 		var at, ends, live int64
@@ -104,17 +122,22 @@ func (db *DB) OneTimeToken(ctx context.Context, id string, now time.Time) (t use
 }
 
 const ofLiveToken = ` WHERE id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
-	AND EXISTS (SELECT 1 FROM one_time_tokens t, users u WHERE t.id = $ AND t.kind = $ AND u.id = t.user_id AND ` + liveToken + `)`
+	AND EXISTS (SELECT 1 FROM one_time_tokens t, users u
+		WHERE t.id = $ AND t.kind = $ AND u.id = t.user_id AND ` + liveToken + `)`
 
 var (
-	redeemKeeping   = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $, version = version + 1` + ofLiveToken)
-	redeemReplacing = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $, version = version + 1,
-		password_hash = $, token_epoch = token_epoch + 1` + ofLiveToken)
-	// With the user's row locked, this statement sees all that was committed before: of many who redeem a
-	// token it spends the token of one, and whatever ended the token meanwhile has changed the user's epoch. One token
-	// of the user's may carry the epoch before, which redeemReplacing has just moved.
-	spendToken = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE id = $ AND kind = $ AND spent_at = 0 AND ends_at > $
-		AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id AND u.is_active AND u.token_epoch = epoch + $ AND u.email_key = address_key)`)
+	redeemKeeping = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $,
+		version = version + 1` + ofLiveToken)
+	redeemReplacing = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $,
+		version = version + 1, password_hash = $, token_epoch = token_epoch + 1` + ofLiveToken)
+	// spendToken runs while the user's row is locked, so it sees all earlier commits. Of several
+	// redemptions of a token it lets one through, and an operation that ended the token meanwhile
+	// has changed the user's epoch. The epoch of the token is one behind the user's if
+	// redeemReplacing has just moved it.
+	spendToken = numbered(`UPDATE one_time_tokens SET spent_at = $
+		WHERE id = $ AND kind = $ AND spent_at = 0 AND ends_at > $
+		AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id AND u.is_active
+			AND u.token_epoch = epoch + $ AND u.email_key = address_key)`)
 )
 
 func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ...audit.Event) error {
@@ -132,7 +155,7 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(first, second)
 		if err == nil && (n[0] == 0 || n[1] == 0) {
-			err = userstore.ErrConflict // and what the first one did is undone
+			err = userstore.ErrConflict // this rolls back the first statement
 		}
 		if err != nil || r.NewHash == "" {
 			return err == nil, err
@@ -159,6 +182,7 @@ func (db *DB) RemoveExpiredTokens(ctx context.Context, now time.Time, limit int)
 	for _, s := range []stmt{
 		bind(removeTokens, micros(now), int64(limit)),
 		bind(removeRequests, micros(now), micros(now.Add(-requestsCount)), int64(limit)),
+		bind(removeSignups, micros(now), int64(limit)),
 	} {
 		n, err := db.write(ctx, true, s)
 		if total += int(n); err != nil {

@@ -44,15 +44,23 @@ func TestAProbeWritesOnceASecond(t *testing.T) {
 		})
 	}
 	all.Wait()
+	time.Sleep(1100 * time.Millisecond) // the result of the last probe is reused for a second
+	if err := db.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	took := time.Since(began)
+	db.Close() // the server counts what a session did when the session ends, if not before
 	admin := session(t, address)
-	time.Sleep(1500 * time.Millisecond) // the server publishes its counts once a second
+	for one[int64](t, admin, `SELECT count(*) FROM pg_stat_activity WHERE application_name = 'signet'`) > 0 {
+		time.Sleep(20 * time.Millisecond)
+	}
 	var written, inPlace, size int64
 	if err := admin.QueryRow(t.Context(), `SELECT n_tup_upd, n_tup_hot_upd, pg_relation_size('write_probe')
 		FROM pg_stat_user_tables WHERE relname = 'write_probe'`).Scan(&written, &inPlace, &size); err != nil {
 		t.Fatal(err)
 	}
-	if written < 2 || written > 5 || inPlace != written || size > 8192 {
-		t.Errorf("%d writes in 3 s, %d of them in place, table of %d bytes", written, inPlace, size)
+	if written < 2 || written > int64(took/time.Second)+2 || inPlace != written || size > 8192 {
+		t.Errorf("%d writes in %s, %d of them in place, table of %d bytes", written, took, inPlace, size)
 	}
 }
 
@@ -92,7 +100,7 @@ func TestAStoreThatTakesNoWritesIsUnready(t *testing.T) {
 				}
 			}
 			var err error
-			for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && err == nil; time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(time.Minute); time.Now().Before(end) && err == nil; time.Sleep(50 * time.Millisecond) {
 				err = db.Ping(t.Context())
 			}
 			if !errors.Is(err, userstore.ErrUnwritable) {
@@ -150,7 +158,7 @@ func TestAProbeDoesNotWaitForOthers(t *testing.T) {
 	db := open(t, address, sqlstore.Options{})
 	admin := session(t, address)
 	psql(t, admin, `BEGIN; SELECT * FROM write_probe WHERE id < 8 FOR UPDATE`)
-	within(t, "a probe beside a lock", time.Second, func() {
+	within(t, "a probe beside a lock", 10*time.Second, func() {
 		if err := db.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -160,15 +168,25 @@ func TestAProbeDoesNotWaitForOthers(t *testing.T) {
 	// SQLite has one writer. A busy server is ready without a write by the probe.
 	path := sqltest.SQLitePath(t)
 	lite := open(t, path, sqlstore.Options{})
-	create(t, lite)
 	other := raw(t, path)
-	execute(t, other, `BEGIN IMMEDIATE`)
-	within(t, "a probe behind another writer", 500*time.Millisecond, func() {
-		if err := lite.Ping(t.Context()); err != nil {
-			t.Error(err)
+	for try := 1; ; try++ {
+		began := time.Now()
+		create(t, lite)
+		execute(t, other, `BEGIN IMMEDIATE`)
+		err := lite.Ping(t.Context())
+		busyFor := time.Since(began)
+		execute(t, other, `ROLLBACK`)
+		if busyFor < time.Second {
+			if err != nil {
+				t.Error(err)
+			}
+			break
 		}
-	})
-	execute(t, other, `ROLLBACK`)
+		// A write counts for a second. On a loaded machine that may be over when the probe comes.
+		if try == 20 {
+			t.Fatalf("a probe behind another writer took %s: %v", busyFor, err)
+		}
+	}
 	time.Sleep(1100 * time.Millisecond)
 	ready(t, lite)
 }
@@ -177,7 +195,7 @@ func TestAProbeDoesNotWaitForOthers(t *testing.T) {
 func ready(t *testing.T, db *sqlstore.DB) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if err = db.Ping(t.Context()); err == nil {
 			return
 		}

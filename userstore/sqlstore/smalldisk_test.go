@@ -94,7 +94,7 @@ func fill(t *testing.T, dir string) (empty func()) {
 func unready(t *testing.T, db *sqlstore.DB, words ...string) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if err = db.Ping(t.Context()); err != nil {
 			break
 		}

@@ -34,7 +34,7 @@ func app(origin string) *web.Client {
 	}
 }
 
-var all = []shown{
+var all = append([]shown{
 	{"login", "email", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Signup: true})
 	}},
@@ -163,7 +163,7 @@ var all = []shown{
 	{"form-post-without-scripts", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.FormPost(web.FormPostPage{Common: c, Action: o + "/callback", Parameters: [][2]string{{"code", "c"}, {"state", "s"}}})
 	}},
-}
+}, mailed...)
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
