@@ -126,3 +126,46 @@ func TestErrorPagesLeadOn(t *testing.T) {
 		}
 	})
 }
+
+// Who signed up without a proof of the address finds the way to it, and their name, on the account page.
+func TestTheAccountLeadsToTheProofOfItsAddress(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		b := s.Browser()
+		b.Open("/signup").Submit("signup-submit", map[string]string{"email": "ada@example.test", "given_name": "Ada", "family_name": "Lovelace",
+			"password": s.Secret("a planted password of ada")})
+		s.MailOf(outbox.VerifyEmail)
+		s.Advance(time.Minute)
+		p := b.Open("/account").WantPage(200, "to-verify")
+		if !strings.Contains(p.Text(), "Ada Lovelace") {
+			t.Errorf("%s", p.Text())
+		}
+		p = b.Open(p.Link("/verify")).WantPage(200, "ask-submit")
+		if p.Value("email") != "ada@example.test" {
+			t.Errorf("the address is to be typed again: %q", p.Value("email"))
+		}
+		p = p.Submit("ask-submit", nil).WantPage(200, "verify-submit")
+		p.Submit("verify-submit", map[string]string{"code": s.MailOf(outbox.VerifyEmail).Code}).WantPage(200, "")
+		if p := b.Open("/account").WantPage(200, ""); p.Has("to-verify") {
+			t.Errorf("%s", p.Text())
+		}
+		b.Open("/verify").WantPage(200, "ask-submit")
+	}, apitest.Verifying)
+}
+
+// Another message is asked for with the app's request.
+func TestAnotherMessageKeepsTheAppsRequest(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		alice, c := s.SignUp("alice"), s.WebClient()
+		s.Mails()
+		b := s.Browser()
+		p := b.Open(b.Open(authorizePath(c)).Link("/forgot")).Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
+		s.Advance(2 * time.Hour)
+		p = b.Open(p.Link("/forgot")).Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
+		s.Mails()
+		s.Advance(time.Minute)
+		b.Open(p.Link("/forgot")).Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
+		if to := p.Link("/forgot"); !strings.Contains(to, "request=") {
+			t.Errorf("it leads to %q", to)
+		}
+	})
+}

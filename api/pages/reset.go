@@ -50,7 +50,7 @@ func (h *Handlers) showReset(
 ) (err error) {
 	p := web.ResetPage{
 		Common: h.common(r, nil), AskCode: m.Handle != "", First: m.Invited, Code: code,
-		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
+		MinLength: h.Accounts.MinPasswordLength(), Problems: problems, Pending: h.afterwards(r, browser, m.Request).Request,
 	}
 	p.Request = handle
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "reset", request: handle}); err != nil {

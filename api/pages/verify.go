@@ -26,7 +26,15 @@ func (h *Handlers) VerifyPage(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string) error {
 	if handle == "" {
-		return h.showAskVerification(w, r, h.browserID(w, r), http.StatusOK, "", nil)
+		session, err := h.browserOf(r)
+		if err != nil {
+			return err
+		}
+		email := ""
+		if session != nil && !session.User.EmailVerified {
+			email = session.User.Email
+		}
+		return h.showAskVerification(w, r, h.browserID(w, r), http.StatusOK, email, nil)
 	}
 	browser := h.cookie(r, browserCookie)
 	m, err := h.unveil(handle, browser, verifyPage)

@@ -99,6 +99,7 @@ type view struct {
 	Forgot            bool   // link to the page
 	Page              string // that the form is sent to, where templates are shared
 	First             bool   // there was no password before
+	Pending           string // the handle of a request that another page goes on with; empty: none
 	Sent, NewPassword bool   // a message was asked for; a new password is needed
 	Scopes            []scope
 	Resources         []string
