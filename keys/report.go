@@ -118,7 +118,7 @@ func events(k KeyInfo) []Event {
 		add(k.RemoveAt, EventRemove, "leaves the JWKS: all that it signed has expired")
 	}
 	add(k.WipeAt, EventWipe, "its private half is wiped")
-	add(k.ForgetAt, EventForget, "its public half is deleted: the last refresh token that it signed has expired")
+	add(k.ForgetAt, EventForget, "is deleted: its last refresh token has expired")
 	return events
 }
 

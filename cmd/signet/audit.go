@@ -261,14 +261,6 @@ func details(e audit.Event) string {
 	return cut(strings.Join(parts, "; "), 120)
 }
 
-// cut returns at most n characters of text.
-func cut(text string, n int) string {
-	if r := []rune(text); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return text
-}
-
 // auditLog reads the events that match any of several queries, page by page: newest first, and each
 // event once.
 type auditLog struct {

@@ -314,11 +314,7 @@ func explainClient(err error, c userstore.Client) error {
 	var exists *userstore.ExistsError
 	switch {
 	case errors.As(err, &invalid):
-		var parts []string
-		for _, f := range invalid.Fields {
-			parts = append(parts, flagOf(f.Field, c)+": "+f.Message)
-		}
-		return errors.New(strings.Join(parts, " "))
+		return refusedFields(invalid, func(field string) string { return flagOf(field, c) }, "jwks", "client_secret")
 	case errors.As(err, &exists):
 		return errors.New("there is a client with this client_id already; `signet clients show` shows it")
 	case errors.Is(err, userstore.ErrBuiltIn):

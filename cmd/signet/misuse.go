@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // misuse is the error of a command line that makes no sense.
@@ -16,6 +18,24 @@ type misuse struct{ text string }
 func (m *misuse) Error() string { return m.text }
 
 func misusef(format string, args ...any) error { return &misuse{fmt.Sprintf(format, args...)} }
+
+// refusedFields returns the faults of what a command was given as one text, each with the name of its
+// field. They are a misuse, unless all of them are in what was read: the fields in read come from files
+// or standard input.
+func refusedFields(invalid *userstore.ValidationError, name func(field string) string, read ...string) error {
+	var parts []string
+	given := false
+	for _, f := range invalid.Fields {
+		parts = append(parts, name(f.Field)+": "+f.Message)
+		root, _, _ := strings.Cut(f.Field, ".")
+		given = given || !slices.Contains(read, root)
+	}
+	text := strings.Join(parts, " ")
+	if given {
+		return &misuse{text}
+	}
+	return errors.New(text)
+}
 
 // helpWith returns the command line that shows the help of cmd.
 func helpWith(cmd *cobra.Command) string {

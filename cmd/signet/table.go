@@ -1,11 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
+	"unicode"
+
+	"golang.org/x/text/width"
 
 	"github.com/signet-id/signet/internal/printable"
 )
@@ -72,7 +73,7 @@ func (c *columns) write(rows [][]string) error {
 			if j == len(c.widths) {
 				c.widths = append(c.widths, 0)
 			}
-			c.widths[j] = max(c.widths[j], utf8.RuneCountInString(shown[i][j]))
+			c.widths[j] = max(c.widths[j], widthOf(shown[i][j]))
 		}
 	}
 	if c.fit(); c.most > 0 {
@@ -86,13 +87,48 @@ func (c *columns) write(rows [][]string) error {
 	for _, cells := range shown {
 		var line strings.Builder
 		for j, cell := range cells {
-			fmt.Fprintf(&line, "%-*s  ", c.widths[j], cell)
+			line.WriteString(cell + strings.Repeat(" ", max(0, c.widths[j]-widthOf(cell))+2))
 		}
 		text.WriteString(strings.TrimRight(line.String(), " "))
 		text.WriteByte('\n')
 	}
 	_, err := io.WriteString(c.out, text.String())
 	return err
+}
+
+// widthOf returns how many columns of a terminal text takes.
+func widthOf(text string) (columns int) {
+	for _, r := range text {
+		columns += columnsOf(r)
+	}
+	return columns
+}
+
+// columnsOf returns how many columns of a terminal r takes: two for characters of East Asia (UAX 11)
+// and most emoji, none for marks and joiners.
+func columnsOf(r rune) int {
+	if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) {
+		return 0
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// cut returns as much of text as fits into n columns.
+func cut(text string, n int) string {
+	if widthOf(text) <= n {
+		return text
+	}
+	columns := 1 // of the mark
+	for i, r := range text {
+		if columns += columnsOf(r); columns > n {
+			return text[:i] + "…"
+		}
+	}
+	return text
 }
 
 // cells begins a row with the cells that every list has.

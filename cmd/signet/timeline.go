@@ -41,18 +41,14 @@ func drawTimeline(w *strings.Builder, r keys.Report, wide bool) {
 
 	if len(r.Events) > 0 {
 		fmt.Fprintf(w, "\nWhat happens next\n")
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		before := ""
 		for _, e := range r.Events {
-			at, in := readable.Instant(e.At), readable.Ago(e.At.Sub(r.Now))
-			if at == before {
-				at, in = "", ""
-			} else {
+			if at := readable.Instant(e.At); at != before {
 				before = at
+				fmt.Fprintf(w, "  %s, %s\n", at, readable.Ago(e.At.Sub(r.Now)))
 			}
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", at, in, e.Algorithm, shortID(e.KeyID), e.Text)
+			fmt.Fprintf(w, "    %-5s  %-8s  %s\n", e.Algorithm, shortID(e.KeyID), e.Text)
 		}
-		t.Flush()
 	}
 
 	fmt.Fprintf(w, "\nKeys\n")

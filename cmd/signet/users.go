@@ -227,11 +227,7 @@ func explainUser(err error) error {
 	var exists *userstore.ExistsError
 	switch {
 	case errors.As(err, &invalid):
-		var parts []string
-		for _, f := range invalid.Fields {
-			parts = append(parts, f.Field+": "+f.Message)
-		}
-		return errors.New(strings.Join(parts, " "))
+		return refusedFields(invalid, func(field string) string { return field }, "password")
 	case errors.As(err, &exists):
 		return fmt.Errorf("there is an account with this %s already; `signet users show` shows it", exists.Field)
 	case errors.Is(err, userstore.ErrLastAdmin):
