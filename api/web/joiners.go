@@ -18,13 +18,22 @@ func needed(before []rune, r rune, after []rune) bool {
 	last, next := at(before, len(before)-1), at(after, 0)
 	switch r {
 	case nonJoiner:
-		return dualJoining(last) && joins(next) || conjunct(before) && unicode.Is(unicode.Lo, next)
+		return dualJoining(letter(before)) && joins(next) || conjunct(before) && unicode.Is(unicode.Lo, next)
 	case joiner:
 		return conjunct(before) || last == bengaliRa && next == bengaliVirama || pictured(before) && emoji(next)
 	case emojiSelector:
-		return emoji(last) && last < 0x1f000 // the others are emoji without it
+		return unicode.Is(textual, last) || emoji(last) && last < 0x1f000 || keycap(last) && next == '\u20e3'
 	}
 	return false
+}
+
+// letter returns the last character of text that is no mark: marks join nothing and part nothing (Joining_Type T).
+func letter(text []rune) rune {
+	n := len(text) - 1
+	for n >= 0 && unicode.Is(unicode.Mn, text[n]) {
+		n--
+	}
+	return at(text, n)
 }
 
 func at(text []rune, n int) rune {
@@ -72,9 +81,39 @@ func conjunct(text []rune) bool {
 	return unicode.Is(unicode.Lo, letter) || unicode.Is(unicode.M, letter) && unicode.Is(unicode.Lo, at(text, n-3)) // with a nukta
 }
 
+// textual are the characters that are signs without a selector and pictures with one (Emoji_Presentation=No), where the
+// block does not tell: below U+1F000 nearly all are.
+var textual = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x00a9, Hi: 0x00a9, Stride: 1}, {Lo: 0x00ae, Hi: 0x00ae, Stride: 1}, {Lo: 0x203c, Hi: 0x203c, Stride: 1},
+		{Lo: 0x2049, Hi: 0x2049, Stride: 1}, {Lo: 0x2122, Hi: 0x2122, Stride: 1}, {Lo: 0x2139, Hi: 0x2139, Stride: 1},
+	},
+	R32: []unicode.Range32{
+		{Lo: 0x1f170, Hi: 0x1f171, Stride: 1}, {Lo: 0x1f17e, Hi: 0x1f17f, Stride: 1}, {Lo: 0x1f202, Hi: 0x1f202, Stride: 1},
+		{Lo: 0x1f237, Hi: 0x1f237, Stride: 1}, {Lo: 0x1f321, Hi: 0x1f321, Stride: 1}, {Lo: 0x1f324, Hi: 0x1f32c, Stride: 1},
+		{Lo: 0x1f336, Hi: 0x1f336, Stride: 1}, {Lo: 0x1f37d, Hi: 0x1f37d, Stride: 1}, {Lo: 0x1f396, Hi: 0x1f397, Stride: 1},
+		{Lo: 0x1f399, Hi: 0x1f39b, Stride: 1}, {Lo: 0x1f39e, Hi: 0x1f39f, Stride: 1}, {Lo: 0x1f3cb, Hi: 0x1f3ce, Stride: 1},
+		{Lo: 0x1f3d4, Hi: 0x1f3df, Stride: 1}, {Lo: 0x1f3f3, Hi: 0x1f3f3, Stride: 1}, {Lo: 0x1f3f5, Hi: 0x1f3f5, Stride: 1},
+		{Lo: 0x1f3f7, Hi: 0x1f3f7, Stride: 1}, {Lo: 0x1f43f, Hi: 0x1f43f, Stride: 1}, {Lo: 0x1f441, Hi: 0x1f441, Stride: 1},
+		{Lo: 0x1f4fd, Hi: 0x1f4fd, Stride: 1}, {Lo: 0x1f549, Hi: 0x1f54a, Stride: 1}, {Lo: 0x1f56f, Hi: 0x1f570, Stride: 1},
+		{Lo: 0x1f573, Hi: 0x1f579, Stride: 1}, {Lo: 0x1f587, Hi: 0x1f587, Stride: 1}, {Lo: 0x1f58a, Hi: 0x1f58d, Stride: 1},
+		{Lo: 0x1f590, Hi: 0x1f590, Stride: 1}, {Lo: 0x1f5a5, Hi: 0x1f5a5, Stride: 1}, {Lo: 0x1f5a8, Hi: 0x1f5a8, Stride: 1},
+		{Lo: 0x1f5b1, Hi: 0x1f5b2, Stride: 1}, {Lo: 0x1f5bc, Hi: 0x1f5bc, Stride: 1}, {Lo: 0x1f5c2, Hi: 0x1f5c4, Stride: 1},
+		{Lo: 0x1f5d1, Hi: 0x1f5d3, Stride: 1}, {Lo: 0x1f5dc, Hi: 0x1f5de, Stride: 1}, {Lo: 0x1f5e1, Hi: 0x1f5e1, Stride: 1},
+		{Lo: 0x1f5e3, Hi: 0x1f5e3, Stride: 1}, {Lo: 0x1f5e8, Hi: 0x1f5e8, Stride: 1}, {Lo: 0x1f5ef, Hi: 0x1f5ef, Stride: 1},
+		{Lo: 0x1f5f3, Hi: 0x1f5f3, Stride: 1}, {Lo: 0x1f5fa, Hi: 0x1f5fa, Stride: 1}, {Lo: 0x1f6cb, Hi: 0x1f6cb, Stride: 1},
+		{Lo: 0x1f6cd, Hi: 0x1f6cf, Stride: 1}, {Lo: 0x1f6e0, Hi: 0x1f6e5, Stride: 1}, {Lo: 0x1f6e9, Hi: 0x1f6e9, Stride: 1},
+		{Lo: 0x1f6f0, Hi: 0x1f6f0, Stride: 1}, {Lo: 0x1f6f3, Hi: 0x1f6f3, Stride: 1},
+	},
+	LatinOffset: 2,
+}
+
+// keycap tells whether r is written on a key: with a selector and U+20E3 behind it.
+func keycap(r rune) bool { return r >= '0' && r <= '9' || r == '#' || r == '*' }
+
 // emoji tells whether r is a picture.
 func emoji(r rune) bool {
-	return unicode.Is(unicode.So, r) && (r >= 0x2190 && r <= 0x2bff || r >= 0x1f000 && r <= 0x1faff)
+	return (unicode.Is(unicode.So, r) || r == '\u2194') && (r >= 0x2190 && r <= 0x2bff || r >= 0x1f000 && r <= 0x1faff)
 }
 
 // pictured tells whether text ends in an emoji, with or without a selector or a tone of skin.
