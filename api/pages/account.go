@@ -89,7 +89,7 @@ func (h *Handlers) showAccount(w http.ResponseWriter, r *http.Request, o owner, 
 	}
 	p := web.AccountPage{
 		Common: h.common(r, nil), Kind: k, User: o.User.Email, Verified: o.User.EmailVerified, Zone: zoneOf(o.User),
-		MinLength: h.Accounts.MinPasswordLength(),
+		MinLength: h.Accounts.MinPasswordLength(), Confirm: !h.Accounts.NoMail,
 	}
 	if r.Method != http.MethodPost {
 		p.Done = web.Done(r.URL.Query().Get("done"))
@@ -148,7 +148,12 @@ func (h *Handlers) refuseAccount(w http.ResponseWriter, r *http.Request, o owner
 // AccountPage shows a page that needs no more than the user.
 func (h *Handlers) AccountPage(k web.AccountKind) wire.Handler {
 	return h.Account(k, func(w http.ResponseWriter, r *http.Request, o owner) error {
-		return h.showAccount(w, r, o, k, http.StatusOK, func(p *web.AccountPage) { p.Values = valuesOf(o.User) })
+		return h.showAccount(w, r, o, k, http.StatusOK, func(p *web.AccountPage) {
+			p.Values = valuesOf(o.User)
+			if k == web.AccountHome {
+				p.Values["name"] = o.User.Claims.WithComposedName().Name
+			}
+		})
 	})
 }
 

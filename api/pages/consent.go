@@ -73,6 +73,9 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 		return h.goTo(w, r, loginPage, v.handle)
 	}
 	if err := h.checkForm(v.asShown().form("consent"), f.Get("csrf")); err != nil {
+		if list, ok := refuseOutdated(w, r, err); ok && !v.stale {
+			return h.showConsent(w, r, v, http.StatusForbidden, list)
+		}
 		return err
 	}
 	switch f.Get("decision") {

@@ -98,24 +98,37 @@ const cookiesParameter = "cookies"
 
 // meet gives a browser that opens a page without a cookie the cookie, and sends it to the page once more. A browser that
 // comes back without the cookie keeps none: a page says so before a password is typed. A program that does not name HTML
-// gets the page at once. done: the request is answered.
+// gets the page at once. A browser that comes back with the cookie is led to the address without the mark: kept as a
+// bookmark, the mark would say of the next browser that it keeps no cookies. done: the request is answered.
 func (h *Handlers) meet(w http.ResponseWriter, r *http.Request, p page, handle string) (done bool, err error) {
+	marked := r.URL.Query().Has(cookiesParameter)
 	switch {
-	case r.Method == http.MethodPost, h.cookie(r, browserCookie) != "", !web.FitsAddress(handle): // no address of ours has such a handle
+	case r.Method == http.MethodPost, !web.FitsAddress(handle): // no address of ours has such a handle
+		return false, nil
+	case h.cookie(r, browserCookie) != "" && marked:
+		return true, wire.SeeOther(w, h.meetAt(r, p, handle, url.Values{}))
+	case h.cookie(r, browserCookie) != "":
 		return false, nil
 	case !strings.Contains(strings.Join(r.Header["Accept"], ","), "text/html"):
 		h.browserID(w, r)
 		return false, nil
-	case r.URL.Query().Has(cookiesParameter):
+	case marked:
 		return true, problem.New(problem.CookiesOff, "")
 	}
 	h.browserID(w, r)
-	again := url.Values{cookiesParameter: {"set"}}
+	return true, wire.SeeOther(w, h.meetAt(r, p, handle, url.Values{cookiesParameter: {"set"}}))
+}
+
+// meetAt is the address of a page with what it was opened with.
+func (h *Handlers) meetAt(r *http.Request, p page, handle string, q url.Values) string {
 	if handle != "" {
-		again.Set("request", handle)
+		q.Set("request", handle)
 	}
 	if next, ok := nextPage(r); ok {
-		again.Set("next", next.Path())
+		q.Set("next", next.Path())
 	}
-	return true, wire.SeeOther(w, h.pagePath(p, "")+"?"+again.Encode())
+	if len(q) == 0 {
+		return h.pagePath(p, "")
+	}
+	return h.pagePath(p, "") + "?" + q.Encode()
 }

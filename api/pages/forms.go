@@ -65,6 +65,17 @@ func refuseForm(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	}
 }
 
+// refuseOutdated refuses a form that was shown to another session of this browser, such as before a sign-out in another
+// tab. The page is shown again for the user who is logged in now. ok is false for any other error.
+func refuseOutdated(w http.ResponseWriter, r *http.Request, err error) (list []web.Problem, ok bool) {
+	p := problem.From(err)
+	if p.Code != problem.CSRF {
+		return nil, false
+	}
+	refuseForm(w, r, p)
+	return []web.Problem{{Code: string(p.Code)}}, true
+}
+
 // refuseExpired refuses a form whose request had expired. The page shows the request begun again.
 func refuseExpired(w http.ResponseWriter, r *http.Request) []web.Problem {
 	p := problem.New(problem.RequestExpired, "")

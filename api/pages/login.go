@@ -123,6 +123,9 @@ func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, token s
 		return h.goTo(w, r, loginPage, v.handle)
 	}
 	if err := h.checkForm(v.asShown().form("continue"), token); err != nil {
+		if list, ok := refuseOutdated(w, r, err); ok && !v.stale {
+			return h.showLogin(w, r, v, http.StatusForbidden, typedLogin{}, list)
+		}
 		return err
 	}
 	return h.goTo(w, r, consentPage, v.handle)

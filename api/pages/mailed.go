@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/signet-id/signet/api/problem"
@@ -24,6 +25,7 @@ type mailedHandle struct {
 	Invited bool   `json:"invited,omitempty"` // the token is an invitation's
 	Handle  string `json:"handle,omitempty"`
 	Request string `json:"request,omitempty"` // the handle of the pending request to continue; empty: none
+	Done    bool   `json:"done,omitempty"`    // nothing is left to do: the page says so
 	Expires int64  `json:"expires"`
 }
 
@@ -87,14 +89,35 @@ func (h *Handlers) followLink(w http.ResponseWriter, r *http.Request, m mailedHa
 
 // asked redirects from the form that asks for a message to the form that takes its code.
 func (h *Handlers) asked(w http.ResponseWriter, browser string, p page, handle, request string) error {
-	veiled, err := h.veil(browser, mailedHandle{Page: p, Handle: handle, Request: request})
-	if err == nil && !web.FitsAddress(veiled) { // without the request: the person starts again from the app
-		veiled, err = h.veil(browser, mailedHandle{Page: p, Handle: handle})
+	return h.leadTo(w, browser, mailedHandle{Page: p, Handle: handle, Request: request})
+}
+
+// finished leads to the page that says it is done. Loading that page again does nothing.
+func (h *Handlers) finished(w http.ResponseWriter, browser string, p page, request string) error {
+	return h.leadTo(w, browser, mailedHandle{Page: p, Done: true, Request: request})
+}
+
+func (h *Handlers) leadTo(w http.ResponseWriter, browser string, m mailedHandle) error {
+	veiled, err := h.veil(browser, m)
+	if err == nil && !web.FitsAddress(veiled) { // the person starts again from the app
+		m.Request = ""
+		veiled, err = h.veil(browser, m)
 	}
 	if err != nil {
 		return err
 	}
-	return wire.SeeOther(w, h.pagePath(p, veiled))
+	return wire.SeeOther(w, h.pagePath(m.Page, veiled))
+}
+
+// showDone says that it is done, and leads on: to the app, to the account, or to the login page.
+func (h *Handlers) showDone(w http.ResponseWriter, r *http.Request, browser string, m mailedHandle) error {
+	session, err := h.browserOf(r)
+	if err != nil {
+		return err
+	}
+	d := web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: strings.TrimPrefix(string(m.Page), "/"), SignedIn: session != nil}
+	page, err := h.Pages.Done(d)
+	return h.show(w, http.StatusOK, page, err)
 }
 
 // mailed returns m and a code as userstore takes them.

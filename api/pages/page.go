@@ -39,10 +39,14 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
 	e := web.ErrorPage{
 		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
-		TryAgain: h.tryAgain(r, p), AskAgain: h.askAgain(r, p), SignIn: p.Code == problem.RequestMissing || p.Code == problem.RequestInvalid,
+		TryAgain: h.tryAgain(r, p), AskAgain: h.askAgain(r, p),
 	}
+	e.SignIn = e.TryAgain == "" && leadsNowhere[p.Code]
 	if p.Handle != "" {
 		h.leadBack(r, &e, p.Handle)
+	}
+	if p.Code == problem.RequestExpired && e.Back == nil {
+		e.SignIn = true
 	}
 	page, err := h.Pages.Error(e)
 	return h.show(w, pageStatus(p.Kind()), page, err)
@@ -78,13 +82,30 @@ func (h *Handlers) Favicon(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// tryAgain is the page that a person may open again once the browser keeps cookies. A page with a request is bound to the
-// cookie that the browser did not keep: the person starts again from the app.
+// leadsNowhere are the errors that leave a person without a next step but the login page.
+var leadsNowhere = map[problem.Code]bool{
+	problem.RequestMissing: true, problem.RequestInvalid: true, problem.OtherBrowser: true, problem.RequestFinished: true,
+	problem.NotFound: true, problem.MethodNotAllowed: true, problem.CSRF: true,
+}
+
+func (h *Handlers) pageOf(r *http.Request) page {
+	return page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path()))
+}
+
+// tryAgain is the page that a person may open again: once the browser keeps cookies, or for a form that was not sent
+// from this browser as it is now. A page with a request is bound to the cookie that the browser did not keep: the person
+// starts again from the app.
 func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
-	if p.Code != problem.CookiesOff || r.Method == http.MethodPost || r.URL.Query().Has("request") {
+	at, post := h.pageOf(r), r.Method == http.MethodPost
+	switch {
+	case p.Code == problem.CookiesOff && (post || r.URL.Query().Has("request")), p.Code == problem.CSRF && !post:
 		return ""
+	case p.Code != problem.CookiesOff && p.Code != problem.CSRF:
+		return ""
+	case isAccountPage(at) && p.Code == problem.CSRF:
+		return strings.TrimPrefix(string(at), "/")
 	}
-	switch at := page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path())); at {
+	switch at {
 	case loginPage, signupPage, forgotPage, verifyPage:
 		return strings.TrimPrefix(string(at), "/")
 	}
@@ -96,7 +117,7 @@ func (h *Handlers) askAgain(r *http.Request, p *problem.Problem) string {
 	if p.Code != problem.OneTimeInvalid {
 		return ""
 	}
-	switch page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path())) {
+	switch h.pageOf(r) {
 	case resetPage:
 		return strings.TrimPrefix(string(forgotPage), "/")
 	case verifyPage:

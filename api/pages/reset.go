@@ -20,7 +20,13 @@ func (h *Handlers) InviteLink(w http.ResponseWriter, r *http.Request) error {
 
 // ResetPage asks for a new password, and for the code of the message unless its link was followed.
 func (h *Handlers) ResetPage(w http.ResponseWriter, r *http.Request) error {
-	return h.reset(w, r, r.URL.Query().Get("request"))
+	handle := r.URL.Query().Get("request")
+	if handle != "" {
+		if done, err := h.meet(w, r, resetPage, handle); done {
+			return err
+		}
+	}
+	return h.reset(w, r, handle)
 }
 
 func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) error {
@@ -29,8 +35,11 @@ func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) 
 	}
 	browser := h.cookie(r, browserCookie)
 	m, err := h.unveil(handle, browser, resetPage)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case m.Done:
+		return h.showDone(w, r, browser, m)
 	}
 	return h.showReset(w, r, browser, handle, m, http.StatusOK, "", nil)
 }
@@ -41,7 +50,7 @@ func (h *Handlers) showReset(
 ) (err error) {
 	p := web.ResetPage{
 		Common: h.common(r, nil), AskCode: m.Handle != "", First: m.Invited, Code: code,
-		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
+		MinLength: h.Accounts.MinPasswordLength(), Problems: problems, Pending: h.afterwards(r, browser, m.Request).Request,
 	}
 	p.Request = handle
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "reset", request: handle}); err != nil {
@@ -81,8 +90,7 @@ func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
 		refuseForm(w, r, p)
 		return h.showReset(w, r, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), list)
 	}
-	page, err := h.Pages.Done(web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: "reset"})
-	return h.show(w, http.StatusOK, page, err)
+	return h.finished(w, browser, resetPage, m.Request)
 }
 
 // afterwards returns the common part of a page that leads to the login page, with the pending

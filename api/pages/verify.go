@@ -18,22 +18,31 @@ func (h *Handlers) VerifyLink(w http.ResponseWriter, r *http.Request) error {
 // VerifyPage asks for an address to send a message to, or for the code of the message.
 func (h *Handlers) VerifyPage(w http.ResponseWriter, r *http.Request) error {
 	handle := r.URL.Query().Get("request")
-	if handle == "" { // a page with a handle works only in the browser that has the cookie
-		if done, err := h.meet(w, r, verifyPage, ""); done {
-			return err
-		}
+	if done, err := h.meet(w, r, verifyPage, handle); done {
+		return err
 	}
 	return h.verify(w, r, handle)
 }
 
 func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string) error {
 	if handle == "" {
-		return h.showAskVerification(w, r, h.browserID(w, r), http.StatusOK, "", nil)
+		session, err := h.browserOf(r)
+		if err != nil {
+			return err
+		}
+		email := ""
+		if session != nil && !session.User.EmailVerified {
+			email = session.User.Email
+		}
+		return h.showAskVerification(w, r, h.browserID(w, r), http.StatusOK, email, nil)
 	}
 	browser := h.cookie(r, browserCookie)
 	m, err := h.unveil(handle, browser, verifyPage)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case m.Done:
+		return h.showDone(w, r, browser, m)
 	}
 	return h.showVerify(w, r, browser, handle, m, http.StatusOK, "", false, nil)
 }
@@ -96,8 +105,7 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 	_, err = h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
 	switch {
 	case err == nil:
-		page, err := h.Pages.Done(web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: "verify"})
-		return h.show(w, http.StatusOK, page, err)
+		return h.finished(w, browser, verifyPage, m.Request)
 	case errors.Is(err, userstore.ErrNewPassword):
 		refuseForm(w, r, problem.From(err))
 		var missing []web.Problem

@@ -60,6 +60,7 @@ type AccountPage struct {
 	Kind     AccountKind
 	User     string            // email address
 	Verified bool              // the address is
+	Confirm  bool              // it can be confirmed by a message
 	Values   map[string]string // of the form, and of what the first page shows; as stored or as typed
 	Problems []Problem
 	Done     Done
@@ -106,6 +107,7 @@ type AccountEvent struct {
 type accountView struct {
 	Links    []accountLink
 	Verified bool
+	Confirm  bool
 	Values   []accountValue
 	Done     string // name of a text
 	Offer    bool   // to end the other sessions
@@ -157,7 +159,7 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 	}
 	v := p.common(d.Common, string(d.Kind))
 	v.User = clean(d.User, maxUser)
-	a := &accountView{Verified: d.Verified, More: d.More}
+	a := &accountView{Verified: d.Verified, Confirm: d.Confirm && !d.Verified, More: d.More}
 	v.Account = a
 	if slices.Contains(dones, d.Done) && len(d.Problems) == 0 {
 		a.Done, a.Offer = "done."+strings.TrimSuffix(string(d.Done), "-kept"), d.Done == DoneNewKept

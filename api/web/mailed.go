@@ -10,8 +10,9 @@ type AskPage struct {
 // ResetPage asks for a new password.
 type ResetPage struct {
 	Common
-	AskCode   bool // the link of the message was not followed
-	First     bool // there was no password before
+	AskCode   bool   // the link of the message was not followed
+	First     bool   // there was no password before
+	Pending   string // the handle of the request that another message would go on with; empty: none
 	Code      string
 	MinLength int
 	Problems  []Problem
@@ -30,7 +31,8 @@ type VerifyPage struct {
 // DonePage says that the operation is done, and leads to the login page.
 type DonePage struct {
 	Common
-	Done string // reset, verify
+	Done     string // reset, verify
+	SignedIn bool
 }
 
 func codeField(code string) field {
@@ -68,6 +70,7 @@ func (p *Pages) AskVerification(d AskPage) (Page, error) { return p.ask(d, "veri
 // Reset asks for a new password.
 func (p *Pages) Reset(d ResetPage) (Page, error) {
 	v := p.common(d.Common, "reset")
+	v.Pending = d.Pending
 	p.choice(v, "reset")
 	if v.Sent = d.AskCode; d.AskCode {
 		v.Fields = append(v.Fields, codeField(d.Code))
@@ -111,6 +114,6 @@ func (v *view) readFirst(says bool, problems []Problem) {
 func (p *Pages) Done(d DonePage) (Page, error) {
 	v := p.common(d.Common, "done")
 	p.choice(v, "login")
-	v.Title, v.Page = "title."+d.Done+"_done", d.Done
+	v.Title, v.Page, v.SignedIn = "title."+d.Done+"_done", d.Done, d.SignedIn && d.Request == ""
 	return p.render(v, policy{forms: nowhere})
 }

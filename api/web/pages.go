@@ -99,11 +99,13 @@ type view struct {
 	Forgot            bool   // link to the page
 	Page              string // that the form is sent to, where templates are shared
 	First             bool   // there was no password before
+	Pending           string // the handle of a request that another page goes on with; empty: none
 	Sent, NewPassword bool   // a message was asked for; a new password is needed
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
 	SignIn            bool   // a link to the login page
+	SignedIn          bool   // a link to the account in its place
 	TryAgain          string // the page to try again at; empty: none
 	AskAgain          string // the page that asks for another message; empty: none
 	NotBack           string // not_registered, not_proved; empty: nothing to say
