@@ -279,6 +279,10 @@ type Accounts struct {
 	// Whether people who sign up are asked to prove their email address, where there is mail: optional (a message goes to
 	// the address) or off.
 	EmailVerification string `key:"email_verification"`
+
+	// Whether users are told by mail that somebody signed in to their account at the pages in a browser
+	// that did not do so in the last 90 days. Needs mail.
+	NotifyNewDevice bool `key:"notify_new_device"`
 }
 
 // Passwords is the section `passwords`.
