@@ -97,6 +97,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"one-time tokens: what is stored comes back; a newer one ends the older (U-28)", oneTimeTokens, true},
 		{"one-time tokens: what happens to the account ends them (U-27, U-28, P-13)", endedTokens, false},
 		{"one-time tokens: redeemed under every condition, once, and nothing changes without (U-28)", redeemTokens, false},
+		{"one-time tokens: which invitations are open, and until when", openInvitations, false},
 		{"race: many redemptions of one token, one wins (P-02)", raceTokens, false},
 		{"race: a reset against what ends tokens, and a login (P-02, P-13)", raceTokensEnd, false},
 		{"race: requests never exceed the budget of an address, nor codes their tries (P-01)", raceMailRequests, true},
