@@ -281,6 +281,10 @@ type Accounts struct {
 	// message, and nobody has to follow it) or off (a sign-up sends none). Not given: required with
 	// `mail.smtp`, optional where messages go to files, else off.
 	EmailVerification string `key:"email_verification"`
+
+	// Whether users are told by mail that somebody signed in to their account at the pages in a browser
+	// that did not do so in the last 90 days. Needs mail.
+	NotifyNewDevice bool `key:"notify_new_device"`
 }
 
 // Passwords is the section `passwords`.

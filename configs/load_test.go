@@ -124,6 +124,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"accounts.signup":                   "false",
 		"accounts.json_login":               "false",
 		"accounts.email_verification":       "off",
+		"accounts.notify_new_device":        "true",
 		"passwords.min_length":              "8",
 		"passwords.breach_check_url":        "https://breaches.example/range",
 		"passwords.argon2.memory":           "46MiB",

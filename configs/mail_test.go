@@ -32,6 +32,8 @@ func TestMailFaults(t *testing.T) {
 		"a password file that is none":     {[]string{"SIGNET_MAIL_SMTP=smtps://ada@mail.example.com", "SIGNET_MAIL_FROM=a@example.com", "SIGNET_MAIL_PASSWORD_FILE=" + secret + "x"}, "mail.password_file"},
 		"a misspelt key":                   {[]string{"SIGNET_MAIL_SMPT=smtps://mail.example.com"}, "SIGNET_MAIL_SMTP"},
 		"a section that is a text":         {[]string{"SIGNET_MAIL=smtps://mail.example.com"}, "SIGNET_MAIL"},
+		"notices of new browsers, files":   {[]string{"SIGNET_ACCOUNTS_NOTIFY_NEW_DEVICE=true"}, ""},
+		"notices of new browsers, no mail": {[]string{"SIGNET_ACCOUNTS_NOTIFY_NEW_DEVICE=true", "SIGNET_ISSUER=https://id.example.com"}, "needs mail; set mail.smtp"},
 		"something else than the S of TLS": {[]string{"SIGNET_MAIL_SMTP=smtp+insecure://mail.example.com", "SIGNET_MAIL_FROM=a@example.com"}, "is not the URL of a mail server"},
 	} {
 		loaded, _, err := Load(Input{File: write(t, ""), Env: c.env})

@@ -114,6 +114,12 @@ var checks = []check{
 	{keys: []string{"accounts.email_verification"}, rule: func(c Config) string {
 		return notOneOf(c.EmailVerification(), VerificationRequired, VerificationOptional, VerificationOff)
 	}},
+	{keys: []string{"accounts.notify_new_device", "mail.smtp"}, rule: func(c Config) string {
+		if c.Accounts.NotifyNewDevice && !c.HasMail() {
+			return "needs mail; set mail.smtp and mail.from, or leave it out"
+		}
+		return ""
+	}},
 	{keys: []string{"mail.smtp"}, rule: func(c Config) string { return badSMTP(c.Mail.SMTP) }},
 	{keys: []string{"mail.from"}, rule: func(c Config) string { return badMailbox(c.Mail.From) }},
 	{keys: []string{"mail.reply_to"}, rule: func(c Config) string { return badMailbox(c.Mail.ReplyTo) }},

@@ -21,6 +21,7 @@ type PageLogin struct {
 	Name     string // email address or username
 	Password string
 	Device   string // the value of the browser's device cookie; empty: none
+	Signup   bool   // this login is made by the form of a sign-up
 	Replaces string // the value of the session cookie, whose session ends with this login; empty: none
 }
 
@@ -47,6 +48,7 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 		return Browser{}, "", err
 	}
 	defer i.Accounts.Release(ctx, verified)
+	verified.Signup = l.Signup
 	now := i.now() // after the hashing
 	secret := i.NewID() + i.NewID()
 	origin := audit.OriginOf(ctx)

@@ -58,8 +58,11 @@ type Accounts struct {
 	BreachRange func(ctx context.Context, prefix string) (string, error)
 	// NoMail is true if no messages are sent; then none are stored. Otherwise users learn by mail
 	// what happened to their account.
-	NoMail        bool
-	SignupEnabled bool // for Register; RegisterByOperator ignores it
+	NoMail bool
+	// NotifyNewDevice sends users a message about a login at the pages in a browser that the throttle
+	// does not remember for them. Without mail it has no effect.
+	NotifyNewDevice bool
+	SignupEnabled   bool // for Register; RegisterByOperator ignores it
 	// Throttle counts guesses and sign-ups. If it is missing, every check of a secret and every
 	// sign-up fails; NoThrottle lets all of them through.
 	Throttle *Throttle

@@ -15,6 +15,7 @@ type Verified struct {
 	User   User
 	Client Client
 	Rehash string // set when the stored hash should be replaced
+	Signup bool   // set by the caller: this login is made by the form of a sign-up
 
 	reservation *reservation
 }

@@ -40,6 +40,7 @@ func (a *Accounts) StartSession(
 	}
 	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by the password
 	e := audit.New(audit.As(ctx, self, "", s.ID), s.AuthTime, audit.LoginSucceeded, audit.User(v.User.ID))
+	e.Messages = a.newDevice(ctx, v, s.AuthTime)
 	err := a.Store.StartSession(ctx, start, e)
 	if err == nil {
 		v.reservation.markReturned()
@@ -72,11 +73,11 @@ func (t *Throttle) device(ctx context.Context, subject string) (BudgetKey, error
 // byDevice lets a browser that has logged in to the account before use a budget of its own, from
 // any network: strangers on its network who use up that network's budget do not lock its user out
 // (U-13). A browser that is not remembered is counted by its network. The read is made for known
-// and unknown names alike.
-func (t *Throttle) byDevice(ctx context.Context, subject string, r *Reserve, at time.Time) error {
+// and unknown names alike. known reports whether the browser is remembered.
+func (t *Throttle) byDevice(ctx context.Context, subject string, r *Reserve, at time.Time) (known bool, err error) {
 	device, err := t.device(ctx, subject)
 	if device == (BudgetKey{}) || err != nil {
-		return err
+		return false, err
 	}
 	byNetwork := *r
 	r.Own, r.At = device, at
@@ -84,5 +85,5 @@ func (t *Throttle) byDevice(ctx context.Context, subject string, r *Reserve, at 
 	if err == nil && !tallies.Remembered {
 		*r = byNetwork
 	}
-	return err
+	return tallies.Remembered, err
 }

@@ -349,6 +349,9 @@ type OneTimeTokens interface {
 	// RedeemToken spends a token and makes its change, in one transaction. ErrConflict: the token is
 	// not live.
 	RedeemToken(ctx context.Context, r Redemption, events ...audit.Event) error
+	// InvitedUntil returns when the open invitations of users without a password end, by user id: of
+	// invitations that wait in the outbox, and of live tokens.
+	InvitedUntil(ctx context.Context, ids []string, now time.Time) (map[string]time.Time, error)
 	// RemoveExpiredTokens deletes at most limit tokens, as many requests and as many pending sign-ups
 	// that ended before now. It returns how many rows it deleted.
 	RemoveExpiredTokens(ctx context.Context, now time.Time, limit int) (int, error)

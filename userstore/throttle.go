@@ -144,10 +144,15 @@ func (t *Throttle) admit(
 		OwnLimit: ownLimit, StrangersLimit: strangersLimit,
 	}
 	t.countFailures(ctx, k, &r)
-	if err := t.byDevice(ctx, subject, &r, now()); err != nil {
+	known, err := t.byDevice(ctx, subject, &r, now())
+	if err != nil {
 		return nil, err
 	}
-	return t.reserve(ctx, now, r, pendingFor, target, "guesses")
+	h, err := t.reserve(ctx, now, r, pendingFor, target, "guesses")
+	if h != nil {
+		h.knownDevice = known
+	}
+	return h, err
 }
 
 // countFailures adds to r the budgets of its network and of the block around that, where they are
@@ -246,9 +251,10 @@ func (t *Throttle) reserve(
 
 // reservation is an attempt that was let through. nil is an attempt that is not counted.
 type reservation struct {
-	throttle *Throttle
-	attempt  Attempt
-	over     bool
+	throttle    *Throttle
+	attempt     Attempt
+	knownDevice bool // a browser that is remembered for the account
+	over        bool
 }
 
 // fail counts the attempt as wrong and stores the events with it. If the store fails, the attempt

@@ -129,11 +129,12 @@ func TestP14TheOutboxHoldsNoSecret(t *testing.T) {
 // P-15, F-37: no request waits for a mail server that is dead or says nothing, and none fails because of it.
 func TestP15NoRequestWaitsForMail(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		held := make(chan struct{}, 16)
+		held, release := make(chan struct{}, 16), make(chan struct{})
 		silent := mailtest.Script(t, func(line string) string {
 			if line == "" {
 				held <- struct{}{}
-				return "…"
+				<-release
+				return "421 closing"
 			}
 			return "250 fine"
 		})
@@ -145,23 +146,21 @@ func TestP15NoRequestWaitsForMail(t *testing.T) {
 			worker := s.Replicas[0].Mail
 			worker.Way, worker.Poll, worker.AtOnce = way, time.Millisecond, 2
 			ctx, stop := context.WithCancel(t.Context())
-			worker.Lease = 4 * time.Second // a send is cut off after two
+			worker.Lease = 2 * time.Hour // a send is cut off after one
 			ended := make(chan struct{})
 			go func() { defer close(ended); worker.Run(ctx) }()
-			var slowest time.Duration
 			for n := range 6 {
 				u := s.SignUp(name + string(rune('a'+n)))
 				session := s.Login(u)
-				start := time.Now()
+				// A request that waited for the mail server would never be answered.
 				s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: session.Access,
 					Body: apitest.Fields{"current_password": u.Password, "new_password": s.Secret("planted anew " + u.Password)}}).Want(204, "")
-				slowest = max(slowest, time.Since(start))
 				if name == "silent" && n == 0 {
 					<-held // the mail server has its connection, and says nothing
 				}
 			}
-			if slowest > 1500*time.Millisecond {
-				t.Errorf("%s: a request took %s", name, slowest)
+			if name == "silent" {
+				close(release)
 			}
 			stop()
 			<-ended

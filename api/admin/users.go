@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/profile"
@@ -13,11 +15,32 @@ import (
 // adminUserDoc is an account as an admin sees it.
 type adminUserDoc struct {
 	profile.Document
-	HasPassword bool `json:"has_password"`
+	HasPassword  bool       `json:"has_password"`
+	InvitedUntil *time.Time `json:"invited_until,omitempty"` // absent: there is no open invitation
 }
 
-func adminUserOf(u userstore.User) adminUserDoc {
-	return adminUserDoc{profile.Of(u), u.PasswordHash != ""}
+// usersOf returns accounts as an admin sees them.
+func (h *Handlers) usersOf(ctx context.Context, users ...userstore.User) ([]adminUserDoc, error) {
+	invited, err := h.Accounts.InvitedUntil(ctx, users...)
+	if err != nil {
+		return nil, err
+	}
+	docs := make([]adminUserDoc, len(users))
+	for i, u := range users {
+		docs[i] = adminUserDoc{Document: profile.Of(u), HasPassword: u.PasswordHash != ""}
+		if until, ok := invited[u.ID]; ok {
+			docs[i].InvitedUntil = &until
+		}
+	}
+	return docs, nil
+}
+
+func (h *Handlers) writeUser(w http.ResponseWriter, r Request, status int, u userstore.User) error {
+	docs, err := h.usersOf(r.Context(), u)
+	if err != nil {
+		return err
+	}
+	return wire.WriteJSON(w, status, docs[0])
 }
 
 // Sizes of a page.
@@ -47,7 +70,7 @@ func (h *Handlers) ListUsers(w http.ResponseWriter, r Request) error {
 	out := struct {
 		Users      []adminUserDoc `json:"users"`
 		NextCursor string         `json:"next_cursor,omitempty"` // absent: this is the last page
-	}{Users: []adminUserDoc{}}
+	}{}
 	var users []userstore.User
 	if storable(ask.Text, ask.Role) {
 		var err error
@@ -63,8 +86,9 @@ func (h *Handlers) ListUsers(w http.ResponseWriter, r Request) error {
 			return err
 		}
 	}
-	for _, u := range users {
-		out.Users = append(out.Users, adminUserOf(u))
+	var err error
+	if out.Users, err = h.usersOf(r.Context(), users...); err != nil {
+		return err
 	}
 	return wire.WriteJSON(w, http.StatusOK, out)
 }
@@ -99,7 +123,7 @@ func (h *Handlers) CreateUser(w http.ResponseWriter, r Request) error {
 		return err
 	}
 	w.Header().Set("Location", h.IssuerPath+"/v1/admin/users/"+user.ID)
-	return wire.WriteJSON(w, http.StatusCreated, adminUserOf(user))
+	return h.writeUser(w, r, http.StatusCreated, user)
 }
 
 func (h *Handlers) GetUser(w http.ResponseWriter, r Request) error {
@@ -112,7 +136,7 @@ func (h *Handlers) answerUser(w http.ResponseWriter, r Request) error {
 	if err != nil {
 		return err
 	}
-	return wire.WriteJSON(w, http.StatusOK, adminUserOf(user))
+	return h.writeUser(w, r, http.StatusOK, user)
 }
 
 // DeleteUser demands no password, because the admin does not know it.

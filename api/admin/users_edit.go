@@ -73,7 +73,7 @@ func (h *Handlers) editUser(w http.ResponseWriter, r Request, edit func(*usersto
 	if err != nil {
 		return profile.AsPreferredUsername(err)
 	}
-	return wire.WriteJSON(w, http.StatusOK, adminUserOf(user))
+	return h.writeUser(w, r, http.StatusOK, user)
 }
 
 // GrantRole gives the user a role; a role that the user has already stays.

@@ -152,10 +152,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 			JWKSMaxAge: 5 * time.Minute, ClockSkew: skew, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour,
 		},
 	}
-	pages, err := web.New(web.Options{Service: "Test", Base: s.issuerPath})
-	if err != nil {
-		t.Fatal(err)
-	}
+	pages := pagesUnder(t, s.issuerPath)
 	r.Accounts = &userstore.Accounts{MinPassword: 15, SignupEnabled: true, Verification: userstore.VerificationOff}
 	r.Issuer = &issuer.Issuer{
 		URL:            o.IssuerURL,
@@ -205,6 +202,24 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	r.HTTP.Start()
 	t.Cleanup(r.HTTP.Close)
 	return r
+}
+
+var madePages sync.Map // by base
+
+// pagesUnder returns the pages of the test service, which are made once for all servers: nothing in
+// them changes, and to parse and escape the templates of every language takes longer than all else
+// that a server needs to start.
+func pagesUnder(t testing.TB, base string) *web.Pages {
+	t.Helper()
+	if made, ok := madePages.Load(base); ok {
+		return made.(*web.Pages)
+	}
+	pages, err := web.New(web.Options{Service: "Test", Base: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	madePages.Store(base, pages)
+	return pages
 }
 
 // Advance moves the clock, in steps that a running server would have polled in.

@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/signet-id/signet/internal/outbox"
@@ -85,4 +86,28 @@ func (s *Server) MailOf(kind outbox.Kind) Mail {
 func random32() string {
 	a, b := random(), random()
 	return Encode(string(a[:]) + string(b[:]))
+}
+
+// SignUpPending signs up where addresses have to be proved first, and returns the handle.
+func (s *Server) SignUpPending(email string) (u User, handle string) {
+	s.T.Helper()
+	u = User{Email: email, Password: s.Secret("planted password of a pending sign-up " + random32())}
+	var answer struct{ Handle string }
+	s.Do(Request{Method: "POST", Path: "/v1/signup", Body: Fields{"email": u.Email, "password": u.Password}}).
+		Want(http.StatusAccepted, "").JSON(&answer)
+	return u, answer.Handle
+}
+
+// Operated makes an account as an operator does.
+func (s *Server) Operated(email string, verified bool) User {
+	s.T.Helper()
+	u := User{Email: email, Password: s.Secret("planted password of an operator's " + random32())}
+	made, err := s.Replicas[0].Accounts.RegisterByOperator(s.T.Context(), userstore.OperatorUser{
+		NewUser: userstore.NewUser{Email: u.Email, Password: u.Password}, EmailVerified: verified,
+	})
+	if err != nil {
+		s.T.Fatalf("make an account: %v", err)
+	}
+	u.ID = made.ID
+	return u
 }

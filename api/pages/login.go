@@ -41,6 +41,7 @@ func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) 
 // typedLogin is what a person typed into the login form.
 type typedLogin struct {
 	name, password string
+	signup         bool // the form is that of a sign-up
 	stay           bool // stay signed in after the browser is closed
 }
 
@@ -135,7 +136,8 @@ func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, token s
 // long as the session lasts if the person wants to stay signed in.
 func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit, typed typedLogin) (*issuer.Browser, error) {
 	b, secret, err := h.Issuer.StartBrowserSession(r.Context(), issuer.PageLogin{
-		Name: typed.name, Password: typed.password, Device: v.browser, Replaces: h.cookie(r, sessionCookie),
+		Name: typed.name, Password: typed.password, Device: v.browser, Signup: typed.signup,
+		Replaces: h.cookie(r, sessionCookie),
 	})
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func TestForgottenPasswordAtThePages(t *testing.T) {
 				reset.Submit("reset-submit", map[string]string{"code": mail.Code, "new_password": "short"}).WantPage(400, "reset-submit")
 				reset.Submit("reset-submit", map[string]string{"code": mail.Code, "new_password": ""}).WantPage(400, "reset-submit")
 				done := reset.Submit("reset-submit", fields)
-				if done.Status != 200 || !strings.Contains(done.Text(), "Your password is changed") {
+				if done.Status != 200 || !strings.Contains(done.Text(), "Your password is set") {
 					t.Fatalf("%d %s", done.Status, done.Text())
 				}
 				if page := reset.Submit("reset-submit", fields); page.Status != 400 {

@@ -105,7 +105,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
 	}
 	h.Accounts.FirstVerification(r.Context(), user) // the session of this browser is what keeps the password
-	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password")})
+	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password"), signup: true})
 	if err != nil {
 		// The account exists, so this is no failure: the user logs in on the login page.
 		return h.goTo(w, r, loginPage, v.handle)
@@ -130,7 +130,7 @@ func (h *Handlers) sentTwice(w http.ResponseWriter, r *http.Request, v visit, re
 			return nil, problem.From(err)
 		}
 	}
-	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password")})
+	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password"), signup: true})
 	if err == nil {
 		return b, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signet-id/signet/internal/device"
 	"github.com/signet-id/signet/internal/languages"
 )
 
@@ -129,7 +130,7 @@ type moment struct{ Text, Machine string }
 type accountSession struct {
 	ID, App, Address  string
 	Current           bool
-	Device            device
+	Device            device.Device
 	SignedIn, LastUse moment
 }
 
@@ -145,7 +146,7 @@ type accountEvent struct {
 	At           moment
 	ByAdmin      bool
 	App, Address string
-	Device       device
+	Device       device.Device
 	Fields       []string
 }
 
@@ -236,7 +237,7 @@ func (a *accountView) fill(l *languages.Language, d AccountPage, zone *time.Loca
 	for _, s := range d.Sessions {
 		a.Others = a.Others || !s.Current
 		a.Sessions = append(a.Sessions, accountSession{
-			ID: s.ID, App: clean(s.App, maxName), Current: s.Current, Device: deviceOf(s.UserAgent), Address: clean(s.Address, maxLine),
+			ID: s.ID, App: clean(s.App, maxName), Current: s.Current, Device: device.Of(s.UserAgent), Address: clean(s.Address, maxLine),
 			SignedIn: momentOf(s.SignedIn, zone), LastUse: momentOf(s.LastUse, zone),
 		})
 	}
@@ -253,7 +254,7 @@ func (a *accountView) fill(l *languages.Language, d AccountPage, zone *time.Loca
 	for _, e := range d.Events {
 		shown := accountEvent{
 			Text: "event." + e.Name, Name: clean(e.Name, maxLine), At: momentOf(e.At, zone), ByAdmin: e.ByAdmin,
-			App: clean(e.App, maxName), Address: clean(e.Address, maxLine), Device: deviceOf(e.UserAgent),
+			App: clean(e.App, maxName), Address: clean(e.Address, maxLine), Device: device.Of(e.UserAgent),
 		}
 		if l.Text("pages."+shown.Text) == "" || e.Name == "other" {
 			shown.Text = "event.other"

@@ -29,7 +29,7 @@ func (p *process) post(t testing.TB, path, id, secret, body string) (status int,
 	if id != "" {
 		r.SetBasicAuth(id, secret)
 	}
-	client := http.Client{Timeout: 10 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	res, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -11,14 +11,18 @@ import (
 // and no connection is open when the server decides whether to stop.
 func TestDrainNotice(t *testing.T) {
 	t.Parallel()
-	p := start(t, nil, "SIGNET_HTTP_DRAIN_NOTICE=3s")
+	p := start(t, nil, "SIGNET_HTTP_DRAIN_NOTICE=8s")
 	p.signal(t, syscall.SIGTERM)
 	begin := time.Now()
 	p.until(t, "readiness says no", func() bool { return p.status("/readyz") == http.StatusServiceUnavailable })
-	if took := time.Since(begin); took > time.Second {
+	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("readiness says no after %s", took)
 	}
-	for time.Since(begin) < 2500*time.Millisecond {
+	for range 25 {
+		if time.Since(begin) > 5*time.Second {
+			t.Log("this machine is too busy to ask more often within the notice")
+			break
+		}
 		if got := p.status("/.well-known/jwks.json"); got != http.StatusOK {
 			t.Fatalf("%s after the signal: %d", time.Since(begin), got)
 		}
@@ -27,8 +31,8 @@ func TestDrainNotice(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	code, _ := p.wait(t, 10*time.Second)
-	if took := time.Since(begin); code != exitOK || took < 2800*time.Millisecond || took > 8*time.Second {
+	code, _ := p.wait(t, time.Minute)
+	if took := time.Since(begin); code != exitOK || took < 7800*time.Millisecond || took > 24*time.Second {
 		t.Errorf("exit code %d after %s", code, took)
 	}
 }
@@ -55,7 +59,7 @@ func TestDrainNoticeEnds(t *testing.T) {
 				p.until(t, "the drain has begun", func() bool { return p.status("/readyz") != http.StatusOK })
 				p.signal(t, c.signals[1])
 			}
-			if code, took := p.wait(t, 5*time.Second); code != c.code {
+			if code, took := p.wait(t, 30*time.Second); code != c.code {
 				t.Errorf("exit code %d after %s", code, took)
 			}
 		})

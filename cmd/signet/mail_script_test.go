@@ -53,7 +53,7 @@ func cmdLetters(ts *testscript.TestScript, _ bool, args []string) {
 	serversMu.Unlock()
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	for end := time.Now().Add(30 * time.Second); len(server.Letters()) < want && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); len(server.Letters()) < want && time.Now().Before(end); {
 		time.Sleep(20 * time.Millisecond)
 	}
 	letters := server.Letters()

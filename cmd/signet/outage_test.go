@@ -91,7 +91,7 @@ func TestTheStoreGoesAway(t *testing.T) {
 
 	post := func(path, body string) (int, http.Header, string) {
 		t.Helper()
-		client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+		client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 		resp, err := client.Post(p.base+path, "application/json", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestTheStoreGoesAway(t *testing.T) {
 		t.Errorf("the session was lost: %d %s", status, text)
 	}
 	p.signal(t, syscall.SIGTERM)
-	if code, _ := p.wait(t, 15*time.Second); code != 0 {
+	if code, _ := p.wait(t, time.Minute); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, p.errOut)
 	}
 	if log := p.errOut.String(); strings.Contains(log, tokens.Refresh) || strings.Contains(log, "a long enough passphrase") {

@@ -138,7 +138,7 @@ func cmdRefused(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdReady(ts *testscript.TestScript, _ bool, _ []string) {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		req, err := http.NewRequest(http.MethodGet, ts.Getenv("BASE")+"/readyz", nil)
 		ts.Check(err)
 		req.Close = true

@@ -312,6 +312,8 @@ func accountSettings(c configs.Config, bound string) *userstore.Accounts {
 		NoMail:        !c.HasMail(),
 		SignupEnabled: c.Accounts.Signup,
 		Verification:  verification(c),
+
+		NotifyNewDevice: c.Accounts.NotifyNewDevice,
 	}
 }
 

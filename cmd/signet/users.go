@@ -23,7 +23,7 @@ const adminRole = "admin"
 
 func (a *app) usersCommand() *cobra.Command {
 	return group("users", "Make, show and change accounts",
-		a.usersCreate(), a.usersList(), a.usersShow(), a.usersUpdate(), a.usersInvite(),
+		a.usersCreate(), a.usersList(), a.usersShow(), a.usersUpdate(), a.usersInvite(), a.usersVerifyEmail(),
 		a.usersActive("disable", "Refuse an account and end its sessions at once", false),
 		a.usersActive("enable", "Let a disabled account log in again", true),
 		a.usersDelete(), a.usersSetPassword(), a.usersSessions(), a.usersRevokeSessions(),
@@ -46,25 +46,34 @@ func (a *app) usersCreate() *cobra.Command {
 		Long: `Make an account, also when sign-up is closed.
 
 The password is asked for on a terminal, or read from a file or standard input with
---password-file; it is never an argument, which other users of the machine could see.`,
+--password-file; it is never an argument, which other users of the machine could see.
+With --invite there is none: the user is sent a message to set one.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context, _ []string) error {
-			if n.Email == "" {
+			switch {
+			case n.Email == "":
 				return misusef("an account needs --email")
+			case n.Invite && passwordFile != "":
+				return misusef("give --invite or --password-file; an invited user chooses the password")
 			}
 			return a.withAccounts(ctx, func(accounts *userstore.Accounts, _ *sqlstore.DB) error {
 				if admin && !slices.Contains(n.Roles, adminRole) {
 					n.Roles = append(n.Roles, adminRole)
 				}
-				var err error
-				if n.Password, err = a.readPassword(passwordFile); err != nil {
-					return err
+				switch {
+				case n.Invite && accounts.NoMail:
+					return errNoMail
+				case !n.Invite:
+					var err error
+					if n.Password, err = a.readPassword(passwordFile); err != nil {
+						return err
+					}
 				}
 				u, err := accounts.RegisterByOperator(ctx, n)
 				if err != nil {
 					return explainUser(err)
 				}
-				return a.showUser(u)
+				return a.showUser(ctx, accounts, u)
 			})
 		}),
 	}
@@ -79,6 +88,7 @@ The password is asked for on a terminal, or read from a file or standard input w
 	f.BoolVar(&n.IsStaff, "staff", false, "set is_staff, a profile flag without authority")
 	f.BoolVar(&n.EmailVerified, "email-verified", false, "declare the email address verified")
 	f.StringVar(&passwordFile, "password-file", "", "read the password from this `file`; - is standard input")
+	f.BoolVar(&n.Invite, "invite", false, "send the user a message to set the password")
 	return cmd
 }
 
@@ -89,8 +99,8 @@ func (a *app) usersShow() *cobra.Command {
 		Long:  "Show one account. " + userHelp,
 		Args:  oneUser,
 		RunE: action(func(ctx context.Context, args []string) error {
-			return a.withUser(ctx, args[0], func(_ *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
-				return a.showUser(u)
+			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
+				return a.showUser(ctx, accounts, u)
 			})
 		}),
 	}
@@ -215,7 +225,11 @@ func (a *app) showChanged(ctx context.Context, accounts *userstore.Accounts, id,
 		return err
 	}
 	if a.asJSON {
-		return a.printJSON(document(u))
+		invited, err := invitationsOf(ctx, accounts, u)
+		if err != nil {
+			return err
+		}
+		return a.printJSON(invited.document(u))
 	}
 	_, err = fmt.Fprintln(a.out, printable.Text(fmt.Sprintf(text, u.Email)))
 	return err
@@ -247,9 +261,11 @@ type userDocument struct {
 	IsStaff     bool     `json:"is_staff"`
 	Roles       []string `json:"roles"`
 	HasPassword bool     `json:"has_password"`
-	CreatedAt   *string  `json:"created_at"`
-	UpdatedAt   *string  `json:"updated_at"`
-	LastLoginAt *string  `json:"last_login_at"`
+	// InvitedUntil is absent if there is no open invitation.
+	InvitedUntil *string `json:"invited_until,omitempty"`
+	CreatedAt    *string `json:"created_at"`
+	UpdatedAt    *string `json:"updated_at"`
+	LastLoginAt  *string `json:"last_login_at"`
 }
 
 func document(u userstore.User) userDocument {
@@ -264,17 +280,17 @@ func document(u userstore.User) userDocument {
 	}
 }
 
-func (a *app) showUser(u userstore.User) error {
+func (a *app) showUser(ctx context.Context, accounts *userstore.Accounts, u userstore.User) error {
+	invited, err := invitationsOf(ctx, accounts, u)
+	if err != nil {
+		return err
+	}
 	if a.asJSON {
-		return a.printJSON(document(u))
+		return a.printJSON(invited.document(u))
 	}
 	verified := "not verified"
 	if u.EmailVerified {
 		verified = "verified"
-	}
-	password := "none; cannot log in with one"
-	if u.PasswordHash != "" {
-		password = "set"
 	}
 	return a.table(nil, [][]string{
 		{"id", u.ID},
@@ -284,7 +300,7 @@ func (a *app) showUser(u userstore.User) error {
 		{"state", state(u)},
 		{"roles", dash(strings.Join(u.Roles, ", "))},
 		{"staff", map[bool]string{true: "yes", false: "no"}[u.IsStaff]},
-		{"password", password},
+		{"password", invited.password(u)},
 		{"created", readable.Instant(u.CreatedAt)},
 		{"changed", readable.Instant(u.UpdatedAt)},
 		{"last login", readable.Instant(u.LastLoginAt)},

@@ -10,6 +10,9 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
+// errNoMail refuses an invitation that nothing would send.
+var errNoMail = errors.New("there is no mail; set mail.smtp")
+
 // usersInvite puts the message into the outbox; a running server sends it.
 func (a *app) usersInvite() *cobra.Command {
 	return &cobra.Command{
@@ -25,9 +28,9 @@ and a newer one ends the one before.`,
 				err := accounts.Invite(ctx, u.ID)
 				switch {
 				case errors.Is(err, userstore.ErrHasPassword):
-					return errors.New("the account has a password; whoever forgot it asks for a message on the login page")
+					return errors.New("the account has a password; its owner can ask for a new one on the login page")
 				case errors.Is(err, userstore.ErrNoMail):
-					return errors.New("there is no mail; set mail.smtp")
+					return errNoMail
 				case errors.Is(err, userstore.ErrAccountDisabled):
 					return errors.New("the account is disabled; enable it first: signet users enable")
 				case err != nil:

@@ -19,7 +19,8 @@ func (a *app) usersList() *cobra.Command {
 		Short: "List the accounts, oldest first",
 		Long: `List the accounts, oldest first, or those that every flag which is given is true of.
 
---search finds a part of an email address or username, however it is spelled, or an id.`,
+--search finds a part of an email address or username, however it is spelled, or an id.
+An account in the state "invited" has no password yet, and an open invitation to set one.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context, _ []string) error {
 			switch {
@@ -37,14 +38,19 @@ func (a *app) usersList() *cobra.Command {
 				return err
 			}
 			defer db.Close()
+			accounts := &userstore.Accounts{Store: db, Now: a.now}
+			var invited invitations // of the present page
 			users := func(yield func([]userstore.User) error) error {
-				return pages(limit, func(after *userstore.User, size int) ([]userstore.User, error) {
+				return pages(limit, func(after *userstore.User, size int) (page []userstore.User, err error) {
 					q.After, q.Limit = after, size
-					return db.ListUsers(ctx, q)
+					if page, err = db.ListUsers(ctx, q); err == nil {
+						invited, err = invitationsOf(ctx, accounts, page...)
+					}
+					return page, err
 				}, yield)
 			}
 			if a.asJSON {
-				return listJSON(a, users, func(u userstore.User) any { return document(u) })
+				return listJSON(a, users, func(u userstore.User) any { return invited.document(u) })
 			}
 			none := "No account is like that."
 			if q == (userstore.UserQuery{}) {
@@ -52,8 +58,8 @@ func (a *app) usersList() *cobra.Command {
 			}
 			header := a.columnsOf("EMAIL", "USERNAME", "STATE", "ROLES", "LAST LOGIN").and("CREATED", "ID")
 			return listTable(a, a.list(2, 4), header, users, func(u userstore.User) []string {
-				return a.columnsOf(u.Email, dash(u.Username), state(u), dash(strings.Join(u.Roles, ",")), readable.Instant(u.LastLoginAt)).
-					and(readable.Instant(u.CreatedAt), u.ID)
+				return a.columnsOf(u.Email, dash(u.Username), invited.state(u), dash(strings.Join(u.Roles, ",")),
+					readable.Instant(u.LastLoginAt)).and(readable.Instant(u.CreatedAt), u.ID)
 			}, none)
 		}),
 	}

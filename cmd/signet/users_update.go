@@ -88,7 +88,7 @@ An empty value takes away what is there. A new email address is not verified unl
 			if err != nil {
 				return explainUser(err)
 			}
-			return a.showUser(u)
+			return a.showUser(ctx, accounts, u)
 		})
 	})
 	return cmd

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/language"
 
@@ -110,7 +111,9 @@ func (s *Set) Of(tag string) *Language {
 // Default is the language for people who want none that there is.
 func (s *Set) Default() *Language { return s.list[0] }
 
-func readAll() (map[string]*Language, error) {
+// readAll reads the embedded files by tag. The pages and the messages both need them, and no program
+// changes them, so they are read once.
+var readAll = sync.OnceValues(func() (map[string]*Language, error) {
 	all := map[string]*Language{}
 	var problems []error
 	for _, tag := range Tags() {
@@ -131,7 +134,7 @@ func readAll() (map[string]*Language, error) {
 		all[tag] = l
 	}
 	return all, errors.Join(problems...)
-}
+})
 
 // read parses the file of a language.
 func read(tag string, raw []byte) (*Language, error) {

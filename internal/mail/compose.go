@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signet-id/signet/internal/device"
+	"github.com/signet-id/signet/internal/languages"
 	"github.com/signet-id/signet/internal/outbox"
 )
 
 // Composer makes letters of the messages in the outbox. Its fields come from the operator; of a
-// message it shows only the address and the time.
+// message it shows only the address, the time, and a device by its names from fixed lists.
 type Composer struct {
 	From    Address
 	ReplyTo Address // optional: zero
@@ -55,6 +57,9 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 		"{address}": to.String(),
 		"{time}":    m.At.UTC().Format("2006-01-02 15:04") + " UTC",
 	}
+	if m.Kind == outbox.NewDevice {
+		values["{device}"] = deviceName(language, m.Device)
+	}
 	if contents.Link != "" {
 		values["{link}"], values["{code}"] = strings.TrimRight(c.Issuer, "/")+contents.Link, contents.Code
 	}
@@ -93,6 +98,14 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 	}
 	l.HTML = html.String()
 	return l, nil
+}
+
+// deviceName returns how people know a device. The pages use the same texts.
+func deviceName(l *languages.Language, d device.Device) string {
+	if !d.Known() {
+		return l.Text("pages.account.device.unknown")
+	}
+	return strings.NewReplacer("{browser}", d.Browser, "{system}", d.System).Replace(l.Text("pages.account.device"))
 }
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)

@@ -90,7 +90,7 @@ func TestSMTPWays(t *testing.T) {
 			if c.change != nil {
 				c.change(way, server)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			answer, err := way.Send(ctx, letter(t, "bob@example.test"))
 			if server.Logins() != c.logins {
@@ -214,7 +214,7 @@ func TestSMTPThatIsSlow(t *testing.T) {
 				_, err := parse(t, url).Send(ctx, letter(t, "bob@example.test"))
 				cancel()
 				var f *mail.Fault
-				if took := time.Since(start); !errors.As(err, &f) || f.Final || took > 5*time.Second {
+				if took := time.Since(start); !errors.As(err, &f) || f.Final || took > time.Minute {
 					t.Errorf("%s: %v after %s", how, err, took)
 				}
 			}

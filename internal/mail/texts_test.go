@@ -28,7 +28,7 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 			if kind == outbox.ResetPassword || kind == outbox.VerifyEmail {
 				contents.Link, contents.Code, links = "/page/token", "01234567", 1
 			}
-			if kind == outbox.Invite {
+			if kind == outbox.Invite || kind == outbox.AccountExists {
 				contents.Link = "/page/token"
 			}
 			l, err := c.ComposeWith(

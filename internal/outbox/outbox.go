@@ -6,7 +6,11 @@
 // of the outbox holds a secret, and the address is the only text in it that a user typed.
 package outbox
 
-import "time"
+import (
+	"time"
+
+	"github.com/signet-id/signet/internal/device"
+)
 
 // Kind is the kind of a message. A published name never changes: databases hold it, and the texts
 // of operators are named after it.
@@ -20,6 +24,8 @@ const (
 	EmailChanged    Kind = "email_changed"    // by the owner of the account; to the address before
 	EmailSet        Kind = "email_set"        // by an admin or operator; to the address before
 
+	NewDevice Kind = "new_device" // a login in a browser that was not recognised
+
 	// Those that carry a one-time token are named after its kind.
 	ResetPassword Kind = "reset_password"
 	VerifyEmail   Kind = "verify_email"
@@ -31,7 +37,10 @@ const (
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite, AccountExists}
+var Kinds = []Kind{
+	Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, NewDevice,
+	ResetPassword, VerifyEmail, Invite, AccountExists,
+}
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.
 const OfUse = 3 * 24 * time.Hour
@@ -46,7 +55,8 @@ type Message struct {
 	To     string // an address that the rules of accounts accept
 	Locale string // the user's, a BCP 47 tag; may be empty
 	At     time.Time
-	EndsAt time.Time // after this time the message is given up
+	EndsAt time.Time     // after this time the message is given up
+	Device device.Device // of a login; empty or a name from a fixed list
 }
 
 // Contents holds the parts of a message that are made when the message is composed. They are never

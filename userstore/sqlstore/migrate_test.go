@@ -5,6 +5,7 @@ package sqlstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func TestBothEnginesHaveTheSameMigrations(t *testing.T) {
 			if strings.Contains(string(text), "NO TRANSACTION") {
 				t.Errorf("%s/%s could be left half done", engine, e.Name())
 			}
-			if n := i + 1; !strings.HasPrefix(e.Name(), "000"+string(rune('0'+n))+"_") {
+			if n := i + 1; !strings.HasPrefix(e.Name(), fmt.Sprintf("%04d_", n)) {
 				t.Errorf("%s/%s is not number %d", engine, e.Name(), n)
 			}
 		}

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	messageOf = `id, kind, user_id, address, locale, at, ends_at`
+	messageOf = `id, kind, user_id, address, locale, at, ends_at, browser, system`
 	waitingOf = messageOf + `, due_at, lease, attempts, reason`
 
 	// insertMessage and unlessEventStored enclose the condition on which the event of the same operation
 	// is stored. A message is inserted before its event, and only while the audit log does not hold that
 	// event. So an operation that is retried because its answer was lost finds the event, and does not
 	// store a message again that may have been sent and removed by then.
-	insertMessage     = `INSERT INTO outbox (` + waitingOf + `) SELECT $, $, $, $, $, $, $, 0, '', 0, '' WHERE `
+	insertMessage     = `INSERT INTO outbox (` + waitingOf + `) SELECT $, $, $, $, $, $, $, $, $, 0, '', 0, '' WHERE `
 	unlessEventStored = ` AND NOT EXISTS (SELECT 1 FROM audit_events WHERE at = $ AND id = $) ON CONFLICT (id) DO NOTHING`
 )
 
@@ -28,13 +28,14 @@ func messageColumns(m outbox.Message) []any {
 		id = randomID()
 	}
 	return []any{id, displayable(string(m.Kind)), displayable(m.UserID), displayable(m.To), displayable(m.Locale),
-		micros(m.At), micros(m.EndsAt)}
+		micros(m.At), micros(m.EndsAt), displayable(m.Device.Browser), displayable(m.Device.System)}
 }
 
 // waitingRow receives waitingOf.
 func waitingRow(row scanner) (w outbox.Waiting, err error) {
 	var at, ends, due, attempts int64
-	err = row.Scan(&w.ID, &w.Kind, &w.UserID, &w.To, &w.Locale, &at, &ends, &due, &w.Lease, &attempts, &w.Reason)
+	err = row.Scan(&w.ID, &w.Kind, &w.UserID, &w.To, &w.Locale, &at, &ends, &w.Device.Browser, &w.Device.System,
+		&due, &w.Lease, &attempts, &w.Reason)
 	w.At, w.EndsAt, w.DueAt, w.Attempts = instant(at), instant(ends), instant(due), int(attempts)
 	return w, err
 }

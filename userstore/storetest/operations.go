@@ -121,6 +121,7 @@ func Operations() []Operation {
 				},
 				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
 		})},
+		operationProve(),
 		{Name: "disable a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
 			return Prepared{
 				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, false, f.now, e...) },

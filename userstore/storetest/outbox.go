@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/device"
 	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/userstore"
 )
@@ -15,7 +16,7 @@ import (
 // message returns a message to an address of its own.
 func (f *fixture) message() outbox.Message {
 	return outbox.Message{ID: id(), Kind: outbox.PasswordSet, UserID: id(), To: id() + "@example.test", Locale: "de-CH",
-		At: stored(f.now), EndsAt: stored(f.now.Add(time.Hour))}
+		At: stored(f.now), EndsAt: stored(f.now.Add(time.Hour)), Device: device.Device{Browser: "Firefox", System: "Linux"}}
 }
 
 // send stores messages in the outbox, each with an event of its own.

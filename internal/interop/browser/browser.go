@@ -506,7 +506,8 @@ func (tab *Tab) Picture() []byte {
 	// paints a part of the page in the wrong place.
 	var longer bool
 	tab.Eval("document.documentElement.scrollHeight > innerHeight", &longer)
-	tab.Do("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": longer}, &shot)
+	tab.Do("Page.captureScreenshot", map[string]any{
+		"format": "png", "captureBeyondViewport": longer, "optimizeForSpeed": true}, &shot)
 	picture, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil || len(picture) == 0 {
 		tab.t.Fatalf("a picture of the page: %d bytes, %v", len(picture), err)

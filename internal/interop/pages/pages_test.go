@@ -268,6 +268,7 @@ func TestPagesFitEveryScreen(t *testing.T) {
 	b := browser.Start(t, "--ignore-certificate-errors")
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			tab := b.Tab(t)
 			tab.Scripts(false)
 			for _, language := range []web.Locale{"en", "de", "ar", "ja"} {

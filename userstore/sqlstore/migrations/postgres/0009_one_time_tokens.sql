@@ -25,6 +25,10 @@ CREATE TABLE mail_requests (
 CREATE INDEX mail_requests_budget ON mail_requests (budget, at);
 CREATE INDEX mail_requests_ends_at ON mail_requests (ends_at);
 
+-- The device that a notice is about, by names from fixed lists; empty: none.
+ALTER TABLE outbox ADD COLUMN browser TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN system  TEXT NOT NULL DEFAULT '';
+
 -- A token is of use while spent_at is 0, its epoch is the user's, its address is the
 -- user's (or, of a change, the new one) and it has not ended. Spent rows stay until they
 -- end, so that a message that is composed once more makes no token come back.

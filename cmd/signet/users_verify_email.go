@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signet-id/signet/internal/printable"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/sqlstore"
+)
+
+func (a *app) usersVerifyEmail() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify-email USER",
+		Short: "Declare a user's email address verified",
+		Long: `Declare a user's email address verified. ` + userHelp + `
+
+No message is sent. An address that is verified already stays so.`,
+		Args: oneUser,
+		RunE: action(func(ctx context.Context, args []string) error {
+			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, found userstore.User) error {
+				_, err := accounts.EditByOperator(ctx, found.ID, func(u *userstore.User) error {
+					if u.Email != found.Email { // the operator did not mean an address that came since
+						return fmt.Errorf("the address was just changed from %s to %s, and was not declared verified; "+
+							"look at it and try again", printable.Text(found.Email), printable.Text(u.Email))
+					}
+					u.EmailVerified = true
+					return nil
+				})
+				if err != nil {
+					return explainUser(err)
+				}
+				return a.showChanged(ctx, accounts, found.ID, "The email address %s is verified.")
+			})
+		}),
+	}
+}
