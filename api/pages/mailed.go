@@ -23,7 +23,12 @@ type mailedHandle struct {
 	Invited bool   `json:"invited,omitempty"` // the token is an invitation's
 	Handle  string `json:"handle,omitempty"`
 	Request string `json:"request,omitempty"` // the handle of the pending request to go on with; empty: none
+	Why     string `json:"why,omitempty"`     // verifySignedUp, verifyLogin; empty: the message was asked for
 	Expires int64  `json:"expires"`
+
+	// Of provingCookie: the account whose password was typed in this browser, and when.
+	UserID string `json:"user,omitempty"`
+	Typed  int64  `json:"typed,omitempty"`
 }
 
 // mailedAge is how long such a handle is of use: as long as the longest token.
@@ -43,7 +48,9 @@ func (h *Handlers) mailedCipher(browser string) (cipher.AEAD, error) {
 
 // veil encrypts for this browser.
 func (h *Handlers) veil(browser string, m mailedHandle) (string, error) {
-	m.Expires = h.Now().Add(mailedAge).Unix()
+	if m.Expires == 0 {
+		m.Expires = h.Now().Add(mailedAge).Unix()
+	}
 	text, err := json.Marshal(m)
 	if err != nil {
 		return "", err
@@ -85,14 +92,26 @@ func (h *Handlers) followLink(w http.ResponseWriter, r *http.Request, m mailedHa
 
 // asked leads from the form that asks for a message to the one that takes its code.
 func (h *Handlers) asked(w http.ResponseWriter, browser string, p page, handle, request string) error {
-	veiled, err := h.veil(browser, mailedHandle{Page: p, Handle: handle, Request: request})
-	if err == nil && !web.FitsAddress(veiled) { // the person starts again from the app
-		veiled, err = h.veil(browser, mailedHandle{Page: p, Handle: handle})
-	}
+	return h.askedFor(w, browser, mailedHandle{Page: p, Handle: handle, Request: request})
+}
+
+func (h *Handlers) askedFor(w http.ResponseWriter, browser string, m mailedHandle) error {
+	veiled, err := h.veilShort(browser, m)
 	if err != nil {
 		return err
 	}
-	return wire.SeeOther(w, h.pagePath(p, veiled))
+	return wire.SeeOther(w, h.pagePath(m.Page, veiled))
+}
+
+// veilShort is veil for a header of an answer: a pending request that is too long is left out, and the person starts again
+// from the app.
+func (h *Handlers) veilShort(browser string, m mailedHandle) (string, error) {
+	veiled, err := h.veil(browser, m)
+	if err == nil && !web.FitsAddress(veiled) {
+		m.Request = ""
+		veiled, err = h.veil(browser, m)
+	}
+	return veiled, err
 }
 
 // mailed is m as the rules take it.

@@ -100,6 +100,7 @@ type view struct {
 	Page              string // that the form is sent to, where templates are shared
 	First             bool   // there was no password before
 	Sent, NewPassword bool   // a message was asked for; a new password is needed
+	Why               string // the message was asked for: see VerifyPage
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
