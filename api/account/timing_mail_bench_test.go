@@ -45,7 +45,7 @@ func BenchmarkKnownAndUnknownByMail(b *testing.B) {
 				client := &http.Client{}
 				ask := func(number int) float64 {
 					began := time.Now()
-					res, err := client.Post(s.Replicas[0].HTTP.URL+path, "application/json", 
+					res, err := client.Post(s.Replicas[0].HTTP.URL+path, "application/json",
 						strings.NewReader(fmt.Sprintf(`{"email":"user%06d@example.test"%s}`, number, more)))
 					if err != nil {
 						b.Fatal(err)
