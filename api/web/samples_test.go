@@ -135,6 +135,12 @@ var samples = []sample{
 	{"verify-code", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Code: s})
 	}},
+	{"verify-signed-up", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Why: "signed_up", Code: s})
+	}},
+	{"verify-login", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Why: "login", Code: s})
+	}},
 	{"verify-new-password", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, MinLength: 15})
 	}},
