@@ -11,7 +11,11 @@ import (
 
 // Mailed is what somebody presents of a message: Token, the end of its link; or Code, with the Handle that the request
 // for the message was answered with.
-type Mailed struct{ Token, Handle, Code string }
+type Mailed struct {
+	Token, Handle, Code string
+
+	session string // that the handle is bound to; empty: none
+}
 
 // ErrNothingToSend: the message has no recipient, or none any more. It is dropped without a word.
 var ErrNothingToSend = errors.New("there is nothing to send")
@@ -53,7 +57,7 @@ func (a *Accounts) storeRequest(ctx context.Context, kind outbox.Kind, from orig
 	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
 		return "", fmt.Errorf("ask for %s: %w", kind, err)
 	}
-	return secret.handle(kind, from, r.ID), nil
+	return secret.handle(kind, from, r.ID, ""), nil
 }
 
 // Contents makes what a message of the outbox says beside its text, at the moment when it is sent. For a message that
@@ -66,6 +70,9 @@ func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Conte
 	secret, err := a.oneTime()
 	if err != nil {
 		return outbox.Contents{}, err
+	}
+	if m.Kind == outbox.ChangeEmail || m.Kind == outbox.UndoEmail {
+		return a.changeContents(ctx, secret, m)
 	}
 	key, ok := EmailKey(m.To)
 	if !ok {
@@ -205,7 +212,7 @@ func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
 		if err != nil {
 			return err
 		}
-		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle); ok && from == bySignup {
+		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle, ""); ok && from == bySignup {
 			first, _, err := a.Store.OneTimeToken(ctx, id, a.now())
 			if err == nil && first.UserID == p.user.ID {
 				return nil
@@ -260,7 +267,7 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 	now := a.now()
 	id, ok := secret.readLink(kind, m.Token)
 	if m.Token == "" {
-		if id, p.from, ok = secret.readHandle(kind, m.Handle); ok {
+		if id, p.from, ok = secret.readHandle(kind, m.Handle, m.session); ok {
 			if err := a.Store.TryCode(ctx, id, kind, now, codeTries); err != nil {
 				return p, invalid(err)
 			}
@@ -286,6 +293,12 @@ func invalid(err error) error {
 		return ErrTokenInvalid
 	}
 	return err
+}
+
+// asOwner returns ctx with the user as the actor, whom a link or code has proved.
+func asOwner(ctx context.Context, userID string) context.Context {
+	o := audit.OriginOf(ctx)
+	return audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: userID}, o.ClientID, o.SessionID)
 }
 
 // returnTry gives back the try of a code that was right and led to nothing. When it cannot be given back, fewer are left.
@@ -316,8 +329,7 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 		}
 	}
 	r.At = a.now()
-	o := audit.OriginOf(ctx)
-	e := audit.New(audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: p.user.ID}, o.ClientID, o.SessionID), r.At, name, audit.User(p.user.ID))
+	e := audit.New(asOwner(ctx, p.user.ID), r.At, name, audit.User(p.user.ID))
 	verified := p.user
 	verified.EmailVerified = true
 	e.Changes = changes(p.user, verified)

@@ -45,20 +45,38 @@ type Redemption struct {
 	At      time.Time
 }
 
+// AddressChange is a confirmed change of an account's address.
+type AddressChange struct {
+	ID            string // of the token that is spent
+	From, FromKey string // the address that the account has until now
+	UndoID        string // the id of the token that undoes the change
+	At            time.Time
+	UndoEndsAt    time.Time
+}
+
 const (
 	resetLasts  = 30 * time.Minute
 	verifyLasts = 24 * time.Hour
 	inviteLasts = 7 * 24 * time.Hour
+	changeLasts = time.Hour
+	// undoLasts is also how long the address before a change is reserved for the account.
+	undoLasts = 7 * 24 * time.Hour
 
 	// codeTries is how often a code may be tried with one handle: an eight-digit code is guessed once in 20 million handles.
 	codeTries = 5
 )
 
 // lasts is how long a token is of use, from the request on.
-var lasts = map[outbox.Kind]time.Duration{outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts, outbox.Invite: inviteLasts}
+var lasts = map[outbox.Kind]time.Duration{
+	outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts, outbox.Invite: inviteLasts,
+	outbox.ChangeEmail: changeLasts, outbox.UndoEmail: undoLasts,
+}
 
 // pageOf is the path of the page that a message's link leads to.
-var pageOf = map[outbox.Kind]string{outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/", outbox.Invite: "/invite/"}
+var pageOf = map[outbox.Kind]string{
+	outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/", outbox.Invite: "/invite/",
+	outbox.ChangeEmail: "/change/", outbox.UndoEmail: "/undo/",
+}
 
 // mailLimits bound the messages to one address that people can cause without being signed in.
 var mailLimits = []Limit{
@@ -73,6 +91,7 @@ type origin string
 const (
 	byRequest origin = "r"
 	bySignup  origin = "s"
+	bySession origin = "c" // of a change of address; the handle is bound to the session
 )
 
 // oneTimeSecret makes and reads links, codes and handles. Each has a purpose of its own: none is of use for another.
@@ -108,8 +127,9 @@ func (s oneTimeSecret) code(kind outbox.Kind, id string) string {
 }
 
 // handle names a request to the one who made it.
-func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id string) string {
-	return string(from) + id + "." + s.sum("handle", string(kind), string(from), id)
+// session is the id of the session that alone may use the handle; empty: any.
+func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id, session string) string {
+	return string(from) + id + "." + s.sum("handle", string(kind), string(from), id, session)
 }
 
 // budget names the budget of an address: the store is not told which addresses strangers typed.
@@ -125,13 +145,13 @@ func (s oneTimeSecret) readLink(kind outbox.Kind, text string) (id string, ok bo
 }
 
 // readHandle is the id of a handle that handle made.
-func (s oneTimeSecret) readHandle(kind outbox.Kind, text string) (id string, from origin, ok bool) {
+func (s oneTimeSecret) readHandle(kind outbox.Kind, text, session string) (id string, from origin, ok bool) {
 	if text == "" {
 		return "", "", false
 	}
 	id, _, _ = strings.Cut(text[1:], ".")
 	from = origin(text[:1])
-	return id, from, hmac.Equal([]byte(text), []byte(s.handle(kind, from, id)))
+	return id, from, hmac.Equal([]byte(text), []byte(s.handle(kind, from, id, session)))
 }
 
 // isCode compares in constant time. People write codes in groups.

@@ -50,9 +50,12 @@ const (
 	DoneEnded    Done = "ended"
 	DoneOthers   Done = "others"
 	DoneRemoved  Done = "removed"
+
+	DoneAddress   Done = "address"   // the address is changed
+	DoneWithdrawn Done = "withdrawn" // it is not, after all
 )
 
-var dones = []Done{DoneSaved, DonePassword, DoneNewKept, DoneEnded, DoneOthers, DoneRemoved}
+var dones = []Done{DoneSaved, DonePassword, DoneNewKept, DoneEnded, DoneOthers, DoneRemoved, DoneAddress, DoneWithdrawn}
 
 // AccountPage is a page of the account; which of the rest it shows depends on Kind.
 type AccountPage struct {
@@ -63,6 +66,7 @@ type AccountPage struct {
 	Values   map[string]string // of the form, and of what the first page shows; as stored or as typed
 	Problems []Problem
 	Done     Done
+	ByMail   bool // a new address has to be confirmed
 
 	MinLength int            // of a new password
 	Zone      *time.Location // in which times are shown; nil: UTC
@@ -213,7 +217,8 @@ func accountFields(d AccountPage) (fields []field) {
 	case AccountAddress:
 		current.Hint = "hint.current_password"
 		fields = []field{
-			{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email", Value: typed(d.Values["email"]), Required: true},
+			{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email", Value: typed(d.Values["email"]), Required: true,
+				Hint: map[bool]string{true: "hint.change_email"}[d.ByMail]},
 			{Name: "username", Label: "field.username", Type: "text", Autocomplete: "username", Value: typed(d.Values["username"]), Hint: "hint.username"},
 			current,
 		}

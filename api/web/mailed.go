@@ -30,7 +30,7 @@ type VerifyPage struct {
 // DonePage says that it is done, and leads on to the login page.
 type DonePage struct {
 	Common
-	Done string // reset, verify
+	Done string // reset, verify, undo
 }
 
 func codeField(code string) field {

@@ -138,9 +138,9 @@ func needs(kind outbox.Kind) []string {
 	names := []string{string(kind) + ".subject", string(kind) + ".body"}
 	switch kind {
 	case outbox.Test:
-	case outbox.ResetPassword, outbox.VerifyEmail:
+	case outbox.ResetPassword, outbox.VerifyEmail, outbox.ChangeEmail:
 		names = append(names, "open_link", "enter_code", "not_asked")
-	case outbox.Invite:
+	case outbox.Invite, outbox.UndoEmail:
 		names = append(names, "open_link")
 	default:
 		names = append(names, "not_you")

@@ -24,10 +24,12 @@ const (
 	ResetPassword Kind = "reset_password"
 	VerifyEmail   Kind = "verify_email"
 	Invite        Kind = "invite"
+	ChangeEmail   Kind = "change_email" // to the new address
+	UndoEmail     Kind = "undo_email"   // to the address before: a notice with a link that undoes the change
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite}
+var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite, ChangeEmail, UndoEmail}
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.
 const OfUse = 3 * 24 * time.Hour

@@ -26,7 +26,12 @@ func (db *DB) RequestMail(ctx context.Context, r userstore.MailRequest, limits [
 	if r.ID == "" || r.ID != m.ID {
 		return fmt.Errorf("%w: a request whose message has another id", userstore.ErrInvalid)
 	}
-	var s []stmt
+	_, err := db.batch(ctx, true, db.requestMail(r, limits, m)...)
+	return err
+}
+
+// requestMail returns the statements of RequestMail.
+func (db *DB) requestMail(r userstore.MailRequest, limits []userstore.Limit, m outbox.Message) (s []stmt) {
 	if db.dialect.lock != "" {
 		s = append(s, bind(db.dialect.lock, int64(binary.BigEndian.Uint64(r.Budget[:]))))
 	}
@@ -35,11 +40,9 @@ func (db *DB) RequestMail(ctx context.Context, r userstore.MailRequest, limits [
 		sql += mailRoom
 		args = append(args, r.Budget[:], micros(r.At.Add(-l.Window)), int64(l.Free))
 	}
-	s = append(s,
+	return append(s,
 		bind(numbered(sql+` ON CONFLICT (id) DO NOTHING`), args...),
 		bind(numbered(insertRequest), r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt)))
-	_, err := db.batch(ctx, true, s...)
-	return err
 }
 
 // TryCode whose answer was lost may count a try twice: no harm, but to the one who guesses.
@@ -58,8 +61,10 @@ func (db *DB) ReturnTry(ctx context.Context, id string) error {
 	return ifUnstorable(err, nil)
 }
 
-// liveToken is the condition under which a token of u is of use. An undoing outlives what happens to the account.
-const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active AND t.epoch = u.token_epoch AND t.address_key = u.email_key`
+// liveToken is the condition under which a token of u is of use. An undoing outlives what happens to the account,
+// but waits while the account is disabled. The address of a change, or of its undoing, is not the account's.
+const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active AND (t.kind = 'undo_email'
+	OR t.epoch = u.token_epoch AND (t.kind = 'change_email' OR t.address_key = u.email_key))`
 
 // IssueToken takes the lock of the user's row first: what ends the user's tokens at the same moment either waits, and
 // ends this one too, or is seen.
@@ -85,11 +90,12 @@ func (db *DB) IssueToken(ctx context.Context, t userstore.OneTimeToken) error {
 	return err
 }
 
-var tokenByID = numbered(`SELECT t.id, t.kind, t.user_id, t.address, t.address_key, t.at, t.ends_at, CASE WHEN ` + liveToken + ` THEN 1 ELSE 0 END, ` +
+var tokenByID = numbered(`SELECT t.id, t.kind, t.user_id, t.address, t.address_key, t.at, t.ends_at, CASE WHEN ` +
+	liveToken + ` AND (t.kind <> 'change_email' OR ` + freeForChange + `) THEN 1 ELSE 0 END, ` +
 	userColumns + ` FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $`)
 
 func (db *DB) OneTimeToken(ctx context.Context, id string, now time.Time) (t userstore.OneTimeToken, u userstore.User, err error) {
-	err = db.one(ctx, bind(tokenByID, micros(now), id), func(row scanner) error {
+	err = db.one(ctx, bind(tokenByID, micros(now), micros(now), id), func(row scanner) error {
 		var r userRow
 		var at, ends, live int64
 		dest := append([]any{&t.ID, &t.Kind, &t.UserID, &t.Address, &t.AddressKey, &at, &ends, &live}, r.dest()...)
@@ -119,6 +125,9 @@ var (
 
 func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ...audit.Event) error {
 	now, kind := micros(r.At), string(r.Kind)
+	if r.Kind == outbox.ChangeEmail || r.Kind == outbox.UndoEmail {
+		return fmt.Errorf("%w: a change of address, which has operations of its own", userstore.ErrInvalid)
+	}
 	which := []any{r.ID, r.ID, kind, now}
 	first, moved := bind(redeemKeeping, append([]any{now}, which...)...), int64(0)
 	if r.NewHash != "" {
@@ -128,7 +137,6 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 	if err := storables([]stmt{first, second}); err != nil {
 		return ifUnstorable(err, userstore.ErrConflict)
 	}
-	const ofUser = `user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)`
 	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(first, second)
 		if err == nil && (n[0] == 0 || n[1] == 0) {
@@ -137,11 +145,18 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 		if err != nil || r.NewHash == "" {
 			return err == nil, err
 		}
-		_, err = run(
-			bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND `+ofUser), now, r.ID),
-			bind(numbered(`DELETE FROM browser_sessions WHERE `+ofUser), r.ID))
+		_, err = run(endAllOfToken(r.ID, now)...)
 		return err == nil, err
 	})
+}
+
+// endAllOfToken ends all grants and browser sessions of a token's user, after the user's row is locked: see SetPassword.
+func endAllOfToken(id string, now int64) []stmt {
+	const ofUser = `user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)`
+	return []stmt{
+		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND `+ofUser), now, id),
+		bind(numbered(`DELETE FROM browser_sessions WHERE `+ofUser), id),
+	}
 }
 
 const (
