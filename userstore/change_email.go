@@ -9,19 +9,21 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// A user changes the address of the account in two steps: BeginEmailChange sends a message to the new
-// address, ConfirmEmailChange takes what it brought. The address before then gets a message with which
-// its owner undoes the change, for as long as it is reserved: whoever took over a session and knows the
-// password cannot take the account from its owner.
+// A user changes the address of the account in two steps: BeginEmailChange sends a message to the
+// new address, ConfirmEmailChange takes what it brought. The address before then gets a message
+// with which its owner undoes the change, for as long as it is reserved: whoever took over a
+// session and knows the password cannot take the account from its owner.
 //
-// An operator or admin changes an address by EditByOperator, at once: the address before gets a notice
-// and is not reserved. An undoing of an earlier change is of use all the same.
+// An operator or admin changes an address by EditByOperator, at once: the address before gets a
+// notice and is not reserved. An undoing of an earlier change is of use all the same.
 
 // BeginEmailChange asks for a message with which the owner of email makes it the address of the
-// account. The answer is a handle for the message's code, of use in the session sessionID only, and is
-// the same whether or not email belongs to an account or is reserved for one. ValidationError on email
-// and current_password, errors of Prove, ErrNoMail.
-func (a *Accounts) BeginEmailChange(ctx context.Context, userID, sessionID, email string, p Proof) (handle string, err error) {
+// account. The answer is a handle for the message's code, of use in the session sessionID only, and
+// is the same whether or not email belongs to an account or is reserved for one. ValidationError on
+// email and current_password, errors of Prove, ErrNoMail.
+func (a *Accounts) BeginEmailChange(
+	ctx context.Context, userID, sessionID, email string, p Proof,
+) (handle string, err error) {
 	if a.NoMail {
 		return "", ErrNoMail
 	}
@@ -52,9 +54,10 @@ func (a *Accounts) BeginEmailChange(ctx context.Context, userID, sessionID, emai
 	}
 	const kind = outbox.ChangeEmail
 	now := a.now()
-	r := MailRequest{ID: commandLineID(a.NewID), Kind: kind, Budget: secret.budget(key), At: now, EndsAt: now.Add(lasts[kind])}
-	m := outbox.Message{ID: r.ID, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: now, EndsAt: r.EndsAt}
-	t := OneTimeToken{ID: r.ID, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: now, EndsAt: r.EndsAt}
+	id, ends := commandLineID(a.NewID), now.Add(lasts[kind])
+	r := MailRequest{ID: id, Kind: kind, Budget: secret.budget(key), At: now, EndsAt: ends}
+	m := outbox.Message{ID: id, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: now, EndsAt: ends}
+	t := OneTimeToken{ID: id, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: now, EndsAt: ends}
 	e := audit.New(ctx, now, audit.EmailChangeRequested, audit.User(u.ID))
 	e.Changes = []audit.Change{{Field: "email", Before: u.Email, After: display}}
 	err = audit.Stored(ctx, a.Log, a.Store.BeginAddressChange(ctx, r, mailLimits, m, t, u.PasswordHash, e), e)
@@ -67,13 +70,13 @@ func (a *Accounts) BeginEmailChange(ctx context.Context, userID, sessionID, emai
 	case err != nil:
 		return "", fmt.Errorf("ask for %s: %w", kind, err)
 	}
-	return secret.handle(kind, bySession, r.ID, sessionID), nil
+	return secret.handle(kind, bySession, id, sessionID), nil
 }
 
-// ConfirmEmailChange gives the account the new address, by the link of the message or by its code in
-// the session that began the change. The user must be the one that began it: the owner of an address
-// who follows the link of a stranger's change gives that stranger's account nothing. ErrTokenInvalid,
-// ValidationError.
+// ConfirmEmailChange gives the account the new address, by the link of the message or by its code
+// in the session that began the change. The user must be the one that began it: the owner of an
+// address who follows the link of a stranger's change gives that stranger's account nothing.
+// ErrTokenInvalid, ValidationError.
 func (a *Accounts) ConfirmEmailChange(ctx context.Context, userID, sessionID string, m Mailed) (User, error) {
 	m.session = sessionID
 	p, err := a.present(ctx, outbox.ChangeEmail, m, "")
@@ -117,10 +120,10 @@ func (a *Accounts) WithdrawEmailChange(ctx context.Context, userID string) error
 	return err
 }
 
-// UndoEmailChange gives the account the address back that it had before a change, by the link that went
-// to that address, and sets a new password. Whatever the account was signed in with ends, and so do
-// changes that came after this one: the owner of the oldest address wins. It takes no login and no
-// other proof, for its caller may have lost the account. ErrTokenInvalid, ErrOverloaded,
+// UndoEmailChange gives the account the address back that it had before a change, by the link that
+// went to that address, and sets a new password. Whatever the account was signed in with ends, and
+// so do changes that came after this one: the owner of the oldest address wins. It takes no login
+// and no other proof, for its caller may have lost the account. ErrTokenInvalid, ErrOverloaded,
 // ValidationError.
 func (a *Accounts) UndoEmailChange(ctx context.Context, token, next string) error {
 	p, err := a.present(ctx, outbox.UndoEmail, Mailed{Token: token}, next)
@@ -148,10 +151,12 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, token, next string) erro
 	return audit.Stored(ctx, a.Log, invalid(a.Store.UndoAddressChange(ctx, r, e)), e)
 }
 
-// changeContents makes what a message about a change says beside its text. The link to the new address
-// is not sent if another account has that address, or may have it again: it would be of no use, and its
-// owner has not asked for anything.
-func (a *Accounts) changeContents(ctx context.Context, secret oneTimeSecret, m outbox.Message) (outbox.Contents, error) {
+// changeContents makes what a message about a change says beside its text. The link to the new
+// address is not sent if another account has that address, or may have it again: it would be of no
+// use, and its owner has not asked for anything.
+func (a *Accounts) changeContents(
+	ctx context.Context, secret oneTimeSecret, m outbox.Message,
+) (outbox.Contents, error) {
 	t, u, err := a.Store.OneTimeToken(ctx, m.ID, a.now())
 	switch {
 	case errors.Is(err, ErrNotFound):

@@ -36,8 +36,9 @@ func (a *Accounts) Prove(ctx context.Context, userID string, p Proof) (User, err
 }
 
 // EditProved is Edit, which demands the proof where the edit changes the email address or the username:
-// either of them could move the account. With mail it refuses another address: see BeginEmailChange. What is wrong with the edit by itself is said before; whether
-// an address is taken only after the proof. Errors of Edit and of Prove.
+// either of them could move the account. With mail it refuses another address: see
+// BeginEmailChange. What is wrong with the edit by itself is said before; whether an address is
+// taken only after the proof. Errors of Edit and of Prove.
 func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit func(*User) error) (User, error) {
 	var proved User // as the user was when the proof was checked
 	return a.Edit(ctx, userID, func(u *User) error {
@@ -76,7 +77,8 @@ func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit 
 // changeByMail refuses an edit of the address where there is mail.
 func changeByMail() error {
 	var fs faults
-	fs.add("email", fault{CodeNotAllowed, "An address is changed by a message to the new one: send it to POST /v1/profile/email."})
+	fs.add("email", fault{CodeNotAllowed,
+		"An address is changed by a message to the new one: send it to POST /v1/profile/email."})
 	return fs.err()
 }
 

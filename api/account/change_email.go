@@ -22,7 +22,8 @@ func (h *Handlers) BeginEmailChange(w http.ResponseWriter, r *http.Request, sess
 	if err != nil {
 		return err
 	}
-	handle, err := h.Accounts.BeginEmailChange(r.Context(), session.View.User.ID, session.View.Grant.SessionID, q.Email, proof)
+	user, grant := session.View.User, session.View.Grant
+	handle, err := h.Accounts.BeginEmailChange(r.Context(), user.ID, grant.SessionID, q.Email, proof)
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,13 @@ import (
 func beginChange(s *apitest.Server, u apitest.User, token, email string) string {
 	s.T.Helper()
 	var answer struct{ Handle string }
-	bearing(s, token, "POST", "/v1/profile/email", apitest.Fields{"email": email, "current_password": u.Password}).Want(202, "").JSON(&answer)
+	bearing(s, token, "POST", "/v1/profile/email", proved(u, "email", email)).Want(202, "").JSON(&answer)
 	return answer.Handle
+}
+
+// proved is a body with the password of u.
+func proved(u apitest.User, name, value string) apitest.Fields {
+	return apitest.Fields{name: value, "current_password": u.Password}
 }
 
 func bearing(s *apitest.Server, token, method, path string, body any) *apitest.Response {
@@ -75,7 +80,8 @@ func TestChangeEmail(t *testing.T) {
 				body := apitest.Fields{"email": "  " + next, "current_password": u.Password}
 				if way == "proof" {
 					var p struct{ Proof string }
-					bearing(s, tokens.Access, "POST", "/v1/profile/prove", apitest.Fields{"current_password": u.Password}).Want(200, "").JSON(&p)
+					bearing(s, tokens.Access, "POST", "/v1/profile/prove",
+						apitest.Fields{"current_password": u.Password}).Want(200, "").JSON(&p)
 					body = apitest.Fields{"email": next, "proof": p.Proof}
 				}
 				var answer struct{ Handle string }
@@ -103,12 +109,14 @@ func TestChangeEmail(t *testing.T) {
 				}
 				confirmed := confirm(s, access, confirming).Want(200, "")
 				confirmed.JSON(&profile)
-				if profile.Sub != u.ID || profile.Email != next || !profile.EmailVerified || emailOf(s, u) != next+", verified" {
+				if profile.Sub != u.ID || profile.Email != next || !profile.EmailVerified ||
+					emailOf(s, u) != next+", verified" {
 					t.Errorf("%+v, stored %s", profile, emailOf(s, u))
 				}
 				events := s.EventsOf(confirmed)
-				if len(events) != 1 || events[0].Name != audit.EmailChanged || events[0].Actor.ID != u.ID || !slices.Contains(events[0].Changes,
-					audit.Change{Field: "email", Before: u.Email, After: next}) {
+				if len(events) != 1 || events[0].Name != audit.EmailChanged || events[0].Actor.ID != u.ID ||
+					!slices.Contains(events[0].Changes,
+						audit.Change{Field: "email", Before: u.Email, After: next}) {
 					t.Errorf("%+v", events)
 				}
 				notice := s.MailOf(outbox.UndoEmail)
@@ -124,8 +132,8 @@ func TestChangeEmail(t *testing.T) {
 	})
 }
 
-// U-04: free, taken, reserved, one's own: the same answer, and a message only where it is of use. Nothing is told by the
-// code form either.
+// U-04: free, taken, reserved, one's own: the same answer, and a message only where it is of use.
+// Nothing is told by the code form either.
 func TestU04AChangeToATakenAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob, carol := s.SignUp("alice"), s.SignUp("bob"), s.SignUp("carol")
@@ -142,7 +150,8 @@ func TestU04AChangeToATakenAddress(t *testing.T) {
 		} {
 			s.Advance(time.Hour)
 			tokens = s.Login(alice)
-			res := bearing(s, tokens.Access, "POST", "/v1/profile/email", apitest.Fields{"email": row.email, "current_password": alice.Password}).Want(202, "")
+			res := bearing(s, tokens.Access, "POST", "/v1/profile/email", proved(alice, "email", row.email)).Want(202,
+				"")
 			var answer struct{ Handle string }
 			res.JSON(&answer)
 			h := res.Header.Clone()
@@ -154,14 +163,16 @@ func TestU04AChangeToATakenAddress(t *testing.T) {
 			} else if seen != first {
 				t.Errorf("U-04 %s: %s, the free one %s", row.email, seen, first)
 			}
-			if sent := s.Mails(); (len(sent) == 1) != row.sent || len(sent) > 1 || len(sent) == 1 && sent[0].Contents.To != row.email {
+			if sent := s.Mails(); (len(sent) == 1) != row.sent || len(sent) > 1 || len(sent) == 1 &&
+				sent[0].Contents.To != row.email {
 				t.Errorf("U-04 %s: %+v", row.email, sent)
 			}
 			if names := s.EventsOf(res); len(names) != 1 || names[0].Name != audit.EmailChangeRequested {
 				t.Errorf("U-04 %s: %+v", row.email, names)
 			}
 			for range 7 { // tries are counted alike, too
-				confirm(s, tokens.Access, apitest.Fields{"handle": answer.Handle, "code": "00000001"}).Want(400, "one_time_token_invalid")
+				confirm(s, tokens.Access, apitest.Fields{"handle": answer.Handle, "code": "00000001"}).Want(400,
+					"one_time_token_invalid")
 			}
 		}
 		if got := emailOf(s, alice) + emailOf(s, bob); got != alice.Email+bob.Email {
@@ -192,7 +203,8 @@ func TestP06AChangeThatIsNotBegun(t *testing.T) {
 		tokens, others := s.Login(alice), s.Login(alice)
 		s.Mails()
 		var p struct{ Proof string }
-		bearing(s, others.Access, "POST", "/v1/profile/prove", apitest.Fields{"current_password": alice.Password}).Want(200, "").JSON(&p)
+		bearing(s, others.Access, "POST", "/v1/profile/prove",
+			apitest.Fields{"current_password": alice.Password}).Want(200, "").JSON(&p)
 		free := apitest.Fields{"email": "free@example.test"}
 		for name, row := range map[string]struct {
 			body   apitest.Fields
@@ -200,25 +212,39 @@ func TestP06AChangeThatIsNotBegun(t *testing.T) {
 			code   string
 			faults string
 		}{
-			"P-06 a stolen token alone":              {free, 401, "recent_proof_required", ""},
-			"P-06 an empty password":                 {free.With("current_password", ""), 401, "recent_proof_required", ""},
-			"P-06 a proof of another session":        {free.With("proof", p.Proof), 401, "recent_proof_required", ""},
-			"P-06 a forged proof":                    {free.With("proof", apitest.FlipLastBit(p.Proof)), 401, "recent_proof_required", ""},
-			"P-06 a wrong password":                  {free.With("current_password", "not the password of alice"), 403, "wrong_password", ""},
-			"both proofs":                            {free.With("current_password", alice.Password).With("proof", p.Proof), 400, "validation_error", "proof:not_allowed"},
-			"no address":                             {apitest.Fields{"current_password": alice.Password}, 400, "validation_error", "email:required"},
-			"no address that is one":                 {apitest.Fields{"email": "alice", "current_password": alice.Password}, 400, "validation_error", "email:invalid"},
-			"what is wrong is said before the proof": {apitest.Fields{"email": "alice"}, 400, "validation_error", "email:invalid"},
-			"P-12 a second header":                   {apitest.Fields{"email": "a@example.test\r\nBcc: b@example.test", "current_password": alice.Password}, 400, "validation_error", "email:invalid"},
-			"P-12 a line break":                      {apitest.Fields{"email": "a@example.test\n", "current_password": alice.Password}, 400, "validation_error", "email:invalid"},
-			"P-12 a second recipient":                {apitest.Fields{"email": "a@example.test,b@example.test", "current_password": alice.Password}, 400, "validation_error", "email:invalid"},
-			"P-12 a hidden character":                {apitest.Fields{"email": "a\u200b@example.test", "current_password": alice.Password}, 400, "validation_error", "email:invalid"},
-			"P-12 right to left":                     {apitest.Fields{"email": "a\u202e@example.test", "current_password": alice.Password}, 400, "validation_error", "email:invalid"},
-			"somewhere to go next":                   {free.With("current_password", alice.Password).With("next", "https://evil.test"), 400, "validation_error", "next:unknown_field"},
+			"P-06 a stolen token alone": {free, 401, "recent_proof_required", ""},
+			"P-06 an empty password": {free.With("current_password", ""), 401, "recent_proof_required",
+				""},
+			"P-06 a proof of another session": {free.With("proof", p.Proof), 401, "recent_proof_required", ""},
+			"P-06 a forged proof": {free.With("proof", apitest.FlipLastBit(p.Proof)), 401,
+				"recent_proof_required", ""},
+			"P-06 a wrong password": {free.With("current_password", "not the password of alice"), 403,
+				"wrong_password", ""},
+			"both proofs": {free.With("current_password", alice.Password).With("proof",
+				p.Proof), 400, "validation_error", "proof:not_allowed"},
+			"no address": {apitest.Fields{"current_password": alice.Password}, 400,
+				"validation_error", "email:required"},
+			"no address that is one": {proved(alice, "email", "alice"), 400, "validation_error",
+				"email:invalid"},
+			"what is wrong is said before the proof": {apitest.Fields{"email": "alice"}, 400, "validation_error",
+				"email:invalid"},
+			"P-12 a second header": {proved(alice, "email", "a@example.test\r\nBcc: b@example.test"),
+				400, "validation_error", "email:invalid"},
+			"P-12 a line break": {proved(alice, "email", "a@example.test\n"), 400,
+				"validation_error", "email:invalid"},
+			"P-12 a second recipient": {proved(alice, "email", "a@example.test,b@example.test"), 400,
+				"validation_error", "email:invalid"},
+			"P-12 a hidden character": {proved(alice, "email", "a\u200b@example.test"), 400,
+				"validation_error", "email:invalid"},
+			"P-12 right to left": {proved(alice, "email", "a\u202e@example.test"), 400,
+				"validation_error", "email:invalid"},
+			"somewhere to go next": {free.With("current_password", alice.Password).With("next",
+				"https://evil.test"), 400, "validation_error", "next:unknown_field"},
 		} {
 			s.Unchanged(func() {
 				res := bearing(s, tokens.Access, "POST", "/v1/profile/email", row.body)
-				if res.Status != row.status || res.Code() != row.code || row.faults != "" && res.Faults() != row.faults {
+				if res.Status != row.status || res.Code() != row.code || row.faults != "" &&
+					res.Faults() != row.faults {
 					t.Errorf("%s: %d %s %s", name, res.Status, res.Code(), res.Faults())
 				}
 			})
@@ -229,16 +255,19 @@ func TestP06AChangeThatIsNotBegun(t *testing.T) {
 			}
 			s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile/email"}).Want(401, "missing_token")
 			for _, method := range []string{"PATCH", "PUT"} {
-				res := bearing(s, tokens.Access, method, "/v1/profile", free.With("current_password", alice.Password)).Want(400, "validation_error")
+				res := bearing(s, tokens.Access, method, "/v1/profile",
+					free.With("current_password", alice.Password)).Want(400, "validation_error")
 				if res.Faults() != "email:not_allowed" || !bytes.Contains(res.Body, []byte("/v1/profile/email")) {
 					t.Errorf("%s: %s", method, res.Body)
 				}
 			}
 		})
 		// What is sent and stays as it is, is no change.
-		bearing(s, tokens.Access, "PUT", "/v1/profile", apitest.Fields{"email": alice.Email, "name": "Alice"}).Want(200, "")
-		bearing(s, tokens.Access, "PATCH", "/v1/profile", apitest.Fields{"email": alice.Email, "nickname": "Al"}).Want(200, "")
-		bearing(s, tokens.Access, "PATCH", "/v1/profile", apitest.Fields{"preferred_username": "al", "current_password": alice.Password}).Want(200, "")
+		bearing(s, tokens.Access, "PUT", "/v1/profile", apitest.Fields{"email": alice.Email, "name": "Alice"}).Want(200,
+			"")
+		bearing(s, tokens.Access, "PATCH", "/v1/profile", apitest.Fields{"email": alice.Email,
+			"nickname": "Al"}).Want(200, "")
+		bearing(s, tokens.Access, "PATCH", "/v1/profile", proved(alice, "preferred_username", "al")).Want(200, "")
 		if sent := s.Mails(); len(sent) != 0 {
 			t.Errorf("%+v", sent)
 		}
@@ -274,13 +303,15 @@ func TestU27AChangeThatIsNotConfirmed(t *testing.T) {
 		} {
 			invalid(name, tokens.Access, apitest.Fields{"token": text})
 		}
-		// P-06: somebody with another token of the account, and no message, or not that of this session.
+		// P-06: somebody with another token of the account, and no message, or not that of this
+		// session.
 		invalid("P-06 the code in another session", others.Access, code)
 		invalid("P-06 a guess", tokens.Access, apitest.Fields{"handle": handle, "code": "00000001"})
 		invalid("P-03 the link at another account", bobs.Access, apitest.Fields{"token": token})
 		invalid("P-03 the code at another account", bobs.Access, code)
 		for path, body := range map[string]apitest.Fields{
-			"/v1/email/verify": {"token": token, "new_password": nextPassword}, "/v1/password/reset": {"token": token, "new_password": nextPassword},
+			"/v1/email/verify": {"token": token, "new_password": nextPassword}, "/v1/password/reset": {"token": token,
+				"new_password": nextPassword},
 		} {
 			post(s, path, body).Want(400, "one_time_token_invalid")
 		}
@@ -313,15 +344,18 @@ func TestU27AChangeThatIsNotConfirmed(t *testing.T) {
 		tokens = s.Login(alice)
 		invalid("ended", tokens.Access, apitest.Fields{"token": mail.Token()})
 
-		// Whatever happens to the account; and what is sent to the address before proves the new one in no way.
+		// Whatever happens to the account; and what is sent to the address before proves the new
+		// one in no way.
 		for name, act := range map[string]func(){
 			"a change of password": func() {
 				next := s.Secret(fmt.Sprintf("the planted password of change %d", n))
-				bearing(s, tokens.Access, "POST", "/v1/profile/password", apitest.Fields{"current_password": alice.Password, "new_password": next}).Want(204, "")
+				bearing(s, tokens.Access, "POST", "/v1/profile/password", proved(alice, "new_password", next)).Want(204,
+					"")
 				alice.Password = next
 			},
 			"signing out everywhere": func() {
-				bearing(s, s.Login(alice).Access, "POST", "/v1/logout", apitest.Fields{"everywhere": true}).Want(204, "")
+				bearing(s, s.Login(alice).Access, "POST", "/v1/logout", apitest.Fields{"everywhere": true}).Want(204,
+					"")
 				tokens = s.Login(alice)
 			},
 			"P-13 disabling": func() {
@@ -375,10 +409,14 @@ func TestU27AProofOfTheAddressBefore(t *testing.T) {
 		resetMail := s.MailOf(outbox.ResetPassword)
 		changeTo(s, u, tokens.Access, "new-"+u.Email)
 		s.Unchanged(func() {
-			post(s, "/v1/email/verify", apitest.Fields{"handle": handle, "code": mail.Code}).Want(400, "one_time_token_invalid")
-			bearing(s, tokens.Access, "POST", "/v1/email/verify", apitest.Fields{"token": mail.Token()}).Want(400, "one_time_token_invalid")
-			post(s, "/v1/password/reset", apitest.Fields{"token": resetMail.Token(), "new_password": nextPassword}).Want(400, "one_time_token_invalid")
-			post(s, "/v1/password/reset", apitest.Fields{"handle": reset, "code": resetMail.Code, "new_password": nextPassword}).Want(400, "one_time_token_invalid")
+			post(s, "/v1/email/verify", apitest.Fields{"handle": handle, "code": mail.Code}).Want(400,
+				"one_time_token_invalid")
+			bearing(s, tokens.Access, "POST", "/v1/email/verify", apitest.Fields{"token": mail.Token()}).Want(400,
+				"one_time_token_invalid")
+			post(s, "/v1/password/reset", apitest.Fields{"token": resetMail.Token(),
+				"new_password": nextPassword}).Want(400, "one_time_token_invalid")
+			post(s, "/v1/password/reset", apitest.Fields{"handle": reset, "code": resetMail.Code,
+				"new_password": nextPassword}).Want(400, "one_time_token_invalid")
 		})
 		forgot(s, u.Email)
 		if sent := s.Mails(); len(sent) != 0 {
@@ -387,7 +425,8 @@ func TestU27AProofOfTheAddressBefore(t *testing.T) {
 	}, apitest.Verifying)
 }
 
-// P-01, P-12: changes share the budget of an address, and say nothing of it; only the network is told 429.
+// P-01, P-12: changes share the budget of an address, and say nothing of it; only the network is
+// told 429.
 func TestP12ChangesShareTheBudgetOfAnAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := signUpAs(s, "alice")
@@ -395,8 +434,9 @@ func TestP12ChangesShareTheBudgetOfAnAddress(t *testing.T) {
 		sent := 0
 		for i := range 24 {
 			tokens := s.Login(alice)
-			res := s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: tokens.Access, Replica: i % 3, Header: from(fmt.Sprintf("192.0.2.%d", i)),
-				Body: apitest.Fields{"email": "victim@example.test", "current_password": alice.Password}})
+			res := s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: tokens.Access, Replica: i % 3,
+				Header: from(fmt.Sprintf("192.0.2.%d", i)),
+				Body:   proved(alice, "email", "victim@example.test")})
 			res.Want(202, "")
 			sent += len(s.Mails())
 			s.Advance(7 * time.Minute)
@@ -407,8 +447,9 @@ func TestP12ChangesShareTheBudgetOfAnAddress(t *testing.T) {
 		// A message that was not sent ends nothing: the one before works still.
 		tokens := s.Login(alice)
 		begin := func(email string) *apitest.Response {
-			return s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: tokens.Access, Header: from("203.0.113.1"),
-				Body: apitest.Fields{"email": email, "current_password": alice.Password}})
+			return s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: tokens.Access,
+				Header: from("203.0.113.1"),
+				Body:   proved(alice, "email", email)})
 		}
 		begin("twice@example.test").Want(202, "")
 		mail := s.MailOf(outbox.ChangeEmail)
@@ -436,7 +477,7 @@ func TestP11Undo(t *testing.T) {
 		first := changeTo(s, alice, thief.Access, "thief@example.test")
 		second := changeTo(s, alice, thief.Access, "thief2@example.test")
 		stolen := s.Secret("the planted password of the thief")
-		bearing(s, thief.Access, "POST", "/v1/profile/password", apitest.Fields{"current_password": alice.Password, "new_password": stolen}).Want(204, "")
+		bearing(s, thief.Access, "POST", "/v1/profile/password", proved(alice, "new_password", stolen)).Want(204, "")
 		beginChange(s, apitest.User{Password: stolen}, thief.Access, "thief3@example.test")
 		var pending string
 		for _, m := range s.Mails() {
@@ -444,7 +485,8 @@ func TestP11Undo(t *testing.T) {
 				pending = m.Token()
 			}
 		}
-		post(s, "/v1/login", apitest.Fields{"email": alice.Email, "password": alice.Password}).Want(401, "invalid_credentials")
+		post(s, "/v1/login", apitest.Fields{"email": alice.Email, "password": alice.Password}).Want(401,
+			"invalid_credentials")
 
 		// Six days later the owner sees the message.
 		s.Advance(6 * 24 * time.Hour)
@@ -452,7 +494,8 @@ func TestP11Undo(t *testing.T) {
 		next := s.Secret("the planted password of the owner again")
 		for password, want := range map[string]string{"short": "too_short", "alice@example.test": "own_name"} {
 			s.Unchanged(func() {
-				if err := undo(s, first, password); err == nil || !strings.Contains(fmt.Sprintf("%+v", err), want) && !strings.Contains(err.Error(), "new_password") {
+				if err := undo(s, first, password); err == nil || !strings.Contains(fmt.Sprintf("%+v", err), want) &&
+					!strings.Contains(err.Error(), "new_password") {
 					t.Errorf("P-11 %q: %v", password, err)
 				}
 			})
@@ -474,14 +517,17 @@ func TestP11Undo(t *testing.T) {
 			to = append(to, string(m.Kind)+" "+m.Contents.To)
 		}
 		slices.Sort(to)
-		if want := []string{"email_changed thief2@example.test", "password_changed alice@example.test"}; !slices.Equal(to, want) {
+		if want := []string{"email_changed thief2@example.test",
+			"password_changed alice@example.test"}; !slices.Equal(to, want) {
 			t.Errorf("P-11 messages %q, want %q", to, want)
 		}
 		alice.Password = next
 		owner := s.Login(alice)
-		// What the thief holds still: the undoing of the second change, the confirmation of a third.
+		// What the thief holds still: the undoing of the second change, the confirmation of a
+		// third.
 		s.Unchanged(func() {
-			for name, err := range map[string]error{"the second": undo(s, second, nextPassword), "once more": undo(s, first, nextPassword)} {
+			for name, err := range map[string]error{"the second": undo(s, second, nextPassword),
+				"once more": undo(s, first, nextPassword)} {
 				if err != userstore.ErrTokenInvalid {
 					t.Errorf("P-11 %s: %v", name, err)
 				}
@@ -494,7 +540,8 @@ func TestP11Undo(t *testing.T) {
 	})
 }
 
-// P-11: the undoings in the order in which they were made; the one of the oldest change wins, whichever comes first.
+// P-11: the undoings in the order in which they were made; the one of the oldest change wins,
+// whichever comes first.
 func TestP11UndoTheLaterChangeFirst(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
@@ -512,13 +559,15 @@ func TestP11UndoTheLaterChangeFirst(t *testing.T) {
 				t.Errorf("P-11 %s, want %s", got, row.want)
 			}
 		}
-		// An operator's change has no link, and a user's earlier change wins over it. Disabled, it waits.
+		// An operator's change has no link, and a user's earlier change wins over it. Disabled, it
+		// waits.
 		alice.Email = "alice@example.test"
 		third := changeTo(s, alice, s.Login(alice).Access, "d@example.test")
 		admin := s.Replicas[0].Accounts
 		set := func(edit func(u *userstore.User)) {
 			t.Helper()
-			if _, err := admin.EditByOperator(t.Context(), alice.ID, func(u *userstore.User) error { edit(u); return nil }); err != nil {
+			if _, err := admin.EditByOperator(t.Context(), alice.ID,
+				func(u *userstore.User) error { edit(u); return nil }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -540,7 +589,8 @@ func TestP11UndoTheLaterChangeFirst(t *testing.T) {
 	})
 }
 
-// P-11: the address before a change is reserved for a week, for whatever way somebody takes; the account itself may have it.
+// P-11: the address before a change is reserved for a week, for whatever way somebody takes; the
+// account itself may have it.
 func TestP11TheOldAddressIsReserved(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")
@@ -554,17 +604,22 @@ func TestP11TheOldAddressIsReserved(t *testing.T) {
 		password := s.Secret("a planted password of somebody else")
 		for _, email := range []string{alice.Email, strings.ToUpper(alice.Email)} {
 			post(s, "/v1/signup", apitest.Fields{"email": email, "password": password}).Want(409, "user_already_exists")
-			bearing(s, admin.Access, "POST", "/v1/admin/users", apitest.Fields{"email": email, "password": password}).Want(409, "user_already_exists")
-			bearing(s, admin.Access, "PATCH", "/v1/admin/users/"+bob.ID, apitest.Fields{"email": email}).Want(409, "user_already_exists")
-			if _, err := accounts.RegisterByOperator(t.Context(), userstore.OperatorUser{NewUser: userstore.NewUser{Email: email, Password: password}}); err == nil {
+			bearing(s, admin.Access, "POST", "/v1/admin/users",
+				apitest.Fields{"email": email, "password": password}).Want(409, "user_already_exists")
+			bearing(s, admin.Access, "PATCH", "/v1/admin/users/"+bob.ID, apitest.Fields{"email": email}).Want(409,
+				"user_already_exists")
+			if _, err := accounts.RegisterByOperator(t.Context(),
+				userstore.OperatorUser{NewUser: userstore.NewUser{Email: email, Password: password}}); err == nil {
 				t.Error("P-11 an operator made an account of a reserved address")
 			}
 			s.Advance(time.Second)
 		}
 		importer := userstore.Importer{Accounts: accounts}
 		id := strings.Repeat("i", 22)
-		done, err := importer.Import(t.Context(), []userstore.User{{Email: alice.Email}, {ID: id, Email: alice.Email}, {Email: "imported@example.test"}})
-		if err != nil || len(done) != 3 || !done[0].Existed || done[0].User.ID != alice.ID || !errors.Is(done[1].Err, userstore.ErrExists) || done[2].Err != nil || done[2].Existed {
+		done, err := importer.Import(t.Context(), []userstore.User{{Email: alice.Email}, {ID: id, Email: alice.Email},
+			{Email: "imported@example.test"}})
+		if err != nil || len(done) != 3 || !done[0].Existed || done[0].User.ID != alice.ID ||
+			!errors.Is(done[1].Err, userstore.ErrExists) || done[2].Err != nil || done[2].Existed {
 			t.Errorf("P-11 an import: %+v %v", done, err)
 		}
 		beginChange(s, bob, bobs.Access, alice.Email)
@@ -592,11 +647,14 @@ func TestP03AClickOnAStrangersChange(t *testing.T) {
 		mail := s.MailOf(outbox.ChangeEmail)
 		s.Unchanged(func() {
 			for name, res := range map[string]*apitest.Response{
-				"not signed in":                 confirm(s, "", apitest.Fields{"token": mail.Token()}),
-				"signed in to their own":        confirm(s, others.Access, apitest.Fields{"token": mail.Token()}),
-				"the code at their own account": confirm(s, others.Access, apitest.Fields{"handle": handle, "code": mail.Code}),
-				"as a proof of an address":      bearing(s, others.Access, "POST", "/v1/email/verify", apitest.Fields{"token": mail.Token(), "new_password": nextPassword}),
-				"the attacker, without it":      confirm(s, tokens.Access, apitest.Fields{"handle": handle, "code": "00000001"}),
+				"not signed in":          confirm(s, "", apitest.Fields{"token": mail.Token()}),
+				"signed in to their own": confirm(s, others.Access, apitest.Fields{"token": mail.Token()}),
+				"the code at their own account": confirm(s, others.Access,
+					apitest.Fields{"handle": handle, "code": mail.Code}),
+				"as a proof of an address": bearing(s, others.Access, "POST", "/v1/email/verify",
+					apitest.Fields{"token": mail.Token(), "new_password": nextPassword}),
+				"the attacker, without it": confirm(s, tokens.Access,
+					apitest.Fields{"handle": handle, "code": "00000001"}),
 			} {
 				if res.Status != 400 && res.Status != 401 {
 					t.Errorf("P-03 %s: %d %s", name, res.Status, res.Body)
@@ -629,7 +687,8 @@ func TestP02ChangesAtOnce(t *testing.T) {
 					if i%2 == 1 {
 						body = apitest.Fields{"handle": handle, "code": mail.Code}
 					}
-					switch res := s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email/confirm", Token: tokens.Access, Replica: i % 3, Body: body}); {
+					switch res := s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email/confirm",
+						Token: tokens.Access, Replica: i % 3, Body: body}); {
 					case res.Status == 200:
 						won.Add(1)
 					case res.Code() != "one_time_token_invalid":
@@ -662,7 +721,8 @@ func TestP02ChangesAtOnce(t *testing.T) {
 				})
 			}
 			wait.Go(func() {
-				s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email/confirm", Token: tokens.Access, Replica: round % 3, Body: apitest.Fields{"token": mail.Token()}})
+				s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email/confirm", Token: tokens.Access,
+					Replica: round % 3, Body: apitest.Fields{"token": mail.Token()}})
 			})
 			wait.Wait()
 			if undone.Load() != 1 || emailOf(s, alice) != alice.Email+", verified" {
@@ -679,7 +739,8 @@ func TestP02ChangesAtOnce(t *testing.T) {
 
 // P-14: a copy of the database in the middle of a change and of its undoing redeems nothing.
 func TestP14ADumpConfirmsAndUndoesNothing(t *testing.T) {
-	for name, url := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL} {
+	for name, url := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
+		"postgres": sqltest.PostgresURL} {
 		t.Run(name, func(t *testing.T) {
 			at := url(t)
 			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
@@ -721,7 +782,7 @@ func TestWithoutMailAnAddressIsEdited(t *testing.T) {
 		alice := s.SignUp("alice")
 		tokens := s.Login(alice)
 		for _, path := range []string{"/v1/profile/email", "/v1/profile/email/confirm"} {
-			bearing(s, tokens.Access, "POST", path, apitest.Fields{"email": "new@example.test", "current_password": alice.Password}).Want(404, "not_found")
+			bearing(s, tokens.Access, "POST", path, proved(alice, "email", "new@example.test")).Want(404, "not_found")
 		}
 		bearing(s, tokens.Access, "DELETE", "/v1/profile/email", nil).Want(404, "not_found")
 		for _, path := range []string{"/change", "/change/x", "/undo", "/undo/x"} {
@@ -729,18 +790,21 @@ func TestWithoutMailAnAddressIsEdited(t *testing.T) {
 		}
 		var doc struct{ Paths map[string]any }
 		s.Do(apitest.Request{Path: "/openapi.json"}).Want(200, "").JSON(&doc)
-		if doc.Paths["/v1/profile/email"] != nil || doc.Paths["/v1/profile/email/confirm"] != nil || doc.Paths["/v1/profile"] == nil {
+		if doc.Paths["/v1/profile/email"] != nil || doc.Paths["/v1/profile/email/confirm"] != nil ||
+			doc.Paths["/v1/profile"] == nil {
 			t.Error("openapi.json describes what there is not")
 		}
-		bearing(s, tokens.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "new@example.test"}).Want(401, "recent_proof_required")
-		bearing(s, tokens.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "new@example.test", "current_password": alice.Password}).Want(200, "")
+		bearing(s, tokens.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "new@example.test"}).Want(401,
+			"recent_proof_required")
+		bearing(s, tokens.Access, "PATCH", "/v1/profile", proved(alice, "email", "new@example.test")).Want(200, "")
 		if got := emailOf(s, alice); got != "new@example.test" {
 			t.Errorf("%s: an address that nobody proved", got)
 		}
 	}, withoutMail)
 }
 
-// An account may go back to the address that is reserved for it, by the ordinary way; the first change is undone still.
+// An account may go back to the address that is reserved for it, by the ordinary way; the first
+// change is undone still.
 func TestP11BackToTheOldAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
@@ -751,7 +815,8 @@ func TestP11BackToTheOldAddress(t *testing.T) {
 		if got := emailOf(s, alice); got != alice.Email+", verified" {
 			t.Errorf("P-11 %s", got)
 		}
-		if _, err := s.Replicas[0].Accounts.EditByOperator(t.Context(), alice.ID, func(u *userstore.User) error { u.Claims.Nickname = "Al"; return nil }); err != nil {
+		if _, err := s.Replicas[0].Accounts.EditByOperator(t.Context(), alice.ID,
+			func(u *userstore.User) error { u.Claims.Nickname = "Al"; return nil }); err != nil {
 			t.Error(err)
 		}
 		if err := undo(s, first, s.Secret(nextPassword)); err != nil {

@@ -11,9 +11,11 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// beginChange asks for a message to the new address that the form of the account has, and leads to the
-// page that takes its code.
-func (h *Handlers) beginChange(w http.ResponseWriter, r *http.Request, o owner, email string, proof userstore.Proof) error {
+// beginChange asks for a message to the new address that the form of the account has, and leads to
+// the page that takes its code.
+func (h *Handlers) beginChange(
+	w http.ResponseWriter, r *http.Request, o owner, email string, proof userstore.Proof,
+) error {
 	handle, err := h.Accounts.BeginEmailChange(r.Context(), o.User.ID, o.Session.ID, email, proof)
 	if err != nil {
 		return err
@@ -26,8 +28,8 @@ func (h *Handlers) ChangeLink(w http.ResponseWriter, r *http.Request) error {
 	return h.followLink(w, r, mailedHandle{Page: changePage})
 }
 
-// ChangePage confirms a new address. A person who is not signed in is told to do so first: the link alone
-// is no proof that the account is theirs.
+// ChangePage confirms a new address. A person who is not signed in is told to do so first: the link
+// alone is no proof that the account is theirs.
 func (h *Handlers) ChangePage(w http.ResponseWriter, r *http.Request) error {
 	return h.change(w, r, r.URL.Query().Get("request"))
 }
@@ -58,7 +60,8 @@ func changeForm(session *issuer.Browser, browser, handle string) form {
 }
 
 func (h *Handlers) showChange(
-	w http.ResponseWriter, r *http.Request, session *issuer.Browser, browser, handle string, m mailedHandle, status int, code string, problems []web.Problem,
+	w http.ResponseWriter, r *http.Request, session *issuer.Browser, browser, handle string, m mailedHandle,
+	status int, code string, problems []web.Problem,
 ) (err error) {
 	p := web.ChangePage{Common: h.common(r, nil), AskCode: m.Handle != "", Code: code, Problems: problems}
 	if session != nil {
@@ -99,7 +102,8 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.accountDone(w, web.AccountAddress, web.DoneWithdrawn)
 	}
-	if _, err = h.Accounts.ConfirmEmailChange(ctx, session.User.ID, session.Session.ID, m.mailed(f.Get("code"))); err != nil {
+	mailed := m.mailed(f.Get("code"))
+	if _, err = h.Accounts.ConfirmEmailChange(ctx, session.User.ID, session.Session.ID, mailed); err != nil {
 		p, list, ok := mailedProblems(err, m)
 		if !ok {
 			return p
@@ -115,8 +119,8 @@ func (h *Handlers) UndoLink(w http.ResponseWriter, r *http.Request) error {
 	return h.followLink(w, r, mailedHandle{Page: undoPage})
 }
 
-// UndoPage restores the address from before a change, with a new password. It needs no login: the person
-// may have lost the account.
+// UndoPage restores the address from before a change, with a new password. It needs no login: the
+// person may have lost the account.
 func (h *Handlers) UndoPage(w http.ResponseWriter, r *http.Request) error {
 	return h.undo(w, r, r.URL.Query().Get("request"))
 }
@@ -132,7 +136,9 @@ func (h *Handlers) undo(w http.ResponseWriter, r *http.Request, handle string) e
 	return h.showUndo(w, r, browser, handle, http.StatusOK, nil)
 }
 
-func (h *Handlers) showUndo(w http.ResponseWriter, r *http.Request, browser, handle string, status int, problems []web.Problem) (err error) {
+func (h *Handlers) showUndo(
+	w http.ResponseWriter, r *http.Request, browser, handle string, status int, problems []web.Problem,
+) (err error) {
 	p := web.UndoPage{Common: h.common(r, nil), MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
 	p.Request = handle
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "undo", request: handle}); err != nil {
@@ -157,7 +163,8 @@ func (h *Handlers) UndoForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if f.Get("new_password") == "" {
-		return h.showUndo(w, r, browser, handle, http.StatusBadRequest, []web.Problem{{Field: "new_password", Code: "required"}})
+		missing := []web.Problem{{Field: "new_password", Code: "required"}}
+		return h.showUndo(w, r, browser, handle, http.StatusBadRequest, missing)
 	}
 	if err := h.Accounts.UndoEmailChange(r.Context(), m.Token, f.Get("new_password")); err != nil {
 		p, list, ok := mailedProblems(err, m)
@@ -171,8 +178,8 @@ func (h *Handlers) UndoForm(w http.ResponseWriter, r *http.Request) error {
 	return h.show(w, http.StatusOK, page, err)
 }
 
-// AccountAddressForm changes the username at once, which takes the password. Another email address is
-// changed at once only where there is no mail.
+// AccountAddressForm changes the username at once, which takes the password. Another email address
+// is changed at once only where there is no mail.
 func (h *Handlers) AccountAddressForm(w http.ResponseWriter, r *http.Request, o owner) error {
 	f, err := h.readAccount(w, r, o, web.AccountAddress, append([]string{"current_password"}, addressFields...)...)
 	if err != nil {

@@ -9,10 +9,12 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// beginChange sends the form of the account with a new address, and returns the page that takes the code.
+// beginChange sends the form of the account with a new address, and returns the page that takes the
+// code.
 func beginChange(b *apitest.Browser, u apitest.User, email string) *apitest.Page {
 	return b.Open("/account/address").WantPage(200, "address-submit").
-		Submit("address-submit", map[string]string{"email": email, "current_password": u.Password}).WantPage(200, "change-submit")
+		Submit("address-submit", map[string]string{"email": email, "current_password": u.Password}).WantPage(200,
+		"change-submit")
 }
 
 func emailOf(s *apitest.Server, u apitest.User) string {
@@ -34,9 +36,12 @@ func TestChangeOfAddressAtThePages(t *testing.T) {
 				if !address.Has("email-hint") {
 					t.Error("it does not say that a new address is confirmed")
 				}
-				for fields, field := range map[[2]string]string{{"nobody", u.Password}: "email", {"new-" + u.Email, ""}: "current_password", {"new-" + u.Email, "not the password of " + name}: "current_password"} {
+				for fields, field := range map[[2]string]string{{"nobody", u.Password}: "email",
+					{"new-" + u.Email, ""}: "current_password", {"new-" + u.Email,
+						"not the password of " + name}: "current_password"} {
 					s.Unchanged(func() {
-						page := address.Submit("address-submit", map[string]string{"email": fields[0], "username": "changed", "current_password": fields[1]})
+						page := address.Submit("address-submit",
+							map[string]string{"email": fields[0], "username": "changed", "current_password": fields[1]})
 						if page.Status != 400 && page.Status != 403 || !page.Has(field+"-problem") {
 							t.Errorf("%q: %d %s", fields, page.Status, page.Text())
 						}
@@ -49,7 +54,8 @@ func TestChangeOfAddressAtThePages(t *testing.T) {
 				mail := s.MailOf(outbox.ChangeEmail)
 				fields := map[string]string{"code": mail.Code}
 				if way == "code" {
-					if wrong := page.Submit("change-submit", map[string]string{"code": "00000001"}).WantPage(400, "change-submit"); !wrong.Has("code-problem") {
+					if wrong := page.Submit("change-submit", map[string]string{"code": "00000001"}).WantPage(400,
+						"change-submit"); !wrong.Has("code-problem") {
 						t.Error("it does not say what is wrong")
 					}
 				} else {
@@ -57,7 +63,8 @@ func TestChangeOfAddressAtThePages(t *testing.T) {
 						b = s.SignedIn(u)
 					}
 					first := b.Send(apitest.Request{Path: mail.Link})
-					if first.Status != 303 || first.Header.Get("Referrer-Policy") != "no-referrer" || strings.Contains(first.Header.Get("Location"), mail.Token()[:20]) {
+					if first.Status != 303 || first.Header.Get("Referrer-Policy") != "no-referrer" ||
+						strings.Contains(first.Header.Get("Location"), mail.Token()[:20]) {
 						t.Errorf("%d %v", first.Status, first.Header)
 					}
 					s.Unchanged(func() { // what programs do that look at mail
@@ -65,7 +72,8 @@ func TestChangeOfAddressAtThePages(t *testing.T) {
 						b.Open(mail.Link).WantPage(200, "change-submit")
 					})
 					page = b.Open(mail.Link).WantPage(200, "change-submit")
-					if page.Has("code") || strings.Contains(string(page.Body), mail.Token()) || !strings.Contains(page.Text(), u.Email) {
+					if page.Has("code") || strings.Contains(string(page.Body), mail.Token()) ||
+						!strings.Contains(page.Text(), u.Email) {
 						t.Errorf("the page of a link: %s", page.Text())
 					}
 					fields = nil
@@ -77,7 +85,8 @@ func TestChangeOfAddressAtThePages(t *testing.T) {
 				if again := page.Submit("change-submit", fields); again.Status != 400 {
 					t.Errorf("twice: %d", again.Status)
 				}
-				if text := b.Open("/account/activity").WantPage(200, "").Text(); !strings.Contains(text, "Email address changed") || strings.Contains(text, "Another event") {
+				if text := b.Open("/account/activity").WantPage(200, "").Text(); !strings.Contains(text,
+					"Email address changed") || strings.Contains(text, "Another event") {
 					t.Errorf("%s", text)
 				}
 
@@ -91,7 +100,8 @@ func TestChangeOfAddressAtThePages(t *testing.T) {
 				undo := owner.Open(undoing.Link).WantPage(200, "undo-submit")
 				for password, status := range map[string]int{"": 400, "short": 400, u.Email: 400} {
 					s.Unchanged(func() {
-						if page := undo.Submit("undo-submit", map[string]string{"new_password": password}).WantPage(status, "undo-submit"); !page.Has("new_password-problem") {
+						if page := undo.Submit("undo-submit",
+							map[string]string{"new_password": password}).WantPage(status, "undo-submit"); !page.Has("new_password-problem") {
 							t.Errorf("%q: %s", password, page.Text())
 						}
 					})
@@ -106,7 +116,8 @@ func TestChangeOfAddressAtThePages(t *testing.T) {
 				}
 				b.Open("/account").WantPage(200, "login-submit") // signed out
 				owner.SignIn(restored.Link("/login"), u)
-				if text := owner.Open("/account/activity").WantPage(200, "").Text(); !strings.Contains(text, "was undone") || strings.Contains(text, "Another event") {
+				if text := owner.Open("/account/activity").WantPage(200, "").Text(); !strings.Contains(text,
+					"was undone") || strings.Contains(text, "Another event") {
 					t.Errorf("%s", text)
 				}
 			})
@@ -130,11 +141,13 @@ func TestU04ChangesToTakenAddressesLookAlike(t *testing.T) {
 		if sent := s.Mails(); len(sent) != 0 {
 			t.Errorf("U-04 %+v", sent)
 		}
-		page := b.Open("/account/address").Submit("address-submit", map[string]string{"username": "Ali", "current_password": alice.Password}).WantPage(200, "address-submit")
+		page := b.Open("/account/address").Submit("address-submit",
+			map[string]string{"username": "Ali", "current_password": alice.Password}).WantPage(200, "address-submit")
 		if !page.Has("done") || page.Value("username") != "Ali" || page.Value("email") != alice.Email {
 			t.Errorf("%s", page.Text())
 		}
-		page = b.Open("/account/address").Submit("address-submit", map[string]string{"email": "other@example.test", "username": "Alina", "current_password": alice.Password}).
+		page = b.Open("/account/address").Submit("address-submit",
+			map[string]string{"email": "other@example.test", "username": "Alina", "current_password": alice.Password}).
 			WantPage(200, "change-submit")
 		if u := must(s.DB.UserByID(t.Context(), alice.ID)); u.Username != "Alina" || u.Email != alice.Email {
 			t.Errorf("%+v", u)
@@ -149,7 +162,8 @@ func TestU04ChangesToTakenAddressesLookAlike(t *testing.T) {
 	})
 }
 
-// P-03: whoever gets the message of a stranger's change gives that account nothing, signed in or not.
+// P-03: whoever gets the message of a stranger's change gives that account nothing, signed in or
+// not.
 func TestP03TheLinkOfAStrangersChange(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		attacker, victim := s.SignUp("attacker"), s.SignUp("victim")
@@ -185,7 +199,8 @@ func TestP03TheLinkOfAStrangersChange(t *testing.T) {
 				t.Errorf("P-12 a forged form: %d", got.Status)
 			}
 		})
-		// The code in another browser of the same account is of no use either; with its session gone, nothing is.
+		// The code in another browser of the same account is of no use either; with its session
+		// gone, nothing is.
 		second := s.SignedIn(attacker)
 		second.Open(mail.Link).WantPage(200, "change-submit")
 		if _, err := s.Replicas[0].Accounts.RevokeSessions(t.Context(), attacker.ID, ""); err != nil {

@@ -217,8 +217,8 @@ func accountFields(d AccountPage) (fields []field) {
 	case AccountAddress:
 		current.Hint = "hint.current_password"
 		fields = []field{
-			{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email", Value: typed(d.Values["email"]), Required: true,
-				Hint: map[bool]string{true: "hint.change_email"}[d.ByMail]},
+			{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email",
+				Value: typed(d.Values["email"]), Required: true, Hint: map[bool]string{true: "hint.change_email"}[d.ByMail]},
 			{Name: "username", Label: "field.username", Type: "text", Autocomplete: "username", Value: typed(d.Values["username"]), Hint: "hint.username"},
 			current,
 		}

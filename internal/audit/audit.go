@@ -213,7 +213,8 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	}
 	level := slog.LevelInfo
 	switch e.Name {
-	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused, EmailChangeUndone, UserDeleted, RateLimited, KeysRevoked:
+	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused,
+		EmailChangeUndone, UserDeleted, RateLimited, KeysRevoked:
 		level = slog.LevelWarn
 	}
 	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // these are everyday mistakes

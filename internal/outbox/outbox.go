@@ -29,7 +29,9 @@ const (
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite, ChangeEmail, UndoEmail}
+var Kinds = []Kind{
+	Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite, ChangeEmail, UndoEmail,
+}
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.
 const OfUse = 3 * 24 * time.Hour

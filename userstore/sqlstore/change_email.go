@@ -11,9 +11,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// reservedFor is the condition under which an address is reserved for another account than owner. Of
-// the tokens that undo a change each reserves its address while it is of use. The last parameter is
-// the time.
+// reservedFor is the condition under which an address is reserved for another account than owner.
+// Of the tokens that undo a change each reserves its address while it is of use. The last parameter
+// is the time.
 func reservedFor(key, owner string) string {
 	return `EXISTS (SELECT 1 FROM one_time_tokens r WHERE r.kind = 'undo_email' AND r.address_key = ` + key +
 		` AND r.user_id <> ` + owner + ` AND r.spent_at = 0 AND r.ends_at > $)`
@@ -23,7 +23,8 @@ func reservedFor(key, owner string) string {
 var freeForChange = `NOT EXISTS (SELECT 1 FROM users o WHERE o.email_key = t.address_key AND o.id <> t.user_id)
 	AND NOT ` + reservedFor("t.address_key", "t.user_id")
 
-var touchIfReserved = numbered(`UPDATE users SET version = version WHERE id = $ AND ` + reservedFor("users.email_key", "users.id"))
+var touchIfReserved = numbered(`UPDATE users SET version = version WHERE id = $ AND ` +
+	reservedFor("users.email_key", "users.id"))
 
 // ifReserved returns a statement that changes one row if the address that the user has just got is
 // reserved for another account; the caller then rolls back. It has to be a statement of its own,
@@ -35,17 +36,19 @@ var (
 	// lockProved takes the lock of the user's row first, as IssueToken does.
 	lockProved = `UPDATE users SET token_epoch = token_epoch WHERE id = $1 AND is_active AND password_hash = $2`
 
+	tokenColumns  = `id, kind, user_id, address, address_key, epoch, at, ends_at, spent_at`
 	mailedRequest = ` EXISTS (SELECT 1 FROM mail_requests q WHERE q.id = $ AND q.mailed = 1)`
 
 	endOlderChanges = numbered(`UPDATE one_time_tokens SET spent_at = $
 		WHERE user_id = $ AND kind = $ AND spent_at = 0 AND id <> $ AND` + mailedRequest)
-	insertChange = numbered(`INSERT INTO one_time_tokens (id, kind, user_id, address, address_key, epoch, at, ends_at, spent_at)
+	insertChange = numbered(`INSERT INTO one_time_tokens (` + tokenColumns + `)
 		SELECT $, $, u.id, $, $, u.token_epoch, $, $, 0 FROM users u WHERE u.id = $ AND` + mailedRequest + `
 		ON CONFLICT (id) DO NOTHING`)
 )
 
 func (db *DB) BeginAddressChange(
-	ctx context.Context, r userstore.MailRequest, limits []userstore.Limit, m outbox.Message, t userstore.OneTimeToken, proved string, events ...audit.Event,
+	ctx context.Context, r userstore.MailRequest, limits []userstore.Limit, m outbox.Message,
+	t userstore.OneTimeToken, proved string, events ...audit.Event,
 ) error {
 	if r.ID == "" || r.ID != m.ID || r.ID != t.ID {
 		return fmt.Errorf("%w: a request whose message or token has another id", userstore.ErrInvalid)
@@ -71,23 +74,24 @@ func (db *DB) BeginAddressChange(
 }
 
 var (
-	addressOfToken = `(SELECT t.address FROM one_time_tokens t WHERE t.id = $), email_key = (SELECT t.address_key FROM one_time_tokens t WHERE t.id = $)`
+	setAddress = `email = (SELECT t.address FROM one_time_tokens t WHERE t.id = $),
+		email_key = (SELECT t.address_key FROM one_time_tokens t WHERE t.id = $), email_verified = TRUE`
 
-	changeAddress = numbered(`UPDATE users SET email = ` + addressOfToken + `, email_verified = TRUE,
+	changeAddress = numbered(`UPDATE users SET ` + setAddress + `,
 		updated_at = $, version = version + 1, token_epoch = token_epoch + 1` + ofLiveToken + ` AND email = $`)
 	// Two changes never have one time, also if the clocks of replicas differ: the times tell which
 	// change was first.
-	insertUndo = numbered(`INSERT INTO one_time_tokens (id, kind, user_id, address, address_key, epoch, at, ends_at, spent_at)
+	insertUndo = numbered(`INSERT INTO one_time_tokens (` + tokenColumns + `)
 		SELECT $, 'undo_email', t.user_id, $, $, 0, CASE WHEN l.at >= $ THEN l.at + 1 ELSE CAST($ AS BIGINT) END, $, 0
 		FROM one_time_tokens t, (SELECT COALESCE(MAX(o.at), 0) AS at FROM one_time_tokens o
 			WHERE o.kind = 'undo_email' AND o.user_id = (SELECT x.user_id FROM one_time_tokens x WHERE x.id = $)) l
 		WHERE t.id = $ ON CONFLICT (id) DO NOTHING`)
-	ifReservedForToken = numbered(`UPDATE users SET version = version WHERE id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
-		AND ` + reservedFor("users.email_key", "users.id"))
+	ifReservedForToken = numbered(`UPDATE users SET version = version
+		WHERE id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $) AND ` + reservedFor("users.email_key", "users.id"))
 )
 
-// ConfirmAddressChange takes the lock of the user's row in its first statement, and is certain only by
-// the statements after it: see RedeemToken.
+// ConfirmAddressChange takes the lock of the user's row in its first statement, and is certain only
+// by the statements after it: see RedeemToken.
 func (db *DB) ConfirmAddressChange(ctx context.Context, c userstore.AddressChange, events ...audit.Event) error {
 	now, kind := micros(c.At), string(outbox.ChangeEmail)
 	s := []stmt{
@@ -118,9 +122,10 @@ func ifTaken(err error) error {
 }
 
 var (
-	restoreAddress = numbered(`UPDATE users SET email = ` + addressOfToken + `, email_verified = TRUE,
+	restoreAddress = numbered(`UPDATE users SET ` + setAddress + `,
 		updated_at = $, version = version + 1, token_epoch = token_epoch + 1, password_hash = $` + ofLiveToken)
-	spendUndo = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE id = $ AND kind = 'undo_email' AND spent_at = 0 AND ends_at > $
+	spendUndo = numbered(`UPDATE one_time_tokens SET spent_at = $
+		WHERE id = $ AND kind = 'undo_email' AND spent_at = 0 AND ends_at > $
 		AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id AND u.is_active)`)
 	endLaterUndos = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
 		AND user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
@@ -155,8 +160,9 @@ func (db *DB) UndoAddressChange(ctx context.Context, r userstore.Redemption, eve
 
 func (db *DB) WithdrawAddressChange(ctx context.Context, userID string, now time.Time, events ...audit.Event) error {
 	at := micros(now)
-	err := db.change(ctx, true, bind(`UPDATE one_time_tokens SET spent_at = $1
-		WHERE user_id = $2 AND kind = $3 AND spent_at = 0 AND ends_at > $4`, at, userID, string(outbox.ChangeEmail), at), userstore.ErrNotFound, events)
+	withdraw := bind(`UPDATE one_time_tokens SET spent_at = $1
+		WHERE user_id = $2 AND kind = $3 AND spent_at = 0 AND ends_at > $4`, at, userID, string(outbox.ChangeEmail), at)
+	err := db.change(ctx, true, withdraw, userstore.ErrNotFound, events)
 	return ifUnstorable(err, userstore.ErrNotFound)
 }
 

@@ -61,8 +61,9 @@ func (db *DB) ReturnTry(ctx context.Context, id string) error {
 	return ifUnstorable(err, nil)
 }
 
-// liveToken is the condition under which a token of u is of use. An undoing outlives what happens to the account,
-// but waits while the account is disabled. The address of a change, or of its undoing, is not the account's.
+// liveToken is the condition under which a token of u is of use. An undoing outlives what happens to
+// the account, but waits while the account is disabled. The address of a change, or of its undoing,
+// is not the account's.
 const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active AND (t.kind = 'undo_email'
 	OR t.epoch = u.token_epoch AND (t.kind = 'change_email' OR t.address_key = u.email_key))`
 
@@ -150,7 +151,8 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 	})
 }
 
-// endAllOfToken ends all grants and browser sessions of a token's user, after the user's row is locked: see SetPassword.
+// endAllOfToken ends all grants and browser sessions of a token's user, after the user's row is
+// locked: see SetPassword.
 func endAllOfToken(id string, now int64) []stmt {
 	const ofUser = `user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)`
 	return []stmt{

@@ -17,9 +17,11 @@ const (
 
 	insertUser = insertIntoUsers + `VALUES (` + userValues + `) ON CONFLICT `
 	// insertUnreserved inserts a user unless the name is taken or the address is reserved, or was
-	// reserved a short while ago: a row that reserves an address is removed some time after its end.
+	// reserved a short while ago: a row that reserves an address is removed some time after its
+	// end.
 	insertUnreserved = insertIntoUsers + `SELECT ` + userValues + ` WHERE NOT EXISTS (SELECT 1 FROM one_time_tokens r
-		WHERE r.kind = 'undo_email' AND r.address_key = $15 AND r.user_id <> $16 AND r.spent_at = 0) ON CONFLICT DO NOTHING`
+		WHERE r.kind = 'undo_email' AND r.address_key = $15 AND r.user_id <> $16 AND r.spent_at = 0)
+		ON CONFLICT DO NOTHING`
 )
 
 func userArgs(u userstore.User, claims, roles string) []any {

@@ -25,8 +25,10 @@ func (f *fixture) newBeginning(u userstore.User, name string) (b beginning) {
 	at, ends := stored(f.now), stored(f.now.Add(time.Hour))
 	b.request = userstore.MailRequest{ID: id(), Kind: outbox.ChangeEmail, At: at, EndsAt: ends}
 	copy(b.request.Budget[:], name)
-	b.message = outbox.Message{ID: b.request.ID, Kind: outbox.ChangeEmail, UserID: u.ID, To: name + "@X.test", At: at, EndsAt: ends}
-	b.token = userstore.OneTimeToken{ID: b.request.ID, Kind: outbox.ChangeEmail, UserID: u.ID, Address: b.message.To, AddressKey: name + "@x.test", At: at, EndsAt: ends}
+	b.message = outbox.Message{ID: b.request.ID, Kind: outbox.ChangeEmail, UserID: u.ID, To: name + "@X.test", At: at,
+		EndsAt: ends}
+	b.token = userstore.OneTimeToken{ID: b.request.ID, Kind: outbox.ChangeEmail, UserID: u.ID, Address: b.message.To,
+		AddressKey: name + "@x.test", At: at, EndsAt: ends}
 	b.proved = u.PasswordHash
 	return b
 }
@@ -47,7 +49,8 @@ func (f *fixture) begun(t *testing.T, u userstore.User, name string) userstore.O
 
 // newChange confirms the change of a token at the present address of u.
 func (f *fixture) newChange(u userstore.User, token string) userstore.AddressChange {
-	return userstore.AddressChange{ID: token, From: u.Email, FromKey: u.EmailKey, UndoID: id(), At: stored(f.now), UndoEndsAt: stored(f.now.Add(7 * 24 * time.Hour))}
+	return userstore.AddressChange{ID: token, From: u.Email, FromKey: u.EmailKey, UndoID: id(), At: stored(f.now),
+		UndoEndsAt: stored(f.now.Add(7 * 24 * time.Hour))}
 }
 
 // changed changes the address of u, and returns the user and the token that undoes the change.
@@ -86,7 +89,8 @@ func beginAddressChange(t *testing.T, f *fixture) {
 	equal(t, "the token", got, want)
 	equal(t, "its user", owner, u)
 
-	// Beyond the budget nothing is sent, and the token before stays. What was asked for is counted all the same.
+	// Beyond the budget nothing is sent, and the token before stays. What was asked for is counted
+	// all the same.
 	beyond := f.newBeginning(u, "first")
 	must(t, f.begin(t, beyond))
 	equal(t, "messages beyond the budget", len(f.waits(t, first.message.To)), 1)
@@ -158,8 +162,10 @@ func confirmAddressChange(t *testing.T, f *fixture) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: outbox.ChangeEmail, NewHash: "x", At: f.now}), userstore.ErrInvalid)
-	is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: outbox.VerifyEmail, NewHash: "x", At: f.now}), userstore.ErrConflict)
+	is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: outbox.ChangeEmail, NewHash: "x",
+		At: f.now}), userstore.ErrInvalid)
+	is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: outbox.VerifyEmail, NewHash: "x",
+		At: f.now}), userstore.ErrConflict)
 	after, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	equal(t, "after refusals", after, u)
@@ -177,7 +183,8 @@ func confirmAddressChange(t *testing.T, f *fixture) {
 	equal(t, "another token of the user", f.isLive(t, reset.ID), false)
 	undo, _, err := f.OneTimeToken(t.Context(), c.UndoID, f.now)
 	must(t, err)
-	equal(t, "the token that undoes it", undo, userstore.OneTimeToken{ID: c.UndoID, Kind: outbox.UndoEmail, UserID: u.ID,
+	equal(t, "the token that undoes it", undo, userstore.OneTimeToken{ID: c.UndoID, Kind: outbox.UndoEmail,
+		UserID:  u.ID,
 		Address: u.Email, AddressKey: u.EmailKey, At: c.At, EndsAt: c.UndoEndsAt, Live: true})
 
 	// An address that somebody has got since.
@@ -194,7 +201,8 @@ func confirmAddressChange(t *testing.T, f *fixture) {
 			return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now})
 		},
 		"disabling, and enabling again": func(u userstore.User) error {
-			return errors.Join(f.SetActive(t.Context(), u.ID, false, f.now), f.SetActive(t.Context(), u.ID, true, f.now))
+			return errors.Join(f.SetActive(t.Context(), u.ID, false, f.now),
+				f.SetActive(t.Context(), u.ID, true, f.now))
 		},
 		"another address": func(u userstore.User) error {
 			u.Email, u.EmailKey = "x"+u.Email, "x"+u.EmailKey
@@ -242,7 +250,8 @@ func undoAddressChange(t *testing.T, f *fixture) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, wrong := range []userstore.Redemption{{ID: second, Kind: outbox.UndoEmail, At: r.At}, {ID: second, Kind: outbox.ChangeEmail, NewHash: "x", At: r.At}} {
+	for _, wrong := range []userstore.Redemption{{ID: second, Kind: outbox.UndoEmail, At: r.At},
+		{ID: second, Kind: outbox.ChangeEmail, NewHash: "x", At: r.At}} {
 		is(t, f.UndoAddressChange(t.Context(), wrong), userstore.ErrInvalid)
 	}
 	is(t, f.ConfirmAddressChange(t.Context(), f.newChange(d, second)), userstore.ErrConflict)
@@ -338,7 +347,8 @@ func reservedAddresses(t *testing.T, f *fixture) {
 	must(t, f.CreateUser(t.Context(), heir))
 }
 
-// Many confirm one change, and one does; sign-ups that wait for the address before do not get it (P-02, P-11).
+// Many confirm one change, and one does; sign-ups that wait for the address before do not get it
+// (P-02, P-11).
 func raceAddressChanges(t *testing.T, f *fixture) {
 	for round := range 10 {
 		u := f.user(t)
@@ -372,8 +382,8 @@ func raceAddressChanges(t *testing.T, f *fixture) {
 	}
 }
 
-// Two undoings and the confirmation of a third change at once: the oldest address wins. Two accounts that want one address:
-// one gets it.
+// Two undoings and the confirmation of a third change at once: the oldest address wins. Two
+// accounts that want one address: one gets it.
 func raceUndoings(t *testing.T, f *fixture) {
 	for round := range 10 {
 		u := f.user(t)
