@@ -32,7 +32,7 @@ type VerifyPage struct {
 // DonePage says that the operation is done, and leads to the login page.
 type DonePage struct {
 	Common
-	Done     string // reset, verify
+	Done     string // reset, verify, undo
 	SignedIn bool
 }
 
