@@ -88,7 +88,7 @@ func (h *Handlers) showAccount(w http.ResponseWriter, r *http.Request, o owner, 
 		o.browser = h.browserID(w, r)
 	}
 	p := web.AccountPage{
-		Common: h.common(r, nil), Kind: k, User: o.User.Email, Verified: o.User.EmailVerified, Zone: zoneOf(o.User),
+		Common: h.common(r, nil), Kind: k, User: o.User.Email, Verified: o.User.EmailVerified, Confirm: !h.Accounts.NoMail, Zone: zoneOf(o.User),
 		MinLength: h.Accounts.MinPasswordLength(),
 	}
 	if r.Method != http.MethodPost {
@@ -359,6 +359,9 @@ func (h *Handlers) AccountActivityPage(w http.ResponseWriter, r *http.Request, o
 			}
 		}
 		for _, c := range e.Changes {
+			if e.Name == audit.EmailVerified { // its name says all
+				break
+			}
 			event.Fields = append(event.Fields, c.Field)
 		}
 		shown = append(shown, event)

@@ -60,6 +60,7 @@ type AccountPage struct {
 	Kind     AccountKind
 	User     string            // email address
 	Verified bool              // the address is
+	Confirm  bool              // there is mail by which the address can be confirmed
 	Values   map[string]string // of the form, and of what the first page shows; as stored or as typed
 	Problems []Problem
 	Done     Done
@@ -167,6 +168,9 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 		return p.render(v, policy{forms: nowhere})
 	}
 	p.choice(v, d.Kind.Path())
+	if d.Confirm && !d.Verified {
+		a.Links = append(a.Links, accountLink{"to-verify", "verify", "title.verify"})
+	}
 	for _, k := range AccountKinds[1:] {
 		a.Links = append(a.Links, accountLink{"to-" + strings.TrimPrefix(k.Path(), "account/"), k.Path(), "title." + string(k)})
 	}
