@@ -92,7 +92,7 @@ func (s *Server) Listen() (end func(), err error) {
 			names = []string{"localhost", "127.0.0.1"}
 		}
 		var certificate tls.Certificate
-		if certificate, s.PEM, err = selfSigned(names); err != nil {
+		if certificate, s.PEM, err = SelfSigned(names); err != nil {
 			return nil, err
 		}
 		s.CAs = x509.NewCertPool()
@@ -225,7 +225,8 @@ func (c *session) Data(r io.Reader) (err error) {
 func (c *session) Reset()        {}
 func (c *session) Logout() error { return nil }
 
-func selfSigned(names []string) (tls.Certificate, []byte, error) {
+// SelfSigned makes a certificate for names, and returns it as PEM, too.
+func SelfSigned(names []string) (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, nil, err
