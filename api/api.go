@@ -203,11 +203,20 @@ func (s *Server) routes() []route {
 			{"GET", "/verify", front.VerifyPage, ownPage},
 			{"POST", "/verify", front.VerifyForm, ownPage},
 			{"GET", "/verify/{token}", front.VerifyLink, ownPage},
+			{"GET", "/change", front.ChangePage, ownPage},
+			{"POST", "/change", front.ChangeForm, ownPage},
+			{"GET", "/change/{token}", front.ChangeLink, ownPage},
+			{"GET", "/undo", front.UndoPage, ownPage},
+			{"POST", "/undo", front.UndoForm, ownPage},
+			{"GET", "/undo/{token}", front.UndoLink, ownPage},
 
 			{"POST", "/v1/password/forgot", me.ForgotPassword, accountAPI},
 			{"POST", "/v1/password/reset", me.ResetPassword, accountAPI},
 			{"POST", "/v1/email/verification", me.AskVerification, accountAPI},
 			{"POST", "/v1/email/verify", me.VerifyEmail, accountAPI},
+			{"POST", "/v1/profile/email", user.Profile(me.BeginEmailChange), accountAPI},
+			{"DELETE", "/v1/profile/email", user.Profile(me.WithdrawEmailChange), accountAPI},
+			{"POST", "/v1/profile/email/confirm", user.Profile(me.ConfirmEmailChange), accountAPI},
 			{"POST", "/v1/admin/users/{id}/invite", admins.Only(admins.InviteUser), accountAPI},
 		}...)
 	}

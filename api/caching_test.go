@@ -29,7 +29,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 	}
 	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser, "/": "Origin"}
 	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout", "/continue", "/language", "/back",
-		"/forgot", "/reset", "/reset/{token}", "/invite/{token}", "/verify", "/verify/{token}",
+		"/forgot", "/reset", "/reset/{token}", "/invite/{token}", "/verify", "/verify/{token}", "/change", "/change/{token}", "/undo", "/undo/{token}",
 		"/account", "/account/profile", "/account/address", "/account/password", "/account/sessions", "/account/apps", "/account/activity", "/account/data", "/account/delete"} {
 		vary[path] = person
 	}

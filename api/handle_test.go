@@ -21,7 +21,7 @@ func TestH09OtherSpellingsOfAPath(t *testing.T) {
 		"//v1/profile", "/v1//profile", "/./v1/profile", "/v1/./profile", "/v1/profile/", "/V1/profile", "/%76%31/profile", "/v1%2fprofile", "/v1/profile%00",
 		"/v1/profile;a=b", "/x/../v1/profile", "/%2e%2e/v1/profile", "/v1/%2e%2e/v1/profile", "/admin/..;/v1/profile", "//evil.test/..", "//evil.test", "/\\evil.test", "/%5cevil.test",
 		"/.well-known/jwks.json/", "//.well-known/jwks.json", "/metrics", "/debug/pprof/", "/v1", "*", "/v1/email/verify/", "/v1/password/forgot/",
-		"/verify/", "/forgot/", "/reset/", "/reset/x/y", "/account/", "/account/nothing", "//account", "/account/profile/", "/admin", "/v1/admin", "/v1/admin/users/", "//v1/admin/users", "/v1/admin/..;/admin/users", "/v1/%61dmin/users", "/v1/admin/users//roles/x", "/v1/admin/clients/", "/oauth2/token/", "/oauth2//token", "/OAUTH2/token", "/oauth2/%74oken", "/oauth2/par", "/oauth2/device", "/oauth2/register", "/v1/profile/consents/", "/v1/profile/\xff", "/v1/profile%ff",
+		"/verify/", "/change/", "/undo/x/y", "/forgot/", "/reset/", "/reset/x/y", "/account/", "/account/nothing", "//account", "/account/profile/", "/admin", "/v1/admin", "/v1/admin/users/", "//v1/admin/users", "/v1/admin/..;/admin/users", "/v1/%61dmin/users", "/v1/admin/users//roles/x", "/v1/admin/clients/", "/oauth2/token/", "/oauth2//token", "/OAUTH2/token", "/oauth2/%74oken", "/oauth2/par", "/oauth2/device", "/oauth2/register", "/v1/profile/consents/", "/v1/profile/\xff", "/v1/profile%ff",
 		"http://evil.test//v1//profile", "/" + strings.Repeat("a", 8000),
 	} {
 		t.Run(fmt.Sprintf("%.40q", path), func(t *testing.T) {
@@ -81,7 +81,8 @@ func TestH10Methods(t *testing.T) {
 				head := s.Do(apitest.Request{Method: "HEAD", Path: url, Token: token})
 				// Some ask for more than an access token of any kind.
 				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403, "/assets/{name}": 404, "/": 404, "/v1/profile/export": 401,
-					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303}[path]
+					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303,
+					"/change": 303, "/change/{token}": 303, "/undo": 303, "/undo/{token}": 303}[path]
 				switch {
 				case strings.HasPrefix(path, "/account"):
 					want = 303 // to the login

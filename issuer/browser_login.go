@@ -49,12 +49,34 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 	}
 	defer i.Accounts.Release(ctx, verified)
 	verified.Signup = l.Signup
-	now := i.now() // after the hashing
+	return i.newBrowserSession(ctx, verified, i.now(), l) // now: after the hashing
+}
+
+// StartProvedSession starts a browser session after the user proved the address of the account, in
+// the browser in which the account's password was typed at typed. Of l, Device and Replaces are read.
+// It fails if the account changed meanwhile.
+func (i *Issuer) StartProvedSession(
+	ctx context.Context, u userstore.User, typed time.Time, l PageLogin,
+) (b Browser, secret string, err error) {
+	ctx = userstore.WithDevice(ctx, l.Device)
+	// No message tells of this login: the user has just read one in this browser.
+	b, secret, err = i.newBrowserSession(ctx, userstore.Verified{User: u, Signup: true}, typed, l)
+	if err != nil {
+		return Browser{}, "", failed(err)
+	}
+	return b, secret, nil
+}
+
+// newBrowserSession starts a session of a user whose password was proved at authTime.
+func (i *Issuer) newBrowserSession(
+	ctx context.Context, verified userstore.Verified, authTime time.Time, l PageLogin,
+) (Browser, string, error) {
+	now := i.now()
 	secret := i.NewID() + i.NewID()
 	origin := audit.OriginOf(ctx)
 	b := Browser{User: verified.User, Session: userstore.BrowserSession{
 		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID,
-		AuthTime: now, AMR: []string{amrPassword}, ACR: acrPassword,
+		AuthTime: authTime, AMR: []string{amrPassword}, ACR: acrPassword,
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
 		UserAgent: origin.UserAgent, Address: origin.Address,
 	}}

@@ -11,7 +11,11 @@ import (
 
 // Mailed is what a person presents of a message: Token, which ends its link, or Code together with
 // the Handle that the request for the message returned.
-type Mailed struct{ Token, Handle, Code string }
+type Mailed struct {
+	Token, Handle, Code string
+
+	session string // that the handle is bound to; empty: none
+}
 
 // ErrNothingToSend means that the message has no recipient, or none any more. It is dropped
 // silently.
@@ -61,7 +65,7 @@ func (a *Accounts) storeRequest(
 	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
 		return "", fmt.Errorf("ask for %s: %w", kind, err)
 	}
-	return secret.handle(kind, from, r.ID), nil
+	return secret.handle(kind, from, r.ID, ""), nil
 }
 
 // Contents makes the parts of a message that are not stored, just before the message is sent. For a
@@ -75,6 +79,9 @@ func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Conte
 	secret, err := a.oneTime()
 	if err != nil {
 		return outbox.Contents{}, err
+	}
+	if m.Kind == outbox.ChangeEmail || m.Kind == outbox.UndoEmail {
+		return a.changeContents(ctx, secret, m)
 	}
 	key, ok := EmailKey(m.To)
 	if !ok {
@@ -238,7 +245,7 @@ func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
 		if err != nil {
 			return err
 		}
-		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle); ok && from == bySignup {
+		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle, ""); ok && from == bySignup {
 			first, _, err := a.Store.OneTimeToken(ctx, id, a.now())
 			if err == nil && first.UserID == p.user.ID {
 				return nil
@@ -294,7 +301,7 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 	now := a.now()
 	id, ok := secret.readLink(kind, m.Token)
 	if m.Token == "" {
-		if id, p.from, ok = secret.readHandle(kind, m.Handle); ok {
+		if id, p.from, ok = secret.readHandle(kind, m.Handle, m.session); ok {
 			if err := a.Store.TryCode(ctx, id, kind, now, codeTries); err != nil {
 				return p, invalid(err)
 			}
@@ -323,6 +330,12 @@ func invalid(err error) error {
 		return ErrTokenInvalid
 	}
 	return err
+}
+
+// asOwner returns ctx with the user as the actor, whom a link or code has proved.
+func asOwner(ctx context.Context, userID string) context.Context {
+	o := audit.OriginOf(ctx)
+	return audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: userID}, o.ClientID, o.SessionID)
 }
 
 // returnTry gives back the try of a right code that had no effect. If that fails, fewer tries are
@@ -355,9 +368,7 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 		}
 	}
 	r.At = a.now()
-	o := audit.OriginOf(ctx)
-	owner := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: p.user.ID}, o.ClientID, o.SessionID)
-	e := audit.New(owner, r.At, name, audit.User(p.user.ID))
+	e := audit.New(asOwner(ctx, p.user.ID), r.At, name, audit.User(p.user.ID))
 	verified := p.user
 	verified.EmailVerified = true
 	e.Changes = changes(p.user, verified)

@@ -47,10 +47,22 @@ type Redemption struct {
 	At      time.Time
 }
 
+// AddressChange is a confirmed change of an account's address.
+type AddressChange struct {
+	ID            string // of the token that is spent
+	From, FromKey string // the address that the account has until now
+	UndoID        string // the id of the token that undoes the change
+	At            time.Time
+	UndoEndsAt    time.Time
+}
+
 const (
 	resetLasts  = 30 * time.Minute
 	verifyLasts = 24 * time.Hour
 	inviteLasts = 7 * 24 * time.Hour
+	changeLasts = time.Hour
+	// undoLasts is also how long the address before a change is reserved for the account.
+	undoLasts = 7 * 24 * time.Hour
 
 	// codeTries is how often a code may be tried with one handle. With five tries, one of 20
 	// million handles guesses an eight-digit code.
@@ -60,11 +72,13 @@ const (
 // lasts is how long a token is valid, counted from the request.
 var lasts = map[outbox.Kind]time.Duration{
 	outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts, outbox.Invite: inviteLasts,
+	outbox.ChangeEmail: changeLasts, outbox.UndoEmail: undoLasts,
 }
 
 // pageOf is the path of the page that a message's link opens.
 var pageOf = map[outbox.Kind]string{
 	outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/", outbox.Invite: "/invite/",
+	outbox.ChangeEmail: "/change/", outbox.UndoEmail: "/undo/",
 }
 
 // mailLimits bound the messages that people who are not signed in can send to one address.
@@ -82,6 +96,7 @@ const (
 	byRequest  origin = "r"
 	bySignup   origin = "s"
 	byPassword origin = "p" // the handle was the answer to the account's password
+	bySession  origin = "c" // of a change of address; the handle is bound to the session
 )
 
 // oneTimeSecret makes and reads links, codes and handles. Each has its own purpose and cannot be
@@ -118,9 +133,10 @@ func (s oneTimeSecret) code(kind outbox.Kind, id string) string {
 	return fmt.Sprintf("%08d", n)
 }
 
-// handle returns the handle with which the caller who made a request refers to it.
-func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id string) string {
-	return string(from) + id + "." + s.sum("handle", string(kind), string(from), id)
+// handle returns the handle with which the caller who made a request refers to it. session is the id
+// of the session that alone may use the handle; empty: any.
+func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id, session string) string {
+	return string(from) + id + "." + s.sum("handle", string(kind), string(from), id, session)
 }
 
 // budget returns the key of an address's budget. It hides from the store which addresses strangers
@@ -145,13 +161,13 @@ func (s oneTimeSecret) readLink(kind outbox.Kind, text string) (id string, ok bo
 }
 
 // readHandle returns the id in a handle that handle made; ok is false for any other text.
-func (s oneTimeSecret) readHandle(kind outbox.Kind, text string) (id string, from origin, ok bool) {
+func (s oneTimeSecret) readHandle(kind outbox.Kind, text, session string) (id string, from origin, ok bool) {
 	if text == "" {
 		return "", "", false
 	}
 	id, _, _ = strings.Cut(text[1:], ".")
 	from = origin(text[:1])
-	return id, from, hmac.Equal([]byte(text), []byte(s.handle(kind, from, id)))
+	return id, from, hmac.Equal([]byte(text), []byte(s.handle(kind, from, id, session)))
 }
 
 // isCode reports whether typed is the code, in constant time. People type codes in groups.

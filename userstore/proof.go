@@ -36,8 +36,9 @@ func (a *Accounts) Prove(ctx context.Context, userID string, p Proof) (User, err
 }
 
 // EditProved is Edit, which demands the proof where the edit changes the email address or the username:
-// either of them could move the account. What is wrong with the edit by itself is said before; whether
-// an address is taken only after the proof. Errors of Edit and of Prove.
+// either of them could move the account. With mail it refuses another address: see
+// BeginEmailChange. What is wrong with the edit by itself is said before; whether an address is
+// taken only after the proof. Errors of Edit and of Prove.
 func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit func(*User) error) (User, error) {
 	var proved User // as the user was when the proof was checked
 	return a.Edit(ctx, userID, func(u *User) error {
@@ -48,6 +49,9 @@ func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit 
 		after := u.clone()
 		if err := a.checkEdit(before, &after); err != nil {
 			return err
+		}
+		if after.Email != before.Email && !a.NoMail {
+			return changeByMail()
 		}
 		switch {
 		case after.Email == before.Email && after.Username == before.Username:
@@ -68,6 +72,14 @@ func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit 
 		proved = before
 		return nil
 	})
+}
+
+// changeByMail refuses an edit of the address where there is mail.
+func changeByMail() error {
+	var fs faults
+	fs.add("email", fault{CodeNotAllowed,
+		"An address is changed by a message to the new one: send it to POST /v1/profile/email."})
+	return fs.err()
 }
 
 // check judges a proof without the account: whether there is one, and what is wrong with its text.

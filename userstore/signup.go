@@ -95,7 +95,7 @@ func (a *Accounts) signUpPending(ctx context.Context, n NewUser) (handle string,
 	if err != nil {
 		return "", fmt.Errorf("store a pending sign-up: %w", err)
 	}
-	return secret.handle(outbox.VerifyEmail, bySignup, id), nil
+	return secret.handle(outbox.VerifyEmail, bySignup, id, ""), nil
 }
 
 // signupContents makes what a message says that concerns a pending sign-up: of an address without an
@@ -226,7 +226,7 @@ func (a *Accounts) ownSignup(ctx context.Context, p presentedToken, by Owner) (_
 		if err != nil {
 			return PendingSignup{}, false, err
 		}
-		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle); ok && from == bySignup {
+		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle, ""); ok && from == bySignup {
 			s, err := a.Store.PendingSignup(ctx, id, a.now())
 			if err == nil && s.EmailKey == p.pending.EmailKey {
 				return s, true, nil

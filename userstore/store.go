@@ -357,6 +357,30 @@ type OneTimeTokens interface {
 	RemoveExpiredTokens(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
+// AddressChanges changes the addresses of accounts. The address before is reserved for the account
+// while the change can be undone: for another account, CreateUser, CreateUsers and UpdateUser treat
+// it as taken.
+type AddressChanges interface {
+	// BeginAddressChange is RequestMail that also stores t, a token for the address t.Address, if m
+	// went into the outbox. The token ends the older ones of its kind and user. ErrConflict: the
+	// user is disabled or has another password hash than proved; nothing was stored.
+	BeginAddressChange(ctx context.Context, r MailRequest, limits []Limit, m outbox.Message, t OneTimeToken,
+		proved string, events ...audit.Event) error
+	// ConfirmAddressChange spends a token of BeginAddressChange: the account gets the new address,
+	// which is verified, the other tokens of the user end, and a token is stored that undoes the
+	// change. ErrConflict: the token is not live, the user's address is not c.From, or another
+	// account has the new address or a reservation of it.
+	ConfirmAddressChange(ctx context.Context, c AddressChange, events ...audit.Event) error
+	// UndoAddressChange spends a token that undoes a change. The account gets the address from
+	// before that change back, verified, with the new password; what it is signed in with ends, and
+	// so do the user's other tokens, but for those that undo earlier changes. ErrConflict: the token
+	// is not live, or another account has the address.
+	UndoAddressChange(ctx context.Context, r Redemption, events ...audit.Event) error
+	// WithdrawAddressChange ends the user's live token of BeginAddressChange. ErrNotFound: there is
+	// none.
+	WithdrawAddressChange(ctx context.Context, userID string, now time.Time, events ...audit.Event) error
+}
+
 // Store is everything that an engine implements and the contract suite tests.
 type Store interface {
 	Users
@@ -370,6 +394,7 @@ type Store interface {
 	Outbox
 	OneTimeTokens
 	PendingSignups
+	AddressChanges
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

@@ -24,6 +24,18 @@ func contents(letters []mail.Letter) (out []string) {
 	return out
 }
 
+// linked returns the token of the link in a letter that leads to path.
+func linked(l mail.Letter, path string) string {
+	_, rest, _ := strings.Cut(l.Text, apitest.IssuerURL+path)
+	token, _, _ := strings.Cut(rest, "\r")
+	return token
+}
+
+// withoutMail is an option of Each: nothing sends messages, and an address is changed by an edit of the profile.
+func withoutMail(o *apitest.Options) {
+	o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true }
+}
+
 // Whoever changes a password or an address, the user hears of it, at the address that the account had; and of nothing
 // that did not happen.
 func TestUsersHearOfWhatHappened(t *testing.T) {
@@ -60,12 +72,15 @@ func TestUsersHearOfWhatHappened(t *testing.T) {
 		want("a password of an admin", "bob@example.test: Your password was replaced")
 
 		session = s.Login(apitest.User{Email: alice.Email, Password: next, ID: alice.ID})
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": bob.Email, "current_password": next}).Want(409, "user_already_exists")
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "no address", "current_password": next}).Want(400, "validation_error")
+		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": bob.Email, "current_password": next}).Want(400, "validation_error")
 		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": alice.Email, "current_password": next}).Want(200, "")
+		edit(session.Access, "POST", "/v1/profile/email", apitest.Fields{"email": bob.Email, "current_password": next}).Want(202, "")
 		want("an address that was not changed")
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": "buy-pills.test@evil.test", "current_password": next}).Want(200, "")
+		edit(session.Access, "POST", "/v1/profile/email", apitest.Fields{"email": "buy-pills.test@evil.test", "current_password": next}).Want(202, "")
+		asked := want("an address that is to be confirmed", "buy-pills.test@evil.test: Neue E-Mail-Adresse bestätigen")
+		edit(session.Access, "POST", "/v1/profile/email/confirm", apitest.Fields{"token": s.Secret(linked(asked[0], "/change/"))}).Want(200, "")
 		for _, l := range want("an address", "alice@example.test: Ihre E-Mail-Adresse wurde geändert") {
+			s.Secret(linked(l, "/undo/"))
 			if strings.Contains(l.Text+l.HTML, "evil") { // the new address is a stranger's text
 				t.Errorf("it names the new address:\n%s", l.Text)
 			}
@@ -93,7 +108,7 @@ func TestP14TheOutboxHoldsNoSecret(t *testing.T) {
 			session := s.Login(alice)
 			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: session.Access,
 				Body: apitest.Fields{"current_password": alice.Password, "new_password": next}}).Want(204, "")
-			s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: session.Access, Body: apitest.Fields{"email": "moved@example.test", "current_password": next}}).Want(200, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: session.Access, Body: apitest.Fields{"email": "moved@example.test", "current_password": next}}).Want(202, "")
 			waiting, err := db.ListMessages(t.Context(), nil, 10)
 			if err != nil || len(waiting) != 2 {
 				t.Fatalf("%+v, %v", waiting, err)

@@ -208,6 +208,36 @@ func TestU03HandlesOfPendingSignUpsAreTriedAlike(t *testing.T) {
 	})
 }
 
+// P-01, U-03: a network signs up so many times, whether or not the addresses have accounts.
+func TestP01PendingSignUpsOfANetwork(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		for _, r := range s.Replicas {
+			r.Accounts.Throttle.SignupsPerNetwork = 4
+		}
+		known := s.Operated("known@example.test", true)
+		for network, email := range map[string]string{"192.0.2.1": known.Email, "198.51.100.1": "nobody@example.test"} {
+			signUp := func(i int) *apitest.Response {
+				return s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Replica: i % 3, Header: from(network),
+					Body: apitest.Fields{"email": email, "password": s.Secret("planted password of a network of sign-ups")}})
+			}
+			for i := range 4 {
+				signUp(i).Want(202, "")
+			}
+			before := hashes(s)
+			limited(s, signUp(4), time.Hour)
+			if now := hashes(s); now != before {
+				t.Errorf("P-01 %d passwords were hashed", now-before)
+			}
+		}
+		if sent := len(s.Mails()); sent != 2 {
+			t.Errorf("P-01 %d messages", sent)
+		}
+	}, behindProxy, func(o *apitest.Options) {
+		configure := o.Configure
+		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Verification = userstore.VerificationRequired }
+	})
+}
+
 // A username is judged before the address: it is taken whether or not the address is.
 func TestUsernamesOfPendingSignUps(t *testing.T) {
 	requiring(t, 1, func(t *testing.T, s *apitest.Server) {

@@ -16,15 +16,21 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkKnownAndUnknownByMail times requests for messages to addresses that have an account and to addresses that have
-// none, as BenchmarkKnownAndUnknown does logins. Nothing is sent meanwhile: what a worker does, no request waits for.
+// BenchmarkKnownAndUnknownByMail times requests for messages, and sign-ups where addresses have to be proved, with addresses
+// that have an account and with addresses that have none, as BenchmarkKnownAndUnknown does logins. Nothing is sent meanwhile: what a worker does, no request waits for.
 //
 //	go test ./api/account -run '^$' -bench KnownAndUnknownByMail -benchtime 2000x
 func BenchmarkKnownAndUnknownByMail(b *testing.B) {
 	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
-		for _, path := range []string{"/v1/password/forgot", "/v1/email/verification"} {
+		for _, path := range []string{"/v1/password/forgot", "/v1/email/verification", "/v1/signup"} {
 			b.Run(engine+strings.ReplaceAll(path, "/", "-"), func(b *testing.B) {
-				s := apitest.New(b, apitest.Options{DB: fresh(b)})
+				o := apitest.Options{DB: fresh(b)}
+				apitest.Requiring(&o)
+				s := apitest.New(b, o)
+				more := ""
+				if path == "/v1/signup" {
+					more = `,"password":"` + s.Secret("planted password of many sign-ups") + `"`
+				}
 				now := s.Clock.Now()
 				users := make([]userstore.User, b.N)
 				for i := range users {
@@ -39,7 +45,8 @@ func BenchmarkKnownAndUnknownByMail(b *testing.B) {
 				client := &http.Client{}
 				ask := func(number int) float64 {
 					began := time.Now()
-					res, err := client.Post(s.Replicas[0].HTTP.URL+path, "application/json", strings.NewReader(fmt.Sprintf(`{"email":"user%06d@example.test"}`, number)))
+					res, err := client.Post(s.Replicas[0].HTTP.URL+path, "application/json",
+						strings.NewReader(fmt.Sprintf(`{"email":"user%06d@example.test"%s}`, number, more)))
 					if err != nil {
 						b.Fatal(err)
 					}

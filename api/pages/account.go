@@ -89,7 +89,7 @@ func (h *Handlers) showAccount(w http.ResponseWriter, r *http.Request, o owner, 
 	}
 	p := web.AccountPage{
 		Common: h.common(r, nil), Kind: k, User: o.User.Email, Verified: o.User.EmailVerified, Zone: zoneOf(o.User),
-		MinLength: h.Accounts.MinPasswordLength(), Confirm: !h.Accounts.NoMail,
+		MinLength: h.Accounts.MinPasswordLength(), ByMail: !h.Accounts.NoMail,
 	}
 	if r.Method != http.MethodPost {
 		p.Done = web.Done(r.URL.Query().Get("done"))
@@ -199,23 +199,6 @@ func (h *Handlers) AccountProfileForm(w http.ResponseWriter, r *http.Request, o 
 
 // addressFields are the fields of the page of the address, without the password.
 var addressFields = []string{"email", "username"}
-
-// AccountAddressForm changes the email address and the username, which takes the password.
-func (h *Handlers) AccountAddressForm(w http.ResponseWriter, r *http.Request, o owner) error {
-	f, err := h.readAccount(w, r, o, web.AccountAddress, append([]string{"current_password"}, addressFields...)...)
-	if err != nil {
-		return err
-	}
-	proof := userstore.Proof{Password: f.Get("current_password")}
-	_, err = h.Accounts.EditProved(r.Context(), o.User.ID, proof, func(u *userstore.User) error {
-		u.Email, u.Username = strings.TrimSpace(f.Get("email")), strings.TrimSpace(f.Get("username"))
-		return nil
-	})
-	if err != nil {
-		return h.refuseAccount(w, r, o, web.AccountAddress, err, typedOf(f, addressFields))
-	}
-	return h.accountDone(w, web.AccountAddress, web.DoneSaved)
-}
 
 // AccountPasswordForm changes the password and ends the other sessions, unless the person wants to keep
 // them. The page that follows offers once more to end those that were kept.

@@ -163,7 +163,7 @@ func TestAddressAtThePageTakesThePassword(t *testing.T) {
 		if p.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
-	})
+	}, func(o *apitest.Options) { o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true } }) // else: TestChangeOfAddressAtThePages
 }
 
 func TestPasswordAtThePage(t *testing.T) {

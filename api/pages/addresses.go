@@ -25,6 +25,8 @@ const (
 	forgotPage page = "/forgot"
 	resetPage  page = "/reset"
 	verifyPage page = "/verify"
+	changePage page = "/change"
+	undoPage   page = "/undo"
 )
 
 // pagePath is the address of a page; with an empty handle, of the page without a request.
@@ -64,6 +66,10 @@ func (h *Handlers) showPage(w http.ResponseWriter, r *http.Request, p page, hand
 			return h.reset(w, r, handle)
 		case verifyPage:
 			return h.verify(w, r, handle)
+		case changePage:
+			return h.change(w, r, handle)
+		case undoPage:
+			return h.undo(w, r, handle)
 		}
 	}
 	return problem.New(problem.InvalidRequest, "The form names a page that there is not.")

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
 )
 
 // LoginPage shows the login page. A logged-in user without a pending request sees the page "signed
@@ -96,6 +98,12 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 		return h.showLogin(w, r, v, http.StatusBadRequest, typed, refuseExpired(w, r))
 	}
 	b, err := h.startSession(w, r, v, typed)
+	if unverified, ok := errors.AsType[*userstore.NotVerifiedError](err); ok {
+		var handle string
+		if handle, err = h.Accounts.VerificationAfterPassword(r.Context(), unverified); err == nil {
+			return h.toProof(w, r, mailedHandle{Handle: handle, Request: v.handle, Why: verifyLogin, UserID: unverified.UserID})
+		}
+	}
 	if err != nil {
 		p := problem.From(err)
 		list, ok := formProblems(p)
@@ -146,9 +154,14 @@ func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit,
 	if typed.stay {
 		age = min(h.Issuer.SessionAbsolute, browserCookieAge)
 	}
-	h.setCookie(w, r, sessionCookie, secret, age)
-	h.setCookie(w, r, browserCookie, v.browser, browserCookieAge) // so that its age begins anew
+	h.signedIn(w, r, v.browser, secret, age)
 	return &b, nil
+}
+
+// signedIn sets the cookies of a browser in which a session began.
+func (h *Handlers) signedIn(w http.ResponseWriter, r *http.Request, browser, secret string, age time.Duration) {
+	h.setCookie(w, r, sessionCookie, secret, age)
+	h.setCookie(w, r, browserCookie, browser, browserCookieAge) // so that its age begins anew
 }
 
 // continueRequest continues the pending request after a login. It redirects, so that reloading the

@@ -25,8 +25,13 @@ type mailedHandle struct {
 	Invited bool   `json:"invited,omitempty"` // the token is an invitation's
 	Handle  string `json:"handle,omitempty"`
 	Request string `json:"request,omitempty"` // the handle of the pending request to continue; empty: none
+	Why     string `json:"why,omitempty"`     // verifySignedUp, verifyLogin; empty: the message was asked for
 	Done    bool   `json:"done,omitempty"`    // nothing is left to do: the page says so
 	Expires int64  `json:"expires"`
+
+	// Of provingCookie: the account whose password was typed in this browser, and when.
+	UserID string `json:"user,omitempty"`
+	Typed  int64  `json:"typed,omitempty"`
 }
 
 // mailedAge is how long a mailedHandle is valid.
@@ -46,7 +51,9 @@ func (h *Handlers) mailedCipher(browser string) (cipher.AEAD, error) {
 
 // veil encrypts a handle for this browser.
 func (h *Handlers) veil(browser string, m mailedHandle) (string, error) {
-	m.Expires = h.Now().Add(mailedAge).Unix()
+	if m.Expires == 0 {
+		m.Expires = h.Now().Add(mailedAge).Unix()
+	}
 	text, err := json.Marshal(m)
 	if err != nil {
 		return "", err
@@ -97,16 +104,24 @@ func (h *Handlers) finished(w http.ResponseWriter, browser string, p page, reque
 	return h.leadTo(w, browser, mailedHandle{Page: p, Done: true, Request: request})
 }
 
+// leadTo redirects to the page of m.
 func (h *Handlers) leadTo(w http.ResponseWriter, browser string, m mailedHandle) error {
-	veiled, err := h.veil(browser, m)
-	if err == nil && !web.FitsAddress(veiled) { // the person starts again from the app
-		m.Request = ""
-		veiled, err = h.veil(browser, m)
-	}
+	veiled, err := h.veilShort(browser, m)
 	if err != nil {
 		return err
 	}
 	return wire.SeeOther(w, h.pagePath(m.Page, veiled))
+}
+
+// veilShort is veil for a header of an answer: a pending request that is too long is left out, and
+// the person starts again from the app.
+func (h *Handlers) veilShort(browser string, m mailedHandle) (string, error) {
+	veiled, err := h.veil(browser, m)
+	if err == nil && !web.FitsAddress(veiled) {
+		m.Request = ""
+		veiled, err = h.veil(browser, m)
+	}
+	return veiled, err
 }
 
 // showDone says that it is done, and leads on: to the app, to the account, or to the login page.

@@ -86,9 +86,10 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if v.stale {
 		return h.showSignup(w, r, v, http.StatusBadRequest, f, refuseExpired(w, r))
 	}
-	user, err := h.Accounts.Register(r.Context(), userstore.NewUser{
+	made, err := h.Accounts.SignUp(r.Context(), userstore.NewUser{
 		Email: f.Get("email"), Username: f.Get("username"), Password: f.Get("password"),
-		Claims: userstore.Claims{GivenName: f.Get("given_name"), FamilyName: f.Get("family_name")},
+		Claims:   userstore.Claims{GivenName: f.Get("given_name"), FamilyName: f.Get("family_name")},
+		Language: string(h.common(r, v.pending.UILocales).Locale), Browser: v.browser,
 	})
 	if err != nil {
 		p := problem.From(err)
@@ -104,7 +105,10 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		refuseForm(w, r, p)
 		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
 	}
-	h.Accounts.FirstVerification(r.Context(), user) // the session of this browser is what keeps the password
+	if made.Pending {
+		return h.toProof(w, r, mailedHandle{Handle: made.Handle, Request: v.handle, Why: verifySignedUp})
+	}
+	// The session of this browser is what keeps the password, and not made.Handle.
 	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password"), signup: true})
 	if err != nil {
 		// The account exists, so this is no failure: the user logs in on the login page.
@@ -117,7 +121,8 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 // loaded again. It is a login like any other, and counted as one. To whoever has not the right password, the address is
 // taken, whatever else a login would say: the throttle tells nothing here. problem is a failure of the server.
 func (h *Handlers) sentTwice(w http.ResponseWriter, r *http.Request, v visit, refused *problem.Problem, f url.Values) (*issuer.Browser, *problem.Problem) {
-	if refused.Code != problem.UserAlreadyExists {
+	// Where a proof is required only the username can be taken, and whether the address is must not show.
+	if refused.Code != problem.UserAlreadyExists || h.Accounts.Verification == userstore.VerificationRequired {
 		return nil, nil
 	}
 	if key, ok := userstore.EmailKey(f.Get("email")); refused.Errors[0].Field != "email" && ok {

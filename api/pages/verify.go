@@ -63,10 +63,11 @@ func (h *Handlers) showVerify(
 	status int, code string, newPassword bool, problems []web.Problem,
 ) (err error) {
 	p := web.VerifyPage{
-		Common: h.common(r, nil), AskCode: m.Handle != "", Code: code, NewPassword: newPassword,
+		Common: h.common(r, nil), AskCode: m.Handle != "", Why: m.Why, Code: code, NewPassword: newPassword,
 		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
 	}
 	p.Request = handle
+	p.Onward = h.proving(r, browser, m).Request != ""
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "verify", request: handle}); err != nil {
 		return err
 	}
@@ -97,12 +98,18 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	owner := userstore.Owner{NewPassword: f.Get("new_password")}
+	kept := h.proving(r, browser, m)
+	owner := userstore.Owner{UserID: kept.UserID, SignupHandle: kept.Handle, NewPassword: f.Get("new_password")}
 	if session != nil {
 		owner.UserID = session.User.ID
 	}
 	chosen := f.Get("step") == "new_password"
-	_, err = h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
+	proved, err := h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
+	if err == nil {
+		if done, err := h.goOnProved(w, r, browser, kept, proved, owner); done {
+			return err
+		}
+	}
 	switch {
 	case err == nil:
 		return h.finished(w, browser, verifyPage, m.Request)

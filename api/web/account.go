@@ -51,9 +51,12 @@ const (
 	DoneEnded    Done = "ended"
 	DoneOthers   Done = "others"
 	DoneRemoved  Done = "removed"
+
+	DoneAddress   Done = "address"   // the address is changed
+	DoneWithdrawn Done = "withdrawn" // it is not, after all
 )
 
-var dones = []Done{DoneSaved, DonePassword, DoneNewKept, DoneEnded, DoneOthers, DoneRemoved}
+var dones = []Done{DoneSaved, DonePassword, DoneNewKept, DoneEnded, DoneOthers, DoneRemoved, DoneAddress, DoneWithdrawn}
 
 // AccountPage is a page of the account; which of the rest it shows depends on Kind.
 type AccountPage struct {
@@ -61,10 +64,10 @@ type AccountPage struct {
 	Kind     AccountKind
 	User     string            // email address
 	Verified bool              // the address is
-	Confirm  bool              // it can be confirmed by a message
 	Values   map[string]string // of the form, and of what the first page shows; as stored or as typed
 	Problems []Problem
 	Done     Done
+	ByMail   bool // a new address has to be confirmed
 
 	MinLength int            // of a new password
 	Zone      *time.Location // in which times are shown; nil: UTC
@@ -160,7 +163,7 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 	}
 	v := p.common(d.Common, string(d.Kind))
 	v.User = clean(d.User, maxUser)
-	a := &accountView{Verified: d.Verified, Confirm: d.Confirm && !d.Verified, More: d.More}
+	a := &accountView{Verified: d.Verified, Confirm: d.ByMail && !d.Verified, More: d.More}
 	v.Account = a
 	if slices.Contains(dones, d.Done) && len(d.Problems) == 0 {
 		a.Done, a.Offer = "done."+strings.TrimSuffix(string(d.Done), "-kept"), d.Done == DoneNewKept
@@ -216,7 +219,8 @@ func accountFields(d AccountPage) (fields []field) {
 	case AccountAddress:
 		current.Hint = "hint.current_password"
 		fields = []field{
-			{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email", Value: typed(d.Values["email"]), Required: true},
+			{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email",
+				Value: typed(d.Values["email"]), Required: true, Hint: map[bool]string{true: "hint.change_email"}[d.ByMail]},
 			{Name: "username", Label: "field.username", Type: "text", Autocomplete: "username", Value: typed(d.Values["username"]), Hint: "hint.username"},
 			current,
 		}

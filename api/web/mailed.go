@@ -22,6 +22,7 @@ type ResetPage struct {
 type VerifyPage struct {
 	Common
 	AskCode     bool
+	Why         string // signed_up: of an account that is to be made; login: before signing in; empty: it was asked for
 	Code        string
 	NewPassword bool // is needed
 	MinLength   int
@@ -31,7 +32,7 @@ type VerifyPage struct {
 // DonePage says that the operation is done, and leads to the login page.
 type DonePage struct {
 	Common
-	Done     string // reset, verify
+	Done     string // reset, verify, undo
 	SignedIn bool
 }
 
@@ -91,6 +92,7 @@ func (p *Pages) Verify(d VerifyPage) (Page, error) {
 	if v.Sent = d.AskCode; d.AskCode {
 		v.Fields = append(v.Fields, codeField(d.Code))
 	}
+	v.Why = d.Why
 	if v.NewPassword = d.NewPassword; d.NewPassword {
 		v.Fields = append(v.Fields, newPasswordField(d.MinLength))
 	}

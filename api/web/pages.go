@@ -101,6 +101,7 @@ type view struct {
 	First             bool   // there was no password before
 	Pending           string // the handle of a request that another page goes on with; empty: none
 	Sent, NewPassword bool   // a message was asked for; a new password is needed
+	Why               string // the message was asked for: see VerifyPage
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string

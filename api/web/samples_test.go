@@ -79,7 +79,7 @@ var samples = []sample{
 	{"account-profile-wrong", account(web.AccountProfile, func(d *web.AccountPage, s string) {
 		d.Problems = []web.Problem{{Field: "birthdate", Code: "invalid"}, {Field: s, Code: s}}
 	})},
-	{"account-address", account(web.AccountAddress, func(d *web.AccountPage, _ string) { d.Done = web.DoneSaved })},
+	{"account-address", account(web.AccountAddress, func(d *web.AccountPage, _ string) { d.ByMail, d.Done = true, web.DoneAddress })},
 	{"account-address-wrong", account(web.AccountAddress, func(d *web.AccountPage, s string) {
 		d.Problems = []web.Problem{{Field: "email", Code: "taken"}, {Field: "current_password", Code: "wrong_password"}}
 	})},
@@ -135,6 +135,12 @@ var samples = []sample{
 	{"verify-code", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Code: s})
 	}},
+	{"verify-signed-up", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Why: "signed_up", Code: s})
+	}},
+	{"verify-login", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Why: "login", Code: s})
+	}},
 	{"verify-new-password", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, MinLength: 15})
 	}},
@@ -143,6 +149,25 @@ var samples = []sample{
 	}},
 	{"done-verify", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Done(web.DonePage{Common: c, Done: "verify"})
+	}},
+	{"done-undo", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Done(web.DonePage{Common: c, Done: "undo"})
+	}},
+	{"change", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Change(web.ChangePage{Common: c, User: "ada@example.com" + s})
+	}},
+	{"change-code-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Change(web.ChangePage{Common: c, User: "ada@example.com" + s, AskCode: true, Code: "1234" + s,
+			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"}}})
+	}},
+	{"change-sign-in", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Change(web.ChangePage{Common: c})
+	}},
+	{"undo", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, MinLength: 15})
+	}},
+	{"undo-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, MinLength: 15, Problems: []web.Problem{{Field: "new_password", Code: "too_short"}}})
 	}},
 	{"error", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser" + s, RequestID: "req-1" + s})

@@ -60,7 +60,14 @@ func cmdLetters(ts *testscript.TestScript, _ bool, args []string) {
 	if len(letters) != want {
 		ts.Fatalf("%d letters", len(letters))
 	}
-	if len(args) > 1 && !regexp.MustCompile(args[1]).Match(letters[want-1].Data) {
+	if len(args) == 1 {
+		return
+	}
+	found := regexp.MustCompile(args[1]).FindSubmatch(letters[want-1].Data)
+	if found == nil {
 		ts.Fatalf("the last letter:\n%s", letters[want-1].Data)
+	}
+	if len(args) > 2 {
+		ts.Setenv(args[2], string(found[1]))
 	}
 }

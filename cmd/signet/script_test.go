@@ -43,7 +43,8 @@ func TestMain(m *testing.M) {
 //	mode FILE OCTAL              the file's permissions
 //	mailserver                   a mail server with TLS, a user and a password; sets SIGNET_MAIL_SMTP, writes password.txt and ca.pem
 //	mailserver REPLY             what it says to a recipient from now on, such as 450; 250 accepts
-//	letters N [REGEXP]           waits until the mail server has accepted N letters, of which the last one matches
+//	letters N [REGEXP [VAR]]     waits until the mail server has accepted N letters, of which the last one matches;
+//	                             sets VAR to what the group in REGEXP found
 //	freeaddr VAR                 an address of this machine that no other program listens on
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{

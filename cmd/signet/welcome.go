@@ -27,17 +27,26 @@ Back up %[3]s, apart from the database: nothing opens the signing keys without i
 
 	signup := fmt.Sprintf(`curl %s/v1/signup -H 'Content-Type: application/json' \
     -d '{"email": "ada@example.com", "password": "correct horse battery staple"}'`, base)
-	if !c.Accounts.Signup {
+	proved := c.EmailVerification() == configs.VerificationRequired // then a sign-up goes on in a mailbox
+	if !c.Accounts.Signup || proved {
 		signup = `echo 'correct horse battery staple' |
     signet users create --email ada@example.com --password-file -`
 	}
+	if proved {
+		signup += " --email-verified"
+	}
 	switch {
+	case !c.Accounts.JSONLogin && proved && c.Accounts.Signup:
+		fmt.Fprintf(&text, "Apps cannot log in with a password (accounts.json_login is off). In another terminal, here and\nwith the same configuration, make an account whose address counts as proved:\n\n  %s\n\n", signup)
 	case !c.Accounts.JSONLogin && c.Accounts.Signup:
 		fmt.Fprintf(&text, "Try it in another terminal. Sign up (apps cannot log in with a password: accounts.json_login is off):\n\n  %s\n\n", signup)
 	case !c.Accounts.JSONLogin:
 		fmt.Fprintf(&text, "Strangers cannot sign up and apps cannot log in with a password (accounts.signup and\naccounts.json_login are off). In another terminal, make an account:\n\n  %s\n\n", signup)
 	default:
 		first := "Try it in another terminal. Sign up, then log in:"
+		if proved {
+			first = "Who signs up proves the address by mail first. In another terminal, here and with the same\nconfiguration, make an account whose address counts as proved, then log in:"
+		}
 		if !c.Accounts.Signup {
 			first = "Strangers cannot sign up (accounts.signup is off). In another terminal, here and with the\nsame configuration, make an account, then log in:"
 		}

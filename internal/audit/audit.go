@@ -63,6 +63,11 @@ const (
 	UserInvited   Name = "user_invited"   // by an admin or operator, to set the first password
 	EmailVerified Name = "email_verified" // by the owner of the address
 
+	EmailChangeRequested Name = "email_change_requested" // a user asked for a message to a new address
+	EmailChangeWithdrawn Name = "email_change_withdrawn"
+	EmailChanged         Name = "email_changed"       // by the owner of the account and of the new address
+	EmailChangeUndone    Name = "email_change_undone" // by the owner of the address before, who set a password
+
 	UsersExported Name = "users_exported"
 
 	LoginSucceeded Name = "login_succeeded"
@@ -208,7 +213,8 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	}
 	level := slog.LevelInfo
 	switch e.Name {
-	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused, UserDeleted, RateLimited, KeysRevoked:
+	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused,
+		EmailChangeUndone, UserDeleted, RateLimited, KeysRevoked:
 		level = slog.LevelWarn
 	}
 	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // these are everyday mistakes

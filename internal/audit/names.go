@@ -4,6 +4,7 @@ package audit
 var Names = []Name{
 	UserCreated, UserImported, UserUpdated, UserDeleted,
 	PasswordChanged, PasswordSet, PasswordReset, PasswordRefused, EmailVerified, UserInvited,
+	EmailChangeRequested, EmailChangeWithdrawn, EmailChanged, EmailChangeUndone,
 	UsersExported,
 	LoginSucceeded, LoginFailed, RateLimited, SignupRefused, AdminRefused,
 	SessionRevoked, SessionsRevoked,

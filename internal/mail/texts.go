@@ -141,9 +141,9 @@ func needs(kind outbox.Kind) []string {
 	names := []string{string(kind) + ".subject", string(kind) + ".body"}
 	switch kind {
 	case outbox.Test:
-	case outbox.ResetPassword, outbox.VerifyEmail:
+	case outbox.ResetPassword, outbox.VerifyEmail, outbox.ChangeEmail:
 		names = append(names, "open_link", "enter_code", "not_asked")
-	case outbox.Invite, outbox.AccountExists:
+	case outbox.Invite, outbox.AccountExists, outbox.UndoEmail:
 		names = append(names, "open_link")
 	default:
 		names = append(names, "not_you")

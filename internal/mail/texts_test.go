@@ -25,10 +25,10 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 	for _, kind := range outbox.Kinds {
 		for _, tag := range tags {
 			contents, links := outbox.Contents{To: "bob@example.test", Locale: tag}, 0
-			if kind == outbox.ResetPassword || kind == outbox.VerifyEmail {
+			if kind == outbox.ResetPassword || kind == outbox.VerifyEmail || kind == outbox.ChangeEmail {
 				contents.Link, contents.Code, links = "/page/token", "01234567", 1
 			}
-			if kind == outbox.Invite || kind == outbox.AccountExists {
+			if kind == outbox.Invite || kind == outbox.AccountExists || kind == outbox.UndoEmail {
 				contents.Link = "/page/token"
 			}
 			l, err := c.ComposeWith(

@@ -30,6 +30,8 @@ const (
 	ResetPassword Kind = "reset_password"
 	VerifyEmail   Kind = "verify_email"
 	Invite        Kind = "invite"
+	ChangeEmail   Kind = "change_email" // to the new address
+	UndoEmail     Kind = "undo_email"   // to the address before: a notice with a link that undoes the change
 
 	// AccountExists is what a message of the kind VerifyEmail becomes when somebody signed up with
 	// the address of an account. It is never in the outbox.
@@ -39,7 +41,7 @@ const (
 // Kinds lists every kind.
 var Kinds = []Kind{
 	Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, NewDevice,
-	ResetPassword, VerifyEmail, Invite, AccountExists,
+	ResetPassword, VerifyEmail, Invite, ChangeEmail, UndoEmail, AccountExists,
 }
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.

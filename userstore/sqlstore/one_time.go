@@ -70,9 +70,11 @@ func (db *DB) ReturnTry(ctx context.Context, id string) error {
 	return ifUnstorable(err, nil)
 }
 
-// liveToken is the condition under which a token of u is valid.
-const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active
-	AND t.epoch = u.token_epoch AND t.address_key = u.email_key`
+// liveToken is the condition under which a token of u is valid. An undoing outlives what happens to
+// the account, but waits while the account is disabled. The address of a change, or of its undoing,
+// is not the account's.
+const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active AND (t.kind = 'undo_email'
+	OR t.epoch = u.token_epoch AND (t.kind = 'change_email' OR t.address_key = u.email_key))`
 
 // IssueToken takes the lock of the user's row first. An operation that ends the user's tokens at
 // the same moment either waits and ends this token too, or comes first and is seen.
@@ -101,13 +103,13 @@ func (db *DB) IssueToken(ctx context.Context, t userstore.OneTimeToken) error {
 }
 
 var tokenByID = numbered(`SELECT t.id, t.kind, t.user_id, t.address, t.address_key, t.at, t.ends_at,
-	CASE WHEN ` + liveToken + ` THEN 1 ELSE 0 END, ` + userColumns + `
-	FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $`)
+	CASE WHEN ` + liveToken + ` AND (t.kind <> 'change_email' OR ` + freeForChange + `) THEN 1 ELSE 0 END, ` +
+	userColumns + ` FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $`)
 
 func (db *DB) OneTimeToken(
 	ctx context.Context, id string, now time.Time,
 ) (t userstore.OneTimeToken, u userstore.User, err error) {
-	err = db.one(ctx, bind(tokenByID, micros(now), id), func(row scanner) error {
+	err = db.one(ctx, bind(tokenByID, micros(now), micros(now), id), func(row scanner) error {
 		var r userRow
 		var at, ends, live int64
 		dest := append([]any{&t.ID, &t.Kind, &t.UserID, &t.Address, &t.AddressKey, &at, &ends, &live}, r.dest()...)
@@ -142,6 +144,9 @@ var (
 
 func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ...audit.Event) error {
 	now, kind := micros(r.At), string(r.Kind)
+	if r.Kind == outbox.ChangeEmail || r.Kind == outbox.UndoEmail {
+		return fmt.Errorf("%w: a change of address, which has operations of its own", userstore.ErrInvalid)
+	}
 	which := []any{r.ID, r.ID, kind, now}
 	first, moved := bind(redeemKeeping, append([]any{now}, which...)...), int64(0)
 	if r.NewHash != "" {
@@ -151,7 +156,6 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 	if err := storables([]stmt{first, second}); err != nil {
 		return ifUnstorable(err, userstore.ErrConflict)
 	}
-	const ofUser = `user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)`
 	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(first, second)
 		if err == nil && (n[0] == 0 || n[1] == 0) {
@@ -160,11 +164,19 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 		if err != nil || r.NewHash == "" {
 			return err == nil, err
 		}
-		_, err = run(
-			bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND `+ofUser), now, r.ID),
-			bind(numbered(`DELETE FROM browser_sessions WHERE `+ofUser), r.ID))
+		_, err = run(endAllOfToken(r.ID, now)...)
 		return err == nil, err
 	})
+}
+
+// endAllOfToken ends all grants and browser sessions of a token's user, after the user's row is
+// locked: see SetPassword.
+func endAllOfToken(id string, now int64) []stmt {
+	const ofUser = `user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)`
+	return []stmt{
+		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND `+ofUser), now, id),
+		bind(numbered(`DELETE FROM browser_sessions WHERE `+ofUser), id),
+	}
 }
 
 const (

@@ -151,15 +151,19 @@ func (db *DB) PendingSignups(
 	return found, ifUnstorable(err, nil)
 }
 
+// setSignupToken gives no token to an address that has an account or is reserved for one.
+var setSignupToken = numbered(`UPDATE pending_signups SET token_id = $, token_at = $, token_ends_at = $
+	WHERE id = $ AND ends_at > $ AND (token_id = $ OR token_at < $)
+	AND NOT EXISTS (SELECT 1 FROM users u WHERE u.email_key = pending_signups.email_key)
+	AND NOT ` + reservedFor("pending_signups.email_key", "''"))
+
 // IssueSignupToken is idempotent: the same token is stored once more.
 func (db *DB) IssueSignupToken(ctx context.Context, signupID string, t userstore.OneTimeToken) error {
 	if t.ID == "" || !t.EndsAt.After(t.At) {
 		return userstore.ErrConflict
 	}
-	n, err := db.write(ctx, true, bind(`UPDATE pending_signups SET token_id = $1, token_at = $2, token_ends_at = $3
-		WHERE id = $4 AND ends_at > $5 AND (token_id = $6 OR token_at < $7)
-		AND NOT EXISTS (SELECT 1 FROM users u WHERE u.email_key = pending_signups.email_key)`,
-		t.ID, micros(t.At), micros(t.EndsAt), signupID, micros(t.At), t.ID, micros(t.At)))
+	n, err := db.write(ctx, true, bind(setSignupToken, t.ID, micros(t.At), micros(t.EndsAt), signupID, micros(t.At),
+		t.ID, micros(t.At), micros(t.At)))
 	if err == nil && n == 0 {
 		err = userstore.ErrConflict
 	}
@@ -192,9 +196,13 @@ func (db *DB) CreateProvedUser(ctx context.Context, tokenID string, u userstore.
 		if err != nil {
 			return false, err
 		}
-		n, err = run(insert, rest)
-		if err == nil && n[0] == 0 {
+		n, err = run(insert, ifReserved(u.ID, u.CreatedAt), rest)
+		switch {
+		case err != nil:
+		case n[0] == 0:
 			err = &userstore.ExistsError{Field: "id"}
+		case n[1] != 0:
+			err = &userstore.ExistsError{Field: "email"}
 		}
 		return err == nil, err
 	})

@@ -62,8 +62,24 @@ func (db *DB) CreateUser(ctx context.Context, u userstore.User, events ...audit.
 	if err != nil {
 		return err
 	}
-	return db.change(ctx, true, bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...),
-		&userstore.ExistsError{Field: "id"}, events)
+	insert := bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...)
+	if err := storable(insert.args); err != nil {
+		return err
+	}
+	return db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
+		n, err := run(insert, ifReserved(u.ID, u.CreatedAt))
+		switch {
+		case err != nil:
+			return false, err
+		case n[0] == 0 && maybeDone && len(events) == 0: // the first try's row
+			return true, nil
+		case n[0] == 0:
+			return false, &userstore.ExistsError{Field: "id"}
+		case n[1] != 0:
+			return false, &userstore.ExistsError{Field: "email"}
+		}
+		return true, nil
+	})
 }
 
 func (db *DB) UserByID(ctx context.Context, id string) (userstore.User, error) {
@@ -120,9 +136,12 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 	}
 	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // removes no admin
-			n, err := run(update(""))
-			if err != nil || n[0] == 0 {
+			n, err := run(update(""), ifReserved(u.ID, u.UpdatedAt))
+			switch {
+			case err != nil || n[0] == 0:
 				return false, orElse(err, userstore.ErrConflict)
+			case n[1] != 0:
+				return false, &userstore.ExistsError{Field: "email"}
 			}
 			return true, nil
 		}
@@ -130,10 +149,15 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 		if err != nil || n == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
+		after := []stmt{ifReserved(u.ID, u.UpdatedAt)}
 		if !u.IsActive {
-			_, err = run(endAll(u.ID, u.UpdatedAt)...)
+			after = append(after, endAll(u.ID, u.UpdatedAt)...)
 		}
-		return true, err
+		changed, err := run(after...)
+		if err == nil && changed[0] != 0 {
+			err = &userstore.ExistsError{Field: "email"}
+		}
+		return err == nil, err
 	})
 	if errors.Is(err, userstore.ErrConflict) {
 		return db.whyUnchanged(ctx, u.ID, u.Version)

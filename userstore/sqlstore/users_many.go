@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,10 +10,19 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const insertUser = `INSERT INTO users (id, email, email_key, email_verified, username, username_key, claims, roles,
-		is_active, is_staff, created_at, updated_at, version, last_login_at, last_session_id, password_hash)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, '', $14)
-	ON CONFLICT `
+const (
+	insertIntoUsers = `INSERT INTO users (id, email, email_key, email_verified, username, username_key, claims, roles,
+		is_active, is_staff, created_at, updated_at, version, last_login_at, last_session_id, password_hash) `
+	userValues = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, '', $14`
+
+	insertUser = insertIntoUsers + `VALUES (` + userValues + `) ON CONFLICT `
+	// insertUnreserved inserts a user unless the name is taken or the address is reserved, or was
+	// reserved a short while ago: a row that reserves an address is removed some time after its
+	// end.
+	insertUnreserved = insertIntoUsers + `SELECT ` + userValues + ` WHERE NOT EXISTS (SELECT 1 FROM one_time_tokens r
+		WHERE r.kind = 'undo_email' AND r.address_key = $15 AND r.user_id <> $16 AND r.spent_at = 0)
+		ON CONFLICT DO NOTHING`
+)
 
 func userArgs(u userstore.User, claims, roles string) []any {
 	return []any{u.ID, u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles,
@@ -42,7 +52,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 		if err != nil {
 			return nil, err
 		}
-		s[i] = bind(insertUser+`DO NOTHING`, userArgs(u, claims, roles)...)
+		s[i] = bind(insertUnreserved, append(userArgs(u, claims, roles), u.EmailKey, u.ID)...)
 		if err := storable(s[i].args); err != nil {
 			return nil, err
 		}
@@ -96,8 +106,13 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	for j, i := range at {
 		holder, ok := holders[j]
 		switch {
-		case !ok: // deleted in between: the caller may retry
-			return nil, userstore.ErrConflict
+		case !ok:
+			if holder, err = db.reservedBy(ctx, users[i].EmailKey); errors.Is(err, userstore.ErrNotFound) {
+				return nil, userstore.ErrConflict // deleted in between: the caller may retry
+			} else if err != nil {
+				return nil, err
+			}
+			taken[i] = holder
 		case lost && holder.ID == users[i].ID && holder.EmailKey == users[i].EmailKey:
 		default:
 			taken[i] = holder

@@ -122,6 +122,38 @@ func Operations() []Operation {
 				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
 		})},
 		operationProve(),
+		{Name: "begin a change of address", Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			b, refused := f.newBeginning(u, id()), f.newBeginning(u, id())
+			refused.proved = "other"
+			return Prepared{
+				func(e ...audit.Event) error { return f.begin(t, b, e...) },
+				func(e ...audit.Event) error { return f.begin(t, refused, e...) },
+				func() bool { return len(f.waits(t, b.message.To)) == 1 && f.isLive(t, b.token.ID) }}
+		})},
+		{Name: "confirm a change of address", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			c := f.newChange(u, f.begun(t, u, id()).ID)
+			refused := c
+			refused.From = "other@x.test"
+			return Prepared{
+				func(e ...audit.Event) error { return f.ConfirmAddressChange(t.Context(), c, e...) },
+				func(e ...audit.Event) error { return f.ConfirmAddressChange(t.Context(), refused, e...) },
+				func() bool { return read(t, f, u.ID).Email != u.Email && f.isLive(t, c.UndoID) }}
+		})},
+		{Name: "undo a change of address", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
+			_, token := f.changed(t, u, id())
+			r := f.newUndoing(token)
+			return Prepared{
+				func(e ...audit.Event) error { return f.UndoAddressChange(t.Context(), r, e...) },
+				func(e ...audit.Event) error { return f.UndoAddressChange(t.Context(), f.newUndoing(id()), e...) },
+				func() bool { return read(t, f, u.ID).Email == u.Email && revoked(t, f, g) }}
+		})},
+		{Name: "withdraw a change of address", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
+			token := f.begun(t, u, id())
+			return Prepared{
+				func(e ...audit.Event) error { return f.WithdrawAddressChange(t.Context(), u.ID, f.now, e...) },
+				func(e ...audit.Event) error { return f.WithdrawAddressChange(t.Context(), id(), f.now, e...) },
+				func() bool { return !f.isLive(t, token.ID) }}
+		})},
 		{Name: "disable a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
 			return Prepared{
 				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, false, f.now, e...) },

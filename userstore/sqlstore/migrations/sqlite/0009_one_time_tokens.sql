@@ -32,6 +32,11 @@ ALTER TABLE outbox ADD COLUMN system  TEXT NOT NULL DEFAULT '';
 -- A token is of use while spent_at is 0, its epoch is the user's, its address is the
 -- user's (or, of a change, the new one) and it has not ended. Spent rows stay until they
 -- end, so that a message that is composed once more makes no token come back.
+--
+-- A token of the kind undo_email undoes a change of address. Its address is the one before
+-- the change, and no other account may have that while the token is of use. It has no
+-- epoch: it outlives what else happens to the account. Of one user's, at is never the same,
+-- and says which change was first.
 CREATE TABLE one_time_tokens (
     id          TEXT    NOT NULL PRIMARY KEY,
     kind        TEXT    NOT NULL,

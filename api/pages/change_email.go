@@ -1,0 +1,210 @@
+package pages
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
+)
+
+// beginChange asks for a message to the new address that the form of the account has, and leads to
+// the page that takes its code.
+func (h *Handlers) beginChange(
+	w http.ResponseWriter, r *http.Request, o owner, email string, proof userstore.Proof,
+) error {
+	handle, err := h.Accounts.BeginEmailChange(r.Context(), o.User.ID, o.Session.ID, email, proof)
+	if err != nil {
+		return err
+	}
+	return h.asked(w, o.browser, changePage, handle, "")
+}
+
+// ChangeLink is where the link of the message to a new address leads.
+func (h *Handlers) ChangeLink(w http.ResponseWriter, r *http.Request) error {
+	return h.followLink(w, r, mailedHandle{Page: changePage})
+}
+
+// ChangePage confirms a new address. A person who is not signed in is told to do so first: the link
+// alone is no proof that the account is theirs.
+func (h *Handlers) ChangePage(w http.ResponseWriter, r *http.Request) error {
+	return h.change(w, r, r.URL.Query().Get("request"))
+}
+
+func (h *Handlers) change(w http.ResponseWriter, r *http.Request, handle string) error {
+	if handle == "" {
+		return wire.SeeOther(w, h.accountPath(web.AccountAddress))
+	}
+	browser := h.cookie(r, browserCookie)
+	m, err := h.unveil(handle, browser, changePage)
+	if err != nil {
+		return err
+	}
+	session, err := h.browserOf(r)
+	if err != nil {
+		return err
+	}
+	return h.showChange(w, r, session, browser, handle, m, http.StatusOK, "", nil)
+}
+
+// changeForm is the form of the page, which is bound to the session as well.
+func changeForm(session *issuer.Browser, browser, handle string) form {
+	f := form{browser: browser, name: "change", request: handle}
+	if session != nil {
+		f.subject = session.Session.ID
+	}
+	return f
+}
+
+func (h *Handlers) showChange(
+	w http.ResponseWriter, r *http.Request, session *issuer.Browser, browser, handle string, m mailedHandle,
+	status int, code string, problems []web.Problem,
+) (err error) {
+	p := web.ChangePage{Common: h.common(r, nil), AskCode: m.Handle != "", Code: code, Problems: problems}
+	if session != nil {
+		p.User, p.Request = session.User.Email, handle
+		if p.CSRF, err = h.formToken(changeForm(session, browser, handle)); err != nil {
+			return err
+		}
+	}
+	page, err := h.Pages.Change(p)
+	return h.show(w, status, page, err)
+}
+
+// ChangeForm confirms the new address, or withdraws the change.
+func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
+	f, err := wire.ReadFields(w, r, "request", "csrf", "code", "step")
+	if err != nil {
+		return err
+	}
+	browser, handle := h.cookie(r, browserCookie), f.Get("request")
+	session, err := h.browserOf(r)
+	if err != nil {
+		return err
+	}
+	if err := h.checkForm(changeForm(session, browser, handle), f.Get("csrf")); err != nil {
+		return err
+	}
+	m, err := h.unveil(handle, browser, changePage)
+	if err != nil {
+		return err
+	}
+	if session == nil { // the session has ended, and no form was shown without one
+		return h.showChange(w, r, nil, browser, handle, m, http.StatusForbidden, "", nil)
+	}
+	ctx := audit.As(r.Context(), audit.Actor{Type: audit.ByUser, ID: session.User.ID}, "", session.Session.ID)
+	if f.Get("step") == "withdraw" {
+		if err := h.Accounts.WithdrawEmailChange(ctx, session.User.ID); err != nil {
+			return err
+		}
+		return h.accountDone(w, web.AccountAddress, web.DoneWithdrawn)
+	}
+	mailed := m.mailed(f.Get("code"))
+	if _, err = h.Accounts.ConfirmEmailChange(ctx, session.User.ID, session.Session.ID, mailed); err != nil {
+		p, list, ok := mailedProblems(err, m)
+		if !ok {
+			return p
+		}
+		refuseForm(w, r, p)
+		return h.showChange(w, r, session, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), list)
+	}
+	return h.accountDone(w, web.AccountAddress, web.DoneAddress)
+}
+
+// UndoLink is where the link of the message to the address before a change leads.
+func (h *Handlers) UndoLink(w http.ResponseWriter, r *http.Request) error {
+	return h.followLink(w, r, mailedHandle{Page: undoPage})
+}
+
+// UndoPage restores the address from before a change, with a new password. It needs no login: the
+// person may have lost the account.
+func (h *Handlers) UndoPage(w http.ResponseWriter, r *http.Request) error {
+	return h.undo(w, r, r.URL.Query().Get("request"))
+}
+
+func (h *Handlers) undo(w http.ResponseWriter, r *http.Request, handle string) error {
+	browser := h.cookie(r, browserCookie)
+	if handle == "" {
+		return wire.SeeOther(w, h.pagePath(loginPage, ""))
+	}
+	if _, err := h.unveil(handle, browser, undoPage); err != nil {
+		return err
+	}
+	return h.showUndo(w, r, browser, handle, http.StatusOK, nil)
+}
+
+func (h *Handlers) showUndo(
+	w http.ResponseWriter, r *http.Request, browser, handle string, status int, problems []web.Problem,
+) (err error) {
+	p := web.UndoPage{Common: h.common(r, nil), MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
+	p.Request = handle
+	if p.CSRF, err = h.formToken(form{browser: browser, name: "undo", request: handle}); err != nil {
+		return err
+	}
+	page, err := h.Pages.Undo(p)
+	return h.show(w, status, page, err)
+}
+
+// UndoForm restores the address. It signs nobody in: the person signs in with the new password.
+func (h *Handlers) UndoForm(w http.ResponseWriter, r *http.Request) error {
+	f, err := wire.ReadFields(w, r, "request", "csrf", "new_password")
+	if err != nil {
+		return err
+	}
+	browser, handle := h.cookie(r, browserCookie), f.Get("request")
+	if err := h.checkForm(form{browser: browser, name: "undo", request: handle}, f.Get("csrf")); err != nil {
+		return err
+	}
+	m, err := h.unveil(handle, browser, undoPage)
+	if err != nil {
+		return err
+	}
+	if f.Get("new_password") == "" {
+		missing := []web.Problem{{Field: "new_password", Code: "required"}}
+		return h.showUndo(w, r, browser, handle, http.StatusBadRequest, missing)
+	}
+	if err := h.Accounts.UndoEmailChange(r.Context(), m.Token, f.Get("new_password")); err != nil {
+		p, list, ok := mailedProblems(err, m)
+		if !ok {
+			return p
+		}
+		refuseForm(w, r, p)
+		return h.showUndo(w, r, browser, handle, pageStatus(p.Kind()), list)
+	}
+	page, err := h.Pages.Done(web.DonePage{Common: h.common(r, nil), Done: "undo"})
+	return h.show(w, http.StatusOK, page, err)
+}
+
+// AccountAddressForm changes the username at once, which takes the password. Another email address
+// is changed at once only where there is no mail.
+func (h *Handlers) AccountAddressForm(w http.ResponseWriter, r *http.Request, o owner) error {
+	f, err := h.readAccount(w, r, o, web.AccountAddress, append([]string{"current_password"}, addressFields...)...)
+	if err != nil {
+		return err
+	}
+	proof := userstore.Proof{Password: f.Get("current_password")}
+	email, username := strings.TrimSpace(f.Get("email")), strings.TrimSpace(f.Get("username"))
+	byMail := !h.Accounts.NoMail && email != o.User.Email
+	_, valid := userstore.EmailKey(email)
+	if !byMail || valid { // or nothing is changed: beginChange says what is wrong with the address
+		_, err = h.Accounts.EditProved(r.Context(), o.User.ID, proof, func(u *userstore.User) error {
+			if u.Username = username; !byMail {
+				u.Email = email
+			}
+			return nil
+		})
+	}
+	if err == nil && byMail {
+		err = h.beginChange(w, r, o, email, proof)
+		if err == nil {
+			return nil
+		}
+	}
+	if err != nil {
+		return h.refuseAccount(w, r, o, web.AccountAddress, err, typedOf(f, addressFields))
+	}
+	return h.accountDone(w, web.AccountAddress, web.DoneSaved)
+}

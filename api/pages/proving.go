@@ -1,0 +1,85 @@
+package pages
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
+)
+
+// provingCookie remembers that a password was typed in this browser for an address that has to be
+// proved: of a sign-up, or of an account at its login. By it the link of the message keeps the
+// password in this browser, and leads on to the app.
+const provingCookie = "proving"
+
+// provingAge is how long a browser is remembered: as long as a pending sign-up waits.
+const provingAge = 7 * 24 * time.Hour
+
+// Why a person sees the page that takes a code.
+const (
+	verifySignedUp = "signed_up"
+	verifyLogin    = "login"
+)
+
+// toProof leads to the page that takes the code of a message, and remembers in the browser what m
+// says of it.
+func (h *Handlers) toProof(w http.ResponseWriter, r *http.Request, m mailedHandle) error {
+	browser := h.cookie(r, browserCookie)
+	m.Page = verifyPage
+	remembered := m
+	remembered.Expires = h.Now().Add(provingAge).Unix()
+	if m.UserID != "" {
+		remembered.Handle, remembered.Typed = "", h.Now().Unix()
+	}
+	veiled, err := h.veilShort(browser, remembered)
+	if err != nil {
+		return err
+	}
+	h.setCookie(w, r, provingCookie, veiled, provingAge)
+	m.UserID = "" // the handle shows it
+	return h.leadTo(w, browser, m)
+}
+
+// proving returns what the browser remembers; nothing if there is nothing. What the page m itself
+// carries counts first.
+func (h *Handlers) proving(r *http.Request, browser string, m mailedHandle) mailedHandle {
+	var kept mailedHandle
+	if c, err := r.Cookie(h.cookieName(provingCookie)); err == nil {
+		if read, err := h.unveil(c.Value, browser, verifyPage); err == nil {
+			kept = read
+		}
+	}
+	if m.Request != "" {
+		kept.Request = m.Request
+	}
+	return kept
+}
+
+// goOnProved signs a person in who proved the address in the browser in which the password was typed,
+// and goes on with the pending request. done is false if the person is not signed in by this.
+func (h *Handlers) goOnProved(
+	w http.ResponseWriter, r *http.Request, browser string, kept mailedHandle, proved userstore.Proved, by userstore.Owner,
+) (done bool, err error) {
+	typed := proved.Typed
+	if typed.IsZero() && kept.UserID == proved.User.ID && by.NewPassword == "" {
+		typed = time.Unix(kept.Typed, 0)
+	}
+	if typed.IsZero() {
+		return false, nil
+	}
+	h.setCookie(w, r, provingCookie, "", -time.Second)
+	b, secret, err := h.Issuer.StartProvedSession(r.Context(), proved.User, typed.UTC(), issuer.PageLogin{
+		Device: browser, Replaces: h.cookie(r, sessionCookie),
+	})
+	if err != nil {
+		// The address is proved, so this is no failure: the person logs in on the login page.
+		return false, nil
+	}
+	h.signedIn(w, r, browser, secret, 0)
+	v, err := h.readVisit(r, kept.Request)
+	if err != nil || v.stale { // the app is started from again
+		return true, h.toAccount(w, r)
+	}
+	return true, h.continueRequest(w, r, v, &b)
+}

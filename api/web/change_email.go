@@ -1,0 +1,41 @@
+package web
+
+// ChangePage confirms a new email address.
+type ChangePage struct {
+	Common
+	User     string // the present address of the account that is signed in; empty: none is
+	AskCode  bool   // of the message; its link was not followed
+	Code     string
+	Problems []Problem
+}
+
+// UndoPage asks for a new password, with which the address from before a change is restored.
+type UndoPage struct {
+	Common
+	MinLength int
+	Problems  []Problem
+}
+
+func (p *Pages) Change(d ChangePage) (Page, error) {
+	v := p.common(d.Common, "change")
+	v.User = clean(d.User, maxUser)
+	if v.User == "" { // the person comes back by the link of the message
+		v.Request, v.CSRF = "", ""
+		p.choice(v, "login")
+		return p.render(v, policy{forms: nowhere})
+	}
+	p.choice(v, "change")
+	if v.Sent = d.AskCode; d.AskCode {
+		v.Fields = append(v.Fields, codeField(d.Code))
+	}
+	v.settle(d.Problems)
+	return p.render(v, p.easier(v, d.Common))
+}
+
+func (p *Pages) Undo(d UndoPage) (Page, error) {
+	v := p.common(d.Common, "undo")
+	p.choice(v, "undo")
+	v.Fields = []field{newPasswordField(d.MinLength)}
+	v.settle(d.Problems)
+	return p.render(v, p.easier(v, d.Common))
+}
