@@ -169,3 +169,19 @@ func TestAnotherMessageKeepsTheAppsRequest(t *testing.T) {
 		}
 	})
 }
+
+// The page by which a first visit with a long request passes does not say that it leads back to the app.
+func TestAFirstVisitIsNotSentBackToTheApp(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		alice, c := s.SignUp("alice"), s.WebClient()
+		long := authorizePath(c, set("state", longStates["letters"], "response_mode", "form_post"))
+		if p := s.Browser().Send(apitest.Request{Path: long}).WantPage(200, ""); !strings.Contains(p.Text(), "One moment") || strings.Contains(p.Text(), "back to the app") {
+			t.Errorf("%s", p.Text())
+		}
+		b := s.SignedIn(alice)
+		p := b.Open(long).WantPage(200, "consent-approve").Submit("consent-approve", nil)
+		if !strings.Contains(p.Text(), "back to the app") {
+			t.Errorf("%s", p.Text())
+		}
+	})
+}

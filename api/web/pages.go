@@ -114,6 +114,7 @@ type view struct {
 	Action     template.URL // form-post page
 	Parameters [][2]string
 	SendForm   template.JS
+	Outward    bool // it leads to the app
 	Stay       *stay
 
 	Next    string       // page of the account that the login leads to; empty: the first
@@ -354,7 +355,7 @@ func (p *Pages) FormPost(d FormPostPage) (Page, error) {
 		return Page{}, errors.New("page form_post: the action is not a web address")
 	}
 	v := p.common(d.Common, "form_post")
-	v.Title = "title.formpost"
+	v.Title, v.Outward = "title.formpost", !d.Inward
 	v.Action, v.Parameters, v.SendForm = template.URL(d.Action), d.Parameters, sendForm
 	return p.render(v, policy{forms: onward, script: p.sendForm})
 }

@@ -141,4 +141,5 @@ type FormPostPage struct {
 	Common
 	Action     string
 	Parameters [][2]string
+	Inward     bool // it leads to a page of ours, and not back to the app
 }
