@@ -53,7 +53,9 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 // StartProvedSession starts a browser session after the user proved the address of the account, in
 // the browser in which the account's password was typed at typed. Of l, Device and Replaces are read.
 // It fails if the account changed meanwhile.
-func (i *Issuer) StartProvedSession(ctx context.Context, u userstore.User, typed time.Time, l PageLogin) (b Browser, secret string, err error) {
+func (i *Issuer) StartProvedSession(
+	ctx context.Context, u userstore.User, typed time.Time, l PageLogin,
+) (b Browser, secret string, err error) {
 	ctx = userstore.WithDevice(ctx, l.Device)
 	b, secret, err = i.newBrowserSession(ctx, userstore.Verified{User: u}, typed, l)
 	if err != nil {
@@ -63,7 +65,9 @@ func (i *Issuer) StartProvedSession(ctx context.Context, u userstore.User, typed
 }
 
 // newBrowserSession starts a session of a user whose password was proved at authTime.
-func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verified, authTime time.Time, l PageLogin) (Browser, string, error) {
+func (i *Issuer) newBrowserSession(
+	ctx context.Context, verified userstore.Verified, authTime time.Time, l PageLogin,
+) (Browser, string, error) {
 	now := i.now()
 	secret := i.NewID() + i.NewID()
 	origin := audit.OriginOf(ctx)

@@ -28,8 +28,9 @@ type verifyRequest struct {
 	Password string `json:"password"`
 }
 
-// VerifyEmail proves an address by the link or the code of a message, and makes the account of a pending sign-up. The account's password and sessions stay if the
-// caller also shows that the account is theirs: by the handle of the sign-up, an access token or the password.
+// VerifyEmail proves an address by the link or the code of a message, and makes the account of a
+// pending sign-up. The account's password and sessions stay if the caller also shows that the account
+// is theirs: by the handle of the sign-up, an access token or the password.
 func (h *Handlers) VerifyEmail(w http.ResponseWriter, r *http.Request) error {
 	if len(r.Header["Authorization"]) == 0 {
 		return h.verifyEmail(w, r, "")

@@ -103,8 +103,8 @@ func (h *Handlers) askedFor(w http.ResponseWriter, browser string, m mailedHandl
 	return wire.SeeOther(w, h.pagePath(m.Page, veiled))
 }
 
-// veilShort is veil for a header of an answer: a pending request that is too long is left out, and the person starts again
-// from the app.
+// veilShort is veil for a header of an answer: a pending request that is too long is left out, and the
+// person starts again from the app.
 func (h *Handlers) veilShort(browser string, m mailedHandle) (string, error) {
 	veiled, err := h.veil(browser, m)
 	if err == nil && !web.FitsAddress(veiled) {

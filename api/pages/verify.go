@@ -48,8 +48,10 @@ func (h *Handlers) showAskVerification(w http.ResponseWriter, r *http.Request, b
 }
 
 func (h *Handlers) showVerify(w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle, status int, code string, newPassword bool, problems []web.Problem) (err error) {
-	p := web.VerifyPage{Common: h.common(r, nil), AskCode: m.Handle != "", Why: m.Why, Code: code, NewPassword: newPassword,
-		MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
+	p := web.VerifyPage{
+		Common: h.common(r, nil), AskCode: m.Handle != "", Why: m.Why, Code: code, NewPassword: newPassword,
+		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
+	}
 	p.Request = handle
 	p.Onward = h.proving(r, browser, m).Request != ""
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "verify", request: handle}); err != nil {

@@ -31,7 +31,9 @@ const (
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite, AccountExists}
+var Kinds = []Kind{
+	Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, ResetPassword, VerifyEmail, Invite, AccountExists,
+}
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.
 const OfUse = 3 * 24 * time.Hour
