@@ -1,4 +1,4 @@
-package account_test
+package budgets_test
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,68 +17,12 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-const wrong = "not the password of anybody"
-
-// behindProxy has three replicas behind a proxy at the tests' own address, so that a test says from
-// where it comes by from.
-func behindProxy(o *apitest.Options) {
-	o.Replicas = 3
-	o.Configure = func(r *apitest.Replica) { r.API.TrustedProxies = []string{"127.0.0.0/8", "::1"} }
-}
-
-func from(address string) http.Header { return http.Header{"X-Forwarded-For": {address}} }
-
-func login(s *apitest.Server, replica int, name, password string, header http.Header) *apitest.Response {
-	s.T.Helper()
-	body := apitest.Fields{"password": password}
-	switch {
-	case strings.Contains(name, "@"):
-		body["email"] = name
-	default:
-		body["username"] = name
-	}
-	return s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: body, Header: header, Replica: replica})
-}
-
-// guesses sends n wrong passwords and counts those that were checked.
-func guesses(s *apitest.Server, n int, name string, header http.Header) (checked int) {
-	s.T.Helper()
-	for i := range n {
-		switch a := login(s, i%len(s.Replicas), name, wrong, header); a.Code() {
-		case "invalid_credentials":
-			checked++
-		case "rate_limited":
-		default:
-			s.T.Fatalf("a wrong password: %d %s", a.Status, a.Body)
-		}
-	}
-	return checked
-}
-
-// limited wants a refusal for so long.
-func limited(s *apitest.Server, a *apitest.Response, wait time.Duration) {
-	s.T.Helper()
-	a.Want(429, "rate_limited")
-	if got := a.Header.Get("Retry-After"); got != strconv.Itoa(int(wait/time.Second)) {
-		s.T.Errorf("Retry-After is %s, want %s", got, wait)
-	}
-}
-
 // hashes is how many passwords were checked, on all replicas.
 func hashes(s *apitest.Server) (n uint64) {
 	for _, r := range s.Replicas {
 		n += r.Accounts.Hasher.Stats().Started
 	}
 	return n
-}
-
-func signUpAs(s *apitest.Server, name string) apitest.User {
-	s.T.Helper()
-	u := apitest.User{Email: name + "@example.test", Password: s.Secret("planted password of " + name + " and nobody else")}
-	var p struct{ Sub string }
-	s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": u.Email, "username": name, "password": u.Password}}).Want(201, "").JSON(&p)
-	u.ID = p.Sub
-	return u
 }
 
 // U-01: whatever is wrong with an account, until its password is right the answers are the same
