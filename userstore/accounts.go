@@ -55,7 +55,7 @@ type Accounts struct {
 	BreachRange func(ctx context.Context, prefix string) (string, error)
 	// NoMail is true if no messages are sent; then none are stored. Otherwise users learn by mail
 	// what happened to their account.
-	NoMail        bool
+	NoMail bool
 	// NotifyNewDevice sends users a message about a login at the pages in a browser that the throttle
 	// does not remember for them. Without mail it has no effect.
 	NotifyNewDevice bool
