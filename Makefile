@@ -1,7 +1,8 @@
 # make test     everything that needs only Go; with a C compiler under the race detector; PostgreSQL is fetched if there is none
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
 #               them in $(SCREENSHOTS)), a real PgBouncer, and the documents' commands
-# make interop-more  products that take minutes to build: oauth2-proxy, Kubernetes' authenticator, Spring Security
+# make interop-more  products that take minutes to build (oauth2-proxy, Kubernetes' authenticator, Spring Security), and
+#               the pages in Firefox
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static          make lint  the linters of .golangci.yml
 # make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
@@ -18,7 +19,7 @@ SCREENSHOTS ?= $(CURDIR)/internal/interop/screenshots
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more bench fuzz check lint vuln clean postgres need-cc need-foreign need-java
+.PHONY: build test interop interop-more bench fuzz check lint vuln clean postgres need-cc need-foreign need-firefox need-java
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
@@ -52,9 +53,9 @@ interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYT
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 15m ./internal/interop/...
 
 # Go's proxy and Maven's repository serve pinned versions; go.sum holds the hashes of the former.
-interop-more: need-foreign need-java $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
+interop-more: need-foreign need-java need-firefox $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/kubernetes && $(GO) vet ./...
-	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" $(GO) test -count=1 -tags interop,more -run '^TestMore' -timeout 30m ./internal/interop
+	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop,more -run '^TestMore' -timeout 30m ./internal/interop
 
 $(NODE_DIR)/node_modules/.package-lock.json: $(NODE_DIR)/package-lock.json
 	cd $(NODE_DIR) && npm ci --ignore-scripts
@@ -90,11 +91,15 @@ need-foreign:
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
 	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer || { \
 	  echo "Chromium, Apache with mod_auth_openidc, or PgBouncer is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
-	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium apache2-bin libapache2-mod-auth-openidc pgbouncer" >&2; exit 1; }
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "Python 3.10 or later with its venv module is needed. On Debian: apt-get install python3-venv" >&2; exit 1; }
+
+need-firefox:
+	@{ command -v firefox-esr || command -v firefox; } >/dev/null || { \
+	  echo "Firefox is missing: make interop-more uses it. On Debian: apt-get install --no-install-recommends firefox-esr" >&2; exit 1; }
 
 need-java:
 	@for program in java javac mvn; do command -v $$program >/dev/null || { \

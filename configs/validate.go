@@ -211,7 +211,8 @@ var checks = []check{
 	}},
 	{keys: []string{"accounts.email_verification", "mail.smtp"}, rule: func(c Config) string {
 		if c.EmailVerification() == VerificationRequired && !c.HasMail() {
-			return "is required, and there is no mail to prove an address by; give mail.smtp and mail.from, or write optional"
+			return "is required, and there is no mail to prove an address by; " +
+				"give mail.smtp and mail.from, or write optional"
 		}
 		return ""
 	}},

@@ -83,7 +83,8 @@ func failed(err error) *Error {
 	case errors.Is(err, userstore.ErrAccountDisabled):
 		return refuse(AccountDisabled, "This account is disabled: ask whoever runs this service.")
 	case errors.Is(err, userstore.ErrEmailNotVerified):
-		return refuse(EmailNotVerified, "The account's email address is not proved: ask for a message at /v1/email/verification, and prove it with the password.").because(err)
+		return refuse(EmailNotVerified, "The account's email address is not proved: ask for a message at "+
+			"/v1/email/verification, and prove it with the password.").because(err)
 	case errors.Is(err, userstore.ErrOverloaded):
 		return refuse(Overloaded, "Too many sign-ins at once: try again in a moment.").because(err)
 	case errors.Is(err, userstore.ErrRateLimited):

@@ -34,11 +34,15 @@ type PendingSignups interface {
 	// what p brings, and nothing is asked for: a form was sent twice. The result is the id of the
 	// sign-up that is stored. The id of p is that of r and m. A second call with the same id does
 	// nothing.
-	SavePendingSignup(ctx context.Context, p PendingSignup, since time.Time, r MailRequest, limits []Limit, m outbox.Message) (id string, err error)
+	SavePendingSignup(
+		ctx context.Context, p PendingSignup, since time.Time, r MailRequest, limits []Limit, m outbox.Message,
+	) (id string, err error)
 	// PendingSignup reads a sign-up by its id. ErrNotFound.
 	PendingSignup(ctx context.Context, id string, now time.Time) (PendingSignup, error)
 	// PendingSignups returns sign-ups with an address, newest first: of any browser, or of one.
-	PendingSignups(ctx context.Context, emailKey string, browser BrowserKey, now time.Time, limit int) ([]PendingSignup, error)
+	PendingSignups(
+		ctx context.Context, emailKey string, browser BrowserKey, now time.Time, limit int,
+	) ([]PendingSignup, error)
 	// IssueSignupToken makes t.ID the token of the sign-up, in place of an older one. A token that is
 	// stored already stays as it is. ErrConflict: the sign-up has ended or has a newer token, or the
 	// address has an account. Of t, ID, At and EndsAt are read.

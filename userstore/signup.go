@@ -82,14 +82,17 @@ func (a *Accounts) signUpPending(ctx context.Context, n NewUser) (handle string,
 	}
 	now := a.now()
 	p := PendingSignup{
-		ID: commandLineID(a.NewID), Email: u.Email, EmailKey: u.EmailKey, Username: u.Username, UsernameKey: u.UsernameKey,
-		PasswordHash: hash, Claims: u.Claims, Language: n.Language, Browser: secret.browser(n.Browser),
+		ID: commandLineID(a.NewID), Email: u.Email, EmailKey: u.EmailKey,
+		Username: u.Username, UsernameKey: u.UsernameKey, PasswordHash: hash, Claims: u.Claims,
+		Language: n.Language, Browser: secret.browser(n.Browser),
 		At: now, EndsAt: now.Add(signupLasts),
 	}
 	if u.Claims.Locale != "" {
 		p.Language = u.Claims.Locale
 	}
-	r := MailRequest{ID: p.ID, Kind: outbox.VerifyEmail, Budget: secret.budget(u.EmailKey), At: now, EndsAt: now.Add(verifyLasts)}
+	r := MailRequest{
+		ID: p.ID, Kind: outbox.VerifyEmail, Budget: secret.budget(u.EmailKey), At: now, EndsAt: now.Add(verifyLasts),
+	}
 	m := outbox.Message{ID: p.ID, Kind: r.Kind, To: u.Email, Locale: p.Language, At: r.At, EndsAt: r.EndsAt}
 	id, err := a.Store.SavePendingSignup(ctx, p, now.Add(-sameForm), r, mailLimits, m)
 	if err != nil {
@@ -132,7 +135,8 @@ func (a *Accounts) signupContents(
 	}
 	// To the address of the sign-up: what a stranger typed may have the same key and be another mailbox.
 	return outbox.Contents{
-		To: p.Email, Locale: p.Language, Link: pageOf[m.Kind] + secret.link(m.Kind, m.ID), Code: secret.code(m.Kind, m.ID),
+		To: p.Email, Locale: p.Language,
+		Link: pageOf[m.Kind] + secret.link(m.Kind, m.ID), Code: secret.code(m.Kind, m.ID),
 	}, true, err
 }
 

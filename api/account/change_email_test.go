@@ -145,7 +145,8 @@ func TestU04AChangeToATakenAddress(t *testing.T) {
 			email string
 			sent  bool
 		}{
-			{"free@example.test", true}, {bob.Email, false}, {strings.ToUpper(bob.Email), false}, {carol.Email, false},
+			{"free@example.test", true}, {bob.Email, false}, {strings.ToUpper(bob.Email), false},
+			{"\uff42ob@example.test", false}, {carol.Email, false},
 			{"carols-new@example.test", false}, {alice.Email, false},
 		} {
 			s.Advance(time.Hour)

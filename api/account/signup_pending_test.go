@@ -49,52 +49,78 @@ func again(s *apitest.Server, email string) (handle string) {
 	return answer.Handle
 }
 
+// signedUp is a pending sign-up and what came of it.
+type signedUp struct {
+	*apitest.Server
+	user   apitest.User
+	handle string
+	mail   apitest.Mail
+}
+
 func TestPendingSignUp(t *testing.T) {
 	requiring(t, 1, func(t *testing.T, s *apitest.Server) {
 		for number, row := range []struct {
 			name  string
-			keeps bool
-			proof func(s *apitest.Server, u apitest.User, handle string, mail apitest.Mail) apitest.Fields
+			proof func(p signedUp) apitest.Fields
 		}{
-			{"code and handle of the sign-up", true, func(_ *apitest.Server, _ apitest.User, handle string, mail apitest.Mail) apitest.Fields {
-				return apitest.Fields{"handle": handle, "code": mail.Code[:4] + "-" + mail.Code[4:]}
+			{"code and handle of the sign-up", func(p signedUp) apitest.Fields {
+				return apitest.Fields{"handle": p.handle, "code": p.mail.Code[:4] + "-" + p.mail.Code[4:]}
 			}},
-			{"link and handle of the sign-up", true, func(_ *apitest.Server, _ apitest.User, handle string, mail apitest.Mail) apitest.Fields {
-				return apitest.Fields{"token": mail.Token(), "handle": handle}
+			{"link and handle of the sign-up", func(p signedUp) apitest.Fields {
+				return apitest.Fields{"token": p.mail.Token(), "handle": p.handle}
 			}},
-			{"link and password", true, func(_ *apitest.Server, u apitest.User, _ string, mail apitest.Mail) apitest.Fields {
-				return apitest.Fields{"token": mail.Token(), "password": u.Password}
+			{"link and password", func(p signedUp) apitest.Fields {
+				return apitest.Fields{"token": p.mail.Token(), "password": p.user.Password}
 			}},
-			{"link and new password", false, func(s *apitest.Server, _ apitest.User, _ string, mail apitest.Mail) apitest.Fields {
-				return apitest.Fields{"token": mail.Token(), "new_password": s.Secret(nextPassword + " by link")}
+			{"link and new password", func(p signedUp) apitest.Fields {
+				return apitest.Fields{"token": p.mail.Token(), "new_password": p.Secret(nextPassword + " by link")}
 			}},
-			{"a newer link, days later, and the handle of the sign-up", true, func(s *apitest.Server, u apitest.User, handle string, _ apitest.Mail) apitest.Fields {
-				s.Advance(6 * 24 * time.Hour)
-				again(s, strings.ToUpper(u.Email))
-				return apitest.Fields{"token": s.MailOf(outbox.VerifyEmail).Token(), "handle": handle}
+			{"a newer link, days later, and the handle of the sign-up", func(p signedUp) apitest.Fields {
+				p.Advance(6 * 24 * time.Hour)
+				again(p.Server, strings.ToUpper(p.user.Email))
+				return apitest.Fields{"token": p.MailOf(outbox.VerifyEmail).Token(), "handle": p.handle}
 			}},
-			{"a newer code and the password", true, func(s *apitest.Server, u apitest.User, _ string, _ apitest.Mail) apitest.Fields {
-				return apitest.Fields{"handle": again(s, u.Email), "code": s.MailOf(outbox.VerifyEmail).Code, "password": u.Password}
+			{"a newer code and the password", func(p signedUp) apitest.Fields {
+				handle := again(p.Server, p.user.Email)
+				code := p.MailOf(outbox.VerifyEmail).Code
+				return apitest.Fields{"handle": handle, "code": code, "password": p.user.Password}
 			}},
-			{"a newer code and a new password", false, func(s *apitest.Server, u apitest.User, _ string, _ apitest.Mail) apitest.Fields {
-				return apitest.Fields{"handle": again(s, u.Email), "code": s.MailOf(outbox.VerifyEmail).Code, "new_password": s.Secret(nextPassword + " by code")}
+			{"a newer code and a new password", func(p signedUp) apitest.Fields {
+				handle := again(p.Server, p.user.Email)
+				code, next := p.MailOf(outbox.VerifyEmail).Code, p.Secret(nextPassword+" by code")
+				return apitest.Fields{"handle": handle, "code": code, "new_password": next}
 			}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
-				u := apitest.User{Email: fmt.Sprintf("User%d@Example.test", number), Password: s.Secret("planted password of the sign-up " + row.name)}
+				u := apitest.User{
+					Email:    fmt.Sprintf("User%d@Example.test", number),
+					Password: s.Secret("planted password of the sign-up " + row.name),
+				}
 				var answer struct{ Handle string }
-				post(s, "/v1/signup", apitest.Fields{"email": u.Email, "password": u.Password, "given_name": "Ada", "preferred_username": fmt.Sprint("ada", number),
-					"locale": "de-CH"}).Want(202, "").JSON(&answer)
+				post(
+					s,
+					"/v1/signup",
+					apitest.Fields{
+						"email":              u.Email,
+						"password":           u.Password,
+						"given_name":         "Ada",
+						"preferred_username": fmt.Sprint("ada", number),
+						"locale":             "de-CH",
+					},
+				).Want(202, "").
+					JSON(&answer)
 				mail := s.MailOf(outbox.VerifyEmail)
-				if mail.Contents.To != u.Email || mail.Contents.Locale != "de-CH" || !strings.HasPrefix(mail.Link, "/verify/") || len(mail.Code) != 8 {
+				if mail.Contents.To != u.Email || mail.Contents.Locale != "de-CH" ||
+					!strings.HasPrefix(mail.Link, "/verify/") ||
+					len(mail.Code) != 8 {
 					t.Fatalf("%+v", mail)
 				}
 				loginFails(s, u)
 				if _, made := account(s, u.Email); made {
 					t.Fatal("the account is there before the proof")
 				}
-				body := row.proof(s, u, answer.Handle, mail)
+				body := row.proof(signedUp{s, u, answer.Handle, mail})
 				post(s, "/v1/email/verify", body).Want(204, "")
 				if next, chosen := body["new_password"].(string); chosen {
 					loginFails(s, u)
@@ -110,7 +136,8 @@ func TestPendingSignUp(t *testing.T) {
 					PreferredUsername string
 				}
 				s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}).Want(200, "").JSON(&p)
-				if p.Email != u.Email || !p.Verified || p.Name != "Ada" || p.Username != fmt.Sprint("ada", number) || p.Locale != "de-CH" {
+				if p.Email != u.Email || !p.Verified || p.Name != "Ada" || p.Username != fmt.Sprint("ada", number) ||
+					p.Locale != "de-CH" {
 					t.Errorf("%+v", p)
 				}
 				s.Unchanged(func() { post(s, "/v1/email/verify", body).Want(400, "one_time_token_invalid") })
@@ -142,9 +169,16 @@ func TestU03PendingSignUpsLookAlike(t *testing.T) {
 		}
 		var first seen
 		s.Unchanged(func() {
-			for i, email := range []string{"nobody@example.test", "known@EXAMPLE.test", "off@example.test", "unverified@example.test", waiting.Email, "root@localhost"} {
+			for i, email := range []string{
+				"nobody@example.test", "known@EXAMPLE.test", "off@example.test", "unverified@example.test",
+				waiting.Email, "root@localhost",
+			} {
 				before := hashes(s)
-				res := post(s, "/v1/signup", apitest.Fields{"email": email, "password": s.Secret("planted password for " + email)}).Want(202, "")
+				res := post(
+					s,
+					"/v1/signup",
+					apitest.Fields{"email": email, "password": s.Secret("planted password for " + email)},
+				).Want(202, "")
 				if n := hashes(s) - before; n != 1 {
 					t.Errorf("U-03 %s: %d passwords were hashed", email, n)
 				}
@@ -167,8 +201,14 @@ func TestU03PendingSignUpsLookAlike(t *testing.T) {
 			}
 		}
 		// To the address as its owner typed it, and in no other words for one that has to be proved.
-		want := map[string]outbox.Kind{"nobody@example.test": outbox.VerifyEmail, known.Email: outbox.AccountExists, off.Email: outbox.AccountExists,
-			"unverified@example.test": outbox.AccountExists, waiting.Email: outbox.VerifyEmail, "root@localhost": outbox.VerifyEmail}
+		want := map[string]outbox.Kind{
+			"nobody@example.test":     outbox.VerifyEmail,
+			known.Email:               outbox.AccountExists,
+			off.Email:                 outbox.AccountExists,
+			"unverified@example.test": outbox.AccountExists,
+			waiting.Email:             outbox.VerifyEmail,
+			"root@localhost":          outbox.VerifyEmail,
+		}
 		if !reflect.DeepEqual(kinds, want) {
 			t.Errorf("U-03 messages %v", kinds)
 		}
@@ -195,7 +235,11 @@ func TestU03HandlesOfPendingSignUpsAreTriedAlike(t *testing.T) {
 			for i := range 6 {
 				var bodies []string
 				for _, handle := range []string{unknownHandle, knownHandle} {
-					res := post(s, "/v1/email/verify", apitest.Fields{"handle": handle, "code": wrongCode}).Want(400, "one_time_token_invalid")
+					res := post(
+						s,
+						"/v1/email/verify",
+						apitest.Fields{"handle": handle, "code": wrongCode},
+					).Want(400, "one_time_token_invalid")
 					bodies = append(bodies, string(res.Body))
 				}
 				if bodies[0] != bodies[1] {
@@ -203,7 +247,11 @@ func TestU03HandlesOfPendingSignUpsAreTriedAlike(t *testing.T) {
 				}
 			}
 			// The right one is too late now.
-			post(s, "/v1/email/verify", apitest.Fields{"handle": unknownHandle, "code": code}).Want(400, "one_time_token_invalid")
+			post(
+				s,
+				"/v1/email/verify",
+				apitest.Fields{"handle": unknownHandle, "code": code},
+			).Want(400, "one_time_token_invalid")
 		})
 	})
 }
@@ -218,7 +266,10 @@ func TestP01PendingSignUpsOfANetwork(t *testing.T) {
 		for network, email := range map[string]string{"192.0.2.1": known.Email, "198.51.100.1": "nobody@example.test"} {
 			signUp := func(i int) *apitest.Response {
 				return s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Replica: i % 3, Header: from(network),
-					Body: apitest.Fields{"email": email, "password": s.Secret("planted password of a network of sign-ups")}})
+					Body: apitest.Fields{
+						"email":    email,
+						"password": s.Secret("planted password of a network of sign-ups"),
+					}})
 			}
 			for i := range 4 {
 				signUp(i).Want(202, "")
@@ -234,7 +285,10 @@ func TestP01PendingSignUpsOfANetwork(t *testing.T) {
 		}
 	}, behindProxy, func(o *apitest.Options) {
 		configure := o.Configure
-		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Verification = userstore.VerificationRequired }
+		o.Configure = func(r *apitest.Replica) {
+			configure(r)
+			r.Accounts.Verification = userstore.VerificationRequired
+		}
 	})
 }
 
@@ -242,13 +296,25 @@ func TestP01PendingSignUpsOfANetwork(t *testing.T) {
 func TestUsernamesOfPendingSignUps(t *testing.T) {
 	requiring(t, 1, func(t *testing.T, s *apitest.Server) {
 		s.Operated("known@example.test", true)
-		_, err := s.Replicas[0].Accounts.RegisterByOperator(t.Context(), userstore.OperatorUser{NewUser: userstore.NewUser{
-			Email: "ada@example.test", Username: "Ada", Password: s.Secret("planted password of Ada, the operator's")}})
+		_, err := s.Replicas[0].Accounts.RegisterByOperator(
+			t.Context(),
+			userstore.OperatorUser{NewUser: userstore.NewUser{
+				Email: "ada@example.test", Username: "Ada",
+				Password: s.Secret("planted password of Ada, the operator's")}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, email := range []string{"known@example.test", "nobody@example.test"} {
-			res := post(s, "/v1/signup", apitest.Fields{"email": email, "username": "ADA", "password": s.Secret("planted password for a taken name")})
+			res := post(
+				s,
+				"/v1/signup",
+				apitest.Fields{
+					"email":    email,
+					"username": "ADA",
+					"password": s.Secret("planted password for a taken name"),
+				},
+			)
 			if res.Want(409, "user_already_exists").Faults() != "username:taken" {
 				t.Errorf("%s", res.Body)
 			}
@@ -263,7 +329,12 @@ func TestUsernamesOfPendingSignUps(t *testing.T) {
 		for _, email := range []string{"first@example.test", "second@example.test"} {
 			u := apitest.User{Email: email, Password: s.Secret("planted password of " + email)}
 			var answer struct{ Handle string }
-			post(s, "/v1/signup", apitest.Fields{"email": email, "username": "Grace", "password": u.Password}).Want(202, "").JSON(&answer)
+			post(
+				s,
+				"/v1/signup",
+				apitest.Fields{"email": email, "username": "Grace", "password": u.Password},
+			).Want(202, "").
+				JSON(&answer)
 			users, handles = append(users, u), append(handles, answer.Handle)
 		}
 		codes := map[string]string{}
@@ -271,7 +342,11 @@ func TestUsernamesOfPendingSignUps(t *testing.T) {
 			codes[mail.Contents.To] = mail.Code
 		}
 		for i, want := range []string{"Grace", ""} {
-			post(s, "/v1/email/verify", apitest.Fields{"handle": handles[i], "code": codes[users[i].Email]}).Want(204, "")
+			post(
+				s,
+				"/v1/email/verify",
+				apitest.Fields{"handle": handles[i], "code": codes[users[i].Email]},
+			).Want(204, "")
 			if u, _ := account(s, users[i].Email); u.Username != want || !u.EmailVerified {
 				t.Errorf("%s: %+v", users[i].Email, u)
 			}
@@ -280,10 +355,18 @@ func TestUsernamesOfPendingSignUps(t *testing.T) {
 	})
 }
 
-// P-03: a stranger signed up with the address, before its owner and after. Whatever the owner does, the stranger gets nothing.
+// P-03: a stranger signed up with the address, before its owner and after. Whatever the owner does, the
+// stranger gets nothing.
 func TestP03AHostilePendingSignUp(t *testing.T) {
 	requiring(t, 1, func(t *testing.T, s *apitest.Server) {
-		ways := []string{"the stranger's link", "the owner's link and handle", "the owner's code", "the owner's password", "a link of their own", "a link of their own and the password"}
+		ways := []string{
+			"the stranger's link",
+			"the owner's link and handle",
+			"the owner's code",
+			"the owner's password",
+			"a link of their own",
+			"a link of their own and the password",
+		}
 		for number, way := range ways {
 			for _, hostileFirst := range []bool{true, false} {
 				t.Run(fmt.Sprintf("P-03 %s, the stranger first: %t", way, hostileFirst), func(t *testing.T) {
@@ -294,8 +377,14 @@ func TestP03AHostilePendingSignUp(t *testing.T) {
 					var strangers, owners string
 					var strangerMail, ownerMail apitest.Mail
 					both := []func(){
-						func() { stranger, strangers = s.SignUpPending(email); strangerMail = s.MailOf(outbox.VerifyEmail) },
-						func() { owner, owners = s.SignUpPending(email); ownerMail = s.MailOf(outbox.VerifyEmail) },
+						func() {
+							stranger, strangers = s.SignUpPending(email)
+							strangerMail = s.MailOf(outbox.VerifyEmail)
+						},
+						func() {
+							owner, owners = s.SignUpPending(email)
+							ownerMail = s.MailOf(outbox.VerifyEmail)
+						},
 					}
 					if !hostileFirst {
 						both[0], both[1] = both[1], both[0]
@@ -332,7 +421,11 @@ func TestP03AHostilePendingSignUp(t *testing.T) {
 						_, other := s.SignUpPending(fmt.Sprintf("other%d%t@example.test", number, hostileFirst))
 						s.Mails()
 						post(s, "/v1/email/verify", token.With("handle", other)).Want(409, "new_password_required")
-						post(s, "/v1/email/verify", token.With("password", "not a planted password")).Want(403, "wrong_password")
+						post(
+							s,
+							"/v1/email/verify",
+							token.With("password", "not a planted password"),
+						).Want(403, "wrong_password")
 						post(s, "/v1/email/verify", token.With("new_password", "short")).Want(400, "validation_error")
 					})
 					post(s, "/v1/email/verify", body).Want(204, "")
@@ -342,8 +435,10 @@ func TestP03AHostilePendingSignUp(t *testing.T) {
 					loginFails(s, stranger)
 					s.Login(owner)
 					for _, late := range []apitest.Fields{
-						{"handle": strangers, "code": strangerMail.Code}, {"token": strangerMail.Token(), "handle": strangers},
-						{"token": strangerMail.Token(), "new_password": next + "x"}, {"token": ownerMail.Token(), "handle": strangers},
+						{"handle": strangers, "code": strangerMail.Code},
+						{"token": strangerMail.Token(), "handle": strangers},
+						{"token": strangerMail.Token(), "new_password": next + "x"},
+						{"token": ownerMail.Token(), "handle": strangers},
 					} {
 						s.Unchanged(func() { post(s, "/v1/email/verify", late).Want(400, "one_time_token_invalid") })
 					}
@@ -362,7 +457,11 @@ func TestP03ALateMessageOfAPendingSignUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		again(s, owner.Email)
-		post(s, "/v1/email/verify", apitest.Fields{"token": s.MailOf(outbox.VerifyEmail).Token(), "handle": handle}).Want(204, "")
+		post(
+			s,
+			"/v1/email/verify",
+			apitest.Fields{"token": s.MailOf(outbox.VerifyEmail).Token(), "handle": handle},
+		).Want(204, "")
 		u, _ := account(s, owner.Email)
 		if err := s.DB.DeleteUser(t.Context(), u.ID); err != nil {
 			t.Fatal(err)
@@ -380,7 +479,11 @@ func TestP03ALateMessageOfAPendingSignUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		post(s, "/v1/email/verify", apitest.Fields{"handle": handle, "code": contents.Code}).Want(409, "new_password_required")
+		post(
+			s,
+			"/v1/email/verify",
+			apitest.Fields{"handle": handle, "code": contents.Code},
+		).Want(409, "new_password_required")
 		loginFails(s, stranger)
 	})
 }
@@ -403,8 +506,8 @@ func TestP12PendingSignUpsShareTheBudgetOfAnAddress(t *testing.T) {
 	})
 }
 
-// U-12, P-02: fifty sign-ups of one address at once on three replicas; then proofs at once. One account is made, and one of the
-// messages goes out.
+// U-12, P-02: fifty sign-ups of one address at once on three replicas; then proofs at once. One account
+// is made, and one of the messages goes out.
 func TestU12PendingSignUpsAtOnce(t *testing.T) {
 	requiring(t, 3, func(t *testing.T, s *apitest.Server) {
 		for _, r := range s.Replicas {
@@ -434,7 +537,8 @@ func TestU12PendingSignUpsAtOnce(t *testing.T) {
 					body = apitest.Fields{"token": mail.Token(), "new_password": password + fmt.Sprint(i)}
 				}
 				s.Secret(password + fmt.Sprint(i))
-				switch res := s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Replica: i % 3, Body: body}); res.Status {
+				res := s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Replica: i % 3, Body: body})
+				switch res.Status {
 				case 204:
 					won.Add(1)
 				case 503:
@@ -466,11 +570,20 @@ func TestAProofAndAnOperatorAtOnce(t *testing.T) {
 			var proof *apitest.Response
 			var byOperator error
 			wait.Go(func() {
-				proof = s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Body: apitest.Fields{"handle": handle, "code": mail.Code}})
+				proof = s.Do(
+					apitest.Request{
+						Method: "POST",
+						Path:   "/v1/email/verify",
+						Body:   apitest.Fields{"handle": handle, "code": mail.Code},
+					},
+				)
 			})
 			wait.Go(func() {
 				_, byOperator = s.Replicas[1].Accounts.RegisterByOperator(t.Context(), userstore.OperatorUser{
-					NewUser: userstore.NewUser{Email: email, Password: s.Secret("planted password of the operator " + email)}})
+					NewUser: userstore.NewUser{
+						Email:    email,
+						Password: s.Secret("planted password of the operator " + email),
+					}})
 			})
 			wait.Wait()
 			if (proof.Status == 204) == (byOperator == nil) {
@@ -485,7 +598,11 @@ func TestAProofAndAnOperatorAtOnce(t *testing.T) {
 			loginFails(s, u)
 			handle = again(s, email)
 			next := s.Secret(nextPassword + email)
-			post(s, "/v1/email/verify", apitest.Fields{"handle": handle, "code": s.MailOf(outbox.VerifyEmail).Code, "new_password": next}).Want(204, "")
+			post(
+				s,
+				"/v1/email/verify",
+				apitest.Fields{"handle": handle, "code": s.MailOf(outbox.VerifyEmail).Code, "new_password": next},
+			).Want(204, "")
 			u.Password = next
 			s.Login(u)
 		}
@@ -498,14 +615,20 @@ func TestPendingSignUpsEnd(t *testing.T) {
 		u, handle := s.SignUpPending("alice@example.test")
 		mail := s.MailOf(outbox.VerifyEmail)
 		s.Advance(24 * time.Hour)
-		for _, body := range []apitest.Fields{{"handle": handle, "code": mail.Code}, {"token": mail.Token(), "handle": handle}} {
+		for _, body := range []apitest.Fields{
+			{"handle": handle, "code": mail.Code}, {"token": mail.Token(), "handle": handle},
+		} {
 			post(s, "/v1/email/verify", body).Want(400, "one_time_token_invalid")
 		}
 		s.Advance(5 * 24 * time.Hour)
 		again(s, u.Email)
 		mail = s.MailOf(outbox.VerifyEmail)
 		s.Advance(24 * time.Hour)
-		post(s, "/v1/email/verify", apitest.Fields{"token": mail.Token(), "handle": handle}).Want(400, "one_time_token_invalid")
+		post(
+			s,
+			"/v1/email/verify",
+			apitest.Fields{"token": mail.Token(), "handle": handle},
+		).Want(400, "one_time_token_invalid")
 		again(s, u.Email)
 		if sent := s.Mails(); len(sent) != 0 {
 			t.Errorf("after the end: %+v", sent)
@@ -513,7 +636,9 @@ func TestPendingSignUpsEnd(t *testing.T) {
 		if _, err := s.DB.RemoveExpiredTokens(t.Context(), s.Clock.Now(), 100); err != nil {
 			t.Fatal(err)
 		}
-		if left, err := s.DB.PendingSignups(t.Context(), "alice@example.test", userstore.BrowserKey{}, s.Clock.Now().Add(-30*24*time.Hour), 9); err != nil || len(left) != 0 {
+		before := s.Clock.Now().Add(-30 * 24 * time.Hour)
+		left, err := s.DB.PendingSignups(t.Context(), "alice@example.test", userstore.BrowserKey{}, before, 9)
+		if err != nil || len(left) != 0 {
 			t.Errorf("%d are left, %v", len(left), err)
 		}
 	})
@@ -526,9 +651,14 @@ func TestU37PendingSignUpsWhereSignUpIsClosed(t *testing.T) {
 		mail := s.MailOf(outbox.VerifyEmail)
 		s.Replicas[0].Accounts.SignupEnabled = false
 		s.Unchanged(func() {
-			post(s, "/v1/signup", apitest.Fields{"email": "bob@example.test", "password": s.Secret("planted password of bob, too late")}).Want(403, "signup_closed")
+			post(
+				s,
+				"/v1/signup",
+				apitest.Fields{"email": "bob@example.test", "password": s.Secret("planted password of bob, too late")},
+			).Want(403, "signup_closed")
 			for _, body := range []apitest.Fields{
-				{"handle": handle, "code": mail.Code}, {"token": mail.Token(), "handle": handle}, {"token": mail.Token(), "new_password": s.Secret(nextPassword)},
+				{"handle": handle, "code": mail.Code}, {"token": mail.Token(), "handle": handle},
+				{"token": mail.Token(), "new_password": s.Secret(nextPassword)},
 			} {
 				for range 6 { // which costs no try
 					post(s, "/v1/email/verify", body).Want(403, "signup_closed")
@@ -570,7 +700,8 @@ func TestU01UnverifiedAccounts(t *testing.T) {
 				}
 				if first == nil {
 					first = a
-				} else if a.Status != first.Status || !bytes.Equal(a.Body, first.Body) || !reflect.DeepEqual(a.Header, first.Header) {
+				} else if a.Status != first.Status || !bytes.Equal(a.Body, first.Body) ||
+					!reflect.DeepEqual(a.Header, first.Header) {
 					t.Errorf("U-01 attempt %d: %v %s and %v %s", i+1, a.Header, a.Body, first.Header, first.Body)
 				}
 			}
@@ -594,13 +725,21 @@ func TestLoginOfAnUnverifiedAccount(t *testing.T) {
 				u := s.Operated(strings.ReplaceAll(way, " ", ".")+"@example.test", false)
 				s.Unchanged(func() {
 					for range 20 { // which is no guess
-						post(s, "/v1/login", apitest.Fields{"email": u.Email, "password": u.Password}).Want(403, "email_not_verified")
+						post(
+							s,
+							"/v1/login",
+							apitest.Fields{"email": u.Email, "password": u.Password},
+						).Want(403, "email_not_verified")
 					}
 				})
 				handle := again(s, u.Email)
 				mail := s.MailOf(outbox.VerifyEmail)
 				s.Unchanged(func() {
-					post(s, "/v1/email/verify", apitest.Fields{"token": mail.Token()}).Want(409, "new_password_required")
+					post(
+						s,
+						"/v1/email/verify",
+						apitest.Fields{"token": mail.Token()},
+					).Want(409, "new_password_required")
 				})
 				post(s, "/v1/email/verify", body(u, handle, mail)).Want(204, "")
 				s.Login(u)
@@ -621,25 +760,39 @@ func TestSessionsOfBeforeGoOn(t *testing.T) {
 		s.Replicas[0].Accounts.Verification = userstore.VerificationRequired
 		s.Refresh(tokens.Refresh).Want(200, "").JSON(&tokens)
 		s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}).Want(200, "")
-		post(s, "/v1/login", apitest.Fields{"email": alice.Email, "password": alice.Password}).Want(403, "email_not_verified")
+		post(
+			s,
+			"/v1/login",
+			apitest.Fields{"email": alice.Email, "password": alice.Password},
+		).Want(403, "email_not_verified")
 		if _, there := account(s, alice.Email); !there {
 			t.Error("the account is gone")
 		}
 		// The session itself is a proof that the account is theirs.
 		s.Mails()
 		again(s, alice.Email)
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Token: tokens.Access, Body: apitest.Fields{"token": s.MailOf(outbox.VerifyEmail).Token()}}).Want(204, "")
+		body := apitest.Fields{"token": s.MailOf(outbox.VerifyEmail).Token()}
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Token: tokens.Access, Body: body}).
+			Want(204, "")
 		s.Login(alice)
 	}, apitest.Verifying)
 }
 
-// P-14: what a copy of the database holds of a pending sign-up redeems nothing, while its message waits, when it was sent and
-// when the account was made.
+// P-14: what a copy of the database holds of a pending sign-up redeems nothing, while its message waits,
+// when it was sent and when the account was made.
 func TestP14ADumpOfAPendingSignUpRedeemsNothing(t *testing.T) {
-	for name, url := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL} {
+	for name, url := range map[string]func(testing.TB) string{
+		"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL,
+	} {
 		t.Run(name, func(t *testing.T) {
 			at := url(t)
-			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at), Configure: func(r *apitest.Replica) { r.Accounts.Verification = userstore.VerificationRequired }})
+			s := apitest.New(
+				t,
+				apitest.Options{
+					DB:        apitest.Open(t, at),
+					Configure: func(r *apitest.Replica) { r.Accounts.Verification = userstore.VerificationRequired },
+				},
+			)
 			u, handle := s.SignUpPending("alice@example.test")
 			s.Advance(time.Minute)
 			secrets := []string{u.Password, handle, again(s, u.Email)}
@@ -649,7 +802,8 @@ func TestP14ADumpOfAPendingSignUpRedeemsNothing(t *testing.T) {
 					t.Fatalf("the dump of %d bytes shows no sign-up", len(dump))
 				}
 				for _, secret := range secrets {
-					if bytes.Contains(dump, []byte(secret)) || bytes.Contains(dump, []byte(strings.TrimLeft(secret, "sr"))) {
+					if bytes.Contains(dump, []byte(secret)) ||
+						bytes.Contains(dump, []byte(strings.TrimLeft(secret, "sr"))) {
 						t.Errorf("P-14 %s the database holds %q", when, secret)
 					}
 				}
@@ -675,16 +829,24 @@ func TestTheLettersOfSignUps(t *testing.T) {
 		s.Replicas[0].Mail.Now = func(context.Context) (time.Time, error) { return s.Clock.Now(), nil }
 		s.Operated("known@example.test", true)
 		for _, email := range []string{"known@example.test", "nobody@example.test"} {
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Host: "evil.test", Header: http.Header{"X-Forwarded-Host": {"evil.test"}},
-				Body: apitest.Fields{"email": email, "password": s.Secret("planted password for " + email), "given_name": "BUY THINGS at evil.test"}}).Want(202, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Host: "evil.test",
+				Header: http.Header{"X-Forwarded-Host": {"evil.test"}},
+				Body: apitest.Fields{
+					"email":      email,
+					"password":   s.Secret("planted password for " + email),
+					"given_name": "BUY THINGS at evil.test",
+				}}).
+				Want(202, "")
 			letters := s.Letters()
 			if len(letters) != 1 || letters[0].To.String() != email {
 				t.Fatalf("%+v", letters)
 			}
 			text := letters[0].Text + letters[0].HTML + letters[0].Subject.String()
-			known := strings.Contains(letters[0].Text, "there is an account with this address already") && strings.Contains(letters[0].Text, apitest.IssuerURL+"/forgot\r") &&
+			known := strings.Contains(letters[0].Text, "there is an account with this address already") &&
+				strings.Contains(letters[0].Text, apitest.IssuerURL+"/forgot\r") &&
 				!strings.Contains(text, "/verify/")
-			if known != strings.HasPrefix(email, "known") || strings.Contains(text, "evil") || strings.Contains(text, "BUY") {
+			if known != strings.HasPrefix(email, "known") || strings.Contains(text, "evil") ||
+				strings.Contains(text, "BUY") {
 				t.Errorf("%s", text)
 			}
 			_, rest, _ := strings.Cut(letters[0].Text, apitest.IssuerURL+"/verify/")

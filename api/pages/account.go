@@ -347,6 +347,9 @@ func (h *Handlers) AccountActivityPage(w http.ResponseWriter, r *http.Request, o
 			}
 		}
 		for _, c := range e.Changes {
+			if e.Name == audit.EmailVerified { // its name says all
+				break
+			}
 			event.Fields = append(event.Fields, c.Field)
 		}
 		shown = append(shown, event)

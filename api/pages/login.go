@@ -101,7 +101,9 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	if unverified, ok := errors.AsType[*userstore.NotVerifiedError](err); ok {
 		var handle string
 		if handle, err = h.Accounts.VerificationAfterPassword(r.Context(), unverified); err == nil {
-			return h.toProof(w, r, mailedHandle{Handle: handle, Request: v.handle, Why: verifyLogin, UserID: unverified.UserID})
+			return h.toProof(w, r, mailedHandle{
+				Handle: handle, Request: v.handle, Why: verifyLogin, UserID: unverified.UserID,
+			})
 		}
 	}
 	if err != nil {

@@ -59,7 +59,8 @@ func (h *Handlers) proving(r *http.Request, browser string, m mailedHandle) mail
 // goOnProved signs a person in who proved the address in the browser in which the password was typed,
 // and goes on with the pending request. done is false if the person is not signed in by this.
 func (h *Handlers) goOnProved(
-	w http.ResponseWriter, r *http.Request, browser string, kept mailedHandle, proved userstore.Proved, by userstore.Owner,
+	w http.ResponseWriter, r *http.Request, browser string,
+	kept mailedHandle, proved userstore.Proved, by userstore.Owner,
 ) (done bool, err error) {
 	typed := proved.Typed
 	if typed.IsZero() && kept.UserID == proved.User.ID && by.NewPassword == "" {

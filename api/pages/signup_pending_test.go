@@ -20,7 +20,8 @@ func signUpAt(s *apitest.Server, b *apitest.Browser, path string, u apitest.User
 		page = b.Open(b.Open(path).WantPage(200, "login-submit").Link("/signup"))
 	}
 	return page.WantPage(200, "signup-submit").
-		Submit("signup-submit", map[string]string{"email": u.Email, "password": u.Password, "given_name": "Ada"}).WantPage(200, "verify-submit")
+		Submit("signup-submit", map[string]string{"email": u.Email, "password": u.Password, "given_name": "Ada"}).
+		WantPage(200, "verify-submit")
 }
 
 // signedInAs is who is signed in in this browser; empty: nobody.
@@ -61,20 +62,27 @@ func TestSignUpAtThePagesWithAProof(t *testing.T) {
 				fields := map[string]string{}
 				switch row.way {
 				case "code":
-					wrong := page.Submit("verify-submit", map[string]string{"code": "00000000"}).WantPage(400, "verify-submit")
+					wrong := page.Submit("verify-submit", map[string]string{"code": "00000000"}).
+						WantPage(400, "verify-submit")
 					if !wrong.Has("code-problem") || !strings.Contains(wrong.Text(), "unterwegs") {
 						t.Errorf("%s", wrong.Text())
 					}
 					fields["code"] = mail.Code
 				case "code asked for again":
 					s.Advance(2 * time.Minute)
-					page = b.Open("/verify").WantPage(200, "ask-submit").Submit("ask-submit", map[string]string{"email": u.Email}).WantPage(200, "verify-submit")
+					page = b.Open("/verify").
+						WantPage(200, "ask-submit").
+						Submit("ask-submit", map[string]string{"email": u.Email}).
+						WantPage(200, "verify-submit")
 					fields["code"] = s.MailOf(outbox.VerifyEmail).Code
 				case "link":
 					page = b.Open(mail.Link).WantPage(200, "verify-submit")
 				default:
 					s.Advance(5 * 24 * time.Hour)
-					b.Open("/verify").WantPage(200, "ask-submit").Submit("ask-submit", map[string]string{"email": u.Email}).WantPage(200, "verify-submit")
+					b.Open("/verify").
+						WantPage(200, "ask-submit").
+						Submit("ask-submit", map[string]string{"email": u.Email}).
+						WantPage(200, "verify-submit")
 					page = b.Open(s.MailOf(outbox.VerifyEmail).Link).WantPage(200, "verify-submit")
 				}
 				if page.Has("new_password") {
@@ -126,21 +134,26 @@ func TestP03PendingSignUpsInAnotherBrowser(t *testing.T) {
 		theirs := signUpAt(s, strangers, "", stranger)
 		mail := s.MailOf(outbox.VerifyEmail)
 		b := s.Browser()
-		page := b.Open(mail.Link).WantPage(200, "verify-submit").Submit("verify-submit", nil).WantPage(409, "verify-submit")
+		page := b.Open(mail.Link).
+			WantPage(200, "verify-submit").
+			Submit("verify-submit", nil).
+			WantPage(409, "verify-submit")
 		if !page.Has("new_password") {
 			t.Fatal("no new password is asked for")
 		}
 		page = page.Submit("verify-submit", map[string]string{"new_password": ""}).WantPage(409, "verify-submit")
 		page = page.Submit("verify-submit", map[string]string{"new_password": "short"}).WantPage(400, "verify-submit")
 		next := s.Secret("the planted password of the victim's own")
-		if done := page.Submit("verify-submit", map[string]string{"new_password": next}); done.Status != 200 || !strings.Contains(done.Text(), "is confirmed") {
+		if done := page.Submit("verify-submit", map[string]string{"new_password": next}); done.Status != 200 ||
+			!strings.Contains(done.Text(), "is confirmed") {
 			t.Errorf("%d %s", done.Status, done.Text())
 		}
 		if theirs.Submit("verify-submit", map[string]string{"code": mail.Code}).Status != 400 {
 			t.Error("the stranger's page still works")
 		}
 		strangers.Open("/login").WantPage(200, "login-submit").
-			Submit("login-submit", map[string]string{"email": stranger.Email, "password": stranger.Password}).WantPage(403, "login-submit")
+			Submit("login-submit", map[string]string{"email": stranger.Email, "password": stranger.Password}).
+			WantPage(403, "login-submit")
 		for _, browser := range []*apitest.Browser{b, strangers} {
 			if who := signedInAs(s, browser, stranger); who != "" {
 				t.Errorf("%s is signed in", who)
@@ -156,7 +169,12 @@ func TestU03SignUpAtThePagesLooksAlike(t *testing.T) {
 		known := s.Operated("known@example.test", true)
 		var texts []string
 		for _, email := range []string{"nobody@example.test", known.Email} {
-			page := signUpAt(s, s.Browser(), "", apitest.User{Email: email, Password: s.Secret("the planted password for " + email)})
+			page := signUpAt(
+				s,
+				s.Browser(),
+				"",
+				apitest.User{Email: email, Password: s.Secret("the planted password for " + email)},
+			)
 			wrong := page.Submit("verify-submit", map[string]string{"code": "00000000"}).WantPage(400, "verify-submit")
 			texts = append(texts, page.Text()+wrong.Text())
 		}
@@ -164,14 +182,23 @@ func TestU03SignUpAtThePagesLooksAlike(t *testing.T) {
 			t.Errorf("U-03\n%s\n%s", texts[0], texts[1])
 		}
 		// A username that is taken says nothing of the address, whatever the password is.
-		_, err := s.Replicas[0].Accounts.EditByOperator(t.Context(), known.ID, func(u *userstore.User) error { u.Username = "taken"; return nil })
+		_, err := s.Replicas[0].Accounts.EditByOperator(
+			t.Context(),
+			known.ID,
+			func(u *userstore.User) error { u.Username = "taken"; return nil },
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		started := s.Replicas[0].Accounts.Hasher.Stats().Started
 		for _, email := range []string{"nobody@example.test", known.Email} {
 			page := s.Browser().Open("/signup").WantPage(200, "signup-submit").Submit("signup-submit",
-				map[string]string{"email": email, "username": "taken", "password": known.Password}).WantPage(409, "signup-submit")
+				map[string]string{
+					"email":    email,
+					"username": "taken",
+					"password": known.Password,
+				}).
+				WantPage(409, "signup-submit")
 			if !page.Has("username-problem") || page.Has("email-problem") {
 				t.Errorf("U-03 %s: %s", email, page.Text())
 			}
@@ -187,7 +214,11 @@ func TestASignUpThatIsSentTwice(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for round, atOnce := range []bool{false, true, true, true} {
 			u, b := pendingUser(s, fmt.Sprintf("ada%d", round)), s.Browser()
-			form := b.Open("/signup").WantPage(200, "signup-submit").Form("signup-submit", map[string]string{"email": u.Email, "password": u.Password, "username": fmt.Sprintf("ada-%d", round)})
+			form := b.Open("/signup").
+				WantPage(200, "signup-submit").
+				Form("signup-submit", map[string]string{
+					"email": u.Email, "password": u.Password, "username": fmt.Sprintf("ada-%d", round),
+				})
 			pages := make([]*apitest.Page, 2)
 			var both sync.WaitGroup
 			for i := range pages {
@@ -205,7 +236,8 @@ func TestASignUpThatIsSentTwice(t *testing.T) {
 			}
 			both.Wait()
 			code := s.MailOf(outbox.VerifyEmail).Code
-			if done := pages[round%2].WantPage(200, "verify-submit").Submit("verify-submit", map[string]string{"code": code}); done.Path != "/account" {
+			page := pages[round%2].WantPage(200, "verify-submit")
+			if done := page.Submit("verify-submit", map[string]string{"code": code}); done.Path != "/account" {
 				t.Errorf("%d %s", done.Status, done.Text())
 			}
 			s.Login(u)
@@ -218,7 +250,10 @@ func TestASignUpThatIsSentTwice(t *testing.T) {
 func TestLoginOfAnUnverifiedAccountAtThePages(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := s.WebClient()
-		for number, row := range []struct{ way, path string }{{"code", authorizePath(c)}, {"link", authorizePath(c)}, {"link", "/login"}, {"link in another browser", "/login"}} {
+		for number, row := range []struct{ way, path string }{
+			{"code", authorizePath(c)}, {"link", authorizePath(c)},
+			{"link", "/login"}, {"link in another browser", "/login"},
+		} {
 			t.Run(row.way+" "+row.path[:5], func(t *testing.T) {
 				s := s.With(t)
 				u, b := s.Operated(fmt.Sprintf("bob%d@example.test", number), false), s.Browser()
@@ -226,7 +261,8 @@ func TestLoginOfAnUnverifiedAccountAtThePages(t *testing.T) {
 				wrong := map[string]string{"email": u.Email, "password": "not the planted password"}
 				nobody := map[string]string{"email": "nobody@example.test", "password": "not the planted password"}
 				known := login.Submit("login-submit", wrong).WantPage(403, "login-submit").Text()
-				if unknown := login.Submit("login-submit", nobody).WantPage(403, "login-submit").Text(); known != unknown {
+				unknown := login.Submit("login-submit", nobody).WantPage(403, "login-submit").Text()
+				if known != unknown {
 					t.Errorf("U-01\n%s\n%s", known, unknown)
 				}
 				page := login.Submit("login-submit", u.Credentials()).WantPage(200, "verify-submit")
@@ -245,8 +281,13 @@ func TestLoginOfAnUnverifiedAccountAtThePages(t *testing.T) {
 					page = b.Open(mail.Link).WantPage(200, "verify-submit")
 				default:
 					other := s.Browser()
-					page := other.Open(mail.Link).WantPage(200, "verify-submit").Submit("verify-submit", nil).WantPage(409, "verify-submit")
-					page.Submit("verify-submit", map[string]string{"new_password": s.Secret("the planted password of another browser")}).WantPage(200, "")
+					page := other.Open(mail.Link).
+						WantPage(200, "verify-submit").
+						Submit("verify-submit", nil).
+						WantPage(409, "verify-submit")
+					next := s.Secret("the planted password of another browser")
+					page.Submit("verify-submit", map[string]string{"new_password": next}).
+						WantPage(200, "")
 					if signedInAs(s, other, u) != "" || signedInAs(s, b, u) != "" {
 						t.Error("a proof in another browser signs somebody in")
 					}
@@ -288,7 +329,8 @@ func TestWhatABrowserProvesByIsBound(t *testing.T) {
 					}
 				}
 			}
-			if page := other.Open(link).WantPage(200, "verify-submit").Submit("verify-submit", nil); page.Status != 409 {
+			page := other.Open(link).WantPage(200, "verify-submit").Submit("verify-submit", nil)
+			if page.Status != 409 {
 				t.Errorf("%d %s", page.Status, page.Text())
 			}
 		}

@@ -67,7 +67,7 @@ type AccountPage struct {
 	Values   map[string]string // of the form, and of what the first page shows; as stored or as typed
 	Problems []Problem
 	Done     Done
-	ByMail   bool // a new address has to be confirmed
+	ByMail   bool // there is mail: the address can be confirmed, and a new one has to be
 
 	MinLength int            // of a new password
 	Zone      *time.Location // in which times are shown; nil: UTC
@@ -111,7 +111,6 @@ type AccountEvent struct {
 type accountView struct {
 	Links    []accountLink
 	Verified bool
-	Confirm  bool
 	Values   []accountValue
 	Done     string // name of a text
 	Offer    bool   // to end the other sessions
@@ -163,7 +162,7 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 	}
 	v := p.common(d.Common, string(d.Kind))
 	v.User = clean(d.User, maxUser)
-	a := &accountView{Verified: d.Verified, Confirm: d.ByMail && !d.Verified, More: d.More}
+	a := &accountView{Verified: d.Verified, More: d.More}
 	v.Account = a
 	if slices.Contains(dones, d.Done) && len(d.Problems) == 0 {
 		a.Done, a.Offer = "done."+strings.TrimSuffix(string(d.Done), "-kept"), d.Done == DoneNewKept
@@ -173,6 +172,9 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 		return p.render(v, policy{forms: nowhere})
 	}
 	p.choice(v, d.Kind.Path())
+	if d.ByMail && !d.Verified {
+		a.Links = append(a.Links, accountLink{"to-verify", "verify", "title.verify"})
+	}
 	for _, k := range AccountKinds[1:] {
 		a.Links = append(a.Links, accountLink{"to-" + strings.TrimPrefix(k.Path(), "account/"), k.Path(), "title." + string(k)})
 	}

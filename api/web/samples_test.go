@@ -75,7 +75,7 @@ var samples = []sample{
 	{"signed-in", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com" + s})
 	}},
-	{"account", account(web.AccountHome, nil)},
+	{"account", account(web.AccountHome, func(d *web.AccountPage, _ string) { d.ByMail = true })},
 	{"account-profile-wrong", account(web.AccountProfile, func(d *web.AccountPage, s string) {
 		d.Problems = []web.Problem{{Field: "birthdate", Code: "invalid"}, {Field: s, Code: s}}
 	})},

@@ -276,8 +276,8 @@ func logVerification(c configs.Config, log *slog.Logger) {
 	if c.Source("accounts.email_verification") == "" {
 		why = "mail.smtp is set"
 	}
-	log.Info("accounts.email_verification is required: accounts are made when the address is proved, and those with an unverified address "+
-		"sign in once it is; set it to optional to change that", "because", why)
+	log.Info("accounts.email_verification is required: accounts are made when the address is proved, and those with "+
+		"an unverified address sign in once it is; set it to optional to change that", "because", why)
 }
 
 // issuerSettings returns an issuer with the settings of the configuration. bound is the address of

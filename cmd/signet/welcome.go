@@ -37,7 +37,12 @@ Back up %[3]s, apart from the database: nothing opens the signing keys without i
 	}
 	switch {
 	case !c.Accounts.JSONLogin && proved && c.Accounts.Signup:
-		fmt.Fprintf(&text, "Apps cannot log in with a password (accounts.json_login is off). In another terminal, here and\nwith the same configuration, make an account whose address counts as proved:\n\n  %s\n\n", signup)
+		fmt.Fprintf(&text, `Apps cannot log in with a password (accounts.json_login is off). In another terminal, here and
+with the same configuration, make an account whose address counts as proved:
+
+  %s
+
+`, signup)
 	case !c.Accounts.JSONLogin && c.Accounts.Signup:
 		fmt.Fprintf(&text, "Try it in another terminal. Sign up (apps cannot log in with a password: accounts.json_login is off):\n\n  %s\n\n", signup)
 	case !c.Accounts.JSONLogin:
@@ -45,7 +50,8 @@ Back up %[3]s, apart from the database: nothing opens the signing keys without i
 	default:
 		first := "Try it in another terminal. Sign up, then log in:"
 		if proved {
-			first = "Who signs up proves the address by mail first. In another terminal, here and with the same\nconfiguration, make an account whose address counts as proved, then log in:"
+			first = `Who signs up proves the address by mail first. In another terminal, here and with the same
+configuration, make an account whose address counts as proved, then log in:`
 		}
 		if !c.Accounts.Signup {
 			first = "Strangers cannot sign up (accounts.signup is off). In another terminal, here and with the\nsame configuration, make an account, then log in:"

@@ -22,6 +22,10 @@
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
 // Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them.
 //
+// People: they sign up, confirm addresses, reset passwords and are invited in Chromium and, behind
+// the build tag more, in Firefox. aiosmtpd (python/mail_server.py) takes their messages by STARTTLS
+// and a password.
+//
 // Products: docs/products has whole set-ups, which are run like the other documents. The ones that
 // take minutes to build are behind the build tag more (`make interop-more`): oauth2-proxy and the
 // authenticator of Kubernetes, each in a module of its own, and a Spring Boot app.

@@ -13,13 +13,15 @@ import (
 )
 
 const (
-	signupColumns = `id, email, email_key, username, username_key, claims, password_hash, language, browser, at, ends_at`
+	signupColumns = `id, email, email_key, username, username_key, claims, password_hash, language,
+		browser, at, ends_at`
 
 	insertSignup = `INSERT INTO pending_signups (` + signupColumns + `, token_id, token_at, token_ends_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, 0) ON CONFLICT (id) DO NOTHING`
 
 	// replaceSignup gives a sign-up what the same form brought when it was sent once more.
-	replaceSignup = `UPDATE pending_signups SET username = $1, username_key = $2, claims = $3, password_hash = $4, language = $5
+	replaceSignup = `UPDATE pending_signups
+		SET username = $1, username_key = $2, claims = $3, password_hash = $4, language = $5
 		WHERE email = $6 AND email_key = $7 AND browser = $8 AND at > $9 AND id <> $10`
 
 	removeSignups = `DELETE FROM pending_signups WHERE id IN
@@ -51,7 +53,8 @@ func browserColumn(b userstore.BrowserKey) []byte {
 
 // SavePendingSignup runs the same statements whether or not the address has an account.
 func (db *DB) SavePendingSignup(
-	ctx context.Context, p userstore.PendingSignup, since time.Time, r userstore.MailRequest, limits []userstore.Limit, m outbox.Message,
+	ctx context.Context, p userstore.PendingSignup, since time.Time,
+	r userstore.MailRequest, limits []userstore.Limit, m outbox.Message,
 ) (string, error) {
 	claims, err := encodeClaims(p.Claims)
 	if err == nil {
@@ -101,12 +104,16 @@ func (db *DB) SavePendingSignup(
 }
 
 func (db *DB) PendingSignup(ctx context.Context, id string, now time.Time) (userstore.PendingSignup, error) {
-	return db.pendingSignup(ctx, bind(`SELECT `+signupColumns+` FROM pending_signups WHERE id = $1 AND ends_at > $2`, id, micros(now)))
+	return db.pendingSignup(ctx, bind(`SELECT `+signupColumns+` FROM pending_signups
+		WHERE id = $1 AND ends_at > $2`, id, micros(now)))
 }
 
-func (db *DB) PendingSignupByToken(ctx context.Context, tokenID string, now time.Time) (userstore.PendingSignup, error) {
+func (db *DB) PendingSignupByToken(
+	ctx context.Context, tokenID string, now time.Time,
+) (userstore.PendingSignup, error) {
 	return db.pendingSignup(ctx, bind(`SELECT `+signupColumns+` FROM pending_signups
-		WHERE token_id = $1 AND token_id <> '' AND token_ends_at > $2 AND ends_at > $3`, tokenID, micros(now), micros(now)))
+		WHERE token_id = $1 AND token_id <> '' AND token_ends_at > $2 AND ends_at > $3`,
+		tokenID, micros(now), micros(now)))
 }
 
 func (db *DB) pendingSignup(ctx context.Context, s stmt) (p userstore.PendingSignup, err error) {
@@ -122,8 +129,8 @@ func signupRow(row scanner) (p userstore.PendingSignup, err error) {
 	var claims string
 	var browser []byte
 	var at, ends int64
-	err = row.Scan(&p.ID, &p.Email, &p.EmailKey, &p.Username, &p.UsernameKey, &claims, &p.PasswordHash, &p.Language, &browser,
-		&at, &ends)
+	err = row.Scan(&p.ID, &p.Email, &p.EmailKey, &p.Username, &p.UsernameKey, &claims, &p.PasswordHash, &p.Language,
+		&browser, &at, &ends)
 	if err != nil {
 		return p, err
 	}
@@ -181,7 +188,8 @@ func (db *DB) CreateProvedUser(ctx context.Context, tokenID string, u userstore.
 	if err != nil {
 		return err
 	}
-	spend := bind(`DELETE FROM pending_signups WHERE token_id = $1 AND token_id <> '' AND token_ends_at > $2 AND ends_at > $3 AND email_key = $4`,
+	spend := bind(`DELETE FROM pending_signups
+		WHERE token_id = $1 AND token_id <> '' AND token_ends_at > $2 AND ends_at > $3 AND email_key = $4`,
 		tokenID, micros(u.CreatedAt), micros(u.CreatedAt), u.EmailKey)
 	insert := bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...)
 	rest := bind(`DELETE FROM pending_signups WHERE email_key = $1`, u.EmailKey)

@@ -233,7 +233,6 @@ func undoAddressChange(t *testing.T, f *fixture) {
 	b, first := f.changed(t, u, id())
 	c, second := f.changed(t, b, id()) // in the same microsecond
 	d, third := f.changed(t, c, id())
-	g, s := f.grant(t, d), f.session(t, d)
 	bystander := f.grant(t, f.user(t))
 	reset := f.issue(t, d)
 	r := f.newUndoing(second)
@@ -258,9 +257,9 @@ func undoAddressChange(t *testing.T, f *fixture) {
 	must(t, f.SetActive(t.Context(), d.ID, false, f.now))
 	is(t, f.UndoAddressChange(t.Context(), r), userstore.ErrConflict)
 	must(t, f.SetActive(t.Context(), d.ID, true, f.now))
-	d, err := f.UserByID(t.Context(), u.ID)
+	g, s := f.grant(t, d), f.session(t, d)
+	d, err := f.UserByID(t.Context(), u.ID) // with its last login
 	must(t, err)
-	g, s = f.grant(t, d), f.session(t, d)
 
 	must(t, f.UndoAddressChange(t.Context(), r))
 	is(t, f.UndoAddressChange(t.Context(), r), userstore.ErrConflict)

@@ -321,6 +321,7 @@ func raceTokensEnd(t *testing.T, f *fixture) {
 			equal(t, "the password", after.PasswordHash, "set") // or a token outlived the change
 		} else {
 			equal(t, "active", after.IsActive, false)
+			equal(t, "reset, as the answer says", after.PasswordHash == "reset", reset == nil)
 		}
 		if login == nil {
 			v, err := f.GrantByID(t.Context(), g.ID)

@@ -25,8 +25,9 @@ func (f *fixture) newSignup(address string) signup {
 	r.Kind, m.Kind, m.To = outbox.VerifyEmail, outbox.VerifyEmail, address
 	key := strings.ToLower(address)
 	return signup{userstore.PendingSignup{
-		ID: r.ID, Email: address, EmailKey: key, Username: "U" + r.ID, UsernameKey: "u" + strings.ToLower(r.ID), PasswordHash: "hash-" + r.ID,
-		Claims: userstore.Claims{Name: "Ada", Address: &userstore.Address{Country: "CH"}}, Language: "de",
+		ID: r.ID, Email: address, EmailKey: key, Username: "U" + r.ID, UsernameKey: "u" + strings.ToLower(r.ID),
+		PasswordHash: "hash-" + r.ID,
+		Claims:       userstore.Claims{Name: "Ada", Address: &userstore.Address{Country: "CH"}}, Language: "de",
 		At: r.At, EndsAt: r.At.Add(7 * 24 * time.Hour)}, r, m}
 }
 
@@ -52,8 +53,20 @@ func (f *fixture) sent(t *testing.T, address string) signup {
 }
 
 func (s signup) user() userstore.User {
-	return userstore.User{ID: id(), Email: s.Email, EmailKey: s.EmailKey, EmailVerified: true, Username: s.Username, UsernameKey: s.UsernameKey,
-		PasswordHash: s.PasswordHash, Claims: s.Claims, IsActive: true, CreatedAt: s.At, UpdatedAt: s.At, Version: 1}
+	return userstore.User{
+		ID:            id(),
+		Email:         s.Email,
+		EmailKey:      s.EmailKey,
+		EmailVerified: true,
+		Username:      s.Username,
+		UsernameKey:   s.UsernameKey,
+		PasswordHash:  s.PasswordHash,
+		Claims:        s.Claims,
+		IsActive:      true,
+		CreatedAt:     s.At,
+		UpdatedAt:     s.At,
+		Version:       1,
+	}
 }
 
 func address() string { return id() + "@Example.test" }
@@ -136,7 +149,8 @@ func pendingSignups(t *testing.T, f *fixture) {
 	for _, s := range unknownStrings {
 		for _, change := range []func(*signup){
 			func(w *signup) { w.Email = s }, func(w *signup) { w.EmailKey = s }, func(w *signup) { w.UsernameKey = s },
-			func(w *signup) { w.PasswordHash = s }, func(w *signup) { w.Language = s }, func(w *signup) { w.Claims.Name = s },
+			func(w *signup) { w.PasswordHash = s }, func(w *signup) { w.Language = s },
+			func(w *signup) { w.Claims.Name = s },
 		} {
 			wrong := f.newSignup(address())
 			change(&wrong)
@@ -155,7 +169,10 @@ func pendingSignups(t *testing.T, f *fixture) {
 	}
 	for _, s := range hostile {
 		h := f.newSignup(address())
-		h.Username, h.PasswordHash, h.Language, h.Claims = s, s, s, userstore.Claims{Name: s, Address: &userstore.Address{Region: s}}
+		h.Username, h.PasswordHash, h.Language, h.Claims = s, s, s, userstore.Claims{
+			Name:    s,
+			Address: &userstore.Address{Region: s},
+		}
 		f.save(t, h)
 		got, err := f.PendingSignup(ctx, h.ID, h.At)
 		must(t, err)
@@ -278,8 +295,8 @@ func provedUsers(t *testing.T, f *fixture) {
 	existsIn(t, f.CreateProvedUser(ctx, taken.ID, taken.user()), "email")
 }
 
-// Proofs of one address at once, with one token and with several, and an operator who creates an account with the address: one
-// account is made, and nothing is left.
+// Proofs of one address at once, with one token and with several, and an operator who creates an
+// account with the address: one account is made, and nothing is left.
 func raceProvedUsers(t *testing.T, f *fixture) {
 	for round := range 12 {
 		first := f.sent(t, address())
@@ -315,8 +332,8 @@ func raceProvedUsers(t *testing.T, f *fixture) {
 	}
 }
 
-// However often one form is sent at once, it is one sign-up with one message; and sign-ups of an address at once are all
-// stored (U-12).
+// However often one form is sent at once, it is one sign-up with one message; and sign-ups of an
+// address at once are all stored (U-12).
 func raceSignups(t *testing.T, f *fixture) {
 	for _, browser := range []userstore.BrowserKey{{1}, {}} {
 		to := address()
@@ -325,7 +342,9 @@ func raceSignups(t *testing.T, f *fixture) {
 			s := f.newSignup(to)
 			s.Browser = browser
 			var err error
-			if ids[i], err = f.SavePendingSignup(t.Context(), s.PendingSignup, s.At.Add(-time.Minute), s.request, nil, s.message); err != nil {
+			since := s.At.Add(-time.Minute)
+			ids[i], err = f.SavePendingSignup(t.Context(), s.PendingSignup, since, s.request, nil, s.message)
+			if err != nil {
 				t.Error(err)
 			}
 		})
@@ -344,19 +363,23 @@ func raceSignups(t *testing.T, f *fixture) {
 
 // operationProve is the operation that makes an account of a pending sign-up.
 func operationProve() Operation {
-	return Operation{Name: "create a user whose address is proved", Once: true, Prepare: func(t *testing.T, store Store) Prepared {
-		f := &fixture{Store: store, now: base}
-		s := f.sent(t, address())
-		u := s.user()
-		return Prepared{
-			func(e ...audit.Event) error { return f.CreateProvedUser(t.Context(), s.ID, u, e...) },
-			func(e ...audit.Event) error { return f.CreateProvedUser(t.Context(), id(), s.user(), e...) },
-			func() bool {
-				_, err := f.UserByID(t.Context(), u.ID)
-				if !errors.Is(err, userstore.ErrNotFound) {
-					must(t, err)
-				}
-				return err == nil
-			}}
-	}}
+	return Operation{
+		Name: "create a user whose address is proved",
+		Once: true,
+		Prepare: func(t *testing.T, store Store) Prepared {
+			f := &fixture{Store: store, now: base}
+			s := f.sent(t, address())
+			u := s.user()
+			return Prepared{
+				func(e ...audit.Event) error { return f.CreateProvedUser(t.Context(), s.ID, u, e...) },
+				func(e ...audit.Event) error { return f.CreateProvedUser(t.Context(), id(), s.user(), e...) },
+				func() bool {
+					_, err := f.UserByID(t.Context(), u.ID)
+					if !errors.Is(err, userstore.ErrNotFound) {
+						must(t, err)
+					}
+					return err == nil
+				}}
+		},
+	}
 }
