@@ -66,6 +66,9 @@ func (h *Handlers) showVerify(
 		Common: h.common(r, nil), AskCode: m.Handle != "", Why: m.Why, Code: code, NewPassword: newPassword,
 		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
 	}
+	if newPassword && h.Accounts.Verification == userstore.VerificationRequired {
+		p.Why = "elsewhere"
+	}
 	p.Request = handle
 	p.Onward = h.proving(r, browser, m).Request != ""
 	if p.CSRF, err = h.formToken(form{browser: browser, name: "verify", request: handle}); err != nil {

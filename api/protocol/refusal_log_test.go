@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/audit"
@@ -17,9 +18,12 @@ import (
 func logLine(s *apitest.Server, a *apitest.Response) string {
 	s.T.Helper()
 	var found []string
-	for line := range strings.SplitSeq(s.Log.String(), "\n") {
-		if strings.Contains(line, "msg=request request_id="+a.Header.Get("X-Request-Id")+" ") {
-			found = append(found, line)
+	// The line is written after the answer.
+	for end := time.Now().Add(time.Minute); len(found) == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for line := range strings.SplitSeq(s.Log.String(), "\n") {
+			if strings.Contains(line, "msg=request request_id="+a.Header.Get("X-Request-Id")+" ") {
+				found = append(found, line)
+			}
 		}
 	}
 	if len(found) != 1 {
