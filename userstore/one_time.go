@@ -51,9 +51,12 @@ type Redemption struct {
 type AddressChange struct {
 	ID            string // of the token that is spent
 	From, FromKey string // the address that the account has until now
-	UndoID        string // the id of the token that undoes the change
-	At            time.Time
-	UndoEndsAt    time.Time
+	// UndoID is the id of the token that undoes the change. Empty: the account goes back to an
+	// address that is reserved for it, which nothing undoes: changes that came after the account had
+	// that address can no longer be undone either.
+	UndoID     string
+	At         time.Time
+	UndoEndsAt time.Time
 }
 
 const (
