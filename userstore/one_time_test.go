@@ -19,16 +19,17 @@ func TestU28OneTimeTextsArePurposeBound(t *testing.T) {
 		"the link of another kind":     macOf(secret.link(verify, id)),
 		"the link of another id":       macOf(secret.link(reset, "id1")),
 		"the link of another store":    macOf(other.link(reset, id)),
-		"the handle":                   macOf(secret.handle(reset, byRequest, id)),
-		"the handle of a sign-up":      macOf(secret.handle(reset, bySignup, id)),
-		"the handle of another kind":   macOf(secret.handle(verify, byRequest, id)),
-		"the handle of another id":     macOf(secret.handle(reset, byRequest, "id1")),
+		"the handle":                   macOf(secret.handle(reset, byRequest, id, "")),
+		"the handle of a sign-up":      macOf(secret.handle(reset, bySignup, id, "")),
+		"the handle of another kind":   macOf(secret.handle(verify, byRequest, id, "")),
+		"the handle of another id":     macOf(secret.handle(reset, byRequest, "id1", "")),
+		"the handle of a session":      macOf(secret.handle(reset, byRequest, id, "s")),
 		"the code":                     secret.code(reset, id),
 		"the code of another kind":     secret.code(verify, id),
 		"the code of another id":       secret.code(reset, "id1"),
 		"the code of another store":    other.code(reset, id),
 		"parts that join to the same":  macOf(secret.link("reset_passwordi", "d0")),
-		"parts that join to the other": macOf(secret.handle(reset, "ri", "d0")),
+		"parts that join to the other": macOf(secret.handle(reset, "ri", "d0", "")),
 	} {
 		if earlier, same := seen[text]; same || text == "" {
 			t.Errorf("U-28 %s is that of %s", name, earlier)
@@ -38,11 +39,14 @@ func TestU28OneTimeTextsArePurposeBound(t *testing.T) {
 	if _, ok := secret.readLink(verify, secret.link(reset, id)); ok {
 		t.Error("U-28 a link is read as one of another kind")
 	}
-	if _, _, ok := secret.readHandle(reset, secret.link(reset, id)); ok {
+	if _, _, ok := secret.readHandle(reset, secret.link(reset, id), ""); ok {
 		t.Error("U-28 a link is read as a handle")
 	}
-	if _, _, ok := secret.readHandle(reset, string(bySignup)+secret.handle(reset, byRequest, id)[1:]); ok {
+	if _, _, ok := secret.readHandle(reset, string(bySignup)+secret.handle(reset, byRequest, id, "")[1:], ""); ok {
 		t.Error("U-28 the handle of a request is read as that of a sign-up")
+	}
+	if _, _, ok := secret.readHandle(reset, secret.handle(reset, bySession, id, "s"), "t"); ok {
+		t.Error("U-28 the handle of a session is read in another one")
 	}
 	if secret.isCode(verify, id, secret.code(reset, id)) || !secret.isCode(reset, id, " "+secret.code(reset, id)[:4]+"-"+secret.code(reset, id)[4:]) {
 		t.Error("U-28 codes")

@@ -173,13 +173,13 @@ func TestU03PendingSignUpsLookAlike(t *testing.T) {
 				"nobody@example.test", "known@EXAMPLE.test", "off@example.test", "unverified@example.test",
 				waiting.Email, "root@localhost",
 			} {
-				before := hashes(s)
+				before := s.Hashes()
 				res := post(
 					s,
 					"/v1/signup",
 					apitest.Fields{"email": email, "password": s.Secret("planted password for " + email)},
 				).Want(202, "")
-				if n := hashes(s) - before; n != 1 {
+				if n := s.Hashes() - before; n != 1 {
 					t.Errorf("U-03 %s: %d passwords were hashed", email, n)
 				}
 				h := res.Header.Clone()
@@ -274,9 +274,9 @@ func TestP01PendingSignUpsOfANetwork(t *testing.T) {
 			for i := range 4 {
 				signUp(i).Want(202, "")
 			}
-			before := hashes(s)
+			before := s.Hashes()
 			limited(s, signUp(4), time.Hour)
-			if now := hashes(s); now != before {
+			if now := s.Hashes(); now != before {
 				t.Errorf("P-01 %d passwords were hashed", now-before)
 			}
 		}
