@@ -55,9 +55,10 @@ func jwkOf(t testing.TB, key crypto.Signer, kid, alg string) string {
 func newAssertive(s *apitest.Server, id, alg string) (apitest.Client, assertive) {
 	s.T.Helper()
 	a := assertive{key: clientKey(s.T, alg), alg: alg, kid: "k-" + id}
-	a.Client = s.Register(userstore.Client{ID: id, AuthMethod: userstore.AuthPrivateKeyJWT, ClientMetadata: userstore.ClientMetadata{
-		JWKS: json.RawMessage(`{"keys":[` + jwkOf(s.T, a.key, a.kid, alg) + `]}`),
-	}})
+	a.Client = s.Register(userstore.Client{ID: id, AuthMethod: userstore.AuthPrivateKeyJWT,
+		ClientMetadata: userstore.ClientMetadata{
+			JWKS: json.RawMessage(`{"keys":[` + jwkOf(s.T, a.key, a.kid, alg) + `]}`),
+		}})
 	return a.Client, a
 }
 
@@ -66,7 +67,8 @@ var assertionCount atomic.Int64
 // claims are those of a good assertion; more replaces some, nil removes.
 func (a assertive) claims(s *apitest.Server, more apitest.Fields) apitest.Fields {
 	now := s.Clock.Now().Unix()
-	c := apitest.Fields{"iss": a.ID, "sub": a.ID, "aud": apitest.IssuerURL, "exp": now + 60, "iat": now, "jti": fmt.Sprint("jti ", assertionCount.Add(1))}
+	c := apitest.Fields{"iss": a.ID, "sub": a.ID, "aud": apitest.IssuerURL, "exp": now + 60, "iat": now,
+		"jti": fmt.Sprint("jti ", assertionCount.Add(1))}
 	for name, value := range more {
 		c = c.With(name, value)
 	}
@@ -76,7 +78,8 @@ func (a assertive) claims(s *apitest.Server, more apitest.Fields) apitest.Fields
 func (a assertive) header() apitest.Fields { return apitest.Fields{"alg": a.alg, "kid": a.kid} }
 
 func (a assertive) request(header, claims apitest.Fields) apitest.Request {
-	return machineRequest(url.Values{"client_assertion_type": {jwtBearer}, "client_assertion": {apitest.Sign(a.key, header.Text(), claims.Text())}})
+	return machineRequest(url.Values{"client_assertion_type": {jwtBearer},
+		"client_assertion": {apitest.Sign(a.key, header.Text(), claims.Text())}})
 }
 
 func TestT15ClientAssertions(t *testing.T) {
@@ -97,7 +100,11 @@ func TestT15ClientAssertions(t *testing.T) {
 				"without iat":                       {"iat": nil},
 				"with claims that nobody asked for": {"foo": "bar"},
 			} {
-				t.Run(a.alg+": "+name, func(t *testing.T) { s := s.With(t); s.Do(a.request(a.header(), a.claims(s, more))).Want(200, "") })
+				t.Run(a.alg+": "+name, func(t *testing.T) {
+					s := s.With(t)
+					s.Do(a.request(a.header(),
+						a.claims(s, more))).Want(200, "")
+				})
 			}
 		}
 		t.Run("with typ", func(t *testing.T) {
@@ -112,10 +119,11 @@ func TestT15ClientAssertions(t *testing.T) {
 			unauthenticated(s, pk.request(pk.header().With("alg", "Ed25519"), pk.claims(s, nil)))
 		})
 		for name, header := range map[string]apitest.Fields{
-			"with the thumbprint of a certificate":   ed.header().With("x5t", "dGh1bWI").With("x5t#S256", "dGh1bWI"),
-			"with a chain of certificates":           ed.header().With("x5c", []string{strings.Repeat("MIIB", 1000)}),
-			"with a media type":                      ed.header().With("cty", "json"),
-			"with members of one's own":              ed.header().With("https://example.test/trace", apitest.Fields{"a": []int{1}}),
+			"with the thumbprint of a certificate": ed.header().With("x5t", "dGh1bWI").With("x5t#S256", "dGh1bWI"),
+			"with a chain of certificates":         ed.header().With("x5c", []string{strings.Repeat("MIIB", 1000)}),
+			"with a media type":                    ed.header().With("cty", "json"),
+			"with members of one's own": ed.header().With("https://example.test/trace",
+				apitest.Fields{"a": []int{1}}),
 			"with claims replicated":                 ed.header().With("iss", ed.ID).With("sub", ed.ID),
 			"with another case of a member we know":  ed.header().With("Alg", "none"),
 			"with a nonce that was not asked for":    ed.header().With("nonce", "x").With("iat", 1),
@@ -254,7 +262,8 @@ func TestAssertionsByPS256(t *testing.T) {
 			_ = json.Unmarshal([]byte(jwk), &members)
 			jwk = members.With("alg", nil).Text()
 		}
-		c := s.Register(userstore.Client{ID: id, AuthMethod: userstore.AuthPrivateKeyJWT, ClientMetadata: userstore.ClientMetadata{JWKS: json.RawMessage(`{"keys":[` + jwk + `]}`)}})
+		c := s.Register(userstore.Client{ID: id, AuthMethod: userstore.AuthPrivateKeyJWT,
+			ClientMetadata: userstore.ClientMetadata{JWKS: json.RawMessage(`{"keys":[` + jwk + `]}`)}})
 		signer, err := jose.NewSigner(key, "k", jose.PS256, "JWT")
 		if err != nil {
 			t.Fatal(err)
@@ -264,7 +273,8 @@ func TestAssertionsByPS256(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if res := s.Do(machineRequest(url.Values{"client_assertion_type": {jwtBearer}, "client_assertion": {token}})); res.Status != want {
+		if res := s.Do(machineRequest(url.Values{"client_assertion_type": {jwtBearer},
+			"client_assertion": {token}})); res.Status != want {
 			t.Errorf("%s: %d, want %d", id, res.Status, want)
 		}
 	}

@@ -80,9 +80,11 @@ func TestT10T12ClientsThatAreNotProved(t *testing.T) {
 			"a Basic header with a broken escape":                header("Basic " + base64.StdEncoding.EncodeToString([]byte("web:%zz"))),
 			"a Basic header of nobody":                           header("Basic " + base64.StdEncoding.EncodeToString([]byte(":x"))),
 			"an assertion without its type":                      machineRequest(url.Values{"client_assertion": {"x"}}),
-			"an assertion of another type":                       machineRequest(url.Values{"client_assertion": {"x"}, "client_assertion_type": {"urn:x"}}),
-			"a type without an assertion":                        machineRequest(url.Values{"client_assertion_type": {jwtBearer}}),
-			"an assertion that is none":                          machineRequest(url.Values{"client_assertion": {"a.b.c"}, "client_assertion_type": {jwtBearer}}),
+			"an assertion of another type": machineRequest(url.Values{"client_assertion": {"x"},
+				"client_assertion_type": {"urn:x"}}),
+			"a type without an assertion": machineRequest(url.Values{"client_assertion_type": {jwtBearer}}),
+			"an assertion that is none": machineRequest(url.Values{"client_assertion": {"a.b.c"},
+				"client_assertion_type": {jwtBearer}}),
 		} {
 			t.Run(name, func(t *testing.T) { answers[name] = unauthenticated(s.With(t), q) })
 		}
@@ -99,7 +101,8 @@ func TestT10T12ClientsThatAreNotProved(t *testing.T) {
 				q.Basic = [2]string{"web", f.web.Secret}
 				return q
 			}(),
-			"two methods: secret and assertion": machineRequest(url.Values{"client_id": {"post"}, "client_secret": {f.post.Secret}, "client_assertion": {"x"}, "client_assertion_type": {jwtBearer}}),
+			"two methods: secret and assertion": machineRequest(url.Values{"client_id": {"post"},
+				"client_secret": {f.post.Secret}, "client_assertion": {"x"}, "client_assertion_type": {jwtBearer}}),
 			"two clients": func() apitest.Request {
 				q := basic("web", f.web.Secret)
 				q.Form.Set("client_id", "other")

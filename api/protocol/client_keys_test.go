@@ -27,7 +27,8 @@ func TestKeysOfAClientThatMoved(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		fetched.Store(0)
 		a := assertive{key: clientKey(t, jose.EdDSA), alg: jose.EdDSA, kid: "one"}
-		a.Client = s.Register(userstore.Client{ID: "far", AuthMethod: userstore.AuthPrivateKeyJWT, ClientMetadata: userstore.ClientMetadata{JWKSURI: "https://far.test/jwks"}})
+		a.Client = s.Register(userstore.Client{ID: "far", AuthMethod: userstore.AuthPrivateKeyJWT,
+			ClientMetadata: userstore.ClientMetadata{JWKSURI: "https://far.test/jwks"}})
 		document := func(kids ...string) string {
 			var list []string
 			for _, kid := range kids {
@@ -39,7 +40,8 @@ func TestKeysOfAClientThatMoved(t *testing.T) {
 			return s.Do(a.request(a.header().With("kid", kid), a.claims(s, nil)))
 		}
 		set("", errors.New("planted: connection refused"))
-		if res := ask("one").Want(503, "temporarily_unavailable"); res.Header.Get("Retry-After") == "" || strings.Contains(string(res.Body), "planted") {
+		if res := ask("one").Want(503, "temporarily_unavailable"); res.Header.Get("Retry-After") == "" ||
+			strings.Contains(string(res.Body), "planted") {
 			t.Errorf("%v %s", res.Header, res.Body)
 		}
 		set(document("one"), nil)

@@ -49,7 +49,8 @@ func TestClientsThatAreNotProvedAreRecorded(t *testing.T) {
 			}
 			out := map[string]int{}
 			for _, e := range events {
-				if out[e.Reason+" of "+e.Target.ID]++; e.Outcome != audit.Failure || e.Address == "" || e.RequestID == "" || e.Target.ID != "" && e.Target.Type != audit.OnClient {
+				if out[e.Reason+" of "+e.Target.ID]++; e.Outcome != audit.Failure || e.Address == "" || e.RequestID == "" ||
+					e.Target.ID != "" && e.Target.Type != audit.OnClient {
 					t.Errorf("%+v", e)
 				}
 			}
@@ -57,7 +58,8 @@ func TestClientsThatAreNotProvedAreRecorded(t *testing.T) {
 		}
 		for n := 1; n <= 2; n++ {
 			wrong()
-			want := map[string]int{"wrong_secret of web": n, "wrong_method of ed": n, "client_disabled of off": n, "unknown_client of ": n}
+			want := map[string]int{"wrong_secret of web": n, "wrong_method of ed": n, "client_disabled of off": n,
+				"unknown_client of ": n}
 			got := reasons()
 			// The budget of ten is one for all that a client does wrong, so that of an assertion comes in as long as it lasts.
 			for _, reason := range []string{"assertion_aud of ed", "assertion_unreadable of ed"} {

@@ -17,7 +17,8 @@ import (
 func TestT13SecretsAreFormEncoded(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for n, secret := range []string{"per%3Acent", "a+b c", "sch\u00f6n:\u4e16\u754c", "a:b:c", "100%", "a&b=c"} {
-			c := userstore.Client{ID: fmt.Sprintf("client:%d", n), GrantTypes: []string{userstore.GrantClientCredentials}, SecretHash: userstore.ClientSecretHash(secret), AuthMethod: userstore.AuthBasic}
+			c := userstore.Client{ID: fmt.Sprintf("client:%d", n), GrantTypes: []string{userstore.GrantClientCredentials},
+				SecretHash: userstore.ClientSecretHash(secret), AuthMethod: userstore.AuthBasic}
 			s.Register(c)
 			q := machineRequest(nil)
 			q.Basic = [2]string{c.ID, secret}
