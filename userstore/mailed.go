@@ -59,7 +59,8 @@ func (a *Accounts) storeRequest(
 	}
 	now := a.now()
 	r := MailRequest{
-		ID: commandLineID(a.NewID), Kind: kind, Budget: secret.budget(key), At: now, EndsAt: now.Add(lasts[kind]),
+		ID: commandLineID(a.NewID), Kind: kind, Budget: secret.budget(kind, key),
+		At: now, EndsAt: now.Add(lasts[kind]),
 	}
 	m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
 	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {

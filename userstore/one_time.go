@@ -84,7 +84,8 @@ var pageOf = map[outbox.Kind]string{
 	outbox.ChangeEmail: "/change/", outbox.UndoEmail: "/undo/",
 }
 
-// mailLimits bound the messages that people who are not signed in can send to one address.
+// mailLimits bound the messages of one kind that people can have sent to an address that they have
+// not proved.
 var mailLimits = []Limit{
 	{Free: 1, Window: time.Minute},
 	{Free: 5, Window: time.Hour},
@@ -142,10 +143,11 @@ func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id, session string)
 	return string(from) + id + "." + s.sum("handle", string(kind), string(from), id, session)
 }
 
-// budget returns the key of an address's budget. It hides from the store which addresses strangers
-// typed.
-func (s oneTimeSecret) budget(addressKey string) (key BudgetKey) {
-	copy(key[:], mac.Sum(s, "one-time budget", addressKey))
+// budget returns the key of the budget that an address has for messages of a kind. It hides from the
+// store which addresses strangers typed. Each kind has a budget of its own: requests for
+// verification, which may not even lead to a message, must not keep an owner from a reset.
+func (s oneTimeSecret) budget(kind outbox.Kind, addressKey string) (key BudgetKey) {
+	copy(key[:], mac.Sum(s, "one-time budget", string(kind), addressKey))
 	return key
 }
 
