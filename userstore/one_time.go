@@ -89,6 +89,10 @@ var mailLimits = []Limit{
 	{Free: 10, Window: 24 * time.Hour},
 }
 
+// noticeLimits bound the notices of one kind to an address that is not proved. Two within a minute
+// may tell of two different things.
+var noticeLimits = mailLimits[1:]
+
 // origin tells which request a handle was made for. The handle of a sign-up also proves that its
 // holder knows the password of the account.
 type origin string
@@ -145,6 +149,13 @@ func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id, session string)
 // verification, which may not even lead to a message, must not keep an owner from a reset.
 func (s oneTimeSecret) budget(kind outbox.Kind, addressKey string) (key BudgetKey) {
 	copy(key[:], mac.Sum(s, "one-time budget", string(kind), addressKey))
+	return key
+}
+
+// noticeBudget returns the key of the budget of an address for notices of a kind. It is not the
+// budget of requests: neither strangers' requests nor notices of another kind silence a notice.
+func (s oneTimeSecret) noticeBudget(kind outbox.Kind, addressKey string) (key BudgetKey) {
+	copy(key[:], mac.Sum(s, "one-time notices", string(kind), addressKey))
 	return key
 }
 
