@@ -357,7 +357,7 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 			a.returnTry(ctx, p)
 		}
 	}()
-	r := Redemption{ID: p.token.ID, Kind: p.token.Kind}
+	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, Unproved: !p.user.EmailVerified}
 	if next != "" {
 		var fs faults
 		fs.add("new_password", checkNew(next, a.minPassword(), p.user, a.Service))
@@ -376,5 +376,16 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 	if next != "" {
 		e.Messages = a.notice(outbox.PasswordChanged, p.user, r.At)
 	}
-	return audit.Stored(ctx, a.Log, invalid(a.Store.RedeemToken(ctx, r, e)), e)
+	events := []audit.Event{e}
+	if r.Unproved && next != "" {
+		consents, err := a.Store.ListConsents(ctx, p.user.ID)
+		if err != nil {
+			return err
+		}
+		for _, c := range consents {
+			of := audit.Target{Type: audit.OnClient, ID: c.ClientID}
+			events = append(events, audit.New(asOwner(ctx, p.user.ID), r.At, audit.ConsentRevoked, of))
+		}
+	}
+	return audit.Stored(ctx, a.Log, invalid(a.Store.RedeemToken(ctx, r, events...)), events...)
 }

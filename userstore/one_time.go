@@ -44,7 +44,10 @@ type Redemption struct {
 	ID      string
 	Kind    outbox.Kind
 	NewHash string // replaces the password, and ends all grants, sessions and tokens; empty: all of these stay
-	At      time.Time
+	// Unproved: the address was not proved before, so another person may have made the account. A new
+	// password then also ends that person's consents.
+	Unproved bool
+	At       time.Time
 }
 
 // AddressChange is a confirmed change of an account's address.

@@ -183,7 +183,12 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 		if err != nil || r.NewHash == "" {
 			return err == nil, err
 		}
-		_, err = run(endAllOfToken(r.ID, now)...)
+		ends := endAllOfToken(r.ID, now)
+		if r.Unproved {
+			ends = append(ends, bind(`DELETE FROM consents
+				WHERE user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $1)`, r.ID))
+		}
+		_, err = run(ends...)
 		return err == nil, err
 	})
 }
