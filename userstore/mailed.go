@@ -272,7 +272,7 @@ type presentedToken struct {
 }
 
 // present finds the token of m. It refuses wrong, ended and unknown tokens alike. A new password
-// that no account may have is refused before a try is counted; next may be empty.
+// that no account may have costs no try of the code; next may be empty.
 func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next string) (p presentedToken, err error) {
 	var fs faults
 	switch {
@@ -288,12 +288,6 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 	}
 	if err := fs.err(); err != nil {
 		return p, err
-	}
-	if next != "" {
-		fs.add("new_password", a.checkBreach(ctx, next))
-		if err := fs.err(); err != nil {
-			return p, err
-		}
 	}
 	secret, err := a.oneTime()
 	if err != nil {
@@ -322,7 +316,15 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 	if err == nil && (p.token.Kind != kind || !p.token.Live) {
 		err = ErrTokenInvalid
 	}
-	return p, invalid(err)
+	if err != nil || next == "" {
+		return p, invalid(err)
+	}
+	// The list of breaches is asked only now: strangers must not make this server send requests.
+	fs.add("new_password", a.checkBreach(ctx, next))
+	if err = fs.err(); err != nil {
+		a.returnTry(ctx, p)
+	}
+	return p, err
 }
 
 // invalid returns ErrTokenInvalid for a store's errors about a token that is missing or unusable.
