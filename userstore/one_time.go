@@ -44,7 +44,10 @@ type Redemption struct {
 	ID      string
 	Kind    outbox.Kind
 	NewHash string // replaces the password, and ends all grants, sessions and tokens; empty: all of these stay
-	At      time.Time
+	// Unproved: the address was not proved before, so another person may have made the account. A new
+	// password then also ends that person's consents.
+	Unproved bool
+	At       time.Time
 }
 
 // AddressChange is a confirmed change of an account's address.
@@ -91,6 +94,10 @@ var mailLimits = []Limit{
 	{Free: 5, Window: time.Hour},
 	{Free: 10, Window: 24 * time.Hour},
 }
+
+// noticeLimits bound the notices of one kind to an address that is not proved. Two within a minute
+// may tell of two different things.
+var noticeLimits = mailLimits[1:]
 
 // origin tells which request a handle was made for. The handle of a sign-up also proves that its
 // holder knows the password of the account.
@@ -148,6 +155,13 @@ func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id, session string)
 // verification, which may not even lead to a message, must not keep an owner from a reset.
 func (s oneTimeSecret) budget(kind outbox.Kind, addressKey string) (key BudgetKey) {
 	copy(key[:], mac.Sum(s, "one-time budget", string(kind), addressKey))
+	return key
+}
+
+// noticeBudget returns the key of the budget of an address for notices of a kind. It is not the
+// budget of requests: neither strangers' requests nor notices of another kind silence a notice.
+func (s oneTimeSecret) noticeBudget(kind outbox.Kind, addressKey string) (key BudgetKey) {
+	copy(key[:], mac.Sum(s, "one-time notices", string(kind), addressKey))
 	return key
 }
 
