@@ -137,10 +137,19 @@ func (w *Worker) Run(ctx context.Context) {
 		claimed, began, err := w.claim(ctx)
 		if err == nil {
 			quiet = false
+			done := make(chan struct{})
 			under.Go(func() {
+				defer close(done)
 				defer func() { <-slots }()
 				w.send(sending, claimed, began)
 			})
+			if w.unusable.Load() > 0 { // one attempt at a time shows whether the server is back
+				select {
+				case <-done:
+				case <-ctx.Done():
+					return
+				}
+			}
 			continue
 		}
 		<-slots
