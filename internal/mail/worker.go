@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -205,14 +206,14 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	}
 	if err == nil {
 		w.sent.Add(1)
-		log.Info("message sent", "answer", anonymous(answer, c.To), "waited", c.at.Sub(c.At).Round(time.Millisecond))
+		log.Info("message sent", "answer", answer, "waited", c.at.Sub(c.At).Round(time.Millisecond))
 		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
 		return
 	}
 	w.failed.Add(1)
 	fault := &Fault{Reason: err.Error()}
 	errors.As(err, &fault)
-	reason := anonymous(fault.Reason, c.To)
+	reason := fault.Reason
 	next := c.at.Add(waitAfter(c.Attempts))
 	switch {
 	case fault.Final:
@@ -227,10 +228,22 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	}
 }
 
-// anonymous replaces the address in a server's words: the log holds no addresses.
-func anonymous(text, address string) string { return strings.ReplaceAll(text, address, "ADDRESS") }
+// anonymous replaces the addresses in a server's words, in any case: the log holds no addresses.
+func anonymous(text string, addresses ...string) string {
+	for _, address := range addresses {
+		if address == "" {
+			continue
+		}
+		text = strings.ReplaceAll(text, address, "ADDRESS")
+		if anyCase, err := regexp.Compile("(?i)" + regexp.QuoteMeta(address)); err == nil { // fails if it is not UTF-8
+			text = anyCase.ReplaceAllLiteralString(text, "ADDRESS")
+		}
+	}
+	return text
+}
 
-// try composes a letter and sends it, within half of the lease.
+// try composes a letter and sends it, within half of the lease. Its results name no address: neither
+// the one that was asked for, nor the account's, nor either as the mail server knows it.
 func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer string, err error) {
 	contents, err := w.Contents(ctx, c.Message)
 	switch {
@@ -241,11 +254,20 @@ func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer st
 	}
 	letter, err := w.Compose.ComposeWith(c.Message, contents)
 	if err != nil {
-		return "", &Fault{Reason: err.Error()}
+		return "", &Fault{Reason: anonymous(err.Error(), contents.To, c.To)}
 	}
 	ctx, cancel := context.WithDeadline(ctx, began.Add(w.lease()/2))
 	defer cancel()
-	return w.Way.Send(ctx, letter)
+	answer, err = w.Way.Send(ctx, letter)
+	addresses := []string{letter.To.String(), contents.To, c.To}
+	if err != nil {
+		fault := &Fault{Reason: err.Error()}
+		errors.As(err, &fault)
+		err = &Fault{
+			Final: fault.Final, Reason: anonymous(fault.Reason, addresses...), Answer: anonymous(fault.Answer, addresses...),
+		}
+	}
+	return anonymous(answer, addresses...), err
 }
 
 func (w *Worker) giveUp(ctx context.Context, log *slog.Logger, c claimed, why, reason string) {
