@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,9 +85,13 @@ var pageOf = map[outbox.Kind]string{
 	outbox.ChangeEmail: "/change/", outbox.UndoEmail: "/undo/",
 }
 
+// MailEvery is how long an address that a message was sent to gets no other one that people who are
+// not signed in ask for.
+const MailEvery = time.Minute
+
 // mailLimits bound the messages that people who are not signed in can send to one address.
 var mailLimits = []Limit{
-	{Free: 1, Window: time.Minute},
+	{Free: 1, Window: MailEvery},
 	{Free: 5, Window: time.Hour},
 	{Free: 10, Window: 24 * time.Hour},
 }
@@ -147,6 +152,24 @@ func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id, session string)
 func (s oneTimeSecret) budget(addressKey string) (key BudgetKey) {
 	copy(key[:], mac.Sum(s, "one-time budget", addressKey))
 	return key
+}
+
+// requestID returns the id of a request for a message. It is the same for all requests of a browser
+// within one minute of the clock that have the same parts: of two, the second would get no message,
+// and a form that is sent twice at once is one request to the store.
+func (a *Accounts) requestID(
+	secret oneTimeSecret, kind outbox.Kind, browser string, now time.Time, parts ...string,
+) string {
+	if browser == "" {
+		return commandLineID(a.NewID)
+	}
+	minute := strconv.FormatInt(now.Truncate(MailEvery).Unix(), 10)
+	n := 0
+	return commandLineID(func() string {
+		n++
+		of := append([]string{"one-time request", string(kind), browser, minute, strconv.Itoa(n)}, parts...)
+		return base64.RawURLEncoding.EncodeToString(mac.Sum(secret, of...)[:16])
+	})
 }
 
 // browser names a browser to the store, which does not hold the cookie's value.
