@@ -279,11 +279,11 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 		e := audit.New(ctx, u.UpdatedAt, audit.UserUpdated, audit.User(u.ID))
 		e.Changes = changes(old, u)
 		if u.Email != old.Email {
-			kind := outbox.EmailChanged
-			if operator {
-				kind = outbox.EmailSet
+			if operator { // to the old address
+				e.Messages = a.notice(outbox.EmailSet, old, u.UpdatedAt)
+			} else if e.Messages, err = a.ownNotice(ctx, outbox.EmailChanged, old, u.UpdatedAt); err != nil {
+				return err
 			}
-			e.Messages = a.notice(kind, old, u.UpdatedAt) // to the old address
 		}
 		if err := audit.Stored(ctx, a.Log, a.Store.UpdateUser(ctx, u, e), e); err != nil {
 			return a.recordLastAdmin(ctx, u.ID, err)

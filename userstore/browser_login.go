@@ -40,8 +40,11 @@ func (a *Accounts) StartSession(
 	}
 	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by the password
 	e := audit.New(audit.As(ctx, self, "", s.ID), s.AuthTime, audit.LoginSucceeded, audit.User(v.User.ID))
-	e.Messages = a.newDevice(ctx, v, s.AuthTime)
-	err := a.Store.StartSession(ctx, start, e)
+	var err error
+	if e.Messages, err = a.newDevice(ctx, v, s.AuthTime); err != nil {
+		return err
+	}
+	err = a.Store.StartSession(ctx, start, e)
 	if err == nil {
 		v.reservation.markReturned()
 	}

@@ -55,7 +55,7 @@ func (a *Accounts) BeginEmailChange(
 	const kind = outbox.ChangeEmail
 	now := a.now()
 	id, ends := a.requestID(secret, kind, browser, now, key, userID, sessionID), now.Add(lasts[kind])
-	r := MailRequest{ID: id, Kind: kind, Budget: secret.budget(key), At: now, EndsAt: ends}
+	r := MailRequest{ID: id, Kind: kind, Budget: secret.budget(kind, key), At: now, EndsAt: ends}
 	m := outbox.Message{ID: id, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: now, EndsAt: ends}
 	t := OneTimeToken{ID: id, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: now, EndsAt: ends}
 	e := audit.New(ctx, now, audit.EmailChangeRequested, audit.User(u.ID))

@@ -42,7 +42,9 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, n
 		// reason to fail, but a change of password is; the next round finds out which it was.
 		now := a.now()
 		e := audit.New(ctx, now, audit.PasswordChanged, audit.User(u.ID))
-		e.Messages = a.notice(outbox.PasswordChanged, u, now)
+		if e.Messages, err = a.ownNotice(ctx, outbox.PasswordChanged, u, now); err != nil {
+			return err
+		}
 		change := PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, KeepSession: keep, At: now}
 		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, change, e), e)
 	})

@@ -60,8 +60,8 @@ func (a *Accounts) storeRequest(
 	}
 	now := a.now()
 	r := MailRequest{
-		ID: a.requestID(secret, kind, browser, now, key), Kind: kind,
-		Budget: secret.budget(key), At: now, EndsAt: now.Add(lasts[kind]),
+		ID: a.requestID(secret, kind, browser, now, key), Kind: kind, Budget: secret.budget(kind, key),
+		At: now, EndsAt: now.Add(lasts[kind]),
 	}
 	m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
 	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
@@ -273,7 +273,7 @@ type presentedToken struct {
 }
 
 // present finds the token of m. It refuses wrong, ended and unknown tokens alike. A new password
-// that no account may have is refused before a try is counted; next may be empty.
+// that no account may have costs no try of the code; next may be empty.
 func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next string) (p presentedToken, err error) {
 	var fs faults
 	switch {
@@ -289,12 +289,6 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 	}
 	if err := fs.err(); err != nil {
 		return p, err
-	}
-	if next != "" {
-		fs.add("new_password", a.checkBreach(ctx, next))
-		if err := fs.err(); err != nil {
-			return p, err
-		}
 	}
 	secret, err := a.oneTime()
 	if err != nil {
@@ -323,7 +317,15 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 	if err == nil && (p.token.Kind != kind || !p.token.Live) {
 		err = ErrTokenInvalid
 	}
-	return p, invalid(err)
+	if err != nil || next == "" {
+		return p, invalid(err)
+	}
+	// The list of breaches is asked only now: strangers must not make this server send requests.
+	fs.add("new_password", a.checkBreach(ctx, next))
+	if err = fs.err(); err != nil {
+		a.returnTry(ctx, p)
+	}
+	return p, err
 }
 
 // invalid returns ErrTokenInvalid for a store's errors about a token that is missing or unusable.
@@ -358,7 +360,7 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 			a.returnTry(ctx, p)
 		}
 	}()
-	r := Redemption{ID: p.token.ID, Kind: p.token.Kind}
+	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, Unproved: !p.user.EmailVerified}
 	if next != "" {
 		var fs faults
 		fs.add("new_password", checkNew(next, a.minPassword(), p.user, a.Service))
@@ -377,5 +379,16 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 	if next != "" {
 		e.Messages = a.notice(outbox.PasswordChanged, p.user, r.At)
 	}
-	return audit.Stored(ctx, a.Log, invalid(a.Store.RedeemToken(ctx, r, e)), e)
+	events := []audit.Event{e}
+	if r.Unproved && next != "" {
+		consents, err := a.Store.ListConsents(ctx, p.user.ID)
+		if err != nil {
+			return err
+		}
+		for _, c := range consents {
+			of := audit.Target{Type: audit.OnClient, ID: c.ClientID}
+			events = append(events, audit.New(asOwner(ctx, p.user.ID), r.At, audit.ConsentRevoked, of))
+		}
+	}
+	return audit.Stored(ctx, a.Log, invalid(a.Store.RedeemToken(ctx, r, events...)), events...)
 }

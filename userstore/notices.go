@@ -2,6 +2,7 @@ package userstore
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -22,6 +23,31 @@ func (a *Accounts) notice(kind outbox.Kind, u User, now time.Time) []outbox.Mess
 	}}
 }
 
+// ownNotice is notice for what the user did. An address that is not proved may be another person's,
+// to whom the user could send a message with each change of the password: such an address gets no
+// more messages of a kind than by requests.
+func (a *Accounts) ownNotice(ctx context.Context, kind outbox.Kind, u User, now time.Time) ([]outbox.Message, error) {
+	messages := a.notice(kind, u, now)
+	if len(messages) == 0 || u.EmailVerified {
+		return messages, nil
+	}
+	secret, err := a.oneTime()
+	if err != nil {
+		return nil, err
+	}
+	r := MailRequest{
+		ID: messages[0].ID, Kind: kind, Budget: secret.noticeBudget(kind, u.EmailKey), At: now, EndsAt: now,
+	}
+	room, err := a.Store.TakeMailRoom(ctx, r, noticeLimits)
+	if err != nil {
+		return nil, fmt.Errorf("count the notice %s: %w", kind, err)
+	}
+	if !room {
+		return nil, nil
+	}
+	return messages, nil
+}
+
 // signupIsFresh is how long after the sign-up a login that the sign-up form makes is a part of it.
 const signupIsFresh = 10 * time.Minute
 
@@ -29,14 +55,14 @@ const signupIsFresh = 10 * time.Minute
 // remember for this user. There is none for the login that is a part of the sign-up. If two such
 // logins are made at once, as by a form that was sent twice, the second either reads the user from
 // before the first login, or finds the browser remembered.
-func (a *Accounts) newDevice(ctx context.Context, v Verified, now time.Time) []outbox.Message {
+func (a *Accounts) newDevice(ctx context.Context, v Verified, now time.Time) ([]outbox.Message, error) {
 	signup := v.Signup && v.User.LastLoginAt.IsZero() && now.Sub(v.User.CreatedAt) < signupIsFresh
 	if !a.NotifyNewDevice || v.reservation == nil || v.reservation.knownDevice || signup {
-		return nil
+		return nil, nil
 	}
-	messages := a.notice(outbox.NewDevice, v.User, now)
+	messages, err := a.ownNotice(ctx, outbox.NewDevice, v.User, now)
 	for i := range messages {
 		messages[i].Device = device.Of(audit.OriginOf(ctx).UserAgent)
 	}
-	return messages
+	return messages, err
 }

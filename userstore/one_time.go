@@ -45,7 +45,10 @@ type Redemption struct {
 	ID      string
 	Kind    outbox.Kind
 	NewHash string // replaces the password, and ends all grants, sessions and tokens; empty: all of these stay
-	At      time.Time
+	// Unproved: the address was not proved before, so another person may have made the account. A new
+	// password then also ends that person's consents.
+	Unproved bool
+	At       time.Time
 }
 
 // AddressChange is a confirmed change of an account's address.
@@ -85,16 +88,20 @@ var pageOf = map[outbox.Kind]string{
 	outbox.ChangeEmail: "/change/", outbox.UndoEmail: "/undo/",
 }
 
-// MailEvery is how long an address that a message was sent to gets no other one that people who are
-// not signed in ask for.
+// MailEvery is how long an address that a message of a kind was sent to gets no other one of it.
 const MailEvery = time.Minute
 
-// mailLimits bound the messages that people who are not signed in can send to one address.
+// mailLimits bound the messages of one kind that people can have sent to an address that they have
+// not proved.
 var mailLimits = []Limit{
 	{Free: 1, Window: MailEvery},
 	{Free: 5, Window: time.Hour},
 	{Free: 10, Window: 24 * time.Hour},
 }
+
+// noticeLimits bound the notices of one kind to an address that is not proved. Two within a minute
+// may tell of two different things.
+var noticeLimits = mailLimits[1:]
 
 // origin tells which request a handle was made for. The handle of a sign-up also proves that its
 // holder knows the password of the account.
@@ -147,10 +154,18 @@ func (s oneTimeSecret) handle(kind outbox.Kind, from origin, id, session string)
 	return string(from) + id + "." + s.sum("handle", string(kind), string(from), id, session)
 }
 
-// budget returns the key of an address's budget. It hides from the store which addresses strangers
-// typed.
-func (s oneTimeSecret) budget(addressKey string) (key BudgetKey) {
-	copy(key[:], mac.Sum(s, "one-time budget", addressKey))
+// budget returns the key of the budget that an address has for messages of a kind. It hides from the
+// store which addresses strangers typed. Each kind has a budget of its own: requests for
+// verification, which may not even lead to a message, must not keep an owner from a reset.
+func (s oneTimeSecret) budget(kind outbox.Kind, addressKey string) (key BudgetKey) {
+	copy(key[:], mac.Sum(s, "one-time budget", string(kind), addressKey))
+	return key
+}
+
+// noticeBudget returns the key of the budget of an address for notices of a kind. It is not the
+// budget of requests: neither strangers' requests nor notices of another kind silence a notice.
+func (s oneTimeSecret) noticeBudget(kind outbox.Kind, addressKey string) (key BudgetKey) {
+	copy(key[:], mac.Sum(s, "one-time notices", string(kind), addressKey))
 	return key
 }
 

@@ -91,7 +91,8 @@ func (a *Accounts) signUpPending(ctx context.Context, n NewUser) (handle string,
 		p.Language = u.Claims.Locale
 	}
 	r := MailRequest{
-		ID: p.ID, Kind: outbox.VerifyEmail, Budget: secret.budget(u.EmailKey), At: now, EndsAt: now.Add(verifyLasts),
+		ID: p.ID, Kind: outbox.VerifyEmail, Budget: secret.budget(outbox.VerifyEmail, u.EmailKey),
+		At: now, EndsAt: now.Add(verifyLasts),
 	}
 	m := outbox.Message{ID: p.ID, Kind: r.Kind, To: u.Email, Locale: p.Language, At: r.At, EndsAt: r.EndsAt}
 	id, err := a.Store.SavePendingSignup(ctx, p, now.Add(-sameForm), r, mailLimits, m)

@@ -336,6 +336,9 @@ type OneTimeTokens interface {
 	// the requests of the same budget. The result does not show which happened. The id of m is that of
 	// the request. A second call with the same id does nothing.
 	RequestMail(ctx context.Context, r MailRequest, limits []Limit, m outbox.Message) error
+	// TakeMailRoom stores r as a request whose message goes out with another operation, if each of
+	// limits has room among the requests of the same budget. It reports whether r is stored.
+	TakeMailRoom(ctx context.Context, r MailRequest, limits []Limit) (bool, error)
 	// TryCode counts a try of the code of a request. ErrConflict: there is no such request of this
 	// kind, it has ended at now, or most tries were counted.
 	TryCode(ctx context.Context, id string, kind outbox.Kind, now time.Time, most int) error

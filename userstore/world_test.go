@@ -41,6 +41,7 @@ func newWorld(db userstore.Store) *world {
 		MinPassword:   15,
 		SignupEnabled: true,
 		Throttle:      userstore.NoThrottle,
+		TokenSecret:   func() ([]byte, error) { return make([]byte, 32), nil },
 	}
 	return w
 }

@@ -43,7 +43,8 @@ func TestU01NoAnswerTellsOfAnAccount(t *testing.T) {
 					first = a
 				}
 				if a.Status != first.Status || !bytes.Equal(a.Body, first.Body) || !reflect.DeepEqual(a.Header, first.Header) {
-					t.Errorf("U-01 attempt %d at %s is answered\n%v %s, at %s\n%v %s", i+1, name, a.Header, a.Body, names[0], first.Header, first.Body)
+					t.Errorf("U-01 attempt %d at %s is answered\n%v %s, at %s\n%v %s", i+1, name, a.Header, a.Body, names[0],
+						first.Header, first.Body)
 				}
 			}
 		}
@@ -129,15 +130,22 @@ func TestU16Parallel(t *testing.T) {
 func TestU18Evasion(t *testing.T) {
 	ways := map[string]func(i int) (name string, header http.Header){
 		"email, username and how they are written": func(i int) (string, http.Header) {
-			return []string{"alice@example.test", "alice", "ALICE@Example.TEST", "Alice", "\uff41lice", "alice@\uff45xample.test", "alice@example.test"}[i%7], from("192.0.2.1")
+			return []string{"alice@example.test", "alice", "ALICE@Example.TEST", "Alice", "\uff41lice",
+				"alice@\uff45xample.test", "alice@example.test"}[i%7], from("192.0.2.1")
 		},
-		"networks":              func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("192.0.%d.%d", i, i)) },
-		"addresses of one IPv6": func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("2001:db8:1:2::%x", i)) },
+		"networks": func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("192.0.%d.%d", i, i)) },
+		"addresses of one IPv6": func(i int) (string, http.Header) {
+			return "alice",
+				from(fmt.Sprintf("2001:db8:1:2::%x", i))
+		},
 		"IPv4 written as IPv6": func(i int) (string, http.Header) {
 			return "alice", from([]string{"192.0.2.1", "::ffff:192.0.2.1"}[i%2])
 		},
-		"what the client forwards": func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("192.0.2.%d, 198.51.100.1", i)) },
-		"addresses that are none":  func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("host-%d", i)) },
+		"what the client forwards": func(i int) (string, http.Header) {
+			return "alice",
+				from(fmt.Sprintf("192.0.2.%d, 198.51.100.1", i))
+		},
+		"addresses that are none": func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("host-%d", i)) },
 		"other headers": func(i int) (string, http.Header) {
 			h := from("192.0.2.1")
 			for _, name := range []string{"Forwarded", "X-Real-Ip", "X-Client-Ip", "X-Forwarded-Host", "User-Agent", "Cookie"} {
@@ -237,7 +245,8 @@ func TestU25CountsToTheLimiter(t *testing.T) {
 				Body: apitest.Fields{"current_password": current, "new_password": s.Secret("another planted password of alice")}})
 		}
 		remove := func(current string) *apitest.Response {
-			return s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access, Body: apitest.Fields{"current_password": current}})
+			return s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access,
+				Body: apitest.Fields{"current_password": current}})
 		}
 		for range 4 {
 			change(wrong).Want(403, "wrong_password")

@@ -23,10 +23,10 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
-// TestMain runs six tests at a time, unless the command line says otherwise: most of them wait for a
+// TestMain runs four tests at a time, unless the command line says otherwise: most of them wait for a
 // process that starts, for a notice or for a deadline.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
 	testscript.Main(searchedRun{m}, map[string]func(){"signet": watchedMain})

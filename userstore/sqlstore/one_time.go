@@ -53,6 +53,25 @@ func (db *DB) requestMail(
 		bind(numbered(insertRequest), r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt))), nil
 }
 
+// TakeMailRoom finds the row of an earlier call with the same id, whose answer was lost.
+func (db *DB) TakeMailRoom(ctx context.Context, r userstore.MailRequest, limits []userstore.Limit) (bool, error) {
+	var s []stmt
+	if db.dialect.lock != "" {
+		s = append(s, bind(db.dialect.lock, int64(binary.BigEndian.Uint64(r.Budget[:]))))
+	}
+	sql := `INSERT INTO mail_requests (id, kind, budget, mailed, tries, at, ends_at)
+		SELECT $, $, $, 1, 0, $, $ WHERE TRUE`
+	args := []any{r.ID, string(r.Kind), r.Budget[:], micros(r.At), micros(r.EndsAt)}
+	for _, l := range limits {
+		sql += mailRoom
+		args = append(args, r.Budget[:], micros(r.At.Add(-l.Window)), int64(l.Free))
+	}
+	n, err := db.batch(ctx, true, append(s,
+		bind(numbered(sql+` ON CONFLICT (id) DO NOTHING`), args...),
+		bind(`UPDATE mail_requests SET mailed = 1 WHERE id = $1`, r.ID))...)
+	return err == nil && n[len(n)-1] == 1, err
+}
+
 // TryCode may count a try twice if its answer is lost. That harms only a person who guesses.
 func (db *DB) TryCode(ctx context.Context, id string, kind outbox.Kind, now time.Time, most int) error {
 	const count = `UPDATE mail_requests SET tries = tries + 1
@@ -164,7 +183,12 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 		if err != nil || r.NewHash == "" {
 			return err == nil, err
 		}
-		_, err = run(endAllOfToken(r.ID, now)...)
+		ends := endAllOfToken(r.ID, now)
+		if r.Unproved {
+			ends = append(ends, bind(`DELETE FROM consents
+				WHERE user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $1)`, r.ID))
+		}
+		_, err = run(ends...)
 		return err == nil, err
 	})
 }

@@ -94,6 +94,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"outbox: a message is stored whatever it holds (S-01)", outboxHostile, true},
 		{"race: while leases hold, no message is claimed by two workers (P-15)", raceOutbox, true},
 		{"one-time tokens: requests have budgets and count tries, whoever made them (P-01)", mailRequests, true},
+		{"one-time tokens: messages of other operations have budgets, too (P-12)", mailRoom, true},
 		{"one-time tokens: what is stored comes back; a newer one ends the older (U-28)", oneTimeTokens, true},
 		{"one-time tokens: what happens to the account ends them (U-27, U-28, P-13)", endedTokens, false},
 		{"one-time tokens: redeemed under every condition, once, and nothing changes without (U-28)", redeemTokens, false},
