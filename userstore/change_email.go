@@ -19,10 +19,10 @@ import (
 
 // BeginEmailChange asks for a message with which the owner of email makes it the address of the
 // account. The answer is a handle for the message's code, of use in the session sessionID only, and
-// is the same whether or not email belongs to an account or is reserved for one. ValidationError on
-// email and current_password, errors of Prove, ErrNoMail.
+// is the same whether or not email belongs to an account or is reserved for one. browser: see
+// ForgotPassword. ValidationError on email and current_password, errors of Prove, ErrNoMail.
 func (a *Accounts) BeginEmailChange(
-	ctx context.Context, userID, sessionID, email string, p Proof,
+	ctx context.Context, userID, sessionID, email string, p Proof, browser string,
 ) (handle string, err error) {
 	if a.NoMail {
 		return "", ErrNoMail
@@ -54,7 +54,7 @@ func (a *Accounts) BeginEmailChange(
 	}
 	const kind = outbox.ChangeEmail
 	now := a.now()
-	id, ends := commandLineID(a.NewID), now.Add(lasts[kind])
+	id, ends := a.requestID(secret, kind, browser, now, key, userID, sessionID), now.Add(lasts[kind])
 	r := MailRequest{ID: id, Kind: kind, Budget: secret.budget(kind, key), At: now, EndsAt: ends}
 	m := outbox.Message{ID: id, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: now, EndsAt: ends}
 	t := OneTimeToken{ID: id, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: now, EndsAt: ends}
