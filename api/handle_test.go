@@ -18,10 +18,17 @@ func TestH09OtherSpellingsOfAPath(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	token := s.Login(s.SignUp("alice")).Access
 	for _, path := range []string{
-		"//v1/profile", "/v1//profile", "/./v1/profile", "/v1/./profile", "/v1/profile/", "/V1/profile", "/%76%31/profile", "/v1%2fprofile", "/v1/profile%00",
-		"/v1/profile;a=b", "/x/../v1/profile", "/%2e%2e/v1/profile", "/v1/%2e%2e/v1/profile", "/admin/..;/v1/profile", "//evil.test/..", "//evil.test", "/\\evil.test", "/%5cevil.test",
-		"/.well-known/jwks.json/", "//.well-known/jwks.json", "/metrics", "/debug/pprof/", "/v1", "*", "/v1/email/verify/", "/v1/password/forgot/",
-		"/verify/", "/change/", "/undo/x/y", "/forgot/", "/reset/", "/reset/x/y", "/account/", "/account/nothing", "//account", "/account/profile/", "/admin", "/v1/admin", "/v1/admin/users/", "//v1/admin/users", "/v1/admin/..;/admin/users", "/v1/%61dmin/users", "/v1/admin/users//roles/x", "/v1/admin/clients/", "/oauth2/token/", "/oauth2//token", "/OAUTH2/token", "/oauth2/%74oken", "/oauth2/par", "/oauth2/device", "/oauth2/register", "/v1/profile/consents/", "/v1/profile/\xff", "/v1/profile%ff",
+		"//v1/profile", "/v1//profile", "/./v1/profile", "/v1/./profile", "/v1/profile/", "/V1/profile", "/%76%31/profile",
+		"/v1%2fprofile", "/v1/profile%00",
+		"/v1/profile;a=b", "/x/../v1/profile", "/%2e%2e/v1/profile", "/v1/%2e%2e/v1/profile", "/admin/..;/v1/profile",
+		"//evil.test/..", "//evil.test", "/\\evil.test", "/%5cevil.test",
+		"/.well-known/jwks.json/", "//.well-known/jwks.json", "/metrics", "/debug/pprof/", "/v1", "*", "/v1/email/verify/",
+		"/v1/password/forgot/",
+		"/verify/", "/change/", "/undo/x/y", "/forgot/", "/reset/", "/reset/x/y", "/account/", "/account/nothing", "//account", "/account/profile/",
+		"/admin", "/v1/admin", "/v1/admin/users/", "//v1/admin/users", "/v1/admin/..;/admin/users", "/v1/%61dmin/users",
+		"/v1/admin/users//roles/x", "/v1/admin/clients/", "/oauth2/token/", "/oauth2//token", "/OAUTH2/token",
+		"/oauth2/%74oken", "/oauth2/par", "/oauth2/device", "/oauth2/register", "/v1/profile/consents/", "/v1/profile/\xff",
+		"/v1/profile%ff",
 		"http://evil.test//v1//profile", "/" + strings.Repeat("a", 8000),
 	} {
 		t.Run(fmt.Sprintf("%.40q", path), func(t *testing.T) {
@@ -58,7 +65,8 @@ func TestH10Methods(t *testing.T) {
 			}
 			sort.Strings(want)
 			s.Unchanged(func() {
-				for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO", "get", "PROPFIND"} {
+				for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO", "get",
+					"PROPFIND"} {
 					if methods[method] && method != "OPTIONS" {
 						continue
 					}
@@ -80,7 +88,8 @@ func TestH10Methods(t *testing.T) {
 				get := s.Do(apitest.Request{Path: url, Token: token})
 				head := s.Do(apitest.Request{Method: "HEAD", Path: url, Token: token})
 				// Some ask for more than an access token of any kind.
-				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403, "/assets/{name}": 404, "/": 404, "/v1/profile/export": 401,
+				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403,
+					"/assets/{name}": 404, "/": 404, "/v1/profile/export": 401,
 					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303,
 					"/change": 303, "/change/{token}": 303, "/undo": 303, "/undo/{token}": 303}[path]
 				switch {
@@ -100,7 +109,8 @@ func TestH10Methods(t *testing.T) {
 						h.Del("Content-Length")
 					}
 				}
-				if fmt.Sprint(get.Header) != fmt.Sprint(head.Header) || len(get.Body) > 0 && head.Header.Get("Content-Length") != fmt.Sprint(len(get.Body)) {
+				if fmt.Sprint(get.Header) != fmt.Sprint(head.Header) || len(get.Body) > 0 &&
+					head.Header.Get("Content-Length") != fmt.Sprint(len(get.Body)) {
 					t.Errorf("GET  %v\nHEAD %v", get.Header, head.Header)
 				}
 			}
@@ -123,7 +133,9 @@ func TestH16HeadersOfEveryAnswer(t *testing.T) {
 				t.Errorf("%s: %v", path, h)
 			}
 			// A public document renders and links nothing, whoever opens it.
-			if public := strings.HasPrefix(path, "/.well-known"); !public && (h.Get("Referrer-Policy") != "no-referrer" || h.Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'") {
+			if public := strings.HasPrefix(path, "/.well-known"); !public &&
+				(h.Get("Referrer-Policy") != "no-referrer" ||
+					h.Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'") {
 				t.Errorf("%s: %v", path, h)
 			}
 			if h.Get("X-Request-Id") == "forged-request-id-0001" {
@@ -180,9 +192,12 @@ func TestContentTypesOfRequests(t *testing.T) {
 	t.Run("a merge patch is one for PATCH only", func(t *testing.T) {
 		s := s.With(t)
 		body := apitest.Fields{"email": alice.Email}
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: body, Type: "application/merge-patch+json"}).Want(200, "")
-		s.Do(apitest.Request{Method: "PUT", Path: "/v1/profile", Token: token, Body: body, Type: "application/merge-patch+json"}).Want(415, "unsupported_media_type")
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: body, Type: "application/json-patch+json"}).Want(415, "unsupported_media_type")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: body,
+			Type: "application/merge-patch+json"}).Want(200, "")
+		s.Do(apitest.Request{Method: "PUT", Path: "/v1/profile", Token: token, Body: body,
+			Type: "application/merge-patch+json"}).Want(415, "unsupported_media_type")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: body,
+			Type: "application/json-patch+json"}).Want(415, "unsupported_media_type")
 	})
 }
 
@@ -217,8 +232,10 @@ func TestH19BodiesThatAreNotOneStrictDocument(t *testing.T) {
 				s := s.With(t)
 				s.Unchanged(func() {
 					for _, q := range []apitest.Request{
-						{Method: "POST", Path: "/v1/signup"}, {Method: "POST", Path: "/v1/login"}, {Method: "POST", Path: "/v1/refresh"}, {Method: "POST", Path: "/v1/logout"},
-						{Method: "PATCH", Path: "/v1/profile"}, {Method: "PUT", Path: "/v1/profile"}, {Method: "DELETE", Path: "/v1/profile"}, {Method: "POST", Path: "/v1/profile/password"},
+						{Method: "POST", Path: "/v1/signup"}, {Method: "POST", Path: "/v1/login"}, {Method: "POST", Path: "/v1/refresh"},
+						{Method: "POST", Path: "/v1/logout"},
+						{Method: "PATCH", Path: "/v1/profile"}, {Method: "PUT", Path: "/v1/profile"},
+						{Method: "DELETE", Path: "/v1/profile"}, {Method: "POST", Path: "/v1/profile/password"},
 					} {
 						q.Token, q.Body = token, body
 						if res := s.Do(q).Want(400, "validation_error"); len(res.Body) > 16<<10 {
@@ -259,7 +276,8 @@ func TestCORS(t *testing.T) {
 	for _, row := range []struct{ name, method, path, origin, ask, allow, methods string }{
 		{"the key set, by anybody", "GET", "/.well-known/jwks.json", "https://evil.test", "", "*", ""},
 		{"discovery, by anybody", "GET", "/.well-known/openid-configuration", "https://evil.test", "", "*", ""},
-		{"a preflight for the key set", "OPTIONS", "/.well-known/jwks.json", "https://evil.test", "GET", "*", "GET, HEAD, OPTIONS"},
+		{"a preflight for the key set", "OPTIONS", "/.well-known/jwks.json", "https://evil.test", "GET", "*",
+			"GET, HEAD, OPTIONS"},
 		{"an account, by our app", "GET", "/v1/profile", app, "", app, ""},
 		{"a preflight for it", "OPTIONS", "/v1/profile", app, "PATCH", app, "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"},
 		{"an account, by a stranger", "GET", "/v1/profile", "https://evil.test", "", "", ""},
@@ -275,7 +293,8 @@ func TestCORS(t *testing.T) {
 				q.Header["Access-Control-Request-Method"] = []string{row.ask}
 			}
 			h := s.With(t).Do(q).Header
-			if h.Get("Access-Control-Allow-Origin") != row.allow || h.Get("Access-Control-Allow-Methods") != row.methods || h.Get("Access-Control-Allow-Credentials") != "" {
+			if h.Get("Access-Control-Allow-Origin") != row.allow || h.Get("Access-Control-Allow-Methods") != row.methods ||
+				h.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("%v", h)
 			}
 			if strings.HasPrefix(row.path, "/v1") && h.Get("Vary") != "Origin" {
@@ -290,8 +309,10 @@ func TestCORS(t *testing.T) {
 
 func TestH06H07WhoseAddressIsBelieved(t *testing.T) {
 	forwarded := http.Header{
-		"X-Forwarded-For": {"198.51.100.9, 203.0.113.5", "10.1.2.3"}, "Forwarded": {"for=198.51.100.8"}, "X-Real-Ip": {"198.51.100.7"},
-		"X-Forwarded-Host": {"evil.test"}, "X-Forwarded-Proto": {"http"}, "X-Original-Url": {"/metrics"}, "X-Rewrite-Url": {"/metrics"}, "X-Forwarded-Prefix": {"/evil"},
+		"X-Forwarded-For": {"198.51.100.9, 203.0.113.5", "10.1.2.3"}, "Forwarded": {"for=198.51.100.8"},
+		"X-Real-Ip":        {"198.51.100.7"},
+		"X-Forwarded-Host": {"evil.test"}, "X-Forwarded-Proto": {"http"}, "X-Original-Url": {"/metrics"},
+		"X-Rewrite-Url": {"/metrics"}, "X-Forwarded-Prefix": {"/evil"},
 	}
 	with := func(xff ...string) http.Header { h := forwarded.Clone(); h["X-Forwarded-For"] = xff; return h }
 	for _, row := range []struct {
@@ -305,7 +326,8 @@ func TestH06H07WhoseAddressIsBelieved(t *testing.T) {
 		{"H-07 three hops, the left part spoofed", []string{"127.0.0.0/8", "10.0.0.0/8"}, forwarded, "203.0.113.5"},
 		{"H-07 only the last hop is trusted", []string{"127.0.0.1"}, forwarded, "10.1.2.3"},
 		{"H-07 all are trusted", []string{"0.0.0.0/0"}, forwarded, "198.51.100.9"},
-		{"H-07 something unreadable in between", []string{"127.0.0.1", "10.0.0.0/8"}, with("203.0.113.5, <script>, 10.1.2.3"), "10.1.2.3"},
+		{"H-07 something unreadable in between", []string{"127.0.0.1", "10.0.0.0/8"}, with("203.0.113.5, <script>, 10.1.2.3"),
+			"10.1.2.3"},
 		{"H-07 an IPv6 client with a port", []string{"127.0.0.1"}, with("[2001:db8::1]:4711"), "2001:db8::1"},
 		{"H-07 an IPv4-mapped client", []string{"127.0.0.1"}, with("::ffff:203.0.113.5"), "203.0.113.5"},
 		{"H-07 an empty header", []string{"127.0.0.1"}, with(""), "127.0.0.1"},
@@ -314,7 +336,8 @@ func TestH06H07WhoseAddressIsBelieved(t *testing.T) {
 			s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.API.TrustedProxies = row.trusted }})
 			alice := s.SignUp("alice")
 			var tokens apitest.Tokens
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Header: row.header, Body: apitest.Fields{"email": alice.Email, "password": alice.Password}}).Want(200, "").JSON(&tokens)
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Header: row.header,
+				Body: apitest.Fields{"email": alice.Email, "password": alice.Password}}).Want(200, "").JSON(&tokens)
 			var body struct{ Sessions []struct{ Address string } }
 			s.Do(apitest.Request{Path: "/v1/profile/sessions", Token: tokens.Access}).Want(200, "").JSON(&body)
 			if got := body.Sessions[0].Address; got != row.want {
@@ -351,7 +374,8 @@ func TestMetricsHaveNoLabelsOfStrangers(t *testing.T) {
 	} {
 		s.Do(q)
 	}
-	for _, want := range []string{"GET /.well-known/jwks.json 200", "GET unmatched 404", "OTHER /v1/profile 405", "DELETE /v1/profile/sessions/{id} 401", "HEAD /healthz 200"} {
+	for _, want := range []string{"GET /.well-known/jwks.json 200", "GET unmatched 404", "OTHER /v1/profile 405",
+		"DELETE /v1/profile/sessions/{id} 401", "HEAD /healthz 200"} {
 		if c.seen[want] != 1 {
 			t.Errorf("%q counted %d times: %v", want, c.seen[want], c.seen)
 		}
@@ -364,11 +388,14 @@ func TestMetricsHaveNoLabelsOfStrangers(t *testing.T) {
 func TestTheLogSaysWhatHappenedAndNoSecret(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	alice := s.SignUp("alice")
-	res := s.Do(apitest.Request{Method: "POST", Path: "/v1/login?password=" + s.Secret("planted-in-the-query"), Body: apitest.Fields{"email": alice.Email, "password": "wrong wrong wrong"}}).Want(401, "invalid_credentials")
+	res := s.Do(apitest.Request{Method: "POST", Path: "/v1/login?password=" + s.Secret("planted-in-the-query"),
+		Body: apitest.Fields{"email": alice.Email, "password": "wrong wrong wrong"}}).Want(401, "invalid_credentials")
 	s.Do(apitest.Request{Path: "/v1/profile/sessions/" + s.Secret("planted-in-the-path")}).Want(405, "method_not_allowed")
 	s.Do(apitest.Request{Path: "/" + s.Secret("planted-in-another-path")}).Want(404, "not_found")
 	s.Do(apitest.Request{Path: "/v1/profile", Token: s.Secret("planted-as-a-token")}).Want(401, "token_invalid")
-	s.Do(apitest.Request{Path: "/v1/profile", Header: http.Header{"Cookie": {s.Secret("planted=in-a-cookie")}, "User-Agent": {s.Secret("planted in an agent")}}}).Want(401, "missing_token")
+	s.Do(apitest.Request{Path: "/v1/profile",
+		Header: http.Header{"Cookie": {s.Secret("planted=in-a-cookie")},
+			"User-Agent": {s.Secret("planted in an agent")}}}).Want(401, "missing_token")
 	s.Do(apitest.Request{Path: "/healthz"}).Want(200, "")
 	want := "level=INFO msg=request request_id=" + res.Header.Get("X-Request-Id") + " method=POST route=/v1/login status=401 took=0s address=127.0.0.1 code=invalid_credentials client_id=signet reason=\"The name or the password is wrong.\"\n"
 	if log := s.Log.String(); !strings.Contains(log, want) || strings.Count(log, res.Header.Get("X-Request-Id")) != 2 { // the request, and the failed login
@@ -390,7 +417,8 @@ func TestAPanicIsOneServerErrorAndNothingElse(t *testing.T) {
 	if strings.Contains(string(res.Body), "planted") {
 		t.Errorf("%s", res.Body)
 	}
-	if log := s.Log.String(); strings.Count(log, "planted panic text") != 1 || !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "stack=") || !strings.Contains(log, res.Header.Get("X-Request-Id")) {
+	if log := s.Log.String(); strings.Count(log, "planted panic text") != 1 || !strings.Contains(log, "level=ERROR") ||
+		!strings.Contains(log, "stack=") || !strings.Contains(log, res.Header.Get("X-Request-Id")) {
 		t.Errorf("the log:\n%s", log)
 	}
 	s.Login(s.SignUp("alice")) // still there

@@ -81,12 +81,15 @@ func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 		for n := range browsers {
 			group.Go(func() {
 				b := s.Browser()
-				// Whoever meets 503 loads the page, or sends the form, again. False: it was no use.
+				// A browser that is answered 503 loads the page, or sends the form, again. False: that was of no use.
+				again := false // the last step was answered 503 at first
 				step := func(what string, load func() *apitest.Page, good func(*apitest.Page) bool) (*apitest.Page, bool) {
+					again = false
 					for began := time.Now(); ; time.Sleep(time.Duration(rand.N(200)) * time.Millisecond) {
 						p := load()
 						switch {
 						case p.Status == 503 && p.Header.Get("Retry-After") != "" && time.Since(began) < time.Minute:
+							again = true
 						case !good(p):
 							t.Errorf("%s: %d to %q: %.300s", what, p.Status, p.To, p.Text())
 							return p, false
@@ -110,9 +113,19 @@ func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 					button, typed = "signup-submit", map[string]string{"email": fmt.Sprintf("new%d@example.test", n), "password": s.Secret(apitest.GoodPassword)}
 				}
 				next := func(p *apitest.Page) bool { return p.Has("consent-approve") || answered(p) } // another browser of hers may have allowed it
+				// The account may have been made before the 503. Then the form leads to the login page.
+				known := func(p *apitest.Page) bool { return button == "signup-submit" && again && p.Has("login-submit") }
 				form := p
-				if p, ok = step(button, func() *apitest.Page { return form.Submit(button, typed) }, next); !ok {
+				if p, ok = step(button, func() *apitest.Page { return form.Submit(button, typed) }, func(p *apitest.Page) bool {
+					return next(p) || known(p)
+				}); !ok {
 					return
+				}
+				if known(p) {
+					form := p
+					if p, ok = step("login after sign-up", func() *apitest.Page { return form.Submit("login-submit", typed) }, next); !ok {
+						return
+					}
 				}
 				if !answered(p) {
 					consent := p

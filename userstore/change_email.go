@@ -19,10 +19,10 @@ import (
 
 // BeginEmailChange asks for a message with which the owner of email makes it the address of the
 // account. The answer is a handle for the message's code, of use in the session sessionID only, and
-// is the same whether or not email belongs to an account or is reserved for one. ValidationError on
-// email and current_password, errors of Prove, ErrNoMail.
+// is the same whether or not email belongs to an account or is reserved for one. browser: see
+// ForgotPassword. ValidationError on email and current_password, errors of Prove, ErrNoMail.
 func (a *Accounts) BeginEmailChange(
-	ctx context.Context, userID, sessionID, email string, p Proof,
+	ctx context.Context, userID, sessionID, email string, p Proof, browser string,
 ) (handle string, err error) {
 	if a.NoMail {
 		return "", ErrNoMail
@@ -54,7 +54,7 @@ func (a *Accounts) BeginEmailChange(
 	}
 	const kind = outbox.ChangeEmail
 	now := a.now()
-	id, ends := commandLineID(a.NewID), now.Add(lasts[kind])
+	id, ends := a.requestID(secret, kind, browser, now, key, userID, sessionID), now.Add(lasts[kind])
 	r := MailRequest{ID: id, Kind: kind, Budget: secret.budget(kind, key), At: now, EndsAt: ends}
 	m := outbox.Message{ID: id, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: now, EndsAt: ends}
 	t := OneTimeToken{ID: id, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: now, EndsAt: ends}
@@ -75,7 +75,8 @@ func (a *Accounts) BeginEmailChange(
 
 // ConfirmEmailChange gives the account the new address, by the link of the message or by its code
 // in the session that began the change. The user must be the one that began it: the owner of an
-// address who follows the link of a stranger's change gives that stranger's account nothing.
+// address who follows the link of a stranger's change gives that stranger's account nothing. A way
+// back to an address that is reserved for the account gives nobody a link to undo it.
 // ErrTokenInvalid, ValidationError.
 func (a *Accounts) ConfirmEmailChange(ctx context.Context, userID, sessionID string, m Mailed) (User, error) {
 	m.session = sessionID
@@ -87,18 +88,29 @@ func (a *Accounts) ConfirmEmailChange(ctx context.Context, userID, sessionID str
 		return User{}, ErrTokenInvalid
 	}
 	now := a.now()
-	c := AddressChange{
-		ID: p.token.ID, From: p.user.Email, FromKey: p.user.EmailKey,
-		UndoID: commandLineID(a.NewID), At: now, UndoEndsAt: now.Add(undoLasts),
+	back, err := a.Store.AddressReserved(ctx, userID, p.token.AddressKey, now)
+	if err != nil {
+		a.returnTry(ctx, p)
+		return User{}, err
 	}
+	c := AddressChange{ID: p.token.ID, From: p.user.Email, FromKey: p.user.EmailKey, At: now,
+		UndoEndsAt: now.Add(undoLasts)}
 	after := p.user.clone()
 	after.Email, after.EmailKey, after.EmailVerified = p.token.Address, p.token.AddressKey, true
 	after.UpdatedAt, after.Version = now, after.Version+1
 	e := audit.New(ctx, now, audit.EmailChanged, audit.User(userID))
 	e.Changes = changes(p.user, after)
-	e.Messages = []outbox.Message{{
-		ID: c.UndoID, Kind: outbox.UndoEmail, UserID: userID, To: c.From, Locale: p.user.Claims.Locale, At: now, EndsAt: c.UndoEndsAt,
-	}}
+	if back {
+		// Somebody who had the account for a moment could have moved it away and back, to be able to
+		// undo that in a week, when the owner's own link has ended.
+		e.Messages = a.notice(outbox.EmailChanged, p.user, now)
+	} else {
+		c.UndoID = commandLineID(a.NewID)
+		e.Messages = []outbox.Message{{
+			ID: c.UndoID, Kind: outbox.UndoEmail, UserID: userID, To: c.From, Locale: p.user.Claims.Locale,
+			At: now, EndsAt: c.UndoEndsAt,
+		}}
+	}
 	err = invalid(audit.Stored(ctx, a.Log, a.Store.ConfirmAddressChange(ctx, c, e), e))
 	if err != nil {
 		if !errors.Is(err, ErrTokenInvalid) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// InvitedUntil returns the ends of the open invitations of users, by user id. Only accounts without a
-// password can have one. An invitation is open from when it is stored, also before it is sent.
+// InvitedUntil returns the ends of the open invitations of users, by user id. Only accounts without
+// a password can have one. An invitation is open from when it is stored, also before it is sent.
 func (a *Accounts) InvitedUntil(ctx context.Context, users ...User) (map[string]time.Time, error) {
 	var ids []string
 	for _, u := range users {

@@ -23,15 +23,16 @@ var ErrNothingToSend = errors.New("there is nothing to send")
 
 // ForgotPassword asks for a message with which the owner of an address sets a new password. It
 // returns a handle for the message's code, with or without an account at the address: the worker
-// decides later whether a message is sent, and no stranger can measure that. Errors:
-// ValidationError on email, and ErrRateLimited for the caller's network.
-func (a *Accounts) ForgotPassword(ctx context.Context, email string) (handle string, err error) {
-	return a.requestMail(ctx, outbox.ResetPassword, byRequest, email)
+// decides later whether a message is sent, and no stranger can measure that. browser is the cookie
+// of the browser that asks, so that a form that is sent twice at once asks for one message; empty:
+// none. Errors: ValidationError on email, and ErrRateLimited for the caller's network.
+func (a *Accounts) ForgotPassword(ctx context.Context, email, browser string) (handle string, err error) {
+	return a.requestMail(ctx, outbox.ResetPassword, byRequest, email, browser)
 }
 
 // requestMail stores a request for a message to an address, known or unknown.
 func (a *Accounts) requestMail(
-	ctx context.Context, kind outbox.Kind, from origin, email string,
+	ctx context.Context, kind outbox.Kind, from origin, email, browser string,
 ) (handle string, err error) {
 	display, key, f := canonicalEmail(email)
 	var fs faults
@@ -43,7 +44,7 @@ func (a *Accounts) requestMail(
 	if err != nil {
 		return "", err
 	}
-	if handle, err = a.storeRequest(ctx, kind, from, display, key); err != nil {
+	if handle, err = a.storeRequest(ctx, kind, from, display, key, browser); err != nil {
 		reservation.giveBack(ctx)
 	}
 	return handle, err
@@ -51,7 +52,7 @@ func (a *Accounts) requestMail(
 
 // storeRequest writes the same rows for every address.
 func (a *Accounts) storeRequest(
-	ctx context.Context, kind outbox.Kind, from origin, display, key string,
+	ctx context.Context, kind outbox.Kind, from origin, display, key, browser string,
 ) (handle string, err error) {
 	secret, err := a.oneTime()
 	if err != nil {
@@ -59,7 +60,7 @@ func (a *Accounts) storeRequest(
 	}
 	now := a.now()
 	r := MailRequest{
-		ID: commandLineID(a.NewID), Kind: kind, Budget: secret.budget(kind, key),
+		ID: a.requestID(secret, kind, browser, now, key), Kind: kind, Budget: secret.budget(kind, key),
 		At: now, EndsAt: now.Add(lasts[kind]),
 	}
 	m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
@@ -190,8 +191,8 @@ type Owner struct {
 
 // AskVerification asks for a message with which the owner of an address proves it. It treats all
 // addresses alike, as ForgotPassword does.
-func (a *Accounts) AskVerification(ctx context.Context, email string) (handle string, err error) {
-	return a.requestMail(ctx, outbox.VerifyEmail, byRequest, email)
+func (a *Accounts) AskVerification(ctx context.Context, email, browser string) (handle string, err error) {
+	return a.requestMail(ctx, outbox.VerifyEmail, byRequest, email, browser)
 }
 
 // firstVerification returns the message that verifies the address of a new account, to be stored

@@ -11,7 +11,8 @@ import (
 )
 
 // notice returns the message that tells a user, at the address in u, what happened to the account.
-// Users cannot turn it off. It is stored with the event of the operation. With NoMail there is none.
+// Users cannot turn it off. It is stored with the event of the operation. With NoMail there is
+// none.
 func (a *Accounts) notice(kind outbox.Kind, u User, now time.Time) []outbox.Message {
 	if a.NoMail {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,9 +55,12 @@ type Redemption struct {
 type AddressChange struct {
 	ID            string // of the token that is spent
 	From, FromKey string // the address that the account has until now
-	UndoID        string // the id of the token that undoes the change
-	At            time.Time
-	UndoEndsAt    time.Time
+	// UndoID is the id of the token that undoes the change. Empty: the account goes back to an
+	// address that is reserved for it, which nothing undoes: changes that came after the account had
+	// that address can no longer be undone either.
+	UndoID     string
+	At         time.Time
+	UndoEndsAt time.Time
 }
 
 const (
@@ -84,10 +88,13 @@ var pageOf = map[outbox.Kind]string{
 	outbox.ChangeEmail: "/change/", outbox.UndoEmail: "/undo/",
 }
 
+// MailEvery is how long an address that a message of a kind was sent to gets no other one of it.
+const MailEvery = time.Minute
+
 // mailLimits bound the messages of one kind that people can have sent to an address that they have
 // not proved.
 var mailLimits = []Limit{
-	{Free: 1, Window: time.Minute},
+	{Free: 1, Window: MailEvery},
 	{Free: 5, Window: time.Hour},
 	{Free: 10, Window: 24 * time.Hour},
 }
@@ -160,6 +167,24 @@ func (s oneTimeSecret) budget(kind outbox.Kind, addressKey string) (key BudgetKe
 func (s oneTimeSecret) noticeBudget(kind outbox.Kind, addressKey string) (key BudgetKey) {
 	copy(key[:], mac.Sum(s, "one-time notices", string(kind), addressKey))
 	return key
+}
+
+// requestID returns the id of a request for a message. It is the same for all requests of a browser
+// within one minute of the clock that have the same parts: of two, the second would get no message,
+// and a form that is sent twice at once is one request to the store.
+func (a *Accounts) requestID(
+	secret oneTimeSecret, kind outbox.Kind, browser string, now time.Time, parts ...string,
+) string {
+	if browser == "" {
+		return commandLineID(a.NewID)
+	}
+	minute := strconv.FormatInt(now.Truncate(MailEvery).Unix(), 10)
+	n := 0
+	return commandLineID(func() string {
+		n++
+		of := append([]string{"one-time request", string(kind), browser, minute, strconv.Itoa(n)}, parts...)
+		return base64.RawURLEncoding.EncodeToString(mac.Sum(secret, of...)[:16])
+	})
 }
 
 // browser names a browser to the store, which does not hold the cookie's value.

@@ -15,7 +15,7 @@ const (
 
 	// sameForm is how long a second sign-up from one browser with one address counts as the form of
 	// the first, sent twice. So long the budget of the address has no second message anyway.
-	sameForm = time.Minute
+	sameForm = MailEvery
 
 	// passwordsTried bounds how many pending sign-ups of an address a password is compared with.
 	passwordsTried = 5
@@ -296,7 +296,9 @@ func (e *NotVerifiedError) Is(target error) bool { return target == ErrEmailNotV
 
 // VerificationAfterPassword asks for the message with which the owner of an account proves its
 // address, after a NotVerifiedError. With the handle the password is kept. ErrRateLimited, ErrNotFound.
-func (a *Accounts) VerificationAfterPassword(ctx context.Context, e *NotVerifiedError) (handle string, err error) {
+func (a *Accounts) VerificationAfterPassword(
+	ctx context.Context, e *NotVerifiedError, browser string,
+) (handle string, err error) {
 	u, err := a.Store.UserByID(ctx, e.UserID)
 	if err != nil {
 		return "", err
@@ -305,7 +307,8 @@ func (a *Accounts) VerificationAfterPassword(ctx context.Context, e *NotVerified
 	if err != nil {
 		return "", err
 	}
-	if handle, err = a.storeRequest(ctx, outbox.VerifyEmail, byPassword, u.Email, u.EmailKey); err != nil {
+	handle, err = a.storeRequest(ctx, outbox.VerifyEmail, byPassword, u.Email, u.EmailKey, browser)
+	if err != nil {
 		reservation.giveBack(ctx)
 	}
 	return handle, err

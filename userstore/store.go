@@ -54,7 +54,8 @@ type Users interface {
 	UserByLogin(ctx context.Context, l Login) (User, error)
 	// UpdateUser replaces every column of u.ID but password and version, if the row's version is
 	// still u.Version, and makes that u.Version+1. If it disables the user, it revokes all grants
-	// at u.UpdatedAt. ErrConflict, ErrExists, ErrNotFound, ErrLastAdmin.
+	// at u.UpdatedAt. If u has an address that is reserved for it, tokens that undo later changes
+	// end. ErrConflict, ErrExists, ErrNotFound, ErrLastAdmin.
 	UpdateUser(ctx context.Context, u User, events ...audit.Event) error
 	// SetPassword stores a hash. It revokes every grant of the user but one, and ends every browser
 	// session but the one that this grant came from. ErrNotFound; ErrConflict: the stored hash is
@@ -371,9 +372,11 @@ type AddressChanges interface {
 		proved string, events ...audit.Event) error
 	// ConfirmAddressChange spends a token of BeginAddressChange: the account gets the new address,
 	// which is verified, the other tokens of the user end, and a token is stored that undoes the
-	// change. ErrConflict: the token is not live, the user's address is not c.From, or another
+	// change, if c.UndoID names one. ErrConflict: the token is not live, the user's address is not c.From, or another
 	// account has the new address or a reservation of it.
 	ConfirmAddressChange(ctx context.Context, c AddressChange, events ...audit.Event) error
+	// AddressReserved reports whether an address is reserved for the user at now.
+	AddressReserved(ctx context.Context, userID, addressKey string, now time.Time) (bool, error)
 	// UndoAddressChange spends a token that undoes a change. The account gets the address from
 	// before that change back, verified, with the new password; what it is signed in with ends, and
 	// so do the user's other tokens, but for those that undo earlier changes. ErrConflict: the token

@@ -27,7 +27,7 @@ func TestP12SignupsAndMailPerBlock(t *testing.T) {
 			},
 			"mail": func(a *userstore.Accounts, from string) error {
 				ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: from})
-				_, err := a.ForgotPassword(ctx, fmt.Sprintf("b%d@x.test", n))
+				_, err := a.ForgotPassword(ctx, fmt.Sprintf("b%d@x.test", n), "")
 				return err
 			},
 		} {

@@ -23,7 +23,7 @@ func (h *Handlers) BeginEmailChange(w http.ResponseWriter, r *http.Request, sess
 		return err
 	}
 	user, grant := session.View.User, session.View.Grant
-	handle, err := h.Accounts.BeginEmailChange(r.Context(), user.ID, grant.SessionID, q.Email, proof)
+	handle, err := h.Accounts.BeginEmailChange(r.Context(), user.ID, grant.SessionID, q.Email, proof, "")
 	if err != nil {
 		return err
 	}

@@ -804,15 +804,24 @@ func TestWithoutMailAnAddressIsEdited(t *testing.T) {
 	}, withoutMail)
 }
 
-// An account may go back to the address that is reserved for it, by the ordinary way; the first
-// change is undone still.
+// P-11: an account may go back to the address that is reserved for it, by the ordinary way. Whoever
+// moved it away gets no link to move it away once more, which would outlive the owner's.
 func TestP11BackToTheOldAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		tokens := s.Login(alice)
 		s.Mails()
 		first := changeTo(s, alice, tokens.Access, "new@example.test")
-		changeTo(s, alice, tokens.Access, alice.Email)
+		second := changeTo(s, alice, tokens.Access, "newer@example.test")
+		beginChange(s, alice, tokens.Access, alice.Email)
+		confirm(s, tokens.Access, apitest.Fields{"token": s.MailOf(outbox.ChangeEmail).Token()}).Want(200, "")
+		if sent := s.Mails(); len(sent) != 1 || sent[0].Kind != outbox.EmailChanged || sent[0].Link != "" ||
+			sent[0].Contents.To != "newer@example.test" {
+			t.Errorf("P-11 %+v", sent)
+		}
+		if err := undo(s, second, nextPassword); err != userstore.ErrTokenInvalid {
+			t.Errorf("P-11 what came after the address that the account is back at: %v", err)
+		}
 		if got := emailOf(s, alice); got != alice.Email+", verified" {
 			t.Errorf("P-11 %s", got)
 		}

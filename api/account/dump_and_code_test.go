@@ -83,7 +83,7 @@ func TestP14ADumpAndTheCodeRedeemNothing(t *testing.T) {
 							return base64.RawURLEncoding.EncodeToString(mac.Sum(key, append([]string{"one-time " + purpose}, parts...)...))
 						}
 						return []string{id + "." + sum("link", string(f.kind), id),
-							"r" + id + "." + sum("handle", string(f.kind), "r", id), "s" + id + "." + sum("handle", string(f.kind), "s", id)}
+							"r" + id + "." + sum("handle", string(f.kind), "r", id, ""), "s" + id + "." + sum("handle", string(f.kind), "s", id, "")}
 					}
 					real, err := s.Replicas[0].Accounts.TokenSecret()
 					if err != nil {

@@ -16,7 +16,7 @@ func (h *Handlers) AskVerification(w http.ResponseWriter, r *http.Request) error
 	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
-	handle, err := h.Accounts.AskVerification(r.Context(), q.Email)
+	handle, err := h.Accounts.AskVerification(r.Context(), q.Email, "")
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (h *Handlers) ForgotPassword(w http.ResponseWriter, r *http.Request) error 
 	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
-	handle, err := h.Accounts.ForgotPassword(r.Context(), q.Email)
+	handle, err := h.Accounts.ForgotPassword(r.Context(), q.Email, "")
 	if err != nil {
 		return err
 	}

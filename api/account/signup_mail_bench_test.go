@@ -3,11 +3,9 @@ package account_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -26,11 +24,12 @@ import (
 //
 //	go test ./api/account -run '^$' -bench SignUpAndTheMailServer -benchtime 1000x
 //
-// The aim: p99 with a dead mail server is within a tenth of p99 with a live one. What the row in the outbox costs is
+// The aim: p99 with a dead mail server is within a tenth of p99 with a live one. On a busy machine the other programs make the
+// p99, and AUC tells more: how often a sign-up with a dead one takes longer (see BenchmarkKnownAndUnknown). What the row in the outbox costs is
 // live-ms against none-ms: with the real cost of a hash, and with hashes that cost next to nothing.
 func BenchmarkSignUpAndTheMailServer(b *testing.B) {
 	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
-		for cost, hasher := range map[string]*password.Hasher{"real": password.New(password.Default, 0, 0, 0), "least": nil} {
+		for cost, hasher := range hashers {
 			b.Run(engine+"/hash="+cost, func(b *testing.B) {
 				names := []string{"none", "live", "refusing", "silent"}
 				signUp := make([]func(number int) float64, len(names))
@@ -65,6 +64,8 @@ func BenchmarkSignUpAndTheMailServer(b *testing.B) {
 				}
 				b.ReportMetric(quantile(took[2], 0.99)/quantile(took[1], 0.99), "refusing/live-p99")
 				b.ReportMetric(quantile(took[3], 0.99)/quantile(took[1], 0.99), "silent/live-p99")
+				b.ReportMetric(auc(took[2], took[1]), "refusing/live-AUC")
+				b.ReportMetric(auc(took[3], took[1]), "silent/live-AUC")
 				b.ReportMetric(median(took[1])/median(took[0]), "live/none")
 			})
 		}
@@ -106,18 +107,7 @@ func signUpAt(b *testing.B, name string, db *sqlstore.DB, hasher *password.Hashe
 	client := &http.Client{}
 	return func(number int) float64 {
 		body := fmt.Sprintf(`{"email":"user%07d@example.test","password":"what person %d types here"}`, number, number)
-		began := time.Now()
-		res, err := client.Post(s.Replicas[0].HTTP.URL+"/v1/signup", "application/json", strings.NewReader(body))
-		if err != nil {
-			b.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, res.Body)
-		took := time.Since(began)
-		res.Body.Close()
-		if res.StatusCode != http.StatusCreated {
-			b.Fatalf("%s: user %d: %s", name, number, res.Status)
-		}
-		return took.Seconds() * 1000
+		return timed(b, client, s.Replicas[0].HTTP.URL+"/v1/signup", body, http.StatusCreated)
 	}, w
 }
 

@@ -173,13 +173,13 @@ func TestU03PendingSignUpsLookAlike(t *testing.T) {
 				"nobody@example.test", "known@EXAMPLE.test", "off@example.test", "unverified@example.test",
 				waiting.Email, "root@localhost",
 			} {
-				before := hashes(s)
+				before := s.Hashes()
 				res := post(
 					s,
 					"/v1/signup",
 					apitest.Fields{"email": email, "password": s.Secret("planted password for " + email)},
 				).Want(202, "")
-				if n := hashes(s) - before; n != 1 {
+				if n := s.Hashes() - before; n != 1 {
 					t.Errorf("U-03 %s: %d passwords were hashed", email, n)
 				}
 				h := res.Header.Clone()
@@ -274,9 +274,9 @@ func TestP01PendingSignUpsOfANetwork(t *testing.T) {
 			for i := range 4 {
 				signUp(i).Want(202, "")
 			}
-			before := hashes(s)
+			before := s.Hashes()
 			limited(s, signUp(4), time.Hour)
-			if now := hashes(s); now != before {
+			if now := s.Hashes(); now != before {
 				t.Errorf("P-01 %d passwords were hashed", now-before)
 			}
 		}
@@ -518,9 +518,9 @@ func TestU12PendingSignUpsAtOnce(t *testing.T) {
 		for i := range 50 {
 			wait.Go(func() {
 				body := apitest.Fields{"email": "alice@example.test", "password": password}
-				for { // a full queue of passwords is answered 503, and nothing was stored
+				for { // a busy server is answered 503, and an app sends the request again
 					res := s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Replica: i % 3, Body: body})
-					if res.Code() != "overloaded" {
+					if res.Status != http.StatusServiceUnavailable {
 						res.Want(202, "")
 						return
 					}
@@ -529,27 +529,31 @@ func TestU12PendingSignUpsAtOnce(t *testing.T) {
 		}
 		wait.Wait()
 		mail := s.MailOf(outbox.VerifyEmail)
-		var won atomic.Int64
+		var won, unsure atomic.Int64
 		for i := range 6 {
 			wait.Go(func() {
 				body := apitest.Fields{"token": mail.Token(), "password": password}
 				if i >= 3 {
-					body = apitest.Fields{"token": mail.Token(), "new_password": password + fmt.Sprint(i)}
+					body = apitest.Fields{"token": mail.Token(), "new_password": s.Secret(password + fmt.Sprint(i))}
 				}
-				s.Secret(password + fmt.Sprint(i))
-				res := s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Replica: i % 3, Body: body})
-				switch res.Status {
-				case 204:
-					won.Add(1)
-				case 503:
-				default:
-					res.Want(400, "one_time_token_invalid")
+				for {
+					res := s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Replica: i % 3, Body: body})
+					switch res.Status {
+					case 204:
+						won.Add(1)
+					case 503: // it may have made the account
+						unsure.Add(1)
+						continue
+					default:
+						res.Want(400, "one_time_token_invalid")
+					}
+					return
 				}
 			})
 		}
 		wait.Wait()
 		users, err := s.DB.ListUsers(t.Context(), userstore.UserQuery{Limit: 10})
-		if err != nil || len(users) != 1 || won.Load() != 1 {
+		if err != nil || len(users) != 1 || won.Load() > 1 || won.Load() == 0 && unsure.Load() == 0 {
 			t.Errorf("U-12 P-02 %d accounts, %d proofs won, %v", len(users), won.Load(), err)
 		}
 		left, err := s.DB.PendingSignups(t.Context(), "alice@example.test", userstore.BrowserKey{}, s.Clock.Now(), 100)
@@ -570,13 +574,8 @@ func TestAProofAndAnOperatorAtOnce(t *testing.T) {
 			var proof *apitest.Response
 			var byOperator error
 			wait.Go(func() {
-				proof = s.Do(
-					apitest.Request{
-						Method: "POST",
-						Path:   "/v1/email/verify",
-						Body:   apitest.Fields{"handle": handle, "code": mail.Code},
-					},
-				)
+				body := apitest.Fields{"handle": handle, "code": mail.Code}
+				proof = s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Body: body})
 			})
 			wait.Go(func() {
 				_, byOperator = s.Replicas[1].Accounts.RegisterByOperator(t.Context(), userstore.OperatorUser{
@@ -586,6 +585,10 @@ func TestAProofAndAnOperatorAtOnce(t *testing.T) {
 					}})
 			})
 			wait.Wait()
+			if proof.Status == 503 || errors.Is(byOperator, userstore.ErrUnavailable) ||
+				errors.Is(byOperator, userstore.ErrOverloaded) { // a busy machine; either may have made the account
+				continue
+			}
 			if (proof.Status == 204) == (byOperator == nil) {
 				t.Errorf("proof %d, operator %v", proof.Status, byOperator)
 			}

@@ -21,11 +21,14 @@ func TestAdminClients(t *testing.T) {
 		do := s.AdminOf(admin.Access)
 		var made userstore.ClientDocument
 		res := do("POST", "", apitest.Fields{
-			"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"}, "grant_types": []string{"authorization_code", "client_credentials"},
-			"scope": "openid orders:read", "resources": []string{"https://api.test"}, "logo_uri": "https://web.test/l.png", "jwks": nil, "pkce": nil, "tos_uri": nil, "post_logout_redirect_uris": nil, "token_endpoint_auth_method": nil,
+			"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"},
+			"grant_types": []string{"authorization_code", "client_credentials"},
+			"scope":       "openid orders:read", "resources": []string{"https://api.test"}, "logo_uri": "https://web.test/l.png",
+			"jwks": nil, "pkce": nil, "tos_uri": nil, "post_logout_redirect_uris": nil, "token_endpoint_auth_method": nil,
 		}).Want(201, "")
 		res.JSON(&made)
-		if res.Header.Get("Location") != "/v1/admin/clients/web" || made.ClientID != "web" || made.IssuedAt != s.Clock.Now().Unix() || made.SecretExpiresAt == nil || *made.SecretExpiresAt != 0 {
+		if res.Header.Get("Location") != "/v1/admin/clients/web" || made.ClientID != "web" ||
+			made.IssuedAt != s.Clock.Now().Unix() || made.SecretExpiresAt == nil || *made.SecretExpiresAt != 0 {
 			t.Errorf("%v %s", res.Header, res.Body)
 		}
 		if raw, err := base64.RawURLEncoding.DecodeString(made.ClientSecret); err != nil || len(raw) != 32 {
@@ -38,11 +41,13 @@ func TestAdminClients(t *testing.T) {
 		}
 		token(made.ClientSecret).Want(200, "")
 
-		if body := string(do("GET", "/web", nil).Want(200, "").Body); strings.Contains(body, "client_secret\"") || !strings.Contains(body, `"client_secret_expires_at":0`) {
+		if body := string(do("GET", "/web", nil).Want(200, "").Body); strings.Contains(body, "client_secret\"") ||
+			!strings.Contains(body, `"client_secret_expires_at":0`) {
 			t.Error(body)
 		}
 		var patched userstore.ClientDocument
-		do("PATCH", "/web", apitest.Fields{"client_name": "Shop", "scope": nil, "logo_uri": nil, "pkce": "optional"}).Want(200, "").JSON(&patched)
+		do("PATCH", "/web", apitest.Fields{"client_name": "Shop", "scope": nil, "logo_uri": nil,
+			"pkce": "optional"}).Want(200, "").JSON(&patched)
 		want := made
 		want.Name, want.Scope, want.LogoURI, want.PKCE, want.ClientSecret = "Shop", "", "", "optional", ""
 		if !reflect.DeepEqual(patched, want) {
@@ -58,7 +63,8 @@ func TestAdminClients(t *testing.T) {
 		token(rotated.ClientSecret).Want(200, "")
 		token(made.ClientSecret).Want(401, "invalid_client")
 
-		if body := string(do("POST", "/web/disable", apitest.Fields{}).Want(200, "").Body); !strings.Contains(body, `"disabled":true`) {
+		if body := string(do("POST", "/web/disable", apitest.Fields{}).Want(200, "").Body); !strings.Contains(body,
+			`"disabled":true`) {
 			t.Error(body)
 		}
 		token(rotated.ClientSecret).Want(401, "invalid_client")
@@ -67,11 +73,14 @@ func TestAdminClients(t *testing.T) {
 
 		// A public client has no secret, and one that becomes confidential is told one.
 		var app userstore.ClientDocument
-		do("POST", "", apitest.Fields{"client_name": "App", "token_endpoint_auth_method": "none", "redirect_uris": []string{"com.example.app:/cb"}}).Want(201, "").JSON(&app)
-		if app.ClientSecret != "" || app.SecretExpiresAt != nil || !userstore.ValidClientID(app.ClientID) || app.ClientID == "" {
+		do("POST", "", apitest.Fields{"client_name": "App", "token_endpoint_auth_method": "none",
+			"redirect_uris": []string{"com.example.app:/cb"}}).Want(201, "").JSON(&app)
+		if app.ClientSecret != "" || app.SecretExpiresAt != nil || !userstore.ValidClientID(app.ClientID) ||
+			app.ClientID == "" {
 			t.Errorf("%+v", app)
 		}
-		do("PATCH", "/"+app.ClientID, apitest.Fields{"token_endpoint_auth_method": "client_secret_post", "redirect_uris": []string{"https://app.test/cb"}}).Want(200, "").JSON(&app)
+		do("PATCH", "/"+app.ClientID, apitest.Fields{"token_endpoint_auth_method": "client_secret_post",
+			"redirect_uris": []string{"https://app.test/cb"}}).Want(200, "").JSON(&app)
 		s.Secret(app.ClientSecret)
 		if app.ClientSecret == "" {
 			t.Error("it was told no secret")
@@ -88,8 +97,11 @@ func TestAdminClientsRefused(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")
 		do := s.AdminOf(admin.Access)
-		s.Secret(clientSecretIn(do("POST", "", apitest.Fields{"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"}}).Want(201, "")))
-		do("POST", "", apitest.Fields{"client_id": "spa", "client_name": "Spa", "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://spa.test/cb"}}).Want(201, "")
+		s.Secret(clientSecretIn(do("POST", "",
+			apitest.Fields{"client_id": "web", "client_name": "Web",
+				"redirect_uris": []string{"https://web.test/cb"}}).Want(201, "")))
+		do("POST", "", apitest.Fields{"client_id": "spa", "client_name": "Spa", "token_endpoint_auth_method": "none",
+			"redirect_uris": []string{"https://spa.test/cb"}}).Want(201, "")
 		good := apitest.Fields{"client_name": "New", "redirect_uris": []string{"https://new.test/cb"}}
 		s.Register(userstore.Client{ID: "ours", FirstParty: true})
 		for _, act := range []string{"/disable", "/enable"} { // that may be urgent
@@ -101,42 +113,72 @@ func TestAdminClientsRefused(t *testing.T) {
 			status             int
 			code, faults       string
 		}{
-			{"no name", "POST", "", apitest.Fields{"redirect_uris": []string{"https://new.test/cb"}}, 400, "validation_error", "client_name:required"},
-			{"R-06 nowhere to go", "POST", "", apitest.Fields{"client_name": "New"}, 400, "validation_error", "redirect_uris:required"},
-			{"A-04 script", "POST", "", good.With("redirect_uris", []string{"https://ok.test", "javascript:alert(1)"}), 400, "validation_error", "redirect_uris.1:invalid"},
-			{"R-09 public with client_credentials", "POST", "", good.With("token_endpoint_auth_method", "none").With("grant_types", []string{"authorization_code", "client_credentials"}), 400, "validation_error", "grant_types:invalid"},
-			{"R-10 a private key", "POST", "", good.With("jwks", json.RawMessage(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}]}`)), 400, "validation_error", "jwks.keys.0:not_allowed"},
-			{"R-10 both ways to keys", "POST", "", good.With("jwks", json.RawMessage(`{"keys":[{"kty":"oct","k":"AA"}]}`)).With("jwks_uri", "https://new.test/jwks"), 400, "validation_error", "jwks_uri:invalid jwks.keys.0:not_allowed"},
+			{"no name", "POST", "", apitest.Fields{"redirect_uris": []string{"https://new.test/cb"}}, 400, "validation_error",
+				"client_name:required"},
+			{"R-06 nowhere to go", "POST", "", apitest.Fields{"client_name": "New"}, 400, "validation_error",
+				"redirect_uris:required"},
+			{"A-04 script", "POST", "", good.With("redirect_uris", []string{"https://ok.test", "javascript:alert(1)"}), 400,
+				"validation_error", "redirect_uris.1:invalid"},
+			{"R-09 public with client_credentials", "POST", "",
+				good.With("token_endpoint_auth_method", "none").With("grant_types",
+					[]string{"authorization_code", "client_credentials"}), 400, "validation_error", "grant_types:invalid"},
+			{"R-10 a private key", "POST", "",
+				good.With("jwks", json.RawMessage(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}]}`)), 400,
+				"validation_error", "jwks.keys.0:not_allowed"},
+			{"R-10 both ways to keys", "POST", "",
+				good.With("jwks", json.RawMessage(`{"keys":[{"kty":"oct","k":"AA"}]}`)).With("jwks_uri", "https://new.test/jwks"),
+				400, "validation_error", "jwks_uri:invalid jwks.keys.0:not_allowed"},
 			{"keys that are a text", "POST", "", good.With("jwks", "keys"), 400, "validation_error", "jwks:invalid"},
-			{"two faults", "POST", "", good.With("pkce", "plain").With("tos_uri", "http://new.test"), 400, "validation_error", "pkce:invalid tos_uri:invalid"},
-			{"admin for a third party", "POST", "", good.With("scope", "openid admin"), 400, "validation_error", "scope:not_allowed"},
-			{"a scope with two spaces", "POST", "", good.With("scope", "openid  email"), 400, "validation_error", "scope:invalid"},
-			{"a resource that is not registered", "POST", "", good.With("resources", []string{"https://evil.test"}), 400, "validation_error", "resources.0:not_allowed"},
-			{"an algorithm that is off", "POST", "", good.With("id_token_signed_response_alg", "ES256"), 400, "validation_error", "id_token_signed_response_alg:not_allowed"},
+			{"two faults", "POST", "", good.With("pkce", "plain").With("tos_uri", "http://new.test"), 400, "validation_error",
+				"pkce:invalid tos_uri:invalid"},
+			{"admin for a third party", "POST", "", good.With("scope", "openid admin"), 400, "validation_error",
+				"scope:not_allowed"},
+			{"a scope with two spaces", "POST", "", good.With("scope", "openid  email"), 400, "validation_error",
+				"scope:invalid"},
+			{"a resource that is not registered", "POST", "", good.With("resources", []string{"https://evil.test"}), 400,
+				"validation_error", "resources.0:not_allowed"},
+			{"an algorithm that is off", "POST", "", good.With("id_token_signed_response_alg", "ES256"), 400, "validation_error",
+				"id_token_signed_response_alg:not_allowed"},
 			{"an id that is taken", "POST", "", good.With("client_id", "web"), 409, "client_already_exists", "client_id:taken"},
-			{"the id of the built-in one", "POST", "", good.With("client_id", "signet"), 409, "client_already_exists", "client_id:taken"},
+			{"the id of the built-in one", "POST", "", good.With("client_id", "signet"), 409, "client_already_exists",
+				"client_id:taken"},
 			{"an id that is none", "POST", "", good.With("client_id", "a/b"), 400, "validation_error", "client_id:invalid"},
 			{"an empty id", "POST", "", good.With("client_id", ""), 400, "validation_error", "client_id:invalid"},
-			{"a secret of one's own", "POST", "", good.With("client_secret", "a secret that somebody chose"), 400, "validation_error", "client_secret:not_allowed"},
-			{"first-party, which only an operator may say", "POST", "", good.With("first_party", true), 400, "validation_error", "first_party:not_allowed"},
-			{"metadata that we do not have", "POST", "", good.With("sector_identifier_uri", "https://new.test"), 400, "validation_error", "sector_identifier_uri:unknown_field"},
-			{"a list that is a text", "POST", "", good.With("grant_types", "authorization_code"), 400, "validation_error", "grant_types:wrong_type"},
+			{"a secret of one's own", "POST", "", good.With("client_secret", "a secret that somebody chose"), 400,
+				"validation_error", "client_secret:not_allowed"},
+			{"first-party, which only an operator may say", "POST", "", good.With("first_party", true), 400, "validation_error",
+				"first_party:not_allowed"},
+			{"metadata that we do not have", "POST", "", good.With("sector_identifier_uri", "https://new.test"), 400,
+				"validation_error", "sector_identifier_uri:unknown_field"},
+			{"a list that is a text", "POST", "", good.With("grant_types", "authorization_code"), 400, "validation_error",
+				"grant_types:wrong_type"},
 			{"no body", "POST", "", nil, 415, "unsupported_media_type", ""},
 
-			{"first-party by a patch", "PATCH", "/web", apitest.Fields{"first_party": true}, 400, "validation_error", "first_party:not_allowed"},
-			{"another id", "PATCH", "/web", apitest.Fields{"client_id": "other"}, 400, "validation_error", "client_id:not_allowed"},
-			{"activity by a patch", "PATCH", "/web", apitest.Fields{"disabled": true}, 400, "validation_error", "disabled:not_allowed"},
-			{"no name any more", "PATCH", "/web", apitest.Fields{"client_name": nil}, 400, "validation_error", "client_name:required"},
-			{"PKCE optional for a public client", "PATCH", "/spa", apitest.Fields{"pkce": "optional"}, 400, "validation_error", "pkce:invalid"},
-			{"the built-in one led elsewhere", "PATCH", "/signet", apitest.Fields{"redirect_uris": []string{"https://evil.test/cb"}}, 409, "first_party_client", ""},
-			{"a first-party one led elsewhere", "PATCH", "/ours", apitest.Fields{"redirect_uris": []string{"https://evil.test/cb"}}, 409, "first_party_client", ""},
+			{"first-party by a patch", "PATCH", "/web", apitest.Fields{"first_party": true}, 400, "validation_error",
+				"first_party:not_allowed"},
+			{"another id", "PATCH", "/web", apitest.Fields{"client_id": "other"}, 400, "validation_error",
+				"client_id:not_allowed"},
+			{"activity by a patch", "PATCH", "/web", apitest.Fields{"disabled": true}, 400, "validation_error",
+				"disabled:not_allowed"},
+			{"no name any more", "PATCH", "/web", apitest.Fields{"client_name": nil}, 400, "validation_error",
+				"client_name:required"},
+			{"PKCE optional for a public client", "PATCH", "/spa", apitest.Fields{"pkce": "optional"}, 400, "validation_error",
+				"pkce:invalid"},
+			{"the built-in one led elsewhere", "PATCH", "/signet",
+				apitest.Fields{"redirect_uris": []string{"https://evil.test/cb"}}, 409, "first_party_client", ""},
+			{"a first-party one led elsewhere", "PATCH", "/ours",
+				apitest.Fields{"redirect_uris": []string{"https://evil.test/cb"}}, 409, "first_party_client", ""},
 			{"a first-party one changed in nothing", "PATCH", "/ours", apitest.Fields{}, 409, "first_party_client", ""},
-			{"a first-party one changed in what it is", "PATCH", "/ours", apitest.Fields{"first_party": false}, 400, "validation_error", "first_party:not_allowed"},
-			{"half a patch", "PATCH", "/web", apitest.Fields{"client_name": "Other", "redirect_uris": nil}, 400, "validation_error", "redirect_uris:required"},
+			{"a first-party one changed in what it is", "PATCH", "/ours", apitest.Fields{"first_party": false}, 400,
+				"validation_error", "first_party:not_allowed"},
+			{"half a patch", "PATCH", "/web", apitest.Fields{"client_name": "Other", "redirect_uris": nil}, 400,
+				"validation_error", "redirect_uris:required"},
 			{"a patch of nobody", "PATCH", "/nobody", apitest.Fields{"client_name": "X"}, 404, "not_found", ""},
 
-			{"a secret for a public client", "POST", "/spa/secret", nil, 400, "validation_error", "token_endpoint_auth_method:not_allowed"},
-			{"a chosen secret", "POST", "/web/secret", apitest.Fields{"client_secret": "a secret that somebody chose"}, 400, "validation_error", "client_secret:unknown_field"},
+			{"a secret for a public client", "POST", "/spa/secret", nil, 400, "validation_error",
+				"token_endpoint_auth_method:not_allowed"},
+			{"a chosen secret", "POST", "/web/secret", apitest.Fields{"client_secret": "a secret that somebody chose"}, 400,
+				"validation_error", "client_secret:unknown_field"},
 			{"a secret for nobody", "POST", "/nobody/secret", nil, 404, "not_found", ""},
 			{"a secret for a first-party one", "POST", "/ours/secret", nil, 409, "first_party_client", ""},
 			{"a secret for the built-in one", "POST", "/signet/secret", nil, 409, "first_party_client", ""},
@@ -165,7 +207,8 @@ func TestAdminClientsByPage(t *testing.T) {
 		do := s.AdminOf(admin.Access)
 		want := []string{"signet"}
 		for _, id := range []string{"b", "a", "c"} {
-			do("POST", "", apitest.Fields{"client_id": id, "client_name": id, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://x.test/cb"}}).Want(201, "")
+			do("POST", "", apitest.Fields{"client_id": id, "client_name": id, "token_endpoint_auth_method": "none",
+				"redirect_uris": []string{"https://x.test/cb"}}).Want(201, "")
 			want = append(want, id)
 			s.Advance(time.Second)
 		}

@@ -23,7 +23,9 @@ func TestAdminsSeeOpenInvitations(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")
 		do := func(method, path string, body any) *apitest.Response {
-			return s.Do(apitest.Request{Method: method, Path: "/v1/admin/users" + path, Token: admin.Access, Body: body})
+			return s.Do(
+				apitest.Request{Method: method, Path: "/v1/admin/users" + path, Token: admin.Access, Body: body},
+			)
 		}
 		user := func(a *apitest.Response) (u invitedUser) { a.JSON(&u); return u }
 		// open fails unless the answer, the account and the list agree.
@@ -70,7 +72,6 @@ func TestAdminsSeeOpenInvitations(t *testing.T) {
 		}
 
 		s.Advance(time.Minute)
-		until = now().Add(week)
 		do("POST", "/"+ada.ID+"/invite", nil).Want(200, "")
 		moved := user(do("PATCH", "/"+ada.ID, apitest.Fields{"email": "ada2@example.test"}).Want(200, ""))
 		open("the address is another", moved, time.Time{})
@@ -83,7 +84,9 @@ func TestAdminsSeeOpenInvitations(t *testing.T) {
 		s.Advance(time.Minute)
 		do("POST", "/"+ada.ID+"/invite", nil).Want(200, "")
 		third := s.MailOf(outbox.Invite)
-		s.Browser().Open(third.Link).Submit("reset-submit", map[string]string{"new_password": s.Secret("a planted password of ada")})
+		s.Browser().
+			Open(third.Link).
+			Submit("reset-submit", map[string]string{"new_password": s.Secret("a planted password of ada")})
 		accepted := read()
 		if !accepted.HasPassword || !accepted.Verified {
 			t.Errorf("accepted: %+v", accepted)
@@ -92,8 +95,8 @@ func TestAdminsSeeOpenInvitations(t *testing.T) {
 	})
 }
 
-// verify-email says what is: again changes nothing, a disabled account stays disabled, and a message
-// that was under way is no longer needed.
+// verify-email says what is: again changes nothing, a disabled account stays disabled, and a
+// message that was under way is no longer needed.
 func TestVerifyEmailOfAnAdmin(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		bob := s.SignUp("bob")
@@ -101,9 +104,12 @@ func TestVerifyEmailOfAnAdmin(t *testing.T) {
 		s.Advance(time.Hour)
 		_, admin := s.Admin("root")
 		do := func(method, path string, body any) *apitest.Response {
-			return s.Do(apitest.Request{Method: method, Path: "/v1/admin/users/" + path, Token: admin.Access, Body: body})
+			return s.Do(
+				apitest.Request{Method: method, Path: "/v1/admin/users/" + path, Token: admin.Access, Body: body},
+			)
 		}
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verification", Body: apitest.Fields{"email": bob.Email}}).Want(202, "")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verification", Body: apitest.Fields{"email": bob.Email}}).
+			Want(202, "")
 		do("POST", bob.ID+"/disable", nil).Want(200, "")
 		var u invitedUser
 		do("POST", bob.ID+"/verify-email", nil).Want(200, "").JSON(&u)

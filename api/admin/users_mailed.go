@@ -23,7 +23,8 @@ func (h *Handlers) InviteUser(w http.ResponseWriter, r Request) error {
 	return h.answerUser(w, r)
 }
 
-// VerifyEmail declares the address of a user verified, also that of a disabled one, as PatchUser does.
+// VerifyEmail declares the address of a user verified, also that of a disabled one, as PatchUser
+// does.
 func (h *Handlers) VerifyEmail(w http.ResponseWriter, r Request) error {
 	if err := expectNoBody(w, r); err != nil {
 		return err

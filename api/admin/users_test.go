@@ -49,13 +49,15 @@ func TestAdminCreatesAUser(t *testing.T) {
 			q := create
 			password := s.Secret("a password that an admin planted")
 			q.Body = apitest.Fields{
-				"email": "grace@example.test", "username": "grace", "password": password, "name": "Grace", "address": apitest.Fields{"locality": "London"},
-				"roles": []string{"support", "editor", "editor"}, "is_staff": true, "email_verified": true,
+				"email": "grace@example.test", "username": "grace", "password": password, "name": "Grace",
+				"address": apitest.Fields{"locality": "London"},
+				"roles":   []string{"support", "editor", "editor"}, "is_staff": true, "email_verified": true,
 			}
 			res := s.Do(q).Want(201, "")
 			var u adminUser
 			res.JSON(&u)
-			if u.Username != "grace" || !u.EmailVerified || !u.IsStaff || !u.IsActive || !u.HasPassword || strings.Join(u.Roles, " ") != "editor support" {
+			if u.Username != "grace" || !u.EmailVerified || !u.IsStaff || !u.IsActive || !u.HasPassword ||
+				strings.Join(u.Roles, " ") != "editor support" {
 				t.Errorf("%+v", u)
 			}
 			if got := res.Header.Get("Location"); got != "/v1/admin/users/"+u.Sub {
@@ -78,24 +80,44 @@ func TestAdminCreatesAUser(t *testing.T) {
 		run(t, s, create, []refusal{
 			{"no email", apitest.Fields{"password": apitest.GoodPassword}, 400, "validation_error", "email:required"},
 			{"no password", apitest.Fields{"email": "b@example.test"}, 400, "validation_error", "*"},
-			{"a password that is guessed first", apitest.Fields{"email": "b@example.test", "password": "passwordpassword"}, 400, "validation_error", "password:too_common"},
-			{"an email that is taken, in capitals", apitest.Fields{"email": "ROOT@example.test", "password": apitest.GoodPassword}, 409, "user_already_exists", "email:taken"},
-			{"both names of the username", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "username": "b", "preferred_username": "b"}, 400, "validation_error", "username:not_allowed"},
-			{"roles that are no list", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "roles": "admin"}, 400, "validation_error", "roles:wrong_type"},
-			{"a role in capitals", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "roles": []string{"Admin"}}, 400, "validation_error", "roles:invalid"},
-			{"is_staff as text", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "is_staff": "true"}, 400, "validation_error", "is_staff:wrong_type"},
+			{"a password that is guessed first", apitest.Fields{"email": "b@example.test", "password": "passwordpassword"}, 400,
+				"validation_error", "password:too_common"},
+			{"an email that is taken, in capitals",
+				apitest.Fields{"email": "ROOT@example.test", "password": apitest.GoodPassword}, 409, "user_already_exists",
+				"email:taken"},
+			{"both names of the username", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"username": "b", "preferred_username": "b"}, 400, "validation_error", "username:not_allowed"},
+			{"roles that are no list", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"roles": "admin"}, 400, "validation_error", "roles:wrong_type"},
+			{"a role in capitals", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"roles": []string{"Admin"}}, 400, "validation_error", "roles:invalid"},
+			{"is_staff as text", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "is_staff": "true"},
+				400, "validation_error", "is_staff:wrong_type"},
 			// What nobody decides, and what other calls are for.
-			{"U-21 sub", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "sub": "AAAAAAAAAAAAAAAAAAAAAA"}, 400, "validation_error", "sub:not_allowed"},
-			{"U-21 id", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "id": "AAAAAAAAAAAAAAAAAAAAAA"}, 400, "validation_error", "id:not_allowed"},
-			{"U-21 password_hash", apitest.Fields{"email": "b@example.test", "password_hash": "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA"}, 400, "validation_error", "password_hash:not_allowed"},
-			{"U-21 created_at", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "created_at": "2020-01-01T00:00:00Z"}, 400, "validation_error", "created_at:not_allowed"},
-			{"U-21 updated_at and last_login_at", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "updated_at": "2020-01-01T00:00:00Z", "last_login_at": "2020-01-01T00:00:00Z"}, 400, "validation_error", "last_login_at:not_allowed updated_at:not_allowed"},
-			{"U-21 is_active", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "is_active": false}, 400, "validation_error", "is_active:not_allowed"},
-			{"U-21 has_password", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "has_password": true}, 400, "validation_error", "has_password:unknown_field"},
-			{"U-21 phone_number_verified", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "phone_number_verified": true}, 400, "validation_error", "phone_number_verified:not_allowed"},
-			{"U-21 IS_STAFF", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "IS_STAFF": true}, 400, "validation_error", "IS_STAFF:wrong_case"},
-			{"U-21 role", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "role": "admin"}, 400, "validation_error", "role:not_allowed"},
-			{"U-21 __proto__", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "__proto__": apitest.Fields{"is_staff": true}}, 400, "validation_error", "__proto__:unknown_field"},
+			{"U-21 sub", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"sub": "AAAAAAAAAAAAAAAAAAAAAA"}, 400, "validation_error", "sub:not_allowed"},
+			{"U-21 id", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"id": "AAAAAAAAAAAAAAAAAAAAAA"}, 400, "validation_error", "id:not_allowed"},
+			{"U-21 password_hash", apitest.Fields{"email": "b@example.test",
+				"password_hash": "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA"}, 400, "validation_error", "password_hash:not_allowed"},
+			{"U-21 created_at", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"created_at": "2020-01-01T00:00:00Z"}, 400, "validation_error", "created_at:not_allowed"},
+			{"U-21 updated_at and last_login_at",
+				apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "updated_at": "2020-01-01T00:00:00Z",
+					"last_login_at": "2020-01-01T00:00:00Z"}, 400, "validation_error",
+				"last_login_at:not_allowed updated_at:not_allowed"},
+			{"U-21 is_active", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "is_active": false},
+				400, "validation_error", "is_active:not_allowed"},
+			{"U-21 has_password", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"has_password": true}, 400, "validation_error", "has_password:unknown_field"},
+			{"U-21 phone_number_verified", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"phone_number_verified": true}, 400, "validation_error", "phone_number_verified:not_allowed"},
+			{"U-21 IS_STAFF", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "IS_STAFF": true}, 400,
+				"validation_error", "IS_STAFF:wrong_case"},
+			{"U-21 role", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "role": "admin"}, 400,
+				"validation_error", "role:not_allowed"},
+			{"U-21 __proto__", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword,
+				"__proto__": apitest.Fields{"is_staff": true}}, 400, "validation_error", "__proto__:unknown_field"},
 		})
 	})
 }
@@ -105,7 +127,8 @@ func TestAdminChangesAUser(t *testing.T) {
 		_, admin := s.Admin("root")
 		bob := s.SignUp("bob")
 		s.SignUp("carol")
-		patch := apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + bob.ID, Token: admin.Access, Type: "application/merge-patch+json"}
+		patch := apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + bob.ID, Token: admin.Access,
+			Type: "application/merge-patch+json"}
 		apply := func(s *apitest.Server, body any) (u adminUser) {
 			s.T.Helper()
 			q := patch
@@ -114,7 +137,8 @@ func TestAdminChangesAUser(t *testing.T) {
 			return u
 		}
 		t.Run("what only an admin changes", func(t *testing.T) {
-			u := apply(s.With(t), apitest.Fields{"is_staff": true, "email_verified": true, "roles": []string{"b", "a"}, "name": "Bob", "username": "bob"})
+			u := apply(s.With(t), apitest.Fields{"is_staff": true, "email_verified": true, "roles": []string{"b", "a"},
+				"name": "Bob", "username": "bob"})
 			if !u.IsStaff || !u.EmailVerified || strings.Join(u.Roles, " ") != "a b" || u.Name != "Bob" || u.Username != "bob" {
 				t.Errorf("%+v", u)
 			}
@@ -145,13 +169,15 @@ func TestAdminChangesAUser(t *testing.T) {
 				{"DELETE", "a%3Ab.c_d-e", "z"}, {"DELETE", "never", "z"}, {"DELETE", "z", ""},
 			} {
 				var u adminUser
-				s.Do(apitest.Request{Method: step.method, Path: "/v1/admin/users/" + bob.ID + "/roles/" + step.role, Token: admin.Access}).Want(200, "").JSON(&u)
+				s.Do(apitest.Request{Method: step.method, Path: "/v1/admin/users/" + bob.ID + "/roles/" + step.role,
+					Token: admin.Access}).Want(200, "").JSON(&u)
 				if got := strings.Join(u.Roles, " "); got != step.want {
 					t.Errorf("%s %s: %q", step.method, step.role, got)
 				}
 			}
 			s.Unchanged(func() {
-				res := s.Do(apitest.Request{Method: "PUT", Path: "/v1/admin/users/" + bob.ID + "/roles/Admin", Token: admin.Access}).Want(400, "validation_error")
+				res := s.Do(apitest.Request{Method: "PUT", Path: "/v1/admin/users/" + bob.ID + "/roles/Admin",
+					Token: admin.Access}).Want(400, "validation_error")
 				if res.Faults() != "role:invalid" {
 					t.Error(res.Faults())
 				}
@@ -160,21 +186,27 @@ func TestAdminChangesAUser(t *testing.T) {
 		run(t, s, patch, []refusal{
 			{"no email", apitest.Fields{"email": nil}, 400, "validation_error", "email:required"},
 			{"somebody else's email", apitest.Fields{"email": "Carol@example.test"}, 409, "user_already_exists", "email:taken"},
-			{"flags that are null", apitest.Fields{"is_active": nil, "is_staff": nil, "email_verified": nil}, 400, "validation_error", "is_active:wrong_type is_staff:wrong_type email_verified:wrong_type"},
-			{"a bad role, and all the rest with it", apitest.Fields{"roles": []string{"a b"}, "name": "Eve"}, 400, "validation_error", "roles:invalid"},
+			{"flags that are null", apitest.Fields{"is_active": nil, "is_staff": nil, "email_verified": nil}, 400,
+				"validation_error", "is_active:wrong_type is_staff:wrong_type email_verified:wrong_type"},
+			{"a bad role, and all the rest with it", apitest.Fields{"roles": []string{"a b"}, "name": "Eve"}, 400,
+				"validation_error", "roles:invalid"},
 			{"a list of nothing", apitest.Fields{"roles": []any{nil}}, 400, "validation_error", "*"},
 			{"U-21 password", apitest.Fields{"password": apitest.GoodPassword}, 400, "validation_error", "password:not_allowed"},
 			{"U-21 password_hash", apitest.Fields{"password_hash": "x"}, 400, "validation_error", "password_hash:not_allowed"},
 			{"U-21 sub", apitest.Fields{"sub": "x"}, 400, "validation_error", "sub:not_allowed"},
-			{"U-21 created_at", apitest.Fields{"created_at": "2020-01-01T00:00:00Z"}, 400, "validation_error", "created_at:not_allowed"},
-			{"U-21 phone_number_verified", apitest.Fields{"phone_number_verified": true}, 400, "validation_error", "phone_number_verified:not_allowed"},
+			{"U-21 created_at", apitest.Fields{"created_at": "2020-01-01T00:00:00Z"}, 400, "validation_error",
+				"created_at:not_allowed"},
+			{"U-21 phone_number_verified", apitest.Fields{"phone_number_verified": true}, 400, "validation_error",
+				"phone_number_verified:not_allowed"},
 		})
 		set := apitest.Request{Method: "POST", Path: "/v1/admin/users/" + bob.ID + "/password", Token: admin.Access}
 		run(t, s, set, []refusal{
 			{"no new password", apitest.Fields{}, 400, "validation_error", "new_password:required"},
 			{"a short one", apitest.Fields{"new_password": "short"}, 400, "validation_error", "new_password:too_short"},
-			{"one that is guessed first", apitest.Fields{"new_password": "passwordpassword"}, 400, "validation_error", "new_password:too_common"},
-			{"under its other name", apitest.Fields{"password": apitest.GoodPassword}, 400, "validation_error", "password:not_allowed"},
+			{"one that is guessed first", apitest.Fields{"new_password": "passwordpassword"}, 400, "validation_error",
+				"new_password:too_common"},
+			{"under its other name", apitest.Fields{"password": apitest.GoodPassword}, 400, "validation_error",
+				"password:not_allowed"},
 		})
 		t.Run("calls without a body take an empty object, and nothing else", func(t *testing.T) {
 			s := s.With(t)
@@ -200,9 +232,11 @@ func TestU30DisablingAndDeletingEndEverythingAtOnce(t *testing.T) {
 			login  string // what the right password is told afterwards
 		}{
 			{"disable", apitest.Request{Method: "POST", Path: "/disable"}, 200, "account_disabled"},
-			{"a patch that disables", apitest.Request{Method: "PATCH", Body: apitest.Fields{"is_active": false}}, 200, "account_disabled"},
+			{"a patch that disables", apitest.Request{Method: "PATCH", Body: apitest.Fields{"is_active": false}}, 200,
+				"account_disabled"},
 			{"delete", apitest.Request{Method: "DELETE"}, 204, "invalid_credentials"},
-			{"a new password", apitest.Request{Method: "POST", Path: "/password", Body: apitest.Fields{"new_password": apitest.GoodPassword}}, 204, "invalid_credentials"},
+			{"a new password", apitest.Request{Method: "POST", Path: "/password",
+				Body: apitest.Fields{"new_password": apitest.GoodPassword}}, 204, "invalid_credentials"},
 			{"all sessions", apitest.Request{Method: "DELETE", Path: "/sessions"}, 204, ""},
 		} {
 			t.Run("U-30 "+act.name, func(t *testing.T) {
@@ -211,7 +245,8 @@ func TestU30DisablingAndDeletingEndEverythingAtOnce(t *testing.T) {
 				bystander := s.Login(s.SignUp("bystander-of-" + strings.ReplaceAll(act.name, " ", "-")))
 				sessions := []apitest.Tokens{s.Login(victim), s.Login(victim)}
 				var list struct{ Sessions []any }
-				s.Do(apitest.Request{Path: "/v1/admin/users/" + victim.ID + "/sessions", Token: admin.Access}).Want(200, "").JSON(&list)
+				s.Do(apitest.Request{Path: "/v1/admin/users/" + victim.ID + "/sessions",
+					Token: admin.Access}).Want(200, "").JSON(&list)
 				if len(list.Sessions) != 2 {
 					t.Fatalf("%d sessions", len(list.Sessions))
 				}
@@ -222,9 +257,11 @@ func TestU30DisablingAndDeletingEndEverythingAtOnce(t *testing.T) {
 				for replica := range s.Replicas {
 					for _, tokens := range sessions {
 						s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access, Replica: replica}).Want(401, "token_invalid")
-						s.Do(apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": tokens.Refresh}, Replica: replica}).Want(401, "token_invalid")
+						s.Do(apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": tokens.Refresh},
+							Replica: replica}).Want(401, "token_invalid")
 					}
-					res := s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": victim.Email, "password": victim.Password}, Replica: replica})
+					res := s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+						Body: apitest.Fields{"email": victim.Email, "password": victim.Password}, Replica: replica})
 					if res.Code() != act.login {
 						t.Errorf("login: %d %s", res.Status, res.Body)
 					}
@@ -239,7 +276,8 @@ func TestU30DisablingAndDeletingEndEverythingAtOnce(t *testing.T) {
 			first, second, foreign := s.Login(one), s.Login(one), s.Login(other)
 			path := "/v1/admin/users/" + one.ID + "/sessions/"
 			s.Unchanged(func() {
-				s.Do(apitest.Request{Method: "DELETE", Path: path + foreign.SessionID(), Token: admin.Access}).Want(404, "not_found")
+				s.Do(apitest.Request{Method: "DELETE", Path: path + foreign.SessionID(),
+					Token: admin.Access}).Want(404, "not_found")
 			})
 			s.Do(apitest.Request{Method: "DELETE", Path: path + first.SessionID(), Token: admin.Access}).Want(204, "")
 			s.Do(apitest.Request{Method: "DELETE", Path: path + first.SessionID(), Token: admin.Access}).Want(404, "not_found")
@@ -257,8 +295,10 @@ func TestU22IdsThatAreNone(t *testing.T) {
 		bob := s.SignUp("bob")
 		session := s.Login(bob).SessionID()
 		for _, id := range []string{
-			"AAAAAAAAAAAAAAAAAAAAAA", "..", "../" + bob.ID, "me", "%2e%2e", "%2E%2E%2F" + bob.ID, bob.ID + "%00", "%00", bob.ID + "%20", "%20" + bob.ID,
-			bob.ID[:21], bob.ID + "A", strings.ToLower(bob.ID) + "x", "%ff", "%25", "'", "%27%20OR%20'1'='1", "*", "1", "bob@example.test", "00000000-0000-4000-8000-000000000000",
+			"AAAAAAAAAAAAAAAAAAAAAA", "..", "../" + bob.ID, "me", "%2e%2e", "%2E%2E%2F" + bob.ID, bob.ID + "%00", "%00",
+			bob.ID + "%20", "%20" + bob.ID,
+			bob.ID[:21], bob.ID + "A", strings.ToLower(bob.ID) + "x", "%ff", "%25", "'", "%27%20OR%20'1'='1", "*", "1",
+			"bob@example.test", "00000000-0000-4000-8000-000000000000",
 			fmt.Sprintf("%%%02x%s", bob.ID[0], bob.ID[1:]), root.ID + ";" + bob.ID, strings.Repeat("A", 5000),
 		} {
 			t.Run("U-22 "+id[:min(len(id), 30)], func(t *testing.T) {
@@ -276,7 +316,8 @@ func TestU22IdsThatAreNone(t *testing.T) {
 							q.Body = apitest.Fields{"new_password": apitest.GoodPassword}
 						}
 						res := s.Do(q).Want(404, "not_found")
-						if id != ".." && !strings.Contains(id, "/") && !strings.Contains(string(res.Body), `"detail":"There is nothing here."`) {
+						if id != ".." && !strings.Contains(id, "/") &&
+							!strings.Contains(string(res.Body), `"detail":"There is nothing here."`) {
 							t.Errorf("%s %s: %s", q.Method, q.Path, res.Body)
 						}
 					}
@@ -295,7 +336,8 @@ func TestPagesOfUsersAreStable(t *testing.T) {
 		seen, cursor := map[string]int{}, ""
 		for page := 0; ; page++ {
 			var p userPage
-			s.Do(apitest.Request{Path: "/v1/admin/users?limit=3" + cursor, Token: admin.Access, Replica: page % 2}).Want(200, "").JSON(&p)
+			s.Do(apitest.Request{Path: "/v1/admin/users?limit=3" + cursor, Token: admin.Access,
+				Replica: page % 2}).Want(200, "").JSON(&p)
 			for _, u := range p.Users {
 				seen[u.Email]++
 			}
@@ -337,7 +379,8 @@ func TestCursorsAreMadeHereOnly(t *testing.T) {
 			}
 			return p.Next
 		}
-		cursor, filtered, log := next("/v1/admin/users?limit=1"), next("/v1/admin/users?limit=1&search=example"), next("/v1/admin/audit?limit=1")
+		cursor, filtered, log := next("/v1/admin/users?limit=1"), next("/v1/admin/users?limit=1&search=example"),
+			next("/v1/admin/audit?limit=1")
 		get := func(s *apitest.Server, path, cursor string) *apitest.Response {
 			return s.Do(apitest.Request{Path: path + "&cursor=" + url.QueryEscape(cursor), Token: admin.Access})
 		}
@@ -445,7 +488,8 @@ func TestS04WhatAListIsNotAskedFor(t *testing.T) {
 				if faults == "" {
 					code = "invalid_request"
 				}
-				if res := s.Do(apitest.Request{Path: "/v1/admin/" + path, Token: admin.Access}).Want(400, code); res.Faults() != faults {
+				if res := s.Do(apitest.Request{Path: "/v1/admin/" + path,
+					Token: admin.Access}).Want(400, code); res.Faults() != faults {
 					t.Errorf("%s, want %s", res.Faults(), faults)
 				}
 			})

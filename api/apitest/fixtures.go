@@ -127,3 +127,11 @@ func (s *Server) Allowed(u User, c Client) (*Browser, *Page) {
 	p := b.SignIn(AuthorizePath(c), u).WantPage(200, "consent-approve").Submit("consent-approve", nil)
 	return b, p
 }
+
+// Hashes returns how many passwords were hashed or checked, on all replicas.
+func (s *Server) Hashes() (n uint64) {
+	for _, r := range s.Replicas {
+		n += r.Accounts.Hasher.Stats().Started
+	}
+	return n
+}

@@ -68,23 +68,35 @@ func TestBearer(t *testing.T) {
 		parts := strings.Split(at, ".")
 
 		for _, row := range []struct{ name, token, code string }{
-			{"J-01 alg none, no signature", apitest.Encode(header.With("alg", "none").Text()) + "." + parts[1] + ".", "token_invalid"},
+			{"J-01 alg none, no signature", apitest.Encode(header.With("alg", "none").Text()) + "." + parts[1] + ".",
+				"token_invalid"},
 			{"J-01 alg None", apitest.Encode(header.With("alg", "None").Text()) + "." + parts[1] + ".", "token_invalid"},
-			{"J-01 alg none, the old signature", apitest.Encode(header.With("alg", "none").Text()) + "." + parts[1] + "." + signature, "token_invalid"},
-			{"J-03 HS256 with the PEM of the public key", hmacked(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), header.With("alg", "HS256").Text()), "token_invalid"},
+			{"J-01 alg none, the old signature",
+				apitest.Encode(header.With("alg", "none").Text()) + "." + parts[1] + "." + signature, "token_invalid"},
+			{"J-03 HS256 with the PEM of the public key",
+				hmacked(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), header.With("alg", "HS256").Text()),
+				"token_invalid"},
 			{"J-03 HS256 with its DER", hmacked(der, header.With("alg", "HS256").Text()), "token_invalid"},
 			{"J-03 HS256 with its JWK", hmacked(jwk, header.With("alg", "HS256").Text()), "token_invalid"},
 			{"J-03 HS256 with its modulus", hmacked(public.N.Bytes(), header.With("alg", "HS256").Text()), "token_invalid"},
 			{"J-03 HS256 with nothing", hmacked(nil, header.With("alg", "HS256").Text()), "token_invalid"},
 			{"J-06 the kid of EdDSA, signed RS256", headed(header.With("kid", edKid)), "token_invalid"},
-			{"J-06 the kid of EdDSA and its alg, signed RS256", headed(header.With("kid", edKid).With("alg", "EdDSA")), "token_invalid"},
-			{"J-06 the kid of RS256, signed EdDSA", apitest.Sign(edKey, header.With("alg", "EdDSA").Text(), claims.Text()), "token_invalid"},
+			{"J-06 the kid of EdDSA and its alg, signed RS256", headed(header.With("kid", edKid).With("alg", "EdDSA")),
+				"token_invalid"},
+			{"J-06 the kid of RS256, signed EdDSA", apitest.Sign(edKey, header.With("alg", "EdDSA").Text(), claims.Text()),
+				"token_invalid"},
 			{"J-06 PS256 said of the RS256 key", headed(header.With("alg", "PS256")), "token_invalid"},
-			{"J-07 a key in the header, no kid", apitest.Sign(attacker, `{"alg":"EdDSA","typ":"at+jwt","jwk":`+attackerJWK+`}`, claims.Text()), "token_invalid"},
-			{"J-07 a key in the header, a genuine kid", apitest.Sign(attacker, `{"alg":"EdDSA","typ":"at+jwt","kid":"`+edKid+`","jwk":`+attackerJWK+`}`, claims.Text()), "token_invalid"},
-			{"J-07 a key elsewhere", apitest.Sign(attacker, `{"alg":"EdDSA","typ":"at+jwt","kid":"`+edKid+`","jku":"https://evil.test/jwks.json"}`, claims.Text()), "token_invalid"},
+			{"J-07 a key in the header, no kid",
+				apitest.Sign(attacker, `{"alg":"EdDSA","typ":"at+jwt","jwk":`+attackerJWK+`}`, claims.Text()), "token_invalid"},
+			{"J-07 a key in the header, a genuine kid",
+				apitest.Sign(attacker, `{"alg":"EdDSA","typ":"at+jwt","kid":"`+edKid+`","jwk":`+attackerJWK+`}`, claims.Text()),
+				"token_invalid"},
+			{"J-07 a key elsewhere", apitest.Sign(attacker,
+				`{"alg":"EdDSA","typ":"at+jwt","kid":"`+edKid+`","jku":"https://evil.test/jwks.json"}`, claims.Text()),
+				"token_invalid"},
 			{"J-07 crit", headed(header.With("crit", []string{"exp"})), "token_invalid"},
-			{"J-09 kid ../../dev/null", hmacked(nil, header.With("alg", "HS256").With("kid", "../../../../dev/null").Text()), "token_invalid"},
+			{"J-09 kid ../../dev/null", hmacked(nil, header.With("alg", "HS256").With("kid", "../../../../dev/null").Text()),
+				"token_invalid"},
 			{"J-09 kid /proc/self/environ", headed(header.With("kid", "/proc/self/environ")), "token_invalid"},
 			{"J-09 kid keys/../../etc/passwd", headed(header.With("kid", "keys/../../etc/passwd")), "token_invalid"},
 			{"J-10 kid ' OR '1'='1", headed(header.With("kid", "' OR '1'='1")), "token_invalid"},
@@ -92,7 +104,8 @@ func TestBearer(t *testing.T) {
 			{"J-10 kid %", headed(header.With("kid", "%")), "token_invalid"},
 			{"J-10 kid of 64 KiB", headed(header.With("kid", strings.Repeat("k", 64<<10))), "token_invalid"},
 			{"J-10 kid a number", headed(header.With("kid", 1)), "token_invalid"},
-			{"J-10 kid null", apitest.Sign(key, strings.Replace(header.Text(), `"`+kid+`"`, "null", 1), claims.Text()), "token_invalid"},
+			{"J-10 kid null", apitest.Sign(key, strings.Replace(header.Text(), `"`+kid+`"`, "null", 1), claims.Text()),
+				"token_invalid"},
 			{"J-10 kid an array", headed(header.With("kid", []string{kid})), "token_invalid"},
 			{"J-10 no kid", headed(header.With("kid", nil)), "token_invalid"},
 			{"J-13 the ID token", tokens.ID, "token_invalid"},
@@ -117,27 +130,36 @@ func TestBearer(t *testing.T) {
 			{"J-19 exp 2^63", member("exp", "9223372036854775808"), "token_invalid"},
 			{"J-19 exp NaN", member("exp", "NaN"), "token_invalid"},
 			{"J-21 sub twice", raw(strings.Replace(claims.Text(), "{", `{"sub":"`+bob.ID+`",`, 1)), "token_invalid"},
-			{"J-21 alg twice", apitest.Sign(key, strings.Replace(header.Text(), "{", `{"alg":"none",`, 1), claims.Text()), "token_invalid"},
-			{"J-22 ALG none besides", apitest.Sign(key, strings.Replace(header.Text(), "{", `{"ALG":"none",`, 1), claims.Text()), "token_invalid"},
+			{"J-21 alg twice", apitest.Sign(key, strings.Replace(header.Text(), "{", `{"alg":"none",`, 1), claims.Text()),
+				"token_invalid"},
+			{"J-22 ALG none besides", apitest.Sign(key, strings.Replace(header.Text(), "{", `{"ALG":"none",`, 1), claims.Text()),
+				"token_invalid"},
 			{"J-22 AUD in the place of aud", raw(strings.Replace(claims.Text(), `"aud"`, `"AUD"`, 1)), "token_invalid"},
-			{"J-22 AUD besides aud", raw(strings.Replace(claims.With("aud", "x").Text(), "{", `{"AUD":"`+apitest.IssuerURL+`",`, 1)), "token_invalid"},
+			{"J-22 AUD besides aud", raw(strings.Replace(claims.With("aud", "x").Text(), "{", `{"AUD":"`+apitest.IssuerURL+`",`,
+				1)), "token_invalid"},
 			{"J-24 a fourth segment", at + ".x", "token_invalid"},
 			{"J-24 something after a space", at + " x", "token_invalid"},
 			{"J-24 a tab before", "\t" + at, "token_invalid"},
 			{"J-24 two segments", parts[0] + "." + parts[1], "token_invalid"},
 			{"J-24 five segments", at + ".x.y", "token_invalid"},
 			{"J-24 the flattened JSON", apitest.Flattened(at), "token_invalid"},
-			{"J-24 the general JSON", apitest.Fields{"payload": parts[1], "signatures": []apitest.Fields{{"protected": parts[0], "signature": parts[2]}}}.Text(), "token_invalid"},
+			{"J-24 the general JSON", apitest.Fields{"payload": parts[1],
+				"signatures": []apitest.Fields{{"protected": parts[0], "signature": parts[2]}}}.Text(), "token_invalid"},
 			{"J-24 ..", "..", "token_invalid"},
 			{"J-24 100 KiB of dots", strings.Repeat(".", 100<<10), "token_invalid"},
 			{"J-24 a non-canonical ending", apitest.FlipLastBit(at), "token_invalid"},
 			{"J-24 padding", at + "=", "token_invalid"},
 			{"J-24 no signature", unsigned, "token_invalid"},
-			{"J-27 JWE PBES2 with a huge count", jwe(apitest.Fields{"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2147483647, "p2s": "AAAAAAAAAAA"}), "token_invalid"},
+			{"J-27 JWE PBES2 with a huge count",
+				jwe(apitest.Fields{"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2147483647, "p2s": "AAAAAAAAAAA"}),
+				"token_invalid"},
 			{"J-28 JWE compressed", jwe(apitest.Fields{"alg": "dir", "enc": "A256GCM", "zip": "DEF"}), "token_invalid"},
-			{"J-31 ES256 with r=0, s=0", apitest.Encode(header.With("alg", "ES256").Text()) + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), "token_invalid"},
+			{"J-31 ES256 with r=0, s=0", apitest.Encode(header.With("alg",
+				"ES256").Text()) + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), "token_invalid"},
 			{"J-31 ES256 in DER", derSigned(p256, header.With("alg", "ES256").Text(), claims.Text()), "token_invalid"},
-			{"J-31 Ed25519, S not reduced", edMalleable(edKey.(ed25519.PrivateKey), header.With("alg", "EdDSA").With("kid", edKid).Text(), claims.Text()), "token_invalid"},
+			{"J-31 Ed25519, S not reduced",
+				edMalleable(edKey.(ed25519.PrivateKey), header.With("alg", "EdDSA").With("kid", edKid).Text(), claims.Text()),
+				"token_invalid"},
 			{"U-24 another audience", genuine(claims.With("aud", "https://api.test")), "token_invalid"},
 			{"U-24 no audience", genuine(claims.With("aud", nil)), "token_invalid"},
 			{"another user's subject", genuine(claims.With("sub", bob.ID)), "token_invalid"},
@@ -152,28 +174,32 @@ func TestBearer(t *testing.T) {
 				s.Unchanged(func() {
 					status := map[string]int{"": 200, "token_invalid": 401, "token_expired": 401}[row.code]
 					res := s.Do(apitest.Request{Path: "/v1/profile", Token: row.token}).Want(status, row.code)
-					if got := res.Header.Get("WWW-Authenticate"); row.code != "" && !strings.HasPrefix(got, `Bearer error="invalid_token", `) {
+					if got := res.Header.Get("WWW-Authenticate"); row.code != "" &&
+						!strings.HasPrefix(got, `Bearer error="invalid_token", `) {
 						t.Errorf("challenge %q", got)
 					}
 				})
 			})
 		}
 		t.Run("no user behind the token: 403", func(t *testing.T) {
-			s.With(t).Do(apitest.Request{Path: "/v1/profile", Token: genuine(claims.With("sid", nil))}).Want(403, "insufficient_scope")
+			s.With(t).Do(apitest.Request{Path: "/v1/profile",
+				Token: genuine(claims.With("sid", nil))}).Want(403, "insufficient_scope")
 		})
 		t.Run("J-12 one bit of the signature flipped, here and there", func(t *testing.T) {
 			s := s.With(t)
 			for i := 0; i < len(must(base64.RawURLEncoding.DecodeString(signature))); i += 3 {
 				b := must(base64.RawURLEncoding.DecodeString(signature))
 				b[i] ^= 1 << (i % 8)
-				s.Do(apitest.Request{Path: "/v1/profile", Token: unsigned + base64.RawURLEncoding.EncodeToString(b)}).Want(401, "token_invalid")
+				s.Do(apitest.Request{Path: "/v1/profile",
+					Token: unsigned + base64.RawURLEncoding.EncodeToString(b)}).Want(401, "token_invalid")
 			}
 		})
 	})
 }
 
 func jwe(header apitest.Fields) string {
-	return apitest.Encode(header.Text()) + ".AAAA.AAAAAAAAAAAAAAAA." + strings.Repeat("A", 4000) + ".AAAAAAAAAAAAAAAAAAAAAA"
+	return apitest.Encode(header.Text()) + ".AAAA.AAAAAAAAAAAAAAAA." + strings.Repeat("A",
+		4000) + ".AAAAAAAAAAAAAAAAAAAAAA"
 }
 
 func derSigned(key *ecdsa.PrivateKey, header, payload string) string {
@@ -187,7 +213,8 @@ func edMalleable(key ed25519.PrivateKey, header, payload string) string {
 	token := apitest.Sign(key, header, payload)
 	i := strings.LastIndexByte(token, '.') + 1
 	sig := must(base64.RawURLEncoding.DecodeString(token[i:]))
-	order := [32]byte{0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 31: 0x10}
+	order := [32]byte{0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+		31: 0x10}
 	carry := 0
 	for n := range 32 {
 		sum := int(sig[32+n]) + int(order[n]) + carry
@@ -237,17 +264,27 @@ func TestJ34WaysOfSendingAToken(t *testing.T) {
 		{name: "bearer in upper case", header: http.Header{"Authorization": {"BEARER " + token}}, status: 200},
 		{name: "two spaces", header: http.Header{"Authorization": {"Bearer  " + token}}, status: 200},
 		{name: "five spaces", header: http.Header{"Authorization": {"bearer     " + token}}, status: 200},
-		{name: "a space and a tab", header: http.Header{"Authorization": {"Bearer \t" + token}}, status: 401, code: "token_invalid"},
+		{name: "a space and a tab", header: http.Header{"Authorization": {"Bearer \t" + token}}, status: 401,
+			code: "token_invalid"},
 		{name: "a tab", header: http.Header{"Authorization": {"Bearer\t" + token}}, status: 401, code: "missing_token"},
-		{name: "two Authorization headers", header: http.Header{"Authorization": {"Bearer " + token, "Bearer " + token}}, status: 400, code: "invalid_request"},
-		{name: "two Authorization headers of two schemes", header: http.Header{"Authorization": {"Basic eDp5", "Bearer " + token}}, status: 400, code: "invalid_request"},
-		{name: "two tokens in one header", header: http.Header{"Authorization": {"Bearer " + token + ", Bearer " + token}}, status: 401, code: "token_invalid"},
+		{name: "two Authorization headers", header: http.Header{"Authorization": {"Bearer " + token, "Bearer " + token}},
+			status: 400, code: "invalid_request"},
+		{name: "two Authorization headers of two schemes",
+			header: http.Header{"Authorization": {"Basic eDp5", "Bearer " + token}}, status: 400, code: "invalid_request"},
+		{name: "two tokens in one header", header: http.Header{"Authorization": {"Bearer " + token + ", Bearer " + token}},
+			status: 401, code: "token_invalid"},
 		{name: "in the query", path: "/v1/profile?access_token=" + token, status: 401, code: "missing_token"},
-		{name: "in the query and the header", path: "/v1/profile?access_token=x", header: http.Header{"Authorization": {"Bearer " + token}}, status: 200},
-		{name: "in the form body of a GET", body: form, media: "application/x-www-form-urlencoded", status: 401, code: "missing_token"},
-		{name: "in header and form body of a GET", header: http.Header{"Authorization": {"Bearer " + token}}, body: form, media: "application/x-www-form-urlencoded", status: 400, code: "invalid_request"},
-		{name: "in header and form body of a POST", method: "POST", path: "/v1/logout", header: http.Header{"Authorization": {"Bearer " + token}}, body: form, media: "application/x-www-form-urlencoded", status: 400, code: "invalid_request"},
-		{name: "in the form body of a POST", method: "POST", path: "/v1/logout", body: form, media: "application/x-www-form-urlencoded", status: 401, code: "missing_token"},
+		{name: "in the query and the header", path: "/v1/profile?access_token=x",
+			header: http.Header{"Authorization": {"Bearer " + token}}, status: 200},
+		{name: "in the form body of a GET", body: form, media: "application/x-www-form-urlencoded", status: 401,
+			code: "missing_token"},
+		{name: "in header and form body of a GET", header: http.Header{"Authorization": {"Bearer " + token}}, body: form,
+			media: "application/x-www-form-urlencoded", status: 400, code: "invalid_request"},
+		{name: "in header and form body of a POST", method: "POST", path: "/v1/logout",
+			header: http.Header{"Authorization": {"Bearer " + token}}, body: form, media: "application/x-www-form-urlencoded",
+			status: 400, code: "invalid_request"},
+		{name: "in the form body of a POST", method: "POST", path: "/v1/logout", body: form,
+			media: "application/x-www-form-urlencoded", status: 401, code: "missing_token"},
 		{name: "no token", status: 401, code: "missing_token"},
 		{name: "Basic", header: http.Header{"Authorization": {"Basic eDp5"}}, status: 401, code: "missing_token"},
 		{name: "DPoP", header: http.Header{"Authorization": {"DPoP " + token}}, status: 401, code: "missing_token"},
@@ -262,8 +299,10 @@ func TestJ34WaysOfSendingAToken(t *testing.T) {
 				path = "/v1/profile"
 			}
 			s.Unchanged(func() {
-				res := s.Do(apitest.Request{Method: row.method, Path: path, Header: row.header, Body: row.body, Type: row.media}).Want(row.status, row.code)
-				want := map[string]string{"missing_token": `Bearer realm=`, "token_invalid": `Bearer error="invalid_token"`, "invalid_request": `Bearer error="invalid_request"`}[row.code]
+				res := s.Do(apitest.Request{Method: row.method, Path: path, Header: row.header, Body: row.body,
+					Type: row.media}).Want(row.status, row.code)
+				want := map[string]string{"missing_token": `Bearer realm=`, "token_invalid": `Bearer error="invalid_token"`,
+					"invalid_request": `Bearer error="invalid_request"`}[row.code]
 				if got := res.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
 					t.Errorf("challenge %q, want %q…", got, want)
 				}

@@ -38,19 +38,22 @@ func TestNameIsComposedWhileNoneIsSet(t *testing.T) {
 				s := s.With(t)
 				b := b.With(s)
 				var profile, fromAdmin apitest.Fields
-				s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: own.Access, Body: row.patch}).Want(http.StatusOK, "").JSON(&profile)
+				s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: own.Access,
+					Body: row.patch}).Want(http.StatusOK, "").JSON(&profile)
 				if profile["name"] != row.want {
 					t.Errorf("the answer to the edit says %v, want %v", profile["name"], row.want)
 				}
 				profile = nil
 				s.Do(apitest.Request{Path: "/v1/profile", Token: own.Access}).Want(http.StatusOK, "").JSON(&profile)
-				s.Do(apitest.Request{Path: "/v1/admin/users/" + alice.ID, Token: admin.Access}).Want(http.StatusOK, "").JSON(&fromAdmin)
+				s.Do(apitest.Request{Path: "/v1/admin/users/" + alice.ID,
+					Token: admin.Access}).Want(http.StatusOK, "").JSON(&fromAdmin)
 				tokens := logIn(s, b, c, set("prompt", "consent"))
 				asked := logIn(s, b, plain, set("prompt", "consent", "scope", "openid"), named)
 				for where, got := range map[string]any{
 					"/v1/profile": profile["name"], "/v1/admin/users": fromAdmin["name"], "userinfo": userinfoOf(s, tokens)["name"],
-					"the ID token": apitest.Claims(tokens.ID)["name"], "a claim of the ID token that was asked for": apitest.Claims(asked.ID)["name"],
-					"a claim of userinfo that was asked for": userinfoOf(s, asked)["name"],
+					"the ID token": apitest.Claims(tokens.ID)["name"],
+					"a claim of the ID token that was asked for": apitest.Claims(asked.ID)["name"],
+					"a claim of userinfo that was asked for":     userinfoOf(s, asked)["name"],
 				} {
 					if got != row.want {
 						t.Errorf("%s says %v, want %v", where, got, row.want)
@@ -69,7 +72,8 @@ func TestIDTokenClaimsOfAClient(t *testing.T) {
 		alice := s.SignUp("alice")
 		s.Give(alice, "editor")
 		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: s.Login(alice).Access,
-			Body: apitest.Fields{"given_name": "Ada", "family_name": "L", "username": "ada", "current_password": alice.Password, "phone_number": "+493012345"}}).Want(http.StatusOK, "")
+			Body: apitest.Fields{"given_name": "Ada", "family_name": "L", "username": "ada", "current_password": alice.Password,
+				"phone_number": "+493012345"}}).Want(http.StatusOK, "")
 		about := []string{"name", "preferred_username", "given_name", "email", "email_verified", "phone_number", "team"}
 		told := func(token string) (out []string) {
 			for _, name := range about {
@@ -94,7 +98,8 @@ func TestIDTokenClaimsOfAClient(t *testing.T) {
 		}
 		do := s.AdminOf(admin.Access)
 		var made userstore.ClientDocument
-		body := apitest.Fields{"client_id": "kube", "client_name": "Kube", "redirect_uris": []string{"https://kube.test/cb"}, "grant_types": []string{"authorization_code", "refresh_token"}}
+		body := apitest.Fields{"client_id": "kube", "client_name": "Kube", "redirect_uris": []string{"https://kube.test/cb"},
+			"grant_types": []string{"authorization_code", "refresh_token"}}
 		do("POST", "", body).Want(http.StatusCreated, "").JSON(&made)
 		c := apitest.Client{Secret: s.Secret(made.ClientSecret)}
 		var err error
@@ -112,7 +117,8 @@ func TestIDTokenClaimsOfAClient(t *testing.T) {
 		s.Clock.Move(2 * time.Second) // the client is cached so long
 		on := logIn(s, b, c, set("scope", "openid profile email groups"))
 		wants("on", on.ID, "name", "preferred_username", "given_name", "email", "email_verified", "team")
-		if id := apitest.Claims(on.ID); id["name"] != "Ada L" || id["email"] != alice.Email || id["email_verified"] != false || id["sub"] != alice.ID || id["aud"] != "kube" || id["nonce"] != "the nonce" {
+		if id := apitest.Claims(on.ID); id["name"] != "Ada L" || id["email"] != alice.Email ||
+			id["email_verified"] != false || id["sub"] != alice.ID || id["aud"] != "kube" || id["nonce"] != "the nonce" {
 			t.Errorf("the ID token says %v", id)
 		}
 		wants("without scopes of claims", logIn(s, b, c, set("scope", "openid")).ID)

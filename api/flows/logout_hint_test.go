@@ -16,8 +16,9 @@ func TestALogoutHintSpeaksForItsOwnSession(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		c := leaving(s, "web")
-		plain := s.Register(userstore.Client{ID: "plain", Name: "plain", GrantTypes: []string{userstore.GrantAuthorizationCode}, ClientMetadata: userstore.ClientMetadata{
-			RedirectURIs: []string{"https://plain.test/cb"}, PostLogoutRedirectURIs: []string{"https://plain.test/bye"}}})
+		plain := s.Register(userstore.Client{ID: "plain", Name: "plain",
+			GrantTypes: []string{userstore.GrantAuthorizationCode}, ClientMetadata: userstore.ClientMetadata{
+				RedirectURIs: []string{"https://plain.test/cb"}, PostLogoutRedirectURIs: []string{"https://plain.test/bye"}}})
 		const bye, plainBye = "https://web.test/bye", "https://plain.test/bye"
 		silently := func(b *apitest.Browser, c apitest.Client) apitest.Tokens {
 			return logIn(s, b, c, set("scope", "openid"))
@@ -62,7 +63,8 @@ func TestALogoutHintSpeaksForItsOwnSession(t *testing.T) {
 
 		// Who proves the password again goes on with the session.
 		again := silently(here, c)
-		here.Open(authorizePath(c, set("prompt", "login"))).Submit("login-submit", map[string]string{"email": alice.Email, "password": alice.Password})
+		here.Open(authorizePath(c, set("prompt", "login"))).Submit("login-submit",
+			map[string]string{"email": alice.Email, "password": alice.Password})
 		goes("a hint from before the password was proved again", here, again.ID, bye)
 
 		// A grant that was ended by itself leaves the session, and its hint speaks for it still.
@@ -72,7 +74,9 @@ func TestALogoutHintSpeaksForItsOwnSession(t *testing.T) {
 		goes("the hint of a grant that its client revoked", here, ended.ID, bye)
 
 		// The JSON login has no browser session to speak for.
-		s.Register(userstore.Client{ID: "app", AuthMethod: userstore.AuthNone, FirstParty: true, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://app.test/cb"}, PostLogoutRedirectURIs: []string{bye}}})
+		s.Register(userstore.Client{ID: "app", AuthMethod: userstore.AuthNone, FirstParty: true,
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://app.test/cb"},
+				PostLogoutRedirectURIs: []string{bye}}})
 		here.SignIn("/login", alice)
 		asks("the hint of a JSON login", here, s.Login(alice, apitest.Fields{"client_id": "app", "scope": "openid"}).ID)
 	})
@@ -94,19 +98,24 @@ func TestALogoutHintOfAnOlderVersion(t *testing.T) {
 		}
 		old := view.Grant
 		old.ID, old.SessionID = userstore.GrantID{1}, "an-old-session-id-00000"
-		if err := s.DB.StartGrant(t.Context(), userstore.StartGrant{Grant: old, PasswordHash: user.PasswordHash}); err != nil {
+		if err := s.DB.StartGrant(t.Context(),
+			userstore.StartGrant{Grant: old, PasswordHash: user.PasswordHash}); err != nil {
 			t.Fatal(err)
 		}
 		kid, key := s.Key("RS256")
 		hint := func(sid any) string {
-			return apitest.Sign(key, apitest.Fields{"alg": "RS256", "kid": kid, "typ": "JWT"}.Text(), apitest.Claims(tokens.ID).With("sid", sid).Text())
+			return apitest.Sign(key, apitest.Fields{"alg": "RS256", "kid": kid, "typ": "JWT"}.Text(),
+				apitest.Claims(tokens.ID).With("sid", sid).Text())
 		}
-		for _, sid := range []any{"", nil, "nosuch", strings.Repeat("A", 22), strings.Repeat("A", 44), "an-old-session-id-00001"} {
-			if p := here.Open(logoutPath("id_token_hint", hint(sid), "post_logout_redirect_uri", "https://web.test/bye")); !p.Has("logout-confirm") {
+		for _, sid := range []any{"", nil, "nosuch", strings.Repeat("A", 22), strings.Repeat("A", 44),
+			"an-old-session-id-00001"} {
+			if p := here.Open(logoutPath("id_token_hint", hint(sid), "post_logout_redirect_uri",
+				"https://web.test/bye")); !p.Has("logout-confirm") {
 				t.Errorf("sid %v signed out without a question: to %q", sid, p.To)
 			}
 		}
-		if p := here.Open(logoutPath("id_token_hint", hint(old.SessionID), "post_logout_redirect_uri", "https://web.test/bye")); p.To != "https://web.test/bye" {
+		if p := here.Open(logoutPath("id_token_hint", hint(old.SessionID), "post_logout_redirect_uri",
+			"https://web.test/bye")); p.To != "https://web.test/bye" {
 			t.Errorf("to %q", p.To)
 		}
 	})
@@ -117,7 +126,8 @@ func TestTheSignedOutPageSaysWhyNobodyIsSentBack(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, c := s.SignUp("alice"), leaving(s, "web")
 		leaving(s, "other")
-		const registered, proved = "the address that it asked for is not one that it is registered with", "the request did not prove which app it came from"
+		const registered, proved = "the address that it asked for is not one that it is registered with",
+			"the request did not prove which app it came from"
 		for _, row := range []struct {
 			name string
 			path func(id string) string

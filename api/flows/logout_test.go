@@ -13,7 +13,8 @@ import (
 // leaving is a client that a logout may lead back to.
 func leaving(s *apitest.Server, id string) apitest.Client {
 	return s.Register(userstore.Client{ID: id, Name: id, ClientMetadata: userstore.ClientMetadata{
-		RedirectURIs: []string{"https://" + id + ".test/cb"}, PostLogoutRedirectURIs: []string{"https://" + id + ".test/bye", "https://" + id + ".test/bye?x=1"},
+		RedirectURIs:           []string{"https://" + id + ".test/cb"},
+		PostLogoutRedirectURIs: []string{"https://" + id + ".test/bye", "https://" + id + ".test/bye?x=1"},
 	}})
 }
 
@@ -32,7 +33,8 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 		gone := s.SignedIn(alice)
 		ended := logIn(s, gone, c).ID
 		gone.Open("/logout").Submit("logout-confirm", nil)
-		known := map[string]bool{"somebody else's hint": true, "another session's hint, of the same user": true, "an ended session's hint, of the same user": true}
+		known := map[string]bool{"somebody else's hint": true, "another session's hint, of the same user": true,
+			"an ended session's hint, of the same user": true}
 		const bye = "https://web.test/bye"
 
 		for _, row := range []struct {
@@ -43,14 +45,18 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 			{"a good hint", func(id, _ string) string {
 				return logoutPath("id_token_hint", id, "post_logout_redirect_uri", bye, "state", "a b&c")
 			}, bye + "?state=a+b%26c"},
-			{"without a state", func(id, _ string) string { return logoutPath("id_token_hint", id, "post_logout_redirect_uri", bye) }, bye},
+			{"without a state", func(id, _ string) string {
+				return logoutPath("id_token_hint", id, "post_logout_redirect_uri",
+					bye)
+			}, bye},
 			{"with the client's id", func(id, _ string) string {
 				return logoutPath("id_token_hint", id, "client_id", "web", "post_logout_redirect_uri", bye)
 			}, bye},
 			{"to an address with a query", func(id, _ string) string {
 				return logoutPath("id_token_hint", id, "post_logout_redirect_uri", bye+"?x=1", "state", "s")
 			}, bye + "?x=1&state=s"},
-			{"a good hint and no address", func(id, _ string) string { return logoutPath("id_token_hint", id, "state", "s") }, "/logout"},
+			{"a good hint and no address", func(id, _ string) string { return logoutPath("id_token_hint", id, "state", "s") },
+				"/logout"},
 			{"A-39 a good hint and an address that nobody registered", func(id, _ string) string {
 				return logoutPath("id_token_hint", id, "post_logout_redirect_uri", "https://evil.test")
 			}, "/logout"},
@@ -67,7 +73,8 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 				return logoutPath("id_token_hint", id, "post_logout_redirect_uri", "https://other.test/bye")
 			}, "/logout"},
 
-			{"A-39 no hint", func(_, _ string) string { return logoutPath("post_logout_redirect_uri", bye, "client_id", "web") }, ""},
+			{"A-39 no hint", func(_, _ string) string { return logoutPath("post_logout_redirect_uri", bye, "client_id", "web") },
+				""},
 			{"nothing at all", func(_, _ string) string { return "/oauth2/logout" }, ""},
 			{"only a state", func(_, _ string) string { return logoutPath("state", "s") }, ""},
 			{"A-39 a modified hint", func(id, _ string) string {
@@ -75,7 +82,8 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 			}, ""},
 			{"a hint without a signature", func(id, _ string) string {
 				parts := strings.Split(id, ".")
-				return logoutPath("id_token_hint", apitest.Encode(`{"alg":"none","typ":"JWT"}`)+"."+parts[1]+".", "post_logout_redirect_uri", bye)
+				return logoutPath("id_token_hint", apitest.Encode(`{"alg":"none","typ":"JWT"}`)+"."+parts[1]+".",
+					"post_logout_redirect_uri", bye)
 			}, ""},
 			{"J-16 an access token", func(_, access string) string {
 				return logoutPath("id_token_hint", access, "post_logout_redirect_uri", bye)
@@ -84,9 +92,13 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 				return logoutPath("id_token_hint", id, "client_id", "other", "post_logout_redirect_uri", bye)
 			}, ""},
 			{"two addresses", func(id, _ string) string {
-				return logoutPath("id_token_hint", id, "post_logout_redirect_uri", bye) + "&post_logout_redirect_uri=https%3A%2F%2Fevil.test"
+				return logoutPath("id_token_hint", id, "post_logout_redirect_uri",
+					bye) + "&post_logout_redirect_uri=https%3A%2F%2Fevil.test"
 			}, ""},
-			{"somebody else's hint", func(_, _ string) string { return logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", bye) }, ""},
+			{"somebody else's hint", func(_,
+				_ string) string {
+				return logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", bye)
+			}, ""},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				for _, method := range []string{http.MethodGet, http.MethodPost} {
@@ -148,7 +160,8 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 			s := s.With(t)
 			for path, to := range map[string]string{
 				"/oauth2/logout": "", "/logout": "",
-				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", bye, "state", "s"):                       bye + "?state=s",
+				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", bye, "state",
+					"s"): bye + "?state=s",
 				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", "https://evil.test"):                     "",
 				logoutPath("post_logout_redirect_uri", bye):                                                            "",
 				logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", other.PostLogoutRedirectURIs[0]):         "",
@@ -165,7 +178,8 @@ func TestLogoutThatAClientBegins(t *testing.T) {
 			b := s.SignedIn(alice)
 			without := http.Header{"Cookie": nil} // SameSite=Lax
 			b.Send(apitest.Request{Path: logoutPath("id_token_hint", bobs, "post_logout_redirect_uri", bye), Header: without})
-			b.Send(apitest.Request{Method: "POST", Path: "/oauth2/logout", Body: "id_token_hint=" + bobs, Type: "application/x-www-form-urlencoded", Header: without})
+			b.Send(apitest.Request{Method: "POST", Path: "/oauth2/logout", Body: "id_token_hint=" + bobs,
+				Type: "application/x-www-form-urlencoded", Header: without})
 			s.Do(apitest.Request{Path: "/oauth2/logout"})
 			if p := b.Open("/login"); p.Has("login-submit") {
 				t.Error("logged out")

@@ -17,23 +17,25 @@ import (
 var misleading = http.Header{
 	"X-Forwarded-Host": {"evil.test"}, "X-Forwarded-Server": {"evil.test"}, "X-Forwarded-Proto": {"http"},
 	"X-Forwarded-Port": {"666"}, "X-Forwarded-Prefix": {"/evil"}, "X-Forwarded-For": {"203.0.113.9"},
-	"Forwarded": {"for=203.0.113.9;host=evil.test;proto=http"}, "X-Host": {"evil.test"}, "X-Original-Host": {"evil.test"},
+	"Forwarded": {
+		"for=203.0.113.9;host=evil.test;proto=http",
+	}, "X-Host": {"evil.test"}, "X-Original-Host": {"evil.test"},
 	"X-Http-Host-Override": {"evil.test"}, "X-Original-Url": {"/evil"}, "X-Rewrite-Url": {"/evil"},
 	"Referer": {"https://evil.test/"}, "X-Real-Ip": {"203.0.113.9"},
 }
 
 var anyURL = regexp.MustCompile(`https?://[^\s"'<>]+`)
 
-// P-12: whatever causes a message, and whatever Host and forwarding headers say, also those of a proxy
-// that is believed: its links lead to the issuer.
+// P-12: whatever causes a message, and whatever Host and forwarding headers say, also those of a
+// proxy that is believed: its links lead to the issuer.
 func TestP12LinksOfMessagesLeadToTheIssuer(t *testing.T) {
 	for _, issuer := range []string{"https://id.test", "https://id.test/p"} {
 		apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 			prefix := strings.TrimPrefix(issuer, "https://id.test")
 			_, admin := s.Admin("root")
 			s.Letters()
-			// do sends a request with every misleading header. The pages are asked for under the issuer's
-			// host, or they would be another origin.
+			// do sends a request with every misleading header. The pages are asked for under the
+			// issuer's host, or they would be another origin.
 			do := func(q apitest.Request) *apitest.Response {
 				h := misleading.Clone()
 				for name, values := range q.Header {
@@ -57,7 +59,8 @@ func TestP12LinksOfMessagesLeadToTheIssuer(t *testing.T) {
 			fresh := func() string { who++; return fmt.Sprintf("user%d@example.test", who) }
 			known := func() string {
 				email := fresh()
-				s.Do(apitest.Request{Method: "POST", Path: prefix + "/v1/signup", Body: apitest.Fields{"email": email, "password": password}}).Want(201, "")
+				s.Do(apitest.Request{Method: "POST", Path: prefix + "/v1/signup", Body: apitest.Fields{"email": email, "password": password}}).
+					Want(201, "")
 				s.Letters()
 				s.Advance(2 * time.Minute)
 				return email
@@ -116,7 +119,8 @@ func TestP12LinksOfMessagesLeadToTheIssuer(t *testing.T) {
 
 func leadsToTheIssuer(t *testing.T, l mail.Letter, issuer, path string) {
 	t.Helper()
-	if strings.Contains(l.Text+l.HTML+l.ID.String()+l.Subject.String(), "evil") || strings.Contains(l.Text+l.HTML, "203.0.113") {
+	if strings.Contains(l.Text+l.HTML+l.ID.String()+l.Subject.String(), "evil") ||
+		strings.Contains(l.Text+l.HTML, "203.0.113") {
 		t.Errorf("P-12 a header reached the letter:\n%s", l.Text)
 	}
 	for part, text := range map[string]string{"text": l.Text, "HTML": l.HTML} {
@@ -136,9 +140,9 @@ func leadsToTheIssuer(t *testing.T, l mail.Letter, issuer, path string) {
 	}
 }
 
-// U-28: no Referer carries a token. The links of all kinds of messages answer with a redirect that has
-// no-referrer, and no address or page that follows holds the token, also where the link is refused. No
-// log holds it: apitest looks.
+// U-28: no Referer carries a token. The links of all kinds of messages answer with a redirect that
+// has no-referrer, and no address or page that follows holds the token, also where the link is
+// refused. No log holds it: apitest looks.
 func TestU28NoRefererCarriesAToken(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")

@@ -8,8 +8,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// Whichever way a password gets to an account, its owner hears of it once; and a notice stands for a
-// change. Those of the command line are in cmd/signet/testdata/mail.txt.
+// Whichever way a password gets to an account, its owner hears of it once; and a notice stands for
+// a change. Those of the command line are in cmd/signet/testdata/mail.txt.
 func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 	const next = "the next planted password"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -25,9 +25,12 @@ func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 		}
 		atPage := func(p person, fields map[string]string) *apitest.Page {
 			fields["current_password"], fields["new_password"] = p.Password, next
-			return p.browser.Open("/account/password").WantPage(200, "password-submit").Submit("password-submit", fields)
+			return p.browser.Open("/account/password").
+				WantPage(200, "password-submit").
+				Submit("password-submit", fields)
 		}
-		// asked asks for a message about the address, and returns it with the handle of the request.
+		// asked asks for a message about the address, and returns it with the handle of the
+		// request.
 		asked := func(s *apitest.Server, path string, kind outbox.Kind, p person) (apitest.Mail, string) {
 			var answer struct{ Handle string }
 			json(s, path, "", apitest.Fields{"email": p.Email}).Want(202, "").JSON(&answer)
@@ -102,14 +105,20 @@ func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 				if c.kind != "" {
 					s.Login(apitest.User{Email: alice.Email, Password: next, ID: alice.ID})
 				}
-				s.Do(apitest.Request{Method: "DELETE", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access}).Want(204, "")
+				s.Do(apitest.Request{Method: "DELETE", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access}).
+					Want(204, "")
 				s.Advance(15 * time.Minute) // for the budget of the address
 			})
 			admin = s.Login(root, apitest.Fields{"scope": "profile admin"})
 		}
 
 		// An invitation.
-		json(s, "/v1/admin/users", admin.Access, apitest.Fields{"email": "ada@example.test", "invite": true}).Want(201, "")
+		json(
+			s,
+			"/v1/admin/users",
+			admin.Access,
+			apitest.Fields{"email": "ada@example.test", "invite": true},
+		).Want(201, "")
 		if done := s.Browser().Open(s.MailOf(outbox.Invite).Link).Submit("reset-submit", map[string]string{"new_password": next}); done.Status != 200 {
 			t.Errorf("%d", done.Status)
 		}

@@ -27,7 +27,8 @@ func TestTheStoreIsDownForPages(t *testing.T) {
 			login := stranger.Open(authorizePath(c)).WantPage(200, "login-submit").Form("login-submit", alice.Credentials())
 			consent := b.Open(authorizePath(c)).WantPage(200, "consent-approve").Form("consent-approve", nil)
 			logout := b.Open("/logout").WantPage(200, "logout-confirm").Form("logout-confirm", nil)
-			hint := s.TokensOf(c, b.Open(authorizePath(c, set("scope", "openid"))).WantPage(200, "consent-approve").Submit("consent-approve", nil)).ID
+			hint := s.TokensOf(c, b.Open(authorizePath(c,
+				set("scope", "openid"))).WantPage(200, "consent-approve").Submit("consent-approve", nil)).ID
 			before := s.Snapshot()
 
 			down()
@@ -35,7 +36,8 @@ func TestTheStoreIsDownForPages(t *testing.T) {
 			unavailable := func(b *apitest.Browser, q apitest.Request) {
 				t.Helper()
 				cookies := len(b.Set)
-				if p := b.Send(q); p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Header.Get("Location") != "" || !strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") || len(b.Set) != cookies {
+				if p := b.Send(q); p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Header.Get("Location") != "" ||
+					!strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") || len(b.Set) != cookies {
 					t.Errorf("%s %.30s: %d %s", q.Method, q.Path, p.Status, p.Text())
 				}
 			}
@@ -54,7 +56,8 @@ func TestTheStoreIsDownForPages(t *testing.T) {
 			if after := s.Snapshot(); after != before {
 				t.Errorf("something was done after all:\n%s\n%s", before, after)
 			}
-			if p := b.Send(consent); p.Status != 303 || !strings.HasPrefix(p.Header.Get("Location"), "https://web.test/cb?code=") {
+			if p := b.Send(consent); p.Status != 303 ||
+				!strings.HasPrefix(p.Header.Get("Location"), "https://web.test/cb?code=") {
 				t.Errorf("the same consent once more: %d %s", p.Status, p.Text())
 			}
 			if p := stranger.Send(login); p.Status != 303 {

@@ -20,7 +20,8 @@ func TestOurEndpointsJudgeAnAccessTokenAsTheVerifierDoes(t *testing.T) {
 		tokens := s.Redeem(alice, app)
 		service := s.Register(userstore.Client{ID: "service", GrantTypes: []string{userstore.GrantClientCredentials}})
 		var machine apitest.Tokens
-		s.Do(s.Authenticated(service, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}})).Want(http.StatusOK, "").JSON(&machine)
+		s.Do(s.Authenticated(service, "/oauth2/token",
+			url.Values{"grant_type": {"client_credentials"}})).Want(http.StatusOK, "").JSON(&machine)
 		kid, key := s.Key("RS256")
 		header := apitest.Fields{"alg": "RS256", "kid": kid, "typ": "at+jwt"}.Text()
 		now := s.Clock.Now().Unix()
@@ -62,8 +63,12 @@ func TestOurEndpointsJudgeAnAccessTokenAsTheVerifierDoes(t *testing.T) {
 			{"roles that are text", set("roles", "admin"), false},
 			{"a member that is nbf but for its case", set("NBF", now+86400), false},
 			{"bound to a key", set("cnf", apitest.Fields{"jkt": "x"}), false},
-			{"expired within the skew", func(f apitest.Fields) apitest.Fields { return f.With("iat", now-600).With("exp", now-59) }, true},
-			{"expired beyond it", func(f apitest.Fields) apitest.Fields { return f.With("iat", now-600).With("exp", now-61) }, false},
+			{"expired within the skew", func(f apitest.Fields) apitest.Fields {
+				return f.With("iat", now-600).With("exp",
+					now-59)
+			}, true},
+			{"expired beyond it", func(f apitest.Fields) apitest.Fields { return f.With("iat", now-600).With("exp", now-61) },
+				false},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
@@ -91,7 +96,9 @@ func TestOurEndpointsJudgeAnAccessTokenAsTheVerifierDoes(t *testing.T) {
 		}
 		// Where any audience will do, it still has to be one.
 		elsewhere := apitest.Claims(tokens.Access).With("aud", "https://elsewhere.test")
-		s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: apitest.Sign(key, header, elsewhere.Text())}).Want(http.StatusOK, "")
-		s.Do(apitest.Request{Path: "/v1/profile", Token: apitest.Sign(key, header, elsewhere.Text())}).Want(http.StatusUnauthorized, "token_invalid")
+		s.Do(apitest.Request{Path: "/oauth2/userinfo",
+			Token: apitest.Sign(key, header, elsewhere.Text())}).Want(http.StatusOK, "")
+		s.Do(apitest.Request{Path: "/v1/profile",
+			Token: apitest.Sign(key, header, elsewhere.Text())}).Want(http.StatusUnauthorized, "token_invalid")
 	})
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// P-13: an admin disables an account while its owner, or somebody with its mailbox, resets the password
-// at another replica. The reset happened before, wholly, or not at all; afterwards nothing of the
-// account works, and what was mailed before opens nothing once the account is enabled again.
+// P-13: an admin disables an account while its owner, or somebody with its mailbox, resets the
+// password at another replica. The reset happened before, wholly, or not at all; afterwards nothing
+// of the account works, and what was mailed before opens nothing once the account is enabled again.
 func TestP13AResetDuringDisabling(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		root, _ := s.Admin("root")
@@ -26,7 +26,8 @@ func TestP13AResetDuringDisabling(t *testing.T) {
 			admin := s.Login(root, apitest.Fields{"scope": "profile admin"}).Access
 			alice := s.SignUp(fmt.Sprintf("alice%d", round))
 			session := s.Login(alice)
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Body: apitest.Fields{"email": alice.Email}}).Want(202, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Body: apitest.Fields{"email": alice.Email}}).
+				Want(202, "")
 			link := s.MailOf(outbox.ResetPassword)
 			s.Advance(2 * time.Minute) // for the budget of the address
 			next := s.Secret(fmt.Sprintf("the next planted password %d", round))
@@ -36,7 +37,8 @@ func TestP13AResetDuringDisabling(t *testing.T) {
 			}
 			var racing sync.WaitGroup
 			var answer, asked, login *apitest.Response
-			// Every third reset starts when the account is disabled, and the others at the same time.
+			// Every third reset starts when the account is disabled, and the others at the same
+			// time.
 			disabled, late := make(chan struct{}), round%3 == 2
 			racing.Go(func() {
 				if late {
@@ -45,10 +47,24 @@ func TestP13AResetDuringDisabling(t *testing.T) {
 				answer = reset(1)
 			})
 			racing.Go(func() {
-				asked = s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Replica: 2, Body: apitest.Fields{"email": alice.Email}})
+				asked = s.Do(
+					apitest.Request{
+						Method:  "POST",
+						Path:    "/v1/password/forgot",
+						Replica: 2,
+						Body:    apitest.Fields{"email": alice.Email},
+					},
+				)
 			})
 			racing.Go(func() {
-				login = s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Replica: 1, Body: apitest.Fields{"email": alice.Email, "password": alice.Password}})
+				login = s.Do(
+					apitest.Request{
+						Method:  "POST",
+						Path:    "/v1/login",
+						Replica: 1,
+						Body:    apitest.Fields{"email": alice.Email, "password": alice.Password},
+					},
+				)
 			})
 			if round%2 == 1 { // the hashing of the reset takes a while
 				s.Do(apitest.Request{Path: "/v1/profile", Token: admin}).Want(200, "")
@@ -64,7 +80,13 @@ func TestP13AResetDuringDisabling(t *testing.T) {
 
 			// Nothing works any more, neither of before nor of the race.
 			for _, password := range []string{alice.Password, next} {
-				a := s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email, "password": password}})
+				a := s.Do(
+					apitest.Request{
+						Method: "POST",
+						Path:   "/v1/login",
+						Body:   apitest.Fields{"email": alice.Email, "password": password},
+					},
+				)
 				if a.Status != 401 && a.Status != 403 {
 					t.Errorf("P-13 a login after %d: %d %s", answer.Status, a.Status, a.Body)
 				}
@@ -91,11 +113,13 @@ func TestP13AResetDuringDisabling(t *testing.T) {
 					recorded[e.Name]++
 				}
 			}
-			if want := map[bool]int{true: 1}[answer.Status == 204]; recorded[audit.PasswordReset] != want || recorded[audit.UserUpdated] != 1 {
+			if want := map[bool]int{true: 1}[answer.Status == 204]; recorded[audit.PasswordReset] != want ||
+				recorded[audit.UserUpdated] != 1 {
 				t.Errorf("P-13 after %d: %v", answer.Status, recorded)
 			}
 
-			// Enabled again, the password is that of before or that of the reset, as the answer said.
+			// Enabled again, the password is that of before or that of the reset, as the answer
+			// said.
 			disable(admin, alice.ID, "/enable")
 			reset(2).Want(400, "one_time_token_invalid")
 			right, wrong := alice.Password, next

@@ -22,7 +22,8 @@ const (
 // withResources are the resource servers of these tests, and two claims of the operator's own.
 func withResources(o *apitest.Options) {
 	o.Resources = []issuer.Resource{
-		{URI: rsURI, Scopes: []string{"read", "write"}, IntrospectionClients: []string{"rs"}}, {URI: slashURI, Scopes: []string{"read"}},
+		{URI: rsURI, Scopes: []string{"read", "write"}, IntrospectionClients: []string{"rs"}},
+		{URI: slashURI, Scopes: []string{"read"}},
 		{URI: pathURI, Scopes: []string{"read"}}, {URI: anyURI},
 	}
 	o.Configure = func(r *apitest.Replica) {
@@ -62,15 +63,18 @@ func TestA24UnknownScopesAreDropped(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
 				b := b.With(s)
-				p := b.Open(authorizePath(row.client, set("scope", row.asked, "prompt", "consent"))).WantPage(200, "consent-approve")
+				p := b.Open(authorizePath(row.client,
+					set("scope", row.asked, "prompt", "consent"))).WantPage(200, "consent-approve")
 				for asked := range strings.FieldsSeq(row.asked) {
-					if _, granted := slices.BinarySearch(slices.Sorted(strings.FieldsSeq(row.granted)), asked); !granted && strings.Contains(p.Text(), asked) {
+					if _, granted := slices.BinarySearch(slices.Sorted(strings.FieldsSeq(row.granted)), asked); !granted &&
+						strings.Contains(p.Text(), asked) {
 						t.Errorf("the consent page speaks of %s, which is not granted", asked)
 					}
 				}
 				tokens := s.TokensOf(row.client, p.Submit("consent-approve", nil))
 				if tokens.Scope != row.granted || apitest.Claims(tokens.Access)["scope"] != row.granted {
-					t.Errorf("granted %q, the access token says %v; want %q", tokens.Scope, apitest.Claims(tokens.Access)["scope"], row.granted)
+					t.Errorf("granted %q, the access token says %v; want %q", tokens.Scope, apitest.Claims(tokens.Access)["scope"],
+						row.granted)
 				}
 				if (tokens.ID != "") != strings.Contains(row.granted, "openid") {
 					t.Errorf("ID token %q", tokens.ID)
@@ -94,7 +98,8 @@ func TestA24UnknownScopesAreDropped(t *testing.T) {
 		}
 		// What cannot ask a user does not drop: a misspelt scope is found out at once.
 		for _, scope := range []string{"nosuch", "read nosuch", "openid", "groups"} {
-			q := s.Authenticated(free, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "scope": {scope}, "resource": {rsURI}})
+			q := s.Authenticated(free, "/oauth2/token",
+				url.Values{"grant_type": {"client_credentials"}, "scope": {scope}, "resource": {rsURI}})
 			s.Unchanged(func() { s.Do(q).Want(http.StatusBadRequest, "invalid_scope") })
 		}
 	}, withResources)
@@ -112,7 +117,8 @@ func TestAScopeOfClaimsCanBeAskedFor(t *testing.T) {
 		for _, c := range []apitest.Client{free, listed} {
 			for _, resource := range []string{"", rsURI} {
 				p := b.Open(authorizePath(c, set("scope", "openid groups", "resource", resource, "prompt", "consent")))
-				if !strings.Contains(p.Text(), "see what this service knows about you as \u2068groups") && !strings.Contains(p.Text(), "see what this service knows about you as groups") {
+				if !strings.Contains(p.Text(), "see what this service knows about you as \u2068groups") &&
+					!strings.Contains(p.Text(), "see what this service knows about you as groups") {
 					t.Errorf("the consent page says %q", p.Text())
 				}
 				tokens := s.TokensOf(c, p.Submit("consent-approve", nil))
@@ -124,7 +130,8 @@ func TestAScopeOfClaimsCanBeAskedFor(t *testing.T) {
 				}
 			}
 		}
-		if tokens := logIn(s, b, without, set("scope", "openid groups")); tokens.Scope != "openid" || apitest.Claims(tokens.ID)["groups"] != nil {
+		if tokens := logIn(s, b, without, set("scope", "openid groups")); tokens.Scope != "openid" ||
+			apitest.Claims(tokens.ID)["groups"] != nil {
 			t.Errorf("granted %q to a client that is not registered for it", tokens.Scope)
 		}
 		// What was allowed of the user is allowed at any resource, and remembered.
@@ -133,10 +140,12 @@ func TestAScopeOfClaimsCanBeAskedFor(t *testing.T) {
 		p := b2.Open(authorizePath(c, set("scope", "openid groups", "prompt", "none")))
 		wantCode(t, p)
 		// A scope of a resource that a claim names as well is granted with the resource only.
-		if tokens := logIn(s, b, free, set("scope", "openid write")); tokens.Scope != "openid" || userinfoOf(s, tokens)["tenant"] != nil {
+		if tokens := logIn(s, b, free, set("scope", "openid write")); tokens.Scope != "openid" ||
+			userinfoOf(s, tokens)["tenant"] != nil {
 			t.Errorf("granted %q without its resource", tokens.Scope)
 		}
-		if tokens := logIn(s, b, free, set("scope", "openid write", "resource", rsURI)); tokens.Scope != "openid write" || userinfoOf(s, tokens)["tenant"] != "acme" {
+		if tokens := logIn(s, b, free, set("scope", "openid write", "resource", rsURI)); tokens.Scope != "openid write" ||
+			userinfoOf(s, tokens)["tenant"] != "acme" {
 			t.Errorf("granted %q with its resource", tokens.Scope)
 		}
 		var metadata struct {
@@ -155,7 +164,8 @@ func TestAResourceWithoutAScopeGetsItsOwn(t *testing.T) {
 		alice := s.SignUp("alice")
 		all := []string{rsURI, slashURI, pathURI, anyURI}
 		free := s.Register(userstore.Client{ID: "free", Resources: all})
-		reader := s.Register(userstore.Client{ID: "reader", Scopes: []string{"openid", "groups", "read", "own"}, Resources: all})
+		reader := s.Register(userstore.Client{ID: "reader", Scopes: []string{"openid", "groups", "read", "own"},
+			Resources: all})
 		other := s.Register(userstore.Client{ID: "other", Scopes: []string{"openid"}, Resources: all})
 		first := s.Register(userstore.Client{ID: "first", FirstParty: true, Resources: all})
 		b := s.SignedIn(alice)
@@ -180,7 +190,8 @@ func TestAResourceWithoutAScopeGetsItsOwn(t *testing.T) {
 					t.Errorf("granted %q, the access token says %q; want %q", tokens.Scope, said, row.granted)
 				}
 				var own apitest.Tokens
-				s.Do(s.Authenticated(row.client, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "resource": row.resources})).Want(http.StatusOK, "").JSON(&own)
+				s.Do(s.Authenticated(row.client, "/oauth2/token",
+					url.Values{"grant_type": {"client_credentials"}, "resource": row.resources})).Want(http.StatusOK, "").JSON(&own)
 				if own.Scope != row.granted {
 					t.Errorf("in its own name %q, want %q", own.Scope, row.granted)
 				}
@@ -229,7 +240,8 @@ func TestTheSlashBehindAHostIsNoOtherResource(t *testing.T) {
 				t.Errorf("%s at redemption: aud %v, want %s", asked, got, aud)
 			}
 			var own apitest.Tokens
-			s.Do(s.Authenticated(c, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "resource": {asked}})).Want(http.StatusOK, "").JSON(&own)
+			s.Do(s.Authenticated(c, "/oauth2/token",
+				url.Values{"grant_type": {"client_credentials"}, "resource": {asked}})).Want(http.StatusOK, "").JSON(&own)
 			if got := apitest.Claims(own.Access)["aud"]; got != aud {
 				t.Errorf("%s in the client's own name: aud %v, want %s", asked, got, aud)
 			}
@@ -240,19 +252,25 @@ func TestTheSlashBehindAHostIsNoOtherResource(t *testing.T) {
 		// A client is registered for the resource by either spelling, and shown with the registered one.
 		_, admin := s.Admin("root")
 		var made userstore.ClientDocument
-		body := apitest.Fields{"client_name": "App", "redirect_uris": []string{"https://app.test/cb"}, "resources": []string{rsURI + "/", "https://slash.example.com", pathURI}}
+		body := apitest.Fields{"client_name": "App", "redirect_uris": []string{"https://app.test/cb"},
+			"resources": []string{rsURI + "/", "https://slash.example.com", pathURI}}
 		s.AdminOf(admin.Access)("POST", "", body).Want(http.StatusCreated, "").JSON(&made)
 		s.Secret(made.ClientSecret)
 		if !slices.Equal(made.Resources, []string{rsURI, slashURI, pathURI}) {
 			t.Errorf("registered for %v", made.Resources)
 		}
-		s.AdminOf(admin.Access)("POST", "", body.With("resources", []string{pathURI + "/"})).Want(http.StatusBadRequest, "validation_error")
+		s.AdminOf(admin.Access)("POST", "",
+			body.With("resources", []string{pathURI + "/"})).Want(http.StatusBadRequest, "validation_error")
 		// Both spellings in one request are one resource.
-		tokens := logIn(s, b, c, func(q url.Values) { q["resource"], q["scope"] = []string{rsURI, rsURI + "/"}, []string{"read"} })
+		tokens := logIn(s, b, c, func(q url.Values) {
+			q["resource"], q["scope"] = []string{rsURI, rsURI + "/"},
+				[]string{"read"}
+		})
 		if got := apitest.Claims(tokens.Access)["aud"]; got != rsURI {
 			t.Errorf("both spellings: aud %v", got)
 		}
-		for _, no := range []string{rsURI + "//", pathURI + "/", "https://RS.example.com", "http://rs.example.com", rsURI + "/?", rsURI + "/#", rsURI + ":443"} {
+		for _, no := range []string{rsURI + "//", pathURI + "/", "https://RS.example.com", "http://rs.example.com",
+			rsURI + "/?", rsURI + "/#", rsURI + ":443"} {
 			wantError(t, b.Open(authorizePath(c, set("scope", "read", "resource", no))), "invalid_target")
 			q := s.Authenticated(c, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "resource": {no}})
 			s.Unchanged(func() { s.Do(q).Want(http.StatusBadRequest, "invalid_target") })

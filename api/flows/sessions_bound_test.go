@@ -38,7 +38,8 @@ func TestOneAppsLoginsEndNoOtherAppsSessions(t *testing.T) {
 
 		// The first of them made room, and the audit log says so.
 		s.Do(s.RefreshRequest(script, first.Refresh)).Want(http.StatusBadRequest, "invalid_grant")
-		events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Name: audit.SessionRevoked, TargetID: alice.ID, Limit: 1000})
+		events, err := s.DB.ListEvents(t.Context(),
+			userstore.EventQuery{Name: audit.SessionRevoked, TargetID: alice.ID, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +47,8 @@ func TestOneAppsLoginsEndNoOtherAppsSessions(t *testing.T) {
 			t.Errorf("the audit log tells of %d sessions that made room, want %d", len(events), want)
 		}
 		oldest := events[len(events)-1]
-		if oldest.SessionID != apitest.Claims(first.ID)["sid"] || oldest.Reason != audit.TooMany || oldest.ClientID != "script" || oldest.RequestID == "" {
+		if oldest.SessionID != apitest.Claims(first.ID)["sid"] || oldest.Reason != audit.TooMany ||
+			oldest.ClientID != "script" || oldest.RequestID == "" {
 			t.Errorf("the first entry: %+v", oldest)
 		}
 	})
@@ -66,7 +68,8 @@ func TestLoginsWithoutARefreshTokenEndNoSession(t *testing.T) {
 			}
 		}
 		s.Do(s.RefreshRequest(refreshing, kept.Refresh)).Want(http.StatusOK, "")
-		events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Name: audit.SessionRevoked, TargetID: alice.ID, Limit: 100})
+		events, err := s.DB.ListEvents(t.Context(),
+			userstore.EventQuery{Name: audit.SessionRevoked, TargetID: alice.ID, Limit: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

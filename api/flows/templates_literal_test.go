@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// S-07: names that look like templates, or like the placeholders of our texts, are shown as they are on
-// the pages, and no mail shows them at all.
+// S-07: names that look like templates, or like the placeholders of our texts, are shown as they
+// are on the pages, and no mail shows them at all.
 func TestS07NamesAreLiteral(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for n, name := range []string{
@@ -29,7 +29,8 @@ func TestS07NamesAreLiteral(t *testing.T) {
 				if !strings.Contains(p.Text(), name) {
 					t.Errorf("S-07 %s: %q is not shown as it is:\n%s", where, name, p.Text())
 				}
-				if strings.Contains(string(p.Body), "<b>49") || strings.Contains(p.Text(), "49") && !strings.Contains(name, "49") {
+				if strings.Contains(string(p.Body), "<b>49") ||
+					strings.Contains(p.Text(), "49") && !strings.Contains(name, "49") {
 					t.Errorf("S-07 %s: %q became more than text", where, name)
 				}
 			}
@@ -48,13 +49,15 @@ func TestS07NamesAreLiteral(t *testing.T) {
 			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access,
 				Body: apitest.Fields{"current_password": alice.Password, "new_password": next}}).Want(204, "")
 			s.Advance(3 * time.Hour) // for the budget of the address
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Body: apitest.Fields{"email": alice.Email}}).Want(202, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Body: apitest.Fields{"email": alice.Email}}).
+				Want(202, "")
 			letters := s.Letters()
 			if len(letters) != 2 {
 				t.Errorf("S-07 %d letters, %s and %s", len(letters), outbox.PasswordChanged, outbox.ResetPassword)
 			}
 			for _, l := range letters {
-				if all := l.Subject.String() + l.Text + l.HTML; strings.Contains(all, name) || strings.Contains(all, "7*7") {
+				if all := l.Subject.String() + l.Text + l.HTML; strings.Contains(all, name) ||
+					strings.Contains(all, "7*7") {
 					t.Errorf("S-07 a mail shows %q:\n%s", name, l.Text)
 				}
 			}

@@ -12,15 +12,18 @@ import (
 )
 
 // beginChange asks for a message to the new address that the form of the account has, and leads to
-// the page that takes its code.
+// the page that takes its code. The proof has been checked by then.
 func (h *Handlers) beginChange(
 	w http.ResponseWriter, r *http.Request, o owner, email string, proof userstore.Proof,
 ) error {
-	handle, err := h.Accounts.BeginEmailChange(r.Context(), o.User.ID, o.Session.ID, email, proof)
+	m := wanted{browser: o.browser, email: email, page: changePage, session: o.Session.ID}
+	a, err := h.askOnce(w, r, m, func() (string, error) {
+		return h.Accounts.BeginEmailChange(r.Context(), o.User.ID, o.Session.ID, email, proof, o.browser)
+	})
 	if err != nil {
 		return err
 	}
-	return h.asked(w, o.browser, changePage, handle, "")
+	return h.asked(w, m, a, "")
 }
 
 // ChangeLink is where the link of the message to a new address leads.

@@ -53,7 +53,10 @@ func (h *Handlers) ForgotForm(w http.ResponseWriter, r *http.Request) error {
 	if err := h.checkForm(v.asShown().anonymousForm("forgot"), f.Get("csrf")); err != nil {
 		return err
 	}
-	handle, err := h.Accounts.ForgotPassword(r.Context(), f.Get("email"))
+	m := wanted{browser: v.browser, email: f.Get("email"), page: resetPage}
+	a, err := h.askOnce(w, r, m, func() (string, error) {
+		return h.Accounts.ForgotPassword(r.Context(), m.email, m.browser)
+	})
 	if err != nil {
 		p := problem.From(err)
 		list, ok := formProblems(p)
@@ -63,5 +66,5 @@ func (h *Handlers) ForgotForm(w http.ResponseWriter, r *http.Request) error {
 		refuseForm(w, r, p)
 		return h.showForgot(w, r, v, pageStatus(p.Kind()), f.Get("email"), list)
 	}
-	return h.asked(w, v.browser, resetPage, handle, v.handle)
+	return h.asked(w, m, a, v.handle)
 }

@@ -100,7 +100,7 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	b, err := h.startSession(w, r, v, typed)
 	if unverified, ok := errors.AsType[*userstore.NotVerifiedError](err); ok {
 		var handle string
-		if handle, err = h.Accounts.VerificationAfterPassword(r.Context(), unverified); err == nil {
+		if handle, err = h.afterPassword(w, r, v.browser, unverified); err == nil {
 			return h.toProof(w, r, mailedHandle{
 				Handle: handle, Request: v.handle, Why: verifyLogin, UserID: unverified.UserID,
 			})

@@ -32,6 +32,8 @@ type mailedHandle struct {
 	// Of provingCookie: the account whose password was typed in this browser, and when.
 	UserID string `json:"user,omitempty"`
 	Typed  int64  `json:"typed,omitempty"`
+
+	Asked []askedMessage `json:"asked,omitempty"` // of askedCookie
 }
 
 // mailedAge is how long a mailedHandle is valid.
@@ -95,8 +97,8 @@ func (h *Handlers) followLink(w http.ResponseWriter, r *http.Request, m mailedHa
 }
 
 // asked redirects from the form that asks for a message to the form that takes its code.
-func (h *Handlers) asked(w http.ResponseWriter, browser string, p page, handle, request string) error {
-	return h.leadTo(w, browser, mailedHandle{Page: p, Handle: handle, Request: request})
+func (h *Handlers) asked(w http.ResponseWriter, m wanted, a askedMessage, request string) error {
+	return h.leadTo(w, m.browser, mailedHandle{Page: m.page, Handle: a.Handle, Why: a.Why, Request: request})
 }
 
 // finished leads to the page that says it is done. Loading that page again does nothing.

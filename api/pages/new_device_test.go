@@ -30,8 +30,8 @@ func newDevices(s *apitest.Server) (found []mail.Letter) {
 	return found
 }
 
-// A login at the pages in a browser that is not remembered for this user sends one notice, with names
-// from fixed lists and the time in UTC.
+// A login at the pages in a browser that is not remembered for this user sends one notice, with
+// names from fixed lists and the time in UTC.
 func TestLoginsInNewBrowsersAreMailed(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")
@@ -91,7 +91,8 @@ func TestLoginsInNewBrowsersAreMailed(t *testing.T) {
 			t.Errorf("a browser without a known name: %d notices", len(unnamed))
 		}
 		for _, l := range unnamed {
-			if strings.Contains(l.Text+l.HTML, "evil") || strings.Contains(l.Text+l.HTML, "pills") || !strings.Contains(l.Text, "Unknown device") {
+			if strings.Contains(l.Text+l.HTML, "evil") || strings.Contains(l.Text+l.HTML, "pills") ||
+				!strings.Contains(l.Text, "Unknown device") {
 				t.Errorf("a stranger's text in a notice:\n%s", l.Text)
 			}
 		}
@@ -100,8 +101,8 @@ func TestLoginsInNewBrowsersAreMailed(t *testing.T) {
 	}, notifying)
 }
 
-// The login that a sign-up makes is no notice, also when its form was sent twice. The sign-up form is
-// no way around the notice for who has somebody's password.
+// The login that a sign-up makes is no notice, also when its form was sent twice. The sign-up form
+// is no way around the notice for who has somebody's password.
 func TestSignupsMailNoNewBrowser(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		b := s.Browser()
@@ -128,12 +129,20 @@ func TestSignupsMailNoNewBrowser(t *testing.T) {
 		// An account that never signed in, and that an operator made long ago.
 		_, admin := s.Admin("root")
 		s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users", Token: admin.Access,
-			Body: apitest.Fields{"email": "bob@example.test", "password": s.Secret("a planted password of bob"), "locale": "de-CH"}}).Want(201, "")
+			Body: apitest.Fields{
+				"email":    "bob@example.test",
+				"password": s.Secret("a planted password of bob"),
+				"locale":   "de-CH",
+			}}).Want(201, "")
 		s.Letters()
 		s.Advance(time.Hour)
 		third := s.Browser()
 		third.Follow(third.Open("/signup").Form("signup-submit",
-			map[string]string{"email": "bob@example.test", "password": "a planted password of bob"})).WantPage(200, "to-profile")
+			map[string]string{
+				"email":    "bob@example.test",
+				"password": "a planted password of bob",
+			}),
+		).WantPage(200, "to-profile")
 		if got := newDevices(s); len(got) != 1 || got[0].To.String() != "bob@example.test" || got[0].Language != "de" {
 			t.Errorf("a first login by the form of a sign-up: %d notices", len(got))
 		}

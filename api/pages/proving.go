@@ -22,6 +22,22 @@ const (
 	verifyLogin    = "login"
 )
 
+// afterPassword returns the handle of the message with which the user proves the address whose
+// password was right.
+func (h *Handlers) afterPassword(
+	w http.ResponseWriter, r *http.Request, browser string, unverified *userstore.NotVerifiedError,
+) (string, error) {
+	u, err := h.Accounts.Store.UserByID(r.Context(), unverified.UserID)
+	if err != nil {
+		return "", err
+	}
+	m := wanted{browser: browser, email: u.Email, page: verifyPage, why: verifyLogin}
+	a, err := h.askOnce(w, r, m, func() (string, error) {
+		return h.Accounts.VerificationAfterPassword(r.Context(), unverified, browser)
+	})
+	return a.Handle, err
+}
+
 // toProof leads to the page that takes the code of a message, and remembers in the browser what m
 // says of it.
 func (h *Handlers) toProof(w http.ResponseWriter, r *http.Request, m mailedHandle) error {

@@ -105,6 +105,10 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		refuseForm(w, r, p)
 		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
 	}
+	m := wanted{browser: v.browser, email: f.Get("email"), page: verifyPage, why: verifySignedUp}
+	if err := h.remember(w, r, m, made.Handle); err != nil {
+		return err
+	}
 	if made.Pending {
 		return h.toProof(w, r, mailedHandle{Handle: made.Handle, Request: v.handle, Why: verifySignedUp})
 	}

@@ -138,8 +138,8 @@ func TestP03PendingSignUpsInAnotherBrowser(t *testing.T) {
 			WantPage(200, "verify-submit").
 			Submit("verify-submit", nil).
 			WantPage(409, "verify-submit")
-		if !page.Has("new_password") {
-			t.Fatal("no new password is asked for")
+		if !page.Has("new_password") || !strings.Contains(page.Text(), "You did not sign up in this browser.") {
+			t.Fatalf("no new password is asked for: %s", page.Text())
 		}
 		page = page.Submit("verify-submit", map[string]string{"new_password": ""}).WantPage(409, "verify-submit")
 		page = page.Submit("verify-submit", map[string]string{"new_password": "short"}).WantPage(400, "verify-submit")

@@ -15,6 +15,10 @@ func (h *Handlers) VerifyLink(w http.ResponseWriter, r *http.Request) error {
 	return h.followLink(w, r, mailedHandle{Page: verifyPage})
 }
 
+// againParameter marks the address under which the page asks for an address although a message was
+// sent from this browser.
+const againParameter = "again"
+
 // VerifyPage asks for an address to send a message to, or for the code of the message.
 func (h *Handlers) VerifyPage(w http.ResponseWriter, r *http.Request) error {
 	handle := r.URL.Query().Get("request")
@@ -33,6 +37,13 @@ func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string)
 		email := ""
 		if session != nil && !session.User.EmailVerified {
 			email = session.User.Email
+			m := wanted{browser: h.cookie(r, browserCookie), email: email, page: verifyPage}
+			// A message was sent already, such as that of the sign-up: its code is asked for.
+			if a, ok, err := h.askedBefore(r, m, askedAge); err != nil {
+				return err
+			} else if ok && !r.URL.Query().Has(againParameter) {
+				return h.asked(w, m, a, "")
+			}
 		}
 		return h.showAskVerification(w, r, h.browserID(w, r), http.StatusOK, email, nil)
 	}
@@ -65,6 +76,9 @@ func (h *Handlers) showVerify(
 	p := web.VerifyPage{
 		Common: h.common(r, nil), AskCode: m.Handle != "", Why: m.Why, Code: code, NewPassword: newPassword,
 		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
+	}
+	if newPassword && h.Accounts.Verification == userstore.VerificationRequired {
+		p.Why = "elsewhere"
 	}
 	p.Request = handle
 	p.Onward = h.proving(r, browser, m).Request != ""
@@ -130,7 +144,10 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) askVerification(w http.ResponseWriter, r *http.Request, browser, email string) error {
-	handle, err := h.Accounts.AskVerification(r.Context(), email)
+	m := wanted{browser: browser, email: email, page: verifyPage}
+	a, err := h.askOnce(w, r, m, func() (string, error) {
+		return h.Accounts.AskVerification(r.Context(), email, browser)
+	})
 	if err != nil {
 		p := problem.From(err)
 		list, ok := formProblems(p)
@@ -140,5 +157,5 @@ func (h *Handlers) askVerification(w http.ResponseWriter, r *http.Request, brows
 		refuseForm(w, r, p)
 		return h.showAskVerification(w, r, browser, pageStatus(p.Kind()), email, list)
 	}
-	return h.asked(w, browser, verifyPage, handle, "")
+	return h.asked(w, m, a, "")
 }

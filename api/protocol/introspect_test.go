@@ -62,11 +62,13 @@ func TestIntrospection(t *testing.T) {
 			"D-19 another client, about a refresh token":    {f.other, tokens.Refresh},
 			"the resource's server, about a refresh token":  {f.rs, tokens.Refresh},
 			"the resource's server, about another resource": {f.rs, s.Redeem(f.alice, f.web).Access},
-			"an ID token":                          {f.web, tokens.ID},
-			"nonsense":                             {f.web, "nonsense"},
-			"J-01 alg none":                        {f.web, apitest.Encode(`{"alg":"none","typ":"at+jwt"}`) + "." + apitest.Encode(claims.Text()) + "."},
+			"an ID token": {f.web, tokens.ID},
+			"nonsense":    {f.web, "nonsense"},
+			"J-01 alg none": {f.web,
+				apitest.Encode(`{"alg":"none","typ":"at+jwt"}`) + "." + apitest.Encode(claims.Text()) + "."},
 			"J-04 signed with the client's secret": {f.web, hmacToken(f.web.Secret, claims)},
-			"a signature of another token":         {f.web, tokens.Access[:strings.LastIndex(tokens.Access, ".")] + tokens.Refresh[strings.LastIndex(tokens.Refresh, "."):]},
+			"a signature of another token": {f.web,
+				tokens.Access[:strings.LastIndex(tokens.Access, ".")] + tokens.Refresh[strings.LastIndex(tokens.Refresh, "."):]},
 			"J-15 typ JWT":                         {f.web, forge(header.With("typ", "JWT"), claims)},
 			"J-15 no typ":                          {f.web, forge(header.With("typ", nil), claims)},
 			"J-18 another issuer":                  {f.web, forge(header, claims.With("iss", apitest.IssuerURL+"/"))},
@@ -74,13 +76,14 @@ func TestIntrospection(t *testing.T) {
 			"J-19 long over":                       {f.web, forge(header, claims.With("exp", s.Clock.Now().Unix()-61))},
 			"J-19 just over":                       {f.web, forge(header, claims.With("exp", s.Clock.Now().Unix()))},
 			"J-19 over, for the resource's server": {f.rs, forge(header, claims.With("exp", s.Clock.Now().Unix()-1))},
-			"J-21 a member twice":                  {f.web, apitest.Sign(signer, header.Text(), strings.Replace(claims.Text(), `{`, `{"sub":"bob",`, 1))},
-			"another user's sub":                   {f.web, forge(header, claims.With("sub", "bob"))},
-			"another client's client_id":           {f.other, forge(header, claims.With("client_id", "other"))},
-			"a session that there is not":          {f.web, forge(header, claims.With("sid", "nothing"))},
-			"bound to a key":                       {f.web, forge(header, claims.With("cnf", apitest.Fields{"jkt": "x"}))},
+			"J-21 a member twice": {f.web,
+				apitest.Sign(signer, header.Text(), strings.Replace(claims.Text(), `{`, `{"sub":"bob",`, 1))},
+			"another user's sub":                             {f.web, forge(header, claims.With("sub", "bob"))},
+			"another client's client_id":                     {f.other, forge(header, claims.With("client_id", "other"))},
+			"a session that there is not":                    {f.web, forge(header, claims.With("sid", "nothing"))},
+			"bound to a key":                                 {f.web, forge(header, claims.With("cnf", apitest.Fields{"jkt": "x"}))},
 			"a client's own token whose subject is somebody": {f.web, forge(header, claims.With("sid", nil))},
-			"1 KiB of dots": {f.web, strings.Repeat(".", 1<<10)},
+			"1 KiB of dots":                                  {f.web, strings.Repeat(".", 1<<10)},
 		} {
 			t.Run(name, func(t *testing.T) { s := s.With(t); s.Unchanged(func() { inactive(s, row.by, row.token) }) })
 		}
@@ -105,7 +108,8 @@ func TestIntrospection(t *testing.T) {
 			s := s.With(t)
 			form := url.Values{"token": {tokens.Access}}
 			unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/introspect", Form: form})
-			unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/introspect", Form: form, Basic: [2]string{"web", "wrong"}})
+			unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/introspect", Form: form,
+				Basic: [2]string{"web", "wrong"}})
 			unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/introspect", Form: form, Token: tokens.Access})
 			unauthenticated(s, s.Authenticated(f.spa, "/oauth2/introspect", form))
 			unauthenticated(s, s.Authenticated(f.spa, "/oauth2/introspect", url.Values{}))
@@ -117,11 +121,13 @@ func TestIntrospection(t *testing.T) {
 			q := s.Authenticated(f.web, "/oauth2/introspect", nil)
 			q.Path += "?token=" + tokens.Access
 			s.Do(q).Want(400, "invalid_request")
-			s.Do(apitest.Request{Path: "/oauth2/introspect", Basic: [2]string{f.web.ID, f.web.Secret}}).Want(405, "invalid_request")
+			s.Do(apitest.Request{Path: "/oauth2/introspect",
+				Basic: [2]string{f.web.ID, f.web.Secret}}).Want(405, "invalid_request")
 		})
 		t.Run("D-21 nobody may keep the answer", func(t *testing.T) {
 			s := s.With(t)
-			if got := s.Do(s.Authenticated(f.web, "/oauth2/introspect", url.Values{"token": {tokens.Access}})).Header.Get("Cache-Control"); got != "no-store" {
+			if got := s.Do(s.Authenticated(f.web, "/oauth2/introspect",
+				url.Values{"token": {tokens.Access}})).Header.Get("Cache-Control"); got != "no-store" {
 				t.Errorf("Cache-Control %q", got)
 			}
 		})
@@ -209,8 +215,14 @@ func TestRevocation(t *testing.T) {
 			"D-22 with the other wrong hint": func(x apitest.Tokens) url.Values {
 				return url.Values{"token": {x.Access}, "token_type_hint": {"refresh_token"}}
 			},
-			"D-22 with a hint that nobody knows":      func(x apitest.Tokens) url.Values { return url.Values{"token": {x.Access}, "token_type_hint": {"x"}} },
-			"with a parameter that is of no interest": func(x apitest.Tokens) url.Values { return url.Values{"token": {x.Access}, "x": {"1", "2"}} },
+			"D-22 with a hint that nobody knows": func(x apitest.Tokens) url.Values {
+				return url.Values{"token": {x.Access},
+					"token_type_hint": {"x"}}
+			},
+			"with a parameter that is of no interest": func(x apitest.Tokens) url.Values {
+				return url.Values{"token": {x.Access},
+					"x": {"1", "2"}}
+			},
 		} {
 			for _, c := range []apitest.Client{f.web, f.spa} {
 				t.Run(name+", of "+c.ID, func(t *testing.T) {
@@ -247,15 +259,19 @@ func TestRevocation(t *testing.T) {
 			s := s.With(t)
 			s.Unchanged(func() {
 				revoke(s, f.web, url.Values{}).Want(400, "invalid_request")
-				unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/revoke", Form: url.Values{"token": {tokens.Refresh}}})
-				unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/revoke", Form: url.Values{"token": {tokens.Refresh}}, Basic: [2]string{"web", "wrong"}})
-				unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/revoke", Form: url.Values{"token": {tokens.Refresh}, "client_id": {"web"}}})
+				unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/revoke",
+					Form: url.Values{"token": {tokens.Refresh}}})
+				unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/revoke",
+					Form: url.Values{"token": {tokens.Refresh}}, Basic: [2]string{"web", "wrong"}})
+				unauthenticated(s, apitest.Request{Method: "POST", Path: "/oauth2/revoke",
+					Form: url.Values{"token": {tokens.Refresh}, "client_id": {"web"}}})
 			})
 		})
 		t.Run("a client's token in its own name cannot be, and that is said", func(t *testing.T) {
 			s := s.With(t)
 			var own apitest.Tokens
-			s.Do(s.Authenticated(f.web, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}})).Want(200, "").JSON(&own)
+			s.Do(s.Authenticated(f.web, "/oauth2/token",
+				url.Values{"grant_type": {"client_credentials"}})).Want(200, "").JSON(&own)
 			revoke(s, f.web, url.Values{"token": {own.Access}}).Want(400, "unsupported_token_type")
 			revoke(s, f.other, url.Values{"token": {own.Access}}).Want(200, "") // not its own: nothing is said of it
 		})
@@ -264,13 +280,15 @@ func TestRevocation(t *testing.T) {
 			defer func() { store.revoke, store.read = false, false }()
 			store.revoke = true
 			for _, token := range []string{tokens.Refresh, tokens.Access} {
-				if res := revoke(s, f.web, url.Values{"token": {token}}).Want(503, "temporarily_unavailable"); res.Header.Get("Retry-After") == "" {
+				if res := revoke(s, f.web, url.Values{"token": {token}}).Want(503,
+					"temporarily_unavailable"); res.Header.Get("Retry-After") == "" {
 					t.Error("no Retry-After")
 				}
 			}
 			store.revoke, store.read = false, true
 			revoke(s, f.web, url.Values{"token": {tokens.Access}}).Want(503, "temporarily_unavailable")
-			s.Do(s.Authenticated(f.web, "/oauth2/introspect", url.Values{"token": {tokens.Access}})).Want(503, "temporarily_unavailable")
+			s.Do(s.Authenticated(f.web, "/oauth2/introspect",
+				url.Values{"token": {tokens.Access}})).Want(503, "temporarily_unavailable")
 			s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: tokens.Access}).Want(503, "temporarily_unavailable")
 			store.read = false
 			s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: tokens.Access}).Want(200, "")
@@ -289,9 +307,11 @@ func TestUserinfo(t *testing.T) {
 		}
 		u.Username, u.UsernameKey = "alice", "alice"
 		u.Claims = userstore.Claims{
-			Name: "Alice A", GivenName: "Alice", FamilyName: "A", MiddleName: "M", Nickname: "Al", Profile: "https://a.test/p", Picture: "https://a.test/i",
-			Website: "https://a.test", Gender: "female", Birthdate: "1984-02-29", Zoneinfo: "Europe/Paris", Locale: "fr", PhoneNumber: "+4930123456",
-			Address: &userstore.Address{Formatted: "1 Street\nTown", Country: "FR"},
+			Name: "Alice A", GivenName: "Alice", FamilyName: "A", MiddleName: "M", Nickname: "Al", Profile: "https://a.test/p",
+			Picture: "https://a.test/i",
+			Website: "https://a.test", Gender: "female", Birthdate: "1984-02-29", Zoneinfo: "Europe/Paris", Locale: "fr",
+			PhoneNumber: "+4930123456",
+			Address:     &userstore.Address{Formatted: "1 Street\nTown", Country: "FR"},
 		}
 		u.Roles = []string{"editor"}
 		if err := s.DB.UpdateUser(t.Context(), u); err != nil {
@@ -306,9 +326,11 @@ func TestUserinfo(t *testing.T) {
 			s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: token}).Want(200, "").JSON(&out)
 			return out
 		}
-		profile := apitest.Fields{"name": "Alice A", "given_name": "Alice", "family_name": "A", "middle_name": "M", "nickname": "Al", "preferred_username": "alice",
-			"profile": "https://a.test/p", "picture": "https://a.test/i", "website": "https://a.test", "gender": "female", "birthdate": "1984-02-29",
-			"zoneinfo": "Europe/Paris", "locale": "fr", "updated_at": u.UpdatedAt.Unix()}
+		profile := apitest.Fields{"name": "Alice A", "given_name": "Alice", "family_name": "A", "middle_name": "M",
+			"nickname": "Al", "preferred_username": "alice",
+			"profile": "https://a.test/p", "picture": "https://a.test/i", "website": "https://a.test", "gender": "female",
+			"birthdate": "1984-02-29",
+			"zoneinfo":  "Europe/Paris", "locale": "fr", "updated_at": u.UpdatedAt.Unix()}
 		for _, row := range []struct {
 			name   string
 			scopes []string
@@ -318,7 +340,8 @@ func TestUserinfo(t *testing.T) {
 			{"profile: all fourteen", []string{"profile"}, profile},
 			{"email", []string{"email"}, apitest.Fields{"email": f.alice.Email, "email_verified": false}},
 			{"phone", []string{"phone"}, apitest.Fields{"phone_number": "+4930123456", "phone_number_verified": false}},
-			{"address, an object", []string{"address"}, apitest.Fields{"address": apitest.Fields{"formatted": "1 Street\nTown", "country": "FR"}}},
+			{"address, an object", []string{"address"},
+				apitest.Fields{"address": apitest.Fields{"formatted": "1 Street\nTown", "country": "FR"}}},
 		} {
 			t.Run("scope "+row.name, func(t *testing.T) {
 				s := s.With(t)
@@ -335,7 +358,8 @@ func TestUserinfo(t *testing.T) {
 				c.Claims = `{"userinfo":{"name":{"essential":true},"email":null,"unknown":null,"sub":null,"nickname":{"value":"x"}},"id_token":{"given_name":null,"auth_time":{"essential":true}}}`
 			}
 			tokens := s.Redeem(f.alice, f.web, named)
-			if got := ask(s, tokens.Access); got.Text() != (apitest.Fields{"sub": f.alice.ID, "name": "Alice A", "email": f.alice.Email, "nickname": "Al"}).Text() {
+			if got := ask(s, tokens.Access); got.Text() != (apitest.Fields{"sub": f.alice.ID, "name": "Alice A",
+				"email": f.alice.Email, "nickname": "Al"}).Text() {
 				t.Errorf("%s", got.Text())
 			}
 			id := apitest.Claims(tokens.ID)
@@ -358,12 +382,15 @@ func TestUserinfo(t *testing.T) {
 			form := url.Values{"access_token": {tokens.Access}}
 			s.Do(apitest.Request{Method: "POST", Path: "/oauth2/userinfo", Token: tokens.Access}).Want(200, "")
 			s.Do(apitest.Request{Method: "POST", Path: "/oauth2/userinfo", Form: form}).Want(200, "")
-			s.Do(apitest.Request{Method: "POST", Path: "/oauth2/userinfo", Form: url.Values{"x": {"y"}}, Token: tokens.Access}).Want(200, "")
-			if res := s.Do(apitest.Request{Method: "HEAD", Path: "/oauth2/userinfo", Token: tokens.Access}); res.Status != 200 || len(res.Body) != 0 {
+			s.Do(apitest.Request{Method: "POST", Path: "/oauth2/userinfo", Form: url.Values{"x": {"y"}},
+				Token: tokens.Access}).Want(200, "")
+			if res := s.Do(apitest.Request{Method: "HEAD", Path: "/oauth2/userinfo", Token: tokens.Access}); res.Status != 200 ||
+				len(res.Body) != 0 {
 				t.Errorf("HEAD: %d, %d bytes", res.Status, len(res.Body))
 			}
 			for _, scheme := range []string{"bearer", "BEARER", "Bearer "} { // J-34
-				s.Do(apitest.Request{Path: "/oauth2/userinfo", Header: http.Header{"Authorization": {scheme + " " + tokens.Access}}}).Want(200, "")
+				s.Do(apitest.Request{Path: "/oauth2/userinfo",
+					Header: http.Header{"Authorization": {scheme + " " + tokens.Access}}}).Want(200, "")
 			}
 		})
 		for name, row := range map[string]struct {
@@ -371,19 +398,27 @@ func TestUserinfo(t *testing.T) {
 			status int
 			code   string
 		}{
-			"J-34 header and body":        {apitest.Request{Method: "POST", Form: url.Values{"access_token": {tokens.Access}}, Token: tokens.Access}, 400, "invalid_request"},
-			"J-34 twice in the body":      {apitest.Request{Method: "POST", Form: url.Values{"access_token": {tokens.Access, tokens.Access}}}, 400, "invalid_request"},
-			"J-34 two headers":            {apitest.Request{Header: http.Header{"Authorization": {"Bearer " + tokens.Access, "Bearer " + tokens.Access}}}, 400, "invalid_request"},
-			"J-34 in the body of a GET":   {apitest.Request{Form: url.Values{"access_token": {tokens.Access}}}, 401, "invalid_token"},
-			"nothing":                     {apitest.Request{}, 401, "invalid_token"},
-			"nothing in a form":           {apitest.Request{Method: "POST", Form: url.Values{"access_token": {""}}}, 401, "invalid_token"},
-			"another scheme":              {apitest.Request{Header: http.Header{"Authorization": {"DPoP " + tokens.Access}}}, 401, "invalid_token"},
-			"J-13 an ID token":            {apitest.Request{Token: tokens.ID}, 401, "invalid_token"},
-			"a refresh token":             {apitest.Request{Token: tokens.Refresh}, 401, "invalid_token"},
-			"nonsense":                    {apitest.Request{Token: "nonsense"}, 401, "invalid_token"},
-			"J-04 signed with the secret": {apitest.Request{Token: hmacToken(f.web.Secret, apitest.Claims(tokens.Access))}, 401, "invalid_token"},
-			"D-25 without scope openid":   {apitest.Request{Token: s.Redeem(f.alice, f.web, func(c *userstore.Code) { c.Scopes = []string{"profile"} }).Access}, 403, "insufficient_scope"},
-			"a body of another type":      {apitest.Request{Method: "POST", Body: `{"access_token":"x"}`}, 401, "invalid_token"},
+			"J-34 header and body": {apitest.Request{Method: "POST", Form: url.Values{"access_token": {tokens.Access}},
+				Token: tokens.Access}, 400, "invalid_request"},
+			"J-34 twice in the body": {apitest.Request{Method: "POST",
+				Form: url.Values{"access_token": {tokens.Access, tokens.Access}}}, 400, "invalid_request"},
+			"J-34 two headers": {apitest.Request{Header: http.Header{"Authorization": {"Bearer " + tokens.Access,
+				"Bearer " + tokens.Access}}}, 400, "invalid_request"},
+			"J-34 in the body of a GET": {apitest.Request{Form: url.Values{"access_token": {tokens.Access}}}, 401,
+				"invalid_token"},
+			"nothing": {apitest.Request{}, 401, "invalid_token"},
+			"nothing in a form": {apitest.Request{Method: "POST", Form: url.Values{"access_token": {""}}}, 401,
+				"invalid_token"},
+			"another scheme": {apitest.Request{Header: http.Header{"Authorization": {"DPoP " + tokens.Access}}},
+				401, "invalid_token"},
+			"J-13 an ID token": {apitest.Request{Token: tokens.ID}, 401, "invalid_token"},
+			"a refresh token":  {apitest.Request{Token: tokens.Refresh}, 401, "invalid_token"},
+			"nonsense":         {apitest.Request{Token: "nonsense"}, 401, "invalid_token"},
+			"J-04 signed with the secret": {apitest.Request{Token: hmacToken(f.web.Secret, apitest.Claims(tokens.Access))}, 401,
+				"invalid_token"},
+			"D-25 without scope openid": {apitest.Request{Token: s.Redeem(f.alice, f.web,
+				func(c *userstore.Code) { c.Scopes = []string{"profile"} }).Access}, 403, "insufficient_scope"},
+			"a body of another type": {apitest.Request{Method: "POST", Body: `{"access_token":"x"}`}, 401, "invalid_token"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				s := s.With(t)
@@ -444,7 +479,8 @@ func TestCustomClaims(t *testing.T) {
 			for where, c := range map[string]apitest.Fields{"access token": access, "ID token": id, "userinfo": info} {
 				groups, _ := c["groups"].([]any)
 				roles, _ := c["roles"].([]any)
-				if !slices.Equal(groups, []any{"editor"}) || !slices.Equal(roles, groups) || c["tenant"] != "acme" || c["mail"] != mail || c["sub"] != f.alice.ID {
+				if !slices.Equal(groups, []any{"editor"}) || !slices.Equal(roles, groups) || c["tenant"] != "acme" ||
+					c["mail"] != mail || c["sub"] != f.alice.ID {
 					t.Errorf("%s: %v", where, c)
 				}
 				if staff := c["https://a.test/staff"]; (where == "ID token") != (staff == true) {
@@ -463,7 +499,8 @@ func TestCustomClaims(t *testing.T) {
 			t.Errorf("introspection: %v", got)
 		}
 		var own apitest.Tokens
-		s.Do(s.Authenticated(f.web, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}})).Want(200, "").JSON(&own)
+		s.Do(s.Authenticated(f.web, "/oauth2/token",
+			url.Values{"grant_type": {"client_credentials"}})).Want(200, "").JSON(&own)
 		if c := apitest.Claims(own.Access); c["tenant"] != "acme" || c["groups"] != nil || c["mail"] != nil {
 			t.Errorf("in the client's own name: %v", c)
 		}

@@ -27,7 +27,8 @@ func TestARefusedBodyNamesTheClientOfTheHeader(t *testing.T) {
 				"a parameter twice": {Path: path, Body: "token=x&token=y&scope=x&scope=y&grant_type=x&grant_type=y", Type: form},
 			} {
 				q.Method, q.Header = http.MethodPost, header
-				if a := s.Do(q); name != "more than 64 KiB" && (a.Status/100 != 4 || !strings.Contains(logLine(s, a), " client_id=web reason=")) {
+				if a := s.Do(q); name != "more than 64 KiB" &&
+					(a.Status/100 != 4 || !strings.Contains(logLine(s, a), " client_id=web reason=")) {
 					t.Errorf("%s %s: %d, %s", path, name, a.Status, logLine(s, a))
 				}
 			}
@@ -47,19 +48,25 @@ func TestRefusalsOfThePagesNameTheClientInTheLog(t *testing.T) {
 			}
 		}
 		for name, path := range map[string]string{
-			"short": apitest.AuthorizePath(f.web), "long": apitest.AuthorizePath(f.web, apitest.Param("state", strings.Repeat("s", 4000))),
+			"short": apitest.AuthorizePath(f.web),
+			"long":  apitest.AuthorizePath(f.web, apitest.Param("state", strings.Repeat("s", 4000))),
 		} {
 			b := s.Browser()
 			p := b.Open(path).WantPage(http.StatusOK, "login-submit")
 			typed := map[string]string{"email": f.alice.Email, "password": "a wrong password"}
-			want(name+": a wrong password", p.Submit("login-submit", typed), http.StatusForbidden, "code=invalid_credentials"+web)
-			want(name+": nothing typed", p.Submit("login-submit", map[string]string{"email": "", "password": ""}), http.StatusBadRequest, "code=validation_error"+web)
-			want(name+": a forged form", p.Submit("login-submit", map[string]string{"csrf": "x"}), http.StatusForbidden, "code=csrf"+web)
+			want(name+": a wrong password", p.Submit("login-submit", typed), http.StatusForbidden,
+				"code=invalid_credentials"+web)
+			want(name+": nothing typed", p.Submit("login-submit", map[string]string{"email": "", "password": ""}),
+				http.StatusBadRequest, "code=validation_error"+web)
+			want(name+": a forged form", p.Submit("login-submit", map[string]string{"csrf": "x"}), http.StatusForbidden,
+				"code=csrf"+web)
 
 			other := s.Browser()
 			other.Open("/login")
-			want(name+": another browser", other.Send(p.Form("login-submit", typed)), http.StatusBadRequest, "code=other_browser"+web)
-			want(name+": no cookies", s.Browser().Send(p.Form("login-submit", typed)), http.StatusForbidden, "code=cookies_off"+web)
+			want(name+": another browser", other.Send(p.Form("login-submit", typed)), http.StatusBadRequest,
+				"code=other_browser"+web)
+			want(name+": no cookies", s.Browser().Send(p.Form("login-submit", typed)), http.StatusForbidden,
+				"code=cookies_off"+web)
 			garbage := p.Form("login-submit", typed)
 			garbage.Form.Set("request", garbage.Form.Get("request")+"AAAA")
 			want(name+": a changed handle", b.Send(garbage), http.StatusBadRequest, "code=request_invalid reason=")
@@ -71,15 +78,19 @@ func TestRefusalsOfThePagesNameTheClientInTheLog(t *testing.T) {
 				signup = b.Open(signup.Link("/signup"))
 			}
 			signup.WantPage(http.StatusOK, "signup-submit")
-			want(name+": a sign-up that is refused", signup.Submit("signup-submit", map[string]string{"email": "x", "password": "short"}),
+			want(name+": a sign-up that is refused",
+				signup.Submit("signup-submit", map[string]string{"email": "x", "password": "short"}),
 				http.StatusBadRequest, "code=validation_error"+web)
 
 			s.Advance(2 * time.Hour)
-			want(name+": the login two hours later", p.Submit("login-submit", typed), http.StatusBadRequest, "code=request_expired"+web)
-			want(name+": the sign-up two hours later", signup.Submit("signup-submit", typed), http.StatusBadRequest, "code=request_expired"+web)
+			want(name+": the login two hours later", p.Submit("login-submit", typed), http.StatusBadRequest,
+				"code=request_expired"+web)
+			want(name+": the sign-up two hours later", signup.Submit("signup-submit", typed), http.StatusBadRequest,
+				"code=request_expired"+web)
 			consent := b.SignIn(path, f.alice).WantPage(http.StatusOK, "consent-approve")
 			s.Advance(2 * time.Hour)
-			want(name+": the consent two hours later", consent.Submit("consent-approve", nil), http.StatusBadRequest, "code=request_expired"+web)
+			want(name+": the consent two hours later", consent.Submit("consent-approve", nil), http.StatusBadRequest,
+				"code=request_expired"+web)
 
 			s.Advance(25 * time.Hour)
 			want(name+": a day later", p.Submit("login-submit", typed), http.StatusBadRequest, "code=request_expired"+web)
@@ -99,12 +110,19 @@ func TestRefusalsOfTheAccountPagesHaveTheirReasonInTheLog(t *testing.T) {
 			status       int
 			code         string
 		}{
-			{"/account/profile", "profile-submit", map[string]string{"birthdate": "yesterday"}, http.StatusBadRequest, "validation_error"},
-			{"/account/address", "address-submit", map[string]string{"email": "x@example.test", "current_password": wrong}, http.StatusForbidden, "wrong_password"},
-			{"/account/address", "address-submit", map[string]string{"email": "x@example.test"}, http.StatusForbidden, "recent_proof_required"},
-			{"/account/password", "password-submit", map[string]string{"current_password": alice.Password, "new_password": "short"}, http.StatusBadRequest, "validation_error"},
-			{"/account/data", "data-submit", map[string]string{"current_password": wrong}, http.StatusForbidden, "wrong_password"},
-			{"/account/delete", "delete-submit", map[string]string{"current_password": wrong}, http.StatusForbidden, "wrong_password"},
+			{"/account/profile", "profile-submit", map[string]string{"birthdate": "yesterday"}, http.StatusBadRequest,
+				"validation_error"},
+			{"/account/address", "address-submit", map[string]string{"email": "x@example.test", "current_password": wrong},
+				http.StatusForbidden, "wrong_password"},
+			{"/account/address", "address-submit", map[string]string{"email": "x@example.test"}, http.StatusForbidden,
+				"recent_proof_required"},
+			{"/account/password", "password-submit",
+				map[string]string{"current_password": alice.Password, "new_password": "short"}, http.StatusBadRequest,
+				"validation_error"},
+			{"/account/data", "data-submit", map[string]string{"current_password": wrong}, http.StatusForbidden,
+				"wrong_password"},
+			{"/account/delete", "delete-submit", map[string]string{"current_password": wrong}, http.StatusForbidden,
+				"wrong_password"},
 			{"/account/profile", "profile-submit", map[string]string{"csrf": "x"}, http.StatusForbidden, "csrf"},
 		} {
 			p := b.Open(c.page).Submit(c.button, c.typed)

@@ -69,7 +69,8 @@ func TestRefusalsOfTheFormsAboutMessagesHaveTheirReasonInTheLog(t *testing.T) {
 		due := verifyByLink.Submit("verify-submit", nil).WantPage(http.StatusConflict, "verify-submit")
 		for typed, want := range map[string]string{"": "code=new_password_required reason=", "short": "code=validation_error reason="} {
 			p := due.Submit("verify-submit", map[string]string{"new_password": typed})
-			if got := logLine(s, p.Response); !p.Has("new_password-problem") || !strings.HasPrefix(got, want) || got == want {
+			if got := logLine(s, p.Response); !p.Has("new_password-problem") || !strings.HasPrefix(got, want) ||
+				got == want {
 				t.Errorf("verify: the password %q: answered %d, logged %s", typed, p.Status, got)
 			}
 		}

@@ -32,7 +32,8 @@ import (
 // in the same process. ratio is ours against that one (the aims: 0.9 for RS256, 0.6 for EdDSA); p99
 // is ours.
 func BenchmarkClientCredentials(b *testing.B) {
-	for store, open := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
+	for store, open := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
+		"postgres": sqltest.Postgres} {
 		for _, alg := range []string{jose.RS256, jose.EdDSA} {
 			for _, connections := range []int{16, 64} {
 				b.Run(fmt.Sprintf("%s/%s/%d", store, alg, connections), func(b *testing.B) {
@@ -78,7 +79,8 @@ func benchmarkClientCredentials(b *testing.B, db *sqlstore.DB, alg string, conne
 		fmt.Sprint(len(body)) + "\r\n\r\n" + body)
 	_, key := s.Key(alg)
 	signed := []byte(first.Access[:strings.LastIndex(first.Access, ".")])
-	ours, bare := newLoad(b, s.Replicas[0].HTTP.Config.Handler, request, connections), newLoad(b, signing(key, alg, signed), request, connections)
+	ours, bare := newLoad(b, s.Replicas[0].HTTP.Config.Handler, request, connections),
+		newLoad(b, signing(key, alg, signed), request, connections)
 	var ratios, rates, took []float64
 	for b.Loop() {
 		mine, slow := ours.run(b, 400*time.Millisecond)

@@ -22,7 +22,8 @@ func TestT24WhatEndsAGrantRacesItsRefreshes(t *testing.T) {
 				s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: own.Access, Body: body}).Want(204, "")
 			}, false},
 			{"logout everywhere", func(s *apitest.Server, _ apitest.User, own, _ apitest.Tokens, _ apitest.Client) {
-				s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: own.Access, Body: apitest.Fields{"everywhere": true}}).Want(204, "")
+				s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: own.Access,
+					Body: apitest.Fields{"everywhere": true}}).Want(204, "")
 			}, false},
 			{"consent revoked", func(s *apitest.Server, _ apitest.User, own, _ apitest.Tokens, c apitest.Client) {
 				s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile/consents/" + c.ID, Token: own.Access}).Want(204, "")
@@ -40,7 +41,8 @@ func TestT24WhatEndsAGrantRacesItsRefreshes(t *testing.T) {
 				}
 			}, false},
 			{"user deleted", func(s *apitest.Server, u apitest.User, own, _ apitest.Tokens, _ apitest.Client) {
-				s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: own.Access, Body: apitest.Fields{"current_password": u.Password}}).Want(204, "")
+				s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: own.Access,
+					Body: apitest.Fields{"current_password": u.Password}}).Want(204, "")
 			}, false},
 			{"client disabled", func(s *apitest.Server, _ apitest.User, _, _ apitest.Tokens, c apitest.Client) {
 				if err := s.DB.SetClientActive(s.T.Context(), c.ID, false, s.Clock.Now()); err != nil {

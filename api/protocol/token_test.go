@@ -34,7 +34,8 @@ func newStandard(s *apitest.Server) standard {
 	return standard{
 		web:   s.Register(userstore.Client{ID: "web", Resources: []string{"https://api.test", "https://files.test"}}),
 		other: s.Register(userstore.Client{ID: "other"}),
-		spa:   s.Register(userstore.Client{ID: "spa", AuthMethod: userstore.AuthNone, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"http://127.0.0.1/cb"}}}),
+		spa: s.Register(userstore.Client{ID: "spa", AuthMethod: userstore.AuthNone,
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"http://127.0.0.1/cb"}}}),
 		post:  s.Register(userstore.Client{ID: "post", AuthMethod: userstore.AuthPost}),
 		rs:    s.Register(userstore.Client{ID: "rs", GrantTypes: []string{userstore.GrantClientCredentials}}),
 		alice: s.SignUp("alice"),
@@ -53,20 +54,23 @@ func TestCodeFlow(t *testing.T) {
 				if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Pragma") != "no-cache" {
 					t.Errorf("T-34: %v", res.Header)
 				}
-				if tokens.Type != "Bearer" || tokens.ExpiresIn != 600 || tokens.Scope != "openid profile email" || tokens.Refresh == "" {
+				if tokens.Type != "Bearer" || tokens.ExpiresIn != 600 || tokens.Scope != "openid profile email" ||
+					tokens.Refresh == "" {
 					t.Errorf("answered %+v", tokens)
 				}
 				if typ := apitest.Header(tokens.Access)["typ"]; typ != "at+jwt" {
 					t.Errorf("T-34: typ %v", typ)
 				}
 				access := apitest.Claims(tokens.Access)
-				for _, name := range []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "auth_time", "acr", "scope"} {
+				for _, name := range []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "auth_time", "acr",
+					"scope"} {
 					if access[name] == nil {
 						t.Errorf("T-34: the access token has no %s", name)
 					}
 				}
 				id := apitest.Claims(tokens.ID)
-				want := apitest.Fields{"iss": apitest.IssuerURL, "sub": f.alice.ID, "aud": c.ID, "nonce": "the nonce", "acr": "1", "sid": access["sid"]}
+				want := apitest.Fields{"iss": apitest.IssuerURL, "sub": f.alice.ID, "aud": c.ID, "nonce": "the nonce", "acr": "1",
+					"sid": access["sid"]}
 				for name, value := range want {
 					if id[name] != value {
 						t.Errorf("the ID token says %s %v, want %v", name, id[name], value)
@@ -80,7 +84,8 @@ func TestCodeFlow(t *testing.T) {
 				var next apitest.Tokens
 				s.Do(s.RefreshRequest(c, tokens.Refresh)).Want(200, "").JSON(&next)
 				id = apitest.Claims(next.ID)
-				if id["nonce"] != nil || id["auth_time"] != access["auth_time"] || apitest.Claims(next.Access)["sid"] != access["sid"] {
+				if id["nonce"] != nil || id["auth_time"] != access["auth_time"] ||
+					apitest.Claims(next.Access)["sid"] != access["sid"] {
 					t.Errorf("refreshed: %v", id)
 				}
 			})
@@ -119,7 +124,8 @@ func TestCodeRefusals(t *testing.T) {
 			code string
 		}{
 			{"T-06 another redirect_uri", f.web, change("redirect_uri", "https://web.test/cb2"), "invalid_grant"},
-			{"T-06 a redirect_uri that only begins alike", f.web, change("redirect_uri", "https://web.test/cb/"), "invalid_grant"},
+			{"T-06 a redirect_uri that only begins alike", f.web, change("redirect_uri", "https://web.test/cb/"),
+				"invalid_grant"},
 			{"T-06 no redirect_uri though one was sent", f.web, change("redirect_uri"), "invalid_grant"},
 			{"T-07 no verifier", f.web, change("code_verifier"), "invalid_grant"},
 			{"T-07 an empty verifier", f.web, change("code_verifier", ""), "invalid_grant"},
@@ -180,30 +186,32 @@ func TestCodeRefusals(t *testing.T) {
 			s.Do(s.CodeRequest(f.web, ofBob)).Want(400, "invalid_grant")
 			s.Do(s.CodeRequest(gone, ofGone)).Want(401, "invalid_client")
 		})
-		t.Run("a client that is not registered for refresh_token gets none, and its grant ends with the access token", func(t *testing.T) {
-			s := s.With(t)
-			once := s.Register(userstore.Client{ID: "once", GrantTypes: []string{userstore.GrantAuthorizationCode}})
-			tokens := s.Redeem(f.alice, once)
-			if tokens.Refresh != "" {
-				t.Error("a refresh token")
-			}
-			s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: tokens.Access}).Want(200, "")
-			grants, err := s.DB.ListGrants(t.Context(), f.alice.ID, s.Clock.Now(), time.Time{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			n := slices.IndexFunc(grants, func(g userstore.Grant) bool { return g.ClientID == "once" })
-			if n < 0 || grants[n].ExpiresAt.Sub(s.Clock.Now()) != 10*time.Minute {
-				t.Errorf("grants %+v", grants)
-			}
-		})
+		t.Run("a client that is not registered for refresh_token gets none, and its grant ends with the access token",
+			func(t *testing.T) {
+				s := s.With(t)
+				once := s.Register(userstore.Client{ID: "once", GrantTypes: []string{userstore.GrantAuthorizationCode}})
+				tokens := s.Redeem(f.alice, once)
+				if tokens.Refresh != "" {
+					t.Error("a refresh token")
+				}
+				s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: tokens.Access}).Want(200, "")
+				grants, err := s.DB.ListGrants(t.Context(), f.alice.ID, s.Clock.Now(), time.Time{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := slices.IndexFunc(grants, func(g userstore.Grant) bool { return g.ClientID == "once" })
+				if n < 0 || grants[n].ExpiresAt.Sub(s.Clock.Now()) != 10*time.Minute {
+					t.Errorf("grants %+v", grants)
+				}
+			})
 	}, withIntrospection)
 }
 
 func TestT01ACodeIsGoodForOnce(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		f := newStandard(s)
-		for name, after := range map[string]time.Duration{"at once": 0, "30 seconds later": 30 * time.Second, "half an hour later": 30 * time.Minute} {
+		for name, after := range map[string]time.Duration{"at once": 0, "30 seconds later": 30 * time.Second,
+			"half an hour later": 30 * time.Minute} {
 			t.Run(name, func(t *testing.T) {
 				s := s.With(t)
 				code := s.Code(f.alice, f.web)
@@ -292,14 +300,18 @@ func TestT16GrantTypes(t *testing.T) {
 		}{
 			{"missing", "invalid_request", f.web, url.Values{}},
 			{"empty", "invalid_request", f.web, url.Values{"grant_type": {""}}},
-			{"password", "unsupported_grant_type", f.web, url.Values{"grant_type": {"password"}, "username": {"alice"}, "password": {"x"}}},
+			{"password", "unsupported_grant_type", f.web,
+				url.Values{"grant_type": {"password"}, "username": {"alice"}, "password": {"x"}}},
 			{"implicit", "unsupported_grant_type", f.web, url.Values{"grant_type": {"implicit"}}},
 			{"unknown", "unsupported_grant_type", f.web, url.Values{"grant_type": {"urn:x"}}},
 			{"in another case", "unsupported_grant_type", f.web, url.Values{"grant_type": {"Client_Credentials"}}},
 			{"twice", "invalid_request", f.web, url.Values{"grant_type": {"client_credentials", "client_credentials"}}},
-			{"code, which the client is not registered for", "unauthorized_client", machine, url.Values{"grant_type": {"authorization_code"}, "code": {"x"}}},
-			{"refresh, which the client is not registered for", "unauthorized_client", machine, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}}},
-			{"client credentials of a public client", "unauthorized_client", f.spa, url.Values{"grant_type": {"client_credentials"}}},
+			{"code, which the client is not registered for", "unauthorized_client", machine,
+				url.Values{"grant_type": {"authorization_code"}, "code": {"x"}}},
+			{"refresh, which the client is not registered for", "unauthorized_client", machine,
+				url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}}},
+			{"client credentials of a public client", "unauthorized_client", f.spa,
+				url.Values{"grant_type": {"client_credentials"}}},
 			{"refresh without a token", "invalid_request", f.web, url.Values{"grant_type": {"refresh_token"}}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
@@ -325,36 +337,44 @@ func TestT30T31TheBodyIsAForm(t *testing.T) {
 			{"as it should be", "application/x-www-form-urlencoded", good, "", 200, ""},
 			{"with charset utf-8", "application/x-www-form-urlencoded; charset=UTF-8", good, "", 200, ""},
 			{"with another parameter of the type", "application/x-www-form-urlencoded; foo=bar", good, "", 200, ""},
-			{"T-30 utf-16 behind another parameter", "application/x-www-form-urlencoded; foo=bar; charset=utf-16", good, "", 415, "invalid_request"},
+			{"T-30 utf-16 behind another parameter", "application/x-www-form-urlencoded; foo=bar; charset=utf-16", good, "", 415,
+				"invalid_request"},
 			{"with a parameter nobody knows, twice", "application/x-www-form-urlencoded", good + "&foo=1&foo=2", "", 200, ""},
 			{"T-30 JSON", "application/json", `{"grant_type":"client_credentials"}`, "", 415, "invalid_request"},
 			{"T-30 text", "text/plain", good, "", 415, "invalid_request"},
 			{"T-30 multipart", "multipart/form-data; boundary=x", good, "", 415, "invalid_request"},
 			{"T-30 no type", "-", good, "", 415, "invalid_request"},
 			{"T-30 utf-16", "application/x-www-form-urlencoded;charset=utf-16", good, "", 415, "invalid_request"},
-			{"T-31 more than 64 KiB", "application/x-www-form-urlencoded", good + "&x=" + strings.Repeat("y", 65<<10), "", 413, "invalid_request"},
-			{"T-31 1 MiB", "application/x-www-form-urlencoded", good + "&x=" + strings.Repeat("y", 1<<20), "", 413, "invalid_request"},
-			{"T-31 a hundred thousand parameters", "application/x-www-form-urlencoded", good + strings.Repeat("&a=b", 100_000), "", 413, "invalid_request"},
+			{"T-31 more than 64 KiB", "application/x-www-form-urlencoded", good + "&x=" + strings.Repeat("y", 65<<10), "", 413,
+				"invalid_request"},
+			{"T-31 1 MiB", "application/x-www-form-urlencoded", good + "&x=" + strings.Repeat("y", 1<<20), "", 413,
+				"invalid_request"},
+			{"T-31 a hundred thousand parameters", "application/x-www-form-urlencoded", good + strings.Repeat("&a=b", 100_000),
+				"", 413, "invalid_request"},
 			{"T-31 a semicolon", "application/x-www-form-urlencoded", good + ";scope=x", "", 400, "invalid_request"},
 			{"T-31 a broken escape", "application/x-www-form-urlencoded", good + "&scope=%zz", "", 400, "invalid_request"},
 			{"T-31 not UTF-8", "application/x-www-form-urlencoded", good + "&scope=%ff", "", 400, "invalid_request"},
 			{"parameters in the address", "application/x-www-form-urlencoded", good, "?scope=x", 400, "invalid_request"},
 			{"a bare question mark", "application/x-www-form-urlencoded", good, "?", 400, "invalid_request"},
 			{"scope twice", "application/x-www-form-urlencoded", good + "&scope=a&scope=b", "", 400, "invalid_request"},
-			{"client_id twice", "application/x-www-form-urlencoded", good + "&client_id=web&client_id=web", "", 400, "invalid_request"},
+			{"client_id twice", "application/x-www-form-urlencoded", good + "&client_id=web&client_id=web", "", 400,
+				"invalid_request"},
 			{"an empty body", "application/x-www-form-urlencoded", "", "", 400, "invalid_request"},
-			{"resource twice is two resources", "application/x-www-form-urlencoded", good + "&resource=https://api.test&resource=https://files.test", "", 200, ""},
+			{"resource twice is two resources", "application/x-www-form-urlencoded",
+				good + "&resource=https://api.test&resource=https://files.test", "", 200, ""},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
-				q := apitest.Request{Method: "POST", Path: "/oauth2/token" + row.path, Basic: [2]string{f.web.ID, f.web.Secret}, Body: row.body, Type: row.typ}
+				q := apitest.Request{Method: "POST", Path: "/oauth2/token" + row.path, Basic: [2]string{f.web.ID, f.web.Secret},
+					Body: row.body, Type: row.typ}
 				s.Unchanged(func() { s.Do(q).Want(row.status, row.code) })
 			})
 		}
 		t.Run("other methods", func(t *testing.T) {
 			s := s.With(t)
 			for _, method := range []string{"GET", "PUT", "DELETE"} {
-				if res := s.Do(apitest.Request{Method: method, Path: "/oauth2/token"}).Want(405, "invalid_request"); res.Header.Get("Allow") != "POST, OPTIONS" {
+				if res := s.Do(apitest.Request{Method: method,
+					Path: "/oauth2/token"}).Want(405, "invalid_request"); res.Header.Get("Allow") != "POST, OPTIONS" {
 					t.Errorf("Allow %q", res.Header.Get("Allow"))
 				}
 			}
@@ -462,12 +482,15 @@ func TestRefreshAtTheTokenEndpoint(t *testing.T) {
 				r[len(r)/2] ^= 1
 				v.Set("refresh_token", string(r))
 			}, "invalid_grant"},
-			{"T-27 truncated", f.web, func(v url.Values) { v.Set("refresh_token", tokens.Refresh[:len(tokens.Refresh)-1]) }, "invalid_grant"},
+			{"T-27 truncated", f.web, func(v url.Values) { v.Set("refresh_token", tokens.Refresh[:len(tokens.Refresh)-1]) },
+				"invalid_grant"},
 			{"T-27 a NUL", f.web, func(v url.Values) { v.Set("refresh_token", tokens.Refresh+"\x00") }, "invalid_grant"},
 			{"an access token", f.web, func(v url.Values) { v.Set("refresh_token", tokens.Access) }, "invalid_grant"},
 			{"an ID token", f.web, func(v url.Values) { v.Set("refresh_token", tokens.ID) }, "invalid_grant"},
-			{"nothing but a scope that was not granted", f.web, func(v url.Values) { v.Set("scope", "address") }, "invalid_scope"},
-			{"a resource that was not granted", f.web, func(v url.Values) { v.Set("resource", "https://api.test") }, "invalid_target"},
+			{"nothing but a scope that was not granted", f.web, func(v url.Values) { v.Set("scope", "address") },
+				"invalid_scope"},
+			{"a resource that was not granted", f.web, func(v url.Values) { v.Set("resource", "https://api.test") },
+				"invalid_target"},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
@@ -544,7 +567,8 @@ func TestResourcesOfACode(t *testing.T) {
 		}
 		var all, one apitest.Tokens
 		s.Do(s.CodeRequest(f.web, s.Code(f.alice, f.web, both))).Want(200, "").JSON(&all)
-		if aud := fmt.Sprint(apitest.Claims(all.Access)["aud"]); aud != "[https://api.test https://files.test]" || all.Scope != "openid api.read files" {
+		if aud := fmt.Sprint(apitest.Claims(all.Access)["aud"]); aud != "[https://api.test https://files.test]" ||
+			all.Scope != "openid api.read files" {
 			t.Errorf("aud %s, scope %s", aud, all.Scope)
 		}
 		q := s.CodeRequest(f.web, s.Code(f.alice, f.web, both))
@@ -569,7 +593,8 @@ func TestT34NoTwoTokensAreAlike(t *testing.T) {
 	seen := map[any]bool{}
 	for range 200 {
 		var tokens apitest.Tokens
-		s.Do(s.Authenticated(c, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}})).Want(http.StatusOK, "").JSON(&tokens)
+		s.Do(s.Authenticated(c, "/oauth2/token",
+			url.Values{"grant_type": {"client_credentials"}})).Want(http.StatusOK, "").JSON(&tokens)
 		jti := apitest.Claims(tokens.Access)["jti"]
 		if seen[jti] {
 			t.Fatalf("jti %v twice", jti)

@@ -21,8 +21,10 @@ type ResetPage struct {
 // VerifyPage asks to confirm an address.
 type VerifyPage struct {
 	Common
-	AskCode     bool
-	Why         string // signed_up: of an account that is to be made; login: before signing in; empty: it was asked for
+	AskCode bool
+	// Why: signed_up: of an account that is to be made; login: before signing in; elsewhere: what it is
+	// about was not begun in this browser; empty: it was asked for.
+	Why         string
 	Code        string
 	NewPassword bool // is needed
 	MinLength   int

@@ -141,6 +141,9 @@ var samples = []sample{
 	{"verify-login", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Why: "login", Code: s})
 	}},
+	{"verify-elsewhere", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, Why: "elsewhere", MinLength: 15})
+	}},
 	{"verify-new-password", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, MinLength: 15})
 	}},

@@ -31,7 +31,8 @@ func eachURL(t *testing.T, fn func(t *testing.T, env []string, db *sqlstore.DB))
 				t.Fatal(err)
 			}
 			t.Cleanup(db.Close)
-			fn(t, []string{"SIGNET_DATABASE_URL=" + url, "SIGNET_KEYS_ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}, db)
+			fn(t, []string{"SIGNET_DATABASE_URL=" + url,
+				"SIGNET_KEYS_ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}, db)
 		})
 	}
 }
@@ -47,7 +48,8 @@ func cli(t *testing.T, env []string, args ...string) (code int, out, errOut stri
 func TestAudit(t *testing.T) {
 	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
 		ctx, now := context.Background(), time.Now().UTC().Truncate(time.Microsecond)
-		ada := userstore.User{ID: server.NewID(), Email: "ada@example.com", EmailKey: "ada@example.com", Username: "ada", UsernameKey: "ada", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+		ada := userstore.User{ID: server.NewID(), Email: "ada@example.com", EmailKey: "ada@example.com", Username: "ada",
+			UsernameKey: "ada", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 		if err := db.CreateUser(ctx, ada); err != nil {
 			t.Fatal(err)
 		}
@@ -56,11 +58,13 @@ func TestAudit(t *testing.T) {
 			return audit.Event{ID: id, At: now.Add(-ago), Name: name, Outcome: audit.Success, Actor: actor, Target: target}
 		}
 		byAda, byRoot := audit.Actor{Type: audit.ByUser, ID: ada.ID}, audit.Actor{Type: audit.ByOperator, ID: "root"}
-		failed := event("e4", 2*time.Hour, audit.LoginFailed, audit.Actor{Type: audit.ByNobody}, audit.User(ada.ID)).Failed("wrong_password")
+		failed := event("e4", 2*time.Hour, audit.LoginFailed, audit.Actor{Type: audit.ByNobody},
+			audit.User(ada.ID)).Failed("wrong_password")
 		failed.Address, failed.UserAgent, failed.RequestID = "2001:db8::1", hostile, "r4"
 		renamed := event("e5", time.Hour, audit.UserUpdated, byAda, audit.User(ada.ID))
 		renamed.Changes = []audit.Change{{Field: "name", Before: "", After: hostile}}
-		strange := event("e6", time.Minute, audit.KeysRotated, audit.Actor{Type: audit.ByOperator, ID: hostile}, audit.Target{Type: audit.OnKey, ID: hostile})
+		strange := event("e6", time.Minute, audit.KeysRotated, audit.Actor{Type: audit.ByOperator, ID: hostile},
+			audit.Target{Type: audit.OnKey, ID: hostile})
 		strange.Reason = hostile
 		err := db.Record(ctx,
 			event("e1", 50*24*time.Hour, audit.UserCreated, byRoot, audit.User(ada.ID)),
@@ -90,7 +94,8 @@ func TestAudit(t *testing.T) {
 			{"of the last week", "--since 7d", "e6 e5 e4 e3 e2"},
 			{"before then", "--until 7d", "e1"},
 			{"between two instants", "--since " + now.Add(-27*time.Hour).Format(time.RFC3339Nano) + " --until " + now.Add(-2*time.Hour).Format(time.RFC3339Nano), "e3"},
-			{"the first instant belongs to it", "--since " + now.Add(-2*time.Hour).Format(time.RFC3339Nano) + " --until " + now.Add(-time.Hour).Format(time.RFC3339Nano), "e4"},
+			{"the first instant belongs to it",
+				"--since " + now.Add(-2*time.Hour).Format(time.RFC3339Nano) + " --until " + now.Add(-time.Hour).Format(time.RFC3339Nano), "e4"},
 			{"nothing", "--event users_exported", ""},
 		} {
 			t.Run(row.name, func(t *testing.T) {
@@ -114,7 +119,8 @@ func TestAudit(t *testing.T) {
 		}
 
 		t.Run("nobody hides what others did by taking their name", func(t *testing.T) {
-			impostor := userstore.User{ID: server.NewID(), Email: "x@example.com", EmailKey: "x@example.com", Username: "root", UsernameKey: "root", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+			impostor := userstore.User{ID: server.NewID(), Email: "x@example.com", EmailKey: "x@example.com", Username: "root",
+				UsernameKey: "root", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 			if err := db.CreateUser(ctx, impostor); err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +160,8 @@ func TestAudit(t *testing.T) {
 		})
 		t.Run("people read names and reasons", func(t *testing.T) {
 			_, out, _ := cli(t, env, "audit", "--wide", "--user", ada.ID)
-			for _, want := range []string{"TIME", "login_failed", "failure", "anonymous", "user ada@example.com", "2001:db8::1", "wrong_password", "operator root"} {
+			for _, want := range []string{"TIME", "login_failed", "failure", "anonymous", "user ada@example.com", "2001:db8::1",
+				"wrong_password", "operator root"} {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %q:\n%s", want, out)
 				}
@@ -181,8 +188,11 @@ func TestAudit(t *testing.T) {
 			must := db.Record(ctx,
 				change("c1", 1*time.Second, audit.Change{Field: "is_active", Before: "true", After: "false"}),
 				change("c2", 2*time.Second, audit.Change{Field: "is_active", Before: "false", After: "true"}),
-				change("c3", 3*time.Second, audit.Change{Field: "roles", Before: "", After: "admin editor"}, audit.Change{Field: "given_name", After: "Ada"}, audit.Change{Field: "email", Before: "a@x.test", After: "b@x.test"}),
-				change("c4", 4*time.Second, audit.Change{Field: "roles", Before: long, After: "a\x1b[2J"}, audit.Change{Field: "name"}),
+				change("c3", 3*time.Second, audit.Change{Field: "roles", Before: "", After: "admin editor"},
+					audit.Change{Field: "given_name", After: "Ada"},
+					audit.Change{Field: "email", Before: "a@x.test", After: "b@x.test"}),
+				change("c4", 4*time.Second, audit.Change{Field: "roles", Before: long, After: "a\x1b[2J"},
+					audit.Change{Field: "name"}),
 				change("c5", 5*time.Second, func() (many []audit.Change) {
 					for _, name := range strings.Fields(strings.Repeat("phone_number ", 30)) {
 						many = append(many, audit.Change{Field: name})
@@ -202,7 +212,8 @@ func TestAudit(t *testing.T) {
 				"is_active: true → false", "is_active: false → true", "roles: - → admin editor; given_name, email",
 				"roles: role-of-many-words role-of-many-words r… → a\ufffd[2J; name",
 			} {
-				if !strings.HasSuffix(lines[i+1], "  -        "+want) && !strings.HasSuffix(strings.Join(strings.Fields(lines[i+1]), " "), " - "+want) {
+				if !strings.HasSuffix(lines[i+1], "  -        "+want) &&
+					!strings.HasSuffix(strings.Join(strings.Fields(lines[i+1]), " "), " - "+want) {
 					t.Errorf("%q does not end with %q", lines[i+1], want)
 				}
 			}
@@ -229,7 +240,8 @@ func TestAudit(t *testing.T) {
 					t.Errorf("%q: code %d: %s%s", args, code, out, errOut)
 				}
 			}
-			if code, _, errOut := cli(t, env, "audit", "--user", "nobody@example.com"); code != exitFailed || !strings.Contains(errOut, `there is no user "nobody@example.com"; of a deleted account the log knows the id only`) {
+			if code, _, errOut := cli(t, env, "audit", "--user", "nobody@example.com"); code != exitFailed ||
+				!strings.Contains(errOut, `there is no user "nobody@example.com"; of a deleted account the log knows the id only`) {
 				t.Errorf("code %d: %s", code, errOut)
 			}
 		})
@@ -245,7 +257,8 @@ func TestAuditPages(t *testing.T) {
 		var want []string
 		events := make([]audit.Event, n)
 		for i := range events {
-			e := audit.Event{ID: fmt.Sprintf("e%05d", n-i), At: now.Add(-time.Duration(i/3) * time.Second), Name: audit.LoginFailed, Outcome: audit.Failure}
+			e := audit.Event{ID: fmt.Sprintf("e%05d", n-i), At: now.Add(-time.Duration(i/3) * time.Second),
+				Name: audit.LoginFailed, Outcome: audit.Failure}
 			switch i % 3 {
 			case 0:
 				e.Actor, e.Target = audit.Actor{Type: audit.ByUser, ID: "u"}, audit.User("u")

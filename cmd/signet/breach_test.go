@@ -21,7 +21,8 @@ func TestBreachRange(t *testing.T) {
 		return list.URL + "/range"
 	}
 	good := serve(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != "GET" || r.RequestURI != "/range/5BAA6" || r.Header.Get("Add-Padding") != "true" || r.Header.Get("User-Agent") == "" {
+		if r.Method != "GET" || r.RequestURI != "/range/5BAA6" || r.Header.Get("Add-Padding") != "true" ||
+			r.Header.Get("User-Agent") == "" {
 			t.Errorf("asked %s %s, %v", r.Method, r.RequestURI, r.Header)
 		}
 		w.Write([]byte("1E4C9B93F3F0682250B6CF8331B7EE68FD8:1\r\n"))
@@ -39,7 +40,8 @@ func TestBreachRange(t *testing.T) {
 		"a redirect, which could lead anywhere": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://192.0.2.1/"+r.URL.Path, http.StatusFound)
 		}, "redirects"},
-		"more than any range":  {func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, maxBreachRange+1)) }, "longer than"},
+		"more than any range": {func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, maxBreachRange+1)) },
+			"longer than"},
 		"nothing for too long": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline"},
 	} {
 		patience := time.Minute
@@ -57,7 +59,8 @@ func TestBreachRange(t *testing.T) {
 
 func TestServiceNames(t *testing.T) {
 	for issuer, want := range map[string]string{
-		"http://localhost:8080": "localhost:8080", "https://id.acme.test": "id.acme.test", "https://id.acme.test:8443/a": "id.acme.test:8443",
+		"http://localhost:8080": "localhost:8080", "https://id.acme.test": "id.acme.test",
+		"https://id.acme.test:8443/a": "id.acme.test:8443",
 	} {
 		if got := serviceNames(configs.Config{Issuer: issuer}, ""); got != want {
 			t.Errorf("%s: %q", issuer, got)

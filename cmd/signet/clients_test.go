@@ -53,7 +53,8 @@ func TestO12ClientsWhileServersRun(t *testing.T) {
 	const api = "https://api.example.com"
 	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
 		startRing(t, env, db)
-		env = append(env, "SIGNET_ISSUER=http://localhost:8080", "SIGNET_CLOCK_SKEW=1s", `SIGNET_RESOURCES=[{"uri":"`+api+`","introspection_clients":["watcher"]}]`)
+		env = append(env, "SIGNET_ISSUER=http://localhost:8080", "SIGNET_CLOCK_SKEW=1s",
+			`SIGNET_RESOURCES=[{"uri":"`+api+`","introspection_clients":["watcher"]}]`)
 		servers := []*process{start(t, nil, env...)}
 		if db.Engine() == "postgres" {
 			servers = append(servers, start(t, nil, env...))
@@ -89,7 +90,8 @@ func TestO12ClientsWhileServersRun(t *testing.T) {
 
 		login := func(client string) (access, refresh string) {
 			t.Helper()
-			status, answer := servers[0].post(t, "/v1/login", "", "", `{"email":"ada@example.com","password":"a long enough passphrase","client_id":"`+client+`","resource":"`+api+`"}`)
+			status, answer := servers[0].post(t, "/v1/login", "", "",
+				`{"email":"ada@example.com","password":"a long enough passphrase","client_id":"`+client+`","resource":"`+api+`"}`)
 			if status != 200 {
 				t.Fatal(status, answer)
 			}
@@ -137,10 +139,12 @@ func TestO12ClientsWhileServersRun(t *testing.T) {
 					t.Errorf("%d servers call the access token active", n)
 				}
 				for _, p := range servers {
-					if status, answer := p.post(t, "/v1/refresh", "", "", `{"refresh_token":"`+refresh+`"}`); status != 401 || answer["code"] != "token_invalid" {
+					if status, answer := p.post(t, "/v1/refresh", "", "", `{"refresh_token":"`+refresh+`"}`); status != 401 ||
+						answer["code"] != "token_invalid" {
 						t.Errorf("refreshed: %d %v", status, answer)
 					}
-					if status, answer := p.post(t, "/v1/login", "", "", `{"email":"ada@example.com","password":"a long enough passphrase","client_id":"console"}`); status != 400 {
+					if status, answer := p.post(t, "/v1/login", "", "",
+						`{"email":"ada@example.com","password":"a long enough passphrase","client_id":"console"}`); status != 400 {
 						t.Errorf("logged in: %d %v", status, answer)
 					}
 				}

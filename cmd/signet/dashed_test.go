@@ -44,10 +44,12 @@ func TestEveryCommandTakesIDsThatBeginWithADash(t *testing.T) {
 	}
 	ids := []string{
 		"-kP93jZ8sM0X2yq7r5t1uA", "-_P93jZ8sM0X2yq7r5t1uA", "--P93jZ8sM0X2yq7r5t1uA", "---93jZ8sM0X2yq7r5t1uA",
-		"-kP93jZ8sM0X2yq7r5t1uAkP93jZ8sM0X2yq7r5t1uA", "--P93jZ8sM0X2yq7r5t1uAkP93jZ8sM0X2yq7r5t1uA", "-hP93jZ8sM0X2yq7r5t1uAkP93jZ8sM0X2yq7r5t1uA",
+		"-kP93jZ8sM0X2yq7r5t1uAkP93jZ8sM0X2yq7r5t1uA", "--P93jZ8sM0X2yq7r5t1uAkP93jZ8sM0X2yq7r5t1uA",
+		"-hP93jZ8sM0X2yq7r5t1uAkP93jZ8sM0X2yq7r5t1uA",
 		"-V1StGXR8_Z5jdHi6B-my", "-ada@example.com",
 	}
-	unknown := []string{"--nonesuch", "--nonesuch=1", "-x", "-xyz", "--no-such-flag-at-all-here", "--privateKey", "---", "--all=", "-json", "--a"}
+	unknown := []string{"--nonesuch", "--nonesuch=1", "-x", "-xyz", "--no-such-flag-at-all-here", "--privateKey", "---",
+		"--all=", "-json", "--a"}
 
 	seen := map[string]bool{}
 	var walk func(cmd *cobra.Command)
@@ -57,7 +59,8 @@ func TestEveryCommandTakesIDsThatBeginWithADash(t *testing.T) {
 		}
 		path := strings.Fields(cmd.CommandPath())[1:]
 		for _, word := range strings.Fields(cmd.Use)[1:] {
-			if word == strings.ToUpper(word) && !strings.HasPrefix(word, "-") && !takesIDs(cmd) && !strings.Contains(cmd.Use, "--") &&
+			if word == strings.ToUpper(word) && !strings.HasPrefix(word, "-") && !takesIDs(cmd) &&
+				!strings.Contains(cmd.Use, "--") &&
 				!slices.Contains(otherArguments, word) {
 				t.Errorf("%s takes %s: is it an id? then name it in idArguments", cmd.CommandPath(), word)
 			}
@@ -79,7 +82,8 @@ func TestEveryCommandTakesIDsThatBeginWithADash(t *testing.T) {
 			also = []string{"--password-file", "-"}
 		}
 		for n, id := range ids {
-			if strings.Contains(cmd.Use, "CLIENT_ID") && strings.Contains(id, "@") || strings.Contains(cmd.Use, "KID") && strings.Contains(id, "@") {
+			if strings.Contains(cmd.Use, "CLIENT_ID") && strings.Contains(id, "@") || strings.Contains(cmd.Use, "KID") &&
+				strings.Contains(id, "@") {
 				continue
 			}
 			for form, args := range [][]string{
@@ -149,7 +153,8 @@ func TestIDsThatBeginWithADashAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manager := &keys.Manager{Store: db, Policy: configs.Default().KeyPolicy(), KEKs: []jose.KEK{kek}, Now: time.Now, DatabaseNow: db.Now}
+	manager := &keys.Manager{Store: db, Policy: configs.Default().KeyPolicy(), KEKs: []jose.KEK{kek}, Now: time.Now,
+		DatabaseNow: db.Now}
 	if err := manager.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +183,8 @@ func TestIDsThatBeginWithADashAreFound(t *testing.T) {
 		}
 	}
 
-	user := userstore.User{ID: "-V1StGXR8_Z5jdHi6B-my", Email: "-ada@example.com", EmailKey: "-ada@example.com", IsActive: true, Version: 1,
+	user := userstore.User{ID: "-V1StGXR8_Z5jdHi6B-my", Email: "-ada@example.com", EmailKey: "-ada@example.com",
+		IsActive: true, Version: 1,
 		CreatedAt: time.Now().UTC(), UpdatedAt: time.Now().UTC()}
 	if taken, err := db.CreateUsers(t.Context(), []userstore.User{user}); err != nil || len(taken) > 0 {
 		t.Fatal(taken, err)
@@ -189,7 +195,8 @@ func TestIDsThatBeginWithADashAreFound(t *testing.T) {
 		}
 	}
 	// The value of a flag may begin with a dash.
-	if code, _, said := dashed(t, folder, "users", "revoke-sessions", user.ID, "--session", "-kP93jZ8sM0X2yq7r5t1uA"); code != exitFailed ||
+	if code, _, said := dashed(t, folder, "users", "revoke-sessions", user.ID, "--session",
+		"-kP93jZ8sM0X2yq7r5t1uA"); code != exitFailed ||
 		!strings.Contains(said, "has no such session") {
 		t.Errorf("revoke-sessions: exit %d, %s", code, said)
 	}

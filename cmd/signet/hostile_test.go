@@ -54,7 +54,8 @@ func TestH03NoRequestHidesInAnother(t *testing.T) {
 	address := strings.TrimPrefix(p.base, "http://")
 	const hidden = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 	head := func(lines ...string) string {
-		return "POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n"
+		return "POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + strings.Join(lines,
+			"\r\n") + "\r\n\r\n"
 	}
 	for _, c := range []struct {
 		name, text string
@@ -68,15 +69,21 @@ func TestH03NoRequestHidesInAnother(t *testing.T) {
 		{"a length that is negative", head("Content-Length: -2") + "{}" + hidden, []int{400}},
 		{"a coding that nobody knows", head("Transfer-Encoding: xchunked") + "{}" + hidden, []int{501}},
 		{"two codings", head("Transfer-Encoding: gzip, chunked") + "2\r\n{}\r\n0\r\n\r\n" + hidden, []int{501}},
-		{"chunked twice", head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") + "2\r\n{}\r\n0\r\n\r\n" + hidden, []int{400, 501}},
-		{"a coding behind a control character", head("Transfer-Encoding: \x0bchunked", "Content-Length: 2") + "{}" + hidden, []int{400, 501}},
+		{"chunked twice", head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") + "2\r\n{}\r\n0\r\n\r\n" + hidden,
+			[]int{400, 501}},
+		{"a coding behind a control character", head("Transfer-Encoding: \x0bchunked", "Content-Length: 2") + "{}" + hidden,
+			[]int{400, 501}},
 		{"length and coding", head("Content-Length: 41", "Transfer-Encoding: chunked") + "0\r\n\r\n" + hidden, []int{400}},
 		{"coding and length", head("Transfer-Encoding: chunked", "Content-Length: 5") + "0\r\n\r\n" + hidden, []int{400}},
-		{"a chunk extension of a MiB", head("Transfer-Encoding: chunked") + "2;" + strings.Repeat("x", 1<<20) + "\r\n{}\r\n0\r\n\r\n" + hidden, []int{400, 413}},
-		{"a chunk that is longer than it says", head("Transfer-Encoding: chunked") + "2\r\n{}{}\r\n0\r\n\r\n" + hidden, []int{400}},
+		{"a chunk extension of a MiB", head("Transfer-Encoding: chunked") + "2;" + strings.Repeat("x",
+			1<<20) + "\r\n{}\r\n0\r\n\r\n" + hidden, []int{400, 413}},
+		{"a chunk that is longer than it says", head("Transfer-Encoding: chunked") + "2\r\n{}{}\r\n0\r\n\r\n" + hidden,
+			[]int{400}},
 		{"a chunk of a size with a sign", head("Transfer-Encoding: chunked") + "+2\r\n{}\r\n0\r\n\r\n" + hidden, []int{400}},
-		{"a size of more than 64 bits", head("Transfer-Encoding: chunked") + "10000000000000002\r\n{}\r\n0\r\n\r\n" + hidden, []int{400, 413}},
-		{"a line without an end of its own", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: b\rGET /healthz HTTP/1.1\r\n\r\n", []int{400, 200}},
+		{"a size of more than 64 bits", head("Transfer-Encoding: chunked") + "10000000000000002\r\n{}\r\n0\r\n\r\n" + hidden,
+			[]int{400, 413}},
+		{"a line without an end of its own", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: b\rGET /healthz HTTP/1.1\r\n\r\n",
+			[]int{400, 200}},
 		{"no host", "GET /healthz HTTP/1.1\r\n\r\n" + hidden, []int{400}},
 		{"two hosts", "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + hidden, []int{400}},
 	} {
@@ -137,7 +144,8 @@ func TestH01SlowRequests(t *testing.T) {
 	}
 	for range 20 {
 		begin := time.Now()
-		if status, took := p.status("/.well-known/jwks.json"), time.Since(begin); status != http.StatusOK || took > 4*time.Second {
+		if status, took := p.status("/.well-known/jwks.json"), time.Since(begin); status != http.StatusOK ||
+			took > 4*time.Second {
 			t.Errorf("meanwhile others get %d after %s", status, took)
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -173,7 +181,8 @@ func TestH18IdleConnections(t *testing.T) {
 		c.Close()
 	}
 	p.until(t, "new connections are served", func() bool { return p.status("/readyz") == http.StatusOK })
-	if log := p.errOut.String(); strings.Contains(log, `"level":"ERROR"`) || strings.Contains(log, "too many open files") || strings.Contains(log, "panic") {
+	if log := p.errOut.String(); strings.Contains(log, `"level":"ERROR"`) ||
+		strings.Contains(log, "too many open files") || strings.Contains(log, "panic") {
 		t.Errorf("H-18: the limit was met:\n%s", log)
 	}
 }
@@ -247,7 +256,8 @@ func TestH04HTTP2Floods(t *testing.T) {
 		// requests.
 		"rapid reset": func(i int) []byte {
 			stream := uint32(2*i + 1)
-			return append(frame(frameHeaders, endStream|endHeaders, stream, getHealthz), frame(frameReset, 0, stream, []byte{0, 0, 0, 8})...)
+			return append(frame(frameHeaders, endStream|endHeaders, stream, getHealthz),
+				frame(frameReset, 0, stream, []byte{0, 0, 0, 8})...)
 		},
 		"headers that never end": func(i int) []byte {
 			if i == 0 {

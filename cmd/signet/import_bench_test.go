@@ -32,12 +32,14 @@ func BenchmarkImportDjango(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			load := func(env []string, want string) {
 				var out, errOut bytes.Buffer
-				if code := run(context.Background(), []string{"users", "import", file}, env, strings.NewReader(""), &out, &errOut); code != exitOK || !strings.HasPrefix(out.String(), want) {
+				if code := run(context.Background(), []string{"users", "import", file}, env, strings.NewReader(""), &out,
+					&errOut); code != exitOK || !strings.HasPrefix(out.String(), want) {
 					b.Fatalf("code %d: %s%s", code, &out, &errOut)
 				}
 			}
 			for range b.N {
-				env := []string{"SIGNET_DATABASE_URL=" + url(), "SIGNET_KEYS_ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}
+				env := []string{"SIGNET_DATABASE_URL=" + url(),
+					"SIGNET_KEYS_ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}
 				load(env, "100000 imported")
 				b.StopTimer()
 				first := b.Elapsed()

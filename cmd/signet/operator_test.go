@@ -109,7 +109,8 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 			{"users import --dry-run " + users, ""},
 			{"users import " + users, "user_imported user_imported"},
 			{"users import " + users, ""},
-			{"users list", ""}, {"users show ada@example.com", ""}, {"users sessions ada@example.com", ""}, {"audit", ""}, {"keys list", ""},
+			{"users list", ""}, {"users show ada@example.com", ""}, {"users sessions ada@example.com", ""}, {"audit", ""},
+			{"keys list", ""},
 			{"clients create --client-id web --name Web --redirect-uri https://web.example.com/", "client_created"},
 			{"clients create --client-id web --name Web --redirect-uri https://web.example.com/", ""},
 			{"clients create --client-id bad --name Bad", ""},
@@ -143,13 +144,16 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 			var got []string
 			for _, e := range next() {
 				got = append(got, string(e.Name))
-				if e.Actor != (audit.Actor{Type: audit.ByOperator, ID: me.Username}) || (e.Outcome == audit.Success) != (e.Name != audit.AdminRefused) || e.Address != "" || e.RequestID != "" {
+				if e.Actor != (audit.Actor{Type: audit.ByOperator, ID: me.Username}) ||
+					(e.Outcome == audit.Success) != (e.Name != audit.AdminRefused) || e.Address != "" || e.RequestID != "" {
 					t.Errorf("%s is recorded as %+v", row.args, e)
 				}
-				if text, err := json.Marshal(e); err != nil || strings.Contains(string(text), secret) || strings.Contains(string(text), "argon2") {
+				if text, err := json.Marshal(e); err != nil || strings.Contains(string(text), secret) ||
+					strings.Contains(string(text), "argon2") {
 					t.Errorf("%s: the event holds a secret: %s, %v", row.args, text, err)
 				}
-				if e.Name == audit.UsersExported && e.Reason != "begun" && !slices.Equal(e.Changes, []audit.Change{{Field: "accounts", After: "4"}}) {
+				if e.Name == audit.UsersExported && e.Reason != "begun" &&
+					!slices.Equal(e.Changes, []audit.Change{{Field: "accounts", After: "4"}}) {
 					t.Errorf("%s: %+v", row.args, e.Changes)
 				}
 			}
@@ -186,7 +190,8 @@ func TestO10AnExportIsRecordedBeforeItIsWritten(t *testing.T) {
 		now := time.Now().UTC().Truncate(time.Microsecond)
 		for n := range 400 { // more than a buffer holds
 			name := fmt.Sprintf("ada%d", n)
-			u := userstore.User{ID: server.NewID(), Email: name + "@example.com", EmailKey: name + "@example.com", Username: name, UsernameKey: name, IsActive: true,
+			u := userstore.User{ID: server.NewID(), Email: name + "@example.com", EmailKey: name + "@example.com",
+				Username: name, UsernameKey: name, IsActive: true,
 				Claims: userstore.Claims{Name: strings.Repeat("a", 200)}, CreatedAt: now, UpdatedAt: now, Version: 1}
 			if err := db.CreateUser(t.Context(), u); err != nil {
 				t.Fatal(err)
@@ -200,7 +205,8 @@ func TestO10AnExportIsRecordedBeforeItIsWritten(t *testing.T) {
 			}
 		}}
 		var errOut bytes.Buffer
-		if code := run(context.Background(), []string{"users", "export"}, env, strings.NewReader(""), out, &errOut); code == exitOK || writes != 1 {
+		if code := run(context.Background(), []string{"users", "export"}, env, strings.NewReader(""), out,
+			&errOut); code == exitOK || writes != 1 {
 			t.Errorf("code %d, %d writes: %s", code, writes, &errOut)
 		}
 		if got := entries(); got != "failure interrupted, success begun" {

@@ -136,7 +136,8 @@ func TestTheStoreGoesAway(t *testing.T) {
 
 	check := exec.Command("signet", "healthcheck")
 	check.Dir, check.Env = p.dir, p.cmd.Env
-	if text, err := check.CombinedOutput(); err == nil || !strings.Contains(string(text), "not ready (503): The store does not answer.") {
+	if text, err := check.CombinedOutput(); err == nil ||
+		!strings.Contains(string(text), "not ready (503): The store does not answer.") {
 		t.Errorf("the healthcheck does not say why: %v %s", err, text)
 	}
 
@@ -149,7 +150,8 @@ func TestTheStoreGoesAway(t *testing.T) {
 	if code, _ := p.wait(t, time.Minute); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, p.errOut)
 	}
-	if log := p.errOut.String(); strings.Contains(log, tokens.Refresh) || strings.Contains(log, "a long enough passphrase") {
+	if log := p.errOut.String(); strings.Contains(log, tokens.Refresh) ||
+		strings.Contains(log, "a long enough passphrase") {
 		t.Errorf("O-03: the log holds a secret:\n%s", log)
 	}
 }

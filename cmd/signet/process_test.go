@@ -74,7 +74,8 @@ func start(t testing.TB, wrap func(*exec.Cmd), env ...string) *process {
 	})
 	// If the log can be read, it proves that this process answers, and not another server at the
 	// same address.
-	quiet := p.cmd.Stderr != p.errOut || slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "SIGNET_LOG_LEVEL=") })
+	quiet := p.cmd.Stderr != p.errOut ||
+		slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "SIGNET_LOG_LEVEL=") })
 	p.until(t, "it serves and is ready", func() bool {
 		return (quiet || strings.Contains(p.errOut.String(), address)) && p.status("/readyz") == http.StatusOK
 	})
@@ -93,7 +94,8 @@ func (p *process) until(t testing.TB, what string, ok func() bool) {
 
 // status returns the status of a request over a new connection, or 0 without an answer.
 func (p *process) status(path string) int {
-	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	client := http.Client{Timeout: time.Minute,
+		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	resp, err := client.Get(p.base + path)
 	if err != nil {
 		return 0
@@ -346,16 +348,19 @@ func TestTLS(t *testing.T) {
 		t.Fatalf("answered %d", got)
 	}
 	address := strings.TrimPrefix(p.base, "https://")
-	if _, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}); err == nil {
+	if _, err := tls.Dial("tcp", address,
+		&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}); err == nil {
 		t.Error("H-15: TLS 1.1 was accepted")
 	}
 	for _, weak := range tls.InsecureCipherSuites() {
-		if conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{weak.ID}}); err == nil {
+		if conn, err := tls.Dial("tcp", address,
+			&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{weak.ID}}); err == nil {
 			conn.Close()
 			t.Errorf("H-15: %s was accepted", weak.Name)
 		}
 	}
-	plain, err := http.Post("http://"+address+"/v1/login", "application/json", strings.NewReader(`{"email":"a@example.com","password":"a long enough passphrase"}`))
+	plain, err := http.Post("http://"+address+"/v1/login", "application/json",
+		strings.NewReader(`{"email":"a@example.com","password":"a long enough passphrase"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,13 +29,15 @@ func TestProgress(t *testing.T) {
 		size int64
 		want string
 	}{
-		"a terminal": {&progress{bar: true}, 1000, "\r[#######.......................]  25 %  10 accounts\r[###############...............]  50 %  20 accounts" +
-			"\r[######################........]  75 %  30 accounts\r[##############################] 100 %  40 accounts\r\x1b[K"},
+		"a terminal": {&progress{bar: true}, 1000,
+			"\r[#######.......................]  25 %  10 accounts\r[###############...............]  50 %  20 accounts" +
+				"\r[######################........]  75 %  30 accounts\r[##############################] 100 %  40 accounts\r\x1b[K"},
 		"a terminal, of a pipe": {&progress{bar: true}, 0, "\r10 accounts\r20 accounts\r30 accounts\r40 accounts\r\x1b[K"},
 		"a log": {&progress{}, 1000, "signet: 10 accounts, 25 % of the file\nsignet: 20 accounts, 50 % of the file\n" +
 			"signet: 30 accounts, 75 % of the file\nsignet: 40 accounts, 100 % of the file\n"},
-		"a log, of a pipe": {&progress{}, 0, "signet: 10 accounts\nsignet: 20 accounts\nsignet: 30 accounts\nsignet: 40 accounts\n"},
-		"a program":        {&progress{quiet: true}, 1000, ""},
+		"a log, of a pipe": {&progress{}, 0,
+			"signet: 10 accounts\nsignet: 20 accounts\nsignet: 30 accounts\nsignet: 40 accounts\n"},
+		"a program": {&progress{quiet: true}, 1000, ""},
 	} {
 		if got := tell(c.p, c.size); got != c.want {
 			t.Errorf("%s:\n%q\nwant\n%q", name, got, c.want)

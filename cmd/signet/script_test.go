@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,7 +23,12 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
+// TestMain runs four tests at a time, unless the command line says otherwise: most of them wait for a
+// process that starts, for a notice or for a deadline.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	testscript.Main(searchedRun{m}, map[string]func(){"signet": watchedMain})
 }
 

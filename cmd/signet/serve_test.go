@@ -122,14 +122,16 @@ func TestMetricsAddressTaken(t *testing.T) {
 		t.Fatalf("refused: %v", err)
 	}
 	stop()
-	if !strings.Contains(logged.String(), "level=WARN") || !strings.Contains(logged.String(), "set metrics.listen to another address") {
+	if !strings.Contains(logged.String(), "level=WARN") ||
+		!strings.Contains(logged.String(), "set metrics.listen to another address") {
 		t.Errorf("no warning: %s", logged)
 	}
 	c, _, err = configs.Load(configs.Input{Env: []string{"SIGNET_METRICS_LISTEN=" + taken.Addr().String()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := serveMetrics(c, &metrics{}, textLog(logged)); err == nil || !strings.Contains(err.Error(), "set metrics.listen") {
+	if _, err := serveMetrics(c, &metrics{}, textLog(logged)); err == nil ||
+		!strings.Contains(err.Error(), "set metrics.listen") {
 		t.Errorf("not refused: %v", err)
 	}
 }
@@ -138,15 +140,17 @@ func TestMetricsAddressTaken(t *testing.T) {
 func TestSweep(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		ctx, now := context.Background(), time.Now().UTC().Truncate(time.Microsecond)
-		u := userstore.User{ID: server.NewID(), Email: "a@example.com", EmailKey: "a@example.com", PasswordHash: "$", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+		u := userstore.User{ID: server.NewID(), Email: "a@example.com", EmailKey: "a@example.com", PasswordHash: "$",
+			IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 		if err := db.CreateUser(ctx, u); err != nil {
 			t.Fatal(err)
 		}
 		grant := func(expires time.Time) {
 			t.Helper()
 			err := db.StartGrant(ctx, userstore.StartGrant{PasswordHash: "$", Grant: userstore.Grant{
-				ID: server.NewGrantID(), SessionID: server.NewID(), UserID: u.ID, ClientID: userstore.FirstPartyClientID, Generation: 1,
-				AuthTime: now, RotatedAt: now, CreatedAt: now, ExpiresAt: expires,
+				ID: server.NewGrantID(), SessionID: server.NewID(), UserID: u.ID, ClientID: userstore.FirstPartyClientID,
+				Generation: 1,
+				AuthTime:   now, RotatedAt: now, CreatedAt: now, ExpiresAt: expires,
 			}})
 			if err != nil {
 				t.Fatal(err)
@@ -156,18 +160,21 @@ func TestSweep(t *testing.T) {
 			grant(now.Add(-48 * time.Hour))
 		}
 		grant(now.Add(time.Hour))
-		removed, err := sweepOnce(ctx, db.RemoveExpired, func(context.Context) (time.Time, error) { return now.Add(-24 * time.Hour), nil }, 2)
+		removed, err := sweepOnce(ctx, db.RemoveExpired,
+			func(context.Context) (time.Time, error) { return now.Add(-24 * time.Hour), nil }, 2)
 		if err != nil || removed != 5 {
 			t.Errorf("removed %d: %v", removed, err)
 		}
 		for i := range 5 {
-			r := userstore.Reserve{Attempt: userstore.Attempt{At: now, Network: userstore.BudgetKey{byte(i)}}, NetworkLimit: userstore.Limit{Free: 1, Window: time.Hour}}
+			r := userstore.Reserve{Attempt: userstore.Attempt{At: now, Network: userstore.BudgetKey{byte(i)}},
+				NetworkLimit: userstore.Limit{Free: 1, Window: time.Hour}}
 			r.Network[15] = 1
 			if err := db.ReserveAttempt(ctx, r); err != nil {
 				t.Fatal(err)
 			}
 		}
-		removed, err = sweepOnce(ctx, db.RemoveExpiredAttempts, func(context.Context) (time.Time, error) { return now.Add(time.Hour), nil }, 2)
+		removed, err = sweepOnce(ctx, db.RemoveExpiredAttempts,
+			func(context.Context) (time.Time, error) { return now.Add(time.Hour), nil }, 2)
 		if err != nil || removed != 5 {
 			t.Errorf("removed %d attempts: %v", removed, err)
 		}
@@ -184,7 +191,8 @@ func TestSweep(t *testing.T) {
 		if removed, err = sweepOnce(ctx, removeOldEvents(db, 48*time.Hour), clock, 2); err != nil || removed != 5 {
 			t.Errorf("removed %d events: %v", removed, err)
 		}
-		if left, err := db.ListEvents(ctx, userstore.EventQuery{Limit: 10}); err != nil || len(left) != 2 || left[1].At.Before(now.Add(-24*time.Hour)) {
+		if left, err := db.ListEvents(ctx, userstore.EventQuery{Limit: 10}); err != nil || len(left) != 2 ||
+			left[1].At.Before(now.Add(-24*time.Hour)) {
 			t.Errorf("left: %v %v", left, err)
 		}
 		live, err := db.ListGrants(ctx, u.ID, now, now.Add(-time.Hour))
@@ -235,10 +243,13 @@ func TestTimeline(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	day := 24 * time.Hour
 	r := keys.Report{Now: now, Algorithms: []string{"EdDSA"}, Keys: []keys.KeyInfo{
-		{KeyID: "aaaaaaaaaaaaaaaa", Algorithm: "EdDSA", State: keys.Retiring, CreatedAt: now.Add(-40 * day), ActivateAt: now.Add(-30 * day), RetireAt: now.Add(-time.Minute), RemoveAt: now.Add(10 * time.Minute)},
-		{KeyID: "bbbbbbbbbbbbbbbb", Algorithm: "EdDSA", State: keys.Active, CreatedAt: now.Add(-30 * day), ActivateAt: now.Add(-time.Minute), RetireAt: now.Add(30 * day), RemoveAt: now.Add(31 * day)},
+		{KeyID: "aaaaaaaaaaaaaaaa", Algorithm: "EdDSA", State: keys.Retiring, CreatedAt: now.Add(-40 * day),
+			ActivateAt: now.Add(-30 * day), RetireAt: now.Add(-time.Minute), RemoveAt: now.Add(10 * time.Minute)},
+		{KeyID: "bbbbbbbbbbbbbbbb", Algorithm: "EdDSA", State: keys.Active, CreatedAt: now.Add(-30 * day),
+			ActivateAt: now.Add(-time.Minute), RetireAt: now.Add(30 * day), RemoveAt: now.Add(31 * day)},
 		{KeyID: "cccccccccccccccc", Algorithm: "EdDSA", State: keys.Pending, CreatedAt: now, ActivateAt: now.Add(30 * day)},
-		{KeyID: "dddddddddddddddd", Algorithm: "EdDSA", State: keys.Removed, CreatedAt: now.Add(-400 * day), ActivateAt: now.Add(-399 * day), RetireAt: now.Add(-390 * day), RevokedAt: now.Add(-390 * day)},
+		{KeyID: "dddddddddddddddd", Algorithm: "EdDSA", State: keys.Removed, CreatedAt: now.Add(-400 * day),
+			ActivateAt: now.Add(-399 * day), RetireAt: now.Add(-390 * day), RevokedAt: now.Add(-390 * day)},
 		{KeyID: "", Algorithm: "EdDSA", State: keys.Pending, CreatedAt: now, ActivateAt: now.Add(60 * day)},
 	}}
 	var b strings.Builder
@@ -271,8 +282,10 @@ func TestDurationsForPeople(t *testing.T) {
 		d    time.Duration
 		want string
 	}{
-		{0, "now"}, {5 * time.Second, "in 5 s"}, {-90 * time.Second, "1 min 30 s ago"}, {59*time.Minute + 40*time.Second, "in 60 min"},
-		{time.Hour + 16*time.Minute, "in 1 h 16 min"}, {29*24*time.Hour + 23*time.Hour, "in 30 days"}, {50 * time.Hour, "in 2 days 2 h"},
+		{0, "now"}, {5 * time.Second, "in 5 s"}, {-90 * time.Second, "1 min 30 s ago"},
+		{59*time.Minute + 40*time.Second, "in 60 min"},
+		{time.Hour + 16*time.Minute, "in 1 h 16 min"}, {29*24*time.Hour + 23*time.Hour, "in 30 days"},
+		{50 * time.Hour, "in 2 days 2 h"},
 	} {
 		if got := readable.Ago(row.d); got != row.want {
 			t.Errorf("%s: %q, want %q", row.d, got, row.want)

@@ -73,19 +73,22 @@ func TestF06NoRequestOutlastsItsDeadline(t *testing.T) {
 			return post("/v1/login", "application/json", strings.Replace(login, "long", "wrong", 1), nil)
 		},
 		"sign-up": func() (int, time.Duration, string) {
-			return post("/v1/signup", "application/json", fmt.Sprintf(`{"email":"%d@example.com","password":"a long enough passphrase"}`, time.Now().UnixNano()), nil)
+			return post("/v1/signup", "application/json",
+				fmt.Sprintf(`{"email":"%d@example.com","password":"a long enough passphrase"}`, time.Now().UnixNano()), nil)
 		},
 		"refresh": func() (int, time.Duration, string) {
 			return post("/v1/refresh", "application/json", `{"refresh_token":"`+tokens.Refresh+`"}`, nil)
 		},
 		"password change": func() (int, time.Duration, string) {
-			return post("/v1/profile/password", "application/json", `{"current_password":"not the passphrase","new_password":"another long passphrase"}`, bearer)
+			return post("/v1/profile/password", "application/json",
+				`{"current_password":"not the passphrase","new_password":"another long passphrase"}`, bearer)
 		},
 		"login from a browser app": func() (int, time.Duration, string) {
 			return post("/v1/login", "application/json", login, http.Header{"Origin": {"https://app.example.com"}})
 		},
 		"a wrong client secret": func() (int, time.Duration, string) {
-			return post("/oauth2/token", form, url.Values{"grant_type": {"client_credentials"}, "client_id": {"nobody"}, "client_secret": {"wrong"}}.Encode(), nil)
+			return post("/oauth2/token", form,
+				url.Values{"grant_type": {"client_credentials"}, "client_id": {"nobody"}, "client_secret": {"wrong"}}.Encode(), nil)
 		},
 		"revocation": func() (int, time.Duration, string) {
 			return post("/oauth2/revoke", form, url.Values{"client_id": {"signet"}, "token": {tokens.Refresh}}.Encode(), nil)

@@ -34,7 +34,8 @@ func BenchmarkLogins1000(b *testing.B) {
 	}
 	p := start(b, func(c *exec.Cmd) {
 		if group != nil {
-			c.Args = []string{"sh", "-c", "echo $$ > '" + filepath.Join(group.dir, "cgroup.procs") + "' && exec '" + c.Path + "' serve"}
+			c.Args = []string{"sh", "-c", "echo $$ > '" + filepath.Join(group.dir,
+				"cgroup.procs") + "' && exec '" + c.Path + "' serve"}
 			c.Path = "/bin/sh"
 		}
 	}, "SIGNET_LOG_LEVEL=warn", "SIGNET_THROTTLE_SIGNUPS_PER_NETWORK=0")

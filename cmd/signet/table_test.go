@@ -16,11 +16,14 @@ func TestAListFitsATerminal(t *testing.T) {
 		cells []string
 		want  []string // that stand in it whole
 	}{
-		{"what fits is as it is", false, nil, []string{"ada@example.com", "ada", "active"}, []string{"ada@example.com", "ada", "active"}},
+		{"what fits is as it is", false, nil, []string{"ada@example.com", "ada", "active"},
+			[]string{"ada@example.com", "ada", "active"}},
 		{"a long address is cut", false, nil, []string{long, "ada", "active"}, []string{"aaaa…", "ada", "active"}},
 		{"two long ones are cut alike", false, nil, []string{long, long, "active"}, []string{"active"}},
-		{"a time is never cut", false, []int{1}, []string{long, "2026-01-31 18:00:00Z", long, long, long}, []string{"2026-01-31 18:00:00Z"}},
-		{"characters count, not bytes", false, nil, []string{strings.Repeat("ä", 74), "x"}, []string{strings.Repeat("ä", 74)}},
+		{"a time is never cut", false, []int{1}, []string{long, "2026-01-31 18:00:00Z", long, long, long},
+			[]string{"2026-01-31 18:00:00Z"}},
+		{"characters count, not bytes", false, nil, []string{strings.Repeat("ä", 74), "x"},
+			[]string{strings.Repeat("ä", 74)}},
 		{"wide", true, nil, []string{long, long}, []string{long + "  " + long}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -44,7 +47,8 @@ func TestAListFitsATerminal(t *testing.T) {
 	t.Run("page by page", func(t *testing.T) {
 		var out bytes.Buffer
 		c := (&app{out: &out}).list(1)
-		for _, cells := range [][]string{{"EMAIL", "LAST LOGIN", "ROLES"}, {"ada@example.com", "2026-01-31 18:00:00Z", "admin"}, {long, "never", long}, {"bob@example.com", "never", ""}} {
+		for _, cells := range [][]string{{"EMAIL", "LAST LOGIN", "ROLES"},
+			{"ada@example.com", "2026-01-31 18:00:00Z", "admin"}, {long, "never", long}, {"bob@example.com", "never", ""}} {
 			if err := c.write([][]string{cells}); err != nil {
 				t.Fatal(err)
 			}

@@ -19,11 +19,13 @@ func TestExportToATerminal(t *testing.T) {
 	defer tty.Close()
 	env := []string{"SIGNET_DATABASE_URL=" + sqltest.SQLitePath(t)}
 	var errOut bytes.Buffer
-	if code := run(context.Background(), []string{"users", "export"}, env, strings.NewReader(""), tty, &errOut); code != exitMisused ||
+	if code := run(context.Background(), []string{"users", "export"}, env, strings.NewReader(""), tty,
+		&errOut); code != exitMisused ||
 		!strings.Contains(errOut.String(), "give --output FILE, or --yes") {
 		t.Errorf("code %d: %s", code, &errOut)
 	}
-	if code := run(context.Background(), []string{"users", "export", "--yes"}, env, strings.NewReader(""), tty, &errOut); code != exitOK {
+	if code := run(context.Background(), []string{"users", "export", "--yes"}, env, strings.NewReader(""), tty,
+		&errOut); code != exitOK {
 		t.Errorf("with --yes: code %d: %s", code, &errOut)
 	}
 }

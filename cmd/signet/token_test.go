@@ -49,26 +49,30 @@ func install(t *testing.T) *installation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy := keys.Policy{Algorithms: []string{"RS256", "EdDSA"}, Rotation: 720 * time.Hour, Propagation: time.Hour, JWKSMaxAge: 5 * time.Minute,
-		ClockSkew: time.Minute, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour}
+	policy := keys.Policy{Algorithms: []string{"RS256", "EdDSA"}, Rotation: 720 * time.Hour, Propagation: time.Hour,
+		JWKSMaxAge: 5 * time.Minute,
+		ClockSkew:  time.Minute, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour}
 	in.ring = &keys.Manager{Store: in.db, Policy: policy, KEKs: []jose.KEK{kek}, Now: time.Now, DatabaseNow: in.db.Now,
 		Generate: keystest.Generator(), TypesToSign: issuer.TokenTypes}
 	if err := in.ring.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	in.user = userstore.User{ID: server.NewID(), Email: "ada@example.com", EmailKey: "ada@example.com", IsActive: true, PasswordHash: "x", CreatedAt: time.Now(), UpdatedAt: time.Now()}
+	in.user = userstore.User{ID: server.NewID(), Email: "ada@example.com", EmailKey: "ada@example.com", IsActive: true,
+		PasswordHash: "x", CreatedAt: time.Now(), UpdatedAt: time.Now()}
 	if err := in.db.CreateUser(t.Context(), in.user); err != nil {
 		t.Fatal(err)
 	}
 	in.grant = in.begin(t, userstore.FirstPartyClientID)
-	in.env = []string{"SIGNET_DATABASE_URL=" + path, "SIGNET_ISSUER=" + inspectedIssuer, "SIGNET_KEYS_ENCRYPTION_KEY=" + keystest.KEK}
+	in.env = []string{"SIGNET_DATABASE_URL=" + path, "SIGNET_ISSUER=" + inspectedIssuer,
+		"SIGNET_KEYS_ENCRYPTION_KEY=" + keystest.KEK}
 	return in
 }
 
 func (in *installation) begin(t *testing.T, client string) userstore.Grant {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	g := userstore.Grant{ID: server.NewGrantID(), SessionID: server.NewID(), UserID: in.user.ID, ClientID: client, Scopes: []string{"profile"},
+	g := userstore.Grant{ID: server.NewGrantID(), SessionID: server.NewID(), UserID: in.user.ID, ClientID: client,
+		Scopes:   []string{"profile"},
 		AuthTime: now, Generation: 1, RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	if err := in.db.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "x"}); err != nil {
 		t.Fatal(err)
@@ -102,7 +106,8 @@ func (in *installation) sign(t *testing.T, typ string, claims map[string]any, ch
 
 func (in *installation) access(g userstore.Grant) map[string]any {
 	now := time.Now().Unix()
-	return map[string]any{"iss": inspectedIssuer, "sub": in.user.ID, "aud": inspectedIssuer, "exp": now + 600, "iat": now, "jti": server.NewID(),
+	return map[string]any{"iss": inspectedIssuer, "sub": in.user.ID, "aud": inspectedIssuer, "exp": now + 600, "iat": now,
+		"jti":       server.NewID(),
 		"client_id": g.ClientID, "scope": "profile", "sid": g.SessionID}
 }
 
@@ -113,7 +118,8 @@ func (in *installation) refresh(t *testing.T, g userstore.Grant, gen int64) map[
 		t.Fatal(err)
 	}
 	now := time.Now().Unix()
-	return map[string]any{"iss": inspectedIssuer, "aud": inspectedIssuer, "client_id": g.ClientID, "grant": grantText(g.ID), "gen": gen,
+	return map[string]any{"iss": inspectedIssuer, "aud": inspectedIssuer, "client_id": g.ClientID,
+		"grant": grantText(g.ID), "gen": gen,
 		"jti": jti, "iat": now, "exp": now + 3600}
 }
 
@@ -122,17 +128,20 @@ func (in *installation) inspected(t *testing.T, token string, args ...string) (c
 	t.Helper()
 	t.Chdir(in.dir)
 	var text, problems bytes.Buffer
-	code = run(context.Background(), append([]string{"token", "inspect"}, args...), in.env, strings.NewReader(token), &text, &problems)
+	code = run(context.Background(), append([]string{"token", "inspect"}, args...), in.env, strings.NewReader(token),
+		&text, &problems)
 	return code, text.String() + problems.String()
 }
 
 func TestInspectSaysWhatWouldHappen(t *testing.T) {
 	in := install(t)
-	foreign := userstore.Client{ID: "partner", Name: "Partner", AuthMethod: userstore.AuthNone, GrantTypes: []string{"refresh_token"}, CreatedAt: time.Now()}
+	foreign := userstore.Client{ID: "partner", Name: "Partner", AuthMethod: userstore.AuthNone,
+		GrantTypes: []string{"refresh_token"}, CreatedAt: time.Now()}
 	if err := in.db.CreateClient(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
-	partner, replayed, ahead, resource := in.begin(t, "partner"), in.begin(t, "signet"), in.begin(t, "signet"), in.begin(t, "signet")
+	partner, replayed, ahead, resource := in.begin(t, "partner"), in.begin(t, "signet"), in.begin(t, "signet"),
+		in.begin(t, "signet")
 	for _, row := range []struct {
 		name, typ string
 		claims    map[string]any
@@ -140,17 +149,22 @@ func TestInspectSaysWhatWouldHappen(t *testing.T) {
 		want      string // empty: accepted
 	}{
 		{"an access token", "at+jwt", in.access(in.grant), nil, ""},
-		{"one that is bound to a key", "at+jwt", in.access(in.grant), map[string]any{"cnf": map[string]any{"jkt": "x"}}, "✗  cnf"},
+		{"one that is bound to a key", "at+jwt", in.access(in.grant), map[string]any{"cnf": map[string]any{"jkt": "x"}},
+			"✗  cnf"},
 		{"one of tomorrow", "at+jwt", in.access(in.grant), map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}, "✗  nbf"},
-		{"one with nbf in the past", "at+jwt", in.access(in.grant), map[string]any{"nbf": time.Now().Add(-time.Hour).Unix()}, ""},
-		{"one with a member of the wrong case", "at+jwt", in.access(in.grant), map[string]any{"Aud": "https://evil.example"}, "✗  Aud"},
+		{"one with nbf in the past", "at+jwt", in.access(in.grant), map[string]any{"nbf": time.Now().Add(-time.Hour).Unix()},
+			""},
+		{"one with a member of the wrong case", "at+jwt", in.access(in.grant), map[string]any{"Aud": "https://evil.example"},
+			"✗  Aud"},
 		{"one of a type that is none of ours", "at+jwt", in.access(in.grant), map[string]any{"scope": 5}, "✗  verifier"},
-		{"one that ends before it begins", "at+jwt", in.access(in.grant), map[string]any{"iat": time.Now().Unix() + 30, "exp": time.Now().Unix() + 20}, "✗  verifier"},
+		{"one that ends before it begins", "at+jwt", in.access(in.grant),
+			map[string]any{"iat": time.Now().Unix() + 30, "exp": time.Now().Unix() + 20}, "✗  verifier"},
 		{"one with a time in quotes", "at+jwt", in.access(in.grant), map[string]any{"exp": "9999999999"}, "✗  exp"},
 		{"one without a jti", "at+jwt", in.access(in.grant), map[string]any{"jti": nil}, "✗  jti"},
 		{"one without a user at /v1", "at+jwt", in.access(in.grant), map[string]any{"sid": nil}, "✗  issuer"},
 		{"one of a client that is not first-party", "at+jwt", in.access(partner), nil, "✗  client"},
-		{"the same for a resource server", "at+jwt", in.access(partner), map[string]any{"aud": "https://api.example.com"}, ""},
+		{"the same for a resource server", "at+jwt", in.access(partner), map[string]any{"aud": "https://api.example.com"},
+			""},
 		{"one of another user's session", "at+jwt", in.access(in.grant), map[string]any{"sub": "eve"}, "✗  session"},
 		{"a refresh token", "rt+jwt", in.refresh(t, in.grant, 1), nil, ""},
 		{"one whose jti is of another generation", "rt+jwt", in.refresh(t, in.grant, 1), map[string]any{"gen": 2}, "✗  jti"},
@@ -159,19 +173,22 @@ func TestInspectSaysWhatWouldHappen(t *testing.T) {
 		{"one of a client that is not first-party", "rt+jwt", in.refresh(t, partner, 1), nil, "✗  client"},
 		{"one of a generation that is to come", "rt+jwt", in.refresh(t, ahead, 3), nil, "the store has lost writes"},
 		{"one of two generations ago", "rt+jwt", in.refresh(t, replayed, 1), nil, "would end the session as a replay"},
-		{"one whose row is another client's", "rt+jwt", in.refresh(t, resource, 1), map[string]any{"client_id": "partner"}, "✗  session"},
+		{"one whose row is another client's", "rt+jwt", in.refresh(t, resource, 1), map[string]any{"client_id": "partner"},
+			"✗  session"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if strings.HasPrefix(row.want, "would end") {
 				for gen := range int64(2) {
-					if _, err := in.db.AdvanceGrant(t.Context(), userstore.Advance{ID: replayed.ID, Generation: gen + 1, ClientID: "signet", FirstParty: true,
-						Now: time.Now(), IdleSince: time.Now().Add(-time.Hour)}); err != nil {
+					if _, err := in.db.AdvanceGrant(t.Context(),
+						userstore.Advance{ID: replayed.ID, Generation: gen + 1, ClientID: "signet", FirstParty: true,
+							Now: time.Now(), IdleSince: time.Now().Add(-time.Hour)}); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
 			code, out := in.inspected(t, in.sign(t, row.typ, row.claims, row.change))
-			if want := map[bool]int{true: exitOK, false: exitFailed}[row.want == ""]; code != want || !strings.Contains(out, row.want) {
+			if want := map[bool]int{true: exitOK, false: exitFailed}[row.want == ""]; code != want ||
+				!strings.Contains(out, row.want) {
 				t.Errorf("exit %d, wanted %q:\n%s", code, row.want, out)
 			}
 			if jti, _ := row.claims["jti"].(string); row.typ == "rt+jwt" && strings.Contains(out, jti) {

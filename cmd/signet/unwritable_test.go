@@ -39,7 +39,8 @@ func TestTheStoreTakesNoWrites(t *testing.T) {
 
 	check := exec.Command("signet", "healthcheck")
 	check.Dir, check.Env = p.dir, p.cmd.Env
-	if text, err := check.CombinedOutput(); err == nil || !strings.Contains(string(text), "not ready (503): The store takes no writes; the server's log says why.") {
+	if text, err := check.CombinedOutput(); err == nil ||
+		!strings.Contains(string(text), "not ready (503): The store takes no writes; the server's log says why.") {
 		t.Errorf("the healthcheck does not say why: %v %s", err, text)
 	}
 	if got := p.status("/.well-known/jwks.json"); got != http.StatusOK {
@@ -61,7 +62,8 @@ func TestTheStoreTakesNoWrites(t *testing.T) {
 	})
 	text, err := another.CombinedOutput()
 	close(ended)
-	if err == nil || another.ProcessState.ExitCode() != 1 || !strings.Contains(string(text), "PostgreSQL's disk is full: make room where its data lies") {
+	if err == nil || another.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(string(text), "PostgreSQL's disk is full: make room where its data lies") {
 		t.Errorf("a server on a store that takes no writes: %v\n%s", err, text)
 	}
 

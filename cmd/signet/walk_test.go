@@ -42,7 +42,8 @@ func TestMisuseExits2Everywhere(t *testing.T) {
 			"too many arguments":    slices.Repeat([]string{"word"}, 40),
 			"--config without one":  {"--config"},
 		} {
-			if name == "too many arguments" && strings.HasSuffix(strings.Fields(cmd.Use + " ")[max(0, len(strings.Fields(cmd.Use))-1)], "…") {
+			if name == "too many arguments" &&
+				strings.HasSuffix(strings.Fields(cmd.Use + " ")[max(0, len(strings.Fields(cmd.Use))-1)], "…") {
 				continue // it takes any number
 			}
 			var out, errOut bytes.Buffer

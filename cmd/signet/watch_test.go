@@ -143,7 +143,8 @@ func TestO03TheSearchFindsWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range copies {
-		if text, _ := os.ReadFile(file); string(text) == p.errOut.String() && strings.Contains(string(text), `"route":"/v1/profile"`) {
+		if text, _ := os.ReadFile(file); string(text) == p.errOut.String() &&
+			strings.Contains(string(text), `"route":"/v1/profile"`) {
 			return
 		}
 	}

@@ -18,7 +18,8 @@ func TestAPersonAtThePages(t *testing.T) {
 
 	t.Log("a password that is too short is refused before it is sent")
 	tab.Open(s.issuer + "/login")
-	tab.Loads(func() { tab.Click(".other a") })
+	tab.Click(".other a[href$='/signup']")
+	tab.Wait("document.querySelector('#signup-submit')")
 	tab.Type("#email", "ada@example.com")
 	tab.Type("#password", "too short")
 	tab.Click("#signup-submit")

@@ -3,6 +3,7 @@ package languages
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,27 @@ func TestFilesSayWhoHasLookedAtThem(t *testing.T) {
 // Marks that end a sentence, in every script that there is.
 const ends = ".。…"
 
+// isolates matches a text whose left-to-right isolates (UAX 9) are in pairs.
+var isolates = regexp.MustCompile(`^(?:[^\x{2066}\x{2069}]*\x{2066}[^\x{2066}\x{2069}]+\x{2069})*[^\x{2066}\x{2069}]*$`)
+
+// What is to be typed as it stands is not turned around by the sentence: without an isolate 1975-12-31 reads 31-12-1975 in
+// Arabic, and +49 is 49+.
+func TestExamplesKeepTheirDirection(t *testing.T) {
+	example := regexp.MustCompile(`\+?[0-9]+(?:-[0-9]+)+|\+[0-9]+|[A-Za-z]+/[A-Za-z]+`)
+	for _, l := range load(t, Tags()...).Languages() {
+		if !l.RTL {
+			continue
+		}
+		for name, text := range l.texts {
+			for _, found := range example.FindAllString(text, -1) {
+				if !strings.Contains(text, "\u2066"+found+"\u2069") {
+					t.Errorf("%s %s: %s is turned around", l.Tag, name, found)
+				}
+			}
+		}
+	}
+}
+
 func TestTextsAreSound(t *testing.T) {
 	s := load(t, Tags()...)
 	original := s.Of(Original)
@@ -68,8 +90,9 @@ func TestTextsAreSound(t *testing.T) {
 			case strings.ContainsRune(ends, rune(en[len(en)-1])) != strings.ContainsRune(ends, last) && !strings.HasSuffix(en, "…"):
 				t.Errorf("%s %s is a sentence in one language only: %q, %q", l.Tag, name, en, text)
 			}
+			isolated := l.RTL && isolates.MatchString(text)
 			for _, r := range text {
-				if !unicode.IsPrint(r) && r != '\u00a0' {
+				if !unicode.IsPrint(r) && r != '\u00a0' && !(isolated && (r == '\u2066' || r == '\u2069')) {
 					t.Errorf("%s %s holds %U, which cannot be seen", l.Tag, name, r)
 				}
 			}

@@ -57,6 +57,9 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 		"{address}": to.String(),
 		"{time}":    m.At.UTC().Format("2006-01-02 15:04") + " UTC",
 	}
+	if language.RTL { // behind Arabic letters a date is turned around (UAX 9), unless it is isolated
+		values["{time}"] = "\u2066" + values["{time}"] + "\u2069"
+	}
 	if m.Kind == outbox.NewDevice {
 		values["{device}"] = deviceName(language, m.Device)
 	}

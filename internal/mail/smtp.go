@@ -34,6 +34,7 @@ type Way interface {
 // Fault is the reason why a letter was not accepted.
 type Fault struct {
 	Final  bool   // the letter will never be accepted, so it is not tried again
+	Server bool   // the server could not be used, whatever the letter
 	Reason string // may be stored: without content of the letter or a password
 	Answer string // the answer of the server, which may quote the letter
 }
@@ -165,7 +166,9 @@ func (s *SMTP) Send(ctx context.Context, l Letter) (answer string, err error) {
 	}
 	connection, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return "", s.fault(err)
+		f := s.fault(err)
+		f.Server = true
+		return "", f
 	}
 	err = client.SendWithSMTPClient(connection, m)
 	if m.IsDelivered() {

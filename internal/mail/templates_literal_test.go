@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// S-07: an operator's text in mail.templates is text: what looks like a template of any kind stands in
-// the letter as it is, or is refused at the start because it looks like a placeholder of ours.
+// S-07: an operator's text in mail.templates is text: what looks like a template of any kind stands
+// in the letter as it is, or is refused at the start because it looks like a placeholder of ours.
 func TestS07OperatorsTextsAreLiteral(t *testing.T) {
 	const service = "{{7*7}} {address} ${7*7} <i>"
 	for text, refused := range map[string]bool{
@@ -43,7 +43,9 @@ func TestS07OperatorsTextsAreLiteral(t *testing.T) {
 				continue
 			}
 			c := &mail.Composer{From: address(t, "a@b.test"), Service: service, Issuer: "https://id.test", Texts: texts}
-			l, err := c.Compose(outbox.Message{ID: "id", Kind: outbox.PasswordSet, To: "bob@example.test", At: time.Unix(1_000_000, 0)})
+			l, err := c.Compose(
+				outbox.Message{ID: "id", Kind: outbox.PasswordSet, To: "bob@example.test", At: time.Unix(1_000_000, 0)},
+			)
 			if err != nil {
 				t.Errorf("S-07 %s %q: %v", name, text, err)
 				continue
@@ -51,7 +53,10 @@ func TestS07OperatorsTextsAreLiteral(t *testing.T) {
 			if in := l.Subject.String() + "\n" + l.Text; !strings.Contains(in, want) {
 				t.Errorf("S-07 %s %q is not in the text as it is:\n%s", name, text, in)
 			}
-			if plain := html.UnescapeString(strings.NewReplacer("<bdi>", "", "</bdi>", "").Replace(l.HTML)); !strings.Contains(plain, want) {
+			if plain := html.UnescapeString(strings.NewReplacer("<bdi>", "", "</bdi>", "").Replace(l.HTML)); !strings.Contains(
+				plain,
+				want,
+			) {
 				t.Errorf("S-07 %s %q is not in the HTML as it is:\n%s", name, text, l.HTML)
 			}
 			for _, markup := range []string{"<b>", "<i>", "<%", "<?", "<script", `"onload`} {

@@ -37,6 +37,8 @@ type Worker struct {
 	AtOnce int           // how many letters are sent at once; 0: four
 
 	sent, failed, givenUp atomic.Int64
+	unusable              atomic.Int64 // how many times in a row the server could not be used
+	unusableNow           atomic.Bool  // the last time was since the last pause because of it
 	mu                    sync.Mutex
 	state                 outbox.State
 }
@@ -129,13 +131,27 @@ func (w *Worker) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		// A server that cannot be used is not tried for each message that waits: all would be stored
+		// again and again.
+		if w.unusableNow.Swap(false) && !pause(ctx, w.pauseAfter(w.unusable.Load())) {
+			return
+		}
 		claimed, began, err := w.claim(ctx)
 		if err == nil {
 			quiet = false
+			done := make(chan struct{})
 			under.Go(func() {
+				defer close(done)
 				defer func() { <-slots }()
 				w.send(sending, claimed, began)
 			})
+			if w.unusable.Load() > 0 { // one attempt at a time shows whether the server is back
+				select {
+				case <-done:
+				case <-ctx.Done():
+					return
+				}
+			}
 			continue
 		}
 		<-slots
@@ -206,6 +222,7 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	}
 	if err == nil {
 		w.sent.Add(1)
+		w.unusable.Store(0)
 		log.Info("message sent", "answer", answer, "waited", c.at.Sub(c.At).Round(time.Millisecond))
 		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
 		return
@@ -213,6 +230,12 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	w.failed.Add(1)
 	fault := &Fault{Reason: err.Error()}
 	errors.As(err, &fault)
+	if fault.Server {
+		w.unusable.Add(1)
+		w.unusableNow.Store(true)
+	} else {
+		w.unusable.Store(0)
+	}
 	reason := fault.Reason
 	next := c.at.Add(waitAfter(c.Attempts))
 	switch {
@@ -263,9 +286,9 @@ func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer st
 	if err != nil {
 		fault := &Fault{Reason: err.Error()}
 		errors.As(err, &fault)
-		err = &Fault{
-			Final: fault.Final, Reason: anonymous(fault.Reason, addresses...), Answer: anonymous(fault.Answer, addresses...),
-		}
+		cleaned := *fault
+		cleaned.Reason, cleaned.Answer = anonymous(fault.Reason, addresses...), anonymous(fault.Answer, addresses...)
+		err = &cleaned
 	}
 	return anonymous(answer, addresses...), err
 }
@@ -300,6 +323,13 @@ func (w *Worker) note(ctx context.Context, log *slog.Logger, store func(context.
 func waitAfter(attempts int) time.Duration {
 	d := min(10*time.Second<<min(max(attempts-1, 0), 10), time.Hour)
 	return jitter(d)
+}
+
+// pauseAfter returns the pause before the next message after the server could not be used: Poll,
+// doubled up to ten times as long.
+func (w *Worker) pauseAfter(times int64) time.Duration {
+	poll := orElse(w.Poll, time.Second)
+	return min(poll<<min(max(times-1, 0), 4), 10*poll)
 }
 
 func jitter(d time.Duration) time.Duration { return d - d/5 + mathrand.N(max(d*2/5, 1)) }

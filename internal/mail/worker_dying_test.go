@@ -18,8 +18,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// mortal is an outbox from the point of view of a replica: once it is killed, nothing of it reaches the
-// database any more.
+// mortal is an outbox from the point of view of a replica: once it is killed, nothing of it reaches
+// the database any more.
 type mortal struct {
 	userstore.Outbox
 	killed atomic.Bool
@@ -46,8 +46,8 @@ func (m *mortal) GiveUpMessage(ctx context.Context, id, lease string, events ...
 	return m.write(func() error { return m.Outbox.GiveUpMessage(ctx, id, lease, events...) })
 }
 
-// stopped is a way on which a replica is killed: it hands nothing over, and does not return before the
-// test says so.
+// stopped is a way on which a replica is killed: it hands nothing over, and does not return before
+// the test says so.
 type stopped struct{ began, resume chan struct{} }
 
 func (s *stopped) Send(context.Context, mail.Letter) (string, error) {
@@ -56,8 +56,9 @@ func (s *stopped) Send(context.Context, mail.Letter) (string, error) {
 	return "", &mail.Fault{Reason: "killed"}
 }
 
-// P-15: a replica is killed in the middle of a send. Its message waits in the database all the time, is
-// not taken by another replica while the lease holds, and is then sent once, with the same Message-ID.
+// P-15: a replica is killed in the middle of a send. Its message waits in the database all the
+// time, is not taken by another replica while the lease holds, and is then sent once, with the same
+// Message-ID.
 func TestP15KilledInTheMiddleOfASend(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		way := &stopped{make(chan struct{}), make(chan struct{})}
@@ -71,7 +72,8 @@ func TestP15KilledInTheMiddleOfASend(t *testing.T) {
 		store.killed.Store(true)
 
 		waiting := killed.waits(t)
-		if len(waiting) != 1 || waiting[0].ID != m.ID || waiting[0].Lease == "" || !waiting[0].DueAt.Equal(killed.now.Add(2*time.Minute)) {
+		if len(waiting) != 1 || waiting[0].ID != m.ID || waiting[0].Lease == "" ||
+			!waiting[0].DueAt.Equal(killed.now.Add(2*time.Minute)) {
 			t.Fatalf("P-15 while it is sent: %+v", waiting)
 		}
 		post := (&mailtest.Server{NoTLS: true}).Start(t)
@@ -84,14 +86,15 @@ func TestP15KilledInTheMiddleOfASend(t *testing.T) {
 		<-done
 		other.now = other.now.Add(time.Hour)
 		other.step(t, 0)
-		if ids := messageIDs(t, post.Letters()); !slices.Equal(ids, []string{"<" + m.ID + "@id.test>"}) || len(killed.waits(t)) != 0 {
+		if ids := messageIDs(t, post.Letters()); !slices.Equal(ids, []string{"<" + m.ID + "@id.test>"}) ||
+			len(killed.waits(t)) != 0 {
 			t.Errorf("P-15 sent %q, and %+v waits", ids, killed.waits(t))
 		}
 	})
 }
 
-// P-15: what the mail server accepted by its 250 is sent, even if the server dies before the end of the
-// connection; what it did not accept is sent again, with the same Message-ID.
+// P-15: what the mail server accepted by its 250 is sent, even if the server dies before the end of
+// the connection; what it did not accept is sent again, with the same Message-ID.
 func TestP15ServerThatDiesAroundIts250(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		for name, c := range map[string]struct {

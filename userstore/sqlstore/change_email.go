@@ -32,6 +32,17 @@ var touchIfReserved = numbered(`UPDATE users SET version = version WHERE id = $ 
 // for the very change that made the reservation, and does not see it.
 func ifReserved(userID string, now time.Time) stmt { return bind(touchIfReserved, userID, micros(now)) }
 
+var endUndosSince = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
+	AND user_id = $ AND at > (SELECT MIN(b.at) FROM one_time_tokens b WHERE b.user_id = $
+		AND b.kind = 'undo_email' AND b.address_key = $ AND b.spent_at = 0 AND b.ends_at > $)`)
+
+// endUndosOf ends the tokens that undo changes since the user first had the present address: an
+// operator who gives an account its address back need not fear them.
+func endUndosOf(u userstore.User) stmt {
+	now := micros(u.UpdatedAt)
+	return bind(endUndosSince, now, u.ID, u.ID, u.EmailKey, now)
+}
+
 var (
 	// lockProved takes the lock of the user's row first, as IssueToken does.
 	lockProved = `UPDATE users SET token_epoch = token_epoch WHERE id = $1 AND is_active AND password_hash = $2`
@@ -90,6 +101,10 @@ var (
 		FROM one_time_tokens t, (SELECT COALESCE(MAX(o.at), 0) AS at FROM one_time_tokens o
 			WHERE o.kind = 'undo_email' AND o.user_id = (SELECT x.user_id FROM one_time_tokens x WHERE x.id = $)) l
 		WHERE t.id = $ ON CONFLICT (id) DO NOTHING`)
+	endUndosAfter = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
+		AND user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
+		AND at > (SELECT MIN(b.at) FROM one_time_tokens b, one_time_tokens t WHERE t.id = $ AND b.user_id = t.user_id
+			AND b.kind = 'undo_email' AND b.address_key = t.address_key AND b.spent_at = 0 AND b.ends_at > $)`)
 	ifReservedForToken = numbered(`UPDATE users SET version = version
 		WHERE id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $) AND ` + reservedFor("users.email_key", "users.id"))
 )
@@ -101,15 +116,18 @@ func (db *DB) ConfirmAddressChange(ctx context.Context, c userstore.AddressChang
 	s := []stmt{
 		bind(changeAddress, c.ID, c.ID, now, c.ID, c.ID, kind, now, c.From),
 		bind(spendToken, now, c.ID, kind, now, int64(1)),
-		bind(insertUndo, c.UndoID, c.From, c.FromKey, now, now, micros(c.UndoEndsAt), c.ID, c.ID),
 		bind(ifReservedForToken, c.ID, now),
+		bind(insertUndo, c.UndoID, c.From, c.FromKey, now, now, micros(c.UndoEndsAt), c.ID, c.ID),
+	}
+	if c.UndoID == "" {
+		s[3] = bind(endUndosAfter, now, c.ID, c.ID, now)
 	}
 	if err := storables(s); err != nil {
 		return ifUnstorable(err, userstore.ErrConflict)
 	}
 	err := db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
 		n, err := run(s...)
-		if err == nil && (n[0] == 0 || n[1] == 0 || n[2] == 0 || n[3] != 0) {
+		if err == nil && (n[0] == 0 || n[1] == 0 || n[2] != 0 || n[3] == 0 && c.UndoID != "") {
 			err = userstore.ErrConflict // and what was done is undone
 		}
 		return err == nil, err
@@ -123,6 +141,18 @@ func ifTaken(err error) error {
 		return userstore.ErrConflict
 	}
 	return err
+}
+
+func (db *DB) AddressReserved(ctx context.Context, userID, addressKey string, now time.Time) (bool, error) {
+	err := db.one(ctx, bind(`SELECT r.id FROM one_time_tokens r WHERE r.kind = 'undo_email' AND r.address_key = $1
+		AND r.user_id = $2 AND r.spent_at = 0 AND r.ends_at > $3 LIMIT 1`, addressKey, userID, micros(now)), func(row scanner) error {
+		var id string
+		return row.Scan(&id)
+	})
+	if errors.Is(err, userstore.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 var (

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// idsPerLookup is how many users one statement of InvitedUntil looks for. The text of the statement is
-// always the same, so that it is prepared once; unused parameters repeat the last user.
+// idsPerLookup is how many users one statement of InvitedUntil looks for. The text of the statement
+// is always the same, so that it is prepared once; unused parameters repeat the last user.
 const idsPerLookup = 50
 
 // invitedUntil finds invitations whose message waits, and those whose message has been made. A

@@ -136,7 +136,7 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 	}
 	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // removes no admin
-			n, err := run(update(""), ifReserved(u.ID, u.UpdatedAt))
+			n, err := run(update(""), ifReserved(u.ID, u.UpdatedAt), endUndosOf(u))
 			switch {
 			case err != nil || n[0] == 0:
 				return false, orElse(err, userstore.ErrConflict)
@@ -149,7 +149,7 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 		if err != nil || n == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
-		after := []stmt{ifReserved(u.ID, u.UpdatedAt)}
+		after := []stmt{ifReserved(u.ID, u.UpdatedAt), endUndosOf(u)}
 		if !u.IsActive {
 			after = append(after, endAll(u.ID, u.UpdatedAt)...)
 		}

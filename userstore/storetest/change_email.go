@@ -326,8 +326,61 @@ func reservedAddresses(t *testing.T, f *fixture) {
 	back := f.newBeginning(changed, id())
 	back.token.Address, back.token.AddressKey = u.Email, u.EmailKey
 	must(t, f.begin(t, back))
+	for _, row := range []struct {
+		user userstore.User
+		key  string
+		now  time.Time
+		want bool
+	}{
+		{u, u.EmailKey, f.now, true}, {u, u.EmailKey, f.now.Add(7 * 24 * time.Hour), false}, {u, changed.EmailKey,
+			f.now, false},
+		{other, u.EmailKey, f.now, false}, {u, "\x00", f.now, false},
+	} {
+		got, err := f.AddressReserved(t.Context(), row.user.ID, row.key, row.now)
+		must(t, err)
+		equal(t, "reserved for the user", got, row.want)
+	}
 	must(t, f.ConfirmAddressChange(t.Context(), f.newChange(changed, back.token.ID)))
 	must(t, f.UndoAddressChange(t.Context(), f.newUndoing(undo)))
+
+	// Away and back: what came after the address cannot be undone, what came before can.
+	away := f.user(t)
+	b1, first := f.changed(t, away, id())
+	b2, second := f.changed(t, b1, id())
+	b3, third := f.changed(t, b2, id())
+	returning := f.newBeginning(b3, id())
+	returning.token.Address, returning.token.AddressKey = b1.Email, b1.EmailKey
+	must(t, f.begin(t, returning))
+	c := f.newChange(b3, returning.token.ID)
+	c.UndoID = ""
+	must(t, f.ConfirmAddressChange(t.Context(), c))
+	equal(t, "back at", f.address(t, away.ID), b1.Email)
+	for _, row := range []struct {
+		token string
+		live  bool
+	}{{first, true}, {second, true}, {third, false}} {
+		equal(t, "live after the return", f.isLive(t, row.token), row.live)
+	}
+	is(t, f.UndoAddressChange(t.Context(), f.newUndoing(third)), userstore.ErrConflict)
+	must(t, f.UndoAddressChange(t.Context(), f.newUndoing(first)))
+
+	// The same by an operator, whatever else the edit changes.
+	for _, change := range []func(*userstore.User){
+		func(*userstore.User) {},
+		func(u *userstore.User) { u.Roles = []string{userstore.RoleAdmin} },
+	} {
+		moved := f.user(t)
+		m1, first := f.changed(t, moved, id())
+		m2, second := f.changed(t, m1, id())
+		m2.Claims.Nickname = "edited"
+		must(t, f.UpdateUser(t.Context(), m2))
+		equal(t, "live after another edit", f.isLive(t, second), true)
+		m2.Version, m2.Email, m2.EmailKey = m2.Version+1, moved.Email, moved.EmailKey
+		change(&m2)
+		must(t, f.UpdateUser(t.Context(), m2))
+		equal(t, "the later one", f.isLive(t, second), false)
+		equal(t, "the earlier one", f.isLive(t, first), true)
+	}
 
 	// After a week, after the undoing, and with the account, the reservation ends.
 	w := f.user(t)

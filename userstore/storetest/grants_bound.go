@@ -168,19 +168,23 @@ func boundedInAll(t *testing.T, f *fixture) {
 	for range clients {
 		registered = append(registered, f.client(t, nil))
 	}
-	at := func(c userstore.Client, n int) userstore.Grant {
+	at := func(c userstore.Client, hours int) userstore.Grant {
 		return f.grant(t, u, func(g *userstore.Grant) {
-			g.ClientID, g.CreatedAt = c.ID, f.now.Add(time.Duration(n)*time.Second)
-			g.RotatedAt = g.CreatedAt
+			g.ClientID, g.CreatedAt = c.ID, f.now.Add(time.Duration(hours)*time.Hour)
+			g.RotatedAt, g.ExpiresAt = g.CreatedAt, g.CreatedAt.Add(30*time.Minute)
 		})
 	}
+	// A login sorts the user's live grants, which takes long in a thousand logins. So the grants before
+	// have expired by the clock of each of these logins. They all live by the clock of the next two.
 	var made []userstore.Grant
-	for n := range userstore.MaxGrantsPerUser {
+	for n := range userstore.MaxGrantsPerUser - 1 {
 		made = append(made, at(registered[n%(clients-1)], n))
 	}
+	made = append(made, at(registered[(userstore.MaxGrantsPerUser-1)%(clients-1)], 0))
 	f.stored(t, made...)
 	made[0] = f.live(t, made[0])
-	last := at(registered[clients-1], userstore.MaxGrantsPerUser)
+	made[len(made)-1] = f.live(t, made[len(made)-1]) // by its own clock it is as old as the first
+	last := at(registered[clients-1], 0)
 	f.stored(t, last, made[0])
 	f.deleted(t, made[1])
 	f.stored(t, made[2:]...)

@@ -185,11 +185,11 @@ func pendingSignups(t *testing.T, f *fixture) {
 	_, err = f.PendingSignup(ctx, first.ID, first.EndsAt)
 	is(t, err, userstore.ErrNotFound)
 	equal(t, "after the end of one", len(list(second.Browser, second.EndsAt, 9)), 1) // the one a minute later
-	n, err := f.RemoveExpiredTokens(ctx, first.EndsAt.Add(-time.Microsecond), 1000)
+	_, err = f.RemoveExpiredTokens(ctx, first.EndsAt.Add(-time.Microsecond), 1000)
 	must(t, err)
 	_, err = f.PendingSignup(ctx, first.ID, first.At)
 	must(t, err)
-	n, err = f.RemoveExpiredTokens(ctx, first.EndsAt.Add(time.Hour), 3)
+	n, err := f.RemoveExpiredTokens(ctx, first.EndsAt.Add(time.Hour), 3)
 	must(t, err)
 	equal(t, "removed at once", n, 3)
 	_, err = f.RemoveExpiredTokens(ctx, first.EndsAt.Add(time.Hour), 1000)
@@ -199,8 +199,8 @@ func pendingSignups(t *testing.T, f *fixture) {
 
 func signupTokens(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	s, stranger := f.sent(t, address()), signup{}
-	stranger = f.newSignup(s.Email)
+	s := f.sent(t, address())
+	stranger := f.newSignup(s.Email)
 	f.save(t, stranger)
 	byToken := func(token string, at time.Time) string {
 		p, err := f.PendingSignupByToken(ctx, token, at)

@@ -1,4 +1,4 @@
-package account_test
+package budgets_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package account_test
+package budgets_test
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,70 +16,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
-
-const wrong = "not the password of anybody"
-
-// behindProxy has three replicas behind a proxy at the tests' own address, so that a test says from
-// where it comes by from.
-func behindProxy(o *apitest.Options) {
-	o.Replicas = 3
-	o.Configure = func(r *apitest.Replica) { r.API.TrustedProxies = []string{"127.0.0.0/8", "::1"} }
-}
-
-func from(address string) http.Header { return http.Header{"X-Forwarded-For": {address}} }
-
-func login(s *apitest.Server, replica int, name, password string, header http.Header) *apitest.Response {
-	s.T.Helper()
-	body := apitest.Fields{"password": password}
-	switch {
-	case strings.Contains(name, "@"):
-		body["email"] = name
-	default:
-		body["username"] = name
-	}
-	return s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: body, Header: header, Replica: replica})
-}
-
-// guesses sends n wrong passwords and counts those that were checked.
-func guesses(s *apitest.Server, n int, name string, header http.Header) (checked int) {
-	s.T.Helper()
-	for i := range n {
-		switch a := login(s, i%len(s.Replicas), name, wrong, header); a.Code() {
-		case "invalid_credentials":
-			checked++
-		case "rate_limited":
-		default:
-			s.T.Fatalf("a wrong password: %d %s", a.Status, a.Body)
-		}
-	}
-	return checked
-}
-
-// limited wants a refusal for so long.
-func limited(s *apitest.Server, a *apitest.Response, wait time.Duration) {
-	s.T.Helper()
-	a.Want(429, "rate_limited")
-	if got := a.Header.Get("Retry-After"); got != strconv.Itoa(int(wait/time.Second)) {
-		s.T.Errorf("Retry-After is %s, want %s", got, wait)
-	}
-}
-
-// hashes is how many passwords were checked, on all replicas.
-func hashes(s *apitest.Server) (n uint64) {
-	for _, r := range s.Replicas {
-		n += r.Accounts.Hasher.Stats().Started
-	}
-	return n
-}
-
-func signUpAs(s *apitest.Server, name string) apitest.User {
-	s.T.Helper()
-	u := apitest.User{Email: name + "@example.test", Password: s.Secret("planted password of " + name + " and nobody else")}
-	var p struct{ Sub string }
-	s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": u.Email, "username": name, "password": u.Password}}).Want(201, "").JSON(&p)
-	u.ID = p.Sub
-	return u
-}
 
 // U-01: whatever is wrong with an account, until its password is right the answers are the same
 // byte for byte, and so they are when the budget is used up.
@@ -108,14 +43,15 @@ func TestU01NoAnswerTellsOfAnAccount(t *testing.T) {
 					first = a
 				}
 				if a.Status != first.Status || !bytes.Equal(a.Body, first.Body) || !reflect.DeepEqual(a.Header, first.Header) {
-					t.Errorf("U-01 attempt %d at %s is answered\n%v %s, at %s\n%v %s", i+1, name, a.Header, a.Body, names[0], first.Header, first.Body)
+					t.Errorf("U-01 attempt %d at %s is answered\n%v %s, at %s\n%v %s", i+1, name, a.Header, a.Body, names[0],
+						first.Header, first.Body)
 				}
 			}
 		}
 		// Not even the right password is looked at then.
-		before := hashes(s)
+		before := s.Hashes()
 		limited(s, login(s, 0, off.Email, off.Password, nil), time.Minute)
-		if now := hashes(s); now != before {
+		if now := s.Hashes(); now != before {
 			t.Errorf("%d passwords were checked over budget", now-before)
 		}
 	})
@@ -149,7 +85,7 @@ func TestU15Parallel(t *testing.T) {
 		for round := range 3 { // in the first, connections are still being opened
 			name := fmt.Sprintf("alice%d", round)
 			signUpAs(s, name)
-			before := hashes(s)
+			before := s.Hashes()
 			var checked atomic.Int64
 			var all sync.WaitGroup
 			for i := range 50 {
@@ -164,7 +100,7 @@ func TestU15Parallel(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if n := hashes(s) - before; checked.Load() != 10 || n != 10 {
+			if n := s.Hashes() - before; checked.Load() != 10 || n != 10 {
 				t.Errorf("U-15 %d answers, %d hashes, want 10", checked.Load(), n)
 			}
 		}
@@ -194,15 +130,22 @@ func TestU16Parallel(t *testing.T) {
 func TestU18Evasion(t *testing.T) {
 	ways := map[string]func(i int) (name string, header http.Header){
 		"email, username and how they are written": func(i int) (string, http.Header) {
-			return []string{"alice@example.test", "alice", "ALICE@Example.TEST", "Alice", "\uff41lice", "alice@\uff45xample.test", "alice@example.test"}[i%7], from("192.0.2.1")
+			return []string{"alice@example.test", "alice", "ALICE@Example.TEST", "Alice", "\uff41lice",
+				"alice@\uff45xample.test", "alice@example.test"}[i%7], from("192.0.2.1")
 		},
-		"networks":              func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("192.0.%d.%d", i, i)) },
-		"addresses of one IPv6": func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("2001:db8:1:2::%x", i)) },
+		"networks": func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("192.0.%d.%d", i, i)) },
+		"addresses of one IPv6": func(i int) (string, http.Header) {
+			return "alice",
+				from(fmt.Sprintf("2001:db8:1:2::%x", i))
+		},
 		"IPv4 written as IPv6": func(i int) (string, http.Header) {
 			return "alice", from([]string{"192.0.2.1", "::ffff:192.0.2.1"}[i%2])
 		},
-		"what the client forwards": func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("192.0.2.%d, 198.51.100.1", i)) },
-		"addresses that are none":  func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("host-%d", i)) },
+		"what the client forwards": func(i int) (string, http.Header) {
+			return "alice",
+				from(fmt.Sprintf("192.0.2.%d, 198.51.100.1", i))
+		},
+		"addresses that are none": func(i int) (string, http.Header) { return "alice", from(fmt.Sprintf("host-%d", i)) },
 		"other headers": func(i int) (string, http.Header) {
 			h := from("192.0.2.1")
 			for _, name := range []string{"Forwarded", "X-Real-Ip", "X-Client-Ip", "X-Forwarded-Host", "User-Agent", "Cookie"} {
@@ -302,7 +245,8 @@ func TestU25CountsToTheLimiter(t *testing.T) {
 				Body: apitest.Fields{"current_password": current, "new_password": s.Secret("another planted password of alice")}})
 		}
 		remove := func(current string) *apitest.Response {
-			return s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access, Body: apitest.Fields{"current_password": current}})
+			return s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access,
+				Body: apitest.Fields{"current_password": current}})
 		}
 		for range 4 {
 			change(wrong).Want(403, "wrong_password")

@@ -1,0 +1,14 @@
+package account_test
+
+import "github.com/signet-id/signet/api/apitest"
+
+// Short names of what tests of several subjects use.
+var (
+	behindProxy = apitest.BehindProxy
+	from        = apitest.From
+	limited     = apitest.Limited
+	login       = apitest.LoginBy
+	signUpAs    = apitest.SignUpAs
+)
+
+const wrong = apitest.WrongPassword
