@@ -264,6 +264,7 @@ func TestWhatABrowserAskedForStaysInIt(t *testing.T) {
 					stranger = owner(s, "stranger")
 				}
 				stranger.Open("/login")
+				s.Mails()
 				for _, stolen := range []string{"", b.Cookies[cookie], "garbage"} {
 					if stranger.Cookies[cookie] = stolen; stolen == "" {
 						delete(stranger.Cookies, cookie)

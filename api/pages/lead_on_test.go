@@ -139,6 +139,7 @@ func TestTheAccountLeadsToTheProofOfItsAddress(t *testing.T) {
 		if !strings.Contains(p.Text(), "Ada Lovelace") {
 			t.Errorf("%s", p.Text())
 		}
+		p = b.Open(p.Link("/verify")).WantPage(200, "verify-submit") // which takes the code of the sign-up
 		p = b.Open(p.Link("/verify")).WantPage(200, "ask-submit")
 		if p.Value("email") != "ada@example.test" {
 			t.Errorf("the address is to be typed again: %q", p.Value("email"))
