@@ -50,7 +50,7 @@ func TestAValueThatCannotBeIsAMisuse(t *testing.T) {
 // Every list for people fits 80 columns of a terminal, which takes two for a Chinese character.
 func TestListsFitATerminal(t *testing.T) {
 	do := onNewStore(t)
-	for _, name := range []string{strings.Repeat("漢", 100), strings.Repeat("W", 100), strings.Repeat("👨‍👩‍👧", 20), "می‌خواهم"} {
+	for _, name := range []string{strings.Repeat("漢", 100), strings.Repeat("W", 100), strings.Repeat("👨‍👩‍👧", 20), "می\u200cخواهم"} {
 		if code, _, said := do("", "clients", "create", "--name", name, "--redirect-uri", "https://"+strings.Repeat("a", 60)+".example/cb"); code != exitOK {
 			t.Fatal(said)
 		}
