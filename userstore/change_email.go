@@ -160,7 +160,12 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, token, next string) erro
 	if p.user.EmailKey != restored.EmailKey {
 		e.Messages = append(e.Messages, a.notice(outbox.EmailChanged, p.user, r.At)...)
 	}
-	return audit.Stored(ctx, a.Log, invalid(a.Store.UndoAddressChange(ctx, r, e)), e)
+	revoked, err := a.consentsRevoked(ctx, p.user.ID, p.token.At, r.At)
+	if err != nil {
+		return err
+	}
+	events := append([]audit.Event{e}, revoked...)
+	return audit.Stored(ctx, a.Log, invalid(a.Store.UndoAddressChange(ctx, r, events...)), events...)
 }
 
 // changeContents makes what a message about a change says beside its text. The link to the new

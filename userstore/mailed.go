@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
@@ -394,14 +395,26 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 	}
 	events := []audit.Event{e}
 	if r.Unproved && next != "" {
-		consents, err := a.Store.ListConsents(ctx, p.user.ID)
+		revoked, err := a.consentsRevoked(ctx, p.user.ID, time.Time{}, r.At)
 		if err != nil {
 			return err
 		}
-		for _, c := range consents {
-			of := audit.Target{Type: audit.OnClient, ID: c.ClientID}
-			events = append(events, audit.New(asOwner(ctx, p.user.ID), r.At, audit.ConsentRevoked, of))
-		}
+		events = append(events, revoked...)
 	}
 	return audit.Stored(ctx, a.Log, invalid(a.Store.RedeemToken(ctx, r, events...)), events...)
+}
+
+// consentsRevoked returns the audit entries for the consents that a user gave or changed since a
+// time, and that end with a redemption.
+func (a *Accounts) consentsRevoked(
+	ctx context.Context, userID string, since, at time.Time,
+) (events []audit.Event, err error) {
+	consents, err := a.Store.ListConsents(ctx, userID)
+	for _, c := range consents {
+		if !c.UpdatedAt.Before(since) {
+			of := audit.Target{Type: audit.OnClient, ID: c.ClientID}
+			events = append(events, audit.New(asOwner(ctx, userID), at, audit.ConsentRevoked, of))
+		}
+	}
+	return events, err
 }

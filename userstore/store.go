@@ -372,15 +372,15 @@ type AddressChanges interface {
 		proved string, events ...audit.Event) error
 	// ConfirmAddressChange spends a token of BeginAddressChange: the account gets the new address,
 	// which is verified, the other tokens of the user end, and a token is stored that undoes the
-	// change, if c.UndoID names one. ErrConflict: the token is not live, the user's address is not c.From, or another
-	// account has the new address or a reservation of it.
+	// change, if c.UndoID names one. ErrConflict: the token is not live, the user's address is not
+	// c.From, or another account has the new address or a reservation of it.
 	ConfirmAddressChange(ctx context.Context, c AddressChange, events ...audit.Event) error
 	// AddressReserved reports whether an address is reserved for the user at now.
 	AddressReserved(ctx context.Context, userID, addressKey string, now time.Time) (bool, error)
 	// UndoAddressChange spends a token that undoes a change. The account gets the address from
 	// before that change back, verified, with the new password; what it is signed in with ends, and
-	// so do the user's other tokens, but for those that undo earlier changes. ErrConflict: the token
-	// is not live, or another account has the address.
+	// so do consents given since the change and the user's other tokens, but for those that undo
+	// earlier changes. ErrConflict: the token is not live, or another account has the address.
 	UndoAddressChange(ctx context.Context, r Redemption, events ...audit.Event) error
 	// WithdrawAddressChange ends the user's live token of BeginAddressChange. ErrNotFound: there is
 	// none.

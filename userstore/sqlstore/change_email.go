@@ -164,6 +164,9 @@ var (
 	endLaterUndos = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
 		AND user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
 		AND at > (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
+	endConsentsSince = numbered(`DELETE FROM consents
+		WHERE user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
+		AND updated_at >= (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
 )
 
 func (db *DB) UndoAddressChange(ctx context.Context, r userstore.Redemption, events ...audit.Event) error {
@@ -185,7 +188,7 @@ func (db *DB) UndoAddressChange(ctx context.Context, r userstore.Redemption, eve
 			err = userstore.ErrConflict // and what was done is undone
 		}
 		if err == nil {
-			_, err = run(endAllOfToken(r.ID, now)...)
+			_, err = run(append(endAllOfToken(r.ID, now), bind(endConsentsSince, r.ID, r.ID))...)
 		}
 		return err == nil, err
 	})

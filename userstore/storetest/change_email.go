@@ -231,6 +231,13 @@ func confirmAddressChange(t *testing.T, f *fixture) {
 func undoAddressChange(t *testing.T, f *fixture) {
 	u := f.user(t)
 	b, first := f.changed(t, u, id())
+	before, since := f.client(t, nil), f.client(t, nil)
+	early := f.session(t, u)
+	for at, c := range map[time.Duration]userstore.Client{-time.Hour: before, time.Minute: since} {
+		code := f.newCode(early, c)
+		code.CreatedAt = f.now.Add(at)
+		must(t, f.SaveCode(t.Context(), code, &userstore.Consent{Allowed: []userstore.Allowance{{}}}, time.Time{}))
+	}
 	c, second := f.changed(t, b, id()) // in the same microsecond
 	d, third := f.changed(t, c, id())
 	bystander := f.grant(t, f.user(t))
@@ -270,6 +277,10 @@ func undoAddressChange(t *testing.T, f *fixture) {
 	equal(t, "after the undoing", after, want)
 	f.dead(t, g)
 	_, _, err = f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
+	is(t, err, userstore.ErrNotFound)
+	_, err = f.ConsentOf(t.Context(), u.ID, before.ID)
+	must(t, err)
+	_, err = f.ConsentOf(t.Context(), u.ID, since.ID)
 	is(t, err, userstore.ErrNotFound)
 	v, err := f.GrantByID(t.Context(), bystander.ID)
 	must(t, err)
