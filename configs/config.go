@@ -324,7 +324,8 @@ type Argon2 struct {
 // IPv4 address or the first 64 bits of an IPv6 address; see `http.trusted_proxies`.
 // How often the password of one account may be guessed is not configurable.
 type Throttle struct {
-	// Sign-ups that a network may make within an hour. 0: any number.
+	// Sign-ups, and requests for messages, that a network may make within an hour. The
+	// networks of one block may make ten times as many. 0: any number.
 	SignupsPerNetwork int `key:"signups_per_network"`
 
 	// Wrong passwords that a network may send within 15 minutes, for all accounts

@@ -88,18 +88,25 @@ type NewUser struct {
 // Register creates an account and returns it. ValidationError, ErrExists (as
 // *ExistsError), ErrSignupClosed, ErrOverloaded, ErrRateLimited.
 func (a *Accounts) Register(ctx context.Context, n NewUser) (User, error) {
+	return a.registerWith(ctx, n, nil)
+}
+
+func (a *Accounts) registerWith(ctx context.Context, n NewUser, messages messagesTo) (User, error) {
 	if !a.SignupEnabled {
 		return User{}, ErrSignupClosed
 	}
 	if a.Verification == VerificationRequired {
 		return User{}, errors.New("userstore: an account needs a proved address here; use SignUp")
 	}
-	u, err := a.register(ctx, OperatorUser{NewUser: n}, a.Throttle)
+	u, err := a.register(ctx, OperatorUser{NewUser: n}, a.Throttle, messages)
 	if exists := (*ExistsError)(nil); errors.As(err, &exists) {
 		return User{}, a.recordTaken(ctx, n, exists)
 	}
 	return u, err
 }
+
+// messagesTo returns the messages that are stored together with a new account.
+type messagesTo func(ctx context.Context, u User) ([]outbox.Message, error)
 
 // recordTaken records in the audit log which account a sign-up revealed by ending with err, and
 // returns err. The budget of sign-ups bounds how often that can happen.
@@ -134,7 +141,7 @@ type OperatorUser struct {
 
 // RegisterByOperator is Register for the command line. It also works when sign-up is closed.
 func (a *Accounts) RegisterByOperator(ctx context.Context, n OperatorUser) (User, error) {
-	return a.register(ctx, n, NoThrottle) // an operator creates as many accounts as are needed
+	return a.register(ctx, n, NoThrottle, nil) // an operator creates as many accounts as are needed
 }
 
 // newUser makes a user of what a sign-up or an operator typed, and validates it.
@@ -168,7 +175,9 @@ func (a *Accounts) newUser(n OperatorUser, now time.Time) (User, error) {
 	return u, fs.err()
 }
 
-func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_ User, err error) {
+func (a *Accounts) register(
+	ctx context.Context, n OperatorUser, t *Throttle, messages messagesTo,
+) (_ User, err error) {
 	now := a.now()
 	u, err := a.newUser(n, now)
 	if err != nil {
@@ -200,6 +209,11 @@ func (a *Accounts) register(ctx context.Context, n OperatorUser, t *Throttle) (_
 		events = append(events, a.invitation(ctx, u))
 	} else if u.PasswordHash, err = a.hashNew(ctx, n.Password); err != nil {
 		return User{}, err
+	}
+	if messages != nil {
+		if events[0].Messages, err = messages(ctx, u); err != nil {
+			return User{}, err
+		}
 	}
 	if err := audit.Stored(ctx, a.Log, a.Store.CreateUser(ctx, u, events...), events...); err != nil {
 		return User{}, err

@@ -20,7 +20,7 @@ type Attempt struct {
 	Own, Strangers BudgetKey // both zero: none
 	Network        BudgetKey // of this network and all accounts; zero: none
 	// Block is the budget of the wider block around the network. An attempt counts against Block
-	// only if it counts against Strangers. Zero: none; it needs an account.
+	// only if it counts against Strangers or, without an account, against Network. Zero: none.
 	Block BudgetKey
 }
 

@@ -195,18 +195,31 @@ func (a *Accounts) AskVerification(ctx context.Context, email, browser string) (
 	return a.requestMail(ctx, outbox.VerifyEmail, byRequest, email, browser)
 }
 
-// FirstVerification asks for the message that verifies the address of a new account. The sign-up is
-// complete by then: if this fails, the person asks again. The handle keeps the password: see Owner.
-func (a *Accounts) FirstVerification(ctx context.Context, u User, browser string) (handle string) {
+// firstVerification returns the message that verifies the address of a new account, to be stored
+// together with the account, and the handle for its code. The handle keeps the password: see Owner.
+// If the address has had its messages, there is none.
+func (a *Accounts) firstVerification(ctx context.Context, u User) (m []outbox.Message, handle string, err error) {
 	if a.NoMail || a.Verification == VerificationOff || u.EmailVerified {
-		return ""
+		return nil, "", nil
 	}
-	handle, err := a.storeRequest(ctx, outbox.VerifyEmail, bySignup, u.Email, u.EmailKey, browser)
-	if err != nil && a.Log != nil {
-		a.Log.WarnContext(ctx, "the message to a new account could not be stored; its owner has to ask for another",
-			"user_id", u.ID, "error", err)
+	secret, err := a.oneTime()
+	if err != nil {
+		return nil, "", err
 	}
-	return handle
+	const kind = outbox.VerifyEmail
+	now := a.now()
+	r := MailRequest{
+		ID: commandLineID(a.NewID), Kind: kind, Budget: secret.budget(kind, u.EmailKey),
+		At: now, EndsAt: now.Add(lasts[kind]),
+	}
+	room, err := a.Store.TakeMailRoom(ctx, r, mailLimits)
+	if err != nil {
+		return nil, "", fmt.Errorf("count %s: %w", kind, err)
+	}
+	if room {
+		m = []outbox.Message{{ID: r.ID, Kind: kind, To: u.Email, At: r.At, EndsAt: r.EndsAt}}
+	}
+	return m, secret.handle(kind, bySignup, r.ID, ""), nil
 }
 
 // VerifyEmail proves the address of an account, or of a pending sign-up, whose account it makes.

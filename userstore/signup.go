@@ -37,11 +37,15 @@ func (a *Accounts) SignUp(ctx context.Context, n NewUser) (SignedUp, error) {
 		handle, err := a.signUpPending(ctx, n)
 		return SignedUp{Handle: handle, Pending: true}, err
 	}
-	u, err := a.Register(ctx, n)
+	var handle string
+	u, err := a.registerWith(ctx, n, func(ctx context.Context, u User) (m []outbox.Message, err error) {
+		m, handle, err = a.firstVerification(ctx, u)
+		return m, err
+	})
 	if err != nil {
 		return SignedUp{}, err
 	}
-	return SignedUp{User: u, Handle: a.FirstVerification(ctx, u, n.Browser)}, nil
+	return SignedUp{User: u, Handle: handle}, nil
 }
 
 // signUpPending does the same for every address, the hash of the password included: how long it

@@ -43,7 +43,7 @@ type Throttle struct {
 	Store  Attempts
 	Secret func() ([]byte, error) // the key of every BudgetKey; the same on all replicas
 
-	SignupsPerNetwork  int // in an hour; 0: any number
+	SignupsPerNetwork  int // in an hour; a block has ten times as many; 0: any number
 	FailuresPerNetwork int // in 15 minutes, over all accounts; 0: any number
 	// FailuresPerBlock bounds networks that are not remembered, in 15 minutes, over all accounts;
 	// 0: any number.
@@ -178,7 +178,8 @@ func (t *Throttle) admitMail(ctx context.Context, now func() time.Time) (*reserv
 	return t.admitFrom(ctx, now, "mail")
 }
 
-// admitFrom counts a request of the kind what against the budget of its network.
+// admitFrom counts a request of the kind what against the budgets of its network and of the block
+// around that: an owner of a whole block must not have the budget of each of its networks.
 func (t *Throttle) admitFrom(ctx context.Context, now func() time.Time, what string) (*reservation, error) {
 	if counts, err := t.counts(); !counts || t.SignupsPerNetwork <= 0 {
 		return nil, err
@@ -187,7 +188,13 @@ func (t *Throttle) admitFrom(ctx context.Context, now func() time.Time, what str
 	if err != nil {
 		return nil, err
 	}
-	r := Reserve{Attempt: Attempt{Network: k.key(what, networkOf(ctx))}, NetworkLimit: signupsLimit(t.SignupsPerNetwork)}
+	r := Reserve{
+		Attempt: Attempt{
+			Network: k.key(what, networkOf(ctx)),
+			Block:   k.key(what+" block", block(audit.OriginOf(ctx).Address)),
+		},
+		NetworkLimit: signupsLimit(t.SignupsPerNetwork), BlockLimit: signupsLimit(networksOfBlock * t.SignupsPerNetwork),
+	}
 	return t.reserve(ctx, now, r, 0, audit.Target{}, what)
 }
 
@@ -237,7 +244,7 @@ func (t *Throttle) reserve(
 			opens, budget, target, reason = o, r.Network, audit.Target{}, what+"_from_network"
 		}
 		if o := r.BlockLimit.Opens(tallies.Block); o.After(opens) && !tallies.Remembered {
-			opens, budget, target, reason = o, r.Block, audit.Target{}, "guesses_from_block"
+			opens, budget, target, reason = o, r.Block, audit.Target{}, what+"_from_block"
 		}
 		if opens.After(r.At) {
 			t.refusals.record(ctx, t.Store, t.Log, budget, audit.New(ctx, r.At, audit.RateLimited, target).Failed(reason))

@@ -34,6 +34,8 @@ func failuresLimit(n int) Limit { return Limit{Free: n, Window: 15 * time.Minute
 func signupsLimit(n int) Limit  { return Limit{Free: n, Window: time.Hour} }
 
 const (
+	// networksOfBlock is how many networks' budgets of sign-ups a block has.
+	networksOfBlock = 10
 	// rememberedFor is how long a network that logged in to an account keeps a budget of its own.
 	rememberedFor = 90 * 24 * time.Hour
 	// pendingFor is how long an attempt may be pending. After that its replica is presumed dead,

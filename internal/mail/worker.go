@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -130,17 +131,27 @@ func (w *Worker) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		// A server that cannot be used is not tried for each message that waits: all would be stored again and again.
+		// A server that cannot be used is not tried for each message that waits: all would be stored
+		// again and again.
 		if w.unusableNow.Swap(false) && !pause(ctx, w.pauseAfter(w.unusable.Load())) {
 			return
 		}
 		claimed, began, err := w.claim(ctx)
 		if err == nil {
 			quiet = false
+			done := make(chan struct{})
 			under.Go(func() {
+				defer close(done)
 				defer func() { <-slots }()
 				w.send(sending, claimed, began)
 			})
+			if w.unusable.Load() > 0 { // one attempt at a time shows whether the server is back
+				select {
+				case <-done:
+				case <-ctx.Done():
+					return
+				}
+			}
 			continue
 		}
 		<-slots
@@ -212,7 +223,7 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	if err == nil {
 		w.sent.Add(1)
 		w.unusable.Store(0)
-		log.Info("message sent", "answer", anonymous(answer, c.To), "waited", c.at.Sub(c.At).Round(time.Millisecond))
+		log.Info("message sent", "answer", answer, "waited", c.at.Sub(c.At).Round(time.Millisecond))
 		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
 		return
 	}
@@ -225,7 +236,7 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	} else {
 		w.unusable.Store(0)
 	}
-	reason := anonymous(fault.Reason, c.To)
+	reason := fault.Reason
 	next := c.at.Add(waitAfter(c.Attempts))
 	switch {
 	case fault.Final:
@@ -240,10 +251,22 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 	}
 }
 
-// anonymous replaces the address in a server's words: the log holds no addresses.
-func anonymous(text, address string) string { return strings.ReplaceAll(text, address, "ADDRESS") }
+// anonymous replaces the addresses in a server's words, in any case: the log holds no addresses.
+func anonymous(text string, addresses ...string) string {
+	for _, address := range addresses {
+		if address == "" {
+			continue
+		}
+		text = strings.ReplaceAll(text, address, "ADDRESS")
+		if anyCase, err := regexp.Compile("(?i)" + regexp.QuoteMeta(address)); err == nil { // fails if it is not UTF-8
+			text = anyCase.ReplaceAllLiteralString(text, "ADDRESS")
+		}
+	}
+	return text
+}
 
-// try composes a letter and sends it, within half of the lease.
+// try composes a letter and sends it, within half of the lease. Its results name no address: neither
+// the one that was asked for, nor the account's, nor either as the mail server knows it.
 func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer string, err error) {
 	contents, err := w.Contents(ctx, c.Message)
 	switch {
@@ -254,11 +277,20 @@ func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer st
 	}
 	letter, err := w.Compose.ComposeWith(c.Message, contents)
 	if err != nil {
-		return "", &Fault{Reason: err.Error()}
+		return "", &Fault{Reason: anonymous(err.Error(), contents.To, c.To)}
 	}
 	ctx, cancel := context.WithDeadline(ctx, began.Add(w.lease()/2))
 	defer cancel()
-	return w.Way.Send(ctx, letter)
+	answer, err = w.Way.Send(ctx, letter)
+	addresses := []string{letter.To.String(), contents.To, c.To}
+	if err != nil {
+		fault := &Fault{Reason: err.Error()}
+		errors.As(err, &fault)
+		cleaned := *fault
+		cleaned.Reason, cleaned.Answer = anonymous(fault.Reason, addresses...), anonymous(fault.Answer, addresses...)
+		err = &cleaned
+	}
+	return anonymous(answer, addresses...), err
 }
 
 func (w *Worker) giveUp(ctx context.Context, log *slog.Logger, c claimed, why, reason string) {
@@ -293,7 +325,8 @@ func waitAfter(attempts int) time.Duration {
 	return jitter(d)
 }
 
-// pauseAfter returns the pause before the next message after the server could not be used: Poll, doubled up to ten times as long.
+// pauseAfter returns the pause before the next message after the server could not be used: Poll,
+// doubled up to ten times as long.
 func (w *Worker) pauseAfter(times int64) time.Duration {
 	poll := orElse(w.Poll, time.Second)
 	return min(poll<<min(max(times-1, 0), 4), 10*poll)

@@ -51,7 +51,7 @@ func TestP15ADeadServerIsNotTriedForEachMessage(t *testing.T) {
 		fault       func(since time.Duration) error
 		least, most int
 	}{
-		{"unusable", func(time.Duration) error { return &mail.Fault{Server: true, Reason: "connection refused"} }, 6, 12},
+		{"unusable", func(time.Duration) error { return &mail.Fault{Server: true, Reason: "connection refused"} }, 6, 14},
 		{"letters refused", func(time.Duration) error { return &mail.Fault{Reason: "450 later"} }, 200, 250},
 		{"back after half a minute", func(since time.Duration) error {
 			if since < 30*time.Second {

@@ -55,8 +55,8 @@ var (
 	reserveBoth      = numbered(insertAttempt + onAccount + ` AND ` + hasRoom)
 	reserveUndo      = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
 		AND NOT EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt + `)`)
-	// A block counts the attempts that count against the budget of strangers. blockUndo checks no
-	// row that it deletes.
+	// A block counts the attempts that count against the budget of strangers or, without an account,
+	// of the network. blockUndo checks no row that it deletes.
 	reserveBlock = numbered(insertAttempt + `EXISTS (SELECT 1 FROM throttle_attempts WHERE budget = $ AND ` + thisAttempt +
 		`) AND ` + hasRoom)
 	blockUndo = numbered(`DELETE FROM throttle_attempts WHERE budget IN ($, $) AND ` + thisAttempt + `
@@ -66,7 +66,7 @@ var (
 // ReserveAttempt is one batch. It inserts a row into the account's budget, then one into the
 // network's if the first was inserted, and deletes the first again if the second was not. Then it
 // does the same with the block's budget, unless the account's row belongs to a remembered network
-// or browser. On PostgreSQL it first takes advisory locks by account, by network and by block, in
+// or browser; without an account, the network's row takes its place. On PostgreSQL it first takes advisory locks by account, by network and by block, in
 // one order for all, because at READ COMMITTED two operations would not see each other's rows; each
 // statement after that sees all that was committed before it began. The locks end with the
 // transaction, and are of the kind that a pooler passes on.
@@ -76,7 +76,10 @@ var (
 func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 	var none userstore.BudgetKey
 	account, network := r.Own != none, r.Network != none
-	block := account && r.Block != none
+	block, within := r.Block != none, r.Strangers
+	if !account {
+		within = r.Network
+	}
 	row := func(key userstore.BudgetKey, l userstore.Limit) []any {
 		return []any{key[:], micros(r.At), r.ID[:], micros(r.PendingUntil), micros(r.At.Add(l.Window))}
 	}
@@ -105,7 +108,7 @@ func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 	if block {
 		at, id := micros(r.At), r.ID[:]
 		s = append(s,
-			bind(reserveBlock, slices.Concat(row(r.Block, r.BlockLimit), []any{r.Strangers[:], at, id},
+			bind(reserveBlock, slices.Concat(row(r.Block, r.BlockLimit), []any{within[:], at, id},
 				hasRoomArgs(r.Block, r.BlockLimit, r.At))...),
 			bind(blockUndo, r.Strangers[:], r.Network[:], at, id, r.Block[:], r.Own[:], at, id))
 	}

@@ -63,6 +63,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"throttle: a network that logged in has a budget of its own", throttleRemembers, false},
 		{"throttle: allows the attempts that the rules allow", throttleAgrees, false},
 		{"throttle: a block is a wider budget, of strangers", throttleBlocks, false},
+		{"throttle: a block bounds what has no account, too (U-03, P-12)", throttleBlockAlone, false},
 		{"throttle: expired attempts are removed in batches", throttleRemoves, true},
 		{"codes: what is stored comes back", codeRoundTrip, false},
 		{"codes: saved under every condition, once (A-31), and nothing changes without", saveCode, false},

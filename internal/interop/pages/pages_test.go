@@ -96,7 +96,7 @@ var all = append([]shown{
 	{"signed-in", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com"})
 	}},
-	{"account", "", account(web.AccountHome, func(d *web.AccountPage) { d.Confirm = true })},
+	{"account", "", account(web.AccountHome, func(d *web.AccountPage) { d.ByMail = true })},
 	{"account-profile", "", account(web.AccountProfile, nil)},
 	{"account-profile-wrong", "birthdate", account(web.AccountProfile, func(d *web.AccountPage) {
 		d.Problems = []web.Problem{{Field: "birthdate", Code: "invalid"}}
