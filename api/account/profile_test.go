@@ -136,7 +136,7 @@ func TestProfile(t *testing.T) {
 			})
 			s.Do(apitest.Request{Path: "/v1/profile", Token: narrow}).Want(200, "")
 		})
-	}, withoutMail)
+	}, apitest.WithoutMail)
 }
 
 func must[T any](v T, err error) T {

@@ -139,7 +139,7 @@ func TestAProofOpensWhatThePasswordOpens(t *testing.T) {
 				}
 			})
 		}
-	}, withoutMail)
+	}, apitest.WithoutMail)
 }
 
 // What moves no account takes no proof, and a proof that is not asked for is not looked at.
@@ -164,7 +164,7 @@ func TestTheRestOfTheProfileTakesNoProof(t *testing.T) {
 			{"a number for the proof", `{"username":"x","proof":1}`, 400, "validation_error", "proof:wrong_type"},
 			{"a password that is too long", apitest.Fields{"username": "x", "current_password": strings.Repeat("x", 5000)}, 400, "validation_error", "current_password:too_long"},
 		})
-	}, withoutMail)
+	}, apitest.WithoutMail)
 }
 
 func TestAProofEnds(t *testing.T) {
@@ -210,7 +210,7 @@ func TestAProofEnds(t *testing.T) {
 				}
 			}
 		})
-	}, withoutMail)
+	}, apitest.WithoutMail)
 }
 
 func TestProve(t *testing.T) {
@@ -246,5 +246,5 @@ func TestProve(t *testing.T) {
 			limited(s, s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access,
 				Body: apitest.Fields{"username": "moved", "current_password": alice.Password}}), 15*time.Minute)
 		})
-	}, withoutMail)
+	}, apitest.WithoutMail)
 }

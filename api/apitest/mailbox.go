@@ -19,6 +19,12 @@ func Verifying(o *Options) {
 	o.Configure = func(r *Replica) { r.Accounts.Verification = userstore.VerificationOptional }
 }
 
+// WithoutMail is an option of Each: nothing sends messages, and an edit of the profile changes an
+// address.
+func WithoutMail(o *Options) {
+	o.Configure = func(r *Replica) { r.Accounts.NoMail = true }
+}
+
 // Mail is a message as it went out.
 type Mail struct {
 	outbox.Message

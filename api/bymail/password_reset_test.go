@@ -1,4 +1,4 @@
-package account_test
+package bymail_test
 
 import (
 	"bytes"
@@ -110,13 +110,22 @@ func TestU04ForgottenPasswordOfAnUnknownAddress(t *testing.T) {
 			}
 			s.Advance(time.Minute)
 		}
-		run(t, s, apitest.Request{Method: "POST", Path: "/v1/password/forgot"}, []refusal{
-			{"no address", apitest.Fields{}, 400, "validation_error", "email:required"},
-			{"none at all", apitest.Fields{"email": "nobody"}, 400, "validation_error", "email:invalid"},
-			{"P-12 a second header", apitest.Fields{"email": "a@example.test\r\nBcc: b@example.test"}, 400, "validation_error", "email:invalid"},
-			{"P-12 a hidden character", apitest.Fields{"email": "a\u200b@example.test"}, 400, "validation_error", "email:invalid"},
-			{"something else", apitest.Fields{"email": "a@example.test", "next": "https://evil.test"}, 400, "validation_error", "next:unknown_field"},
-		})
+		for name, row := range map[string]struct {
+			body   apitest.Fields
+			faults string
+		}{
+			"no address":              {apitest.Fields{}, "email:required"},
+			"none at all":             {apitest.Fields{"email": "nobody"}, "email:invalid"},
+			"P-12 a second header":    {apitest.Fields{"email": "a@example.test\r\nBcc: b@example.test"}, "email:invalid"},
+			"P-12 a hidden character": {apitest.Fields{"email": "a\u200b@example.test"}, "email:invalid"},
+			"something else":          {apitest.Fields{"email": "a@example.test", "next": "https://evil.test"}, "next:unknown_field"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := s.With(t)
+				s.Refuse(apitest.Request{Method: "POST", Path: "/v1/password/forgot"},
+					apitest.Refusal{Body: row.body, Status: 400, Code: "validation_error", Faults: row.faults})
+			})
+		}
 	})
 }
 

@@ -1,4 +1,4 @@
-package account_test
+package bymail_test
 
 import (
 	"bytes"
@@ -29,11 +29,6 @@ func linked(l mail.Letter, path string) string {
 	_, rest, _ := strings.Cut(l.Text, apitest.IssuerURL+path)
 	token, _, _ := strings.Cut(rest, "\r")
 	return token
-}
-
-// withoutMail is an option of Each: nothing sends messages, and an address is changed by an edit of the profile.
-func withoutMail(o *apitest.Options) {
-	o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true }
 }
 
 // Whoever changes a password or an address, the user hears of it, at the address that the account had; and of nothing

@@ -1,4 +1,4 @@
-package account_test
+package bymail_test
 
 import (
 	"bytes"
@@ -801,7 +801,7 @@ func TestWithoutMailAnAddressIsEdited(t *testing.T) {
 		if got := emailOf(s, alice); got != "new@example.test" {
 			t.Errorf("%s: an address that nobody proved", got)
 		}
-	}, withoutMail)
+	}, apitest.WithoutMail)
 }
 
 // P-11: an account may go back to the address that is reserved for it, by the ordinary way. Whoever

@@ -1,4 +1,4 @@
-package account_test
+package bymail_test
 
 import (
 	"encoding/base64"
