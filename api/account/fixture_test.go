@@ -4,11 +4,9 @@ import "github.com/signet-id/signet/api/apitest"
 
 // Short names of what tests of several subjects use.
 var (
-	behindProxy = apitest.BehindProxy
-	from        = apitest.From
-	limited     = apitest.Limited
-	login       = apitest.LoginBy
-	signUpAs    = apitest.SignUpAs
+	limited  = apitest.Limited
+	login    = apitest.LoginBy
+	signUpAs = apitest.SignUpAs
 )
 
 const wrong = apitest.WrongPassword
