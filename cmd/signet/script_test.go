@@ -65,6 +65,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SIGNET_LOG_LEVEL", "debug")
 			e.Setenv("SIGNET_HTTP_DRAIN_NOTICE", "0s") // there is no balancer
 			e.Setenv(watchVariable, os.Getenv(watchVariable))
+			e.Setenv(raceVariable, os.Getenv(raceVariable))
 			e.Values[secretsKey] = &secrets{}
 			if strings.Contains(e.WorkDir, "postgres") {
 				e.Setenv("POSTGRES", pgtest.URL(t))

@@ -18,7 +18,7 @@ func TestMoreFirefox(t *testing.T) {
 	b.Size(390, 844)
 	const password, next = "correct horse battery staple", "a better horse with a battery"
 
-	t.Log("sign-up: refused, with what was typed still there; then an account")
+	t.Log("sign-up: refused, with what was typed still there; then a message")
 	b.Open(s.issuer + "/")
 	b.Wait("document.querySelector('#login-submit') && document.activeElement.id === 'email'")
 	b.Screenshot("firefox-login")
@@ -41,15 +41,16 @@ func TestMoreFirefox(t *testing.T) {
 	b.Wait("document.querySelector('#password-problem') && document.activeElement.id === 'password'")
 	b.Screenshot("firefox-signup-refused")
 	b.Type("#password", password+"\n")
-	b.Wait("document.body.className === 'page-account'")
-	b.Screenshot("firefox-account")
+	b.Wait("document.querySelector('#code')")
+	b.Screenshot("firefox-signup-sent")
 
-	t.Log("the address is confirmed")
+	t.Log("the address is confirmed, and the account is there")
 	b.Open(m.letter(t, "ada@example.com").link(t, "/verify/"))
-	b.Wait("document.querySelector('#verify-submit')")
+	b.Wait("document.querySelector('#verify-submit') && !document.querySelector('#code')")
 	b.Screenshot("firefox-verify")
 	b.Click("#verify-submit")
-	b.Wait("document.body.className === 'page-done'")
+	b.Wait("document.body.className === 'page-account'")
+	b.Screenshot("firefox-account")
 
 	t.Log("the pages of the account")
 	for _, page := range []string{"profile", "address", "password", "sessions", "apps", "activity", "data", "delete"} {
