@@ -349,3 +349,12 @@ func LogIn(s *Server, b *Browser, c Client, edit ...func(url.Values)) Tokens {
 	}
 	return s.TokensOf(c, p)
 }
+
+// WantPageOrCode allows what the consent page asks for, where it comes, and wants a code.
+func WantPageOrCode(t *testing.T, p *Page) {
+	t.Helper()
+	if p.To == "" {
+		p = p.WantPage(200, "consent-approve").Submit("consent-approve", nil)
+	}
+	WantCode(t, p)
+}

@@ -16,6 +16,8 @@ var (
 	userinfoOf    = apitest.UserinfoOf
 	wantCode      = apitest.WantCode
 	wantError     = apitest.WantError
+
+	wantPageOrCode = apitest.WantPageOrCode
 )
 
 func TestAWholeLoginByCodeFlow(t *testing.T) {

@@ -128,14 +128,6 @@ func TestAPageThatStayedOpenBeginsAgain(t *testing.T) {
 	})
 }
 
-func wantPageOrCode(t *testing.T, p *apitest.Page) {
-	t.Helper()
-	if p.To == "" {
-		p = p.WantPage(200, "consent-approve").Submit("consent-approve", nil)
-	}
-	wantCode(t, p)
-}
-
 // An expired handle keeps every check that a fresh one has.
 func TestAnExpiredHandleIsWorthNoMore(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

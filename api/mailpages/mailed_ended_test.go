@@ -1,4 +1,4 @@
-package pages_test
+package mailpages_test
 
 import (
 	"testing"
