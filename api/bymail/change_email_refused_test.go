@@ -114,7 +114,8 @@ func TestU27AChangeThatIsNotConfirmed(t *testing.T) {
 		code := apitest.Fields{"handle": handle, "code": mail.Code}
 		token := mail.Token()
 		for name, text := range map[string]string{
-			"forged": apitest.FlipLastBit(token), "cut": token[:len(token)-1], "id only": mail.Message.ID, "with the code": mail.Message.ID + "." + mail.Code, "the handle": handle,
+			"forged": apitest.FlipLastBit(token), "cut": token[:len(token)-1], "id only": mail.Message.ID,
+			"with the code": mail.Message.ID + "." + mail.Code, "the handle": handle,
 		} {
 			invalid(name, tokens.Access, apitest.Fields{"token": text})
 		}

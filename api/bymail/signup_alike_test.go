@@ -13,7 +13,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// U-03, U-04: a sign-up with an address that has an account looks like any other, and its owner is told by mail.
+// U-03, U-04: a sign-up with an address that has an account looks like any other, and its owner is
+// told by mail.
 func TestU03PendingSignUpsLookAlike(t *testing.T) {
 	requiring(t, 1, func(t *testing.T, s *apitest.Server) {
 		known, off := s.Operated("Known@example.test", true), s.Operated("off@example.test", true)

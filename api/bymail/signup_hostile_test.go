@@ -14,8 +14,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// P-03: a stranger signed up with the address, before its owner and after. Whatever the owner does, the
-// stranger gets nothing.
+// P-03: a stranger signed up with the address, before its owner and after. Whatever the owner does,
+// the stranger gets nothing.
 func TestP03AHostilePendingSignUp(t *testing.T) {
 	requiring(t, 1, func(t *testing.T, s *apitest.Server) {
 		ways := []string{
@@ -107,7 +107,8 @@ func TestP03AHostilePendingSignUp(t *testing.T) {
 	})
 }
 
-// P-03: a message that is sent late, after the account it belonged to has come and gone, keeps nobody else's password.
+// P-03: a message that is sent late, after the account it belonged to has come and gone, keeps
+// nobody else's password.
 func TestP03ALateMessageOfAPendingSignUp(t *testing.T) {
 	requiring(t, 1, func(t *testing.T, s *apitest.Server) {
 		owner, handle := s.SignUpPending("victim@example.test")
@@ -147,8 +148,8 @@ func TestP03ALateMessageOfAPendingSignUp(t *testing.T) {
 	})
 }
 
-// P-14: what a copy of the database holds of a pending sign-up redeems nothing, while its message waits,
-// when it was sent and when the account was made.
+// P-14: what a copy of the database holds of a pending sign-up redeems nothing, while its message
+// waits, when it was sent and when the account was made.
 func TestP14ADumpOfAPendingSignUpRedeemsNothing(t *testing.T) {
 	for name, url := range map[string]func(testing.TB) string{
 		"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL,

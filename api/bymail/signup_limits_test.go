@@ -44,7 +44,8 @@ func TestP01PendingSignUpsOfANetwork(t *testing.T) {
 	})
 }
 
-// P-12: sign-ups are no way to send mail to somebody again and again, and nobody sees where they stop.
+// P-12: sign-ups are no way to send mail to somebody again and again, and nobody sees where they
+// stop.
 func TestP12PendingSignUpsShareTheBudgetOfAnAddress(t *testing.T) {
 	requiring(t, 1, func(t *testing.T, s *apitest.Server) {
 		s.Operated("known@example.test", true)

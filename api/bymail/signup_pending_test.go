@@ -143,8 +143,8 @@ func TestUsernamesOfPendingSignUps(t *testing.T) {
 		if sent := s.Mails(); len(sent) != 0 {
 			t.Errorf("%+v", sent)
 		}
-		// A pending sign-up reserves no name. Of two that want one, who proves first has it, and the other
-		// gets an account all the same.
+		// A pending sign-up reserves no name. Of two that want one, who proves first has it, and the
+		// other gets an account all the same.
 		var users []apitest.User
 		var handles []string
 		for _, email := range []string{"first@example.test", "second@example.test"} {

@@ -13,8 +13,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// U-12, P-02: fifty sign-ups of one address at once on three replicas; then proofs at once. One account
-// is made, and one of the messages goes out.
+// U-12, P-02: fifty sign-ups of one address at once on three replicas; then proofs at once. One
+// account is made, and one of the messages goes out.
 func TestU12PendingSignUpsAtOnce(t *testing.T) {
 	requiring(t, 3, func(t *testing.T, s *apitest.Server) {
 		for _, r := range s.Replicas {

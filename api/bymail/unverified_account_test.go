@@ -82,7 +82,8 @@ func TestLoginOfAnUnverifiedAccount(t *testing.T) {
 	})
 }
 
-// A server that begins to demand proofs ends no session: accounts that were there stay, and so do their sessions.
+// A server that begins to demand proofs ends no session: accounts that were there stay, and so do
+// their sessions.
 func TestSessionsOfBeforeGoOn(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
