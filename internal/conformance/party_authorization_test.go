@@ -96,7 +96,8 @@ func (p *party) authorize(q url.Values) url.Values {
 func (p *party) back() url.Values {
 	p.t.Helper()
 	if len(p.n.arrived) != 1 {
-		p.t.Fatalf("%d requests came to the suite; the browser is at %s (%d): %s", len(p.n.arrived), p.b.at, p.b.status, p.b.text())
+		p.t.Fatalf("%d requests came to the suite; the browser is at %s (%d): %s", len(p.n.arrived), p.b.at,
+			p.b.status, p.b.text())
 	}
 	a := p.n.arrived[0]
 	address, query := a.url, a.url.Query()

@@ -85,7 +85,8 @@ func (p *party) idToken(l *login) {
 }
 
 // idTokenClaims are the claims that an ID token may have without a request for them.
-var idTokenClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash", "s_hash", "nbf", "jti", "sid"}
+var idTokenClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash",
+	"c_hash", "s_hash", "nbf", "jti", "sid"}
 
 func asText(v any) string { text, _ := v.(string); return text }
 

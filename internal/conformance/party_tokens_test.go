@@ -59,7 +59,8 @@ func (p *party) signIn(q url.Values) login {
 // token request.
 func (p *party) redeem(sent url.Values, code string, more ...func(url.Values)) login {
 	p.t.Helper()
-	l := login{sent: sent, code: code, exchange: url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callbackURL}}}
+	l := login{sent: sent, code: code,
+		exchange: url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callbackURL}}}
 	for _, fn := range more {
 		fn(l.exchange)
 	}
@@ -78,7 +79,8 @@ func (p *party) tokens(l *login, a answer) {
 	if kind, _ := object["token_type"].(string); !strings.EqualFold(kind, "bearer") || l.access == "" || l.raw == "" {
 		p.t.Fatalf("the token response lacks something: token_type %v, %d members", object["token_type"], len(object))
 	}
-	if expires, ok := object["expires_in"].(float64); !ok || expires <= 0 || expires > 31536000 || expires != math.Trunc(expires) {
+	if expires, ok := object["expires_in"].(float64); !ok || expires <= 0 || expires > 31536000 ||
+		expires != math.Trunc(expires) {
 		p.t.Errorf("expires_in is %v", object["expires_in"])
 	}
 	for name, token := range map[string]string{"access token": l.access, "refresh token": l.refresh} {

@@ -30,7 +30,8 @@ func (p *party) userinfoClaims(l login, a answer) map[string]any {
 // scopeClaims are the claims that a scope stands for (OIDC Core section 5.4).
 var scopeClaims = map[string][]string{
 	"openid": {"sub"},
-	"profile": {"name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website", "gender", "birthdate",
+	"profile": {"name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website",
+		"gender", "birthdate",
 		"zoneinfo", "locale", "updated_at", "preferred_username"},
 	"email":   {"email", "email_verified"},
 	"address": {"address"},
