@@ -36,8 +36,10 @@ func TestRedirectsLeadNowhereElse(t *testing.T) {
 	}))
 	s.issuer.Advance(time.Minute)
 	s.accepted(t, s.genuine(verifier.EdDSA)) // on the same host a redirect is followed
-	s.issuer.Break(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }))
-	if _, err := newVerifier(t, s.issuer.Config(audience)).Verify(t.Context(), s.genuine(verifier.EdDSA)); !isUnavailable(err) {
+	s.issuer.Break(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }))
+	if _, err := newVerifier(t, s.issuer.Config(audience)).
+		Verify(t.Context(), s.genuine(verifier.EdDSA)); !isUnavailable(err) {
 		t.Errorf("an endless redirect: %v", err)
 	}
 }
@@ -53,7 +55,8 @@ func TestDiscoveryMustBeTheIssuersOwn(t *testing.T) {
 	}))
 	defer server.Close()
 	key := issuertest.New(t)
-	jwks := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(key.JWKS()) }))
+	jwks := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(key.JWKS()) }))
 	defer jwks.Close()
 	raw := key.Token(map[string]any{"iss": server.URL})
 	for name, doc := range map[string]string{
@@ -71,7 +74,8 @@ func TestDiscoveryMustBeTheIssuersOwn(t *testing.T) {
 		document.Store(doc)
 		var mu sync.Mutex
 		var log bytes.Buffer
-		v := newVerifier(t, verifier.Config{Issuer: server.URL, Audience: []string{audience}, HTTPClient: server.Client(), Logger: logTo(&mu, &log)})
+		v := newVerifier(t, verifier.Config{Issuer: server.URL, Audience: []string{audience}, HTTPClient: server.Client(),
+			Logger: logTo(&mu, &log)})
 		if _, err := v.Verify(t.Context(), raw); !isUnavailable(err) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -132,7 +132,8 @@ func TestWaitingCallersHonourTheirContext(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	token, err := s.v.Verify(ctx, s.genuine(verifier.EdDSA))
-	if took := time.Since(start); token != nil || !isUnavailable(err) || !errors.Is(err, context.DeadlineExceeded) || took > 30*time.Second {
+	if took := time.Since(start); token != nil || !isUnavailable(err) || !errors.Is(err, context.DeadlineExceeded) ||
+		took > 30*time.Second {
 		t.Errorf("%v, %v after %v", token, err, took)
 	}
 }
@@ -149,7 +150,8 @@ func TestNoGoroutineOutlivesItsFetch(t *testing.T) {
 	client := server.Client()
 	issuer := issuertest.New(noCleanup{TB: t})
 	defer issuer.Close()
-	v := newVerifier(t, verifier.Config{Issuer: issuer.URL, JWKSURL: server.URL, Audience: []string{audience}, HTTPClient: client, FetchTimeout: 30 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	v := newVerifier(t, verifier.Config{Issuer: issuer.URL, JWKSURL: server.URL, Audience: []string{audience},
+		HTTPClient: client, FetchTimeout: 30 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	for range 10 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		if _, err := v.Verify(ctx, issuer.Token(nil)); !isUnavailable(err) {

@@ -18,10 +18,12 @@ import (
 // TestF23TheIssuerCannotBeReachedForAnHour walks an hour in steps of ten seconds.
 func TestF23TheIssuerCannotBeReachedForAnHour(t *testing.T) {
 	for name, fault := range map[string]http.Handler{
-		"503":           status(http.StatusServiceUnavailable),
-		"garbage":       http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"keys":[{]}`) }),
-		"an error page": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `<html>`) }),
-		"404":           http.NotFoundHandler(),
+		"503": status(http.StatusServiceUnavailable),
+		"garbage": http.HandlerFunc(
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"keys":[{]}`) }),
+		"an error page": http.HandlerFunc(
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `<html>`) }),
+		"404": http.NotFoundHandler(),
 		"a broken connection": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
 				conn.Close()
@@ -100,7 +102,8 @@ func TestF23KnownKeysAreGoodUntilTheStaleLimit(t *testing.T) {
 	}
 	before := s.called
 	w := serve(s.handler, request("GET", "/whoami", "Bearer "+s.genuine(verifier.EdDSA)))
-	if w.Code != 503 || problemCode(t, w) != verifier.CodeKeysUnavailable || s.called != before || w.Header().Get("WWW-Authenticate") != "" {
+	if w.Code != 503 || problemCode(t, w) != verifier.CodeKeysUnavailable || s.called != before ||
+		w.Header().Get("WWW-Authenticate") != "" {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 	if after := w.Header().Get("Retry-After"); after == "" || after == "0" || len(after) > 2 {
@@ -115,14 +118,16 @@ func TestF23WithoutAnyKeysNothingIsAccepted(t *testing.T) {
 	tls := httptest.NewTLSServer(http.NotFoundHandler()) // with a certificate that no client trusts
 	defer tls.Close()
 	tls.Config.ErrorLog = nil
-	for name, url := range map[string]string{"nobody listens": "http://127.0.0.1:1/jwks", "a TLS error": tls.URL, "no such name": "http://issuer.invalid/jwks"} {
+	for name, url := range map[string]string{"nobody listens": "http://127.0.0.1:1/jwks", "a TLS error": tls.URL,
+		"no such name": "http://issuer.invalid/jwks"} {
 		s := newStand(t, func(c *verifier.Config) { c.JWKSURL = url; c.HTTPClient = nil })
 		for range 3 {
 			if token, err := s.v.Verify(t.Context(), s.genuine(verifier.EdDSA)); token != nil || !isUnavailable(err) {
 				t.Errorf("%s: %v, %v", name, token, err)
 			}
 		}
-		if w := serve(s.handler, request("GET", "/whoami", "Bearer "+s.genuine(verifier.EdDSA))); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		if w := serve(s.handler, request("GET", "/whoami", "Bearer "+s.genuine(verifier.EdDSA))); w.Code != 503 ||
+			w.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: %d", name, w.Code)
 		}
 		// Garbage is still refused as garbage.

@@ -25,7 +25,8 @@ func TestAnUnknownKidIsLookedForOncePerCooldown(t *testing.T) {
 	s.issuer.Advance(time.Minute)
 	stranger := issuertest.New(t)
 	now := s.issuer.Now().Unix()
-	for _, claims := range []map[string]any{{}, {"iss": s.issuer.URL, "aud": "x"}, {"iss": s.issuer.URL, "exp": now - 100, "iat": now - 200}} {
+	for _, claims := range []map[string]any{{}, {"iss": s.issuer.URL, "aud": "x"},
+		{"iss": s.issuer.URL, "exp": now - 100, "iat": now - 200}} {
 		s.refused(t, stranger.Token(claims), verifier.ErrInvalid)
 	}
 	if got := s.issuer.Requests(); got != 2 {
