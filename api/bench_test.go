@@ -100,7 +100,8 @@ func listen(b *testing.B, h http.Handler) *wire {
 	return &wire{conn, make([]byte, 16<<10)}
 }
 
-var jwksRequest = []byte("GET /.well-known/jwks.json HTTP/1.1\r\nHost: id.test\r\nUser-Agent: bench\r\nAccept-Encoding: gzip\r\n\r\n")
+var jwksRequest = []byte(
+	"GET /.well-known/jwks.json HTTP/1.1\r\nHost: id.test\r\nUser-Agent: bench\r\nAccept-Encoding: gzip\r\n\r\n")
 
 func (c *wire) get() error {
 	if _, err := c.Write(jwksRequest); err != nil {

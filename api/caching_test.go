@@ -11,7 +11,8 @@ import (
 // H-12: every route is in this table. What a cache may keep is public and the same for everybody;
 // all else is kept by nobody, and neither is any refusal.
 func TestH12WhatMayBeCached(t *testing.T) {
-	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.API.CORSOrigins = []string{"https://app.test"} }})
+	s := apitest.New(t,
+		apitest.Options{Configure: func(r *apitest.Replica) { r.API.CORSOrigins = []string{"https://app.test"} }})
 	_, root := s.Admin("root")
 	const keep, no = "public, max-age=300", "no-store"
 	const browser, person = "Origin", "Accept-Language, Cookie" // what decides CORS headers; what a page is like
@@ -27,10 +28,14 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/":                                       no,
 		"/assets/{name}":                          no, // of a name that there is not; TestAssets has those there are
 	}
-	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser, "/": "Origin"}
-	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout", "/continue", "/language", "/back",
-		"/forgot", "/reset", "/reset/{token}", "/invite/{token}", "/verify", "/verify/{token}", "/change", "/change/{token}", "/undo", "/undo/{token}",
-		"/account", "/account/profile", "/account/address", "/account/password", "/account/sessions", "/account/apps", "/account/activity", "/account/data", "/account/delete"} {
+	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser,
+		"/": "Origin"}
+	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout",
+		"/continue", "/language", "/back",
+		"/forgot", "/reset", "/reset/{token}", "/invite/{token}", "/verify", "/verify/{token}", "/change", "/change/{token}",
+		"/undo", "/undo/{token}",
+		"/account", "/account/profile", "/account/address", "/account/password", "/account/sessions", "/account/apps",
+		"/account/activity", "/account/data", "/account/delete"} {
 		vary[path] = person
 	}
 	propagation := s.Replicas[0].Keys.Policy.Propagation
@@ -46,7 +51,8 @@ func TestH12WhatMayBeCached(t *testing.T) {
 			}
 		}
 		seen++
-		path := strings.NewReplacer("{id}", "AAAAAAAAAAAAAAAAAAAAAA", "{sid}", "AAAAAAAAAAAAAAAAAAAAAA", "{role}", "editor").Replace(r.Path)
+		path := strings.NewReplacer("{id}", "AAAAAAAAAAAAAAAAAAAAAA", "{sid}", "AAAAAAAAAAAAAAAAAAAAAA", "{role}",
+			"editor").Replace(r.Path)
 		for _, token := range []string{"", root.Access} {
 			res := s.Do(apitest.Request{Method: r.Method, Path: path, Token: token})
 			if got := res.Header.Get("Cache-Control"); got != want {

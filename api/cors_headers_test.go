@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// A browser app may send whatever header it needs (Fetch standard section 4.8): the preflight's names come back, as far as
-// they are names and not too many.
+// A browser app may send whatever header it needs (Fetch standard section 4.8): the preflight's
+// names come back, as far as they are names and not too many.
 func TestCORSAnyRequestHeader(t *testing.T) {
 	const origin = "https://app.test"
 	s := apitest.New(t, apitest.Options{})
@@ -34,7 +34,8 @@ func TestCORSAnyRequestHeader(t *testing.T) {
 			"/oauth2/token": "POST", "/oauth2/userinfo": "GET", "/oauth2/revoke": "POST", "/v1/profile": "PATCH",
 			"/.well-known/openid-configuration": "GET", "/.well-known/jwks.json": "GET",
 		} {
-			q := apitest.Request{Method: "OPTIONS", Path: path, Header: http.Header{"Origin": {origin}, "Access-Control-Request-Method": {method}}}
+			q := apitest.Request{Method: "OPTIONS", Path: path,
+				Header: http.Header{"Origin": {origin}, "Access-Control-Request-Method": {method}}}
 			if row.asked != "" {
 				q.Header["Access-Control-Request-Headers"] = []string{row.asked}
 			}
@@ -54,8 +55,9 @@ func TestCORSAnyRequestHeader(t *testing.T) {
 		}
 	}
 	// A list of several lines is one list.
-	q := apitest.Request{Method: "OPTIONS", Path: "/oauth2/token", Header: http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"},
-		"Access-Control-Request-Headers": {"x-a, b c,<script>", "x-b"}}}
+	q := apitest.Request{Method: "OPTIONS", Path: "/oauth2/token",
+		Header: http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"},
+			"Access-Control-Request-Headers": {"x-a, b c,<script>", "x-b"}}}
 	if got := s.Do(q).Header.Get("Access-Control-Allow-Headers"); got != "x-a, x-b" {
 		t.Errorf("two lines: %q", got)
 	}

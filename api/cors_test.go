@@ -17,17 +17,22 @@ func TestCORSOfClients(t *testing.T) {
 	const named = "https://named.test"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := s.Register(userstore.Client{ID: "app", AuthMethod: userstore.AuthNone, ClientMetadata: userstore.ClientMetadata{
-			RedirectURIs: []string{"https://app.test/cb", "https://app.test:8443/x?y=z", "http://127.0.0.1/cb", "com.example.app:/cb"}}})
-		s.Register(userstore.Client{ID: "off", ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://off.test/cb"}}})
+			RedirectURIs: []string{"https://app.test/cb", "https://app.test:8443/x?y=z", "http://127.0.0.1/cb",
+				"com.example.app:/cb"}}})
+		s.Register(userstore.Client{ID: "off",
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://off.test/cb"}}})
 		if err := s.DB.SetClientActive(t.Context(), "off", false, s.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
-		paths := map[string]string{"/oauth2/token": "POST", "/oauth2/userinfo": "GET", "/oauth2/revoke": "POST", "/v1/profile": "GET"}
+		paths := map[string]string{"/oauth2/token": "POST", "/oauth2/userinfo": "GET", "/oauth2/revoke": "POST",
+			"/v1/profile": "GET"}
 		for origin, allowed := range map[string]bool{
 			"https://app.test": true, "https://app.test:8443": true, named: true,
 			"https://off.test": false, "https://evil.test": false, "http://app.test": false, "https://app.test:444": false,
-			"https://app.test.evil.test": false, "https://APP.test": false, "https://app.test/": false, "null": false, "": false, "*": false,
-			"https://%": false, "com.example.app://x": false, "https://" + strings.Repeat("a", 4000) + ".test": false, `https://app.test","x`: false,
+			"https://app.test.evil.test": false, "https://APP.test": false, "https://app.test/": false, "null": false,
+			"": false, "*": false,
+			"https://%": false, "com.example.app://x": false, "https://" + strings.Repeat("a", 4000) + ".test": false,
+			`https://app.test","x`: false,
 		} {
 			for path, method := range paths {
 				for _, preflight := range []bool{false, true} {
@@ -42,10 +47,12 @@ func TestCORSOfClients(t *testing.T) {
 					if allowed {
 						want = origin
 					}
-					if h.Get("Access-Control-Allow-Origin") != want || h.Get("Access-Control-Allow-Credentials") != "" || h.Get("Vary") != "Origin" {
+					if h.Get("Access-Control-Allow-Origin") != want || h.Get("Access-Control-Allow-Credentials") != "" ||
+						h.Get("Vary") != "Origin" {
 						t.Errorf("%s %s from %.40q: %v", q.Method, path, origin, h)
 					}
-					if preflight && allowed && (!strings.Contains(h.Get("Access-Control-Allow-Methods"), method) || h.Get("Access-Control-Allow-Headers") != "authorization") {
+					if preflight && allowed && (!strings.Contains(h.Get("Access-Control-Allow-Methods"), method) ||
+						h.Get("Access-Control-Allow-Headers") != "authorization") {
 						t.Errorf("a preflight for %s: %v", path, h)
 					}
 				}
@@ -53,9 +60,11 @@ func TestCORSOfClients(t *testing.T) {
 		}
 		t.Run("A-36 nothing where browsers are sent, nor for servers", func(t *testing.T) {
 			s := s.With(t)
-			for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/oauth2/introspect", "/login", "/signup", "/consent", "/healthz"} {
+			for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/oauth2/introspect", "/login", "/signup",
+				"/consent", "/healthz"} {
 				for _, method := range []string{"GET", "OPTIONS"} {
-					h := s.Do(apitest.Request{Method: method, Path: path, Header: http.Header{"Origin": {"https://app.test"}, "Access-Control-Request-Method": {"POST"}}}).Header
+					h := s.Do(apitest.Request{Method: method, Path: path,
+						Header: http.Header{"Origin": {"https://app.test"}, "Access-Control-Request-Method": {"POST"}}}).Header
 					for name := range h {
 						if strings.HasPrefix(name, "Access-Control-") {
 							t.Errorf("%s %s: %s", method, path, name)

@@ -24,7 +24,8 @@ import (
 // values is in it, in any form that anybody would look for.
 func TestADumpHoldsNoLiveSecret(t *testing.T) {
 	t.Parallel()
-	for name, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL} {
+	for name, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
+		"postgres": sqltest.PostgresURL} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := fresh(t)
@@ -57,7 +58,8 @@ func liveSecrets(s *apitest.Server) (hidden, public *needles) {
 	s.T.Helper()
 	hidden, public = newNeedles(), newNeedles()
 	keep := func(t apitest.Tokens) {
-		for kind, token := range map[string]string{"an access token": t.Access, "a refresh token": t.Refresh, "an ID token": t.ID} {
+		for kind, token := range map[string]string{"an access token": t.Access, "a refresh token": t.Refresh,
+			"an ID token": t.ID} {
 			signature := token[strings.LastIndexByte(token, '.')+1:]
 			raw, err := base64.RawURLEncoding.DecodeString(signature)
 			if err != nil || len(raw) < 16 {
@@ -84,11 +86,13 @@ func liveSecrets(s *apitest.Server) (hidden, public *needles) {
 			hidden.add("a password", []byte(next))
 		case 2:
 			wrong := s.Secret(fmt.Sprintf("a mistyped password, number %04d", i))
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": u.Email, "password": wrong}}).Want(401, "invalid_credentials")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+				Body: apitest.Fields{"email": u.Email, "password": wrong}}).Want(401, "invalid_credentials")
 			hidden.add("a password that was mistyped", []byte(wrong))
 		case 3: // people type passwords where names go
 			typed := s.Secret(fmt.Sprintf("password.typed.as.a.name.%04d", i))
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"username": typed, "password": u.Password}}).Want(401, "invalid_credentials")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+				Body: apitest.Fields{"username": typed, "password": u.Password}}).Want(401, "invalid_credentials")
 			hidden.add("a name that nobody has", []byte(typed))
 		case 4:
 			forged := s.Secret(fmt.Sprintf("a.forged.token-number-%04d", i))

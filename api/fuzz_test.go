@@ -16,7 +16,8 @@ func FuzzSignUpBody(f *testing.F) {
 	for _, seed := range []string{
 		`{"email":"a@example.test","password":"a password of planted words"}`,
 		`{"email":"a@example.test","password":"a password of planted words","address":{"locality":"x"},"username":"u"}`,
-		`{"email":"a@example.test","email":"b@example.test"}`, `{"EMAIL":""}`, `[]`, `null`, `{`, "", `{"email":1e400}`, "{\"name\":\"\xff\"}", `{"name":"\ud800"}`,
+		`{"email":"a@example.test","email":"b@example.test"}`, `{"EMAIL":""}`, `[]`, `null`, `{`, "", `{"email":1e400}`,
+		"{\"name\":\"\xff\"}", `{"name":"\ud800"}`,
 		`{"email":"a@example.test","password":"a password of planted words","picture":"javascript:x","birthdate":"0000-13-99","locale":"--","zoneinfo":"../x","phone_number":"+"}`,
 	} {
 		f.Add([]byte(seed))
@@ -61,8 +62,10 @@ func FuzzAdminQuery(f *testing.F) {
 		f.Add("limit=1&cursor=" + page.Next)
 	}
 	for _, seed := range []string{
-		"", "search=a&role=b&status=active&limit=500", "search=%00", "search=%ff", "search=%zz", "search=a&search=b", "a;b", "&&=&", "limit=-0", "status[]=active",
-		"event=login_failed&actor=a&target=b&from=2026-11-21T12:00:00Z&to=2026-11-21T12:00:00.000001Z", "from=0000-01-01T00:00:00Z", "to=9999-12-31T23:59:59.999999999Z", "cursor=AAAA",
+		"", "search=a&role=b&status=active&limit=500", "search=%00", "search=%ff", "search=%zz", "search=a&search=b", "a;b",
+		"&&=&", "limit=-0", "status[]=active",
+		"event=login_failed&actor=a&target=b&from=2026-11-21T12:00:00Z&to=2026-11-21T12:00:00.000001Z",
+		"from=0000-01-01T00:00:00Z", "to=9999-12-31T23:59:59.999999999Z", "cursor=AAAA",
 	} {
 		f.Add(seed)
 	}

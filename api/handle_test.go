@@ -24,7 +24,8 @@ func TestH09OtherSpellingsOfAPath(t *testing.T) {
 		"//evil.test/..", "//evil.test", "/\\evil.test", "/%5cevil.test",
 		"/.well-known/jwks.json/", "//.well-known/jwks.json", "/metrics", "/debug/pprof/", "/v1", "*", "/v1/email/verify/",
 		"/v1/password/forgot/",
-		"/verify/", "/change/", "/undo/x/y", "/forgot/", "/reset/", "/reset/x/y", "/account/", "/account/nothing", "//account", "/account/profile/",
+		"/verify/", "/change/", "/undo/x/y", "/forgot/", "/reset/", "/reset/x/y", "/account/", "/account/nothing",
+		"//account", "/account/profile/",
 		"/admin", "/v1/admin", "/v1/admin/users/", "//v1/admin/users", "/v1/admin/..;/admin/users", "/v1/%61dmin/users",
 		"/v1/admin/users//roles/x", "/v1/admin/clients/", "/oauth2/token/", "/oauth2//token", "/OAUTH2/token",
 		"/oauth2/%74oken", "/oauth2/par", "/oauth2/device", "/oauth2/register", "/v1/profile/consents/", "/v1/profile/\xff",
@@ -33,7 +34,8 @@ func TestH09OtherSpellingsOfAPath(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%.40q", path), func(t *testing.T) {
 			for _, method := range []string{"GET", "POST", "OPTIONS"} {
-				res := s.With(t).Raw(method, method+" "+path+" HTTP/1.1\r\nHost: id.test\r\nConnection: close\r\nAuthorization: Bearer "+token+"\r\nContent-Length: 0\r\n\r\n")
+				res := s.With(t).Raw(method, method+" "+path+
+					" HTTP/1.1\r\nHost: id.test\r\nConnection: close\r\nAuthorization: Bearer "+token+"\r\nContent-Length: 0\r\n\r\n")
 				res.Want(404, "not_found")
 			}
 		})
@@ -117,7 +119,8 @@ func TestH10Methods(t *testing.T) {
 		})
 	}
 	t.Run("CONNECT", func(t *testing.T) {
-		s.With(t).Raw("CONNECT", "CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\nConnection: close\r\n\r\n").Want(405, "method_not_allowed")
+		s.With(t).Raw("CONNECT",
+			"CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\nConnection: close\r\n\r\n").Want(405, "method_not_allowed")
 	})
 	t.Run("OPTIONS *", func(t *testing.T) {
 		s.With(t).Raw("OPTIONS", "OPTIONS * HTTP/1.1\r\nHost: id.test\r\nConnection: close\r\n\r\n").Want(404, "not_found")
@@ -262,12 +265,16 @@ func TestH19BodiesThatAreNotOneStrictDocument(t *testing.T) {
 func TestS03AnEndlessBodyIsReadTo64KiBOnly(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	chunk := "1000\r\n" + strings.Repeat("x", 0x1000) + "\r\n"
-	res := s.Raw("POST", "POST /v1/signup HTTP/1.1\r\nHost: id.test\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat(chunk, 17))
+	res := s.Raw("POST",
+		"POST /v1/signup HTTP/1.1\r\nHost: id.test\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"+
+			strings.Repeat(chunk, 17))
 	res.Want(413, "body_too_large")
 	if !res.Close {
 		t.Error("the connection stays")
 	}
-	s.Raw("POST", "POST /v1/signup HTTP/1.1\r\nHost: id.test\r\nContent-Type: application/json\r\nContent-Length: 5368709120\r\n\r\n{").Want(413, "body_too_large")
+	s.Raw("POST",
+		"POST /v1/signup HTTP/1.1\r\nHost: id.test\r\nContent-Type: application/json\r\nContent-Length: 5368709120\r\n\r\n{").
+		Want(413, "body_too_large")
 }
 
 func TestCORS(t *testing.T) {
@@ -397,8 +404,10 @@ func TestTheLogSaysWhatHappenedAndNoSecret(t *testing.T) {
 		Header: http.Header{"Cookie": {s.Secret("planted=in-a-cookie")},
 			"User-Agent": {s.Secret("planted in an agent")}}}).Want(401, "missing_token")
 	s.Do(apitest.Request{Path: "/healthz"}).Want(200, "")
-	want := "level=INFO msg=request request_id=" + res.Header.Get("X-Request-Id") + " method=POST route=/v1/login status=401 took=0s address=127.0.0.1 code=invalid_credentials client_id=signet reason=\"The name or the password is wrong.\"\n"
-	if log := s.Log.String(); !strings.Contains(log, want) || strings.Count(log, res.Header.Get("X-Request-Id")) != 2 { // the request, and the failed login
+	want := "level=INFO msg=request request_id=" +
+		res.Header.Get("X-Request-Id") + " method=POST route=/v1/login status=401 took=0s address=127.0.0.1 code=invalid_credentials client_id=signet reason=\"The name or the password is wrong.\"\n"
+	if log := s.Log.String(); !strings.Contains(log, want) ||
+		strings.Count(log, res.Header.Get("X-Request-Id")) != 2 { // the request, and the failed login
 		t.Errorf("want a line %q, and one of the login, in\n%s", want, log)
 	}
 	if !strings.Contains(s.Log.String(), "level=DEBUG msg=request") {

@@ -12,7 +12,8 @@ const module = "github.com/signet-id/signet/"
 // inside says which packages of the HTTP API each of them may import. The direction is
 // api → admin, account, pages, protocol → bearer, profile → wire → problem; web stands beside them.
 var inside = map[string][]string{
-	"api":          {"api/admin", "api/account", "api/pages", "api/protocol", "api/bearer", "api/profile", "api/wire", "api/problem", "api/web"},
+	"api": {"api/admin", "api/account", "api/pages", "api/protocol", "api/bearer", "api/profile", "api/wire",
+		"api/problem", "api/web"},
 	"api/admin":    {"api/bearer", "api/profile", "api/wire", "api/problem"},
 	"api/account":  {"api/bearer", "api/profile", "api/wire", "api/problem"},
 	"api/pages":    {"api/profile", "api/wire", "api/problem", "api/web"},
@@ -50,7 +51,8 @@ func TestImportsOfTheAPIRunOneWay(t *testing.T) {
 				if !slices.Contains(allowed, path) {
 					t.Errorf("%s imports %s", name, path)
 				}
-			case strings.HasPrefix(path, "cmd/"), strings.HasPrefix(path, "configs"), strings.HasPrefix(path, "userstore/sqlstore"), path == "internal/jose":
+			case strings.HasPrefix(path, "cmd/"), strings.HasPrefix(path, "configs"),
+				strings.HasPrefix(path, "userstore/sqlstore"), path == "internal/jose":
 				t.Errorf("%s imports %s", name, path)
 			}
 		}

@@ -58,7 +58,8 @@ func TestAPathThatThereIsNotIsAPageForPeopleAndJSONForPrograms(t *testing.T) {
 				if !strings.Contains(string(res.Body), "Il n’y a rien ici") || res.Header.Get("Content-Language") != "fr" {
 					t.Errorf("%s", res.Body)
 				}
-				if !strings.Contains(policy, "style-src 'self'") || res.Header.Get("X-Frame-Options") != "DENY" || !strings.Contains(strings.Join(res.Header["Vary"], ", "), "Accept, Accept-Language") {
+				if !strings.Contains(policy, "style-src 'self'") || res.Header.Get("X-Frame-Options") != "DENY" ||
+					!strings.Contains(strings.Join(res.Header["Vary"], ", "), "Accept, Accept-Language") {
 					t.Errorf("headers %v", res.Header)
 				}
 			})
@@ -81,13 +82,16 @@ func TestABrowserAtTheRootIsLedToTheFirstPage(t *testing.T) {
 		for _, path := range []string{"/", prefix + "/", "/?utm_source=x"} {
 			for _, method := range []string{"GET", "HEAD"} {
 				res := s.Do(apitest.Request{Method: method, Path: path, Header: http.Header{"Accept": {browserAccept}}})
-				if to := res.Header.Get("Location"); res.Status != 303 || to != prefix+"/account" || res.Header.Get("Cache-Control") != "no-store" || !strings.Contains(strings.Join(res.Header["Vary"], ", "), "Accept") {
+				if to := res.Header.Get("Location"); res.Status != 303 || to != prefix+"/account" ||
+					res.Header.Get("Cache-Control") != "no-store" ||
+					!strings.Contains(strings.Join(res.Header["Vary"], ", "), "Accept") {
 					t.Errorf("%s %s%s: %d to %q, %v", method, issuer, path, res.Status, to, res.Header)
 				}
 			}
 		}
 		if prefix != "" {
-			if res := s.Do(apitest.Request{Path: prefix, Header: http.Header{"Accept": {browserAccept}}}); res.Header.Get("Location") != prefix+"/account" {
+			if res := s.Do(apitest.Request{Path: prefix,
+				Header: http.Header{"Accept": {browserAccept}}}); res.Header.Get("Location") != prefix+"/account" {
 				t.Errorf("%s leads to %q", prefix, res.Header.Get("Location"))
 			}
 		}
@@ -98,7 +102,8 @@ func TestTheIconIsFoundWhereBrowsersLookForIt(t *testing.T) {
 	s := apitest.New(t, apitest.Options{IssuerURL: "https://id.test/p"})
 	for _, path := range []string{"/favicon.ico", "/p/favicon.ico"} {
 		res := s.Do(apitest.Request{Path: path, Header: http.Header{"Accept": {"image/avif,image/webp,*/*"}}})
-		if res.Status != 200 || res.Header.Get("Content-Type") != "image/svg+xml" || res.Header.Get("Cache-Control") != "public, max-age=86400" || !strings.Contains(string(res.Body), "<svg") {
+		if res.Status != 200 || res.Header.Get("Content-Type") != "image/svg+xml" ||
+			res.Header.Get("Cache-Control") != "public, max-age=86400" || !strings.Contains(string(res.Body), "<svg") {
 			t.Errorf("%s: %d %v %.100s", path, res.Status, res.Header, res.Body)
 		}
 		if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "sandbox") {

@@ -43,7 +43,8 @@ func TestOpenAPIExplainsEveryProblemCode(t *testing.T) {
 			continue
 		}
 		v := example.Value.Value.(map[string]any)
-		if v["title"] != kind.Title || v["detail"] != kind.Detail || v["status"] != float64(kind.Status) || v["code"] != string(code) {
+		if v["title"] != kind.Title || v["detail"] != kind.Detail || v["status"] != float64(kind.Status) ||
+			v["code"] != string(code) {
 			t.Errorf("the example of %s is %v, the table says %+v", code, v, kind)
 		}
 	}
@@ -86,11 +87,13 @@ func TestOpenAPINamesThisIssuerAsItsServer(t *testing.T) {
 	res := s.Do(apitest.Request{Path: "/openapi.json"}).Want(200, "")
 	var doc struct{ Servers []struct{ URL string } }
 	res.JSON(&doc)
-	if len(doc.Servers) != 1 || doc.Servers[0].URL != "https://id.test/p" || strings.Contains(string(res.Body), "localhost") {
+	if len(doc.Servers) != 1 || doc.Servers[0].URL != "https://id.test/p" ||
+		strings.Contains(string(res.Body), "localhost") {
 		t.Errorf("servers: %+v", doc.Servers)
 	}
 	if !json.Valid(res.Body) {
 		t.Error("not JSON")
 	}
-	s.Do(apitest.Request{Path: "/openapi.json", Header: http.Header{"If-None-Match": {res.Header.Get("ETag")}}}).Want(304, "")
+	s.Do(apitest.Request{Path: "/openapi.json",
+		Header: http.Header{"If-None-Match": {res.Header.Get("ETag")}}}).Want(304, "")
 }

@@ -19,7 +19,8 @@ func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 		do := func(method, path string, token string, body apitest.Fields) *apitest.Response {
 			t.Helper()
 			q := apitest.Request{Method: method, Path: path, Token: token, Header: http.Header{
-				"User-Agent": {"Some \u009b\u0085Browser/1.0"}, "X-Request-Id": {"forged"}, "X-Forwarded-For": {"203.0.113.66"}, "Forwarded": {"for=203.0.113.66"},
+				"User-Agent": {"Some \u009b\u0085Browser/1.0"}, "X-Request-Id": {"forged"}, "X-Forwarded-For": {"203.0.113.66"},
+				"Forwarded": {"for=203.0.113.66"},
 			}}
 			if body != nil {
 				q.Body = body
@@ -48,8 +49,10 @@ func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 			}
 		}
 
-		check(do("POST", "/v1/signup", "", apitest.Fields{"email": "bob@example.test", "password": s.Secret("planted password of bob")}), 201, audit.UserCreated, nobody, "")
-		check(do("POST", "/v1/login", "", apitest.Fields{"email": alice.Email, "password": s.Secret("planted wrong password")}), 401, audit.LoginFailed, nobody, "")
+		check(do("POST", "/v1/signup", "", apitest.Fields{"email": "bob@example.test",
+			"password": s.Secret("planted password of bob")}), 201, audit.UserCreated, nobody, "")
+		check(do("POST", "/v1/login", "", apitest.Fields{"email": alice.Email,
+			"password": s.Secret("planted wrong password")}), 401, audit.LoginFailed, nobody, "")
 		r := do("POST", "/v1/login", "", apitest.Fields{"email": alice.Email, "password": alice.Password})
 		var here apitest.Tokens
 		r.JSON(&here)
@@ -57,18 +60,25 @@ func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 
 		next := s.Secret("planted next password of alice")
 		in := here.SessionID()
-		check(do("PATCH", "/v1/profile", here.Access, apitest.Fields{"given_name": "Alice"}), 200, audit.UserUpdated, user(here), in)
-		check(do("PUT", "/v1/profile", here.Access, apitest.Fields{"email": alice.Email, "nickname": "Al"}), 200, audit.UserUpdated, user(here), in)
-		check(do("POST", "/v1/profile/password", here.Access, apitest.Fields{"current_password": "planted wrong password", "new_password": next}), 403, audit.PasswordRefused, user(here), in)
-		check(do("POST", "/v1/profile/password", here.Access, apitest.Fields{"current_password": alice.Password, "new_password": next}), 204, audit.PasswordChanged, user(here), in)
+		check(do("PATCH", "/v1/profile", here.Access, apitest.Fields{"given_name": "Alice"}), 200, audit.UserUpdated,
+			user(here), in)
+		check(do("PUT", "/v1/profile", here.Access, apitest.Fields{"email": alice.Email, "nickname": "Al"}), 200,
+			audit.UserUpdated, user(here), in)
+		check(do("POST", "/v1/profile/password", here.Access, apitest.Fields{"current_password": "planted wrong password",
+			"new_password": next}), 403, audit.PasswordRefused, user(here), in)
+		check(do("POST", "/v1/profile/password", here.Access, apitest.Fields{"current_password": alice.Password,
+			"new_password": next}), 204, audit.PasswordChanged, user(here), in)
 		alice.Password = next
 		there := s.Login(alice)
-		check(do("DELETE", "/v1/profile/sessions/"+there.SessionID(), here.Access, nil), 204, audit.SessionRevoked, "user "+alice.ID+" in "+there.SessionID(), there.SessionID())
+		check(do("DELETE", "/v1/profile/sessions/"+there.SessionID(), here.Access, nil), 204, audit.SessionRevoked,
+			"user "+alice.ID+" in "+there.SessionID(), there.SessionID())
 		check(do("POST", "/v1/logout", here.Access, nil), 204, audit.SessionRevoked, user(here), in)
 		here = s.Login(alice)
-		check(do("POST", "/v1/logout", here.Access, apitest.Fields{"everywhere": true}), 204, audit.SessionsRevoked, user(here), here.SessionID())
+		check(do("POST", "/v1/logout", here.Access, apitest.Fields{"everywhere": true}), 204, audit.SessionsRevoked,
+			user(here), here.SessionID())
 		here = s.Login(alice)
-		check(do("DELETE", "/v1/profile", here.Access, apitest.Fields{"current_password": alice.Password}), 204, audit.UserDeleted, user(here), here.SessionID())
+		check(do("DELETE", "/v1/profile", here.Access, apitest.Fields{"current_password": alice.Password}), 204,
+			audit.UserDeleted, user(here), here.SessionID())
 
 		// A replay: whoever sent it proved to be nobody.
 		bob := s.SignUp("bob2")
@@ -77,14 +87,16 @@ func TestO10WhatARequestDoesIsRecordedWithItsOrigin(t *testing.T) {
 		for range 2 {
 			s.Refresh(tokens.Refresh).Want(200, "").JSON(&tokens)
 		}
-		check(do("POST", "/v1/refresh", "", apitest.Fields{"refresh_token": first}), 401, audit.RefreshReplayed, "anonymous  in "+tokens.SessionID(), tokens.SessionID())
+		check(do("POST", "/v1/refresh", "", apitest.Fields{"refresh_token": first}), 401, audit.RefreshReplayed,
+			"anonymous  in "+tokens.SessionID(), tokens.SessionID())
 
 		// What is refused for itself, and what only reads, is not.
 		other := s.Login(bob)
 		for _, r := range []*apitest.Response{
 			do("POST", "/v1/refresh", "", apitest.Fields{"refresh_token": other.Refresh}),
 			do("GET", "/v1/profile", other.Access, nil), do("GET", "/v1/profile/sessions", other.Access, nil),
-			do("PATCH", "/v1/profile", other.Access, apitest.Fields{"email": "nonsense"}), do("PATCH", "/v1/profile", other.Access, apitest.Fields{}),
+			do("PATCH", "/v1/profile", other.Access, apitest.Fields{"email": "nonsense"}),
+			do("PATCH", "/v1/profile", other.Access, apitest.Fields{}),
 			do("PATCH", "/v1/profile", "", apitest.Fields{"given_name": "Mallory"}), do("POST", "/v1/logout", "x", nil),
 			do("DELETE", "/v1/profile/sessions/"+strings.Repeat("x", 22), other.Access, nil),
 		} {

@@ -34,14 +34,18 @@ func TestTheStoreIsDown(t *testing.T) {
 
 			down()
 			requests := []apitest.Request{
-				{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword}},
+				{Method: "POST", Path: "/v1/signup",
+					Body: apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword}},
 				{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email, "password": alice.Password}},
 				{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": tokens.Refresh}},
 				{Method: "POST", Path: "/v1/logout", Token: tokens.Access},
 				{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Body: apitest.Fields{"name": "A"}},
-				{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access, Body: apitest.Fields{"current_password": alice.Password, "new_password": apitest.GoodPassword}},
-				{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access, Body: apitest.Fields{"current_password": alice.Password}},
-				{Method: "DELETE", Path: "/v1/profile/sessions/" + apitest.Claims(tokens.Access)["sid"].(string), Token: tokens.Access},
+				{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access,
+					Body: apitest.Fields{"current_password": alice.Password, "new_password": apitest.GoodPassword}},
+				{Method: "DELETE", Path: "/v1/profile", Token: tokens.Access,
+					Body: apitest.Fields{"current_password": alice.Password}},
+				{Method: "DELETE", Path: "/v1/profile/sessions/" + apitest.Claims(tokens.Access)["sid"].(string),
+					Token: tokens.Access},
 			}
 			for _, q := range s.AdminRoutes(alice.ID, tokens.SessionID(), "editor") {
 				q.Path = strings.Replace(q.Path, "/clients/signet", "/clients/"+shop.ID, 1) // of the built-in one more is refused
@@ -67,14 +71,17 @@ func TestTheStoreIsDown(t *testing.T) {
 			}
 			requests = append(requests,
 				apitest.Request{Method: "POST", Path: "/v1/password/forgot", Body: apitest.Fields{"email": alice.Email}},
-				apitest.Request{Method: "POST", Path: "/v1/email/verification", Body: apitest.Fields{"email": "nobody@example.test"}})
+				apitest.Request{Method: "POST", Path: "/v1/email/verification",
+					Body: apitest.Fields{"email": "nobody@example.test"}})
 			if !engine.reads {
-				requests = append(requests, apitest.Request{Path: "/v1/profile", Token: tokens.Access}, apitest.Request{Path: "/v1/profile/sessions", Token: tokens.Access}, apitest.Request{Path: "/readyz"})
+				requests = append(requests, apitest.Request{Path: "/v1/profile", Token: tokens.Access},
+					apitest.Request{Path: "/v1/profile/sessions", Token: tokens.Access}, apitest.Request{Path: "/readyz"})
 			}
 			unavailable := func(q apitest.Request) {
 				q.Replica = 1
 				began := time.Now()
-				if res := s.Do(q); res.Status != 503 || res.Code() != "temporarily_unavailable" || res.Header.Get("Retry-After") == "" {
+				if res := s.Do(q); res.Status != 503 || res.Code() != "temporarily_unavailable" ||
+					res.Header.Get("Retry-After") == "" {
 					t.Errorf("%s %s: %d %s", q.Method, q.Path, res.Status, res.Body)
 				}
 				if took := time.Since(began); took > 15*time.Second {
@@ -95,7 +102,8 @@ func TestTheStoreIsDown(t *testing.T) {
 					unavailable(q)
 				})
 			}
-			for _, path := range []string{"/healthz", "/.well-known/jwks.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/openapi.json"} {
+			for _, path := range []string{"/healthz", "/.well-known/jwks.json", "/.well-known/openid-configuration",
+				"/.well-known/oauth-authorization-server", "/openapi.json"} {
 				wg.Go(func() {
 					if res := s.Do(apitest.Request{Path: path, Replica: 1}); res.Status != 200 {
 						t.Errorf("%s: %d", path, res.Status)

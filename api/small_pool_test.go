@@ -36,7 +36,8 @@ func TestEveryFlowOnAPoolOfTwo(t *testing.T) {
 		ask := func(what string, q apitest.Request) *apitest.Response {
 			for began := time.Now(); ; {
 				res := s.Do(q)
-				if res.Status == 200 || res.Status != 503 || res.Header.Get("Retry-After") == "" || time.Since(began) > time.Minute {
+				if res.Status == 200 || res.Status != 503 || res.Header.Get("Retry-After") == "" ||
+					time.Since(began) > time.Minute {
 					if res.Status != 200 {
 						t.Errorf("%s: %d %s", what, res.Status, res.Body)
 					}
@@ -56,8 +57,10 @@ func TestEveryFlowOnAPoolOfTwo(t *testing.T) {
 				res.JSON(&tokens)
 				ask("userinfo", apitest.Request{Path: "/oauth2/userinfo", Token: tokens.Access})
 				ask("introspection", s.Authenticated(client, "/oauth2/introspect", url.Values{"token": {tokens.Access}}))
-				ask("client credentials", s.Authenticated(client, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}}))
-				ask("login", apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": people[n%users].Email, "password": people[n%users].Password}})
+				ask("client credentials",
+					s.Authenticated(client, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}}))
+				ask("login", apitest.Request{Method: "POST", Path: "/v1/login",
+					Body: apitest.Fields{"email": people[n%users].Email, "password": people[n%users].Password}})
 				if res = ask("refresh", s.RefreshRequest(client, tokens.Refresh)); res.Status == 200 {
 					res.JSON(&next)
 					ask("revocation", s.Authenticated(client, "/oauth2/revoke", url.Values{"token": {next.Refresh}}))
@@ -81,7 +84,8 @@ func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 		for n := range browsers {
 			group.Go(func() {
 				b := s.Browser()
-				// A browser that is answered 503 loads the page, or sends the form, again. False: that was of no use.
+				// A browser that is answered 503 loads the page, or sends the form, again. False: that was of
+				// no use.
 				again := false // the last step was answered 503 at first
 				step := func(what string, load func() *apitest.Page, good func(*apitest.Page) bool) (*apitest.Page, bool) {
 					again = false
@@ -110,9 +114,12 @@ func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 					if p, ok = step("sign-up page", func() *apitest.Page { return b.Open(link) }, shows("signup-submit")); !ok {
 						return
 					}
-					button, typed = "signup-submit", map[string]string{"email": fmt.Sprintf("new%d@example.test", n), "password": s.Secret(apitest.GoodPassword)}
+					button, typed = "signup-submit",
+						map[string]string{"email": fmt.Sprintf("new%d@example.test", n), "password": s.Secret(apitest.GoodPassword)}
 				}
-				next := func(p *apitest.Page) bool { return p.Has("consent-approve") || answered(p) } // another browser of hers may have allowed it
+				next := func(p *apitest.Page) bool {
+					return p.Has("consent-approve") || answered(p)
+				} // another browser of hers may have allowed it
 				// The account may have been made before the 503. Then the form leads to the login page.
 				known := func(p *apitest.Page) bool { return button == "signup-submit" && again && p.Has("login-submit") }
 				form := p
@@ -123,7 +130,8 @@ func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 				}
 				if known(p) {
 					form := p
-					if p, ok = step("login after sign-up", func() *apitest.Page { return form.Submit("login-submit", typed) }, next); !ok {
+					if p, ok = step("login after sign-up",
+						func() *apitest.Page { return form.Submit("login-submit", typed) }, next); !ok {
 						return
 					}
 				}
@@ -140,7 +148,8 @@ func TestEveryPageOnAPoolOfTwo(t *testing.T) {
 					return
 				}
 				out := p
-				step("logout", func() *apitest.Page { return out.Submit("logout-confirm", nil) }, func(p *apitest.Page) bool { return p.Status == 200 })
+				step("logout", func() *apitest.Page { return out.Submit("logout-confirm", nil) },
+					func(p *apitest.Page) bool { return p.Status == 200 })
 			})
 		}
 		group.Wait()
@@ -151,7 +160,8 @@ func onAPoolOfTwo(t *testing.T, fn func(t *testing.T, s *apitest.Server)) {
 	for name, open := range map[string]func(t *testing.T) *sqlstore.DB{
 		"sqlite": func(t *testing.T) *sqlstore.DB { return sqltest.SQLite(t) },
 		"postgres": func(t *testing.T) *sqlstore.DB {
-			db, err := sqlstore.Open(context.Background(), sqltest.PostgresURL(t)+"&pool_max_conns=2", sqlstore.Options{MustExist: true})
+			db, err := sqlstore.Open(context.Background(), sqltest.PostgresURL(t)+"&pool_max_conns=2",
+				sqlstore.Options{MustExist: true})
 			if err != nil {
 				t.Fatal(err)
 			}

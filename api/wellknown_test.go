@@ -63,7 +63,8 @@ func TestJWKS(t *testing.T) {
 		t.Run("If-None-Match: "+row.name, func(t *testing.T) {
 			s := s.With(t)
 			for _, method := range []string{"GET", "HEAD"} {
-				res := s.Do(apitest.Request{Method: method, Path: "/.well-known/jwks.json", Header: http.Header{"If-None-Match": row.values}}).Want(row.status, "")
+				res := s.Do(apitest.Request{Method: method, Path: "/.well-known/jwks.json",
+					Header: http.Header{"If-None-Match": row.values}}).Want(row.status, "")
 				if res.Header.Get("ETag") != etag || res.Header.Get("Cache-Control") != "public, max-age=300" {
 					t.Errorf("%s: %v", method, res.Header)
 				}
@@ -79,7 +80,8 @@ func TestJWKS(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Advance(time.Second)
-		if res := s.Do(apitest.Request{Path: "/.well-known/jwks.json", Header: http.Header{"If-None-Match": {etag}}}).Want(200, ""); res.Header.Get("ETag") == etag {
+		if res := s.Do(apitest.Request{Path: "/.well-known/jwks.json",
+			Header: http.Header{"If-None-Match": {etag}}}).Want(200, ""); res.Header.Get("ETag") == etag {
 			t.Error("same tag")
 		}
 	})
@@ -98,7 +100,8 @@ func TestJWKSThatIsTooOldToBeShown(t *testing.T) {
 }
 
 func TestD27Discovery(t *testing.T) {
-	for _, issuer := range []string{"https://id.test", "https://id.test/p", "https://id.test/a/b", "http://localhost:8080"} {
+	for _, issuer := range []string{"https://id.test", "https://id.test/p", "https://id.test/a/b",
+		"http://localhost:8080"} {
 		t.Run(issuer, func(t *testing.T) {
 			s := apitest.New(t, apitest.Options{Replicas: 2, IssuerURL: issuer})
 			path := strings.TrimPrefix(strings.TrimPrefix(issuer, "https://id.test"), "http://localhost:8080")
@@ -138,7 +141,8 @@ func TestD27Discovery(t *testing.T) {
 				}
 				endpoints++
 				at := strings.TrimPrefix(strings.TrimPrefix(value.(string), "https://id.test"), "http://localhost:8080")
-				if res := s.Do(apitest.Request{Method: "OPTIONS", Path: at}); res.Status != 204 || !strings.Contains(res.Header.Get("Allow"), "POST") {
+				if res := s.Do(apitest.Request{Method: "OPTIONS", Path: at}); res.Status != 204 ||
+					!strings.Contains(res.Header.Get("Allow"), "POST") {
 					t.Errorf("%s is announced at %s: %d, Allow %q", name, at, res.Status, res.Header.Get("Allow"))
 				}
 			}
@@ -159,7 +163,8 @@ func TestReadiness(t *testing.T) {
 		err     error
 		reasons string
 	}{
-		{"the store is down", fmtErr("dial tcp 10.0.0.7:5432: password=hunter2", userstore.ErrUnavailable), "store:unavailable"},
+		{"the store is down", fmtErr("dial tcp 10.0.0.7:5432: password=hunter2", userstore.ErrUnavailable),
+			"store:unavailable"},
 		{"the store takes no writes", fmtErr("/var/lib/hunter2 is full", userstore.ErrUnwritable), "store:unwritable"},
 		{"the store hangs", context.DeadlineExceeded, "store:unavailable"},
 		{"the keys are not ready", keys.ErrNotReady, "keys:not_ready"},
@@ -182,7 +187,8 @@ func TestReadiness(t *testing.T) {
 			for _, r := range body.Reasons {
 				got = append(got, r.Field+":"+r.Code)
 			}
-			if strings.Join(got, " ") != row.reasons || strings.Contains(string(res.Body), "hunter2") || strings.Contains(string(res.Body), "5432") {
+			if strings.Join(got, " ") != row.reasons || strings.Contains(string(res.Body), "hunter2") ||
+				strings.Contains(string(res.Body), "5432") {
 				t.Errorf("got %s", res.Body)
 			}
 			s.Do(apitest.Request{Path: "/healthz"}).Want(200, "")

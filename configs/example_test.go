@@ -75,7 +75,8 @@ func TestThePostgresExampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.IsPostgres() || c.Issuer != "https://id.example.com" || c.Listen == Default().Listen || len(c.Resources) != 1 || c.Log.Format != "json" {
+	if !c.IsPostgres() || c.Issuer != "https://id.example.com" || c.Listen == Default().Listen || len(c.Resources) != 1 ||
+		c.Log.Format != "json" {
 		t.Errorf("not what the file says: %+v", c)
 	}
 }

@@ -34,14 +34,19 @@ resources:
   - {uri: "https://a.example", access_token_lifetime: 100ms}
   - {uri: "https://a.example/"}
 `, []string{"member 1: uri", `member 1: scopes: "a b"`, "member 1: scopes: names ok twice", "member 1: access_token_alg ES256",
-			"member 1: access_token_lifetime 48h is too long", "member 3: access_token_lifetime 100ms is too short", "names https://a.example twice", "are one resource"}},
-		{"redirect schemes", "oauth: {redirect_schemes: [javascript, \"https:\", Cursor, \"my app\", \"cursor://\", \"\", urn, vscode, \"vscode:\"]}\n",
+			"member 1: access_token_lifetime 48h is too long", "member 3: access_token_lifetime 100ms is too short",
+			"names https://a.example twice", "are one resource"}},
+		{"redirect schemes",
+			"oauth: {redirect_schemes: [javascript, \"https:\", Cursor, \"my app\", \"cursor://\", \"\", urn, vscode, \"vscode:\"]}\n",
 			[]string{`"javascript"`, `"https"`, `"Cursor"`, `"my app"`, `"cursor://"`, `""`, `"urn"`, "names vscode twice"}},
-		{"algorithms", "keys: {algorithms: [HS256, none, RS256, RS256]}\n", []string{`"HS256"`, `"none"`, "names RS256 twice"}},
-		{"origins", "http: {cors_origins: [\"*\", \"https://a.example/\", \"https://B.example\"]}\n", []string{"does not take *", `"https://a.example/"`, `"https://B.example"`}},
+		{"algorithms", "keys: {algorithms: [HS256, none, RS256, RS256]}\n",
+			[]string{`"HS256"`, `"none"`, "names RS256 twice"}},
+		{"origins", "http: {cors_origins: [\"*\", \"https://a.example/\", \"https://B.example\"]}\n",
+			[]string{"does not take *", `"https://a.example/"`, `"https://B.example"`}},
 		{"proxies", "http: {trusted_proxies: [proxy, 10.1.2.3/8]}\n", []string{`"proxy"`, "10.1.2.3/8"}},
 		{"audiences", "tokens: {audience: [\"a b\", \"\", c, c]}\n", []string{`"a b"`, `""`, "names c twice"}},
-		{"a list with members of two wrong types", "tokens: {audience: [1, true]}\n", []string{"member 1 is a number, not a text; put it in quotes; member 2 is true or false"}},
+		{"a list with members of two wrong types", "tokens: {audience: [1, true]}\n",
+			[]string{"member 1 is a number, not a text; put it in quotes; member 2 is true or false"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			faults, text := faultsOf(t, row.file)
@@ -65,12 +70,14 @@ func TestAFaultHidesNoOther(t *testing.T) {
 		want       []string
 	}{
 		{"an unreadable clock_skew and a timeline that cannot hold", "clock_skew: 60\nkeys: {propagation: 5m}\n",
-			[]string{"clock_skew (", "60 has no unit", "keys.propagation (", "is too short", "found with the default of clock_skew"}},
+			[]string{"clock_skew (", "60 has no unit", "keys.propagation (", "is too short",
+				"found with the default of clock_skew"}},
 		{"a clock_skew out of its range and a timeline that cannot hold", "clock_skew: 0s\nkeys: {propagation: 5m}\n",
 			[]string{"clock_skew (", "give a duration between 1s and 5m", "keys.propagation ("}},
 		{"an unknown algorithm and a timeline that cannot hold", "keys: {algorithms: [HS256], propagation: 5m}\n",
 			[]string{"keys.algorithms (", "keys.propagation ("}},
-		{"a refresh.absolute without a unit and an idle time too long for the default", "refresh: {absolute: 700, idle: 9000h}\n",
+		{"a refresh.absolute without a unit and an idle time too long for the default",
+			"refresh: {absolute: 700, idle: 9000h}\n",
 			[]string{"refresh.absolute (", "refresh.idle (", "found with the default of refresh.absolute"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -86,7 +93,8 @@ func TestAFaultHidesNoOther(t *testing.T) {
 		})
 	}
 	t.Run("but names are not guessed at", func(t *testing.T) {
-		faults, text := faultsOf(t, "keys: {algorithms: 5}\ntokens: {access_alg: ES256}\nresources: [{uri: \"https://a.example\", access_token_alg: ES256}]\n")
+		faults, text := faultsOf(t,
+			"keys: {algorithms: 5}\ntokens: {access_alg: ES256}\nresources: [{uri: \"https://a.example\", access_token_alg: ES256}]\n")
 		if len(faults.Faults) != 1 || !strings.Contains(text, "keys.algorithms") {
 			t.Error(text)
 		}
@@ -103,16 +111,24 @@ func TestMisplacedSecrets(t *testing.T) {
 		env  []string
 		want string
 	}{
-		{"the key-encryption key's file as the database's", []string{"SIGNET_DATABASE_URL_FILE=" + kek}, "database_url_file (SIGNET_DATABASE_URL_FILE): " + kek + " does not hold a postgres:// URL"},
-		{"a URL without its scheme in a file", []string{"SIGNET_DATABASE_URL_FILE=" + url}, "does not hold a postgres:// URL"},
-		{"the key-encryption key's file as the migrations' database's", []string{"SIGNET_DATABASE_URL=postgres://h/d", "SIGNET_KEYS_ENCRYPTION_KEY=" + otherKEK, "SIGNET_DATABASE_MIGRATE_URL_FILE=" + kek}, "database_migrate_url_file ("},
-		{"the key-encryption key as the database", []string{"SIGNET_DATABASE_URL=" + someKEK}, "is a key-encryption key and no database"},
-		{"the key-encryption key and a newline as the database", []string{"SIGNET_DATABASE_URL=" + someKEK + "\n"}, "is a key-encryption key and no database"},
-		{"a URL without its scheme", []string{"SIGNET_DATABASE_URL=u:" + password + "@h/d"}, "write postgres://user:password@host/database"},
-		{"a URL with half a scheme", []string{"SIGNET_DATABASE_URL=//u:" + password + "@h/d"}, "write postgres://user:password@host/database"},
+		{"the key-encryption key's file as the database's", []string{"SIGNET_DATABASE_URL_FILE=" + kek},
+			"database_url_file (SIGNET_DATABASE_URL_FILE): " + kek + " does not hold a postgres:// URL"},
+		{"a URL without its scheme in a file", []string{"SIGNET_DATABASE_URL_FILE=" + url},
+			"does not hold a postgres:// URL"},
+		{"the key-encryption key's file as the migrations' database's", []string{"SIGNET_DATABASE_URL=postgres://h/d",
+			"SIGNET_KEYS_ENCRYPTION_KEY=" + otherKEK, "SIGNET_DATABASE_MIGRATE_URL_FILE=" + kek}, "database_migrate_url_file ("},
+		{"the key-encryption key as the database", []string{"SIGNET_DATABASE_URL=" + someKEK},
+			"is a key-encryption key and no database"},
+		{"the key-encryption key and a newline as the database", []string{"SIGNET_DATABASE_URL=" + someKEK + "\n"},
+			"is a key-encryption key and no database"},
+		{"a URL without its scheme", []string{"SIGNET_DATABASE_URL=u:" + password + "@h/d"},
+			"write postgres://user:password@host/database"},
+		{"a URL with half a scheme", []string{"SIGNET_DATABASE_URL=//u:" + password + "@h/d"},
+			"write postgres://user:password@host/database"},
 		{"a slash in the password", []string{"SIGNET_DATABASE_URL=postgres://u:1@" + password + "/x@h/d"}, "percent-encode"},
 		{"a hash in the password", []string{"SIGNET_DATABASE_URL=postgres://u:1#" + password + "@h/d"}, "percent-encode"},
-		{"a question mark in the password", []string{"SIGNET_DATABASE_URL=postgres://u:1?" + password + "@h/d"}, "percent-encode"},
+		{"a question mark in the password", []string{"SIGNET_DATABASE_URL=postgres://u:1?" + password + "@h/d"},
+			"percent-encode"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, text := faultsOf(t, "", row.env...)
@@ -180,7 +196,8 @@ func TestFilesThatAreNone(t *testing.T) {
 
 func TestYAMLErrorsAreOneLine(t *testing.T) {
 	_, text := faultsOf(t, "listen: \":1\"\nlisten: \":2\"\n")
-	if strings.ContainsAny(text, "\n") || strings.Contains(text, "  ") || !strings.Contains(text, `line 2: mapping key "listen" already defined at line 1`) {
+	if strings.ContainsAny(text, "\n") || strings.Contains(text, "  ") ||
+		!strings.Contains(text, `line 2: mapping key "listen" already defined at line 1`) {
 		t.Errorf("%q", text)
 	}
 }

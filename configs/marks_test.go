@@ -23,10 +23,14 @@ func TestMarksAndNewlines(t *testing.T) {
 		return path
 	}
 	for name, in := range map[string]Input{
-		"a BOM in the files of secrets": {Env: []string{"SIGNET_KEYS_ENCRYPTION_KEY_FILE=" + file("kek", "\ufeff"+kek+"\r\n"), "SIGNET_DATABASE_URL_FILE=" + file("url", "\ufeff"+address+"\n")}},
-		"newlines in the environment":   {Env: []string{"SIGNET_KEYS_ENCRYPTION_KEY=" + kek + "\n", "SIGNET_DATABASE_URL=" + address + "\r\n"}},
-		"a BOM in the environment":      {Env: []string{"SIGNET_KEYS_ENCRYPTION_KEY=\ufeff" + kek, "SIGNET_DATABASE_URL=\ufeff" + address + "\n\n"}},
-		"block texts in the file":       {File: file("a.yaml", "\ufeffkeys:\n  encryption_key: |\n    "+kek+"\ndatabase_url: |\n  "+address+"\n")},
+		"a BOM in the files of secrets": {Env: []string{"SIGNET_KEYS_ENCRYPTION_KEY_FILE=" + file("kek", "\ufeff"+kek+"\r\n"),
+			"SIGNET_DATABASE_URL_FILE=" + file("url", "\ufeff"+address+"\n")}},
+		"newlines in the environment": {
+			Env: []string{"SIGNET_KEYS_ENCRYPTION_KEY=" + kek + "\n", "SIGNET_DATABASE_URL=" + address + "\r\n"}},
+		"a BOM in the environment": {
+			Env: []string{"SIGNET_KEYS_ENCRYPTION_KEY=\ufeff" + kek, "SIGNET_DATABASE_URL=\ufeff" + address + "\n\n"}},
+		"block texts in the file": {
+			File: file("a.yaml", "\ufeffkeys:\n  encryption_key: |\n    "+kek+"\ndatabase_url: |\n  "+address+"\n")},
 	} {
 		c, _, err := Load(in)
 		if err != nil {
@@ -37,7 +41,8 @@ func TestMarksAndNewlines(t *testing.T) {
 			t.Errorf("%s: %q %q", name, c.Keys.EncryptionKey.Reveal(), c.DatabaseURL.Reveal())
 		}
 	}
-	c, _, err := Load(Input{Env: []string{"SIGNET_ISSUER=https://login.example.com\n", "SIGNET_TOKENS_ACCESS_LIFETIME=5m\r\n", "SIGNET_ACCOUNTS_SIGNUP=false\n"}})
+	c, _, err := Load(Input{Env: []string{"SIGNET_ISSUER=https://login.example.com\n",
+		"SIGNET_TOKENS_ACCESS_LIFETIME=5m\r\n", "SIGNET_ACCOUNTS_SIGNUP=false\n"}})
 	if err != nil || c.Issuer != "https://login.example.com" || c.Accounts.Signup {
 		t.Errorf("%+v, %v", c.Issuer, err)
 	}
@@ -60,13 +65,15 @@ func TestMarksAndNewlines(t *testing.T) {
 
 func TestSocketAsHostOfTheDatabase(t *testing.T) {
 	kek := "SIGNET_KEYS_ENCRYPTION_KEY=" + jose.NewKEK()
-	for _, address := range []string{"postgres://u@%2Fsocket%2Fdir/db", "postgresql://u:hunter2@%2fsocket:5433/db?sslmode=disable", "postgres://%2Fsocket/db"} {
+	for _, address := range []string{"postgres://u@%2Fsocket%2Fdir/db",
+		"postgresql://u:hunter2@%2fsocket:5433/db?sslmode=disable", "postgres://%2Fsocket/db"} {
 		c, _, err := Load(Input{Env: []string{kek, "SIGNET_DATABASE_URL=" + address}})
 		if err != nil {
 			t.Errorf("%s: %v", address, err)
 			continue
 		}
-		if shown := redactURL(c.DatabaseURL.Reveal()); !strings.Contains(shown, "host=%2Fsocket") || strings.Contains(shown, "hunter2") {
+		if shown := redactURL(c.DatabaseURL.Reveal()); !strings.Contains(shown, "host=%2Fsocket") ||
+			strings.Contains(shown, "hunter2") {
 			t.Errorf("%s is shown as %s", address, shown)
 		}
 	}
@@ -82,7 +89,8 @@ func TestSocketAsHostOfTheDatabase(t *testing.T) {
 func TestVariablesThatTheDocumentsExport(t *testing.T) {
 	names := map[string]bool{"SIGNET_VERSION": true}
 	variable := regexp.MustCompile(`SIGNET_[A-Z][A-Z_]*[A-Z]`)
-	for _, pattern := range []string{"../compose.yaml", "../Dockerfile", "../Makefile", "../README.md", "../docs/*.md", "*.yaml"} {
+	for _, pattern := range []string{"../compose.yaml", "../Dockerfile", "../Makefile", "../README.md",
+		"../docs/*.md", "*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)
@@ -119,13 +127,15 @@ func TestYAMLThatWouldBeReadAsSomethingElse(t *testing.T) {
 		"no octal at all":                 {"passwords: {min_length: 09}\n", "begins with a zero"},
 		"a sign":                          {"passwords: {min_length: +017}\n", "begins with a zero"},
 		"underscores":                     {"passwords: {min_length: 0_17}\n", "begins with a zero"},
-		"in a list of sections":           {"claims: [{name: a, value: [1, {b: 007}], in: [access_token], scope: s}]\n", "claims"},
+		"in a list of sections": {
+			"claims: [{name: a, value: [1, {b: 007}], in: [access_token], scope: s}]\n", "claims"},
 	} {
 		if _, text := faultsOf(t, row.file); !strings.Contains(text, row.want) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
-	for _, file := range []string{"listen: \":1\"\n...\n", "---\nlisten: \":1\"\n...\n# the end\n", "%YAML 1.1\n---\nlisten: \":1\"\n",
+	for _, file := range []string{"listen: \":1\"\n...\n",
+		"---\nlisten: \":1\"\n...\n# the end\n", "%YAML 1.1\n---\nlisten: \":1\"\n",
 		"throttle: {signups_per_network: 0}\n", "pages: {service_name: \"017\"}\n", "# ---\nlisten: \":1\" # ...\n"} {
 		if _, _, err := Load(Input{File: write(t, file)}); err != nil && strings.Contains(err.Error(), "YAML") {
 			t.Errorf("%q: %v", file, err)

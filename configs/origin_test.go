@@ -68,7 +68,8 @@ func TestOriginsThatNoBrowserSends(t *testing.T) {
 		if strings.Contains(written, "*.example.org") {
 			example = "such as https://app." // of the pattern's own domain
 		}
-		if right != "" && !strings.HasSuffix(faults[0], "; write "+right) || right == "" && !strings.Contains(faults[0], example) {
+		if right != "" && !strings.HasSuffix(faults[0], "; write "+right) ||
+			right == "" && !strings.Contains(faults[0], example) {
 			t.Errorf("%q: %s, want it to say %q", written, faults[0], right)
 		}
 		if right != "" {
@@ -80,8 +81,10 @@ func TestOriginsThatNoBrowserSends(t *testing.T) {
 	}
 	var c Config
 	c.HTTP.CORSOrigins = []string{
-		"https://app.example.com", "https://app.example.com:8443", "http://app.example.com:443", "https://app.example.com:80", "http://localhost:3000",
-		"http://127.0.0.1:5173", "http://[::1]:3000", "https://xn--bcher-kva.example", "https://my_app.example.com", "https://intranet", "https://app.example.com.",
+		"https://app.example.com", "https://app.example.com:8443", "http://app.example.com:443", "https://app.example.com:80",
+		"http://localhost:3000",
+		"http://127.0.0.1:5173", "http://[::1]:3000", "https://xn--bcher-kva.example", "https://my_app.example.com",
+		"https://intranet", "https://app.example.com.",
 	}
 	if faults := badOrigins(c); len(faults) != 0 {
 		t.Errorf("origins that browsers send: %q", faults)

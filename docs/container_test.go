@@ -56,7 +56,8 @@ func TestDockerfile(t *testing.T) {
 	if volume := find(t, text, `^VOLUME (\S+)$`); config.DataDir != volume {
 		t.Errorf("data goes to %s, the volume is %s", config.DataDir, volume)
 	}
-	if port := find(t, text, `^EXPOSE (\d+)$`); !strings.HasSuffix(config.Listen, ":"+port) || !strings.HasSuffix(config.Issuer, ":"+port) {
+	if port := find(t, text, `^EXPOSE (\d+)$`); !strings.HasSuffix(config.Listen, ":"+port) ||
+		!strings.HasSuffix(config.Issuer, ":"+port) {
 		t.Errorf("listens on %s as %s, exposes %s", config.Listen, config.Issuer, port)
 	}
 }
@@ -106,7 +107,8 @@ func TestCompose(t *testing.T) {
 
 	dir := t.TempDir()
 	kek := jose.NewKEK()
-	for name, content := range map[string]string{"database_url": "postgres://signet:x@postgres:5432/signet", "encryption_key": kek} {
+	for name, content := range map[string]string{"database_url": "postgres://signet:x@postgres:5432/signet",
+		"encryption_key": kek} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -44,7 +44,8 @@ func TestSecurityTests(t *testing.T) {
 		case line == "" || strings.HasPrefix(line, "#"):
 		default:
 			fields := strings.Split(line, " | ")
-			if len(fields) < 2 || len(fields) > 3 || writtenID.FindString(fields[0]) != fields[0] || known[fields[0]] || len(sections) == 0 {
+			if len(fields) < 2 || len(fields) > 3 || writtenID.FindString(fields[0]) != fields[0] || known[fields[0]] ||
+				len(sections) == 0 {
 				t.Fatalf("security-cases.txt:%d is not `id | what` or `id | what | why not`, or comes twice: %s", i+1, line)
 			}
 			c := securityCase{id: fields[0], what: fields[1]}
@@ -127,7 +128,8 @@ func carriers(t *testing.T, known map[string]bool) map[string][]string {
 			return nil
 		}
 		path, _ = filepath.Rel("..", path)
-		inTests := strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".go") && strings.HasSuffix(filepath.Dir(path), "test")
+		inTests := strings.HasSuffix(path, "_test.go") ||
+			strings.HasSuffix(path, ".go") && strings.HasSuffix(filepath.Dir(path), "test")
 		script := strings.HasSuffix(path, ".txt") && filepath.Base(filepath.Dir(path)) == "testdata"
 		if !inTests && !script || path == filepath.Join("docs", "security_tests_test.go") {
 			return nil

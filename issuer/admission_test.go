@@ -185,7 +185,8 @@ func TestCustomClaimsThatAreRefused(t *testing.T) {
 		}
 	}
 	for _, c := range []CustomClaim{
-		{Name: "email", From: "email", In: []string{InAccessToken, InIDToken}}, {Name: "https://a.test/x", Value: true, In: in, Scope: "a"},
+		{Name: "email", From: "email", In: []string{InAccessToken, InIDToken}},
+		{Name: "https://a.test/x", Value: true, In: in, Scope: "a"},
 		{Name: "staff", From: "is_staff", In: in}, {Name: "updated_at", From: "updated_at", In: in},
 	} {
 		if err := c.Check(); err != nil {

@@ -51,24 +51,32 @@ func TestO10EveryActOfTheIssuerIsRecorded(t *testing.T) {
 		}{
 			{"a login", func() (string, error) { r, err := login(w.alice, password, "profile"); return r.RefreshToken, err }, "",
 				"login_succeeded success  by user alice on alice"},
-			{"a wrong password", func() (string, error) { _, err := login(w.alice, "wrong wrong wrong", "profile"); return "", err }, issuer.InvalidCredentials,
+			{"a wrong password", func() (string, error) {
+				_, err := login(w.alice, "wrong wrong wrong", "profile")
+				return "", err
+			}, issuer.InvalidCredentials,
 				"login_failed failure wrong_password by anonymous  on alice"},
 			{"an unknown user", func() (string, error) {
 				_, err := login(userstore.User{Email: "nobody@example.test"}, password, "profile")
 				return "", err
 			}, issuer.InvalidCredentials, "login_failed failure unknown_user by anonymous  on "},
-			{"the scope admin for who is no admin", func() (string, error) { _, err := login(w.alice, password, "profile admin"); return "", err }, issuer.InvalidScope,
+			{"the scope admin for who is no admin",
+				func() (string, error) { _, err := login(w.alice, password, "profile admin"); return "", err }, issuer.InvalidScope,
 				"login_failed failure not_admin by anonymous  on alice"},
-			{"a scope that nobody can have", func() (string, error) { _, err := login(w.alice, password, "nonsense"); return "", err }, issuer.InvalidScope, ""},
+			{"a scope that nobody can have",
+				func() (string, error) { _, err := login(w.alice, password, "nonsense"); return "", err }, issuer.InvalidScope, ""},
 			{"a client that nobody knows", func() (string, error) {
 				_, err := w.Login(ctx, issuer.LoginRequest{Email: w.alice.Email, Password: password, ClientID: "nobody"})
 				return "", err
 			}, issuer.InvalidClient, ""},
 			{"a refresh", func() (string, error) { g := w.generations(2); next(); return g[1], refresh(g[2]) }, "", ""},
-			{"the one before again, in the window", func() (string, error) { g := w.generations(2); next(); return g[1], refresh(g[1]) }, "", ""},
-			{"the one before again, late", func() (string, error) { g := w.generations(2); w.wait(late); next(); return g[1], refresh(g[1]) }, "",
+			{"the one before again, in the window",
+				func() (string, error) { g := w.generations(2); next(); return g[1], refresh(g[1]) }, "", ""},
+			{"the one before again, late",
+				func() (string, error) { g := w.generations(2); w.wait(late); next(); return g[1], refresh(g[1]) }, "",
 				"refresh_late success  by anonymous  on alice"},
-			{"an old one", func() (string, error) { g := w.generations(3); next(); return g[1], refresh(g[1]) }, issuer.InvalidGrant,
+			{"an old one", func() (string, error) { g := w.generations(3); next(); return g[1], refresh(g[1]) },
+				issuer.InvalidGrant,
 				"refresh_replay failure older_generation by anonymous  on alice"},
 			{"one that was late before", func() (string, error) {
 				g := w.generations(2)
@@ -84,7 +92,12 @@ func TestO10EveryActOfTheIssuerIsRecorded(t *testing.T) {
 				next()
 				return g[1], refresh(g[3])
 			}, issuer.InvalidGrant, "generation_ahead failure store_lost_writes by anonymous  on alice"},
-			{"the same after it was revoked", func() (string, error) { g := w.generations(3); _ = refresh(g[1]); next(); return g[1], refresh(g[1]) }, issuer.InvalidGrant, ""},
+			{"the same after it was revoked", func() (string, error) {
+				g := w.generations(3)
+				_ = refresh(g[1])
+				next()
+				return g[1], refresh(g[1])
+			}, issuer.InvalidGrant, ""},
 		} {
 			w.another()
 			next()
@@ -98,8 +111,10 @@ func TestO10EveryActOfTheIssuerIsRecorded(t *testing.T) {
 			var got []string
 			for _, e := range next() {
 				name := map[string]string{w.alice.ID: "alice"}
-				got = append(got, fmt.Sprintf("%s %s %s by %s %s on %s", e.Name, e.Outcome, e.Reason, e.Actor.Type, name[e.Actor.ID], name[e.Target.ID]))
-				if e.ClientID != "app" || e.Address != "192.0.2.7" || e.UserAgent != "Some Browser" || e.RequestID != "r-1" || !e.At.Equal(w.clock.Now().Truncate(time.Microsecond)) {
+				got = append(got, fmt.Sprintf("%s %s %s by %s %s on %s", e.Name, e.Outcome, e.Reason, e.Actor.Type,
+					name[e.Actor.ID], name[e.Target.ID]))
+				if e.ClientID != "app" || e.Address != "192.0.2.7" || e.UserAgent != "Some Browser" || e.RequestID != "r-1" ||
+					!e.At.Equal(w.clock.Now().Truncate(time.Microsecond)) {
 					t.Errorf("%s: from where and when: %+v", row.name, e)
 				}
 				if token != "" && e.SessionID != w.row(token).SessionID {

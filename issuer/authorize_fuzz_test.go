@@ -14,20 +14,24 @@ import (
 // loopback address.
 func FuzzRedirects(f *testing.F) {
 	registered := []string{"https://web.test/cb", "http://127.0.0.1/cb", "http://[::1]:7000/x?y=1", "com.example.app:/cb"}
-	for _, uri := range append(registered, "http://127.0.0.1:5@evil.test/cb", "http://127.0.0.1:80/cb", "http://127.0.0.1:5/cb#x", "http://[::1]:1/x?y=1", "http://127.0.0.1:+5/cb") {
+	for _, uri := range append(registered, "http://127.0.0.1:5@evil.test/cb", "http://127.0.0.1:80/cb",
+		"http://127.0.0.1:5/cb#x", "http://[::1]:1/x?y=1", "http://127.0.0.1:+5/cb") {
 		f.Add(uri)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		c := userstore.Client{AuthMethod: userstore.AuthNone, ClientMetadata: userstore.ClientMetadata{RedirectURIs: registered}}
+		c := userstore.Client{AuthMethod: userstore.AuthNone,
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: registered}}
 		exact := slices.Contains(registered, uri)
-		if private := (userstore.Client{AuthMethod: userstore.AuthBasic, ClientMetadata: c.ClientMetadata}); redirects(private, uri) != exact {
+		if private := (userstore.Client{AuthMethod: userstore.AuthBasic,
+			ClientMetadata: c.ClientMetadata}); redirects(private, uri) != exact {
 			t.Fatalf("%q of a confidential client", uri)
 		}
 		if !redirects(c, uri) || exact {
 			return
 		}
 		u, err := url.Parse(uri)
-		if err != nil || u.Scheme != "http" || u.User != nil || u.Fragment != "" || u.Hostname() != "127.0.0.1" && u.Hostname() != "::1" {
+		if err != nil || u.Scheme != "http" || u.User != nil || u.Fragment != "" ||
+			u.Hostname() != "127.0.0.1" && u.Hostname() != "::1" {
 			t.Fatalf("%q was accepted", uri)
 		}
 		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
@@ -42,7 +46,8 @@ func FuzzRedirects(f *testing.F) {
 func FuzzParseClaims(f *testing.F) {
 	for _, text := range []string{
 		`{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"values":["1","2"]},"sub":{"value":"x"}}}`,
-		`{"userinfo":{"a":{"value":{"b":[1,2,{"c":null}]}}}}`, `{"id_token":{}}`, `{"x":1}`, `{"userinfo":{"a":{"value":null}}}`, `[]`, `{`,
+		`{"userinfo":{"a":{"value":{"b":[1,2,{"c":null}]}}}}`, `{"id_token":{}}`, `{"x":1}`,
+		`{"userinfo":{"a":{"value":null}}}`, `[]`, `{`,
 	} {
 		f.Add(text)
 	}
@@ -59,7 +64,8 @@ func FuzzParseClaims(f *testing.F) {
 			t.Fatalf("%q is kept as %q", text, kept)
 		}
 		again, err := parseClaims(kept)
-		if len(kept) <= maxClaims && (err != nil || again.canonical() != kept || again.subject() != c.subject() || again.reachable("1") != c.reachable("1")) {
+		if len(kept) <= maxClaims && (err != nil || again.canonical() != kept || again.subject() != c.subject() ||
+			again.reachable("1") != c.reachable("1")) {
 			t.Fatalf("%q is kept as %q, which is read as %q (%v)", text, kept, again.canonical(), err)
 		}
 	})

@@ -7,7 +7,8 @@ import (
 
 func TestARequestObjectSaysHowItsRefusalIsSent(t *testing.T) {
 	object := func(payload string) string {
-		return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "."
+		return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." +
+			base64.RawURLEncoding.EncodeToString([]byte(payload)) + "."
 	}
 	for _, row := range []struct {
 		name, request string
@@ -26,7 +27,8 @@ func TestARequestObjectSaysHowItsRefusalIsSent(t *testing.T) {
 		{"two objects", object(`{"state":"inner"}`), []string{"request"}, "query", "outer"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := AuthorizationRequest{Request: row.request, Repeated: row.repeated, ResponseMode: "query", State: "outer"}.withRequestObject()
+			got := AuthorizationRequest{Request: row.request, Repeated: row.repeated, ResponseMode: "query",
+				State: "outer"}.withRequestObject()
 			if got.ResponseMode != row.mode || got.State != row.state || got.Request != row.request {
 				t.Errorf("answers by %q with state %q, want %q with %q", got.ResponseMode, got.State, row.mode, row.state)
 			}

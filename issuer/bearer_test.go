@@ -19,7 +19,8 @@ func TestBearerIsOneRead(t *testing.T) {
 		s, err := w.Bearer(t.Context(), r.AccessToken)
 		w.must(err)
 		w.wantCalls("GrantBySession")
-		if s.View.User.ID != w.alice.ID || s.View.Client.ID != "app" || !s.HasScope("profile") || s.HasScope("email") || s.HasScope("") {
+		if s.View.User.ID != w.alice.ID || s.View.Client.ID != "app" || !s.HasScope("profile") || s.HasScope("email") ||
+			s.HasScope("") {
 			t.Errorf("session %+v", s)
 		}
 		if s.View.Grant.ID != w.grantOf(r.RefreshToken) {
@@ -55,38 +56,41 @@ func TestBearerRefusals(t *testing.T) {
 			token string
 			code  issuer.Code // empty: accepted
 		}{
-			"the genuine one":                       {r.AccessToken, ""},
-			"nothing":                               {"", issuer.InvalidToken},
-			"a refresh token":                       {r.RefreshToken, issuer.InvalidToken},
-			"J-13 an ID token":                      {r.IDToken, issuer.InvalidToken},
-			"J-15 typ JWT":                          {w.forge(jose.RS256, issuer.TypeIDToken, genuine), issuer.InvalidToken},
-			"J-18 another issuer":                   {at(map[string]any{"iss": issuerURL + "/"}), issuer.InvalidToken},
-			"J-18 no issuer":                        {at(map[string]any{"iss": nil}), issuer.InvalidToken},
-			"U-24 another audience":                 {at(map[string]any{"aud": apiURI}), issuer.InvalidToken},
-			"no audience":                           {at(map[string]any{"aud": nil}), issuer.InvalidToken},
-			"audience null":                         {raw(`"aud":"`+issuerURL+`"`, `"aud":null`), issuer.InvalidToken},
-			"audience of numbers":                   {at(map[string]any{"aud": []int{1}}), issuer.InvalidToken},
-			"an audience among others":              {at(map[string]any{"aud": []string{apiURI, issuerURL}}), ""},
-			"an issuer URL within an audience":      {at(map[string]any{"aud": []string{issuerURL + "/x"}}), issuer.InvalidToken},
-			"U-24 a third party's client":           {thirds.AccessToken, issuer.InvalidToken},
-			"J-19 past exp, inside the skew":        {at(map[string]any{"exp": now - skew + 1}), ""},
-			"J-19 past the skew":                    {at(map[string]any{"exp": now - skew - 1}), issuer.Expired},
-			"J-19 at the skew":                      {at(map[string]any{"exp": now - skew}), issuer.Expired},
-			"J-19 no exp":                           {at(map[string]any{"exp": nil}), issuer.InvalidToken},
-			"J-19 negative exp":                     {at(map[string]any{"exp": -5}), issuer.InvalidToken},
-			"J-19 exp in a string":                  {at(map[string]any{"exp": "1999999999"}), issuer.InvalidToken},
-			"J-19 exp 1e400":                        {raw(exp, `"exp":1e400`), issuer.InvalidToken},
-			"J-19 exp 2^63":                         {raw(exp, `"exp":9223372036854775808`), issuer.InvalidToken},
-			"J-19 exp NaN":                          {raw(exp, `"exp":NaN`), issuer.InvalidToken},
-			"J-21 a claim twice":                    {raw(`"sub":`, `"sub":"bob","sub":`), issuer.InvalidToken},
-			"J-22 a claim in capitals as well":      {raw(`"aud":`, `"AUD":"x","aud":`), issuer.InvalidToken},
-			"another subject":                       {at(map[string]any{"sub": w.root.ID}), issuer.InvalidToken},
-			"another client":                        {at(map[string]any{"client_id": userstore.FirstPartyClientID}), issuer.InvalidToken},
+			"the genuine one":          {r.AccessToken, ""},
+			"nothing":                  {"", issuer.InvalidToken},
+			"a refresh token":          {r.RefreshToken, issuer.InvalidToken},
+			"J-13 an ID token":         {r.IDToken, issuer.InvalidToken},
+			"J-15 typ JWT":             {w.forge(jose.RS256, issuer.TypeIDToken, genuine), issuer.InvalidToken},
+			"J-18 another issuer":      {at(map[string]any{"iss": issuerURL + "/"}), issuer.InvalidToken},
+			"J-18 no issuer":           {at(map[string]any{"iss": nil}), issuer.InvalidToken},
+			"U-24 another audience":    {at(map[string]any{"aud": apiURI}), issuer.InvalidToken},
+			"no audience":              {at(map[string]any{"aud": nil}), issuer.InvalidToken},
+			"audience null":            {raw(`"aud":"`+issuerURL+`"`, `"aud":null`), issuer.InvalidToken},
+			"audience of numbers":      {at(map[string]any{"aud": []int{1}}), issuer.InvalidToken},
+			"an audience among others": {at(map[string]any{"aud": []string{apiURI, issuerURL}}), ""},
+			"an issuer URL within an audience": {at(map[string]any{"aud": []string{issuerURL + "/x"}}),
+				issuer.InvalidToken},
+			"U-24 a third party's client":      {thirds.AccessToken, issuer.InvalidToken},
+			"J-19 past exp, inside the skew":   {at(map[string]any{"exp": now - skew + 1}), ""},
+			"J-19 past the skew":               {at(map[string]any{"exp": now - skew - 1}), issuer.Expired},
+			"J-19 at the skew":                 {at(map[string]any{"exp": now - skew}), issuer.Expired},
+			"J-19 no exp":                      {at(map[string]any{"exp": nil}), issuer.InvalidToken},
+			"J-19 negative exp":                {at(map[string]any{"exp": -5}), issuer.InvalidToken},
+			"J-19 exp in a string":             {at(map[string]any{"exp": "1999999999"}), issuer.InvalidToken},
+			"J-19 exp 1e400":                   {raw(exp, `"exp":1e400`), issuer.InvalidToken},
+			"J-19 exp 2^63":                    {raw(exp, `"exp":9223372036854775808`), issuer.InvalidToken},
+			"J-19 exp NaN":                     {raw(exp, `"exp":NaN`), issuer.InvalidToken},
+			"J-21 a claim twice":               {raw(`"sub":`, `"sub":"bob","sub":`), issuer.InvalidToken},
+			"J-22 a claim in capitals as well": {raw(`"aud":`, `"AUD":"x","aud":`), issuer.InvalidToken},
+			"another subject":                  {at(map[string]any{"sub": w.root.ID}), issuer.InvalidToken},
+			"another client": {at(map[string]any{"client_id": userstore.FirstPartyClientID}),
+				issuer.InvalidToken},
 			"an unknown session":                    {at(map[string]any{"sid": newID()}), issuer.InvalidToken},
 			"S-01 a session that no store can hold": {at(map[string]any{"sid": "a\x00b"}), issuer.InvalidToken},
 			"no user behind it":                     {at(map[string]any{"sid": nil}), issuer.InsufficientScope},
-			"bound to a key":                        {at(map[string]any{"cnf": map[string]string{"jkt": "x"}}), issuer.InvalidToken},
-			"an unknown claim":                      {at(map[string]any{"x": []int{1}}), ""},
+			"bound to a key": {at(map[string]any{"cnf": map[string]string{"jkt": "x"}}),
+				issuer.InvalidToken},
+			"an unknown claim": {at(map[string]any{"x": []int{1}}), ""},
 			"an unknown key": {strings.Replace(r.AccessToken, r.AccessToken[:strings.Index(r.AccessToken, ".")],
 				"eyJhbGciOiJSUzI1NiIsImtpZCI6Im5ldmVyLW91cnMiLCJ0eXAiOiJhdCtqd3QifQ", 1), issuer.InvalidToken},
 			"J-12 another signature": {r.AccessToken[:len(r.AccessToken)-8] + "AAAAAAAA", issuer.InvalidToken},
@@ -115,7 +119,8 @@ func TestBearerMediaTypes(t *testing.T) {
 		private, err := w.ring.Generate(jose.EdDSA)
 		w.must(err)
 		for typ, code := range map[string]issuer.Code{
-			"at+jwt": "", "AT+JWT": "", "application/at+jwt": "", "rt+jwt": issuer.InvalidToken, "jwt": issuer.InvalidToken, "at": issuer.InvalidToken,
+			"at+jwt": "", "AT+JWT": "", "application/at+jwt": "", "rt+jwt": issuer.InvalidToken, "jwt": issuer.InvalidToken,
+			"at": issuer.InvalidToken,
 		} {
 			signer, err := jose.NewSigner(private, "ours", jose.EdDSA, typ)
 			w.must(err)
@@ -150,21 +155,25 @@ func TestBearerSeesWhatChangedSince(t *testing.T) {
 		change func(w *world, g userstore.Grant) error
 		code   issuer.Code
 	}{
-		"logout": {func(w *world, g userstore.Grant) error { return w.db.RevokeGrant(w.Context(), g.ID, w.clock.Now()) }, issuer.InvalidToken},
+		"logout": {func(w *world, g userstore.Grant) error { return w.db.RevokeGrant(w.Context(), g.ID, w.clock.Now()) },
+			issuer.InvalidToken},
 		"logout by session": {func(w *world, g userstore.Grant) error {
 			return w.db.RevokeSession(w.Context(), g.UserID, g.SessionID, w.clock.Now())
 		}, issuer.InvalidToken},
 		"user disabled": {func(w *world, g userstore.Grant) error {
 			return w.db.SetActive(w.Context(), g.UserID, false, w.clock.Now())
 		}, issuer.InvalidToken},
-		"user deleted":        {func(w *world, g userstore.Grant) error { return w.db.DeleteUser(w.Context(), g.UserID) }, issuer.InvalidToken},
-		"the token's own end": {func(w *world, g userstore.Grant) error { w.wait(11 * time.Minute); return nil }, issuer.Expired},
-		"the grant's end":     {func(w *world, g userstore.Grant) error { w.RefreshIdle = 0; return nil }, issuer.Expired},
+		"user deleted": {func(w *world, g userstore.Grant) error { return w.db.DeleteUser(w.Context(), g.UserID) },
+			issuer.InvalidToken},
+		"the token's own end": {func(w *world, g userstore.Grant) error { w.wait(11 * time.Minute); return nil },
+			issuer.Expired},
+		"the grant's end": {func(w *world, g userstore.Grant) error { w.RefreshIdle = 0; return nil }, issuer.Expired},
 		"the store is down": {func(w *world, g userstore.Grant) error {
 			w.store.on("GrantBySession", func() error { return userstore.ErrUnavailable }, nil)
 			return nil
 		}, issuer.Unavailable},
-		"its key is revoked":    {func(w *world, g userstore.Grant) error { w.revokeKeys(); return nil }, issuer.InvalidToken},
+		"its key is revoked": {func(w *world, g userstore.Grant) error { w.revokeKeys(); return nil },
+			issuer.InvalidToken},
 		"nothing of importance": {func(w *world, g userstore.Grant) error { w.wait(9 * time.Minute); return nil }, ""},
 	}
 	each(t, func(t *testing.T, w *world) {

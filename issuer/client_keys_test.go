@@ -14,7 +14,8 @@ import (
 // client itself does not wait for that.
 func TestAKnownKeyDoesNotWaitForAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		jwk, err := jose.MarshalPublic(jose.PublicKey{ID: "one", Algorithm: jose.EdDSA, Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public()})
+		jwk, err := jose.MarshalPublic(jose.PublicKey{ID: "one", Algorithm: jose.EdDSA,
+			Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public()})
 		if err != nil {
 			t.Fatal(err)
 		}

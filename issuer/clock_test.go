@@ -36,7 +36,8 @@ func TestF26AClockThatRunsAheadEndsNoSession(t *testing.T) {
 	if _, err := w.Bearer(t.Context(), tokens.AccessToken); err != nil {
 		t.Errorf("once the clock is right: %v", err)
 	}
-	if _, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: tokens.RefreshToken, FirstParty: true}); err != nil {
+	if _, err := w.Refresh(t.Context(),
+		issuer.RefreshRequest{RefreshToken: tokens.RefreshToken, FirstParty: true}); err != nil {
 		t.Errorf("once the clock is right: %v", err)
 	}
 }

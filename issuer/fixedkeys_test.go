@@ -91,10 +91,12 @@ func oneRefreshToken(tb testing.TB) (*Issuer, TokenResponse) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	i := &Issuer{
 		Admission: NoAdmission, Cache: NoClientCache,
-		URL: "https://id.test", Keys: newFixedKeys(tb, jose.EdDSA, key), Now: func() time.Time { return now }, NewID: randomID,
+		URL: "https://id.test", Keys: newFixedKeys(tb, jose.EdDSA, key), Now: func() time.Time { return now },
+		NewID:          randomID,
 		AccessLifetime: 10 * time.Minute, RefreshIdle: time.Hour,
 	}
-	g := userstore.Grant{ID: userstore.GrantID{1, 2, 3}, ClientID: "app", SessionID: "s", UserID: "u", Generation: 1, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	g := userstore.Grant{ID: userstore.GrantID{1, 2, 3}, ClientID: "app", SessionID: "s", UserID: "u", Generation: 1,
+		RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	s, err := i.signers()
 	if err != nil {
 		tb.Fatal(err)
@@ -119,7 +121,8 @@ func seed(f *testing.F, i *Issuer, token, other string) {
 		f.Fatal(err)
 	}
 	for _, typ := range TokenTypes {
-		for _, payload := range []string{`{}`, `{"grant":1}`, `{"gen":1e400}`, `[]`, `{"iss":"https://id.test","aud":[null]}`} {
+		for _, payload := range []string{`{}`, `{"grant":1}`, `{"gen":1e400}`, `[]`,
+			`{"iss":"https://id.test","aud":[null]}`} {
 			raw, err := signer.Sign(typ, []byte(payload))
 			if err != nil {
 				f.Fatal(err)

@@ -92,7 +92,8 @@ func BenchmarkRefresh(b *testing.B) {
 			pool, err := pgxpool.NewWithConfig(ctx, config)
 			w.must(err)
 			b.Cleanup(pool.Close)
-			_, err = pool.Exec(ctx, `CREATE TABLE bare (id BIGINT PRIMARY KEY, generation BIGINT NOT NULL) WITH (fillfactor = 50)`)
+			_, err = pool.Exec(ctx,
+				`CREATE TABLE bare (id BIGINT PRIMARY KEY, generation BIGINT NOT NULL) WITH (fillfactor = 50)`)
 			w.must(err)
 			_, err = pool.Exec(ctx, `INSERT INTO bare SELECT n, 0 FROM generate_series(0, $1::INT - 1) n`, workers*each)
 			w.must(err)

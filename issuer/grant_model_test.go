@@ -49,7 +49,8 @@ func TestRandomLivesOfAGrant(t *testing.T) {
 			model := grantModel{generation: 1, rotated: w.clock.Now()}
 			story := ""
 			for range rapid.IntRange(1, 25).Draw(r, "steps") {
-				wait := rapid.SampledFrom([]time.Duration{0, 0, 0, time.Second, time.Minute, time.Minute + time.Microsecond, time.Hour}).Draw(r, "wait")
+				wait := rapid.SampledFrom([]time.Duration{0, 0, 0, time.Second, time.Minute, time.Minute + time.Microsecond,
+					time.Hour}).Draw(r, "wait")
 				w.clock.add(wait)
 				if wait >= time.Minute {
 					if err := w.ring.Step(t.Context()); err != nil {

@@ -31,7 +31,8 @@ func TestLoginAnswersWhatTheDesignNames(t *testing.T) {
 				t.Errorf("T-34 access token %s is %v, want %v", claim, got, want)
 			}
 		}
-		only(t, "access token", access, "iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr")
+		only(t, "access token", access, "iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "sid",
+			"auth_time", "acr", "amr")
 
 		id := w.claims(r.IDToken)
 		only(t, "ID token", id, "iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "at_hash", "sid")
@@ -48,14 +49,16 @@ func TestLoginAnswersWhatTheDesignNames(t *testing.T) {
 		refresh := w.claims(r.RefreshToken)
 		only(t, "refresh token", refresh, "iss", "aud", "client_id", "grant", "gen", "jti", "iat", "exp")
 		for claim, want := range map[string]string{
-			"iss": issuerURL, "aud": issuerURL, "client_id": "app", "gen": "1", "iat": fmt.Sprint(now), "exp": fmt.Sprint(now + 14*24*3600),
+			"iss": issuerURL, "aud": issuerURL, "client_id": "app", "gen": "1", "iat": fmt.Sprint(now),
+			"exp": fmt.Sprint(now + 14*24*3600),
 		} {
 			if got := fmt.Sprint(refresh[claim]); got != want {
 				t.Errorf("refresh token %s is %v, want %v", claim, got, want)
 			}
 		}
 		for token, want := range map[string][2]string{
-			r.AccessToken: {issuer.TypeAccessToken, jose.RS256}, r.IDToken: {issuer.TypeIDToken, jose.RS256}, r.RefreshToken: {issuer.TypeRefreshToken, jose.EdDSA},
+			r.AccessToken: {issuer.TypeAccessToken, jose.RS256}, r.IDToken: {issuer.TypeIDToken, jose.RS256},
+			r.RefreshToken: {issuer.TypeRefreshToken, jose.EdDSA},
 		} {
 			parsed, err := jose.Parse(token)
 			w.must(err)
@@ -130,7 +133,8 @@ func TestLoginGivesBackWhatFailedOnOurSide(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		down := func() error { return fmt.Errorf("dial: %w", userstore.ErrUnavailable) }
 		login := func() error {
-			_, err := w.Login(audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.7"}), issuer.LoginRequest{Email: w.alice.Email, Password: password})
+			_, err := w.Login(audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.7"}),
+				issuer.LoginRequest{Email: w.alice.Email, Password: password})
 			return err
 		}
 		for name, fault := range map[string]struct {
@@ -183,7 +187,8 @@ func TestLoginWithoutAClientOrScope(t *testing.T) {
 		if r.Scope != "profile email" || r.IDToken != "" || r.RefreshToken == "" {
 			t.Errorf("answer %+v", r)
 		}
-		if g := w.row(r.RefreshToken); g.ClientID != userstore.FirstPartyClientID || g.UserAgent != "curl" || g.Address != "192.0.2.1" {
+		if g := w.row(r.RefreshToken); g.ClientID != userstore.FirstPartyClientID || g.UserAgent != "curl" ||
+			g.Address != "192.0.2.1" {
 			t.Errorf("row %+v", g)
 		}
 	})
@@ -196,7 +201,8 @@ func TestLoginJudgesTheRequestBeforeHashing(t *testing.T) {
 		w.client(userstore.Client{ID: "confidential", FirstParty: true})
 		w.client(userstore.Client{ID: "third", AuthMethod: userstore.AuthNone})
 		w.client(userstore.Client{ID: "off", AuthMethod: userstore.AuthNone, FirstParty: true})
-		w.client(userstore.Client{ID: "small", AuthMethod: userstore.AuthNone, FirstParty: true, Scopes: []string{"profile", "reports"}})
+		w.client(userstore.Client{ID: "small", AuthMethod: userstore.AuthNone, FirstParty: true,
+			Scopes: []string{"profile", "reports"}})
 		w.must(w.db.SetClientActive(t.Context(), "off", false, w.clock.Now()))
 		w.Accounts.Hasher = nil
 		for name, c := range map[string]struct {
@@ -204,15 +210,16 @@ func TestLoginJudgesTheRequestBeforeHashing(t *testing.T) {
 			resource      []string
 			code          issuer.Code
 		}{
-			"an unknown client":                                   {"nobody", "", nil, issuer.InvalidClient},
-			"a client id that no store can hold":                  {"a\x00b", "", nil, issuer.InvalidClient},
-			"a client id of broken UTF-8":                         {"\xff", "", nil, issuer.InvalidClient},
-			"S-01 a client id that talks SQL":                     {"' OR 1=1;--", "", nil, issuer.InvalidClient},
-			"a disabled client":                                   {"off", "", nil, issuer.InvalidClient},
-			"a confidential client":                               {"confidential", "", nil, issuer.UnauthorizedClient},
-			"a third party's client":                              {"third", "", nil, issuer.UnauthorizedClient},
-			"A-24 an unknown scope":                               {"app", "profile nosuch", nil, issuer.InvalidScope},
-			"A-24 500 scopes":                                     {"app", strings.Repeat("x ", 100) + many(500), nil, issuer.InvalidScope},
+			"an unknown client":                  {"nobody", "", nil, issuer.InvalidClient},
+			"a client id that no store can hold": {"a\x00b", "", nil, issuer.InvalidClient},
+			"a client id of broken UTF-8":        {"\xff", "", nil, issuer.InvalidClient},
+			"S-01 a client id that talks SQL":    {"' OR 1=1;--", "", nil, issuer.InvalidClient},
+			"a disabled client":                  {"off", "", nil, issuer.InvalidClient},
+			"a confidential client":              {"confidential", "", nil, issuer.UnauthorizedClient},
+			"a third party's client":             {"third", "", nil, issuer.UnauthorizedClient},
+			"A-24 an unknown scope":              {"app", "profile nosuch", nil, issuer.InvalidScope},
+			"A-24 500 scopes": {"app", strings.Repeat("x ", 100) + many(500), nil,
+				issuer.InvalidScope},
 			"A-24 a scope that the client is not registered for":  {"small", "email", nil, issuer.InvalidScope},
 			"A-24 scope admin for a client that does not list it": {"small", "admin", nil, issuer.InvalidScope},
 			"a scope of 5,000 bytes":                              {"app", strings.Repeat("x", 5000), nil, issuer.InvalidScope},
@@ -221,19 +228,23 @@ func TestLoginJudgesTheRequestBeforeHashing(t *testing.T) {
 			"a scope with markup is not echoed":                   {"app", "<script>", nil, issuer.InvalidScope},
 			"a resource's scope without the resource":             {"app", "api.read", nil, issuer.InvalidScope},
 			"a scope of another resource":                         {"app", "files", []string{apiURI}, issuer.InvalidScope},
-			"A-25 an unregistered resource":                       {"app", "", []string{"https://evil.test"}, issuer.InvalidTarget},
-			"A-25 a registered resource with a fragment":          {"app", "", []string{apiURI + "#x"}, issuer.InvalidTarget},
-			"A-25 a good and a bad resource":                      {"app", "", []string{apiURI, "https://evil.test"}, issuer.InvalidTarget},
-			"a resource with a slash too much":                    {"app", "", []string{apiURI + "//"}, issuer.InvalidTarget},
-			"an empty resource":                                   {"app", "", []string{""}, issuer.InvalidTarget},
-			"a resource that the client does not list":            {userstore.FirstPartyClientID, "", []string{apiURI}, issuer.InvalidTarget},
-			"the default audience is not a resource":              {"app", "", []string{issuerURL}, issuer.InvalidTarget},
-			"resources that take differently signed tokens":       {"app", "", []string{apiURI, openURI}, issuer.InvalidTarget},
+			"A-25 an unregistered resource": {"app", "", []string{"https://evil.test"},
+				issuer.InvalidTarget},
+			"A-25 a registered resource with a fragment": {"app", "", []string{apiURI + "#x"}, issuer.InvalidTarget},
+			"A-25 a good and a bad resource": {"app", "", []string{apiURI, "https://evil.test"},
+				issuer.InvalidTarget},
+			"a resource with a slash too much": {"app", "", []string{apiURI + "//"}, issuer.InvalidTarget},
+			"an empty resource":                {"app", "", []string{""}, issuer.InvalidTarget},
+			"a resource that the client does not list": {userstore.FirstPartyClientID, "", []string{apiURI},
+				issuer.InvalidTarget},
+			"the default audience is not a resource":        {"app", "", []string{issuerURL}, issuer.InvalidTarget},
+			"resources that take differently signed tokens": {"app", "", []string{apiURI, openURI}, issuer.InvalidTarget},
 		} {
 			t.Run(name, func(t *testing.T) {
 				w := w.in(t)
 				for _, email := range []string{"alice@example.test", "nobody@example.test"} {
-					_, err := w.Login(t.Context(), issuer.LoginRequest{Email: email, Password: password, ClientID: c.client, Scope: c.scope, Resource: c.resource})
+					_, err := w.Login(t.Context(),
+						issuer.LoginRequest{Email: email, Password: password, ClientID: c.client, Scope: c.scope, Resource: c.resource})
 					w.refused(err, c.code)
 					if strings.Contains(err.Error(), "script") || strings.Contains(err.Error(), "evil") {
 						t.Errorf("the refusal repeats the request: %v", err)
@@ -284,7 +295,8 @@ func TestScopeAdmin(t *testing.T) {
 		}
 		_, err := login("alice@example.test")
 		w.refused(err, issuer.InvalidScope)
-		_, err = w.Login(t.Context(), issuer.LoginRequest{Email: "alice@example.test", Password: "wrong but long enough", Scope: "admin"})
+		_, err = w.Login(t.Context(),
+			issuer.LoginRequest{Email: "alice@example.test", Password: "wrong but long enough", Scope: "admin"})
 		w.refused(err, issuer.InvalidCredentials) // others must not learn who is an admin
 
 		r, err := login("root@example.test")
@@ -308,7 +320,8 @@ func TestScopeAdmin(t *testing.T) {
 			t.Errorf("after the role is gone the token has scopes %v", s.Scopes)
 		}
 		w.untouched(r.RefreshToken, func() {
-			_, err := w.Refresh(t.Context(), issuer.RefreshRequest{RefreshToken: r.RefreshToken, Scope: "admin", FirstParty: true})
+			_, err := w.Refresh(t.Context(),
+				issuer.RefreshRequest{RefreshToken: r.RefreshToken, Scope: "admin", FirstParty: true})
 			w.refused(err, issuer.InvalidScope)
 		})
 		next := w.refreshed(r.RefreshToken)
@@ -328,14 +341,21 @@ func TestAudienceAlgorithmAndLifetime(t *testing.T) {
 			alg      string
 			lifetime int64
 		}{
-			"the issuer by default":                                     {nil, nil, "profile", issuerURL, jose.RS256, 600},
-			"a configured audience has the issuer added":                {[]string{"https://x.test"}, nil, "profile", "[https://x.test " + issuerURL + "]", jose.RS256, 600},
-			"a configured audience that holds the issuer":               {[]string{issuerURL, "https://x.test"}, nil, "profile", "[" + issuerURL + " https://x.test]", jose.RS256, 600},
-			"a configured audience that is a resource is treated as it": {[]string{apiURI}, nil, "profile api.read", "[" + apiURI + " " + issuerURL + "]", jose.EdDSA, 300},
-			"one resource, and nothing else":                            {[]string{"https://x.test"}, []string{apiURI}, "profile api.read", apiURI, jose.EdDSA, 300},
-			"a resource named twice":                                    {nil, []string{apiURI, apiURI}, "api.read", apiURI, jose.EdDSA, 300},
-			"two resources, the shorter lifetime":                       {nil, []string{filesURI, apiURI}, "files api.write", "[" + filesURI + " " + apiURI + "]", jose.EdDSA, 300},
-			"a resource without scopes takes any":                       {nil, []string{openURI}, "api.read files email", openURI, jose.RS256, 600},
+			"the issuer by default": {nil, nil, "profile", issuerURL, jose.RS256, 600},
+			"a configured audience has the issuer added": {[]string{"https://x.test"}, nil, "profile",
+				"[https://x.test " + issuerURL + "]", jose.RS256, 600},
+			"a configured audience that holds the issuer": {[]string{issuerURL, "https://x.test"}, nil, "profile",
+				"[" + issuerURL + " https://x.test]", jose.RS256, 600},
+			"a configured audience that is a resource is treated as it": {[]string{apiURI}, nil, "profile api.read",
+				"[" + apiURI + " " + issuerURL + "]", jose.EdDSA, 300},
+			"one resource, and nothing else": {[]string{"https://x.test"}, []string{apiURI},
+				"profile api.read", apiURI, jose.EdDSA, 300},
+			"a resource named twice": {nil, []string{apiURI, apiURI}, "api.read", apiURI,
+				jose.EdDSA, 300},
+			"two resources, the shorter lifetime": {nil, []string{filesURI, apiURI}, "files api.write",
+				"[" + filesURI + " " + apiURI + "]", jose.EdDSA, 300},
+			"a resource without scopes takes any": {nil, []string{openURI}, "api.read files email",
+				openURI, jose.RS256, 600},
 		} {
 			t.Run(name, func(t *testing.T) {
 				w := w.in(t)
@@ -359,10 +379,13 @@ func TestAudienceAlgorithmAndLifetime(t *testing.T) {
 
 func TestIDTokenAlgIsTheClients(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
-		w.client(userstore.Client{ID: "ed", AuthMethod: userstore.AuthNone, FirstParty: true, IDTokenAlg: jose.EdDSA, GrantTypes: []string{"refresh_token"}})
+		w.client(userstore.Client{ID: "ed", AuthMethod: userstore.AuthNone, FirstParty: true, IDTokenAlg: jose.EdDSA,
+			GrantTypes: []string{"refresh_token"}})
 		w.client(userstore.Client{ID: "es", AuthMethod: userstore.AuthNone, FirstParty: true, IDTokenAlg: jose.ES256})
-		for client, want := range map[string]string{"ed": jose.EdDSA, "es": jose.RS256} { // ES256 is not on: the first algorithm stands in
-			r, err := w.Login(t.Context(), issuer.LoginRequest{Email: "alice@example.test", Password: password, ClientID: client, Scope: "openid"})
+		for client, want := range map[string]string{"ed": jose.EdDSA,
+			"es": jose.RS256} { // ES256 is not on: the first algorithm stands in
+			r, err := w.Login(t.Context(),
+				issuer.LoginRequest{Email: "alice@example.test", Password: password, ClientID: client, Scope: "openid"})
 			w.must(err)
 			parsed, err := jose.Parse(r.IDToken)
 			w.must(err)
@@ -390,9 +413,14 @@ func TestLoginThatLosesARace(t *testing.T) {
 		always bool
 		code   issuer.Code // empty: the login works
 	}{
-		"the user is disabled":   {func(w *world) error { return w.db.SetActive(w.Context(), w.alice.ID, false, w.clock.Now()) }, false, issuer.AccountDisabled},
-		"the user is deleted":    {func(w *world) error { return w.db.DeleteUser(w.Context(), w.alice.ID) }, false, issuer.InvalidCredentials},
-		"the client is disabled": {func(w *world) error { return w.db.SetClientActive(w.Context(), "app", false, w.clock.Now()) }, false, issuer.InvalidClient},
+		"the user is disabled": {func(w *world) error {
+			return w.db.SetActive(w.Context(), w.alice.ID, false, w.clock.Now())
+		}, false, issuer.AccountDisabled},
+		"the user is deleted": {func(w *world) error { return w.db.DeleteUser(w.Context(), w.alice.ID) }, false,
+			issuer.InvalidCredentials},
+		"the client is disabled": {func(w *world) error {
+			return w.db.SetClientActive(w.Context(), "app", false, w.clock.Now())
+		}, false, issuer.InvalidClient},
 		"the password is changed": {func(w *world) error {
 			return w.Accounts.SetPassword(w.Context(), w.alice.ID, "another password of alice")
 		}, false, issuer.InvalidCredentials},

@@ -40,7 +40,8 @@ func TestMetadataListsTheClaimsOfIDTokens(t *testing.T) {
 				t.Errorf("claims_supported lacks %s", name)
 			}
 		}
-		if promised[0] != "iss" || !slices.Contains(promised, "address") || !slices.Contains(promised, "phone_number_verified") {
+		if promised[0] != "iss" || !slices.Contains(promised, "address") ||
+			!slices.Contains(promised, "phone_number_verified") {
 			t.Errorf("claims_supported: %v", promised)
 		}
 	})
@@ -49,7 +50,8 @@ func TestMetadataListsTheClaimsOfIDTokens(t *testing.T) {
 func TestMetadataListsCustomClaimsThatAppsSee(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		w.Claims = []issuer.CustomClaim{
-			{Name: "groups", From: "roles", In: []string{issuer.InIDToken}}, {Name: "team", Value: "a", In: []string{issuer.InAccessToken}},
+			{Name: "groups", From: "roles", In: []string{issuer.InIDToken}},
+			{Name: "team", Value: "a", In: []string{issuer.InAccessToken}},
 		}
 		promised := w.Metadata().ClaimsSupported
 		if !slices.Contains(promised, "groups") || slices.Contains(promised, "team") {

@@ -34,10 +34,12 @@ func BenchmarkAccessToken(b *testing.B) {
 			}
 			a := Authorization{
 				Grant: userstore.Grant{
-					SessionID: randomID(), UserID: randomID(), ClientID: "signet", AuthTime: now, AMR: []string{amrPassword}, ACR: acrPassword,
+					SessionID: randomID(), UserID: randomID(), ClientID: "signet", AuthTime: now, AMR: []string{amrPassword},
+					ACR:        acrPassword,
 					Generation: 1, RotatedAt: now, ExpiresAt: now.Add(time.Hour),
 				},
-				Client: userstore.Client{FirstParty: true}, Roles: []string{"editor"}, Scopes: []string{"openid", "profile", "email"},
+				Client: userstore.Client{FirstParty: true}, Roles: []string{"editor"},
+				Scopes: []string{"openid", "profile", "email"},
 			}
 			var tokens, raws []time.Duration
 			for b.Loop() {

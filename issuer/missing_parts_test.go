@@ -22,7 +22,8 @@ func TestForgottenLimitsLetNothingThrough(t *testing.T) {
 	if _, err := i.Admission.enter(t.Context()); err == nil || !strings.Contains(err.Error(), "Admission is missing") {
 		t.Errorf("enter: %v", err)
 	}
-	if token, err := i.Admission.sign(s, TypeAccessToken, []byte("{}")); token != "" || err == nil || !strings.Contains(err.Error(), "Admission is missing") {
+	if token, err := i.Admission.sign(s, TypeAccessToken, []byte("{}")); token != "" || err == nil ||
+		!strings.Contains(err.Error(), "Admission is missing") {
 		t.Errorf("sign: %q, %v", token, err)
 	}
 	read := func(context.Context, string) (userstore.Client, error) {
@@ -30,7 +31,8 @@ func TestForgottenLimitsLetNothingThrough(t *testing.T) {
 		return userstore.Client{}, nil
 	}
 	var forgotten *ClientCache
-	if _, _, err := forgotten.get(t.Context(), "app", time.Now(), read); err == nil || !strings.Contains(err.Error(), "ClientCache is missing") {
+	if _, _, err := forgotten.get(t.Context(), "app", time.Now(), read); err == nil ||
+		!strings.Contains(err.Error(), "ClientCache is missing") {
 		t.Errorf("get: %v", err)
 	}
 }

@@ -23,7 +23,8 @@ func TestParseScope(t *testing.T) {
 			t.Errorf("parseScope(%q) = %v, %v; want %v", scope, got, err, want)
 		}
 	}
-	for _, scope := range []string{"a\tb", "a\nb", `a"`, `a\b`, "a\x00", "é", "a\x7f", strings.Repeat("a", maxScopeBytes+1)} {
+	for _, scope := range []string{"a\tb", "a\nb", `a"`, `a\b`, "a\x00", "é", "a\x7f",
+		strings.Repeat("a", maxScopeBytes+1)} {
 		if got, err := parseScope(scope); err == nil {
 			t.Errorf("parseScope(%q) = %v, want a refusal", scope, got)
 		}
@@ -63,15 +64,21 @@ func TestGrantable(t *testing.T) {
 		targets []Resource
 		want    string
 	}{
-		"a client without a list at the default audience":   {userstore.Client{}, nil, user},
-		"a first-party client may ask for admin":            {first, nil, user + " admin"},
-		"a listed scope is known":                           {userstore.Client{Scopes: []string{"email", "own"}}, nil, "email own"},
-		"a third party that lists admin does not get it":    {userstore.Client{Scopes: []string{"email", "admin"}}, nil, "email"},
-		"a first party that does not list admin neither":    {userstore.Client{FirstParty: true, Scopes: []string{"email"}}, nil, "email"},
-		"a resource's scopes":                               {userstore.Client{}, i.Resources[:1], user + " a.read a.write"},
-		"two resources' scopes, those that are none apart":  {userstore.Client{}, i.Resources[:2], user + " a.read a.write b"},
-		"a resource's scopes that the client lists":         {userstore.Client{Scopes: []string{"a.read", "b", "own"}}, i.Resources[:1], "a.read"},
-		"a resource without a list takes all that is known": {userstore.Client{Scopes: []string{"a.read", "own"}}, i.Resources[2:], "a.read own"},
+		"a client without a list at the default audience": {userstore.Client{}, nil, user},
+		"a first-party client may ask for admin":          {first, nil, user + " admin"},
+		"a listed scope is known": {userstore.Client{Scopes: []string{"email", "own"}},
+			nil, "email own"},
+		"a third party that lists admin does not get it": {userstore.Client{Scopes: []string{"email", "admin"}},
+			nil, "email"},
+		"a first party that does not list admin neither": {userstore.Client{FirstParty: true, Scopes: []string{"email"}},
+			nil, "email"},
+		"a resource's scopes": {userstore.Client{}, i.Resources[:1], user + " a.read a.write"},
+		"two resources' scopes, those that are none apart": {userstore.Client{}, i.Resources[:2],
+			user + " a.read a.write b"},
+		"a resource's scopes that the client lists": {userstore.Client{Scopes: []string{"a.read", "b", "own"}},
+			i.Resources[:1], "a.read"},
+		"a resource without a list takes all that is known": {userstore.Client{Scopes: []string{"a.read", "own"}},
+			i.Resources[2:], "a.read own"},
 	} {
 		if got := strings.Join(i.grantable(c.client, c.targets), " "); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -116,9 +123,11 @@ func TestAccessTokenHash(t *testing.T) {
 // are plain ASCII without quotation marks (RFC 6749 section 5.2).
 func TestSentencesAreSafe(t *testing.T) {
 	for _, e := range []*Error{
-		errUnavailable, errServer, errNotAdmin, errTarget, errMixedAlgs, errTargetGrant, errTargetGone, errNoClient, errClientDisabled, errNotFirstParty,
+		errUnavailable, errServer, errNotAdmin, errTarget, errMixedAlgs, errTargetGrant, errTargetGone, errNoClient,
+		errClientDisabled, errNotFirstParty,
 		errNoRefreshClient, errRefreshToken, errRefreshExpired, errAccessToken, errAccessExpired, errNoUser,
-		errClient, errManyMethods, errTwoClients, errTooManyWrong, errNoGrantType, errGrantType, errNotAllowed, errPublicCredentials, errUserScope,
+		errClient, errManyMethods, errTwoClients, errTooManyWrong, errNoGrantType, errGrantType, errNotAllowed,
+		errPublicCredentials, errUserScope,
 		errNoCode, errCode, errVerifier, errNoRefreshToken, errNoOpenID, errNoToken, errNoRow, errKeySet, errOverloaded,
 	} {
 		for _, c := range []byte(e.Description) {

@@ -73,7 +73,8 @@ func newWorld(tb testing.TB, db *sqlstore.DB) *world {
 	w.replica()
 	w.alice = w.user("alice@example.test")
 	w.root = w.user("root@example.test", issuer.RoleAdmin)
-	w.client(userstore.Client{ID: "app", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, Resources: []string{apiURI, filesURI, openURI}})
+	w.client(userstore.Client{ID: "app", AuthMethod: userstore.AuthNone, FirstParty: true,
+		GrantTypes: []string{"refresh_token"}, Resources: []string{apiURI, filesURI, openURI}})
 	return w
 }
 
@@ -111,7 +112,8 @@ func (w *world) replica() {
 		Store: w.db,
 		Policy: keys.Policy{
 			Algorithms: []string{jose.RS256, jose.EdDSA}, Rotation: 720 * time.Hour, Propagation: time.Hour,
-			JWKSMaxAge: 5 * time.Minute, ClockSkew: time.Minute, LongestLifetime: 20 * time.Minute, RefreshAbsolute: 720 * time.Hour,
+			JWKSMaxAge: 5 * time.Minute, ClockSkew: time.Minute, LongestLifetime: 20 * time.Minute,
+			RefreshAbsolute: 720 * time.Hour,
 		},
 		KEKs: []jose.KEK{kek}, Now: w.clock.Now, Generate: generate, Log: log,
 		DatabaseNow: func(context.Context) (time.Time, error) { return w.clock.Now(), nil },
@@ -122,11 +124,13 @@ func (w *world) replica() {
 	}
 	accounts := &userstore.Accounts{
 		Store: w.store, Now: w.clock.Now, NewID: newID, Log: log, MinPassword: 15, SignupEnabled: true,
-		Hasher:   hashes.New(hashes.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2, 64, 10*time.Second),
-		Throttle: &userstore.Throttle{Store: w.store, Secret: w.ring.BudgetSecret, SignupsPerNetwork: 1000, FailuresPerNetwork: 1000},
+		Hasher: hashes.New(hashes.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2, 64, 10*time.Second),
+		Throttle: &userstore.Throttle{Store: w.store, Secret: w.ring.BudgetSecret, SignupsPerNetwork: 1000,
+			FailuresPerNetwork: 1000},
 	}
 	w.Issuer = &issuer.Issuer{
-		URL: issuerURL, Accounts: accounts, Grants: w.store, Clients: w.store, Codes: w.store, Browsers: w.store, Consents: w.store, Keys: w.ring, Now: w.clock.Now, NewID: newID,
+		URL: issuerURL, Accounts: accounts, Grants: w.store, Clients: w.store, Codes: w.store, Browsers: w.store,
+		Consents: w.store, Keys: w.ring, Now: w.clock.Now, NewID: newID,
 		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
 		NewGrant: func() (id userstore.GrantID) { rand.Read(id[:]); return id },
 		Log:      log,
@@ -181,7 +185,8 @@ func (w *world) must(err error) {
 // login signs alice in.
 func (w *world) login(scope string, resource ...string) issuer.TokenResponse {
 	w.Helper()
-	r, err := w.Login(w.Context(), issuer.LoginRequest{Email: w.alice.Email, Password: password, ClientID: "app", Scope: scope, Resource: resource})
+	r, err := w.Login(w.Context(),
+		issuer.LoginRequest{Email: w.alice.Email, Password: password, ClientID: "app", Scope: scope, Resource: resource})
 	w.must(err)
 	return r
 }
@@ -405,7 +410,8 @@ type loginView struct {
 	c     userstore.Client
 }
 
-func (s *traced) LoginView(ctx context.Context, l userstore.Login, clientID string) (userstore.User, bool, userstore.Client, error) {
+func (s *traced) LoginView(ctx context.Context, l userstore.Login,
+	clientID string) (userstore.User, bool, userstore.Client, error) {
 	v, err := trace(s, "LoginView", func() (v loginView, err error) {
 		v.u, v.known, v.c, err = s.Store.LoginView(ctx, l, clientID)
 		return v, err
@@ -426,7 +432,8 @@ func (s *traced) GrantByID(ctx context.Context, id userstore.GrantID) (userstore
 }
 
 func (s *traced) GrantBySession(ctx context.Context, id string) (userstore.GrantView, error) {
-	return trace(s, "GrantBySession", func() (userstore.GrantView, error) { return s.edited(s.Store.GrantBySession(ctx, id)) })
+	return trace(s, "GrantBySession",
+		func() (userstore.GrantView, error) { return s.edited(s.Store.GrantBySession(ctx, id)) })
 }
 
 func (s *traced) edited(v userstore.GrantView, err error) (userstore.GrantView, error) {
@@ -436,7 +443,8 @@ func (s *traced) edited(v userstore.GrantView, err error) (userstore.GrantView, 
 	return v, err
 }
 
-func (s *traced) AnswerLate(ctx context.Context, id userstore.GrantID, generation, most int64, events ...audit.Event) error {
+func (s *traced) AnswerLate(ctx context.Context, id userstore.GrantID, generation, most int64,
+	events ...audit.Event) error {
 	return trace0(s, "AnswerLate", func() error { return s.Store.AnswerLate(ctx, id, generation, most, events...) })
 }
 

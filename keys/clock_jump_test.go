@@ -149,7 +149,8 @@ func TestRunStaysCurrentWhileKeysAreGenerated(t *testing.T) {
 		m := replica(t, store, newClock(), generate)
 		m.Now = time.Now
 		m.DatabaseNow = func(context.Context) (time.Time, error) { return time.Now(), nil }
-		m.Policy.Propagation, m.Policy.JWKSMaxAge, m.Policy.ClockSkew, m.Policy.Rotation = 40*time.Second, 10*time.Second, 10*time.Second, time.Minute
+		m.Policy.Propagation, m.Policy.JWKSMaxAge, m.Policy.ClockSkew, m.Policy.Rotation = 40*time.Second, 10*time.Second,
+			10*time.Second, time.Minute
 		if err := m.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,8 @@ func TestCommandsOnAnEmptyStore(t *testing.T) {
 	_, revoke := m.Revoke(t.Context(), nil, true)
 	_, rewrap := m.Rewrap(t.Context())
 	_, export := m.Export(t.Context())
-	for name, err := range map[string]error{"rotate": rotate, "dry run": dry, "revoke": revoke, "rewrap": rewrap, "export": export, "step": m.Step(t.Context())} {
+	for name, err := range map[string]error{"rotate": rotate, "dry run": dry, "revoke": revoke, "rewrap": rewrap,
+		"export": export, "step": m.Step(t.Context())} {
 		if err == nil || !strings.Contains(err.Error(), "signet serve") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -72,7 +73,8 @@ func TestTimelineNeedsNoSecrets(t *testing.T) {
 		t.Errorf("what happens next: %s", got)
 	}
 	text, err := json.Marshal(r)
-	if err != nil || strings.Contains(string(text), "0001-01-01") || strings.Contains(string(text), store.ring.Keys[0].Sealed) {
+	if err != nil || strings.Contains(string(text), "0001-01-01") ||
+		strings.Contains(string(text), store.ring.Keys[0].Sealed) {
 		t.Errorf("the report as JSON shows an unknown instant or a sealed key: %s, %v", text, err)
 	}
 
@@ -95,7 +97,8 @@ func TestRotate(t *testing.T) {
 	}
 
 	version := store.ring.Version
-	if r := run(true); r.Changed || !strings.Contains(r.Message, "dry run") || !strings.Contains(r.Message, "2026-11-21 13:00:00 UTC") {
+	if r := run(true); r.Changed || !strings.Contains(r.Message, "dry run") ||
+		!strings.Contains(r.Message, "2026-11-21 13:00:00 UTC") {
 		t.Errorf("dry run: %+v", r)
 	}
 	if store.ring.Version != version {
@@ -103,13 +106,15 @@ func TestRotate(t *testing.T) {
 	}
 
 	// The successors were made at 12:00: they may sign an hour later.
-	if r := run(false); !r.Changed || !strings.Contains(r.Message, "signs from 2026-11-21 13:00:00 UTC") || states(r, "RS256") != "active pending" {
+	if r := run(false); !r.Changed || !strings.Contains(r.Message, "signs from 2026-11-21 13:00:00 UTC") ||
+		states(r, "RS256") != "active pending" {
 		t.Errorf("first: %+v", r)
 	}
 	version = store.ring.Version
 	c.Move(59 * time.Minute)
 	for range 3 {
-		if r := run(false); r.Changed || !strings.HasPrefix(r.Message, "Nothing changed") || !strings.Contains(r.Message, "2026-11-21 13:00:00 UTC") {
+		if r := run(false); r.Changed || !strings.HasPrefix(r.Message, "Nothing changed") ||
+			!strings.Contains(r.Message, "2026-11-21 13:00:00 UTC") {
 			t.Errorf("before that instant: %+v", r)
 		}
 	}
@@ -131,7 +136,8 @@ func TestRotate(t *testing.T) {
 	}
 	c.Move(2 * time.Hour)
 	r := run(false)
-	if !r.Changed || !strings.Contains(r.Message, "signs now") || !strings.HasSuffix(states(r, "RS256"), "retiring active pending") {
+	if !r.Changed || !strings.Contains(r.Message, "signs now") ||
+		!strings.HasSuffix(states(r, "RS256"), "retiring active pending") {
 		t.Errorf("when the successor is long published: %+v", r)
 	}
 	if r.Message == "" || strings.Contains(r.Message, "  ") {
@@ -162,12 +168,15 @@ func TestRevoke(t *testing.T) {
 		refused  time.Duration
 		says     []string
 	}{
-		{"the active key, its successor unpropagated", []int{2}, 10 * time.Minute, "removed active pending", 6 * time.Minute, 50 * time.Minute,
+		{"the active key, its successor unpropagated", []int{2}, 10 * time.Minute, "removed active pending", 6 * time.Minute,
+			50 * time.Minute,
 			[]string{"1 key revoked", "may still accept", "may refuse new tokens until 2026-11-21 13:00:00 UTC"}},
 		{"the active key, its successor propagated", []int{2}, 2 * time.Hour, "removed active pending", 6 * time.Minute, 0,
 			[]string{"1 key revoked", "signs now"}},
-		{"the pending key", []int{3}, 10 * time.Minute, "active removed pending", 6 * time.Minute, 0, []string{"1 key revoked"}},
-		{"all", nil, 2 * time.Hour, "removed removed active pending", 6 * time.Minute, time.Hour, []string{"4 keys revoked", "may refuse"}},
+		{"the pending key", []int{3}, 10 * time.Minute, "active removed pending", 6 * time.Minute, 0,
+			[]string{"1 key revoked"}},
+		{"all", nil, 2 * time.Hour, "removed removed active pending", 6 * time.Minute, time.Hour,
+			[]string{"4 keys revoked", "may refuse"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c, store := newClock(), &memStore{}
@@ -189,7 +198,8 @@ func TestRevoke(t *testing.T) {
 				t.Errorf("RS256 keys: %s, want %s", got, row.rs256)
 			}
 			for what, pair := range map[string][2]time.Time{
-				"accepted until": {r.AcceptedUntil, c.Now().Add(row.accepted)}, "refused until": {r.RefusedUntil, c.Now().Add(row.refused)},
+				"accepted until": {r.AcceptedUntil, c.Now().Add(row.accepted)},
+				"refused until":  {r.RefusedUntil, c.Now().Add(row.refused)},
 			} {
 				want := pair[1]
 				if want.Equal(c.Now()) {
@@ -266,7 +276,8 @@ func TestRevoke(t *testing.T) {
 		if _, err := m.Revoke(t.Context(), nil, true); err != nil {
 			t.Fatal(err)
 		}
-		if got := chain(store.ring, "RS256", c.Now()); got != "active pending" || store.ring.Keys[len(store.ring.Keys)-1].Seq != 4 {
+		if got := chain(store.ring, "RS256", c.Now()); got != "active pending" ||
+			store.ring.Keys[len(store.ring.Keys)-1].Seq != 4 {
 			t.Errorf("RS256: %s\n%s", got, dump(store.ring, c.Now()))
 		}
 	})

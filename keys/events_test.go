@@ -53,7 +53,8 @@ func TestO10ChangesOfTheRingAreRecorded(t *testing.T) {
 	}
 
 	step("the first start", m.Start(system),
-		"keys_changed by system on EdDSA/1: created", "keys_changed by system on EdDSA/2: created", "keys_changed by system: algorithms")
+		"keys_changed by system on EdDSA/1: created", "keys_changed by system on EdDSA/2: created",
+		"keys_changed by system: algorithms")
 	step("a start with nothing to do", m.Start(system))
 	_, err := m.Rotate(operator, true)
 	step("a dry run", err)
@@ -63,7 +64,8 @@ func TestO10ChangesOfTheRingAreRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = m.Rotate(operator, false)
-	step("a rotation", err, "keys_changed by operator root on EdDSA/3: created", "keys_rotated by operator root on EdDSA/2")
+	step("a rotation", err, "keys_changed by operator root on EdDSA/3: created",
+		"keys_rotated by operator root on EdDSA/2")
 	_, err = m.Rotate(operator, false)
 	step("a rotation too soon", err, "keys_rotated by operator root on EdDSA/3")
 	_, err = m.Rotate(operator, false)
@@ -82,14 +84,16 @@ func TestO10ChangesOfTheRingAreRecorded(t *testing.T) {
 	m.KEKs = []jose.KEK{kek, testKEK(t)}
 	_, err = m.Rewrap(operator)
 	step("a rewrap", err,
-		"keys_rewrapped by operator root on EdDSA/2", "keys_rewrapped by operator root on EdDSA/3", "keys_rewrapped by operator root: refresh_secret")
+		"keys_rewrapped by operator root on EdDSA/2", "keys_rewrapped by operator root on EdDSA/3",
+		"keys_rewrapped by operator root: refresh_secret")
 	_, err = m.Rewrap(operator)
 	step("the same again", err)
 
 	// The schedule: keys that sign no more are wiped and in the end deleted, and there is always a
 	// next key.
 	c.Move(3 * time.Hour)
-	step("the schedule, soon", m.Step(system), "keys_changed by system on EdDSA/2: wiped", "keys_changed by system on EdDSA/4: created")
+	step("the schedule, soon", m.Step(system), "keys_changed by system on EdDSA/2: wiped",
+		"keys_changed by system on EdDSA/4: created")
 	c.Move(31 * 24 * time.Hour)
 	step("the schedule, in a month", m.Step(system),
 		"keys_changed by system on EdDSA/1: deleted", "keys_changed by system on EdDSA/2: deleted",

@@ -102,7 +102,8 @@ func TestHundredRotations(t *testing.T) {
 		}
 	}
 	if commands < 10 || refused < 10 || verified < 5000 {
-		t.Errorf("the test lost its teeth: %d commands, %d refusals of stale replicas, %d verifications", commands, refused, verified)
+		t.Errorf("the test lost its teeth: %d commands, %d refusals of stale replicas, %d verifications", commands,
+			refused, verified)
 	}
 	t.Logf("%d ticks, %d RS256 keys, %d rotate commands, %d signatures refused by stale replicas, %d verifications, %d fetches",
 		f.ticks, len(signedBy), commands, refused, verified, f.fetches.Load())
@@ -146,7 +147,8 @@ func newFleet(t *testing.T) *fleet {
 		t: t, clock: base, random: rand.New(rand.NewPCG(1, 2)), pool: newPool(),
 		policy: keys.Policy{
 			Algorithms: []string{jose.RS256, jose.EdDSA}, Rotation: 18 * time.Minute, Propagation: 12 * time.Minute,
-			JWKSMaxAge: 9 * time.Minute, ClockSkew: time.Minute, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 30 * time.Minute,
+			JWKSMaxAge: 9 * time.Minute, ClockSkew: time.Minute, LongestLifetime: 10 * time.Minute,
+			RefreshAbsolute: 30 * time.Minute,
 		},
 	}
 	for i := range 3 {
@@ -263,7 +265,8 @@ func (f *fleet) jwks(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		noPrivateMembers(f.t, doc.Body)
-		res := &http.Response{StatusCode: http.StatusOK, Request: req, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(doc.Body))}
+		res := &http.Response{StatusCode: http.StatusOK, Request: req, Header: http.Header{},
+			Body: io.NopCloser(bytes.NewReader(doc.Body))}
 		res.Header.Set("Content-Type", "application/jwk-set+json")
 		res.Header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(f.policy.JWKSMaxAge.Seconds())))
 		res.Header.Set("ETag", doc.ETag)
@@ -273,7 +276,8 @@ func (f *fleet) jwks(req *http.Request) (*http.Response, error) {
 		}
 		return res, nil
 	}
-	return &http.Response{StatusCode: http.StatusServiceUnavailable, Request: req, Header: http.Header{}, Body: http.NoBody}, nil
+	return &http.Response{StatusCode: http.StatusServiceUnavailable, Request: req, Header: http.Header{},
+		Body: http.NoBody}, nil
 }
 
 func (f *fleet) timeline() string {
@@ -336,7 +340,8 @@ type pool struct {
 }
 
 func newPool() *pool {
-	return &pool{fresh: keystest.Generator(), spare: map[string][]crypto.Signer{}, given: map[string]crypto.Signer{}, algs: map[string]string{}}
+	return &pool{fresh: keystest.Generator(), spare: map[string][]crypto.Signer{}, given: map[string]crypto.Signer{},
+		algs: map[string]string{}}
 }
 
 func (p *pool) generate(alg string) (crypto.Signer, error) {

@@ -78,14 +78,16 @@ func TestLife(t *testing.T) {
 			},
 			"a clock is set": func(t *rapid.T) {
 				n := w.connected(t)
-				n.offset = time.Duration(rapid.SampledFrom([]int{-30, -10, 0, 20, 30, -3600, 3600, -86400, 86400}).Draw(t, "offset")) * time.Second
+				n.offset = time.Duration(
+					rapid.SampledFrom([]int{-30, -10, 0, 20, 30, -3600, 3600, -86400, 86400}).Draw(t, "offset")) * time.Second
 				w.check(t)
 				_ = n.Step(context.Background()) // an error when the clock is off
 			},
 			"restart with other algorithms": func(t *rapid.T) {
 				n := w.connected(t)
 				p := n.Policy
-				p.Algorithms = rapid.SampledFrom([][]string{{"EdDSA", "ES256"}, {"ES256", "EdDSA"}, {"EdDSA"}, {"ES256"}}).Draw(t, "algorithms")
+				p.Algorithms = rapid.SampledFrom([][]string{{"EdDSA", "ES256"}, {"ES256", "EdDSA"}, {"EdDSA"},
+					{"ES256"}}).Draw(t, "algorithms")
 				if err := w.start(n, p); err != nil && !strings.Contains(err.Error(), "keep one of") {
 					t.Fatal(err)
 				}
@@ -229,7 +231,8 @@ func (w *world) checkRing(t *rapid.T, n *node) {
 	for _, alg := range ring.Algorithms {
 		// A replica whose clock is behind may still see what another replica, whose clock is ahead,
 		// has done.
-		if got := chain(ring, alg, now); got != "active pending" && !(got == "pending" && added(ring, alg)) && chain(ring, alg, now.Add(w.policy.ClockSkew)) != "active pending" {
+		if got := chain(ring, alg, now); got != "active pending" && !(got == "pending" && added(ring, alg)) &&
+			chain(ring, alg, now.Add(w.policy.ClockSkew)) != "active pending" {
 			t.Fatalf("%s has no active key with one published successor but %q:\n%s", alg, got, dump(ring, now))
 		}
 	}
@@ -250,7 +253,8 @@ func (w *world) checkRing(t *rapid.T, n *node) {
 func chain(ring Ring, alg string, now time.Time) string {
 	var states []string
 	for _, k := range ring.Keys {
-		if state := k.State(now); k.Algorithm == alg && k.Sealed != "" && (state == Active || state == Pending) && !k.RetireAt.Equal(k.ActivateAt) {
+		if state := k.State(now); k.Algorithm == alg && k.Sealed != "" && (state == Active || state == Pending) &&
+			!k.RetireAt.Equal(k.ActivateAt) {
 			states = append(states, string(state))
 		}
 	}
@@ -289,7 +293,8 @@ func (w *world) check(t *rapid.T) {
 	for i, n := range w.nodes {
 		if doc, err := n.JWKS(); err == nil {
 			w.served = append(w.served, served{now, kids(t, doc), i})
-		} else if age := n.now().Sub(n.view.Load().readAt); !errors.Is(err, ErrNotReady) || age >= 0 && age <= w.policy.JWKSLimit() {
+		} else if age := n.now().Sub(n.view.Load().readAt); !errors.Is(err, ErrNotReady) ||
+			age >= 0 && age <= w.policy.JWKSLimit() {
 			t.Fatalf("replica %d does not publish what it read %v ago: %v", i, age, err)
 		}
 	}
@@ -330,7 +335,8 @@ func (w *world) check(t *rapid.T) {
 	for _, s := range w.served[current:] {
 		for _, k := range w.tokens {
 			if !slices.Contains(s.kids, k.kid) && revoked[k.kid].IsZero() && !w.excusedNow(k.kid) {
-				t.Fatalf("at %v replica %d publishes no key %s, though a token of it lives until %v\n%s", now, s.by, k.kid, k.exp, dump(w.store.ring, now))
+				t.Fatalf("at %v replica %d publishes no key %s, though a token of it lives until %v\n%s", now, s.by, k.kid, k.exp,
+					dump(w.store.ring, now))
 			}
 		}
 	}
@@ -388,7 +394,8 @@ func dump(ring Ring, now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ring %d of %v at %v\n", ring.Version, ring.Algorithms, now)
 	for _, k := range ring.Keys {
-		fmt.Fprintf(&b, "%s %d %.6s %-8s created %v activate %v retire %v remove %v revoked %v sealed %v\n", k.Algorithm, k.Seq, k.ID, k.State(now),
+		fmt.Fprintf(&b, "%s %d %.6s %-8s created %v activate %v retire %v remove %v revoked %v sealed %v\n", k.Algorithm,
+			k.Seq, k.ID, k.State(now),
 			k.CreatedAt, k.ActivateAt, k.RetireAt, k.RemoveAt, k.RevokedAt, k.Sealed != "")
 	}
 	return b.String()

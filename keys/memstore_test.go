@@ -107,7 +107,8 @@ func (c *clock) Database(context.Context) (time.Time, error) { return c.Now(), n
 func standard() Policy {
 	return Policy{
 		Algorithms: []string{jose.RS256, jose.EdDSA}, Rotation: 720 * time.Hour, Propagation: time.Hour,
-		JWKSMaxAge: 5 * time.Minute, ClockSkew: time.Minute, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 720 * time.Hour,
+		JWKSMaxAge: 5 * time.Minute, ClockSkew: time.Minute, LongestLifetime: 10 * time.Minute,
+		RefreshAbsolute: 720 * time.Hour,
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 func TestCommandsPlanWithTheServersParameters(t *testing.T) {
 	c, store, generate := newClock(), &memStore{}, keystest.Generator()
 	server := replica(t, store, c, generate)
-	server.Policy.Propagation, server.Policy.Rotation, server.Policy.LongestLifetime = 6*time.Hour, 100*time.Hour, 24*time.Hour
+	server.Policy.Propagation, server.Policy.Rotation, server.Policy.LongestLifetime = 6*time.Hour,
+		100*time.Hour, 24*time.Hour
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,8 @@ func TestCommandsPlanWithTheServersParameters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, text := range []string{"keys.propagation is 6h there and 1h here", "keys.rotation is 100h there and 720h here", "the longest token lifetime is 24h there and 10m here"} {
+		for _, text := range []string{"keys.propagation is 6h there and 1h here", "keys.rotation is 100h there and 720h here",
+			"the longest token lifetime is 24h there and 10m here"} {
 			if !strings.Contains(r.Notice, text) {
 				t.Errorf("%s: the notice lacks %q: %q", name, text, r.Notice)
 			}
@@ -103,7 +105,8 @@ func TestParametersFollowTheServerThatStartedLast(t *testing.T) {
 	}
 	told := store.events[events:]
 	if len(told) != 1 || told[0].Name != audit.KeysChanged || told[0].Reason != "parameters" ||
-		len(told[0].Changes) != 1 || told[0].Changes[0] != (audit.Change{Field: "keys.rotation", Before: "720h", After: "240h"}) {
+		len(told[0].Changes) != 1 ||
+		told[0].Changes[0] != (audit.Change{Field: "keys.rotation", Before: "720h", After: "240h"}) {
 		t.Errorf("the audit log says %+v", told)
 	}
 

@@ -87,7 +87,8 @@ func TestPlan(t *testing.T) {
 			{100.9, request{}, "1:retiring@-0.5-99.5/103, 2:active@99.5-199.5/203, 3:pending@199.5-/"},
 			{101, request{}, "1:retiring@-0.5-99.5/103 wiped, 2:active@99.5-199.5/203, 3:pending@199.5-/"},
 			{103, request{}, "1:removed@-0.5-99.5/103 wiped, 2:active@99.5-199.5/203, 3:pending@199.5-/"},
-			{299.9, request{}, "1:removed@-0.5-99.5/103 wiped, 2:removed@99.5-199.5/203 wiped, 3:active@199.5-309.9/313.4, 4:pending@309.9-/"},
+			{299.9, request{},
+				"1:removed@-0.5-99.5/103 wiped, 2:removed@99.5-199.5/203 wiped, 3:active@199.5-309.9/313.4, 4:pending@309.9-/"},
 		}},
 		{"a store that was off for months wakes with the successor active", []step{
 			{9000, request{}, "2:active@99.5-9010/9013.5, 3:pending@9010-/"},
@@ -111,7 +112,8 @@ func TestPlan(t *testing.T) {
 			{95, revoke("RS256-2"), "1:active@-0.5-105/108.5, 2:removed@99.5-95/98.5 wiped, 3:pending@105-/"},
 		}},
 		{"revoke both: a fresh key signs at once", []step{
-			{1, revoke("RS256-1", "RS256-2"), "1:removed@-0.5-1/4.5 wiped, 2:removed@99.5-1/4.5 wiped, 3:active@0.5-100.5/104, 4:pending@100.5-/"},
+			{1, revoke("RS256-1", "RS256-2"),
+				"1:removed@-0.5-1/4.5 wiped, 2:removed@99.5-1/4.5 wiped, 3:active@0.5-100.5/104, 4:pending@100.5-/"},
 		}},
 		{"revoke a retired key: its end stays", []step{
 			{99.5, request{}, "1:retiring@-0.5-99.5/103, 2:active@99.5-199.5/203, 3:pending@199.5-/"},
@@ -124,7 +126,8 @@ func TestPlan(t *testing.T) {
 		{"revoke a key that retired long ago, right after a rotation: nothing is made earlier", []step{
 			{50, rotate(1), "1:retiring@-0.5-50/53.5, 2:active@50-150/153.5, 3:pending@150-/"},
 			{100, rotate(2), "1:removed@-0.5-50/53.5 wiped, 2:retiring@50-100/103.5, 3:active@100-200/203.5, 4:pending@200-/"},
-			{100.1, revoke("RS256-1"), "1:removed@-0.5-50/53.5 wiped, 2:retiring@50-100/103.5, 3:active@100-200/203.5, 4:pending@200-/"},
+			{100.1, revoke("RS256-1"),
+				"1:removed@-0.5-50/53.5 wiped, 2:retiring@50-100/103.5, 3:active@100-200/203.5, 4:pending@200-/"},
 		}},
 		{"revoke twice changes nothing", []step{
 			{1, revoke("RS256-2"), "1:active@-0.5-99.5/103, 2:removed@99.5-1/4.5 wiped, 3:pending@99.5-/"},
@@ -195,7 +198,8 @@ func TestPlanRaisesRemoveAt(t *testing.T) {
 	// others must outlive the key's end all the same.
 	at = noon.Add(20 * time.Hour)
 	rotated := planned(t, raised, round(), at, request{rotate: map[string]int64{"RS256": 1, "EdDSA": 1}})
-	if got, want := line(rotated, "RS256", at), "1:retiring@-0.5-20/25.5, 2:active@20-120/123.5, 3:pending@120-/"; got != want {
+	if got, want := line(rotated, "RS256", at),
+		"1:retiring@-0.5-20/25.5, 2:active@20-120/123.5, 3:pending@120-/"; got != want {
 		t.Errorf("rotated by a replica with shorter lifetimes: got %s, want %s", got, want)
 	}
 	if c, _ := plan(rotated, longer, at, request{}); len(c.Update) != 2 {

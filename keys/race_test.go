@@ -30,8 +30,9 @@ func managers(t *testing.T, store keys.Store, c *clock, n int) []*keys.Manager {
 			Store: store, KEKs: []jose.KEK{kek}, Now: c.now, Generate: keystest.Generator(), TypesToSign: []string{"at+jwt"},
 			DatabaseNow: func(context.Context) (time.Time, error) { return c.now(), nil },
 			Policy: keys.Policy{
-				Algorithms: []string{jose.EdDSA, jose.ES256}, Rotation: 720 * time.Hour, Propagation: time.Hour, JWKSMaxAge: 5 * time.Minute,
-				ClockSkew: time.Minute, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 24 * time.Hour,
+				Algorithms: []string{jose.EdDSA, jose.ES256}, Rotation: 720 * time.Hour, Propagation: time.Hour,
+				JWKSMaxAge: 5 * time.Minute,
+				ClockSkew:  time.Minute, LongestLifetime: 10 * time.Minute, RefreshAbsolute: 24 * time.Hour,
 			},
 		})
 	}
@@ -138,7 +139,8 @@ func TestF21RotationRace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fresh := slices.DeleteFunc(ring.Keys, func(k keys.Key) bool { return k.Algorithm != jose.EdDSA || !k.CreatedAt.Equal(c.now()) })
+			fresh := slices.DeleteFunc(ring.Keys,
+				func(k keys.Key) bool { return k.Algorithm != jose.EdDSA || !k.CreatedAt.Equal(c.now()) })
 			if len(fresh) != 1 {
 				t.Fatalf("round %d made %d successors", round, len(fresh))
 			}

@@ -92,14 +92,17 @@ func TestPolicyValidate(t *testing.T) {
 			p.JWKSMaxAge, p.ClockSkew, p.Propagation = 2*time.Second, 2*time.Second, 8*time.Second
 		},
 			[]string{"at least 9s"}},
-		{"rotation shorter than propagation", func(p *Policy) { p.Rotation = 59 * time.Minute }, []string{"keys.rotation (59m0s)", "1h0m0s"}},
-		{"both", func(p *Policy) { p.Propagation, p.Rotation = 2*time.Minute, time.Minute }, []string{"keys.propagation", "keys.rotation"}},
+		{"rotation shorter than propagation", func(p *Policy) { p.Rotation = 59 * time.Minute },
+			[]string{"keys.rotation (59m0s)", "1h0m0s"}},
+		{"both", func(p *Policy) { p.Propagation, p.Rotation = 2*time.Minute, time.Minute },
+			[]string{"keys.propagation", "keys.rotation"}},
 		{"no algorithm", func(p *Policy) { p.Algorithms = nil }, []string{"keys.algorithms is empty"}},
 		{"an algorithm twice", func(p *Policy) { p.Algorithms = []string{"ES256", "ES256"} }, []string{"ES256 twice"}},
 		{"a symmetric algorithm", func(p *Policy) { p.Algorithms = []string{"HS256"} }, []string{`"HS256"`}},
 		{"a negative max-age", func(p *Policy) { p.JWKSMaxAge = -1 }, []string{"keys.jwks_max_age"}},
 		{"no skew: no two clocks agree to the nanosecond", func(p *Policy) { p.ClockSkew = 0 }, []string{"clock_skew"}},
-		{"zero value", func(p *Policy) { *p = Policy{} }, []string{"keys.algorithms", "clock_skew", "lifetime", "refresh.absolute"}},
+		{"zero value", func(p *Policy) { *p = Policy{} },
+			[]string{"keys.algorithms", "clock_skew", "lifetime", "refresh.absolute"}},
 	} {
 		p := standard()
 		c.change(&p)
@@ -115,7 +118,8 @@ func TestPolicyValidate(t *testing.T) {
 		}
 	}
 	// The advice is right: what it names is accepted, a second less is not.
-	for _, maxAge := range []time.Duration{0, 7 * time.Second, 44 * time.Second, 46 * time.Second, time.Minute, time.Hour} {
+	for _, maxAge := range []time.Duration{0, 7 * time.Second, 44 * time.Second, 46 * time.Second,
+		time.Minute, time.Hour} {
 		p := standard()
 		p.JWKSMaxAge, p.ClockSkew, p.Rotation = maxAge, time.Second, 1000*time.Hour
 		p.Propagation = p.leastPropagation()
@@ -131,7 +135,8 @@ func TestPolicyValidate(t *testing.T) {
 
 func TestShort(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		time.Hour: "1h", 90 * time.Minute: "1h30m", 10 * time.Minute: "10m", 10 * time.Second: "10s", 100*time.Hour + 10*time.Second: "100h0m10s",
+		time.Hour: "1h", 90 * time.Minute: "1h30m", 10 * time.Minute: "10m", 10 * time.Second: "10s",
+		100*time.Hour + 10*time.Second: "100h0m10s",
 	} {
 		if got := short(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)

@@ -49,7 +49,8 @@ const (
 )
 
 func from(ctx context.Context, actor audit.Actor) context.Context {
-	return audit.WithOrigin(ctx, audit.Origin{Actor: actor, Address: someAddress, UserAgent: someAgent, RequestID: someRequest})
+	return audit.WithOrigin(ctx,
+		audit.Origin{Actor: actor, Address: someAddress, UserAgent: someAgent, RequestID: someRequest})
 }
 
 // Every act on accounts leaves exactly one event that says who did what to whom, from where and
@@ -106,7 +107,8 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 			}
 			var got []string
 			for _, e := range r.next() {
-				if e.ID == "" || !e.At.Equal(w.clock.UTC()) || e.Address != someAddress || e.UserAgent != someAgent || e.RequestID != someRequest {
+				if e.ID == "" || !e.At.Equal(w.clock.UTC()) || e.Address != someAddress || e.UserAgent != someAgent ||
+					e.RequestID != someRequest {
 					t.Errorf("%s: from where and when: %+v", what, e)
 				}
 				got = append(got, brief(e))
@@ -131,25 +133,32 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		names[alice.ID] = "alice"
 		step("a sign-up", err, nil, "user_created success by anonymous on alice")
 		_, err = a.Register(stranger, userstore.NewUser{Email: "alice@x.test", Password: password})
-		step("a sign-up with an address that is taken", err, userstore.ErrExists, "signup_refused failure (user_exists) by anonymous on alice")
+		step("a sign-up with an address that is taken", err, userstore.ErrExists,
+			"signup_refused failure (user_exists) by anonymous on alice")
 		_, err = a.Register(stranger, userstore.NewUser{Email: "bob@x.test", Username: "ALICE", Password: password})
-		step("a sign-up with a username that is taken", err, userstore.ErrExists, "signup_refused failure (user_exists) by anonymous on alice")
-		_, err = a.RegisterByOperator(operator, userstore.OperatorUser{NewUser: userstore.NewUser{Email: "alice@x.test", Password: password}})
+		step("a sign-up with a username that is taken", err, userstore.ErrExists,
+			"signup_refused failure (user_exists) by anonymous on alice")
+		_, err = a.RegisterByOperator(operator,
+			userstore.OperatorUser{NewUser: userstore.NewUser{Email: "alice@x.test", Password: password}})
 		step("an account made by an operator that there is", err, userstore.ErrExists)
 		_, err = a.Register(stranger, userstore.NewUser{Email: "alice", Password: "short"})
 		refused("a sign-up that is nonsense", err)
-		admin, err := a.RegisterByOperator(operator, userstore.OperatorUser{Roles: []string{"admin", "editor"}, EmailVerified: true,
-			NewUser: userstore.NewUser{Email: "root@x.test", Password: password}})
+		admin, err := a.RegisterByOperator(operator,
+			userstore.OperatorUser{Roles: []string{"admin", "editor"}, EmailVerified: true,
+				NewUser: userstore.NewUser{Email: "root@x.test", Password: password}})
 		names[admin.ID] = "admin"
-		step("an account made by an operator", err, nil, `user_created success by operator root on admin email_verified:"false"→"true" roles:""→"admin editor"`)
+		step("an account made by an operator", err, nil,
+			`user_created success by operator root on admin email_verified:"false"→"true" roles:""→"admin editor"`)
 		done, err := (&userstore.Importer{Accounts: a.Accounts}).Import(operator, []userstore.User{
-			{Email: "bare@x.test", IsActive: true}, {Email: "ALICE@x.test", Username: "Alice"}, {Email: "off@x.test", PasswordHash: djangoHash, Roles: []string{"admin"}},
+			{Email: "bare@x.test", IsActive: true}, {Email: "ALICE@x.test", Username: "Alice"},
+			{Email: "off@x.test", PasswordHash: djangoHash, Roles: []string{"admin"}},
 		})
 		bare, off := done[0].User, done[2].User
 		names[bare.ID], names[off.ID] = "bare", "off"
 		step("an import", err, nil, "user_imported success by operator root on bare",
 			`user_imported success by operator root on off is_active:"true"→"false" roles:""→"admin"`)
-		_, err = (&userstore.Importer{Accounts: a.Accounts, DryRun: true}).Import(operator, []userstore.User{{Email: "new@x.test"}})
+		_, err = (&userstore.Importer{Accounts: a.Accounts, DryRun: true}).
+			Import(operator, []userstore.User{{Email: "new@x.test"}})
 		step("an import that only tells", err, nil)
 
 		// Logins. Unknown names are not recorded: people type passwords there.
@@ -168,11 +177,14 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		one, err := login("alice@x.test", password)
 		step("a login", err, nil, "login_succeeded success by user alice on alice through "+first+" in a new session")
 		_, err = login("alice@x.test", wrong)
-		step("a wrong password", err, userstore.ErrInvalidCredentials, "login_failed failure (wrong_password) by anonymous on alice through "+first)
+		step("a wrong password", err, userstore.ErrInvalidCredentials,
+			"login_failed failure (wrong_password) by anonymous on alice through "+first)
 		_, err = login(password+"@x.test", wrong)
-		step("an unknown name", err, userstore.ErrInvalidCredentials, "login_failed failure (unknown_user) by anonymous through "+first)
+		step("an unknown name", err, userstore.ErrInvalidCredentials,
+			"login_failed failure (unknown_user) by anonymous through "+first)
 		_, err = login("bare@x.test", wrong)
-		step("an account without a password", err, userstore.ErrInvalidCredentials, "login_failed failure (no_password) by anonymous on bare through "+first)
+		step("an account without a password", err, userstore.ErrInvalidCredentials,
+			"login_failed failure (no_password) by anonymous on bare through "+first)
 		_, err = login("alice@x.test", "")
 		refused("no password", err)
 		v, err := a.Authenticate(stranger, "alice@x.test", "", password, first, nil)
@@ -186,7 +198,8 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 			u.Claims.GivenName, u.Claims.Address = "Alice", &userstore.Address{Country: "NZ"}
 			return nil
 		})
-		step("an edit", err, nil, `user_updated success by user alice on alice through `+first+` in here given_name:""→"Alice" address.country:""→"NZ"`)
+		step("an edit", err, nil, `user_updated success by user alice on alice through `+first+
+			` in here given_name:""→"Alice" address.country:""→"NZ"`)
 		_, err = a.Edit(self(alice.ID), alice.ID, func(*userstore.User) error { return nil })
 		step("an edit that changes nothing", err, nil)
 		boom := errors.New("boom")
@@ -194,7 +207,8 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		step("an edit that fails", err, boom)
 		_, err = a.Edit(self(alice.ID), alice.ID, func(u *userstore.User) error { u.Email = "root@x.test"; return nil })
 		step("an edit to what is taken", err, userstore.ErrExists)
-		if _, err = a.Edit(self(alice.ID), alice.ID, func(u *userstore.User) error { u.IsActive = false; return nil }); err == nil {
+		if _, err = a.Edit(self(alice.ID), alice.ID,
+			func(u *userstore.User) error { u.IsActive = false; return nil }); err == nil {
 			t.Error("a user disabled themself by an edit")
 		}
 		step("an edit of what is not the user's own", nil, nil)
@@ -202,13 +216,16 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 			u.IsActive, u.IsStaff, u.Roles = false, true, []string{"admin"}
 			return nil
 		})
-		step("an operator's edit", err, nil, `user_updated success by operator root on alice is_active:"true"→"false" is_staff:"false"→"true" roles:""→"admin"`)
+		step("an operator's edit", err, nil,
+			`user_updated success by operator root on alice is_active:"true"→"false" is_staff:"false"→"true" roles:""→"admin"`)
 		if a.live(t, one) {
 			t.Error("a disabled user has a session")
 		}
 		_, err = login("alice@x.test", password)
-		step("the right password of a disabled account", err, userstore.ErrAccountDisabled, "login_failed failure (account_disabled) by anonymous on alice through "+first)
-		step("enabling", a.SetActive(operator, alice.ID, true), nil, `user_updated success by operator root on alice is_active:"false"→"true"`)
+		step("the right password of a disabled account", err, userstore.ErrAccountDisabled,
+			"login_failed failure (account_disabled) by anonymous on alice through "+first)
+		step("enabling", a.SetActive(operator, alice.ID, true), nil,
+			`user_updated success by operator root on alice is_active:"false"→"true"`)
 		step("enabling again", a.SetActive(operator, alice.ID, true), nil)
 		step("disabling nobody", a.SetActive(operator, "nobody", false), userstore.ErrNotFound)
 
@@ -217,12 +234,16 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.next()
-		step("a change of password", a.ChangePassword(self(alice.ID), alice.ID, userstore.Proof{Password: password}, changed, one), nil,
+		step("a change of password",
+			a.ChangePassword(self(alice.ID), alice.ID, userstore.Proof{Password: password}, changed, one), nil,
 			"password_changed success by user alice on alice through "+first+" in here")
-		step("a change by somebody who does not know it", a.ChangePassword(self(alice.ID), alice.ID, userstore.Proof{Password: wrong}, password, one), userstore.ErrInvalidCredentials,
+		step("a change by somebody who does not know it", a.ChangePassword(self(alice.ID), alice.ID,
+			userstore.Proof{Password: wrong}, password, one), userstore.ErrInvalidCredentials,
 			"password_refused failure (wrong_password) by user alice on alice through "+first+" in here")
-		refused("a change to a weak one", a.ChangePassword(self(alice.ID), alice.ID, userstore.Proof{Password: changed}, "short", one))
-		step("a password set", a.SetPassword(operator, alice.ID, password), nil, "password_set success by operator root on alice")
+		refused("a change to a weak one",
+			a.ChangePassword(self(alice.ID), alice.ID, userstore.Proof{Password: changed}, "short", one))
+		step("a password set", a.SetPassword(operator, alice.ID, password), nil,
+			"password_set success by operator root on alice")
 		refused("a weak one set", a.SetPassword(operator, alice.ID, "short"))
 		step("a password set of nobody", a.SetPassword(operator, "nobody", password), userstore.ErrNotFound)
 
@@ -232,7 +253,8 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		}
 		names[one] = "one"
 		r.next()
-		step("a logout", a.RevokeSession(self(alice.ID), alice.ID, one), nil, "session_revoked success by user alice on alice through "+first+" in one")
+		step("a logout", a.RevokeSession(self(alice.ID), alice.ID, one), nil,
+			"session_revoked success by user alice on alice through "+first+" in one")
 		step("the same again", a.RevokeSession(self(alice.ID), alice.ID, one), userstore.ErrNotFound)
 		step("a session of somebody else", a.RevokeSession(self(bare.ID), bare.ID, one), userstore.ErrNotFound)
 		n, err := a.RevokeSessions(operator, alice.ID, "")
@@ -244,21 +266,29 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		step("all sessions of nobody", err, userstore.ErrNotFound)
 
 		// Accounts are deleted, and stay in the log.
-		step("a deletion by somebody who does not know the password", a.Delete(self(alice.ID), alice.ID, userstore.Proof{Password: wrong}), userstore.ErrInvalidCredentials,
+		step("a deletion by somebody who does not know the password",
+			a.Delete(self(alice.ID), alice.ID, userstore.Proof{Password: wrong}), userstore.ErrInvalidCredentials,
 			"password_refused failure (wrong_password) by user alice on alice through "+first+" in here")
-		step("a deletion", a.Delete(self(alice.ID), alice.ID, userstore.Proof{Password: password}), nil, "user_deleted success by user alice on alice through "+first+" in here")
-		step("a deletion by an operator", a.DeleteByOperator(operator, bare.ID), nil, "user_deleted success by operator root on bare")
+		step("a deletion", a.Delete(self(alice.ID), alice.ID, userstore.Proof{Password: password}), nil,
+			"user_deleted success by user alice on alice through "+first+" in here")
+		step("a deletion by an operator", a.DeleteByOperator(operator, bare.ID), nil,
+			"user_deleted success by operator root on bare")
 		step("the same again", a.DeleteByOperator(operator, bare.ID), userstore.ErrNotFound)
-		step("the last admin deleted", a.DeleteByOperator(operator, admin.ID), userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
-		step("the last admin disabled", a.SetActive(operator, admin.ID, false), userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
+		step("the last admin deleted", a.DeleteByOperator(operator, admin.ID), userstore.ErrLastAdmin,
+			"admin_refused failure (last_admin) by operator root on admin")
+		step("the last admin disabled", a.SetActive(operator, admin.ID, false), userstore.ErrLastAdmin,
+			"admin_refused failure (last_admin) by operator root on admin")
 		_, err = a.EditByOperator(operator, admin.ID, func(u *userstore.User) error { u.Roles = nil; return nil })
-		step("the last admin's role taken", err, userstore.ErrLastAdmin, "admin_refused failure (last_admin) by operator root on admin")
-		step("the last admin leaves", a.Delete(self(admin.ID), admin.ID, userstore.Proof{Password: password}), userstore.ErrLastAdmin,
+		step("the last admin's role taken", err, userstore.ErrLastAdmin,
+			"admin_refused failure (last_admin) by operator root on admin")
+		step("the last admin leaves", a.Delete(self(admin.ID), admin.ID, userstore.Proof{Password: password}),
+			userstore.ErrLastAdmin,
 			"admin_refused failure (last_admin) by user "+"admin on admin through "+first+" in here")
 
 		// Users without the role admin who ask for admin's rights are recorded once per interval.
 		a.RecordAdminRefused(self(alice.ID))
-		step("somebody who asks as an admin", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
+		step("somebody who asks as an admin", nil, nil,
+			"admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
 		for range 100 {
 			a.RecordAdminRefused(self(alice.ID))
 		}
@@ -267,7 +297,8 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		step("somebody else", nil, nil, "admin_refused failure (insufficient_scope) by user bare through "+first+" in here")
 		w.wait(15 * time.Minute)
 		a.RecordAdminRefused(self(alice.ID))
-		step("the first one, later", nil, nil, "admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
+		step("the first one, later", nil, nil,
+			"admin_refused failure (insufficient_scope) by user alice through "+first+" in here")
 
 		text, err := json.Marshal(r.all)
 		if err != nil || len(r.all) < 20 {
@@ -367,11 +398,13 @@ func TestAFloodOfRefusalsIsNoFloodOfWrites(t *testing.T) {
 	s := &fullBudgets{now: func() time.Time { return now }}
 	a := newWorld(nil)
 	a.Accounts.Now = s.now
-	a.Accounts.Throttle = &userstore.Throttle{Store: s, SignupsPerNetwork: 1, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
+	a.Accounts.Throttle = &userstore.Throttle{Store: s, SignupsPerNetwork: 1,
+		Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
 	flood := func() {
 		for n := range 3000 {
 			ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: fmt.Sprintf("10.0.%d.%d", n/250, n%250)})
-			if _, err := a.Register(ctx, userstore.NewUser{Email: "a@x.test", Password: password}); !errors.Is(err, userstore.ErrRateLimited) {
+			if _, err := a.Register(ctx,
+				userstore.NewUser{Email: "a@x.test", Password: password}); !errors.Is(err, userstore.ErrRateLimited) {
 				t.Fatal(err)
 			}
 		}
@@ -417,11 +450,14 @@ func TestChangesTellEveryClaim(t *testing.T) {
 		u := w.register("alice@x.test", "alice")
 		a := w.replicas[0]
 		full := userstore.Claims{
-			Name: "A", GivenName: "B", FamilyName: "C", MiddleName: "D", Nickname: "E", Profile: "https://f.test", Picture: "https://g.test", Website: "https://h.test",
+			Name: "A", GivenName: "B", FamilyName: "C", MiddleName: "D", Nickname: "E", Profile: "https://f.test",
+			Picture: "https://g.test", Website: "https://h.test",
 			Gender: "I", Birthdate: "2001-02-03", Zoneinfo: "Pacific/Auckland", Locale: "en-NZ", PhoneNumber: "+14255551212",
-			Address: &userstore.Address{Formatted: "J", StreetAddress: "K", Locality: "L", Region: "M", PostalCode: "N", Country: "O"},
+			Address: &userstore.Address{Formatted: "J", StreetAddress: "K", Locality: "L", Region: "M", PostalCode: "N",
+				Country: "O"},
 		}
-		if _, err := a.EditByOperator(t.Context(), u.ID, func(u *userstore.User) error { u.Claims = full; return nil }); err != nil {
+		if _, err := a.EditByOperator(t.Context(), u.ID,
+			func(u *userstore.User) error { u.Claims = full; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		events, err := a.Store.ListEvents(t.Context(), userstore.EventQuery{Limit: 1, Name: audit.UserUpdated})
@@ -455,6 +491,7 @@ func TestChangesTellEveryClaim(t *testing.T) {
 		// The exception is the field that only an import sets. Together these are all fields of
 		// Claims.
 		claims["phone_number_verified"], claims["address.formatted"] = nil, nil
-		w.want("fields of Claims and Address", len(claims)+1, reflect.TypeFor[userstore.Claims]().NumField()+reflect.TypeFor[userstore.Address]().NumField())
+		w.want("fields of Claims and Address", len(claims)+1,
+			reflect.TypeFor[userstore.Claims]().NumField()+reflect.TypeFor[userstore.Address]().NumField())
 	})
 }

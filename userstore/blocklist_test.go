@@ -10,7 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-var ada = User{Email: "Ada.Lovelace@Bücher.example", EmailKey: "ada.lovelace@xn--bcher-kva.example", Username: "Enchantress", UsernameKey: "enchantress",
+var ada = User{Email: "Ada.Lovelace@Bücher.example", EmailKey: "ada.lovelace@xn--bcher-kva.example",
+	Username: "Enchantress", UsernameKey: "enchantress",
 	Claims: Claims{GivenName: "Augusta Ada", FamilyName: "King-Noel"}}
 
 func TestU09WhatIsGuessedFirstIsRefused(t *testing.T) {
@@ -19,12 +20,13 @@ func TestU09WhatIsGuessedFirstIsRefused(t *testing.T) {
 		least    int
 		code     string
 	}{
-		"7 characters":                                  {"xkcdqwz", 8, CodeTooShort},
-		"8 characters where 8 are the least":            {"xkcdqwzb", 8, ""},
-		"14 characters":                                 {"jqkwmzrtpxyvbn", 15, CodeTooShort},
-		"15 characters, all lower-case":                 {"jqkwmzrtpxyvbnh", 15, ""},
-		"15 digits":                                     {"582093746151838", 15, ""},
-		"64 characters":                                 {"It was a bright cold day in April, and the clocks struck thirteen", 15, ""},
+		"7 characters":                       {"xkcdqwz", 8, CodeTooShort},
+		"8 characters where 8 are the least": {"xkcdqwzb", 8, ""},
+		"14 characters":                      {"jqkwmzrtpxyvbn", 15, CodeTooShort},
+		"15 characters, all lower-case":      {"jqkwmzrtpxyvbnh", 15, ""},
+		"15 digits":                          {"582093746151838", 15, ""},
+		"64 characters": {
+			"It was a bright cold day in April, and the clocks struck thirteen", 15, ""},
 		"128 characters":                                {strings.Repeat("never the same twice, ", 5) + "and on", 15, ""},
 		"one letter":                                    {"aaaaaaaaaaaaaaa", 15, CodeTooSimple},
 		"one space":                                     {"               ", 15, CodeTooSimple},

@@ -13,8 +13,10 @@ func TestClaimsAccepted(t *testing.T) {
 		"all of them": {
 			Name: "Jane Q. Doe", GivenName: "Jane", FamilyName: "Doe", MiddleName: "Q.", Nickname: "J",
 			Profile: "https://example.com/jane", Picture: "https://example.com/jane.jpg", Website: "http://example.com",
-			Gender: "female", Birthdate: "1984-02-29", Zoneinfo: "Europe/Paris", Locale: "en-US", PhoneNumber: "+1 (425) 555-1212",
-			Address: &Address{Formatted: "1 Main St\r\nSpringfield", StreetAddress: "1 Main St\nFlat 2", Locality: "Springfield", Region: "IL", PostalCode: "62701", Country: "USA"},
+			Gender: "female", Birthdate: "1984-02-29", Zoneinfo: "Europe/Paris", Locale: "en-US",
+			PhoneNumber: "+1 (425) 555-1212",
+			Address: &Address{Formatted: "1 Main St\r\nSpringfield", StreetAddress: "1 Main St\nFlat 2", Locality: "Springfield",
+				Region: "IL", PostalCode: "62701", Country: "USA"},
 		},
 		"U-39 markup is text":            {Name: `<script>alert(1)</script>`, Nickname: `"><img src=x onerror=alert(1)>`},
 		"SQL and templates are text":     {GivenName: `Robert'); DROP TABLE users;--`, FamilyName: `{{7*7}}<%= 1 %>$1$$%_?\`},
@@ -100,19 +102,26 @@ func TestU39Text(t *testing.T) {
 }
 
 func TestU39WebPage(t *testing.T) {
-	for _, s := range []string{"https://example.com", "http://example.com/", "HTTPS://EXAMPLE.com:8443/a/b.png?x=1&y=%20#z",
+	for _, s := range []string{"https://example.com", "http://example.com/",
+		"HTTPS://EXAMPLE.com:8443/a/b.png?x=1&y=%20#z",
 		"https://bücher.example/ä", "http://[2001:db8::1]/", "https://example.com/" + strings.Repeat("a", 1980)} {
 		if f := webPage(s); f != (fault{}) {
 			t.Errorf("%.40q: %v", s, f)
 		}
 	}
 	for _, s := range []string{
-		"javascript:alert(1)", "JaVaScRiPt:alert(1)", "javascript://example.com/%0aalert(1)", " javascript:alert(1)", "java\tscript:alert(1)",
-		"data:text/html,<script>alert(1)</script>", "vbscript:x", "file:///etc/passwd", "ftp://example.com/x", "mailto:a@x.test",
-		"//example.com/x", "/x", "example.com", "https:", "https:/", "https://", "https:///x", "https:example.com", "http://:80/",
-		"https://user@example.com/", "https://user:secret@example.com/", "https://example.com:0/", "https://example.com:65536/", "https://example.com:x/",
-		"https:\\\\example.com", "https://example.com\\@evil.test", "https://example.com/a b", "https://example.com/<script>", `https://example.com/"x`,
-		"https://example.com/\x00", "https://example.com/\r\nX: y", "https://example.com/\u2028", "https://example.com/\xff", "https://example.com/%zz",
+		"javascript:alert(1)", "JaVaScRiPt:alert(1)", "javascript://example.com/%0aalert(1)", " javascript:alert(1)",
+		"java\tscript:alert(1)",
+		"data:text/html,<script>alert(1)</script>", "vbscript:x", "file:///etc/passwd", "ftp://example.com/x",
+		"mailto:a@x.test",
+		"//example.com/x", "/x", "example.com", "https:", "https:/", "https://", "https:///x", "https:example.com",
+		"http://:80/",
+		"https://user@example.com/", "https://user:secret@example.com/", "https://example.com:0/",
+		"https://example.com:65536/", "https://example.com:x/",
+		"https:\\\\example.com", "https://example.com\\@evil.test", "https://example.com/a b", "https://example.com/<script>",
+		`https://example.com/"x`,
+		"https://example.com/\x00", "https://example.com/\r\nX: y", "https://example.com/\u2028", "https://example.com/\xff",
+		"https://example.com/%zz",
 		"https://example.com/" + strings.Repeat("a", 1981),
 	} {
 		if f := webPage(s); f == (fault{}) {
@@ -128,19 +137,26 @@ func TestForms(t *testing.T) {
 	}{
 		"birthdate": {birthdate,
 			[]string{"1984", "1984-02-29", "0000-02-29", "0000-12-31", "9999-01-01", "0001-01-01"},
-			[]string{"0000", "84", "198", "19844", "1984-2-9", "1985-02-29", "1984-13-01", "1984-00-01", "1984-01-32", "1984-02", "1984-02-29T00:00:00Z",
+			[]string{"0000", "84", "198", "19844", "1984-2-9", "1985-02-29", "1984-13-01", "1984-00-01", "1984-01-32", "1984-02",
+				"1984-02-29T00:00:00Z",
 				"29.02.1984", "1984/02/29", "-1984", " 1984", "1984\n", "１９８４"}},
 		"zoneinfo": {zoneinfo,
-			[]string{"Europe/Paris", "America/Argentina/Buenos_Aires", "America/Port-au-Prince", "Etc/GMT+5", "UTC", "GMT0", "EST5EDT"},
-			[]string{"europe/paris", "../../etc/passwd", "/etc/localtime", "Europe/", "Europe//Paris", "Europe/Paris/", "+02:00", "Europe/Paris\n", "Europe Paris", "A/B/C/D",
+			[]string{"Europe/Paris", "America/Argentina/Buenos_Aires", "America/Port-au-Prince", "Etc/GMT+5", "UTC",
+				"GMT0", "EST5EDT"},
+			[]string{"europe/paris", "../../etc/passwd", "/etc/localtime", "Europe/", "Europe//Paris", "Europe/Paris/", "+02:00",
+				"Europe/Paris\n", "Europe Paris", "A/B/C/D",
 				"Europe/" + strings.Repeat("a", 58)}},
 		"locale": {locale,
 			[]string{"en", "en-US", "EN-us", "zh-Hant-TW", "sr-Latn-RS", "de-CH-1996", "es-419", "en-US-u-ca-gregory"},
-			[]string{"en_US", "english", "e", "en-", "-en", "en--US", "en US", "en-US\n", "qqz-ZZ9", "<en>", strings.Repeat("en-", 30)}},
+			[]string{"en_US", "english", "e", "en-", "-en", "en--US", "en US", "en-US\n", "qqz-ZZ9", "<en>",
+				strings.Repeat("en-", 30)}},
 		"phone_number": {phoneNumber,
-			[]string{"+14255551212", "+1 (425) 555-1212", "+56 (2) 687 2400", "+1 (604) 555-1234;ext=5678", "+49.30.1234567", "+442071838750", "+1234567", "+123456789012345"},
-			[]string{"14255551212", "004930123456", "+", "+123456", "+1234567890123456", "+1 425 555 CALL", "+1425555121２", "+14255551212;ext=", "+14255551212;isub=1",
-				"+1-425-555-1212-", "tel:+14255551212", "+14255551212\n", "+ 14255551212", "+1" + strings.Repeat(" ", 60) + "4255551212"}},
+			[]string{"+14255551212", "+1 (425) 555-1212", "+56 (2) 687 2400", "+1 (604) 555-1234;ext=5678", "+49.30.1234567",
+				"+442071838750", "+1234567", "+123456789012345"},
+			[]string{"14255551212", "004930123456", "+", "+123456", "+1234567890123456", "+1 425 555 CALL", "+1425555121２",
+				"+14255551212;ext=", "+14255551212;isub=1",
+				"+1-425-555-1212-", "tel:+14255551212", "+14255551212\n", "+ 14255551212",
+				"+1" + strings.Repeat(" ", 60) + "4255551212"}},
 	} {
 		for _, s := range c.good {
 			if f := c.check(s); f != (fault{}) {

@@ -20,7 +20,8 @@ func TestRefusedClientsAreCountedAndSampled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		made := userstore.Client{ID: "made", AuthMethod: userstore.AuthBasic, SecretHash: userstore.ClientSecretHash("made by us")}
+		made := userstore.Client{ID: "made", AuthMethod: userstore.AuthBasic,
+			SecretHash: userstore.ClientSecretHash("made by us")}
 		picked := userstore.Client{ID: "picked", AuthMethod: userstore.AuthBasic, SecretHash: chosen}
 		check := func(c userstore.Client, id, refused, secret, address string) error {
 			ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: address, RequestID: "r"})
@@ -41,7 +42,8 @@ func TestRefusedClientsAreCountedAndSampled(t *testing.T) {
 			is(check(made, "made", "client_disabled", "made by us", from(2)), userstore.ErrInvalidCredentials)
 			is(check(picked, "picked", "wrong_method", "chosen by an operator", from(2)), userstore.ErrInvalidCredentials)
 			for n := range 40 {
-				is(check(userstore.Client{}, fmt.Sprint("nobody", n), "unknown_client", "wrong", from(3)), userstore.ErrInvalidCredentials)
+				is(check(userstore.Client{}, fmt.Sprint("nobody", n), "unknown_client", "wrong", from(3)),
+					userstore.ErrInvalidCredentials)
 			}
 			is(check(made, "made", "", "wrong", from(1)), userstore.ErrRateLimited)
 			is(check(userstore.Client{}, "nobody", "unknown_client", "x", from(4)), userstore.ErrInvalidCredentials)

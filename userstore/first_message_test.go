@@ -11,7 +11,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// dying is a store of a process that dies right after it creates an account, or whose creation fails.
+// dying is a store of a process that dies right after it creates an account, or whose creation
+// fails.
 type dying struct {
 	userstore.Store
 	creates bool

@@ -28,7 +28,8 @@ func TestFirstLoginReplacesForeignHash(t *testing.T) {
 				continue
 			}
 			tried++
-			if err := w.Store.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: v.Stored, At: w.now}); err != nil {
+			if err := w.Store.SetPassword(t.Context(),
+				userstore.PasswordChange{UserID: u.ID, NewHash: v.Stored, At: w.now}); err != nil {
 				t.Fatal(err)
 			}
 			if _, _, err := w.login(t, u.Email, v.Sent+"?"); !errors.Is(err, userstore.ErrInvalidCredentials) {
@@ -49,7 +50,8 @@ func TestFirstLoginReplacesForeignHash(t *testing.T) {
 					t.Errorf("%s, again with %q: %v, replaced once more: %v", v.By, password, err, second.Rehash != "")
 				}
 			}
-			if err := w.Store.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: v.Stored, At: w.now}); err != nil {
+			if err := w.Store.SetPassword(t.Context(),
+				userstore.PasswordChange{UserID: u.ID, NewHash: v.Stored, At: w.now}); err != nil {
 				t.Fatal(err)
 			}
 			if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: v.Sent}, changed, ""); err != nil {

@@ -17,9 +17,12 @@ func TestImport(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		there := w.alice(t)
 		joined := time.Date(2012, 1, 2, 9, 4, 5, 678901234, time.FixedZone("", 5*3600+45*60))
-		full := userstore.User{ID: "0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", Email: " Bob@X.test", Username: "Bob", EmailVerified: true, PasswordHash: djangoHash,
-			Claims:  userstore.Claims{GivenName: "Bob", PhoneNumber: "+14255551212", PhoneNumberVerified: true, Address: &userstore.Address{Country: "NZ"}},
-			IsStaff: true, Roles: []string{"editor", "admin", "editor"}, CreatedAt: joined, UpdatedAt: joined.Add(time.Hour), LastLoginAt: joined.Add(time.Minute)}
+		full := userstore.User{ID: "0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", Email: " Bob@X.test", Username: "Bob",
+			EmailVerified: true, PasswordHash: djangoHash,
+			Claims: userstore.Claims{GivenName: "Bob", PhoneNumber: "+14255551212", PhoneNumberVerified: true,
+				Address: &userstore.Address{Country: "NZ"}},
+			IsStaff: true, Roles: []string{"editor", "admin", "editor"}, CreatedAt: joined, UpdatedAt: joined.Add(time.Hour),
+			LastLoginAt: joined.Add(time.Minute)}
 		batch := []userstore.User{
 			full,
 			{Email: "carol@x.test", PasswordHash: "!u6gGbGQYBqsOqz5WjwVgOGbUQWwpFUyUQhe0TjuZ", IsActive: true},
@@ -31,7 +34,8 @@ func TestImport(t *testing.T) {
 			{Email: "bob@x.test", Username: "BOB"},                                         // the first one of this batch
 			{Email: "dave@x.test", PasswordHash: "plaintext"},
 			{Email: "dave@x.test", PasswordHash: "$2b$31$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"},
-			{Email: "", ID: "17", Username: "-x", Roles: []string{"Big Boss"}, CreatedAt: time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC), LastLoginAt: w.now.Add(48 * time.Hour)},
+			{Email: "", ID: "17", Username: "-x", Roles: []string{"Big Boss"},
+				CreatedAt: time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC), LastLoginAt: w.now.Add(48 * time.Hour)},
 		}
 		want := []string{"made", "made", "there", "email", "username", "id", "email", "there",
 			"password_hash invalid", "password_hash not_allowed",
@@ -71,7 +75,8 @@ func TestImport(t *testing.T) {
 		}
 
 		bob := full
-		bob.Email, bob.EmailKey, bob.UsernameKey, bob.Roles, bob.Version = "Bob@X.test", "bob@x.test", "bob", []string{"admin", "editor"}, 1
+		bob.Email, bob.EmailKey, bob.UsernameKey, bob.Roles, bob.Version = "Bob@X.test", "bob@x.test", "bob",
+			[]string{"admin", "editor"}, 1
 		for _, at := range []*time.Time{&bob.CreatedAt, &bob.UpdatedAt, &bob.LastLoginAt} {
 			*at = at.UTC().Truncate(time.Microsecond)
 		}
@@ -82,7 +87,8 @@ func TestImport(t *testing.T) {
 			t.Errorf("answered\n%+v\nwant\n%+v", got, bob)
 		}
 		carol := w.read(t, done[1].User.ID)
-		if carol.PasswordHash != "" || !carol.IsActive || !carol.CreatedAt.Equal(w.now) || !carol.LastLoginAt.IsZero() || len(carol.ID) != 22 {
+		if carol.PasswordHash != "" || !carol.IsActive || !carol.CreatedAt.Equal(w.now) || !carol.LastLoginAt.IsZero() ||
+			len(carol.ID) != 22 {
 			t.Errorf("stored %+v", carol)
 		}
 		if got := w.read(t, there.ID); !reflect.DeepEqual(got, there) {

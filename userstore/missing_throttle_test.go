@@ -22,16 +22,19 @@ func TestWithoutAThrottleNothingIsTried(t *testing.T) {
 			"a login":                  login,
 			"a sign-up":                signup,
 			"a change of the password": w.ChangePassword(ctx, u.ID, userstore.Proof{Password: password}, changed, ""),
-			"a client's secret":        w.CheckClientSecret(ctx, userstore.ClientAttempt{ID: "web", Client: userstore.Client{ID: "web"}}, "a secret that is nobody's"),
+			"a client's secret": w.CheckClientSecret(ctx,
+				userstore.ClientAttempt{ID: "web", Client: userstore.Client{ID: "web"}}, "a secret that is nobody's"),
 		} {
-			if err == nil || !strings.Contains(err.Error(), "throttle is missing") || errors.Is(err, userstore.ErrInvalidCredentials) {
+			if err == nil || !strings.Contains(err.Error(), "throttle is missing") ||
+				errors.Is(err, userstore.ErrInvalidCredentials) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		if now := w.Hasher.Stats().Started; now != started {
 			t.Errorf("%d hashes were made", now-started)
 		}
-		if _, err := w.RegisterByOperator(ctx, userstore.OperatorUser{NewUser: userstore.NewUser{Email: "bob@example.com", Password: changed}}); err != nil {
+		if _, err := w.RegisterByOperator(ctx,
+			userstore.OperatorUser{NewUser: userstore.NewUser{Email: "bob@example.com", Password: changed}}); err != nil {
 			t.Errorf("by an operator: %v", err)
 		}
 	})

@@ -7,7 +7,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// U-28: links, codes and handles are each good for one purpose, one kind and one id, under one secret.
+// U-28: links, codes and handles are each good for one purpose, one kind and one id, under one
+// secret.
 func TestU28OneTimeTextsArePurposeBound(t *testing.T) {
 	secret := oneTimeSecret(strings.Repeat("k", 32))
 	other := oneTimeSecret(strings.Repeat("l", 32))
@@ -48,7 +49,8 @@ func TestU28OneTimeTextsArePurposeBound(t *testing.T) {
 	if _, _, ok := secret.readHandle(reset, secret.handle(reset, bySession, id, "s"), "t"); ok {
 		t.Error("U-28 the handle of a session is read in another one")
 	}
-	if secret.isCode(verify, id, secret.code(reset, id)) || !secret.isCode(reset, id, " "+secret.code(reset, id)[:4]+"-"+secret.code(reset, id)[4:]) {
+	if secret.isCode(verify, id, secret.code(reset, id)) ||
+		!secret.isCode(reset, id, " "+secret.code(reset, id)[:4]+"-"+secret.code(reset, id)[4:]) {
 		t.Error("U-28 codes")
 	}
 }

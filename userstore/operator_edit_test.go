@@ -13,7 +13,8 @@ func TestOperatorsDeclareNewAddressesVerified(t *testing.T) {
 		u := w.alice(t)
 		edit := func(change func(*userstore.User)) bool {
 			t.Helper()
-			if _, err := w.EditByOperator(t.Context(), u.ID, func(u *userstore.User) error { change(u); return nil }); err != nil {
+			if _, err := w.EditByOperator(t.Context(), u.ID,
+				func(u *userstore.User) error { change(u); return nil }); err != nil {
 				t.Fatal(err)
 			}
 			return w.read(t, u.ID).EmailVerified
@@ -26,8 +27,10 @@ func TestOperatorsDeclareNewAddressesVerified(t *testing.T) {
 			{"the address that there is", func(u *userstore.User) { u.EmailVerified = true }, true},
 			{"another one, of which nothing is said", func(u *userstore.User) { u.Email = "b@x.test" }, false},
 			{"another one that is declared", func(u *userstore.User) { u.Email, u.EmailVerified = "c@x.test", true }, true},
-			{"a third one, declared while the second is verified", func(u *userstore.User) { u.Email, u.EmailVerified = "d@x.test", true }, true},
-			{"a fourth one, what holds of the third is kept", func(u *userstore.User) { kept := u.EmailVerified; u.Email, u.EmailVerified = "e@x.test", kept }, false},
+			{"a third one, declared while the second is verified",
+				func(u *userstore.User) { u.Email, u.EmailVerified = "d@x.test", true }, true},
+			{"a fourth one, what holds of the third is kept",
+				func(u *userstore.User) { kept := u.EmailVerified; u.Email, u.EmailVerified = "e@x.test", kept }, false},
 			{"the same, spelt otherwise", func(u *userstore.User) { u.Email = "E@x.test" }, false},
 		} {
 			if got := edit(row.change); got != row.want {

@@ -6,7 +6,8 @@ import (
 )
 
 func TestChosen(t *testing.T) {
-	alice := User{Email: "Alice@Bücher.example", EmailKey: "alice@xn--bcher-kva.example", Username: "Alice-in-Wonderland", UsernameKey: "alice-in-wonderland"}
+	alice := User{Email: "Alice@Bücher.example", EmailKey: "alice@xn--bcher-kva.example", Username: "Alice-in-Wonderland",
+		UsernameKey: "alice-in-wonderland"}
 	for name, c := range map[string]struct{ password, code string }{
 		"nothing":                        {"", CodeRequired},
 		"14 characters":                  {"abcdefghijklmn", CodeTooShort},

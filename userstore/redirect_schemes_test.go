@@ -31,15 +31,18 @@ func TestSchemesOfOneWordAreConfigured(t *testing.T) {
 		}{
 			{"not configured", nil, native("cursor://app/cb"), "redirect_uris.0 invalid"},
 			{"another one configured", []string{"vscode"}, native("cursor://app/cb"), "redirect_uris.0 invalid"},
-			{"one that begins alike", []string{"cursor"}, native("cursors://app/cb", "cur://app/cb"), "redirect_uris.0 invalid, redirect_uris.1 invalid"},
-			{"configured", []string{"vscode", "cursor"}, native("cursor://app/cb", "vscode://publisher.app/done", "cursor:/cb"), ""},
+			{"one that begins alike", []string{"cursor"}, native("cursors://app/cb", "cur://app/cb"),
+				"redirect_uris.0 invalid, redirect_uris.1 invalid"},
+			{"configured", []string{"vscode", "cursor"},
+				native("cursor://app/cb", "vscode://publisher.app/done", "cursor:/cb"), ""},
 			{"after logout", []string{"cursor"}, afterLogout, ""},
 			{"after logout, not configured", nil, afterLogout, "post_logout_redirect_uris.0 invalid"},
 			{"of a confidential client", []string{"cursor"}, confidential, "redirect_uris.0 invalid"},
 			{"with a user name", []string{"cursor"}, native("cursor://a@app/cb"), "redirect_uris.0 invalid"},
 			{"with a fragment", []string{"cursor"}, native("cursor://app/cb#x"), "redirect_uris.0 invalid"},
 			{"a domain turned around needs no entry", nil, native("com.example.app:/cb"), ""},
-			{"what browsers use themselves stays out", []string{"cursor"}, native("javascript:alert(1)", "data:text/html,x"), "redirect_uris.0 invalid, redirect_uris.1 invalid"},
+			{"what browsers use themselves stays out", []string{"cursor"}, native("javascript:alert(1)", "data:text/html,x"),
+				"redirect_uris.0 invalid, redirect_uris.1 invalid"},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				r.RedirectSchemes = row.schemes
@@ -58,7 +61,8 @@ func TestSchemesOfOneWordAreConfigured(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.RedirectSchemes = nil
-		if _, _, err := r.Edit(t.Context(), made.ID, "", func(c *userstore.Client) error { c.Name = "Renamed"; return nil }); err != nil {
+		if _, _, err := r.Edit(t.Context(), made.ID, "",
+			func(c *userstore.Client) error { c.Name = "Renamed"; return nil }); err != nil {
 			t.Errorf("it cannot be renamed: %v", err)
 		}
 		_, _, err = r.Edit(t.Context(), made.ID, "", func(c *userstore.Client) error {

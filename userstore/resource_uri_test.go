@@ -30,7 +30,8 @@ func TestSameResource(t *testing.T) {
 			t.Errorf("%q and %q: want one resource: %v", row.a, row.b, row.same)
 		}
 	}
-	if as, ok := Registered([]string{"https://a.test/x", "https://rs.example.com/"}, "https://rs.example.com"); as != "https://rs.example.com/" || !ok {
+	if as, ok := Registered([]string{"https://a.test/x", "https://rs.example.com/"},
+		"https://rs.example.com"); as != "https://rs.example.com/" || !ok {
 		t.Errorf("registered as %q, %v", as, ok)
 	}
 	if as, ok := Registered([]string{"https://a.test"}, "https://b.test/"); as != "" || ok {

@@ -57,7 +57,8 @@ func TestU09RulesHoldWhereverAPasswordIsSet(t *testing.T) {
 		if _, _, err := w.login(t, u.Email, password); err != nil {
 			t.Error(err)
 		}
-		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: "a wrong current one"}, leaked, ""); err == nil {
+		if err := w.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: "a wrong current one"}, leaked,
+			""); err == nil {
 			t.Error("changed with a wrong password")
 		}
 		if asked != 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// U-03, P-01, P-12: an owner of a whole block, a /48 with its 65,536 networks or a /24, has ten times
-// the sign-ups and requests for messages of one network, and no more.
+// U-03, P-01, P-12: an owner of a whole block, a /48 with its 65,536 networks or a /24, has ten
+// times the sign-ups and requests for messages of one network, and no more.
 func TestP12SignupsAndMailPerBlock(t *testing.T) {
 	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
 		for _, a := range w.replicas {

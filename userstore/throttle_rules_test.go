@@ -49,7 +49,8 @@ var epoch = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 func TestWaitsGrowToAnHour(t *testing.T) {
 	l := strangersLimit
-	want := map[int]time.Duration{0: 0, 9: 0, 10: time.Minute, 11: 2 * time.Minute, 12: 4 * time.Minute, 13: 8 * time.Minute,
+	want := map[int]time.Duration{0: 0, 9: 0, 10: time.Minute, 11: 2 * time.Minute, 12: 4 * time.Minute,
+		13: 8 * time.Minute,
 		14: 16 * time.Minute, 15: 32 * time.Minute, 16: time.Hour, 17: time.Hour, 100: time.Hour, 1 << 40: time.Hour}
 	for n, wait := range want {
 		if got := l.Wait(n); got != wait {
@@ -86,9 +87,11 @@ func TestStrangersEvaluateFewGuessesADay(t *testing.T) {
 // through than it promises.
 func TestNoScheduleBeatsALimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := &book{Limit: rapid.SampledFrom([]Limit{strangersLimit, ownLimit, failuresLimit(100), signupsLimit(30)}).Draw(t, "limit")}
+		b := &book{
+			Limit: rapid.SampledFrom([]Limit{strangersLimit, ownLimit, failuresLimit(100), signupsLimit(30)}).Draw(t, "limit")}
 		now := epoch
-		pause := rapid.OneOf(rapid.Int64Range(0, (2*time.Minute).Milliseconds()), rapid.Int64Range(0, (2*b.Window).Milliseconds()))
+		pause := rapid.OneOf(rapid.Int64Range(0, (2*time.Minute).Milliseconds()),
+			rapid.Int64Range(0, (2*b.Window).Milliseconds()))
 		for range rapid.IntRange(1, 120).Draw(t, "rounds") {
 			now = now.Add(time.Duration(pause.Draw(t, "pause")) * time.Millisecond)
 			for range rapid.IntRange(1, 40).Draw(t, "burst") {

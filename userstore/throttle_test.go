@@ -121,7 +121,8 @@ func TestStrangersShareOneBudget(t *testing.T) {
 	eachThrottled(t, 2, func(t *testing.T, w *throttled) {
 		w.register("alice@x.test", "alice")
 		names := []string{"alice@x.test", "alice", "ALICE@X.test", "Alice", "ａｌｉｃｅ"}
-		for name, names := range map[string][]string{"a known account (U-18)": names, "an unknown one": {"nobody@x.test", "NOBODY@x.test"}} {
+		for name, names := range map[string][]string{"a known account (U-18)": names,
+			"an unknown one": {"nobody@x.test", "NOBODY@x.test"}} {
 			var day, evaluated int
 			for minute := range 36 * 60 {
 				if minute < 20 || minute%7 == 0 {
@@ -266,12 +267,14 @@ func TestMadeUpNamesLeaveFewRows(t *testing.T) {
 		}
 		w.want("evaluated", evaluated, 2*25)
 		store := w.replicas[0].Throttle.Store
-		for _, after := range []time.Duration{15*time.Minute - time.Microsecond, 15 * time.Minute, 24*time.Hour - time.Microsecond, 24 * time.Hour} {
+		for _, after := range []time.Duration{15*time.Minute - time.Microsecond, 15 * time.Minute,
+			24*time.Hour - time.Microsecond, 24 * time.Hour} {
 			n, err := store.RemoveExpiredAttempts(t.Context(), w.clock.Add(after), 10_000)
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.want(fmt.Sprintf("rows that go after %s", after), n, map[time.Duration]int{15 * time.Minute: 50, 24 * time.Hour: 50}[after])
+			w.want(fmt.Sprintf("rows that go after %s", after), n,
+				map[time.Duration]int{15 * time.Minute: 50, 24 * time.Hour: 50}[after])
 		}
 	})
 }
@@ -316,7 +319,8 @@ func TestSignupsPerNetwork(t *testing.T) {
 		n := 0
 		signup := func(from, email, password string) error {
 			n++
-			_, err := w.replicas[n%2].Register(audit.WithOrigin(t.Context(), audit.Origin{Address: from}), userstore.NewUser{Email: email, Password: password})
+			_, err := w.replicas[n%2].Register(audit.WithOrigin(t.Context(), audit.Origin{Address: from}),
+				userstore.NewUser{Email: email, Password: password})
 			return err
 		}
 		for i := range 3 {
@@ -363,7 +367,8 @@ func TestAnAttemptWhoseReplicaDied(t *testing.T) {
 		w.register("alice@x.test", "alice")
 		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"})
 		for range 10 {
-			if _, err := w.replicas[0].Authenticate(ctx, "alice@x.test", "", password, userstore.FirstPartyClientID, nil); err != nil {
+			if _, err := w.replicas[0].Authenticate(ctx, "alice@x.test", "", password, userstore.FirstPartyClientID,
+				nil); err != nil {
 				t.Fatal(err)
 			} // and neither StartGrant nor Release
 		}
@@ -397,7 +402,8 @@ func TestThrottleFailsClosed(t *testing.T) {
 			hashed := a.Hasher.Stats().Started
 			_, signup := a.Register(t.Context(), userstore.NewUser{Email: "b@x.test", Password: password})
 			for what, err := range map[string]error{
-				"login": w.login(0, "alice", password, "192.0.2.1"), "change": a.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: password}, changed, ""), "signup": signup,
+				"login":  w.login(0, "alice", password, "192.0.2.1"),
+				"change": a.ChangePassword(t.Context(), u.ID, userstore.Proof{Password: password}, changed, ""), "signup": signup,
 			} {
 				if !errors.Is(err, userstore.ErrUnavailable) {
 					t.Errorf("%s with %s: %v", what, name, err)
@@ -417,7 +423,8 @@ func TestSomebodyWhoLeft(t *testing.T) {
 		for range 20 {
 			ctx, leave := context.WithCancel(audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"}))
 			a.Throttle.Store = &leavingAttempts{store, leave}
-			if _, err := a.Authenticate(ctx, "alice@x.test", "", wrong, userstore.FirstPartyClientID, nil); !errors.Is(err, userstore.ErrOverloaded) {
+			if _, err := a.Authenticate(ctx, "alice@x.test", "", wrong, userstore.FirstPartyClientID,
+				nil); !errors.Is(err, userstore.ErrOverloaded) {
 				t.Fatal(err)
 			}
 		}

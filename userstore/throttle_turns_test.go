@@ -46,7 +46,8 @@ func (s *slowAttempts) ReturnAttempt(context.Context, Attempt) error {
 func TestFewAttemptsAreInTheStoreAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowAttempts{}
-		throttle := &Throttle{Store: store, Wait: time.Second, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
+		throttle := &Throttle{Store: store, Wait: time.Second,
+			Secret: func() ([]byte, error) { return make([]byte, 32), nil }}
 		var admitted, refused, other atomic.Int64
 		var helds sync.Map
 		var work sync.WaitGroup
@@ -66,9 +67,11 @@ func TestFewAttemptsAreInTheStoreAtOnce(t *testing.T) {
 		}
 		work.Wait()
 		// Of the 258 logins that may wait, as many are admitted as fit into a second.
-		if fit := int64(time.Second / (10 * time.Millisecond) * turnsAtOnce); other.Load() != 0 || admitted.Load() != store.reserved.Load() ||
+		if fit := int64(time.Second / (10 * time.Millisecond) * turnsAtOnce); other.Load() != 0 ||
+			admitted.Load() != store.reserved.Load() ||
 			admitted.Load() < fit-turnsAtOnce || admitted.Load() > fit+turnsAtOnce || refused.Load()+admitted.Load() != 1000 {
-			t.Errorf("%d admitted, %d reserved, %d refused, %d otherwise", admitted.Load(), store.reserved.Load(), refused.Load(), other.Load())
+			t.Errorf("%d admitted, %d reserved, %d refused, %d otherwise", admitted.Load(), store.reserved.Load(),
+				refused.Load(), other.Load())
 		}
 		// All are returned at once, and none waits for long.
 		began := time.Now()
@@ -102,8 +105,10 @@ func TestAFullHashQueueCostsNoWrite(t *testing.T) {
 	for stats := h.Stats(); stats.Running+stats.Waiting < 2; stats = h.Stats() {
 		time.Sleep(time.Millisecond)
 	}
-	a := &Accounts{Store: onlyReads{}, Hasher: h, Now: time.Now, Throttle: &Throttle{Store: store, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}}
-	if _, err := a.Authenticate(t.Context(), "ada@example.com", "", "a long enough passphrase", "signet", nil); !errors.Is(err, ErrOverloaded) {
+	a := &Accounts{Store: onlyReads{}, Hasher: h, Now: time.Now,
+		Throttle: &Throttle{Store: store, Secret: func() ([]byte, error) { return make([]byte, 32), nil }}}
+	if _, err := a.Authenticate(t.Context(), "ada@example.com", "", "a long enough passphrase", "signet",
+		nil); !errors.Is(err, ErrOverloaded) {
 		t.Errorf("a login: %v", err)
 	}
 	if err := a.CheckPassword(t.Context(), User{ID: "u"}, "a long enough passphrase"); !errors.Is(err, ErrOverloaded) {

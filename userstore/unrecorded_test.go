@@ -41,7 +41,8 @@ func TestNoVerdictWithoutItsRecord(t *testing.T) {
 		if err := a.SetActive(t.Context(), off.ID, false); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.EditByOperator(t.Context(), root.ID, func(u *userstore.User) error { u.Roles = []string{"admin"}; return nil }); err != nil {
+		if _, err := a.EditByOperator(t.Context(), root.ID,
+			func(u *userstore.User) error { u.Roles = []string{"admin"}; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		m := &unrecordable{Store: a.Store}
@@ -62,10 +63,12 @@ func TestNoVerdictWithoutItsRecord(t *testing.T) {
 				}
 				return err
 			},
-			"the last admin leaves":                   func() error { return a.DeleteByOperator(ctx, root.ID) },
-			"the last admin is disabled":              func() error { return a.SetActive(ctx, root.ID, false) },
-			"a wrong current password":                func() error { return a.CheckPassword(ctx, root, wrong) },
-			"a wrong current password, of a deletion": func() error { return a.Delete(ctx, root.ID, userstore.Proof{Password: wrong}) },
+			"the last admin leaves":      func() error { return a.DeleteByOperator(ctx, root.ID) },
+			"the last admin is disabled": func() error { return a.SetActive(ctx, root.ID, false) },
+			"a wrong current password":   func() error { return a.CheckPassword(ctx, root, wrong) },
+			"a wrong current password, of a deletion": func() error {
+				return a.Delete(ctx, root.ID, userstore.Proof{Password: wrong})
+			},
 			"a wrong password where nobody counts attempts": func() error {
 				throttle := a.Throttle
 				defer func() { a.Throttle = throttle }()

@@ -20,7 +20,8 @@ func (w *world) namedLikeAnID(t *testing.T, username string) userstore.User {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := userstore.User{ID: w.NewID(), Email: "mallory@x.test", EmailKey: "mallory@x.test", Username: username, UsernameKey: key,
+	u := userstore.User{ID: w.NewID(), Email: "mallory@x.test", EmailKey: "mallory@x.test", Username: username,
+		UsernameKey:  key,
 		PasswordHash: hash, IsActive: true, CreatedAt: w.now, UpdatedAt: w.now, Version: 1}
 	if err := w.Store.CreateUser(t.Context(), u); err != nil {
 		t.Fatal(err)
@@ -36,7 +37,8 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 		refused := []string{
 			"AbCdEfGhIjKlMnOpQrStUg", "0a_b1c2d3e4f5g6h7i8j9A",
 			"0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", "0190A8A4-6D1F-7C3E-9B8A-5F4E3D2C1B0A", "0190a8a46d1f7c3e9b8a5f4e3d2c1b0a",
-			"00000000-0000-0000-0000-000000000000", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "507f1f77bcf86cd799439011", "175928847299117063",
+			"00000000-0000-0000-0000-000000000000", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "507f1f77bcf86cd799439011",
+			"175928847299117063",
 			"０１９０a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", " 0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a ",
 		}
 		for range 20 { // our own ids, in any case
@@ -51,7 +53,8 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 			if got := fields(t, err); !slices.Equal(got, []string{"username not_allowed"}) {
 				t.Errorf("sign-up as %q: %v", name, got)
 			}
-			_, err = w.RegisterByOperator(t.Context(), userstore.OperatorUser{NewUser: userstore.NewUser{Email: "bob@x.test", Username: name, Password: password}})
+			_, err = w.RegisterByOperator(t.Context(),
+				userstore.OperatorUser{NewUser: userstore.NewUser{Email: "bob@x.test", Username: name, Password: password}})
 			if got := fields(t, err); !slices.Equal(got, []string{"username not_allowed"}) {
 				t.Errorf("an operator's %q: %v", name, got)
 			}
@@ -64,7 +67,8 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 			if got := fields(t, err); !slices.Equal(got, []string{"preferred_username not_allowed"}) {
 				t.Errorf("an operator's change to %q: %v", name, got)
 			}
-			done, err := (&userstore.Importer{Accounts: w.Accounts, Strict: true}).Import(t.Context(), []userstore.User{{Email: "bob@x.test", Username: name}})
+			done, err := (&userstore.Importer{Accounts: w.Accounts, Strict: true}).Import(t.Context(),
+				[]userstore.User{{Email: "bob@x.test", Username: name}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,11 +80,14 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 			t.Errorf("something was stored: %v", err)
 		}
 		for n, name := range []string{
-			"alexander_von_humboldt", "christopher-montgomery", "Maximilian-Mueller1985", "ChristopherMontgomery1", "deadbeef", "cafe-babe", "1234567890",
-			"0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0g", "the.0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", "abcdefghijklmnopqrstuvwx", "名無しの権兵衛",
+			"alexander_von_humboldt", "christopher-montgomery", "Maximilian-Mueller1985", "ChristopherMontgomery1", "deadbeef",
+			"cafe-babe", "1234567890",
+			"0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0g", "the.0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a",
+			"abcdefghijklmnopqrstuvwx", "名無しの権兵衛",
 		} {
 			email := string(rune('a'+n)) + "@y.test"
-			if _, err := w.Register(t.Context(), userstore.NewUser{Email: email, Username: name, Password: password}); err != nil {
+			if _, err := w.Register(t.Context(),
+				userstore.NewUser{Email: email, Username: name, Password: password}); err != nil {
 				t.Errorf("%q: %v", name, err)
 			}
 		}
@@ -99,7 +106,8 @@ func TestAUsernameFromBeforeStays(t *testing.T) {
 		if err != nil || u.Username != mallory.Username || u.Claims.Nickname != "Mal" {
 			t.Errorf("an edit: %+v, %v", u, err)
 		}
-		_, err = w.Edit(t.Context(), mallory.ID, func(u *userstore.User) error { u.Username = "0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0b"; return nil })
+		_, err = w.Edit(t.Context(), mallory.ID,
+			func(u *userstore.User) error { u.Username = "0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0b"; return nil })
 		if got := fields(t, err); !slices.Equal(got, []string{"preferred_username not_allowed"}) {
 			t.Errorf("another such name: %v", got)
 		}

@@ -27,7 +27,8 @@ func BenchmarkVerify(b *testing.B) {
 			s := newStand(b)
 			now := s.issuer.Now().Unix()
 			token := mk(b, s.header(alg, nil), s.claims(map[string]any{
-				"aud": []string{audience}, "jti": "5b1rEWqRRkJeLT8nAx9Zbg", "client_id": "signet", "scope": "openid profile email", "sid": "5b1rEWqRRkJeLT8nAx9Zbg",
+				"aud": []string{audience}, "jti": "5b1rEWqRRkJeLT8nAx9Zbg", "client_id": "signet", "scope": "openid profile email",
+				"sid":       "5b1rEWqRRkJeLT8nAx9Zbg",
 				"auth_time": now - 5, "acr": "1", "amr": []string{"pwd"}, "roles": []string{"admin"},
 			}), s.keys[alg])
 			dot := strings.LastIndexByte(token, '.')

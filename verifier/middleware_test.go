@@ -21,7 +21,8 @@ func TestRequireScope(t *testing.T) {
 	bearer := "Bearer " + s.issuer.Token(map[string]any{"aud": audience, "scope": "notes:read profile"})
 	both := s.v.RequireScope("notes:read", "profile")(ok)
 	for name, h := range map[string]http.Handler{
-		"alone": both, "inside Middleware": s.v.Middleware(both), "inside another": s.v.RequireScope("profile")(both), "no scope": s.v.RequireScope()(ok),
+		"alone": both, "inside Middleware": s.v.Middleware(both), "inside another": s.v.RequireScope("profile")(both),
+		"no scope": s.v.RequireScope()(ok),
 	} {
 		if w := serve(h, request("GET", "/", bearer)); w.Code != 200 || w.Body.String() != "alice" {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
@@ -34,7 +35,8 @@ func TestRequireScope(t *testing.T) {
 	for name, h := range map[string]http.Handler{"alone": needed, "inside Middleware": s.v.Middleware(needed)} {
 		w := serve(h, request("GET", "/", bearer))
 		want := `Bearer error="insufficient_scope", error_description="The access token was not granted the scope that is needed here.", scope="notes:read notes:write"`
-		if got := w.Header().Get("WWW-Authenticate"); w.Code != http.StatusForbidden || got != want || problemCode(t, w) != verifier.CodeInsufficientScope {
+		if got := w.Header().Get("WWW-Authenticate"); w.Code != http.StatusForbidden || got != want ||
+			problemCode(t, w) != verifier.CodeInsufficientScope {
 			t.Errorf("%s: %d %s", name, w.Code, got)
 		}
 	}
@@ -50,7 +52,8 @@ func TestATokenOfAnotherVerifierDoesNotCount(t *testing.T) {
 	s := newStand(t)
 	other := newVerifier(t, s.issuer.Config("https://other.example.com"))
 	h := s.v.Middleware(other.Middleware(ok))
-	if _, err := other.Verify(t.Context(), s.issuer.Token(map[string]any{"aud": "https://other.example.com"})); err != nil {
+	if _, err := other.Verify(t.Context(),
+		s.issuer.Token(map[string]any{"aud": "https://other.example.com"})); err != nil {
 		t.Error(err)
 	}
 	if w := serve(h, request("GET", "/", "Bearer "+s.genuine(verifier.EdDSA))); w.Code != 401 {
@@ -64,19 +67,22 @@ func TestATokenOfAnotherVerifierDoesNotCount(t *testing.T) {
 
 func TestAuthenticateAndWriteErrorForHandlersOnTheirOwn(t *testing.T) {
 	s := newStand(t)
-	if token, err := s.v.Authenticate(request("GET", "/", "Bearer "+s.genuine(verifier.EdDSA))); err != nil || token.Subject != "alice" {
+	if token, err := s.v.Authenticate(request("GET", "/", "Bearer "+s.genuine(verifier.EdDSA))); err != nil ||
+		token.Subject != "alice" {
 		t.Errorf("%v, %v", token, err)
 	}
 	if _, err := s.v.Authenticate(request("GET", "/")); !errors.Is(err, verifier.ErrMissingToken) {
 		t.Error(err)
 	}
-	for _, err := range []error{errors.New("somebody else's"), &verifier.Error{Code: "made up"}, nil, (*verifier.Error)(nil)} {
+	for _, err := range []error{errors.New("somebody else's"), &verifier.Error{Code: "made up"}, nil,
+		(*verifier.Error)(nil)} {
 		w := httptest.NewRecorder()
 		s.v.WriteError(w, err)
 		rs401(t, w)
 	}
 	var none *verifier.Error
-	if none.Error() == "" || none.Is(verifier.ErrInvalid) || none.Unwrap() != nil || errors.Is(verifier.ErrInvalid, none) { //nolint:staticcheck // in this order: nil is the target
+	if none.Error() == "" || none.Is(verifier.ErrInvalid) || none.Unwrap() != nil ||
+		errors.Is(verifier.ErrInvalid, none) { //nolint:staticcheck // in this order: nil is the target
 		t.Error("a nil *Error is no error of ours")
 	}
 	if token, found := verifier.TokenFrom(t.Context()); found || token != nil {
@@ -106,7 +112,8 @@ func (e errorReader) Read([]byte) (int, error) { return 0, e.err }
 
 func TestChallengesHoldNoQuotesOfOthers(t *testing.T) {
 	s := newStand(t, func(c *verifier.Config) { c.Audience = []string{"api\"\\\r\nX: 1é"} })
-	if got := serve(s.handler, request("GET", "/whoami")).Header().Get("WWW-Authenticate"); got != `Bearer realm="apiX: 1"` {
+	if got := serve(s.handler, request("GET", "/whoami")).Header().
+		Get("WWW-Authenticate"); got != `Bearer realm="apiX: 1"` {
 		t.Errorf("%s", got)
 	}
 }

@@ -102,7 +102,8 @@ func newVerifier(t testing.TB, c verifier.Config) *verifier.Verifier {
 // claims returns the claims of a genuine token, with changes; the value nil removes a claim.
 func (s *stand) claims(change map[string]any) string {
 	now := s.issuer.Now()
-	all := map[string]any{"iss": s.issuer.URL, "sub": "alice", "aud": audience, "client_id": "web", "jti": "id-1", "iat": now.Unix(), "exp": now.Unix() + 600, "scope": "profile"}
+	all := map[string]any{"iss": s.issuer.URL, "sub": "alice", "aud": audience, "client_id": "web", "jti": "id-1",
+		"iat": now.Unix(), "exp": now.Unix() + 600, "scope": "profile"}
 	for name, value := range change {
 		if all[name] = value; value == nil {
 			delete(all, name)
@@ -220,7 +221,8 @@ func (s *stand) refused(t testing.TB, raw string, target error) {
 
 func rs401(t testing.TB, w *httptest.ResponseRecorder) {
 	t.Helper()
-	if challenge := w.Header().Get("WWW-Authenticate"); w.Code != http.StatusUnauthorized || !strings.HasPrefix(challenge, `Bearer error="invalid_token"`) {
+	if challenge := w.Header().Get("WWW-Authenticate"); w.Code != http.StatusUnauthorized ||
+		!strings.HasPrefix(challenge, `Bearer error="invalid_token"`) {
 		t.Errorf("middleware: %d %s %s", w.Code, challenge, w.Body)
 	}
 }
@@ -236,7 +238,8 @@ func problemCode(t testing.TB, w *httptest.ResponseRecorder) string {
 		t.Errorf("body %q: %v", w.Body, err)
 	}
 	h := w.Header()
-	if h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" {
+	if h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" ||
+		h.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("headers %v", h)
 	}
 	for _, c := range []byte(problem.Detail) { // G8

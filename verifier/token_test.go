@@ -17,8 +17,10 @@ import (
 // same claims from every payload that the reader accepts.
 func FuzzReadClaims(f *testing.F) {
 	const full = `{"iss":"https://i","sub":"a","aud":["b","c"],"exp":1799999999,"nbf":1.5,"iat":1799999399,"jti":"j","client_id":"c","scope":"x y","sid":"s","auth_time":0,"acr":"1","amr":["pwd"],"roles":["admin"],"x":{"y":[1]}}`
-	for _, seed := range []string{full, `{}`, `[]`, strings.Replace(full, `["b","c"]`, `"b"`, 1), strings.Replace(full, "1.5", "1e400", 1),
-		strings.Replace(full, `"sub"`, `"\u0073ub"`, 1), strings.Replace(full, `"x":`, `"Sub":`, 1), strings.Replace(full, `"x":`, `"cnf":`, 1), strings.Replace(full, `"x y"`, `"x\u0020y"`, 1)} {
+	for _, seed := range []string{full, `{}`, `[]`, strings.Replace(full, `["b","c"]`, `"b"`, 1),
+		strings.Replace(full, "1.5", "1e400", 1),
+		strings.Replace(full, `"sub"`, `"\u0073ub"`, 1), strings.Replace(full, `"x":`, `"Sub":`, 1),
+		strings.Replace(full, `"x":`, `"cnf":`, 1), strings.Replace(full, `"x y"`, `"x\u0020y"`, 1)} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -52,10 +54,14 @@ func FuzzReadClaims(f *testing.F) {
 			}
 		}
 		same := func(t time.Time, f float64) bool { return t.Unix() == int64(f) || t.IsZero() && f == 0 }
-		if got.Issuer != want.Iss || got.Subject != want.Sub || got.ID != want.Jti || got.ClientID != want.ClientID || got.SessionID != want.Sid ||
-			got.AuthenticationContext != want.Acr || strings.Join(got.Scopes, " ") != want.Scope || !reflect.DeepEqual(got.Audience, audience) ||
-			strings.Join(got.AuthenticationMethods, "\n") != strings.Join(want.Amr, "\n") || strings.Join(got.Roles, "\n") != strings.Join(want.Roles, "\n") ||
-			!same(got.Expiry, want.Exp) || !same(got.IssuedAt, want.Iat) || !same(got.NotBefore, want.Nbf) || !same(got.AuthenticatedAt, want.AuthTime) || want.Cnf != nil {
+		if got.Issuer != want.Iss || got.Subject != want.Sub || got.ID != want.Jti || got.ClientID != want.ClientID ||
+			got.SessionID != want.Sid ||
+			got.AuthenticationContext != want.Acr || strings.Join(got.Scopes, " ") != want.Scope ||
+			!reflect.DeepEqual(got.Audience, audience) ||
+			strings.Join(got.AuthenticationMethods, "\n") != strings.Join(want.Amr, "\n") ||
+			strings.Join(got.Roles, "\n") != strings.Join(want.Roles, "\n") ||
+			!same(got.Expiry, want.Exp) || !same(got.IssuedAt, want.Iat) || !same(got.NotBefore, want.Nbf) ||
+			!same(got.AuthenticatedAt, want.AuthTime) || want.Cnf != nil {
 			t.Fatalf("%q\ngot  %+v\nwant %+v", payload, got, want)
 		}
 	})
@@ -66,9 +72,12 @@ func TestFreshness(t *testing.T) {
 		cacheControl, age string
 		want              time.Duration
 	}{
-		{"", "", -1}, {"public", "", -1}, {"public, max-age=300", "", 300 * time.Second}, {"Max-Age=300", "", 300 * time.Second}, {`max-age="300"`, "", 300 * time.Second},
-		{"max-age=300", "100", 200 * time.Second}, {"max-age=300", "400", 0}, {"max-age=300", "-1", 300 * time.Second}, {"max-age=300", "x", 300 * time.Second},
-		{"max-age=300, no-store", "", 0}, {"no-cache", "", 0}, {"max-age=-5", "", -1}, {"max-age=99999999999999999999", "", -1}, {"s-maxage=5", "", -1}, {"max-age=", "", -1},
+		{"", "", -1}, {"public", "", -1}, {"public, max-age=300", "", 300 * time.Second},
+		{"Max-Age=300", "", 300 * time.Second}, {`max-age="300"`, "", 300 * time.Second},
+		{"max-age=300", "100", 200 * time.Second}, {"max-age=300", "400", 0}, {"max-age=300", "-1", 300 * time.Second},
+		{"max-age=300", "x", 300 * time.Second},
+		{"max-age=300, no-store", "", 0}, {"no-cache", "", 0}, {"max-age=-5", "", -1},
+		{"max-age=99999999999999999999", "", -1}, {"s-maxage=5", "", -1}, {"max-age=", "", -1},
 		{"max-age=2147483647", "", 2147483647 * time.Second},
 	} {
 		h := http.Header{}
@@ -84,7 +93,8 @@ func TestTimesOfASnapshot(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	k := newKeySet(Config{}, func() time.Time { return now }, nil)
 	for _, c := range []struct{ said, used time.Duration }{
-		{-1, 5 * time.Minute}, {0, 10 * time.Second}, {time.Second, 10 * time.Second}, {300 * time.Second, 300 * time.Second}, {240 * time.Hour, time.Hour},
+		{-1, 5 * time.Minute}, {0, 10 * time.Second}, {time.Second, 10 * time.Second}, {300 * time.Second, 300 * time.Second},
+		{240 * time.Hour, time.Hour},
 	} {
 		for range 20 {
 			s := k.snapshot(document{maxAge: c.said})
@@ -98,8 +108,10 @@ func TestTimesOfASnapshot(t *testing.T) {
 
 func TestTheCooldownHasARandomQuarter(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	for random, want := range map[float64]time.Duration{0: 10 * time.Second, 0.5: 11250 * time.Millisecond, 1: 12500 * time.Millisecond} {
-		k := newKeySet(Config{JWKSURL: "http://127.0.0.1:1/", FetchTimeout: time.Nanosecond}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	for random, want := range map[float64]time.Duration{0: 10 * time.Second, 0.5: 11250 * time.Millisecond,
+		1: 12500 * time.Millisecond} {
+		k := newKeySet(Config{JWKSURL: "http://127.0.0.1:1/", FetchTimeout: time.Nanosecond}, func() time.Time { return now },
+			slog.New(slog.DiscardHandler))
 		k.random = func() float64 { return random }
 		wait, _ := k.refresh(now)
 		<-wait
@@ -131,14 +143,16 @@ func suspended(t time.Time, d time.Duration) time.Time {
 func TestTheOlderOfTwoAgesCounts(t *testing.T) {
 	base := time.Now()
 	now := base
-	k := newKeySet(Config{JWKSURL: "http://127.0.0.1:1/", FetchTimeout: time.Nanosecond}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	k := newKeySet(Config{JWKSURL: "http://127.0.0.1:1/", FetchTimeout: time.Nanosecond}, func() time.Time { return now },
+		slog.New(slog.DiscardHandler))
 	s := k.snapshot(document{maxAge: 5 * time.Minute})
 	s.keys = map[string][]jose.PublicKey{"kid": {{ID: "kid"}}}
 	asleep := suspended(base, 5*time.Minute)
 	if asleep.Sub(base) != 0 || asleep.Round(0).Sub(base) != 5*time.Minute {
 		t.Fatal("time.Time is not made as this test thinks")
 	}
-	if !reached(asleep, s.staleAt) || !reached(base.Add(5*time.Minute), s.staleAt) || reached(suspended(base, 4*time.Minute), s.staleAt) {
+	if !reached(asleep, s.staleAt) || !reached(base.Add(5*time.Minute), s.staleAt) ||
+		reached(suspended(base, 4*time.Minute), s.staleAt) {
 		t.Error("max-age")
 	}
 	if s.usable(suspended(base, 24*time.Hour)) || !s.usable(suspended(base, 23*time.Hour)) {

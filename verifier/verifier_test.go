@@ -16,8 +16,10 @@ func TestATokenHasTheClaimsOfItsPayload(t *testing.T) {
 	s := newStand(t)
 	now := s.issuer.Now()
 	raw := mk(t, s.header("EdDSA", nil), s.claims(map[string]any{
-		"aud": []string{"https://other.example.com", audience}, "scope": "openid notes:read", "sid": "s-1", "auth_time": now.Unix() - 5, "acr": "1",
-		"amr": []string{"pwd", "otp"}, "roles": []string{"admin"}, "nbf": now.Unix() - 1, "tenant": map[string]any{"id": 7}, "né\"": "ü", "status": map[string]any{},
+		"aud": []string{"https://other.example.com", audience}, "scope": "openid notes:read", "sid": "s-1",
+		"auth_time": now.Unix() - 5, "acr": "1",
+		"amr": []string{"pwd", "otp"}, "roles": []string{"admin"}, "nbf": now.Unix() - 1, "tenant": map[string]any{"id": 7},
+		"né\"": "ü", "status": map[string]any{},
 	}), s.keys["EdDSA"])
 	got, err := s.v.Verify(t.Context(), raw)
 	if err != nil {
@@ -43,14 +45,18 @@ func TestATokenHasTheClaimsOfItsPayload(t *testing.T) {
 	if err := json.Unmarshal(got.Claims(), &all); err != nil || all["sub"] != "alice" || len(all) != 17 {
 		t.Errorf("%v, %v", all, err)
 	}
-	if !got.HasScope("notes:read") || got.HasScope("notes") || got.HasScope("") || !got.HasRole("admin") || got.HasRole("adm") {
+	if !got.HasScope("notes:read") || got.HasScope("notes") || got.HasScope("") || !got.HasRole("admin") ||
+		got.HasRole("adm") {
 		t.Errorf("scopes %q, roles %q", got.Scopes, got.Roles)
 	}
 	want := verifier.Token{
-		Issuer: s.issuer.URL, Subject: "alice", Audience: []string{"https://other.example.com", audience}, ClientID: "web", ID: "id-1",
-		Scopes: []string{"openid", "notes:read"}, Expiry: now.Add(600 * time.Second), IssuedAt: now, NotBefore: now.Add(-time.Second),
-		SessionID: "s-1", AuthenticatedAt: now.Add(-5 * time.Second), AuthenticationContext: "1", AuthenticationMethods: []string{"pwd", "otp"},
-		Roles: []string{"admin"}, KeyID: s.kids["EdDSA"], Algorithm: "EdDSA",
+		Issuer: s.issuer.URL, Subject: "alice", Audience: []string{"https://other.example.com", audience},
+		ClientID: "web", ID: "id-1",
+		Scopes: []string{"openid", "notes:read"}, Expiry: now.Add(600 * time.Second), IssuedAt: now,
+		NotBefore: now.Add(-time.Second),
+		SessionID: "s-1", AuthenticatedAt: now.Add(-5 * time.Second), AuthenticationContext: "1",
+		AuthenticationMethods: []string{"pwd", "otp"},
+		Roles:                 []string{"admin"}, KeyID: s.kids["EdDSA"], Algorithm: "EdDSA",
 	}
 	theirs, ours := reflect.ValueOf(*got), reflect.ValueOf(want)
 	for i := range ours.NumField() {
@@ -138,7 +144,8 @@ func TestTheVerifierBringsNothingElse(t *testing.T) {
 		return strings.Fields(string(out))
 	}
 	const module = "github.com/signet-id/signet/"
-	allowed := map[string]bool{module + "verifier": true, module + "internal/jose": true, module + "internal/strictjson": true}
+	allowed := map[string]bool{module + "verifier": true, module + "internal/jose": true,
+		module + "internal/strictjson": true}
 	for _, pkg := range list("std", "github.com/lestrrat-go/jwx/v2/jwk", "github.com/lestrrat-go/jwx/v2/jwe") {
 		allowed[pkg] = true
 	}

@@ -23,9 +23,13 @@ func TestExportHoldsWhatIsKeptInTheUsersName(t *testing.T) {
 		s.TokensOf(web, page)
 		_ = browser
 		tokens := s.Login(alice)
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Body: apitest.Fields{"nickname": "Al"}}).Want(200, "")
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access, Header: http.Header{"User-Agent": {"AdminBrowser"}}, Body: apitest.Fields{"zoneinfo": "Europe/Berlin"}}).Want(200, "")
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + bob.ID, Token: admin.Access, Body: apitest.Fields{"nickname": "Bobby"}}).Want(200, "")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access,
+			Body: apitest.Fields{"nickname": "Al"}}).Want(200, "")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access,
+			Header: http.Header{"User-Agent": {"AdminBrowser"}},
+			Body:   apitest.Fields{"zoneinfo": "Europe/Berlin"}}).Want(200, "")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + bob.ID, Token: admin.Access,
+			Body: apitest.Fields{"nickname": "Bobby"}}).Want(200, "")
 
 		res := export(s, tokens.Access, proofFrom(s, tokens.Access, alice.Password)).Want(200, "")
 		if got := res.Header.Get("Content-Disposition"); got != `attachment; filename="account.json"` {
@@ -47,7 +51,8 @@ func TestExportHoldsWhatIsKeptInTheUsersName(t *testing.T) {
 			Complete bool `json:"audit_complete"`
 		}
 		res.JSON(&doc)
-		if doc.Issuer != apitest.IssuerURL || doc.Profile["sub"] != alice.ID || doc.Profile["nickname"] != "Al" || doc.Profile["email"] != alice.Email || !doc.Complete {
+		if doc.Issuer != apitest.IssuerURL || doc.Profile["sub"] != alice.ID || doc.Profile["nickname"] != "Al" ||
+			doc.Profile["email"] != alice.Email || !doc.Complete {
 			t.Errorf("%+v", doc)
 		}
 		kinds := map[any]int{}
@@ -72,7 +77,8 @@ func TestExportHoldsWhatIsKeptInTheUsersName(t *testing.T) {
 				t.Errorf("no %s among %v", name, seen)
 			}
 		}
-		for _, secret := range []string{"argon2", "$", "AdminBrowser", root.ID, bob.ID, bob.Email, alice.Password, tokens.Access, tokens.Refresh} {
+		for _, secret := range []string{"argon2", "$", "AdminBrowser", root.ID, bob.ID, bob.Email, alice.Password,
+			tokens.Access, tokens.Refresh} {
 			if strings.Contains(string(res.Body), secret) {
 				t.Errorf("the export holds %q", secret)
 			}
@@ -104,8 +110,10 @@ func TestP06ExportNeedsAProof(t *testing.T) {
 		}
 		export(s, bobs.Access, proof).Want(401, "recent_proof_required")
 		export(s, s.Login(alice).Access, proof).Want(401, "recent_proof_required")
-		s.Do(apitest.Request{Path: "/v1/profile/export", Token: tokens.Access, Header: http.Header{"Signet-Proof": {proof, proof}}}).Want(400, "invalid_request")
-		s.Do(apitest.Request{Path: "/v1/profile/export", Header: http.Header{"Signet-Proof": {proof}}}).Want(401, "missing_token")
+		s.Do(apitest.Request{Path: "/v1/profile/export", Token: tokens.Access,
+			Header: http.Header{"Signet-Proof": {proof, proof}}}).Want(400, "invalid_request")
+		s.Do(apitest.Request{Path: "/v1/profile/export",
+			Header: http.Header{"Signet-Proof": {proof}}}).Want(401, "missing_token")
 		narrow := s.Login(alice, apitest.Fields{"scope": "email"}).Access
 		export(s, narrow, proof).Want(403, "insufficient_scope")
 		export(s, tokens.Access, proof).Want(200, "")

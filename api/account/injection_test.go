@@ -18,21 +18,27 @@ func TestS01HostileTextInEveryParameter(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		tokens := s.Login(alice)
-		profile := []string{"preferred_username", "username", "name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website",
+		profile := []string{"preferred_username", "username", "name", "given_name", "family_name", "middle_name", "nickname",
+			"profile", "picture", "website",
 			"gender", "birthdate", "zoneinfo", "locale", "phone_number", "email",
-			"address.formatted", "address.street_address", "address.locality", "address.region", "address.postal_code", "address.country"}
+			"address.formatted", "address.street_address", "address.locality", "address.region", "address.postal_code",
+			"address.country"}
 		for _, endpoint := range []struct {
 			method, path string
 			base         apitest.Fields
 			parameters   []string
 			fine         bool // a text may be accepted and stored
 		}{
-			{"POST", "/v1/signup", apitest.Fields{"email": "not an address", "password": apitest.GoodPassword}, append([]string{"password"}, profile...), false},
-			{"POST", "/v1/login", apitest.Fields{"email": alice.Email, "password": "wrong wrong wrong"}, []string{"email", "password", "client_id", "scope", "resource"}, false},
+			{"POST", "/v1/signup", apitest.Fields{"email": "not an address", "password": apitest.GoodPassword},
+				append([]string{"password"}, profile...), false},
+			{"POST", "/v1/login", apitest.Fields{"email": alice.Email, "password": "wrong wrong wrong"},
+				[]string{"email", "password", "client_id", "scope", "resource"}, false},
 			{"POST", "/v1/login", apitest.Fields{"password": "wrong wrong wrong"}, []string{"username"}, false},
 			{"POST", "/v1/refresh", apitest.Fields{"refresh_token": "x"}, []string{"refresh_token"}, false},
-			{"POST", "/v1/refresh", apitest.Fields{"refresh_token": tokens.Refresh, "client_id": "other"}, []string{"client_id", "scope", "resource"}, false},
-			{"POST", "/v1/profile/password", apitest.Fields{"current_password": "wrong wrong wrong", "new_password": apitest.GoodPassword}, []string{"current_password", "new_password"}, false},
+			{"POST", "/v1/refresh", apitest.Fields{"refresh_token": tokens.Refresh, "client_id": "other"},
+				[]string{"client_id", "scope", "resource"}, false},
+			{"POST", "/v1/profile/password", apitest.Fields{"current_password": "wrong wrong wrong",
+				"new_password": apitest.GoodPassword}, []string{"current_password", "new_password"}, false},
 			{"DELETE", "/v1/profile", apitest.Fields{}, []string{"current_password"}, false},
 			{"PATCH", "/v1/profile", apitest.Fields{}, profile, true},
 			{"PUT", "/v1/profile", apitest.Fields{"email": alice.Email}, profile, true},
@@ -73,7 +79,8 @@ func TestS01HostileTextInEveryParameter(t *testing.T) {
 			s := s.With(t)
 			s.Unchanged(func() {
 				for _, text := range apitest.Hostile {
-					s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile/sessions/" + url.PathEscape(text), Token: tokens.Access}).Want(404, "not_found")
+					s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile/sessions/" + url.PathEscape(text),
+						Token: tokens.Access}).Want(404, "not_found")
 					s.Do(apitest.Request{Path: "/v1/profile?id=" + url.QueryEscape(text), Token: tokens.Access}).Want(200, "")
 					clean := strings.Map(func(r rune) rune {
 						if r < ' ' || r > '~' {
@@ -83,7 +90,8 @@ func TestS01HostileTextInEveryParameter(t *testing.T) {
 					}, text)
 					if clean != "" {
 						s.Do(apitest.Request{Path: "/v1/profile", Token: clean}).Want(401, "token_invalid")
-						s.Do(apitest.Request{Path: "/.well-known/jwks.json", Header: http.Header{"If-None-Match": {clean}, "Origin": {clean}}}).Want(200, "")
+						s.Do(apitest.Request{Path: "/.well-known/jwks.json",
+							Header: http.Header{"If-None-Match": {clean}, "Origin": {clean}}}).Want(200, "")
 					}
 				}
 			})
@@ -113,12 +121,15 @@ func TestU39ProfileFieldsThatBecomeMarkupOrLinks(t *testing.T) {
 			}
 			apitest.Holds(t, s.Do(apitest.Request{Path: "/v1/profile", Token: token}), "name", html)
 		})
-		for _, value := range []string{"javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "java\tscript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "//evil.test/x", "https:evil", "/relative", "http://", "https://user:pw@evil.test/"} {
+		for _, value := range []string{"javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)",
+			"java\tscript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "//evil.test/x", "https:evil",
+			"/relative", "http://", "https://user:pw@evil.test/"} {
 			for _, field := range []string{"picture", "website", "profile"} {
 				t.Run("U-39 "+field+" "+value, func(t *testing.T) {
 					s := s.With(t)
 					s.Unchanged(func() {
-						if res := patch(s, apitest.Fields{field: value}).Want(400, "validation_error"); !strings.HasPrefix(res.Faults(), field+":") {
+						if res := patch(s, apitest.Fields{field: value}).
+							Want(400, "validation_error"); !strings.HasPrefix(res.Faults(), field+":") {
 							t.Error(res.Faults())
 						}
 					})
@@ -129,7 +140,8 @@ func TestU39ProfileFieldsThatBecomeMarkupOrLinks(t *testing.T) {
 			s := s.With(t)
 			s.Unchanged(func() {
 				patch(s, apitest.Fields{"name": strings.Repeat("x", 1<<20)}).Want(413, "body_too_large")
-				if res := patch(s, apitest.Fields{"name": strings.Repeat("x", 50<<10)}).Want(400, "validation_error"); res.Faults() != "name:too_long" {
+				if res := patch(s, apitest.Fields{"name": strings.Repeat("x", 50<<10)}).
+					Want(400, "validation_error"); res.Faults() != "name:too_long" {
 					t.Error(res.Faults())
 				}
 			})
@@ -138,7 +150,8 @@ func TestU39ProfileFieldsThatBecomeMarkupOrLinks(t *testing.T) {
 			s := s.With(t)
 			s.Unchanged(func() {
 				for _, name := range []string{"name", "nickname", "gender", "zoneinfo", "preferred_username", "email", "picture"} {
-					if res := patch(s, `{"`+name+`":"a\u0000b"}`).Want(400, "validation_error"); !strings.HasPrefix(res.Faults(), name+":") {
+					if res := patch(s, `{"`+name+`":"a\u0000b"}`).
+						Want(400, "validation_error"); !strings.HasPrefix(res.Faults(), name+":") {
 						t.Errorf("%s: %s", name, res.Faults())
 					}
 				}

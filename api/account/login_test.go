@@ -32,13 +32,15 @@ func TestLogin(t *testing.T) {
 		t.Run("without scope: profile email, no ID token", func(t *testing.T) {
 			s := s.With(t)
 			tokens := s.Login(alice)
-			if tokens.Scope != "profile email" || tokens.Type != "Bearer" || tokens.ExpiresIn != 600 || tokens.Refresh == "" || tokens.ID != "" {
+			if tokens.Scope != "profile email" || tokens.Type != "Bearer" || tokens.ExpiresIn != 600 || tokens.Refresh == "" ||
+				tokens.ID != "" {
 				t.Errorf("%+v", tokens)
 			}
 			if h := apitest.Header(tokens.Access); h["typ"] != "at+jwt" || h["alg"] != "RS256" {
 				t.Errorf("header %v", h)
 			}
-			if c := apitest.Claims(tokens.Access); c["iss"] != apitest.IssuerURL || c["sub"] != alice.ID || c["client_id"] != "signet" || c["aud"] != apitest.IssuerURL {
+			if c := apitest.Claims(tokens.Access); c["iss"] != apitest.IssuerURL || c["sub"] != alice.ID ||
+				c["client_id"] != "signet" || c["aud"] != apitest.IssuerURL {
 				t.Errorf("claims %v", c)
 			}
 		})
@@ -51,7 +53,8 @@ func TestLogin(t *testing.T) {
 		t.Run("one resource as text, several as a list", func(t *testing.T) {
 			s := s.With(t)
 			for _, resource := range []any{apitest.IssuerURL + "/none", []string{"https://none.test"}} {
-				s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email, "password": alice.Password, "resource": resource}}).Want(400, "invalid_target")
+				s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email,
+					"password": alice.Password, "resource": resource}}).Want(400, "invalid_target")
 			}
 		})
 		t.Run("a client without refresh_token gets none", func(t *testing.T) {
@@ -72,8 +75,10 @@ func TestLogin(t *testing.T) {
 			{"an unknown address", right("email", "nobody@example.test"), 401, "invalid_credentials", ""},
 			{"an impossible address", right("email", "no\x01body"), 401, "invalid_credentials", ""},
 			{"an unknown username", right("email", nil, "username", "nobody"), 401, "invalid_credentials", ""},
-			{"a disabled account, wrong password", apitest.Fields{"email": bob.Email, "password": "not the password"}, 401, "invalid_credentials", ""},
-			{"a disabled account, right password", apitest.Fields{"email": bob.Email, "password": bob.Password}, 403, "account_disabled", ""},
+			{"a disabled account, wrong password", apitest.Fields{"email": bob.Email, "password": "not the password"}, 401,
+				"invalid_credentials", ""},
+			{"a disabled account, right password", apitest.Fields{"email": bob.Email, "password": bob.Password}, 403,
+				"account_disabled", ""},
 			{"neither email nor username", right("email", nil), 400, "validation_error", "email:required"},
 			{"both email and username", right("username", "alice"), 400, "validation_error", "username:not_allowed"},
 			{"no password", right("password", nil), 400, "validation_error", "password:required"},
@@ -108,7 +113,8 @@ func TestLogin(t *testing.T) {
 func TestLoginAsAdministrator(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	root := s.SignUp("root")
-	if _, err := s.Replicas[0].Accounts.Edit(t.Context(), root.ID, func(u *userstore.User) error { u.Roles = []string{"admin"}; return nil }); err != nil {
+	if _, err := s.Replicas[0].Accounts.Edit(t.Context(), root.ID,
+		func(u *userstore.User) error { u.Roles = []string{"admin"}; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if tokens := s.Login(root, apitest.Fields{"scope": "admin profile"}); !strings.Contains(tokens.Scope, "admin") {
@@ -119,13 +125,16 @@ func TestLoginAsAdministrator(t *testing.T) {
 func TestLoginByUsernameForAResource(t *testing.T) {
 	const uri = "https://api.test"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		client := userstore.Client{ID: "app", Name: "app", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, Resources: []string{uri}, CreatedAt: s.Clock.Now()}
+		client := userstore.Client{ID: "app", Name: "app", AuthMethod: userstore.AuthNone, FirstParty: true,
+			GrantTypes: []string{"refresh_token"}, Resources: []string{uri}, CreatedAt: s.Clock.Now()}
 		if err := s.DB.CreateClient(t.Context(), client); err != nil {
 			t.Fatal(err)
 		}
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "u@example.test", "username": "Ursula", "password": s.Secret(apitest.GoodPassword)}}).Want(201, "")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "u@example.test",
+			"username": "Ursula", "password": s.Secret(apitest.GoodPassword)}}).Want(201, "")
 		var tokens apitest.Tokens
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"username": "ursula", "password": apitest.GoodPassword, "client_id": "app", "resource": []string{uri}}}).Want(200, "").JSON(&tokens)
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"username": "ursula",
+			"password": apitest.GoodPassword, "client_id": "app", "resource": []string{uri}}}).Want(200, "").JSON(&tokens)
 		if aud := apitest.Claims(tokens.Access)["aud"]; aud != uri {
 			t.Errorf("aud %v", aud)
 		}
@@ -138,7 +147,8 @@ func TestLoginWhenItIsOff(t *testing.T) {
 	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.API.JSONLogin = false }})
 	alice := s.SignUp("alice")
 	s.Unchanged(func() {
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email, "password": alice.Password}}).Want(403, "login_closed")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+			Body: apitest.Fields{"email": alice.Email, "password": alice.Password}}).Want(403, "login_closed")
 	})
 }
 
@@ -151,7 +161,8 @@ func TestLoginWhenTheHashQueueIsFull(t *testing.T) {
 	const inFlight = 16
 	for range inFlight {
 		go func() {
-			results <- s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email, "password": alice.Password}})
+			results <- s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+				Body: apitest.Fields{"email": alice.Email, "password": alice.Password}})
 		}()
 	}
 	var served, refused int

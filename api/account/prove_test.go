@@ -14,7 +14,8 @@ import (
 
 func prove(s *apitest.Server, token, password string) *apitest.Response {
 	s.T.Helper()
-	return s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/prove", Token: token, Body: apitest.Fields{"current_password": password}})
+	return s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/prove", Token: token,
+		Body: apitest.Fields{"current_password": password}})
 }
 
 // proofFrom is a proof, which the log must not hold.
@@ -34,19 +35,24 @@ func proofFrom(s *apitest.Server, token, password string) string {
 // moves are the requests that could move an account.
 func moves(s *apitest.Server, u apitest.User) map[string]apitest.Request {
 	return map[string]apitest.Request{
-		"PATCH email":              {Method: "PATCH", Path: "/v1/profile", Body: apitest.Fields{"email": "moved@example.test"}},
-		"PATCH email by case":      {Method: "PATCH", Path: "/v1/profile", Body: apitest.Fields{"email": strings.ToUpper(u.Email)}},
-		"PATCH username":           {Method: "PATCH", Path: "/v1/profile", Body: apitest.Fields{"username": "moved"}},
-		"PATCH preferred_username": {Method: "PATCH", Path: "/v1/profile", Body: apitest.Fields{"preferred_username": "moved", "nickname": "M"}},
-		"PUT email":                {Method: "PUT", Path: "/v1/profile", Body: apitest.Fields{"email": "moved@example.test"}},
-		"PUT username":             {Method: "PUT", Path: "/v1/profile", Body: apitest.Fields{"email": u.Email, "preferred_username": "moved"}},
-		"password":                 {Method: "POST", Path: "/v1/profile/password", Body: apitest.Fields{"new_password": s.Secret("a moved password of planted words")}},
-		"DELETE":                   {Method: "DELETE", Path: "/v1/profile", Body: apitest.Fields{}},
+		"PATCH email": {Method: "PATCH", Path: "/v1/profile",
+			Body: apitest.Fields{"email": "moved@example.test"}},
+		"PATCH email by case": {Method: "PATCH", Path: "/v1/profile",
+			Body: apitest.Fields{"email": strings.ToUpper(u.Email)}},
+		"PATCH username": {Method: "PATCH", Path: "/v1/profile", Body: apitest.Fields{"username": "moved"}},
+		"PATCH preferred_username": {Method: "PATCH", Path: "/v1/profile",
+			Body: apitest.Fields{"preferred_username": "moved", "nickname": "M"}},
+		"PUT email": {Method: "PUT", Path: "/v1/profile", Body: apitest.Fields{"email": "moved@example.test"}},
+		"PUT username": {Method: "PUT", Path: "/v1/profile",
+			Body: apitest.Fields{"email": u.Email, "preferred_username": "moved"}},
+		"password": {Method: "POST", Path: "/v1/profile/password",
+			Body: apitest.Fields{"new_password": s.Secret("a moved password of planted words")}},
+		"DELETE": {Method: "DELETE", Path: "/v1/profile", Body: apitest.Fields{}},
 	}
 }
 
-// P-06: an access token alone, however fresh, moves nothing, and neither does a proof that is not of this
-// user, this session, this password and these ten minutes.
+// P-06: an access token alone, however fresh, moves nothing, and neither does a proof that is not
+// of this user, this session, this password and these ten minutes.
 func TestP06AStolenAccessTokenMovesNothing(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")
@@ -81,7 +87,8 @@ func TestP06AStolenAccessTokenMovesNothing(t *testing.T) {
 				}
 				s.Unchanged(func() {
 					res := send(nil).Want(401, "recent_proof_required")
-					if got := res.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, `Bearer error="insufficient_user_authentication", `) {
+					if got := res.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got,
+						`Bearer error="insufficient_user_authentication", `) {
 						t.Errorf("challenge %q", got)
 					}
 					send(apitest.Fields{"current_password": ""}).Want(401, "recent_proof_required")
@@ -91,7 +98,8 @@ func TestP06AStolenAccessTokenMovesNothing(t *testing.T) {
 							t.Errorf("a proof %s: %d %s", what, res.Status, res.Body)
 						}
 					}
-					if res := send(apitest.Fields{"proof": mine, "current_password": alice.Password}).Want(400, "validation_error"); res.Faults() != "proof:not_allowed" {
+					if res := send(apitest.Fields{"proof": mine, "current_password": alice.Password}).
+						Want(400, "validation_error"); res.Faults() != "proof:not_allowed" {
 						t.Error(res.Faults())
 					}
 				})
@@ -101,7 +109,8 @@ func TestP06AStolenAccessTokenMovesNothing(t *testing.T) {
 			s := s.With(t)
 			fresh := s.Login(alice).Access
 			s.Unchanged(func() {
-				s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: fresh, Body: apitest.Fields{"email": "moved@example.test"}}).
+				s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: fresh,
+					Body: apitest.Fields{"email": "moved@example.test"}}).
 					Want(401, "recent_proof_required")
 			})
 		})
@@ -116,7 +125,8 @@ func TestAProofOpensWhatThePasswordOpens(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s := s.With(t)
 				for n, by := range []string{"current_password", "proof"} {
-					u := s.SignUp([]string{"ann", "ben"}[n] + strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(name, " ", ""), "_", "")))
+					u := s.SignUp([]string{"ann", "ben"}[n] +
+						strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(name, " ", ""), "_", "")))
 					token := s.Login(u).Access
 					q := moves(s, u)[name]
 					body := q.Body.(apitest.Fields)
@@ -149,20 +159,24 @@ func TestTheRestOfTheProfileTakesNoProof(t *testing.T) {
 		token := s.Login(alice).Access
 		patch := apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token}
 		for _, body := range []apitest.Fields{
-			{"nickname": "Al"}, {"email": alice.Email, "nickname": "Ally"}, {"phone_number": "+4930123456"}, {"nickname": "A", "current_password": wrong},
+			{"nickname": "Al"}, {"email": alice.Email, "nickname": "Ally"}, {"phone_number": "+4930123456"},
+			{"nickname": "A", "current_password": wrong},
 		} {
 			patch.Body = body
 			s.Do(patch).Want(200, "")
 		}
-		s.Do(apitest.Request{Method: "PUT", Path: "/v1/profile", Token: token, Body: apitest.Fields{"email": alice.Email, "name": "Alice"}}).Want(200, "")
+		s.Do(apitest.Request{Method: "PUT", Path: "/v1/profile", Token: token,
+			Body: apitest.Fields{"email": alice.Email, "name": "Alice"}}).Want(200, "")
 		// What is wrong by itself is said before; whether somebody has an address is not.
 		bob := s.SignUp("bob")
 		run(t, s, patch, []refusal{
 			{"an address that is none", apitest.Fields{"email": "nonsense"}, 400, "validation_error", "email:invalid"},
 			{"an address that somebody has", apitest.Fields{"email": bob.Email}, 401, "recent_proof_required", ""},
-			{"null for the password", `{"username":"x","current_password":null}`, 400, "validation_error", "current_password:wrong_type"},
+			{"null for the password", `{"username":"x","current_password":null}`, 400, "validation_error",
+				"current_password:wrong_type"},
 			{"a number for the proof", `{"username":"x","proof":1}`, 400, "validation_error", "proof:wrong_type"},
-			{"a password that is too long", apitest.Fields{"username": "x", "current_password": strings.Repeat("x", 5000)}, 400, "validation_error", "current_password:too_long"},
+			{"a password that is too long", apitest.Fields{"username": "x", "current_password": strings.Repeat("x", 5000)}, 400,
+				"validation_error", "current_password:too_long"},
 		})
 	}, apitest.WithoutMail)
 }
@@ -171,7 +185,8 @@ func TestAProofEnds(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		rename := func(token, name, proof string) *apitest.Response {
-			return s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: apitest.Fields{"username": name, "proof": proof}})
+			return s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token,
+				Body: apitest.Fields{"username": name, "proof": proof}})
 		}
 		t.Run("after ten minutes", func(t *testing.T) {
 			token := s.Login(alice).Access
@@ -194,10 +209,13 @@ func TestAProofEnds(t *testing.T) {
 			token := s.Login(alice).Access
 			proof := proofFrom(s, token, alice.Password)
 			next := s.Secret("the next planted password")
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: token, Body: apitest.Fields{"proof": proof, "new_password": next}}).Want(204, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: token,
+				Body: apitest.Fields{"proof": proof, "new_password": next}}).Want(204, "")
 			rename(token, "five", proof).Want(401, "recent_proof_required")
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: token, Body: apitest.Fields{"proof": proof, "new_password": next}}).Want(401, "recent_proof_required")
-			s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: token, Body: apitest.Fields{"proof": proof}}).Want(401, "recent_proof_required")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: token,
+				Body: apitest.Fields{"proof": proof, "new_password": next}}).Want(401, "recent_proof_required")
+			s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: token,
+				Body: apitest.Fields{"proof": proof}}).Want(401, "recent_proof_required")
 			alice.Password = next
 		})
 		t.Run("and is no other handle", func(t *testing.T) {
@@ -221,15 +239,18 @@ func TestProve(t *testing.T) {
 			{"without the password", apitest.Fields{}, 401, "recent_proof_required", ""},
 			{"with a number", apitest.Fields{"current_password": 1}, 400, "validation_error", "current_password:wrong_type"},
 			{"by a proof", apitest.Fields{"proof": "x"}, 400, "validation_error", "proof:unknown_field"},
-			{"with a long one", apitest.Fields{"current_password": strings.Repeat("x", 5000)}, 400, "validation_error", "current_password:too_long"},
+			{"with a long one", apitest.Fields{"current_password": strings.Repeat("x", 5000)}, 400, "validation_error",
+				"current_password:too_long"},
 		})
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/prove", Body: apitest.Fields{"current_password": alice.Password}}).Want(401, "missing_token")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/prove",
+			Body: apitest.Fields{"current_password": alice.Password}}).Want(401, "missing_token")
 		narrow := s.Login(alice, apitest.Fields{"scope": "email"}).Access
 		prove(s, narrow, alice.Password).Want(403, "insufficient_scope")
 
 		// U-25: a wrong one counts to the limiter, whichever door it is tried at.
 		refused := prove(s, tokens.Access, wrong).Want(403, "wrong_password")
-		if events := s.EventsOf(refused); len(events) != 1 || events[0].Name != audit.PasswordRefused || events[0].Target.ID != alice.ID {
+		if events := s.EventsOf(refused); len(events) != 1 || events[0].Name != audit.PasswordRefused ||
+			events[0].Target.ID != alice.ID {
 			t.Errorf("the audit log has %+v", events)
 		}
 		for n := range 8 {
@@ -237,7 +258,8 @@ func TestProve(t *testing.T) {
 				prove(s, tokens.Access, wrong).Want(403, "wrong_password")
 				continue
 			}
-			s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Body: apitest.Fields{"email": "moved@example.test", "current_password": wrong}}).
+			s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access,
+				Body: apitest.Fields{"email": "moved@example.test", "current_password": wrong}}).
 				Want(403, "wrong_password")
 		}
 		login(s, 0, "alice", wrong, nil).Want(401, "invalid_credentials")

@@ -32,7 +32,8 @@ func TestRefresh(t *testing.T) {
 			s := s.With(t)
 			first := s.Login(alice)
 			var next apitest.Tokens
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": first.Refresh, "scope": "email"}}).Want(200, "").JSON(&next)
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/refresh",
+				Body: apitest.Fields{"refresh_token": first.Refresh, "scope": "email"}}).Want(200, "").JSON(&next)
 			if next.Scope != "email" {
 				t.Errorf("scope %q", next.Scope)
 			}
@@ -46,10 +47,13 @@ func TestRefresh(t *testing.T) {
 		run(t, s, apitest.Request{Method: "POST", Path: "/v1/refresh"}, []refusal{
 			{"no token", apitest.Fields{}, 400, "validation_error", "refresh_token:required"},
 			{"a wider scope", apitest.Fields{"refresh_token": live.Refresh, "scope": "openid"}, 400, "invalid_scope", ""},
-			{"another resource", apitest.Fields{"refresh_token": live.Refresh, "resource": "https://evil.test"}, 400, "invalid_target", ""},
-			{"T-25 another client's id", apitest.Fields{"refresh_token": live.Refresh, "client_id": "other"}, 401, "token_invalid", ""},
+			{"another resource", apitest.Fields{"refresh_token": live.Refresh, "resource": "https://evil.test"}, 400,
+				"invalid_target", ""},
+			{"T-25 another client's id", apitest.Fields{"refresh_token": live.Refresh, "client_id": "other"}, 401,
+				"token_invalid", ""},
 			{"an access token", apitest.Fields{"refresh_token": live.Access}, 401, "token_invalid", ""},
-			{"a form's parameter", apitest.Fields{"refresh_token": live.Refresh, "grant_type": "refresh_token"}, 400, "validation_error", "grant_type:unknown_field"},
+			{"a form's parameter", apitest.Fields{"refresh_token": live.Refresh, "grant_type": "refresh_token"}, 400,
+				"validation_error", "grant_type:unknown_field"},
 		})
 		t.Run("the refused ones used nothing up", func(t *testing.T) { s.With(t).Refresh(live.Refresh).Want(200, "") })
 
@@ -141,10 +145,12 @@ func TestT24WhatEndsASessionEndsItsRefreshToken(t *testing.T) {
 		for name, end := range map[string]func(s *apitest.Server, u apitest.User, other apitest.Tokens){
 			"password change": func(s *apitest.Server, u apitest.User, other apitest.Tokens) {
 				next := s.Secret("another planted password")
-				s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: other.Access, Body: apitest.Fields{"current_password": u.Password, "new_password": next}}).Want(204, "")
+				s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: other.Access,
+					Body: apitest.Fields{"current_password": u.Password, "new_password": next}}).Want(204, "")
 			},
 			"logout everywhere": func(s *apitest.Server, u apitest.User, other apitest.Tokens) {
-				s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: other.Access, Body: apitest.Fields{"everywhere": true}, Replica: 1}).Want(204, "")
+				s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: other.Access,
+					Body: apitest.Fields{"everywhere": true}, Replica: 1}).Want(204, "")
 			},
 			"user disabled": func(s *apitest.Server, u apitest.User, _ apitest.Tokens) {
 				if err := s.DB.SetActive(s.T.Context(), u.ID, false, s.Clock.Now()); err != nil {
@@ -157,12 +163,14 @@ func TestT24WhatEndsASessionEndsItsRefreshToken(t *testing.T) {
 				}
 			},
 			"user deleted": func(s *apitest.Server, u apitest.User, other apitest.Tokens) {
-				s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: other.Access, Body: apitest.Fields{"current_password": u.Password}}).Want(204, "")
+				s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: other.Access,
+					Body: apitest.Fields{"current_password": u.Password}}).Want(204, "")
 			},
 		} {
 			t.Run("T-24 "+name, func(t *testing.T) {
 				s := s.With(t)
-				client := userstore.Client{ID: name, Name: name, AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, CreatedAt: s.Clock.Now()}
+				client := userstore.Client{ID: name, Name: name, AuthMethod: userstore.AuthNone, FirstParty: true,
+					GrantTypes: []string{"refresh_token"}, CreatedAt: s.Clock.Now()}
 				if err := s.DB.CreateClient(t.Context(), client); err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +187,8 @@ func TestT24WhatEndsASessionEndsItsRefreshToken(t *testing.T) {
 						mu.Lock()
 						token := newest.Refresh
 						mu.Unlock()
-						res := s.Do(apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": token}, Replica: i % 2})
+						res := s.Do(apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": token},
+							Replica: i % 2})
 						if res.Status != 200 {
 							return
 						}
@@ -193,7 +202,8 @@ func TestT24WhatEndsASessionEndsItsRefreshToken(t *testing.T) {
 				after := newest
 				mu.Unlock()
 				for replica := range s.Replicas {
-					s.Do(apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": after.Refresh}, Replica: replica}).Want(401, "token_invalid")
+					s.Do(apitest.Request{Method: "POST", Path: "/v1/refresh", Body: apitest.Fields{"refresh_token": after.Refresh},
+						Replica: replica}).Want(401, "token_invalid")
 					s.Do(apitest.Request{Path: "/v1/profile", Token: after.Access, Replica: replica}).Want(401, "token_invalid")
 				}
 				wg.Wait()
@@ -207,7 +217,8 @@ func TestT25ARefreshTokenDiesWithItsAccount(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		old := s.Login(alice)
-		s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: old.Access, Body: apitest.Fields{"current_password": alice.Password}}).Want(204, "")
+		s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile", Token: old.Access,
+			Body: apitest.Fields{"current_password": alice.Password}}).Want(204, "")
 		again := s.SignUp("alice")
 		if again.ID == alice.ID {
 			t.Error("the subject was used again")
@@ -223,7 +234,8 @@ func TestT25TokensOfOtherClientsAreRefusedUntouched(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		// A grant of a third party's client, as the OpenID Provider will make them.
-		if err := s.DB.CreateClient(t.Context(), userstore.Client{ID: "web", Name: "web", GrantTypes: []string{"refresh_token"}, CreatedAt: s.Clock.Now()}); err != nil {
+		if err := s.DB.CreateClient(t.Context(), userstore.Client{ID: "web", Name: "web",
+			GrantTypes: []string{"refresh_token"}, CreatedAt: s.Clock.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		u, err := s.DB.UserByID(t.Context(), alice.ID)
@@ -233,7 +245,8 @@ func TestT25TokensOfOtherClientsAreRefusedUntouched(t *testing.T) {
 		id := userstore.GrantID{1, 2, 3}
 		now := s.Clock.Now()
 		if err := s.DB.StartGrant(t.Context(), userstore.StartGrant{PasswordHash: u.PasswordHash, Grant: userstore.Grant{
-			ID: id, SessionID: "sid-of-web", UserID: u.ID, ClientID: "web", Scopes: []string{"openid"}, AuthTime: now, AMR: []string{"pwd"}, ACR: "1",
+			ID: id, SessionID: "sid-of-web", UserID: u.ID, ClientID: "web", Scopes: []string{"openid"}, AuthTime: now,
+			AMR: []string{"pwd"}, ACR: "1",
 			Generation: 1, RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(720 * time.Hour),
 		}}); err != nil {
 			t.Fatal(err)
@@ -243,10 +256,12 @@ func TestT25TokensOfOtherClientsAreRefusedUntouched(t *testing.T) {
 			t.Fatal(err)
 		}
 		kid, key := s.Key("EdDSA")
-		token := apitest.Sign(key, apitest.Fields{"alg": "EdDSA", "kid": kid, "typ": issuer.TypeRefreshToken}.Text(), apitest.Fields{
-			"iss": apitest.IssuerURL, "aud": apitest.IssuerURL, "client_id": "web", "grant": base64.RawURLEncoding.EncodeToString(id[:]), "gen": 1,
-			"jti": jti, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
-		}.Text())
+		token := apitest.Sign(key, apitest.Fields{"alg": "EdDSA", "kid": kid, "typ": issuer.TypeRefreshToken}.Text(),
+			apitest.Fields{
+				"iss": apitest.IssuerURL, "aud": apitest.IssuerURL, "client_id": "web",
+				"grant": base64.RawURLEncoding.EncodeToString(id[:]), "gen": 1,
+				"jti": jti, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+			}.Text())
 		s.Unchanged(func() { s.Refresh(token).Want(401, "token_invalid") })
 	})
 }

@@ -17,19 +17,23 @@ func TestRefusalsOfSecurityAreRecorded(t *testing.T) {
 		token := s.Login(bob).Access
 		for range 20 {
 			s.Do(apitest.Request{Path: "/v1/admin/users", Token: token}).Want(403, "insufficient_scope")
-			s.Do(apitest.Request{Method: "DELETE", Path: "/v1/admin/users/" + root.ID, Token: token}).Want(403, "insufficient_scope")
+			s.Do(apitest.Request{Method: "DELETE", Path: "/v1/admin/users/" + root.ID,
+				Token: token}).Want(403, "insufficient_scope")
 		}
 		s.Do(apitest.Request{Path: "/v1/admin/users"}).Want(401, "missing_token") // nobody, and nobody's event
 		for range 2 {
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + root.ID + "/disable", Token: admin.Access}).Want(409, "last_admin")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + root.ID + "/disable",
+				Token: admin.Access}).Want(409, "last_admin")
 		}
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": bob.Email, "password": apitest.GoodPassword}}).Want(409, "user_already_exists")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup",
+			Body: apitest.Fields{"email": bob.Email, "password": apitest.GoodPassword}}).Want(409, "user_already_exists")
 		s.Replicas[0].Accounts.Throttle.Drain()
 
 		for name, want := range map[string][]string{
 			"admin_refused insufficient_scope": {fmt.Sprint("user ", bob.ID, " on ")},
-			"admin_refused last_admin":         {fmt.Sprint("user ", root.ID, " on ", root.ID), fmt.Sprint("user ", root.ID, " on ", root.ID)},
-			"signup_refused user_exists":       {fmt.Sprint("anonymous  on ", bob.ID)},
+			"admin_refused last_admin": {fmt.Sprint("user ", root.ID, " on ", root.ID),
+				fmt.Sprint("user ", root.ID, " on ", root.ID)},
+			"signup_refused user_exists": {fmt.Sprint("anonymous  on ", bob.ID)},
 		} {
 			var got []string
 			events, err := s.DB.ListEvents(t.Context(), userstore.EventQuery{Limit: 100})

@@ -18,17 +18,20 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkSignUpAndTheMailServer times sign-ups, in turns of random order, at servers that differ in nothing but mail: one
-// whose mail server takes everything, one whose mail server refuses connections, one whose mail server says nothing, and one
-// without mail. Each has a database of its own and a worker that sends meanwhile.
+// BenchmarkSignUpAndTheMailServer times sign-ups, in turns of random order, at servers that differ
+// in nothing but mail: one whose mail server takes everything, one whose mail server refuses
+// connections, one whose mail server says nothing, and one without mail. Each has a database of its
+// own and a worker that sends meanwhile.
 //
 //	go test ./api/account -run '^$' -bench SignUpAndTheMailServer -benchtime 1000x
 //
-// The aim: p99 with a dead mail server is within a tenth of p99 with a live one. On a busy machine the other programs make the
-// p99, and AUC tells more: how often a sign-up with a dead one takes longer (see BenchmarkKnownAndUnknown). What the row in the outbox costs is
-// live-ms against none-ms: with the real cost of a hash, and with hashes that cost next to nothing.
+// The aim: p99 with a dead mail server is within a tenth of p99 with a live one. On a busy machine
+// the other programs make the p99, and AUC tells more: how often a sign-up with a dead one takes
+// longer (see BenchmarkKnownAndUnknown). What the row in the outbox costs is live-ms against
+// none-ms: with the real cost of a hash, and with hashes that cost next to nothing.
 func BenchmarkSignUpAndTheMailServer(b *testing.B) {
-	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
+	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
+		"postgres": sqltest.Postgres} {
 		for cost, hasher := range hashers {
 			b.Run(engine+"/hash="+cost, func(b *testing.B) {
 				names := []string{"none", "live", "refusing", "silent"}
@@ -72,8 +75,10 @@ func BenchmarkSignUpAndTheMailServer(b *testing.B) {
 	}
 }
 
-// signUpAt starts a server, and returns what times one sign-up there, in milliseconds, and what sends its mail.
-func signUpAt(b *testing.B, name string, db *sqlstore.DB, hasher *password.Hasher) (func(number int) float64, *mail.Worker) {
+// signUpAt starts a server, and returns what times one sign-up there, in milliseconds, and what
+// sends its mail.
+func signUpAt(b *testing.B, name string, db *sqlstore.DB,
+	hasher *password.Hasher) (func(number int) float64, *mail.Worker) {
 	s := apitest.New(b, apitest.Options{DB: db, Configure: func(r *apitest.Replica) {
 		r.Accounts.Verification = userstore.VerificationOptional
 		if r.Accounts.NoMail = name == "none"; r.Accounts.NoMail {

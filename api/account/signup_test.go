@@ -13,10 +13,13 @@ func TestSignUp(t *testing.T) {
 		s.Secret(apitest.GoodPassword)
 		res := s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{
 			"email": "Alice@Example.test", "password": apitest.GoodPassword, "username": "Alice",
-			"name": "Alice <b>Liddell</b>", "given_name": "Alice", "family_name": "Liddell", "middle_name": "P", "nickname": "Al",
-			"profile": "https://alice.test/", "picture": "https://alice.test/me.png", "website": "https://alice.test/",
-			"gender": "female", "birthdate": "1852-05-04", "zoneinfo": "Europe/London", "locale": "en-GB", "phone_number": "+441234567890",
-			"address": apitest.Fields{"locality": "Oxford", "country": "GB", "street_address": "1 High St\nFlat 2", "formatted": "x", "region": "r", "postal_code": "OX1"},
+			"name": "Alice <b>Liddell</b>", "given_name": "Alice", "family_name": "Liddell", "middle_name": "P",
+			"nickname": "Al",
+			"profile":  "https://alice.test/", "picture": "https://alice.test/me.png", "website": "https://alice.test/",
+			"gender": "female", "birthdate": "1852-05-04", "zoneinfo": "Europe/London", "locale": "en-GB",
+			"phone_number": "+441234567890",
+			"address": apitest.Fields{"locality": "Oxford", "country": "GB", "street_address": "1 High St\nFlat 2",
+				"formatted": "x", "region": "r", "postal_code": "OX1"},
 		}}).Want(201, "")
 		if got := res.Header.Get("Location"); got != "/v1/profile" {
 			t.Errorf("Location %q", got)
@@ -24,9 +27,11 @@ func TestSignUp(t *testing.T) {
 		var p apitest.Fields
 		res.JSON(&p)
 		for name, want := range (apitest.Fields{
-			"email": "Alice@Example.test", "email_verified": false, "preferred_username": "Alice", "is_active": true, "is_staff": false,
+			"email": "Alice@Example.test", "email_verified": false, "preferred_username": "Alice", "is_active": true,
+			"is_staff":   false,
 			"given_name": "Alice", "name": "Alice <b>Liddell</b>", "zoneinfo": "Europe/London", "phone_number": "+441234567890",
-			"created_at": "2026-11-21T12:00:00Z", "updated_at": "2026-11-21T12:00:00Z", "last_login_at": nil, "username": nil, "password": nil,
+			"created_at": "2026-11-21T12:00:00Z", "updated_at": "2026-11-21T12:00:00Z", "last_login_at": nil, "username": nil,
+			"password": nil,
 		}) {
 			if p[name] != want {
 				t.Errorf("%s is %v, want %v", name, p[name], want)
@@ -43,15 +48,24 @@ func TestSignUp(t *testing.T) {
 		}
 
 		for _, row := range []refusal{
-			{"the address is taken, in other case", apitest.Fields{"email": "ALICE@example.TEST", "password": apitest.GoodPassword}, 409, "user_already_exists", "email:taken"},
-			{"the username is taken", apitest.Fields{"email": "b@example.test", "username": "aLiCe", "password": apitest.GoodPassword}, 409, "user_already_exists", "username:taken"},
-			{"the username is taken, under its other name", apitest.Fields{"email": "b@example.test", "preferred_username": "alice", "password": apitest.GoodPassword}, 409, "user_already_exists", "preferred_username:taken"},
-			{"both names of the username", apitest.Fields{"email": "b@example.test", "username": "b", "preferred_username": "b", "password": apitest.GoodPassword}, 400, "validation_error", "username:not_allowed"},
+			{"the address is taken, in other case", apitest.Fields{"email": "ALICE@example.TEST",
+				"password": apitest.GoodPassword}, 409, "user_already_exists", "email:taken"},
+			{"the username is taken", apitest.Fields{"email": "b@example.test", "username": "aLiCe",
+				"password": apitest.GoodPassword}, 409, "user_already_exists", "username:taken"},
+			{"the username is taken, under its other name",
+				apitest.Fields{"email": "b@example.test", "preferred_username": "alice", "password": apitest.GoodPassword}, 409,
+				"user_already_exists", "preferred_username:taken"},
+			{"both names of the username", apitest.Fields{"email": "b@example.test", "username": "b", "preferred_username": "b",
+				"password": apitest.GoodPassword}, 400, "validation_error", "username:not_allowed"},
 			{"nothing at all", apitest.Fields{}, 400, "validation_error", "email:required password:required"},
-			{"a password of 14 characters", apitest.Fields{"email": "b@example.test", "password": "abcdefghijklmn"}, 400, "validation_error", "password:too_short"},
-			{"an address that is none", apitest.Fields{"email": "b", "password": apitest.GoodPassword}, 400, "validation_error", "email:invalid"},
-			{"a number for a name", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "name": 7}, 400, "validation_error", "name:wrong_type"},
-			{"null for a name", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "name": nil}, 400, "validation_error", "name:wrong_type"},
+			{"a password of 14 characters", apitest.Fields{"email": "b@example.test", "password": "abcdefghijklmn"}, 400,
+				"validation_error", "password:too_short"},
+			{"an address that is none", apitest.Fields{"email": "b", "password": apitest.GoodPassword}, 400, "validation_error",
+				"email:invalid"},
+			{"a number for a name", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "name": 7}, 400,
+				"validation_error", "name:wrong_type"},
+			{"null for a name", apitest.Fields{"email": "b@example.test", "password": apitest.GoodPassword, "name": nil}, 400,
+				"validation_error", "name:wrong_type"},
 			{"a list", "[]", 400, "validation_error", ":wrong_type"},
 			{"null", "null", 400, "validation_error", ":wrong_type"},
 			{"no body", "", 400, "validation_error", ":malformed"},
@@ -100,7 +114,8 @@ func TestU21FieldsThatOnlyOthersSetAreRefusedByName(t *testing.T) {
 							t.Errorf("%s %s: faults %q, want %q", method, path, res.Faults(), want)
 						}
 					}
-					res := s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: apitest.Fields{row.field: row.value}}).Want(400, "validation_error")
+					res := s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token,
+						Body: apitest.Fields{row.field: row.value}}).Want(400, "validation_error")
 					if res.Faults() != want {
 						t.Errorf("PATCH: faults %q, want %q", res.Faults(), want)
 					}
@@ -110,7 +125,8 @@ func TestU21FieldsThatOnlyOthersSetAreRefusedByName(t *testing.T) {
 		t.Run("U-21 nested", func(t *testing.T) {
 			s := s.With(t)
 			s.Unchanged(func() {
-				res := s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: apitest.Fields{"address": apitest.Fields{"is_staff": true}}})
+				res := s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token,
+					Body: apitest.Fields{"address": apitest.Fields{"is_staff": true}}})
 				if res.Want(400, "validation_error").Faults() != "address.is_staff:unknown_field" {
 					t.Error(res.Faults())
 				}
@@ -122,7 +138,8 @@ func TestU21FieldsThatOnlyOthersSetAreRefusedByName(t *testing.T) {
 func TestU37SignUpWhenItIsClosed(t *testing.T) {
 	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.Accounts.SignupEnabled = false }})
 	s.Unchanged(func() {
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "a@example.test", "password": apitest.GoodPassword}}).Want(403, "signup_closed")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup",
+			Body: apitest.Fields{"email": "a@example.test", "password": apitest.GoodPassword}}).Want(403, "signup_closed")
 	})
 }
 
@@ -133,9 +150,13 @@ func TestU06HugePasswordsAreRefusedUnhashed(t *testing.T) {
 	}})
 	long := strings.Repeat("x", 1<<20)
 	s.Unchanged(func() {
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "a@example.test", "password": long}}).Want(413, "body_too_large")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": "a@example.test", "password": long}}).Want(413, "body_too_large")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "a@example.test", "password": long[:60000]}}).Want(400, "validation_error")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": "a@example.test", "password": long[:60000]}}).Want(400, "validation_error")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup",
+			Body: apitest.Fields{"email": "a@example.test", "password": long}}).Want(413, "body_too_large")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+			Body: apitest.Fields{"email": "a@example.test", "password": long}}).Want(413, "body_too_large")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup",
+			Body: apitest.Fields{"email": "a@example.test", "password": long[:60000]}}).Want(400, "validation_error")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+			Body: apitest.Fields{"email": "a@example.test", "password": long[:60000]}}).Want(400, "validation_error")
 	})
 }

@@ -25,11 +25,12 @@ import (
 //	go test ./api/account -run '^$' -bench KnownAndUnknown -benchtime 2000x
 //
 // AUC is how often a known name takes longer than an unknown one, of all pairs: 0.5 when nothing
-// can be told, 1 or 0 when everything can. The aim: between 0.45 and 0.55 with 2,000 samples
-// each. A busy machine blurs it, so run it on a quiet one. With hashes that cost next to nothing, what
+// can be told, 1 or 0 when everything can. The aim: between 0.45 and 0.55 with 2,000 samples each.
+// A busy machine blurs it, so run it on a quiet one. With hashes that cost next to nothing, what
 // else differs stands out.
 func BenchmarkKnownAndUnknown(b *testing.B) {
-	for name, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
+	for name, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
+		"postgres": sqltest.Postgres} {
 		for cost, hasher := range hashers {
 			b.Run(name+"/hash="+cost, func(b *testing.B) {
 				s := apitest.New(b, apitest.Options{DB: fresh(b), Configure: func(r *apitest.Replica) {
@@ -46,7 +47,8 @@ func BenchmarkKnownAndUnknown(b *testing.B) {
 				users := make([]userstore.User, b.N)
 				for i := range users {
 					email := fmt.Sprintf("user%06d@example.test", 2*i)
-					users[i] = userstore.User{ID: fmt.Sprintf("user-number-%06d", i), Email: email, EmailKey: email, PasswordHash: hash, IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+					users[i] = userstore.User{ID: fmt.Sprintf("user-number-%06d", i), Email: email, EmailKey: email,
+						PasswordHash: hash, IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 				}
 				for chunk := range slices.Chunk(users, 500) {
 					if _, err := s.DB.CreateUsers(b.Context(), chunk); err != nil {
@@ -86,8 +88,8 @@ func BenchmarkKnownAndUnknown(b *testing.B) {
 // hashers are what a hash costs in a benchmark; nil: as little as in the tests.
 var hashers = map[string]*password.Hasher{"real": password.New(password.Default, 0, 0, 0), "least": nil}
 
-// timed sends a request, and returns how many milliseconds its answer took. While all hashing is taken by what else the
-// machine does, it waits and asks again.
+// timed sends a request, and returns how many milliseconds its answer took. While all hashing is
+// taken by what else the machine does, it waits and asks again.
 func timed(b *testing.B, client *http.Client, url, body string, want int) float64 {
 	for try := 0; ; try++ {
 		began := time.Now()

@@ -16,12 +16,15 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// BenchmarkKnownAndUnknownByMail times requests for messages, and sign-ups where addresses have to be proved, with addresses
-// that have an account and with addresses that have none, as BenchmarkKnownAndUnknown does logins. Nothing is sent meanwhile: what a worker does, no request waits for.
+// BenchmarkKnownAndUnknownByMail times requests for messages, and sign-ups where addresses have to
+// be proved, with addresses that have an account and with addresses that have none, as
+// BenchmarkKnownAndUnknown does logins. Nothing is sent meanwhile: what a worker does, no request
+// waits for.
 //
 //	go test ./api/account -run '^$' -bench KnownAndUnknownByMail -benchtime 2000x
 func BenchmarkKnownAndUnknownByMail(b *testing.B) {
-	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite, "postgres": sqltest.Postgres} {
+	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
+		"postgres": sqltest.Postgres} {
 		for _, path := range []string{"/v1/password/forgot", "/v1/email/verification", "/v1/signup"} {
 			b.Run(engine+strings.ReplaceAll(path, "/", "-"), func(b *testing.B) {
 				o := apitest.Options{DB: fresh(b)}
@@ -35,7 +38,8 @@ func BenchmarkKnownAndUnknownByMail(b *testing.B) {
 				users := make([]userstore.User, b.N)
 				for i := range users {
 					email := fmt.Sprintf("user%06d@example.test", 2*i)
-					users[i] = userstore.User{ID: fmt.Sprintf("user-number-%06d", i), Email: email, EmailKey: email, PasswordHash: "x", IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
+					users[i] = userstore.User{ID: fmt.Sprintf("user-number-%06d", i), Email: email, EmailKey: email, PasswordHash: "x",
+						IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 				}
 				for chunk := range slices.Chunk(users, 500) {
 					if _, err := s.DB.CreateUsers(b.Context(), chunk); err != nil {

@@ -6,7 +6,8 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// Nobody is called like somebody's id: not at sign-up, by JSON or on the page, nor in the profile, nor by an admin.
+// Nobody is called like somebody's id: not at sign-up, by JSON or on the page, nor in the profile,
+// nor by an admin.
 func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")
@@ -20,12 +21,19 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 				q      apitest.Request
 				faults string
 			}{
-				{apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "bob@example.test", "password": apitest.GoodPassword, "username": name}}, "username:not_allowed"},
-				{apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "bob@example.test", "password": apitest.GoodPassword, "preferred_username": name}}, "preferred_username:not_allowed"},
-				{apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: apitest.Fields{"preferred_username": name}}, "preferred_username:not_allowed"},
-				{apitest.Request{Method: "PUT", Path: "/v1/profile", Token: token, Body: apitest.Fields{"email": alice.Email, "preferred_username": name}}, "preferred_username:not_allowed"},
-				{apitest.Request{Method: "POST", Path: "/v1/admin/users", Token: admin.Access, Body: apitest.Fields{"email": "bob@example.test", "password": apitest.GoodPassword, "preferred_username": name}}, "preferred_username:not_allowed"},
-				{apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access, Body: apitest.Fields{"preferred_username": name}}, "preferred_username:not_allowed"},
+				{apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "bob@example.test",
+					"password": apitest.GoodPassword, "username": name}}, "username:not_allowed"},
+				{apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "bob@example.test",
+					"password": apitest.GoodPassword, "preferred_username": name}}, "preferred_username:not_allowed"},
+				{apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token,
+					Body: apitest.Fields{"preferred_username": name}}, "preferred_username:not_allowed"},
+				{apitest.Request{Method: "PUT", Path: "/v1/profile", Token: token,
+					Body: apitest.Fields{"email": alice.Email, "preferred_username": name}}, "preferred_username:not_allowed"},
+				{apitest.Request{Method: "POST", Path: "/v1/admin/users", Token: admin.Access,
+					Body: apitest.Fields{"email": "bob@example.test", "password": apitest.GoodPassword, "preferred_username": name}},
+					"preferred_username:not_allowed"},
+				{apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access,
+					Body: apitest.Fields{"preferred_username": name}}, "preferred_username:not_allowed"},
 			} {
 				s.Unchanged(func() {
 					if res := s.Do(row.q).Want(400, "validation_error"); res.Faults() != row.faults {

@@ -20,8 +20,10 @@ func TestO07WhoMayNotAdminister(t *testing.T) {
 
 		second, gone := s.Admin("second")
 		_, disabled := s.Admin("third")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + apitest.Claims(disabled.Access)["sub"].(string) + "/disable", Token: admin.Access}).Want(200, "")
-		s.Do(apitest.Request{Method: "DELETE", Path: "/v1/admin/users/" + second.ID + "/roles/admin", Token: admin.Access}).Want(200, "")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + apitest.Claims(disabled.Access)["sub"].(string) +
+			"/disable", Token: admin.Access}).Want(200, "")
+		s.Do(apitest.Request{Method: "DELETE", Path: "/v1/admin/users/" + second.ID + "/roles/admin",
+			Token: admin.Access}).Want(200, "")
 
 		_, key := s.Key("RS256")
 		header, claims := apitest.Header(admin.Access), apitest.Claims(admin.Access)
@@ -29,16 +31,19 @@ func TestO07WhoMayNotAdminister(t *testing.T) {
 		now := s.Clock.Now()
 
 		// A client of somebody else's, with a grant of the admin's that says admin all the same.
-		third := userstore.Client{ID: "third", Name: "Third", AuthMethod: userstore.AuthNone, GrantTypes: []string{"refresh_token"}, CreatedAt: now}
+		third := userstore.Client{ID: "third", Name: "Third", AuthMethod: userstore.AuthNone,
+			GrantTypes: []string{"refresh_token"}, CreatedAt: now}
 		grant := userstore.Grant{
-			ID: userstore.GrantID{1}, SessionID: "thirdthirdthirdthirdth", UserID: root.ID, ClientID: third.ID, Scopes: []string{"profile", "admin"},
+			ID: userstore.GrantID{1}, SessionID: "thirdthirdthirdthirdth", UserID: root.ID, ClientID: third.ID,
+			Scopes:   []string{"profile", "admin"},
 			AuthTime: now, Generation: 1, RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 		}
 		rootRow, err := s.DB.UserByID(t.Context(), root.ID)
 		if err == nil {
 			err = s.DB.CreateClient(t.Context(), third)
 		}
-		app := userstore.Client{ID: "app", Name: "App", AuthMethod: userstore.AuthNone, FirstParty: true, Resources: []string{"https://api.test"}, CreatedAt: now}
+		app := userstore.Client{ID: "app", Name: "App", AuthMethod: userstore.AuthNone, FirstParty: true,
+			Resources: []string{"https://api.test"}, CreatedAt: now}
 		if err == nil {
 			err = s.DB.CreateClient(t.Context(), app)
 		}
@@ -60,14 +65,18 @@ func TestO07WhoMayNotAdminister(t *testing.T) {
 			{"no token", "", 401, "missing_token"},
 			{"no token at all, but text", "x", 401, "token_invalid"},
 			{"a user's token", user.Access, 403, "insufficient_scope"},
-			{"a user's token that says admin", genuine(claims.With("sub", alice.ID).With("sid", user.SessionID())), 403, "insufficient_scope"},
+			{"a user's token that says admin", genuine(claims.With("sub", alice.ID).With("sid", user.SessionID())), 403,
+				"insufficient_scope"},
 			{"an admin's token without the scope", s.Login(root).Access, 403, "insufficient_scope"},
 			{"an admin's ID token", s.Login(root, apitest.Fields{"scope": "openid admin"}).ID, 401, "token_invalid"},
 			{"an admin's refresh token", admin.Refresh, 401, "token_invalid"},
 			{"an expired admin token", genuine(claims.With("exp", now.Unix()-61)), 401, "token_expired"},
-			{"an admin token for another audience", s.Login(root, apitest.Fields{"client_id": app.ID, "scope": "profile admin", "resource": "https://api.test"}).Access, 401, "token_invalid"},
+			{"an admin token for another audience",
+				s.Login(root, apitest.Fields{"client_id": app.ID, "scope": "profile admin", "resource": "https://api.test"}).Access,
+				401, "token_invalid"},
 			{"an admin token without an audience", genuine(claims.With("aud", nil)), 401, "token_invalid"},
-			{"an admin token of a third-party client", genuine(claims.With("client_id", third.ID).With("sid", grant.SessionID)), 401, "token_invalid"},
+			{"an admin token of a third-party client", genuine(claims.With("client_id", third.ID).With("sid", grant.SessionID)),
+				401, "token_invalid"},
 			{"an admin token whose user is no admin any more", gone.Access, 403, "insufficient_scope"},
 			{"an admin token whose user is disabled", disabled.Access, 401, "token_invalid"},
 			{"an admin token of another issuer", genuine(claims.With("iss", "https://evil.test")), 401, "token_invalid"},
@@ -76,11 +85,13 @@ func TestO07WhoMayNotAdminister(t *testing.T) {
 				s := s.With(t)
 				s.Unchanged(func() {
 					for _, q := range s.AdminRoutes(alice.ID, user.SessionID(), "editor") {
-						for _, body := range []any{nil, apitest.Fields{"email": "new@example.test", "password": apitest.GoodPassword, "new_password": apitest.GoodPassword}} {
+						for _, body := range []any{nil, apitest.Fields{"email": "new@example.test", "password": apitest.GoodPassword,
+							"new_password": apitest.GoodPassword}} {
 							q.Token, q.Body = row.token, body
 							res := s.Do(q).Want(row.status, row.code)
 							challenge := res.Header.Get("WWW-Authenticate")
-							if row.code == "insufficient_scope" && !strings.Contains(challenge, `scope="admin"`) || !strings.HasPrefix(challenge, "Bearer ") {
+							if row.code == "insufficient_scope" && !strings.Contains(challenge, `scope="admin"`) ||
+								!strings.HasPrefix(challenge, "Bearer ") {
 								t.Errorf("challenge %q", challenge)
 							}
 						}
@@ -101,7 +112,8 @@ func TestO07WhoMayNotAdminister(t *testing.T) {
 		t.Run("O-07 scope admin is given to nobody else", func(t *testing.T) {
 			s := s.With(t)
 			s.Unchanged(func() {
-				s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email, "password": alice.Password, "scope": "admin"}}).Want(400, "invalid_scope")
+				s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email,
+					"password": alice.Password, "scope": "admin"}}).Want(400, "invalid_scope")
 			})
 		})
 		t.Run("O-07 a token in the query counts for nothing", func(t *testing.T) {
@@ -123,19 +135,24 @@ func TestAdminCORS(t *testing.T) {
 		"/v1/admin/clients/x":            "GET, HEAD, PATCH, DELETE, OPTIONS",
 		"/v1/admin/clients/x/secret":     "POST, OPTIONS",
 	} {
-		res := s.Do(apitest.Request{Method: "OPTIONS", Path: path, Header: http.Header{"Origin": {app}, "Access-Control-Request-Method": {"PATCH"}}}).Want(204, "")
-		if res.Header.Get("Access-Control-Allow-Origin") != app || res.Header.Get("Access-Control-Allow-Methods") != methods ||
-			res.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type" || res.Header.Get("Access-Control-Allow-Credentials") != "" {
+		res := s.Do(apitest.Request{Method: "OPTIONS", Path: path,
+			Header: http.Header{"Origin": {app}, "Access-Control-Request-Method": {"PATCH"}}}).Want(204, "")
+		if res.Header.Get("Access-Control-Allow-Origin") != app ||
+			res.Header.Get("Access-Control-Allow-Methods") != methods ||
+			res.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type" ||
+			res.Header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: %v", path, res.Header)
 		}
-		res = s.Do(apitest.Request{Method: "OPTIONS", Path: path, Header: http.Header{"Origin": {"https://evil.test"}, "Access-Control-Request-Method": {"PATCH"}}}).Want(204, "")
+		res = s.Do(apitest.Request{Method: "OPTIONS", Path: path,
+			Header: http.Header{"Origin": {"https://evil.test"}, "Access-Control-Request-Method": {"PATCH"}}}).Want(204, "")
 		if res.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", path, res.Header)
 		}
 	}
 	_, admin := s.Admin("root")
 	s.SignUp("alice")
-	res := s.Do(apitest.Request{Path: "/v1/admin/audit?limit=1", Token: admin.Access, Header: http.Header{"Origin": {app}, "Accept": {"application/x-ndjson"}}}).Want(200, "")
+	res := s.Do(apitest.Request{Path: "/v1/admin/audit?limit=1", Token: admin.Access,
+		Header: http.Header{"Origin": {app}, "Accept": {"application/x-ndjson"}}}).Want(200, "")
 	if !strings.Contains(res.Header.Get("Access-Control-Expose-Headers"), "Link") || res.Header.Get("Link") == "" {
 		t.Errorf("a script cannot see the next page: %v", res.Header)
 	}

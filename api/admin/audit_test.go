@@ -28,7 +28,8 @@ func registerClient(s *apitest.Server, token string) string {
 	var made struct {
 		ID string `json:"client_id"`
 	}
-	s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/clients", Token: token, Body: apitest.Fields{"client_name": "App", "redirect_uris": []string{"https://app.test/cb"}}}).Want(201, "").JSON(&made)
+	s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/clients", Token: token, Body: apitest.Fields{
+		"client_name": "App", "redirect_uris": []string{"https://app.test/cb"}}}).Want(201, "").JSON(&made)
 	return made.ID
 }
 
@@ -56,20 +57,26 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 	}
 	table := map[string]write{
 		"POST /v1/admin/users": {
-			body:  apitest.Fields{"email": "new@example.test", "password": secret, "roles": []string{"editor"}, "email_verified": true},
+			body: apitest.Fields{"email": "new@example.test", "password": secret, "roles": []string{"editor"},
+				"email_verified": true},
 			event: audit.UserCreated, changes: "email_verified:false>true roles:>editor",
 			refused: apitest.Fields{"email": "new2@example.test", "password": "short"},
 		},
 		"PATCH /v1/admin/users/{id}": {
-			body:  apitest.Fields{"email": "bob2@example.test", "is_staff": true, "roles": []string{"x", "a"}, "name": "Bob"},
-			event: audit.UserUpdated, changes: "email:bob@example.test>bob2@example.test is_staff:false>true roles:>a x name:>Bob",
+			body:    apitest.Fields{"email": "bob2@example.test", "is_staff": true, "roles": []string{"x", "a"}, "name": "Bob"},
+			event:   audit.UserUpdated,
+			changes: "email:bob@example.test>bob2@example.test is_staff:false>true roles:>a x name:>Bob",
 			refused: apitest.Fields{"roles": []string{"NO"}, "name": "Eve"}, again: true,
 		},
-		"POST /v1/admin/users/{id}/disable":          {event: audit.UserUpdated, changes: "is_active:true>false", again: true},
-		"POST /v1/admin/users/{id}/enable":           {event: audit.UserUpdated, changes: "is_active:false>true", again: true},
-		"POST /v1/admin/users/{id}/verify-email":     {event: audit.UserUpdated, changes: "email_verified:false>true", again: true},
-		"POST /v1/admin/users/{id}/invite":           {event: audit.UserInvited},
-		"POST /v1/admin/users/{id}/password":         {body: apitest.Fields{"new_password": secret}, event: audit.PasswordSet, refused: apitest.Fields{"new_password": "short"}},
+		"POST /v1/admin/users/{id}/disable": {event: audit.UserUpdated,
+			changes: "is_active:true>false", again: true},
+		"POST /v1/admin/users/{id}/enable": {event: audit.UserUpdated,
+			changes: "is_active:false>true", again: true},
+		"POST /v1/admin/users/{id}/verify-email": {event: audit.UserUpdated,
+			changes: "email_verified:false>true", again: true},
+		"POST /v1/admin/users/{id}/invite": {event: audit.UserInvited},
+		"POST /v1/admin/users/{id}/password": {body: apitest.Fields{"new_password": secret}, event: audit.PasswordSet,
+			refused: apitest.Fields{"new_password": "short"}},
 		"PUT /v1/admin/users/{id}/roles/{role}":      {event: audit.UserUpdated, changes: "roles:>editor", again: true},
 		"DELETE /v1/admin/users/{id}/roles/{role}":   {event: audit.UserUpdated, changes: "roles:editor>", again: true},
 		"DELETE /v1/admin/users/{id}/sessions":       {event: audit.SessionsRevoked},
@@ -85,10 +92,12 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 			event: audit.ClientUpdated, changes: "client_name:App>Shop redirect_uris:https://app.test/cb>https://shop.test/cb",
 			refused: apitest.Fields{"client_name": "Shop", "pkce": "plain"}, again: true,
 		},
-		"POST /v1/admin/clients/{client_id}/secret":  {event: audit.ClientSecretRotated},
-		"POST /v1/admin/clients/{client_id}/disable": {event: audit.ClientUpdated, changes: "disabled:false>true", again: true},
-		"POST /v1/admin/clients/{client_id}/enable":  {event: audit.ClientUpdated, changes: "disabled:true>false", again: true},
-		"DELETE /v1/admin/clients/{client_id}":       {event: audit.ClientDeleted},
+		"POST /v1/admin/clients/{client_id}/secret": {event: audit.ClientSecretRotated},
+		"POST /v1/admin/clients/{client_id}/disable": {event: audit.ClientUpdated,
+			changes: "disabled:false>true", again: true},
+		"POST /v1/admin/clients/{client_id}/enable": {event: audit.ClientUpdated,
+			changes: "disabled:true>false", again: true},
+		"DELETE /v1/admin/clients/{client_id}": {event: audit.ClientDeleted},
 	}
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.Secret(secret)
@@ -111,7 +120,8 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 					var made struct {
 						ID string `json:"sub"`
 					}
-					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users", Token: admin.Access, Body: apitest.Fields{"email": "invited@example.test", "invite": true}}).Want(201, "").JSON(&made)
+					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users", Token: admin.Access,
+						Body: apitest.Fields{"email": "invited@example.test", "invite": true}}).Want(201, "").JSON(&made)
 					bob.ID = made.ID
 				}
 				subject, about := audit.User(bob.ID), "/v1/admin/users"
@@ -120,9 +130,11 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				}
 				switch { // what there must be to be taken away
 				case r.Path == "/v1/admin/clients/{client_id}/enable":
-					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/clients/" + subject.ID + "/disable", Token: admin.Access}).Want(200, "")
+					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/clients/" + subject.ID + "/disable",
+						Token: admin.Access}).Want(200, "")
 				case strings.HasSuffix(r.Path, "/enable"):
-					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + bob.ID + "/disable", Token: admin.Access}).Want(200, "")
+					s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + bob.ID + "/disable",
+						Token: admin.Access}).Want(200, "")
 				case name == "DELETE /v1/admin/users/{id}/roles/{role}":
 					s.Give(bob, "editor")
 				}
@@ -167,8 +179,10 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 					in = session
 				}
 				want := audit.Event{
-					ID: e.ID, At: s.Clock.Now(), Name: w.event, Outcome: audit.Success, Actor: audit.Actor{Type: audit.ByUser, ID: root.ID}, Target: subject,
-					ClientID: "signet", SessionID: in, Address: "127.0.0.1", UserAgent: "console/1", RequestID: yes.Header.Get("X-Request-Id"), Changes: e.Changes,
+					ID: e.ID, At: s.Clock.Now(), Name: w.event, Outcome: audit.Success,
+					Actor: audit.Actor{Type: audit.ByUser, ID: root.ID}, Target: subject,
+					ClientID: "signet", SessionID: in, Address: "127.0.0.1", UserAgent: "console/1",
+					RequestID: yes.Header.Get("X-Request-Id"), Changes: e.Changes,
 				}
 				if fmt.Sprint(e) != fmt.Sprint(want) || e.ID == "" {
 					t.Errorf("\n got %+v\nwant %+v", e, want)
@@ -176,7 +190,9 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				if told(e) != w.changes {
 					t.Errorf("changes %q, want %q", told(e), w.changes)
 				}
-				if text, _ := json.Marshal(e); strings.Contains(string(text), secret) || strings.Contains(string(text), bob.Password) || strings.Contains(string(text), "$argon2") || strings.Contains(string(text), clientSecretIn(yes)) {
+				if text, _ := json.Marshal(e); strings.Contains(string(text), secret) ||
+					strings.Contains(string(text), bob.Password) || strings.Contains(string(text), "$argon2") ||
+					strings.Contains(string(text), clientSecretIn(yes)) {
 					t.Errorf("a secret: %s", text)
 				}
 				if w.again {
@@ -221,7 +237,8 @@ func TestAdminsReadTheAuditLog(t *testing.T) {
 		start := s.Clock.Now()
 		bob := s.SignUp("bob")
 		s.Advance(time.Second)
-		s.Do(apitest.Request{Method: "PUT", Path: "/v1/admin/users/" + bob.ID + "/roles/editor", Token: admin.Access}).Want(200, "")
+		s.Do(apitest.Request{Method: "PUT", Path: "/v1/admin/users/" + bob.ID + "/roles/editor",
+			Token: admin.Access}).Want(200, "")
 		s.Advance(time.Second)
 		s.Login(bob)
 		at := func(d time.Duration) string { return url.QueryEscape(start.Add(d).Format(time.RFC3339Nano)) }
@@ -239,7 +256,8 @@ func TestAdminsReadTheAuditLog(t *testing.T) {
 			"?from=" + at(0) + "&to=" + at(time.Second+time.Microsecond): "user_updated user_created",
 			"?from=" + at(time.Hour):                                     "",
 			"?limit=2&target=" + bob.ID:                                  "login_succeeded user_updated",
-			"?from=" + url.QueryEscape(start.In(time.FixedZone("", 7200)).Format(time.RFC3339)) + "&event=user_created": "user_created",
+			"?from=" + url.QueryEscape(start.In(time.FixedZone("", 7200)).Format(time.RFC3339)) +
+				"&event=user_created": "user_created",
 		} {
 			t.Run(query[:min(len(query), 40)], func(t *testing.T) {
 				var p eventPage
@@ -251,16 +269,19 @@ func TestAdminsReadTheAuditLog(t *testing.T) {
 		}
 		t.Run("an entry has all that is known", func(t *testing.T) {
 			var p eventPage
-			s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?event=user_updated&target=" + bob.ID, Token: admin.Access}).Want(200, "").JSON(&p)
+			s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?event=user_updated&target=" + bob.ID,
+				Token: admin.Access}).Want(200, "").JSON(&p)
 			e := p.Events[0]
-			if e.Actor.Type != "user" || e.Actor.ID != root.ID || e.Target.Type != "user" || e.Target.ID != bob.ID || e.Outcome != "success" || !e.Time.Equal(start.Add(time.Second)) {
+			if e.Actor.Type != "user" || e.Actor.ID != root.ID || e.Target.Type != "user" || e.Target.ID != bob.ID ||
+				e.Outcome != "success" || !e.Time.Equal(start.Add(time.Second)) {
 				t.Errorf("%+v", e)
 			}
 		})
 		t.Run("reading leaves no entry", func(t *testing.T) {
 			s := s.With(t)
 			for _, path := range []string{"users", "audit", "users/" + bob.ID, "users/" + bob.ID + "/sessions"} {
-				if events := s.EventsOf(s.Do(apitest.Request{Path: "/v1/admin/" + path, Token: admin.Access}).Want(200, "")); len(events) != 0 {
+				if events := s.EventsOf(
+					s.Do(apitest.Request{Path: "/v1/admin/" + path, Token: admin.Access}).Want(200, "")); len(events) != 0 {
 					t.Errorf("%s left %+v", path, events)
 				}
 			}
@@ -304,7 +325,8 @@ func TestTheAuditLogIsPaged(t *testing.T) {
 			to := url.QueryEscape(whole.Events[0].Time.Add(time.Microsecond).Format(time.RFC3339Nano))
 			var lines []eventDoc
 			for path := "/v1/admin/audit?limit=4&to=" + to; path != ""; {
-				res := s.Do(apitest.Request{Path: path, Token: admin.Access, Header: http.Header{"Accept": {"text/plain, application/x-ndjson;q=0.9"}}}).Want(200, "")
+				res := s.Do(apitest.Request{Path: path, Token: admin.Access,
+					Header: http.Header{"Accept": {"text/plain, application/x-ndjson;q=0.9"}}}).Want(200, "")
 				if got := res.Header.Get("Content-Type"); got != "application/x-ndjson" {
 					t.Fatalf("Content-Type %q", got)
 				}
@@ -326,14 +348,16 @@ func TestTheAuditLogIsPaged(t *testing.T) {
 			}
 		})
 		t.Run("no line of nothing", func(t *testing.T) {
-			res := s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?actor=nobody", Token: admin.Access, Header: http.Header{"Accept": {"application/x-ndjson"}}}).Want(200, "")
+			res := s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?actor=nobody", Token: admin.Access,
+				Header: http.Header{"Accept": {"application/x-ndjson"}}}).Want(200, "")
 			if len(res.Body) != 0 || res.Header.Get("Link") != "" {
 				t.Errorf("%q", res.Body)
 			}
 		})
 		t.Run("JSON for everybody else", func(t *testing.T) {
 			for _, accept := range []string{"*/*", "application/json", "application/x-ndjson;q=0", "application/*", "x", ""} {
-				res := s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?limit=1", Token: admin.Access, Header: http.Header{"Accept": {accept}}}).Want(200, "")
+				res := s.With(t).Do(apitest.Request{Path: "/v1/admin/audit?limit=1", Token: admin.Access,
+					Header: http.Header{"Accept": {accept}}}).Want(200, "")
 				if got := res.Header.Get("Content-Type"); got != "application/json" {
 					t.Errorf("Accept %q: %q", accept, got)
 				}
@@ -341,8 +365,10 @@ func TestTheAuditLogIsPaged(t *testing.T) {
 		})
 		t.Run("what a terminal would obey is escaped in an export", func(t *testing.T) {
 			s := s.With(t)
-			s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: admin.Access, Header: http.Header{"User-Agent": {"\u202etrick"}}, Body: apitest.Fields{"nickname": "x"}}).Want(200, "")
-			res := s.Do(apitest.Request{Path: "/v1/admin/audit?limit=1&event=user_updated", Token: admin.Access, Header: http.Header{"Accept": {"application/x-ndjson"}}}).Want(200, "")
+			s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: admin.Access,
+				Header: http.Header{"User-Agent": {"\u202etrick"}}, Body: apitest.Fields{"nickname": "x"}}).Want(200, "")
+			res := s.Do(apitest.Request{Path: "/v1/admin/audit?limit=1&event=user_updated", Token: admin.Access,
+				Header: http.Header{"Accept": {"application/x-ndjson"}}}).Want(200, "")
 			if strings.Contains(string(res.Body), "\u202e") || !strings.Contains(string(res.Body), `\u202etrick`) {
 				t.Errorf("%s", res.Body)
 			}

@@ -23,8 +23,10 @@ func TestAdminFindsUsers(t *testing.T) {
 		}
 		s.Give(made[0], "editor")
 		s.Give(made[1], "editor-in-chief")
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + made[2].ID, Token: admin.Access, Body: apitest.Fields{"username": "Robert"}}).Want(200, "")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + made[1].ID + "/disable", Token: admin.Access}).Want(200, "")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + made[2].ID, Token: admin.Access,
+			Body: apitest.Fields{"username": "Robert"}}).Want(200, "")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + made[1].ID + "/disable",
+			Token: admin.Access}).Want(200, "")
 		for query, want := range map[string]string{
 			"":                              "root anna annabel bob under_score underXscore",
 			"?search=":                      "root anna annabel bob under_score underXscore",

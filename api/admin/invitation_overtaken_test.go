@@ -8,8 +8,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// An invitation that waits is not sent once the account has a password, nor to another account that has
-// the address by then.
+// An invitation that waits is not sent once the account has a password, nor to another account that
+// has the address by then.
 func TestInvitationsThatWereOvertakenAreNotSent(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")
@@ -27,7 +27,8 @@ func TestInvitationsThatWereOvertakenAreNotSent(t *testing.T) {
 			return out
 		}
 		ada := invite("ada@example.test")
-		do("POST", "/"+ada.ID+"/password", apitest.Fields{"new_password": s.Secret("a planted password of ada")}).Want(204, "")
+		do("POST", "/"+ada.ID+"/password",
+			apitest.Fields{"new_password": s.Secret("a planted password of ada")}).Want(204, "")
 		if got := kinds(); len(got) != 1 || got[0] != outbox.PasswordSet {
 			t.Errorf("a password came first: %v", got)
 		}

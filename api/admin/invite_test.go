@@ -30,25 +30,30 @@ func TestInvitations(t *testing.T) {
 			t.Errorf("%+v", first)
 		}
 		s.Unchanged(func() {
-			if res := do("", apitest.Fields{"email": "x@example.test", "invite": true, "password": "a planted password of x"}).Want(400, "validation_error"); res.Faults() != "password:not_allowed" {
+			if res := do("", apitest.Fields{"email": "x@example.test", "invite": true, "password": "a planted password of x"}).
+				Want(400, "validation_error"); res.Faults() != "password:not_allowed" {
 				t.Error(res.Faults())
 			}
-			if res := do("", apitest.Fields{"email": "x@example.test"}).Want(400, "validation_error"); res.Faults() != "password:required" {
+			if res := do("", apitest.Fields{"email": "x@example.test"}).
+				Want(400, "validation_error"); res.Faults() != "password:required" {
 				t.Error(res.Faults())
 			}
 			do("/nobody/invite", nil).Want(404, "not_found")
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": "ada@example.test", "password": "a planted password of x"}}).Want(401, "invalid_credentials")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": "ada@example.test",
+				"password": "a planted password of x"}}).Want(401, "invalid_credentials")
 		})
 		s.Advance(time.Second)
 		do("/"+made.Sub+"/invite", nil).Want(200, "")
 		second := s.MailOf(outbox.Invite)
 		b := s.Browser()
 		old := b.Open(first.Link).WantPage(200, "reset-submit")
-		if page := old.Submit("reset-submit", map[string]string{"new_password": s.Secret("a planted password of ada")}); page.Status != 400 {
+		if page := old.Submit("reset-submit",
+			map[string]string{"new_password": s.Secret("a planted password of ada")}); page.Status != 400 {
 			t.Errorf("replaced by a newer one: %d", page.Status)
 		}
 		// An invitation is no reset, and the other way round.
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/password/reset", Body: apitest.Fields{"token": second.Token(), "new_password": "a planted password of ada"}}).Want(400, "one_time_token_invalid")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/password/reset", Body: apitest.Fields{"token": second.Token(),
+			"new_password": "a planted password of ada"}}).Want(400, "one_time_token_invalid")
 		s.Advance(7*24*time.Hour - 2*time.Second)
 		page := b.Open(second.Link).WantPage(200, "reset-submit")
 		page.Submit("reset-submit", map[string]string{"new_password": "short"}).WantPage(400, "reset-submit")
@@ -56,7 +61,8 @@ func TestInvitations(t *testing.T) {
 		if done.Status != 200 {
 			t.Fatalf("%d %s", done.Status, done.Text())
 		}
-		if again := page.Submit("reset-submit", map[string]string{"new_password": "a planted password of ada"}); again.Status != 400 {
+		if again := page.Submit("reset-submit",
+			map[string]string{"new_password": "a planted password of ada"}); again.Status != 400 {
 			t.Errorf("twice: %d", again.Status)
 		}
 		ada := apitest.User{Email: "ada@example.test", Password: "a planted password of ada", ID: made.Sub}
@@ -88,11 +94,13 @@ func TestAnAdminDeclaresAnAddressVerified(t *testing.T) {
 			var u struct {
 				Verified bool `json:"email_verified"`
 			}
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + alice.ID + "/verify-email", Token: admin.Access}).Want(200, "").JSON(&u)
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + alice.ID + "/verify-email",
+				Token: admin.Access}).Want(200, "").JSON(&u)
 			if !u.Verified {
 				t.Error("not verified")
 			}
 		}
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/nobody/verify-email", Token: admin.Access}).Want(404, "not_found")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/nobody/verify-email",
+			Token: admin.Access}).Want(404, "not_found")
 	})
 }

@@ -59,7 +59,8 @@ func TestAdminsSeeOpenInvitations(t *testing.T) {
 		open("again", user(do("POST", "/"+ada.ID+"/invite", nil).Want(200, "")), until)
 		second := s.MailOf(outbox.Invite)
 		open("sent again", read(), until)
-		if p := s.Browser().Open(first.Link).Submit("reset-submit", map[string]string{"new_password": apitest.GoodPassword + "!"}); p.Status != 400 {
+		if p := s.Browser().Open(first.Link).Submit("reset-submit",
+			map[string]string{"new_password": apitest.GoodPassword + "!"}); p.Status != 400 {
 			t.Errorf("the older invitation works: %d", p.Status)
 		}
 
@@ -67,7 +68,8 @@ func TestAdminsSeeOpenInvitations(t *testing.T) {
 		open("disabled", disabled, time.Time{})
 		do("POST", "/"+ada.ID+"/invite", nil).Want(403, "account_disabled")
 		open("enabled again", user(do("POST", "/"+ada.ID+"/enable", nil).Want(200, "")), time.Time{})
-		if p := s.Browser().Open(second.Link).Submit("reset-submit", map[string]string{"new_password": apitest.GoodPassword + "!"}); p.Status != 400 {
+		if p := s.Browser().Open(second.Link).Submit("reset-submit",
+			map[string]string{"new_password": apitest.GoodPassword + "!"}); p.Status != 400 {
 			t.Errorf("an invitation from before the account was disabled works: %d", p.Status)
 		}
 

@@ -13,14 +13,16 @@ func TestO09StaffAndTheLastAdmin(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		root, admin := s.Admin("root")
 		staff, bob := s.SignUp("staff"), s.SignUp("bob")
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + staff.ID, Token: admin.Access, Body: apitest.Fields{"is_staff": true, "roles": []string{"support"}}}).Want(200, "")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + staff.ID, Token: admin.Access,
+			Body: apitest.Fields{"is_staff": true, "roles": []string{"support"}}}).Want(200, "")
 		token := s.Login(staff).Access
 
 		for _, who := range []apitest.User{staff, bob} {
 			for _, q := range []apitest.Request{
 				{Method: "PATCH", Path: "/v1/admin/users/" + who.ID, Body: apitest.Fields{"roles": []string{"admin"}}},
 				{Method: "PUT", Path: "/v1/admin/users/" + who.ID + "/roles/admin"},
-				{Method: "POST", Path: "/v1/admin/users/" + who.ID + "/password", Body: apitest.Fields{"new_password": apitest.GoodPassword}},
+				{Method: "POST", Path: "/v1/admin/users/" + who.ID + "/password",
+					Body: apitest.Fields{"new_password": apitest.GoodPassword}},
 			} {
 				t.Run("O-09 staff: "+q.Method+" "+q.Path, func(t *testing.T) {
 					s := s.With(t)
@@ -32,7 +34,8 @@ func TestO09StaffAndTheLastAdmin(t *testing.T) {
 		t.Run("O-09 staff who escalate themselves at the profile", func(t *testing.T) {
 			s := s.With(t)
 			s.Unchanged(func() {
-				res := s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: apitest.Fields{"roles": []string{"admin"}}}).Want(400, "validation_error")
+				res := s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token,
+					Body: apitest.Fields{"roles": []string{"admin"}}}).Want(400, "validation_error")
 				if res.Faults() != "roles:not_allowed" {
 					t.Error(res.Faults())
 				}
@@ -45,7 +48,8 @@ func TestO09StaffAndTheLastAdmin(t *testing.T) {
 				{Method: "DELETE", Path: "/v1/admin/users/" + u.ID},
 				{Method: "POST", Path: "/v1/admin/users/" + u.ID + "/disable"},
 				{Method: "DELETE", Path: "/v1/admin/users/" + u.ID + "/roles/admin"},
-				{Method: "PATCH", Path: "/v1/admin/users/" + u.ID, Body: apitest.Fields{"roles": []string{"editor"}, "name": "Root"}},
+				{Method: "PATCH", Path: "/v1/admin/users/" + u.ID,
+					Body: apitest.Fields{"roles": []string{"editor"}, "name": "Root"}},
 				{Method: "PATCH", Path: "/v1/admin/users/" + u.ID, Body: apitest.Fields{"roles": nil}},
 				{Method: "PATCH", Path: "/v1/admin/users/" + u.ID, Body: apitest.Fields{"is_active": false}},
 				{Method: "DELETE", Path: "/v1/profile", Body: apitest.Fields{"current_password": u.Password}},
@@ -59,10 +63,12 @@ func TestO09StaffAndTheLastAdmin(t *testing.T) {
 		t.Run("O-09 one of two may go, and a disabled one does not count", func(t *testing.T) {
 			s := s.With(t)
 			second, other := s.Admin("second")
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + second.ID + "/disable", Token: admin.Access}).Want(200, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + second.ID + "/disable",
+				Token: admin.Access}).Want(200, "")
 			last(t, s, root, admin.Access)
 			s.Do(apitest.Request{Path: "/v1/admin/users", Token: other.Access}).Want(401, "token_invalid")
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + second.ID + "/enable", Token: admin.Access}).Want(200, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + second.ID + "/enable",
+				Token: admin.Access}).Want(200, "")
 			s.Do(apitest.Request{Method: "DELETE", Path: "/v1/admin/users/" + second.ID, Token: admin.Access}).Want(204, "")
 			last(t, s, root, admin.Access)
 		})

@@ -8,9 +8,9 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// Whoever sprays passwords from many addresses of one block, at many accounts,
-// is throttled though no single address and no account is over its budget. Networks that have logged in
-// keep their own budget, and other blocks are not held up.
+// Whoever sprays passwords from many addresses of one block, at many accounts, is throttled though
+// no single address and no account is over its budget. Networks that have logged in keep their own
+// budget, and other blocks are not held up.
 func TestSprayingFromOneBlock(t *testing.T) {
 	for name, block := range map[string]struct {
 		address func(i int) string // of the block

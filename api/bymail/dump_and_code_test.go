@@ -15,8 +15,9 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-// P-14: somebody has a copy of the database, taken in the middle of a flow, and the code that the message brought. Links and
-// handles are made of the row's id, which the copy shows; without the secret, which it holds only sealed, none can be made.
+// P-14: somebody has a copy of the database, taken in the middle of a flow, and the code that the
+// message brought. Links and handles are made of the row's id, which the copy shows; without the
+// secret, which it holds only sealed, none can be made.
 func TestP14ADumpAndTheCodeRedeemNothing(t *testing.T) {
 	type flow struct {
 		name, path string
@@ -31,24 +32,28 @@ func TestP14ADumpAndTheCodeRedeemNothing(t *testing.T) {
 			post(s, "/v1/email/verification", apitest.Fields{"email": u.Email}).Want(202, "").JSON(&answer)
 			return answer.Handle
 		}, apitest.Fields{"new_password": next}},
-		{"forgot", "/v1/password/reset", outbox.ResetPassword, func(s *apitest.Server, u apitest.User) string { return forgot(s, u.Email) },
+		{"forgot", "/v1/password/reset", outbox.ResetPassword,
+			func(s *apitest.Server, u apitest.User) string { return forgot(s, u.Email) },
 			apitest.Fields{"new_password": next}},
 		{"sign-up", "/v1/email/verify", outbox.VerifyEmail, func(s *apitest.Server, u apitest.User) string {
 			var answer struct{ Handle string }
-			post(s, "/v1/signup", apitest.Fields{"email": "new@example.test", "password": s.Secret("a planted password of somebody new")}).
+			post(s, "/v1/signup",
+				apitest.Fields{"email": "new@example.test", "password": s.Secret("a planted password of somebody new")}).
 				Want(201, "").JSON(&answer)
 			return answer.Handle
 		}, apitest.Fields{}},
 		{"invite", "", outbox.Invite, func(s *apitest.Server, u apitest.User) string {
 			accounts := s.Replicas[0].Accounts
-			_, err := accounts.RegisterByOperator(s.T.Context(), userstore.OperatorUser{NewUser: userstore.NewUser{Email: "invited@example.test"}, Invite: true})
+			_, err := accounts.RegisterByOperator(s.T.Context(),
+				userstore.OperatorUser{NewUser: userstore.NewUser{Email: "invited@example.test"}, Invite: true})
 			if err != nil {
 				s.T.Fatal(err)
 			}
 			return ""
 		}, nil},
 	}
-	for engine, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL} {
+	for engine, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
+		"postgres": sqltest.PostgresURL} {
 		t.Run(engine, func(t *testing.T) {
 			at := fresh(t)
 			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
@@ -83,7 +88,8 @@ func TestP14ADumpAndTheCodeRedeemNothing(t *testing.T) {
 							return base64.RawURLEncoding.EncodeToString(mac.Sum(key, append([]string{"one-time " + purpose}, parts...)...))
 						}
 						return []string{id + "." + sum("link", string(f.kind), id),
-							"r" + id + "." + sum("handle", string(f.kind), "r", id, ""), "s" + id + "." + sum("handle", string(f.kind), "s", id, "")}
+							"r" + id + "." + sum("handle", string(f.kind), "r", id, ""),
+							"s" + id + "." + sum("handle", string(f.kind), "s", id, "")}
 					}
 					real, err := s.Replicas[0].Accounts.TokenSecret()
 					if err != nil {
@@ -107,7 +113,8 @@ func TestP14ADumpAndTheCodeRedeemNothing(t *testing.T) {
 
 					// What can be sent without a key: ids, the code, and a handle of the attacker's own.
 					own := forgot(s, "mallory@example.test")
-					guesses := []string{id, id + ".", "r" + id, "r" + id + ".", "s" + id + ".", own, made(nil)[0], made(nil)[1], made(make([]byte, 32))[0], made(make([]byte, 32))[1]}
+					guesses := []string{id, id + ".", "r" + id, "r" + id + ".", "s" + id + ".", own, made(nil)[0], made(nil)[1],
+						made(make([]byte, 32))[0], made(make([]byte, 32))[1]}
 					s.Unchanged(func() {
 						for _, guess := range guesses {
 							if f.path == "" {
@@ -141,13 +148,15 @@ func TestP14ADumpAndTheCodeRedeemNothing(t *testing.T) {
 func candidates(dump string) map[string]bool {
 	found := map[string]bool{"": true}
 	for _, text := range regexp.MustCompile(`[A-Za-z0-9+/=_.:\\-]{8,}`).FindAllString(dump, -1) {
-		parts := append(strings.FieldsFunc(text, func(r rune) bool { return r == '.' || r == ':' }), text, strings.TrimPrefix(text, `\x`))
+		parts := append(strings.FieldsFunc(text, func(r rune) bool { return r == '.' || r == ':' }), text,
+			strings.TrimPrefix(text, `\x`))
 		for _, part := range parts {
 			found[part] = true
 			if raw, err := hex.DecodeString(part); err == nil {
 				found[string(raw)] = true
 			}
-			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding,
+				base64.RawURLEncoding} {
 				if raw, err := encoding.DecodeString(part); err == nil {
 					found[string(raw)] = true
 					for n := 0; n+32 <= len(raw); n++ { // a key among other bytes

@@ -17,7 +17,8 @@ func signUp(s *apitest.Server, name string) (apitest.User, string, apitest.Mail)
 	name += strings.ToLower(rand.Text())
 	u := apitest.User{Email: name + "@example.test", Password: s.Secret("planted password of the one who made " + name)}
 	var account struct{ Sub, Handle string }
-	post(s, "/v1/signup", apitest.Fields{"email": u.Email, "password": u.Password, "locale": "de-CH"}).Want(201, "").JSON(&account)
+	post(s, "/v1/signup",
+		apitest.Fields{"email": u.Email, "password": u.Password, "locale": "de-CH"}).Want(201, "").JSON(&account)
 	u.ID = account.Sub
 	return u, account.Handle, s.MailOf(outbox.VerifyEmail)
 }
@@ -78,7 +79,8 @@ func TestVerifyEmail(t *testing.T) {
 	}, apitest.Verifying)
 }
 
-// P-03: somebody signed up with the address of somebody else, who then proves it. Whoever made the account keeps nothing.
+// P-03: somebody signed up with the address of somebody else, who then proves it. Whoever made the
+// account keeps nothing.
 func TestP03AHostileSignUp(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for _, way := range []string{"the first link", "a link of their own", "a code of their own", "a reset"} {
@@ -103,7 +105,8 @@ func TestP03AHostileSignUp(t *testing.T) {
 				if way == "a reset" {
 					s.Advance(time.Minute)
 					forgot(s, account.Email)
-					post(s, "/v1/password/reset", apitest.Fields{"token": s.MailOf(outbox.ResetPassword).Token(), "new_password": next}).Want(204, "")
+					post(s, "/v1/password/reset",
+						apitest.Fields{"token": s.MailOf(outbox.ResetPassword).Token(), "new_password": next}).Want(204, "")
 				} else {
 					s.Unchanged(func() {
 						for range 6 { // which costs no try
@@ -114,7 +117,8 @@ func TestP03AHostileSignUp(t *testing.T) {
 							post(s, "/v1/email/verify", body.With("handle", other)).Want(409, "new_password_required")
 							post(s, "/v1/email/verify", body.With("password", "not the planted password")).Want(403, "wrong_password")
 						}
-						s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Token: attacker.Access, Body: body}).Want(409, "new_password_required")
+						s.Do(apitest.Request{Method: "POST", Path: "/v1/email/verify", Token: attacker.Access,
+							Body: body}).Want(409, "new_password_required")
 					})
 					post(s, "/v1/email/verify", body.With("new_password", next)).Want(204, "")
 				}
@@ -123,7 +127,8 @@ func TestP03AHostileSignUp(t *testing.T) {
 				}
 				s.Refresh(tokens.Refresh).Want(401, "token_invalid")
 				s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}).Want(401, "token_invalid")
-				post(s, "/v1/login", apitest.Fields{"email": account.Email, "password": account.Password}).Want(401, "invalid_credentials")
+				post(s, "/v1/login",
+					apitest.Fields{"email": account.Email, "password": account.Password}).Want(401, "invalid_credentials")
 				post(s, "/v1/email/verify", apitest.Fields{"handle": theirs, "code": mail.Code}).Want(400, "one_time_token_invalid")
 				account.Password = next
 				s.Login(account)
@@ -138,7 +143,8 @@ func TestP12SignUpsShareTheBudgetOfAnAddress(t *testing.T) {
 		sent := 0
 		for range 30 {
 			var account struct{ Sub string }
-			post(s, "/v1/signup", apitest.Fields{"email": "alice@example.test", "password": s.Secret("a planted password of sign-up")}).Want(201, "").JSON(&account)
+			post(s, "/v1/signup", apitest.Fields{"email": "alice@example.test",
+				"password": s.Secret("a planted password of sign-up")}).Want(201, "").JSON(&account)
 			sent += len(s.Mails())
 			if err := s.DB.DeleteUser(t.Context(), account.Sub); err != nil {
 				t.Fatal(err)
@@ -154,7 +160,8 @@ func TestP12SignUpsShareTheBudgetOfAnAddress(t *testing.T) {
 func TestNoMessageAtSignUpWhereNobodyHasToProve(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		var account struct{ Handle string }
-		post(s, "/v1/signup", apitest.Fields{"email": "alice@example.test", "password": s.Secret("a planted password of sign-up")}).Want(201, "").JSON(&account)
+		post(s, "/v1/signup", apitest.Fields{"email": "alice@example.test",
+			"password": s.Secret("a planted password of sign-up")}).Want(201, "").JSON(&account)
 		if sent := s.Mails(); len(sent) != 0 || account.Handle != "" {
 			t.Errorf("%+v %q", sent, account.Handle)
 		}

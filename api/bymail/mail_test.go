@@ -31,8 +31,8 @@ func linked(l mail.Letter, path string) string {
 	return token
 }
 
-// Whoever changes a password or an address, the user hears of it, at the address that the account had; and of nothing
-// that did not happen.
+// Whoever changes a password or an address, the user hears of it, at the address that the account
+// had; and of nothing that did not happen.
 func TestUsersHearOfWhatHappened(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")
@@ -52,35 +52,47 @@ func TestUsersHearOfWhatHappened(t *testing.T) {
 		}
 
 		next := s.Secret("another planted password of alice")
-		edit(session.Access, "POST", "/v1/profile/password", apitest.Fields{"current_password": "this is not the password", "new_password": next}).Want(403, "wrong_password")
-		edit(session.Access, "POST", "/v1/profile/password", apitest.Fields{"current_password": alice.Password, "new_password": "short"}).Want(400, "validation_error")
+		edit(session.Access, "POST", "/v1/profile/password",
+			apitest.Fields{"current_password": "this is not the password", "new_password": next}).Want(403, "wrong_password")
+		edit(session.Access, "POST", "/v1/profile/password",
+			apitest.Fields{"current_password": alice.Password, "new_password": "short"}).Want(400, "validation_error")
 		want("a password that was not changed")
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"locale": "de-CH", "given_name": "{{7*7}} <b>Buy</b>", "family_name": "visit evil.test"}).Want(200, "")
+		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"locale": "de-CH", "given_name": "{{7*7}} <b>Buy</b>",
+			"family_name": "visit evil.test"}).Want(200, "")
 		want("an edit of something else")
-		edit(session.Access, "POST", "/v1/profile/password", apitest.Fields{"current_password": alice.Password, "new_password": next}).Want(204, "")
+		edit(session.Access, "POST", "/v1/profile/password",
+			apitest.Fields{"current_password": alice.Password, "new_password": next}).Want(204, "")
 		for _, l := range want("a password", "alice@example.test: Ihr Passwort wurde geändert") {
-			if l.Language != "de" || !strings.Contains(l.Text, "2026-11-21 12:00 UTC") || !strings.Contains(l.Text, "Test") || strings.Contains(l.Text+l.HTML, "Buy") || strings.Contains(l.Text+l.HTML, "evil") {
+			if l.Language != "de" || !strings.Contains(l.Text, "2026-11-21 12:00 UTC") || !strings.Contains(l.Text, "Test") ||
+				strings.Contains(l.Text+l.HTML, "Buy") || strings.Contains(l.Text+l.HTML, "evil") {
 				t.Errorf("%s\n%s", l.Language, l.Text)
 			}
 		}
-		edit(admin.Access, "POST", "/v1/admin/users/"+bob.ID+"/password", apitest.Fields{"new_password": s.Secret("a planted password that an admin set")}).Want(204, "")
+		edit(admin.Access, "POST", "/v1/admin/users/"+bob.ID+"/password",
+			apitest.Fields{"new_password": s.Secret("a planted password that an admin set")}).Want(204, "")
 		want("a password of an admin", "bob@example.test: Your password was replaced")
 
 		session = s.Login(apitest.User{Email: alice.Email, Password: next, ID: alice.ID})
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": bob.Email, "current_password": next}).Want(400, "validation_error")
-		edit(session.Access, "PATCH", "/v1/profile", apitest.Fields{"email": alice.Email, "current_password": next}).Want(200, "")
-		edit(session.Access, "POST", "/v1/profile/email", apitest.Fields{"email": bob.Email, "current_password": next}).Want(202, "")
+		edit(session.Access, "PATCH", "/v1/profile",
+			apitest.Fields{"email": bob.Email, "current_password": next}).Want(400, "validation_error")
+		edit(session.Access, "PATCH", "/v1/profile",
+			apitest.Fields{"email": alice.Email, "current_password": next}).Want(200, "")
+		edit(session.Access, "POST", "/v1/profile/email",
+			apitest.Fields{"email": bob.Email, "current_password": next}).Want(202, "")
 		want("an address that was not changed")
-		edit(session.Access, "POST", "/v1/profile/email", apitest.Fields{"email": "buy-pills.test@evil.test", "current_password": next}).Want(202, "")
+		edit(session.Access, "POST", "/v1/profile/email",
+			apitest.Fields{"email": "buy-pills.test@evil.test", "current_password": next}).Want(202, "")
 		asked := want("an address that is to be confirmed", "buy-pills.test@evil.test: Neue E-Mail-Adresse bestätigen")
-		edit(session.Access, "POST", "/v1/profile/email/confirm", apitest.Fields{"token": s.Secret(linked(asked[0], "/change/"))}).Want(200, "")
+		edit(session.Access, "POST", "/v1/profile/email/confirm",
+			apitest.Fields{"token": s.Secret(linked(asked[0], "/change/"))}).Want(200, "")
 		for _, l := range want("an address", "alice@example.test: Ihre E-Mail-Adresse wurde geändert") {
 			s.Secret(linked(l, "/undo/"))
 			if strings.Contains(l.Text+l.HTML, "evil") { // the new address is a stranger's text
 				t.Errorf("it names the new address:\n%s", l.Text)
 			}
 		}
-		edit(admin.Access, "PATCH", "/v1/admin/users/"+bob.ID, apitest.Fields{"email": "robert@example.test", "email_verified": true}).Want(200, "")
+		edit(admin.Access, "PATCH", "/v1/admin/users/"+bob.ID,
+			apitest.Fields{"email": "robert@example.test", "email_verified": true}).Want(200, "")
 		want("an address by an admin", "bob@example.test: Your email address was replaced")
 		edit(admin.Access, "PATCH", "/v1/admin/users/"+bob.ID, apitest.Fields{"is_active": false}).Want(200, "")
 		want("nothing more")
@@ -89,7 +101,8 @@ func TestUsersHearOfWhatHappened(t *testing.T) {
 
 // P-14: what waits in the outbox holds no secret, while it waits and after.
 func TestP14TheOutboxHoldsNoSecret(t *testing.T) {
-	for name, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL} {
+	for name, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
+		"postgres": sqltest.PostgresURL} {
 		t.Run(name, func(t *testing.T) {
 			url := fresh(t)
 			db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{MustExist: true})
@@ -103,7 +116,8 @@ func TestP14TheOutboxHoldsNoSecret(t *testing.T) {
 			session := s.Login(alice)
 			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: session.Access,
 				Body: apitest.Fields{"current_password": alice.Password, "new_password": next}}).Want(204, "")
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: session.Access, Body: apitest.Fields{"email": "moved@example.test", "current_password": next}}).Want(202, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: session.Access,
+				Body: apitest.Fields{"email": "moved@example.test", "current_password": next}}).Want(202, "")
 			waiting, err := db.ListMessages(t.Context(), nil, 10)
 			if err != nil || len(waiting) != 2 {
 				t.Fatalf("%+v, %v", waiting, err)
@@ -136,7 +150,8 @@ func TestP14TheOutboxHoldsNoSecret(t *testing.T) {
 	}
 }
 
-// P-15, F-37: no request waits for a mail server that is dead or says nothing, and none fails because of it.
+// P-15, F-37: no request waits for a mail server that is dead or says nothing, and none fails
+// because of it.
 func TestP15NoRequestWaitsForMail(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		held, release := make(chan struct{}, 16), make(chan struct{})
@@ -164,7 +179,8 @@ func TestP15NoRequestWaitsForMail(t *testing.T) {
 				session := s.Login(u)
 				// A request that waited for the mail server would never be answered.
 				s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: session.Access,
-					Body: apitest.Fields{"current_password": u.Password, "new_password": s.Secret("planted anew " + u.Password)}}).Want(204, "")
+					Body: apitest.Fields{"current_password": u.Password,
+						"new_password": s.Secret("planted anew " + u.Password)}}).Want(204, "")
 				if name == "silent" && n == 0 {
 					<-held // the mail server has its connection, and says nothing
 				}

@@ -52,7 +52,8 @@ func TestResetPassword(t *testing.T) {
 				for _, row := range []struct {
 					password any
 					faults   string
-				}{{nil, "new_password:required"}, {"short", "new_password:too_short"}, {strings.ToUpper(alice.Email), "new_password:own_name"}} {
+				}{{nil, "new_password:required"}, {"short", "new_password:too_short"},
+					{strings.ToUpper(alice.Email), "new_password:own_name"}} {
 					res := post(s, "/v1/password/reset", body.With("new_password", row.password)).Want(400, "validation_error")
 					if res.Faults() != row.faults {
 						t.Errorf("%v: %s", row.password, res.Faults())
@@ -66,7 +67,8 @@ func TestResetPassword(t *testing.T) {
 			s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}).Want(401, "token_invalid")
 			s.Refresh(tokens.Refresh).Want(401, "token_invalid")
 			s.Do(apitest.Request{Path: "/v1/profile", Token: others.Access}).Want(200, "")
-			post(s, "/v1/login", apitest.Fields{"email": alice.Email, "password": alice.Password}).Want(401, "invalid_credentials")
+			post(s, "/v1/login",
+				apitest.Fields{"email": alice.Email, "password": alice.Password}).Want(401, "invalid_credentials")
 			alice.Password = next
 			s.Login(alice)
 			if notice := s.MailOf(outbox.PasswordChanged); notice.Contents.To != alice.Email || notice.Link != "" {
@@ -77,7 +79,8 @@ func TestResetPassword(t *testing.T) {
 	})
 }
 
-// U-04: an address that has no account, a disabled one, an impossible domain: the same answer, and no message.
+// U-04: an address that has no account, a disabled one, an impossible domain: the same answer, and
+// no message.
 func TestU04ForgottenPasswordOfAnUnknownAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, carol := s.SignUp("alice"), s.SignUp("carol")
@@ -118,7 +121,8 @@ func TestU04ForgottenPasswordOfAnUnknownAddress(t *testing.T) {
 			"none at all":             {apitest.Fields{"email": "nobody"}, "email:invalid"},
 			"P-12 a second header":    {apitest.Fields{"email": "a@example.test\r\nBcc: b@example.test"}, "email:invalid"},
 			"P-12 a hidden character": {apitest.Fields{"email": "a\u200b@example.test"}, "email:invalid"},
-			"something else":          {apitest.Fields{"email": "a@example.test", "next": "https://evil.test"}, "next:unknown_field"},
+			"something else": {apitest.Fields{"email": "a@example.test", "next": "https://evil.test"},
+				"next:unknown_field"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				s := s.With(t)
@@ -152,7 +156,8 @@ func TestU28TokensThatDoNotWork(t *testing.T) {
 		token := mail.Token()
 		for name, text := range map[string]string{
 			"forged": apitest.FlipLastBit(token), "cut": token[:len(token)-1], "longer": token + "A", "id only": mail.Message.ID,
-			"with the code": mail.Message.ID + "." + mail.Code, "empty MAC": mail.Message.ID + ".", "the handle": handle, "text": "x", "padded": token + "=",
+			"with the code": mail.Message.ID + "." + mail.Code, "empty MAC": mail.Message.ID + ".", "the handle": handle,
+			"text": "x", "padded": token + "=",
 		} {
 			invalid(name, apitest.Fields{"token": text})
 		}
@@ -161,7 +166,8 @@ func TestU28TokensThatDoNotWork(t *testing.T) {
 		invalid("a forged handle", apitest.Fields{"handle": apitest.FlipLastBit(handle), "code": mail.Code})
 		invalid("the code of another kind", apitest.Fields{"handle": "s" + handle[1:], "code": mail.Code})
 		post(s, "/v1/email/verify", apitest.Fields{"token": token}).Want(400, "one_time_token_invalid")
-		for _, body := range []apitest.Fields{{"token": token, "code": mail.Code}, {"token": token, "handle": handle}, {"handle": handle}, {"code": mail.Code}, {}} {
+		for _, body := range []apitest.Fields{{"token": token, "code": mail.Code}, {"token": token, "handle": handle},
+			{"handle": handle}, {"code": mail.Code}, {}} {
 			post(s, "/v1/password/reset", body.With("new_password", nextPassword)).Want(400, "validation_error")
 		}
 
@@ -197,7 +203,8 @@ func TestU28TokensThatDoNotWork(t *testing.T) {
 		invalid("after a change of password", apitest.Fields{"token": newer.Token()})
 		for name, act := range map[string]func(){
 			"after signing out everywhere": func() {
-				s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: s.Login(alice).Access, Body: apitest.Fields{"everywhere": true}}).Want(204, "")
+				s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: s.Login(alice).Access,
+					Body: apitest.Fields{"everywhere": true}}).Want(204, "")
 			},
 			"P-13 after disabling": func() {
 				if err := s.DB.SetActive(t.Context(), alice.ID, false, s.Clock.Now()); err != nil {
@@ -205,7 +212,8 @@ func TestU28TokensThatDoNotWork(t *testing.T) {
 				}
 			},
 			"U-27 after a change of address": func() {
-				_, err := s.Replicas[0].Accounts.EditByOperator(t.Context(), alice.ID, func(u *userstore.User) error { u.Email = "x" + u.Email; return nil })
+				_, err := s.Replicas[0].Accounts.EditByOperator(t.Context(), alice.ID,
+					func(u *userstore.User) error { u.Email = "x" + u.Email; return nil })
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -219,13 +227,15 @@ func TestU28TokensThatDoNotWork(t *testing.T) {
 				t.Fatal(err)
 			}
 			invalid(name+", and enabled again", apitest.Fields{"token": mail.Token()})
-			_, _ = s.Replicas[0].Accounts.EditByOperator(t.Context(), alice.ID, func(u *userstore.User) error { u.Email = alice.Email; return nil })
+			_, _ = s.Replicas[0].Accounts.EditByOperator(t.Context(), alice.ID,
+				func(u *userstore.User) error { u.Email = alice.Email; return nil })
 			invalid(name+", and as it was", apitest.Fields{"token": mail.Token()})
 		}
 	})
 }
 
-// P-01: whoever asks ten thousand times sends ten messages a day, is answered alike, and locks nobody out.
+// P-01: whoever asks ten thousand times sends ten messages a day, is answered alike, and locks
+// nobody out.
 func TestP01ManyRequests(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := signUpAs(s, "alice")
@@ -234,7 +244,8 @@ func TestP01ManyRequests(t *testing.T) {
 		sent := 0
 		for hour := range 20 {
 			for i := range 30 {
-				res := s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Header: from(fmt.Sprintf("192.0.%d.%d", hour, i)),
+				res := s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot",
+					Header:  from(fmt.Sprintf("192.0.%d.%d", hour, i)),
 					Replica: i % 3, Body: apitest.Fields{"email": alice.Email}})
 				res.Want(202, "")
 				sent += len(s.Mails())
@@ -248,9 +259,11 @@ func TestP01ManyRequests(t *testing.T) {
 		}
 		s.Login(alice)
 		for i := range 3 {
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Header: from("203.0.113.1"), Body: apitest.Fields{"email": fmt.Sprintf("%d@example.test", i)}}).Want(202, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Header: from("203.0.113.1"),
+				Body: apitest.Fields{"email": fmt.Sprintf("%d@example.test", i)}}).Want(202, "")
 		}
-		limited(s, s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Header: from("203.0.113.1"), Body: apitest.Fields{"email": "x@example.test"}}), time.Hour)
+		limited(s, s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Header: from("203.0.113.1"),
+			Body: apitest.Fields{"email": "x@example.test"}}), time.Hour)
 	}, behindProxy, func(o *apitest.Options) {
 		configure := o.Configure
 		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Throttle.SignupsPerNetwork = 3 }
@@ -279,7 +292,8 @@ func TestP02ResetsAtOnce(t *testing.T) {
 					if i == 2 {
 						body = apitest.Fields{"handle": handle, "code": mail.Code, "new_password": passwords[i]}
 					}
-					switch res := s.Do(apitest.Request{Method: "POST", Path: "/v1/password/reset", Replica: i, Body: body}); res.Status {
+					switch res := s.Do(apitest.Request{Method: "POST", Path: "/v1/password/reset", Replica: i,
+						Body: body}); res.Status {
 					case 204:
 						won.Add(1)
 						winner.Store(int64(i))
@@ -291,7 +305,8 @@ func TestP02ResetsAtOnce(t *testing.T) {
 				})
 			}
 			wait.Go(func() {
-				login = s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Replica: round % 3, Body: apitest.Fields{"email": alice.Email, "password": alice.Password}})
+				login = s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Replica: round % 3,
+					Body: apitest.Fields{"email": alice.Email, "password": alice.Password}})
 			})
 			wait.Wait()
 			if won.Load() != 1 {
@@ -308,7 +323,8 @@ func TestP02ResetsAtOnce(t *testing.T) {
 	})
 }
 
-// What people read in a letter leads to the issuer, whatever Host a request for it had (P-12), and works.
+// What people read in a letter leads to the issuer, whatever Host a request for it had (P-12), and
+// works.
 func TestTheLetterLeadsToTheIssuer(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		post := s.Replicas[0].Mail
@@ -317,17 +333,21 @@ func TestTheLetterLeadsToTheIssuer(t *testing.T) {
 		s.Mails()
 		s.Advance(2 * time.Minute)
 		for _, email := range []string{alice.Email, "nobody@example.test"} {
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Host: "evil.test", Body: apitest.Fields{"email": email},
-				Header: http.Header{"X-Forwarded-Host": {"evil.test"}, "X-Forwarded-Proto": {"http"}, "Forwarded": {"host=evil.test"}}}).Want(202, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Host: "evil.test",
+				Body: apitest.Fields{"email": email},
+				Header: http.Header{"X-Forwarded-Host": {"evil.test"}, "X-Forwarded-Proto": {"http"},
+					"Forwarded": {"host=evil.test"}}}).Want(202, "")
 		}
 		letters := s.Letters()
-		if len(letters) != 1 || letters[0].To.String() != alice.Email || strings.Contains(letters[0].Text+letters[0].HTML, "evil") {
+		if len(letters) != 1 || letters[0].To.String() != alice.Email ||
+			strings.Contains(letters[0].Text+letters[0].HTML, "evil") {
 			t.Fatalf("P-12 %+v", letters)
 		}
 		_, rest, _ := strings.Cut(letters[0].Text, apitest.IssuerURL+"/reset/")
 		token, _, _ := strings.Cut(rest, "\r")
 		s.Secret(token)
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/password/reset", Body: apitest.Fields{"token": token, "new_password": s.Secret(nextPassword)}}).Want(204, "")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/password/reset",
+			Body: apitest.Fields{"token": token, "new_password": s.Secret(nextPassword)}}).Want(204, "")
 		if state, err := s.DB.OutboxState(t.Context()); err != nil || state.Waiting != 1 { // the notice
 			t.Errorf("%+v %v", state, err)
 		}
@@ -337,7 +357,8 @@ func TestTheLetterLeadsToTheIssuer(t *testing.T) {
 // Without mail there is nothing of all that.
 func TestWithoutMail(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		for _, path := range []string{"/v1/password/forgot", "/v1/password/reset", "/v1/email/verification", "/v1/email/verify", "/forgot", "/reset", "/verify"} {
+		for _, path := range []string{"/v1/password/forgot", "/v1/password/reset", "/v1/email/verification",
+			"/v1/email/verify", "/forgot", "/reset", "/verify"} {
 			post(s, path, apitest.Fields{"email": "alice@example.test"}).Want(404, "not_found")
 		}
 		for _, path := range []string{"/forgot", "/reset", "/reset/x", "/verify", "/verify/x"} {
@@ -352,7 +373,8 @@ func TestWithoutMail(t *testing.T) {
 			t.Error("the login page has a link to what there is not")
 		}
 		alice := s.SignUp("alice")
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: s.Login(alice).Access, Body: apitest.Fields{"name": "A"}}).Want(200, "")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: s.Login(alice).Access,
+			Body: apitest.Fields{"name": "A"}}).Want(200, "")
 		if sent := s.Mails(); len(sent) != 0 {
 			t.Errorf("%+v", sent)
 		}
@@ -361,7 +383,8 @@ func TestWithoutMail(t *testing.T) {
 
 // P-14: what a copy of the database holds in the middle of a reset and of a proof redeems nothing.
 func TestP14ADumpRedeemsNothing(t *testing.T) {
-	for name, url := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL} {
+	for name, url := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
+		"postgres": sqltest.PostgresURL} {
 		t.Run(name, func(t *testing.T) {
 			at := url(t)
 			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})

@@ -64,8 +64,8 @@ func TestNameIsComposedWhileNoneIsSet(t *testing.T) {
 	})
 }
 
-// id_token_claims of a client: the claims of the granted scopes are in its ID tokens as well, for apps that look
-// nowhere else.
+// id_token_claims of a client: the claims of the granted scopes are in its ID tokens as well, for
+// apps that look nowhere else.
 func TestIDTokenClaimsOfAClient(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		_, admin := s.Admin("root")

@@ -1,5 +1,6 @@
-// Package flows_test holds tests of whole flows through several packages of the HTTP API: what a client is granted from the
-// authorization endpoint to userinfo, logout, and an outage in the middle. It has no code, and tests of its own only so that no package takes too long.
+// Package flows_test holds tests of whole flows through several packages of the HTTP API: what a
+// client is granted from the authorization endpoint to userinfo, logout, and an outage in the
+// middle. It has no code, and tests of its own only so that no package takes too long.
 package flows_test
 
 import "github.com/signet-id/signet/api/apitest"

@@ -11,7 +11,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// A hint speaks for the session that it came of, however long ago, and for no other session of the same user.
+// A hint speaks for the session that it came of, however long ago, and for no other session of the
+// same user.
 func TestALogoutHintSpeaksForItsOwnSession(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
@@ -44,7 +45,8 @@ func TestALogoutHintSpeaksForItsOwnSession(t *testing.T) {
 		asks("the hint of another browser", here, others.ID)
 		asks("the hint of another browser, the other way round", there, mine.ID)
 
-		// A client without a refresh token has no grant left after minutes, and its hint is good all the same.
+		// A client without a refresh token has no grant left after minutes, and its hint is good all the
+		// same.
 		short := silently(here, plain)
 		s.Advance(25 * time.Minute)
 		if n, err := s.DB.RemoveExpired(t.Context(), s.Clock.Now(), 100); err != nil || n == 0 {
@@ -121,7 +123,8 @@ func TestALogoutHintOfAnOlderVersion(t *testing.T) {
 	})
 }
 
-// Where somebody is not sent back, the page says so and why; where the app did not ask for it, there is nothing to say.
+// Where somebody is not sent back, the page says so and why; where the app did not ask for it,
+// there is nothing to say.
 func TestTheSignedOutPageSaysWhyNobodyIsSentBack(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, c := s.SignUp("alice"), leaving(s, "web")

@@ -59,7 +59,8 @@ func TestP12LinksOfMessagesLeadToTheIssuer(t *testing.T) {
 			fresh := func() string { who++; return fmt.Sprintf("user%d@example.test", who) }
 			known := func() string {
 				email := fresh()
-				s.Do(apitest.Request{Method: "POST", Path: prefix + "/v1/signup", Body: apitest.Fields{"email": email, "password": password}}).
+				s.Do(apitest.Request{Method: "POST", Path: prefix + "/v1/signup",
+					Body: apitest.Fields{"email": email, "password": password}}).
 					Want(201, "")
 				s.Letters()
 				s.Advance(2 * time.Minute)
@@ -69,8 +70,12 @@ func TestP12LinksOfMessagesLeadToTheIssuer(t *testing.T) {
 				act  func(t *testing.T)
 				link string // the path that it leads to; empty: none
 			}{
-				"forgot":       {func(*testing.T) { json("/v1/password/forgot", "", apitest.Fields{"email": known()}).Want(202, "") }, "/reset/"},
-				"verification": {func(*testing.T) { json("/v1/email/verification", "", apitest.Fields{"email": known()}).Want(202, "") }, "/verify/"},
+				"forgot": {func(*testing.T) {
+					json("/v1/password/forgot", "", apitest.Fields{"email": known()}).Want(202, "")
+				}, "/reset/"},
+				"verification": {func(*testing.T) {
+					json("/v1/email/verification", "", apitest.Fields{"email": known()}).Want(202, "")
+				}, "/verify/"},
 				"sign-up": {func(*testing.T) {
 					json("/v1/signup", "", apitest.Fields{"email": fresh(), "password": password}).Want(201, "")
 				}, "/verify/"},
@@ -91,8 +96,10 @@ func TestP12LinksOfMessagesLeadToTheIssuer(t *testing.T) {
 				}, ""},
 				"a password by admins": {func(*testing.T) {
 					var u struct{ Sub string }
-					do(apitest.Request{Method: "POST", Path: "/v1/admin/users", Token: admin.Access, Body: apitest.Fields{"email": fresh(), "password": password}}).Want(201, "").JSON(&u)
-					json("/v1/admin/users/"+u.Sub+"/password", admin.Access, apitest.Fields{"new_password": password + "!"}).Want(204, "")
+					do(apitest.Request{Method: "POST", Path: "/v1/admin/users", Token: admin.Access,
+						Body: apitest.Fields{"email": fresh(), "password": password}}).Want(201, "").JSON(&u)
+					json("/v1/admin/users/"+u.Sub+"/password", admin.Access,
+						apitest.Fields{"new_password": password + "!"}).Want(204, "")
 				}, ""},
 			} {
 				t.Run(name+" "+issuer, func(t *testing.T) {

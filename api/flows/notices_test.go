@@ -41,7 +41,8 @@ func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 			kind   outbox.Kind
 		}{
 			"JSON": {func(s *apitest.Server, p person) {
-				json(s, "/v1/profile/password", p.access, apitest.Fields{"current_password": p.Password, "new_password": next}).Want(204, "")
+				json(s, "/v1/profile/password", p.access,
+					apitest.Fields{"current_password": p.Password, "new_password": next}).Want(204, "")
 			}, outbox.PasswordChanged},
 			"page, and the other sessions end": {func(_ *apitest.Server, p person) {
 				atPage(p, map[string]string{}).WantPage(200, "done")
@@ -55,11 +56,13 @@ func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 			}, outbox.PasswordChanged},
 			"reset by code": {func(s *apitest.Server, p person) {
 				m, handle := asked(s, "/v1/password/forgot", outbox.ResetPassword, p)
-				json(s, "/v1/password/reset", "", apitest.Fields{"handle": handle, "code": m.Code, "new_password": next}).Want(204, "")
+				json(s, "/v1/password/reset", "",
+					apitest.Fields{"handle": handle, "code": m.Code, "new_password": next}).Want(204, "")
 			}, outbox.PasswordChanged},
 			"reset at the page": {func(s *apitest.Server, p person) {
 				m, _ := asked(s, "/v1/password/forgot", outbox.ResetPassword, p)
-				if done := s.Browser().Open(m.Link).Submit("reset-submit", map[string]string{"new_password": next}); done.Status != 200 {
+				if done := s.Browser().Open(m.Link).Submit("reset-submit",
+					map[string]string{"new_password": next}); done.Status != 200 {
 					s.T.Errorf("%d", done.Status)
 				}
 			}, outbox.PasswordChanged},
@@ -86,7 +89,8 @@ func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 				json(s, "/v1/admin/users/"+p.ID+"/verify-email", admin.Access, nil).Want(200, "")
 			}, ""},
 			"a wrong password": {func(s *apitest.Server, p person) {
-				json(s, "/v1/profile/password", p.access, apitest.Fields{"current_password": next, "new_password": next}).Want(403, "wrong_password")
+				json(s, "/v1/profile/password", p.access,
+					apitest.Fields{"current_password": next, "new_password": next}).Want(403, "wrong_password")
 			}, ""},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -99,7 +103,8 @@ func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 				switch {
 				case c.kind == "" && len(mails) != 0, c.kind != "" && len(mails) != 1:
 					t.Fatalf("%d messages: %+v", len(mails), mails)
-				case c.kind != "" && (mails[0].Kind != c.kind || mails[0].Contents.To != alice.Email || mails[0].UserID != alice.ID):
+				case c.kind != "" &&
+					(mails[0].Kind != c.kind || mails[0].Contents.To != alice.Email || mails[0].UserID != alice.ID):
 					t.Errorf("%+v", mails[0])
 				}
 				if c.kind != "" {
@@ -119,7 +124,8 @@ func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 			admin.Access,
 			apitest.Fields{"email": "ada@example.test", "invite": true},
 		).Want(201, "")
-		if done := s.Browser().Open(s.MailOf(outbox.Invite).Link).Submit("reset-submit", map[string]string{"new_password": next}); done.Status != 200 {
+		if done := s.Browser().Open(s.MailOf(outbox.Invite).Link).Submit("reset-submit",
+			map[string]string{"new_password": next}); done.Status != 200 {
 			t.Errorf("%d", done.Status)
 		}
 		if m := s.MailOf(outbox.PasswordChanged); m.Contents.To != "ada@example.test" {

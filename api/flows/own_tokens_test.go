@@ -11,8 +11,8 @@ import (
 	"github.com/signet-id/signet/verifier"
 )
 
-// Our own endpoints are no laxer than the verifier: what it refuses of an access token that we signed is refused by
-// userinfo, /v1 and introspection, too, and what it takes they take.
+// Our own endpoints are no laxer than the verifier: what it refuses of an access token that we
+// signed is refused by userinfo, /v1 and introspection, too, and what it takes they take.
 func TestOurEndpointsJudgeAnAccessTokenAsTheVerifierDoes(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")

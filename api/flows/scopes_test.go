@@ -29,13 +29,14 @@ func withResources(o *apitest.Options) {
 	o.Configure = func(r *apitest.Replica) {
 		r.Issuer.Claims = []issuer.CustomClaim{
 			{Name: "groups", From: "roles", In: []string{issuer.InUserinfo, issuer.InIDToken}, Scope: "groups"},
-			{Name: "tenant", Value: "acme", In: []string{issuer.InUserinfo}, Scope: "write"}, // a resource's scope stays a resource's
+			{Name: "tenant", Value: "acme", In: []string{issuer.InUserinfo},
+				Scope: "write"}, // a resource's scope stays a resource's
 		}
 	}
 }
 
-// an app that names scopes which only other providers have can log in all the same. What it does not get is
-// nowhere: not on the consent page, not in the answer, not in a token.
+// an app that names scopes which only other providers have can log in all the same. What it
+// does not get is nowhere: not on the consent page, not in the answer, not in a token.
 func TestA24UnknownScopesAreDropped(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
@@ -158,7 +159,8 @@ func TestAScopeOfClaimsCanBeAskedFor(t *testing.T) {
 	}, withResources)
 }
 
-// RFC 6749 section 3.3: a request that names a resource and no scope gets the scopes that the client may have there.
+// RFC 6749 section 3.3: a request that names a resource and no scope gets the scopes that the
+// client may have there.
 func TestAResourceWithoutAScopeGetsItsOwn(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
@@ -208,8 +210,8 @@ func TestAResourceWithoutAScopeGetsItsOwn(t *testing.T) {
 	}, withResources)
 }
 
-// Where a resource is a host without a path, it may be written with the slash and without. aud says it as it is
-// registered.
+// Where a resource is a host without a path, it may be written with the slash and without. aud says
+// it as it is registered.
 func TestTheSlashBehindAHostIsNoOtherResource(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")

@@ -10,9 +10,10 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// What one app does must not sign people out of another: silent logins (prompt=none, and the code redeemed) of one
-// client leave alone the session that another client's user refreshes, and the one that this client's own user does.
-// They are as many as once ended both; a thousand are the store's own test.
+// What one app does must not sign people out of another: silent logins (prompt=none, and the code
+// redeemed) of one client leave alone the session that another client's user refreshes, and the one
+// that this client's own user does. They are as many as once ended both; a thousand are the store's
+// own test.
 func TestOneAppsLoginsEndNoOtherAppsSessions(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, app, script := s.SignUp("alice"), s.WebClient(), s.Register(userstore.Client{ID: "script"})

@@ -16,7 +16,8 @@ import (
 func TestS07NamesAreLiteral(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for n, name := range []string{
-			"{{7*7}}", "{{.CSRF}}", "${7*7}", "<%= 7*7 %>", "{client}", "{service} {time}", "%s%d", "[[7*7]]", "{{", "{app}", "<b>49</b>",
+			"{{7*7}}", "{{.CSRF}}", "${7*7}", "<%= 7*7 %>", "{client}", "{service} {time}", "%s%d", "[[7*7]]", "{{",
+			"{app}", "<b>49</b>",
 		} {
 			alice := s.SignUp("alice")
 			c := s.Register(userstore.Client{ID: fmt.Sprintf("app%d", n), Name: name})

@@ -9,7 +9,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// An account whose address is not confirmed leads to the page that confirms it, as long as it is not, and where there is mail.
+// An account whose address is not confirmed leads to the page that confirms it, as long as it is
+// not, and where there is mail.
 func TestTheAccountLeadsToTheConfirmationOfItsAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
@@ -23,7 +24,8 @@ func TestTheAccountLeadsToTheConfirmationOfItsAddress(t *testing.T) {
 			t.Errorf("after it is confirmed: %d %s", page.Status, page.Text())
 		}
 		activity := b.Open("/account/activity")
-		if text := activity.Text(); !strings.Contains(text, "Email address confirmed") || strings.Contains(text, "email_verified") {
+		if text := activity.Text(); !strings.Contains(text, "Email address confirmed") ||
+			strings.Contains(text, "email_verified") {
 			t.Errorf("the security events say %s", text)
 		}
 	}, apitest.Verifying)
@@ -31,7 +33,8 @@ func TestTheAccountLeadsToTheConfirmationOfItsAddress(t *testing.T) {
 
 func TestWithoutMailTheAccountOffersNoConfirmation(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		if page := s.SignedIn(s.SignUp("alice")).Open("/account"); page.Status != 200 || strings.Contains(string(page.Body), "/verify") {
+		if page := s.SignedIn(s.SignUp("alice")).Open("/account"); page.Status != 200 ||
+			strings.Contains(string(page.Body), "/verify") {
 			t.Errorf("%d %s", page.Status, page.Text())
 		}
 	}, func(o *apitest.Options) { o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true } })

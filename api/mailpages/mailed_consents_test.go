@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// P-03: what a hostile sign-up allowed to an app is not allowed by the owner of the address. What the
-// owner allowed stays when the owner forgets the password later.
+// P-03: what a hostile sign-up allowed to an app is not allowed by the owner of the address. What
+// the owner allowed stays when the owner forgets the password later.
 func TestP03ConsentsOfAHostileSignUp(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := s.Register(userstore.Client{ID: "app", Name: "App", Scopes: []string{"openid", "email", "offline_access"}})

@@ -8,7 +8,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// A link that has ended leads to the page that asks for another message, also when it ends while its page is open.
+// A link that has ended leads to the page that asks for another message, also when it ends while
+// its page is open.
 func TestALinkThatHasEndedLeadsToAnotherMessage(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")

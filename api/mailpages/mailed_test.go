@@ -38,7 +38,8 @@ func TestForgottenPasswordAtThePages(t *testing.T) {
 						b = s.Browser()
 					}
 					first := b.Send(apitest.Request{Path: mail.Link})
-					if first.Status != 303 || first.Header.Get("Referrer-Policy") != "no-referrer" || strings.Contains(first.Header.Get("Location"), mail.Token()[:20]) {
+					if first.Status != 303 || first.Header.Get("Referrer-Policy") != "no-referrer" ||
+						strings.Contains(first.Header.Get("Location"), mail.Token()[:20]) {
 						t.Errorf("U-28 %d %v", first.Status, first.Header)
 					}
 					s.Unchanged(func() { // what programs do that look at mail
@@ -49,17 +50,20 @@ func TestForgottenPasswordAtThePages(t *testing.T) {
 						}
 					})
 					reset = b.Open(mail.Link).WantPage(200, "reset-submit")
-					if strings.Contains(string(reset.Body), mail.Token()) || strings.Contains(reset.Path, mail.Token()) || reset.Has("code") {
+					if strings.Contains(string(reset.Body), mail.Token()) || strings.Contains(reset.Path, mail.Token()) ||
+						reset.Has("code") {
 						t.Error("U-28 the page or its address holds the token, or asks for a code")
 					}
 				} else {
 					fields["code"] = mail.Code
 					wrong := map[string]string{"code": "00000000", "new_password": next}
-					if page := reset.Submit("reset-submit", wrong).WantPage(400, "reset-submit"); !page.Has("code-problem") || page.Value("new_password") != "" {
+					if page := reset.Submit("reset-submit", wrong).WantPage(400, "reset-submit"); !page.Has("code-problem") ||
+						page.Value("new_password") != "" {
 						t.Error("it does not say what is wrong, or repeats the password")
 					}
 				}
-				reset.Submit("reset-submit", map[string]string{"code": mail.Code, "new_password": "short"}).WantPage(400, "reset-submit")
+				reset.Submit("reset-submit",
+					map[string]string{"code": mail.Code, "new_password": "short"}).WantPage(400, "reset-submit")
 				reset.Submit("reset-submit", map[string]string{"code": mail.Code, "new_password": ""}).WantPage(400, "reset-submit")
 				done := reset.Submit("reset-submit", fields)
 				if done.Status != 200 || !strings.Contains(done.Text(), "Your password is set") {
@@ -88,7 +92,8 @@ func TestHandlesOfMessagesAreBound(t *testing.T) {
 		s.Mails()
 		s.Advance(time.Hour)
 		b, stranger := s.Browser(), s.Browser()
-		b.Open("/forgot").WantPage(200, "ask-submit").Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
+		b.Open("/forgot").WantPage(200, "ask-submit").Submit("ask-submit",
+			map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
 		mail := s.MailOf(outbox.ResetPassword)
 		page := b.Open(mail.Link).WantPage(200, "reset-submit")
 		stranger.Open("/login")
@@ -120,7 +125,8 @@ func TestVerifyAtThePages(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		signup := func(s *apitest.Server, email, password string) (*apitest.Browser, apitest.Mail) {
 			b := s.Browser()
-			b.Open("/signup").WantPage(200, "signup-submit").Submit("signup-submit", map[string]string{"email": email, "password": password})
+			b.Open("/signup").WantPage(200, "signup-submit").Submit("signup-submit",
+				map[string]string{"email": email, "password": password})
 			return b, s.MailOf(outbox.VerifyEmail)
 		}
 		verified := func(email string) bool {
@@ -159,7 +165,8 @@ func TestVerifyAtThePages(t *testing.T) {
 			page = page.Submit("verify-submit", map[string]string{"new_password": ""}).WantPage(409, "verify-submit")
 			page = page.Submit("verify-submit", map[string]string{"new_password": "short"}).WantPage(400, "verify-submit")
 			next := s.Secret("a planted password of bob")
-			if done := page.Submit("verify-submit", map[string]string{"new_password": next}); done.Status != 200 || !verified("bob@example.test") {
+			if done := page.Submit("verify-submit", map[string]string{"new_password": next}); done.Status != 200 ||
+				!verified("bob@example.test") {
 				t.Errorf("%d %s", done.Status, done.Text())
 			}
 			attacker.Open("/login").WantPage(200, "login-submit")
@@ -173,7 +180,8 @@ func TestVerifyAtThePages(t *testing.T) {
 				Submit("ask-submit", map[string]string{"email": "eve@example.test"}).WantPage(200, "verify-submit")
 			code := s.MailOf(outbox.VerifyEmail).Code
 			page.Submit("verify-submit", map[string]string{"code": "00000000"}).WantPage(400, "verify-submit")
-			if done := page.Submit("verify-submit", map[string]string{"code": code}); done.Status != 200 || !verified("eve@example.test") {
+			if done := page.Submit("verify-submit", map[string]string{"code": code}); done.Status != 200 ||
+				!verified("eve@example.test") {
 				t.Errorf("%d %s", done.Status, done.Text())
 			}
 		})

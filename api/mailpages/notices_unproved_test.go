@@ -11,8 +11,8 @@ import (
 )
 
 // P-12: an account with another person's address, who has proved nothing, sends that person no more
-// notices of a kind than requests would, however often its password changes and new browsers log in.
-// A person who has proved the address hears of each change.
+// notices of a kind than requests would, however often its password changes and new browsers log
+// in. A person who has proved the address hears of each change.
 func TestP12NoticesToAnUnprovedAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		const victim = "victim@example.test"

@@ -12,7 +12,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// signUpAt fills in the sign-up page, alone or for an app, and returns the page that takes the code.
+// signUpAt fills in the sign-up page, alone or for an app, and returns the page that takes the
+// code.
 func signUpAt(s *apitest.Server, b *apitest.Browser, path string, u apitest.User) *apitest.Page {
 	s.T.Helper()
 	page := b.Open("/signup")
@@ -127,7 +128,8 @@ func TestTheTimeOfALoginByProof(t *testing.T) {
 	}, apitest.Requiring)
 }
 
-// P-03: in another browser than the one that signed up a new password is chosen, and nobody is signed in.
+// P-03: in another browser than the one that signed up a new password is chosen, and nobody is
+// signed in.
 func TestP03PendingSignUpsInAnotherBrowser(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		stranger, strangers := pendingUser(s, "victim"), s.Browser()
@@ -209,7 +211,8 @@ func TestU03SignUpAtThePagesLooksAlike(t *testing.T) {
 	}, apitest.Requiring)
 }
 
-// A double click, and a page that is loaded again: one sign-up and one message, whose code works on either page.
+// A double click, and a page that is loaded again: one sign-up and one message, whose code works on
+// either page.
 func TestASignUpThatIsSentTwice(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for round, atOnce := range []bool{false, true, true, true} {

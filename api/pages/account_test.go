@@ -18,8 +18,10 @@ const wrongPassword = "not the password of anybody"
 
 // accountPages are the pages of the account, each with the button that it has.
 var accountPages = map[string]string{
-	"/account": "", "/account/profile": "profile-submit", "/account/address": "address-submit", "/account/password": "password-submit",
-	"/account/sessions": "", "/account/apps": "", "/account/activity": "", "/account/data": "data-submit", "/account/delete": "delete-submit",
+	"/account": "", "/account/profile": "profile-submit", "/account/address": "address-submit",
+	"/account/password": "password-submit",
+	"/account/sessions": "", "/account/apps": "", "/account/activity": "", "/account/data": "data-submit",
+	"/account/delete": "delete-submit",
 }
 
 func TestThePagesOfTheAccountLeadThroughTheLogin(t *testing.T) {
@@ -30,7 +32,8 @@ func TestThePagesOfTheAccountLeadThroughTheLogin(t *testing.T) {
 				s := s.With(t)
 				b := s.Browser()
 				res := b.Send(apitest.Request{Path: path})
-				if to := res.Header.Get("Location"); res.Status != 303 || to != "/login?next="+url.QueryEscape(strings.TrimPrefix(path, "/")) {
+				if to := res.Header.Get("Location"); res.Status != 303 ||
+					to != "/login?next="+url.QueryEscape(strings.TrimPrefix(path, "/")) {
 					t.Fatalf("signed out: %d to %q", res.Status, to)
 				}
 				p := b.SignIn(path, alice).WantPage(200, button)
@@ -44,7 +47,8 @@ func TestThePagesOfTheAccountLeadThroughTheLogin(t *testing.T) {
 		}
 		t.Run("a wrong password does not forget where the login leads", func(t *testing.T) {
 			b := s.With(t).Browser()
-			p := b.Open("/account/apps").Submit("login-submit", map[string]string{"email": alice.Email, "password": wrongPassword}).WantPage(403, "login-submit")
+			p := b.Open("/account/apps").Submit("login-submit",
+				map[string]string{"email": alice.Email, "password": wrongPassword}).WantPage(403, "login-submit")
 			if p = p.Submit("login-submit", alice.Credentials()); p.Path != "/account/apps" || p.Status != 200 {
 				t.Errorf("%d %s", p.Status, p.Path)
 			}
@@ -69,8 +73,10 @@ func TestP12NextLeadsNowhereElse(t *testing.T) {
 		prefix := strings.TrimPrefix(issuer, "https://id.test")
 		alice := s.SignUp("alice")
 		for _, next := range []string{
-			"https://evil.test/", "//evil.test", "/\\evil.test", "\\\\evil.test", "https:evil.test", "javascript:alert(1)", "data:text/html,x", "/account", "//account",
-			"account/", "account/../logout", "account//evil.test", "account/nothing", "account/deleted", "account%2fapps", "ACCOUNT", "account\r\nSet-Cookie: a=b", "account?x=https://evil.test",
+			"https://evil.test/", "//evil.test", "/\\evil.test", "\\\\evil.test", "https:evil.test", "javascript:alert(1)",
+			"data:text/html,x", "/account", "//account",
+			"account/", "account/../logout", "account//evil.test", "account/nothing", "account/deleted", "account%2fapps",
+			"ACCOUNT", "account\r\nSet-Cookie: a=b", "account?x=https://evil.test",
 			"account#x", "@evil.test", "evil.test", "", " account", "account ", "logout", "v1/profile", "\x00account",
 		} {
 			b := s.Browser()
@@ -110,20 +116,26 @@ func TestProfileAtThePage(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		token := s.Login(alice).Access
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: apitest.Fields{"picture": "https://a.test/a.png", "gender": "x", "address": apitest.Fields{"country": "GB"}}}).Want(200, "")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: token, Body: apitest.Fields{
+			"picture": "https://a.test/a.png", "gender": "x", "address": apitest.Fields{"country": "GB"}}}).Want(200, "")
 		b := s.SignedIn(alice)
-		p := account(s, alice, b, "/account/profile").Submit("profile-submit", map[string]string{"name": " Alice Ä ", "zoneinfo": "Europe/Berlin", "birthdate": "1990-01-31", "email": "evil@example.test", "roles": "admin"}).WantPage(200, "done")
+		p := account(s, alice, b, "/account/profile").Submit("profile-submit",
+			map[string]string{"name": " Alice Ä ", "zoneinfo": "Europe/Berlin", "birthdate": "1990-01-31",
+				"email": "evil@example.test", "roles": "admin"}).WantPage(200, "done")
 		if p.Value("name") != "Alice Ä" || p.Value("zoneinfo") != "Europe/Berlin" {
 			t.Errorf("name %q, zoneinfo %q", p.Value("name"), p.Value("zoneinfo"))
 		}
 		var got apitest.Fields
 		s.Do(apitest.Request{Path: "/v1/profile", Token: token}).Want(200, "").JSON(&got)
-		if got["name"] != "Alice Ä" || got["picture"] != "https://a.test/a.png" || got["gender"] != "x" || got["address"] == nil || got["email"] != alice.Email || len(got["roles"].([]any)) != 0 {
+		if got["name"] != "Alice Ä" || got["picture"] != "https://a.test/a.png" || got["gender"] != "x" ||
+			got["address"] == nil || got["email"] != alice.Email || len(got["roles"].([]any)) != 0 {
 			t.Errorf("%v", got)
 		}
 		s.Unchanged(func() {
-			for field, value := range map[string]string{"birthdate": "yesterday", "phone_number": "x", "website": "javascript:alert(1)", "zoneinfo": "no where", "name": strings.Repeat("x", 5000)} {
-				p := account(s, alice, b, "/account/profile").Submit("profile-submit", map[string]string{field: value}).WantPage(400, field+"-problem")
+			for field, value := range map[string]string{"birthdate": "yesterday", "phone_number": "x",
+				"website": "javascript:alert(1)", "zoneinfo": "no where", "name": strings.Repeat("x", 5000)} {
+				p := account(s, alice, b, "/account/profile").Submit("profile-submit", map[string]string{field: value}).
+					WantPage(400, field+"-problem")
 				if value != p.Value(field) && len(value) < 1000 {
 					t.Errorf("%s: typed %q, shown %q", field, value, p.Value(field))
 				}
@@ -143,7 +155,8 @@ func TestAddressAtThePageTakesThePassword(t *testing.T) {
 		s.Unchanged(func() {
 			change(map[string]string{"email": "new@example.test"}).WantPage(403, "current_password-problem")
 			change(map[string]string{"username": "newname"}).WantPage(403, "current_password-problem")
-			p := change(map[string]string{"email": "new@example.test", "current_password": wrongPassword}).WantPage(403, "current_password-problem")
+			p := change(map[string]string{"email": "new@example.test", "current_password": wrongPassword}).
+				WantPage(403, "current_password-problem")
 			if p.Value("email") != "new@example.test" || p.Value("current_password") != "" {
 				t.Errorf("%q, %q", p.Value("email"), p.Value("current_password"))
 			}
@@ -153,17 +166,21 @@ func TestAddressAtThePageTakesThePassword(t *testing.T) {
 			change(map[string]string{"username": "a b", "current_password": alice.Password}).WantPage(400, "username-problem")
 			change(map[string]string{}).WantPage(200, "done") // nothing changes, so nothing is asked
 		})
-		change(map[string]string{"email": "new@example.test", "username": "newname", "current_password": alice.Password}).WantPage(200, "done")
+		change(map[string]string{"email": "new@example.test", "username": "newname", "current_password": alice.Password}).
+			WantPage(200, "done")
 		alice.Email = "new@example.test"
 		s.Login(alice)
 		for range 10 {
 			change(map[string]string{"email": "x@example.test", "current_password": wrongPassword})
 		}
-		p := change(map[string]string{"email": "x@example.test", "current_password": alice.Password}).WantPage(429, "problems")
+		p := change(map[string]string{"email": "x@example.test", "current_password": alice.Password}).
+			WantPage(429, "problems")
 		if p.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
-	}, func(o *apitest.Options) { o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true } }) // else: TestChangeOfAddressAtThePages
+	}, func(o *apitest.Options) {
+		o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true }
+	}) // else: TestChangeOfAddressAtThePages
 }
 
 func TestPasswordAtThePage(t *testing.T) {
@@ -177,12 +194,15 @@ func TestPasswordAtThePage(t *testing.T) {
 		}
 		s.Unchanged(func() {
 			change(map[string]string{"new_password": next}).WantPage(403, "current_password-problem")
-			change(map[string]string{"new_password": next, "current_password": wrongPassword}).WantPage(403, "current_password-problem")
-			change(map[string]string{"new_password": "short", "current_password": alice.Password}).WantPage(400, "new_password-problem")
+			change(map[string]string{"new_password": next, "current_password": wrongPassword}).
+				WantPage(403, "current_password-problem")
+			change(map[string]string{"new_password": "short", "current_password": alice.Password}).
+				WantPage(400, "new_password-problem")
 			change(map[string]string{"current_password": alice.Password}).WantPage(400, "new_password-problem")
 		})
 		// Kept, and offered.
-		p := change(map[string]string{"new_password": next, "current_password": alice.Password, "others": ""}).WantPage(200, "sessions-end-others")
+		p := change(map[string]string{"new_password": next, "current_password": alice.Password, "others": ""}).
+			WantPage(200, "sessions-end-others")
 		alice.Password = next
 		s.Do(apitest.Request{Path: "/v1/profile", Token: app.Access}).Want(200, "")
 		other.Open("/account").WantPage(200, "to-profile")
@@ -194,7 +214,8 @@ func TestPasswordAtThePage(t *testing.T) {
 		// Ended, as the form has it at first.
 		other, app = s.SignedIn(alice), s.Login(alice)
 		third := s.Secret("the third planted password")
-		if p := change(map[string]string{"new_password": third, "current_password": alice.Password}).WantPage(200, "done"); p.Has("sessions-end-others") {
+		if p := change(map[string]string{"new_password": third, "current_password": alice.Password}).
+			WantPage(200, "done"); p.Has("sessions-end-others") {
 			t.Error("offers to end what has ended")
 		}
 		alice.Password = third
@@ -225,7 +246,8 @@ func TestU40SessionsAtThePage(t *testing.T) {
 			s := s.With(t)
 			b := b.With(s)
 			s.Unchanged(func() {
-				for _, id := range []string{bobsApp.SessionID(), "AAAAAAAAAAAAAAAAAAAAAA", "", "%00", "' OR 1=1--", userstore.KeepAll} {
+				for _, id := range []string{bobsApp.SessionID(), "AAAAAAAAAAAAAAAAAAAAAA", "", "%00", "' OR 1=1--",
+					userstore.KeepAll} {
 					q := account(s, alice, b, "/account/sessions").Form("sessions-end-others", nil)
 					q.Form.Set("session", id)
 					if res := b.Send(q); res.Status != 303 || res.Header.Get("Location") != "/account/sessions?done=ended" {
@@ -271,16 +293,20 @@ func TestActivityAtThePage(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		root, _ := s.Admin("root")
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": bob.Email, "password": wrongPassword}}).Want(401, "invalid_credentials")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+			Body: apitest.Fields{"email": bob.Email, "password": wrongPassword}}).Want(401, "invalid_credentials")
 		s.Advance(91 * 24 * time.Hour)
 		b := s.SignedIn(alice)
-		if text := account(s, alice, b, "/account/activity").Text(); strings.Contains(text, "Account created") || !strings.Contains(text, "Signed in") {
+		if text := account(s, alice, b, "/account/activity").Text(); strings.Contains(text, "Account created") ||
+			!strings.Contains(text, "Signed in") {
 			t.Errorf("91 days later: %s", text)
 		}
 		admin := s.Login(root, apitest.Fields{"scope": "profile admin"})
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access, Header: http.Header{"User-Agent": {"Firefox/1 Windows"}},
-			Body: apitest.Fields{"zoneinfo": "Asia/Tokyo"}}).Want(200, "")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Body: apitest.Fields{"email": alice.Email, "password": wrongPassword}}).Want(401, "invalid_credentials")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access,
+			Header: http.Header{"User-Agent": {"Firefox/1 Windows"}},
+			Body:   apitest.Fields{"zoneinfo": "Asia/Tokyo"}}).Want(200, "")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
+			Body: apitest.Fields{"email": alice.Email, "password": wrongPassword}}).Want(401, "invalid_credentials")
 		text := account(s, alice, b, "/account/activity").Text()
 		for _, want := range []string{"A sign-in failed", "Account changed", "by an administrator", "zoneinfo", "JST"} {
 			if !strings.Contains(text, want) {
@@ -299,9 +325,11 @@ func TestDataAtThePage(t *testing.T) {
 		b := s.SignedIn(alice)
 		s.Unchanged(func() {
 			account(s, alice, b, "/account/data").Submit("data-submit", nil).WantPage(403, "current_password-problem")
-			account(s, alice, b, "/account/data").Submit("data-submit", map[string]string{"current_password": wrongPassword}).WantPage(403, "current_password-problem")
+			account(s, alice, b, "/account/data").Submit("data-submit",
+				map[string]string{"current_password": wrongPassword}).WantPage(403, "current_password-problem")
 		})
-		p := account(s, alice, b, "/account/data").Submit("data-submit", map[string]string{"current_password": alice.Password})
+		p := account(s, alice, b, "/account/data").Submit("data-submit",
+			map[string]string{"current_password": alice.Password})
 		var doc struct {
 			Profile  struct{ Sub string }
 			Sessions []struct {
@@ -309,7 +337,8 @@ func TestDataAtThePage(t *testing.T) {
 				Current bool
 			}
 		}
-		if err := json.Unmarshal(p.Body, &doc); err != nil || doc.Profile.Sub != alice.ID || len(doc.Sessions) != 1 || !doc.Sessions[0].Current ||
+		if err := json.Unmarshal(p.Body, &doc); err != nil || doc.Profile.Sub != alice.ID || len(doc.Sessions) != 1 ||
+			!doc.Sessions[0].Current ||
 			!strings.HasPrefix(p.Header.Get("Content-Disposition"), "attachment;") {
 			t.Errorf("%v %+v %v", err, doc, p.Header)
 		}
@@ -324,13 +353,16 @@ func TestDeletionAtThePage(t *testing.T) {
 		app := s.Login(alice)
 		s.Unchanged(func() {
 			account(s, alice, b, "/account/delete").Submit("delete-submit", nil).WantPage(403, "current_password-problem")
-			account(s, alice, b, "/account/delete").Submit("delete-submit", map[string]string{"current_password": wrongPassword}).WantPage(403, "current_password-problem")
+			account(s, alice, b, "/account/delete").Submit("delete-submit",
+				map[string]string{"current_password": wrongPassword}).WantPage(403, "current_password-problem")
 		})
 		roots := s.SignedIn(root)
 		s.Unchanged(func() {
-			account(s, root, roots, "/account/delete").Submit("delete-submit", map[string]string{"current_password": root.Password}).WantPage(409, "problems")
+			account(s, root, roots, "/account/delete").Submit("delete-submit",
+				map[string]string{"current_password": root.Password}).WantPage(409, "problems")
 		})
-		account(s, alice, b, "/account/delete").Submit("delete-submit", map[string]string{"current_password": alice.Password}).WantPage(200, "account-deleted")
+		account(s, alice, b, "/account/delete").Submit("delete-submit",
+			map[string]string{"current_password": alice.Password}).WantPage(200, "account-deleted")
 		for _, browser := range []*apitest.Browser{b, other} {
 			browser.Open("/account").WantPage(200, "login-submit")
 		}
@@ -346,7 +378,8 @@ func TestFormsOfTheAccountAreNoOneElses(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")
 		b, bobs := s.SignedIn(alice), s.SignedIn(bob)
-		fields := map[string]string{"name": "Mallory", "email": "m@example.test", "current_password": alice.Password, "new_password": apitest.GoodPassword + "!", "session": "others", "client": "web"}
+		fields := map[string]string{"name": "Mallory", "email": "m@example.test", "current_password": alice.Password,
+			"new_password": apitest.GoodPassword + "!", "session": "others", "client": "web"}
 		tokens := map[string]string{}
 		for path, button := range accountPages {
 			if button != "" {
@@ -373,12 +406,15 @@ func TestFormsOfTheAccountAreNoOneElses(t *testing.T) {
 					if res := b.Send(apitest.Request{Method: "POST", Path: path, Form: form}); res.Status != 403 {
 						t.Errorf("%s with the token of %s: %d", path, what, res.Status)
 					}
-					if res := b.Send(apitest.Request{Method: "POST", Path: path, Form: form, Header: http.Header{"Origin": {"https://evil.test"}, "Sec-Fetch-Site": {"cross-site"}}}); res.Status != 403 {
+					if res := b.Send(apitest.Request{Method: "POST", Path: path, Form: form,
+						Header: http.Header{"Origin": {"https://evil.test"}, "Sec-Fetch-Site": {"cross-site"}}}); res.Status != 403 {
 						t.Errorf("%s from elsewhere: %d", path, res.Status)
 					}
 				}
 				stranger := s.Browser()
-				if res := stranger.Send(apitest.Request{Method: "POST", Path: path, Form: url.Values{"csrf": {"x"}}}); res.Status != 303 || !strings.HasPrefix(res.Header.Get("Location"), "/login?next=") {
+				if res := stranger.Send(apitest.Request{Method: "POST", Path: path,
+					Form: url.Values{"csrf": {"x"}}}); res.Status != 303 ||
+					!strings.HasPrefix(res.Header.Get("Location"), "/login?next=") {
 					t.Errorf("%s signed out: %d", path, res.Status)
 				}
 			}
@@ -393,7 +429,8 @@ func TestActsAtThePagesAreTheUsers(t *testing.T) {
 		b := s.SignedIn(alice)
 		q := account(s, alice, b, "/account/profile").Form("profile-submit", map[string]string{"nickname": "Al"})
 		events := s.EventsOf(b.Send(q).Response)
-		if len(events) != 1 || events[0].Name != audit.UserUpdated || events[0].Actor.Type != audit.ByUser || events[0].Actor.ID != alice.ID || events[0].SessionID == "" {
+		if len(events) != 1 || events[0].Name != audit.UserUpdated || events[0].Actor.Type != audit.ByUser ||
+			events[0].Actor.ID != alice.ID || events[0].SessionID == "" {
 			t.Errorf("%+v", events)
 		}
 	})
@@ -411,7 +448,8 @@ func TestLanguageOnThePagesOfTheAccount(t *testing.T) {
 	slices.Sort(paths)
 	for n, path := range paths {
 		language := []string{"de", "en"}[n%2]
-		if p := b.Open(path).Submit("language-submit", map[string]string{"language": language}); p.Path != path || p.Header.Get("Content-Language") != language {
+		if p := b.Open(path).Submit("language-submit", map[string]string{"language": language}); p.Path != path ||
+			p.Header.Get("Content-Language") != language {
 			t.Errorf("%s in %s: %s in %s", path, language, p.Path, p.Header.Get("Content-Language"))
 		}
 	}

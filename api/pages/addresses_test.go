@@ -10,7 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// What proxies keep of one answer's headers is often 4 KiB, and the rest of these headers needs its part.
+// What proxies keep of one answer's headers is often 4 KiB, and the rest of these headers needs its
+// part.
 const longestAddress = 1700
 
 // longStates are as long as a state may be, of characters that grow in different encodings.
@@ -47,11 +48,13 @@ func TestALongRequestNeverStandsInOurAddresses(t *testing.T) {
 				b := s.Browser()
 				b.Open("/login") // so that the browser has its cookie
 				// Sent as it is, so that no redirect is followed unseen.
-				p := short(t, b.Send(apitest.Request{Path: authorizePath(c, set("state", state, "prompt", "consent"))}).WantPage(200, "login-submit"))
+				p := short(t, b.Send(apitest.Request{
+					Path: authorizePath(c, set("state", state, "prompt", "consent"))}).WantPage(200, "login-submit"))
 				// To the sign-up page and back, with the request.
 				p = short(t, p.Submit("to-signup", nil).WantPage(200, "signup-submit"))
 				p = short(t, p.Submit("to-login", nil).WantPage(200, "login-submit"))
-				wrong := short(t, p.Submit("login-submit", map[string]string{"email": alice.Email, "password": "not hers"}).WantPage(403, "login-submit"))
+				wrong := short(t, p.Submit("login-submit",
+					map[string]string{"email": alice.Email, "password": "not hers"}).WantPage(403, "login-submit"))
 				p = short(t, wrong.Submit("login-submit", alice.Credentials()).WantPage(200, "consent-approve"))
 				p = short(t, p.Submit("to-login", nil).WantPage(200, "login-submit"))
 				p = short(t, p.Submit("login-submit", alice.Credentials()).WantPage(200, "consent-approve"))
@@ -79,7 +82,8 @@ func TestALongRequestNeverStandsInOurAddresses(t *testing.T) {
 		t.Run("a new account", func(t *testing.T) {
 			s := s.With(t)
 			p := s.Browser().Open(authorizePath(c, set("state", longStates["letters"]))).Submit("to-signup", nil)
-			p = short(t, p.Submit("signup-submit", map[string]string{"email": "new@example.test", "password": s.Secret(apitest.GoodPassword)}))
+			p = short(t, p.Submit("signup-submit",
+				map[string]string{"email": "new@example.test", "password": s.Secret(apitest.GoodPassword)}))
 			p.WantPage(200, "consent-approve")
 		})
 		t.Run("form_post", func(t *testing.T) {
@@ -109,7 +113,8 @@ func TestALongRequestByPostIsSentOnceMore(t *testing.T) {
 		b, _ := s.Allowed(alice, c)
 		for name, state := range longStates {
 			path, query, _ := strings.Cut(authorizePath(c, set("state", state)), "?")
-			request := apitest.Request{Method: http.MethodPost, Path: path, Body: query, Type: "application/x-www-form-urlencoded",
+			request := apitest.Request{Method: http.MethodPost, Path: path, Body: query,
+				Type:   "application/x-www-form-urlencoded",
 				Header: http.Header{"Origin": {"https://web.test"}, "Sec-Fetch-Site": {"cross-site"}}}
 			stranger := s.With(t).Browser() // the cookies stay behind
 			p := short(t, stranger.Send(request).WantPage(200, ""))
@@ -117,17 +122,20 @@ func TestALongRequestByPostIsSentOnceMore(t *testing.T) {
 			if action != apitest.IssuerURL+path {
 				t.Fatalf("%s: sent to %q", name, action)
 			}
-			again := apitest.Request{Method: http.MethodPost, Path: path, Body: fields.Encode(), Type: "application/x-www-form-urlencoded"}
+			again := apitest.Request{Method: http.MethodPost, Path: path, Body: fields.Encode(),
+				Type: "application/x-www-form-urlencoded"}
 			if got := b.Send(again); !strings.HasPrefix(got.Header.Get("Location"), "https://web.test/cb?") {
 				t.Errorf("%s: %d to %q", name, got.Status, got.Header.Get("Location"))
 			}
 			// A new browser is sent round once more, to find out whether it keeps cookies.
-			if _, fields := s.Browser().Send(again).WantPage(200, "").Posted(); fields.Get("state") != state || fields.Get("signet_resent") != "2" {
+			if _, fields := s.Browser().Send(again).WantPage(200, "").Posted(); fields.Get("state") != state ||
+				fields.Get("signet_resent") != "2" {
 				t.Errorf("%s: a new browser sends %.80v", name, fields)
 			}
 		}
 		q := url.Values{"state": {longStates["letters"]}}
-		logout := apitest.Request{Method: http.MethodPost, Path: "/oauth2/logout", Body: q.Encode(), Type: "application/x-www-form-urlencoded",
+		logout := apitest.Request{Method: http.MethodPost, Path: "/oauth2/logout", Body: q.Encode(),
+			Type:   "application/x-www-form-urlencoded",
 			Header: http.Header{"Origin": {"https://web.test"}, "Sec-Fetch-Site": {"cross-site"}}}
 		if action, _ := s.Browser().Send(logout).WantPage(200, "").Posted(); action != apitest.IssuerURL+"/oauth2/logout" {
 			t.Errorf("logout is sent to %q", action)
@@ -138,12 +146,14 @@ func TestALongRequestByPostIsSentOnceMore(t *testing.T) {
 func TestALogoutThatLeadsFarStaysShort(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	alice := s.SignUp("alice")
-	c := s.Register(userstore.Client{ID: "web", ClientMetadata: userstore.ClientMetadata{PostLogoutRedirectURIs: []string{"https://web.test/out"}}})
+	c := s.Register(userstore.Client{ID: "web",
+		ClientMetadata: userstore.ClientMetadata{PostLogoutRedirectURIs: []string{"https://web.test/out"}}})
 	_, p := s.Allowed(alice, c)
 	hint := s.TokensOf(c, p).ID
 	b := s.SignedIn(s.SignUp("bob")) // whom the hint does not speak for
 	state := longStates["characters of three bytes"]
-	p = short(t, b.Open("/oauth2/logout?"+url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {"https://web.test/out"}, "state": {state}}.Encode()))
+	p = short(t, b.Open("/oauth2/logout?"+url.Values{"id_token_hint": {hint},
+		"post_logout_redirect_uri": {"https://web.test/out"}, "state": {state}}.Encode()))
 	p = p.WantPage(200, "logout-confirm").Submit("logout-confirm", nil)
 	if got := p.Query().Get("state"); got != state {
 		t.Errorf("the state came back as %.40q", got)
@@ -155,19 +165,22 @@ func TestContinueLeadsToOurPagesOnly(t *testing.T) {
 	b := s.Browser()
 	b.Open("/login")
 	for _, page := range []string{"", "//evil.test", "/login", "../oauth2/token", "admin"} {
-		b.Send(apitest.Request{Method: http.MethodPost, Path: "/continue", Form: url.Values{"page": {page}}}).WantPage(400, "")
+		b.Send(apitest.Request{Method: http.MethodPost, Path: "/continue",
+			Form: url.Values{"page": {page}}}).WantPage(400, "")
 	}
 	p := b.Send(apitest.Request{Method: http.MethodPost, Path: "/continue", Form: url.Values{"page": {"login"}},
 		Header: http.Header{"Origin": {"https://evil.test"}, "Sec-Fetch-Site": {"cross-site"}}})
 	p.WantPage(403, "")
 }
 
-// A proxy that adds Referrer-Policy: no-referrer makes browsers send Origin: null with our own forms.
+// A proxy that adds Referrer-Policy: no-referrer makes browsers send Origin: null with our own
+// forms.
 func TestFormsBehindAProxyThatHidesTheReferer(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	alice, b := s.SignUp("alice"), s.Browser()
 	q := b.Open("/login").WantPage(200, "login-submit").Form("login-submit", alice.Credentials())
-	for _, site := range []string{"cross-site", "same-site", "none", ""} { // a sandboxed page is cross-site, wherever it comes from
+	for _, site := range []string{"cross-site", "same-site", "none",
+		""} { // a sandboxed page is cross-site, wherever it comes from
 		q.Header = http.Header{"Origin": {"null"}, "Sec-Fetch-Site": {site}}
 		if site == "" {
 			q.Header["Sec-Fetch-Site"] = nil

@@ -94,11 +94,13 @@ func TestA01ToA06RedirectURIsAreComparedByteForByte(t *testing.T) {
 		web, spa := s.WebClient(), s.NativeClient()
 		var rows []asking
 		for _, uri := range []string{
-			"https://web.test/cb/", "https://web.test/cb/../evil", "https://web.test/cb/..;/x", "https://web.test/cb%2f..%2fevil", // A-01
+			"https://web.test/cb/", "https://web.test/cb/../evil", "https://web.test/cb/..;/x",
+			"https://web.test/cb%2f..%2fevil", // A-01
 			"https://web.test/cb%252f..", "https://web.test/CB", "https://WEB.test/cb", "https://web.test:443/cb",
 			"https://web.test/cb?x=1",
-			"https://webXtest/cb",                                                                                         // A-03
-			"javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "//web.test/cb", "/cb", "https:web.test/cb", // A-04
+			"https://webXtest/cb", // A-03
+			"javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "//web.test/cb", "/cb",
+			"https:web.test/cb", // A-04
 			"https://web.test/cb#x", "https://web.test/cb\r\nSet-Cookie:a=b", "https://web.test/cb\x00", "\thttps://web.test/cb",
 			"https://web.test:8443/cb", // A-06: a confidential client's port
 		} {
@@ -237,7 +239,8 @@ func TestRefusalsOfTheAuthorizationEndpoint(t *testing.T) {
 			asking{name: "display, locales and an acr that is welcome",
 				edit: set("display", "popup", "ui_locales", "de en", "claims_locales", "de", "acr_values", "1 2")},
 			asking{name: "a claims request",
-				edit: set("claims", `{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]}},"x":1}`)},
+				edit: set("claims",
+					`{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]}},"x":1}`)},
 			asking{name: "a registered resource with its scope",
 				edit: set("resource", "https://api.test", "scope", "openid read")},
 			asking{name: "an empty resource is none", more: "&resource="},

@@ -12,10 +12,13 @@ import (
 func TestA16A18AResponseCarriesStateAndIssuer(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	b, _ := s.Allowed(s.SignUp("alice"), s.WebClient())
-	c := apitest.Client{Client: userstore.Client{ID: "web", ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://web.test/cb"}}}}
-	for _, state := range []string{strings.Repeat("s", 8<<10), `"><script>alert(1)</script>`, "%0d%0aX:1", "ümläut ☃", "x&code=y", ""} {
+	c := apitest.Client{Client: userstore.Client{ID: "web",
+		ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://web.test/cb"}}}}
+	for _, state := range []string{strings.Repeat("s", 8<<10), `"><script>alert(1)</script>`, "%0d%0aX:1", "ümläut ☃",
+		"x&code=y", ""} {
 		q := b.Open(authorizePath(c, set("state", state))).Query()
-		if q.Get("state") != state || len(q["code"]) != 1 || q.Get("iss") != apitest.IssuerURL || state == "" && q.Has("state") {
+		if q.Get("state") != state || len(q["code"]) != 1 || q.Get("iss") != apitest.IssuerURL ||
+			state == "" && q.Has("state") {
 			t.Errorf("state %.40q came back in %.200v", state, q)
 		}
 	}
@@ -70,15 +73,18 @@ func TestFormPost(t *testing.T) {
 		check := func(p *apitest.Page) {
 			t.Helper()
 			action, posted := p.WantPage(200, "").Posted()
-			if action != c.RedirectURIs[0] || len(posted) != 3 || posted.Get("state") != "the state" || posted.Get("iss") != apitest.IssuerURL || strings.Contains(p.Path, posted.Get("code")) {
+			if action != c.RedirectURIs[0] || len(posted) != 3 || posted.Get("state") != "the state" ||
+				posted.Get("iss") != apitest.IssuerURL || strings.Contains(p.Path, posted.Get("code")) {
 				t.Fatalf("%s %v at %s", action, posted, p.Path)
 			}
 			s.Do(s.CodeRequest(c, posted.Get("code"))).Want(200, "")
 		}
 		check(b.SignIn(path, alice).WantPage(200, "consent-approve").Submit("consent-approve", nil))
 		check(b.Open(path))
-		check(b.Open(authorizePath(c, set("response_mode", "form_post", "prompt", "login"))).Submit("login-submit", alice.Credentials()))
-		native := s.Register(userstore.Client{ID: "native", AuthMethod: userstore.AuthNone, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"com.example.app:/cb"}}})
+		check(b.Open(authorizePath(c,
+			set("response_mode", "form_post", "prompt", "login"))).Submit("login-submit", alice.Credentials()))
+		native := s.Register(userstore.Client{ID: "native", AuthMethod: userstore.AuthNone,
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"com.example.app:/cb"}}})
 		wantError(t, b.Open(authorizePath(native, set("response_mode", "form_post"))), "invalid_request")
 	})
 }

@@ -28,7 +28,8 @@ func TestAWholeLoginByCodeFlow(t *testing.T) {
 		if p.Has("consent-approve") || !strings.Contains(p.Text(), "Web") {
 			t.Errorf("the login page says %q", p.Text())
 		}
-		p = p.Submit("login-submit", map[string]string{"email": alice.Email, "password": alice.Password}).WantPage(200, "consent-approve")
+		p = p.Submit("login-submit",
+			map[string]string{"email": alice.Email, "password": alice.Password}).WantPage(200, "consent-approve")
 		for _, part := range []string{"Web", "web.test", alice.Email} {
 			if !strings.Contains(p.Text(), part) {
 				t.Errorf("the consent page does not say %q: %q", part, p.Text())
@@ -44,7 +45,8 @@ func TestAWholeLoginByCodeFlow(t *testing.T) {
 		}
 		tokens := s.TokensOf(client, p)
 		id := apitest.Claims(tokens.ID)
-		if id["sub"] != alice.ID || id["aud"] != "web" || id["nonce"] != "the nonce" || id["auth_time"] != float64(s.Clock.Now().Unix()) {
+		if id["sub"] != alice.ID || id["aud"] != "web" || id["nonce"] != "the nonce" ||
+			id["auth_time"] != float64(s.Clock.Now().Unix()) {
 			t.Errorf("the ID token says %v", id)
 		}
 		if tokens.Refresh == "" || tokens.Scope != "openid profile email" {
@@ -54,7 +56,8 @@ func TestAWholeLoginByCodeFlow(t *testing.T) {
 		// The session and the consent are remembered: the next request is answered at once, a
 		// minute of idle time later, too.
 		s.Advance(90 * time.Second)
-		if again := b.Open(authorizePath(client)); again.Query().Get("code") == "" || again.Query().Get("code") == q.Get("code") {
+		if again := b.Open(authorizePath(client)); again.Query().Get("code") == "" ||
+			again.Query().Get("code") == q.Get("code") {
 			t.Errorf("the second request led to %q", again.To)
 		}
 		// For one that wants more, the user is asked again.

@@ -26,12 +26,15 @@ func TestA30WhatIsBegunInABrowserEndsInIt(t *testing.T) {
 		}
 		// Posting it does not help either.
 		page := attacker.Open(authorizePath(c, set("prompt", "login"))).WantPage(200, "login-submit")
-		if p := victim.Send(page.Form("login-submit", alice.Credentials())); p.Status != 400 || len(p.Header["Set-Cookie"]) > 0 {
+		if p := victim.Send(page.Form("login-submit", alice.Credentials())); p.Status != 400 ||
+			len(p.Header["Set-Cookie"]) > 0 {
 			t.Errorf("got %d", p.Status)
 		}
-		// A handle lives a day, also where it begins its request again (TestAnExpiredHandleIsWorthNoMore), and not a bit of it can be changed.
+		// A handle lives a day, also where it begins its request again
+		// (TestAnExpiredHandleIsWorthNoMore), and not a bit of it can be changed.
 		_, handle, _ := strings.Cut(page.Path, "=")
-		for _, changed := range []string{handle[:len(handle)-1], "A" + handle[1:], handle + "A", "", "x", strings.Repeat("A", 100)} {
+		for _, changed := range []string{handle[:len(handle)-1], "A" + handle[1:], handle + "A", "", "x",
+			strings.Repeat("A", 100)} {
 			if changed != handle {
 				attacker.Open("/consent?request="+changed).WantPage(400, "")
 			}
@@ -72,7 +75,8 @@ func TestSeveralTabsAndClients(t *testing.T) {
 			t.Errorf("%v", p.Query())
 		}
 		thirdTokens := s.TokensOf(one, p)
-		for _, r := range []apitest.Request{s.RefreshRequest(one, firstTokens.Refresh), s.RefreshRequest(two, secondTokens.Refresh), s.RefreshRequest(one, thirdTokens.Refresh)} {
+		for _, r := range []apitest.Request{s.RefreshRequest(one, firstTokens.Refresh),
+			s.RefreshRequest(two, secondTokens.Refresh), s.RefreshRequest(one, thirdTokens.Refresh)} {
 			s.Do(r).Want(200, "")
 		}
 		// Another user in the same browser ends the session, and what came of it.

@@ -23,13 +23,15 @@ func TestU33TheSessionCookie(t *testing.T) {
 	b.Cookies[sessionName] = strings.Repeat("A", 44)
 	b.SignIn(authorizePath(c), alice)
 	first := b.Cookies[sessionName]
-	b.Open("/login?"+strings.SplitN(b.Open(authorizePath(c, set("prompt", "login"))).Path, "?", 2)[1]).Submit("login-submit", alice.Credentials())
+	b.Open("/login?"+strings.SplitN(b.Open(authorizePath(c, set("prompt", "login"))).Path, "?", 2)[1]).
+		Submit("login-submit", alice.Credentials())
 	second := b.Cookies[sessionName]
 	if len(first) < 43 || first == second || first == strings.Repeat("A", 44) || len(second) != len(first) {
 		t.Errorf("session cookies %q, then %q", first, second)
 	}
 	for _, cookie := range b.Set {
-		if !strings.HasPrefix(cookie.Name, "__Host-signet-") || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" {
+		if !strings.HasPrefix(cookie.Name, "__Host-signet-") || !cookie.Secure || !cookie.HttpOnly ||
+			cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" {
 			t.Errorf("cookie %+v", cookie)
 		}
 		if cookie.Name == sessionName && cookie.MaxAge > 0 {
@@ -99,13 +101,15 @@ func TestU34ASessionEnds(t *testing.T) {
 			carol := s.SignUp("carol")
 			b := s.SignedIn(carol)
 			tokens := s.Login(carol)
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access, Body: apitest.Fields{"current_password": carol.Password, "new_password": s.Secret("another one of planted words")}}).Want(204, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: tokens.Access, Body: apitest.Fields{
+				"current_password": carol.Password, "new_password": s.Secret("another one of planted words")}}).Want(204, "")
 			b.Open("/login").WantPage(200, "login-submit")
 		})
 		t.Run("when everything ends", func(t *testing.T) {
 			s := s.With(t)
 			b := s.SignedIn(alice)
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: s.Login(alice).Access, Body: apitest.Fields{"everywhere": true}}).Want(204, "")
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/logout", Token: s.Login(alice).Access,
+				Body: apitest.Fields{"everywhere": true}}).Want(204, "")
 			b.Open("/login").WantPage(200, "login-submit")
 		})
 	})
@@ -124,14 +128,19 @@ func TestLoginPageSaysWhatIsWrong(t *testing.T) {
 			says     string
 			filledIn string
 		}{
-			{"wrong password", map[string]string{"email": alice.Email, "password": "not hers"}, 403, "Wrong email address, username or password.", alice.Email},
-			{"nobody", map[string]string{"email": "nobody@example.test", "password": "not hers"}, 403, "Wrong email address, username or password.", "nobody@example.test"},
-			{"no possible name", map[string]string{"email": "<b>\x00@@", "password": "not hers"}, 403, "Wrong email address, username or password.", ""},
-			{"disabled, wrong password", map[string]string{"email": bob.Email, "password": "not his"}, 403, "Wrong email address, username or password.", bob.Email},
+			{"wrong password", map[string]string{"email": alice.Email, "password": "not hers"}, 403,
+				"Wrong email address, username or password.", alice.Email},
+			{"nobody", map[string]string{"email": "nobody@example.test", "password": "not hers"}, 403,
+				"Wrong email address, username or password.", "nobody@example.test"},
+			{"no possible name", map[string]string{"email": "<b>\x00@@", "password": "not hers"}, 403,
+				"Wrong email address, username or password.", ""},
+			{"disabled, wrong password", map[string]string{"email": bob.Email, "password": "not his"}, 403,
+				"Wrong email address, username or password.", bob.Email},
 			{"disabled, right password", bob.Credentials(), 403, "switched off", bob.Email},
 			{"no password", map[string]string{"email": alice.Email, "password": ""}, 400, "", alice.Email},
 			{"no name", map[string]string{"email": "", "password": "x"}, 400, "", ""},
-			{"a password beyond measure", map[string]string{"email": alice.Email, "password": strings.Repeat("x", 5000)}, 400, "", alice.Email},
+			{"a password beyond measure", map[string]string{"email": alice.Email, "password": strings.Repeat("x", 5000)}, 400,
+				"", alice.Email},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
@@ -140,7 +149,8 @@ func TestLoginPageSaysWhatIsWrong(t *testing.T) {
 				s.Unchanged(func() {
 					p := page.Submit("login-submit", row.typed)
 					p.WantPage(row.status, "login-submit")
-					if !strings.Contains(p.Text(), row.says) || row.filledIn != "" && p.Value("email") != row.filledIn || p.Value("password") != "" {
+					if !strings.Contains(p.Text(), row.says) || row.filledIn != "" && p.Value("email") != row.filledIn ||
+						p.Value("password") != "" {
 						t.Errorf("%q with %q and %q", p.Text(), p.Value("email"), p.Value("password"))
 					}
 					if b.Cookies[sessionName] != "" {
@@ -175,8 +185,10 @@ func TestLoginPageSaysWhatIsWrong(t *testing.T) {
 		})
 		t.Run("by username", func(t *testing.T) {
 			s := s.With(t)
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "u@example.test", "username": "Ursula", "password": s.Secret(apitest.GoodPassword)}}).Want(201, "")
-			if p := s.Browser().SignIn("/login", apitest.User{Email: "ursula", Password: apitest.GoodPassword}); !strings.Contains(p.Text(), "u@example.test") {
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "u@example.test",
+				"username": "Ursula", "password": s.Secret(apitest.GoodPassword)}}).Want(201, "")
+			if p := s.Browser().SignIn("/login",
+				apitest.User{Email: "ursula", Password: apitest.GoodPassword}); !strings.Contains(p.Text(), "u@example.test") {
 				t.Errorf("%q", p.Text())
 			}
 		})
@@ -189,10 +201,12 @@ func TestU13U18HostedAndJSONLoginsShareTheirBudgets(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		from := func(address string) http.Header { return http.Header{"X-Forwarded-For": {address}} }
 		json := func(u apitest.User, password, address string) *apitest.Response {
-			return s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Header: from(address), Body: apitest.Fields{"email": u.Email, "password": password}})
+			return s.Do(apitest.Request{Method: "POST", Path: "/v1/login", Header: from(address),
+				Body: apitest.Fields{"email": u.Email, "password": password}})
 		}
 		form := func(b *apitest.Browser, u apitest.User, password, address string) *apitest.Page {
-			q := b.Open("/login").WantPage(200, "login-submit").Form("login-submit", map[string]string{"email": u.Email, "password": password})
+			q := b.Open("/login").WantPage(200, "login-submit").Form("login-submit",
+				map[string]string{"email": u.Email, "password": password})
 			q.Header = from(address)
 			return b.Send(q)
 		}
@@ -258,9 +272,11 @@ func TestSignupPage(t *testing.T) {
 			{"nothing", nil, 400},
 			{"no address", map[string]string{"email": "x", "password": apitest.GoodPassword}, 400},
 			{"a short password", map[string]string{"email": "n@example.test", "password": "short"}, 400},
-			{"a name that is none", map[string]string{"email": "n@example.test", "password": apitest.GoodPassword, "username": "a b@c"}, 400},
+			{"a name that is none",
+				map[string]string{"email": "n@example.test", "password": apitest.GoodPassword, "username": "a b@c"}, 400},
 			{"an address that is taken", map[string]string{"email": alice.Email, "password": apitest.GoodPassword}, 409},
-			{"U+0000", map[string]string{"email": "n@example.test", "password": apitest.GoodPassword, "given_name": "a\x00b"}, 400},
+			{"U+0000",
+				map[string]string{"email": "n@example.test", "password": apitest.GoodPassword, "given_name": "a\x00b"}, 400},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
@@ -273,7 +289,9 @@ func TestSignupPage(t *testing.T) {
 			})
 		}
 		// The new account goes on to where it was wanted.
-		p := page.Submit("signup-submit", map[string]string{"email": "new@example.test", "password": s.Secret(apitest.GoodPassword), "given_name": "Newton", "is_staff": "true", "roles": "admin"}).WantPage(200, "consent-approve")
+		p := page.Submit("signup-submit",
+			map[string]string{"email": "new@example.test", "password": s.Secret(apitest.GoodPassword), "given_name": "Newton",
+				"is_staff": "true", "roles": "admin"}).WantPage(200, "consent-approve")
 		tokens := s.TokensOf(c, p.Submit("consent-approve", nil))
 		var claims map[string]any
 		s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: tokens.Access}).Want(200, "").JSON(&claims)
@@ -290,12 +308,14 @@ func TestSignupPage(t *testing.T) {
 func TestU37ClosedSignup(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	alice, b := s.SignUp("alice"), s.Browser()
-	form := b.Open("/signup").WantPage(200, "signup-submit").Form("signup-submit", map[string]string{"email": "n@example.test", "password": apitest.GoodPassword})
+	form := b.Open("/signup").WantPage(200, "signup-submit").Form("signup-submit",
+		map[string]string{"email": "n@example.test", "password": apitest.GoodPassword})
 	s.Replicas[0].Accounts.SignupEnabled = false
 	s.Unchanged(func() {
 		b.Open("/signup").WantPage(403, "")
 		b.Send(form).WantPage(403, "")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup", Body: apitest.Fields{"email": "n@example.test", "password": apitest.GoodPassword}}).Want(403, "signup_closed")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/signup",
+			Body: apitest.Fields{"email": "n@example.test", "password": apitest.GoodPassword}}).Want(403, "signup_closed")
 	})
 	if p := b.Open("/login"); p.Link("/signup") != "" {
 		t.Error("the login page links to it")
@@ -329,7 +349,8 @@ func TestU40AUserTakesBackWhatWasAllowed(t *testing.T) {
 			s.Do(apitest.Request{Path: "/v1/profile/consents", Token: token, Replica: 1}).Want(200, "").JSON(&list)
 			return len(list.Consents)
 		}
-		if consents(own) != 1 || list.Consents[0].ClientID != "web" || list.Consents[0].Name != "Web" || list.Consents[0].Scope != "openid profile email" {
+		if consents(own) != 1 || list.Consents[0].ClientID != "web" || list.Consents[0].Name != "Web" ||
+			list.Consents[0].Scope != "openid profile email" {
 			t.Errorf("%+v", list)
 		}
 		if consents(others) != 0 {
@@ -351,7 +372,8 @@ func TestU40AUserTakesBackWhatWasAllowed(t *testing.T) {
 
 		// The browser itself is in the list of sessions, and can be sent away from afar.
 		tokens = s.TokensOf(c, p.Submit("consent-approve", nil))
-		kept := s.TokensOf(c, b.Open(authorizePath(c, set("scope", "openid offline_access"))).WantPage(200, "consent-approve").Submit("consent-approve", nil))
+		kept := s.TokensOf(c, b.Open(authorizePath(c, set("scope", "openid offline_access"))).
+			WantPage(200, "consent-approve").Submit("consent-approve", nil))
 		var all sessions
 		s.Do(apitest.Request{Path: "/v1/profile/sessions", Token: own}).Want(200, "").JSON(&all)
 		kinds, browser := map[string]int{}, ""

@@ -16,7 +16,8 @@ func TestA24AScopeIsAllowedWhereItWasAskedFor(t *testing.T) {
 	const one, two, listless = "https://one.test", "https://two.test", "https://any.test"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
-		c := s.Register(userstore.Client{ID: "web", Name: "Web", Resources: []string{one, two, listless}, Scopes: []string{"openid", "email", "offline_access", "read", "write"}})
+		c := s.Register(userstore.Client{ID: "web", Name: "Web", Resources: []string{one, two, listless},
+			Scopes: []string{"openid", "email", "offline_access", "read", "write"}})
 		b := s.Browser()
 		b.SignIn("/login", alice)
 		at := func(resources ...string) func(url.Values) {
@@ -24,7 +25,8 @@ func TestA24AScopeIsAllowedWhereItWasAskedFor(t *testing.T) {
 		}
 		allow := func(scope string, resources ...string) {
 			t.Helper()
-			b.Open(authorizePath(c, set("scope", scope), at(resources...))).WantPage(200, "consent-approve").Submit("consent-approve", nil)
+			b.Open(authorizePath(c, set("scope", scope), at(resources...))).WantPage(200, "consent-approve").
+				Submit("consent-approve", nil)
 		}
 		silent := func(want bool, scope string, resources ...string) {
 			t.Helper()
@@ -74,7 +76,8 @@ func TestA24AScopeIsAllowedWhereItWasAskedFor(t *testing.T) {
 		own := s.Login(alice).Access
 		s.Do(apitest.Request{Path: "/v1/profile/consents", Token: own}).Want(200, "").JSON(&list)
 		if len(list.Consents) != 1 || list.Consents[0].Scope != "openid read email" ||
-			!reflect.DeepEqual(list.Consents[0].Resources, []struct{ Resource, Scope string }{{one, "write offline_access"}, {two, "read"}}) {
+			!reflect.DeepEqual(list.Consents[0].Resources,
+				[]struct{ Resource, Scope string }{{one, "write offline_access"}, {two, "read"}}) {
 			t.Errorf("the list tells %+v", list)
 		}
 		s.Do(apitest.Request{Method: "DELETE", Path: "/v1/profile/consents/web", Token: own}).Want(204, "")
@@ -82,6 +85,7 @@ func TestA24AScopeIsAllowedWhereItWasAskedFor(t *testing.T) {
 		silent(false, "write", one)
 		silent(false, "read", two)
 	}, func(o *apitest.Options) {
-		o.Resources = []issuer.Resource{{URI: one, Scopes: []string{"read", "write"}}, {URI: two, Scopes: []string{"read", "write"}}, {URI: listless}}
+		o.Resources = []issuer.Resource{{URI: one, Scopes: []string{"read", "write"}},
+			{URI: two, Scopes: []string{"read", "write"}}, {URI: listless}}
 	})
 }

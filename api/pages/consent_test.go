@@ -16,8 +16,10 @@ import (
 func TestA24TheConsentPageListsExactlyWhatIsIssued(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	alice, c, b := s.SignUp("alice"), s.WebClient(), s.Browser()
-	p := b.SignIn(authorizePath(c, set("scope", "openid email phone offline_access")), alice).WantPage(200, "consent-approve")
-	for part, want := range map[string]bool{"email address": true, "phone": true, "when you are away": true, "postal": false, "picture": false} {
+	p := b.SignIn(authorizePath(c, set("scope", "openid email phone offline_access")),
+		alice).WantPage(200, "consent-approve")
+	for part, want := range map[string]bool{"email address": true, "phone": true, "when you are away": true,
+		"postal": false, "picture": false} {
 		if strings.Contains(p.Text(), part) != want {
 			t.Errorf("%q said: %v, in %q", part, !want, p.Text())
 		}
@@ -48,7 +50,8 @@ func TestA31ConsentIsForWhatWasShownToWhoWasAsked(t *testing.T) {
 		t.Run("hidden fields of the sender's own count for nothing", func(t *testing.T) {
 			s := s.With(t)
 			p := b.With(s).Send(page.Form("consent-approve", map[string]string{
-				"scope": "openid admin phone", "client_id": "evil", "redirect_uri": "https://evil.test", "user": alice.ID, "sub": alice.ID}))
+				"scope": "openid admin phone", "client_id": "evil", "redirect_uri": "https://evil.test", "user": alice.ID,
+				"sub": alice.ID}))
 			p.To = p.Header.Get("Location")
 			tokens := s.TokensOf(c, p)
 			if tokens.Scope != "openid email" || apitest.Claims(tokens.ID)["sub"] != bob.ID {
@@ -59,7 +62,8 @@ func TestA31ConsentIsForWhatWasShownToWhoWasAsked(t *testing.T) {
 			s := s.With(t)
 			b := b.With(s)
 			page := b.Open(authorizePath(c, set("prompt", "consent"))).WantPage(200, "consent-approve")
-			b.Open("/login?request="+page.Form("consent-approve", nil).Form.Get("request")).Submit("login-submit", alice.Credentials())
+			b.Open("/login?request="+page.Form("consent-approve", nil).Form.Get("request")).
+				Submit("login-submit", alice.Credentials())
 			s.Unchanged(func() {
 				if p := b.Send(page.Form("consent-approve", nil)); p.Status != http.StatusForbidden {
 					t.Errorf("got %d %s", p.Status, p.Header.Get("Location"))
@@ -136,7 +140,8 @@ func TestA33WhoMustAskEveryTime(t *testing.T) {
 	} {
 		t.Run(row.method+" "+row.uri, func(t *testing.T) {
 			s := s.With(t)
-			c := s.Register(userstore.Client{ID: "c" + row.method + url.PathEscape(row.uri), AuthMethod: row.method, FirstParty: row.first, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{row.uri}}})
+			c := s.Register(userstore.Client{ID: "c" + row.method + url.PathEscape(row.uri), AuthMethod: row.method,
+				FirstParty: row.first, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{row.uri}}})
 			b := s.Browser()
 			p := b.SignIn(authorizePath(c), alice)
 			if !row.first || row.prompts {

@@ -26,13 +26,15 @@ func TestASecondTabContinuesAsTheUser(t *testing.T) {
 					b.SignIn("/login", alice)
 
 					// The other tab shows the page again: with a wrong password, or loaded anew.
-					again := tab.Submit("login-submit", map[string]string{"email": alice.Email, "password": "wrong"}).WantPage(403, "continue-submit")
+					again := tab.Submit("login-submit",
+						map[string]string{"email": alice.Email, "password": "wrong"}).WantPage(403, "continue-submit")
 					if !strings.Contains(again.Text(), "Continue as "+alice.Email) {
 						t.Errorf("%s", again.Text())
 					}
 					if name == "in an address" {
 						again = b.Open(tab.Path).WantPage(200, "continue-submit")
-						b.Open(tab.Link("/signup?request=")).WantPage(200, "continue-submit").Submit("continue-submit", nil).WantPage(200, "consent-approve")
+						b.Open(tab.Link("/signup?request=")).WantPage(200, "continue-submit").Submit("continue-submit", nil).
+							WantPage(200, "consent-approve")
 					}
 					consent := again.Submit("continue-submit", nil).WantPage(200, "consent-approve")
 
@@ -57,13 +59,15 @@ func TestASecondTabContinuesAsTheUser(t *testing.T) {
 			b := s.SignedIn(alice)
 			_, answer := s.Allowed(bob, c)
 			hint := s.TokensOf(c, answer).ID
-			for _, demand := range [][2]string{{"prompt", "login"}, {"prompt", "select_account"}, {"max_age", "0"}, {"id_token_hint", hint}} {
+			for _, demand := range [][2]string{{"prompt", "login"}, {"prompt", "select_account"}, {"max_age", "0"},
+				{"id_token_hint", hint}} {
 				p := b.Open(authorizePath(c, set(demand[0], demand[1]))).WantPage(200, "login-submit")
 				if p.Has("continue-submit") {
 					t.Errorf("%s=%.20s is continued", demand[0], demand[1])
 				}
 				// Nor by a form of another request of the same session.
-				other := b.Open(b.Open(authorizePath(c, set("prompt", "consent"))).Link("/login?request=")).Form("continue-submit", nil)
+				other := b.Open(b.Open(authorizePath(c, set("prompt", "consent"))).Link("/login?request=")).
+					Form("continue-submit", nil)
 				other.Form.Set("request", p.Form("login-submit", nil).Form.Get("request"))
 				b.Send(other).WantPage(403, "")
 			}
@@ -75,7 +79,9 @@ func TestASecondTabContinuesAsTheUser(t *testing.T) {
 			form := func() apitest.Request {
 				return b.Open(consent.Link("/login?request=")).WantPage(200, "continue-submit").Form("continue-submit", nil)
 			}
-			for _, token := range []string{"", "x", b.Open(consent.Link("/login?request=")).Form("login-submit", nil).Form.Get("csrf"), consent.Form("consent-approve", nil).Form.Get("csrf")} {
+			for _, token := range []string{"", "x",
+				b.Open(consent.Link("/login?request=")).Form("login-submit", nil).Form.Get("csrf"),
+				consent.Form("consent-approve", nil).Form.Get("csrf")} {
 				q := form()
 				q.Form.Set("csrf", token)
 				b.Send(q).WantPage(403, "")
@@ -115,7 +121,8 @@ func TestPagesOutOfPlaceLeadOn(t *testing.T) {
 		}
 		b := s.SignedIn(alice)
 		p := b.Open("/signup").WantPage(200, "")
-		if !strings.Contains(p.Text(), "You are signed in") || !strings.Contains(p.Text(), alice.Email) || p.Link("/logout") == "" || p.Has("signup-submit") {
+		if !strings.Contains(p.Text(), "You are signed in") || !strings.Contains(p.Text(), alice.Email) ||
+			p.Link("/logout") == "" || p.Has("signup-submit") {
 			t.Errorf("%s", p.Text())
 		}
 	})

@@ -6,8 +6,8 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// Cookies know neither ports nor, under __Host-, paths: issuers that share a host share a browser's cookies, and must not end
-// each other's sessions.
+// Cookies know neither ports nor, under __Host-, paths: issuers that share a host share a browser's
+// cookies, and must not end each other's sessions.
 func TestIssuersOnOneHostKeepTheirSessionsApart(t *testing.T) {
 	for _, urls := range [][]string{
 		{"https://id.test", "https://id.test/staging", "https://id.test:8443"},

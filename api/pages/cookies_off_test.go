@@ -32,8 +32,10 @@ func TestABrowserWithoutCookiesIsToldBeforeAPassword(t *testing.T) {
 			{"a request that is too long for an address", apitest.Request{Path: long}, ""},
 			{"a request by POST", posted(authorizePath(c)), ""},
 			{"a request by POST that is too long for an address", posted(long), ""},
-			{"a request by POST whose handle only is too long", posted(authorizePath(c, set("state", strings.Repeat("s", 1100)))), ""},
-			{"a logout that leads to a page of ours", apitest.Request{Path: "/oauth2/logout?post_logout_redirect_uri=https://x.test"}, ""},
+			{"a request by POST whose handle only is too long",
+				posted(authorizePath(c, set("state", strings.Repeat("s", 1100)))), ""},
+			{"a logout that leads to a page of ours",
+				apitest.Request{Path: "/oauth2/logout?post_logout_redirect_uri=https://x.test"}, ""},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := s.With(t).Browser()
@@ -72,7 +74,8 @@ func TestABrowserWithoutCookiesIsToldBeforeAPassword(t *testing.T) {
 				p := b.Open(path).WantPage(200, "login-submit")
 				clear(b.Cookies)
 				b.NoCookies = true
-				if p := p.Submit("login-submit", alice.Credentials()).WantPage(403, ""); !strings.Contains(p.Text(), "Cookies are off") {
+				if p := p.Submit("login-submit", alice.Credentials()).
+					WantPage(403, ""); !strings.Contains(p.Text(), "Cookies are off") {
 					t.Errorf("%.40s: %s", path, p.Text())
 				}
 			}
@@ -103,7 +106,8 @@ func TestABrowserWithoutCookiesIsToldBeforeAPassword(t *testing.T) {
 			}
 			b.Cookies = kept
 			_, fields := p.Posted()
-			b.Send(apitest.Request{Method: http.MethodPost, Path: "/oauth2/authorize", Form: fields}).WantPage(200, "login-submit")
+			b.Send(apitest.Request{Method: http.MethodPost, Path: "/oauth2/authorize",
+				Form: fields}).WantPage(200, "login-submit")
 			if q := tab.Submit("login-submit", alice.Credentials()); q.Status != 200 || !q.Has("consent-approve") {
 				t.Errorf("the other tab: %d %s", q.Status, q.Text())
 			}
@@ -114,7 +118,8 @@ func TestABrowserWithoutCookiesIsToldBeforeAPassword(t *testing.T) {
 		})
 		t.Run("an address that is no handle is sent nowhere else", func(t *testing.T) {
 			b := s.With(t).Browser()
-			for _, handle := range []string{"a&next=https://evil.test", "x\r\nSet-Cookie: a=b", "//evil.test", strings.Repeat("a", 3000)} {
+			for _, handle := range []string{"a&next=https://evil.test", "x\r\nSet-Cookie: a=b", "//evil.test",
+				strings.Repeat("a", 3000)} {
 				p := b.Send(apitest.Request{Path: "/login?request=" + url.QueryEscape(handle)})
 				if to := p.Header.Get("Location"); to != "" && to != "/login?cookies=set&request="+url.QueryEscape(handle) {
 					t.Errorf("%q leads to %q", handle, to)

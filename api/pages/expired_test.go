@@ -13,11 +13,13 @@ import (
 
 const openForLong = "open for a long time"
 
-// A page that stayed open for more than an hour goes on with the same request, as often as it takes.
+// A page that stayed open for more than an hour goes on with the same request, as often as it
+// takes.
 func TestAPageThatStayedOpenBeginsAgain(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, c := s.SignUp("alice"), s.WebClient()
-		for name, state := range map[string]string{"in an address": "the state", "in place": longStates["characters of three bytes"]} {
+		for name, state := range map[string]string{"in an address": "the state",
+			"in place": longStates["characters of three bytes"]} {
 			for _, away := range []time.Duration{time.Hour, 23 * time.Hour} {
 				t.Run(name+" "+away.String(), func(t *testing.T) {
 					s := s.With(t)
@@ -29,7 +31,8 @@ func TestAPageThatStayedOpenBeginsAgain(t *testing.T) {
 					typed := alice.Credentials()
 					typed["stay"] = "yes"
 					p = p.Submit("login-submit", typed).WantPage(400, "login-submit")
-					if !strings.Contains(p.Text(), openForLong) || p.Value("email") != alice.Email || p.Value("password") != "" || !p.Form("login-submit", nil).Form.Has("stay") {
+					if !strings.Contains(p.Text(), openForLong) || p.Value("email") != alice.Email || p.Value("password") != "" ||
+						!p.Form("login-submit", nil).Form.Has("stay") {
 						t.Errorf("%q, %q: %s", p.Value("email"), p.Value("password"), p.Text())
 					}
 					p = p.Submit("login-submit", alice.Credentials()).WantPage(200, "consent-approve")
@@ -69,9 +72,11 @@ func TestAPageThatStayedOpenBeginsAgain(t *testing.T) {
 			b := s.Browser()
 			p := b.Open(b.Open(authorizePath(c)).WantPage(200, "login-submit").Link("/signup")).WantPage(200, "signup-submit")
 			s.Advance(2 * time.Hour)
-			fields := map[string]string{"email": "late@example.test", "given_name": "Ada", "username": "late", "password": s.Secret(apitest.GoodPassword)}
+			fields := map[string]string{"email": "late@example.test", "given_name": "Ada", "username": "late",
+				"password": s.Secret(apitest.GoodPassword)}
 			s.Unchanged(func() { p = p.Submit("signup-submit", fields).WantPage(400, "signup-submit") })
-			if p.Value("email") != "late@example.test" || p.Value("given_name") != "Ada" || p.Value("username") != "late" || p.Value("password") != "" {
+			if p.Value("email") != "late@example.test" || p.Value("given_name") != "Ada" || p.Value("username") != "late" ||
+				p.Value("password") != "" {
 				t.Errorf("%.900s", p.Body)
 			}
 			p.Submit("signup-submit", map[string]string{"password": apitest.GoodPassword}).WantPage(200, "consent-approve")
@@ -87,7 +92,8 @@ func TestAPageThatStayedOpenBeginsAgain(t *testing.T) {
 			}
 			open.Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
 			done := open.Submit("ask-submit", map[string]string{"email": "x@example.test"}).WantPage(200, "reset-submit")
-			wantLanguage(t, done.Submit("language-submit", map[string]string{"language": "fr"}).WantPage(200, "reset-submit"), "fr", "mot de passe")
+			wantLanguage(t, done.Submit("language-submit", map[string]string{"language": "fr"}).WantPage(200, "reset-submit"),
+				"fr", "mot de passe")
 		})
 		t.Run("denied", func(t *testing.T) {
 			s := s.With(t)
@@ -99,12 +105,14 @@ func TestAPageThatStayedOpenBeginsAgain(t *testing.T) {
 			s := s.With(t)
 			p := s.Browser().Open(authorizePath(c)).WantPage(200, "login-submit")
 			s.Advance(2 * time.Hour)
-			wantLanguage(t, p.Submit("language-submit", map[string]string{"language": "fr"}).WantPage(200, "login-submit"), "fr", "Se connecter")
+			wantLanguage(t, p.Submit("language-submit", map[string]string{"language": "fr"}).WantPage(200, "login-submit"), "fr",
+				"Se connecter")
 		})
 		t.Run("what the app demands of a login counts from now", func(t *testing.T) {
 			s := s.With(t)
 			b := s.SignedIn(alice)
-			for _, demand := range []func(url.Values){set("max_age", "5400", "prompt", "consent"), set("prompt", "login consent")} {
+			for _, demand := range []func(url.Values){set("max_age", "5400", "prompt", "consent"),
+				set("prompt", "login consent")} {
 				p := b.Open(authorizePath(c, demand))
 				if p.Has("login-submit") {
 					p = p.Submit("login-submit", alice.Credentials())
@@ -143,8 +151,12 @@ func TestAnExpiredHandleIsWorthNoMore(t *testing.T) {
 				other.Open("/login")
 				b.Cookies = other.Cookies
 			}, 400, "another browser"},
-			{"without cookies", func(_ *testing.T, _ apitest.Client, b *apitest.Browser, _ *apitest.Request) { clear(b.Cookies) }, 403, "Cookies are off"},
-			{"a forged form", func(_ *testing.T, _ apitest.Client, _ *apitest.Browser, q *apitest.Request) { q.Form.Set("csrf", "x") }, 403, "not sent from here"},
+			{"without cookies", func(_ *testing.T, _ apitest.Client, b *apitest.Browser, _ *apitest.Request) {
+				clear(b.Cookies)
+			}, 403, "Cookies are off"},
+			{"a forged form", func(_ *testing.T, _ apitest.Client, _ *apitest.Browser, q *apitest.Request) {
+				q.Form.Set("csrf", "x")
+			}, 403, "not sent from here"},
 			{"a handle that was changed", func(_ *testing.T, _ apitest.Client, _ *apitest.Browser, q *apitest.Request) {
 				handle := q.Form.Get("request")
 				q.Form.Set("request", handle[:len(handle)-4]+"AAAA")
@@ -187,7 +199,8 @@ func TestAnExpiredHandleIsWorthNoMore(t *testing.T) {
 			s.Advance(2 * time.Hour)
 			s.Unchanged(func() {
 				right := p.Submit("login-submit", alice.Credentials()).WantPage(400, "login-submit").Text()
-				wrong := p.Submit("login-submit", map[string]string{"email": alice.Email, "password": "wrong"}).WantPage(400, "login-submit").Text()
+				wrong := p.Submit("login-submit",
+					map[string]string{"email": alice.Email, "password": "wrong"}).WantPage(400, "login-submit").Text()
 				if right != wrong {
 					t.Errorf("%s\n%s", right, wrong)
 				}
@@ -220,7 +233,8 @@ func TestARequestOfLongAgoLeadsBackToItsApp(t *testing.T) {
 						continue
 					}
 					action, fields := p.Posted()
-					if action != "https://web.test/cb" || fields.Get("error") != "access_denied" || fields.Get("state") != "the state" || fields.Get("iss") != apitest.IssuerURL {
+					if action != "https://web.test/cb" || fields.Get("error") != "access_denied" ||
+						fields.Get("state") != "the state" || fields.Get("iss") != apitest.IssuerURL {
 						t.Errorf("%s %v", action, fields)
 					}
 				}

@@ -26,9 +26,11 @@ func TestA34AClientThatPretendsToBeAnother(t *testing.T) {
 		} {
 			t.Run(name+" is not registered", func(t *testing.T) {
 				s := s.With(t)
-				body := apitest.Fields{"client_name": "Web", "redirect_uris": []string{"https://web.test/cb"}}.With(row.field, row.value)
+				body := apitest.Fields{"client_name": "Web",
+					"redirect_uris": []string{"https://web.test/cb"}}.With(row.field, row.value)
 				s.Unchanged(func() {
-					if res := adminClients(s, admin.Access)("POST", "", body).Want(400, "validation_error"); !strings.Contains(string(res.Body), row.field) {
+					if res := adminClients(s, admin.Access)("POST", "", body).
+						Want(400, "validation_error"); !strings.Contains(string(res.Body), row.field) {
 						t.Errorf("%s", res.Body)
 					}
 				})
@@ -53,7 +55,8 @@ func TestA34AClientThatPretendsToBeAnother(t *testing.T) {
 		}()
 		logo := "https://" + canary.Addr().String() + "/logo.png"
 		const markup = `<img src=x onerror="alert(1)">`
-		do("POST", "", apitest.Fields{"client_id": "markup", "client_name": markup, "redirect_uris": []string{"https://phish.test/cb"}, "logo_uri": logo}).Want(201, "")
+		do("POST", "", apitest.Fields{"client_id": "markup", "client_name": markup,
+			"redirect_uris": []string{"https://phish.test/cb"}, "logo_uri": logo}).Want(201, "")
 		var registered []apitest.Client
 		row, err := s.DB.ClientByID(t.Context(), "markup")
 		if err != nil {
@@ -61,9 +64,12 @@ func TestA34AClientThatPretendsToBeAnother(t *testing.T) {
 		}
 		registered = append(registered, apitest.Client{Client: row})
 		// One that is in the store from before the rules, or past them, is no better off.
-		for id, name := range map[string]string{"invisible": "Goo\u200bgle", "turned": "\u202eelgooG\u202c", "long": strings.Repeat("Google ", 1500)} {
-			registered = append(registered, s.Register(userstore.Client{ID: id, Name: name, ClientMetadata: userstore.ClientMetadata{
-				RedirectURIs: []string{"https://phish.test/cb"}, LogoURI: "javascript:alert(1)", PolicyURI: "javascript:alert(1)"}}))
+		for id, name := range map[string]string{"invisible": "Goo\u200bgle", "turned": "\u202eelgooG\u202c",
+			"long": strings.Repeat("Google ", 1500)} {
+			registered = append(registered,
+				s.Register(userstore.Client{ID: id, Name: name, ClientMetadata: userstore.ClientMetadata{
+					RedirectURIs: []string{"https://phish.test/cb"}, LogoURI: "javascript:alert(1)",
+					PolicyURI: "javascript:alert(1)"}}))
 		}
 		alice := s.SignUp("alice")
 		for _, c := range registered {
@@ -71,7 +77,8 @@ func TestA34AClientThatPretendsToBeAnother(t *testing.T) {
 				s := s.With(t)
 				b := s.Browser()
 				login := b.Open(authorizePath(c)).WantPage(200, "login-submit")
-				for _, p := range []*apitest.Page{login, login.Submit("login-submit", alice.Credentials()).WantPage(200, "consent-approve")} {
+				for _, p := range []*apitest.Page{login,
+					login.Submit("login-submit", alice.Credentials()).WantPage(200, "consent-approve")} {
 					text, body := p.Text(), string(p.Body)
 					if strings.Contains(body, "<img src=x") || strings.Contains(body, "javascript:") || len(text) > 4<<10 {
 						t.Errorf("%s", body)

@@ -29,7 +29,8 @@ func wantLanguage(t *testing.T, p *apitest.Page, language, text string) *apitest
 func TestALanguageIsChosenAtTheFootAndKeepsTheRequest(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, c := s.SignUp("alice"), s.WebClient()
-		for _, row := range []struct{ name, user, locales string }{{"the app asks for nothing", "bob", ""}, {"the app asks for Polish", "carol", "pl"}} {
+		for _, row := range []struct{ name, user, locales string }{{"the app asks for nothing", "bob", ""},
+			{"the app asks for Polish", "carol", "pl"}} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
 				alice := s.SignUp(row.user)
@@ -41,7 +42,8 @@ func TestALanguageIsChosenAtTheFootAndKeepsTheRequest(t *testing.T) {
 					t.Errorf("the address carries %s", q)
 				}
 				// It stays with what is wrong, and on the next page.
-				page = page.Submit("login-submit", map[string]string{"email": alice.Email, "password": "not hers"}).WantPage(403, "login-submit")
+				page = page.Submit("login-submit",
+					map[string]string{"email": alice.Email, "password": "not hers"}).WantPage(403, "login-submit")
 				wantLanguage(t, page, "fr", "mot de passe incorrect")
 				page = page.Submit("login-submit", alice.Credentials()).WantPage(200, "consent-approve")
 				wantLanguage(t, page, "fr", "Refuser")
@@ -65,11 +67,14 @@ func TestALanguageIsChosenAtTheFootAndKeepsTheRequest(t *testing.T) {
 		t.Run("without a request, on every page", func(t *testing.T) {
 			s := s.With(t)
 			b := s.Browser()
-			wantLanguage(t, b.Open("/login").Submit("language-submit", choose("de")).WantPage(200, "login-submit"), "de", "Passwort")
-			wantLanguage(t, b.Open("/signup").Submit("language-submit", choose("ja")).WantPage(200, "signup-submit"), "ja", "パスワード")
+			wantLanguage(t, b.Open("/login").Submit("language-submit", choose("de")).WantPage(200, "login-submit"),
+				"de", "Passwort")
+			wantLanguage(t, b.Open("/signup").Submit("language-submit", choose("ja")).WantPage(200, "signup-submit"),
+				"ja", "パスワード")
 			b.SignIn("/login", alice)
 			wantLanguage(t, b.Open("/login").Submit("language-submit", choose("nl")), "nl", "Je bent ingelogd")
-			wantLanguage(t, b.Open("/logout").Submit("language-submit", choose("it")).WantPage(200, "logout-confirm"), "it", "Esci")
+			wantLanguage(t,
+				b.Open("/logout").Submit("language-submit", choose("it")).WantPage(200, "logout-confirm"), "it", "Esci")
 			out := b.Open("/logout").Submit("logout-confirm", nil)
 			wantLanguage(t, out, "it", "Sei uscito")
 			wantLanguage(t, out.Submit("language-submit", choose("pt-BR")), "pt-BR", "Você saiu")
@@ -114,7 +119,8 @@ func TestAChoiceOfLanguageThatIsNoneChangesNothing(t *testing.T) {
 		{"no page", form("language", "de"), nil, 400, "not complete"},
 		{"a handle that is none", form("language", "de", "page", "login", "request", "x"), nil, 400, "not complete"},
 		{"a handle of another kind", form("language", "de", "page", "logout", "request", handle), nil, 400, "not complete"},
-		{"from another site", form("language", "de", "page", "login"), http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.test"}}, 403, "not sent from here"},
+		{"from another site", form("language", "de", "page", "login"),
+			http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.test"}}, 403, "not sent from here"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			b := b.With(s.With(t))
@@ -131,7 +137,8 @@ func TestAChoiceOfLanguageThatIsNoneChangesNothing(t *testing.T) {
 		s := s.With(t)
 		other := s.Browser()
 		other.Open("/login")
-		p := other.Send(apitest.Request{Method: "POST", Path: "/language", Form: form("language", "de", "page", "login", "request", handle)})
+		p := other.Send(apitest.Request{Method: "POST", Path: "/language",
+			Form: form("language", "de", "page", "login", "request", handle)})
 		if p.Status != 400 || !strings.Contains(p.Text(), "another browser") || other.Cookies[languageName] != "" {
 			t.Errorf("%d %q, cookies %v", p.Status, p.Text(), other.Cookies)
 		}
@@ -154,7 +161,8 @@ func TestDiscoveryNamesTheLanguagesOfThePages(t *testing.T) {
 		Locales []string `json:"ui_locales_supported"`
 	}
 	s.Do(apitest.Request{Path: "/.well-known/openid-configuration"}).Want(200, "").JSON(&doc)
-	if want := []string{"en", "ar", "de", "es", "fr", "it", "ja", "nl", "pl", "pt-BR", "zh-Hans"}; !slices.Equal(doc.Locales, want) {
+	if want := []string{"en", "ar", "de", "es", "fr", "it", "ja", "nl", "pl", "pt-BR",
+		"zh-Hans"}; !slices.Equal(doc.Locales, want) {
 		t.Errorf("%q, want %q", doc.Locales, want)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 )
 
-// The mark of a first visit does not stay in the address: as a bookmark it would say of every new browser that its cookies
-// are off.
+// The mark of a first visit does not stay in the address: as a bookmark it would say of every new
+// browser that its cookies are off.
 func TestTheMarkOfAFirstVisitLeavesTheAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := s.WebClient()
@@ -36,7 +36,8 @@ func TestALinkOfAMessageWithoutCookies(t *testing.T) {
 		b := s.Browser()
 		b.Open("/forgot").Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
 		link := s.MailOf(outbox.ResetPassword).Link
-		for _, path := range []string{link, "/reset/garbage", "/verify/garbage", "/invite/garbage", "/reset?request=x", "/verify?request=x"} {
+		for _, path := range []string{link, "/reset/garbage", "/verify/garbage", "/invite/garbage", "/reset?request=x",
+			"/verify?request=x"} {
 			off := s.Browser()
 			off.NoCookies = true
 			if p := off.Open(path).WantPage(403, ""); !strings.Contains(p.Text(), "Cookies are off") {
@@ -45,7 +46,8 @@ func TestALinkOfAMessageWithoutCookies(t *testing.T) {
 		}
 		// The page of another browser is no matter of cookies, also for a new one.
 		page := b.Open(link).WantPage(200, "reset-submit")
-		if p := s.Browser().Open(page.Path).WantPage(400, ""); strings.Contains(p.Text(), "Cookies") || p.Link("/forgot") != "/forgot" {
+		if p := s.Browser().Open(page.Path).WantPage(400, ""); strings.Contains(p.Text(), "Cookies") ||
+			p.Link("/forgot") != "/forgot" {
 			t.Errorf("%s", p.Text())
 		}
 		if p := s.Browser().Open("/verify?request=x").WantPage(400, ""); p.Link("/verify") != "/verify" {
@@ -63,7 +65,8 @@ func TestTheEndOfAMessageCanBeLoadedAgain(t *testing.T) {
 		done := b.Open(s.MailOf(outbox.VerifyEmail).Link).WantPage(200, "verify-submit").Submit("verify-submit", nil)
 		for _, p := range []*apitest.Page{done, b.Open(done.Path)} {
 			// Who is signed in is not asked to sign in again.
-			if p.WantPage(200, ""); !strings.Contains(p.Text(), "is confirmed") || p.Link("/account") != "/account" || p.Link("/login") != "" {
+			if p.WantPage(200, ""); !strings.Contains(p.Text(), "is confirmed") || p.Link("/account") != "/account" ||
+				p.Link("/login") != "" {
 				t.Errorf("%s: %s", p.Path, p.Text())
 			}
 		}
@@ -80,7 +83,8 @@ func TestTheEndOfAMessageCanBeLoadedAgain(t *testing.T) {
 	}, apitest.Verifying)
 }
 
-// A form that was shown to another session of the browser is shown again, or leads to its page. Nothing is done.
+// A form that was shown to another session of the browser is shown again, or leads to its page.
+// Nothing is done.
 func TestAFormOfAnotherSessionLeadsOn(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob, c := s.SignUp("alice"), s.SignUp("bob"), s.WebClient()
@@ -127,12 +131,14 @@ func TestErrorPagesLeadOn(t *testing.T) {
 	})
 }
 
-// Who signed up without a proof of the address finds the way to it, and their name, on the account page.
+// Who signed up without a proof of the address finds the way to it, and their name, on the account
+// page.
 func TestTheAccountLeadsToTheProofOfItsAddress(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		b := s.Browser()
-		b.Open("/signup").Submit("signup-submit", map[string]string{"email": "ada@example.test", "given_name": "Ada", "family_name": "Lovelace",
-			"password": s.Secret("a planted password of ada")})
+		b.Open("/signup").Submit("signup-submit",
+			map[string]string{"email": "ada@example.test", "given_name": "Ada", "family_name": "Lovelace",
+				"password": s.Secret("a planted password of ada")})
 		s.MailOf(outbox.VerifyEmail)
 		s.Advance(time.Minute)
 		p := b.Open("/account").WantPage(200, "to-verify")
@@ -159,9 +165,11 @@ func TestAnotherMessageKeepsTheAppsRequest(t *testing.T) {
 		alice, c := s.SignUp("alice"), s.WebClient()
 		s.Mails()
 		b := s.Browser()
-		p := b.Open(b.Open(authorizePath(c)).Link("/forgot")).Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
+		p := b.Open(b.Open(authorizePath(c)).Link("/forgot")).Submit("ask-submit",
+			map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
 		s.Advance(2 * time.Hour)
-		p = b.Open(p.Link("/forgot")).Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
+		p = b.Open(p.Link("/forgot")).Submit("ask-submit",
+			map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
 		s.Mails()
 		s.Advance(time.Minute)
 		b.Open(p.Link("/forgot")).Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
@@ -171,12 +179,14 @@ func TestAnotherMessageKeepsTheAppsRequest(t *testing.T) {
 	})
 }
 
-// The page by which a first visit with a long request passes does not say that it leads back to the app.
+// The page by which a first visit with a long request passes does not say that it leads back to the
+// app.
 func TestAFirstVisitIsNotSentBackToTheApp(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, c := s.SignUp("alice"), s.WebClient()
 		long := authorizePath(c, set("state", longStates["letters"], "response_mode", "form_post"))
-		if p := s.Browser().Send(apitest.Request{Path: long}).WantPage(200, ""); !strings.Contains(p.Text(), "One moment") || strings.Contains(p.Text(), "back to the app") {
+		if p := s.Browser().Send(apitest.Request{Path: long}).WantPage(200, ""); !strings.Contains(p.Text(), "One moment") ||
+			strings.Contains(p.Text(), "back to the app") {
 			t.Errorf("%s", p.Text())
 		}
 		b := s.SignedIn(alice)

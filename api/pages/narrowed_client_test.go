@@ -42,7 +42,8 @@ func TestA24GrantsAreHeldToWhatTheClientIsRegisteredFor(t *testing.T) {
 		s.Unchanged(func() { s.Do(asked).Want(http.StatusBadRequest, "invalid_scope") })
 		var after apitest.Tokens
 		s.Do(s.RefreshRequest(c, before.Refresh)).Want(http.StatusOK, "").JSON(&after)
-		if after.Scope != "openid profile" || apitest.Claims(after.Access)["scope"] != "openid profile" || apitest.Claims(after.ID)["email"] != nil {
+		if after.Scope != "openid profile" || apitest.Claims(after.Access)["scope"] != "openid profile" ||
+			apitest.Claims(after.ID)["email"] != nil {
 			t.Errorf("a refresh gets scope %q, ID token %v", after.Scope, apitest.Claims(after.ID))
 		}
 		s.Do(s.CodeRequest(c, code)).Want(http.StatusOK, "").JSON(&after)

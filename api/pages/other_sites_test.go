@@ -16,7 +16,8 @@ func TestA27A28FormsAreTakenFromOurOwnPagesOnly(t *testing.T) {
 		alice, mallory, c := s.SignUp("alice"), s.SignUp("mallory"), s.WebClient()
 		b := s.Browser()
 		login := b.Open(authorizePath(c)).WantPage(200, "login-submit").Form("login-submit", mallory.Credentials())
-		signup := b.Open("/signup").WantPage(200, "signup-submit").Form("signup-submit", map[string]string{"email": "new@example.test", "password": s.Secret(apitest.GoodPassword)})
+		signup := b.Open("/signup").WantPage(200, "signup-submit").Form("signup-submit",
+			map[string]string{"email": "new@example.test", "password": s.Secret(apitest.GoodPassword)})
 		in := s.Browser()
 		consent := in.SignIn(authorizePath(c), alice).WantPage(200, "consent-approve").Form("consent-approve", nil)
 		logout := in.Open("/logout").WantPage(200, "logout-confirm").Form("logout-confirm", nil)
@@ -58,10 +59,12 @@ func TestA27A28FormsAreTakenFromOurOwnPagesOnly(t *testing.T) {
 					t.Run(name, func(t *testing.T) { refused(t, f, func(q *apitest.Request) { q.Header = h }) })
 				}
 				t.Run("without a token", func(t *testing.T) { refused(t, f, func(q *apitest.Request) { q.Form.Del("csrf") }) })
-				t.Run("with an empty token", func(t *testing.T) { refused(t, f, func(q *apitest.Request) { q.Form.Set("csrf", "") }) })
+				t.Run("with an empty token",
+					func(t *testing.T) { refused(t, f, func(q *apitest.Request) { q.Form.Set("csrf", "") }) })
 				t.Run("with the token of another form", func(t *testing.T) {
 					refused(t, f, func(q *apitest.Request) {
-						q.Form.Set("csrf", forms[(slices.IndexFunc(forms, func(g form) bool { return g.name == f.name })+1)%4].request.Form.Get("csrf"))
+						q.Form.Set("csrf",
+							forms[(slices.IndexFunc(forms, func(g form) bool { return g.name == f.name })+1)%4].request.Form.Get("csrf"))
 					})
 				})
 			})
@@ -98,13 +101,16 @@ func TestPagesAreNobodyElses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := p.Header
 			csp := h.Get("Content-Security-Policy")
-			if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
+			if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") ||
+				strings.Contains(csp, "unsafe") {
 				t.Errorf("CSP %q", csp)
 			}
-			if onward := name == "login" || name == "consent" || name == "form post"; onward == strings.Contains(csp, "form-action") {
+			if onward := name == "login" || name == "consent" ||
+				name == "form post"; onward == strings.Contains(csp, "form-action") {
 				t.Errorf("CSP %q, and the form leads to a client: %t", csp, onward)
 			}
-			for header, want := range map[string]string{"Referrer-Policy": "same-origin", "Cache-Control": "no-store", "X-Frame-Options": "DENY", "Vary": "Accept-Language, Cookie", "Content-Type": "text/html; charset=utf-8"} {
+			for header, want := range map[string]string{"Referrer-Policy": "same-origin", "Cache-Control": "no-store",
+				"X-Frame-Options": "DENY", "Vary": "Accept-Language, Cookie", "Content-Type": "text/html; charset=utf-8"} {
 				if h.Get(header) != want {
 					t.Errorf("%s: %q", header, h.Get(header))
 				}
@@ -116,9 +122,11 @@ func TestPagesAreNobodyElses(t *testing.T) {
 	}
 	t.Run("A-36 no other origin reads them", func(t *testing.T) {
 		s := s.With(t)
-		for _, path := range []string{"/login", "/consent", "/signup", "/logout", "/oauth2/authorize?client_id=web", "/oauth2/logout"} {
+		for _, path := range []string{"/login", "/consent", "/signup", "/logout", "/oauth2/authorize?client_id=web",
+			"/oauth2/logout"} {
 			for _, method := range []string{"GET", "OPTIONS", "POST"} {
-				res := s.Do(apitest.Request{Method: method, Path: path, Header: http.Header{"Origin": {"https://web.test"}, "Access-Control-Request-Method": {"POST"}}})
+				res := s.Do(apitest.Request{Method: method, Path: path,
+					Header: http.Header{"Origin": {"https://web.test"}, "Access-Control-Request-Method": {"POST"}}})
 				for name := range res.Header {
 					if strings.HasPrefix(name, "Access-Control-") {
 						t.Errorf("%s %s: %s", method, path, name)
@@ -140,7 +148,8 @@ func TestPagesAreNobodyElses(t *testing.T) {
 		for _, q := range []apitest.Request{
 			b.Open(authorizePath(c)).Form("login-submit", alice.Credentials()),
 			b.Open(authorizePath(c, set("response_mode", "form_post"))).Form("login-submit", alice.Credentials()),
-			b.Open("/signup").Form("signup-submit", map[string]string{"email": "fresh@example.test", "password": s.Secret("a fresh password of mine")}),
+			b.Open("/signup").Form("signup-submit",
+				map[string]string{"email": "fresh@example.test", "password": s.Secret("a fresh password of mine")}),
 		} {
 			if p := b.Send(q); p.Status != http.StatusSeeOther {
 				t.Errorf("%s: %d %s", q.Path, p.Status, p.Text())
@@ -151,7 +160,8 @@ func TestPagesAreNobodyElses(t *testing.T) {
 		s := s.With(t)
 		for _, part := range strings.Split(string(login.Body), `"`) {
 			if strings.HasPrefix(part, "/assets/") {
-				if res := s.Do(apitest.Request{Path: part}); res.Status != 200 || len(res.Body) == 0 || res.Header.Get("Content-Security-Policy") == "" {
+				if res := s.Do(apitest.Request{Path: part}); res.Status != 200 || len(res.Body) == 0 ||
+					res.Header.Get("Content-Security-Policy") == "" {
 					t.Errorf("%s: %d", part, res.Status)
 				}
 			}
@@ -165,8 +175,10 @@ func TestAnAuthorizationRequestThatAnotherSitePosts(t *testing.T) {
 	c := s.WebClient()
 	b, _ := s.Allowed(s.SignUp("alice"), c)
 	_, query, _ := strings.Cut(authorizePath(c, set("state", "a b&c=ü")), "?")
-	post := apitest.Request{Method: "POST", Path: "/oauth2/authorize", Body: query, Type: "application/x-www-form-urlencoded",
-		Header: http.Header{"Cookie": nil, "Origin": {"https://web.test"}, "Sec-Fetch-Site": {"cross-site"}}} // as SameSite=Lax has it
+	post := apitest.Request{Method: "POST", Path: "/oauth2/authorize", Body: query,
+		Type: "application/x-www-form-urlencoded",
+		Header: http.Header{"Cookie": nil, "Origin": {"https://web.test"},
+			"Sec-Fetch-Site": {"cross-site"}}} // as SameSite=Lax has it
 	p := b.Send(post)
 	if p.Status != http.StatusSeeOther || !strings.HasPrefix(p.Header.Get("Location"), "/oauth2/authorize?") {
 		t.Fatalf("%d %s", p.Status, p.Header.Get("Location"))
@@ -179,7 +191,8 @@ func TestAnAuthorizationRequestThatAnotherSitePosts(t *testing.T) {
 	for _, broken := range []apitest.Request{
 		{Method: "POST", Path: "/oauth2/authorize", Body: query, Type: "text/plain"},
 		{Method: "POST", Path: "/oauth2/authorize", Body: "a=%zz", Type: "application/x-www-form-urlencoded"},
-		{Method: "POST", Path: "/oauth2/authorize", Body: strings.Repeat("a", 70<<10), Type: "application/x-www-form-urlencoded"},
+		{Method: "POST", Path: "/oauth2/authorize", Body: strings.Repeat("a", 70<<10),
+			Type: "application/x-www-form-urlencoded"},
 	} {
 		if p := b.Send(broken); p.Status != 400 && p.Status != 413 && p.Status != 415 {
 			t.Errorf("%.30v: %d", broken.Body, p.Status)

@@ -16,9 +16,11 @@ func TestA19PromptNoneShowsNothing(t *testing.T) {
 		native := s.NativeClient()
 		first := s.Register(userstore.Client{ID: "first", FirstParty: true})
 		public := func(id, uri string) apitest.Client {
-			return s.Register(userstore.Client{ID: id, FirstParty: true, AuthMethod: userstore.AuthNone, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{uri}}})
+			return s.Register(userstore.Client{ID: id, FirstParty: true, AuthMethod: userstore.AuthNone,
+				ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{uri}}})
 		}
-		ours, desktop, phone := public("ours", "https://ours.test/cb"), public("desktop", "http://127.0.0.1/cb"), public("phone", "com.example.app:/cb")
+		ours, desktop, phone := public("ours", "https://ours.test/cb"), public("desktop", "http://127.0.0.1/cb"),
+			public("phone", "com.example.app:/cb")
 		askedOnce := s.SignedIn(s.SignUp("dave"))
 		for _, c := range []apitest.Client{desktop, phone} {
 			wantCode(t, askedOnce.Open(authorizePath(c)).WantPage(200, "consent-approve").Submit("consent-approve", nil))

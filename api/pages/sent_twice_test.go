@@ -13,12 +13,14 @@ import (
 
 const addressTaken = "There is an account with this email address."
 
-// A double click, and a page that is loaded again, send the form a second time with the cookies of the first.
+// A double click, and a page that is loaded again, send the form a second time with the cookies of
+// the first.
 func TestSentTwiceGoesOn(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := s.WebClient()
 		password := s.Secret(apitest.GoodPassword)
-		for name, path := range map[string]string{"alone": "", "for an app": authorizePath(c), "in place": authorizePath(c, set("state", longStates["letters"]))} {
+		for name, path := range map[string]string{"alone": "", "for an app": authorizePath(c),
+			"in place": authorizePath(c, set("state", longStates["letters"]))} {
 			for _, atOnce := range []bool{false, true} {
 				t.Run(name+map[bool]string{true: " at once", false: " one after the other"}[atOnce], func(t *testing.T) {
 					s := s.With(t)
@@ -79,7 +81,8 @@ func TestSentTwiceGoesOn(t *testing.T) {
 	})
 }
 
-// Whoever has not the password learns what sign-up says to all: the address is taken. The attempt is counted as a login.
+// Whoever has not the password learns what sign-up says to all: the address is taken. The attempt
+// is counted as a login.
 func TestSignUpWithATakenAddressIsNoOracle(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, off := s.SignUp("alice"), s.SignUp("off")
@@ -110,14 +113,16 @@ func TestSignUpWithATakenAddressIsNoOracle(t *testing.T) {
 		for _, e := range events {
 			names = append(names, string(e.Name))
 		}
-		if got := strings.Join(names, " "); !strings.Contains(got, string(audit.SignupRefused)) || !strings.Contains(got, string(audit.LoginFailed)) {
+		if got := strings.Join(names, " "); !strings.Contains(got, string(audit.SignupRefused)) ||
+			!strings.Contains(got, string(audit.LoginFailed)) {
 			t.Errorf("the audit log has %q", got)
 		}
 		taken("a disabled account", map[string]string{"email": off.Email, "password": off.Password})
 		for range 9 {
 			taken("a wrong password", guess)
 		}
-		// The budget of strangers is used up: not even the right password is looked at, here or at the login page.
+		// The budget of strangers is used up: not even the right password is looked at, here or at the
+		// login page.
 		hashed := s.Replicas[0].Accounts.Hasher.Stats().Started
 		taken("over the budget", right)
 		if now := s.Replicas[0].Accounts.Hasher.Stats().Started; now != hashed {

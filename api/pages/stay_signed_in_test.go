@@ -7,7 +7,8 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// Without the choice, the session cookie ends with the browser; with it, with the session at the latest.
+// Without the choice, the session cookie ends with the browser; with it, with the session at the
+// latest.
 func TestStayingSignedIn(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")

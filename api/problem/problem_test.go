@@ -30,12 +30,15 @@ func TestFrom(t *testing.T) {
 		detail string // empty: that of the code
 		retry  string
 	}{
-		"a problem, wrapped":               {fmt.Errorf("x: %w", New(CSRF, "")), CSRF, "", ""},
-		"an outage, whatever it wraps":     {fmt.Errorf("%w: %w", userstore.ErrUnavailable, userstore.ErrNotFound), Unavailable, "", "2"},
-		"an error of the issuer":           {&issuer.Error{Code: issuer.InvalidScope, Description: "No such scope."}, InvalidScope, "No such scope.", ""},
-		"a limit of a second and a bit":    {&userstore.RateLimitedError{RetryAfter: time.Second + 1}, RateLimited, "", "2"},
-		"a limit below the issuer's error": {&issuer.Error{Code: issuer.RateLimited, Cause: &userstore.RateLimitedError{}}, RateLimited, "", "1"},
-		"an unknown error":                 {errors.New("a secret of the store"), ServerError, "", ""},
+		"a problem, wrapped": {fmt.Errorf("x: %w", New(CSRF, "")), CSRF, "", ""},
+		"an outage, whatever it wraps": {fmt.Errorf("%w: %w", userstore.ErrUnavailable, userstore.ErrNotFound),
+			Unavailable, "", "2"},
+		"an error of the issuer": {&issuer.Error{Code: issuer.InvalidScope, Description: "No such scope."},
+			InvalidScope, "No such scope.", ""},
+		"a limit of a second and a bit": {&userstore.RateLimitedError{RetryAfter: time.Second + 1}, RateLimited, "", "2"},
+		"a limit below the issuer's error": {&issuer.Error{Code: issuer.RateLimited, Cause: &userstore.RateLimitedError{}},
+			RateLimited, "", "1"},
+		"an unknown error": {errors.New("a secret of the store"), ServerError, "", ""},
 	} {
 		p := From(c.err)
 		if c.detail == "" {

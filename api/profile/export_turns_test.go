@@ -26,8 +26,8 @@ func (g gated) ListEvents(ctx context.Context, q userstore.EventQuery) ([]audit.
 	return g.Audit.ListEvents(ctx, q)
 }
 
-// Two exports are gathered at a time; a caller that gives up gets ErrOverloaded, and the next one that
-// waits gets its turn.
+// Two exports are gathered at a time; a caller that gives up gets ErrOverloaded, and the next one
+// that waits gets its turn.
 func TestTwoExportsAtATime(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		g := gated{Audit: db, reached: make(chan struct{}, 8), open: make(chan struct{})}

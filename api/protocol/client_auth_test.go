@@ -76,10 +76,13 @@ func TestT10T12ClientsThatAreNotProved(t *testing.T) {
 			"a secret in another case":                           basic("web", strings.ToUpper(f.web.Secret)),
 			"an Authorization header of another scheme":          header("Bearer abc"),
 			"a Basic header that is not base64":                  header("Basic ***"),
-			"a Basic header without a colon":                     header("Basic " + base64.StdEncoding.EncodeToString([]byte("web"))),
-			"a Basic header with a broken escape":                header("Basic " + base64.StdEncoding.EncodeToString([]byte("web:%zz"))),
-			"a Basic header of nobody":                           header("Basic " + base64.StdEncoding.EncodeToString([]byte(":x"))),
-			"an assertion without its type":                      machineRequest(url.Values{"client_assertion": {"x"}}),
+			"a Basic header without a colon": header("Basic " +
+				base64.StdEncoding.EncodeToString([]byte("web"))),
+			"a Basic header with a broken escape": header("Basic " +
+				base64.StdEncoding.EncodeToString([]byte("web:%zz"))),
+			"a Basic header of nobody": header("Basic " +
+				base64.StdEncoding.EncodeToString([]byte(":x"))),
+			"an assertion without its type": machineRequest(url.Values{"client_assertion": {"x"}}),
 			"an assertion of another type": machineRequest(url.Values{"client_assertion": {"x"},
 				"client_assertion_type": {"urn:x"}}),
 			"a type without an assertion": machineRequest(url.Values{"client_assertion_type": {jwtBearer}}),

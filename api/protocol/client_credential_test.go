@@ -9,13 +9,14 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// T-12: a secret is one credential with two places. A client may send it in either, in one at a time, and a parameter
-// without a value was not sent (RFC 6749 section 3.2).
+// T-12: a secret is one credential with two places. A client may send it in either, in one at a
+// time, and a parameter without a value was not sent (RFC 6749 section 3.2).
 func TestT12ASecretInEitherPlace(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		f := newStandard(s)
 		basicHeader := func(id, secret string) http.Header {
-			return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))}}
+			return http.Header{"Authorization": {
+				"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))}}
 		}
 		with := func(form url.Values, more url.Values) url.Values {
 			out := url.Values{}

@@ -14,7 +14,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// Wrong proofs leave one entry in the audit log in a quarter of an hour: of each client, network and reason.
+// Wrong proofs leave one entry in the audit log in a quarter of an hour: of each client, network
+// and reason.
 func TestClientsThatAreNotProvedAreRecorded(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.Register(userstore.Client{ID: "web"})
@@ -61,7 +62,8 @@ func TestClientsThatAreNotProvedAreRecorded(t *testing.T) {
 			want := map[string]int{"wrong_secret of web": n, "wrong_method of ed": n, "client_disabled of off": n,
 				"unknown_client of ": n}
 			got := reasons()
-			// The budget of ten is one for all that a client does wrong, so that of an assertion comes in as long as it lasts.
+			// The budget of ten is one for all that a client does wrong, so that of an assertion comes in as
+			// long as it lasts.
 			for _, reason := range []string{"assertion_aud of ed", "assertion_unreadable of ed"} {
 				if got[reason] != n {
 					t.Errorf("%s: %d entries, want %d", reason, got[reason], n)

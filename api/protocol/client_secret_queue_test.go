@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/userstore/password"
 )
 
-// T-33: a flood of wrong client secrets, from as many networks as it likes, neither takes the slots in which people's
-// passwords are hashed nor stops a client whose secret was right before.
+// T-33: a flood of wrong client secrets, from as many networks as it likes, neither takes the slots
+// in which people's passwords are hashed nor stops a client whose secret was right before.
 func TestT33WrongClientSecretsQueueApartFromLogins(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		hasher := s.Replicas[0].Accounts.Hasher

@@ -25,7 +25,8 @@ func TestT13SecretsAreFormEncoded(t *testing.T) {
 			s.Do(q).Want(200, "")
 			if strings.ContainsAny(secret, "%+") { // as it is it would be another one, or none
 				raw := machineRequest(nil)
-				raw.Header = http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.ID)+":"+secret))}}
+				raw.Header = http.Header{
+					"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.ID)+":"+secret))}}
 				unauthenticated(s, raw)
 			}
 		}

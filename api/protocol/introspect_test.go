@@ -78,12 +78,13 @@ func TestIntrospection(t *testing.T) {
 			"J-19 over, for the resource's server": {f.rs, forge(header, claims.With("exp", s.Clock.Now().Unix()-1))},
 			"J-21 a member twice": {f.web,
 				apitest.Sign(signer, header.Text(), strings.Replace(claims.Text(), `{`, `{"sub":"bob",`, 1))},
-			"another user's sub":                             {f.web, forge(header, claims.With("sub", "bob"))},
-			"another client's client_id":                     {f.other, forge(header, claims.With("client_id", "other"))},
-			"a session that there is not":                    {f.web, forge(header, claims.With("sid", "nothing"))},
-			"bound to a key":                                 {f.web, forge(header, claims.With("cnf", apitest.Fields{"jkt": "x"}))},
+			"another user's sub":          {f.web, forge(header, claims.With("sub", "bob"))},
+			"another client's client_id":  {f.other, forge(header, claims.With("client_id", "other"))},
+			"a session that there is not": {f.web, forge(header, claims.With("sid", "nothing"))},
+			"bound to a key": {f.web,
+				forge(header, claims.With("cnf", apitest.Fields{"jkt": "x"}))},
 			"a client's own token whose subject is somebody": {f.web, forge(header, claims.With("sid", nil))},
-			"1 KiB of dots":                                  {f.web, strings.Repeat(".", 1<<10)},
+			"1 KiB of dots": {f.web, strings.Repeat(".", 1<<10)},
 		} {
 			t.Run(name, func(t *testing.T) { s := s.With(t); s.Unchanged(func() { inactive(s, row.by, row.token) }) })
 		}

@@ -15,7 +15,8 @@ import (
 func TestARefusedBodyNamesTheClientOfTheHeader(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		f := newStandard(s)
-		header := http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("web:"+url.QueryEscape(f.web.Secret)))}}
+		header := http.Header{
+			"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("web:"+url.QueryEscape(f.web.Secret)))}}
 		const form = "application/x-www-form-urlencoded"
 		for _, path := range []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"} {
 			for name, q := range map[string]apitest.Request{

@@ -36,21 +36,32 @@ func TestRefusalsOfTheFormsAboutMessagesHaveTheirReasonInTheLog(t *testing.T) {
 			status int
 			code   string
 		}{
-			"forgot: no address":         {b.Open("/forgot"), "ask-submit", map[string]string{"email": ""}, 400, "validation_error"},
-			"forgot: a bad address":      {b.Open("/forgot"), "ask-submit", map[string]string{"email": "alice"}, 400, "validation_error"},
-			"forgot: a forged form":      {b.Open("/forgot"), "ask-submit", forged, 403, "csrf"},
-			"verify: no address":         {b.Open("/verify"), "ask-submit", map[string]string{"email": ""}, 400, "validation_error"},
-			"verify: a bad address":      {b.Open("/verify"), "ask-submit", map[string]string{"email": "alice"}, 400, "validation_error"},
-			"verify: a forged form":      {b.Open("/verify"), "ask-submit", forged, 403, "csrf"},
-			"reset: no password":         {resetByLink, "reset-submit", nil, 400, "validation_error"},
-			"reset: a short password":    {resetByLink, "reset-submit", map[string]string{"new_password": "short"}, 400, "validation_error"},
-			"reset: a forged form":       {resetByLink, "reset-submit", forged, 403, "csrf"},
-			"reset: code, no password":   {resetByCode, "reset-submit", map[string]string{"code": resetMail.Code}, 400, "validation_error"},
-			"reset: password, no code":   {resetByCode, "reset-submit", map[string]string{"new_password": apitest.GoodPassword + "!"}, 400, "validation_error"},
-			"reset: a wrong code":        {resetByCode, "reset-submit", map[string]string{"code": "1", "new_password": apitest.GoodPassword + "!"}, 400, "one_time_token_invalid"},
-			"verify: no code":            {verifyByCode, "verify-submit", map[string]string{"code": ""}, 400, "validation_error"},
-			"verify: a wrong code":       {verifyByCode, "verify-submit", map[string]string{"code": "1"}, 400, "one_time_token_invalid"},
-			"verify: a password is due":  {verifyByCode, "verify-submit", map[string]string{"code": verifyMail.Code}, 409, "new_password_required"},
+			"forgot: no address": {b.Open("/forgot"), "ask-submit", map[string]string{"email": ""}, 400,
+				"validation_error"},
+			"forgot: a bad address": {b.Open("/forgot"), "ask-submit", map[string]string{"email": "alice"}, 400,
+				"validation_error"},
+			"forgot: a forged form": {b.Open("/forgot"), "ask-submit", forged, 403, "csrf"},
+			"verify: no address": {b.Open("/verify"), "ask-submit", map[string]string{"email": ""}, 400,
+				"validation_error"},
+			"verify: a bad address": {b.Open("/verify"), "ask-submit", map[string]string{"email": "alice"}, 400,
+				"validation_error"},
+			"verify: a forged form": {b.Open("/verify"), "ask-submit", forged, 403, "csrf"},
+			"reset: no password":    {resetByLink, "reset-submit", nil, 400, "validation_error"},
+			"reset: a short password": {resetByLink, "reset-submit", map[string]string{"new_password": "short"}, 400,
+				"validation_error"},
+			"reset: a forged form": {resetByLink, "reset-submit", forged, 403, "csrf"},
+			"reset: code, no password": {resetByCode, "reset-submit", map[string]string{"code": resetMail.Code}, 400,
+				"validation_error"},
+			"reset: password, no code": {resetByCode, "reset-submit",
+				map[string]string{"new_password": apitest.GoodPassword + "!"}, 400, "validation_error"},
+			"reset: a wrong code": {resetByCode, "reset-submit",
+				map[string]string{"code": "1", "new_password": apitest.GoodPassword + "!"}, 400, "one_time_token_invalid"},
+			"verify: no code": {verifyByCode, "verify-submit", map[string]string{"code": ""}, 400,
+				"validation_error"},
+			"verify: a wrong code": {verifyByCode, "verify-submit", map[string]string{"code": "1"}, 400,
+				"one_time_token_invalid"},
+			"verify: a password is due": {verifyByCode, "verify-submit", map[string]string{"code": verifyMail.Code}, 409,
+				"new_password_required"},
 			"verify: the same by link":   {verifyByLink, "verify-submit", nil, 409, "new_password_required"},
 			"verify: code, forged form":  {verifyByCode, "verify-submit", forged, 403, "csrf"},
 			"reset: another page's link": {b.Open("/reset?request=garbage"), "", nil, 400, "one_time_token_invalid"},
@@ -67,7 +78,8 @@ func TestRefusalsOfTheFormsAboutMessagesHaveTheirReasonInTheLog(t *testing.T) {
 
 		// The form that asks for the new password, once it is shown.
 		due := verifyByLink.Submit("verify-submit", nil).WantPage(http.StatusConflict, "verify-submit")
-		for typed, want := range map[string]string{"": "code=new_password_required reason=", "short": "code=validation_error reason="} {
+		for typed, want := range map[string]string{"": "code=new_password_required reason=",
+			"short": "code=validation_error reason="} {
 			p := due.Submit("verify-submit", map[string]string{"new_password": typed})
 			if got := logLine(s, p.Response); !p.Has("new_password-problem") || !strings.HasPrefix(got, want) ||
 				got == want {

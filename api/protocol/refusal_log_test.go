@@ -34,7 +34,8 @@ func logLine(s *apitest.Server, a *apitest.Response) string {
 	return told
 }
 
-// The id of an answer leads to the line that names the client and the reason of its refusal, whatever the answer keeps to itself.
+// The id of an answer leads to the line that names the client and the reason of its refusal,
+// whatever the answer keeps to itself.
 func TestEveryRefusalNamesClientAndReasonInTheLog(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		f := newStandard(s)
@@ -48,7 +49,8 @@ func TestEveryRefusalNamesClientAndReasonInTheLog(t *testing.T) {
 		now := s.Clock.Now().Unix()
 		basic := func(path, id, secret string, form url.Values) apitest.Request {
 			return apitest.Request{Method: "POST", Path: path, Form: form, Header: http.Header{
-				"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))}}}
+				"Authorization": {
+					"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))}}}
 		}
 		machine := url.Values{"grant_type": {"client_credentials"}}
 		token := url.Values{"token": {"x"}}

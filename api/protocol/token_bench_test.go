@@ -75,7 +75,8 @@ func benchmarkClientCredentials(b *testing.B, db *sqlstore.DB, alg string, conne
 
 	body := q.Form.Encode()
 	request := []byte("POST /oauth2/token HTTP/1.1\r\nHost: id.test\r\nUser-Agent: bench\r\nAuthorization: Basic " +
-		base64.StdEncoding.EncodeToString([]byte(c.ID+":"+c.Secret)) + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " +
+		base64.StdEncoding.EncodeToString([]byte(c.ID+":"+c.Secret)) +
+		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " +
 		fmt.Sprint(len(body)) + "\r\n\r\n" + body)
 	_, key := s.Key(alg)
 	signed := []byte(first.Access[:strings.LastIndex(first.Access, ".")])
@@ -112,7 +113,8 @@ func signing(key crypto.Signer, alg string, input []byte) http.Handler {
 			panic(err)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"access_token":"`+string(input)+"."+base64.RawURLEncoding.EncodeToString(signature)+`","token_type":"Bearer","expires_in":600}`)
+		_, _ = io.WriteString(w, `{"access_token":"`+string(input)+"."+base64.RawURLEncoding.EncodeToString(signature)+
+			`","token_type":"Bearer","expires_in":600}`)
 	})
 }
 

@@ -37,7 +37,8 @@ func TestALogoIsKnownByItsContent(t *testing.T) {
 		{"JPEG", encoded(t, func(b *bytes.Buffer) error { return jpeg.Encode(b, picture, nil) }), "image/jpeg"},
 		{"WebP", webp, "image/webp"},
 		{"SVG", []byte(svg), "image/svg+xml"},
-		{"SVG with a doctype and a comment before it", []byte(`<!-- x --><!DOCTYPE svg><svg xmlns="http://www.w3.org/2000/svg"/>`), "image/svg+xml"},
+		{"SVG with a doctype and a comment before it",
+			[]byte(`<!-- x --><!DOCTYPE svg><svg xmlns="http://www.w3.org/2000/svg"/>`), "image/svg+xml"},
 		{"HTML", []byte("<!doctype html><svg xmlns='http://www.w3.org/2000/svg'></svg>"), ""},
 		{"HTML with svg in it", []byte("<html xmlns='http://www.w3.org/1999/xhtml'><svg/></html>"), ""},
 		{"svg of no namespace", []byte("<svg/>"), ""},
@@ -84,11 +85,13 @@ func TestAThemeFollowsOurStylesheet(t *testing.T) {
 				sheets = append(sheets, l.attrs["href"])
 			}
 		}
-		if len(sheets) != 2 || !strings.HasPrefix(sheets[0], "/assets/style.") || !strings.HasPrefix(sheets[1], "/assets/theme.") {
+		if len(sheets) != 2 || !strings.HasPrefix(sheets[0], "/assets/style.") ||
+			!strings.HasPrefix(sheets[1], "/assets/theme.") {
 			t.Errorf("%s: %q", s.name, sheets)
 		}
 		for _, sheet := range sheets {
-			if _, mediaType, ok := p.Asset(strings.TrimPrefix(sheet, "/assets/")); !ok || mediaType != "text/css; charset=utf-8" {
+			if _, mediaType, ok := p.Asset(strings.TrimPrefix(sheet, "/assets/")); !ok ||
+				mediaType != "text/css; charset=utf-8" {
 				t.Errorf("%s: %t, %q", sheet, ok, mediaType)
 			}
 		}

@@ -19,9 +19,12 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 		buttons        []string
 		fields         map[string]string // name to autocomplete
 	}{
-		{"login", "/id/login", []string{"login-submit"}, map[string]string{"email": "username", "password": "current-password"}},
-		{"login-wrong", "/id/login", []string{"login-submit"}, map[string]string{"email": "username", "password": "current-password"}},
-		{"login-again", "/id/login", []string{"login-submit"}, map[string]string{"email": "username", "password": "current-password"}},
+		{"login", "/id/login", []string{"login-submit"},
+			map[string]string{"email": "username", "password": "current-password"}},
+		{"login-wrong", "/id/login", []string{"login-submit"},
+			map[string]string{"email": "username", "password": "current-password"}},
+		{"login-again", "/id/login", []string{"login-submit"},
+			map[string]string{"email": "username", "password": "current-password"}},
 		{"signup", "/id/signup", []string{"signup-submit"}, map[string]string{"email": "username", "password": "new-password",
 			"given_name": "given-name", "family_name": "family-name", "username": "nickname"}},
 		{"consent", "/id/consent", []string{"consent-approve", "consent-deny"}, nil},
@@ -79,14 +82,16 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 			if len(hidden)+len(c.fields) > 0 {
 				t.Errorf("missing: %v %v", hidden, c.fields)
 			}
-			buttons := slices.DeleteFunc(d.all("button"), func(b element) bool { return b.attrs["id"] == "language-submit" || b.attrs["class"] == "reveal" })
+			buttons := slices.DeleteFunc(d.all("button"),
+				func(b element) bool { return b.attrs["id"] == "language-submit" || b.attrs["class"] == "reveal" })
 			if len(buttons) != len(c.buttons) {
 				t.Errorf("buttons %v, want %q", buttons, c.buttons)
 			}
 			for _, id := range c.buttons {
 				b, ok := d.id(id)
 				decision := map[string]string{"consent-approve": "approve", "consent-deny": "deny"}[id]
-				if !ok || b.name != "button" || b.attrs["type"] != "submit" || b.attrs["value"] != decision || (decision != "") != (b.attrs["name"] == "decision") {
+				if !ok || b.name != "button" || b.attrs["type"] != "submit" || b.attrs["value"] != decision ||
+					(decision != "") != (b.attrs["name"] == "decision") {
 					t.Errorf("button %s: %v", id, b.attrs)
 				}
 			}
@@ -94,13 +99,15 @@ func TestFormsHaveTheFieldsAndIdsThatTheContractNames(t *testing.T) {
 	}
 	t.Run("without a pending request nothing speaks of one", func(t *testing.T) {
 		for _, s := range samples {
-			if body := pageOf(t, p, s.name, web.Common{CSRF: "token"}).Body; strings.Contains(string(body), `name="request"`) || strings.Contains(string(body), "request=") {
+			if body := pageOf(t, p, s.name, web.Common{CSRF: "token"}).Body; strings.Contains(string(body), `name="request"`) ||
+				strings.Contains(string(body), "request=") {
 				t.Errorf("%s:\n%s", s.name, body)
 			}
 		}
 	})
 	t.Run("links keep the pending request", func(t *testing.T) {
-		for sample, link := range map[string]string{"login": "/id/signup?request=a%2bb%26c", "signup": "/id/login?request=a%2bb%26c", "consent": "/id/login?request=a%2bb%26c"} {
+		for sample, link := range map[string]string{"login": "/id/signup?request=a%2bb%26c",
+			"signup": "/id/login?request=a%2bb%26c", "consent": "/id/login?request=a%2bb%26c"} {
 			if d := parse(t, pageOf(t, p, sample, web.Common{Request: "a+b&c"}).Body); !hasLink(d, link) {
 				t.Errorf("%s has no link to %s", sample, link)
 			}
@@ -132,11 +139,14 @@ func pageOf(t testing.TB, p *web.Pages, name string, c web.Common) web.Page {
 	return web.Page{}
 }
 
-// Each page but those that are over at once lets people choose, and leads back to itself; the address carries nothing of it.
+// Each page but those that are over at once lets people choose, and leads back to itself; the
+// address carries nothing of it.
 func TestTheLanguageIsChosenAtTheFoot(t *testing.T) {
 	p := newPages(t, web.Options{Base: "/id"})
-	for sample, page := range map[string]string{"login": "login", "login-wrong": "login", "login-again": "login", "login-continue": "login", "signup-continue": "signup", "signup": "signup", "signup-wrong": "signup",
-		"consent": "consent", "logout": "logout", "signed-out": "logout", "signed-in": "login", "error": "", "error-back": "", "error-lost": "", "error-cookies": "", "form-post": ""} {
+	for sample, page := range map[string]string{"login": "login", "login-wrong": "login", "login-again": "login",
+		"login-continue": "login", "signup-continue": "signup", "signup": "signup", "signup-wrong": "signup",
+		"consent": "consent", "logout": "logout", "signed-out": "logout", "signed-in": "login", "error": "", "error-back": "",
+		"error-lost": "", "error-cookies": "", "form-post": ""} {
 		t.Run(sample, func(t *testing.T) {
 			d := parse(t, pageOf(t, p, sample, web.Common{Locale: "fr", Request: "handle", CSRF: "token"}).Body)
 			forms := slices.DeleteFunc(d.all("form"), func(f element) bool { return f.attrs["class"] != "languages" })
@@ -224,7 +234,8 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 		{"error-lost", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
 		{"login-continue", easier + cdn + "; form-action 'self'" + tail, easier + cdn + tail},
 		{"error-cookies", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
-		{"form-post", strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail, strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail},
+		{"form-post", strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail,
+			strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail},
 	} {
 		for onward, want := range map[bool]string{false: c.within, true: c.onward} {
 			page := pageOf(t, p, c.sample, web.Common{Onward: onward})
@@ -233,7 +244,8 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 			}
 		}
 		d := parse(t, pageOf(t, p, c.sample, web.Common{}).Body)
-		// A script stands in the form-post page alone; another is a file of ours, where the policy has it.
+		// A script stands in the form-post page alone; another is a file of ours, where the policy has
+		// it.
 		var files, inside int
 		for _, e := range d.all("script") {
 			name, linked := strings.CutPrefix(e.attrs["src"], "/assets/")
@@ -247,7 +259,8 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 				t.Errorf("%s has the script %v", c.sample, e.attrs)
 			}
 		}
-		if want := strings.Contains(c.within, "script-src 'self'"); (files == 1) != want || files > 1 || (inside == 1) != (c.sample == "form-post") || inside > 1 {
+		if want := strings.Contains(c.within, "script-src 'self'"); (files == 1) != want || files > 1 ||
+			(inside == 1) != (c.sample == "form-post") || inside > 1 {
 			t.Errorf("%s has %d scripts in files, %d inside", c.sample, files, inside)
 		}
 		if len(d.all("style"))+len(d.all("iframe"))+len(d.all("object"))+len(d.all("base")) != 0 {
@@ -265,13 +278,15 @@ func TestPagesAreAccessible(t *testing.T) {
 			t.Run(s.name+" "+string(l), func(t *testing.T) {
 				page := pageOf(t, p, s.name, web.Common{Locale: l})
 				d := parse(t, page.Body)
-				if html := d.all("html")[0]; html.attrs["lang"] != string(l) || page.Language != string(l) || (html.attrs["dir"] == "rtl") != (l == "ar") {
+				if html := d.all("html")[0]; html.attrs["lang"] != string(l) || page.Language != string(l) ||
+					(html.attrs["dir"] == "rtl") != (l == "ar") {
 					t.Errorf("%v, Content-Language %q", html.attrs, page.Language)
 				}
 				if len(d.all("h1")) != 1 || len(d.all("main")) != 1 || len(d.all("title")) != 1 {
 					t.Error("not one title, one main part and one heading")
 				}
-				title := string(page.Body[strings.Index(string(page.Body), "<title>")+7 : strings.Index(string(page.Body), "</title>")])
+				title := string(
+					page.Body[strings.Index(string(page.Body), "<title>")+7 : strings.Index(string(page.Body), "</title>")])
 				// Two pages of one family are states of the same page.
 				family := func(name string) string {
 					name = strings.TrimSuffix(strings.TrimSuffix(strings.Fields(name)[0], "-none"), "-kept")
@@ -281,20 +296,23 @@ func TestPagesAreAccessible(t *testing.T) {
 					first, _, _ := strings.Cut(name, "-")
 					return first
 				}
-				if other, twice := titles[title]; twice && family(other) != family(s.name) && !strings.HasSuffix(s.name, "-continue") {
+				if other, twice := titles[title]; twice && family(other) != family(s.name) &&
+					!strings.HasSuffix(s.name, "-continue") {
 					t.Errorf("the title %q is that of %s, too", title, other)
 				}
 				if !strings.HasSuffix(s.name, "-continue") { // which is the same page with one more choice
 					titles[title] = s.name + " " + string(l)
 				}
-				if wrong := strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: ") || strings.HasPrefix(title, "خطأ: "); wrong != strings.HasSuffix(s.name, "-wrong") {
+				if wrong := strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: ") ||
+					strings.HasPrefix(title, "خطأ: "); wrong != strings.HasSuffix(s.name, "-wrong") {
 					t.Errorf("the title is %q", title)
 				}
 				labels, focused := map[string]bool{}, 0
 				above, listed := d.id("problems")
 				if listed {
 					focused++
-					if _, focus := above.attrs["autofocus"]; !focus || above.attrs["role"] != "alert" || above.attrs["tabindex"] != "-1" {
+					if _, focus := above.attrs["autofocus"]; !focus || above.attrs["role"] != "alert" ||
+						above.attrs["tabindex"] != "-1" {
 						t.Errorf("the list of problems: %v", above.attrs)
 					}
 				}
@@ -323,7 +341,8 @@ func TestPagesAreAccessible(t *testing.T) {
 					}
 					problem, wrong := d.id(i.attrs["id"] + "-problem")
 					described := strings.Contains(i.attrs["aria-describedby"], "-problem")
-					if described != (i.attrs["aria-invalid"] == "true") || wrong && !described || wrong && (problem.attrs["role"] == "alert") == listed {
+					if described != (i.attrs["aria-invalid"] == "true") || wrong && !described ||
+						wrong && (problem.attrs["role"] == "alert") == listed {
 						t.Errorf("a problem with %s: %t, %v, %v", i.attrs["id"], wrong, i.attrs, problem.attrs)
 					}
 				}
@@ -358,7 +377,8 @@ func TestTheFocusGoesWhereThePersonGoesOn(t *testing.T) {
 		{"a name that is known", "ada", nil, "password"},
 		{"wrong credentials", "ada", []web.Problem{{Code: "invalid_credentials"}}, "password"},
 		{"a problem with the name", "ada", []web.Problem{{Field: "email", Code: "invalid"}}, "email"},
-		{"both wrong, which is listed above", "ada", []web.Problem{{Field: "password", Code: "required"}, {Field: "email", Code: "invalid"}}, "problems"},
+		{"both wrong, which is listed above", "ada",
+			[]web.Problem{{Field: "password", Code: "required"}, {Field: "email", Code: "invalid"}}, "problems"},
 		{"what is no matter of a field", "ada", []web.Problem{{Code: "rate_limited", Seconds: 600}}, "problems"},
 		{"that, and a field", "ada", []web.Problem{{Code: "csrf"}, {Field: "email", Code: "invalid"}}, "problems"},
 	} {
@@ -410,11 +430,13 @@ func TestNothingThatNeedsTheScriptShowsWithoutIt(t *testing.T) {
 			if e.attrs["type"] == "button" {
 				buttons++
 				_, hidden := e.attrs["hidden"]
-				if of, ok := d.id(e.attrs["aria-controls"]); !hidden || !ok || of.attrs["type"] != "password" || e.attrs["data-show"] == "" || e.attrs["data-hide"] == "" {
+				if of, ok := d.id(e.attrs["aria-controls"]); !hidden || !ok || of.attrs["type"] != "password" ||
+					e.attrs["data-show"] == "" || e.attrs["data-hide"] == "" {
 					t.Errorf("%s: %v", s.name, e.attrs)
 				}
 			}
-			if e.attrs["class"] == "caps" && (e.attrs["role"] != "status" || e.attrs["data-of"] == "" || e.attrs["data-text"] == "") {
+			if e.attrs["class"] == "caps" &&
+				(e.attrs["role"] != "status" || e.attrs["data-of"] == "" || e.attrs["data-text"] == "") {
 				t.Errorf("%s: %v", s.name, e.attrs)
 			}
 		}
@@ -432,7 +454,8 @@ func TestStayingSignedInSaysForHowLong(t *testing.T) {
 	}{
 		{nil, nil},
 		{&web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}, []string{"for up to 30 days, or 24 h without use."}},
-		{&web.Stay{Idle: 48 * time.Hour, Longest: 60 * time.Hour, Chosen: true}, []string{"for up to 60 h, or 2 days without use."}},
+		{&web.Stay{Idle: 48 * time.Hour, Longest: 60 * time.Hour, Chosen: true},
+			[]string{"for up to 60 h, or 2 days without use."}},
 		{&web.Stay{Idle: 5 * time.Minute, Longest: 90 * time.Minute}, []string{"for up to 2 h, or 1 h without use."}},
 	} {
 		page, err := p.Login(web.LoginPage{Stay: c.stay})
@@ -460,7 +483,8 @@ func TestThePasswordRuleIsSaidBeforeTyping(t *testing.T) {
 	}
 	d := parse(t, page.Body)
 	field, _ := d.id("password")
-	if field.attrs["minlength"] != "17" || field.attrs["passwordrules"] != "minlength: 17; maxlength: 1024;" || field.attrs["aria-describedby"] != "password-hint" {
+	if field.attrs["minlength"] != "17" || field.attrs["passwordrules"] != "minlength: 17; maxlength: 1024;" ||
+		field.attrs["aria-describedby"] != "password-hint" {
 		t.Errorf("%v", field.attrs)
 	}
 	if !strings.Contains(d.text, "At least 17 characters.") {
@@ -476,10 +500,12 @@ func TestTheOptionalPartOfSignupOpensWhenItMatters(t *testing.T) {
 		open bool
 	}{
 		{"fresh", web.SignupPage{}, false},
-		{"a problem elsewhere", web.SignupPage{Values: map[string]string{"email": "x"}, Problems: []web.Problem{{Field: "email", Code: "invalid"}}}, false},
+		{"a problem elsewhere", web.SignupPage{Values: map[string]string{"email": "x"},
+			Problems: []web.Problem{{Field: "email", Code: "invalid"}}}, false},
 		{"something typed in it", web.SignupPage{Values: map[string]string{"given_name": "Ada"}}, true},
 		{"a problem in it", web.SignupPage{Problems: []web.Problem{{Field: "family_name", Code: "too_long"}}}, true},
-		{"a problem that the API has another name for", web.SignupPage{Problems: []web.Problem{{Field: "preferred_username", Code: "taken"}}}, true},
+		{"a problem that the API has another name for",
+			web.SignupPage{Problems: []web.Problem{{Field: "preferred_username", Code: "taken"}}}, true},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			page, err := p.Signup(c.page)

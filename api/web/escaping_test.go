@@ -35,8 +35,8 @@ var hostile = []struct{ name, text string }{
 	{"a script's address", "javascript:alert(1)//"},
 }
 
-// TestA34A40A16WhatOthersWroteStaysText writes each into each place of each page: the page keeps the shape that it has with
-// harmless text, so nothing became markup.
+// TestA34A40A16WhatOthersWroteStaysText writes each into each place of each page: the page keeps
+// the shape that it has with harmless text, so nothing became markup.
 func TestA34A40A16WhatOthersWroteStaysText(t *testing.T) {
 	p := newPages(t, web.Options{Service: "Acme", Base: "/id"})
 	for _, s := range samples {
@@ -68,7 +68,8 @@ func TestA34A40A16WhatOthersWroteStaysText(t *testing.T) {
 						switch {
 						case strings.HasPrefix(a, "on"), a == "style", a == "srcdoc", a == "formaction":
 							t.Errorf("<%s %s=%q>", e.name, a, v)
-						case slices.Contains([]string{"#email", "#password", "#username", "#current_password", "#code", "#new_password"}, v): // from the list of problems
+						case slices.Contains([]string{"#email", "#password", "#username", "#current_password", "#code", "#new_password"},
+							v): // from the list of problems
 						case link && !strings.HasPrefix(v, "https://") && !strings.HasPrefix(v, "/id/"):
 							t.Errorf("<%s> leads to %q", e.name, v)
 						}
@@ -84,7 +85,8 @@ func TestA34A40A16WhatOthersWroteStaysText(t *testing.T) {
 						t.Errorf("the text holds %U", r)
 					}
 				}
-				if strings.ContainsAny(page.CSP, "\r\n*") || strings.Count(page.CSP, "script-src") != strings.Count(plain.CSP, "script-src") {
+				if strings.ContainsAny(page.CSP, "\r\n*") ||
+					strings.Count(page.CSP, "script-src") != strings.Count(plain.CSP, "script-src") {
 					t.Errorf("CSP %q", page.CSP)
 				}
 				if len(got.text) > 8<<10 {
@@ -95,8 +97,8 @@ func TestA34A40A16WhatOthersWroteStaysText(t *testing.T) {
 	}
 }
 
-// What came from the browser goes back into the fields byte for byte; HTML has no notation for NUL, and browsers read
-// a bare CR as a line break.
+// What came from the browser goes back into the fields byte for byte; HTML has no notation for NUL,
+// and browsers read a bare CR as a line break.
 func TestA16FieldsKeepWhatWasTyped(t *testing.T) {
 	p := newPages(t, web.Options{})
 	for _, h := range hostile {
@@ -126,7 +128,8 @@ func TestA16FormPostCarriesEachParameterAsItIs(t *testing.T) {
 	}
 	d := parse(t, page.Body)
 	forms, inputs := d.all("form"), d.all("input")
-	if len(forms) != 1 || forms[0].attrs["action"] != "http://127.0.0.1:4711/cb?x=1&y=%22%3E" || forms[0].attrs["method"] != "post" {
+	if len(forms) != 1 || forms[0].attrs["action"] != "http://127.0.0.1:4711/cb?x=1&y=%22%3E" ||
+		forms[0].attrs["method"] != "post" {
 		t.Errorf("form %v", forms)
 	}
 	if len(inputs) != len(parameters) {
@@ -137,14 +140,16 @@ func TestA16FormPostCarriesEachParameterAsItIs(t *testing.T) {
 			t.Errorf("input %v, want %v", i.attrs, parameters[n])
 		}
 	}
-	for _, action := range []string{"javascript:alert(1)", "data:text/html,x", "app.example:/cb", "/cb", "", "https:", "//evil.test/cb", "https://[::1"} {
+	for _, action := range []string{"javascript:alert(1)", "data:text/html,x", "app.example:/cb", "/cb", "", "https:",
+		"//evil.test/cb", "https://[::1"} {
 		if page, err := p.FormPost(web.FormPostPage{Action: action}); err == nil {
 			t.Errorf("a form to %q:\n%s", action, page.Body)
 		}
 	}
 }
 
-// TestA34LinksOfClients: what a client says of itself becomes a link or a picture only where that is https.
+// TestA34LinksOfClients: what a client says of itself becomes a link or a picture only where that
+// is https.
 func TestA34LinksOfClients(t *testing.T) {
 	p := newPages(t, web.Options{})
 	for _, c := range []struct {
@@ -173,7 +178,8 @@ func TestA34LinksOfClients(t *testing.T) {
 		{"", false, false},
 	} {
 		t.Run(c.uri, func(t *testing.T) {
-			page, err := p.Consent(web.ConsentPage{Client: web.Client{Name: "Photos", LogoURI: c.uri, PolicyURI: c.uri, TOSURI: c.uri, ClientURI: c.uri}})
+			page, err := p.Consent(web.ConsentPage{
+				Client: web.Client{Name: "Photos", LogoURI: c.uri, PolicyURI: c.uri, TOSURI: c.uri, ClientURI: c.uri}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,9 +232,12 @@ func TestA34NamesAreShownAsTheyLook(t *testing.T) {
 		{"as long as a client's name may be", strings.Repeat("ä", 100), strings.Repeat("ä", 100)},
 		{"longer", strings.Repeat("ä", 101), strings.Repeat("ä", 100) + "…"},
 		{"Persian words, whose parts do not join", "می\u200cخواهم کتاب\u200cها", "می\u200cخواهم کتاب\u200cها"},
-		{"as long in Persian", strings.Repeat("ها\u200c", 3) + strings.Repeat("ب\u200c", 93) + "ب", strings.Repeat("ها", 3) + strings.Repeat("ب\u200c", 93) + "ب"},
-		{"a family, a heart, a profession", "👨\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 👩🏽\u200d🚒", "👨\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 👩🏽\u200d🚒"},
-		{"Hindi, Malayalam, Bengali, Sinhala", "क्\u200dष क्\u200cष न\u0d4d\u200d র\u200d\u09cdয ක්\u200dය", "क्\u200dष क्\u200cष न\u0d4d\u200d র\u200d\u09cdয ක්\u200dය"},
+		{"as long in Persian", strings.Repeat("ها\u200c", 3) + strings.Repeat("ب\u200c", 93) + "ب",
+			strings.Repeat("ها", 3) + strings.Repeat("ب\u200c", 93) + "ب"},
+		{"a family, a heart, a profession", "👨\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 👩🏽\u200d🚒",
+			"👨\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 👩🏽\u200d🚒"},
+		{"Hindi, Malayalam, Bengali, Sinhala", "क्\u200dष क्\u200cष न\u0d4d\u200d র\u200d\u09cdয ක්\u200dය",
+			"क्\u200dष क्\u200cष न\u0d4d\u200d র\u200d\u09cdয ක්\u200dය"},
 		{"joiners between Latin letters", "Goo\u200dg\u200cle", "Google"},
 		{"a non-joiner after an Arabic letter that joins nothing", "د\u200cا ا\u200cب", "دا اب"},
 		{"a non-joiner between two scripts", "ب\u200ca a\u200cب ب\u200c1", "بa aب ب1"},
@@ -237,7 +246,9 @@ func TestA34NamesAreShownAsTheyLook(t *testing.T) {
 		{"joiners at the ends and beside spaces", "\u200cب\u200c \u200cب 👨\u200d 👩\u200d", "ب ب 👨 👩"},
 		{"a non-joiner after a virama at a word's end", "क्\u200c क्\u200ca", "क् क्a"},
 		{"a virama after nothing", "a\u094d\u200dब", "a\u094dब"},
-		{"pictures that are signs without a selector", "🏳\ufe0f\u200d🌈 🕵\ufe0f\u200d♂\ufe0f 🌶\ufe0f 🖥\ufe0f ©\ufe0f ™\ufe0f ‼\ufe0f", "🏳\ufe0f\u200d🌈 🕵\ufe0f\u200d♂\ufe0f 🌶\ufe0f 🖥\ufe0f ©\ufe0f ™\ufe0f ‼\ufe0f"},
+		{"pictures that are signs without a selector",
+			"🏳\ufe0f\u200d🌈 🕵\ufe0f\u200d♂\ufe0f 🌶\ufe0f 🖥\ufe0f ©\ufe0f ™\ufe0f ‼\ufe0f",
+			"🏳\ufe0f\u200d🌈 🕵\ufe0f\u200d♂\ufe0f 🌶\ufe0f 🖥\ufe0f ©\ufe0f ™\ufe0f ‼\ufe0f"},
 		{"a key, a head that is shaken", "1\ufe0f\u20e3 🙂\u200d↔\ufe0f", "1\ufe0f\u20e3 🙂\u200d↔\ufe0f"},
 		{"digits without a key", "1\ufe0f2\ufe0f #\ufe0f", "12 #"},
 		{"a mark before a non-joiner", "نامهٔ\u200cمن کارٔ\u200cها", "نامهٔ\u200cمن کارٔها"},
@@ -251,7 +262,8 @@ func TestA34NamesAreShownAsTheyLook(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := "to continue to <bdi>" + html.EscapeString(c.shown) + "</bdi>"; !strings.Contains(string(page.Body), want) {
+			if want := "to continue to <bdi>" + html.EscapeString(c.shown) +
+				"</bdi>"; !strings.Contains(string(page.Body), want) {
 				t.Errorf("want %s:\n%s", want, page.Body)
 			}
 		})
@@ -268,7 +280,8 @@ func TestA34NamesAreShownAsTheyLook(t *testing.T) {
 		}
 	})
 	t.Run("the end of a long host, which says whose it is", func(t *testing.T) {
-		page, err := p.Login(web.LoginPage{Client: &web.Client{Name: "x", Host: strings.Repeat("accounts.google.com.", 12) + "evil.example"}})
+		page, err := p.Login(web.LoginPage{
+			Client: &web.Client{Name: "x", Host: strings.Repeat("accounts.google.com.", 12) + "evil.example"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,8 @@ func TestEveryPageInEveryLanguageIsAsItWasReviewed(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got := append([]byte("Content-Security-Policy: "+page.CSP+"\n\n"), assetHash.ReplaceAll(page.Body, []byte("$1.HASH."))...)
+				got := append([]byte("Content-Security-Policy: "+page.CSP+"\n\n"),
+					assetHash.ReplaceAll(page.Body, []byte("$1.HASH."))...)
 				golden := "testdata/" + s.name + "." + string(l) + ".html"
 				if *update {
 					if err := os.WriteFile(golden, got, 0o644); err != nil {

@@ -22,8 +22,8 @@ var (
 	}
 )
 
-// A browser repairs what is wrong without a word, and then styles and screen readers find another page than the
-// template says. A long request makes forms of the links to other pages.
+// A browser repairs what is wrong without a word, and then styles and screen readers find another
+// page than the template says. A long request makes forms of the links to other pages.
 func TestEveryElementIsClosedWhereItsTemplateClosesIt(t *testing.T) {
 	p := newPages(t, web.Options{Base: "/id"})
 	for _, s := range samples {
@@ -39,7 +39,8 @@ func TestEveryElementIsClosedWhereItsTemplateClosesIt(t *testing.T) {
 			})
 		}
 	}
-	for _, text := range []string{"<p><form></form></p>", "<p><a><div></div></a></p>", "<form><form></form></form>", "<p><b></p></b>", "<p>", "</p>"} {
+	for _, text := range []string{"<p><form></form></p>", "<p><a><div></div></a></p>", "<form><form></form></form>",
+		"<p><b></p></b>", "<p>", "</p>"} {
 		if misplaced([]byte(text)) == "" {
 			t.Errorf("nothing is wrong with %s", text)
 		}
@@ -59,7 +60,8 @@ func misplaced(page []byte) string {
 			}
 			return ""
 		case html.StartTagToken:
-			if slices.Contains(blocks, token.Data) && slices.Contains(open, "p") || token.Data == "form" && slices.Contains(open, "form") {
+			if slices.Contains(blocks, token.Data) && slices.Contains(open, "p") ||
+				token.Data == "form" && slices.Contains(open, "form") {
 				return token.String()
 			}
 			if !slices.Contains(voids, token.Data) {

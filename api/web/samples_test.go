@@ -20,7 +20,8 @@ func newPages(t testing.TB, o web.Options) *web.Pages {
 	return p
 }
 
-// sample is a page in one state; s goes wherever others may write something, beside what is usual there.
+// sample is a page in one state; s goes wherever others may write something, beside what is usual
+// there.
 type sample struct {
 	name string
 	make func(p *web.Pages, c web.Common, s string) (web.Page, error)
@@ -29,7 +30,8 @@ type sample struct {
 func client(s string) *web.Client {
 	return &web.Client{
 		Name: "Photos" + s, Host: "photos.example" + s, LogoURI: "https://cdn.photos.example/logo.png" + query(s),
-		PolicyURI: "https://photos.example/privacy" + query(s), TOSURI: "https://photos.example/terms" + query(s), ClientURI: "https://photos.example/" + query(s),
+		PolicyURI: "https://photos.example/privacy" + query(s), TOSURI: "https://photos.example/terms" + query(s),
+		ClientURI: "https://photos.example/" + query(s),
 	}
 }
 
@@ -46,22 +48,26 @@ var samples = []sample{
 		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: "ada" + s, Signup: true, Reauthenticate: true})
 	}},
 	{"login-continue", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
-		return p.Login(web.LoginPage{Common: c, Client: client(s), Signup: true, Continue: &web.Continue{User: "ada@example.com" + s, CSRF: "own"}})
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Signup: true,
+			Continue: &web.Continue{User: "ada@example.com" + s, CSRF: "own"}})
 	}},
 	{"signup-continue", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
-		return p.Signup(web.SignupPage{Common: c, Client: client(s), MinLength: 15, Continue: &web.Continue{User: "ada@example.com" + s, CSRF: "own"}})
+		return p.Signup(web.SignupPage{Common: c, Client: client(s), MinLength: 15,
+			Continue: &web.Continue{User: "ada@example.com" + s, CSRF: "own"}})
 	}},
 	{"signup", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, Client: client(s), MinLength: 15})
 	}},
 	{"signup-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, MinLength: 15,
-			Values:   map[string]string{"email": "ada" + s, "username": s, "given_name": s, "family_name": s, s: s},
-			Problems: []web.Problem{{Field: "email", Code: "taken"}, {Field: "password", Code: "too_short"}, {Field: "username", Code: "invalid"}}})
+			Values: map[string]string{"email": "ada" + s, "username": s, "given_name": s, "family_name": s, s: s},
+			Problems: []web.Problem{{Field: "email", Code: "taken"}, {Field: "password", Code: "too_short"},
+				{Field: "username", Code: "invalid"}}})
 	}},
 	{"consent", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s,
-			Scopes: []string{"openid", "profile", "email", "address", "phone", "offline_access", "admin", "other", "groups" + s, "photos:read" + s}, Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}})
+			Scopes: []string{"openid", "profile", "email", "address", "phone", "offline_access", "admin", "other", "groups" + s,
+				"photos:read" + s}, Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}})
 	}},
 	{"logout", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Logout(web.LogoutPage{Common: c, User: "ada@example.com" + s})
@@ -79,12 +85,14 @@ var samples = []sample{
 	{"account-profile-wrong", account(web.AccountProfile, func(d *web.AccountPage, s string) {
 		d.Problems = []web.Problem{{Field: "birthdate", Code: "invalid"}, {Field: s, Code: s}}
 	})},
-	{"account-address", account(web.AccountAddress, func(d *web.AccountPage, _ string) { d.ByMail, d.Done = true, web.DoneAddress })},
+	{"account-address",
+		account(web.AccountAddress, func(d *web.AccountPage, _ string) { d.ByMail, d.Done = true, web.DoneAddress })},
 	{"account-address-wrong", account(web.AccountAddress, func(d *web.AccountPage, s string) {
 		d.Problems = []web.Problem{{Field: "email", Code: "taken"}, {Field: "current_password", Code: "wrong_password"}}
 	})},
 	{"account-password", account(web.AccountPassword, nil)},
-	{"account-password-kept", account(web.AccountPassword, func(d *web.AccountPage, _ string) { d.Done = web.DoneNewKept })},
+	{"account-password-kept",
+		account(web.AccountPassword, func(d *web.AccountPage, _ string) { d.Done = web.DoneNewKept })},
 	{"account-sessions", account(web.AccountSessions, func(d *web.AccountPage, s string) {
 		d.Sessions = []web.AccountSession{
 			{ID: "one", Current: true, UserAgent: firefox + s, Address: "192.0.2.1" + s, SignedIn: noon, LastUse: noon},
@@ -92,7 +100,8 @@ var samples = []sample{
 		}
 	})},
 	{"account-apps", account(web.AccountApps, func(d *web.AccountPage, s string) {
-		d.Apps = []web.AccountApp{{ClientID: "photos", Name: "Photos" + s, Scopes: []string{"openid", "email", "photos:read" + s, "groups" + s},
+		d.Apps = []web.AccountApp{{ClientID: "photos", Name: "Photos" + s,
+			Scopes: []string{"openid", "email", "photos:read" + s, "groups" + s},
 			Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}, Since: noon}}
 	})},
 	{"account-apps-none", account(web.AccountApps, nil)},
@@ -108,7 +117,8 @@ var samples = []sample{
 	{"account-activity-none", account(web.AccountActivity, nil)},
 	{"account-data", account(web.AccountData, nil)},
 	{"account-delete", account(web.AccountDelete, nil)},
-	{"account-delete-wrong", account(web.AccountDelete, func(d *web.AccountPage, _ string) { d.Problems = []web.Problem{{Code: "last_admin"}} })},
+	{"account-delete-wrong",
+		account(web.AccountDelete, func(d *web.AccountPage, _ string) { d.Problems = []web.Problem{{Code: "last_admin"}} })},
 	{"account-deleted", account(web.AccountDeleted, nil)},
 	{"forgot", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Forgot(web.AskPage{Common: c, Email: s})
@@ -124,7 +134,8 @@ var samples = []sample{
 	}},
 	{"reset-code-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Reset(web.ResetPage{Common: c, AskCode: true, Code: "1234" + s, MinLength: 15,
-			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"}, {Field: "new_password", Code: "too_short"}}})
+			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"},
+				{Field: "new_password", Code: "too_short"}}})
 	}},
 	{"verify-ask", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.AskVerification(web.AskPage{Common: c, Email: s})
@@ -170,7 +181,8 @@ var samples = []sample{
 		return p.Undo(web.UndoPage{Common: c, MinLength: 15})
 	}},
 	{"undo-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
-		return p.Undo(web.UndoPage{Common: c, MinLength: 15, Problems: []web.Problem{{Field: "new_password", Code: "too_short"}}})
+		return p.Undo(web.UndoPage{Common: c, MinLength: 15,
+			Problems: []web.Problem{{Field: "new_password", Code: "too_short"}}})
 	}},
 	{"error", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "other_browser" + s, RequestID: "req-1" + s})
@@ -179,7 +191,8 @@ var samples = []sample{
 		return p.Error(web.ErrorPage{Common: c, Code: "one_time_token_invalid", RequestID: "req-1" + s, AskAgain: "forgot"})
 	}},
 	{"consent-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
-		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s, Scopes: []string{"openid"},
+		return p.Consent(web.ConsentPage{Common: c, Client: *client(s), User: "ada@example.com" + s,
+			Scopes:   []string{"openid"},
 			Problems: []web.Problem{{Code: "request_expired"}, {Code: s}}})
 	}},
 	{"error-lost", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
@@ -202,7 +215,8 @@ const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefo
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // account is a page of the account; more says what this page has beside what all have.
-func account(k web.AccountKind, more func(d *web.AccountPage, s string)) func(*web.Pages, web.Common, string) (web.Page, error) {
+func account(k web.AccountKind,
+	more func(d *web.AccountPage, s string)) func(*web.Pages, web.Common, string) (web.Page, error) {
 	return func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		c.Onward = false
 		d := web.AccountPage{

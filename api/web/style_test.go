@@ -74,7 +74,8 @@ func contrast(t *testing.T, a, b string) float64 {
 	return (math.Max(x, y) + 0.05) / (math.Min(x, y) + 0.05)
 }
 
-// WCAG 2.2: 4.5 for text (1.4.3), 3 for what shows where a control is and which has the focus (1.4.11).
+// WCAG 2.2: 4.5 for text (1.4.3), 3 for what shows where a control is and which has the focus
+// (1.4.11).
 func TestColorsContrastInLightAndDark(t *testing.T) {
 	light, dark, _ := stylesheet(t)
 	if c := contrast(t, "#ffffff", "#767676"); math.Abs(c-4.54) > 0.01 {

@@ -56,7 +56,8 @@ func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
 	}
 	for _, name := range names(t, "pages", "errors") {
 		// These are said by a name that Go code put together.
-		if prefix, _, _ := strings.Cut(name, "."); !said[name] && !slices.Contains([]string{"title", "field", "hint", "scope", "app", "unit", "done", "event"}, prefix) {
+		if prefix, _, _ := strings.Cut(name, "."); !said[name] &&
+			!slices.Contains([]string{"title", "field", "hint", "scope", "app", "unit", "done", "event"}, prefix) {
 			t.Errorf("nothing says %s", name)
 		}
 	}
@@ -67,7 +68,8 @@ func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
 
 // Codes that no page shows: they belong to requests that programs send.
 var notOnPages = []string{"validation_error", "invalid_credentials", "missing_token", "token_expired", "token_invalid",
-	"wrong_password", "recent_proof_required", "new_password_required", "has_password", "insufficient_scope", "user_already_exists", "last_admin",
+	"wrong_password", "recent_proof_required", "new_password_required", "has_password", "insufficient_scope",
+	"user_already_exists", "last_admin",
 	"client_already_exists", "built_in_client", "first_party_client"}
 
 func TestEveryCodeThatReachesAPageHasItsOwnWords(t *testing.T) {
@@ -105,13 +107,18 @@ func TestComplaints(t *testing.T) {
 		problem Problem
 		en, de  string
 	}{
-		{"the field says it better", "password", Problem{Code: "required"}, "Enter a password.", "Geben Sie ein Passwort ein."},
+		{"the field says it better", "password", Problem{Code: "required"}, "Enter a password.",
+			"Geben Sie ein Passwort ein."},
 		{"any field", "given_name", Problem{Code: "too_long"}, "This is too long.", "Das ist zu lang."},
-		{"the whole form", "", Problem{Code: "account_disabled"}, "This account is switched off.", "Dieses Konto ist abgeschaltet."},
-		{"wrong credentials", "", Problem{Code: "invalid_credentials"}, "Wrong email address, username or password.", "E-Mail-Adresse, Benutzername oder Passwort ist falsch."},
+		{"the whole form", "", Problem{Code: "account_disabled"}, "This account is switched off.",
+			"Dieses Konto ist abgeschaltet."},
+		{"wrong credentials", "", Problem{Code: "invalid_credentials"}, "Wrong email address, username or password.",
+			"E-Mail-Adresse, Benutzername oder Passwort ist falsch."},
 		{"an unknown code", "email", Problem{Code: "new_in_2030"}, "This was not accepted.", "Das wurde nicht angenommen."},
-		{"a code that looks like a name of ours", "", Problem{Code: "email.taken"}, "There is an account", "Mit dieser E-Mail-Adresse"},
-		{"a code that leads out of its section", "../pages", Problem{Code: "login.heading"}, "This was not accepted.", "Das wurde nicht angenommen."},
+		{"a code that looks like a name of ours", "", Problem{Code: "email.taken"}, "There is an account",
+			"Mit dieser E-Mail-Adresse"},
+		{"a code that leads out of its section", "../pages", Problem{Code: "login.heading"}, "This was not accepted.",
+			"Das wurde nicht angenommen."},
 		{"no time to wait", "", Problem{Code: "rate_limited"}, "again in 1 min.", "in 1 min noch"},
 		{"a second", "", Problem{Code: "rate_limited", Seconds: 1}, "again in 1 min.", "in 1 min noch"},
 		{"a minute", "", Problem{Code: "rate_limited", Seconds: 60}, "again in 1 min.", "in 1 min noch"},
@@ -175,7 +182,8 @@ func TestAServiceThatSpeaksOneLanguageOffersNoChoice(t *testing.T) {
 		refused bool
 		choices int
 	}{
-		{nil, false, 11}, {[]string{"de"}, false, 0}, {[]string{"de", "en"}, false, 2}, {[]string{"tlh"}, true, 0}, {[]string{"de", "de"}, true, 0},
+		{nil, false, 11}, {[]string{"de"}, false, 0}, {[]string{"de", "en"}, false, 2}, {[]string{"tlh"}, true, 0},
+		{[]string{"de", "de"}, true, 0},
 	} {
 		p, err := New(Options{Languages: c.tags})
 		if (err != nil) != c.refused {
@@ -194,7 +202,8 @@ func TestAServiceThatSpeaksOneLanguageOffersNoChoice(t *testing.T) {
 		if c.tags != nil && page.Language != c.tags[0] {
 			t.Errorf("%q: the page of nobody's language is in %q", c.tags, page.Language)
 		}
-		if want := map[bool]string{true: "form-action 'self'", false: "form-action 'none'"}[c.choices > 0]; !strings.Contains(page.CSP, want) {
+		if want := map[bool]string{true: "form-action 'self'",
+			false: "form-action 'none'"}[c.choices > 0]; !strings.Contains(page.CSP, want) {
 			t.Errorf("%q: %s", c.tags, page.CSP)
 		}
 	}

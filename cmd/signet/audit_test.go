@@ -93,9 +93,11 @@ func TestAudit(t *testing.T) {
 			{"of the last day", "--since 24h", "e6 e5 e4"},
 			{"of the last week", "--since 7d", "e6 e5 e4 e3 e2"},
 			{"before then", "--until 7d", "e1"},
-			{"between two instants", "--since " + now.Add(-27*time.Hour).Format(time.RFC3339Nano) + " --until " + now.Add(-2*time.Hour).Format(time.RFC3339Nano), "e3"},
+			{"between two instants", "--since " + now.Add(-27*time.Hour).Format(time.RFC3339Nano) + " --until " +
+				now.Add(-2*time.Hour).Format(time.RFC3339Nano), "e3"},
 			{"the first instant belongs to it",
-				"--since " + now.Add(-2*time.Hour).Format(time.RFC3339Nano) + " --until " + now.Add(-time.Hour).Format(time.RFC3339Nano), "e4"},
+				"--since " + now.Add(-2*time.Hour).Format(time.RFC3339Nano) + " --until " +
+					now.Add(-time.Hour).Format(time.RFC3339Nano), "e4"},
 			{"nothing", "--event users_exported", ""},
 		} {
 			t.Run(row.name, func(t *testing.T) {

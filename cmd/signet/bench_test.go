@@ -52,7 +52,8 @@ func BenchmarkLogins200(b *testing.B) {
 		resp.Body.Close()
 		return resp.StatusCode
 	}
-	if got := post("/v1/signup", `{"email":"ada@example.com","password":"a long enough passphrase"}`); got != http.StatusCreated {
+	if got := post("/v1/signup",
+		`{"email":"ada@example.com","password":"a long enough passphrase"}`); got != http.StatusCreated {
 		b.Fatal(got)
 	}
 	const inFlight = 200
@@ -67,7 +68,8 @@ func BenchmarkLogins200(b *testing.B) {
 					return
 				default:
 				}
-				if got := post("/v1/login", `{"email":"ada@example.com","password":"a long enough passphrase"}`); got == http.StatusOK {
+				if got := post("/v1/login",
+					`{"email":"ada@example.com","password":"a long enough passphrase"}`); got == http.StatusOK {
 					done.Add(1)
 				} else {
 					refused.Add(1)

@@ -17,9 +17,12 @@ import (
 func BenchmarkImportDjango(b *testing.B) {
 	const users = 100_000
 	var text strings.Builder
-	text.WriteString("id,password,last_login,is_superuser,username,first_name,last_name,email,is_staff,is_active,date_joined\n")
+	text.WriteString(
+		"id,password,last_login,is_superuser,username,first_name,last_name,email,is_staff,is_active,date_joined\n")
 	for i := range users {
-		fmt.Fprintf(&text, "%d,pbkdf2_sha256$1000000$X5bboRGfCBiupJkOUhgsaN$NLSh6bqtAI8YeN1qkzhWbKNkqf+6XH+zCKss0O6tNlA=,2024-05-06 07:08:09.123456+00,f,user%d,First%d,Last,user%d@example.com,f,t,2012-01-02 03:04:05+00\n", i, i, i, i)
+		fmt.Fprintf(&text,
+			"%d,pbkdf2_sha256$1000000$X5bboRGfCBiupJkOUhgsaN$NLSh6bqtAI8YeN1qkzhWbKNkqf+6XH+zCKss0O6tNlA=,2024-05-06 07:08:09.123456+00,f,user%d,First%d,Last,user%d@example.com,f,t,2012-01-02 03:04:05+00\n",
+			i, i, i, i)
 	}
 	file := filepath.Join(b.TempDir(), "auth_user.csv")
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {

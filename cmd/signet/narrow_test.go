@@ -24,7 +24,8 @@ func onNewStore(t *testing.T) func(stdin string, args ...string) (code int, out,
 	return do
 }
 
-// A value that a flag cannot have is a misuse, as an unknown flag is. What was read from a file is not.
+// A value that a flag cannot have is a misuse, as an unknown flag is. What was read from a file is
+// not.
 func TestAValueThatCannotBeIsAMisuse(t *testing.T) {
 	do := onNewStore(t)
 	for line, want := range map[string]int{
@@ -50,12 +51,15 @@ func TestAValueThatCannotBeIsAMisuse(t *testing.T) {
 // Every list for people fits 80 columns of a terminal, which takes two for a Chinese character.
 func TestListsFitATerminal(t *testing.T) {
 	do := onNewStore(t)
-	for _, name := range []string{strings.Repeat("漢", 100), strings.Repeat("W", 100), strings.Repeat("👨‍👩‍👧", 20), "می\u200cخواهم"} {
-		if code, _, said := do("", "clients", "create", "--name", name, "--redirect-uri", "https://"+strings.Repeat("a", 60)+".example/cb"); code != exitOK {
+	for _, name := range []string{strings.Repeat("漢", 100), strings.Repeat("W", 100), strings.Repeat("👨‍👩‍👧", 20),
+		"می\u200cخواهم"} {
+		if code, _, said := do("", "clients", "create", "--name", name,
+			"--redirect-uri", "https://"+strings.Repeat("a", 60)+".example/cb"); code != exitOK {
 			t.Fatal(said)
 		}
 	}
-	if code, _, said := do("correct horse battery staple", "users", "create", "--email", strings.Repeat("a", 60)+"@"+strings.Repeat("b", 60)+".example",
+	if code, _, said := do("correct horse battery staple", "users", "create",
+		"--email", strings.Repeat("a", 60)+"@"+strings.Repeat("b", 60)+".example",
 		"--username", strings.Repeat("u", 60), "--password-file", "-"); code != exitOK {
 		t.Fatal(said)
 	}
@@ -83,7 +87,8 @@ func TestTheTimelineFitsATerminal(t *testing.T) {
 	r := keys.Report{Now: now}
 	for _, alg := range []string{"RS256", "EdDSA"} {
 		r.Keys = append(r.Keys, keys.KeyInfo{KeyID: id, Algorithm: alg, CreatedAt: now, ActivateAt: now})
-		r.Events = append(r.Events, keys.Event{At: now.AddDate(0, 1, 0), KeyID: id, Algorithm: alg, Text: strings.Repeat("w", 59)})
+		r.Events = append(r.Events,
+			keys.Event{At: now.AddDate(0, 1, 0), KeyID: id, Algorithm: alg, Text: strings.Repeat("w", 59)})
 	}
 	var out strings.Builder
 	drawTimeline(&out, r, false)

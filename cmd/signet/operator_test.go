@@ -57,7 +57,8 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 		return name
 	}
 	pw, weak := file("pw", secret+"\n"), file("weak", "password\n")
-	users := file("users.jsonl", `{"email":"a@example.com"}`+"\n"+`{"email":"b@example.com"}`+"\n"+`{"email":"a@example.com"}`+"\n")
+	users := file("users.jsonl",
+		`{"email":"a@example.com"}`+"\n"+`{"email":"b@example.com"}`+"\n"+`{"email":"a@example.com"}`+"\n")
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +139,8 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 			{"keys rotate --dry-run", ""},
 			{"keys rotate", "keys_rotated keys_rotated"},
 			{"keys rewrap", ""},
-			{"keys revoke --all", "keys_changed keys_changed keys_changed keys_changed keys_revoked keys_revoked keys_revoked keys_revoked"},
+			{"keys revoke --all",
+				"keys_changed keys_changed keys_changed keys_changed keys_revoked keys_revoked keys_revoked keys_revoked"},
 		} {
 			code, _, errOut := cli(t, env, strings.Fields(row.args)...)
 			var got []string

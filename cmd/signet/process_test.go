@@ -203,7 +203,8 @@ func TestSecondSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprint(conn, "POST /v1/signup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	fmt.Fprint(conn,
+		"POST /v1/signup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 	p.signal(t, syscall.SIGTERM)
 	p.until(t, "the drain has begun", func() bool { return p.status("/readyz") != http.StatusOK })
 	p.signal(t, syscall.SIGTERM)

@@ -23,8 +23,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
-// TestMain runs four tests at a time, unless the command line says otherwise: most of them wait for a
-// process that starts, for a notice or for a deadline.
+// TestMain runs four tests at a time, unless the command line says otherwise: most of them wait for
+// a process that starts, for a notice or for a deadline.
 func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)

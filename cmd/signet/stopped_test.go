@@ -35,7 +35,8 @@ func TestStoppedDuringTheFirstStart(t *testing.T) {
 				by := map[error]string{errTerminated: "SIGTERM", errInterrupted: "SIGINT"}[cause]
 				switch {
 				case code == exitOK: // the server had begun to serve
-				case code == exitFailed && strings.TrimSpace(errOut.String()) == "signet: it was stopped by "+by+" before it was done; run it again, and it goes on from there.":
+				case code == exitFailed && strings.TrimSpace(errOut.String()) == "signet: it was stopped by "+by+
+					" before it was done; run it again, and it goes on from there.":
 					said++
 				default:
 					t.Errorf("stopped after %d ms: exit %d\n%s", n*10, code, &errOut)

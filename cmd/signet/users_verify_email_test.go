@@ -15,7 +15,8 @@ func TestVerifyAddress(t *testing.T) {
 		t.Errorf("%+v, %v", u, err)
 	}
 	u = userstore.User{Email: "other@example.com"}
-	if err := edit(&u); err == nil || u.EmailVerified || !strings.Contains(err.Error(), "from bob@example.com to other@example.com") {
+	if err := edit(&u); err == nil || u.EmailVerified ||
+		!strings.Contains(err.Error(), "from bob@example.com to other@example.com") {
 		t.Errorf("%+v, %v", u, err)
 	}
 }

@@ -53,7 +53,8 @@ func TestMisuseExits2Everywhere(t *testing.T) {
 				t.Errorf("signet %s with %s exits %d: %s%s", strings.Join(path, " "), name, code, out.String(), errOut.String())
 			}
 			said := errOut.String()
-			if !strings.HasPrefix(said, "signet: ") || !strings.Contains(said, "`signet help") || strings.Count(said, "\n") != 1 || out.Len() > 0 {
+			if !strings.HasPrefix(said, "signet: ") || !strings.Contains(said, "`signet help") ||
+				strings.Count(said, "\n") != 1 || out.Len() > 0 {
 				t.Errorf("signet %s with %s says %q", strings.Join(path, " "), name, said+out.String())
 			}
 		}

@@ -67,7 +67,8 @@ func userinfoPostHeader(p *party) {
 
 func userinfoPostBody(p *party) {
 	l := p.signIn(p.authorization("openid"))
-	p.userinfoClaims(l, p.call(p.request("POST", p.op.text("userinfo_endpoint"), url.Values{"access_token": {l.access}}.Encode())))
+	p.userinfoClaims(l,
+		p.call(p.request("POST", p.op.text("userinfo_endpoint"), url.Values{"access_token": {l.access}}.Encode())))
 }
 
 func withoutNonce(p *party) { p.signIn(p.authorization("openid", with("nonce", ""))) }
@@ -128,7 +129,8 @@ func (p *party) interaction() {
 func (p *party) sameLogin(a, b login) {
 	p.t.Helper()
 	if a.id["sub"] != b.id["sub"] || a.id["auth_time"] != b.id["auth_time"] || a.id["auth_time"] == nil {
-		p.t.Errorf("sub and auth_time were %v and %v, and are %v and %v", a.id["sub"], a.id["auth_time"], b.id["sub"], b.id["auth_time"])
+		p.t.Errorf("sub and auth_time were %v and %v, and are %v and %v", a.id["sub"], a.id["auth_time"], b.id["sub"],
+			b.id["auth_time"])
 	}
 }
 
@@ -137,7 +139,8 @@ func (p *party) newLogin(a, b login) {
 	p.t.Helper()
 	before, _ := a.id["auth_time"].(float64)
 	after, ok := b.id["auth_time"].(float64)
-	if !ok || after <= before || p.s.Clock.Now().Sub(time.Unix(int64(after), 0)) > time.Second || a.id["sub"] != b.id["sub"] {
+	if !ok || after <= before || p.s.Clock.Now().Sub(time.Unix(int64(after), 0)) > time.Second ||
+		a.id["sub"] != b.id["sub"] {
 		p.t.Errorf("auth_time was %v, and is %v; it is %d", a.id["auth_time"], b.id["auth_time"], p.s.Clock.Now().Unix())
 	}
 }
@@ -384,7 +387,8 @@ func refreshToken(p *party) {
 		}
 	}
 	p.client = p.c.Client
-	p.invalidGrant(p.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {last.refresh}, "scope": {scopes}}))
+	p.invalidGrant(p.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {last.refresh},
+		"scope": {scopes}}))
 	// The other client's attempt does not affect the owner of the refresh token.
 	p.client = p.c.Client2
 	p.tokens(&last, p.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {last.refresh}}))
@@ -393,6 +397,7 @@ func refreshToken(p *party) {
 func pkce(p *party) {
 	verifier := random(64)
 	sum := sha256.Sum256([]byte(verifier))
-	q := p.authorization("openid", with("code_challenge", base64.RawURLEncoding.EncodeToString(sum[:])), with("code_challenge_method", "S256"))
+	q := p.authorization("openid", with("code_challenge", base64.RawURLEncoding.EncodeToString(sum[:])),
+		with("code_challenge_method", "S256"))
 	p.redeem(q, p.code(q, p.authorize(q)), with("code_verifier", verifier))
 }

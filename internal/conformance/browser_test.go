@@ -69,7 +69,8 @@ func readConfiguration(t *testing.T, user apitest.User) (c configuration) {
 	}
 	filled := string(text)
 	for placeholder, value := range map[string]string{
-		"https://id.example.com": apitest.IssuerURL, "conformance@example.com": user.Email, "PASSWORD OF THE USER": user.Password,
+		"https://id.example.com": apitest.IssuerURL, "conformance@example.com": user.Email,
+		"PASSWORD OF THE USER": user.Password,
 	} {
 		if !strings.Contains(filled, placeholder) {
 			t.Errorf("docs/conformance-suite.json has no %q to fill in", placeholder)
@@ -140,7 +141,8 @@ func (b *browser) post(address string) {
 		b.t.Fatal(err)
 	}
 	b.client.Jar = kept
-	res := b.send(http.MethodPost, u, query, http.Header{"Origin": {"https://www.certification.openid.net"}, "Sec-Fetch-Site": {"cross-site"}})
+	res := b.send(http.MethodPost, u, query,
+		http.Header{"Origin": {"https://www.certification.openid.net"}, "Sec-Fetch-Site": {"cross-site"}})
 	b.client.Jar = jar
 	jar.SetCookies(u, res.Cookies())
 	b.arrive(u, res, nil)
@@ -253,8 +255,10 @@ func (b *browser) run() {
 		b.t.Fatalf("%s: a script that this browser cannot run: %s", b.at.Path, text)
 	}
 	hash := sha256.Sum256([]byte(text))
-	if allowed := "'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"; !slices.Contains(b.directive("script-src"), allowed) {
-		b.t.Fatalf("%s: the policy does not let the script of the page run: %s", b.at.Path, b.header.Get("Content-Security-Policy"))
+	if allowed := "'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"; !slices.Contains(
+		b.directive("script-src"), allowed) {
+		b.t.Fatalf("%s: the policy does not let the script of the page run: %s", b.at.Path,
+			b.header.Get("Content-Security-Policy"))
 	}
 	b.submit(first(b.page, tag("form")), nil)
 }
@@ -271,7 +275,8 @@ func (b *browser) directive(name string) []string {
 
 func (b *browser) allowed(policy []string, to *url.URL) {
 	b.t.Helper()
-	if policy == nil || slices.Contains(policy, "'self'") && sameOrigin(b.at, to) || slices.Contains(policy, to.Scheme+"://"+to.Host) {
+	if policy == nil || slices.Contains(policy, "'self'") && sameOrigin(b.at, to) ||
+		slices.Contains(policy, to.Scheme+"://"+to.Host) {
 		return
 	}
 	b.t.Fatalf("%s: the form's way leads to %s, which form-action %v forbids", b.at.Path, to.Host, policy)

@@ -47,10 +47,14 @@ func discovery(p *party) {
 		p.https(name)
 	}
 	for name, values := range map[string][]string{
-		"response_types_supported": {"code"}, "subject_types_supported": {"public"}, "id_token_signing_alg_values_supported": {"RS256"},
-		"scopes_supported": {"openid", "profile", "email", "address", "phone", "offline_access"}, "claims_supported": {"sub", "iss", "auth_time", "acr"},
-		"grant_types_supported": {"authorization_code", "refresh_token"}, "response_modes_supported": {"query", "form_post"},
-		"token_endpoint_auth_methods_supported": {"client_secret_basic", "client_secret_post"}, "code_challenge_methods_supported": {"S256"},
+		"response_types_supported": {"code"}, "subject_types_supported": {"public"},
+		"id_token_signing_alg_values_supported": {"RS256"},
+		"scopes_supported":                      {"openid", "profile", "email", "address", "phone", "offline_access"},
+		"claims_supported":                      {"sub", "iss", "auth_time", "acr"},
+		"grant_types_supported":                 {"authorization_code", "refresh_token"},
+		"response_modes_supported":              {"query", "form_post"},
+		"token_endpoint_auth_methods_supported": {"client_secret_basic", "client_secret_post"},
+		"code_challenge_methods_supported":      {"S256"},
 	} {
 		for _, value := range values {
 			if !slices.Contains(p.op.list(name), value) {
@@ -60,7 +64,8 @@ func discovery(p *party) {
 	}
 	// If the member is present, it must have RS256. If it is absent, the suite asks the endpoint
 	// itself.
-	if list, sent := p.op["request_object_signing_alg_values_supported"]; sent && !slices.Contains(p.op.list("request_object_signing_alg_values_supported"), "RS256") {
+	if list, sent := p.op["request_object_signing_alg_values_supported"]; sent &&
+		!slices.Contains(p.op.list("request_object_signing_alg_values_supported"), "RS256") {
 		p.t.Errorf("request objects may be signed with %v, but not RS256", list)
 	}
 	p.keySet()
@@ -76,9 +81,12 @@ func (p *party) member(name string) {
 	list, isList := p.op[name].([]any)
 	_, isBool := p.op[name].(bool)
 	boolean := []string{
-		"frontchannel_logout_supported", "frontchannel_logout_session_supported", "backchannel_logout_supported", "backchannel_logout_session_supported",
-		"claims_parameter_supported", "request_parameter_supported", "request_uri_parameter_supported", "authorization_response_iss_parameter_supported",
-		"require_request_uri_registration", "require_pushed_authorization_requests", "require_signed_request_object", "tls_client_certificate_bound_access_tokens",
+		"frontchannel_logout_supported", "frontchannel_logout_session_supported", "backchannel_logout_supported",
+		"backchannel_logout_session_supported",
+		"claims_parameter_supported", "request_parameter_supported", "request_uri_parameter_supported",
+		"authorization_response_iss_parameter_supported",
+		"require_request_uri_registration", "require_pushed_authorization_requests", "require_signed_request_object",
+		"tls_client_certificate_bound_access_tokens",
 	}
 	switch {
 	case slices.Contains(boolean, name):

@@ -11,7 +11,8 @@
 //
 //	internet_test.go   the network: the issuer's name leads to the server, every other name to the suite
 //	browser_test.go    a browser that the automation drives: cookies, redirects, forms, policies
-//	party_test.go      a relying party: requests, responses, tokens, and what is always true of them
+//	party_test.go      a relying party: its requests from server to server, and what it discovers
+//	party_*_test.go    its authorization requests, tokens and claims, and what is always true of them
 //	plans_test.go      the profiles and their modules; the same table is in docs/conformance.md
 //	*_modules_test.go  what each module demands
 //

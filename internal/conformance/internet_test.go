@@ -55,7 +55,8 @@ func (n *internet) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !strings.HasPrefix(r.URL.String()+"/", apitest.IssuerURL+"/") {
 		n.arrived = append(n.arrived, arrival{method: r.Method, url: *r.URL, header: r.Header, body: string(body)})
 		return &http.Response{
-			StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/html"}}, Body: io.NopCloser(strings.NewReader(captured)), Request: r,
+			StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/html"}},
+			Body: io.NopCloser(strings.NewReader(captured)), Request: r,
 		}, nil
 	}
 	q := apitest.Request{Method: r.Method, Path: r.URL.RequestURI(), Header: r.Header, Host: r.URL.Host}
@@ -63,11 +64,13 @@ func (n *internet) RoundTrip(r *http.Request) (*http.Response, error) {
 		q.Body, q.Type = body, r.Header.Get("Content-Type")
 	}
 	a := n.s.Do(q)
-	return &http.Response{StatusCode: a.Status, Header: a.Header, Body: io.NopCloser(bytes.NewReader(a.Body)), Request: r}, nil
+	return &http.Response{StatusCode: a.Status, Header: a.Header, Body: io.NopCloser(bytes.NewReader(a.Body)),
+		Request: r}, nil
 }
 
 // client returns a client for requests from server to server: without cookies, and without
 // following redirects.
 func (n *internet) client() *http.Client {
-	return &http.Client{Transport: n, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: n,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

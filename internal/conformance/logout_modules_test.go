@@ -27,11 +27,13 @@ func (p *party) endSession(edit ...func(login, url.Values)) url.Values {
 	l := p.signIn(p.authorization("openid"))
 	p.n.arrived, p.b.screenshots = nil, nil
 	// A state may have any visible character; the suite avoids those that its own parser confuses.
-	q := url.Values{"id_token_hint": {l.raw}, "post_logout_redirect_uri": {postLogoutURL}, "state": {random(10) + "!\"#$%&'()*,-./:<=>?@[\\]^_`{|}~"}}
+	q := url.Values{"id_token_hint": {l.raw}, "post_logout_redirect_uri": {postLogoutURL},
+		"state": {random(10) + "!\"#$%&'()*,-./:<=>?@[\\]^_`{|}~"}}
 	for _, fn := range edit {
 		fn(l, q)
 	}
-	p.b.visit(address(p.op.text("end_session_endpoint"), q, []string{"id_token_hint", "post_logout_redirect_uri", "state"}))
+	p.b.visit(address(p.op.text("end_session_endpoint"), q,
+		[]string{"id_token_hint", "post_logout_redirect_uri", "state"}))
 	return q
 }
 

@@ -85,7 +85,8 @@ var plans = []plan{
 	{name: "config", title: "Config", suite: "oidcc-config-certification-test-plan", modules: []module{
 		{"oidcc-discovery-endpoint-verification", passes, discovery},
 	}},
-	{name: "formpost", title: "Form Post", suite: "oidcc-formpost-basic-certification-test-plan", variant: static, formPost: true, modules: basic},
+	{name: "formpost", title: "Form Post", suite: "oidcc-formpost-basic-certification-test-plan", variant: static,
+		formPost: true, modules: basic},
 	{name: "rp-initiated-logout", title: "RP-Initiated Logout", suite: "oidcc-rp-initiated-logout-certification-test-plan",
 		variant: []string{"client_registration=static_client", "response_type=code"}, modules: []module{
 			{"oidcc-rp-initiated-logout-discovery-endpoint-verification", passes, logoutDiscovery},
@@ -112,7 +113,8 @@ func TestOIDCC(t *testing.T) {
 				for _, m := range plan.modules {
 					t.Run(m.name, func(t *testing.T) {
 						n := &internet{s: s.With(t)}
-						p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.Client, formPost: plan.formPost}
+						p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.Client,
+							formPost: plan.formPost}
 						p.discover()
 						m.run(p)
 					})
@@ -127,12 +129,16 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 	t.Helper()
 	user := s.SignUp("conformance")
 	tokens := s.Login(user, apitest.Fields{"scope": "profile email"})
-	s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Type: "application/merge-patch+json", Body: apitest.Fields{
-		"name": "Ada King", "given_name": "Ada", "family_name": "King", "middle_name": "Augusta", "nickname": "ada",
-		"preferred_username": "ada", "current_password": user.Password, "profile": "https://ada.example/", "picture": "https://ada.example/ada.png",
-		"website": "https://ada.example/blog", "gender": "female", "birthdate": "1975-12-10", "zoneinfo": "Europe/London", "locale": "en-GB",
-		"phone_number": "+442071234567", "address": apitest.Fields{"street_address": "12 St James's Square", "locality": "London", "country": "GB"},
-	}}).Want(200, "")
+	s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: tokens.Access, Type: "application/merge-patch+json",
+		Body: apitest.Fields{
+			"name": "Ada King", "given_name": "Ada", "family_name": "King", "middle_name": "Augusta", "nickname": "ada",
+			"preferred_username": "ada", "current_password": user.Password, "profile": "https://ada.example/",
+			"picture": "https://ada.example/ada.png",
+			"website": "https://ada.example/blog", "gender": "female", "birthdate": "1975-12-10", "zoneinfo": "Europe/London",
+			"locale":       "en-GB",
+			"phone_number": "+442071234567",
+			"address":      apitest.Fields{"street_address": "12 St James's Square", "locality": "London", "country": "GB"},
+		}}).Want(200, "")
 
 	c := readConfiguration(t, user)
 	for _, client := range []struct {
@@ -140,7 +146,8 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 		method string
 	}{{&c.Client, userstore.AuthBasic}, {&c.Client2, userstore.AuthBasic}, {&c.ClientPost, userstore.AuthPost}} {
 		client.of.Secret = s.Register(userstore.Client{
-			ID: client.of.ID, AuthMethod: client.method, GrantTypes: []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken},
+			ID: client.of.ID, AuthMethod: client.method,
+			GrantTypes: []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken},
 			ClientMetadata: userstore.ClientMetadata{
 				RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
 			},
@@ -182,9 +189,11 @@ func TestTheDocumentedPlansAreTheTestedOnes(t *testing.T) {
 // within the query of another.
 func TestTheAutomationNamesHosts(t *testing.T) {
 	c := readConfiguration(t, apitest.User{})
-	for _, b := range slices.Concat(c.Browser, c.Override["oidcc-rp-initiated-logout-no-params"].Browser, c.Override["oidcc-rp-initiated-logout-only-state"].Browser) {
+	for _, b := range slices.Concat(c.Browser, c.Override["oidcc-rp-initiated-logout-no-params"].Browser,
+		c.Override["oidcc-rp-initiated-logout-only-state"].Browser) {
 		for _, match := range append([]string{b.Match}, b.matches()...) {
-			if !strings.HasPrefix(match, apitest.IssuerURL+"/") && !strings.HasPrefix(match, "https://www.certification.openid.net/") {
+			if !strings.HasPrefix(match, apitest.IssuerURL+"/") &&
+				!strings.HasPrefix(match, "https://www.certification.openid.net/") {
 				t.Errorf("the match %q names no host", match)
 			}
 		}

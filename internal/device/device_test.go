@@ -11,7 +11,8 @@ func TestOf(t *testing.T) {
 		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": {Browser: "Firefox", System: "Linux"},
 		"Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0": {
 			Browser: "Edge", System: "Windows"},
-		"Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X) AppleWebKit/605.1.15 CriOS/140.0 Safari/604.1": {Browser: "Chrome", System: "iPad"},
+		"Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X) AppleWebKit/605.1.15 CriOS/140.0 Safari/604.1": {Browser: "Chrome",
+			System: "iPad"},
 		"curl/8.5.0":                {Browser: "curl"},
 		"Buy at x.test":             {},
 		"":                          {},

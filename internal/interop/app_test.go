@@ -22,7 +22,8 @@ func (d *document) appAddress(t *testing.T) []string {
 	d.origin = "http://localhost:" + port
 	return []string{
 		"localhost:3000", "localhost:" + port, "localhost%3A3000", "localhost%3A" + port,
-		"listen(3000,", "listen(" + port + ",", "port: 3000", "port: " + port, "<VirtualHost *:3000>", "<VirtualHost *:" + port + ">",
+		"listen(3000,", "listen(" + port + ",", "port: 3000", "port: " + port, "<VirtualHost *:3000>",
+		"<VirtualHost *:" + port + ">",
 		"/var/www/html", filepath.Join(d.dir, "www"),
 	}
 }
@@ -60,10 +61,12 @@ func (d *document) app(t *testing.T, where, info, text string) {
 		folder := fmt.Sprintf("app%d", d.steps)
 		d.write(t, folder+"/index.html", text)
 		bundle := "oidc-client-ts.min.js"
-		if err := os.Symlink(filepath.Join(d.root, "internal/interop/node/node_modules/oidc-client-ts/dist/browser", bundle), filepath.Join(d.dir, folder, bundle)); err != nil {
+		if err := os.Symlink(filepath.Join(d.root, "internal/interop/node/node_modules/oidc-client-ts/dist/browser", bundle),
+			filepath.Join(d.dir, folder, bundle)); err != nil {
 			t.Fatal(err)
 		}
-		command = "exec python3 -m http.server --bind localhost --directory " + folder + " " + d.origin[strings.LastIndexByte(d.origin, ':')+1:]
+		command = "exec python3 -m http.server --bind localhost --directory " + folder + " " +
+			d.origin[strings.LastIndexByte(d.origin, ':')+1:]
 	case "apache app":
 		command = d.apache(t, text)
 	case "sh app":
@@ -102,7 +105,8 @@ Include "%[1]s/site.conf"
 func (d *document) apache(t *testing.T, site string) string {
 	t.Helper()
 	var modules strings.Builder
-	for _, name := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", "alias", "dir", "mime", "include", "auth_openidc"} {
+	for _, name := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", "alias", "dir", "mime", "include",
+		"auth_openidc"} {
 		fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", name)
 	}
 	user := ""
@@ -126,7 +130,8 @@ func (d *document) apache(t *testing.T, site string) string {
 		}
 	}
 	d.write(t, "site.conf", site)
-	d.write(t, "apache.conf", fmt.Sprintf(aroundApache, d.dir, d.origin[strings.LastIndexByte(d.origin, ':')+1:], modules.String(), user))
+	d.write(t, "apache.conf",
+		fmt.Sprintf(aroundApache, d.dir, d.origin[strings.LastIndexByte(d.origin, ':')+1:], modules.String(), user))
 	return "exec /usr/sbin/apache2 -f " + filepath.Join(d.dir, "apache.conf") + " -DFOREGROUND"
 }
 
@@ -168,8 +173,10 @@ func visit(t *testing.T, tab *browser.Tab, origin string) {
 	tab.Open(tab.URL())
 	tab.Wait(`document.querySelector('#logout')`)
 	tab.Click("#logout")
-	tab.Wait(`location.origin === '` + origin + `' && document.querySelector('#login') || document.querySelector('#logout-confirm')`)
-	if tab.Eval(`document.querySelector('#logout-confirm') !== null`, &asked); asked { // the app did not name the user, so the browser is not sent back
+	tab.Wait(`location.origin === '` + origin +
+		`' && document.querySelector('#login') || document.querySelector('#logout-confirm')`)
+	if tab.Eval(`document.querySelector('#logout-confirm') !== null`,
+		&asked); asked { // the app did not name the user, so the browser is not sent back
 		tab.Click("#logout-confirm")
 		tab.Wait(`document.body.className === 'page-signed_out'`)
 		tab.Open(origin + "/")

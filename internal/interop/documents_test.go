@@ -194,7 +194,8 @@ func open(t *testing.T, root, text, store string, programs ...string) *document 
 			}
 		}
 	}
-	if err := os.Symlink(filepath.Join(root, "internal/interop/node/node_modules"), filepath.Join(d.dir, "node_modules")); err != nil {
+	if err := os.Symlink(filepath.Join(root, "internal/interop/node/node_modules"),
+		filepath.Join(d.dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
 	d.write(t, ".curlrc", "fail-with-body\nshow-error\n")
@@ -217,7 +218,8 @@ func open(t *testing.T, root, text, store string, programs ...string) *document 
 	}
 	cmd.Env = append(cmd.Env, "CURL_HOME="+d.dir,
 		"SIGNET_HTTP_DRAIN_NOTICE=0s", "SIGNET_LISTEN="+d.listen, "SIGNET_METRICS_LISTEN="+testport.Address(t),
-		"PATH="+strings.Join([]string{filepath.Join(d.dir, "signet-path"), filepath.Join(root, "internal/interop/python/.venv/bin"), os.Getenv("PATH")}, ":"))
+		"PATH="+strings.Join([]string{filepath.Join(d.dir, "signet-path"),
+			filepath.Join(root, "internal/interop/python/.venv/bin"), os.Getenv("PATH")}, ":"))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"github.com/signet-id/signet/internal/interop/firefox"
 )
 
-// A person signs up, confirms the address, signs in, resets the password and looks after the account in Firefox: a second
-// engine, with its own rules for policies, cookies, forms and focus.
+// A person signs up, confirms the address, signs in, resets the password and looks after the
+// account in Firefox: a second engine, with its own rules for policies, cookies, forms and focus.
 func TestMoreFirefox(t *testing.T) {
 	m := startMailServer(t)
 	s := start(t, "pages: {service_name: Acme}\n"+m.config)

@@ -95,7 +95,8 @@ func TestImageRunsWithNothingButTheBinary(t *testing.T) {
 		cmd.Env, cmd.Dir = env, data
 		if os.Geteuid() == 0 {
 			cmd.Path, cmd.Dir = strings.TrimPrefix(binary, root), "/"
-			cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+			cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root,
+				Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
 		} else {
 			cmd.Env = append(cmd.Env, "SIGNET_DATA_DIR="+data)
 		}

@@ -118,7 +118,8 @@ func (l *session) accepted(t *testing.T, k tokens) {
 		if refusal != "" {
 			t.Fatalf("%s refused an ID token: %s", v.name, refusal)
 		}
-		if access["client_id"] != "signet" || access["sub"] == "" || access["sub"] != id["sub"] || access["iss"] != l.server.issuer {
+		if access["client_id"] != "signet" || access["sub"] == "" || access["sub"] != id["sub"] ||
+			access["iss"] != l.server.issuer {
 			t.Fatalf("%s read other claims than we signed: %v and %v", v.name, access, id)
 		}
 	}
@@ -144,7 +145,8 @@ func (l *session) hostileRefused(t *testing.T) {
 		flipped = "B"
 	}
 	for name, r := range map[string]request{
-		"an altered signature":              {Token: head + flipped + signature[1:], Audience: l.server.issuer, Typ: "at+jwt"},
+		"an altered signature": {Token: head + flipped + signature[1:], Audience: l.server.issuer,
+			Typ: "at+jwt"},
 		"a foreign audience":                {Token: k.Access, Audience: "https://api.test", Typ: "at+jwt"},
 		"an ID token as access token":       {Token: k.ID, Audience: l.server.issuer, Typ: "at+jwt"},
 		"an access token as ID token":       {Token: k.Access, Audience: l.server.issuer, Typ: "JWT"},

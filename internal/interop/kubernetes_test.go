@@ -45,23 +45,27 @@ func TestMoreKubernetesKnowsPeopleByTheirIDTokens(t *testing.T) {
 			ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}))
 			bundle := keep("ca.pem", ca)
 			configuration := strings.Replace(files["authentication.yaml"], "url: https://id.example.com",
-				"url: "+s.issuer+"\n    certificateAuthority: |\n      "+strings.ReplaceAll(strings.TrimSpace(ca), "\n", "\n      "), 1)
+				"url: "+s.issuer+"\n    certificateAuthority: |\n      "+
+					strings.ReplaceAll(strings.TrimSpace(ca), "\n", "\n      "), 1)
 			if !strings.Contains(configuration, s.issuer) {
 				t.Fatalf("the documented configuration has no issuer to replace:\n%s", configuration)
 			}
 
-			ada, eve := user{"ada@example.com", "correct horse battery staple"}, user{"eve@example.com", "correct horse battery staple"}
+			ada, eve := user{"ada@example.com", "correct horse battery staple"},
+				user{"eve@example.com", "correct horse battery staple"}
 			var profile struct {
 				Subject string `json:"sub"`
 			}
 			if err := json.Unmarshal([]byte(s.signet(t, "users", "create", "--json", "--email", ada.Email, "--email-verified",
-				"--password-file", keep("password", ada.Password), "--role", "developers", "--role", "admins-of-dev")), &profile); err != nil || profile.Subject == "" {
+				"--password-file", keep("password", ada.Password), "--role", "developers", "--role", "admins-of-dev")),
+				&profile); err != nil || profile.Subject == "" {
 				t.Fatalf("signet users create answered %+v: %v", profile, err)
 			}
 			s.signet(t, "users", "create", "--email", eve.Email, "--password-file", keep("password", eve.Password))
 			client := func(id string, more ...string) {
 				s.signet(t, append([]string{"clients", "create", "--client-id", id, "--name", id, "--auth-method", "none",
-					"--redirect-uri", "http://127.0.0.1:8000/", "--grant-type", "authorization_code", "--grant-type", "refresh_token"}, more...)...)
+					"--redirect-uri", "http://127.0.0.1:8000/", "--grant-type", "authorization_code",
+					"--grant-type", "refresh_token"}, more...)...)
 			}
 			client("kubernetes", "--id-token-claims")
 			client("other", "--id-token-claims")
@@ -86,17 +90,20 @@ func TestMoreKubernetesKnowsPeopleByTheirIDTokens(t *testing.T) {
 			kubernetes := run(t, "Kubernetes", "", authenticator, keep("authentication.yaml", configuration))
 			got := tokensOf(ada, "kubernetes", "openid email groups offline_access")
 			claims, refusal := kubernetes.ask(t, request{Token: got.ID})
-			want := map[string]any{"username": "signet:" + ada.Email, "uid": profile.Subject, "groups": []any{"signet:admins-of-dev", "signet:developers"}}
+			want := map[string]any{"username": "signet:" + ada.Email, "uid": profile.Subject,
+				"groups": []any{"signet:admins-of-dev", "signet:developers"}}
 			delete(claims, "extra")
 			if refusal != "" || !reflect.DeepEqual(claims, want) {
 				t.Errorf("Kubernetes knows %v (%s), want %v", claims, refusal, want)
 			}
-			if claims, refusal := kubernetes.ask(t, request{Token: tokensOf(ada, "kubernetes", "openid email").ID}); refusal != "" || claims["groups"] != nil {
+			if claims, refusal := kubernetes.ask(t,
+				request{Token: tokensOf(ada, "kubernetes", "openid email").ID}); refusal != "" || claims["groups"] != nil {
 				t.Errorf("without the scope groups, Kubernetes knows %v (%s)", claims, refusal)
 			}
 
 			head, signature, _ := strings.Cut(got.ID[strings.IndexByte(got.ID, '.')+1:], ".")
-			altered := got.ID[:strings.IndexByte(got.ID, '.')+1] + head + "." + map[bool]string{true: "B", false: "A"}[signature[0] == 'A'] + signature[1:]
+			altered := got.ID[:strings.IndexByte(got.ID, '.')+1] + head + "." +
+				map[bool]string{true: "B", false: "A"}[signature[0] == 'A'] + signature[1:]
 			silent, unverified := tokensOf(ada, "kubernetes", "openid").ID, tokensOf(eve, "kubernetes", "openid email groups").ID
 			s.signet(t, "clients", "update", "kubernetes", "--id-token-alg", "EdDSA")
 			for name, token := range map[string]string{

@@ -48,7 +48,8 @@ func startMailServer(t *testing.T) *mailServer {
 		t.Fatal(err)
 	}
 	cert, key, password := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), randomText()
-	for name, content := range map[string][]byte{cert: public, key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})} {
+	for name, content := range map[string][]byte{cert: public,
+		key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})} {
 		if err := os.WriteFile(name, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -78,8 +79,9 @@ func startMailServer(t *testing.T) *mailServer {
 		t.Fatalf("the mail server did not start: %s", &stderr)
 	}
 	// On localhost, written in this way, no TLS is demanded. Names resolve whatever their case.
-	m.config = fmt.Sprintf("mail: {smtp: 'smtp://signet@LOCALHOST:%s', password: %s, from: no-reply@example.com}\noutbound: {ca_file: %q}\n",
-		lines.Text(), password, cert)
+	m.config =
+		fmt.Sprintf("mail: {smtp: 'smtp://signet@LOCALHOST:%s', password: %s, from: no-reply@example.com}\noutbound: {ca_file: %q}\n",
+			lines.Text(), password, cert)
 	go func() {
 		defer close(read)
 		for lines.Scan() {
@@ -110,7 +112,8 @@ func (m *mailServer) letter(t *testing.T, to string) (got letter) {
 		m.letters = slices.Delete(m.letters, n, n+1)
 		return true
 	})
-	if got.From != "no-reply@example.com" || got.User != "signet" || !got.TLS || len(got.Defects) > 0 || !strings.Contains(got.HTML, "<html") {
+	if got.From != "no-reply@example.com" || got.User != "signet" || !got.TLS || len(got.Defects) > 0 ||
+		!strings.Contains(got.HTML, "<html") {
 		t.Errorf("the letter to %s came as %+v", to, got)
 	}
 	return got

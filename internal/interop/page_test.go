@@ -22,13 +22,18 @@ func TestOIDCClientTSInAPage(t *testing.T) {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			s := startOn(t, store, "")
-			s.post(t, "/v1/signup", http.StatusCreated, `{"email":"ada@example.com","password":"correct horse battery","given_name":"Ada"}`, nil)
+			s.post(t, "/v1/signup", http.StatusCreated,
+				`{"email":"ada@example.com","password":"correct horse battery","given_name":"Ada"}`, nil)
 			app := &page{tab: chromium.Tab(t), origin: servePage(t)}
-			s.signet(t, "clients", "create", "--client-id", "page", "--name", "Page", "--auth-method", "none", "--redirect-uri", app.origin+"/back",
-				"--post-logout-redirect-uri", app.origin+"/bye", "--grant-type", "authorization_code", "--grant-type", "refresh_token")
+			s.signet(t, "clients", "create", "--client-id", "page", "--name", "Page", "--auth-method", "none",
+				"--redirect-uri", app.origin+"/back",
+				"--post-logout-redirect-uri", app.origin+"/bye", "--grant-type", "authorization_code",
+				"--grant-type", "refresh_token")
 			settings, err := json.Marshal(map[string]any{
-				"authority": s.issuer, "client_id": "page", "redirect_uri": app.origin + "/back", "post_logout_redirect_uri": app.origin + "/bye",
-				"scope": "openid profile email offline_access", "loadUserInfo": true, "automaticSilentRenew": false,
+				"authority": s.issuer, "client_id": "page", "redirect_uri": app.origin + "/back",
+				"post_logout_redirect_uri": app.origin + "/bye",
+				"scope":                    "openid profile email offline_access", "loadUserInfo": true,
+				"automaticSilentRenew": false,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -44,13 +49,15 @@ func TestOIDCClientTSInAPage(t *testing.T) {
 
 			var first signedIn
 			app.tab.Eval(app.manager()+`.signinCallback()`, &first)
-			if first.Profile["email"] != "ada@example.com" || first.Profile["given_name"] != "Ada" || first.State != "kept" || first.Refresh == "" {
+			if first.Profile["email"] != "ada@example.com" || first.Profile["given_name"] != "Ada" || first.State != "kept" ||
+				first.Refresh == "" {
 				t.Fatalf("the login, with userinfo over CORS: %+v", first)
 			}
 
 			var renewed signedIn
 			app.tab.Eval(app.manager()+`.signinSilent()`, &renewed)
-			if renewed.Access == first.Access || renewed.Refresh == first.Refresh || renewed.Profile["sub"] != first.Profile["sub"] || renewed.Profile["email"] != "ada@example.com" {
+			if renewed.Access == first.Access || renewed.Refresh == first.Refresh ||
+				renewed.Profile["sub"] != first.Profile["sub"] || renewed.Profile["email"] != "ada@example.com" {
 				t.Fatalf("silent renewal by the refresh token: %+v", renewed)
 			}
 			// Two tabs renew the same tokens at once. Both get the same new refresh token, and the
@@ -62,7 +69,8 @@ func TestOIDCClientTSInAPage(t *testing.T) {
 			}
 
 			var alive string
-			check := `fetch('` + s.issuer + `/oauth2/userinfo', {headers: {Authorization: 'Bearer %s'}}).then(r => r.status + ' ' + (r.headers.get('WWW-Authenticate') ?? ''))`
+			check := `fetch('` + s.issuer +
+				`/oauth2/userinfo', {headers: {Authorization: 'Bearer %s'}}).then(r => r.status + ' ' + (r.headers.get('WWW-Authenticate') ?? ''))`
 			app.tab.Eval(fmt.Sprintf(check, both[0].Access), &alive)
 			if alive != "200 " {
 				t.Errorf("userinfo answers %q", alive)
@@ -132,5 +140,6 @@ func (p *page) open(path string) {
 
 // manager returns a fresh UserManager, as in another tab: all state is in the browser.
 func (p *page) manager() string {
-	return `(new oidc.UserManager({...` + p.settings + `, userStore: new oidc.WebStorageStateStore({store: sessionStorage})}))`
+	return `(new oidc.UserManager({...` + p.settings +
+		`, userStore: new oidc.WebStorageStateStore({store: sessionStorage})}))`
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// A person looks after an account at the real binary, in a real browser: from / through the login to each page, and out.
+// A person looks after an account at the real binary, in a real browser: from / through the login
+// to each page, and out.
 func TestAPersonLooksAfterTheAccount(t *testing.T) {
 	s := start(t, "pages: {service_name: Acme}\n")
 	b := browser.Start(t)
@@ -72,7 +73,8 @@ func TestAPersonLooksAfterTheAccount(t *testing.T) {
 
 	t.Log("what happened")
 	tab.Open(s.issuer + "/account/activity")
-	for _, want := range []string{"Account created", "Signed in", "Account changed", "A session was ended", "Password changed", "Chrome on"} {
+	for _, want := range []string{"Account created", "Signed in", "Account changed", "A session was ended",
+		"Password changed", "Chrome on"} {
 		if text := tab.Text("main"); !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q: %s", want, text)
 		}

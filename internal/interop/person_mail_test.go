@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/internal/interop/browser"
 )
 
-// People confirm an address, forget a password and are invited, at the real binary, in a real browser, with a mail server
-// that nobody here wrote; and the app that they came from goes on.
+// People confirm an address, forget a password and are invited, at the real binary, in a real
+// browser, with a mail server that nobody here wrote; and the app that they came from goes on.
 func TestPeopleWithMail(t *testing.T) {
 	chromium := browser.Start(t)
 	for _, store := range stores {
@@ -135,8 +135,8 @@ func TestPeopleWithMail(t *testing.T) {
 	}
 }
 
-// makeAccount makes an account that no message is sent to. Its address is not proved unless a flag says
-// so.
+// makeAccount makes an account that no message is sent to. Its address is not proved unless a flag
+// says so.
 func (s *server) makeAccount(t *testing.T, email, password string, flags ...string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
@@ -151,9 +151,11 @@ func (s *server) pageApp(t *testing.T, tab *browser.Tab) *page {
 	t.Helper()
 	p := &page{tab: tab, origin: servePage(t)}
 	id := "page-" + strings.ToLower(randomText())
-	s.signet(t, "clients", "create", "--client-id", id, "--name", "Page", "--auth-method", "none", "--redirect-uri", p.origin+"/back")
+	s.signet(t, "clients", "create", "--client-id", id, "--name", "Page", "--auth-method", "none",
+		"--redirect-uri", p.origin+"/back")
 	settings, err := json.Marshal(map[string]any{
-		"authority": s.issuer, "client_id": id, "redirect_uri": p.origin + "/back", "scope": "openid email", "loadUserInfo": true,
+		"authority": s.issuer, "client_id": id, "redirect_uri": p.origin + "/back", "scope": "openid email",
+		"loadUserInfo":         true,
 		"automaticSilentRenew": false,
 	})
 	if err != nil {
@@ -163,7 +165,8 @@ func (s *server) pageApp(t *testing.T, tab *browser.Tab) *page {
 	return p
 }
 
-// signedInAs allows the app what it asks for, and looks at what the app then knows: the message proved the address.
+// signedInAs allows the app what it asks for, and looks at what the app then knows: the message
+// proved the address.
 func (p *page) signedInAs(t *testing.T, email string) {
 	t.Helper()
 	p.tab.Wait(`document.querySelector('#consent-approve')`)

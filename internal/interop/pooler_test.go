@@ -54,7 +54,8 @@ func TestContractThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(tb testing.TB) storetest.Store {
 		var log lines
-		db, err := sqlstore.Open(context.Background(), pgtest.PgBouncer(tb, pgtest.URL(tb), few...), sqlstore.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		db, err := sqlstore.Open(context.Background(), pgtest.PgBouncer(tb, pgtest.URL(tb), few...),
+			sqlstore.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -74,8 +75,9 @@ func TestContractThroughPgBouncer(t *testing.T) {
 func TestEveryKindOfPgBouncer(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ setting, query string }{
-		"refuses our limits":     {"default_pool_size = 3", ""},
-		"swallows our limits":    {"ignore_startup_parameters = statement_timeout, lock_timeout, idle_in_transaction_session_timeout, default_transaction_isolation", ""},
+		"refuses our limits": {"default_pool_size = 3", ""},
+		"swallows our limits": {"ignore_startup_parameters = statement_timeout, lock_timeout, idle_in_transaction_session_timeout, default_transaction_isolation",
+			""},
 		"a pool of two":          {"default_pool_size = 2", ""},
 		"session mode":           {"pool_mode = session", "&pool_max_conns=4"},
 		"named, for 1.21":        {"default_pool_size = 3", "&default_query_exec_mode=cache_statement"},
@@ -194,12 +196,14 @@ func work(t *testing.T, db *sqlstore.DB, mayFail int) {
 func act(ctx context.Context, db *sqlstore.DB) error {
 	now := time.Now()
 	id := strings.ToLower(randomText())
-	u := userstore.User{ID: id, Email: id + "@x.test", EmailKey: id + "@x.test", PasswordHash: "hash", IsActive: true, CreatedAt: now, UpdatedAt: now}
+	u := userstore.User{ID: id, Email: id + "@x.test", EmailKey: id + "@x.test", PasswordHash: "hash", IsActive: true,
+		CreatedAt: now, UpdatedAt: now}
 	if err := db.CreateUser(ctx, u); err != nil {
 		return err
 	}
-	g := userstore.Grant{SessionID: randomText(), UserID: id, ClientID: userstore.FirstPartyClientID, Scopes: []string{"profile"},
-		AMR: []string{"pwd"}, Generation: 1, CreatedAt: now, AuthTime: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	g := userstore.Grant{SessionID: randomText(), UserID: id, ClientID: userstore.FirstPartyClientID,
+		Scopes: []string{"profile"},
+		AMR:    []string{"pwd"}, Generation: 1, CreatedAt: now, AuthTime: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	copy(g.ID[:], randomText())
 	if err := db.StartGrant(ctx, userstore.StartGrant{Grant: g, PasswordHash: "hash"}); err != nil {
 		return err
@@ -237,7 +241,8 @@ func TestTheJobThroughPgBouncer(t *testing.T) {
 	}
 	s.signet(t, "users", "create", "--email", root, "--admin", "--password-file", file)
 	var admin tokens
-	s.post(t, "/v1/login", http.StatusOK, fmt.Sprintf(`{"email":%q,"password":%q,"scope":"profile admin"}`, root, passphrase), &admin)
+	s.post(t, "/v1/login", http.StatusOK,
+		fmt.Sprintf(`{"email":%q,"password":%q,"scope":"profile admin"}`, root, passphrase), &admin)
 	ask := func(path string) string {
 		t.Helper()
 		req, err := http.NewRequest("GET", s.issuer+path, nil)
@@ -272,7 +277,8 @@ func TestTheJobThroughPgBouncer(t *testing.T) {
 	var all sync.WaitGroup
 	for range 12 {
 		all.Go(func() {
-			resp, err := http.Post(s.issuer+"/v1/login", "application/json", strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q}`, root, passphrase)))
+			resp, err := http.Post(s.issuer+"/v1/login", "application/json",
+				strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q}`, root, passphrase)))
 			if err != nil {
 				t.Error(err)
 				return

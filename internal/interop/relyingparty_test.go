@@ -185,14 +185,20 @@ func (s *server) registry(t *testing.T) map[string]registered {
 	if err := os.WriteFile(jwks, keys.Public, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	machine := []string{"--grant-type", "authorization_code", "--grant-type", "refresh_token", "--grant-type", "client_credentials", "--resource", resource}
+	machine := []string{"--grant-type", "authorization_code", "--grant-type", "refresh_token",
+		"--grant-type", "client_credentials", "--resource", resource}
 	all := map[string]registered{
-		"basic": s.register(t, "basic", "https://basic.test/callback", append(machine, "--auth-method", "client_secret_basic")...),
-		"post":  s.register(t, "post", "https://post.test/callback", append(machine, "--auth-method", "client_secret_post")...),
-		"jwt":   s.register(t, "jwt", "https://jwt.test/callback", append(machine, "--auth-method", "private_key_jwt", "--jwks-file", jwks)...),
+		"basic": s.register(t, "basic", "https://basic.test/callback",
+			append(machine, "--auth-method", "client_secret_basic")...),
+		"post": s.register(t, "post", "https://post.test/callback",
+			append(machine, "--auth-method", "client_secret_post")...),
+		"jwt": s.register(t, "jwt", "https://jwt.test/callback",
+			append(machine, "--auth-method", "private_key_jwt", "--jwks-file", jwks)...),
 		// A registered query stays, and the response's parameters come after it.
-		"tenant": s.register(t, "tenant", "https://tenant.test/callback?tenant=one", append(machine, "--auth-method", "client_secret_post")...),
-		"spa":    s.register(t, "spa", "http://127.0.0.1:4000/callback", "--auth-method", "none", "--grant-type", "authorization_code", "--grant-type", "refresh_token"),
+		"tenant": s.register(t, "tenant", "https://tenant.test/callback?tenant=one",
+			append(machine, "--auth-method", "client_secret_post")...),
+		"spa": s.register(t, "spa", "http://127.0.0.1:4000/callback", "--auth-method", "none",
+			"--grant-type", "authorization_code", "--grant-type", "refresh_token"),
 	}
 	jwt := all["jwt"]
 	jwt.PrivateKeys = keys.Private

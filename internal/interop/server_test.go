@@ -39,7 +39,8 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		binaries.dir = dir
-		binaries.signet, binaries.golangjwt, binaries.goclient = filepath.Join(dir, "signet"), filepath.Join(dir, "golangjwt"), filepath.Join(dir, "goclient")
+		binaries.signet, binaries.golangjwt, binaries.goclient = filepath.Join(dir, "signet"),
+			filepath.Join(dir, "golangjwt"), filepath.Join(dir, "goclient")
 		for _, build := range [][]string{
 			{"-o", binaries.signet, "../../cmd/signet"},
 			{"-o", binaries.golangjwt, "-tags", "interop", "./golangjwt"},
@@ -108,7 +109,8 @@ func startOn(t *testing.T, store, config string) *server {
 }
 
 // startBehind is like startOn, behind a given proxy, which may have TLS.
-func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, store, config string) (*server, *httptest.Server) {
+func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, store,
+	config string) (*server, *httptest.Server) {
 	t.Helper()
 	s := &server{fetches: make(map[string]int)}
 	var direct *httputil.ReverseProxy
@@ -131,7 +133,8 @@ func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, sto
 	listen := testport.Address(t)
 	direct = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: listen})
 	s.config = filepath.Join(dir, "signet.yaml")
-	text := fmt.Sprintf("listen: %s\nissuer: %s\ndata_dir: %s\nmetrics: {listen: ''}\n%s", listen, s.issuer, filepath.Join(dir, "data"), config)
+	text := fmt.Sprintf("listen: %s\nissuer: %s\ndata_dir: %s\nmetrics: {listen: ''}\n%s", listen, s.issuer,
+		filepath.Join(dir, "data"), config)
 	for key, value := range database(t, store) {
 		text += fmt.Sprintf("%s: %q\n", key, value)
 	}
@@ -177,7 +180,8 @@ func startBehind(t *testing.T, listenAt func(http.Handler) *httptest.Server, sto
 		return resp.StatusCode == http.StatusOK
 	})
 	var discovery struct{ Issuer string }
-	resp, err := http.Get("http://" + listen + "/.well-known/openid-configuration") // not through the proxy, which may speak TLS
+	resp, err := http.Get("http://" + listen +
+		"/.well-known/openid-configuration") // not through the proxy, which may speak TLS
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,9 +225,11 @@ type tokens struct {
 
 func (s *server) signUp(t *testing.T) tokens {
 	t.Helper()
-	s.post(t, "/v1/signup", http.StatusCreated, `{"email":"ada@example.com","password":"correct horse battery","given_name":"Ada"}`, nil)
+	s.post(t, "/v1/signup", http.StatusCreated,
+		`{"email":"ada@example.com","password":"correct horse battery","given_name":"Ada"}`, nil)
 	var got tokens
-	s.post(t, "/v1/login", http.StatusOK, `{"email":"ada@example.com","password":"correct horse battery","scope":"openid profile email"}`, &got)
+	s.post(t, "/v1/login", http.StatusOK,
+		`{"email":"ada@example.com","password":"correct horse battery","scope":"openid profile email"}`, &got)
 	return got
 }
 
@@ -247,7 +253,8 @@ func (s *server) post(t *testing.T, path string, status int, body string, v any)
 		}
 		// If the machine stalls for seconds, a replica no longer trusts its clock. As
 		// docs/client-apps.md says, a client then sends the same request again.
-		if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); resp.StatusCode == http.StatusServiceUnavailable && err == nil && try < 10 {
+		if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); resp.StatusCode == http.StatusServiceUnavailable &&
+			err == nil && try < 10 {
 			t.Log(path, "answered 503; trying again")
 			resp.Body.Close()
 			time.Sleep(time.Duration(after) * time.Second)

@@ -23,7 +23,8 @@ resources:
 - {uri: https://rs256.example, scopes: [read], access_token_alg: RS256}
 - {uri: https://eddsa.example, scopes: [read], access_token_alg: EdDSA}
 `)
-	client := s.register(t, "service", "https://service.test/callback", "--grant-type", "client_credentials", "--grant-type", "authorization_code",
+	client := s.register(t, "service", "https://service.test/callback", "--grant-type", "client_credentials",
+		"--grant-type", "authorization_code",
 		"--resource", "https://rs256.example", "--resource", "https://eddsa.example")
 	type token struct {
 		Algorithm string `json:"alg"`
@@ -34,7 +35,8 @@ resources:
 		Issuer string  `json:"issuer"`
 		Tokens []token `json:"tokens"`
 	}{Issuer: s.issuer}
-	for _, want := range []token{{Algorithm: "RS256", Audience: "https://rs256.example"}, {Algorithm: "EdDSA", Audience: "https://eddsa.example"}} {
+	for _, want := range []token{{Algorithm: "RS256", Audience: "https://rs256.example"},
+		{Algorithm: "EdDSA", Audience: "https://eddsa.example"}} {
 		r, err := http.NewRequest(http.MethodPost, s.issuer+"/oauth2/token", strings.NewReader(url.Values{
 			"grant_type": {"client_credentials"}, "resource": {want.Audience}, "scope": {"read"},
 		}.Encode()))
@@ -60,7 +62,8 @@ resources:
 	}
 
 	taken := map[string]map[string]bool{}
-	for _, cmd := range []*exec.Cmd{exec.Command("node", "node/takes.js"), exec.Command("python/.venv/bin/python", "python/takes.py")} {
+	for _, cmd := range []*exec.Cmd{exec.Command("node", "node/takes.js"),
+		exec.Command("python/.venv/bin/python", "python/takes.py")} {
 		var stderr bytes.Buffer
 		cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
 		out, err := cmd.Output()
@@ -92,7 +95,8 @@ resources:
 	documented := map[string]map[string]bool{}
 	for line := range strings.SplitSeq(table, "\n") {
 		cells := strings.Split(strings.Trim(line, "| "), " | ")
-		if len(cells) != 3 || !slices.Contains([]string{"yes", "no"}, cells[1]) || !slices.Contains([]string{"yes", "no"}, cells[2]) {
+		if len(cells) != 3 || !slices.Contains([]string{"yes", "no"}, cells[1]) ||
+			!slices.Contains([]string{"yes", "no"}, cells[2]) {
 			t.Fatalf("docs/products.md has a row %q", line)
 		}
 		documented[cells[0]] = map[string]bool{"RS256": cells[1] == "yes", "EdDSA": cells[2] == "yes"}

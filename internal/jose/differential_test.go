@@ -32,7 +32,8 @@ func TestOtherLibrariesAgree(t *testing.T) {
 				return err == nil
 			}
 			byGolangJWT := func(token string) bool {
-				_, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return key.Key, nil }, jwt.WithValidMethods([]string{alg}), jwt.WithStrictDecoding())
+				_, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return key.Key, nil },
+					jwt.WithValidMethods([]string{alg}), jwt.WithStrictDecoding())
 				return err == nil
 			}
 
@@ -42,7 +43,8 @@ func TestOtherLibrariesAgree(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			theirs, err := jws.Sign([]byte(`{"sub":"a"}`), jws.WithKey(jwa.SignatureAlgorithm(alg), s.key, jws.WithProtectedHeaders(headers)))
+			theirs, err := jws.Sign([]byte(`{"sub":"a"}`),
+				jws.WithKey(jwa.SignatureAlgorithm(alg), s.key, jws.WithProtectedHeaders(headers)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,8 +126,9 @@ func TestJ31SignaturesThatMathematicsWouldForgive(t *testing.T) {
 	zero := new(big.Int)
 	for name, bad := range map[string][]byte{
 		"r=0 s=0": make([]byte, 64), "r=0": pair(zero, v), "s=0": pair(r, zero), "r=n s=n": pair(n, n), "DER": der,
-		"a byte more": append(append([]byte{}, sig...), 0), "a leading zero each": append(append(append([]byte{0}, sig[:32]...), 0), sig[32:]...),
-		"empty": {0}, "r and s swapped": pair(v, r),
+		"a byte more":         append(append([]byte{}, sig...), 0),
+		"a leading zero each": append(append(append([]byte{0}, sig[:32]...), 0), sig[32:]...),
+		"empty":               {0}, "r and s swapped": pair(v, r),
 	} {
 		if verify(withSignature(token, bad), key) == nil {
 			t.Errorf("ES256 %s was accepted", name)

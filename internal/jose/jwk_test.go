@@ -59,7 +59,8 @@ func TestPublicKeysSurviveTheirJWK(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back.ID != key.ID || back.Algorithm != alg || !back.Key.(interface{ Equal(crypto.PublicKey) bool }).Equal(key.Key) {
+		if back.ID != key.ID || back.Algorithm != alg ||
+			!back.Key.(interface{ Equal(crypto.PublicKey) bool }).Equal(key.Key) {
 			t.Errorf("%s came back as %+v", data, back)
 		}
 	}
@@ -154,14 +155,16 @@ func TestParsePublicRefuses(t *testing.T) {
 		{"J-30 an even e", member(t, keys[RS256], change{"e": "AQAA"})},
 		{"e=0", member(t, keys[RS256], change{"e": "AA"})},
 		{"e of 2^31+1", member(t, keys[RS256], change{"e": bytes64([]byte{0x80, 0, 0, 1})})},
-		{"e of 2^64+65537, which an int would cut to 65537", member(t, keys[RS256], change{"e": bytes64([]byte{1, 0, 0, 0, 0, 0, 1, 0, 1})})},
+		{"e of 2^64+65537, which an int would cut to 65537",
+			member(t, keys[RS256], change{"e": bytes64([]byte{1, 0, 0, 0, 0, 0, 1, 0, 1})})},
 		{"no e", member(t, keys[RS256], change{"e": nil})},
 		{"no n", member(t, keys[PS256], change{"n": nil})},
 		{"n as a number", member(t, keys[RS256], change{"n": 3})},
 		{"n in padded base64", member(t, keys[RS256], change{"n": bytes64(n.Bytes()) + "=="})},
 		{"n with a line break", member(t, keys[RS256], change{"n": bytes64(n.Bytes()) + "\n"})},
 		{"J-30 an off-curve EC point", member(t, keys[ES256], change{"y": bytes64(make([]byte, 32))})},
-		{"the EC point at infinity", member(t, keys[ES256], change{"x": bytes64(make([]byte, 32)), "y": bytes64(make([]byte, 32))})},
+		{"the EC point at infinity",
+			member(t, keys[ES256], change{"x": bytes64(make([]byte, 32)), "y": bytes64(make([]byte, 32))})},
 		{"a short EC coordinate", member(t, keys[ES256], change{"x": bytes64(make([]byte, 31))})},
 		{"no EC coordinate", member(t, keys[ES256], change{"y": nil})},
 		{"another curve", member(t, keys[ES256], change{"crv": "P-384"})},
@@ -222,7 +225,8 @@ func TestParsePublicAccepts(t *testing.T) {
 			{"no alg: by the key's type", change{"alg": nil}, inferred},
 			{"no use", change{"use": nil}, alg},
 			{"key_ops with verify", change{"key_ops": []string{"verify"}}, alg},
-			{"members that nobody knows, certificates never looked at", change{"x5c": []string{"garbage"}, "x5u": "http://127.0.0.1/", "nbf": 1}, alg},
+			{"members that nobody knows, certificates never looked at",
+				change{"x5c": []string{"garbage"}, "x5u": "http://127.0.0.1/", "nbf": 1}, alg},
 		} {
 			got, err := ParsePublic([]byte(member(t, key, c.change)))
 			if err != nil || got.Algorithm != c.alg || got.ID != key.ID {
@@ -269,7 +273,8 @@ func TestLowOrderTableIsRight(t *testing.T) {
 			// (x, y) + (x, y) = (2xy / (1+dx²y²), (y²+x²) / (1-dx²y²))
 			k := mul(edD, mul(mul(px, px), mul(py, py)))
 			nx := mul(new(big.Int).Lsh(mul(px, py), 1), new(big.Int).ModInverse(new(big.Int).Add(one, k), edP))
-			ny := mul(new(big.Int).Add(mul(py, py), mul(px, px)), new(big.Int).ModInverse(new(big.Int).Mod(new(big.Int).Sub(one, k), edP), edP))
+			ny := mul(new(big.Int).Add(mul(py, py), mul(px, px)),
+				new(big.Int).ModInverse(new(big.Int).Mod(new(big.Int).Sub(one, k), edP), edP))
 			px, py = nx, ny
 		}
 		orders[order]++
@@ -283,8 +288,10 @@ func TestOneBadKeyNeverHidesTheGoodOnes(t *testing.T) {
 	_, good := newSigner(t, ES256)
 	jwk := member(t, good, nil)
 	for name, bad := range map[string]string{
-		"an oct key": `{"kty":"oct","k":"AA"}`, "a future type": `{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}`, "a number": `1`, "null": `null`,
-		"a member twice": `{"kty":"EC","kty":"EC"}`, "a key off the curve": member(t, good, change{"x": bytes64(make([]byte, 32))}),
+		"an oct key": `{"kty":"oct","k":"AA"}`, "a future type": `{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}`,
+		"a number": `1`, "null": `null`,
+		"a member twice":      `{"kty":"EC","kty":"EC"}`,
+		"a key off the curve": member(t, good, change{"x": bytes64(make([]byte, 32))}),
 	} {
 		for _, set := range []string{bad + "," + jwk, jwk + "," + bad} {
 			keys, skipped, err := ParseKeySet([]byte(`{"keys":[` + set + `],"more":true}`))
@@ -303,7 +310,8 @@ func TestOneBadKeyNeverHidesTheGoodOnes(t *testing.T) {
 }
 
 func TestParseKeySetRefuses(t *testing.T) {
-	for _, in := range []string{``, `[]`, `{}`, `{"keys":{}}`, `{"keys":null}`, `{"Keys":[]}`, `{"keys":[],"keys":[]}`, `{"keys":[]} x`, `<html>`, `{"keys":[{]}`} {
+	for _, in := range []string{``, `[]`, `{}`, `{"keys":{}}`, `{"keys":null}`, `{"Keys":[]}`, `{"keys":[],"keys":[]}`,
+		`{"keys":[]} x`, `<html>`, `{"keys":[{]}`} {
 		if keys, skipped, err := ParseKeySet([]byte(in)); err == nil {
 			t.Errorf("%s: %v, %v", in, keys, skipped)
 		}
@@ -313,7 +321,8 @@ func TestParseKeySetRefuses(t *testing.T) {
 func TestAnEndlessKeySetCostsLittle(t *testing.T) {
 	_, good := newSigner(t, EdDSA)
 	jwk := member(t, good, nil)
-	keys, skipped, err := ParseKeySet([]byte(`{"keys":[` + strings.TrimSuffix(strings.Repeat(jwk+",", 10_000), ",") + `]}`))
+	keys, skipped, err := ParseKeySet([]byte(`{"keys":[` +
+		strings.TrimSuffix(strings.Repeat(jwk+",", 10_000), ",") + `]}`))
 	if err != nil || len(keys) != MaxKeys || len(skipped) != 1 {
 		t.Errorf("%d keys, skipped %v, %v", len(keys), skipped, err)
 	}
@@ -321,7 +330,8 @@ func TestAnEndlessKeySetCostsLittle(t *testing.T) {
 	if err != nil || len(keys) != 1 || len(skipped) != maxSkipped {
 		t.Errorf("%d keys, %d skipped, %v", len(keys), len(skipped), err)
 	}
-	if keys, _, err = ParseKeySet([]byte(`{"keys":[` + strings.Repeat(`{"kty":"oct","k":"AA"},`, 10_000) + jwk + `]}`)); err != nil || len(keys) != 0 {
+	if keys, _, err = ParseKeySet([]byte(`{"keys":[` + strings.Repeat(`{"kty":"oct","k":"AA"},`, 10_000) + jwk +
+		`]}`)); err != nil || len(keys) != 0 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
 }

@@ -39,8 +39,10 @@ func TestParseRefuses(t *testing.T) {
 		{"J-24 a space behind", token + " "},
 		{"J-24 a space before", " " + token},
 		{"J-24 a line break behind", token + "\n"},
-		{"J-24 flattened JSON serialization", `{"payload":"` + part[1] + `","protected":"` + part[0] + `","signature":"` + part[2] + `"}`},
-		{"J-24 general JSON serialization", `{"payload":"` + part[1] + `","signatures":[{"protected":"` + part[0] + `","signature":"` + part[2] + `"}]}`},
+		{"J-24 flattened JSON serialization",
+			`{"payload":"` + part[1] + `","protected":"` + part[0] + `","signature":"` + part[2] + `"}`},
+		{"J-24 general JSON serialization",
+			`{"payload":"` + part[1] + `","signatures":[{"protected":"` + part[0] + `","signature":"` + part[2] + `"}]}`},
 		{"J-01 no signature", part[0] + "." + part[1] + "."},
 		{"no payload", part[0] + ".." + part[2]},
 		{"no header", "." + part[1] + "." + part[2]},
@@ -95,7 +97,8 @@ func TestParseRefuses(t *testing.T) {
 		{"J-10 a kid of 64 KiB", header(`{"alg":"EdDSA","kid":"` + strings.Repeat("k", 64<<10) + `"}`)},
 		{"typ as a number", header(`{"alg":"EdDSA","typ":1}`)},
 		{"an endless typ", header(`{"alg":"EdDSA","typ":"` + strings.Repeat("t", 65) + `"}`)},
-		{"J-27 a JWE with endless PBES2 rounds", b64(`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2s":"AA","p2c":2147483647}`) + ".AA.AA.AA.AA"},
+		{"J-27 a JWE with endless PBES2 rounds",
+			b64(`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2s":"AA","p2c":2147483647}`) + ".AA.AA.AA.AA"},
 		{"J-28 a JWE with a zip bomb", b64(`{"alg":"dir","enc":"A256GCM","zip":"DEF"}`) + "..AA.AA.AA"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,9 +131,12 @@ func TestIsType(t *testing.T) {
 		typ, want string
 		is        bool
 	}{
-		{"at+jwt", "at+jwt", true}, {"AT+JWT", "at+jwt", true}, {"application/at+jwt", "at+jwt", true}, {"Application/At+Jwt", "at+jwt", true},
-		{"at+jwt", "application/at+jwt", true}, {"JWT", "at+jwt", false}, {"", "at+jwt", false}, {"", "", false}, {"at+jwt ", "at+jwt", false},
-		{"application/", "application/", true}, {"application/application/at+jwt", "at+jwt", false}, {"application/x/at+jwt", "at+jwt", false},
+		{"at+jwt", "at+jwt", true}, {"AT+JWT", "at+jwt", true}, {"application/at+jwt", "at+jwt", true},
+		{"Application/At+Jwt", "at+jwt", true},
+		{"at+jwt", "application/at+jwt", true}, {"JWT", "at+jwt", false}, {"", "at+jwt", false}, {"", "", false},
+		{"at+jwt ", "at+jwt", false},
+		{"application/", "application/", true}, {"application/application/at+jwt", "at+jwt", false},
+		{"application/x/at+jwt", "at+jwt", false},
 		{"text/at+jwt", "at+jwt", false}, {"at\u212aat", "atkat", true}, {"rt+jwt", "at+jwt", false},
 	} {
 		if got := (Header{Type: c.typ}).IsType(c.want); got != c.is {
@@ -181,7 +187,8 @@ func TestOthersMayUseHeaderMembersThatWeDoNotKnow(t *testing.T) {
 		return b64(fmt.Sprintf(`{"alg":"EdDSA","kid":%q,%s}`, key.ID, member)) + "." + b64(`{"sub":"a"}`) + ".AAAA"
 	}
 	for _, member := range []string{
-		`"x5t":"dGh1bWI"`, `"x5t#S256":"dGh1bWI"`, `"x5c":["MIIB"]`, `"cty":"json"`, `"Crit":["exp"]`, `"x":{"y":[1,2]}`, `"iss":"a"`,
+		`"x5t":"dGh1bWI"`, `"x5t#S256":"dGh1bWI"`, `"x5c":["MIIB"]`, `"cty":"json"`, `"Crit":["exp"]`,
+		`"x":{"y":[1,2]}`, `"iss":"a"`,
 		`"x5c":["` + strings.Repeat("MIIB", 1024) + `"]`,
 	} {
 		if token, err := ParseForeign(with(member)); err != nil || token.Header.KeyID != key.ID {
@@ -194,7 +201,8 @@ func TestOthersMayUseHeaderMembersThatWeDoNotKnow(t *testing.T) {
 	// Members that bring a key along, or have to be understood, are refused in tokens of others,
 	// too.
 	for _, member := range []string{
-		`"jwk":{}`, `"jku":"https://evil.test"`, `"x5u":"https://evil.test"`, `"crit":["exp"]`, `"crit":["x"],"x":1`, `"crit":[]`, `"b64":false`,
+		`"jwk":{}`, `"jku":"https://evil.test"`, `"x5u":"https://evil.test"`, `"crit":["exp"]`, `"crit":["x"],"x":1`,
+		`"crit":[]`, `"b64":false`,
 		`"x5t":"a","x5t":"b"`, `"x":1,"x":1`, `"alg":"none"`, `"x5c":["` + strings.Repeat("MIIB", 4096) + `"]`,
 	} {
 		if token, err := ParseForeign(with(member)); err == nil {
@@ -228,7 +236,8 @@ func TestEveryCharacterOfATokenCounts(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	s, key := newSigner(f, EdDSA)
 	token := sign(f, s, `{"sub":"a"}`)
-	for _, seed := range []string{token, token + ".", "..", b64(`{"alg":"none"}`) + ".e30.AA", b64(`{"alg":"RS256","kid":"k","typ":"JWT"}`) + ".e30.AA", "\n", "e30.e30.e30"} {
+	for _, seed := range []string{token, token + ".", "..", b64(`{"alg":"none"}`) + ".e30.AA",
+		b64(`{"alg":"RS256","kid":"k","typ":"JWT"}`) + ".e30.AA", "\n", "e30.e30.e30"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
@@ -244,7 +253,8 @@ func FuzzParse(f *testing.F) {
 		}
 		segments := strings.Split(in, ".")
 		encode := base64.RawURLEncoding.EncodeToString
-		if len(segments) != 3 || encode(parsed.Payload) != segments[1] || encode(parsed.signature) != segments[2] || string(parsed.signed) != segments[0]+"."+segments[1] {
+		if len(segments) != 3 || encode(parsed.Payload) != segments[1] || encode(parsed.signature) != segments[2] ||
+			string(parsed.signed) != segments[0]+"."+segments[1] {
 			t.Fatalf("%q has another spelling", in)
 		}
 		if _, known := algorithmOf([]byte(parsed.Header.Algorithm)); !known {

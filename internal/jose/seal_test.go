@@ -69,16 +69,19 @@ func TestOpenRefusesWhatSealDidNotMake(t *testing.T) {
 		"another spelling of the same header": header(genuine + ` }`),
 		"zip":                                 header(genuine + `,"zip":"DEF"}`),
 		"crit":                                header(genuine + `,"crit":["exp"],"exp":1}`),
-		"PBES2 with endless rounds":           header(strings.Replace(genuine, "dir", "PBES2-HS256+A128KW", 1) + `,"p2s":"AAAA","p2c":2147483647}`),
-		"another key management":              header(strings.Replace(genuine, "dir", "A256KW", 1) + `}`),
-		"another encryption":                  header(strings.Replace(genuine, "A256GCM", "A128CBC-HS256", 1) + `}`),
-		"a member twice":                      header(genuine + `,"kid":"x"}`),
-		"an encrypted key":                    part[0] + ".AA." + strings.Join(part[2:], "."),
-		"a short IV":                          strings.Join([]string{part[0], "", part[2][:8], part[3], part[4]}, "."),
-		"a short tag":                         strings.Join([]string{part[0], "", part[2], part[3], part[4][:8]}, "."),
-		"a line break":                        part[0] + "\n" + sealed[len(part[0]):],
-		"too much":                            part[0] + ".." + part[2] + "." + strings.Repeat("A", maxSealedBytes) + "." + part[4],
-		"JSON serialization":                  `{"protected":"` + part[0] + `","iv":"` + part[2] + `","ciphertext":"` + part[3] + `","tag":"` + part[4] + `"}`,
+		"PBES2 with endless rounds": header(strings.Replace(genuine, "dir", "PBES2-HS256+A128KW", 1) +
+			`,"p2s":"AAAA","p2c":2147483647}`),
+		"another key management": header(strings.Replace(genuine, "dir", "A256KW", 1) + `}`),
+		"another encryption":     header(strings.Replace(genuine, "A256GCM", "A128CBC-HS256", 1) + `}`),
+		"a member twice":         header(genuine + `,"kid":"x"}`),
+		"an encrypted key":       part[0] + ".AA." + strings.Join(part[2:], "."),
+		"a short IV":             strings.Join([]string{part[0], "", part[2][:8], part[3], part[4]}, "."),
+		"a short tag":            strings.Join([]string{part[0], "", part[2], part[3], part[4][:8]}, "."),
+		"a line break":           part[0] + "\n" + sealed[len(part[0]):],
+		"too much": part[0] + ".." + part[2] + "." + strings.Repeat("A", maxSealedBytes) +
+			"." + part[4],
+		"JSON serialization": `{"protected":"` + part[0] + `","iv":"` + part[2] + `","ciphertext":"` +
+			part[3] + `","tag":"` + part[4] + `"}`,
 	} {
 		if got, err := Open(in, "k", kek); err == nil || got != nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %q, %v", name, got, err)
@@ -110,7 +113,8 @@ func TestKEKText(t *testing.T) {
 	if newKEK(t).ID == a.ID {
 		t.Error("two KEKs share an id")
 	}
-	for _, bad := range []string{"", text[:42], text + "A", text + "=", text[:42] + "\n" + text[42:], strings.Repeat("!", 43), text[:42] + "/"} {
+	for _, bad := range []string{"", text[:42], text + "A", text + "=", text[:42] + "\n" + text[42:],
+		strings.Repeat("!", 43), text[:42] + "/"} {
 		if k, err := ParseKEK(bad); err == nil || k.ID != "" || len(bad) > 1 && strings.Contains(err.Error(), bad) {
 			t.Errorf("%q: %v, %v", bad, k, err)
 		}
@@ -120,8 +124,10 @@ func TestKEKText(t *testing.T) {
 func TestAKEKIsNeverPrinted(t *testing.T) {
 	kek := KEK{ID: "name", key: func() []byte { return []byte{0xab, 0xcd, 171} }}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
-		for _, v := range []any{kek, &kek, []KEK{kek}, struct{ K KEK }{kek}, struct{ k KEK }{kek}, struct{ k []KEK }{[]KEK{kek}}} {
-			if out := fmt.Sprintf(verb, v); strings.Contains(out, "171") || strings.Contains(strings.ToLower(out), "abcd") || strings.Contains(out, "0xab") {
+		for _, v := range []any{kek, &kek, []KEK{kek}, struct{ K KEK }{kek}, struct{ k KEK }{kek},
+			struct{ k []KEK }{[]KEK{kek}}} {
+			if out := fmt.Sprintf(verb, v); strings.Contains(out, "171") || strings.Contains(strings.ToLower(out), "abcd") ||
+				strings.Contains(out, "0xab") {
 				t.Errorf("%s of %T: %s", verb, v, out)
 			}
 		}

@@ -116,8 +116,9 @@ func TestES256SignaturesHaveAFixedLength(t *testing.T) {
 	}
 	huge := new(big.Int).Lsh(big.NewInt(1), 256)
 	for name, sig := range map[string][]byte{
-		"zero": der(big.NewInt(0), big.NewInt(1)), "negative": der(big.NewInt(1), big.NewInt(-1)), "too large": der(huge, big.NewInt(1)),
-		"trailing": append(der(big.NewInt(1), big.NewInt(1)), 0), "empty": nil,
+		"zero": der(big.NewInt(0), big.NewInt(1)), "negative": der(big.NewInt(1), big.NewInt(-1)),
+		"too large": der(huge, big.NewInt(1)),
+		"trailing":  append(der(big.NewInt(1), big.NewInt(1)), 0), "empty": nil,
 	} {
 		s, err := NewSigner(brokenSigner{key, sig}, "k", ES256, "JWT")
 		if err != nil {
@@ -153,7 +154,8 @@ func TestOneSignerServesManyGoroutines(t *testing.T) {
 func TestVerifyNeverPanicsOnAKeyThatDoesNotFit(t *testing.T) {
 	var nilRSA *rsa.PublicKey
 	var nilEC *ecdsa.PublicKey
-	keys := []crypto.PublicKey{nil, nilRSA, nilEC, &rsa.PublicKey{}, &ecdsa.PublicKey{}, ed25519.PublicKey{1}, "text", []byte("secret"),
+	keys := []crypto.PublicKey{nil, nilRSA, nilEC, &rsa.PublicKey{}, &ecdsa.PublicKey{}, ed25519.PublicKey{1}, "text",
+		[]byte("secret"),
 		newKey(t, RS256).Public(), newKey(t, ES256).Public(), newKey(t, EdDSA).Public(), newKey(t, RS256)}
 	for _, alg := range algorithms {
 		s, key := newSigner(t, alg)

@@ -59,8 +59,8 @@ const ends = ".。…"
 // isolates matches a text whose left-to-right isolates (UAX 9) are in pairs.
 var isolates = regexp.MustCompile(`^(?:[^\x{2066}\x{2069}]*\x{2066}[^\x{2066}\x{2069}]+\x{2069})*[^\x{2066}\x{2069}]*$`)
 
-// What is to be typed as it stands is not turned around by the sentence: without an isolate 1975-12-31 reads 31-12-1975 in
-// Arabic, and +49 is 49+.
+// What is to be typed as it stands is not turned around by the sentence: without an isolate
+// 1975-12-31 reads 31-12-1975 in Arabic, and +49 is 49+.
 func TestExamplesKeepTheirDirection(t *testing.T) {
 	example := regexp.MustCompile(`\+?[0-9]+(?:-[0-9]+)+|\+[0-9]+|[A-Za-z]+/[A-Za-z]+`)
 	for _, l := range load(t, Tags()...).Languages() {
@@ -86,8 +86,10 @@ func TestTextsAreSound(t *testing.T) {
 			en := original.texts[name]
 			switch last, _ := utf8.DecodeLastRuneInString(text); {
 			case strings.TrimSpace(text) != text, strings.ContainsAny(text, "<>&'\"\t\n"), strings.Contains(text, "  "):
-				t.Errorf("%s %s: %q has a space at an end, two in a row, markup, a line break or a straight quote", l.Tag, name, text)
-			case strings.ContainsRune(ends, rune(en[len(en)-1])) != strings.ContainsRune(ends, last) && !strings.HasSuffix(en, "…"):
+				t.Errorf("%s %s: %q has a space at an end, two in a row, markup, a line break or a straight quote",
+					l.Tag, name, text)
+			case strings.ContainsRune(ends, rune(en[len(en)-1])) != strings.ContainsRune(ends, last) &&
+				!strings.HasSuffix(en, "…"):
 				t.Errorf("%s %s is a sentence in one language only: %q, %q", l.Tag, name, en, text)
 			}
 			isolated := l.RTL && isolates.MatchString(text)
@@ -140,12 +142,17 @@ func TestAFileThatIsNotCompleteIsRefused(t *testing.T) {
 		{"as it is", "fr", "", "", ""},
 		{"a text that is missing", "fr", `"login.heading": "Sign in",`, "", "pages.login.heading is missing"},
 		{"a text that is empty", "fr", `"login.heading": "Sign in"`, `"login.heading": ""`, "pages.login.heading is missing"},
-		{"a text too many", "fr", `"login.heading"`, `"login.headnig": "x", "login.heading"`, "pages.login.headnig is not in en"},
+		{"a text too many", "fr", `"login.heading"`, `"login.headnig": "x", "login.heading"`,
+			"pages.login.headnig is not in en"},
 		{"a name twice", "fr", `"login.heading"`, `"login.heading": "x", "login.heading"`, "login.heading"},
-		{"a placeholder that was translated", "fr", "to continue to {client}", "pour continuer vers {l’application}", "pages.login.client has the placeholders"},
-		{"a placeholder that was left out", "fr", "to continue to {client}", "pour continuer", "pages.login.client has the placeholders"},
-		{"a placeholder twice", "fr", "to continue to {client}", "{client} {client}", "pages.login.client has the placeholders"},
-		{"a placeholder that is not closed", "fr", "to continue to {client}", "to {client", "pages.login.client has the placeholders"},
+		{"a placeholder that was translated", "fr", "to continue to {client}", "pour continuer vers {l’application}",
+			"pages.login.client has the placeholders"},
+		{"a placeholder that was left out", "fr", "to continue to {client}", "pour continuer",
+			"pages.login.client has the placeholders"},
+		{"a placeholder twice", "fr", "to continue to {client}", "{client} {client}",
+			"pages.login.client has the placeholders"},
+		{"a placeholder that is not closed", "fr", "to continue to {client}", "to {client",
+			"pages.login.client has the placeholders"},
 		{"a number for a text", "fr", `"login.heading": "Sign in"`, `"login.heading": 1`, "login.heading"},
 		{"an unknown section", "fr", `"pages": {`, `"page": {}, "pages": {`, "page"},
 		{"no direction", "fr", `"direction": "ltr",`, "", "direction"},
@@ -230,7 +237,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// The files are written as a JSON formatter writes them, so that a change shows as what it is, and in the order of en.json.
+// The files are written as a JSON formatter writes them, so that a change shows as what it is, and
+// in the order of en.json.
 func TestFilesAreInOneOrder(t *testing.T) {
 	names := func(raw []byte) (list []string) {
 		for line := range strings.Lines(string(raw)) {

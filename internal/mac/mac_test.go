@@ -13,7 +13,8 @@ import (
 func TestTheMACOfAListIsFixed(t *testing.T) {
 	secret := []byte("0123456789abcdef0123456789abcdef")
 	plain := hmac.New(sha256.New, secret)
-	plain.Write([]byte("\x00\x00\x00\x00\x00\x00\x00\x04form\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02id"))
+	plain.Write(
+		[]byte("\x00\x00\x00\x00\x00\x00\x00\x04form\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02id"))
 	if got, want := Sum(secret, "form", "", "id"), plain.Sum(nil); !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
@@ -27,7 +28,8 @@ func TestTheMACOfAListIsFixed(t *testing.T) {
 func TestNoTwoListsHaveOneMAC(t *testing.T) {
 	secret := make([]byte, 32)
 	seen := map[string][]string{}
-	for _, parts := range [][]string{nil, {""}, {"", ""}, {"ab", "c"}, {"a", "bc"}, {"abc"}, {"a", "b", "c"}, {"", "abc"}, {"abc", ""}, {"\x00\x00\x00\x00\x00\x00\x00\x01a"}} {
+	for _, parts := range [][]string{nil, {""}, {"", ""}, {"ab", "c"}, {"a", "bc"}, {"abc"}, {"a", "b", "c"}, {"", "abc"},
+		{"abc", ""}, {"\x00\x00\x00\x00\x00\x00\x00\x01a"}} {
 		sum := hex.EncodeToString(Sum(secret, parts...))
 		if other, ok := seen[sum]; ok {
 			t.Errorf("%q and %q have one MAC", parts, other)

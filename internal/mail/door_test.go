@@ -16,7 +16,9 @@ func TestTheDoor(t *testing.T) {
 		return string(out)
 	}
 	doors := 0
-	for line := range strings.Lines(list("-f", `{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`, "github.com/signet-id/signet/...")) {
+	for line := range strings.Lines(list("-f",
+		`{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`,
+		"github.com/signet-id/signet/...")) {
 		name, imports, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if strings.Contains(imports, "github.com/wneessen/go-mail") {
 			doors++

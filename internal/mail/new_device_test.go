@@ -25,7 +25,8 @@ func TestNewDeviceNamesOnlyWhatIsListed(t *testing.T) {
 			}
 			all := l.Text + l.HTML
 			if named := strings.Contains(l.Text, "Firefox") && strings.Contains(l.Text, "Linux"); named != d.Known() ||
-				strings.Contains(all, "evil") || strings.ContainsAny(l.Text, "{}") || !strings.Contains(l.Text, "2026-03-02 00:04 UTC") {
+				strings.Contains(all, "evil") || strings.ContainsAny(l.Text, "{}") ||
+				!strings.Contains(l.Text, "2026-03-02 00:04 UTC") {
 				t.Errorf("%s, %+v:\n%s", tag, d, l.Text)
 			}
 		}

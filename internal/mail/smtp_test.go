@@ -68,17 +68,25 @@ func TestSMTPWays(t *testing.T) {
 		{"TLS from the first byte", &mailtest.Server{Implicit: true, User: "ada", Password: password}, nil, "", 1},
 		{"STARTTLS", &mailtest.Server{User: "ada", Password: password}, nil, "", 1},
 		{"without a user", &mailtest.Server{}, nil, "", 0},
-		{"a user with an @", &mailtest.Server{User: "ada%40example.com", Password: password}, func(_ *mail.SMTP, s *mailtest.Server) { s.User = "ada@example.com" }, "", 1},
-		{"no TLS on this machine", &mailtest.Server{NoTLS: true, User: "ada", Password: password}, func(s *mail.SMTP, m *mailtest.Server) { *s = *parse(t, m.URL()); s.Password = password }, "", 1},
-		{"no TLS over a network", &mailtest.Server{NoTLS: true, User: "ada", Password: password}, nil, "offers no STARTTLS", 0},
-		{"a certificate of another name", &mailtest.Server{User: "ada", Password: password, Names: []string{"mail.test"}}, nil, "certificate is not trusted", 0},
-		{"a certificate of another name, from the first byte", &mailtest.Server{Implicit: true, User: "ada", Password: password, Names: []string{"mail.test"}}, nil, "certificate is not trusted", 0},
-		{"a certificate that nobody knows", &mailtest.Server{Implicit: true, User: "ada", Password: password}, func(s *mail.SMTP, _ *mailtest.Server) { s.CAs = nil }, "certificate is not trusted", 0},
-		{"a wrong password, which the server repeats", &mailtest.Server{Implicit: true, User: "ada", Password: "other"}, nil, "535 5.7.8 wrong password [redacted]", 1},
-		{"nobody logs in where somebody must", &mailtest.Server{Implicit: true, User: "ada", Password: password}, func(s *mail.SMTP, m *mailtest.Server) {
-			*s = *parse(t, strings.Replace(m.URL(), "ada@", "", 1))
-			s.CAs = m.CAs
-		}, "530 5.7.0", 0},
+		{"a user with an @", &mailtest.Server{User: "ada%40example.com", Password: password},
+			func(_ *mail.SMTP, s *mailtest.Server) { s.User = "ada@example.com" }, "", 1},
+		{"no TLS on this machine", &mailtest.Server{NoTLS: true, User: "ada", Password: password},
+			func(s *mail.SMTP, m *mailtest.Server) { *s = *parse(t, m.URL()); s.Password = password }, "", 1},
+		{"no TLS over a network", &mailtest.Server{NoTLS: true, User: "ada", Password: password}, nil,
+			"offers no STARTTLS", 0},
+		{"a certificate of another name", &mailtest.Server{User: "ada", Password: password, Names: []string{"mail.test"}},
+			nil, "certificate is not trusted", 0},
+		{"a certificate of another name, from the first byte", &mailtest.Server{Implicit: true, User: "ada",
+			Password: password, Names: []string{"mail.test"}}, nil, "certificate is not trusted", 0},
+		{"a certificate that nobody knows", &mailtest.Server{Implicit: true, User: "ada", Password: password},
+			func(s *mail.SMTP, _ *mailtest.Server) { s.CAs = nil }, "certificate is not trusted", 0},
+		{"a wrong password, which the server repeats", &mailtest.Server{Implicit: true, User: "ada", Password: "other"}, nil,
+			"535 5.7.8 wrong password [redacted]", 1},
+		{"nobody logs in where somebody must", &mailtest.Server{Implicit: true, User: "ada", Password: password},
+			func(s *mail.SMTP, m *mailtest.Server) {
+				*s = *parse(t, strings.Replace(m.URL(), "ada@", "", 1))
+				s.CAs = m.CAs
+			}, "530 5.7.0", 0},
 		{"smtps where STARTTLS is spoken", &mailtest.Server{}, func(s *mail.SMTP, m *mailtest.Server) {
 			*s = *parse(t, strings.Replace(m.URL(), "smtp:", "smtps:", 1)).Abroad()
 		}, "does not speak TLS on this port", 0},
@@ -130,14 +138,24 @@ func TestSMTPRefusals(t *testing.T) {
 		final    bool
 		reason   string
 	}{
-		{"no such mailbox", mailtest.Verdicts{Rcpt: refuse(550, 5, 1, 1, "no such user")}, true, "the mail server answered 550 5.1.1 no such user"},
-		{"a mailbox that is full, for good", mailtest.Verdicts{Rcpt: refuse(552, 5, 2, 2, "full")}, true, "the mail server answered 552 5.2.2 full"},
-		{"a relay that is closed", mailtest.Verdicts{Rcpt: refuse(554, 5, 7, 1, "relay access denied")}, false, "the mail server answered 554 5.7.1 relay access denied"},
-		{"a mailbox that is busy", mailtest.Verdicts{Rcpt: refuse(450, 4, 2, 1, "greylisted")}, false, "the mail server answered 450 4.2.1 greylisted"},
-		{"a sender that is not ours", mailtest.Verdicts{Mail: refuse(550, 5, 1, 8, "not yours")}, false, "the mail server answered 550 5.1.8 not yours"},
-		{"a server that is busy", mailtest.Verdicts{Mail: refuse(421, 4, 3, 2, "later")}, false, "the mail server answered 421 4.3.2 later"},
-		{"a content that is refused, and quoted", mailtest.Verdicts{Data: func(mailtest.Letter) error { return mailtest.Refuse(554, 5, 7, 1, quoted) }}, true, "the mail server answered 554 5.7.1 to the message"},
-		{"a content that is deferred, and quoted", mailtest.Verdicts{Data: func(mailtest.Letter) error { return mailtest.Refuse(451, 4, 7, 1, quoted) }}, false, "the mail server answered 451 4.7.1 to the message"},
+		{"no such mailbox", mailtest.Verdicts{Rcpt: refuse(550, 5, 1, 1, "no such user")}, true,
+			"the mail server answered 550 5.1.1 no such user"},
+		{"a mailbox that is full, for good", mailtest.Verdicts{Rcpt: refuse(552, 5, 2, 2, "full")}, true,
+			"the mail server answered 552 5.2.2 full"},
+		{"a relay that is closed", mailtest.Verdicts{Rcpt: refuse(554, 5, 7, 1, "relay access denied")}, false,
+			"the mail server answered 554 5.7.1 relay access denied"},
+		{"a mailbox that is busy", mailtest.Verdicts{Rcpt: refuse(450, 4, 2, 1, "greylisted")}, false,
+			"the mail server answered 450 4.2.1 greylisted"},
+		{"a sender that is not ours", mailtest.Verdicts{Mail: refuse(550, 5, 1, 8, "not yours")}, false,
+			"the mail server answered 550 5.1.8 not yours"},
+		{"a server that is busy", mailtest.Verdicts{Mail: refuse(421, 4, 3, 2, "later")}, false,
+			"the mail server answered 421 4.3.2 later"},
+		{"a content that is refused, and quoted", mailtest.Verdicts{Data: func(mailtest.Letter) error {
+			return mailtest.Refuse(554, 5, 7, 1, quoted)
+		}}, true, "the mail server answered 554 5.7.1 to the message"},
+		{"a content that is deferred, and quoted", mailtest.Verdicts{Data: func(mailtest.Letter) error {
+			return mailtest.Refuse(451, 4, 7, 1, quoted)
+		}}, false, "the mail server answered 451 4.7.1 to the message"},
 	} {
 		server.Set(c.verdicts)
 		_, err := way.Send(t.Context(), letter(t, "bob@example.test"))
@@ -193,7 +211,8 @@ func TestSMTPThatIsSlow(t *testing.T) {
 		}
 	}()
 	for name, url := range map[string]string{
-		"no greeting": script(""), "no answer to EHLO": script("HELLO"), "no answer to RCPT": script("RCPT"), "no answer to DATA": script("DATA"),
+		"no greeting": script(""), "no answer to EHLO": script("HELLO"), "no answer to RCPT": script("RCPT"),
+		"no answer to DATA":       script("DATA"),
 		"no answer to the letter": script("."), "a byte now and then": "smtp://" + drip.Addr().String(),
 		"no handshake": strings.Replace(script(""), "smtp:", "smtps:", 1),
 	} {
@@ -253,14 +272,16 @@ func TestSMTPThatDies(t *testing.T) {
 func TestParseSMTP(t *testing.T) {
 	for text, want := range map[string]string{
 		"smtps://ada@mail.example.com": "mail.example.com:465", "smtp://mail.example.com": "mail.example.com:587",
-		"smtp://ada%40example.com@mail.example.com:2525": "mail.example.com:2525", "smtp://[::1]:25": "[::1]:25", "smtps://10.0.0.1/": "10.0.0.1:465",
+		"smtp://ada%40example.com@mail.example.com:2525": "mail.example.com:2525", "smtp://[::1]:25": "[::1]:25",
+		"smtps://10.0.0.1/": "10.0.0.1:465",
 	} {
 		if s, err := mail.ParseSMTP(text); err != nil || s.String() != want {
 			t.Errorf("%s: %v, %v", text, s, err)
 		}
 	}
 	for text, want := range map[string]string{
-		"": "not the URL", "mail.example.com": "not the URL", "https://mail.example.com": "not the URL", "smtp:mail": "not the URL", "smtp://": "not the URL",
+		"": "not the URL", "mail.example.com": "not the URL", "https://mail.example.com": "not the URL",
+		"smtp:mail": "not the URL", "smtp://": "not the URL",
 		"smtp://ada:hunter2@mail.example.com": "holds a password", "smtp://ada:@mail.example.com": "holds a password",
 		"smtp://mail.example.com/x": "path", "smtp://mail.example.com?x": "query", "smtp://mail.example.com#x": "fragment",
 		"smtp://mail.example.com:0": "port", "smtp://mail.example.com:70000": "port", "smtp://mail.example.com:": "port",
@@ -279,9 +300,12 @@ func TestP12NoHeaderCanBeForged(t *testing.T) {
 	server := (&mailtest.Server{NoTLS: true}).Start(t)
 	way := parse(t, server.URL())
 	hostile := []string{
-		"a@b.test\r\nBcc: c@d.test", "a@b.test\nBcc: c@d.test", "a@b.test\rX: y", "a@b.test,c@d.test", "a@b.test;c@d.test", "a@b.test c@d.test", "a@b.test>", "<a@b.test>",
-		"\"a\r\n b\"@b.test", "a@b.test\x00", "a\u2028b@c.test", "a\u0085b@c.test", "a@b.test\u202e", "a@[127.0.0.1]", "a@b", "", "@", "a@b@c.test", "a b@c.test",
-		"=?utf-8?q?a=0D=0ABcc:_c@d.test?=@b.test", "=?utf-8?b?DQpCY2M6?=@b.test", "{{7*7}}@b.test", "a.%0d%0aBcc@b.test", "ü@bücher.test", "RCPT@b.test",
+		"a@b.test\r\nBcc: c@d.test", "a@b.test\nBcc: c@d.test", "a@b.test\rX: y", "a@b.test,c@d.test", "a@b.test;c@d.test",
+		"a@b.test c@d.test", "a@b.test>", "<a@b.test>",
+		"\"a\r\n b\"@b.test", "a@b.test\x00", "a\u2028b@c.test", "a\u0085b@c.test", "a@b.test\u202e", "a@[127.0.0.1]", "a@b",
+		"", "@", "a@b@c.test", "a b@c.test",
+		"=?utf-8?q?a=0D=0ABcc:_c@d.test?=@b.test", "=?utf-8?b?DQpCY2M6?=@b.test", "{{7*7}}@b.test", "a.%0d%0aBcc@b.test",
+		"ü@bücher.test", "RCPT@b.test",
 	}
 	for _, text := range hostile {
 		to, err := mail.ParseAddress(text)
@@ -320,7 +344,8 @@ func TestP12NoHeaderCanBeForged(t *testing.T) {
 	if len(server.Letters()) < 5 {
 		t.Errorf("only %d of them are addresses", len(server.Letters()))
 	}
-	for _, text := range []string{"", "a\r\nb", "a\nb", "a\x00b", "a\u2028b", "\u202eb", "\xff", strings.Repeat("a", 201)} {
+	for _, text := range []string{"", "a\r\nb", "a\nb", "a\x00b", "a\u2028b", "\u202eb", "\xff",
+		strings.Repeat("a", 201)} {
 		if _, err := mail.NewSubject(text); err == nil {
 			t.Errorf("%q is a subject", text)
 		}

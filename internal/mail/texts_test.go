@@ -55,7 +55,8 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 				t.Errorf("%s %s: the direction", kind, tag)
 			}
 			if links > 0 &&
-				(!strings.Contains(l.Text, "https://id.test/page/token") || !strings.Contains(l.Text, "01234567") || !strings.Contains(l.HTML, "<bdi>01234567</bdi>")) ||
+				(!strings.Contains(l.Text, "https://id.test/page/token") || !strings.Contains(l.Text, "01234567") ||
+					!strings.Contains(l.HTML, "<bdi>01234567</bdi>")) ||
 				strings.Contains(l.HTML, `<a href="https://id.test/page/token">`) != (contents.Link != "") ||
 				strings.Contains(l.Text, "typed@") {
 				t.Errorf("%s %s: link and code: %s", kind, tag, l.Text)
@@ -75,8 +76,10 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 			seen[all] = fmt.Sprint(kind, tag)
 		}
 	}
-	for locale, want := range map[string]string{"": "en", "de-CH": "de", "pt": "pt-BR", "pt-BR": "pt-BR", "zh-CN": "zh-Hans", "zh-TW": "en", "tlh": "en", "not a tag": "en", "fr-CA": "fr", "{{7*7}}": "en"} {
-		if l, err := c.Compose(outbox.Message{ID: "id", Kind: outbox.PasswordSet, To: "bob@example.test", Locale: locale}); err != nil ||
+	for locale, want := range map[string]string{"": "en", "de-CH": "de", "pt": "pt-BR", "pt-BR": "pt-BR",
+		"zh-CN": "zh-Hans", "zh-TW": "en", "tlh": "en", "not a tag": "en", "fr-CA": "fr", "{{7*7}}": "en"} {
+		if l, err := c.Compose(outbox.Message{ID: "id", Kind: outbox.PasswordSet, To: "bob@example.test",
+			Locale: locale}); err != nil ||
 			l.Language != want {
 			t.Errorf("%q is written to in %s, want %s: %v", locale, l.Language, want, err)
 		}
@@ -89,7 +92,8 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 // S-07: what looks like a template is text, wherever it comes from: a service's name, an address,
 // an operator's text.
 func TestS07TemplatesAreText(t *testing.T) {
-	for _, text := range []string{"{{7*7}}", "{{.Service}}", "<%= 7*7 %>", "${7*7}", "#{7*7}", "{address}", "{time}{service}", "%s%d", "<b>49</b>", "\"onload=x", "&lt;49", "{{"} {
+	for _, text := range []string{"{{7*7}}", "{{.Service}}", "<%= 7*7 %>", "${7*7}", "#{7*7}", "{address}",
+		"{time}{service}", "%s%d", "<b>49</b>", "\"onload=x", "&lt;49", "{{"} {
 		texts, err := mail.LoadTexts(
 			fstest.MapFS{
 				"en.json": {
@@ -159,22 +163,29 @@ func TestOwnTexts(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]struct{ file, text, want string }{
-		"a text that there is not":          {"en.json", `{"mail": {"password_reset.subject": "x"}}`, "there is no text password_reset.subject; there are"},
-		"a placeholder that there is not":   {"en.json", `{"mail": {"footer": "{name}"}}`, "footer has the placeholder {name}; it knows {address}, {issuer}, {service}"},
-		"a placeholder that is not closed":  {"en.json", `{"mail": {"footer": "{address"}}`, "footer has the placeholder {address;"},
-		"an empty text":                     {"en.json", `{"mail": {"footer": ""}}`, "footer is empty"},
-		"a subject of two lines":            {"en.json", `{"mail": {"test.subject": "a\nBcc: b"}}`, "test.subject is empty, too long, or a subject of more than one line"},
-		"a subject that is long":            {"en.json", `{"mail": {"test.subject": "` + strings.Repeat("a", 101) + `"}}`, "too long"},
-		"another section":                   {"en.json", `{"pages": {"login.heading": "x"}}`, "pages"},
-		"a name twice":                      {"en.json", `{"mail": {"footer": "a", "footer": "b"}}`, "footer"},
-		"no JSON":                           {"en.json", `mail: x`, "en.json"},
-		"a language that there is not":      {"tlh.json", `{"mail": {}}`, "none of our languages; name it en.json, ar.json, de.json"},
-		"a file that is no text":            {"en.html", `<p>`, "none of our languages"},
-		"a tag in another case":             {"EN.json", `{"mail": {}}`, "none of our languages"},
-		"nothing at all":                    {".keep", ``, "holds no texts"},
-		"a file that is far too long":       {"en.json", strings.Repeat(" ", 300<<10) + `{}`, "262144"},
-		"a folder that is named as a file":  {"en.json/x", `{}`, "no file"},
-		"a text that is far too long":       {"en.json", `{"mail": {"footer": "` + strings.Repeat("a", 2001) + `"}}`, "too long"},
+		"a text that there is not": {"en.json", `{"mail": {"password_reset.subject": "x"}}`,
+			"there is no text password_reset.subject; there are"},
+		"a placeholder that there is not": {"en.json", `{"mail": {"footer": "{name}"}}`,
+			"footer has the placeholder {name}; it knows {address}, {issuer}, {service}"},
+		"a placeholder that is not closed": {"en.json", `{"mail": {"footer": "{address"}}`,
+			"footer has the placeholder {address;"},
+		"an empty text": {"en.json", `{"mail": {"footer": ""}}`, "footer is empty"},
+		"a subject of two lines": {"en.json", `{"mail": {"test.subject": "a\nBcc: b"}}`,
+			"test.subject is empty, too long, or a subject of more than one line"},
+		"a subject that is long": {"en.json",
+			`{"mail": {"test.subject": "` + strings.Repeat("a", 101) + `"}}`, "too long"},
+		"another section": {"en.json", `{"pages": {"login.heading": "x"}}`, "pages"},
+		"a name twice":    {"en.json", `{"mail": {"footer": "a", "footer": "b"}}`, "footer"},
+		"no JSON":         {"en.json", `mail: x`, "en.json"},
+		"a language that there is not": {"tlh.json", `{"mail": {}}`,
+			"none of our languages; name it en.json, ar.json, de.json"},
+		"a file that is no text":           {"en.html", `<p>`, "none of our languages"},
+		"a tag in another case":            {"EN.json", `{"mail": {}}`, "none of our languages"},
+		"nothing at all":                   {".keep", ``, "holds no texts"},
+		"a file that is far too long":      {"en.json", strings.Repeat(" ", 300<<10) + `{}`, "262144"},
+		"a folder that is named as a file": {"en.json/x", `{}`, "no file"},
+		"a text that is far too long": {"en.json",
+			`{"mail": {"footer": "` + strings.Repeat("a", 2001) + `"}}`, "too long"},
 		"a text that would be a line break": {"en.json", `{"mail": {"email_set.subject": "a\u2028b"}}`, "more than one line"},
 	} {
 		_, err := mail.LoadTexts(fstest.MapFS{want.file: {Data: []byte(want.text)}})
@@ -212,7 +223,8 @@ func TestLogo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(string(raw), "Content-Id: <logo>") || strings.Contains(string(raw), "Content-ID: <logo>"); got != logo.there ||
+		if got := strings.Contains(string(raw), "Content-Id: <logo>") ||
+			strings.Contains(string(raw), "Content-ID: <logo>"); got != logo.there ||
 			strings.Contains(l.HTML, "cid:logo") != logo.there {
 			t.Errorf("%d bytes: there is a picture: %t\n%s", len(logo.data), got, raw)
 		}

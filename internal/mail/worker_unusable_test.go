@@ -25,7 +25,8 @@ func (s *backlog) ClaimMessage(_ context.Context, lease string, now, _ time.Time
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.claimed++
-	m := outbox.Message{ID: fmt.Sprintf("%032d", s.claimed), Kind: outbox.PasswordChanged, To: "ada@example.test", At: now, EndsAt: now.Add(outbox.OfUse)}
+	m := outbox.Message{ID: fmt.Sprintf("%032d", s.claimed), Kind: outbox.PasswordChanged, To: "ada@example.test", At: now,
+		EndsAt: now.Add(outbox.OfUse)}
 	return outbox.Waiting{Message: m, Lease: lease, Attempts: 1}, nil
 }
 
@@ -43,8 +44,9 @@ func (f sending) Send(context.Context, mail.Letter) (string, error) {
 	return "", f()
 }
 
-// P-15: while the mail server cannot be used, a thousand waiting messages do not become a thousand attempts and writes a
-// minute. A fault of one letter slows nothing, and the first letter that is accepted ends the pauses.
+// P-15: while the mail server cannot be used, a thousand waiting messages do not become a thousand
+// attempts and writes a minute. A fault of one letter slows nothing, and the first letter that is
+// accepted ends the pauses.
 func TestP15ADeadServerIsNotTriedForEachMessage(t *testing.T) {
 	for _, c := range []struct {
 		name        string

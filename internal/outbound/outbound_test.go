@@ -20,9 +20,11 @@ func TestPublic(t *testing.T) {
 		}
 	}
 	for _, a := range []string{
-		"127.0.0.1", "127.8.9.1", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+		"127.0.0.1", "127.8.9.1", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "192.168.1.1",
+		"169.254.169.254", "100.64.0.1",
 		"192.0.0.192", "198.18.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1",
-		"::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::", "2001:0:7f00::1",
+		"::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::a00:1",
+		"2002:7f00:1::", "2001:0:7f00::1",
 		"fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "2001:db8::1",
 	} {
 		if Public(netip.MustParseAddr(a)) {
@@ -38,7 +40,8 @@ func TestCheckURL(t *testing.T) {
 	if err := CheckURL("https://app.test/jwks.json?x=1"); err != nil {
 		t.Error(err)
 	}
-	for _, u := range []string{"", "http://app.test/", "file:///etc/passwd", "https://", "https:///x", "https://a@app.test/", "https://app.test/#x", "https://app.test/#",
+	for _, u := range []string{"", "http://app.test/", "file:///etc/passwd", "https://", "https:///x",
+		"https://a@app.test/", "https://app.test/#x", "https://app.test/#",
 		"gopher://app.test/", "//app.test/", "https://app.test/" + strings.Repeat("x", maxURL), "https://[::1"} {
 		if CheckURL(u) == nil {
 			t.Errorf("%q was taken", u)
@@ -81,7 +84,8 @@ func TestGet(t *testing.T) {
 	if body, err := open.Get(t.Context(), server.URL+"/good"); err != nil || string(body) != `{"keys":[]}` {
 		t.Errorf("%q, %v", body, err)
 	}
-	for _, path := range []string{"/long", "/redirect", "/missing"} { // R-03: the redirect leads to an answer that would be taken
+	for _, path := range []string{"/long", "/redirect",
+		"/missing"} { // R-03: the redirect leads to an answer that would be taken
 		if body, err := open.Get(t.Context(), server.URL+path); err == nil {
 			t.Errorf("%s: answered %d bytes", path, len(body))
 		}

@@ -31,7 +31,8 @@ func TestPlain(t *testing.T) {
 				places = append(places, place)
 			}
 		}
-		if got := strings.Join(places, " "); got != c.places || config.User != c.user || config.Password != c.password || config.Database != c.database {
+		if got := strings.Join(places, " "); got != c.places || config.User != c.user || config.Password != c.password ||
+			config.Database != c.database {
 			t.Errorf("%s: %s as %s/%s in %s", c.address, got, config.User, config.Password, config.Database)
 		}
 		if again := pgurl.Plain(pgurl.Plain(c.address)); again != pgurl.Plain(c.address) {
@@ -40,8 +41,10 @@ func TestPlain(t *testing.T) {
 	}
 	// Everything else stays as it is.
 	for _, address := range []string{
-		"", "data/signet.db", "file:%2Fx", "postgres://", "postgres://u:p%2Fw@host/db", "postgres://u@host:5433/db?host=/socket",
-		"postgres://u@[::1]:5432/db", "postgres://u@/db?host=%2Fsocket", "mysql://u@%2Fsocket/db", "postgres://u@%2Fsocket/db#x", "postgres://u@[%2F/db",
+		"", "data/signet.db", "file:%2Fx", "postgres://", "postgres://u:p%2Fw@host/db",
+		"postgres://u@host:5433/db?host=/socket",
+		"postgres://u@[::1]:5432/db", "postgres://u@/db?host=%2Fsocket", "mysql://u@%2Fsocket/db",
+		"postgres://u@%2Fsocket/db#x", "postgres://u@[%2F/db",
 		"postgres://u@%2Fa%zz/db",
 	} {
 		if got := pgurl.Plain(address); got != address {

@@ -16,7 +16,8 @@ var cases = []struct{ name, in, text, json string }{
 	{"a line that nobody wrote", "x\r\nroot logged in", "x\ufffd\ufffdroot logged in", `"x\r\nroot logged in"`},
 	{"Unicode's own line ends", "x\u2028y\u2029z\u0085", "x\ufffdy\ufffdz\ufffd", `"x\u2028y\u2029z\u0085"`},
 	{"delete and backspace", "ab\x7f\b", "ab\ufffd\ufffd", `"ab\u007f\b"`},
-	{"order turned around", "\u202eevil\u202c \u2066x\u2069 \u200f\u061c", "\ufffdevil\ufffd \ufffdx\ufffd \ufffd\ufffd", `"\u202eevil\u202c \u2066x\u2069 \u200f\u061c"`},
+	{"order turned around", "\u202eevil\u202c \u2066x\u2069 \u200f\u061c", "\ufffdevil\ufffd \ufffdx\ufffd \ufffd\ufffd",
+		`"\u202eevil\u202c \u2066x\u2069 \u200f\u061c"`},
 	{"what cannot be seen", "a\u200bb\ufeff\u00ad", "a\ufffdb\ufffd\ufffd", `"a\u200bb\ufeff\u00ad"`},
 	{"a tag beyond the first plane", "x\U000e0041", "x\ufffd", `"x\udb40\udc41"`},
 }

@@ -37,8 +37,10 @@ func TestAttributesOfTheLogLine(t *testing.T) {
 			refusal.RedirectURI(ctx, "https://u:p@app.test:8443/cb?code=1#f")
 			refusal.Because(ctx, "login_required", "nobody is logged in")
 		}, "", `redirect_uri="https://app.test:8443/cb" reason="nobody is logged in"`},
-		"an address that is none":        {func(ctx context.Context) { refusal.RedirectURI(ctx, "com.example.app:/cb#x?y") }, "", `redirect_uri="com.example.app:/cb"`},
-		"an address with an @ in a path": {func(ctx context.Context) { refusal.RedirectURI(ctx, "https://app.test/@me") }, "", `redirect_uri="https://app.test/@me"`},
+		"an address that is none": {func(ctx context.Context) { refusal.RedirectURI(ctx, "com.example.app:/cb#x?y") },
+			"", `redirect_uri="com.example.app:/cb"`},
+		"an address with an @ in a path": {func(ctx context.Context) { refusal.RedirectURI(ctx, "https://app.test/@me") }, "",
+			`redirect_uri="https://app.test/@me"`},
 		"what a terminal would obey": {func(ctx context.Context) {
 			refusal.RedirectURI(ctx, "x:a\x1b[2Jb\nlevel=INFO")
 		}, "", `redirect_uri="x:a` + "\ufffd[2Jb\ufffd" + `level=INFO"`},
@@ -46,11 +48,18 @@ func TestAttributesOfTheLogLine(t *testing.T) {
 			`client_id="(withheld: no client can have this name)"`},
 		"a password as a name": {func(ctx context.Context) { refusal.Client(ctx, "correct horse battery staple") }, "",
 			`client_id="(withheld: no client can have this name)"`},
-		"no UTF-8":               {func(ctx context.Context) { refusal.RedirectURI(ctx, "x:a\xffb") }, "", `redirect_uri="x:a` + "\ufffd" + `b"`},
-		"a secret as a name":     {func(ctx context.Context) { refusal.Client(ctx, made) }, "", `client_id="(withheld: it has the shape of a secret)"`},
-		"a token as a name":      {func(ctx context.Context) { refusal.Client(ctx, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.x") }, "", `client_id="(withheld: it has the shape of a secret)"`},
-		"an address as a name":   {func(ctx context.Context) { refusal.Client(ctx, "https://app.test/cb?x=1") }, "", `client_id="(withheld: no client can have this name)"`},
-		"a long name of a human": {func(ctx context.Context) { refusal.Client(ctx, "the-reporting-service-of-the-eu-region-x-12") }, "", `client_id="the-reporting-service-of-the-eu-region-x-12"`},
+		"no UTF-8": {func(ctx context.Context) { refusal.RedirectURI(ctx, "x:a\xffb") }, "",
+			`redirect_uri="x:a` + "\ufffd" + `b"`},
+		"a secret as a name": {func(ctx context.Context) { refusal.Client(ctx, made) }, "",
+			`client_id="(withheld: it has the shape of a secret)"`},
+		"a token as a name": {func(ctx context.Context) {
+			refusal.Client(ctx, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.x")
+		}, "", `client_id="(withheld: it has the shape of a secret)"`},
+		"an address as a name": {func(ctx context.Context) { refusal.Client(ctx, "https://app.test/cb?x=1") }, "",
+			`client_id="(withheld: no client can have this name)"`},
+		"a long name of a human": {func(ctx context.Context) {
+			refusal.Client(ctx, "the-reporting-service-of-the-eu-region-x-12")
+		}, "", `client_id="the-reporting-service-of-the-eu-region-x-12"`},
 		"what is very long": {func(ctx context.Context) { refusal.RedirectURI(ctx, strings.Repeat("é", 5000)) }, "",
 			`redirect_uri="` + strings.Repeat("é", 128) + `…"`},
 	} {

@@ -18,8 +18,9 @@ func TestMissing(t *testing.T) {
 		optional []string
 		want     string
 	}{
-		"everything":              {parts{}, nil, "required.parts is made without Limit, Other, Check, Store, Name, List"},
-		"one":                     {parts{Limit: &one, Check: func() {}, Name: "x"}, []string{"Store", "List"}, "required.parts is made without Other"},
+		"everything": {parts{}, nil, "required.parts is made without Limit, Other, Check, Store, Name, List"},
+		"one": {parts{Limit: &one, Check: func() {}, Name: "x"}, []string{"Store", "List"},
+			"required.parts is made without Other"},
 		"what may be missing":     {parts{}, []string{"Limit", "Other", "Check", "Store", "Name", "List"}, ""},
 		"nothing, zeros included": {parts{&one, new(int), func() {}, nil, "x", []string{"x"}, 0, nil}, []string{"Store"}, ""},
 	} {

@@ -27,10 +27,12 @@ func parts(t *testing.T) server.Parts {
 	return server.Parts{
 		Store: sqltest.SQLite(t), Keys: &keys.Manager{}, Pages: pages, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Hasher:   password.New(password.Params{MemoryKiB: 8, Time: 1, Threads: 1}, 1, 1, time.Second),
-		Throttle: &userstore.Throttle{}, Admission: issuer.NewAdmission(0, 0), Cache: &issuer.ClientCache{MaxAge: time.Second},
+		Throttle: &userstore.Throttle{}, Admission: issuer.NewAdmission(0, 0),
+		Cache:    &issuer.ClientCache{MaxAge: time.Second},
 		Mail:     &mail.Worker{Way: mail.Absent},
 		Ready:    func(context.Context) error { return nil },
-		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &userstore.Registry{}, API: &api.Server{},
+		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &userstore.Registry{},
+		API: &api.Server{},
 	}
 }
 
@@ -77,14 +79,18 @@ func TestMailNeedsEveryPart(t *testing.T) {
 	}{
 		{&mail.Worker{}, "mail.Worker is made without Way, Compose"},
 		{&mail.Worker{Way: &mail.Files{Folder: "x"}}, "mail.Worker is made without Compose"},
-		{&mail.Worker{Way: &mail.Files{Folder: "x"}, Compose: &mail.Composer{From: from, Service: "S", Issuer: "https://id.test"}}, "mail.Composer is made without Texts"},
-		{&mail.Worker{Way: &mail.Files{Folder: "x"}, Compose: &mail.Composer{Service: "S", Issuer: "https://id.test", Texts: texts}}, "mail.Composer is made without From"},
-		{&mail.Worker{Way: &mail.Files{Folder: "x"}, Compose: &mail.Composer{From: from, Service: "S", Issuer: "https://id.test", Texts: texts}}, ""},
+		{&mail.Worker{Way: &mail.Files{Folder: "x"}, Compose: &mail.Composer{From: from, Service: "S",
+			Issuer: "https://id.test"}}, "mail.Composer is made without Texts"},
+		{&mail.Worker{Way: &mail.Files{Folder: "x"}, Compose: &mail.Composer{Service: "S", Issuer: "https://id.test",
+			Texts: texts}}, "mail.Composer is made without From"},
+		{&mail.Worker{Way: &mail.Files{Folder: "x"},
+			Compose: &mail.Composer{From: from, Service: "S", Issuer: "https://id.test", Texts: texts}}, ""},
 	} {
 		p := parts(t)
 		p.Mail = c.worker
 		err := server.Compose(p)
-		if c.want == "" && (err != nil || p.Accounts.NoMail) || c.want != "" && (err == nil || !strings.HasSuffix(err.Error(), c.want)) {
+		if c.want == "" && (err != nil || p.Accounts.NoMail) ||
+			c.want != "" && (err == nil || !strings.HasSuffix(err.Error(), c.want)) {
 			t.Errorf("%v, want %q", err, c.want)
 		}
 	}
@@ -93,7 +99,8 @@ func TestMailNeedsEveryPart(t *testing.T) {
 // After Compose no part of the API is missing. Without Compose the handler names the missing parts.
 func TestTheHandlerNeedsEveryPart(t *testing.T) {
 	p := parts(t)
-	if _, err := p.API.Handler(); err == nil || !strings.Contains(err.Error(), "Issuer, Accounts, Clients, Store, Pages, JWKS, Secret, Ready, Now, NewID, Log") {
+	if _, err := p.API.Handler(); err == nil ||
+		!strings.Contains(err.Error(), "Issuer, Accounts, Clients, Store, Pages, JWKS, Secret, Ready, Now, NewID, Log") {
 		t.Errorf("before: %v", err)
 	}
 	if err := server.Compose(p); err != nil {

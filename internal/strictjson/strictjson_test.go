@@ -180,7 +180,8 @@ func TestManyMembersAreStillUniqueAndTheReportIsBounded(t *testing.T) {
 		fmt.Fprintf(&b, `"k%d":0,`, i)
 	}
 	body := b.String() + `"k19999":1}`
-	if got := problems(t, Object([]byte(body), func(_, _ []byte) {})); len(got) != 1 || got[0] != "k19999:duplicate_field" {
+	if got := problems(t, Object([]byte(body), func(_, _ []byte) {})); len(got) != 1 ||
+		got[0] != "k19999:duplicate_field" {
 		t.Errorf("got %q", got)
 	}
 	var p person
@@ -195,7 +196,8 @@ func TestManyMembersAreStillUniqueAndTheReportIsBounded(t *testing.T) {
 
 func TestErrorsNeverRepeatValues(t *testing.T) {
 	var p person
-	for _, in := range []string{`{"age":"s3cret"}`, `{"when":"s3cret"}`, `{"key":"s3cret"}`, `{"email":"s3cret`, `{"tags":"s3cret","any":1e400}`} {
+	for _, in := range []string{`{"age":"s3cret"}`, `{"when":"s3cret"}`, `{"key":"s3cret"}`, `{"email":"s3cret`,
+		`{"tags":"s3cret","any":1e400}`} {
 		err := Unmarshal([]byte(in), &p, RefuseUnknown)
 		if err == nil || strings.Contains(fmt.Sprintf("%v %+v", err, err.(*Error).Problems), "s3cret") {
 			t.Errorf("%s: %v", in, err)
@@ -218,7 +220,8 @@ func TestMembersKeepsOrderAndTellsNullFromAbsence(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	for in, want := range map[string]string{
-		`{"a":1,"a":2}`: "a:duplicate_field", `[]`: ":wrong_type", `"a"`: ":wrong_type", `null`: ":wrong_type", `{"a":1}x`: ":trailing_data",
+		`{"a":1,"a":2}`: "a:duplicate_field", `[]`: ":wrong_type", `"a"`: ":wrong_type", `null`: ":wrong_type",
+		`{"a":1}x`: ":trailing_data",
 	} {
 		members, err := Members([]byte(in))
 		if got := strings.Join(problems(t, err), " "); got != want || members != nil {
@@ -241,7 +244,8 @@ func TestString(t *testing.T) {
 }
 
 func TestStrings(t *testing.T) {
-	for in, want := range map[string][]string{`[]`: {}, ` [ ]`[1:]: {}, `["a"]`: {"a"}, `["a" , "\u0062"]`: {"a", "b"}, `[ "", "c" ]`: {"", "c"}} {
+	for in, want := range map[string][]string{`[]`: {}, ` [ ]`[1:]: {}, `["a"]`: {"a"}, `["a" , "\u0062"]`: {"a", "b"},
+		`[ "", "c" ]`: {"", "c"}} {
 		if got, ok := Strings([]byte(in)); !ok || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %q, %v", in, got, ok)
 		}
@@ -258,7 +262,8 @@ func TestStrings(t *testing.T) {
 func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"email":"a","password":null,"address":{"street":"s"},"tags":["a"],"age":1,"score":1e3}`,
-		`{"email":"a","email":"b"}`, `{"EMAIL":"a"}`, `{"raw":[[[[]]]]}`, "\ufeff{}", `{"a":1}{`, `{"email":"\ud800\udc00"}`, `{"when":"2026-01-02T03:04:05Z","key":"AQI="}`,
+		`{"email":"a","email":"b"}`, `{"EMAIL":"a"}`, `{"raw":[[[[]]]]}`, "\ufeff{}", `{"a":1}{`, `{"email":"\ud800\udc00"}`,
+		`{"when":"2026-01-02T03:04:05Z","key":"AQI="}`,
 	} {
 		f.Add([]byte(seed))
 	}

@@ -124,7 +124,8 @@ func TestCandidatesAvoidWhatTheSystemChoosesFrom(t *testing.T) {
 			got[p] = true
 		}
 		if !got[c.inside] || got[c.absent] || len(got) < 1000 {
-			t.Errorf("%s: %d ports; %d is in: %t; %d is in: %t", c.name, len(got), c.inside, got[c.inside], c.absent, got[c.absent])
+			t.Errorf("%s: %d ports; %d is in: %t; %d is in: %t", c.name, len(got), c.inside, got[c.inside], c.absent,
+				got[c.absent])
 		}
 	}
 }
@@ -135,7 +136,8 @@ func TestWhenNothingIsFreeTheErrorSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, _, err := lend([]int{l.Addr().(*net.TCPAddr).Port}); err == nil || !strings.Contains(err.Error(), "none of 1 ports") {
+	if _, _, err := lend([]int{l.Addr().(*net.TCPAddr).Port}); err == nil ||
+		!strings.Contains(err.Error(), "none of 1 ports") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -104,28 +104,29 @@ func TestParseForeignRefuses(t *testing.T) {
 		return strings.Replace(good, old, new, 1)
 	}
 	for name, s := range map[string]string{
-		"nothing":                                "",
-		"a dollar":                               "$",
-		"plain text":                             "correct horse battery staple",
-		"Django's mark of no password":           "!u6gGbGQYBqsOqz5WjwVgOGbUQWwpFUyUQhe0TjuZ",
-		"MD5":                                    "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3",
-		"SHA-1":                                  "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8",
-		"crypt(3)":                               "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcbYEdFCoEOfaS35inz1",
-		"capitals":                               sub("pbkdf2", "pbkdf2", "PBKDF2"),
-		"no iterations":                          sub("pbkdf2", "$1000$", "$0$"),
-		"iterations with a leading zero":         sub("pbkdf2", "$1000$", "$01000$"),
-		"iterations with a sign":                 sub("pbkdf2", "$1000$", "$+1000$"),
-		"iterations past 32 bits":                sub("pbkdf2", "$1000$", "$4294967296$"),
-		"no salt":                                sub("pbkdf2", "seasalt", ""),
-		"a salt with a space":                    sub("pbkdf2", "seasalt", "sea salt"),
-		"a salt beyond ASCII":                    sub("pbkdf2", "seasalt", "seasält"),
-		"a long salt":                            sub("pbkdf2", "seasalt", strings.Repeat("s", maxTextSalt+1)),
-		"a fourth part":                          sub("pbkdf2", "seasalt", "sea$salt"),
-		"no padding":                             sub("pbkdf2", "=", ""),
-		"a second spelling of a hash":            sub("pbkdf2", "DE=", "DF="),
-		"a newline behind":                       sub("pbkdf2", "=", "=\n"),
-		"a newline within":                       sub("pbkdf2", "MDEy", "MDEy\n"),
-		"half a hash":                            sub("pbkdf2", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "MDEyMzQ1Njc4OTAxMjM0NQ=="),
+		"nothing":                        "",
+		"a dollar":                       "$",
+		"plain text":                     "correct horse battery staple",
+		"Django's mark of no password":   "!u6gGbGQYBqsOqz5WjwVgOGbUQWwpFUyUQhe0TjuZ",
+		"MD5":                            "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3",
+		"SHA-1":                          "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8",
+		"crypt(3)":                       "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcbYEdFCoEOfaS35inz1",
+		"capitals":                       sub("pbkdf2", "pbkdf2", "PBKDF2"),
+		"no iterations":                  sub("pbkdf2", "$1000$", "$0$"),
+		"iterations with a leading zero": sub("pbkdf2", "$1000$", "$01000$"),
+		"iterations with a sign":         sub("pbkdf2", "$1000$", "$+1000$"),
+		"iterations past 32 bits":        sub("pbkdf2", "$1000$", "$4294967296$"),
+		"no salt":                        sub("pbkdf2", "seasalt", ""),
+		"a salt with a space":            sub("pbkdf2", "seasalt", "sea salt"),
+		"a salt beyond ASCII":            sub("pbkdf2", "seasalt", "seasält"),
+		"a long salt":                    sub("pbkdf2", "seasalt", strings.Repeat("s", maxTextSalt+1)),
+		"a fourth part":                  sub("pbkdf2", "seasalt", "sea$salt"),
+		"no padding":                     sub("pbkdf2", "=", ""),
+		"a second spelling of a hash":    sub("pbkdf2", "DE=", "DF="),
+		"a newline behind":               sub("pbkdf2", "=", "=\n"),
+		"a newline within":               sub("pbkdf2", "MDEy", "MDEy\n"),
+		"half a hash": sub("pbkdf2", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+			"MDEyMzQ1Njc4OTAxMjM0NQ=="),
 		"argon2d":                                sub("argon2id", "argon2id", "argon2d"),
 		"argon2 of version 16":                   sub("argon2id", "v=19", "v=16"),
 		"argon2 with a dollar more":              sub("argon2id", "argon2$", "argon2$$"),
@@ -176,7 +177,8 @@ func TestU36ForeignHashOfAbsurdCostIsRefusedNotExecuted(t *testing.T) {
 		"scrypt of 1 GiB":        {"scrypt", "ln=4,r=8,p=1", "ln=20,r=8,p=1", "ln=18,r=8,p=1"},
 		"scrypt often":           {"scrypt", "ln=4,r=8,p=1", "ln=17,r=8,p=3", ""},
 		"scrypt beyond 64 bits":  {"scrypt", "ln=4,r=8,p=1", "ln=62,r=4294967295,p=4294967295", ""},
-		"scrypt in one lane":     {"Django scrypt", "$16$seasalt$8$1$", "$16$seasalt$4294967295$4294967295$", "$16384$seasalt$8$5$"},
+		"scrypt in one lane": {"Django scrypt", "$16$seasalt$8$1$", "$16$seasalt$4294967295$4294967295$",
+			"$16384$seasalt$8$5$"},
 	} {
 		with := func(cost string) string {
 			s := strings.Replace(foreignGood[c.form], c.old, cost, 1)
@@ -200,7 +202,8 @@ func TestU36ForeignHashOfAbsurdCostIsRefusedNotExecuted(t *testing.T) {
 		}
 		// The decoy in its place, of 8 KiB, takes microseconds; the cheapest of these seconds.
 		if calls, work := spent(); calls != 1 || work != cheap.work() {
-			t.Errorf("U-36 %s: %d derivations of %d KiB after %v, want one of the configured cost", name, calls, work, time.Since(start))
+			t.Errorf("U-36 %s: %d derivations of %d KiB after %v, want one of the configured cost", name, calls, work,
+				time.Since(start))
 		}
 	}
 }
@@ -212,7 +215,8 @@ func TestForeignHashIsCheckedInASlot(t *testing.T) {
 		synctest.Wait()
 		for form, stored := range foreignGood {
 			start := time.Now()
-			if _, _, err := h.Verify(t.Context(), stored, "pw"); !errors.Is(err, ErrOverloaded) || time.Since(start) != time.Second {
+			if _, _, err := h.Verify(t.Context(), stored, "pw"); !errors.Is(err, ErrOverloaded) ||
+				time.Since(start) != time.Second {
 				t.Errorf("%s: %v after %v", form, err, time.Since(start))
 			}
 		}
@@ -252,7 +256,8 @@ func FuzzParseForeign(f *testing.F) {
 			t.Errorf("%q is ours and foreign", s)
 		}
 		// Run what is so cheap that the fuzzer stays fast: it must not panic.
-		small := hash.memory <= 64 && !strings.HasPrefix(s, "pbkdf2") && !strings.Contains(s, ",t=") && !strings.Contains(s, "scrypt") &&
+		small := hash.memory <= 64 && !strings.HasPrefix(s, "pbkdf2") && !strings.Contains(s, ",t=") &&
+			!strings.Contains(s, "scrypt") &&
 			strings.Contains(s, "$04$")
 		if hash.affordable && small {
 			hash.check(h, password)

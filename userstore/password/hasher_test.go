@@ -51,7 +51,8 @@ func matches(t *testing.T, h *Hasher, phc, password string) (ok, stale bool) {
 func TestU36StoredHash(t *testing.T) {
 	h := New(Params{}, 0, 0, 0)
 	first, second := hash(t, h, "correct horse battery staple"), hash(t, h, "correct horse battery staple")
-	form := regexp.MustCompile(`^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`) // 16 and 32 bytes
+	form := regexp.MustCompile(
+		`^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`) // 16 and 32 bytes
 	for _, phc := range []string{first, second} {
 		if !form.MatchString(phc) {
 			t.Errorf("stored as %s", phc)
@@ -114,19 +115,22 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	real := hash(t, h, "correct horse battery staple")
 	spent()
 	for name, phc := range map[string]string{
-		"a wrong password":        real,
-		"an unknown user":         "",
-		"a foreign absurd cost":   "$2b$31$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
-		"half of Django's hash":   "pbkdf2_sha256$600000$salt$aGFzaA==",
-		"an unknown scheme":       "$yescrypt$j9T$salt$hash",
-		"plain text":              "tr0ub4dor&3",
-		"the password itself":     "wrong",
-		"a malformed hash":        strings.TrimSuffix(real, "A") + "!",
-		"a hash with no cost":     "$argon2id$v=19$m=0,t=0,p=0$" + phcSalt + "$" + phcTag,
-		"a hash of absurd cost":   "$argon2id$v=19$m=4194304,t=1,p=1$" + phcSalt + "$" + phcTag,
-		"half the passes":         argon2Hash{Params{MemoryKiB: 96, Time: 1, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
-		"a third of the passes":   argon2Hash{Params{MemoryKiB: 64, Time: 1, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
-		"a quarter of the memory": argon2Hash{Params{MemoryKiB: 16, Time: 3, Threads: 1}, []byte("saltsalt"), make([]byte, 32)}.String(),
+		"a wrong password":      real,
+		"an unknown user":       "",
+		"a foreign absurd cost": "$2b$31$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+		"half of Django's hash": "pbkdf2_sha256$600000$salt$aGFzaA==",
+		"an unknown scheme":     "$yescrypt$j9T$salt$hash",
+		"plain text":            "tr0ub4dor&3",
+		"the password itself":   "wrong",
+		"a malformed hash":      strings.TrimSuffix(real, "A") + "!",
+		"a hash with no cost":   "$argon2id$v=19$m=0,t=0,p=0$" + phcSalt + "$" + phcTag,
+		"a hash of absurd cost": "$argon2id$v=19$m=4194304,t=1,p=1$" + phcSalt + "$" + phcTag,
+		"half the passes": argon2Hash{Params{MemoryKiB: 96, Time: 1, Threads: 1}, []byte("saltsalt"),
+			make([]byte, 32)}.String(),
+		"a third of the passes": argon2Hash{Params{MemoryKiB: 64, Time: 1, Threads: 1}, []byte("saltsalt"),
+			make([]byte, 32)}.String(),
+		"a quarter of the memory": argon2Hash{Params{MemoryKiB: 16, Time: 3, Threads: 1}, []byte("saltsalt"),
+			make([]byte, 32)}.String(),
 	} {
 		if ok, stale := matches(t, h, phc, "wrong"); ok || stale {
 			t.Errorf("%s: ok %v, stale %v", name, ok, stale)
@@ -300,7 +304,8 @@ func TestQueueHonoursTheCallersContext(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := h.Hash(ctx, "pw"); !errors.Is(err, ErrOverloaded) || errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+		if _, err := h.Hash(ctx, "pw"); !errors.Is(err, ErrOverloaded) || errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(start) != time.Second {
 			t.Errorf("deadline: %v after %v", err, time.Since(start))
 		}
 		gone, leave := context.WithCancel(t.Context())

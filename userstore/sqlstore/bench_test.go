@@ -41,7 +41,8 @@ func BenchmarkRefreshPostgres(b *testing.B) {
 	for i := range grants {
 		g := &grants[i]
 		binary.BigEndian.PutUint64(g.ID[8:], uint64(i)*0x9e3779b97f4a7c15)
-		g.SessionID, g.UserID, g.ClientID = fmt.Sprintf("session-%016d", i), fmt.Sprint("user", i+1), userstore.FirstPartyClientID
+		g.SessionID, g.UserID, g.ClientID = fmt.Sprintf("session-%016d", i), fmt.Sprint("user", i+1),
+			userstore.FirstPartyClientID
 		g.Scopes, g.AMR, g.Generation = []string{"openid", "profile", "email"}, []string{"pwd"}, 1
 		g.CreatedAt, g.AuthTime, g.RotatedAt, g.ExpiresAt = now, now, now, now.Add(720*time.Hour)
 		g.UserAgent, g.Address = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "203.0.113.7"
@@ -134,12 +135,14 @@ func BenchmarkLogin(b *testing.B) {
 		u, _ := create(b, db)
 		b.Run(db.Engine()+"/read", func(b *testing.B) {
 			for b.Loop() {
-				if _, _, _, err := db.LoginView(context.Background(), userstore.Login{EmailKey: u.EmailKey}, userstore.FirstPartyClientID); err != nil {
+				if _, _, _, err := db.LoginView(context.Background(), userstore.Login{EmailKey: u.EmailKey},
+					userstore.FirstPartyClientID); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
-		r := userstore.Reserve{Attempt: userstore.Attempt{At: now, Own: userstore.BudgetKey{1}, Strangers: userstore.BudgetKey{2}, Network: userstore.BudgetKey{3}},
+		r := userstore.Reserve{Attempt: userstore.Attempt{At: now, Own: userstore.BudgetKey{1},
+			Strangers: userstore.BudgetKey{2}, Network: userstore.BudgetKey{3}},
 			OwnLimit: userstore.Limit{Free: 10, Window: time.Hour}, StrangersLimit: userstore.Limit{Free: 10, Window: time.Hour},
 			NetworkLimit: userstore.Limit{Free: 100, Window: time.Hour}, PendingUntil: now.Add(time.Minute)}
 		b.Run(db.Engine()+"/reserve and batch", func(b *testing.B) {
@@ -174,7 +177,8 @@ func BenchmarkLogin(b *testing.B) {
 		})
 		b.Run(db.Engine()+"/batch", func(b *testing.B) {
 			for b.Loop() {
-				if err := db.StartGrant(context.Background(), userstore.StartGrant{Grant: newGrant(u), PasswordHash: u.PasswordHash}); err != nil {
+				if err := db.StartGrant(context.Background(),
+					userstore.StartGrant{Grant: newGrant(u), PasswordHash: u.PasswordHash}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -135,7 +135,8 @@ func writeUntilKilled(t *testing.T) {
 					panic(err)
 				}
 				out <- "user " + u.ID
-				if err := db.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash, Events: []audit.Event{event(audit.LoginSucceeded)}}); err != nil {
+				if err := db.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash,
+					Events: []audit.Event{event(audit.LoginSucceeded)}}); err != nil {
 					panic(err)
 				}
 				u.Version = 1

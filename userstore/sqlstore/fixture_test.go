@@ -25,12 +25,15 @@ func open(tb testing.TB, url string, o sqlstore.Options) *sqlstore.DB {
 
 func newUser() userstore.User {
 	name := strings.ToLower(rand.Text())
-	return userstore.User{ID: name, Email: name + "@x.test", EmailKey: name + "@x.test", PasswordHash: "hash", IsActive: true, CreatedAt: now, UpdatedAt: now}
+	return userstore.User{ID: name, Email: name + "@x.test", EmailKey: name + "@x.test", PasswordHash: "hash",
+		IsActive: true, CreatedAt: now, UpdatedAt: now}
 }
 
 func newGrant(u userstore.User) userstore.Grant {
-	g := userstore.Grant{SessionID: rand.Text(), UserID: u.ID, ClientID: userstore.FirstPartyClientID, Scopes: []string{"profile", "email"},
-		AMR: []string{"pwd"}, Generation: 1, CreatedAt: now, AuthTime: now, RotatedAt: now, ExpiresAt: now.Add(720 * time.Hour)}
+	g := userstore.Grant{SessionID: rand.Text(), UserID: u.ID, ClientID: userstore.FirstPartyClientID,
+		Scopes: []string{"profile", "email"},
+		AMR:    []string{"pwd"}, Generation: 1, CreatedAt: now, AuthTime: now, RotatedAt: now,
+		ExpiresAt: now.Add(720 * time.Hour)}
 	rand.Read(g.ID[:])
 	return g
 }
@@ -49,14 +52,16 @@ func create(tb testing.TB, db *sqlstore.DB) (userstore.User, userstore.Grant) {
 }
 
 func advance(g userstore.Grant, generation int64) userstore.Advance {
-	return userstore.Advance{ID: g.ID, Generation: generation, ClientID: g.ClientID, FirstParty: true, Now: now.Add(time.Minute), IdleSince: now.Add(-time.Hour)}
+	return userstore.Advance{ID: g.ID, Generation: generation, ClientID: g.ClientID, FirstParty: true,
+		Now: now.Add(time.Minute), IdleSince: now.Add(-time.Hour)}
 }
 
 // unavailable checks that err is a failure of the infrastructure, and no error that could be taken
 // for an answer.
 func unavailable(tb testing.TB, what string, err error) {
 	tb.Helper()
-	if !errors.Is(err, userstore.ErrUnavailable) || errors.Is(err, userstore.ErrNotFound) || errors.Is(err, userstore.ErrConflict) || errors.Is(err, userstore.ErrExists) {
+	if !errors.Is(err, userstore.ErrUnavailable) || errors.Is(err, userstore.ErrNotFound) ||
+		errors.Is(err, userstore.ErrConflict) || errors.Is(err, userstore.ErrExists) {
 		tb.Errorf("%s: %v, want ErrUnavailable", what, err)
 	}
 }

@@ -74,13 +74,15 @@ func TestBothEnginesHaveTheSameColumns(t *testing.T) {
 		slices.Sort(all)
 		return all
 	}
-	lite, err := raw(t, sqltest.SQLitePath(t)).Query(`SELECT t.name, c.name, NOT c."notnull" FROM sqlite_schema t, pragma_table_info(t.name) c
+	lite, err := raw(t, sqltest.SQLitePath(t)).
+		Query(`SELECT t.name, c.name, NOT c."notnull" FROM sqlite_schema t, pragma_table_info(t.name) c
 		WHERE t.type = 'table' AND t.name NOT LIKE 'goose%' AND t.name NOT LIKE 'sqlite%'`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lite.Close()
-	pg, err := session(t, sqltest.PostgresURL(t)).Query(t.Context(), `SELECT c.table_name::text, c.column_name::text, c.is_nullable = 'YES' FROM information_schema.columns c
+	pg, err := session(t, sqltest.PostgresURL(t)).Query(t.Context(),
+		`SELECT c.table_name::text, c.column_name::text, c.is_nullable = 'YES' FROM information_schema.columns c
 		JOIN information_schema.tables t ON t.table_name = c.table_name AND t.table_schema = c.table_schema
 		WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.table_name NOT LIKE 'goose%'`)
 	if err != nil {
@@ -198,7 +200,8 @@ func TestF34InterruptedMigrations(t *testing.T) {
 	var killer sync.WaitGroup
 	killer.Go(func() {
 		for ctx.Err() == nil {
-			_, _ = admin.Exec(context.Background(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'signet'`)
+			_, _ = admin.Exec(context.Background(),
+				`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'signet'`)
 			time.Sleep(2 * time.Millisecond)
 		}
 	})

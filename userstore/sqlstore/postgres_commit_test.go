@@ -37,7 +37,8 @@ func TestF15FailingStatements(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %d times", test.code, test.times), func(t *testing.T) {
 			u, g := create(t, db)
 			psql(t, admin, `SELECT setval('failures', 1, false)`,
-				fmt.Sprintf(`CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON grants FOR EACH ROW EXECUTE FUNCTION fail(%d, '%s')`, test.times, test.code))
+				fmt.Sprintf(`CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON grants FOR EACH ROW EXECUTE FUNCTION fail(%d, '%s')`,
+					test.times, test.code))
 			defer psql(t, admin, `DROP TRIGGER fail ON grants`)
 			check := func(what string, err error) {
 				t.Helper()

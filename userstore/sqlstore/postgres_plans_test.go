@@ -105,11 +105,12 @@ func TestPlansUseIndexes(t *testing.T) {
 	}
 	id := make([]byte, 16)
 	for name, p := range map[string]string{
-		"refresh":         plan(sqlstore.AdvanceSQL, int64(1), id, int64(1), "signet", int64(1), int64(1)),
-		"grant view":      plan(sqlstore.ViewSQL, "s1"),
-		"by email":        plan(sqlstore.UserByEmailSQL, "e1"),
-		"by username":     plan(sqlstore.UserByUsernameSQL, "n1"),
-		"a page of users": plan(`SELECT id FROM users u WHERE (u.created_at, u.id) > ($1, $2) ORDER BY u.created_at, u.id LIMIT 10`, int64(5), "u5"),
+		"refresh":     plan(sqlstore.AdvanceSQL, int64(1), id, int64(1), "signet", int64(1), int64(1)),
+		"grant view":  plan(sqlstore.ViewSQL, "s1"),
+		"by email":    plan(sqlstore.UserByEmailSQL, "e1"),
+		"by username": plan(sqlstore.UserByUsernameSQL, "n1"),
+		"a page of users": plan(
+			`SELECT id FROM users u WHERE (u.created_at, u.id) > ($1, $2) ORDER BY u.created_at, u.id LIMIT 10`, int64(5), "u5"),
 		"expired grants":  plan(sqlstore.RemoveExpiredSQL, int64(5), int64(100)),
 		"a user's grants": plan(`SELECT id FROM grants WHERE user_id = $1`, "u1"),
 		"list of grants":  plan(sqlstore.ListGrantsSQL, "u1", int64(1), int64(1)),
@@ -129,18 +130,20 @@ func TestPlansUseIndexes(t *testing.T) {
 		"a browser session":      plan(sqlstore.SessionSQL, id, int64(1), int64(1)),
 		"a user's sessions":      plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
 		"grants of the replaced": plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),
-		"grants of a session":    plan(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND browser_session <> ''`, int64(1), "b1"),
-		"idle sessions":          plan(sqlstore.DeleteIdleSQL, "u1", int64(1), id, "u1", int64(50), id),
+		"grants of a session": plan(
+			`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND browser_session <> ''`, int64(1), "b1"),
+		"idle sessions": plan(sqlstore.DeleteIdleSQL, "u1", int64(1), id, "u1", int64(50), id),
 		"told sessions": plan(sqlstore.RecordSurplusSQL, int64(1), "", "", "", "", "", "", "", "", "", "",
 			"", "u1", id, int64(1), int64(49), id),
-		"surplus sessions":         plan(sqlstore.EndSurplusSQL, int64(1), "u1", "session_revoked", "too_many", id),
-		"expired sessions":         plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),
-		"expired assertions":       plan(sqlstore.RemoveAssertSQL, int64(5), int64(100)),
-		"a user's consents":        plan(sqlstore.ListConsentsSQL, "u1", "u1"),
-		"a page of clients":        plan(sqlstore.NextClientsSQL, int64(5), "c5", int64(10)),
-		"grants of a client":       plan(`SELECT id FROM grants WHERE client_id = $1 LIMIT 1000`, "c1"),
-		"consents of a client":     plan(`DELETE FROM consents WHERE client_id = $1`, "c1"),
-		"unused codes of a client": plan(`DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND used_at = 0`, "u1", "c1"),
+		"surplus sessions":     plan(sqlstore.EndSurplusSQL, int64(1), "u1", "session_revoked", "too_many", id),
+		"expired sessions":     plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),
+		"expired assertions":   plan(sqlstore.RemoveAssertSQL, int64(5), int64(100)),
+		"a user's consents":    plan(sqlstore.ListConsentsSQL, "u1", "u1"),
+		"a page of clients":    plan(sqlstore.NextClientsSQL, int64(5), "c5", int64(10)),
+		"grants of a client":   plan(`SELECT id FROM grants WHERE client_id = $1 LIMIT 1000`, "c1"),
+		"consents of a client": plan(`DELETE FROM consents WHERE client_id = $1`, "c1"),
+		"unused codes of a client": plan(
+			`DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND used_at = 0`, "u1", "c1"),
 	} {
 		if name == "another admin" && !strings.Contains(p, "users_admins") {
 			t.Errorf("the last admin is looked for among everybody:\n%s", p)

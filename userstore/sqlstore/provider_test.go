@@ -20,14 +20,17 @@ import (
 )
 
 func newSession(u userstore.User) userstore.BrowserSession {
-	s := userstore.BrowserSession{ID: rand.Text(), UserID: u.ID, AuthTime: now, AMR: []string{"pwd"}, CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(720 * time.Hour)}
+	s := userstore.BrowserSession{ID: rand.Text(), UserID: u.ID, AuthTime: now, AMR: []string{"pwd"}, CreatedAt: now,
+		LastUsedAt: now, ExpiresAt: now.Add(720 * time.Hour)}
 	rand.Read(s.Hash[:])
 	return s
 }
 
 func newCode(s userstore.BrowserSession) userstore.Code {
-	c := userstore.Code{ClientID: userstore.FirstPartyClientID, UserID: s.UserID, BrowserSession: s.ID, RedirectURI: "https://a.test/cb", CodeChallenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-		Scopes: []string{"openid", "profile", "email"}, Nonce: "nonce", AuthTime: now, AMR: []string{"pwd"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}
+	c := userstore.Code{ClientID: userstore.FirstPartyClientID, UserID: s.UserID, BrowserSession: s.ID,
+		RedirectURI: "https://a.test/cb", CodeChallenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+		Scopes: []string{"openid", "profile", "email"}, Nonce: "nonce", AuthTime: now, AMR: []string{"pwd"}, CreatedAt: now,
+		ExpiresAt: now.Add(time.Minute)}
 	rand.Read(c.Hash[:])
 	return c
 }
@@ -59,7 +62,8 @@ func TestT04OneCodeAtThreeReplicas(t *testing.T) {
 	t.Parallel()
 	for engine, url := range map[string]string{"sqlite": sqltest.SQLitePath(t), "postgres": sqltest.PostgresURL(t)} {
 		t.Run(engine, func(t *testing.T) {
-			storetest.RedeemAtOnce(t, open(t, url, sqlstore.Options{}), open(t, url, sqlstore.Options{}), open(t, url, sqlstore.Options{}))
+			storetest.RedeemAtOnce(t, open(t, url, sqlstore.Options{}), open(t, url, sqlstore.Options{}),
+				open(t, url, sqlstore.Options{}))
 		})
 	}
 }
@@ -124,7 +128,8 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 			}},
 		{name: "a login makes another session the next time", want: userstore.ErrUnavailable,
 			op: func(w world) error {
-				return db.StartSession(ctx, userstore.StartSession{Session: newSession(w.u), Replaces: w.s.Hash, PasswordHash: "hash"})
+				return db.StartSession(ctx,
+					userstore.StartSession{Session: newSession(w.u), Replaces: w.s.Hash, PasswordHash: "hash"})
 			},
 			done: func(w world) error {
 				return db.StartSession(ctx, userstore.StartSession{Session: newSession(w.u), PasswordHash: "hash"})
@@ -203,7 +208,8 @@ func TestF15HalfARedemption(t *testing.T) {
 	db := open(t, url, sqlstore.Options{})
 	admin := session(t, url)
 	u, _, c := inBrowser(t, db)
-	psql(t, admin, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'made to fail' USING ERRCODE = 'P0001'; END $$`,
+	psql(t, admin,
+		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'made to fail' USING ERRCODE = 'P0001'; END $$`,
 		`CREATE TRIGGER fail BEFORE INSERT ON grants FOR EACH ROW EXECUTE FUNCTION fail()`)
 	unavailable(t, "a redemption", db.RedeemCode(t.Context(), redemption(u, c)))
 	v, err := db.CodeByHash(t.Context(), c.Hash)
@@ -298,7 +304,8 @@ func TestUsesAreUpdatedInPlace(t *testing.T) {
 			psql(t, admin, `SELECT pg_stat_clear_snapshot()`)
 			updates := one[int64](t, admin, `SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = '`+table+`'`)
 			if updates >= want {
-				if hot := one[int64](t, admin, `SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = '`+table+`'`); hot < updates*95/100 {
+				if hot := one[int64](t, admin,
+					`SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = '`+table+`'`); hot < updates*95/100 {
 					t.Errorf("%s: only %d of %d updates were in place", table, hot, updates)
 				}
 				break
@@ -320,18 +327,22 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 		args  []any
 		index []string
 	}{
-		"a code":                 {sqlstore.CodeSQL, []any{id}, []string{"sqlite_autoindex_codes_1", "browser_sessions_id"}},
-		"use a code":             {sqlstore.UseCodeSQL, []any{1, id, id, "u", "c", 1, "s"}, []string{"sqlite_autoindex_codes_1"}},
-		"a browser session":      {sqlstore.SessionSQL, []any{id, 1, 1}, []string{"sqlite_autoindex_browser_sessions_1"}},
-		"a user's sessions":      {sqlstore.ListSessionsSQL, []any{"u", 1, 1}, []string{"browser_sessions_user"}},
-		"grants of the replaced": {sqlstore.RevokeReplacedSQL, []any{1, id, "u", "b", "u", "m"}, []string{"grants_browser_session"}},
-		"idle sessions":          {sqlstore.DeleteIdleSQL, []any{"u", 1, id, "u", 50, id}, []string{"browser_sessions_user"}},
-		"told sessions":          {sqlstore.RecordSurplusSQL, []any{1, "", "", "", "", "", "", "", "", "", "", "", "u", id, 1, 49, id}, []string{"browser_sessions_user", "browser_sessions_id"}},
-		"surplus sessions":       {sqlstore.EndSurplusSQL, []any{1, "u", "session_revoked", "too_many", id}, []string{"browser_sessions_id"}},
-		"expired codes":          {sqlstore.RemoveCodesSQL, []any{1, 1, 1}, []string{"codes_expires"}},
-		"expired assertions":     {sqlstore.RemoveAssertSQL, []any{1, 1}, []string{"client_assertions_expires"}},
-		"a user's consents":      {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
-		"a page of clients":      {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
+		"a code": {sqlstore.CodeSQL, []any{id}, []string{"sqlite_autoindex_codes_1", "browser_sessions_id"}},
+		"use a code": {sqlstore.UseCodeSQL, []any{1, id, id, "u", "c", 1, "s"},
+			[]string{"sqlite_autoindex_codes_1"}},
+		"a browser session": {sqlstore.SessionSQL, []any{id, 1, 1}, []string{"sqlite_autoindex_browser_sessions_1"}},
+		"a user's sessions": {sqlstore.ListSessionsSQL, []any{"u", 1, 1}, []string{"browser_sessions_user"}},
+		"grants of the replaced": {sqlstore.RevokeReplacedSQL, []any{1, id, "u", "b", "u", "m"},
+			[]string{"grants_browser_session"}},
+		"idle sessions": {sqlstore.DeleteIdleSQL, []any{"u", 1, id, "u", 50, id}, []string{"browser_sessions_user"}},
+		"told sessions": {sqlstore.RecordSurplusSQL, []any{1, "", "", "", "", "", "", "", "", "", "", "", "u", id, 1,
+			49, id}, []string{"browser_sessions_user", "browser_sessions_id"}},
+		"surplus sessions": {sqlstore.EndSurplusSQL, []any{1, "u", "session_revoked", "too_many", id},
+			[]string{"browser_sessions_id"}},
+		"expired codes":      {sqlstore.RemoveCodesSQL, []any{1, 1, 1}, []string{"codes_expires"}},
+		"expired assertions": {sqlstore.RemoveAssertSQL, []any{1, 1}, []string{"client_assertions_expires"}},
+		"a user's consents":  {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
+		"a page of clients":  {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
 	} {
 		plan, err := sqlstore.SQLitePlan(t.Context(), db, test.sql, test.args...)
 		if err != nil {

@@ -84,9 +84,11 @@ func TestAStoreThatTakesNoWritesIsUnready(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil, session, mend, words string
 	}{
-		"F-04 read-only by default": {`ALTER DATABASE %db SET default_transaction_read_only = on`, `SET default_transaction_read_only = on`,
+		"F-04 read-only by default": {`ALTER DATABASE %db SET default_transaction_read_only = on`,
+			`SET default_transaction_read_only = on`,
 			`ALTER DATABASE %db RESET default_transaction_read_only`, "name the primary"},
-		"the role lost its rights": {`REVOKE UPDATE ON write_probe FROM %role`, "", `GRANT UPDATE ON write_probe TO %role`, "give it the tables"},
+		"the role lost its rights": {`REVOKE UPDATE ON write_probe FROM %role`, "", `GRANT UPDATE ON write_probe TO %role`,
+			"give it the tables"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,8 +115,8 @@ func TestAStoreThatTakesNoWritesIsUnready(t *testing.T) {
 	}
 }
 
-// A replica that is not ready finds the node that takes writes, also through a pooler that refuses our
-// time limits, and even if the address leads through the pooler only now.
+// A replica that is not ready finds the node that takes writes, also through a pooler that refuses
+// our time limits, and even if the address leads through the pooler only now.
 func TestAnUnreadyStoreConnectsAgainThroughAPooler(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]string{"known before": "statement_timeout", "new": ""} {

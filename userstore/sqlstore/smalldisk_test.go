@@ -106,8 +106,8 @@ func unready(t *testing.T, db *sqlstore.DB, words ...string) {
 	says(t, err, words...)
 }
 
-// F-11: a full disk, and one that is mounted read-only, make SQLite unready. Reads go on, nothing is
-// damaged, and no restart is needed.
+// F-11: a full disk, and one that is mounted read-only, make SQLite unready. Reads go on, nothing
+// is damaged, and no restart is needed.
 func TestF11SQLiteIsUnreadyOnAFullDisk(t *testing.T) {
 	if !withOwnMounts(t) {
 		return

@@ -33,7 +33,8 @@ func TestSocketAsHost(t *testing.T) {
 		user = url.User(name).String()
 		q.Del("user")
 	}
-	encoded := "postgres://" + strings.TrimPrefix(user+"@", "@") + url.PathEscape(folder) + port + u.Path + "?" + q.Encode()
+	encoded := "postgres://" + strings.TrimPrefix(user+"@", "@") + url.PathEscape(folder) + port + u.Path +
+		"?" + q.Encode()
 	if !strings.Contains(encoded, "%2F") {
 		t.Fatalf("%s has no socket as its host", encoded)
 	}
@@ -47,7 +48,8 @@ func TestSocketAsHost(t *testing.T) {
 	}
 
 	_, err = sqlstore.Open(t.Context(), "postgres://somebody:hunter2hunter2@%2Fno%2Fsuch%2Ffolder/db", sqlstore.Options{})
-	if err == nil || !strings.Contains(err.Error(), "/no/such/folder/.s.PGSQL.5432") || strings.Contains(err.Error(), "hunter2") {
+	if err == nil || !strings.Contains(err.Error(), "/no/such/folder/.s.PGSQL.5432") ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a socket that is not there: %v", err)
 	}
 }

@@ -42,8 +42,10 @@ func execute(tb testing.TB, db *sql.DB, statements ...string) {
 
 func TestSQLitePathsAreLiteral(t *testing.T) {
 	for _, name := range []string{
-		"plain.db", "with space.db", "a?mode=memory", "a.db?_pragma=journal_mode(DELETE)", "file:b.db", "file:c.db?mode=ro&cache=shared", ":memory:",
-		"100%41.db", "hash#1.db", "ümläut.db", `back\slash.db`, "quote'\".db", "a&b=c;d", "-rf", "new\nline.db", "sub/folder/of/it.db",
+		"plain.db", "with space.db", "a?mode=memory", "a.db?_pragma=journal_mode(DELETE)", "file:b.db",
+		"file:c.db?mode=ro&cache=shared", ":memory:",
+		"100%41.db", "hash#1.db", "ümläut.db", `back\slash.db`, "quote'\".db", "a&b=c;d", "-rf", "new\nline.db",
+		"sub/folder/of/it.db",
 	} {
 		t.Run("S-09 "+name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -154,11 +156,12 @@ func TestUnfitSQLiteFilesAreRefusedAndLeftAlone(t *testing.T) {
 		content []byte
 		words   []string
 	}{
-		"F-29 empty":               {nil, []string{"damaged", "empty", "backup"}},
-		"F-29 cut in half":         {intact[:len(intact)/2], []string{"damaged", "backup"}},
-		"F-29 last page gone":      {intact[:len(intact)-4096], []string{"damaged", "backup"}},
-		"F-29 first page garbage":  {append(bytes.Clone(garbage), intact[4096:]...), []string{"damaged", "backup"}},
-		"F-29 other page garbage":  {append(append(bytes.Clone(intact[:len(intact)-8*4096]), garbage...), intact[len(intact)-7*4096:]...), []string{"damaged", "backup"}},
+		"F-29 empty":              {nil, []string{"damaged", "empty", "backup"}},
+		"F-29 cut in half":        {intact[:len(intact)/2], []string{"damaged", "backup"}},
+		"F-29 last page gone":     {intact[:len(intact)-4096], []string{"damaged", "backup"}},
+		"F-29 first page garbage": {append(bytes.Clone(garbage), intact[4096:]...), []string{"damaged", "backup"}},
+		"F-29 other page garbage": {append(append(bytes.Clone(intact[:len(intact)-8*4096]), garbage...),
+			intact[len(intact)-7*4096:]...), []string{"damaged", "backup"}},
 		"F-29 header of 50 bytes":  {intact[:50], []string{"damaged"}},
 		"F-29 text":                {[]byte("# notes\nnot a database\n"), []string{"damaged", "not a database"}},
 		"F-29 nothing but zeroes":  {make([]byte, 8192), []string{"damaged"}},
@@ -368,11 +371,14 @@ func TestSQLitePlansUseIndexes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(plan, strings.Replace(strings.TrimSpace(index), "audit_events_pkey", "sqlite_autoindex_audit_events_1", 1)+" ") || strings.Contains(plan, "B-TREE") {
+		if !strings.Contains(plan,
+			strings.Replace(strings.TrimSpace(index), "audit_events_pkey", "sqlite_autoindex_audit_events_1", 1)+" ") ||
+			strings.Contains(plan, "B-TREE") {
 			t.Errorf("events go without the index %s:\n%s", index, plan)
 		}
 	}
-	if plan, err := sqlstore.SQLitePlan(t.Context(), db, sqlstore.DeleteAdminSQL, "u1"); err != nil || !strings.Contains(plan, "users_admins") {
+	if plan, err := sqlstore.SQLitePlan(t.Context(), db, sqlstore.DeleteAdminSQL, "u1"); err != nil ||
+		!strings.Contains(plan, "users_admins") {
 		t.Errorf("the last admin is looked for among everybody: %v\n%s", err, plan)
 	}
 	bound := []any{"u1", "c1", []byte("g"), int64(1), int64(1), int64(50), int64(1000)}
@@ -388,7 +394,8 @@ func TestSQLitePlansUseIndexes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(plan, "grants_user") || strings.Contains(plan, "SCAN grants") || strings.Contains(plan, "SCAN g\n") {
+		if !strings.Contains(plan, "grants_user") || strings.Contains(plan, "SCAN grants") ||
+			strings.Contains(plan, "SCAN g\n") {
 			t.Errorf("%s:\n%s", name, plan)
 		}
 	}

@@ -21,10 +21,14 @@ func TestUnreachablePostgresIsOneSentence(t *testing.T) {
 		name, url string
 		want      []string
 	}{
-		{"nothing listens", "postgres://u:hunter2@127.0.0.1:1/d?sslmode=prefer", []string{"PostgreSQL at 127.0.0.1:1 cannot be reached: nothing listens there; check"}},
-		{"two hosts", "postgres://u:hunter2@127.0.0.1:1,127.0.0.1:2/d?sslmode=prefer", []string{"at 127.0.0.1:1 or 127.0.0.1:2 cannot"}},
-		{"no socket", "postgres://u:hunter2@/d?host=/nonexistent", []string{"at /nonexistent/.s.PGSQL.5432 cannot", "no such socket"}},
-		{"no such host", "postgres://u:hunter2@nonesuch.invalid/d", []string{"at nonesuch.invalid:5432 cannot", "in database_url"}},
+		{"nothing listens", "postgres://u:hunter2@127.0.0.1:1/d?sslmode=prefer",
+			[]string{"PostgreSQL at 127.0.0.1:1 cannot be reached: nothing listens there; check"}},
+		{"two hosts", "postgres://u:hunter2@127.0.0.1:1,127.0.0.1:2/d?sslmode=prefer",
+			[]string{"at 127.0.0.1:1 or 127.0.0.1:2 cannot"}},
+		{"no socket", "postgres://u:hunter2@/d?host=/nonexistent",
+			[]string{"at /nonexistent/.s.PGSQL.5432 cannot", "no such socket"}},
+		{"no such host", "postgres://u:hunter2@nonesuch.invalid/d",
+			[]string{"at nonesuch.invalid:5432 cannot", "in database_url"}},
 		{"no such database", absent.String(), []string{`it has no database "nonesuch"; make it`}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

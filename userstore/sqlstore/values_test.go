@@ -10,8 +10,10 @@ import (
 // Lists that list writes, and any other JSON lists of strings, are read as encoding/json reads
 // them.
 func FuzzListsAreReadAsJSON(f *testing.F) {
-	for _, s := range []string{`[]`, `["a"]`, `["a","b"]`, `["a,b"]`, `["a\",\"b"]`, `["\\"]`, `[""]`, `["",""]`, `["a", "b"]`, `["a",null]`,
-		`["a"b"]`, `["a",1,"b"]`, `["]`, `["a"],["b"]`, `null`, ``, "[\"\u2028\"]", `["a","b"`, `["\u00e9"]`, "[\"\x00\"]", "[\"\n\"]"} {
+	for _, s := range []string{`[]`, `["a"]`, `["a","b"]`, `["a,b"]`, `["a\",\"b"]`, `["\\"]`, `[""]`, `["",""]`,
+		`["a", "b"]`, `["a",null]`,
+		`["a"b"]`, `["a",1,"b"]`, `["]`, `["a"],["b"]`, `null`, ``, "[\"\u2028\"]", `["a","b"`, `["\u00e9"]`,
+		"[\"\x00\"]", "[\"\n\"]"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -37,7 +37,8 @@ func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 					err := prepared.Do(eventsOrNone...)
 					lost := p.lose.Swap(0) == 0
 					done, entries := prepared.Done(), storetest.StoredEntries(t, db, events)
-					what := fmt.Sprintf("with events %v, answer %d lost %v: %v, done %v, %d entries", with, nth, lost, err, done, entries)
+					what := fmt.Sprintf("with events %v, answer %d lost %v: %v, done %v, %d entries", with, nth, lost, err,
+						done, entries)
 					switch {
 					case with && op.Uncertain && lost:
 						if err != nil && !errors.Is(err, userstore.ErrUnavailable) || done != (entries == 2) || entries == 1 {
@@ -53,7 +54,8 @@ func TestF08EveryAnswerOfAnActWithEvents(t *testing.T) {
 							t.Error(what)
 						}
 					default: // a refused caller finds the operation done
-						if !errors.Is(err, userstore.ErrUnavailable) && !(done && (errors.Is(err, userstore.ErrConflict) || errors.Is(err, keys.ErrConflict))) {
+						if !errors.Is(err, userstore.ErrUnavailable) &&
+							!(done && (errors.Is(err, userstore.ErrConflict) || errors.Is(err, keys.ErrConflict))) {
 							t.Error(what)
 						}
 					}

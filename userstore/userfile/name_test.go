@@ -27,7 +27,8 @@ func TestAComposedNameIsExportedAndNotImported(t *testing.T) {
 				t.Errorf("%s does not tell %q", text, row.shown)
 			}
 			back, bad := read(t, text, format)
-			if len(back) != 1 || len(bad) != 0 || back[0].Claims.Name != row.claims.Name || back[0].Claims.GivenName != row.claims.GivenName {
+			if len(back) != 1 || len(bad) != 0 || back[0].Claims.Name != row.claims.Name ||
+				back[0].Claims.GivenName != row.claims.GivenName {
 				t.Errorf("%+v came back as %+v (%v)", row.claims, back, bad)
 			}
 		}

@@ -18,15 +18,20 @@ import (
 
 // everything has each member set, so that a forgotten member shows.
 var everything = userstore.User{
-	ID: "0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", Email: "Zoë@X.test", EmailVerified: true, Username: "zoë", PasswordHash: "$2b$…",
+	ID: "0190a8a4-6d1f-7c3e-9b8a-5f4e3d2c1b0a", Email: "Zoë@X.test", EmailVerified: true, Username: "zoë",
+	PasswordHash: "$2b$…",
 	Claims: userstore.Claims{
-		Name: "Zoë <b>&amp; \"O'Hara\"", GivenName: "=cmd|'/c calc'!A1", FamilyName: "'apostrophe", MiddleName: "''", Nickname: "\tz", Profile: "https://x.test/z",
-		Picture: "https://x.test/z.png", Website: "@sum", Gender: "-", Birthdate: "0000-02-29", Zoneinfo: "Asia/Kathmandu", Locale: "ne-NP",
+		Name: "Zoë <b>&amp; \"O'Hara\"", GivenName: "=cmd|'/c calc'!A1", FamilyName: "'apostrophe", MiddleName: "''",
+		Nickname: "\tz", Profile: "https://x.test/z",
+		Picture: "https://x.test/z.png", Website: "@sum", Gender: "-", Birthdate: "0000-02-29", Zoneinfo: "Asia/Kathmandu",
+		Locale:      "ne-NP",
 		PhoneNumber: "+977 1 5550100", PhoneNumberVerified: true,
-		Address: &userstore.Address{Formatted: "1\n2", StreetAddress: "日本語,", Locality: "🙂", Region: `\`, PostalCode: "＝1", Country: "NP"},
+		Address: &userstore.Address{Formatted: "1\n2", StreetAddress: "日本語,", Locality: "🙂", Region: `\`, PostalCode: "＝1",
+			Country: "NP"},
 	},
 	IsActive: true, IsStaff: true, Roles: []string{"admin", "editor"},
-	CreatedAt: time.Date(2012, 1, 2, 3, 4, 5, 678901000, time.UTC), UpdatedAt: time.Date(2013, 1, 2, 3, 4, 5, 0, time.UTC), LastLoginAt: time.Date(2014, 1, 2, 3, 4, 5, 0, time.UTC),
+	CreatedAt: time.Date(2012, 1, 2, 3, 4, 5, 678901000, time.UTC), UpdatedAt: time.Date(2013, 1, 2, 3, 4, 5, 0, time.UTC),
+	LastLoginAt: time.Date(2014, 1, 2, 3, 4, 5, 0, time.UTC),
 }
 
 func read(t *testing.T, text string, format Format) ([]userstore.User, []string) {
@@ -112,7 +117,8 @@ func TestBothFormatsHoldEveryMember(t *testing.T) {
 
 func TestS06NoCellIsAFormula(t *testing.T) {
 	u := everything
-	for _, cell := range []string{"=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1", "'=1", "''", "plain", "a=1", ""} {
+	for _, cell := range []string{"=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1", "'=1",
+		"''", "plain", "a=1", ""} {
 		u.Claims.Nickname = cell
 		text := written(t, CSV, u)
 		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
@@ -138,19 +144,25 @@ func TestFilesOfDjango(t *testing.T) {
 		want userstore.User
 	}{
 		"of psql": {`1,h,2024-05-06 07:08:09.1+05:30,t,ada,Ada,L,a@x.test,f,t,2020-02-29 13:00:00+01`,
-			userstore.User{PasswordHash: "h", LastLoginAt: time.Date(2024, 5, 6, 1, 38, 9, 1e8, time.UTC), Roles: []string{"admin"}, Username: "ada",
+			userstore.User{PasswordHash: "h", LastLoginAt: time.Date(2024, 5, 6, 1, 38, 9, 1e8, time.UTC),
+				Roles: []string{"admin"}, Username: "ada",
 				Claims: userstore.Claims{GivenName: "Ada", FamilyName: "L"}, Email: "a@x.test", IsActive: true, CreatedAt: joined}},
 		"of sqlite3": {`1,h,,0,ada,,,a@x.test,1,0,"2020-02-29 12:00:00"`,
 			userstore.User{PasswordHash: "h", Username: "ada", Email: "a@x.test", IsStaff: true, CreatedAt: joined}},
 		"of Python": {`1,h,,False,ada,,,a@x.test,True,True,2020-02-29T12:00:00+00:00`,
-			userstore.User{PasswordHash: "h", Username: "ada", Email: "a@x.test", IsStaff: true, IsActive: true, CreatedAt: joined}},
+			userstore.User{PasswordHash: "h", Username: "ada", Email: "a@x.test", IsStaff: true, IsActive: true,
+				CreatedAt: joined}},
 		"of mysql": {`1,h,\N,0,ada,,,a@x.test,0,1,2020-02-29 12:00:00.000000`,
 			userstore.User{PasswordHash: "h", Username: "ada", Email: "a@x.test", IsActive: true, CreatedAt: joined}},
-		"with the address for a name": {`1,h,,0,A@X.test,,,a@x.test,0,1,`, userstore.User{PasswordHash: "h", Email: "a@x.test", IsActive: true}},
-		"with another address":        {`1,h,,0,b@x.test,,,a@x.test,0,1,`, userstore.User{PasswordHash: "h", Username: "b@x.test", Email: "a@x.test", IsActive: true}},
-		"with an apostrophe":          {`1,h,,0,ada,'t Hart,,a@x.test,0,1,`, userstore.User{PasswordHash: "h", Username: "ada", Claims: userstore.Claims{GivenName: "'t Hart"}, Email: "a@x.test", IsActive: true}},
+		"with the address for a name": {`1,h,,0,A@X.test,,,a@x.test,0,1,`,
+			userstore.User{PasswordHash: "h", Email: "a@x.test", IsActive: true}},
+		"with another address": {`1,h,,0,b@x.test,,,a@x.test,0,1,`,
+			userstore.User{PasswordHash: "h", Username: "b@x.test", Email: "a@x.test", IsActive: true}},
+		"with an apostrophe": {`1,h,,0,ada,'t Hart,,a@x.test,0,1,`, userstore.User{PasswordHash: "h",
+			Username: "ada", Claims: userstore.Claims{GivenName: "'t Hart"}, Email: "a@x.test", IsActive: true}},
 	} {
-		for start, text := range map[string]string{"": header + c.line, "with a byte order mark": "\ufeff" + header + c.line, "with CRLF": strings.ReplaceAll(header, "\n", "\r\n") + c.line + "\r\n"} {
+		for start, text := range map[string]string{"": header + c.line, "with a byte order mark": "\ufeff" + header + c.line,
+			"with CRLF": strings.ReplaceAll(header, "\n", "\r\n") + c.line + "\r\n"} {
 			if got, bad := read(t, text, ""); len(got) != 1 || !reflect.DeepEqual(got[0], c.want) || bad != nil {
 				t.Errorf("%s %s:\n got %+v, %q\nwant %+v", name, start, got, bad, c.want)
 			}
@@ -197,7 +209,8 @@ func FuzzUserFile(f *testing.F) {
 				t.Fatal(err)
 			}
 			decoded, err := parseRecord(line)
-			if err == nil && (decoded.Email != u.Email || decoded.PasswordHash != u.PasswordHash || decoded.IsActive != u.IsActive || !slices.Equal(decoded.Roles, u.Roles)) {
+			if err == nil && (decoded.Email != u.Email || decoded.PasswordHash != u.PasswordHash ||
+				decoded.IsActive != u.IsActive || !slices.Equal(decoded.Roles, u.Roles)) {
 				t.Errorf("%+v came back as %+v", u, decoded)
 			}
 		}
@@ -224,7 +237,8 @@ func TestNothingThatATerminalObeys(t *testing.T) {
 	if err := errors.Join(w.Write(hostile), w.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String(); strings.ContainsAny(text, "\x1b\u009b\u202e\u2028\x7f\r") || strings.Count(text, "\n") != 2 || !strings.Contains(text, "a\ufffd[2J\ufffd31m") {
+	if text := out.String(); strings.ContainsAny(text, "\x1b\u009b\u202e\u2028\x7f\r") || strings.Count(text, "\n") != 2 ||
+		!strings.Contains(text, "a\ufffd[2J\ufffd31m") {
 		t.Errorf("%q", text)
 	}
 }

@@ -27,7 +27,8 @@ func TestALogoThatIsGoneLeavesALetter(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[bool][3]uint32{false: {0xdf, 0xe2, 0xea}, true: {0x2d, 0x32, 0x40}}[d.Dark] // --signet-line
-		for _, p := range [][2]int{{8, 8}, {3, 28}, {28, 1}, {50, 50}} {                        // where the frame and its sign would be
+		for _, p := range [][2]int{{8, 8}, {3, 28}, {28, 1},
+			{50, 50}} { // where the frame and its sign would be
 			r, g, b, _ := picture.At(int(at.X)+p[0], int(at.Y)+p[1]).RGBA()
 			if got := [3]uint32{r >> 8, g >> 8, b >> 8}; got != want {
 				t.Errorf("dark %t: %v has the colour %x, want %x", d.Dark, p, got, want)

@@ -84,6 +84,7 @@ var mailed = []shown{
 		return p.Done(web.DonePage{Common: c, Done: "verify"})
 	}},
 	{"error-link", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
-		return p.Error(web.ErrorPage{Common: c, Code: "one_time_token_invalid", RequestID: "01J9ZC3M8E7Q", AskAgain: "forgot"})
+		return p.Error(web.ErrorPage{Common: c, Code: "one_time_token_invalid", RequestID: "01J9ZC3M8E7Q",
+			AskAgain: "forgot"})
 	}},
 }

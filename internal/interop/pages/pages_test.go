@@ -39,7 +39,8 @@ var all = append([]shown{
 		return p.Login(web.LoginPage{Common: c, Signup: true})
 	}},
 	{"login-for-an-app", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
-		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true,
+			Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
 	}},
 	{"login-wrong", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Name: "ada@example.com",
@@ -50,38 +51,45 @@ var all = append([]shown{
 			Problems: []web.Problem{{Code: "rate_limited", Seconds: 700}}})
 	}},
 	{"signup-breached", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
-		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15, Values: map[string]string{"email": "ada@example.com"},
+		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15,
+			Values:   map[string]string{"email": "ada@example.com"},
 			Problems: []web.Problem{{Field: "password", Code: "breached"}}})
 	}},
 	{"login-again", "password", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: app(o), Reauthenticate: true, Name: "ada@example.com"})
 	}},
 	{"login-continue", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
-		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true, Continue: &web.Continue{User: "ada@example.com", CSRF: "own"},
-			Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
+		return p.Login(web.LoginPage{Common: c, Client: app(o), Signup: true,
+			Continue: &web.Continue{User: "ada@example.com", CSRF: "own"},
+			Stay:     &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
 	}},
 	{"signup-continue", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
-		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15, Continue: &web.Continue{User: strings.Repeat("a", 200) + "@example.com", CSRF: "own"}})
+		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15,
+			Continue: &web.Continue{User: strings.Repeat("a", 200) + "@example.com", CSRF: "own"}})
 	}},
 	{"signup", "email", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, Client: app(o), MinLength: 15})
 	}},
 	{"signup-wrong", "problems", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Signup(web.SignupPage{Common: c, MinLength: 15,
-			Values:   map[string]string{"email": "ada@example", "given_name": "Ada", "username": "ada"},
-			Problems: []web.Problem{{Field: "email", Code: "invalid"}, {Field: "password", Code: "too_common"}, {Field: "username", Code: "taken"}}})
+			Values: map[string]string{"email": "ada@example", "given_name": "Ada", "username": "ada"},
+			Problems: []web.Problem{{Field: "email", Code: "invalid"}, {Field: "password", Code: "too_common"},
+				{Field: "username", Code: "taken"}}})
 	}},
 	{"consent", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Consent(web.ConsentPage{Common: c, Client: *app(o), User: "ada@example.com",
-			Scopes: []string{"openid", "profile", "email", "offline_access", "photos:read"}, Resources: []string{"https://api.photos.example"}})
+			Scopes:    []string{"openid", "profile", "email", "offline_access", "photos:read"},
+			Resources: []string{"https://api.photos.example"}})
 	}},
 	{"consent-first-party", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
-		return p.Consent(web.ConsentPage{Common: c, Client: web.Client{Name: "Console", Host: "console.example", FirstParty: true},
-			User: "ada@example.com", Scopes: []string{"openid", "email"}})
+		return p.Consent(web.ConsentPage{Common: c,
+			Client: web.Client{Name: "Console", Host: "console.example", FirstParty: true},
+			User:   "ada@example.com", Scopes: []string{"openid", "email"}})
 	}},
 	{"consent-hostile", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		a := app(o)
-		a.Name = "Goo\u200bgle \u202egro.live\u202c <b>Sign in</b> " + strings.Repeat("Z\u0335\u0321\u0322\u0327\u0328\u0489", 40)
+		a.Name = "Goo\u200bgle \u202egro.live\u202c <b>Sign in</b> " +
+			strings.Repeat("Z\u0335\u0321\u0322\u0327\u0328\u0489", 40)
 		a.Host = strings.Repeat("accounts.google.com.", 11) + "evil.example"
 		return p.Consent(web.ConsentPage{Common: c, Client: *a, User: strings.Repeat("a", 240) + "@example.com",
 			Scopes:    []string{"openid", strings.Repeat("x", 280), "address", "phone", "admin"},
@@ -109,14 +117,17 @@ var all = append([]shown{
 	{"account-password-kept", "done", account(web.AccountPassword, func(d *web.AccountPage) { d.Done = web.DoneNewKept })},
 	{"account-sessions", "", account(web.AccountSessions, func(d *web.AccountPage) {
 		d.Sessions = []web.AccountSession{
-			{ID: "one", Current: true, UserAgent: "(X11; Linux x86_64) Firefox/140.0", Address: "192.0.2.1", SignedIn: noon, LastUse: noon},
-			{ID: "two", App: "Lantern Photos", UserAgent: "(iPhone) Safari/605.1", Address: "2001:db8:1234:5678:9abc:def0:1234:5678", SignedIn: noon, LastUse: noon},
+			{ID: "one", Current: true, UserAgent: "(X11; Linux x86_64) Firefox/140.0", Address: "192.0.2.1", SignedIn: noon,
+				LastUse: noon},
+			{ID: "two", App: "Lantern Photos", UserAgent: "(iPhone) Safari/605.1",
+				Address: "2001:db8:1234:5678:9abc:def0:1234:5678", SignedIn: noon, LastUse: noon},
 			{ID: "three", App: strings.Repeat("Long", 25), SignedIn: noon, LastUse: noon},
 		}
 	})},
 	{"account-apps", "", account(web.AccountApps, func(d *web.AccountPage) {
 		d.Apps = []web.AccountApp{
-			{ClientID: "photos", Name: "Lantern Photos", Scopes: []string{"openid", "email", "photos:read"}, Resources: []string{"https://api.photos.example"}, Since: noon},
+			{ClientID: "photos", Name: "Lantern Photos", Scopes: []string{"openid", "email", "photos:read"},
+				Resources: []string{"https://api.photos.example"}, Since: noon},
 			{ClientID: "long", Name: strings.Repeat("Long", 25), Scopes: []string{strings.Repeat("x", 280)}, Since: noon},
 		}
 	})},
@@ -125,7 +136,8 @@ var all = append([]shown{
 		d.Events = []web.AccountEvent{
 			{Name: "login_succeeded", At: noon, Address: "192.0.2.1", UserAgent: "(X11; Linux x86_64) Firefox/140.0"},
 			{Name: "user_updated", At: noon, ByAdmin: true, Fields: []string{"email", "roles"}},
-			{Name: "consent_granted", At: noon, App: "Lantern Photos"}, {Name: "rate_limited", At: noon}, {Name: "a_new_thing", At: noon},
+			{Name: "consent_granted", At: noon, App: "Lantern Photos"}, {Name: "rate_limited", At: noon},
+			{Name: "a_new_thing", At: noon},
 		}
 	})},
 	{"account-data", "", account(web.AccountData, nil)},
@@ -142,7 +154,8 @@ var all = append([]shown{
 			Problems: []web.Problem{{Code: "request_expired"}}})
 	}},
 	{"consent-expired", "problems", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
-		return p.Consent(web.ConsentPage{Common: c, Client: *app(o), User: "ada@example.com", Scopes: []string{"openid", "email"},
+		return p.Consent(web.ConsentPage{Common: c, Client: *app(o), User: "ada@example.com",
+			Scopes:   []string{"openid", "email"},
 			Problems: []web.Problem{{Code: "request_expired"}}})
 	}},
 	{"error-back", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
@@ -161,7 +174,8 @@ var all = append([]shown{
 		return p.Error(web.ErrorPage{Common: c, Code: "temporarily_unavailable", RequestID: "01J9ZC3M8E7Q"})
 	}},
 	{"form-post-without-scripts", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
-		return p.FormPost(web.FormPostPage{Common: c, Action: o + "/callback", Parameters: [][2]string{{"code", "c"}, {"state", "s"}}})
+		return p.FormPost(web.FormPostPage{Common: c, Action: o + "/callback",
+			Parameters: [][2]string{{"code", "c"}, {"state", "s"}}})
 	}},
 }, mailed...)
 
@@ -173,7 +187,8 @@ func account(k web.AccountKind, more func(d *web.AccountPage)) func(*web.Pages, 
 		c.Onward, c.Request = false, ""
 		d := web.AccountPage{
 			Common: c, Kind: k, User: "ada@example.com", MinLength: 15,
-			Values: map[string]string{"email": "ada@example.com", "username": "ada", "name": "Ada King", "zoneinfo": "Europe/London", "birthdate": "10 December"},
+			Values: map[string]string{"email": "ada@example.com", "username": "ada", "name": "Ada King",
+				"zoneinfo": "Europe/London", "birthdate": "10 December"},
 		}
 		if more != nil {
 			more(&d)

@@ -58,7 +58,8 @@ func TestFormPostSendsItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent := [][2]string{{"code", "c-_~."}, {"state", `"><script>&code=x%0d%0aX:1 äöü 🦉 ` + strings.Repeat("s", 8<<10)}, {"iss", "https://id.example"}}
+	sent := [][2]string{{"code", "c-_~."}, {"state", `"><script>&code=x%0d%0aX:1 äöü 🦉 ` + strings.Repeat("s", 8<<10)},
+		{"iss", "https://id.example"}}
 	got := make(chan url.Values, 1)
 	home := answer(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<p id=home>home") })
 	callback := answer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -135,13 +136,15 @@ func TestConsentByKeyboard(t *testing.T) {
 			ID, Text string
 			Outline  string
 		}
-		tab.Eval(`(e => ({ID: e.id, Text: e.innerText, Outline: getComputedStyle(e).outlineStyle}))(document.activeElement)`, &at)
+		tab.Eval(
+			`(e => ({ID: e.id, Text: e.innerText, Outline: getComputedStyle(e).outlineStyle}))(document.activeElement)`, &at)
 		if at.Outline != "solid" {
 			t.Errorf("the focus on %q does not show", at.Text)
 		}
 		order = append(order, at.Text)
 	}
-	want := []string{"Use another account", "Deny", "Allow", "Privacy policy (opens in a new tab)", "Terms of service (opens in a new tab)"}
+	want := []string{"Use another account", "Deny", "Allow", "Privacy policy (opens in a new tab)",
+		"Terms of service (opens in a new tab)"}
 	for n := range want {
 		if !strings.HasPrefix(order[n], strings.TrimSuffix(want[n], " (opens in a new tab)")) {
 			t.Errorf("the keyboard goes through %q, want %q", order, want)

@@ -25,7 +25,8 @@ func loginServer(t *testing.T, posted http.HandlerFunc) string {
 		case r.Method == http.MethodPost:
 			posted(w, r)
 		case r.URL.Path == "/":
-			page, err := pages.Login(web.LoginPage{Common: web.Common{CSRF: "t"}, Name: "ada", Stay: &web.Stay{Idle: time.Hour, Longest: 24 * time.Hour}})
+			page, err := pages.Login(web.LoginPage{Common: web.Common{CSRF: "t"}, Name: "ada",
+				Stay: &web.Stay{Idle: time.Hour, Longest: 24 * time.Hour}})
 			if err != nil {
 				t.Error(err)
 			}
@@ -51,7 +52,8 @@ func loginServer(t *testing.T, posted http.HandlerFunc) string {
 func TestThePasswordIsShownOnRequestAndSentAsAPassword(t *testing.T) {
 	tab := browser.Start(t, "--ignore-certificate-errors").Tab(t)
 	tab.Emulate(browser.Device{Width: 600, Height: 700})
-	tab.Open(loginServer(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<p id=done>"+r.FormValue("password")) }))
+	tab.Open(loginServer(t,
+		func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<p id=done>"+r.FormValue("password")) }))
 	typed := func() (kind string) {
 		tab.Eval(`document.querySelector('#password').type`, &kind)
 		return kind
@@ -88,14 +90,18 @@ func TestCapsLockIsTold(t *testing.T) {
 	tab.Open(loginServer(t, nil))
 	tab.Wait("!document.querySelector('.reveal').hidden")
 	key := func(caps bool) {
-		tab.Eval(`document.querySelector('#password').dispatchEvent(new KeyboardEvent('keydown', {key: 'a', modifierCapsLock: `+map[bool]string{true: "true", false: "false"}[caps]+`}))`, nil)
+		tab.Eval(
+			`document.querySelector('#password').dispatchEvent(new KeyboardEvent('keydown', {key: 'a', modifierCapsLock: `+
+				map[bool]string{true: "true", false: "false"}[caps]+`}))`, nil)
 	}
 	for _, c := range []struct {
 		act  func()
 		want string
 	}{
-		{func() { key(false) }, ""}, {func() { key(true) }, "Caps Lock is on."}, {func() { key(false) }, ""}, {func() { key(true) }, "Caps Lock is on."},
-		{func() { tab.Eval(`document.querySelector('#password').dispatchEvent(new Event('keydown'))`, nil) }, "Caps Lock is on."}, // as password managers do
+		{func() { key(false) }, ""}, {func() { key(true) }, "Caps Lock is on."}, {func() { key(false) }, ""},
+		{func() { key(true) }, "Caps Lock is on."},
+		{func() { tab.Eval(`document.querySelector('#password').dispatchEvent(new Event('keydown'))`, nil) },
+			"Caps Lock is on."}, // as password managers do
 		{func() {
 			tab.Eval(`document.querySelector('#password').focus(); document.querySelector('#email').focus()`, nil)
 		}, ""},
@@ -121,7 +127,8 @@ func TestAFormIsSentOnce(t *testing.T) {
 		io.WriteString(w, "<p id=done>done")
 	}))
 	tab.Type("#password", "correct horse")
-	tab.Eval(`(b => { b.click(); b.click(); setTimeout(() => b.click(), 200) })(document.querySelector('#login-submit'))`, nil)
+	tab.Eval(
+		`(b => { b.click(); b.click(); setTimeout(() => b.click(), 200) })(document.querySelector('#login-submit'))`, nil)
 	tab.Wait("document.querySelector('#done')")
 	if n := sent.Load(); n != 1 {
 		t.Errorf("the form was sent %d times", n)

@@ -113,7 +113,8 @@ func TestProgramsAreFetchedOnceByHoweverMany(t *testing.T) {
 	if n := r.archives.Load(); n != 1 {
 		t.Errorf("fetched %d times", n)
 	}
-	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, r.URL) || !strings.Contains(text, pinnedVersion) || !strings.Contains(text, cache) {
+	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, r.URL) ||
+		!strings.Contains(text, pinnedVersion) || !strings.Contains(text, cache) {
 		t.Errorf("said %q", text)
 	}
 	names := cacheEntries(t, cache)
@@ -121,7 +122,8 @@ func TestProgramsAreFetchedOnceByHoweverMany(t *testing.T) {
 		t.Fatalf("left in the cache: %q", names)
 	}
 	// The server runs as another user when the tests run as root.
-	for path, want := range map[string]os.FileMode{"bin": 0o755, "bin/initdb": 0o755, "share": 0o755, "share/postgres.bki": 0o644} {
+	for path, want := range map[string]os.FileMode{"bin": 0o755, "bin/initdb": 0o755, "share": 0o755,
+		"share/postgres.bki": 0o644} {
 		info, err := os.Stat(filepath.Join(cache, names[0], path))
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", path, info.Mode(), err)
@@ -189,7 +191,8 @@ func TestARepositoryThatDoesNotAnswerIsNamed(t *testing.T) {
 	r, cache := newRepository(t), t.TempDir()
 	r.missing.Store(true)
 	withPassword := strings.Replace(r.URL, "http://", "http://ada:hunter2@", 1)
-	for name, address := range map[string]string{"has no such file": withPassword, "is not there": "http://ada:hunter2@127.0.0.1:1/maven2", "is no address": "http://ada:hunter2@%zz"} {
+	for name, address := range map[string]string{"has no such file": withPassword,
+		"is not there": "http://ada:hunter2@127.0.0.1:1/maven2", "is no address": "http://ada:hunter2@%zz"} {
 		var said syncWriter
 		_, err := fetcher{cache: cache, repository: address, pinned: pinEveryName(t), log: &said}.programs()
 		if err == nil || !strings.Contains(err.Error(), repositoryVariable) {
@@ -206,7 +209,8 @@ func TestARepositoryThatDoesNotAnswerIsNamed(t *testing.T) {
 }
 
 func TestEveryPlatformThatPeopleDevelopOnHasAPinnedArchive(t *testing.T) {
-	for _, platform := range []string{"linux-amd64", "linux-arm64v8", "linux-amd64-alpine", "darwin-amd64", "darwin-arm64v8"} {
+	for _, platform := range []string{"linux-amd64", "linux-arm64v8", "linux-amd64-alpine", "darwin-amd64",
+		"darwin-arm64v8"} {
 		if sum := pinned["embedded-postgres-binaries-"+platform+"-"+pinnedVersion+".txz"]; len(sum) != 64 {
 			t.Errorf("%s: %q", platform, sum)
 		}
@@ -225,7 +229,8 @@ func TestTheLibraryThatFetchesIsNotInTheBinary(t *testing.T) {
 		t.Fatalf("only %d packages", len(deps))
 	}
 	for _, dep := range deps {
-		for _, of := range []string{"embedded-postgres", "lib/pq", "xi2/xz", "signet/userstore/sqlstore/pgtest", "signet/internal/testport"} {
+		for _, of := range []string{"embedded-postgres", "lib/pq", "xi2/xz", "signet/userstore/sqlstore/pgtest",
+			"signet/internal/testport"} {
 			if strings.Contains(dep, of) {
 				t.Errorf("cmd/signet or the verifier imports %s", dep)
 			}

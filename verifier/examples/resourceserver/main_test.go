@@ -19,7 +19,8 @@ func TestTheExampleServesAndStops(t *testing.T) {
 	read, write := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-issuer", issuer.URL, "-audience", "https://api.example.com", "-listen", "127.0.0.1:0"}, write)
+		done <- run(ctx,
+			[]string{"-issuer", issuer.URL, "-audience", "https://api.example.com", "-listen", "127.0.0.1:0"}, write)
 	}()
 	line, err := bufio.NewReader(read).ReadString('\n')
 	if err != nil {
@@ -71,7 +72,8 @@ func TestTheExampleServesAndStops(t *testing.T) {
 }
 
 func TestTheExampleRefusesToStartWrongly(t *testing.T) {
-	for _, args := range [][]string{{"-issuer", "nonsense"}, {"-audience", ""}, {"-listen", "nowhere:http:1"}, {"-nonsense"}} {
+	for _, args := range [][]string{{"-issuer", "nonsense"}, {"-audience", ""}, {"-listen", "nowhere:http:1"},
+		{"-nonsense"}} {
 		if err := run(t.Context(), args, io.Discard); err == nil {
 			t.Errorf("%v was accepted", args)
 		}

@@ -18,7 +18,8 @@ func TestContractPostgres(t *testing.T) {
 
 	// S-01: whatever strings the tests sent, the server reported no errors except those that the
 	// statements expect.
-	expected := regexp.MustCompile(`duplicate key value|could not serialize access|deadlock detected|violates foreign key constraint "(codes|consents)_`)
+	expected := regexp.MustCompile(
+		`duplicate key value|could not serialize access|deadlock detected|violates foreign key constraint "(codes|consents)_`)
 	for line := range strings.Lines(pgtest.Log(t)[before:]) {
 		if strings.Contains(line, " ERROR: ") && !expected.MatchString(line) {
 			t.Errorf("S-01 in the server's log: %s", line)
