@@ -31,11 +31,7 @@ func (db *DB) keepingAnAdmin(run exec, s func(condition string) stmt) (int64, er
 	if err != nil || n[0] > 0 {
 		return 1, err
 	}
-	var steps []stmt
-	if db.dialect.lock != "" {
-		steps = append(steps, bind(db.dialect.lock, adminLock))
-	}
-	n, err = run(append(steps, s(unlessLastAdmin))...)
+	n, err = run(append(db.dialect.locked(adminLock), s(unlessLastAdmin))...)
 	if err != nil {
 		return 0, err
 	}
