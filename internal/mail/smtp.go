@@ -130,7 +130,7 @@ func (s *SMTP) Send(ctx context.Context, l Letter) (answer string, err error) {
 			return nil, err
 		}
 		// A pending read ends when ctx ends.
-		stop = context.AfterFunc(outer, func() { _ = bounded.end(time.Now()) })
+		stop = context.AfterFunc(outer, bounded.cut)
 		if !s.implicit {
 			return bounded, nil
 		}
@@ -172,8 +172,10 @@ func (s *SMTP) Send(ctx context.Context, l Letter) (answer string, err error) {
 	}
 	err = client.SendWithSMTPClient(connection, m)
 	if m.IsDelivered() {
-		_ = opened.end(time.Now().Add(min(time.Second, left)))
-		_ = client.CloseWithSMTPClient(connection) // QUIT; an error changes nothing, because the letter was accepted
+		// QUIT may take a second. An error changes nothing, because the letter was accepted.
+		quit := time.AfterFunc(time.Second, opened.cut)
+		defer quit.Stop()
+		_ = client.CloseWithSMTPClient(connection)
 		return s.clean(m.ServerResponse()), nil
 	}
 	if err == nil {
@@ -211,6 +213,9 @@ func (c *boundedConn) end(until time.Time) error {
 	c.until = until
 	return c.Conn.SetDeadline(until)
 }
+
+// cut ends what is read and written now, and all that would be later.
+func (c *boundedConn) cut() { _ = c.end(time.Unix(1, 0)) }
 
 func (c *boundedConn) set(set func(time.Time) error, t time.Time) error {
 	c.mu.Lock()

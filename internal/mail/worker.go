@@ -136,14 +136,16 @@ func (w *Worker) Run(ctx context.Context) {
 		if w.unusableNow.Swap(false) && !pause(ctx, w.pauseAfter(w.unusable.Load())) {
 			return
 		}
-		claimed, began, err := w.claim(ctx)
+		bounded, cancel := w.bound(sending)
+		claimed, err := w.claim(ctx)
 		if err == nil {
 			quiet = false
 			done := make(chan struct{})
 			under.Go(func() {
 				defer close(done)
 				defer func() { <-slots }()
-				w.send(sending, claimed, began)
+				defer cancel()
+				w.send(bounded, claimed)
 			})
 			if w.unusable.Load() > 0 { // one attempt at a time shows whether the server is back
 				select {
@@ -154,6 +156,7 @@ func (w *Worker) Run(ctx context.Context) {
 			}
 			continue
 		}
+		cancel()
 		<-slots
 		if !errors.Is(err, userstore.ErrNotFound) && ctx.Err() == nil && !quiet {
 			quiet = true
@@ -168,14 +171,18 @@ func (w *Worker) Run(ctx context.Context) {
 // Step sends all due messages one after the other, and returns how many it claimed.
 func (w *Worker) Step(ctx context.Context) (int, error) {
 	for n := 0; ; n++ {
-		claimed, began, err := w.claim(ctx)
-		if errors.Is(err, userstore.ErrNotFound) {
-			return n, w.countOnce(ctx)
+		bounded, cancel := w.bound(ctx)
+		claimed, err := w.claim(ctx)
+		if err == nil {
+			w.send(bounded, claimed)
 		}
-		if err != nil {
+		cancel()
+		switch {
+		case errors.Is(err, userstore.ErrNotFound):
+			return n, w.countOnce(ctx)
+		case err != nil:
 			return n, err
 		}
-		w.send(ctx, claimed, began)
 	}
 }
 
@@ -185,19 +192,24 @@ type claimed struct {
 	at time.Time
 }
 
-// claim claims a message. began is a time of our own clock just before the lease began. It bounds
-// the send.
-func (w *Worker) claim(ctx context.Context) (c claimed, began time.Time, err error) {
-	began = time.Now()
-	if c.at, err = w.Now(ctx); err != nil {
-		return c, began, err
-	}
-	c.Waiting, err = w.Store.ClaimMessage(ctx, rand.Text(), c.at, c.at.Add(w.lease()))
-	return c, began, err
+// bound returns the context of a send. It ends after half of a lease, counted from a moment before
+// the claim.
+func (w *Worker) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, w.lease()/2)
 }
 
-// send sends one message and stores the outcome. ctx ends only when the process must end.
-func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
+// claim claims a message.
+func (w *Worker) claim(ctx context.Context) (c claimed, err error) {
+	if c.at, err = w.Now(ctx); err != nil {
+		return c, err
+	}
+	c.Waiting, err = w.Store.ClaimMessage(ctx, rand.Text(), c.at, c.at.Add(w.lease()))
+	return c, err
+}
+
+// send sends one message and stores the outcome. ctx is that of bound: it ends early only when the
+// process must end.
+func (w *Worker) send(ctx context.Context, c claimed) {
 	log := w.Log.With("message_id", c.ID, "kind", string(c.Kind), "user_id", c.UserID, "attempt", c.Attempts)
 	if w.Way == Absent {
 		if c.at.Before(c.EndsAt) {
@@ -214,7 +226,7 @@ func (w *Worker) send(ctx context.Context, c claimed, began time.Time) {
 		w.giveUp(ctx, log, c, "ended", c.Reason)
 		return
 	}
-	answer, err := w.try(ctx, c, began)
+	answer, err := w.try(ctx, c)
 	if errors.Is(err, userstore.ErrNothingToSend) { // the address has no account, or none any more
 		log.Debug("message dropped; it has nobody to go to")
 		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
@@ -265,9 +277,9 @@ func anonymous(text string, addresses ...string) string {
 	return text
 }
 
-// try composes a letter and sends it, within half of the lease. Its results name no address: neither
-// the one that was asked for, nor the account's, nor either as the mail server knows it.
-func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer string, err error) {
+// try composes a letter and sends it. Its results name no address: neither the one that was asked
+// for, nor the account's, nor either as the mail server knows it.
+func (w *Worker) try(ctx context.Context, c claimed) (answer string, err error) {
 	contents, err := w.Contents(ctx, c.Message)
 	switch {
 	case errors.Is(err, userstore.ErrNothingToSend):
@@ -279,8 +291,6 @@ func (w *Worker) try(ctx context.Context, c claimed, began time.Time) (answer st
 	if err != nil {
 		return "", &Fault{Reason: anonymous(err.Error(), contents.To, c.To)}
 	}
-	ctx, cancel := context.WithDeadline(ctx, began.Add(w.lease()/2))
-	defer cancel()
 	answer, err = w.Way.Send(ctx, letter)
 	addresses := []string{letter.To.String(), contents.To, c.To}
 	if err != nil {

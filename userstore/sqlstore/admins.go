@@ -1,6 +1,10 @@
 package sqlstore
 
-import "github.com/signet-id/signet/userstore"
+import (
+	"slices"
+
+	"github.com/signet-id/signet/userstore"
+)
 
 // A role stands in the list right after [ or a comma, and a quote inside a role is escaped, so no
 // other text looks like a role. The text therefore shows, on either engine, who has a role. An
@@ -19,25 +23,24 @@ const (
 )
 
 // keepingAnAdmin runs a statement on one user's row after which that user may not be an enabled
-// admin. s returns the statement with one more condition at its end. The result is 0 when no row
-// changed, which is also the case when the user is the last admin.
+// admin. s returns the statement with one more condition at its end. The statements in after run in
+// the same round trip, once or twice, even if the row does not change. The results are the numbers
+// of rows that each statement changed. The first is also 0 when the user is the last admin; then the
+// caller rolls back.
 //
 // Nearly always the user is no admin, which the first try of the statement finds out by itself.
 // Otherwise, on PostgreSQL, operations that remove an admin wait for each other before they look
 // for another admin: at READ COMMITTED, two that remove each other would both see the other one. No
 // other operation removes an admin.
-func (db *DB) keepingAnAdmin(run exec, s func(condition string) stmt) (int64, error) {
-	n, err := run(s(unlessAdmin))
+func (db *DB) keepingAnAdmin(run exec, s func(condition string) stmt, after ...stmt) ([]int64, error) {
+	n, err := run(append([]stmt{s(unlessAdmin)}, after...)...)
 	if err != nil || n[0] > 0 {
-		return 1, err
+		return n, err
 	}
-	var steps []stmt
-	if db.dialect.lock != "" {
-		steps = append(steps, bind(db.dialect.lock, adminLock))
-	}
-	n, err = run(append(steps, s(unlessLastAdmin))...)
+	locks := db.dialect.locked(adminLock)
+	n, err = run(slices.Concat(locks, []stmt{s(unlessLastAdmin)}, after)...)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return n[len(n)-1], nil
+	return n[len(locks):], nil
 }

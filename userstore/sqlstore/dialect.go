@@ -1,5 +1,11 @@
 package sqlstore
 
+import (
+	"encoding/binary"
+
+	"github.com/signet-id/signet/userstore"
+)
+
 // dialect holds every difference between the SQL texts of the engines.
 type dialect struct {
 	name string
@@ -18,6 +24,21 @@ type dialect struct {
 	// advanceAny and advanceFirstParty are the statement of a refresh: see advance.
 	advanceAny, advanceFirstParty string
 }
+
+// locked returns the statements that take the locks of these numbers; none where all writers wait
+// for each other anyway. All callers name several numbers in the same order.
+func (d *dialect) locked(numbers ...int64) (s []stmt) {
+	if d.lock == "" {
+		return nil
+	}
+	for _, n := range numbers {
+		s = append(s, bind(d.lock, n))
+	}
+	return s
+}
+
+// lockNumber returns the number by which the requests of one budget take turns.
+func lockNumber(budget userstore.BudgetKey) int64 { return int64(binary.BigEndian.Uint64(budget[:])) }
 
 const (
 	advancedJoin    = `u.roles, c.resources, c.id_token_alg, c.id_token_claims, c.first_party, c.auth_method, c.grant_types, c.scopes`

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -15,10 +14,12 @@ import (
 const (
 	mailRoom = ` AND (SELECT COUNT(*) FROM mail_requests WHERE budget = $ AND mailed = 1 AND at > $) < $`
 
-	insertRequest = `INSERT INTO mail_requests (id, kind, budget, mailed, tries, at, ends_at)
-		SELECT $, $, $, CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE id = $) THEN 1 ELSE 0 END, 0, $, $ WHERE TRUE
-		ON CONFLICT (id) DO NOTHING`
+	insertIntoRequests = `INSERT INTO mail_requests (id, kind, budget, mailed, tries, at, ends_at) `
 )
+
+var insertRequest = numbered(insertIntoRequests +
+	`SELECT $, $, $, CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE id = $) THEN 1 ELSE 0 END, 0, $, $ WHERE TRUE
+		ON CONFLICT (id) DO NOTHING`)
 
 // RequestMail puts the message into the outbox first and then stores the request, which records
 // whether there was room for the message. On PostgreSQL a lock makes requests of one budget take
@@ -34,40 +35,31 @@ func (db *DB) RequestMail(
 }
 
 // requestMail returns the statements of RequestMail.
-func (db *DB) requestMail(
-	r userstore.MailRequest, limits []userstore.Limit, m outbox.Message,
-) (s []stmt, err error) {
+func (db *DB) requestMail(r userstore.MailRequest, limits []userstore.Limit, m outbox.Message) ([]stmt, error) {
 	if r.ID == "" || r.ID != m.ID {
 		return nil, fmt.Errorf("%w: a request whose message has another id", userstore.ErrInvalid)
 	}
-	if db.dialect.lock != "" {
-		s = append(s, bind(db.dialect.lock, int64(binary.BigEndian.Uint64(r.Budget[:]))))
-	}
-	sql, args := insertMessage+`NOT EXISTS (SELECT 1 FROM mail_requests WHERE id = $)`, append(messageColumns(m), r.ID)
+	return append(db.dialect.locked(lockNumber(r.Budget)),
+		ifRoom(r, limits, insertMessage+`NOT EXISTS (SELECT 1 FROM mail_requests WHERE id = $)`,
+			append(messageColumns(m), r.ID)),
+		bind(insertRequest, r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt))), nil
+}
+
+// ifRoom returns the statement that inserts a row if each of limits has room among the requests of
+// the budget of r. sql ends in a condition.
+func ifRoom(r userstore.MailRequest, limits []userstore.Limit, sql string, args []any) stmt {
 	for _, l := range limits {
 		sql += mailRoom
 		args = append(args, r.Budget[:], micros(r.At.Add(-l.Window)), int64(l.Free))
 	}
-	return append(s,
-		bind(numbered(sql+` ON CONFLICT (id) DO NOTHING`), args...),
-		bind(numbered(insertRequest), r.ID, string(r.Kind), r.Budget[:], r.ID, micros(r.At), micros(r.EndsAt))), nil
+	return bind(numbered(sql+` ON CONFLICT (id) DO NOTHING`), args...)
 }
 
 // TakeMailRoom finds the row of an earlier call with the same id, whose answer was lost.
 func (db *DB) TakeMailRoom(ctx context.Context, r userstore.MailRequest, limits []userstore.Limit) (bool, error) {
-	var s []stmt
-	if db.dialect.lock != "" {
-		s = append(s, bind(db.dialect.lock, int64(binary.BigEndian.Uint64(r.Budget[:]))))
-	}
-	sql := `INSERT INTO mail_requests (id, kind, budget, mailed, tries, at, ends_at)
-		SELECT $, $, $, 1, 0, $, $ WHERE TRUE`
-	args := []any{r.ID, string(r.Kind), r.Budget[:], micros(r.At), micros(r.EndsAt)}
-	for _, l := range limits {
-		sql += mailRoom
-		args = append(args, r.Budget[:], micros(r.At.Add(-l.Window)), int64(l.Free))
-	}
-	n, err := db.batch(ctx, true, append(s,
-		bind(numbered(sql+` ON CONFLICT (id) DO NOTHING`), args...),
+	n, err := db.batch(ctx, true, append(db.dialect.locked(lockNumber(r.Budget)),
+		ifRoom(r, limits, insertIntoRequests+`SELECT $, $, $, 1, 0, $, $ WHERE TRUE`,
+			[]any{r.ID, string(r.Kind), r.Budget[:], micros(r.At), micros(r.EndsAt)}),
 		bind(`UPDATE mail_requests SET mailed = 1 WHERE id = $1`, r.ID))...)
 	return err == nil && n[len(n)-1] == 1, err
 }

@@ -28,19 +28,11 @@ const (
 		(SELECT p.id FROM pending_signups p WHERE p.ends_at <= $1 ORDER BY p.ends_at LIMIT $2)`
 )
 
-// addressLock is the advisory lock of an address: sign-ups and proofs of one address take turns.
-func addressLock(emailKey string) int64 {
-	sum := sha256.Sum256([]byte("pending sign-up " + emailKey))
-	return int64(binary.BigEndian.Uint64(sum[:]))
-}
-
-// lockAddress returns the statement that takes the lock of an address; none where all writers take
-// turns.
+// lockAddress returns the statement that takes the lock of an address, if one is needed: sign-ups and
+// proofs of one address take turns.
 func (db *DB) lockAddress(emailKey string) []stmt {
-	if db.dialect.lock == "" {
-		return nil
-	}
-	return []stmt{bind(db.dialect.lock, addressLock(emailKey))}
+	sum := sha256.Sum256([]byte("pending sign-up " + emailKey))
+	return db.dialect.locked(int64(binary.BigEndian.Uint64(sum[:])))
 }
 
 // browserColumn returns the value of the column browser: empty for no browser.

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -66,10 +65,11 @@ var (
 // ReserveAttempt is one batch. It inserts a row into the account's budget, then one into the
 // network's if the first was inserted, and deletes the first again if the second was not. Then it
 // does the same with the block's budget, unless the account's row belongs to a remembered network
-// or browser; without an account, the network's row takes its place. On PostgreSQL it first takes advisory locks by account, by network and by block, in
-// one order for all, because at READ COMMITTED two operations would not see each other's rows; each
-// statement after that sees all that was committed before it began. The locks end with the
-// transaction, and are of the kind that a pooler passes on.
+// or browser; without an account, the network's row takes its place. On PostgreSQL it first takes
+// advisory locks by account, by network and by block, in one order for all, because at READ
+// COMMITTED two operations would not see each other's rows; each statement after that sees all that
+// was committed before it began. The locks end with the transaction, and are of the kind that a
+// pooler passes on.
 //
 // It is not retried when its answer was lost: the caller then returns the attempt, which may be
 // done any number of times.
@@ -123,21 +123,15 @@ func (db *DB) ReserveAttempt(ctx context.Context, r userstore.Reserve) error {
 }
 
 // locks returns the statements that take the advisory locks of an attempt.
-func (db *DB) locks(a userstore.Attempt) (s []stmt) {
-	if db.dialect.lock == "" {
-		return nil
-	}
+func (db *DB) locks(a userstore.Attempt) []stmt {
 	var numbers []int64
 	for _, key := range []userstore.BudgetKey{a.Strangers, a.Network, a.Block} {
 		if key != (userstore.BudgetKey{}) {
-			numbers = append(numbers, int64(binary.BigEndian.Uint64(key[:])))
+			numbers = append(numbers, lockNumber(key))
 		}
 	}
 	slices.Sort(numbers)
-	for _, n := range numbers {
-		s = append(s, bind(db.dialect.lock, n))
-	}
-	return s
+	return db.dialect.locked(numbers...)
 }
 
 const tally = `COUNT(CASE WHEN pending_until <= $ THEN 1 END), COUNT(CASE WHEN pending_until > $ THEN 1 END),

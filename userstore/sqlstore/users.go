@@ -134,28 +134,21 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 	if err := storable(update("").args); err != nil {
 		return err
 	}
-	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+	reserved, undos := ifReserved(u.ID, u.UpdatedAt), endUndosOf(u)
+	err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (happened bool, err error) {
+		var n []int64
 		if u.IsActive && u.HasRole(userstore.RoleAdmin) { // removes no admin
-			n, err := run(update(""), ifReserved(u.ID, u.UpdatedAt), endUndosOf(u))
-			switch {
-			case err != nil || n[0] == 0:
-				return false, orElse(err, userstore.ErrConflict)
-			case n[1] != 0:
-				return false, &userstore.ExistsError{Field: "email"}
-			}
-			return true, nil
+			n, err = run(update(""), reserved, undos)
+		} else {
+			n, err = db.keepingAnAdmin(run, update, reserved, undos)
 		}
-		n, err := db.keepingAnAdmin(run, update)
-		if err != nil || n == 0 {
+		switch {
+		case err != nil || n[0] == 0:
 			return false, orElse(err, userstore.ErrConflict)
-		}
-		after := []stmt{ifReserved(u.ID, u.UpdatedAt), endUndosOf(u)}
-		if !u.IsActive {
-			after = append(after, endAll(u.ID, u.UpdatedAt)...)
-		}
-		changed, err := run(after...)
-		if err == nil && changed[0] != 0 {
-			err = &userstore.ExistsError{Field: "email"}
+		case n[1] != 0:
+			return false, &userstore.ExistsError{Field: "email"}
+		case !u.IsActive:
+			_, err = run(endAll(u.ID, u.UpdatedAt)...)
 		}
 		return err == nil, err
 	})
@@ -252,7 +245,7 @@ func (db *DB) SetActive(ctx context.Context, id string, active bool, now time.Ti
 	} else {
 		err = db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
 			n, err := db.keepingAnAdmin(run, set)
-			if err != nil || n == 0 {
+			if err != nil || n[0] == 0 {
 				return false, orElse(err, userstore.ErrConflict)
 			}
 			_, err = run(endAll(id, now)...)
@@ -284,7 +277,7 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 		n, err := db.keepingAnAdmin(run, func(condition string) stmt {
 			return bind(`DELETE FROM users WHERE id = $1`+condition, id)
 		})
-		if err != nil || n == 0 {
+		if err != nil || n[0] == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
 		return true, nil

@@ -61,10 +61,7 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 		return nil, fmt.Errorf("%w: %d events of %d users", userstore.ErrInvalid, len(events), len(users))
 	}
 	rows := eventRows(events)
-	var locks []stmt
-	if db.dialect.lock != "" {
-		locks = append(locks, bind(db.dialect.lock, manyLock))
-	}
+	locks := db.dialect.locked(manyLock)
 	s = append(locks, s...)
 	var counts []int64
 	var lost bool
