@@ -107,12 +107,11 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	mailed := m.mailed(f.Get("code"))
 	if _, err = h.Accounts.ConfirmEmailChange(ctx, session.User.ID, session.Session.ID, mailed); err != nil {
-		p, list, ok := mailedProblems(err, m)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, m.beside())
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showChange(w, r, session, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), list)
+		return h.showChange(w, r, session, browser, handle, m, status, f.Get("code"), list)
 	}
 	return h.accountDone(w, web.AccountAddress, web.DoneAddress)
 }
@@ -170,12 +169,11 @@ func (h *Handlers) UndoForm(w http.ResponseWriter, r *http.Request) error {
 		return h.showUndo(w, r, browser, handle, http.StatusBadRequest, missing)
 	}
 	if err := h.Accounts.UndoEmailChange(r.Context(), m.Token, f.Get("new_password")); err != nil {
-		p, list, ok := mailedProblems(err, m)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, m.beside())
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showUndo(w, r, browser, handle, pageStatus(p.Kind()), list)
+		return h.showUndo(w, r, browser, handle, status, list)
 	}
 	page, err := h.Pages.Done(web.DonePage{Common: h.common(r, nil), Done: "undo"})
 	return h.show(w, http.StatusOK, page, err)

@@ -5,7 +5,6 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -142,14 +141,13 @@ func (m mailedHandle) mailed(code string) userstore.Mailed {
 	return userstore.Mailed{Token: m.Token, Handle: m.Handle, Code: code}
 }
 
-// mailedProblems returns the messages beside the fields of a form about a message. A wrong code is
-// shown beside its field. ok is false for other errors, such as that of a link that does not work:
-// a page of its own shows them.
-func mailedProblems(err error, m mailedHandle) (p *problem.Problem, list []web.Problem, ok bool) {
-	p = problem.From(err)
-	if errors.Is(err, userstore.ErrTokenInvalid) && m.Handle != "" {
-		return p, []web.Problem{{Field: "code", Code: string(p.Code)}}, true
+// beside returns the problem that a form about a message shows beside its field: a wrong code. A
+// link that does not work gets an error page.
+func (m mailedHandle) beside() map[problem.Code]web.Problem {
+	if m.Handle == "" {
+		return nil
 	}
-	list, ok = formProblems(p)
-	return p, list, ok
+	return map[problem.Code]web.Problem{
+		problem.OneTimeInvalid: {Field: "code", Code: string(problem.OneTimeInvalid)},
+	}
 }

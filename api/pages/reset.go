@@ -83,12 +83,11 @@ func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
 		err = h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), next)
 	}
 	if err != nil {
-		p, list, ok := mailedProblems(err, m)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, m.beside())
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showReset(w, r, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), list)
+		return h.showReset(w, r, browser, handle, m, status, f.Get("code"), list)
 	}
 	return h.finished(w, browser, resetPage, m.Request)
 }

@@ -135,12 +135,11 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.showVerify(w, r, browser, handle, m, http.StatusConflict, f.Get("code"), true, missing)
 	}
-	p, list, ok := mailedProblems(err, m)
-	if !ok {
-		return p
+	status, list, err := formAgain(w, r, err, m.beside())
+	if err != nil {
+		return err
 	}
-	refuseForm(w, r, p)
-	return h.showVerify(w, r, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), chosen, list)
+	return h.showVerify(w, r, browser, handle, m, status, f.Get("code"), chosen, list)
 }
 
 func (h *Handlers) askVerification(w http.ResponseWriter, r *http.Request, browser, email string) error {
@@ -149,13 +148,11 @@ func (h *Handlers) askVerification(w http.ResponseWriter, r *http.Request, brows
 		return h.Accounts.AskVerification(r.Context(), email, browser)
 	})
 	if err != nil {
-		p := problem.From(err)
-		list, ok := formProblems(p)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, nil)
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showAskVerification(w, r, browser, pageStatus(p.Kind()), email, list)
+		return h.showAskVerification(w, r, browser, status, email, list)
 	}
 	return h.asked(w, m, a, "")
 }
