@@ -118,7 +118,7 @@ func (h *Handlers) leadTo(w http.ResponseWriter, browser string, m mailedHandle)
 // the person starts again from the app.
 func (h *Handlers) veilShort(browser string, m mailedHandle) (string, error) {
 	veiled, err := h.veil(browser, m)
-	if err == nil && !web.FitsAddress(veiled) {
+	if err == nil && m.Request != "" && !web.FitsAddress(veiled) {
 		m.Request = ""
 		veiled, err = h.veil(browser, m)
 	}

@@ -44,15 +44,12 @@ func (h *Handlers) toProof(w http.ResponseWriter, r *http.Request, m mailedHandl
 	browser := h.cookie(r, browserCookie)
 	m.Page = verifyPage
 	remembered := m
-	remembered.Expires = h.Now().Add(provingAge).Unix()
 	if m.UserID != "" {
 		remembered.Handle, remembered.Typed = "", h.Now().Unix()
 	}
-	veiled, err := h.veilShort(browser, remembered)
-	if err != nil {
+	if err := h.keep(w, r, provingCookie, browser, remembered, provingAge); err != nil {
 		return err
 	}
-	h.setCookie(w, r, provingCookie, veiled, provingAge)
 	m.UserID = "" // the handle shows it
 	return h.leadTo(w, browser, m)
 }
@@ -60,12 +57,7 @@ func (h *Handlers) toProof(w http.ResponseWriter, r *http.Request, m mailedHandl
 // proving returns what the browser remembers; nothing if there is nothing. What the page m itself
 // carries counts first.
 func (h *Handlers) proving(r *http.Request, browser string, m mailedHandle) mailedHandle {
-	var kept mailedHandle
-	if c, err := r.Cookie(h.cookieName(provingCookie)); err == nil {
-		if read, err := h.unveil(c.Value, browser, verifyPage); err == nil {
-			kept = read
-		}
-	}
+	kept := h.kept(r, provingCookie, browser, verifyPage)
 	if m.Request != "" {
 		kept.Request = m.Request
 	}
