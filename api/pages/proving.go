@@ -54,12 +54,12 @@ func (h *Handlers) toProof(w http.ResponseWriter, r *http.Request, m mailedHandl
 	return h.leadTo(w, browser, m)
 }
 
-// proving returns what the browser remembers; nothing if there is nothing. What the page m itself
+// proving returns what the browser remembers; nothing if there is nothing. What the page itself
 // carries counts first.
-func (h *Handlers) proving(r *http.Request, browser string, m mailedHandle) mailedHandle {
-	kept := h.kept(r, provingCookie, browser, verifyPage)
-	if m.Request != "" {
-		kept.Request = m.Request
+func (h *Handlers) proving(r *http.Request, v mailedVisit) mailedHandle {
+	kept := h.kept(r, provingCookie, v.browser, verifyPage)
+	if v.Request != "" {
+		kept.Request = v.Request
 	}
 	return kept
 }
