@@ -87,8 +87,11 @@ func (h *Handlers) goOnProved(
 	}
 	h.signedIn(w, r, browser, secret, 0)
 	v, err := h.readVisit(r, kept.Request)
-	if err != nil || v.stale { // the app is started from again
+	switch {
+	case err != nil: // the app is started from again
 		return true, h.toAccount(w, r)
+	case v.stale: // the request begins again, and may demand another login
+		return true, h.goTo(w, r, consentPage, v.handle)
 	}
 	return true, h.continueRequest(w, r, v, &b)
 }
