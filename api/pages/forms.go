@@ -49,8 +49,7 @@ func formProblems(p *problem.Problem) (list []web.Problem, ok bool) {
 			list = append(list, web.Problem{Field: f.Field, Code: f.Code})
 		}
 		return list, true
-	case problem.InvalidCredentials, problem.AccountDisabled, problem.EmailNotVerified, problem.RateLimited,
-		problem.Overloaded:
+	case problem.InvalidCredentials, problem.AccountDisabled, problem.RateLimited, problem.Overloaded:
 		seconds, _ := strconv.Atoi(p.Retry)
 		return []web.Problem{{Code: string(p.Code), Seconds: seconds}}, true
 	}
