@@ -6,7 +6,6 @@ import (
 	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
-	"github.com/signet-id/signet/userstore"
 )
 
 // BeginEmailChange asks for a message to the new address of the account. It demands a recent proof.
@@ -33,16 +32,12 @@ func (h *Handlers) BeginEmailChange(w http.ResponseWriter, r *http.Request, sess
 // ConfirmEmailChange gives the account the new address, by the link or the code of the message, and
 // answers the profile.
 func (h *Handlers) ConfirmEmailChange(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
-	var q struct {
-		Token  string `json:"token"`
-		Handle string `json:"handle"`
-		Code   string `json:"code"`
-	}
+	var q mailedRequest
 	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
-	mailed := userstore.Mailed{Token: q.Token, Handle: q.Handle, Code: q.Code}
-	user, err := h.Accounts.ConfirmEmailChange(r.Context(), session.View.User.ID, session.View.Grant.SessionID, mailed)
+	userID, sessionID := session.View.User.ID, session.View.Grant.SessionID
+	user, err := h.Accounts.ConfirmEmailChange(r.Context(), userID, sessionID, q.mailed())
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,6 @@ func (h *Handlers) AskVerification(w http.ResponseWriter, r *http.Request) error
 	return wire.WriteJSON(w, http.StatusAccepted, askAnswer{handle})
 }
 
-type verifyRequest struct {
-	mailedRequest
-	Password string `json:"password"`
-}
-
 // VerifyEmail proves an address by the link or the code of a message, and makes the account of a
 // pending sign-up. An account keeps its password and sessions if the caller also proves to be its
 // owner: by the handle of the sign-up, an access token or the password.
@@ -43,7 +38,11 @@ func (h *Handlers) VerifyEmail(w http.ResponseWriter, r *http.Request) error {
 
 // verifyEmail is VerifyEmail for the user of an access token; empty: there is none.
 func (h *Handlers) verifyEmail(w http.ResponseWriter, r *http.Request, userID string) error {
-	var q verifyRequest
+	var q struct {
+		mailedRequest
+		NewPassword string `json:"new_password"`
+		Password    string `json:"password"`
+	}
 	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}

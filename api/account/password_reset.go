@@ -22,10 +22,9 @@ type askAnswer struct {
 
 // mailedRequest presents the link or the code of a message.
 type mailedRequest struct {
-	Token       string `json:"token"`
-	Handle      string `json:"handle"`
-	Code        string `json:"code"`
-	NewPassword string `json:"new_password"`
+	Token  string `json:"token"`
+	Handle string `json:"handle"`
+	Code   string `json:"code"`
 }
 
 func (q mailedRequest) mailed() userstore.Mailed {
@@ -47,7 +46,10 @@ func (h *Handlers) ForgotPassword(w http.ResponseWriter, r *http.Request) error 
 
 // ResetPassword sets a new password by the link or the code of a message. It signs nobody in.
 func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) error {
-	var q mailedRequest
+	var q struct {
+		mailedRequest
+		NewPassword string `json:"new_password"`
+	}
 	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ type newAccount struct {
 	Handle string `json:"handle,omitempty"`
 }
 
-// Signup creates an account and answers its profile, or stores a pending sign-up and answers a handle: see
-// userstore.SignUp. It does not log the user in.
+// Signup creates an account and answers its profile, or stores a pending sign-up and answers a
+// handle: see userstore.SignUp. It does not log the user in.
 func (h *Handlers) Signup(w http.ResponseWriter, r *http.Request) error {
 	var q signupRequest
 	if _, err := profile.Decode(w, r, &q); err != nil {

@@ -47,6 +47,7 @@ func TestSignUpAtThePagesWithAProof(t *testing.T) {
 		for number, row := range []struct{ way, path string }{
 			{"code", ""}, {"code", authorizePath(c)}, {"link", ""}, {"link", authorizePath(c)},
 			{"link in another tab, days later", ""}, {"code asked for again", authorizePath(c)},
+			{"code hours later", authorizePath(c)}, {"link in another tab, days later", authorizePath(c)},
 		} {
 			t.Run(row.way+" "+fmt.Sprint(row.path != ""), func(t *testing.T) {
 				s := s.With(t)
@@ -68,6 +69,9 @@ func TestSignUpAtThePagesWithAProof(t *testing.T) {
 					if !wrong.Has("code-problem") || !strings.Contains(wrong.Text(), "unterwegs") {
 						t.Errorf("%s", wrong.Text())
 					}
+					fields["code"] = mail.Code
+				case "code hours later": // the app's request has expired, and begins again by itself
+					s.Advance(3 * time.Hour)
 					fields["code"] = mail.Code
 				case "code asked for again":
 					s.Advance(2 * time.Minute)
@@ -91,7 +95,7 @@ func TestSignUpAtThePagesWithAProof(t *testing.T) {
 				}
 				form := page.Form("verify-submit", fields)
 				done := b.Follow(form)
-				if row.path != "" {
+				if row.path != "" && !strings.HasSuffix(row.way, "days later") {
 					wantPageOrCode(t, done)
 				} else if done.Path != "/account" {
 					t.Errorf("%d %s: %s", done.Status, done.Path, done.Text())
@@ -124,6 +128,21 @@ func TestTheTimeOfALoginByProof(t *testing.T) {
 		tokens := apitest.LogIn(s, b, s.WebClient())
 		if at, _ := apitest.Claims(tokens.ID)["auth_time"].(float64); int64(at) != typed.Unix() {
 			t.Errorf("auth_time is %v, the password was typed at %d", at, typed.Unix())
+		}
+	}, apitest.Requiring)
+}
+
+// A request that begins again asks anew for a login: the password of hours before is not what it
+// demands.
+func TestARequestThatBeginsAgainAfterAProofKeepsItsDemands(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		c := s.WebClient()
+		for n, demand := range []struct{ name, value string }{{"prompt", "login"}, {"max_age", "600"}} {
+			u, b := pendingUser(s, fmt.Sprint("ada", n)), s.Browser()
+			page := signUpAt(s, b, authorizePath(c, set(demand.name, demand.value)), u)
+			s.Advance(3 * time.Hour)
+			page.Submit("verify-submit", map[string]string{"code": s.MailOf(outbox.VerifyEmail).Code}).
+				WantPage(200, "login-submit")
 		}
 	}, apitest.Requiring)
 }

@@ -126,23 +126,23 @@ func (h *Handlers) accountDone(w http.ResponseWriter, k web.AccountKind, done we
 	return wire.SeeOther(w, h.accountPath(k)+"?"+url.Values{"done": {string(done)}}.Encode())
 }
 
+// besideAccount are the problems that only the forms of the account show.
+var besideAccount = map[problem.Code]web.Problem{
+	problem.WrongPassword:       {Field: "current_password", Code: string(problem.WrongPassword)},
+	problem.RecentProofRequired: {Field: "current_password", Code: "required"},
+	problem.LastAdmin:           {Code: string(problem.LastAdmin)},
+	problem.Conflict:            {Code: string(problem.Conflict)},
+}
+
 // refuseAccount shows a form again with what is wrong in it; an error that no form can show is returned.
-func (h *Handlers) refuseAccount(w http.ResponseWriter, r *http.Request, o owner, k web.AccountKind, err error, typed map[string]string) error {
-	p := problem.From(err)
-	list, ok := formProblems(p)
-	switch p.Code {
-	case problem.WrongPassword:
-		list, ok = []web.Problem{{Field: "current_password", Code: string(p.Code)}}, true
-	case problem.RecentProofRequired:
-		list, ok = []web.Problem{{Field: "current_password", Code: "required"}}, true
-	case problem.LastAdmin, problem.Conflict:
-		list, ok = []web.Problem{{Code: string(p.Code)}}, true
+func (h *Handlers) refuseAccount(
+	w http.ResponseWriter, r *http.Request, o owner, k web.AccountKind, err error, typed map[string]string,
+) error {
+	status, list, err := formAgain(w, r, err, besideAccount)
+	if err != nil {
+		return err
 	}
-	if !ok {
-		return p
-	}
-	refuseForm(w, r, p)
-	return h.showAccount(w, r, o, k, pageStatus(p.Kind()), func(page *web.AccountPage) { page.Values, page.Problems = typed, list })
+	return h.showAccount(w, r, o, k, status, func(page *web.AccountPage) { page.Values, page.Problems = typed, list })
 }
 
 // AccountPage shows a page that needs no more than the user.

@@ -29,6 +29,9 @@ const (
 	undoPage   page = "/undo"
 )
 
+// name is the page without the slash: how forms and texts call it.
+func (p page) name() string { return strings.TrimPrefix(string(p), "/") }
+
 // pagePath is the address of a page; with an empty handle, of the page without a request.
 func (h *Handlers) pagePath(p page, handle string) string {
 	path := h.Issuer.Path() + string(p)

@@ -79,27 +79,13 @@ func (h *Handlers) remember(w http.ResponseWriter, r *http.Request, m wanted, ha
 	}
 	list := slices.DeleteFunc(h.allAsked(r, m.browser), func(old askedMessage) bool { return old.Key == key })
 	list = append([]askedMessage{{Key: key, Handle: handle, Why: m.why, At: h.Now().UnixMicro()}}, list...)
-	veiled, err := h.veil(m.browser, mailedHandle{
-		Page: askedMemory, Asked: list[:min(len(list), maxAsked)], Expires: h.Now().Add(askedAge).Unix(),
-	})
-	if err != nil {
-		return err
-	}
-	h.setCookie(w, r, askedCookie, veiled, askedAge)
-	return nil
+	memory := mailedHandle{Page: askedMemory, Asked: list[:min(len(list), maxAsked)]}
+	return h.keep(w, r, askedCookie, m.browser, memory, askedAge)
 }
 
 // allAsked returns what the browser remembers, newest first.
 func (h *Handlers) allAsked(r *http.Request, browser string) []askedMessage {
-	c, err := r.Cookie(h.cookieName(askedCookie))
-	if err != nil {
-		return nil
-	}
-	m, err := h.unveil(c.Value, browser, askedMemory)
-	if err != nil {
-		return nil
-	}
-	return m.Asked
+	return h.kept(r, askedCookie, browser, askedMemory).Asked
 }
 
 // askedKey returns the key of what a person asks for; empty: the address is none.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/internal/audit"
@@ -41,8 +42,7 @@ func (h *Handlers) change(w http.ResponseWriter, r *http.Request, handle string)
 	if handle == "" {
 		return wire.SeeOther(w, h.accountPath(web.AccountAddress))
 	}
-	browser := h.cookie(r, browserCookie)
-	m, err := h.unveil(handle, browser, changePage)
+	v, err := h.readMailed(r, changePage, handle)
 	if err != nil {
 		return err
 	}
@@ -50,12 +50,12 @@ func (h *Handlers) change(w http.ResponseWriter, r *http.Request, handle string)
 	if err != nil {
 		return err
 	}
-	return h.showChange(w, r, session, browser, handle, m, http.StatusOK, "", nil)
+	return h.showChange(w, r, v, session, http.StatusOK, "", nil)
 }
 
 // changeForm is the form of the page, which is bound to the session as well.
-func changeForm(session *issuer.Browser, browser, handle string) form {
-	f := form{browser: browser, name: "change", request: handle}
+func (v mailedVisit) changeForm(session *issuer.Browser) form {
+	f := v.form(changePage)
 	if session != nil {
 		f.subject = session.Session.ID
 	}
@@ -63,13 +63,13 @@ func changeForm(session *issuer.Browser, browser, handle string) form {
 }
 
 func (h *Handlers) showChange(
-	w http.ResponseWriter, r *http.Request, session *issuer.Browser, browser, handle string, m mailedHandle,
+	w http.ResponseWriter, r *http.Request, v mailedVisit, session *issuer.Browser,
 	status int, code string, problems []web.Problem,
 ) (err error) {
-	p := web.ChangePage{Common: h.common(r, nil), AskCode: m.Handle != "", Code: code, Problems: problems}
+	p := web.ChangePage{Common: h.common(r, nil), AskCode: v.Handle != "", Code: code, Problems: problems}
 	if session != nil {
-		p.User, p.Request = session.User.Email, handle
-		if p.CSRF, err = h.formToken(changeForm(session, browser, handle)); err != nil {
+		p.User, p.Request = session.User.Email, v.handle
+		if p.CSRF, err = h.formToken(v.changeForm(session)); err != nil {
 			return err
 		}
 	}
@@ -83,20 +83,19 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	browser, handle := h.cookie(r, browserCookie), f.Get("request")
+	v := mailedVisit{browser: h.cookie(r, browserCookie), handle: f.Get("request")}
 	session, err := h.browserOf(r)
 	if err != nil {
 		return err
 	}
-	if err := h.checkForm(changeForm(session, browser, handle), f.Get("csrf")); err != nil {
+	if err := h.checkForm(v.changeForm(session), f.Get("csrf")); err != nil {
 		return err
 	}
-	m, err := h.unveil(handle, browser, changePage)
-	if err != nil {
-		return err
+	if session == nil { // no form is shown without a session
+		return problem.New(problem.CSRF, "")
 	}
-	if session == nil { // the session has ended, and no form was shown without one
-		return h.showChange(w, r, nil, browser, handle, m, http.StatusForbidden, "", nil)
+	if v.mailedHandle, err = h.unveil(v.handle, v.browser, changePage); err != nil {
+		return err
 	}
 	ctx := audit.As(r.Context(), audit.Actor{Type: audit.ByUser, ID: session.User.ID}, "", session.Session.ID)
 	if f.Get("step") == "withdraw" {
@@ -105,14 +104,13 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.accountDone(w, web.AccountAddress, web.DoneWithdrawn)
 	}
-	mailed := m.mailed(f.Get("code"))
+	mailed := v.mailed(f.Get("code"))
 	if _, err = h.Accounts.ConfirmEmailChange(ctx, session.User.ID, session.Session.ID, mailed); err != nil {
-		p, list, ok := mailedProblems(err, m)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, v.beside())
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showChange(w, r, session, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), list)
+		return h.showChange(w, r, v, session, status, f.Get("code"), list)
 	}
 	return h.accountDone(w, web.AccountAddress, web.DoneAddress)
 }
@@ -129,22 +127,22 @@ func (h *Handlers) UndoPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) undo(w http.ResponseWriter, r *http.Request, handle string) error {
-	browser := h.cookie(r, browserCookie)
 	if handle == "" {
 		return wire.SeeOther(w, h.pagePath(loginPage, ""))
 	}
-	if _, err := h.unveil(handle, browser, undoPage); err != nil {
+	v, err := h.readMailed(r, undoPage, handle)
+	if err != nil {
 		return err
 	}
-	return h.showUndo(w, r, browser, handle, http.StatusOK, nil)
+	return h.showUndo(w, r, v, http.StatusOK, nil)
 }
 
 func (h *Handlers) showUndo(
-	w http.ResponseWriter, r *http.Request, browser, handle string, status int, problems []web.Problem,
+	w http.ResponseWriter, r *http.Request, v mailedVisit, status int, problems []web.Problem,
 ) (err error) {
 	p := web.UndoPage{Common: h.common(r, nil), MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
-	p.Request = handle
-	if p.CSRF, err = h.formToken(form{browser: browser, name: "undo", request: handle}); err != nil {
+	p.Request = v.handle
+	if p.CSRF, err = h.formToken(v.form(undoPage)); err != nil {
 		return err
 	}
 	page, err := h.Pages.Undo(p)
@@ -153,29 +151,20 @@ func (h *Handlers) showUndo(
 
 // UndoForm restores the address. It signs nobody in: the person signs in with the new password.
 func (h *Handlers) UndoForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "request", "csrf", "new_password")
-	if err != nil {
-		return err
-	}
-	browser, handle := h.cookie(r, browserCookie), f.Get("request")
-	if err := h.checkForm(form{browser: browser, name: "undo", request: handle}, f.Get("csrf")); err != nil {
-		return err
-	}
-	m, err := h.unveil(handle, browser, undoPage)
+	f, v, err := h.readMailedForm(w, r, undoPage, "new_password")
 	if err != nil {
 		return err
 	}
 	if f.Get("new_password") == "" {
 		missing := []web.Problem{{Field: "new_password", Code: "required"}}
-		return h.showUndo(w, r, browser, handle, http.StatusBadRequest, missing)
+		return h.showUndo(w, r, v, http.StatusBadRequest, missing)
 	}
-	if err := h.Accounts.UndoEmailChange(r.Context(), m.Token, f.Get("new_password")); err != nil {
-		p, list, ok := mailedProblems(err, m)
-		if !ok {
-			return p
+	if err := h.Accounts.UndoEmailChange(r.Context(), v.Token, f.Get("new_password")); err != nil {
+		status, list, err := formAgain(w, r, err, v.beside())
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showUndo(w, r, browser, handle, pageStatus(p.Kind()), list)
+		return h.showUndo(w, r, v, status, list)
 	}
 	page, err := h.Pages.Done(web.DonePage{Common: h.common(r, nil), Done: "undo"})
 	return h.show(w, http.StatusOK, page, err)

@@ -78,6 +78,32 @@ func (h *Handlers) setCookie(w http.ResponseWriter, r *http.Request, name, value
 	}
 }
 
+// keep remembers m in a cookie of this browser, encrypted.
+func (h *Handlers) keep(
+	w http.ResponseWriter, r *http.Request, cookie, browser string, m mailedHandle, age time.Duration,
+) error {
+	m.Expires = h.Now().Add(age).Unix()
+	veiled, err := h.veilShort(browser, m)
+	if err != nil {
+		return err
+	}
+	h.setCookie(w, r, cookie, veiled, age)
+	return nil
+}
+
+// kept returns what keep stored for the page p; the zero value if there is nothing.
+func (h *Handlers) kept(r *http.Request, cookie, browser string, p page) mailedHandle {
+	c, err := r.Cookie(h.cookieName(cookie))
+	if err != nil {
+		return mailedHandle{}
+	}
+	m, err := h.unveil(c.Value, browser, p)
+	if err != nil {
+		return mailedHandle{}
+	}
+	return m
+}
+
 // browserID returns the browser's ID cookie, setting one if absent.
 func (h *Handlers) browserID(w http.ResponseWriter, r *http.Request) string {
 	id := h.cookie(r, browserCookie)

@@ -3,7 +3,6 @@ package pages
 import (
 	"net/http"
 
-	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
 )
@@ -58,13 +57,11 @@ func (h *Handlers) ForgotForm(w http.ResponseWriter, r *http.Request) error {
 		return h.Accounts.ForgotPassword(r.Context(), m.email, m.browser)
 	})
 	if err != nil {
-		p := problem.From(err)
-		list, ok := formProblems(p)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, nil)
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showForgot(w, r, v, pageStatus(p.Kind()), f.Get("email"), list)
+		return h.showForgot(w, r, v, status, f.Get("email"), list)
 	}
 	return h.asked(w, m, a, v.handle)
 }

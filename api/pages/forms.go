@@ -49,8 +49,7 @@ func formProblems(p *problem.Problem) (list []web.Problem, ok bool) {
 			list = append(list, web.Problem{Field: f.Field, Code: f.Code})
 		}
 		return list, true
-	case problem.InvalidCredentials, problem.AccountDisabled, problem.EmailNotVerified, problem.RateLimited,
-		problem.Overloaded:
+	case problem.InvalidCredentials, problem.AccountDisabled, problem.RateLimited, problem.Overloaded:
 		seconds, _ := strconv.Atoi(p.Retry)
 		return []web.Problem{{Code: string(p.Code), Seconds: seconds}}, true
 	}
@@ -66,8 +65,27 @@ func refuseForm(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	}
 }
 
-// refuseOutdated refuses a form that was shown to another session of this browser, such as before a sign-out in another
-// tab. The page is shown again for the user who is logged in now. ok is false for any other error.
+// formAgain records that a form was refused with err, and returns the status and the messages with
+// which the form is shown again. beside has problems that this form shows and others do not. An error
+// that no form shows is returned: an error page shows it.
+func formAgain(
+	w http.ResponseWriter, r *http.Request, err error, beside map[problem.Code]web.Problem,
+) (status int, list []web.Problem, _ error) {
+	p := problem.From(err)
+	list, ok := formProblems(p)
+	if own, has := beside[p.Code]; has {
+		list, ok = []web.Problem{own}, true
+	}
+	if !ok {
+		return 0, nil, p
+	}
+	refuseForm(w, r, p)
+	return pageStatus(p.Kind()), list, nil
+}
+
+// refuseOutdated refuses a form that was shown to another session of this browser, such as before a
+// sign-out in another tab. The page is shown again for the user who is logged in now. ok is false
+// for any other error.
 func refuseOutdated(w http.ResponseWriter, r *http.Request, err error) (list []web.Problem, ok bool) {
 	p := problem.From(err)
 	if p.Code != problem.CSRF {

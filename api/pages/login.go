@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/issuer"
@@ -107,13 +106,11 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if err != nil {
-		p := problem.From(err)
-		list, ok := formProblems(p)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, nil)
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showLogin(w, r, v, pageStatus(p.Kind()), typed, list)
+		return h.showLogin(w, r, v, status, typed, list)
 	}
 	return h.continueRequest(w, r, v, b)
 }

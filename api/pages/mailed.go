@@ -5,9 +5,8 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/signet-id/signet/api/problem"
@@ -84,6 +83,39 @@ func (h *Handlers) unveil(handle, browser string, p page) (m mailedHandle, err e
 	return m, nil
 }
 
+// mailedVisit is what a page about a message knows of the browser and of the message.
+type mailedVisit struct {
+	browser string // cookie
+	handle  string // empty: the page asks for an address
+	mailedHandle
+}
+
+func (h *Handlers) readMailed(r *http.Request, p page, handle string) (v mailedVisit, err error) {
+	v.browser, v.handle = h.cookie(r, browserCookie), handle
+	v.mailedHandle, err = h.unveil(v.handle, v.browser, p)
+	return v, err
+}
+
+// form is the form of a page about a message, for a user who is not logged in.
+func (v mailedVisit) form(p page) form {
+	return form{browser: v.browser, name: p.name(), request: v.handle}
+}
+
+// readMailedForm reads the form of a page about a message. Without a handle it is the form that asks
+// for an address.
+func (h *Handlers) readMailedForm(
+	w http.ResponseWriter, r *http.Request, p page, fields ...string,
+) (f url.Values, v mailedVisit, err error) {
+	if f, err = wire.ReadFields(w, r, append([]string{"request", "csrf"}, fields...)...); err != nil {
+		return nil, v, err
+	}
+	v.browser, v.handle = h.cookie(r, browserCookie), f.Get("request")
+	if err = h.checkForm(v.form(p), f.Get("csrf")); err == nil && v.handle != "" {
+		v.mailedHandle, err = h.unveil(v.handle, v.browser, p)
+	}
+	return f, v, err
+}
+
 // followLink takes the token out of the address. It changes nothing else: mail scanners follow
 // links.
 func (h *Handlers) followLink(w http.ResponseWriter, r *http.Request, m mailedHandle) error {
@@ -102,8 +134,8 @@ func (h *Handlers) asked(w http.ResponseWriter, m wanted, a askedMessage, reques
 }
 
 // finished leads to the page that says it is done. Loading that page again does nothing.
-func (h *Handlers) finished(w http.ResponseWriter, browser string, p page, request string) error {
-	return h.leadTo(w, browser, mailedHandle{Page: p, Done: true, Request: request})
+func (h *Handlers) finished(w http.ResponseWriter, v mailedVisit) error {
+	return h.leadTo(w, v.browser, mailedHandle{Page: v.Page, Done: true, Request: v.Request})
 }
 
 // leadTo redirects to the page of m.
@@ -119,7 +151,7 @@ func (h *Handlers) leadTo(w http.ResponseWriter, browser string, m mailedHandle)
 // the person starts again from the app.
 func (h *Handlers) veilShort(browser string, m mailedHandle) (string, error) {
 	veiled, err := h.veil(browser, m)
-	if err == nil && !web.FitsAddress(veiled) {
+	if err == nil && m.Request != "" && !web.FitsAddress(veiled) {
 		m.Request = ""
 		veiled, err = h.veil(browser, m)
 	}
@@ -127,14 +159,29 @@ func (h *Handlers) veilShort(browser string, m mailedHandle) (string, error) {
 }
 
 // showDone says that it is done, and leads on: to the app, to the account, or to the login page.
-func (h *Handlers) showDone(w http.ResponseWriter, r *http.Request, browser string, m mailedHandle) error {
+func (h *Handlers) showDone(w http.ResponseWriter, r *http.Request, v mailedVisit) error {
 	session, err := h.browserOf(r)
 	if err != nil {
 		return err
 	}
-	d := web.DonePage{Common: h.afterwards(r, browser, m.Request), Done: strings.TrimPrefix(string(m.Page), "/"), SignedIn: session != nil}
+	d := web.DonePage{Common: h.common(r, nil), Done: v.Page.name(), SignedIn: session != nil}
+	d.Request = h.continuable(v)
 	page, err := h.Pages.Done(d)
 	return h.show(w, http.StatusOK, page, err)
+}
+
+// continuable returns the handle of the pending request that the visit carries; empty: there is none
+// that can still be continued.
+func (h *Handlers) continuable(v mailedVisit) string {
+	var pending struct{}
+	if v.Request == "" {
+		return ""
+	}
+	age, err := h.unseal(v.Request, authorizationHandle, v.browser, &pending)
+	if err != nil || age >= renewableAge {
+		return ""
+	}
+	return v.Request
 }
 
 // mailed returns m and a code as userstore takes them.
@@ -142,14 +189,13 @@ func (m mailedHandle) mailed(code string) userstore.Mailed {
 	return userstore.Mailed{Token: m.Token, Handle: m.Handle, Code: code}
 }
 
-// mailedProblems returns the messages beside the fields of a form about a message. A wrong code is
-// shown beside its field. ok is false for other errors, such as that of a link that does not work:
-// a page of its own shows them.
-func mailedProblems(err error, m mailedHandle) (p *problem.Problem, list []web.Problem, ok bool) {
-	p = problem.From(err)
-	if errors.Is(err, userstore.ErrTokenInvalid) && m.Handle != "" {
-		return p, []web.Problem{{Field: "code", Code: string(p.Code)}}, true
+// beside returns the problem that a form about a message shows beside its field: a wrong code. A
+// link that does not work gets an error page.
+func (m mailedHandle) beside() map[problem.Code]web.Problem {
+	if m.Handle == "" {
+		return nil
 	}
-	list, ok = formProblems(p)
-	return p, list, ok
+	return map[problem.Code]web.Problem{
+		problem.OneTimeInvalid: {Field: "code", Code: string(problem.OneTimeInvalid)},
+	}
 }

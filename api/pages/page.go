@@ -103,11 +103,11 @@ func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
 	case p.Code != problem.CookiesOff && p.Code != problem.CSRF:
 		return ""
 	case isAccountPage(at) && p.Code == problem.CSRF:
-		return strings.TrimPrefix(string(at), "/")
+		return at.name()
 	}
 	switch at {
 	case loginPage, signupPage, forgotPage, verifyPage:
-		return strings.TrimPrefix(string(at), "/")
+		return at.name()
 	}
 	return ""
 }
@@ -119,9 +119,9 @@ func (h *Handlers) askAgain(r *http.Request, p *problem.Problem) string {
 	}
 	switch h.pageOf(r) {
 	case resetPage:
-		return strings.TrimPrefix(string(forgotPage), "/")
+		return forgotPage.name()
 	case verifyPage:
-		return strings.TrimPrefix(string(verifyPage), "/")
+		return verifyPage.name()
 	}
 	return ""
 }

@@ -44,30 +44,22 @@ func (h *Handlers) toProof(w http.ResponseWriter, r *http.Request, m mailedHandl
 	browser := h.cookie(r, browserCookie)
 	m.Page = verifyPage
 	remembered := m
-	remembered.Expires = h.Now().Add(provingAge).Unix()
 	if m.UserID != "" {
 		remembered.Handle, remembered.Typed = "", h.Now().Unix()
 	}
-	veiled, err := h.veilShort(browser, remembered)
-	if err != nil {
+	if err := h.keep(w, r, provingCookie, browser, remembered, provingAge); err != nil {
 		return err
 	}
-	h.setCookie(w, r, provingCookie, veiled, provingAge)
 	m.UserID = "" // the handle shows it
 	return h.leadTo(w, browser, m)
 }
 
-// proving returns what the browser remembers; nothing if there is nothing. What the page m itself
+// proving returns what the browser remembers; nothing if there is nothing. What the page itself
 // carries counts first.
-func (h *Handlers) proving(r *http.Request, browser string, m mailedHandle) mailedHandle {
-	var kept mailedHandle
-	if c, err := r.Cookie(h.cookieName(provingCookie)); err == nil {
-		if read, err := h.unveil(c.Value, browser, verifyPage); err == nil {
-			kept = read
-		}
-	}
-	if m.Request != "" {
-		kept.Request = m.Request
+func (h *Handlers) proving(r *http.Request, v mailedVisit) mailedHandle {
+	kept := h.kept(r, provingCookie, v.browser, verifyPage)
+	if v.Request != "" {
+		kept.Request = v.Request
 	}
 	return kept
 }
@@ -95,8 +87,11 @@ func (h *Handlers) goOnProved(
 	}
 	h.signedIn(w, r, browser, secret, 0)
 	v, err := h.readVisit(r, kept.Request)
-	if err != nil || v.stale { // the app is started from again
+	switch {
+	case err != nil: // the app is started from again
 		return true, h.toAccount(w, r)
+	case v.stale: // the request begins again, and may demand another login
+		return true, h.goTo(w, r, consentPage, v.handle)
 	}
 	return true, h.continueRequest(w, r, v, &b)
 }

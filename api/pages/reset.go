@@ -33,27 +33,25 @@ func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) 
 	if handle == "" {
 		return wire.SeeOther(w, h.pagePath(forgotPage, ""))
 	}
-	browser := h.cookie(r, browserCookie)
-	m, err := h.unveil(handle, browser, resetPage)
+	v, err := h.readMailed(r, resetPage, handle)
 	switch {
 	case err != nil:
 		return err
-	case m.Done:
-		return h.showDone(w, r, browser, m)
+	case v.Done:
+		return h.showDone(w, r, v)
 	}
-	return h.showReset(w, r, browser, handle, m, http.StatusOK, "", nil)
+	return h.showReset(w, r, v, http.StatusOK, "", nil)
 }
 
 func (h *Handlers) showReset(
-	w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle,
-	status int, code string, problems []web.Problem,
+	w http.ResponseWriter, r *http.Request, v mailedVisit, status int, code string, problems []web.Problem,
 ) (err error) {
 	p := web.ResetPage{
-		Common: h.common(r, nil), AskCode: m.Handle != "", First: m.Invited, Code: code,
-		MinLength: h.Accounts.MinPasswordLength(), Problems: problems, Pending: h.afterwards(r, browser, m.Request).Request,
+		Common: h.common(r, nil), AskCode: v.Handle != "", First: v.Invited, Code: code,
+		MinLength: h.Accounts.MinPasswordLength(), Problems: problems, Pending: h.continuable(v),
 	}
-	p.Request = handle
-	if p.CSRF, err = h.formToken(form{browser: browser, name: "reset", request: handle}); err != nil {
+	p.Request = v.handle
+	if p.CSRF, err = h.formToken(v.form(resetPage)); err != nil {
 		return err
 	}
 	page, err := h.Pages.Reset(p)
@@ -62,47 +60,24 @@ func (h *Handlers) showReset(
 
 // ResetForm sets the password. It signs nobody in: the person signs in with the new password.
 func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "request", "csrf", "code", "new_password")
-	if err != nil {
-		return err
-	}
-	browser, handle := h.cookie(r, browserCookie), f.Get("request")
-	if err := h.checkForm(form{browser: browser, name: "reset", request: handle}, f.Get("csrf")); err != nil {
-		return err
-	}
-	m, err := h.unveil(handle, browser, resetPage)
+	f, v, err := h.readMailedForm(w, r, resetPage, "code", "new_password")
 	if err != nil {
 		return err
 	}
 	switch next := f.Get("new_password"); {
 	case next == "":
 		err = problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Choose a password."})
-	case m.Invited:
-		err = h.Accounts.AcceptInvitation(r.Context(), m.Token, next)
+	case v.Invited:
+		err = h.Accounts.AcceptInvitation(r.Context(), v.Token, next)
 	default:
-		err = h.Accounts.ResetPassword(r.Context(), m.mailed(f.Get("code")), next)
+		err = h.Accounts.ResetPassword(r.Context(), v.mailed(f.Get("code")), next)
 	}
 	if err != nil {
-		p, list, ok := mailedProblems(err, m)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, v.beside())
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showReset(w, r, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), list)
+		return h.showReset(w, r, v, status, f.Get("code"), list)
 	}
-	return h.finished(w, browser, resetPage, m.Request)
-}
-
-// afterwards returns the common part of a page that leads to the login page, with the pending
-// request if that can still be continued.
-func (h *Handlers) afterwards(r *http.Request, browser, request string) web.Common {
-	c := h.common(r, nil)
-	var pending struct{}
-	if request == "" {
-		return c
-	}
-	if age, err := h.unseal(request, authorizationHandle, browser, &pending); err == nil && age < renewableAge {
-		c.Request = request
-	}
-	return c
+	return h.finished(w, v)
 }

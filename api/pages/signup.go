@@ -98,12 +98,11 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		} else if err != nil {
 			p = err
 		}
-		list, ok := formProblems(p)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, p, nil)
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showSignup(w, r, v, pageStatus(p.Kind()), f, list)
+		return h.showSignup(w, r, v, status, f, list)
 	}
 	m := wanted{browser: v.browser, email: f.Get("email"), page: verifyPage, why: verifySignedUp}
 	if err := h.remember(w, r, m, made.Handle); err != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
-	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -47,15 +46,14 @@ func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string)
 		}
 		return h.showAskVerification(w, r, h.browserID(w, r), http.StatusOK, email, nil)
 	}
-	browser := h.cookie(r, browserCookie)
-	m, err := h.unveil(handle, browser, verifyPage)
+	v, err := h.readMailed(r, verifyPage, handle)
 	switch {
 	case err != nil:
 		return err
-	case m.Done:
-		return h.showDone(w, r, browser, m)
+	case v.Done:
+		return h.showDone(w, r, v)
 	}
-	return h.showVerify(w, r, browser, handle, m, http.StatusOK, "", false, nil)
+	return h.showVerify(w, r, v, http.StatusOK, "", false, nil)
 }
 
 func (h *Handlers) showAskVerification(
@@ -70,19 +68,19 @@ func (h *Handlers) showAskVerification(
 }
 
 func (h *Handlers) showVerify(
-	w http.ResponseWriter, r *http.Request, browser, handle string, m mailedHandle,
+	w http.ResponseWriter, r *http.Request, v mailedVisit,
 	status int, code string, newPassword bool, problems []web.Problem,
 ) (err error) {
 	p := web.VerifyPage{
-		Common: h.common(r, nil), AskCode: m.Handle != "", Why: m.Why, Code: code, NewPassword: newPassword,
+		Common: h.common(r, nil), AskCode: v.Handle != "", Why: v.Why, Code: code, NewPassword: newPassword,
 		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
 	}
 	if newPassword && h.Accounts.Verification == userstore.VerificationRequired {
 		p.Why = "elsewhere"
 	}
-	p.Request = handle
-	p.Onward = h.proving(r, browser, m).Request != ""
-	if p.CSRF, err = h.formToken(form{browser: browser, name: "verify", request: handle}); err != nil {
+	p.Request = v.handle
+	p.Onward = h.proving(r, v).Request != ""
+	if p.CSRF, err = h.formToken(v.form(verifyPage)); err != nil {
 		return err
 	}
 	page, err := h.Pages.Verify(p)
@@ -93,54 +91,45 @@ func (h *Handlers) showVerify(
 // that is not signed in to the account it asks for a new password: the person who made the account
 // may not be the owner of the address.
 func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "code", "new_password", "step")
-	if err != nil {
+	f, v, err := h.readMailedForm(w, r, verifyPage, "email", "code", "new_password", "step")
+	switch {
+	case err != nil:
 		return err
-	}
-	browser, handle := h.cookie(r, browserCookie), f.Get("request")
-	if err := h.checkForm(form{browser: browser, name: "verify", request: handle}, f.Get("csrf")); err != nil {
-		return err
-	}
-	if handle == "" {
-		return h.askVerification(w, r, browser, f.Get("email"))
-	}
-	m, err := h.unveil(handle, browser, verifyPage)
-	if err != nil {
-		return err
+	case v.handle == "":
+		return h.askVerification(w, r, v.browser, f.Get("email"))
 	}
 	session, err := h.browserOf(r)
 	if err != nil {
 		return err
 	}
-	kept := h.proving(r, browser, m)
+	kept := h.proving(r, v)
 	owner := userstore.Owner{UserID: kept.UserID, SignupHandle: kept.Handle, NewPassword: f.Get("new_password")}
 	if session != nil {
 		owner.UserID = session.User.ID
 	}
 	chosen := f.Get("step") == "new_password"
-	proved, err := h.Accounts.VerifyEmail(r.Context(), m.mailed(f.Get("code")), owner)
+	proved, err := h.Accounts.VerifyEmail(r.Context(), v.mailed(f.Get("code")), owner)
 	if err == nil {
-		if done, err := h.goOnProved(w, r, browser, kept, proved, owner); done {
+		if done, err := h.goOnProved(w, r, v.browser, kept, proved, owner); done {
 			return err
 		}
 	}
 	switch {
 	case err == nil:
-		return h.finished(w, browser, verifyPage, m.Request)
+		return h.finished(w, v)
 	case errors.Is(err, userstore.ErrNewPassword):
 		refuseForm(w, r, problem.From(err))
 		var missing []web.Problem
 		if chosen {
 			missing = []web.Problem{{Field: "new_password", Code: "required"}}
 		}
-		return h.showVerify(w, r, browser, handle, m, http.StatusConflict, f.Get("code"), true, missing)
+		return h.showVerify(w, r, v, http.StatusConflict, f.Get("code"), true, missing)
 	}
-	p, list, ok := mailedProblems(err, m)
-	if !ok {
-		return p
+	status, list, err := formAgain(w, r, err, v.beside())
+	if err != nil {
+		return err
 	}
-	refuseForm(w, r, p)
-	return h.showVerify(w, r, browser, handle, m, pageStatus(p.Kind()), f.Get("code"), chosen, list)
+	return h.showVerify(w, r, v, status, f.Get("code"), chosen, list)
 }
 
 func (h *Handlers) askVerification(w http.ResponseWriter, r *http.Request, browser, email string) error {
@@ -149,13 +138,11 @@ func (h *Handlers) askVerification(w http.ResponseWriter, r *http.Request, brows
 		return h.Accounts.AskVerification(r.Context(), email, browser)
 	})
 	if err != nil {
-		p := problem.From(err)
-		list, ok := formProblems(p)
-		if !ok {
-			return p
+		status, list, err := formAgain(w, r, err, nil)
+		if err != nil {
+			return err
 		}
-		refuseForm(w, r, p)
-		return h.showAskVerification(w, r, browser, pageStatus(p.Kind()), email, list)
+		return h.showAskVerification(w, r, browser, status, email, list)
 	}
 	return h.asked(w, m, a, "")
 }

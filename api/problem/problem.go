@@ -79,57 +79,169 @@ type Kind struct {
 // kinds is the one table from code to answer.
 var kinds = map[Code]Kind{
 	ValidationError: {Status: 400, Title: "The request is not valid", Detail: "Correct the fields named in errors."},
-	InvalidRequest:  {Status: 400, Title: "The request is malformed", Detail: "Correct the request and send it again.", Bearer: "invalid_request"},
+	InvalidRequest: {
+		Status: 400, Title: "The request is malformed",
+		Detail: "Correct the request and send it again.",
+		Bearer: "invalid_request",
+	},
 
-	InvalidClient:      {Status: 400, Title: "Unknown client", Detail: "Use a public first-party client, or leave client_id out."},
-	UnauthorizedClient: {Status: 400, Title: "The client may not do this", Detail: "Use a public first-party client, or leave client_id out."},
-	InvalidScope:       {Status: 400, Title: "The scope cannot be granted", Detail: "Ask for scopes that the client and the user may have."},
-	InvalidTarget:      {Status: 400, Title: "The resource cannot be asked for", Detail: "Name resources that are registered for the client."},
+	InvalidClient: {
+		Status: 400, Title: "Unknown client",
+		Detail: "Use a public first-party client, or leave client_id out.",
+	},
+	UnauthorizedClient: {
+		Status: 400, Title: "The client may not do this",
+		Detail: "Use a public first-party client, or leave client_id out.",
+	},
+	InvalidScope: {
+		Status: 400, Title: "The scope cannot be granted",
+		Detail: "Ask for scopes that the client and the user may have.",
+	},
+	InvalidTarget: {
+		Status: 400, Title: "The resource cannot be asked for",
+		Detail: "Name resources that are registered for the client.",
+	},
 
-	InvalidCredentials: {Status: 401, Title: "Wrong credentials", Detail: "No account matches this name and password.", Bearer: "-"},
-	MissingToken:       {Status: 401, Title: "An access token is needed", Detail: "Send an access token in the header Authorization: Bearer.", Bearer: "-", OAuth: issuer.InvalidToken},
-	TokenExpired:       {Status: 401, Title: "The token has expired", Detail: "Refresh, or log in again.", Bearer: "invalid_token", OAuth: issuer.InvalidToken},
-	TokenInvalid:       {Status: 401, Title: "The token is not valid", Detail: "Log in again.", Bearer: "invalid_token", OAuth: issuer.InvalidToken},
+	InvalidCredentials: {
+		Status: 401, Title: "Wrong credentials",
+		Detail: "No account matches this name and password.",
+		Bearer: "-",
+	},
+	MissingToken: {
+		Status: 401, Title: "An access token is needed",
+		Detail: "Send an access token in the header Authorization: Bearer.",
+		Bearer: "-", OAuth: issuer.InvalidToken,
+	},
+	TokenExpired: {
+		Status: 401, Title: "The token has expired",
+		Detail: "Refresh, or log in again.",
+		Bearer: "invalid_token", OAuth: issuer.InvalidToken,
+	},
+	TokenInvalid: {
+		Status: 401, Title: "The token is not valid",
+		Detail: "Log in again.",
+		Bearer: "invalid_token", OAuth: issuer.InvalidToken,
+	},
 
 	// RFC 9470: the token is good, and proves too little. A refresh does not help.
-	RecentProofRequired: {Status: 401, Title: "A recent proof is needed", Detail: "Send the account's password as current_password, or a proof from /v1/profile/prove as proof.", Bearer: "insufficient_user_authentication"},
+	RecentProofRequired: {
+		Status: 401, Title: "A recent proof is needed",
+		Detail: "Send the account's password as current_password, or a proof from /v1/profile/prove as proof.",
+		Bearer: "insufficient_user_authentication",
+	},
 
-	AccountDisabled:   {Status: 403, Title: "The account is disabled", Detail: "Ask an administrator to enable the account."},
-	EmailNotVerified:  {Status: 403, Title: "The email address is not verified", Detail: "Ask for a message at /v1/email/verification, and prove the address at /v1/email/verify with the password."},
-	WrongPassword:     {Status: 403, Title: "The current password is wrong", Detail: "Send the account's present password as current_password."},
-	InsufficientScope: {Status: 403, Title: "The token's scope does not reach this far", Detail: "Log in again and ask for the scope that is needed.", Bearer: "insufficient_scope", OAuth: issuer.InsufficientScope},
-	SignupClosed:      {Status: 403, Title: "Sign-up is closed", Detail: "Ask an administrator for an account."},
-	LoginClosed:       {Status: 403, Title: "Login by JSON is off", Detail: "This server takes no passwords here: accounts.json_login is switched off."},
+	AccountDisabled: {
+		Status: 403, Title: "The account is disabled",
+		Detail: "Ask an administrator to enable the account.",
+	},
+	EmailNotVerified: {
+		Status: 403, Title: "The email address is not verified",
+		Detail: "Ask for a message at /v1/email/verification, and prove the address at /v1/email/verify " +
+			"with the password.",
+	},
+	WrongPassword: {
+		Status: 403, Title: "The current password is wrong",
+		Detail: "Send the account's present password as current_password.",
+	},
+	InsufficientScope: {
+		Status: 403, Title: "The token's scope does not reach this far",
+		Detail: "Log in again and ask for the scope that is needed.",
+		Bearer: "insufficient_scope", OAuth: issuer.InsufficientScope,
+	},
+	SignupClosed: {Status: 403, Title: "Sign-up is closed", Detail: "Ask an administrator for an account."},
+	LoginClosed: {
+		Status: 403, Title: "Login by JSON is off",
+		Detail: "This server takes no passwords here: accounts.json_login is switched off.",
+	},
 
-	InvalidRedirectURI: {Status: 400, Title: "The redirect URI is not registered", Detail: "Send a redirect_uri that is registered for the client, byte for byte."},
-	RequestMissing:     {Status: 400, Title: "There is no request", Detail: "Start from the app."},
-	RequestInvalid:     {Status: 400, Title: "The request is not one of ours", Detail: "Start again from the app."},
-	RequestExpired:     {Status: 400, Title: "The request has expired", Detail: "Start again from the app."},
-	RequestFinished:    {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
-	OtherBrowser:       {Status: 400, Title: "Begun in another browser", Detail: "Start again from the app, in this browser."},
-	CookiesOff:         {Status: 403, Title: "The browser sends no cookies", Detail: "Allow cookies for this site, then start again from the app."},
-	CSRF:               {Status: 403, Title: "The form was not sent from here", Detail: "Load the page again, with cookies allowed, and send its form once more."},
+	InvalidRedirectURI: {
+		Status: 400, Title: "The redirect URI is not registered",
+		Detail: "Send a redirect_uri that is registered for the client, byte for byte.",
+	},
+	RequestMissing:  {Status: 400, Title: "There is no request", Detail: "Start from the app."},
+	RequestInvalid:  {Status: 400, Title: "The request is not one of ours", Detail: "Start again from the app."},
+	RequestExpired:  {Status: 400, Title: "The request has expired", Detail: "Start again from the app."},
+	RequestFinished: {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
+	OtherBrowser: {
+		Status: 400, Title: "Begun in another browser",
+		Detail: "Start again from the app, in this browser.",
+	},
+	CookiesOff: {
+		Status: 403, Title: "The browser sends no cookies",
+		Detail: "Allow cookies for this site, then start again from the app.",
+	},
+	CSRF: {
+		Status: 403, Title: "The form was not sent from here",
+		Detail: "Load the page again, with cookies allowed, and send its form once more.",
+	},
 
-	OneTimeInvalid:    {Status: 400, Title: "The link or code is not valid", Detail: "Ask for a new message; links and codes work once, for a limited time, and only the newest."},
-	NewPasswordNeeded: {Status: 409, Title: "A new password is needed", Detail: "Send new_password too, or what shows that the account is yours: the handle of the sign-up, an access token or the password."},
-	HasPassword:       {Status: 409, Title: "The account has a password", Detail: "Only an account without a password is invited to set one; its owner asks at /forgot for another."},
+	OneTimeInvalid: {
+		Status: 400, Title: "The link or code is not valid",
+		Detail: "Ask for a new message; links and codes work once, for a limited time, and only the newest.",
+	},
+	NewPasswordNeeded: {
+		Status: 409, Title: "A new password is needed",
+		Detail: "Send new_password too, or what shows that the account is yours: the handle of the sign-up, an " +
+			"access token or the password.",
+	},
+	HasPassword: {
+		Status: 409, Title: "The account has a password",
+		Detail: "Only an account without a password is invited to set one; its owner asks at /forgot for another.",
+	},
 
-	NotFound:          {Status: 404, Title: "Not found", Detail: "There is nothing here."},
-	MethodNotAllowed:  {Status: 405, Title: "Method not allowed", Detail: "Use one of the methods in the header Allow."},
-	UserAlreadyExists: {Status: 409, Title: "The account exists already", Detail: "Log in, or choose other values for the fields named in errors."},
-	Conflict:          {Status: 409, Title: "Changed by somebody else", Detail: "Read the present state and try again."},
-	ClientExists:      {Status: 409, Title: "The client exists already", Detail: "Choose another client_id, or leave it out to have one made."},
-	BuiltInClient:     {Status: 409, Title: "This client is built in", Detail: "Logins that name no client use it; disable it if it shall not be used."},
-	FirstPartyClient:  {Status: 409, Title: "This client is first-party", Detail: "Only the command line changes a first-party client."},
-	LastAdmin:         {Status: 409, Title: "This is the last admin", Detail: "Make another admin first."},
-	BodyTooLarge:      {Status: 413, Title: "The body is too large", Detail: "Send at most 64 KiB."},
-	UnsupportedMedia:  {Status: 415, Title: "Unsupported media type", Detail: "Send JSON with Content-Type: application/json."},
+	NotFound: {Status: 404, Title: "Not found", Detail: "There is nothing here."},
+	MethodNotAllowed: {
+		Status: 405, Title: "Method not allowed",
+		Detail: "Use one of the methods in the header Allow.",
+	},
+	UserAlreadyExists: {
+		Status: 409, Title: "The account exists already",
+		Detail: "Log in, or choose other values for the fields named in errors.",
+	},
+	Conflict: {
+		Status: 409, Title: "Changed by somebody else",
+		Detail: "Read the present state and try again.",
+	},
+	ClientExists: {
+		Status: 409, Title: "The client exists already",
+		Detail: "Choose another client_id, or leave it out to have one made.",
+	},
+	BuiltInClient: {
+		Status: 409, Title: "This client is built in",
+		Detail: "Logins that name no client use it; disable it if it shall not be used.",
+	},
+	FirstPartyClient: {
+		Status: 409, Title: "This client is first-party",
+		Detail: "Only the command line changes a first-party client.",
+	},
+	LastAdmin:    {Status: 409, Title: "This is the last admin", Detail: "Make another admin first."},
+	BodyTooLarge: {Status: 413, Title: "The body is too large", Detail: "Send at most 64 KiB."},
+	UnsupportedMedia: {
+		Status: 415, Title: "Unsupported media type",
+		Detail: "Send JSON with Content-Type: application/json.",
+	},
 
-	RateLimited: {Status: 429, Title: "Too many attempts", Detail: "Wait as many seconds as the header Retry-After says; nothing was checked.", OAuth: issuer.Unavailable},
+	RateLimited: {
+		Status: 429, Title: "Too many attempts",
+		Detail: "Wait as many seconds as the header Retry-After says; nothing was checked.",
+		OAuth:  issuer.Unavailable,
+	},
 
-	ServerError: {Status: 500, Title: "Something went wrong on our side", Detail: "Try again; when it persists, give the operator the request id.", OAuth: issuer.ServerError},
-	Unavailable: {Status: 503, Title: "Temporarily unavailable", Detail: "Try again in a moment; a change that was under way may have been made.", RetryAfter: "2", OAuth: issuer.Unavailable},
-	Overloaded:  {Status: 503, Title: "Too busy", Detail: "Try again in a moment; nothing was changed.", RetryAfter: "1", OAuth: issuer.Unavailable},
+	ServerError: {
+		Status: 500, Title: "Something went wrong on our side",
+		Detail: "Try again; when it persists, give the operator the request id.",
+		OAuth:  issuer.ServerError,
+	},
+	Unavailable: {
+		Status: 503, Title: "Temporarily unavailable",
+		Detail:     "Try again in a moment; a change that was under way may have been made.",
+		RetryAfter: "2", OAuth: issuer.Unavailable,
+	},
+	Overloaded: {
+		Status: 503, Title: "Too busy",
+		Detail:     "Try again in a moment; nothing was changed.",
+		RetryAfter: "1", OAuth: issuer.Unavailable,
+	},
 }
 
 // Problem is an error that knows its answer. Only Code, Detail and Errors are shown to the client.
@@ -268,10 +380,14 @@ func From(err error) *Problem {
 		p.Said = issued.Code
 	case errors.As(err, &exists) && exists.Field == "client_id":
 		p = New(ClientExists, "")
-		p.Errors = []Fault{{Field: exists.Field, Code: "taken", Message: "A client with this client_id exists already."}}
+		p.Errors = []Fault{{
+			Field: exists.Field, Code: "taken", Message: "A client with this client_id exists already.",
+		}}
 	case errors.As(err, &exists):
 		p = New(UserAlreadyExists, "")
-		p.Errors = []Fault{{Field: exists.Field, Code: "taken", Message: "An account with this " + exists.Field + " exists already."}}
+		p.Errors = []Fault{{
+			Field: exists.Field, Code: "taken", Message: "An account with this " + exists.Field + " exists already.",
+		}}
 	case errors.As(err, &strict):
 		p = New(ValidationError, "")
 		for _, f := range strict.Problems {

@@ -25,9 +25,7 @@ func (p *Pages) Change(d ChangePage) (Page, error) {
 		return p.render(v, policy{forms: nowhere})
 	}
 	p.choice(v, "change")
-	if v.Sent = d.AskCode; d.AskCode {
-		v.Fields = append(v.Fields, codeField(d.Code))
-	}
+	v.askCode(d.AskCode, d.Code)
 	v.settle(d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }

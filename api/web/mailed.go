@@ -38,11 +38,15 @@ type DonePage struct {
 	SignedIn bool
 }
 
-func codeField(code string) field {
-	return field{
+// askCode asks for the code of a message, if one was asked for.
+func (v *view) askCode(sent bool, code string) {
+	if v.Sent = sent; !sent {
+		return
+	}
+	v.Fields = append(v.Fields, field{
 		Name: "code", Label: "field.code", Type: "text", InputMode: "numeric", Autocomplete: "one-time-code",
 		Value: typed(code), Required: true, Hint: "hint.code",
-	}
+	})
 }
 
 func newPasswordField(least int) field {
@@ -75,9 +79,7 @@ func (p *Pages) Reset(d ResetPage) (Page, error) {
 	v := p.common(d.Common, "reset")
 	v.Pending = d.Pending
 	p.choice(v, "reset")
-	if v.Sent = d.AskCode; d.AskCode {
-		v.Fields = append(v.Fields, codeField(d.Code))
-	}
+	v.askCode(d.AskCode, d.Code)
 	if v.First = d.First; d.First {
 		v.Title = "title.invite"
 	}
@@ -91,9 +93,7 @@ func (p *Pages) Reset(d ResetPage) (Page, error) {
 func (p *Pages) Verify(d VerifyPage) (Page, error) {
 	v := p.common(d.Common, "verify")
 	p.choice(v, "verify")
-	if v.Sent = d.AskCode; d.AskCode {
-		v.Fields = append(v.Fields, codeField(d.Code))
-	}
+	v.askCode(d.AskCode, d.Code)
 	v.Why = d.Why
 	if v.NewPassword = d.NewPassword; d.NewPassword {
 		v.Fields = append(v.Fields, newPasswordField(d.MinLength))
