@@ -29,6 +29,7 @@ func (p *Pages) Change(d ChangePage) (Page, error) {
 		v.Fields = append(v.Fields, codeField(d.Code))
 	}
 	v.settle(d.Problems)
+	v.readFirst(d.AskCode, d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -37,5 +38,6 @@ func (p *Pages) Undo(d UndoPage) (Page, error) {
 	p.choice(v, "undo")
 	v.Fields = []field{newPasswordField(d.MinLength)}
 	v.settle(d.Problems)
+	v.readFirst(true, d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
