@@ -73,6 +73,15 @@ var mailed = []shown{
 		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Code: "12345678",
 			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"}}})
 	}},
+	{"verify-signed-up", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Why: "signed_up"})
+	}},
+	{"verify-login", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Why: "login"})
+	}},
+	{"verify-elsewhere", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, Why: "elsewhere", MinLength: 15})
+	}},
 	{"verify-new-password", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, MinLength: 15})
 	}},
@@ -83,6 +92,35 @@ var mailed = []shown{
 	{"verify-done", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Done(web.DonePage{Common: c, Done: "verify"})
 	}},
+	{"change", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Change(web.ChangePage{Common: c, User: "ada@example.com"})
+	}},
+	{"change-code", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Change(web.ChangePage{Common: c, User: "ada@example.com", AskCode: true})
+	}},
+	{"change-code-wrong", "code", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Change(web.ChangePage{Common: c, User: "ada@example.com", AskCode: true, Code: "12345678",
+			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"}}})
+	}},
+	{"change-sign-in", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Change(web.ChangePage{Common: c})
+	}},
+	{"undo", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, MinLength: 15})
+	}},
+	{"undo-wrong", "new_password", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, MinLength: 15,
+			Problems: []web.Problem{{Field: "new_password", Code: "too_short"}}})
+	}},
+	{"undo-done", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Done(web.DonePage{Common: c, Done: "undo"})
+	}},
+	{"account-address-by-mail", "done", account(web.AccountAddress, func(d *web.AccountPage) {
+		d.ByMail, d.Done = true, web.DoneAddress
+	})},
+	{"account-address-withdrawn", "done", account(web.AccountAddress, func(d *web.AccountPage) {
+		d.ByMail, d.Done = true, web.DoneWithdrawn
+	})},
 	{"error-link", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "one_time_token_invalid", RequestID: "01J9ZC3M8E7Q",
 			AskAgain: "forgot"})
