@@ -39,9 +39,9 @@ func (a *Accounts) StartSession(
 		start.Remember = start.Attempt.At.Add(rememberedFor)
 	}
 	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by the password
-	e := audit.New(audit.As(ctx, self, "", s.ID), s.AuthTime, audit.LoginSucceeded, audit.User(v.User.ID))
+	e := audit.New(audit.As(ctx, self, "", s.ID), s.CreatedAt, audit.LoginSucceeded, audit.User(v.User.ID))
 	var err error
-	if e.Messages, err = a.newDevice(ctx, v, s.AuthTime); err != nil {
+	if e.Messages, err = a.newDevice(ctx, v, s.CreatedAt); err != nil {
 		return err
 	}
 	err = a.Store.StartSession(ctx, start, e)

@@ -54,10 +54,13 @@ func (a *Accounts) BeginEmailChange(
 	}
 	const kind = outbox.ChangeEmail
 	now := a.now()
-	id, ends := a.requestID(secret, kind, browser, now, key, userID, sessionID), now.Add(lasts[kind])
-	r := MailRequest{ID: id, Kind: kind, Budget: secret.budget(kind, key), At: now, EndsAt: ends}
-	m := outbox.Message{ID: id, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: now, EndsAt: ends}
-	t := OneTimeToken{ID: id, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: now, EndsAt: ends}
+	r := secret.request(a.requestID(secret, kind, browser, now, key, userID, sessionID), kind, key, now)
+	m := outbox.Message{
+		ID: r.ID, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: now, EndsAt: r.EndsAt,
+	}
+	t := OneTimeToken{
+		ID: r.ID, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: now, EndsAt: r.EndsAt,
+	}
 	e := audit.New(ctx, now, audit.EmailChangeRequested, audit.User(u.ID))
 	e.Changes = []audit.Change{{Field: "email", Before: u.Email, After: display}}
 	err = audit.Stored(ctx, a.Log, a.Store.BeginAddressChange(ctx, r, mailLimits, m, t, u.PasswordHash, e), e)
@@ -70,7 +73,7 @@ func (a *Accounts) BeginEmailChange(
 	case err != nil:
 		return "", fmt.Errorf("ask for %s: %w", kind, err)
 	}
-	return secret.handle(kind, bySession, id, sessionID), nil
+	return secret.handle(kind, bySession, r.ID, sessionID), nil
 }
 
 // ConfirmEmailChange gives the account the new address, by the link of the message or by its code
@@ -78,19 +81,19 @@ func (a *Accounts) BeginEmailChange(
 // address who follows the link of a stranger's change gives that stranger's account nothing. A way
 // back to an address that is reserved for the account gives nobody a link to undo it.
 // ErrTokenInvalid, ValidationError.
-func (a *Accounts) ConfirmEmailChange(ctx context.Context, userID, sessionID string, m Mailed) (User, error) {
+func (a *Accounts) ConfirmEmailChange(ctx context.Context, userID, sessionID string, m Mailed) (_ User, err error) {
 	m.session = sessionID
 	p, err := a.present(ctx, outbox.ChangeEmail, m, "")
 	if err != nil {
 		return User{}, err
 	}
+	defer func() { a.returnTryAfter(ctx, p, err) }()
 	if p.user.ID != userID {
 		return User{}, ErrTokenInvalid
 	}
 	now := a.now()
 	back, err := a.Store.AddressReserved(ctx, userID, p.token.AddressKey, now)
 	if err != nil {
-		a.returnTry(ctx, p)
 		return User{}, err
 	}
 	c := AddressChange{ID: p.token.ID, From: p.user.Email, FromKey: p.user.EmailKey, At: now,
@@ -111,11 +114,7 @@ func (a *Accounts) ConfirmEmailChange(ctx context.Context, userID, sessionID str
 			At: now, EndsAt: c.UndoEndsAt,
 		}}
 	}
-	err = invalid(audit.Stored(ctx, a.Log, a.Store.ConfirmAddressChange(ctx, c, e), e))
-	if err != nil {
-		if !errors.Is(err, ErrTokenInvalid) {
-			a.returnTry(ctx, p)
-		}
+	if err := invalid(audit.Stored(ctx, a.Log, a.Store.ConfirmAddressChange(ctx, c, e), e)); err != nil {
 		return User{}, err
 	}
 	return after, nil
@@ -144,13 +143,8 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, token, next string) erro
 	}
 	restored := p.user.clone()
 	restored.Email, restored.EmailKey, restored.EmailVerified = p.token.Address, p.token.AddressKey, true
-	var fs faults
-	fs.add("new_password", checkNew(next, a.minPassword(), restored, a.Service))
-	if err := fs.err(); err != nil {
-		return err
-	}
 	r := Redemption{ID: p.token.ID, Kind: p.token.Kind}
-	if r.NewHash, err = a.Hasher.Hash(ctx, next); err != nil {
+	if r.NewHash, err = a.hashFor(ctx, restored, next); err != nil {
 		return err
 	}
 	r.At = a.now()

@@ -41,17 +41,10 @@ func (a *Accounts) requestMail(
 	if err := fs.err(); err != nil {
 		return "", err
 	}
-	reservation, err := a.Throttle.admitMail(ctx, a.now)
-	if err != nil {
-		return "", err
-	}
-	if handle, err = a.storeRequest(ctx, kind, from, display, key, browser); err != nil {
-		reservation.giveBack(ctx)
-	}
-	return handle, err
+	return a.storeRequest(ctx, kind, from, display, key, browser)
 }
 
-// storeRequest writes the same rows for every address.
+// storeRequest writes the same rows for every address, if the caller's network may ask for messages.
 func (a *Accounts) storeRequest(
 	ctx context.Context, kind outbox.Kind, from origin, display, key, browser string,
 ) (handle string, err error) {
@@ -59,11 +52,17 @@ func (a *Accounts) storeRequest(
 	if err != nil {
 		return "", err
 	}
-	now := a.now()
-	r := MailRequest{
-		ID: a.requestID(secret, kind, browser, now, key), Kind: kind, Budget: secret.budget(kind, key),
-		At: now, EndsAt: now.Add(lasts[kind]),
+	reservation, err := a.Throttle.admitMail(ctx, a.now)
+	if err != nil {
+		return "", err
 	}
+	defer func() {
+		if err != nil {
+			reservation.giveBack(ctx)
+		}
+	}()
+	now := a.now()
+	r := secret.request(a.requestID(secret, kind, browser, now, key), kind, key, now)
 	m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
 	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
 		return "", fmt.Errorf("ask for %s: %w", kind, err)
@@ -208,11 +207,7 @@ func (a *Accounts) firstVerification(ctx context.Context, u User) (m []outbox.Me
 		return nil, "", err
 	}
 	const kind = outbox.VerifyEmail
-	now := a.now()
-	r := MailRequest{
-		ID: commandLineID(a.NewID), Kind: kind, Budget: secret.budget(kind, u.EmailKey),
-		At: now, EndsAt: now.Add(lasts[kind]),
-	}
+	r := secret.request(commandLineID(a.NewID), kind, u.EmailKey, a.now())
 	room, err := a.Store.TakeMailRoom(ctx, r, mailLimits)
 	if err != nil {
 		return nil, "", fmt.Errorf("count %s: %w", kind, err)
@@ -256,25 +251,36 @@ func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
 	if p.from == bySignup || p.from == byPassword || by.UserID != "" && by.UserID == p.user.ID {
 		return nil
 	}
-	if by.SignupHandle != "" {
-		secret, err := a.oneTime()
-		if err != nil {
-			return err
+	id, ok, err := a.readSignupHandle(by.SignupHandle)
+	if err != nil {
+		return err
+	}
+	if ok {
+		first, _, err := a.Store.OneTimeToken(ctx, id, a.now())
+		if err == nil && first.UserID == p.user.ID {
+			return nil
 		}
-		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle, ""); ok && from == bySignup {
-			first, _, err := a.Store.OneTimeToken(ctx, id, a.now())
-			if err == nil && first.UserID == p.user.ID {
-				return nil
-			}
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return err
-			}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
 		}
 	}
 	if by.Password != "" {
 		return a.verifyPassword(ctx, p.user, by.Password)
 	}
 	return ErrNewPassword
+}
+
+// readSignupHandle returns the id in the handle of a sign-up; ok is false for any other text.
+func (a *Accounts) readSignupHandle(text string) (id string, ok bool, err error) {
+	if text == "" {
+		return "", false, nil
+	}
+	secret, err := a.oneTime()
+	if err != nil {
+		return "", false, err
+	}
+	id, from, ok := secret.readHandle(outbox.VerifyEmail, text, "")
+	return id, ok && from == bySignup, nil
 }
 
 // presentedToken is a token that a person presented, with its user.
@@ -366,22 +372,30 @@ func (a *Accounts) returnTry(ctx context.Context, p presentedToken) {
 	}
 }
 
+// returnTryAfter gives back the try if the token may still be presented after err.
+func (a *Accounts) returnTryAfter(ctx context.Context, p presentedToken, err error) {
+	if err != nil && !errors.Is(err, ErrTokenInvalid) {
+		a.returnTry(ctx, p)
+	}
+}
+
+// hashFor hashes the new_password of u, which present has already checked without the account.
+func (a *Accounts) hashFor(ctx context.Context, u User, next string) (string, error) {
+	var fs faults
+	fs.add("new_password", checkNew(next, a.minPassword(), u, a.Service))
+	if err := fs.err(); err != nil {
+		return "", err
+	}
+	return a.Hasher.Hash(ctx, next)
+}
+
 // redeem spends a token, with a new password or without. If that fails, the try of the right code
 // is given back.
 func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, name audit.Name) (err error) {
-	defer func() {
-		if err != nil && !errors.Is(err, ErrTokenInvalid) {
-			a.returnTry(ctx, p)
-		}
-	}()
+	defer func() { a.returnTryAfter(ctx, p, err) }()
 	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, Unproved: !p.user.EmailVerified}
 	if next != "" {
-		var fs faults
-		fs.add("new_password", checkNew(next, a.minPassword(), p.user, a.Service))
-		if err := fs.err(); err != nil {
-			return err
-		}
-		if r.NewHash, err = a.Hasher.Hash(ctx, next); err != nil {
+		if r.NewHash, err = a.hashFor(ctx, p.user, next); err != nil {
 			return err
 		}
 	}

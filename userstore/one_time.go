@@ -162,6 +162,13 @@ func (s oneTimeSecret) budget(kind outbox.Kind, addressKey string) (key BudgetKe
 	return key
 }
 
+// request returns a request at now for a message of a kind to an address.
+func (s oneTimeSecret) request(id string, kind outbox.Kind, addressKey string, now time.Time) MailRequest {
+	return MailRequest{
+		ID: id, Kind: kind, Budget: s.budget(kind, addressKey), At: now, EndsAt: now.Add(lasts[kind]),
+	}
+}
+
 // noticeBudget returns the key of the budget of an address for notices of a kind. It is not the
 // budget of requests: neither strangers' requests nor notices of another kind silence a notice.
 func (s oneTimeSecret) noticeBudget(kind outbox.Kind, addressKey string) (key BudgetKey) {

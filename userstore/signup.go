@@ -94,10 +94,7 @@ func (a *Accounts) signUpPending(ctx context.Context, n NewUser) (handle string,
 	if u.Claims.Locale != "" {
 		p.Language = u.Claims.Locale
 	}
-	r := MailRequest{
-		ID: p.ID, Kind: outbox.VerifyEmail, Budget: secret.budget(outbox.VerifyEmail, u.EmailKey),
-		At: now, EndsAt: now.Add(verifyLasts),
-	}
+	r := secret.request(p.ID, outbox.VerifyEmail, u.EmailKey, now)
 	m := outbox.Message{ID: p.ID, Kind: r.Kind, To: u.Email, Locale: p.Language, At: r.At, EndsAt: r.EndsAt}
 	id, err := a.Store.SavePendingSignup(ctx, p, now.Add(-sameForm), r, mailLimits, m)
 	if err != nil {
@@ -167,11 +164,7 @@ func (a *Accounts) presentSignup(ctx context.Context, id string, now time.Time) 
 // sign-up, or its password, shows which sign-up with this address is the owner's. Otherwise a new
 // password is needed, for a stranger may have signed up with the address.
 func (a *Accounts) makeAccount(ctx context.Context, p presentedToken, by Owner) (made Proved, err error) {
-	defer func() {
-		if err != nil && !errors.Is(err, ErrTokenInvalid) {
-			a.returnTry(ctx, p)
-		}
-	}()
+	defer func() { a.returnTryAfter(ctx, p, err) }()
 	if !a.SignupEnabled {
 		return Proved{}, ErrSignupClosed
 	}
@@ -189,12 +182,7 @@ func (a *Accounts) makeAccount(ctx context.Context, p presentedToken, by Owner) 
 		made.Typed = s.At
 	}
 	if by.NewPassword != "" {
-		var fs faults
-		fs.add("new_password", checkNew(by.NewPassword, a.minPassword(), u, a.Service))
-		if err := fs.err(); err != nil {
-			return Proved{}, err
-		}
-		if u.PasswordHash, err = a.Hasher.Hash(ctx, by.NewPassword); err != nil {
+		if u.PasswordHash, err = a.hashFor(ctx, u, by.NewPassword); err != nil {
 			return Proved{}, err
 		}
 		if known {
@@ -202,9 +190,7 @@ func (a *Accounts) makeAccount(ctx context.Context, p presentedToken, by Owner) 
 		}
 	}
 	for {
-		o := audit.OriginOf(ctx)
-		self := audit.Actor{Type: audit.ByUser, ID: u.ID}
-		e := audit.New(audit.As(ctx, self, o.ClientID, o.SessionID), now, audit.UserCreated, audit.User(u.ID))
+		e := audit.New(asOwner(ctx, u.ID), now, audit.UserCreated, audit.User(u.ID))
 		e.Changes = privileges(u)
 		err = audit.Stored(ctx, a.Log, a.Store.CreateProvedUser(ctx, p.token.ID, u, e), e)
 		exists, ok := errors.AsType[*ExistsError](err)
@@ -230,19 +216,17 @@ func (a *Accounts) ownSignup(ctx context.Context, p presentedToken, by Owner) (_
 	if p.from == bySignup && p.pending.ID == p.token.ID {
 		return *p.pending, true, nil
 	}
-	if by.SignupHandle != "" {
-		secret, err := a.oneTime()
-		if err != nil {
-			return PendingSignup{}, false, err
+	id, ok, err := a.readSignupHandle(by.SignupHandle)
+	if err != nil {
+		return PendingSignup{}, false, err
+	}
+	if ok {
+		s, err := a.Store.PendingSignup(ctx, id, a.now())
+		if err == nil && s.EmailKey == p.pending.EmailKey {
+			return s, true, nil
 		}
-		if id, from, ok := secret.readHandle(outbox.VerifyEmail, by.SignupHandle, ""); ok && from == bySignup {
-			s, err := a.Store.PendingSignup(ctx, id, a.now())
-			if err == nil && s.EmailKey == p.pending.EmailKey {
-				return s, true, nil
-			}
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return PendingSignup{}, false, err
-			}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return PendingSignup{}, false, err
 		}
 	}
 	switch {
@@ -303,13 +287,5 @@ func (a *Accounts) VerificationAfterPassword(
 	if err != nil {
 		return "", err
 	}
-	reservation, err := a.Throttle.admitMail(ctx, a.now)
-	if err != nil {
-		return "", err
-	}
-	handle, err = a.storeRequest(ctx, outbox.VerifyEmail, byPassword, u.Email, u.EmailKey, browser)
-	if err != nil {
-		reservation.giveBack(ctx)
-	}
-	return handle, err
+	return a.storeRequest(ctx, outbox.VerifyEmail, byPassword, u.Email, u.EmailKey, browser)
 }

@@ -23,25 +23,40 @@ func reservedFor(key, owner string) string {
 var freeForChange = `NOT EXISTS (SELECT 1 FROM users o WHERE o.email_key = t.address_key AND o.id <> t.user_id)
 	AND NOT ` + reservedFor("t.address_key", "t.user_id")
 
-var touchIfReserved = numbered(`UPDATE users SET version = version WHERE id = $ AND ` +
-	reservedFor("users.email_key", "users.id"))
+// touchIfReserved is the statement of ifReserved for the user whose id the SQL user gives.
+func touchIfReserved(user string) string {
+	return numbered(`UPDATE users SET version = version WHERE id = ` + user + ` AND ` +
+		reservedFor("users.email_key", "users.id"))
+}
 
 // ifReserved returns a statement that changes one row if the address that the user has just got is
 // reserved for another account; the caller then rolls back. It has to be a statement of its own,
 // after the one that wrote the address: on PostgreSQL that one may have waited at the unique index
 // for the very change that made the reservation, and does not see it.
-func ifReserved(userID string, now time.Time) stmt { return bind(touchIfReserved, userID, micros(now)) }
+func ifReserved(userID string, now time.Time) stmt { return bind(ifReservedByID, userID, micros(now)) }
 
-var endUndosSince = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
-	AND user_id = $ AND at > (SELECT MIN(b.at) FROM one_time_tokens b WHERE b.user_id = $
-		AND b.kind = 'undo_email' AND b.address_key = $ AND b.spent_at = 0 AND b.ends_at > $)`)
+// endUndos is the statement that ends a user's tokens that undo changes after the one which reserved
+// an address for the user. user and key are the SQL of the user's id and of the address.
+func endUndos(user, key string) string {
+	return numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
+		AND user_id = ` + user + ` AND at > (SELECT MIN(b.at) FROM one_time_tokens b WHERE b.user_id = ` + user + `
+			AND b.kind = 'undo_email' AND b.address_key = ` + key + ` AND b.spent_at = 0 AND b.ends_at > $)`)
+}
 
 // endUndosOf ends the tokens that undo changes since the user first had the present address: an
 // operator who gives an account its address back need not fear them.
 func endUndosOf(u userstore.User) stmt {
 	now := micros(u.UpdatedAt)
-	return bind(endUndosSince, now, u.ID, u.ID, u.EmailKey, now)
+	return bind(endUndosByID, now, u.ID, u.ID, u.EmailKey, now)
 }
+
+var (
+	ifReservedByID = touchIfReserved("$")
+	endUndosByID   = endUndos("$", "$")
+
+	ifReservedForToken = touchIfReserved(userOfToken)
+	endUndosForToken   = endUndos(userOfToken, `(SELECT t.address_key FROM one_time_tokens t WHERE t.id = $)`)
+)
 
 var (
 	// lockProved takes the lock of the user's row first, as IssueToken does.
@@ -99,40 +114,26 @@ var (
 	insertUndo = numbered(`INSERT INTO one_time_tokens (` + tokenColumns + `)
 		SELECT $, 'undo_email', t.user_id, $, $, 0, CASE WHEN l.at >= $ THEN l.at + 1 ELSE CAST($ AS BIGINT) END, $, 0
 		FROM one_time_tokens t, (SELECT COALESCE(MAX(o.at), 0) AS at FROM one_time_tokens o
-			WHERE o.kind = 'undo_email' AND o.user_id = (SELECT x.user_id FROM one_time_tokens x WHERE x.id = $)) l
+			WHERE o.kind = 'undo_email' AND o.user_id = ` + userOfToken + `) l
 		WHERE t.id = $ ON CONFLICT (id) DO NOTHING`)
-	endUndosAfter = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
-		AND user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
-		AND at > (SELECT MIN(b.at) FROM one_time_tokens b, one_time_tokens t WHERE t.id = $ AND b.user_id = t.user_id
-			AND b.kind = 'undo_email' AND b.address_key = t.address_key AND b.spent_at = 0 AND b.ends_at > $)`)
-	ifReservedForToken = numbered(`UPDATE users SET version = version
-		WHERE id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $) AND ` + reservedFor("users.email_key", "users.id"))
 )
 
-// ConfirmAddressChange takes the lock of the user's row in its first statement, and is certain only
-// by the statements after it: see RedeemToken.
+// ConfirmAddressChange is certain only by the statements after the first: see spend.
 func (db *DB) ConfirmAddressChange(ctx context.Context, c userstore.AddressChange, events ...audit.Event) error {
 	now, kind := micros(c.At), string(outbox.ChangeEmail)
-	s := []stmt{
-		bind(changeAddress, c.ID, c.ID, now, c.ID, c.ID, kind, now, c.From),
-		bind(spendToken, now, c.ID, kind, now, int64(1)),
-		bind(ifReservedForToken, c.ID, now),
-		bind(insertUndo, c.UndoID, c.From, c.FromKey, now, now, micros(c.UndoEndsAt), c.ID, c.ID),
-	}
+	undo := bind(insertUndo, c.UndoID, c.From, c.FromKey, now, now, micros(c.UndoEndsAt), c.ID, c.ID)
 	if c.UndoID == "" {
-		s[3] = bind(endUndosAfter, now, c.ID, c.ID, now)
+		undo = bind(endUndosForToken, now, c.ID, c.ID, c.ID, now)
 	}
-	if err := storables(s); err != nil {
-		return ifUnstorable(err, userstore.ErrConflict)
-	}
-	err := db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
-		n, err := run(s...)
-		if err == nil && (n[0] == 0 || n[1] == 0 || n[2] != 0 || n[3] == 0 && c.UndoID != "") {
-			err = userstore.ErrConflict // and what was done is undone
-		}
-		return err == nil, err
-	})
-	return ifTaken(err)
+	return ifTaken(db.spend(ctx, redemption{
+		first: []stmt{
+			bind(changeAddress, c.ID, c.ID, now, c.ID, c.ID, kind, now, c.From),
+			bind(spendToken, now, c.ID, kind, now, int64(1)),
+			bind(ifReservedForToken, c.ID, now),
+			undo,
+		},
+		refused: func(n []int64) bool { return n[2] != 0 || n[3] == 0 && c.UndoID != "" },
+	}, events))
 }
 
 // ifTaken replaces the error for an address that another account has.
@@ -162,10 +163,8 @@ var (
 		WHERE id = $ AND kind = 'undo_email' AND spent_at = 0 AND ends_at > $
 		AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id AND u.is_active)`)
 	endLaterUndos = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
-		AND user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
-		AND at > (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
-	endConsentsSince = numbered(`DELETE FROM consents
-		WHERE user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
+		AND user_id = ` + userOfToken + ` AND at > (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
+	endConsentsSince = numbered(`DELETE FROM consents WHERE user_id = ` + userOfToken + `
 		AND updated_at >= (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
 )
 
@@ -174,25 +173,14 @@ func (db *DB) UndoAddressChange(ctx context.Context, r userstore.Redemption, eve
 	if r.Kind != outbox.UndoEmail || r.NewHash == "" {
 		return fmt.Errorf("%w: an undoing without a password", userstore.ErrInvalid)
 	}
-	s := []stmt{
-		bind(restoreAddress, r.ID, r.ID, now, r.NewHash, r.ID, r.ID, kind, now),
-		bind(spendUndo, now, r.ID, now),
-		bind(endLaterUndos, now, r.ID, r.ID),
-	}
-	if err := storables(s); err != nil {
-		return ifUnstorable(err, userstore.ErrConflict)
-	}
-	err := db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
-		n, err := run(s...)
-		if err == nil && (n[0] == 0 || n[1] == 0) {
-			err = userstore.ErrConflict // and what was done is undone
-		}
-		if err == nil {
-			_, err = run(append(endAllOfToken(r.ID, now), bind(endConsentsSince, r.ID, r.ID))...)
-		}
-		return err == nil, err
-	})
-	return ifTaken(err)
+	return ifTaken(db.spend(ctx, redemption{
+		first: []stmt{
+			bind(restoreAddress, r.ID, r.ID, now, r.NewHash, r.ID, r.ID, kind, now),
+			bind(spendUndo, now, r.ID, now),
+			bind(endLaterUndos, now, r.ID, r.ID),
+		},
+		then: append(endAllOfToken(r.ID, now), bind(endConsentsSince, r.ID, r.ID)),
+	}, events))
 }
 
 func (db *DB) WithdrawAddressChange(ctx context.Context, userID string, now time.Time, events ...audit.Event) error {

@@ -134,7 +134,10 @@ func (db *DB) OneTimeToken(
 	return t, u, err
 }
 
-const ofLiveToken = ` WHERE id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)
+// userOfToken is the user of the token with an id.
+const userOfToken = `(SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)`
+
+const ofLiveToken = ` WHERE id = ` + userOfToken + `
 	AND EXISTS (SELECT 1 FROM one_time_tokens t, users u
 		WHERE t.id = $ AND t.kind = $ AND u.id = t.user_id AND ` + liveToken + `)`
 
@@ -163,36 +166,52 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 	if r.NewHash != "" {
 		first, moved = bind(redeemReplacing, append([]any{now, r.NewHash}, which...)...), 1
 	}
-	second := bind(spendToken, now, r.ID, kind, now, moved)
-	if err := storables([]stmt{first, second}); err != nil {
+	s := redemption{first: []stmt{first, bind(spendToken, now, r.ID, kind, now, moved)}}
+	if r.NewHash != "" {
+		s.then = endAllOfToken(r.ID, now)
+		if r.Unproved {
+			s.then = append(s.then, bind(endConsents, r.ID))
+		}
+	}
+	return db.spend(ctx, s, events)
+}
+
+// redemption holds the statements that spend a token. The first statement changes, and so locks, the
+// user's row; the second spends the token. If either changes no row, the token is not live.
+type redemption struct {
+	first   []stmt
+	refused func(n []int64) bool // another reason, by the numbers of rows that first changed; may be nil
+	then    []stmt               // run after the token was spent
+}
+
+// spend redeems a token in one transaction. ErrConflict: the redemption is refused, and nothing
+// changed.
+func (db *DB) spend(ctx context.Context, r redemption, events []audit.Event) error {
+	if err := storables(r.first); err != nil {
 		return ifUnstorable(err, userstore.ErrConflict)
 	}
 	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
-		n, err := run(first, second)
-		if err == nil && (n[0] == 0 || n[1] == 0) {
-			err = userstore.ErrConflict // this rolls back the first statement
+		n, err := run(r.first...)
+		if err == nil && (n[0] == 0 || n[1] == 0 || r.refused != nil && r.refused(n)) {
+			err = userstore.ErrConflict
 		}
-		if err != nil || r.NewHash == "" {
-			return err == nil, err
+		if err == nil && len(r.then) > 0 {
+			_, err = run(r.then...)
 		}
-		ends := endAllOfToken(r.ID, now)
-		if r.Unproved {
-			ends = append(ends, bind(`DELETE FROM consents
-				WHERE user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $1)`, r.ID))
-		}
-		_, err = run(ends...)
 		return err == nil, err
 	})
 }
 
+var (
+	endGrants   = numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND user_id = ` + userOfToken)
+	endBrowsers = numbered(`DELETE FROM browser_sessions WHERE user_id = ` + userOfToken)
+	endConsents = numbered(`DELETE FROM consents WHERE user_id = ` + userOfToken)
+)
+
 // endAllOfToken ends all grants and browser sessions of a token's user, after the user's row is
 // locked: see SetPassword.
 func endAllOfToken(id string, now int64) []stmt {
-	const ofUser = `user_id = (SELECT t.user_id FROM one_time_tokens t WHERE t.id = $)`
-	return []stmt{
-		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND `+ofUser), now, id),
-		bind(numbered(`DELETE FROM browser_sessions WHERE `+ofUser), id),
-	}
+	return []stmt{bind(endGrants, now, id), bind(endBrowsers, id)}
 }
 
 const (

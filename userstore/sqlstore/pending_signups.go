@@ -176,16 +176,15 @@ func (db *DB) CreateProvedUser(ctx context.Context, tokenID string, u userstore.
 	if text(tokenID) != nil {
 		return userstore.ErrConflict
 	}
-	claims, roles, err := encode(u)
+	insert, err := insertion(u)
 	if err != nil {
 		return err
 	}
 	spend := bind(`DELETE FROM pending_signups
 		WHERE token_id = $1 AND token_id <> '' AND token_ends_at > $2 AND ends_at > $3 AND email_key = $4`,
 		tokenID, micros(u.CreatedAt), micros(u.CreatedAt), u.EmailKey)
-	insert := bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...)
 	rest := bind(`DELETE FROM pending_signups WHERE email_key = $1`, u.EmailKey)
-	if err := storables([]stmt{spend, insert, rest}); err != nil {
+	if err := storables([]stmt{spend, rest}); err != nil {
 		return err
 	}
 	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
@@ -196,13 +195,9 @@ func (db *DB) CreateProvedUser(ctx context.Context, tokenID string, u userstore.
 		if err != nil {
 			return false, err
 		}
-		n, err = run(insert, ifReserved(u.ID, u.CreatedAt), rest)
-		switch {
-		case err != nil:
-		case n[0] == 0:
-			err = &userstore.ExistsError{Field: "id"}
-		case n[1] != 0:
-			err = &userstore.ExistsError{Field: "email"}
+		n, err = run(append(insert, rest)...)
+		if err == nil {
+			err = inserted(n)
 		}
 		return err == nil, err
 	})

@@ -58,28 +58,42 @@ func encode(u userstore.User) (claims, roles string, err error) {
 // CreateUser may be retried when its answer was lost. The row that is then found under the new,
 // random id is the first try's. So no sign-up is refused because of a row that it made itself.
 func (db *DB) CreateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
-	claims, roles, err := encode(u)
+	insert, err := insertion(u)
 	if err != nil {
 		return err
 	}
-	insert := bind(insertUser+`(id) DO NOTHING`, userArgs(u, claims, roles)...)
-	if err := storable(insert.args); err != nil {
-		return err
-	}
 	return db.transactWithEvents(ctx, true, events, func(run exec, maybeDone bool) (bool, error) {
-		n, err := run(insert, ifReserved(u.ID, u.CreatedAt))
+		n, err := run(insert...)
 		switch {
 		case err != nil:
 			return false, err
 		case n[0] == 0 && maybeDone && len(events) == 0: // the first try's row
 			return true, nil
-		case n[0] == 0:
-			return false, &userstore.ExistsError{Field: "id"}
-		case n[1] != 0:
-			return false, &userstore.ExistsError{Field: "email"}
 		}
-		return true, nil
+		err = inserted(n)
+		return err == nil, err
 	})
+}
+
+// insertion returns the statements that insert a user; inserted reads their results.
+func insertion(u userstore.User) ([]stmt, error) {
+	claims, roles, err := encode(u)
+	if err != nil {
+		return nil, err
+	}
+	insert := bind(insertUser, userArgs(u, claims, roles)...)
+	return []stmt{insert, ifReserved(u.ID, u.CreatedAt)}, storable(insert.args)
+}
+
+// inserted returns why the statements of insertion inserted no user that may stay; nil: they did.
+func inserted(n []int64) error {
+	switch {
+	case n[0] == 0:
+		return &userstore.ExistsError{Field: "id"}
+	case n[1] != 0:
+		return &userstore.ExistsError{Field: "email"}
+	}
+	return nil
 }
 
 func (db *DB) UserByID(ctx context.Context, id string) (userstore.User, error) {

@@ -15,7 +15,7 @@ const (
 		is_active, is_staff, created_at, updated_at, version, last_login_at, last_session_id, password_hash) `
 	userValues = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, '', $14`
 
-	insertUser = insertIntoUsers + `VALUES (` + userValues + `) ON CONFLICT `
+	insertUser = insertIntoUsers + `VALUES (` + userValues + `) ON CONFLICT (id) DO NOTHING`
 	// insertUnreserved inserts a user unless the name is taken or the address is reserved, or was
 	// reserved a short while ago: a row that reserves an address is removed some time after its
 	// end.

@@ -3,7 +3,6 @@ package storetest
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -416,26 +415,19 @@ func raceAddressChanges(t *testing.T, f *fixture) {
 	for round := range 10 {
 		u := f.user(t)
 		token := f.begun(t, u, id())
-		var won atomic.Int64
 		events := make([]audit.Event, 4)
 		for i := range events {
 			events[i] = f.event(u.ID)
 		}
-		together(8, func(i int) {
+		equal(t, "winners", winners(t, 8, userstore.ErrConflict, func(i int) error {
 			if i >= 4 {
 				fresh := f.newUser()
 				fresh.EmailKey = u.EmailKey
 				isAsync(t, f.CreateUser(t.Context(), fresh), userstore.ErrExists)
-				return
+				return userstore.ErrConflict
 			}
-			switch err := f.ConfirmAddressChange(t.Context(), f.newChange(u, token.ID), events[i]); err {
-			case nil:
-				won.Add(1)
-			default:
-				isAsync(t, err, userstore.ErrConflict)
-			}
-		})
-		equal(t, "winners", won.Load(), int64(1))
+			return f.ConfirmAddressChange(t.Context(), f.newChange(u, token.ID), events[i])
+		}), 1)
 		recorded, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: u.ID, Limit: 10})
 		must(t, err)
 		equal(t, "events", len(recorded), 1)
@@ -491,14 +483,8 @@ func raceUndoings(t *testing.T, f *fixture) {
 			must(t, f.begin(t, b))
 			tokens[i] = b.token
 		}
-		var won atomic.Int64
-		together(len(rivals), func(i int) {
-			if err := f.ConfirmAddressChange(t.Context(), f.newChange(rivals[i], tokens[i].ID)); err == nil {
-				won.Add(1)
-			} else {
-				isAsync(t, err, userstore.ErrConflict)
-			}
-		})
-		equal(t, "accounts that got one address", won.Load(), int64(1))
+		equal(t, "accounts that got one address", winners(t, len(rivals), userstore.ErrConflict, func(i int) error {
+			return f.ConfirmAddressChange(t.Context(), f.newChange(rivals[i], tokens[i].ID))
+		}), 1)
 	}
 }

@@ -3,7 +3,6 @@ package storetest
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -268,24 +267,17 @@ func raceTokens(t *testing.T, f *fixture) {
 		if round%2 == 0 {
 			hash = "hash-"
 		}
-		var won atomic.Int64
 		events := make([]audit.Event, 6)
 		for i := range events {
 			events[i] = f.event(u.ID)
 		}
-		together(6, func(i int) {
+		equal(t, "winners", winners(t, 6, userstore.ErrConflict, func(i int) error {
 			r := userstore.Redemption{ID: token.ID, Kind: token.Kind, At: f.now}
 			if hash != "" {
 				r.NewHash = hash + fmt.Sprint(i)
 			}
-			switch err := f.RedeemToken(t.Context(), r, events[i]); err {
-			case nil:
-				won.Add(1)
-			default:
-				isAsync(t, err, userstore.ErrConflict)
-			}
-		})
-		equal(t, "winners", won.Load(), int64(1))
+			return f.RedeemToken(t.Context(), r, events[i])
+		}), 1)
 		told, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: u.ID, Limit: 10})
 		must(t, err)
 		equal(t, "events", len(told), 1)
@@ -345,13 +337,7 @@ func raceMailRequests(t *testing.T, f *fixture) {
 
 	r, m := f.request(id())
 	must(t, f.RequestMail(t.Context(), r, limits, m))
-	var tried atomic.Int64
-	together(12, func(int) {
-		if err := f.TryCode(t.Context(), r.ID, r.Kind, r.At, 5); err == nil {
-			tried.Add(1)
-		} else {
-			isAsync(t, err, userstore.ErrConflict)
-		}
-	})
-	equal(t, "tries", tried.Load(), int64(5))
+	equal(t, "tries", winners(t, 12, userstore.ErrConflict, func(int) error {
+		return f.TryCode(t.Context(), r.ID, r.Kind, r.At, 5)
+	}), 5)
 }

@@ -293,6 +293,17 @@ func provedUsers(t *testing.T, f *fixture) {
 	other.EmailKey = taken.EmailKey
 	must(t, f.CreateUser(ctx, other))
 	existsIn(t, f.CreateProvedUser(ctx, taken.ID, taken.user()), "email")
+
+	// So does an account that has just left it, for as long as the change can be undone.
+	reserved := f.sent(t, address())
+	owner := f.newUser()
+	owner.Email, owner.EmailKey = reserved.Email, reserved.EmailKey
+	must(t, f.CreateUser(ctx, owner))
+	f.changed(t, owner, id())
+	existsIn(t, f.CreateProvedUser(ctx, reserved.ID, reserved.user(), f.event(owner.ID)), "email")
+	later := f.newSignup(reserved.Email)
+	f.save(t, later)
+	is(t, f.IssueSignupToken(ctx, later.ID, signupToken(later)), userstore.ErrConflict)
 }
 
 // Proofs of one address at once, with one token and with several, and an operator who creates an

@@ -19,20 +19,28 @@ func isAsync(t *testing.T, err, want error) {
 	}
 }
 
+// winners runs n operations at once, and returns how many of them succeeded. The others have to fail
+// with lost.
+func winners(t *testing.T, n int, lost error, op func(i int) error) int {
+	var won atomic.Int64
+	together(n, func(i int) {
+		if err := op(i); err == nil {
+			won.Add(1)
+		} else {
+			isAsync(t, err, lost)
+		}
+	})
+	return int(won.Load())
+}
+
 func raceSignup(t *testing.T, f *fixture) {
 	for round := range 10 {
-		var won atomic.Int64
-		together(8, func(i int) {
+		equal(t, "winners", winners(t, 8, userstore.ErrExists, func(int) error {
 			u := f.newUser()
 			u.EmailKey = fmt.Sprintf("same-%d@x.test", round)
 			u.UsernameKey = fmt.Sprintf("name-%d", round)
-			if err := f.CreateUser(t.Context(), u); err == nil {
-				won.Add(1)
-			} else {
-				isAsync(t, err, userstore.ErrExists)
-			}
-		})
-		equal(t, "winners", won.Load(), int64(1))
+			return f.CreateUser(t.Context(), u)
+		}), 1)
 	}
 	all, err := f.ListUsers(t.Context(), userstore.UserQuery{Limit: 100})
 	must(t, err)

@@ -163,17 +163,12 @@ func raceSessions(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u := f.user(t)
 	first := f.session(t, u)
-	var won atomic.Int64
-	together(8, func(int) { // with one id: a login form that is submitted twice
+	// With one id: a login form that is submitted twice.
+	equal(t, "winners", winners(t, 8, userstore.ErrConflict, func(int) error {
 		s := userstore.StartSession{Session: f.newSession(u), Replaces: first.Hash, PasswordHash: u.PasswordHash}
 		s.Session.ID = first.ID
-		if err := f.StartSession(ctx, s); err == nil {
-			won.Add(1)
-		} else {
-			isAsync(t, err, userstore.ErrConflict)
-		}
-	})
-	equal(t, "winners", won.Load(), int64(1))
+		return f.StartSession(ctx, s)
+	}), 1)
 	f.sessionExists(t, first, false)
 	together(userstore.MaxBrowserSessionsPerUser+8, func(int) {
 		if err := f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash}); err != nil {
@@ -244,15 +239,9 @@ func raceConsents(t *testing.T, f *fixture) {
 func raceAssertions(t *testing.T, f *fixture) {
 	client := id()
 	for round := range 10 {
-		var won atomic.Int64
-		together(8, func(int) {
-			if err := f.UseAssertion(t.Context(), client, fmt.Sprint(round), f.now, f.now.Add(time.Minute)); err == nil {
-				won.Add(1)
-			} else {
-				isAsync(t, err, userstore.ErrExists)
-			}
-		})
-		equal(t, "uses of one jti", won.Load(), int64(1))
+		equal(t, "uses of one jti", winners(t, 8, userstore.ErrExists, func(int) error {
+			return f.UseAssertion(t.Context(), client, fmt.Sprint(round), f.now, f.now.Add(time.Minute))
+		}), 1)
 	}
 }
 

@@ -3,7 +3,6 @@ package storetest
 import (
 	"encoding/json"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,16 +83,9 @@ func ringConflict(t *testing.T, f *fixture) {
 
 func raceRing(t *testing.T, f *fixture) {
 	for version := range int64(15) {
-		var won atomic.Int64
-		together(4, func(i int) {
-			err := f.ChangeRing(t.Context(), version, keys.Change{Insert: []keys.Key{f.key(id(), "RS256", version+1)}})
-			if err == nil {
-				won.Add(1)
-			} else {
-				isAsync(t, err, keys.ErrConflict)
-			}
-		})
-		equal(t, "winners", won.Load(), int64(1))
+		equal(t, "winners", winners(t, 4, keys.ErrConflict, func(int) error {
+			return f.ChangeRing(t.Context(), version, keys.Change{Insert: []keys.Key{f.key(id(), "RS256", version+1)}})
+		}), 1)
 	}
 	ring, err := f.LoadRing(t.Context())
 	must(t, err)

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,21 +71,15 @@ func throttleBlocks(t *testing.T, f *fixture) {
 func raceBlock(t *testing.T, f *fixture) {
 	for range 10 {
 		block := budget()
-		var let atomic.Int64
 		var last userstore.Reserve
-		together(24, func(i int) {
+		equal(t, "let in", winners(t, 24, userstore.ErrConflict, func(i int) error {
 			r := f.reserve()
 			r.Block, r.BlockLimit = block, userstore.Limit{Free: 5, Window: time.Hour}
 			if i == 0 {
 				last = r
 			}
-			if err := f.ReserveAttempt(t.Context(), r); err == nil {
-				let.Add(1)
-			} else {
-				isAsync(t, err, userstore.ErrConflict)
-			}
-		})
-		equal(t, "let in", int(let.Load()), 5)
+			return f.ReserveAttempt(t.Context(), r)
+		}), 5)
 		equal(t, "counted", f.tallies(t, last).Block.Pending, 5)
 	}
 }

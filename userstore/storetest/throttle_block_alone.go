@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,13 +59,7 @@ func throttleBlockAlone(t *testing.T, f *fixture) {
 
 	// However many come at once, the block lets in as many as it has room for.
 	block = budget()
-	var let atomic.Int64
-	together(16, func(int) {
-		if err := f.ReserveAttempt(t.Context(), f.withoutAccount(block)); err == nil {
-			let.Add(1)
-		} else {
-			isAsync(t, err, userstore.ErrConflict)
-		}
-	})
-	equal(t, "let in at once", int(let.Load()), 4)
+	equal(t, "let in at once", winners(t, 16, userstore.ErrConflict, func(int) error {
+		return f.ReserveAttempt(t.Context(), f.withoutAccount(block))
+	}), 4)
 }
