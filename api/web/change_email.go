@@ -27,6 +27,7 @@ func (p *Pages) Change(d ChangePage) (Page, error) {
 	p.choice(v, "change")
 	v.askCode(d.AskCode, d.Code)
 	v.settle(d.Problems)
+	v.readFirst(d.AskCode, d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
 
@@ -35,5 +36,6 @@ func (p *Pages) Undo(d UndoPage) (Page, error) {
 	p.choice(v, "undo")
 	v.Fields = []field{newPasswordField(d.MinLength)}
 	v.settle(d.Problems)
+	v.readFirst(true, d.Problems)
 	return p.render(v, p.easier(v, d.Common))
 }
