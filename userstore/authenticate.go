@@ -106,7 +106,8 @@ func (a *Accounts) authenticate(
 	case err == nil && !u.IsActive:
 		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
 	case err == nil && !u.EmailVerified && a.Verification == VerificationRequired:
-		return Verified{}, a.Refuse(ctx, v, "email_not_verified", &NotVerifiedError{UserID: u.ID})
+		unverified := &NotVerifiedError{UserID: u.ID, Email: u.Email, emailKey: u.EmailKey}
+		return Verified{}, a.Refuse(ctx, v, "email_not_verified", unverified)
 	case err == nil && stale:
 		// A full queue must not fail this login; the next login can upgrade the hash.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {

@@ -273,19 +273,18 @@ func (a *Accounts) signupByPassword(ctx context.Context, p PendingSignup, passwo
 }
 
 // NotVerifiedError is an ErrEmailNotVerified of a person who typed the right password.
-type NotVerifiedError struct{ UserID string }
+type NotVerifiedError struct {
+	UserID, Email string
+	emailKey      string
+}
 
 func (e *NotVerifiedError) Error() string        { return ErrEmailNotVerified.Error() }
 func (e *NotVerifiedError) Is(target error) bool { return target == ErrEmailNotVerified }
 
 // VerificationAfterPassword asks for the message with which the owner of an account proves its
-// address, after a NotVerifiedError. With the handle the password is kept. ErrRateLimited, ErrNotFound.
+// address, after a NotVerifiedError. With the handle the password is kept. ErrRateLimited.
 func (a *Accounts) VerificationAfterPassword(
 	ctx context.Context, e *NotVerifiedError, browser string,
 ) (handle string, err error) {
-	u, err := a.Store.UserByID(ctx, e.UserID)
-	if err != nil {
-		return "", err
-	}
-	return a.storeRequest(ctx, outbox.VerifyEmail, byPassword, u.Email, u.EmailKey, browser)
+	return a.storeRequest(ctx, outbox.VerifyEmail, byPassword, e.Email, e.emailKey, browser)
 }

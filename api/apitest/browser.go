@@ -297,7 +297,8 @@ func Param(name, value string) func(url.Values) {
 	}
 }
 
-// Params sets parameters of a request, given as name, value, name, value; an empty value takes one away.
+// Params sets parameters of a request, given as name, value, name, value; an empty value takes one
+// away.
 func Params(pairs ...string) func(url.Values) {
 	return func(q url.Values) {
 		for i := 0; i < len(pairs); i += 2 {
@@ -340,7 +341,8 @@ func ManyScopes(n int) string {
 	return strings.Join(names, " ")
 }
 
-// LogIn goes through the pages and redeems the code. The consent page, if there is one, lists just what is granted.
+// LogIn goes through the pages and redeems the code. The consent page, if there is one, lists just
+// what is granted.
 func LogIn(s *Server, b *Browser, c Client, edit ...func(url.Values)) Tokens {
 	s.T.Helper()
 	p := b.Open(AuthorizePath(c, edit...))

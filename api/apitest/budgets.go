@@ -10,8 +10,8 @@ import (
 // WrongPassword is the password of no account.
 const WrongPassword = "not the password of anybody"
 
-// BehindProxy has three replicas behind a proxy at the tests' own address, so that a test says by From
-// where its requests come from.
+// BehindProxy has three replicas behind a proxy at the tests' own address, so that a test says by
+// From where its requests come from.
 func BehindProxy(o *Options) {
 	o.Replicas = 3
 	o.Configure = func(r *Replica) { r.API.TrustedProxies = []string{"127.0.0.0/8", "::1"} }
@@ -62,7 +62,8 @@ func SignUpAs(s *Server, name string) User {
 	s.T.Helper()
 	u := User{Email: name + "@example.test", Password: s.Secret("planted password of " + name + " and nobody else")}
 	var p struct{ Sub string }
-	s.Do(Request{Method: "POST", Path: "/v1/signup", Body: Fields{"email": u.Email, "username": name, "password": u.Password}}).Want(201, "").JSON(&p)
+	body := Fields{"email": u.Email, "username": name, "password": u.Password}
+	s.Do(Request{Method: "POST", Path: "/v1/signup", Body: body}).Want(201, "").JSON(&p)
 	u.ID = p.Sub
 	return u
 }

@@ -73,7 +73,8 @@ func Impatient(db *sqlstore.DB) Options {
 func (s *Server) AwaitReady() {
 	s.T.Helper()
 	for n := range s.Replicas {
-		for began := time.Now(); s.Do(Request{Path: "/readyz", Replica: n}).Status != 200; time.Sleep(20 * time.Millisecond) {
+		ready := Request{Path: "/readyz", Replica: n}
+		for began := time.Now(); s.Do(ready).Status != 200; time.Sleep(20 * time.Millisecond) {
 			if time.Since(began) > time.Minute {
 				s.T.Fatalf("replica %d is not ready again after a minute", n)
 			}

@@ -135,7 +135,8 @@ func (h *Handlers) resendFromPage(w http.ResponseWriter, r *http.Request, path s
 		}
 	}
 	page, err := h.Pages.FormPost(web.FormPostPage{
-		Common: h.common(r, nil), Action: strings.TrimRight(h.Issuer.URL, "/") + path, Parameters: parameters, Inward: true,
+		Common: h.common(r, nil), Action: strings.TrimRight(h.Issuer.URL, "/") + path,
+		Parameters: parameters, Inward: true,
 	})
 	return h.show(w, http.StatusOK, page, err)
 }

@@ -131,8 +131,11 @@ func (h *Handlers) undo(w http.ResponseWriter, r *http.Request, handle string) e
 		return wire.SeeOther(w, h.pagePath(loginPage, ""))
 	}
 	v, err := h.readMailed(r, undoPage, handle)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case v.Done:
+		return h.showDone(w, r, v)
 	}
 	return h.showUndo(w, r, v, http.StatusOK, nil)
 }
@@ -166,8 +169,7 @@ func (h *Handlers) UndoForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.showUndo(w, r, v, status, list)
 	}
-	page, err := h.Pages.Done(web.DonePage{Common: h.common(r, nil), Done: "undo"})
-	return h.show(w, http.StatusOK, page, err)
+	return h.finished(w, v)
 }
 
 // AccountAddressForm changes the username at once, which takes the password. Another email address

@@ -122,10 +122,11 @@ func (h *Handlers) browserOf(r *http.Request) (*issuer.Browser, error) {
 // cookiesParameter marks the address of a page that a browser was sent to together with its first cookie.
 const cookiesParameter = "cookies"
 
-// meet gives a browser that opens a page without a cookie the cookie, and sends it to the page once more. A browser that
-// comes back without the cookie keeps none: a page says so before a password is typed. A program that does not name HTML
-// gets the page at once. A browser that comes back with the cookie is led to the address without the mark: kept as a
-// bookmark, the mark would say of the next browser that it keeps no cookies. done: the request is answered.
+// meet gives a browser that opens a page without a cookie the cookie, and sends it to the page once
+// more. A browser that comes back without the cookie keeps none: a page says so before a password is
+// typed. A program that does not name HTML gets the page at once. A browser that comes back with the
+// cookie is led to the address without the mark: kept as a bookmark, the mark would say of the next
+// browser that it keeps no cookies. done: the request is answered.
 func (h *Handlers) meet(w http.ResponseWriter, r *http.Request, p page, handle string) (done bool, err error) {
 	marked := r.URL.Query().Has(cookiesParameter)
 	switch {

@@ -84,17 +84,17 @@ func (h *Handlers) Favicon(w http.ResponseWriter, _ *http.Request) error {
 
 // leadsNowhere are the errors that leave a person without a next step but the login page.
 var leadsNowhere = map[problem.Code]bool{
-	problem.RequestMissing: true, problem.RequestInvalid: true, problem.OtherBrowser: true, problem.RequestFinished: true,
-	problem.NotFound: true, problem.MethodNotAllowed: true, problem.CSRF: true,
+	problem.RequestMissing: true, problem.RequestInvalid: true, problem.OtherBrowser: true,
+	problem.RequestFinished: true, problem.NotFound: true, problem.MethodNotAllowed: true, problem.CSRF: true,
 }
 
 func (h *Handlers) pageOf(r *http.Request) page {
 	return page(strings.TrimPrefix(r.URL.Path, h.Issuer.Path()))
 }
 
-// tryAgain is the page that a person may open again: once the browser keeps cookies, or for a form that was not sent
-// from this browser as it is now. A page with a request is bound to the cookie that the browser did not keep: the person
-// starts again from the app.
+// tryAgain is the page that a person may open again: once the browser keeps cookies, or for a form
+// that was not sent from this browser as it is now. A page with a request is bound to the cookie that
+// the browser did not keep: the person starts again from the app.
 func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
 	at, post := h.pageOf(r), r.Method == http.MethodPost
 	switch {

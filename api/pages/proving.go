@@ -27,11 +27,7 @@ const (
 func (h *Handlers) afterPassword(
 	w http.ResponseWriter, r *http.Request, browser string, unverified *userstore.NotVerifiedError,
 ) (string, error) {
-	u, err := h.Accounts.Store.UserByID(r.Context(), unverified.UserID)
-	if err != nil {
-		return "", err
-	}
-	m := wanted{browser: browser, email: u.Email, page: verifyPage, why: verifyLogin}
+	m := wanted{browser: browser, email: unverified.Email, page: verifyPage, why: verifyLogin}
 	a, err := h.askOnce(w, r, m, func() (string, error) {
 		return h.Accounts.VerificationAfterPassword(r.Context(), unverified, browser)
 	})

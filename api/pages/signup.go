@@ -124,7 +124,8 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 // loaded again. It is a login like any other, and counted as one. To whoever has not the right password, the address is
 // taken, whatever else a login would say: the throttle tells nothing here. problem is a failure of the server.
 func (h *Handlers) sentTwice(w http.ResponseWriter, r *http.Request, v visit, refused *problem.Problem, f url.Values) (*issuer.Browser, *problem.Problem) {
-	// Where a proof is required only the username can be taken, and whether the address is must not show.
+	// Where a proof is required only the username can be taken, and whether the address is must not
+	// show.
 	if refused.Code != problem.UserAlreadyExists || h.Accounts.Verification == userstore.VerificationRequired {
 		return nil, nil
 	}

@@ -33,8 +33,8 @@ func (k AccountKind) Path() string { return strings.Replace(string(k), "_", "/",
 // AccountKinds lists the pages of the account that have an address: the first page, then the pages
 // that it links to, in the order of its links.
 var AccountKinds = []AccountKind{
-	AccountHome, AccountProfile, AccountAddress, AccountPassword, AccountSessions, AccountApps, AccountActivity, AccountData,
-	AccountDelete,
+	AccountHome, AccountProfile, AccountAddress, AccountPassword, AccountSessions, AccountApps, AccountActivity,
+	AccountData, AccountDelete,
 }
 
 // ProfileFields are the fields of the page of the profile, by their names in the API.
@@ -220,12 +220,18 @@ func accountFields(d AccountPage) (fields []field) {
 		}
 	case AccountAddress:
 		current.Hint = "hint.current_password"
-		fields = []field{
-			{Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email",
-				Value: typed(d.Values["email"]), Required: true, Hint: map[bool]string{true: "hint.change_email"}[d.ByMail]},
-			{Name: "username", Label: "field.username", Type: "text", Autocomplete: "username", Value: typed(d.Values["username"]), Hint: "hint.username"},
-			current,
+		email := field{
+			Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email",
+			Value: typed(d.Values["email"]), Required: true,
 		}
+		if d.ByMail {
+			email.Hint = "hint.change_email"
+		}
+		username := field{
+			Name: "username", Label: "field.username", Type: "text", Autocomplete: "username",
+			Value: typed(d.Values["username"]), Hint: "hint.username",
+		}
+		fields = []field{email, username, current}
 	case AccountPassword:
 		current.Hint = ""
 		fields = []field{current, {
@@ -243,7 +249,8 @@ func (a *accountView) fill(l *languages.Language, d AccountPage, zone *time.Loca
 	for _, s := range d.Sessions {
 		a.Others = a.Others || !s.Current
 		a.Sessions = append(a.Sessions, accountSession{
-			ID: s.ID, App: clean(s.App, maxName), Current: s.Current, Device: device.Of(s.UserAgent), Address: clean(s.Address, maxLine),
+			ID: s.ID, App: clean(s.App, maxName), Current: s.Current,
+			Device: device.Of(s.UserAgent), Address: clean(s.Address, maxLine),
 			SignedIn: momentOf(s.SignedIn, zone), LastUse: momentOf(s.LastUse, zone),
 		})
 	}

@@ -396,6 +396,33 @@ func TestTheFocusGoesWhereThePersonGoesOn(t *testing.T) {
 	}
 }
 
+// A focus would scroll what these pages say first out of a small window.
+func TestPagesThatSayFirstWhatHappenedFocusNoField(t *testing.T) {
+	p := newPages(t, web.Options{})
+	first := []string{
+		"reset-code", "verify-code", "verify-signed-up", "verify-login", "verify-elsewhere", "verify-new-password",
+		"change-code", "undo",
+	}
+	for _, s := range samples {
+		if !slices.Contains(first, s.name) {
+			continue
+		}
+		page, err := s.make(p, web.Common{}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range parse(t, page.Body).elements {
+			if _, focus := e.attrs["autofocus"]; focus {
+				t.Errorf("%s: %s has the focus", s.name, e.attrs["id"])
+			}
+		}
+		first = slices.DeleteFunc(first, func(name string) bool { return name == s.name })
+	}
+	if len(first) > 0 {
+		t.Errorf("there is no sample of %q", first)
+	}
+}
+
 // Neither field alone is called wrong, so both are, by the one sentence.
 func TestWrongCredentialsAreSaidOnceOfBothFields(t *testing.T) {
 	p := newPages(t, web.Options{})

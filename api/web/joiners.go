@@ -27,7 +27,8 @@ func needed(before []rune, r rune, after []rune) bool {
 	return false
 }
 
-// letter returns the last character of text that is no mark: marks join nothing and part nothing (Joining_Type T).
+// letter returns the last character of text that is no mark: marks join nothing and part nothing
+// (Joining_Type T).
 func letter(text []rune) rune {
 	n := len(text) - 1
 	for n >= 0 && unicode.Is(unicode.Mn, text[n]) {
@@ -81,8 +82,8 @@ func conjunct(text []rune) bool {
 	return unicode.Is(unicode.Lo, letter) || unicode.Is(unicode.M, letter) && unicode.Is(unicode.Lo, at(text, n-3)) // with a nukta
 }
 
-// textual are the characters that are signs without a selector and pictures with one (Emoji_Presentation=No), where the
-// block does not tell: below U+1F000 nearly all are.
+// textual are the characters that are signs without a selector and pictures with one
+// (Emoji_Presentation=No), where the block does not tell: below U+1F000 nearly all are.
 var textual = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x00a9, Hi: 0x00a9, Stride: 1}, {Lo: 0x00ae, Hi: 0x00ae, Stride: 1}, {Lo: 0x203c, Hi: 0x203c, Stride: 1},

@@ -132,6 +132,9 @@ var samples = []sample{
 	{"reset-first", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Reset(web.ResetPage{Common: c, First: true, MinLength: 15})
 	}},
+	{"reset-code", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, AskCode: true, MinLength: 15, Code: s})
+	}},
 	{"reset-code-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Reset(web.ResetPage{Common: c, AskCode: true, Code: "1234" + s, MinLength: 15,
 			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"},
@@ -169,6 +172,9 @@ var samples = []sample{
 	}},
 	{"change", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Change(web.ChangePage{Common: c, User: "ada@example.com" + s})
+	}},
+	{"change-code", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Change(web.ChangePage{Common: c, User: "ada@example.com" + s, AskCode: true, Code: s})
 	}},
 	{"change-code-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Change(web.ChangePage{Common: c, User: "ada@example.com" + s, AskCode: true, Code: "1234" + s,
