@@ -383,42 +383,38 @@ func TestWithoutMail(t *testing.T) {
 
 // P-14: what a copy of the database holds in the middle of a reset and of a proof redeems nothing.
 func TestP14ADumpRedeemsNothing(t *testing.T) {
-	for name, url := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
-		"postgres": sqltest.PostgresURL} {
-		t.Run(name, func(t *testing.T) {
-			at := url(t)
-			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
-			s.Replicas[0].Accounts.Verification = userstore.VerificationOptional
-			alice := s.SignUp("alice")
-			var secrets []string
-			look := func(when string) {
-				dump := sqltest.Dump(t, at)
-				if len(dump) < 1000 {
-					t.Fatalf("the dump has %d bytes", len(dump))
-				}
-				for _, secret := range secrets {
-					if bytes.Contains(dump, []byte(secret)) {
-						t.Errorf("P-14 %s the database holds %q", when, secret)
-					}
+	sqltest.EachURL(t, func(t *testing.T, at string) {
+		s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
+		s.Replicas[0].Accounts.Verification = userstore.VerificationOptional
+		alice := s.SignUp("alice")
+		var secrets []string
+		look := func(when string) {
+			dump := sqltest.Dump(t, at)
+			if len(dump) < 1000 {
+				t.Fatalf("the dump has %d bytes", len(dump))
+			}
+			for _, secret := range secrets {
+				if bytes.Contains(dump, []byte(secret)) {
+					t.Errorf("P-14 %s the database holds %q", when, secret)
 				}
 			}
-			secrets = append(secrets, forgot(s, "nobody@example.test"))
-			s.Advance(2 * time.Minute)
-			secrets = append(secrets, forgot(s, alice.Email))
-			look("while it waits")
-			var reset string
-			for _, mail := range s.Mails() {
-				if mail.Message.Kind == outbox.ResetPassword {
-					reset = mail.Token()
-				}
-				secrets = append(secrets, mail.Token(), mail.Token()[len(mail.Message.ID)+1:], mail.Code)
+		}
+		secrets = append(secrets, forgot(s, "nobody@example.test"))
+		s.Advance(2 * time.Minute)
+		secrets = append(secrets, forgot(s, alice.Email))
+		look("while it waits")
+		var reset string
+		for _, mail := range s.Mails() {
+			if mail.Message.Kind == outbox.ResetPassword {
+				reset = mail.Token()
 			}
-			if len(secrets) < 8 {
-				t.Fatalf("%d secrets: not both messages were sent", len(secrets))
-			}
-			look("when it was sent")
-			post(s, "/v1/password/reset", apitest.Fields{"token": reset, "new_password": s.Secret(nextPassword)}).Want(204, "")
-			look("when it was used")
-		})
-	}
+			secrets = append(secrets, mail.Token(), mail.Token()[len(mail.Message.ID)+1:], mail.Code)
+		}
+		if len(secrets) < 8 {
+			t.Fatalf("%d secrets: not both messages were sent", len(secrets))
+		}
+		look("when it was sent")
+		post(s, "/v1/password/reset", apitest.Fields{"token": reset, "new_password": s.Secret(nextPassword)}).Want(204, "")
+		look("when it was used")
+	})
 }
