@@ -230,9 +230,12 @@ func TestAskingTwiceIsAlikeForKnownAndUnknownAddresses(t *testing.T) {
 	}, apitest.Verifying)
 }
 
-func askedName(b *apitest.Browser) string {
+func askedName(b *apitest.Browser) string { return cookieName(b, "signet-asked-") }
+
+// cookieName returns the name of the browser's cookie whose name has this part; empty: it keeps none.
+func cookieName(b *apitest.Browser, part string) string {
 	for name := range b.Cookies {
-		if strings.Contains(name, "signet-asked-") {
+		if strings.Contains(name, part) {
 			return name
 		}
 	}
