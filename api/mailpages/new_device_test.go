@@ -70,7 +70,7 @@ func TestLoginsInNewBrowsersAreMailed(t *testing.T) {
 		phone := s.Browser()
 		phone.Agent = safari
 		wrong := alice
-		wrong.Password = "not the password of anybody"
+		wrong.Password = apitest.WrongPassword
 		phone.Open("/login").Submit("login-submit", wrong.Credentials()).WantPage(403, "login-submit")
 		want("a wrong password", "", "")
 		s.Advance(30 * time.Minute)

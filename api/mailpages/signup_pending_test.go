@@ -2,6 +2,7 @@ package mailpages_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -196,7 +197,7 @@ func TestU03SignUpAtThePagesLooksAlike(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		started := s.Replicas[0].Accounts.Hasher.Stats().Started
+		started := s.Hashes()
 		for _, email := range []string{"nobody@example.test", known.Email} {
 			page := s.Browser().Open("/signup").WantPage(200, "signup-submit").Submit("signup-submit",
 				map[string]string{
@@ -209,7 +210,7 @@ func TestU03SignUpAtThePagesLooksAlike(t *testing.T) {
 				t.Errorf("U-03 %s: %s", email, page.Text())
 			}
 		}
-		if now := s.Replicas[0].Accounts.Hasher.Stats().Started; now != started {
+		if now := s.Hashes(); now != started {
 			t.Errorf("U-03 %d passwords were checked", now-started)
 		}
 	}, apitest.Requiring)
@@ -230,10 +231,7 @@ func TestASignUpThatIsSentTwice(t *testing.T) {
 			var both sync.WaitGroup
 			for i := range pages {
 				one := *b
-				one.Cookies = map[string]string{}
-				for name, value := range b.Cookies {
-					one.Cookies[name] = value
-				}
+				one.Cookies = maps.Clone(b.Cookies)
 				send := func() { pages[i] = one.Follow(form) }
 				if atOnce {
 					both.Go(send)
