@@ -263,10 +263,7 @@ func TestP01ManyRequests(t *testing.T) {
 		}
 		limited(s, s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Header: from("203.0.113.1"),
 			Body: apitest.Fields{"email": "x@example.test"}}), time.Hour)
-	}, behindProxy, func(o *apitest.Options) {
-		configure := o.Configure
-		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Throttle.SignupsPerNetwork = 3 }
-	})
+	}, behindProxy, apitest.Configured(func(r *apitest.Replica) { r.Accounts.Throttle.SignupsPerNetwork = 3 }))
 }
 
 // P-02: resets at once on three replicas, beside a login with the old password.
