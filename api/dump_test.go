@@ -24,32 +24,28 @@ import (
 // values is in it, in any form that anybody would look for.
 func TestADumpHoldsNoLiveSecret(t *testing.T) {
 	t.Parallel()
-	for name, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
-		"postgres": sqltest.PostgresURL} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := fresh(t)
-			db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{MustExist: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(db.Close)
-			s := apitest.New(t, apitest.Options{DB: db})
-			hidden, public := liveSecrets(s)
-			dump := sqltest.Dump(t, url)
-			if hidden.count < 1000 {
-				t.Fatalf("only %d secrets were made", hidden.count)
-			}
-			for _, what := range hidden.in(dump) {
-				t.Errorf("the dump holds %s", what)
-			}
-			// The same search finds what is there, as text and as bytes: it is not blind.
-			if found := public.in(dump); len(found) != public.count {
-				t.Errorf("of %d things that are in the database the search finds %d: %q", public.count, len(found), found)
-			}
-			t.Logf("%d secrets, %d forms of them, %d KiB of dump", hidden.count, len(hidden.forms), len(dump)>>10)
-		})
-	}
+	sqltest.EachURL(t, func(t *testing.T, url string) {
+		t.Parallel()
+		db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{MustExist: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(db.Close)
+		s := apitest.New(t, apitest.Options{DB: db})
+		hidden, public := liveSecrets(s)
+		dump := sqltest.Dump(t, url)
+		if hidden.count < 1000 {
+			t.Fatalf("only %d secrets were made", hidden.count)
+		}
+		for _, what := range hidden.in(dump) {
+			t.Errorf("the dump holds %s", what)
+		}
+		// The same search finds what is there, as text and as bytes: it is not blind.
+		if found := public.in(dump); len(found) != public.count {
+			t.Errorf("of %d things that are in the database the search finds %d: %q", public.count, len(found), found)
+		}
+		t.Logf("%d secrets, %d forms of them, %d KiB of dump", hidden.count, len(hidden.forms), len(dump)>>10)
+	})
 }
 
 // liveSecrets has people sign up, log in, refresh, change passwords and mistype them, and returns

@@ -100,6 +100,19 @@ func Each(t *testing.T, fn func(t *testing.T, s *Server), options ...func(*Optio
 	})
 }
 
+// Configured returns an option of Each: configure comes after what earlier options configure.
+func Configured(configure func(*Replica)) func(*Options) {
+	return func(o *Options) {
+		earlier := o.Configure
+		o.Configure = func(r *Replica) {
+			if earlier != nil {
+				earlier(r)
+			}
+			configure(r)
+		}
+	}
+}
+
 // New starts a server that ends with the test.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()

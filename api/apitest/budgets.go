@@ -14,7 +14,7 @@ const WrongPassword = "not the password of anybody"
 // From where its requests come from.
 func BehindProxy(o *Options) {
 	o.Replicas = 3
-	o.Configure = func(r *Replica) { r.API.TrustedProxies = []string{"127.0.0.0/8", "::1"} }
+	Configured(func(r *Replica) { r.API.TrustedProxies = []string{"127.0.0.0/8", "::1"} })(o)
 }
 
 // From is the header of a request that comes from an address.

@@ -11,18 +11,18 @@ import (
 
 // Requiring is an option of Each: accounts are made when their address is proved.
 func Requiring(o *Options) {
-	o.Configure = func(r *Replica) { r.Accounts.Verification = userstore.VerificationRequired }
+	Configured(func(r *Replica) { r.Accounts.Verification = userstore.VerificationRequired })(o)
 }
 
 // Verifying is an option of Each: sign-ups are asked to prove their address.
 func Verifying(o *Options) {
-	o.Configure = func(r *Replica) { r.Accounts.Verification = userstore.VerificationOptional }
+	Configured(func(r *Replica) { r.Accounts.Verification = userstore.VerificationOptional })(o)
 }
 
 // WithoutMail is an option of Each: nothing sends messages, and an edit of the profile changes an
 // address.
 func WithoutMail(o *Options) {
-	o.Configure = func(r *Replica) { r.Accounts.NoMail = true }
+	Configured(func(r *Replica) { r.Accounts.NoMail = true })(o)
 }
 
 // Mail is a message as it went out.

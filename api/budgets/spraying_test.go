@@ -52,13 +52,9 @@ func TestSprayingFromOneBlock(t *testing.T) {
 				s.Advance(15 * time.Minute)
 				login(s, 2, alice.Email, alice.Password, from(block.inside[0])).Want(200, "")
 				s.Replicas[0].Accounts.Throttle.Drain()
-			}, behindProxy, func(o *apitest.Options) {
-				configure := o.Configure
-				o.Configure = func(r *apitest.Replica) {
-					configure(r)
-					r.Accounts.Throttle.FailuresPerNetwork, r.Accounts.Throttle.FailuresPerBlock = 20, 30
-				}
-			})
+			}, behindProxy, apitest.Configured(func(r *apitest.Replica) {
+				r.Accounts.Throttle.FailuresPerNetwork, r.Accounts.Throttle.FailuresPerBlock = 20, 30
+			}))
 		})
 	}
 }
@@ -79,8 +75,5 @@ func TestABlockCountsWrongPasswordsOnly(t *testing.T) {
 		if n := guesses(s, 5, "somebody@example.test", from("192.0.2.98")); n != 5 {
 			t.Errorf("%d were checked without a limit, want 5", n)
 		}
-	}, behindProxy, func(o *apitest.Options) {
-		configure := o.Configure
-		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Throttle.FailuresPerBlock = 3 }
-	})
+	}, behindProxy, apitest.Configured(func(r *apitest.Replica) { r.Accounts.Throttle.FailuresPerBlock = 3 }))
 }

@@ -211,10 +211,7 @@ func TestOneNetworkManyAccounts(t *testing.T) {
 		login(s, 1, alice.Email, alice.Password, from("192.0.2.2")).Want(200, "")
 		s.Advance(15 * time.Minute)
 		login(s, 1, alice.Email, alice.Password, from("192.0.2.1")).Want(200, "")
-	}, behindProxy, func(o *apitest.Options) {
-		configure := o.Configure
-		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Throttle.FailuresPerNetwork = 40 }
-	})
+	}, behindProxy, apitest.Configured(func(r *apitest.Replica) { r.Accounts.Throttle.FailuresPerNetwork = 40 }))
 }
 
 // U-19: what was counted outlives every replica.
@@ -284,10 +281,7 @@ func TestU03SignupsPerNetwork(t *testing.T) {
 		signup(1, "carol@example.test", "192.0.2.2").Want(201, "")
 		s.Advance(time.Hour)
 		signup(1, "dave@example.test", "192.0.2.1").Want(201, "")
-	}, behindProxy, func(o *apitest.Options) {
-		configure := o.Configure
-		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Throttle.SignupsPerNetwork = 3 }
-	})
+	}, behindProxy, apitest.Configured(func(r *apitest.Replica) { r.Accounts.Throttle.SignupsPerNetwork = 3 }))
 }
 
 // Retry-After is never a moment too early.

@@ -42,39 +42,35 @@ func TestP03AClickOnAStrangersChange(t *testing.T) {
 
 // P-14: a copy of the database in the middle of a change and of its undoing redeems nothing.
 func TestP14ADumpConfirmsAndUndoesNothing(t *testing.T) {
-	for name, url := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
-		"postgres": sqltest.PostgresURL} {
-		t.Run(name, func(t *testing.T) {
-			at := url(t)
-			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
-			alice := s.SignUp("alice")
-			tokens := s.Login(alice)
-			var secrets []string
-			look := func(when string) {
-				dump := sqltest.Dump(t, at)
-				if len(dump) < 1000 {
-					t.Fatalf("the dump has %d bytes", len(dump))
-				}
-				for _, secret := range secrets {
-					if bytes.Contains(dump, []byte(secret)) {
-						t.Errorf("P-14 %s the database holds %q", when, secret)
-					}
+	sqltest.EachURL(t, func(t *testing.T, at string) {
+		s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
+		alice := s.SignUp("alice")
+		tokens := s.Login(alice)
+		var secrets []string
+		look := func(when string) {
+			dump := sqltest.Dump(t, at)
+			if len(dump) < 1000 {
+				t.Fatalf("the dump has %d bytes", len(dump))
+			}
+			for _, secret := range secrets {
+				if bytes.Contains(dump, []byte(secret)) {
+					t.Errorf("P-14 %s the database holds %q", when, secret)
 				}
 			}
-			secrets = append(secrets, beginChange(s, alice, tokens.Access, "new@example.test"))
-			look("while it waits")
-			mail := s.MailOf(outbox.ChangeEmail)
-			secrets = append(secrets, mail.Token(), mail.Token()[len(mail.Message.ID)+1:], mail.Code)
-			look("when it was sent")
-			confirm(s, tokens.Access, apitest.Fields{"token": mail.Token()}).Want(200, "")
-			look("when it was confirmed")
-			undoing := s.MailOf(outbox.UndoEmail)
-			secrets = append(secrets, undoing.Token(), undoing.Token()[len(undoing.Message.ID)+1:])
-			look("when it can be undone")
-			if err := undo(s, undoing.Token(), s.Secret(nextPassword)); err != nil {
-				t.Fatal(err)
-			}
-			look("when it was undone")
-		})
-	}
+		}
+		secrets = append(secrets, beginChange(s, alice, tokens.Access, "new@example.test"))
+		look("while it waits")
+		mail := s.MailOf(outbox.ChangeEmail)
+		secrets = append(secrets, mail.Token(), mail.Token()[len(mail.Message.ID)+1:], mail.Code)
+		look("when it was sent")
+		confirm(s, tokens.Access, apitest.Fields{"token": mail.Token()}).Want(200, "")
+		look("when it was confirmed")
+		undoing := s.MailOf(outbox.UndoEmail)
+		secrets = append(secrets, undoing.Token(), undoing.Token()[len(undoing.Message.ID)+1:])
+		look("when it can be undone")
+		if err := undo(s, undoing.Token(), s.Secret(nextPassword)); err != nil {
+			t.Fatal(err)
+		}
+		look("when it was undone")
+	})
 }

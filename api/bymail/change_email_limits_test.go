@@ -45,8 +45,5 @@ func TestP12ChangesShareTheBudgetOfAnAddress(t *testing.T) {
 			t.Errorf("%+v", sent)
 		}
 		confirm(s, tokens.Access, apitest.Fields{"token": mail.Token()}).Want(200, "")
-	}, behindProxy, func(o *apitest.Options) {
-		configure := o.Configure
-		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Throttle.SignupsPerNetwork = 3 }
-	})
+	}, behindProxy, apitest.Configured(func(r *apitest.Replica) { r.Accounts.Throttle.SignupsPerNetwork = 3 }))
 }

@@ -52,96 +52,92 @@ func TestP14ADumpAndTheCodeRedeemNothing(t *testing.T) {
 			return ""
 		}, nil},
 	}
-	for engine, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
-		"postgres": sqltest.PostgresURL} {
-		t.Run(engine, func(t *testing.T) {
-			at := fresh(t)
-			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
-			s.Replicas[0].Accounts.Verification = userstore.VerificationOptional
-			alice := s.SignUp("alice")
-			s.Mails()
-			s.Secret(next)
-			for _, f := range flows {
-				t.Run(f.name, func(t *testing.T) {
-					s := s.With(t)
-					s.Advance(time.Hour)
-					handle := f.begin(s, alice)
-					if handle != "" {
-						s.Secret(handle)
+	sqltest.EachURL(t, func(t *testing.T, at string) {
+		s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
+		s.Replicas[0].Accounts.Verification = userstore.VerificationOptional
+		alice := s.SignUp("alice")
+		s.Mails()
+		s.Secret(next)
+		for _, f := range flows {
+			t.Run(f.name, func(t *testing.T) {
+				s := s.With(t)
+				s.Advance(time.Hour)
+				handle := f.begin(s, alice)
+				if handle != "" {
+					s.Secret(handle)
+				}
+				waiting := sqltest.Dump(t, at)
+				m := s.MailOf(f.kind)
+				dump := string(waiting) + string(sqltest.Dump(t, at))
+				id := m.Message.ID
+				if !strings.Contains(dump, id) {
+					t.Fatal("the copy does not show the row's id: the search is blind")
+				}
+				for _, secret := range []string{handle, m.Token(), m.Token()[len(id)+1:]} {
+					if secret != "" && strings.Contains(dump, secret) {
+						t.Errorf("P-14 the copy holds %q", secret)
 					}
-					waiting := sqltest.Dump(t, at)
-					m := s.MailOf(f.kind)
-					dump := string(waiting) + string(sqltest.Dump(t, at))
-					id := m.Message.ID
-					if !strings.Contains(dump, id) {
-						t.Fatal("the copy does not show the row's id: the search is blind")
-					}
-					for _, secret := range []string{handle, m.Token(), m.Token()[len(id)+1:]} {
-						if secret != "" && strings.Contains(dump, secret) {
-							t.Errorf("P-14 the copy holds %q", secret)
-						}
-					}
+				}
 
-					// Whatever the copy holds, as a key.
-					made := func(key []byte) (tokens []string) {
-						sum := func(purpose string, parts ...string) string {
-							return base64.RawURLEncoding.EncodeToString(mac.Sum(key, append([]string{"one-time " + purpose}, parts...)...))
+				// Whatever the copy holds, as a key.
+				made := func(key []byte) (tokens []string) {
+					sum := func(purpose string, parts ...string) string {
+						return base64.RawURLEncoding.EncodeToString(mac.Sum(key, append([]string{"one-time " + purpose}, parts...)...))
+					}
+					return []string{id + "." + sum("link", string(f.kind), id),
+						"r" + id + "." + sum("handle", string(f.kind), "r", id, ""),
+						"s" + id + "." + sum("handle", string(f.kind), "s", id, "")}
+				}
+				real, err := s.Replicas[0].Accounts.TokenSecret()
+				if err != nil {
+					t.Fatal(err)
+				}
+				right := made(real)
+				if right[0] != m.Token() || handle != "" && handle != right[1] && handle != right[2] {
+					t.Fatalf("with the secret itself, it is not made as it is here: %q", right)
+				}
+				keys := candidates(dump)
+				if len(keys) < 100 {
+					t.Fatalf("%d keys to try: the search is blind", len(keys))
+				}
+				for key := range keys {
+					for n, token := range made([]byte(key)) {
+						if token == right[n] {
+							t.Errorf("P-14 the copy holds the secret: %x", key)
 						}
-						return []string{id + "." + sum("link", string(f.kind), id),
-							"r" + id + "." + sum("handle", string(f.kind), "r", id, ""),
-							"s" + id + "." + sum("handle", string(f.kind), "s", id, "")}
 					}
-					real, err := s.Replicas[0].Accounts.TokenSecret()
-					if err != nil {
-						t.Fatal(err)
-					}
-					right := made(real)
-					if right[0] != m.Token() || handle != "" && handle != right[1] && handle != right[2] {
-						t.Fatalf("with the secret itself, it is not made as it is here: %q", right)
-					}
-					keys := candidates(dump)
-					if len(keys) < 100 {
-						t.Fatalf("%d keys to try: the search is blind", len(keys))
-					}
-					for key := range keys {
-						for n, token := range made([]byte(key)) {
-							if token == right[n] {
-								t.Errorf("P-14 the copy holds the secret: %x", key)
+				}
+
+				// What can be sent without a key: ids, the code, and a handle of the attacker's own.
+				own := forgot(s, "mallory@example.test")
+				guesses := []string{id, id + ".", "r" + id, "r" + id + ".", "s" + id + ".", own, made(nil)[0], made(nil)[1],
+					made(make([]byte, 32))[0], made(make([]byte, 32))[1]}
+				s.Unchanged(func() {
+					for _, guess := range guesses {
+						if f.path == "" {
+							page := s.Browser().Open("/invite/"+guess).WantPage(200, "reset-submit")
+							if done := page.Submit("reset-submit", map[string]string{"new_password": next}); done.Status != 400 {
+								t.Errorf("P-14 %q is taken for the link: %d", guess, done.Status)
 							}
+							continue
 						}
+						post(s, f.path, f.redeem.With("token", guess)).Want(400, "one_time_token_invalid")
+						post(s, f.path, f.redeem.With("handle", guess).With("code", m.Code)).Want(400, "one_time_token_invalid")
 					}
-
-					// What can be sent without a key: ids, the code, and a handle of the attacker's own.
-					own := forgot(s, "mallory@example.test")
-					guesses := []string{id, id + ".", "r" + id, "r" + id + ".", "s" + id + ".", own, made(nil)[0], made(nil)[1],
-						made(make([]byte, 32))[0], made(make([]byte, 32))[1]}
-					s.Unchanged(func() {
-						for _, guess := range guesses {
-							if f.path == "" {
-								page := s.Browser().Open("/invite/"+guess).WantPage(200, "reset-submit")
-								if done := page.Submit("reset-submit", map[string]string{"new_password": next}); done.Status != 400 {
-									t.Errorf("P-14 %q is taken for the link: %d", guess, done.Status)
-								}
-								continue
-							}
-							post(s, f.path, f.redeem.With("token", guess)).Want(400, "one_time_token_invalid")
-							post(s, f.path, f.redeem.With("handle", guess).With("code", m.Code)).Want(400, "one_time_token_invalid")
-						}
-					})
-
-					// What was tried ended nothing: the one with the message goes on.
-					if f.path == "" {
-						page := s.Browser().Open(m.Link).WantPage(200, "reset-submit")
-						if done := page.Submit("reset-submit", map[string]string{"new_password": next}); done.Status != 200 {
-							t.Errorf("the link answers %d", done.Status)
-						}
-						return
-					}
-					post(s, f.path, f.redeem.With("handle", handle).With("code", m.Code)).Want(204, "")
 				})
-			}
-		})
-	}
+
+				// What was tried ended nothing: the one with the message goes on.
+				if f.path == "" {
+					page := s.Browser().Open(m.Link).WantPage(200, "reset-submit")
+					if done := page.Submit("reset-submit", map[string]string{"new_password": next}); done.Status != 200 {
+						t.Errorf("the link answers %d", done.Status)
+					}
+					return
+				}
+				post(s, f.path, f.redeem.With("handle", handle).With("code", m.Code)).Want(204, "")
+			})
+		}
+	})
 }
 
 // candidates are all texts of a copy that may be a key, also as what they encode.

@@ -151,8 +151,8 @@ func TestP12SignUpsShareTheBudgetOfAnAddress(t *testing.T) {
 			}
 			s.Advance(10 * time.Minute)
 		}
-		if sent > 10 || sent < 5 {
-			t.Errorf("P-12 %d messages in five hours", sent)
+		if sent != 10 {
+			t.Errorf("P-12 %d messages in five hours, want 10", sent)
 		}
 	}, apitest.Verifying)
 }

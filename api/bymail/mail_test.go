@@ -101,53 +101,49 @@ func TestUsersHearOfWhatHappened(t *testing.T) {
 
 // P-14: what waits in the outbox holds no secret, while it waits and after.
 func TestP14TheOutboxHoldsNoSecret(t *testing.T) {
-	for name, fresh := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
-		"postgres": sqltest.PostgresURL} {
-		t.Run(name, func(t *testing.T) {
-			url := fresh(t)
-			db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{MustExist: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(db.Close)
-			s := apitest.New(t, apitest.Options{DB: db})
-			alice := s.SignUp("alice")
-			next := s.Secret("another planted password of alice")
-			session := s.Login(alice)
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: session.Access,
-				Body: apitest.Fields{"current_password": alice.Password, "new_password": next}}).Want(204, "")
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: session.Access,
-				Body: apitest.Fields{"email": "moved@example.test", "current_password": next}}).Want(202, "")
-			waiting, err := db.ListMessages(t.Context(), nil, 10)
-			if err != nil || len(waiting) != 2 {
-				t.Fatalf("%+v, %v", waiting, err)
-			}
-			look := func(when string) {
-				dump := sqltest.Dump(t, url)
-				for _, secret := range []string{alice.Password, next, session.Access, session.Refresh} {
-					if bytes.Contains(dump, []byte(secret)) {
-						t.Errorf("%s: the dump holds %q", when, secret)
-					}
-				}
-				for _, content := range []string{"Your password was changed", "Contact", "text/html", "tell the people"} {
-					if bytes.Contains(dump, []byte(content)) {
-						t.Errorf("%s: the dump holds the content %q", when, content)
-					}
-				}
-				if when == "waiting" && !bytes.Contains(dump, []byte(waiting[0].ID)) {
-					t.Error("the search is blind")
+	sqltest.EachURL(t, func(t *testing.T, url string) {
+		db, err := sqlstore.Open(t.Context(), url, sqlstore.Options{MustExist: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(db.Close)
+		s := apitest.New(t, apitest.Options{DB: db})
+		alice := s.SignUp("alice")
+		next := s.Secret("another planted password of alice")
+		session := s.Login(alice)
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/password", Token: session.Access,
+			Body: apitest.Fields{"current_password": alice.Password, "new_password": next}}).Want(204, "")
+		s.Do(apitest.Request{Method: "POST", Path: "/v1/profile/email", Token: session.Access,
+			Body: apitest.Fields{"email": "moved@example.test", "current_password": next}}).Want(202, "")
+		waiting, err := db.ListMessages(t.Context(), nil, 10)
+		if err != nil || len(waiting) != 2 {
+			t.Fatalf("%+v, %v", waiting, err)
+		}
+		look := func(when string) {
+			dump := sqltest.Dump(t, url)
+			for _, secret := range []string{alice.Password, next, session.Access, session.Refresh} {
+				if bytes.Contains(dump, []byte(secret)) {
+					t.Errorf("%s: the dump holds %q", when, secret)
 				}
 			}
-			look("waiting")
-			if n := len(s.Letters()); n != 2 {
-				t.Errorf("%d letters", n)
+			for _, content := range []string{"Your password was changed", "Contact", "text/html", "tell the people"} {
+				if bytes.Contains(dump, []byte(content)) {
+					t.Errorf("%s: the dump holds the content %q", when, content)
+				}
 			}
-			look("sent")
-			if left, err := db.ListMessages(t.Context(), nil, 10); err != nil || len(left) != 0 {
-				t.Errorf("%+v, %v", left, err)
+			if when == "waiting" && !bytes.Contains(dump, []byte(waiting[0].ID)) {
+				t.Error("the search is blind")
 			}
-		})
-	}
+		}
+		look("waiting")
+		if n := len(s.Letters()); n != 2 {
+			t.Errorf("%d letters", n)
+		}
+		look("sent")
+		if left, err := db.ListMessages(t.Context(), nil, 10); err != nil || len(left) != 0 {
+			t.Errorf("%+v, %v", left, err)
+		}
+	})
 }
 
 // P-15, F-37: no request waits for a mail server that is dead or says nothing, and none fails

@@ -2,7 +2,6 @@ package bymail_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -27,6 +26,15 @@ func forgot(s *apitest.Server, email string) string {
 	var answer struct{ Handle string }
 	post(s, "/v1/password/forgot", apitest.Fields{"email": email}).Want(202, "").JSON(&answer)
 	return answer.Handle
+}
+
+// shown is what an answer shows of a request, beside the texts that are random: its status, its
+// headers and the length of its body.
+func shown(res *apitest.Response) string {
+	h := res.Header.Clone()
+	h.Del("X-Request-Id")
+	h.Del("Date")
+	return fmt.Sprint(res.Status, h, len(res.Body))
 }
 
 const nextPassword = "a planted password that comes next"
@@ -89,23 +97,14 @@ func TestU04ForgottenPasswordOfAnUnknownAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Advance(2 * time.Minute)
-		type seen struct {
-			status  int
-			headers string
-			length  int
-		}
 		for _, path := range []string{"/v1/password/forgot", "/v1/email/verification"} {
-			var first seen
+			var first string
 			for i, email := range []string{alice.Email, "nobody@example.test", carol.Email, "root@localhost"} {
 				res := post(s, path, apitest.Fields{"email": email}).Want(202, "")
-				h := res.Header.Clone()
-				h.Del("X-Request-Id")
-				h.Del("Date")
-				now := seen{res.Status, fmt.Sprint(h), len(res.Body)}
-				if i == 0 {
+				if now := shown(res); i == 0 {
 					first = now
 				} else if now != first {
-					t.Errorf("U-04 %s %s: %+v, the known one %+v", path, email, now, first)
+					t.Errorf("U-04 %s %s: %s, the known one %s", path, email, now, first)
 				}
 			}
 			if sent := s.Mails(); len(sent) != 1 || sent[0].Contents.To != alice.Email {
@@ -264,10 +263,7 @@ func TestP01ManyRequests(t *testing.T) {
 		}
 		limited(s, s.Do(apitest.Request{Method: "POST", Path: "/v1/password/forgot", Header: from("203.0.113.1"),
 			Body: apitest.Fields{"email": "x@example.test"}}), time.Hour)
-	}, behindProxy, func(o *apitest.Options) {
-		configure := o.Configure
-		o.Configure = func(r *apitest.Replica) { configure(r); r.Accounts.Throttle.SignupsPerNetwork = 3 }
-	})
+	}, behindProxy, apitest.Configured(func(r *apitest.Replica) { r.Accounts.Throttle.SignupsPerNetwork = 3 }))
 }
 
 // P-02: resets at once on three replicas, beside a login with the old password.
@@ -327,8 +323,6 @@ func TestP02ResetsAtOnce(t *testing.T) {
 // works.
 func TestTheLetterLeadsToTheIssuer(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		post := s.Replicas[0].Mail
-		post.Now = func(context.Context) (time.Time, error) { return s.Clock.Now(), nil }
 		alice := s.SignUp("alice")
 		s.Mails()
 		s.Advance(2 * time.Minute)
@@ -343,9 +337,7 @@ func TestTheLetterLeadsToTheIssuer(t *testing.T) {
 			strings.Contains(letters[0].Text+letters[0].HTML, "evil") {
 			t.Fatalf("P-12 %+v", letters)
 		}
-		_, rest, _ := strings.Cut(letters[0].Text, apitest.IssuerURL+"/reset/")
-		token, _, _ := strings.Cut(rest, "\r")
-		s.Secret(token)
+		token := s.Secret(linked(letters[0], "/reset/"))
 		s.Do(apitest.Request{Method: "POST", Path: "/v1/password/reset",
 			Body: apitest.Fields{"token": token, "new_password": s.Secret(nextPassword)}}).Want(204, "")
 		if state, err := s.DB.OutboxState(t.Context()); err != nil || state.Waiting != 1 { // the notice
@@ -378,47 +370,43 @@ func TestWithoutMail(t *testing.T) {
 		if sent := s.Mails(); len(sent) != 0 {
 			t.Errorf("%+v", sent)
 		}
-	}, func(o *apitest.Options) { o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true } })
+	}, apitest.WithoutMail)
 }
 
 // P-14: what a copy of the database holds in the middle of a reset and of a proof redeems nothing.
 func TestP14ADumpRedeemsNothing(t *testing.T) {
-	for name, url := range map[string]func(testing.TB) string{"sqlite": sqltest.SQLitePath,
-		"postgres": sqltest.PostgresURL} {
-		t.Run(name, func(t *testing.T) {
-			at := url(t)
-			s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
-			s.Replicas[0].Accounts.Verification = userstore.VerificationOptional
-			alice := s.SignUp("alice")
-			var secrets []string
-			look := func(when string) {
-				dump := sqltest.Dump(t, at)
-				if len(dump) < 1000 {
-					t.Fatalf("the dump has %d bytes", len(dump))
-				}
-				for _, secret := range secrets {
-					if bytes.Contains(dump, []byte(secret)) {
-						t.Errorf("P-14 %s the database holds %q", when, secret)
-					}
+	sqltest.EachURL(t, func(t *testing.T, at string) {
+		s := apitest.New(t, apitest.Options{DB: apitest.Open(t, at)})
+		s.Replicas[0].Accounts.Verification = userstore.VerificationOptional
+		alice := s.SignUp("alice")
+		var secrets []string
+		look := func(when string) {
+			dump := sqltest.Dump(t, at)
+			if len(dump) < 1000 {
+				t.Fatalf("the dump has %d bytes", len(dump))
+			}
+			for _, secret := range secrets {
+				if bytes.Contains(dump, []byte(secret)) {
+					t.Errorf("P-14 %s the database holds %q", when, secret)
 				}
 			}
-			secrets = append(secrets, forgot(s, "nobody@example.test"))
-			s.Advance(2 * time.Minute)
-			secrets = append(secrets, forgot(s, alice.Email))
-			look("while it waits")
-			var reset string
-			for _, mail := range s.Mails() {
-				if mail.Message.Kind == outbox.ResetPassword {
-					reset = mail.Token()
-				}
-				secrets = append(secrets, mail.Token(), mail.Token()[len(mail.Message.ID)+1:], mail.Code)
+		}
+		secrets = append(secrets, forgot(s, "nobody@example.test"))
+		s.Advance(2 * time.Minute)
+		secrets = append(secrets, forgot(s, alice.Email))
+		look("while it waits")
+		var reset string
+		for _, mail := range s.Mails() {
+			if mail.Message.Kind == outbox.ResetPassword {
+				reset = mail.Token()
 			}
-			if len(secrets) < 8 {
-				t.Fatalf("%d secrets: not both messages were sent", len(secrets))
-			}
-			look("when it was sent")
-			post(s, "/v1/password/reset", apitest.Fields{"token": reset, "new_password": s.Secret(nextPassword)}).Want(204, "")
-			look("when it was used")
-		})
-	}
+			secrets = append(secrets, mail.Token(), mail.Token()[len(mail.Message.ID)+1:], mail.Code)
+		}
+		if len(secrets) < 8 {
+			t.Fatalf("%d secrets: not both messages were sent", len(secrets))
+		}
+		look("when it was sent")
+		post(s, "/v1/password/reset", apitest.Fields{"token": reset, "new_password": s.Secret(nextPassword)}).Want(204, "")
+		look("when it was used")
+	})
 }

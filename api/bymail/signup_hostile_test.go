@@ -151,44 +151,39 @@ func TestP03ALateMessageOfAPendingSignUp(t *testing.T) {
 // P-14: what a copy of the database holds of a pending sign-up redeems nothing, while its message
 // waits, when it was sent and when the account was made.
 func TestP14ADumpOfAPendingSignUpRedeemsNothing(t *testing.T) {
-	for name, url := range map[string]func(testing.TB) string{
-		"sqlite": sqltest.SQLitePath, "postgres": sqltest.PostgresURL,
-	} {
-		t.Run(name, func(t *testing.T) {
-			at := url(t)
-			s := apitest.New(
-				t,
-				apitest.Options{
-					DB:        apitest.Open(t, at),
-					Configure: func(r *apitest.Replica) { r.Accounts.Verification = userstore.VerificationRequired },
-				},
-			)
-			u, handle := s.SignUpPending("alice@example.test")
-			s.Advance(time.Minute)
-			secrets := []string{u.Password, handle, again(s, u.Email)}
-			look := func(when string) {
-				dump := sqltest.Dump(t, at)
-				if !bytes.Contains(dump, []byte("pending_signups")) && !bytes.Contains(dump, []byte(u.Email)) {
-					t.Fatalf("the dump of %d bytes shows no sign-up", len(dump))
-				}
-				for _, secret := range secrets {
-					if bytes.Contains(dump, []byte(secret)) ||
-						bytes.Contains(dump, []byte(strings.TrimLeft(secret, "sr"))) {
-						t.Errorf("P-14 %s the database holds %q", when, secret)
-					}
+	sqltest.EachURL(t, func(t *testing.T, at string) {
+		s := apitest.New(
+			t,
+			apitest.Options{
+				DB:        apitest.Open(t, at),
+				Configure: func(r *apitest.Replica) { r.Accounts.Verification = userstore.VerificationRequired },
+			},
+		)
+		u, handle := s.SignUpPending("alice@example.test")
+		s.Advance(time.Minute)
+		secrets := []string{u.Password, handle, again(s, u.Email)}
+		look := func(when string) {
+			dump := sqltest.Dump(t, at)
+			if !bytes.Contains(dump, []byte("pending_signups")) && !bytes.Contains(dump, []byte(u.Email)) {
+				t.Fatalf("the dump of %d bytes shows no sign-up", len(dump))
+			}
+			for _, secret := range secrets {
+				if bytes.Contains(dump, []byte(secret)) ||
+					bytes.Contains(dump, []byte(strings.TrimLeft(secret, "sr"))) {
+					t.Errorf("P-14 %s the database holds %q", when, secret)
 				}
 			}
-			look("while it waits")
-			mails := s.Mails()
-			if len(mails) != 2 {
-				t.Fatalf("%d messages", len(mails))
-			}
-			for _, mail := range mails {
-				secrets = append(secrets, mail.Token(), mail.Token()[len(mail.Message.ID)+1:], mail.Code)
-			}
-			look("when it was sent")
-			post(s, "/v1/email/verify", apitest.Fields{"token": mails[1].Token(), "handle": handle}).Want(204, "")
-			look("when it was used")
-		})
-	}
+		}
+		look("while it waits")
+		mails := s.Mails()
+		if len(mails) != 2 {
+			t.Fatalf("%d messages", len(mails))
+		}
+		for _, mail := range mails {
+			secrets = append(secrets, mail.Token(), mail.Token()[len(mail.Message.ID)+1:], mail.Code)
+		}
+		look("when it was sent")
+		post(s, "/v1/email/verify", apitest.Fields{"token": mails[1].Token(), "handle": handle}).Want(204, "")
+		look("when it was used")
+	})
 }

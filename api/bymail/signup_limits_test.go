@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
-	"github.com/signet-id/signet/userstore"
 )
 
 // P-01, U-03: a network signs up so many times, whether or not the addresses have accounts.
@@ -35,13 +34,7 @@ func TestP01PendingSignUpsOfANetwork(t *testing.T) {
 		if sent := len(s.Mails()); sent != 2 {
 			t.Errorf("P-01 %d messages", sent)
 		}
-	}, behindProxy, func(o *apitest.Options) {
-		configure := o.Configure
-		o.Configure = func(r *apitest.Replica) {
-			configure(r)
-			r.Accounts.Verification = userstore.VerificationRequired
-		}
-	})
+	}, behindProxy, apitest.Requiring)
 }
 
 // P-12: sign-ups are no way to send mail to somebody again and again, and nobody sees where they

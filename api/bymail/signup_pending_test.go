@@ -90,12 +90,11 @@ func TestPendingSignUp(t *testing.T) {
 				}
 				tokens := s.Login(u)
 				var p struct {
-					Email             string `json:"email"`
-					Verified          bool   `json:"email_verified"`
-					Name              string `json:"given_name"`
-					Username          string `json:"preferred_username"`
-					Locale            string `json:"locale"`
-					PreferredUsername string
+					Email    string `json:"email"`
+					Verified bool   `json:"email_verified"`
+					Name     string `json:"given_name"`
+					Username string `json:"preferred_username"`
+					Locale   string `json:"locale"`
 				}
 				s.Do(apitest.Request{Path: "/v1/profile", Token: tokens.Access}).Want(200, "").JSON(&p)
 				if p.Email != u.Email || !p.Verified || p.Name != "Ada" || p.Username != fmt.Sprint("ada", number) ||

@@ -112,15 +112,10 @@ func TestP12LinksOfMessagesLeadToTheIssuer(t *testing.T) {
 				})
 				s.Letters()
 			}
-		}, apitest.Verifying, func(o *apitest.Options) {
-			verifying := o.Configure
-			o.IssuerURL = issuer
-			o.Configure = func(r *apitest.Replica) {
-				verifying(r)
-				r.API.TrustedProxies = []string{"127.0.0.0/8", "::1"}
-				r.Accounts.NotifyNewDevice = true
-			}
-		})
+		}, apitest.Verifying, func(o *apitest.Options) { o.IssuerURL = issuer }, apitest.Configured(func(r *apitest.Replica) {
+			r.API.TrustedProxies = []string{"127.0.0.0/8", "::1"}
+			r.Accounts.NotifyNewDevice = true
+		}))
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 func TestP13AResetDuringDisabling(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		root, _ := s.Admin("root")
-		disable := func(admin, id, path string) {
-			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + id + path, Token: admin}).Want(200, "")
+		administer := func(admin, id, act string) {
+			s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/users/" + id + "/" + act, Token: admin}).Want(200, "")
 		}
 		outcomes := map[int]int{}
 		for round := range 10 {
@@ -69,7 +69,7 @@ func TestP13AResetDuringDisabling(t *testing.T) {
 			if round%2 == 1 { // the hashing of the reset takes a while
 				s.Do(apitest.Request{Path: "/v1/profile", Token: admin}).Want(200, "")
 			}
-			disable(admin, alice.ID, "/disable")
+			administer(admin, alice.ID, "disable")
 			close(disabled)
 			racing.Wait()
 			outcomes[answer.Status]++
@@ -120,7 +120,7 @@ func TestP13AResetDuringDisabling(t *testing.T) {
 
 			// Enabled again, the password is that of before or that of the reset, as the answer
 			// said.
-			disable(admin, alice.ID, "/enable")
+			administer(admin, alice.ID, "enable")
 			reset(2).Want(400, "one_time_token_invalid")
 			right, wrong := alice.Password, next
 			if answer.Status == 204 {

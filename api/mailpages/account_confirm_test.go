@@ -37,5 +37,5 @@ func TestWithoutMailTheAccountOffersNoConfirmation(t *testing.T) {
 			strings.Contains(string(page.Body), "/verify") {
 			t.Errorf("%d %s", page.Status, page.Text())
 		}
-	}, func(o *apitest.Options) { o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true } })
+	}, apitest.WithoutMail)
 }

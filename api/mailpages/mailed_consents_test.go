@@ -34,10 +34,7 @@ func TestP03ConsentsOfAHostileSignUp(t *testing.T) {
 				s := s.With(t)
 				email := way + "@example.test"
 				attacker := s.Browser()
-				attacker.Open("/signup").WantPage(200, "signup-submit").
-					Submit("signup-submit", map[string]string{
-						"email": email, "password": s.Secret("a planted password of an attacker"),
-					})
+				signUp(attacker, apitest.User{Email: email, Password: s.Secret("a planted password of an attacker")})
 				ask := authorizePath(c, set("scope", "openid email offline_access"))
 				attacker.Open(ask).WantPage(200, "consent-approve").Submit("consent-approve", nil)
 				first := s.MailOf(outbox.VerifyEmail)

@@ -16,9 +16,7 @@ const (
 )
 
 // notifying is an option of Each: users hear of logins in browsers that are not recognised.
-func notifying(o *apitest.Options) {
-	o.Configure = func(r *apitest.Replica) { r.Accounts.NotifyNewDevice = true }
-}
+var notifying = apitest.Configured(func(r *apitest.Replica) { r.Accounts.NotifyNewDevice = true })
 
 // newDevices sends what waits, and returns the notices of a new browser among it.
 func newDevices(s *apitest.Server) (found []mail.Letter) {
@@ -70,7 +68,7 @@ func TestLoginsInNewBrowsersAreMailed(t *testing.T) {
 		phone := s.Browser()
 		phone.Agent = safari
 		wrong := alice
-		wrong.Password = "not the password of anybody"
+		wrong.Password = apitest.WrongPassword
 		phone.Open("/login").Submit("login-submit", wrong.Credentials()).WantPage(403, "login-submit")
 		want("a wrong password", "", "")
 		s.Advance(30 * time.Minute)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/outbox"
-	"github.com/signet-id/signet/userstore"
 )
 
 // P-12: an account with another person's address, who has proved nothing, sends that person no more
@@ -74,10 +73,5 @@ func TestP12NoticesToAnUnprovedAddress(t *testing.T) {
 		if n := sent(); n[outbox.PasswordChanged] != 12 || n[outbox.NewDevice] != 12 {
 			t.Errorf("P-12 to an owner: %v", n)
 		}
-	}, func(o *apitest.Options) {
-		o.Configure = func(r *apitest.Replica) {
-			r.Accounts.Verification = userstore.VerificationOptional
-			r.Accounts.NotifyNewDevice = true
-		}
-	})
+	}, apitest.Verifying, notifying)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const wrongPassword = "not the password of anybody"
+const wrongPassword = apitest.WrongPassword
 
 // accountPages are the pages of the account, each with the button that it has.
 var accountPages = map[string]string{
@@ -178,9 +178,7 @@ func TestAddressAtThePageTakesThePassword(t *testing.T) {
 		if p.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
-	}, func(o *apitest.Options) {
-		o.Configure = func(r *apitest.Replica) { r.Accounts.NoMail = true }
-	}) // else: TestChangeOfAddressAtThePages
+	}, apitest.WithoutMail) // else: TestChangeOfAddressAtThePages
 }
 
 func TestPasswordAtThePage(t *testing.T) {

@@ -172,7 +172,8 @@ func TestAnotherMessageKeepsTheAppsRequest(t *testing.T) {
 			map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
 		s.Mails()
 		s.Advance(time.Minute)
-		b.Open(p.Link("/forgot")).Submit("ask-submit", map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
+		p = b.Open(p.Link("/forgot")).Submit("ask-submit",
+			map[string]string{"email": alice.Email}).WantPage(200, "reset-submit")
 		if to := p.Link("/forgot"); !strings.Contains(to, "request=") {
 			t.Errorf("it leads to %q", to)
 		}

@@ -70,7 +70,7 @@ func TestA27A28FormsAreTakenFromOurOwnPagesOnly(t *testing.T) {
 			})
 		}
 		t.Run("without any cookie", func(t *testing.T) {
-			for _, f := range []form{{"login", s.Browser(), signup}, {"signup", s.Browser(), signup}} {
+			for _, f := range []form{{"login", s.Browser(), login}, {"signup", s.Browser(), signup}} {
 				refused(t, f, func(q *apitest.Request) {})
 			}
 		})
@@ -157,14 +157,18 @@ func TestPagesAreNobodyElses(t *testing.T) {
 		}
 	})
 	t.Run("what pages link to is served", func(t *testing.T) {
-		s := s.With(t)
+		s, assets := s.With(t), 0
 		for _, part := range strings.Split(string(login.Body), `"`) {
 			if strings.HasPrefix(part, "/assets/") {
+				assets++
 				if res := s.Do(apitest.Request{Path: part}); res.Status != 200 || len(res.Body) == 0 ||
 					res.Header.Get("Content-Security-Policy") == "" {
 					t.Errorf("%s: %d", part, res.Status)
 				}
 			}
+		}
+		if assets == 0 {
+			t.Error("the page links to no asset: the search is blind")
 		}
 		s.Do(apitest.Request{Path: "/assets/none.css"}).Want(404, "invalid_request")
 	})

@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -32,10 +33,7 @@ func TestSentTwiceGoesOn(t *testing.T) {
 						var both sync.WaitGroup
 						for i := range answers {
 							one := *b
-							one.Cookies = map[string]string{}
-							for name, value := range cookies {
-								one.Cookies[name] = value
-							}
+							one.Cookies = maps.Clone(cookies)
 							send := func() { answers[i] = one.Follow(q) }
 							if !atOnce {
 								send()
@@ -123,9 +121,9 @@ func TestSignUpWithATakenAddressIsNoOracle(t *testing.T) {
 		}
 		// The budget of strangers is used up: not even the right password is looked at, here or at the
 		// login page.
-		hashed := s.Replicas[0].Accounts.Hasher.Stats().Started
+		hashed := s.Hashes()
 		taken("over the budget", right)
-		if now := s.Replicas[0].Accounts.Hasher.Stats().Started; now != hashed {
+		if now := s.Hashes(); now != hashed {
 			t.Errorf("%d passwords were checked over the budget", now-hashed)
 		}
 		s.Browser().Open("/login").Submit("login-submit", right).WantPage(429, "login-submit")

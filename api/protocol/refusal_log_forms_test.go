@@ -104,7 +104,7 @@ func TestRefusalsOfTheAccountPagesHaveTheirReasonInTheLog(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		b := s.SignedIn(alice)
-		const wrong = "not the password of anybody"
+		const wrong = apitest.WrongPassword
 		for _, c := range []struct {
 			page, button string
 			typed        map[string]string

@@ -20,21 +20,15 @@ import (
 
 // eachURL runs fn with a fresh database of each engine, and the environment that names it.
 func eachURL(t *testing.T, fn func(t *testing.T, env []string, db *sqlstore.DB)) {
-	for name, url := range map[string]func() string{
-		"sqlite":   func() string { return sqltest.SQLitePath(t) },
-		"postgres": func() string { return sqltest.PostgresURL(t) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			url := url()
-			db, err := sqlstore.Open(context.Background(), url, sqlstore.Options{MustExist: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(db.Close)
-			fn(t, []string{"SIGNET_DATABASE_URL=" + url,
-				"SIGNET_KEYS_ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}, db)
-		})
-	}
+	sqltest.EachURL(t, func(t *testing.T, url string) {
+		db, err := sqlstore.Open(context.Background(), url, sqlstore.Options{MustExist: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(db.Close)
+		fn(t, []string{"SIGNET_DATABASE_URL=" + url,
+			"SIGNET_KEYS_ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}, db)
+	})
 }
 
 // cli runs a command in this process.

@@ -20,6 +20,14 @@ func Each(t *testing.T, fn func(t *testing.T, db *sqlstore.DB)) {
 	t.Run("postgres", func(t *testing.T) { fn(t, Postgres(t)) })
 }
 
+// EachURL runs fn on both engines with the address of a fresh, migrated database that is not open
+// yet.
+func EachURL(t *testing.T, fn func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { fn(t, SQLitePath(t)) })
+	t.Run("postgres", func(t *testing.T) { fn(t, PostgresURL(t)) })
+}
+
 // SQLite opens a fresh, migrated store in a file of its own.
 func SQLite(tb testing.TB) *sqlstore.DB {
 	tb.Helper()
