@@ -9,7 +9,7 @@ import (
 )
 
 // Whichever way a password gets to an account, its owner hears of it once; and a notice stands for
-// a change. Those of the command line are in cmd/signet/testdata/mail.txt.
+// a change. Those of the command line are in cmd/signet/scripts/testdata/mail.txt.
 func TestEveryWayToAPasswordSendsANotice(t *testing.T) {
 	const next = "the next planted password"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/cmd/signet/internal/watch"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -77,7 +78,7 @@ func TestO12ClientsWhileServersRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			if document.Secret != "" {
-				everywhere.add(document.Secret)
+				watch.Plant(document.Secret)
 			}
 			return document.Secret
 		}
@@ -208,7 +209,7 @@ func TestO12ClientsWhileServersRun(t *testing.T) {
 			if err := json.Unmarshal([]byte(signet("clients", "rotate-secret", "robot", "--json")), &document); err != nil {
 				t.Fatal(err)
 			}
-			everywhere.add(document.Secret)
+			watch.Plant(document.Secret)
 			done := time.Now()
 			if status, _ := p.post(t, "/oauth2/token", "robot", document.Secret, form); status != 200 {
 				t.Errorf("the new secret: %d", status)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -28,6 +29,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/cmd/signet/internal/watch"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/testport"
 )
@@ -52,9 +54,8 @@ func start(t testing.TB, wrap func(*exec.Cmd), env ...string) *process {
 	p := &process{base: "http://" + address, dir: t.TempDir(), errOut: &syncBuffer{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(binary, "serve")
 	p.cmd.Dir = p.dir
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "SIGNET_LISTEN=" + address, "SIGNET_METRICS_LISTEN=",
-		"SIGNET_LOG_LEVEL=debug", "SIGNET_HTTP_DRAIN_NOTICE=1s", watchVariable + "=" + os.Getenv(watchVariable),
-		raceVariable + "=" + os.Getenv(raceVariable)}, env...)
+	p.cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH"), "SIGNET_LISTEN=" + address, "SIGNET_METRICS_LISTEN=",
+		"SIGNET_LOG_LEVEL=debug", "SIGNET_HTTP_DRAIN_NOTICE=1s"}, watch.Env(), env)
 	p.cmd.Stderr = p.errOut
 	if wrap != nil {
 		wrap(p.cmd)
@@ -497,4 +498,22 @@ func TestListenerLimits(t *testing.T) {
 			t.Errorf("closed after %s", took)
 		}
 	})
+}
+
+// syncBuffer is a bytes.Buffer for a process that is still writing.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }

@@ -1,10 +1,8 @@
-package main
+package scripts_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,18 +17,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/signet-id/signet/cmd/signet/internal/watch"
 	"github.com/signet-id/signet/internal/testport"
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
-
-// TestMain runs four tests at a time, unless the command line says otherwise: most of them wait for
-// a process that starts, for a notice or for a deadline.
-func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "4"); err != nil {
-		panic(err)
-	}
-	testscript.Main(searchedRun{m}, map[string]func(){"signet": watchedMain})
-}
 
 // TestScripts runs the real binary as its users do. In addition to testscript's own commands the
 // scripts have:
@@ -64,8 +54,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BASE", "http://"+address)
 			e.Setenv("SIGNET_LOG_LEVEL", "debug")
 			e.Setenv("SIGNET_HTTP_DRAIN_NOTICE", "0s") // there is no balancer
-			e.Setenv(watchVariable, os.Getenv(watchVariable))
-			e.Setenv(raceVariable, os.Getenv(raceVariable))
+			e.Vars = append(e.Vars, watch.Env()...)
 			e.Values[secretsKey] = &secrets{}
 			if strings.Contains(e.WorkDir, "postgres") {
 				e.Setenv("POSTGRES", pgtest.URL(t))
@@ -101,7 +90,7 @@ func plant(ts *testscript.TestScript, values ...string) {
 			ts.Fatalf("%q is too short to be looked for", v)
 		}
 		s.list = append(s.list, v)
-		everywhere.add(v)
+		watch.Plant(v)
 	}
 }
 
@@ -316,22 +305,4 @@ func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s has mode %s, not %s", file, got, args[1])
 		}
 	}
-}
-
-// syncBuffer is a bytes.Buffer for a process that is still writing.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
