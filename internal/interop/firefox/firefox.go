@@ -2,13 +2,14 @@
 
 // Package firefox drives a real Firefox, so that tests see pages in a second engine.
 //
-// The package speaks the Marionette protocol, which Firefox itself serves on a port of loopback and which needs no library:
-// the commands are those of WebDriver. It has only the parts that the tests need. All keys and clicks take the same path as
-// a person's.
+// The package speaks the Marionette protocol, which Firefox itself serves on a port of loopback and
+// which needs no library: the commands are those of WebDriver. It has only the parts that the tests
+// need. All keys and clicks take the same path as a person's.
 package firefox
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -97,7 +98,8 @@ func Start(t testing.TB) *Browser {
 			<-exited
 		}
 	})
-	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+	late := time.After(patience)
+	for {
 		port, err := os.ReadFile(filepath.Join(profile, "MarionetteActivePort"))
 		if err == nil {
 			b.conn, err = net.Dial("tcp", "127.0.0.1:"+strings.TrimSpace(string(port)))
@@ -109,15 +111,13 @@ func Start(t testing.TB) *Browser {
 		case err := <-exited:
 			exited <- err
 			t.Fatalf("Firefox ended: %v", err)
-		default:
-		}
-		if time.Now().After(end) {
+		case <-late:
 			t.Fatalf("Firefox is not ready after %v: %v", patience, err)
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	b.in = bufio.NewReader(b.conn)
-	_ = b.conn.SetDeadline(time.Now().Add(patience))
-	if _, err := b.message(); err != nil { // its greeting
+	if _, err := b.exchange(nil); err != nil { // its greeting
 		t.Fatal(err)
 	}
 	b.Do("WebDriver:NewSession", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
@@ -141,6 +141,21 @@ func (b *Browser) message() ([]byte, error) {
 	return raw, err
 }
 
+// exchange sends a request, if there is one, and reads one message. It ends the connection of a
+// browser that does not answer in time.
+func (b *Browser) exchange(request []byte) ([]byte, error) {
+	late := time.AfterFunc(patience, func() { b.conn.Close() })
+	_, err := b.conn.Write(request)
+	var raw []byte
+	if err == nil {
+		raw, err = b.message()
+	}
+	if !late.Stop() {
+		return nil, fmt.Errorf("no answer for %v", patience)
+	}
+	return raw, err
+}
+
 func (b *Browser) call(command string, parameters, result any) error {
 	if parameters == nil {
 		parameters = struct{}{}
@@ -150,11 +165,7 @@ func (b *Browser) call(command string, parameters, result any) error {
 	if err != nil {
 		return err
 	}
-	_ = b.conn.SetDeadline(time.Now().Add(patience))
-	if _, err := fmt.Fprintf(b.conn, "%d:%s", len(raw), raw); err != nil {
-		return err
-	}
-	if raw, err = b.message(); err != nil {
+	if raw, err = b.exchange(fmt.Appendf(nil, "%d:%s", len(raw), raw)); err != nil {
 		return err
 	}
 	var fault *struct{ Error, Message string }
@@ -220,10 +231,13 @@ func (b *Browser) Eval(expression string, result any) {
 // Wait waits until a JavaScript expression is true, across page loads.
 func (b *Browser) Wait(expression string) {
 	b.t.Helper()
+	late, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for ; late.Err() == nil; time.Sleep(100 * time.Millisecond) {
 		var answer struct{ Value bool }
-		if err = b.call("WebDriver:ExecuteScript", script("return Boolean("+expression+")"), &answer); err == nil && answer.Value {
+		err = b.call("WebDriver:ExecuteScript", script("return Boolean("+expression+")"), &answer)
+		if err == nil && answer.Value {
 			return
 		}
 	}
@@ -265,8 +279,8 @@ func (b *Browser) Click(selector string) {
 	b.Do("WebDriver:ElementClick", map[string]any{"id": b.element(selector)}, nil)
 }
 
-// Screenshot writes a picture of the whole page as name.png to the folder that INTEROP_SCREENSHOTS names. Without that
-// variable it only takes the picture.
+// Screenshot writes a picture of the whole page as name.png to the folder that INTEROP_SCREENSHOTS
+// names. Without that variable it only takes the picture.
 func (b *Browser) Screenshot(name string) {
 	b.t.Helper()
 	var shot struct{ Value string }
