@@ -12,7 +12,9 @@ type BrowserSession struct {
 	ID     string // public: 128 random bits, base64url
 	UserID string
 
-	AuthTime time.Time // when the password was proved
+	Proved []ProvedFactor // what was proved, and when
+	// AuthTime, AMR and ACR are the strength of Proved.
+	AuthTime time.Time
 	AMR      []string
 	ACR      string
 
@@ -38,8 +40,9 @@ type StartSession struct {
 	// Replaces is the session of the same browser that ends with this login, as EndSession ends
 	// one. If the ID is the same, no grant is revoked. Zero: none.
 	Replaces     SessionHash
-	PasswordHash string // the hash that was verified
+	PasswordHash string // the hash that was verified, or read with the user
 	Rehash       string // its replacement, when the hash parameters were raised; empty: none
+	Second       SecondStep
 
 	IdleSince time.Time // sessions not used since are not live; zero: all are live
 

@@ -139,7 +139,8 @@ type Grants interface {
 	LoginView(ctx context.Context, l Login, clientID string) (u User, known bool, c Client, err error)
 	// StartGrant is the one batch of a login. It records last_login_at, stores the upgraded hash if
 	// there is one, and inserts g, all on condition that user and client are enabled and the
-	// password hash is still s.PasswordHash. ErrConflict otherwise. If g was inserted, it also
+	// password hash is still s.PasswordHash, and the second step is proved if there is one. ErrConflict
+	// otherwise; ErrSpent. If g was inserted, it also
 	// returns s.Attempt and remembers the attempt's network. Beside g the user keeps at most
 	// MaxGrantsPerClient-1 live grants of g's client and MaxGrantsPerUser-1 in all. The others are
 	// deleted, in this order: grants not rotated since s.IdleSince, grants without a refresh token,
@@ -183,6 +184,7 @@ type StartGrant struct {
 	Grant        Grant
 	PasswordHash string // the hash that was verified
 	Rehash       string // its replacement, when the hash parameters were raised; empty: none
+	Second       SecondStep
 
 	Attempt  Attempt   // returned to its budgets; zero: none
 	Remember time.Time // when the attempt's network ceases to be remembered under Attempt.Own
@@ -399,6 +401,7 @@ type Store interface {
 	Audit
 	Outbox
 	OneTimeTokens
+	Factors
 	PendingSignups
 	AddressChanges
 	Ping(ctx context.Context) error

@@ -25,6 +25,9 @@ type User struct {
 	UpdatedAt   time.Time
 	LastLoginAt time.Time // zero: never
 	Version     int64     // of the row, for compare-and-swap
+
+	SecondFactor  bool  // there is an authenticator app or a passkey: the password alone does not suffice
+	FactorVersion int64 // changes whenever the second factors do
 }
 
 // RoleAdmin lets a user administer this service. The store knows the role too, and keeps one

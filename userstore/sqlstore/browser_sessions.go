@@ -12,18 +12,20 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const sessionColumns = `b.hash, b.id, b.user_id, b.auth_time, b.amr, b.acr, b.created_at, b.last_used_at, b.expires_at, b.user_agent, b.address`
+const sessionColumns = `b.hash, b.id, b.user_id, b.auth_time, b.amr, b.acr, b.created_at, b.last_used_at, b.expires_at, b.user_agent, b.address,
+	b.proved`
 
 // sessionRow receives sessionColumns.
 type sessionRow struct {
 	s                            userstore.BrowserSession
 	hash                         []byte
-	amr                          string
+	amr, proved                  string
 	auth, created, used, expires int64
 }
 
 func (r *sessionRow) dest() []any {
-	return []any{&r.hash, &r.s.ID, &r.s.UserID, &r.auth, &r.amr, &r.s.ACR, &r.created, &r.used, &r.expires, &r.s.UserAgent, &r.s.Address}
+	return []any{&r.hash, &r.s.ID, &r.s.UserID, &r.auth, &r.amr, &r.s.ACR, &r.created, &r.used, &r.expires, &r.s.UserAgent, &r.s.Address,
+		&r.proved}
 }
 
 func (r *sessionRow) session() (s userstore.BrowserSession, err error) {
@@ -32,6 +34,9 @@ func (r *sessionRow) session() (s userstore.BrowserSession, err error) {
 		return s, fmt.Errorf("a stored session's hash has %d bytes", len(r.hash))
 	}
 	if s.AMR, err = unlist(r.amr); err != nil {
+		return s, err
+	}
+	if s.Proved, err = decodeProved(r.proved); err != nil {
 		return s, err
 	}
 	s.AuthTime, s.CreatedAt, s.LastUsedAt, s.ExpiresAt = instant(r.auth), instant(r.created), instant(r.used), instant(r.expires)
@@ -53,6 +58,9 @@ const endsWithBrowser = ` browser_session <> '' AND revoked_at = 0
 	AND replace(replace(scopes, '["offline_access"', ''), ',"offline_access"', '') = scopes`
 
 var (
+	beginSession = newLoginStart(`UPDATE users SET last_login_at = $, last_session_id = $, password_hash = $
+		WHERE id = $ AND is_active AND password_hash = $`)
+
 	// ifStarted proves that StartSession's first statement met every condition.
 	ifStarted = ` AND EXISTS (SELECT 1 FROM users p WHERE p.id = $ AND p.last_session_id = $)`
 
@@ -62,8 +70,8 @@ var (
 		WHERE browser_session = (SELECT b.id FROM browser_sessions b WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $)) AND` + endsWithBrowser + ifStarted)
 	deleteReplaced = numbered(`DELETE FROM browser_sessions WHERE hash = $` + ifStarted)
 
-	insertSession = numbered(`INSERT INTO browser_sessions (hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at, user_agent, address)
-		SELECT $, $, u.id, $, $, $, $, $, $, $, $ FROM users u WHERE u.id = $ AND u.last_session_id = $`)
+	insertSession = numbered(`INSERT INTO browser_sessions (hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at, user_agent, address, proved)
+		SELECT $, $, u.id, $, $, $, $, $, $, $, $, $ FROM users u WHERE u.id = $ AND u.last_session_id = $`)
 
 	sessionStarted = `EXISTS (SELECT 1 FROM browser_sessions n WHERE n.hash = $)`
 	// deleteIdle deletes the idle sessions of a user who has too many. They are not live, although
@@ -129,8 +137,7 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	}
 	now := micros(b.CreatedAt)
 	mark := base64.RawURLEncoding.EncodeToString(b.Hash[:])
-	steps := []stmt{bind(`UPDATE users SET last_login_at = $1, last_session_id = $2, password_hash = $3
-		WHERE id = $4 AND is_active AND password_hash = $5`, now, mark, hash, b.UserID, s.PasswordHash)}
+	steps := []stmt{beginSession.bind(s.Second, now, mark, hash, b.UserID, s.PasswordHash)}
 	if s.Replaces != (userstore.SessionHash{}) {
 		old := s.Replaces[:]
 		steps = append(steps,
@@ -141,15 +148,11 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	inserted := len(steps)
 	steps = append(steps,
 		bind(insertSession, b.Hash[:], b.ID, micros(b.AuthTime), list(b.AMR), b.ACR, now, micros(used), micros(b.ExpiresAt),
-			displayable(b.UserAgent), displayable(b.Address), b.UserID, mark))
+			displayable(b.UserAgent), displayable(b.Address), encodeProved(b.Proved), b.UserID, mark))
 	steps = append(steps, boundSessions(ctx, b, s.IdleSince)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
 	steps = append(steps, storeEventsIf(storeEventOfNewSession, eventRows(events), b.Hash[:])...)
-	n, err := db.batch(ctx, false, steps...)
-	if err == nil && n[inserted] == 0 {
-		return userstore.ErrConflict
-	}
-	return err
+	return db.login(ctx, b.UserID, s.Second, steps, inserted, trust(s.Second.Trust, b)...)
 }
 
 const browserSession = `SELECT ` + sessionColumns + `, ` + userColumns + ` FROM browser_sessions b JOIN users u ON u.id = b.user_id

@@ -179,7 +179,7 @@ func (db *DB) UndoAddressChange(ctx context.Context, r userstore.Redemption, eve
 			bind(spendUndo, now, r.ID, now),
 			bind(endLaterUndos, now, r.ID, r.ID),
 		},
-		then: append(endAllOfToken(r.ID, now), bind(endConsentsSince, r.ID, r.ID)),
+		then: append(append(endAllOfToken(r.ID, now), bind(endConsentsSince, r.ID, r.ID)), endFactorsSince(r.ID)...),
 	}, events))
 }
 

@@ -120,10 +120,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 		hash = s.Rehash
 	}
 	steps := []stmt{
-		bind(`UPDATE users SET last_login_at = $1, last_session_id = $2, password_hash = $3
-			WHERE id = $4 AND is_active AND password_hash = $5
-			AND EXISTS (SELECT 1 FROM clients WHERE id = $6 AND disabled_at = 0)`,
-			micros(g.CreatedAt), g.SessionID, hash, g.UserID, s.PasswordHash, g.ClientID),
+		beginGrant.bind(s.Second, micros(g.CreatedAt), g.SessionID, hash, g.UserID, s.PasswordHash, g.ClientID),
 		bind(`INSERT INTO grants (`+grantColumns+`, client_epoch, revoked_at)
 			SELECT $1, $2, $3, $4, $5, $6, $7, $8, c.id, u.id, u.last_session_id, $9, $10, $11, $12, $13, $14, $15, $16, $17, c.epoch, 0
 			FROM users u, clients c
@@ -133,12 +130,12 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	steps = append(steps, boundGrants(ctx, g, s.IdleSince)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
 	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
-	n, err := db.batch(ctx, false, steps...)
-	if err == nil && n[1] == 0 {
-		return userstore.ErrConflict
-	}
-	return err
+	return db.login(ctx, g.UserID, s.Second, steps, 1)
 }
+
+var beginGrant = newLoginStart(`UPDATE users SET last_login_at = $, last_session_id = $, password_hash = $
+	WHERE id = $ AND is_active AND password_hash = $
+	AND EXISTS (SELECT 1 FROM clients WHERE id = $ AND disabled_at = 0)`)
 
 const grantStarted = `EXISTS (SELECT 1 FROM grants WHERE id = $)`
 

@@ -171,6 +171,7 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 		s.then = endAllOfToken(r.ID, now)
 		if r.Unproved {
 			s.then = append(s.then, bind(endConsents, r.ID))
+			s.then = append(s.then, endFactorsOfToken(r.ID)...)
 		}
 	}
 	return db.spend(ctx, s, events)
@@ -212,6 +213,38 @@ var (
 // locked: see SetPassword.
 func endAllOfToken(id string, now int64) []stmt {
 	return []stmt{bind(endGrants, now, id), bind(endBrowsers, id)}
+}
+
+// endFactorsOfToken removes all second factors of a token's user.
+func endFactorsOfToken(id string) (s []stmt) {
+	for _, sql := range endFactors {
+		s = append(s, bind(sql, id))
+	}
+	return s
+}
+
+// endFactorsSince removes the second factors that a token's user has got since the token was made.
+func endFactorsSince(id string) (s []stmt) {
+	for _, sql := range endNewFactors {
+		s = append(s, bind(sql, id, id))
+	}
+	return append(s, bind(recountOfToken, id), bind(withoutFactorOfToken, id))
+}
+
+var (
+	recountOfToken       = numbered(recount(userOfToken))
+	withoutFactorOfToken = numbered(withoutFactor(userOfToken))
+	endFactors           = append(ofTables(`DELETE FROM %s WHERE user_id = `+userOfToken), recountOfToken)
+	endNewFactors        = ofTables(`DELETE FROM %s WHERE user_id = ` + userOfToken + `
+		AND created_at >= (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
+)
+
+// ofTables returns a statement for each table of second factors.
+func ofTables(sql string) (all []string) {
+	for _, table := range []string{"authenticator_apps", "passkeys", "recovery_codes"} {
+		all = append(all, numbered(fmt.Sprintf(sql, table)))
+	}
+	return all
 }
 
 const (

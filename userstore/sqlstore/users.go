@@ -12,13 +12,15 @@ import (
 )
 
 const userColumns = `u.id, u.email, u.email_key, u.email_verified, u.username, u.username_key, u.claims, u.roles,
-	u.is_active, u.is_staff, u.created_at, u.updated_at, u.version, u.last_login_at, u.password_hash`
+	u.is_active, u.is_staff, u.created_at, u.updated_at, u.version, u.last_login_at, u.password_hash,
+	u.second_factor, u.factor_epoch`
 
 // userColumnsOrZero is userColumns for a LEFT JOIN that may find no user.
 const userColumnsOrZero = `COALESCE(u.id, ''), COALESCE(u.email, ''), COALESCE(u.email_key, ''), COALESCE(u.email_verified, FALSE),
 	COALESCE(u.username, ''), COALESCE(u.username_key, ''), COALESCE(u.claims, '{}'), COALESCE(u.roles, '[]'),
 	COALESCE(u.is_active, FALSE), COALESCE(u.is_staff, FALSE), COALESCE(u.created_at, 0), COALESCE(u.updated_at, 0),
-	COALESCE(u.version, 0), COALESCE(u.last_login_at, 0), COALESCE(u.password_hash, '')`
+	COALESCE(u.version, 0), COALESCE(u.last_login_at, 0), COALESCE(u.password_hash, ''),
+	COALESCE(u.second_factor, FALSE), COALESCE(u.factor_epoch, 0)`
 
 // userRow receives userColumns.
 type userRow struct {
@@ -29,7 +31,8 @@ type userRow struct {
 
 func (r *userRow) dest() []any {
 	return []any{&r.u.ID, &r.u.Email, &r.u.EmailKey, &r.u.EmailVerified, &r.u.Username, &r.u.UsernameKey, &r.claims, &r.roles,
-		&r.u.IsActive, &r.u.IsStaff, &r.created, &r.updated, &r.u.Version, &r.lastLogin, &r.u.PasswordHash}
+		&r.u.IsActive, &r.u.IsStaff, &r.created, &r.updated, &r.u.Version, &r.lastLogin, &r.u.PasswordHash,
+		&r.u.SecondFactor, &r.u.FactorVersion}
 }
 
 func (r *userRow) user() (u userstore.User, err error) {

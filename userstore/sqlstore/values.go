@@ -44,6 +44,35 @@ func list(items []string) string {
 	return string(b)
 }
 
+// storedProof is a userstore.ProvedFactor as it is stored.
+type storedProof struct {
+	Method string `json:"method"`
+	At     int64  `json:"at"`
+}
+
+func encodeProved(proved []userstore.ProvedFactor) string {
+	rows := make([]storedProof, 0, len(proved))
+	for _, p := range proved {
+		rows = append(rows, storedProof{p.Method, micros(p.At)})
+	}
+	text, _ := json.Marshal(rows) // cannot fail
+	return string(text)
+}
+
+func decodeProved(text string) (proved []userstore.ProvedFactor, err error) {
+	if text == "[]" {
+		return nil, nil
+	}
+	var rows []storedProof
+	if err := json.Unmarshal([]byte(text), &rows); err != nil {
+		return nil, fmt.Errorf("the stored proofs of a session are damaged: %w", err)
+	}
+	for _, r := range rows {
+		proved = append(proved, userstore.ProvedFactor{Method: r.Method, At: instant(r.At)})
+	}
+	return proved, nil
+}
+
 func unlist(text string) ([]string, error) {
 	if text == "[]" {
 		return nil, nil
