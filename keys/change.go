@@ -46,7 +46,7 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 			req, ask = ask(ring), nil
 		}
 		r, err := m.plan(ring, req)
-		if err != nil || r.change.empty() {
+		if err != nil || r.change.empty() && !req.lacksFactorSecret(ring) {
 			return r, err
 		}
 		if missing := spare.missing(r.change.Insert); missing != "" {
@@ -63,7 +63,7 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 			}
 			continue
 		}
-		if err := m.fill(&r.change, ring, spare); err != nil {
+		if err := m.fill(&r.change, ring, spare, req); err != nil {
 			return ringChange{}, err
 		}
 
@@ -120,11 +120,11 @@ func (m *Manager) plan(ring Ring, req request) (ringChange, error) {
 
 // checkKEK refuses to add to a ring that this replica cannot open itself.
 func (m *Manager) checkKEK(ring Ring) error {
-	if len(m.KEKs) == 0 {
-		return errors.New("no key-encryption key is given, so no signing key can be stored; " +
-			"make one with `signet keys new-kek` and set keys.encryption_key or keys.encryption_key_file to it")
-	}
 	if ring.Version == 0 {
+		if len(m.KEKs) == 0 {
+			return errors.New("no key-encryption key is given, so no signing key can be stored; " +
+				"make one with `signet keys new-kek` and set keys.encryption_key or keys.encryption_key_file to it")
+		}
 		return nil
 	}
 	secret, err := unseal(ring.RefreshSecret, refreshSecretName, "refresh secret", m.KEKs)
@@ -166,8 +166,15 @@ const maxGenerated = 20
 // look like a flag of `signet keys revoke`.
 func nameable(kid string) bool { return kid[0] != '-' && kid[0] != '_' }
 
-// fill adds key material to the planned keys, and a refresh secret to a new ring.
-func (m *Manager) fill(c *Change, ring Ring, spare material) (err error) {
+// fill adds key material to the planned keys, and the secrets that the ring lacks.
+func (m *Manager) fill(c *Change, ring Ring, spare material, req request) (err error) {
+	if len(c.Insert) == 0 && !req.lacksFactorSecret(ring) {
+		return nil
+	}
+	// Again for planned keys: a rewrap may have come between generating them and this plan.
+	if err := m.checkKEK(ring); err != nil {
+		return err
+	}
 	kek := m.sealingKEK(ring)
 	used := map[string]int{}
 	for i := range c.Insert {
@@ -178,7 +185,12 @@ func (m *Manager) fill(c *Change, ring Ring, spare material) (err error) {
 		used[k.Algorithm]++
 	}
 	if ring.RefreshSecret == "" {
-		c.RefreshSecret, err = newRefreshSecret(kek)
+		if c.RefreshSecret, err = newRefreshSecret(kek); err != nil {
+			return err
+		}
+	}
+	if req.lacksFactorSecret(ring) {
+		c.FactorSecret, err = newFactorSecret(kek)
 	}
 	return err
 }
@@ -262,6 +274,15 @@ func (m *Manager) rewrap(ring Ring) (Change, error) {
 	}
 	if secret != ring.RefreshSecret {
 		c.RefreshSecret = secret
+	}
+	if ring.FactorSecret != "" {
+		secret, err := reseal(ring.FactorSecret, factorSecretName, "factor secret")
+		if err != nil {
+			return Change{}, err
+		}
+		if secret != ring.FactorSecret {
+			c.FactorSecret = secret
+		}
 	}
 	for _, k := range slices.Clone(ring.Keys) {
 		if k.Sealed == "" {

@@ -224,13 +224,14 @@ func (m *Manager) revoked(done ringChange, kids []string) Report {
 	return r
 }
 
-// Rewrap seals every private half and the refresh secret under the first KEK. It may run beside
-// live replicas if each of them has both the old and the new KEK.
+// Rewrap seals every private half, the refresh secret and the factor secret under the first KEK. It
+// may run beside live replicas if each of them has both the old and the new KEK. What is sealed
+// under the factor secret stays as it is.
 func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 	if len(m.KEKs) == 0 {
 		return Report{}, errors.New("no key-encryption key is given; set keys.encryption_key to the new one and keys.encryption_key_previous to the old one")
 	}
-	changed, sealed := false, 0
+	changed, sealed := false, ""
 	for range conflicts {
 		ring, err := m.load(ctx)
 		if err != nil {
@@ -244,7 +245,7 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 			return Report{}, err
 		}
 		if !c.empty() {
-			changed, sealed = true, len(c.Update)
+			changed, sealed = true, resealed(c)
 			c.Events = rewrapped(ctx, m.instant(), ring, c)
 			if err := m.apply(ctx, ring.Version, c); errors.Is(err, ErrConflict) {
 				continue
@@ -256,12 +257,35 @@ func (m *Manager) Rewrap(ctx context.Context) (Report, error) {
 		r.Changed = changed
 		r.Message = fmt.Sprintf("Nothing changed: everything is sealed under the key-encryption key %s already.", m.KEKs[0].ID)
 		if r.Changed {
-			r.Message = fmt.Sprintf("The refresh secret and %s are sealed under the key-encryption key %s now. "+
-				"When all replicas have it as keys.encryption_key, the previous one can be taken away.", plural(sealed, "private key"), m.KEKs[0].ID)
+			r.Message = fmt.Sprintf("%s sealed under the key-encryption key %s now. "+
+				"When all replicas have it as keys.encryption_key, the previous one can be taken away.", sealed, m.KEKs[0].ID)
 		}
 		return r, nil
 	}
 	return Report{}, fmt.Errorf("%w %d times in a row; try again", ErrConflict, conflicts)
+}
+
+// resealed names what a rewrap sealed, as the beginning of a sentence.
+func resealed(c Change) string {
+	var names []string
+	if c.RefreshSecret != "" {
+		names = append(names, "the refresh secret")
+	}
+	if c.FactorSecret != "" {
+		names = append(names, "the factor secret")
+	}
+	if n := len(c.Update); n > 0 {
+		names = append(names, plural(n, "private key"))
+	}
+	verb := " are"
+	if len(names) == 1 && len(c.Update) < 2 {
+		verb = " is"
+	}
+	last := len(names) - 1
+	if last == 0 {
+		return firstUpper(names[0]) + verb
+	}
+	return firstUpper(strings.Join(names[:last], ", ")+" and "+names[last]) + verb
 }
 
 // checkCommand makes the checks of a command that plans, as Start does.

@@ -70,6 +70,9 @@ func rewrapped(ctx context.Context, now time.Time, ring Ring, c Change) []audit.
 	if c.RefreshSecret != "" {
 		add("", "refresh_secret", ring.RefreshSecret, c.RefreshSecret)
 	}
+	if c.FactorSecret != "" {
+		add("", "factor_secret", ring.FactorSecret, c.FactorSecret)
+	}
 	for _, k := range c.Update {
 		i := slices.IndexFunc(ring.Keys, func(old Key) bool { return old.ID == k.ID })
 		add(k.ID, "", ring.Keys[i].Sealed, k.Sealed)

@@ -85,7 +85,7 @@ func TestO10ChangesOfTheRingAreRecorded(t *testing.T) {
 	_, err = m.Rewrap(operator)
 	step("a rewrap", err,
 		"keys_rewrapped by operator root on EdDSA/2", "keys_rewrapped by operator root on EdDSA/3",
-		"keys_rewrapped by operator root: refresh_secret")
+		"keys_rewrapped by operator root: factor_secret", "keys_rewrapped by operator root: refresh_secret")
 	_, err = m.Rewrap(operator)
 	step("the same again", err)
 
@@ -115,7 +115,8 @@ func TestO10EventsOfTheRingHoldNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf("%+v", store.events)
-	if len(store.events) < 8 || strings.Contains(text, store.ring.RefreshSecret) {
+	if len(store.events) < 8 || strings.Contains(text, store.ring.RefreshSecret) ||
+		strings.Contains(text, store.ring.FactorSecret) {
 		t.Errorf("%d events: %s", len(store.events), text)
 	}
 	for _, k := range store.seen {

@@ -90,7 +90,7 @@ func TestKeyEncryptionKey(t *testing.T) {
 		if err != nil || !r.Changed {
 			t.Fatalf("%+v, %v", r, err)
 		}
-		wants(t, errors.New(r.Message), "4 private keys", wrong.ID)
+		wants(t, errors.New(r.Message), "The refresh secret, the factor secret and 4 private keys are sealed", wrong.ID)
 		for _, k := range r.Keys {
 			if k.SealedUnder != wrong.ID {
 				t.Errorf("%s is sealed under %s", k.KeyID, k.SealedUnder)

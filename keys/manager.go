@@ -66,8 +66,8 @@ type view struct {
 // from noticing that the store is back.
 const storeTimeout = 5 * time.Second
 
-// Start makes the first keys or loads the existing ones, applies a changed configuration, and does
-// one Step. After it the manager is ready or Start has failed.
+// Start makes the first keys or loads the existing ones, makes the factor secret of a store that has
+// none, applies a changed configuration, and does one Step. After it the manager is ready or Start has failed.
 func (m *Manager) Start(ctx context.Context) error {
 	if err := m.Policy.Validate(); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	}
 	changed, err := m.change(ctx, func(Ring) request {
 		parameters := m.Policy.Parameters()
-		return request{algorithms: m.Policy.Algorithms, parameters: &parameters}
+		return request{algorithms: m.Policy.Algorithms, parameters: &parameters, factorSecret: true}
 	})
 	if err != nil {
 		return err
@@ -480,6 +480,9 @@ func (m *Manager) logChange(r ringChange) {
 	}
 	for _, kid := range r.change.Delete {
 		m.log().Info("signing key deleted", "kid", kid)
+	}
+	if r.change.FactorSecret != "" && r.before.Version != 0 {
+		m.log().Info("factor secret created: the store had none")
 	}
 	if r.change.Algorithms != nil {
 		m.log().Info("signing algorithms stored", "algorithms", strings.Join(r.change.Algorithms, " "))

@@ -19,6 +19,8 @@ type request struct {
 	rotate     map[string]int64 // by algorithm: the key after this seq shall sign as soon as it may
 	revoke     []string         // key ids
 	late       []string         // ids of keys that the other replicas can read only now
+
+	factorSecret bool // make the factor secret if the ring has none
 }
 
 // plan is the one function behind the first start, the scheduled change, rotate, revoke and a
@@ -296,7 +298,7 @@ func sameRow(a, b *Key) bool {
 }
 
 func (c Change) empty() bool {
-	return c.Algorithms == nil && c.Parameters == nil && c.RefreshSecret == "" &&
+	return c.Algorithms == nil && c.Parameters == nil && c.RefreshSecret == "" && c.FactorSecret == "" &&
 		len(c.Insert)+len(c.Update)+len(c.Delete) == 0
 }
 
@@ -311,6 +313,9 @@ func (r Ring) with(c Change) Ring {
 	}
 	if c.RefreshSecret != "" {
 		r.RefreshSecret = c.RefreshSecret
+	}
+	if c.FactorSecret != "" {
+		r.FactorSecret = c.FactorSecret
 	}
 	if c.Parameters != nil {
 		r.Parameters = *c.Parameters
@@ -349,6 +354,9 @@ func (r Ring) contains(c Change) bool {
 		}
 	}
 	if c.Parameters != nil && *c.Parameters != r.Parameters {
+		return false
+	}
+	if c.FactorSecret != "" && c.FactorSecret != r.FactorSecret {
 		return false
 	}
 	return c.Algorithms == nil || slices.Equal(c.Algorithms, r.Algorithms)

@@ -114,6 +114,7 @@ func TestFirstStartRace(t *testing.T) {
 			if got, err := m.RefreshJTI([16]byte{1}, 1); err != nil || got != jti {
 				t.Errorf("replicas have different refresh secrets: %v", err)
 			}
+			sameFactorKeys(t, all[0], m)
 		}
 	})
 }

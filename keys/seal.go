@@ -18,8 +18,8 @@ import (
 	"github.com/signet-id/signet/internal/jose"
 )
 
-// The store holds private halves and the refresh secret as JWE under the key-encryption key, which
-// never enters the store: a copy of the database cannot sign anything.
+// The store holds private halves, the refresh secret and the factor secret as JWE under the
+// key-encryption key, which never enters the store: a copy of the database cannot sign anything.
 
 // mint sets the id and the material of a planned key.
 func mint(k *Key, private crypto.Signer, kek jose.KEK) error {

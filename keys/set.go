@@ -22,7 +22,8 @@ type Set struct {
 	known   map[string]*entry
 	signing map[string][]*entry // by algorithm, the latest first: keys with a private half
 	secret  *refreshSecret
-	broken  error // why a private half or the refresh secret cannot be opened
+	factors *factorKeys // nil: the ring has no factor secret, or it cannot be opened
+	broken  error       // why a private half or a secret cannot be opened
 
 	// The documents change at these instants, when keys leave the set: documents[i] holds until
 	// removals[i]. They are made on first use.
@@ -44,7 +45,7 @@ type Document struct {
 	ETag string // with its quotes
 }
 
-// opener opens sealed keys and the sealed refresh secret.
+// opener opens sealed keys and the sealed secrets.
 type opener struct {
 	keks  []jose.KEK
 	types []string // the `typ` values that signers prepare
@@ -78,6 +79,9 @@ func newSet(ring Ring, now time.Time, open *opener, before *Set) (*Set, error) {
 	s.documents = make([]atomic.Pointer[Document], len(s.removals)+1)
 
 	if open != nil {
+		if err := s.openFactors(open, before); err != nil {
+			s.broken = err
+		}
 		if err := s.openSecret(open, before); err != nil {
 			s.broken = err
 		}

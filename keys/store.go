@@ -16,6 +16,7 @@ type Ring struct {
 	Version       int64    // 0: never started
 	Algorithms    []string // in force; the first is the fallback
 	RefreshSecret string   // sealed HMAC key of refresh tokens
+	FactorSecret  string   // sealed secret of second factors; empty: no server that has it has started
 	Keys          []Key    // by algorithm, then seq
 
 	Parameters Parameters // of the replica that started last; zero: none has started
@@ -25,6 +26,7 @@ type Ring struct {
 type Change struct {
 	Algorithms    []string    // nil: unchanged
 	RefreshSecret string      // empty: unchanged
+	FactorSecret  string      // empty: unchanged
 	Parameters    *Parameters // nil: unchanged
 	Insert        []Key
 	Update        []Key    // matched by ID; instants and Sealed are replaced

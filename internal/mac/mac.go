@@ -16,11 +16,16 @@ func Sum(secret []byte, parts ...string) []byte { return New(secret, parts...).S
 // length and so must be the last.
 func New(secret []byte, parts ...string) hash.Hash {
 	mac := hmac.New(sha256.New, secret)
-	var size [8]byte
-	for _, part := range parts {
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		mac.Write(size[:])
-		mac.Write([]byte(part))
-	}
+	mac.Write(Join(parts...))
 	return mac
+}
+
+// Join returns the parts, each after its length. No other parts give the same bytes.
+func Join(parts ...string) []byte {
+	var joined []byte
+	for _, part := range parts {
+		joined = binary.BigEndian.AppendUint64(joined, uint64(len(part)))
+		joined = append(joined, part...)
+	}
+	return joined
 }

@@ -40,3 +40,18 @@ func TestNoTwoListsHaveOneMAC(t *testing.T) {
 		t.Error("the secret makes no difference")
 	}
 }
+
+func TestNoTwoListsJoinAlike(t *testing.T) {
+	if got := string(Join("form", "", "id")); got !=
+		"\x00\x00\x00\x00\x00\x00\x00\x04form\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02id" {
+		t.Errorf("%q", got)
+	}
+	seen := map[string][]string{}
+	for _, parts := range [][]string{nil, {""}, {"", ""}, {"ab", "c"}, {"a", "bc"}, {"abc"}, {"a", "b", "c"}, {"abc", ""}} {
+		joined := string(Join(parts...))
+		if other, ok := seen[joined]; ok {
+			t.Errorf("%q and %q are joined alike", parts, other)
+		}
+		seen[joined] = parts
+	}
+}

@@ -154,7 +154,7 @@ func TestOperatorsViewsShowInstantsAndNoSecrets(t *testing.T) {
 	}
 	if n := one[int64](
 		t, admin,
-		`SELECT count(*) FROM information_schema.columns WHERE table_name LIKE 'readable%' AND column_name IN ('password_hash', 'sealed', 'refresh_secret', 'secret_hash', 'hash')`,
+		`SELECT count(*) FROM information_schema.columns WHERE table_name LIKE 'readable%' AND column_name IN ('password_hash', 'sealed', 'refresh_secret', 'factor_secret', 'secret_hash', 'hash')`,
 	); n != 0 {
 		t.Error("a view shows a secret")
 	}

@@ -18,7 +18,7 @@ func (db *DB) RingVersion(ctx context.Context) (version int64, err error) {
 
 // LoadRing reads in one statement, and so one snapshot, on either engine.
 func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
-	err = db.rows(ctx, vital(`SELECT r.version, r.algorithms, r.refresh_secret, r.parameters,
+	err = db.rows(ctx, vital(`SELECT r.version, r.algorithms, r.refresh_secret, r.factor_secret, r.parameters,
 			COALESCE(k.id, ''), COALESCE(k.algorithm, ''), COALESCE(k.seq, 0), COALESCE(k.sealed, ''), COALESCE(k.public, ''),
 			COALESCE(k.created_at, 0), COALESCE(k.activate_at, 0), COALESCE(k.retire_at, 0), COALESCE(k.remove_at, 0), COALESCE(k.revoked_at, 0)
 		FROM key_ring r LEFT JOIN signing_keys k ON r.id = 1
@@ -27,8 +27,8 @@ func (db *DB) LoadRing(ctx context.Context) (ring keys.Ring, err error) {
 			var k keys.Key
 			var algorithms, parameters, public string
 			var created, activate, retire, remove, revoked int64
-			err := s.Scan(&ring.Version, &algorithms, &ring.RefreshSecret, &parameters, &k.ID, &k.Algorithm, &k.Seq,
-				&k.Sealed, &public,
+			err := s.Scan(&ring.Version, &algorithms, &ring.RefreshSecret, &ring.FactorSecret, &parameters, &k.ID, &k.Algorithm,
+				&k.Seq, &k.Sealed, &public,
 				&created, &activate, &retire, &remove, &revoked)
 			if err != nil {
 				return err
@@ -61,6 +61,9 @@ func (db *DB) ChangeRing(ctx context.Context, version int64, c keys.Change) erro
 	}
 	if c.RefreshSecret != "" {
 		steps = append(steps, bind(`UPDATE key_ring SET refresh_secret = $1 WHERE id = 1`, c.RefreshSecret))
+	}
+	if c.FactorSecret != "" {
+		steps = append(steps, bind(`UPDATE key_ring SET factor_secret = $1 WHERE id = 1`, c.FactorSecret))
 	}
 	if c.Parameters != nil {
 		text, err := json.Marshal(c.Parameters)

@@ -146,10 +146,12 @@ func hostileStrings(t *testing.T, f *fixture) {
 	for i, s := range hostile {
 		k := f.key("k"+s, s, int64(i))
 		k.Sealed, k.Public = s, json.RawMessage(s)
-		must(t, f.ChangeRing(ctx, version, keys.Change{Algorithms: []string{s}, RefreshSecret: s, Insert: []keys.Key{k}}))
+		must(t, f.ChangeRing(ctx, version, keys.Change{Algorithms: []string{s}, RefreshSecret: s, FactorSecret: s,
+			Insert: []keys.Key{k}}))
 		ring, err := f.LoadRing(ctx)
 		must(t, err)
-		equal(t, "ring", ring, keys.Ring{Version: version + 1, Algorithms: []string{s}, RefreshSecret: s, Keys: []keys.Key{storedKey(k)}})
+		equal(t, "ring", ring, keys.Ring{Version: version + 1, Algorithms: []string{s}, RefreshSecret: s, FactorSecret: s,
+			Keys: []keys.Key{storedKey(k)}})
 		is(t, f.ChangeRing(ctx, version, keys.Change{RefreshSecret: s, Delete: []string{k.ID}}), keys.ErrConflict)
 		must(t, f.ChangeRing(ctx, version+1, keys.Change{Delete: []string{k.ID}}))
 		version += 2
@@ -264,6 +266,9 @@ func unstorable(t *testing.T, f *fixture) {
 		is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: s, At: f.now}), userstore.ErrInvalid)
 		if err := f.ChangeRing(ctx, 0, keys.Change{RefreshSecret: s}); !errors.Is(err, userstore.ErrInvalid) {
 			t.Errorf("ring: %v", err)
+		}
+		if err := f.ChangeRing(ctx, 0, keys.Change{FactorSecret: s}); !errors.Is(err, userstore.ErrInvalid) {
+			t.Errorf("factor secret: %v", err)
 		}
 	}
 	got, err := f.UserByID(ctx, u.ID)

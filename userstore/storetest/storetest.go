@@ -121,6 +121,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"the database's clock and Ping", clock, false},
 		{"key ring: what is stored comes back", ringRoundTrip, true},
 		{"key ring: a change needs the version it was planned for, whole or not at all", ringConflict, true},
+		{"key ring: a ring without a factor secret gets one", ringWithoutFactorSecret, true},
 		{"race: many sign-ups of one address make one user (U-12)", raceSignup, true},
 		{"race: imports of one file at once make each user once", raceMany, false},
 		{"race: many refreshes of one generation, one wins", raceAdvance, false},
