@@ -19,7 +19,20 @@ type Accounts struct {
 	// Whether users are told by mail that somebody signed in to their account at the pages in a browser
 	// that did not do so in the last 90 days. Needs mail.
 	NotifyNewDevice bool `key:"notify_new_device"`
+
+	// Who has to have a second factor, an authenticator app or a passkey: nobody (optional), users
+	// with the role admin (admins), or everybody (required). With off nobody can set one up; accounts
+	// that have one are still asked for it.
+	SecondFactor string `key:"second_factor"`
 }
+
+// The values of accounts.second_factor.
+const (
+	SecondFactorOff      = "off"
+	SecondFactorOptional = "optional"
+	SecondFactorAdmins   = "admins"
+	SecondFactorRequired = "required"
+)
 
 // The values of accounts.email_verification.
 const (
@@ -49,4 +62,8 @@ type Sessions struct {
 
 	// Without a use. At most `sessions.absolute`.
 	Idle time.Duration `key:"idle"`
+
+	// How long a browser that its user trusts is not asked for the second factor. At most a year
+	// (8760h). 0: no browser is trusted.
+	TrustedBrowser time.Duration `key:"trusted_browser"`
 }

@@ -92,7 +92,7 @@ func writeExample(t *testing.T) string {
 # file (SIGNET_ and the key in capitals with _ for ., such as SIGNET_KEYS_ROTATION)
 # and flags win over both. A commented line has no default.
 #
-# Made from the comments of Config in configs/config.go; change it there.
+# Made from the comments of Config in configs/config*.go; change it there.
 `)
 	defaults := Default()
 	comments := fieldComments(t)
