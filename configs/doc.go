@@ -3,7 +3,7 @@
 //
 //	defaults ── file ── environment ── flags     a later one wins   (load.go)
 //	                     │
-//	                  Config                     typed, one struct  (config.go)
+//	                  Config                     typed, one struct  (config.go, sections in config_*.go)
 //	                     │
 //	                  Validate                   a table of checks  (validate.go)
 //

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -91,7 +92,7 @@ func writeExample(t *testing.T) string {
 # file (SIGNET_ and the key in capitals with _ for ., such as SIGNET_KEYS_ROTATION)
 # and flags win over both. A commented line has no default.
 #
-# Made from the comments of Config in configs/config.go; change it there.
+# Made from the comments of Config in configs/config*.go; change it there.
 `)
 	defaults := Default()
 	comments := fieldComments(t)
@@ -129,19 +130,25 @@ func writeExample(t *testing.T) string {
 
 // fieldComments returns the comments of Config by key.
 func fieldComments(t *testing.T) map[string]string {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	names, err := filepath.Glob("config*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	structs := map[string]*ast.StructType{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.TypeSpec); ok {
-			if s, ok := spec.Type.(*ast.StructType); ok {
-				structs[spec.Name.Name] = s
-			}
+	for _, name := range names {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok {
+				if s, ok := spec.Type.(*ast.StructType); ok {
+					structs[spec.Name.Name] = s
+				}
+			}
+			return true
+		})
+	}
 	comments := map[string]string{}
 	var walk func(name, prefix string)
 	walk = func(name, prefix string) {

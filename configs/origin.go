@@ -10,29 +10,30 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// badOrigins refuses origins that no browser sends. Origins are compared byte for byte with the
+// badOrigins refuses origins that no browser sends.
+func badOrigins(c Config) []string { return eachOf(c.HTTP.CORSOrigins, badOrigin) }
+
+// badOrigin refuses an origin that no browser sends. Origins are compared byte for byte with the
 // browser's header, so such an origin would never match and the operator would not learn why. The
 // fault gives the right spelling.
-func badOrigins(c Config) []string {
-	return eachOf(c.HTTP.CORSOrigins, func(o string) string {
-		if o == "*" {
-			return "does not take *; name each origin, such as https://app.example.com"
+func badOrigin(o string) string {
+	if o == "*" {
+		return "does not take *; name each origin, such as https://app.example.com"
+	}
+	if strings.Contains(o, "*") {
+		one, ok := browserOrigin(strings.ReplaceAll(o, "*", "app"))
+		if !ok || !strings.Contains(one, ".") {
+			one = "https://app.example.com"
 		}
-		if strings.Contains(o, "*") {
-			one, ok := browserOrigin(strings.ReplaceAll(o, "*", "app"))
-			if !ok || !strings.Contains(one, ".") {
-				one = "https://app.example.com"
-			}
-			return fmt.Sprintf("%q is a pattern, and there are none; name each origin, such as %s", o, one)
-		}
-		switch sent, ok := browserOrigin(o); {
-		case !ok:
-			return fmt.Sprintf("%q is not an origin; write scheme, host and port only, in lower case, such as https://app.example.com", o)
-		case sent != o:
-			return fmt.Sprintf("%q is not an origin as browsers send it; write %s", o, sent)
-		}
-		return ""
-	})
+		return fmt.Sprintf("%q is a pattern, and there are none; name each origin, such as %s", o, one)
+	}
+	switch sent, ok := browserOrigin(o); {
+	case !ok:
+		return fmt.Sprintf("%q is not an origin; write scheme, host and port only, in lower case, such as https://app.example.com", o)
+	case sent != o:
+		return fmt.Sprintf("%q is not an origin as browsers send it; write %s", o, sent)
+	}
+	return ""
 }
 
 // browserOrigin returns the origin of an http or https address as a browser serialises it (WHATWG

@@ -100,6 +100,15 @@ var checks = []check{
 	{keys: []string{"sessions.idle"}, rule: func(c Config) string {
 		return notWithin(c.Sessions.Idle, time.Second, 43800*time.Hour)
 	}},
+	{keys: []string{"sessions.trusted_browser"}, rule: func(c Config) string {
+		if c.Sessions.TrustedBrowser == 0 {
+			return ""
+		}
+		if reason := notWithin(c.Sessions.TrustedBrowser, time.Second, 8760*time.Hour); reason != "" {
+			return reason + ", or 0 to trust no browser"
+		}
+		return ""
+	}},
 	{keys: []string{"oauth.require_pkce"}, rule: func(c Config) string {
 		return notOneOf(c.OAuth.RequirePKCE, issuer.RequirePKCEOfAll, issuer.RequirePKCEOfPublic)
 	}},
@@ -117,6 +126,16 @@ var checks = []check{
 	{keys: []string{"accounts.notify_new_device", "mail.smtp"}, rule: func(c Config) string {
 		if c.Accounts.NotifyNewDevice && !c.HasMail() {
 			return "needs mail; set mail.smtp and mail.from, or leave it out"
+		}
+		return ""
+	}},
+	{keys: []string{"accounts.second_factor"}, rule: func(c Config) string {
+		return notOneOf(c.Accounts.SecondFactor,
+			SecondFactorOff, SecondFactorOptional, SecondFactorAdmins, SecondFactorRequired)
+	}},
+	{keys: []string{"accounts.second_factor"}, rule: func(c Config) string { // until the policy is enforced
+		if p := c.Accounts.SecondFactor; p == SecondFactorAdmins || p == SecondFactorRequired {
+			return fmt.Sprintf("%s is not available yet: nothing would enforce it; write off or optional", p)
 		}
 		return ""
 	}},
@@ -215,6 +234,10 @@ var checks = []check{
 				"give mail.smtp and mail.from, or write optional"
 		}
 		return ""
+	}},
+	{keys: []string{"passkeys.origins", "issuer"}, each: badPasskeyOrigins},
+	{keys: []string{"passkeys.origins"}, each: func(c Config) []string { // where the issuer is faulty
+		return eachOf(c.Passkeys.Origins, badPasskeyOrigin)
 	}},
 	{keys: []string{"mail.password", "mail.smtp", "mail.password_file"}, rule: badMailPassword},
 	{keys: []string{"tokens.access_alg", "keys.algorithms"}, rule: func(c Config) string {

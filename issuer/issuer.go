@@ -67,6 +67,7 @@ type Issuer struct {
 
 	SessionAbsolute time.Duration // a browser session ends this long after its login
 	SessionIdle     time.Duration // and this long after its last use
+	TrustedBrowser  time.Duration // a browser that its user trusts skips the second factor for this long; 0: none is trusted
 
 	Resources []Resource
 	Claims    []CustomClaim // the operator's custom claims

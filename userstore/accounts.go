@@ -69,6 +69,8 @@ type Accounts struct {
 	// Verification is what sign-ups have to prove. Without mail only VerificationRequired is of effect:
 	// then nobody can prove an address.
 	Verification Verification
+	// SecondFactor says who has to have a second factor.
+	SecondFactor SecondFactorPolicy
 	// TokenSecret is the key of the one-time tokens that go to people by mail; the same on all replicas.
 	TokenSecret func() ([]byte, error)
 

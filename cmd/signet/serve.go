@@ -266,6 +266,14 @@ func verification(c configs.Config) userstore.Verification {
 	return userstore.VerificationOptional
 }
 
+// secondFactor returns who has to have a second factor.
+func secondFactor(c configs.Config) userstore.SecondFactorPolicy {
+	if c.Accounts.SecondFactor == configs.SecondFactorOptional {
+		return userstore.SecondFactorOptional
+	}
+	return userstore.SecondFactorPolicy(c.Accounts.SecondFactor)
+}
+
 // logVerification says that addresses have to be proved: after an update this may be so because of
 // mail.smtp alone, and people with an unverified account notice.
 func logVerification(c configs.Config, log *slog.Logger) {
@@ -299,6 +307,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		UILocales:       c.Pages.Languages,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
+		TrustedBrowser:  c.Sessions.TrustedBrowser,
 	}
 }
 
@@ -312,6 +321,7 @@ func accountSettings(c configs.Config, bound string) *userstore.Accounts {
 		NoMail:        !c.HasMail(),
 		SignupEnabled: c.Accounts.Signup,
 		Verification:  verification(c),
+		SecondFactor:  secondFactor(c),
 
 		NotifyNewDevice: c.Accounts.NotifyNewDevice,
 	}

@@ -1,0 +1,27 @@
+package configs
+
+import "strings"
+
+// OAuth is the section `oauth`.
+type OAuth struct {
+	// Which clients must use PKCE in the authorization code flow: all, or public. Public
+	// clients always must, and `signet clients update --pkce` decides for one of the others.
+	RequirePKCE string `key:"require_pkce"`
+
+	// Response types of the authorization endpoint. This version has code.
+	ResponseTypes []string `key:"response_types"`
+
+	// Schemes of one word that the redirect URIs of public clients may have, such as cursor or
+	// vscode. Any app on a device can claim such a scheme, so name only those you know; a
+	// scheme that is a domain turned around (com.example.app) needs no entry.
+	RedirectSchemes []string `key:"redirect_schemes"`
+}
+
+// Schemes returns RedirectSchemes without the colon that some operators write after a scheme.
+func (o OAuth) Schemes() []string {
+	var out []string
+	for _, s := range o.RedirectSchemes {
+		out = append(out, strings.TrimSuffix(s, ":"))
+	}
+	return out
+}
