@@ -68,6 +68,15 @@ const (
 	EmailChanged         Name = "email_changed"       // by the owner of the account and of the new address
 	EmailChangeUndone    Name = "email_change_undone" // by the owner of the address before, who set a password
 
+	FactorAdded       Name = "factor_added"   // an authenticator app or a passkey: Changes
+	FactorRemoved     Name = "factor_removed" // by its owner, or by an admin or operator: Changes
+	FactorRefused     Name = "factor_refused" // a wrong code or passkey, beside the right password
+	PasskeyRenamed    Name = "passkey_renamed"
+	RecoveryCodesMade Name = "recovery_codes_made" // in the place of those before
+	RecoveryCodeUsed  Name = "recovery_code_used"
+	BrowserTrusted    Name = "browser_trusted" // logins in it need no second factor for a while
+	BrowserTrustEnded Name = "browser_trust_ended"
+
 	UsersExported Name = "users_exported"
 
 	LoginSucceeded Name = "login_succeeded"
@@ -214,7 +223,7 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	level := slog.LevelInfo
 	switch e.Name {
 	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused,
-		EmailChangeUndone, UserDeleted, RateLimited, KeysRevoked:
+		EmailChangeUndone, FactorRemoved, RecoveryCodeUsed, UserDeleted, RateLimited, KeysRevoked:
 		level = slog.LevelWarn
 	}
 	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // these are everyday mistakes

@@ -5,6 +5,8 @@ var Names = []Name{
 	UserCreated, UserImported, UserUpdated, UserDeleted,
 	PasswordChanged, PasswordSet, PasswordReset, PasswordRefused, EmailVerified, UserInvited,
 	EmailChangeRequested, EmailChangeWithdrawn, EmailChanged, EmailChangeUndone,
+	FactorAdded, FactorRemoved, FactorRefused, PasskeyRenamed, RecoveryCodesMade, RecoveryCodeUsed,
+	BrowserTrusted, BrowserTrustEnded,
 	UsersExported,
 	LoginSucceeded, LoginFailed, RateLimited, SignupRefused, AdminRefused,
 	SessionRevoked, SessionsRevoked,
