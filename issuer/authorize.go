@@ -331,7 +331,7 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 	switch {
 	case err != nil:
 		return err
-	case !claims.reachable(acrPassword):
+	case !claims.reachable():
 		return errUnmetACR
 	}
 	p.Claims = claims.canonical()

@@ -49,34 +49,95 @@ func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser,
 	}
 	defer i.Accounts.Release(ctx, verified)
 	verified.Signup = l.Signup
-	return i.newBrowserSession(ctx, verified, i.now(), l) // now: after the hashing
+	return i.newBrowserSession(ctx, verified, l)
+}
+
+// StartSecondSession is StartBrowserSession for a login that waited for its second step. trust is the
+// value of the cookie by which this browser skips the second factor from now on; empty: it does not.
+// Of l, Device, Signup and Replaces are read.
+func (i *Issuer) StartSecondSession(
+	ctx context.Context, s userstore.SecondLogin, p userstore.FactorProof, trust bool, l PageLogin,
+) (b Browser, secret, trusted string, err error) {
+	b, secret, err = i.provedSession(ctx, l, func(ctx context.Context) (userstore.Verified, error) {
+		v, err := i.Accounts.AuthenticateSecond(ctx, s, p)
+		if err == nil && trust && i.TrustedBrowser > 0 {
+			trusted = i.NewID() + i.NewID()
+			v.Second.Trust = &userstore.NewTrust{
+				Hash: userstore.TrustHash(trusted), ID: i.NewID(), EndsAt: i.now().Add(i.TrustedBrowser),
+			}
+		}
+		return v, err
+	})
+	return b, secret, trusted, err
+}
+
+// StartPasskeySession is StartBrowserSession for a login by passkey alone. Of l, Device and Replaces
+// are read.
+func (i *Issuer) StartPasskeySession(
+	ctx context.Context, p userstore.FactorProof, l PageLogin,
+) (b Browser, secret string, err error) {
+	return i.provedSession(ctx, l, func(ctx context.Context) (userstore.Verified, error) {
+		return i.Accounts.AuthenticatePasskey(ctx, p, "")
+	})
+}
+
+// provedSession starts the session of a user whom prove proves.
+func (i *Issuer) provedSession(
+	ctx context.Context, l PageLogin, prove func(context.Context) (userstore.Verified, error),
+) (b Browser, secret string, err error) {
+	ctx = userstore.WithDevice(ctx, l.Device)
+	for range 2 { // as Login does
+		b, secret, err = i.provedSessionOnce(ctx, l, prove)
+		if !errors.Is(err, userstore.ErrConflict) {
+			if err != nil {
+				return Browser{}, "", failed(err)
+			}
+			return b, secret, nil
+		}
+	}
+	return Browser{}, "", errUnavailable.because(errors.New("login: the account kept changing"))
+}
+
+func (i *Issuer) provedSessionOnce(
+	ctx context.Context, l PageLogin, prove func(context.Context) (userstore.Verified, error),
+) (Browser, string, error) {
+	verified, err := prove(ctx)
+	if err != nil {
+		return Browser{}, "", err
+	}
+	defer i.Accounts.Release(ctx, verified)
+	verified.Signup = l.Signup
+	return i.newBrowserSession(ctx, verified, l)
 }
 
 // StartProvedSession starts a browser session after the user proved the address of the account, in
 // the browser in which the account's password was typed at typed. Of l, Device and Replaces are read.
-// It fails if the account changed meanwhile.
+// It fails if the account changed meanwhile, and for a user with a second factor.
 func (i *Issuer) StartProvedSession(
 	ctx context.Context, u userstore.User, typed time.Time, l PageLogin,
 ) (b Browser, secret string, err error) {
 	ctx = userstore.WithDevice(ctx, l.Device)
+	if u.SecondFactor || i.Accounts.MustHaveSecondFactor(u) {
+		return Browser{}, "", errSecondFactor
+	}
 	// No message tells of this login: the user has just read one in this browser.
-	b, secret, err = i.newBrowserSession(ctx, userstore.Verified{User: u, Signup: true}, typed, l)
+	b, secret, err = i.newBrowserSession(ctx, userstore.Verified{
+		User: u, Signup: true, Proved: []userstore.ProvedFactor{{Method: userstore.ByPassword, At: typed}},
+		Second: userstore.SecondStep{FactorVersion: u.FactorVersion},
+	}, l)
 	if err != nil {
 		return Browser{}, "", failed(err)
 	}
 	return b, secret, nil
 }
 
-// newBrowserSession starts a session of a user whose password was proved at authTime.
-func (i *Issuer) newBrowserSession(
-	ctx context.Context, verified userstore.Verified, authTime time.Time, l PageLogin,
-) (Browser, string, error) {
+// newBrowserSession starts a session of a user whose proofs are complete.
+func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verified, l PageLogin) (Browser, string, error) {
 	now := i.now()
 	secret := i.NewID() + i.NewID()
 	origin := audit.OriginOf(ctx)
 	b := Browser{User: verified.User, Session: userstore.BrowserSession{
-		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID,
-		AuthTime: authTime, AMR: []string{amrPassword}, ACR: acrPassword,
+		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID, Proved: verified.Proved,
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
 		UserAgent: origin.UserAgent, Address: origin.Address,
 	}}
@@ -84,16 +145,22 @@ func (i *Issuer) newBrowserSession(
 	idleSince := now.Add(-i.SessionIdle)
 	if l.Replaces != "" {
 		replaces = sessionHash(l.Replaces)
-		// A user who enters the password once more keeps the session, and the grants that clients
-		// got from it.
+		// A user who proves a factor once more keeps the session, what was proved in it before, and
+		// the grants that clients got from it.
 		old, user, err := i.Browsers.BrowserSession(ctx, replaces, now, idleSince)
 		switch {
 		case err == nil && user.ID == b.User.ID:
 			b.Session.ID = old.ID
+			b.Session.Proved = userstore.MergeProofs(old.Proofs(), verified.Proved)
 		case err != nil && !errors.Is(err, userstore.ErrNotFound):
 			return Browser{}, "", err
 		}
 	}
+	for n := range b.Session.Proved {
+		b.Session.Proved[n].At = b.Session.Proved[n].At.UTC().Truncate(time.Microsecond)
+	}
+	strength := userstore.StrengthOf(b.Session.Proved)
+	b.Session.AuthTime, b.Session.AMR, b.Session.ACR = strength.AuthTime, strength.AMR, strength.ACR
 	if err := i.Accounts.StartSession(ctx, verified, b.Session, replaces, idleSince); err != nil {
 		return Browser{}, "", err
 	}

@@ -32,6 +32,13 @@ const (
 	Overloaded         Code = "overloaded"
 	RateLimited        Code = "rate_limited"  // the cause is a *userstore.RateLimitedError
 	Expired            Code = "token_expired" // access or refresh token past its time
+
+	SecondFactorRequired Code = "second_factor_required"       // Step says how the login goes on
+	SecondFactorSetup    Code = "second_factor_setup_required" // Step opens the setup
+	FactorRefused        Code = "invalid_code"                 // a code or a passkey
+	CodesBlocked         Code = "codes_blocked"
+	LoginOver            Code = "login_expired"
+	NoPasskeys           Code = "no_passkeys"
 )
 
 // Error is the error that a caller gets. Cause is for the log only.
@@ -39,6 +46,7 @@ type Error struct {
 	Code        Code
 	Description string // one sentence that says what to do; only %x20-21 / %x23-5B / %x5D-7E
 	Cause       error
+	Step        *LoginStep // of SecondFactorRequired and SecondFactorSetup
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Description }
@@ -85,6 +93,18 @@ func failed(err error) *Error {
 	case errors.Is(err, userstore.ErrEmailNotVerified):
 		return refuse(EmailNotVerified, "The account's email address is not proved: ask for a message at "+
 			"/v1/email/verification, and prove it with the password.").because(err)
+	case errors.Is(err, userstore.ErrSecondFactor):
+		return errSecondFactor.because(err)
+	case errors.Is(err, userstore.ErrSetupRequired):
+		return errSetup.because(err)
+	case errors.Is(err, userstore.ErrFactorRefused):
+		return errFactorRefused.because(err)
+	case errors.Is(err, userstore.ErrCodesBlocked):
+		return errCodesBlocked.because(err)
+	case errors.Is(err, userstore.ErrStepOver):
+		return errStepOver.because(err)
+	case errors.Is(err, userstore.ErrNoPasskeys):
+		return errNoPasskeys.because(err)
 	case errors.Is(err, userstore.ErrOverloaded):
 		return refuse(Overloaded, "Too many sign-ins at once: try again in a moment.").because(err)
 	case errors.Is(err, userstore.ErrRateLimited):

@@ -3,7 +3,9 @@ package issuer
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/refusal"
@@ -12,13 +14,6 @@ import (
 
 // grantTypeRefresh is the grant type that a client must be registered for to get refresh tokens.
 const grantTypeRefresh = "refresh_token"
-
-// Authentication context of a password: RFC 8176's name of the method, and the level of ISO/IEC
-// 29115 that one factor alone reaches (OIDC Core section 2).
-const (
-	amrPassword = "pwd"
-	acrPassword = "1"
-)
 
 // LoginRequest is the first-party login of /v1/login, parsed. Its context holds the origin
 // (audit.Origin).
@@ -45,10 +40,7 @@ func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, erro
 		r.ClientID = userstore.FirstPartyClientID
 	}
 	refusal.Client(ctx, r.ClientID)
-	if strings.Trim(r.Scope, " ") == "" {
-		r.Scope = defaultScope
-	}
-	scopes, err := parseScope(r.Scope)
+	scopes, err := loginScopes(r.Scope)
 	if err != nil {
 		return TokenResponse{}, err
 	}
@@ -68,32 +60,69 @@ func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, erro
 	return TokenResponse{}, errUnavailable.because(errors.New("login: the account kept changing"))
 }
 
+// loginScopes reads the scopes of a login.
+func loginScopes(scope string) ([]string, error) {
+	if strings.Trim(scope, " ") == "" {
+		scope = defaultScope
+	}
+	return parseScope(scope)
+}
+
 // login makes one attempt; ErrConflict asks for another.
 func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (TokenResponse, error) {
 	var targets []Resource
 	verified, err := i.Accounts.Authenticate(ctx, r.Email, r.Username, r.Password, r.ClientID, func(c userstore.Client) (err error) {
-		switch {
-		case !c.DisabledAt.IsZero():
-			return errClientDisabled
-		case !c.Public() || !c.FirstParty:
-			return errNotFirstParty
-		}
-		if targets, err = i.resources(r.Resource, c); err != nil {
-			return err
-		}
-		return checkScope(scopes, i.grantable(c, i.targetsOrDefaults(targets)))
+		targets, err = i.checkLogin(c, scopes, r.Resource)
+		return err
 	})
-	switch {
-	case errors.Is(err, userstore.ErrNotFound):
-		return TokenResponse{}, errNoClient
-	case err != nil:
-		return TokenResponse{}, err
+	if err != nil {
+		return TokenResponse{}, i.loginError(err, scopes, r.Resource)
 	}
 	defer i.Accounts.Release(ctx, verified)
+	return i.startGrant(ctx, verified, scopes, targets)
+}
+
+// checkLogin checks what a login asks for, before the user is known.
+func (i *Issuer) checkLogin(c userstore.Client, scopes, resource []string) (targets []Resource, err error) {
+	switch {
+	case !c.DisabledAt.IsZero():
+		return nil, errClientDisabled
+	case !c.Public() || !c.FirstParty:
+		return nil, errNotFirstParty
+	}
+	if targets, err = i.resources(resource, c); err != nil {
+		return nil, err
+	}
+	return targets, checkScope(scopes, i.grantable(c, i.targetsOrDefaults(targets)))
+}
+
+// loginError turns an error of the first step into the answer. A login that needs a second step gets
+// a handle for it.
+func (i *Issuer) loginError(err error, scopes, resource []string) error {
+	if errors.Is(err, userstore.ErrNotFound) {
+		return errNoClient
+	}
+	if e, ok := errors.AsType[*userstore.SecondFactorError](err); ok {
+		return i.askSecond(e, scopes, resource)
+	}
+	if e, ok := errors.AsType[*userstore.SetupRequiredError](err); ok {
+		return i.askSetup(e, scopes, resource)
+	}
+	return err
+}
+
+// startGrant starts the grant of a user whose proofs are complete, and signs its tokens.
+func (i *Issuer) startGrant(
+	ctx context.Context, verified userstore.Verified, scopes []string, targets []Resource,
+) (TokenResponse, error) {
 	user, client := verified.User, verified.Client
-	for _, s := range scopes {
-		if s == ScopeAdmin && !mayAdmin(client, user.Roles) {
+	strength := userstore.StrengthOf(verified.Proved)
+	if slices.Contains(scopes, ScopeAdmin) {
+		switch {
+		case !mayAdmin(client, user.Roles):
 			return TokenResponse{}, i.Accounts.Refuse(ctx, verified, "not_admin", errNotAdmin)
+		case i.adminNeedsTwo() && strength.ACR != userstore.TwoFactors:
+			return TokenResponse{}, i.Accounts.Refuse(ctx, verified, "second_factor_needed", errAdminNeedsTwo)
 		}
 	}
 
@@ -110,9 +139,9 @@ func (i *Issuer) login(ctx context.Context, r LoginRequest, scopes []string) (To
 			UserID:     user.ID,
 			ClientID:   client.ID,
 			Scopes:     scopes,
-			AuthTime:   now,
-			AMR:        []string{amrPassword},
-			ACR:        acrPassword,
+			AuthTime:   strength.AuthTime.UTC().Truncate(time.Microsecond),
+			AMR:        strength.AMR,
+			ACR:        strength.ACR,
 			Generation: 1,
 			RotatedAt:  now,
 			CreatedAt:  now,

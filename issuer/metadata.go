@@ -104,7 +104,7 @@ func (i *Issuer) Metadata() Metadata {
 		RevocationEndpointAuthMethodsSupported:        everybody,
 		RevocationEndpointAuthSigningAlgsSupported:    AssertionAlgorithms,
 
-		ACRValuesSupported:               []string{acrPassword},
+		ACRValuesSupported:               []string{userstore.OneFactor, userstore.TwoFactors},
 		SubjectTypesSupported:            []string{"public"},
 		IDTokenSigningAlgValuesSupported: i.Keys.ActiveAlgorithms(),
 		ClaimTypesSupported:              []string{"normal"},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
+	"github.com/signet-id/signet/internal/webauthn"
 	"github.com/signet-id/signet/userstore/password"
 )
 
@@ -73,6 +74,12 @@ type Accounts struct {
 	SecondFactor SecondFactorPolicy
 	// TokenSecret is the key of the one-time tokens that go to people by mail; the same on all replicas.
 	TokenSecret func() ([]byte, error)
+	// AppKey seals the secrets of authenticator apps, and RecoveryKey is the key of the MACs of
+	// recovery codes; the same on all replicas.
+	AppKey, RecoveryKey func() ([]byte, error)
+	FactorIssuer        string // the name of the service in an authenticator app; empty: Service
+	// Passkeys verifies passkeys; nil: there are none, because the issuer's host is an IP address.
+	Passkeys *webauthn.RelyingParty
 
 	proved provedSecrets // of clients, verified by this process
 }

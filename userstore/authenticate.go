@@ -17,7 +17,12 @@ type Verified struct {
 	Rehash string // set when the stored hash should be replaced
 	Signup bool   // set by the caller: this login is made by the form of a sign-up
 
+	Proved []ProvedFactor // what was proved, and when
+	Second SecondStep
+
 	reservation *reservation
+	codeCounted bool          // a code of the authenticator app was counted as wrong before it was checked
+	events      []audit.Event // stored with the login, beside its own
 }
 
 // impossibleKey is a key that no account can have. A login with an impossible name takes the same
@@ -30,7 +35,7 @@ const impossibleKey = "?"
 // refuse. The caller passes the result to StartGrant, Refuse or Release.
 //
 // ErrInvalidCredentials, ErrAccountDisabled, ErrEmailNotVerified (as *NotVerifiedError),
-// ErrOverloaded, ErrRateLimited (as *RateLimitedError);
+// ErrSecondFactor (as *SecondFactorError), ErrSetupRequired (as *SetupRequiredError), ErrOverloaded, ErrRateLimited (as *RateLimitedError);
 // ErrNotFound: no such client; ValidationError for input that is wrong for any account: both names
 // or none, a password that is empty, over password.MaxBytes or not UTF-8.
 func (a *Accounts) Authenticate(
@@ -101,14 +106,22 @@ func (a *Accounts) authenticate(
 		a.reportUnusable(ctx, u)
 		return Verified{}, a.recordWrongPassword(ctx, reservation, e)
 	}
-	v := Verified{User: u, Client: client, reservation: reservation}
+	now := a.now() // after the hashing
+	v := Verified{
+		User: u, Client: client, Proved: []ProvedFactor{{ByPassword, now}},
+		Second: SecondStep{FactorVersion: u.FactorVersion}, reservation: reservation,
+	}
 	switch {
 	case err == nil && !u.IsActive:
 		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
 	case err == nil && !u.EmailVerified && a.Verification == VerificationRequired:
 		unverified := &NotVerifiedError{UserID: u.ID, Email: u.Email, emailKey: u.EmailKey}
 		return Verified{}, a.Refuse(ctx, v, "email_not_verified", unverified)
-	case err == nil && stale:
+	}
+	if err == nil {
+		v, err = a.secondStep(ctx, v, now)
+	}
+	if err == nil && stale {
 		// A full queue must not fail this login; the next login can upgrade the hash.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {
 			err = nil
@@ -128,7 +141,8 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	self := audit.Actor{Type: audit.ByUser, ID: v.User.ID} // proved by the password
 	e := audit.New(audit.As(ctx, self, g.ClientID, g.SessionID), g.CreatedAt, audit.LoginSucceeded, audit.User(v.User.ID))
 	s := StartGrant{
-		Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, IdleSince: idleSince, Events: []audit.Event{e},
+		Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, Second: v.Second, IdleSince: idleSince,
+		Events: append([]audit.Event{e}, v.events...),
 	}
 	if v.reservation != nil {
 		s.Attempt = v.reservation.attempt
@@ -138,12 +152,19 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	if err == nil {
 		v.reservation.markReturned()
 	}
-	return audit.Stored(ctx, a.Log, err, e)
+	return audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), s.Events...)
 }
 
-// Release returns the attempt of a login that did not complete although its password was right.
+// Release returns the attempt of a login that did not complete although its proofs were right.
 // After StartGrant it does nothing, so it may be deferred.
-func (a *Accounts) Release(ctx context.Context, v Verified) { v.reservation.giveBack(ctx) }
+func (a *Accounts) Release(ctx context.Context, v Verified) {
+	if v.codeCounted && v.reservation != nil && !v.reservation.over {
+		kept, cancel := Uncancelled(ctx)
+		defer cancel()
+		_ = a.Store.UncountWrongCode(kept, v.User.ID) // if that fails, one code fewer may be wrong
+	}
+	v.reservation.giveBack(ctx)
+}
 
 // Refuse ends a login that is not allowed although its password was right. It returns the attempt
 // and records the reason, a stable snake_case word, in the audit log. It returns answer, or the

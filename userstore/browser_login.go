@@ -2,6 +2,8 @@ package userstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"strings"
 	"time"
 
@@ -29,7 +31,7 @@ func (a *Accounts) StartSession(
 	ctx context.Context, v Verified, s BrowserSession, replaces SessionHash, idleSince time.Time,
 ) error {
 	start := StartSession{Session: s, Replaces: replaces, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash,
-		IdleSince: idleSince}
+		Second: v.Second, IdleSince: idleSince}
 	if v.reservation != nil {
 		device, err := a.Throttle.device(ctx, subject(v.User, true, ""))
 		if err != nil {
@@ -44,11 +46,15 @@ func (a *Accounts) StartSession(
 	if e.Messages, err = a.newDevice(ctx, v, s.CreatedAt); err != nil {
 		return err
 	}
-	err = a.Store.StartSession(ctx, start, e)
+	events := append([]audit.Event{e}, v.events...)
+	if v.Second.Trust != nil {
+		events = append(events, audit.New(audit.As(ctx, self, "", s.ID), s.CreatedAt, audit.BrowserTrusted, audit.User(v.User.ID)))
+	}
+	err = a.Store.StartSession(ctx, start, events...)
 	if err == nil {
 		v.reservation.markReturned()
 	}
-	return audit.Stored(ctx, a.Log, err, e)
+	return audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), events...)
 }
 
 type deviceKey struct{}
@@ -89,4 +95,29 @@ func (t *Throttle) byDevice(ctx context.Context, subject string, r *Reserve, at 
 		*r = byNetwork
 	}
 	return tallies.Remembered, err
+}
+
+type trustKey struct{}
+
+// WithTrust returns ctx with the secret of the browser's trust cookie, by which a login with a
+// password needs no second factor.
+func WithTrust(ctx context.Context, secret string) context.Context {
+	return context.WithValue(ctx, trustKey{}, secret)
+}
+
+// TrustHash is what is stored of a trust cookie.
+func TrustHash(secret string) SessionHash { return sha256.Sum256([]byte(secret)) }
+
+// trusted reports whether the browser of ctx is trusted for u, and returns its hash.
+func (a *Accounts) trusted(ctx context.Context, u User, now time.Time) (hash SessionHash, ok bool, err error) {
+	secret, _ := ctx.Value(trustKey{}).(string)
+	if secret == "" {
+		return SessionHash{}, false, nil
+	}
+	hash = TrustHash(secret)
+	b, err := a.Store.TrustedBrowser(ctx, hash, now)
+	if errors.Is(err, ErrNotFound) {
+		return SessionHash{}, false, nil
+	}
+	return hash, err == nil && b.UserID == u.ID, err
 }

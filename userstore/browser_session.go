@@ -26,6 +26,14 @@ type BrowserSession struct {
 	Address   string
 }
 
+// Proofs is Proved, also of a session from before proofs were stored: it began with a password.
+func (b BrowserSession) Proofs() []ProvedFactor {
+	if len(b.Proved) == 0 && !b.AuthTime.IsZero() {
+		return []ProvedFactor{{ByPassword, b.AuthTime}}
+	}
+	return b.Proved
+}
+
 // Seen is Grant.Seen for a browser session.
 func (b BrowserSession) Seen(idle time.Duration) (used, ends time.Time) {
 	return seen(b.LastUsedAt, b.CreatedAt, b.ExpiresAt, idle)

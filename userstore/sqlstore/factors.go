@@ -311,11 +311,8 @@ func spendings(userID string, u userstore.FactorUse) (steps []factorStep) {
 		add(`UPDATE users SET wrong_codes = 0 WHERE id = $`, userID)
 	}
 	if u.Recovery != nil {
-		sql, args := `DELETE FROM recovery_codes WHERE user_id = $ AND (FALSE`, []any{userID}
-		for _, mac := range u.Recovery {
-			sql, args = sql+` OR mac = $`, append(args, mac)
-		}
-		add(sql+`)`, args...)
+		sql, args := recoveryCode(userID, u.Recovery)
+		add(`DELETE FROM recovery_codes`+sql, args...)
 	}
 	if u.Passkey != "" {
 		sql := `UPDATE passkeys SET sign_count = $, backed_up = $, last_used_at = $ WHERE id = $ AND user_id = $ AND `
@@ -334,6 +331,23 @@ func spendings(userID string, u userstore.FactorUse) (steps []factorStep) {
 		add(`INSERT INTO spent_handles (id, ends_at) VALUES ($, $) ON CONFLICT DO NOTHING`, h.ID, micros(h.EndsAt))
 	}
 	return steps
+}
+
+// recoveryCode is the condition on a user's code with one of these MACs.
+func recoveryCode(userID string, macs [][]byte) (sql string, args []any) {
+	sql, args = ` WHERE user_id = $ AND (FALSE`, []any{userID}
+	for _, mac := range macs {
+		sql, args = sql+` OR mac = $`, append(args, mac)
+	}
+	return sql + `)`, args
+}
+
+func (db *DB) HasRecoveryCode(ctx context.Context, userID string, macs [][]byte) (bool, error) {
+	sql, args := recoveryCode(userID, macs)
+	var n int64
+	err := db.one(ctx, bind(numbered(`SELECT COUNT(*) FROM recovery_codes`+sql), args...),
+		func(row scanner) error { return row.Scan(&n) })
+	return n > 0, ifUnstorable(err, nil)
 }
 
 const removeHandles = `DELETE FROM spent_handles WHERE id IN
