@@ -173,6 +173,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
 		JSONLogin:      c.Accounts.JSONLogin,
 		CORSOrigins:    c.HTTP.CORSOrigins,
+		PasskeyOrigins: c.Passkeys.Origins,
 		TrustedProxies: c.HTTP.TrustedProxies,
 	}
 	err = server.Compose(server.Parts{
