@@ -40,13 +40,15 @@ type Server struct {
 
 	Metrics Metrics // nil: nothing is counted
 
-	JWKSMaxAge     time.Duration // of the key set and of discovery
+	JWKSMaxAge     time.Duration // of the public documents
 	JSONLogin      bool          // accounts.json_login
 	CORSOrigins    []string      // besides the origins of clients' redirect URIs; compared byte for byte
+	PasskeyOrigins []string      // of apps that use our passkeys, besides the issuer's own; nil: none
 	TrustedProxies []string      // CIDRs or addresses whose X-Forwarded-For is believed
 	Timeout        time.Duration // of one account request; zero: 5 s
 
-	cacheable []string // Cache-Control of the key set and of discovery
+	cacheable   []string // Cache-Control of the public documents
+	description []byte   // openapi.json
 }
 
 // Metrics is what the server counts; cmd joins it to Prometheus.
@@ -192,6 +194,9 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/admin/clients/{client_id}/enable", admins.Only(admins.EnableClient), accountAPI},
 		{"GET", "/v1/admin/audit", admins.Only(admins.ListAudit, "event", "actor", "target", "from", "to", "limit", "cursor"), accountAPI},
 	}
+	if len(s.PasskeyOrigins) > 0 {
+		list = append(list, route{"GET", relatedOriginsPath, s.relatedOrigins, publicDocument})
+	}
 	if !s.Accounts.NoMail {
 		list = append(list, []route{
 			{"GET", "/forgot", front.ForgotPage, ownPage},
@@ -245,7 +250,7 @@ type resource struct {
 // Handler is the whole public listener. It fails when a part is missing or TrustedProxies is
 // malformed.
 func (s *Server) Handler() (http.Handler, error) {
-	if err := required.Missing(s, "Metrics", "CORSOrigins", "TrustedProxies"); err != nil {
+	if err := required.Missing(s, "Metrics", "CORSOrigins", "PasskeyOrigins", "TrustedProxies"); err != nil {
 		return nil, err
 	}
 	h := &handler{Server: s, resources: map[*mux.Route]*resource{}}
@@ -277,10 +282,11 @@ func (s *Server) Handler() (http.Handler, error) {
 
 // mounts lists the paths that a template is served under. With an issuer …/p every
 // route is also found under /p, for a proxy that passes the path on as it came, and both
-// discovery documents under the inserted form of RFC 8414 section 3.1.
+// discovery documents under the inserted form of RFC 8414 section 3.1. The list of related origins
+// belongs to the host, so it is found at the root only.
 func (s *Server) mounts(path string) []string {
 	prefix := s.Issuer.Path()
-	if prefix == "" {
+	if prefix == "" || path == relatedOriginsPath {
 		return []string{path}
 	}
 	mounts := []string{path, prefix + path}

@@ -40,6 +40,9 @@ type handler struct {
 
 func (h *handler) prepare() (err error) {
 	h.cacheable = publicFor(h.JWKSMaxAge)
+	if h.description, err = h.describe(); err != nil {
+		return err
+	}
 	if h.trusted, err = parseProxies(h.TrustedProxies); err != nil {
 		return err
 	}

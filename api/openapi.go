@@ -16,19 +16,28 @@ var openAPIText []byte
 // openAPIServer is the address in the embedded text; each server puts its own in its place.
 const openAPIServer = "http://localhost:8080"
 
-// openAPI answers the description of this API, with this issuer as its server.
+// openAPI answers the description of this API.
 func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
+	writeDocument(w, r, publicFor(5*time.Minute), wire.JSONHeader, s.description, etagOf(s.description))
+	return nil
+}
+
+// describe returns the description of this API as it is configured, with this issuer as its server.
+func (s *Server) describe() ([]byte, error) {
 	self, err := json.Marshal(s.base())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	text := openAPIText
+	var missing []string
 	if s.Accounts.NoMail {
-		if text, err = withoutMail(text); err != nil {
-			return err
-		}
+		missing = append(missing, needsMail)
 	}
-	body := bytes.ReplaceAll(text, []byte(openAPIServer), self[1:len(self)-1])
-	writeDocument(w, r, publicFor(5*time.Minute), wire.JSONHeader, body, etagOf(body))
-	return nil
+	if len(s.PasskeyOrigins) == 0 {
+		missing = append(missing, needsPasskeyOrigins)
+	}
+	text, err := without(openAPIText, missing...)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.ReplaceAll(text, []byte(openAPIServer), self[1:len(self)-1]), nil
 }

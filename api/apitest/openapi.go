@@ -33,8 +33,8 @@ type describedPath struct {
 }
 
 var (
-	descriptions  [2]descriptionOnce // of a server with mail, and of one without
-	validated     sync.Map           // refusals that were held against the document already, by shape
+	descriptions  sync.Map // what a server has, as a key → *descriptionOnce
+	validated     sync.Map // refusals that were held against the document already, by shape
 	pathParameter = regexp.MustCompile(`\\\{[^/]+\\\}`)
 )
 
@@ -53,10 +53,10 @@ func (s *Server) Describe() *openapi3.T {
 
 func (s *Server) description() *description {
 	s.T.Helper()
-	d := &descriptions[0]
-	if s.Replicas[0].Accounts.NoMail {
-		d = &descriptions[1]
-	}
+	type parts struct{ mail, passkeyOrigins bool }
+	r := s.Replicas[0]
+	once, _ := descriptions.LoadOrStore(parts{!r.Accounts.NoMail, len(r.API.PasskeyOrigins) > 0}, &descriptionOnce{})
+	d := once.(*descriptionOnce)
 	d.once.Do(func() { d.read, d.err = loadDescription(s.Replicas[0].HTTP.URL + "/openapi.json") })
 	if d.err != nil {
 		s.T.Fatalf("openapi.json: %v", d.err)
@@ -120,6 +120,9 @@ func checkAgainstDocument(s *Server, a *Response, sent []byte) {
 	var operation *openapi3.Operation
 	// An issuer …/p has every path under /p as well, and discovery before it.
 	path := d.find(cmp.Or(strings.TrimSuffix(strings.TrimPrefix(a.request.Path, s.issuerPath), s.issuerPath), "/"))
+	if path != nil && path.item.Servers != nil && path.template != a.request.Path {
+		path = nil // it belongs to the root of the host
+	}
 	if path != nil {
 		operation = path.item.Operations()[method]
 	}

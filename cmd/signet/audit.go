@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/readable"
@@ -224,7 +225,7 @@ func (a *app) showEvents(ctx context.Context, log *auditLog, accounts *userstore
 			row := a.columnsOf(readable.Instant(e.At), string(e.Name), shown(string(e.Actor.Type), e.Actor.ID), shown(string(e.Target.Type), e.Target.ID))
 			rows = append(rows, append(row.and(dash(e.Address)), dash(details(e))))
 		}
-		if err := c.write(rows); err != nil {
+		if err := c.Write(rows); err != nil {
 			return err
 		}
 		rows = rows[:0]
@@ -252,13 +253,13 @@ func details(e audit.Event) string {
 		case c.Before == "" && c.Field == "accounts":
 			parts = append(parts, c.Field+": "+c.After)
 		default:
-			parts = append(parts, c.Field+": "+dash(cut(c.Before, 40))+" → "+dash(cut(c.After, 40)))
+			parts = append(parts, c.Field+": "+dash(terminal.Cut(c.Before, 40))+" → "+dash(terminal.Cut(c.After, 40)))
 		}
 	}
 	if others != nil {
 		parts = append(parts, strings.Join(others, ", "))
 	}
-	return cut(strings.Join(parts, "; "), 120)
+	return terminal.Cut(strings.Join(parts, "; "), 120)
 }
 
 // auditLog reads the events that match any of several queries, page by page: newest first, and each

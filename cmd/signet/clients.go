@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/internal/server"
@@ -241,7 +242,7 @@ registered again under its id inherits nothing. To keep it out for a while there
 clients disable". A terminal is asked first; programs say --yes.`,
 		Args: oneClient,
 		RunE: action(func(ctx context.Context, args []string) error {
-			if _, ok := terminal(a.in); !ok && !yes {
+			if !isTerminal(a.in) && !yes {
 				return misusef("there is no terminal to ask whether to delete the client; give --yes if that is meant")
 			}
 			return a.withClients(ctx, func(r *userstore.Registry, db *sqlstore.DB) error {
@@ -250,7 +251,7 @@ clients disable". A terminal is asked first; programs say --yes.`,
 					return noSuchClient(err, args[0])
 				}
 				if !yes {
-					sure, err := a.confirm(fmt.Sprintf("Delete %s (%s) and everything granted to it?", printable.Text(c.Name), c.ID))
+					sure, err := terminal.Confirm(a.in, a.err, fmt.Sprintf("Delete %s (%s) and everything granted to it?", printable.Text(c.Name), c.ID))
 					if err != nil {
 						return err
 					}

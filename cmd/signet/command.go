@@ -7,13 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/printable"
@@ -167,16 +166,12 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-// terminal reports whether a reader or writer is a terminal, and returns its file descriptor.
-func terminal(stream any) (fd int, ok bool) {
+// isTerminal reports whether a reader or writer of the app is a terminal.
+func isTerminal(stream any) bool {
 	if o, wrapped := stream.(*output); wrapped {
 		stream = o.Writer
 	}
-	f, isFile := stream.(*os.File)
-	if !isFile {
-		return 0, false
-	}
-	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
+	return terminal.Is(stream)
 }
 
 // rfc3339 formats a time for programs; nil stands for the zero time.

@@ -29,7 +29,7 @@ and in its working folder. Long values are cut: with --wide they are whole. What
 				rows[i] = []string{s.Key, s.Text, s.Source}
 			}
 			list := a.list(0)
-			return list.write(append([][]string{{"KEY", "VALUE", "FROM"}}, rows...))
+			return list.Write(append([][]string{{"KEY", "VALUE", "FROM"}}, rows...))
 		}),
 	}
 	a.wideFlag(cmd)

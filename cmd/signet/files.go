@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
@@ -62,4 +65,20 @@ func checkCAs(pem []byte) error {
 
 func newOutbound(c configs.Config, f serveFiles) (*outbound.Client, error) {
 	return outbound.New(outbound.Options{AllowHosts: c.Outbound.AllowHosts, CAs: plainPEM(f.cas)})
+}
+
+// openFile opens a file that a person named.
+func openFile(name string) (*os.File, error) {
+	f, err := os.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no file %s; check the path", name)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the file %s may not be read by this user; change its owner or mode", name)
+	}
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return nil, fmt.Errorf("the named file cannot be opened: %w", pathError.Err) // the name is not repeated: it may be a secret
+	}
+	return f, err
 }

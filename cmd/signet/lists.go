@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/internal/printable"
 )
 
@@ -35,14 +36,48 @@ func pages[T any](limit int, read func(after *T, size int) ([]T, error), yield f
 	}
 }
 
+// table writes aligned columns for people.
+func (a *app) table(header []string, rows [][]string) error {
+	t := terminal.Table{Out: a.out}
+	if header != nil {
+		rows = append([][]string{header}, rows...)
+	}
+	return t.Write(rows)
+}
+
+// list begins a table that fits a terminal, unless --wide is given. The columns in whole are never
+// cut.
+func (a *app) list(whole ...int) terminal.Table {
+	if a.wide {
+		return terminal.Table{Out: a.out}
+	}
+	return terminal.Table{Out: a.out, Most: terminal.Width, Whole: whole}
+}
+
+// cells begins a row with the cells that every list has.
+type cells struct {
+	always []string
+	wide   bool
+}
+
+func (a *app) columnsOf(always ...string) cells { return cells{always, a.wide} }
+
+// and adds the cells that only a wide list has.
+func (c cells) and(more ...string) []string {
+	if c.wide {
+		return append(c.always, more...)
+	}
+	return c.always
+}
+
 // listTable writes the pages of a list as one table, or none if the list is empty.
-func listTable[T any](a *app, table columns, header []string, list func(func([]T) error) error, row func(T) []string, none string) error {
+func listTable[T any](a *app, table terminal.Table, header []string, list func(func([]T) error) error, row func(T) []string, none string) error {
 	rows := [][]string{header}
 	err := list(func(page []T) error {
 		for _, entry := range page {
 			rows = append(rows, row(entry))
 		}
-		err := table.write(rows)
+		err := table.Write(rows)
 		rows = rows[:0]
 		return err
 	})

@@ -19,7 +19,7 @@ func (a *app) logger(c configs.Config) (*slog.Logger, *logWriter) {
 		}
 		return a
 	}}
-	_, text := terminal(a.err)
+	text := isTerminal(a.err)
 	if c.Log.Format != "auto" {
 		text = c.Log.Format == "text"
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/keys"
 )
 
@@ -69,7 +70,7 @@ func TestListsFitATerminal(t *testing.T) {
 			t.Errorf("%s: %d %s", line, code, said)
 		}
 		for row := range strings.Lines(out) {
-			if w := widthOf(strings.TrimRight(row, "\n")); w > narrow {
+			if w := terminal.WidthOf(strings.TrimRight(row, "\n")); w > terminal.Width {
 				t.Errorf("%s: %d columns: %s", line, w, row)
 			}
 		}
@@ -93,7 +94,7 @@ func TestTheTimelineFitsATerminal(t *testing.T) {
 	var out strings.Builder
 	drawTimeline(&out, r, false)
 	for row := range strings.Lines(out.String()) {
-		if w := widthOf(strings.TrimRight(row, "\n")); w > narrow {
+		if w := terminal.WidthOf(strings.TrimRight(row, "\n")); w > terminal.Width {
 			t.Errorf("%d columns: %s", w, row)
 		}
 	}

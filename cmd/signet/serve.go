@@ -81,7 +81,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	// A reader of our output that goes away must not end the server: by default a Go program dies
 	// of SIGPIPE on standard output and standard error.
 	signal.Ignore(syscall.SIGPIPE)
-	if _, ok := terminal(a.in); !ok {
+	if !isTerminal(a.in) {
 		signal.Ignore(syscall.SIGHUP) // there is no terminal to hang up
 	}
 	ctx = audit.WithOrigin(ctx, system) // the operator only started the server
@@ -173,6 +173,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
 		JSONLogin:      c.Accounts.JSONLogin,
 		CORSOrigins:    c.HTTP.CORSOrigins,
+		PasskeyOrigins: c.Passkeys.Origins,
 		TrustedProxies: c.HTTP.TrustedProxies,
 	}
 	err = server.Compose(server.Parts{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/readable"
@@ -327,7 +328,11 @@ const maxPasswordFile = 16 << 10
 // readPassword reads a new password from a file, standard input or the terminal.
 func (a *app) readPassword(file string) (string, error) {
 	if file == "" {
-		return a.askPassword()
+		text, err := terminal.AskPassword(a.in, a.err)
+		if errors.Is(err, terminal.ErrNone) {
+			return "", misusef("there is no terminal to ask for the password; give --password-file FILE, or --password-file - for standard input")
+		}
+		return text, err
 	}
 	return a.readSecretLine(file, "password")
 }

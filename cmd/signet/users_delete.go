@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
@@ -24,12 +25,12 @@ keep somebody out, and the account, there is "signet users disable". A terminal 
 first; programs say --yes.`,
 		Args: oneUser,
 		RunE: action(func(ctx context.Context, args []string) error {
-			if _, ok := terminal(a.in); !ok && !yes {
+			if !isTerminal(a.in) && !yes {
 				return misusef("there is no terminal to ask whether to delete the account; give --yes if that is meant")
 			}
 			return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
 				if !yes {
-					sure, err := a.confirm(fmt.Sprintf("Delete %s (%s) and everything kept in its name?", printable.Text(u.Email), u.ID))
+					sure, err := terminal.Confirm(a.in, a.err, fmt.Sprintf("Delete %s (%s) and everything kept in its name?", printable.Text(u.Email), u.ID))
 					if err != nil {
 						return err
 					}

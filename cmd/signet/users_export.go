@@ -37,7 +37,7 @@ before it, which import takes away.`,
 			if format != "jsonl" && format != "csv" {
 				return misusef("--format is jsonl or csv")
 			}
-			if _, ok := terminal(a.out); ok && output == "" && !yes {
+			if isTerminal(a.out) && output == "" && !yes {
 				return misusef("this would show password hashes on the terminal; give --output FILE, or --yes")
 			}
 			_, db, err := a.store(ctx)
@@ -49,7 +49,7 @@ before it, which import takes away.`,
 				if err := a.recordExportBegin(ctx, db); err != nil {
 					return err
 				}
-				_, onTerminal := terminal(a.out)
+				onTerminal := isTerminal(a.out)
 				n, err := exportUsers(ctx, db, a.out, format, onTerminal)
 				return a.recordExportEnd(ctx, db, n, err)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
@@ -79,11 +80,20 @@ run that was interrupted is simply repeated.`,
 // transaction, and few enough that a running server does not wait long to write.
 const importBatch = 500
 
+// newProgress returns the progress of an import. Programs see it only where they show a terminal.
+func (a *app) newProgress(size int64) *terminal.Progress {
+	p := &terminal.Progress{Out: a.err, Bar: isTerminal(a.err), Size: size, Of: "accounts", Now: a.now}
+	if a.asJSON && !p.Bar {
+		p.Out = io.Discard
+	}
+	return p
+}
+
 // importing is one run of the command.
 type importing struct {
 	*app
 	importer *userstore.Importer
-	progress *progress
+	progress *terminal.Progress
 
 	lines []int // the line numbers of the batch
 	batch []userstore.User
@@ -107,7 +117,7 @@ type refusal struct {
 
 func (i *importing) run(ctx context.Context, in io.Reader, format string) error {
 	i.result = importResult{DryRun: i.importer.DryRun, Refused: []refusal{}, Unnamed: []refusal{}}
-	users, unknown, err := userfile.Open(i.progress.watch(in), userfile.Format(format))
+	users, unknown, err := userfile.Open(i.progress.Watch(in), userfile.Format(format))
 	if err != nil {
 		return errors.New(printable.Text(err.Error()))
 	}
@@ -123,7 +133,7 @@ func (i *importing) run(ctx context.Context, in io.Reader, format string) error 
 			if err := i.flush(ctx); err != nil {
 				return i.stopped(ctx, last, err)
 			}
-			i.progress.end()
+			i.progress.Hide()
 			return i.report()
 		case errors.As(err, &bad):
 			i.refuse(line, bad.Reason)
@@ -164,7 +174,7 @@ func (i *importing) flush(ctx context.Context) error {
 		}
 	}
 	i.lines, i.batch = i.lines[:0], i.batch[:0]
-	i.progress.show(i.result.Imported + i.result.There + len(i.result.Refused))
+	i.progress.Show(i.result.Imported + i.result.There + len(i.result.Refused))
 	return nil
 }
 
@@ -200,14 +210,14 @@ func (i *importing) unnamed(line int, reason string) {
 // say prints a text about a line of the file.
 func (i *importing) say(line int, text string) {
 	if !i.asJSON {
-		i.progress.hide()
+		i.progress.Hide()
 		fmt.Fprintf(i.err, "line %d: %s\n", line, printable.Text(text))
 	}
 }
 
 // stopped returns the error of an import that stopped early, and says how to go on.
 func (i *importing) stopped(ctx context.Context, line int, err error) error {
-	i.progress.end()
+	i.progress.Hide()
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}

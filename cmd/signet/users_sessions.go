@@ -60,7 +60,7 @@ network, since when, and when it was last used, to the hour. ` + userHelp,
 					return err
 				}
 				table := a.list(3)
-				return table.write(rows)
+				return table.Write(rows)
 			})
 		}),
 	}

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -28,9 +28,11 @@ func TestAListFitsATerminal(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var out bytes.Buffer
-			a := &app{out: &out, wide: row.wide}
-			c := a.list(row.whole...)
-			if err := c.write([][]string{row.cells}); err != nil {
+			c := Table{Out: &out, Most: Width, Whole: row.whole}
+			if row.wide {
+				c.Most = 0
+			}
+			if err := c.Write([][]string{row.cells}); err != nil {
 				t.Fatal(err)
 			}
 			line := strings.TrimSuffix(out.String(), "\n")
@@ -46,10 +48,10 @@ func TestAListFitsATerminal(t *testing.T) {
 	}
 	t.Run("page by page", func(t *testing.T) {
 		var out bytes.Buffer
-		c := (&app{out: &out}).list(1)
+		c := Table{Out: &out, Most: Width, Whole: []int{1}}
 		for _, cells := range [][]string{{"EMAIL", "LAST LOGIN", "ROLES"},
 			{"ada@example.com", "2026-01-31 18:00:00Z", "admin"}, {long, "never", long}, {"bob@example.com", "never", ""}} {
-			if err := c.write([][]string{cells}); err != nil {
+			if err := c.Write([][]string{cells}); err != nil {
 				t.Fatal(err)
 			}
 		}
