@@ -134,7 +134,7 @@ var (
 	errMaxAge         = refuse(InvalidRequest, "The max_age has to be a number of seconds.")
 	errIDTokenHint    = refuse(InvalidRequest, "The id_token_hint is no ID token that this issuer made for this client: leave it out.")
 	errTwoSubjects    = refuse(InvalidRequest, "The id_token_hint and the claims parameter name different users.")
-	errUnmetACR       = refuse(UnmetAuthentication, "The acr that the claims parameter insists on cannot be reached here.")
+	errUnmetACR       = refuse(UnmetAuthentication, "The acr that the claims parameter insists on cannot be reached here, or not with this account.")
 )
 
 // Authorize reads an authorization request. The error is an *Error for a page, if nothing may be

@@ -113,19 +113,26 @@ func (c claimsRequest) subject() string {
 	return ""
 }
 
-// reachable reports whether acr satisfies a request that insists on certain values (OIDC Core
-// section 5.5.1.1).
-func (c claimsRequest) reachable(acr string) bool {
+// essentialACR returns the values of acr that the request insists on (OIDC Core section 5.5.1.1);
+// none: it does not insist.
+func (c claimsRequest) essentialACR() (wanted []string) {
 	w := c.IDToken["acr"]
 	if w == nil || !w.Essential {
-		return true
+		return nil
 	}
-	wanted := slices.Clone(w.Values)
+	values := slices.Clone(w.Values)
 	if w.Value != nil {
-		wanted = append(wanted, w.Value)
+		values = append(values, w.Value)
 	}
-	return len(wanted) == 0 || slices.ContainsFunc(wanted, func(v json.RawMessage) bool {
-		text, ok := strictjson.String(v)
-		return ok && text == acr
-	})
+	for _, v := range values {
+		text, _ := strictjson.String(v) // what is no text is a value that nobody reaches
+		wanted = append(wanted, text)
+	}
+	return wanted
+}
+
+// reachable reports whether some login here satisfies the values that the request insists on.
+func (c claimsRequest) reachable() bool {
+	wanted := c.essentialACR()
+	return len(wanted) == 0 || slices.ContainsFunc(wanted, func(v string) bool { return slices.Contains(acrValues, v) })
 }

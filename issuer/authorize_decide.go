@@ -34,6 +34,7 @@ type Decision struct {
 	Client         userstore.Client
 	Scopes         []string // for the consent page; see consentScopes
 	Reauthenticate bool     // of LogIn: there is a session, but the user has to log in again
+	StepUp         bool     // of LogIn: the session only lacks a second factor
 }
 
 var errFinished = refuse(RequestFinished, "This sign-in was finished before: start again from the app.")
@@ -166,8 +167,10 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	if err := i.checkGrantable(p, d.Client, b.User); err != nil {
 		return d, err, nil
 	}
-	d.Step = IssueCode
-	return d, nil, nil
+	d.Step, refused = i.checkStrength(p, *b)
+	d.StepUp = d.Step == LogIn && b.User.SecondFactor
+	d.Reauthenticate = d.Step == LogIn && !d.StepUp
+	return d, refused, nil
 }
 
 // mustReauthenticate reports whether a user who logged in at authTime has to log in again (OIDC

@@ -43,7 +43,7 @@ func (i *Issuer) Bearer(ctx context.Context, raw string) (Session, error) {
 	case !live.view.Client.FirstParty:
 		return Session{}, errAccessToken.because(errors.New("the client is not first-party"))
 	}
-	return Session{View: live.view, Scopes: live.scopes()}, nil
+	return Session{View: live.view, Scopes: i.scopesOf(live)}, nil
 }
 
 // anyAudience accepts an access token for any audience.
@@ -56,10 +56,10 @@ type liveToken struct {
 	view    userstore.GrantView // zero without a user
 }
 
-// scopes returns the token's scopes, without those that the user or the client may no longer hold.
-func (l liveToken) scopes() []string {
+// scopesOf returns the token's scopes, without those that the user or the client may no longer hold.
+func (i *Issuer) scopesOf(l liveToken) []string {
 	return slices.DeleteFunc(slices.Clone(l.claims.Scopes), func(s string) bool {
-		return !mayHold(l.view.Client, s) || s == ScopeAdmin && !mayAdmin(l.view.Client, l.view.User.Roles)
+		return !mayHold(l.view.Client, s) || s == ScopeAdmin && !i.holdsAdmin(l.view.Grant, l.view.Client, l.view.User.Roles)
 	})
 }
 
@@ -146,6 +146,8 @@ func (i *Issuer) liveGrant(ctx context.Context, c jose.AccessClaims, now time.Ti
 		return view, errAccessToken.because(errors.New("the user is disabled"))
 	case !view.Client.DisabledAt.IsZero():
 		return view, errAccessToken.because(errors.New("the client is disabled"))
+	case i.Accounts.MustHaveSecondFactor(view.User):
+		return view, errAccessToken.because(errors.New("the user has no second factor, which the policy wants"))
 	}
 	return view, nil
 }

@@ -84,7 +84,7 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 	if err != nil {
 		return Authorization{}, err
 	}
-	a.Scopes = i.effective(code.Scopes, view.Client, view.User.Roles, a.Targets)
+	a.Scopes = i.effective(userstore.Grant{Scopes: code.Scopes, ACR: code.ACR}, view.Client, view.User.Roles, a.Targets)
 	if a.Grant, err = i.grantOfCode(code, r.now); err != nil {
 		return Authorization{}, err
 	}

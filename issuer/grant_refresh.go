@@ -127,7 +127,7 @@ func (f *refresh) authorize(view userstore.GrantView) (a Authorization, err erro
 		return a, err
 	}
 	if len(f.scopes) == 0 {
-		a.Scopes = f.effective(view.Grant.Scopes, view.Client, view.User.Roles, a.Targets)
+		a.Scopes = f.effective(view.Grant, view.Client, view.User.Roles, a.Targets)
 		return a, nil
 	}
 	a.Scopes, err = f.narrow(f.scopes, view, a.Targets)
@@ -153,6 +153,8 @@ func (f *refresh) advance(ctx context.Context) (view userstore.GrantView, err er
 				FirstParty: f.request.FirstParty,
 				Now:        f.now,
 				IdleSince:  f.now.Add(-f.RefreshIdle),
+
+				SecondFactor: f.Accounts.SecondFactor,
 			})
 			if !errors.Is(err, userstore.ErrConflict) {
 				return next, err
@@ -191,6 +193,8 @@ func (f *refresh) checkedGrant(ctx context.Context) (userstore.GrantView, error)
 		return view, errRefreshToken.because(errors.New("the user is disabled"))
 	case !c.DisabledAt.IsZero():
 		return view, errRefreshToken.because(errors.New("the client is disabled"))
+	case f.Accounts.MustHaveSecondFactor(view.User):
+		return view, errRefreshSetup
 	}
 	_, err = f.authorize(view)
 	return view, err

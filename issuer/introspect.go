@@ -86,7 +86,7 @@ func (i *Issuer) introspectAccess(ctx context.Context, caller userstore.Client, 
 		if roles := live.view.User.Roles; len(roles) > 0 {
 			answer["roles"] = roles
 		}
-		if scope := strings.Join(live.scopes(), " "); scope != "" {
+		if scope := strings.Join(i.scopesOf(live), " "); scope != "" {
 			answer["scope"] = scope
 		} else {
 			delete(answer, "scope")
@@ -130,7 +130,7 @@ func (i *Issuer) introspectRefresh(ctx context.Context, caller userstore.Client,
 	g := view.Grant
 	return map[string]any{
 		"iss": i.URL, "sub": g.UserID, "client_id": g.ClientID, "sid": g.SessionID,
-		"scope": strings.Join(i.effective(g.Scopes, view.Client, view.User.Roles, nil), " "),
+		"scope": strings.Join(i.effective(g, view.Client, view.User.Roles, nil), " "),
 		"iat":   g.CreatedAt.Unix(), "exp": i.end(g).Unix(),
 	}, nil
 }

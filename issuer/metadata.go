@@ -104,7 +104,7 @@ func (i *Issuer) Metadata() Metadata {
 		RevocationEndpointAuthMethodsSupported:        everybody,
 		RevocationEndpointAuthSigningAlgsSupported:    AssertionAlgorithms,
 
-		ACRValuesSupported:               []string{userstore.OneFactor, userstore.TwoFactors},
+		ACRValuesSupported:               acrValues,
 		SubjectTypesSupported:            []string{"public"},
 		IDTokenSigningAlgValuesSupported: i.Keys.ActiveAlgorithms(),
 		ClaimTypesSupported:              []string{"normal"},

@@ -34,8 +34,8 @@ func BenchmarkAccessToken(b *testing.B) {
 			}
 			a := Authorization{
 				Grant: userstore.Grant{
-					SessionID: randomID(), UserID: randomID(), ClientID: "signet", AuthTime: now, AMR: []string{amrPassword},
-					ACR:        acrPassword,
+					SessionID: randomID(), UserID: randomID(), ClientID: "signet", AuthTime: now, AMR: []string{"pwd"},
+					ACR:        userstore.OneFactor,
 					Generation: 1, RotatedAt: now, ExpiresAt: now.Add(time.Hour),
 				},
 				Client: userstore.Client{FirstParty: true}, Roles: []string{"editor"},

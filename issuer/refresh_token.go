@@ -45,6 +45,7 @@ type presented struct {
 var (
 	errRefreshToken   = refuse(InvalidGrant, "The refresh token is not valid here, or no longer: sign in again.")
 	errRefreshExpired = refuse(Expired, "The session has ended: sign in again.")
+	errRefreshSetup   = refuse(InvalidGrant, "The account has to get a second factor first: sign in again, and set one up.")
 )
 
 // verifyRefresh parses a refresh token and verifies that it is ours: signature, typ, iss, aud, exp,

@@ -194,7 +194,7 @@ var errNotAdmin = refuse(InvalidScope, "The scope admin is only for users with t
 // (RFC 6749 section 6) and may still be held. Other scopes are ignored, as at the authorization
 // endpoint: an app whose unknown scope was dropped there names it again here.
 func (i *Issuer) narrow(asked []string, view userstore.GrantView, targets []Resource) ([]string, error) {
-	held := i.effective(view.Grant.Scopes, view.Client, view.User.Roles, targets)
+	held := i.effective(view.Grant, view.Client, view.User.Roles, targets)
 	out := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return !slices.Contains(held, s) })
 	if len(out) == 0 {
 		return nil, errNoneGranted
@@ -212,13 +212,18 @@ func mayHold(client userstore.Client, scope string) bool {
 	return len(client.Scopes) == 0 || slices.Contains(client.Scopes, scope)
 }
 
-// effective returns the granted scopes that an access token for targets carries if the request
+// holdsAdmin reports whether a grant of a user with roles may carry scope admin now.
+func (i *Issuer) holdsAdmin(g userstore.Grant, client userstore.Client, roles []string) bool {
+	return mayAdmin(client, roles) && (!i.adminNeedsTwo() || g.ACR == userstore.TwoFactors)
+}
+
+// effective returns the scopes of g that an access token for targets carries if the request
 // names none: those that the client is still registered for, admin only while the user may hold it,
 // and a resource's scopes only if the resource is named.
-func (i *Issuer) effective(granted []string, client userstore.Client, roles []string, targets []Resource) []string {
-	out := make([]string, 0, len(granted))
-	for _, s := range granted {
-		if mayHold(client, s) && (s != ScopeAdmin || mayAdmin(client, roles)) && i.accepts(targets, s) {
+func (i *Issuer) effective(g userstore.Grant, client userstore.Client, roles []string, targets []Resource) []string {
+	out := make([]string, 0, len(g.Scopes))
+	for _, s := range g.Scopes {
+		if mayHold(client, s) && (s != ScopeAdmin || i.holdsAdmin(g, client, roles)) && i.accepts(targets, s) {
 			out = append(out, s)
 		}
 	}

@@ -18,7 +18,7 @@ func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, erro
 	if live.claims.SessionID == "" {
 		return nil, errNoUser
 	}
-	scopes := live.scopes()
+	scopes := i.scopesOf(live)
 	if !slices.Contains(scopes, scopeOpenID) {
 		return nil, errNoOpenID
 	}

@@ -77,7 +77,7 @@ type Accounts struct {
 	// AppKey seals the secrets of authenticator apps, and RecoveryKey is the key of the MACs of
 	// recovery codes; the same on all replicas.
 	AppKey, RecoveryKey func() ([]byte, error)
-	FactorIssuer        string // the name of the service in an authenticator app; empty: Service
+	FactorIssuer        string // the name of the service in an authenticator app
 	// Passkeys verifies passkeys; nil: there are none, because the issuer's host is an IP address.
 	Passkeys *webauthn.RelyingParty
 

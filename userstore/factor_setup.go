@@ -73,15 +73,7 @@ func (a *Accounts) BeginApp(ctx context.Context, u User) (BegunApp, error) {
 	if err := a.Store.BeginApp(ctx, app, u.FactorVersion); err != nil {
 		return BegunApp{}, err
 	}
-	return BegunApp{Secret: key.Grouped(), URI: key.URI(a.factorIssuer(), u.Email)}, nil
-}
-
-// factorIssuer is the name of the service in an authenticator app.
-func (a *Accounts) factorIssuer() string {
-	if a.FactorIssuer != "" {
-		return a.FactorIssuer
-	}
-	return a.Service
+	return BegunApp{Secret: key.Grouped(), URI: key.URI(a.FactorIssuer, u.Email)}, nil
 }
 
 // ConfirmApp makes the app whose setup waits the account's, by its first code, in the place of the one

@@ -196,7 +196,8 @@ type StartGrant struct {
 
 // Advance moves a grant from Generation to Generation+1 at Now. The row must have that generation,
 // belong to ClientID, be neither revoked nor expired, and have been rotated after IdleSince. Its
-// user and client must be enabled and, with FirstParty, the client public and first-party.
+// user and client must be enabled and, with FirstParty, the client public and first-party. The user
+// must have the second factor that the policy SecondFactor wants.
 type Advance struct {
 	ID         GrantID
 	Generation int64
@@ -204,6 +205,8 @@ type Advance struct {
 	FirstParty bool
 	Now        time.Time
 	IdleSince  time.Time
+
+	SecondFactor SecondFactorPolicy
 }
 
 // GrantView is a grant with the user and the client that it depends on.

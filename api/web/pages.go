@@ -34,6 +34,9 @@ type Pages struct {
 	assets                           map[string]asset
 }
 
+// Service returns the name that people know the service by.
+func (p *Pages) Service() string { return p.options.Service }
+
 // New prepares the pages; an error says what of the options cannot be used.
 func New(o Options) (*Pages, error) {
 	p := &Pages{options: o, templates: make(map[string]*template.Template)}

@@ -64,7 +64,7 @@ func (a *app) ownKeys(ctx context.Context, in *inspect.Input) (done func(), err 
 	}
 	in.Own = issuerSettings(c, "")
 	in.Own.URL = in.Issuer
-	server.ForInspection(in.Own, db, inspect.ReadOnly{Manager: manager}, a.now)
+	server.ForInspection(in.Own, accountSettings(c, ""), db, inspect.ReadOnly{Manager: manager}, a.now)
 	return db.Close, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/required"
+	"github.com/signet-id/signet/internal/webauthn"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -83,6 +84,12 @@ func Compose(p Parts) error {
 	a.AppKey = func() ([]byte, error) { return p.Keys.FactorKey(keys.AuthenticatorApps) }
 	a.RecoveryKey = func() ([]byte, error) { return p.Keys.FactorKey(keys.RecoveryCodes) }
 	a.NoMail = m.Way == mail.Absent
+	a.FactorIssuer = p.Pages.Service()
+	var err error
+	a.Passkeys, err = webauthn.New(p.Issuer.URL, a.FactorIssuer, p.API.PasskeyOrigins)
+	if err != nil && !errors.Is(err, webauthn.ErrNoPasskeys) {
+		return err
+	}
 
 	i := p.Issuer
 	i.Accounts, i.Keys = a, p.Keys
@@ -109,7 +116,10 @@ func Compose(p Parts) error {
 
 // ForInspection sets the fields of an issuer that only checks tokens. Such an issuer reads the
 // store and changes nothing.
-func ForInspection(i *issuer.Issuer, store userstore.Store, ring issuer.Keys, now func() time.Time) {
+func ForInspection(
+	i *issuer.Issuer, a *userstore.Accounts, store userstore.Store, ring issuer.Keys, now func() time.Time,
+) {
+	i.Accounts = a // for its policies
 	i.Grants, i.Clients, i.Keys, i.Now = store, store, ring, now
 }
 

@@ -21,8 +21,7 @@ type dialect struct {
 	// lock makes operations that name the same number wait for each other until each is committed.
 	// It is empty where all writers wait for each other anyway.
 	lock string
-	// advanceAny and advanceFirstParty are the statement of a refresh: see advance.
-	advanceAny, advanceFirstParty string
+	advances advances // the statement of a refresh: see advance
 }
 
 // locked returns the statements that take the locks of these numbers; none where all writers wait
@@ -53,8 +52,7 @@ const (
 )
 
 var postgresDialect = dialect{
-	advanceAny:        advance + advanceReturning + advancedJoin,
-	advanceFirstParty: advance + advanceFirstParty + advanceReturning + advancedJoin,
+	advances: newAdvances(advancedJoin),
 
 	name: "postgres",
 	now:  `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
@@ -68,8 +66,7 @@ var postgresDialect = dialect{
 }
 
 var sqliteDialect = dialect{
-	advanceAny:        advance + advanceReturning + advancedLookups,
-	advanceFirstParty: advance + advanceFirstParty + advanceReturning + advancedLookups,
+	advances: newAdvances(advancedLookups),
 
 	name:     "sqlite",
 	now:      `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,

@@ -22,7 +22,7 @@ func (db *DB) MigrationNames() ([]string, error) {
 }
 
 var (
-	AdvanceSQL = postgresDialect.advanceFirstParty
+	AdvanceSQL = postgresDialect.advances[advanceVariant{firstParty: true}]
 	ViewSQL    = viewBySession
 
 	UserByEmailSQL    = userByEmail

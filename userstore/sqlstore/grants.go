@@ -188,11 +188,32 @@ const (
 	grants.scopes, grants.resources, amr, acr, nonce, user_agent, address, browser_session, grants.claims, `
 )
 
-func (d *dialect) advance(firstParty bool) string {
-	if firstParty {
-		return d.advanceFirstParty
+// advances are the variants of the statement of a refresh: for any client or for public first-party
+// ones, and for each policy of second factors.
+type advances map[advanceVariant]string
+
+type advanceVariant struct {
+	firstParty bool
+	policy     userstore.SecondFactorPolicy
+}
+
+// newAdvances makes the variants. returned is how an engine returns what the caller does not know.
+func newAdvances(returned string) advances {
+	all := advances{}
+	for _, policy := range []userstore.SecondFactorPolicy{
+		userstore.SecondFactorOptional, userstore.SecondFactorOff, userstore.SecondFactorAdmins, userstore.SecondFactorRequired,
+	} {
+		condition := ""
+		switch policy {
+		case userstore.SecondFactorAdmins:
+			condition = ` AND (u.second_factor OR NOT (` + isAdmin + `))`
+		case userstore.SecondFactorRequired:
+			condition = ` AND u.second_factor`
+		}
+		all[advanceVariant{false, policy}] = advance + condition + advanceReturning + returned
+		all[advanceVariant{true, policy}] = advance + advanceFirstParty + condition + advanceReturning + returned
 	}
-	return d.advanceAny
+	return all
 }
 
 // AdvanceGrant is one statement. Two refreshes of one generation meet at the row, and the second
@@ -203,7 +224,11 @@ func (d *dialect) advance(firstParty bool) string {
 // caller then reads the row, finds that the generation it presented is the one before the current,
 // and answers with the current one: the same successor that the lost answer held.
 func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.GrantView, error) {
-	s := bind(db.dialect.advance(a.FirstParty), micros(a.Now), a.ID[:], a.Generation, a.ClientID, micros(a.Now), micros(a.IdleSince))
+	sql, ok := db.dialect.advances[advanceVariant{a.FirstParty, a.SecondFactor}]
+	if !ok {
+		return userstore.GrantView{}, fmt.Errorf("%w: a refresh under an unknown policy", userstore.ErrInvalid)
+	}
+	s := bind(sql, micros(a.Now), a.ID[:], a.Generation, a.ClientID, micros(a.Now), micros(a.IdleSince))
 	if storable(s.args) != nil {
 		return userstore.GrantView{}, userstore.ErrConflict
 	}
