@@ -125,6 +125,17 @@ func liveSecrets(s *apitest.Server) (hidden, public *needles) {
 		}
 		hidden.add("a secret that is derived from it", derived)
 	}
+	if secret, err = jose.Open(ring.FactorSecret, "factor-secret", opener); err != nil {
+		s.T.Fatal(err)
+	}
+	hidden.add("the factor secret", secret)
+	for _, purpose := range []keys.FactorPurpose{keys.AuthenticatorApps, keys.RecoveryCodes} {
+		derived, err := s.Replicas[0].Keys.FactorKey(purpose)
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		hidden.add("a secret that is derived from it", derived)
+	}
 	if len(ring.Keys) < 2 {
 		s.T.Fatalf("only %d signing keys", len(ring.Keys))
 	}

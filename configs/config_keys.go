@@ -4,9 +4,9 @@ import "time"
 
 // Keys is the section `keys`: signing keys and the key that seals them.
 type Keys struct {
-	// The key-encryption key, which seals private keys in the database and never
-	// enters it; `signet keys new-kek` makes one. Not given: with the embedded database
-	// one is made beside it at the first start; PostgreSQL needs it given.
+	// The key-encryption key, which seals private keys and secrets in the database and
+	// never enters it; `signet keys new-kek` makes one. Not given: with the embedded
+	// database one is made beside it at the first start; PostgreSQL needs it given.
 	EncryptionKey Secret `key:"encryption_key"`
 
 	// A file that holds `keys.encryption_key`.

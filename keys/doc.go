@@ -1,4 +1,5 @@
-// Package keys owns the signing keys of Signet, their life, and the secret behind refresh tokens.
+// Package keys owns the signing keys of Signet, their life, the secret behind refresh tokens and the
+// secret behind second factors.
 //
 // A key is a row with five instants, and its state is a function of them and the clock (key.go). So
 // replicas agree without talking: a key activates by time alone. Everything that has to be written

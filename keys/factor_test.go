@@ -35,7 +35,9 @@ func TestFactorKey(t *testing.T) {
 	if err != nil || len(secret) != 32 {
 		t.Fatalf("the factor secret in the store: %d bytes, %v", len(secret), err)
 	}
-	for p, name := range map[FactorPurpose]string{AuthenticatorApps: "signet authenticator apps", RecoveryCodes: "signet recovery codes"} {
+	for p, name := range map[FactorPurpose]string{
+		AuthenticatorApps: "signet authenticator apps", RecoveryCodes: "signet recovery codes",
+	} {
 		want, err := hkdf.Key(sha256.New, secret, nil, name, 32)
 		if err != nil {
 			t.Fatal(err)
@@ -68,6 +70,26 @@ func TestFactorKey(t *testing.T) {
 		if len(key) != 32 || slices.ContainsFunc(all[:i], func(other []byte) bool { return bytes.Equal(key, other) }) {
 			t.Errorf("%d: %d bytes, or one that was there before", i, len(key))
 		}
+	}
+}
+
+// A first start that dies after its first change leaves a ring with both secrets and its keys.
+func TestTheFirstChangeMakesBothSecrets(t *testing.T) {
+	c, store := newClock(), &memStore{}
+	died := errors.New("the server died")
+	store.after = func(error) error { store.failing = died; return died }
+	if err := replica(t, store, c, keystest.Generator()).Start(t.Context()); !errors.Is(err, died) {
+		t.Fatalf("%v", err)
+	}
+	ring := store.ring
+	if ring.Version != 1 || ring.RefreshSecret == "" || ring.FactorSecret == "" || len(ring.Keys) != 4 {
+		t.Fatalf("%+v", ring)
+	}
+	store.failing, store.after = nil, nil
+	m := started(t, store, c, nil)
+	factorKey(t, m, AuthenticatorApps)
+	if store.ring.Version != 1 {
+		t.Errorf("the next start wrote, too: version %d", store.ring.Version)
 	}
 }
 
@@ -401,7 +423,8 @@ func TestRewrapOfTheFactorSecret(t *testing.T) {
 	wants(t, replicaWith(t, store, c, kek).Start(t.Context()), "factor secret", testKEK(t).ID, "keys.encryption_key_previous")
 	store.events = nil
 	r, err := operator.Rewrap(t.Context())
-	if err != nil || !r.Changed || !strings.HasPrefix(r.Message, "The factor secret is sealed under the key-encryption key "+kek.ID+" now.") {
+	want := "The factor secret is sealed under the key-encryption key " + kek.ID + " now."
+	if err != nil || !r.Changed || !strings.HasPrefix(r.Message, want) {
 		t.Errorf("%q, %v", r.Message, err)
 	}
 	if got := store.brief(); len(got) != 1 || !strings.HasSuffix(got[0], ": factor_secret") {
@@ -441,17 +464,21 @@ func replicaWith(t *testing.T, store Store, c *clock, keks ...jose.KEK) *Manager
 
 func TestResealed(t *testing.T) {
 	one, two := make([]Key, 1), make([]Key, 2)
-	for want, c := range map[string]Change{
-		"The refresh secret is":                                        {RefreshSecret: "x"},
-		"The factor secret is":                                         {FactorSecret: "x"},
-		"The refresh secret and the factor secret are":                 {RefreshSecret: "x", FactorSecret: "x"},
-		"1 private key is":                                             {Update: one},
-		"2 private keys are":                                           {Update: two},
-		"The refresh secret and 1 private key are":                     {RefreshSecret: "x", Update: one},
-		"The refresh secret, the factor secret and 2 private keys are": {RefreshSecret: "x", FactorSecret: "x", Update: two},
+	for _, tt := range []struct {
+		change Change
+		want   string
+	}{
+		{Change{RefreshSecret: "x"}, "The refresh secret is"},
+		{Change{FactorSecret: "x"}, "The factor secret is"},
+		{Change{RefreshSecret: "x", FactorSecret: "x"}, "The refresh secret and the factor secret are"},
+		{Change{Update: one}, "1 private key is"},
+		{Change{Update: two}, "2 private keys are"},
+		{Change{RefreshSecret: "x", Update: one}, "The refresh secret and 1 private key are"},
+		{Change{RefreshSecret: "x", FactorSecret: "x", Update: two},
+			"The refresh secret, the factor secret and 2 private keys are"},
 	} {
-		if got := resealed(c); got != want {
-			t.Errorf("%q, want %q", got, want)
+		if got := resealed(tt.change); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
 		}
 	}
 }

@@ -104,7 +104,8 @@ func embeddedKEKs(c configs.Config, fresh bool, log *slog.Logger) ([]jose.KEK, e
 	path := c.KEKPath()
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if !fresh {
-			return nil, fmt.Errorf("the key-encryption key %s is missing, and the signing keys in %s cannot be opened without it; put it back from your backup, or give it as keys.encryption_key", path, c.Database())
+			return nil, fmt.Errorf("the key-encryption key %s is missing, and the signing keys and secrets in %s cannot be opened without it; "+
+				"put it back from your backup, or give it as keys.encryption_key", path, c.Database())
 		}
 		if err := writeKEK(path, jose.NewKEK(), (*os.File).Sync); err != nil {
 			return nil, fmt.Errorf("the key-encryption key %s cannot be made: %s", path, configs.FileReason(err))

@@ -43,18 +43,18 @@ func ringRoundTrip(t *testing.T, f *fixture) {
 	// Stored in any order, read back by algorithm and seq.
 	rs1, rs2, ed1 := f.key("rs1", "RS256", 1), f.key("rs2", "RS256", 2), f.key("ed1", "EdDSA", 1)
 	rs2.RetireAt, rs2.RemoveAt, rs2.RevokedAt = f.now.Add(2*time.Hour), f.now.Add(3*time.Hour), f.now.Add(4*time.Hour)
-	must(t, f.ChangeRing(t.Context(), 0, keys.Change{Algorithms: []string{"RS256", "EdDSA"}, RefreshSecret: "secret", FactorSecret: "factors",
-		Insert: []keys.Key{rs2, rs1, ed1}}))
-	f.ring(t, keys.Ring{Version: 1, Algorithms: []string{"RS256", "EdDSA"}, RefreshSecret: "secret", FactorSecret: "factors",
-		Keys: []keys.Key{ed1, rs1, rs2}})
+	must(t, f.ChangeRing(t.Context(), 0, keys.Change{Algorithms: []string{"RS256", "EdDSA"},
+		RefreshSecret: "secret", FactorSecret: "factors", Insert: []keys.Key{rs2, rs1, ed1}}))
+	f.ring(t, keys.Ring{Version: 1, Algorithms: []string{"RS256", "EdDSA"},
+		RefreshSecret: "secret", FactorSecret: "factors", Keys: []keys.Key{ed1, rs1, rs2}})
 
 	rs1.RetireAt, rs1.RemoveAt, rs1.Sealed = f.now.Add(time.Hour), f.now.Add(2*time.Hour), ""
 	rs3, ed2 := f.key("rs3", "RS256", 3), f.key("ed2", "EdDSA", 1) // ed2 takes ed1's place
 	change := rs1
 	change.Algorithm, change.Seq, change.Public = "ES256", 99, json.RawMessage(`{}`) // an update leaves these alone
 	must(t, f.ChangeRing(t.Context(), 1, keys.Change{Insert: []keys.Key{rs3, ed2}, Update: []keys.Key{change}, Delete: []string{"ed1", "rs2", "gone"}}))
-	f.ring(t, keys.Ring{Version: 2, Algorithms: []string{"RS256", "EdDSA"}, RefreshSecret: "secret", FactorSecret: "factors",
-		Keys: []keys.Key{ed2, rs1, rs3}})
+	f.ring(t, keys.Ring{Version: 2, Algorithms: []string{"RS256", "EdDSA"},
+		RefreshSecret: "secret", FactorSecret: "factors", Keys: []keys.Key{ed2, rs1, rs3}})
 
 	must(t, f.ChangeRing(t.Context(), 2, keys.Change{}))
 	must(t, f.ChangeRing(t.Context(), 3, keys.Change{Algorithms: []string{"EdDSA"}, RefreshSecret: "other", Delete: []string{"rs1", "rs3", "ed2"}}))
