@@ -53,7 +53,7 @@ func read(t *testing.T, text string, format Format) ([]userstore.User, []string)
 		case err != nil:
 			t.Fatal(err)
 		default:
-			list = append(list, u)
+			list = append(list, u.User)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func FuzzUserFile(f *testing.F) {
 			if !utf8.ValidString(text) {
 				continue // JSON cannot hold the text; the rules of accounts refuse it
 			}
-			line, err := encodeRecord(u)
+			line, err := encodeRecord(u.User)
 			if err != nil {
 				t.Fatal(err)
 			}
