@@ -133,7 +133,7 @@ func readRecoveryCodes(line int, a *Account, c credential) {
 	}
 	codes := slices.Clone(a.Factors.Recovery)
 	for _, code := range secret.Codes {
-		sum, err := base64.StdEncoding.Strict().DecodeString(code.Hash)
+		sum, err := base64.StdEncoding.DecodeString(code.Hash)
 		var known userstore.ImportedRecoveryCode
 		if err != nil || copy(known[:], sum) != len(known) || len(sum) != len(known) {
 			fault("one of them is no hash of 64 bytes in base64")
