@@ -44,9 +44,9 @@ func (t ImportedTOTP) Validate() error {
 // code. HashImportedRecoveryCode computes the hash of a code as a user types it.
 type ImportedRecoveryCode [sha512.Size]byte
 
-// HashImportedRecoveryCode returns the hash of a typed code. Keycloak makes codes of capital letters
-// and digits, and shows them in groups. So lower case becomes upper case, and spaces and dashes are
-// left out, before the code is hashed.
+// HashImportedRecoveryCode returns the hash of a typed code. Keycloak makes codes of capital
+// letters and digits, and shows them in groups. So lower case becomes upper case, and spaces and
+// dashes are left out, before the code is hashed.
 func HashImportedRecoveryCode(typed string) ImportedRecoveryCode {
 	code := strings.Map(func(r rune) rune {
 		switch {
