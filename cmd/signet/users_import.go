@@ -95,8 +95,9 @@ type importing struct {
 	importer *userstore.Importer
 	progress *terminal.Progress
 
-	lines []int // the line numbers of the batch
-	batch []userstore.User
+	lines   []int // the line numbers of the batch
+	batch   []userstore.User
+	leftOut [][]userfile.LeftOut // for each account of the batch, its credentials that are not imported
 
 	result importResult
 }
@@ -108,6 +109,9 @@ type importResult struct {
 	There    int       `json:"already_there"`
 	Refused  []refusal `json:"refused"`
 	Unnamed  []refusal `json:"without_username"` // imported or already there, but without the username
+
+	// LeftOut lists the credentials that were not imported, of accounts that were.
+	LeftOut []refusal `json:"without_credential"`
 }
 
 type refusal struct {
@@ -116,7 +120,8 @@ type refusal struct {
 }
 
 func (i *importing) run(ctx context.Context, in io.Reader, format string) error {
-	i.result = importResult{DryRun: i.importer.DryRun, Refused: []refusal{}, Unnamed: []refusal{}}
+	i.result = importResult{DryRun: i.importer.DryRun, Refused: []refusal{}, Unnamed: []refusal{},
+		LeftOut: []refusal{}}
 	users, unknown, err := userfile.Open(i.progress.Watch(in), userfile.Format(format))
 	if err != nil {
 		return errors.New(printable.Text(err.Error()))
@@ -126,7 +131,7 @@ func (i *importing) run(ctx context.Context, in io.Reader, format string) error 
 	}
 	last := 0
 	for {
-		line, u, err := users.Next()
+		line, account, err := users.Next()
 		var bad *userfile.LineError
 		switch {
 		case errors.Is(err, io.EOF):
@@ -139,8 +144,11 @@ func (i *importing) run(ctx context.Context, in io.Reader, format string) error 
 			i.refuse(line, bad.Reason)
 		case err != nil:
 			return fmt.Errorf("the file cannot be read after line %d: %w", last, err)
+		case account.Factors.TOTP != nil:
+			i.refuse(line, "it has an authenticator app, which cannot be stored; an account without it would be open to its password")
 		default:
-			i.lines, i.batch = append(i.lines, line), append(i.batch, u)
+			i.lines, i.batch = append(i.lines, line), append(i.batch, account.User)
+			i.leftOut = append(i.leftOut, account.LeftOut)
 		}
 		last = line
 		if len(i.batch) == importBatch {
@@ -172,8 +180,11 @@ func (i *importing) flush(ctx context.Context) error {
 		if d.Err == nil && d.UsernameFault != "" {
 			i.unnamed(i.lines[n], d.UsernameFault)
 		}
+		if d.Err == nil && !d.Existed {
+			i.withoutCredentials(i.leftOut[n])
+		}
 	}
-	i.lines, i.batch = i.lines[:0], i.batch[:0]
+	i.lines, i.batch, i.leftOut = i.lines[:0], i.batch[:0], i.leftOut[:0]
 	i.progress.Show(i.result.Imported + i.result.There + len(i.result.Refused))
 	return nil
 }
@@ -205,6 +216,14 @@ func (i *importing) refuse(line int, reason string) {
 func (i *importing) unnamed(line int, reason string) {
 	i.result.Unnamed = append(i.result.Unnamed, refusal{line, printable.Text(reason)})
 	i.say(line, "the username is left out: "+reason)
+}
+
+// withoutCredentials reports an account that was imported without some of its credentials.
+func (i *importing) withoutCredentials(list []userfile.LeftOut) {
+	for _, c := range list {
+		i.result.LeftOut = append(i.result.LeftOut, refusal{c.Line, printable.Text(c.Reason)})
+		i.say(c.Line, c.Reason)
+	}
 }
 
 // say prints a text about a line of the file.
@@ -239,6 +258,9 @@ func (i *importing) report() error {
 		text := fmt.Sprintf("%d %s, %d there already, %d refused.", r.Imported, done, r.There, len(r.Refused))
 		if n := len(r.Unnamed); n > 0 {
 			text += fmt.Sprintf(" Without a username: %d; these people log in by their email address.", n)
+		}
+		if n := len(r.LeftOut); n > 0 {
+			text += fmt.Sprintf(" Credentials left out: %d.", n)
 		}
 		if _, err := fmt.Fprintln(i.out, text); err != nil {
 			return err

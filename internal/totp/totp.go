@@ -60,15 +60,16 @@ func (k Key) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "TOTP key %s %d/%d", k.Algorithm, k.Digits, k.Period)
 }
 
-// Validate returns the first reason for which no code of the key can be checked.
+// Validate returns the first reason for which no code of the key can be checked. The error repeats
+// no value of the key.
 func (k Key) Validate() error {
 	switch {
 	case len(k.Secret) < MinSecret || len(k.Secret) > MaxSecret:
-		return fmt.Errorf("the secret has %d bytes; %d to %d are possible", len(k.Secret), MinSecret, MaxSecret)
+		return fmt.Errorf("the length of the secret is not %d to %d bytes", MinSecret, MaxSecret)
 	case k.Digits < MinDigits || k.Digits > MaxDigits:
-		return fmt.Errorf("codes of %d digits are not possible, only of %d to %d", k.Digits, MinDigits, MaxDigits)
+		return fmt.Errorf("the number of digits is not %d to %d", MinDigits, MaxDigits)
 	case k.Period < MinPeriod || k.Period > MaxPeriod:
-		return fmt.Errorf("a period of %d seconds is not possible, only %d to %d", k.Period, MinPeriod, MaxPeriod)
+		return fmt.Errorf("the period is not %d to %d seconds", MinPeriod, MaxPeriod)
 	}
 	if _, ok := algorithms[k.Algorithm]; !ok {
 		return errors.New("the algorithm is none of SHA1, SHA256 and SHA512")

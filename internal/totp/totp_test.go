@@ -137,6 +137,8 @@ func TestCodesAsTheyAreTyped(t *testing.T) {
 		"": false, " ": false, "7081804": false, "007081804": false, "070818": false, "081804": false, "0708180": false,
 		"070818040": false, "0708-1804": false, "+7081804": false, "0x708180": false, "07081804.": false, "7081804 ": false,
 		"٠٧٠٨١٨٠٤": false, "０７０８１８０４": false, "𝟎𝟕𝟎𝟖𝟏𝟖𝟎𝟒": false, "0708180٤": false, "07081804\x00": false,
+		// The lowest byte of these digits is an ASCII digit.
+		"\U00010d30\U00010d37\U00010d30\U00010d38\U00010d31\U00010d38\U00010d30\U00010d34": false,
 		"0708\u200b1804": false, "0708\xff1804": false, "O7O818O4": false, "07081805": false,
 		"07081804" + strings.Repeat(" ", 1<<20): false, strings.Repeat("07081804", 1<<17): false,
 	} {

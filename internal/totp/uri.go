@@ -24,8 +24,8 @@ func (k Key) URI(issuer, account string) string {
 		label, k.Text(), parameter, k.Algorithm, k.Digits, k.Period)
 }
 
-// maxLabelPart is the longest name in bytes, percent-encoded. Whatever the names are, the QR code of
-// the URI is so small that a camera sees its modules.
+// maxLabelPart is the longest name in bytes, percent-encoded. Whatever the names are, the QR code
+// of the URI has few enough modules for a camera.
 const maxLabelPart = 200
 
 // labelPart makes a name fit into the label, and percent-encodes it. It shortens a long name.

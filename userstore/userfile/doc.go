@@ -4,11 +4,14 @@
 // within an address become \n.) CSV may also come from Django, whose table auth_user has other
 // names for the same members.
 //
-//	record.go   an account as a line of JSON
-//	columns.go  an account as cells of CSV
-//	head.go     the checks before the first account
-//	read.go     a file, account by account
-//	write.go    a file, account by account
+//	account.go     an account with its second factor
+//	record.go      an account as a line of JSON
+//	keycloak.go    credentials in a line of JSON, as Keycloak's export names them
+//	columns.go     an account as cells of CSV
+//	django_otp.go  devices of django-otp as cells of CSV
+//	head.go        the checks before the first account
+//	read.go        a file, account by account
+//	write.go       a file, account by account
 //
 // The package only knows what is written in a file. userstore's Importer checks whether such an
 // account is allowed.

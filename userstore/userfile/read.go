@@ -15,7 +15,7 @@ import (
 // Reader reads accounts one by one, each with its line number. io.EOF ends. A *LineError is about
 // one account: the next call continues with the account after it.
 type Reader interface {
-	Next() (line int, u userstore.User, err error)
+	Next() (line int, a Account, err error)
 }
 
 // LineError says what is wrong with a line, without repeating the line.
@@ -62,24 +62,27 @@ type jsonUsers struct {
 // maxUserLine is the longest line in bytes, far above the longest account.
 const maxUserLine = 256 << 10
 
-func (j *jsonUsers) Next() (int, userstore.User, error) {
+func (j *jsonUsers) Next() (int, Account, error) {
 	for {
 		line, err := j.read()
 		if err != nil && len(line) == 0 {
-			return j.line, userstore.User{}, err
+			return j.line, Account{}, err
 		}
 		j.line++
 		if len(line) > maxUserLine {
-			return j.line, userstore.User{}, &LineError{fmt.Sprintf("it is longer than %d bytes", maxUserLine)}
+			return j.line, Account{}, &LineError{fmt.Sprintf("it is longer than %d bytes", maxUserLine)}
 		}
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		u, err := parseRecord(line)
+		a, err := parseRecord(line)
 		if err != nil {
-			err = &LineError{err.Error()}
+			return j.line, Account{}, &LineError{err.Error()}
 		}
-		return j.line, u, err
+		for i := range a.LeftOut {
+			a.LeftOut[i].Line = j.line
+		}
+		return j.line, a, nil
 	}
 }
 
@@ -105,6 +108,16 @@ type csvUsers struct {
 	columns   []*column // nil: ignored
 	names     []string
 	ownExport bool // written by `users export`: its cells are guarded
+
+	devices *devices // nil: the file has none
+	ahead   *csvRow  // was read, and belongs to the next account
+}
+
+// csvRow is a row, or why there is none.
+type csvRow struct {
+	line  int
+	cells []string
+	err   error
 }
 
 // openCSV reads the header. first is the first line as it stands in the file.
@@ -120,11 +133,19 @@ func openCSV(r io.Reader, first []byte) (_ Reader, unknown []int, err error) {
 	if whole, err := c.in.Read(); err != nil || len(whole) != len(header) {
 		return nil, nil, errNoHeader
 	}
+	if c.devices, err = findDevices(header); err != nil {
+		return nil, nil, err
+	}
 	for n, name := range header {
 		i := slices.IndexFunc(columns, func(k column) bool { return name != "" && (name == k.name || name == k.django) })
+		if c.devices != nil && isOfDevice(header, n) {
+			i = -1
+		}
 		if i < 0 {
 			c.columns, c.names = append(c.columns, nil), append(c.names, "")
-			unknown = append(unknown, n+1)
+			if c.devices == nil || !isDeviceColumn(name) {
+				unknown = append(unknown, n+1)
+			}
 			continue
 		}
 		if slices.Contains(c.columns, &columns[i]) {
@@ -136,30 +157,81 @@ func openCSV(r io.Reader, first []byte) (_ Reader, unknown []int, err error) {
 	return c, unknown, nil
 }
 
-func (c *csvUsers) Next() (int, userstore.User, error) {
+// Next returns the next account. A user with several devices has a row for each, one after the
+// other.
+func (c *csvUsers) Next() (int, Account, error) {
+	row := c.row()
+	if row.err != nil {
+		return row.line, Account{}, row.err
+	}
+	u, err := c.user(row.cells)
+	if err != nil {
+		return row.line, Account{}, err
+	}
+	a := Account{User: u}
+	if c.devices == nil {
+		return row.line, a, nil
+	}
+	c.devices.read(row.line, &a, row.cells)
+	for {
+		next := c.row()
+		if next.err != nil || !c.sameUser(row.cells, next.cells) {
+			c.ahead = &next
+			break
+		}
+		c.devices.read(next.line, &a, next.cells)
+	}
+	a.finish(row.line)
+	return row.line, a, nil
+}
+
+// sameUser reports whether two rows differ in their devices only.
+func (c *csvUsers) sameUser(a, b []string) bool {
+	for i, k := range c.columns {
+		if k != nil && a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// row returns the next row.
+func (c *csvUsers) row() csvRow {
+	if c.ahead != nil {
+		row := *c.ahead
+		c.ahead = nil
+		return row
+	}
 	cells, err := c.in.Read()
 	var bad *csv.ParseError
 	switch {
 	case errors.As(err, &bad) && errors.Is(err, csv.ErrFieldCount):
-		return bad.StartLine, userstore.User{}, &LineError{fmt.Sprintf("it has %d cells and the header %d", len(cells), len(c.columns))}
+		return csvRow{line: bad.StartLine, err: &LineError{fmt.Sprintf("it has %d cells and the header %d", len(cells), len(c.columns))}}
 	case errors.As(err, &bad) && bad.Line > bad.StartLine:
-		return bad.StartLine, userstore.User{}, &LineError{fmt.Sprintf("its quotation marks do not match; it was read up to line %d", bad.Line)}
+		return csvRow{line: bad.StartLine, err: &LineError{fmt.Sprintf("its quotation marks do not match; it was read up to line %d", bad.Line)}}
 	case errors.As(err, &bad):
-		return bad.StartLine, userstore.User{}, &LineError{"its quotation marks do not match"}
+		return csvRow{line: bad.StartLine, err: &LineError{"its quotation marks do not match"}}
 	case err != nil:
-		return 0, userstore.User{}, err
+		return csvRow{err: err}
 	}
 	line, _ := c.in.FieldPos(0)
+	if c.ownExport {
+		for i := range cells {
+			cells[i] = unguardFormula(cells[i])
+		}
+	}
+	return csvRow{line: line, cells: cells}
+}
+
+// user reads the account in a row. The error is a *LineError.
+func (c *csvUsers) user(cells []string) (userstore.User, error) {
 	u := userstore.User{IsActive: true}
 	for i, cell := range cells {
-		if c.ownExport {
-			cell = unguardFormula(cell)
-		}
 		if cell == "" || cell == `\N` || c.columns[i] == nil {
 			continue
 		}
 		if err := c.columns[i].set(&u, cell); err != nil {
-			return line, userstore.User{}, &LineError{c.names[i] + ": " + err.Error()}
+			return userstore.User{}, &LineError{c.names[i] + ": " + err.Error()}
 		}
 	}
 	u.Claims = u.Claims.WithoutComposedName()
@@ -170,5 +242,5 @@ func (c *csvUsers) Next() (int, userstore.User, error) {
 			u.Username = ""
 		}
 	}
-	return line, u, nil
+	return u, nil
 }

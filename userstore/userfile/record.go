@@ -27,6 +27,8 @@ type userRecord struct {
 	CreatedAt    *string  `json:"created_at,omitempty"`
 	UpdatedAt    *string  `json:"updated_at,omitempty"`
 	LastLoginAt  *string  `json:"last_login_at,omitempty"`
+
+	Credentials []json.RawMessage `json:"credentials,omitempty"` // as Keycloak names them; an export has none
 }
 
 func record(u userstore.User) userRecord {
@@ -37,8 +39,8 @@ func record(u userstore.User) userRecord {
 	}
 }
 
-// parseRecord reads one line of JSON, strictly.
-func parseRecord(line []byte) (userstore.User, error) {
+// parseRecord reads one line of JSON, strictly. It knows no line number, so LeftOut has none.
+func parseRecord(line []byte) (Account, error) {
 	var r userRecord
 	err := strictjson.Unmarshal(line, &r, strictjson.RefuseUnknown)
 	if strict := (*strictjson.Error)(nil); errors.As(err, &strict) {
@@ -46,10 +48,10 @@ func parseRecord(line []byte) (userstore.User, error) {
 		for _, p := range strict.Problems {
 			parts = append(parts, strings.TrimPrefix(shownName(p.Field)+": "+p.Message, ": "))
 		}
-		return userstore.User{}, errors.New(strings.Join(parts, " "))
+		return Account{}, errors.New(strings.Join(parts, " "))
 	}
 	if err != nil {
-		return userstore.User{}, errors.New("this is not JSON")
+		return Account{}, errors.New("this is not JSON")
 	}
 	u := userstore.User{
 		ID: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Claims: r.Claims.WithoutComposedName(),
@@ -68,10 +70,12 @@ func parseRecord(line []byte) (userstore.User, error) {
 			continue
 		}
 		if *x.t, err = time.Parse(time.RFC3339Nano, *x.text); err != nil {
-			return userstore.User{}, fmt.Errorf("%s: write the instant like 2026-01-02T15:04:05Z", x.name)
+			return Account{}, fmt.Errorf("%s: write the instant like 2026-01-02T15:04:05Z", x.name)
 		}
 	}
-	return u, nil
+	a := Account{User: u}
+	readCredentials(0, &a, r.Credentials)
+	return a, nil
 }
 
 // plainName matches a member's name that cannot be a user's address, name or password hash.

@@ -53,7 +53,7 @@ func read(t *testing.T, text string, format Format) ([]userstore.User, []string)
 		case err != nil:
 			t.Fatal(err)
 		default:
-			list = append(list, u)
+			list = append(list, u.User)
 		}
 	}
 }
@@ -184,6 +184,8 @@ func FuzzUserFile(f *testing.F) {
 	f.Add(written(f, JSONLines, everything))
 	f.Add("id,email\n\"1,\n2,b\n")
 	f.Add(`{"email":"a","address":{"country":"NZ"},"created_at":"2020-01-01T00:00:00Z"}`)
+	f.Add("id,email,key,step,t0,digits,confirmed\n1,b,3132333435363738393031,30,0,6,t\n1,b,x,30,0,6,t\n")
+	f.Add(`{"email":"a","credentials":[{"type":"otp","secretData":"{\"value\":\"12345678901\"}"}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		users, _, err := Open(strings.NewReader(text), "")
 		if err != nil {
@@ -204,7 +206,7 @@ func FuzzUserFile(f *testing.F) {
 			if !utf8.ValidString(text) {
 				continue // JSON cannot hold the text; the rules of accounts refuse it
 			}
-			line, err := encodeRecord(u)
+			line, err := encodeRecord(u.User)
 			if err != nil {
 				t.Fatal(err)
 			}
