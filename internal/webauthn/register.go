@@ -23,7 +23,12 @@ func (rp *RelyingParty) Register(challenge []byte, response json.RawMessage) (Cr
 	if err != nil {
 		return Credential{}, err
 	}
-	if err := checkAttestation(&parsed.Response.AttestationObject); err != nil {
+	object := &parsed.Response.AttestationObject
+	if err := checkAttestation(object); err != nil {
+		return Credential{}, err
+	}
+	// Before the library verifies the key's signature over itself.
+	if err := checkKey(object.AuthData.AttData.CredentialPublicKey); err != nil {
 		return Credential{}, err
 	}
 	session := library.SessionData{Challenge: encode(challenge), UserVerification: protocol.VerificationRequired,
@@ -31,9 +36,6 @@ func (rp *RelyingParty) Register(challenge []byte, response json.RawMessage) (Cr
 	made, err := rp.library.CreateCredential(owner{}, session, parsed)
 	if err != nil {
 		return Credential{}, refused(err)
-	}
-	if err := checkKey(made.PublicKey); err != nil {
-		return Credential{}, err
 	}
 	return Credential{
 		ID: made.ID, PublicKey: made.PublicKey, AAGUID: made.Authenticator.AAGUID,
@@ -91,10 +93,10 @@ const (
 	maxTransportName = 32
 )
 
-// checkKey refuses a key that could be stored but not verify anything later: a point that is not on
-// its curve, a type that is not the algorithm's, an RSA key that is weak or so long that each
-// signature costs seconds. The library looks at no more than the algorithm unless there is a
-// signature to verify.
+// checkKey refuses a key of another algorithm than those that were offered, and a key that could be
+// stored but not verify anything later: a point that is not on its curve, a type that is not the
+// algorithm's, an RSA key that is weak. An RSA key that fills a response would take 18 seconds for
+// each signature. The library looks at no more than the algorithm before it verifies a signature.
 func checkKey(key []byte) error {
 	if len(key) > maxKey {
 		return refuse("its public key has %d bytes", len(key))
@@ -122,7 +124,7 @@ func checkKey(key []byte) error {
 			return nil
 		}
 	}
-	return refuse("its public key does not fit its algorithm")
+	return refuse("its public key is not one for ES256, EdDSA or RS256")
 }
 
 // transports returns the transports that are worth storing. Names that are not known yet are kept,
