@@ -33,8 +33,8 @@ type AuthenticatorApp struct {
 	Digits    int
 	Period    int // seconds
 
-	LastCounter int64 // time step of the last code that was used; codes up to it do not count
-	CreatedAt   time.Time
+	LastCounter int64     // time step of the last code that was used; codes up to it do not count
+	CreatedAt   time.Time // since when it lets its user in; before, when its setup began
 	LastUsedAt  time.Time // zero: never
 }
 

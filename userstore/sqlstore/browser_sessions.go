@@ -121,6 +121,11 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	if err := texts(b.AMR...); err != nil {
 		return err
 	}
+	for _, p := range b.Proved {
+		if err := text(p.Method); err != nil {
+			return err
+		}
+	}
 	if err := indexable(b.ID); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func wrap(err error) error {
 		return nil
 	}
 	for _, ours := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict,
-		userstore.ErrLastAdmin, userstore.ErrInvalid, userstore.ErrUnavailable, keys.ErrConflict} {
+		userstore.ErrSpent, userstore.ErrLastAdmin, userstore.ErrInvalid, userstore.ErrUnavailable, keys.ErrConflict} {
 		if errors.Is(err, ours) {
 			return err
 		}

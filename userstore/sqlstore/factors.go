@@ -109,6 +109,12 @@ func (db *DB) PasskeyOwner(ctx context.Context, credentialID []byte) (
 // BeginApp locks the user's row first, as every operation on second factors does.
 func (db *DB) BeginApp(ctx context.Context, a userstore.AuthenticatorApp, version int64) error {
 	const ofUser = ` WHERE id = $ AND is_active AND factor_epoch = $`
+	if text(a.UserID) != nil {
+		return userstore.ErrConflict
+	}
+	if err := indexable(a.ID); err != nil {
+		return err
+	}
 	n, err := db.batch(ctx, true,
 		bind(numbered(`UPDATE users SET wrong_codes = wrong_codes`+ofUser), a.UserID, version),
 		bind(numbered(`DELETE FROM authenticator_apps WHERE user_id = $ AND NOT confirmed AND id <> $
@@ -120,7 +126,7 @@ func (db *DB) BeginApp(ctx context.Context, a userstore.AuthenticatorApp, versio
 	if err == nil && n[0] == 0 {
 		err = userstore.ErrConflict
 	}
-	return ifUnstorable(err, userstore.ErrConflict)
+	return err
 }
 
 // recount makes a new factor version of the user that the SQL expression of names. It runs after
@@ -172,15 +178,22 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 	if err := checkFactors(c); err != nil {
 		return err
 	}
-	return ifUnstorable(db.runSteps(ctx, steps, events), userstore.ErrConflict)
+	return db.runSteps(ctx, steps, events)
 }
 
 func checkFactors(c userstore.FactorChange) error {
+	read := append([]string{c.UserID, c.PasswordHash, c.ConfirmApp, c.KeepSession}, c.RemovePasskeys...)
+	if texts(read...) != nil {
+		return userstore.ErrConflict // no row has it
+	}
 	if p := c.AddPasskey; p != nil {
 		if len(p.CredentialID) == 0 || len(p.CredentialID) > maxKey || p.UserID != c.UserID {
 			return fmt.Errorf("%w: a passkey without an id, with one too long, or of another user", userstore.ErrInvalid)
 		}
-		return texts(p.Transports...)
+		if len(p.PublicKey) == 0 {
+			return fmt.Errorf("%w: a passkey without a key", userstore.ErrInvalid)
+		}
+		return errors.Join(texts(p.Transports...), indexable(p.ID))
 	}
 	return nil
 }
@@ -203,8 +216,11 @@ func changes(c userstore.FactorChange) (steps []factorStep) {
 	}
 	if c.ConfirmApp != "" {
 		add(nil, `DELETE FROM authenticator_apps WHERE user_id = $1 AND confirmed`, c.UserID)
-		add(userstore.ErrConflict, `UPDATE authenticator_apps SET confirmed = TRUE, last_counter = $1
-			WHERE id = $2 AND user_id = $3 AND NOT confirmed`, c.Counter, c.ConfirmApp, c.UserID)
+		// From now on it lets its user in. An undo that removes what came since has to find this time,
+		// not that of the setup's beginning.
+		add(userstore.ErrConflict, `UPDATE authenticator_apps SET confirmed = TRUE, last_counter = $1, created_at = $2
+			WHERE id = $3 AND user_id = $4 AND NOT confirmed AND last_counter < $5`,
+			c.Counter, micros(c.At), c.ConfirmApp, c.UserID, c.Counter)
 	}
 	if c.RemoveAll || c.RemoveApp || c.ConfirmApp != "" {
 		add(nil, `UPDATE users SET wrong_codes = 0 WHERE id = $1`, c.UserID)
@@ -218,6 +234,8 @@ func changes(c userstore.FactorChange) (steps []factorStep) {
 			p.ID, int64(p.SignCount), p.BackedUp, p.BackupEligible, p.UserID, p.CredentialID, p.PublicKey,
 			list(p.Transports), notNil(p.AAGUID), p.Name, micros(p.CreatedAt))
 		add(nil, `UPDATE users SET passkey_handle = $1 WHERE id = $2 AND passkey_handle = ''`, c.PasskeyHandle, c.UserID)
+		add(fmt.Errorf("%w: a passkey of a user without a handle", userstore.ErrInvalid),
+			`UPDATE users SET wrong_codes = wrong_codes WHERE id = $1 AND passkey_handle <> ''`, c.UserID)
 	}
 	if c.RecoveryCodes != nil {
 		add(nil, `DELETE FROM recovery_codes WHERE user_id = $1`, c.UserID)
@@ -324,7 +342,7 @@ func spendings(userID string, u userstore.FactorUse) (steps []factorStep) {
 		add(sql, int64(u.SignCount), u.BackedUp, at, u.Passkey, userID, int64(u.SignCount))
 	}
 	if u.Trusted != (userstore.SessionHash{}) {
-		add(`UPDATE trusted_browsers SET last_used_at = $ WHERE hash = $ AND user_id = $ AND `+trustLives+``,
+		add(`UPDATE trusted_browsers SET last_used_at = $ WHERE hash = $ AND user_id = $ AND `+trustLives,
 			at, u.Trusted[:], userID, at)
 	}
 	for _, h := range u.Handles {

@@ -234,8 +234,10 @@ func endFactorsSince(id string) (s []stmt) {
 var (
 	recountOfToken       = numbered(recount(userOfToken))
 	withoutFactorOfToken = numbered(withoutFactor(userOfToken))
-	endFactors           = append(ofTables(`DELETE FROM %s WHERE user_id = `+userOfToken), recountOfToken)
-	endNewFactors        = ofTables(`DELETE FROM %s WHERE user_id = ` + userOfToken + `
+	// The next passkey gets another handle: whoever made the account knows this one.
+	forgetHandle  = numbered(`UPDATE users SET passkey_handle = '', wrong_codes = 0 WHERE id = ` + userOfToken)
+	endFactors    = append(ofTables(`DELETE FROM %s WHERE user_id = `+userOfToken), forgetHandle, recountOfToken)
+	endNewFactors = ofTables(`DELETE FROM %s WHERE user_id = ` + userOfToken + `
 		AND created_at >= (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
 )
 

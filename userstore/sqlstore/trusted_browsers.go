@@ -73,7 +73,8 @@ func (db *DB) EndTrust(ctx context.Context, userID, id string, events ...audit.E
 var (
 	insertTrust = numbered(`INSERT INTO trusted_browsers (hash, last_used_at, id, user_id, token_epoch, factor_epoch,
 			created_at, ends_at, user_agent, address)
-		SELECT $, $, $, u.id, u.token_epoch, u.factor_epoch, $, $, $, $ FROM users u WHERE u.id = $`)
+		SELECT $, $, $, u.id, u.token_epoch, u.factor_epoch, $, $, $, $ FROM users u WHERE u.id = $
+		ON CONFLICT DO NOTHING`)
 	boundTrust = numbered(`DELETE FROM trusted_browsers WHERE user_id = $ AND id NOT IN (SELECT t.id FROM trusted_browsers t
 		WHERE t.user_id = $ ORDER BY t.created_at DESC, t.id LIMIT $)`)
 )

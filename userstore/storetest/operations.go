@@ -56,7 +56,7 @@ func Operations() []Operation {
 		must(t, err)
 		return !v.Grant.RevokedAt.IsZero()
 	}
-	return []Operation{
+	return append(factorOperations(), []Operation{
 		{Name: "create a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
 			fresh, taken := f.newUser(), f.newUser()
 			taken.EmailKey = u.EmailKey
@@ -366,7 +366,7 @@ func Operations() []Operation {
 				}, nil,
 				func() bool { return len(recorded) > 0 && f.storedEntries(t, recorded[0].Target.ID) > 0 }}
 		})},
-	}
+	}...)
 }
 
 // TwoEvents returns two events for an operation, with a target that no other entry has.

@@ -114,6 +114,35 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"changes of address: the address before is reserved (P-11)", reservedAddresses, true},
 		{"race: many confirm one change, or want the address before (P-02, P-11)", raceAddressChanges, true},
 		{"race: undoings and changes at once; the oldest address wins (P-02, P-11)", raceUndoings, true},
+		{"second factors: an authenticator app comes back, and counts once it is confirmed", appRoundTrip, false},
+		{"second factors: a setup needs an enabled user and the version that was read", beginAppRefused, false},
+		{"second factors: a passkey comes back, and is found by its credential", passkeyRoundTrip, false},
+		{"second factors: hostile strings in every parameter (S-01, S-03)", hostileFactors, false},
+		{"second factors: a change needs every condition, and nothing changes without", changeFactorsRefused, false},
+		{"second factors: an operator removes those of a disabled user", changeFactorsOfDisabled, false},
+		{"second factors: recovery codes go with the last one, and each change makes a version", recount, false},
+		{"second factors: passkeys are bounded, and no credential is stored twice", boundedPasskeys, false},
+		{"second factors: a change ends what it says, and all trusted browsers", changeFactorsEnds, false},
+		{"second factors: each use happens once, whole or not at all (P-07, P-08, P-09)", useFactor, false},
+		{"second factors: wrong codes are counted, and a right one takes them back", wrongCodes, false},
+		{"second factors: what was used once is forgotten when it has ended, in batches", removeHandles, true},
+		{"second factors: deleting a user takes everything along", deleteWithFactors, false},
+		{"second factors: no login without the second step, and nothing changes without (P-05, P-10)", secondFactorGate, false},
+		{"second factors: what a session proved comes back", provedRoundTrip, false},
+		{"second factors: the first proof of an address removes them, other redemptions do not (P-03)", redeemedFactors, false},
+		{"second factors: an undo removes what came since (P-11)", undoneFactors, false},
+		{"second factors: a new address or password leaves them (P-04)", addressKeepsFactors, false},
+		{"trusted browsers: what is stored comes back, until it ends", trustRoundTrip, false},
+		{"trusted browsers: what changes the account ends them", endedTrust, false},
+		{"trusted browsers: ended one by one, or all", endTrust, false},
+		{"trusted browsers: a user's are bounded, the newest stay", boundedTrust, false},
+		{"race: what may be used once is used once, by whichever login (P-07, P-08, P-09, P-10)", raceFactors, false},
+		{"race: no login outlives a change of the factors that it rests on (P-05)", raceFactorChange, false},
+		{"race: passkeys that are stored at once share a handle and keep the bound", racePasskeys, false},
+		{"race: of many setups of an app one waits, and one code confirms it (P-07)", raceSetups, false},
+		{"race: wrong codes never exceed their number", raceWrongCodes, false},
+		{"race: no login skips the second factor once the trust has ended", raceTrust, false},
+		{"race: operations on second factors of every kind at once", raceEverything, false},
 		{"admins: the last one stays", lastAdmin, true},
 		{"race: admins who remove each other leave one (O-09)", raceAdmins, true},
 		{"users: an edit does not undo a disabling, and may disable", disabledStays, false},
@@ -263,8 +292,8 @@ func must(t *testing.T, err error) {
 // a failure, or the reverse.
 func is(t *testing.T, err, want error) {
 	t.Helper()
-	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrLastAdmin, userstore.ErrInvalid,
-		userstore.ErrUnavailable, keys.ErrConflict} {
+	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrSpent, userstore.ErrLastAdmin,
+		userstore.ErrInvalid, userstore.ErrUnavailable, keys.ErrConflict} {
 		if errors.Is(err, sentinel) != (want == sentinel) {
 			t.Fatalf("error %v, want %v", err, want)
 		}
