@@ -110,7 +110,7 @@ func TestRequiredLoginsAndTheirChallenges(t *testing.T) {
 			"acr 1, old": ask(`, max_age="300"`), "no login": ask(`, max_age="300"`),
 			"a client": noUser, "a client, narrow": noUser, "a client that says 2": noUser,
 		}},
-		{"acr 1 around acr 2", acr1(acr2(ok)), map[string]string{
+		{"acr 1 around acr 2, twice", acr1(acr2(acr2(ok))), map[string]string{
 			"acr 1": ask(`, acr_values="2"`), "acr 1, narrow": ask(`, acr_values="2"`), "acr 1, old": ask(`, acr_values="2"`),
 			"no login": ask(`, acr_values="2"`), "another acr": ask(`, acr_values="2"`),
 			"a client": noUser, "a client, narrow": noUser, "a client that says 2": noUser,
@@ -202,17 +202,18 @@ func TestTheAgeOfALogin(t *testing.T) {
 		}
 	}
 
-	// A login grows old while its token is refreshed, and while the token lives.
+	// A login grows old while its token lives.
 	s := newStand(t)
 	h := s.v.RequireRecentLogin(4 * time.Minute)(ok)
 	raw := s.login("1", 0, nil)
-	for range 2 {
+	for _, later := range []time.Duration{0, 5 * time.Minute} { // the skew of a minute included, to the second
+		s.issuer.Advance(later)
 		if w := serve(h, request("GET", "/", "Bearer "+raw)); w.Code != 200 {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
-		s.issuer.Advance(4*time.Minute + 30*time.Second)
 	}
-	if token, err := s.v.Verify(t.Context(), raw); err != nil || s.issuer.Now().Sub(token.AuthenticatedAt) != 9*time.Minute {
+	s.issuer.Advance(time.Second)
+	if token, err := s.v.Verify(t.Context(), raw); err != nil || s.issuer.Now().Sub(token.AuthenticatedAt) != 5*time.Minute+time.Second {
 		t.Fatal(token, err)
 	}
 	s.refusedLogin(t, h, raw, 401, verifier.CodeInsufficientUserAuthentication, stepUp+`, max_age="240"`)
@@ -312,6 +313,17 @@ func TestGuardsDoNotShareRequirements(t *testing.T) {
 	s.refusedLogin(t, strict, weak, 401, verifier.CodeInsufficientUserAuthentication, stepUp+`, acr_values="2"`)
 	s.refusedLogin(t, first, weak, 403, verifier.CodeInsufficientScope, tooNarrow+`, scope="a b"`)
 	s.refusedLogin(t, second, weak, 403, verifier.CodeInsufficientScope, tooNarrow+`, scope="a c"`)
+
+	var many []string
+	for n := range 20 { // whatever room a slice has left
+		many = append(many, fmt.Sprint("s", n))
+		outer := s.v.RequireScope(many...)
+		first, second := outer(s.v.RequireScope("b")(ok)), outer(s.v.RequireScope("c")(ok))
+		for scope, h := range map[string]http.Handler{"b": first, "c": second} {
+			s.refusedLogin(t, h, weak, 403, verifier.CodeInsufficientScope,
+				tooNarrow+`, scope="`+strings.Join(many, " ")+" "+scope+`"`)
+		}
+	}
 
 	// A guard of another verifier proves the token by itself, and its requirements are its own.
 	other := newVerifier(t, s.issuer.Config("https://other.example.com"))
