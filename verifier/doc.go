@@ -35,6 +35,24 @@
 // The verifier does not read a `status` claim (token status lists) yet: it accepts the access token
 // of a revoked grant until the token expires.
 //
+// # Stronger and fresher logins
+//
+// RequireACR and RequireRecentLogin are for what a stolen password or a browser that was left open
+// must not reach. They answer with the challenge of RFC 9470, with which the client sends the user
+// to the issuer again. They can be nested with each other and with RequireScope, in any order:
+//
+//	mux.Handle("POST /transfers", v.RequireScope("transfers:write")(
+//		v.RequireACR("2")(v.RequireRecentLogin(5*time.Minute)(transfer))))
+//
+// One challenge then names all that is needed, so that the user logs in once. Where the request
+// decides what is needed, call the middleware in your handler: this one asks for a second factor
+// from a thousand up.
+//
+//	if amount >= 1000 {
+//		v.RequireACR("2")(transfer).ServeHTTP(w, r)
+//		return
+//	}
+//
 // # When the issuer's keys are fetched
 //
 // The keys are fetched:
@@ -66,7 +84,8 @@
 //
 // A CORS preflight (OPTIONS) carries no token, so Middleware answers it with 401 and the browser
 // gives up. Answer preflights outside of Middleware. Set Access-Control-Allow-Origin there too, on
-// every answer, refusals included:
+// every answer, refusals included. A page reads the challenge of a refusal only if
+// Access-Control-Expose-Headers names WWW-Authenticate:
 //
 //	handler := cors(v.Middleware(mux)) // not v.Middleware(cors(mux))
 package verifier

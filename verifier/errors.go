@@ -2,8 +2,8 @@ package verifier
 
 import "time"
 
-// The codes of an Error. They are stable, so programs may compare them, and are the codes of
-// Signet's own account API.
+// The codes of an Error. They are stable, so programs may compare them. Signet's own account API
+// has the same codes, but for insufficient_user_authentication.
 const (
 	CodeMissingToken      = "missing_token"      // 401: the request has no bearer token
 	CodeInvalidRequest    = "invalid_request"    // 400: the token is presented in more than one way
@@ -11,6 +11,9 @@ const (
 	CodeTokenExpired      = "token_expired"      // 401: the token was valid, and has expired
 	CodeInsufficientScope = "insufficient_scope" // 403: the token is valid, but lacks a needed scope
 	CodeKeysUnavailable   = "keys_unavailable"   // 503: not decided, because there are no keys to check with
+
+	// 401: the token is valid, but its user must log in again, with more factors or more recently.
+	CodeInsufficientUserAuthentication = "insufficient_user_authentication"
 )
 
 // Targets for errors.Is.
@@ -21,6 +24,8 @@ var (
 	ErrExpired           error = &Error{Code: CodeTokenExpired}
 	ErrInsufficientScope error = &Error{Code: CodeInsufficientScope}
 	ErrKeysUnavailable   error = &Error{Code: CodeKeysUnavailable}
+
+	ErrInsufficientUserAuthentication error = &Error{Code: CodeInsufficientUserAuthentication}
 )
 
 // Error is the type of every error of Verify and Authenticate. Reason is for the resource server's
@@ -29,8 +34,11 @@ var (
 type Error struct {
 	Code       string
 	Reason     string
-	Scopes     []string      // with insufficient_scope: the needed scopes
+	Scopes     []string      // with insufficient_scope and insufficient_user_authentication: the needed scopes
+	ACRValues  []string      // with insufficient_user_authentication: the acr values, one of which is needed
+	MaxAge     time.Duration // with insufficient_user_authentication: how old the login may be; zero: any age
 	RetryAfter time.Duration // with keys_unavailable: when the next attempt is due
+	noUser     bool          // with insufficient_scope: a user is needed, and no scope helps
 	cause      error
 }
 

@@ -139,3 +139,30 @@ func ExampleToken_Claim() {
 	// true <nil> 7 small
 	// false <nil>
 }
+
+// The challenge tells the client what to ask for at the issuer's authorization endpoint.
+func ExampleVerifier_RequireACR() {
+	issuer := issuertest.New(t)
+	defer issuer.Close()
+	v, err := verifier.New(issuer.Config("https://api.example.com"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	transfer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := verifier.TokenFrom(r.Context())
+		fmt.Fprint(w, "a transfer of ", token.Subject)
+	})
+	protected := v.RequireACR("2")(v.RequireRecentLogin(5 * time.Minute)(transfer))
+
+	for _, acr := range []string{"1", "2"} {
+		r := httptest.NewRequest(http.MethodPost, "/transfers", nil)
+		r.Header.Set("Authorization", "Bearer "+issuer.LoginToken(acr, time.Minute, nil))
+		w := httptest.NewRecorder()
+		protected.ServeHTTP(w, r)
+		_, asked, _ := strings.Cut(w.Header().Get("WWW-Authenticate"), "again.\", ")
+		fmt.Println(w.Code, asked)
+	}
+	// Output:
+	// 401 acr_values="2", max_age="300"
+	// 200
+}

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,26 +32,7 @@ func (v *Verifier) Middleware(next http.Handler) http.Handler {
 // insufficient_scope and names them if the token lacks one. Inside Middleware it does not verify
 // the token a second time.
 func (v *Verifier) RequireScope(scopes ...string) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			token := v.tokenFrom(r.Context())
-			if token == nil {
-				var err error
-				if token, err = v.Authenticate(r); err != nil {
-					v.WriteError(w, err)
-					return
-				}
-				r = r.WithContext(context.WithValue(r.Context(), contextKey{}, verified{token, v}))
-			}
-			for _, scope := range scopes {
-				if !token.HasScope(scope) {
-					v.WriteError(w, &Error{Code: CodeInsufficientScope, Reason: "the token was not granted " + strconv.Quote(scope), Scopes: scopes})
-					return
-				}
-			}
-			next.ServeHTTP(w, r)
-		})
-	}
+	return v.require(requirement{scopes: slices.Clone(scopes)})
 }
 
 type contextKey struct{}
@@ -60,6 +42,7 @@ type contextKey struct{}
 type verified struct {
 	token *Token
 	by    *Verifier
+	need  requirement // what token was found to satisfy so far
 }
 
 // TokenFrom returns the token that Middleware or RequireScope accepted; false outside of them.
@@ -68,11 +51,12 @@ func TokenFrom(ctx context.Context) (*Token, bool) {
 	return known.token, ok
 }
 
-func (v *Verifier) tokenFrom(ctx context.Context) *Token {
+// verifiedFrom returns what v accepted; without a token if that is nothing.
+func (v *Verifier) verifiedFrom(ctx context.Context) verified {
 	if known, ok := ctx.Value(contextKey{}).(verified); ok && known.by == v {
-		return known.token
+		return known
 	}
-	return nil
+	return verified{}
 }
 
 // Authenticate finds the request's bearer token (RFC 6750 section 2.1) and verifies it, for
@@ -155,8 +139,13 @@ var answers = map[string]answer{
 	CodeTokenInvalid:      {http.StatusUnauthorized, "invalid_token", "The access token is not valid here."},
 	CodeTokenExpired:      {http.StatusUnauthorized, "invalid_token", "The access token has expired; get a new one."},
 	CodeInsufficientScope: {http.StatusForbidden, "insufficient_scope", "The access token was not granted the scope that is needed here."},
-	CodeKeysUnavailable:   {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
+	CodeInsufficientUserAuthentication: {http.StatusUnauthorized, "insufficient_user_authentication",
+		"The login behind the access token is not strong or not recent enough here; the user must log in again."},
+	CodeKeysUnavailable: {http.StatusServiceUnavailable, "", "The access token cannot be checked at the moment; try again later."},
 }
+
+// noUserAnswer is the answer to a client that acts for itself where a login is required.
+var noUserAnswer = answer{http.StatusForbidden, "insufficient_scope", "There is no user behind this access token; send the token of a user who logged in."}
 
 // WriteError answers a request with an error of Verify or Authenticate. Any other error is answered
 // like an invalid token.
@@ -169,6 +158,9 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	v.log.Debug("request refused", "code", e.Code, "reason", e.Reason)
 
 	a := answers[e.Code]
+	if e.noUser {
+		a = noUserAnswer
+	}
 	h := w.Header()
 	if a.status != http.StatusServiceUnavailable {
 		challenge := `Bearer realm="` + quotable(v.audience[0]) + `"`
@@ -177,6 +169,12 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 		}
 		if len(e.Scopes) > 0 {
 			challenge += `, scope="` + quotable(strings.Join(e.Scopes, " ")) + `"`
+		}
+		if len(e.ACRValues) > 0 {
+			challenge += `, acr_values="` + quotable(strings.Join(e.ACRValues, " ")) + `"`
+		}
+		if e.MaxAge > 0 { // in quotes, as RFC 9470 has it
+			challenge += `, max_age="` + strconv.FormatInt(int64(e.MaxAge/time.Second), 10) + `"`
 		}
 		h.Set("WWW-Authenticate", challenge)
 	} else {

@@ -26,7 +26,7 @@ type Token struct {
 	// Set when a user logged in for the token; empty when a client acts for itself.
 	SessionID             string    // sid
 	AuthenticatedAt       time.Time // auth_time
-	AuthenticationContext string    // acr
+	AuthenticationContext string    // acr: "1" for one factor, "2" for two factors or a passkey
 	AuthenticationMethods []string  // amr
 	Roles                 []string
 

@@ -19,6 +19,9 @@
 // step by name. The person is a small browser without JavaScript, which fills in the hosted pages
 // by the ids of their elements.
 //
+// Step-up: an API behind express-oauth2-jwt-bearer demands an acr, and oauth4webapi reads the
+// challenges of our verifier and does what they say (node/stepup.js).
+//
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
 // Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them.
 //

@@ -148,8 +148,8 @@ func TestRelyingPartiesLogPeopleInAndOut(t *testing.T) {
 	}
 }
 
-// stepsOf runs a script and returns the steps that it took.
-func stepsOf(t *testing.T, cmd *exec.Cmd, g scriptInput) (steps []string) {
+// stepsOf runs a script with g on its standard input and returns the steps that it took.
+func stepsOf(t *testing.T, cmd *exec.Cmd, g any) (steps []string) {
 	t.Helper()
 	input, err := json.Marshal(g)
 	if err != nil {

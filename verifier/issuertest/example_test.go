@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -113,4 +114,32 @@ func ExampleIssuer_Break() {
 	// <nil>
 	// <nil>
 	// true
+}
+
+// LoginToken makes tokens of users who logged in with more factors or fewer, lately or long ago.
+func ExampleIssuer_LoginToken() {
+	issuer := issuertest.New(t)
+	defer issuer.Close()
+	v, err := verifier.New(issuer.Config("https://api.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transfer := v.RequireACR("2")(v.RequireRecentLogin(5 * time.Minute)(http.NotFoundHandler()))
+	for _, raw := range []string{
+		issuer.LoginToken("2", time.Minute, nil),
+		issuer.LoginToken("1", time.Minute, nil),
+		issuer.LoginToken("2", time.Hour, nil),
+		issuer.ClientToken(nil),
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/transfers", nil)
+		r.Header.Set("Authorization", "Bearer "+raw)
+		w := httptest.NewRecorder()
+		transfer.ServeHTTP(w, r)
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// 404
+	// 401
+	// 401
+	// 403
 }

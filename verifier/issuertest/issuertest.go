@@ -15,6 +15,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -135,6 +136,31 @@ func (i *Issuer) Token(claims map[string]any) string {
 		i.tb.Fatal(err)
 	}
 	return i.Sign("at+jwt", payload)
+}
+
+// LoginToken is Token for a user who logged in some time ago, at acr "1" (a password) or "2" (a
+// password and a code), with the claims of a login as Signet writes them: sid, auth_time, acr and
+// amr. For any other acr the amr is left to claims.
+func (i *Issuer) LoginToken(acr string, ago time.Duration, claims map[string]any) string {
+	i.tb.Helper()
+	all := map[string]any{"sid": "session-of-alice", "auth_time": i.Now().Add(-ago).Unix(), "acr": acr}
+	switch acr {
+	case "1":
+		all["amr"] = []string{"pwd"}
+	case "2":
+		all["amr"] = []string{"pwd", "otp", "mfa"}
+	}
+	maps.Copy(all, claims)
+	return i.Token(all)
+}
+
+// ClientToken is Token for a client that acts for itself (client_credentials): the client is the
+// subject, and there is no login.
+func (i *Issuer) ClientToken(claims map[string]any) string {
+	i.tb.Helper()
+	all := map[string]any{"sub": "test-client"}
+	maps.Copy(all, claims)
+	return i.Token(all)
 }
 
 // Sign signs any payload as a token of type at+jwt, JWT or rt+jwt.

@@ -2,6 +2,7 @@ package issuertest_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -52,5 +53,37 @@ func TestAResourceServersOwnTest(t *testing.T) {
 	issuer.Advance(2 * time.Minute)
 	if err := verify(issuer.Token(nil)); err != nil || issuer.Requests() == requests {
 		t.Errorf("in an outage: %v, %d requests", err, issuer.Requests()-requests)
+	}
+}
+
+func TestTokensOfLoginsAndOfClients(t *testing.T) {
+	issuer := issuertest.New(t)
+	v, err := verifier.New(issuer.Config("https://api.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func(raw string) *verifier.Token {
+		t.Helper()
+		token, err := v.Verify(t.Context(), raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	for acr, amr := range map[string]string{"1": "[pwd]", "2": "[pwd otp mfa]", "urn:example:gold": "[]"} {
+		token := verify(issuer.LoginToken(acr, time.Hour, map[string]any{"scope": "notes:read"}))
+		if token.AuthenticationContext != acr || fmt.Sprint(token.AuthenticationMethods) != amr || token.SessionID == "" ||
+			!token.AuthenticatedAt.Equal(issuer.Now().Add(-time.Hour)) || !token.HasScope("notes:read") {
+			t.Errorf("%+v", token)
+		}
+	}
+	own := verify(issuer.LoginToken("2", 0, map[string]any{"amr": []string{"pop", "user", "mfa"}, "sid": nil}))
+	if fmt.Sprint(own.AuthenticationMethods) != "[pop user mfa]" || own.SessionID != "" {
+		t.Errorf("claims of the caller: %+v", own)
+	}
+	client := verify(issuer.ClientToken(map[string]any{"scope": "notes:read"}))
+	if client.Subject != client.ClientID || client.SessionID != "" || client.AuthenticationContext != "" ||
+		!client.AuthenticatedAt.IsZero() || !client.HasScope("notes:read") {
+		t.Errorf("%+v", client)
 	}
 }

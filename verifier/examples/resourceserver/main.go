@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Listening on http://%s for tokens of %s; try GET /whoami and GET /email.\n", listener.Addr(), *issuer)
+	fmt.Fprintf(out, "Listening on http://%s for tokens of %s; try GET /whoami, GET /email and GET /payslip.\n", listener.Addr(), *issuer)
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -68,7 +68,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 }
 
-// handler is the API. GET /whoami takes any valid token; GET /email requires the scope email.
+// handler is the API. GET /whoami takes any valid token; GET /email requires the scope email; GET
+// /payslip requires that its user logged in with two factors or a passkey, at most an hour ago.
 func handler(v *verifier.Verifier) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /whoami", func(w http.ResponseWriter, r *http.Request) {
@@ -78,6 +79,11 @@ func handler(v *verifier.Verifier) http.Handler {
 	mux.Handle("GET /email", v.RequireScope("email")(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]any{"allowed": true})
 	})))
+	payslip := func(w http.ResponseWriter, r *http.Request) {
+		token, _ := verifier.TokenFrom(r.Context())
+		writeJSON(w, map[string]any{"of": token.Subject, "acr": token.AuthenticationContext, "logged_in": token.AuthenticatedAt.UTC()})
+	}
+	mux.Handle("GET /payslip", v.RequireACR("2")(v.RequireRecentLogin(time.Hour)(http.HandlerFunc(payslip))))
 	return v.Middleware(mux)
 }
 

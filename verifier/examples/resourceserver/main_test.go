@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signet-id/signet/verifier/issuertest"
 )
@@ -63,6 +64,17 @@ func TestTheExampleServesAndStops(t *testing.T) {
 		t.Errorf("%d %v", code, body)
 	}
 	if code, body := get("/whoami", good+"A"); code != 401 || body["code"] != "token_invalid" {
+		t.Errorf("%d %v", code, body)
+	}
+	if code, body := get("/payslip", issuer.LoginToken("2", time.Minute, nil)); code != 200 || body["of"] != "alice" || body["acr"] != "2" {
+		t.Errorf("%d %v", code, body)
+	}
+	for _, raw := range []string{issuer.LoginToken("1", time.Minute, nil), issuer.LoginToken("2", 2*time.Hour, nil), good} {
+		if code, body := get("/payslip", raw); code != 401 || body["code"] != "insufficient_user_authentication" {
+			t.Errorf("%d %v", code, body)
+		}
+	}
+	if code, body := get("/payslip", issuer.ClientToken(nil)); code != 403 || body["code"] != "insufficient_scope" {
 		t.Errorf("%d %v", code, body)
 	}
 	stop()
