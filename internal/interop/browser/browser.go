@@ -3,8 +3,12 @@
 // Package browser drives a real Chromium, so that tests see pages as people do. Keys and clicks
 // take the same path as a person's, and everything that the browser refuses to load is reported.
 //
+// Start starts a Browser, and its method Tab opens a window with cookies of its own. A Tab opens
+// pages and reads them, types and clicks, takes pictures as a Device shows them, and can have a
+// virtual Authenticator for passkeys. Operations that fail end the test.
+//
 // The package speaks the DevTools protocol over two pipes, which needs no port and no library. It
-// has only the parts of the protocol that the tests need. Each Tab has cookies of its own.
+// has only the parts of the protocol that the tests need; Tab.Do calls the others.
 package browser
 
 import (

@@ -47,6 +47,12 @@ func (tab *Tab) Beside() *Tab {
 	return other
 }
 
+// Front brings the tab in front of the other tabs of its window. A new tab is in front.
+func (tab *Tab) Front() {
+	tab.t.Helper()
+	tab.Do("Page.bringToFront", nil, nil)
+}
+
 func (tab *Tab) attach() {
 	tab.t.Helper()
 	var target struct {
