@@ -149,8 +149,11 @@ type accountEvent struct {
 	ByAdmin      bool
 	App, Address string
 	Device       device.Device
-	Fields       []string
+	Fields       []changed
 }
+
+// changed is a field of the account that changed: the name of its text, or its name in the API.
+type changed struct{ Text, Name string }
 
 // shownValues are what the first page shows of an account.
 var shownValues = []accountValue{{"field.email", "email"}, {"field.username", "username"}, {"field.full_name", "name"}}
@@ -165,7 +168,7 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 	a := &accountView{Verified: d.Verified, More: d.More}
 	v.Account = a
 	if slices.Contains(dones, d.Done) && len(d.Problems) == 0 {
-		a.Done, a.Offer = "done."+strings.TrimSuffix(string(d.Done), "-kept"), d.Done == DoneNewKept
+		a.Done, a.Offer = "done."+strings.ReplaceAll(string(d.Done), "-", "_"), d.Done == DoneNewKept
 	}
 	if d.Kind == AccountDeleted {
 		p.choice(v, "login")
@@ -221,7 +224,7 @@ func accountFields(d AccountPage) (fields []field) {
 	case AccountAddress:
 		current.Hint = "hint.current_password"
 		email := field{
-			Name: "email", Label: "field.email", Type: "text", InputMode: "email", Autocomplete: "email",
+			Name: "email", Label: "field.email", Subject: "new_email", Type: "text", InputMode: "email", Autocomplete: "email",
 			Value: typed(d.Values["email"]), Required: true,
 		}
 		if d.ByMail {
@@ -273,10 +276,23 @@ func (a *accountView) fill(l *languages.Language, d AccountPage, zone *time.Loca
 			shown.Text = "event.other"
 		}
 		for _, f := range e.Fields {
-			shown.Fields = append(shown.Fields, clean(f, maxLine))
+			shown.Fields = append(shown.Fields, changedField(f))
 		}
 		a.Events = append(a.Events, shown)
 	}
+}
+
+// changedField is a field as the forms of the account call it, if one of them has it.
+func changedField(name string) changed {
+	switch {
+	case name == "name":
+		return changed{Text: "field.full_name"}
+	case name == "preferred_username":
+		return changed{Text: "field.username"}
+	case name == "email" || slices.Contains(ProfileFields, name):
+		return changed{Text: "field." + name}
+	}
+	return changed{Name: clean(name, maxLine)}
 }
 
 // momentOf writes a time so that it is read alike in every language.

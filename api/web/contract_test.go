@@ -480,10 +480,10 @@ func TestStayingSignedInSaysForHowLong(t *testing.T) {
 		says []string
 	}{
 		{nil, nil},
-		{&web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}, []string{"for up to 30 days, or 24 h without use."}},
+		{&web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}, []string{"for up to 30\u00a0days, or 24\u00a0h without use."}},
 		{&web.Stay{Idle: 48 * time.Hour, Longest: 60 * time.Hour, Chosen: true},
-			[]string{"for up to 60 h, or 2 days without use."}},
-		{&web.Stay{Idle: 5 * time.Minute, Longest: 90 * time.Minute}, []string{"for up to 2 h, or 1 h without use."}},
+			[]string{"for up to 60\u00a0h, or 2\u00a0days without use."}},
+		{&web.Stay{Idle: 5 * time.Minute, Longest: 90 * time.Minute}, []string{"for up to 2\u00a0h, or 1\u00a0h without use."}},
 	} {
 		page, err := p.Login(web.LoginPage{Stay: c.stay})
 		if err != nil {

@@ -58,9 +58,10 @@ func trouble(l *languages.Language, code string) (heading, advice string) {
 	return l.Text("errors.other.heading"), l.Text("errors.other.advice")
 }
 
-// complaint is the sentence for a problem with a field ("": the form as a whole): the field's own, else the code's.
+// complaint is the sentence for a problem with a field ("": the form as a whole): the field's own; else, for a new
+// value, that of the value; else the code's.
 func complaint(l *languages.Language, field string, p Problem) string {
-	for _, name := range []string{field + "." + p.Code, p.Code} {
+	for _, name := range []string{field + "." + p.Code, strings.TrimPrefix(field, "new_") + "." + p.Code, p.Code} {
 		if text := l.Text("problems." + name); text != "" {
 			return strings.ReplaceAll(text, "{minutes}", strconv.Itoa(max(1, (p.Seconds+59)/60)))
 		}

@@ -119,11 +119,15 @@ func TestComplaints(t *testing.T) {
 			"Mit dieser E-Mail-Adresse"},
 		{"a code that leads out of its section", "../pages", Problem{Code: "login.heading"}, "This was not accepted.",
 			"Das wurde nicht angenommen."},
-		{"no time to wait", "", Problem{Code: "rate_limited"}, "again in 1 min.", "in 1 min noch"},
-		{"a second", "", Problem{Code: "rate_limited", Seconds: 1}, "again in 1 min.", "in 1 min noch"},
-		{"a minute", "", Problem{Code: "rate_limited", Seconds: 60}, "again in 1 min.", "in 1 min noch"},
-		{"a little more", "", Problem{Code: "rate_limited", Seconds: 61}, "again in 2 min.", "in 2 min noch"},
-		{"an hour", "", Problem{Code: "rate_limited", Seconds: 3600}, "again in 60 min.", "in 60 min noch"},
+		{"a new value has the sentences of the value", "new_email", Problem{Code: "required"}, "Enter your email address.",
+			"Geben Sie Ihre E-Mail-Adresse ein."},
+		{"a new value has one of its own", "new_email", Problem{Code: "taken"}, "Another account has this email address.",
+			"gehört zu einem anderen Konto."},
+		{"no time to wait", "", Problem{Code: "rate_limited"}, "again in 1\u00a0min.", "in 1\u00a0min noch"},
+		{"a second", "", Problem{Code: "rate_limited", Seconds: 1}, "again in 1\u00a0min.", "in 1\u00a0min noch"},
+		{"a minute", "", Problem{Code: "rate_limited", Seconds: 60}, "again in 1\u00a0min.", "in 1\u00a0min noch"},
+		{"a little more", "", Problem{Code: "rate_limited", Seconds: 61}, "again in 2\u00a0min.", "in 2\u00a0min noch"},
+		{"an hour", "", Problem{Code: "rate_limited", Seconds: 3600}, "again in 60\u00a0min.", "in 60\u00a0min noch"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			if en := complaint(english, c.field, c.problem); !strings.Contains(en, c.en) {

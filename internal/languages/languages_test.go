@@ -108,6 +108,55 @@ func TestTextsAreSound(t *testing.T) {
 	}
 }
 
+// A language in which speech is formal or familiar has one way in every text: pages, errors and
+// mails. The words are some that only the other way has; in Chinese, other words for an account and
+// its address, too.
+func TestEachLanguageSpeaksToPeopleInOneWay(t *testing.T) {
+	others := map[string]string{
+		"de":    "du dich dir dein deine deinen deinem deiner deines",
+		"es":    "usted abra elija escriba introduzca inicie pulse",
+		"fr":    "tu te toi ton ta tes",
+		"it":    "lei acceda apra chieda inserisca prema scelga",
+		"nl":    "u uw",
+		"pl":    "pan pani pana państwo",
+		"pt-BR": "tu teu tua ti vós",
+	}
+	for _, l := range load(t, Tags()...).Languages() {
+		for name, text := range l.texts {
+			words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) })
+			for _, other := range strings.Fields(others[l.Tag]) {
+				if slices.Contains(words, other) && !strings.HasPrefix(name, "pages.unit.") {
+					t.Errorf("%s %s: %q is not how the other texts speak: %q", l.Tag, name, other, text)
+				}
+			}
+			for _, other := range []string{"你", "账户", "电子邮件地址"} {
+				if l.Tag == "zh-Hans" && strings.Contains(text, other) {
+					t.Errorf("%s %s: %q is not how the other texts speak: %q", l.Tag, name, other, text)
+				}
+			}
+		}
+	}
+}
+
+// A number stays with its unit, and a French mark with its word, at the end of a line.
+func TestLinesBreakBetweenWords(t *testing.T) {
+	for _, l := range load(t, Tags()...).Languages() {
+		for _, name := range []string{"pages.unit.hours", "pages.unit.days", "problems.rate_limited"} {
+			if text := l.Text(name); strings.Contains(text, "} ") {
+				t.Errorf("%s %s: a line can break between the number and its unit: %q", l.Tag, name, text)
+			}
+		}
+		if l.Tag != "fr" {
+			continue
+		}
+		for name, text := range l.texts {
+			if regexp.MustCompile(` [:;?!»]|« `).MatchString(text) {
+				t.Errorf("fr %s: a line can begin with a mark: %q", name, text)
+			}
+		}
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	for _, c := range []struct {
 		tags []string
