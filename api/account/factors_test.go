@@ -28,7 +28,7 @@ func (c caller) proofOf(body apitest.Fields) string {
 	c.T.Helper()
 	var answer struct{ Proof string }
 	c.send("POST", "/v1/profile/prove", body).Want(200, "").JSON(&answer)
-	return c.Secret(answer.Proof)
+	return answer.Proof
 }
 
 // mailboxProof is a proof of the password and the mailbox.
