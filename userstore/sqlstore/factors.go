@@ -365,7 +365,10 @@ func (db *DB) HasRecoveryCode(ctx context.Context, userID string, macs [][]byte)
 	var n int64
 	err := db.one(ctx, bind(numbered(`SELECT COUNT(*) FROM recovery_codes`+sql), args...),
 		func(row scanner) error { return row.Scan(&n) })
-	return n > 0, ifUnstorable(err, nil)
+	if errors.Is(err, userstore.ErrNotFound) { // a name that no row has
+		err = nil
+	}
+	return n > 0, err
 }
 
 const removeHandles = `DELETE FROM spent_handles WHERE id IN
