@@ -148,6 +148,12 @@ type FactorChange struct {
 	Use FactorUse
 }
 
+// FirstFactors are the second factor and the recovery codes that a new account begins with.
+type FirstFactors struct {
+	App           AuthenticatorApp
+	RecoveryCodes [][]byte // MACs; each counts once
+}
+
 // AnyFactorVersion stands for any factor version.
 const AnyFactorVersion = -1
 
