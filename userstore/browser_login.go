@@ -52,7 +52,7 @@ func (a *Accounts) StartSession(
 	}
 	err = a.Store.StartSession(ctx, start, events...)
 	if err == nil {
-		v.reservation.markReturned()
+		v.markStored()
 	}
 	return audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), events...)
 }

@@ -43,9 +43,12 @@ type Users interface {
 	// CreateUsers inserts users in one transaction and leaves out each one whose id, email or
 	// username is taken, also by an earlier one in users. taken holds, by index, the account that
 	// has it. events are empty, or one for each of users, and an event is stored if its user was
+	// inserted. factors are second factors, by the index of their user, and are stored if that user was
 	// inserted. ErrConflict: an account that held a name was deleted meanwhile; the free ones were
 	// inserted.
-	CreateUsers(ctx context.Context, users []User, events ...audit.Event) (taken map[int]User, err error)
+	CreateUsers(
+		ctx context.Context, users []User, factors map[int]FirstFactors, events ...audit.Event,
+	) (taken map[int]User, err error)
 	// UsersLike finds, for each of users by index, the account that has its id, else its email,
 	// else its username.
 	UsersLike(ctx context.Context, users []User) (map[int]User, error)

@@ -39,6 +39,9 @@ func (r *sessionRow) session() (s userstore.BrowserSession, err error) {
 	if s.Proved, err = decodeProved(r.proved); err != nil {
 		return s, err
 	}
+	if s.Proved == nil && r.amr == `["pwd"]` { // from before there were second factors
+		s.Proved = []userstore.ProvedFactor{{Method: userstore.ByPassword, At: instant(r.auth)}}
+	}
 	s.AuthTime, s.CreatedAt, s.LastUsedAt, s.ExpiresAt = instant(r.auth), instant(r.created), instant(r.used), instant(r.expires)
 	return s, nil
 }

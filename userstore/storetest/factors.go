@@ -718,6 +718,23 @@ func useFactor(t *testing.T, f *fixture) {
 		return use(u, u.FactorVersion, factorUse{App: app.ID, Counter: 199})
 	})
 	once("a recovery code, in two forms", factorUse{Recovery: [][]byte{random(32), codes[0]}}, factorUse{Recovery: codes[1:2]})
+	for name, test := range map[string]struct {
+		user string
+		macs [][]byte
+		want bool
+	}{
+		"unused":               {u.ID, codes[2:3], true},
+		"unused, in two forms": {u.ID, [][]byte{random(32), codes[3]}, true},
+		"used":                 {u.ID, codes[:2], false},
+		"wrong":                {u.ID, [][]byte{random(32), codes[2][:31], nil}, false},
+		"none":                 {u.ID, nil, false},
+		"of another user":      {off.ID, codes[2:3], false},
+		"of no user":           {"\x00", codes[2:3], false},
+	} {
+		got, err := f.HasRecoveryCode(ctx, test.user, test.macs)
+		must(t, err)
+		equal(t, "a recovery code, "+name, got, test.want)
+	}
 	once("a signature counter", factorUse{Passkey: passkey.ID, SignCount: 1 << 31}, factorUse{Passkey: passkey.ID, SignCount: 1<<31 + 1})
 	must(t, use(u, u.FactorVersion, factorUse{Passkey: silent.ID})) // does not count: the challenge is used once
 	must(t, use(u, u.FactorVersion, factorUse{Passkey: silent.ID}))

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"users: what is stored comes back", userRoundTrip, false},
 		{"users: email and username are each unique, and only when given", userUnique, false},
 		{"users: many are created at once, except those whose names are taken", userMany, false},
+		{"users: many are created with their second factors", userManyFactors, false},
 		{"users: found by canonical names only", userByLogin, false},
 		{"users: a change needs the version it was read with", userUpdate, false},
 		{"users: pages neither skip nor repeat", userPages, true},
