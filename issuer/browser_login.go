@@ -160,7 +160,11 @@ func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verif
 			b.Session.Proved = userstore.MergeProofs(old.Proofs(), verified.Proved)
 		case err != nil && !errors.Is(err, userstore.ErrNotFound):
 			return Browser{}, "", err
+		case verified.Continues:
+			return Browser{}, "", userstore.ErrStepOver
 		}
+	} else if verified.Continues {
+		return Browser{}, "", userstore.ErrStepOver
 	}
 	for n := range b.Session.Proved {
 		b.Session.Proved[n].At = b.Session.Proved[n].At.UTC().Truncate(time.Microsecond)

@@ -19,6 +19,8 @@ type Verified struct {
 
 	Proved []ProvedFactor // what was proved, and when
 	Second SecondStep
+	// Continues: what was proved only adds to a session of the user, and alone logs nobody in.
+	Continues bool
 
 	reservation *reservation
 	code        *countedCode  // nil: none was counted
