@@ -388,10 +388,12 @@ func sweep(ctx context.Context, db userstore.Store, ready func() error, retentio
 		events, err3 := sweepOnce(ctx, removeOldEvents(db, retention), now, 200)
 		codes, err4 := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
 		tokens, err5 := sweepOnce(ctx, db.RemoveExpiredTokens, now, 200)
-		if grants+attempts+events+codes+tokens > 0 {
-			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes, "one_time_tokens", tokens)
+		handles, err6 := sweepOnce(ctx, db.RemoveSpentHandles, now, 200)
+		if grants+attempts+events+codes+tokens+handles > 0 {
+			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes,
+				"one_time_tokens", tokens, "handles_and_trusted_browsers", handles)
 		}
-		err = errors.Join(err, err2, err3, err4, err5)
+		err = errors.Join(err, err2, err3, err4, err5, err6)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 		}
