@@ -584,6 +584,7 @@ func TestStrengthThatARequestAsksFor(t *testing.T) {
 				request{Claims: essential(`"value":"1"`), ACRValues: "2"}, code, code},
 			{"essential acr 1, acr_values=2, a trusted browser", "", skipped,
 				request{Claims: essential(`"value":"1"`), ACRValues: "2"}, stepUp, required},
+			{"essential acr 1, two factors, which include it", "", two, request{Claims: essential(`"value":"1"`)}, code, code},
 			{"essential acr without a value, one factor", "", one, request{Claims: essential(`"x":1`)}, code, code},
 			{"voluntary acr 2, one factor", "", one, request{Claims: `{"id_token":{"acr":{"value":"2"}}}`}, code, code},
 			{"max_age that is over, two factors", "", two, request{MaxAge: "600"}, again, required},
