@@ -162,7 +162,7 @@ func (h *Handlers) UndoForm(w http.ResponseWriter, r *http.Request) error {
 		missing := []web.Problem{{Field: "new_password", Code: "required"}}
 		return h.showUndo(w, r, v, http.StatusBadRequest, missing)
 	}
-	if err := h.Accounts.UndoEmailChange(r.Context(), v.Token, f.Get("new_password")); err != nil {
+	if err := h.Accounts.UndoEmailChange(r.Context(), userstore.Mailed{Token: v.Token}, f.Get("new_password")); err != nil {
 		status, list, err := formAgain(w, r, err, v.beside())
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/userstore"
 )
 
 // ResetLink takes the link of a message about a forgotten password.
@@ -68,7 +69,7 @@ func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
 	case next == "":
 		err = problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Choose a password."})
 	case v.Invited:
-		err = h.Accounts.AcceptInvitation(r.Context(), v.Token, next)
+		err = h.Accounts.AcceptInvitation(r.Context(), userstore.Mailed{Token: v.Token}, next)
 	default:
 		err = h.Accounts.ResetPassword(r.Context(), v.mailed(f.Get("code")), next)
 	}
