@@ -123,6 +123,10 @@ func (s *Server) routes() []route {
 		{"POST", "/oauth2/logout", front.EndSession, entryPage},
 		{"GET", "/login", front.LoginPage, ownPage},
 		{"POST", "/login", front.LoginForm, ownPage},
+		{"GET", "/login/second", front.SecondPage, ownPage},
+		{"POST", "/login/second", front.SecondForm, ownPage},
+		{"GET", "/login/codes", front.CodesPage, ownPage},
+		{"POST", "/login/passkey", front.PasskeyOptions, ownPage},
 		{"GET", "/signup", front.SignupPage, ownPage},
 		{"POST", "/signup", front.SignupForm, ownPage},
 		{"GET", "/consent", front.ConsentPage, ownPage},
@@ -154,6 +158,8 @@ func (s *Server) routes() []route {
 
 		{"POST", "/v1/refresh", me.Refresh, accountAPI},
 		{"POST", "/v1/login", me.Login, accountAPI},
+		{"POST", "/v1/login/totp", me.LoginByCode, accountAPI},
+		{"POST", "/v1/login/recovery-code", me.LoginByRecoveryCode, accountAPI},
 		{"POST", "/v1/signup", me.Signup, accountAPI},
 		{"POST", "/v1/logout", user.User(me.Logout), accountAPI},
 		{"GET", "/v1/profile", user.User(me.GetProfile), accountAPI},
@@ -196,6 +202,14 @@ func (s *Server) routes() []route {
 	}
 	if len(s.PasskeyOrigins) > 0 {
 		list = append(list, route{"GET", relatedOriginsPath, s.relatedOrigins, publicDocument})
+	}
+	if s.Accounts.Passkeys != nil {
+		list = append(list, []route{
+			{"POST", "/v1/login/passkey/options", me.LoginPasskeyOptions, accountAPI},
+			{"POST", "/v1/login/passkey", me.LoginByPasskey, accountAPI},
+			{"POST", "/v1/passkey/login/options", me.PasskeyLoginOptions, accountAPI},
+			{"POST", "/v1/passkey/login", me.PasskeyLogin, accountAPI},
+		}...)
 	}
 	if !s.Accounts.NoMail {
 		list = append(list, []route{

@@ -165,11 +165,11 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, m Mailed, next string) e
 		return err
 	}
 	events := slices.Concat([]audit.Event{e}, v.events, revoked)
-	err = a.spentSecond(ctx, v, a.Store.UndoAddressChange(ctx, r, events...))
-	if err = audit.Stored(ctx, a.Log, invalid(err), events...); err == nil {
-		v.codeCounted = false // the use took it back
+	if err = a.Store.UndoAddressChange(ctx, r, events...); err == nil {
+		v.code.markOver() // the use took the count back
 	}
-	return err
+	err = a.spentSecond(ctx, v, err)
+	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 
 // changeContents makes what a message about a change says beside its text. The link to the new

@@ -434,11 +434,11 @@ func (a *Accounts) redeem(
 		}
 		events = append(events, revoked...)
 	}
-	err = a.spentSecond(ctx, v, a.Store.RedeemToken(ctx, r, events...))
-	if err = audit.Stored(ctx, a.Log, invalid(err), events...); err == nil {
-		v.codeCounted = false // the use took it back
+	if err = a.Store.RedeemToken(ctx, r, events...); err == nil {
+		v.code.markOver() // the use took the count back
 	}
-	return err
+	err = a.spentSecond(ctx, v, err)
+	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 
 // consentsRevoked returns the audit entries for the consents that a user gave or changed since a

@@ -60,7 +60,7 @@ func (a *Accounts) provesSecond(ctx context.Context, p presentedToken, proof Fac
 	case proof.RecoveryCode == "" && proof.Passkey == nil && have.App == nil:
 		return Verified{}, ErrFactorRefused
 	}
-	return a.proveFactor(ctx, Verified{User: p.user}, proof, "")
+	return a.proveFactor(ctx, Verified{User: p.user}, proof)
 }
 
 // MailedSecond returns by which methods the second step of a link can be taken; needed is false if
@@ -113,11 +113,11 @@ func (a *Accounts) RemoveAddedFactor(ctx context.Context, m Mailed, next string)
 		return err
 	}
 	events := append([]audit.Event{removed, reset}, v.events...)
-	err = a.spentSecond(ctx, v, a.Store.RemoveAddedFactor(ctx, r, events...))
-	if err = audit.Stored(ctx, a.Log, invalid(err), events...); err == nil {
-		v.codeCounted = false // the use took it back
+	if err = a.Store.RemoveAddedFactor(ctx, r, events...); err == nil {
+		v.code.markOver() // the use took the count back
 	}
-	return err
+	err = a.spentSecond(ctx, v, err)
+	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 
 // factorsSince are the factors that the redemption of p removes, for the audit log.
