@@ -2,6 +2,7 @@ package userstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
@@ -63,27 +64,19 @@ func (a *Accounts) provesSecond(ctx context.Context, p presentedToken, proof Fac
 	return a.proveFactor(ctx, Verified{User: p.user}, proof)
 }
 
-// MailedSecond returns by which methods the second step of a link can be taken; needed is false if
-// there is none, or the link does not work. It changes nothing.
-func (a *Accounts) MailedSecond(ctx context.Context, kind outbox.Kind, token string) (u User, methods []string, needed bool, err error) {
-	secret, err := a.oneTime()
-	if err != nil {
-		return u, nil, false, err
-	}
-	id, ok := secret.readLink(kind, token)
-	if !ok {
-		return u, nil, false, nil
-	}
-	var p presentedToken
-	p.token, p.user, err = a.Store.OneTimeToken(ctx, id, a.now())
-	switch err = invalid(err); {
-	case err == ErrTokenInvalid, err == nil && (p.token.Kind != kind || !p.token.Live):
-		return u, nil, false, nil
+// MailedSecond returns by which methods the second step beside m can be taken; needed is false if there
+// is none, or m is not right. It changes nothing.
+func (a *Accounts) MailedSecond(ctx context.Context, kind outbox.Kind, m Mailed) (methods []string, needed bool, err error) {
+	p, err := a.present(ctx, kind, m, "")
+	switch {
+	case errors.Is(err, ErrTokenInvalid):
+		return nil, false, nil
 	case err != nil:
-		return u, nil, false, err
+		return nil, false, err
 	}
+	a.returnTry(ctx, p)
 	have, needed, err := a.secondOf(ctx, p)
-	return p.user, have.Methods(a.Passkeys != nil), needed, err
+	return have.Methods(a.Passkeys != nil), needed, err
 }
 
 // RemoveAddedFactor removes a second factor by the link of the message about it, with the factors and
