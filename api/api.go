@@ -213,7 +213,7 @@ func (s *Server) routes() []route {
 	}
 	if !s.Accounts.NoMail && s.Accounts.Passkeys != nil {
 		list = append(list, []route{
-			{"POST", "/reset/passkey", front.MailedPasskeyOptions, ownPage},
+			{"POST", "/message/passkey", front.MailedPasskeyOptions, ownPage},
 			{"POST", "/v1/password/reset/passkey/options", me.ResetPasskeyOptions, accountAPI},
 		}...)
 	}
