@@ -8,41 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/internal/printable"
 	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
-
-// factor is a second factor for programs, with the names of the admin API.
-type factor struct {
-	ID         string  `json:"id"`
-	Name       string  `json:"name,omitempty"`   // of a passkey
-	Synced     *bool   `json:"synced,omitempty"` // of a passkey
-	CreatedAt  *string `json:"created_at"`
-	LastUsedAt *string `json:"last_used_at"`
-}
-
-// factorsDocument is what an account has beside its password, for programs.
-type factorsDocument struct {
-	SecondFactor  bool     `json:"second_factor"`
-	TOTP          *factor  `json:"totp"` // null: none
-	Passkeys      []factor `json:"passkeys"`
-	RecoveryCodes int      `json:"recovery_codes"` // unused ones
-}
-
-func factorsOf(have userstore.SecondFactors) factorsDocument {
-	d := factorsDocument{SecondFactor: have.App != nil || len(have.Passkeys) > 0, Passkeys: []factor{}, RecoveryCodes: have.RecoveryCodes}
-	if app := have.App; app != nil {
-		d.TOTP = &factor{ID: app.ID, CreatedAt: rfc3339(app.CreatedAt), LastUsedAt: rfc3339(app.LastUsedAt)}
-	}
-	for _, p := range have.Passkeys {
-		d.Passkeys = append(d.Passkeys, factor{ID: p.ID, Name: p.Name, Synced: &p.BackedUp, CreatedAt: rfc3339(p.CreatedAt),
-			LastUsedAt: rfc3339(p.LastUsedAt)})
-	}
-	return d
-}
 
 func (a *app) usersFactors() *cobra.Command {
 	cmd := &cobra.Command{
@@ -58,10 +30,14 @@ the user in, and when it was last used; and how many recovery codes are left. No
 				if err != nil {
 					return err
 				}
-				if a.asJSON {
-					return a.printJSON(factorsOf(have))
+				trusted, err := db.ListTrustedBrowsers(ctx, u.ID, a.now())
+				if err != nil {
+					return err
 				}
-				return a.showFactors(have)
+				if a.asJSON {
+					return a.printJSON(profile.FactorsOf(have, trusted))
+				}
+				return a.showFactors(have, len(trusted))
 			})
 		}),
 	}
@@ -69,7 +45,7 @@ the user in, and when it was last used; and how many recovery codes are left. No
 	return cmd
 }
 
-func (a *app) showFactors(have userstore.SecondFactors) error {
+func (a *app) showFactors(have userstore.SecondFactors, trusted int) error {
 	if have.App == nil && len(have.Passkeys) == 0 {
 		_, err := fmt.Fprintln(a.out, "There is no second factor: the password alone lets this user in.")
 		return err
@@ -93,6 +69,9 @@ func (a *app) showFactors(have userstore.SecondFactors) error {
 		return err
 	}
 	text := count(have.RecoveryCodes, "recovery code") + " left."
+	if trusted > 0 {
+		text += " " + count(trusted, "trusted browser") + ", where the password does."
+	}
 	if have.App != nil && have.WrongCodes >= userstore.MaxWrongCodes {
 		text += " The authenticator app is blocked after too many wrong codes: a passkey or a recovery code unblocks it, " +
 			"or remove it."
