@@ -315,7 +315,8 @@ func (s *Server) mounts(path string) []string {
 // exporter gathers what is kept in a user's name.
 func (s *Server) exporter() profile.Exporter {
 	return profile.Exporter{
-		Issuer: s.Issuer.URL, Sessions: s.sessions(), Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
+		Issuer: s.Issuer.URL, Factors: s.Store, Sessions: s.sessions(),
+		Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
 	}
 }
 
