@@ -44,6 +44,9 @@ func (a *Accounts) mayHaveFactors(u User) error {
 	return nil
 }
 
+// MaySetUpFactor reports why u may set up no second factor; nil: u may. Its errors are of BeginApp.
+func (a *Accounts) MaySetUpFactor(u User) error { return a.mayHaveFactors(u) }
+
 // BegunApp is an authenticator app whose setup has begun.
 type BegunApp struct {
 	Secret string // base32, in groups, to be typed
@@ -73,6 +76,26 @@ func (a *Accounts) BeginApp(ctx context.Context, u User) (BegunApp, error) {
 	if err := a.Store.BeginApp(ctx, app, u.FactorVersion); err != nil {
 		return BegunApp{}, err
 	}
+	return BegunApp{Secret: key.Grouped(), URI: key.URI(a.FactorIssuer, u.Email)}, nil
+}
+
+// WaitingApp returns once more what BeginApp returned for the app whose setup waits. ErrNotFound: no
+// setup waits.
+func (a *Accounts) WaitingApp(ctx context.Context, u User) (BegunApp, error) {
+	have, err := a.Store.SecondFactors(ctx, u.ID)
+	switch {
+	case err != nil:
+		return BegunApp{}, err
+	case have.Waiting == nil:
+		return BegunApp{}, ErrNotFound
+	}
+	secret, err := a.openApp(*have.Waiting)
+	if err != nil {
+		return BegunApp{}, err
+	}
+	defer clear(secret)
+	app := have.Waiting
+	key := totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}
 	return BegunApp{Secret: key.Grouped(), URI: key.URI(a.FactorIssuer, u.Email)}, nil
 }
 
