@@ -73,8 +73,8 @@ func (a *app) showFactors(have userstore.SecondFactors, trusted int) error {
 		text += " " + count(trusted, "trusted browser") + ", where the password does."
 	}
 	if have.App != nil && have.WrongCodes >= userstore.MaxWrongCodes {
-		text += " The authenticator app is blocked after too many wrong codes: a passkey or a recovery code unblocks it, " +
-			"or remove it."
+		text += " The authenticator app is blocked after too many wrong codes: its user comes in by a passkey or a recovery " +
+			"code and sets it up anew, or remove it."
 	}
 	_, err := fmt.Fprintln(a.out, text)
 	return err
