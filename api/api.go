@@ -229,6 +229,12 @@ func (s *Server) routes() []route {
 			{"DELETE", "/v1/profile/factors/passkeys/{id}", user.Profile(me.DeletePasskey), accountAPI},
 		}...)
 	}
+	if !s.Accounts.NoMail && s.Accounts.Passkeys != nil {
+		list = append(list, []route{
+			{"POST", "/reset/passkey", front.MailedPasskeyOptions, ownPage},
+			{"POST", "/v1/password/reset/passkey/options", me.ResetPasskeyOptions, accountAPI},
+		}...)
+	}
 	if !s.Accounts.NoMail {
 		list = append(list, []route{
 			{"GET", "/forgot", front.ForgotPage, ownPage},
@@ -246,9 +252,13 @@ func (s *Server) routes() []route {
 			{"GET", "/undo", front.UndoPage, ownPage},
 			{"POST", "/undo", front.UndoForm, ownPage},
 			{"GET", "/undo/{token}", front.UndoLink, ownPage},
+			{"GET", "/factor-undo", front.FactorUndoPage, ownPage},
+			{"POST", "/factor-undo", front.FactorUndoForm, ownPage},
+			{"GET", "/factor-undo/{token}", front.FactorUndoLink, ownPage},
 
 			{"POST", "/v1/password/forgot", me.ForgotPassword, accountAPI},
 			{"POST", "/v1/password/reset", me.ResetPassword, accountAPI},
+			{"POST", "/v1/password/reset/second", me.ResetPasswordSecond, accountAPI},
 			{"POST", "/v1/email/verification", me.AskVerification, accountAPI},
 			{"POST", "/v1/email/verify", me.VerifyEmail, accountAPI},
 			{"POST", "/v1/login/setup/code", me.SetupCode, accountAPI},
