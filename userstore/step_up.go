@@ -14,7 +14,7 @@ func (a *Accounts) AuthenticateAgain(ctx context.Context, userID string, p Facto
 	if err != nil {
 		return Verified{}, err
 	}
-	return a.proveFactor(ctx, Verified{User: u, Continues: true}, p, "")
+	return a.proveFactor(ctx, Verified{User: u, Continues: true}, p)
 }
 
 // AuthenticateSetUp completes a login that waited until its user had set up a second factor: by, which
@@ -30,10 +30,11 @@ func (a *Accounts) AuthenticateSetUp(ctx context.Context, l SecondLogin, by Prov
 		return Verified{}, ErrStepOver
 	}
 	use := FactorUse{Handles: []Handle{h}, At: a.now()}
-	return Verified{
+	v := Verified{
 		User: u, Proved: []ProvedFactor{{ByPassword, l.At}, by},
 		Second: SecondStep{FactorVersion: u.FactorVersion, Proved: true, Use: use},
-	}, nil
+	}
+	return v, a.mayLogIn(ctx, v)
 }
 
 func (a *Accounts) userOfStep(ctx context.Context, userID string) (User, error) {
