@@ -30,6 +30,9 @@ type PageLogin struct {
 // *Error; that of a malformed request wraps a *userstore.ValidationError.
 func (i *Issuer) StartBrowserSession(ctx context.Context, l PageLogin) (b Browser, secret string, err error) {
 	ctx = userstore.WithDevice(ctx, l.Device)
+	if i.TrustedBrowser <= 0 { // turned off, also for browsers that were trusted before
+		ctx = userstore.WithTrust(ctx, "")
+	}
 	for range 2 { // as Login does
 		b, secret, err = i.startBrowserSession(ctx, l)
 		if !errors.Is(err, userstore.ErrConflict) {
@@ -68,6 +71,9 @@ func (i *Issuer) StartSecondSession(
 		}
 		return v, err
 	})
+	if err != nil {
+		trusted = ""
+	}
 	return b, secret, trusted, err
 }
 

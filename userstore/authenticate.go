@@ -123,6 +123,9 @@ func (a *Accounts) authenticate(
 	if err == nil {
 		v, err = a.secondStep(ctx, v, now)
 	}
+	if stale && waits(err) {
+		return Verified{}, a.upgradeHash(ctx, v.User, password, err)
+	}
 	if err == nil && stale {
 		// A full queue must not fail this login; the next login can upgrade the hash.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {

@@ -22,6 +22,9 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, n
 		if err := p.check(&fs); err != nil {
 			return err
 		}
+		if u.SecondFactor && p.Password == "" { // a new password takes both
+			return ErrProofRequired
+		}
 		fs.add("new_password", checkNew(next, a.minPassword(), u, a.Service))
 		if err := fs.err(); err != nil {
 			return err

@@ -76,6 +76,26 @@ func (a *Accounts) BeginApp(ctx context.Context, u User) (BegunApp, error) {
 	return BegunApp{Secret: key.Grouped(), URI: key.URI(a.FactorIssuer, u.Email)}, nil
 }
 
+// WaitingApp returns once more what BeginApp returned for the app whose setup waits. ErrNotFound: no
+// setup waits.
+func (a *Accounts) WaitingApp(ctx context.Context, u User) (BegunApp, error) {
+	have, err := a.Store.SecondFactors(ctx, u.ID)
+	switch {
+	case err != nil:
+		return BegunApp{}, err
+	case have.Waiting == nil:
+		return BegunApp{}, ErrNotFound
+	}
+	secret, err := a.openApp(*have.Waiting)
+	if err != nil {
+		return BegunApp{}, err
+	}
+	defer clear(secret)
+	app := have.Waiting
+	key := totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}
+	return BegunApp{Secret: key.Grouped(), URI: key.URI(a.FactorIssuer, u.Email)}, nil
+}
+
 // ConfirmApp makes the app whose setup waits the account's, by its first code, in the place of the one
 // before. With the first second factor come recovery codes, which are shown this once. Other sessions
 // and grants go on; keep them or not is the user's choice: see FactorChange.KeepSession.

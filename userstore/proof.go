@@ -9,11 +9,12 @@ import (
 var ErrProofRequired = errors.New("a recent proof is required")
 
 // Proof shows that the owner of an account is asking, and not the holder of a stolen token: the
-// password, or an earlier proof of it. The zero value proves nothing.
+// password, or an earlier proof. Of an account with a second factor the password alone is no proof. If
+// there are both, both have to be right. The zero value proves nothing.
 type Proof struct {
 	Password string
-	// Earlier reports whether an earlier proof is of this user and of the password hash that is
-	// stored now; nil: there is no earlier proof.
+	// Earlier reports whether an earlier proof is of this user as stored now, of the second factor
+	// where the user has one; nil: there is no earlier proof.
 	Earlier func(User) bool
 }
 
@@ -85,11 +86,10 @@ func changeByMail() error {
 // check judges a proof without the account: whether there is one, and what is wrong with its text.
 func (p Proof) check(fs *faults) error {
 	switch {
-	case p.Earlier != nil:
-	case p.Password == "":
-		return ErrProofRequired
-	default:
+	case p.Password != "":
 		fs.add("current_password", checkTyped(p.Password))
+	case p.Earlier == nil:
+		return ErrProofRequired
 	}
 	return nil
 }
@@ -97,10 +97,10 @@ func (p Proof) check(fs *faults) error {
 // proves checks a proof against the account as it is stored.
 func (a *Accounts) proves(ctx context.Context, u User, p Proof) error {
 	switch {
-	case p.Earlier == nil:
-		return a.verifyPassword(ctx, u, p.Password)
-	case !p.Earlier(u):
+	case p.Earlier == nil && u.SecondFactor, p.Earlier != nil && !p.Earlier(u):
 		return ErrProofRequired
+	case p.Earlier == nil || p.Password != "":
+		return a.verifyPassword(ctx, u, p.Password)
 	case !u.IsActive:
 		return ErrAccountDisabled
 	}

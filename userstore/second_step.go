@@ -33,8 +33,7 @@ var (
 // guess hits one of three codes of six digits once in 3,300 accounts.
 const MaxWrongCodes = 100
 
-// SecondFactorError is an ErrSecondFactor. Nothing was written: no session, login or network exists
-// before the last step.
+// SecondFactorError is an ErrSecondFactor. No session, login or network exists before the last step.
 type SecondFactorError struct {
 	User    User      // with PasswordHash
 	Client  Client    // of Authenticate
@@ -49,7 +48,7 @@ func (e *SecondFactorError) Is(target error) bool { return target == ErrSecondFa
 // not have. Returned as *SetupRequiredError.
 var ErrSetupRequired = errors.New("a second factor has to be set up")
 
-// SetupRequiredError is an ErrSetupRequired. Nothing was written.
+// SetupRequiredError is an ErrSetupRequired. No session, login or network exists.
 type SetupRequiredError struct {
 	User   User // with PasswordHash
 	Client Client
@@ -94,6 +93,35 @@ func (a *Accounts) secondStep(ctx context.Context, v Verified, now time.Time) (V
 	}
 	v.Second.Proved, v.Second.Use = true, FactorUse{Trusted: hash, At: now}
 	return v, nil
+}
+
+// waits reports whether err is that of a login that waits for its second step.
+func waits(err error) bool {
+	return errors.Is(err, ErrSecondFactor) || errors.Is(err, ErrSetupRequired)
+}
+
+// upgradeHash replaces the hash of a right password that was stored under old parameters, and returns
+// waiting, the error of a login that waits for its second step, with the new hash. It cannot be done by
+// that step, at which the password is not known. Other logins of the account that wait end with the old
+// hash. ErrConflict: the password changed meanwhile.
+func (a *Accounts) upgradeHash(ctx context.Context, u User, password string, waiting error) error {
+	hash, err := a.Hasher.Hash(ctx, password)
+	switch {
+	case errors.Is(err, ErrOverloaded): // the next login can do it
+		return waiting
+	case err != nil:
+		return err
+	}
+	if err := a.Store.UpgradeHash(ctx, u.ID, u.PasswordHash, hash); err != nil {
+		return err
+	}
+	if e, ok := errors.AsType[*SecondFactorError](waiting); ok {
+		e.User.PasswordHash = hash
+	}
+	if e, ok := errors.AsType[*SetupRequiredError](waiting); ok {
+		e.User.PasswordHash = hash
+	}
+	return waiting
 }
 
 // spentSecond is the error of a login whose proof of a second factor may have been used before: then

@@ -64,6 +64,10 @@ type Users interface {
 	// session but the one that this grant came from. ErrNotFound; ErrConflict: the stored hash is
 	// not OldHash.
 	SetPassword(ctx context.Context, c PasswordChange, events ...audit.Event) error
+	// UpgradeHash replaces the hash old of an enabled user by another one of the same password: nothing
+	// ends that a new password would end. ErrConflict: the stored hash is neither of them, or there is no
+	// such user.
+	UpgradeHash(ctx context.Context, userID, old, upgraded string) error
 	// SetActive enables or disables an account. Disabling revokes all grants and ends all browser
 	// sessions. If the account is in that state already, nothing changes and no event is stored.
 	// ErrNotFound, ErrLastAdmin; ErrConflict: the account was disabled again meanwhile.

@@ -437,6 +437,7 @@ func changeFactorsRefused(t *testing.T, f *fixture) {
 	waiting := f.newApp(u)
 	must(t, f.BeginApp(ctx, waiting, u.FactorVersion))
 	must(t, f.CountWrongCode(ctx, u.ID, 5))
+	f.app(t, &off)
 	must(t, f.SetActive(ctx, off.ID, false, f.now))
 	theirApp, theirPasskey := f.app(t, &other), f.passkey(t, &other)
 	theirs := f.newApp(other)
@@ -465,7 +466,9 @@ func changeFactorsRefused(t *testing.T, f *fixture) {
 		"an unknown user, operator": {conflict, func(c *factorChange) {
 			c.UserID, c.Version, c.PasswordHash = id(), userstore.AnyFactorVersion, ""
 		}},
-		"a disabled user":          {conflict, func(c *factorChange) { c.UserID, c.Version, c.PasswordHash = off.ID, 0, off.PasswordHash }},
+		"a disabled user": {conflict, func(c *factorChange) {
+			c.UserID, c.Version, c.PasswordHash, c.ConfirmApp, c.RemoveApp = off.ID, off.FactorVersion, off.PasswordHash, "", true
+		}},
 		"an older version":         {conflict, func(c *factorChange) { c.Version-- }},
 		"a newer version":          {conflict, func(c *factorChange) { c.Version++ }},
 		"another password":         {conflict, func(c *factorChange) { c.PasswordHash = other.PasswordHash }},

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"users: pages neither skip nor repeat", userPages, true},
 		{"users: found by part of a name, role and state (S-01, S-04)", userSearch, true},
 		{"users: a password change is a compare-and-swap and ends other grants", userPassword, false},
+		{"users: a better hash of the same password ends nothing (U-36)", upgradeHash, false},
 		{"users: disabling ends grants for good", userDisable, false},
 		{"users: deleting takes everything along", userDelete, false},
 		{"clients: what is stored comes back", clientRoundTrip, false},
