@@ -100,7 +100,7 @@ func (s *Server) routes() []route {
 		}
 		admins = admin.Handlers{
 			Bearer: user, Accounts: s.Accounts, Clients: s.Clients, Users: s.Store, Audit: s.Store, Sessions: s.sessions(),
-			Secret: s.Secret, IssuerPath: s.Issuer.Path(),
+			Secret: s.Secret, Proof: me.ProofInHeader, IssuerPath: s.Issuer.Path(),
 		}
 	)
 	list := []route{
@@ -183,18 +183,21 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/profile/consents/{client_id}", user.Profile(me.DeleteConsent), accountAPI},
 
 		// Each goes through admins.Only, which demands an admin's token. The names are the
-		// parameters that the query may have.
+		// parameters that the query may have. Those behind admins.Proved demand a recent proof, too.
 		{"GET", "/v1/admin/users", admins.Only(admins.ListUsers, "search", "role", "status", "limit", "cursor"), accountAPI},
-		{"POST", "/v1/admin/users", admins.Only(admins.CreateUser), accountAPI},
+		{"POST", "/v1/admin/users", admins.Only(admins.Proved(admins.CreateUser)), accountAPI},
 		{"GET", "/v1/admin/users/{id}", admins.Only(admins.GetUser), accountAPI},
 		{"PATCH", "/v1/admin/users/{id}", admins.Only(admins.PatchUser), accountAPI},
 		{"DELETE", "/v1/admin/users/{id}", admins.Only(admins.DeleteUser), accountAPI},
 		{"POST", "/v1/admin/users/{id}/disable", admins.Only(admins.DisableUser), accountAPI},
 		{"POST", "/v1/admin/users/{id}/enable", admins.Only(admins.EnableUser), accountAPI},
-		{"POST", "/v1/admin/users/{id}/verify-email", admins.Only(admins.VerifyEmail), accountAPI},
-		{"POST", "/v1/admin/users/{id}/password", admins.Only(admins.SetPassword), accountAPI},
-		{"PUT", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.GrantRole), accountAPI},
-		{"DELETE", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.RevokeRole), accountAPI},
+		{"POST", "/v1/admin/users/{id}/verify-email", admins.Only(admins.Proved(admins.VerifyEmail)), accountAPI},
+		{"POST", "/v1/admin/users/{id}/password", admins.Only(admins.Proved(admins.SetPassword)), accountAPI},
+		{"PUT", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.Proved(admins.GrantRole)), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.Proved(admins.RevokeRole)), accountAPI},
+		{"GET", "/v1/admin/users/{id}/factors", admins.Only(admins.GetFactors), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/factors", admins.Only(admins.Proved(admins.DeleteFactors)), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/factors/{factor}", admins.Only(admins.Proved(admins.DeleteFactor)), accountAPI},
 		{"GET", "/v1/admin/users/{id}/sessions", admins.Only(admins.ListSessions), accountAPI},
 		{"DELETE", "/v1/admin/users/{id}/sessions", admins.Only(admins.DeleteSessions), accountAPI},
 		{"DELETE", "/v1/admin/users/{id}/sessions/{sid}", admins.Only(admins.DeleteSession), accountAPI},
@@ -226,6 +229,12 @@ func (s *Server) routes() []route {
 			{"DELETE", "/v1/profile/factors/passkeys/{id}", user.Profile(me.DeletePasskey), accountAPI},
 		}...)
 	}
+	if !s.Accounts.NoMail && s.Accounts.Passkeys != nil {
+		list = append(list, []route{
+			{"POST", "/message/passkey", front.MailedPasskeyOptions, ownPage},
+			{"POST", "/v1/password/reset/passkey/options", me.ResetPasskeyOptions, accountAPI},
+		}...)
+	}
 	if !s.Accounts.NoMail {
 		list = append(list, []route{
 			{"GET", "/forgot", front.ForgotPage, ownPage},
@@ -243,9 +252,13 @@ func (s *Server) routes() []route {
 			{"GET", "/undo", front.UndoPage, ownPage},
 			{"POST", "/undo", front.UndoForm, ownPage},
 			{"GET", "/undo/{token}", front.UndoLink, ownPage},
+			{"GET", "/factor-undo", front.FactorUndoPage, ownPage},
+			{"POST", "/factor-undo", front.FactorUndoForm, ownPage},
+			{"GET", "/factor-undo/{token}", front.FactorUndoLink, ownPage},
 
 			{"POST", "/v1/password/forgot", me.ForgotPassword, accountAPI},
 			{"POST", "/v1/password/reset", me.ResetPassword, accountAPI},
+			{"POST", "/v1/password/reset/second", me.ResetPasswordSecond, accountAPI},
 			{"POST", "/v1/email/verification", me.AskVerification, accountAPI},
 			{"POST", "/v1/email/verify", me.VerifyEmail, accountAPI},
 			{"POST", "/v1/login/setup/code", me.SetupCode, accountAPI},
@@ -253,7 +266,7 @@ func (s *Server) routes() []route {
 			{"POST", "/v1/profile/email", user.Profile(me.BeginEmailChange), accountAPI},
 			{"DELETE", "/v1/profile/email", user.Profile(me.WithdrawEmailChange), accountAPI},
 			{"POST", "/v1/profile/email/confirm", user.Profile(me.ConfirmEmailChange), accountAPI},
-			{"POST", "/v1/admin/users/{id}/invite", admins.Only(admins.InviteUser), accountAPI},
+			{"POST", "/v1/admin/users/{id}/invite", admins.Only(admins.Proved(admins.InviteUser)), accountAPI},
 		}...)
 	}
 	return list
@@ -333,7 +346,8 @@ func (s *Server) mounts(path string) []string {
 // exporter gathers what is kept in a user's name.
 func (s *Server) exporter() profile.Exporter {
 	return profile.Exporter{
-		Issuer: s.Issuer.URL, Sessions: s.sessions(), Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
+		Issuer: s.Issuer.URL, Factors: s.Store, Sessions: s.sessions(),
+		Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
 	}
 }
 

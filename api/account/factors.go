@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/profile"
@@ -13,62 +12,6 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
-
-// factorsDocument is what an account has beside its password.
-type factorsDocument struct {
-	SecondFactor  bool              `json:"second_factor"`
-	Authenticator *appDocument      `json:"authenticator"` // null: none
-	Passkeys      []passkeyDocument `json:"passkeys"`
-	RecoveryCodes struct {
-		Left int `json:"left"`
-	} `json:"recovery_codes"`
-	TrustedBrowsers []trustedDocument `json:"trusted_browsers"`
-}
-
-type appDocument struct {
-	ID         string     `json:"id"`
-	CreatedAt  time.Time  `json:"created_at"`
-	LastUsedAt *time.Time `json:"last_used_at,omitempty"` // absent: never
-}
-
-type passkeyDocument struct {
-	ID         string     `json:"id"`
-	Name       string     `json:"name"`
-	CreatedAt  time.Time  `json:"created_at"`
-	LastUsedAt *time.Time `json:"last_used_at,omitempty"` // absent: never
-	Synced     bool       `json:"synced"`                 // it is on other devices of its owner as well
-	Transports []string   `json:"transports"`
-}
-
-// trustedDocument is a browser in which the password does.
-type trustedDocument struct {
-	ID         string    `json:"id"`
-	CreatedAt  time.Time `json:"created_at"`
-	LastUsedAt time.Time `json:"last_used_at"`
-	ExpiresAt  time.Time `json:"expires_at"`
-	UserAgent  string    `json:"user_agent,omitempty"`
-	Address    string    `json:"address,omitempty"`
-}
-
-// lastUse is nil for never.
-func lastUse(at time.Time) *time.Time {
-	if at.IsZero() {
-		return nil
-	}
-	at = at.UTC()
-	return &at
-}
-
-func passkeyOf(p userstore.Passkey) passkeyDocument {
-	d := passkeyDocument{
-		ID: p.ID, Name: p.Name, CreatedAt: p.CreatedAt.UTC(), LastUsedAt: lastUse(p.LastUsedAt), Synced: p.BackedUp,
-		Transports: p.Transports,
-	}
-	if d.Transports == nil {
-		d.Transports = []string{}
-	}
-	return d
-}
 
 // GetFactors lists what the account has beside its password, and where the password alone does.
 func (h *Handlers) GetFactors(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
@@ -81,24 +24,7 @@ func (h *Handlers) GetFactors(w http.ResponseWriter, r *http.Request, session is
 	if err != nil {
 		return err
 	}
-	d := factorsDocument{
-		SecondFactor: have.App != nil || len(have.Passkeys) > 0,
-		Passkeys:     make([]passkeyDocument, 0, len(have.Passkeys)), TrustedBrowsers: make([]trustedDocument, 0, len(trusted)),
-	}
-	if app := have.App; app != nil {
-		d.Authenticator = &appDocument{ID: app.ID, CreatedAt: app.CreatedAt.UTC(), LastUsedAt: lastUse(app.LastUsedAt)}
-	}
-	for _, p := range have.Passkeys {
-		d.Passkeys = append(d.Passkeys, passkeyOf(p))
-	}
-	d.RecoveryCodes.Left = have.RecoveryCodes
-	for _, b := range trusted {
-		d.TrustedBrowsers = append(d.TrustedBrowsers, trustedDocument{
-			ID: b.ID, CreatedAt: b.CreatedAt.UTC(), LastUsedAt: b.LastUsedAt.UTC(), ExpiresAt: b.EndsAt.UTC(),
-			UserAgent: b.UserAgent, Address: b.Address,
-		})
-	}
-	return wire.WriteJSON(w, http.StatusOK, d)
+	return wire.WriteJSON(w, http.StatusOK, profile.FactorsOf(have, trusted))
 }
 
 // DeleteTrustedBrowser ends the trust in one browser. It takes no proof: it lets nobody in.
@@ -326,9 +252,9 @@ func (h *Handlers) AddPasskey(w http.ResponseWriter, r *http.Request, session is
 		return err
 	}
 	return wire.WriteJSON(w, http.StatusCreated, struct {
-		passkeyDocument
+		profile.Passkey
 		newCodes
-	}{passkeyOf(key), newCodes{codes}})
+	}{profile.PasskeyOf(key), newCodes{codes}})
 }
 
 // PatchPasskey gives a passkey another name. It takes no proof: a name lets nobody in.
@@ -352,7 +278,7 @@ func (h *Handlers) PatchPasskey(w http.ResponseWriter, r *http.Request, session 
 	}
 	for _, p := range have.Passkeys {
 		if p.ID == id {
-			return wire.WriteJSON(w, http.StatusOK, passkeyOf(p))
+			return wire.WriteJSON(w, http.StatusOK, profile.PasskeyOf(p))
 		}
 	}
 	return userstore.ErrNotFound // removed meanwhile
