@@ -16,7 +16,8 @@ import (
 // gets a handle that opens only the setup. The last step of the setup is that of the login too. The
 // errors of these functions are those of an *Error or of userstore.Accounts.
 
-var errMailCode = refuse(MailCodeRequired, "Ask for a code at /v1/login/setup/code, and send it as mail_code with its handle.")
+var errMailCode = refuse(MailCodeRequired,
+	"Ask for a code at /v1/login/setup/code, and send it as mail_code with its handle.")
 
 // MailProof is a code from the mailbox and the handle of the request for it; empty: it was sent before.
 type MailProof struct {

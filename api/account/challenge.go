@@ -17,7 +17,8 @@ const challengeAge = 5 * time.Minute
 // maxChallenge is longer than any handle of a challenge that was made here.
 const maxChallenge = 2 << 10
 
-var errChallengeOver = problem.New(problem.InvalidCode, "The handle does not hold, or not any more: ask for the options once more.")
+var errChallengeOver = problem.New(problem.InvalidCode,
+	"The handle does not hold, or not any more: ask for the options once more.")
 
 // challengeFor says what a passkey is asked for: no answer is taken for another purpose.
 type challengeFor string

@@ -14,15 +14,16 @@ import (
 // factorMoves are the requests that change what an account is proved by.
 func factorMoves() map[string]apitest.Request {
 	return map[string]apitest.Request{
-		"a new app":            {Method: "POST", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
-		"confirm an app":       {Method: "POST", Path: "/v1/profile/factors/totp/confirm", Body: apitest.Fields{"code": "123456"}},
-		"remove the app":       {Method: "DELETE", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
-		"a new passkey":        {Method: "POST", Path: "/v1/profile/factors/passkeys/options", Body: apitest.Fields{}},
-		"remove a passkey":     {Method: "DELETE", Path: "/v1/profile/factors/passkeys/x", Body: apitest.Fields{}},
-		"new recovery codes":   {Method: "POST", Path: "/v1/profile/factors/recovery-codes", Body: apitest.Fields{}},
-		"a change of address":  {Method: "POST", Path: "/v1/profile/email", Body: apitest.Fields{"email": "moved@example.test"}},
-		"the username":         {Method: "PATCH", Path: "/v1/profile", Body: apitest.Fields{"username": "moved"}},
-		"the password":         {Method: "POST", Path: "/v1/profile/password", Body: apitest.Fields{"new_password": apitest.GoodPassword}},
+		"a new app":           {Method: "POST", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
+		"confirm an app":      {Method: "POST", Path: "/v1/profile/factors/totp/confirm", Body: apitest.Fields{"code": "123456"}},
+		"remove the app":      {Method: "DELETE", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
+		"a new passkey":       {Method: "POST", Path: "/v1/profile/factors/passkeys/options", Body: apitest.Fields{}},
+		"remove a passkey":    {Method: "DELETE", Path: "/v1/profile/factors/passkeys/x", Body: apitest.Fields{}},
+		"new recovery codes":  {Method: "POST", Path: "/v1/profile/factors/recovery-codes", Body: apitest.Fields{}},
+		"a change of address": {Method: "POST", Path: "/v1/profile/email", Body: apitest.Fields{"email": "moved@example.test"}},
+		"the username":        {Method: "PATCH", Path: "/v1/profile", Body: apitest.Fields{"username": "moved"}},
+		"the password": {Method: "POST", Path: "/v1/profile/password",
+			Body: apitest.Fields{"new_password": apitest.GoodPassword}},
 		"the end of it":        {Method: "DELETE", Path: "/v1/profile", Body: apitest.Fields{}},
 		"a copy of everything": {Method: "GET", Path: "/v1/profile/export"},
 	}

@@ -89,9 +89,11 @@ type proveRequest struct {
 }
 
 var (
-	errWhichProof = problem.Fault{Code: "not_allowed", Message: "Send one of current_password, code, recovery_code and response."}
-	errNoProof    = problem.New(problem.RecentProofRequired, "Send the account's password as current_password or, of an account with "+
-		"a second factor, code, recovery_code or a passkey's response.")
+	errWhichProof = problem.Fault{
+		Code: "not_allowed", Message: "Send one of current_password, code, recovery_code and response.",
+	}
+	errNoProof = problem.New(problem.RecentProofRequired, "Send the account's password as current_password or, "+
+		"of an account with a second factor, code, recovery_code or a passkey's response.")
 )
 
 // check reports what is wrong with the request by itself.
@@ -225,7 +227,8 @@ func (h *Handlers) sealProof(p sealedProof) (string, error) {
 
 // openProof reads a proof that was made here.
 func (h *Handlers) openProof(proof string) (sealed sealedProof, err error) {
-	refused := problem.New(problem.RecentProofRequired, "The proof does not hold, or not any more: get another at /v1/profile/prove.")
+	refused := problem.New(problem.RecentProofRequired,
+		"The proof does not hold, or not any more: get another at /v1/profile/prove.")
 	if len(proof) > maxProof {
 		return sealed, refused
 	}

@@ -1,7 +1,6 @@
 package account
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/signet-id/signet/api/wire"
@@ -109,7 +108,7 @@ func (h *Handlers) SetupPasskey(w http.ResponseWriter, r *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
-	tokens, codes, err := h.Issuer.SetupPasskey(r.Context(), q.Login, json.RawMessage(q.Response), q.Name)
+	tokens, codes, err := h.Issuer.SetupPasskey(r.Context(), q.Login, q.Response, q.Name)
 	if err != nil {
 		return err
 	}
