@@ -154,6 +154,8 @@ func (s *Server) routes() []route {
 
 		{"POST", "/v1/refresh", me.Refresh, accountAPI},
 		{"POST", "/v1/login", me.Login, accountAPI},
+		{"POST", "/v1/login/totp", me.LoginByCode, accountAPI},
+		{"POST", "/v1/login/recovery-code", me.LoginByRecoveryCode, accountAPI},
 		{"POST", "/v1/signup", me.Signup, accountAPI},
 		{"POST", "/v1/logout", user.User(me.Logout), accountAPI},
 		{"GET", "/v1/profile", user.User(me.GetProfile), accountAPI},
@@ -196,6 +198,14 @@ func (s *Server) routes() []route {
 	}
 	if len(s.PasskeyOrigins) > 0 {
 		list = append(list, route{"GET", relatedOriginsPath, s.relatedOrigins, publicDocument})
+	}
+	if s.Accounts.Passkeys != nil {
+		list = append(list, []route{
+			{"POST", "/v1/login/passkey/options", me.LoginPasskeyOptions, accountAPI},
+			{"POST", "/v1/login/passkey", me.LoginByPasskey, accountAPI},
+			{"POST", "/v1/passkey/login/options", me.PasskeyLoginOptions, accountAPI},
+			{"POST", "/v1/passkey/login", me.PasskeyLogin, accountAPI},
+		}...)
 	}
 	if !s.Accounts.NoMail {
 		list = append(list, []route{

@@ -110,6 +110,18 @@ const (
 	originLookup     = 2 * time.Second
 )
 
+// scriptOrigins are the configured origins of browser apps: those that are named, and those of apps
+// that use our passkeys. An app without an origin of the web, as of Android, needs no CORS.
+func (s *Server) scriptOrigins() []string {
+	list := slices.Clone(s.CORSOrigins)
+	for _, origin := range s.PasskeyOrigins {
+		if webOrigin(origin) {
+			list = append(list, origin)
+		}
+	}
+	return list
+}
+
 func newOrigins(configured []string, find func(context.Context, string) (bool, error)) origins {
 	return origins{configured, find, &knownOrigins{allowed: map[string]time.Time{}, refused: map[string]time.Time{}}}
 }

@@ -20,6 +20,11 @@ type problemDocument struct {
 	Detail string          `json:"detail"`
 	Code   problem.Code    `json:"code"`
 	Errors []problem.Fault `json:"errors,omitempty"`
+
+	// Of a login that needs a second step.
+	Login     string   `json:"login,omitempty"`
+	Methods   []string `json:"methods,omitempty"`
+	ExpiresIn int64    `json:"expires_in,omitempty"`
 }
 
 // writeProblem answers with p in the form of the route's class.
@@ -49,10 +54,14 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, class rout
 	if k.Bearer != "" {
 		h["Www-Authenticate"] = []string{s.challenge(k, p)}
 	}
-	body, err := json.Marshal(problemDocument{
+	document := problemDocument{
 		Type:  s.base() + "/openapi.json#/components/examples/" + string(p.Code),
 		Title: k.Title, Status: k.Status, Detail: p.Detail, Code: p.Code, Errors: p.Errors,
-	})
+	}
+	if step := p.Step; step != nil {
+		document.Login, document.Methods, document.ExpiresIn = step.Login, step.Methods, step.ExpiresIn
+	}
+	body, err := json.Marshal(document)
 	if err != nil {
 		panic(err) // strings and numbers only
 	}

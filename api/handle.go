@@ -46,7 +46,7 @@ func (h *handler) prepare() (err error) {
 	if h.trusted, err = parseProxies(h.TrustedProxies); err != nil {
 		return err
 	}
-	h.origins = newOrigins(h.CORSOrigins, h.Store.RedirectOrigin)
+	h.origins = newOrigins(h.scriptOrigins(), h.Store.RedirectOrigin)
 	h.timeout = h.Timeout
 	if h.timeout <= 0 {
 		h.timeout = defaultTimeout

@@ -32,6 +32,9 @@ func (s *Server) describe() ([]byte, error) {
 	if s.Accounts.NoMail {
 		missing = append(missing, needsMail)
 	}
+	if s.Accounts.Passkeys == nil {
+		missing = append(missing, needsPasskeys)
+	}
 	if len(s.PasskeyOrigins) == 0 {
 		missing = append(missing, needsPasskeyOrigins)
 	}

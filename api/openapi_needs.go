@@ -10,6 +10,7 @@ import (
 // What a path of openapi.json needs (x-needs) to be there.
 const (
 	needsMail           = "mail"             // messages are sent
+	needsPasskeys       = "passkeys"         // the issuer's host is no IP address
 	needsPasskeyOrigins = "passkeys.origins" // it is configured
 )
 

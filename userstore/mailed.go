@@ -101,7 +101,7 @@ func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Conte
 	case err != nil:
 		return outbox.Contents{}, err
 	case !u.IsActive, m.Kind == outbox.VerifyEmail && u.EmailVerified, m.UserID != "" && m.UserID != u.ID,
-		m.Kind == outbox.Invite && u.PasswordHash != "":
+		m.Kind == outbox.Invite && u.PasswordHash != "", m.Kind == outbox.FactorCode && !a.NeedsMailbox(u):
 		return outbox.Contents{}, ErrNothingToSend
 	}
 	err = a.Store.IssueToken(ctx, OneTimeToken{
@@ -110,7 +110,10 @@ func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Conte
 	if errors.Is(err, ErrConflict) {
 		return outbox.Contents{}, ErrNothingToSend
 	}
-	c := outbox.Contents{To: u.Email, Locale: u.Claims.Locale, Link: page + secret.link(m.Kind, m.ID)}
+	c := outbox.Contents{To: u.Email, Locale: u.Claims.Locale}
+	if page != "" {
+		c.Link = page + secret.link(m.Kind, m.ID)
+	}
 	if m.Kind != outbox.Invite { // an operator's invitation returns no handle
 		c.Code = secret.code(m.Kind, m.ID)
 	}

@@ -68,6 +68,8 @@ const (
 	verifyLasts = 24 * time.Hour
 	inviteLasts = 7 * 24 * time.Hour
 	changeLasts = time.Hour
+	// factorCodeLasts is the time in which a person fetches a code from the mailbox and types it.
+	factorCodeLasts = 15 * time.Minute
 	// undoLasts is also how long the address before a change is reserved for the account.
 	undoLasts = 7 * 24 * time.Hour
 
@@ -80,12 +82,14 @@ const (
 var lasts = map[outbox.Kind]time.Duration{
 	outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts, outbox.Invite: inviteLasts,
 	outbox.ChangeEmail: changeLasts, outbox.UndoEmail: undoLasts,
+	outbox.FactorCode: factorCodeLasts,
 }
 
-// pageOf is the path of the page that a message's link opens.
+// pageOf is the path of the page that a message's link opens; empty: the message has only a code.
 var pageOf = map[outbox.Kind]string{
 	outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/", outbox.Invite: "/invite/",
 	outbox.ChangeEmail: "/change/", outbox.UndoEmail: "/undo/",
+	outbox.FactorCode: "",
 }
 
 // MailEvery is how long an address that a message of a kind was sent to gets no other one of it.
@@ -111,7 +115,7 @@ const (
 	byRequest  origin = "r"
 	bySignup   origin = "s"
 	byPassword origin = "p" // the handle was the answer to the account's password
-	bySession  origin = "c" // of a change of address; the handle is bound to the session
+	bySession  origin = "c" // the handle is bound to the session
 )
 
 // oneTimeSecret makes and reads links, codes and handles. Each has its own purpose and cannot be

@@ -54,6 +54,8 @@ type Options struct {
 	Resources []issuer.Resource        // registered resource servers
 	Configure func(*Replica)           // last word before a replica starts
 	Store     func(*sqlstore.DB) Store // nil: the DB itself; a test may stand in between
+
+	PasskeyOrigins []string // of apps that use passkeys
 }
 
 // Store is what an engine is to the server.
@@ -174,7 +176,9 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		SessionAbsolute: 720 * time.Hour, SessionIdle: 24 * time.Hour,
 		UILocales: languages.Tags(),
 	}
-	r.API = &api.Server{JWKSMaxAge: 5 * time.Minute, JSONLogin: true, Timeout: patience}
+	r.API = &api.Server{
+		JWKSMaxAge: 5 * time.Minute, JSONLogin: true, Timeout: patience, PasskeyOrigins: o.PasskeyOrigins,
+	}
 	if r.Mail, err = s.mail(o.IssuerURL); err != nil {
 		t.Fatal(err)
 	}

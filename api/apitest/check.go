@@ -53,7 +53,7 @@ func (s *Server) AllowPanics() { s.secrets.panics = true }
 
 func (a *Response) isTokenResponse() bool {
 	return a.Status == http.StatusOK && (strings.HasPrefix(a.request.Path, "/v1/login") || strings.HasPrefix(a.request.Path, "/v1/refresh") ||
-		strings.HasPrefix(a.request.Path, "/oauth2/token"))
+		strings.HasPrefix(a.request.Path, "/v1/passkey/login") || strings.HasPrefix(a.request.Path, "/oauth2/token"))
 }
 
 // keepTokens remembers issued tokens as secrets.

@@ -53,9 +53,9 @@ func (s *Server) Describe() *openapi3.T {
 
 func (s *Server) description() *description {
 	s.T.Helper()
-	type parts struct{ mail, passkeyOrigins bool }
+	type parts struct{ mail, passkeys, passkeyOrigins bool }
 	r := s.Replicas[0]
-	once, _ := descriptions.LoadOrStore(parts{!r.Accounts.NoMail, len(r.API.PasskeyOrigins) > 0}, &descriptionOnce{})
+	once, _ := descriptions.LoadOrStore(parts{!r.Accounts.NoMail, r.Accounts.Passkeys != nil, len(r.API.PasskeyOrigins) > 0}, &descriptionOnce{})
 	d := once.(*descriptionOnce)
 	d.once.Do(func() { d.read, d.err = loadDescription(s.Replicas[0].HTTP.URL + "/openapi.json") })
 	if d.err != nil {

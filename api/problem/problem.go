@@ -36,6 +36,17 @@ const (
 	EmailNotVerified    Code = "email_not_verified"
 	WrongPassword       Code = "wrong_password"
 	RecentProofRequired Code = "recent_proof_required"
+	MailCodeRequired    Code = "mail_code_required"
+	SecondFactor        Code = "second_factor_required"
+	SecondFactorSetup   Code = "second_factor_setup_required"
+	InvalidCode         Code = "invalid_code" // of a second factor, or a passkey
+	LoginOver           Code = "login_expired"
+	CodesBlocked        Code = "codes_blocked"
+	FactorsOff          Code = "factors_off"
+	LastFactor          Code = "last_factor"
+	NoPasskeys          Code = "no_passkeys"
+	PasskeyExists       Code = "passkey_exists"
+	TooManyPasskeys     Code = "too_many_passkeys"
 	OneTimeInvalid      Code = "one_time_token_invalid"
 	NewPasswordNeeded   Code = "new_password_required"
 	HasPassword         Code = "has_password"
@@ -129,7 +140,42 @@ var kinds = map[Code]Kind{
 		Detail: "Send the account's password as current_password, or a proof from /v1/profile/prove as proof.",
 		Bearer: "insufficient_user_authentication",
 	},
+	MailCodeRequired: {
+		Status: 401, Title: "A code from the mailbox is needed",
+		Detail: "Ask for a code at /v1/profile/factors/code, and send it with the password to /v1/profile/prove.",
+		Bearer: "insufficient_user_authentication",
+	},
 
+	// The second step of a login. No access token was sent, and none helps.
+	SecondFactor: {
+		Status: 401, Title: "A second factor is needed",
+		Detail: "Take the second step with login and one of methods.",
+		Bearer: "-",
+	},
+	SecondFactorSetup: {
+		Status: 401, Title: "A second factor has to be set up",
+		Detail: "Set one up with login at /v1/login/setup: the tokens come with it.",
+		Bearer: "-",
+	},
+	InvalidCode: {
+		Status: 401, Title: "The code or passkey is not right",
+		Detail: "Try again: a code counts once and for a short time, and an answer of a passkey once.",
+		Bearer: "-",
+	},
+	LoginOver: {
+		Status: 401, Title: "The sign-in has ended",
+		Detail: "Begin again with the password: a sign-in waits five minutes for its second step.",
+		Bearer: "-",
+	},
+
+	CodesBlocked: {
+		Status: 403, Title: "Too many wrong codes",
+		Detail: "Codes of the authenticator app do not count any more: use a passkey or a recovery code.",
+	},
+	FactorsOff: {
+		Status: 403, Title: "Second factors are off",
+		Detail: "Ask an administrator: no account of this service can get a second factor.",
+	},
 	AccountDisabled: {
 		Status: 403, Title: "The account is disabled",
 		Detail: "Ask an administrator to enable the account.",
@@ -188,6 +234,22 @@ var kinds = map[Code]Kind{
 		Status: 409, Title: "The account has a password",
 		Detail: "Only an account without a password is invited to set one; its owner asks at /forgot for another.",
 	},
+	LastFactor: {
+		Status: 409, Title: "This is the last second factor",
+		Detail: "Set up another second factor first: this account has to have one.",
+	},
+	NoPasskeys: {
+		Status: 409, Title: "There is no passkey to use",
+		Detail: "Use another method: this account, or this service, has no passkeys.",
+	},
+	PasskeyExists: {
+		Status: 409, Title: "The passkey is registered already",
+		Detail: "Use another authenticator, or remove the passkey first.",
+	},
+	TooManyPasskeys: {
+		Status: 409, Title: "The account has too many passkeys",
+		Detail: "Remove one of them first.",
+	},
 
 	NotFound: {Status: 404, Title: "Not found", Detail: "There is nothing here."},
 	MethodNotAllowed: {
@@ -244,11 +306,12 @@ var kinds = map[Code]Kind{
 	},
 }
 
-// Problem is an error that knows its answer. Only Code, Detail and Errors are shown to the client.
+// Problem is an error that knows its answer. Only Code, Detail, Errors and Step are shown to the client.
 type Problem struct {
 	Code   Code
 	Detail string
 	Errors []Fault
+	Step   *issuer.LoginStep // how a login goes on; nil: it does not
 
 	Said  issuer.Code // the issuer's code; empty: the error did not come from the issuer
 	Scope string      // the missing scope, for the challenge
@@ -322,6 +385,12 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.Unavailable:          Unavailable,
 	issuer.InvalidRedirectURI:   InvalidRedirectURI,
 	issuer.RequestFinished:      RequestFinished,
+	issuer.SecondFactorRequired: SecondFactor,
+	issuer.SecondFactorSetup:    SecondFactorSetup,
+	issuer.FactorRefused:        InvalidCode,
+	issuer.CodesBlocked:         CodesBlocked,
+	issuer.LoginOver:            LoginOver,
+	issuer.NoPasskeys:           NoPasskeys,
 }
 
 // sentinels translates errors without fields.
@@ -336,7 +405,14 @@ var sentinels = []struct {
 	{userstore.ErrProofRequired, RecentProofRequired},
 	{userstore.ErrAccountDisabled, AccountDisabled},
 	{userstore.ErrEmailNotVerified, EmailNotVerified},
+	{userstore.ErrAddressNotProved, EmailNotVerified},
 	{userstore.ErrSignupClosed, SignupClosed},
+	{userstore.ErrFactorRefused, InvalidCode},
+	{userstore.ErrStepOver, LoginOver},
+	{userstore.ErrCodesBlocked, CodesBlocked},
+	{userstore.ErrFactorsOff, FactorsOff},
+	{userstore.ErrLastFactor, LastFactor},
+	{userstore.ErrNoPasskeys, NoPasskeys},
 	{userstore.ErrTokenInvalid, OneTimeInvalid},
 	{userstore.ErrNewPassword, NewPasswordNeeded},
 	{userstore.ErrHasPassword, HasPassword},
@@ -377,7 +453,11 @@ func From(err error) *Problem {
 		if c, ok := issuerCodes[issued.Code]; ok {
 			p = New(c, issued.Description)
 		}
-		p.Said = issued.Code
+		p.Said, p.Step = issued.Code, issued.Step
+	case errors.As(err, &exists) && exists.Field == "credential":
+		p = New(PasskeyExists, "")
+	case errors.As(err, &exists) && exists.Field == "passkeys":
+		p = New(TooManyPasskeys, "")
 	case errors.As(err, &exists) && exists.Field == "client_id":
 		p = New(ClientExists, "")
 		p.Errors = []Fault{{

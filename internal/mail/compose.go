@@ -64,7 +64,10 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 		values["{device}"] = deviceName(language, m.Device)
 	}
 	if contents.Link != "" {
-		values["{link}"], values["{code}"] = strings.TrimRight(c.Issuer, "/")+contents.Link, contents.Code
+		values["{link}"] = strings.TrimRight(c.Issuer, "/") + contents.Link
+	}
+	if contents.Link != "" || contents.Code != "" {
+		values["{code}"] = contents.Code
 	}
 	names := needs(kind)
 	parts := make([][]segment, len(names))

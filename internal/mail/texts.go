@@ -143,6 +143,8 @@ func needs(kind outbox.Kind) []string {
 	case outbox.Test:
 	case outbox.ResetPassword, outbox.VerifyEmail, outbox.ChangeEmail:
 		names = append(names, "open_link", "enter_code", "not_asked")
+	case outbox.FactorCode:
+		names = append(names, "type_code")
 	case outbox.Invite, outbox.AccountExists, outbox.UndoEmail:
 		names = append(names, "open_link")
 	default:

@@ -28,6 +28,9 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 			if kind == outbox.ResetPassword || kind == outbox.VerifyEmail || kind == outbox.ChangeEmail {
 				contents.Link, contents.Code, links = "/page/token", "01234567", 1
 			}
+			if kind == outbox.FactorCode {
+				contents.Code = "01234567"
+			}
 			if kind == outbox.Invite || kind == outbox.AccountExists || kind == outbox.UndoEmail {
 				contents.Link = "/page/token"
 			}

@@ -32,6 +32,7 @@ const (
 	Invite        Kind = "invite"
 	ChangeEmail   Kind = "change_email" // to the new address
 	UndoEmail     Kind = "undo_email"   // to the address before: a notice with a link that undoes the change
+	FactorCode    Kind = "factor_code"  // before the first second factor is set up; a code and no link
 
 	// AccountExists is what a message of the kind VerifyEmail becomes when somebody signed up with
 	// the address of an account. It is never in the outbox.
@@ -41,7 +42,7 @@ const (
 // Kinds lists every kind.
 var Kinds = []Kind{
 	Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, NewDevice,
-	ResetPassword, VerifyEmail, Invite, ChangeEmail, UndoEmail, AccountExists,
+	ResetPassword, VerifyEmail, Invite, ChangeEmail, UndoEmail, FactorCode, AccountExists,
 }
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.

@@ -144,6 +144,8 @@ const ofLiveToken = ` WHERE id = ` + userOfToken + `
 var (
 	redeemKeeping = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $,
 		version = version + 1` + ofLiveToken)
+	// redeemAlone changes nothing of the user, who has to be without a second factor.
+	redeemAlone     = numbered(`UPDATE users SET token_epoch = token_epoch` + ofLiveToken + ` AND NOT second_factor`)
 	redeemReplacing = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $,
 		version = version + 1, password_hash = $, token_epoch = token_epoch + 1` + ofLiveToken)
 	// spendToken runs while the user's row is locked, so it sees all earlier commits. Of several
@@ -163,6 +165,9 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 	}
 	which := []any{r.ID, r.ID, kind, now}
 	first, moved := bind(redeemKeeping, append([]any{now}, which...)...), int64(0)
+	if r.Kind == outbox.FactorCode {
+		first = bind(redeemAlone, which...)
+	}
 	if r.NewHash != "" {
 		first, moved = bind(redeemReplacing, append([]any{now, r.NewHash}, which...)...), 1
 	}
