@@ -18,7 +18,7 @@ import (
 	"unicode/utf8"
 )
 
-//go:embed static/style.css static/page.js static/icon.svg
+//go:embed static/style.css static/page.js static/passkeys.js static/icon.svg
 var static embed.FS
 
 // maxFile is the largest stylesheet or logo that an operator may give.
@@ -70,7 +70,12 @@ func (p *Pages) load() error {
 	if err != nil {
 		return err
 	}
+	passkeys, err := static.ReadFile("static/passkeys.js")
+	if err != nil {
+		return err
+	}
 	p.script = p.add("page", ".js", "text/javascript; charset=utf-8", script)
+	p.passkeyScript = p.add("passkeys", ".js", "text/javascript; charset=utf-8", passkeys)
 	p.style = p.add("style", ".css", "text/css; charset=utf-8", style)
 	icon = bytes.ReplaceAll(icon, []byte("LETTER"), []byte(template.HTMLEscapeString(p.letter)))
 	p.icon = p.add("icon", ".svg", "image/svg+xml", icon)

@@ -211,6 +211,7 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 	const (
 		head   = "default-src 'none'; style-src 'self'; img-src 'self'"
 		easier = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'"
+		asking = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'"
 		tail   = "; frame-ancestors 'none'; base-uri 'none'"
 		cdn    = " https://cdn.photos.example"
 	)
@@ -233,6 +234,14 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 		{"error-back", head + "; form-action 'self'" + tail, head + tail},
 		{"error-lost", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
 		{"login-continue", easier + cdn + "; form-action 'self'" + tail, easier + cdn + tail},
+		{"login-passkey", asking + cdn + "; form-action 'self'" + tail, asking + cdn + tail},
+		{"login-over-wrong", asking + cdn + "; form-action 'self'" + tail, asking + cdn + tail},
+		{"second-app", easier + "; form-action 'self'" + tail, easier + tail},
+		{"second-passkey", asking + "; form-action 'self'" + tail, asking + tail},
+		{"second-account", asking + "; form-action 'self'" + tail, asking + "; form-action 'self'" + tail},
+		{"second-recovery-wrong", easier + "; form-action 'self'" + tail, easier + tail},
+		{"second-none", easier + "; form-action 'self'" + tail, easier + tail},
+		{"codes", head + "; form-action 'self'" + tail, head + tail},
 		{"error-cookies", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
 		{"form-post", strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail,
 			strings.Replace(head, ";", "; script-src '"+hash+"';", 1) + tail},
@@ -246,7 +255,7 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 		d := parse(t, pageOf(t, p, c.sample, web.Common{}).Body)
 		// A script stands in the form-post page alone; another is a file of ours, where the policy has
 		// it.
-		var files, inside int
+		var files, passkeys, inside int
 		for _, e := range d.all("script") {
 			name, linked := strings.CutPrefix(e.attrs["src"], "/assets/")
 			_, mediaType, ok := p.Asset(name)
@@ -255,11 +264,14 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 				inside++
 			case ok && strings.HasPrefix(name, "page.") && mediaType == "text/javascript; charset=utf-8":
 				files++
+			case ok && strings.HasPrefix(name, "passkeys.") && mediaType == "text/javascript; charset=utf-8":
+				passkeys++
 			default:
 				t.Errorf("%s has the script %v", c.sample, e.attrs)
 			}
 		}
 		if want := strings.Contains(c.within, "script-src 'self'"); (files == 1) != want || files > 1 ||
+			(passkeys == 1) != strings.Contains(c.within, "connect-src") || passkeys > 1 ||
 			(inside == 1) != (c.sample == "form-post") || inside > 1 {
 			t.Errorf("%s has %d scripts in files, %d inside", c.sample, files, inside)
 		}
@@ -449,12 +461,20 @@ func TestNothingThatNeedsTheScriptShowsWithoutIt(t *testing.T) {
 	p := newPages(t, web.Options{})
 	for _, s := range samples {
 		d := parse(t, pageOf(t, p, s.name, web.Common{}).Body)
-		passwords, buttons := 0, 0
+		passwords, buttons, passkeys := 0, 0, 0
 		for _, e := range d.elements {
 			if e.attrs["type"] == "password" {
 				passwords++
 			}
-			if e.attrs["type"] == "button" {
+			if strings.Contains(e.attrs["class"], "passkey-missing") {
+				passkeys--
+			}
+			if strings.HasSuffix(e.attrs["class"], "passkey") && e.name == "button" {
+				passkeys++
+				if _, hidden := e.attrs["hidden"]; !hidden || e.attrs["type"] != "button" {
+					t.Errorf("%s: %v", s.name, e.attrs)
+				}
+			} else if e.attrs["type"] == "button" {
 				buttons++
 				_, hidden := e.attrs["hidden"]
 				if of, ok := d.id(e.attrs["aria-controls"]); !hidden || !ok || of.attrs["type"] != "password" ||
@@ -469,6 +489,9 @@ func TestNothingThatNeedsTheScriptShowsWithoutIt(t *testing.T) {
 		}
 		if passwords != buttons {
 			t.Errorf("%s: %d buttons for %d passwords", s.name, buttons, passwords)
+		}
+		if passkeys != 0 {
+			t.Errorf("%s: not one sentence about what is missing for each button of passkeys", s.name)
 		}
 	}
 }

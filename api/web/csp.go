@@ -21,12 +21,17 @@ type policy struct {
 	logo   string // origin of the client's
 	forms  string
 	script string // source of the page's script; empty: it has none
+	// connect is where the script may send requests; empty: nowhere.
+	connect string
 }
 
 func (p policy) String() string {
 	out := "default-src 'none'"
 	if p.script != "" {
 		out += "; script-src " + p.script
+	}
+	if p.connect != "" {
+		out += "; connect-src " + p.connect
 	}
 	out += "; style-src 'self'; img-src 'self'"
 	if p.logo != "" {

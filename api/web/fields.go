@@ -7,6 +7,7 @@ import (
 // field is an input with its label, and what is wrong with it.
 type field struct {
 	Name, Type, InputMode, Autocomplete string
+	ID                                  string // where not Name
 	Label, Hint                         string // names of texts
 	Subject                             string // in the names of complaints, where not Name
 	Value                               string
@@ -17,17 +18,25 @@ type field struct {
 	Shared                              string // name of the field that says what is wrong with this one, too
 }
 
+// Key is the id of the input.
+func (f field) Key() string {
+	if f.ID != "" {
+		return f.ID
+	}
+	return f.Name
+}
+
 // Described are the ids of what describes the input (aria-describedby).
 func (f field) Described() string {
 	var ids []string
 	if len(f.Problems) > 0 {
-		ids = append(ids, f.Name+"-problem")
+		ids = append(ids, f.Key()+"-problem")
 	}
 	if f.Shared != "" {
 		ids = append(ids, f.Shared+"-problem")
 	}
 	if f.Hint != "" {
-		ids = append(ids, f.Name+"-hint")
+		ids = append(ids, f.Key()+"-hint")
 	}
 	return strings.Join(ids, " ")
 }

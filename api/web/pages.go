@@ -31,6 +31,7 @@ type Pages struct {
 
 	letter                           string
 	style, script, theme, icon, logo string // paths of the assets; empty: none
+	passkeyScript                    string
 	assets                           map[string]asset
 }
 
@@ -84,6 +85,7 @@ type view struct {
 	Base                     string
 	Style, Theme, Icon, Logo string
 	PageScript               string // path of the script; empty: the page has no form to make easier
+	PasskeyScript            string // path of the script; empty: the page neither makes nor uses passkeys
 	Title                    string // name of a text
 	Heading                  string // instead of it, on error pages
 	Name                     string // of the page, for themes
@@ -122,6 +124,10 @@ type view struct {
 
 	Next    string       // page of the account that the login leads to; empty: the first
 	Account *accountView // of the pages of the account
+
+	Second  *secondView // of the page of a second step
+	Passkey bool        // a passkey alone can log in
+	Count   string      // of what the page is about
 }
 
 // way leads from one page to another with the same request: by a link, or by a form if the request is too long for an
@@ -215,6 +221,14 @@ func (p *Pages) easier(v *view, c Common) policy {
 	return policy{forms: formsOf(c), script: home}
 }
 
+// withPasskeys is easier for a page that makes or uses passkeys: its script asks us for the options.
+func (p *Pages) withPasskeys(v *view, c Common) policy {
+	v.PasskeyScript = p.passkeyScript
+	csp := p.easier(v, c)
+	csp.connect = home
+	return csp
+}
+
 // choice lets people choose the language, and leads them back to the page here.
 func (p *Pages) choice(v *view, here string) {
 	if all := p.languages.Languages(); len(all) > 1 {
@@ -259,6 +273,9 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 		{Name: "email", Label: "field.name", Subject: "name", Type: "text", InputMode: "email", Autocomplete: "username", Value: typed(d.Name), Required: true},
 		{Name: "password", Label: "field.password", Type: "password", Autocomplete: "current-password", Required: true},
 	}
+	if v.Passkey = d.Passkey; d.Passkey {
+		v.Fields[0].Autocomplete = "username webauthn"
+	}
 	problems := slices.Clone(d.Problems)
 	for n, problem := range problems {
 		// Which of the two is wrong is not told. The sentence stands where the person types again.
@@ -268,6 +285,9 @@ func (p *Pages) Login(d LoginPage) (Page, error) {
 	}
 	v.settle(problems)
 	v.offer(d.Continue)
+	if d.Passkey {
+		return p.render(v, p.withPasskeys(v, d.Common))
+	}
 	return p.render(v, p.easier(v, d.Common))
 }
 

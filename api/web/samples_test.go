@@ -44,6 +44,44 @@ var samples = []sample{
 		return p.Login(web.LoginPage{Common: c, Name: "ada" + s, Problems: []web.Problem{
 			{Code: "invalid_credentials"}, {Code: s}, {Field: s, Code: s}, {Field: "password", Code: "required"}}})
 	}},
+	{"login-passkey", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: s, Signup: true, Forgot: true, Passkey: true,
+			Stay: &web.Stay{Idle: 24 * time.Hour, Longest: 720 * time.Hour}})
+	}},
+	{"login-over-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: "ada" + s, Passkey: true,
+			Problems: []web.Problem{{Code: "login_expired"}}})
+	}},
+	{"second-app", second("totp", nil)},
+	{"second-app-wrong", second("totp", func(d *web.SecondPage) {
+		d.Trusted = true
+		d.Problems = []web.Problem{{Field: "code", Code: "invalid_code"}}
+	})},
+	{"second-wait-wrong", second("totp", func(d *web.SecondPage) {
+		d.Problems = []web.Problem{{Code: "rate_limited", Seconds: 240}}
+	})},
+	{"second-blocked-wrong", second("recovery_code", func(d *web.SecondPage) {
+		d.Problems = []web.Problem{{Code: "codes_blocked"}}
+	})},
+	{"second-recovery-wrong", second("recovery_code", func(d *web.SecondPage) {
+		d.Problems = []web.Problem{{Field: "recovery_code", Code: "invalid_code"}}
+	})},
+	{"second-passkey", second("passkey", nil)},
+	{"second-passkey-wrong", second("passkey", func(d *web.SecondPage) {
+		d.Problems = []web.Problem{{Code: "passkey_refused"}}
+	})},
+	{"second-none", second("", func(d *web.SecondPage) { d.Others = nil })},
+	{"second-again", second("totp", func(d *web.SecondPage) { d.Login, d.Trust = "", 0 })},
+	{"second-account", second("passkey", func(d *web.SecondPage) {
+		d.Request, d.Client, d.Login, d.Trust, d.Next, d.Onward = "", nil, "", 0, "account/password", false
+	})},
+	{"codes", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.FewCodes(web.CodesPage{Common: c, Left: 2})
+	}},
+	{"codes-account", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		c.Request, c.Onward = "", false
+		return p.FewCodes(web.CodesPage{Common: c, Left: 0, Next: "account/password"})
+	}},
 	{"login-again", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: "ada" + s, Signup: true, Reauthenticate: true})
 	}},
@@ -233,6 +271,28 @@ func account(k web.AccountKind,
 			more(&d, s)
 		}
 		return p.Account(d)
+	}
+}
+
+// second is the page of a second step; more says what this state has otherwise.
+func second(by string, more func(d *web.SecondPage)) func(*web.Pages, web.Common, string) (web.Page, error) {
+	return func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		d := web.SecondPage{Common: c, Client: client(s), By: by, Trust: 720 * time.Hour}
+		if c.Request != "" {
+			// Its length decides nothing here.
+			if d.Login = "login" + s; web.FitsAddress(c.Request) && !web.FitsAddress(c.Request+d.Login) {
+				d.Login = "login"
+			}
+		}
+		for _, other := range []string{"passkey", "totp", "recovery_code", s} {
+			if other != by {
+				d.Others = append(d.Others, other)
+			}
+		}
+		if more != nil {
+			more(&d)
+		}
+		return p.Second(d)
 	}
 }
 

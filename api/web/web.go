@@ -83,6 +83,7 @@ type LoginPage struct {
 	Reauthenticate bool   // the user is logged in and has to prove it again
 	Stay           *Stay  // nil: there is no choice
 	Next           string // page of the account that the login leads to, by its path; empty: none
+	Passkey        bool   // a passkey alone can log in
 }
 
 // SignupPage asks for what an account needs.
