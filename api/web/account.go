@@ -186,10 +186,7 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 		a.OthersCSRF = d.CSRF
 	}
 	back := d.Kind.parent()
-	a.Back = accountLink{back.id(), back.Path(), "account.back"}
-	if back == AccountSecurity {
-		a.Back.Text = "security.back"
-	}
+	a.Back = accountLink{ID: back.id(), Path: back.Path()}
 	if slices.Contains(dones, d.Done) && len(d.Problems) == 0 {
 		a.Done, a.Offer = "done."+strings.ReplaceAll(string(d.Done), "-", "_"), d.Done == DoneNewKept || slices.Contains(factorDones, d.Done)
 	}
@@ -230,6 +227,9 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 			f.Autofocus = false // people came to look at the page, and not to type
 		}
 		f.Required = f.Required || f.Type == "password" && d.Kind != AccountAddress
+	}
+	if d.Kind == AccountPasskeys && a.Factors.Stage == StageReady {
+		return p.render(v, p.withPasskeys(v, d.Common))
 	}
 	return p.render(v, p.easier(v, d.Common))
 }

@@ -167,7 +167,7 @@ func factors(l *languages.Language, d *AccountFactors, zone *time.Location) (*fa
 		})
 	}
 	if d.URI != "" {
-		svg, err := totp.QR(d.URI, l.Text("pages.totp.qr"))
+		svg, err := totp.QR(d.URI, l.Text("pages.app.qr"))
 		if err != nil {
 			return nil, err
 		}
