@@ -153,7 +153,7 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	}
 	proved := p.Proved != "" && p.Proved == b.Session.ID // for this very request
 	switch {
-	case !proved && i.mustReauthenticate(p, b.Session.AuthTime):
+	case !proved && i.mustReauthenticate(p, b.Session.AuthTime), proved && i.mustProveAll(p, *b):
 		d.Step, d.Reauthenticate = LogIn, true
 		return d, errLoginRequired, nil
 	case p.HintSubject != "" && p.HintSubject != b.User.ID:
@@ -179,6 +179,11 @@ func (i *Issuer) mustReauthenticate(p Pending, authTime time.Time) bool {
 	if slices.Contains(p.Prompt, promptLogin) || slices.Contains(p.Prompt, promptSelectAccount) {
 		return true
 	}
+	return tooOld(p, authTime)
+}
+
+// tooOld reports whether a login at authTime is older than max_age allows.
+func tooOld(p Pending, authTime time.Time) bool {
 	switch {
 	case p.MaxAge == nil:
 		return false
@@ -187,6 +192,15 @@ func (i *Issuer) mustReauthenticate(p Pending, authTime time.Time) bool {
 	}
 	limit := time.Duration(*p.MaxAge) * time.Second
 	return limit == 0 || p.At.Sub(authTime) > limit
+}
+
+// mustProveAll reports whether a user with a second factor, who logged in for p, has to log in once
+// more: prompt=login and max_age ask for all factors again, so the password alone does not do, neither
+// beside a second factor that was proved before nor in a trusted browser.
+func (i *Issuer) mustProveAll(p Pending, b Browser) bool {
+	s := b.Session
+	return b.User.SecondFactor && (slices.Contains(p.Prompt, promptLogin) || tooOld(p, s.AuthTime)) &&
+		(s.ACR != userstore.TwoFactors || s.AuthTime.Before(p.At.Add(-i.ClockSkew)))
 }
 
 // checkGrantable repeats the checks of scopes and resources, and adds those that depend on the

@@ -30,6 +30,9 @@ type PageLogin struct {
 // *Error; that of a malformed request wraps a *userstore.ValidationError.
 func (i *Issuer) StartBrowserSession(ctx context.Context, l PageLogin) (b Browser, secret string, err error) {
 	ctx = userstore.WithDevice(ctx, l.Device)
+	if i.TrustedBrowser <= 0 { // turned off, also for browsers that were trusted before
+		ctx = userstore.WithTrust(ctx, "")
+	}
 	for range 2 { // as Login does
 		b, secret, err = i.startBrowserSession(ctx, l)
 		if !errors.Is(err, userstore.ErrConflict) {
@@ -68,6 +71,9 @@ func (i *Issuer) StartSecondSession(
 		}
 		return v, err
 	})
+	if err != nil {
+		trusted = ""
+	}
 	return b, secret, trusted, err
 }
 
@@ -154,7 +160,11 @@ func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verif
 			b.Session.Proved = userstore.MergeProofs(old.Proofs(), verified.Proved)
 		case err != nil && !errors.Is(err, userstore.ErrNotFound):
 			return Browser{}, "", err
+		case verified.Continues:
+			return Browser{}, "", userstore.ErrStepOver
 		}
+	} else if verified.Continues {
+		return Browser{}, "", userstore.ErrStepOver
 	}
 	for n := range b.Session.Proved {
 		b.Session.Proved[n].At = b.Session.Proved[n].At.UTC().Truncate(time.Microsecond)

@@ -72,6 +72,8 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		return Authorization{}, errCode.because(errors.New("the user is disabled"))
 	case !view.Client.DisabledAt.IsZero():
 		return Authorization{}, errClient.because(errors.New("the client is disabled"))
+	case i.Accounts.MustHaveSecondFactor(view.User):
+		return Authorization{}, errCode.because(errors.New("the user has no second factor, which the policy wants"))
 	}
 
 	a := Authorization{Client: view.Client, User: view.User, Roles: view.User.Roles, Nonce: code.Nonce}

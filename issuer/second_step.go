@@ -96,9 +96,10 @@ func (l sealedLogin) second() userstore.SecondLogin {
 	}
 }
 
-// handle is what is spent with the login.
+// handle is what is spent with the login. It is remembered for longer than the login waits, because
+// the clock of another replica may be behind.
 func (l sealedLogin) handle() userstore.Handle {
-	return userstore.Handle{ID: l.ID, EndsAt: time.Unix(l.Ends, 0).UTC()}
+	return userstore.Handle{ID: l.ID, EndsAt: time.Unix(l.Ends, 0).UTC().Add(stepLasts)}
 }
 
 func loginOf(purpose loginFor, u userstore.User, client string, at time.Time, scopes, resource []string) sealedLogin {
@@ -217,7 +218,10 @@ func (i *Issuer) passkeyOptions(ctx context.Context, l sealedLogin) (json.RawMes
 		return nil, failed(err)
 	}
 	options, err := i.Accounts.PasskeyRequest(ctx, l.User, challenge, stepLasts)
-	if err != nil {
+	switch {
+	case errors.Is(err, userstore.ErrNotFound): // the account was deleted
+		return nil, errStepOver
+	case err != nil:
 		return nil, failed(err)
 	}
 	return options, nil

@@ -152,13 +152,13 @@ func TestO10EveryActOfAccountsIsRecorded(t *testing.T) {
 		done, err := (&userstore.Importer{Accounts: a.Accounts}).Import(operator, []userstore.User{
 			{Email: "bare@x.test", IsActive: true}, {Email: "ALICE@x.test", Username: "Alice"},
 			{Email: "off@x.test", PasswordHash: djangoHash, Roles: []string{"admin"}},
-		})
+		}, nil)
 		bare, off := done[0].User, done[2].User
 		names[bare.ID], names[off.ID] = "bare", "off"
 		step("an import", err, nil, "user_imported success by operator root on bare",
 			`user_imported success by operator root on off is_active:"true"→"false" roles:""→"admin"`)
 		_, err = (&userstore.Importer{Accounts: a.Accounts, DryRun: true}).
-			Import(operator, []userstore.User{{Email: "new@x.test"}})
+			Import(operator, []userstore.User{{Email: "new@x.test"}}, nil)
 		step("an import that only tells", err, nil)
 
 		// Logins. Unknown names are not recorded: people type passwords there.

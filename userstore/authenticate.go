@@ -19,9 +19,11 @@ type Verified struct {
 
 	Proved []ProvedFactor // what was proved, and when
 	Second SecondStep
+	// Continues: what was proved only adds to a session of the user, and alone logs nobody in.
+	Continues bool
 
 	reservation *reservation
-	codeCounted bool          // a code of the authenticator app was counted as wrong before it was checked
+	code        *countedCode  // nil: none was counted
 	events      []audit.Event // stored with the login, beside its own
 }
 
@@ -121,6 +123,9 @@ func (a *Accounts) authenticate(
 	if err == nil {
 		v, err = a.secondStep(ctx, v, now)
 	}
+	if stale && waits(err) {
+		return Verified{}, a.upgradeHash(ctx, v.User, password, err)
+	}
 	if err == nil && stale {
 		// A full queue must not fail this login; the next login can upgrade the hash.
 		if v.Rehash, err = a.Hasher.Hash(ctx, password); errors.Is(err, ErrOverloaded) {
@@ -150,7 +155,7 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	}
 	err := a.Store.StartGrant(ctx, s)
 	if err == nil {
-		v.reservation.markReturned()
+		v.markStored()
 	}
 	return audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), s.Events...)
 }
@@ -158,19 +163,21 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 // Release returns the attempt of a login that did not complete although its proofs were right.
 // After StartGrant it does nothing, so it may be deferred.
 func (a *Accounts) Release(ctx context.Context, v Verified) {
-	if v.codeCounted && v.reservation != nil && !v.reservation.over {
-		kept, cancel := Uncancelled(ctx)
-		defer cancel()
-		_ = a.Store.UncountWrongCode(kept, v.User.ID) // if that fails, one code fewer may be wrong
-	}
+	a.uncount(ctx, v)
 	v.reservation.giveBack(ctx)
+}
+
+// markStored notes that the batch of a login returned the attempt and the count of a code.
+func (v Verified) markStored() {
+	v.reservation.markReturned()
+	v.code.markOver()
 }
 
 // Refuse ends a login that is not allowed although its password was right. It returns the attempt
 // and records the reason, a stable snake_case word, in the audit log. It returns answer, or the
 // error of the audit log: there is no refusal without its entry.
 func (a *Accounts) Refuse(ctx context.Context, v Verified, reason string, answer error) error {
-	v.reservation.giveBack(ctx)
+	a.Release(ctx, v)
 	e := audit.New(ctx, a.now(), audit.LoginFailed, audit.User(v.User.ID)).Failed(reason)
 	e.ClientID = v.Client.ID
 	return a.recordRefusal(ctx, e, answer)

@@ -31,7 +31,7 @@ func (a *Accounts) StartSession(
 	ctx context.Context, v Verified, s BrowserSession, replaces SessionHash, idleSince time.Time,
 ) error {
 	start := StartSession{Session: s, Replaces: replaces, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash,
-		Second: v.Second, IdleSince: idleSince}
+		Second: v.Second, Continues: v.Continues, IdleSince: idleSince}
 	if v.reservation != nil {
 		device, err := a.Throttle.device(ctx, subject(v.User, true, ""))
 		if err != nil {
@@ -52,7 +52,7 @@ func (a *Accounts) StartSession(
 	}
 	err = a.Store.StartSession(ctx, start, events...)
 	if err == nil {
-		v.reservation.markReturned()
+		v.markStored()
 	}
 	return audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), events...)
 }

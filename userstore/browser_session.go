@@ -47,7 +47,10 @@ type StartSession struct {
 	Session BrowserSession
 	// Replaces is the session of the same browser that ends with this login, as EndSession ends
 	// one. If the ID is the same, no grant is revoked. Zero: none.
-	Replaces     SessionHash
+	Replaces SessionHash
+	// Continues: what was proved only adds to the session that is replaced, and alone logs nobody in.
+	// ErrConflict if there is no such session any more.
+	Continues    bool
 	PasswordHash string // the hash that was verified, or read with the user
 	Rehash       string // its replacement, when the hash parameters were raised; empty: none
 	Second       SecondStep

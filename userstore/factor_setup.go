@@ -231,7 +231,7 @@ func (a *Accounts) AddPasskey(ctx context.Context, u User, n NewPasskey) (p Pass
 	}
 	made, err := a.Passkeys.Register(n.Challenge, n.Response)
 	if errors.Is(err, webauthn.ErrResponse) {
-		return Passkey{}, nil, a.refusedPasskey(ctx, err, u, "")
+		return Passkey{}, nil, a.refusedPasskey(ctx, err, Verified{User: u})
 	}
 	if err != nil {
 		return Passkey{}, nil, err

@@ -3,6 +3,7 @@ package userstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -10,6 +11,9 @@ import (
 
 // ErrSpent: a code, a handle or an answer of a passkey was used before. Nothing changed.
 var ErrSpent = errors.New("used before")
+
+// ErrHandleSpent is an ErrSpent of a handle. What was shown with it may be unused.
+var ErrHandleSpent = fmt.Errorf("the handle was %w", ErrSpent)
 
 // SecondFactors are what an account has beside its password. An authenticator app or a passkey is a
 // second factor: with one, the password alone lets nobody in. Recovery codes stand in for it.
@@ -142,6 +146,12 @@ type FactorChange struct {
 	KeepSession string
 
 	Use FactorUse
+}
+
+// FirstFactors are the second factor and the recovery codes that a new account begins with.
+type FirstFactors struct {
+	App           AuthenticatorApp
+	RecoveryCodes [][]byte // MACs; each counts once
 }
 
 // AnyFactorVersion stands for any factor version.

@@ -32,17 +32,22 @@ type Imported struct {
 	UsernameFault string
 }
 
-// Import stores a batch of accounts in one transaction. An account without an id gets one; an
-// account without a time of creation was created now. Import takes only password hashes, of any
+// Import stores a batch of accounts in one transaction, with the second factors that factors has by
+// the index of their account. An account that was there already keeps the factors that it has, or
+// that it has none. An account without an id gets one; an account without a time of creation was created now. Import takes only password hashes, of any
 // form that Hasher.Accept knows; Django's mark of an unusable password means no password. Values
 // that users choose meet the same rules as at sign-up; that another system verified them is
-// believed.
+// believed. A second factor is imported under any policy, and beside an address that is not proved:
+// without the factor the password alone would open the account.
 //
 // The error is the store's: then either nothing of the batch or all of it was stored, and the same
 // batch can be imported again.
-func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error) {
+func (i *Importer) Import(
+	ctx context.Context, batch []User, factors map[int]ImportedFactors,
+) ([]Imported, error) {
 	done := make([]Imported, len(batch))
 	var fit []User
+	first := map[int]FirstFactors{}
 	var at []int
 	for n, u := range batch {
 		if f := unusableUsername(u.Username); f != (fault{}) && !i.Strict {
@@ -50,10 +55,22 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 		}
 		done[n].User, done[n].Err = i.Accounts.accountFrom(u)
 		if done[n].Err == nil {
-			fit, at = append(fit, done[n].User), append(at, n)
+			done[n].Err = factors[n].check()
 		}
+		if done[n].Err != nil {
+			continue
+		}
+		if factors[n].TOTP != nil {
+			sealed, err := i.Accounts.sealImported(done[n].User.ID, factors[n])
+			if err != nil {
+				return nil, err
+			}
+			first[len(fit)] = sealed
+			done[n].User.SecondFactor, done[n].User.FactorVersion = true, 1
+		}
+		fit, at = append(fit, done[n].User), append(at, n)
 	}
-	taken, err := i.store(ctx, fit)
+	taken, err := i.store(ctx, fit, first)
 	if err != nil {
 		return nil, err
 	}
@@ -75,17 +92,20 @@ func (i *Importer) Import(ctx context.Context, batch []User) ([]Imported, error)
 	return done, nil
 }
 
-func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error) {
+func (i *Importer) store(ctx context.Context, users []User, first map[int]FirstFactors) (map[int]User, error) {
 	if !i.DryRun {
 		events := make([]audit.Event, len(users))
 		now := i.Accounts.now()
 		for n, u := range users {
 			events[n] = audit.New(ctx, now, audit.UserImported, audit.User(u.ID))
 			events[n].Changes = privileges(u)
+			if f, ok := first[n]; ok {
+				events[n].Changes = append(events[n].Changes, audit.Change{Field: MethodApp, After: f.App.ID})
+			}
 		}
 		var taken map[int]User
 		err := retry(ctx, actTries, "import accounts", func() (err error) {
-			taken, err = i.Accounts.Store.CreateUsers(ctx, users, events...)
+			taken, err = i.Accounts.Store.CreateUsers(ctx, users, first, events...)
 			return err
 		})
 		for n, e := range events {
@@ -117,7 +137,7 @@ func (i *Importer) store(ctx context.Context, users []User) (map[int]User, error
 		}
 		if _, ok := taken[n]; !ok {
 			for _, name := range names {
-				i.seen[name] = User{ID: u.ID, EmailKey: u.EmailKey, UsernameKey: u.UsernameKey}
+				i.seen[name] = User{ID: u.ID, EmailKey: u.EmailKey, UsernameKey: u.UsernameKey, SecondFactor: u.SecondFactor}
 			}
 		}
 	}

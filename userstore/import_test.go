@@ -57,7 +57,7 @@ func TestImport(t *testing.T) {
 			return list
 		}
 		run := func(dry bool) []userstore.Imported {
-			done, err := (&userstore.Importer{Accounts: w.Accounts, DryRun: dry, Strict: true}).Import(t.Context(), batch)
+			done, err := (&userstore.Importer{Accounts: w.Accounts, DryRun: dry, Strict: true}).Import(t.Context(), batch, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +124,7 @@ func TestDryRunOverSeveralBatches(t *testing.T) {
 			{userstore.User{Email: "b@x.test"}, nil, false},
 			{userstore.User{Email: "c@x.test"}, nil, false},
 		} {
-			done, err := i.Import(t.Context(), []userstore.User{c.u})
+			done, err := i.Import(t.Context(), []userstore.User{c.u}, nil)
 			if err != nil || !reflect.DeepEqual(done[0].Err, c.want) || done[0].Existed != c.same {
 				t.Errorf("batch %d: %v, %+v", n, err, done[0])
 			}

@@ -20,7 +20,7 @@ func TestImportLeavesOutUsernames(t *testing.T) {
 			{Email: "uuid@x.test", Username: "0190A8A4-6d1f-7c3e-9b8a-5f4e3d2c1b0a"},
 		}
 		for round, strict := range []bool{true, false, false} {
-			done, err := (&userstore.Importer{Accounts: w.Accounts, Strict: strict}).Import(t.Context(), batch)
+			done, err := (&userstore.Importer{Accounts: w.Accounts, Strict: strict}).Import(t.Context(), batch, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/signet-id/signet/internal/factorseal"
 	"github.com/signet-id/signet/internal/totp"
 )
 
@@ -14,6 +15,43 @@ import (
 type ImportedFactors struct {
 	TOTP     *ImportedTOTP
 	Recovery []ImportedRecoveryCode // each once; only beside a second factor
+}
+
+// check returns what is wrong with the factors, as a ValidationError.
+func (f ImportedFactors) check() error {
+	var fs faults
+	switch {
+	case f.TOTP == nil && len(f.Recovery) > 0:
+		fs.add("recovery_codes", fault{CodeNotAllowed, "Recovery codes stand in for a second factor, and the account has none."})
+	case f.TOTP != nil && f.TOTP.Validate() != nil:
+		fs.add("totp", fault{CodeInvalid, "The authenticator app cannot be checked here."})
+	}
+	return fs.err()
+}
+
+// sealImported returns what is stored of the factors of the user, which has an authenticator app.
+func (a *Accounts) sealImported(userID string, f ImportedFactors) (FirstFactors, error) {
+	seal, err := a.AppKey()
+	if err != nil {
+		return FirstFactors{}, err
+	}
+	app := AuthenticatorApp{
+		ID: commandLineID(a.NewID), UserID: userID, Algorithm: f.TOTP.Algorithm, Digits: f.TOTP.Digits, Period: f.TOTP.Period,
+		LastCounter: f.TOTP.LastCounter, CreatedAt: a.now(),
+	}
+	app.Sealed = factorseal.Seal(seal, userID, app.ID, f.TOTP.Secret)
+	first := FirstFactors{App: app}
+	if len(f.Recovery) == 0 {
+		return first, nil
+	}
+	key, err := a.recoveryKey()
+	if err != nil {
+		return FirstFactors{}, err
+	}
+	for _, hash := range f.Recovery {
+		first.RecoveryCodes = append(first.RecoveryCodes, importedRecoveryMAC(key, userID, hash))
+	}
+	return first, nil
 }
 
 // ImportedTOTP is an authenticator app that its user set up and confirmed in another system. Its

@@ -52,7 +52,10 @@ func (a *Accounts) recoveryMACs(userID, typed string) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return [][]byte{recoveryMAC(key, userID, normalRecoveryCode(typed))}, nil
+	return [][]byte{
+		recoveryMAC(key, userID, normalRecoveryCode(typed)),
+		importedRecoveryMAC(key, userID, HashImportedRecoveryCode(typed)),
+	}, nil
 }
 
 // normalRecoveryCode reads a code as people type it: in groups, in capitals, with letters for the
@@ -77,6 +80,11 @@ func normalRecoveryCode(typed string) string {
 // recoveryMAC is bound to the user, so that a code of one account is none of another.
 func recoveryMAC(key []byte, userID, code string) []byte {
 	return mac.Sum(key, "recovery code", userID, code)
+}
+
+// importedRecoveryMAC is a MAC of the hash of a code, because another system keeps no more of it.
+func importedRecoveryMAC(key []byte, userID string, hash ImportedRecoveryCode) []byte {
+	return mac.Sum(key, "imported recovery code", userID, string(hash[:]))
 }
 
 func (a *Accounts) recoveryKey() ([]byte, error) {

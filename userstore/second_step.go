@@ -33,8 +33,7 @@ var (
 // guess hits one of three codes of six digits once in 3,300 accounts.
 const MaxWrongCodes = 100
 
-// SecondFactorError is an ErrSecondFactor. Nothing was written: no session, login or network exists
-// before the last step.
+// SecondFactorError is an ErrSecondFactor. No session, login or network exists before the last step.
 type SecondFactorError struct {
 	User    User      // with PasswordHash
 	Client  Client    // of Authenticate
@@ -49,7 +48,7 @@ func (e *SecondFactorError) Is(target error) bool { return target == ErrSecondFa
 // not have. Returned as *SetupRequiredError.
 var ErrSetupRequired = errors.New("a second factor has to be set up")
 
-// SetupRequiredError is an ErrSetupRequired. Nothing was written.
+// SetupRequiredError is an ErrSetupRequired. No session, login or network exists.
 type SetupRequiredError struct {
 	User   User // with PasswordHash
 	Client Client
@@ -83,6 +82,9 @@ func (a *Accounts) secondStep(ctx context.Context, v Verified, now time.Time) (V
 		return v, err
 	case !ok:
 		have, err := a.Store.SecondFactors(ctx, v.User.ID)
+		if errors.Is(err, ErrNotFound) { // deleted meanwhile
+			err = ErrConflict
+		}
 		if err != nil {
 			return v, err
 		}
@@ -93,17 +95,73 @@ func (a *Accounts) secondStep(ctx context.Context, v Verified, now time.Time) (V
 	return v, nil
 }
 
+// waits reports whether err is that of a login that waits for its second step.
+func waits(err error) bool {
+	return errors.Is(err, ErrSecondFactor) || errors.Is(err, ErrSetupRequired)
+}
+
+// upgradeHash replaces the hash of a right password that was stored under old parameters, and returns
+// waiting, the error of a login that waits for its second step, with the new hash. It cannot be done by
+// that step, at which the password is not known. Other logins of the account that wait end with the old
+// hash. ErrConflict: the password changed meanwhile.
+func (a *Accounts) upgradeHash(ctx context.Context, u User, password string, waiting error) error {
+	hash, err := a.Hasher.Hash(ctx, password)
+	switch {
+	case errors.Is(err, ErrOverloaded): // the next login can do it
+		return waiting
+	case err != nil:
+		return err
+	}
+	if err := a.Store.UpgradeHash(ctx, u.ID, u.PasswordHash, hash); err != nil {
+		return err
+	}
+	if e, ok := errors.AsType[*SecondFactorError](waiting); ok {
+		e.User.PasswordHash = hash
+	}
+	if e, ok := errors.AsType[*SetupRequiredError](waiting); ok {
+		e.User.PasswordHash = hash
+	}
+	return waiting
+}
+
 // spentSecond is the error of a login whose proof of a second factor may have been used before: then
 // it is as wrong as any. A trust that ended meanwhile is a conflict, after which the login is checked
-// once more.
+// once more. A handle that was used, and a passkey, are no guesses: the attempt stays to be returned.
 func (a *Accounts) spentSecond(ctx context.Context, v Verified, err error) error {
-	if errors.Is(err, ErrSpent) {
-		if v.Second.Use.Trusted != (SessionHash{}) {
-			return ErrConflict
-		}
-		return a.refuseFactor(ctx, v, "used_before", "")
+	use := v.Second.Use
+	switch {
+	case !errors.Is(err, ErrSpent):
+		return err
+	case errors.Is(err, ErrHandleSpent):
+		return a.recordRefused(ctx, v, "login_used_before", ErrStepOver)
+	case use.Trusted != (SessionHash{}):
+		return ErrConflict
+	case use.Passkey != "":
+		return a.recordRefused(ctx, v, "used_before", ErrFactorRefused)
 	}
-	return err
+	v.code.markOver()
+	return a.refuseFactor(ctx, v, "used_before")
+}
+
+// countedCode is a right code of an authenticator app, which was counted among the wrong ones before
+// it was checked. A use of the code takes the count back.
+type countedCode struct{ over bool }
+
+func (c *countedCode) markOver() {
+	if c != nil {
+		c.over = true
+	}
+}
+
+// uncount takes the count of a right code back that was not used.
+func (a *Accounts) uncount(ctx context.Context, v Verified) {
+	if v.code == nil || v.code.over {
+		return
+	}
+	v.code.over = true
+	kept, cancel := Uncancelled(ctx)
+	defer cancel()
+	_ = a.Store.UncountWrongCode(kept, v.User.ID) // if that fails, one code fewer may be wrong
 }
 
 // Methods by which a second step can be taken, as the API names them.
@@ -155,7 +213,8 @@ type SecondLogin struct {
 
 // AuthenticateSecond takes the second step of a login. The caller passes the result to StartGrant or
 // StartSession, or to Release. ErrStepOver, ErrFactorRefused, ErrCodesBlocked, ErrAccountDisabled,
-// ErrOverloaded, ErrRateLimited, and any error of the store.
+// ErrEmailNotVerified (as *NotVerifiedError), ErrOverloaded, ErrRateLimited, and any error of the
+// store.
 func (a *Accounts) AuthenticateSecond(ctx context.Context, l SecondLogin, p FactorProof) (Verified, error) {
 	u, err := a.Store.UserByID(ctx, l.UserID)
 	switch {
@@ -163,13 +222,26 @@ func (a *Accounts) AuthenticateSecond(ctx context.Context, l SecondLogin, p Fact
 		return Verified{}, ErrStepOver
 	case err != nil:
 		return Verified{}, err
-	case !u.IsActive:
-		return Verified{}, ErrAccountDisabled
 	case u.FactorVersion != l.FactorVersion || !hmac.Equal(u.PasswordMark(), l.PasswordMark):
 		return Verified{}, ErrStepOver
 	}
-	v := Verified{User: u, Proved: []ProvedFactor{{ByPassword, l.At}}}
-	return a.proveFactor(ctx, v, p, l.ClientID)
+	v := Verified{User: u, Client: Client{ID: l.ClientID}, Proved: []ProvedFactor{{ByPassword, l.At}}}
+	if err := a.mayLogIn(ctx, v); err != nil {
+		return Verified{}, err
+	}
+	return a.proveFactor(ctx, v, p)
+}
+
+// mayLogIn refuses a user whose proofs are right, and who may not log in.
+func (a *Accounts) mayLogIn(ctx context.Context, v Verified) error {
+	switch u := v.User; {
+	case !u.IsActive:
+		return a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
+	case !u.EmailVerified && a.Verification == VerificationRequired:
+		unverified := &NotVerifiedError{UserID: u.ID, Email: u.Email, emailKey: u.EmailKey}
+		return a.Refuse(ctx, v, "email_not_verified", unverified)
+	}
+	return nil
 }
 
 // AuthenticatePasskey logs a user in by a passkey alone. Errors as of AuthenticateSecond, without
@@ -179,25 +251,26 @@ func (a *Accounts) AuthenticatePasskey(ctx context.Context, p FactorProof, clien
 		return Verified{}, ErrFactorRefused
 	}
 	answer, err := a.Passkeys.Parse(p.Passkey)
-	if err != nil || answer.UserHandle == nil {
-		return Verified{}, a.refusedPasskey(ctx, err, User{}, clientID)
+	v := Verified{Client: Client{ID: clientID}}
+	if err == nil && answer.UserHandle == nil {
+		err = errors.New("it names no user")
+	}
+	if err != nil {
+		return Verified{}, a.refusedPasskey(ctx, err, v)
 	}
 	key, u, handle, err := a.Store.PasskeyOwner(ctx, answer.CredentialID)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return Verified{}, a.refusedPasskey(ctx, err, User{}, clientID)
+		return Verified{}, a.refusedPasskey(ctx, err, v)
 	case err != nil:
 		return Verified{}, err
 	}
-	v, err := a.verifyPasskey(ctx, Verified{User: u}, p, key, handle, clientID)
-	switch {
-	case err != nil:
+	v.User = u
+	if v, err = a.verifyPasskey(ctx, v, p, key, handle); err != nil {
 		return Verified{}, err
-	case !u.IsActive:
-		return Verified{}, a.Refuse(ctx, v, "account_disabled", ErrAccountDisabled)
-	case !u.EmailVerified && a.Verification == VerificationRequired:
-		unverified := &NotVerifiedError{UserID: u.ID, Email: u.Email, emailKey: u.EmailKey}
-		return Verified{}, a.Refuse(ctx, v, "email_not_verified", unverified)
+	}
+	if err := a.mayLogIn(ctx, v); err != nil {
+		return Verified{}, err
 	}
 	return v, nil
 }
@@ -205,42 +278,46 @@ func (a *Accounts) AuthenticatePasskey(ctx context.Context, p FactorProof, clien
 // ProveFactor checks a second factor of a user outside a login, and spends it. It returns what was
 // proved. Errors as of AuthenticateSecond.
 func (a *Accounts) ProveFactor(ctx context.Context, u User, p FactorProof) ([]ProvedFactor, error) {
-	v, err := a.proveFactor(ctx, Verified{User: u}, p, "")
+	v, err := a.proveFactor(ctx, Verified{User: u}, p)
 	if err != nil {
 		return nil, err
 	}
 	defer a.Release(ctx, v)
 	err = a.Store.UseFactor(ctx, u.ID, u.FactorVersion, v.Second.Use, v.events...)
+	if err == nil {
+		v.code.markOver()
+	}
 	if err = audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), v.events...); err != nil {
 		if errors.Is(err, ErrConflict) {
 			err = ErrStepOver
 		}
 		return nil, err
 	}
-	v.codeCounted = false // the use took it back
 	return v.Proved, nil
 }
 
 // proveFactor checks p for the user of v, and adds what it proves to v.
-func (a *Accounts) proveFactor(ctx context.Context, v Verified, p FactorProof, clientID string) (Verified, error) {
+func (a *Accounts) proveFactor(ctx context.Context, v Verified, p FactorProof) (Verified, error) {
 	have, err := a.Store.SecondFactors(ctx, v.User.ID)
 	switch {
+	case errors.Is(err, ErrNotFound): // deleted meanwhile
+		return Verified{}, ErrStepOver
 	case err != nil:
 		return Verified{}, err
 	case have.Version != v.User.FactorVersion:
 		return Verified{}, ErrStepOver
 	case p.Passkey != nil:
-		return a.provePasskey(ctx, v, p, have, clientID)
+		return a.provePasskey(ctx, v, p, have)
 	case p.RecoveryCode != "":
-		return a.proveRecovery(ctx, v, p, clientID)
+		return a.proveRecovery(ctx, v, p)
 	}
-	return a.proveCode(ctx, v, p, have, clientID)
+	return a.proveCode(ctx, v, p, have)
 }
 
 // proveCode checks a code of the authenticator app. It is counted twice before it is compared: among
 // the attempts at the account, as passwords are, and among the wrong codes in a row.
 func (a *Accounts) proveCode(
-	ctx context.Context, v Verified, p FactorProof, have SecondFactors, clientID string,
+	ctx context.Context, v Verified, p FactorProof, have SecondFactors,
 ) (_ Verified, err error) {
 	u := v.User
 	if have.App == nil {
@@ -267,9 +344,9 @@ func (a *Accounts) proveCode(
 	now := a.now()
 	counter, ok := key.Check(p.Code, now, app.LastCounter)
 	if !ok {
-		return Verified{}, a.refuseFactor(ctx, v, "wrong_code", clientID)
+		return Verified{}, a.refuseFactor(ctx, v, "wrong_code")
 	}
-	v.codeCounted = true
+	v.code = new(countedCode)
 	v.Proved = append(v.Proved, ProvedFactor{ByApp, now})
 	v.Second = SecondStep{FactorVersion: u.FactorVersion, Proved: true,
 		Use: FactorUse{App: app.ID, Counter: counter, Handles: handles(p), At: now}}
@@ -277,7 +354,7 @@ func (a *Accounts) proveCode(
 }
 
 // proveRecovery checks a recovery code, which is counted as a password is.
-func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof, clientID string) (Verified, error) {
+func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof) (Verified, error) {
 	u := v.User
 	macs, err := a.recoveryMACs(u.ID, p.RecoveryCode)
 	if err != nil {
@@ -293,14 +370,14 @@ func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof,
 		return Verified{}, err
 	}
 	if !known {
-		return Verified{}, a.refuseFactor(ctx, v, "wrong_recovery_code", clientID)
+		return Verified{}, a.refuseFactor(ctx, v, "wrong_recovery_code")
 	}
 	now := a.now()
 	v.Proved = append(v.Proved, ProvedFactor{ByRecoveryCode, now})
 	v.Second = SecondStep{FactorVersion: u.FactorVersion, Proved: true,
 		Use: FactorUse{Recovery: macs, Handles: handles(p), At: now}}
 	e := audit.New(asOwner(ctx, u.ID), now, audit.RecoveryCodeUsed, audit.User(u.ID))
-	e.ClientID = clientID
+	e.ClientID = v.Client.ID
 	v.events = append(v.events, e)
 	return v, nil
 }
@@ -308,25 +385,25 @@ func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof,
 // provePasskey checks a passkey that has to be one of the user's. It never waits for a budget: a
 // passkey cannot be guessed.
 func (a *Accounts) provePasskey(
-	ctx context.Context, v Verified, p FactorProof, have SecondFactors, clientID string,
+	ctx context.Context, v Verified, p FactorProof, have SecondFactors,
 ) (Verified, error) {
 	if a.Passkeys == nil {
 		return Verified{}, ErrFactorRefused
 	}
 	answer, err := a.Passkeys.Parse(p.Passkey)
 	if err != nil {
-		return Verified{}, a.refusedPasskey(ctx, err, v.User, clientID)
+		return Verified{}, a.refusedPasskey(ctx, err, v)
 	}
 	for _, key := range have.Passkeys {
 		if string(key.CredentialID) == string(answer.CredentialID) {
-			return a.verifyPasskey(ctx, v, p, key, have.PasskeyHandle, clientID)
+			return a.verifyPasskey(ctx, v, p, key, have.PasskeyHandle)
 		}
 	}
-	return Verified{}, a.refusedPasskey(ctx, errors.New("it is none of the account's passkeys"), v.User, clientID)
+	return Verified{}, a.refusedPasskey(ctx, errors.New("it is none of the account's passkeys"), v)
 }
 
 func (a *Accounts) verifyPasskey(
-	ctx context.Context, v Verified, p FactorProof, key Passkey, handle string, clientID string,
+	ctx context.Context, v Verified, p FactorProof, key Passkey, handle string,
 ) (Verified, error) {
 	credential, err := credentialOf(key, handle)
 	if err != nil {
@@ -336,9 +413,9 @@ func (a *Accounts) verifyPasskey(
 	switch {
 	case errors.Is(err, webauthn.ErrCounter):
 		// Two devices answer for one passkey, or a copy of it does.
-		return Verified{}, a.refuseFactor(ctx, v, "passkey_counter", clientID)
+		return Verified{}, a.recordRefused(ctx, v, "passkey_counter", ErrFactorRefused)
 	case errors.Is(err, webauthn.ErrResponse):
-		return Verified{}, a.refusedPasskey(ctx, err, v.User, clientID)
+		return Verified{}, a.refusedPasskey(ctx, err, v)
 	case err != nil:
 		return Verified{}, err
 	}
@@ -358,20 +435,31 @@ func (a *Accounts) verifyPasskey(
 }
 
 // refusedPasskey refuses an answer of a passkey. It is no guess: only the log has the reason.
-func (a *Accounts) refusedPasskey(ctx context.Context, reason error, u User, clientID string) error {
+func (a *Accounts) refusedPasskey(ctx context.Context, reason error, v Verified) error {
 	if a.Log != nil {
-		a.Log.InfoContext(ctx, "a passkey was refused", "reason", reason, "user_id", u.ID, "client_id", clientID)
+		a.Log.InfoContext(ctx, "a passkey was refused", "reason", reason, "user_id", v.User.ID, "client_id", v.Client.ID)
 	}
 	return ErrFactorRefused
 }
 
-// refuseFactor counts a wrong proof and records it.
-func (a *Accounts) refuseFactor(ctx context.Context, v Verified, reason, clientID string) error {
+// refusedFactor is the audit entry of a wrong proof.
+func (a *Accounts) refusedFactor(ctx context.Context, v Verified, reason string) audit.Event {
 	e := audit.New(ctx, a.now(), audit.FactorRefused, audit.User(v.User.ID)).Failed(reason)
-	e.ClientID = clientID
+	e.ClientID = v.Client.ID
+	return e
+}
+
+// recordRefused records a proof that is refused and is no guess, and returns answer.
+func (a *Accounts) recordRefused(ctx context.Context, v Verified, reason string, answer error) error {
+	return a.recordRefusal(ctx, a.refusedFactor(ctx, v, reason), answer)
+}
+
+// refuseFactor counts a wrong proof and records it.
+func (a *Accounts) refuseFactor(ctx context.Context, v Verified, reason string) error {
 	if v.reservation == nil {
-		return a.recordRefusal(ctx, e, ErrFactorRefused)
+		return a.recordRefused(ctx, v, reason, ErrFactorRefused)
 	}
+	e := a.refusedFactor(ctx, v, reason)
 	if err := audit.Stored(ctx, a.Log, v.reservation.fail(ctx, e), e); err != nil {
 		return fmt.Errorf("record %s: %w", e.Name, err)
 	}

@@ -43,9 +43,12 @@ type Users interface {
 	// CreateUsers inserts users in one transaction and leaves out each one whose id, email or
 	// username is taken, also by an earlier one in users. taken holds, by index, the account that
 	// has it. events are empty, or one for each of users, and an event is stored if its user was
+	// inserted. factors are second factors, by the index of their user, and are stored if that user was
 	// inserted. ErrConflict: an account that held a name was deleted meanwhile; the free ones were
 	// inserted.
-	CreateUsers(ctx context.Context, users []User, events ...audit.Event) (taken map[int]User, err error)
+	CreateUsers(
+		ctx context.Context, users []User, factors map[int]FirstFactors, events ...audit.Event,
+	) (taken map[int]User, err error)
 	// UsersLike finds, for each of users by index, the account that has its id, else its email,
 	// else its username.
 	UsersLike(ctx context.Context, users []User) (map[int]User, error)
@@ -61,6 +64,10 @@ type Users interface {
 	// session but the one that this grant came from. ErrNotFound; ErrConflict: the stored hash is
 	// not OldHash.
 	SetPassword(ctx context.Context, c PasswordChange, events ...audit.Event) error
+	// UpgradeHash replaces the hash old of an enabled user by another one of the same password: nothing
+	// ends that a new password would end. ErrConflict: the stored hash is neither of them, or there is no
+	// such user.
+	UpgradeHash(ctx context.Context, userID, old, upgraded string) error
 	// SetActive enables or disables an account. Disabling revokes all grants and ends all browser
 	// sessions. If the account is in that state already, nothing changes and no event is stored.
 	// ErrNotFound, ErrLastAdmin; ErrConflict: the account was disabled again meanwhile.

@@ -68,7 +68,7 @@ func TestUsernamesWithTheShapeOfASubject(t *testing.T) {
 				t.Errorf("an operator's change to %q: %v", name, got)
 			}
 			done, err := (&userstore.Importer{Accounts: w.Accounts, Strict: true}).Import(t.Context(),
-				[]userstore.User{{Email: "bob@x.test", Username: name}})
+				[]userstore.User{{Email: "bob@x.test", Username: name}}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

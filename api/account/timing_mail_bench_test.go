@@ -42,7 +42,7 @@ func BenchmarkKnownAndUnknownByMail(b *testing.B) {
 						IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1}
 				}
 				for chunk := range slices.Chunk(users, 500) {
-					if _, err := s.DB.CreateUsers(b.Context(), chunk); err != nil {
+					if _, err := s.DB.CreateUsers(b.Context(), chunk, nil); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -163,7 +163,7 @@ func TestP11TheOldAddressIsReserved(t *testing.T) {
 		importer := userstore.Importer{Accounts: accounts}
 		id := strings.Repeat("i", 22)
 		done, err := importer.Import(t.Context(), []userstore.User{{Email: alice.Email}, {ID: id, Email: alice.Email},
-			{Email: "imported@example.test"}})
+			{Email: "imported@example.test"}}, nil)
 		if err != nil || len(done) != 3 || !done[0].Existed || done[0].User.ID != alice.ID ||
 			!errors.Is(done[1].Err, userstore.ErrExists) || done[2].Err != nil || done[2].Existed {
 			t.Errorf("P-11 an import: %+v %v", done, err)

@@ -306,7 +306,7 @@ func TestActivityAtThePage(t *testing.T) {
 		s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
 			Body: apitest.Fields{"email": alice.Email, "password": wrongPassword}}).Want(401, "invalid_credentials")
 		text := account(s, alice, b, "/account/activity").Text()
-		for _, want := range []string{"A sign-in failed", "Account changed", "by an administrator", "zoneinfo", "JST"} {
+		for _, want := range []string{"A sign-in failed", "Account changed", "by an administrator", "Time zone", "JST"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the page does not say %q: %s", want, text)
 			}

@@ -21,6 +21,10 @@ const (
 	consentPage page = "/consent"
 	logoutPage  page = "/logout"
 
+	secondPage page = "/login/second"
+	setupPage  page = "/login/setup"
+	codesPage  page = "/login/codes"
+
 	// Where there is mail.
 	forgotPage page = "/forgot"
 	resetPage  page = "/reset"
@@ -54,6 +58,10 @@ func (h *Handlers) showPage(w http.ResponseWriter, r *http.Request, p page, hand
 	switch p {
 	case loginPage:
 		return h.login(w, r, handle)
+	case secondPage:
+		return h.second(w, r, secondFields{request: handle})
+	case codesPage:
+		return h.codes(w, r, handle)
 	case signupPage:
 		return h.signup(w, r, handle)
 	case consentPage:

@@ -72,6 +72,9 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 func (h *Handlers) takeStep(w http.ResponseWriter, r *http.Request, handle string, d issuer.Decision) error {
 	switch d.Step {
 	case issuer.LogIn:
+		if d.StepUp {
+			return h.goTo(w, r, secondPage, handle)
+		}
 		return h.goTo(w, r, loginPage, handle)
 	case issuer.AskConsent:
 		return h.goTo(w, r, consentPage, handle)

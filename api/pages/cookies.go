@@ -27,6 +27,14 @@ const (
 	browserCookie = "browser"
 )
 
+const (
+	// trustedCookie is the secret of a browser that its user trusts: see issuer.StartSecondSession.
+	trustedCookie = "trusted"
+	// stayCookie stands beside a session cookie that outlives the browser, so that a new value of the
+	// session cookie does, too.
+	stayCookie = "stay"
+)
+
 // browserCookieAge is the longest that browsers keep a cookie (RFC 6265bis section 5.5).
 const browserCookieAge = 400 * 24 * time.Hour
 

@@ -15,6 +15,9 @@ type handleKind string
 const (
 	authorizationHandle handleKind = "authorization"
 	logoutHandle        handleKind = "logout"
+	secondHandle        handleKind = "second"  // a login that waits for its second step
+	setupHandle         handleKind = "setup"   // a login that waits until a second factor is set up
+	passkeyHandle       handleKind = "passkey" // a challenge
 )
 
 // How long a user may leave a page open. What is older is refused.

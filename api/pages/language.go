@@ -17,7 +17,7 @@ const languageCookie = "language"
 // The languages of the app's request go before the cookie, so the choice also replaces them in the
 // handle of this request.
 func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "language", "page", "request")
+	f, err := wire.ReadFields(w, r, "language", "page", "request", "login", "next", "by")
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	browser, from := h.cookie(r, browserCookie), page("/"+f.Get("page"))
 	switch from {
-	case loginPage, signupPage, consentPage, forgotPage:
+	case loginPage, signupPage, consentPage, forgotPage, secondPage, codesPage:
 		var v visit
 		if v, err = h.readVisit(r, handle); err == nil && handle != "" {
 			v.pending.UILocales = []string{language}
@@ -52,6 +52,9 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	h.setCookie(w, r, languageCookie, language, browserCookieAge)
 	if isAccountPage(from) {
 		return wire.SeeOther(w, h.pagePath(from, ""))
+	}
+	if from == secondPage {
+		return h.secondAgain(w, r, secondFields{request: handle, login: f.Get("login"), by: f.Get("by")}, f.Get("next"))
 	}
 	return h.goTo(w, r, from, handle)
 }

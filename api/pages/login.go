@@ -49,6 +49,7 @@ type typedLogin struct {
 func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, status int, typed typedLogin, problems []web.Problem) (err error) {
 	p := web.LoginPage{Common: h.common(r, v.pending.UILocales), Name: typed.name, Problems: problems, Signup: h.Accounts.SignupEnabled, Forgot: !h.Accounts.NoMail}
 	p.Stay = &web.Stay{Chosen: typed.stay, Idle: h.Issuer.SessionIdle, Longest: h.Issuer.SessionAbsolute}
+	p.Passkey = h.Accounts.Passkeys != nil && h.Accounts.SecondFactor != userstore.SecondFactorOff
 	p.Request = v.handle
 	if next, ok := nextPage(r); ok && v.handle == "" {
 		p.Next = next.Path()
@@ -78,7 +79,7 @@ func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, st
 // LoginForm takes a password and decides the next step at once, so that the user sees no needless
 // page.
 func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "password", "stay", "as")
+	f, err := wire.ReadFields(w, r, "request", "csrf", "email", "password", "stay", "as", "passkey", "response")
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,13 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	if v.stale {
 		return h.showLogin(w, r, v, http.StatusBadRequest, typed, refuseExpired(w, r))
 	}
+	if f.Get("passkey") != "" {
+		return h.loginByPasskey(w, r, v, f, typed)
+	}
 	b, err := h.startSession(w, r, v, typed)
+	if done, err := h.goOnWaiting(w, r, v, typed, err); done {
+		return err
+	}
 	if unverified, ok := errors.AsType[*userstore.NotVerifiedError](err); ok {
 		var handle string
 		if handle, err = h.afterPassword(w, r, v.browser, unverified); err == nil {
@@ -142,25 +149,39 @@ func (h *Handlers) goOn(w http.ResponseWriter, r *http.Request, v visit, token s
 // startSession logs the user in and sets the session cookie: until the browser is closed, or for as
 // long as the session lasts if the person wants to stay signed in.
 func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit, typed typedLogin) (*issuer.Browser, error) {
-	b, secret, err := h.Issuer.StartBrowserSession(r.Context(), issuer.PageLogin{
+	ctx := r.Context()
+	if v.handle == "" || h.Issuer.TrustCounts(v.pending) {
+		ctx = userstore.WithTrust(ctx, h.cookie(r, trustedCookie))
+	}
+	b, secret, err := h.Issuer.StartBrowserSession(ctx, issuer.PageLogin{
 		Name: typed.name, Password: typed.password, Device: v.browser, Signup: typed.signup,
 		Replaces: h.cookie(r, sessionCookie),
 	})
 	if err != nil {
 		return nil, err
 	}
-	var age time.Duration
-	if typed.stay {
-		age = min(h.Issuer.SessionAbsolute, browserCookieAge)
-	}
-	h.signedIn(w, r, v.browser, secret, age)
+	h.signedIn(w, r, v.browser, secret, h.sessionAge(typed.stay))
 	return &b, nil
+}
+
+// sessionAge is how long a browser keeps the session cookie; zero: until it is closed.
+func (h *Handlers) sessionAge(stay bool) time.Duration {
+	if stay {
+		return min(h.Issuer.SessionAbsolute, browserCookieAge)
+	}
+	return 0
 }
 
 // signedIn sets the cookies of a browser in which a session began.
 func (h *Handlers) signedIn(w http.ResponseWriter, r *http.Request, browser, secret string, age time.Duration) {
 	h.setCookie(w, r, sessionCookie, secret, age)
 	h.setCookie(w, r, browserCookie, browser, browserCookieAge) // so that its age begins anew
+	switch kept := h.cookie(r, stayCookie) != ""; {
+	case age > 0:
+		h.setCookie(w, r, stayCookie, "yes", age)
+	case kept:
+		h.setCookie(w, r, stayCookie, "", -time.Second)
+	}
 }
 
 // continueRequest continues the pending request after a login. It redirects, so that reloading the
@@ -171,7 +192,7 @@ func (h *Handlers) continueRequest(w http.ResponseWriter, r *http.Request, v vis
 		return h.toAccount(w, r)
 	}
 	v.pending.Proved = b.Session.ID
-	handle, err := h.seal(authorizationHandle, v.browser, v.pending)
+	handle, err := h.proveRequest(v, b)
 	switch {
 	case err != nil:
 		return err
@@ -183,4 +204,14 @@ func (h *Handlers) continueRequest(w http.ResponseWriter, r *http.Request, v vis
 		return err
 	}
 	return h.takeStep(w, r, handle, d)
+}
+
+// proveRequest returns the handle of the pending request after its user logged in for it; empty: there
+// is no request.
+func (h *Handlers) proveRequest(v visit, b *issuer.Browser) (string, error) {
+	if v.handle == "" {
+		return "", nil
+	}
+	v.pending.Proved = b.Session.ID
+	return h.seal(authorizationHandle, v.browser, v.pending)
 }

@@ -74,6 +74,9 @@ func (h *Handlers) goOnProved(
 		return false, nil
 	}
 	h.setCookie(w, r, provingCookie, "", -time.Second)
+	if done, err := h.goOnWaitingProved(w, r, kept, proved.User, typed); done {
+		return true, err
+	}
 	b, secret, err := h.Issuer.StartProvedSession(r.Context(), proved.User, typed.UTC(), issuer.PageLogin{
 		Device: browser, Replaces: h.cookie(r, sessionCookie),
 	})
@@ -90,4 +93,25 @@ func (h *Handlers) goOnProved(
 		return true, h.goTo(w, r, consentPage, v.handle)
 	}
 	return true, h.continueRequest(w, r, v, &b)
+}
+
+// goOnWaitingProved leads a person who proved the address to the step that is left of the login: the
+// password alone suffices for nobody who has a second factor, or has to have one.
+func (h *Handlers) goOnWaitingProved(
+	w http.ResponseWriter, r *http.Request, kept mailedHandle, u userstore.User, typed time.Time,
+) (done bool, _ error) {
+	p, kind := secondPage, secondHandle
+	switch {
+	case h.Accounts.MustHaveSecondFactor(u):
+		p, kind = setupPage, setupHandle
+	case !u.SecondFactor:
+		return false, nil
+	}
+	v, err := h.readVisit(r, kept.Request)
+	if err != nil || v.stale { // the app is started from again
+		if v, err = h.readVisit(r, ""); err != nil {
+			return true, err
+		}
+	}
+	return true, h.toStep(w, r, p, kind, v, waitingLogin(u, typed, typedLogin{name: u.Email, signup: true}))
 }

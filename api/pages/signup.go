@@ -96,6 +96,10 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		if b, err := h.sentTwice(w, r, v, p, f); b != nil {
 			return h.continueRequest(w, r, v, b)
 		} else if err != nil {
+			typed := typedLogin{name: f.Get("email"), signup: true}
+			if done, err := h.goOnWaiting(w, r, v, typed, err.Cause); done {
+				return err
+			}
 			p = err
 		}
 		status, list, err := formAgain(w, r, p, nil)
@@ -112,7 +116,11 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 		return h.toProof(w, r, mailedHandle{Handle: made.Handle, Request: v.handle, Why: verifySignedUp})
 	}
 	// The session of this browser is what keeps the password, and not made.Handle.
-	b, err := h.startSession(w, r, v, typedLogin{name: f.Get("email"), password: f.Get("password"), signup: true})
+	typed := typedLogin{name: f.Get("email"), password: f.Get("password"), signup: true}
+	b, err := h.startSession(w, r, v, typed)
+	if done, err := h.goOnWaiting(w, r, v, typed, err); done {
+		return err
+	}
 	if err != nil {
 		// The account exists, so this is no failure: the user logs in on the login page.
 		return h.goTo(w, r, loginPage, v.handle)
@@ -122,7 +130,8 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 
 // sentTwice logs a person in who signed up a moment before: the form was sent twice, by a double click or when the page was
 // loaded again. It is a login like any other, and counted as one. To whoever has not the right password, the address is
-// taken, whatever else a login would say: the throttle tells nothing here. problem is a failure of the server.
+// taken, whatever else a login would say: the throttle tells nothing here. problem is a failure of the
+// server, or says that the login needs another step.
 func (h *Handlers) sentTwice(w http.ResponseWriter, r *http.Request, v visit, refused *problem.Problem, f url.Values) (*issuer.Browser, *problem.Problem) {
 	// Where a proof is required only the username can be taken, and whether the address is must not
 	// show.
@@ -143,7 +152,8 @@ func (h *Handlers) sentTwice(w http.ResponseWriter, r *http.Request, v visit, re
 	if err == nil {
 		return b, nil
 	}
-	if p := problem.From(err); p.Kind().Status >= http.StatusInternalServerError {
+	if p := problem.From(err); p.Kind().Status >= http.StatusInternalServerError ||
+		p.Code == problem.SecondFactor || p.Code == problem.SecondFactorSetup {
 		return nil, p
 	}
 	return nil, nil

@@ -186,7 +186,7 @@ func TestIDsThatBeginWithADashAreFound(t *testing.T) {
 	user := userstore.User{ID: "-V1StGXR8_Z5jdHi6B-my", Email: "-ada@example.com", EmailKey: "-ada@example.com",
 		IsActive: true, Version: 1,
 		CreatedAt: time.Now().UTC(), UpdatedAt: time.Now().UTC()}
-	if taken, err := db.CreateUsers(t.Context(), []userstore.User{user}); err != nil || len(taken) > 0 {
+	if taken, err := db.CreateUsers(t.Context(), []userstore.User{user}, nil); err != nil || len(taken) > 0 {
 		t.Fatal(taken, err)
 	}
 	for _, name := range []string{user.ID, user.Email} {

@@ -380,21 +380,29 @@ func storeName(c configs.Config) string {
 func sweep(ctx context.Context, db userstore.Store, ready func() error, retention time.Duration, log *slog.Logger) {
 	now := earlierOf(db.Now, time.Now)
 	for pause(ctx, 5*time.Minute) {
-		if ready() != nil {
-			continue
+		if ready() == nil {
+			sweepAll(ctx, db, now, retention, log)
 		}
-		grants, err := sweepOnce(ctx, db.RemoveExpired, now, 200)
-		attempts, err2 := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
-		events, err3 := sweepOnce(ctx, removeOldEvents(db, retention), now, 200)
-		codes, err4 := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
-		tokens, err5 := sweepOnce(ctx, db.RemoveExpiredTokens, now, 200)
-		if grants+attempts+events+codes+tokens > 0 {
-			log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes, "one_time_tokens", tokens)
-		}
-		err = errors.Join(err, err2, err3, err4, err5)
-		if err != nil && ctx.Err() == nil {
-			log.Warn("expired rows could not be removed; the next round tries again", "error", err)
-		}
+	}
+}
+
+// sweepAll removes what has expired of every kind.
+func sweepAll(
+	ctx context.Context, db userstore.Store, now func(context.Context) (time.Time, error), retention time.Duration, log *slog.Logger,
+) {
+	grants, err := sweepOnce(ctx, db.RemoveExpired, now, 200)
+	attempts, err2 := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
+	events, err3 := sweepOnce(ctx, removeOldEvents(db, retention), now, 200)
+	codes, err4 := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
+	tokens, err5 := sweepOnce(ctx, db.RemoveExpiredTokens, now, 200)
+	handles, err6 := sweepOnce(ctx, db.RemoveSpentHandles, now, 200)
+	if grants+attempts+events+codes+tokens+handles > 0 {
+		log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes,
+			"one_time_tokens", tokens, "spent_handles_and_trusted_browsers", handles)
+	}
+	err = errors.Join(err, err2, err3, err4, err5, err6)
+	if err != nil && ctx.Err() == nil {
+		log.Warn("expired rows could not be removed; the next round tries again", "error", err)
 	}
 }
 

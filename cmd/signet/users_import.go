@@ -32,6 +32,10 @@ func (a *app) usersImport() *cobra.Command {
 Passwords stay what they are: hashes of Django, bcrypt and scrypt are checked at the next login
 and replaced then. Superusers get the role admin. Instants without a zone are UTC.
 
+Authenticator apps and recovery codes come along, of django-otp and of Keycloak's export, and
+need the key-encryption key, as "signet serve" does. What cannot be checked here is left out,
+and a message names the line. An account that is there already keeps what it has.
+
 A username that is not allowed here, such as one with an @, is left out, and a message names the
 line; with --strict such a line is refused.
 
@@ -60,7 +64,8 @@ run that was interrupted is simply repeated.`,
 				}
 				in = f
 			}
-			return a.withAccounts(ctx, func(accounts *userstore.Accounts, _ *sqlstore.DB) error {
+			return a.withAccounts(ctx, func(accounts *userstore.Accounts, db *sqlstore.DB) error {
+				a.sealFactors(ctx, accounts, db)
 				i := &importing{
 					app:      a,
 					importer: &userstore.Importer{Accounts: accounts, DryRun: dryRun, Strict: strict},
@@ -97,7 +102,8 @@ type importing struct {
 
 	lines   []int // the line numbers of the batch
 	batch   []userstore.User
-	leftOut [][]userfile.LeftOut // for each account of the batch, its credentials that are not imported
+	factors map[int]userstore.ImportedFactors // by the index in the batch
+	leftOut [][]userfile.LeftOut              // for each account of the batch, its credentials that are not imported
 
 	result importResult
 }
@@ -110,7 +116,10 @@ type importResult struct {
 	Refused  []refusal `json:"refused"`
 	Unnamed  []refusal `json:"without_username"` // imported or already there, but without the username
 
-	// LeftOut lists the credentials that were not imported, of accounts that were.
+	Factors int `json:"with_second_factor"` // of those imported
+
+	// LeftOut lists the credentials that were not imported, of accounts that were or that were there
+	// already.
 	LeftOut []refusal `json:"without_credential"`
 }
 
@@ -122,6 +131,7 @@ type refusal struct {
 func (i *importing) run(ctx context.Context, in io.Reader, format string) error {
 	i.result = importResult{DryRun: i.importer.DryRun, Refused: []refusal{}, Unnamed: []refusal{},
 		LeftOut: []refusal{}}
+	i.factors = map[int]userstore.ImportedFactors{}
 	users, unknown, err := userfile.Open(i.progress.Watch(in), userfile.Format(format))
 	if err != nil {
 		return errors.New(printable.Text(err.Error()))
@@ -144,9 +154,10 @@ func (i *importing) run(ctx context.Context, in io.Reader, format string) error 
 			i.refuse(line, bad.Reason)
 		case err != nil:
 			return fmt.Errorf("the file cannot be read after line %d: %w", last, err)
-		case account.Factors.TOTP != nil:
-			i.refuse(line, "it has an authenticator app, which cannot be stored; an account without it would be open to its password")
 		default:
+			if account.Factors.TOTP != nil {
+				i.factors[len(i.batch)] = account.Factors
+			}
 			i.lines, i.batch = append(i.lines, line), append(i.batch, account.User)
 			i.leftOut = append(i.leftOut, account.LeftOut)
 		}
@@ -164,7 +175,7 @@ func (i *importing) flush(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	done, err := i.importer.Import(ctx, i.batch)
+	done, err := i.importer.Import(ctx, i.batch, i.factors)
 	if err != nil {
 		return err
 	}
@@ -176,6 +187,13 @@ func (i *importing) flush(ctx context.Context) error {
 			i.result.There++
 		default:
 			i.result.Imported++
+			if d.User.SecondFactor {
+				i.result.Factors++
+			}
+		}
+		if _, ok := i.factors[n]; ok && d.Existed && !d.User.SecondFactor {
+			i.withoutCredentials([]userfile.LeftOut{{Line: i.lines[n], Reason: "the authenticator app is left out: " +
+				"the account is there already, without a second factor, and keeps what it has"}})
 		}
 		if d.Err == nil && d.UsernameFault != "" {
 			i.unnamed(i.lines[n], d.UsernameFault)
@@ -185,6 +203,7 @@ func (i *importing) flush(ctx context.Context) error {
 		}
 	}
 	i.lines, i.batch, i.leftOut = i.lines[:0], i.batch[:0], i.leftOut[:0]
+	clear(i.factors)
 	i.progress.Show(i.result.Imported + i.result.There + len(i.result.Refused))
 	return nil
 }
@@ -256,6 +275,9 @@ func (i *importing) report() error {
 			done = "would be imported"
 		}
 		text := fmt.Sprintf("%d %s, %d there already, %d refused.", r.Imported, done, r.There, len(r.Refused))
+		if r.Factors > 0 {
+			text += fmt.Sprintf(" With a second factor: %d.", r.Factors)
+		}
 		if n := len(r.Unnamed); n > 0 {
 			text += fmt.Sprintf(" Without a username: %d; these people log in by their email address.", n)
 		}

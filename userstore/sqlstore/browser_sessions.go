@@ -39,6 +39,9 @@ func (r *sessionRow) session() (s userstore.BrowserSession, err error) {
 	if s.Proved, err = decodeProved(r.proved); err != nil {
 		return s, err
 	}
+	if s.Proved == nil && r.amr == `["pwd"]` { // from before there were second factors
+		s.Proved = []userstore.ProvedFactor{{Method: userstore.ByPassword, At: instant(r.auth)}}
+	}
 	s.AuthTime, s.CreatedAt, s.LastUsedAt, s.ExpiresAt = instant(r.auth), instant(r.created), instant(r.used), instant(r.expires)
 	return s, nil
 }
@@ -150,6 +153,13 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 			bind(revokeReplaced, now, old, b.UserID, b.ID, b.UserID, mark),
 			bind(deleteReplaced, old, b.UserID, mark))
 	}
+	var must []int
+	if s.Continues {
+		if s.Replaces == (userstore.SessionHash{}) {
+			return userstore.ErrConflict
+		}
+		must = []int{len(steps) - 1} // deleteReplaced
+	}
 	inserted := len(steps)
 	steps = append(steps,
 		bind(insertSession, b.Hash[:], b.ID, micros(b.AuthTime), list(b.AMR), b.ACR, now, micros(used), micros(b.ExpiresAt),
@@ -157,7 +167,7 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	steps = append(steps, boundSessions(ctx, b, s.IdleSince)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, sessionStarted, b.Hash[:], s.Device)...)
 	steps = append(steps, storeEventsIf(storeEventOfNewSession, eventRows(events), b.Hash[:])...)
-	return db.login(ctx, b.UserID, s.Second, steps, inserted, trust(s.Second.Trust, b)...)
+	return db.login(ctx, b.UserID, s.Second, steps, inserted, must, trust(s.Second.Trust, b)...)
 }
 
 const browserSession = `SELECT ` + sessionColumns + `, ` + userColumns + ` FROM browser_sessions b JOIN users u ON u.id = b.user_id

@@ -20,7 +20,7 @@ type dialect struct {
 	hasTable string
 	// lock makes operations that name the same number wait for each other until each is committed.
 	// It is empty where all writers wait for each other anyway.
-	lock string
+	lock     string
 	advances advances // the statement of a refresh: see advance
 }
 

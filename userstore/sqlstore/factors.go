@@ -319,6 +319,13 @@ func (db *DB) UseFactor(ctx context.Context, userID string, version int64, u use
 // spendings are the statements that spend u, while the user's row is locked. Each has to change a
 // row.
 func spendings(userID string, u userstore.FactorUse) (steps []factorStep) {
+	// Handles come first: a request that arrives twice is no wrong code.
+	for _, h := range u.Handles {
+		steps = append(steps, factorStep{
+			bind(`INSERT INTO spent_handles (id, ends_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, h.ID, micros(h.EndsAt)),
+			userstore.ErrHandleSpent,
+		})
+	}
 	add := func(sql string, args ...any) {
 		steps = append(steps, factorStep{bind(numbered(sql), args...), userstore.ErrSpent})
 	}
@@ -345,9 +352,6 @@ func spendings(userID string, u userstore.FactorUse) (steps []factorStep) {
 		add(`UPDATE trusted_browsers SET last_used_at = $ WHERE hash = $ AND user_id = $ AND `+trustLives,
 			at, u.Trusted[:], userID, at)
 	}
-	for _, h := range u.Handles {
-		add(`INSERT INTO spent_handles (id, ends_at) VALUES ($, $) ON CONFLICT DO NOTHING`, h.ID, micros(h.EndsAt))
-	}
 	return steps
 }
 
@@ -365,7 +369,10 @@ func (db *DB) HasRecoveryCode(ctx context.Context, userID string, macs [][]byte)
 	var n int64
 	err := db.one(ctx, bind(numbered(`SELECT COUNT(*) FROM recovery_codes`+sql), args...),
 		func(row scanner) error { return row.Scan(&n) })
-	return n > 0, ifUnstorable(err, nil)
+	if errors.Is(err, userstore.ErrNotFound) { // a name that no row has
+		err = nil
+	}
+	return n > 0, err
 }
 
 const removeHandles = `DELETE FROM spent_handles WHERE id IN

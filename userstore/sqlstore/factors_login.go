@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -25,12 +26,13 @@ func (l loginStart) bind(s userstore.SecondStep, args ...any) stmt {
 }
 
 // login runs the statements of a login, of which the first locks the user's row and the one at
-// inserted inserts what the login makes: ErrConflict if either changes no row. A login that spends
-// something does so in the same transaction, as then do the statements more.
+// inserted inserts what the login makes: ErrConflict if either changes no row, or another of must
+// does. A login that spends something does so in the same transaction, as then do the statements
+// more.
 func (db *DB) login(
-	ctx context.Context, userID string, s userstore.SecondStep, steps []stmt, inserted int, more ...factorStep,
+	ctx context.Context, userID string, s userstore.SecondStep, steps []stmt, inserted int, must []int, more ...factorStep,
 ) error {
-	if s.Use.Empty() && len(more) == 0 {
+	if s.Use.Empty() && len(more) == 0 && len(must) == 0 {
 		n, err := db.batch(ctx, false, steps...)
 		if err == nil && n[inserted] == 0 {
 			err = userstore.ErrConflict
@@ -39,7 +41,7 @@ func (db *DB) login(
 	}
 	all := append([]factorStep{{steps[0], userstore.ErrConflict}}, spendings(userID, s.Use)...)
 	for i, step := range steps[1:] {
-		if i+1 == inserted {
+		if i+1 == inserted || slices.Contains(must, i+1) {
 			all = append(all, factorStep{step, userstore.ErrConflict})
 		} else {
 			all = append(all, factorStep{stmt: step})

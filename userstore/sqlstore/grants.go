@@ -130,7 +130,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	steps = append(steps, boundGrants(ctx, g, s.IdleSince)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
 	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
-	return db.login(ctx, g.UserID, s.Second, steps, 1)
+	return db.login(ctx, g.UserID, s.Second, steps, 1, nil)
 }
 
 var beginGrant = newLoginStart(`UPDATE users SET last_login_at = $, last_session_id = $, password_hash = $

@@ -240,6 +240,22 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 	return err
 }
 
+// UpgradeHash finds its own result when it is retried.
+func (db *DB) UpgradeHash(ctx context.Context, userID, old, upgraded string) error {
+	if upgraded == "" {
+		return fmt.Errorf("%w: an empty hash", userstore.ErrInvalid)
+	}
+	n, err := db.write(ctx, true, bind(`UPDATE users SET password_hash = $1
+		WHERE id = $2 AND is_active AND password_hash IN ($3, $4) AND password_hash <> ''`, upgraded, userID, old, upgraded))
+	if err == nil && n == 0 {
+		err = userstore.ErrConflict
+	}
+	if texts(userID, old) != nil {
+		return ifUnstorable(err, userstore.ErrConflict)
+	}
+	return err
+}
+
 // SetActive locks the user's row first: see SetPassword. It makes a new version, so that a caller
 // who read the user before cannot undo it by an edit. A user who is in the wanted state already
 // stays unchanged, without an audit entry: of several callers who disable one user at once, one has

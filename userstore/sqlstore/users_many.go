@@ -41,8 +41,10 @@ const manyLock int64 = 0x6d616e79 // "many"
 // again.
 //
 // When it is retried because an answer was lost, a row under the same random id and name is the
-// first try's, and its audit entry is stored as well.
-func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ...audit.Event) (map[int]userstore.User, error) {
+// first try's, and its audit entry and factors are stored as well.
+func (db *DB) CreateUsers(
+	ctx context.Context, users []userstore.User, factors map[int]userstore.FirstFactors, events ...audit.Event,
+) (map[int]userstore.User, error) {
 	if len(users) == 0 {
 		return nil, nil
 	}
@@ -60,14 +62,18 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 	if len(events) != 0 && len(events) != len(users) {
 		return nil, fmt.Errorf("%w: %d events of %d users", userstore.ErrInvalid, len(events), len(users))
 	}
+	first, err := firstFactors(users, factors)
+	if err != nil {
+		return nil, err
+	}
 	rows := eventRows(events)
 	locks := db.dialect.locked(manyLock)
 	s = append(locks, s...)
 	var counts []int64
 	var lost bool
-	err := db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) (err error) {
+	err = db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) (err error) {
 		lost = maybeDone
-		if len(events) == 0 {
+		if len(events) == 0 && len(factors) == 0 {
 			counts, err = db.engine.batch(ctx, s)
 			return err
 		}
@@ -76,12 +82,17 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 				return err
 			}
 			var made []eventRow
+			var more []stmt
 			for i, n := range counts[len(locks):] {
-				if n > 0 {
+				if n == 0 {
+					continue
+				}
+				more = append(more, first[i]...)
+				if len(rows) > 0 {
 					made = append(made, rows[i])
 				}
 			}
-			_, err = run(storeEvents(made)...)
+			_, err = run(append(more, storeEvents(made)...)...)
 			return err
 		})
 	})
@@ -116,6 +127,37 @@ func (db *DB) CreateUsers(ctx context.Context, users []userstore.User, events ..
 		}
 	}
 	return taken, nil
+}
+
+const (
+	insertFirstApp = `INSERT INTO authenticator_apps (id, last_counter, last_used_at, user_id, confirmed, sealed, algorithm,
+		digits, period, created_at) VALUES ($1, $2, 0, $3, TRUE, $4, $5, $6, $7, $8)`
+	insertFirstCode = `INSERT INTO recovery_codes (user_id, mac, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+)
+
+// firstFactors returns the statements that store the factors of new users, by the user's index.
+func firstFactors(users []userstore.User, factors map[int]userstore.FirstFactors) (map[int][]stmt, error) {
+	all := make(map[int][]stmt, len(factors))
+	for i, f := range factors {
+		if i < 0 || i >= len(users) || f.App.UserID != users[i].ID {
+			return nil, fmt.Errorf("%w: a factor of another user", userstore.ErrInvalid)
+		}
+		a := f.App
+		if err := indexable(a.ID); err != nil {
+			return nil, err
+		}
+		s := []stmt{bind(insertFirstApp, a.ID, a.LastCounter, a.UserID, a.Sealed, a.Algorithm, int64(a.Digits), int64(a.Period),
+			micros(a.CreatedAt))}
+		for _, mac := range f.RecoveryCodes {
+			s = append(s, bind(insertFirstCode, a.UserID, mac, micros(a.CreatedAt)))
+		}
+		s = append(s, bind(recountUser, a.UserID))
+		if err := storables(s); err != nil {
+			return nil, err
+		}
+		all[i] = s
+	}
+	return all, nil
 }
 
 // usersPerLookup is how many users one statement of UsersLike looks for. The text of the statement

@@ -314,7 +314,7 @@ func reservedAddresses(t *testing.T, f *fixture) {
 	_, err := f.UserByID(t.Context(), fresh.ID)
 	is(t, err, userstore.ErrNotFound)
 	free := f.newUser()
-	taken, err := f.CreateUsers(t.Context(), []userstore.User{fresh, free})
+	taken, err := f.CreateUsers(t.Context(), []userstore.User{fresh, free}, nil)
 	must(t, err)
 	holder := changed
 	holder.EmailKey = u.EmailKey

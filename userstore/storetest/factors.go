@@ -437,6 +437,7 @@ func changeFactorsRefused(t *testing.T, f *fixture) {
 	waiting := f.newApp(u)
 	must(t, f.BeginApp(ctx, waiting, u.FactorVersion))
 	must(t, f.CountWrongCode(ctx, u.ID, 5))
+	f.app(t, &off)
 	must(t, f.SetActive(ctx, off.ID, false, f.now))
 	theirApp, theirPasskey := f.app(t, &other), f.passkey(t, &other)
 	theirs := f.newApp(other)
@@ -465,7 +466,9 @@ func changeFactorsRefused(t *testing.T, f *fixture) {
 		"an unknown user, operator": {conflict, func(c *factorChange) {
 			c.UserID, c.Version, c.PasswordHash = id(), userstore.AnyFactorVersion, ""
 		}},
-		"a disabled user":          {conflict, func(c *factorChange) { c.UserID, c.Version, c.PasswordHash = off.ID, 0, off.PasswordHash }},
+		"a disabled user": {conflict, func(c *factorChange) {
+			c.UserID, c.Version, c.PasswordHash, c.ConfirmApp, c.RemoveApp = off.ID, off.FactorVersion, off.PasswordHash, "", true
+		}},
 		"an older version":         {conflict, func(c *factorChange) { c.Version-- }},
 		"a newer version":          {conflict, func(c *factorChange) { c.Version++ }},
 		"another password":         {conflict, func(c *factorChange) { c.PasswordHash = other.PasswordHash }},
@@ -718,6 +721,23 @@ func useFactor(t *testing.T, f *fixture) {
 		return use(u, u.FactorVersion, factorUse{App: app.ID, Counter: 199})
 	})
 	once("a recovery code, in two forms", factorUse{Recovery: [][]byte{random(32), codes[0]}}, factorUse{Recovery: codes[1:2]})
+	for name, test := range map[string]struct {
+		user string
+		macs [][]byte
+		want bool
+	}{
+		"unused":               {u.ID, codes[2:3], true},
+		"unused, in two forms": {u.ID, [][]byte{random(32), codes[3]}, true},
+		"used":                 {u.ID, codes[:2], false},
+		"wrong":                {u.ID, [][]byte{random(32), codes[2][:31], nil}, false},
+		"none":                 {u.ID, nil, false},
+		"of another user":      {off.ID, codes[2:3], false},
+		"of no user":           {"\x00", codes[2:3], false},
+	} {
+		got, err := f.HasRecoveryCode(ctx, test.user, test.macs)
+		must(t, err)
+		equal(t, "a recovery code, "+name, got, test.want)
+	}
 	once("a signature counter", factorUse{Passkey: passkey.ID, SignCount: 1 << 31}, factorUse{Passkey: passkey.ID, SignCount: 1<<31 + 1})
 	must(t, use(u, u.FactorVersion, factorUse{Passkey: silent.ID})) // does not count: the challenge is used once
 	must(t, use(u, u.FactorVersion, factorUse{Passkey: silent.ID}))

@@ -165,10 +165,18 @@ func provedRoundTrip(t *testing.T, f *fixture) {
 	list, err := f.ListBrowserSessions(t.Context(), u.ID, f.now, time.Time{})
 	must(t, err)
 	equal(t, "proofs in the list", list[0].Proved, want)
-	without := f.session(t, u)
-	got, _, err = f.BrowserSession(t.Context(), without.Hash, f.now, time.Time{})
-	must(t, err)
-	equal(t, "no proofs", got.Proved == nil, true)
+
+	// A session that says only that it began with a password, as all did before second factors.
+	for _, amr := range [][]string{{"pwd"}, {"otp"}, {"pwd", "otp"}, nil} {
+		before := f.session(t, u, func(s *newLogin) { s.Session.AMR, s.Session.AuthTime = amr, f.now.Add(-time.Hour) })
+		got, _, err = f.BrowserSession(t.Context(), before.Hash, f.now, time.Time{})
+		must(t, err)
+		want = nil
+		if slices.Equal(amr, []string{"pwd"}) {
+			want = []userstore.ProvedFactor{{Method: userstore.ByPassword, At: stored(f.now.Add(-time.Hour))}}
+		}
+		equal(t, fmt.Sprint("proofs of ", amr), got.Proved, want)
+	}
 }
 
 // redeemedFactors: an account's first proof of its address with a new password removes every second

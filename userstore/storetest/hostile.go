@@ -28,7 +28,7 @@ func hostileStrings(t *testing.T, f *fixture) {
 			Claims: userstore.Claims{Name: s, Address: &userstore.Address{Country: s}}, Roles: []string{s, s}}
 		must(t, f.CreateUser(ctx, u))
 		existsIn(t, f.CreateUser(ctx, userstore.User{ID: id(), EmailKey: u.EmailKey}), "email")
-		taken, err := f.CreateUsers(ctx, []userstore.User{{ID: id(), EmailKey: u.EmailKey}, {ID: "many" + s, Email: s, EmailKey: "many" + s, PasswordHash: s, Roles: []string{s}}})
+		taken, err := f.CreateUsers(ctx, []userstore.User{{ID: id(), EmailKey: u.EmailKey}, {ID: "many" + s, Email: s, EmailKey: "many" + s, PasswordHash: s, Roles: []string{s}}}, nil)
 		must(t, err)
 		equal(t, "taken", taken[0].ID, u.ID)
 		equal(t, "number of those taken", len(taken), 1)

@@ -69,11 +69,11 @@ func Operations() []Operation {
 			fresh := []user{f.newUser(), f.newUser()}
 			return Prepared{
 				func(e ...audit.Event) error {
-					_, err := f.CreateUsers(t.Context(), fresh, e...)
+					_, err := f.CreateUsers(t.Context(), fresh, nil, e...)
 					return err
 				},
 				func(e ...audit.Event) error {
-					taken, err := f.CreateUsers(t.Context(), []user{u, u}, e...)
+					taken, err := f.CreateUsers(t.Context(), []user{u, u}, nil, e...)
 					if err == nil && len(taken) == 2 {
 						err = userstore.ErrExists
 					}
@@ -455,7 +455,7 @@ func createUsersRecords(t *testing.T, f *fixture) {
 		e.Name = audit.UserImported
 		events = append(events, e)
 	}
-	taken, err := f.CreateUsers(t.Context(), users, events...)
+	taken, err := f.CreateUsers(t.Context(), users, nil, events...)
 	must(t, err)
 	equal(t, "taken", len(taken), 9)
 	for i, e := range events {
@@ -466,7 +466,7 @@ func createUsersRecords(t *testing.T, f *fixture) {
 		equal(t, "entries", f.storedEntries(t, e.Target.ID), want)
 	}
 	for _, wrong := range [][]audit.Event{events[:1], append(events[:30:30], events[0])} {
-		_, err = f.CreateUsers(t.Context(), users, wrong...)
+		_, err = f.CreateUsers(t.Context(), users, nil, wrong...)
 		is(t, err, userstore.ErrInvalid)
 	}
 }

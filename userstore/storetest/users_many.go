@@ -35,7 +35,7 @@ func userMany(t *testing.T, f *fixture) {
 	users[302].Username, users[302].UsernameKey = "", ""
 	users[303].Username, users[303].UsernameKey = "", "" // users without a username do not conflict
 
-	taken, err := f.CreateUsers(t.Context(), users)
+	taken, err := f.CreateUsers(t.Context(), users, nil)
 	must(t, err)
 	holders := map[int]string{}
 	for i, u := range taken {
@@ -59,7 +59,7 @@ func userMany(t *testing.T, f *fixture) {
 	}
 
 	// The second time all of them exist, and no user is created twice.
-	taken, err = f.CreateUsers(t.Context(), users)
+	taken, err = f.CreateUsers(t.Context(), users, nil)
 	must(t, err)
 	equal(t, "taken the second time", len(taken), len(users))
 	equal(t, "the holder of the second", taken[1].ID, users[1].ID)
@@ -70,14 +70,14 @@ func userMany(t *testing.T, f *fixture) {
 	like, err = f.UsersLike(t.Context(), nil)
 	must(t, err)
 	equal(t, "like nobody", len(like), 0)
-	taken, err = f.CreateUsers(t.Context(), nil)
+	taken, err = f.CreateUsers(t.Context(), nil, nil)
 	must(t, err)
 	equal(t, "none made", len(taken), 0)
 
 	// One user who cannot be stored stops the whole operation.
 	before, broken := named(), named()
 	broken.PasswordHash = "a\x00b"
-	_, err = f.CreateUsers(t.Context(), []userstore.User{before, broken})
+	_, err = f.CreateUsers(t.Context(), []userstore.User{before, broken}, nil)
 	is(t, err, userstore.ErrInvalid)
 	_, err = f.UserByID(t.Context(), before.ID)
 	is(t, err, userstore.ErrNotFound)
@@ -102,11 +102,11 @@ func raceMany(t *testing.T, f *fixture) {
 	}
 	made := make([]int, imports)
 	together(imports, func(i int) {
-		taken, err := f.CreateUsers(t.Context(), all[i])
+		taken, err := f.CreateUsers(t.Context(), all[i], nil)
 		// On a slow machine, an import may wait longer for its turn than a store lets it. Then it has
 		// stored nothing, and is repeated.
 		for began := time.Now(); errors.Is(err, userstore.ErrUnavailable) && time.Since(began) < time.Minute; {
-			taken, err = f.CreateUsers(t.Context(), all[i])
+			taken, err = f.CreateUsers(t.Context(), all[i], nil)
 		}
 		if err != nil {
 			t.Error(err)

@@ -87,3 +87,36 @@ CREATE TABLE spent_handles (
     ends_at BIGINT NOT NULL
 );
 CREATE INDEX spent_handles_ends_at ON spent_handles (ends_at);
+
+-- For people with psql: no secrets.
+CREATE OR REPLACE VIEW readable_users AS
+SELECT id, email, email_verified, username, claims, roles, is_active, is_staff,
+       to_timestamp(created_at / 1e6) AS created_at,
+       to_timestamp(updated_at / 1e6) AS updated_at,
+       to_timestamp(NULLIF(last_login_at, 0) / 1e6) AS last_login_at,
+       second_factor, factor_epoch, wrong_codes,
+       (SELECT COUNT(*) FROM recovery_codes r WHERE r.user_id = users.id) AS recovery_codes
+FROM users;
+
+CREATE VIEW readable_authenticator_apps AS
+SELECT id, user_id, confirmed, algorithm, digits, period,
+       to_timestamp(created_at / 1e6) AS created_at,
+       to_timestamp(NULLIF(last_used_at, 0) / 1e6) AS last_used_at
+FROM authenticator_apps;
+
+CREATE VIEW readable_passkeys AS
+SELECT id, user_id, name, sign_count, backup_eligible, backed_up, transports,
+       encode(aaguid, 'hex') AS aaguid,
+       to_timestamp(created_at / 1e6) AS created_at,
+       to_timestamp(NULLIF(last_used_at, 0) / 1e6) AS last_used_at
+FROM passkeys;
+
+-- ended: a new password, new factors or the end of all sessions ended the trust before ends_at.
+CREATE VIEW readable_trusted_browsers AS
+SELECT t.id, t.user_id,
+       to_timestamp(t.created_at / 1e6) AS created_at,
+       to_timestamp(t.last_used_at / 1e6) AS last_used_at,
+       to_timestamp(t.ends_at / 1e6) AS ends_at,
+       t.token_epoch <> u.token_epoch OR t.factor_epoch <> u.factor_epoch OR NOT u.is_active AS ended,
+       t.user_agent, t.address
+FROM trusted_browsers t JOIN users u ON u.id = t.user_id;
