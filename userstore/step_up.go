@@ -14,7 +14,7 @@ func (a *Accounts) AuthenticateAgain(ctx context.Context, userID string, p Facto
 	if err != nil {
 		return Verified{}, err
 	}
-	return a.proveFactor(ctx, Verified{User: u, Continues: true}, p, "")
+	return a.proveFactor(ctx, Verified{User: u, Continues: true}, p)
 }
 
 // AuthenticateSetUp completes a login that waited until its user had set up a second factor: by, which

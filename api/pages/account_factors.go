@@ -15,9 +15,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// trustCookie holds the secret by which this browser is trusted.
-const trustCookie = "trusted"
-
 // factorsShown is what the pages about second factors show of the account.
 func (h *Handlers) factorsShown(r *http.Request, o owner) (*web.AccountFactors, error) {
 	have, err := h.Accounts.Store.SecondFactors(r.Context(), o.User.ID)
@@ -46,7 +43,7 @@ func (h *Handlers) factorsShown(r *http.Request, o owner) (*web.AccountFactors, 
 	if err != nil {
 		return nil, err
 	}
-	own := userstore.TrustHash(h.cookie(r, trustCookie))
+	own := userstore.TrustHash(h.cookie(r, trustedCookie))
 	for _, b := range trusted {
 		f.Trusted = append(f.Trusted, web.AccountBrowser{
 			ID: b.ID, Current: b.Hash == own, UserAgent: b.UserAgent, Address: b.Address,
@@ -247,19 +244,8 @@ type sealedCreation struct {
 	Ends    int64  `json:"ends"`
 }
 
-// creationLasts is how long a browser may take to make a passkey.
-const creationLasts = 5 * time.Minute
-
 func (h *Handlers) creationChallenge(id string) ([]byte, error) {
 	return h.Issuer.FormMAC("passkey creation", id)
-}
-
-// creationOptions are the options with which the browser makes a passkey, and the handle that goes with
-// its answer.
-type creationOptions struct {
-	Handle    string          `json:"handle"`
-	Options   json.RawMessage `json:"options"`
-	ExpiresIn int64           `json:"expires_in"`
 }
 
 // AccountPasskeyOptions answers the script of the page, which makes a passkey.
@@ -275,34 +261,36 @@ func (h *Handlers) AccountPasskeyOptions(w http.ResponseWriter, r *http.Request,
 	case got.stage != web.StageReady:
 		return errProofOver
 	}
-	options, err := h.newCreation(r, got.user, o.Session.ID)
+	handle, options, err := h.newCreation(r, got.user, o.Session.ID)
 	if err != nil {
 		return err
 	}
-	return wire.WriteJSON(w, http.StatusOK, options)
+	return h.writeOptions(w, handle, options)
 }
 
-// newCreation makes the options of a new passkey of u; session is what its handle is bound to.
-func (h *Handlers) newCreation(r *http.Request, u userstore.User, session string) (c creationOptions, err error) {
+// newCreation makes the options of a new passkey of u, and the handle that goes with the answer; session
+// is what the handle is bound to.
+func (h *Handlers) newCreation(
+	r *http.Request, u userstore.User, session string,
+) (handle string, options json.RawMessage, err error) {
 	sealed := sealedCreation{
 		ID: h.Issuer.NewID(), User: u.ID, Session: session, Factors: u.FactorVersion,
-		Ends: h.Now().Add(creationLasts).Unix(),
+		Ends: h.Now().Add(stepLasts).Unix(),
 	}
 	challenge, err := h.creationChallenge(sealed.ID)
 	if err != nil {
-		return c, err
+		return "", nil, err
 	}
-	c.Options, sealed.Handle, err = h.Accounts.PasskeyCreation(r.Context(), u, challenge, creationLasts)
+	options, sealed.Handle, err = h.Accounts.PasskeyCreation(r.Context(), u, challenge, stepLasts)
 	if err != nil {
-		return c, err
+		return "", nil, err
 	}
 	text, err := json.Marshal(sealed)
 	if err != nil {
-		return c, err
+		return "", nil, err
 	}
-	c.ExpiresIn = int64(creationLasts / time.Second)
-	c.Handle, err = h.Issuer.Seal("passkey creation", text)
-	return c, err
+	handle, err = h.Issuer.Seal("passkey creation", text)
+	return handle, options, err
 }
 
 // created reads what the script made, as userstore takes it. ErrFactorRefused: the handle is of another

@@ -18,9 +18,6 @@ import (
 // proofAge is how long a proof holds.
 const proofAge = 10 * time.Minute
 
-// secondPage takes a second factor.
-const secondPage page = "/login/second"
-
 // errProveSecond is returned where a form of the account needs a second factor that was proved in
 // this session, at most proofAge ago. Account leads to the page that takes one.
 var errProveSecond = errors.New("a second factor has to be proved first")
