@@ -126,6 +126,7 @@ type view struct {
 	Account *accountView // of the pages of the account
 
 	Second  *secondView // of the page of a second step
+	Setup   *setupView  // of the page that sets up a second factor
 	Passkey bool        // a passkey alone can log in
 	Count   string      // of what the page is about
 }
