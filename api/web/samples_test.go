@@ -175,8 +175,7 @@ var samples = []sample{
 	})},
 	{"account-authenticator-scan-wrong", account(web.AccountAuthenticator, func(d *web.AccountPage, s string) {
 		d.Factors = &web.AccountFactors{
-			Stage: web.StageReady, Proof: "proof" + s, Secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ",
-			URI: "otpauth://totp/Acme:ada%40example.com?issuer=Acme&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+			Stage: web.StageReady, Proof: "proof" + s, Secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ", URI: scanned,
 		}
 		d.Problems = []web.Problem{{Field: "code", Code: "invalid_code"}}
 	})},
@@ -207,6 +206,30 @@ var samples = []sample{
 	})},
 	{"account-address-second", account(web.AccountAddress, func(d *web.AccountPage, _ string) { d.SecondFactor = true })},
 	{"account-delete-second", account(web.AccountDelete, func(d *web.AccountPage, _ string) { d.SecondFactor = true })},
+	{"setup", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Client: client(s), Login: "login" + s})
+	}},
+	{"setup-mail", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Login: "login" + s, Mail: "mail" + s, By: "passkey",
+			Factors: web.AccountFactors{Stage: web.StageMail}})
+	}},
+	{"setup-scan-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Client: client(s), Login: "login" + s, By: "totp",
+			Factors: web.AccountFactors{Stage: web.StageReady, Secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ", URI: scanned},
+			Problems: []web.Problem{{Field: "code", Code: "invalid_code"}}})
+	}},
+	{"setup-passkey-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Login: "login" + s, By: "passkey", Name: "Ada" + s,
+			Factors: web.AccountFactors{Stage: web.StageReady}, Problems: []web.Problem{{Code: "passkey_refused"}}})
+	}},
+	{"setup-unverified", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Login: "login" + s,
+			Factors: web.AccountFactors{Refused: "email_not_verified", NoPasskeys: true}})
+	}},
+	{"setup-codes", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Finished: true, DownloadCSRF: "own" + s,
+			Factors: web.AccountFactors{NewCodes: newCodes(), Download: "sealed" + s}})
+	}},
 	{"forgot", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Forgot(web.AskPage{Common: c, Email: s})
 	}},
@@ -302,6 +325,8 @@ var samples = []sample{
 			Parameters: [][2]string{{"code", "c" + s}, {"state", s}, {"iss", "https://id.example"}}})
 	}},
 }
+
+const scanned = "otpauth://totp/Acme:ada%40example.com?issuer=Acme&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
