@@ -14,12 +14,12 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// passkeyAnswer are the fields with which the script sends the form of a page back.
-type passkeyAnswer struct{ handle, response string }
+// newKeyAnswer are the fields with which the script sends the form of a page back.
+type newKeyAnswer struct{ handle, response string }
 
 // makePasskey does what the script of a page does with its form: it asks for options, and lets a device
 // make a passkey.
-func makePasskey(s *apitest.Server, b *apitest.Browser, p *apitest.Page, optionsPath string, key *apitest.Passkey) passkeyAnswer {
+func makePasskey(s *apitest.Server, b *apitest.Browser, p *apitest.Page, optionsPath string, key *apitest.Passkey) newKeyAnswer {
 	s.T.Helper()
 	q := p.Form("passkey-create", nil)
 	q.Path = optionsPath
@@ -34,10 +34,10 @@ func makePasskey(s *apitest.Server, b *apitest.Browser, p *apitest.Page, options
 	if got.ExpiresIn != 300 || strings.Contains(string(got.Options), `"rk"`) {
 		s.T.Errorf("%+v", got)
 	}
-	return passkeyAnswer{got.Handle, string(key.Create(got.Options))}
+	return newKeyAnswer{got.Handle, string(key.Create(got.Options))}
 }
 
-func (a passkeyAnswer) fields(name string) map[string]string {
+func (a newKeyAnswer) fields(name string) map[string]string {
 	return map[string]string{"passkey": a.handle, "response": a.response, "name": name}
 }
 
@@ -46,7 +46,7 @@ const accountOptions = "/account/passkeys/options"
 // proveSecond takes the second step that a page of the account led to, and returns that page.
 func proveSecond(p *apitest.Page, app *apitest.App) *apitest.Page {
 	if link := p.Link("/login/second?by=totp"); link != "" {
-		p = p.Browser().Open(link)
+		p = p.Open(link)
 	}
 	return p.WantPage(200, "second-submit").Submit("second-submit", map[string]string{"code": app.Code()})
 }
