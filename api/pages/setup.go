@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func (h *Handlers) openSetup(
 		return v, u, true, h.stepOver(w, r, v.visit, v.waiting)
 	case err != nil:
 		return v, u, false, err
-	case v.session != nil && v.session.User.ID == v.User && provedSince(v.session.Session, time.UnixMicro(v.At)):
+	case v.finished():
 		// It is finished: the form was sent twice, or the person went back to the page.
 		return v, u, true, h.showFinished(w, r, v, v.session, http.StatusOK, "", nil)
 	case v.stale: // the request begins again
@@ -77,6 +78,16 @@ func (h *Handlers) openSetup(
 		return v, u, false, nil
 	}
 	return v, u, true, h.stepOver(w, r, v.visit, v.waiting)
+}
+
+// finished reports whether the browser is signed in since the login waited.
+func (v setupVisit) finished() bool {
+	if v.session == nil || v.session.User.ID != v.User {
+		return false
+	}
+	return slices.ContainsFunc(v.session.Session.Proofs(), func(p userstore.ProvedFactor) bool {
+		return slices.Contains(secondFactors, p.Method) && p.At.UnixMicro() >= v.At
+	})
 }
 
 // setupState is how far a setup has come.
