@@ -36,7 +36,8 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/undo", "/undo/{token}",
 		"/account", "/account/profile", "/account/address", "/account/password", "/account/sessions", "/account/apps",
 		"/account/activity", "/account/data", "/account/delete", "/account/security", "/account/passkeys",
-		"/login/setup", "/login/setup/options", "/account/passkeys/options", "/account/authenticator", "/account/codes", "/account/trusted"} {
+		"/account/passkeys/options", "/account/authenticator", "/account/codes", "/account/trusted",
+		"/login/second", "/login/codes", "/login/passkey", "/login/setup", "/login/setup/options"} {
 		vary[path] = person
 	}
 	propagation := s.Replicas[0].Keys.Policy.Propagation
