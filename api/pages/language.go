@@ -39,7 +39,7 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 			p.UILocales = []string{language}
 			handle, err = h.seal(logoutHandle, browser, p)
 		}
-	case resetPage, verifyPage, changePage, undoPage: // no app's request
+	case resetPage, verifyPage, changePage, undoPage, factorUndoPage: // no app's request
 	default:
 		if isAccountPage(from) {
 			break

@@ -250,6 +250,15 @@ var samples = []sample{
 			Problems: []web.Problem{{Field: "code", Code: "one_time_token_invalid"},
 				{Field: "new_password", Code: "too_short"}}})
 	}},
+	{"reset-second-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, AskCode: true, MinLength: 15, Code: "12345678" + s,
+			Second:   &web.SecondStep{By: "totp", Others: []string{"passkey", "recovery_code"}},
+			Problems: []web.Problem{{Field: "app_code", Code: "invalid_code"}}})
+	}},
+	{"reset-second-passkey", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, MinLength: 15,
+			Second: &web.SecondStep{By: "passkey", Others: []string{"recovery_code"}}})
+	}},
 	{"verify-ask", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.AskVerification(web.AskPage{Common: c, Email: s})
 	}},
@@ -292,6 +301,19 @@ var samples = []sample{
 	}},
 	{"change-sign-in", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Change(web.ChangePage{Common: c})
+	}},
+	{"factor-undo", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, Factor: true, MinLength: 15})
+	}},
+	{"factor-undo-second", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, Factor: true, MinLength: 15,
+			Second: &web.SecondStep{By: "recovery_code", Others: []string{"totp"}}})
+	}},
+	{"undo-second-none", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, MinLength: 15, Second: &web.SecondStep{}})
+	}},
+	{"done-factor-undo", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Done(web.DonePage{Common: c, Done: "factor-undo"})
 	}},
 	{"undo", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Undo(web.UndoPage{Common: c, MinLength: 15})
