@@ -53,7 +53,7 @@ func TestAPersonSetsUpSecondFactors(t *testing.T) {
 
 	t.Log("the codes can be downloaded")
 	folder := t.TempDir()
-	tab.Do("Browser.setDownloadBehavior", map[string]any{"behavior": "allow", "downloadPath": folder}, nil)
+	tab.Do("Page.setDownloadBehavior", map[string]any{"behavior": "allow", "downloadPath": folder}, nil)
 	var shown string
 	tab.Eval("document.querySelector('#recovery-codes code').textContent", &shown)
 	tab.Click("#codes-download")
