@@ -338,7 +338,7 @@ func (a *Accounts) RemoveFactors(ctx context.Context, u User, r RemovedFactors, 
 		}
 	}
 	gone := outbox.FactorRemoved
-	if operator {
+	if operator && left == 0 {
 		gone = outbox.FactorsReset
 	}
 	e.Messages = a.notice(gone, u, c.At)
