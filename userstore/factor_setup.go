@@ -337,10 +337,15 @@ func (a *Accounts) RemoveFactors(ctx context.Context, u User, r RemovedFactors, 
 			return ErrLastFactor
 		}
 	}
-	if operator {
+	switch {
+	case operator && left == 0:
 		e.Messages = a.notice(outbox.FactorsReset, u, c.At)
-	} else if e.Messages, err = a.ownNotice(ctx, outbox.FactorRemoved, u, c.At); err != nil {
-		return err
+	case operator:
+		e.Messages = a.notice(outbox.FactorRemoved, u, c.At)
+	default:
+		if e.Messages, err = a.ownNotice(ctx, outbox.FactorRemoved, u, c.At); err != nil {
+			return err
+		}
 	}
 	return audit.Stored(ctx, a.Log, a.Store.ChangeFactors(ctx, c, e), e)
 }
