@@ -62,10 +62,9 @@ func (s *Server) Mails() (sent []Mail) {
 				contents.Kind = w.Kind
 			}
 			sent = append(sent, Mail{w.Message, contents, contents.Kind})
-			if contents.Code != "" || contents.Kind == outbox.Invite {
-				if token := sent[len(sent)-1].Token(); token != "" { // a message may have a code and no link
-					s.Secret(token)
-				}
+			switch contents.Kind {
+			case outbox.ResetPassword, outbox.VerifyEmail, outbox.ChangeEmail, outbox.Invite, outbox.FactorAdded:
+				s.Secret(sent[len(sent)-1].Token())
 			}
 		case !errors.Is(err, userstore.ErrNothingToSend):
 			s.T.Fatalf("compose a message: %v", err)
