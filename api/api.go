@@ -125,6 +125,9 @@ func (s *Server) routes() []route {
 		{"POST", "/login", front.LoginForm, ownPage},
 		{"GET", "/login/second", front.SecondPage, ownPage},
 		{"POST", "/login/second", front.SecondForm, ownPage},
+		{"GET", "/login/setup", front.SetupPage, ownPage},
+		{"POST", "/login/setup", front.SetupForm, ownPage},
+		{"POST", "/login/setup/options", front.SetupOptions, ownPage},
 		{"GET", "/login/codes", front.CodesPage, ownPage},
 		{"POST", "/login/passkey", front.PasskeyOptions, ownPage},
 		{"GET", "/signup", front.SignupPage, ownPage},
@@ -152,6 +155,16 @@ func (s *Server) routes() []route {
 		{"POST", "/account/data", front.Account(web.AccountData, front.AccountDataForm), ownPage},
 		{"GET", "/account/delete", front.AccountPage(web.AccountDelete), ownPage},
 		{"POST", "/account/delete", front.Account(web.AccountDelete, front.AccountDeleteForm), ownPage},
+		{"GET", "/account/security", front.AccountFactorsPage(web.AccountSecurity), ownPage},
+		{"GET", "/account/passkeys", front.AccountFactorsPage(web.AccountPasskeys), ownPage},
+		{"POST", "/account/passkeys", front.Account(web.AccountPasskeys, front.AccountPasskeysForm), ownPage},
+		{"POST", "/account/passkeys/options", front.Account(web.AccountPasskeys, front.AccountPasskeyOptions), ownPage},
+		{"GET", "/account/authenticator", front.AccountFactorsPage(web.AccountAuthenticator), ownPage},
+		{"POST", "/account/authenticator", front.Account(web.AccountAuthenticator, front.AccountAuthenticatorForm), ownPage},
+		{"GET", "/account/codes", front.AccountFactorsPage(web.AccountCodes), ownPage},
+		{"POST", "/account/codes", front.Account(web.AccountCodes, front.AccountCodesForm), ownPage},
+		{"GET", "/account/trusted", front.AccountFactorsPage(web.AccountTrusted), ownPage},
+		{"POST", "/account/trusted", front.Account(web.AccountTrusted, front.AccountTrustedForm), ownPage},
 		{"GET", "/assets/{name}", front.Asset, operation},
 		{"GET", "/", s.home, accountAPI},
 		{"GET", "/favicon.ico", front.Favicon, operation},
@@ -231,7 +244,7 @@ func (s *Server) routes() []route {
 	}
 	if !s.Accounts.NoMail && s.Accounts.Passkeys != nil {
 		list = append(list, []route{
-			{"POST", "/reset/passkey", front.MailedPasskeyOptions, ownPage},
+			{"POST", "/message/passkey", front.MailedPasskeyOptions, ownPage},
 			{"POST", "/v1/password/reset/passkey/options", me.ResetPasskeyOptions, accountAPI},
 		}...)
 	}

@@ -25,7 +25,9 @@ func (h *Handlers) setupBody(w http.ResponseWriter, r *http.Request) (q setupReq
 	return q, required(member{"login", q.Login == ""})
 }
 
-func (q setupRequest) mail() issuer.MailProof { return issuer.MailProof{Handle: q.Handle, Code: q.MailCode} }
+func (q setupRequest) mail() issuer.MailProof {
+	return issuer.MailProof{Handle: q.Handle, Code: q.MailCode}
+}
 
 // SetupCode sends a code to the mailbox of the login.
 func (h *Handlers) SetupCode(w http.ResponseWriter, r *http.Request) error {
