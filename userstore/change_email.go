@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
@@ -133,17 +134,22 @@ func (a *Accounts) WithdrawEmailChange(ctx context.Context, userID string) error
 
 // UndoEmailChange gives the account the address back that it had before a change, by the link that
 // went to that address, and sets a new password. Whatever the account was signed in with ends, and
-// so do changes that came after this one: the owner of the oldest address wins. It takes no login
-// and no other proof, for its caller may have lost the account. ErrTokenInvalid, ErrOverloaded,
-// ValidationError.
-func (a *Accounts) UndoEmailChange(ctx context.Context, token, next string) error {
-	p, err := a.present(ctx, outbox.UndoEmail, Mailed{Token: token}, next)
+// so do changes that came after this one: the owner of the oldest address wins. It takes no login,
+// for its caller may have lost the account; but where the account had a second factor before the
+// change it asks for one of those, and removes what came since. Errors as of ResetPassword.
+func (a *Accounts) UndoEmailChange(ctx context.Context, m Mailed, next string) error {
+	p, err := a.present(ctx, outbox.UndoEmail, m, next)
 	if err != nil {
 		return err
 	}
+	v, err := a.provesSecond(ctx, p, m.Second)
+	if err != nil {
+		return err
+	}
+	defer func() { a.Release(ctx, v) }()
 	restored := p.user.clone()
 	restored.Email, restored.EmailKey, restored.EmailVerified = p.token.Address, p.token.AddressKey, true
-	r := Redemption{ID: p.token.ID, Kind: p.token.Kind}
+	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, UserID: p.user.ID, Second: v.Second}
 	if r.NewHash, err = a.hashFor(ctx, restored, next); err != nil {
 		return err
 	}
@@ -158,8 +164,12 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, token, next string) erro
 	if err != nil {
 		return err
 	}
-	events := append([]audit.Event{e}, revoked...)
-	return audit.Stored(ctx, a.Log, invalid(a.Store.UndoAddressChange(ctx, r, events...)), events...)
+	events := slices.Concat([]audit.Event{e}, v.events, revoked)
+	if err = a.Store.UndoAddressChange(ctx, r, events...); err == nil {
+		v.code.markOver() // the use took the count back
+	}
+	err = a.spentSecond(ctx, v, err)
+	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 
 // changeContents makes what a message about a change says beside its text. The link to the new

@@ -12,6 +12,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/factorseal"
+	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/internal/totp"
 	"github.com/signet-id/signet/internal/webauthn"
 )
@@ -43,6 +44,9 @@ func (a *Accounts) mayHaveFactors(u User) error {
 	}
 	return nil
 }
+
+// MaySetUpFactor reports why u may set up no second factor; nil: u may. Its errors are of BeginApp.
+func (a *Accounts) MaySetUpFactor(u User) error { return a.mayHaveFactors(u) }
 
 // BegunApp is an authenticator app whose setup has begun.
 type BegunApp struct {
@@ -270,8 +274,8 @@ func (a *Accounts) addFactor(ctx context.Context, u User, c FactorChange, kind, 
 	}
 	e := audit.New(ctx, c.At, audit.FactorAdded, audit.User(u.ID))
 	e.Changes = []audit.Change{{Field: kind, After: id}}
-	if e.Messages, err = a.factorNotice(ctx, u, c.At, kind, id); err != nil {
-		return nil, err
+	if e.Messages = a.factorNotice(u, c.At); len(e.Messages) > 0 {
+		c.UndoID, c.UndoEndsAt = e.Messages[0].ID, e.Messages[0].EndsAt
 	}
 	err = a.Store.ChangeFactors(ctx, c, e)
 	if errors.Is(err, ErrSpent) {
@@ -333,8 +337,15 @@ func (a *Accounts) RemoveFactors(ctx context.Context, u User, r RemovedFactors, 
 			return ErrLastFactor
 		}
 	}
-	if e.Messages, err = a.factorsGoneNotice(ctx, u, c.At, operator); err != nil {
-		return err
+	switch {
+	case operator && left == 0:
+		e.Messages = a.notice(outbox.FactorsReset, u, c.At)
+	case operator:
+		e.Messages = a.notice(outbox.FactorRemoved, u, c.At)
+	default:
+		if e.Messages, err = a.ownNotice(ctx, outbox.FactorRemoved, u, c.At); err != nil {
+			return err
+		}
 	}
 	return audit.Stored(ctx, a.Log, a.Store.ChangeFactors(ctx, c, e), e)
 }

@@ -22,6 +22,7 @@ type SecondFactors struct {
 	Waiting       *AuthenticatorApp // its setup waits for the first code; nil: none
 	Passkeys      []Passkey         // oldest first
 	RecoveryCodes int               // unused ones
+	RecoverySince time.Time         // when the oldest of them was made; zero: there are none
 	// PasskeyHandle is the user handle of WebAuthn, base64url; empty before the first passkey.
 	PasskeyHandle string
 	WrongCodes    int   // of the authenticator app, since the last right one
@@ -141,6 +142,11 @@ type FactorChange struct {
 	// factor the account has none.
 	RecoveryCodes [][]byte
 
+	// UndoID is the id of a token of the kind FactorAdded, which removes what the change adds; empty:
+	// there is none.
+	UndoID     string
+	UndoEndsAt time.Time
+
 	// KeepSession is the session id of the one grant, or browser session, that does not end;
 	// KeepAll: none ends; empty: all end.
 	KeepSession string
@@ -177,6 +183,12 @@ type Factors interface {
 	// confirmed or removed is not as it was read; ErrSpent; ErrExists, as *ExistsError: the passkey is
 	// stored already (credential), or there are MaxPasskeys (passkeys).
 	ChangeFactors(ctx context.Context, c FactorChange, events ...audit.Event) error
+	// RemoveAddedFactor spends a token of the kind FactorAdded: factors and recovery codes that the
+	// user has got since, and with it, go, the account gets the new password, and what it is signed in
+	// with ends. Later tokens of that kind end; the undoing of a change of address that came later asks
+	// for no factor that this one does not ask for. ErrConflict: the token is not live, or an older
+	// factor is not proved; ErrSpent.
+	RemoveAddedFactor(ctx context.Context, r Redemption, events ...audit.Event) error
 	// HasRecoveryCode reports whether the user has an unused code with one of these MACs.
 	HasRecoveryCode(ctx context.Context, userID string, macs [][]byte) (bool, error)
 	// RenamePasskey gives a passkey another name. ErrNotFound: the user has no such passkey.

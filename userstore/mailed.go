@@ -14,6 +14,9 @@ import (
 // the Handle that the request for the message returned.
 type Mailed struct {
 	Token, Handle, Code string
+	// Second shows a second factor of an account that has one: see ErrSecondFactor. The zero value
+	// shows nothing.
+	Second FactorProof
 
 	session string // that the handle is bound to; empty: none
 }
@@ -75,14 +78,14 @@ func (a *Accounts) storeRequest(
 // ErrNothingToSend.
 func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Contents, error) {
 	page, ok := pageOf[m.Kind]
-	if !ok { // a notice
-		return outbox.Contents{To: m.To, Locale: m.Locale}, nil
+	if !ok {
+		return a.noticeContents(ctx, m)
 	}
 	secret, err := a.oneTime()
 	if err != nil {
 		return outbox.Contents{}, err
 	}
-	if m.Kind == outbox.ChangeEmail || m.Kind == outbox.UndoEmail {
+	if m.Kind == outbox.ChangeEmail || m.Kind == outbox.UndoEmail || m.Kind == outbox.FactorAdded {
 		return a.changeContents(ctx, secret, m)
 	}
 	key, ok := EmailKey(m.To)
@@ -159,24 +162,26 @@ func (a *Accounts) invitation(ctx context.Context, u User) audit.Event {
 }
 
 // AcceptInvitation sets the first password of an account by the link of an invitation. The link
-// also proves the address. Errors: ErrTokenInvalid, ErrOverloaded, ValidationError.
-func (a *Accounts) AcceptInvitation(ctx context.Context, token, next string) error {
-	p, err := a.present(ctx, outbox.Invite, Mailed{Token: token}, next)
+// also proves the address. Errors as of ResetPassword.
+func (a *Accounts) AcceptInvitation(ctx context.Context, m Mailed, next string) error {
+	p, err := a.present(ctx, outbox.Invite, m, next)
 	if err != nil {
 		return err
 	}
-	return a.redeem(ctx, p, next, audit.PasswordReset)
+	return a.redeem(ctx, p, next, m.Second, audit.PasswordReset)
 }
 
 // ResetPassword sets a new password by the link or code of a message, and ends all grants and
-// sessions of the account. The message also proves the address. Errors: ErrTokenInvalid,
-// ErrOverloaded, ValidationError.
+// sessions of the account. The message also proves the address. Where the account has a second factor,
+// the mailbox alone does not do: ErrSecondFactor (as *SecondFactorError) asks for m.Second, and the
+// token, the proof and the new password are spent together. Other errors: ErrTokenInvalid,
+// ErrFactorRefused, ErrCodesBlocked, ErrStepOver, ErrRateLimited, ErrOverloaded, ValidationError.
 func (a *Accounts) ResetPassword(ctx context.Context, m Mailed, next string) error {
 	p, err := a.present(ctx, outbox.ResetPassword, m, next)
 	if err != nil {
 		return err
 	}
-	return a.redeem(ctx, p, next, audit.PasswordReset)
+	return a.redeem(ctx, p, next, m.Second, audit.PasswordReset)
 }
 
 // ErrNewPassword means that the address is proved, but not that its owner made the account. Without
@@ -243,7 +248,7 @@ func (a *Accounts) VerifyEmail(ctx context.Context, m Mailed, by Owner) (Proved,
 		proved.Typed = p.token.At
 	}
 	proved.User.EmailVerified = true
-	return proved, a.redeem(ctx, p, by.NewPassword, audit.EmailVerified)
+	return proved, a.redeem(ctx, p, by.NewPassword, m.Second, audit.EmailVerified)
 }
 
 // owns returns nil if by shows that the account is the caller's.
@@ -394,10 +399,18 @@ func (a *Accounts) hashFor(ctx context.Context, u User, next string) (string, er
 
 // redeem spends a token, with a new password or without. If that fails, the try of the right code
 // is given back.
-func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, name audit.Name) (err error) {
+func (a *Accounts) redeem(
+	ctx context.Context, p presentedToken, next string, second FactorProof, name audit.Name,
+) (err error) {
 	defer func() { a.returnTryAfter(ctx, p, err) }()
-	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, Unproved: !p.user.EmailVerified}
+	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, UserID: p.user.ID, Unproved: !p.user.EmailVerified}
+	var v Verified
 	if next != "" {
+		if v, err = a.provesSecond(ctx, p, second); err != nil {
+			return err
+		}
+		defer func() { a.Release(ctx, v) }()
+		r.Second = v.Second
 		if r.NewHash, err = a.hashFor(ctx, p.user, next); err != nil {
 			return err
 		}
@@ -410,7 +423,10 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 	if next != "" {
 		e.Messages = a.notice(outbox.PasswordChanged, p.user, r.At)
 	}
-	events := []audit.Event{e}
+	if next != "" && r.Unproved && p.user.SecondFactor {
+		e.Messages = append(e.Messages, a.notice(outbox.FactorRemoved, p.user, r.At)...)
+	}
+	events := append([]audit.Event{e}, v.events...)
 	if r.Unproved && next != "" {
 		revoked, err := a.consentsRevoked(ctx, p.user.ID, time.Time{}, r.At)
 		if err != nil {
@@ -418,7 +434,11 @@ func (a *Accounts) redeem(ctx context.Context, p presentedToken, next string, na
 		}
 		events = append(events, revoked...)
 	}
-	return audit.Stored(ctx, a.Log, invalid(a.Store.RedeemToken(ctx, r, events...)), events...)
+	if err = a.Store.RedeemToken(ctx, r, events...); err == nil {
+		v.code.markOver() // the use took the count back
+	}
+	err = a.spentSecond(ctx, v, err)
+	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 
 // consentsRevoked returns the audit entries for the consents that a user gave or changed since a

@@ -2,6 +2,7 @@ package userstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,12 +68,26 @@ func (a *Accounts) newDevice(ctx context.Context, v Verified, now time.Time) ([]
 	return messages, err
 }
 
-// factorNotice returns the message about a second factor that was added.
-func (a *Accounts) factorNotice(ctx context.Context, u User, now time.Time, kind, id string) ([]outbox.Message, error) {
-	return nil, nil
+// factorNotice returns the message about a second factor that is added at now. Its link removes the
+// factor: see RemoveAddedFactor. Where there is mail, only accounts with a proved address get one.
+func (a *Accounts) factorNotice(u User, now time.Time) []outbox.Message {
+	messages := a.notice(outbox.FactorAdded, u, now)
+	for i := range messages {
+		messages[i].EndsAt = now.Add(undoFactorLasts)
+	}
+	return messages
 }
 
-// factorsGoneNotice returns the message about second factors that were removed.
-func (a *Accounts) factorsGoneNotice(ctx context.Context, u User, now time.Time, operator bool) ([]outbox.Message, error) {
-	return nil, nil
+// noticeContents returns what a notice says beside its text.
+func (a *Accounts) noticeContents(ctx context.Context, m outbox.Message) (outbox.Contents, error) {
+	c := outbox.Contents{To: m.To, Locale: m.Locale}
+	if m.Kind != outbox.RecoveryCodeUsed {
+		return c, nil
+	}
+	have, err := a.Store.SecondFactors(ctx, m.UserID)
+	if errors.Is(err, ErrNotFound) { // the account is deleted
+		return c, ErrNothingToSend
+	}
+	c.Left = have.RecoveryCodes
+	return c, err
 }

@@ -38,6 +38,8 @@ type OneTimeToken struct {
 	AddressKey string
 	At, EndsAt time.Time
 	Live       bool // when read: not spent, not ended, and the user has not changed since
+	// SecondFactor: of UndoEmail and FactorAdded: the user had a second factor when the token was made.
+	SecondFactor bool
 }
 
 // Redemption spends a token. It always verifies the address.
@@ -48,7 +50,12 @@ type Redemption struct {
 	// Unproved: the address was not proved before, so another person may have made the account. A new
 	// password then also ends that person's consents.
 	Unproved bool
-	At       time.Time
+	// Second is the proof of a second factor. Without one, a new password of an account that has a
+	// second factor is refused, and factors that are older than a token of UndoEmail or FactorAdded
+	// ask for one of them.
+	Second SecondStep
+	UserID string // of the token; needed with Second
+	At     time.Time
 }
 
 // AddressChange is a confirmed change of an account's address.
@@ -70,6 +77,8 @@ const (
 	changeLasts = time.Hour
 	// factorCodeLasts is the time in which a person fetches a code from the mailbox and types it.
 	factorCodeLasts = 15 * time.Minute
+	// undoFactorLasts is how long a message about a new second factor removes it.
+	undoFactorLasts = 7 * 24 * time.Hour
 	// undoLasts is also how long the address before a change is reserved for the account.
 	undoLasts = 7 * 24 * time.Hour
 
@@ -82,14 +91,14 @@ const (
 var lasts = map[outbox.Kind]time.Duration{
 	outbox.ResetPassword: resetLasts, outbox.VerifyEmail: verifyLasts, outbox.Invite: inviteLasts,
 	outbox.ChangeEmail: changeLasts, outbox.UndoEmail: undoLasts,
-	outbox.FactorCode: factorCodeLasts,
+	outbox.FactorAdded: undoFactorLasts, outbox.FactorCode: factorCodeLasts,
 }
 
 // pageOf is the path of the page that a message's link opens; empty: the message has only a code.
 var pageOf = map[outbox.Kind]string{
 	outbox.ResetPassword: "/reset/", outbox.VerifyEmail: "/verify/", outbox.Invite: "/invite/",
 	outbox.ChangeEmail: "/change/", outbox.UndoEmail: "/undo/",
-	outbox.FactorCode: "",
+	outbox.FactorAdded: "/factor-undo/", outbox.FactorCode: "",
 }
 
 // MailEvery is how long an address that a message of a kind was sent to gets no other one of it.

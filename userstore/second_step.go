@@ -12,6 +12,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/factorseal"
+	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/internal/totp"
 	"github.com/signet-id/signet/internal/webauthn"
 )
@@ -282,7 +283,7 @@ func (a *Accounts) ProveFactor(ctx context.Context, u User, p FactorProof) ([]Pr
 	if err != nil {
 		return nil, err
 	}
-	defer a.Release(ctx, v)
+	defer func() { a.Release(ctx, v) }()
 	err = a.Store.UseFactor(ctx, u.ID, u.FactorVersion, v.Second.Use, v.events...)
 	if err == nil {
 		v.code.markOver()
@@ -378,6 +379,10 @@ func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof)
 		Use: FactorUse{Recovery: macs, Handles: handles(p), At: now}}
 	e := audit.New(asOwner(ctx, u.ID), now, audit.RecoveryCodeUsed, audit.User(u.ID))
 	e.ClientID = v.Client.ID
+	if e.Messages, err = a.ownNotice(ctx, outbox.RecoveryCodeUsed, u, now); err != nil {
+		v.reservation.giveBack(ctx)
+		return Verified{}, err
+	}
 	v.events = append(v.events, e)
 	return v, nil
 }

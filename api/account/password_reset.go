@@ -1,6 +1,7 @@
 package account
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/signet-id/signet/api/problem"
@@ -58,9 +59,66 @@ func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) error {
 			Field: "new_password", Code: "required", Message: "Send the password that is to be the account's.",
 		})
 	}
-	if err := h.Accounts.ResetPassword(r.Context(), q.mailed(), q.NewPassword); err != nil {
+	if err := h.Issuer.ResetPassword(r.Context(), q.mailed(), q.NewPassword); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// ResetPasswordSecond sets the new password of a reset that needs a second factor, by a code of the
+// authenticator app, a recovery code or the answer of a passkey.
+func (h *Handlers) ResetPasswordSecond(w http.ResponseWriter, r *http.Request) error {
+	var q struct {
+		Login        string          `json:"login"`
+		NewPassword  string          `json:"new_password"`
+		Code         string          `json:"code"`
+		RecoveryCode string          `json:"recovery_code"`
+		Response     json.RawMessage `json:"response"`
+	}
+	if _, err := profile.Decode(w, r, &q); err != nil {
+		return err
+	}
+	if string(q.Response) == "null" {
+		q.Response = nil
+	}
+	ways := 0
+	for _, sent := range []bool{q.Code != "", q.RecoveryCode != "", q.Response != nil} {
+		if sent {
+			ways++
+		}
+	}
+	err := required(member{"login", q.Login == ""}, member{"new_password", q.NewPassword == ""}, member{"code", ways == 0})
+	if err == nil && ways > 1 {
+		err = problem.Invalid(problem.Fault{
+			Field: "code", Code: "not_allowed", Message: "Send one of code, recovery_code and response.",
+		})
+	}
+	if err != nil {
+		return err
+	}
+	proof := userstore.FactorProof{Code: q.Code, RecoveryCode: q.RecoveryCode, Passkey: q.Response}
+	if err := h.Issuer.ResetSecond(r.Context(), q.Login, proof, q.NewPassword); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// ResetPasskeyOptions answers what a browser needs to prove a passkey for a reset.
+func (h *Handlers) ResetPasskeyOptions(w http.ResponseWriter, r *http.Request) error {
+	var q struct {
+		Login string `json:"login"`
+	}
+	if _, err := profile.Decode(w, r, &q); err != nil {
+		return err
+	}
+	if err := required(member{"login", q.Login == ""}); err != nil {
+		return err
+	}
+	options, err := h.Issuer.ResetPasskeyOptions(r.Context(), q.Login)
+	if err != nil {
+		return err
+	}
+	return wire.WriteJSON(w, http.StatusOK, passkeyOptions{Options: options})
 }

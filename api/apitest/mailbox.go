@@ -62,7 +62,8 @@ func (s *Server) Mails() (sent []Mail) {
 				contents.Kind = w.Kind
 			}
 			sent = append(sent, Mail{w.Message, contents, contents.Kind})
-			if contents.Code != "" || contents.Kind == outbox.Invite {
+			switch contents.Kind {
+			case outbox.ResetPassword, outbox.VerifyEmail, outbox.ChangeEmail, outbox.Invite, outbox.FactorAdded:
 				s.Secret(sent[len(sent)-1].Token())
 			}
 		case !errors.Is(err, userstore.ErrNothingToSend):

@@ -3,6 +3,7 @@ package bymail_test
 import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/outbox"
+	"github.com/signet-id/signet/userstore"
 )
 
 // beginChange asks for a message to a new address with the password of u, and returns the handle.
@@ -36,7 +37,7 @@ func changeTo(s *apitest.Server, u apitest.User, token, email string) string {
 
 func undo(s *apitest.Server, token, password string) error {
 	s.T.Helper()
-	return s.Replicas[0].Accounts.UndoEmailChange(s.T.Context(), token, password)
+	return s.Replicas[0].Accounts.UndoEmailChange(s.T.Context(), userstore.Mailed{Token: token}, password)
 }
 
 func emailOf(s *apitest.Server, u apitest.User) string {

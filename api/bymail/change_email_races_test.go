@@ -58,7 +58,7 @@ func TestP02ChangesAtOnce(t *testing.T) {
 			for i := range passwords {
 				passwords[i] = s.Secret(fmt.Sprintf("%s %d %d", nextPassword, round, i))
 				wait.Go(func() {
-					err := s.Replicas[i].Accounts.UndoEmailChange(t.Context(), undoing, passwords[i])
+					err := s.Replicas[i].Accounts.UndoEmailChange(t.Context(), userstore.Mailed{Token: undoing}, passwords[i])
 					if err == nil {
 						undone.Add(1)
 						winner[i] = true

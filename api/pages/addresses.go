@@ -31,6 +31,8 @@ const (
 	verifyPage page = "/verify"
 	changePage page = "/change"
 	undoPage   page = "/undo"
+
+	factorUndoPage page = "/factor-undo"
 )
 
 // name is the page without the slash: how forms and texts call it.
@@ -80,7 +82,9 @@ func (h *Handlers) showPage(w http.ResponseWriter, r *http.Request, p page, hand
 		case changePage:
 			return h.change(w, r, handle)
 		case undoPage:
-			return h.undo(w, r, handle)
+			return h.undo(w, r, undoPage, handle)
+		case factorUndoPage:
+			return h.undo(w, r, factorUndoPage, handle)
 		}
 	}
 	return problem.New(problem.InvalidRequest, "The form names a page that there is not.")

@@ -115,71 +115,17 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 	return h.accountDone(w, web.AccountAddress, web.DoneAddress)
 }
 
-// UndoLink is where the link of the message to the address before a change leads.
-func (h *Handlers) UndoLink(w http.ResponseWriter, r *http.Request) error {
-	return h.followLink(w, r, mailedHandle{Page: undoPage})
-}
-
-// UndoPage restores the address from before a change, with a new password. It needs no login: the
-// person may have lost the account.
-func (h *Handlers) UndoPage(w http.ResponseWriter, r *http.Request) error {
-	return h.undo(w, r, r.URL.Query().Get("request"))
-}
-
-func (h *Handlers) undo(w http.ResponseWriter, r *http.Request, handle string) error {
-	if handle == "" {
-		return wire.SeeOther(w, h.pagePath(loginPage, ""))
-	}
-	v, err := h.readMailed(r, undoPage, handle)
-	switch {
-	case err != nil:
-		return err
-	case v.Done:
-		return h.showDone(w, r, v)
-	}
-	return h.showUndo(w, r, v, http.StatusOK, nil)
-}
-
-func (h *Handlers) showUndo(
-	w http.ResponseWriter, r *http.Request, v mailedVisit, status int, problems []web.Problem,
-) (err error) {
-	p := web.UndoPage{Common: h.common(r, nil), MinLength: h.Accounts.MinPasswordLength(), Problems: problems}
-	p.Request = v.handle
-	if p.CSRF, err = h.formToken(v.form(undoPage)); err != nil {
-		return err
-	}
-	page, err := h.Pages.Undo(p)
-	return h.show(w, status, page, err)
-}
-
-// UndoForm restores the address. It signs nobody in: the person signs in with the new password.
-func (h *Handlers) UndoForm(w http.ResponseWriter, r *http.Request) error {
-	f, v, err := h.readMailedForm(w, r, undoPage, "new_password")
-	if err != nil {
-		return err
-	}
-	if f.Get("new_password") == "" {
-		missing := []web.Problem{{Field: "new_password", Code: "required"}}
-		return h.showUndo(w, r, v, http.StatusBadRequest, missing)
-	}
-	if err := h.Accounts.UndoEmailChange(r.Context(), v.Token, f.Get("new_password")); err != nil {
-		status, list, err := formAgain(w, r, err, v.beside())
-		if err != nil {
-			return err
-		}
-		return h.showUndo(w, r, v, status, list)
-	}
-	return h.finished(w, v)
-}
-
-// AccountAddressForm changes the username at once, which takes the password. Another email address
+// AccountAddressForm changes the username at once, which takes a recent proof. Another email address
 // is changed at once only where there is no mail.
 func (h *Handlers) AccountAddressForm(w http.ResponseWriter, r *http.Request, o owner) error {
 	f, err := h.readAccount(w, r, o, web.AccountAddress, append([]string{"current_password"}, addressFields...)...)
 	if err != nil {
 		return err
 	}
-	proof := userstore.Proof{Password: f.Get("current_password")}
+	proof, err := h.proof(o, f)
+	if err != nil {
+		return err
+	}
 	email, username := strings.TrimSpace(f.Get("email")), strings.TrimSpace(f.Get("username"))
 	byMail := !h.Accounts.NoMail && email != o.User.Email
 	_, valid := userstore.EmailKey(email)

@@ -40,14 +40,19 @@ func (h *Handlers) reset(w http.ResponseWriter, r *http.Request, handle string) 
 	case v.Done:
 		return h.showDone(w, r, v)
 	}
-	return h.showReset(w, r, v, http.StatusOK, "", nil)
+	step, err := h.mailedStep(r, v, resetPage, v.mailed(""), "")
+	if err != nil {
+		return err
+	}
+	return h.showReset(w, r, v, http.StatusOK, "", step, nil)
 }
 
 func (h *Handlers) showReset(
-	w http.ResponseWriter, r *http.Request, v mailedVisit, status int, code string, problems []web.Problem,
+	w http.ResponseWriter, r *http.Request, v mailedVisit, status int, code string,
+	step *web.SecondStep, problems []web.Problem,
 ) (err error) {
 	p := web.ResetPage{
-		Common: h.common(r, nil), AskCode: v.Handle != "", First: v.Invited, Code: code,
+		Common: h.common(r, nil), Second: step, AskCode: v.Handle != "", First: v.Invited, Code: code,
 		MinLength: h.Accounts.MinPasswordLength(), Problems: problems, Pending: h.continuable(v),
 	}
 	p.Request = v.handle
@@ -60,24 +65,35 @@ func (h *Handlers) showReset(
 
 // ResetForm sets the password. It signs nobody in: the person signs in with the new password.
 func (h *Handlers) ResetForm(w http.ResponseWriter, r *http.Request) error {
-	f, v, err := h.readMailedForm(w, r, resetPage, "code", "new_password")
+	f, v, err := h.readMailedForm(w, r, resetPage, append([]string{"code", "new_password"}, secondInputs...)...)
 	if err != nil {
 		return err
 	}
-	switch next := f.Get("new_password"); {
-	case next == "":
-		err = problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Choose a password."})
-	case v.Invited:
-		err = h.Accounts.AcceptInvitation(r.Context(), v.Token, next)
-	default:
-		err = h.Accounts.ResetPassword(r.Context(), v.mailed(f.Get("code")), next)
-	}
-	if err != nil {
-		status, list, err := formAgain(w, r, err, v.beside())
+	m := v.mailed(f.Get("code"))
+	if by := f.Get("show"); by != "" { // the way to the same page for another method
+		step, err := h.mailedStep(r, v, resetPage, m, by)
 		if err != nil {
 			return err
 		}
-		return h.showReset(w, r, v, status, f.Get("code"), list)
+		return h.showReset(w, r, v, http.StatusOK, f.Get("code"), step, nil)
+	}
+	by := f.Get("by")
+	if m.Second, err = h.mailedProof(v, resetPage, f); err == nil {
+		switch next := f.Get("new_password"); {
+		case next == "":
+			err = problem.Invalid(problem.Fault{Field: "new_password", Code: "required", Message: "Choose a password."})
+		case v.Invited:
+			err = h.Accounts.AcceptInvitation(r.Context(), m, next)
+		default:
+			err = h.Accounts.ResetPassword(r.Context(), m, next)
+		}
+	}
+	if err != nil {
+		status, step, list, err := h.mailedAgain(w, r, v, resetPage, m, by, err)
+		if err != nil {
+			return err
+		}
+		return h.showReset(w, r, v, status, f.Get("code"), step, list)
 	}
 	return h.finished(w, v)
 }

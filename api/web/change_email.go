@@ -9,9 +9,12 @@ type ChangePage struct {
 	Problems []Problem
 }
 
-// UndoPage asks for a new password, with which the address from before a change is restored.
+// UndoPage asks for a new password, with which the address from before a change is restored, or a new
+// second factor removed.
 type UndoPage struct {
 	Common
+	Factor    bool        // it is about a second factor
+	Second    *SecondStep // nil: none is needed
 	MinLength int
 	Problems  []Problem
 }
@@ -33,9 +36,14 @@ func (p *Pages) Change(d ChangePage) (Page, error) {
 
 func (p *Pages) Undo(d UndoPage) (Page, error) {
 	v := p.common(d.Common, "undo")
-	p.choice(v, "undo")
+	here := "undo"
+	if v.Factor = d.Factor; d.Factor {
+		here, v.Title = "factor-undo", "title.factor_undo"
+	}
+	p.choice(v, here)
 	v.Fields = []field{newPasswordField(d.MinLength)}
+	v.askSecond(d.Second)
 	v.settle(d.Problems)
 	v.readFirst(true, d.Problems)
-	return p.render(v, p.easier(v, d.Common))
+	return p.render(v, p.withSecond(v, d.Second, d.Common))
 }

@@ -1,5 +1,7 @@
 package web
 
+import "strings"
+
 // AskPage asks for the address that a message is to go to.
 type AskPage struct {
 	Common
@@ -7,12 +9,19 @@ type AskPage struct {
 	Problems []Problem
 }
 
+// SecondStep is the second factor that a page about a message asks for beside the new password.
+type SecondStep struct {
+	By     string   // the way that the page asks for; empty: there is none
+	Others []string // ways that can be taken in its place
+}
+
 // ResetPage asks for a new password.
 type ResetPage struct {
 	Common
-	AskCode   bool   // the link of the message was not followed
-	First     bool   // there was no password before
-	Pending   string // the handle of the request that another message would go on with; empty: none
+	Second    *SecondStep // nil: none is needed
+	AskCode   bool        // the link of the message was not followed
+	First     bool        // there was no password before
+	Pending   string      // the handle of the request that another message would go on with; empty: none
 	Code      string
 	MinLength int
 	Problems  []Problem
@@ -34,7 +43,7 @@ type VerifyPage struct {
 // DonePage says that the operation is done, and leads to the login page.
 type DonePage struct {
 	Common
-	Done     string // reset, verify, undo
+	Done     string // reset, verify, undo, factor-undo
 	SignedIn bool
 }
 
@@ -83,10 +92,48 @@ func (p *Pages) Reset(d ResetPage) (Page, error) {
 	if v.First = d.First; d.First {
 		v.Title = "title.invite"
 	}
+	v.Code = typed(d.Code)
 	v.Fields = append(v.Fields, newPasswordField(d.MinLength))
+	v.askSecond(d.Second)
 	v.settle(d.Problems)
-	v.readFirst(d.AskCode, d.Problems)
-	return p.render(v, p.easier(v, d.Common))
+	v.readFirst(d.AskCode || d.Second != nil, d.Problems)
+	return p.render(v, p.withSecond(v, d.Second, d.Common))
+}
+
+// askSecond asks for a second factor.
+func (v *view) askSecond(s *SecondStep) {
+	if s == nil {
+		return
+	}
+	v.Second = &secondView{By: s.By, Lead: "second.none"}
+	switch s.By {
+	case byApp:
+		v.Second.Lead = "second.app"
+		v.Fields = append(v.Fields, field{
+			Name: "app_code", ID: "second-code", Label: "field.app_code", Type: "text", InputMode: "numeric",
+			Autocomplete: "one-time-code", Required: true,
+		})
+	case byRecovery:
+		v.Second.Lead = "second.recovery"
+		v.Fields = append(v.Fields, field{
+			Name: "recovery_code", ID: "second-recovery-code", Label: "field.recovery_code", Type: "text", InputMode: "text",
+			Autocomplete: "off", Required: true, Hint: "hint.recovery_code",
+		})
+	case byPasskey:
+		v.Second.Lead = "second.passkey"
+	}
+	for _, by := range s.Others {
+		if id, ok := secondWays[by]; ok {
+			v.Second.Others = append(v.Second.Others, otherWay{ID: id, By: by})
+		}
+	}
+}
+
+func (p *Pages) withSecond(v *view, s *SecondStep, c Common) policy {
+	if s != nil && s.By == byPasskey {
+		return p.withPasskeys(v, c)
+	}
+	return p.easier(v, c)
 }
 
 // Verify asks to confirm an address.
@@ -118,6 +165,6 @@ func (v *view) readFirst(says bool, problems []Problem) {
 func (p *Pages) Done(d DonePage) (Page, error) {
 	v := p.common(d.Common, "done")
 	p.choice(v, "login")
-	v.Title, v.Page, v.SignedIn = "title."+d.Done+"_done", d.Done, d.SignedIn && d.Request == ""
+	v.Title, v.Page, v.SignedIn = "title."+strings.ReplaceAll(d.Done, "-", "_")+"_done", d.Done, d.SignedIn && d.Request == ""
 	return p.render(v, policy{forms: nowhere})
 }

@@ -49,6 +49,11 @@ type otherWay struct {
 	Href   template.URL
 }
 
+// secondWays are the ids of what leads to another way.
+var secondWays = map[string]string{
+	byApp: "second-use-app", byPasskey: "second-use-passkey", byRecovery: "second-recovery",
+}
+
 // Second asks for a second factor.
 func (p *Pages) Second(d SecondPage) (Page, error) {
 	v := p.common(d.Common, "second")
@@ -76,9 +81,7 @@ func (p *Pages) Second(d SecondPage) (Page, error) {
 		s.Lead = "second.passkey"
 	}
 	for _, by := range d.Others {
-		id, ok := map[string]string{
-			byApp: "second-use-app", byPasskey: "second-use-passkey", byRecovery: "second-recovery",
-		}[by]
+		id, ok := secondWays[by]
 		if !ok {
 			continue
 		}

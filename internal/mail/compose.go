@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/signet-id/signet/internal/device"
@@ -62,6 +63,9 @@ func (c *Composer) ComposeWith(m outbox.Message, contents outbox.Contents) (Lett
 	}
 	if m.Kind == outbox.NewDevice {
 		values["{device}"] = deviceName(language, m.Device)
+	}
+	if kind == outbox.RecoveryCodeUsed {
+		values["{left}"] = strconv.Itoa(contents.Left)
 	}
 	if contents.Link != "" {
 		values["{link}"] = strings.TrimRight(c.Issuer, "/") + contents.Link

@@ -145,7 +145,7 @@ func needs(kind outbox.Kind) []string {
 		names = append(names, "open_link", "enter_code", "not_asked")
 	case outbox.FactorCode:
 		names = append(names, "type_code")
-	case outbox.Invite, outbox.AccountExists, outbox.UndoEmail:
+	case outbox.Invite, outbox.AccountExists, outbox.UndoEmail, outbox.FactorAdded:
 		names = append(names, "open_link")
 	default:
 		names = append(names, "not_you")

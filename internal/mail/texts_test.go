@@ -31,7 +31,8 @@ func TestEveryMessageInEveryLanguage(t *testing.T) {
 			if kind == outbox.FactorCode {
 				contents.Code = "01234567"
 			}
-			if kind == outbox.Invite || kind == outbox.AccountExists || kind == outbox.UndoEmail {
+			if kind == outbox.Invite || kind == outbox.AccountExists || kind == outbox.UndoEmail ||
+				kind == outbox.FactorAdded {
 				contents.Link = "/page/token"
 			}
 			l, err := c.ComposeWith(

@@ -26,12 +26,17 @@ const (
 
 	NewDevice Kind = "new_device" // a login in a browser that was not recognised
 
+	FactorRemoved    Kind = "factor_removed"     // a second factor, by the owner of the account
+	FactorsReset     Kind = "factors_reset"      // all of them, by an admin or operator
+	RecoveryCodeUsed Kind = "recovery_code_used" // in the place of a second factor
+
 	// Those that carry a one-time token are named after its kind.
 	ResetPassword Kind = "reset_password"
 	VerifyEmail   Kind = "verify_email"
 	Invite        Kind = "invite"
 	ChangeEmail   Kind = "change_email" // to the new address
 	UndoEmail     Kind = "undo_email"   // to the address before: a notice with a link that undoes the change
+	FactorAdded   Kind = "factor_added" // a notice with a link that removes the second factor
 	FactorCode    Kind = "factor_code"  // before the first second factor is set up; a code and no link
 
 	// AccountExists is what a message of the kind VerifyEmail becomes when somebody signed up with
@@ -41,8 +46,8 @@ const (
 
 // Kinds lists every kind.
 var Kinds = []Kind{
-	Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, NewDevice,
-	ResetPassword, VerifyEmail, Invite, ChangeEmail, UndoEmail, FactorCode, AccountExists,
+	Test, PasswordChanged, PasswordSet, EmailChanged, EmailSet, NewDevice, FactorRemoved, FactorsReset, RecoveryCodeUsed,
+	ResetPassword, VerifyEmail, Invite, ChangeEmail, UndoEmail, FactorAdded, FactorCode, AccountExists,
 }
 
 // OfUse is how long a notice is worth sending: its reader may have to act on it.
@@ -70,6 +75,7 @@ type Contents struct {
 	Locale string
 	Link   string // the path of a page under the issuer; empty: the message has none
 	Code   string // empty: none
+	Left   int    // of RecoveryCodeUsed: codes that are left
 }
 
 // Waiting is a message of the outbox with the state of its delivery.

@@ -62,13 +62,13 @@ var (
 	// lockProved takes the lock of the user's row first, as IssueToken does.
 	lockProved = `UPDATE users SET token_epoch = token_epoch WHERE id = $1 AND is_active AND password_hash = $2`
 
-	tokenColumns  = `id, kind, user_id, address, address_key, epoch, at, ends_at, spent_at`
+	tokenColumns  = `id, kind, user_id, address, address_key, epoch, at, ends_at, spent_at, second_factor`
 	mailedRequest = ` EXISTS (SELECT 1 FROM mail_requests q WHERE q.id = $ AND q.mailed = 1)`
 
 	endOlderChanges = numbered(`UPDATE one_time_tokens SET spent_at = $
 		WHERE user_id = $ AND kind = $ AND spent_at = 0 AND id <> $ AND` + mailedRequest)
 	insertChange = numbered(`INSERT INTO one_time_tokens (` + tokenColumns + `)
-		SELECT $, $, u.id, $, $, u.token_epoch, $, $, 0 FROM users u WHERE u.id = $ AND` + mailedRequest + `
+		SELECT $, $, u.id, $, $, u.token_epoch, $, $, 0, FALSE FROM users u WHERE u.id = $ AND` + mailedRequest + `
 		ON CONFLICT (id) DO NOTHING`)
 )
 
@@ -112,7 +112,8 @@ var (
 	// Two changes never have one time, also if the clocks of replicas differ: the times tell which
 	// change was first.
 	insertUndo = numbered(`INSERT INTO one_time_tokens (` + tokenColumns + `)
-		SELECT $, 'undo_email', t.user_id, $, $, 0, CASE WHEN l.at >= $ THEN l.at + 1 ELSE CAST($ AS BIGINT) END, $, 0
+		SELECT $, 'undo_email', t.user_id, $, $, 0, CASE WHEN l.at >= $ THEN l.at + 1 ELSE CAST($ AS BIGINT) END, $, 0,
+			(SELECT u.second_factor FROM users u WHERE u.id = t.user_id)
 		FROM one_time_tokens t, (SELECT COALESCE(MAX(o.at), 0) AS at FROM one_time_tokens o
 			WHERE o.kind = 'undo_email' AND o.user_id = ` + userOfToken + `) l
 		WHERE t.id = $ ON CONFLICT (id) DO NOTHING`)
@@ -160,7 +161,7 @@ var (
 	restoreAddress = numbered(`UPDATE users SET ` + setAddress + `,
 		updated_at = $, version = version + 1, token_epoch = token_epoch + 1, password_hash = $` + ofLiveToken)
 	spendUndo = numbered(`UPDATE one_time_tokens SET spent_at = $
-		WHERE id = $ AND kind = 'undo_email' AND spent_at = 0 AND ends_at > $
+		WHERE id = $ AND kind = $ AND spent_at = 0 AND ends_at > $
 		AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id AND u.is_active)`)
 	endLaterUndos = numbered(`UPDATE one_time_tokens SET spent_at = $ WHERE kind = 'undo_email' AND spent_at = 0
 		AND user_id = ` + userOfToken + ` AND at > (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
@@ -173,13 +174,20 @@ func (db *DB) UndoAddressChange(ctx context.Context, r userstore.Redemption, eve
 	if r.Kind != outbox.UndoEmail || r.NewHash == "" {
 		return fmt.Errorf("%w: an undoing without a password", userstore.ErrInvalid)
 	}
+	proofs, err := olderProofs(r)
+	if err != nil {
+		return err
+	}
 	return ifTaken(db.spend(ctx, redemption{
 		first: []stmt{
 			bind(restoreAddress, r.ID, r.ID, now, r.NewHash, r.ID, r.ID, kind, now),
-			bind(spendUndo, now, r.ID, now),
+			bind(spendUndo, now, r.ID, kind, now),
 			bind(endLaterUndos, now, r.ID, r.ID),
 		},
-		then: append(append(endAllOfToken(r.ID, now), bind(endConsentsSince, r.ID, r.ID)), endFactorsSince(r.ID)...),
+		proofs: proofs,
+		// The messages about factors that came since may have gone to another address.
+		then: append(append(endAllOfToken(r.ID, now),
+			bind(endConsentsSince, r.ID, r.ID), bind(endLaterFactors, now, r.ID, r.ID)), endFactorsSince(r.ID)...),
 	}, events))
 }
 

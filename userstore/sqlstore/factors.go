@@ -39,14 +39,15 @@ func (r *passkeyRow) passkey() (p userstore.Passkey, err error) {
 
 // SecondFactors reads three times. Each login checks the factor version once more when it is stored.
 func (db *DB) SecondFactors(ctx context.Context, userID string) (s userstore.SecondFactors, err error) {
-	var codes, wrong int64
+	var codes, since, wrong int64
 	err = db.one(ctx, bind(`SELECT u.factor_epoch, u.passkey_handle, u.wrong_codes,
-			(SELECT COUNT(*) FROM recovery_codes r WHERE r.user_id = u.id) FROM users u WHERE u.id = $1`, userID),
-		func(row scanner) error { return row.Scan(&s.Version, &s.PasskeyHandle, &wrong, &codes) })
+			(SELECT COUNT(*) FROM recovery_codes r WHERE r.user_id = u.id),
+			(SELECT COALESCE(MIN(r.created_at), 0) FROM recovery_codes r WHERE r.user_id = u.id) FROM users u WHERE u.id = $1`, userID),
+		func(row scanner) error { return row.Scan(&s.Version, &s.PasskeyHandle, &wrong, &codes, &since) })
 	if err != nil {
 		return userstore.SecondFactors{}, err
 	}
-	s.WrongCodes, s.RecoveryCodes = int(wrong), int(codes)
+	s.WrongCodes, s.RecoveryCodes, s.RecoverySince = int(wrong), int(codes), instant(since)
 	err = db.rows(ctx, bind(`SELECT a.confirmed, `+appColumns+` FROM authenticator_apps a WHERE a.user_id = $1`, userID),
 		func() { s.App, s.Waiting = nil, nil }, func(row scanner) error {
 			var a userstore.AuthenticatorApp
@@ -164,10 +165,15 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 	}
 	steps := []factorStep{{bind(numbered(lock), lockArgs...), userstore.ErrConflict}}
 	steps = append(steps, spendings(c.UserID, c.Use)...)
+	if c.UndoID != "" { // while second_factor says what was there before
+		at := micros(c.At)
+		steps = append(steps, factorStep{bind(insertUndoFactor, c.UndoID, at, micros(c.UndoEndsAt), c.UserID), userstore.ErrConflict})
+	}
 	steps = append(steps, changes(c)...)
 	steps = append(steps,
 		factorStep{bind(recountUser, c.UserID), userstore.ErrConflict},
 		factorStep{stmt: bind(withoutFactorUser, c.UserID)},
+		factorStep{stmt: bind(endFactorUndosOfUser, micros(c.At), c.UserID)},
 		factorStep{stmt: bind(`DELETE FROM trusted_browsers WHERE user_id = $1`, c.UserID)})
 	if c.KeepSession != userstore.KeepAll {
 		steps = append(steps,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -81,10 +82,10 @@ func (db *DB) ReturnTry(ctx context.Context, id string) error {
 	return ifUnstorable(err, nil)
 }
 
-// liveToken is the condition under which a token of u is valid. An undoing outlives what happens to
+// liveToken is the condition under which a token of u is valid. What undoes an act outlives what happens to
 // the account, but waits while the account is disabled. The address of a change, or of its undoing,
 // is not the account's.
-const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active AND (t.kind = 'undo_email'
+const liveToken = `t.spent_at = 0 AND t.ends_at > $ AND u.is_active AND (t.kind IN ('undo_email', 'factor_added')
 	OR t.epoch = u.token_epoch AND (t.kind = 'change_email' OR t.address_key = u.email_key))`
 
 // IssueToken takes the lock of the user's row first. An operation that ends the user's tokens at
@@ -114,7 +115,7 @@ func (db *DB) IssueToken(ctx context.Context, t userstore.OneTimeToken) error {
 }
 
 var tokenByID = numbered(`SELECT t.id, t.kind, t.user_id, t.address, t.address_key, t.at, t.ends_at,
-	CASE WHEN ` + liveToken + ` AND (t.kind <> 'change_email' OR ` + freeForChange + `) THEN 1 ELSE 0 END, ` +
+	t.second_factor, CASE WHEN ` + liveToken + ` AND (t.kind <> 'change_email' OR ` + freeForChange + `) THEN 1 ELSE 0 END, ` +
 	userColumns + ` FROM one_time_tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $`)
 
 func (db *DB) OneTimeToken(
@@ -123,7 +124,7 @@ func (db *DB) OneTimeToken(
 	err = db.one(ctx, bind(tokenByID, micros(now), micros(now), id), func(row scanner) error {
 		var r userRow
 		var at, ends, live int64
-		dest := append([]any{&t.ID, &t.Kind, &t.UserID, &t.Address, &t.AddressKey, &at, &ends, &live}, r.dest()...)
+		dest := append([]any{&t.ID, &t.Kind, &t.UserID, &t.Address, &t.AddressKey, &at, &ends, &t.SecondFactor, &live}, r.dest()...)
 		if err := row.Scan(dest...); err != nil {
 			return err
 		}
@@ -146,8 +147,8 @@ var (
 		version = version + 1` + ofLiveToken)
 	// redeemAlone changes nothing of the user, who has to be without a second factor.
 	redeemAlone     = numbered(`UPDATE users SET token_epoch = token_epoch` + ofLiveToken + ` AND NOT second_factor`)
-	redeemReplacing = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $,
-		version = version + 1, password_hash = $, token_epoch = token_epoch + 1` + ofLiveToken)
+	redeemReplacing = `UPDATE users SET email_verified = TRUE, updated_at = $,
+		version = version + 1, password_hash = $, token_epoch = token_epoch + 1` + ofLiveToken
 	// spendToken runs while the user's row is locked, so it sees all earlier commits. Of several
 	// redemptions of a token it lets one through, and an operation that ended the token meanwhile
 	// has changed the user's epoch. The epoch of the token is one behind the user's if
@@ -158,25 +159,55 @@ var (
 			AND u.token_epoch = epoch + $ AND u.email_key = address_key)`)
 )
 
+// The conditions under which a token sets a new password.
+const (
+	notSecondFactor = ` AND NOT second_factor`
+	notBoth         = ` AND NOT (second_factor AND email_verified)`
+	sameFactors     = ` AND id = $ AND factor_epoch = $` // and one of them is proved
+)
+
+// checkSecond refuses a proof of a second factor that does not say whose it is.
+func checkSecond(r userstore.Redemption) error {
+	if (r.Second.Proved || !r.Second.Use.Empty()) && (r.UserID == "" || r.Second.Use.Empty() || !r.Second.Proved) ||
+		r.Second.Use.Trusted != (userstore.SessionHash{}) || r.Second.Trust != nil {
+		return fmt.Errorf("%w: a token with a part of a second step", userstore.ErrInvalid)
+	}
+	return nil
+}
+
 func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ...audit.Event) error {
 	now, kind := micros(r.At), string(r.Kind)
-	if r.Kind == outbox.ChangeEmail || r.Kind == outbox.UndoEmail {
-		return fmt.Errorf("%w: a change of address, which has operations of its own", userstore.ErrInvalid)
+	if r.Kind == outbox.ChangeEmail || r.Kind == outbox.UndoEmail || r.Kind == outbox.FactorAdded {
+		return fmt.Errorf("%w: a token of %s, which has an operation of its own", userstore.ErrInvalid, r.Kind)
+	}
+	if err := checkSecond(r); err != nil {
+		return err
 	}
 	which := []any{r.ID, r.ID, kind, now}
 	first, moved := bind(redeemKeeping, append([]any{now}, which...)...), int64(0)
-	if r.Kind == outbox.FactorCode {
+	switch {
+	case r.Kind == outbox.FactorCode:
 		first = bind(redeemAlone, which...)
+	case r.NewHash != "":
+		// A new password opens the account, which a mailbox alone must not do where there is a second
+		// factor. An address that is proved only now takes the factors away with the rest.
+		condition, args := notSecondFactor, append([]any{now, r.NewHash}, which...)
+		switch {
+		case r.Second.Proved:
+			condition, args = sameFactors, append(args, r.UserID, r.Second.FactorVersion)
+		case r.Unproved:
+			condition = notBoth
+		}
+		first, moved = bind(numbered(redeemReplacing+condition), args...), 1
 	}
-	if r.NewHash != "" {
-		first, moved = bind(redeemReplacing, append([]any{now, r.NewHash}, which...)...), 1
+	s := redemption{
+		first: []stmt{first, bind(spendToken, now, r.ID, kind, now, moved)}, proofs: spendings(r.UserID, r.Second.Use),
 	}
-	s := redemption{first: []stmt{first, bind(spendToken, now, r.ID, kind, now, moved)}}
 	if r.NewHash != "" {
 		s.then = endAllOfToken(r.ID, now)
 		if r.Unproved {
 			s.then = append(s.then, bind(endConsents, r.ID))
-			s.then = append(s.then, endFactorsOfToken(r.ID)...)
+			s.then = append(append(s.then, endFactorsOfToken(r.ID)...), bind(endFactorUndosOfToken, now, r.ID))
 		}
 	}
 	return db.spend(ctx, s, events)
@@ -187,13 +218,18 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 type redemption struct {
 	first   []stmt
 	refused func(n []int64) bool // another reason, by the numbers of rows that first changed; may be nil
+	proofs  []factorStep         // of a second factor; run before what then removes
 	then    []stmt               // run after the token was spent
 }
 
 // spend redeems a token in one transaction. ErrConflict: the redemption is refused, and nothing
 // changed.
 func (db *DB) spend(ctx context.Context, r redemption, events []audit.Event) error {
-	if err := storables(r.first); err != nil {
+	all := slices.Clone(r.first)
+	for _, p := range r.proofs {
+		all = append(all, p.stmt)
+	}
+	if err := storables(all); err != nil {
 		return ifUnstorable(err, userstore.ErrConflict)
 	}
 	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
@@ -201,11 +237,29 @@ func (db *DB) spend(ctx context.Context, r redemption, events []audit.Event) err
 		if err == nil && (n[0] == 0 || n[1] == 0 || r.refused != nil && r.refused(n)) {
 			err = userstore.ErrConflict
 		}
+		if err == nil && len(r.proofs) > 0 {
+			err = runProofs(run, r.proofs)
+		}
 		if err == nil && len(r.then) > 0 {
 			_, err = run(r.then...)
 		}
 		return err == nil, err
 	})
+}
+
+// runProofs runs the statements that spend the proof of a second factor.
+func runProofs(run exec, proofs []factorStep) error {
+	all := make([]stmt, len(proofs))
+	for i, p := range proofs {
+		all[i] = p.stmt
+	}
+	n, err := run(all...)
+	for i := 0; err == nil && i < len(proofs); i++ {
+		if n[i] == 0 && proofs[i].otherwise != nil {
+			err = proofs[i].otherwise
+		}
+	}
+	return err
 }
 
 var (

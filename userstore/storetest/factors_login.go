@@ -247,7 +247,13 @@ func undoneFactors(t *testing.T, f *fixture) {
 		refused := f.newUndoing(id())
 		f.unchanged(t, "a refused one", u, userstore.ErrConflict, func() error { return f.UndoAddressChange(ctx, refused) })
 		f.now = now.Add(3 * time.Minute)
-		must(t, f.UndoAddressChange(ctx, f.newUndoing(undo)))
+		undoing := f.newUndoing(undo)
+		if own {
+			f.unchanged(t, "without the own factor", u, userstore.ErrConflict, func() error { return f.UndoAddressChange(ctx, undoing) })
+			undoing = f.proving(u, undoing, factorUse{Passkey: mine.ID, SignCount: mine.SignCount + 1})
+			mine.SignCount, mine.LastUsedAt = mine.SignCount+1, stored(f.now)
+		}
+		must(t, f.UndoAddressChange(ctx, undoing))
 		want := userstore.SecondFactors{Version: before.Version + 1, PasskeyHandle: before.PasskeyHandle, WrongCodes: before.WrongCodes}
 		if own {
 			mine.CreatedAt = now
@@ -269,7 +275,10 @@ func addressKeepsFactors(t *testing.T, f *fixture) {
 	u, _ = f.changed(t, u, "b"+id())
 	equal(t, "after a change of address", f.factors(t, u), before)
 	reset := f.issue(t, u, func(o *userstore.OneTimeToken) { o.Kind = outbox.ResetPassword })
-	must(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: reset.ID, Kind: reset.Kind, NewHash: id(), At: f.now}))
+	r := userstore.Redemption{ID: reset.ID, Kind: reset.Kind, NewHash: id(), At: f.now}
+	f.unchanged(t, "a reset without the factor", u, userstore.ErrConflict, func() error { return f.RedeemToken(t.Context(), r) })
+	must(t, f.RedeemToken(t.Context(), f.proving(u, r, factorUse{App: before.App.ID, Counter: appCounter + 1})))
+	before.App.LastCounter, before.App.LastUsedAt = appCounter+1, stored(f.now)
 	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now}))
 	must(t, errors.Join(f.SetActive(t.Context(), u.ID, false, f.now), f.SetActive(t.Context(), u.ID, true, f.now)))
 	equal(t, "after all", f.factors(t, u), before)

@@ -136,7 +136,8 @@ func endedTrust(t *testing.T, f *fixture) {
 		}, false},
 		"a reset": {func(u *userstore.User) error {
 			token := f.issue(t, *u)
-			return f.RedeemToken(ctx, userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: id(), At: f.now})
+			r := userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: id(), At: f.now}
+			return f.RedeemToken(ctx, f.proving(*u, r, factorUse{App: f.factors(t, *u).App.ID, Counter: appCounter + 9}))
 		}, false},
 		"an app":             {func(u *userstore.User) error { f.app(t, u); return nil }, false},
 		"a passkey":          {func(u *userstore.User) error { f.passkey(t, u); return nil }, false},
@@ -159,9 +160,11 @@ func endedTrust(t *testing.T, f *fixture) {
 		}, false},
 		"a change of address": {func(u *userstore.User) error { *u, _ = f.changed(t, *u, "t"+id()); return nil }, false},
 		"its undoing": {func(u *userstore.User) error {
+			f.now = f.now.Add(time.Second) // the factor is from before the change
 			var undo string
 			*u, undo = f.changed(t, *u, "t"+id())
-			return f.UndoAddressChange(ctx, f.newUndoing(undo))
+			use := factorUse{App: f.factors(t, *u).App.ID, Counter: appCounter + 9}
+			return f.UndoAddressChange(ctx, f.proving(*u, f.newUndoing(undo), use))
 		}, false},
 		"deleting": {func(u *userstore.User) error { return errors.Join(f.DeleteUser(ctx, u.ID), f.CreateUser(ctx, *u)) }, false},
 	} {

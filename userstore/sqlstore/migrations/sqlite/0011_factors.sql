@@ -87,3 +87,12 @@ CREATE TABLE spent_handles (
     ends_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX spent_handles_ends_at ON spent_handles (ends_at);
+
+-- A token of the kind factor_added removes the second factor that was added at the time of
+-- the token, and those that were added since. There is one for each, and as undo_email it has
+-- no epoch. second_factor says of these two kinds that the user had a second factor when the
+-- token was made, so that the mailbox alone must not do.
+ALTER TABLE one_time_tokens ADD COLUMN second_factor INTEGER NOT NULL DEFAULT 0;
+DROP INDEX one_time_tokens_live;
+CREATE UNIQUE INDEX one_time_tokens_live ON one_time_tokens (user_id, kind)
+    WHERE spent_at = 0 AND kind <> 'undo_email' AND kind <> 'factor_added';

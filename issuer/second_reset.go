@@ -1,0 +1,96 @@
+package issuer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// A reset of the password of an account with a second factor takes two requests: the first one presents
+// the message, and the second one brings the factor. The handle of the second holds what the first
+// presented, so that the token, the factor and the new password are spent together.
+
+// sealedReset is what the handle of a reset holds. Its holder can read it, and knows all of it.
+type sealedReset struct {
+	ID   string `json:"id"` // of the challenge of a passkey, spent with the reset
+	Ends int64  `json:"ends"`
+	User string `json:"user"`
+
+	Token  string `json:"token,omitempty"`
+	Handle string `json:"handle,omitempty"`
+	Code   string `json:"code,omitempty"`
+}
+
+var (
+	errResetSecond = refuse(SecondFactorRequired, "The message is right, and the account has a second factor: send login, the new "+
+		"password and a code to /v1/password/reset/second, or use another of the methods.")
+	errResetOver = refuse(LoginOver, "This reset has waited for too long: present the message once more.")
+)
+
+// ResetPassword sets a new password by a message. Where the account has a second factor, an *Error says
+// how the reset goes on. Other errors are those of userstore.
+func (i *Issuer) ResetPassword(ctx context.Context, m userstore.Mailed, next string) error {
+	err := i.Accounts.ResetPassword(ctx, m, next)
+	second, ok := errors.AsType[*userstore.SecondFactorError](err)
+	if !ok {
+		return err
+	}
+	text, err := json.Marshal(sealedReset{
+		ID: i.NewID(), Ends: i.Now().Add(stepLasts).Unix(), User: second.User.ID,
+		Token: m.Token, Handle: m.Handle, Code: m.Code,
+	})
+	if err != nil {
+		return err
+	}
+	handle, err := i.Seal("reset", text)
+	if err != nil {
+		return err
+	}
+	return i.withStep(errResetSecond, handle, second.Methods)
+}
+
+func (i *Issuer) openReset(handle string) (s sealedReset, err error) {
+	if len(handle) > maxLoginHandle {
+		return s, errResetOver
+	}
+	text, ok, err := i.Unseal("reset", handle)
+	switch {
+	case err != nil:
+		return s, err
+	case !ok || json.Unmarshal(text, &s) != nil || i.Now().Unix() >= s.Ends:
+		return sealedReset{}, errResetOver
+	}
+	return s, nil
+}
+
+// ResetSecond sets the new password of a reset with the proof of a second factor.
+func (i *Issuer) ResetSecond(ctx context.Context, handle string, p userstore.FactorProof, next string) error {
+	s, err := i.openReset(handle)
+	if err != nil {
+		return err
+	}
+	if p.Passkey != nil {
+		if p.Challenge, err = i.FormMAC("passkey of a reset", s.ID); err != nil {
+			return err
+		}
+		p.Handle = userstore.Handle{ID: s.ID, EndsAt: time.Unix(s.Ends, 0).UTC().Add(stepLasts)}
+	}
+	return i.Accounts.ResetPassword(ctx, userstore.Mailed{Token: s.Token, Handle: s.Handle, Code: s.Code, Second: p}, next)
+}
+
+// ResetPasskeyOptions returns the options with which a browser proves a passkey for a reset
+// (PublicKeyCredentialRequestOptionsJSON).
+func (i *Issuer) ResetPasskeyOptions(ctx context.Context, handle string) (json.RawMessage, error) {
+	s, err := i.openReset(handle)
+	if err != nil {
+		return nil, err
+	}
+	challenge, err := i.FormMAC("passkey of a reset", s.ID)
+	if err != nil {
+		return nil, err
+	}
+	return i.Accounts.PasskeyRequest(ctx, s.User, challenge, stepLasts)
+}

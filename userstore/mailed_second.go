@@ -1,0 +1,131 @@
+package userstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/outbox"
+)
+
+// A message opens its account only together with a second factor where the account has one: a stolen
+// mailbox alone takes no such account. The store refuses a redemption that forgets it.
+
+// shows reports whether the person sent a proof.
+func (p FactorProof) shows() bool { return p.Code != "" || p.RecoveryCode != "" || p.Passkey != nil }
+
+// undoes reports whether a token undoes an act: then only factors from before the act are a proof.
+func (t OneTimeToken) undoes() bool {
+	return t.Kind == outbox.UndoEmail || t.Kind == outbox.FactorAdded
+}
+
+// olderThan returns what of s was there before the act that t undoes.
+func (s SecondFactors) olderThan(t OneTimeToken) (older SecondFactors) {
+	if s.App != nil && s.App.CreatedAt.Before(t.At) {
+		older.App = s.App
+	}
+	for _, p := range s.Passkeys {
+		if p.CreatedAt.Before(t.At) {
+			older.Passkeys = append(older.Passkeys, p)
+		}
+	}
+	if s.RecoveryCodes > 0 && s.RecoverySince.Before(t.At) {
+		older.RecoveryCodes = s.RecoveryCodes
+	}
+	return older
+}
+
+// secondOf returns what a second step beside p can be taken with; needed: it has to be taken.
+func (a *Accounts) secondOf(ctx context.Context, p presentedToken) (have SecondFactors, needed bool, err error) {
+	undoes := p.token.undoes()
+	if !undoes && (!p.user.SecondFactor || !p.user.EmailVerified) {
+		return have, false, nil // an address that is proved only now takes the factors of before away
+	}
+	have, err = a.Store.SecondFactors(ctx, p.user.ID)
+	if err != nil || !undoes {
+		return have, true, err
+	}
+	have = have.olderThan(p.token)
+	return have, p.token.SecondFactor || have.App != nil || len(have.Passkeys) > 0, nil
+}
+
+// provesSecond checks the second factor that has to come with a token. The caller spends what it
+// returns together with the token, and releases it.
+func (a *Accounts) provesSecond(ctx context.Context, p presentedToken, proof FactorProof) (Verified, error) {
+	have, needed, err := a.secondOf(ctx, p)
+	switch {
+	case err != nil || !needed:
+		return Verified{User: p.user}, err
+	case !proof.shows():
+		return Verified{}, &SecondFactorError{User: p.user, At: a.now(), Methods: have.Methods(a.Passkeys != nil)}
+	case proof.RecoveryCode == "" && proof.Passkey == nil && have.App == nil:
+		return Verified{}, ErrFactorRefused
+	}
+	return a.proveFactor(ctx, Verified{User: p.user}, proof)
+}
+
+// MailedSecond returns by which methods the second step beside m can be taken; needed is false if there
+// is none, or m is not right. It changes nothing.
+func (a *Accounts) MailedSecond(ctx context.Context, kind outbox.Kind, m Mailed) (methods []string, needed bool, err error) {
+	p, err := a.present(ctx, kind, m, "")
+	switch {
+	case errors.Is(err, ErrTokenInvalid):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	}
+	a.returnTry(ctx, p)
+	have, needed, err := a.secondOf(ctx, p)
+	return have.Methods(a.Passkeys != nil), needed, err
+}
+
+// RemoveAddedFactor removes a second factor by the link of the message about it, with the factors and
+// recovery codes that came since, and sets a new password: whoever added the factor knew the old one.
+// What the account is signed in with ends. A second factor from before is asked for. Errors as of
+// ResetPassword.
+func (a *Accounts) RemoveAddedFactor(ctx context.Context, m Mailed, next string) error {
+	p, err := a.present(ctx, outbox.FactorAdded, m, next)
+	if err != nil {
+		return err
+	}
+	v, err := a.provesSecond(ctx, p, m.Second)
+	if err != nil {
+		return err
+	}
+	defer func() { a.Release(ctx, v) }()
+	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, UserID: p.user.ID, Second: v.Second}
+	if r.NewHash, err = a.hashFor(ctx, p.user, next); err != nil {
+		return err
+	}
+	r.At = a.now()
+	reset := audit.New(asOwner(ctx, p.user.ID), r.At, audit.PasswordReset, audit.User(p.user.ID))
+	reset.Messages = a.notice(outbox.PasswordChanged, p.user, r.At)
+	removed := audit.New(asOwner(ctx, p.user.ID), r.At, audit.FactorRemoved, audit.User(p.user.ID))
+	removed.Messages = a.notice(outbox.FactorRemoved, p.user, r.At)
+	if removed.Changes, err = a.factorsSince(ctx, p); err != nil {
+		return err
+	}
+	events := append([]audit.Event{removed, reset}, v.events...)
+	if err = a.Store.RemoveAddedFactor(ctx, r, events...); err == nil {
+		v.code.markOver() // the use took the count back
+	}
+	err = a.spentSecond(ctx, v, err)
+	return audit.Stored(ctx, a.Log, invalid(err), events...)
+}
+
+// factorsSince are the factors that the redemption of p removes, for the audit log.
+func (a *Accounts) factorsSince(ctx context.Context, p presentedToken) (gone []audit.Change, err error) {
+	have, err := a.Store.SecondFactors(ctx, p.user.ID)
+	if err != nil {
+		return nil, err
+	}
+	if have.App != nil && !have.App.CreatedAt.Before(p.token.At) {
+		gone = append(gone, audit.Change{Field: MethodApp, Before: have.App.ID})
+	}
+	for _, key := range have.Passkeys {
+		if !key.CreatedAt.Before(p.token.At) {
+			gone = append(gone, audit.Change{Field: MethodPasskey, Before: key.ID})
+		}
+	}
+	return gone, nil
+}
