@@ -96,8 +96,10 @@ func TestP09PasskeysAreRefusedAtThePages(t *testing.T) {
 				"with another user's handle": {changed(func(k *apitest.Passkey) {
 					k.Authenticator.Options.UserHandle = otherKey.Authenticator.Options.UserHandle
 				}), refused},
-				"without a verified user": {changed(func(k *apitest.Passkey) { k.Authenticator.Options.UserNotVerified = true }), refused},
-				"of a disabled user":      {offKey, "switched off"},
+				"without a verified user": {changed(func(k *apitest.Passkey) {
+					k.Authenticator.Options.UserNotVerified = true
+				}), refused},
+				"of a disabled user": {offKey, "switched off"},
 			} {
 				b := s.Browser()
 				p := b.Open("/login").WantPage(200, "login-passkey")
@@ -211,6 +213,10 @@ func TestAPasskeyOfAnAddressThatIsNotProved(t *testing.T) {
 	})
 }
 
+func policy(p userstore.SecondFactorPolicy) func(*apitest.Options) {
+	return apitest.Configured(func(r *apitest.Replica) { r.Accounts.SecondFactor = p })
+}
+
 func TestPasskeysAreOfferedWhereTheyArePossible(t *testing.T) {
 	for name, c := range map[string]struct {
 		option func(*apitest.Options)
@@ -218,8 +224,8 @@ func TestPasskeysAreOfferedWhereTheyArePossible(t *testing.T) {
 	}{
 		"by default":                {func(*apitest.Options) {}, true},
 		"an IP address":             {apitest.WithoutPasskeys, false},
-		"second factors are off":    {apitest.Configured(func(r *apitest.Replica) { r.Accounts.SecondFactor = userstore.SecondFactorOff }), false},
-		"second factors are needed": {apitest.Configured(func(r *apitest.Replica) { r.Accounts.SecondFactor = userstore.SecondFactorRequired }), true},
+		"second factors are off":    {policy(userstore.SecondFactorOff), false},
+		"second factors are needed": {policy(userstore.SecondFactorRequired), true},
 	} {
 		o := apitest.Options{}
 		c.option(&o)
@@ -239,10 +245,9 @@ func TestP05TheSetupComesBeforeTheSession(t *testing.T) {
 		s.Replicas[0].Accounts.SecondFactor = userstore.SecondFactorRequired
 		setup := func(name string, b *apitest.Browser, q apitest.Request) {
 			t.Helper()
-			var got *apitest.Page
-			got = b.Send(q)
-			if to := got.Header.Get("Location"); got.Status != 303 || !strings.HasPrefix(to, "/login/setup?") || !strings.Contains(to, "login=") ||
-				hasSession(b) {
+			got := b.Send(q)
+			if to := got.Header.Get("Location"); got.Status != 303 || !strings.HasPrefix(to, "/login/setup?") ||
+				!strings.Contains(to, "login=") || hasSession(b) {
 				t.Errorf("%s: %d %q %s", name, got.Status, to, got.Text())
 			}
 		}

@@ -21,7 +21,9 @@ import (
 func trusting(r *apitest.Replica) { r.Issuer.TrustedBrowser = 720 * time.Hour }
 
 // usePasskey presses the button that uses a passkey, as the script of the page does.
-func usePasskey(t *testing.T, b *apitest.Browser, p *apitest.Page, button string, key *apitest.Passkey, more map[string]string) *apitest.Page {
+func usePasskey(
+	t *testing.T, b *apitest.Browser, p *apitest.Page, button string, key *apitest.Passkey, more map[string]string,
+) *apitest.Page {
 	t.Helper()
 	return p.Submit(button, passkeyAnswer(t, b, p, button, key, more))
 }
@@ -120,7 +122,8 @@ func TestP05ThePasswordAloneOpensNothingAtThePages(t *testing.T) {
 				}
 				apitest.WantError(t, b.With(s).Open(authorizePath(c, set("prompt", "none"))), "login_required")
 				b.With(s).Open("/account").WantPage(200, "login-submit")
-				if sessions, err := s.DB.ListBrowserSessions(t.Context(), u.ID, s.Clock.Now(), time.Time{}); err != nil || len(sessions) > 1 {
+				sessions, err := s.DB.ListBrowserSessions(t.Context(), u.ID, s.Clock.Now(), time.Time{})
+				if err != nil || len(sessions) > 1 {
 					t.Errorf("%d sessions: %v", len(sessions), err)
 				}
 				// The session of before stands for one factor, and says so.
