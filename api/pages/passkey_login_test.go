@@ -140,7 +140,8 @@ func TestP09PasskeysAreRefusedAtThePages(t *testing.T) {
 			fields = passkeyAnswer(t, late, p, "login-passkey", key, nil)
 			s.Clock.Move(5 * time.Minute)
 			got := p.Submit("login-passkey", fields)
-			if got.Status != 403 || hasSession(late) || !strings.Contains(got.Text(), "took too long") || !got.Has("login-passkey") {
+			if got.Status != 403 || hasSession(late) || !strings.Contains(got.Text(), "took too long") ||
+				!got.Has("login-passkey") {
 				t.Errorf("late: %d %s", got.Status, got.Text())
 			}
 			// The page that follows works, and so does one that was open for an hour.
@@ -157,8 +158,8 @@ func TestP09PasskeysAreRefusedAtThePages(t *testing.T) {
 				t.Errorf("of the login page at the second step: %d %s", got.Status, got.Text())
 			}
 			second = first(b, "/login", u).WantPage(200, "second-passkey")
-			if got := login.Submit("login-passkey", passkeyAnswer(t, b, second, "second-passkey", key, nil)); got.Status != 403 ||
-				hasSession(b) {
+			got := login.Submit("login-passkey", passkeyAnswer(t, b, second, "second-passkey", key, nil))
+			if got.Status != 403 || hasSession(b) {
 				t.Errorf("of the second step at the login page: %d %s", got.Status, got.Text())
 			}
 			two := first(b, "/login", u).WantPage(200, "second-passkey")
@@ -283,7 +284,8 @@ func TestPasskeyOptionsOfThePages(t *testing.T) {
 	}
 	read(passkeyOptions(t, b, b.Open("/login"), "login-passkey"), &alone)
 	read(passkeyOptions(t, b, first(b, "/login", u), "second-passkey"), &second)
-	if alone.RPID != "id.test" || alone.UserVerification != "required" || alone.Timeout != 300000 || len(alone.AllowCredentials) != 0 ||
+	if alone.RPID != "id.test" || alone.UserVerification != "required" || alone.Timeout != 300000 ||
+		len(alone.AllowCredentials) != 0 ||
 		len(second.AllowCredentials) != 1 || alone.Challenge == second.Challenge || len(alone.Challenge) < 43 {
 		t.Errorf("%+v %+v", alone, second)
 	}
