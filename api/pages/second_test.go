@@ -721,7 +721,9 @@ func TestA27A30A37AtTheSecondStep(t *testing.T) {
 				}
 			})
 		}
-		refused("another site", func(q *apitest.Request) { q.Header = http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": nil} })
+		refused("another site", func(q *apitest.Request) {
+			q.Header = http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": nil}
+		})
 		refused("a foreign Origin", func(q *apitest.Request) {
 			q.Header = http.Header{"Origin": {"https://evil.test"}, "Sec-Fetch-Site": nil}
 		})
