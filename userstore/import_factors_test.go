@@ -76,7 +76,8 @@ func (w *world) secondLogin(t *testing.T, email string, p userstore.FactorProof)
 	if !errors.As(err, &second) {
 		t.Fatalf("the password alone: %v, %v", v.User.ID, err)
 	}
-	v, err = w.AuthenticateSecond(t.Context(), userstore.SecondLogin{UserID: second.User.ID, PasswordMark: second.User.PasswordMark(),
+	v, err = w.AuthenticateSecond(t.Context(), userstore.SecondLogin{
+		UserID: second.User.ID, PasswordMark: second.User.PasswordMark(),
 		FactorVersion: second.User.FactorVersion, At: second.At, ClientID: userstore.FirstPartyClientID}, p)
 	if err != nil {
 		return err
@@ -84,7 +85,8 @@ func (w *world) secondLogin(t *testing.T, email string, p userstore.FactorProof)
 	g := userstore.Grant{SessionID: newID(), UserID: v.User.ID, ClientID: userstore.FirstPartyClientID, Generation: 1,
 		AuthTime: w.now, RotatedAt: w.now, CreatedAt: w.now, ExpiresAt: w.now.Add(time.Hour)}
 	copy(g.ID[:], newID())
-	return w.Store.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Second: v.Second})
+	return w.Store.StartGrant(t.Context(), userstore.StartGrant{
+		Grant: g, PasswordHash: v.User.PasswordHash, Second: v.Second})
 }
 
 // importedHash is the hash that Django stores of djangoPassword.
@@ -105,7 +107,8 @@ func keycloakAccount(t *testing.T, email string, codes ...string) string {
 	var hashes []map[string]any
 	for i, code := range codes {
 		sum := sha512.Sum512([]byte(code))
-		hashes = append(hashes, map[string]any{"number": i + 1, "encodedHashedValue": base64.StdEncoding.EncodeToString(sum[:])})
+		hashes = append(hashes, map[string]any{
+			"number": i + 1, "encodedHashedValue": base64.StdEncoding.EncodeToString(sum[:])})
 	}
 	credentials := []map[string]string{
 		{"type": "otp", "secretData": text(map[string]string{"value": importedSecret}),
@@ -116,7 +119,8 @@ func keycloakAccount(t *testing.T, email string, codes ...string) string {
 			"secretData":     text(map[string]any{"codes": hashes}),
 			"credentialData": `{"hashIterations":1,"algorithm":"RS512","totalCodes":12,"remainingCodes":2}`})
 	}
-	return text(map[string]any{"email": email, "password_hash": importedHash, "is_active": true, "credentials": credentials}) + "\n"
+	return text(map[string]any{
+		"email": email, "password_hash": importedHash, "is_active": true, "credentials": credentials}) + "\n"
 }
 
 // P-05, P-07: an account keeps its second factor when it moves in. The app keeps its parameters, and
@@ -197,7 +201,8 @@ func TestP08ImportedRecoveryCodesLogIn(t *testing.T) {
 		// The hash itself, which another system kept, is no code.
 		sum := userstore.HashImportedRecoveryCode("234567892345")
 		for _, text := range []string{string(sum[:]), base64.StdEncoding.EncodeToString(sum[:])} {
-			if err := w.secondLogin(t, "eve@x.test", userstore.FactorProof{RecoveryCode: text}); !errors.Is(err, userstore.ErrFactorRefused) {
+			p := userstore.FactorProof{RecoveryCode: text}
+			if err := w.secondLogin(t, "eve@x.test", p); !errors.Is(err, userstore.ErrFactorRefused) {
 				t.Errorf("a hash logs in: %v", err)
 			}
 		}
@@ -217,7 +222,8 @@ func TestAnImportChangesNoFactorOfAnAccount(t *testing.T) {
 		there := w.alice(t)
 		for _, dry := range []bool{true, false} {
 			i := &userstore.Importer{Accounts: w.Accounts, DryRun: dry}
-			file := strings.Replace(keycloakAccount(t, "alice@x.test", "ABCDEFGHJKLM"), "{", `{"preferred_username":"alice",`, 1) +
+			file := keycloakAccount(t, "alice@x.test", "ABCDEFGHJKLM")
+			file = strings.Replace(file, "{", `{"preferred_username":"alice",`, 1) +
 				keycloakAccount(t, "new@x.test", "ABCDEFGHJKLM") + `{"email":"new@x.test"}` + "\n"
 			done := importFile(t, i, file)
 			if !done[0].Existed || done[0].User.SecondFactor || done[0].User.ID != there.ID {
@@ -259,7 +265,8 @@ func TestAnImportWithoutTheKeyStoresNothing(t *testing.T) {
 		if all, err := w.Store.ListUsers(t.Context(), userstore.UserQuery{Limit: 10}); err != nil || len(all) > 0 {
 			t.Errorf("%d accounts, %v", len(all), err)
 		}
-		done, err := (&userstore.Importer{Accounts: w.Accounts}).Import(t.Context(), batch, map[int]userstore.ImportedFactors{0: {}})
+		done, err := (&userstore.Importer{Accounts: w.Accounts}).Import(t.Context(), batch,
+			map[int]userstore.ImportedFactors{0: {}})
 		if err != nil || done[0].Err != nil || done[1].Err != nil {
 			t.Errorf("without a factor: %+v, %v", done, err)
 		}
@@ -275,7 +282,8 @@ func TestAnImportRefusesFactorsThatCannotBeChecked(t *testing.T) {
 		code := []userstore.ImportedRecoveryCode{userstore.HashImportedRecoveryCode("ABCDEFGHJKLM")}
 		factors := map[int]userstore.ImportedFactors{
 			0: {Recovery: code}, 1: {TOTP: &userstore.ImportedTOTP{Key: bad, LastCounter: -1}, Recovery: code},
-			2: {TOTP: &userstore.ImportedTOTP{Key: key, LastCounter: -2}}, 3: {TOTP: &userstore.ImportedTOTP{Key: key, LastCounter: -1}},
+			2: {TOTP: &userstore.ImportedTOTP{Key: key, LastCounter: -2}},
+			3: {TOTP: &userstore.ImportedTOTP{Key: key, LastCounter: -1}},
 		}
 		batch := []userstore.User{{Email: "a@x.test"}, {Email: "b@x.test"}, {Email: "c@x.test"}, {Email: "d@x.test"}}
 		done, err := (&userstore.Importer{Accounts: w.Accounts}).Import(t.Context(), batch, factors)

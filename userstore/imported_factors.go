@@ -22,7 +22,8 @@ func (f ImportedFactors) check() error {
 	var fs faults
 	switch {
 	case f.TOTP == nil && len(f.Recovery) > 0:
-		fs.add("recovery_codes", fault{CodeNotAllowed, "Recovery codes stand in for a second factor, and the account has none."})
+		fs.add("recovery_codes", fault{CodeNotAllowed,
+			"Recovery codes stand in for a second factor, and the account has none."})
 	case f.TOTP != nil && f.TOTP.Validate() != nil:
 		fs.add("totp", fault{CodeInvalid, "The authenticator app cannot be checked here."})
 	}
@@ -36,8 +37,8 @@ func (a *Accounts) sealImported(userID string, f ImportedFactors) (FirstFactors,
 		return FirstFactors{}, err
 	}
 	app := AuthenticatorApp{
-		ID: commandLineID(a.NewID), UserID: userID, Algorithm: f.TOTP.Algorithm, Digits: f.TOTP.Digits, Period: f.TOTP.Period,
-		LastCounter: f.TOTP.LastCounter, CreatedAt: a.now(),
+		ID: commandLineID(a.NewID), UserID: userID, Algorithm: f.TOTP.Algorithm, Digits: f.TOTP.Digits,
+		Period: f.TOTP.Period, LastCounter: f.TOTP.LastCounter, CreatedAt: a.now(),
 	}
 	app.Sealed = factorseal.Seal(seal, userID, app.ID, f.TOTP.Secret)
 	first := FirstFactors{App: app}

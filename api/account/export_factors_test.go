@@ -42,8 +42,12 @@ func TestExportHoldsSecondFactorsWithoutTheirSecrets(t *testing.T) {
 			f.Passkeys[0].ID != row.Passkeys[0].ID || f.RecoveryCodes.Left != 10 {
 			t.Errorf("%+v", f)
 		}
-		for name, secret := range map[string][]byte{"sealed secret": row.App.Sealed, "public key": row.Passkeys[0].PublicKey} {
-			for _, text := range []string{string(secret), base64.StdEncoding.EncodeToString(secret), base64.RawURLEncoding.EncodeToString(secret)} {
+		for name, secret := range map[string][]byte{
+			"sealed secret": row.App.Sealed, "public key": row.Passkeys[0].PublicKey,
+		} {
+			for _, text := range []string{
+				string(secret), base64.StdEncoding.EncodeToString(secret), base64.RawURLEncoding.EncodeToString(secret),
+			} {
 				if strings.Contains(string(res.Body), text) {
 					t.Errorf("the export holds the %s", name)
 				}

@@ -63,14 +63,16 @@ func TestAdminsSeeAndRemoveFactors(t *testing.T) {
 			}
 			s.Do(apitest.Request{Path: "/v1/admin/users", Token: admin.Access}).Want(200, "").JSON(&list)
 			for _, l := range list.Users {
-				if l.Subject == u.ID && (l.SecondFactor == nil || one.SecondFactor == nil || *l.SecondFactor != *one.SecondFactor) {
+				if l.Subject == u.ID && (l.SecondFactor == nil || one.SecondFactor == nil ||
+					*l.SecondFactor != *one.SecondFactor) {
 					t.Errorf("the list and the document differ: %v, %v", l.SecondFactor, one.SecondFactor)
 				}
 			}
 			return one.SecondFactor != nil && *one.SecondFactor
 		}
 		res := call("GET", bob.ID+"/factors").Want(200, "")
-		if got := strings.TrimSpace(string(res.Body)); got != `{"second_factor":false,"authenticator":null,"passkeys":[],"recovery_codes":{"left":0},"trusted_browsers":[]}` {
+		if got := strings.TrimSpace(string(res.Body)); got != `{"second_factor":false,"authenticator":null,"passkeys":[],`+
+			`"recovery_codes":{"left":0},"trusted_browsers":[]}` {
 			t.Errorf("of an account without any: %s", got)
 		}
 		if guarded(bob) {
@@ -80,7 +82,8 @@ func TestAdminsSeeAndRemoveFactors(t *testing.T) {
 		s.WithPasskey(bob)
 		s.WithApp(carol)
 		have := factors(bob)
-		if !have.SecondFactor || have.Authenticator == nil || have.Authenticator.ID != app || have.Authenticator.CreatedAt.IsZero() ||
+		if !have.SecondFactor || have.Authenticator == nil || have.Authenticator.ID != app ||
+			have.Authenticator.CreatedAt.IsZero() ||
 			len(have.Passkeys) != 1 || have.Passkeys[0].Name != "a key" || have.RecoveryCodes.Left != 10 || !guarded(bob) {
 			t.Errorf("%+v", have)
 		}
@@ -111,7 +114,8 @@ func TestAdminsSeeAndRemoveFactors(t *testing.T) {
 		if m := s.MailOf(outbox.FactorRemoved); m.Message.UserID != bob.ID {
 			t.Errorf("one of two factors: a notice to %+v", m)
 		}
-		if now := factors(bob); !now.SecondFactor || len(now.Passkeys) != 0 || now.Authenticator == nil || now.RecoveryCodes.Left != 10 {
+		if now := factors(bob); !now.SecondFactor || len(now.Passkeys) != 0 || now.Authenticator == nil ||
+			now.RecoveryCodes.Left != 10 {
 			t.Errorf("after the passkey went: %+v", now)
 		}
 		s.Unchanged(func() {
@@ -135,7 +139,8 @@ func TestAdminsSeeAndRemoveFactors(t *testing.T) {
 			t.Errorf("all factors: a notice to %+v", m)
 		}
 		call("POST", bob.ID+"/enable").Want(200, "")
-		if now := factors(bob); now.SecondFactor || now.Authenticator != nil || now.RecoveryCodes.Left != 0 || guarded(bob) {
+		if now := factors(bob); now.SecondFactor || now.Authenticator != nil || now.RecoveryCodes.Left != 0 ||
+			guarded(bob) {
 			t.Errorf("after all went: %+v", now)
 		}
 		s.Login(bob)
@@ -160,9 +165,11 @@ func TestP06AdminsProveThemselves(t *testing.T) {
 		"DELETE /v1/admin/users/{id}/factors/{factor}": nil,
 	}
 	others := map[string]bool{ // what needs none
-		"POST /v1/admin/users/{id}/disable": true, "POST /v1/admin/users/{id}/enable": true, "DELETE /v1/admin/users/{id}": true,
+		"POST /v1/admin/users/{id}/disable": true, "POST /v1/admin/users/{id}/enable": true,
+		"DELETE /v1/admin/users/{id}":          true,
 		"DELETE /v1/admin/users/{id}/sessions": true, "DELETE /v1/admin/users/{id}/sessions/{sid}": true,
-		"POST /v1/admin/clients": true, "PATCH /v1/admin/clients/{client_id}": true, "DELETE /v1/admin/clients/{client_id}": true,
+		"POST /v1/admin/clients": true, "PATCH /v1/admin/clients/{client_id}": true,
+		"DELETE /v1/admin/clients/{client_id}":      true,
 		"POST /v1/admin/clients/{client_id}/secret": true, "POST /v1/admin/clients/{client_id}/disable": true,
 		"POST /v1/admin/clients/{client_id}/enable": true,
 	}
@@ -215,7 +222,8 @@ func TestP06AdminsProveThemselves(t *testing.T) {
 			}
 		}
 		patch := func(body apitest.Fields, header http.Header) *apitest.Response {
-			return s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + bob.ID, Token: admin.Access, Body: body, Header: header})
+			return s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + bob.ID, Token: admin.Access,
+				Body: body, Header: header})
 		}
 		for _, body := range []apitest.Fields{{"email": "eve@example.test"}, {"email_verified": true}, {"roles": nil},
 			{"name": "Bob", "email": "bob@example.test"}} {
@@ -227,14 +235,16 @@ func TestP06AdminsProveThemselves(t *testing.T) {
 		with := http.Header{"Signet-Proof": {prove(admin.Access, app.Code())}}
 		patch(apitest.Fields{"email": "bob2@example.test", "roles": []string{"editor"}}, with).Want(200, "")
 		do := func(method, path string, body any) *apitest.Response {
-			return s.Do(apitest.Request{Method: method, Path: "/v1/admin/users/" + bob.ID + path, Token: admin.Access, Body: body, Header: with})
+			return s.Do(apitest.Request{Method: method, Path: "/v1/admin/users/" + bob.ID + path, Token: admin.Access,
+				Body: body, Header: with})
 		}
 		do("PUT", "/roles/editor", nil).Want(200, "")
 		do("DELETE", "/factors", nil).Want(204, "")
 		do("DELETE", "/factors/nosuchfactor", nil).Want(404, "not_found")
 		do("POST", "/password", apitest.Fields{"new_password": apitest.GoodPassword}).Want(204, "")
 		s.Do(apitest.Request{Method: "PUT", Path: "/v1/admin/users/" + bob.ID + "/roles/editor", Token: admin.Access,
-			Header: http.Header{"Signet-Proof": {with.Get("Signet-Proof"), with.Get("Signet-Proof")}}}).Want(400, "invalid_request")
+			Header: http.Header{"Signet-Proof": {with.Get("Signet-Proof"), with.Get("Signet-Proof")}},
+		}).Want(400, "invalid_request")
 		// Another session of the same admin needs a proof of its own.
 		other := s.LoginByApp(root, app, apitest.Fields{"scope": "profile admin"})
 		s.Do(apitest.Request{Method: "PUT", Path: "/v1/admin/users/" + bob.ID + "/roles/editor", Token: other.Access,

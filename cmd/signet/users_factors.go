@@ -73,8 +73,8 @@ func (a *app) showFactors(have userstore.SecondFactors, trusted int) error {
 		text += " " + count(trusted, "trusted browser") + ", where the password does."
 	}
 	if have.App != nil && have.WrongCodes >= userstore.MaxWrongCodes {
-		text += " The authenticator app is blocked after too many wrong codes: its user comes in by a passkey or a recovery " +
-			"code and sets it up anew, or remove it."
+		text += " The authenticator app is blocked after too many wrong codes: its user comes in by a passkey or a " +
+			"recovery code and sets it up anew, or remove it."
 	}
 	_, err := fmt.Fprintln(a.out, text)
 	return err
@@ -105,10 +105,12 @@ second factor. A terminal is asked first; programs say --yes.`,
 		return a.withUser(ctx, args[0], func(accounts *userstore.Accounts, _ *sqlstore.DB, u userstore.User) error {
 			what, done := "all second factors", "%s has no second factor now, and is signed out everywhere."
 			if id != "" {
-				what, done = "the second factor "+printable.Text(id), "%s has one second factor less, and is signed out everywhere."
+				what = "the second factor " + printable.Text(id)
+				done = "%s has one second factor less, and is signed out everywhere."
 			}
 			if !yes {
-				sure, err := terminal.Confirm(a.in, a.err, fmt.Sprintf("Remove %s of %s (%s)?", what, printable.Text(u.Email), u.ID))
+				question := fmt.Sprintf("Remove %s of %s (%s)?", what, printable.Text(u.Email), u.ID)
+				sure, err := terminal.Confirm(a.in, a.err, question)
 				if err != nil {
 					return err
 				}

@@ -131,8 +131,8 @@ func (db *DB) CreateUsers(
 }
 
 const (
-	insertFirstApp = `INSERT INTO authenticator_apps (id, last_counter, last_used_at, user_id, confirmed, sealed, algorithm,
-		digits, period, created_at) VALUES ($1, $2, 0, $3, TRUE, $4, $5, $6, $7, $8)`
+	insertFirstApp = `INSERT INTO authenticator_apps (id, last_counter, last_used_at, user_id, confirmed, sealed,
+		algorithm, digits, period, created_at) VALUES ($1, $2, 0, $3, TRUE, $4, $5, $6, $7, $8)`
 	insertFirstCodes = `INSERT INTO recovery_codes (user_id, mac, created_at) VALUES `
 
 	// codesAtOnce is how many codes one statement stores. Statements of as many codes have one text, so
@@ -151,8 +151,8 @@ func firstFactors(users []userstore.User, factors map[int]userstore.FirstFactors
 		if err := indexable(a.ID); err != nil {
 			return nil, err
 		}
-		s := []stmt{bind(insertFirstApp, a.ID, a.LastCounter, a.UserID, a.Sealed, a.Algorithm, int64(a.Digits), int64(a.Period),
-			micros(a.CreatedAt))}
+		s := []stmt{bind(insertFirstApp, a.ID, a.LastCounter, a.UserID, a.Sealed, a.Algorithm, int64(a.Digits),
+			int64(a.Period), micros(a.CreatedAt))}
 		for codes := range slices.Chunk(f.RecoveryCodes, codesAtOnce) {
 			var args []any
 			for _, mac := range codes {
