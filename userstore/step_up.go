@@ -34,7 +34,12 @@ func (a *Accounts) AuthenticateSetUp(ctx context.Context, l SecondLogin, by Prov
 		User: u, Proved: []ProvedFactor{{ByPassword, l.At}, by},
 		Second: SecondStep{FactorVersion: u.FactorVersion, Proved: true, Use: use},
 	}
-	return v, a.mayLogIn(ctx, v)
+	if err := a.mayLogIn(ctx, v); err != nil {
+		return Verified{}, err
+	}
+	// Nothing is guessed here. By the attempt the browser is remembered, and a new one is told by mail.
+	v.reservation, err = a.Throttle.admitPasskey(ctx, a.now, subject(u, true, ""))
+	return v, err
 }
 
 func (a *Accounts) userOfStep(ctx context.Context, userID string) (User, error) {

@@ -96,8 +96,10 @@ func TestP09PasskeysAreRefusedAtThePages(t *testing.T) {
 				"with another user's handle": {changed(func(k *apitest.Passkey) {
 					k.Authenticator.Options.UserHandle = otherKey.Authenticator.Options.UserHandle
 				}), refused},
-				"without a verified user": {changed(func(k *apitest.Passkey) { k.Authenticator.Options.UserNotVerified = true }), refused},
-				"of a disabled user":      {offKey, "switched off"},
+				"without a verified user": {changed(func(k *apitest.Passkey) {
+					k.Authenticator.Options.UserNotVerified = true
+				}), refused},
+				"of a disabled user": {offKey, "switched off"},
 			} {
 				b := s.Browser()
 				p := b.Open("/login").WantPage(200, "login-passkey")
@@ -138,7 +140,8 @@ func TestP09PasskeysAreRefusedAtThePages(t *testing.T) {
 			fields = passkeyAnswer(t, late, p, "login-passkey", key, nil)
 			s.Clock.Move(5 * time.Minute)
 			got := p.Submit("login-passkey", fields)
-			if got.Status != 403 || hasSession(late) || !strings.Contains(got.Text(), "took too long") || !got.Has("login-passkey") {
+			if got.Status != 403 || hasSession(late) || !strings.Contains(got.Text(), "took too long") ||
+				!got.Has("login-passkey") {
 				t.Errorf("late: %d %s", got.Status, got.Text())
 			}
 			// The page that follows works, and so does one that was open for an hour.
@@ -155,8 +158,8 @@ func TestP09PasskeysAreRefusedAtThePages(t *testing.T) {
 				t.Errorf("of the login page at the second step: %d %s", got.Status, got.Text())
 			}
 			second = first(b, "/login", u).WantPage(200, "second-passkey")
-			if got := login.Submit("login-passkey", passkeyAnswer(t, b, second, "second-passkey", key, nil)); got.Status != 403 ||
-				hasSession(b) {
+			got := login.Submit("login-passkey", passkeyAnswer(t, b, second, "second-passkey", key, nil))
+			if got.Status != 403 || hasSession(b) {
 				t.Errorf("of the second step at the login page: %d %s", got.Status, got.Text())
 			}
 			two := first(b, "/login", u).WantPage(200, "second-passkey")
@@ -211,6 +214,10 @@ func TestAPasskeyOfAnAddressThatIsNotProved(t *testing.T) {
 	})
 }
 
+func policy(p userstore.SecondFactorPolicy) func(*apitest.Options) {
+	return apitest.Configured(func(r *apitest.Replica) { r.Accounts.SecondFactor = p })
+}
+
 func TestPasskeysAreOfferedWhereTheyArePossible(t *testing.T) {
 	for name, c := range map[string]struct {
 		option func(*apitest.Options)
@@ -218,8 +225,8 @@ func TestPasskeysAreOfferedWhereTheyArePossible(t *testing.T) {
 	}{
 		"by default":                {func(*apitest.Options) {}, true},
 		"an IP address":             {apitest.WithoutPasskeys, false},
-		"second factors are off":    {apitest.Configured(func(r *apitest.Replica) { r.Accounts.SecondFactor = userstore.SecondFactorOff }), false},
-		"second factors are needed": {apitest.Configured(func(r *apitest.Replica) { r.Accounts.SecondFactor = userstore.SecondFactorRequired }), true},
+		"second factors are off":    {policy(userstore.SecondFactorOff), false},
+		"second factors are needed": {policy(userstore.SecondFactorRequired), true},
 	} {
 		o := apitest.Options{}
 		c.option(&o)
@@ -239,10 +246,9 @@ func TestP05TheSetupComesBeforeTheSession(t *testing.T) {
 		s.Replicas[0].Accounts.SecondFactor = userstore.SecondFactorRequired
 		setup := func(name string, b *apitest.Browser, q apitest.Request) {
 			t.Helper()
-			var got *apitest.Page
-			got = b.Send(q)
-			if to := got.Header.Get("Location"); got.Status != 303 || !strings.HasPrefix(to, "/login/setup?") || !strings.Contains(to, "login=") ||
-				hasSession(b) {
+			got := b.Send(q)
+			if to := got.Header.Get("Location"); got.Status != 303 || !strings.HasPrefix(to, "/login/setup?") ||
+				!strings.Contains(to, "login=") || hasSession(b) {
 				t.Errorf("%s: %d %q %s", name, got.Status, to, got.Text())
 			}
 		}
@@ -278,7 +284,8 @@ func TestPasskeyOptionsOfThePages(t *testing.T) {
 	}
 	read(passkeyOptions(t, b, b.Open("/login"), "login-passkey"), &alone)
 	read(passkeyOptions(t, b, first(b, "/login", u), "second-passkey"), &second)
-	if alone.RPID != "id.test" || alone.UserVerification != "required" || alone.Timeout != 300000 || len(alone.AllowCredentials) != 0 ||
+	if alone.RPID != "id.test" || alone.UserVerification != "required" || alone.Timeout != 300000 ||
+		len(alone.AllowCredentials) != 0 ||
 		len(second.AllowCredentials) != 1 || alone.Challenge == second.Challenge || len(alone.Challenge) < 43 {
 		t.Errorf("%+v %+v", alone, second)
 	}

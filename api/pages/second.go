@@ -234,7 +234,8 @@ func wrongFactor(by string) web.Problem {
 // SecondForm takes a second factor. A login begins its session with it; a session of before gets it,
 // and another value of its cookie.
 func (h *Handlers) SecondForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "request", "csrf", "login", "by", "show", "code", "recovery_code", "passkey", "response", "trust")
+	f, err := wire.ReadFields(w, r, "request", "csrf", "login", "by", "show", "code", "recovery_code", "passkey",
+		"response", "trust")
 	if err != nil {
 		return err
 	}
@@ -497,7 +498,9 @@ func (h *Handlers) PasskeyOptions(w http.ResponseWriter, r *http.Request) error 
 }
 
 // loginByPasskey takes the answer of a passkey at the login page, which names its user.
-func (h *Handlers) loginByPasskey(w http.ResponseWriter, r *http.Request, v visit, f url.Values, typed typedLogin) error {
+func (h *Handlers) loginByPasskey(
+	w http.ResponseWriter, r *http.Request, v visit, f url.Values, typed typedLogin,
+) error {
 	var b issuer.Browser
 	var secret string
 	proof, err := h.readPasskey(v.asShown().anonymousForm("login"), f)

@@ -21,7 +21,9 @@ import (
 func trusting(r *apitest.Replica) { r.Issuer.TrustedBrowser = 720 * time.Hour }
 
 // usePasskey presses the button that uses a passkey, as the script of the page does.
-func usePasskey(t *testing.T, b *apitest.Browser, p *apitest.Page, button string, key *apitest.Passkey, more map[string]string) *apitest.Page {
+func usePasskey(
+	t *testing.T, b *apitest.Browser, p *apitest.Page, button string, key *apitest.Passkey, more map[string]string,
+) *apitest.Page {
 	t.Helper()
 	return p.Submit(button, passkeyAnswer(t, b, p, button, key, more))
 }
@@ -120,7 +122,8 @@ func TestP05ThePasswordAloneOpensNothingAtThePages(t *testing.T) {
 				}
 				apitest.WantError(t, b.With(s).Open(authorizePath(c, set("prompt", "none"))), "login_required")
 				b.With(s).Open("/account").WantPage(200, "login-submit")
-				if sessions, err := s.DB.ListBrowserSessions(t.Context(), u.ID, s.Clock.Now(), time.Time{}); err != nil || len(sessions) > 1 {
+				sessions, err := s.DB.ListBrowserSessions(t.Context(), u.ID, s.Clock.Now(), time.Time{})
+				if err != nil || len(sessions) > 1 {
 					t.Errorf("%d sessions: %v", len(sessions), err)
 				}
 				// The session of before stands for one factor, and says so.
@@ -482,7 +485,8 @@ func TestStepUpAtThePages(t *testing.T) {
 			}
 		}
 		stale.Open("/account").WantPage(200, "login-submit")
-		wantStrength(t, s.TokensOf(c, b.Open(authorizePath(c, essential, set("prompt", "none")))), "2", typed, "pwd", "otp", "mfa")
+		p = b.Open(authorizePath(c, essential, set("prompt", "none")))
+		wantStrength(t, s.TokensOf(c, p), "2", typed, "pwd", "otp", "mfa")
 		// The form once more, from an old tab: nothing is asked, and the request has had its code.
 		if got := b.Follow(form); got.Status != 400 || !strings.Contains(got.Text(), "finished before") {
 			t.Errorf("%d %s", got.Status, got.Text())
@@ -492,7 +496,9 @@ func TestStepUpAtThePages(t *testing.T) {
 			s := s.With(t)
 			b := b.With(s)
 			s.Advance(10 * time.Minute)
-			for name, edit := range map[string]func(url.Values){"max_age": set("max_age", "60"), "prompt": set("prompt", "login")} {
+			for name, edit := range map[string]func(url.Values){
+				"max_age": set("max_age", "60"), "prompt": set("prompt", "login"),
+			} {
 				apitest.WantError(t, b.Open(authorizePath(c, set("max_age", "60", "prompt", "none"))), "login_required")
 				p := b.Open(authorizePath(c, edit)).WantPage(200, "login-submit")
 				again := s.Clock.Now()
@@ -542,7 +548,8 @@ func TestStepUpAtThePages(t *testing.T) {
 				t.Errorf("%+v %v", sessions[0].Proofs(), err)
 			}
 			for path, id := range map[string]string{
-				"/login/second": "to-profile", "/login/second?next=https://evil.test": "to-profile", "/login/second?next=login": "to-profile",
+				"/login/second": "to-profile", "/login/second?next=https://evil.test": "to-profile",
+				"/login/second?next=login": "to-profile",
 			} {
 				b.Open(path).WantPage(200, id)
 			}
@@ -599,7 +606,8 @@ func TestTrustedBrowsersAtThePages(t *testing.T) {
 			t.Fatal("the browser is not trusted")
 		}
 		for _, cookie := range b.Set {
-			if strings.Contains(cookie.Name, "-trusted-") && (cookie.MaxAge != 30*24*3600 || !cookie.HttpOnly || !cookie.Secure) {
+			if strings.Contains(cookie.Name, "-trusted-") &&
+				(cookie.MaxAge != 30*24*3600 || !cookie.HttpOnly || !cookie.Secure) {
 				t.Errorf("%v", cookie)
 			}
 		}
@@ -620,7 +628,8 @@ func TestTrustedBrowsersAtThePages(t *testing.T) {
 		}
 		p = first(b, authorizePath(c, set("acr_values", "2")), u)
 		at = s.Clock.Now()
-		wantStrength(t, s.TokensOf(c, p.Submit("second-submit", map[string]string{"code": app.Code()})), "2", at, "pwd", "otp", "mfa")
+		p = p.Submit("second-submit", map[string]string{"code": app.Code()})
+		wantStrength(t, s.TokensOf(c, p), "2", at, "pwd", "otp", "mfa")
 		logOut()
 		// It is trusted for one user, and is another browser's by the cookie alone.
 		first(b, "/login", other).WantPage(200, "second-code")
@@ -634,7 +643,8 @@ func TestTrustedBrowsersAtThePages(t *testing.T) {
 		// Changed factors end the trust.
 		s.WithPasskey(u)
 		first(b, "/login", u).WantPage(200, "second-passkey")
-		first(b, "/login", other).Submit("second-submit", map[string]string{"code": otherApp.Code()}).WantPage(200, "to-profile")
+		first(b, "/login", other).Submit("second-submit", map[string]string{"code": otherApp.Code()}).
+			WantPage(200, "to-profile")
 	}, apitest.Configured(trusting))
 	t.Run("where there are none", func(t *testing.T) {
 		apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -711,13 +721,17 @@ func TestA27A30A37AtTheSecondStep(t *testing.T) {
 				}
 			})
 		}
-		refused("another site", func(q *apitest.Request) { q.Header = http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": nil} })
+		refused("another site", func(q *apitest.Request) {
+			q.Header = http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": nil}
+		})
 		refused("a foreign Origin", func(q *apitest.Request) {
 			q.Header = http.Header{"Origin": {"https://evil.test"}, "Sec-Fetch-Site": nil}
 		})
 		refused("no token", func(q *apitest.Request) { q.Form.Del("csrf") })
 		refused("a token of the login page", func(q *apitest.Request) { q.Form.Set("csrf", b.Open("/login").Value("csrf")) })
-		refused("a token of another login", func(q *apitest.Request) { q.Form.Set("csrf", first(b, "/login", u).Value("csrf")) })
+		refused("a token of another login", func(q *apitest.Request) {
+			q.Form.Set("csrf", first(b, "/login", u).Value("csrf"))
+		})
 		// The options are asked for from our pages only.
 		o := optionsRequest(b.Open("/login"), "login-passkey")
 		o.Header = http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": nil}
@@ -792,7 +806,8 @@ func TestS01TextsAtTheSecondStep(t *testing.T) {
 		p := first(b, "/login", u).WantPage(200, "second-passkey")
 		login := b.Open("/login")
 		for _, text := range apitest.Hostile {
-			for _, field := range []string{"by", "code", "recovery_code", "login", "request", "show", "passkey", "response", "trust", "csrf"} {
+			for _, field := range []string{"by", "code", "recovery_code", "login", "request", "show", "passkey", "response",
+				"trust", "csrf"} {
 				for _, by := range []string{"totp", "passkey", "recovery_code"} {
 					q := p.Form("second-passkey", map[string]string{"by": by, "code": "x", "recovery_code": "", field: text})
 					if got := b.Send(q); got.Status/100 == 3 || hasSession(b) {
@@ -816,5 +831,5 @@ func TestS01TextsAtTheSecondStep(t *testing.T) {
 			}
 			b.Open("/login/codes?" + url.Values{"request": {text}, "next": {text}}.Encode())
 		}
-	}, apitest.Configured(func(r *apitest.Replica) { r.Accounts.Throttle.Wait = time.Minute }))
+	})
 }

@@ -82,7 +82,9 @@ func (h *Handlers) readWaiting(kind handleKind, v visit, handle string) (l waiti
 
 // goOnWaiting leads on from a login that failed with err because another step is needed: to the second
 // step, or to the setup of a second factor. done is false for any other error.
-func (h *Handlers) goOnWaiting(w http.ResponseWriter, r *http.Request, v visit, typed typedLogin, err error) (done bool, _ error) {
+func (h *Handlers) goOnWaiting(
+	w http.ResponseWriter, r *http.Request, v visit, typed typedLogin, err error,
+) (done bool, _ error) {
 	if second, ok := errors.AsType[*userstore.SecondFactorError](err); ok {
 		return true, h.toStep(w, r, secondPage, secondHandle, v, waitingLogin(second.User, second.At, typed))
 	}
@@ -163,7 +165,9 @@ func (v setupVisit) form() form {
 // of the account's factors since the password was proved. method is what the factor is proved by, such
 // as userstore.ByApp. It sets the cookies and writes no answer. request is the handle of the pending
 // request to go on with, at the consent page; empty: the login leads to the account (toAccount).
-func (h *Handlers) finishSetup(w http.ResponseWriter, r *http.Request, v setupVisit, method string) (request string, err error) {
+func (h *Handlers) finishSetup(
+	w http.ResponseWriter, r *http.Request, v setupVisit, method string,
+) (request string, err error) {
 	by := userstore.ProvedFactor{Method: method, At: h.Now().UTC()}
 	b, secret, err := h.Issuer.StartSetUpSession(r.Context(), v.waiting.second(), by, v.spent(), issuer.PageLogin{
 		Device: v.browser, Replaces: h.cookie(r, sessionCookie), Signup: v.Signup,

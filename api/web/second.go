@@ -1,7 +1,6 @@
 package web
 
 import (
-	"html/template"
 	"net/url"
 	"strconv"
 	"time"
@@ -46,7 +45,7 @@ type secondView struct {
 // otherWay leads to the same page for another way: by a link, or by a form if the handles are too long for an address.
 type otherWay struct {
 	ID, By string
-	Href   template.URL
+	Href   string
 }
 
 // secondWays are the ids of what leads to another way.
@@ -87,7 +86,7 @@ func (p *Pages) Second(d SecondPage) (Page, error) {
 		}
 		o := otherWay{ID: id, By: by}
 		if FitsAddress(d.Request + d.Login) {
-			o.Href = template.URL(p.options.Base + "/login/second?" + secondQuery(d, by).Encode())
+			o.Href = p.options.Base + "/login/second?" + secondQuery(d, by).Encode()
 		}
 		s.Others = append(s.Others, o)
 	}

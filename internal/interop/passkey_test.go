@@ -108,7 +108,8 @@ func TestAPersonSignsInByPasskey(t *testing.T) {
 	key.SetPresent(true)
 	key.SetUserVerified(false)
 	tab.Click("#second-passkey")
-	tab.Wait("document.querySelector('.passkey-problem').textContent !== '' && !document.querySelector('#second-passkey').disabled")
+	tab.Wait("document.querySelector('.passkey-problem').textContent !== ''")
+	tab.Wait("!document.querySelector('#second-passkey').disabled")
 	if text := tab.Text(".passkey-problem"); !strings.HasPrefix(text, "No passkey was used.") {
 		t.Errorf("the page says %q", text)
 	}

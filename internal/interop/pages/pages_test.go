@@ -228,6 +228,10 @@ func serve(t *testing.T, o web.Options) string {
 		w.Header().Set("Content-Type", "image/png")
 		w.Write(appLogo)
 	})
+	mux.HandleFunc("POST /login/passkey", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"handle": "handle", "options": {"challenge": "AAAAAAAAAAAAAAAAAAAAAA"}, "expires_in": 300}`)
+	})
 	gone := shown{"logo-gone", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		a := app(o)
 		a.LogoURI = o + "/gone.png"
