@@ -192,7 +192,7 @@ func factorFields(d AccountPage, current field) []field {
 		}}
 	case stage == StageReady && d.Kind == AccountAuthenticator:
 		return []field{{
-			Name: "code", Label: "field.app_code", Subject: "app_code", Type: "text", InputMode: "numeric",
+			Name: "code", Label: "field.app_code", Subject: "new_app_code", Type: "text", InputMode: "numeric",
 			Autocomplete: "one-time-code", Required: true, Hint: "hint.app_code",
 		}}
 	case stage == StageReady && d.Kind == AccountPasskeys:
