@@ -133,12 +133,6 @@ var checks = []check{
 		return notOneOf(c.Accounts.SecondFactor,
 			SecondFactorOff, SecondFactorOptional, SecondFactorAdmins, SecondFactorRequired)
 	}},
-	{keys: []string{"accounts.second_factor"}, rule: func(c Config) string { // until the policy is enforced
-		if p := c.Accounts.SecondFactor; p == SecondFactorAdmins || p == SecondFactorRequired {
-			return fmt.Sprintf("%s is not available yet: nothing would enforce it; write off or optional", p)
-		}
-		return ""
-	}},
 	{keys: []string{"mail.smtp"}, rule: func(c Config) string { return badSMTP(c.Mail.SMTP) }},
 	{keys: []string{"mail.from"}, rule: func(c Config) string { return badMailbox(c.Mail.From) }},
 	{keys: []string{"mail.reply_to"}, rule: func(c Config) string { return badMailbox(c.Mail.ReplyTo) }},

@@ -17,6 +17,8 @@ const challengeAge = 5 * time.Minute
 // maxChallenge is longer than any handle of a challenge that was made here.
 const maxChallenge = 2 << 10
 
+var errChallengeOver = problem.New(problem.InvalidCode, "The handle does not hold, or not any more: ask for the options once more.")
+
 // challengeFor says what a passkey is asked for: no answer is taken for another purpose.
 type challengeFor string
 
@@ -69,16 +71,15 @@ func (h *Handlers) writeChallenge(w http.ResponseWriter, c sealedChallenge, opti
 func (h *Handlers) openChallenge(
 	handle string, purpose challengeFor, u userstore.User, session issuer.Session,
 ) (c sealedChallenge, err error) {
-	refused := problem.New(problem.InvalidCode, "The handle does not hold, or not any more: ask for the options once more.")
 	if len(handle) > maxChallenge {
-		return c, refused
+		return c, errChallengeOver
 	}
 	text, ok, err := h.Issuer.Unseal("challenge", handle)
 	switch {
 	case err != nil:
 		return c, err
 	case !ok || json.Unmarshal(text, &c) != nil || c.For != purpose || !c.of(u, session) || h.Now().Unix() >= c.Expires:
-		return sealedChallenge{}, refused
+		return sealedChallenge{}, errChallengeOver
 	}
 	return c, nil
 }

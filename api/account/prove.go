@@ -182,18 +182,14 @@ func (h *Handlers) proveFactor(r *http.Request, session issuer.Session, q proveR
 			return sealedProof{}, err
 		}
 	}
-	if _, err := h.Accounts.ProveFactor(r.Context(), u, p); err != nil {
-		return sealedProof{}, changedMeanwhile(err)
+	_, err = h.Accounts.ProveFactor(r.Context(), u, p)
+	switch {
+	case errors.Is(err, userstore.ErrStepOver) && p.Passkey != nil: // the handle was used, or the factors changed
+		return sealedProof{}, errChallengeOver
+	case errors.Is(err, userstore.ErrStepOver): // of a login; here the factors changed meanwhile
+		return sealedProof{}, userstore.ErrConflict
 	}
-	return h.proofFor(u, session), nil
-}
-
-// changedMeanwhile says of an act what ErrStepOver says of a login.
-func changedMeanwhile(err error) error {
-	if errors.Is(err, userstore.ErrStepOver) {
-		return userstore.ErrConflict
-	}
-	return err
+	return h.proofFor(u, session), err
 }
 
 // ProvePasskeyOptions answers what a browser needs to prove by one of the account's passkeys.

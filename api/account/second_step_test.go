@@ -146,7 +146,7 @@ func TestALoginByPasskeyAlone(t *testing.T) {
 			t.Errorf("claims %v, scope %q", claims, tokens.Scope)
 		}
 		s.Unchanged(func() {
-			post(s, "/v1/passkey/login", answer).Want(401, "invalid_code") // P-09: replayed
+			post(s, "/v1/passkey/login", answer).Want(401, "login_expired") // P-09: replayed
 		})
 		for name, c := range map[string]struct {
 			body apitest.Fields
@@ -263,10 +263,10 @@ func TestP10TheHandleOfALogin(t *testing.T) {
 			login := s.FirstStep(alice)
 			second(s, login).Want(200, "")
 			s.Unchanged(func() {
-				second(s, login).Want(401, "invalid_code")
-				post(s, "/v1/login/recovery-code", apitest.Fields{"login": login, "code": recovery[0]}).Want(401, "invalid_code")
+				second(s, login).Want(401, "login_expired")
+				post(s, "/v1/login/recovery-code", apitest.Fields{"login": login, "code": recovery[0]}).Want(401, "login_expired")
 				options, _ := passkeyOptions(s, "/v1/login/passkey/options", "", apitest.Fields{"login": login})
-				post(s, "/v1/login/passkey", apitest.Fields{"login": login, "response": key.Get(options)}).Want(401, "invalid_code")
+				post(s, "/v1/login/passkey", apitest.Fields{"login": login, "response": key.Get(options)}).Want(401, "login_expired")
 			})
 			post(s, "/v1/login/recovery-code", apitest.Fields{"login": s.FirstStep(alice), "code": recovery[0]}).Want(200, "")
 		})

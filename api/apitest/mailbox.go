@@ -62,10 +62,9 @@ func (s *Server) Mails() (sent []Mail) {
 				contents.Kind = w.Kind
 			}
 			sent = append(sent, Mail{w.Message, contents, contents.Kind})
-			if contents.Code != "" || contents.Kind == outbox.Invite {
-				if token := sent[len(sent)-1].Token(); token != "" { // a message may have a code and no link
-					s.Secret(token)
-				}
+			// A code that comes without a link is of no use without its handle.
+			if token := sent[len(sent)-1].Token(); token != "" && (contents.Code != "" || contents.Kind == outbox.Invite) {
+				s.Secret(token)
 			}
 		case !errors.Is(err, userstore.ErrNothingToSend):
 			s.T.Fatalf("compose a message: %v", err)

@@ -182,7 +182,7 @@ func TestSecondStepIsTakenByWhatTheAccountHas(t *testing.T) {
 				q, _ := url.Parse(p.Path)
 				values := q.Query()
 				values.Set("by", by)
-				b.Open("/login/second?" + values.Encode()).WantPage(200, "")
+				b.Open("/login/second?"+values.Encode()).WantPage(200, "")
 			}
 		}
 	})
@@ -712,7 +712,9 @@ func TestA27A30A37AtTheSecondStep(t *testing.T) {
 			})
 		}
 		refused("another site", func(q *apitest.Request) { q.Header = http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": nil} })
-		refused("a foreign Origin", func(q *apitest.Request) { q.Header = http.Header{"Origin": {"https://evil.test"}, "Sec-Fetch-Site": nil} })
+		refused("a foreign Origin", func(q *apitest.Request) {
+			q.Header = http.Header{"Origin": {"https://evil.test"}, "Sec-Fetch-Site": nil}
+		})
 		refused("no token", func(q *apitest.Request) { q.Form.Del("csrf") })
 		refused("a token of the login page", func(q *apitest.Request) { q.Form.Set("csrf", b.Open("/login").Value("csrf")) })
 		refused("a token of another login", func(q *apitest.Request) { q.Form.Set("csrf", first(b, "/login", u).Value("csrf")) })

@@ -215,7 +215,7 @@ var samples = []sample{
 	}},
 	{"setup-scan-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Setup(web.SetupPage{Common: c, Client: client(s), Login: "login" + s, By: "totp",
-			Factors: web.AccountFactors{Stage: web.StageReady, Secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ", URI: scanned},
+			Factors:  web.AccountFactors{Stage: web.StageReady, Secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ", URI: scanned},
 			Problems: []web.Problem{{Field: "code", Code: "invalid_code"}}})
 	}},
 	{"setup-passkey-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {

@@ -141,6 +141,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"trusted browsers: what changes the account ends them", endedTrust, false},
 		{"trusted browsers: ended one by one, or all", endTrust, false},
 		{"trusted browsers: a user's are bounded, the newest stay", boundedTrust, false},
+		{"browser sessions: what only adds to one starts none without it", continuedSession, false},
 		{"race: what may be used once is used once, by whichever login (P-07, P-08, P-09, P-10)", raceFactors, false},
 		{"race: no login outlives a change of the factors that it rests on (P-05)", raceFactorChange, false},
 		{"race: passkeys that are stored at once share a handle and keep the bound", racePasskeys, false},
