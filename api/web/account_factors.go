@@ -147,7 +147,8 @@ func factors(l *languages.Language, d *AccountFactors, zone *time.Location) (*fa
 	}
 	f := &factorsView{
 		Refused: d.Refused, NoPasskeys: d.NoPasskeys, NoTrust: d.NoTrust, Needed: d.Needed, On: d.On,
-		Count: strconv.Itoa(len(d.Passkeys)), Codes: strconv.Itoa(d.Codes), NoCodes: d.Codes == 0, FewCodes: d.Codes <= fewCodes,
+		Count: strconv.Itoa(len(d.Passkeys)),
+		Codes: strconv.Itoa(d.Codes), NoCodes: d.Codes == 0, FewCodes: d.Codes <= fewCodes,
 		Stage: d.Stage, Proof: d.Proof, Secret: d.Secret, Creation: d.Creation, Handle: d.Handle,
 		NewCodes: d.NewCodes, Download: d.Download,
 	}
