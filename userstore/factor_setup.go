@@ -337,11 +337,16 @@ func (a *Accounts) RemoveFactors(ctx context.Context, u User, r RemovedFactors, 
 			return ErrLastFactor
 		}
 	}
-	gone := outbox.FactorRemoved
-	if operator {
-		gone = outbox.FactorsReset
+	switch {
+	case operator && left == 0:
+		e.Messages = a.notice(outbox.FactorsReset, u, c.At)
+	case operator:
+		e.Messages = a.notice(outbox.FactorRemoved, u, c.At)
+	default:
+		if e.Messages, err = a.ownNotice(ctx, outbox.FactorRemoved, u, c.At); err != nil {
+			return err
+		}
 	}
-	e.Messages = a.notice(gone, u, c.At)
 	return audit.Stored(ctx, a.Log, a.Store.ChangeFactors(ctx, c, e), e)
 }
 

@@ -379,7 +379,10 @@ func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof)
 		Use: FactorUse{Recovery: macs, Handles: handles(p), At: now}}
 	e := audit.New(asOwner(ctx, u.ID), now, audit.RecoveryCodeUsed, audit.User(u.ID))
 	e.ClientID = v.Client.ID
-	e.Messages = a.notice(outbox.RecoveryCodeUsed, u, now)
+	if e.Messages, err = a.ownNotice(ctx, outbox.RecoveryCodeUsed, u, now); err != nil {
+		v.reservation.giveBack(ctx)
+		return Verified{}, err
+	}
 	v.events = append(v.events, e)
 	return v, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/outbox"
 )
 
 // withApp gives a user an authenticator app, and returns its id.
@@ -99,10 +100,17 @@ func TestAdminsSeeAndRemoveFactors(t *testing.T) {
 		dave := s.Login(session)
 		s.WithPasskey(session)
 		daves := factors(session)
+		s.Mails()
 		call("DELETE", session.ID+"/factors/"+daves.Passkeys[0].ID).Want(204, "")
+		if m := s.MailOf(outbox.FactorsReset); m.Message.UserID != session.ID {
+			t.Errorf("the last factor by its id: a notice to %+v", m)
+		}
 		s.Do(apitest.Request{Path: "/v1/profile", Token: dave.Access}).Want(401, "token_invalid")
 		s.Login(session)
 		call("DELETE", bob.ID+"/factors/"+have.Passkeys[0].ID).Want(204, "")
+		if m := s.MailOf(outbox.FactorRemoved); m.Message.UserID != bob.ID {
+			t.Errorf("one of two factors: a notice to %+v", m)
+		}
 		if now := factors(bob); !now.SecondFactor || len(now.Passkeys) != 0 || now.Authenticator == nil || now.RecoveryCodes.Left != 10 {
 			t.Errorf("after the passkey went: %+v", now)
 		}
@@ -123,6 +131,9 @@ func TestAdminsSeeAndRemoveFactors(t *testing.T) {
 		call("POST", bob.ID+"/disable").Want(200, "")
 		call("DELETE", bob.ID+"/factors").Want(204, "")
 		call("DELETE", bob.ID+"/factors").Want(204, "")
+		if m := s.MailOf(outbox.FactorsReset); m.Message.UserID != bob.ID {
+			t.Errorf("all factors: a notice to %+v", m)
+		}
 		call("POST", bob.ID+"/enable").Want(200, "")
 		if now := factors(bob); now.SecondFactor || now.Authenticator != nil || now.RecoveryCodes.Left != 0 || guarded(bob) {
 			t.Errorf("after all went: %+v", now)

@@ -62,9 +62,9 @@ func (s *Server) Mails() (sent []Mail) {
 				contents.Kind = w.Kind
 			}
 			sent = append(sent, Mail{w.Message, contents, contents.Kind})
-			// A code that comes without a link is of no use without its handle.
-			if token := sent[len(sent)-1].Token(); token != "" && (contents.Code != "" || contents.Kind == outbox.Invite) {
-				s.Secret(token)
+			switch contents.Kind {
+			case outbox.ResetPassword, outbox.VerifyEmail, outbox.ChangeEmail, outbox.Invite, outbox.FactorAdded:
+				s.Secret(sent[len(sent)-1].Token())
 			}
 		case !errors.Is(err, userstore.ErrNothingToSend):
 			s.T.Fatalf("compose a message: %v", err)
