@@ -33,7 +33,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout",
 		"/continue", "/language", "/back",
 		"/forgot", "/reset", "/reset/{token}", "/invite/{token}", "/verify", "/verify/{token}", "/change", "/change/{token}",
-		"/undo", "/undo/{token}",
+		"/undo", "/undo/{token}", "/factor-undo", "/factor-undo/{token}", "/message/passkey",
 		"/account", "/account/profile", "/account/address", "/account/password", "/account/sessions", "/account/apps",
 		"/account/activity", "/account/data", "/account/delete", "/account/security", "/account/passkeys",
 		"/account/passkeys/options", "/account/authenticator", "/account/codes", "/account/trusted",

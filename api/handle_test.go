@@ -94,7 +94,8 @@ func TestH10Methods(t *testing.T) {
 					"/assets/{name}": 404, "/": 404, "/v1/profile/export": 401,
 					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303,
 					"/login/second": 303, "/login/codes": 303, "/login/setup": 303,
-					"/change": 303, "/change/{token}": 303, "/undo": 303, "/undo/{token}": 303}[path]
+					"/change": 303, "/change/{token}": 303, "/undo": 303, "/undo/{token}": 303,
+					"/factor-undo": 303, "/factor-undo/{token}": 303}[path]
 				switch {
 				case strings.HasPrefix(path, "/account"):
 					want = 303 // to the login

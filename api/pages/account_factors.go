@@ -109,11 +109,12 @@ func (h *Handlers) refuseFactors(
 		return err
 	}
 	beside := besideFactors
-	if p := problem.From(err); errors.Is(err, errProofOver) || p.Code == problem.RecentProofRequired && (fill != nil || o.User.SecondFactor) {
+	noProof := problem.From(err).Code == problem.RecentProofRequired
+	switch {
+	case errors.Is(err, errProofOver) || noProof && (fill != nil || o.User.SecondFactor): // there was one
 		beside = map[problem.Code]web.Problem{problem.RecentProofRequired: {Code: "proof_over"}}
 		fill = nil
-	}
-	if errors.Is(err, errSetUp) {
+	case errors.Is(err, errSetUp):
 		beside = map[problem.Code]web.Problem{problem.Conflict: {Code: "set_up_meanwhile"}}
 	}
 	status, list, err := formAgain(w, r, err, beside)
@@ -319,7 +320,8 @@ func (h *Handlers) created(u userstore.User, session string, f url.Values) (n us
 // AccountPasskeysForm adds a passkey, gives one another name, or removes one.
 func (h *Handlers) AccountPasskeysForm(w http.ResponseWriter, r *http.Request, o owner) error {
 	const k = web.AccountPasskeys
-	f, err := h.readAccount(w, r, o, k, "step", "proof", "current_password", "mail_code", "name", "passkey", "response", "id")
+	f, err := h.readAccount(w, r, o, k,
+		"step", "proof", "current_password", "mail_code", "name", "passkey", "response", "id")
 	if err != nil {
 		return err
 	}
@@ -431,7 +433,8 @@ func (h *Handlers) downloadCodes(w http.ResponseWriter, o owner, sealed string) 
 		return problem.New(problem.RequestExpired, "")
 	}
 	w.Header()["Content-Disposition"] = []string{`attachment; filename="recovery-codes.txt"`}
-	body := h.Pages.Service() + "\r\n" + h.Issuer.URL + "\r\n" + o.User.Email + "\r\n\r\n" + strings.Join(kept.Codes, "\r\n") + "\r\n"
+	lines := append([]string{h.Pages.Service(), h.Issuer.URL, o.User.Email, ""}, kept.Codes...)
+	body := strings.Join(lines, "\r\n") + "\r\n"
 	wire.WriteBody(w, http.StatusOK, []string{"text/plain; charset=utf-8"}, []byte(body))
 	return nil
 }

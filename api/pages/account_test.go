@@ -28,6 +28,7 @@ var accountPages = map[string]string{
 func TestThePagesOfTheAccountLeadThroughTheLogin(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
+		s.AddressProved(alice)
 		for path, button := range accountPages {
 			t.Run(path, func(t *testing.T) {
 				s := s.With(t)
@@ -376,6 +377,8 @@ func TestDeletionAtThePage(t *testing.T) {
 func TestFormsOfTheAccountAreNoOneElses(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob := s.SignUp("alice"), s.SignUp("bob")
+		s.AddressProved(alice)
+		s.AddressProved(bob)
 		b, bobs := s.SignedIn(alice), s.SignedIn(bob)
 		fields := map[string]string{"name": "Mallory", "email": "m@example.test", "current_password": alice.Password,
 			"new_password": apitest.GoodPassword + "!", "session": "others", "client": "web"}
@@ -387,7 +390,7 @@ func TestFormsOfTheAccountAreNoOneElses(t *testing.T) {
 		}
 		s.Unchanged(func() {
 			for path := range accountPages {
-				if path == "/account" || path == "/account/activity" {
+				if path == "/account" || path == "/account/activity" || path == "/account/security" {
 					continue
 				}
 				for what, csrf := range map[string]string{"none": "", "another page's": "x", "another user's": tokens[path]} {

@@ -88,7 +88,8 @@ func (h *Handlers) openFactorProof(o owner, text string) (p sealedFactorProof, e
 	switch {
 	case err != nil:
 		return p, err
-	case !ok || json.Unmarshal(raw, &p) != nil || p.User != o.User.ID || p.Session != o.Session.ID || h.Now().Unix() >= p.Ends:
+	case !ok || json.Unmarshal(raw, &p) != nil || p.User != o.User.ID || p.Session != o.Session.ID,
+		h.Now().Unix() >= p.Ends:
 		return sealedFactorProof{}, errProofOver
 	}
 	return p, nil

@@ -267,7 +267,9 @@ func (h *Handlers) refuseSetup(
 
 // setupDone starts the session of a login whose user has set up a second factor, and shows the recovery
 // codes. From there the login goes on.
-func (h *Handlers) setupDone(w http.ResponseWriter, r *http.Request, v setupVisit, method string, codes []string) error {
+func (h *Handlers) setupDone(
+	w http.ResponseWriter, r *http.Request, v setupVisit, method string, codes []string,
+) error {
 	request, err := h.finishSetup(w, r, v, method)
 	switch {
 	case errors.Is(err, userstore.ErrStepOver):

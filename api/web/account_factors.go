@@ -147,7 +147,8 @@ func factors(l *languages.Language, d *AccountFactors, zone *time.Location) (*fa
 	}
 	f := &factorsView{
 		Refused: d.Refused, NoPasskeys: d.NoPasskeys, NoTrust: d.NoTrust, Needed: d.Needed, On: d.On,
-		Count: strconv.Itoa(len(d.Passkeys)), Codes: strconv.Itoa(d.Codes), NoCodes: d.Codes == 0, FewCodes: d.Codes <= fewCodes,
+		Count: strconv.Itoa(len(d.Passkeys)),
+		Codes: strconv.Itoa(d.Codes), NoCodes: d.Codes == 0, FewCodes: d.Codes <= fewCodes,
 		Stage: d.Stage, Proof: d.Proof, Secret: d.Secret, Creation: d.Creation, Handle: d.Handle,
 		NewCodes: d.NewCodes, Download: d.Download,
 	}
@@ -192,7 +193,7 @@ func factorFields(d AccountPage, current field) []field {
 		}}
 	case stage == StageReady && d.Kind == AccountAuthenticator:
 		return []field{{
-			Name: "code", Label: "field.app_code", Subject: "app_code", Type: "text", InputMode: "numeric",
+			Name: "code", Label: "field.app_code", Subject: "new_app_code", Type: "text", InputMode: "numeric",
 			Autocomplete: "one-time-code", Required: true, Hint: "hint.app_code",
 		}}
 	case stage == StageReady && d.Kind == AccountPasskeys:

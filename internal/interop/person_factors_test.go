@@ -88,13 +88,16 @@ func TestAPersonSetsUpSecondFactors(t *testing.T) {
 	}
 
 	t.Log("the stick gets another name, and the phone is removed")
-	tab.Eval("[...document.querySelectorAll('.entries li')].find(e => e.innerText.includes('Stick')).querySelector('summary').click()", nil)
-	tab.Eval("[...document.querySelectorAll('.entries li')].find(e => e.innerText.includes('Stick')).querySelector('input[name=name]').value = 'Safe'", nil)
+	entry := func(name string) string {
+		return "[...document.querySelectorAll('.entries li')].find(e => e.innerText.includes('" + name + "'))"
+	}
+	tab.Eval(entry("Stick")+".querySelector('summary').click()", nil)
+	tab.Eval(entry("Stick")+".querySelector('input[name=name]').value = 'Safe'", nil)
 	tab.Loads(func() { tab.Click("details[open] button") })
 	tab.Wait("document.activeElement.id === 'done' && document.querySelector('main').innerText.includes('Safe')")
 	tab.Screenshot("real-passkeys-renamed")
 	tab.Loads(func() {
-		tab.Eval("[...document.querySelectorAll('.entries li')].find(e => e.innerText.includes('phone')).querySelector('.danger').click()", nil)
+		tab.Eval(entry("phone")+".querySelector('.danger').click()", nil)
 	})
 	tab.Wait("document.querySelectorAll('[id^=passkey-remove-]').length === 1 && document.querySelector('#sessions-end-others')")
 
