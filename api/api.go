@@ -100,7 +100,7 @@ func (s *Server) routes() []route {
 		}
 		admins = admin.Handlers{
 			Bearer: user, Accounts: s.Accounts, Clients: s.Clients, Users: s.Store, Audit: s.Store, Sessions: s.sessions(),
-			Secret: s.Secret, IssuerPath: s.Issuer.Path(),
+			Secret: s.Secret, Proof: me.ProofInHeader, IssuerPath: s.Issuer.Path(),
 		}
 	)
 	list := []route{
@@ -125,6 +125,9 @@ func (s *Server) routes() []route {
 		{"POST", "/login", front.LoginForm, ownPage},
 		{"GET", "/login/second", front.SecondPage, ownPage},
 		{"POST", "/login/second", front.SecondForm, ownPage},
+		{"GET", "/login/setup", front.SetupPage, ownPage},
+		{"POST", "/login/setup", front.SetupForm, ownPage},
+		{"POST", "/login/setup/options", front.SetupOptions, ownPage},
 		{"GET", "/login/codes", front.CodesPage, ownPage},
 		{"POST", "/login/passkey", front.PasskeyOptions, ownPage},
 		{"GET", "/signup", front.SignupPage, ownPage},
@@ -152,6 +155,16 @@ func (s *Server) routes() []route {
 		{"POST", "/account/data", front.Account(web.AccountData, front.AccountDataForm), ownPage},
 		{"GET", "/account/delete", front.AccountPage(web.AccountDelete), ownPage},
 		{"POST", "/account/delete", front.Account(web.AccountDelete, front.AccountDeleteForm), ownPage},
+		{"GET", "/account/security", front.AccountFactorsPage(web.AccountSecurity), ownPage},
+		{"GET", "/account/passkeys", front.AccountFactorsPage(web.AccountPasskeys), ownPage},
+		{"POST", "/account/passkeys", front.Account(web.AccountPasskeys, front.AccountPasskeysForm), ownPage},
+		{"POST", "/account/passkeys/options", front.Account(web.AccountPasskeys, front.AccountPasskeyOptions), ownPage},
+		{"GET", "/account/authenticator", front.AccountFactorsPage(web.AccountAuthenticator), ownPage},
+		{"POST", "/account/authenticator", front.Account(web.AccountAuthenticator, front.AccountAuthenticatorForm), ownPage},
+		{"GET", "/account/codes", front.AccountFactorsPage(web.AccountCodes), ownPage},
+		{"POST", "/account/codes", front.Account(web.AccountCodes, front.AccountCodesForm), ownPage},
+		{"GET", "/account/trusted", front.AccountFactorsPage(web.AccountTrusted), ownPage},
+		{"POST", "/account/trusted", front.Account(web.AccountTrusted, front.AccountTrustedForm), ownPage},
 		{"GET", "/assets/{name}", front.Asset, operation},
 		{"GET", "/", s.home, accountAPI},
 		{"GET", "/favicon.ico", front.Favicon, operation},
@@ -160,6 +173,8 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/login", me.Login, accountAPI},
 		{"POST", "/v1/login/totp", me.LoginByCode, accountAPI},
 		{"POST", "/v1/login/recovery-code", me.LoginByRecoveryCode, accountAPI},
+		{"POST", "/v1/login/setup/totp", me.SetupApp, accountAPI},
+		{"POST", "/v1/login/setup/totp/confirm", me.ConfirmSetupApp, accountAPI},
 		{"POST", "/v1/signup", me.Signup, accountAPI},
 		{"POST", "/v1/logout", user.User(me.Logout), accountAPI},
 		{"GET", "/v1/profile", user.User(me.GetProfile), accountAPI},
@@ -167,6 +182,12 @@ func (s *Server) routes() []route {
 		{"PUT", "/v1/profile", user.Profile(me.PutProfile), accountAPI},
 		{"DELETE", "/v1/profile", user.Profile(me.DeleteProfile), accountAPI},
 		{"POST", "/v1/profile/prove", user.Profile(me.Prove), accountAPI},
+		{"GET", "/v1/profile/factors", user.User(me.GetFactors), accountAPI},
+		{"POST", "/v1/profile/factors/totp", user.Profile(me.BeginApp), accountAPI},
+		{"DELETE", "/v1/profile/factors/totp", user.Profile(me.DeleteApp), accountAPI},
+		{"POST", "/v1/profile/factors/totp/confirm", user.Profile(me.ConfirmApp), accountAPI},
+		{"POST", "/v1/profile/factors/recovery-codes", user.Profile(me.NewRecoveryCodes), accountAPI},
+		{"DELETE", "/v1/profile/factors/trusted-browsers/{id}", user.Profile(me.DeleteTrustedBrowser), accountAPI},
 		{"POST", "/v1/profile/password", user.Profile(me.ChangePassword), accountAPI},
 		{"GET", "/v1/profile/export", user.Profile(me.GetExport), accountAPI},
 		{"GET", "/v1/profile/sessions", user.User(me.ListSessions), accountAPI},
@@ -175,18 +196,21 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/profile/consents/{client_id}", user.Profile(me.DeleteConsent), accountAPI},
 
 		// Each goes through admins.Only, which demands an admin's token. The names are the
-		// parameters that the query may have.
+		// parameters that the query may have. Those behind admins.Proved demand a recent proof, too.
 		{"GET", "/v1/admin/users", admins.Only(admins.ListUsers, "search", "role", "status", "limit", "cursor"), accountAPI},
-		{"POST", "/v1/admin/users", admins.Only(admins.CreateUser), accountAPI},
+		{"POST", "/v1/admin/users", admins.Only(admins.Proved(admins.CreateUser)), accountAPI},
 		{"GET", "/v1/admin/users/{id}", admins.Only(admins.GetUser), accountAPI},
 		{"PATCH", "/v1/admin/users/{id}", admins.Only(admins.PatchUser), accountAPI},
 		{"DELETE", "/v1/admin/users/{id}", admins.Only(admins.DeleteUser), accountAPI},
 		{"POST", "/v1/admin/users/{id}/disable", admins.Only(admins.DisableUser), accountAPI},
 		{"POST", "/v1/admin/users/{id}/enable", admins.Only(admins.EnableUser), accountAPI},
-		{"POST", "/v1/admin/users/{id}/verify-email", admins.Only(admins.VerifyEmail), accountAPI},
-		{"POST", "/v1/admin/users/{id}/password", admins.Only(admins.SetPassword), accountAPI},
-		{"PUT", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.GrantRole), accountAPI},
-		{"DELETE", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.RevokeRole), accountAPI},
+		{"POST", "/v1/admin/users/{id}/verify-email", admins.Only(admins.Proved(admins.VerifyEmail)), accountAPI},
+		{"POST", "/v1/admin/users/{id}/password", admins.Only(admins.Proved(admins.SetPassword)), accountAPI},
+		{"PUT", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.Proved(admins.GrantRole)), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/roles/{role}", admins.Only(admins.Proved(admins.RevokeRole)), accountAPI},
+		{"GET", "/v1/admin/users/{id}/factors", admins.Only(admins.GetFactors), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/factors", admins.Only(admins.Proved(admins.DeleteFactors)), accountAPI},
+		{"DELETE", "/v1/admin/users/{id}/factors/{factor}", admins.Only(admins.Proved(admins.DeleteFactor)), accountAPI},
 		{"GET", "/v1/admin/users/{id}/sessions", admins.Only(admins.ListSessions), accountAPI},
 		{"DELETE", "/v1/admin/users/{id}/sessions", admins.Only(admins.DeleteSessions), accountAPI},
 		{"DELETE", "/v1/admin/users/{id}/sessions/{sid}", admins.Only(admins.DeleteSession), accountAPI},
@@ -207,8 +231,15 @@ func (s *Server) routes() []route {
 		list = append(list, []route{
 			{"POST", "/v1/login/passkey/options", me.LoginPasskeyOptions, accountAPI},
 			{"POST", "/v1/login/passkey", me.LoginByPasskey, accountAPI},
+			{"POST", "/v1/login/setup/passkeys/options", me.SetupPasskeyOptions, accountAPI},
+			{"POST", "/v1/login/setup/passkeys", me.SetupPasskey, accountAPI},
 			{"POST", "/v1/passkey/login/options", me.PasskeyLoginOptions, accountAPI},
 			{"POST", "/v1/passkey/login", me.PasskeyLogin, accountAPI},
+			{"POST", "/v1/profile/prove/passkey/options", user.Profile(me.ProvePasskeyOptions), accountAPI},
+			{"POST", "/v1/profile/factors/passkeys/options", user.Profile(me.PasskeyCreation), accountAPI},
+			{"POST", "/v1/profile/factors/passkeys", user.Profile(me.AddPasskey), accountAPI},
+			{"PATCH", "/v1/profile/factors/passkeys/{id}", user.Profile(me.PatchPasskey), accountAPI},
+			{"DELETE", "/v1/profile/factors/passkeys/{id}", user.Profile(me.DeletePasskey), accountAPI},
 		}...)
 	}
 	if !s.Accounts.NoMail && s.Accounts.Passkeys != nil {
@@ -243,10 +274,12 @@ func (s *Server) routes() []route {
 			{"POST", "/v1/password/reset/second", me.ResetPasswordSecond, accountAPI},
 			{"POST", "/v1/email/verification", me.AskVerification, accountAPI},
 			{"POST", "/v1/email/verify", me.VerifyEmail, accountAPI},
+			{"POST", "/v1/login/setup/code", me.SetupCode, accountAPI},
+			{"POST", "/v1/profile/factors/code", user.Profile(me.RequestFactorCode), accountAPI},
 			{"POST", "/v1/profile/email", user.Profile(me.BeginEmailChange), accountAPI},
 			{"DELETE", "/v1/profile/email", user.Profile(me.WithdrawEmailChange), accountAPI},
 			{"POST", "/v1/profile/email/confirm", user.Profile(me.ConfirmEmailChange), accountAPI},
-			{"POST", "/v1/admin/users/{id}/invite", admins.Only(admins.InviteUser), accountAPI},
+			{"POST", "/v1/admin/users/{id}/invite", admins.Only(admins.Proved(admins.InviteUser)), accountAPI},
 		}...)
 	}
 	return list
@@ -326,7 +359,8 @@ func (s *Server) mounts(path string) []string {
 // exporter gathers what is kept in a user's name.
 func (s *Server) exporter() profile.Exporter {
 	return profile.Exporter{
-		Issuer: s.Issuer.URL, Sessions: s.sessions(), Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
+		Issuer: s.Issuer.URL, Factors: s.Store, Sessions: s.sessions(),
+		Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
 	}
 }
 

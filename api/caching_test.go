@@ -35,7 +35,9 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/forgot", "/reset", "/reset/{token}", "/invite/{token}", "/verify", "/verify/{token}", "/change", "/change/{token}",
 		"/undo", "/undo/{token}",
 		"/account", "/account/profile", "/account/address", "/account/password", "/account/sessions", "/account/apps",
-		"/account/activity", "/account/data", "/account/delete"} {
+		"/account/activity", "/account/data", "/account/delete", "/account/security", "/account/passkeys",
+		"/account/passkeys/options", "/account/authenticator", "/account/codes", "/account/trusted",
+		"/login/second", "/login/codes", "/login/passkey", "/login/setup", "/login/setup/options"} {
 		vary[path] = person
 	}
 	propagation := s.Replicas[0].Keys.Policy.Propagation

@@ -93,6 +93,7 @@ func TestH10Methods(t *testing.T) {
 				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403,
 					"/assets/{name}": 404, "/": 404, "/v1/profile/export": 401,
 					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303,
+					"/login/second": 303, "/login/codes": 303, "/login/setup": 303,
 					"/change": 303, "/change/{token}": 303, "/undo": 303, "/undo/{token}": 303}[path]
 				switch {
 				case strings.HasPrefix(path, "/account"):

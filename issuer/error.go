@@ -39,6 +39,7 @@ const (
 	CodesBlocked         Code = "codes_blocked"
 	LoginOver            Code = "login_expired"
 	NoPasskeys           Code = "no_passkeys"
+	MailCodeRequired     Code = "mail_code_required" // of a setup: the mailbox has to be proved as well
 )
 
 // Error is the error that a caller gets. Cause is for the log only.

@@ -45,6 +45,9 @@ type sealedLogin struct {
 	Password []byte `json:"password,omitempty"` // User.PasswordMark
 	Factors  int64  `json:"factors,omitempty"`  // User.FactorVersion
 	At       int64  `json:"at,omitempty"`       // when the password was proved, in microseconds
+
+	Mailbox    string `json:"mailbox,omitempty"`     // of a setup: address whose mailbox was proved
+	UserHandle string `json:"user_handle,omitempty"` // of a passkey that is set up
 }
 
 var (
@@ -67,6 +70,11 @@ func (i *Issuer) adminNeedsTwo() bool {
 // sealLogin makes the handle of a login.
 func (i *Issuer) sealLogin(l sealedLogin) (string, error) {
 	l.ID, l.Ends = i.NewID(), i.Now().Add(stepLasts).Unix()
+	return i.reseal(l)
+}
+
+// reseal makes a handle that goes on with a login.
+func (i *Issuer) reseal(l sealedLogin) (string, error) {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return "", err

@@ -45,6 +45,9 @@ func (a *Accounts) mayHaveFactors(u User) error {
 	return nil
 }
 
+// MaySetUpFactor reports why u may set up no second factor; nil: u may. Its errors are of BeginApp.
+func (a *Accounts) MaySetUpFactor(u User) error { return a.mayHaveFactors(u) }
+
 // BegunApp is an authenticator app whose setup has begun.
 type BegunApp struct {
 	Secret string // base32, in groups, to be typed

@@ -57,7 +57,8 @@ func (a *Accounts) EditProved(ctx context.Context, userID string, p Proof, edit 
 		switch {
 		case after.Email == before.Email && after.Username == before.Username:
 			return nil
-		case proved.ID != "" && proved.PasswordHash == before.PasswordHash: // another edit was faster
+		case proved.ID != "" && proved.PasswordHash == before.PasswordHash &&
+			proved.FactorVersion == before.FactorVersion: // another edit was faster
 			return nil
 		}
 		var fs faults

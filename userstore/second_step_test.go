@@ -206,6 +206,13 @@ func TestWhatASecondStepCounts(t *testing.T) {
 				a.Release(ctx, v)
 				return nil
 			}, nil, 1, 9},
+			{"a wrong code of another person while a login ends", func(p *person) error {
+				v := right(p)
+				w.must(a.StartGrant(ctx, v, p.grant(), time.Time{}))
+				err := p.second(0, p.waiting(), p.byCode(p.wrongCode()))
+				a.Release(ctx, v)
+				return err
+			}, userstore.ErrFactorRefused, 1, 9},
 			{"a right code of a login that is refused", func(p *person) error {
 				v := right(p)
 				defer a.Release(ctx, v)
@@ -452,6 +459,21 @@ func TestP09APasskeyAlone(t *testing.T) {
 			}
 		}
 		p.passkey.Counter = 8
+		for range 12 { // a copy of the passkey answers while the passkey does
+			a, answers := w.replicas[0], [2]userstore.Verified{}
+			var err error
+			for i := range answers {
+				answers[i], err = a.AuthenticatePasskey(t.Context(), p.answer(fmt.Sprint("copy ", i)), "")
+				w.must(err)
+			}
+			w.must(a.StartGrant(t.Context(), answers[0], p.grant(), time.Time{}))
+			if err := a.StartGrant(t.Context(), answers[1], p.grant(), time.Time{}); !errors.Is(err, userstore.ErrFactorRefused) {
+				t.Fatalf("of two with one counter: %v", err)
+			}
+			a.Release(t.Context(), answers[1])
+			p.passkey.Counter++
+		}
+		w.want("guesses that are free to the browser of the copy", w.guesses(11, p.Email, ""), 10)
 		w.want("guesses that are free", p.free(), 10)
 		w.limited(w.login(0, p.Email, password, "203.0.113.9"), time.Minute)
 		w.must(p.byPasskey(1, p.answer("it waits for no budget")))
@@ -459,7 +481,7 @@ func TestP09APasskeyAlone(t *testing.T) {
 			t.Errorf("a login by passkey makes its network known; a password from there: %v", err)
 		}
 		w.must(w.replicas[0].Store.SetActive(t.Context(), p.ID, false, *w.clock))
-		p.passkey.Counter = 9
+		p.passkey.Counter++
 		if err := p.byPasskey(0, p.answer("disabled")); !errors.Is(err, userstore.ErrAccountDisabled) {
 			t.Errorf("of a disabled account: %v", err)
 		}

@@ -30,10 +30,11 @@ func (a *Accounts) AuthenticateSetUp(ctx context.Context, l SecondLogin, by Prov
 		return Verified{}, ErrStepOver
 	}
 	use := FactorUse{Handles: []Handle{h}, At: a.now()}
-	return Verified{
+	v := Verified{
 		User: u, Proved: []ProvedFactor{{ByPassword, l.At}, by},
 		Second: SecondStep{FactorVersion: u.FactorVersion, Proved: true, Use: use},
-	}, nil
+	}
+	return v, a.mayLogIn(ctx, v)
 }
 
 func (a *Accounts) userOfStep(ctx context.Context, userID string) (User, error) {

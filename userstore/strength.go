@@ -59,6 +59,9 @@ func StrengthOf(proved []ProvedFactor) Strength {
 	key, byKey := has(ByPasskey, BySyncedPasskey)
 
 	s := Strength{ACR: OneFactor, AuthTime: password}
+	if !byPassword {
+		s.AuthTime = code // no rule starts a session with a code alone
+	}
 	if byPassword && byCode {
 		s.ACR = TwoFactors
 		if code.Before(s.AuthTime) {

@@ -6,6 +6,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
 )
 
 type passwordRequest struct {
@@ -19,7 +20,7 @@ func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, sessio
 	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
-	proof, err := h.proofOf(session, q.recentProof)
+	proof, err := h.passwordProof(session, q.recentProof)
 	if err != nil {
 		return err
 	}
@@ -32,4 +33,17 @@ func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, sessio
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// passwordProof is proofOf, but of an account with a second factor, which takes both.
+func (h *Handlers) passwordProof(session issuer.Session, q recentProof) (userstore.Proof, error) {
+	if !session.View.User.SecondFactor {
+		return h.proofOf(session, q)
+	}
+	if q.CurrentPassword == "" || q.Proof == "" {
+		return userstore.Proof{}, problem.New(problem.RecentProofRequired,
+			"The account has a second factor: send current_password, and a proof from /v1/profile/prove as proof.")
+	}
+	proof, _, err := h.readProof(session, q)
+	return proof, err
 }

@@ -2,8 +2,8 @@ package account
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -29,56 +29,114 @@ type recentProof struct {
 }
 
 // proofOf is the proof that a request has, to be checked by userstore.Accounts, which refuses an act
-// without one. A proof that is forged, too old, or of another user, grant or password does not hold.
+// without one.
 func (h *Handlers) proofOf(session issuer.Session, q recentProof) (userstore.Proof, error) {
-	switch {
-	case q.CurrentPassword != "" && q.Proof != "":
-		return userstore.Proof{}, problem.Invalid(problem.Fault{Field: "proof", Code: "not_allowed", Message: "Send either current_password or proof, not both."})
-	case q.Proof == "":
-		return userstore.Proof{Password: q.CurrentPassword}, nil
+	if q.CurrentPassword != "" && q.Proof != "" {
+		return userstore.Proof{}, problem.Invalid(problem.Fault{
+			Field: "proof", Code: "not_allowed", Message: "Send either current_password or proof, not both.",
+		})
 	}
-	sealed, err := h.openProof(q.Proof)
-	if err != nil {
-		return userstore.Proof{}, err
+	proof, _, err := h.readProof(session, q)
+	return proof, err
+}
+
+// readProof is proofOf for a request that may have both. It also returns what the proof holds.
+func (h *Handlers) readProof(session issuer.Session, q recentProof) (p userstore.Proof, sealed sealedProof, err error) {
+	p.Password = q.CurrentPassword
+	if q.Proof == "" {
+		return p, sealed, nil
 	}
-	return userstore.Proof{Earlier: func(u userstore.User) bool {
-		return sealed.User == u.ID && sealed.Grant == session.View.Grant.SessionID &&
-			h.Now().Unix() < sealed.Expires && hmac.Equal(sealed.Password, passwordMark(u))
-	}}, nil
+	if sealed, err = h.openProof(q.Proof); err != nil {
+		return userstore.Proof{}, sealedProof{}, err
+	}
+	p.Earlier = func(u userstore.User) bool { return sealed.of(u, session) && h.Now().Unix() < sealed.Expires }
+	return p, sealed, nil
 }
 
 // sealedProof is what a proof holds. It tells nothing to its holder that the holder does not know.
 type sealedProof struct {
 	User     string `json:"user"`
-	Grant    string `json:"grant"`    // its sid
-	Password []byte `json:"password"` // passwordMark
+	Grant    string `json:"grant"`             // its sid
+	Password []byte `json:"password"`          // User.PasswordMark
+	Factors  int64  `json:"factors,omitempty"` // User.FactorVersion: a proof of the password ends with the first factor
+	Mailbox  string `json:"mailbox,omitempty"` // address whose mailbox was proved as well
 	Expires  int64  `json:"expires"`
 }
 
-// passwordMark tells one stored password from another: a new password ends the proofs of the old
-// one. It is a hash of a salted hash, from which neither can be found.
-func passwordMark(u userstore.User) []byte {
-	sum := sha256.Sum256([]byte("password of a proof\x00" + u.ID + "\x00" + u.PasswordHash))
-	return sum[:16]
+// proofFor is a proof of u in a session. The caller sets Mailbox.
+func (h *Handlers) proofFor(u userstore.User, session issuer.Session) sealedProof {
+	return sealedProof{
+		User: u.ID, Grant: session.View.Grant.SessionID, Password: u.PasswordMark(), Factors: u.FactorVersion,
+		Expires: h.Now().Add(proofAge).Unix(),
+	}
 }
 
-// Prove takes the password and answers a proof, which the requests that demand one accept for a while.
-func (h *Handlers) Prove(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
-	var q struct {
-		CurrentPassword string `json:"current_password"`
+// of reports whether the proof is of u as stored now, and of the session. Another user, grant, password
+// or factor ends it.
+func (s sealedProof) of(u userstore.User, session issuer.Session) bool {
+	return s.User == u.ID && s.Grant == session.View.Grant.SessionID && s.Factors == u.FactorVersion &&
+		hmac.Equal(s.Password, u.PasswordMark())
+}
+
+// proveRequest is one of the ways to prove who is asking.
+type proveRequest struct {
+	CurrentPassword string          `json:"current_password"`
+	MailCode        string          `json:"mail_code"` // with current_password and handle
+	Code            string          `json:"code"`
+	RecoveryCode    string          `json:"recovery_code"`
+	Handle          string          `json:"handle"` // of mail_code or response
+	Response        json.RawMessage `json:"response"`
+}
+
+var (
+	errWhichProof = problem.Fault{Code: "not_allowed", Message: "Send one of current_password, code, recovery_code and response."}
+	errNoProof    = problem.New(problem.RecentProofRequired, "Send the account's password as current_password or, of an account with "+
+		"a second factor, code, recovery_code or a passkey's response.")
+)
+
+// check reports what is wrong with the request by itself.
+func (q proveRequest) check() error {
+	sent := 0
+	for _, has := range []bool{q.CurrentPassword != "", q.Code != "", q.RecoveryCode != "", !missing(q.Response)} {
+		if has {
+			sent++
+		}
 	}
+	mail := q.CurrentPassword != "" && (q.MailCode != "" || q.Handle != "")
+	switch {
+	case sent > 1:
+		return problem.Invalid(errWhichProof)
+	case sent == 0 && q.MailCode == "" && q.Handle == "":
+		return errNoProof
+	case mail || sent == 0:
+		return required(member{"current_password", q.CurrentPassword == ""}, member{"handle", q.Handle == ""},
+			member{"mail_code", q.MailCode == ""})
+	case !missing(q.Response):
+		return required(member{"handle", q.Handle == ""})
+	}
+	return nil
+}
+
+// Prove takes the password, or a second factor of an account that has one, and answers a proof, which
+// the requests that demand one accept for a while. With a code from the mailbox the proof also does to
+// set up the first second factor.
+func (h *Handlers) Prove(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
+	var q proveRequest
 	if _, err := profile.Decode(w, r, &q); err != nil {
 		return err
 	}
-	if q.CurrentPassword == "" {
-		return problem.New(problem.RecentProofRequired, "Send the account's password as current_password.")
+	if err := q.check(); err != nil {
+		return err
 	}
-	u, err := h.Accounts.Prove(r.Context(), session.View.User.ID, userstore.Proof{Password: q.CurrentPassword})
+	prove := h.proveFactor
+	if q.CurrentPassword != "" {
+		prove = h.provePassword
+	}
+	sealed, err := prove(r, session, q)
 	if err != nil {
 		return err
 	}
-	ends := h.Now().Add(proofAge)
-	proof, err := h.sealProof(sealedProof{u.ID, session.View.Grant.SessionID, passwordMark(u), ends.Unix()})
+	proof, err := h.sealProof(sealed)
 	if err != nil {
 		return err
 	}
@@ -86,6 +144,79 @@ func (h *Handlers) Prove(w http.ResponseWriter, r *http.Request, session issuer.
 		Proof     string `json:"proof"`
 		ExpiresIn int64  `json:"expires_in"`
 	}{proof, int64(proofAge / time.Second)})
+}
+
+func (h *Handlers) provePassword(r *http.Request, session issuer.Session, q proveRequest) (sealedProof, error) {
+	u, err := h.Accounts.Prove(r.Context(), session.View.User.ID, userstore.Proof{Password: q.CurrentPassword})
+	if err != nil {
+		if errors.Is(err, userstore.ErrProofRequired) {
+			err = problem.New(problem.RecentProofRequired,
+				"The account has a second factor: send code, recovery_code or a passkey's response.")
+		}
+		return sealedProof{}, err
+	}
+	proof := h.proofFor(u, session)
+	if q.MailCode != "" {
+		err := h.Accounts.CheckFactorCode(r.Context(), u, session.View.Grant.SessionID, q.Handle, q.MailCode)
+		if err != nil {
+			return sealedProof{}, err
+		}
+		proof.Mailbox = u.EmailKey
+	}
+	return proof, nil
+}
+
+func (h *Handlers) proveFactor(r *http.Request, session issuer.Session, q proveRequest) (sealedProof, error) {
+	u, err := h.Accounts.Store.UserByID(r.Context(), session.View.User.ID)
+	if err != nil {
+		return sealedProof{}, err
+	}
+	p := userstore.FactorProof{Code: q.Code, RecoveryCode: q.RecoveryCode}
+	if !missing(q.Response) {
+		asked, err := h.openChallenge(q.Handle, forProof, u, session)
+		if err != nil {
+			return sealedProof{}, err
+		}
+		p.Passkey, p.Handle = q.Response, asked.spent()
+		if p.Challenge, err = h.challenge(asked); err != nil {
+			return sealedProof{}, err
+		}
+	}
+	if _, err := h.Accounts.ProveFactor(r.Context(), u, p); err != nil {
+		return sealedProof{}, changedMeanwhile(err)
+	}
+	return h.proofFor(u, session), nil
+}
+
+// changedMeanwhile says of an act what ErrStepOver says of a login.
+func changedMeanwhile(err error) error {
+	if errors.Is(err, userstore.ErrStepOver) {
+		return userstore.ErrConflict
+	}
+	return err
+}
+
+// ProvePasskeyOptions answers what a browser needs to prove by one of the account's passkeys.
+func (h *Handlers) ProvePasskeyOptions(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
+	if !wire.Bodyless(r) {
+		if _, err := profile.Decode(w, r, &struct{}{}); err != nil {
+			return err
+		}
+	}
+	u, err := h.Accounts.Store.UserByID(r.Context(), session.View.User.ID) // the session's has no password
+	if err != nil {
+		return err
+	}
+	asked := h.newChallenge(forProof, u, session)
+	challenge, err := h.challenge(asked)
+	if err != nil {
+		return err
+	}
+	options, err := h.Accounts.PasskeyRequest(r.Context(), u.ID, challenge, challengeAge)
+	if err != nil {
+		return err
+	}
+	return h.writeChallenge(w, asked, options)
 }
 
 func (h *Handlers) sealProof(p sealedProof) (string, error) {

@@ -20,14 +20,17 @@ import (
 
 // Handlers are the endpoints of /v1/admin. Each goes through Only.
 type Handlers struct {
-	Bearer     bearer.Authenticator
-	Accounts   *userstore.Accounts
-	Clients    *userstore.Registry
-	Users      userstore.Users
-	Audit      userstore.Audit
-	Sessions   profile.Sessions
-	Secret     func(keys.Purpose) ([]byte, error) // the HMAC key of cursors
-	IssuerPath string                             // of the issuer identifier, where Location and Link begin
+	Bearer   bearer.Authenticator
+	Accounts *userstore.Accounts
+	Clients  *userstore.Registry
+	Users    userstore.Users
+	Audit    userstore.Audit
+	Sessions profile.Sessions
+	Secret   func(keys.Purpose) ([]byte, error) // the HMAC key of cursors
+	// Proof reads a proof of the caller from the header of a request. problem.RecentProofRequired: there
+	// is none.
+	Proof      func(*http.Request, issuer.Session) (userstore.Proof, error)
+	IssuerPath string // of the issuer identifier, where Location and Link begin
 }
 
 // Request is a request with an admin's token, and with its query read. Handlers of the admin API

@@ -77,8 +77,11 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 		"POST /v1/admin/users/{id}/invite": {event: audit.UserInvited},
 		"POST /v1/admin/users/{id}/password": {body: apitest.Fields{"new_password": secret}, event: audit.PasswordSet,
 			refused: apitest.Fields{"new_password": "short"}},
-		"PUT /v1/admin/users/{id}/roles/{role}":      {event: audit.UserUpdated, changes: "roles:>editor", again: true},
-		"DELETE /v1/admin/users/{id}/roles/{role}":   {event: audit.UserUpdated, changes: "roles:editor>", again: true},
+		"PUT /v1/admin/users/{id}/roles/{role}":    {event: audit.UserUpdated, changes: "roles:>editor", again: true},
+		"DELETE /v1/admin/users/{id}/roles/{role}": {event: audit.UserUpdated, changes: "roles:editor>", again: true},
+		"DELETE /v1/admin/users/{id}/factors":      {event: audit.FactorRemoved, changes: "totp:{factor}>", again: true},
+		"DELETE /v1/admin/users/{id}/factors/{factor}": {event: audit.FactorRemoved, changes: "totp:{factor}>",
+			again: true},
 		"DELETE /v1/admin/users/{id}/sessions":       {event: audit.SessionsRevoked},
 		"DELETE /v1/admin/users/{id}/sessions/{sid}": {event: audit.SessionRevoked},
 		"DELETE /v1/admin/users/{id}":                {event: audit.UserDeleted},
@@ -124,7 +127,7 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 						Body: apitest.Fields{"email": "invited@example.test", "invite": true}}).Want(201, "").JSON(&made)
 					bob.ID = made.ID
 				}
-				subject, about := audit.User(bob.ID), "/v1/admin/users"
+				subject, about, factor := audit.User(bob.ID), "/v1/admin/users", ""
 				if strings.HasPrefix(r.Path, "/v1/admin/clients") {
 					subject, about = audit.Target{Type: audit.OnClient, ID: registerClient(s, admin.Access)}, "/v1/admin/clients"
 				}
@@ -137,11 +140,14 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 						Token: admin.Access}).Want(200, "")
 				case name == "DELETE /v1/admin/users/{id}/roles/{role}":
 					s.Give(bob, "editor")
+				case strings.Contains(r.Path, "/factors"):
+					factor = withApp(s, bob)
 				}
 				do := func(id string, body apitest.Fields) *apitest.Response {
 					q := apitest.Request{
 						Method: r.Method, Token: admin.Access, Header: http.Header{"User-Agent": {"console/1"}},
-						Path: strings.NewReplacer("{id}", id, "{client_id}", id, "{sid}", session, "{role}", "editor").Replace(r.Path),
+						Path: strings.NewReplacer("{id}", id, "{client_id}", id, "{sid}", session, "{role}", "editor",
+							"{factor}", factor).Replace(r.Path),
 					}
 					if body != nil {
 						q.Body = body
@@ -187,6 +193,7 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				if fmt.Sprint(e) != fmt.Sprint(want) || e.ID == "" {
 					t.Errorf("\n got %+v\nwant %+v", e, want)
 				}
+				w.changes = strings.Replace(w.changes, "{factor}", factor, 1)
 				if told(e) != w.changes {
 					t.Errorf("changes %q, want %q", told(e), w.changes)
 				}

@@ -16,6 +16,7 @@ import (
 type adminUserDoc struct {
 	profile.Document
 	HasPassword  bool       `json:"has_password"`
+	SecondFactor bool       `json:"second_factor"`
 	InvitedUntil *time.Time `json:"invited_until,omitempty"` // absent: there is no open invitation
 }
 
@@ -27,7 +28,7 @@ func (h *Handlers) usersOf(ctx context.Context, users ...userstore.User) ([]admi
 	}
 	docs := make([]adminUserDoc, len(users))
 	for i, u := range users {
-		docs[i] = adminUserDoc{Document: profile.Of(u), HasPassword: u.PasswordHash != ""}
+		docs[i] = adminUserDoc{Document: profile.Of(u), HasPassword: u.PasswordHash != "", SecondFactor: u.SecondFactor}
 		if until, ok := invited[u.ID]; ok {
 			docs[i].InvitedUntil = &until
 		}

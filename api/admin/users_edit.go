@@ -40,13 +40,22 @@ func (h *Handlers) PatchUser(w http.ResponseWriter, r Request) error {
 		if _, sent := patch[flag.name]; sent && flag.value == nil {
 			faults = append(faults, nullFault(flag.name))
 		}
-		delete(patch, flag.name)
 	}
 	if faults != nil {
 		return problem.Invalid(faults...)
 	}
+	for _, member := range []string{"email", "email_verified", "roles"} {
+		if _, sent := patch[member]; sent {
+			if err := h.prove(r); err != nil {
+				return err
+			}
+			break
+		}
+	}
 	_, newRoles := patch["roles"] // null: none any more
-	delete(patch, "roles")
+	for _, own := range []string{"is_active", "is_staff", "email_verified", "roles"} {
+		delete(patch, own)
+	}
 
 	return h.editUser(w, r, func(u *userstore.User) error {
 		next, err := profile.MergePatch(profile.FieldsOf(*u), patch)

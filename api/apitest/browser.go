@@ -130,6 +130,12 @@ func (b *Browser) Follow(q Request) *Page {
 	return nil
 }
 
+// Open goes to a path of ours, as from a link on the page.
+func (p *Page) Open(path string) *Page {
+	p.browser.Server.T.Helper()
+	return p.browser.Open(path)
+}
+
 // Submit presses a button, by its id, after filling in fields. What is under a name that the form
 // has not is sent as well.
 func (p *Page) Submit(button string, fields map[string]string) *Page {

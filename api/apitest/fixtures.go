@@ -60,7 +60,7 @@ func (s *Server) AdminRoutes(id, sid, role string) []Request {
 	var out []Request
 	for _, r := range s.Replicas[0].API.Routes() {
 		if strings.HasPrefix(r.Path, "/v1/admin") {
-			path := strings.NewReplacer("{id}", id, "{sid}", sid, "{role}", role, "{client_id}", "signet").Replace(r.Path)
+			path := strings.NewReplacer("{id}", id, "{sid}", sid, "{role}", role, "{client_id}", "signet", "{factor}", "nosuchfactor").Replace(r.Path)
 			out = append(out, Request{Method: r.Method, Path: path})
 		}
 	}

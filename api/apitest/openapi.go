@@ -93,12 +93,16 @@ func loadDescription(url string) (*description, error) {
 
 func (d *description) find(path string) *describedPath {
 	path, _, _ = strings.Cut(path, "?")
+	var found *describedPath
 	for i := range d.paths {
-		if d.paths[i].match.MatchString(path) {
-			return &d.paths[i]
+		switch p := &d.paths[i]; {
+		case p.template == path: // before a template that it matches as well
+			return p
+		case p.match.MatchString(path):
+			found = p
 		}
 	}
-	return nil
+	return found
 }
 
 // checkAgainstDocument holds an answer against openapi.json: an operation answers only with

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -52,7 +53,8 @@ type owner struct {
 
 // Account makes the handler of a page of the account. A person who is not logged in does so first, and is led
 // back; what was sent is not done. The act is noted in the audit log as the user's, and a wrong password counts
-// against the budget of this browser.
+// against the budget of this browser. Where a recent proof of a second factor is missing, the person is led to
+// the page that takes one, and back.
 func (h *Handlers) Account(k web.AccountKind, handle func(w http.ResponseWriter, r *http.Request, o owner) error) wire.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		b, err := h.browserOf(r)
@@ -63,8 +65,18 @@ func (h *Handlers) Account(k web.AccountKind, handle func(w http.ResponseWriter,
 			return wire.SeeOther(w, h.pagePath(loginPage, "")+"?"+url.Values{"next": {k.Path()}}.Encode())
 		}
 		o := owner{h.cookie(r, browserCookie), b}
+		switch to, second := h.leadElsewhere(r, o, k); {
+		case second:
+			return h.toSecond(w, to)
+		case to != "":
+			return wire.SeeOther(w, h.accountPath(to))
+		}
 		ctx := audit.As(r.Context(), audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
-		return handle(w, r.WithContext(userstore.WithDevice(ctx, o.browser)), o)
+		err = handle(w, r.WithContext(userstore.WithDevice(ctx, o.browser)), o)
+		if errors.Is(err, errProveSecond) {
+			return h.toSecond(w, k)
+		}
+		return err
 	}
 }
 
@@ -89,7 +101,7 @@ func (h *Handlers) showAccount(w http.ResponseWriter, r *http.Request, o owner, 
 	}
 	p := web.AccountPage{
 		Common: h.common(r, nil), Kind: k, User: o.User.Email, Verified: o.User.EmailVerified, Zone: zoneOf(o.User),
-		MinLength: h.Accounts.MinPasswordLength(), ByMail: !h.Accounts.NoMail,
+		MinLength: h.Accounts.MinPasswordLength(), ByMail: !h.Accounts.NoMail, SecondFactor: o.User.SecondFactor,
 	}
 	if r.Method != http.MethodPost {
 		p.Done = web.Done(r.URL.Query().Get("done"))
@@ -138,6 +150,9 @@ var besideAccount = map[problem.Code]web.Problem{
 func (h *Handlers) refuseAccount(
 	w http.ResponseWriter, r *http.Request, o owner, k web.AccountKind, err error, typed map[string]string,
 ) error {
+	if o.User.SecondFactor && k != web.AccountPassword && problem.From(err).Code == problem.RecentProofRequired {
+		return errProveSecond // the account changed meanwhile
+	}
 	status, list, err := formAgain(w, r, err, besideAccount)
 	if err != nil {
 		return err
@@ -211,7 +226,11 @@ func (h *Handlers) AccountPasswordForm(w http.ResponseWriter, r *http.Request, o
 	if f.Get("others") != "yes" {
 		keep, done = userstore.KeepAll, web.DoneNewKept
 	}
-	proof := userstore.Proof{Password: f.Get("current_password")}
+	proof, err := h.proof(o, f)
+	if err != nil {
+		return err
+	}
+	proof.Password = f.Get("current_password") // beside a second factor, too
 	if err := h.Accounts.ChangePassword(r.Context(), o.User.ID, proof, f.Get("new_password"), keep); err != nil {
 		return h.refuseAccount(w, r, o, web.AccountPassword, err, nil)
 	}
@@ -357,14 +376,18 @@ func (h *Handlers) AccountActivityPage(w http.ResponseWriter, r *http.Request, o
 	return h.showAccount(w, r, o, web.AccountActivity, http.StatusOK, func(p *web.AccountPage) { p.Events, p.More = shown, !all })
 }
 
-// AccountDataForm answers everything that is kept in the user's name as a file. It takes the password: a browser that
-// was left open gives nothing away.
+// AccountDataForm answers everything that is kept in the user's name as a file. It takes a recent proof: a browser
+// that was left open gives nothing away.
 func (h *Handlers) AccountDataForm(w http.ResponseWriter, r *http.Request, o owner) error {
 	f, err := h.readAccount(w, r, o, web.AccountData, "current_password")
 	if err != nil {
 		return err
 	}
-	u, err := h.Accounts.Prove(r.Context(), o.User.ID, userstore.Proof{Password: f.Get("current_password")})
+	proof, err := h.proof(o, f)
+	if err != nil {
+		return err
+	}
+	u, err := h.Accounts.Prove(r.Context(), o.User.ID, proof)
 	if err != nil {
 		return h.refuseAccount(w, r, o, web.AccountData, err, nil)
 	}
@@ -376,13 +399,17 @@ func (h *Handlers) AccountDataForm(w http.ResponseWriter, r *http.Request, o own
 	return wire.WriteJSON(w, http.StatusOK, export)
 }
 
-// AccountDeleteForm deletes the account, which takes the password.
+// AccountDeleteForm deletes the account, which takes a recent proof.
 func (h *Handlers) AccountDeleteForm(w http.ResponseWriter, r *http.Request, o owner) error {
 	f, err := h.readAccount(w, r, o, web.AccountDelete, "current_password")
 	if err != nil {
 		return err
 	}
-	if err := h.Accounts.Delete(r.Context(), o.User.ID, userstore.Proof{Password: f.Get("current_password")}); err != nil {
+	proof, err := h.proof(o, f)
+	if err != nil {
+		return err
+	}
+	if err := h.Accounts.Delete(r.Context(), o.User.ID, proof); err != nil {
 		return h.refuseAccount(w, r, o, web.AccountDelete, err, nil)
 	}
 	h.setCookie(w, r, sessionCookie, "", -1)

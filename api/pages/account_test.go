@@ -21,7 +21,8 @@ var accountPages = map[string]string{
 	"/account": "", "/account/profile": "profile-submit", "/account/address": "address-submit",
 	"/account/password": "password-submit",
 	"/account/sessions": "", "/account/apps": "", "/account/activity": "", "/account/data": "data-submit",
-	"/account/delete": "delete-submit",
+	"/account/delete": "delete-submit", "/account/security": "", "/account/passkeys": "passkey-begin",
+	"/account/authenticator": "totp-begin", "/account/codes": "", "/account/trusted": "",
 }
 
 func TestThePagesOfTheAccountLeadThroughTheLogin(t *testing.T) {

@@ -115,14 +115,17 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 	return h.accountDone(w, web.AccountAddress, web.DoneAddress)
 }
 
-// AccountAddressForm changes the username at once, which takes the password. Another email address
+// AccountAddressForm changes the username at once, which takes a recent proof. Another email address
 // is changed at once only where there is no mail.
 func (h *Handlers) AccountAddressForm(w http.ResponseWriter, r *http.Request, o owner) error {
 	f, err := h.readAccount(w, r, o, web.AccountAddress, append([]string{"current_password"}, addressFields...)...)
 	if err != nil {
 		return err
 	}
-	proof := userstore.Proof{Password: f.Get("current_password")}
+	proof, err := h.proof(o, f)
+	if err != nil {
+		return err
+	}
 	email, username := strings.TrimSpace(f.Get("email")), strings.TrimSpace(f.Get("username"))
 	byMail := !h.Accounts.NoMail && email != o.User.Email
 	_, valid := userstore.EmailKey(email)

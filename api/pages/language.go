@@ -27,7 +27,7 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	browser, from := h.cookie(r, browserCookie), page("/"+f.Get("page"))
 	switch from {
-	case loginPage, signupPage, consentPage, forgotPage, secondPage, codesPage:
+	case loginPage, signupPage, consentPage, forgotPage, secondPage, codesPage, setupPage:
 		var v visit
 		if v, err = h.readVisit(r, handle); err == nil && handle != "" {
 			v.pending.UILocales = []string{language}
@@ -55,6 +55,9 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if from == secondPage {
 		return h.secondAgain(w, r, secondFields{request: handle, login: f.Get("login"), by: f.Get("by")}, f.Get("next"))
+	}
+	if from == setupPage {
+		return h.setupAgain(w, r, handle, f.Get("login"), f.Get("next"))
 	}
 	return h.goTo(w, r, from, handle)
 }

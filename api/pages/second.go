@@ -216,6 +216,8 @@ func (h *Handlers) showSecond(
 var besideSecond = map[problem.Code]web.Problem{
 	problem.CodesBlocked: {Code: string(problem.CodesBlocked)},
 	problem.NoPasskeys:   {Code: "passkey_refused"},
+
+	problem.EmailNotVerified: {Code: string(problem.EmailNotVerified)},
 }
 
 // wrongFactor is what the page says of a proof that is not right.

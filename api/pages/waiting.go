@@ -58,7 +58,11 @@ func (l waiting) spent() userstore.Handle {
 // keeps its id and its end.
 func (h *Handlers) sealWaiting(kind handleKind, v visit, l waiting) (string, error) {
 	if l.ID == "" {
-		l.ID, l.Ends = h.Issuer.NewID(), h.Now().Add(stepLasts).Unix()
+		lasts := stepLasts
+		if kind == setupHandle {
+			lasts = setupLasts
+		}
+		l.ID, l.Ends = h.Issuer.NewID(), h.Now().Add(lasts).Unix()
 	}
 	l.Request = v.pending.ID
 	return h.seal(kind, v.browser, l)
@@ -100,7 +104,7 @@ func (h *Handlers) toStep(w http.ResponseWriter, r *http.Request, p page, kind h
 	case p == secondPage:
 		return h.second(w, r, secondFields{request: v.handle, login: login})
 	}
-	return wire.SeeOther(w, h.stepPath(r, p, "", login))
+	return h.setup(w, r, v.handle, login)
 }
 
 // stepPath is the address of a page on which a login goes on.

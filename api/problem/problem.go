@@ -391,6 +391,7 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.CodesBlocked:         CodesBlocked,
 	issuer.LoginOver:            LoginOver,
 	issuer.NoPasskeys:           NoPasskeys,
+	issuer.MailCodeRequired:     MailCodeRequired,
 }
 
 // sentinels translates errors without fields.

@@ -29,12 +29,13 @@ var turns = make(chan struct{}, 2)
 // ExportDisposition is the header Content-Disposition of an export: browsers keep it as a file.
 const ExportDisposition = `attachment; filename="account.json"`
 
-// Export is everything that is kept in the user's name. Passwords, tokens, codes and the hashes of any of
-// them are not in it.
+// Export is everything that is kept in the user's name. Passwords, tokens, codes, the secrets
+// of second factors and the hashes of any of them are not in it.
 type Export struct {
 	ExportedAt time.Time     `json:"exported_at"`
 	Issuer     string        `json:"issuer"`
 	Profile    Document      `json:"profile"`
+	Factors    Factors       `json:"factors"`
 	Sessions   []Session     `json:"sessions"`
 	Consents   []Consent     `json:"consents"`
 	Audit      []audit.Event `json:"audit"`          // newest first
@@ -44,6 +45,7 @@ type Export struct {
 // Exporter gathers what is kept in a user's name.
 type Exporter struct {
 	Issuer   string
+	Factors  userstore.Factors
 	Sessions Sessions
 	Consents Consents
 	Audit    userstore.Audit
@@ -62,6 +64,15 @@ func (e Exporter) Of(ctx context.Context, u userstore.User, current userstore.Gr
 		return Export{}, userstore.ErrOverloaded
 	}
 	out = Export{ExportedAt: e.Now().UTC().Truncate(time.Second), Issuer: e.Issuer, Profile: Of(u)}
+	have, err := e.Factors.SecondFactors(ctx, u.ID)
+	if err != nil {
+		return Export{}, err
+	}
+	trusted, err := e.Factors.ListTrustedBrowsers(ctx, u.ID, e.Now())
+	if err != nil {
+		return Export{}, err
+	}
+	out.Factors = FactorsOf(have, trusted)
 	if out.Sessions, err = e.Sessions.List(ctx, u.ID, current); err != nil {
 		return Export{}, err
 	}

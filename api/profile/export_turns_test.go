@@ -31,8 +31,14 @@ func (g gated) ListEvents(ctx context.Context, q userstore.EventQuery) ([]audit.
 func TestTwoExportsAtATime(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
 		g := gated{Audit: db, reached: make(chan struct{}, 8), open: make(chan struct{})}
+		for _, id := range []string{"alice", "bob"} {
+			u := userstore.User{ID: id, EmailKey: id, CreatedAt: time.Now(), UpdatedAt: time.Now()}
+			if err := db.CreateUser(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+		}
 		e := profile.Exporter{
-			Sessions: profile.Sessions{Grants: db, Browsers: db, Now: time.Now},
+			Factors: db, Sessions: profile.Sessions{Grants: db, Browsers: db, Now: time.Now},
 			Consents: profile.Consents{Consents: db, Clients: db}, Audit: g, Now: time.Now,
 		}
 		var wait sync.WaitGroup

@@ -31,10 +31,11 @@ const (
 func (k AccountKind) Path() string { return strings.Replace(string(k), "_", "/", 1) }
 
 // AccountKinds lists the pages of the account that have an address: the first page, then the pages
-// that it links to, in the order of its links.
+// that it links to, in the order of its links, then the pages that one of these links to.
 var AccountKinds = []AccountKind{
-	AccountHome, AccountProfile, AccountAddress, AccountPassword, AccountSessions, AccountApps, AccountActivity,
-	AccountData, AccountDelete,
+	AccountHome, AccountProfile, AccountAddress, AccountPassword, AccountSecurity, AccountSessions, AccountApps,
+	AccountActivity, AccountData, AccountDelete,
+	AccountPasskeys, AccountAuthenticator, AccountCodes, AccountTrusted, // AccountSecurity links to these
 }
 
 // ProfileFields are the fields of the page of the profile, by their names in the API.
@@ -56,7 +57,10 @@ const (
 	DoneWithdrawn Done = "withdrawn" // it is not, after all
 )
 
-var dones = []Done{DoneSaved, DonePassword, DoneNewKept, DoneEnded, DoneOthers, DoneRemoved, DoneAddress, DoneWithdrawn}
+var dones = append([]Done{
+	DoneSaved, DonePassword, DoneNewKept, DoneEnded, DoneOthers, DoneRemoved, DoneAddress, DoneWithdrawn,
+	DoneRenamed, DoneUntrusted,
+}, factorDones...)
 
 // AccountPage is a page of the account; which of the rest it shows depends on Kind.
 type AccountPage struct {
@@ -68,6 +72,10 @@ type AccountPage struct {
 	Problems []Problem
 	Done     Done
 	ByMail   bool // there is mail: the address can be confirmed, and a new one has to be
+
+	SecondFactor bool            // was proved in this session, so that no form asks for the password as a proof
+	Factors      *AccountFactors // of the pages about second factors
+	OthersCSRF   string          // of the form that ends the other sessions; empty: CSRF
 
 	MinLength int            // of a new password
 	Zone      *time.Location // in which times are shown; nil: UTC
@@ -114,6 +122,12 @@ type accountView struct {
 	Values   []accountValue
 	Done     string // name of a text
 	Offer    bool   // to end the other sessions
+	Path     string // of the page
+	Back     accountLink
+
+	SecondFactor bool
+	Factors      *factorsView
+	OthersCSRF   string
 
 	Sessions []accountSession
 	Others   bool // there is a session beside this one
@@ -167,19 +181,29 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 	v.User = clean(d.User, maxUser)
 	a := &accountView{Verified: d.Verified, More: d.More}
 	v.Account = a
+	a.Path, a.SecondFactor, a.OthersCSRF = d.Kind.Path(), d.SecondFactor, d.OthersCSRF
+	if a.OthersCSRF == "" {
+		a.OthersCSRF = d.CSRF
+	}
+	back := d.Kind.parent()
+	a.Back = accountLink{ID: back.id(), Path: back.Path()}
 	if slices.Contains(dones, d.Done) && len(d.Problems) == 0 {
-		a.Done, a.Offer = "done."+strings.ReplaceAll(string(d.Done), "-", "_"), d.Done == DoneNewKept
+		a.Done, a.Offer = "done."+strings.ReplaceAll(string(d.Done), "-", "_"), d.Done == DoneNewKept || slices.Contains(factorDones, d.Done)
 	}
 	if d.Kind == AccountDeleted {
 		p.choice(v, "login")
 		return p.render(v, policy{forms: nowhere})
 	}
-	p.choice(v, d.Kind.Path())
+	if d.Factors == nil || len(d.Factors.NewCodes) == 0 { // another page would not have the codes
+		p.choice(v, d.Kind.Path())
+	}
 	if d.ByMail && !d.Verified {
 		a.Links = append(a.Links, accountLink{"to-verify", "verify", "title.verify"})
 	}
 	for _, k := range AccountKinds[1:] {
-		a.Links = append(a.Links, accountLink{"to-" + strings.TrimPrefix(k.Path(), "account/"), k.Path(), "title." + string(k)})
+		if k.parent() == AccountHome {
+			a.Links = append(a.Links, accountLink{k.id(), k.Path(), "title." + string(k)})
+		}
 	}
 	for _, shown := range shownValues {
 		if value := clean(d.Values[shown.Value], maxUser); value != "" {
@@ -191,6 +215,10 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 		zone = time.UTC
 	}
 	a.fill(v.Language, d, zone)
+	var err error
+	if a.Factors, err = factors(v.Language, d.Factors, zone); err != nil {
+		return Page{}, err
+	}
 	v.Fields = accountFields(d)
 	v.settle(d.Problems)
 	for n := range v.Fields {
@@ -199,6 +227,9 @@ func (p *Pages) Account(d AccountPage) (Page, error) {
 			f.Autofocus = false // people came to look at the page, and not to type
 		}
 		f.Required = f.Required || f.Type == "password" && d.Kind != AccountAddress
+	}
+	if d.Kind == AccountPasskeys && a.Factors.Stage == StageReady {
+		return p.render(v, p.withPasskeys(v, d.Common))
 	}
 	return p.render(v, p.easier(v, d.Common))
 }
@@ -234,7 +265,10 @@ func accountFields(d AccountPage) (fields []field) {
 			Name: "username", Label: "field.username", Type: "text", Autocomplete: "username",
 			Value: typed(d.Values["username"]), Hint: "hint.username",
 		}
-		fields = []field{email, username, current}
+		fields = []field{email, username}
+		if !d.SecondFactor {
+			fields = append(fields, current)
+		}
 	case AccountPassword:
 		current.Hint = ""
 		fields = []field{current, {
@@ -242,7 +276,11 @@ func accountFields(d AccountPage) (fields []field) {
 			MinLength: d.MinLength, Hint: "hint.password",
 		}}
 	case AccountData, AccountDelete:
-		fields = []field{current}
+		if !d.SecondFactor {
+			fields = []field{current}
+		}
+	case AccountSecurity, AccountPasskeys, AccountAuthenticator, AccountCodes, AccountTrusted:
+		fields = factorFields(d, current)
 	}
 	return fields
 }

@@ -301,7 +301,10 @@ func TestPagesAreAccessible(t *testing.T) {
 					page.Body[strings.Index(string(page.Body), "<title>")+7 : strings.Index(string(page.Body), "</title>")])
 				// Two pages of one family are states of the same page.
 				family := func(name string) string {
-					name = strings.TrimSuffix(strings.TrimSuffix(strings.Fields(name)[0], "-none"), "-kept")
+					name = strings.Fields(name)[0]
+					for _, state := range []string{"-none", "-kept", "-off", "-mail", "-second", "-new"} {
+						name = strings.TrimSuffix(name, state)
+					}
 					if strings.HasPrefix(name, "account-") {
 						return name
 					}

@@ -126,6 +126,7 @@ type view struct {
 	Account *accountView // of the pages of the account
 
 	Second  *secondView // of the page of a second step, and of one that asks for it beside a password
+	Setup   *setupView  // of the page that sets up a second factor
 	Code    string      // typed, of a message
 	Factor  bool        // what is undone is a second factor
 	Passkey bool        // a passkey alone can log in

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,77 @@ var samples = []sample{
 	{"account-delete-wrong",
 		account(web.AccountDelete, func(d *web.AccountPage, _ string) { d.Problems = []web.Problem{{Code: "last_admin"}} })},
 	{"account-deleted", account(web.AccountDeleted, nil)},
+	{"account-security", account(web.AccountSecurity, someFactors)},
+	{"account-security-none", account(web.AccountSecurity, func(d *web.AccountPage, _ string) {
+		d.Factors = &web.AccountFactors{Needed: true, Refused: "email_not_verified", NoPasskeys: true, NoTrust: true}
+	})},
+	{"account-security-off", account(web.AccountSecurity, func(d *web.AccountPage, _ string) {
+		d.Factors = &web.AccountFactors{Refused: "factors_off", On: true}
+	})},
+	{"account-authenticator", account(web.AccountAuthenticator, someFactors)},
+	{"account-authenticator-none", account(web.AccountAuthenticator, func(d *web.AccountPage, s string) {
+		d.Factors = &web.AccountFactors{}
+	})},
+	{"account-authenticator-mail", account(web.AccountAuthenticator, func(d *web.AccountPage, s string) {
+		d.Factors = &web.AccountFactors{Stage: web.StageMail, Proof: "proof" + s}
+	})},
+	{"account-authenticator-scan-wrong", account(web.AccountAuthenticator, func(d *web.AccountPage, s string) {
+		d.Factors = &web.AccountFactors{
+			Stage: web.StageReady, Proof: "proof" + s, Secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ", URI: scanned,
+		}
+		d.Problems = []web.Problem{{Field: "code", Code: "invalid_code"}}
+	})},
+	{"account-passkeys", account(web.AccountPasskeys, func(d *web.AccountPage, s string) {
+		someFactors(d, s)
+		d.Done = web.DonePasskey
+	})},
+	{"account-passkeys-add-wrong", account(web.AccountPasskeys, func(d *web.AccountPage, s string) {
+		d.Factors = &web.AccountFactors{Stage: web.StageReady, Proof: "proof" + s}
+		d.Values["name"] = "Ada" + s
+		d.Problems = []web.Problem{{Code: "passkey_refused"}}
+	})},
+	{"account-passkeys-none", account(web.AccountPasskeys, func(d *web.AccountPage, s string) {
+		d.Factors = &web.AccountFactors{}
+	})},
+	{"account-codes", account(web.AccountCodes, someFactors)},
+	{"account-codes-none", account(web.AccountCodes, func(d *web.AccountPage, s string) {
+		d.Factors = &web.AccountFactors{On: true}
+	})},
+	{"account-codes-new", account(web.AccountCodes, func(d *web.AccountPage, s string) {
+		d.Done = web.DoneApp
+		d.Factors = &web.AccountFactors{On: true, Codes: 10, Download: "sealed" + s, NewCodes: newCodes()}
+	})},
+	{"account-trusted", account(web.AccountTrusted, someFactors)},
+	{"account-trusted-none", account(web.AccountTrusted, func(d *web.AccountPage, s string) {
+		d.Factors = &web.AccountFactors{On: true}
+		d.Done = web.DoneUntrusted
+	})},
+	{"account-address-second", account(web.AccountAddress, func(d *web.AccountPage, _ string) { d.SecondFactor = true })},
+	{"account-delete-second", account(web.AccountDelete, func(d *web.AccountPage, _ string) { d.SecondFactor = true })},
+	{"setup", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Client: client(s), Login: "login" + s})
+	}},
+	{"setup-mail", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Login: "login" + s, Mail: "mail" + s, By: "passkey",
+			Factors: web.AccountFactors{Stage: web.StageMail}})
+	}},
+	{"setup-scan-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Client: client(s), Login: "login" + s, By: "totp",
+			Factors:  web.AccountFactors{Stage: web.StageReady, Secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ", URI: scanned},
+			Problems: []web.Problem{{Field: "code", Code: "invalid_code"}}})
+	}},
+	{"setup-passkey-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Login: "login" + s, By: "passkey", Name: "Ada" + s,
+			Factors: web.AccountFactors{Stage: web.StageReady}, Problems: []web.Problem{{Code: "passkey_refused"}}})
+	}},
+	{"setup-unverified", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Login: "login" + s,
+			Factors: web.AccountFactors{Refused: "email_not_verified", NoPasskeys: true}})
+	}},
+	{"setup-codes", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Finished: true, DownloadCSRF: "own" + s,
+			Factors: web.AccountFactors{NewCodes: newCodes(), Download: "sealed" + s}})
+	}},
 	{"forgot", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Forgot(web.AskPage{Common: c, Email: s})
 	}},
@@ -276,9 +348,28 @@ var samples = []sample{
 	}},
 }
 
+const scanned = "otpauth://totp/Acme:ada%40example.com?issuer=Acme&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// someFactors are second factors of several kinds.
+func someFactors(d *web.AccountPage, s string) {
+	d.Factors = &web.AccountFactors{
+		On: true, Codes: 3, App: &web.AccountApplication{Since: noon, LastUse: noon.Add(time.Hour)},
+		Passkeys: []web.AccountPasskey{
+			{ID: "one", Name: "Phone" + s, Synced: true, Since: noon, LastUse: noon.Add(time.Hour)},
+			{ID: "two", Name: s, Since: noon},
+		},
+		Trusted: []web.AccountBrowser{
+			{ID: "one", Current: true, UserAgent: firefox + s, Address: "192.0.2.1" + s, Since: noon, LastUse: noon, Ends: noon},
+			{ID: "two", UserAgent: s, Address: s, Since: noon, LastUse: noon, Ends: noon.Add(time.Hour)},
+		},
+	}
+}
+
+func newCodes() []string { return slices.Repeat([]string{"01234-56789-abcde", "fghjk-mnpqr-stvwx"}, 5) }
 
 // account is a page of the account; more says what this page has beside what all have.
 func account(k web.AccountKind,

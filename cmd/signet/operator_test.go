@@ -59,6 +59,8 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 	pw, weak := file("pw", secret+"\n"), file("weak", "password\n")
 	users := file("users.jsonl",
 		`{"email":"a@example.com"}`+"\n"+`{"email":"b@example.com"}`+"\n"+`{"email":"a@example.com"}`+"\n")
+	guarded := file("guarded.csv", "email,key,step,t0,digits,drift,last_t,confirmed\n"+
+		"grace@example.com,3132333435363738393031323334353637383930,30,0,6,0,-1,t\n")
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -131,6 +133,13 @@ func TestO10EveryCommandThatWritesIsRecorded(t *testing.T) {
 			{"users export --output " + out, "users_exported users_exported"},
 			{"users export --output " + out, ""}, // the file is there
 			{"users export", "users_exported users_exported"},
+			{"users import --dry-run " + guarded, ""},
+			{"users import " + guarded, "user_imported"},
+			{"users factors grace@example.com", ""},
+			{"users remove-factors grace@example.com --factor nosuchfactor --yes", ""},
+			{"users remove-factors grace@example.com", ""}, // nobody said yes
+			{"users remove-factors grace@example.com --yes", "factor_removed"},
+			{"users remove-factors grace@example.com --yes", ""},
 			{"users delete ada@example.com --yes", "user_deleted"},
 			{"users delete ada@example.com --yes", ""},
 			{"users delete root@example.com --yes", "admin_refused"}, // the last admin

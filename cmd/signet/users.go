@@ -28,6 +28,7 @@ func (a *app) usersCommand() *cobra.Command {
 		a.usersActive("disable", "Refuse an account and end its sessions at once", false),
 		a.usersActive("enable", "Let a disabled account log in again", true),
 		a.usersDelete(), a.usersSetPassword(), a.usersSessions(), a.usersRevokeSessions(),
+		a.usersFactors(), a.usersRemoveFactors(),
 		a.usersRole("grant-role", "Give a user a role", true),
 		a.usersRole("revoke-role", "Take a role from a user", false),
 		a.usersImport(), a.usersExport(),
@@ -262,6 +263,8 @@ type userDocument struct {
 	IsStaff     bool     `json:"is_staff"`
 	Roles       []string `json:"roles"`
 	HasPassword bool     `json:"has_password"`
+	// SecondFactor says that there is an authenticator app or a passkey.
+	SecondFactor bool `json:"second_factor"`
 	// InvitedUntil is absent if there is no open invitation.
 	InvitedUntil *string `json:"invited_until,omitempty"`
 	CreatedAt    *string `json:"created_at"`
@@ -277,7 +280,8 @@ func document(u userstore.User) userDocument {
 	return userDocument{
 		Subject: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, Claims: u.Claims.WithComposedName(),
 		IsActive: u.IsActive, IsStaff: u.IsStaff, Roles: roles, HasPassword: u.PasswordHash != "",
-		CreatedAt: rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
+		SecondFactor: u.SecondFactor,
+		CreatedAt:    rfc3339(u.CreatedAt), UpdatedAt: rfc3339(u.UpdatedAt), LastLoginAt: rfc3339(u.LastLoginAt),
 	}
 }
 
@@ -302,6 +306,7 @@ func (a *app) showUser(ctx context.Context, accounts *userstore.Accounts, u user
 		{"roles", dash(strings.Join(u.Roles, ", "))},
 		{"staff", map[bool]string{true: "yes", false: "no"}[u.IsStaff]},
 		{"password", invited.password(u)},
+		{"second factor", map[bool]string{true: "set up", false: "none"}[u.SecondFactor]},
 		{"created", readable.Instant(u.CreatedAt)},
 		{"changed", readable.Instant(u.UpdatedAt)},
 		{"last login", readable.Instant(u.LastLoginAt)},

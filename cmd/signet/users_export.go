@@ -26,7 +26,9 @@ func (a *app) usersExport() *cobra.Command {
 		Use:   "export",
 		Short: "Write every account, with the hash of its password",
 		Long: `Write every account, with the hash of its password, as "signet users import" reads it: JSON
-lines, or CSV with --format csv. Sessions are not accounts, and are not written.
+lines, or CSV with --format csv. Sessions are not accounts, and are not written. Authenticator
+apps, passkeys and recovery codes are not written either: where the file is imported, the
+password alone opens such an account. A message says how many have one.
 
 Whoever has the hashes can try passwords against them: keep what is written as you keep the
 database. With --output the file is made anew and readable by its owner only; a terminal gets
@@ -50,7 +52,8 @@ before it, which import takes away.`,
 					return err
 				}
 				onTerminal := isTerminal(a.out)
-				n, err := exportUsers(ctx, db, a.out, format, onTerminal)
+				n, guarded, err := exportUsers(ctx, db, a.out, format, onTerminal)
+				a.sayWithoutFactors(guarded)
 				return a.recordExportEnd(ctx, db, n, err)
 			}
 			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -65,12 +68,13 @@ before it, which import takes away.`,
 				_ = os.Remove(output)
 				return err
 			}
-			n, err := exportUsers(ctx, db, f, format, false)
+			n, guarded, err := exportUsers(ctx, db, f, format, false)
 			if err := a.recordExportEnd(ctx, db, n, errors.Join(err, f.Sync(), f.Close())); err != nil {
 				_ = os.Remove(output) // half of the accounts would look like all of them
 				return err
 			}
 			_, err = fmt.Fprintf(a.err, "signet: %d accounts are in %s\n", n, printable.Text(output))
+			a.sayWithoutFactors(guarded)
 			return err
 		}),
 	}
@@ -107,8 +111,20 @@ func (a *app) recordExportEnd(ctx context.Context, db *sqlstore.DB, n int, failu
 	return failure
 }
 
-// exportUsers writes all users, page by page. onTerminal says that out is a terminal.
-func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format string, onTerminal bool) (n int, err error) {
+// sayWithoutFactors says how many accounts were written without the second factor that they have.
+func (a *app) sayWithoutFactors(guarded int) {
+	if guarded > 0 {
+		fmt.Fprintf(a.err, "signet: %s a second factor, which is not written: where the file is imported, "+
+			"the password alone opens such an account. To move second factors along, move the database.\n",
+			map[bool]string{true: "one account has", false: strconv.Itoa(guarded) + " accounts have"}[guarded == 1])
+	}
+}
+
+// exportUsers writes all users, page by page, and returns their number, and that of users with a
+// second factor. onTerminal says that out is a terminal.
+func exportUsers(
+	ctx context.Context, db *sqlstore.DB, out io.Writer, format string, onTerminal bool,
+) (n, guarded int, err error) {
 	w := userfile.NewWriter(out, userfile.Format(format))
 	w.ForTerminal = onTerminal
 	err = pages(0, func(after *userstore.User, size int) ([]userstore.User, error) {
@@ -119,11 +135,14 @@ func exportUsers(ctx context.Context, db *sqlstore.DB, out io.Writer, format str
 				return err
 			}
 			n++
+			if users[i].SecondFactor {
+				guarded++
+			}
 		}
 		return nil
 	})
 	if err == nil {
 		err = w.Flush()
 	}
-	return n, err
+	return n, guarded, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -132,7 +133,11 @@ func (db *DB) CreateUsers(
 const (
 	insertFirstApp = `INSERT INTO authenticator_apps (id, last_counter, last_used_at, user_id, confirmed, sealed, algorithm,
 		digits, period, created_at) VALUES ($1, $2, 0, $3, TRUE, $4, $5, $6, $7, $8)`
-	insertFirstCode = `INSERT INTO recovery_codes (user_id, mac, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	insertFirstCodes = `INSERT INTO recovery_codes (user_id, mac, created_at) VALUES `
+
+	// codesAtOnce is how many codes one statement stores. Statements of as many codes have one text, so
+	// that few are prepared.
+	codesAtOnce = 20
 )
 
 // firstFactors returns the statements that store the factors of new users, by the user's index.
@@ -148,8 +153,13 @@ func firstFactors(users []userstore.User, factors map[int]userstore.FirstFactors
 		}
 		s := []stmt{bind(insertFirstApp, a.ID, a.LastCounter, a.UserID, a.Sealed, a.Algorithm, int64(a.Digits), int64(a.Period),
 			micros(a.CreatedAt))}
-		for _, mac := range f.RecoveryCodes {
-			s = append(s, bind(insertFirstCode, a.UserID, mac, micros(a.CreatedAt)))
+		for codes := range slices.Chunk(f.RecoveryCodes, codesAtOnce) {
+			var args []any
+			for _, mac := range codes {
+				args = append(args, a.UserID, mac, micros(a.CreatedAt))
+			}
+			places := strings.Repeat(", ($, $, $)", len(codes))[len(", "):]
+			s = append(s, bind(numbered(insertFirstCodes+places+` ON CONFLICT DO NOTHING`), args...))
 		}
 		s = append(s, bind(recountUser, a.UserID))
 		if err := storables(s); err != nil {

@@ -23,12 +23,12 @@ func upgradeHash(t *testing.T, f *fixture) {
 	before := f.factorRows(t, u)
 	for range 2 { // a retry finds its own result
 		must(t, f.UpgradeHash(ctx, u.ID, u.PasswordHash, "better"))
-		f.live(t, g)
 	}
 	after := f.factorRows(t, u)
 	equal(t, "the hash", after.user.PasswordHash, "better")
 	after.user.PasswordHash = before.user.PasswordHash
 	equal(t, "all else", after, before)
+	f.live(t, g)
 
 	must(t, f.SetActive(ctx, u.ID, false, f.now))
 	is(t, f.UpgradeHash(ctx, u.ID, "better", "best"), userstore.ErrConflict)

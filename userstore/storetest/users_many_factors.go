@@ -37,7 +37,7 @@ func userManyFactors(t *testing.T, f *fixture) {
 			if i%2 == 0 {
 				app := f.newApp(u)
 				app.LastCounter = int64(i) - 1
-				codes := make([][]byte, i%3*6)
+				codes := make([][]byte, i%3*11)
 				for j := range codes {
 					codes[j] = random(32)
 				}
@@ -76,7 +76,7 @@ func userManyFactors(t *testing.T, f *fixture) {
 				equal(t, "the app has its place", got.App != nil && got.Waiting == nil, true)
 				want.App.CreatedAt = stored(want.App.CreatedAt)
 				equal(t, "the app", *got.App, want.App)
-				equal(t, "its codes", got.RecoveryCodes, i%3*6)
+				equal(t, "its codes", got.RecoveryCodes, i%3*11)
 				equal(t, "the version of the user", u.FactorVersion, got.Version)
 				for _, mac := range want.RecoveryCodes {
 					known, err := f.HasRecoveryCode(t.Context(), u.ID, [][]byte{mac})

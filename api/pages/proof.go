@@ -1,0 +1,168 @@
+package pages
+
+import (
+	"crypto/hmac"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/userstore"
+)
+
+// proofAge is how long a proof holds.
+const proofAge = 10 * time.Minute
+
+// errProveSecond is returned where a form of the account needs a second factor that was proved in
+// this session, at most proofAge ago. Account leads to the page that takes one.
+var errProveSecond = errors.New("a second factor has to be proved first")
+
+// proof is the proof of a form of the account. Without a second factor it is the password that was
+// typed into the form. An account with one has proved that in this session, at most proofAge ago: the
+// password alone is no proof, and neither is a trusted browser.
+func (h *Handlers) proof(o owner, f url.Values) (userstore.Proof, error) {
+	switch {
+	case !o.User.SecondFactor:
+		return userstore.Proof{Password: f.Get("current_password")}, nil
+	case !h.provedSecond(o):
+		return userstore.Proof{}, errProveSecond
+	}
+	return userstore.Proof{Earlier: func(u userstore.User) bool { return u.ID == o.User.ID }}, nil
+}
+
+// secondFactors are the methods that prove a second factor, or stand in for one.
+var secondFactors = []string{
+	userstore.ByApp, userstore.ByRecoveryCode, userstore.ByPasskey, userstore.BySyncedPasskey,
+}
+
+// provedSecond reports whether a second factor was proved in the session at most proofAge ago.
+func (h *Handlers) provedSecond(o owner) bool {
+	return slices.ContainsFunc(o.Session.Proofs(), func(p userstore.ProvedFactor) bool {
+		return slices.Contains(secondFactors, p.Method) && h.Now().Sub(p.At) < proofAge
+	})
+}
+
+// toSecond leads to the page that takes a second factor, and then back to k.
+func (h *Handlers) toSecond(w http.ResponseWriter, k web.AccountKind) error {
+	return wire.SeeOther(w, h.pagePath(secondPage, "")+"?"+url.Values{"next": {k.Path()}}.Encode())
+}
+
+// sealedFactorProof shows that a person who sets up the first second factor proved the password and,
+// where there is mail, the mailbox. It goes from form to form and tells its holder nothing new.
+type sealedFactorProof struct {
+	User     string `json:"user"`
+	Session  string `json:"session"`
+	Password []byte `json:"password"` // User.PasswordMark
+	Factors  int64  `json:"factors"`  // User.FactorVersion
+	Code     string `json:"code"`     // handle of the code that the mailbox got and that has to be typed; empty: none
+	Mailbox  bool   `json:"mailbox"`  // was proved
+	Ends     int64  `json:"ends"`
+}
+
+// errProofOver: what a form carried does not prove anything any more. The person begins again.
+var errProofOver = problem.New(problem.RecentProofRequired, "The proof is too old, or the account changed meanwhile.")
+
+// errSetUp: a form of the setup of the first second factor came when there was one: it was sent twice,
+// or there are two tabs.
+var errSetUp = problem.New(problem.Conflict, "A second factor was set up meanwhile.")
+
+func (h *Handlers) sealFactorProof(p sealedFactorProof) (string, error) {
+	p.Ends = h.Now().Add(proofAge).Unix()
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "", err
+	}
+	return h.Issuer.Seal("factor proof", text)
+}
+
+func (h *Handlers) openFactorProof(o owner, text string) (p sealedFactorProof, err error) {
+	if len(text) > maxHandle {
+		return p, errProofOver
+	}
+	raw, ok, err := h.Issuer.Unseal("factor proof", text)
+	switch {
+	case err != nil:
+		return p, err
+	case !ok || json.Unmarshal(raw, &p) != nil || p.User != o.User.ID || p.Session != o.Session.ID || h.Now().Unix() >= p.Ends:
+		return sealedFactorProof{}, errProofOver
+	}
+	return p, nil
+}
+
+// earlier is p as userstore takes it.
+func (p sealedFactorProof) earlier() userstore.Proof {
+	return userstore.Proof{Earlier: func(u userstore.User) bool {
+		return u.ID == p.User && u.FactorVersion == p.Factors && !u.SecondFactor && hmac.Equal(u.PasswordMark(), p.Password)
+	}}
+}
+
+// factorsMemory stands in askedCookie for the code that is asked for before the first second factor.
+const factorsMemory page = "/factors"
+
+// provedForFactors is what a form that changes second factors proved.
+type provedForFactors struct {
+	user  userstore.User // as of the proof
+	stage web.FactorStage
+	proof string // for the next form; empty: it needs none
+}
+
+// proveFactors checks the proof of a form that changes second factors. If a code from the mailbox is
+// still missing, stage is StageMail. An error of the proof at that stage comes with it.
+func (h *Handlers) proveFactors(
+	w http.ResponseWriter, r *http.Request, o owner, f url.Values,
+) (got provedForFactors, err error) {
+	if o.User.SecondFactor {
+		if f.Get("proof") != "" {
+			return got, errSetUp
+		}
+		proof, err := h.proof(o, f)
+		if err == nil {
+			got.user, err = h.Accounts.Prove(r.Context(), o.User.ID, proof)
+			got.stage = web.StageReady
+		}
+		return got, err
+	}
+	var sealed sealedFactorProof
+	if text := f.Get("proof"); text != "" {
+		if sealed, err = h.openFactorProof(o, text); err != nil {
+			return got, err
+		}
+		if got.user, err = h.Accounts.Prove(r.Context(), o.User.ID, sealed.earlier()); err != nil {
+			return got, err
+		}
+		if sealed.Code != "" {
+			got.stage, got.proof = web.StageMail, text
+			err = h.Accounts.CheckFactorCode(r.Context(), got.user, o.Session.ID, sealed.Code, f.Get("mail_code"))
+			if err != nil {
+				return got, err
+			}
+			sealed.Code, sealed.Mailbox = "", true
+		}
+	} else {
+		proof := userstore.Proof{Password: f.Get("current_password")}
+		if got.user, err = h.Accounts.Prove(r.Context(), o.User.ID, proof); err != nil {
+			return got, err
+		}
+		sealed = sealedFactorProof{
+			User: o.User.ID, Session: o.Session.ID, Password: got.user.PasswordMark(), Factors: got.user.FactorVersion,
+		}
+	}
+	got.stage = web.StageReady
+	if h.Accounts.NeedsMailbox(got.user) && !sealed.Mailbox {
+		m := wanted{browser: o.browser, email: got.user.Email, page: factorsMemory, session: o.Session.ID}
+		asked, err := h.askOnce(w, r, m, func() (string, error) {
+			return h.Accounts.RequestFactorCode(r.Context(), got.user, o.Session.ID)
+		})
+		if err != nil {
+			return got, err
+		}
+		got.stage, sealed.Code = web.StageMail, asked.Handle
+	}
+	got.proof, err = h.sealFactorProof(sealed)
+	return got, err
+}
