@@ -25,8 +25,8 @@ type sealedReset struct {
 }
 
 var (
-	errResetSecond = refuse(SecondFactorRequired, "The message is right, and the account has a second factor: send login, the new "+
-		"password and a code to /v1/password/reset/second, or use another of the methods.")
+	errResetSecond = refuse(SecondFactorRequired, "The message is right, and the account has a second factor: send "+
+		"login, the new password and a code to /v1/password/reset/second, or use another of the methods.")
 	errResetOver = refuse(LoginOver, "This reset has waited for too long: present the message once more.")
 )
 

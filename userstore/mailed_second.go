@@ -66,7 +66,9 @@ func (a *Accounts) provesSecond(ctx context.Context, p presentedToken, proof Fac
 
 // MailedSecond returns by which methods the second step beside m can be taken; needed is false if there
 // is none, or m is not right. It changes nothing.
-func (a *Accounts) MailedSecond(ctx context.Context, kind outbox.Kind, m Mailed) (methods []string, needed bool, err error) {
+func (a *Accounts) MailedSecond(
+	ctx context.Context, kind outbox.Kind, m Mailed,
+) (methods []string, needed bool, err error) {
 	p, err := a.present(ctx, kind, m, "")
 	switch {
 	case errors.Is(err, ErrTokenInvalid):

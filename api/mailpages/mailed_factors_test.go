@@ -109,7 +109,8 @@ func TestP04TheResetPageAsksForTheSecondFactor(t *testing.T) {
 				button = "second-passkey"
 			}
 			if way == "app" { // what is missing is said
-				if again := page.Submit(button, map[string]string{"app_code": fields["app_code"]}).WantPage(400, "new_password-problem"); !again.Has("second-code") {
+				without := map[string]string{"app_code": fields["app_code"]}
+				if again := page.Submit(button, without).WantPage(400, "new_password-problem"); !again.Has("second-code") {
 					t.Error("the page has lost the second step")
 				}
 				page.Submit(button, map[string]string{"new_password": next}).WantPage(400, "second-code-problem")
@@ -174,7 +175,8 @@ func TestP04AnUndoAsksForTheSecondFactor(t *testing.T) {
 			page.Submit("undo-submit", map[string]string{"new_password": next}).WantPage(400, "second-code-problem")
 			page.Submit("undo-submit", map[string]string{"new_password": next, "by": ""}).WantPage(200, "second-code")
 		})
-		page.Submit("undo-submit", map[string]string{"new_password": next, "app_code": app.Wrong()}).WantPage(403, "second-code-problem")
+		page.Submit("undo-submit", map[string]string{"new_password": next, "app_code": app.Wrong()}).
+			WantPage(403, "second-code-problem")
 		page.Submit("undo-submit", map[string]string{"new_password": next, "app_code": app.Code()}).WantPage(200, "")
 		have := must(s.DB.SecondFactors(t.Context(), alice.ID))
 		if have.App == nil || len(have.Passkeys) != 0 || emailOf(s, alice) != alice.Email {
@@ -231,7 +233,8 @@ func TestAMessageAboutANewFactorRemovesIt(t *testing.T) {
 			page = b.Open(mail.Link).WantPage(200, "undo-submit")
 			page.Submit("undo-submit", map[string]string{"new_password": "short"}).WantPage(400, "new_password-problem")
 		})
-		if page.Has("second-code") || !strings.Contains(page.Text(), "passkey was added") || strings.Contains(string(page.Body), mail.Token()) {
+		if page.Has("second-code") || !strings.Contains(page.Text(), "passkey was added") ||
+			strings.Contains(string(page.Body), mail.Token()) {
 			t.Errorf("%s", page.Text())
 		}
 		if err := s.DB.SetActive(t.Context(), alice.ID, false, s.Clock.Now()); err != nil {

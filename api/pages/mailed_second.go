@@ -38,6 +38,9 @@ func (h *Handlers) mailedStep(
 		return nil, nil
 	}
 	m.Second = userstore.FactorProof{}
+	if m.Token != "" { // a form that has both is refused elsewhere
+		m.Handle, m.Code = "", ""
+	}
 	methods, needed, err := h.Accounts.MailedSecond(r.Context(), v.kind(p), m)
 	if err != nil || !needed {
 		return nil, err

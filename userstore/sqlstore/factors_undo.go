@@ -24,7 +24,8 @@ var (
 
 	noOlderFactor = numbered(touchUserOfToken + `
 		AND NOT EXISTS (SELECT 1 FROM one_time_tokens t WHERE t.id = $ AND t.second_factor)
-		AND NOT EXISTS (SELECT 1 FROM authenticator_apps a WHERE a.user_id = users.id AND a.confirmed AND a.created_at <` + since + `)
+		AND NOT EXISTS (SELECT 1 FROM authenticator_apps a
+			WHERE a.user_id = users.id AND a.confirmed AND a.created_at <` + since + `)
 		AND NOT EXISTS (SELECT 1 FROM passkeys p WHERE p.user_id = users.id AND p.created_at <` + since + `)`)
 	sameFactorsOfToken = numbered(touchUserOfToken + sameFactors)
 
@@ -34,7 +35,8 @@ var (
 		AND user_id = ` + userOfToken + ` AND at >=` + since)
 	// The address may have been changed by the person whose factor this removes: that the account had
 	// the factor by then does not count.
-	easeLaterUndos = numbered(`UPDATE one_time_tokens SET second_factor = (SELECT t.second_factor FROM one_time_tokens t WHERE t.id = $)
+	easeLaterUndos = numbered(`UPDATE one_time_tokens
+		SET second_factor = (SELECT t.second_factor FROM one_time_tokens t WHERE t.id = $)
 		WHERE kind = 'undo_email' AND spent_at = 0 AND user_id = ` + userOfToken + ` AND at >=` + since)
 )
 

@@ -63,8 +63,8 @@ func mailedFactors(t *testing.T, f *fixture) {
 		must(t, f.RedeemToken(ctx, f.proving(u, r, use), f.event(u.ID)))
 		f.read(t, &u)
 		rows := f.factorRows(t, u)
-		equal(t, "what is left", []any{u.PasswordHash, u.SecondFactor, len(rows.sessions), len(rows.grants), len(rows.trusted), f.isLive(t, token.ID)},
-			[]any{r.NewHash, true, 0, 0, 0, false})
+		equal(t, "the user", []any{u.PasswordHash, u.SecondFactor}, []any{r.NewHash, true})
+		equal(t, "what is left", []any{len(rows.sessions), len(rows.trusted), f.isLive(t, token.ID)}, []any{0, 0, false})
 		f.unchanged(t, "twice", u, userstore.ErrConflict, func() error {
 			return f.RedeemToken(ctx, f.proving(u, r, factorUse{App: a.ID, Counter: appCounter + 2}))
 		})
@@ -143,13 +143,16 @@ func addedFactors(t *testing.T, f *fixture) {
 			refused("with a recovery code that came with it", userstore.ErrSpent,
 				f.proving(u, r, factorUse{Recovery: [][]byte{macs[1]}}))
 			// The link of a later message needs the first factor, and removes only the second.
-			f.unchanged(t, "a later one alone", u, userstore.ErrConflict, func() error { return f.RemoveAddedFactor(ctx, f.removing(secondToken)) })
+			f.unchanged(t, "a later one alone", u, userstore.ErrConflict,
+				func() error { return f.RemoveAddedFactor(ctx, f.removing(secondToken)) })
 		}
 		must(t, f.RemoveAddedFactor(ctx, r, f.event(u.ID)))
 		f.read(t, &u)
 		rows := f.factorRows(t, u)
-		equal(t, "the user", []any{u.PasswordHash, u.SecondFactor, len(rows.sessions), len(rows.factors.Passkeys)}, []any{r.NewHash, own, 0, 0})
-		equal(t, "tokens", []any{f.isLive(t, firstToken), f.isLive(t, secondToken), f.isLive(t, undo)}, []any{false, false, true})
+		equal(t, "the user", []any{u.PasswordHash, u.SecondFactor}, []any{r.NewHash, own})
+		equal(t, "sessions and passkeys", []any{len(rows.sessions), len(rows.factors.Passkeys)}, []any{0, 0})
+		equal(t, "tokens", []any{f.isLive(t, firstToken), f.isLive(t, secondToken), f.isLive(t, undo)},
+			[]any{false, false, true})
 		if own {
 			equal(t, "what is left", []any{rows.factors.App.ID, rows.factors.RecoveryCodes}, []any{mine.ID, 1})
 		}
@@ -168,7 +171,8 @@ func addedFactors(t *testing.T, f *fixture) {
 	_, token := f.added(t, &u)
 	f.now = f.now.Add(time.Minute)
 	f.changeFactors(t, &u, func(c *factorChange) { c.RemoveAll = true })
-	f.unchanged(t, "after the factor was removed", u, userstore.ErrConflict, func() error { return f.RemoveAddedFactor(ctx, f.removing(token)) })
+	f.unchanged(t, "after the factor was removed", u, userstore.ErrConflict,
+		func() error { return f.RemoveAddedFactor(ctx, f.removing(token)) })
 }
 
 // undoneWithFactors: a mailbox alone takes no account by the undoing of a change of address if the
@@ -198,7 +202,8 @@ func undoneWithFactors(t *testing.T, f *fixture) {
 	refused("the undo alone", userstore.ErrConflict, func() error { return f.UndoAddressChange(ctx, f.newUndoing(undo)) })
 	refused("the undo with the new app", userstore.ErrSpent,
 		func() error { return f.UndoAddressChange(ctx, f.proving(u, f.newUndoing(undo), use)) })
-	refused("the link about the new app alone", userstore.ErrConflict, func() error { return f.RemoveAddedFactor(ctx, f.removing(token)) })
+	refused("the link about the new app alone", userstore.ErrConflict,
+		func() error { return f.RemoveAddedFactor(ctx, f.removing(token)) })
 
 	// The message about a factor that came after the change went to the address that the undo takes
 	// away: its link ends with it.
