@@ -54,6 +54,8 @@ func TestTheStoreIsDown(t *testing.T) {
 					continue
 				case engine.reads && strings.HasSuffix(q.Path, "/invite"): // a read finds the password, and refuses
 					continue
+				case engine.reads && q.Method == "DELETE" && strings.Contains(q.Path, "/factors"): // a read finds none
+					continue
 				case strings.HasSuffix(q.Path, "/users"):
 					q.Body = apitest.Fields{"email": "c@example.test", "password": apitest.GoodPassword}
 				case strings.HasSuffix(q.Path, "/clients"):

@@ -35,9 +35,9 @@ func TestStrength(t *testing.T) {
 		auth   int // minutes
 	}{
 		{"password@5", "1", "pwd", 5},
-		{"app@5", "1", "otp", 0},
-		{"recovery_code@5", "1", "otp", 0},
-		{"app@5 recovery_code@6", "1", "otp", 0},
+		{"app@5", "1", "otp", 5},
+		{"recovery_code@5", "1", "otp", 5},
+		{"app@5 recovery_code@6", "1", "otp", 6},
 		{"passkey@5", "2", "pop user mfa", 5},
 		{"synced_passkey@5", "2", "pop user swk mfa", 5},
 
@@ -123,6 +123,9 @@ func TestStrengthOfEveryCombination(t *testing.T) {
 		}
 		password, code, key := newest(ByPassword), newest(ByApp, ByRecoveryCode), newest(ByPasskey, BySyncedPasskey)
 		want := password // of one factor
+		if password.IsZero() {
+			want = code // no rule starts a session with it alone
+		}
 		acr := OneFactor
 		if !password.IsZero() && !code.IsZero() {
 			acr = TwoFactors
