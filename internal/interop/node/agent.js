@@ -5,6 +5,9 @@ export class Agent {
   #origin
   #user
 
+  // How the person takes a second step: fields of its page, such as a code.
+  second = {}
+
   shown = [] // the pages on which something was done, since the last address that was opened
 
   constructor(issuer, user) {
@@ -20,6 +23,8 @@ export class Agent {
     while (typeof page === 'string') {
       if (page.includes('id="login-submit"')) {
         page = await this.#submit(page, 'login-submit', this.#user)
+      } else if (page.includes('id="second-submit"')) {
+        page = await this.#submit(page, 'second-submit', this.second)
       } else if (page.includes('id="consent-approve"')) {
         page = await this.#submit(page, approve ? 'consent-approve' : 'consent-deny', {})
       } else if (page.includes('id="logout-confirm"')) {
@@ -37,7 +42,7 @@ export class Agent {
     this.shown.push(button)
     const { action, fields } = form(page, button)
     for (const [name, value] of Object.entries(values)) {
-      if (!page.includes(`<input id="${name}"`)) throw new Error(`the page has no #${name}`)
+      if (!page.includes(`<input id="${name}"`) && !inputs(page).includes(name)) throw new Error(`the page has no #${name}`)
       fields.set(name, value)
     }
     return this.#follow(new URL(action, this.#origin), fields)
@@ -81,6 +86,8 @@ function form(page, button) {
   }
   throw new Error(`the page has no form with ${button || 'anything'}: ${text(page)}`)
 }
+
+const inputs = (page) => Array.from(page.matchAll(/<input [^>]*>/g), ([input]) => attribute(input, 'name'))
 
 function attribute(tag, name) {
   const value = new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1] ?? ''
