@@ -158,6 +158,9 @@ func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verif
 		case err == nil && user.ID == b.User.ID:
 			b.Session.ID = old.ID
 			b.Session.Proved = userstore.MergeProofs(old.Proofs(), verified.Proved)
+			if verified.Continues { // a factor alone makes no session last longer
+				b.Session.ExpiresAt = old.ExpiresAt
+			}
 		case err != nil && !errors.Is(err, userstore.ErrNotFound):
 			return Browser{}, "", err
 		case verified.Continues:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -76,7 +75,7 @@ func (i *Issuer) ResetSecond(ctx context.Context, handle string, p userstore.Fac
 		if p.Challenge, err = i.FormMAC("passkey of a reset", s.ID); err != nil {
 			return err
 		}
-		p.Handle = userstore.Handle{ID: s.ID, EndsAt: time.Unix(s.Ends, 0).UTC().Add(stepLasts)}
+		p.Handle = userstore.HandleUntil(s.ID, s.Ends)
 	}
 	return i.Accounts.ResetPassword(ctx, userstore.Mailed{Token: s.Token, Handle: s.Handle, Code: s.Code, Second: p}, next)
 }

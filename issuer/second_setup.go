@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/userstore"
 )
@@ -172,6 +173,7 @@ func (i *Issuer) setUp(
 		return TokenResponse{}, nil, i.Accounts.Refuse(ctx, v, "not_admin", errNotAdmin)
 	}
 
+	ctx = audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: u.ID}, client.ID, "")
 	method, recovery, err := add(l, u)
 	if err != nil {
 		return TokenResponse{}, nil, stepOver(err)

@@ -104,10 +104,9 @@ func (l sealedLogin) second() userstore.SecondLogin {
 	}
 }
 
-// handle is what is spent with the login. It is remembered for longer than the login waits, because
-// the clock of another replica may be behind.
+// handle is what is spent with the login.
 func (l sealedLogin) handle() userstore.Handle {
-	return userstore.Handle{ID: l.ID, EndsAt: time.Unix(l.Ends, 0).UTC().Add(stepLasts)}
+	return userstore.HandleUntil(l.ID, l.Ends)
 }
 
 func loginOf(purpose loginFor, u userstore.User, client string, at time.Time, scopes, resource []string) sealedLogin {

@@ -114,6 +114,14 @@ type Handle struct {
 	EndsAt time.Time
 }
 
+// HandleUntil is a handle that is taken until an instant, in seconds since 1970. It is remembered for
+// longer, because the clocks of replicas differ: a replica whose clock is behind must not take a
+// handle whose row another replica has swept.
+func HandleUntil(id string, ends int64) Handle {
+	const margin = 5 * time.Minute
+	return Handle{ID: id, EndsAt: time.Unix(ends, 0).UTC().Add(margin)}
+}
+
 // Empty reports whether there is nothing to spend.
 func (u FactorUse) Empty() bool {
 	return u.App == "" && u.Recovery == nil && u.Passkey == "" && u.Trusted == SessionHash{} && len(u.Handles) == 0

@@ -50,7 +50,7 @@ func (h *Handlers) challenge(c sealedChallenge) ([]byte, error) {
 
 // spent is what is stored of the challenge once it was answered.
 func (c sealedChallenge) spent() userstore.Handle {
-	return userstore.Handle{ID: c.ID, EndsAt: time.Unix(c.Expires, 0).UTC()}
+	return userstore.HandleUntil(c.ID, c.Expires)
 }
 
 // writeChallenge answers the options with the handle that goes with the browser's answer.

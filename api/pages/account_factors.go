@@ -311,7 +311,7 @@ func (h *Handlers) created(u userstore.User, session string, f url.Values) (n us
 	}
 	n = userstore.NewPasskey{
 		UserHandle: sealed.Handle, Response: json.RawMessage(f.Get("response")), Name: f.Get("name"),
-		Handle: userstore.Handle{ID: sealed.ID, EndsAt: time.Unix(sealed.Ends, 0).UTC()}, Keep: userstore.KeepAll,
+		Handle: userstore.HandleUntil(sealed.ID, sealed.Ends), Keep: userstore.KeepAll,
 	}
 	n.Challenge, err = h.creationChallenge(sealed.ID)
 	return n, err

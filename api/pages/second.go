@@ -437,7 +437,7 @@ func (h *Handlers) endPasskey(f form, handle string) (challenge []byte, spent us
 		return nil, spent, userstore.ErrStepOver
 	}
 	challenge, err = h.Issuer.FormMAC("passkey of a page", c.ID)
-	return challenge, userstore.Handle{ID: c.ID, EndsAt: time.Unix(c.Ends, 0).UTC()}, err
+	return challenge, userstore.HandleUntil(c.ID, c.Ends), err
 }
 
 // readPasskey reads the answer of a passkey that came with the form f.

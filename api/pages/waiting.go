@@ -51,7 +51,7 @@ func (l waiting) second() userstore.SecondLogin {
 
 // spent is what is used up with the login.
 func (l waiting) spent() userstore.Handle {
-	return userstore.Handle{ID: l.ID, EndsAt: time.Unix(l.Ends, 0).UTC()}
+	return userstore.HandleUntil(l.ID, l.Ends)
 }
 
 // sealWaiting makes the handle of a login that waits, for the request of v. A login that has waited
