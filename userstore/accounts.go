@@ -78,7 +78,7 @@ type Accounts struct {
 	// recovery codes; the same on all replicas.
 	AppKey, RecoveryKey func() ([]byte, error)
 	FactorIssuer        string // the name of the service in an authenticator app
-	// Passkeys verifies passkeys; nil: there are none, because the issuer's host is an IP address.
+	// Passkeys verifies passkeys; nil: browsers make none for this issuer (see webauthn.New).
 	Passkeys *webauthn.RelyingParty
 
 	proved provedSecrets // of clients, verified by this process

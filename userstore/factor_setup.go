@@ -21,7 +21,8 @@ import (
 var (
 	// ErrFactorsOff: accounts.second_factor is off.
 	ErrFactorsOff = errors.New("second factors are off")
-	// ErrNoPasskeys: the issuer's host is an IP address.
+	// ErrNoPasskeys: browsers make no passkeys for this issuer (see webauthn.New), or the account has
+	// none.
 	ErrNoPasskeys = errors.New("there are no passkeys here")
 	// ErrLastFactor: the policy wants a second factor, and this is the last one.
 	ErrLastFactor = errors.New("this is the last second factor")

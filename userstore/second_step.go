@@ -193,7 +193,8 @@ func (u User) PasswordMark() []byte {
 	return sum[:16]
 }
 
-// FactorProof is what a person shows for a second factor. Exactly one of the first three is set.
+// FactorProof is what a person shows for a second factor: one of the first three. An empty proof counts
+// as a wrong code.
 type FactorProof struct {
 	Code         string // of the authenticator app
 	RecoveryCode string

@@ -18,8 +18,6 @@ type person struct {
 	apitest.User
 	s       *apitest.Server
 	client  apitest.Client
-	app     *apitest.App
-	key     *apitest.Passkey
 	before  apitest.Tokens   // got before the account had a second factor
 	session *apitest.Browser // logged in before
 	known   *apitest.Browser // logged in before, and logged out
@@ -161,9 +159,9 @@ func TestP05EveryWayIntoAnAccount(t *testing.T) {
 			out.WantPage(200, "logout-confirm").Submit("logout-confirm", nil)
 			switch kind {
 			case "totp":
-				p.app, _ = s.WithApp(u)
+				s.WithApp(u)
 			case "passkey":
-				p.key, _ = s.WithPasskey(u)
+				s.WithPasskey(u)
 			}
 			people = append(people, p)
 		}

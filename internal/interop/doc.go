@@ -22,6 +22,10 @@
 // Step-up: an API behind express-oauth2-jwt-bearer demands an acr, and oauth4webapi reads the
 // challenges of our verifier and does what they say (node/stepup.js).
 //
+// Second factors: pyotp and otplib show the codes of our keys. openid-client and oidc-client-ts step a
+// login up by acr_values, of accounts that moved in with an authenticator app. Chromium's virtual
+// authenticator makes passkeys and signs in with them (package browser).
+//
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
 // Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them.
 //
