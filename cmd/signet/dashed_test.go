@@ -76,7 +76,7 @@ func TestEveryCommandTakesIDsThatBeginWithADash(t *testing.T) {
 		switch name := cmd.CommandPath(); {
 		case strings.HasSuffix(name, " update"):
 			also = []string{"--name", "N"}
-		case strings.HasSuffix(name, " delete"):
+		case strings.HasSuffix(name, " delete"), strings.HasSuffix(name, " remove-factors"):
 			also = []string{"--yes"}
 		case strings.HasSuffix(name, " set-password"):
 			also = []string{"--password-file", "-"}

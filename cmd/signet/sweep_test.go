@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -95,7 +96,7 @@ func TestSpentHandlesAndTrustedBrowsersAreSwept(t *testing.T) {
 		}
 		for i, want := range []error{nil, userstore.ErrSpent} {
 			err := db.UseFactor(ctx, u.ID, 0, userstore.FactorUse{Handles: []userstore.Handle{{ID: string(rune('a' + i)), EndsAt: now}}})
-			if err != want { //nolint:errorlint // the store returns the sentinel itself
+			if !errors.Is(err, want) {
 				t.Errorf("handle %d after the sweep: %v, want %v", i, err, want)
 			}
 		}
