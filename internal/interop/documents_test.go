@@ -322,7 +322,7 @@ func (d *document) start(t *testing.T, where, script string) (group int, log str
 // program answers.
 func (d *document) await(t *testing.T, where string, group int, output, url, said string) {
 	t.Helper()
-	for late := time.Now().Add(2 * time.Minute); time.Now().Before(late); time.Sleep(100 * time.Millisecond) {
+	for late := time.Now().Add(8 * time.Minute); time.Now().Before(late); time.Sleep(100 * time.Millisecond) {
 		if resp, err := http.Get(url); err == nil {
 			resp.Body.Close()
 			if printed, _ := os.ReadFile(output); resp.StatusCode == http.StatusOK && strings.Contains(string(printed), said) {

@@ -197,8 +197,7 @@ func TestPasskeysInOtherBrowsers(t *testing.T) {
 	})
 	t.Run("without the newer methods", func(t *testing.T) {
 		tab := chromium.Tab(t)
-		tab.Open(issuer + "/login")
-		tab.Wait("!document.querySelector('#login-passkey').hidden")
+		tab.Open(issuer + "/signup") // a page that does not ask for a passkey itself
 		key := tab.Authenticator(browser.AuthenticatorOptions{Synced: true})
 		addPasskey(t, s, tab, ada)
 		tab.Do("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": `
