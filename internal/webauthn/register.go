@@ -33,7 +33,7 @@ func (rp *RelyingParty) Register(challenge []byte, response json.RawMessage) (Cr
 	}
 	session := library.SessionData{Challenge: encode(challenge), UserVerification: protocol.VerificationRequired,
 		CredParams: algorithms}
-	made, err := rp.library.CreateCredential(owner{}, session, parsed)
+	made, err := rp.ceremonies.CreateCredential(owner{}, session, parsed)
 	if err != nil {
 		return Credential{}, refused(err)
 	}

@@ -19,10 +19,10 @@ var ErrNoPasskeys = errors.New("this issuer can have no passkeys")
 
 // RelyingParty is the issuer as WebAuthn sees it. Only New makes one that works.
 type RelyingParty struct {
-	id, name string
-	origins  []string // exact, the issuer's own first
-	related  json.RawMessage
-	library  *library.WebAuthn
+	id, name   string
+	origins    []string // exact, the issuer's own first
+	related    json.RawMessage
+	ceremonies *library.WebAuthn
 }
 
 // New returns the relying party of an issuer, whose host is the RP id. The name is what
@@ -75,7 +75,7 @@ func New(issuer, name string, origins []string) (*RelyingParty, error) {
 		}
 	}
 
-	rp.library, err = library.New(&library.Config{RPID: rp.id, RPDisplayName: name, RPOrigins: rp.origins})
+	rp.ceremonies, err = library.New(&library.Config{RPID: rp.id, RPDisplayName: name, RPOrigins: rp.origins})
 	return rp, err
 }
 

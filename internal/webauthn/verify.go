@@ -58,7 +58,7 @@ func (rp *RelyingParty) Verify(challenge []byte, response json.RawMessage, c Cre
 	}}}
 	session := library.SessionData{Challenge: encode(challenge), UserID: c.UserHandle,
 		UserVerification: protocol.VerificationRequired, AllowedCredentialIDs: [][]byte{c.ID}}
-	used, err := rp.library.ValidateLogin(user, session, parsed)
+	used, err := rp.ceremonies.ValidateLogin(user, session, parsed)
 	if err != nil {
 		return Proof{}, refused(err)
 	}
