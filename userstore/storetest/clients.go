@@ -195,3 +195,72 @@ func clientDelete(t *testing.T, f *fixture) {
 	f.live(t, elsewhere)
 	is(t, f.UseAssertion(ctx, other.ID, "jti", f.now, f.now.Add(time.Hour)), userstore.ErrExists)
 }
+
+func clientFirst(t *testing.T, f *fixture) {
+	c, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
+	must(t, err)
+	if !c.Public() || !c.FirstParty || !c.Allows("refresh_token") || !c.DisabledAt.IsZero() || len(c.Scopes)+len(c.Resources) != 0 || c.IDTokenAlg != "" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func clientDisable(t *testing.T, f *fixture) {
+	u := f.user(t)
+	c := f.client(t, nil)
+	of := func(g *userstore.Grant) { g.ClientID = c.ID }
+	g, elsewhere := f.grant(t, u, of), f.grant(t, u)
+	later := f.now.Add(time.Hour)
+
+	must(t, f.SetClientActive(t.Context(), c.ID, false, later))
+	got, err := f.ClientByID(t.Context(), c.ID)
+	must(t, err)
+	equal(t, "disabled at", got.DisabledAt, stored(later))
+	v, err := f.GrantByID(t.Context(), g.ID)
+	must(t, err)
+	equal(t, "revoked at", v.Grant.RevokedAt, stored(later))
+	equal(t, "the view's client is disabled at", v.Client.DisabledAt, stored(later))
+	f.dead(t, g)
+	elsewhere = f.live(t, elsewhere)
+	grants, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
+	must(t, err)
+	equal(t, "live sessions", len(grants), 1)
+	is(t, f.RevokeSession(t.Context(), u.ID, g.SessionID, later), userstore.ErrNotFound)
+	refused := f.newGrant(u)
+	refused.ClientID = c.ID
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: refused, PasswordHash: u.PasswordHash}), userstore.ErrConflict)
+
+	// The second time, with a clock that stands still or goes back, the first instant stays.
+	must(t, f.SetClientActive(t.Context(), c.ID, false, f.now))
+	got, err = f.ClientByID(t.Context(), c.ID)
+	must(t, err)
+	equal(t, "disabled at", got.DisabledAt, stored(later))
+
+	must(t, f.SetClientActive(t.Context(), c.ID, true, later))
+	f.dead(t, g)
+	second := f.live(t, f.grant(t, u, of))
+	must(t, f.SetClientActive(t.Context(), c.ID, false, f.now)) // an earlier clock still ends them
+	must(t, f.SetClientActive(t.Context(), c.ID, true, f.now))
+	f.dead(t, g)
+	f.dead(t, second)
+	n, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now)
+	must(t, err)
+	equal(t, "revoked, of those that were live", n, 1)
+	f.dead(t, elsewhere)
+
+	is(t, f.SetClientActive(t.Context(), "unknown", false, later), userstore.ErrNotFound)
+	is(t, f.SetClientActive(t.Context(), "unknown", true, later), userstore.ErrNotFound)
+}
+
+func clientAlgorithm(t *testing.T, f *fixture) {
+	for alg, names := range map[string][]string{"EdDSA": {"b", "a"}, "RS256": {"c"}, "": {"d"}} {
+		for _, name := range names {
+			f.client(t, func(c *userstore.Client) { c.ID, c.IDTokenAlg = name, alg })
+		}
+	}
+	must(t, f.SetClientActive(t.Context(), "a", false, f.now))
+	for alg, want := range map[string]string{"EdDSA": "a b", "RS256": "c", "ES256": "", "": "", "eddsa": ""} {
+		got, err := f.ClientsWithAlgorithm(t.Context(), alg)
+		must(t, err)
+		equal(t, alg, strings.Join(got, " "), want)
+	}
+}

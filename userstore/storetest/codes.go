@@ -9,38 +9,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-func sessionHash() (h userstore.SessionHash) {
-	rand.Read(h[:])
-	return h
-}
-
-func (f *fixture) newSession(u userstore.User) userstore.BrowserSession {
-	return userstore.BrowserSession{Hash: sessionHash(), ID: id(), UserID: u.ID, AuthTime: f.now, AMR: []string{"pwd"}, ACR: "1",
-		CreatedAt: f.now, LastUsedAt: f.now, ExpiresAt: f.now.Add(30 * 24 * time.Hour), UserAgent: "Firefox", Address: "2001:db8::1"}
-}
-
-// session logs u in at the pages.
-func (f *fixture) session(t *testing.T, u userstore.User, change ...func(*userstore.StartSession)) userstore.BrowserSession {
-	t.Helper()
-	s := userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash}
-	for _, c := range change {
-		c(&s)
-	}
-	must(t, f.StartSession(t.Context(), s))
-	return s.Session
-}
-
-// sessionExists checks whether a session exists.
-func (f *fixture) sessionExists(t *testing.T, s userstore.BrowserSession, want bool) {
-	t.Helper()
-	_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
-	if want {
-		must(t, err)
-		return
-	}
-	is(t, err, userstore.ErrNotFound)
-}
-
 func (f *fixture) newCode(s userstore.BrowserSession, c userstore.Client) userstore.Code {
 	code := userstore.Code{ClientID: c.ID, UserID: s.UserID, BrowserSession: s.ID, RedirectURI: "https://a.test/cb", CodeChallenge: "challenge",
 		Scopes: []string{"openid", "email"}, Nonce: "n", AuthTime: f.now, AMR: []string{"pwd"}, ACR: "1", CreatedAt: f.now, ExpiresAt: f.now.Add(time.Minute)}

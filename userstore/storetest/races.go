@@ -283,3 +283,17 @@ func raceOne(t *testing.T, f *fixture, op func(context.Context, userstore.User, 
 		f.dead(t, g)
 	}
 }
+
+// together runs fn n times at once.
+func together(n int, fn func(i int)) {
+	var start, done sync.WaitGroup
+	start.Add(1)
+	for i := range n {
+		done.Go(func() {
+			start.Wait()
+			fn(i)
+		})
+	}
+	start.Done()
+	done.Wait()
+}

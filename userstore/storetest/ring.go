@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -129,18 +128,4 @@ func raceRing(t *testing.T, f *fixture) {
 	if ring.Version != 15 || len(ring.Keys) != 15 {
 		t.Errorf("version %d with %d keys", ring.Version, len(ring.Keys))
 	}
-}
-
-// together runs fn n times at once.
-func together(n int, fn func(i int)) {
-	var start, done sync.WaitGroup
-	start.Add(1)
-	for i := range n {
-		done.Go(func() {
-			start.Wait()
-			fn(i)
-		})
-	}
-	start.Done()
-	done.Wait()
 }
