@@ -20,13 +20,15 @@ func boundedSessions(t *testing.T, f *fixture) {
 		}
 	}
 	theirs := f.session(t, other, at(-10))
-	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) }) // takes no other session's place
+	// takes no other session's place
+	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) })
 	var all []userstore.BrowserSession
 	for n := range userstore.MaxBrowserSessionsPerUser {
 		all = append(all, f.session(t, u, at(n)))
 	}
 	g, offline := f.browserGrant(t, all[0], "openid"), f.browserGrant(t, all[0], "offline_access")
-	is(t, f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong"}), userstore.ErrConflict)
+	is(t, f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong"}),
+		userstore.ErrConflict)
 	f.sessionExists(t, all[0], true) // a refused login ends nothing
 	must(t, f.TouchSession(ctx, all[1].Hash, all[1].CreatedAt.Add(time.Second)))
 	next := f.session(t, u, at(100))
@@ -80,7 +82,8 @@ func idleSessionsTakeNoPlace(t *testing.T, f *fixture) {
 	live := f.session(t, u, at(f.now.Add(-time.Hour), false)) // not used again yet
 	f.session(t, u, at(f.now.Add(-time.Minute), true))
 	f.sessionExists(t, idle[0], true) // there is room
-	is(t, f.StartSession(t.Context(), userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong", IdleSince: idleSince}), userstore.ErrConflict)
+	is(t, f.StartSession(t.Context(), userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong",
+		IdleSince: idleSince}), userstore.ErrConflict)
 	f.sessionExists(t, idle[0], true) // a refused login ends nothing
 	next := f.session(t, u, at(f.now, false))
 	f.sessionExists(t, live, true)
@@ -88,7 +91,8 @@ func idleSessionsTakeNoPlace(t *testing.T, f *fixture) {
 	f.sessionExists(t, idle[0], false)
 	f.sessionExists(t, theirs, true)
 	f.live(t, g)
-	events, err := f.ListEvents(t.Context(), userstore.EventQuery{Name: audit.SessionRevoked, TargetID: u.ID, Limit: 10})
+	events, err := f.ListEvents(t.Context(), userstore.EventQuery{Name: audit.SessionRevoked,
+		TargetID: u.ID, Limit: 10})
 	must(t, err)
 	equal(t, "entries about sessions that had ended by themselves", len(events), 0)
 }

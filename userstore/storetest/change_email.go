@@ -173,7 +173,8 @@ func confirmAddressChange(t *testing.T, f *fixture) {
 	after, err = f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	want := u
-	want.Email, want.EmailKey, want.EmailVerified, want.UpdatedAt, want.Version = token.Address, token.AddressKey, true, c.At, u.Version+1
+	want.Email, want.EmailKey, want.EmailVerified, want.UpdatedAt, want.Version = token.Address, token.AddressKey,
+		true, c.At, u.Version+1
 	equal(t, "after the change", after, want)
 	v, err := f.GrantByID(t.Context(), g.ID)
 	must(t, err)
@@ -271,7 +272,8 @@ func undoAddressChange(t *testing.T, f *fixture) {
 	after, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	want := d
-	want.Email, want.EmailKey, want.EmailVerified, want.PasswordHash, want.Version = b.Email, b.EmailKey, true, r.NewHash, d.Version+1
+	want.Email, want.EmailKey, want.EmailVerified, want.PasswordHash, want.Version = b.Email, b.EmailKey, true,
+		r.NewHash, d.Version+1
 	want.FactorVersion++ // the factors that were added since are gone
 	equal(t, "after the undoing", after, want)
 	f.dead(t, g)

@@ -27,13 +27,16 @@ func random(n int) []byte {
 }
 
 func (f *fixture) newApp(u userstore.User) userstore.AuthenticatorApp {
-	return userstore.AuthenticatorApp{ID: id(), UserID: u.ID, Sealed: append([]byte{0, 0xff}, random(40)...), Algorithm: "SHA256",
-		Digits: 8, Period: 60, LastCounter: 7, CreatedAt: f.now}
+	return userstore.AuthenticatorApp{ID: id(), UserID: u.ID, Sealed: append([]byte{0, 0xff}, random(40)...),
+		Algorithm: "SHA256",
+		Digits:    8, Period: 60, LastCounter: 7, CreatedAt: f.now}
 }
 
 func (f *fixture) newPasskey(u userstore.User) userstore.Passkey {
-	return userstore.Passkey{ID: id(), UserID: u.ID, CredentialID: append([]byte{0}, random(31)...), PublicKey: random(77),
-		AAGUID: random(16), Transports: []string{"internal", "hybrid"}, SignCount: 5, BackupEligible: true, Name: "Phone",
+	return userstore.Passkey{ID: id(), UserID: u.ID, CredentialID: append([]byte{0}, random(31)...),
+		PublicKey: random(77),
+		AAGUID:    random(16), Transports: []string{"internal", "hybrid"}, SignCount: 5, BackupEligible: true,
+		Name:      "Phone",
 		CreatedAt: f.now}
 }
 

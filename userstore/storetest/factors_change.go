@@ -40,7 +40,8 @@ func changeFactorsRefused(t *testing.T, f *fixture) {
 	}
 	// Each is refused beside parts that could be done: those are undone.
 	type passkeyOf = userstore.Passkey
-	conflict, spentError, exists, invalid := userstore.ErrConflict, userstore.ErrSpent, userstore.ErrExists, userstore.ErrInvalid
+	conflict, spentError, exists, invalid := userstore.ErrConflict, userstore.ErrSpent, userstore.ErrExists,
+		userstore.ErrInvalid
 	for name, test := range map[string]struct {
 		want   error
 		change func(*factorChange)
@@ -50,24 +51,35 @@ func changeFactorsRefused(t *testing.T, f *fixture) {
 			c.UserID, c.Version, c.PasswordHash = id(), userstore.AnyFactorVersion, ""
 		}},
 		"a disabled user": {conflict, func(c *factorChange) {
-			c.UserID, c.Version, c.PasswordHash, c.ConfirmApp, c.RemoveApp = off.ID, off.FactorVersion, off.PasswordHash, "", true
+			c.UserID, c.Version, c.PasswordHash, c.ConfirmApp, c.RemoveApp = off.ID, off.FactorVersion,
+				off.PasswordHash, "", true
 		}},
-		"an older version":         {conflict, func(c *factorChange) { c.Version-- }},
-		"a newer version":          {conflict, func(c *factorChange) { c.Version++ }},
-		"another password":         {conflict, func(c *factorChange) { c.PasswordHash = other.PasswordHash }},
-		"an unknown setup":         {conflict, func(c *factorChange) { c.ConfirmApp, c.Counter = id(), 500 }},
-		"a setup of another user":  {conflict, func(c *factorChange) { c.ConfirmApp, c.Counter = theirs.ID, 500 }},
-		"a confirmed setup":        {conflict, func(c *factorChange) { c.ConfirmApp, c.Counter = app.ID, 500 }},
-		"an old code of the setup": {conflict, func(c *factorChange) { c.ConfirmApp, c.Counter = waiting.ID, waiting.LastCounter }},
+		"an older version":        {conflict, func(c *factorChange) { c.Version-- }},
+		"a newer version":         {conflict, func(c *factorChange) { c.Version++ }},
+		"another password":        {conflict, func(c *factorChange) { c.PasswordHash = other.PasswordHash }},
+		"an unknown setup":        {conflict, func(c *factorChange) { c.ConfirmApp, c.Counter = id(), 500 }},
+		"a setup of another user": {conflict, func(c *factorChange) { c.ConfirmApp, c.Counter = theirs.ID, 500 }},
+		"a confirmed setup":       {conflict, func(c *factorChange) { c.ConfirmApp, c.Counter = app.ID, 500 }},
+		"an old code of the setup": {conflict, func(c *factorChange) {
+			c.ConfirmApp, c.Counter = waiting.ID, waiting.LastCounter
+		}},
 		"an app that is gone": {conflict, func(c *factorChange) {
 			c.RemoveAll, c.RemoveApp = true, true
 		}},
-		"an unknown passkey":         {conflict, func(c *factorChange) { c.RemovePasskeys = []string{passkey.ID, id()} }},
-		"a passkey of another user":  {conflict, func(c *factorChange) { c.RemovePasskeys = []string{theirPasskey.ID} }},
-		"one passkey twice":          {conflict, func(c *factorChange) { c.RemovePasskeys = []string{passkey.ID, passkey.ID} }},
-		"one code twice":             {conflict, func(c *factorChange) { c.RecoveryCodes = [][]byte{{1}, {2}, {1}} }},
-		"a credential of this user":  {exists, edited(func(p *passkeyOf) { p.CredentialID = passkey.CredentialID })},
-		"a credential of another":    {exists, edited(func(p *passkeyOf) { p.CredentialID = theirPasskey.CredentialID })},
+		"an unknown passkey": {conflict, func(c *factorChange) {
+			c.RemovePasskeys = []string{passkey.ID, id()}
+		}},
+		"a passkey of another user": {conflict, func(c *factorChange) {
+			c.RemovePasskeys = []string{theirPasskey.ID}
+		}},
+		"one passkey twice": {conflict, func(c *factorChange) {
+			c.RemovePasskeys = []string{passkey.ID, passkey.ID}
+		}},
+		"one code twice":            {conflict, func(c *factorChange) { c.RecoveryCodes = [][]byte{{1}, {2}, {1}} }},
+		"a credential of this user": {exists, edited(func(p *passkeyOf) { p.CredentialID = passkey.CredentialID })},
+		"a credential of another": {exists, edited(func(p *passkeyOf) {
+			p.CredentialID = theirPasskey.CredentialID
+		})},
 		"an id that is taken":        {exists, edited(func(p *passkeyOf) { p.ID = theirPasskey.ID })},
 		"no credential":              {invalid, edited(func(p *passkeyOf) { p.CredentialID = nil })},
 		"a long credential":          {invalid, edited(func(p *passkeyOf) { p.CredentialID = random(1025) })},
@@ -76,15 +88,27 @@ func changeFactorsRefused(t *testing.T, f *fixture) {
 		"a passkey for another user": {invalid, edited(func(p *passkeyOf) { p.UserID = other.ID })},
 		"a used handle":              {spentError, func(c *factorChange) { c.Use.Handles = []usedOnce{fresh, spent} }},
 		"a handle twice":             {spentError, func(c *factorChange) { c.Use.Handles = []usedOnce{fresh, fresh} }},
-		"a used code":                {spentError, func(c *factorChange) { c.Use.App, c.Use.Counter = app.ID, appCounter }},
-		"an app of another user":     {spentError, func(c *factorChange) { c.Use.App, c.Use.Counter = theirApp.ID, appCounter+1 }},
-		"the setup's code":           {spentError, func(c *factorChange) { c.Use.App, c.Use.Counter = waiting.ID, 500 }},
+		"a used code": {spentError, func(c *factorChange) {
+			c.Use.App, c.Use.Counter = app.ID, appCounter
+		}},
+		"an app of another user": {spentError, func(c *factorChange) {
+			c.Use.App, c.Use.Counter = theirApp.ID, appCounter+1
+		}},
+		"the setup's code": {spentError, func(c *factorChange) {
+			c.Use.App, c.Use.Counter = waiting.ID, 500
+		}},
 		"a wrong recovery code":      {spentError, func(c *factorChange) { c.Use.Recovery = [][]byte{random(32)} }},
 		"no form of a recovery code": {spentError, func(c *factorChange) { c.Use.Recovery = [][]byte{} }},
-		"an old signature counter":   {spentError, func(c *factorChange) { c.Use.Passkey, c.Use.SignCount = passkey.ID, passkey.SignCount }},
-		"a counter that went to 0":   {spentError, func(c *factorChange) { c.Use.Passkey, c.Use.SignCount = passkey.ID, 0 }},
-		"another user's passkey":     {spentError, func(c *factorChange) { c.Use.Passkey, c.Use.SignCount = theirPasskey.ID, 500 }},
-		"an untrusted browser":       {spentError, func(c *factorChange) { c.Use.Trusted = sessionHash() }},
+		"an old signature counter": {spentError, func(c *factorChange) {
+			c.Use.Passkey, c.Use.SignCount = passkey.ID, passkey.SignCount
+		}},
+		"a counter that went to 0": {spentError, func(c *factorChange) {
+			c.Use.Passkey, c.Use.SignCount = passkey.ID, 0
+		}},
+		"another user's passkey": {spentError, func(c *factorChange) {
+			c.Use.Passkey, c.Use.SignCount = theirPasskey.ID, 500
+		}},
+		"an untrusted browser": {spentError, func(c *factorChange) { c.Use.Trusted = sessionHash() }},
 	} {
 		want := [2]factorRows{f.factorRows(t, off), f.factorRows(t, other)}
 		f.unchanged(t, name, u, test.want, func() error {
@@ -140,7 +164,8 @@ func recount(t *testing.T, f *fixture) {
 	check := func(what string, version int64, second bool, codes int) {
 		t.Helper()
 		got := f.factors(t, u)
-		equal(t, what, []any{u.FactorVersion, got.Version, u.SecondFactor, got.RecoveryCodes}, []any{version, version, second, codes})
+		equal(t, what, []any{u.FactorVersion, got.Version, u.SecondFactor, got.RecoveryCodes},
+			[]any{version, version, second, codes})
 		equal(t, what+": a bystander's", f.factorRows(t, bystander), theirs)
 	}
 	f.recoveryCodes(t, &u, 3)
@@ -198,7 +223,8 @@ func changeFactorsEnds(t *testing.T, f *fixture) {
 		})
 		_, err := f.TrustedBrowser(ctx, hash, f.now)
 		must(t, err)
-		keeps := map[string]string{"none": "", "grant": g.SessionID, "grant of a browser": ofBrowser.SessionID, "browser": s.ID, "all": userstore.KeepAll}[keep]
+		keeps := map[string]string{"none": "", "grant": g.SessionID, "grant of a browser": ofBrowser.SessionID,
+			"browser": s.ID, "all": userstore.KeepAll}[keep]
 		f.changeFactors(t, &u, func(c *factorChange) { c.RemovePasskeys, c.KeepSession = []string{p.ID}, keeps })
 		for _, row := range []struct {
 			g    userstore.Grant

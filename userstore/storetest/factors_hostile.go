@@ -19,7 +19,8 @@ func hostileFactors(t *testing.T, f *fixture) {
 		a.ID, a.Algorithm, a.Sealed = "a"+s, s, []byte(s)
 		must(t, f.BeginApp(ctx, a, 0))
 		p := f.newPasskey(u)
-		p.ID, p.Name, p.Transports, p.CredentialID, p.PublicKey, p.AAGUID = "p"+s, s, []string{s, s + s}, []byte("c"+s), []byte(s), []byte(s)
+		p.ID, p.Name, p.Transports, p.CredentialID, p.PublicKey, p.AAGUID = "p"+s, s, []string{s, s + s}, []byte("c"+s),
+			[]byte(s), []byte(s)
 		c := newFactorChange(f, u)
 		c.ConfirmApp, c.Counter, c.AddPasskey, c.PasskeyHandle = a.ID, appCounter, &p, s
 		c.RecoveryCodes = [][]byte{[]byte(s), []byte(s + s)}
@@ -87,8 +88,11 @@ func hostileFactors(t *testing.T, f *fixture) {
 				return f.BeginApp(ctx, a, u.FactorVersion)
 			})
 		}
-		for _, use := range []factorUse{{App: s, Counter: appCounter + 1}, {Passkey: s, SignCount: 9}, {Handles: []usedOnce{{ID: s}}}} {
-			f.unchanged(t, "a use", u, userstore.ErrConflict, func() error { return f.UseFactor(ctx, u.ID, u.FactorVersion, use) })
+		for _, use := range []factorUse{{App: s, Counter: appCounter + 1}, {Passkey: s, SignCount: 9},
+			{Handles: []usedOnce{{ID: s}}}} {
+			f.unchanged(t, "a use", u, userstore.ErrConflict, func() error {
+				return f.UseFactor(ctx, u.ID, u.FactorVersion, use)
+			})
 			f.unchanged(t, "a login", u, userstore.ErrInvalid, func() error {
 				return f.StartSession(ctx, newLogin{Session: f.newSession(u), PasswordHash: u.PasswordHash,
 					Second: secondStep{FactorVersion: u.FactorVersion, Proved: true, Use: use}})
@@ -118,13 +122,16 @@ func hostileFactors(t *testing.T, f *fixture) {
 		must(t, f.UncountWrongCode(ctx, s))
 		is(t, f.EndTrust(ctx, s, ""), userstore.ErrNotFound)
 		is(t, f.EndTrust(ctx, u.ID, s), userstore.ErrNotFound)
-		is(t, f.UseFactor(ctx, s, u.FactorVersion, factorUse{App: app.ID, Counter: appCounter + 1}), userstore.ErrConflict)
+		is(t, f.UseFactor(ctx, s, u.FactorVersion, factorUse{App: app.ID, Counter: appCounter + 1}),
+			userstore.ErrConflict)
 		if texts := strings.ToValidUTF8(s, ""); texts == s && !strings.Contains(s, "\x00") && len(s) < 1<<20 {
-			is(t, f.UseFactor(ctx, u.ID, u.FactorVersion, factorUse{App: s, Counter: appCounter + 1}), userstore.ErrSpent)
+			is(t, f.UseFactor(ctx, u.ID, u.FactorVersion, factorUse{App: s, Counter: appCounter + 1}),
+				userstore.ErrSpent)
 			is(t, f.UseFactor(ctx, u.ID, u.FactorVersion, factorUse{Passkey: s, SignCount: 9}), userstore.ErrSpent)
 		}
 	}
 	got := f.factors(t, u)
-	equal(t, "what is left after all", []any{got.App.LastCounter, got.Waiting.ID, len(got.Passkeys), got.Passkeys[0].ID, got.RecoveryCodes},
+	equal(t, "what is left after all", []any{got.App.LastCounter, got.Waiting.ID, len(got.Passkeys),
+		got.Passkeys[0].ID, got.RecoveryCodes},
 		[]any{int64(appCounter), waiting.ID, 1, passkey.ID, 2})
 }

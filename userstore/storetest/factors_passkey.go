@@ -14,7 +14,8 @@ func passkeyRoundTrip(t *testing.T, f *fixture) {
 	theirs := f.passkey(t, &other)
 
 	first := f.newPasskey(u)
-	first.SignCount, first.BackedUp, first.BackupEligible, first.Transports, first.AAGUID = 1<<32-1, false, false, nil, nil
+	first.SignCount, first.BackedUp, first.BackupEligible, first.Transports, first.AAGUID = 1<<32-1,
+		false, false, nil, nil
 	second := f.newPasskey(u)
 	second.SignCount, second.BackedUp, second.CreatedAt = 0, true, f.now.Add(-time.Hour)
 	second.CredentialID = append(slices.Clone(first.CredentialID), 0) // differs in its length only
@@ -35,14 +36,16 @@ func passkeyRoundTrip(t *testing.T, f *fixture) {
 	equal(t, "its owner", owner, u)
 	equal(t, "the handle", handle, "handle'\\")
 	prefix := first.CredentialID[:31]
-	for _, unknown := range [][]byte{nil, {}, {0}, prefix, append(slices.Clone(first.CredentialID), 1), random(5000), random(2 << 20)} {
+	for _, unknown := range [][]byte{nil, {}, {0}, prefix, append(slices.Clone(first.CredentialID), 1),
+		random(5000), random(2 << 20)} {
 		_, _, _, err := f.PasskeyOwner(ctx, unknown)
 		is(t, err, userstore.ErrNotFound)
 	}
 
 	// A use moves the counter and says whether the passkey is backed up by now.
 	later := f.now.Add(time.Hour)
-	must(t, f.UseFactor(ctx, other.ID, other.FactorVersion, factorUse{Passkey: theirs.ID, SignCount: 1<<32 - 1, BackedUp: true, At: later}))
+	must(t, f.UseFactor(ctx, other.ID, other.FactorVersion, factorUse{Passkey: theirs.ID, SignCount: 1<<32 - 1,
+		BackedUp: true, At: later}))
 	theirs.SignCount, theirs.BackedUp, theirs.LastUsedAt = 1<<32-1, true, stored(later)
 	equal(t, "after a use", f.factors(t, other).Passkeys, []userstore.Passkey{storedPasskey(theirs)})
 

@@ -41,7 +41,9 @@ func useFactor(t *testing.T, f *fixture) {
 		"any version":      {u, userstore.AnyFactorVersion, factorUse{App: app.ID, Counter: appCounter + 1}},
 		"a disabled user":  {off, off.FactorVersion, factorUse{App: offApp.ID, Counter: appCounter + 1}},
 	} {
-		f.unchanged(t, name, test.user, userstore.ErrConflict, func() error { return use(test.user, test.version, test.use) })
+		f.unchanged(t, name, test.user, userstore.ErrConflict, func() error {
+			return use(test.user, test.version, test.use)
+		})
 	}
 	if err := use(u, u.FactorVersion, factorUse{}); err == nil {
 		t.Error("a use of nothing")
@@ -59,7 +61,8 @@ func useFactor(t *testing.T, f *fixture) {
 	f.unchanged(t, "a code of before", u, userstore.ErrSpent, func() error {
 		return use(u, u.FactorVersion, factorUse{App: app.ID, Counter: 199})
 	})
-	once("a recovery code, in two forms", factorUse{Recovery: [][]byte{random(32), codes[0]}}, factorUse{Recovery: codes[1:2]})
+	once("a recovery code, in two forms", factorUse{Recovery: [][]byte{random(32), codes[0]}},
+		factorUse{Recovery: codes[1:2]})
 	for name, test := range map[string]struct {
 		user string
 		macs [][]byte
@@ -77,7 +80,8 @@ func useFactor(t *testing.T, f *fixture) {
 		must(t, err)
 		equal(t, "a recovery code, "+name, got, test.want)
 	}
-	once("a signature counter", factorUse{Passkey: passkey.ID, SignCount: 1 << 31}, factorUse{Passkey: passkey.ID, SignCount: 1<<31 + 1})
+	once("a signature counter", factorUse{Passkey: passkey.ID, SignCount: 1 << 31},
+		factorUse{Passkey: passkey.ID, SignCount: 1<<31 + 1})
 	must(t, use(u, u.FactorVersion, factorUse{Passkey: silent.ID})) // does not count: the challenge is used once
 	must(t, use(u, u.FactorVersion, factorUse{Passkey: silent.ID}))
 	must(t, use(u, u.FactorVersion, factorUse{Passkey: silent.ID, SignCount: 1}))
@@ -102,7 +106,9 @@ func useFactor(t *testing.T, f *fixture) {
 	} {
 		wrong := all
 		spent(&wrong)
-		f.unchanged(t, fmt.Sprintf("all but part %d", i), u, userstore.ErrSpent, func() error { return use(u, u.FactorVersion, wrong) })
+		f.unchanged(t, fmt.Sprintf("all but part %d", i), u, userstore.ErrSpent, func() error {
+			return use(u, u.FactorVersion, wrong)
+		})
 	}
 	must(t, use(u, u.FactorVersion, all))
 	equal(t, "recovery codes that are left", f.factors(t, u).RecoveryCodes, 1)

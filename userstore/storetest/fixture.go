@@ -33,8 +33,9 @@ func grantID() (g userstore.GrantID) {
 
 func (f *fixture) newUser() userstore.User {
 	name := strings.ToLower(id())
-	return userstore.User{ID: id(), Email: strings.ToUpper(name) + "@x.test", EmailKey: name + "@x.test", PasswordHash: "hash-" + name,
-		IsActive: true, CreatedAt: f.now, UpdatedAt: f.now}
+	return userstore.User{ID: id(), Email: strings.ToUpper(name) + "@x.test", EmailKey: name + "@x.test",
+		PasswordHash: "hash-" + name,
+		IsActive:     true, CreatedAt: f.now, UpdatedAt: f.now}
 }
 
 // user creates a user and returns it as it is stored.
@@ -49,7 +50,8 @@ func (f *fixture) user(t *testing.T) userstore.User {
 
 func (f *fixture) client(t *testing.T, change func(*userstore.Client)) userstore.Client {
 	t.Helper()
-	c := userstore.Client{ID: id(), Name: "A client", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, CreatedAt: f.now}
+	c := userstore.Client{ID: id(), Name: "A client", AuthMethod: userstore.AuthNone, FirstParty: true,
+		GrantTypes: []string{"refresh_token"}, CreatedAt: f.now}
 	if change != nil {
 		change(&c)
 	}
@@ -114,12 +116,16 @@ func sessionHash() (h userstore.SessionHash) {
 }
 
 func (f *fixture) newSession(u userstore.User) userstore.BrowserSession {
-	return userstore.BrowserSession{Hash: sessionHash(), ID: id(), UserID: u.ID, AuthTime: f.now, AMR: []string{"pwd"}, ACR: "1",
-		CreatedAt: f.now, LastUsedAt: f.now, ExpiresAt: f.now.Add(30 * 24 * time.Hour), UserAgent: "Firefox", Address: "2001:db8::1"}
+	return userstore.BrowserSession{Hash: sessionHash(), ID: id(), UserID: u.ID, AuthTime: f.now, AMR: []string{"pwd"},
+		ACR:       "1",
+		CreatedAt: f.now, LastUsedAt: f.now, ExpiresAt: f.now.Add(30 * 24 * time.Hour), UserAgent: "Firefox",
+		Address: "2001:db8::1"}
 }
 
 // session logs u in at the pages.
-func (f *fixture) session(t *testing.T, u userstore.User, change ...func(*userstore.StartSession)) userstore.BrowserSession {
+func (f *fixture) session(
+	t *testing.T, u userstore.User, change ...func(*userstore.StartSession),
+) userstore.BrowserSession {
 	t.Helper()
 	s := userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash}
 	for _, c := range change {
@@ -151,7 +157,8 @@ func must(t *testing.T, err error) {
 // a failure, or the reverse.
 func is(t *testing.T, err, want error) {
 	t.Helper()
-	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrSpent, userstore.ErrLastAdmin,
+	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict,
+		userstore.ErrSpent, userstore.ErrLastAdmin,
 		userstore.ErrInvalid, userstore.ErrUnavailable, keys.ErrConflict} {
 		if errors.Is(err, sentinel) != (want == sentinel) {
 			t.Fatalf("error %v, want %v", err, want)

@@ -12,14 +12,18 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	u.Roles = []string{"admin", "support"}
 	must(t, f.UpdateUser(t.Context(), u))
 	c := f.client(t, func(c *userstore.Client) {
-		c.Resources, c.IDTokenAlg, c.Scopes, c.IDTokenClaims = []string{"https://api.test"}, "EdDSA", []string{"openid", "email"}, true
+		c.Resources, c.IDTokenAlg, c.Scopes, c.IDTokenClaims = []string{"https://api.test"}, "EdDSA",
+			[]string{"openid", "email"}, true
 	})
-	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID, Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
-		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`, BrowserSession: id(), Claims: `{"userinfo":{"email":null}}`, Generation: 1, RotatedAt: f.now,
+	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID,
+		Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
+		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`,
+		BrowserSession: id(), Claims: `{"userinfo":{"email":null}}`, Generation: 1, RotatedAt: f.now,
 		CreatedAt: f.now, ExpiresAt: f.now.Add(time.Hour), UserAgent: "curl/8", Address: "2001:db8::1"}
 	must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}))
 	want := g
-	want.AuthTime, want.RotatedAt, want.CreatedAt, want.ExpiresAt = stored(g.AuthTime), stored(g.RotatedAt), stored(g.CreatedAt), stored(g.ExpiresAt)
+	want.AuthTime, want.RotatedAt, want.CreatedAt, want.ExpiresAt = stored(g.AuthTime), stored(g.RotatedAt),
+		stored(g.CreatedAt), stored(g.ExpiresAt)
 
 	user, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)
@@ -46,7 +50,8 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	want.Generation, want.RotatedAt = 2, stored(a.Now)
 	equal(t, "after a refresh", v.Grant, want)
 	equal(t, "its user", v.User, userstore.User{ID: u.ID, Roles: u.Roles})
-	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone, GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes})
+	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone,
+		GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes})
 	v, err = f.GrantByID(t.Context(), g.ID)
 	must(t, err)
 	equal(t, "read again", v.Grant, want)
@@ -59,7 +64,9 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	}
 
 	// Texts from the network that are only displayed never fail the login.
-	odd := f.grant(t, u, func(g *userstore.Grant) { g.UserAgent, g.Address = "M\x00ozilla\xff", string(make([]byte, 1<<20)) })
+	odd := f.grant(t, u, func(g *userstore.Grant) {
+		g.UserAgent, g.Address = "M\x00ozilla\xff", string(make([]byte, 1<<20))
+	})
 	v, err = f.GrantByID(t.Context(), odd.ID)
 	must(t, err)
 	equal(t, "user agent", v.Grant.UserAgent, "Mozilla")
@@ -140,7 +147,8 @@ func advanceGrant(t *testing.T, f *fixture) {
 		equal(t, "first-party", v.Client.FirstParty, g.ClientID != third.ID)
 	}
 	a := f.advance(g)
-	a.Generation, a.Now, a.IdleSince = 2, stored(g.ExpiresAt).Add(-time.Microsecond), stored(f.now.Add(time.Minute)).Add(-time.Microsecond)
+	a.Generation, a.Now, a.IdleSince = 2, stored(g.ExpiresAt).Add(-time.Microsecond),
+		stored(f.now.Add(time.Minute)).Add(-time.Microsecond)
 	_, err := f.AdvanceGrant(t.Context(), a) // one microsecond inside either limit
 	must(t, err)
 }
@@ -152,7 +160,8 @@ func answerLate(t *testing.T, f *fixture) {
 		t.Helper()
 		v, err := f.GrantByID(t.Context(), g.ID)
 		must(t, err)
-		equal(t, "late generation and count", [2]int64{v.Grant.LateGeneration, v.Grant.LateCount}, [2]int64{wantLate, wantCount})
+		equal(t, "late generation and count", [2]int64{v.Grant.LateGeneration, v.Grant.LateCount},
+			[2]int64{wantLate, wantCount})
 	}
 	g = f.live(t, g) // 2
 	is(t, late(1, 5), userstore.ErrConflict)
@@ -241,7 +250,8 @@ func listGrants(t *testing.T, f *fixture) {
 		want      []string
 	}{
 		{"all live ones", f.now, time.Time{}, []string{short.SessionID, young.SessionID, mid.SessionID, old.SessionID}},
-		{"not the expired", f.now.Add(10 * time.Minute), time.Time{}, []string{young.SessionID, mid.SessionID, old.SessionID}},
+		{"not the expired", f.now.Add(10 * time.Minute), time.Time{},
+			[]string{young.SessionID, mid.SessionID, old.SessionID}},
 		{"not the idle", f.now.Add(10 * time.Minute), mid.RotatedAt, []string{young.SessionID}},
 		{"none when all are", f.now.Add(1000 * time.Hour), time.Time{}, nil},
 	} {

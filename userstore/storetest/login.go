@@ -24,7 +24,8 @@ func loginView(t *testing.T, f *fixture) {
 		equal(t, "client", c, client)
 	}
 	f.user(t) // an empty username must not find a user without one
-	for _, l := range []userstore.Login{{EmailKey: "nobody@x.test"}, {UsernameKey: "nobody"}, {}, {EmailKey: "a\x00b"}} {
+	for _, l := range []userstore.Login{{EmailKey: "nobody@x.test"}, {UsernameKey: "nobody"}, {},
+		{EmailKey: "a\x00b"}} {
 		got, known, c, err := f.LoginView(t.Context(), l, userstore.FirstPartyClientID)
 		must(t, err)
 		equal(t, "known", known, false)
@@ -51,10 +52,12 @@ func startGrant(t *testing.T, f *fixture) {
 	must(t, f.SetClientActive(t.Context(), closed.ID, false, f.now))
 
 	for name, change := range map[string]func(*userstore.StartGrant){
-		"another hash":           func(s *userstore.StartGrant) { s.PasswordHash = "other" },
-		"no hash":                func(s *userstore.StartGrant) { s.PasswordHash = "" },
-		"unknown user":           func(s *userstore.StartGrant) { s.Grant.UserID = id() },
-		"disabled user":          func(s *userstore.StartGrant) { s.Grant.UserID, s.PasswordHash = off.ID, off.PasswordHash },
+		"another hash": func(s *userstore.StartGrant) { s.PasswordHash = "other" },
+		"no hash":      func(s *userstore.StartGrant) { s.PasswordHash = "" },
+		"unknown user": func(s *userstore.StartGrant) { s.Grant.UserID = id() },
+		"disabled user": func(s *userstore.StartGrant) {
+			s.Grant.UserID, s.PasswordHash = off.ID, off.PasswordHash
+		},
 		"unknown client":         func(s *userstore.StartGrant) { s.Grant.ClientID = id() },
 		"disabled client":        func(s *userstore.StartGrant) { s.Grant.ClientID = closed.ID },
 		"disabled client, again": func(s *userstore.StartGrant) { s.Grant.ClientID, s.Rehash = closed.ID, "rehash" },
@@ -82,7 +85,8 @@ func startGrant(t *testing.T, f *fixture) {
 	want.PasswordHash, want.LastLoginAt = "better", stored(g.CreatedAt)
 	equal(t, "the user after login", got, want)
 	// The same grant a second time is refused, and changes nothing.
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "better", Rehash: "best"}), userstore.ErrConflict)
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "better", Rehash: "best"}),
+		userstore.ErrConflict)
 	got, err = f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	equal(t, "the user after the second try", got, want)

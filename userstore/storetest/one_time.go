@@ -11,7 +11,8 @@ import (
 
 // request is one for a message to an address of its own budget.
 func (f *fixture) request(budget string) (userstore.MailRequest, outbox.Message) {
-	r := userstore.MailRequest{ID: id(), Kind: outbox.ResetPassword, At: stored(f.now), EndsAt: stored(f.now.Add(time.Hour))}
+	r := userstore.MailRequest{ID: id(), Kind: outbox.ResetPassword, At: stored(f.now),
+		EndsAt: stored(f.now.Add(time.Hour))}
 	copy(r.Budget[:], budget)
 	return r, outbox.Message{ID: r.ID, Kind: r.Kind, To: budget + "@example.test", At: r.At, EndsAt: r.EndsAt}
 }
@@ -21,7 +22,9 @@ func newToken(f *fixture, u userstore.User) userstore.OneTimeToken {
 		At: stored(f.now), EndsAt: stored(f.now.Add(time.Hour))}
 }
 
-func (f *fixture) issue(t *testing.T, u userstore.User, change ...func(*userstore.OneTimeToken)) userstore.OneTimeToken {
+func (f *fixture) issue(
+	t *testing.T, u userstore.User, change ...func(*userstore.OneTimeToken),
+) userstore.OneTimeToken {
 	t.Helper()
 	token := newToken(f, u)
 	for _, c := range change {
@@ -151,7 +154,8 @@ func endedTokens(t *testing.T, f *fixture) {
 			return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now})
 		},
 		"disabling, and enabling again": func(u userstore.User) error {
-			return errors.Join(f.SetActive(t.Context(), u.ID, false, f.now), f.SetActive(t.Context(), u.ID, true, f.now))
+			return errors.Join(f.SetActive(t.Context(), u.ID, false, f.now),
+				f.SetActive(t.Context(), u.ID, true, f.now))
 		},
 		"disabling by an edit, and enabling": func(u userstore.User) error {
 			u.IsActive = false
@@ -171,8 +175,12 @@ func endedTokens(t *testing.T, f *fixture) {
 			return err
 		},
 		"a reset": func(u userstore.User) error {
-			reset := f.issue(t, u, func(o *userstore.OneTimeToken) { o.Kind = outbox.ResetPassword; o.At = o.At.Add(time.Second) })
-			return f.RedeemToken(t.Context(), userstore.Redemption{ID: reset.ID, Kind: reset.Kind, NewHash: id(), At: f.now})
+			reset := f.issue(t, u, func(o *userstore.OneTimeToken) {
+				o.Kind = outbox.ResetPassword
+				o.At = o.At.Add(time.Second)
+			})
+			return f.RedeemToken(t.Context(), userstore.Redemption{ID: reset.ID, Kind: reset.Kind,
+				NewHash: id(), At: f.now})
 		},
 	} {
 		u := f.user(t)
@@ -186,8 +194,10 @@ func endedTokens(t *testing.T, f *fixture) {
 			if f.isLive(t, token.ID) {
 				t.Errorf("%s does not end %s", name, token.Kind)
 			}
-			is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: id(), At: f.now}), userstore.ErrConflict)
-			is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, At: f.now}), userstore.ErrConflict)
+			is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: id(),
+				At: f.now}), userstore.ErrConflict)
+			is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, At: f.now}),
+				userstore.ErrConflict)
 		}
 	}
 	// What else is edited does not.
@@ -223,7 +233,8 @@ func redeemTokens(t *testing.T, f *fixture) {
 
 	// A proof of the address keeps password and sessions.
 	must(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: verify.ID, Kind: verify.Kind, At: stored(f.now)}))
-	is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: verify.ID, Kind: verify.Kind, At: stored(f.now)}), userstore.ErrConflict)
+	is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: verify.ID, Kind: verify.Kind, At: stored(f.now)}),
+		userstore.ErrConflict)
 	after, err = f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	want := before

@@ -76,7 +76,9 @@ func otherOperations() []Operation {
 				func(e ...audit.Event) error { return f.FailAttempt(t.Context(), r.Attempt, e...) }, nil,
 				func() bool { return f.tallies(t, r).Account.Wrong == 1 }}
 		})},
-		{Name: "change the key ring", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
+		{Name: "change the key ring", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, _ user, _ grant,
+		) Prepared {
 			version, err := f.RingVersion(t.Context())
 			must(t, err)
 			change := func(version int64) func(e ...audit.Event) error {

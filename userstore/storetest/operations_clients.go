@@ -27,7 +27,8 @@ func clientOperations() []Operation {
 			return Prepared{
 				func(e ...audit.Event) error { return f.UpdateClient(t.Context(), c, e...) },
 				func(e ...audit.Event) error {
-					return f.UpdateClient(t.Context(), userstore.Client{ID: userstore.FirstPartyClientID, Version: 99}, e...)
+					return f.UpdateClient(t.Context(), userstore.Client{ID: userstore.FirstPartyClientID, Version: 99},
+						e...)
 				},
 				func() bool {
 					c, err := f.ClientByID(t.Context(), c.ID)
@@ -65,13 +66,16 @@ func clientOperations() []Operation {
 				func(e ...audit.Event) error { return f.SaveCode(t.Context(), void, nil, time.Time{}, e...) },
 				func() bool { _, err := f.CodeByHash(t.Context(), code.Hash); return err == nil }}
 		})},
-		{Name: "save a code with a consent", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
+		{Name: "save a code with a consent", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, _ grant,
+		) Prepared {
 			c := f.client(t, nil)
 			code, void := f.newCode(f.session(t, u), c), f.newCode(f.session(t, f.user(t)), c)
 			void.UserID = u.ID
 			save := func(c userstore.Code) func(e ...audit.Event) error {
 				return func(e ...audit.Event) error {
-					return f.SaveCode(t.Context(), c, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: c.Scopes}}}, time.Time{}, e...)
+					return f.SaveCode(t.Context(), c,
+						&userstore.Consent{Allowed: []userstore.Allowance{{Scopes: c.Scopes}}}, time.Time{}, e...)
 				}
 			}
 			return Prepared{save(code), save(void), func() bool {
@@ -92,7 +96,9 @@ func clientOperations() []Operation {
 				func(e ...audit.Event) error { return f.RedeemCode(t.Context(), late, e...) },
 				func() bool { _, err := f.GrantByID(t.Context(), r.Grant.ID); return err == nil }}
 		})},
-		{Name: "take a consent back", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
+		{Name: "take a consent back", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, _ grant,
+		) Prepared {
 			c := f.client(t, nil)
 			g := f.redeemed(t, f.consented(t, f.session(t, u), c))
 			return Prepared{

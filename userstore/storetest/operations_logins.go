@@ -12,7 +12,9 @@ import (
 // loginOperations are those on browser sessions and grants.
 func loginOperations() []Operation {
 	return []Operation{
-		{Name: "log in at the pages", Once: true, Uncertain: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
+		{Name: "log in at the pages", Once: true, Uncertain: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, _ grant,
+		) Prepared {
 			old := f.session(t, u)
 			s := userstore.StartSession{Session: f.newSession(u), Replaces: old.Hash, PasswordHash: u.PasswordHash}
 			other := s
@@ -25,7 +27,9 @@ func loginOperations() []Operation {
 					return err == nil
 				}}
 		})},
-		{Name: "end a browser session", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
+		{Name: "end a browser session", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, _ grant,
+		) Prepared {
 			s := f.session(t, u)
 			return Prepared{
 				func(e ...audit.Event) error { return f.EndSession(t.Context(), s.ID, f.now, e...) }, nil,
@@ -34,7 +38,9 @@ func loginOperations() []Operation {
 					return errors.Is(err, userstore.ErrNotFound)
 				}}
 		})},
-		{Name: "revoke a browser session", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
+		{Name: "revoke a browser session", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, _ grant,
+		) Prepared {
 			s := f.session(t, u)
 			return Prepared{
 				func(e ...audit.Event) error { return f.RevokeBrowserSession(t.Context(), u.ID, s.ID, f.now, e...) },
@@ -44,7 +50,9 @@ func loginOperations() []Operation {
 					return errors.Is(err, userstore.ErrNotFound)
 				}}
 		})},
-		{Name: "log in", Once: true, Uncertain: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
+		{Name: "log in", Once: true, Uncertain: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, _ grant,
+		) Prepared {
 			g := f.newGrant(u)
 			start := func(hash string, g userstore.Grant) func(e ...audit.Event) error {
 				return func(e ...audit.Event) error {
@@ -73,7 +81,9 @@ func loginOperations() []Operation {
 				func(e ...audit.Event) error { return f.RevokeGrant(t.Context(), g.ID, f.now, e...) }, nil,
 				func() bool { return f.revoked(t, g) }}
 		})},
-		{Name: "revoke a session", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, g grant) Prepared {
+		{Name: "revoke a session", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, g grant,
+		) Prepared {
 			return Prepared{
 				func(e ...audit.Event) error { return f.RevokeSession(t.Context(), u.ID, g.SessionID, f.now, e...) },
 				func(e ...audit.Event) error { return f.RevokeSession(t.Context(), id(), g.SessionID, f.now, e...) },

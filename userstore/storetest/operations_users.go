@@ -43,7 +43,9 @@ func userOperations() []Operation {
 				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), stale, e...) },
 				func() bool { return f.readUser(t, u.ID).Claims.Name == "New" }}
 		})},
-		{Name: "update a user who becomes disabled", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, g grant) Prepared {
+		{Name: "update a user who becomes disabled", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, g grant,
+		) Prepared {
 			u.IsActive = false
 			taken := u
 			taken.EmailKey = f.user(t).EmailKey
@@ -56,21 +58,27 @@ func userOperations() []Operation {
 			hash := id()
 			return Prepared{
 				func(e ...audit.Event) error {
-					return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, At: f.now}, e...)
+					return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash,
+						NewHash: hash, At: f.now}, e...)
 				},
 				func(e ...audit.Event) error {
-					return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "other", NewHash: id(), At: f.now}, e...)
+					return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "other",
+						NewHash: id(), At: f.now}, e...)
 				},
 				func() bool { return f.readUser(t, u.ID).PasswordHash == hash && f.revoked(t, g) }}
 		})},
-		{Name: "redeem a one-time token", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, g grant) Prepared {
+		{Name: "redeem a one-time token", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, g grant,
+		) Prepared {
 			token, hash := f.issue(t, u), id()
 			return Prepared{
 				func(e ...audit.Event) error {
-					return f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: hash, At: f.now}, e...)
+					return f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind,
+						NewHash: hash, At: f.now}, e...)
 				},
 				func(e ...audit.Event) error {
-					return f.RedeemToken(t.Context(), userstore.Redemption{ID: id(), Kind: token.Kind, NewHash: hash, At: f.now}, e...)
+					return f.RedeemToken(t.Context(), userstore.Redemption{ID: id(), Kind: token.Kind, NewHash: hash,
+						At: f.now}, e...)
 				},
 				func() bool { return f.readUser(t, u.ID).PasswordHash == hash && f.revoked(t, g) }}
 		})},
@@ -83,7 +91,9 @@ func userOperations() []Operation {
 				func(e ...audit.Event) error { return f.begin(t, refused, e...) },
 				func() bool { return len(f.waits(t, b.message.To)) == 1 && f.isLive(t, b.token.ID) }}
 		})},
-		{Name: "confirm a change of address", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
+		{Name: "confirm a change of address", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, _ grant,
+		) Prepared {
 			c := f.newChange(u, f.begun(t, u, id()).ID)
 			refused := c
 			refused.From = "other@x.test"
@@ -92,7 +102,9 @@ func userOperations() []Operation {
 				func(e ...audit.Event) error { return f.ConfirmAddressChange(t.Context(), refused, e...) },
 				func() bool { return f.readUser(t, u.ID).Email != u.Email && f.isLive(t, c.UndoID) }}
 		})},
-		{Name: "undo a change of address", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, g grant) Prepared {
+		{Name: "undo a change of address", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, g grant,
+		) Prepared {
 			_, token := f.changed(t, u, id())
 			r := f.newUndoing(token)
 			return Prepared{
@@ -100,7 +112,9 @@ func userOperations() []Operation {
 				func(e ...audit.Event) error { return f.UndoAddressChange(t.Context(), f.newUndoing(id()), e...) },
 				func() bool { return f.readUser(t, u.ID).Email == u.Email && f.revoked(t, g) }}
 		})},
-		{Name: "withdraw a change of address", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, u user, _ grant) Prepared {
+		{Name: "withdraw a change of address", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, u user, _ grant,
+		) Prepared {
 			token := f.begun(t, u, id())
 			return Prepared{
 				func(e ...audit.Event) error { return f.WithdrawAddressChange(t.Context(), u.ID, f.now, e...) },

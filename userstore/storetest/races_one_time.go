@@ -46,7 +46,8 @@ func raceTokensEnd(t *testing.T, f *fixture) {
 		together(3, func(i int) {
 			switch {
 			case i == 0:
-				reset = f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: "reset", At: f.now})
+				reset = f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind,
+					NewHash: "reset", At: f.now})
 			case i == 1:
 				login = f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash})
 			case round%2 == 0:

@@ -69,7 +69,8 @@ func raceRight(t *testing.T, f *fixture) {
 				continue
 			}
 			if err == nil {
-				err = f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: try.Attempt, Remember: f.now.Add(time.Hour)})
+				err = f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash,
+					Attempt: try.Attempt, Remember: f.now.Add(time.Hour)})
 			}
 			if err != nil {
 				t.Error(err)

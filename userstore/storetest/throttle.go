@@ -18,9 +18,10 @@ func budget() (k userstore.BudgetKey) {
 // from elsewhere, 2 from the network once it is remembered, 5 for the network in all.
 func (f *fixture) reserve() userstore.Reserve {
 	r := userstore.Reserve{
-		Attempt:  userstore.Attempt{At: f.now, Own: budget(), Strangers: budget(), Network: budget()},
-		OwnLimit: userstore.Limit{Free: 2, Window: time.Hour}, StrangersLimit: userstore.Limit{Free: 3, Window: time.Hour},
-		NetworkLimit: userstore.Limit{Free: 5, Window: time.Hour}, PendingUntil: f.now.Add(time.Minute),
+		Attempt:        userstore.Attempt{At: f.now, Own: budget(), Strangers: budget(), Network: budget()},
+		OwnLimit:       userstore.Limit{Free: 2, Window: time.Hour},
+		StrangersLimit: userstore.Limit{Free: 3, Window: time.Hour},
+		NetworkLimit:   userstore.Limit{Free: 5, Window: time.Hour}, PendingUntil: f.now.Add(time.Minute),
 	}
 	rand.Read(r.ID[:])
 	return r
@@ -115,7 +116,8 @@ func throttleRemembers(t *testing.T, f *fixture) {
 	f.wrongPasswords(t, nextAttempt(r, 0), 2)
 	login := func(r userstore.Reserve, hash string) error {
 		must(t, f.ReserveAttempt(ctx, r))
-		return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: hash, Attempt: r.Attempt, Remember: r.At.Add(90 * 24 * time.Hour)})
+		return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: hash, Attempt: r.Attempt,
+			Remember: r.At.Add(90 * 24 * time.Hour)})
 	}
 	refused := nextAttempt(r, 0)
 	is(t, login(refused, "another"), userstore.ErrConflict)
@@ -124,7 +126,8 @@ func throttleRemembers(t *testing.T, f *fixture) {
 	}
 	must(t, f.ReturnAttempt(ctx, refused.Attempt))
 	must(t, login(nextAttempt(r, 0), u.PasswordHash))
-	if got := f.tallies(t, r); !got.Remembered || got.Account != (userstore.Tally{}) || got.Network.Wrong != 2 || got.Network.Pending != 0 {
+	if got := f.tallies(t, r); !got.Remembered || got.Account != (userstore.Tally{}) || got.Network.Wrong != 2 ||
+		got.Network.Pending != 0 {
 		t.Errorf("after a login: %+v", got)
 	}
 	stranger := nextAttempt(r, 0)
@@ -199,7 +202,8 @@ func throttleRemoves(t *testing.T, f *fixture) {
 	}
 	r := f.reserve()
 	must(t, f.ReserveAttempt(ctx, r))
-	must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: r.Attempt, Remember: f.now.Add(2 * time.Hour)}))
+	must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash,
+		Attempt: r.Attempt, Remember: f.now.Add(2 * time.Hour)}))
 
 	remove := func(at time.Duration) (batches []int) {
 		for {

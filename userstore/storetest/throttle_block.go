@@ -38,7 +38,8 @@ func throttleBlocks(t *testing.T, f *fixture) {
 		u, known := f.user(t), inBlock(networkToo)
 		known.Block = budget()
 		must(t, f.ReserveAttempt(ctx, known))
-		must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: known.Attempt, Remember: f.now.Add(time.Hour)}))
+		must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash,
+			Attempt: known.Attempt, Remember: f.now.Add(time.Hour)}))
 		equal(t, "given back by the login", f.tallies(t, known).Block, userstore.Tally{})
 		known = nextAttempt(known, 0)
 		known.Block = block

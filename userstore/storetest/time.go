@@ -43,7 +43,8 @@ func clock(t *testing.T, f *fixture) {
 	must(t, err)
 	after := time.Now()
 	// The server runs on this machine; its clock may tell milliseconds only.
-	if now.Before(before.Add(-2*time.Millisecond)) || now.After(after.Add(2*time.Millisecond)) || now.Location() != time.UTC {
+	if now.Before(before.Add(-2*time.Millisecond)) || now.After(after.Add(2*time.Millisecond)) ||
+		now.Location() != time.UTC {
 		t.Errorf("%v is not between %v and %v", now, before, after)
 	}
 	must(t, f.Ping(t.Context()))
