@@ -8,6 +8,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -50,26 +51,27 @@ func (h *Handlers) showCodes(w http.ResponseWriter, r *http.Request, o owner, co
 // sealedCodes are recovery codes on their way back from the page that shows them.
 type sealedCodes struct {
 	Codes []string `json:"codes"`
-	Ends  int64    `json:"ends"`
+	issuer.Until
 }
+
+var codesFile = encrypted[sealedCodes]{"encrypted recovery codes"}
 
 // codesLast is how long the page that shows recovery codes offers them as a file.
 const codesLast = time.Hour
 
 // sealCodes encrypts recovery codes for the page that shows them, in this session.
 func (h *Handlers) sealCodes(o owner, codes []string) (string, error) {
-	return h.encrypt("recovery codes", o.browser+" "+o.Session.ID, sealedCodes{codes, h.Now().Add(codesLast).Unix()})
+	return codesFile.seal(h, o.browser+" "+o.Session.ID, sealedCodes{codes, h.Issuer.Until(codesLast)})
 }
 
 // downloadCodes answers recovery codes as a text file: the ones that are on the page from which the
 // form was sent. It works without scripts, and no address carries a code.
 func (h *Handlers) downloadCodes(w http.ResponseWriter, o owner, sealed string) error {
-	var kept sealedCodes
-	ok, err := h.decrypt("recovery codes", o.browser+" "+o.Session.ID, sealed, &kept)
+	kept, ok, err := codesFile.open(h, o.browser+" "+o.Session.ID, sealed)
 	if err != nil {
 		return err
 	}
-	if !ok || h.Now().Unix() >= kept.Ends {
+	if !ok {
 		return problem.New(problem.RequestExpired, "")
 	}
 	w.Header()["Content-Disposition"] = []string{`attachment; filename="recovery-codes.txt"`}

@@ -7,18 +7,20 @@ import (
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
 // sealedCreation is what the handle of a passkey's challenge holds.
 type sealedCreation struct {
-	ID      string `json:"id"` // spent with the passkey
-	User    string `json:"user"`
-	Session string `json:"session"`
-	Factors int64  `json:"factors"`
-	Handle  string `json:"handle"` // the user handle that the options name
-	Ends    int64  `json:"ends"`
+	issuer.Once        // spent with the passkey
+	User        string `json:"user"`
+	Session     string `json:"session"`
+	Factors     int64  `json:"factors"`
+	Handle      string `json:"handle"` // the user handle that the options name
 }
+
+var creationHandle = issuer.Sealed[sealedCreation]{Purpose: "passkey creation", Longest: maxHandle}
 
 func (h *Handlers) creationChallenge(id string) ([]byte, error) {
 	return h.Issuer.FormMAC("passkey creation", id)
@@ -50,8 +52,7 @@ func (h *Handlers) newCreation(
 	r *http.Request, u userstore.User, session string,
 ) (handle string, options json.RawMessage, err error) {
 	sealed := sealedCreation{
-		ID: h.Issuer.NewID(), User: u.ID, Session: session, Factors: u.FactorVersion,
-		Ends: h.Now().Add(stepLasts).Unix(),
+		Once: h.Issuer.Once(stepLasts), User: u.ID, Session: session, Factors: u.FactorVersion,
 	}
 	challenge, err := h.creationChallenge(sealed.ID)
 	if err != nil {
@@ -61,32 +62,23 @@ func (h *Handlers) newCreation(
 	if err != nil {
 		return "", nil, err
 	}
-	text, err := json.Marshal(sealed)
-	if err != nil {
-		return "", nil, err
-	}
-	handle, err = h.Issuer.Seal("passkey creation", text)
+	handle, err = creationHandle.Seal(h.Issuer, sealed)
 	return handle, options, err
 }
 
 // created reads what the script made, as userstore takes it. ErrFactorRefused: the handle is of another
 // session, or too old.
 func (h *Handlers) created(u userstore.User, session string, f url.Values) (n userstore.NewPasskey, err error) {
-	if len(f.Get("passkey")) > maxHandle {
-		return n, userstore.ErrFactorRefused
-	}
-	text, ok, err := h.Issuer.Unseal("passkey creation", f.Get("passkey"))
+	sealed, ok, err := creationHandle.Open(h.Issuer, f.Get("passkey"))
 	if err != nil {
 		return n, err
 	}
-	var sealed sealedCreation
-	if !ok || json.Unmarshal(text, &sealed) != nil || sealed.User != u.ID || sealed.Session != session ||
-		sealed.Factors != u.FactorVersion || h.Now().Unix() >= sealed.Ends {
+	if !ok || sealed.User != u.ID || sealed.Session != session || sealed.Factors != u.FactorVersion {
 		return n, userstore.ErrFactorRefused
 	}
 	n = userstore.NewPasskey{
 		UserHandle: sealed.Handle, Response: json.RawMessage(f.Get("response")), Name: f.Get("name"),
-		Handle: userstore.HandleUntil(sealed.ID, sealed.Ends), Keep: userstore.KeepAll,
+		Handle: sealed.Spent(), Keep: userstore.KeepAll,
 	}
 	n.Challenge, err = h.creationChallenge(sealed.ID)
 	return n, err

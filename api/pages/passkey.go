@@ -16,8 +16,7 @@ import (
 // passkeyChallenge is what a passkey has to sign. Its handle comes back with the answer, so that
 // nothing is stored.
 type passkeyChallenge struct {
-	ID   string `json:"id"`
-	Ends int64  `json:"ends"`
+	issuer.Once
 	Form string `json:"form"` // the token of the form that the answer comes with
 }
 
@@ -27,7 +26,7 @@ func (h *Handlers) beginPasskey(f form) (handle string, challenge []byte, err er
 	if err != nil {
 		return "", nil, err
 	}
-	c := passkeyChallenge{ID: h.Issuer.NewID(), Ends: h.Now().Add(stepLasts).Unix(), Form: token}
+	c := passkeyChallenge{Once: h.Issuer.Once(stepLasts), Form: token}
 	if handle, err = h.seal(passkeyHandle, f.browser, c); err != nil {
 		return "", nil, err
 	}
@@ -46,11 +45,11 @@ func (h *Handlers) endPasskey(f form, handle string) (challenge []byte, spent us
 	switch {
 	case err != nil:
 		return nil, spent, err
-	case c.Form != token, h.Now().Unix() >= c.Ends:
+	case c.Form != token, c.Over(h.Now()):
 		return nil, spent, userstore.ErrStepOver
 	}
 	challenge, err = h.Issuer.FormMAC("passkey of a page", c.ID)
-	return challenge, userstore.HandleUntil(c.ID, c.Ends), err
+	return challenge, c.Spent(), err
 }
 
 // readPasskey reads the answer of a passkey that came with the form f.

@@ -84,7 +84,7 @@ func (h *Handlers) secondProof(v secondVisit, by string, f url.Values) (p userst
 		}
 	}
 	if v.waiting != nil {
-		p.Handle = v.waiting.spent()
+		p.Handle = v.waiting.Spent()
 	}
 	return p, err
 }
