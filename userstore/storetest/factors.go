@@ -12,6 +12,7 @@ import (
 type (
 	factorChange = userstore.FactorChange
 	factorUse    = userstore.FactorUse
+	renamed      = userstore.PasskeyRename
 	secondStep   = userstore.SecondStep
 	newLogin     = userstore.StartSession
 	newTrust     = userstore.NewTrust

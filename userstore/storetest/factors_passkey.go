@@ -51,23 +51,33 @@ func passkeyRoundTrip(t *testing.T, f *fixture) {
 
 	// Names.
 	for _, name := range append(hostile, "") {
-		must(t, f.RenamePasskey(ctx, other.ID, theirs.ID, name))
+		must(t, f.RenamePasskey(ctx, renamed{UserID: other.ID, ID: theirs.ID, Before: theirs.Name, After: name}))
 		theirs.Name = name
 		equal(t, "a name", f.factors(t, other).Passkeys, []userstore.Passkey{storedPasskey(theirs)})
 	}
 	for _, name := range unknownStrings {
 		f.unchanged(t, "an unstorable name", other, userstore.ErrInvalid, func() error {
-			return f.RenamePasskey(ctx, other.ID, theirs.ID, name)
+			return f.RenamePasskey(ctx, renamed{UserID: other.ID, ID: theirs.ID, Before: theirs.Name, After: name})
 		})
 	}
 	for _, unknown := range append(append(slices.Clone(hostile), unknownStrings...), first.ID, u.ID, "") {
 		f.unchanged(t, "an unknown passkey", other, userstore.ErrNotFound, func() error {
-			return f.RenamePasskey(ctx, other.ID, unknown, "x")
+			return f.RenamePasskey(ctx, renamed{UserID: other.ID, ID: unknown, Before: theirs.Name, After: "x"})
 		})
 		f.unchanged(t, "another user's", other, userstore.ErrNotFound, func() error {
-			return f.RenamePasskey(ctx, unknown, theirs.ID, "x")
+			return f.RenamePasskey(ctx, renamed{UserID: unknown, ID: theirs.ID, Before: theirs.Name, After: "x"})
 		})
 	}
+	// A name that the passkey does not have any more is not taken for the one before; the same change
+	// once more is, for the answer to the first one may be lost.
+	f.unchanged(t, "another name before", other, userstore.ErrNotFound, func() error {
+		return f.RenamePasskey(ctx, renamed{UserID: other.ID, ID: theirs.ID, Before: theirs.Name + "x", After: "y"})
+	})
+	for range 2 {
+		must(t, f.RenamePasskey(ctx, renamed{UserID: other.ID, ID: theirs.ID, Before: theirs.Name, After: "the last"}))
+	}
+	theirs.Name = "the last"
+	equal(t, "the name", f.factors(t, other).Passkeys, []userstore.Passkey{storedPasskey(theirs)})
 }
 
 // boundedPasskeys: a user has MaxPasskeys at most, and a removal makes room.

@@ -67,10 +67,13 @@ func factorOperations() []Operation {
 			}}
 		})},
 		{Name: "rename a passkey", Prepare: one(func(t *testing.T, f *fixture, u userstore.User) Prepared {
+			p := f.factors(t, u).Passkeys[0]
 			rename := func(passkey string) func(e ...audit.Event) error {
-				return func(e ...audit.Event) error { return f.RenamePasskey(t.Context(), u.ID, passkey, "New", e...) }
+				return func(e ...audit.Event) error {
+					return f.RenamePasskey(t.Context(), renamed{UserID: u.ID, ID: passkey, Before: p.Name, After: "New"}, e...)
+				}
 			}
-			return Prepared{rename(f.factors(t, u).Passkeys[0].ID), rename(id()),
+			return Prepared{rename(p.ID), rename(id()),
 				func() bool { return f.factors(t, u).Passkeys[0].Name == "New" }}
 		})},
 		{Name: "end the trust in a browser", Once: true, Prepare: one(func(

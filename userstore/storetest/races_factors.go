@@ -352,7 +352,9 @@ func raceEverything(t *testing.T, f *fixture) {
 			},
 			func() error { return f.BeginApp(ctx, f.newApp(u), u.FactorVersion) },
 			func() error { return f.EndTrust(ctx, u.ID, b.ID) },
-			func() error { return f.RenamePasskey(ctx, u.ID, p.ID, "New") },
+			func() error {
+				return f.RenamePasskey(ctx, renamed{UserID: u.ID, ID: p.ID, Before: p.Name, After: "New"})
+			},
 			func() error { return f.CountWrongCode(ctx, u.ID, 9) },
 			func() error { return f.SetActive(ctx, u.ID, false, f.now) },
 			func() error { return f.UncountWrongCode(ctx, u.ID) },
