@@ -17,9 +17,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// trusting lets people trust a browser for 30 days.
-func trusting(r *apitest.Replica) { r.Issuer.TrustedBrowser = 720 * time.Hour }
-
 // usePasskey presses the button that uses a passkey, as the script of the page does.
 func usePasskey(
 	t *testing.T, b *apitest.Browser, p *apitest.Page, button string, key *apitest.Passkey, more map[string]string,
