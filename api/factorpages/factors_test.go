@@ -1,4 +1,4 @@
-package pages_test
+package factorpages_test
 
 import (
 	"net/url"
@@ -10,17 +10,6 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/userstore"
-)
-
-// Short names of what tests of second factors use.
-var (
-	codesOn     = apitest.CodesOn
-	factorsOf   = apitest.FactorsOf
-	inside      = apitest.Inside
-	makePasskey = apitest.MakePasskey
-	sameFactors = apitest.SameFactors
-	scan        = apitest.Scan
-	trusting    = apitest.Trusting
 )
 
 // begin proves the account on a page of second factors, as an account without one does, and returns
