@@ -152,17 +152,17 @@ func TestASecondFactorIsAProof(t *testing.T) {
 			stolen.Authenticator.Options.UserNotVerified = true
 			prove(apitest.Fields{"handle": handle, "response": stolen.Get(options)}).Want(401, "invalid_code")
 		})
-		run(t, s, apitest.Request{Method: "POST", Path: "/v1/profile/prove", Token: c.token}, []refusal{
-			{"nothing", apitest.Fields{}, 401, "recent_proof_required", ""},
-			{"two ways", apitest.Fields{"code": "1", "recovery_code": "2"}, 400, "validation_error", ":not_allowed"},
-			{"password and code", apitest.Fields{"code": "1", "current_password": "2"}, 400, "validation_error", ":not_allowed"},
-			{"an answer without its handle", `{"response":{}}`, 400, "validation_error", "handle:required"},
-			{"a handle alone", apitest.Fields{"handle": "x"}, 400, "validation_error",
-				"current_password:required mail_code:required"},
-			{"a code of the mailbox alone", apitest.Fields{"mail_code": "1"}, 400, "validation_error",
-				"current_password:required handle:required"},
-			{"a login", apitest.Fields{"login": "x", "code": "1"}, 400, "validation_error", "login:unknown_field"},
-		})
+		refuseAll(t, s, apitest.Request{Method: "POST", Path: "/v1/profile/prove", Token: c.token},
+			row("nothing", apitest.Fields{}, 401, "recent_proof_required", ""),
+			row("two ways", apitest.Fields{"code": "1", "recovery_code": "2"}, 400, "validation_error", ":not_allowed"),
+			row("password and code", apitest.Fields{"code": "1", "current_password": "2"}, 400, "validation_error", ":not_allowed"),
+			row("an answer without its handle", `{"response":{}}`, 400, "validation_error", "handle:required"),
+			row("a handle alone", apitest.Fields{"handle": "x"}, 400, "validation_error",
+				"current_password:required mail_code:required"),
+			row("a code of the mailbox alone", apitest.Fields{"mail_code": "1"}, 400, "validation_error",
+				"current_password:required handle:required"),
+			row("a login", apitest.Fields{"login": "x", "code": "1"}, 400, "validation_error", "login:unknown_field"),
+		)
 
 		tokens := s.LoginByApp(alice, app)
 		c.token = tokens.Access

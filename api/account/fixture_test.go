@@ -10,3 +10,9 @@ var (
 )
 
 const wrong = apitest.WrongPassword
+
+// Tables of refusals.
+var (
+	row       = apitest.Refused
+	refuseAll = apitest.RefuseAll
+)

@@ -187,30 +187,30 @@ func TestTheFormOfASecondStep(t *testing.T) {
 		s.WithApp(alice)
 		login := s.FirstStep(alice)
 		for _, path := range []string{"/v1/login/totp", "/v1/login/recovery-code"} {
-			run(t, s, apitest.Request{Method: "POST", Path: path}, []refusal{
-				{"nothing" + path, apitest.Fields{}, 400, "validation_error", "login:required code:required"},
-				{"no code" + path, apitest.Fields{"login": login}, 400, "validation_error", "code:required"},
-				{"no login" + path, apitest.Fields{"code": "123456"}, 400, "validation_error", "login:required"},
-				{"a number" + path, `{"login":"x","code":123456}`, 400, "validation_error", "code:wrong_type"},
-				{"a client" + path, apitest.Fields{"login": login, "code": "1", "client_id": "signet"}, 400, "validation_error",
-					"client_id:unknown_field"},
-				{"a wider scope" + path, apitest.Fields{"login": login, "code": "1", "scope": "admin"}, 400, "validation_error",
-					"scope:unknown_field"},
-				{"two codes" + path, `{"login":"x","code":"1","code":"2"}`, 400, "validation_error", "code:duplicate_field"},
-				{"no JSON" + path, `login=x`, 400, "validation_error", "*"},
-			})
+			refuseAll(t, s, apitest.Request{Method: "POST", Path: path},
+				row("nothing"+path, apitest.Fields{}, 400, "validation_error", "login:required code:required"),
+				row("no code"+path, apitest.Fields{"login": login}, 400, "validation_error", "code:required"),
+				row("no login"+path, apitest.Fields{"code": "123456"}, 400, "validation_error", "login:required"),
+				row("a number"+path, `{"login":"x","code":123456}`, 400, "validation_error", "code:wrong_type"),
+				row("a client"+path, apitest.Fields{"login": login, "code": "1", "client_id": "signet"}, 400, "validation_error",
+					"client_id:unknown_field"),
+				row("a wider scope"+path, apitest.Fields{"login": login, "code": "1", "scope": "admin"}, 400, "validation_error",
+					"scope:unknown_field"),
+				row("two codes"+path, `{"login":"x","code":"1","code":"2"}`, 400, "validation_error", "code:duplicate_field"),
+				row("no JSON"+path, `login=x`, 400, "validation_error", "*"),
+			)
 		}
 		for _, path := range []string{"/v1/login/passkey", "/v1/passkey/login", "/v1/login/setup/passkeys"} {
-			run(t, s, apitest.Request{Method: "POST", Path: path}, []refusal{
-				{"nothing" + path, apitest.Fields{}, 400, "validation_error", "login:required response:required"},
-				{"null" + path, `{"login":"x","response":null}`, 400, "validation_error", "response:required"},
-			})
+			refuseAll(t, s, apitest.Request{Method: "POST", Path: path},
+				row("nothing"+path, apitest.Fields{}, 400, "validation_error", "login:required response:required"),
+				row("null"+path, `{"login":"x","response":null}`, 400, "validation_error", "response:required"),
+			)
 		}
-		run(t, s, apitest.Request{Method: "POST", Path: "/v1/login/passkey/options"}, []refusal{
-			{"no login", apitest.Fields{}, 400, "validation_error", "login:required"},
-			{"no passkey", apitest.Fields{"login": login}, 409, "no_passkeys", ""},
-			{"a login that is none", apitest.Fields{"login": "x"}, 401, "login_expired", ""},
-		})
+		refuseAll(t, s, apitest.Request{Method: "POST", Path: "/v1/login/passkey/options"},
+			row("no login", apitest.Fields{}, 400, "validation_error", "login:required"),
+			row("no passkey", apitest.Fields{"login": login}, 409, "no_passkeys", ""),
+			row("a login that is none", apitest.Fields{"login": "x"}, 401, "login_expired", ""),
+		)
 		res := post(s, "/v1/login/totp", apitest.Fields{"login": "x", "code": "1"}).Want(401, "login_expired")
 		if got := res.Header.Get("WWW-Authenticate"); got != `Bearer realm="https://id.test"` {
 			t.Errorf("challenge %q: no token was sent, and none helps", got)
