@@ -10,9 +10,3 @@ var (
 )
 
 const wrong = apitest.WrongPassword
-
-// Tables of refusals.
-var (
-	row       = apitest.Refused
-	refuseAll = apitest.RefuseAll
-)
