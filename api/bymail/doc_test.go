@@ -10,8 +10,14 @@ var (
 	behindProxy = apitest.BehindProxy
 	from        = apitest.From
 	limited     = apitest.Limited
+	linked      = apitest.Linked
 	login       = apitest.LoginBy
+	post        = apitest.Post
+	shown       = apitest.Shown
 	signUpAs    = apitest.SignUpAs
 )
 
-const wrong = apitest.WrongPassword
+const (
+	nextPassword = apitest.NextPassword
+	wrong        = apitest.WrongPassword
+)

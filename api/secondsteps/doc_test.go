@@ -7,6 +7,7 @@ import "github.com/signet-id/signet/api/apitest"
 
 // Short names of what several tests here use.
 var (
+	post      = apitest.Post
 	row       = apitest.Refused
 	refuseAll = apitest.RefuseAll
 )

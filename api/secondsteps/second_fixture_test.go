@@ -10,12 +10,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// post sends a request of a client without an access token.
-func post(s *apitest.Server, path string, body any) *apitest.Response {
-	s.T.Helper()
-	return s.Do(apitest.Request{Method: "POST", Path: path, Body: body})
-}
-
 // step is how a login goes on.
 type step struct {
 	Login     string
