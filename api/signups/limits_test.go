@@ -1,4 +1,4 @@
-package bymail_test
+package signups_test
 
 import (
 	"testing"

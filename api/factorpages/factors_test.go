@@ -1,8 +1,7 @@
-package pages_test
+package factorpages_test
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,26 +11,6 @@ import (
 	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/userstore"
 )
-
-// inside returns what the element with an id holds.
-func inside(s *apitest.Server, p *apitest.Page, id string) string {
-	s.T.Helper()
-	m := regexp.MustCompile(`id="` + id + `"[^>]*>([^<]*)<`).FindSubmatch(p.Body)
-	if m == nil {
-		s.T.Fatalf("%s has no #%s: %s", p.Path, id, p.Text())
-	}
-	return string(m[1])
-}
-
-var shownCode = regexp.MustCompile(`<code>([0-9a-z-]{17})</code>`)
-
-// codesOn are the recovery codes on a page.
-func codesOn(p *apitest.Page) (codes []string) {
-	for _, m := range shownCode.FindAllSubmatch(p.Body, -1) {
-		codes = append(codes, string(m[1]))
-	}
-	return codes
-}
 
 // begin proves the account on a page of second factors, as an account without one does, and returns
 // the page that asks for the rest.
@@ -43,13 +22,6 @@ func begin(s *apitest.Server, u apitest.User, p *apitest.Page, button string) *a
 	}
 	p.WantPage(200, "mail-submit")
 	return p.Submit("mail-submit", map[string]string{"mail_code": s.MailOf(outbox.FactorCode).Code})
-}
-
-// scan is the authenticator app that scans the picture of a page.
-func scan(s *apitest.Server, p *apitest.Page) *apitest.App {
-	s.T.Helper()
-	p.WantPage(200, "totp-confirm")
-	return s.NewApp(inside(s, p, "totp-secret"))
 }
 
 // setUpApp sets up an authenticator app at the page, as the first second factor.
@@ -65,28 +37,6 @@ func setUpApp(s *apitest.Server, u apitest.User, b *apitest.Browser) (app *apite
 		s.Secret(code)
 	}
 	return app, codes
-}
-
-func factorsOf(s *apitest.Server, u apitest.User) userstore.SecondFactors {
-	s.T.Helper()
-	have, err := s.DB.SecondFactors(s.T.Context(), u.ID)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	return have
-}
-
-// sameFactors fails the test if fn changes the second factors of a user.
-func sameFactors(s *apitest.Server, u apitest.User, fn func()) {
-	s.T.Helper()
-	before := factorsOf(s, u)
-	fn()
-	after := factorsOf(s, u)
-	before.Waiting, after.Waiting = nil, nil // a setup that has only begun
-	if after.Version != before.Version || len(after.Passkeys) != len(before.Passkeys) ||
-		after.RecoveryCodes != before.RecoveryCodes || (after.App == nil) != (before.App == nil) {
-		s.T.Errorf("the second factors changed:\nbefore %+v\nafter %+v", before, after)
-	}
 }
 
 func TestFirstAuthenticatorAppAtThePage(t *testing.T) {

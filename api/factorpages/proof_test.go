@@ -1,4 +1,4 @@
-package pages_test
+package factorpages_test
 
 import (
 	"net/http"

@@ -1,7 +1,6 @@
-package pages_test
+package factorpages_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,33 +12,6 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/userstore"
 )
-
-// newKeyAnswer are the fields with which the script sends the form of a page back.
-type newKeyAnswer struct{ handle, response string }
-
-// makePasskey does what the script of a page does with its form: it asks for options, and lets a device
-// make a passkey.
-func makePasskey(s *apitest.Server, b *apitest.Browser, p *apitest.Page, optionsPath string, key *apitest.Passkey) newKeyAnswer {
-	s.T.Helper()
-	q := p.Form("passkey-create", nil)
-	q.Path = optionsPath
-	q.Header = http.Header{"Accept": {"*/*"}}
-	var got struct {
-		Handle    string
-		Options   json.RawMessage
-		ExpiresIn int `json:"expires_in"`
-	}
-	res := b.Send(q).Want(200, "")
-	res.JSON(&got)
-	if got.ExpiresIn != 300 || strings.Contains(string(got.Options), `"rk"`) {
-		s.T.Errorf("%+v", got)
-	}
-	return newKeyAnswer{got.Handle, string(key.Create(got.Options))}
-}
-
-func (a newKeyAnswer) fields(name string) map[string]string {
-	return map[string]string{"passkey": a.handle, "response": a.response, "name": name}
-}
 
 const accountOptions = "/account/passkeys/options"
 
@@ -85,27 +57,27 @@ func TestFirstPasskeyAtThePage(t *testing.T) {
 		sameFactors(s, alice, func() {
 			for what, fields := range map[string]map[string]string{
 				"without the script":      {},
-				"without the handle":      {"response": answer.response},
-				"another handle":          {"response": answer.response, "passkey": answer.handle + "x"},
-				"no JSON":                 {"response": "{", "passkey": answer.handle},
-				"another response":        {"response": `{"id":"x"}`, "passkey": answer.handle},
-				"a handle that is long":   {"response": answer.response, "passkey": strings.Repeat("x", 50_000)},
-				"the proof as the handle": {"response": answer.response, "passkey": p.Value("proof")},
+				"without the handle":      {"response": answer.Response},
+				"another handle":          {"response": answer.Response, "passkey": answer.Handle + "x"},
+				"no JSON":                 {"response": "{", "passkey": answer.Handle},
+				"another response":        {"response": `{"id":"x"}`, "passkey": answer.Handle},
+				"a handle that is long":   {"response": answer.Response, "passkey": strings.Repeat("x", 50_000)},
+				"the proof as the handle": {"response": answer.Response, "passkey": p.Value("proof")},
 			} {
 				again := p.Submit("passkey-create", fields).WantPage(403, "passkey-form")
 				if !again.Has("problems") {
 					t.Errorf("%s: %s", what, again.Text())
 				}
 			}
-			long := answer.fields(strings.Repeat("x", 65))
+			long := answer.Fields(strings.Repeat("x", 65))
 			p.Submit("passkey-create", long).WantPage(400, "name-problem")
 		})
-		done := p.Submit("passkey-create", answer.fields("My phone")).WantPage(200, "recovery-codes")
+		done := p.Submit("passkey-create", answer.Fields("My phone")).WantPage(200, "recovery-codes")
 		if len(codesOn(done)) != 10 || !done.Has("sessions-end-others") {
 			t.Errorf("%s", done.Text())
 		}
 		sameFactors(s, alice, func() { // sent twice
-			p.Submit("passkey-create", answer.fields("My phone")).WantPage(409, "problems")
+			p.Submit("passkey-create", answer.Fields("My phone")).WantPage(409, "problems")
 		})
 		have := factorsOf(s, alice)
 		if len(have.Passkeys) != 1 || have.Passkeys[0].Name != "My phone" || have.RecoveryCodes != 10 {
@@ -128,7 +100,7 @@ func TestS01NamesOfPasskeysAreText(t *testing.T) {
 		} {
 			key := s.NewPasskey()
 			before := len(removals(b.Open("/account/passkeys")))
-			done := p.Submit("passkey-create", makePasskey(s, b, p, accountOptions, key).fields(name))
+			done := p.Submit("passkey-create", makePasskey(s, b, p, accountOptions, key).Fields(name))
 			if done.Status != 200 || !done.Has("done") || len(removals(done)) != before+1 {
 				t.Errorf("%q: %d, %d passkeys: %s", name, done.Status, len(removals(done)), done.Text())
 			}
@@ -224,7 +196,7 @@ func TestMostPasskeys(t *testing.T) {
 		}
 		answer := makePasskey(s, b, p, accountOptions, s.NewPasskey())
 		sameFactors(s, alice, func() {
-			one := p.Submit("passkey-create", answer.fields("one more")).WantPage(409, "problems")
+			one := p.Submit("passkey-create", answer.Fields("one more")).WantPage(409, "problems")
 			if !strings.Contains(one.Text(), "Remove one first.") || one.Value("name") != "one more" {
 				t.Error(one.Text())
 			}
@@ -247,23 +219,23 @@ func TestP09PasskeyOfAnotherSession(t *testing.T) {
 		other.Party.ID = "evil.test"
 		foreign, wrongRP := makePasskey(s, b, p, accountOptions, elsewhere), makePasskey(s, b, p, accountOptions, other)
 		sameFactors(s, bob, func() {
-			q.Submit("passkey-create", answer.fields("")).WantPage(403, "problems")
+			q.Submit("passkey-create", answer.Fields("")).WantPage(403, "problems")
 		})
 		sameFactors(s, alice, func() {
-			p.Submit("passkey-create", foreign.fields("")).WantPage(403, "problems")
-			p.Submit("passkey-create", wrongRP.fields("")).WantPage(403, "problems")
+			p.Submit("passkey-create", foreign.Fields("")).WantPage(403, "problems")
+			p.Submit("passkey-create", wrongRP.Fields("")).WantPage(403, "problems")
 		})
-		p.Submit("passkey-create", answer.fields("")).WantPage(200, "done")
+		p.Submit("passkey-create", answer.Fields("")).WantPage(200, "done")
 		late := makePasskey(s, b, p, accountOptions, s.NewPasskey())
 		stale := makePasskey(s, b, p, accountOptions, s.NewPasskey())
 		sameFactors(s, alice, func() {
-			p.Submit("passkey-create", answer.fields("")).WantPage(403, "problems") // a second time
+			p.Submit("passkey-create", answer.Fields("")).WantPage(403, "problems") // a second time
 		})
 		s.WithPasskey(alice)
 		sameFactors(s, alice, func() {
-			p.Submit("passkey-create", stale.fields("")).WantPage(403, "problems") // the factors changed
+			p.Submit("passkey-create", stale.Fields("")).WantPage(403, "problems") // the factors changed
 			s.Clock.Move(5 * time.Minute)
-			p.Submit("passkey-create", late.fields("")).WantPage(403, "problems")
+			p.Submit("passkey-create", late.Fields("")).WantPage(403, "problems")
 		})
 	})
 }

@@ -1,4 +1,4 @@
-package pages_test
+package secondpages_test
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package pages_test
+package secondpages_test
 
 import (
 	"net/http"
@@ -67,7 +67,7 @@ func TestForcedSetupAtThePages(t *testing.T) {
 						p = wrong.Submit("totp-confirm", map[string]string{"code": app.Code()})
 					} else {
 						p.WantPage(200, "passkey-form").Submit("passkey-create", nil).WantPage(403, "problems")
-						p = p.Submit("passkey-create", makePasskey(s, b, p, "/login/setup/options", s.NewPasskey()).fields("Key"))
+						p = p.Submit("passkey-create", makePasskey(s, b, p, "/login/setup/options", s.NewPasskey()).Fields("Key"))
 					}
 					p.WantPage(200, "recovery-codes")
 					codes := codesOn(p)

@@ -1,4 +1,4 @@
-package account_test
+package secondsteps_test
 
 import (
 	"encoding/json"
