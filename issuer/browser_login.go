@@ -143,7 +143,7 @@ func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verif
 	secret := i.NewID() + i.NewID()
 	origin := audit.OriginOf(ctx)
 	b := Browser{User: verified.User, Session: userstore.BrowserSession{
-		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID, Proved: verified.Proved,
+		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID, Proved: verified.SessionProofs(),
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
 		UserAgent: origin.UserAgent, Address: origin.Address,
 	}}
@@ -157,7 +157,7 @@ func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verif
 		switch {
 		case err == nil && user.ID == b.User.ID:
 			b.Session.ID = old.ID
-			b.Session.Proved = userstore.MergeProofs(old.Proofs(), verified.Proved)
+			b.Session.Proved = userstore.MergeProofs(old.Proofs(), b.Session.Proved)
 			if verified.Continues { // a factor alone makes no session last longer
 				b.Session.ExpiresAt = old.ExpiresAt
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -25,6 +26,20 @@ type Verified struct {
 	reservation *reservation
 	code        *countedCode  // nil: none was counted
 	events      []audit.Event // stored with the login, beside its own
+}
+
+// SessionProofs are the proofs of v as a session keeps them: with what the user's password and factors
+// are after the login.
+func (v Verified) SessionProofs() []ProvedFactor {
+	u := v.User
+	if v.Rehash != "" {
+		u.PasswordHash = v.Rehash
+	}
+	proofs := slices.Clone(v.Proved)
+	for i := range proofs {
+		proofs[i].FactorVersion, proofs[i].PasswordMark = u.FactorVersion, u.PasswordMark()
+	}
+	return proofs
 }
 
 // impossibleKey is a key that no account can have. A login with an impossible name takes the same
@@ -110,7 +125,7 @@ func (a *Accounts) authenticate(
 	}
 	now := a.now() // after the hashing
 	v := Verified{
-		User: u, Client: client, Proved: []ProvedFactor{{ByPassword, now}},
+		User: u, Client: client, Proved: []ProvedFactor{{Method: ByPassword, At: now}},
 		Second: SecondStep{FactorVersion: u.FactorVersion}, reservation: reservation,
 	}
 	switch {

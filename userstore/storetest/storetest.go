@@ -131,6 +131,8 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"second factors: deleting a user takes everything along", deleteWithFactors, false},
 		{"second factors: no login without the second step, and nothing changes without (P-05, P-10)", secondFactorGate, false},
 		{"second factors: what a session proved comes back", provedRoundTrip, false},
+		{"second factors: a change by a session keeps its proofs, and no other's", proofsAfterChange, false},
+		{"second factors: a new password by a session keeps its proofs, and no other's", passwordOfProofs, false},
 		{"second factors: the first proof of an address removes them, other redemptions do not (P-03)", redeemedFactors, false},
 		{"second factors: an undo removes what came since (P-11)", undoneFactors, false},
 		{"second factors: a new address or password leaves them (P-04)", addressKeepsFactors, false},
