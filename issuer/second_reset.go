@@ -12,10 +12,12 @@ import (
 // the message, and the second one brings the factor. The handle of the second holds what the first
 // presented, so that the token, the factor and the new password are spent together.
 
-// sealedReset is what the handle of a reset holds. Its holder can read it, and knows all of it.
+// resetHandle is the handle of a reset. Its holder can read it, and knows all of it.
+var resetHandle = Sealed[sealedReset]{Purpose: "reset", Longest: 8 << 10}
+
+// sealedReset is what the handle of a reset holds.
 type sealedReset struct {
-	ID   string `json:"id"` // of the challenge of a passkey, spent with the reset
-	Ends int64  `json:"ends"`
+	Once        // of the challenge of a passkey, spent with the reset
 	User string `json:"user"`
 
 	Token  string `json:"token,omitempty"`
@@ -37,32 +39,21 @@ func (i *Issuer) ResetPassword(ctx context.Context, m userstore.Mailed, next str
 	if !ok {
 		return err
 	}
-	text, err := json.Marshal(sealedReset{
-		ID: i.NewID(), Ends: i.Now().Add(stepLasts).Unix(), User: second.User.ID,
-		Token: m.Token, Handle: m.Handle, Code: m.Code,
+	handle, err := resetHandle.Seal(i, sealedReset{
+		Once: i.Once(stepLasts), User: second.User.ID, Token: m.Token, Handle: m.Handle, Code: m.Code,
 	})
-	if err != nil {
-		return err
-	}
-	handle, err := i.Seal("reset", text)
 	if err != nil {
 		return err
 	}
 	return i.withStep(errResetSecond, handle, second.Methods)
 }
 
-func (i *Issuer) openReset(handle string) (s sealedReset, err error) {
-	if len(handle) > maxLoginHandle {
-		return s, errResetOver
+func (i *Issuer) openReset(handle string) (sealedReset, error) {
+	s, ok, err := resetHandle.Open(i, handle)
+	if err == nil && !ok {
+		err = errResetOver
 	}
-	text, ok, err := i.Unseal("reset", handle)
-	switch {
-	case err != nil:
-		return s, err
-	case !ok || json.Unmarshal(text, &s) != nil || i.Now().Unix() >= s.Ends:
-		return sealedReset{}, errResetOver
-	}
-	return s, nil
+	return s, err
 }
 
 // ResetSecond sets the new password of a reset with the proof of a second factor.
@@ -75,7 +66,7 @@ func (i *Issuer) ResetSecond(ctx context.Context, handle string, p userstore.Fac
 		if p.Challenge, err = i.FormMAC("passkey of a reset", s.ID); err != nil {
 			return err
 		}
-		p.Handle = userstore.HandleUntil(s.ID, s.Ends)
+		p.Handle = s.Spent()
 	}
 	return i.Accounts.ResetPassword(ctx, userstore.Mailed{Token: s.Token, Handle: s.Handle, Code: s.Code, Second: p}, next)
 }

@@ -74,7 +74,7 @@ func (i *Issuer) SetupPasskeyOptions(
 	if options, l.UserHandle, err = i.Accounts.PasskeyCreation(ctx, u, challenge, stepLasts); err != nil {
 		return "", nil, stepOver(err)
 	}
-	next, err = i.reseal(l)
+	next, err = loginHandle.Seal(i, l)
 	return next, options, err
 }
 
@@ -137,9 +137,8 @@ func (i *Issuer) mayGoOn(
 	if err := i.Accounts.CheckFactorCode(ctx, u, l.ID, m.Handle, m.Code); err != nil {
 		return "", l, u, err
 	}
-	l.Mailbox = u.EmailKey
-	l.ID, l.Ends = i.NewID(), i.Now().Add(stepLasts).Unix() // an app has to be found first
-	next, err = i.reseal(l)
+	l.Mailbox, l.Once = u.EmailKey, i.Once(stepLasts) // an app has to be found first
+	next, err = loginHandle.Seal(i, l)
 	return next, l, u, err
 }
 
@@ -192,7 +191,7 @@ func (i *Issuer) setUp(
 		},
 		Second: userstore.SecondStep{
 			FactorVersion: u.FactorVersion, Proved: true,
-			Use: userstore.FactorUse{Handles: []userstore.Handle{l.handle()}, At: now},
+			Use: userstore.FactorUse{Handles: []userstore.Handle{l.Spent()}, At: now},
 		},
 	}
 	t, err := i.startGrant(ctx, verified, l.Scopes, targets)

@@ -13,9 +13,6 @@ import (
 // stepLasts is how long a login waits for its second step, and a challenge for its passkey.
 const stepLasts = 5 * time.Minute
 
-// maxLoginHandle is longer than any handle of a login that was made here.
-const maxLoginHandle = 8 << 10
-
 // LoginStep is what the first step of a login answers if a second step is needed.
 type LoginStep struct {
 	Login     string   // handle, to be sent with the second step
@@ -32,11 +29,13 @@ const (
 	forPasskey    loginFor = "passkey" // a login by passkey alone, which names no user
 )
 
-// sealedLogin is what the handle of a login holds. Its holder can read it, and knows all of it.
+// loginHandle is the handle of a login. Its holder can read it, and knows all of it.
+var loginHandle = Sealed[sealedLogin]{Purpose: "login", Longest: 8 << 10}
+
+// sealedLogin is what the handle of a login holds. It is spent with the login.
 type sealedLogin struct {
-	ID       string   `json:"id"` // spent with the login
+	Once
 	For      loginFor `json:"for"`
-	Ends     int64    `json:"ends"`
 	Client   string   `json:"client"`
 	Scopes   []string `json:"scopes"`
 	Resource []string `json:"resource,omitempty"`
@@ -67,31 +66,13 @@ func (i *Issuer) adminNeedsTwo() bool {
 	return i.Accounts.SecondFactor == userstore.SecondFactorAdmins || i.Accounts.SecondFactor == userstore.SecondFactorRequired
 }
 
-// sealLogin makes the handle of a login.
-func (i *Issuer) sealLogin(l sealedLogin) (string, error) {
-	l.ID, l.Ends = i.NewID(), i.Now().Add(stepLasts).Unix()
-	return i.reseal(l)
-}
-
-// reseal makes a handle that goes on with a login.
-func (i *Issuer) reseal(l sealedLogin) (string, error) {
-	text, err := json.Marshal(l)
-	if err != nil {
-		return "", err
-	}
-	return i.Seal("login", text)
-}
-
 // openLogin reads the handle of a login.
-func (i *Issuer) openLogin(handle string, purpose loginFor) (l sealedLogin, err error) {
-	if len(handle) > maxLoginHandle {
-		return l, errStepOver
-	}
-	text, ok, err := i.Unseal("login", handle)
+func (i *Issuer) openLogin(handle string, purpose loginFor) (sealedLogin, error) {
+	l, ok, err := loginHandle.Open(i, handle)
 	switch {
 	case err != nil:
-		return l, err
-	case !ok || json.Unmarshal(text, &l) != nil || l.For != purpose || i.Now().Unix() >= l.Ends:
+		return sealedLogin{}, err
+	case !ok || l.For != purpose:
 		return sealedLogin{}, errStepOver
 	}
 	return l, nil
@@ -104,21 +85,18 @@ func (l sealedLogin) second() userstore.SecondLogin {
 	}
 }
 
-// handle is what is spent with the login.
-func (l sealedLogin) handle() userstore.Handle {
-	return userstore.HandleUntil(l.ID, l.Ends)
-}
-
-func loginOf(purpose loginFor, u userstore.User, client string, at time.Time, scopes, resource []string) sealedLogin {
+func (i *Issuer) loginOf(
+	purpose loginFor, u userstore.User, client string, at time.Time, scopes, resource []string,
+) sealedLogin {
 	return sealedLogin{
-		For: purpose, Client: client, Scopes: scopes, Resource: resource,
+		Once: i.Once(stepLasts), For: purpose, Client: client, Scopes: scopes, Resource: resource,
 		User: u.ID, Password: u.PasswordMark(), Factors: u.FactorVersion, At: at.UnixMicro(),
 	}
 }
 
 // askSecond refuses a login with the right password, and says how it goes on.
 func (i *Issuer) askSecond(e *userstore.SecondFactorError, scopes, resource []string) error {
-	handle, err := i.sealLogin(loginOf(forSecondStep, e.User, e.Client.ID, e.At, scopes, resource))
+	handle, err := loginHandle.Seal(i, i.loginOf(forSecondStep, e.User, e.Client.ID, e.At, scopes, resource))
 	if err != nil {
 		return err
 	}
@@ -127,7 +105,7 @@ func (i *Issuer) askSecond(e *userstore.SecondFactorError, scopes, resource []st
 
 // askSetup refuses a login of a user who has to set up a second factor first.
 func (i *Issuer) askSetup(e *userstore.SetupRequiredError, scopes, resource []string) error {
-	handle, err := i.sealLogin(loginOf(forSetup, e.User, e.Client.ID, e.At, scopes, resource))
+	handle, err := loginHandle.Seal(i, i.loginOf(forSetup, e.User, e.Client.ID, e.At, scopes, resource))
 	if err != nil {
 		return err
 	}
@@ -147,7 +125,7 @@ func (i *Issuer) LoginSecond(ctx context.Context, handle string, p userstore.Fac
 		return TokenResponse{}, failed(err)
 	}
 	return i.complete(ctx, l, func(ctx context.Context) (userstore.Verified, error) {
-		p.Handle = l.handle()
+		p.Handle = l.Spent()
 		if p.Passkey != nil {
 			if p.Challenge, err = i.challenge(l); err != nil {
 				return userstore.Verified{}, err
@@ -191,11 +169,10 @@ func (i *Issuer) BeginPasskeyLogin(ctx context.Context, r PasskeyLoginRequest) (
 	if err != nil {
 		return LoginStep{}, nil, failed(err)
 	}
-	l := sealedLogin{For: forPasskey, Client: r.ClientID, Scopes: scopes, Resource: r.Resource}
-	handle, err := i.sealLogin(l)
-	if err == nil {
-		l, err = i.openLogin(handle, forPasskey)
+	l := sealedLogin{
+		Once: i.Once(stepLasts), For: forPasskey, Client: r.ClientID, Scopes: scopes, Resource: r.Resource,
 	}
+	handle, err := loginHandle.Seal(i, l)
 	if err != nil {
 		return LoginStep{}, nil, failed(err)
 	}
@@ -214,7 +191,7 @@ func (i *Issuer) PasskeyLogin(ctx context.Context, handle string, response json.
 		if err != nil {
 			return userstore.Verified{}, err
 		}
-		p := userstore.FactorProof{Passkey: response, Challenge: challenge, Handle: l.handle()}
+		p := userstore.FactorProof{Passkey: response, Challenge: challenge, Handle: l.Spent()}
 		return i.Accounts.AuthenticatePasskey(ctx, p, l.Client)
 	})
 }

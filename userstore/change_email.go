@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
@@ -160,11 +159,19 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, m Mailed, next string) e
 	if p.user.EmailKey != restored.EmailKey {
 		e.Messages = append(e.Messages, a.notice(outbox.EmailChanged, p.user, r.At)...)
 	}
+	events := append([]audit.Event{e}, v.events...)
+	have, err := a.Store.SecondFactors(ctx, p.user.ID)
+	if err != nil {
+		return err
+	}
+	if gone := have.newerThan(p.token); gone.any() {
+		events = append(events, a.removal(ctx, restored, gone, r.At))
+	}
 	revoked, err := a.consentsRevoked(ctx, p.user.ID, p.token.At, r.At)
 	if err != nil {
 		return err
 	}
-	events := slices.Concat([]audit.Event{e}, v.events, revoked)
+	events = append(events, revoked...)
 	if err = a.Store.UndoAddressChange(ctx, r, events...); err == nil {
 		v.code.markOver() // the use took the count back
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -362,7 +363,27 @@ func (a *Accounts) RenamePasskey(ctx context.Context, userID, id, name string) e
 	if err != nil {
 		return err
 	}
-	return a.Store.RenamePasskey(ctx, userID, id, name)
+	return retry(ctx, editTries, "rename a passkey", func() error {
+		have, err := a.Store.SecondFactors(ctx, userID)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(have.Passkeys, func(p Passkey) bool { return p.ID == id })
+		switch {
+		case at < 0:
+			return ErrNotFound
+		case have.Passkeys[at].Name == name:
+			return nil // nothing happens: there is no audit entry
+		}
+		r := PasskeyRename{UserID: userID, ID: id, Before: have.Passkeys[at].Name, After: name}
+		e := audit.New(ctx, a.now(), audit.PasskeyRenamed, audit.User(userID))
+		e.Changes = []audit.Change{{Field: "name", Before: r.Before, After: r.After}}
+		err = a.Store.RenamePasskey(ctx, r, e)
+		if errors.Is(err, ErrNotFound) { // removed or renamed meanwhile
+			err = ErrConflict
+		}
+		return audit.Stored(ctx, a.Log, err, e)
+	})
 }
 
 // NewRecoveryCodes replaces the recovery codes of u, who was read with the proof, and returns them:

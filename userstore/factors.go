@@ -172,6 +172,12 @@ type FirstFactors struct {
 	RecoveryCodes [][]byte // MACs; each counts once
 }
 
+// PasskeyRename gives a passkey another name.
+type PasskeyRename struct {
+	UserID, ID    string
+	Before, After string // the names
+}
+
 // AnyFactorVersion stands for any factor version.
 const AnyFactorVersion = -1
 
@@ -203,8 +209,9 @@ type Factors interface {
 	RemoveAddedFactor(ctx context.Context, r Redemption, events ...audit.Event) error
 	// HasRecoveryCode reports whether the user has an unused code with one of these MACs.
 	HasRecoveryCode(ctx context.Context, userID string, macs [][]byte) (bool, error)
-	// RenamePasskey gives a passkey another name. ErrNotFound: the user has no such passkey.
-	RenamePasskey(ctx context.Context, userID, id, name string, events ...audit.Event) error
+	// RenamePasskey gives a passkey another name. ErrNotFound: the user has no such passkey, or it has
+	// neither name: it was renamed meanwhile.
+	RenamePasskey(ctx context.Context, r PasskeyRename, events ...audit.Event) error
 	// UseFactor spends u outside a login. ErrSpent; ErrConflict: the user is disabled, or the factor
 	// version is another.
 	UseFactor(ctx context.Context, userID string, version int64, u FactorUse, events ...audit.Event) error

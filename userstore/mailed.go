@@ -423,11 +423,15 @@ func (a *Accounts) redeem(
 	if next != "" {
 		e.Messages = a.notice(outbox.PasswordChanged, p.user, r.At)
 	}
-	if next != "" && r.Unproved && p.user.SecondFactor {
-		e.Messages = append(e.Messages, a.notice(outbox.FactorRemoved, p.user, r.At)...)
-	}
 	events := append([]audit.Event{e}, v.events...)
 	if r.Unproved && next != "" {
+		gone, err := a.Store.SecondFactors(ctx, p.user.ID)
+		if err != nil {
+			return err
+		}
+		if gone.any() {
+			events = append(events, a.removal(ctx, p.user, gone, r.At))
+		}
 		revoked, err := a.consentsRevoked(ctx, p.user.ID, time.Time{}, r.At)
 		if err != nil {
 			return err

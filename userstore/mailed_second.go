@@ -3,6 +3,7 @@ package userstore
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
@@ -18,6 +19,9 @@ func (p FactorProof) shows() bool { return p.Code != "" || p.RecoveryCode != "" 
 func (t OneTimeToken) undoes() bool {
 	return t.Kind == outbox.UndoEmail || t.Kind == outbox.FactorAdded
 }
+
+// any reports whether there is a second factor: recovery codes alone are none.
+func (s SecondFactors) any() bool { return s.App != nil || len(s.Passkeys) > 0 }
 
 // olderThan returns what of s was there before the act that t undoes.
 func (s SecondFactors) olderThan(t OneTimeToken) (older SecondFactors) {
@@ -35,6 +39,19 @@ func (s SecondFactors) olderThan(t OneTimeToken) (older SecondFactors) {
 	return older
 }
 
+// newerThan returns the app and the passkeys of s that came with the act that t undoes, or since.
+func (s SecondFactors) newerThan(t OneTimeToken) (newer SecondFactors) {
+	if s.App != nil && !s.App.CreatedAt.Before(t.At) {
+		newer.App = s.App
+	}
+	for _, p := range s.Passkeys {
+		if !p.CreatedAt.Before(t.At) {
+			newer.Passkeys = append(newer.Passkeys, p)
+		}
+	}
+	return newer
+}
+
 // secondOf returns what a second step beside p can be taken with; needed: it has to be taken.
 func (a *Accounts) secondOf(ctx context.Context, p presentedToken) (have SecondFactors, needed bool, err error) {
 	undoes := p.token.undoes()
@@ -46,7 +63,7 @@ func (a *Accounts) secondOf(ctx context.Context, p presentedToken) (have SecondF
 		return have, true, err
 	}
 	have = have.olderThan(p.token)
-	return have, p.token.SecondFactor || have.App != nil || len(have.Passkeys) > 0, nil
+	return have, p.token.SecondFactor || have.any(), nil
 }
 
 // provesSecond checks the second factor that has to come with a token. The caller spends what it
@@ -102,11 +119,11 @@ func (a *Accounts) RemoveAddedFactor(ctx context.Context, m Mailed, next string)
 	r.At = a.now()
 	reset := audit.New(asOwner(ctx, p.user.ID), r.At, audit.PasswordReset, audit.User(p.user.ID))
 	reset.Messages = a.notice(outbox.PasswordChanged, p.user, r.At)
-	removed := audit.New(asOwner(ctx, p.user.ID), r.At, audit.FactorRemoved, audit.User(p.user.ID))
-	removed.Messages = a.notice(outbox.FactorRemoved, p.user, r.At)
-	if removed.Changes, err = a.factorsSince(ctx, p); err != nil {
+	gone, err := a.Store.SecondFactors(ctx, p.user.ID)
+	if err != nil {
 		return err
 	}
+	removed := a.removal(ctx, p.user, gone.newerThan(p.token), r.At)
 	events := append([]audit.Event{removed, reset}, v.events...)
 	if err = a.Store.RemoveAddedFactor(ctx, r, events...); err == nil {
 		v.code.markOver() // the use took the count back
@@ -115,19 +132,15 @@ func (a *Accounts) RemoveAddedFactor(ctx context.Context, m Mailed, next string)
 	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 
-// factorsSince are the factors that the redemption of p removes, for the audit log.
-func (a *Accounts) factorsSince(ctx context.Context, p presentedToken) (gone []audit.Change, err error) {
-	have, err := a.Store.SecondFactors(ctx, p.user.ID)
-	if err != nil {
-		return nil, err
+// removal is the audit entry of the second factors that a message takes from u, with the notice of it.
+func (a *Accounts) removal(ctx context.Context, u User, gone SecondFactors, at time.Time) audit.Event {
+	e := audit.New(asOwner(ctx, u.ID), at, audit.FactorRemoved, audit.User(u.ID))
+	if gone.App != nil {
+		e.Changes = append(e.Changes, audit.Change{Field: MethodApp, Before: gone.App.ID})
 	}
-	if have.App != nil && !have.App.CreatedAt.Before(p.token.At) {
-		gone = append(gone, audit.Change{Field: MethodApp, Before: have.App.ID})
+	for _, key := range gone.Passkeys {
+		e.Changes = append(e.Changes, audit.Change{Field: MethodPasskey, Before: key.ID})
 	}
-	for _, key := range have.Passkeys {
-		if !key.CreatedAt.Before(p.token.At) {
-			gone = append(gone, audit.Change{Field: MethodPasskey, Before: key.ID})
-		}
-	}
-	return gone, nil
+	e.Messages = a.notice(outbox.FactorRemoved, u, at)
+	return e
 }

@@ -8,7 +8,9 @@ import (
 func TestAProofIsOfOnePasswordAndVersion(t *testing.T) {
 	u := User{ID: "u", PasswordHash: "old", FactorVersion: 3}
 	v := Verified{User: u, Proved: []ProvedFactor{{Method: ByApp, At: time.Unix(1000, 0)}}}
-	at := func(version int64, hash string) User { return User{ID: "u", PasswordHash: hash, FactorVersion: version} }
+	at := func(version int64, hash string) User {
+		return User{ID: "u", PasswordHash: hash, FactorVersion: version}
+	}
 	proof := v.SessionProofs()[0]
 	v.Rehash = "upgraded"
 	upgraded := v.SessionProofs()[0]

@@ -22,10 +22,10 @@ type returns struct {
 // owedAttempt is an attempt to be returned.
 type owedAttempt struct {
 	Attempt
-	since  time.Time
-	busy   bool          // a worker is returning it
-	failed bool          // a try has failed
-	tried  chan struct{} // closed after the first try
+	busy   bool             // a worker is returning it
+	failed bool             // a try has failed
+	tried  chan struct{}    // closed after the first try
+	end    <-chan time.Time // receives once returnFor is over
 }
 
 const (
@@ -49,7 +49,7 @@ const (
 // giveBackSoon queues a to be returned.
 func (t *Throttle) giveBackSoon(a Attempt) *owedAttempt {
 	r := &t.returns
-	o := &owedAttempt{Attempt: a, since: time.Now(), tried: make(chan struct{})}
+	o := &owedAttempt{Attempt: a, tried: make(chan struct{}), end: time.After(returnFor)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.wakeUp == nil {
@@ -121,7 +121,7 @@ func (t *Throttle) giveBackOwed() {
 		o.busy = false
 		i := slices.Index(r.owed, o)
 		switch {
-		case err == nil || time.Since(o.since) > returnFor:
+		case err == nil || o.over():
 			r.drop(i)
 		default:
 			if !o.failed {
@@ -161,7 +161,9 @@ func (r *returns) owes(a Attempt) bool {
 
 // waitForOwed waits a moment for the return of the attempts that share a budget with a.
 func (r *returns) waitForOwed(ctx context.Context, a Attempt) {
-	for end := time.Now().Add(returnGrace); r.owes(a) && time.Now().Before(end) && ctx.Err() == nil; {
+	ctx, cancel := context.WithTimeout(ctx, returnGrace)
+	defer cancel()
+	for r.owes(a) && ctx.Err() == nil {
 		r.mu.Lock()
 		r.wakeWorker()
 		r.mu.Unlock()
@@ -176,26 +178,33 @@ func (r *returns) waitUntilTried(limit time.Duration) {
 		defer r.mu.Unlock()
 		return slices.ContainsFunc(r.owed, func(o *owedAttempt) bool { return !o.failed })
 	}
-	for end := time.Now().Add(limit); untried() && time.Now().Before(end); {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	for untried() && ctx.Err() == nil {
 		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// over reports whether the time in which o is tried again has ended. The caller then drops o.
+func (o *owedAttempt) over() bool {
+	select {
+	case <-o.end:
+		return true
+	default:
+		return false
 	}
 }
 
 // waitUntilTried waits until o was tried, but only for a moment and never beyond the deadline of
 // ctx.
 func (o *owedAttempt) waitUntilTried(ctx context.Context) {
-	grace := returnGrace
-	if end, ok := ctx.Deadline(); ok {
-		grace = min(grace, time.Until(end))
-	}
-	if grace <= 0 {
-		return
-	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
+	ctx, cancel := Uncancelled(ctx)
+	defer cancel()
+	grace, cancel := context.WithTimeout(ctx, returnGrace)
+	defer cancel()
 	select {
 	case <-o.tried:
-	case <-timer.C:
+	case <-grace.Done():
 	}
 }
 

@@ -245,7 +245,7 @@ func (h *Handlers) AddPasskey(w http.ResponseWriter, r *http.Request, session is
 		return err
 	}
 	key, codes, err := h.Accounts.AddPasskey(r.Context(), u, userstore.NewPasskey{
-		Challenge: challenge, UserHandle: asked.UserHandle, Response: q.Response, Name: q.Name, Handle: asked.spent(),
+		Challenge: challenge, UserHandle: asked.UserHandle, Response: q.Response, Name: q.Name, Handle: asked.Spent(),
 		Keep: factorChange{EndOtherSessions: q.EndOtherSessions}.keep(session),
 	})
 	if err != nil {

@@ -18,9 +18,6 @@ import (
 // fresh as its owner's.
 const proofAge = 10 * time.Minute
 
-// maxProof is longer than any proof that was made here.
-const maxProof = 1024
-
 // recentProof are the members of a request in which the owner of the account proves to be there. A
 // stolen access token has neither.
 type recentProof struct {
@@ -49,33 +46,43 @@ func (h *Handlers) readProof(session issuer.Session, q recentProof) (p userstore
 	if sealed, err = h.openProof(q.Proof); err != nil {
 		return userstore.Proof{}, sealedProof{}, err
 	}
-	p.Earlier = func(u userstore.User) bool { return sealed.of(u, session) && h.Now().Unix() < sealed.Expires }
+	p.Earlier = func(u userstore.User) bool { return sealed.of(u, session) && !sealed.Over(h.Now()) }
 	return p, sealed, nil
 }
 
-// sealedProof is what a proof holds. It tells nothing to its holder that the holder does not know.
-type sealedProof struct {
+// owner is whom a handle is made for, and in which session.
+type owner struct {
 	User     string `json:"user"`
 	Grant    string `json:"grant"`             // its sid
 	Password []byte `json:"password"`          // User.PasswordMark
 	Factors  int64  `json:"factors,omitempty"` // User.FactorVersion: a proof of the password ends with the first factor
-	Mailbox  string `json:"mailbox,omitempty"` // address whose mailbox was proved as well
-	Expires  int64  `json:"expires"`
 }
 
-// proofFor is a proof of u in a session. The caller sets Mailbox.
-func (h *Handlers) proofFor(u userstore.User, session issuer.Session) sealedProof {
-	return sealedProof{
+func ownerOf(u userstore.User, session issuer.Session) owner {
+	return owner{
 		User: u.ID, Grant: session.View.Grant.SessionID, Password: u.PasswordMark(), Factors: u.FactorVersion,
-		Expires: h.Now().Add(proofAge).Unix(),
 	}
 }
 
-// of reports whether the proof is of u as stored now, and of the session. Another user, grant, password
+// of reports whether a handle is for u as stored now, and of the session. Another user, grant, password
 // or factor ends it.
-func (s sealedProof) of(u userstore.User, session issuer.Session) bool {
-	return s.User == u.ID && s.Grant == session.View.Grant.SessionID && s.Factors == u.FactorVersion &&
-		hmac.Equal(s.Password, u.PasswordMark())
+func (o owner) of(u userstore.User, session issuer.Session) bool {
+	return o.User == u.ID && o.Grant == session.View.Grant.SessionID && o.Factors == u.FactorVersion &&
+		hmac.Equal(o.Password, u.PasswordMark())
+}
+
+// sealedProof is what a proof holds. It tells nothing to its holder that the holder does not know.
+type sealedProof struct {
+	owner
+	Mailbox string `json:"mailbox,omitempty"` // address whose mailbox was proved as well
+	issuer.Until
+}
+
+var proofHandle = issuer.Sealed[sealedProof]{Purpose: "proof", Longest: 1024}
+
+// proofFor is a proof of u in a session. The caller sets Mailbox.
+func (h *Handlers) proofFor(u userstore.User, session issuer.Session) sealedProof {
+	return sealedProof{owner: ownerOf(u, session), Until: h.Issuer.Until(proofAge)}
 }
 
 // proveRequest is one of the ways to prove who is asking.
@@ -138,7 +145,7 @@ func (h *Handlers) Prove(w http.ResponseWriter, r *http.Request, session issuer.
 	if err != nil {
 		return err
 	}
-	proof, err := h.sealProof(sealed)
+	proof, err := proofHandle.Seal(h.Issuer, sealed)
 	if err != nil {
 		return err
 	}
@@ -179,7 +186,7 @@ func (h *Handlers) proveFactor(r *http.Request, session issuer.Session, q proveR
 		if err != nil {
 			return sealedProof{}, err
 		}
-		p.Passkey, p.Handle = q.Response, asked.spent()
+		p.Passkey, p.Handle = q.Response, asked.Spent()
 		if p.Challenge, err = h.challenge(asked); err != nil {
 			return sealedProof{}, err
 		}
@@ -217,27 +224,13 @@ func (h *Handlers) ProvePasskeyOptions(w http.ResponseWriter, r *http.Request, s
 	return h.writeChallenge(w, asked, options)
 }
 
-func (h *Handlers) sealProof(p sealedProof) (string, error) {
-	text, err := json.Marshal(p)
-	if err != nil {
-		return "", err
+// openProof reads a proof that was made here. Whether it holds is asked when it counts: after what is
+// wrong with the request by itself.
+func (h *Handlers) openProof(proof string) (sealedProof, error) {
+	sealed, ok, err := proofHandle.Read(h.Issuer, proof)
+	if err == nil && !ok {
+		err = problem.New(problem.RecentProofRequired,
+			"The proof does not hold, or not any more: get another at /v1/profile/prove.")
 	}
-	return h.Issuer.Seal("proof", text)
-}
-
-// openProof reads a proof that was made here.
-func (h *Handlers) openProof(proof string) (sealed sealedProof, err error) {
-	refused := problem.New(problem.RecentProofRequired,
-		"The proof does not hold, or not any more: get another at /v1/profile/prove.")
-	if len(proof) > maxProof {
-		return sealed, refused
-	}
-	text, ok, err := h.Issuer.Unseal("proof", proof)
-	if err != nil {
-		return sealed, err
-	}
-	if !ok || json.Unmarshal(text, &sealed) != nil {
-		return sealed, refused
-	}
-	return sealed, nil
+	return sealed, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/userstore"
 )
@@ -177,7 +178,17 @@ func TestP04AnUndoAsksForTheSecondFactor(t *testing.T) {
 		})
 		page.Submit("undo-submit", map[string]string{"new_password": next, "app_code": app.Wrong()}).
 			WantPage(403, "second-code-problem")
+		passkey := must(s.DB.SecondFactors(t.Context(), alice.ID)).Passkeys[0].ID
 		page.Submit("undo-submit", map[string]string{"new_password": next, "app_code": app.Code()}).WantPage(200, "")
+		var removed []audit.Change
+		for _, e := range must(s.DB.ListEvents(t.Context(), userstore.EventQuery{Limit: 1000})) {
+			if e.Name == audit.FactorRemoved && e.Target == audit.User(alice.ID) {
+				removed = append(removed, e.Changes...)
+			}
+		}
+		if len(removed) != 1 || removed[0] != (audit.Change{Field: "passkey", Before: passkey}) {
+			t.Errorf("P-11 the audit log says that %+v are removed", removed)
+		}
 		have := must(s.DB.SecondFactors(t.Context(), alice.ID))
 		if have.App == nil || len(have.Passkeys) != 0 || emailOf(s, alice) != alice.Email {
 			t.Errorf("P-11 %+v", have)

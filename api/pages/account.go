@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -78,6 +77,24 @@ func (h *Handlers) Account(k web.AccountKind, handle func(w http.ResponseWriter,
 		}
 		return err
 	}
+}
+
+// needsSecond are the pages whose forms take a recent proof, and show what was typed: a person proves
+// the second factor before.
+var needsSecond = []web.AccountKind{web.AccountAddress, web.AccountPassword, web.AccountData, web.AccountDelete}
+
+// leadElsewhere names the page that o sees in the place of k: the one on which a second factor that the
+// policy wants is set up; or, if second is true, k itself after the page that takes a second factor.
+// Empty: k.
+func (h *Handlers) leadElsewhere(r *http.Request, o owner, k web.AccountKind) (to web.AccountKind, second bool) {
+	switch {
+	case h.Accounts.MustHaveSecondFactor(o.User) && !slices.Contains(web.FactorKinds, k):
+		return web.AccountSecurity, false
+	case r.Method != http.MethodPost && o.User.SecondFactor && slices.Contains(needsSecond, k) &&
+		!r.URL.Query().Has("done") && !h.provedSecond(o):
+		return k, true
+	}
+	return "", false
 }
 
 // form is a form of a page of the account, bound to browser and session.
@@ -188,231 +205,4 @@ func typedOf(f url.Values, names []string) map[string]string {
 		typed[name] = f.Get(name)
 	}
 	return typed
-}
-
-// AccountProfileForm changes the name and the rest of the profile. What the form has no field for stays.
-func (h *Handlers) AccountProfileForm(w http.ResponseWriter, r *http.Request, o owner) error {
-	f, err := h.readAccount(w, r, o, web.AccountProfile, web.ProfileFields...)
-	if err != nil {
-		return err
-	}
-	_, err = h.Accounts.Edit(r.Context(), o.User.ID, func(u *userstore.User) error {
-		next := profile.FieldsOf(*u)
-		for name, field := range map[string]*string{
-			"name": &next.Name, "given_name": &next.GivenName, "family_name": &next.FamilyName, "nickname": &next.Nickname,
-			"phone_number": &next.PhoneNumber, "website": &next.Website, "birthdate": &next.Birthdate, "zoneinfo": &next.Zoneinfo,
-		} {
-			*field = strings.TrimSpace(f.Get(name))
-		}
-		return profile.Apply(next, u)
-	})
-	if err != nil {
-		return h.refuseAccount(w, r, o, web.AccountProfile, err, typedOf(f, web.ProfileFields))
-	}
-	return h.accountDone(w, web.AccountProfile, web.DoneSaved)
-}
-
-// addressFields are the fields of the page of the address, without the password.
-var addressFields = []string{"email", "username"}
-
-// AccountPasswordForm changes the password and ends the other sessions, unless the person wants to keep
-// them. The page that follows offers once more to end those that were kept.
-func (h *Handlers) AccountPasswordForm(w http.ResponseWriter, r *http.Request, o owner) error {
-	f, err := h.readAccount(w, r, o, web.AccountPassword, "current_password", "new_password", "others")
-	if err != nil {
-		return err
-	}
-	keep, done := o.Session.ID, web.DonePassword
-	if f.Get("others") != "yes" {
-		keep, done = userstore.KeepAll, web.DoneNewKept
-	}
-	proof, err := h.proof(o, f)
-	if err != nil {
-		return err
-	}
-	proof.Password = f.Get("current_password") // beside a second factor, too
-	if err := h.Accounts.ChangePassword(r.Context(), o.User.ID, proof, f.Get("new_password"), keep); err != nil {
-		return h.refuseAccount(w, r, o, web.AccountPassword, err, nil)
-	}
-	return h.accountDone(w, web.AccountPassword, done)
-}
-
-// AccountSessionsPage shows where the user is signed in.
-func (h *Handlers) AccountSessionsPage(w http.ResponseWriter, r *http.Request, o owner) error {
-	list, err := h.Export.Sessions.List(r.Context(), o.User.ID, userstore.Grant{BrowserSession: o.Session.ID})
-	if err != nil {
-		return err
-	}
-	name := h.appNames(r.Context())
-	shown := make([]web.AccountSession, 0, len(list))
-	for _, s := range list {
-		app := ""
-		if s.ClientID != "" {
-			if app, err = name(s.ClientID); err != nil {
-				return err
-			}
-		}
-		shown = append(shown, web.AccountSession{
-			ID: s.ID, App: app, Current: s.Current, UserAgent: s.UserAgent, Address: s.Address, SignedIn: s.CreatedAt, LastUse: s.LastUsedAt,
-		})
-	}
-	return h.showAccount(w, r, o, web.AccountSessions, http.StatusOK, func(p *web.AccountPage) { p.Sessions = shown })
-}
-
-// appNames looks up how people know an app, each app once.
-func (h *Handlers) appNames(ctx context.Context) func(clientID string) (string, error) {
-	known := map[string]string{}
-	return func(clientID string) (string, error) {
-		if name, ok := known[clientID]; ok {
-			return name, nil
-		}
-		client, err := h.Export.Consents.Clients.ClientByID(ctx, clientID)
-		switch {
-		case problem.From(err).Code == problem.NotFound:
-			client.Name = ""
-		case err != nil:
-			return "", err
-		}
-		if known[clientID] = client.Name; client.Name == "" {
-			known[clientID] = clientID
-		}
-		return known[clientID], nil
-	}
-}
-
-// others is the word for all sessions but this one. No session has such an id.
-const others = "others"
-
-// AccountSessionsForm ends one session of the user, or all but this browser's.
-func (h *Handlers) AccountSessionsForm(w http.ResponseWriter, r *http.Request, o owner) error {
-	f, err := h.readAccount(w, r, o, web.AccountSessions, "session")
-	if err != nil {
-		return err
-	}
-	if f.Get("session") == others {
-		if _, err := h.Accounts.RevokeSessions(r.Context(), o.User.ID, o.Session.ID); err != nil {
-			return err
-		}
-		return h.accountDone(w, web.AccountSessions, web.DoneOthers)
-	}
-	// A session that ended meanwhile is what the person wants. Another user's is treated alike.
-	if err := h.Accounts.RevokeSession(r.Context(), o.User.ID, f.Get("session")); err != nil && problem.From(err).Code != problem.NotFound {
-		return err
-	}
-	return h.accountDone(w, web.AccountSessions, web.DoneEnded)
-}
-
-// AccountAppsPage shows what the user allowed apps.
-func (h *Handlers) AccountAppsPage(w http.ResponseWriter, r *http.Request, o owner) error {
-	list, err := h.Export.Consents.List(r.Context(), o.User.ID)
-	if err != nil {
-		return err
-	}
-	shown := make([]web.AccountApp, 0, len(list))
-	for _, c := range list {
-		app := web.AccountApp{ClientID: c.ClientID, Name: c.ClientName, Scopes: strings.Fields(c.Scope), Claims: h.Issuer.ClaimScopes(), Since: c.UpdatedAt}
-		for _, at := range c.Resources {
-			app.Resources = append(app.Resources, at.Resource)
-			for _, scope := range strings.Fields(at.Scope) {
-				if !slices.Contains(app.Scopes, scope) {
-					app.Scopes = append(app.Scopes, scope)
-				}
-			}
-		}
-		shown = append(shown, app)
-	}
-	return h.showAccount(w, r, o, web.AccountApps, http.StatusOK, func(p *web.AccountPage) { p.Apps = shown })
-}
-
-// AccountAppsForm takes back what the user allowed an app.
-func (h *Handlers) AccountAppsForm(w http.ResponseWriter, r *http.Request, o owner) error {
-	f, err := h.readAccount(w, r, o, web.AccountApps, "client")
-	if err != nil {
-		return err
-	}
-	if err := h.Accounts.RevokeConsent(r.Context(), o.User.ID, f.Get("client")); err != nil && problem.From(err).Code != problem.NotFound {
-		return err
-	}
-	return h.accountDone(w, web.AccountApps, web.DoneRemoved)
-}
-
-const (
-	// activityAge is how far back the page of security events goes.
-	activityAge = 90 * 24 * time.Hour
-	// mostActivity is how many events the page shows.
-	mostActivity = 200
-)
-
-// AccountActivityPage shows what the audit log has about the account.
-func (h *Handlers) AccountActivityPage(w http.ResponseWriter, r *http.Request, o owner) error {
-	events, all, err := h.Export.Events(r.Context(), o.User.ID, h.Now().Add(-activityAge), mostActivity)
-	if err != nil {
-		return err
-	}
-	name := h.appNames(r.Context())
-	shown := make([]web.AccountEvent, 0, len(events))
-	for _, e := range events {
-		event := web.AccountEvent{
-			Name: string(e.Name), At: e.At, Address: e.Address, UserAgent: e.UserAgent,
-			ByAdmin: e.Actor.Type == audit.ByOperator || e.Actor.Type == audit.ByUser && e.Actor.ID != o.User.ID,
-		}
-		client := e.ClientID
-		if e.Target.Type == audit.OnClient {
-			client = e.Target.ID
-		}
-		if client != "" && client != userstore.FirstPartyClientID {
-			if event.App, err = name(client); err != nil {
-				return err
-			}
-		}
-		for _, c := range e.Changes {
-			if e.Name == audit.EmailVerified { // its name says all
-				break
-			}
-			event.Fields = append(event.Fields, c.Field)
-		}
-		shown = append(shown, event)
-	}
-	return h.showAccount(w, r, o, web.AccountActivity, http.StatusOK, func(p *web.AccountPage) { p.Events, p.More = shown, !all })
-}
-
-// AccountDataForm answers everything that is kept in the user's name as a file. It takes a recent proof: a browser
-// that was left open gives nothing away.
-func (h *Handlers) AccountDataForm(w http.ResponseWriter, r *http.Request, o owner) error {
-	f, err := h.readAccount(w, r, o, web.AccountData, "current_password")
-	if err != nil {
-		return err
-	}
-	proof, err := h.proof(o, f)
-	if err != nil {
-		return err
-	}
-	u, err := h.Accounts.Prove(r.Context(), o.User.ID, proof)
-	if err != nil {
-		return h.refuseAccount(w, r, o, web.AccountData, err, nil)
-	}
-	export, err := h.Export.Of(r.Context(), u, userstore.Grant{BrowserSession: o.Session.ID})
-	if err != nil {
-		return err
-	}
-	w.Header()["Content-Disposition"] = []string{profile.ExportDisposition}
-	return wire.WriteJSON(w, http.StatusOK, export)
-}
-
-// AccountDeleteForm deletes the account, which takes a recent proof.
-func (h *Handlers) AccountDeleteForm(w http.ResponseWriter, r *http.Request, o owner) error {
-	f, err := h.readAccount(w, r, o, web.AccountDelete, "current_password")
-	if err != nil {
-		return err
-	}
-	proof, err := h.proof(o, f)
-	if err != nil {
-		return err
-	}
-	if err := h.Accounts.Delete(r.Context(), o.User.ID, proof); err != nil {
-		return h.refuseAccount(w, r, o, web.AccountDelete, err, nil)
-	}
-	h.setCookie(w, r, sessionCookie, "", -1)
-	page, err := h.Pages.Account(web.AccountPage{Common: h.common(r, nil), Kind: web.AccountDeleted})
-	return h.show(w, http.StatusOK, page, err)
 }

@@ -115,6 +115,9 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 	return h.accountDone(w, web.AccountAddress, web.DoneAddress)
 }
 
+// addressFields are the fields of the page of the address, without the password.
+var addressFields = []string{"email", "username"}
+
 // AccountAddressForm changes the username at once, which takes a recent proof. Another email address
 // is changed at once only where there is no mail.
 func (h *Handlers) AccountAddressForm(w http.ResponseWriter, r *http.Request, o owner) error {

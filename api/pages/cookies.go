@@ -90,7 +90,7 @@ func (h *Handlers) setCookie(w http.ResponseWriter, r *http.Request, name, value
 func (h *Handlers) keep(
 	w http.ResponseWriter, r *http.Request, cookie, browser string, m mailedHandle, age time.Duration,
 ) error {
-	m.Expires = h.Now().Add(age).Unix()
+	m.Ends = h.Issuer.Until(age).Ends
 	veiled, err := h.veilShort(browser, m)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/problem"
+	"github.com/signet-id/signet/issuer"
 )
 
 // handleKind says what a handle stands for: one kind is not taken in the place of another.
@@ -35,9 +36,19 @@ const maxHandle = 48 << 10
 type sealedRequest struct {
 	Kind    handleKind      `json:"kind"`
 	Browser []byte          `json:"browser"` // SHA-256 of its cookie
-	Expires int64           `json:"expires"`
+	Fresh   int64           `json:"expires"` // until when; the name stands in handles that are a month old
 	Request json.RawMessage `json:"request"`
 }
+
+var requestHandle = issuer.Sealed[sealedRequest]{Purpose: "handle", Longest: maxHandle}
+
+// age returns how long ago a handle was made.
+func (s sealedRequest) age(now time.Time) time.Duration {
+	return time.Duration(now.Unix()-s.Fresh)*time.Second + handleAge
+}
+
+// Over reports whether the app of the request cannot even be told any more that it has expired.
+func (s sealedRequest) Over(now time.Time) bool { return s.age(now) >= answerableAge }
 
 // seal makes the handle of a pending request, bound to the browser.
 func (h *Handlers) seal(kind handleKind, browser string, request any) (string, error) {
@@ -46,11 +57,7 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 		return "", err
 	}
 	hash := sha256.Sum256([]byte(browser))
-	text, err := json.Marshal(sealedRequest{kind, hash[:16], h.Now().Add(handleAge).Unix(), inner})
-	if err != nil {
-		return "", err
-	}
-	handle, err := h.Issuer.Seal("handle", text)
+	handle, err := requestHandle.Seal(h.Issuer, sealedRequest{kind, hash[:16], h.Now().Add(handleAge).Unix(), inner})
 	if err != nil {
 		return "", err
 	}
@@ -64,19 +71,17 @@ func (h *Handlers) seal(kind handleKind, browser string, request any) (string, e
 // about it. The request of a handle that is ours, but too old or of another browser, is read as
 // well, for the log alone.
 func (h *Handlers) unseal(handle string, kind handleKind, browser string, request any) (age time.Duration, err error) {
-	text, ok, err := h.Issuer.Unseal("handle", handle)
+	sealed, ok, err := requestHandle.Read(h.Issuer, handle)
 	if err != nil {
 		return 0, err
 	}
-	var sealed sealedRequest
-	if !ok || json.Unmarshal(text, &sealed) != nil || sealed.Kind != kind {
+	if !ok || sealed.Kind != kind {
 		return 0, problem.New(problem.RequestInvalid, "")
 	}
 	if err := json.Unmarshal(sealed.Request, request); err != nil {
 		return 0, err
 	}
-	age = time.Duration(h.Now().Unix()-sealed.Expires)*time.Second + handleAge
-	if age >= answerableAge {
+	if sealed.Over(h.Now()) {
 		return 0, problem.New(problem.RequestExpired, "")
 	}
 	if browser == "" {
@@ -86,5 +91,5 @@ func (h *Handlers) unseal(handle string, kind handleKind, browser string, reques
 	if !hmac.Equal(hash[:16], sealed.Browser) {
 		return 0, problem.New(problem.OtherBrowser, "")
 	}
-	return age, nil
+	return sealed.age(h.Now()), nil
 }

@@ -1,10 +1,6 @@
 package pages
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -12,6 +8,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -26,7 +23,7 @@ type mailedHandle struct {
 	Request string `json:"request,omitempty"` // the handle of the pending request to continue; empty: none
 	Why     string `json:"why,omitempty"`     // verifySignedUp, verifyLogin; empty: the message was asked for
 	Done    bool   `json:"done,omitempty"`    // nothing is left to do: the page says so
-	Expires int64  `json:"expires"`
+	Ends    int64  `json:"expires"`           // the name stands in cookies that are days old
 
 	// Of provingCookie: the account whose password was typed in this browser, and when.
 	UserID string `json:"user,omitempty"`
@@ -38,47 +35,27 @@ type mailedHandle struct {
 // mailedAge is how long a mailedHandle is valid.
 const mailedAge = 24 * time.Hour
 
-func (h *Handlers) mailedCipher(browser string) (cipher.AEAD, error) {
-	key, err := h.Issuer.FormMAC("mailed handle", browser)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
+var mailedText = encrypted[mailedHandle]{"mailed handle"}
+
+// Over reports whether the end has come.
+func (m mailedHandle) Over(now time.Time) bool { return issuer.Until{Ends: m.Ends}.Over(now) }
 
 // veil encrypts a handle for this browser.
 func (h *Handlers) veil(browser string, m mailedHandle) (string, error) {
-	if m.Expires == 0 {
-		m.Expires = h.Now().Add(mailedAge).Unix()
+	if m.Ends == 0 {
+		m.Ends = h.Issuer.Until(mailedAge).Ends
 	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		return "", err
-	}
-	aead, err := h.mailedCipher(browser)
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, text, nil)), nil
+	return mailedText.seal(h, browser, m)
 }
 
 // unveil decrypts a handle that veil made for this browser and page.
-func (h *Handlers) unveil(handle, browser string, p page) (m mailedHandle, err error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(handle)
-	if err != nil || browser == "" || len(handle) > maxHandle {
-		return m, problem.New(problem.OneTimeInvalid, "")
-	}
-	aead, err := h.mailedCipher(browser)
-	if err != nil {
+func (h *Handlers) unveil(handle, browser string, p page) (mailedHandle, error) {
+	m, ok, err := mailedText.open(h, browser, handle)
+	switch {
+	case err != nil:
 		return m, err
-	}
-	text, err := aead.Open(nil, nil, raw, nil)
-	if err != nil || json.Unmarshal(text, &m) != nil || m.Page != p || h.Now().Unix() >= m.Expires {
-		return m, problem.New(problem.OneTimeInvalid, "")
+	case !ok, browser == "", m.Page != p:
+		return mailedHandle{}, problem.New(problem.OneTimeInvalid, "")
 	}
 	return m, nil
 }

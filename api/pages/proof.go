@@ -2,7 +2,6 @@ package pages
 
 import (
 	"crypto/hmac"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -70,8 +70,10 @@ type sealedFactorProof struct {
 	Factors  int64  `json:"factors"`  // User.FactorVersion
 	Code     string `json:"code"`     // handle of the code that the mailbox got and that has to be typed; empty: none
 	Mailbox  bool   `json:"mailbox"`  // was proved
-	Ends     int64  `json:"ends"`
+	issuer.Until
 }
+
+var factorProofHandle = issuer.Sealed[sealedFactorProof]{Purpose: "factor proof", Longest: maxHandle}
 
 // errProofOver: what a form carried does not prove anything any more. The person begins again.
 var errProofOver = problem.New(problem.RecentProofRequired, "The proof is too old, or the account changed meanwhile.")
@@ -81,24 +83,16 @@ var errProofOver = problem.New(problem.RecentProofRequired, "The proof is too ol
 var errSetUp = problem.New(problem.Conflict, "A second factor was set up meanwhile.")
 
 func (h *Handlers) sealFactorProof(p sealedFactorProof) (string, error) {
-	p.Ends = h.Now().Add(proofAge).Unix()
-	text, err := json.Marshal(p)
-	if err != nil {
-		return "", err
-	}
-	return h.Issuer.Seal("factor proof", text)
+	p.Until = h.Issuer.Until(proofAge)
+	return factorProofHandle.Seal(h.Issuer, p)
 }
 
-func (h *Handlers) openFactorProof(o owner, text string) (p sealedFactorProof, err error) {
-	if len(text) > maxHandle {
-		return p, errProofOver
-	}
-	raw, ok, err := h.Issuer.Unseal("factor proof", text)
+func (h *Handlers) openFactorProof(o owner, text string) (sealedFactorProof, error) {
+	p, ok, err := factorProofHandle.Open(h.Issuer, text)
 	switch {
 	case err != nil:
 		return p, err
-	case !ok || json.Unmarshal(raw, &p) != nil || p.User != o.User.ID || p.Session != o.Session.ID,
-		h.Now().Unix() >= p.Ends:
+	case !ok || p.User != o.User.ID || p.Session != o.Session.ID:
 		return sealedFactorProof{}, errProofOver
 	}
 	return p, nil

@@ -19,9 +19,8 @@ const stepLasts = 5 * time.Minute
 // waiting is a login whose password was right, and that waits for its last step. Its handle is bound
 // to the browser, like every handle, and to the pending request. Nothing of the login is stored.
 type waiting struct {
-	ID      string `json:"id"` // spent with the login
-	Ends    int64  `json:"ends"`
-	Request string `json:"request,omitempty"` // id of the pending request; empty: none
+	issuer.Once        // spent with the login
+	Request     string `json:"request,omitempty"` // id of the pending request; empty: none
 
 	User     string `json:"user"`
 	Password []byte `json:"password"` // User.PasswordMark
@@ -49,11 +48,6 @@ func (l waiting) second() userstore.SecondLogin {
 	}
 }
 
-// spent is what is used up with the login.
-func (l waiting) spent() userstore.Handle {
-	return userstore.HandleUntil(l.ID, l.Ends)
-}
-
 // sealWaiting makes the handle of a login that waits, for the request of v. A login that has waited
 // keeps its id and its end.
 func (h *Handlers) sealWaiting(kind handleKind, v visit, l waiting) (string, error) {
@@ -62,7 +56,7 @@ func (h *Handlers) sealWaiting(kind handleKind, v visit, l waiting) (string, err
 		if kind == setupHandle {
 			lasts = setupLasts
 		}
-		l.ID, l.Ends = h.Issuer.NewID(), h.Now().Add(lasts).Unix()
+		l.Once = h.Issuer.Once(lasts)
 	}
 	l.Request = v.pending.ID
 	return h.seal(kind, v.browser, l)
@@ -74,7 +68,7 @@ func (h *Handlers) readWaiting(kind handleKind, v visit, handle string) (l waiti
 	if _, err := h.unseal(handle, kind, v.browser, &l); err != nil {
 		return waiting{}, err
 	}
-	if l.Request != v.shown || h.Now().Unix() >= l.Ends {
+	if l.Request != v.shown || l.Over(h.Now()) {
 		return l, userstore.ErrStepOver
 	}
 	return l, nil
@@ -169,7 +163,7 @@ func (h *Handlers) finishSetup(
 	w http.ResponseWriter, r *http.Request, v setupVisit, method string,
 ) (request string, err error) {
 	by := userstore.ProvedFactor{Method: method, At: h.Now().UTC()}
-	b, secret, err := h.Issuer.StartSetUpSession(r.Context(), v.waiting.second(), by, v.spent(), issuer.PageLogin{
+	b, secret, err := h.Issuer.StartSetUpSession(r.Context(), v.waiting.second(), by, v.Spent(), issuer.PageLogin{
 		Device: v.browser, Replaces: h.cookie(r, sessionCookie), Signup: v.Signup,
 	})
 	if err != nil {

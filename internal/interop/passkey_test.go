@@ -130,7 +130,7 @@ func TestAPersonSignsInByPasskey(t *testing.T) {
 
 	t.Log("the passkey alone, offered by the browser")
 	signOut()
-	tab.Loads(func() { tab.Open(issuer + "/login") })
+	tab.Open(issuer + "/login")
 	tab.Wait("document.body.className === 'page-account'")
 
 	t.Log("the page was open for an hour")

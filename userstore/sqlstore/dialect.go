@@ -9,12 +9,12 @@ import (
 // dialect holds every difference between the SQL texts of the engines.
 type dialect struct {
 	name string
-	// now reads the database's clock, in microseconds. No other SQL reads a clock.
+	// now reads the database's clock, in microseconds. Beside the probe, no other SQL reads a clock.
 	now string
-	// probe is what Ping writes in one transaction. Its last statement updates a row; the argument
-	// is the time. PostgreSQL updates the row in place and therefore also on a full disk, where
-	// every write that needs a new page fails. So a statement before it spills a little more than
-	// work_mem to the disk of the data, which leaves nothing behind.
+	// probe is what Ping writes in one transaction. Its last statement updates a row. PostgreSQL
+	// updates the row in place and therefore also on a full disk, where every write that needs a new
+	// page fails. So a statement before it spills a little more than work_mem to the disk of the
+	// data, which leaves nothing behind.
 	probe []string
 	// hasTable selects 1 if a table of that name exists, and 0 otherwise.
 	hasTable string
@@ -51,15 +51,21 @@ const (
 	(SELECT scopes FROM clients WHERE clients.id = grants.client_id)`
 )
 
+const (
+	postgresNow = `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`
+	sqliteNow   = `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`
+)
+
 var postgresDialect = dialect{
 	advances: newAdvances(advancedJoin),
 
 	name: "postgres",
-	now:  `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
+	now:  postgresNow,
 	probe: []string{
 		`SELECT set_config('work_mem', '64kB', true), set_config('temp_tablespaces', '', true)`,
 		`SELECT COUNT(*) FROM generate_series(1, 6000)`,
-		`UPDATE write_probe SET at = $1 WHERE id = (SELECT p.id FROM write_probe p ORDER BY p.id LIMIT 1 FOR UPDATE SKIP LOCKED)`,
+		`UPDATE write_probe SET at = (` + postgresNow + `)
+		 WHERE id = (SELECT p.id FROM write_probe p ORDER BY p.id LIMIT 1 FOR UPDATE SKIP LOCKED)`,
 	},
 	hasTable: `SELECT CASE WHEN to_regclass($1) IS NULL THEN 0 ELSE 1 END`,
 	lock:     `SELECT pg_advisory_xact_lock($1)`,
@@ -69,7 +75,7 @@ var sqliteDialect = dialect{
 	advances: newAdvances(advancedLookups),
 
 	name:     "sqlite",
-	now:      `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
-	probe:    []string{`UPDATE write_probe SET at = $1 WHERE id = 1`},
+	now:      sqliteNow,
+	probe:    []string{`UPDATE write_probe SET at = (` + sqliteNow + `) WHERE id = 1`},
 	hasTable: `SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`,
 }

@@ -290,10 +290,12 @@ func (db *DB) runSteps(ctx context.Context, steps []factorStep, events []audit.E
 	})
 }
 
-func (db *DB) RenamePasskey(ctx context.Context, userID, id, name string, events ...audit.Event) error {
-	err := db.change(ctx, true, bind(`UPDATE passkeys SET name = $1 WHERE id = $2 AND user_id = $3`, name, id, userID),
-		userstore.ErrNotFound, events)
-	if texts(userID, id) != nil {
+// RenamePasskey also takes a passkey that has the name already: the transaction may run a second time
+// after its answer was lost.
+func (db *DB) RenamePasskey(ctx context.Context, r userstore.PasskeyRename, events ...audit.Event) error {
+	const rename = `UPDATE passkeys SET name = $1 WHERE id = $2 AND user_id = $3 AND name IN ($4, $5)`
+	err := db.change(ctx, true, bind(rename, r.After, r.ID, r.UserID, r.Before, r.After), userstore.ErrNotFound, events)
+	if texts(r.UserID, r.ID) != nil {
 		return ifUnstorable(err, userstore.ErrNotFound)
 	}
 	return err

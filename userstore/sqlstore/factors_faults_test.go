@@ -117,7 +117,8 @@ func TestF08EveryAnswerOfAUseOfFactors(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return db.RenamePasskey(ctx, w.u.ID, s.Passkeys[0].ID, "New")
+			return db.RenamePasskey(ctx,
+				userstore.PasskeyRename{UserID: w.u.ID, ID: s.Passkeys[0].ID, Before: s.Passkeys[0].Name, After: "New"})
 		}, times: func(s userstore.SecondFactors) int { return count(s.Passkeys[0].Name == "New") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -26,8 +26,22 @@ const (
 type probe struct {
 	mu      sync.Mutex
 	running chan struct{} // closed when the running probe ends; nil: none runs
-	ended   time.Time     // when the last probe ended
-	err     error         // its result
+	fresh   bool          // the result of the last probe is reused
+	err     error         // that result
+}
+
+// end stores the result of the running probe, to be reused for probeEvery.
+func (p *probe) end(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err, p.fresh = err, true
+	time.AfterFunc(probeEvery, func() { // no probe starts before, so one such timer runs at a time
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.fresh = false
+	})
+	close(p.running)
+	p.running = nil
 }
 
 // Ping returns nil when the database answers and has taken a write within the last second,
@@ -36,7 +50,7 @@ type probe struct {
 func (db *DB) Ping(ctx context.Context) error {
 	p := &db.probe
 	p.mu.Lock()
-	if p.running == nil && !p.ended.IsZero() && time.Since(p.ended) < probeEvery {
+	if p.fresh {
 		err := p.err
 		p.mu.Unlock()
 		if err == nil {
@@ -49,12 +63,7 @@ func (db *DB) Ping(ctx context.Context) error {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
 			defer cancel()
-			err := db.probeWrite(ctx)
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.err, p.ended = err, time.Now()
-			close(p.running)
-			p.running = nil
+			p.end(db.probeWrite(ctx))
 		}()
 	}
 	running := p.running
@@ -71,24 +80,26 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // probeWrite writes once to the database.
 func (db *DB) probeWrite(ctx context.Context) error {
-	if e, ok := db.engine.(*sqliteEngine); ok && time.Since(e.lastWrite()) < probeEvery {
-		return nil // a request has just written: no need to wait for a turn
+	lite, isLite := db.engine.(*sqliteEngine)
+	var before int64
+	if isLite {
+		if lite.wrote.Load() {
+			return nil // a request has just written: no need to wait for a turn
+		}
+		before = lite.writes.Load()
 	}
-	began := time.Now()
 	write := make([]stmt, len(db.dialect.probe))
 	for i, sql := range db.dialect.probe {
 		write[i] = vital(sql)
 	}
-	last := len(write) - 1
-	write[last].args = []any{began.UnixMicro()}
 	_, err := db.batch(ctx, true, write...)
 	if e, ok := db.engine.(*postgres); ok && readOnly(err) && e.renew(ctx) {
 		_, err = db.batch(ctx, true, write...)
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "53400" {
-		_, err = db.batch(ctx, true, write[last]) // the role's temp_file_limit forbids spilling
+		_, err = db.batch(ctx, true, write[len(write)-1]) // the role's temp_file_limit forbids spilling
 	}
-	if e, ok := db.engine.(*sqliteEngine); ok && err != nil && e.lastWrite().After(began) {
+	if isLite && err != nil && lite.writes.Load() > before {
 		return nil // requests wrote while the probe waited for its turn
 	}
 	return db.unwritable(err)

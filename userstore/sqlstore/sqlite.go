@@ -35,7 +35,9 @@ type sqliteEngine struct {
 	writer conns
 	reader conns
 	turn   chan struct{} // held by the writer; waiters are served in order
-	last   atomic.Int64  // when rows were last changed and committed, in nanoseconds; 0: never
+	writes atomic.Int64  // how often rows were changed and committed
+	wrote  atomic.Bool   // that happened within the last probeEvery
+	quiet  *time.Timer   // clears wrote; each write starts it again
 }
 
 // conns is a pool with its statements, each prepared once.
@@ -69,6 +71,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*sqliteEngine, err
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	e := &sqliteEngine{path: path, turn: make(chan struct{}, 1)}
+	e.quiet = time.AfterFunc(probeEvery, func() { e.wrote.Store(false) })
 	e.writer.DB, e.reader.DB = writer, reader
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(readers)
@@ -138,15 +141,14 @@ func (e *sqliteEngine) write(ctx context.Context, s stmt, row func(scanner) erro
 	return n, err
 }
 
-// noteWrite records the time of a committed write. A statement that changed no row wrote nothing.
+// noteWrite records that a write was committed now. A statement that changed no row wrote nothing.
 func (e *sqliteEngine) noteWrite(rows int64, err error) {
 	if err == nil && rows > 0 {
-		e.last.Store(time.Now().UnixNano())
+		e.writes.Add(1)
+		e.wrote.Store(true)
+		e.quiet.Reset(probeEvery) // afterwards: every wrote is followed by the end of a timer
 	}
 }
-
-// lastWrite returns when rows were last changed and committed here.
-func (e *sqliteEngine) lastWrite() time.Time { return time.Unix(0, e.last.Load()) }
 
 func query(ctx context.Context, s *sql.Stmt, args []any, row func(scanner) error) error {
 	rows, err := s.QueryContext(ctx, args...)

@@ -49,7 +49,8 @@ func lastAdmin(t *testing.T, f *fixture) {
 	must(t, f.SetActive(ctx, off.ID, false, f.now))
 	off.IsActive = false
 	off.Version++
-	for i, roles := range [][]string{nil, {"editor"}, {"Admin"}, {"admin2", "2admin"}, {`x"admin`, `"admin"`, `["admin"`, `,"admin`}} {
+	for i, roles := range [][]string{nil, {"editor"}, {"Admin"}, {"admin2", "2admin"},
+		{`x"admin`, `"admin"`, `["admin"`, `,"admin`}} {
 		u := f.newUser()
 		u.Roles = roles
 		must(t, f.CreateUser(ctx, u))
@@ -161,5 +162,6 @@ func disabledStays(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "revoked at", v.Grant.RevokedAt, stored(f.now.Add(2*time.Hour)))
 	f.dead(t, g)
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}), userstore.ErrConflict)
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}),
+		userstore.ErrConflict)
 }

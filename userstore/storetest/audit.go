@@ -49,7 +49,8 @@ func auditRoundTrip(t *testing.T, f *fixture) {
 	e := audit.Event{ID: id(), At: f.now, Name: audit.UserUpdated, Outcome: audit.Failure, Reason: "last_admin",
 		Actor: audit.Actor{Type: audit.ByUser, ID: id()}, Target: audit.Target{Type: audit.OnClient, ID: id()},
 		ClientID: "signet", SessionID: "sid", Address: "2001:db8::1", UserAgent: "Zoë's \"browser\"\n", RequestID: "r",
-		Changes: []audit.Change{{Field: "roles", Before: "", After: `["admin","ü"]`}, {Field: "name", Before: "<b>", After: "\u2028"}}}
+		Changes: []audit.Change{{Field: "roles", Before: "", After: `["admin","ü"]`},
+			{Field: "name", Before: "<b>", After: "\u2028"}}}
 	want := e
 	want.At = stored(e.At)
 	must(t, f.Record(t.Context(), e))
@@ -93,7 +94,9 @@ func auditRoundTrip(t *testing.T, f *fixture) {
 func auditPages(t *testing.T, f *fixture) {
 	var all []audit.Event
 	for i := range 40 {
-		e := audit.Event{ID: fmt.Sprintf("%02d", (i*7)%40), At: stored(f.now.Add(time.Duration(i/5) * time.Microsecond)), // five share an instant
+		// five share an instant
+		e := audit.Event{ID: fmt.Sprintf("%02d", (i*7)%40),
+			At:   stored(f.now.Add(time.Duration(i/5) * time.Microsecond)),
 			Name: audit.LoginFailed, Outcome: audit.Failure, Actor: audit.Actor{Type: audit.ByNobody}}
 		if i%3 == 0 {
 			e.Name, e.Actor = audit.LoginSucceeded, audit.Actor{Type: audit.ByUser, ID: "ann"}
@@ -128,7 +131,8 @@ func auditPages(t *testing.T, f *fixture) {
 	} {
 		var want []audit.Event
 		for _, e := range all {
-			if (q.Name == "" || e.Name == q.Name) && (q.ActorID == "" || e.Actor.ID == q.ActorID) && (q.TargetID == "" || e.Target.ID == q.TargetID) &&
+			if (q.Name == "" || e.Name == q.Name) && (q.ActorID == "" || e.Actor.ID == q.ActorID) &&
+				(q.TargetID == "" || e.Target.ID == q.TargetID) &&
 				(q.From.IsZero() || !e.At.Before(q.From)) && (q.To.IsZero() || e.At.Before(q.To)) {
 				want = append(want, e)
 			}
@@ -155,7 +159,8 @@ func auditPages(t *testing.T, f *fixture) {
 
 func auditRemoves(t *testing.T, f *fixture) {
 	for i := range 10 {
-		must(t, f.Record(t.Context(), audit.Event{ID: fmt.Sprint(9 - i), At: f.now.Add(time.Duration(i/2) * time.Second)}))
+		must(t, f.Record(t.Context(), audit.Event{ID: fmt.Sprint(9 - i),
+			At: f.now.Add(time.Duration(i/2) * time.Second)}))
 	}
 	for _, step := range []struct {
 		limit, removed int
@@ -182,7 +187,8 @@ func auditHostile(t *testing.T, f *fixture) {
 	fill := func(s string) audit.Event {
 		return audit.Event{At: stored(f.now), Name: audit.Name(s), Outcome: audit.Outcome(s), Reason: s,
 			Actor: audit.Actor{Type: audit.ActorType(s), ID: s}, Target: audit.Target{Type: audit.TargetType(s), ID: s},
-			ClientID: s, SessionID: s, Address: s, UserAgent: s, RequestID: s, Changes: []audit.Change{{Field: s, Before: s, After: s}}}
+			ClientID: s, SessionID: s, Address: s, UserAgent: s, RequestID: s,
+			Changes: []audit.Change{{Field: s, Before: s, After: s}}}
 	}
 	for _, s := range hostile {
 		e := fill(s)
@@ -198,13 +204,15 @@ func auditHostile(t *testing.T, f *fixture) {
 	before := len(Events(t, f))
 	many := audit.Event{Name: "many", At: stored(f.now)}
 	for range 5000 {
-		many.Changes = append(many.Changes, audit.Change{Field: strings.Repeat("\x01", 1000), Before: strings.Repeat("é", 1000), After: strings.Repeat("\u2028", 1000)})
+		many.Changes = append(many.Changes, audit.Change{Field: strings.Repeat("\x01", 1000),
+			Before: strings.Repeat("é", 1000), After: strings.Repeat("\u2028", 1000)})
 	}
 	must(t, f.Record(t.Context(), many))
 	for _, s := range unknownStrings {
 		must(t, f.Record(t.Context(), fill(s), audit.Event{ID: s}))
 		before += 2
-		for _, q := range []userstore.EventQuery{{Name: audit.Name(s)}, {ActorID: s}, {TargetID: s}, {Before: &audit.Event{ID: s}}} {
+		for _, q := range []userstore.EventQuery{{Name: audit.Name(s)}, {ActorID: s}, {TargetID: s},
+			{Before: &audit.Event{ID: s}}} {
 			q.Limit = 10
 			got, err := f.ListEvents(t.Context(), q)
 			must(t, err)
@@ -214,7 +222,8 @@ func auditHostile(t *testing.T, f *fixture) {
 	all := Events(t, f)
 	equal(t, "events", len(all), before+1)
 	for _, e := range all {
-		if e.Name == "many" && (len(e.Changes) > 100 || e.Changes[len(e.Changes)-1].After == "" || len(e.Changes[0].Field) < 500) {
+		if e.Name == "many" && (len(e.Changes) > 100 || e.Changes[len(e.Changes)-1].After == "" ||
+			len(e.Changes[0].Field) < 500) {
 			t.Errorf("%d changes, the last one %q", len(e.Changes), e.Changes[len(e.Changes)-1])
 		}
 	}

@@ -2,11 +2,9 @@ package storetest
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -23,7 +21,8 @@ func userForLogin(t *testing.T, f *fixture) {
 		equal(t, "known", known, true)
 		equal(t, "user, with the password's hash", got, want)
 	}
-	for _, l := range []userstore.Login{{}, {EmailKey: "nobody@x.test"}, {UsernameKey: "BEA"}, {EmailKey: "a\x00"}, {UsernameKey: "\xff"}} {
+	for _, l := range []userstore.Login{{}, {EmailKey: "nobody@x.test"}, {UsernameKey: "BEA"}, {EmailKey: "a\x00"},
+		{UsernameKey: "\xff"}} {
 		got, known, err := f.UserForLogin(ctx, l)
 		must(t, err)
 		equal(t, "known", known, false)
@@ -41,11 +40,13 @@ func sessionRoundTrip(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u := f.user(t)
 	s := f.newSession(u)
-	s.AuthTime, s.LastUsedAt, s.AMR, s.ACR, s.UserAgent, s.Address = f.now.Add(-time.Second), f.now.Add(time.Second), []string{"pwd", "otp"}, `a"c'r`, "M\x00ozilla\xff", string(make([]byte, 1<<20))
+	s.AuthTime, s.LastUsedAt, s.AMR, s.ACR, s.UserAgent, s.Address = f.now.Add(-time.Second), f.now.Add(time.Second),
+		[]string{"pwd", "otp"}, `a"c'r`, "M\x00ozilla\xff", string(make([]byte, 1<<20))
 	must(t, f.StartSession(ctx, userstore.StartSession{Session: s, PasswordHash: u.PasswordHash, Rehash: "better"}))
 	want := s
 	want.UserAgent, want.Address = "Mozilla", ""
-	want.AuthTime, want.CreatedAt, want.LastUsedAt, want.ExpiresAt = stored(s.AuthTime), stored(s.CreatedAt), stored(s.LastUsedAt), stored(s.ExpiresAt)
+	want.AuthTime, want.CreatedAt, want.LastUsedAt, want.ExpiresAt = stored(s.AuthTime), stored(s.CreatedAt),
+		stored(s.LastUsedAt), stored(s.ExpiresAt)
 	live := want
 	live.PasswordMark = userstore.User{ID: u.ID, PasswordHash: "better"}.PasswordMark()
 	got, user, err := f.BrowserSession(ctx, s.Hash, f.now, time.Time{})
@@ -85,7 +86,8 @@ func sessionRoundTrip(t *testing.T, f *fixture) {
 		must(t, err)
 		equal(t, name, len(list), 0)
 	}
-	_, _, err = f.BrowserSession(ctx, s.Hash, stored(s.ExpiresAt).Add(-time.Microsecond), want.LastUsedAt.Add(-time.Microsecond))
+	_, _, err = f.BrowserSession(ctx, s.Hash, stored(s.ExpiresAt).Add(-time.Microsecond),
+		want.LastUsedAt.Add(-time.Microsecond))
 	must(t, err)
 	altered := s.Hash
 	altered[31] ^= 1
@@ -103,16 +105,21 @@ func startSession(t *testing.T, f *fixture) {
 	must(t, f.SetActive(ctx, off.ID, false, f.now))
 	current := f.session(t, u)
 	for name, change := range map[string]func(*userstore.StartSession){
-		"another hash":     func(s *userstore.StartSession) { s.PasswordHash = "other" },
-		"no hash":          func(s *userstore.StartSession) { s.PasswordHash = "" },
-		"unknown user":     func(s *userstore.StartSession) { s.Session.UserID = id() },
-		"disabled user":    func(s *userstore.StartSession) { s.Session.UserID, s.PasswordHash = off.ID, off.PasswordHash },
+		"another hash": func(s *userstore.StartSession) { s.PasswordHash = "other" },
+		"no hash":      func(s *userstore.StartSession) { s.PasswordHash = "" },
+		"unknown user": func(s *userstore.StartSession) { s.Session.UserID = id() },
+		"disabled user": func(s *userstore.StartSession) {
+			s.Session.UserID, s.PasswordHash = off.ID, off.PasswordHash
+		},
 		"a hash to better": func(s *userstore.StartSession) { s.PasswordHash, s.Rehash = "other", "better" },
-		"an id in use":     func(s *userstore.StartSession) { s.Session.ID, s.Replaces = current.ID, userstore.SessionHash{} },
+		"an id in use": func(s *userstore.StartSession) {
+			s.Session.ID, s.Replaces = current.ID, userstore.SessionHash{}
+		},
 	} {
 		r := f.reserve()
 		must(t, f.ReserveAttempt(ctx, r))
-		s := userstore.StartSession{Session: f.newSession(u), Replaces: current.Hash, PasswordHash: u.PasswordHash, Attempt: r.Attempt, Remember: f.now.Add(time.Hour), Device: budget()}
+		s := userstore.StartSession{Session: f.newSession(u), Replaces: current.Hash, PasswordHash: u.PasswordHash,
+			Attempt: r.Attempt, Remember: f.now.Add(time.Hour), Device: budget()}
 		s.Session.CreatedAt = f.now.Add(time.Hour)
 		change(&s)
 		if err := f.StartSession(ctx, s); err == nil {
@@ -133,7 +140,8 @@ func startSession(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "hash", got.PasswordHash, u.PasswordHash)
 	equal(t, "last login", got.LastLoginAt, stored(f.now))
-	is(t, f.StartSession(ctx, userstore.StartSession{Session: userstore.BrowserSession{UserID: u.ID}, PasswordHash: u.PasswordHash}), userstore.ErrInvalid)
+	is(t, f.StartSession(ctx, userstore.StartSession{Session: userstore.BrowserSession{UserID: u.ID},
+		PasswordHash: u.PasswordHash}), userstore.ErrInvalid)
 
 	// A login returns its attempt, and network and browser are remembered.
 	r := f.reserve()
@@ -198,89 +206,6 @@ func replaceSession(t *testing.T, f *fixture) {
 	f.sessionExists(t, third, true)
 }
 
-func boundedSessions(t *testing.T, f *fixture) {
-	ctx := t.Context()
-	u, other := f.user(t), f.user(t)
-	at := func(n int) func(*userstore.StartSession) {
-		return func(s *userstore.StartSession) {
-			s.Session.CreatedAt = f.now.Add(time.Duration(n) * time.Minute)
-			s.Session.LastUsedAt = s.Session.CreatedAt
-		}
-	}
-	theirs := f.session(t, other, at(-10))
-	f.session(t, u, at(-2), func(s *userstore.StartSession) { s.Session.ExpiresAt = f.now.Add(-time.Minute) }) // takes no other session's place
-	var all []userstore.BrowserSession
-	for n := range userstore.MaxBrowserSessionsPerUser {
-		all = append(all, f.session(t, u, at(n)))
-	}
-	g, offline := f.browserGrant(t, all[0], "openid"), f.browserGrant(t, all[0], "offline_access")
-	is(t, f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong"}), userstore.ErrConflict)
-	f.sessionExists(t, all[0], true) // a refused login ends nothing
-	must(t, f.TouchSession(ctx, all[1].Hash, all[1].CreatedAt.Add(time.Second)))
-	next := f.session(t, u, at(100))
-	f.sessionExists(t, all[0], false)
-	f.sessionExists(t, all[1], true)
-	f.live(t, g) // the app's user has not logged out
-	f.live(t, offline)
-	behind := f.session(t, u, at(-1)) // by a clock that is behind all others
-	f.sessionExists(t, behind, true)
-	f.sessionExists(t, all[1], true) // was used since its login
-	f.sessionExists(t, all[2], false)
-	f.sessionExists(t, all[3], true)
-	events, err := f.ListEvents(ctx, userstore.EventQuery{Name: audit.SessionRevoked, TargetID: u.ID, Limit: 10})
-	must(t, err)
-	var ended []string
-	for _, e := range events {
-		ended = append(ended, e.SessionID)
-		equal(t, "the reason", e.Reason, audit.TooMany)
-	}
-	slices.Sort(ended)
-	want := []string{all[0].ID, all[2].ID}
-	slices.Sort(want)
-	equal(t, "entries", fmt.Sprint(ended), fmt.Sprint(want))
-	f.sessionExists(t, next, true)
-	f.sessionExists(t, theirs, true)
-	list, err := f.ListBrowserSessions(ctx, u.ID, f.now, time.Time{})
-	must(t, err)
-	equal(t, "sessions", len(list), userstore.MaxBrowserSessionsPerUser)
-	equal(t, "the newest first", list[0].ID, next.ID)
-}
-
-// idleSessionsTakeNoPlace: people close their browser without logging out. Such a session was used,
-// is not live any more, and is kept until its absolute limit.
-func idleSessionsTakeNoPlace(t *testing.T, f *fixture) {
-	u, other := f.user(t), f.user(t)
-	idleSince := f.now.Add(-24 * time.Hour)
-	at := func(created time.Time, used bool) func(*userstore.StartSession) {
-		return func(s *userstore.StartSession) {
-			s.Session.CreatedAt, s.Session.LastUsedAt, s.IdleSince = created, created, idleSince
-			if used {
-				s.Session.LastUsedAt = created.Add(time.Hour)
-			}
-		}
-	}
-	theirs := f.session(t, other, at(idleSince.Add(-2*time.Hour), true))
-	var idle []userstore.BrowserSession
-	for n := range userstore.MaxBrowserSessionsPerUser - 2 {
-		idle = append(idle, f.session(t, u, at(idleSince.Add(-time.Duration(n+2)*time.Hour), true)))
-	}
-	g := f.browserGrant(t, idle[0], "openid")
-	live := f.session(t, u, at(f.now.Add(-time.Hour), false)) // not used again yet
-	f.session(t, u, at(f.now.Add(-time.Minute), true))
-	f.sessionExists(t, idle[0], true) // there is room
-	is(t, f.StartSession(t.Context(), userstore.StartSession{Session: f.newSession(u), PasswordHash: "wrong", IdleSince: idleSince}), userstore.ErrConflict)
-	f.sessionExists(t, idle[0], true) // a refused login ends nothing
-	next := f.session(t, u, at(f.now, false))
-	f.sessionExists(t, live, true)
-	f.sessionExists(t, next, true)
-	f.sessionExists(t, idle[0], false)
-	f.sessionExists(t, theirs, true)
-	f.live(t, g)
-	events, err := f.ListEvents(t.Context(), userstore.EventQuery{Name: audit.SessionRevoked, TargetID: u.ID, Limit: 10})
-	must(t, err)
-	equal(t, "entries about sessions that had ended by themselves", len(events), 0)
-}
-
 func endSession(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, other := f.user(t), f.user(t)
@@ -290,14 +215,18 @@ func endSession(t *testing.T, f *fixture) {
 	} {
 		s, elsewhere, theirs := f.session(t, u), f.session(t, u), f.session(t, other)
 		var ends, stays []userstore.Grant
-		for _, scopes := range [][]string{{"openid"}, nil, {"openid", "offline"}, {"xoffline_access"}, {"offline_accessx"}, {"OFFLINE_ACCESS"}, {"offline access"},
-			{`offline_access"`}, {`"offline_access`}, {`x"offline_access`}, {`x,"offline_access`}, {`["offline_access`}, {"x,offline_access"}, {`\"offline_access`}} {
+		for _, scopes := range [][]string{{"openid"}, nil, {"openid", "offline"}, {"xoffline_access"},
+			{"offline_accessx"}, {"OFFLINE_ACCESS"}, {"offline access"},
+			{`offline_access"`}, {`"offline_access`}, {`x"offline_access`}, {`x,"offline_access`}, {`["offline_access`},
+			{"x,offline_access"}, {`\"offline_access`}} {
 			ends = append(ends, f.browserGrant(t, s, scopes...))
 		}
-		for _, scopes := range [][]string{{"offline_access"}, {"openid", "offline_access"}, {"offline_access", "openid"}, {`a"`, "offline_access", `\`}, {"[", "offline_access"}} {
+		for _, scopes := range [][]string{{"offline_access"}, {"openid", "offline_access"},
+			{"offline_access", "openid"}, {`a"`, "offline_access", `\`}, {"[", "offline_access"}} {
 			stays = append(stays, f.browserGrant(t, s, scopes...))
 		}
-		stays = append(stays, f.browserGrant(t, elsewhere, "openid"), f.browserGrant(t, theirs, "openid"), f.grant(t, u))
+		stays = append(stays, f.browserGrant(t, elsewhere, "openid"), f.browserGrant(t, theirs, "openid"),
+			f.grant(t, u))
 		revoked := f.browserGrant(t, s, "openid")
 		must(t, f.RevokeGrant(ctx, revoked.ID, f.now.Add(-time.Hour)))
 
@@ -348,7 +277,8 @@ func endAll(t *testing.T, f *fixture) {
 		end   func(u userstore.User, keep string) error
 	}{
 		{"password", true, func(u userstore.User, keep string) error {
-			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", KeepSession: keep, At: f.now})
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new",
+				KeepSession: keep, At: f.now})
 		}},
 		{"everywhere", true, func(u userstore.User, keep string) error {
 			_, err := f.RevokeUserGrants(ctx, u.ID, keep, f.now)
@@ -364,7 +294,8 @@ func endAll(t *testing.T, f *fixture) {
 			t.Run(fmt.Sprintf("%s, keep %v", op.name, keep), func(t *testing.T) {
 				u, other := f.user(t), f.user(t)
 				s, elsewhere, theirs := f.session(t, u), f.session(t, u), f.session(t, other)
-				g, second, direct := f.browserGrant(t, s, "openid"), f.browserGrant(t, s, "openid", "offline_access"), f.grant(t, u)
+				g, second, direct := f.browserGrant(t, s, "openid"), f.browserGrant(t, s, "openid", "offline_access"),
+					f.grant(t, u)
 				kept := ""
 				if keep {
 					kept = g.SessionID
@@ -386,14 +317,16 @@ func endAll(t *testing.T, f *fixture) {
 	// A grant from no browser, or from another user's, keeps no session; and a refusal ends none.
 	u, other := f.user(t), f.user(t)
 	s, theirs := f.session(t, u), f.session(t, other)
-	is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "wrong", NewHash: "new", At: f.now}), userstore.ErrConflict)
+	is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: "wrong", NewHash: "new", At: f.now}),
+		userstore.ErrConflict)
 	f.sessionExists(t, s, true)
 	_, err := f.RevokeUserGrants(ctx, u.ID, f.browserGrant(t, theirs, "openid").SessionID, f.now)
 	must(t, err)
 	f.sessionExists(t, s, false)
 	s = f.session(t, u)
 	direct := f.grant(t, u)
-	must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", KeepSession: direct.SessionID, At: f.now}))
+	must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new",
+		KeepSession: direct.SessionID, At: f.now}))
 	f.sessionExists(t, s, false)
 	f.live(t, direct)
 	f.sessionExists(t, theirs, true)

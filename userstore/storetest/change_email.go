@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -174,7 +173,8 @@ func confirmAddressChange(t *testing.T, f *fixture) {
 	after, err = f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	want := u
-	want.Email, want.EmailKey, want.EmailVerified, want.UpdatedAt, want.Version = token.Address, token.AddressKey, true, c.At, u.Version+1
+	want.Email, want.EmailKey, want.EmailVerified, want.UpdatedAt, want.Version = token.Address, token.AddressKey,
+		true, c.At, u.Version+1
 	equal(t, "after the change", after, want)
 	v, err := f.GrantByID(t.Context(), g.ID)
 	must(t, err)
@@ -272,7 +272,8 @@ func undoAddressChange(t *testing.T, f *fixture) {
 	after, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	want := d
-	want.Email, want.EmailKey, want.EmailVerified, want.PasswordHash, want.Version = b.Email, b.EmailKey, true, r.NewHash, d.Version+1
+	want.Email, want.EmailKey, want.EmailVerified, want.PasswordHash, want.Version = b.Email, b.EmailKey, true,
+		r.NewHash, d.Version+1
 	want.FactorVersion++ // the factors that were added since are gone
 	equal(t, "after the undoing", after, want)
 	f.dead(t, g)
@@ -294,198 +295,4 @@ func undoAddressChange(t *testing.T, f *fixture) {
 	is(t, f.UndoAddressChange(t.Context(), f.newUndoing(third)), userstore.ErrConflict)
 	must(t, f.UndoAddressChange(t.Context(), f.newUndoing(first)))
 	equal(t, "the oldest address", f.address(t, u.ID), u.Email)
-}
-
-func reservedAddresses(t *testing.T, f *fixture) {
-	u, other := f.user(t), f.user(t)
-	changed, undo := f.changed(t, u, id())
-	email := func(err error) {
-		t.Helper()
-		is(t, err, userstore.ErrExists)
-		exists := (*userstore.ExistsError)(nil)
-		if !errors.As(err, &exists) || exists.Field != "email" {
-			t.Errorf("%v", err)
-		}
-	}
-	fresh, admin := f.newUser(), f.newUser()
-	fresh.EmailKey, admin.EmailKey, admin.Roles = u.EmailKey, u.EmailKey, []string{userstore.RoleAdmin}
-	email(f.CreateUser(t.Context(), fresh))
-	email(f.CreateUser(t.Context(), admin, f.event(id())))
-	_, err := f.UserByID(t.Context(), fresh.ID)
-	is(t, err, userstore.ErrNotFound)
-	free := f.newUser()
-	taken, err := f.CreateUsers(t.Context(), []userstore.User{fresh, free}, nil)
-	must(t, err)
-	holder := changed
-	holder.EmailKey = u.EmailKey
-	equal(t, "taken", taken, map[int]userstore.User{0: holder})
-	for _, roles := range [][]string{nil, {userstore.RoleAdmin}} {
-		wrong := other
-		wrong.EmailKey, wrong.Roles = u.EmailKey, roles
-		email(f.UpdateUser(t.Context(), wrong, f.event(id())))
-	}
-	must(t, f.UpdateUser(t.Context(), other)) // which changes nothing
-	other, err = f.UserByID(t.Context(), other.ID)
-	must(t, err)
-	b := f.newBeginning(other, id())
-	b.token.Address, b.token.AddressKey = u.Email, u.EmailKey
-	must(t, f.begin(t, b))
-	equal(t, "a change to it", f.isLive(t, b.token.ID), false)
-	is(t, f.ConfirmAddressChange(t.Context(), f.newChange(other, b.token.ID)), userstore.ErrConflict)
-
-	// The account itself may have it.
-	back := f.newBeginning(changed, id())
-	back.token.Address, back.token.AddressKey = u.Email, u.EmailKey
-	must(t, f.begin(t, back))
-	for _, row := range []struct {
-		user userstore.User
-		key  string
-		now  time.Time
-		want bool
-	}{
-		{u, u.EmailKey, f.now, true}, {u, u.EmailKey, f.now.Add(7 * 24 * time.Hour), false}, {u, changed.EmailKey,
-			f.now, false},
-		{other, u.EmailKey, f.now, false}, {u, "\x00", f.now, false},
-	} {
-		got, err := f.AddressReserved(t.Context(), row.user.ID, row.key, row.now)
-		must(t, err)
-		equal(t, "reserved for the user", got, row.want)
-	}
-	must(t, f.ConfirmAddressChange(t.Context(), f.newChange(changed, back.token.ID)))
-	must(t, f.UndoAddressChange(t.Context(), f.newUndoing(undo)))
-
-	// Away and back: what came after the address cannot be undone, what came before can.
-	away := f.user(t)
-	b1, first := f.changed(t, away, id())
-	b2, second := f.changed(t, b1, id())
-	b3, third := f.changed(t, b2, id())
-	returning := f.newBeginning(b3, id())
-	returning.token.Address, returning.token.AddressKey = b1.Email, b1.EmailKey
-	must(t, f.begin(t, returning))
-	c := f.newChange(b3, returning.token.ID)
-	c.UndoID = ""
-	must(t, f.ConfirmAddressChange(t.Context(), c))
-	equal(t, "back at", f.address(t, away.ID), b1.Email)
-	for _, row := range []struct {
-		token string
-		live  bool
-	}{{first, true}, {second, true}, {third, false}} {
-		equal(t, "live after the return", f.isLive(t, row.token), row.live)
-	}
-	is(t, f.UndoAddressChange(t.Context(), f.newUndoing(third)), userstore.ErrConflict)
-	must(t, f.UndoAddressChange(t.Context(), f.newUndoing(first)))
-
-	// The same by an operator, whatever else the edit changes.
-	for _, change := range []func(*userstore.User){
-		func(*userstore.User) {},
-		func(u *userstore.User) { u.Roles = []string{userstore.RoleAdmin} },
-	} {
-		moved := f.user(t)
-		m1, first := f.changed(t, moved, id())
-		m2, second := f.changed(t, m1, id())
-		m2.Claims.Nickname = "edited"
-		must(t, f.UpdateUser(t.Context(), m2))
-		equal(t, "live after another edit", f.isLive(t, second), true)
-		m2.Version, m2.Email, m2.EmailKey = m2.Version+1, moved.Email, moved.EmailKey
-		change(&m2)
-		must(t, f.UpdateUser(t.Context(), m2))
-		equal(t, "the later one", f.isLive(t, second), false)
-		equal(t, "the earlier one", f.isLive(t, first), true)
-	}
-
-	// After a week, after the undoing, and with the account, the reservation ends.
-	w := f.user(t)
-	f.changed(t, w, id())
-	late := f.newUser()
-	late.EmailKey, late.CreatedAt = w.EmailKey, f.now.Add(7*24*time.Hour)
-	must(t, f.CreateUser(t.Context(), late))
-	freed := f.newUser()
-	freed.EmailKey = changed.EmailKey
-	must(t, f.CreateUser(t.Context(), freed))
-	gone := f.user(t)
-	f.changed(t, gone, id())
-	must(t, f.DeleteUser(t.Context(), gone.ID))
-	heir := f.newUser()
-	heir.EmailKey = gone.EmailKey
-	must(t, f.CreateUser(t.Context(), heir))
-}
-
-// Many confirm one change, and one does; sign-ups that wait for the address before do not get it
-// (P-02, P-11).
-func raceAddressChanges(t *testing.T, f *fixture) {
-	for round := range 10 {
-		u := f.user(t)
-		token := f.begun(t, u, id())
-		events := make([]audit.Event, 4)
-		for i := range events {
-			events[i] = f.event(u.ID)
-		}
-		equal(t, "winners", winners(t, 8, userstore.ErrConflict, func(i int) error {
-			if i >= 4 {
-				fresh := f.newUser()
-				fresh.EmailKey = u.EmailKey
-				isAsync(t, f.CreateUser(t.Context(), fresh), userstore.ErrExists)
-				return userstore.ErrConflict
-			}
-			return f.ConfirmAddressChange(t.Context(), f.newChange(u, token.ID), events[i])
-		}), 1)
-		recorded, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: u.ID, Limit: 10})
-		must(t, err)
-		equal(t, "events", len(recorded), 1)
-		if _, err := f.UserByLogin(t.Context(), userstore.Login{EmailKey: u.EmailKey}); err == nil {
-			t.Fatalf("round %d: somebody has the address before", round)
-		}
-	}
-}
-
-// Two undoings and the confirmation of a third change at once: the oldest address wins. Two
-// accounts that want one address: one gets it.
-func raceUndoings(t *testing.T, f *fixture) {
-	for round := range 10 {
-		u := f.user(t)
-		b, first := f.changed(t, u, id())
-		c, second := f.changed(t, b, id())
-		token := f.begun(t, c, id())
-		g := f.newGrant(c)
-		var login error
-		together(5, func(i int) {
-			switch i {
-			case 0, 1:
-				if err := f.UndoAddressChange(t.Context(), f.newUndoing(first)); err != nil {
-					isAsync(t, err, userstore.ErrConflict)
-				}
-			case 2:
-				if err := f.UndoAddressChange(t.Context(), f.newUndoing(second)); err != nil {
-					isAsync(t, err, userstore.ErrConflict)
-				}
-			case 3:
-				if err := f.ConfirmAddressChange(t.Context(), f.newChange(c, token.ID)); err != nil {
-					isAsync(t, err, userstore.ErrConflict)
-				}
-			default:
-				login = f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: c.PasswordHash})
-			}
-		})
-		if got := f.address(t, u.ID); got != u.Email {
-			t.Fatalf("round %d: the address is %s, not the oldest", round, got)
-		}
-		if login == nil {
-			v, err := f.GrantByID(t.Context(), g.ID)
-			must(t, err)
-			equal(t, "the grant lives", v.Grant.RevokedAt.IsZero(), false)
-		}
-
-		name := id()
-		rivals := []userstore.User{f.user(t), f.user(t), f.user(t)}
-		tokens := make([]userstore.OneTimeToken, len(rivals))
-		for i, r := range rivals {
-			b := f.newBeginning(r, fmt.Sprint(name, i))
-			b.token.Address, b.token.AddressKey = name+"@x.test", name+"@x.test"
-			must(t, f.begin(t, b))
-			tokens[i] = b.token
-		}
-		equal(t, "accounts that got one address", winners(t, len(rivals), userstore.ErrConflict, func(i int) error {
-			return f.ConfirmAddressChange(t.Context(), f.newChange(rivals[i], tokens[i].ID))
-		}), 1)
-	}
 }

@@ -13,12 +13,15 @@ import (
 func fullClient() userstore.Client {
 	return userstore.Client{Name: "Zoë's <app>", AuthMethod: userstore.AuthPrivateKeyJWT, FirstParty: true,
 		GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid", "profile"},
-		Resources: []string{"https://api.test/?a=b&c"}, IDTokenAlg: "EdDSA", SecretHash: "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA",
+		Resources: []string{"https://api.test/?a=b&c"}, IDTokenAlg: "EdDSA",
+		SecretHash: "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA",
 		ClientMetadata: userstore.ClientMetadata{
 			RedirectURIs:           []string{"https://a.test/cb?x=<1>&y", "com.example.app:/cb", "http://127.0.0.1/cb"},
 			PostLogoutRedirectURIs: []string{"https://a.test/bye"}, ResponseTypes: []string{"code"},
-			JWKS: json.RawMessage(`{"keys":[{"kty":"OKP","kid":"\u00e9"}]}`), JWKSURI: "https://a.test/jwks", PKCE: userstore.PKCERequired,
-			ClientURI: "https://a.test", LogoURI: "https://a.test/logo.svg", PolicyURI: "https://a.test/privacy", TOSURI: "https://a.test/terms",
+			JWKS: json.RawMessage(`{"keys":[{"kty":"OKP","kid":"\u00e9"}]}`), JWKSURI: "https://a.test/jwks",
+			PKCE:      userstore.PKCERequired,
+			ClientURI: "https://a.test", LogoURI: "https://a.test/logo.svg", PolicyURI: "https://a.test/privacy",
+			TOSURI: "https://a.test/terms",
 		}}
 }
 
@@ -41,7 +44,8 @@ func clientRoundTrip(t *testing.T, f *fixture) {
 
 	existsIn(t, f.CreateClient(t.Context(), bare), "client_id")
 	existsIn(t, f.CreateClient(t.Context(), userstore.Client{ID: userstore.FirstPartyClientID}), "client_id")
-	is(t, f.CreateClient(t.Context(), userstore.Client{ID: id(), ClientMetadata: userstore.ClientMetadata{JWKS: json.RawMessage(`{"keys":`)}}), userstore.ErrInvalid)
+	is(t, f.CreateClient(t.Context(), userstore.Client{ID: id(),
+		ClientMetadata: userstore.ClientMetadata{JWKS: json.RawMessage(`{"keys":`)}}), userstore.ErrInvalid)
 	for _, unknown := range []string{"", "SPA", "spa ", "%"} {
 		_, err = f.ClientByID(t.Context(), unknown)
 		is(t, err, userstore.ErrNotFound)
@@ -53,10 +57,12 @@ func clientUpdate(t *testing.T, f *fixture) {
 	c := f.client(t, nil)
 	must(t, f.SetClientActive(ctx, c.ID, false, f.now))
 	edited := fullClient()
-	edited.ID, edited.Version, edited.CreatedAt, edited.UpdatedAt = c.ID, c.Version, f.now.Add(time.Hour), f.now.Add(2*time.Hour)
+	edited.ID, edited.Version, edited.CreatedAt, edited.UpdatedAt = c.ID, c.Version, f.now.Add(time.Hour),
+		f.now.Add(2*time.Hour)
 	must(t, f.UpdateClient(ctx, edited))
 	want := edited
-	want.Version, want.CreatedAt, want.UpdatedAt, want.DisabledAt = 2, c.CreatedAt, stored(edited.UpdatedAt), stored(f.now)
+	want.Version, want.CreatedAt, want.UpdatedAt, want.DisabledAt = 2, c.CreatedAt, stored(edited.UpdatedAt),
+		stored(f.now)
 	got, err := f.ClientByID(ctx, c.ID)
 	must(t, err)
 	equal(t, "after a change, creation and activity as they were", got, want)
@@ -117,7 +123,8 @@ func clientOrigins(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	host := strings.ToLower(id()) + ".test"
 	c := f.client(t, func(c *userstore.Client) {
-		c.RedirectURIs = []string{"https://" + host + "/cb?a=,b", "https://UPPER." + host + ":443/cb", "https://port." + host + ":8443/", "com.example." + host + ":/cb",
+		c.RedirectURIs = []string{"https://" + host + "/cb?a=,b", "https://UPPER." + host + ":443/cb",
+			"https://port." + host + ":8443/", "com.example." + host + ":/cb",
 			"http://127.0.0.1:9/" + host, "http://[::1]/cb", "https://a.test/,\"https://inside." + host + "\""}
 	})
 	find := func(origin string, want bool) {
@@ -127,11 +134,15 @@ func clientOrigins(t *testing.T, f *fixture) {
 		equal(t, origin, got, want)
 	}
 	for origin, want := range map[string]bool{
-		"https://" + host: true, "https://upper." + host: true, "https://port." + host + ":8443": true, "http://[::1]": true, "http://127.0.0.1:9": true,
-		"https://port." + host: false, "http://" + host: false, "https://" + host + ":443": false, "https://" + host + "/": false, "https://" + host + "/cb": false,
-		"https://x" + host: false, "https://" + host + "x": false, "https://UPPER." + host: false, "https://" + host[1:]: false,
+		"https://" + host: true, "https://upper." + host: true, "https://port." + host + ":8443": true,
+		"http://[::1]": true, "http://127.0.0.1:9": true,
+		"https://port." + host: false, "http://" + host: false, "https://" + host + ":443": false,
+		"https://" + host + "/": false, "https://" + host + "/cb": false,
+		"https://x" + host: false, "https://" + host + "x": false, "https://UPPER." + host: false,
+		"https://" + host[1:]:    false,
 		"https://inside." + host: false, "com.example." + host + "://": false, "http://127.0.0.1": false,
-		"null": false, "": false, ",": false, "[": false, `"`: false, "https://": false, "https://%": false, "https://_" + host[1:]: false, "a\x00": false,
+		"null": false, "": false, ",": false, "[": false, `"`: false, "https://": false, "https://%": false,
+		"https://_" + host[1:]: false, "a\x00": false,
 	} {
 		find(origin, want)
 	}
@@ -150,7 +161,8 @@ func clientAssertions(t *testing.T, f *fixture) {
 	until := f.now.Add(10 * time.Minute)
 	must(t, f.UseAssertion(ctx, a, "jti", f.now, until))
 	is(t, f.UseAssertion(ctx, a, "jti", f.now, until), userstore.ErrExists)
-	is(t, f.UseAssertion(ctx, a, "jti", stored(until).Add(-time.Microsecond), until.Add(time.Hour)), userstore.ErrExists)
+	is(t, f.UseAssertion(ctx, a, "jti", stored(until).Add(-time.Microsecond), until.Add(time.Hour)),
+		userstore.ErrExists)
 	for _, other := range []string{"JTI", "jti ", "", strings.Repeat("j", 1<<20), "j\x00ti", "\xff"} {
 		must(t, f.UseAssertion(ctx, a, other, f.now, until))
 		is(t, f.UseAssertion(ctx, a, other, f.now, until), userstore.ErrExists)
@@ -184,7 +196,8 @@ func clientDelete(t *testing.T, f *fixture) {
 
 	// A client is created again under its id, at the same instant, and at an earlier one.
 	for _, at := range []time.Time{f.now, f.now.Add(-time.Hour)} {
-		must(t, f.CreateClient(ctx, userstore.Client{ID: c.ID, AuthMethod: userstore.AuthNone, FirstParty: true, CreatedAt: at}))
+		must(t, f.CreateClient(ctx, userstore.Client{ID: c.ID, AuthMethod: userstore.AuthNone,
+			FirstParty: true, CreatedAt: at}))
 		_, err = f.GrantByID(ctx, g.ID)
 		is(t, err, userstore.ErrNotFound)
 		f.dead(t, g)
@@ -194,4 +207,75 @@ func clientDelete(t *testing.T, f *fixture) {
 	}
 	f.live(t, elsewhere)
 	is(t, f.UseAssertion(ctx, other.ID, "jti", f.now, f.now.Add(time.Hour)), userstore.ErrExists)
+}
+
+func clientFirst(t *testing.T, f *fixture) {
+	c, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
+	must(t, err)
+	if !c.Public() || !c.FirstParty || !c.Allows("refresh_token") || !c.DisabledAt.IsZero() ||
+		len(c.Scopes)+len(c.Resources) != 0 || c.IDTokenAlg != "" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func clientDisable(t *testing.T, f *fixture) {
+	u := f.user(t)
+	c := f.client(t, nil)
+	of := func(g *userstore.Grant) { g.ClientID = c.ID }
+	g, elsewhere := f.grant(t, u, of), f.grant(t, u)
+	later := f.now.Add(time.Hour)
+
+	must(t, f.SetClientActive(t.Context(), c.ID, false, later))
+	got, err := f.ClientByID(t.Context(), c.ID)
+	must(t, err)
+	equal(t, "disabled at", got.DisabledAt, stored(later))
+	v, err := f.GrantByID(t.Context(), g.ID)
+	must(t, err)
+	equal(t, "revoked at", v.Grant.RevokedAt, stored(later))
+	equal(t, "the view's client is disabled at", v.Client.DisabledAt, stored(later))
+	f.dead(t, g)
+	elsewhere = f.live(t, elsewhere)
+	grants, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
+	must(t, err)
+	equal(t, "live sessions", len(grants), 1)
+	is(t, f.RevokeSession(t.Context(), u.ID, g.SessionID, later), userstore.ErrNotFound)
+	refused := f.newGrant(u)
+	refused.ClientID = c.ID
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: refused, PasswordHash: u.PasswordHash}),
+		userstore.ErrConflict)
+
+	// The second time, with a clock that stands still or goes back, the first instant stays.
+	must(t, f.SetClientActive(t.Context(), c.ID, false, f.now))
+	got, err = f.ClientByID(t.Context(), c.ID)
+	must(t, err)
+	equal(t, "disabled at", got.DisabledAt, stored(later))
+
+	must(t, f.SetClientActive(t.Context(), c.ID, true, later))
+	f.dead(t, g)
+	second := f.live(t, f.grant(t, u, of))
+	must(t, f.SetClientActive(t.Context(), c.ID, false, f.now)) // an earlier clock still ends them
+	must(t, f.SetClientActive(t.Context(), c.ID, true, f.now))
+	f.dead(t, g)
+	f.dead(t, second)
+	n, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now)
+	must(t, err)
+	equal(t, "revoked, of those that were live", n, 1)
+	f.dead(t, elsewhere)
+
+	is(t, f.SetClientActive(t.Context(), "unknown", false, later), userstore.ErrNotFound)
+	is(t, f.SetClientActive(t.Context(), "unknown", true, later), userstore.ErrNotFound)
+}
+
+func clientAlgorithm(t *testing.T, f *fixture) {
+	for alg, names := range map[string][]string{"EdDSA": {"b", "a"}, "RS256": {"c"}, "": {"d"}} {
+		for _, name := range names {
+			f.client(t, func(c *userstore.Client) { c.ID, c.IDTokenAlg = name, alg })
+		}
+	}
+	must(t, f.SetClientActive(t.Context(), "a", false, f.now))
+	for alg, want := range map[string]string{"EdDSA": "a b", "RS256": "c", "ES256": "", "": "", "eddsa": ""} {
+		got, err := f.ClientsWithAlgorithm(t.Context(), alg)
+		must(t, err)
+		equal(t, alg, strings.Join(got, " "), want)
+	}
 }

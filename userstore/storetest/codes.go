@@ -9,47 +9,19 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-func sessionHash() (h userstore.SessionHash) {
-	rand.Read(h[:])
-	return h
-}
-
-func (f *fixture) newSession(u userstore.User) userstore.BrowserSession {
-	return userstore.BrowserSession{Hash: sessionHash(), ID: id(), UserID: u.ID, AuthTime: f.now, AMR: []string{"pwd"}, ACR: "1",
-		CreatedAt: f.now, LastUsedAt: f.now, ExpiresAt: f.now.Add(30 * 24 * time.Hour), UserAgent: "Firefox", Address: "2001:db8::1"}
-}
-
-// session logs u in at the pages.
-func (f *fixture) session(t *testing.T, u userstore.User, change ...func(*userstore.StartSession)) userstore.BrowserSession {
-	t.Helper()
-	s := userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash}
-	for _, c := range change {
-		c(&s)
-	}
-	must(t, f.StartSession(t.Context(), s))
-	return s.Session
-}
-
-// sessionExists checks whether a session exists.
-func (f *fixture) sessionExists(t *testing.T, s userstore.BrowserSession, want bool) {
-	t.Helper()
-	_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
-	if want {
-		must(t, err)
-		return
-	}
-	is(t, err, userstore.ErrNotFound)
-}
-
 func (f *fixture) newCode(s userstore.BrowserSession, c userstore.Client) userstore.Code {
-	code := userstore.Code{ClientID: c.ID, UserID: s.UserID, BrowserSession: s.ID, RedirectURI: "https://a.test/cb", CodeChallenge: "challenge",
-		Scopes: []string{"openid", "email"}, Nonce: "n", AuthTime: f.now, AMR: []string{"pwd"}, ACR: "1", CreatedAt: f.now, ExpiresAt: f.now.Add(time.Minute)}
+	code := userstore.Code{ClientID: c.ID, UserID: s.UserID, BrowserSession: s.ID, RedirectURI: "https://a.test/cb",
+		CodeChallenge: "challenge",
+		Scopes:        []string{"openid", "email"}, Nonce: "n", AuthTime: f.now, AMR: []string{"pwd"}, ACR: "1",
+		CreatedAt: f.now, ExpiresAt: f.now.Add(time.Minute)}
 	rand.Read(code.Hash[:])
 	return code
 }
 
 // code saves a code.
-func (f *fixture) code(t *testing.T, s userstore.BrowserSession, c userstore.Client, change ...func(*userstore.Code)) userstore.Code {
+func (f *fixture) code(
+	t *testing.T, s userstore.BrowserSession, c userstore.Client, change ...func(*userstore.Code),
+) userstore.Code {
 	t.Helper()
 	code := f.newCode(s, c)
 	for _, c := range change {
@@ -63,15 +35,19 @@ func (f *fixture) code(t *testing.T, s userstore.BrowserSession, c userstore.Cli
 func (f *fixture) consented(t *testing.T, s userstore.BrowserSession, c userstore.Client) userstore.Code {
 	t.Helper()
 	code := f.newCode(s, c)
-	must(t, f.SaveCode(t.Context(), code, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: code.Scopes}}}, time.Time{}))
+	must(t, f.SaveCode(t.Context(), code, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: code.Scopes}}},
+		time.Time{}))
 	return code
 }
 
 // redeem returns the redemption of a code.
 func (f *fixture) redeem(code userstore.Code) userstore.Redeem {
-	return userstore.Redeem{Hash: code.Hash, Now: f.now, Grant: userstore.Grant{ID: grantID(), SessionID: id(), UserID: code.UserID, ClientID: code.ClientID,
-		Scopes: code.Scopes, Resources: code.Resources, AuthTime: code.AuthTime, AMR: code.AMR, ACR: code.ACR, Nonce: code.Nonce, Claims: code.Claims, Generation: 1,
-		RotatedAt: f.now, CreatedAt: f.now, ExpiresAt: f.now.Add(30 * 24 * time.Hour), BrowserSession: code.BrowserSession}}
+	return userstore.Redeem{Hash: code.Hash, Now: f.now, Grant: userstore.Grant{ID: grantID(), SessionID: id(),
+		UserID: code.UserID, ClientID: code.ClientID,
+		Scopes: code.Scopes, Resources: code.Resources, AuthTime: code.AuthTime, AMR: code.AMR, ACR: code.ACR,
+		Nonce: code.Nonce, Claims: code.Claims, Generation: 1,
+		RotatedAt: f.now, CreatedAt: f.now, ExpiresAt: f.now.Add(30 * 24 * time.Hour),
+		BrowserSession: code.BrowserSession}}
 }
 
 // redeemed redeems a code.
@@ -100,14 +76,18 @@ func codeRoundTrip(t *testing.T, f *fixture) {
 	must(t, f.UpdateUser(ctx, u))
 	c := f.client(t, func(c *userstore.Client) { *c = fullClient(); c.ID = id() })
 	s := f.session(t, u)
-	code := userstore.Code{ClientID: c.ID, UserID: u.ID, BrowserSession: s.ID, RedirectURI: "https://a.test/cb?x=<1>&y", CodeChallenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-		Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"}, Nonce: `n"'\`, Claims: `{"id_token":{"email":null}}`,
-		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", CreatedAt: f.now, ExpiresAt: f.now.Add(time.Minute), UserAgent: "Fire\xfffox", Address: "203.0.113.7"}
+	code := userstore.Code{ClientID: c.ID, UserID: u.ID, BrowserSession: s.ID, RedirectURI: "https://a.test/cb?x=<1>&y",
+		CodeChallenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+		Scopes:        []string{"openid", "email"}, Resources: []string{"https://api.test"}, Nonce: `n"'\`,
+		Claims:   `{"id_token":{"email":null}}`,
+		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", CreatedAt: f.now,
+		ExpiresAt: f.now.Add(time.Minute), UserAgent: "Fire\xfffox", Address: "203.0.113.7"}
 	rand.Read(code.Hash[:])
 	must(t, f.SaveCode(ctx, code, nil, time.Time{}))
 	want := code
 	want.UserAgent = "Firefox"
-	want.AuthTime, want.CreatedAt, want.ExpiresAt = stored(code.AuthTime), stored(code.CreatedAt), stored(code.ExpiresAt)
+	want.AuthTime, want.CreatedAt, want.ExpiresAt = stored(code.AuthTime), stored(code.CreatedAt),
+		stored(code.ExpiresAt)
 	user, err := f.UserByID(ctx, u.ID)
 	must(t, err)
 	user.PasswordHash = ""
@@ -125,7 +105,8 @@ func codeRoundTrip(t *testing.T, f *fixture) {
 	want.UsedAt, want.GrantID = stored(r.Now), r.Grant.ID
 	equal(t, "code, used", v.Code, want)
 	g := r.Grant
-	g.AuthTime, g.RotatedAt, g.CreatedAt, g.ExpiresAt = stored(g.AuthTime), stored(g.RotatedAt), stored(g.CreatedAt), stored(g.ExpiresAt)
+	g.AuthTime, g.RotatedAt, g.CreatedAt, g.ExpiresAt = stored(g.AuthTime), stored(g.RotatedAt), stored(g.CreatedAt),
+		stored(g.ExpiresAt)
 	view, err := f.GrantByID(ctx, g.ID)
 	must(t, err)
 	equal(t, "its grant", view.Grant, g)
@@ -157,24 +138,31 @@ func saveCode(t *testing.T, f *fixture) {
 		change    func(*userstore.Code)
 		idleSince time.Time
 	}{
-		"no session":                  {change: func(c *userstore.Code) { c.BrowserSession = "" }},
-		"unknown session":             {change: func(c *userstore.Code) { c.BrowserSession = id() }},
-		"another user's session":      {change: func(c *userstore.Code) { c.BrowserSession = theirs.ID }},
-		"an ended session":            {change: func(c *userstore.Code) { c.BrowserSession = ended.ID }},
-		"a session at its limit":      {change: func(c *userstore.Code) { c.BrowserSession, c.CreatedAt = short.ID, short.ExpiresAt }},
-		"a session that is idle":      {change: func(c *userstore.Code) {}, idleSince: s.LastUsedAt},
-		"unknown user":                {change: func(c *userstore.Code) { c.UserID = id() }},
-		"disabled user":               {change: func(c *userstore.Code) { c.UserID, c.BrowserSession = off.ID, offSession.ID }},
-		"unknown client":              {change: func(c *userstore.Code) { c.ClientID = id() }},
-		"disabled client":             {change: func(c *userstore.Code) { c.ClientID = closed.ID }},
-		"by a consent there is not":   {change: func(c *userstore.Code) { c.ByConsent = true }},
-		"a session id in other case":  {change: func(c *userstore.Code) { c.BrowserSession = "x" + c.BrowserSession[1:] }},
+		"no session":             {change: func(c *userstore.Code) { c.BrowserSession = "" }},
+		"unknown session":        {change: func(c *userstore.Code) { c.BrowserSession = id() }},
+		"another user's session": {change: func(c *userstore.Code) { c.BrowserSession = theirs.ID }},
+		"an ended session":       {change: func(c *userstore.Code) { c.BrowserSession = ended.ID }},
+		"a session at its limit": {change: func(c *userstore.Code) {
+			c.BrowserSession, c.CreatedAt = short.ID, short.ExpiresAt
+		}},
+		"a session that is idle": {change: func(c *userstore.Code) {}, idleSince: s.LastUsedAt},
+		"unknown user":           {change: func(c *userstore.Code) { c.UserID = id() }},
+		"disabled user": {change: func(c *userstore.Code) {
+			c.UserID, c.BrowserSession = off.ID, offSession.ID
+		}},
+		"unknown client":            {change: func(c *userstore.Code) { c.ClientID = id() }},
+		"disabled client":           {change: func(c *userstore.Code) { c.ClientID = closed.ID }},
+		"by a consent there is not": {change: func(c *userstore.Code) { c.ByConsent = true }},
+		"a session id in other case": {change: func(c *userstore.Code) {
+			c.BrowserSession = "x" + c.BrowserSession[1:]
+		}},
 		"a client id with a space":    {change: func(c *userstore.Code) { c.ClientID += " " }},
 		"a user whose id is a client": {change: func(c *userstore.Code) { c.UserID = c.ClientID }},
 	} {
 		code := f.newCode(s, c)
 		test.change(&code)
-		for _, consent := range []*userstore.Consent{nil, {Allowed: []userstore.Allowance{{Scopes: []string{"openid"}}}}} {
+		for _, consent := range []*userstore.Consent{nil,
+			{Allowed: []userstore.Allowance{{Scopes: []string{"openid"}}}}} {
 			if consent != nil && code.ByConsent {
 				continue
 			}
@@ -203,7 +191,8 @@ func saveCode(t *testing.T, f *fixture) {
 	is(t, f.SaveCode(ctx, stolen, nil, time.Time{}), userstore.ErrConflict)
 	f.redeemed(t, code)
 	is(t, f.SaveCode(ctx, again, nil, time.Time{}), userstore.ErrExists)
-	is(t, f.SaveCode(ctx, again, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: again.Scopes}}}, time.Time{}), userstore.ErrExists)
+	is(t, f.SaveCode(ctx, again, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: again.Scopes}}},
+		time.Time{}), userstore.ErrExists)
 	_, err = f.ConsentOf(ctx, u.ID, c.ID)
 	is(t, err, userstore.ErrNotFound)
 }
@@ -215,13 +204,15 @@ func redeemCode(t *testing.T, f *fixture) {
 	s := f.session(t, u)
 	code := f.code(t, s, c)
 	for name, change := range map[string]func(*userstore.Redeem){
-		"unknown code":        func(r *userstore.Redeem) { r.Hash[0] ^= 1 },
-		"another user":        func(r *userstore.Redeem) { r.Grant.UserID = other.ID },
-		"unknown user":        func(r *userstore.Redeem) { r.Grant.UserID = id() },
-		"another client":      func(r *userstore.Redeem) { r.Grant.ClientID = userstore.FirstPartyClientID },
-		"at its end":          func(r *userstore.Redeem) { r.Now = code.ExpiresAt },
-		"long after":          func(r *userstore.Redeem) { r.Now = code.ExpiresAt.Add(time.Hour) },
-		"T-09 60 s and 1 µs":  func(r *userstore.Redeem) { r.Now = stored(code.CreatedAt).Add(time.Minute + time.Microsecond) },
+		"unknown code":   func(r *userstore.Redeem) { r.Hash[0] ^= 1 },
+		"another user":   func(r *userstore.Redeem) { r.Grant.UserID = other.ID },
+		"unknown user":   func(r *userstore.Redeem) { r.Grant.UserID = id() },
+		"another client": func(r *userstore.Redeem) { r.Grant.ClientID = userstore.FirstPartyClientID },
+		"at its end":     func(r *userstore.Redeem) { r.Now = code.ExpiresAt },
+		"long after":     func(r *userstore.Redeem) { r.Now = code.ExpiresAt.Add(time.Hour) },
+		"T-09 60 s and 1 µs": func(r *userstore.Redeem) {
+			r.Now = stored(code.CreatedAt).Add(time.Minute + time.Microsecond)
+		},
 		"client in caps":      func(r *userstore.Redeem) { r.Grant.ClientID += "X" },
 		"no user, no client ": func(r *userstore.Redeem) { r.Grant.UserID, r.Grant.ClientID = "", "" },
 	} {
@@ -278,7 +269,8 @@ func redeemCode(t *testing.T, f *fixture) {
 	var first userstore.Grant
 	for n := range userstore.MaxGrantsPerClient + 1 {
 		r := f.redeem(f.code(t, s, c))
-		r.Grant.CreatedAt, r.Grant.RotatedAt = f.now.Add(time.Duration(n)*time.Second), f.now.Add(time.Duration(n)*time.Second)
+		r.Grant.CreatedAt, r.Grant.RotatedAt = f.now.Add(time.Duration(n)*time.Second),
+			f.now.Add(time.Duration(n)*time.Second)
 		must(t, f.RedeemCode(ctx, r))
 		if n == 0 {
 			first = r.Grant
@@ -303,7 +295,8 @@ func voidCodes(t *testing.T, f *fixture) {
 			return f.RevokeBrowserSession(ctx, u.ID, s.ID, f.now)
 		},
 		"the password changes": func(u userstore.User, _ userstore.Client, _ userstore.BrowserSession) error {
-			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", At: f.now})
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash,
+				NewHash: "new", At: f.now})
 		},
 		"everything of the user ends": func(u userstore.User, _ userstore.Client, _ userstore.BrowserSession) error {
 			_, err := f.RevokeUserGrants(ctx, u.ID, "", f.now)
@@ -358,7 +351,8 @@ func removeCodes(t *testing.T, f *fixture) {
 		f.session(t, u, func(s *userstore.StartSession) {
 			s.Session.ExpiresAt = f.now.Add(time.Duration(i)*time.Second + time.Minute)
 		})
-		must(t, f.UseAssertion(ctx, c.ID, fmt.Sprint(i), f.now.Add(-time.Hour), f.now.Add(time.Duration(i)*time.Second+time.Minute)))
+		must(t, f.UseAssertion(ctx, c.ID, fmt.Sprint(i), f.now.Add(-time.Hour),
+			f.now.Add(time.Duration(i)*time.Second+time.Minute)))
 	}
 	// known checks which of the codes, the earliest first, are removed.
 	known := func(codes []userstore.Code, gone int) {

@@ -12,7 +12,9 @@ func consents(t *testing.T, f *fixture) {
 	u, other := f.user(t), f.user(t)
 	s, theirs := f.session(t, u), f.session(t, other)
 	a, b := f.client(t, nil), f.client(t, nil)
-	allow := func(s userstore.BrowserSession, c userstore.Client, at time.Time, allowed ...userstore.Allowance) userstore.Code {
+	allow := func(
+		s userstore.BrowserSession, c userstore.Client, at time.Time, allowed ...userstore.Allowance,
+	) userstore.Code {
 		t.Helper()
 		code := f.newCode(s, c)
 		code.CreatedAt, code.ExpiresAt = at, at.Add(time.Minute)
@@ -26,7 +28,8 @@ func consents(t *testing.T, f *fixture) {
 	_, err := f.ConsentOf(ctx, u.ID, a.ID)
 	is(t, err, userstore.ErrNotFound)
 	allow(s, a, f.now, at(one, "write"), at("", "openid", `e"mail`))
-	want := userstore.Consent{UserID: u.ID, ClientID: a.ID, Allowed: []userstore.Allowance{at("", "openid", `e"mail`), at(one, "write")}, CreatedAt: stored(f.now), UpdatedAt: stored(f.now)}
+	want := userstore.Consent{UserID: u.ID, ClientID: a.ID, Allowed: []userstore.Allowance{at("", "openid", `e"mail`),
+		at(one, "write")}, CreatedAt: stored(f.now), UpdatedAt: stored(f.now)}
 	got, err := f.ConsentOf(ctx, u.ID, a.ID)
 	must(t, err)
 	equal(t, "consent", got, want)
@@ -34,11 +37,13 @@ func consents(t *testing.T, f *fixture) {
 	// A later consent adds scopes, at its own resource and no other.
 	later := f.now.Add(time.Hour)
 	code := allow(s, a, later, at(two, "read"), at("", "profile", "openid"), at(two, "read", "list"))
-	want.Allowed, want.UpdatedAt = []userstore.Allowance{at("", "openid", `e"mail`, "profile"), at(one, "write"), at(two, "read", "list")}, stored(later)
+	want.Allowed, want.UpdatedAt = []userstore.Allowance{at("", "openid", `e"mail`, "profile"), at(one, "write"),
+		at(two, "read", "list")}, stored(later)
 	got, err = f.ConsentOf(ctx, u.ID, a.ID)
 	must(t, err)
 	equal(t, "merged", got, want)
-	must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{at("", "openid")}}, time.Time{})) // the form is sent twice
+	// the form is sent twice
+	must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{at("", "openid")}}, time.Time{}))
 	got, err = f.ConsentOf(ctx, u.ID, a.ID)
 	must(t, err)
 	equal(t, "merged with less", got, want)
@@ -46,10 +51,12 @@ func consents(t *testing.T, f *fixture) {
 	// When the code cannot be saved no consent is stored, at none of the resources.
 	void := f.newCode(theirs, a)
 	void.UserID = u.ID
-	is(t, f.SaveCode(ctx, void, &userstore.Consent{Allowed: []userstore.Allowance{at("", "phone"), at("https://three.test", "x")}}, time.Time{}), userstore.ErrConflict)
+	is(t, f.SaveCode(ctx, void, &userstore.Consent{Allowed: []userstore.Allowance{at("", "phone"),
+		at("https://three.test", "x")}}, time.Time{}), userstore.ErrConflict)
 	stolen := f.newCode(theirs, a)
 	stolen.Hash = code.Hash
-	is(t, f.SaveCode(ctx, stolen, &userstore.Consent{Allowed: []userstore.Allowance{at("", "phone")}}, time.Time{}), userstore.ErrConflict)
+	is(t, f.SaveCode(ctx, stolen, &userstore.Consent{Allowed: []userstore.Allowance{at("", "phone")}}, time.Time{}),
+		userstore.ErrConflict)
 	_, err = f.ConsentOf(ctx, other.ID, a.ID)
 	is(t, err, userstore.ErrNotFound)
 
@@ -57,7 +64,8 @@ func consents(t *testing.T, f *fixture) {
 	allow(theirs, a, f.now, at("", "openid"))
 	list, err := f.ListConsents(ctx, u.ID)
 	must(t, err)
-	equal(t, "list, newest first", list, []userstore.Consent{{UserID: u.ID, ClientID: b.ID, Allowed: []userstore.Allowance{{}}, CreatedAt: stored(later), UpdatedAt: stored(later)}, want})
+	equal(t, "list, newest first", list, []userstore.Consent{{UserID: u.ID, ClientID: b.ID,
+		Allowed: []userstore.Allowance{{}}, CreatedAt: stored(later), UpdatedAt: stored(later)}, want})
 
 	// Disabling and enabling a client keeps the consents.
 	must(t, f.SetClientActive(ctx, a.ID, false, f.now))
@@ -100,12 +108,16 @@ func revokeConsent(t *testing.T, f *fixture) {
 	asked := f.code(t, s, a) // a code without a consent, of this client and user
 	unused := f.consented(t, s, a)
 	elsewhere, others := f.redeemed(t, f.consented(t, s, b)), f.redeemed(t, f.consented(t, theirs, a))
-	for _, test := range []struct{ user, client string }{{u.ID, id()}, {id(), a.ID}, {u.ID, userstore.FirstPartyClientID}, {"", ""}, {u.ID, "a\x00"}, {"\xff", a.ID}} {
+	for _, test := range []struct{ user, client string }{{u.ID, id()}, {id(), a.ID},
+		{u.ID, userstore.FirstPartyClientID}, {"", ""}, {u.ID, "a\x00"}, {"\xff", a.ID}} {
 		is(t, f.RevokeConsent(ctx, test.user, test.client, f.now), userstore.ErrNotFound)
 	}
 	g, offline = f.live(t, g), f.live(t, offline)
 
-	must(t, f.SaveCode(ctx, f.newCode(s, a), &userstore.Consent{Allowed: []userstore.Allowance{{Resource: "https://one.test"}, {Resource: "https://two.test"}}}, time.Time{}))
+	must(t,
+		f.SaveCode(ctx, f.newCode(s, a),
+			&userstore.Consent{Allowed: []userstore.Allowance{{Resource: "https://one.test"},
+				{Resource: "https://two.test"}}}, time.Time{}))
 	later := f.now.Add(time.Hour)
 	must(t, f.RevokeConsent(ctx, u.ID, a.ID, later))
 	_, err := f.ConsentOf(ctx, u.ID, a.ID)

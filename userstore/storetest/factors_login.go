@@ -20,7 +20,8 @@ var logins = []struct {
 	{"a grant", func(f *fixture, t *testing.T, u userstore.User, l login) error {
 		g := f.newGrant(u)
 		g.CreatedAt = l.at
-		return f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: l.hash, Rehash: l.rehash, Second: l.step,
+		return f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: l.hash,
+			Rehash: l.rehash, Second: l.step,
 			Attempt: l.attempt, Remember: l.at.Add(time.Hour), Events: l.events})
 	}},
 	{"a session", func(f *fixture, t *testing.T, u userstore.User, l login) error {
@@ -51,7 +52,8 @@ func secondFactorGate(t *testing.T, f *fixture) {
 		must(t, f.SetActive(ctx, off.ID, false, f.now))
 		proved := secondStep{FactorVersion: u.FactorVersion, Proved: true}
 		current := f.session(t, u, func(s *newLogin) { s.Second = proved })
-		spent, fresh := usedOnce{ID: id(), EndsAt: f.now.Add(time.Hour)}, usedOnce{ID: id(), EndsAt: f.now.Add(time.Hour)}
+		spent, fresh := usedOnce{ID: id(), EndsAt: f.now.Add(time.Hour)},
+			usedOnce{ID: id(), EndsAt: f.now.Add(time.Hour)}
 		must(t, f.UseFactor(ctx, u.ID, u.FactorVersion, factorUse{Handles: []usedOnce{spent}}))
 		f.read(t, &u)
 
@@ -75,7 +77,8 @@ func secondFactorGate(t *testing.T, f *fixture) {
 			}
 			f.unchanged(t, what, u, want, func() error { return kind.start(f, t, u, l) })
 			tallies := f.tallies(t, r)
-			equal(t, what+": the attempt", []any{tallies.Account.Pending, tallies.Network.Pending, tallies.Remembered}, []any{1, 1, false})
+			equal(t, what+": the attempt", []any{tallies.Account.Pending, tallies.Network.Pending, tallies.Remembered},
+				[]any{1, 1, false})
 			equal(t, what+": entries", StoredEntries(t, f, l.events), 0)
 		}
 		step := func(s secondStep) func(*login) {
@@ -99,18 +102,22 @@ func secondFactorGate(t *testing.T, f *fixture) {
 			Use: factorUse{App: app.ID, Counter: 500}}))
 		start("a proof of an older version", u, conflict, step(secondStep{FactorVersion: v - 1, Proved: true}))
 		start("a proof of no version", u, conflict, step(secondStep{Proved: true}))
-		start("a proof of any version", u, conflict, step(secondStep{FactorVersion: userstore.AnyFactorVersion, Proved: true}))
+		start("a proof of any version", u, conflict,
+			step(secondStep{FactorVersion: userstore.AnyFactorVersion, Proved: true}))
 		start("a use with an older version", u, conflict, step(secondStep{FactorVersion: v - 1, Proved: true,
 			Use: factorUse{App: app.ID, Counter: 500}}))
 		start("a use with another password", u, conflict, func(l *login) {
 			l.hash = "other"
 			l.step.Use = factorUse{App: app.ID, Counter: 500}
 		})
-		start("a use of a disabled user", off, conflict, func(l *login) { l.step.Use = factorUse{Handles: []usedOnce{fresh}} })
+		start("a use of a disabled user", off, conflict, func(l *login) {
+			l.step.Use = factorUse{Handles: []usedOnce{fresh}}
+		})
 		start("the first code again", u, userstore.ErrSpent, use(factorUse{App: app.ID, Counter: appCounter}))
 		start("an unknown app", u, userstore.ErrSpent, use(factorUse{App: id(), Counter: 500}))
 		start("a wrong recovery code", u, userstore.ErrSpent, use(factorUse{Recovery: [][]byte{random(32)}}))
-		start("a passkey's counter again", u, userstore.ErrSpent, use(factorUse{Passkey: passkey.ID, SignCount: passkey.SignCount}))
+		start("a passkey's counter again", u, userstore.ErrSpent,
+			use(factorUse{Passkey: passkey.ID, SignCount: passkey.SignCount}))
 		start("an untrusted browser", u, userstore.ErrSpent, use(factorUse{Trusted: sessionHash()}))
 		start("a handle again", u, userstore.ErrSpent, use(factorUse{Handles: []usedOnce{spent}}))
 		start("a good code with a handle again", u, userstore.ErrSpent, use(factorUse{App: app.ID, Counter: 500,
@@ -119,13 +126,15 @@ func secondFactorGate(t *testing.T, f *fixture) {
 
 		// All of it, once.
 		must(t, f.CountWrongCode(ctx, u.ID, 5))
-		all := factorUse{App: app.ID, Counter: 500, Recovery: codes[:1], Passkey: passkey.ID, SignCount: 500, BackedUp: true}
+		all := factorUse{App: app.ID, Counter: 500, Recovery: codes[:1], Passkey: passkey.ID,
+			SignCount: 500, BackedUp: true}
 		start("everything", u, nil, use(all))
 		f.read(t, &u)
 		equal(t, kind.name+": the user", []any{u.LastLoginAt, u.PasswordHash[len(u.PasswordHash)-1:], u.FactorVersion},
 			[]any{stored(f.now.Add(time.Hour)), "+", v})
 		got := f.factors(t, u)
-		equal(t, kind.name+": what was spent", []any{got.App.LastCounter, got.App.LastUsedAt, got.RecoveryCodes, got.WrongCodes,
+		equal(t, kind.name+": what was spent", []any{got.App.LastCounter, got.App.LastUsedAt,
+			got.RecoveryCodes, got.WrongCodes,
 			got.Passkeys[0].SignCount, got.Passkeys[0].BackedUp, got.Passkeys[0].LastUsedAt},
 			[]any{int64(500), u.LastLoginAt, 2, 0, uint32(500), true, u.LastLoginAt})
 		f.sessionExists(t, current, kind.name == "a grant")
@@ -187,12 +196,16 @@ func redeemedFactors(t *testing.T, f *fixture) {
 		change  func(*userstore.Redemption)
 		removes bool
 	}{
-		"a reset":                            {func(*userstore.Redemption) {}, false},
-		"a proof":                            {func(r *userstore.Redemption) { r.NewHash = "" }, false},
-		"a first proof":                      {func(r *userstore.Redemption) { r.NewHash, r.Unproved = "", true }, false},
-		"a first proof with a new password":  {func(r *userstore.Redemption) { r.Unproved = true }, true},
-		"a refused one with a new password":  {func(r *userstore.Redemption) { r.Unproved, r.ID = true, id() }, false},
-		"an ended one with the new password": {func(r *userstore.Redemption) { r.Unproved, r.At = true, f.now.Add(2*time.Hour) }, false},
+		"a reset": {func(*userstore.Redemption) {}, false},
+		"a proof": {func(r *userstore.Redemption) { r.NewHash = "" }, false},
+		"a first proof": {func(r *userstore.Redemption) {
+			r.NewHash, r.Unproved = "", true
+		}, false},
+		"a first proof with a new password": {func(r *userstore.Redemption) { r.Unproved = true }, true},
+		"a refused one with a new password": {func(r *userstore.Redemption) { r.Unproved, r.ID = true, id() }, false},
+		"an ended one with the new password": {func(r *userstore.Redemption) {
+			r.Unproved, r.At = true, f.now.Add(2*time.Hour)
+		}, false},
 	} {
 		u, bystander := f.user(t), f.user(t)
 		f.app(t, &u)
@@ -245,16 +258,21 @@ func undoneFactors(t *testing.T, f *fixture) {
 		must(t, f.BeginApp(ctx, f.newApp(u), u.FactorVersion))
 		before := f.factors(t, u)
 		refused := f.newUndoing(id())
-		f.unchanged(t, "a refused one", u, userstore.ErrConflict, func() error { return f.UndoAddressChange(ctx, refused) })
+		f.unchanged(t, "a refused one", u, userstore.ErrConflict, func() error {
+			return f.UndoAddressChange(ctx, refused)
+		})
 		f.now = now.Add(3 * time.Minute)
 		undoing := f.newUndoing(undo)
 		if own {
-			f.unchanged(t, "without the own factor", u, userstore.ErrConflict, func() error { return f.UndoAddressChange(ctx, undoing) })
+			f.unchanged(t, "without the own factor", u, userstore.ErrConflict, func() error {
+				return f.UndoAddressChange(ctx, undoing)
+			})
 			undoing = f.proving(u, undoing, factorUse{Passkey: mine.ID, SignCount: mine.SignCount + 1})
 			mine.SignCount, mine.LastUsedAt = mine.SignCount+1, stored(f.now)
 		}
 		must(t, f.UndoAddressChange(ctx, undoing))
-		want := userstore.SecondFactors{Version: before.Version + 1, PasskeyHandle: before.PasskeyHandle, WrongCodes: before.WrongCodes}
+		want := userstore.SecondFactors{Version: before.Version + 1, PasskeyHandle: before.PasskeyHandle,
+			WrongCodes: before.WrongCodes}
 		if own {
 			mine.CreatedAt = now
 			want.Passkeys = []userstore.Passkey{storedPasskey(mine)}
@@ -276,7 +294,9 @@ func addressKeepsFactors(t *testing.T, f *fixture) {
 	equal(t, "after a change of address", f.factors(t, u), before)
 	reset := f.issue(t, u, func(o *userstore.OneTimeToken) { o.Kind = outbox.ResetPassword })
 	r := userstore.Redemption{ID: reset.ID, Kind: reset.Kind, NewHash: id(), At: f.now}
-	f.unchanged(t, "a reset without the factor", u, userstore.ErrConflict, func() error { return f.RedeemToken(t.Context(), r) })
+	f.unchanged(t, "a reset without the factor", u, userstore.ErrConflict, func() error {
+		return f.RedeemToken(t.Context(), r)
+	})
 	must(t, f.RedeemToken(t.Context(), f.proving(u, r, factorUse{App: before.App.ID, Counter: appCounter + 1})))
 	before.App.LastCounter, before.App.LastUsedAt = appCounter+1, stored(f.now)
 	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now}))

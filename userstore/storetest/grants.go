@@ -7,104 +7,23 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-func loginView(t *testing.T, f *fixture) {
-	u := f.newUser()
-	u.Username, u.UsernameKey, u.Claims, u.Roles = "Ann", "ann", fullClaims(), []string{"editor"}
-	must(t, f.CreateUser(t.Context(), u))
-	want, err := f.UserByID(t.Context(), u.ID)
-	must(t, err)
-	client, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
-	must(t, err)
-
-	for _, l := range []userstore.Login{{EmailKey: u.EmailKey}, {UsernameKey: "ann"}} {
-		got, known, c, err := f.LoginView(t.Context(), l, userstore.FirstPartyClientID)
-		must(t, err)
-		equal(t, "known", known, true)
-		equal(t, "user", got, want)
-		equal(t, "client", c, client)
-	}
-	f.user(t) // an empty username must not find a user without one
-	for _, l := range []userstore.Login{{EmailKey: "nobody@x.test"}, {UsernameKey: "nobody"}, {}, {EmailKey: "a\x00b"}} {
-		got, known, c, err := f.LoginView(t.Context(), l, userstore.FirstPartyClientID)
-		must(t, err)
-		equal(t, "known", known, false)
-		equal(t, "user", got, userstore.User{})
-		equal(t, "client", c, client)
-	}
-	for _, unknown := range []string{"", "nope", "a\x00"} {
-		_, _, _, err = f.LoginView(t.Context(), userstore.Login{EmailKey: u.EmailKey}, unknown)
-		is(t, err, userstore.ErrNotFound)
-	}
-	must(t, f.SetActive(t.Context(), u.ID, false, f.now))
-	must(t, f.SetClientActive(t.Context(), userstore.FirstPartyClientID, false, f.now))
-	got, known, c, err := f.LoginView(t.Context(), userstore.Login{UsernameKey: "ann"}, userstore.FirstPartyClientID)
-	must(t, err)
-	if !known || got.IsActive || c.DisabledAt.IsZero() {
-		t.Errorf("disabled ones are returned as they are: %v %+v %+v", known, got, c)
-	}
-}
-
-func startGrant(t *testing.T, f *fixture) {
-	u, off := f.user(t), f.user(t)
-	must(t, f.SetActive(t.Context(), off.ID, false, f.now))
-	closed := f.client(t, nil)
-	must(t, f.SetClientActive(t.Context(), closed.ID, false, f.now))
-
-	for name, change := range map[string]func(*userstore.StartGrant){
-		"another hash":           func(s *userstore.StartGrant) { s.PasswordHash = "other" },
-		"no hash":                func(s *userstore.StartGrant) { s.PasswordHash = "" },
-		"unknown user":           func(s *userstore.StartGrant) { s.Grant.UserID = id() },
-		"disabled user":          func(s *userstore.StartGrant) { s.Grant.UserID, s.PasswordHash = off.ID, off.PasswordHash },
-		"unknown client":         func(s *userstore.StartGrant) { s.Grant.ClientID = id() },
-		"disabled client":        func(s *userstore.StartGrant) { s.Grant.ClientID = closed.ID },
-		"disabled client, again": func(s *userstore.StartGrant) { s.Grant.ClientID, s.Rehash = closed.ID, "rehash" },
-	} {
-		s := userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Rehash: "rehash"}
-		change(&s)
-		if err := f.StartGrant(t.Context(), s); err == nil {
-			t.Fatalf("%s: a grant was started", name)
-		} else {
-			is(t, err, userstore.ErrConflict)
-		}
-		_, err := f.GrantByID(t.Context(), s.Grant.ID)
-		is(t, err, userstore.ErrNotFound)
-		got, err := f.UserByID(t.Context(), u.ID)
-		must(t, err)
-		equal(t, name+": the user", got, u)
-	}
-
-	g := f.newGrant(u)
-	g.CreatedAt = f.now.Add(time.Hour)
-	must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash, Rehash: "better"}))
-	got, err := f.UserByID(t.Context(), u.ID)
-	must(t, err)
-	want := u
-	want.PasswordHash, want.LastLoginAt = "better", stored(g.CreatedAt)
-	equal(t, "the user after login", got, want)
-	// The same grant a second time is refused, and changes nothing.
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "better", Rehash: "best"}), userstore.ErrConflict)
-	got, err = f.UserByID(t.Context(), u.ID)
-	must(t, err)
-	equal(t, "the user after the second try", got, want)
-	f.live(t, g)
-	g = f.newGrant(u)
-	g.SessionID = ""
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: "better"}), userstore.ErrInvalid)
-}
-
 func grantRoundTrip(t *testing.T, f *fixture) {
 	u := f.user(t)
 	u.Roles = []string{"admin", "support"}
 	must(t, f.UpdateUser(t.Context(), u))
 	c := f.client(t, func(c *userstore.Client) {
-		c.Resources, c.IDTokenAlg, c.Scopes, c.IDTokenClaims = []string{"https://api.test"}, "EdDSA", []string{"openid", "email"}, true
+		c.Resources, c.IDTokenAlg, c.Scopes, c.IDTokenClaims = []string{"https://api.test"}, "EdDSA",
+			[]string{"openid", "email"}, true
 	})
-	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID, Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
-		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`, BrowserSession: id(), Claims: `{"userinfo":{"email":null}}`, Generation: 1, RotatedAt: f.now,
+	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID,
+		Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
+		AuthTime: f.now.Add(-time.Minute), AMR: []string{"pwd", "otp"}, ACR: "urn:x", Nonce: `n"'\`,
+		BrowserSession: id(), Claims: `{"userinfo":{"email":null}}`, Generation: 1, RotatedAt: f.now,
 		CreatedAt: f.now, ExpiresAt: f.now.Add(time.Hour), UserAgent: "curl/8", Address: "2001:db8::1"}
 	must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}))
 	want := g
-	want.AuthTime, want.RotatedAt, want.CreatedAt, want.ExpiresAt = stored(g.AuthTime), stored(g.RotatedAt), stored(g.CreatedAt), stored(g.ExpiresAt)
+	want.AuthTime, want.RotatedAt, want.CreatedAt, want.ExpiresAt = stored(g.AuthTime), stored(g.RotatedAt),
+		stored(g.CreatedAt), stored(g.ExpiresAt)
 
 	user, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)
@@ -131,7 +50,8 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	want.Generation, want.RotatedAt = 2, stored(a.Now)
 	equal(t, "after a refresh", v.Grant, want)
 	equal(t, "its user", v.User, userstore.User{ID: u.ID, Roles: u.Roles})
-	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone, GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes})
+	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone,
+		GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes})
 	v, err = f.GrantByID(t.Context(), g.ID)
 	must(t, err)
 	equal(t, "read again", v.Grant, want)
@@ -144,7 +64,9 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	}
 
 	// Texts from the network that are only displayed never fail the login.
-	odd := f.grant(t, u, func(g *userstore.Grant) { g.UserAgent, g.Address = "M\x00ozilla\xff", string(make([]byte, 1<<20)) })
+	odd := f.grant(t, u, func(g *userstore.Grant) {
+		g.UserAgent, g.Address = "M\x00ozilla\xff", string(make([]byte, 1<<20))
+	})
 	v, err = f.GrantByID(t.Context(), odd.ID)
 	must(t, err)
 	equal(t, "user agent", v.Grant.UserAgent, "Mozilla")
@@ -225,7 +147,8 @@ func advanceGrant(t *testing.T, f *fixture) {
 		equal(t, "first-party", v.Client.FirstParty, g.ClientID != third.ID)
 	}
 	a := f.advance(g)
-	a.Generation, a.Now, a.IdleSince = 2, stored(g.ExpiresAt).Add(-time.Microsecond), stored(f.now.Add(time.Minute)).Add(-time.Microsecond)
+	a.Generation, a.Now, a.IdleSince = 2, stored(g.ExpiresAt).Add(-time.Microsecond),
+		stored(f.now.Add(time.Minute)).Add(-time.Microsecond)
 	_, err := f.AdvanceGrant(t.Context(), a) // one microsecond inside either limit
 	must(t, err)
 }
@@ -237,7 +160,8 @@ func answerLate(t *testing.T, f *fixture) {
 		t.Helper()
 		v, err := f.GrantByID(t.Context(), g.ID)
 		must(t, err)
-		equal(t, "late generation and count", [2]int64{v.Grant.LateGeneration, v.Grant.LateCount}, [2]int64{wantLate, wantCount})
+		equal(t, "late generation and count", [2]int64{v.Grant.LateGeneration, v.Grant.LateCount},
+			[2]int64{wantLate, wantCount})
 	}
 	g = f.live(t, g) // 2
 	is(t, late(1, 5), userstore.ErrConflict)
@@ -326,7 +250,8 @@ func listGrants(t *testing.T, f *fixture) {
 		want      []string
 	}{
 		{"all live ones", f.now, time.Time{}, []string{short.SessionID, young.SessionID, mid.SessionID, old.SessionID}},
-		{"not the expired", f.now.Add(10 * time.Minute), time.Time{}, []string{young.SessionID, mid.SessionID, old.SessionID}},
+		{"not the expired", f.now.Add(10 * time.Minute), time.Time{},
+			[]string{young.SessionID, mid.SessionID, old.SessionID}},
 		{"not the idle", f.now.Add(10 * time.Minute), mid.RotatedAt, []string{young.SessionID}},
 		{"none when all are", f.now.Add(1000 * time.Hour), time.Time{}, nil},
 	} {
@@ -367,48 +292,4 @@ func removeExpired(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "revoked at", v.Grant.RevokedAt, stored(f.now))
 	f.live(t, kept)
-}
-
-func instants(t *testing.T, f *fixture) {
-	for name, at := range map[string]time.Time{
-		"microseconds":     time.Date(2026, 1, 2, 3, 4, 5, 999999999, time.UTC),
-		"west of UTC":      time.Date(2026, 1, 2, 3, 4, 5, 1000, time.FixedZone("", -11*3600)),
-		"with a monotonic": time.Now(),
-		"before 1970":      time.Date(1938, 4, 24, 22, 13, 20, 1000, time.UTC),
-		"after 2038":       time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
-		"the year 9999":    time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
-		"daylight saving":  time.Date(2026, 10, 25, 2, 30, 0, 0, time.FixedZone("CEST", 7200)),
-	} {
-		u := f.newUser()
-		u.CreatedAt, u.UpdatedAt, u.LastLoginAt = at, at, at
-		must(t, f.CreateUser(t.Context(), u))
-		got, err := f.UserByID(t.Context(), u.ID)
-		must(t, err)
-		if want := stored(at); got.CreatedAt != want || got.UpdatedAt != want || got.LastLoginAt != want {
-			t.Errorf("%s: %v, want %v", name, got.CreatedAt, want)
-		}
-		if got.CreatedAt.Location() != time.UTC {
-			t.Errorf("%s: zone %v", name, got.CreatedAt.Location())
-		}
-	}
-	u := f.newUser()
-	u.CreatedAt = time.Time{}
-	must(t, f.CreateUser(t.Context(), u))
-	got, err := f.UserByID(t.Context(), u.ID)
-	must(t, err)
-	if !got.CreatedAt.IsZero() || !got.LastLoginAt.IsZero() {
-		t.Errorf("no instant came back as %v", got.CreatedAt)
-	}
-}
-
-func clock(t *testing.T, f *fixture) {
-	before := time.Now()
-	now, err := f.Now(t.Context())
-	must(t, err)
-	after := time.Now()
-	// The server runs on this machine; its clock may tell milliseconds only.
-	if now.Before(before.Add(-2*time.Millisecond)) || now.After(after.Add(2*time.Millisecond)) || now.Location() != time.UTC {
-		t.Errorf("%v is not between %v and %v", now, before, after)
-	}
-	must(t, f.Ping(t.Context()))
 }

@@ -37,15 +37,18 @@ func (f *fixture) endedAndRecorded(t *testing.T, u userstore.User, gs ...usersto
 	t.Helper()
 	var got, want []string
 	for before := (*audit.Event)(nil); ; {
-		page, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: u.ID, Name: audit.SessionRevoked, Before: before, Limit: 500})
+		page, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: u.ID, Name: audit.SessionRevoked,
+			Before: before, Limit: 500})
 		must(t, err)
 		for _, e := range page {
 			if e.Reason != audit.TooMany {
 				continue
 			}
 			got = append(got, e.SessionID+" "+e.ClientID)
-			equal(t, "the event", e, audit.Event{ID: e.SessionID, At: e.At, Name: audit.SessionRevoked, Outcome: audit.Success, Reason: audit.TooMany,
-				Actor: audit.Actor{Type: audit.BySystem}, Target: audit.User(u.ID), ClientID: e.ClientID, SessionID: e.SessionID})
+			equal(t, "the event", e, audit.Event{ID: e.SessionID, At: e.At, Name: audit.SessionRevoked,
+				Outcome: audit.Success, Reason: audit.TooMany,
+				Actor: audit.Actor{Type: audit.BySystem}, Target: audit.User(u.ID), ClientID: e.ClientID,
+				SessionID: e.SessionID})
 		}
 		if len(page) < 500 {
 			break
@@ -75,7 +78,8 @@ func boundedGrants(t *testing.T, f *fixture) {
 		for _, edit := range change {
 			edit(&g)
 		}
-		must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash, IdleSince: f.now.Add(-24 * time.Hour)}))
+		must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash,
+			IdleSince: f.now.Add(-24 * time.Hour)}))
 		return g
 	}
 	refreshed := func(g userstore.Grant, minutes int) userstore.Grant {
@@ -109,7 +113,8 @@ func boundedGrants(t *testing.T, f *fixture) {
 
 	refused := f.newGrant(u)
 	refused.ClientID = c.ID
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: refused, PasswordHash: "another"}), userstore.ErrConflict)
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: refused, PasswordHash: "another"}),
+		userstore.ErrConflict)
 	f.stored(t, append(kept, idle, silent)...) // a refused login ends nothing
 
 	for _, ends := range []userstore.Grant{idle, silent, lastSilent, unused, lastUnused} {

@@ -13,8 +13,10 @@ import (
 
 // hostile are strings that change an SQL text if it is concatenated.
 var hostile = []string{
-	`'`, `''`, `"`, "`", `;`, `;--`, `' OR '1'='1`, `' OR 1=1 --`, `"; DROP TABLE users; --`, `\`, `\'`, `$1`, `$2`, `$$`, `$a$`, `%`, `_`, `?`, `?1`, `:a`, `@a`,
-	`{}`, `[]`, `null`, `NULL`, `0`, `-1`, `1e400`, `{"a":"b"}`, `["x"]`, "\n", "\r\n", "\t", "\u200b", "\u202e", "🙂", "e\u0301", "\ufffd", "\u2028", "\x7f", "\x1b[31m", `\u0000`, `%00`,
+	`'`, `''`, `"`, "`", `;`, `;--`, `' OR '1'='1`, `' OR 1=1 --`, `"; DROP TABLE users; --`, `\`, `\'`, `$1`, `$2`,
+	`$$`, `$a$`, `%`, `_`, `?`, `?1`, `:a`, `@a`,
+	`{}`, `[]`, `null`, `NULL`, `0`, `-1`, `1e400`, `{"a":"b"}`, `["x"]`, "\n", "\r\n", "\t", "\u200b", "\u202e", "🙂",
+	"e\u0301", "\ufffd", "\u2028", "\x7f", "\x1b[31m", `\u0000`, `%00`,
 	strings.Repeat("x", 900),
 }
 
@@ -24,16 +26,20 @@ var unknownStrings = []string{"\x00", "a\x00b", "\xff", "\xc0\x80", "\xed\xa0\x8
 func hostileStrings(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	for _, s := range hostile {
-		u := userstore.User{ID: "id" + s, Email: s, EmailKey: "e" + s, Username: s, UsernameKey: "u" + s, PasswordHash: s, IsActive: true,
+		u := userstore.User{ID: "id" + s, Email: s, EmailKey: "e" + s, Username: s, UsernameKey: "u" + s,
+			PasswordHash: s, IsActive: true,
 			Claims: userstore.Claims{Name: s, Address: &userstore.Address{Country: s}}, Roles: []string{s, s}}
 		must(t, f.CreateUser(ctx, u))
 		existsIn(t, f.CreateUser(ctx, userstore.User{ID: id(), EmailKey: u.EmailKey}), "email")
-		taken, err := f.CreateUsers(ctx, []userstore.User{{ID: id(), EmailKey: u.EmailKey}, {ID: "many" + s, Email: s, EmailKey: "many" + s, PasswordHash: s, Roles: []string{s}}}, nil)
+		taken, err := f.CreateUsers(ctx, []userstore.User{{ID: id(), EmailKey: u.EmailKey},
+			{ID: "many" + s, Email: s, EmailKey: "many" + s, PasswordHash: s, Roles: []string{s}}}, nil)
 		must(t, err)
 		equal(t, "taken", taken[0].ID, u.ID)
 		equal(t, "number of those taken", len(taken), 1)
-		c := userstore.Client{ID: "c" + s, Name: s, GrantTypes: []string{s}, Scopes: []string{s}, Resources: []string{s}, IDTokenAlg: s, AuthMethod: s, FirstParty: true,
-			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{s, "https://x.test/" + s}, PKCE: s, ClientURI: s, LogoURI: s, JWKSURI: s}, SecretHash: s}
+		c := userstore.Client{ID: "c" + s, Name: s, GrantTypes: []string{s}, Scopes: []string{s},
+			Resources: []string{s}, IDTokenAlg: s, AuthMethod: s, FirstParty: true,
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{s, "https://x.test/" + s}, PKCE: s,
+				ClientURI: s, LogoURI: s, JWKSURI: s}, SecretHash: s}
 		must(t, f.CreateClient(ctx, c))
 		c.Version = 1
 		got, known, client, err := f.LoginView(ctx, userstore.Login{UsernameKey: u.UsernameKey}, c.ID)
@@ -45,8 +51,11 @@ func hostileStrings(t *testing.T, f *fixture) {
 		equal(t, "user", got, u)
 		equal(t, "client", client, c)
 
-		g := userstore.Grant{ID: grantID(), SessionID: "s" + s, UserID: u.ID, ClientID: c.ID, Scopes: []string{s}, Resources: []string{s}, AMR: []string{s},
-			ACR: s, Nonce: s, BrowserSession: s, Claims: s, UserAgent: s[:min(len(s), 500)], Address: s[:min(len(s), 500)], Generation: 1, RotatedAt: stored(f.now), CreatedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Hour))}
+		g := userstore.Grant{ID: grantID(), SessionID: "s" + s, UserID: u.ID, ClientID: c.ID, Scopes: []string{s},
+			Resources: []string{s}, AMR: []string{s},
+			ACR: s, Nonce: s, BrowserSession: s, Claims: s, UserAgent: s[:min(len(s), 500)],
+			Address: s[:min(len(s), 500)], Generation: 1, RotatedAt: stored(f.now), CreatedAt: stored(f.now),
+			ExpiresAt: stored(f.now.Add(time.Hour))}
 		must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: g, PasswordHash: s, Rehash: s + "2"}))
 		v, err := f.GrantBySession(ctx, g.SessionID)
 		must(t, err)
@@ -62,15 +71,19 @@ func hostileStrings(t *testing.T, f *fixture) {
 		must(t, f.UseAssertion(ctx, c.ID, s, f.now, f.now.Add(time.Minute)))
 		is(t, f.UseAssertion(ctx, c.ID, s, f.now, f.now.Add(time.Minute)), userstore.ErrExists)
 
-		browser := userstore.BrowserSession{Hash: sessionHash(), ID: "b" + s, UserID: u.ID, AMR: []string{s}, ACR: s, CreatedAt: stored(f.now), LastUsedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Hour)),
+		browser := userstore.BrowserSession{Hash: sessionHash(), ID: "b" + s, UserID: u.ID, AMR: []string{s}, ACR: s,
+			CreatedAt: stored(f.now), LastUsedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Hour)),
 			UserAgent: s[:min(len(s), 500)], Address: s[:min(len(s), 500)]}
 		must(t, f.StartSession(ctx, userstore.StartSession{Session: browser, PasswordHash: s + "2"}))
 		sessions, err := f.ListBrowserSessions(ctx, u.ID, f.now, time.Time{})
 		must(t, err)
 		equal(t, "browser sessions", sessions, []userstore.BrowserSession{browser})
-		code := userstore.Code{Hash: userstore.CodeHash(sessionHash()), ClientID: c.ID, UserID: u.ID, BrowserSession: browser.ID, RedirectURI: s, CodeChallenge: s, Scopes: []string{s}, Resources: []string{s},
-			Nonce: s, Claims: s, AMR: []string{s}, ACR: s, ByConsent: true, CreatedAt: stored(f.now), ExpiresAt: stored(f.now.Add(time.Minute)), UserAgent: browser.UserAgent, Address: browser.Address}
-		must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{{Resource: s, Scopes: []string{s, s + s}}}}, time.Time{}))
+		code := userstore.Code{Hash: userstore.CodeHash(sessionHash()), ClientID: c.ID, UserID: u.ID,
+			BrowserSession: browser.ID, RedirectURI: s, CodeChallenge: s, Scopes: []string{s}, Resources: []string{s},
+			Nonce: s, Claims: s, AMR: []string{s}, ACR: s, ByConsent: true, CreatedAt: stored(f.now),
+			ExpiresAt: stored(f.now.Add(time.Minute)), UserAgent: browser.UserAgent, Address: browser.Address}
+		must(t, f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{{Resource: s,
+			Scopes: []string{s, s + s}}}}, time.Time{}))
 		saved, err := f.CodeByHash(ctx, code.Hash)
 		must(t, err)
 		equal(t, "code", saved.Code, code)
@@ -80,15 +93,19 @@ func hostileStrings(t *testing.T, f *fixture) {
 		ofCode := f.redeemed(t, code)
 		view, err := f.GrantByID(ctx, ofCode.ID)
 		must(t, err)
-		equal(t, "grant of the code", [3]string{view.Grant.Claims, view.Grant.BrowserSession, view.Grant.Nonce}, [3]string{s, browser.ID, s})
+		equal(t, "grant of the code", [3]string{view.Grant.Claims, view.Grant.BrowserSession, view.Grant.Nonce},
+			[3]string{s, browser.ID, s})
 		must(t, f.RevokeConsent(ctx, u.ID, c.ID, f.now))
 		f.dead(t, ofCode)
-		g = f.grant(t, userstore.User{ID: u.ID, PasswordHash: s + "2"}, func(n *userstore.Grant) { n.ClientID, n.SessionID = c.ID, "t"+s })
+		g = f.grant(t, userstore.User{ID: u.ID, PasswordHash: s + "2"}, func(n *userstore.Grant) {
+			n.ClientID, n.SessionID = c.ID, "t"+s
+		})
 		must(t, f.RevokeBrowserSession(ctx, u.ID, browser.ID, f.now))
 
 		got.Email = s + s
 		must(t, f.UpdateUser(ctx, got))
-		must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: s + "2", NewHash: s + "3", KeepSession: g.SessionID, At: f.now}))
+		must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: s + "2", NewHash: s + "3",
+			KeepSession: g.SessionID, At: f.now}))
 		ids, err := f.ClientsWithAlgorithm(ctx, s)
 		must(t, err)
 		equal(t, "clients", ids, []string{c.ID})
@@ -150,7 +167,8 @@ func hostileStrings(t *testing.T, f *fixture) {
 			Insert: []keys.Key{k}}))
 		ring, err := f.LoadRing(ctx)
 		must(t, err)
-		equal(t, "ring", ring, keys.Ring{Version: version + 1, Algorithms: []string{s}, RefreshSecret: s, FactorSecret: s,
+		equal(t, "ring", ring, keys.Ring{Version: version + 1, Algorithms: []string{s},
+			RefreshSecret: s, FactorSecret: s,
 			Keys: []keys.Key{storedKey(k)}})
 		is(t, f.ChangeRing(ctx, version, keys.Change{RefreshSecret: s, Delete: []string{k.ID}}), keys.ErrConflict)
 		must(t, f.ChangeRing(ctx, version+1, keys.Change{Delete: []string{k.ID}}))
@@ -241,14 +259,16 @@ func unstorable(t *testing.T, f *fixture) {
 		} {
 			bad := f.newCode(browser, client)
 			change(&bad)
-			for _, consent := range []*userstore.Consent{nil, {Allowed: []userstore.Allowance{{Scopes: []string{"openid"}}}}} {
+			for _, consent := range []*userstore.Consent{nil,
+				{Allowed: []userstore.Allowance{{Scopes: []string{"openid"}}}}} {
 				if err := f.SaveCode(ctx, bad, consent, time.Time{}); !errors.Is(err, userstore.ErrInvalid) {
 					t.Errorf("code %s: saved with %.20q: %v", name, s, err)
 				}
 			}
 		}
 		for _, a := range []userstore.Allowance{{Scopes: []string{s}}, {Resource: s}} {
-			is(t, f.SaveCode(ctx, f.newCode(browser, client), &userstore.Consent{Allowed: []userstore.Allowance{{}, a}}, time.Time{}), userstore.ErrInvalid)
+			is(t, f.SaveCode(ctx, f.newCode(browser, client), &userstore.Consent{Allowed: []userstore.Allowance{{}, a}},
+				time.Time{}), userstore.ErrInvalid)
 		}
 		for name, change := range map[string]func(*userstore.StartSession){
 			"id":     func(n *userstore.StartSession) { n.Session.ID = s },
@@ -263,7 +283,8 @@ func unstorable(t *testing.T, f *fixture) {
 			}
 		}
 		must(t, f.EndSession(ctx, browser.ID, f.now))
-		is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: s, At: f.now}), userstore.ErrInvalid)
+		is(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: s,
+			At: f.now}), userstore.ErrInvalid)
 		if err := f.ChangeRing(ctx, 0, keys.Change{RefreshSecret: s}); !errors.Is(err, userstore.ErrInvalid) {
 			t.Errorf("ring: %v", err)
 		}

@@ -2,18 +2,17 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
-	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/userstore"
 )
 
 // request is one for a message to an address of its own budget.
 func (f *fixture) request(budget string) (userstore.MailRequest, outbox.Message) {
-	r := userstore.MailRequest{ID: id(), Kind: outbox.ResetPassword, At: stored(f.now), EndsAt: stored(f.now.Add(time.Hour))}
+	r := userstore.MailRequest{ID: id(), Kind: outbox.ResetPassword, At: stored(f.now),
+		EndsAt: stored(f.now.Add(time.Hour))}
 	copy(r.Budget[:], budget)
 	return r, outbox.Message{ID: r.ID, Kind: r.Kind, To: budget + "@example.test", At: r.At, EndsAt: r.EndsAt}
 }
@@ -23,7 +22,9 @@ func newToken(f *fixture, u userstore.User) userstore.OneTimeToken {
 		At: stored(f.now), EndsAt: stored(f.now.Add(time.Hour))}
 }
 
-func (f *fixture) issue(t *testing.T, u userstore.User, change ...func(*userstore.OneTimeToken)) userstore.OneTimeToken {
+func (f *fixture) issue(
+	t *testing.T, u userstore.User, change ...func(*userstore.OneTimeToken),
+) userstore.OneTimeToken {
 	t.Helper()
 	token := newToken(f, u)
 	for _, c := range change {
@@ -153,7 +154,8 @@ func endedTokens(t *testing.T, f *fixture) {
 			return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now})
 		},
 		"disabling, and enabling again": func(u userstore.User) error {
-			return errors.Join(f.SetActive(t.Context(), u.ID, false, f.now), f.SetActive(t.Context(), u.ID, true, f.now))
+			return errors.Join(f.SetActive(t.Context(), u.ID, false, f.now),
+				f.SetActive(t.Context(), u.ID, true, f.now))
 		},
 		"disabling by an edit, and enabling": func(u userstore.User) error {
 			u.IsActive = false
@@ -173,8 +175,12 @@ func endedTokens(t *testing.T, f *fixture) {
 			return err
 		},
 		"a reset": func(u userstore.User) error {
-			reset := f.issue(t, u, func(o *userstore.OneTimeToken) { o.Kind = outbox.ResetPassword; o.At = o.At.Add(time.Second) })
-			return f.RedeemToken(t.Context(), userstore.Redemption{ID: reset.ID, Kind: reset.Kind, NewHash: id(), At: f.now})
+			reset := f.issue(t, u, func(o *userstore.OneTimeToken) {
+				o.Kind = outbox.ResetPassword
+				o.At = o.At.Add(time.Second)
+			})
+			return f.RedeemToken(t.Context(), userstore.Redemption{ID: reset.ID, Kind: reset.Kind,
+				NewHash: id(), At: f.now})
 		},
 	} {
 		u := f.user(t)
@@ -188,8 +194,10 @@ func endedTokens(t *testing.T, f *fixture) {
 			if f.isLive(t, token.ID) {
 				t.Errorf("%s does not end %s", name, token.Kind)
 			}
-			is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: id(), At: f.now}), userstore.ErrConflict)
-			is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, At: f.now}), userstore.ErrConflict)
+			is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: id(),
+				At: f.now}), userstore.ErrConflict)
+			is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, At: f.now}),
+				userstore.ErrConflict)
 		}
 	}
 	// What else is edited does not.
@@ -225,7 +233,8 @@ func redeemTokens(t *testing.T, f *fixture) {
 
 	// A proof of the address keeps password and sessions.
 	must(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: verify.ID, Kind: verify.Kind, At: stored(f.now)}))
-	is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: verify.ID, Kind: verify.Kind, At: stored(f.now)}), userstore.ErrConflict)
+	is(t, f.RedeemToken(t.Context(), userstore.Redemption{ID: verify.ID, Kind: verify.Kind, At: stored(f.now)}),
+		userstore.ErrConflict)
 	after, err = f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	want := before
@@ -256,88 +265,4 @@ func redeemTokens(t *testing.T, f *fixture) {
 func (f *fixture) again(token userstore.OneTimeToken) userstore.OneTimeToken {
 	token.ID, token.At = id(), token.At.Add(time.Second)
 	return token
-}
-
-// Of many who redeem tokens of one user at once, one does.
-func raceTokens(t *testing.T, f *fixture) {
-	for round := range 10 {
-		u := f.user(t)
-		token := f.issue(t, u)
-		hash := ""
-		if round%2 == 0 {
-			hash = "hash-"
-		}
-		events := make([]audit.Event, 6)
-		for i := range events {
-			events[i] = f.event(u.ID)
-		}
-		equal(t, "winners", winners(t, 6, userstore.ErrConflict, func(i int) error {
-			r := userstore.Redemption{ID: token.ID, Kind: token.Kind, At: f.now}
-			if hash != "" {
-				r.NewHash = hash + fmt.Sprint(i)
-			}
-			return f.RedeemToken(t.Context(), r, events[i])
-		}), 1)
-		told, err := f.ListEvents(t.Context(), userstore.EventQuery{TargetID: u.ID, Limit: 10})
-		must(t, err)
-		equal(t, "events", len(told), 1)
-	}
-}
-
-// A reset against a change of password, and against disabling: both happened, or the reset did not; and a login under way
-// is never left behind by a reset.
-func raceTokensEnd(t *testing.T, f *fixture) {
-	for round := range 12 {
-		u := f.user(t)
-		token := f.issue(t, u)
-		g := f.newGrant(u)
-		var reset, login error
-		together(3, func(i int) {
-			switch {
-			case i == 0:
-				reset = f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: "reset", At: f.now})
-			case i == 1:
-				login = f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash})
-			case round%2 == 0:
-				must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: "set", At: f.now}))
-			default:
-				must(t, f.SetActive(t.Context(), u.ID, false, f.now))
-			}
-		})
-		if reset != nil {
-			isAsync(t, reset, userstore.ErrConflict)
-		}
-		after, err := f.UserByID(t.Context(), u.ID)
-		must(t, err)
-		if round%2 == 0 {
-			equal(t, "the password", after.PasswordHash, "set") // or a token outlived the change
-		} else {
-			equal(t, "active", after.IsActive, false)
-			equal(t, "reset, as the answer says", after.PasswordHash == "reset", reset == nil)
-		}
-		if login == nil {
-			v, err := f.GrantByID(t.Context(), g.ID)
-			must(t, err)
-			equal(t, "the grant lives", v.Grant.RevokedAt.IsZero(), false)
-		}
-	}
-}
-
-// However many ask at once, a budget lets in as many as it has room for (P-01).
-func raceMailRequests(t *testing.T, f *fixture) {
-	limits := []userstore.Limit{{Free: 2, Window: time.Minute}}
-	budget := id()
-	together(12, func(int) {
-		r, m := f.request(budget)
-		if err := f.RequestMail(t.Context(), r, limits, m); err != nil {
-			t.Error(err)
-		}
-	})
-	equal(t, "messages", len(f.waits(t, budget+"@example.test")), 2)
-
-	r, m := f.request(id())
-	must(t, f.RequestMail(t.Context(), r, limits, m))
-	equal(t, "tries", winners(t, 12, userstore.ErrConflict, func(int) error {
-		return f.TryCode(t.Context(), r.ID, r.Kind, r.At, 5)
-	}), 5)
 }

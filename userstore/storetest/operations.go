@@ -31,319 +31,54 @@ type Prepared struct {
 
 // Operations returns all operations that take events.
 func Operations() []Operation {
-	type (
-		events = []audit.Event
-		user   = userstore.User
-	)
-	// one is an operation on an existing user with a session.
-	one := func(op func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared) func(*testing.T, Store) Prepared {
-		return func(t *testing.T, store Store) Prepared {
-			f := &fixture{Store: store, now: base}
-			u := f.user(t)
-			return op(t, f, u, f.grant(t, u))
-		}
+	return slices.Concat(factorOperations(), userOperations(), clientOperations(), loginOperations(), otherOperations())
+}
+
+type (
+	user  = userstore.User
+	grant = userstore.Grant
+)
+
+// onUser is an operation on an existing user with a session.
+func onUser(op func(t *testing.T, f *fixture, u user, g grant) Prepared) func(*testing.T, Store) Prepared {
+	return func(t *testing.T, store Store) Prepared {
+		f := &fixture{Store: store, now: base}
+		u := f.user(t)
+		return op(t, f, u, f.grant(t, u))
 	}
-	read := func(t *testing.T, f *fixture, id string) user {
-		t.Helper()
-		u, err := f.UserByID(t.Context(), id)
-		if !errors.Is(err, userstore.ErrNotFound) {
-			must(t, err)
-		}
-		return u
-	}
-	revoked := func(t *testing.T, f *fixture, g userstore.Grant) bool {
-		v, err := f.GrantByID(t.Context(), g.ID)
+}
+
+// readUser returns the stored user; the zero User if there is none.
+func (f *fixture) readUser(t *testing.T, id string) user {
+	t.Helper()
+	u, err := f.UserByID(t.Context(), id)
+	if !errors.Is(err, userstore.ErrNotFound) {
 		must(t, err)
-		return !v.Grant.RevokedAt.IsZero()
 	}
-	return append(factorOperations(), []Operation{
-		{Name: "create a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			fresh, taken := f.newUser(), f.newUser()
-			taken.EmailKey = u.EmailKey
-			return Prepared{
-				func(e ...audit.Event) error { return f.CreateUser(t.Context(), fresh, e...) },
-				func(e ...audit.Event) error { return f.CreateUser(t.Context(), taken, e...) },
-				func() bool { return read(t, f, fresh.ID).ID != "" }}
-		})},
-		{Name: "create users", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			fresh := []user{f.newUser(), f.newUser()}
-			return Prepared{
-				func(e ...audit.Event) error {
-					_, err := f.CreateUsers(t.Context(), fresh, nil, e...)
-					return err
-				},
-				func(e ...audit.Event) error {
-					taken, err := f.CreateUsers(t.Context(), []user{u, u}, nil, e...)
-					if err == nil && len(taken) == 2 {
-						err = userstore.ErrExists
-					}
-					return err
-				},
-				func() bool { return read(t, f, fresh[0].ID).ID != "" && read(t, f, fresh[1].ID).ID != "" }}
-		})},
-		{Name: "update a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			u.Claims.Name = "New"
-			stale := u
-			stale.Version--
-			return Prepared{
-				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), u, e...) },
-				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), stale, e...) },
-				func() bool { return read(t, f, u.ID).Claims.Name == "New" }}
-		})},
-		{Name: "update a user who becomes disabled", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
-			u.IsActive = false
-			taken := u
-			taken.EmailKey = f.user(t).EmailKey
-			return Prepared{
-				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), u, e...) },
-				func(e ...audit.Event) error { return f.UpdateUser(t.Context(), taken, e...) },
-				func() bool { return !read(t, f, u.ID).IsActive && revoked(t, f, g) }}
-		})},
-		{Name: "set a password", Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
-			hash := id()
-			return Prepared{
-				func(e ...audit.Event) error {
-					return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, At: f.now}, e...)
-				},
-				func(e ...audit.Event) error {
-					return f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "other", NewHash: id(), At: f.now}, e...)
-				},
-				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
-		})},
-		{Name: "redeem a one-time token", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
-			token, hash := f.issue(t, u), id()
-			return Prepared{
-				func(e ...audit.Event) error {
-					return f.RedeemToken(t.Context(), userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: hash, At: f.now}, e...)
-				},
-				func(e ...audit.Event) error {
-					return f.RedeemToken(t.Context(), userstore.Redemption{ID: id(), Kind: token.Kind, NewHash: hash, At: f.now}, e...)
-				},
-				func() bool { return read(t, f, u.ID).PasswordHash == hash && revoked(t, f, g) }}
-		})},
-		operationProve(),
-		{Name: "begin a change of address", Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			b, refused := f.newBeginning(u, id()), f.newBeginning(u, id())
-			refused.proved = "other"
-			return Prepared{
-				func(e ...audit.Event) error { return f.begin(t, b, e...) },
-				func(e ...audit.Event) error { return f.begin(t, refused, e...) },
-				func() bool { return len(f.waits(t, b.message.To)) == 1 && f.isLive(t, b.token.ID) }}
-		})},
-		{Name: "confirm a change of address", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			c := f.newChange(u, f.begun(t, u, id()).ID)
-			refused := c
-			refused.From = "other@x.test"
-			return Prepared{
-				func(e ...audit.Event) error { return f.ConfirmAddressChange(t.Context(), c, e...) },
-				func(e ...audit.Event) error { return f.ConfirmAddressChange(t.Context(), refused, e...) },
-				func() bool { return read(t, f, u.ID).Email != u.Email && f.isLive(t, c.UndoID) }}
-		})},
-		{Name: "undo a change of address", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
-			_, token := f.changed(t, u, id())
-			r := f.newUndoing(token)
-			return Prepared{
-				func(e ...audit.Event) error { return f.UndoAddressChange(t.Context(), r, e...) },
-				func(e ...audit.Event) error { return f.UndoAddressChange(t.Context(), f.newUndoing(id()), e...) },
-				func() bool { return read(t, f, u.ID).Email == u.Email && revoked(t, f, g) }}
-		})},
-		{Name: "withdraw a change of address", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			token := f.begun(t, u, id())
-			return Prepared{
-				func(e ...audit.Event) error { return f.WithdrawAddressChange(t.Context(), u.ID, f.now, e...) },
-				func(e ...audit.Event) error { return f.WithdrawAddressChange(t.Context(), id(), f.now, e...) },
-				func() bool { return !f.isLive(t, token.ID) }}
-		})},
-		{Name: "disable a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
-			return Prepared{
-				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, false, f.now, e...) },
-				func(e ...audit.Event) error { return f.SetActive(t.Context(), id(), false, f.now, e...) },
-				func() bool { return !read(t, f, u.ID).IsActive && revoked(t, f, g) }}
-		})},
-		{Name: "enable a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			must(t, f.SetActive(t.Context(), u.ID, false, f.now))
-			return Prepared{
-				func(e ...audit.Event) error { return f.SetActive(t.Context(), u.ID, true, f.now, e...) },
-				func(e ...audit.Event) error { return f.SetActive(t.Context(), id(), true, f.now, e...) },
-				func() bool { return read(t, f, u.ID).IsActive }}
-		})},
-		{Name: "delete a user", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			return Prepared{
-				func(e ...audit.Event) error { return f.DeleteUser(t.Context(), u.ID, e...) },
-				func(e ...audit.Event) error { return f.DeleteUser(t.Context(), id(), e...) },
-				func() bool { return read(t, f, u.ID).ID == "" }}
-		})},
-		{Name: "create a client", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
-			c := userstore.Client{ID: id()}
-			return Prepared{
-				func(e ...audit.Event) error { return f.CreateClient(t.Context(), c, e...) },
-				func(e ...audit.Event) error {
-					return f.CreateClient(t.Context(), userstore.Client{ID: userstore.FirstPartyClientID}, e...)
-				},
-				func() bool { _, err := f.ClientByID(t.Context(), c.ID); return err == nil }}
-		})},
-		{Name: "update a client", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
-			c := f.client(t, nil)
-			c.Name = "New"
-			return Prepared{
-				func(e ...audit.Event) error { return f.UpdateClient(t.Context(), c, e...) },
-				func(e ...audit.Event) error {
-					return f.UpdateClient(t.Context(), userstore.Client{ID: userstore.FirstPartyClientID, Version: 99}, e...)
-				},
-				func() bool {
-					c, err := f.ClientByID(t.Context(), c.ID)
-					must(t, err)
-					return c.Name == "New"
-				}}
-		})},
-		{Name: "delete a client", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
-			c := f.client(t, nil)
-			return Prepared{
-				func(e ...audit.Event) error { return f.DeleteClient(t.Context(), c.ID, e...) },
-				func(e ...audit.Event) error { return f.DeleteClient(t.Context(), id(), e...) },
-				func() bool {
-					_, err := f.ClientByID(t.Context(), c.ID)
-					return errors.Is(err, userstore.ErrNotFound)
-				}}
-		})},
-		{Name: "log in at the pages", Once: true, Uncertain: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			old := f.session(t, u)
-			s := userstore.StartSession{Session: f.newSession(u), Replaces: old.Hash, PasswordHash: u.PasswordHash}
-			other := s
-			other.Session, other.PasswordHash = f.newSession(u), "other"
-			return Prepared{
-				func(e ...audit.Event) error { return f.StartSession(t.Context(), s, e...) },
-				func(e ...audit.Event) error { return f.StartSession(t.Context(), other, e...) },
-				func() bool {
-					_, _, err := f.BrowserSession(t.Context(), s.Session.Hash, f.now, time.Time{})
-					return err == nil
-				}}
-		})},
-		{Name: "end a browser session", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			s := f.session(t, u)
-			return Prepared{
-				func(e ...audit.Event) error { return f.EndSession(t.Context(), s.ID, f.now, e...) }, nil,
-				func() bool {
-					_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
-					return errors.Is(err, userstore.ErrNotFound)
-				}}
-		})},
-		{Name: "revoke a browser session", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			s := f.session(t, u)
-			return Prepared{
-				func(e ...audit.Event) error { return f.RevokeBrowserSession(t.Context(), u.ID, s.ID, f.now, e...) },
-				func(e ...audit.Event) error { return f.RevokeBrowserSession(t.Context(), id(), s.ID, f.now, e...) },
-				func() bool {
-					_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
-					return errors.Is(err, userstore.ErrNotFound)
-				}}
-		})},
-		{Name: "save a code", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			c := f.client(t, nil)
-			code, void := f.newCode(f.session(t, u), c), f.newCode(f.session(t, f.user(t)), c)
-			void.UserID = u.ID
-			return Prepared{
-				func(e ...audit.Event) error { return f.SaveCode(t.Context(), code, nil, time.Time{}, e...) },
-				func(e ...audit.Event) error { return f.SaveCode(t.Context(), void, nil, time.Time{}, e...) },
-				func() bool { _, err := f.CodeByHash(t.Context(), code.Hash); return err == nil }}
-		})},
-		{Name: "save a code with a consent", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			c := f.client(t, nil)
-			code, void := f.newCode(f.session(t, u), c), f.newCode(f.session(t, f.user(t)), c)
-			void.UserID = u.ID
-			save := func(c userstore.Code) func(e ...audit.Event) error {
-				return func(e ...audit.Event) error {
-					return f.SaveCode(t.Context(), c, &userstore.Consent{Allowed: []userstore.Allowance{{Scopes: c.Scopes}}}, time.Time{}, e...)
-				}
-			}
-			return Prepared{save(code), save(void), func() bool {
-				_, err := f.CodeByHash(t.Context(), code.Hash)
-				_, without := f.ConsentOf(t.Context(), u.ID, c.ID)
-				if (err == nil) != (without == nil) {
-					t.Errorf("half of it: code %v, consent %v", err, without)
-				}
-				return err == nil
-			}}
-		})},
-		{Name: "redeem a code", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			r := f.redeem(f.code(t, f.session(t, u), f.client(t, nil)))
-			late := r
-			late.Now = f.now.Add(time.Hour)
-			return Prepared{
-				func(e ...audit.Event) error { return f.RedeemCode(t.Context(), r, e...) },
-				func(e ...audit.Event) error { return f.RedeemCode(t.Context(), late, e...) },
-				func() bool { _, err := f.GrantByID(t.Context(), r.Grant.ID); return err == nil }}
-		})},
-		{Name: "take a consent back", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			c := f.client(t, nil)
-			g := f.redeemed(t, f.consented(t, f.session(t, u), c))
-			return Prepared{
-				func(e ...audit.Event) error { return f.RevokeConsent(t.Context(), u.ID, c.ID, f.now, e...) },
-				func(e ...audit.Event) error { return f.RevokeConsent(t.Context(), u.ID, id(), f.now, e...) },
-				func() bool { return revoked(t, f, g) }}
-		})},
-		{Name: "disable a client", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
-			c := f.client(t, nil)
-			return Prepared{
-				func(e ...audit.Event) error { return f.SetClientActive(t.Context(), c.ID, false, f.now, e...) },
-				func(e ...audit.Event) error { return f.SetClientActive(t.Context(), id(), false, f.now, e...) },
-				func() bool {
-					c, err := f.ClientByID(t.Context(), c.ID)
-					must(t, err)
-					return !c.DisabledAt.IsZero()
-				}}
-		})},
-		{Name: "log in", Once: true, Uncertain: true, Prepare: one(func(t *testing.T, f *fixture, u user, _ userstore.Grant) Prepared {
-			g := f.newGrant(u)
-			start := func(hash string, g userstore.Grant) func(e ...audit.Event) error {
-				return func(e ...audit.Event) error {
-					return f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: hash, Events: e})
-				}
-			}
-			return Prepared{start(u.PasswordHash, g), start("other", f.newGrant(u)),
-				func() bool { _, err := f.GrantByID(t.Context(), g.ID); return err == nil }}
-		})},
-		{Name: "answer late", Prepare: one(func(t *testing.T, f *fixture, _ user, g userstore.Grant) Prepared {
-			g = f.live(t, g)
-			return Prepared{
-				func(e ...audit.Event) error { return f.AnswerLate(t.Context(), g.ID, g.Generation, 5, e...) },
-				func(e ...audit.Event) error { return f.AnswerLate(t.Context(), g.ID, g.Generation+1, 5, e...) },
-				func() bool {
-					v, err := f.GrantByID(t.Context(), g.ID)
-					must(t, err)
-					if v.Grant.LateCount > 2 {
-						t.Errorf("counted %d times", v.Grant.LateCount)
-					}
-					return v.Grant.LateCount > 0
-				}}
-		})},
-		{Name: "revoke a grant", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, g userstore.Grant) Prepared {
-			return Prepared{
-				func(e ...audit.Event) error { return f.RevokeGrant(t.Context(), g.ID, f.now, e...) }, nil,
-				func() bool { return revoked(t, f, g) }}
-		})},
-		{Name: "revoke a session", Once: true, Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
-			return Prepared{
-				func(e ...audit.Event) error { return f.RevokeSession(t.Context(), u.ID, g.SessionID, f.now, e...) },
-				func(e ...audit.Event) error { return f.RevokeSession(t.Context(), id(), g.SessionID, f.now, e...) },
-				func() bool { return revoked(t, f, g) }}
-		})},
-		{Name: "revoke a user's grants", Prepare: one(func(t *testing.T, f *fixture, u user, g userstore.Grant) Prepared {
-			return Prepared{
-				func(e ...audit.Event) error {
-					_, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now, e...)
-					return err
-				}, nil,
-				func() bool { return revoked(t, f, g) }}
-		})},
-		{Name: "fail an attempt", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+	return u
+}
+
+// revoked reports whether g is revoked.
+func (f *fixture) revoked(t *testing.T, g grant) bool {
+	t.Helper()
+	v, err := f.GrantByID(t.Context(), g.ID)
+	must(t, err)
+	return !v.Grant.RevokedAt.IsZero()
+}
+
+// otherOperations are those on attempts, on the key ring and on the audit log itself.
+func otherOperations() []Operation {
+	return []Operation{
+		{Name: "fail an attempt", Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
 			r := f.reserve()
 			must(t, f.ReserveAttempt(t.Context(), r))
 			return Prepared{
 				func(e ...audit.Event) error { return f.FailAttempt(t.Context(), r.Attempt, e...) }, nil,
 				func() bool { return f.tallies(t, r).Account.Wrong == 1 }}
 		})},
-		{Name: "change the key ring", Once: true, Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
+		{Name: "change the key ring", Once: true, Prepare: onUser(func(
+			t *testing.T, f *fixture, _ user, _ grant,
+		) Prepared {
 			version, err := f.RingVersion(t.Context())
 			must(t, err)
 			change := func(version int64) func(e ...audit.Event) error {
@@ -357,8 +92,8 @@ func Operations() []Operation {
 				return now == version+1
 			}}
 		})},
-		{Name: "record", Prepare: one(func(t *testing.T, f *fixture, _ user, _ userstore.Grant) Prepared {
-			var recorded events
+		{Name: "record", Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
+			var recorded []audit.Event
 			return Prepared{
 				func(e ...audit.Event) error {
 					recorded = append(recorded, e...)
@@ -366,7 +101,7 @@ func Operations() []Operation {
 				}, nil,
 				func() bool { return len(recorded) > 0 && f.storedEntries(t, recorded[0].Target.ID) > 0 }}
 		})},
-	}...)
+	}
 }
 
 // TwoEvents returns two events for an operation, with a target that no other entry has.

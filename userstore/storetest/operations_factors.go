@@ -23,7 +23,9 @@ func factorOperations() []Operation {
 	}
 	ends := base.Add(time.Hour)
 	return []Operation{
-		{Name: "change second factors", Once: true, Prepare: one(func(t *testing.T, f *fixture, u userstore.User) Prepared {
+		{Name: "change second factors", Once: true, Prepare: one(func(
+			t *testing.T, f *fixture, u userstore.User,
+		) Prepared {
 			p := f.newPasskey(u)
 			c := newFactorChange(f, u)
 			c.AddPasskey, c.RecoveryCodes = &p, [][]byte{{1}, {2}}
@@ -40,8 +42,9 @@ func factorOperations() []Operation {
 		{Name: "remove all second factors", Prepare: one(func(t *testing.T, f *fixture, u userstore.User) Prepared {
 			remove := func(user string) func(e ...audit.Event) error {
 				return func(e ...audit.Event) error {
-					return f.ChangeFactors(t.Context(), factorChange{UserID: user, Version: userstore.AnyFactorVersion, RemoveAll: true,
-						At: f.now}, e...)
+					return f.ChangeFactors(t.Context(), factorChange{UserID: user, Version: userstore.AnyFactorVersion,
+						RemoveAll: true,
+						At:        f.now}, e...)
 				}
 			}
 			return Prepared{remove(u.ID), remove(id()), func() bool {
@@ -49,23 +52,33 @@ func factorOperations() []Operation {
 				return !u.SecondFactor
 			}}
 		})},
-		{Name: "use a second factor", Once: true, Prepare: one(func(t *testing.T, f *fixture, u userstore.User) Prepared {
+		{Name: "use a second factor", Once: true, Prepare: one(func(
+			t *testing.T, f *fixture, u userstore.User,
+		) Prepared {
 			app := f.factors(t, u).App.ID
 			use := func(counter int64) func(e ...audit.Event) error {
 				return func(e ...audit.Event) error {
-					return f.UseFactor(t.Context(), u.ID, u.FactorVersion, factorUse{App: app, Counter: counter, At: f.now}, e...)
+					return f.UseFactor(t.Context(), u.ID, u.FactorVersion,
+						factorUse{App: app, Counter: counter, At: f.now}, e...)
 				}
 			}
-			return Prepared{use(appCounter + 1), use(appCounter), func() bool { return f.factors(t, u).App.LastCounter == appCounter+1 }}
+			return Prepared{use(appCounter + 1), use(appCounter), func() bool {
+				return f.factors(t, u).App.LastCounter == appCounter+1
+			}}
 		})},
 		{Name: "rename a passkey", Prepare: one(func(t *testing.T, f *fixture, u userstore.User) Prepared {
+			p := f.factors(t, u).Passkeys[0]
 			rename := func(passkey string) func(e ...audit.Event) error {
-				return func(e ...audit.Event) error { return f.RenamePasskey(t.Context(), u.ID, passkey, "New", e...) }
+				return func(e ...audit.Event) error {
+					return f.RenamePasskey(t.Context(), renamed{UserID: u.ID, ID: passkey, Before: p.Name, After: "New"}, e...)
+				}
 			}
-			return Prepared{rename(f.factors(t, u).Passkeys[0].ID), rename(id()),
+			return Prepared{rename(p.ID), rename(id()),
 				func() bool { return f.factors(t, u).Passkeys[0].Name == "New" }}
 		})},
-		{Name: "end the trust in a browser", Once: true, Prepare: one(func(t *testing.T, f *fixture, u userstore.User) Prepared {
+		{Name: "end the trust in a browser", Once: true, Prepare: one(func(
+			t *testing.T, f *fixture, u userstore.User,
+		) Prepared {
 			b, other := f.trust(t, u), f.trust(t, u)
 			return Prepared{
 				func(e ...audit.Event) error { return f.EndTrust(t.Context(), u.ID, b.ID, e...) },
@@ -80,34 +93,42 @@ func factorOperations() []Operation {
 				func(e ...audit.Event) error { return f.EndTrust(t.Context(), id(), "", e...) },
 				func() bool { return trustedOnly(t, f, u) }}
 		})},
-		{Name: "log in with a second factor", Once: true, Uncertain: true, Prepare: one(func(t *testing.T, f *fixture, u userstore.User) Prepared {
+		{Name: "log in with a second factor", Once: true, Uncertain: true, Prepare: one(func(
+			t *testing.T, f *fixture, u userstore.User,
+		) Prepared {
 			g, step := f.newGrant(u), f.step(t, u)
 			start := func(g userstore.Grant, step secondStep) func(e ...audit.Event) error {
 				return func(e ...audit.Event) error {
-					return f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash, Second: step, Events: e})
+					return f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash,
+						Second: step, Events: e})
 				}
 			}
-			return Prepared{start(g, step), start(f.newGrant(u), secondStep{FactorVersion: u.FactorVersion}), func() bool {
-				_, err := f.GrantByID(t.Context(), g.ID)
-				return spentWith(t, f, u, err == nil)
-			}}
+			return Prepared{start(g, step), start(f.newGrant(u), secondStep{FactorVersion: u.FactorVersion}),
+				func() bool {
+					_, err := f.GrantByID(t.Context(), g.ID)
+					return spentWith(t, f, u, err == nil)
+				}}
 		})},
-		{Name: "log in at the pages with a second factor", Once: true, Uncertain: true, Prepare: one(func(t *testing.T, f *fixture, u userstore.User) Prepared {
+		{Name: "log in at the pages with a second factor", Once: true, Uncertain: true, Prepare: one(func(
+			t *testing.T, f *fixture, u userstore.User,
+		) Prepared {
 			s, step := f.newSession(u), f.step(t, u)
 			step.Trust = &newTrust{Hash: sessionHash(), ID: id(), EndsAt: ends}
 			start := func(s userstore.BrowserSession, step secondStep) func(e ...audit.Event) error {
 				return func(e ...audit.Event) error {
-					return f.StartSession(t.Context(), newLogin{Session: s, PasswordHash: u.PasswordHash, Second: step}, e...)
+					return f.StartSession(t.Context(), newLogin{Session: s, PasswordHash: u.PasswordHash, Second: step},
+						e...)
 				}
 			}
-			return Prepared{start(s, step), start(f.newSession(u), secondStep{FactorVersion: u.FactorVersion}), func() bool {
-				_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
-				_, untrusted := f.TrustedBrowser(t.Context(), step.Trust.Hash, f.now)
-				if (err == nil) != (untrusted == nil) {
-					t.Errorf("half of it: session %v, trusted browser %v", err, untrusted)
-				}
-				return spentWith(t, f, u, err == nil)
-			}}
+			return Prepared{start(s, step), start(f.newSession(u), secondStep{FactorVersion: u.FactorVersion}),
+				func() bool {
+					_, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
+					_, untrusted := f.TrustedBrowser(t.Context(), step.Trust.Hash, f.now)
+					if (err == nil) != (untrusted == nil) {
+						t.Errorf("half of it: session %v, trusted browser %v", err, untrusted)
+					}
+					return spentWith(t, f, u, err == nil)
+				}}
 		})},
 	}
 }

@@ -16,7 +16,8 @@ import (
 // message returns a message to an address of its own.
 func (f *fixture) message() outbox.Message {
 	return outbox.Message{ID: id(), Kind: outbox.PasswordSet, UserID: id(), To: id() + "@example.test", Locale: "de-CH",
-		At: stored(f.now), EndsAt: stored(f.now.Add(time.Hour)), Device: device.Device{Browser: "Firefox", System: "Linux"}}
+		At: stored(f.now), EndsAt: stored(f.now.Add(time.Hour)),
+		Device: device.Device{Browser: "Firefox", System: "Linux"}}
 }
 
 // send stores messages in the outbox, each with an event of its own.
@@ -68,7 +69,8 @@ func outboxRoundTrip(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "an empty outbox", state, outbox.State{})
 
-	m, bare := f.message(), outbox.Message{Kind: outbox.EmailSet, To: "ü@example.test", At: now.Add(time.Second), EndsAt: now.Add(time.Minute)}
+	m, bare := f.message(), outbox.Message{Kind: outbox.EmailSet, To: "ü@example.test", At: now.Add(time.Second),
+		EndsAt: now.Add(time.Minute)}
 	f.send(t, m, bare, m)
 	page, err := f.ListMessages(t.Context(), nil, 10)
 	must(t, err)
@@ -97,7 +99,8 @@ func outboxRoundTrip(t *testing.T, f *fixture) {
 	is(t, f.PostponeMessage(t.Context(), id(), "lease of "+m.ID, now, "no"), userstore.ErrNotFound)
 	due := until.Add(time.Hour)
 	must(t, f.PostponeMessage(t.Context(), m.ID, "lease of "+m.ID, due, "no answer in time"))
-	equal(t, "postponed", f.waits(t, m.To), []outbox.Waiting{{Message: m, Lease: "lease of " + m.ID, DueAt: due, Attempts: 1, Reason: "no answer in time"}})
+	equal(t, "postponed", f.waits(t, m.To), []outbox.Waiting{{Message: m, Lease: "lease of " + m.ID, DueAt: due,
+		Attempts: 1, Reason: "no answer in time"}})
 	f.noneDue(t, due.Add(-time.Microsecond))
 	w := f.claim(t, due)
 	equal(t, "attempts", w.Attempts, 2)
@@ -202,7 +205,8 @@ func operationsSend(t *testing.T, f *fixture) {
 	count := func(t *testing.T, what string, messages []outbox.Message, want int) {
 		t.Helper()
 		for i, m := range messages {
-			if got := f.waits(t, m.To); len(got) != want || want == 1 && !slices.Equal(got, []outbox.Waiting{{Message: m}}) {
+			if got := f.waits(t, m.To); len(got) != want || want == 1 &&
+				!slices.Equal(got, []outbox.Waiting{{Message: m}}) {
 				t.Errorf("%s: message %d: %+v", what, i, got)
 			}
 		}
@@ -290,7 +294,8 @@ func outboxHostile(t *testing.T, f *fixture) {
 		if len(s) > 500 {
 			continue
 		}
-		m := outbox.Message{ID: id() + s, Kind: outbox.Kind(s), UserID: s, To: s, Locale: s, At: stored(f.now), EndsAt: stored(f.now)}
+		m := outbox.Message{ID: id() + s, Kind: outbox.Kind(s), UserID: s, To: s, Locale: s, At: stored(f.now),
+			EndsAt: stored(f.now)}
 		f.send(t, m)
 		w := f.claim(t, f.now)
 		equal(t, "message", w.Message, m)

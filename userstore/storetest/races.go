@@ -100,7 +100,8 @@ func raceUpdate(t *testing.T, f *fixture) {
 func raceLogin(t *testing.T, f *fixture) {
 	u := f.user(t)
 	together(12, func(int) {
-		if err := f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}); err != nil {
+		if err := f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u),
+			PasswordHash: u.PasswordHash}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -174,30 +175,45 @@ func raceEnd(t *testing.T, f *fixture) {
 		forbids  bool // no login may succeed afterwards, and none that was under way leaves a live grant
 		reenable func(ctx context.Context, u userstore.User, c userstore.Client) error
 	}{
-		{name: "revoke the grant", one: true, op: func(ctx context.Context, _ userstore.User, _ userstore.Client, g userstore.Grant) error {
+		{name: "revoke the grant", one: true, op: func(
+			ctx context.Context, _ userstore.User, _ userstore.Client, g userstore.Grant,
+		) error {
 			return f.RevokeGrant(ctx, g.ID, f.now)
 		}},
-		{name: "revoke the session", one: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, g userstore.Grant) error {
+		{name: "revoke the session", one: true, op: func(
+			ctx context.Context, u userstore.User, _ userstore.Client, g userstore.Grant,
+		) error {
 			return f.RevokeSession(ctx, u.ID, g.SessionID, f.now)
 		}},
-		{name: "log out everywhere", op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "log out everywhere", op: func(
+			ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant,
+		) error {
 			_, err := f.RevokeUserGrants(ctx, u.ID, "", f.now)
 			return err
 		}},
-		{name: "change the password", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
-			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "changed", At: f.now})
+		{name: "change the password", forbids: true, op: func(
+			ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant,
+		) error {
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash,
+				NewHash: "changed", At: f.now})
 		}},
-		{name: "disable the user", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "disable the user", forbids: true, op: func(
+			ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant,
+		) error {
 			return f.SetActive(ctx, u.ID, false, f.now)
 		}, reenable: func(ctx context.Context, u userstore.User, _ userstore.Client) error {
 			return f.SetActive(ctx, u.ID, true, f.now)
 		}},
-		{name: "disable the client", forbids: true, op: func(ctx context.Context, _ userstore.User, c userstore.Client, _ userstore.Grant) error {
+		{name: "disable the client", forbids: true, op: func(
+			ctx context.Context, _ userstore.User, c userstore.Client, _ userstore.Grant,
+		) error {
 			return f.SetClientActive(ctx, c.ID, false, f.now)
 		}, reenable: func(ctx context.Context, _ userstore.User, c userstore.Client) error {
 			return f.SetClientActive(ctx, c.ID, true, f.now)
 		}},
-		{name: "delete the user", forbids: true, op: func(ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant) error {
+		{name: "delete the user", forbids: true, op: func(
+			ctx context.Context, u userstore.User, _ userstore.Client, _ userstore.Grant,
+		) error {
 			return f.DeleteUser(ctx, u.ID)
 		}},
 	}
@@ -210,7 +226,8 @@ func raceEnd(t *testing.T, f *fixture) {
 	}
 }
 
-func raceOne(t *testing.T, f *fixture, op func(context.Context, userstore.User, userstore.Client, userstore.Grant) error,
+func raceOne(t *testing.T, f *fixture, op func(context.Context, userstore.User,
+	userstore.Client, userstore.Grant) error,
 	one, forbids bool, reenable func(context.Context, userstore.User, userstore.Client) error) {
 	t.Helper()
 	ctx := t.Context()
@@ -282,4 +299,18 @@ func raceOne(t *testing.T, f *fixture, op func(context.Context, userstore.User, 
 	for _, g := range ended {
 		f.dead(t, g)
 	}
+}
+
+// together runs fn n times at once.
+func together(n int, fn func(i int)) {
+	var start, done sync.WaitGroup
+	start.Add(1)
+	for i := range n {
+		done.Go(func() {
+			start.Wait()
+			fn(i)
+		})
+	}
+	start.Done()
+	done.Wait()
 }

@@ -71,28 +71,40 @@ func raceVoid(t *testing.T, f *fixture) {
 		end     func(ctx context.Context, w world) error
 		restore func(ctx context.Context, w world) error
 	}{
-		{name: "take the consent back", end: func(ctx context.Context, w world) error { return f.RevokeConsent(ctx, w.u.ID, w.c.ID, f.now) }},
+		{name: "take the consent back", end: func(ctx context.Context, w world) error {
+			return f.RevokeConsent(ctx, w.u.ID, w.c.ID, f.now)
+		}},
 		{name: "log out", end: func(ctx context.Context, w world) error { return f.EndSession(ctx, w.s.ID, f.now) }},
-		{name: "revoke the browser session", end: func(ctx context.Context, w world) error { return f.RevokeBrowserSession(ctx, w.u.ID, w.s.ID, f.now) }},
+		{name: "revoke the browser session", end: func(ctx context.Context, w world) error {
+			return f.RevokeBrowserSession(ctx, w.u.ID, w.s.ID, f.now)
+		}},
 		{name: "log out everywhere", end: func(ctx context.Context, w world) error {
 			_, err := f.RevokeUserGrants(ctx, w.u.ID, "", f.now)
 			return err
 		}},
 		{name: "change the password", end: func(ctx context.Context, w world) error {
-			return f.SetPassword(ctx, userstore.PasswordChange{UserID: w.u.ID, OldHash: w.u.PasswordHash, NewHash: "changed", At: f.now})
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: w.u.ID, OldHash: w.u.PasswordHash,
+				NewHash: "changed", At: f.now})
 		}},
 		{name: "another user logs in", end: func(ctx context.Context, w world) error {
 			other := f.newUser()
 			if err := f.CreateUser(ctx, other); err != nil {
 				return err
 			}
-			return f.StartSession(ctx, userstore.StartSession{Session: f.newSession(other), Replaces: w.s.Hash, PasswordHash: other.PasswordHash})
+			return f.StartSession(ctx, userstore.StartSession{Session: f.newSession(other), Replaces: w.s.Hash,
+				PasswordHash: other.PasswordHash})
 		}},
-		{name: "disable the user", end: func(ctx context.Context, w world) error { return f.SetActive(ctx, w.u.ID, false, f.now) },
+		{name: "disable the user", end: func(ctx context.Context, w world) error {
+			return f.SetActive(ctx, w.u.ID, false, f.now)
+		},
 			restore: func(ctx context.Context, w world) error { return f.SetActive(ctx, w.u.ID, true, f.now) }},
-		{name: "disable the client", end: func(ctx context.Context, w world) error { return f.SetClientActive(ctx, w.c.ID, false, f.now) },
+		{name: "disable the client", end: func(ctx context.Context, w world) error {
+			return f.SetClientActive(ctx, w.c.ID, false, f.now)
+		},
 			restore: func(ctx context.Context, w world) error { return f.SetClientActive(ctx, w.c.ID, true, f.now) }},
-		{name: "delete the client", end: func(ctx context.Context, w world) error { return f.DeleteClient(ctx, w.c.ID) },
+		{name: "delete the client", end: func(ctx context.Context, w world) error {
+			return f.DeleteClient(ctx, w.c.ID)
+		},
 			restore: func(ctx context.Context, w world) error { return f.CreateClient(ctx, w.c) }},
 		{name: "delete the user", end: func(ctx context.Context, w world) error { return f.DeleteUser(ctx, w.u.ID) }},
 	} {
@@ -171,7 +183,8 @@ func raceSessions(t *testing.T, f *fixture) {
 	}), 1)
 	f.sessionExists(t, first, false)
 	together(userstore.MaxBrowserSessionsPerUser+8, func(int) {
-		if err := f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash}); err != nil {
+		if err := f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u),
+			PasswordHash: u.PasswordHash}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -184,13 +197,15 @@ func raceSessions(t *testing.T, f *fixture) {
 		together(9, func(i int) {
 			if i == 4 {
 				time.Sleep(time.Millisecond)
-				if err := f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "changed", At: f.now}); err != nil {
+				if err := f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash,
+					NewHash: "changed", At: f.now}); err != nil {
 					t.Error(err)
 				}
 				return
 			}
 			for range 4 {
-				err := f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u), PasswordHash: u.PasswordHash})
+				err := f.StartSession(ctx, userstore.StartSession{Session: f.newSession(u),
+					PasswordHash: u.PasswordHash})
 				if err != nil {
 					isAsync(t, err, userstore.ErrConflict)
 				}
@@ -213,7 +228,9 @@ func raceConsents(t *testing.T, f *fixture) {
 	together(len(want), func(i int) {
 		code := f.newCode(s, c)
 		for {
-			err := f.SaveCode(ctx, code, &userstore.Consent{Allowed: []userstore.Allowance{{Resource: "https://two.test", Scopes: want[i : i+1]}, {Scopes: want[i : i+1]}, {Resource: fmt.Sprint("https://", i, ".test")}}}, time.Time{})
+			err := f.SaveCode(ctx, code,
+				&userstore.Consent{Allowed: []userstore.Allowance{{Resource: "https://two.test", Scopes: want[i : i+1]},
+					{Scopes: want[i : i+1]}, {Resource: fmt.Sprint("https://", i, ".test")}}}, time.Time{})
 			if err == nil {
 				break
 			}

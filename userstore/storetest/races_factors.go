@@ -38,7 +38,8 @@ func FactorsAtOnce(t *testing.T, replicas ...userstore.Store) {
 			func(_ *testing.T, _ userstore.SecondFactors, codes [][]byte) func(int) factorUse {
 				return func(int) factorUse { return factorUse{Recovery: codes[:1]} }
 			},
-			func(before, after userstore.SecondFactors) bool { return after.RecoveryCodes == before.RecoveryCodes-1 }, 1,
+			func(before, after userstore.SecondFactors) bool { return after.RecoveryCodes == before.RecoveryCodes-1 },
+			1,
 		},
 		"the last two recovery codes (P-08)": {
 			func(_ *testing.T, _ userstore.SecondFactors, codes [][]byte) func(int) factorUse {
@@ -68,7 +69,8 @@ func FactorsAtOnce(t *testing.T, replicas ...userstore.Store) {
 				h := []usedOnce{{ID: id(), EndsAt: f.now.Add(time.Hour)}}
 				return func(i int) factorUse { return factorUse{Recovery: codes[i%2 : i%2+1], Handles: h} }
 			},
-			func(before, after userstore.SecondFactors) bool { return after.RecoveryCodes == before.RecoveryCodes-1 }, 1,
+			func(before, after userstore.SecondFactors) bool { return after.RecoveryCodes == before.RecoveryCodes-1 },
+			1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,10 +94,12 @@ func FactorsAtOnce(t *testing.T, replicas ...userstore.Store) {
 					var err error
 					switch i % 3 {
 					case 0:
-						err = store.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Second: step})
+						err = store.StartGrant(t.Context(),
+							userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Second: step})
 					case 1:
 						started = &sessions
-						err = store.StartSession(t.Context(), newLogin{Session: f.newSession(u), PasswordHash: u.PasswordHash, Second: step})
+						err = store.StartSession(t.Context(),
+							newLogin{Session: f.newSession(u), PasswordHash: u.PasswordHash, Second: step})
 					default:
 						started = nil
 						err = store.UseFactor(t.Context(), u.ID, u.FactorVersion, step.Use)
@@ -151,14 +155,17 @@ func raceFactorChange(t *testing.T, f *fixture) {
 				}
 				return
 			case i%2 == 0:
-				err = f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Second: step})
+				err = f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash,
+					Second: step})
 			default:
 				if app != "" {
 					step.Trust = &newTrust{Hash: sessionHash(), ID: id(), EndsAt: f.now.Add(time.Hour)}
 				}
-				err = f.StartSession(t.Context(), newLogin{Session: f.newSession(u), PasswordHash: u.PasswordHash, Second: step})
+				err = f.StartSession(t.Context(), newLogin{Session: f.newSession(u), PasswordHash: u.PasswordHash,
+					Second: step})
 			}
-			if err != nil && !errors.Is(err, userstore.ErrConflict) && (app == "" || !errors.Is(err, userstore.ErrSpent)) {
+			if err != nil && !errors.Is(err, userstore.ErrConflict) &&
+				(app == "" || !errors.Is(err, userstore.ErrSpent)) {
 				t.Errorf("a login: %v", err)
 			}
 		})
@@ -189,7 +196,8 @@ func racePasskeys(t *testing.T, f *fixture) {
 			return f.ChangeFactors(t.Context(), c)
 		}), want)
 		got := f.factors(t, u)
-		equal(t, "passkeys and versions", []any{len(got.Passkeys), got.Version, handles[got.PasskeyHandle]}, []any{want, int64(want), true})
+		equal(t, "passkeys and versions", []any{len(got.Passkeys), got.Version, handles[got.PasskeyHandle]},
+			[]any{want, int64(want), true})
 
 		// One credential for many accounts is one passkey.
 		var users []userstore.User
@@ -241,7 +249,9 @@ func raceSetups(t *testing.T, f *fixture) {
 // raceWrongCodes: codes that are checked at once never exceed their number.
 func raceWrongCodes(t *testing.T, f *fixture) {
 	u := f.user(t)
-	equal(t, "counted", winners(t, 30, userstore.ErrConflict, func(int) error { return f.CountWrongCode(t.Context(), u.ID, 10) }), 10)
+	equal(t, "counted", winners(t, 30, userstore.ErrConflict, func(int) error {
+		return f.CountWrongCode(t.Context(), u.ID, 10)
+	}), 10)
 	equal(t, "wrong codes", f.factors(t, u).WrongCodes, 10)
 	const returned = 8 // fewer than are counted, so each takes one back
 	var counted atomic.Int64
@@ -294,7 +304,8 @@ func raceTrust(t *testing.T, f *fixture) {
 					}
 					return
 				}
-				if err := f.skip(t, u, b); err != nil && !errors.Is(err, userstore.ErrSpent) && !errors.Is(err, userstore.ErrConflict) {
+				if err := f.skip(t, u, b); err != nil && !errors.Is(err, userstore.ErrSpent) &&
+					!errors.Is(err, userstore.ErrConflict) {
 					t.Errorf("%s: a login: %v", name, err)
 				}
 			})
@@ -327,18 +338,23 @@ func raceEverything(t *testing.T, f *fixture) {
 		}
 		ops := []func() error{
 			func() error {
-				return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Second: step})
+				return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash,
+					Second: step})
 			},
 			func() error { return f.skip(t, u, b) },
 			func() error { return f.UseFactor(ctx, u.ID, u.FactorVersion, factorUse{Recovery: codes[:1]}) },
 			func() error { return change(func(c *factorChange) { c.RemovePasskeys = []string{p.ID} }) },
 			func() error { return change(func(c *factorChange) { c.ConfirmApp, c.Counter = setup.ID, 500 }) },
 			func() error {
-				return change(func(c *factorChange) { c.Version, c.RecoveryCodes = userstore.AnyFactorVersion, [][]byte{{1}, {2}} })
+				return change(func(c *factorChange) {
+					c.Version, c.RecoveryCodes = userstore.AnyFactorVersion, [][]byte{{1}, {2}}
+				})
 			},
 			func() error { return f.BeginApp(ctx, f.newApp(u), u.FactorVersion) },
 			func() error { return f.EndTrust(ctx, u.ID, b.ID) },
-			func() error { return f.RenamePasskey(ctx, u.ID, p.ID, "New") },
+			func() error {
+				return f.RenamePasskey(ctx, renamed{UserID: u.ID, ID: p.ID, Before: p.Name, After: "New"})
+			},
 			func() error { return f.CountWrongCode(ctx, u.ID, 9) },
 			func() error { return f.SetActive(ctx, u.ID, false, f.now) },
 			func() error { return f.UncountWrongCode(ctx, u.ID) },

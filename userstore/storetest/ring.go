@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,7 +11,8 @@ import (
 )
 
 func (f *fixture) key(id, alg string, seq int64) keys.Key {
-	return keys.Key{ID: id, Algorithm: alg, Seq: seq, Sealed: "sealed " + id, Public: json.RawMessage(`{"kid":"` + id + `"}`),
+	return keys.Key{ID: id, Algorithm: alg, Seq: seq, Sealed: "sealed " + id,
+		Public:    json.RawMessage(`{"kid":"` + id + `"}`),
 		CreatedAt: f.now, ActivateAt: f.now.Add(time.Hour)}
 }
 
@@ -52,16 +52,19 @@ func ringRoundTrip(t *testing.T, f *fixture) {
 	rs3, ed2 := f.key("rs3", "RS256", 3), f.key("ed2", "EdDSA", 1) // ed2 takes ed1's place
 	change := rs1
 	change.Algorithm, change.Seq, change.Public = "ES256", 99, json.RawMessage(`{}`) // an update leaves these alone
-	must(t, f.ChangeRing(t.Context(), 1, keys.Change{Insert: []keys.Key{rs3, ed2}, Update: []keys.Key{change}, Delete: []string{"ed1", "rs2", "gone"}}))
+	must(t, f.ChangeRing(t.Context(), 1, keys.Change{Insert: []keys.Key{rs3, ed2}, Update: []keys.Key{change},
+		Delete: []string{"ed1", "rs2", "gone"}}))
 	f.ring(t, keys.Ring{Version: 2, Algorithms: []string{"RS256", "EdDSA"},
 		RefreshSecret: "secret", FactorSecret: "factors", Keys: []keys.Key{ed2, rs1, rs3}})
 
 	must(t, f.ChangeRing(t.Context(), 2, keys.Change{}))
-	must(t, f.ChangeRing(t.Context(), 3, keys.Change{Algorithms: []string{"EdDSA"}, RefreshSecret: "other", Delete: []string{"rs1", "rs3", "ed2"}}))
+	must(t, f.ChangeRing(t.Context(), 3, keys.Change{Algorithms: []string{"EdDSA"}, RefreshSecret: "other",
+		Delete: []string{"rs1", "rs3", "ed2"}}))
 	want := keys.Ring{Version: 4, Algorithms: []string{"EdDSA"}, RefreshSecret: "other", FactorSecret: "factors"}
 	f.ring(t, want)
 
-	parameters := keys.Parameters{Rotation: 1, Propagation: 2 * time.Hour, JWKSMaxAge: 3 * time.Second, ClockSkew: 4, LongestLifetime: 43800 * time.Hour, RefreshAbsolute: 6}
+	parameters := keys.Parameters{Rotation: 1, Propagation: 2 * time.Hour, JWKSMaxAge: 3 * time.Second, ClockSkew: 4,
+		LongestLifetime: 43800 * time.Hour, RefreshAbsolute: 6}
 	must(t, f.ChangeRing(t.Context(), 4, keys.Change{Parameters: &parameters}))
 	want.Version, want.Parameters = 5, parameters
 	f.ring(t, want)
@@ -102,14 +105,16 @@ func ringConflict(t *testing.T, f *fixture) {
 	must(t, f.ChangeRing(t.Context(), 0, keys.Change{RefreshSecret: "s", FactorSecret: "f", Insert: []keys.Key{k}}))
 	want := keys.Ring{Version: 1, RefreshSecret: "s", FactorSecret: "f", Keys: []keys.Key{k}}
 	for _, version := range []int64{0, 2, -1} {
-		is(t, f.ChangeRing(t.Context(), version, keys.Change{RefreshSecret: "x", FactorSecret: "x", Algorithms: []string{"x"},
-			Delete: []string{"rs1"}}), keys.ErrConflict)
+		is(t, f.ChangeRing(t.Context(), version, keys.Change{RefreshSecret: "x", FactorSecret: "x",
+			Algorithms: []string{"x"},
+			Delete:     []string{"rs1"}}), keys.ErrConflict)
 		f.ring(t, want)
 	}
 	// A key with another key's id, or place, was planned on another ring.
 	is(t, f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x", FactorSecret: "x",
 		Insert: []keys.Key{f.key("rs1", "RS256", 2)}}), keys.ErrConflict)
-	is(t, f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x", Insert: []keys.Key{f.key("rs2", "RS256", 2), f.key("other", "RS256", 1)}}), keys.ErrConflict)
+	is(t, f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x",
+		Insert: []keys.Key{f.key("rs2", "RS256", 2), f.key("other", "RS256", 1)}}), keys.ErrConflict)
 	f.ring(t, want)
 	if err := f.ChangeRing(t.Context(), 1, keys.Change{RefreshSecret: "x", FactorSecret: "x",
 		Update: []keys.Key{f.key("unknown", "RS256", 7)}}); err == nil {
@@ -129,18 +134,4 @@ func raceRing(t *testing.T, f *fixture) {
 	if ring.Version != 15 || len(ring.Keys) != 15 {
 		t.Errorf("version %d with %d keys", ring.Version, len(ring.Keys))
 	}
-}
-
-// together runs fn n times at once.
-func together(n int, fn func(i int)) {
-	var start, done sync.WaitGroup
-	start.Add(1)
-	for i := range n {
-		done.Go(func() {
-			start.Wait()
-			fn(i)
-		})
-	}
-	start.Done()
-	done.Wait()
 }

@@ -29,7 +29,8 @@ func continuedSession(t *testing.T, f *fixture) {
 	must(t, f.EndSession(t.Context(), old.ID, f.now.Add(time.Second)))
 	before := f.factorRows(t, u)
 	for what, replaces := range map[string]userstore.SessionHash{
-		"the session ended": next.Hash, "it was replaced before": old.Hash, "there is none": {}, "it is nobody's": sessionHash(),
+		"the session ended": next.Hash, "it was replaced before": old.Hash, "there is none": {},
+		"it is nobody's": sessionHash(),
 	} {
 		s, err := stepUp(replaces, appCounter+2)
 		is(t, err, userstore.ErrConflict)

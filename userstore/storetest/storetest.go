@@ -3,12 +3,7 @@
 package storetest
 
 import (
-	"crypto/rand"
-	"errors"
-	"reflect"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -74,7 +69,8 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"browser sessions: one read finds the user who logs in", userForLogin, false},
 		{"browser sessions: what is stored comes back, while it is live", sessionRoundTrip, false},
 		{"browser sessions: a login needs every condition, and nothing changes without", startSession, false},
-		{"browser sessions: a browser has one, and what came of it goes on with the same user only", replaceSession, false},
+		{"browser sessions: a browser has one, and what came of it goes on with the same user only",
+			replaceSession, false},
 		{"browser sessions: a user's are bounded, the one not used for longest ends first", boundedSessions, false},
 		{"browser sessions: an idle one takes no live one's place", idleSessionsTakeNoPlace, false},
 		{"browser sessions: logout ends the grants that are not offline_access", endSession, false},
@@ -100,18 +96,24 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"one-time tokens: messages of other operations have budgets, too (P-12)", mailRoom, true},
 		{"one-time tokens: what is stored comes back; a newer one ends the older (U-28)", oneTimeTokens, true},
 		{"one-time tokens: what happens to the account ends them (U-27, U-28, P-13)", endedTokens, false},
-		{"one-time tokens: redeemed under every condition, once, and nothing changes without (U-28)", redeemTokens, false},
+		{"one-time tokens: redeemed under every condition, once, and nothing changes without (U-28)",
+			redeemTokens, false},
 		{"one-time tokens: which invitations are open, and until when", openInvitations, false},
 		{"race: many redemptions of one token, one wins (P-02)", raceTokens, false},
 		{"race: a reset against what ends tokens, and a login (P-02, P-13)", raceTokensEnd, false},
 		{"race: requests never exceed the budget of an address, nor codes their tries (P-01)", raceMailRequests, true},
-		{"pending sign-ups: what is stored comes back, whoever has the address, and ends (U-03, S-01)", pendingSignups, true},
+		{"pending sign-ups: what is stored comes back, whoever has the address, and ends (U-03, S-01)",
+			pendingSignups, true},
 		{"pending sign-ups: a newer token ends the older, and no other sign-up's (P-03)", signupTokens, false},
-		{"pending sign-ups: the proof makes the account under every condition, once, or nothing changes", provedUsers, false},
-		{"race: proofs of one address, and an operator's account with it, make one account (P-02, U-12)", raceProvedUsers, false},
+		{"pending sign-ups: the proof makes the account under every condition, once, or nothing changes",
+			provedUsers, false},
+		{"race: proofs of one address, and an operator's account with it, make one account (P-02, U-12)",
+			raceProvedUsers, false},
 		{"race: a form that is sent many times at once is one sign-up (U-12)", raceSignups, false},
-		{"changes of address: begun for every address alike, with a proof that still holds (U-27)", beginAddressChange, true},
-		{"changes of address: confirmed under every condition, once, and nothing changes without (U-27, P-13)", confirmAddressChange, true},
+		{"changes of address: begun for every address alike, with a proof that still holds (U-27)",
+			beginAddressChange, true},
+		{"changes of address: confirmed under every condition, once, and nothing changes without (U-27, P-13)",
+			confirmAddressChange, true},
 		{"changes of address: undone under every condition; the oldest address wins (P-11)", undoAddressChange, true},
 		{"changes of address: the address before is reserved (P-11)", reservedAddresses, true},
 		{"race: many confirm one change, or want the address before (P-02, P-11)", raceAddressChanges, true},
@@ -129,11 +131,13 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"second factors: wrong codes are counted, and a right one takes them back", wrongCodes, false},
 		{"second factors: what was used once is forgotten when it has ended, in batches", removeHandles, true},
 		{"second factors: deleting a user takes everything along", deleteWithFactors, false},
-		{"second factors: no login without the second step, and nothing changes without (P-05, P-10)", secondFactorGate, false},
+		{"second factors: no login without the second step, and nothing changes without (P-05, P-10)",
+			secondFactorGate, false},
 		{"second factors: what a session proved comes back", provedRoundTrip, false},
 		{"second factors: a change by a session keeps its proofs, and no other's", proofsAfterChange, false},
 		{"second factors: a new password by a session keeps its proofs, and no other's", passwordOfProofs, false},
-		{"second factors: the first proof of an address removes them, other redemptions do not (P-03)", redeemedFactors, false},
+		{"second factors: the first proof of an address removes them, other redemptions do not (P-03)",
+			redeemedFactors, false},
 		{"second factors: an undo removes what came since (P-11)", undoneFactors, false},
 		{"second factors: a new address or password leaves them (P-04)", addressKeepsFactors, false},
 		{"second factors: a message opens no account without them (P-04)", mailedFactors, false},
@@ -166,7 +170,8 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"race: logins of one user all succeed (U-16)", raceLogin, false},
 		{"race: refresh and login against operations that end grants (T-24)", raceEnd, false},
 		{"race: late answers never exceed their number", raceLate, false},
-		{"race: a session that makes room for another has an entry, also when it is refreshed at that moment", raceBounds, false},
+		{"race: a session that makes room for another has an entry, also when it is refreshed at that moment",
+			raceBounds, false},
 		{"race: changes of one key ring version, one wins", raceRing, true},
 		{"race: many redemptions of one code, one inserts its grant (T-04)", raceRedeem, false},
 		{"race: codes against operations that make them void", raceVoid, false},
@@ -190,139 +195,5 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 			}
 			test.run(t, &fixture{Store: store, now: base})
 		})
-	}
-}
-
-// base is in a zone that is not UTC and has digits finer than a microsecond.
-var base = time.Date(2026, 3, 4, 5, 6, 7, 123456789, time.FixedZone("UTC+5:45", 5*3600+45*60))
-
-// stored returns t as a store returns it.
-func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
-
-// fixture makes users, clients and grants that differ from each other.
-type fixture struct {
-	Store
-	now time.Time
-}
-
-func id() string { return rand.Text() }
-
-func grantID() (g userstore.GrantID) {
-	rand.Read(g[:])
-	return g
-}
-
-func (f *fixture) newUser() userstore.User {
-	name := strings.ToLower(id())
-	return userstore.User{ID: id(), Email: strings.ToUpper(name) + "@x.test", EmailKey: name + "@x.test", PasswordHash: "hash-" + name,
-		IsActive: true, CreatedAt: f.now, UpdatedAt: f.now}
-}
-
-// user creates a user and returns it as it is stored.
-func (f *fixture) user(t *testing.T) userstore.User {
-	t.Helper()
-	u := f.newUser()
-	must(t, f.CreateUser(t.Context(), u))
-	u, err := f.UserByID(t.Context(), u.ID)
-	must(t, err)
-	return u
-}
-
-func (f *fixture) client(t *testing.T, change func(*userstore.Client)) userstore.Client {
-	t.Helper()
-	c := userstore.Client{ID: id(), Name: "A client", AuthMethod: userstore.AuthNone, FirstParty: true, GrantTypes: []string{"refresh_token"}, CreatedAt: f.now}
-	if change != nil {
-		change(&c)
-	}
-	must(t, f.CreateClient(t.Context(), c))
-	c, err := f.ClientByID(t.Context(), c.ID)
-	must(t, err)
-	return c
-}
-
-func (f *fixture) newGrant(u userstore.User) userstore.Grant {
-	return userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: userstore.FirstPartyClientID,
-		Scopes: []string{"profile", "email"}, AuthTime: f.now, AMR: []string{"pwd"}, Generation: 1,
-		RotatedAt: f.now, CreatedAt: f.now, ExpiresAt: f.now.Add(30 * 24 * time.Hour)}
-}
-
-// grant logs u in.
-func (f *fixture) grant(t *testing.T, u userstore.User, change ...func(*userstore.Grant)) userstore.Grant {
-	t.Helper()
-	g := f.newGrant(u)
-	for _, c := range change {
-		c(&g)
-	}
-	must(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}))
-	return g
-}
-
-// advance returns the refresh of g's generation that a client would ask for.
-func (f *fixture) advance(g userstore.Grant) userstore.Advance {
-	return userstore.Advance{ID: g.ID, Generation: g.Generation, ClientID: g.ClientID, FirstParty: true,
-		Now: f.now.Add(time.Minute), IdleSince: f.now.Add(-time.Hour)}
-}
-
-// dead checks that g can no longer be used.
-func (f *fixture) dead(t *testing.T, g userstore.Grant) {
-	t.Helper()
-	a := f.advance(g)
-	v, err := f.GrantByID(t.Context(), g.ID)
-	if err == nil {
-		if v.Grant.RevokedAt.IsZero() {
-			t.Errorf("grant of session %s is not revoked", g.SessionID)
-		}
-		a.Generation = v.Grant.Generation
-	} else {
-		is(t, err, userstore.ErrNotFound)
-	}
-	_, err = f.AdvanceGrant(t.Context(), a)
-	is(t, err, userstore.ErrConflict)
-	is(t, f.AnswerLate(t.Context(), g.ID, a.Generation, 5), userstore.ErrConflict)
-}
-
-// live checks that g can be refreshed, and returns it refreshed.
-func (f *fixture) live(t *testing.T, g userstore.Grant) userstore.Grant {
-	t.Helper()
-	v, err := f.AdvanceGrant(t.Context(), f.advance(g))
-	must(t, err)
-	return v.Grant
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// is checks that err is the sentinel want and no other one: a store must never return an answer for
-// a failure, or the reverse.
-func is(t *testing.T, err, want error) {
-	t.Helper()
-	for _, sentinel := range []error{userstore.ErrNotFound, userstore.ErrExists, userstore.ErrConflict, userstore.ErrSpent, userstore.ErrLastAdmin,
-		userstore.ErrInvalid, userstore.ErrUnavailable, keys.ErrConflict} {
-		if errors.Is(err, sentinel) != (want == sentinel) {
-			t.Fatalf("error %v, want %v", err, want)
-		}
-	}
-	if want == nil && err != nil {
-		t.Fatalf("error %v, want none", err)
-	}
-}
-
-func existsIn(t *testing.T, err error, field string) {
-	t.Helper()
-	is(t, err, userstore.ErrExists)
-	var e *userstore.ExistsError
-	if !errors.As(err, &e) || e.Field != field {
-		t.Fatalf("error %v (%#v), want %s", err, e, field)
-	}
-}
-
-func equal(t *testing.T, what string, got, want any) {
-	t.Helper()
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
 	}
 }

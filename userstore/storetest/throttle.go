@@ -2,10 +2,7 @@ package storetest
 
 import (
 	"crypto/rand"
-	"errors"
 	mathrand "math/rand/v2"
-	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,9 +18,10 @@ func budget() (k userstore.BudgetKey) {
 // from elsewhere, 2 from the network once it is remembered, 5 for the network in all.
 func (f *fixture) reserve() userstore.Reserve {
 	r := userstore.Reserve{
-		Attempt:  userstore.Attempt{At: f.now, Own: budget(), Strangers: budget(), Network: budget()},
-		OwnLimit: userstore.Limit{Free: 2, Window: time.Hour}, StrangersLimit: userstore.Limit{Free: 3, Window: time.Hour},
-		NetworkLimit: userstore.Limit{Free: 5, Window: time.Hour}, PendingUntil: f.now.Add(time.Minute),
+		Attempt:        userstore.Attempt{At: f.now, Own: budget(), Strangers: budget(), Network: budget()},
+		OwnLimit:       userstore.Limit{Free: 2, Window: time.Hour},
+		StrangersLimit: userstore.Limit{Free: 3, Window: time.Hour},
+		NetworkLimit:   userstore.Limit{Free: 5, Window: time.Hour}, PendingUntil: f.now.Add(time.Minute),
 	}
 	rand.Read(r.ID[:])
 	return r
@@ -118,7 +116,8 @@ func throttleRemembers(t *testing.T, f *fixture) {
 	f.wrongPasswords(t, nextAttempt(r, 0), 2)
 	login := func(r userstore.Reserve, hash string) error {
 		must(t, f.ReserveAttempt(ctx, r))
-		return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: hash, Attempt: r.Attempt, Remember: r.At.Add(90 * 24 * time.Hour)})
+		return f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: hash, Attempt: r.Attempt,
+			Remember: r.At.Add(90 * 24 * time.Hour)})
 	}
 	refused := nextAttempt(r, 0)
 	is(t, login(refused, "another"), userstore.ErrConflict)
@@ -127,7 +126,8 @@ func throttleRemembers(t *testing.T, f *fixture) {
 	}
 	must(t, f.ReturnAttempt(ctx, refused.Attempt))
 	must(t, login(nextAttempt(r, 0), u.PasswordHash))
-	if got := f.tallies(t, r); !got.Remembered || got.Account != (userstore.Tally{}) || got.Network.Wrong != 2 || got.Network.Pending != 0 {
+	if got := f.tallies(t, r); !got.Remembered || got.Account != (userstore.Tally{}) || got.Network.Wrong != 2 ||
+		got.Network.Pending != 0 {
 		t.Errorf("after a login: %+v", got)
 	}
 	stranger := nextAttempt(r, 0)
@@ -202,7 +202,8 @@ func throttleRemoves(t *testing.T, f *fixture) {
 	}
 	r := f.reserve()
 	must(t, f.ReserveAttempt(ctx, r))
-	must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: r.Attempt, Remember: f.now.Add(2 * time.Hour)}))
+	must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash,
+		Attempt: r.Attempt, Remember: f.now.Add(2 * time.Hour)}))
 
 	remove := func(at time.Duration) (batches []int) {
 		for {
@@ -221,80 +222,4 @@ func throttleRemoves(t *testing.T, f *fixture) {
 	equal(t, "remembered", f.tallies(t, r).Remembered, true)
 	equal(t, "networks", remove(2*time.Hour), []int{1})
 	equal(t, "forgotten", f.tallies(t, r).Remembered, false)
-}
-
-// However many attempts come at once, from however many networks and at however many accounts. They
-// come in rounds: in the first, connections are still being opened, one after the other.
-func raceReserve(t *testing.T, f *fixture) {
-	for range 15 {
-		account, network := f.reserve(), budget()
-		var reserved [3]atomic.Int64
-		var held [24]userstore.Attempt
-		together(len(held), func(i int) {
-			var r userstore.Reserve
-			kind := i % 3
-			switch kind {
-			case 0: // one account, from networks that differ
-				r = nextAttempt(account, 0)
-				r.Own, r.Network = budget(), budget()
-			case 1: // one network, at accounts that differ
-				r = f.reserve()
-				r.Network = network
-			case 2: // the same network, at the same account
-				r = nextAttempt(account, 0)
-				r.Network = network
-			}
-			if err := f.ReserveAttempt(t.Context(), r); err == nil {
-				reserved[kind].Add(1)
-				held[i] = r.Attempt
-			} else {
-				isAsync(t, err, userstore.ErrConflict)
-			}
-		})
-		// A budget may keep room: an attempt that the other budget refused may have taken a place
-		// until it was refused.
-		ofAccount, ofNetwork := reserved[0].Load()+reserved[2].Load(), reserved[1].Load()+reserved[2].Load()
-		if ofAccount > 3 || ofNetwork > 5 || reserved[0].Load()+reserved[1].Load() == 0 {
-			t.Errorf("U-15: %d of the account, %d of the network", ofAccount, ofNetwork)
-		}
-		account.Network = network
-		equal(t, "what is counted", f.tallies(t, account), userstore.Tallies{
-			Account: userstore.Tally{Pending: int(ofAccount)}, Network: userstore.Tally{Pending: int(ofNetwork)}})
-
-		together(len(held), func(i int) {
-			if err := f.ReturnAttempt(t.Context(), held[i]); err != nil {
-				t.Error(err)
-			}
-		})
-		equal(t, "after all", f.tallies(t, account), userstore.Tallies{})
-	}
-}
-
-// Logins with the right password take nothing from the budget, however many there are.
-func raceRight(t *testing.T, f *fixture) {
-	u, r := f.user(t), f.reserve()
-	together(30, func(int) {
-		for {
-			try := nextAttempt(r, 0)
-			err := f.ReserveAttempt(t.Context(), try)
-			if errors.Is(err, userstore.ErrConflict) {
-				time.Sleep(2 * time.Millisecond)
-				continue
-			}
-			if err == nil {
-				err = f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash, Attempt: try.Attempt, Remember: f.now.Add(time.Hour)})
-			}
-			if err != nil {
-				t.Error(err)
-			}
-			return
-		}
-	})
-	equal(t, "after all (U-16)", f.tallies(t, r), userstore.Tallies{Remembered: true})
-	list, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
-	must(t, err)
-	equal(t, "sessions", len(list), 30)
-	if slices.ContainsFunc(list, func(g userstore.Grant) bool { return g.UserID != u.ID }) {
-		t.Error("another user's session")
-	}
 }

@@ -11,7 +11,8 @@ import (
 // trust logs u in with a second factor, in a browser that is trusted from now on.
 func (f *fixture) trust(t *testing.T, u userstore.User, change ...func(*newLogin)) userstore.TrustedBrowser {
 	t.Helper()
-	want := userstore.TrustedBrowser{Hash: sessionHash(), ID: id(), UserID: u.ID, EndsAt: f.now.Add(30 * 24 * time.Hour)}
+	want := userstore.TrustedBrowser{Hash: sessionHash(), ID: id(), UserID: u.ID,
+		EndsAt: f.now.Add(30 * 24 * time.Hour)}
 	f.session(t, u, func(s *newLogin) {
 		s.Second = secondStep{FactorVersion: u.FactorVersion, Proved: true,
 			Trust: &newTrust{Hash: want.Hash, ID: want.ID, EndsAt: want.EndsAt}}
@@ -19,7 +20,8 @@ func (f *fixture) trust(t *testing.T, u userstore.User, change ...func(*newLogin
 			c(s)
 		}
 		want.CreatedAt, want.LastUsedAt = stored(s.Session.CreatedAt), stored(s.Session.CreatedAt)
-		want.UserAgent, want.Address, want.EndsAt = s.Session.UserAgent, s.Session.Address, stored(s.Second.Trust.EndsAt)
+		want.UserAgent, want.Address, want.EndsAt = s.Session.UserAgent, s.Session.Address,
+			stored(s.Second.Trust.EndsAt)
 	})
 	return want
 }
@@ -130,14 +132,17 @@ func endedTrust(t *testing.T, f *fixture) {
 		"a use of what is used once": {func(u *userstore.User) error {
 			return f.UseFactor(ctx, u.ID, u.FactorVersion, factorUse{Handles: []usedOnce{{ID: id(), EndsAt: f.now}}})
 		}, true},
-		"a setup that waits": {func(u *userstore.User) error { return f.BeginApp(ctx, f.newApp(*u), u.FactorVersion) }, true},
+		"a setup that waits": {func(u *userstore.User) error { return f.BeginApp(ctx, f.newApp(*u), u.FactorVersion) },
+			true},
 		"a new password": {func(u *userstore.User) error {
-			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now, KeepSession: userstore.KeepAll})
+			return f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now,
+				KeepSession: userstore.KeepAll})
 		}, false},
 		"a reset": {func(u *userstore.User) error {
 			token := f.issue(t, *u)
 			r := userstore.Redemption{ID: token.ID, Kind: token.Kind, NewHash: id(), At: f.now}
-			return f.RedeemToken(ctx, f.proving(*u, r, factorUse{App: f.factors(t, *u).App.ID, Counter: appCounter + 9}))
+			return f.RedeemToken(ctx, f.proving(*u, r,
+				factorUse{App: f.factors(t, *u).App.ID, Counter: appCounter + 9}))
 		}, false},
 		"an app":             {func(u *userstore.User) error { f.app(t, u); return nil }, false},
 		"a passkey":          {func(u *userstore.User) error { f.passkey(t, u); return nil }, false},
@@ -158,7 +163,10 @@ func endedTrust(t *testing.T, f *fixture) {
 			u.Email, u.EmailKey = "x"+u.Email, "x"+u.EmailKey
 			return f.UpdateUser(ctx, *u)
 		}, false},
-		"a change of address": {func(u *userstore.User) error { *u, _ = f.changed(t, *u, "t"+id()); return nil }, false},
+		"a change of address": {func(u *userstore.User) error {
+			*u, _ = f.changed(t, *u, "t"+id())
+			return nil
+		}, false},
 		"its undoing": {func(u *userstore.User) error {
 			f.now = f.now.Add(time.Second) // the factor is from before the change
 			var undo string
@@ -166,7 +174,9 @@ func endedTrust(t *testing.T, f *fixture) {
 			use := factorUse{App: f.factors(t, *u).App.ID, Counter: appCounter + 9}
 			return f.UndoAddressChange(ctx, f.proving(*u, f.newUndoing(undo), use))
 		}, false},
-		"deleting": {func(u *userstore.User) error { return errors.Join(f.DeleteUser(ctx, u.ID), f.CreateUser(ctx, *u)) }, false},
+		"deleting": {func(u *userstore.User) error {
+			return errors.Join(f.DeleteUser(ctx, u.ID), f.CreateUser(ctx, *u))
+		}, false},
 	} {
 		u, bystander := f.user(t), f.user(t)
 		f.app(t, &u)
@@ -189,7 +199,9 @@ func endTrust(t *testing.T, f *fixture) {
 	f.trusted(t, "ended", u, a, false)
 	f.trusted(t, "another", u, b, true)
 	for _, unknown := range []string{a.ID, theirs.ID, id(), u.ID} {
-		f.unchanged(t, "an unknown one", u, userstore.ErrNotFound, func() error { return f.EndTrust(ctx, u.ID, unknown, f.event(u.ID)) })
+		f.unchanged(t, "an unknown one", u, userstore.ErrNotFound, func() error {
+			return f.EndTrust(ctx, u.ID, unknown, f.event(u.ID))
+		})
 	}
 	is(t, f.EndTrust(ctx, id(), b.ID), userstore.ErrNotFound)
 	is(t, f.EndTrust(ctx, id(), ""), userstore.ErrNotFound)
@@ -229,6 +241,7 @@ func boundedTrust(t *testing.T, f *fixture) {
 	// A refused login trusts none, and takes no place.
 	f.unchanged(t, "a refused login", u, userstore.ErrConflict, func() error {
 		return f.StartSession(t.Context(), newLogin{Session: f.newSession(u), PasswordHash: "other", Second: secondStep{
-			FactorVersion: u.FactorVersion, Proved: true, Trust: &newTrust{Hash: sessionHash(), ID: id(), EndsAt: f.now.Add(time.Hour)}}})
+			FactorVersion: u.FactorVersion, Proved: true,
+			Trust: &newTrust{Hash: sessionHash(), ID: id(), EndsAt: f.now.Add(time.Hour)}}})
 	})
 }

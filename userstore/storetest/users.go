@@ -13,17 +13,23 @@ import (
 // fullClaims sets every claim, so that a forgotten one is noticed.
 func fullClaims() userstore.Claims {
 	return userstore.Claims{
-		Name: "Zoë <b>&amp; \"O'Hara\"", GivenName: "Zoë", FamilyName: "O'Hara", MiddleName: "\u2028", Nickname: "z", Profile: "https://x.test/z",
-		Picture: "https://x.test/z.png", Website: "https://x.test", Gender: "–", Birthdate: "0000-02-29", Zoneinfo: "Asia/Kathmandu", Locale: "ne-NP",
+		Name: "Zoë <b>&amp; \"O'Hara\"", GivenName: "Zoë", FamilyName: "O'Hara", MiddleName: "\u2028", Nickname: "z",
+		Profile: "https://x.test/z",
+		Picture: "https://x.test/z.png", Website: "https://x.test", Gender: "–", Birthdate: "0000-02-29",
+		Zoneinfo: "Asia/Kathmandu", Locale: "ne-NP",
 		PhoneNumber: "+977 1 5550100", PhoneNumberVerified: true,
-		Address: &userstore.Address{Formatted: "1\n2", StreetAddress: "日本語", Locality: "🙂", Region: `\`, PostalCode: "%_", Country: "NP"},
+		Address: &userstore.Address{Formatted: "1\n2", StreetAddress: "日本語", Locality: "🙂", Region: `\`,
+			PostalCode: "%_", Country: "NP"},
 	}
 }
 
 func userRoundTrip(t *testing.T, f *fixture) {
-	u := userstore.User{ID: id(), Email: "Zoë@Exämple.test", EmailKey: "zoë@xn--exmple-cua.test", Username: "Zoë", UsernameKey: "zoë",
-		EmailVerified: true, PasswordHash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", Claims: fullClaims(), IsActive: true, IsStaff: true,
-		Roles: []string{"admin", `a"b\c`, "ü"}, CreatedAt: f.now, UpdatedAt: f.now.Add(time.Second), LastLoginAt: f.now.Add(time.Hour)}
+	u := userstore.User{ID: id(), Email: "Zoë@Exämple.test", EmailKey: "zoë@xn--exmple-cua.test",
+		Username: "Zoë", UsernameKey: "zoë",
+		EmailVerified: true, PasswordHash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", Claims: fullClaims(),
+		IsActive: true, IsStaff: true,
+		Roles: []string{"admin", `a"b\c`, "ü"}, CreatedAt: f.now, UpdatedAt: f.now.Add(time.Second),
+		LastLoginAt: f.now.Add(time.Hour)}
 	must(t, f.CreateUser(t.Context(), u))
 	want := u
 	want.Version = 1
@@ -179,11 +185,14 @@ func userPassword(t *testing.T, f *fixture) {
 	u, other := f.user(t), f.user(t)
 	mine, kept, theirs := f.grant(t, u), f.grant(t, u), f.grant(t, other)
 
-	is(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "not the stored hash", NewHash: "new", KeepSession: kept.SessionID, At: f.now}), userstore.ErrConflict)
-	is(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: id(), NewHash: "new", At: f.now}), userstore.ErrNotFound)
+	is(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: "not the stored hash",
+		NewHash: "new", KeepSession: kept.SessionID, At: f.now}), userstore.ErrConflict)
+	is(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: id(), NewHash: "new", At: f.now}),
+		userstore.ErrNotFound)
 	mine = f.live(t, mine) // a refused change revokes nothing
 
-	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new", KeepSession: kept.SessionID, At: f.now}))
+	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: "new",
+		KeepSession: kept.SessionID, At: f.now}))
 	got, err := f.UserByID(t.Context(), u.ID)
 	must(t, err)
 	if got.PasswordHash != "new" || got.Version != u.Version {
@@ -192,9 +201,11 @@ func userPassword(t *testing.T, f *fixture) {
 	f.dead(t, mine)
 	kept = f.live(t, kept)
 	theirs = f.live(t, theirs)
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}), userstore.ErrConflict)
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}),
+		userstore.ErrConflict)
 
-	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: "newer", At: f.now})) // an operator needs no old password and keeps no session
+	// an operator needs no old password and keeps no session
+	must(t, f.SetPassword(t.Context(), userstore.PasswordChange{UserID: u.ID, NewHash: "newer", At: f.now}))
 	f.dead(t, kept)
 	f.live(t, theirs)
 	// An empty stored hash is no password, and matches no old hash.
@@ -224,7 +235,8 @@ func userDisable(t *testing.T, f *fixture) {
 	}
 	f.dead(t, g)
 	theirs = f.live(t, theirs)
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}), userstore.ErrConflict)
+	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: f.newGrant(u), PasswordHash: u.PasswordHash}),
+		userstore.ErrConflict)
 
 	must(t, f.SetActive(t.Context(), u.ID, false, later)) // the second time is no error
 	must(t, f.SetActive(t.Context(), u.ID, true, later))
@@ -268,73 +280,4 @@ func userDelete(t *testing.T, f *fixture) {
 	list, err := f.ListGrants(t.Context(), again.ID, f.now, time.Time{})
 	must(t, err)
 	equal(t, "sessions of the new account", len(list), 0)
-}
-
-func clientFirst(t *testing.T, f *fixture) {
-	c, err := f.ClientByID(t.Context(), userstore.FirstPartyClientID)
-	must(t, err)
-	if !c.Public() || !c.FirstParty || !c.Allows("refresh_token") || !c.DisabledAt.IsZero() || len(c.Scopes)+len(c.Resources) != 0 || c.IDTokenAlg != "" {
-		t.Errorf("%+v", c)
-	}
-}
-
-func clientDisable(t *testing.T, f *fixture) {
-	u := f.user(t)
-	c := f.client(t, nil)
-	of := func(g *userstore.Grant) { g.ClientID = c.ID }
-	g, elsewhere := f.grant(t, u, of), f.grant(t, u)
-	later := f.now.Add(time.Hour)
-
-	must(t, f.SetClientActive(t.Context(), c.ID, false, later))
-	got, err := f.ClientByID(t.Context(), c.ID)
-	must(t, err)
-	equal(t, "disabled at", got.DisabledAt, stored(later))
-	v, err := f.GrantByID(t.Context(), g.ID)
-	must(t, err)
-	equal(t, "revoked at", v.Grant.RevokedAt, stored(later))
-	equal(t, "the view's client is disabled at", v.Client.DisabledAt, stored(later))
-	f.dead(t, g)
-	elsewhere = f.live(t, elsewhere)
-	grants, err := f.ListGrants(t.Context(), u.ID, f.now, time.Time{})
-	must(t, err)
-	equal(t, "live sessions", len(grants), 1)
-	is(t, f.RevokeSession(t.Context(), u.ID, g.SessionID, later), userstore.ErrNotFound)
-	refused := f.newGrant(u)
-	refused.ClientID = c.ID
-	is(t, f.StartGrant(t.Context(), userstore.StartGrant{Grant: refused, PasswordHash: u.PasswordHash}), userstore.ErrConflict)
-
-	// The second time, with a clock that stands still or goes back, the first instant stays.
-	must(t, f.SetClientActive(t.Context(), c.ID, false, f.now))
-	got, err = f.ClientByID(t.Context(), c.ID)
-	must(t, err)
-	equal(t, "disabled at", got.DisabledAt, stored(later))
-
-	must(t, f.SetClientActive(t.Context(), c.ID, true, later))
-	f.dead(t, g)
-	second := f.live(t, f.grant(t, u, of))
-	must(t, f.SetClientActive(t.Context(), c.ID, false, f.now)) // an earlier clock still ends them
-	must(t, f.SetClientActive(t.Context(), c.ID, true, f.now))
-	f.dead(t, g)
-	f.dead(t, second)
-	n, err := f.RevokeUserGrants(t.Context(), u.ID, "", f.now)
-	must(t, err)
-	equal(t, "revoked, of those that were live", n, 1)
-	f.dead(t, elsewhere)
-
-	is(t, f.SetClientActive(t.Context(), "unknown", false, later), userstore.ErrNotFound)
-	is(t, f.SetClientActive(t.Context(), "unknown", true, later), userstore.ErrNotFound)
-}
-
-func clientAlgorithm(t *testing.T, f *fixture) {
-	for alg, names := range map[string][]string{"EdDSA": {"b", "a"}, "RS256": {"c"}, "": {"d"}} {
-		for _, name := range names {
-			f.client(t, func(c *userstore.Client) { c.ID, c.IDTokenAlg = name, alg })
-		}
-	}
-	must(t, f.SetClientActive(t.Context(), "a", false, f.now))
-	for alg, want := range map[string]string{"EdDSA": "a b", "RS256": "c", "ES256": "", "": "", "eddsa": ""} {
-		got, err := f.ClientsWithAlgorithm(t.Context(), alg)
-		must(t, err)
-		equal(t, alg, strings.Join(got, " "), want)
-	}
 }

@@ -24,7 +24,8 @@ func userMany(t *testing.T, f *fixture) {
 		users = append(users, named())
 	}
 	full := users[7]
-	full.Claims, full.Roles, full.IsActive, full.IsStaff, full.EmailVerified = fullClaims(), []string{"admin", "ü"}, false, true, true
+	full.Claims, full.Roles, full.IsActive, full.IsStaff, full.EmailVerified = fullClaims(), []string{"admin", "ü"},
+		false, true, true
 	full.LastLoginAt = f.now.Add(-time.Hour)
 	users[7] = full
 	users[3].EmailKey = there.EmailKey
@@ -41,7 +42,8 @@ func userMany(t *testing.T, f *fixture) {
 	for i, u := range taken {
 		holders[i] = u.ID
 	}
-	equal(t, "taken", holders, map[int]string{3: there.ID, 150: there.ID, 200: there.ID, 300: users[8].ID, 301: users[9].ID})
+	equal(t, "taken", holders, map[int]string{3: there.ID, 150: there.ID, 200: there.ID,
+		300: users[8].ID, 301: users[9].ID})
 	for i, u := range users {
 		got, err := f.UserByID(t.Context(), u.ID)
 		if _, refused := taken[i]; refused {
@@ -64,9 +66,11 @@ func userMany(t *testing.T, f *fixture) {
 	equal(t, "taken the second time", len(taken), len(users))
 	equal(t, "the holder of the second", taken[1].ID, users[1].ID)
 
-	like, err := f.UsersLike(t.Context(), []userstore.User{users[0], named(), {ID: there.ID, EmailKey: users[1].EmailKey}, {EmailKey: users[1].EmailKey, UsernameKey: users[2].UsernameKey}})
+	like, err := f.UsersLike(t.Context(), []userstore.User{users[0], named(),
+		{ID: there.ID, EmailKey: users[1].EmailKey}, {EmailKey: users[1].EmailKey, UsernameKey: users[2].UsernameKey}})
 	must(t, err)
-	equal(t, "like", []string{like[0].ID, like[1].ID, like[2].ID, like[3].ID}, []string{users[0].ID, "", there.ID, users[1].ID})
+	equal(t, "like", []string{like[0].ID, like[1].ID, like[2].ID, like[3].ID},
+		[]string{users[0].ID, "", there.ID, users[1].ID})
 	like, err = f.UsersLike(t.Context(), nil)
 	must(t, err)
 	equal(t, "like nobody", len(like), 0)

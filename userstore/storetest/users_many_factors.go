@@ -106,7 +106,8 @@ func userManyFactors(t *testing.T, f *fixture) {
 		// So does an app whose id exists: no account is left without its factor.
 		app := f.newApp(fresh)
 		app.ID = first[0].App.ID
-		_, err = f.CreateUsers(t.Context(), []userstore.User{fresh, other}, map[int]userstore.FirstFactors{0: {App: app}})
+		_, err = f.CreateUsers(t.Context(), []userstore.User{fresh, other},
+			map[int]userstore.FirstFactors{0: {App: app}})
 		if err == nil {
 			t.Error("an authenticator app was stored under the id of another")
 		}

@@ -21,11 +21,12 @@ func (tab *Tab) Open(url string) {
 	})
 }
 
-// Loads calls act, which must make a page load, and waits until a page has loaded.
+// Loads calls act, which must make a page load, and waits until a page has loaded that the browser did
+// not show before: the page of before may still be loading, and its end does not count.
 func (tab *Tab) Loads(act func()) {
 	tab.t.Helper()
 	tab.mu.Lock()
-	before := tab.loads
+	before := tab.pages
 	tab.mu.Unlock()
 	act()
 	over := false
@@ -36,10 +37,10 @@ func (tab *Tab) Loads(act func()) {
 		tab.loaded.Broadcast()
 	})
 	tab.mu.Lock()
-	for tab.loads == before && !over {
+	for tab.ready <= before && !over {
 		tab.loaded.Wait()
 	}
-	got := tab.loads > before
+	got := tab.ready > before
 	tab.mu.Unlock()
 	late.Stop()
 	if !got {

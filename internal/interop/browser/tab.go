@@ -16,7 +16,8 @@ type Tab struct {
 	context string
 
 	mu     sync.Mutex
-	loads  int      // pages that have finished loading
+	pages  int      // pages that the browser has begun to show
+	ready  int      // the last of these pages that has finished loading
 	said   []string // messages on the console: refusals by a policy, exceptions, failed loads
 	loaded *sync.Cond
 }
@@ -78,8 +79,13 @@ func (tab *Tab) handleEvent(m message) {
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
 	switch m.Method {
+	case "Page.frameNavigated":
+		var e struct{ Frame struct{ ParentID string } }
+		if json.Unmarshal(m.Params, &e) == nil && e.Frame.ParentID == "" {
+			tab.pages++
+		}
 	case "Page.loadEventFired":
-		tab.loads++
+		tab.ready = tab.pages
 		tab.loaded.Broadcast()
 	case "Log.entryAdded":
 		var e struct {

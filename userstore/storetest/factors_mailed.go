@@ -24,7 +24,8 @@ func mailedFactors(t *testing.T, f *fixture) {
 		a := f.app(t, &u)
 		theirs := f.app(t, &other)
 		macs := f.recoveryCodes(t, &u, 2)
-		must(t, f.RedeemToken(ctx, userstore.Redemption{ID: f.issue(t, u).ID, Kind: outbox.ResetPassword, At: f.now})) // proved
+		// proved
+		must(t, f.RedeemToken(ctx, userstore.Redemption{ID: f.issue(t, u).ID, Kind: outbox.ResetPassword, At: f.now}))
 		f.read(t, &u)
 		trusted := f.trust(t, u)
 		f.read(t, &u)
@@ -33,7 +34,9 @@ func mailedFactors(t *testing.T, f *fixture) {
 		code := factorUse{App: a.ID, Counter: appCounter + 1}
 		refused := func(what string, want error, r userstore.Redemption) {
 			t.Helper()
-			f.unchanged(t, string(kind)+": "+what, u, want, func() error { return f.RedeemToken(ctx, r, f.event(u.ID)) })
+			f.unchanged(t, string(kind)+": "+what, u, want, func() error {
+				return f.RedeemToken(ctx, r, f.event(u.ID))
+			})
 			equal(t, what+": the token", f.isLive(t, token.ID), true)
 		}
 		refused("without a factor", userstore.ErrConflict, r)
@@ -43,10 +46,13 @@ func mailedFactors(t *testing.T, f *fixture) {
 		old := f.proving(u, r, code)
 		old.Second.FactorVersion--
 		refused("of another factor version", userstore.ErrConflict, old)
-		refused("as another user", userstore.ErrConflict, f.proving(other, r, factorUse{App: theirs.ID, Counter: appCounter + 1}))
-		refused("with another's factor", userstore.ErrSpent, f.proving(u, r, factorUse{App: theirs.ID, Counter: appCounter + 1}))
+		refused("as another user", userstore.ErrConflict,
+			f.proving(other, r, factorUse{App: theirs.ID, Counter: appCounter + 1}))
+		refused("with another's factor", userstore.ErrSpent,
+			f.proving(u, r, factorUse{App: theirs.ID, Counter: appCounter + 1}))
 		refused("with a used code", userstore.ErrSpent, f.proving(u, r, factorUse{App: a.ID, Counter: appCounter}))
-		refused("with an unknown recovery code", userstore.ErrSpent, f.proving(u, r, factorUse{Recovery: [][]byte{random(32)}}))
+		refused("with an unknown recovery code", userstore.ErrSpent,
+			f.proving(u, r, factorUse{Recovery: [][]byte{random(32)}}))
 		refused("with a trusted browser", userstore.ErrInvalid, f.proving(u, r, factorUse{Trusted: trusted.Hash}))
 		refused("with nothing", userstore.ErrInvalid, f.proving(u, r, factorUse{}))
 		anybodys := f.proving(u, r, code)
@@ -64,7 +70,8 @@ func mailedFactors(t *testing.T, f *fixture) {
 		f.read(t, &u)
 		rows := f.factorRows(t, u)
 		equal(t, "the user", []any{u.PasswordHash, u.SecondFactor}, []any{r.NewHash, true})
-		equal(t, "what is left", []any{len(rows.sessions), len(rows.trusted), f.isLive(t, token.ID)}, []any{0, 0, false})
+		equal(t, "what is left", []any{len(rows.sessions), len(rows.trusted), f.isLive(t, token.ID)},
+			[]any{0, 0, false})
 		f.unchanged(t, "twice", u, userstore.ErrConflict, func() error {
 			return f.RedeemToken(ctx, f.proving(u, r, factorUse{App: a.ID, Counter: appCounter + 2}))
 		})
@@ -107,12 +114,15 @@ func addedFactors(t *testing.T, f *fixture) {
 		}
 		got, _, err := f.OneTimeToken(ctx, firstToken, f.now)
 		must(t, err)
-		equal(t, "the token", got, userstore.OneTimeToken{ID: firstToken, Kind: outbox.FactorAdded, UserID: u.ID, Address: u.Email,
-			AddressKey: u.EmailKey, At: stored(f.now), EndsAt: stored(f.now.Add(7 * 24 * time.Hour)), SecondFactor: own, Live: true})
+		equal(t, "the token", got, userstore.OneTimeToken{ID: firstToken, Kind: outbox.FactorAdded,
+			UserID: u.ID, Address: u.Email,
+			AddressKey: u.EmailKey, At: stored(f.now), EndsAt: stored(f.now.Add(7 * 24 * time.Hour)),
+			SecondFactor: own, Live: true})
 		f.now = f.now.Add(time.Minute)
 		second, secondToken := f.added(t, &u)
 		f.now = f.now.Add(time.Minute)
-		must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now})) // ends the tokens of other kinds
+		// ends the tokens of other kinds
+		must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, NewHash: id(), At: f.now}))
 		f.read(t, &u)
 		u, undo := f.changed(t, u, "c"+id())
 		f.trust(t, u)
@@ -129,8 +139,10 @@ func addedFactors(t *testing.T, f *fixture) {
 		refused("without a password", userstore.ErrInvalid, wrong)
 		wrong.Kind, wrong.NewHash = outbox.UndoEmail, "x"
 		refused("as another kind", userstore.ErrInvalid, wrong)
-		is(t, f.RedeemToken(ctx, userstore.Redemption{ID: firstToken, Kind: outbox.FactorAdded, NewHash: "x", At: f.now}), userstore.ErrInvalid)
-		is(t, f.UndoAddressChange(ctx, userstore.Redemption{ID: firstToken, Kind: outbox.UndoEmail, NewHash: "x", At: f.now}), userstore.ErrConflict)
+		is(t, f.RedeemToken(ctx, userstore.Redemption{ID: firstToken, Kind: outbox.FactorAdded, NewHash: "x",
+			At: f.now}), userstore.ErrInvalid)
+		is(t, f.UndoAddressChange(ctx, userstore.Redemption{ID: firstToken, Kind: outbox.UndoEmail, NewHash: "x",
+			At: f.now}), userstore.ErrConflict)
 		refused("with the factor that it is about", userstore.ErrSpent,
 			f.proving(u, f.removing(firstToken), factorUse{Passkey: first.ID, SignCount: first.SignCount + 1}))
 		refused("with one from after", userstore.ErrSpent,
@@ -160,7 +172,9 @@ func addedFactors(t *testing.T, f *fixture) {
 		// The address was changed by whoever had that factor: its owner gets it back without it.
 		undoing := f.newUndoing(undo)
 		if own {
-			f.unchanged(t, "the undo without a factor", u, userstore.ErrConflict, func() error { return f.UndoAddressChange(ctx, undoing) })
+			f.unchanged(t, "the undo without a factor", u, userstore.ErrConflict, func() error {
+				return f.UndoAddressChange(ctx, undoing)
+			})
 			undoing = f.proving(u, undoing, factorUse{App: mine.ID, Counter: appCounter + 1})
 		}
 		must(t, f.UndoAddressChange(ctx, undoing))
@@ -199,7 +213,9 @@ func undoneWithFactors(t *testing.T, f *fixture) {
 		equal(t, what, []any{f.isLive(t, undo), f.isLive(t, token)}, []any{true, true})
 	}
 	use := factorUse{App: other.ID, Counter: appCounter + 1}
-	refused("the undo alone", userstore.ErrConflict, func() error { return f.UndoAddressChange(ctx, f.newUndoing(undo)) })
+	refused("the undo alone", userstore.ErrConflict, func() error {
+		return f.UndoAddressChange(ctx, f.newUndoing(undo))
+	})
 	refused("the undo with the new app", userstore.ErrSpent,
 		func() error { return f.UndoAddressChange(ctx, f.proving(u, f.newUndoing(undo), use)) })
 	refused("the link about the new app alone", userstore.ErrConflict,
