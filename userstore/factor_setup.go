@@ -256,7 +256,8 @@ func (a *Accounts) AddPasskey(ctx context.Context, u User, n NewPasskey) (p Pass
 }
 
 // changeByOwner begins a change of u's factors by u, who was read with the proof. What was proved in
-// the session that asks (audit.Origin) goes on to count there.
+// the browser session that asks (audit.Origin) goes on to count there. The session id of an app's grant
+// is that of no browser session: then it goes on nowhere.
 func changeByOwner(ctx context.Context, u User, at time.Time, keep string) FactorChange {
 	return FactorChange{
 		UserID: u.ID, Version: u.FactorVersion, PasswordHash: u.PasswordHash, At: at,
