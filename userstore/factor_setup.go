@@ -92,13 +92,11 @@ func (a *Accounts) WaitingApp(ctx context.Context, u User) (BegunApp, error) {
 	case have.Waiting == nil:
 		return BegunApp{}, ErrNotFound
 	}
-	secret, err := a.openApp(*have.Waiting)
+	key, err := a.openApp(*have.Waiting)
 	if err != nil {
 		return BegunApp{}, err
 	}
-	defer clear(secret)
-	app := have.Waiting
-	key := totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}
+	defer clear(key.Secret)
 	return BegunApp{Secret: key.Grouped(), URI: key.URI(a.FactorIssuer, u.Email)}, nil
 }
 
@@ -119,13 +117,12 @@ func (a *Accounts) ConfirmApp(ctx context.Context, u User, code, keep string) (r
 	case have.Waiting == nil:
 		return nil, ErrNotFound
 	}
-	secret, err := a.openApp(*have.Waiting)
+	app := have.Waiting
+	key, err := a.openApp(*app)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(secret)
-	app := have.Waiting
-	key := totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}
+	defer clear(key.Secret)
 	now := a.now()
 	// Not counted as a guess: the user was shown the secret a moment ago.
 	counter, ok := key.Check(code, now, app.LastCounter)

@@ -325,11 +325,12 @@ func (a *Accounts) proveCode(
 	if have.App == nil {
 		return Verified{}, ErrFactorRefused
 	}
-	secret, err := a.openApp(*have.App)
+	app := have.App
+	key, err := a.openApp(*app)
 	if err != nil {
 		return Verified{}, err
 	}
-	defer clear(secret)
+	defer clear(key.Secret)
 	v.reservation, err = a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
 	if err != nil {
 		return Verified{}, err
@@ -341,8 +342,6 @@ func (a *Accounts) proveCode(
 		}
 		return Verified{}, err
 	}
-	app := have.App
-	key := totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}
 	now := a.now()
 	counter, ok := key.Check(p.Code, now, app.LastCounter)
 	if !ok {
@@ -488,15 +487,15 @@ func handles(p FactorProof) []Handle {
 	return []Handle{p.Handle}
 }
 
-// openApp opens the secret of an authenticator app.
-func (a *Accounts) openApp(app AuthenticatorApp) ([]byte, error) {
-	key, err := a.AppKey()
+// openApp opens the secret of an authenticator app. The caller clears the secret of the key.
+func (a *Accounts) openApp(app AuthenticatorApp) (totp.Key, error) {
+	seal, err := a.AppKey()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return totp.Key{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	secret, err := factorseal.Open(key, app.UserID, app.ID, app.Sealed)
+	secret, err := factorseal.Open(seal, app.UserID, app.ID, app.Sealed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return totp.Key{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return secret, nil
+	return totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}, nil
 }
