@@ -170,9 +170,9 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	}
 	err := a.Store.StartGrant(ctx, s)
 	if err == nil {
-		v.markStored()
+		v.reservation.markReturned()
 	}
-	return audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), s.Events...)
+	return audit.Stored(ctx, a.Log, a.afterSecond(ctx, v, err), s.Events...)
 }
 
 // Release returns the attempt of a login that did not complete although its proofs were right.
@@ -180,12 +180,6 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 func (a *Accounts) Release(ctx context.Context, v Verified) {
 	a.uncount(ctx, v)
 	v.reservation.giveBack(ctx)
-}
-
-// markStored notes that the batch of a login returned the attempt and the count of a code.
-func (v Verified) markStored() {
-	v.reservation.markReturned()
-	v.code.markOver()
 }
 
 // Refuse ends a login that is not allowed although its password was right. It returns the attempt

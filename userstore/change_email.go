@@ -172,10 +172,7 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, m Mailed, next string) e
 		return err
 	}
 	events = append(events, revoked...)
-	if err = a.Store.UndoAddressChange(ctx, r, events...); err == nil {
-		v.code.markOver() // the use took the count back
-	}
-	err = a.spentSecond(ctx, v, err)
+	err = a.afterSecond(ctx, v, a.Store.UndoAddressChange(ctx, r, events...))
 	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 

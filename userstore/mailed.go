@@ -438,10 +438,7 @@ func (a *Accounts) redeem(
 		}
 		events = append(events, revoked...)
 	}
-	if err = a.Store.RedeemToken(ctx, r, events...); err == nil {
-		v.code.markOver() // the use took the count back
-	}
-	err = a.spentSecond(ctx, v, err)
+	err = a.afterSecond(ctx, v, a.Store.RedeemToken(ctx, r, events...))
 	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 

@@ -125,12 +125,16 @@ func (a *Accounts) upgradeHash(ctx context.Context, u User, password string, wai
 	return waiting
 }
 
-// spentSecond is the error of a login whose proof of a second factor may have been used before: then
-// it is as wrong as any. A trust that ended meanwhile is a conflict, after which the login is checked
-// once more. A handle that was used, and a passkey, are no guesses: the attempt stays to be returned.
-func (a *Accounts) spentSecond(ctx context.Context, v Verified, err error) error {
+// afterSecond returns what became of an act that used the proof of a second factor, of which the store
+// said err. The store took the count of a right code back with the act. A proof that was used before is
+// as wrong as any. A trust that ended meanwhile is a conflict, after which the login is checked once
+// more. A handle that was used, and a passkey, are no guesses: the attempt stays to be returned.
+func (a *Accounts) afterSecond(ctx context.Context, v Verified, err error) error {
 	use := v.Second.Use
 	switch {
+	case err == nil:
+		v.code.markOver()
+		return nil
 	case !errors.Is(err, ErrSpent):
 		return err
 	case errors.Is(err, ErrHandleSpent):
@@ -286,10 +290,7 @@ func (a *Accounts) ProveFactor(ctx context.Context, u User, p FactorProof) ([]Pr
 	}
 	defer func() { a.Release(ctx, v) }()
 	err = a.Store.UseFactor(ctx, u.ID, u.FactorVersion, v.Second.Use, v.events...)
-	if err == nil {
-		v.code.markOver()
-	}
-	if err = audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), v.events...); err != nil {
+	if err = audit.Stored(ctx, a.Log, a.afterSecond(ctx, v, err), v.events...); err != nil {
 		if errors.Is(err, ErrConflict) {
 			err = ErrStepOver
 		}
