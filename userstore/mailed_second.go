@@ -125,10 +125,7 @@ func (a *Accounts) RemoveAddedFactor(ctx context.Context, m Mailed, next string)
 	}
 	removed := a.removal(ctx, p.user, gone.newerThan(p.token), r.At)
 	events := append([]audit.Event{removed, reset}, v.events...)
-	if err = a.Store.RemoveAddedFactor(ctx, r, events...); err == nil {
-		v.code.markOver() // the use took the count back
-	}
-	err = a.spentSecond(ctx, v, err)
+	err = a.afterSecond(ctx, v, a.Store.RemoveAddedFactor(ctx, r, events...))
 	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 

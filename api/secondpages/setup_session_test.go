@@ -83,3 +83,15 @@ func TestP10ALoginThatWaitedForASetup(t *testing.T) {
 		over("the account is deleted", l, handle("five"))
 	})
 }
+
+// Who sets a second factor up during a login has proved it.
+func TestASetupDuringALoginIsAProof(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		_, b, p := toSetUp(s, "alice", "/account")
+		p = chooseSetup(s, p, "setup-totp")
+		app := scan(s, p)
+		p.Submit("totp-confirm", map[string]string{"code": app.Code()}).WantPage(200, "recovery-codes")
+		b.Open("/account/data").WantPage(200, "data-submit")
+		b.Open("/account/codes").Submit("codes-make", nil).WantPage(200, "recovery-codes")
+	}, apitest.WithoutMail)
+}

@@ -175,6 +175,10 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 		factorStep{stmt: bind(withoutFactorUser, c.UserID)},
 		factorStep{stmt: bind(endFactorUndosOfUser, micros(c.At), c.UserID)},
 		factorStep{stmt: bind(`DELETE FROM trusted_browsers WHERE user_id = $1`, c.UserID)})
+	if c.BySession != "" && c.Version != userstore.AnyFactorVersion {
+		steps = append(steps, factorStep{stmt: bind(replaceInProofs,
+			factorsOfProof(c.Version), factorsOfProof(c.Version+1), c.BySession, c.UserID)})
+	}
 	if c.KeepSession != userstore.KeepAll {
 		steps = append(steps,
 			factorStep{stmt: bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3`,
@@ -188,7 +192,7 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 }
 
 func checkFactors(c userstore.FactorChange) error {
-	read := append([]string{c.UserID, c.PasswordHash, c.ConfirmApp, c.KeepSession}, c.RemovePasskeys...)
+	read := append([]string{c.UserID, c.PasswordHash, c.ConfirmApp, c.KeepSession, c.BySession}, c.RemovePasskeys...)
 	if texts(read...) != nil {
 		return userstore.ErrConflict // no row has it
 	}

@@ -223,6 +223,13 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 	}
 	s := []stmt{bind(`UPDATE users SET password_hash = $1, token_epoch = token_epoch + 1 WHERE id = $2 AND ($3 = '' OR password_hash = $4 OR password_hash = $5)`,
 		c.NewHash, c.UserID, c.OldHash, c.OldHash, c.NewHash)}
+	if c.BySession != "" && c.OldHash != "" {
+		before := userstore.User{ID: c.UserID, PasswordHash: c.OldHash}
+		after := userstore.User{ID: c.UserID, PasswordHash: c.NewHash}
+		s = append(s, bind(replaceInProofs+` AND EXISTS (SELECT 1 FROM users WHERE id = $5 AND password_hash = $6)`,
+			passwordOfProof(before.PasswordMark()), passwordOfProof(after.PasswordMark()), c.BySession, c.UserID,
+			c.UserID, c.NewHash))
+	}
 	if c.KeepSession != userstore.KeepAll {
 		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
 			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,

@@ -134,6 +134,8 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"second factors: no login without the second step, and nothing changes without (P-05, P-10)",
 			secondFactorGate, false},
 		{"second factors: what a session proved comes back", provedRoundTrip, false},
+		{"second factors: a change by a session keeps its proofs, and no other's", proofsAfterChange, false},
+		{"second factors: a new password by a session keeps its proofs, and no other's", passwordOfProofs, false},
 		{"second factors: the first proof of an address removes them, other redemptions do not (P-03)",
 			redeemedFactors, false},
 		{"second factors: an undo removes what came since (P-11)", undoneFactors, false},
