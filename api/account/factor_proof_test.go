@@ -14,10 +14,12 @@ import (
 // factorMoves are the requests that change what an account is proved by.
 func factorMoves() map[string]apitest.Request {
 	return map[string]apitest.Request{
-		"a new app":           {Method: "POST", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
-		"confirm an app":      {Method: "POST", Path: "/v1/profile/factors/totp/confirm", Body: apitest.Fields{"code": "123456"}},
-		"remove the app":      {Method: "DELETE", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
-		"a new passkey":       {Method: "POST", Path: "/v1/profile/factors/passkeys/options", Body: apitest.Fields{}},
+		"a new app":      {Method: "POST", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
+		"confirm an app": {Method: "POST", Path: "/v1/profile/factors/totp/confirm", Body: apitest.Fields{"code": "123456"}},
+		"remove the app": {Method: "DELETE", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
+		"a new passkey":  {Method: "POST", Path: "/v1/profile/factors/passkeys/options", Body: apitest.Fields{}},
+		"rename a passkey": {Method: "PATCH", Path: "/v1/profile/factors/passkeys/x",
+			Body: apitest.Fields{"name": "of a thief"}},
 		"remove a passkey":    {Method: "DELETE", Path: "/v1/profile/factors/passkeys/x", Body: apitest.Fields{}},
 		"new recovery codes":  {Method: "POST", Path: "/v1/profile/factors/recovery-codes", Body: apitest.Fields{}},
 		"a change of address": {Method: "POST", Path: "/v1/profile/email", Body: apitest.Fields{"email": "moved@example.test"}},
@@ -235,7 +237,7 @@ func TestP05TheFirstSecondFactorTakesTheMailbox(t *testing.T) {
 		prove := func(c caller, handle, code string) *apitest.Response {
 			return c.send("POST", "/v1/profile/prove", password.With("handle", handle).With("mail_code", code))
 		}
-		handle, code := c.mailCode()
+		handle, code := c.mailCode(alice)
 		bob := s.SignUp("bob")
 		ofBob, other := callerOf(s, bob), caller{s, s.Login(alice).Access}
 		s.Unchanged(func() {
