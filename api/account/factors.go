@@ -202,7 +202,8 @@ func (h *Handlers) removeFactors(
 	return nil
 }
 
-// PasskeyCreation answers what a browser needs to make a passkey. The handle brings the proof along.
+// PasskeyCreation answers what a browser needs to make a passkey. The handle brings the proof along, and
+// ends with it.
 func (h *Handlers) PasskeyCreation(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q recentProof
 	if _, err := profile.Decode(w, r, &q); err != nil {
@@ -212,12 +213,17 @@ func (h *Handlers) PasskeyCreation(w http.ResponseWriter, r *http.Request, sessi
 	if err != nil {
 		return err
 	}
+	ends, err := h.proofEnds(q)
+	if err != nil {
+		return err
+	}
 	asked := h.newChallenge(forCreation, u, session)
+	asked.Until = asked.Within(ends)
 	challenge, err := h.challenge(asked)
 	if err != nil {
 		return err
 	}
-	options, userHandle, err := h.Accounts.PasskeyCreation(r.Context(), u, challenge, challengeAge)
+	options, userHandle, err := h.Accounts.PasskeyCreation(r.Context(), u, challenge, asked.Left(h.Now()))
 	if err != nil {
 		return err
 	}
