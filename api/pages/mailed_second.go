@@ -130,5 +130,5 @@ func (h *Handlers) MailedPasskeyOptions(w http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		return err
 	}
-	return h.writeOptions(w, handle, options)
+	return h.writeOptions(w, handle, options, stepLasts)
 }

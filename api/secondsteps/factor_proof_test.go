@@ -12,10 +12,12 @@ import (
 // factorMoves are the requests that change what an account is proved by.
 func factorMoves() map[string]apitest.Request {
 	return map[string]apitest.Request{
-		"a new app":           {Method: "POST", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
-		"confirm an app":      {Method: "POST", Path: "/v1/profile/factors/totp/confirm", Body: apitest.Fields{"code": "123456"}},
-		"remove the app":      {Method: "DELETE", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
-		"a new passkey":       {Method: "POST", Path: "/v1/profile/factors/passkeys/options", Body: apitest.Fields{}},
+		"a new app":      {Method: "POST", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
+		"confirm an app": {Method: "POST", Path: "/v1/profile/factors/totp/confirm", Body: apitest.Fields{"code": "123456"}},
+		"remove the app": {Method: "DELETE", Path: "/v1/profile/factors/totp", Body: apitest.Fields{}},
+		"a new passkey":  {Method: "POST", Path: "/v1/profile/factors/passkeys/options", Body: apitest.Fields{}},
+		"rename a passkey": {Method: "PATCH", Path: "/v1/profile/factors/passkeys/x",
+			Body: apitest.Fields{"name": "of a thief"}},
 		"remove a passkey":    {Method: "DELETE", Path: "/v1/profile/factors/passkeys/x", Body: apitest.Fields{}},
 		"new recovery codes":  {Method: "POST", Path: "/v1/profile/factors/recovery-codes", Body: apitest.Fields{}},
 		"a change of address": {Method: "POST", Path: "/v1/profile/email", Body: apitest.Fields{"email": "moved@example.test"}},

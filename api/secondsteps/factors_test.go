@@ -34,16 +34,16 @@ func (c caller) proofOf(body apitest.Fields) string {
 // mailboxProof is a proof of the password and the mailbox.
 func (c caller) mailboxProof(u apitest.User) string {
 	c.T.Helper()
-	handle, code := c.mailCode()
+	handle, code := c.mailCode(u)
 	return c.proofOf(apitest.Fields{"current_password": u.Password, "handle": handle, "mail_code": code})
 }
 
-func (c caller) mailCode() (handle, code string) {
+func (c caller) mailCode(u apitest.User) (handle, code string) {
 	c.T.Helper()
 	c.Mails()
 	c.Advance(time.Minute) // two requests within a minute send one message
 	var answer struct{ Handle string }
-	c.send("POST", "/v1/profile/factors/code", nil).Want(202, "").JSON(&answer)
+	c.send("POST", "/v1/profile/factors/code", apitest.Fields{"current_password": u.Password}).Want(202, "").JSON(&answer)
 	return answer.Handle, c.MailOf(outbox.FactorCode).Code
 }
 
@@ -191,7 +191,8 @@ func TestPasskeysByJSON(t *testing.T) {
 		unverified := *key
 		unverified.Authenticator.Options.UserNotVerified = true
 		stranger, _ := passkeyOptions(s, "/v1/passkey/login/options", "", apitest.Fields{})
-		bob, another := callerOf(s, s.SignUp("bob")), caller{s, s.Login(alice).Access}
+		bobs := s.SignUp("bob")
+		bob, another := callerOf(s, bobs), caller{s, s.Login(alice).Access}
 		s.Unchanged(func() {
 			for name, response := range map[string]json.RawMessage{
 				"P-09 of another RP id": elsewhere.Create(options), "P-09 of another origin": phished.Create(options),
@@ -242,18 +243,20 @@ func TestPasskeysByJSON(t *testing.T) {
 			t.Errorf("the second passkey brings %s", res.Body)
 		}
 
-		rename := func(c caller, id string, body any) *apitest.Response {
+		rename := func(c caller, id string, body apitest.Fields) *apitest.Response {
 			return c.send("PATCH", "/v1/profile/factors/passkeys/"+id, body)
 		}
-		res = rename(c, made.ID, apitest.Fields{"name": "Ключ 🔑"}).Want(200, "")
+		proof = c.proofOf(apitest.Fields{"recovery_code": made.Codes[1]})
+		mine := func(body apitest.Fields) apitest.Fields { return body.With("proof", proof) }
+		res = rename(c, made.ID, mine(apitest.Fields{"name": "Ключ 🔑"})).Want(200, "")
 		if !strings.Contains(string(res.Body), "Ключ") {
 			t.Errorf("renamed to %s", res.Body)
 		}
-		rename(c, made.ID, apitest.Fields{"name": ""}).Want(200, "")
-		rename(c, made.ID, apitest.Fields{}).Want(400, "validation_error")
-		rename(c, made.ID, apitest.Fields{"name": "a\nb"}).Want(400, "validation_error")
-		rename(c, "nothing", apitest.Fields{"name": "x"}).Want(404, "not_found")
-		rename(bob, made.ID, apitest.Fields{"name": "x"}).Want(404, "not_found")
+		rename(c, made.ID, mine(apitest.Fields{"name": ""})).Want(200, "")
+		rename(c, made.ID, mine(apitest.Fields{})).Want(400, "validation_error")
+		rename(c, made.ID, mine(apitest.Fields{"name": "a\nb"})).Want(400, "validation_error")
+		rename(c, "nothing", mine(apitest.Fields{"name": "x"})).Want(404, "not_found")
+		rename(bob, made.ID, apitest.Fields{"name": "x", "current_password": bobs.Password}).Want(404, "not_found")
 
 		remove := func(c caller, id string, body any) *apitest.Response {
 			return c.send("DELETE", "/v1/profile/factors/passkeys/"+id, body)
@@ -262,7 +265,7 @@ func TestPasskeysByJSON(t *testing.T) {
 		proof = c.proofOf(apitest.Fields{"handle": proving, "response": key.Get(asked)})
 		remove(c, "nothing", apitest.Fields{"proof": proof}).Want(404, "not_found")
 		remove(c, made.ID, apitest.Fields{"proof": proof}).Want(204, "")
-		if f := c.factors(); len(f.Passkeys) != 1 || f.Passkeys[0].ID == made.ID || f.RecoveryCodes.Left != 9 {
+		if f := c.factors(); len(f.Passkeys) != 1 || f.Passkeys[0].ID == made.ID || f.RecoveryCodes.Left != 8 {
 			t.Errorf("after the removal the account has %+v", f)
 		}
 		login, with := passkeyOptions(s, "/v1/passkey/login/options", "", apitest.Fields{})

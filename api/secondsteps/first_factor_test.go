@@ -33,7 +33,7 @@ func TestP05TheFirstSecondFactorTakesTheMailbox(t *testing.T) {
 		prove := func(c caller, handle, code string) *apitest.Response {
 			return c.send("POST", "/v1/profile/prove", password.With("handle", handle).With("mail_code", code))
 		}
-		handle, code := c.mailCode()
+		handle, code := c.mailCode(alice)
 		bob := s.SignUp("bob")
 		ofBob, other := callerOf(s, bob), caller{s, s.Login(alice).Access}
 		s.Unchanged(func() {

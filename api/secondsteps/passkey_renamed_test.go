@@ -15,9 +15,10 @@ func TestARenamedPasskeyIsInTheAuditLog(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
 		c := callerOf(s, alice)
-		s.WithPasskey(alice)
+		_, codes := s.WithPasskey(alice)
+		proof := c.proofOf(apitest.Fields{"recovery_code": codes[0]})
 		rename := func(id, name string) *apitest.Response {
-			return c.send("PATCH", "/v1/profile/factors/passkeys/"+id, apitest.Fields{"name": name})
+			return c.send("PATCH", "/v1/profile/factors/passkeys/"+id, apitest.Fields{"name": name, "proof": proof})
 		}
 		key := c.factors().Passkeys[0]
 		before := key.Name
