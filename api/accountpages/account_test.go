@@ -1,4 +1,4 @@
-package pages_test
+package accountpages_test
 
 import (
 	"encoding/json"
@@ -14,10 +14,14 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const wrongPassword = apitest.WrongPassword
-
-// Short name of what tests of the account use.
-var accountPages = apitest.AccountPages
+// accountPages are the pages of the account, each with the button that it has.
+var accountPages = map[string]string{
+	"/account": "", "/account/profile": "profile-submit", "/account/address": "address-submit",
+	"/account/password": "password-submit",
+	"/account/sessions": "", "/account/apps": "", "/account/activity": "", "/account/data": "data-submit",
+	"/account/delete": "delete-submit", "/account/security": "", "/account/passkeys": "passkey-begin",
+	"/account/authenticator": "totp-begin", "/account/codes": "", "/account/trusted": "",
+}
 
 func TestThePagesOfTheAccountLeadThroughTheLogin(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
