@@ -1,4 +1,4 @@
-package admin_test
+package secondsteps_test
 
 import (
 	"net/http"
