@@ -73,7 +73,10 @@ func TestS01TextsAtTheSecondStep(t *testing.T) {
 		for _, text := range apitest.Hostile {
 			for _, field := range []string{"by", "code", "recovery_code", "login", "request", "show", "passkey", "response",
 				"trust", "csrf"} {
-				for _, by := range []string{"totp", "passkey", "recovery_code"} {
+				for n, by := range []string{"totp", "passkey", "recovery_code"} {
+					if field == "by" && n > 0 {
+						continue // the text stands in its place
+					}
 					q := p.Form("second-passkey", map[string]string{"by": by, "code": "x", "recovery_code": "", field: text})
 					if got := b.Send(q); got.Status/100 == 3 || hasSession(b) {
 						t.Errorf("%s=%.20q: %d %s", field, text, got.Status, got.Header.Get("Location"))

@@ -1,4 +1,4 @@
-package factorpages_test
+package accountpages_test
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package admin_test
+package secondsteps_test
 
 import (
 	"net/http"
@@ -9,17 +9,6 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/outbox"
 )
-
-// withApp gives a user an authenticator app, and returns its id.
-func withApp(s *apitest.Server, u apitest.User) string {
-	s.T.Helper()
-	s.WithApp(u)
-	have, err := s.DB.SecondFactors(s.T.Context(), u.ID)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	return have.App.ID
-}
 
 type factorsDocument struct {
 	SecondFactor  bool `json:"second_factor"`
@@ -78,7 +67,8 @@ func TestAdminsSeeAndRemoveFactors(t *testing.T) {
 		if guarded(bob) {
 			t.Error("bob has no second factor")
 		}
-		app := withApp(s, bob)
+		s.WithApp(bob)
+		app := apitest.FactorsOf(s, bob).App.ID
 		s.WithPasskey(bob)
 		s.WithApp(carol)
 		have := factors(bob)

@@ -1,4 +1,4 @@
-package factorpages_test
+package accountpages_test
 
 import (
 	"fmt"
@@ -280,20 +280,25 @@ func TestPasskeyOptionsAreOfThePage(t *testing.T) {
 }
 
 func TestLastSecondFactor(t *testing.T) {
-	for _, policy := range []userstore.SecondFactorPolicy{
-		userstore.SecondFactorOptional, userstore.SecondFactorAdmins, userstore.SecondFactorRequired,
-	} {
-		for _, admin := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, admin %t", policy, admin), func(t *testing.T) {
-				apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-					alice, b, app := withApp(s, "alice")
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		s.Admin("root") // so that there is another one
+		ask := func(policy userstore.SecondFactorPolicy) {
+			for _, r := range s.Replicas {
+				r.Accounts.SecondFactor = policy
+			}
+		}
+		for _, policy := range []userstore.SecondFactorPolicy{
+			userstore.SecondFactorOptional, userstore.SecondFactorAdmins, userstore.SecondFactorRequired,
+		} {
+			for _, admin := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, admin %t", policy, admin), func(t *testing.T) {
+					s := s.With(t)
+					ask(userstore.SecondFactorOptional)
+					alice, b, app := withApp(s, fmt.Sprintf("alice-%s-%t", policy, admin))
 					if admin {
-						s.Admin("root") // so that there is another one
 						s.Give(alice, "admin")
 					}
-					for _, r := range s.Replicas {
-						r.Accounts.SecondFactor = policy
-					}
+					ask(policy)
 					p := proveSecond(b.Open("/account/authenticator").Submit("totp-remove", nil), app).WantPage(200, "totp-remove")
 					kept := policy == userstore.SecondFactorRequired || policy == userstore.SecondFactorAdmins && admin
 					if !kept {
@@ -312,7 +317,7 @@ func TestLastSecondFactor(t *testing.T) {
 						}
 					})
 				})
-			})
+			}
 		}
-	}
+	})
 }

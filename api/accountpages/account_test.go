@@ -1,23 +1,22 @@
-package pages_test
+package accountpages_test
 
 import (
-	"encoding/json"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/signet-id/signet/api/apitest"
-	"github.com/signet-id/signet/internal/audit"
-	"github.com/signet-id/signet/userstore"
 )
 
-const wrongPassword = apitest.WrongPassword
-
-// Short name of what tests of the account use.
-var accountPages = apitest.AccountPages
+// accountPages are the pages of the account, each with the button that it has.
+var accountPages = map[string]string{
+	"/account": "", "/account/profile": "profile-submit", "/account/address": "address-submit",
+	"/account/password": "password-submit",
+	"/account/sessions": "", "/account/apps": "", "/account/activity": "", "/account/data": "data-submit",
+	"/account/delete": "delete-submit", "/account/security": "", "/account/passkeys": "passkey-begin",
+	"/account/authenticator": "totp-begin", "/account/codes": "", "/account/trusted": "",
+}
 
 func TestThePagesOfTheAccountLeadThroughTheLogin(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -218,217 +217,6 @@ func TestPasswordAtThePage(t *testing.T) {
 		other.Open("/account").WantPage(200, "login-submit")
 		b.Open("/account").WantPage(200, "to-profile")
 		s.Login(alice)
-	})
-}
-
-// U-40, U-22: what one ends is one's own, and ends at once.
-func TestU40SessionsAtThePage(t *testing.T) {
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		alice, bob := s.SignUp("alice"), s.SignUp("bob")
-		b, other, bobs := s.SignedIn(alice), s.SignedIn(alice), s.SignedIn(bob)
-		app, bobsApp := s.Login(alice), s.Login(bob)
-		other.Agent = "Mozilla/5.0 (Windows NT 10.0) <script>alert(1)</script> Firefox/140.0"
-		p := account(s, alice, b, "/account/sessions")
-		if n := strings.Count(string(p.Body), `id="session-end-`); n != 2 {
-			t.Fatalf("%d sessions can be ended: %s", n, p.Text())
-		}
-		p.Submit("session-end-"+app.SessionID(), nil).WantPage(200, "done")
-		s.Do(apitest.Request{Path: "/v1/profile", Token: app.Access}).Want(401, "token_invalid")
-		s.Refresh(app.Refresh).Want(401, "token_invalid")
-
-		t.Run("U-22 other people's are like sessions that never were", func(t *testing.T) {
-			s := s.With(t)
-			b := b.With(s)
-			s.Unchanged(func() {
-				for _, id := range []string{bobsApp.SessionID(), "AAAAAAAAAAAAAAAAAAAAAA", "", "%00", "' OR 1=1--",
-					userstore.KeepAll} {
-					q := account(s, alice, b, "/account/sessions").Form("sessions-end-others", nil)
-					q.Form.Set("session", id)
-					if res := b.Send(q); res.Status != 303 || res.Header.Get("Location") != "/account/sessions?done=ended" {
-						t.Errorf("%q: %d %q", id, res.Status, res.Header.Get("Location"))
-					}
-				}
-			})
-			s.Do(apitest.Request{Path: "/v1/profile", Token: bobsApp.Access}).Want(200, "")
-		})
-		again := s.Login(alice)
-		account(s, alice, b, "/account/sessions").Submit("sessions-end-others", nil).WantPage(200, "done")
-		s.Do(apitest.Request{Path: "/v1/profile", Token: again.Access}).Want(401, "token_invalid")
-		other.Open("/account").WantPage(200, "login-submit")
-		b.Open("/account").WantPage(200, "to-profile")
-		bobs.Open("/account").WantPage(200, "to-profile")
-		if p := account(s, alice, b, "/account/sessions"); p.Has("sessions-end-others") {
-			t.Error("offers to end others, of which there are none")
-		}
-	})
-}
-
-func TestU40AppsAtThePage(t *testing.T) {
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		alice := s.SignUp("alice")
-		c := s.Register(userstore.Client{ID: "web", Name: `<b>Photos</b>`})
-		b, answer := s.Allowed(alice, c)
-		tokens := s.TokensOf(c, answer)
-		p := account(s, alice, b, "/account/apps")
-		if !strings.Contains(p.Text(), "<b>Photos</b>") || !strings.Contains(p.Text(), "see your email address") {
-			t.Errorf("%s", p.Text())
-		}
-		p.Submit("app-end-web", nil).WantPage(200, "done")
-		s.Do(s.RefreshRequest(c, tokens.Refresh)).Want(400, "invalid_grant")
-		b.Open(apitest.AuthorizePath(c)).WantPage(200, "consent-approve") // asked again
-		if p := account(s, alice, b, "/account/apps"); p.Has("app-end-web") {
-			t.Error("the app is still there")
-		}
-		p.Submit("app-end-web", nil).WantPage(200, "done") // gone already: that is what was wanted
-	})
-}
-
-func TestActivityAtThePage(t *testing.T) {
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		root, _ := s.Admin("root")
-		alice, bob := s.SignUp("alice"), s.SignUp("bob")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
-			Body: apitest.Fields{"email": bob.Email, "password": wrongPassword}}).Want(401, "invalid_credentials")
-		s.Advance(91 * 24 * time.Hour)
-		b := s.SignedIn(alice)
-		if text := account(s, alice, b, "/account/activity").Text(); strings.Contains(text, "Account created") ||
-			!strings.Contains(text, "Signed in") {
-			t.Errorf("91 days later: %s", text)
-		}
-		admin := s.Login(root, apitest.Fields{"scope": "profile admin"})
-		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/admin/users/" + alice.ID, Token: admin.Access,
-			Header: http.Header{"User-Agent": {"Firefox/1 Windows"}},
-			Body:   apitest.Fields{"zoneinfo": "Asia/Tokyo"}}).Want(200, "")
-		s.Do(apitest.Request{Method: "POST", Path: "/v1/login",
-			Body: apitest.Fields{"email": alice.Email, "password": wrongPassword}}).Want(401, "invalid_credentials")
-		text := account(s, alice, b, "/account/activity").Text()
-		for _, want := range []string{"A sign-in failed", "Account changed", "by an administrator", "Time zone", "JST"} {
-			if !strings.Contains(text, want) {
-				t.Errorf("the page does not say %q: %s", want, text)
-			}
-		}
-		if strings.Contains(text, "Windows") {
-			t.Errorf("the page tells of the admin's browser: %s", text)
-		}
-	})
-}
-
-func TestDataAtThePage(t *testing.T) {
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		alice := s.SignUp("alice")
-		b := s.SignedIn(alice)
-		s.Unchanged(func() {
-			account(s, alice, b, "/account/data").Submit("data-submit", nil).WantPage(403, "current_password-problem")
-			account(s, alice, b, "/account/data").Submit("data-submit",
-				map[string]string{"current_password": wrongPassword}).WantPage(403, "current_password-problem")
-		})
-		p := account(s, alice, b, "/account/data").Submit("data-submit",
-			map[string]string{"current_password": alice.Password})
-		var doc struct {
-			Profile  struct{ Sub string }
-			Sessions []struct {
-				Kind    string
-				Current bool
-			}
-		}
-		if err := json.Unmarshal(p.Body, &doc); err != nil || doc.Profile.Sub != alice.ID || len(doc.Sessions) != 1 ||
-			!doc.Sessions[0].Current ||
-			!strings.HasPrefix(p.Header.Get("Content-Disposition"), "attachment;") {
-			t.Errorf("%v %+v %v", err, doc, p.Header)
-		}
-	})
-}
-
-func TestDeletionAtThePage(t *testing.T) {
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		root, _ := s.Admin("root")
-		alice := s.SignUp("alice")
-		b, other := s.SignedIn(alice), s.SignedIn(alice)
-		app := s.Login(alice)
-		s.Unchanged(func() {
-			account(s, alice, b, "/account/delete").Submit("delete-submit", nil).WantPage(403, "current_password-problem")
-			account(s, alice, b, "/account/delete").Submit("delete-submit",
-				map[string]string{"current_password": wrongPassword}).WantPage(403, "current_password-problem")
-		})
-		roots := s.SignedIn(root)
-		s.Unchanged(func() {
-			account(s, root, roots, "/account/delete").Submit("delete-submit",
-				map[string]string{"current_password": root.Password}).WantPage(409, "problems")
-		})
-		account(s, alice, b, "/account/delete").Submit("delete-submit",
-			map[string]string{"current_password": alice.Password}).WantPage(200, "account-deleted")
-		for _, browser := range []*apitest.Browser{b, other} {
-			browser.Open("/account").WantPage(200, "login-submit")
-		}
-		s.Do(apitest.Request{Path: "/v1/profile", Token: app.Access}).Want(401, "token_invalid")
-		if _, err := s.DB.UserByID(t.Context(), alice.ID); err == nil {
-			t.Error("the account is there")
-		}
-	})
-}
-
-// Each form of the account belongs to its page, its user, its browser and its session.
-func TestFormsOfTheAccountAreNoOneElses(t *testing.T) {
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		alice, bob := s.SignUp("alice"), s.SignUp("bob")
-		s.AddressProved(alice)
-		s.AddressProved(bob)
-		b, bobs := s.SignedIn(alice), s.SignedIn(bob)
-		fields := map[string]string{"name": "Mallory", "email": "m@example.test", "current_password": alice.Password,
-			"new_password": apitest.GoodPassword + "!", "session": "others", "client": "web"}
-		tokens := map[string]string{}
-		for path, button := range accountPages {
-			if button != "" {
-				tokens[path] = bobs.Open(path).Value("csrf")
-			}
-		}
-		s.Unchanged(func() {
-			for path := range accountPages {
-				if path == "/account" || path == "/account/activity" || path == "/account/security" {
-					continue
-				}
-				for what, csrf := range map[string]string{"none": "", "another page's": "x", "another user's": tokens[path]} {
-					form := url.Values{"csrf": {csrf}}
-					if what == "another page's" {
-						other := "/account/profile"
-						if path == other {
-							other = "/account/address"
-						}
-						form.Set("csrf", account(s, alice, b, other).Value("csrf"))
-					}
-					for name, value := range fields {
-						form.Set(name, value)
-					}
-					if res := b.Send(apitest.Request{Method: "POST", Path: path, Form: form}); res.Status != 403 {
-						t.Errorf("%s with the token of %s: %d", path, what, res.Status)
-					}
-					if res := b.Send(apitest.Request{Method: "POST", Path: path, Form: form,
-						Header: http.Header{"Origin": {"https://evil.test"}, "Sec-Fetch-Site": {"cross-site"}}}); res.Status != 403 {
-						t.Errorf("%s from elsewhere: %d", path, res.Status)
-					}
-				}
-				stranger := s.Browser()
-				if res := stranger.Send(apitest.Request{Method: "POST", Path: path,
-					Form: url.Values{"csrf": {"x"}}}); res.Status != 303 ||
-					!strings.HasPrefix(res.Header.Get("Location"), "/login?next=") {
-					t.Errorf("%s signed out: %d", path, res.Status)
-				}
-			}
-		})
-	})
-}
-
-// What is done at the pages is in the audit log as the user's own act, in the browser's session.
-func TestActsAtThePagesAreTheUsers(t *testing.T) {
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		alice := s.SignUp("alice")
-		b := s.SignedIn(alice)
-		q := account(s, alice, b, "/account/profile").Form("profile-submit", map[string]string{"nickname": "Al"})
-		events := s.EventsOf(b.Send(q).Response)
-		if len(events) != 1 || events[0].Name != audit.UserUpdated || events[0].Actor.Type != audit.ByUser ||
-			events[0].Actor.ID != alice.ID || events[0].SessionID == "" {
-			t.Errorf("%+v", events)
-		}
 	})
 }
 
