@@ -107,16 +107,12 @@ func (i *Issuer) setupOf(ctx context.Context, login string) (l sealedLogin, u us
 		return l, u, err
 	}
 	refusal.Client(ctx, l.Client)
-	u, err = i.Accounts.Store.UserByID(ctx, l.User)
+	u, err = i.Accounts.UserOfSetup(ctx, l.second())
 	switch {
-	case errors.Is(err, userstore.ErrNotFound):
+	case errors.Is(err, userstore.ErrStepOver):
 		return l, u, errStepOver
 	case err != nil:
 		return l, u, err
-	case !u.IsActive:
-		return l, u, userstore.ErrAccountDisabled
-	case u.SecondFactor, u.FactorVersion != l.Factors, !hmac.Equal(u.PasswordMark(), l.Password):
-		return l, u, errStepOver
 	}
 	return l, u, i.Accounts.MaySetUpFactor(u)
 }

@@ -10,3 +10,8 @@ const (
 	SecondFactorAdmins   SecondFactorPolicy = "admins"   // users with the role admin set one up before anything else
 	SecondFactorRequired SecondFactorPolicy = "required" // every user does
 )
+
+// Demands reports whether the policy wants a second factor of a user, who is an admin or not.
+func (p SecondFactorPolicy) Demands(admin bool) bool {
+	return p == SecondFactorRequired || p == SecondFactorAdmins && admin
+}

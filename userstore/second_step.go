@@ -61,10 +61,7 @@ func (e *SetupRequiredError) Is(target error) bool { return target == ErrSetupRe
 
 // MustHaveSecondFactor reports whether the policy wants a second factor of u that u does not have.
 func (a *Accounts) MustHaveSecondFactor(u User) bool {
-	if u.SecondFactor {
-		return false
-	}
-	return a.SecondFactor == SecondFactorRequired || a.SecondFactor == SecondFactorAdmins && u.HasRole(RoleAdmin)
+	return !u.SecondFactor && a.SecondFactor.Demands(u.HasRole(RoleAdmin))
 }
 
 // secondStep decides whether the login of v, whose password was proved at now, is complete. If not,
@@ -217,18 +214,21 @@ type SecondLogin struct {
 	ClientID      string    // for the audit log
 }
 
+// holds reports whether u has the password that the login proved, and factors of this version.
+func (l SecondLogin) holds(u User, factorVersion int64) bool {
+	return u.FactorVersion == factorVersion && hmac.Equal(u.PasswordMark(), l.PasswordMark)
+}
+
 // AuthenticateSecond takes the second step of a login. The caller passes the result to StartGrant or
 // StartSession, or to Release. ErrStepOver, ErrFactorRefused, ErrCodesBlocked, ErrAccountDisabled,
 // ErrEmailNotVerified (as *NotVerifiedError), ErrOverloaded, ErrRateLimited, and any error of the
 // store.
 func (a *Accounts) AuthenticateSecond(ctx context.Context, l SecondLogin, p FactorProof) (Verified, error) {
-	u, err := a.Store.UserByID(ctx, l.UserID)
+	u, err := a.userOfStep(ctx, l.UserID)
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return Verified{}, ErrStepOver
 	case err != nil:
 		return Verified{}, err
-	case u.FactorVersion != l.FactorVersion || !hmac.Equal(u.PasswordMark(), l.PasswordMark):
+	case !l.holds(u, l.FactorVersion):
 		return Verified{}, ErrStepOver
 	}
 	v := Verified{User: u, Client: Client{ID: l.ClientID}, Proved: []ProvedFactor{{Method: ByPassword, At: l.At}}}

@@ -2,7 +2,6 @@ package userstore
 
 import (
 	"context"
-	"crypto/hmac"
 	"errors"
 )
 
@@ -11,8 +10,11 @@ import (
 // Release. Errors as of AuthenticateSecond.
 func (a *Accounts) AuthenticateAgain(ctx context.Context, userID string, p FactorProof) (Verified, error) {
 	u, err := a.userOfStep(ctx, userID)
-	if err != nil {
+	switch {
+	case err != nil:
 		return Verified{}, err
+	case !u.IsActive:
+		return Verified{}, ErrAccountDisabled
 	}
 	return a.proveFactor(ctx, Verified{User: u, Continues: true}, p)
 }
@@ -25,8 +27,10 @@ func (a *Accounts) AuthenticateSetUp(ctx context.Context, l SecondLogin, by Prov
 	switch {
 	case err != nil:
 		return Verified{}, err
+	case !u.IsActive:
+		return Verified{}, ErrAccountDisabled
 	// The change that set the factor up is the only one since the password was proved.
-	case u.FactorVersion != l.FactorVersion+1 || !u.SecondFactor || !hmac.Equal(u.PasswordMark(), l.PasswordMark):
+	case !u.SecondFactor || !l.holds(u, l.FactorVersion+1):
 		return Verified{}, ErrStepOver
 	}
 	use := FactorUse{Handles: []Handle{h}, At: a.now()}
@@ -42,15 +46,26 @@ func (a *Accounts) AuthenticateSetUp(ctx context.Context, l SecondLogin, by Prov
 	return v, err
 }
 
-func (a *Accounts) userOfStep(ctx context.Context, userID string) (User, error) {
-	u, err := a.Store.UserByID(ctx, userID)
+// UserOfSetup reads the user of a login that waits until the user has set up a second factor.
+// ErrStepOver, ErrAccountDisabled, and any error of the store.
+func (a *Accounts) UserOfSetup(ctx context.Context, l SecondLogin) (User, error) {
+	u, err := a.userOfStep(ctx, l.UserID)
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return User{}, ErrStepOver
 	case err != nil:
 		return User{}, err
 	case !u.IsActive:
 		return User{}, ErrAccountDisabled
+	case u.SecondFactor || !l.holds(u, l.FactorVersion):
+		return User{}, ErrStepOver
 	}
 	return u, nil
+}
+
+// userOfStep reads the user of a login that waits. ErrStepOver: deleted meanwhile.
+func (a *Accounts) userOfStep(ctx context.Context, userID string) (User, error) {
+	u, err := a.Store.UserByID(ctx, userID)
+	if errors.Is(err, ErrNotFound) {
+		err = ErrStepOver
+	}
+	return u, err
 }

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"crypto/hmac"
 	"errors"
 	"net/http"
 	"net/url"
@@ -69,15 +68,11 @@ func (h *Handlers) openSetup(
 		typed := typedLogin{name: v.Name, stay: v.Stay}
 		return v, u, true, h.showLogin(w, r, v.visit, http.StatusBadRequest, typed, refuseExpired(w, r))
 	}
-	u, err = h.Accounts.Store.UserByID(r.Context(), v.User)
-	switch {
-	case errors.Is(err, userstore.ErrNotFound):
-	case err != nil:
-		return v, u, false, err
-	case u.IsActive && u.FactorVersion == v.Factors && !u.SecondFactor && hmac.Equal(u.PasswordMark(), v.Password):
-		return v, u, false, nil
+	u, err = h.Accounts.UserOfSetup(r.Context(), v.second())
+	if errors.Is(err, userstore.ErrStepOver) || errors.Is(err, userstore.ErrAccountDisabled) {
+		return v, u, true, h.stepOver(w, r, v.visit, v.waiting)
 	}
-	return v, u, true, h.stepOver(w, r, v.visit, v.waiting)
+	return v, u, false, err
 }
 
 // finished reports whether the browser is signed in since the login waited.
