@@ -34,8 +34,9 @@ var (
 // maxFactorName bounds the name of a passkey, in characters.
 const maxFactorName = 64
 
-// mayHaveFactors reports why u may set up no second factor; nil: u may.
-func (a *Accounts) mayHaveFactors(u User) error {
+// MaySetUpFactor reports why u may set up no second factor; nil: u may. ErrFactorsOff,
+// ErrAccountDisabled, ErrAddressNotProved.
+func (a *Accounts) MaySetUpFactor(u User) error {
 	switch {
 	case a.SecondFactor == SecondFactorOff:
 		return ErrFactorsOff
@@ -47,9 +48,6 @@ func (a *Accounts) mayHaveFactors(u User) error {
 	return nil
 }
 
-// MaySetUpFactor reports why u may set up no second factor; nil: u may. Its errors are of BeginApp.
-func (a *Accounts) MaySetUpFactor(u User) error { return a.mayHaveFactors(u) }
-
 // BegunApp is an authenticator app whose setup has begun.
 type BegunApp struct {
 	Secret string // base32, in groups, to be typed
@@ -59,7 +57,7 @@ type BegunApp struct {
 // BeginApp makes the secret of an authenticator app, which counts once ConfirmApp got a code of it.
 // u was read with the proof. ErrFactorsOff, ErrAddressNotProved, ErrAccountDisabled, ErrConflict.
 func (a *Accounts) BeginApp(ctx context.Context, u User) (BegunApp, error) {
-	if err := a.mayHaveFactors(u); err != nil {
+	if err := a.MaySetUpFactor(u); err != nil {
 		return BegunApp{}, err
 	}
 	key, err := totp.New(rand.Reader)
@@ -105,7 +103,7 @@ func (a *Accounts) WaitingApp(ctx context.Context, u User) (BegunApp, error) {
 // and grants go on; keep them or not is the user's choice: see FactorChange.KeepSession.
 // ErrFactorRefused: the code is wrong; ErrNotFound: no setup waits.
 func (a *Accounts) ConfirmApp(ctx context.Context, u User, code, keep string) (recovery []string, err error) {
-	if err := a.mayHaveFactors(u); err != nil {
+	if err := a.MaySetUpFactor(u); err != nil {
 		return nil, err
 	}
 	have, err := a.Store.SecondFactors(ctx, u.ID)
@@ -139,7 +137,7 @@ func (a *Accounts) ConfirmApp(ctx context.Context, u User, code, keep string) (r
 func (a *Accounts) PasskeyCreation(
 	ctx context.Context, u User, challenge []byte, timeout time.Duration,
 ) (options json.RawMessage, handle string, err error) {
-	if err := a.mayHaveFactors(u); err != nil {
+	if err := a.MaySetUpFactor(u); err != nil {
 		return nil, "", err
 	}
 	if a.Passkeys == nil {
@@ -220,7 +218,7 @@ type NewPasskey struct {
 // recovery codes, which are shown this once. ErrFactorRefused, ErrExists (as *ExistsError: credential,
 // or passkeys for too many), ErrConflict, ValidationError on name, and the errors of BeginApp.
 func (a *Accounts) AddPasskey(ctx context.Context, u User, n NewPasskey) (p Passkey, recovery []string, err error) {
-	if err := a.mayHaveFactors(u); err != nil {
+	if err := a.MaySetUpFactor(u); err != nil {
 		return Passkey{}, nil, err
 	}
 	if a.Passkeys == nil {

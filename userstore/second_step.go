@@ -231,7 +231,7 @@ func (a *Accounts) AuthenticateSecond(ctx context.Context, l SecondLogin, p Fact
 	case !l.holds(u, l.FactorVersion):
 		return Verified{}, ErrStepOver
 	}
-	v := Verified{User: u, Client: Client{ID: l.ClientID}, Proved: []ProvedFactor{{Method: ByPassword, At: l.At}}}
+	v := Verified{User: u, Client: Client{ID: l.ClientID}, Proved: []ProvedFactor{{Factor: FactorPassword, At: l.At}}}
 	if err := a.mayLogIn(ctx, v); err != nil {
 		return Verified{}, err
 	}
@@ -349,7 +349,7 @@ func (a *Accounts) proveCode(
 		return Verified{}, a.refuseFactor(ctx, v, "wrong_code")
 	}
 	v.code = new(countedCode)
-	v.Proved = append(v.Proved, ProvedFactor{Method: ByApp, At: now})
+	v.Proved = append(v.Proved, ProvedFactor{Factor: FactorApp, At: now})
 	v.Second = SecondStep{FactorVersion: u.FactorVersion, Proved: true,
 		Use: FactorUse{App: app.ID, Counter: counter, Handles: handles(p), At: now}}
 	return v, nil
@@ -375,7 +375,7 @@ func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof)
 		return Verified{}, a.refuseFactor(ctx, v, "wrong_recovery_code")
 	}
 	now := a.now()
-	v.Proved = append(v.Proved, ProvedFactor{Method: ByRecoveryCode, At: now})
+	v.Proved = append(v.Proved, ProvedFactor{Factor: FactorRecoveryCode, At: now})
 	v.Second = SecondStep{FactorVersion: u.FactorVersion, Proved: true,
 		Use: FactorUse{Recovery: macs, Handles: handles(p), At: now}}
 	e := audit.New(asOwner(ctx, u.ID), now, audit.RecoveryCodeUsed, audit.User(u.ID))
@@ -429,11 +429,11 @@ func (a *Accounts) verifyPasskey(
 		return Verified{}, err
 	}
 	now := a.now()
-	method := ByPasskey
+	factor := FactorPasskey
 	if proof.BackedUp {
-		method = BySyncedPasskey
+		factor = FactorSyncedPasskey
 	}
-	v.Proved = append(v.Proved, ProvedFactor{Method: method, At: now})
+	v.Proved = append(v.Proved, ProvedFactor{Factor: factor, At: now})
 	v.Second = SecondStep{FactorVersion: v.User.FactorVersion, Proved: true, Use: FactorUse{
 		Passkey: key.ID, SignCount: proof.SignCount, BackedUp: proof.BackedUp, Handles: handles(p), At: now,
 	}}

@@ -619,7 +619,7 @@ func TestATrustedBrowser(t *testing.T) {
 			v, err := a.AuthenticatePage(from(secret), p.Email, password)
 			if c.skips {
 				w.must(err)
-				w.want(what+": factors", fmt.Sprintf("%d %s", len(v.Proved), v.Proved[0].Method), "1 password")
+				w.want(what+": factors", fmt.Sprintf("%d %s", len(v.Proved), v.Proved[0].Factor), "1 password")
 				w.must(a.StartSession(t.Context(), v, session(p), userstore.SessionHash{}, time.Time{}))
 			} else if !errors.Is(err, userstore.ErrSecondFactor) {
 				t.Errorf("%s: %v", what, err)

@@ -81,7 +81,7 @@ func (v setupVisit) finished() bool {
 		return false
 	}
 	return slices.ContainsFunc(v.session.Session.Proofs(), func(p userstore.ProvedFactor) bool {
-		return slices.Contains(secondFactors, p.Method) && p.At.UnixMicro() >= v.At
+		return slices.Contains(secondFactors, p.Factor) && p.At.UnixMicro() >= v.At
 	})
 }
 
@@ -165,7 +165,7 @@ func (h *Handlers) SetupForm(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	var codes []string
-	method := userstore.ByApp
+	factor := userstore.FactorApp
 	s.stage = web.StageReady
 	switch step {
 	case "create":
@@ -174,8 +174,8 @@ func (h *Handlers) SetupForm(w http.ResponseWriter, r *http.Request) error {
 		if made, err = h.created(u, v.ID, f); err == nil {
 			var p userstore.Passkey
 			p, codes, err = h.Accounts.AddPasskey(r.Context(), u, made)
-			if method = userstore.ByPasskey; p.BackedUp {
-				method = userstore.BySyncedPasskey
+			if factor = userstore.FactorPasskey; p.BackedUp {
+				factor = userstore.FactorSyncedPasskey
 			}
 		}
 	case "confirm":
@@ -190,7 +190,7 @@ func (h *Handlers) SetupForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuseSetup(w, r, v, u, s, err)
 	}
-	return h.setupDone(w, r, v, method, codes)
+	return h.setupDone(w, r, v, factor, codes)
 }
 
 var setupFields = []string{
@@ -263,9 +263,9 @@ func (h *Handlers) refuseSetup(
 // setupDone starts the session of a login whose user has set up a second factor, and shows the recovery
 // codes. From there the login goes on.
 func (h *Handlers) setupDone(
-	w http.ResponseWriter, r *http.Request, v setupVisit, method string, codes []string,
+	w http.ResponseWriter, r *http.Request, v setupVisit, factor string, codes []string,
 ) error {
-	request, err := h.finishSetup(w, r, v, method)
+	request, err := h.finishSetup(w, r, v, factor)
 	switch {
 	case errors.Is(err, userstore.ErrStepOver):
 		return h.stepOver(w, r, v.visit, v.waiting)
