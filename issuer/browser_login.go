@@ -100,7 +100,7 @@ func (i *Issuer) StartProvedSession(
 	}
 	// No message tells of this login: the user has just read one in this browser.
 	b, secret, err = i.newBrowserSession(ctx, userstore.Verified{
-		User: u, Signup: true, Proved: []userstore.ProvedFactor{{Method: userstore.ByPassword, At: typed}},
+		User: u, Signup: true, Proved: []userstore.ProvedFactor{{Factor: userstore.FactorPassword, At: typed}},
 		Second: userstore.SecondStep{FactorVersion: u.FactorVersion},
 	}, l)
 	if err != nil {

@@ -49,12 +49,12 @@ func (i *Issuer) SetupApp(ctx context.Context, login string, m MailProof) (next 
 // ConfirmSetupApp makes the app the account's by its first code, and completes the login. The recovery
 // codes are shown this once.
 func (i *Issuer) ConfirmSetupApp(ctx context.Context, login, code string) (t TokenResponse, recovery []string, err error) {
-	return i.setUp(ctx, login, func(_ sealedLogin, u userstore.User) (method string, recovery []string, err error) {
+	return i.setUp(ctx, login, func(_ sealedLogin, u userstore.User) (factor string, recovery []string, err error) {
 		recovery, err = i.Accounts.ConfirmApp(ctx, u, code, userstore.KeepAll)
 		if errors.Is(err, userstore.ErrNotFound) { // nothing waits: it was never begun
 			err = userstore.ErrFactorRefused
 		}
-		return userstore.ByApp, recovery, err
+		return userstore.FactorApp, recovery, err
 	})
 }
 
@@ -95,9 +95,9 @@ func (i *Issuer) SetupPasskey(
 			Challenge: challenge, UserHandle: l.UserHandle, Response: response, Name: name, Keep: userstore.KeepAll,
 		})
 		if key.BackedUp {
-			return userstore.BySyncedPasskey, recovery, err
+			return userstore.FactorSyncedPasskey, recovery, err
 		}
-		return userstore.ByPasskey, recovery, err
+		return userstore.FactorPasskey, recovery, err
 	})
 }
 
@@ -107,16 +107,12 @@ func (i *Issuer) setupOf(ctx context.Context, login string) (l sealedLogin, u us
 		return l, u, err
 	}
 	refusal.Client(ctx, l.Client)
-	u, err = i.Accounts.Store.UserByID(ctx, l.User)
+	u, err = i.Accounts.UserOfSetup(ctx, l.second())
 	switch {
-	case errors.Is(err, userstore.ErrNotFound):
+	case errors.Is(err, userstore.ErrStepOver):
 		return l, u, errStepOver
 	case err != nil:
 		return l, u, err
-	case !u.IsActive:
-		return l, u, userstore.ErrAccountDisabled
-	case u.SecondFactor, u.FactorVersion != l.Factors, !hmac.Equal(u.PasswordMark(), l.Password):
-		return l, u, errStepOver
 	}
 	return l, u, i.Accounts.MaySetUpFactor(u)
 }
@@ -150,7 +146,7 @@ func (i *Issuer) mailboxMissing(l sealedLogin, u userstore.User) bool {
 // setUp adds a second factor, and completes the login with it. Whatever would refuse the login is
 // checked before.
 func (i *Issuer) setUp(
-	ctx context.Context, login string, add func(sealedLogin, userstore.User) (method string, recovery []string, err error),
+	ctx context.Context, login string, add func(sealedLogin, userstore.User) (factor string, recovery []string, err error),
 ) (TokenResponse, []string, error) {
 	l, u, err := i.setupOf(ctx, login)
 	switch {
@@ -173,7 +169,7 @@ func (i *Issuer) setUp(
 	}
 
 	ctx = audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: u.ID}, client.ID, "")
-	method, recovery, err := add(l, u)
+	factor, recovery, err := add(l, u)
 	if err != nil {
 		return TokenResponse{}, nil, stepOver(err)
 	}
@@ -187,7 +183,7 @@ func (i *Issuer) setUp(
 	verified := userstore.Verified{
 		User: u, Client: client,
 		Proved: []userstore.ProvedFactor{
-			{Method: userstore.ByPassword, At: time.UnixMicro(l.At).UTC()}, {Method: method, At: now},
+			{Factor: userstore.FactorPassword, At: time.UnixMicro(l.At).UTC()}, {Factor: factor, At: now},
 		},
 		Second: userstore.SecondStep{
 			FactorVersion: u.FactorVersion, Proved: true,

@@ -62,9 +62,7 @@ var (
 )
 
 // adminNeedsTwo reports whether the scope admin needs a login with two factors.
-func (i *Issuer) adminNeedsTwo() bool {
-	return i.Accounts.SecondFactor == userstore.SecondFactorAdmins || i.Accounts.SecondFactor == userstore.SecondFactorRequired
-}
+func (i *Issuer) adminNeedsTwo() bool { return i.Accounts.SecondFactor.Demands(true) }
 
 // openLogin reads the handle of a login.
 func (i *Issuer) openLogin(handle string, purpose loginFor) (sealedLogin, error) {

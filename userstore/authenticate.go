@@ -125,7 +125,7 @@ func (a *Accounts) authenticate(
 	}
 	now := a.now() // after the hashing
 	v := Verified{
-		User: u, Client: client, Proved: []ProvedFactor{{Method: ByPassword, At: now}},
+		User: u, Client: client, Proved: []ProvedFactor{{Factor: FactorPassword, At: now}},
 		Second: SecondStep{FactorVersion: u.FactorVersion}, reservation: reservation,
 	}
 	switch {

@@ -32,7 +32,7 @@ type BrowserSession struct {
 // Proofs is Proved, also of a session from before proofs were stored: it began with a password.
 func (b BrowserSession) Proofs() []ProvedFactor {
 	if len(b.Proved) == 0 && !b.AuthTime.IsZero() {
-		return []ProvedFactor{{Method: ByPassword, At: b.AuthTime}}
+		return []ProvedFactor{{Factor: FactorPassword, At: b.AuthTime}}
 	}
 	return b.Proved
 }

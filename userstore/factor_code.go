@@ -20,7 +20,7 @@ func (a *Accounts) RequestFactorCode(ctx context.Context, u User, session string
 	if a.NoMail {
 		return "", ErrNoMail
 	}
-	if err := a.mayHaveFactors(u); err != nil {
+	if err := a.MaySetUpFactor(u); err != nil {
 		return "", err
 	}
 	if u.SecondFactor {

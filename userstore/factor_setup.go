@@ -3,19 +3,13 @@ package userstore
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/factorseal"
-	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/internal/totp"
-	"github.com/signet-id/signet/internal/webauthn"
 )
 
 // The errors of setting up and removing second factors.
@@ -31,25 +25,6 @@ var (
 	ErrAddressNotProved = errors.New("the address has to be proved first")
 )
 
-// maxFactorName bounds the name of a passkey, in characters.
-const maxFactorName = 64
-
-// mayHaveFactors reports why u may set up no second factor; nil: u may.
-func (a *Accounts) mayHaveFactors(u User) error {
-	switch {
-	case a.SecondFactor == SecondFactorOff:
-		return ErrFactorsOff
-	case !u.IsActive:
-		return ErrAccountDisabled
-	case !a.NoMail && !u.EmailVerified:
-		return ErrAddressNotProved
-	}
-	return nil
-}
-
-// MaySetUpFactor reports why u may set up no second factor; nil: u may. Its errors are of BeginApp.
-func (a *Accounts) MaySetUpFactor(u User) error { return a.mayHaveFactors(u) }
-
 // BegunApp is an authenticator app whose setup has begun.
 type BegunApp struct {
 	Secret string // base32, in groups, to be typed
@@ -59,7 +34,7 @@ type BegunApp struct {
 // BeginApp makes the secret of an authenticator app, which counts once ConfirmApp got a code of it.
 // u was read with the proof. ErrFactorsOff, ErrAddressNotProved, ErrAccountDisabled, ErrConflict.
 func (a *Accounts) BeginApp(ctx context.Context, u User) (BegunApp, error) {
-	if err := a.mayHaveFactors(u); err != nil {
+	if err := a.MaySetUpFactor(u); err != nil {
 		return BegunApp{}, err
 	}
 	key, err := totp.New(rand.Reader)
@@ -105,7 +80,7 @@ func (a *Accounts) WaitingApp(ctx context.Context, u User) (BegunApp, error) {
 // and grants go on; keep them or not is the user's choice: see FactorChange.KeepSession.
 // ErrFactorRefused: the code is wrong; ErrNotFound: no setup waits.
 func (a *Accounts) ConfirmApp(ctx context.Context, u User, code, keep string) (recovery []string, err error) {
-	if err := a.mayHaveFactors(u); err != nil {
+	if err := a.MaySetUpFactor(u); err != nil {
 		return nil, err
 	}
 	have, err := a.Store.SecondFactors(ctx, u.ID)
@@ -134,142 +109,6 @@ func (a *Accounts) ConfirmApp(ctx context.Context, u User, code, keep string) (r
 	return a.addFactor(ctx, u, c, MethodApp, app.ID)
 }
 
-// PasskeyCreation returns the options with which a browser makes a passkey for u
-// (PublicKeyCredentialCreationOptionsJSON), and the user handle that they name.
-func (a *Accounts) PasskeyCreation(
-	ctx context.Context, u User, challenge []byte, timeout time.Duration,
-) (options json.RawMessage, handle string, err error) {
-	if err := a.mayHaveFactors(u); err != nil {
-		return nil, "", err
-	}
-	if a.Passkeys == nil {
-		return nil, "", ErrNoPasskeys
-	}
-	have, err := a.Store.SecondFactors(ctx, u.ID)
-	if err != nil {
-		return nil, "", err
-	}
-	handle = have.PasskeyHandle
-	if handle == "" {
-		random := make([]byte, 32)
-		rand.Read(random) // never fails: the process ends instead
-		handle = base64.RawURLEncoding.EncodeToString(random)
-	}
-	allowed, err := credentialsOf(have)
-	if err != nil {
-		return nil, "", err
-	}
-	user, err := base64.RawURLEncoding.DecodeString(handle)
-	if err != nil {
-		return nil, "", err
-	}
-	name := u.Claims.WithComposedName().Name
-	if name == "" {
-		name = u.Email
-	}
-	options, err = a.Passkeys.CreationOptions(challenge, user, u.Email, name, allowed, timeout)
-	return options, handle, err
-}
-
-// PasskeyRequest returns the options with which a browser uses one of u's passkeys; with no user, any
-// passkey of this service.
-func (a *Accounts) PasskeyRequest(
-	ctx context.Context, userID string, challenge []byte, timeout time.Duration,
-) (json.RawMessage, error) {
-	if a.Passkeys == nil {
-		return nil, ErrNoPasskeys
-	}
-	var allowed []webauthn.Credential
-	if userID != "" {
-		have, err := a.Store.SecondFactors(ctx, userID)
-		if err != nil {
-			return nil, err
-		}
-		if len(have.Passkeys) == 0 {
-			return nil, ErrNoPasskeys
-		}
-		if allowed, err = credentialsOf(have); err != nil {
-			return nil, err
-		}
-	}
-	return a.Passkeys.RequestOptions(challenge, allowed, timeout)
-}
-
-func credentialsOf(have SecondFactors) (all []webauthn.Credential, err error) {
-	for _, p := range have.Passkeys {
-		c, err := credentialOf(p, have.PasskeyHandle)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	return all, nil
-}
-
-// NewPasskey is the answer of a browser that made a passkey.
-type NewPasskey struct {
-	Challenge  []byte
-	UserHandle string          // of PasskeyCreation
-	Response   json.RawMessage // RegistrationResponseJSON
-	Name       string          // by the user; may be empty
-	Handle     Handle          // of the challenge: spent
-	Keep       string          // as FactorChange.KeepSession
-}
-
-// AddPasskey stores a passkey of u, who was read with the proof. With the first second factor come
-// recovery codes, which are shown this once. ErrFactorRefused, ErrExists (as *ExistsError: credential,
-// or passkeys for too many), ErrConflict, ValidationError on name, and the errors of BeginApp.
-func (a *Accounts) AddPasskey(ctx context.Context, u User, n NewPasskey) (p Passkey, recovery []string, err error) {
-	if err := a.mayHaveFactors(u); err != nil {
-		return Passkey{}, nil, err
-	}
-	if a.Passkeys == nil {
-		return Passkey{}, nil, ErrNoPasskeys
-	}
-	name, err := factorName(n.Name)
-	if err != nil {
-		return Passkey{}, nil, err
-	}
-	made, err := a.Passkeys.Register(n.Challenge, n.Response)
-	if errors.Is(err, webauthn.ErrResponse) {
-		return Passkey{}, nil, a.refusedPasskey(ctx, err, Verified{User: u})
-	}
-	if err != nil {
-		return Passkey{}, nil, err
-	}
-	now := a.now()
-	p = Passkey{
-		ID: commandLineID(a.NewID), UserID: u.ID, CredentialID: made.ID, PublicKey: made.PublicKey, AAGUID: made.AAGUID,
-		Transports: made.Transports, SignCount: made.SignCount, BackupEligible: made.BackupEligible, BackedUp: made.BackedUp,
-		Name: name, CreatedAt: now,
-	}
-	c := changeByOwner(ctx, u, now, n.Keep)
-	c.AddPasskey, c.PasskeyHandle = &p, n.UserHandle
-	if n.Handle.ID != "" {
-		c.Use = FactorUse{Handles: []Handle{n.Handle}, At: now}
-	}
-	recovery, err = a.addFactor(ctx, u, c, MethodPasskey, p.ID)
-	return p, recovery, err
-}
-
-// changeByOwner begins a change of u's factors by u, who was read with the proof. What was proved in
-// the browser session that asks (audit.Origin) goes on to count there. The session id of an app's grant
-// is that of no browser session: then it goes on nowhere.
-func changeByOwner(ctx context.Context, u User, at time.Time, keep string) FactorChange {
-	return FactorChange{
-		UserID: u.ID, Version: u.FactorVersion, PasswordHash: u.PasswordHash, At: at,
-		KeepSession: keep, BySession: audit.OriginOf(ctx).SessionID,
-	}
-}
-
-// factorName cleans the name of a passkey.
-func factorName(name string) (string, error) {
-	name = strings.TrimSpace(name)
-	var fs faults
-	fs.add("name", checkLine(name, maxFactorName, ""))
-	return name, fs.err()
-}
-
 // addFactor makes a change that adds a factor. The first second factor brings recovery codes.
 func (a *Accounts) addFactor(ctx context.Context, u User, c FactorChange, kind, id string) (recovery []string, err error) {
 	if !u.SecondFactor {
@@ -292,98 +131,6 @@ func (a *Accounts) addFactor(ctx context.Context, u User, c FactorChange, kind, 
 	return recovery, nil
 }
 
-// RemovedFactors names what a removal is about: exactly one of them.
-type RemovedFactors struct {
-	App     bool
-	Passkey string // id
-	All     bool
-}
-
-// RemoveFactors removes second factors of u, who was read with the proof, or by an operator (operator
-// is true; then the policy does not matter). ErrNotFound: the account has no such factor;
-// ErrLastFactor; ErrConflict.
-func (a *Accounts) RemoveFactors(ctx context.Context, u User, r RemovedFactors, operator bool, keep string) error {
-	have, err := a.Store.SecondFactors(ctx, u.ID)
-	if err != nil {
-		return err
-	}
-	left := len(have.Passkeys)
-	if have.App != nil {
-		left++
-	}
-	c := changeByOwner(ctx, u, a.now(), keep)
-	if operator { // who has no proof of the owner
-		c = FactorChange{UserID: u.ID, Version: have.Version, At: c.At, KeepSession: keep}
-	}
-	e := audit.New(ctx, c.At, audit.FactorRemoved, audit.User(u.ID))
-	remove := func(kind, id string) { e.Changes = append(e.Changes, audit.Change{Field: kind, Before: id}) }
-	has := false
-	if have.App != nil && (r.App || r.All) {
-		has, c.RemoveApp, left = true, true, left-1
-		remove(MethodApp, have.App.ID)
-	}
-	for _, p := range have.Passkeys {
-		if r.All || r.Passkey != "" && p.ID == r.Passkey {
-			has, left = true, left-1
-			c.RemovePasskeys = append(c.RemovePasskeys, p.ID)
-			remove(MethodPasskey, p.ID)
-		}
-	}
-	switch {
-	case !has:
-		return ErrNotFound
-	case !operator && have.Version != u.FactorVersion:
-		return ErrConflict
-	}
-	if !operator && left == 0 {
-		without := u
-		without.SecondFactor = false
-		if a.MustHaveSecondFactor(without) || u.PasswordHash == "" {
-			return ErrLastFactor
-		}
-	}
-	switch {
-	case operator && left == 0:
-		e.Messages = a.notice(outbox.FactorsReset, u, c.At)
-	case operator:
-		e.Messages = a.notice(outbox.FactorRemoved, u, c.At)
-	default:
-		if e.Messages, err = a.ownNotice(ctx, outbox.FactorRemoved, u, c.At); err != nil {
-			return err
-		}
-	}
-	return audit.Stored(ctx, a.Log, a.Store.ChangeFactors(ctx, c, e), e)
-}
-
-// RenamePasskey gives a passkey of the user another name. ErrNotFound, ValidationError on name.
-func (a *Accounts) RenamePasskey(ctx context.Context, userID, id, name string) error {
-	name, err := factorName(name)
-	if err != nil {
-		return err
-	}
-	return retry(ctx, editTries, "rename a passkey", func() error {
-		have, err := a.Store.SecondFactors(ctx, userID)
-		if err != nil {
-			return err
-		}
-		at := slices.IndexFunc(have.Passkeys, func(p Passkey) bool { return p.ID == id })
-		switch {
-		case at < 0:
-			return ErrNotFound
-		case have.Passkeys[at].Name == name:
-			return nil // nothing happens: there is no audit entry
-		}
-		r := PasskeyRename{UserID: userID, ID: id, Before: have.Passkeys[at].Name, After: name}
-		e := audit.New(ctx, a.now(), audit.PasskeyRenamed, audit.User(userID))
-		e.Changes = []audit.Change{{Field: "name", Before: r.Before, After: r.After}}
-		err = a.Store.RenamePasskey(ctx, r, e)
-		if errors.Is(err, ErrNotFound) { // removed or renamed meanwhile
-			err = ErrConflict
-		}
-		return audit.Stored(ctx, a.Log, err, e)
-	})
-}
-
 // NewRecoveryCodes replaces the recovery codes of u, who was read with the proof, and returns them:
 // they are shown this once. ErrNotFound: the account has no second factor; ErrConflict.
 func (a *Accounts) NewRecoveryCodes(ctx context.Context, u User, keep string) ([]string, error) {
@@ -402,4 +149,14 @@ func (a *Accounts) NewRecoveryCodes(ctx context.Context, u User, keep string) ([
 		return nil, err
 	}
 	return codes, nil
+}
+
+// changeByOwner begins a change of u's factors by u, who was read with the proof. What was proved in
+// the browser session that asks (audit.Origin) goes on to count there. The session id of an app's grant
+// is that of no browser session: then it goes on nowhere.
+func changeByOwner(ctx context.Context, u User, at time.Time, keep string) FactorChange {
+	return FactorChange{
+		UserID: u.ID, Version: u.FactorVersion, PasswordHash: u.PasswordHash, At: at,
+		KeepSession: keep, BySession: audit.OriginOf(ctx).SessionID,
+	}
 }

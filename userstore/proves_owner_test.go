@@ -7,7 +7,7 @@ import (
 
 func TestAProofIsOfOnePasswordAndVersion(t *testing.T) {
 	u := User{ID: "u", PasswordHash: "old", FactorVersion: 3}
-	v := Verified{User: u, Proved: []ProvedFactor{{Method: ByApp, At: time.Unix(1000, 0)}}}
+	v := Verified{User: u, Proved: []ProvedFactor{{Factor: FactorApp, At: time.Unix(1000, 0)}}}
 	at := func(version int64, hash string) User {
 		return User{ID: "u", PasswordHash: hash, FactorVersion: version}
 	}
@@ -26,21 +26,21 @@ func TestAProofIsOfOnePasswordAndVersion(t *testing.T) {
 		"another user":              {proof, User{ID: "v", PasswordHash: "old", FactorVersion: 3}, false},
 		"a hash upgraded with it":   {upgraded, at(3, "upgraded"), true},
 		"the hash before that":      {upgraded, at(3, "old"), false},
-		"a proof from before marks": {ProvedFactor{Method: ByApp}, User{ID: "u"}, false},
+		"a proof from before marks": {ProvedFactor{Factor: FactorApp}, User{ID: "u"}, false},
 	} {
 		if got := test.proof.ProvesOwner(test.user.FactorVersion, test.user.PasswordMark()); got != test.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
-	if (ProvedFactor{Method: ByApp}).ProvesOwner(0, nil) {
+	if (ProvedFactor{Factor: FactorApp}).ProvesOwner(0, nil) {
 		t.Error("a proof without a mark proves a user without one")
 	}
 
 	// A factor that is proved once more, be it at the same instant, is a proof of the user as of now.
-	again := Verified{User: at(4, "old"), Proved: []ProvedFactor{{Method: ByApp, At: proof.At}}}
+	again := Verified{User: at(4, "old"), Proved: []ProvedFactor{{Factor: FactorApp, At: proof.At}}}
 	for _, merged := range [][]ProvedFactor{
 		MergeProofs([]ProvedFactor{proof}, again.SessionProofs()),
-		MergeProofs([]ProvedFactor{{Method: ByApp, At: proof.At.Add(-time.Hour)}}, again.SessionProofs()),
+		MergeProofs([]ProvedFactor{{Factor: FactorApp, At: proof.At.Add(-time.Hour)}}, again.SessionProofs()),
 	} {
 		if len(merged) != 1 || !merged[0].At.Equal(proof.At) || !merged[0].ProvesOwner(4, again.User.PasswordMark()) {
 			t.Errorf("%+v", merged)

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Methods by which a person proves to be the owner of an account.
+// Factors by which a person proves to be the owner of an account, as sessions store them.
 const (
-	ByPassword      = "password"
-	ByApp           = "app" // the code of an authenticator app
-	ByRecoveryCode  = "recovery_code"
-	ByPasskey       = "passkey"        // bound to one device
-	BySyncedPasskey = "synced_passkey" // backed up, so on other devices as well
+	FactorPassword      = "password"
+	FactorApp           = "app" // the code of an authenticator app
+	FactorRecoveryCode  = "recovery_code"
+	FactorPasskey       = "passkey"        // bound to one device
+	FactorSyncedPasskey = "synced_passkey" // backed up, so on other devices as well
 )
 
 // Values of the claim acr: how many factors a login rests on. A passkey is two, for it verifies its
@@ -24,7 +24,7 @@ const (
 
 // ProvedFactor is a factor that was proved in a session, and when.
 type ProvedFactor struct {
-	Method string
+	Factor string // such as FactorPassword
 	At     time.Time
 	// FactorVersion and PasswordMark are those of the user when the session got the proof, or after the
 	// last change by this session: see FactorChange.BySession. After a change of the password or the
@@ -51,13 +51,13 @@ type Strength struct {
 func StrengthOf(proved []ProvedFactor) Strength {
 	at := map[string]time.Time{}
 	for _, p := range proved {
-		if p.At.After(at[p.Method]) {
-			at[p.Method] = p.At
+		if p.At.After(at[p.Factor]) {
+			at[p.Factor] = p.At
 		}
 	}
-	has := func(methods ...string) (newest time.Time, ok bool) {
-		for _, m := range methods {
-			if t, proved := at[m]; proved {
+	has := func(factors ...string) (newest time.Time, ok bool) {
+		for _, f := range factors {
+			if t, proved := at[f]; proved {
 				ok = true
 				if t.After(newest) {
 					newest = t
@@ -66,9 +66,9 @@ func StrengthOf(proved []ProvedFactor) Strength {
 		}
 		return newest, ok
 	}
-	password, byPassword := has(ByPassword)
-	code, byCode := has(ByApp, ByRecoveryCode)
-	key, byKey := has(ByPasskey, BySyncedPasskey)
+	password, byPassword := has(FactorPassword)
+	code, byCode := has(FactorApp, FactorRecoveryCode)
+	key, byKey := has(FactorPasskey, FactorSyncedPasskey)
 
 	s := Strength{ACR: OneFactor, AuthTime: password}
 	if !byPassword {
@@ -92,7 +92,7 @@ func StrengthOf(proved []ProvedFactor) Strength {
 	if byKey {
 		s.AMR = append(s.AMR, "pop", "user")
 	}
-	if _, synced := at[BySyncedPasskey]; synced {
+	if _, synced := at[FactorSyncedPasskey]; synced {
 		s.AMR = append(s.AMR, "swk")
 	}
 	if s.ACR == TwoFactors {
@@ -101,11 +101,11 @@ func StrengthOf(proved []ProvedFactor) Strength {
 	return s
 }
 
-// MergeProofs returns the newest proof of each method of both, oldest first.
+// MergeProofs returns the newest proof of each factor of both, oldest first.
 func MergeProofs(before, now []ProvedFactor) []ProvedFactor {
 	var merged []ProvedFactor
 	for _, p := range slices.Concat(before, now) {
-		i := slices.IndexFunc(merged, func(m ProvedFactor) bool { return m.Method == p.Method })
+		i := slices.IndexFunc(merged, func(m ProvedFactor) bool { return m.Factor == p.Factor })
 		switch {
 		case i < 0:
 			merged = append(merged, p)

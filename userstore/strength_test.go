@@ -16,13 +16,13 @@ func at(minutes int) time.Time {
 
 func proofs(text string) (all []ProvedFactor) {
 	for _, field := range strings.Fields(text) {
-		var method string
+		var factor string
 		var minutes int
-		method, number, _ := strings.Cut(field, "@")
+		factor, number, _ := strings.Cut(field, "@")
 		if _, err := fmt.Sscan(number, &minutes); err != nil {
 			panic(err)
 		}
-		all = append(all, ProvedFactor{Method: method, At: at(minutes)})
+		all = append(all, ProvedFactor{Factor: factor, At: at(minutes)})
 	}
 	return all
 }
@@ -62,12 +62,12 @@ func TestStrength(t *testing.T) {
 		{"password@6 recovery_code@7 synced_passkey@5", "2", "pwd otp pop user swk mfa", 6},
 		{"password@1 app@2 recovery_code@3 passkey@4 synced_passkey@5", "2", "pwd otp pop user swk mfa", 5},
 
-		// One method more than once: the newest.
+		// One factor more than once: the newest.
 		{"password@5 password@9 app@7", "2", "pwd otp mfa", 7},
 		{"password@9 password@5", "1", "pwd", 9},
 		{"passkey@9 passkey@5", "2", "pop user mfa", 9},
 
-		// An unknown method, of a newer release, proves nothing.
+		// An unknown factor, of a newer release, proves nothing.
 		{"password@5 palm@9", "1", "pwd", 5},
 		{"palm@9", "1", "", 0},
 	} {
@@ -100,28 +100,28 @@ func TestStrength(t *testing.T) {
 // In every combination: 2 needs a passkey, or a password with a code; mfa is there when it is 2; and
 // the time is that of a proof, and not newer than what the strength rests on.
 func TestStrengthOfEveryCombination(t *testing.T) {
-	methods := []string{ByPassword, ByApp, ByRecoveryCode, ByPasskey, BySyncedPasskey}
+	factors := []string{FactorPassword, FactorApp, FactorRecoveryCode, FactorPasskey, FactorSyncedPasskey}
 	times := []int{1, 2, 3}
 	var try func(i int, all []ProvedFactor)
 	tried := 0
 	try = func(i int, all []ProvedFactor) {
-		if i < len(methods) {
+		if i < len(factors) {
 			try(i+1, all)
 			for _, n := range times {
-				try(i+1, append(slices.Clone(all), ProvedFactor{Method: methods[i], At: at(n)}))
+				try(i+1, append(slices.Clone(all), ProvedFactor{Factor: factors[i], At: at(n)}))
 			}
 			return
 		}
 		tried++
 		newest := func(of ...string) (n time.Time) {
 			for _, p := range all {
-				if slices.Contains(of, p.Method) && p.At.After(n) {
+				if slices.Contains(of, p.Factor) && p.At.After(n) {
 					n = p.At
 				}
 			}
 			return n
 		}
-		password, code, key := newest(ByPassword), newest(ByApp, ByRecoveryCode), newest(ByPasskey, BySyncedPasskey)
+		password, code, key := newest(FactorPassword), newest(FactorApp, FactorRecoveryCode), newest(FactorPasskey, FactorSyncedPasskey)
 		want := password // of one factor
 		if password.IsZero() {
 			want = code // no rule starts a session with it alone
@@ -141,7 +141,7 @@ func TestStrengthOfEveryCombination(t *testing.T) {
 			t.Errorf("%v: %+v, want %s at %v", all, got, acr, want)
 		}
 		for word, has := range map[string]bool{"pwd": !password.IsZero(), "otp": !code.IsZero(), "pop": !key.IsZero(),
-			"user": !key.IsZero(), "swk": !newest(BySyncedPasskey).IsZero(), "mfa": acr == TwoFactors} {
+			"user": !key.IsZero(), "swk": !newest(FactorSyncedPasskey).IsZero(), "mfa": acr == TwoFactors} {
 			if slices.Contains(got.AMR, word) != has {
 				t.Errorf("%v: amr %v, %s %v", all, got.AMR, word, has)
 			}
@@ -162,7 +162,7 @@ func TestMergeProofs(t *testing.T) {
 		{"app@2", "password@1", "password@1 app@2"},
 		{"password@1 app@2", "password@3", "app@2 password@3"},
 		{"password@3", "password@1", "password@3"},                      // a clock that went back
-		{"passkey@1", "synced_passkey@2", "passkey@1 synced_passkey@2"}, // two methods
+		{"passkey@1", "synced_passkey@2", "passkey@1 synced_passkey@2"}, // two factors
 		{"password@1 app@1", "passkey@1", "password@1 app@1 passkey@1"},
 		{"", "password@1 password@4 password@2", "password@4"},
 	} {

@@ -37,9 +37,9 @@ func (h *Handlers) proof(o owner, f url.Values) (userstore.Proof, error) {
 	}}, nil
 }
 
-// secondFactors are the methods that prove a second factor, or stand in for one.
+// secondFactors are what counts as a second factor, or stands in for one.
 var secondFactors = []string{
-	userstore.ByApp, userstore.ByRecoveryCode, userstore.ByPasskey, userstore.BySyncedPasskey,
+	userstore.FactorApp, userstore.FactorRecoveryCode, userstore.FactorPasskey, userstore.FactorSyncedPasskey,
 }
 
 // provedSecond reports whether a second factor was proved in the session at most proofAge ago, and the
@@ -51,7 +51,7 @@ func (h *Handlers) provedSecond(o owner) bool {
 // secondProves is provedSecond for an account with this password and these factors.
 func (h *Handlers) secondProves(o owner, factorVersion int64, passwordMark []byte) bool {
 	return slices.ContainsFunc(o.Session.Proofs(), func(p userstore.ProvedFactor) bool {
-		return slices.Contains(secondFactors, p.Method) && h.Now().Sub(p.At) < proofAge &&
+		return slices.Contains(secondFactors, p.Factor) && h.Now().Sub(p.At) < proofAge &&
 			p.ProvesOwner(factorVersion, passwordMark)
 	})
 }
@@ -59,7 +59,7 @@ func (h *Handlers) secondProves(o owner, factorVersion int64, passwordMark []byt
 // secondEnds is the end of the newest proof of a second factor in the session.
 func (h *Handlers) secondEnds(o owner) (ends issuer.Until) {
 	for _, p := range o.Session.Proofs() {
-		if slices.Contains(secondFactors, p.Method) {
+		if slices.Contains(secondFactors, p.Factor) {
 			ends.Ends = max(ends.Ends, p.At.Add(proofAge).Unix())
 		}
 	}

@@ -145,7 +145,7 @@ func (h *Handlers) leadOn(w http.ResponseWriter, r *http.Request, v visit) error
 // provedSince reports whether a second factor was proved in a session since at.
 func provedSince(s userstore.BrowserSession, at time.Time) bool {
 	return slices.ContainsFunc(s.Proofs(), func(p userstore.ProvedFactor) bool {
-		return p.Method != userstore.ByPassword && p.At.After(at)
+		return p.Factor != userstore.FactorPassword && p.At.After(at)
 	})
 }
 

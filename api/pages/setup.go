@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"crypto/hmac"
 	"errors"
 	"net/http"
 	"net/url"
@@ -69,15 +68,11 @@ func (h *Handlers) openSetup(
 		typed := typedLogin{name: v.Name, stay: v.Stay}
 		return v, u, true, h.showLogin(w, r, v.visit, http.StatusBadRequest, typed, refuseExpired(w, r))
 	}
-	u, err = h.Accounts.Store.UserByID(r.Context(), v.User)
-	switch {
-	case errors.Is(err, userstore.ErrNotFound):
-	case err != nil:
-		return v, u, false, err
-	case u.IsActive && u.FactorVersion == v.Factors && !u.SecondFactor && hmac.Equal(u.PasswordMark(), v.Password):
-		return v, u, false, nil
+	u, err = h.Accounts.UserOfSetup(r.Context(), v.second())
+	if errors.Is(err, userstore.ErrStepOver) || errors.Is(err, userstore.ErrAccountDisabled) {
+		return v, u, true, h.stepOver(w, r, v.visit, v.waiting)
 	}
-	return v, u, true, h.stepOver(w, r, v.visit, v.waiting)
+	return v, u, false, err
 }
 
 // finished reports whether the browser is signed in since the login waited.
@@ -86,7 +81,7 @@ func (v setupVisit) finished() bool {
 		return false
 	}
 	return slices.ContainsFunc(v.session.Session.Proofs(), func(p userstore.ProvedFactor) bool {
-		return slices.Contains(secondFactors, p.Method) && p.At.UnixMicro() >= v.At
+		return slices.Contains(secondFactors, p.Factor) && p.At.UnixMicro() >= v.At
 	})
 }
 
@@ -170,7 +165,7 @@ func (h *Handlers) SetupForm(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	var codes []string
-	method := userstore.ByApp
+	factor := userstore.FactorApp
 	s.stage = web.StageReady
 	switch step {
 	case "create":
@@ -179,8 +174,8 @@ func (h *Handlers) SetupForm(w http.ResponseWriter, r *http.Request) error {
 		if made, err = h.created(u, v.ID, f); err == nil {
 			var p userstore.Passkey
 			p, codes, err = h.Accounts.AddPasskey(r.Context(), u, made)
-			if method = userstore.ByPasskey; p.BackedUp {
-				method = userstore.BySyncedPasskey
+			if factor = userstore.FactorPasskey; p.BackedUp {
+				factor = userstore.FactorSyncedPasskey
 			}
 		}
 	case "confirm":
@@ -195,7 +190,7 @@ func (h *Handlers) SetupForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuseSetup(w, r, v, u, s, err)
 	}
-	return h.setupDone(w, r, v, method, codes)
+	return h.setupDone(w, r, v, factor, codes)
 }
 
 var setupFields = []string{
@@ -268,9 +263,9 @@ func (h *Handlers) refuseSetup(
 // setupDone starts the session of a login whose user has set up a second factor, and shows the recovery
 // codes. From there the login goes on.
 func (h *Handlers) setupDone(
-	w http.ResponseWriter, r *http.Request, v setupVisit, method string, codes []string,
+	w http.ResponseWriter, r *http.Request, v setupVisit, factor string, codes []string,
 ) error {
-	request, err := h.finishSetup(w, r, v, method)
+	request, err := h.finishSetup(w, r, v, factor)
 	switch {
 	case errors.Is(err, userstore.ErrStepOver):
 		return h.stepOver(w, r, v.visit, v.waiting)

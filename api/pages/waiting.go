@@ -156,13 +156,13 @@ func (v setupVisit) form() form {
 }
 
 // finishSetup starts the session of a login whose user has just set up a second factor: the one change
-// of the account's factors since the password was proved. method is what the factor is proved by, such
-// as userstore.ByApp. It sets the cookies and writes no answer. request is the handle of the pending
+// of the account's factors since the password was proved. factor is what was proved, such as
+// userstore.FactorApp. It sets the cookies and writes no answer. request is the handle of the pending
 // request to go on with, at the consent page; empty: the login leads to the account (toAccount).
 func (h *Handlers) finishSetup(
-	w http.ResponseWriter, r *http.Request, v setupVisit, method string,
+	w http.ResponseWriter, r *http.Request, v setupVisit, factor string,
 ) (request string, err error) {
-	by := userstore.ProvedFactor{Method: method, At: h.Now().UTC()}
+	by := userstore.ProvedFactor{Factor: factor, At: h.Now().UTC()}
 	b, secret, err := h.Issuer.StartSetUpSession(r.Context(), v.waiting.second(), by, v.Spent(), issuer.PageLogin{
 		Device: v.browser, Replaces: h.cookie(r, sessionCookie), Signup: v.Signup,
 	})

@@ -31,7 +31,7 @@ func TestP10ALoginThatWaitedForASetup(t *testing.T) {
 			return userstore.Handle{ID: id, EndsAt: s.Clock.Now().Add(5 * time.Minute)}
 		}
 		finish := func(l userstore.SecondLogin, h userstore.Handle) (issuer.Browser, string, error) {
-			by := userstore.ProvedFactor{Method: userstore.ByApp, At: s.Clock.Now()}
+			by := userstore.ProvedFactor{Factor: userstore.FactorApp, At: s.Clock.Now()}
 			return r.Issuer.StartSetUpSession(t.Context(), l, by, h, issuer.PageLogin{Device: "a browser"})
 		}
 		over := func(what string, l userstore.SecondLogin, h userstore.Handle) {

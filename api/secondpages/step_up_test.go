@@ -107,7 +107,7 @@ func TestStepUpAtThePages(t *testing.T) {
 			p.Submit("second-submit", map[string]string{"recovery_code": codes[5]}).WantPage(200, "password-submit")
 			sessions, err := s.DB.ListBrowserSessions(t.Context(), u.ID, s.Clock.Now(), time.Time{})
 			if err != nil || !slices.ContainsFunc(sessions[0].Proofs(), func(f userstore.ProvedFactor) bool {
-				return f.Method == userstore.ByRecoveryCode && f.At.After(at)
+				return f.Factor == userstore.FactorRecoveryCode && f.At.After(at)
 			}) {
 				t.Errorf("%+v %v", sessions[0].Proofs(), err)
 			}

@@ -40,7 +40,7 @@ func (r *sessionRow) session() (s userstore.BrowserSession, err error) {
 		return s, err
 	}
 	if s.Proved == nil && r.amr == `["pwd"]` { // from before there were second factors
-		s.Proved = []userstore.ProvedFactor{{Method: userstore.ByPassword, At: instant(r.auth)}}
+		s.Proved = []userstore.ProvedFactor{{Factor: userstore.FactorPassword, At: instant(r.auth)}}
 	}
 	s.AuthTime, s.CreatedAt, s.LastUsedAt, s.ExpiresAt = instant(r.auth), instant(r.created), instant(r.used), instant(r.expires)
 	return s, nil
@@ -128,7 +128,7 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 		return err
 	}
 	for _, p := range b.Proved {
-		if err := text(p.Method); err != nil {
+		if err := text(p.Factor); err != nil {
 			return err
 		}
 	}

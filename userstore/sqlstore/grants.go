@@ -204,11 +204,11 @@ func newAdvances(returned string) advances {
 		userstore.SecondFactorOptional, userstore.SecondFactorOff, userstore.SecondFactorAdmins, userstore.SecondFactorRequired,
 	} {
 		condition := ""
-		switch policy {
-		case userstore.SecondFactorAdmins:
-			condition = ` AND (u.second_factor OR NOT (` + isAdmin + `))`
-		case userstore.SecondFactorRequired:
+		switch {
+		case policy.Demands(false):
 			condition = ` AND u.second_factor`
+		case policy.Demands(true):
+			condition = ` AND (u.second_factor OR NOT (` + isAdmin + `))`
 		}
 		all[advanceVariant{false, policy}] = advance + condition + advanceReturning + returned
 		all[advanceVariant{true, policy}] = advance + advanceFirstParty + condition + advanceReturning + returned

@@ -66,7 +66,7 @@ func TestSecondFactorsComeToADatabaseWithRows(t *testing.T) {
 			s[i] = 0xaa
 		}
 		got, _, err := db.BrowserSession(ctx, s, now, time.Time{})
-		proved := []userstore.ProvedFactor{{Method: userstore.ByPassword, At: time.UnixMicro(1700000000000001).UTC()}}
+		proved := []userstore.ProvedFactor{{Factor: userstore.FactorPassword, At: time.UnixMicro(1700000000000001).UTC()}}
 		if err != nil || !reflect.DeepEqual(got.Proved, proved) || got.ID != "b" {
 			t.Errorf("%+v, %v", got, err)
 		}

@@ -33,9 +33,9 @@ func TestProofsOfAnOlderBinary(t *testing.T) {
 			if err != nil || len(got.Proved) != 2 {
 				t.Fatalf("%s: %+v, %v", what, got, err)
 			}
-			for n, method := range []string{userstore.ByPassword, userstore.ByApp} {
+			for n, factor := range []string{userstore.FactorPassword, userstore.FactorApp} {
 				p := got.Proved[n]
-				if p.Method != method || !p.At.Equal(now) || p.ProvesOwner(user.FactorVersion, got.PasswordMark) {
+				if p.Factor != factor || !p.At.Equal(now) || p.ProvesOwner(user.FactorVersion, got.PasswordMark) {
 					t.Errorf("%s: %+v", what, p)
 				}
 			}

@@ -46,14 +46,14 @@ func list(items []string) string {
 
 // storedProof is a userstore.ProvedFactor as it is stored.
 type storedProof struct {
-	Method   string `json:"method"`
+	Factor   string `json:"method"`
 	At       int64  `json:"at"`
-	Factors  int64  `json:"factors"`  // FactorVersion, replaced by ChangeFactors
+	Version  int64  `json:"factors"`  // FactorVersion, replaced by ChangeFactors
 	Password []byte `json:"password"` // PasswordMark, replaced by SetPassword
 }
 
 // factorsOfProof and passwordOfProof are the texts that stand in a stored proof for its factor version
-// and for its mark of the password. No method contains them, because JSON puts a backslash before each
+// and for its mark of the password. No factor contains them, because JSON puts a backslash before each
 // quote within a string.
 func factorsOfProof(version int64) string { return fmt.Sprintf(`"factors":%d,"password":`, version) }
 
@@ -65,7 +65,7 @@ func passwordOfProof(mark []byte) string {
 func encodeProved(proved []userstore.ProvedFactor) string {
 	rows := make([]storedProof, 0, len(proved))
 	for _, p := range proved {
-		rows = append(rows, storedProof{p.Method, micros(p.At), p.FactorVersion, p.PasswordMark})
+		rows = append(rows, storedProof{p.Factor, micros(p.At), p.FactorVersion, p.PasswordMark})
 	}
 	text, _ := json.Marshal(rows) // cannot fail
 	return string(text)
@@ -81,7 +81,7 @@ func decodeProved(text string) (proved []userstore.ProvedFactor, err error) {
 	}
 	for _, r := range rows {
 		proved = append(proved, userstore.ProvedFactor{
-			Method: r.Method, At: instant(r.At), FactorVersion: r.Factors, PasswordMark: r.Password,
+			Factor: r.Factor, At: instant(r.At), FactorVersion: r.Version, PasswordMark: r.Password,
 		})
 	}
 	return proved, nil

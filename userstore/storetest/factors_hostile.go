@@ -34,7 +34,7 @@ func hostileFactors(t *testing.T, f *fixture) {
 			Recovery: [][]byte{[]byte("other"), []byte(s)}}))
 		is(t, f.UseFactor(ctx, u.ID, 1, factorUse{Handles: c.Use.Handles}), userstore.ErrSpent)
 		b := f.newSession(u)
-		b.Proved = []userstore.ProvedFactor{{Method: s, At: stored(f.now)}, {Method: s + s}}
+		b.Proved = []userstore.ProvedFactor{{Factor: s, At: stored(f.now)}, {Factor: s + s}}
 		trust := newTrust{Hash: sessionHash(), ID: "t" + s, EndsAt: f.now.Add(time.Hour)}
 		must(t, f.StartSession(ctx, newLogin{Session: b, PasswordHash: s,
 			Second: secondStep{FactorVersion: 1, Proved: true, Trust: &trust}}))
@@ -99,7 +99,7 @@ func hostileFactors(t *testing.T, f *fixture) {
 			})
 		}
 		for name, change := range map[string]func(*newLogin){
-			"method": func(n *newLogin) { n.Session.Proved = []userstore.ProvedFactor{{Method: s}} },
+			"method": func(n *newLogin) { n.Session.Proved = []userstore.ProvedFactor{{Factor: s}} },
 			"trust": func(n *newLogin) {
 				n.Second.Trust = &newTrust{Hash: sessionHash(), ID: s, EndsAt: f.now.Add(time.Hour)}
 			},

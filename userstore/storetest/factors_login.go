@@ -161,8 +161,8 @@ func secondFactorGate(t *testing.T, f *fixture) {
 func provedRoundTrip(t *testing.T, f *fixture) {
 	u := f.user(t)
 	s := f.newSession(u)
-	s.Proved = []userstore.ProvedFactor{{Method: userstore.ByPassword, At: f.now.Add(-time.Hour)},
-		{Method: userstore.BySyncedPasskey, At: f.now}, {Method: userstore.ByApp}}
+	s.Proved = []userstore.ProvedFactor{{Factor: userstore.FactorPassword, At: f.now.Add(-time.Hour)},
+		{Factor: userstore.FactorSyncedPasskey, At: f.now}, {Factor: userstore.FactorApp}}
 	must(t, f.StartSession(t.Context(), newLogin{Session: s, PasswordHash: u.PasswordHash}))
 	got, _, err := f.BrowserSession(t.Context(), s.Hash, f.now, time.Time{})
 	must(t, err)
@@ -182,7 +182,7 @@ func provedRoundTrip(t *testing.T, f *fixture) {
 		must(t, err)
 		want = nil
 		if slices.Equal(amr, []string{"pwd"}) {
-			want = []userstore.ProvedFactor{{Method: userstore.ByPassword, At: stored(f.now.Add(-time.Hour))}}
+			want = []userstore.ProvedFactor{{Factor: userstore.FactorPassword, At: stored(f.now.Add(-time.Hour))}}
 		}
 		equal(t, fmt.Sprint("proofs of ", amr), got.Proved, want)
 	}

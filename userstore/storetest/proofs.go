@@ -24,11 +24,11 @@ func proofsAfterChange(t *testing.T, f *fixture) {
 	version, mark := u.FactorVersion, u.PasswordMark()
 	proofs := func(u userstore.User) []userstore.ProvedFactor {
 		return []userstore.ProvedFactor{
-			{Method: userstore.ByPassword, At: stored(f.now.Add(-time.Hour)), FactorVersion: version - 1, PasswordMark: []byte{1, 2}},
-			{Method: userstore.ByApp, At: stored(f.now), FactorVersion: version, PasswordMark: u.PasswordMark()},
-			{Method: userstore.ByPasskey, At: stored(f.now), FactorVersion: version, PasswordMark: u.PasswordMark()},
-			{Method: userstore.BySyncedPasskey, At: stored(f.now), FactorVersion: version + 10, PasswordMark: random(16)},
-			{Method: fmt.Sprintf(`"factors":%d,"password":`, version)}, // of nothing, and looks like what is stored
+			{Factor: userstore.FactorPassword, At: stored(f.now.Add(-time.Hour)), FactorVersion: version - 1, PasswordMark: []byte{1, 2}},
+			{Factor: userstore.FactorApp, At: stored(f.now), FactorVersion: version, PasswordMark: u.PasswordMark()},
+			{Factor: userstore.FactorPasskey, At: stored(f.now), FactorVersion: version, PasswordMark: u.PasswordMark()},
+			{Factor: userstore.FactorSyncedPasskey, At: stored(f.now), FactorVersion: version + 10, PasswordMark: random(16)},
+			{Factor: fmt.Sprintf(`"factors":%d,"password":`, version)}, // of nothing, and looks like what is stored
 		}
 	}
 	session := func(u userstore.User) userstore.BrowserSession {
@@ -88,9 +88,9 @@ func passwordOfProofs(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	u, bob := f.user(t), f.user(t)
 	proofs := []userstore.ProvedFactor{
-		{Method: userstore.ByPassword, At: stored(f.now), FactorVersion: 3, PasswordMark: u.PasswordMark()},
-		{Method: userstore.ByApp, At: stored(f.now), PasswordMark: random(16)},
-		{Method: `,"password":"` + base64.StdEncoding.EncodeToString(u.PasswordMark()) + `"`},
+		{Factor: userstore.FactorPassword, At: stored(f.now), FactorVersion: 3, PasswordMark: u.PasswordMark()},
+		{Factor: userstore.FactorApp, At: stored(f.now), PasswordMark: random(16)},
+		{Factor: `,"password":"` + base64.StdEncoding.EncodeToString(u.PasswordMark()) + `"`},
 	}
 	session := func(u userstore.User) userstore.BrowserSession {
 		return f.session(t, u, func(s *newLogin) { s.Session.Proved = proofs })
