@@ -62,7 +62,7 @@ var pairsOfSteps = []pairOfSteps{
 // as BenchmarkKnownAndUnknown does those of accounts without. P-01: the AUC is to lie between 0.45 and
 // 0.55 with 2,000 samples each, except where the metric is named told-AUC.
 //
-//	go test ./api/account -run '^$' -bench KnownAndUnknownAtTheSecondStep -benchtime 2000x
+//	go test ./api/account -run '^$' -bench KnownAndUnknownAtTheSecondStep -benchtime 2000x -timeout 2h
 func BenchmarkKnownAndUnknownAtTheSecondStep(b *testing.B) {
 	for engine, fresh := range map[string]func(testing.TB) *sqlstore.DB{"sqlite": sqltest.SQLite,
 		"postgres": sqltest.Postgres} {

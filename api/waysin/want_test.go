@@ -66,8 +66,8 @@ var wayTables = []wayTable{
 | undo of a change of address that came after the factor, and then the second step | done | done | done |
 | undo of a change of address that came before the factor | done | done, the factor is removed | done, the factor is removed |
 | undo of the first second factor | no message | done, the factor is removed | done, the factor is removed |
-| undo of another second factor | done | asks for totp | asks for passkey |
-| undo of another second factor, and then the second step | done | done | done |
+| undo of another second factor | — | asks for totp | asks for passkey |
+| undo of another second factor, and then the second step | — | done | done |
 | undo of the first second factor, a week later | no message | refused | refused |
 | confirmation of a change of address, at the page, not signed in | asks for the password | asks for the password | asks for the password |
 | **a session, a grant, a token or a code of before is held** | | | |
@@ -165,8 +165,8 @@ var wayTables = []wayTable{
 | undo of a change of address that came after the factor, and then the second step | done | done | done |
 | undo of a change of address that came before the factor | done | done, the factor is removed | done, the factor is removed |
 | undo of the first second factor | no message | done, the factor is removed | done, the factor is removed |
-| undo of another second factor | done | asks for totp | asks for passkey |
-| undo of another second factor, and then the second step | done | done | done |
+| undo of another second factor | — | asks for totp | asks for passkey |
+| undo of another second factor, and then the second step | — | done | done |
 | undo of the first second factor, a week later | no message | refused | refused |
 | confirmation of a change of address, at the page, not signed in | asks for the password | asks for the password | asks for the password |
 | **a session, a grant, a token or a code of before is held** | | | |
