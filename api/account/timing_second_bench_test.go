@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,36 +125,39 @@ func withApp() userstore.ImportedFactors {
 
 func withNothing() userstore.ImportedFactors { return userstore.ImportedFactors{} }
 
-// manyAccounts makes accounts name000000@example.test and so on, all with the hash of one password, so
-// that there are thousands of them in a moment.
-func manyAccounts(
-	b *testing.B, s *apitest.Server, name string, n int, factors func() userstore.ImportedFactors,
-) (made []apitest.User) {
+// manyAccounts makes accounts one000000@example.test, two000000@example.test, one000001@example.test
+// and so on: in turns, so that the age of a row tells nothing. All have the hash of one password, so
+// that there are thousands of them in a moment. Without other, only those of one are made.
+func manyAccounts(b *testing.B, s *apitest.Server, n int, one, other func() userstore.ImportedFactors) {
 	b.Helper()
 	accounts := s.Replicas[0].Accounts
 	hash, err := accounts.Hasher.Hash(b.Context(), s.Secret(benchPassword))
 	if err != nil {
 		b.Fatal(err)
 	}
-	users := make([]userstore.User, n)
-	for i := range users {
-		users[i] = userstore.User{Email: benchEmail(name, i), EmailVerified: true, PasswordHash: hash, IsActive: true}
+	var users []userstore.User
+	var factors []userstore.ImportedFactors
+	add := func(email string, of userstore.ImportedFactors) {
+		users = append(users, userstore.User{Email: email, EmailVerified: true, PasswordHash: hash, IsActive: true})
+		factors = append(factors, of)
+	}
+	for i := range n {
+		add(benchEmail("one", i), one())
+		if other != nil {
+			add(benchEmail("two", i), other())
+		}
 	}
 	importer := &userstore.Importer{Accounts: accounts}
-	for chunk := range slices.Chunk(users, 500) {
-		of := map[int]userstore.ImportedFactors{}
-		for i := range chunk {
-			of[i] = factors()
+	for from := 0; from < len(users); from += 500 {
+		to, of := min(from+500, len(users)), map[int]userstore.ImportedFactors{}
+		for i := from; i < to; i++ {
+			of[i-from] = factors[i]
 		}
-		done, err := importer.Import(b.Context(), chunk, of)
+		done, err := importer.Import(b.Context(), users[from:to], of)
 		if err != nil || done[0].Err != nil {
 			b.Fatal(done, err)
 		}
-		for _, d := range done {
-			made = append(made, apitest.User{ID: d.User.ID, Email: d.User.Email, Password: benchPassword})
-		}
 	}
-	return made
 }
 
 func benchEmail(name string, i int) string { return fmt.Sprintf("%s%06d@example.test", name, i) }
@@ -163,10 +165,7 @@ func benchEmail(name string, i int) string { return fmt.Sprintf("%s%06d@example.
 // guessing sends a wrong password for accounts of two kinds; nil: for no account.
 func guessing(one, other func() userstore.ImportedFactors) preparedSteps {
 	return func(b *testing.B, s *apitest.Server, n int) (func(int) stepRequest, func(int) stepRequest) {
-		manyAccounts(b, s, "one", n, one)
-		if other != nil {
-			manyAccounts(b, s, "two", n, other)
-		}
+		manyAccounts(b, s, n, one, other)
 		to := func(name string) func(int) stepRequest {
 			return func(i int) stepRequest {
 				return stepRequest{"/v1/login", apitest.Fields{"email": benchEmail(name, i), "password": "not the right password"}}
@@ -176,29 +175,26 @@ func guessing(one, other func() userstore.ImportedFactors) preparedSteps {
 	}
 }
 
-// firstSteps takes the first step of n logins, and returns their handles.
-func firstSteps(b *testing.B, s *apitest.Server, name string, n int) []string {
-	b.Helper()
-	logins := make([]string, n)
-	for i := range logins {
-		logins[i] = s.FirstStep(apitest.User{Email: benchEmail(name, i), Password: benchPassword})
+// firstSteps takes the first step of n logins of each kind, and returns their handles.
+func firstSteps(s *apitest.Server, n int) (ones, twos []string) {
+	for i := range n {
+		ones = append(ones, s.FirstStep(apitest.User{Email: benchEmail("one", i), Password: benchPassword}))
+		twos = append(twos, s.FirstStep(apitest.User{Email: benchEmail("two", i), Password: benchPassword}))
 	}
-	return logins
+	return ones, twos
 }
 
 // guessingCodes sends two wrong codes to the second step of logins, each once and of its own account.
-func guessingCodes(
-	path string, one, other func(s *apitest.Server) string,
-) preparedSteps {
+func guessingCodes(path string, one, other func(s *apitest.Server) string) preparedSteps {
 	return func(b *testing.B, s *apitest.Server, n int) (func(int) stepRequest, func(int) stepRequest) {
-		to := func(name string, code func(*apitest.Server) string) func(int) stepRequest {
-			manyAccounts(b, s, name, n, withApp)
-			logins := firstSteps(b, s, name, n)
+		manyAccounts(b, s, n, withApp, withApp)
+		ones, twos := firstSteps(s, n)
+		to := func(logins []string, code string) func(int) stepRequest {
 			return func(i int) stepRequest {
-				return stepRequest{"/v1/login/" + path, apitest.Fields{"login": logins[i], "code": code(s)}}
+				return stepRequest{"/v1/login/" + path, apitest.Fields{"login": logins[i], "code": code}}
 			}
 		}
-		return to("one", one), to("two", other)
+		return to(ones, one(s)), to(twos, other(s))
 	}
 }
 
@@ -223,30 +219,31 @@ func changedRecovery(at int) func(*apitest.Server) string {
 // withOtherFactor sends a second step of accounts with an app, and of accounts with a passkey.
 func withOtherFactor(path string, body apitest.Fields) preparedSteps {
 	return func(b *testing.B, s *apitest.Server, n int) (func(int) stepRequest, func(int) stepRequest) {
-		manyAccounts(b, s, "one", n, withApp)
-		for _, u := range manyAccounts(b, s, "two", n, withNothing) {
-			s.WithPasskey(u)
+		manyAccounts(b, s, n, withApp, withNothing)
+		for i := range n {
+			u, err := s.DB.UserByLogin(b.Context(), userstore.Login{EmailKey: benchEmail("two", i)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.WithPasskey(apitest.User{ID: u.ID, Email: u.Email})
 		}
-		to := func(name string) func(int) stepRequest {
-			logins := firstSteps(b, s, name, n)
-			return func(i int) stepRequest { return stepRequest{path, body.With("login", logins[i])} }
-		}
-		return to("one"), to("two")
+		ones, twos := firstSteps(s, n)
+		return func(i int) stepRequest { return stepRequest{path, body.With("login", ones[i])} },
+			func(i int) stepRequest { return stepRequest{path, body.With("login", twos[i])} }
 	}
 }
 
 // expiredAndMadeUp sends handles that have expired, and texts that are no handle.
 func expiredAndMadeUp(path string, body apitest.Fields) preparedSteps {
 	return func(b *testing.B, s *apitest.Server, n int) (func(int) stepRequest, func(int) stepRequest) {
-		manyAccounts(b, s, "one", n, withApp)
-		logins := firstSteps(b, s, "one", n)
+		manyAccounts(b, s, n, withApp, withApp)
+		expired, madeUp := firstSteps(s, n)
 		s.Advance(5 * time.Minute)
-		expired := func(i int) stepRequest { return stepRequest{path, body.With("login", logins[i])} }
-		madeUp := func(i int) stepRequest {
-			changed := []byte(logins[i])
-			changed[len(changed)/2] ^= 1
-			return stepRequest{path, body.With("login", string(changed))}
-		}
-		return expired, madeUp
+		return func(i int) stepRequest { return stepRequest{path, body.With("login", expired[i])} },
+			func(i int) stepRequest {
+				changed := []byte(madeUp[i])
+				changed[len(changed)/2] ^= 1
+				return stepRequest{path, body.With("login", string(changed))}
+			}
 	}
 }
