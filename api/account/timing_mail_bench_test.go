@@ -19,7 +19,7 @@ import (
 // BenchmarkKnownAndUnknownByMail times requests for messages, and sign-ups where addresses have to
 // be proved, with addresses that have an account and with addresses that have none, as
 // BenchmarkKnownAndUnknown does logins. Nothing is sent meanwhile: what a worker does, no request
-// waits for.
+// waits for (P-01).
 //
 //	go test ./api/account -run '^$' -bench KnownAndUnknownByMail -benchtime 2000x
 func BenchmarkKnownAndUnknownByMail(b *testing.B) {

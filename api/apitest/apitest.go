@@ -73,6 +73,7 @@ type Server struct {
 	secrets    *secrets
 	made       *made
 	letters    *letters
+	opened     *opened
 }
 
 // made are the private keys that were generated, for Key.
@@ -129,7 +130,7 @@ func New(t testing.TB, o Options) *Server {
 		t.Fatal(err)
 	}
 	// Whole seconds, so that what tokens say and what the store keeps are equal.
-	s := &Server{issuerPath: issuer.Path, T: t, DB: o.DB, Clock: &Clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}, Log: &Log{}, secrets: &secrets{}, made: &made{}, letters: &letters{}}
+	s := &Server{issuerPath: issuer.Path, T: t, DB: o.DB, Clock: &Clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}, Log: &Log{}, secrets: &secrets{}, made: &made{}, letters: &letters{}, opened: &opened{}}
 	ready := keystest.Generator()
 	generate := func(alg string) (crypto.Signer, error) {
 		key, err := ready(alg)

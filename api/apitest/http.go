@@ -132,6 +132,7 @@ func (s *Server) take(q Request, sent []byte, res *http.Response) *Response {
 	s.keepTokens(a)
 	s.check(a)
 	checkAgainstDocument(s, a, sent)
+	s.checkOpening(a)
 	return a
 }
 

@@ -1,0 +1,3 @@
+package docs
+
+//go:generate go test ../api/waysin -run TestTheTablesOfWaysInAreInTheDocuments -update
