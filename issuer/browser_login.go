@@ -29,30 +29,12 @@ type PageLogin struct {
 // value, a new one at each login, so that an attacker cannot plant it beforehand. Every error is an
 // *Error; that of a malformed request wraps a *userstore.ValidationError.
 func (i *Issuer) StartBrowserSession(ctx context.Context, l PageLogin) (b Browser, secret string, err error) {
-	ctx = userstore.WithDevice(ctx, l.Device)
 	if i.TrustedBrowser <= 0 { // turned off, also for browsers that were trusted before
 		ctx = userstore.WithTrust(ctx, "")
 	}
-	for range 2 { // as Login does
-		b, secret, err = i.startBrowserSession(ctx, l)
-		if !errors.Is(err, userstore.ErrConflict) {
-			if err != nil {
-				return Browser{}, "", failed(err)
-			}
-			return b, secret, nil
-		}
-	}
-	return Browser{}, "", errUnavailable.because(errors.New("login: the account kept changing"))
-}
-
-func (i *Issuer) startBrowserSession(ctx context.Context, l PageLogin) (Browser, string, error) {
-	verified, err := i.Accounts.AuthenticatePage(ctx, l.Name, l.Password)
-	if err != nil {
-		return Browser{}, "", err
-	}
-	defer i.Accounts.Release(ctx, verified)
-	verified.Signup = l.Signup
-	return i.newBrowserSession(ctx, verified, l)
+	return i.provedSession(ctx, l, func(ctx context.Context) (userstore.Verified, error) {
+		return i.Accounts.AuthenticatePage(ctx, l.Name, l.Password)
+	})
 }
 
 // StartSecondSession is StartBrowserSession for a login that waited for its second step. trust is the
@@ -92,28 +74,18 @@ func (i *Issuer) provedSession(
 	ctx context.Context, l PageLogin, prove func(context.Context) (userstore.Verified, error),
 ) (b Browser, secret string, err error) {
 	ctx = userstore.WithDevice(ctx, l.Device)
-	for range 2 { // as Login does
-		b, secret, err = i.provedSessionOnce(ctx, l, prove)
-		if !errors.Is(err, userstore.ErrConflict) {
-			if err != nil {
-				return Browser{}, "", failed(err)
-			}
-			return b, secret, nil
+	b, err = tryLogin(func() (Browser, error) {
+		verified, err := prove(ctx)
+		if err != nil {
+			return Browser{}, err
 		}
-	}
-	return Browser{}, "", errUnavailable.because(errors.New("login: the account kept changing"))
-}
-
-func (i *Issuer) provedSessionOnce(
-	ctx context.Context, l PageLogin, prove func(context.Context) (userstore.Verified, error),
-) (Browser, string, error) {
-	verified, err := prove(ctx)
-	if err != nil {
-		return Browser{}, "", err
-	}
-	defer i.Accounts.Release(ctx, verified)
-	verified.Signup = l.Signup
-	return i.newBrowserSession(ctx, verified, l)
+		defer i.Accounts.Release(ctx, verified)
+		verified.Signup = l.Signup
+		var started Browser
+		started, secret, err = i.newBrowserSession(ctx, verified, l)
+		return started, err
+	})
+	return b, secret, err
 }
 
 // StartProvedSession starts a browser session after the user proved the address of the account, in
@@ -143,7 +115,7 @@ func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verif
 	secret := i.NewID() + i.NewID()
 	origin := audit.OriginOf(ctx)
 	b := Browser{User: verified.User, Session: userstore.BrowserSession{
-		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID, Proved: verified.Proved,
+		Hash: sessionHash(secret), ID: i.NewID(), UserID: verified.User.ID, Proved: verified.SessionProofs(),
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(i.SessionAbsolute),
 		UserAgent: origin.UserAgent, Address: origin.Address,
 	}}
@@ -157,7 +129,7 @@ func (i *Issuer) newBrowserSession(ctx context.Context, verified userstore.Verif
 		switch {
 		case err == nil && user.ID == b.User.ID:
 			b.Session.ID = old.ID
-			b.Session.Proved = userstore.MergeProofs(old.Proofs(), verified.Proved)
+			b.Session.Proved = userstore.MergeProofs(old.Proofs(), b.Session.Proved)
 			if verified.Continues { // a factor alone makes no session last longer
 				b.Session.ExpiresAt = old.ExpiresAt
 			}

@@ -45,19 +45,25 @@ func (i *Issuer) Login(ctx context.Context, r LoginRequest) (TokenResponse, erro
 		return TokenResponse{}, err
 	}
 
-	// A batch is refused if user, client or password changed since the read. Then everything is
-	// checked once more, so that the answer is true now: a disabled account, a wrong password — or
-	// a login after all, if the change was another login's upgraded hash.
+	return tryLogin(func() (TokenResponse, error) { return i.login(ctx, r, scopes) })
+}
+
+// tryLogin makes a login, and tries once more if user, client or password changed since they were read:
+// then the store has refused the login. The second try checks everything again, so that the answer is
+// true now: a disabled account, a wrong password — or a login after all, if the change was another
+// login's upgraded hash. Every error is an *Error.
+func tryLogin[T any](once func() (T, error)) (T, error) {
+	var none T
 	for range 2 {
-		response, err := i.login(ctx, r, scopes)
-		if !errors.Is(err, userstore.ErrConflict) {
-			if err != nil {
-				return TokenResponse{}, failed(err)
-			}
-			return response, nil
+		started, err := once()
+		switch {
+		case err == nil:
+			return started, nil
+		case !errors.Is(err, userstore.ErrConflict):
+			return none, failed(err)
 		}
 	}
-	return TokenResponse{}, errUnavailable.because(errors.New("login: the account kept changing"))
+	return none, errUnavailable.because(errors.New("login: the account kept changing"))
 }
 
 // loginScopes reads the scopes of a login.

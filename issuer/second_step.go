@@ -222,16 +222,7 @@ func (i *Issuer) complete(
 	ctx context.Context, l sealedLogin, prove func(context.Context) (userstore.Verified, error),
 ) (TokenResponse, error) {
 	refusal.Client(ctx, l.Client)
-	for range 2 {
-		response, err := i.completeOnce(ctx, l, prove)
-		if !errors.Is(err, userstore.ErrConflict) {
-			if err != nil {
-				return TokenResponse{}, failed(err)
-			}
-			return response, nil
-		}
-	}
-	return TokenResponse{}, errUnavailable.because(errors.New("login: the account kept changing"))
+	return tryLogin(func() (TokenResponse, error) { return i.completeOnce(ctx, l, prove) })
 }
 
 func (i *Issuer) completeOnce(

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -26,6 +27,20 @@ type Verified struct {
 	inPlace     *reservation  // of a code where no password was proved
 	code        *countedCode  // nil: none was counted
 	events      []audit.Event // stored with the login, beside its own
+}
+
+// SessionProofs are the proofs of v as a session keeps them: with what the user's password and factors
+// are after the login.
+func (v Verified) SessionProofs() []ProvedFactor {
+	u := v.User
+	if v.Rehash != "" {
+		u.PasswordHash = v.Rehash
+	}
+	proofs := slices.Clone(v.Proved)
+	for i := range proofs {
+		proofs[i].FactorVersion, proofs[i].PasswordMark = u.FactorVersion, u.PasswordMark()
+	}
+	return proofs
 }
 
 // impossibleKey is a key that no account can have. A login with an impossible name takes the same
@@ -111,7 +126,7 @@ func (a *Accounts) authenticate(
 	}
 	now := a.now() // after the hashing
 	v := Verified{
-		User: u, Client: client, Proved: []ProvedFactor{{ByPassword, now}},
+		User: u, Client: client, Proved: []ProvedFactor{{Method: ByPassword, At: now}},
 		Second: SecondStep{FactorVersion: u.FactorVersion}, reservation: reservation,
 	}
 	switch {
@@ -156,9 +171,9 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	}
 	err := a.Store.StartGrant(ctx, s)
 	if err == nil {
-		v.markStored()
+		v.reservation.markReturned()
 	}
-	return audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), s.Events...)
+	return audit.Stored(ctx, a.Log, a.afterSecond(ctx, v, err), s.Events...)
 }
 
 // Release returns the attempt of a login that did not complete although its proofs were right.
@@ -167,12 +182,6 @@ func (a *Accounts) Release(ctx context.Context, v Verified) {
 	a.uncount(ctx, v)
 	v.inPlace.giveBack(ctx) // a right code, also of a proof that is complete
 	v.reservation.giveBack(ctx)
-}
-
-// markStored notes that the batch of a login returned the attempt and the count of a code.
-func (v Verified) markStored() {
-	v.reservation.markReturned()
-	v.code.markOver()
 }
 
 // Refuse ends a login that is not allowed although its password was right. It returns the attempt

@@ -52,9 +52,9 @@ func (a *Accounts) StartSession(
 	}
 	err = a.Store.StartSession(ctx, start, events...)
 	if err == nil {
-		v.markStored()
+		v.reservation.markReturned()
 	}
-	return audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), events...)
+	return audit.Stored(ctx, a.Log, a.afterSecond(ctx, v, err), events...)
 }
 
 type deviceKey struct{}

@@ -24,12 +24,15 @@ type BrowserSession struct {
 
 	UserAgent string
 	Address   string
+
+	// PasswordMark is the user's when the session was read by Browsers.BrowserSession; else empty.
+	PasswordMark []byte
 }
 
 // Proofs is Proved, also of a session from before proofs were stored: it began with a password.
 func (b BrowserSession) Proofs() []ProvedFactor {
 	if len(b.Proved) == 0 && !b.AuthTime.IsZero() {
-		return []ProvedFactor{{ByPassword, b.AuthTime}}
+		return []ProvedFactor{{Method: ByPassword, At: b.AuthTime}}
 	}
 	return b.Proved
 }

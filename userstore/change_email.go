@@ -3,7 +3,6 @@ package userstore
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/outbox"
@@ -44,36 +43,25 @@ func (a *Accounts) BeginEmailChange(
 	if err := a.proves(ctx, u, p); err != nil {
 		return "", err
 	}
-	secret, err := a.oneTime()
-	if err != nil {
-		return "", err
-	}
-	reservation, err := a.Throttle.admitMail(ctx, a.now)
-	if err != nil {
-		return "", err
-	}
 	const kind = outbox.ChangeEmail
-	now := a.now()
-	r := secret.request(a.requestID(secret, kind, browser, now, key, userID, sessionID), kind, key, now)
-	m := outbox.Message{
-		ID: r.ID, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: now, EndsAt: r.EndsAt,
+	w := wantedMail{
+		kind: kind, from: bySession, address: key, browser: browser, parts: []string{userID, sessionID}, session: sessionID,
 	}
-	t := OneTimeToken{
-		ID: r.ID, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: now, EndsAt: r.EndsAt,
+	handle, err = a.askForMail(ctx, w, func(r MailRequest) error {
+		m := outbox.Message{
+			ID: r.ID, Kind: kind, UserID: u.ID, To: display, Locale: u.Claims.Locale, At: r.At, EndsAt: r.EndsAt,
+		}
+		t := OneTimeToken{
+			ID: r.ID, Kind: kind, UserID: u.ID, Address: display, AddressKey: key, At: r.At, EndsAt: r.EndsAt,
+		}
+		e := audit.New(ctx, r.At, audit.EmailChangeRequested, audit.User(u.ID))
+		e.Changes = []audit.Change{{Field: "email", Before: u.Email, After: display}}
+		return audit.Stored(ctx, a.Log, a.Store.BeginAddressChange(ctx, r, mailLimits, m, t, u.PasswordHash, e), e)
+	})
+	if errors.Is(err, ErrConflict) { // disabled, or another password meanwhile
+		err = ErrProofRequired
 	}
-	e := audit.New(ctx, now, audit.EmailChangeRequested, audit.User(u.ID))
-	e.Changes = []audit.Change{{Field: "email", Before: u.Email, After: display}}
-	err = audit.Stored(ctx, a.Log, a.Store.BeginAddressChange(ctx, r, mailLimits, m, t, u.PasswordHash, e), e)
-	if err != nil {
-		reservation.giveBack(ctx)
-	}
-	switch {
-	case errors.Is(err, ErrConflict): // disabled, or another password meanwhile
-		return "", ErrProofRequired
-	case err != nil:
-		return "", fmt.Errorf("ask for %s: %w", kind, err)
-	}
-	return secret.handle(kind, bySession, r.ID, sessionID), nil
+	return handle, err
 }
 
 // ConfirmEmailChange gives the account the new address, by the link of the message or by its code
@@ -172,10 +160,7 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, m Mailed, next string) e
 		return err
 	}
 	events = append(events, revoked...)
-	if err = a.Store.UndoAddressChange(ctx, r, events...); err == nil {
-		v.code.markOver() // the use took the count back
-	}
-	err = a.spentSecond(ctx, v, err)
+	err = a.afterSecond(ctx, v, a.Store.UndoAddressChange(ctx, r, events...))
 	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 

@@ -48,7 +48,10 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID string, p Proof, n
 		if e.Messages, err = a.ownNotice(ctx, outbox.PasswordChanged, u, now); err != nil {
 			return err
 		}
-		change := PasswordChange{UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, KeepSession: keep, At: now}
+		change := PasswordChange{
+			UserID: u.ID, OldHash: u.PasswordHash, NewHash: hash, At: now,
+			KeepSession: keep, BySession: audit.OriginOf(ctx).SessionID,
+		}
 		return audit.Stored(ctx, a.Log, a.Store.SetPassword(ctx, change, e), e)
 	})
 }

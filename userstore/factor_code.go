@@ -2,7 +2,6 @@ package userstore
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/signet-id/signet/internal/outbox"
 )
@@ -27,25 +26,16 @@ func (a *Accounts) RequestFactorCode(ctx context.Context, u User, session string
 	if u.SecondFactor {
 		return "", ErrConflict
 	}
-	secret, err := a.oneTime()
-	if err != nil {
-		return "", err
-	}
-	reservation, err := a.Throttle.admitMail(ctx, a.now)
-	if err != nil {
-		return "", err
-	}
 	const kind = outbox.FactorCode
-	now := a.now()
-	r := secret.request(a.requestID(secret, kind, session, now, u.EmailKey, u.ID), kind, u.EmailKey, now)
-	m := outbox.Message{
-		ID: r.ID, Kind: kind, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale, At: now, EndsAt: r.EndsAt,
+	w := wantedMail{
+		kind: kind, from: bySession, address: u.EmailKey, browser: session, parts: []string{u.ID}, session: session,
 	}
-	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
-		reservation.giveBack(ctx)
-		return "", fmt.Errorf("ask for %s: %w", kind, err)
-	}
-	return secret.handle(kind, bySession, r.ID, session), nil
+	return a.askForMail(ctx, w, func(r MailRequest) error {
+		m := outbox.Message{
+			ID: r.ID, Kind: kind, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale, At: r.At, EndsAt: r.EndsAt,
+		}
+		return a.Store.RequestMail(ctx, r, mailLimits, m)
+	})
 }
 
 // CheckFactorCode spends the code of the message that RequestFactorCode asked for in the session.

@@ -92,13 +92,11 @@ func (a *Accounts) WaitingApp(ctx context.Context, u User) (BegunApp, error) {
 	case have.Waiting == nil:
 		return BegunApp{}, ErrNotFound
 	}
-	secret, err := a.openApp(*have.Waiting)
+	key, err := a.openApp(*have.Waiting)
 	if err != nil {
 		return BegunApp{}, err
 	}
-	defer clear(secret)
-	app := have.Waiting
-	key := totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}
+	defer clear(key.Secret)
 	return BegunApp{Secret: key.Grouped(), URI: key.URI(a.FactorIssuer, u.Email)}, nil
 }
 
@@ -119,23 +117,20 @@ func (a *Accounts) ConfirmApp(ctx context.Context, u User, code, keep string) (r
 	case have.Waiting == nil:
 		return nil, ErrNotFound
 	}
-	secret, err := a.openApp(*have.Waiting)
+	app := have.Waiting
+	key, err := a.openApp(*app)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(secret)
-	app := have.Waiting
-	key := totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}
+	defer clear(key.Secret)
 	now := a.now()
 	// Not counted as a guess: the user was shown the secret a moment ago.
 	counter, ok := key.Check(code, now, app.LastCounter)
 	if !ok {
 		return nil, ErrFactorRefused
 	}
-	c := FactorChange{
-		UserID: u.ID, Version: u.FactorVersion, PasswordHash: u.PasswordHash, At: now,
-		ConfirmApp: app.ID, Counter: counter, KeepSession: keep,
-	}
+	c := changeByOwner(ctx, u, now, keep)
+	c.ConfirmApp, c.Counter = app.ID, counter
 	return a.addFactor(ctx, u, c, MethodApp, app.ID)
 }
 
@@ -248,15 +243,23 @@ func (a *Accounts) AddPasskey(ctx context.Context, u User, n NewPasskey) (p Pass
 		Transports: made.Transports, SignCount: made.SignCount, BackupEligible: made.BackupEligible, BackedUp: made.BackedUp,
 		Name: name, CreatedAt: now,
 	}
-	c := FactorChange{
-		UserID: u.ID, Version: u.FactorVersion, PasswordHash: u.PasswordHash, At: now,
-		AddPasskey: &p, PasskeyHandle: n.UserHandle, KeepSession: n.Keep,
-	}
+	c := changeByOwner(ctx, u, now, n.Keep)
+	c.AddPasskey, c.PasskeyHandle = &p, n.UserHandle
 	if n.Handle.ID != "" {
 		c.Use = FactorUse{Handles: []Handle{n.Handle}, At: now}
 	}
 	recovery, err = a.addFactor(ctx, u, c, MethodPasskey, p.ID)
 	return p, recovery, err
+}
+
+// changeByOwner begins a change of u's factors by u, who was read with the proof. What was proved in
+// the browser session that asks (audit.Origin) goes on to count there. The session id of an app's grant
+// is that of no browser session: then it goes on nowhere.
+func changeByOwner(ctx context.Context, u User, at time.Time, keep string) FactorChange {
+	return FactorChange{
+		UserID: u.ID, Version: u.FactorVersion, PasswordHash: u.PasswordHash, At: at,
+		KeepSession: keep, BySession: audit.OriginOf(ctx).SessionID,
+	}
 }
 
 // factorName cleans the name of a passkey.
@@ -308,9 +311,9 @@ func (a *Accounts) RemoveFactors(ctx context.Context, u User, r RemovedFactors, 
 	if have.App != nil {
 		left++
 	}
-	c := FactorChange{UserID: u.ID, Version: have.Version, At: a.now(), KeepSession: keep}
-	if !operator {
-		c.PasswordHash = u.PasswordHash
+	c := changeByOwner(ctx, u, a.now(), keep)
+	if operator { // who has no proof of the owner
+		c = FactorChange{UserID: u.ID, Version: have.Version, At: c.At, KeepSession: keep}
 	}
 	e := audit.New(ctx, c.At, audit.FactorRemoved, audit.User(u.ID))
 	remove := func(kind, id string) { e.Changes = append(e.Changes, audit.Change{Field: kind, Before: id}) }
@@ -393,9 +396,8 @@ func (a *Accounts) NewRecoveryCodes(ctx context.Context, u User, keep string) ([
 	}
 	now := a.now()
 	e := audit.New(ctx, now, audit.RecoveryCodesMade, audit.User(u.ID))
-	c := FactorChange{
-		UserID: u.ID, Version: u.FactorVersion, PasswordHash: u.PasswordHash, At: now, RecoveryCodes: macs, KeepSession: keep,
-	}
+	c := changeByOwner(ctx, u, now, keep)
+	c.RecoveryCodes = macs
 	if err := audit.Stored(ctx, a.Log, a.Store.ChangeFactors(ctx, c, e), e); err != nil {
 		return nil, err
 	}

@@ -158,6 +158,10 @@ type FactorChange struct {
 	// KeepSession is the session id of the one grant, or browser session, that does not end;
 	// KeepAll: none ends; empty: all end.
 	KeepSession string
+	// BySession is the id of the browser session that makes the change. What was proved in it under
+	// Version holds on under the new version; what was proved in other sessions does not prove the
+	// owner any more.
+	BySession string
 
 	Use FactorUse
 }

@@ -51,6 +51,28 @@ func (a *Accounts) requestMail(
 func (a *Accounts) storeRequest(
 	ctx context.Context, kind outbox.Kind, from origin, display, key, browser string,
 ) (handle string, err error) {
+	w := wantedMail{kind: kind, from: from, address: key, browser: browser}
+	return a.askForMail(ctx, w, func(r MailRequest) error {
+		m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
+		return a.Store.RequestMail(ctx, r, mailLimits, m)
+	})
+}
+
+// wantedMail is a message that a person asks for.
+type wantedMail struct {
+	kind    outbox.Kind
+	from    origin
+	address string   // key
+	browser string   // that asks: see Accounts.requestID
+	parts   []string // of the request, beside the address
+	session string   // in which alone the handle is of use; empty: in any
+}
+
+// askForMail lets store write a request for a message, if the caller's network may ask for messages. It
+// returns the handle with which the caller refers to the request.
+func (a *Accounts) askForMail(
+	ctx context.Context, w wantedMail, store func(MailRequest) error,
+) (handle string, err error) {
 	secret, err := a.oneTime()
 	if err != nil {
 		return "", err
@@ -59,18 +81,14 @@ func (a *Accounts) storeRequest(
 	if err != nil {
 		return "", err
 	}
-	defer func() {
-		if err != nil {
-			reservation.giveBack(ctx)
-		}
-	}()
 	now := a.now()
-	r := secret.request(a.requestID(secret, kind, browser, now, key), kind, key, now)
-	m := outbox.Message{ID: r.ID, Kind: kind, To: display, At: r.At, EndsAt: r.EndsAt}
-	if err := a.Store.RequestMail(ctx, r, mailLimits, m); err != nil {
-		return "", fmt.Errorf("ask for %s: %w", kind, err)
+	id := a.requestID(secret, w.kind, w.browser, now, append([]string{w.address}, w.parts...)...)
+	r := secret.request(id, w.kind, w.address, now)
+	if err := store(r); err != nil {
+		reservation.giveBack(ctx)
+		return "", fmt.Errorf("ask for %s: %w", w.kind, err)
 	}
-	return secret.handle(kind, from, r.ID, ""), nil
+	return secret.handle(w.kind, w.from, r.ID, w.session), nil
 }
 
 // Contents makes the parts of a message that are not stored, just before the message is sent. For a
@@ -403,7 +421,7 @@ func (a *Accounts) redeem(
 	ctx context.Context, p presentedToken, next string, second FactorProof, name audit.Name,
 ) (err error) {
 	defer func() { a.returnTryAfter(ctx, p, err) }()
-	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, UserID: p.user.ID, Unproved: !p.user.EmailVerified}
+	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, UserID: p.user.ID, Unproved: p.user.anybodys()}
 	var v Verified
 	if next != "" {
 		if v, err = a.provesSecond(ctx, p, second); err != nil {
@@ -438,10 +456,7 @@ func (a *Accounts) redeem(
 		}
 		events = append(events, revoked...)
 	}
-	if err = a.Store.RedeemToken(ctx, r, events...); err == nil {
-		v.code.markOver() // the use took the count back
-	}
-	err = a.spentSecond(ctx, v, err)
+	err = a.afterSecond(ctx, v, a.Store.RedeemToken(ctx, r, events...))
 	return audit.Stored(ctx, a.Log, invalid(err), events...)
 }
 

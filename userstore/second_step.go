@@ -125,12 +125,16 @@ func (a *Accounts) upgradeHash(ctx context.Context, u User, password string, wai
 	return waiting
 }
 
-// spentSecond is the error of a login whose proof of a second factor may have been used before: then
-// it is as wrong as any. A trust that ended meanwhile is a conflict, after which the login is checked
-// once more. A handle that was used, and a passkey, are no guesses: the attempt stays to be returned.
-func (a *Accounts) spentSecond(ctx context.Context, v Verified, err error) error {
+// afterSecond returns what became of an act that used the proof of a second factor, of which the store
+// said err. The store took the count of a right code back with the act. A proof that was used before is
+// as wrong as any. A trust that ended meanwhile is a conflict, after which the login is checked once
+// more. A handle that was used, and a passkey, are no guesses: the attempt stays to be returned.
+func (a *Accounts) afterSecond(ctx context.Context, v Verified, err error) error {
 	use := v.Second.Use
 	switch {
+	case err == nil:
+		v.code.markOver()
+		return nil
 	case !errors.Is(err, ErrSpent):
 		return err
 	case errors.Is(err, ErrHandleSpent):
@@ -231,7 +235,7 @@ func (a *Accounts) AuthenticateSecond(ctx context.Context, l SecondLogin, p Fact
 	case u.FactorVersion != l.FactorVersion || !hmac.Equal(u.PasswordMark(), l.PasswordMark):
 		return Verified{}, ErrStepOver
 	}
-	v := Verified{User: u, Client: Client{ID: l.ClientID}, Proved: []ProvedFactor{{ByPassword, l.At}}}
+	v := Verified{User: u, Client: Client{ID: l.ClientID}, Proved: []ProvedFactor{{Method: ByPassword, At: l.At}}}
 	if err := a.mayLogIn(ctx, v); err != nil {
 		return Verified{}, err
 	}
@@ -290,10 +294,7 @@ func (a *Accounts) ProveFactor(ctx context.Context, u User, p FactorProof) ([]Pr
 	}
 	defer func() { a.Release(ctx, v) }()
 	err = a.Store.UseFactor(ctx, u.ID, u.FactorVersion, v.Second.Use, v.events...)
-	if err == nil {
-		v.code.markOver()
-	}
-	if err = audit.Stored(ctx, a.Log, a.spentSecond(ctx, v, err), v.events...); err != nil {
+	if err = audit.Stored(ctx, a.Log, a.afterSecond(ctx, v, err), v.events...); err != nil {
 		if errors.Is(err, ErrConflict) {
 			err = ErrStepOver
 		}
@@ -330,11 +331,12 @@ func (a *Accounts) proveCode(
 	if have.App == nil {
 		return Verified{}, ErrFactorRefused
 	}
-	secret, err := a.openApp(*have.App)
+	app := have.App
+	key, err := a.openApp(*app)
 	if err != nil {
 		return Verified{}, err
 	}
-	defer clear(secret)
+	defer clear(key.Secret)
 	v.reservation, err = a.Throttle.admit(ctx, a.now, subject(u, true, ""), audit.User(u.ID))
 	if err != nil {
 		return Verified{}, err
@@ -351,15 +353,13 @@ func (a *Accounts) proveCode(
 		}
 		return Verified{}, err
 	}
-	app := have.App
-	key := totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}
 	now := a.now()
 	counter, ok := key.Check(p.Code, now, app.LastCounter)
 	if !ok {
 		return Verified{}, a.refuseFactor(ctx, v, "wrong_code")
 	}
 	v.code = new(countedCode)
-	v.Proved = append(v.Proved, ProvedFactor{ByApp, now})
+	v.Proved = append(v.Proved, ProvedFactor{Method: ByApp, At: now})
 	v.Second = SecondStep{FactorVersion: u.FactorVersion, Proved: true,
 		Use: FactorUse{App: app.ID, Counter: counter, Handles: handles(p), At: now}}
 	return v, nil
@@ -385,7 +385,7 @@ func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof)
 		return Verified{}, a.refuseFactor(ctx, v, "wrong_recovery_code")
 	}
 	now := a.now()
-	v.Proved = append(v.Proved, ProvedFactor{ByRecoveryCode, now})
+	v.Proved = append(v.Proved, ProvedFactor{Method: ByRecoveryCode, At: now})
 	v.Second = SecondStep{FactorVersion: u.FactorVersion, Proved: true,
 		Use: FactorUse{Recovery: macs, Handles: handles(p), At: now}}
 	e := audit.New(asOwner(ctx, u.ID), now, audit.RecoveryCodeUsed, audit.User(u.ID))
@@ -443,7 +443,7 @@ func (a *Accounts) verifyPasskey(
 	if proof.BackedUp {
 		method = BySyncedPasskey
 	}
-	v.Proved = append(v.Proved, ProvedFactor{method, now})
+	v.Proved = append(v.Proved, ProvedFactor{Method: method, At: now})
 	v.Second = SecondStep{FactorVersion: v.User.FactorVersion, Proved: true, Use: FactorUse{
 		Passkey: key.ID, SignCount: proof.SignCount, BackedUp: proof.BackedUp, Handles: handles(p), At: now,
 	}}
@@ -499,15 +499,15 @@ func handles(p FactorProof) []Handle {
 	return []Handle{p.Handle}
 }
 
-// openApp opens the secret of an authenticator app.
-func (a *Accounts) openApp(app AuthenticatorApp) ([]byte, error) {
-	key, err := a.AppKey()
+// openApp opens the secret of an authenticator app. The caller clears the secret of the key.
+func (a *Accounts) openApp(app AuthenticatorApp) (totp.Key, error) {
+	seal, err := a.AppKey()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return totp.Key{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	secret, err := factorseal.Open(key, app.UserID, app.ID, app.Sealed)
+	secret, err := factorseal.Open(seal, app.UserID, app.ID, app.Sealed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return totp.Key{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return secret, nil
+	return totp.Key{Secret: secret, Algorithm: app.Algorithm, Digits: app.Digits, Period: app.Period}, nil
 }

@@ -31,7 +31,7 @@ func (a *Accounts) AuthenticateSetUp(ctx context.Context, l SecondLogin, by Prov
 	}
 	use := FactorUse{Handles: []Handle{h}, At: a.now()}
 	v := Verified{
-		User: u, Proved: []ProvedFactor{{ByPassword, l.At}, by},
+		User: u, Proved: []ProvedFactor{{Method: ByPassword, At: l.At}, by},
 		Second: SecondStep{FactorVersion: u.FactorVersion, Proved: true, Use: use},
 	}
 	if err := a.mayLogIn(ctx, v); err != nil {

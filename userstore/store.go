@@ -106,7 +106,10 @@ type PasswordChange struct {
 	OldHash     string // the hash that must still be stored; empty: any
 	NewHash     string
 	KeepSession string // the session id of the one grant, or browser session, that does not end; KeepAll: none ends; empty: all end
-	At          time.Time
+	// BySession is the id of the browser session that makes the change. What was proved in it under
+	// OldHash holds on; what was proved in other sessions does not prove the owner any more.
+	BySession string
+	At        time.Time
 }
 
 // Login names an account at login. Exactly one field is set, in canonical form.
@@ -274,7 +277,7 @@ type BrowserSessions interface {
 	// for a browser session. ErrConflict: user or password changed meanwhile.
 	StartSession(ctx context.Context, s StartSession, events ...audit.Event) error
 	// BrowserSession reads a session that is live at now and was used since idleSince, and its user
-	// without PasswordHash. The user is enabled. ErrNotFound.
+	// without PasswordHash: the session has the PasswordMark instead. The user is enabled. ErrNotFound.
 	BrowserSession(ctx context.Context, hash SessionHash, now, idleSince time.Time) (BrowserSession, User, error)
 	// TouchSession records that a session was used.
 	TouchSession(ctx context.Context, hash SessionHash, now time.Time) error

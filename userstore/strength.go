@@ -1,6 +1,7 @@
 package userstore
 
 import (
+	"crypto/hmac"
 	"slices"
 	"time"
 )
@@ -23,8 +24,19 @@ const (
 
 // ProvedFactor is a factor that was proved in a session, and when.
 type ProvedFactor struct {
-	Method string    `json:"method"`
-	At     time.Time `json:"at"`
+	Method string
+	At     time.Time
+	// FactorVersion and PasswordMark are those of the user when the session got the proof, or after the
+	// last change by this session: see FactorChange.BySession. After a change of the password or the
+	// factors elsewhere, a factor is proved anew before the account is changed here.
+	FactorVersion int64
+	PasswordMark  []byte
+}
+
+// ProvesOwner reports whether the password and the factors are still those of when p was proved. A
+// proof from before marks were stored is none.
+func (p ProvedFactor) ProvesOwner(factorVersion int64, passwordMark []byte) bool {
+	return p.FactorVersion == factorVersion && len(p.PasswordMark) > 0 && hmac.Equal(p.PasswordMark, passwordMark)
 }
 
 // Strength is what a session's proofs amount to, as tokens show it.
@@ -97,8 +109,8 @@ func MergeProofs(before, now []ProvedFactor) []ProvedFactor {
 		switch {
 		case i < 0:
 			merged = append(merged, p)
-		case p.At.After(merged[i].At):
-			merged[i].At = p.At
+		case !p.At.Before(merged[i].At):
+			merged[i] = p
 		}
 	}
 	slices.SortStableFunc(merged, func(a, b ProvedFactor) int { return a.At.Compare(b.At) })

@@ -22,7 +22,7 @@ func proofs(text string) (all []ProvedFactor) {
 		if _, err := fmt.Sscan(number, &minutes); err != nil {
 			panic(err)
 		}
-		all = append(all, ProvedFactor{method, at(minutes)})
+		all = append(all, ProvedFactor{Method: method, At: at(minutes)})
 	}
 	return all
 }
@@ -108,7 +108,7 @@ func TestStrengthOfEveryCombination(t *testing.T) {
 		if i < len(methods) {
 			try(i+1, all)
 			for _, n := range times {
-				try(i+1, append(slices.Clone(all), ProvedFactor{methods[i], at(n)}))
+				try(i+1, append(slices.Clone(all), ProvedFactor{Method: methods[i], At: at(n)}))
 			}
 			return
 		}

@@ -16,14 +16,8 @@ import (
 
 const wrongPassword = apitest.WrongPassword
 
-// accountPages are the pages of the account, each with the button that it has.
-var accountPages = map[string]string{
-	"/account": "", "/account/profile": "profile-submit", "/account/address": "address-submit",
-	"/account/password": "password-submit",
-	"/account/sessions": "", "/account/apps": "", "/account/activity": "", "/account/data": "data-submit",
-	"/account/delete": "delete-submit", "/account/security": "", "/account/passkeys": "passkey-begin",
-	"/account/authenticator": "totp-begin", "/account/codes": "", "/account/trusted": "",
-}
+// Short name of what tests of the account use.
+var accountPages = apitest.AccountPages
 
 func TestThePagesOfTheAccountLeadThroughTheLogin(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -32,7 +32,9 @@ func (h *Handlers) proof(o owner, f url.Values) (userstore.Proof, error) {
 	case !h.provedSecond(o):
 		return userstore.Proof{}, errProveSecond
 	}
-	return userstore.Proof{Earlier: func(u userstore.User) bool { return u.ID == o.User.ID }}, nil
+	return userstore.Proof{Earlier: func(u userstore.User) bool {
+		return u.ID == o.User.ID && h.secondProves(o, u.FactorVersion, u.PasswordMark())
+	}}, nil
 }
 
 // secondFactors are the methods that prove a second factor, or stand in for one.
@@ -40,10 +42,17 @@ var secondFactors = []string{
 	userstore.ByApp, userstore.ByRecoveryCode, userstore.ByPasskey, userstore.BySyncedPasskey,
 }
 
-// provedSecond reports whether a second factor was proved in the session at most proofAge ago.
+// provedSecond reports whether a second factor was proved in the session at most proofAge ago, and the
+// account's password and factors are the same since, apart from changes by this session.
 func (h *Handlers) provedSecond(o owner) bool {
+	return h.secondProves(o, o.User.FactorVersion, o.Session.PasswordMark)
+}
+
+// secondProves is provedSecond for an account with this password and these factors.
+func (h *Handlers) secondProves(o owner, factorVersion int64, passwordMark []byte) bool {
 	return slices.ContainsFunc(o.Session.Proofs(), func(p userstore.ProvedFactor) bool {
-		return slices.Contains(secondFactors, p.Method) && h.Now().Sub(p.At) < proofAge
+		return slices.Contains(secondFactors, p.Method) && h.Now().Sub(p.At) < proofAge &&
+			p.ProvesOwner(factorVersion, passwordMark)
 	})
 }
 

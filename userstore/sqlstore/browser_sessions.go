@@ -54,6 +54,9 @@ func (db *DB) UserForLogin(ctx context.Context, l userstore.Login) (userstore.Us
 	return u, err == nil, err
 }
 
+// replaceInProofs replaces a text in the proofs of one session of a user.
+const replaceInProofs = `UPDATE browser_sessions SET proved = replace(proved, $1, $2) WHERE id = $3 AND user_id = $4`
+
 // endsWithBrowser is the condition for the live grants of a browser session that end with it: those
 // without offline_access. A scope stands in the list right after [ or a comma, and a quote inside a
 // scope is escaped, so that no other text looks like a scope.
@@ -184,7 +187,7 @@ func (db *DB) BrowserSession(ctx context.Context, hash userstore.SessionHash, no
 			return err
 		}
 		u, err = ur.user()
-		u.PasswordHash = ""
+		s.PasswordMark, u.PasswordHash = u.PasswordMark(), ""
 		return err
 	})
 	return s, u, err

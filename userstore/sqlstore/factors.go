@@ -130,12 +130,15 @@ func (db *DB) BeginApp(ctx context.Context, a userstore.AuthenticatorApp, versio
 	return err
 }
 
+// hasFactor is the condition that a user has a second factor.
+const hasFactor = `(EXISTS (SELECT 1 FROM authenticator_apps a WHERE a.user_id = users.id AND a.confirmed)
+		OR EXISTS (SELECT 1 FROM passkeys p WHERE p.user_id = users.id))`
+
 // recount makes a new factor version of the user that the SQL expression of names. It runs after
-// factors came or went.
+// factors came or went. Nobody vouches for what comes after the last one.
 func recount(of string) string {
-	return `UPDATE users SET factor_epoch = factor_epoch + 1, second_factor =
-		EXISTS (SELECT 1 FROM authenticator_apps a WHERE a.user_id = users.id AND a.confirmed)
-		OR EXISTS (SELECT 1 FROM passkeys p WHERE p.user_id = users.id) WHERE id = ` + of
+	return `UPDATE users SET factor_epoch = factor_epoch + 1, second_factor = ` + hasFactor + `,
+		factors_vouched = factors_vouched AND ` + hasFactor + ` WHERE id = ` + of
 }
 
 // withoutFactor deletes the recovery codes of a user without a second factor.
@@ -175,6 +178,10 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 		factorStep{stmt: bind(withoutFactorUser, c.UserID)},
 		factorStep{stmt: bind(endFactorUndosOfUser, micros(c.At), c.UserID)},
 		factorStep{stmt: bind(`DELETE FROM trusted_browsers WHERE user_id = $1`, c.UserID)})
+	if c.BySession != "" && c.Version != userstore.AnyFactorVersion {
+		steps = append(steps, factorStep{stmt: bind(replaceInProofs,
+			factorsOfProof(c.Version), factorsOfProof(c.Version+1), c.BySession, c.UserID)})
+	}
 	if c.KeepSession != userstore.KeepAll {
 		steps = append(steps,
 			factorStep{stmt: bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3`,
@@ -188,7 +195,7 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 }
 
 func checkFactors(c userstore.FactorChange) error {
-	read := append([]string{c.UserID, c.PasswordHash, c.ConfirmApp, c.KeepSession}, c.RemovePasskeys...)
+	read := append([]string{c.UserID, c.PasswordHash, c.ConfirmApp, c.KeepSession, c.BySession}, c.RemovePasskeys...)
 	if texts(read...) != nil {
 		return userstore.ErrConflict // no row has it
 	}

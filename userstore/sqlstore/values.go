@@ -46,14 +46,26 @@ func list(items []string) string {
 
 // storedProof is a userstore.ProvedFactor as it is stored.
 type storedProof struct {
-	Method string `json:"method"`
-	At     int64  `json:"at"`
+	Method   string `json:"method"`
+	At       int64  `json:"at"`
+	Factors  int64  `json:"factors"`  // FactorVersion, replaced by ChangeFactors
+	Password []byte `json:"password"` // PasswordMark, replaced by SetPassword
+}
+
+// factorsOfProof and passwordOfProof are the texts that stand in a stored proof for its factor version
+// and for its mark of the password. No method contains them, because JSON puts a backslash before each
+// quote within a string.
+func factorsOfProof(version int64) string { return fmt.Sprintf(`"factors":%d,"password":`, version) }
+
+func passwordOfProof(mark []byte) string {
+	text, _ := json.Marshal(mark) // cannot fail
+	return `,"password":` + string(text)
 }
 
 func encodeProved(proved []userstore.ProvedFactor) string {
 	rows := make([]storedProof, 0, len(proved))
 	for _, p := range proved {
-		rows = append(rows, storedProof{p.Method, micros(p.At)})
+		rows = append(rows, storedProof{p.Method, micros(p.At), p.FactorVersion, p.PasswordMark})
 	}
 	text, _ := json.Marshal(rows) // cannot fail
 	return string(text)
@@ -68,7 +80,9 @@ func decodeProved(text string) (proved []userstore.ProvedFactor, err error) {
 		return nil, fmt.Errorf("the stored proofs of a session are damaged: %w", err)
 	}
 	for _, r := range rows {
-		proved = append(proved, userstore.ProvedFactor{Method: r.Method, At: instant(r.At)})
+		proved = append(proved, userstore.ProvedFactor{
+			Method: r.Method, At: instant(r.At), FactorVersion: r.Factors, PasswordMark: r.Password,
+		})
 	}
 	return proved, nil
 }
