@@ -25,6 +25,9 @@ type problemDocument struct {
 	Login     string   `json:"login,omitempty"`
 	Methods   []string `json:"methods,omitempty"`
 	ExpiresIn int64    `json:"expires_in,omitempty"`
+
+	// Of a login that failed after it set up a second factor.
+	RecoveryCodes []string `json:"recovery_codes,omitempty"`
 }
 
 // writeProblem answers with p in the form of the route's class.
@@ -57,6 +60,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, class rout
 	document := problemDocument{
 		Type:  s.base() + "/openapi.json#/components/examples/" + string(p.Code),
 		Title: k.Title, Status: k.Status, Detail: p.Detail, Code: p.Code, Errors: p.Errors,
+		RecoveryCodes: p.RecoveryCodes,
 	}
 	if step := p.Step; step != nil {
 		document.Login, document.Methods, document.ExpiresIn = step.Login, step.Methods, step.ExpiresIn

@@ -48,6 +48,8 @@ type Error struct {
 	Description string // one sentence that says what to do; only %x20-21 / %x23-5B / %x5D-7E
 	Cause       error
 	Step        *LoginStep // of SecondFactorRequired and SecondFactorSetup
+	// RecoveryCodes were made by a setup whose login then failed: the client shows them this once.
+	RecoveryCodes []string
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Description }

@@ -25,7 +25,9 @@ func (u Until) Over(now time.Time) bool { return now.Unix() >= u.Ends }
 func (u Until) Within(other Until) Until { return Until{min(u.Ends, other.Ends)} }
 
 // Left is how long it is until the end.
-func (u Until) Left(now time.Time) time.Duration { return time.Duration(u.Ends-now.Unix()) * time.Second }
+func (u Until) Left(now time.Time) time.Duration {
+	return time.Duration(u.Ends-now.Unix()) * time.Second
+}
 
 // Once is the end of a handle that is good for one use, and the id by which its use is remembered.
 type Once struct {

@@ -144,7 +144,8 @@ func (i *Issuer) mailboxMissing(l sealedLogin, u userstore.User) bool {
 }
 
 // setUp adds a second factor, and completes the login with it. Whatever would refuse the login is
-// checked before.
+// checked before. If the login fails after all, the recovery codes come with the error: the account has
+// them, and no other answer shows them.
 func (i *Issuer) setUp(
 	ctx context.Context, login string, add func(sealedLogin, userstore.User) (factor string, recovery []string, err error),
 ) (TokenResponse, []string, error) {
@@ -173,14 +174,28 @@ func (i *Issuer) setUp(
 	if err != nil {
 		return TokenResponse{}, nil, stepOver(err)
 	}
+	t, err := i.startSetUpGrant(ctx, l, client, targets, factor)
+	if err != nil {
+		return TokenResponse{}, nil, withRecoveryCodes(err, recovery)
+	}
+	return t, recovery, nil
+}
+
+// startSetUpGrant completes the login of a user who has just set up a second factor.
+func (i *Issuer) startSetUpGrant(
+	ctx context.Context, l sealedLogin, client userstore.Client, targets []Resource, factor string,
+) (TokenResponse, error) {
 	now := i.now()
-	if u, err = i.Accounts.Store.UserByID(ctx, l.User); err != nil {
-		return TokenResponse{}, nil, failed(err)
+	u, err := i.Accounts.Store.UserByID(ctx, l.User)
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return TokenResponse{}, errStepOver
+	case err != nil:
+		return TokenResponse{}, err
+	case !u.SecondFactor || !hmac.Equal(u.PasswordMark(), l.Password): // changed since
+		return TokenResponse{}, errStepOver
 	}
-	if !u.SecondFactor || !hmac.Equal(u.PasswordMark(), l.Password) { // changed since
-		return TokenResponse{}, nil, errStepOver
-	}
-	verified := userstore.Verified{
+	return i.startGrant(ctx, userstore.Verified{
 		User: u, Client: client,
 		Proved: []userstore.ProvedFactor{
 			{Factor: userstore.FactorPassword, At: time.UnixMicro(l.At).UTC()}, {Factor: factor, At: now},
@@ -189,12 +204,16 @@ func (i *Issuer) setUp(
 			FactorVersion: u.FactorVersion, Proved: true,
 			Use: userstore.FactorUse{Handles: []userstore.Handle{l.Spent()}, At: now},
 		},
-	}
-	t, err := i.startGrant(ctx, verified, l.Scopes, targets)
-	if err != nil {
-		return TokenResponse{}, nil, stepOver(err)
-	}
-	return t, recovery, nil
+	}, l.Scopes, targets)
+}
+
+// withRecoveryCodes is the error of a login that failed after its second factor was set up. Another try
+// of the same request is refused, because the account has a second factor now.
+func withRecoveryCodes(err error, codes []string) error {
+	with := *failed(stepOver(err))
+	with.RecoveryCodes = codes
+	with.Description = "The second factor is set up, and the sign-in failed: keep recovery_codes, and sign in again."
+	return &with
 }
 
 // stepOver says of a login what a conflict says of an act.

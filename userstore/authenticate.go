@@ -24,6 +24,7 @@ type Verified struct {
 	Continues bool
 
 	reservation *reservation
+	inPlace     *reservation  // of a code where no password was proved
 	code        *countedCode  // nil: none was counted
 	events      []audit.Event // stored with the login, beside its own
 }
@@ -176,9 +177,10 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 }
 
 // Release returns the attempt of a login that did not complete although its proofs were right.
-// After StartGrant it does nothing, so it may be deferred.
+// After StartGrant it does nothing to a login, so it may be deferred.
 func (a *Accounts) Release(ctx context.Context, v Verified) {
 	a.uncount(ctx, v)
+	v.inPlace.giveBack(ctx) // a right code, also of a proof that is complete
 	v.reservation.giveBack(ctx)
 }
 

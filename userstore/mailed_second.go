@@ -82,6 +82,7 @@ func (a *Accounts) provesSecond(ctx context.Context, p presentedToken, proof Fac
 	case proof.RecoveryCode == "" && proof.Passkey == nil && have.App == nil:
 		return Verified{}, ErrFactorRefused
 	}
+	proof.Session = byMessages
 	return a.proveFactor(ctx, Verified{User: p.user}, proof)
 }
 

@@ -19,6 +19,10 @@ type FactorProof struct {
 	RecoveryCode string
 	Passkey      json.RawMessage // AuthenticationResponseJSON of WebAuthn
 
+	// Session is the id of the session that asks, in which a code of the app is counted. A login after
+	// the right password needs none.
+	Session string
+
 	Challenge []byte // that the passkey had to sign
 	Handle    Handle // of the login or the challenge: spent with the proof
 }
@@ -70,8 +74,9 @@ func (a *Accounts) proveFactor(ctx context.Context, v Verified, p FactorProof) (
 // guess hits one of three codes of six digits once in 3,300 accounts.
 const MaxWrongCodes = 100
 
-// proveCode checks a code of the authenticator app. It is counted twice before it is compared: among
-// the attempts at the account, as passwords are, and among the wrong codes in a row.
+// proveCode checks a code of the authenticator app. It is counted before it is compared: among the
+// attempts at the account, as passwords are, among the wrong codes in a row, and, where no password was
+// proved, among those of the session or the messages.
 func (a *Accounts) proveCode(
 	ctx context.Context, v Verified, p FactorProof, have SecondFactors,
 ) (_ Verified, err error) {
@@ -89,7 +94,12 @@ func (a *Accounts) proveCode(
 	if err != nil {
 		return Verified{}, err
 	}
+	if v.inPlace, err = a.admitInPlace(ctx, v, p.Session); err != nil {
+		v.reservation.giveBack(ctx)
+		return Verified{}, err
+	}
 	if err := a.Store.CountWrongCode(ctx, u.ID, MaxWrongCodes); err != nil {
+		v.inPlace.giveBack(ctx)
 		v.reservation.giveBack(ctx)
 		if errors.Is(err, ErrConflict) {
 			return Verified{}, ErrCodesBlocked
@@ -203,6 +213,7 @@ func (a *Accounts) refuseFactor(ctx context.Context, v Verified, reason string) 
 	if v.reservation == nil {
 		return a.recordRefused(ctx, v, reason, ErrFactorRefused)
 	}
+	_ = v.inPlace.fail(ctx) // if that fails, it counts as wrong once it is not pending any more
 	e := a.refusedFactor(ctx, v, reason)
 	if err := audit.Stored(ctx, a.Log, v.reservation.fail(ctx, e), e); err != nil {
 		return fmt.Errorf("record %s: %w", e.Name, err)

@@ -226,11 +226,11 @@ func TestWhatASecondStepCounts(t *testing.T) {
 				return p.second(0, p.waiting(), userstore.FactorProof{Passkey: []byte(`{}`), Handle: p.newHandle()})
 			}, userstore.ErrFactorRefused, 0, 10},
 			{"a right code for a proof", func(p *person) error {
-				_, err := a.ProveFactor(ctx, p.User, userstore.FactorProof{Code: p.code(0)})
+				_, err := a.ProveFactor(ctx, p.User, userstore.FactorProof{Code: p.code(0), Session: "session"})
 				return err
 			}, nil, 0, 10},
 			{"a wrong code for a proof", func(p *person) error {
-				_, err := a.ProveFactor(ctx, p.User, userstore.FactorProof{Code: p.wrongCode()})
+				_, err := a.ProveFactor(ctx, p.User, userstore.FactorProof{Code: p.wrongCode(), Session: "session"})
 				return err
 			}, userstore.ErrFactorRefused, 1, 9},
 		} {

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"encoding/json"
 	"errors"
@@ -189,7 +190,10 @@ func (h *Handlers) proveFactor(r *http.Request, session issuer.Session, q proveR
 	if err != nil {
 		return sealedProof{}, err
 	}
-	p := userstore.FactorProof{Code: q.Code, RecoveryCode: q.RecoveryCode}
+	grant := session.View.Grant
+	p := userstore.FactorProof{
+		Code: q.Code, RecoveryCode: q.RecoveryCode, Session: cmp.Or(grant.BrowserSession, grant.SessionID),
+	}
 	if !missing(q.Response) {
 		asked, err := h.openChallenge(q.Handle, forProof, u, session)
 		if err != nil {

@@ -97,12 +97,26 @@ func (h *Handlers) mailedAgain(
 		if status, list, err = formAgain(w, r, cause, beside); err != nil {
 			return 0, nil, nil, err
 		}
-		if by == "" && v.Handle != "" { // the code of the message may be what is wrong
+		switch {
+		case v.Handle == "":
+		case by == "": // the code of the message may be what is wrong
 			return status, nil, list, nil
+		case errors.Is(cause, userstore.ErrTokenInvalid): // the code was counted; to ask once more counts it again
+			return status, chosenStep(by), list, nil
 		}
 	}
 	step, err = h.mailedStep(r, v, p, m, by)
 	return status, step, list, err
+}
+
+// chosenStep is the second step by the method that the person chose, of an account that is not known;
+// nil: there is no such method.
+func chosenStep(by string) *web.SecondStep {
+	switch by {
+	case userstore.MethodApp, userstore.MethodPasskey, userstore.MethodRecovery:
+		return &web.SecondStep{By: by}
+	}
+	return nil
 }
 
 // MailedPasskeyOptions answers the options with which the script of a page about a message uses a

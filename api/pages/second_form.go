@@ -83,8 +83,11 @@ func (h *Handlers) secondProof(v secondVisit, by string, f url.Values) (p userst
 			err = missing("code")
 		}
 	}
-	if v.waiting != nil {
+	switch {
+	case v.waiting != nil:
 		p.Handle = v.waiting.Spent()
+	case v.session != nil:
+		p.Session = v.session.Session.ID
 	}
 	return p, err
 }

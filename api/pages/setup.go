@@ -13,6 +13,7 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/refusal"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -266,20 +267,43 @@ func (h *Handlers) setupDone(
 	w http.ResponseWriter, r *http.Request, v setupVisit, factor string, codes []string,
 ) error {
 	request, err := h.finishSetup(w, r, v, factor)
-	switch {
-	case errors.Is(err, userstore.ErrStepOver):
-		return h.stepOver(w, r, v.visit, v.waiting)
-	case err != nil:
-		return err
+	if err != nil {
+		return h.showUnfinished(w, r, v, codes, err)
 	}
 	b, err := h.browserOf(r)
 	switch {
 	case err != nil:
-		return err
+		return h.showUnfinished(w, r, v, codes, err)
 	case b == nil: // it was ended at once
-		return h.toLogin(w, r, request)
+		return h.showUnfinished(w, r, v, codes, userstore.ErrStepOver)
 	}
 	return h.showFinished(w, r, v, b, http.StatusOK, request, codes)
+}
+
+// showUnfinished shows the recovery codes of a user who has set up a second factor, and whose login then
+// failed: no other page shows them. From there the login begins again.
+func (h *Handlers) showUnfinished(
+	w http.ResponseWriter, r *http.Request, v setupVisit, codes []string, cause error,
+) error {
+	p := problem.From(cause)
+	refuseForm(w, r, p)
+	if p.Cause != nil && p.Kind().Status >= http.StatusInternalServerError {
+		refusal.Because(r.Context(), string(p.Code), p.Cause.Error()) // the log line has no other error
+	}
+	shown := web.Problem{Code: string(problem.LoginOver)}
+	if p.Kind().Status >= http.StatusInternalServerError {
+		shown.Code = string(problem.Unavailable)
+	}
+	page := web.SetupPage{
+		Common: h.common(r, v.pending.UILocales), Finished: true, Factors: web.AccountFactors{NewCodes: codes},
+		Problems: []web.Problem{shown},
+	}
+	page.Request, page.Onward = v.handle, v.handle != ""
+	if next, ok := nextPage(r); ok && v.handle == "" {
+		page.Next = next.Path()
+	}
+	rendered, err := h.Pages.Setup(page)
+	return h.show(w, pageStatus(p.Kind()), rendered, err)
 }
 
 // showFinished shows the recovery codes, if there are any, and the way on.

@@ -306,12 +306,15 @@ var kinds = map[Code]Kind{
 	},
 }
 
-// Problem is an error that knows its answer. Only Code, Detail, Errors and Step are shown to the client.
+// Problem is an error that knows its answer. Only Code, Detail, Errors, Step and RecoveryCodes are shown
+// to the client.
 type Problem struct {
 	Code   Code
 	Detail string
 	Errors []Fault
 	Step   *issuer.LoginStep // how a login goes on; nil: it does not
+	// RecoveryCodes were made by a setup whose login then failed: no other answer shows them.
+	RecoveryCodes []string
 
 	Said  issuer.Code // the issuer's code; empty: the error did not come from the issuer
 	Scope string      // the missing scope, for the challenge
@@ -454,7 +457,7 @@ func From(err error) *Problem {
 		if c, ok := issuerCodes[issued.Code]; ok {
 			p = New(c, issued.Description)
 		}
-		p.Said, p.Step = issued.Code, issued.Step
+		p.Said, p.Step, p.RecoveryCodes = issued.Code, issued.Step, issued.RecoveryCodes
 	case errors.As(err, &exists) && exists.Field == "credential":
 		p = New(PasskeyExists, "")
 	case errors.As(err, &exists) && exists.Field == "passkeys":

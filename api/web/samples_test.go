@@ -230,6 +230,10 @@ var samples = []sample{
 		return p.Setup(web.SetupPage{Common: c, Finished: true, DownloadCSRF: "own" + s,
 			Factors: web.AccountFactors{NewCodes: newCodes(), Download: "sealed" + s}})
 	}},
+	{"setup-codes-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Finished: true, Factors: web.AccountFactors{NewCodes: newCodes()},
+			Problems: []web.Problem{{Code: "temporarily_unavailable"}}})
+	}},
 	{"forgot", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Forgot(web.AskPage{Common: c, Email: s})
 	}},

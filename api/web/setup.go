@@ -13,6 +13,7 @@ type SetupPage struct {
 	Factors  AccountFactors
 	Problems []Problem
 	// Finished: the second factor is set up, and the user logged in. The page shows the recovery codes.
+	// If the login failed after that, there is no Factors.Download, and Problems says so.
 	Finished     bool
 	DownloadCSRF string // of the form that downloads the codes, which is that of the account
 }
