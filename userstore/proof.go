@@ -3,10 +3,15 @@ package userstore
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // ErrProofRequired: no proof was sent, or an earlier proof does not hold any more.
 var ErrProofRequired = errors.New("a recent proof is required")
+
+// ProofLasts is how long a proof holds. The age of an access token never counts: a stolen token is as
+// fresh as its owner's.
+const ProofLasts = 10 * time.Minute
 
 // Proof shows that the owner of an account is asking, and not the holder of a stolen token: the
 // password, or an earlier proof. Of an account with a second factor the password alone is no proof. If

@@ -15,10 +15,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// proofAge is how long a proof holds. The age of an access token never counts: a stolen token is as
-// fresh as its owner's.
-const proofAge = 10 * time.Minute
-
 // recentProof are the members of a request in which the owner of the account proves to be there. A
 // stolen access token has neither.
 type recentProof struct {
@@ -54,7 +50,7 @@ func (h *Handlers) readProof(session issuer.Session, q recentProof) (p userstore
 // proofEnds returns the end of the proof that a request has, which is right.
 func (h *Handlers) proofEnds(q recentProof) (issuer.Until, error) {
 	if q.Proof == "" {
-		return h.Issuer.Until(proofAge), nil
+		return h.Issuer.Until(userstore.ProofLasts), nil
 	}
 	sealed, err := h.openProof(q.Proof)
 	return sealed.Until, err
@@ -92,7 +88,7 @@ var proofHandle = issuer.Sealed[sealedProof]{Purpose: "proof", Longest: 1024}
 
 // proofFor is a proof of u in a session. The caller sets Mailbox.
 func (h *Handlers) proofFor(u userstore.User, session issuer.Session) sealedProof {
-	return sealedProof{owner: ownerOf(u, session), Until: h.Issuer.Until(proofAge)}
+	return sealedProof{owner: ownerOf(u, session), Until: h.Issuer.Until(userstore.ProofLasts)}
 }
 
 // proveRequest is one of the ways to prove who is asking.
@@ -162,7 +158,7 @@ func (h *Handlers) Prove(w http.ResponseWriter, r *http.Request, session issuer.
 	return wire.WriteJSON(w, http.StatusOK, struct {
 		Proof     string `json:"proof"`
 		ExpiresIn int64  `json:"expires_in"`
-	}{proof, int64(proofAge / time.Second)})
+	}{proof, int64(userstore.ProofLasts / time.Second)})
 }
 
 func (h *Handlers) provePassword(r *http.Request, session issuer.Session, q proveRequest) (sealedProof, error) {

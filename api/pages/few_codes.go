@@ -8,9 +8,7 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// fewCodes is how many recovery codes are so few that the person is told after using one.
-const fewCodes = 3
-
+// toFewCodes leads to the page that says how few recovery codes are left.
 func (h *Handlers) toFewCodes(w http.ResponseWriter, r *http.Request, v secondVisit, b *issuer.Browser) (err error) {
 	if v.handle == "" {
 		return wire.SeeOther(w, h.stepPath(r, codesPage, "", ""))
@@ -41,7 +39,7 @@ func (h *Handlers) codes(w http.ResponseWriter, r *http.Request, handle string) 
 	switch {
 	case err != nil:
 		return err
-	case have.RecoveryCodes > fewCodes:
+	case have.RecoveryCodes > web.FewCodes:
 		return h.leadOn(w, r, v)
 	}
 	p := web.CodesPage{Common: h.common(r, v.pending.UILocales), Left: have.RecoveryCodes}

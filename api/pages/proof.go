@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
@@ -15,15 +14,12 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// proofAge is how long a proof holds.
-const proofAge = 10 * time.Minute
-
 // errProveSecond is returned where a form of the account needs a second factor that was proved in
-// this session, at most proofAge ago. Account leads to the page that takes one.
+// this session, at most ProofLasts ago. Account leads to the page that takes one.
 var errProveSecond = errors.New("a second factor has to be proved first")
 
 // proof is the proof of a form of the account. Without a second factor it is the password that was
-// typed into the form. An account with one has proved that in this session, at most proofAge ago: the
+// typed into the form. An account with one has proved that in this session, within ProofLasts: the
 // password alone is no proof, and neither is a trusted browser.
 func (h *Handlers) proof(o owner, f url.Values) (userstore.Proof, error) {
 	switch {
@@ -42,7 +38,7 @@ var secondFactors = []string{
 	userstore.FactorApp, userstore.FactorRecoveryCode, userstore.FactorPasskey, userstore.FactorSyncedPasskey,
 }
 
-// provedSecond reports whether a second factor was proved in the session at most proofAge ago, and the
+// provedSecond reports whether a second factor was proved in the session within ProofLasts, and the
 // account's password and factors are the same since, apart from changes by this session.
 func (h *Handlers) provedSecond(o owner) bool {
 	return h.secondProves(o, o.User.FactorVersion, o.Session.PasswordMark)
@@ -51,7 +47,7 @@ func (h *Handlers) provedSecond(o owner) bool {
 // secondProves is provedSecond for an account with this password and these factors.
 func (h *Handlers) secondProves(o owner, factorVersion int64, passwordMark []byte) bool {
 	return slices.ContainsFunc(o.Session.Proofs(), func(p userstore.ProvedFactor) bool {
-		return slices.Contains(secondFactors, p.Factor) && h.Now().Sub(p.At) < proofAge &&
+		return slices.Contains(secondFactors, p.Factor) && h.Now().Sub(p.At) < userstore.ProofLasts &&
 			p.ProvesOwner(factorVersion, passwordMark)
 	})
 }
@@ -60,7 +56,7 @@ func (h *Handlers) secondProves(o owner, factorVersion int64, passwordMark []byt
 func (h *Handlers) secondEnds(o owner) (ends issuer.Until) {
 	for _, p := range o.Session.Proofs() {
 		if slices.Contains(secondFactors, p.Factor) {
-			ends.Ends = max(ends.Ends, p.At.Add(proofAge).Unix())
+			ends.Ends = max(ends.Ends, p.At.Add(userstore.ProofLasts).Unix())
 		}
 	}
 	return ends
@@ -83,7 +79,7 @@ type sealedFactorProof struct {
 	Code     string `json:"code"`     // handle of the code that the mailbox got and that has to be typed; empty: none
 	Mailbox  bool   `json:"mailbox"`  // was proved
 
-	// Until is proofAge after the password was typed.
+	// Until is ProofLasts after the password was typed.
 	issuer.Until
 }
 
@@ -169,7 +165,7 @@ func (h *Handlers) proveFactors(
 		}
 		sealed = sealedFactorProof{
 			User: o.User.ID, Session: o.Session.ID, Password: got.user.PasswordMark(), Factors: got.user.FactorVersion,
-			Address: got.user.EmailKey, Until: h.Issuer.Until(proofAge),
+			Address: got.user.EmailKey, Until: h.Issuer.Until(userstore.ProofLasts),
 		}
 	}
 	got.stage = web.StageReady

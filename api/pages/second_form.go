@@ -125,7 +125,7 @@ func (h *Handlers) finishSecond(
 		if err != nil {
 			return err
 		}
-		if have.RecoveryCodes <= fewCodes {
+		if have.RecoveryCodes <= web.FewCodes {
 			return h.toFewCodes(w, r, v, b)
 		}
 	}

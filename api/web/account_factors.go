@@ -90,8 +90,8 @@ type AccountBrowser struct {
 	Since, LastUse, Ends time.Time
 }
 
-// fewCodes is how many recovery codes are so few that the page warns.
-const fewCodes = 3
+// FewCodes is how many recovery codes are so few that the pages warn.
+const FewCodes = 3
 
 // factorsView is what the templates see.
 type factorsView struct {
@@ -148,7 +148,7 @@ func factors(l *languages.Language, d *AccountFactors, zone *time.Location) (*fa
 	f := &factorsView{
 		Refused: d.Refused, NoPasskeys: d.NoPasskeys, NoTrust: d.NoTrust, Needed: d.Needed, On: d.On,
 		Count: strconv.Itoa(len(d.Passkeys)),
-		Codes: strconv.Itoa(d.Codes), NoCodes: d.Codes == 0, FewCodes: d.Codes <= fewCodes,
+		Codes: strconv.Itoa(d.Codes), NoCodes: d.Codes == 0, FewCodes: d.Codes <= FewCodes,
 		Stage: d.Stage, Proof: d.Proof, Secret: d.Secret, Creation: d.Creation, Handle: d.Handle,
 		NewCodes: d.NewCodes, Download: d.Download,
 	}
