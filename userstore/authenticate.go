@@ -24,6 +24,7 @@ type Verified struct {
 
 	reservation *reservation
 	code        *countedCode  // nil: none was counted
+	undoing     string        // token of an undoing, which asks for a factor from before; empty: none
 	events      []audit.Event // stored with the login, beside its own
 }
 

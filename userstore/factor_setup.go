@@ -308,7 +308,7 @@ func (a *Accounts) RemoveFactors(ctx context.Context, u User, r RemovedFactors, 
 	if have.App != nil {
 		left++
 	}
-	c := FactorChange{UserID: u.ID, Version: have.Version, At: a.now(), KeepSession: keep}
+	c := FactorChange{UserID: u.ID, Version: have.Version, At: a.now(), KeepSession: keep, Final: operator}
 	if !operator {
 		c.PasswordHash = u.PasswordHash
 	}
