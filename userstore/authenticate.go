@@ -26,6 +26,7 @@ type Verified struct {
 	reservation *reservation
 	inPlace     *reservation  // of a code where no password was proved
 	code        *countedCode  // nil: none was counted
+	undoing     string        // token of an undoing, which asks for a factor from before; empty: none
 	events      []audit.Event // stored with the login, beside its own
 }
 

@@ -123,7 +123,8 @@ func (a *Accounts) WithdrawEmailChange(ctx context.Context, userID string) error
 // went to that address, and sets a new password. Whatever the account was signed in with ends, and
 // so do changes that came after this one: the owner of the oldest address wins. It takes no login,
 // for its caller may have lost the account; but where the account had a second factor before the
-// change it asks for one of those, and removes what came since. Errors as of ResetPassword.
+// change it asks for one of those, brings them back, and removes what came since. Errors as of
+// ResetPassword.
 func (a *Accounts) UndoEmailChange(ctx context.Context, m Mailed, next string) error {
 	p, err := a.present(ctx, outbox.UndoEmail, m, next)
 	if err != nil {
@@ -148,13 +149,11 @@ func (a *Accounts) UndoEmailChange(ctx context.Context, m Mailed, next string) e
 		e.Messages = append(e.Messages, a.notice(outbox.EmailChanged, p.user, r.At)...)
 	}
 	events := append([]audit.Event{e}, v.events...)
-	have, err := a.Store.SecondFactors(ctx, p.user.ID)
+	factors, err := a.undone(ctx, restored, p.token, r.At)
 	if err != nil {
 		return err
 	}
-	if gone := have.newerThan(p.token); gone.any() {
-		events = append(events, a.removal(ctx, restored, gone, r.At))
-	}
+	events = append(events, factors...)
 	revoked, err := a.consentsRevoked(ctx, p.user.ID, p.token.At, r.At)
 	if err != nil {
 		return err

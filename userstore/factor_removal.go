@@ -28,7 +28,7 @@ func (a *Accounts) RemoveFactors(ctx context.Context, u User, r RemovedFactors, 
 	}
 	c := changeByOwner(ctx, u, a.now(), keep)
 	if operator { // who has no proof of the owner
-		c = FactorChange{UserID: u.ID, Version: have.Version, At: c.At, KeepSession: keep}
+		c = FactorChange{UserID: u.ID, Version: have.Version, At: c.At, KeepSession: keep, Final: true}
 	}
 	e := audit.New(ctx, c.At, audit.FactorRemoved, audit.User(u.ID))
 	remove := func(kind, id string) { e.Changes = append(e.Changes, audit.Change{Field: kind, Before: id}) }

@@ -22,7 +22,6 @@ type SecondFactors struct {
 	Waiting       *AuthenticatorApp // its setup waits for the first code; nil: none
 	Passkeys      []Passkey         // oldest first
 	RecoveryCodes int               // unused ones
-	RecoverySince time.Time         // when the oldest of them was made; zero: there are none
 	// PasskeyHandle is the user handle of WebAuthn, base64url; empty before the first passkey.
 	PasskeyHandle string
 	WrongCodes    int   // of the authenticator app, since the last right one
@@ -144,7 +143,11 @@ type FactorChange struct {
 
 	RemoveApp      bool
 	RemovePasskeys []string // ids
-	RemoveAll      bool     // app, passkeys and recovery codes
+	RemoveAll      bool     // app, passkeys and recovery codes; it is Final
+
+	// Final: nothing brings back what the change removes, nor what others removed before: an operator
+	// makes it. Otherwise what is removed is retired: see Factors.
+	Final bool
 
 	// RecoveryCodes are the MACs that replace the account's codes; nil: they stay. Without a second
 	// factor the account has none.
@@ -188,6 +191,10 @@ const (
 )
 
 // Factors stores second factors. Each method is atomic.
+//
+// A factor, or recovery codes, that the account's user removes or replaces is retired while a live token
+// of UndoEmail or FactorAdded is from after it: no method but those about such a token finds it. The
+// redemption of the token brings back what was there before the act that it undoes.
 type Factors interface {
 	// SecondFactors reads what a user has. ErrNotFound: there is no such user.
 	SecondFactors(ctx context.Context, userID string) (SecondFactors, error)
@@ -202,11 +209,16 @@ type Factors interface {
 	// stored already (credential), or there are MaxPasskeys (passkeys).
 	ChangeFactors(ctx context.Context, c FactorChange, events ...audit.Event) error
 	// RemoveAddedFactor spends a token of the kind FactorAdded: factors and recovery codes that the
-	// user has got since, and with it, go, the account gets the new password, and what it is signed in
+	// user has got since, and with it, go, those of before are there again, the account gets the new password, and what it is signed in
 	// with ends. Later tokens of that kind end; the undoing of a change of address that came later asks
 	// for no factor that this one does not ask for. ErrConflict: the token is not live, or an older
 	// factor is not proved; ErrSpent.
 	RemoveAddedFactor(ctx context.Context, r Redemption, events ...audit.Event) error
+	// HeldFactors reads what the user of a token of UndoEmail or FactorAdded had before the act that it
+	// undoes: what is there of it, and what was retired since. ErrNotFound: there is no such token.
+	HeldFactors(ctx context.Context, tokenID string) (SecondFactors, error)
+	// HeldRecoveryCode reports whether one of those codes has one of these MACs, and is unused.
+	HeldRecoveryCode(ctx context.Context, tokenID string, macs [][]byte) (bool, error)
 	// HasRecoveryCode reports whether the user has an unused code with one of these MACs.
 	HasRecoveryCode(ctx context.Context, userID string, macs [][]byte) (bool, error)
 	// RenamePasskey gives a passkey another name. ErrNotFound: the user has no such passkey, or it has
@@ -227,7 +239,7 @@ type Factors interface {
 	// EndTrust ends the trust in one browser, or in all of a user if id is empty. ErrNotFound: the
 	// user has no trusted browser with that id.
 	EndTrust(ctx context.Context, userID, id string, events ...audit.Event) error
-	// RemoveSpentHandles deletes at most limit handles, and as many trusted browsers, that ended
-	// before now, and returns their number.
+	// RemoveSpentHandles deletes at most limit handles, and as many trusted browsers and retired factors
+	// of each kind, that ended before now, and returns their number.
 	RemoveSpentHandles(ctx context.Context, now time.Time, limit int) (int, error)
 }

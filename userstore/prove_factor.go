@@ -54,7 +54,7 @@ func (a *Accounts) ProveFactor(ctx context.Context, u User, p FactorProof) ([]Pr
 
 // proveFactor checks p for the user of v, and adds what it proves to v.
 func (a *Accounts) proveFactor(ctx context.Context, v Verified, p FactorProof) (Verified, error) {
-	have, err := a.Store.SecondFactors(ctx, v.User.ID)
+	have, err := a.factorsFor(ctx, v)
 	switch {
 	case errors.Is(err, ErrNotFound): // deleted meanwhile
 		return Verified{}, ErrStepOver
@@ -163,7 +163,7 @@ func (a *Accounts) proveRecovery(ctx context.Context, v Verified, p FactorProof)
 	if err != nil {
 		return Verified{}, err
 	}
-	known, err := a.Store.HasRecoveryCode(ctx, u.ID, macs)
+	known, err := a.recoveryCodeFor(ctx, v, macs)
 	if err != nil {
 		v.reservation.giveBack(ctx)
 		return Verified{}, err

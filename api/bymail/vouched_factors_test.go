@@ -28,7 +28,8 @@ func TestP04AProofOfANewAddressAsksForTheFactorThatWasThere(t *testing.T) {
 			s.Advance(2 * time.Minute)
 			s.Mails()
 			next := s.Secret(nextPassword + " in round " + way)
-			path, mail := "/v1/email/verify", apitest.Mail{}
+			var mail apitest.Mail
+			path := "/v1/email/verify"
 			if way == "forgot" {
 				path, mail = "/v1/password/reset", asked(s, alice)
 			} else {

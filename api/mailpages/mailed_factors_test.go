@@ -294,32 +294,36 @@ func TestAMessageAboutANewFactorRemovesIt(t *testing.T) {
 func TestP04TheMessageAboutASecondFactorBesideAnother(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")
-		_, recovery, _ := addApp(s, alice)
+		before, recovery, _ := addApp(s, alice)
 		s.Advance(time.Minute)
 		app, _, mail := addApp(s, alice)
 		s.Advance(time.Minute)
 		next := s.Secret("a planted password of somebody")
-		page := s.Browser().Open(mail.Link).WantPage(200, "second-recovery-code")
-		if page.Has("second-use-app") {
-			t.Error("P-04 the app that the message is about is a proof")
-		}
+		page := s.Browser().Open(mail.Link).WantPage(200, "second-code")
 		s.Unchanged(func() {
-			page.Submit("undo-submit", map[string]string{"new_password": next}).WantPage(400, "second-recovery-code-problem")
-			code := app.Shown(0)
-			page.Submit("undo-submit", map[string]string{"new_password": next, "by": "totp", "app_code": code}).WantPage(403, "")
+			page.Submit("undo-submit", map[string]string{"new_password": next}).WantPage(400, "second-code-problem")
+			recovery := page.Submit("second-recovery", nil).WantPage(200, "second-recovery-code")
+			recovery.Submit("undo-submit", map[string]string{"new_password": next}).WantPage(400, "second-recovery-code-problem")
 		})
+		// P-04 the app that the message is about is no proof.
+		page.Submit("undo-submit", map[string]string{"new_password": next, "app_code": app.Shown(0)}).WantPage(403, "")
+		page = page.Submit("second-recovery", nil).WantPage(200, "second-recovery-code")
 		page.Submit("undo-submit", map[string]string{"new_password": next, "recovery_code": recovery[0]}).WantPage(200, "")
 		alice.Password = next
-		s.Login(alice)
+		s.LoginByApp(alice, before) // the app that was replaced is there again
 
 		// With nothing left of before, the page says whom to ask.
 		bob := s.SignUp("bob")
-		addApp(s, bob)
+		s.WithPasskey(bob)
 		s.Advance(time.Minute)
 		_, _, mail = addApp(s, bob)
-		stored := must(s.DB.UserByID(t.Context(), bob.ID))
+		stored, accounts := must(s.DB.UserByID(t.Context(), bob.ID)), s.Replicas[0].Accounts
 		s.Advance(time.Minute)
-		must(s.Replicas[0].Accounts.NewRecoveryCodes(t.Context(), stored, userstore.KeepAll))
+		must(accounts.NewRecoveryCodes(t.Context(), stored, userstore.KeepAll))
+		passkey := must(s.DB.SecondFactors(t.Context(), bob.ID)).Passkeys[0].ID
+		if err := accounts.RemoveFactorsByOperator(t.Context(), bob.ID, passkey); err != nil {
+			t.Fatal(err)
+		}
 		s.Unchanged(func() {
 			page := s.Browser().Open(mail.Link).WantPage(200, "undo-submit")
 			page.Submit("undo-submit", map[string]string{"new_password": next}).WantPage(200, "undo-submit")

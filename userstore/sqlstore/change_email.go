@@ -187,7 +187,7 @@ func (db *DB) UndoAddressChange(ctx context.Context, r userstore.Redemption, eve
 		proofs: proofs,
 		// The messages about factors that came since may have gone to another address.
 		then: append(append(endAllOfToken(r.ID, now),
-			bind(endConsentsSince, r.ID, r.ID), bind(endLaterFactors, now, r.ID, r.ID)), endFactorsSince(r.ID)...),
+			bind(endConsentsSince, r.ID, r.ID), bind(endLaterFactors, now, r.ID, r.ID)), recountedOfToken(r.ID)...),
 	}, events))
 }
 

@@ -47,4 +47,15 @@ var (
 	RemoveHandlesSQL = removeHandles
 	BoundTrustSQL    = boundTrust
 	RecountSQL       = recountUser
+
+	HeldSQL          = []string{heldCounts, heldApps, heldPasskeys}
+	RemoveRetiredSQL = removeRetired
 )
+
+// RetireSQL are the statements that retire factors of a user.
+func RetireSQL() (all []string) {
+	for _, k := range factorKinds {
+		all = append(all, k.retire("u1", 1, "").sql)
+	}
+	return all
+}

@@ -38,45 +38,48 @@ func (r *passkeyRow) passkey() (p userstore.Passkey, err error) {
 }
 
 // SecondFactors reads three times. Each login checks the factor version once more when it is stored.
-func (db *DB) SecondFactors(ctx context.Context, userID string) (s userstore.SecondFactors, err error) {
-	var codes, since, wrong int64
-	err = db.one(ctx, bind(`SELECT u.factor_epoch, u.passkey_handle, u.wrong_codes,
-			(SELECT COUNT(*) FROM recovery_codes r WHERE r.user_id = u.id),
-			(SELECT COALESCE(MIN(r.created_at), 0) FROM recovery_codes r WHERE r.user_id = u.id) FROM users u WHERE u.id = $1`, userID),
-		func(row scanner) error { return row.Scan(&s.Version, &s.PasskeyHandle, &wrong, &codes, &since) })
+func (db *DB) SecondFactors(ctx context.Context, userID string) (userstore.SecondFactors, error) {
+	return db.readFactors(ctx,
+		bind(`SELECT u.factor_epoch, u.passkey_handle, u.wrong_codes,
+			(SELECT COUNT(*) FROM recovery_codes r WHERE r.user_id = u.id) FROM users u WHERE u.id = $1`, userID),
+		bind(`SELECT a.confirmed, `+appColumns+` FROM authenticator_apps a WHERE a.user_id = $1`, userID),
+		bind(`SELECT `+passkeyColumns+` FROM passkeys p WHERE p.user_id = $1 ORDER BY p.created_at, p.id`, userID))
+}
+
+// readFactors reads what three statements find: the counts, the apps and the passkeys of a user.
+func (db *DB) readFactors(ctx context.Context, counts, apps, passkeys stmt) (s userstore.SecondFactors, err error) {
+	var codes, wrong int64
+	err = db.one(ctx, counts, func(row scanner) error { return row.Scan(&s.Version, &s.PasskeyHandle, &wrong, &codes) })
 	if err != nil {
 		return userstore.SecondFactors{}, err
 	}
-	s.WrongCodes, s.RecoveryCodes, s.RecoverySince = int(wrong), int(codes), instant(since)
-	err = db.rows(ctx, bind(`SELECT a.confirmed, `+appColumns+` FROM authenticator_apps a WHERE a.user_id = $1`, userID),
-		func() { s.App, s.Waiting = nil, nil }, func(row scanner) error {
-			var a userstore.AuthenticatorApp
-			var confirmed bool
-			var digits, period, created, used int64
-			if err := row.Scan(&confirmed, &a.ID, &a.UserID, &a.Sealed, &a.Algorithm, &digits, &period,
-				&a.LastCounter, &created, &used); err != nil {
-				return err
-			}
-			a.Digits, a.Period, a.CreatedAt, a.LastUsedAt = int(digits), int(period), instant(created), instant(used)
-			if confirmed {
-				s.App = &a
-			} else {
-				s.Waiting = &a
-			}
-			return nil
-		})
+	s.WrongCodes, s.RecoveryCodes = int(wrong), int(codes)
+	err = db.rows(ctx, apps, func() { s.App, s.Waiting = nil, nil }, func(row scanner) error {
+		var a userstore.AuthenticatorApp
+		var confirmed bool
+		var digits, period, created, used int64
+		if err := row.Scan(&confirmed, &a.ID, &a.UserID, &a.Sealed, &a.Algorithm, &digits, &period,
+			&a.LastCounter, &created, &used); err != nil {
+			return err
+		}
+		a.Digits, a.Period, a.CreatedAt, a.LastUsedAt = int(digits), int(period), instant(created), instant(used)
+		if confirmed {
+			s.App = &a
+		} else {
+			s.Waiting = &a
+		}
+		return nil
+	})
 	if err == nil {
-		err = db.rows(ctx, bind(`SELECT `+passkeyColumns+` FROM passkeys p WHERE p.user_id = $1
-			ORDER BY p.created_at, p.id`, userID),
-			func() { s.Passkeys = nil }, func(row scanner) error {
-				var r passkeyRow
-				if err := row.Scan(r.dest()...); err != nil {
-					return err
-				}
-				p, err := r.passkey()
-				s.Passkeys = append(s.Passkeys, p)
+		err = db.rows(ctx, passkeys, func() { s.Passkeys = nil }, func(row scanner) error {
+			var r passkeyRow
+			if err := row.Scan(r.dest()...); err != nil {
 				return err
-			})
+			}
+			p, err := r.passkey()
+			s.Passkeys = append(s.Passkeys, p)
+			return err
+		})
 	}
 	if err != nil {
 		return userstore.SecondFactors{}, err
@@ -173,10 +176,15 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 		steps = append(steps, factorStep{bind(insertUndoFactor, c.UndoID, at, micros(c.UndoEndsAt), c.UserID), userstore.ErrConflict})
 	}
 	steps = append(steps, changes(c)...)
+	steps = append(steps, factorStep{bind(recountUser, c.UserID), userstore.ErrConflict})
+	if c.Final || c.RemoveAll {
+		steps = append(append(steps, forgetRetired(c.UserID)...), factorStep{stmt: bind(endFactorUndosOfUser, micros(c.At), c.UserID)})
+	} else {
+		steps = append(steps, codeKind.retire(c.UserID, micros(c.At), ` AND NOT EXISTS
+			(SELECT 1 FROM users u WHERE u.id = f.user_id AND u.second_factor)`))
+	}
 	steps = append(steps,
-		factorStep{bind(recountUser, c.UserID), userstore.ErrConflict},
 		factorStep{stmt: bind(withoutFactorUser, c.UserID)},
-		factorStep{stmt: bind(endFactorUndosOfUser, micros(c.At), c.UserID)},
 		factorStep{stmt: bind(`DELETE FROM trusted_browsers WHERE user_id = $1`, c.UserID)})
 	if c.BySession != "" && c.Version != userstore.AnyFactorVersion {
 		steps = append(steps, factorStep{stmt: bind(replaceInProofs,
@@ -216,24 +224,33 @@ func changes(c userstore.FactorChange) (steps []factorStep) {
 	add := func(otherwise error, sql string, args ...any) {
 		steps = append(steps, factorStep{bind(sql, args...), otherwise})
 	}
+	at := micros(c.At)
+	retire := func(k factorKind, condition string, args ...any) {
+		if !c.Final && !c.RemoveAll {
+			steps = append(steps, k.retire(c.UserID, at, condition, args...))
+		}
+	}
 	if c.RemoveAll {
 		for _, table := range []string{"authenticator_apps", "passkeys", "recovery_codes"} {
 			add(nil, `DELETE FROM `+table+` WHERE user_id = $1`, c.UserID)
 		}
 	}
 	if c.RemoveApp {
+		retire(appKind, "")
 		add(userstore.ErrConflict, `DELETE FROM authenticator_apps WHERE user_id = $1 AND confirmed`, c.UserID)
 	}
 	for _, id := range c.RemovePasskeys {
+		retire(passkeyKind, ` AND f.id = $`, id)
 		add(userstore.ErrConflict, `DELETE FROM passkeys WHERE user_id = $1 AND id = $2`, c.UserID, id)
 	}
 	if c.ConfirmApp != "" {
+		retire(appKind, "")
 		add(nil, `DELETE FROM authenticator_apps WHERE user_id = $1 AND confirmed`, c.UserID)
 		// From now on it lets its user in. An undo that removes what came since has to find this time,
 		// not that of the setup's beginning.
-		add(userstore.ErrConflict, `UPDATE authenticator_apps SET confirmed = TRUE, last_counter = $1, created_at = $2
-			WHERE id = $3 AND user_id = $4 AND NOT confirmed AND last_counter < $5`,
-			c.Counter, micros(c.At), c.ConfirmApp, c.UserID, c.Counter)
+		add(userstore.ErrConflict, numbered(`UPDATE authenticator_apps SET confirmed = TRUE, last_counter = $, created_at = `+
+			changedAt("authenticator_apps.user_id")+` WHERE id = $ AND user_id = $ AND NOT confirmed AND last_counter < $`),
+			c.Counter, at, at, at, c.ConfirmApp, c.UserID, c.Counter)
 	}
 	if c.RemoveAll || c.RemoveApp || c.ConfirmApp != "" {
 		add(nil, `UPDATE users SET wrong_codes = 0 WHERE id = $1`, c.UserID)
@@ -246,16 +263,24 @@ func changes(c userstore.FactorChange) (steps []factorStep) {
 			VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
 			p.ID, int64(p.SignCount), p.BackedUp, p.BackupEligible, p.UserID, p.CredentialID, p.PublicKey,
 			list(p.Transports), notNil(p.AAGUID), p.Name, micros(p.CreatedAt))
+		add(nil, numbered(`UPDATE passkeys SET created_at = `+changedAt("passkeys.user_id")+` WHERE id = $`),
+			micros(p.CreatedAt), micros(p.CreatedAt), at, p.ID)
+		// An undoing may bring it back to its user. This statement sees what the insertion waited for.
+		add(&userstore.ExistsError{Field: "credential"}, `UPDATE users SET wrong_codes = wrong_codes WHERE id = $1
+			AND NOT EXISTS (SELECT 1 FROM retired_passkeys r WHERE r.credential_id = $2 AND r.user_id <> users.id)`,
+			c.UserID, p.CredentialID)
 		add(nil, `UPDATE users SET passkey_handle = $1 WHERE id = $2 AND passkey_handle = ''`, c.PasskeyHandle, c.UserID)
 		add(fmt.Errorf("%w: a passkey of a user without a handle", userstore.ErrInvalid),
 			`UPDATE users SET wrong_codes = wrong_codes WHERE id = $1 AND passkey_handle <> ''`, c.UserID)
 	}
 	if c.RecoveryCodes != nil {
+		retire(codeKind, "")
 		add(nil, `DELETE FROM recovery_codes WHERE user_id = $1`, c.UserID)
 	}
 	for _, mac := range c.RecoveryCodes {
-		add(userstore.ErrConflict, `INSERT INTO recovery_codes (user_id, mac, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			c.UserID, mac, micros(c.At))
+		add(userstore.ErrConflict, numbered(`INSERT INTO recovery_codes (user_id, mac, created_at)
+			SELECT id, $, `+changedAt("users.id")+` FROM users WHERE id = $ ON CONFLICT DO NOTHING`),
+			mac, at, at, at, c.UserID)
 	}
 	return steps
 }
@@ -395,7 +420,7 @@ const removeHandles = `DELETE FROM spent_handles WHERE id IN
 
 func (db *DB) RemoveSpentHandles(ctx context.Context, now time.Time, limit int) (int, error) {
 	total := 0
-	for _, sql := range []string{removeHandles, removeTrusted} {
+	for _, sql := range append([]string{removeHandles, removeTrusted}, removeRetired...) {
 		n, err := db.write(ctx, true, bind(sql, micros(now), int64(limit)))
 		if total += int(n); err != nil {
 			return total, err

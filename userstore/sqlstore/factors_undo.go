@@ -51,16 +51,18 @@ var (
 	endFactorUndosOfToken = endFactorUndos(userOfToken)
 )
 
-// olderProofs returns the statements that refuse the redemption of a token of an undoing without the
-// proof of an older second factor, and spend that proof. They run after the user's row is locked.
+// olderProofs returns the statements that bring back what the user had before the act that a token
+// undoes, refuse the redemption without the proof of a second factor of those, and spend that proof. They
+// run after the user's row is locked.
 func olderProofs(r userstore.Redemption) ([]factorStep, error) {
 	if err := checkSecond(r); err != nil {
 		return nil, err
 	}
+	steps := restored(r.ID)
 	if !r.Second.Proved {
-		return []factorStep{{bind(noOlderFactor, r.ID, r.ID, r.ID, r.ID), userstore.ErrConflict}}, nil
+		return append(steps, factorStep{bind(noOlderFactor, r.ID, r.ID, r.ID, r.ID), userstore.ErrConflict}), nil
 	}
-	steps := []factorStep{{bind(sameFactorsOfToken, r.ID, r.UserID, r.Second.FactorVersion), userstore.ErrConflict}}
+	steps = append(steps, factorStep{bind(sameFactorsOfToken, r.ID, r.UserID, r.Second.FactorVersion), userstore.ErrConflict})
 	older := func(sql string, args ...any) {
 		steps = append(steps, factorStep{
 			bind(numbered(touchUserOfToken+` AND EXISTS (SELECT 1 FROM `+sql+` AND created_at <`+since+`)`),
@@ -98,6 +100,6 @@ func (db *DB) RemoveAddedFactor(ctx context.Context, r userstore.Redemption, eve
 		},
 		proofs: proofs,
 		then: append(append(endAllOfToken(r.ID, now),
-			bind(endLaterFactors, now, r.ID, r.ID), bind(easeLaterUndos, r.ID, r.ID, r.ID)), endFactorsSince(r.ID)...),
+			bind(endLaterFactors, now, r.ID, r.ID), bind(easeLaterUndos, r.ID, r.ID, r.ID)), recountedOfToken(r.ID)...),
 	}, events)
 }

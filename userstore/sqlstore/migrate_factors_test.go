@@ -3,6 +3,7 @@
 package sqlstore_test
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -148,9 +149,13 @@ func TestPlansOfSecondFactorsUseIndexes(t *testing.T) {
 		`INSERT INTO recovery_codes SELECT 'u'||(n%3000+1), decode(md5(n::text), 'hex'), n FROM generate_series(1, 30000) n`,
 		`INSERT INTO trusted_browsers SELECT decode(md5(n::text), 'hex'), n, 't'||n, 'u'||(n%3000+1), 0, 0, n, n, '', '' FROM generate_series(1, 6000) n`,
 		`INSERT INTO spent_handles SELECT 'h'||n, n FROM generate_series(1, 6000) n`,
+		`INSERT INTO one_time_tokens SELECT 't'||n, 'undo_email', 'u'||n, '', '', 0, n, n, 0, TRUE FROM generate_series(1, 3000) n`,
+		`INSERT INTO retired_apps SELECT 'a'||n, 0, 0, 'u'||n, '', 'SHA1', 6, 30, n, n, n FROM generate_series(1, 3000) n`,
+		`INSERT INTO retired_passkeys SELECT 'p'||n, 0, 0, FALSE, FALSE, 'u'||(n%3000+1), decode(md5(n::text), 'hex'), '', '[]', '', '', n, n, n FROM generate_series(1, 6000) n`,
+		`INSERT INTO retired_codes SELECT 'u'||(n%3000+1), decode(md5(n::text), 'hex'), n, n, n FROM generate_series(1, 30000) n`,
 		`ANALYZE`)
 	id := make([]byte, 16)
-	for name, q := range map[string]struct {
+	queries := map[string]struct {
 		sql  string
 		args []any
 	}{
@@ -164,7 +169,28 @@ func TestPlansOfSecondFactorsUseIndexes(t *testing.T) {
 		"ended browsers":            {sqlstore.RemoveTrustedSQL, []any{int64(5), int64(100)}},
 		"ended handles":             {sqlstore.RemoveHandlesSQL, []any{int64(5), int64(100)}},
 		"whether there is a factor": {sqlstore.RecountSQL, []any{"u1"}},
-	} {
+		"a retired credential":      {`SELECT 1 FROM retired_passkeys r WHERE r.credential_id = $1 AND r.user_id <> $2`, []any{id, "u1"}},
+	}
+	add := func(name, sql string, args ...any) {
+		queries[name] = struct {
+			sql  string
+			args []any
+		}{sql, args}
+	}
+	for i, sql := range sqlstore.HeldSQL {
+		args := []any{"t1", "t1", "t1", "t1", "t1"}
+		if i == 0 {
+			args = append(args, "t1")
+		}
+		add(fmt.Sprint("what was there before an act, ", i), sql, args...)
+	}
+	for i, sql := range sqlstore.RetireSQL() {
+		add(fmt.Sprint("what is retired, ", i), sql, int64(5), int64(5), int64(5), int64(5), "u1", int64(5))
+	}
+	for i, sql := range sqlstore.RemoveRetiredSQL {
+		add(fmt.Sprint("what nothing brings back, ", i), sql, int64(5), int64(100))
+	}
+	for name, q := range queries {
 		rows, err := admin.Query(t.Context(), `EXPLAIN `+q.sql, q.args...)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -219,7 +219,7 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 type redemption struct {
 	first   []stmt
 	refused func(n []int64) bool // another reason, by the numbers of rows that first changed; may be nil
-	proofs  []factorStep         // of a second factor; run before what then removes
+	proofs  []factorStep         // of a second factor, after what brings it back; run before then
 	then    []stmt               // run after the token was spent
 }
 
@@ -275,7 +275,7 @@ func endAllOfToken(id string, now int64) []stmt {
 	return []stmt{bind(endGrants, now, id), bind(endBrowsers, id)}
 }
 
-// endFactorsOfToken removes all second factors of a token's user.
+// endFactorsOfToken removes all second factors of a token's user, for good.
 func endFactorsOfToken(id string) (s []stmt) {
 	for _, sql := range endFactors {
 		s = append(s, bind(sql, id))
@@ -283,28 +283,23 @@ func endFactorsOfToken(id string) (s []stmt) {
 	return s
 }
 
-// endFactorsSince removes the second factors that a token's user has got since the token was made.
-func endFactorsSince(id string) (s []stmt) {
-	for _, sql := range endNewFactors {
-		s = append(s, bind(sql, id, id))
-	}
-	return append(s, bind(recountOfToken, id), bind(withoutFactorOfToken, id))
+// recountedOfToken counts the second factors of a token's user after they came or went.
+func recountedOfToken(id string) []stmt {
+	return []stmt{bind(recountOfToken, id), bind(withoutFactorOfToken, id)}
 }
 
 var (
 	recountOfToken       = numbered(recount(userOfToken))
 	withoutFactorOfToken = numbered(withoutFactor(userOfToken))
 	// The next passkey gets another handle: whoever made the account knows this one.
-	forgetHandle  = numbered(`UPDATE users SET passkey_handle = '', wrong_codes = 0 WHERE id = ` + userOfToken)
-	endFactors    = append(ofTables(`DELETE FROM %s WHERE user_id = `+userOfToken), forgetHandle, recountOfToken)
-	endNewFactors = ofTables(`DELETE FROM %s WHERE user_id = ` + userOfToken + `
-		AND created_at >= (SELECT t.at FROM one_time_tokens t WHERE t.id = $)`)
+	forgetHandle = numbered(`UPDATE users SET passkey_handle = '', wrong_codes = 0 WHERE id = ` + userOfToken)
+	endFactors   = append(ofTables(`DELETE FROM %s WHERE user_id = `+userOfToken), forgetHandle, recountOfToken)
 )
 
 // ofTables returns a statement for each table of second factors.
 func ofTables(sql string) (all []string) {
-	for _, table := range []string{"authenticator_apps", "passkeys", "recovery_codes"} {
-		all = append(all, numbered(fmt.Sprintf(sql, table)))
+	for _, k := range factorKinds {
+		all = append(all, numbered(fmt.Sprintf(sql, k.table)), numbered(fmt.Sprintf(sql, k.retired)))
 	}
 	return all
 }

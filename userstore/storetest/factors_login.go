@@ -275,7 +275,7 @@ func undoneFactors(t *testing.T, f *fixture) {
 			WrongCodes: before.WrongCodes}
 		if own {
 			mine.CreatedAt = now
-			want.Passkeys = []userstore.Passkey{storedPasskey(mine)}
+			want.Passkeys, want.RecoveryCodes = []userstore.Passkey{storedPasskey(mine)}, 2 // those of before
 		}
 		equal(t, fmt.Sprint("own factor: ", own), f.factors(t, u), want)
 		f.read(t, &u)

@@ -66,6 +66,54 @@ CREATE TABLE recovery_codes (
     PRIMARY KEY (user_id, mac)
 );
 
+-- What was removed while a token could undo an earlier act, until the last such token ends. No
+-- login reads these rows: only that undoing asks for the factor, and brings it back.
+CREATE TABLE retired_apps (
+    id           TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    last_counter BIGINT NOT NULL,
+    last_used_at BIGINT NOT NULL,
+    user_id      TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    sealed       BYTEA NOT NULL,
+    algorithm    TEXT NOT NULL,
+    digits       BIGINT NOT NULL,
+    period       BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    retired_at   BIGINT NOT NULL,
+    ends_at      BIGINT NOT NULL
+);
+CREATE INDEX retired_apps_user ON retired_apps (user_id);
+CREATE INDEX retired_apps_ends_at ON retired_apps (ends_at);
+
+CREATE TABLE retired_passkeys (
+    id              TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    last_used_at    BIGINT NOT NULL,
+    sign_count      BIGINT NOT NULL,
+    backed_up       BOOLEAN NOT NULL,
+    backup_eligible BOOLEAN NOT NULL,
+    user_id         TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    credential_id   BYTEA NOT NULL,
+    public_key      BYTEA NOT NULL,
+    transports      TEXT NOT NULL,
+    aaguid          BYTEA NOT NULL,
+    name            TEXT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    retired_at      BIGINT NOT NULL,
+    ends_at         BIGINT NOT NULL
+);
+CREATE INDEX retired_passkeys_user ON retired_passkeys (user_id);
+CREATE INDEX retired_passkeys_credential ON retired_passkeys (credential_id);
+CREATE INDEX retired_passkeys_ends_at ON retired_passkeys (ends_at);
+
+CREATE TABLE retired_codes (
+    user_id    TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    mac        BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    retired_at BIGINT NOT NULL,
+    ends_at    BIGINT NOT NULL,
+    PRIMARY KEY (user_id, mac)
+);
+CREATE INDEX retired_codes_ends_at ON retired_codes (ends_at);
+
 -- A trusted browser skips the second factor while both epochs are the user's.
 CREATE TABLE trusted_browsers (
     hash         BYTEA   NOT NULL PRIMARY KEY,

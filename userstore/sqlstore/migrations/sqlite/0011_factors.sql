@@ -66,6 +66,54 @@ CREATE TABLE recovery_codes (
     PRIMARY KEY (user_id, mac)
 ) STRICT;
 
+-- What was removed while a token could undo an earlier act, until the last such token ends. No
+-- login reads these rows: only that undoing asks for the factor, and brings it back.
+CREATE TABLE retired_apps (
+    id           TEXT NOT NULL PRIMARY KEY,
+    last_counter INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL,
+    user_id      TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    sealed       BLOB NOT NULL,
+    algorithm    TEXT NOT NULL,
+    digits       INTEGER NOT NULL,
+    period       INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    retired_at   INTEGER NOT NULL,
+    ends_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX retired_apps_user ON retired_apps (user_id);
+CREATE INDEX retired_apps_ends_at ON retired_apps (ends_at);
+
+CREATE TABLE retired_passkeys (
+    id              TEXT NOT NULL PRIMARY KEY,
+    last_used_at    INTEGER NOT NULL,
+    sign_count      INTEGER NOT NULL,
+    backed_up       INTEGER NOT NULL,
+    backup_eligible INTEGER NOT NULL,
+    user_id         TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    credential_id   BLOB NOT NULL,
+    public_key      BLOB NOT NULL,
+    transports      TEXT NOT NULL,
+    aaguid          BLOB NOT NULL,
+    name            TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    retired_at      INTEGER NOT NULL,
+    ends_at         INTEGER NOT NULL
+) STRICT;
+CREATE INDEX retired_passkeys_user ON retired_passkeys (user_id);
+CREATE INDEX retired_passkeys_credential ON retired_passkeys (credential_id);
+CREATE INDEX retired_passkeys_ends_at ON retired_passkeys (ends_at);
+
+CREATE TABLE retired_codes (
+    user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    mac        BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    retired_at INTEGER NOT NULL,
+    ends_at    INTEGER NOT NULL,
+    PRIMARY KEY (user_id, mac)
+) STRICT;
+CREATE INDEX retired_codes_ends_at ON retired_codes (ends_at);
+
 -- A trusted browser skips the second factor while both epochs are the user's.
 CREATE TABLE trusted_browsers (
     hash         BLOB    NOT NULL PRIMARY KEY,
