@@ -204,31 +204,32 @@ func (s *Server) check(a *Response) {
 	if a.Header.Get("X-Request-Id") == "" || a.Header.Get("Server") != "" || a.Header.Get("X-Powered-By") != "" {
 		bad("request id %q, server %q", a.Header.Get("X-Request-Id"), a.Header.Get("Server"))
 	}
+	var document any // a body of megabytes is read once
+	isJSON := json.Unmarshal(a.Body, &document) == nil
 	if media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); len(a.Body) > 0 && !forPeople[media] && !a.isCodesFile(media) {
 		if !registered[media] {
 			bad("G5: content type %q", media)
 		}
-		documents := [][]byte{a.Body}
-		if media == linesType { // each of which is one
-			documents = bytes.Split(bytes.TrimSuffix(a.Body, []byte("\n")), []byte("\n"))
-		}
-		for _, d := range documents {
-			if !json.Valid(d) {
-				bad("the body is not JSON: %.100q", d)
+		switch {
+		case media == linesType: // each of which is a document
+			for d := range bytes.SplitSeq(bytes.TrimSuffix(a.Body, []byte("\n")), []byte("\n")) {
+				if !json.Valid(d) {
+					bad("the body is not JSON: %.100q", d)
+				}
 			}
+		case !isJSON:
+			bad("the body is not JSON: %.100q", a.Body)
 		}
 	}
 	if location := a.Header.Get("Location"); location != "" && !s.mayLeadTo(location, a.Status) { // G6
 		bad("G6: location %q", location)
 	}
 
-	var e struct { // G8
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	_ = json.Unmarshal(a.Body, &e)
-	if !oauthText.MatchString(e.Error) || !oauthText.MatchString(e.Description) {
-		bad("G8: %+v", e)
+	members, _ := document.(map[string]any)
+	for _, name := range []string{"error", "error_description"} { // G8
+		if text, _ := members[name].(string); !oauthText.MatchString(text) {
+			bad("G8: %s %q", name, text)
+		}
 	}
 	for _, challenge := range a.Header["Www-Authenticate"] {
 		if strings.ContainsAny(challenge, "\r\n\\") || !strings.HasPrefix(challenge, "Bearer ") && !strings.HasPrefix(challenge, "Basic ") {
@@ -236,9 +237,8 @@ func (s *Server) check(a *Response) {
 		}
 	}
 
-	var any any // D-28
-	if json.Unmarshal(a.Body, &any) == nil && !strings.Contains(a.request.Path, "openapi.json") {
-		if name := privateMember(any); name != "" {
+	if isJSON && !strings.Contains(a.request.Path, "openapi.json") { // D-28
+		if name := privateMember(document); name != "" {
 			bad("D-28: the answer has a member %q, as private keys have", name)
 		}
 	}

@@ -11,7 +11,6 @@ var (
 	from        = apitest.From
 	limited     = apitest.Limited
 	linked      = apitest.Linked
-	login       = apitest.LoginBy
 	post        = apitest.Post
 	shown       = apitest.Shown
 	signUpAs    = apitest.SignUpAs
