@@ -47,8 +47,8 @@ type Server struct {
 	TrustedProxies []string      // CIDRs or addresses whose X-Forwarded-For is believed
 	Timeout        time.Duration // of one account request; zero: 5 s
 
-	cacheable   []string // Cache-Control of the public documents
-	description []byte   // openapi.json
+	cacheable   []string               // Cache-Control of the public documents
+	description func() ([]byte, error) // openapi.json, made for the first who asks
 }
 
 // Metrics is what the server counts; cmd joins it to Prometheus.

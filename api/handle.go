@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -40,9 +41,7 @@ type handler struct {
 
 func (h *handler) prepare() (err error) {
 	h.cacheable = publicFor(h.JWKSMaxAge)
-	if h.description, err = h.describe(); err != nil {
-		return err
-	}
+	h.description = sync.OnceValues(h.describe)
 	if h.trusted, err = parseProxies(h.TrustedProxies); err != nil {
 		return err
 	}

@@ -18,7 +18,11 @@ const openAPIServer = "http://localhost:8080"
 
 // openAPI answers the description of this API.
 func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
-	writeDocument(w, r, publicFor(5*time.Minute), wire.JSONHeader, s.description, etagOf(s.description))
+	text, err := s.description()
+	if err != nil {
+		return err
+	}
+	writeDocument(w, r, publicFor(5*time.Minute), wire.JSONHeader, text, etagOf(text))
 	return nil
 }
 

@@ -21,6 +21,12 @@ func (i *Issuer) Until(lasts time.Duration) Until { return Until{i.Now().Add(las
 // Over reports whether the end has come.
 func (u Until) Over(now time.Time) bool { return now.Unix() >= u.Ends }
 
+// Within returns the earlier end: a handle made with another one does not outlast it.
+func (u Until) Within(other Until) Until { return Until{min(u.Ends, other.Ends)} }
+
+// Left is how long it is until the end.
+func (u Until) Left(now time.Time) time.Duration { return time.Duration(u.Ends-now.Unix()) * time.Second }
+
 // Once is the end of a handle that is good for one use, and the id by which its use is remembered.
 type Once struct {
 	ID string `json:"id"`

@@ -9,7 +9,8 @@ import (
 )
 
 // A reset of the password of an account with a second factor takes two requests: the first one presents
-// the message, and the second one brings the factor. The handle of the second holds what the first
+// the message, and the second one brings the factor. So does the proof of an address that sets a new
+// password. The handle of the second holds what the first
 // presented, so that the token, the factor and the new password are spent together.
 
 // resetHandle is the handle of a reset. Its holder can read it, and knows all of it.
@@ -23,6 +24,7 @@ type sealedReset struct {
 	Token  string `json:"token,omitempty"`
 	Handle string `json:"handle,omitempty"`
 	Code   string `json:"code,omitempty"`
+	Proves bool   `json:"proves,omitempty"` // it is the message that proves the address
 }
 
 var (
@@ -34,13 +36,25 @@ var (
 // ResetPassword sets a new password by a message. Where the account has a second factor, an *Error says
 // how the reset goes on. Other errors are those of userstore.
 func (i *Issuer) ResetPassword(ctx context.Context, m userstore.Mailed, next string) error {
-	err := i.Accounts.ResetPassword(ctx, m, next)
+	return i.askMailed(i.Accounts.ResetPassword(ctx, m, next), m, false)
+}
+
+// VerifyEmail proves an address by a message. Where it also sets a new password of an account with a
+// second factor that is kept, an *Error says how it goes on, as of ResetPassword. Other errors are
+// those of userstore.
+func (i *Issuer) VerifyEmail(ctx context.Context, m userstore.Mailed, by userstore.Owner) error {
+	_, err := i.Accounts.VerifyEmail(ctx, m, by)
+	return i.askMailed(err, m, true)
+}
+
+// askMailed replaces the error for a missing second factor.
+func (i *Issuer) askMailed(err error, m userstore.Mailed, proves bool) error {
 	second, ok := errors.AsType[*userstore.SecondFactorError](err)
 	if !ok {
 		return err
 	}
 	handle, err := resetHandle.Seal(i, sealedReset{
-		Once: i.Once(stepLasts), User: second.User.ID, Token: m.Token, Handle: m.Handle, Code: m.Code,
+		Once: i.Once(stepLasts), User: second.User.ID, Token: m.Token, Handle: m.Handle, Code: m.Code, Proves: proves,
 	})
 	if err != nil {
 		return err
@@ -68,7 +82,12 @@ func (i *Issuer) ResetSecond(ctx context.Context, handle string, p userstore.Fac
 		}
 		p.Handle = s.Spent()
 	}
-	return i.Accounts.ResetPassword(ctx, userstore.Mailed{Token: s.Token, Handle: s.Handle, Code: s.Code, Second: p}, next)
+	m := userstore.Mailed{Token: s.Token, Handle: s.Handle, Code: s.Code, Second: p}
+	if s.Proves {
+		_, err = i.Accounts.VerifyEmail(ctx, m, userstore.Owner{NewPassword: next})
+		return err
+	}
+	return i.Accounts.ResetPassword(ctx, m, next)
 }
 
 // ResetPasskeyOptions returns the options with which a browser proves a passkey for a reset

@@ -294,6 +294,7 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 			return err
 		}
 		u.EmailVerified = u.EmailVerified || declared
+		u.FactorsVouched = vouched(old, u, operator)
 		if reflect.DeepEqual(old, u) {
 			edited = old
 			return nil
@@ -316,6 +317,20 @@ func (a *Accounts) edit(ctx context.Context, userID string, edit func(*User) err
 		return nil
 	})
 	return edited, err
+}
+
+// vouched returns User.FactorsVouched after an edit. Only an operator who changes the address
+// vouches for second factors, and only for those of an account whose address was proved or vouched for
+// before: a stranger may have made any other one. A user could move the account to the address of
+// another person, whose proof has to take all factors away.
+func vouched(old, u User, operator bool) bool {
+	switch {
+	case u.EmailVerified || !u.SecondFactor:
+		return false
+	case u.Email == old.Email:
+		return old.FactorsVouched
+	}
+	return operator && (old.EmailVerified || old.FactorsVouched)
 }
 
 // checkEdit normalises and validates what an edit left in u.

@@ -67,6 +67,7 @@ func (i *Importer) Import(
 			}
 			first[len(fit)] = sealed
 			done[n].User.SecondFactor, done[n].User.FactorVersion = true, 1
+			done[n].User.FactorsVouched = !done[n].User.EmailVerified
 		}
 		fit, at = append(fit, done[n].User), append(at, n)
 	}

@@ -421,7 +421,7 @@ func (a *Accounts) redeem(
 	ctx context.Context, p presentedToken, next string, second FactorProof, name audit.Name,
 ) (err error) {
 	defer func() { a.returnTryAfter(ctx, p, err) }()
-	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, UserID: p.user.ID, Unproved: !p.user.EmailVerified}
+	r := Redemption{ID: p.token.ID, Kind: p.token.Kind, UserID: p.user.ID, Unproved: p.user.anybodys()}
 	var v Verified
 	if next != "" {
 		if v, err = a.provesSecond(ctx, p, second); err != nil {

@@ -20,6 +20,10 @@ func (t OneTimeToken) undoes() bool {
 	return t.Kind == outbox.UndoEmail || t.Kind == outbox.FactorAdded
 }
 
+// anybodys reports whether another person than the owner of the address may have made the account, and
+// set up what it has: the address is not proved, and no operator vouches for the second factors.
+func (u User) anybodys() bool { return !u.EmailVerified && !(u.SecondFactor && u.FactorsVouched) }
+
 // any reports whether there is a second factor: recovery codes alone are none.
 func (s SecondFactors) any() bool { return s.App != nil || len(s.Passkeys) > 0 }
 
@@ -55,7 +59,7 @@ func (s SecondFactors) newerThan(t OneTimeToken) (newer SecondFactors) {
 // secondOf returns what a second step beside p can be taken with; needed: it has to be taken.
 func (a *Accounts) secondOf(ctx context.Context, p presentedToken) (have SecondFactors, needed bool, err error) {
 	undoes := p.token.undoes()
-	if !undoes && (!p.user.SecondFactor || !p.user.EmailVerified) {
+	if !undoes && (!p.user.SecondFactor || p.user.anybodys()) {
 		return have, false, nil // an address that is proved only now takes the factors of before away
 	}
 	have, err = a.Store.SecondFactors(ctx, p.user.ID)

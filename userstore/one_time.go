@@ -48,7 +48,8 @@ type Redemption struct {
 	Kind    outbox.Kind
 	NewHash string // replaces the password, and ends all grants, sessions and tokens; empty: all of these stay
 	// Unproved: the address was not proved before, so another person may have made the account. A new
-	// password then also ends that person's consents.
+	// password then also ends that person's consents, and second factors. It is refused where an operator
+	// vouches for those: see User.FactorsVouched.
 	Unproved bool
 	// Second is the proof of a second factor. Without one, a new password of an account that has a
 	// second factor is refused, and factors that are older than a token of UndoEmail or FactorAdded

@@ -29,6 +29,10 @@ type User struct {
 
 	SecondFactor  bool  // there is an authenticator app or a passkey: the password alone does not suffice
 	FactorVersion int64 // changes whenever the second factors do
+	// FactorsVouched: the address is not proved, and an operator gave it to the account together with
+	// the second factors, or to the account that had them. So the person who proves the address has to
+	// show one. UpdateUser stores it only with another address, of an account that has a second factor.
+	FactorsVouched bool
 }
 
 // RoleAdmin lets a user administer this service. The store knows the role too, and keeps one

@@ -31,13 +31,16 @@ type sealedChallenge struct {
 	issuer.Once              // spent with the answer
 	For         challengeFor `json:"for"`
 	owner
+	Address    string `json:"address"`               // User.EmailKey
 	UserHandle string `json:"user_handle,omitempty"` // of a passkey that is made
 }
 
 var challengeHandle = issuer.Sealed[sealedChallenge]{Purpose: "challenge", Longest: 2 << 10}
 
 func (h *Handlers) newChallenge(purpose challengeFor, u userstore.User, session issuer.Session) sealedChallenge {
-	return sealedChallenge{Once: h.Issuer.Once(challengeAge), For: purpose, owner: ownerOf(u, session)}
+	return sealedChallenge{
+		Once: h.Issuer.Once(challengeAge), For: purpose, owner: ownerOf(u, session), Address: u.EmailKey,
+	}
 }
 
 // challenge is what the passkey has to sign.
@@ -52,7 +55,7 @@ func (h *Handlers) writeChallenge(w http.ResponseWriter, c sealedChallenge, opti
 		return err
 	}
 	return wire.WriteJSON(w, http.StatusOK, passkeyOptions{
-		Handle: handle, Options: options, ExpiresIn: int64(challengeAge / time.Second),
+		Handle: handle, Options: options, ExpiresIn: int64(c.Left(h.Now()) / time.Second),
 	})
 }
 
@@ -64,7 +67,7 @@ func (h *Handlers) openChallenge(
 	switch {
 	case err != nil:
 		return c, err
-	case !ok || c.For != purpose || !c.of(u, session):
+	case !ok || c.For != purpose || c.Address != u.EmailKey || !c.of(u, session):
 		return sealedChallenge{}, errChallengeOver
 	}
 	return c, nil

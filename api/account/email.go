@@ -50,7 +50,7 @@ func (h *Handlers) verifyEmail(w http.ResponseWriter, r *http.Request, userID st
 	if q.Token != "" && q.Code == "" { // then the handle is the sign-up's
 		mailed.Handle, owner.SignupHandle = "", q.Handle
 	}
-	if _, err := h.Accounts.VerifyEmail(r.Context(), mailed, owner); err != nil {
+	if err := h.Issuer.VerifyEmail(r.Context(), mailed, owner); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

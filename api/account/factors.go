@@ -81,16 +81,24 @@ func (h *Handlers) provedForSetup(r *http.Request, session issuer.Session, q rec
 	return u, err
 }
 
-// RequestFactorCode sends a code to the mailbox of an account that has no second factor.
+// RequestFactorCode sends a code to the mailbox of an account that has no second factor. It takes the
+// password: a stolen access token sends no messages.
 func (h *Handlers) RequestFactorCode(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
+	var q recentProof
 	if !wire.Bodyless(r) {
-		if _, err := profile.Decode(w, r, &struct{}{}); err != nil {
+		if _, err := profile.Decode(w, r, &q); err != nil {
 			return err
 		}
 	}
-	u := session.View.User
-	if !h.Accounts.NeedsMailbox(u) {
+	if !h.Accounts.NeedsMailbox(session.View.User) {
 		return problem.New(problem.Conflict, "The account has a second factor: prove that at /v1/profile/prove instead.")
+	}
+	if err := h.Accounts.MaySetUpFactor(session.View.User); err != nil {
+		return err
+	}
+	u, err := h.proved(r, session, q)
+	if err != nil {
+		return err
 	}
 	handle, err := h.Accounts.RequestFactorCode(r.Context(), u, session.View.Grant.SessionID)
 	if err != nil {
@@ -194,7 +202,8 @@ func (h *Handlers) removeFactors(
 	return nil
 }
 
-// PasskeyCreation answers what a browser needs to make a passkey. The handle brings the proof along.
+// PasskeyCreation answers what a browser needs to make a passkey. The handle brings the proof along, and
+// ends with it.
 func (h *Handlers) PasskeyCreation(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q recentProof
 	if _, err := profile.Decode(w, r, &q); err != nil {
@@ -204,12 +213,17 @@ func (h *Handlers) PasskeyCreation(w http.ResponseWriter, r *http.Request, sessi
 	if err != nil {
 		return err
 	}
+	ends, err := h.proofEnds(q)
+	if err != nil {
+		return err
+	}
 	asked := h.newChallenge(forCreation, u, session)
+	asked.Until = asked.Within(ends)
 	challenge, err := h.challenge(asked)
 	if err != nil {
 		return err
 	}
-	options, userHandle, err := h.Accounts.PasskeyCreation(r.Context(), u, challenge, challengeAge)
+	options, userHandle, err := h.Accounts.PasskeyCreation(r.Context(), u, challenge, asked.Left(h.Now()))
 	if err != nil {
 		return err
 	}
@@ -257,9 +271,11 @@ func (h *Handlers) AddPasskey(w http.ResponseWriter, r *http.Request, session is
 	}{profile.PasskeyOf(key), newCodes{codes}})
 }
 
-// PatchPasskey gives a passkey another name. It takes no proof: a name lets nobody in.
+// PatchPasskey gives a passkey another name. It takes a proof, too: under another name the owner would
+// remove the wrong passkey.
 func (h *Handlers) PatchPasskey(w http.ResponseWriter, r *http.Request, session issuer.Session) error {
 	var q struct {
+		recentProof
 		Name *string `json:"name"`
 	}
 	if _, err := profile.Decode(w, r, &q, wire.MergePatchType, wire.JSONType); err != nil {
@@ -268,11 +284,15 @@ func (h *Handlers) PatchPasskey(w http.ResponseWriter, r *http.Request, session 
 	if err := required(member{"name", q.Name == nil}); err != nil {
 		return err
 	}
-	userID, id := session.View.User.ID, r.PathValue("id")
-	if err := h.Accounts.RenamePasskey(r.Context(), userID, id, *q.Name); err != nil {
+	u, err := h.proved(r, session, q.recentProof)
+	if err != nil {
 		return err
 	}
-	have, err := h.Accounts.Store.SecondFactors(r.Context(), userID)
+	id := r.PathValue("id")
+	if err := h.Accounts.RenamePasskey(r.Context(), u.ID, id, *q.Name); err != nil {
+		return err
+	}
+	have, err := h.Accounts.Store.SecondFactors(r.Context(), u.ID)
 	if err != nil {
 		return err
 	}

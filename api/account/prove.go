@@ -50,6 +50,15 @@ func (h *Handlers) readProof(session issuer.Session, q recentProof) (p userstore
 	return p, sealed, nil
 }
 
+// proofEnds returns the end of the proof that a request has, which is right.
+func (h *Handlers) proofEnds(q recentProof) (issuer.Until, error) {
+	if q.Proof == "" {
+		return h.Issuer.Until(proofAge), nil
+	}
+	sealed, err := h.openProof(q.Proof)
+	return sealed.Until, err
+}
+
 // owner is whom a handle is made for, and in which session.
 type owner struct {
 	User     string `json:"user"`

@@ -141,7 +141,8 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				case name == "DELETE /v1/admin/users/{id}/roles/{role}":
 					s.Give(bob, "editor")
 				case strings.Contains(r.Path, "/factors"):
-					factor = withApp(s, bob)
+					s.WithApp(bob)
+					factor = apitest.FactorsOf(s, bob).App.ID
 				}
 				do := func(id string, body apitest.Fields) *apitest.Response {
 					q := apitest.Request{

@@ -145,6 +145,17 @@ func (a *Response) isCodesFile(media string) bool {
 	return media == "text/plain" && strings.HasSuffix(a.request.Path, "/account/codes")
 }
 
+// speaksOfDatabase is databaseSay's answer. The expression itself is a fifth of what a page costs
+// with the race detector, so that most texts are told by words that it needs.
+func speaksOfDatabase(text string) bool {
+	upper := strings.ReplaceAll(strings.ToUpper(text), "<SELECT ", "")
+	return slices.ContainsFunc(databaseWords, func(word string) bool { return strings.Contains(upper, word) }) &&
+		databaseSay.MatchString(text)
+}
+
+// databaseWords has a part of each alternative of databaseSay.
+var databaseWords = []string{"SQLSTATE", "SYNTAX ERROR", "SQLITE", "PGX", "POSTGRES", "SELECT ", "UPDATE ", "INSERT INTO"}
+
 // check holds an answer against the rules that are true of every answer; the ids are
 // those of the attack cases.
 func (s *Server) check(a *Response) {
@@ -175,7 +186,7 @@ func (s *Server) check(a *Response) {
 		}
 	}
 	s.secrets.mu.Unlock()
-	if a.Status >= 400 && databaseSay.MatchString(body) {
+	if a.Status >= 400 && speaksOfDatabase(body) {
 		bad("G3: the answer speaks of the database: %.300s", body)
 	}
 

@@ -13,6 +13,9 @@ import (
 // GoodPassword is a password that the rules take.
 const GoodPassword = "a password of planted words"
 
+// NextPassword is one that follows another.
+const NextPassword = "a planted password that comes next"
+
 // Refusal is a request body that is refused, and how. Nothing that is refused changes a user or a
 // grant (G4).
 type Refusal struct {

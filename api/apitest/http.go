@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -149,6 +150,21 @@ func (q Request) bytes(s *Server) []byte {
 		}
 		return text
 	}
+}
+
+// Post sends a request of a client without an access token.
+func Post(s *Server, path string, body any) *Response {
+	s.T.Helper()
+	return s.Do(Request{Method: http.MethodPost, Path: path, Body: body})
+}
+
+// Shown is what an answer shows of a request, beside the texts that are random: its status, its
+// headers and the length of its body.
+func Shown(a *Response) string {
+	h := a.Header.Clone()
+	h.Del("X-Request-Id")
+	h.Del("Date")
+	return fmt.Sprint(a.Status, h, len(a.Body))
 }
 
 // Code is the stable code of a refusal; empty for anything else.

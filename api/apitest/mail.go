@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/signet-id/signet/internal/mail"
@@ -44,4 +45,11 @@ func (s *Server) Letters() []mail.Letter {
 	sent := s.letters.sent
 	s.letters.sent = nil
 	return sent
+}
+
+// Linked returns the token of the link in a letter that leads to path.
+func Linked(l mail.Letter, path string) string {
+	_, rest, _ := strings.Cut(l.Text, IssuerURL+path)
+	token, _, _ := strings.Cut(rest, "\r")
+	return token
 }

@@ -24,13 +24,6 @@ func contents(letters []mail.Letter) (out []string) {
 	return out
 }
 
-// linked returns the token of the link in a letter that leads to path.
-func linked(l mail.Letter, path string) string {
-	_, rest, _ := strings.Cut(l.Text, apitest.IssuerURL+path)
-	token, _, _ := strings.Cut(rest, "\r")
-	return token
-}
-
 // Whoever changes a password or an address, the user hears of it, at the address that the account
 // had; and of nothing that did not happen.
 func TestUsersHearOfWhatHappened(t *testing.T) {

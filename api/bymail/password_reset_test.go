@@ -17,27 +17,12 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
-func post(s *apitest.Server, path string, body any) *apitest.Response {
-	return s.Do(apitest.Request{Method: "POST", Path: path, Body: body})
-}
-
 // forgot asks for a message and returns the handle.
 func forgot(s *apitest.Server, email string) string {
 	var answer struct{ Handle string }
 	post(s, "/v1/password/forgot", apitest.Fields{"email": email}).Want(202, "").JSON(&answer)
 	return answer.Handle
 }
-
-// shown is what an answer shows of a request, beside the texts that are random: its status, its
-// headers and the length of its body.
-func shown(res *apitest.Response) string {
-	h := res.Header.Clone()
-	h.Del("X-Request-Id")
-	h.Del("Date")
-	return fmt.Sprint(res.Status, h, len(res.Body))
-}
-
-const nextPassword = "a planted password that comes next"
 
 func TestResetPassword(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"crypto/hmac"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -16,8 +17,10 @@ type sealedCreation struct {
 	issuer.Once        // spent with the passkey
 	User        string `json:"user"`
 	Session     string `json:"session"`
+	Password    []byte `json:"password"` // User.PasswordMark
 	Factors     int64  `json:"factors"`
-	Handle      string `json:"handle"` // the user handle that the options name
+	Address     string `json:"address"` // User.EmailKey
+	Handle      string `json:"handle"`  // the user handle that the options name
 }
 
 var creationHandle = issuer.Sealed[sealedCreation]{Purpose: "passkey creation", Longest: maxHandle}
@@ -39,41 +42,45 @@ func (h *Handlers) AccountPasskeyOptions(w http.ResponseWriter, r *http.Request,
 	case got.stage != web.StageReady:
 		return errProofOver
 	}
-	handle, options, err := h.newCreation(r, got.user, o.Session.ID)
+	return h.writeCreation(w, r, got.user, o.Session.ID, got.ends)
+}
+
+// writeCreation answers the options of a new passkey of u, and the handle that goes with the answer;
+// session is what the handle is bound to, and ends is the end of the proof that it was made with.
+func (h *Handlers) writeCreation(
+	w http.ResponseWriter, r *http.Request, u userstore.User, session string, ends issuer.Until,
+) error {
+	sealed := sealedCreation{
+		Once: h.Issuer.Once(stepLasts), User: u.ID, Session: session,
+		Password: u.PasswordMark(), Factors: u.FactorVersion, Address: u.EmailKey,
+	}
+	sealed.Until = sealed.Within(ends)
+	lasts := sealed.Left(h.Now())
+	challenge, err := h.creationChallenge(sealed.ID)
 	if err != nil {
 		return err
 	}
-	return h.writeOptions(w, handle, options)
-}
-
-// newCreation makes the options of a new passkey of u, and the handle that goes with the answer; session
-// is what the handle is bound to.
-func (h *Handlers) newCreation(
-	r *http.Request, u userstore.User, session string,
-) (handle string, options json.RawMessage, err error) {
-	sealed := sealedCreation{
-		Once: h.Issuer.Once(stepLasts), User: u.ID, Session: session, Factors: u.FactorVersion,
-	}
-	challenge, err := h.creationChallenge(sealed.ID)
+	options, userHandle, err := h.Accounts.PasskeyCreation(r.Context(), u, challenge, lasts)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
-	options, sealed.Handle, err = h.Accounts.PasskeyCreation(r.Context(), u, challenge, stepLasts)
+	sealed.Handle = userHandle
+	handle, err := creationHandle.Seal(h.Issuer, sealed)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
-	handle, err = creationHandle.Seal(h.Issuer, sealed)
-	return handle, options, err
+	return h.writeOptions(w, handle, options, lasts)
 }
 
 // created reads what the script made, as userstore takes it. ErrFactorRefused: the handle is of another
-// session, or too old.
+// session, or too old, or the account changed meanwhile.
 func (h *Handlers) created(u userstore.User, session string, f url.Values) (n userstore.NewPasskey, err error) {
 	sealed, ok, err := creationHandle.Open(h.Issuer, f.Get("passkey"))
 	if err != nil {
 		return n, err
 	}
-	if !ok || sealed.User != u.ID || sealed.Session != session || sealed.Factors != u.FactorVersion {
+	if !ok || sealed.User != u.ID || sealed.Session != session || sealed.Factors != u.FactorVersion ||
+		sealed.Address != u.EmailKey || !hmac.Equal(sealed.Password, u.PasswordMark()) {
 		return n, userstore.ErrFactorRefused
 	}
 	n = userstore.NewPasskey{

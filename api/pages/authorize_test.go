@@ -13,7 +13,6 @@ var (
 	authorizePath = apitest.AuthorizePath
 	param         = apitest.Param
 	set           = apitest.Params
-	userinfoOf    = apitest.UserinfoOf
 	wantCode      = apitest.WantCode
 	wantError     = apitest.WantError
 

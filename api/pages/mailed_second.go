@@ -23,6 +23,8 @@ func (v mailedVisit) kind(p page) outbox.Kind {
 		return outbox.UndoEmail
 	case p == factorUndoPage:
 		return outbox.FactorAdded
+	case p == verifyPage:
+		return outbox.VerifyEmail
 	case v.Invited:
 		return outbox.Invite
 	}
@@ -112,7 +114,7 @@ func (h *Handlers) MailedPasskeyOptions(w http.ResponseWriter, r *http.Request) 
 		return err
 	}
 	p := page("/" + f.Get("page"))
-	if p != resetPage && p != undoPage && p != factorUndoPage {
+	if p != resetPage && p != verifyPage && p != undoPage && p != factorUndoPage {
 		return problem.New(problem.InvalidRequest, "The form names a page that there is not.")
 	}
 	v := mailedVisit{browser: h.cookie(r, browserCookie), handle: f.Get("request")}
@@ -130,5 +132,5 @@ func (h *Handlers) MailedPasskeyOptions(w http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		return err
 	}
-	return h.writeOptions(w, handle, options)
+	return h.writeOptions(w, handle, options, stepLasts)
 }

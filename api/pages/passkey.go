@@ -66,8 +66,10 @@ type passkeyOptions struct {
 	ExpiresIn int64           `json:"expires_in"` // seconds
 }
 
-func (h *Handlers) writeOptions(w http.ResponseWriter, handle string, options json.RawMessage) error {
-	return wire.WriteJSON(w, http.StatusOK, passkeyOptions{handle, options, int64(stepLasts / time.Second)})
+func (h *Handlers) writeOptions(
+	w http.ResponseWriter, handle string, options json.RawMessage, lasts time.Duration,
+) error {
+	return wire.WriteJSON(w, http.StatusOK, passkeyOptions{handle, options, int64(lasts / time.Second)})
 }
 
 // PasskeyOptions answers the options with which the script of the login page, or of the page of a
@@ -106,7 +108,7 @@ func (h *Handlers) PasskeyOptions(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	return h.writeOptions(w, handle, options)
+	return h.writeOptions(w, handle, options, stepLasts)
 }
 
 // loginByPasskey takes the answer of a passkey at the login page, which names its user.

@@ -56,20 +56,34 @@ func (h *Handlers) secondProves(o owner, factorVersion int64, passwordMark []byt
 	})
 }
 
+// secondEnds is the end of the newest proof of a second factor in the session.
+func (h *Handlers) secondEnds(o owner) (ends issuer.Until) {
+	for _, p := range o.Session.Proofs() {
+		if slices.Contains(secondFactors, p.Factor) {
+			ends.Ends = max(ends.Ends, p.At.Add(proofAge).Unix())
+		}
+	}
+	return ends
+}
+
 // toSecond leads to the page that takes a second factor, and then back to k.
 func (h *Handlers) toSecond(w http.ResponseWriter, k web.AccountKind) error {
 	return wire.SeeOther(w, h.pagePath(secondPage, "")+"?"+url.Values{"next": {k.Path()}}.Encode())
 }
 
 // sealedFactorProof shows that a person who sets up the first second factor proved the password and,
-// where there is mail, the mailbox. It goes from form to form and tells its holder nothing new.
+// where there is mail, the mailbox. It goes from form to form, keeps its end, and tells its holder
+// nothing new.
 type sealedFactorProof struct {
 	User     string `json:"user"`
 	Session  string `json:"session"`
 	Password []byte `json:"password"` // User.PasswordMark
 	Factors  int64  `json:"factors"`  // User.FactorVersion
+	Address  string `json:"address"`  // User.EmailKey
 	Code     string `json:"code"`     // handle of the code that the mailbox got and that has to be typed; empty: none
 	Mailbox  bool   `json:"mailbox"`  // was proved
+
+	// Until is proofAge after the password was typed.
 	issuer.Until
 }
 
@@ -81,11 +95,6 @@ var errProofOver = problem.New(problem.RecentProofRequired, "The proof is too ol
 // errSetUp: a form of the setup of the first second factor came when there was one: it was sent twice,
 // or there are two tabs.
 var errSetUp = problem.New(problem.Conflict, "A second factor was set up meanwhile.")
-
-func (h *Handlers) sealFactorProof(p sealedFactorProof) (string, error) {
-	p.Until = h.Issuer.Until(proofAge)
-	return factorProofHandle.Seal(h.Issuer, p)
-}
 
 func (h *Handlers) openFactorProof(o owner, text string) (sealedFactorProof, error) {
 	p, ok, err := factorProofHandle.Open(h.Issuer, text)
@@ -101,7 +110,8 @@ func (h *Handlers) openFactorProof(o owner, text string) (sealedFactorProof, err
 // earlier is p as userstore takes it.
 func (p sealedFactorProof) earlier() userstore.Proof {
 	return userstore.Proof{Earlier: func(u userstore.User) bool {
-		return u.ID == p.User && u.FactorVersion == p.Factors && !u.SecondFactor && hmac.Equal(u.PasswordMark(), p.Password)
+		return u.ID == p.User && u.FactorVersion == p.Factors && !u.SecondFactor && u.EmailKey == p.Address &&
+			hmac.Equal(u.PasswordMark(), p.Password)
 	}}
 }
 
@@ -112,7 +122,8 @@ const factorsMemory page = "/factors"
 type provedForFactors struct {
 	user  userstore.User // as of the proof
 	stage web.FactorStage
-	proof string // for the next form; empty: it needs none
+	proof string       // for the next form; empty: it needs none
+	ends  issuer.Until // of the proof
 }
 
 // proveFactors checks the proof of a form that changes second factors. If a code from the mailbox is
@@ -127,7 +138,7 @@ func (h *Handlers) proveFactors(
 		proof, err := h.proof(o, f)
 		if err == nil {
 			got.user, err = h.Accounts.Prove(r.Context(), o.User.ID, proof)
-			got.stage = web.StageReady
+			got.stage, got.ends = web.StageReady, h.secondEnds(o)
 		}
 		return got, err
 	}
@@ -136,7 +147,11 @@ func (h *Handlers) proveFactors(
 		if sealed, err = h.openFactorProof(o, text); err != nil {
 			return got, err
 		}
-		if got.user, err = h.Accounts.Prove(r.Context(), o.User.ID, sealed.earlier()); err != nil {
+		got.user, err = h.Accounts.Prove(r.Context(), o.User.ID, sealed.earlier())
+		switch {
+		case errors.Is(err, userstore.ErrProofRequired):
+			return got, errProofOver
+		case err != nil:
 			return got, err
 		}
 		if sealed.Code != "" {
@@ -154,6 +169,7 @@ func (h *Handlers) proveFactors(
 		}
 		sealed = sealedFactorProof{
 			User: o.User.ID, Session: o.Session.ID, Password: got.user.PasswordMark(), Factors: got.user.FactorVersion,
+			Address: got.user.EmailKey, Until: h.Issuer.Until(proofAge),
 		}
 	}
 	got.stage = web.StageReady
@@ -167,6 +183,7 @@ func (h *Handlers) proveFactors(
 		}
 		got.stage, sealed.Code = web.StageMail, asked.Handle
 	}
-	got.proof, err = h.sealFactorProof(sealed)
+	got.ends = sealed.Until
+	got.proof, err = factorProofHandle.Seal(h.Issuer, sealed)
 	return got, err
 }

@@ -322,9 +322,5 @@ func (h *Handlers) SetupOptions(w http.ResponseWriter, r *http.Request) error {
 	if h.Accounts.NeedsMailbox(u) && !v.Mailbox {
 		return problem.New(problem.MailCodeRequired, "")
 	}
-	handle, options, err := h.newCreation(r, u, v.ID)
-	if err != nil {
-		return err
-	}
-	return h.writeOptions(w, handle, options)
+	return h.writeCreation(w, r, u, v.ID, v.Until)
 }

@@ -53,7 +53,7 @@ func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string)
 	case v.Done:
 		return h.showDone(w, r, v)
 	}
-	return h.showVerify(w, r, v, http.StatusOK, "", false, nil)
+	return h.showVerify(w, r, v, http.StatusOK, "", false, nil, nil)
 }
 
 func (h *Handlers) showAskVerification(
@@ -69,10 +69,10 @@ func (h *Handlers) showAskVerification(
 
 func (h *Handlers) showVerify(
 	w http.ResponseWriter, r *http.Request, v mailedVisit,
-	status int, code string, newPassword bool, problems []web.Problem,
+	status int, code string, newPassword bool, step *web.SecondStep, problems []web.Problem,
 ) (err error) {
 	p := web.VerifyPage{
-		Common: h.common(r, nil), AskCode: v.Handle != "", Why: v.Why, Code: code, NewPassword: newPassword,
+		Common: h.common(r, nil), Second: step, AskCode: v.Handle != "", Why: v.Why, Code: code, NewPassword: newPassword,
 		MinLength: h.Accounts.MinPasswordLength(), Problems: problems,
 	}
 	if newPassword && h.Accounts.Verification == userstore.VerificationRequired {
@@ -89,14 +89,22 @@ func (h *Handlers) showVerify(
 
 // VerifyForm without a handle asks for a message; with a handle it proves the address. In a browser
 // that is not signed in to the account it asks for a new password: the person who made the account
-// may not be the owner of the address.
+// may not be the owner of the address. Then it also asks for a second factor that is kept.
 func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
-	f, v, err := h.readMailedForm(w, r, verifyPage, "email", "code", "new_password", "step")
+	f, v, err := h.readMailedForm(w, r, verifyPage, append([]string{"email", "code", "new_password", "step"}, secondInputs...)...)
 	switch {
 	case err != nil:
 		return err
 	case v.handle == "":
 		return h.askVerification(w, r, v.browser, f.Get("email"))
+	}
+	m, by := v.mailed(f.Get("code")), f.Get("by")
+	if other := f.Get("show"); other != "" { // the way to the same page for another method
+		step, err := h.mailedStep(r, v, verifyPage, m, other)
+		if err != nil {
+			return err
+		}
+		return h.showVerify(w, r, v, http.StatusOK, f.Get("code"), true, step, nil)
 	}
 	session, err := h.browserOf(r)
 	if err != nil {
@@ -108,7 +116,10 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 		owner.UserID = session.User.ID
 	}
 	chosen := f.Get("step") == "new_password"
-	proved, err := h.Accounts.VerifyEmail(r.Context(), v.mailed(f.Get("code")), owner)
+	var proved userstore.Proved
+	if m.Second, err = h.mailedProof(v, verifyPage, f); err == nil {
+		proved, err = h.Accounts.VerifyEmail(r.Context(), m, owner)
+	}
 	if err == nil {
 		if done, err := h.goOnProved(w, r, v.browser, kept, proved, owner); done {
 			return err
@@ -123,13 +134,23 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 		if chosen {
 			missing = []web.Problem{{Field: "new_password", Code: "required"}}
 		}
-		return h.showVerify(w, r, v, http.StatusConflict, f.Get("code"), true, missing)
+		step, err := h.mailedStep(r, v, verifyPage, m, by)
+		if err != nil {
+			return err
+		}
+		return h.showVerify(w, r, v, http.StatusConflict, f.Get("code"), true, step, missing)
+	case chosen:
+		status, step, list, err := h.mailedAgain(w, r, v, verifyPage, m, by, err)
+		if err != nil {
+			return err
+		}
+		return h.showVerify(w, r, v, status, f.Get("code"), true, step, list)
 	}
 	status, list, err := formAgain(w, r, err, v.beside())
 	if err != nil {
 		return err
 	}
-	return h.showVerify(w, r, v, status, f.Get("code"), chosen, list)
+	return h.showVerify(w, r, v, status, f.Get("code"), false, nil, list)
 }
 
 func (h *Handlers) askVerification(w http.ResponseWriter, r *http.Request, browser, email string) error {

@@ -30,6 +30,7 @@ type ResetPage struct {
 // VerifyPage asks to confirm an address.
 type VerifyPage struct {
 	Common
+	Second  *SecondStep // beside NewPassword; nil: none is needed
 	AskCode bool
 	// Why: signed_up: of an account that is to be made; login: before signing in; elsewhere: what it is
 	// about was not begun in this browser; empty: it was asked for.
@@ -145,9 +146,11 @@ func (p *Pages) Verify(d VerifyPage) (Page, error) {
 	if v.NewPassword = d.NewPassword; d.NewPassword {
 		v.Fields = append(v.Fields, newPasswordField(d.MinLength))
 	}
+	v.Code = typed(d.Code)
+	v.askSecond(d.Second)
 	v.settle(d.Problems)
 	v.readFirst(d.AskCode || d.NewPassword, d.Problems)
-	return p.render(v, p.easier(v, d.Common))
+	return p.render(v, p.withSecond(v, d.Second, d.Common))
 }
 
 // readFirst leaves the focus at the top of a page that first says what has happened: in a small

@@ -280,6 +280,15 @@ var samples = []sample{
 	{"verify-new-password", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, MinLength: 15})
 	}},
+	{"verify-second-wrong", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, AskCode: true, MinLength: 15, Code: "12345678" + s,
+			Second:   &web.SecondStep{By: "totp", Others: []string{"passkey", "recovery_code"}},
+			Problems: []web.Problem{{Field: "app_code", Code: "invalid_code"}}})
+	}},
+	{"verify-second-passkey", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, MinLength: 15,
+			Second: &web.SecondStep{By: "passkey", Others: []string{"recovery_code"}}})
+	}},
 	{"done-reset", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Done(web.DonePage{Common: c, Done: "reset"})
 	}},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os/signal"
 	"runtime"
 	"slices"
@@ -15,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
@@ -25,8 +22,8 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
-	"github.com/signet-id/signet/userstore/password"
 	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/spf13/cobra"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -256,25 +253,6 @@ func readiness(stopping *atomic.Bool, manager *keys.Manager, db *sqlstore.DB) fu
 	}
 }
 
-// verification returns what sign-ups have to prove.
-func verification(c configs.Config) userstore.Verification {
-	switch c.EmailVerification() {
-	case configs.VerificationRequired:
-		return userstore.VerificationRequired
-	case configs.VerificationOff:
-		return userstore.VerificationOff
-	}
-	return userstore.VerificationOptional
-}
-
-// secondFactor returns who has to have a second factor.
-func secondFactor(c configs.Config) userstore.SecondFactorPolicy {
-	if c.Accounts.SecondFactor == configs.SecondFactorOptional {
-		return userstore.SecondFactorOptional
-	}
-	return userstore.SecondFactorPolicy(c.Accounts.SecondFactor)
-}
-
 // logVerification says that addresses have to be proved: after an update this may be so because of
 // mail.smtp alone, and people with an unverified account notice.
 func logVerification(c configs.Config, log *slog.Logger) {
@@ -289,62 +267,6 @@ func logVerification(c configs.Config, log *slog.Logger) {
 		"an unverified address sign in once it is; set it to optional to change that", "because", why)
 }
 
-// issuerSettings returns an issuer with the settings of the configuration. bound is the address of
-// the listener.
-func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
-	return &issuer.Issuer{
-		URL:             c.IssuerURL(bound),
-		Audience:        c.Tokens.Audience,
-		AccessAlg:       c.Tokens.AccessAlg,
-		AccessLifetime:  c.Tokens.AccessLifetime,
-		IDLifetime:      c.Tokens.IDLifetime,
-		RefreshAbsolute: c.Refresh.Absolute,
-		RefreshIdle:     c.Refresh.Idle,
-		ReuseWindow:     c.Refresh.ReuseWindow,
-		ClockSkew:       c.ClockSkew,
-		Resources:       resources(c),
-		Claims:          claims(c),
-		RequirePKCE:     c.OAuth.RequirePKCE,
-		UILocales:       c.Pages.Languages,
-		SessionAbsolute: c.Sessions.Absolute,
-		SessionIdle:     c.Sessions.Idle,
-		TrustedBrowser:  c.Sessions.TrustedBrowser,
-	}
-}
-
-// accountSettings returns accounts with the settings of the configuration. bound is the address of
-// the listener; empty: there is none.
-func accountSettings(c configs.Config, bound string) *userstore.Accounts {
-	return &userstore.Accounts{
-		MinPassword:   c.Passwords.MinLength,
-		Service:       serviceNames(c, bound),
-		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
-		NoMail:        !c.HasMail(),
-		SignupEnabled: c.Accounts.Signup,
-		Verification:  verification(c),
-		SecondFactor:  secondFactor(c),
-
-		NotifyNewDevice: c.Accounts.NotifyNewDevice,
-	}
-}
-
-// clientSettings returns a client registry with the settings of the configuration.
-func clientSettings(c configs.Config) *userstore.Registry {
-	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()}
-	for _, resource := range c.Resources {
-		r.Resources = append(r.Resources, resource.URI)
-	}
-	return r
-}
-
-func resources(c configs.Config) []issuer.Resource {
-	var list []issuer.Resource
-	for _, r := range c.Resources {
-		list = append(list, issuer.Resource{URI: r.URI, Scopes: r.Scopes, AccessAlg: r.AccessAlg, AccessLifetime: r.AccessLifetime, IntrospectionClients: r.Introspection})
-	}
-	return list
-}
-
 // warnOfUnknownClients warns about introspection clients that are not registered. If an operator
 // misspells one, the real client only ever learns that no token is active.
 func warnOfUnknownClients(ctx context.Context, db userstore.Clients, resources []issuer.Resource, log *slog.Logger) {
@@ -356,106 +278,6 @@ func warnOfUnknownClients(ctx context.Context, db userstore.Clients, resources [
 		}
 	}
 }
-
-func claims(c configs.Config) []issuer.CustomClaim {
-	var list []issuer.CustomClaim
-	for _, claim := range c.Claims {
-		list = append(list, issuer.CustomClaim(claim))
-	}
-	return list
-}
-
-func storeName(c configs.Config) string {
-	if c.IsPostgres() {
-		return "postgres"
-	}
-	return c.Database()
-}
-
-// sweep removes expired rows from time to time while requests are served. Replicas start at
-// different times, so their sweeps rarely coincide; if they do, each row is still removed once.
-//
-// A row has expired only if it has expired by both clocks, the database's and this replica's: a
-// clock that runs ahead must not delete live rows.
-func sweep(ctx context.Context, db userstore.Store, ready func() error, retention time.Duration, log *slog.Logger) {
-	now := earlierOf(db.Now, time.Now)
-	for pause(ctx, 5*time.Minute) {
-		if ready() == nil {
-			sweepAll(ctx, db, now, retention, log)
-		}
-	}
-}
-
-// sweepAll removes what has expired of every kind.
-func sweepAll(
-	ctx context.Context, db userstore.Store, now func(context.Context) (time.Time, error), retention time.Duration, log *slog.Logger,
-) {
-	grants, err := sweepOnce(ctx, db.RemoveExpired, now, 200)
-	attempts, err2 := sweepOnce(ctx, db.RemoveExpiredAttempts, now, 200)
-	events, err3 := sweepOnce(ctx, removeOldEvents(db, retention), now, 200)
-	codes, err4 := sweepOnce(ctx, db.RemoveExpiredCodes, now, 200)
-	tokens, err5 := sweepOnce(ctx, db.RemoveExpiredTokens, now, 200)
-	handles, err6 := sweepOnce(ctx, db.RemoveSpentHandles, now, 200)
-	if grants+attempts+events+codes+tokens+handles > 0 {
-		log.Info("expired rows removed", "grants", grants, "attempts", attempts, "events", events, "codes_and_sessions", codes,
-			"one_time_tokens", tokens, "spent_handles_and_trusted_browsers", handles)
-	}
-	err = errors.Join(err, err2, err3, err4, err5, err6)
-	if err != nil && ctx.Err() == nil {
-		log.Warn("expired rows could not be removed; the next round tries again", "error", err)
-	}
-}
-
-// removeOldEvents returns a function that removes audit entries older than retention. With
-// retention 0 it removes none.
-func removeOldEvents(db userstore.Store, retention time.Duration) func(context.Context, time.Time, int) (int, error) {
-	return func(ctx context.Context, now time.Time, limit int) (int, error) {
-		if retention <= 0 {
-			return 0, nil
-		}
-		return db.RemoveEvents(ctx, now.Add(-retention), limit)
-	}
-}
-
-// sweepOnce removes rows in small batches with pauses in between, so that no request waits long for
-// the store.
-func sweepOnce(ctx context.Context, remove func(context.Context, time.Time, int) (int, error), now func(context.Context) (time.Time, error), batch int) (removed int, err error) {
-	for {
-		at, err := now(ctx)
-		if err != nil {
-			return removed, err
-		}
-		n, err := remove(ctx, at, batch)
-		removed += n
-		if err != nil || n < batch || !pause(ctx, 100*time.Millisecond) {
-			return removed, err
-		}
-	}
-}
-
-// pause waits for about d, 20 % more or less. It returns false if ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d - d/5 + rand.N(d*2/5)):
-		return true
-	}
-}
-
-func newHasher(c configs.Config, slots int) *password.Hasher {
-	p := c.Passwords.Argon2
-	return password.New(password.Params{
-		MemoryKiB: uint32(p.Memory.KiB()),
-		Time:      uint32(p.Time),
-		Threads:   uint8(p.Threads),
-	}, slots, 0, hashWait)
-}
-
-// hashWait is how long a login waits for a hash slot. It leaves enough of the request's five
-// seconds for the hash itself and the store: a login that is hashed too late is refused anyway, and
-// has kept another login waiting.
-const hashWait = 3 * time.Second
 
 // spareProcessors raises GOMAXPROCS by two, unless the operator has set it. Otherwise, while every
 // processor hashes a password, other requests wait for Go's scheduler, which interrupts a hash only

@@ -105,7 +105,7 @@ func (db *DB) BeginAddressChange(
 
 var (
 	setAddress = `email = (SELECT t.address FROM one_time_tokens t WHERE t.id = $),
-		email_key = (SELECT t.address_key FROM one_time_tokens t WHERE t.id = $), email_verified = TRUE`
+		email_key = (SELECT t.address_key FROM one_time_tokens t WHERE t.id = $), email_verified = TRUE, factors_vouched = FALSE`
 
 	changeAddress = numbered(`UPDATE users SET ` + setAddress + `,
 		updated_at = $, version = version + 1, token_epoch = token_epoch + 1` + ofLiveToken + ` AND email = $`)

@@ -130,12 +130,15 @@ func (db *DB) BeginApp(ctx context.Context, a userstore.AuthenticatorApp, versio
 	return err
 }
 
+// hasFactor is the condition that a user has a second factor.
+const hasFactor = `(EXISTS (SELECT 1 FROM authenticator_apps a WHERE a.user_id = users.id AND a.confirmed)
+		OR EXISTS (SELECT 1 FROM passkeys p WHERE p.user_id = users.id))`
+
 // recount makes a new factor version of the user that the SQL expression of names. It runs after
-// factors came or went.
+// factors came or went. Nobody vouches for what comes after the last one.
 func recount(of string) string {
-	return `UPDATE users SET factor_epoch = factor_epoch + 1, second_factor =
-		EXISTS (SELECT 1 FROM authenticator_apps a WHERE a.user_id = users.id AND a.confirmed)
-		OR EXISTS (SELECT 1 FROM passkeys p WHERE p.user_id = users.id) WHERE id = ` + of
+	return `UPDATE users SET factor_epoch = factor_epoch + 1, second_factor = ` + hasFactor + `,
+		factors_vouched = factors_vouched AND ` + hasFactor + ` WHERE id = ` + of
 }
 
 // withoutFactor deletes the recovery codes of a user without a second factor.

@@ -143,11 +143,11 @@ const ofLiveToken = ` WHERE id = ` + userOfToken + `
 		WHERE t.id = $ AND t.kind = $ AND u.id = t.user_id AND ` + liveToken + `)`
 
 var (
-	redeemKeeping = numbered(`UPDATE users SET email_verified = TRUE, updated_at = $,
+	redeemKeeping = numbered(`UPDATE users SET email_verified = TRUE, factors_vouched = FALSE, updated_at = $,
 		version = version + 1` + ofLiveToken)
 	// redeemAlone changes nothing of the user, who has to be without a second factor.
 	redeemAlone     = numbered(`UPDATE users SET token_epoch = token_epoch` + ofLiveToken + ` AND NOT second_factor`)
-	redeemReplacing = `UPDATE users SET email_verified = TRUE, updated_at = $,
+	redeemReplacing = `UPDATE users SET email_verified = TRUE, factors_vouched = FALSE, updated_at = $,
 		version = version + 1, password_hash = $, token_epoch = token_epoch + 1` + ofLiveToken
 	// spendToken runs while the user's row is locked, so it sees all earlier commits. Of several
 	// redemptions of a token it lets one through, and an operation that ended the token meanwhile
@@ -162,7 +162,7 @@ var (
 // The conditions under which a token sets a new password.
 const (
 	notSecondFactor = ` AND NOT second_factor`
-	notBoth         = ` AND NOT (second_factor AND email_verified)`
+	notBoth         = ` AND NOT (second_factor AND (email_verified OR factors_vouched))`
 	sameFactors     = ` AND id = $ AND factor_epoch = $` // and one of them is proved
 )
 
@@ -190,7 +190,8 @@ func (db *DB) RedeemToken(ctx context.Context, r userstore.Redemption, events ..
 		first = bind(redeemAlone, which...)
 	case r.NewHash != "":
 		// A new password opens the account, which a mailbox alone must not do where there is a second
-		// factor. An address that is proved only now takes the factors away with the rest.
+		// factor. An address that is proved only now takes the factors away with the rest, unless an
+		// operator vouched for them.
 		condition, args := notSecondFactor, append([]any{now, r.NewHash}, which...)
 		switch {
 		case r.Second.Proved:

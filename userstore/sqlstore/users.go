@@ -13,14 +13,14 @@ import (
 
 const userColumns = `u.id, u.email, u.email_key, u.email_verified, u.username, u.username_key, u.claims, u.roles,
 	u.is_active, u.is_staff, u.created_at, u.updated_at, u.version, u.last_login_at, u.password_hash,
-	u.second_factor, u.factor_epoch`
+	u.second_factor, u.factor_epoch, u.factors_vouched`
 
 // userColumnsOrZero is userColumns for a LEFT JOIN that may find no user.
 const userColumnsOrZero = `COALESCE(u.id, ''), COALESCE(u.email, ''), COALESCE(u.email_key, ''), COALESCE(u.email_verified, FALSE),
 	COALESCE(u.username, ''), COALESCE(u.username_key, ''), COALESCE(u.claims, '{}'), COALESCE(u.roles, '[]'),
 	COALESCE(u.is_active, FALSE), COALESCE(u.is_staff, FALSE), COALESCE(u.created_at, 0), COALESCE(u.updated_at, 0),
 	COALESCE(u.version, 0), COALESCE(u.last_login_at, 0), COALESCE(u.password_hash, ''),
-	COALESCE(u.second_factor, FALSE), COALESCE(u.factor_epoch, 0)`
+	COALESCE(u.second_factor, FALSE), COALESCE(u.factor_epoch, 0), COALESCE(u.factors_vouched, FALSE)`
 
 // userRow receives userColumns.
 type userRow struct {
@@ -32,7 +32,7 @@ type userRow struct {
 func (r *userRow) dest() []any {
 	return []any{&r.u.ID, &r.u.Email, &r.u.EmailKey, &r.u.EmailVerified, &r.u.Username, &r.u.UsernameKey, &r.claims, &r.roles,
 		&r.u.IsActive, &r.u.IsStaff, &r.created, &r.updated, &r.u.Version, &r.lastLogin, &r.u.PasswordHash,
-		&r.u.SecondFactor, &r.u.FactorVersion}
+		&r.u.SecondFactor, &r.u.FactorVersion, &r.u.FactorsVouched}
 }
 
 func (r *userRow) user() (u userstore.User, err error) {
@@ -134,7 +134,8 @@ func (db *DB) user(ctx context.Context, s stmt) (u userstore.User, err error) {
 
 // UpdateUser is retried when its answer was lost, and then finds a newer version. Without events
 // this is ErrConflict; the caller then reads the row and edits again. A user whom it disables loses
-// all grants, after the user's row is locked: see SetPassword.
+// all grants, after the user's row is locked: see SetPassword. Whether second factors are vouched for
+// is decided by the row: the first factor may have come since the caller read it.
 func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
 	claims, roles, err := encode(u)
 	if err != nil {
@@ -143,10 +144,12 @@ func (db *DB) UpdateUser(ctx context.Context, u userstore.User, events ...audit.
 	update := func(condition string) stmt {
 		return bind(`UPDATE users SET email = $1, email_key = $2, email_verified = $3, username = $4, username_key = $5,
 				claims = $6, roles = $7, is_active = $8, is_staff = $9, updated_at = $10, version = version + 1,
-				token_epoch = token_epoch + CASE WHEN email <> $11 OR is_active AND NOT $12 THEN 1 ELSE 0 END
-			WHERE id = $13 AND version = $14`+condition,
+				token_epoch = token_epoch + CASE WHEN email <> $11 OR is_active AND NOT $12 THEN 1 ELSE 0 END,
+				factors_vouched = NOT $13 AND CASE WHEN email <> $14 THEN $15 AND second_factor AND (email_verified OR factors_vouched)
+					ELSE factors_vouched END
+			WHERE id = $16 AND version = $17`+condition,
 			u.Email, u.EmailKey, u.EmailVerified, u.Username, u.UsernameKey, claims, roles, u.IsActive, u.IsStaff, micros(u.UpdatedAt),
-			u.Email, u.IsActive, u.ID, u.Version)
+			u.Email, u.IsActive, u.EmailVerified, u.Email, u.FactorsVouched, u.ID, u.Version)
 	}
 	if err := storable(update("").args); err != nil {
 		return err

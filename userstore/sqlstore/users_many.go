@@ -133,6 +133,7 @@ func (db *DB) CreateUsers(
 const (
 	insertFirstApp = `INSERT INTO authenticator_apps (id, last_counter, last_used_at, user_id, confirmed, sealed,
 		algorithm, digits, period, created_at) VALUES ($1, $2, 0, $3, TRUE, $4, $5, $6, $7, $8)`
+	vouchForFirst    = `UPDATE users SET factors_vouched = NOT email_verified WHERE id = $1`
 	insertFirstCodes = `INSERT INTO recovery_codes (user_id, mac, created_at) VALUES `
 
 	// codesAtOnce is how many codes one statement stores. Statements of as many codes have one text, so
@@ -161,7 +162,7 @@ func firstFactors(users []userstore.User, factors map[int]userstore.FirstFactors
 			places := strings.Repeat(", ($, $, $)", len(codes))[len(", "):]
 			s = append(s, bind(numbered(insertFirstCodes+places+` ON CONFLICT DO NOTHING`), args...))
 		}
-		s = append(s, bind(recountUser, a.UserID))
+		s = append(s, bind(recountUser, a.UserID), bind(vouchForFirst, a.UserID))
 		if err := storables(s); err != nil {
 			return nil, err
 		}

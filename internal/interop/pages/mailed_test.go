@@ -89,6 +89,10 @@ var mailed = []shown{
 		return p.Verify(web.VerifyPage{Common: c, AskCode: true, Code: "12345678", NewPassword: true, MinLength: 15,
 			Problems: []web.Problem{{Field: "new_password", Code: "too_short"}}})
 	}},
+	{"verify-second", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Verify(web.VerifyPage{Common: c, NewPassword: true, MinLength: 15,
+			Second: &web.SecondStep{By: "totp", Others: []string{"passkey", "recovery_code"}}})
+	}},
 	{"verify-done", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Done(web.DonePage{Common: c, Done: "verify"})
 	}},

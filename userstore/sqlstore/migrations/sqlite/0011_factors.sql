@@ -11,11 +11,14 @@ UPDATE signet_schema SET oldest_writer = 11;
 
 -- Whatever changes the second factors of a user adds one to factor_epoch and computes
 -- second_factor. wrong_codes counts the wrong codes since the last right one. passkey_handle
--- is the user handle of WebAuthn, '' before the first passkey.
+-- is the user handle of WebAuthn, '' before the first passkey. factors_vouched says, of an
+-- address that is not proved, that the second factors were there before an operator gave the
+-- account the address, or came with it.
 ALTER TABLE users ADD COLUMN factor_epoch   INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN second_factor  INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN wrong_codes    INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN passkey_handle TEXT    NOT NULL DEFAULT '';
+ALTER TABLE users ADD COLUMN factors_vouched INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE key_ring ADD COLUMN factor_secret TEXT NOT NULL DEFAULT '';
 

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"time"
+
+	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/password"
+)
+
+// verification returns what sign-ups have to prove.
+func verification(c configs.Config) userstore.Verification {
+	switch c.EmailVerification() {
+	case configs.VerificationRequired:
+		return userstore.VerificationRequired
+	case configs.VerificationOff:
+		return userstore.VerificationOff
+	}
+	return userstore.VerificationOptional
+}
+
+// secondFactor returns who has to have a second factor.
+func secondFactor(c configs.Config) userstore.SecondFactorPolicy {
+	if c.Accounts.SecondFactor == configs.SecondFactorOptional {
+		return userstore.SecondFactorOptional
+	}
+	return userstore.SecondFactorPolicy(c.Accounts.SecondFactor)
+}
+
+// issuerSettings returns an issuer with the settings of the configuration. bound is the address of
+// the listener.
+func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
+	return &issuer.Issuer{
+		URL:             c.IssuerURL(bound),
+		Audience:        c.Tokens.Audience,
+		AccessAlg:       c.Tokens.AccessAlg,
+		AccessLifetime:  c.Tokens.AccessLifetime,
+		IDLifetime:      c.Tokens.IDLifetime,
+		RefreshAbsolute: c.Refresh.Absolute,
+		RefreshIdle:     c.Refresh.Idle,
+		ReuseWindow:     c.Refresh.ReuseWindow,
+		ClockSkew:       c.ClockSkew,
+		Resources:       resources(c),
+		Claims:          claims(c),
+		RequirePKCE:     c.OAuth.RequirePKCE,
+		UILocales:       c.Pages.Languages,
+		SessionAbsolute: c.Sessions.Absolute,
+		SessionIdle:     c.Sessions.Idle,
+		TrustedBrowser:  c.Sessions.TrustedBrowser,
+	}
+}
+
+// accountSettings returns accounts with the settings of the configuration. bound is the address of
+// the listener; empty: there is none.
+func accountSettings(c configs.Config, bound string) *userstore.Accounts {
+	return &userstore.Accounts{
+		MinPassword:   c.Passwords.MinLength,
+		Service:       serviceNames(c, bound),
+		BreachRange:   breachRange(c.Passwords.BreachCheckURL),
+		NoMail:        !c.HasMail(),
+		SignupEnabled: c.Accounts.Signup,
+		Verification:  verification(c),
+		SecondFactor:  secondFactor(c),
+
+		NotifyNewDevice: c.Accounts.NotifyNewDevice,
+	}
+}
+
+// clientSettings returns a client registry with the settings of the configuration.
+func clientSettings(c configs.Config) *userstore.Registry {
+	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()}
+	for _, resource := range c.Resources {
+		r.Resources = append(r.Resources, resource.URI)
+	}
+	return r
+}
+
+func resources(c configs.Config) []issuer.Resource {
+	var list []issuer.Resource
+	for _, r := range c.Resources {
+		list = append(list, issuer.Resource{URI: r.URI, Scopes: r.Scopes, AccessAlg: r.AccessAlg, AccessLifetime: r.AccessLifetime, IntrospectionClients: r.Introspection})
+	}
+	return list
+}
+
+func claims(c configs.Config) []issuer.CustomClaim {
+	var list []issuer.CustomClaim
+	for _, claim := range c.Claims {
+		list = append(list, issuer.CustomClaim(claim))
+	}
+	return list
+}
+
+func storeName(c configs.Config) string {
+	if c.IsPostgres() {
+		return "postgres"
+	}
+	return c.Database()
+}
+
+func newHasher(c configs.Config, slots int) *password.Hasher {
+	p := c.Passwords.Argon2
+	return password.New(password.Params{
+		MemoryKiB: uint32(p.Memory.KiB()),
+		Time:      uint32(p.Time),
+		Threads:   uint8(p.Threads),
+	}, slots, 0, hashWait)
+}
+
+// hashWait is how long a login waits for a hash slot. It leaves enough of the request's five
+// seconds for the hash itself and the store: a login that is hashed too late is refused anyway, and
+// has kept another login waiting.
+const hashWait = 3 * time.Second

@@ -1,0 +1,109 @@
+package configs
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signet-id/signet/issuer"
+	"github.com/signet-id/signet/userstore"
+)
+
+func badResources(c Config) []string {
+	var faults, uris []string
+	for i, r := range c.Resources {
+		wrong := func(format string, args ...any) {
+			faults = append(faults, fmt.Sprintf("member %d: ", i+1)+fmt.Sprintf(format, args...))
+		}
+		u, err := url.Parse(r.URI)
+		if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || strings.ContainsAny(r.URI, "# \t\r\n") {
+			wrong("uri %q is not an absolute URI without a fragment, such as https://api.example.com", r.URI)
+		} else {
+			if same, ok := userstore.Registered(uris, r.URI); ok && same != r.URI {
+				wrong("uri %q and %q are one resource: without a path the slash does not count", same, r.URI)
+				continue
+			}
+			uris = append(uris, r.URI)
+		}
+		for _, reason := range eachOf(r.Scopes, badScope) {
+			wrong("scopes: %s", reason)
+		}
+		// If keys.algorithms is empty, only that is reported.
+		if r.AccessAlg != "" && len(c.Keys.Algorithms) > 0 {
+			if reason := algorithmOff(c, r.AccessAlg); reason != "" {
+				wrong("access_token_alg %s", reason)
+			}
+		}
+		for _, reason := range eachOf(r.Introspection, badClientID) {
+			wrong("introspection_clients: %s", reason)
+		}
+		if r.AccessLifetime != 0 {
+			if reason := notWithin(r.AccessLifetime, time.Second, 24*time.Hour); reason != "" {
+				wrong("access_token_lifetime %s", reason)
+			}
+		}
+	}
+	return append(faults, duplicates(uris)...)
+}
+
+func badClientID(id string) string {
+	if !userstore.ValidClientID(id) {
+		return fmt.Sprintf("%q is not a client_id; `signet clients list` shows those there are", id)
+	}
+	return ""
+}
+
+// maxClaimBytes limits a constant claim of the operator's, because it is in every token.
+const maxClaimBytes = 4096
+
+func badClaims(c Config) []string {
+	var faults, names []string
+	for i, claim := range c.Claims {
+		wrong := func(reason string) { faults = append(faults, fmt.Sprintf("member %d: %s", i+1, reason)) }
+		custom := issuer.CustomClaim(claim)
+		if err := custom.Check(); err != nil {
+			wrong(err.Error())
+			continue
+		}
+		if reasons := duplicates(claim.In); reasons != nil {
+			wrong("in " + strings.Join(reasons, "; "))
+		}
+		if b, err := json.Marshal(claim.Value); err != nil || len(b) > maxClaimBytes {
+			wrong(fmt.Sprintf("the value of %s is larger than %d bytes; every token would hold it", claim.Name, maxClaimBytes))
+		}
+		names = append(names, claim.Name)
+	}
+	return append(faults, duplicates(names)...)
+}
+
+func badResponseTypes(types []string) string {
+	switch {
+	case len(types) == 1 && types[0] == "code":
+		return ""
+	case len(types) == 0:
+		return "is empty; write [code]"
+	case slices.ContainsFunc(types, func(t string) bool { return t != "code" }):
+		return "names a response type that is not in this version; write [code]"
+	}
+	return "names code twice; write [code]"
+}
+
+func badRedirectSchemes(c Config) []string {
+	return eachOf(c.OAuth.Schemes(), func(scheme string) string {
+		if !userstore.ValidRedirectScheme(scheme) {
+			return fmt.Sprintf("%q is not a scheme that an app can claim; write one in lower case, such as cursor, and none that browsers use themselves",
+				scheme)
+		}
+		return ""
+	})
+}
+
+func badScope(s string) string {
+	if s == "" || strings.ContainsFunc(s, func(b rune) bool { return b <= ' ' || b > '~' || b == '"' || b == '\\' }) {
+		return fmt.Sprintf("%q is not a scope of RFC 6749; write printable ASCII without space, quote and backslash", s)
+	}
+	return ""
+}
