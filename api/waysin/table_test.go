@@ -34,18 +34,31 @@ var factorKinds = []string{"none", "totp", "passkey"}
 func TestP05EveryWayIntoAnAccount(t *testing.T) {
 	opened := map[string]bool{}
 	for _, table := range wayTables {
-		t.Run(table.heading, func(t *testing.T) {
-			apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-				w := newWalker(s)
-				s.Opened() // by what comes before
-				if walked := w.walk(t, s, table); walked != table.want {
-					t.Errorf("%s", differences(table.want, walked))
-				}
-				for _, operation := range s.Opened() {
-					opened[operation] = true
-				}
-			}, apitest.Configured(func(r *apitest.Replica) { r.Issuer.TrustedBrowser = 720 * time.Hour }))
-		})
+		walked := 0
+		for _, section := range sections {
+			ways := section.under(table.policy)
+			if len(ways) == 0 {
+				continue
+			}
+			walked++
+			// A server of its own, for every answer is searched for all secrets of its server.
+			t.Run(table.heading+", "+section.name, func(t *testing.T) {
+				apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+					w := newWalker(s)
+					s.Opened() // by what comes before
+					got, want := w.walk(t, s, section.heading(), ways, table.policy), section.of(table.want)
+					if got != want {
+						t.Errorf("%s", differences(want, got))
+					}
+					for _, operation := range s.Opened() {
+						opened[operation] = true
+					}
+				}, apitest.Configured(func(r *apitest.Replica) { r.Issuer.TrustedBrowser = 720 * time.Hour }))
+			})
+		}
+		if !strings.HasPrefix(table.want, tableHead) || strings.Count(table.want, "\n| **") != walked {
+			t.Errorf("the table of %s has other sections than those that are walked", table.heading)
+		}
 	}
 	for _, operation := range apitest.Openings() {
 		if !opened[operation] {
@@ -142,25 +155,42 @@ func newWalker(s *apitest.Server) *walker {
 	return w
 }
 
-// walk goes all ways of a table, each with an account of its own for each kind of factor.
-func (w *walker) walk(t *testing.T, s *apitest.Server, table wayTable) string {
+const tableHead = "| way | no second factor | authenticator app | passkey |\n| --- | --- | --- | --- |\n"
+
+func (s section) heading() string { return fmt.Sprintf("| **%s** | | | |\n", s.name) }
+
+// under returns the ways that are walked under a policy.
+func (s section) under(policy userstore.SecondFactorPolicy) (ways []way) {
+	for _, w := range s.ways {
+		if policy != userstore.SecondFactorAdmins || w.admin {
+			ways = append(ways, w)
+		}
+	}
+	return ways
+}
+
+// of returns the lines of a table that are the section's.
+func (s section) of(table string) string {
+	_, lines, _ := strings.Cut(table, s.heading())
+	if end := strings.Index(lines, "| **"); end >= 0 {
+		lines = lines[:end]
+	}
+	return s.heading() + lines
+}
+
+// walk goes ways, each with an account of its own for each kind of factor.
+func (w *walker) walk(
+	t *testing.T, s *apitest.Server, heading string, ways []way, policy userstore.SecondFactorPolicy,
+) string {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString("| way | no second factor | authenticator app | passkey |\n| --- | --- | --- | --- |\n")
-	for _, section := range sections {
-		heading := fmt.Sprintf("| **%s** | | | |\n", section.name)
-		for _, way := range section.ways {
-			if table.policy == userstore.SecondFactorAdmins && !way.admin {
-				continue
-			}
-			b.WriteString(heading)
-			heading = ""
-			fmt.Fprintf(&b, "| %s |", way.name)
-			for _, kind := range factorKinds {
-				fmt.Fprintf(&b, " %s |", w.one(t, s, way, kind, table.policy))
-			}
-			b.WriteString("\n")
+	b.WriteString(heading)
+	for _, way := range ways {
+		fmt.Fprintf(&b, "| %s |", way.name)
+		for _, kind := range factorKinds {
+			fmt.Fprintf(&b, " %s |", w.one(t, s, way, kind, policy))
 		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }
