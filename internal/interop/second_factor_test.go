@@ -99,21 +99,28 @@ func (s *server) withApp(t *testing.T, u user) (secret string) {
 	return secret
 }
 
+// openid-client steps a login up because an API behind express-oauth2-jwt-bearer asks for two factors.
+// All tokens are those of real logins.
 func TestOpenIDClientStepsUp(t *testing.T) {
 	for _, store := range stores {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
-			s := startOn(t, store, "")
+			s := startOn(t, store, registry)
 			ada := user{Email: "ada@example.com", Password: "correct horse battery staple"}
 			took := stepsOf(t, node("second_factor.js")(t), map[string]any{
 				"issuer": s.issuer, "user": ada, "secret": s.withApp(t, ada),
-				"clients": map[string]registered{"app": s.register(t, "app", "https://app.test/callback")},
+				"clients": map[string]registered{
+					"app": s.register(t, "app", "https://app.test/callback", "--resource", resource),
+				},
+				"resource": resource,
 			})
 			if want := []string{
 				"discovery names both values of acr",
 				"a login takes a code, and says so",
 				"a trusted browser proves one factor, and says so",
+				"an API behind express-oauth2-jwt-bearer refuses its token, and openid-client reads what the API asks for",
 				"acr_values steps it up, asking only for what is missing",
+				"the token of before stays as weak as it was",
 				"what is strong enough is asked for nothing",
 			}; !slices.Equal(took, want) {
 				t.Errorf("it took the steps %q", took)
