@@ -182,7 +182,7 @@ var all = append([]shown{
 }, slices.Concat(mailed, seconds, factorPages)...)
 
 // few are pages of which a wide and a narrow picture suffice: their parts are those of pages in all.
-var few = append(errorPages(), further...)
+var few = slices.Concat(errorPages(), further, furtherFactors)
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
