@@ -46,7 +46,7 @@ var mailed = []shown{
 		return p.Reset(web.ResetPage{Common: c, AskCode: true, MinLength: 15,
 			Problems: []web.Problem{{Field: "code", Code: "required"}, {Field: "new_password", Code: "too_short"}}})
 	}},
-	{"reset-second", "app_code", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+	{"reset-second", "second-code", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Reset(web.ResetPage{Common: c, AskCode: true, MinLength: 15, Code: "12345678",
 			Second:   &web.SecondStep{By: "totp", Others: []string{"passkey", "recovery_code"}},
 			Problems: []web.Problem{{Field: "app_code", Code: "invalid_code"}}})
