@@ -170,6 +170,10 @@ func visit(t *testing.T, tab *browser.Tab, origin string) {
 	if !strings.HasPrefix(tab.URL(), origin+"/") || strings.Contains(tab.URL(), "code=") {
 		t.Errorf("the login ended at %s", tab.URL())
 	}
+	if tab.Eval(`document.querySelector('#transfer') !== null`, &asked); asked { // she has no second factor
+		tab.Loads(func() { tab.Click("#transfer") })
+		tab.Wait(`document.querySelector('#note')?.textContent === 'This needs a second factor. Set one up, and log in again.'`)
+	}
 	tab.Open(tab.URL())
 	tab.Wait(`document.querySelector('#logout')`)
 	tab.Click("#logout")

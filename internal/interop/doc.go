@@ -20,11 +20,13 @@
 // by the ids of their elements.
 //
 // Step-up: an API behind express-oauth2-jwt-bearer demands an acr, and oauth4webapi reads the
-// challenges of our verifier and does what they say (node/stepup.js).
+// challenges of our verifier and does what they say (node/stepup.js). openid-client does the same with
+// real logins, from the API's challenge to its answer (node/second_factor.js).
 //
 // Second factors: pyotp and otplib show the codes of our keys. openid-client and oidc-client-ts step a
 // login up by acr_values, of accounts that moved in with an authenticator app. Chromium's virtual
-// authenticator makes passkeys and signs in with them (package browser).
+// authenticator makes passkeys and signs in with them (package browser), of the wrong user and at the
+// wrong origin as well, and at an app of another domain that stands in passkeys.origins.
 //
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
 // Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them.

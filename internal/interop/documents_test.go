@@ -155,6 +155,23 @@ func matches(printed, want string) bool {
 	return regexp.MustCompile(`^` + strings.Join(pattern, "\n") + `$`).MatchString(strings.TrimSpace(printed))
 }
 
+// patientCurl is a curl that sends a request again that is answered with 503, as docs/client-apps.md
+// says that clients do: a busy machine answers so. The documents have no 503 of their own.
+const patientCurl = `curl() {
+  local dir=$(mktemp -d) status
+  case " $* " in (*" @- "*) cat >$dir/in ;; (*) : >$dir/in ;; esac
+  for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    status=0
+    command curl "$@" <$dir/in >$dir/out 2>$dir/err || status=$?
+    grep -q 'error: 503$' $dir/err || grep -q '"status": *503' $dir/out || break
+    sleep 1
+  done
+  cat $dir/err >&2
+  cat $dir/out
+  rm -r $dir
+  return $status
+}`
+
 // document is the folder, the shell and the server of one document.
 type document struct {
 	root, dir string
@@ -233,6 +250,7 @@ func open(t *testing.T, root, text, store string, programs ...string) *document 
 		t.Fatal(err)
 	}
 	d.in, d.out = bufio.NewWriter(in), bufio.NewScanner(out)
+	fmt.Fprintln(d.in, patientCurl)
 	t.Cleanup(func() {
 		if t.Failed() && d.appLog != "" {
 			app, _ := os.ReadFile(d.appLog)

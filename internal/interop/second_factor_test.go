@@ -69,6 +69,14 @@ func TestOthersShowTheCodes(t *testing.T) {
 // the app's secret in base32.
 func (s *server) withApp(t *testing.T, u user) (secret string) {
 	t.Helper()
+	file, secret := importedWithApp(t, u)
+	s.signet(t, "users", "import", file)
+	return secret
+}
+
+// importedWithApp writes a file for `signet users import` that has an account with an authenticator app.
+func importedWithApp(t *testing.T, u user) (file, secret string) {
+	t.Helper()
 	key, err := totp.New(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -91,29 +99,54 @@ func (s *server) withApp(t *testing.T, u user) (secret string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "users.jsonl")
+	file = filepath.Join(t.TempDir(), "users.jsonl")
 	if err := os.WriteFile(file, append(line, '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.signet(t, "users", "import", file)
-	return secret
+	return file, secret
 }
 
+// codes returns the next code of an app, by pyotp. Each code counts once, and one of the next half
+// minute is taken as well.
+func codes(t *testing.T, secret string) (next func() string) {
+	uri, later := "otpauth://totp/ada?algorithm=SHA1&digits=6&period=30&secret="+secret, int64(0)
+	return func() string {
+		t.Helper()
+		input, _ := json.Marshal(map[string]any{"uris": []string{uri}, "times": []int64{time.Now().Unix() + later}})
+		later += 30
+		cmd := python("totp.py")(t)
+		cmd.Stdin = bytes.NewReader(input)
+		var codes [][]string
+		out, err := cmd.Output()
+		if err != nil || json.Unmarshal(out, &codes) != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		return codes[0][0]
+	}
+}
+
+// openid-client steps a login up because an API behind express-oauth2-jwt-bearer asks for two factors.
+// All tokens are those of real logins.
 func TestOpenIDClientStepsUp(t *testing.T) {
 	for _, store := range stores {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
-			s := startOn(t, store, "")
+			s := startOn(t, store, registry)
 			ada := user{Email: "ada@example.com", Password: "correct horse battery staple"}
 			took := stepsOf(t, node("second_factor.js")(t), map[string]any{
 				"issuer": s.issuer, "user": ada, "secret": s.withApp(t, ada),
-				"clients": map[string]registered{"app": s.register(t, "app", "https://app.test/callback")},
+				"clients": map[string]registered{
+					"app": s.register(t, "app", "https://app.test/callback", "--resource", resource),
+				},
+				"resource": resource,
 			})
 			if want := []string{
 				"discovery names both values of acr",
 				"a login takes a code, and says so",
 				"a trusted browser proves one factor, and says so",
+				"an API behind express-oauth2-jwt-bearer refuses its token, and openid-client reads what the API asks for",
 				"acr_values steps it up, asking only for what is missing",
+				"the token of before stays as weak as it was",
 				"what is strong enough is asked for nothing",
 			}; !slices.Equal(took, want) {
 				t.Errorf("it took the steps %q", took)
@@ -130,7 +163,7 @@ func TestOIDCClientTSStepsUp(t *testing.T) {
 			t.Parallel()
 			s := startOn(t, store, "")
 			ada := user{Email: "ada@example.com", Password: "correct horse battery staple"}
-			uri := "otpauth://totp/ada?algorithm=SHA1&digits=6&period=30&secret=" + s.withApp(t, ada)
+			secret := s.withApp(t, ada)
 			app := &page{tab: chromium.Tab(t), origin: servePage(t)}
 			s.signet(t, "clients", "create", "--client-id", "page", "--name", "Page", "--auth-method", "none",
 				"--redirect-uri", app.origin+"/back", "--grant-type", "authorization_code")
@@ -143,21 +176,7 @@ func TestOIDCClientTSStepsUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			app.settings = string(settings)
-			// Each code counts once, and one of the next step is taken as well.
-			later := int64(0)
-			code := func() string {
-				t.Helper()
-				input, _ := json.Marshal(map[string]any{"uris": []string{uri}, "times": []int64{time.Now().Unix() + later}})
-				later += 30
-				cmd := python("totp.py")(t)
-				cmd.Stdin = bytes.NewReader(input)
-				var codes [][]string
-				out, err := cmd.Output()
-				if err != nil || json.Unmarshal(out, &codes) != nil {
-					t.Fatalf("%v %s", err, out)
-				}
-				return codes[0][0]
-			}
+			code := codes(t, secret)
 			back := func() (got signedIn) {
 				t.Helper()
 				app.tab.Wait(`document.querySelector('#consent-approve')`) // each time: any program could be at this port

@@ -20,7 +20,7 @@ import (
 
 // Libraries of others read the acr and auth_time of tokens like ours, and the challenges with which
 // the verifier asks for another login (RFC 9470). The tokens are issuertest's, because the test
-// needs logins of an hour ago.
+// needs logins of an hour ago. TestOpenIDClientStepsUp has tokens of real logins.
 func TestServicesAskForAStrongerOrFresherLogin(t *testing.T) {
 	const audience = "https://api.example.com"
 	issuer := issuertest.New(t)

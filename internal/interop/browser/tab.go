@@ -48,6 +48,13 @@ func (tab *Tab) Beside() *Tab {
 	return other
 }
 
+// Lend passes the tab on to another test: from now on, what fails ends t. Its console is forgotten. A
+// tab costs as much as several pages, so that many short tests in turn should share one.
+func (tab *Tab) Lend(t testing.TB) {
+	tab.t = t
+	tab.Said()
+}
+
 // Front brings the tab in front of the other tabs of its window. A new tab is in front.
 func (tab *Tab) Front() {
 	tab.t.Helper()

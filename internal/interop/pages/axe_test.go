@@ -24,37 +24,33 @@ func TestAxeFindsNothing(t *testing.T) {
 	}
 	origin := serve(t, web.Options{Service: "Acme"})
 	b := browser.Start(t, "--ignore-certificate-errors")
-	for n, s := range slices.Concat(all, few) {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			tab := b.Tab(t)
-			for _, language := range []web.Locale{"en", "de", "ar"} {
-				if s.name == "form-post-without-scripts" {
-					tab.Scripts(false) // with scripts the page would be left at once
+	each(t, b, slices.Concat(all, few), func(t *testing.T, tab *browser.Tab, n int, s shown) {
+		for _, language := range []web.Locale{"en", "de", "ar"} {
+			if s.name == "form-post-without-scripts" {
+				tab.Scripts(false) // with scripts the page would be left at once
+			}
+			tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
+			tab.Scripts(true)
+			tab.Eval(string(axe)+"\n;0", nil)
+			for _, d := range devices { // a page that is open follows the device
+				if (language != "en" || n >= len(all)) && d.name != "light" {
+					continue
 				}
-				tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
-				tab.Scripts(true)
-				tab.Eval(string(axe)+"\n;0", nil)
-				for _, d := range devices { // a page that is open follows the device
-					if (language != "en" || n >= len(all)) && d.name != "light" {
-						continue
+				tab.Emulate(d.Device)
+				tab.Eval(still, nil)
+				var found []struct {
+					ID, Help string
+					Nodes    []struct {
+						HTML           string
+						FailureSummary string
 					}
-					tab.Emulate(d.Device)
-					tab.Eval(still, nil)
-					var found []struct {
-						ID, Help string
-						Nodes    []struct {
-							HTML           string
-							FailureSummary string
-						}
-					}
-					tab.Eval(`axe.run({resultTypes: ['violations']}).then(r => r.violations)`, &found)
-					for _, f := range found {
-						where, _ := json.Marshal(f.Nodes)
-						t.Errorf("%s %s: %s: %s: %s", language, d.name, f.ID, f.Help, where)
-					}
+				}
+				tab.Eval(`axe.run({resultTypes: ['violations']}).then(r => r.violations)`, &found)
+				for _, f := range found {
+					where, _ := json.Marshal(f.Nodes)
+					t.Errorf("%s %s: %s: %s: %s", language, d.name, f.ID, f.Help, where)
 				}
 			}
-		})
-	}
+		}
+	})
 }

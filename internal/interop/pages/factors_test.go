@@ -49,6 +49,10 @@ var factorPages = []shown{
 	{"setup", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Setup(web.SetupPage{Common: c, Client: app(o), Login: "login"})
 	}},
+	{"setup-mail", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Setup(web.SetupPage{Common: c, Login: "login", Mail: "mail", By: "passkey",
+			Factors: web.AccountFactors{Stage: web.StageMail}})
+	}},
 	{"setup-scan", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		return p.Setup(web.SetupPage{Common: c, Client: app(o), Login: "login", By: "totp", Factors: *scanned()})
 	}},

@@ -46,6 +46,15 @@ var mailed = []shown{
 		return p.Reset(web.ResetPage{Common: c, AskCode: true, MinLength: 15,
 			Problems: []web.Problem{{Field: "code", Code: "required"}, {Field: "new_password", Code: "too_short"}}})
 	}},
+	{"reset-second", "second-code", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, AskCode: true, MinLength: 15, Code: "12345678",
+			Second:   &web.SecondStep{By: "totp", Others: []string{"passkey", "recovery_code"}},
+			Problems: []web.Problem{{Field: "app_code", Code: "invalid_code"}}})
+	}},
+	{"reset-second-passkey", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Reset(web.ResetPage{Common: c, MinLength: 15,
+			Second: &web.SecondStep{By: "passkey", Others: []string{"recovery_code"}}})
+	}},
 	{"invite", "new_password", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Reset(web.ResetPage{Common: c, First: true, MinLength: 15})
 	}},
@@ -115,6 +124,13 @@ var mailed = []shown{
 	{"undo-wrong", "new_password", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Undo(web.UndoPage{Common: c, MinLength: 15,
 			Problems: []web.Problem{{Field: "new_password", Code: "too_short"}}})
+	}},
+	{"factor-undo", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, Factor: true, MinLength: 15})
+	}},
+	{"factor-undo-second", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.Undo(web.UndoPage{Common: c, Factor: true, MinLength: 15,
+			Second: &web.SecondStep{By: "recovery_code", Others: []string{"totp"}}})
 	}},
 	{"undo-done", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.Done(web.DonePage{Common: c, Done: "undo"})

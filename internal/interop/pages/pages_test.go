@@ -12,6 +12,7 @@ import (
 	"image/png"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -181,7 +182,7 @@ var all = append([]shown{
 }, slices.Concat(mailed, seconds, factorPages)...)
 
 // few are pages of which a wide and a narrow picture suffice: their parts are those of pages in all.
-var few = append(errorPages(), further...)
+var few = slices.Concat(errorPages(), further, furtherFactors)
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -286,59 +287,86 @@ var devices = []struct {
 	{"forced-colors", browser.Device{Width: 1024, Height: 768, ForcedColors: true, Dark: true}},
 }
 
+// each runs act for every page as a test of its own. The tests share a few tabs, because a new tab
+// costs as much as loading seven pages.
+func each(t *testing.T, b *browser.Browser, pages []shown, act func(t *testing.T, tab *browser.Tab, n int, s shown)) {
+	t.Helper()
+	tabs := make(chan *browser.Tab, 2*runtime.GOMAXPROCS(0))
+	for range cap(tabs) {
+		tabs <- b.Tab(t)
+	}
+	for n, s := range pages {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			tab := <-tabs
+			defer func() { tabs <- tab }()
+			tab.Lend(t)
+			act(t, tab, n, s)
+		})
+	}
+}
+
 func TestPagesFitEveryScreen(t *testing.T) {
 	origin := serve(t, web.Options{Service: "Acme"})
 	b := browser.Start(t, "--ignore-certificate-errors")
-	for n, s := range slices.Concat(all, few) {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			tab := b.Tab(t)
-			tab.Scripts(false)
-			for _, language := range []web.Locale{"en", "de", "ar", "ja"} {
-				for _, d := range devices {
-					if (language != "en" || n >= len(all)) && d.name != "light" && (d.name != "narrow" || language == "ja") {
-						continue
-					}
-					tab.Emulate(d.Device)
-					tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
-					name := fmt.Sprintf("%s-%s-%s", s.name, d.name, language)
-					if s.focus != "" { // autofocus takes effect with the first frame
-						tab.Wait("document.activeElement.id === '" + s.focus + "'")
-					}
-					var seen struct {
-						Overflow int
-						Focus    string
-						Small    []string
-						Unseen   []string // what is wrong, but out of sight
-					}
-					tab.Eval(`({
-						Overflow: document.documentElement.scrollWidth - innerWidth,
-						Focus: document.activeElement === document.body ? '' : document.activeElement.id,
-						Small: [...document.querySelectorAll('button, select, input:not([type=hidden], [type=checkbox]), .stay label, a.button')]
-							.filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.id),
-						Unseen: [...document.querySelectorAll('[role=alert]')].filter(e => {
-							const r = e.getBoundingClientRect()
-							return r.top < 0 || r.top + Math.min(r.height, 100) > innerHeight
-						}).map(e => e.innerText),
-					})`, &seen)
-					if seen.Overflow > 0 {
-						t.Errorf("%s: the page is %d px wider than the screen", name, seen.Overflow)
-					}
-					if seen.Focus != s.focus {
-						t.Errorf("%s: the focus is on %q, want %q", name, seen.Focus, s.focus)
-					}
-					if len(seen.Unseen) > 0 {
-						t.Errorf("%s: the page says, out of sight, %q", name, seen.Unseen)
-					}
-					if len(seen.Small) > 0 {
-						t.Errorf("%s: too small for a thumb: %q", name, seen.Small)
-					}
-					if said := tab.Said(); len(said) > 0 {
-						t.Errorf("%s: the browser says %q", name, said)
-					}
-					tab.Screenshot(name)
+	each(t, b, slices.Concat(all, few), func(t *testing.T, tab *browser.Tab, n int, s shown) {
+		tab.Scripts(false)
+		for _, language := range []web.Locale{"en", "de", "ar", "ja"} {
+			var last browser.Device
+			for _, d := range devices {
+				if (language != "en" || n >= len(all)) && d.name != "light" && (d.name != "narrow" || language == "ja") {
+					continue
 				}
+				tab.Emulate(d.Device)
+				// A page that is open follows the colours of the device. It follows the size as well, but not in
+				// each pixel, and not by scrolling to where the focus is.
+				if last.Width != d.Width || last.Height != d.Height || d.ForcedColors {
+					tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
+				}
+				last = d.Device
+				looksRight(t, tab, s, fmt.Sprintf("%s-%s-%s", s.name, d.name, language))
 			}
-		})
+		}
+	})
+}
+
+// looksRight checks a page that was opened without scripts, and takes a picture of it under this name.
+func looksRight(t *testing.T, tab *browser.Tab, s shown, name string) {
+	t.Helper()
+	if s.focus != "" { // autofocus takes effect with the first frame
+		tab.Wait("document.activeElement.id === '" + s.focus + "'")
 	}
+	var seen struct {
+		Overflow int
+		Focus    string
+		Small    []string
+		Unseen   []string // what is wrong, but out of sight
+	}
+	tab.Eval(still, nil)
+	tab.Eval(`({
+		Overflow: document.documentElement.scrollWidth - innerWidth,
+		Focus: document.activeElement === document.body ? '' : document.activeElement.id,
+		Small: [...document.querySelectorAll('button, select, input:not([type=hidden], [type=checkbox]), .stay label, a.button')]
+			.filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.id),
+		Unseen: [...document.querySelectorAll('[role=alert]')].filter(e => {
+			const r = e.getBoundingClientRect()
+			return r.top < 0 || r.top + Math.min(r.height, 100) > innerHeight
+		}).map(e => e.innerText),
+	})`, &seen)
+	if seen.Overflow > 0 {
+		t.Errorf("%s: the page is %d px wider than the screen", name, seen.Overflow)
+	}
+	if seen.Focus != s.focus {
+		t.Errorf("%s: the focus is on %q, want %q", name, seen.Focus, s.focus)
+	}
+	if len(seen.Unseen) > 0 {
+		t.Errorf("%s: the page says, out of sight, %q", name, seen.Unseen)
+	}
+	if len(seen.Small) > 0 {
+		t.Errorf("%s: too small for a thumb: %q", name, seen.Small)
+	}
+	if said := tab.Said(); len(said) > 0 {
+		t.Errorf("%s: the browser says %q", name, said)
+	}
+	tab.Screenshot(name)
 }

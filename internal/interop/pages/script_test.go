@@ -90,34 +90,30 @@ func TestThePasswordIsShownOnRequestAndSentAsAPassword(t *testing.T) {
 func TestPagesWithScriptsFitANarrowScreen(t *testing.T) {
 	origin := serve(t, web.Options{Service: "Acme"})
 	b := browser.Start(t, "--ignore-certificate-errors")
-	for _, s := range all {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			tab := b.Tab(t)
-			tab.Emulate(browser.Device{Width: 320, Height: 568, Scale: 2, Mobile: true})
-			if s.name == "form-post-without-scripts" {
-				return // with scripts the page is left at once
-			}
-			for _, language := range []web.Locale{"de", "ar"} {
-				tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
-				var seen struct{ Fields, Overflow int }
-				tab.Eval(`({
+	each(t, b, all, func(t *testing.T, tab *browser.Tab, _ int, s shown) {
+		tab.Emulate(browser.Device{Width: 320, Height: 568, Scale: 2, Mobile: true})
+		if s.name == "form-post-without-scripts" {
+			return // with scripts the page is left at once
+		}
+		for _, language := range []web.Locale{"de", "ar"} {
+			tab.Open(fmt.Sprintf("%s/pages/%s/%s", origin, language, s.name))
+			var seen struct{ Fields, Overflow int }
+			tab.Eval(`({
 					Fields: [...document.querySelectorAll('.reveal')].filter(e => e.checkVisibility()).length,
 					Overflow: document.documentElement.scrollWidth - innerWidth,
 				})`, &seen)
-				name := fmt.Sprintf("%s-scripts-%s", s.name, language)
-				if seen.Overflow > 0 {
-					t.Errorf("%s: the page is %d px wider than the screen", name, seen.Overflow)
-				}
-				if said := tab.Said(); len(said) > 0 {
-					t.Errorf("%s: the browser says %q", name, said)
-				}
-				if seen.Fields > 0 {
-					tab.Screenshot(name)
-				}
+			name := fmt.Sprintf("%s-scripts-%s", s.name, language)
+			if seen.Overflow > 0 {
+				t.Errorf("%s: the page is %d px wider than the screen", name, seen.Overflow)
 			}
-		})
-	}
+			if said := tab.Said(); len(said) > 0 {
+				t.Errorf("%s: the browser says %q", name, said)
+			}
+			if seen.Fields > 0 {
+				tab.Screenshot(name)
+			}
+		}
+	})
 }
 
 func TestCapsLockIsTold(t *testing.T) {
