@@ -47,6 +47,8 @@ type Metadata struct {
 	ClaimsParameterSupported     bool `json:"claims_parameter_supported"`
 	RequestParameterSupported    bool `json:"request_parameter_supported"`
 	RequestURIParameterSupported bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
+
+	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
 }
 
 // idTokenClaims are the claims that every client finds, or may find, in an ID token of ours.
@@ -112,5 +114,8 @@ func (i *Issuer) Metadata() Metadata {
 		DisplayValuesSupported:           []string{"page"},
 		UILocalesSupported:               i.UILocales,
 		ClaimsParameterSupported:         true,
+
+		RequestParameterSupported:              true,
+		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
 	}
 }

@@ -314,26 +314,33 @@ func requestURI(p *party) {
 	p.refused(sent, p.authorize(sent), "request_uri_not_supported")
 }
 
-// The error response follows the request object: its response_mode and its state.
+// The object is processed: state and nonce are in it alone.
 func requestObject(p *party) {
-	if p.op["request_parameter_supported"] != false {
-		p.t.Error("discovery does not say that there are no request objects")
-	}
+	p.supportsObjects()
 	q := p.authorization("openid")
 	sent := byReference(q)
 	sent.Set("request", p.unsigned(q))
-	p.refused(q, p.authorize(sent), "request_not_supported")
+	p.redeem(q, p.code(q, p.authorize(sent)))
 }
 
-// The redirect URI of the request object would take precedence. A server that does not read the
-// object must not redirect to the other URI, and must not guess.
+// supportsObjects demands that discovery lists request objects without a signature.
+func (p *party) supportsObjects() {
+	p.t.Helper()
+	if p.op["request_parameter_supported"] != true ||
+		!slices.Contains(p.op.list("request_object_signing_alg_values_supported"), "none") {
+		p.t.Error("discovery does not say that there are request objects without a signature")
+	}
+}
+
+// The redirect URI of the request object takes precedence over the other one, which is not
+// registered.
 func requestObjectWithRedirectURI(p *party) {
+	p.supportsObjects()
 	q := p.authorization("openid")
 	sent := byReference(q)
 	sent.Set("redirect_uri", callbackURL+"_invalid")
 	sent.Set("request", p.unsigned(q))
-	p.b.visit(p.endpoint(sent))
-	p.staysAtServer()
+	p.redeem(q, p.code(q, p.authorize(sent)))
 }
 
 func claimsEssential(p *party) {

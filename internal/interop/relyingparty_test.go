@@ -70,6 +70,7 @@ var relyingParties = []struct {
 		"client_secret_post",
 		"client_credentials, by secret",
 		"private_key_jwt, in every algorithm",
+		"a signed request object, in every algorithm",
 		"a public client on any port of loopback",
 		"logout by the app",
 	}},
