@@ -28,13 +28,14 @@ type AuthorizationRequest struct {
 	ACRValues, UILocales, Display, Claims  string
 
 	Request    string // a request object
-	RequestURI string // refused, by name
+	RequestURI string // of a pushed request; another one is refused
 
 	// Repeated are the names of parameters that were sent more than once, though only resource may
 	// be.
 	Repeated []string
 
 	refused *Error // why the request object is refused; nil: it is not
+	pushed  bool   // the client pushed it
 }
 
 // Pending is a valid authorization request, bound to a registered redirect URI. It travels through
@@ -63,6 +64,8 @@ type Pending struct {
 	// Proved is the id of the browser session whose user has logged in for this request. It
 	// satisfies prompt=login and max_age, whatever the clocks of the replicas say.
 	Proved string `json:"proved,omitempty"`
+
+	Pushed string `json:"pushed,omitempty"` // the id of the pushed request, which is used for one code
 }
 
 // opaqueText is text that only the app understands. JSON holds it in base64url, because escapes
@@ -90,6 +93,7 @@ const (
 	ConsentRequired         Code = "consent_required"
 	RequestNotSupported     Code = "request_not_supported"
 	InvalidRequestObject    Code = "invalid_request_object"
+	InvalidRequestURI       Code = "invalid_request_uri"
 	RequestURINotSupported  Code = "request_uri_not_supported"
 	UnmetAuthentication     Code = "unmet_authentication_requirements"
 	RequestFinished         Code = "request_finished"     // for a page: the one code of the request was used
@@ -131,7 +135,7 @@ var (
 	errNoResponseType = refuse(InvalidRequest, "The response_type is missing: send code.")
 	errResponseType   = refuse(UnsupportedResponseType, "The only response_type here is code.")
 	errNoCodeGrant    = refuse(UnauthorizedClient, "This client is not registered for the grant type authorization_code.")
-	errRequestURI     = refuse(RequestURINotSupported, "A request_uri is not taken here: send the parameters themselves.")
+	errRequestURI     = refuse(RequestURINotSupported, "Only the request_uri of a pushed request is taken here: send the parameters themselves.")
 	errNoScope        = refuse(InvalidScope, "The scope is missing: name at least openid.")
 	errPrompt         = refuse(InvalidRequest, "The prompt has to be none, or any of login, consent and select_account.")
 	errMaxAge         = refuse(InvalidRequest, "The max_age has to be a number of seconds.")
@@ -148,9 +152,25 @@ var (
 // client's operator registered. The parameters of a request object count from the start.
 func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pending, refused *AuthorizationResponse, err error) {
 	client, err := i.requestingClient(ctx, r)
-	if err == nil {
-		r, err = i.withRequestObject(ctx, client, r)
+	if err != nil {
+		return Pending{}, nil, err
 	}
+	if r.isPushed() {
+		p, err = i.pushedRequest(ctx, client, r)
+		return p, nil, err
+	}
+	p, why, err := i.read(ctx, client, r)
+	if err != nil || why == nil {
+		return p, nil, err
+	}
+	response := i.refusal(p, why)
+	return Pending{}, &response, nil
+}
+
+// read reads a request of client. refused is the reason of a refusal that may be sent to the
+// redirect URI: then p says how.
+func (i *Issuer) read(ctx context.Context, client userstore.Client, r AuthorizationRequest) (p Pending, refused *Error, err error) {
+	r, err = i.withRequestObject(ctx, client, r)
 	if err == nil {
 		err = checkRedirectURI(ctx, client, r)
 	}
@@ -164,8 +184,7 @@ func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pendi
 	case err == nil:
 		return p, nil, nil
 	case errors.As(err, &e) && e.Code != Unavailable && e.Code != ServerError:
-		response := i.refusal(p, e)
-		return Pending{}, &response, nil
+		return p, e, nil
 	}
 	return Pending{}, nil, failed(err)
 }
@@ -246,6 +265,8 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 		return errRepeated
 	case string(p.State) != r.State, !storable(r.Nonce, maxNonce):
 		return errText
+	case !r.pushed && client.RequirePushed:
+		return errNotPushed
 	case r.refused != nil:
 		return r.refused
 	case r.RequestURI != "":

@@ -29,6 +29,15 @@ var single = []struct {
 	{"request_uri", func(r *AuthorizationRequest) *string { return &r.RequestURI }},
 }
 
+// AuthorizationParameters lists the parameters of an authorization request.
+func AuthorizationParameters() []string {
+	names := []string{"resource"}
+	for _, p := range single {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // ReadAuthorizationRequest reads the parameters of a query or form. Unknown parameters are ignored
 // (RFC 6749 section 3.1).
 func ReadAuthorizationRequest(sent map[string][]string) (r AuthorizationRequest) {

@@ -42,6 +42,7 @@ type Issuer struct {
 	Grants   userstore.Grants
 	Clients  userstore.Clients
 	Codes    userstore.Codes
+	Pushed   userstore.PushedRequests
 	Browsers userstore.BrowserSessions
 	Consents userstore.Consents
 	Keys     Keys

@@ -17,6 +17,7 @@ type Metadata struct {
 	UserinfoEndpoint      string `json:"userinfo_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
+	PushedEndpoint        string `json:"pushed_authorization_request_endpoint"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	JWKSURI               string `json:"jwks_uri"`
 
@@ -87,6 +88,7 @@ func (i *Issuer) Metadata() Metadata {
 		UserinfoEndpoint:      i.endpoint("/oauth2/userinfo"),
 		IntrospectionEndpoint: i.endpoint("/oauth2/introspect"),
 		RevocationEndpoint:    i.endpoint("/oauth2/revoke"),
+		PushedEndpoint:        i.endpoint("/oauth2/par"),
 		EndSessionEndpoint:    i.endpoint("/oauth2/logout"),
 		JWKSURI:               i.endpoint("/.well-known/jwks.json"),
 

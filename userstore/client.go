@@ -56,6 +56,8 @@ type ClientMetadata struct {
 	RequestObjectAlg           string `json:"request_object_signing_alg,omitempty"`
 	RequireSignedRequestObject bool   `json:"require_signed_request_object,omitempty"` // RFC 9101 section 10.5
 
+	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`

@@ -30,6 +30,7 @@ type ClientDocument struct {
 	JWKSURI         string `json:"jwks_uri,omitempty"`
 	ObjectAlg       string `json:"request_object_signing_alg,omitempty"`
 	SignedObject    bool   `json:"require_signed_request_object,omitempty"` // absent: no
+	Pushed          bool   `json:"require_pushed_authorization_requests,omitempty"`
 	ClientURI       string `json:"client_uri,omitempty"`
 	LogoURI         string `json:"logo_uri,omitempty"`
 	PolicyURI       string `json:"policy_uri,omitempty"`
@@ -52,7 +53,7 @@ func (c Client) Document(secret string) ClientDocument {
 		ClientID: c.ID, ClientSecret: secret, IssuedAt: c.CreatedAt.Unix(), Name: c.Name, AuthMethod: c.AuthMethod,
 		GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutRedirectURIs,
 		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.IDTokenAlg, IDTokenClaims: c.IDTokenClaims, JWKSURI: c.JWKSURI,
-		ObjectAlg: c.RequestObjectAlg, SignedObject: c.RequireSignedRequestObject,
+		ObjectAlg: c.RequestObjectAlg, SignedObject: c.RequireSignedRequestObject, Pushed: c.RequirePushed,
 		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
 		Resources: c.Resources, PKCE: c.PKCE, FirstParty: c.FirstParty, Disabled: !c.DisabledAt.IsZero(),
 	}
@@ -87,6 +88,7 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "jwks_uri", After: c.JWKSURI},
 		{Field: "request_object_signing_alg", After: c.RequestObjectAlg},
 		{Field: "require_signed_request_object", After: strconv.FormatBool(c.RequireSignedRequestObject)},
+		{Field: "require_pushed_authorization_requests", After: strconv.FormatBool(c.RequirePushed)},
 		{Field: "client_uri", After: c.ClientURI},
 		{Field: "logo_uri", After: c.LogoURI},
 		{Field: "policy_uri", After: c.PolicyURI},

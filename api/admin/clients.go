@@ -31,6 +31,7 @@ type clientRequest struct {
 	JWKSURI        *string         `json:"jwks_uri"`
 	ObjectAlg      *string         `json:"request_object_signing_alg"`
 	SignedObject   *bool           `json:"require_signed_request_object"`
+	Pushed         *bool           `json:"require_pushed_authorization_requests"`
 	ClientURI      *string         `json:"client_uri"`
 	LogoURI        *string         `json:"logo_uri"`
 	PolicyURI      *string         `json:"policy_uri"`
@@ -108,6 +109,7 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 	}{
 		{"id_token_claims", q.IDTokenClaims, &c.IDTokenClaims},
 		{"require_signed_request_object", q.SignedObject, &c.RequireSignedRequestObject},
+		{"require_pushed_authorization_requests", q.Pushed, &c.RequirePushed},
 	} {
 		if sent(m.name) {
 			*m.to = m.from != nil && *m.from

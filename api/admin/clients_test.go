@@ -24,7 +24,8 @@ func TestAdminClients(t *testing.T) {
 			"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"},
 			"grant_types": []string{"authorization_code", "client_credentials"},
 			"scope":       "openid orders:read", "resources": []string{"https://api.test"}, "logo_uri": "https://web.test/l.png",
-			"jwks": nil, "pkce": nil, "tos_uri": nil, "request_object_signing_alg": "none", "require_signed_request_object": nil, "post_logout_redirect_uris": nil, "token_endpoint_auth_method": nil,
+			"jwks": nil, "pkce": nil, "tos_uri": nil, "request_object_signing_alg": "none", "require_signed_request_object": nil,
+			"require_pushed_authorization_requests": true, "post_logout_redirect_uris": nil, "token_endpoint_auth_method": nil,
 		}).Want(201, "")
 		res.JSON(&made)
 		if res.Header.Get("Location") != "/v1/admin/clients/web" || made.ClientID != "web" ||
@@ -47,13 +48,13 @@ func TestAdminClients(t *testing.T) {
 		}
 		var patched userstore.ClientDocument
 		do("PATCH", "/web", apitest.Fields{"client_name": "Shop", "scope": nil, "logo_uri": nil,
-			"pkce": "optional", "request_object_signing_alg": nil}).Want(200, "").JSON(&patched)
+			"pkce": "optional", "require_pushed_authorization_requests": false, "request_object_signing_alg": nil}).Want(200, "").JSON(&patched)
 		want := made
 		want.Name, want.Scope, want.LogoURI, want.PKCE, want.ClientSecret = "Shop", "", "", "optional", ""
-		if made.ObjectAlg != "none" {
-			t.Errorf("request_object_signing_alg is %q", made.ObjectAlg)
+		if made.ObjectAlg != "none" || !made.Pushed {
+			t.Errorf("made %+v", made)
 		}
-		want.ObjectAlg = ""
+		want.ObjectAlg, want.Pushed = "", false
 		if !reflect.DeepEqual(patched, want) {
 			t.Errorf("\n got %+v\nwant %+v", patched, want)
 		}

@@ -395,6 +395,9 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 			rows = append(rows, []string{f.name, f.value})
 		}
 	}
+	if c.RequirePushed {
+		rows = append(rows, []string{"authorization", "pushed requests only"})
+	}
 	if c.IDTokenClaims {
 		rows = append(rows, []string{"claims", "also in its ID tokens"})
 	}

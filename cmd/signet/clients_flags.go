@@ -56,6 +56,7 @@ var boolFlags = []struct {
 	of                 func(*userstore.Client) *bool
 }{
 	{"require-signed-request-object", "require_signed_request_object", "its authorization requests count only as signed request objects", func(c *userstore.Client) *bool { return &c.RequireSignedRequestObject }},
+	{"require-pushed", "require_pushed_authorization_requests", "its authorization requests have to be pushed first (RFC 9126)", func(c *userstore.Client) *bool { return &c.RequirePushed }},
 	{"id-token-claims", "id_token_claims", "put the claims of granted scopes into its ID tokens, for an app that does not ask userinfo", func(c *userstore.Client) *bool { return &c.IDTokenClaims }},
 	{"first-party", "first_party", "it is your own: nobody is asked for consent, and it may have the account API", func(c *userstore.Client) *bool { return &c.FirstParty }},
 }

@@ -71,6 +71,8 @@ var relyingParties = []struct {
 		"client_credentials, by secret",
 		"private_key_jwt, in every algorithm",
 		"a signed request object, in every algorithm",
+		"a pushed request",
+		"a pushed request object",
 		"a public client on any port of loopback",
 		"logout by the app",
 	}},

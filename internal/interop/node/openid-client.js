@@ -185,6 +185,30 @@ await step('a signed request object, in every algorithm', async () => {
   await assert.rejects(redeem(), refusal('invalid_request_object'))
 })
 
+await step('a pushed request', async () => {
+  const { redeem } = await login(config, basic, ada, { build: client.buildAuthorizationUrlWithPAR })
+  assert.deepEqual(ada.shown, [])
+  assert.equal((await redeem()).claims().aud, basic.client_id)
+  const [jwk] = jwt.private_keys
+  const signing = await discover(jwt, client.PrivateKeyJwt({ key: await importJWK(jwk, jwk.alg), kid: jwk.kid }))
+  const pushed = await login(signing, jwt, ada, { build: client.buildAuthorizationUrlWithPAR })
+  assert.equal((await pushed.redeem()).claims().aud, jwt.client_id)
+  const evil = { redirect_uri: 'https://evil.test/cb' }
+  await assert.rejects(login(config, basic, ada, { build: client.buildAuthorizationUrlWithPAR, parameters: evil }), refusal('invalid_request'))
+})
+
+await step('a pushed request object', async () => {
+  const [jwk] = jwt.private_keys
+  const key = await importJWK(jwk, jwk.alg)
+  const signing = await discover(jwt, client.PrivateKeyJwt({ key, kid: jwk.kid }))
+  const build = async (config, parameters) => {
+    const { searchParams } = await client.buildAuthorizationUrlWithJAR(config, parameters, { key, kid: jwk.kid })
+    return client.buildAuthorizationUrlWithPAR(config, searchParams)
+  }
+  const { redeem } = await login(signing, jwt, ada, { build })
+  assert.equal((await redeem()).claims().aud, jwt.client_id)
+})
+
 await step('a public client on any port of loopback', async () => {
   const open = await discover(spa, client.None())
   for (const port of [49152, 65535]) {
