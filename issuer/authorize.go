@@ -28,7 +28,7 @@ type AuthorizationRequest struct {
 	ACRValues, UILocales, Display, Claims  string
 
 	Request    string // a request object
-	RequestURI string // of a pushed request; another one is refused
+	RequestURI string // of a pushed request, or where a request object is
 
 	// Repeated are the names of parameters that were sent more than once, though only resource may
 	// be.
@@ -135,7 +135,6 @@ var (
 	errNoResponseType = refuse(InvalidRequest, "The response_type is missing: send code.")
 	errResponseType   = refuse(UnsupportedResponseType, "The only response_type here is code.")
 	errNoCodeGrant    = refuse(UnauthorizedClient, "This client is not registered for the grant type authorization_code.")
-	errRequestURI     = refuse(RequestURINotSupported, "Only the request_uri of a pushed request is taken here: send the parameters themselves.")
 	errNoScope        = refuse(InvalidScope, "The scope is missing: name at least openid.")
 	errPrompt         = refuse(InvalidRequest, "The prompt has to be none, or any of login, consent and select_account.")
 	errMaxAge         = refuse(InvalidRequest, "The max_age has to be a number of seconds.")
@@ -269,8 +268,6 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 		return errNotPushed
 	case r.refused != nil:
 		return r.refused
-	case r.RequestURI != "":
-		return errRequestURI
 	case r.ResponseType == "":
 		return errNoResponseType
 	case r.ResponseType != "code":

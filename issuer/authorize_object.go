@@ -54,7 +54,8 @@ var (
 	errObjectDiffers = refuse(InvalidRequestObject, "The response_type in the request object is not the one beside it.")
 )
 
-// withRequestObject returns r with the parameters of its request object, which win over those beside
+// withRequestObject returns r with the parameters of its request object, which may be at a
+// request_uri. They win over those beside
 // it (OIDC Core section 6.1). For a client that has to sign its requests, those beside it do not
 // count at all (RFC 9101 section 6.3).
 //
@@ -63,7 +64,10 @@ var (
 func (i *Issuer) withRequestObject(
 	ctx context.Context, c userstore.Client, r AuthorizationRequest,
 ) (AuthorizationRequest, error) {
+	r, err := i.withReference(ctx, c, r)
 	switch {
+	case err != nil || r.refused != nil:
+		return r, err
 	case slices.Contains(r.Repeated, "request"):
 		return r, nil // which object counts cannot be known: the repetition is refused
 	case r.Request == "":
@@ -76,7 +80,7 @@ func (i *Issuer) withRequestObject(
 	var refused *Error
 	switch {
 	case err == nil && c.RequireSignedRequestObject:
-		object.ClientID, object.RequestURI, object.Repeated = r.ClientID, r.RequestURI, r.Repeated
+		object.ClientID, object.Repeated = r.ClientID, r.Repeated
 		return object, nil
 	case err == nil:
 		return r.overriddenBy(object), nil

@@ -16,7 +16,8 @@
 // A browser gets a code through the hosted pages, and each step is one call:
 //
 //	authorize.go                 request → Pending (authorize_redirect.go, authorize_claims.go, pkce.go, id_token_hint.go)
-//	authorize_object.go          a request object → the same request; pushed.go stores a Pending for later
+//	authorize_reference.go, authorize_object.go
+//	                             a request_uri or request object → the same request; pushed.go stores a Pending for later
 //	authorize_decide.go          Pending and browser → log in, ask for consent, or issue the code
 //	browser_login.go, logout.go  begin and end a browser session
 //

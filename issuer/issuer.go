@@ -76,7 +76,9 @@ type Issuer struct {
 
 	Cache      *ClientCache // required; NoClientCache: clients are read each time
 	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri
-	Admission  *Admission   // required; NoAdmission: every request is admitted at once
+	// RequestObjects fetches request objects by reference; nil: no client may have request_uris.
+	RequestObjects *RequestObjects
+	Admission      *Admission // required; NoAdmission: every request is admitted at once
 }
 
 // now returns the instant at which a request is checked, truncated to the precision of the stores:

@@ -45,9 +45,10 @@ type Metadata struct {
 	DisplayValuesSupported           []string `json:"display_values_supported"`
 	UILocalesSupported               []string `json:"ui_locales_supported,omitempty"`
 
-	ClaimsParameterSupported     bool `json:"claims_parameter_supported"`
-	RequestParameterSupported    bool `json:"request_parameter_supported"`
-	RequestURIParameterSupported bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
+	ClaimsParameterSupported      bool `json:"claims_parameter_supported"`
+	RequestParameterSupported     bool `json:"request_parameter_supported"`
+	RequestURIParameterSupported  bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
+	RequireRequestURIRegistration bool `json:"require_request_uri_registration,omitempty"`
 
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
 }
@@ -118,6 +119,8 @@ func (i *Issuer) Metadata() Metadata {
 		ClaimsParameterSupported:         true,
 
 		RequestParameterSupported:              true,
+		RequestURIParameterSupported:           i.RequestObjects != nil,
+		RequireRequestURIRegistration:          i.RequestObjects != nil,
 		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
 	}
 }

@@ -53,8 +53,10 @@ type ClientMetadata struct {
 
 	// RequestObjectAlg is the request_object_signing_alg; none: request objects have no signature;
 	// empty: any algorithm that the client has a key for.
-	RequestObjectAlg           string `json:"request_object_signing_alg,omitempty"`
-	RequireSignedRequestObject bool   `json:"require_signed_request_object,omitempty"` // RFC 9101 section 10.5
+	RequestObjectAlg string `json:"request_object_signing_alg,omitempty"`
+	// RequestURIs are the addresses of its request objects. A fragment does not count.
+	RequestURIs                []string `json:"request_uris,omitempty"`
+	RequireSignedRequestObject bool     `json:"require_signed_request_object,omitempty"` // RFC 9101 section 10.5
 
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
 

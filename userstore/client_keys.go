@@ -40,6 +40,7 @@ var RequestObjectAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.
 // checkRequestObjects checks that the client has the keys for the request objects that it is
 // registered for.
 func (c *Client) checkRequestObjects(fs *faults) {
+	fs.addList("request_uris", c.RequestURIs, webURI)
 	alg := oneOf(c.RequestObjectAlg, append([]string{""}, RequestObjectAlgorithms...)...)
 	fs.add("request_object_signing_alg", alg)
 	named := c.RequestObjectAlg != "" && c.RequestObjectAlg != RequestObjectUnsigned

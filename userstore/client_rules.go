@@ -80,7 +80,7 @@ func (c *Client) tidy(old Client) {
 			c.ResponseTypes = []string{responseTypeCode}
 		}
 	}
-	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs} {
+	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs} {
 		if len(*list) == 0 {
 			*list = nil
 		}

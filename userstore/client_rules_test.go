@@ -224,6 +224,13 @@ func TestClientMetadata(t *testing.T) {
 			func(c *userstore.Client) { c.RequestObjectAlg, c.JWKSURI = "HS256", "https://app.test/jwks" }, "",
 			"request_object_signing_alg invalid"},
 
+		{"addresses of objects, one with a fragment", func(c *userstore.Client) {
+			c.RequestURIs = []string{"https://app.test/r?x=y", "https://app.test/s#v1"}
+		}, "", ""},
+		{"addresses of objects that are none", func(c *userstore.Client) {
+			c.RequestURIs = []string{"http://app.test/r", "/r", "https://u:p@app.test/r", "https://app.test/r", "https://app.test/r"}
+		}, "", "request_uris.0 invalid, request_uris.1 invalid, request_uris.2 invalid, request_uris.4 invalid"},
+
 		// Scopes, resources, algorithms, addresses of pages.
 		{"scopes",
 			func(c *userstore.Client) { c.Scopes = []string{"openid", "orders:read", "https://scope.test/x"} }, "", ""},

@@ -29,6 +29,7 @@ type clientRequest struct {
 	IDTokenClaims  *bool           `json:"id_token_claims"`
 	JWKS           json.RawMessage `json:"jwks"`
 	JWKSURI        *string         `json:"jwks_uri"`
+	RequestURIs    []string        `json:"request_uris"`
 	ObjectAlg      *string         `json:"request_object_signing_alg"`
 	SignedObject   *bool           `json:"require_signed_request_object"`
 	Pushed         *bool           `json:"require_pushed_authorization_requests"`
@@ -91,7 +92,7 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 	}{
 		{"grant_types", q.GrantTypes, &c.GrantTypes}, {"response_types", q.ResponseTypes, &c.ResponseTypes},
 		{"redirect_uris", q.RedirectURIs, &c.RedirectURIs}, {"post_logout_redirect_uris", q.PostLogoutURIs, &c.PostLogoutRedirectURIs},
-		{"resources", q.Resources, &c.Resources},
+		{"resources", q.Resources, &c.Resources}, {"request_uris", q.RequestURIs, &c.RequestURIs},
 	} {
 		if sent(m.name) {
 			*m.to = append([]string(nil), m.from...)

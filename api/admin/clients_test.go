@@ -25,7 +25,7 @@ func TestAdminClients(t *testing.T) {
 			"grant_types": []string{"authorization_code", "client_credentials"},
 			"scope":       "openid orders:read", "resources": []string{"https://api.test"}, "logo_uri": "https://web.test/l.png",
 			"jwks": nil, "pkce": nil, "tos_uri": nil, "request_object_signing_alg": "none", "require_signed_request_object": nil,
-			"require_pushed_authorization_requests": true, "post_logout_redirect_uris": nil, "token_endpoint_auth_method": nil,
+			"require_pushed_authorization_requests": true, "request_uris": []string{"https://web.test/r"}, "post_logout_redirect_uris": nil, "token_endpoint_auth_method": nil,
 		}).Want(201, "")
 		res.JSON(&made)
 		if res.Header.Get("Location") != "/v1/admin/clients/web" || made.ClientID != "web" ||
@@ -48,13 +48,13 @@ func TestAdminClients(t *testing.T) {
 		}
 		var patched userstore.ClientDocument
 		do("PATCH", "/web", apitest.Fields{"client_name": "Shop", "scope": nil, "logo_uri": nil,
-			"pkce": "optional", "require_pushed_authorization_requests": false, "request_object_signing_alg": nil}).Want(200, "").JSON(&patched)
+			"pkce": "optional", "require_pushed_authorization_requests": false, "request_uris": nil, "request_object_signing_alg": nil}).Want(200, "").JSON(&patched)
 		want := made
 		want.Name, want.Scope, want.LogoURI, want.PKCE, want.ClientSecret = "Shop", "", "", "optional", ""
-		if made.ObjectAlg != "none" || !made.Pushed {
+		if made.ObjectAlg != "none" || !made.Pushed || len(made.RequestURIs) != 1 {
 			t.Errorf("made %+v", made)
 		}
-		want.ObjectAlg, want.Pushed = "", false
+		want.ObjectAlg, want.Pushed, want.RequestURIs = "", false, nil
 		if !reflect.DeepEqual(patched, want) {
 			t.Errorf("\n got %+v\nwant %+v", patched, want)
 		}

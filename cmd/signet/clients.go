@@ -381,6 +381,7 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	}
 	several("redirect URIs", c.RedirectURIs)
 	several("after logout", c.PostLogoutRedirectURIs)
+	several("request URIs", c.RequestURIs)
 	scopes := strings.Join(c.Scopes, " ")
 	if scopes == "" {
 		scopes = "any"

@@ -47,6 +47,7 @@ var listFlags = []struct {
 	{"response-type", "response_types", "`TYPE`: code; follows from the grant types", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
 	{"scope", "scope", "a `scope` that it may ask for; may be repeated (default: any)", func(c *userstore.Client) *[]string { return &c.Scopes }},
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
+	{"request-uri", "request_uris", "`URL` of one of its request objects; may be repeated", func(c *userstore.Client) *[]string { return &c.RequestURIs }},
 	{"post-logout-redirect-uri", "post_logout_redirect_uris", "a `URI` that logouts may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.PostLogoutRedirectURIs }},
 }
 

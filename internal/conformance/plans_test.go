@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -120,7 +121,9 @@ func TestOIDCC(t *testing.T) {
 				}
 			})
 		}
-	})
+	}, apitest.Configured(func(r *apitest.Replica) {
+		r.Issuer.RequestObjects = &issuer.RequestObjects{Fetch: fetchFromSuite}
+	}))
 }
 
 // prepare makes the user and the clients as docs/conformance.md tells an operator to.

@@ -20,6 +20,7 @@ func fullClient() userstore.Client {
 			PostLogoutRedirectURIs: []string{"https://a.test/bye"}, ResponseTypes: []string{"code"},
 			JWKS: json.RawMessage(`{"keys":[{"kty":"OKP","kid":"\u00e9"}]}`), JWKSURI: "https://a.test/jwks",
 			PKCE:             userstore.PKCERequired,
+			RequestURIs:      []string{"https://a.test/r?x=<1>#v1"},
 			RequestObjectAlg: "EdDSA", RequireSignedRequestObject: true, RequirePushed: true,
 			ClientURI: "https://a.test", LogoURI: "https://a.test/logo.svg", PolicyURI: "https://a.test/privacy",
 			TOSURI: "https://a.test/terms",
