@@ -264,7 +264,7 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 		return errRepeated
 	case string(p.State) != r.State, !storable(r.Nonce, maxNonce):
 		return errText
-	case !r.pushed && client.RequirePushed:
+	case !r.pushed && (i.RequirePushed || client.RequirePushed):
 		return errNotPushed
 	case r.refused != nil:
 		return r.refused

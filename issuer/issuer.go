@@ -66,6 +66,8 @@ type Issuer struct {
 
 	RequirePKCE string // all or public (oauth.require_pkce): which clients must send a challenge; empty: all
 
+	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
+
 	SessionAbsolute time.Duration // a browser session ends this long after its login
 	SessionIdle     time.Duration // and this long after its last use
 	TrustedBrowser  time.Duration // a browser that its user trusts skips the second factor for this long; 0: none is trusted

@@ -50,6 +50,8 @@ type Metadata struct {
 	RequestURIParameterSupported  bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
 	RequireRequestURIRegistration bool `json:"require_request_uri_registration,omitempty"`
 
+	RequirePushed bool `json:"require_pushed_authorization_requests"`
+
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
 }
 
@@ -118,6 +120,7 @@ func (i *Issuer) Metadata() Metadata {
 		UILocalesSupported:               i.UILocales,
 		ClaimsParameterSupported:         true,
 
+		RequirePushed:                          i.RequirePushed,
 		RequestParameterSupported:              true,
 		RequestURIParameterSupported:           i.RequestObjects != nil,
 		RequireRequestURIRegistration:          i.RequestObjects != nil,

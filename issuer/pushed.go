@@ -46,7 +46,7 @@ var (
 	errPushedReference = refuse(InvalidRequest, "A pushed request has no request_uri: send the parameters, or a request object.")
 	errReference       = refuse(InvalidRequestURI, "The request_uri is unknown, has expired, or belongs to another client: push the request again.")
 	errTooManyPushed   = refuse(RateLimited, "Too many pushed requests of this client wait for their browsers: try again later.")
-	errNotPushed       = refuse(InvalidRequest, "Authorization requests of this client have to be pushed first (RFC 9126).")
+	errNotPushed       = refuse(InvalidRequest, "Authorization requests have to be pushed first (RFC 9126): send the request_uri that /oauth2/par answers.")
 )
 
 // Push is the pushed authorization request endpoint: it authenticates the client, checks the request

@@ -253,6 +253,21 @@ func TestD12AClientThatHasToPush(t *testing.T) {
 	})
 }
 
+func TestD12AllClientsHaveToPush(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		web, spa := s.WebClient(), s.Register(userstore.Client{ID: "spa", AuthMethod: userstore.AuthNone})
+		for _, c := range []apitest.Client{web, spa} {
+			ask(t, s, c, []asking{{name: "a plain request of " + c.ID, want: "invalid_request"}})
+			s.Browser().Open(byReference(c, push(s, pushRequest(s, c)))).WantPage(http.StatusOK, "login-submit")
+		}
+		var discovery apitest.Fields
+		s.Do(apitest.Request{Path: "/.well-known/openid-configuration"}).Want(http.StatusOK, "").JSON(&discovery)
+		if discovery["require_pushed_authorization_requests"] != true {
+			t.Error("discovery does not say so")
+		}
+	}, apitest.Configured(func(r *apitest.Replica) { r.Issuer.RequirePushed = true }))
+}
+
 // fewPushed is a store with room for fewer pushed requests.
 type fewPushed struct {
 	apitest.Store
