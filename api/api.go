@@ -114,6 +114,7 @@ func (s *Server) routes() []route {
 		{"POST", "/oauth2/token", oauth.Token, appEndpoint},
 		{"GET", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
+		{"POST", "/oauth2/par", oauth.Push, appEndpoint},
 		{"POST", "/oauth2/revoke", oauth.Revoke, appEndpoint},
 		{"POST", "/oauth2/introspect", oauth.Introspect, serverEndpoint},
 

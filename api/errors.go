@@ -96,9 +96,16 @@ var oauthStatus = map[issuer.Code]int{
 	issuer.UnsupportedTokenType: 400,
 	issuer.InvalidScope:         400,
 	issuer.InvalidTarget:        400,
-	issuer.InvalidClient:        401,
-	issuer.InvalidToken:         401,
-	issuer.InsufficientScope:    403,
+
+	// Of a pushed request (RFC 9126 section 2.3, OIDC Core section 3.1.2.6).
+	issuer.UnsupportedResponseType: 400,
+	issuer.UnmetAuthentication:     400,
+	issuer.RequestNotSupported:     400,
+	issuer.InvalidRequestObject:    400,
+
+	issuer.InvalidClient:     401,
+	issuer.InvalidToken:      401,
+	issuer.InsufficientScope: 403,
 }
 
 // writeOAuthError answers as RFC 6749 section 5.2 does. A 401 has a challenge (RFC 9110 section

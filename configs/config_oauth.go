@@ -8,6 +8,10 @@ type OAuth struct {
 	// clients always must, and `signet clients update --pkce` decides for one of the others.
 	RequirePKCE string `key:"require_pkce"`
 
+	// Whether every client has to push its authorization requests (RFC 9126) before it sends
+	// the browser. `signet clients update --require-pushed` demands it of a single client.
+	RequirePushed bool `key:"require_pushed"`
+
 	// Response types of the authorization endpoint. This version has code.
 	ResponseTypes []string `key:"response_types"`
 

@@ -110,6 +110,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"sessions.idle":                     "90h",
 		"sessions.trusted_browser":          "0",
 		"oauth.require_pkce":                "public",
+		"oauth.require_pushed":              "true",
 		"oauth.response_types":              "[code]",
 		"oauth.redirect_schemes":            "[cursor, vscode]",
 		"pages.service_name":                "Café Ätsch",

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,8 +81,8 @@ func unverified(compact string, claims any) bool {
 	return err == nil && json.Unmarshal(text, claims) == nil
 }
 
-// verifyAssertion checks that a is from client c, meant for us, and valid now. Its audience is the
-// issuer or the token endpoint alone: an assertion that names another server as well could be
+// verifyAssertion checks that a is from client c, meant for us, and valid now. Its audience is one
+// name of ours alone: an assertion that names another server as well could be
 // replayed from there in the client's name.
 func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *assertion) error {
 	now := float64(i.now().UnixMicro()) / 1e6
@@ -94,7 +95,7 @@ func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *ass
 	case len(claims.Audience) > 1:
 		return unproved(assertionAudience,
 			"the assertion's aud names others as well: it has to be the issuer or the token endpoint alone")
-	case len(claims.Audience) != 1 || claims.Audience[0] != i.URL && claims.Audience[0] != i.endpoint("/oauth2/token"):
+	case len(claims.Audience) != 1 || !slices.Contains(i.ownAudiences(), claims.Audience[0]):
 		return unproved(assertionAudience, "the assertion's aud is neither the issuer nor the token endpoint")
 	case claims.ID == "" || len(claims.ID) > maxAssertionID:
 		return unproved(assertionID, "the assertion's jti is missing or longer than 256 bytes")
@@ -106,6 +107,12 @@ func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *ass
 		return unproved(assertionNotYet, "the assertion's nbf or iat is in the future")
 	}
 	return i.verifyBy(ctx, c, a.token)
+}
+
+// ownAudiences are the names that assertions may have for us: RFC 7523 section 3 knows the first
+// two, and RFC 9126 section 2 demands the third.
+func (i *Issuer) ownAudiences() []string {
+	return []string{i.URL, i.endpoint("/oauth2/token"), i.endpoint("/oauth2/par")}
 }
 
 // verifyBy tries the client's keys that may have signed the token.

@@ -27,11 +27,15 @@ type AuthorizationRequest struct {
 	Prompt, MaxAge, LoginHint, IDTokenHint string
 	ACRValues, UILocales, Display, Claims  string
 
-	Request, RequestURI string // refused, by name
+	Request    string // a request object
+	RequestURI string // of a pushed request, or where a request object is
 
 	// Repeated are the names of parameters that were sent more than once, though only resource may
 	// be.
 	Repeated []string
+
+	refused *Error // why the request object is refused; nil: it is not
+	pushed  bool   // the client pushed it
 }
 
 // Pending is a valid authorization request, bound to a registered redirect URI. It travels through
@@ -60,6 +64,8 @@ type Pending struct {
 	// Proved is the id of the browser session whose user has logged in for this request. It
 	// satisfies prompt=login and max_age, whatever the clocks of the replicas say.
 	Proved string `json:"proved,omitempty"`
+
+	Pushed string `json:"pushed,omitempty"` // the id of the pushed request, which is used for one code
 }
 
 // opaqueText is text that only the app understands. JSON holds it in base64url, because escapes
@@ -86,6 +92,8 @@ const (
 	LoginRequired           Code = "login_required"
 	ConsentRequired         Code = "consent_required"
 	RequestNotSupported     Code = "request_not_supported"
+	InvalidRequestObject    Code = "invalid_request_object"
+	InvalidRequestURI       Code = "invalid_request_uri"
 	RequestURINotSupported  Code = "request_uri_not_supported"
 	UnmetAuthentication     Code = "unmet_authentication_requirements"
 	RequestFinished         Code = "request_finished"     // for a page: the one code of the request was used
@@ -127,8 +135,6 @@ var (
 	errNoResponseType = refuse(InvalidRequest, "The response_type is missing: send code.")
 	errResponseType   = refuse(UnsupportedResponseType, "The only response_type here is code.")
 	errNoCodeGrant    = refuse(UnauthorizedClient, "This client is not registered for the grant type authorization_code.")
-	errRequestObject  = refuse(RequestNotSupported, "Request objects are not taken here: send the parameters themselves.")
-	errRequestURI     = refuse(RequestURINotSupported, "A request_uri is not taken here: send the parameters themselves.")
 	errNoScope        = refuse(InvalidScope, "The scope is missing: name at least openid.")
 	errPrompt         = refuse(InvalidRequest, "The prompt has to be none, or any of login, consent and select_account.")
 	errMaxAge         = refuse(InvalidRequest, "The max_age has to be a number of seconds.")
@@ -142,9 +148,31 @@ var (
 // URI.
 //
 // So client and redirect URI are checked first: every other refusal goes to an address that the
-// client's operator registered.
+// client's operator registered. The parameters of a request object count from the start.
 func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pending, refused *AuthorizationResponse, err error) {
 	client, err := i.requestingClient(ctx, r)
+	if err != nil {
+		return Pending{}, nil, err
+	}
+	if r.isPushed() {
+		p, err = i.pushedRequest(ctx, client, r)
+		return p, nil, err
+	}
+	p, why, err := i.read(ctx, client, r)
+	if err != nil || why == nil {
+		return p, nil, err
+	}
+	response := i.refusal(p, why)
+	return Pending{}, &response, nil
+}
+
+// read reads a request of client. refused is the reason of a refusal that may be sent to the
+// redirect URI: then p says how.
+func (i *Issuer) read(ctx context.Context, client userstore.Client, r AuthorizationRequest) (p Pending, refused *Error, err error) {
+	r, err = i.withRequestObject(ctx, client, r)
+	if err == nil {
+		err = checkRedirectURI(ctx, client, r)
+	}
 	if err != nil {
 		return Pending{}, nil, err
 	}
@@ -155,30 +183,35 @@ func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pendi
 	case err == nil:
 		return p, nil, nil
 	case errors.As(err, &e) && e.Code != Unavailable && e.Code != ServerError:
-		response := i.refusal(p, e)
-		return Pending{}, &response, nil
+		return p, e, nil
 	}
 	return Pending{}, nil, failed(err)
 }
 
-// requestingClient finds the client of a request, and checks that the redirect URI is registered
-// for it.
+// requestingClient finds the client of a request.
 func (i *Issuer) requestingClient(ctx context.Context, r AuthorizationRequest) (userstore.Client, error) {
 	refusal.Client(ctx, r.ClientID)
 	refusal.RedirectURI(ctx, r.RedirectURI)
 	if r.ClientID == "" || slices.Contains(r.Repeated, "client_id") {
 		return userstore.Client{}, errNoClientID
 	}
-	client, err := i.enabledClient(ctx, r.ClientID)
+	return i.enabledClient(ctx, r.ClientID)
+}
+
+// checkRedirectURI checks that the redirect URI of a request is registered for the client.
+func checkRedirectURI(ctx context.Context, client userstore.Client, r AuthorizationRequest) error {
+	refusal.RedirectURI(ctx, r.RedirectURI)
+	err := errRedirectURI
 	switch {
-	case err != nil:
-		return userstore.Client{}, err
 	case r.RedirectURI == "" || slices.Contains(r.Repeated, "redirect_uri"):
-		return userstore.Client{}, errNoRedirectURI
-	case !redirects(client, r.RedirectURI):
-		return userstore.Client{}, errRedirectURI
+		err = errNoRedirectURI
+	case redirects(client, r.RedirectURI):
+		return nil
 	}
-	return client, nil
+	if r.refused != nil { // the object may have held another one
+		return err.because(r.refused)
+	}
+	return err
 }
 
 // enabledClient reads a client for a page.
@@ -210,7 +243,6 @@ func (r AuthorizationRequest) defaultMode() string {
 
 // readRequest fills p from r. It first finds out how an answer gets to the client.
 func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstore.Client) (err error) {
-	r = r.withRequestObject()
 	// If state is repeated or not text, we cannot know which value the client will look for.
 	if !slices.Contains(r.Repeated, "state") && utf8.ValidString(r.State) && len(r.State) <= maxState {
 		p.State = opaqueText(r.State)
@@ -232,10 +264,10 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 		return errRepeated
 	case string(p.State) != r.State, !storable(r.Nonce, maxNonce):
 		return errText
-	case r.Request != "":
-		return errRequestObject
-	case r.RequestURI != "":
-		return errRequestURI
+	case !r.pushed && (i.RequirePushed || client.RequirePushed):
+		return errNotPushed
+	case r.refused != nil:
+		return r.refused
 	case r.ResponseType == "":
 		return errNoResponseType
 	case r.ResponseType != "code":

@@ -326,6 +326,9 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	case err != nil:
 		return Decision{}, failed(err)
 	}
+	if err := i.usePushed(ctx, p, code, now); err != nil {
+		return Decision{}, err
+	}
 	d.Step, d.Response = Respond, i.respond(p, [2]string{"code", code})
 	return d, nil
 }

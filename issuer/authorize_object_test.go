@@ -3,6 +3,8 @@ package issuer
 import (
 	"encoding/base64"
 	"testing"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 func TestARequestObjectSaysHowItsRefusalIsSent(t *testing.T) {
@@ -27,8 +29,12 @@ func TestARequestObjectSaysHowItsRefusalIsSent(t *testing.T) {
 		{"two objects", object(`{"state":"inner"}`), []string{"request"}, "query", "outer"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := AuthorizationRequest{Request: row.request, Repeated: row.repeated, ResponseMode: "query",
-				State: "outer"}.withRequestObject()
+			w := &Issuer{}
+			got, err := w.withRequestObject(t.Context(), userstore.Client{}, AuthorizationRequest{Request: row.request,
+				Repeated: row.repeated, ResponseMode: "query", State: "outer"})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got.ResponseMode != row.mode || got.State != row.state || got.Request != row.request {
 				t.Errorf("answers by %q with state %q, want %q with %q", got.ResponseMode, got.State, row.mode, row.state)
 			}

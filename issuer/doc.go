@@ -16,6 +16,8 @@
 // A browser gets a code through the hosted pages, and each step is one call:
 //
 //	authorize.go                 request → Pending (authorize_redirect.go, authorize_claims.go, pkce.go, id_token_hint.go)
+//	authorize_reference.go, authorize_object.go
+//	                             a request_uri or request object → the same request; pushed.go stores a Pending for later
 //	authorize_decide.go          Pending and browser → log in, ask for consent, or issue the code
 //	browser_login.go, logout.go  begin and end a browser session
 //
@@ -33,6 +35,8 @@
 //	RFC 8707 (resource indicators)       resource.go
 //	RFC 9700 section 4.14 (refresh)      grant_refresh.go, refresh_token.go
 //	RFC 8252 (native apps)               authorize_redirect.go, authorize_decide.go
+//	RFC 9101 (request objects)           authorize_object.go
+//	RFC 9126 (pushed requests)           pushed.go
 //	RFC 9207 (iss in responses)          authorize_redirect.go
 //	OIDC Core                            authorize*.go (sections 3.1.2, 5.5), mint.go (2, 3.1.3.6, 12.2), user_claims.go (5.1, 5.4), userinfo.go (5.3)
 //	RP-Initiated Logout                  logout.go

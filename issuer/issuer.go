@@ -42,6 +42,7 @@ type Issuer struct {
 	Grants   userstore.Grants
 	Clients  userstore.Clients
 	Codes    userstore.Codes
+	Pushed   userstore.PushedRequests
 	Browsers userstore.BrowserSessions
 	Consents userstore.Consents
 	Keys     Keys
@@ -65,6 +66,8 @@ type Issuer struct {
 
 	RequirePKCE string // all or public (oauth.require_pkce): which clients must send a challenge; empty: all
 
+	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
+
 	SessionAbsolute time.Duration // a browser session ends this long after its login
 	SessionIdle     time.Duration // and this long after its last use
 	TrustedBrowser  time.Duration // a browser that its user trusts skips the second factor for this long; 0: none is trusted
@@ -75,7 +78,9 @@ type Issuer struct {
 
 	Cache      *ClientCache // required; NoClientCache: clients are read each time
 	ClientKeys *ClientKeys  // nil: no client may have a jwks_uri
-	Admission  *Admission   // required; NoAdmission: every request is admitted at once
+	// RequestObjects fetches request objects by reference; nil: no client may have request_uris.
+	RequestObjects *RequestObjects
+	Admission      *Admission // required; NoAdmission: every request is admitted at once
 }
 
 // now returns the instant at which a request is checked, truncated to the precision of the stores:

@@ -17,6 +17,7 @@ type Metadata struct {
 	UserinfoEndpoint      string `json:"userinfo_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
+	PushedEndpoint        string `json:"pushed_authorization_request_endpoint"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	JWKSURI               string `json:"jwks_uri"`
 
@@ -44,9 +45,14 @@ type Metadata struct {
 	DisplayValuesSupported           []string `json:"display_values_supported"`
 	UILocalesSupported               []string `json:"ui_locales_supported,omitempty"`
 
-	ClaimsParameterSupported     bool `json:"claims_parameter_supported"`
-	RequestParameterSupported    bool `json:"request_parameter_supported"`
-	RequestURIParameterSupported bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
+	ClaimsParameterSupported      bool `json:"claims_parameter_supported"`
+	RequestParameterSupported     bool `json:"request_parameter_supported"`
+	RequestURIParameterSupported  bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
+	RequireRequestURIRegistration bool `json:"require_request_uri_registration,omitempty"`
+
+	RequirePushed bool `json:"require_pushed_authorization_requests"`
+
+	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
 }
 
 // idTokenClaims are the claims that every client finds, or may find, in an ID token of ours.
@@ -85,6 +91,7 @@ func (i *Issuer) Metadata() Metadata {
 		UserinfoEndpoint:      i.endpoint("/oauth2/userinfo"),
 		IntrospectionEndpoint: i.endpoint("/oauth2/introspect"),
 		RevocationEndpoint:    i.endpoint("/oauth2/revoke"),
+		PushedEndpoint:        i.endpoint("/oauth2/par"),
 		EndSessionEndpoint:    i.endpoint("/oauth2/logout"),
 		JWKSURI:               i.endpoint("/.well-known/jwks.json"),
 
@@ -112,5 +119,11 @@ func (i *Issuer) Metadata() Metadata {
 		DisplayValuesSupported:           []string{"page"},
 		UILocalesSupported:               i.UILocales,
 		ClaimsParameterSupported:         true,
+
+		RequirePushed:                          i.RequirePushed,
+		RequestParameterSupported:              true,
+		RequestURIParameterSupported:           i.RequestObjects != nil,
+		RequireRequestURIRegistration:          i.RequestObjects != nil,
+		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
 	}
 }

@@ -60,6 +60,14 @@ func TestMetadataListsCustomClaimsThatAppsSee(t *testing.T) {
 	})
 }
 
+func TestMetadataSaysThatAllRequestsArePushed(t *testing.T) {
+	one(t, func(t *testing.T, w *world) {
+		if w.RequirePushed = true; !w.Metadata().RequirePushed {
+			t.Error("discovery does not say that requests have to be pushed")
+		}
+	})
+}
+
 func TestMetadataOfAnIssuerWithAPath(t *testing.T) {
 	one(t, func(t *testing.T, w *world) {
 		w.URL = "https://id.test/p"

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/signet-id/signet/internal/jose"
 )
 
 // FirstPartyClientID is the client that the first migration creates: public, first-party, allowed
@@ -49,6 +51,15 @@ type ClientMetadata struct {
 	// PKCE is required or optional (authorization code flow); empty: as oauth.require_pkce says.
 	PKCE string `json:"pkce,omitempty"`
 
+	// RequestObjectAlg is the request_object_signing_alg; none: request objects have no signature;
+	// empty: any algorithm that the client has a key for.
+	RequestObjectAlg string `json:"request_object_signing_alg,omitempty"`
+	// RequestURIs are the addresses of its request objects. A fragment does not count.
+	RequestURIs                []string `json:"request_uris,omitempty"`
+	RequireSignedRequestObject bool     `json:"require_signed_request_object,omitempty"` // RFC 9101 section 10.5
+
+	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`
@@ -75,6 +86,9 @@ const (
 	PKCERequired = "required"
 	PKCEOptional = "optional"
 )
+
+// RequestObjectUnsigned, as RequestObjectAlg, allows request objects without a signature.
+const RequestObjectUnsigned = jose.None
 
 // Public reports whether the client cannot keep a secret, and so does not authenticate.
 func (c Client) Public() bool { return c.AuthMethod == AuthNone }

@@ -28,6 +28,10 @@ type ClientDocument struct {
 	IDTokenClaims   bool   `json:"id_token_claims,omitempty"` // absent: no
 	JWKS            any    `json:"jwks,omitempty"`
 	JWKSURI         string `json:"jwks_uri,omitempty"`
+	RequestURIs     List   `json:"request_uris,omitempty"`
+	ObjectAlg       string `json:"request_object_signing_alg,omitempty"`
+	SignedObject    bool   `json:"require_signed_request_object,omitempty"` // absent: no
+	Pushed          bool   `json:"require_pushed_authorization_requests,omitempty"`
 	ClientURI       string `json:"client_uri,omitempty"`
 	LogoURI         string `json:"logo_uri,omitempty"`
 	PolicyURI       string `json:"policy_uri,omitempty"`
@@ -50,6 +54,7 @@ func (c Client) Document(secret string) ClientDocument {
 		ClientID: c.ID, ClientSecret: secret, IssuedAt: c.CreatedAt.Unix(), Name: c.Name, AuthMethod: c.AuthMethod,
 		GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutRedirectURIs,
 		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.IDTokenAlg, IDTokenClaims: c.IDTokenClaims, JWKSURI: c.JWKSURI,
+		RequestURIs: c.RequestURIs, ObjectAlg: c.RequestObjectAlg, SignedObject: c.RequireSignedRequestObject, Pushed: c.RequirePushed,
 		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
 		Resources: c.Resources, PKCE: c.PKCE, FirstParty: c.FirstParty, Disabled: !c.DisabledAt.IsZero(),
 	}
@@ -82,6 +87,10 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "id_token_claims", After: strconv.FormatBool(c.IDTokenClaims)},
 		{Field: "jwks", After: thumbprints(c.JWKS)},
 		{Field: "jwks_uri", After: c.JWKSURI},
+		{Field: "request_uris", After: list(c.RequestURIs)},
+		{Field: "request_object_signing_alg", After: c.RequestObjectAlg},
+		{Field: "require_signed_request_object", After: strconv.FormatBool(c.RequireSignedRequestObject)},
+		{Field: "require_pushed_authorization_requests", After: strconv.FormatBool(c.RequirePushed)},
 		{Field: "client_uri", After: c.ClientURI},
 		{Field: "logo_uri", After: c.LogoURI},
 		{Field: "policy_uri", After: c.PolicyURI},

@@ -34,6 +34,25 @@ func (c *Client) checkKeys(fs *faults) {
 	}
 }
 
+// RequestObjectAlgorithms are the values that RequestObjectAlg may have.
+var RequestObjectAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA, jose.Ed25519, RequestObjectUnsigned}
+
+// checkRequestObjects checks that the client has the keys for the request objects that it is
+// registered for.
+func (c *Client) checkRequestObjects(fs *faults) {
+	fs.addList("request_uris", c.RequestURIs, webURI)
+	alg := oneOf(c.RequestObjectAlg, append([]string{""}, RequestObjectAlgorithms...)...)
+	fs.add("request_object_signing_alg", alg)
+	named := c.RequestObjectAlg != "" && c.RequestObjectAlg != RequestObjectUnsigned
+	signs := c.RequireSignedRequestObject || named && alg == (fault{})
+	if signs && len(c.JWKS) == 0 && c.JWKSURI == "" && c.AuthMethod != AuthPrivateKeyJWT { // of which checkKeys demands them
+		fs.add(fieldJWKS, fault{CodeRequired, "A client that signs its request objects needs its public keys here, or their address as jwks_uri."})
+	}
+	if c.RequireSignedRequestObject && c.RequestObjectAlg == RequestObjectUnsigned {
+		fs.add("require_signed_request_object", fault{CodeInvalid, "Its request objects cannot both be signed and have the request_object_signing_alg none."})
+	}
+}
+
 // checkJWKS refuses a set that contains a dangerous or broken key. It allows sound keys that we do
 // not use, such as keys for encryption or of an unsupported kind.
 func checkJWKS(document []byte, fs *faults) {

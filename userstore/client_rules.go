@@ -43,6 +43,7 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 	c.checkGrants(fs)
 	r.checkURIs(old, c, fs)
 	c.checkKeys(fs)
+	c.checkRequestObjects(fs)
 	c.checkScopes(fs)
 	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
 		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})
@@ -79,7 +80,7 @@ func (c *Client) tidy(old Client) {
 			c.ResponseTypes = []string{responseTypeCode}
 		}
 	}
-	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs} {
+	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs} {
 		if len(*list) == 0 {
 			*list = nil
 		}

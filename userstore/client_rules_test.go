@@ -203,6 +203,34 @@ func TestClientMetadata(t *testing.T) {
 		{"keys behind a fragment",
 			func(c *userstore.Client) { c.JWKSURI = "https://app.test/jwks#a" }, "", "jwks_uri invalid"},
 
+		// Request objects.
+		{"objects without a signature",
+			func(c *userstore.Client) { c.RequestObjectAlg = userstore.RequestObjectUnsigned }, "", ""},
+		{"signed objects, and the address of keys", func(c *userstore.Client) {
+			c.RequestObjectAlg, c.RequireSignedRequestObject, c.JWKSURI = "Ed25519", true, "https://app.test/jwks"
+		}, "", ""},
+		{"an algorithm for objects without keys",
+			func(c *userstore.Client) { c.RequestObjectAlg = "RS256" }, "", "jwks required"},
+		{"signed objects without keys",
+			func(c *userstore.Client) { c.RequireSignedRequestObject = true }, "", "jwks required"},
+		{"signed objects and private_key_jwt without keys", func(c *userstore.Client) {
+			c.RequireSignedRequestObject, c.AuthMethod = true, userstore.AuthPrivateKeyJWT
+		}, "", "jwks required"},
+		{"objects that are signed and are not", func(c *userstore.Client) {
+			c.RequireSignedRequestObject, c.JWKSURI = true, "https://app.test/jwks"
+			c.RequestObjectAlg = userstore.RequestObjectUnsigned
+		}, "", "require_signed_request_object invalid"},
+		{"objects signed with a secret",
+			func(c *userstore.Client) { c.RequestObjectAlg, c.JWKSURI = "HS256", "https://app.test/jwks" }, "",
+			"request_object_signing_alg invalid"},
+
+		{"addresses of objects, one with a fragment", func(c *userstore.Client) {
+			c.RequestURIs = []string{"https://app.test/r?x=y", "https://app.test/s#v1"}
+		}, "", ""},
+		{"addresses of objects that are none", func(c *userstore.Client) {
+			c.RequestURIs = []string{"http://app.test/r", "/r", "https://u:p@app.test/r", "https://app.test/r", "https://app.test/r"}
+		}, "", "request_uris.0 invalid, request_uris.1 invalid, request_uris.2 invalid, request_uris.4 invalid"},
+
 		// Scopes, resources, algorithms, addresses of pages.
 		{"scopes",
 			func(c *userstore.Client) { c.Scopes = []string{"openid", "orders:read", "https://scope.test/x"} }, "", ""},

@@ -263,8 +263,8 @@ type Codes interface {
 	// and not void, and user and client are enabled. ErrConflict otherwise: read the code and
 	// decide again.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
-	// RemoveExpiredCodes deletes at most limit codes, browser sessions and assertions each that
-	// ended before now, and returns their number. Used codes are kept for an hour longer, so that a
+	// RemoveExpiredCodes deletes at most limit codes, browser sessions, assertions and pushed
+	// requests each that ended before now, and returns their number. Used codes are kept for an hour longer, so that a
 	// replay is recognised.
 	RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error)
 }
@@ -409,6 +409,7 @@ type Store interface {
 	Grants
 	Attempts
 	Codes
+	PushedRequests
 	BrowserSessions
 	Consents
 	Audit

@@ -29,6 +29,10 @@ type clientRequest struct {
 	IDTokenClaims  *bool           `json:"id_token_claims"`
 	JWKS           json.RawMessage `json:"jwks"`
 	JWKSURI        *string         `json:"jwks_uri"`
+	RequestURIs    []string        `json:"request_uris"`
+	ObjectAlg      *string         `json:"request_object_signing_alg"`
+	SignedObject   *bool           `json:"require_signed_request_object"`
+	Pushed         *bool           `json:"require_pushed_authorization_requests"`
 	ClientURI      *string         `json:"client_uri"`
 	LogoURI        *string         `json:"logo_uri"`
 	PolicyURI      *string         `json:"policy_uri"`
@@ -73,7 +77,7 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 		{"client_name", q.Name, &c.Name}, {"token_endpoint_auth_method", q.AuthMethod, &c.AuthMethod},
 		{"id_token_signed_response_alg", q.IDTokenAlg, &c.IDTokenAlg}, {"jwks_uri", q.JWKSURI, &c.JWKSURI},
 		{"client_uri", q.ClientURI, &c.ClientURI}, {"logo_uri", q.LogoURI, &c.LogoURI}, {"policy_uri", q.PolicyURI, &c.PolicyURI},
-		{"tos_uri", q.TOSURI, &c.TOSURI}, {"pkce", q.PKCE, &c.PKCE},
+		{"tos_uri", q.TOSURI, &c.TOSURI}, {"pkce", q.PKCE, &c.PKCE}, {"request_object_signing_alg", q.ObjectAlg, &c.RequestObjectAlg},
 	} {
 		if sent(m.name) {
 			if *m.to = ""; m.from != nil {
@@ -88,7 +92,7 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 	}{
 		{"grant_types", q.GrantTypes, &c.GrantTypes}, {"response_types", q.ResponseTypes, &c.ResponseTypes},
 		{"redirect_uris", q.RedirectURIs, &c.RedirectURIs}, {"post_logout_redirect_uris", q.PostLogoutURIs, &c.PostLogoutRedirectURIs},
-		{"resources", q.Resources, &c.Resources},
+		{"resources", q.Resources, &c.Resources}, {"request_uris", q.RequestURIs, &c.RequestURIs},
 	} {
 		if sent(m.name) {
 			*m.to = append([]string(nil), m.from...)
@@ -99,8 +103,18 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 			c.Scopes = splitScope(*q.Scope)
 		}
 	}
-	if sent("id_token_claims") {
-		c.IDTokenClaims = q.IDTokenClaims != nil && *q.IDTokenClaims
+	for _, m := range []struct {
+		name string
+		from *bool
+		to   *bool
+	}{
+		{"id_token_claims", q.IDTokenClaims, &c.IDTokenClaims},
+		{"require_signed_request_object", q.SignedObject, &c.RequireSignedRequestObject},
+		{"require_pushed_authorization_requests", q.Pushed, &c.RequirePushed},
+	} {
+		if sent(m.name) {
+			*m.to = m.from != nil && *m.from
+		}
 	}
 	if sent("jwks") {
 		c.JWKS = append(json.RawMessage(nil), q.JWKS...)

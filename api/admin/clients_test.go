@@ -24,7 +24,8 @@ func TestAdminClients(t *testing.T) {
 			"client_id": "web", "client_name": "Web", "redirect_uris": []string{"https://web.test/cb"},
 			"grant_types": []string{"authorization_code", "client_credentials"},
 			"scope":       "openid orders:read", "resources": []string{"https://api.test"}, "logo_uri": "https://web.test/l.png",
-			"jwks": nil, "pkce": nil, "tos_uri": nil, "post_logout_redirect_uris": nil, "token_endpoint_auth_method": nil,
+			"jwks": nil, "pkce": nil, "tos_uri": nil, "request_object_signing_alg": "none", "require_signed_request_object": nil,
+			"require_pushed_authorization_requests": true, "request_uris": []string{"https://web.test/r"}, "post_logout_redirect_uris": nil, "token_endpoint_auth_method": nil,
 		}).Want(201, "")
 		res.JSON(&made)
 		if res.Header.Get("Location") != "/v1/admin/clients/web" || made.ClientID != "web" ||
@@ -47,9 +48,13 @@ func TestAdminClients(t *testing.T) {
 		}
 		var patched userstore.ClientDocument
 		do("PATCH", "/web", apitest.Fields{"client_name": "Shop", "scope": nil, "logo_uri": nil,
-			"pkce": "optional"}).Want(200, "").JSON(&patched)
+			"pkce": "optional", "require_pushed_authorization_requests": false, "request_uris": nil, "request_object_signing_alg": nil}).Want(200, "").JSON(&patched)
 		want := made
 		want.Name, want.Scope, want.LogoURI, want.PKCE, want.ClientSecret = "Shop", "", "", "optional", ""
+		if made.ObjectAlg != "none" || !made.Pushed || len(made.RequestURIs) != 1 {
+			t.Errorf("made %+v", made)
+		}
+		want.ObjectAlg, want.Pushed, want.RequestURIs = "", false, nil
 		if !reflect.DeepEqual(patched, want) {
 			t.Errorf("\n got %+v\nwant %+v", patched, want)
 		}
@@ -131,6 +136,10 @@ func TestAdminClientsRefused(t *testing.T) {
 			{"keys that are a text", "POST", "", good.With("jwks", "keys"), 400, "validation_error", "jwks:invalid"},
 			{"two faults", "POST", "", good.With("pkce", "plain").With("tos_uri", "http://new.test"), 400, "validation_error",
 				"pkce:invalid tos_uri:invalid"},
+			{"an algorithm for request objects that is none", "POST", "", good.With("request_object_signing_alg", "HS256"), 400,
+				"validation_error", "request_object_signing_alg:invalid"},
+			{"signed request objects without keys", "POST", "", good.With("require_signed_request_object", true), 400,
+				"validation_error", "jwks:required"},
 			{"admin for a third party", "POST", "", good.With("scope", "openid admin"), 400, "validation_error",
 				"scope:not_allowed"},
 			{"a scope with two spaces", "POST", "", good.With("scope", "openid  email"), 400, "validation_error",

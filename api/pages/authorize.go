@@ -12,14 +12,6 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// authorizationParameters may be sent once each. Unknown parameters are ignored (RFC 6749 section
-// 3.1).
-var authorizationParameters = []string{
-	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
-	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint",
-	"acr_values", "ui_locales", "display", "claims", "request", "request_uri",
-}
-
 // Authorize is the authorization endpoint (RFC 6749 section 3.1, OIDC Core section 3.1.2): it
 // answers at once when no page is needed.
 func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
@@ -30,16 +22,7 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if h.withoutCookies(r, q) {
 		return h.resend(w, r, "/oauth2/authorize", q)
 	}
-	pending, refused, err := h.Issuer.Authorize(r.Context(), issuer.AuthorizationRequest{
-		ClientID: q.Get("client_id"), RedirectURI: q.Get("redirect_uri"),
-		ResponseType: q.Get("response_type"), ResponseMode: q.Get("response_mode"),
-		Scope: q.Get("scope"), State: q.Get("state"), Nonce: q.Get("nonce"), Resource: wire.NonEmpty(q["resource"]),
-		CodeChallenge: q.Get("code_challenge"), CodeChallengeMethod: q.Get("code_challenge_method"),
-		Prompt: q.Get("prompt"), MaxAge: q.Get("max_age"), LoginHint: q.Get("login_hint"), IDTokenHint: q.Get("id_token_hint"),
-		ACRValues: q.Get("acr_values"), UILocales: q.Get("ui_locales"), Display: q.Get("display"), Claims: q.Get("claims"),
-		Request: q.Get("request"), RequestURI: q.Get("request_uri"),
-		Repeated: wire.Repeated(q, authorizationParameters...),
-	})
+	pending, refused, err := h.Issuer.Authorize(r.Context(), issuer.ReadAuthorizationRequest(q))
 	switch {
 	case err != nil:
 		return err

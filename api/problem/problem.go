@@ -388,6 +388,14 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.Unavailable:          Unavailable,
 	issuer.InvalidRedirectURI:   InvalidRedirectURI,
 	issuer.RequestFinished:      RequestFinished,
+	issuer.InvalidRequestURI:    RequestExpired, // which most often it is, and what to do is the same
+
+	// Of a pushed request, and only ever said in OAuth's words.
+	issuer.UnsupportedResponseType: InvalidRequest,
+	issuer.UnmetAuthentication:     InvalidRequest,
+	issuer.RequestNotSupported:     InvalidRequest,
+	issuer.InvalidRequestObject:    InvalidRequest,
+
 	issuer.SecondFactorRequired: SecondFactor,
 	issuer.SecondFactorSetup:    SecondFactorSetup,
 	issuer.FactorRefused:        InvalidCode,

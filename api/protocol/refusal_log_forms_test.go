@@ -18,7 +18,7 @@ func TestARefusedBodyNamesTheClientOfTheHeader(t *testing.T) {
 		header := http.Header{
 			"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("web:"+url.QueryEscape(f.web.Secret)))}}
 		const form = "application/x-www-form-urlencoded"
-		for _, path := range []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"} {
+		for _, path := range []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke", "/oauth2/par"} {
 			for name, q := range map[string]apitest.Request{
 				"JSON":              {Path: path, Body: `{"token": "x"}`, Type: "application/json"},
 				"another charset":   {Path: path, Body: "token=x", Type: form + "; charset=iso-8859-1"},

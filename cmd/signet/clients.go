@@ -342,6 +342,11 @@ func flagOf(field string, c userstore.Client) string {
 			return "--" + f.name
 		}
 	}
+	for _, f := range boolFlags {
+		if f.field == root {
+			return "--" + f.name
+		}
+	}
 	switch root {
 	case "jwks":
 		return strings.TrimSuffix("--jwks-file "+index, " ")
@@ -376,6 +381,7 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	}
 	several("redirect URIs", c.RedirectURIs)
 	several("after logout", c.PostLogoutRedirectURIs)
+	several("request URIs", c.RequestURIs)
 	scopes := strings.Join(c.Scopes, " ")
 	if scopes == "" {
 		scopes = "any"
@@ -383,12 +389,15 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	rows = append(rows, []string{"scopes", scopes})
 	several("resources", c.Resources)
 	for _, f := range []struct{ name, value string }{
-		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"keys", keysOf(c)},
+		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
 		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
 	} {
 		if f.value != "" {
 			rows = append(rows, []string{f.name, f.value})
 		}
+	}
+	if c.RequirePushed {
+		rows = append(rows, []string{"authorization", "pushed requests only"})
 	}
 	if c.IDTokenClaims {
 		rows = append(rows, []string{"claims", "also in its ID tokens"})
@@ -396,6 +405,14 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	rows = append(rows, []string{"first party", map[bool]string{true: "yes", false: "no"}[c.FirstParty]},
 		[]string{"created", readable.Instant(c.CreatedAt)}, []string{"changed", readable.Instant(c.UpdatedAt)})
 	return a.table(nil, rows)
+}
+
+// objectsOf says how the client signs its request objects; empty: as its keys allow.
+func objectsOf(c userstore.Client) string {
+	if c.RequireSignedRequestObject {
+		return strings.TrimPrefix(c.RequestObjectAlg+", required", ", ")
+	}
+	return c.RequestObjectAlg
 }
 
 func keysOf(c userstore.Client) string {

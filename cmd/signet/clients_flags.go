@@ -27,9 +27,10 @@ var textFlags = []struct {
 }{
 	{"name", "client_name", "what people call it, its `NAME`; they are asked whether they trust it", func(c *userstore.Client) *string { return &c.Name }},
 	{"auth-method", "token_endpoint_auth_method", "`METHOD`: none, client_secret_basic (the default), client_secret_post or private_key_jwt", func(c *userstore.Client) *string { return &c.AuthMethod }},
-	{"jwks-uri", "jwks_uri", "`URL` of its public keys, for private_key_jwt", func(c *userstore.Client) *string { return &c.JWKSURI }},
+	{"jwks-uri", "jwks_uri", "`URL` of its public keys, for private_key_jwt and signed request objects", func(c *userstore.Client) *string { return &c.JWKSURI }},
 	{"id-token-alg", "id_token_signed_response_alg", "`algorithm` of its ID tokens (default RS256)", func(c *userstore.Client) *string { return &c.IDTokenAlg }},
 	{"pkce", "pkce", "`MODE`: required or optional (default: what oauth.require_pkce says)", func(c *userstore.Client) *string { return &c.PKCE }},
+	{"request-object-alg", "request_object_signing_alg", "`algorithm` of its request objects; none: without a signature (default: any that it has a key for)", func(c *userstore.Client) *string { return &c.RequestObjectAlg }},
 	{"client-uri", "client_uri", "`URL` of its website", func(c *userstore.Client) *string { return &c.ClientURI }},
 	{"logo-uri", "logo_uri", "`URL` of its logo", func(c *userstore.Client) *string { return &c.LogoURI }},
 	{"policy-uri", "policy_uri", "`URL` of its privacy policy", func(c *userstore.Client) *string { return &c.PolicyURI }},
@@ -46,7 +47,19 @@ var listFlags = []struct {
 	{"response-type", "response_types", "`TYPE`: code; follows from the grant types", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
 	{"scope", "scope", "a `scope` that it may ask for; may be repeated (default: any)", func(c *userstore.Client) *[]string { return &c.Scopes }},
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
+	{"request-uri", "request_uris", "`URL` of one of its request objects; may be repeated", func(c *userstore.Client) *[]string { return &c.RequestURIs }},
 	{"post-logout-redirect-uri", "post_logout_redirect_uris", "a `URI` that logouts may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.PostLogoutRedirectURIs }},
+}
+
+// boolFlags are the flags that say yes or no.
+var boolFlags = []struct {
+	name, field, usage string
+	of                 func(*userstore.Client) *bool
+}{
+	{"require-signed-request-object", "require_signed_request_object", "its authorization requests count only as signed request objects", func(c *userstore.Client) *bool { return &c.RequireSignedRequestObject }},
+	{"require-pushed", "require_pushed_authorization_requests", "its authorization requests have to be pushed first (RFC 9126)", func(c *userstore.Client) *bool { return &c.RequirePushed }},
+	{"id-token-claims", "id_token_claims", "put the claims of granted scopes into its ID tokens, for an app that does not ask userinfo", func(c *userstore.Client) *bool { return &c.IDTokenClaims }},
+	{"first-party", "first_party", "it is your own: nobody is asked for consent, and it may have the account API", func(c *userstore.Client) *bool { return &c.FirstParty }},
 }
 
 func (in *clientFlags) add(cmd *cobra.Command, create bool) {
@@ -62,8 +75,9 @@ func (in *clientFlags) add(cmd *cobra.Command, create bool) {
 	}
 	in.flags.StringVar(&in.jwksFile, "jwks-file", "", "read its public keys, a JWK set, from this `file`; - is standard input")
 	in.flags.StringVar(&in.secretFile, "secret-file", "", "read its secret from this `file`; - is standard input")
-	in.flags.BoolVar(&in.client.IDTokenClaims, "id-token-claims", false, "put the claims of granted scopes into its ID tokens, for an app that does not ask userinfo")
-	in.flags.BoolVar(&in.client.FirstParty, "first-party", false, "it is your own: nobody is asked for consent, and it may have the account API")
+	for _, f := range boolFlags {
+		in.flags.BoolVar(f.of(&in.client), f.name, false, f.usage)
+	}
 	in.flags.VisitAll(func(flag *pflag.Flag) { in.own = append(in.own, flag.Name) })
 }
 
@@ -112,11 +126,10 @@ func (in *clientFlags) apply(c *userstore.Client) {
 	case isSet("jwks-uri"):
 		c.JWKS = nil
 	}
-	if isSet("id-token-claims") {
-		c.IDTokenClaims = in.client.IDTokenClaims
-	}
-	if isSet("first-party") {
-		c.FirstParty = in.client.FirstParty
+	for _, f := range boolFlags {
+		if isSet(f.name) {
+			*f.of(c) = *f.of(&in.client)
+		}
 	}
 }
 

@@ -185,6 +185,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Cache:      &issuer.ClientCache{MaxAge: time.Second},
 		Mail:       mailer,
 		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
+		Objects:    &issuer.RequestObjects{Fetch: fetcher.Get},
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
 		Accounts:   accountSettings(c, listener.Addr().String()),

@@ -44,6 +44,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		Resources:       resources(c),
 		Claims:          claims(c),
 		RequirePKCE:     c.OAuth.RequirePKCE,
+		RequirePushed:   c.OAuth.RequirePushed,
 		UILocales:       c.Pages.Languages,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,

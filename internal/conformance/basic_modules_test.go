@@ -1,13 +1,16 @@
 package conformance
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
@@ -300,40 +303,68 @@ func (p *party) unsigned(q url.Values) string {
 	return apitest.Encode(`{"alg":"none"}`) + "." + base64.RawURLEncoding.EncodeToString(text) + "."
 }
 
-// The request object is at another address, so the server knows nothing of it, not even how to
-// answer.
-func requestURI(p *party) {
-	if p.op["request_uri_parameter_supported"] != false {
-		p.t.Error("discovery does not say that there is no request_uri")
+// suiteDocuments are the request objects at the suite, by their addresses.
+var suiteDocuments sync.Map
+
+func fetchFromSuite(_ context.Context, address string) ([]byte, error) {
+	text, found := suiteDocuments.Load(address)
+	if !found {
+		return nil, errors.New("404")
 	}
-	sent := byReference(p.authorization("openid"))
-	sent.Set("request_uri", suiteURL+"/requesturi/"+random(10)+"#"+random(10))
-	if p.formPost {
-		sent.Set("response_mode", "form_post")
-	}
-	p.refused(sent, p.authorize(sent), "request_uri_not_supported")
+	return []byte(text.(string)), nil
 }
 
-// The error response follows the request object: its response_mode and its state.
-func requestObject(p *party) {
-	if p.op["request_parameter_supported"] != false {
-		p.t.Error("discovery does not say that there are no request objects")
+// The request object is at an address of the suite, which the client registers. The fragment is no
+// hash, and the object is processed: state and nonce are in it alone.
+func requestURI(p *party) {
+	p.supportsObjects()
+	if p.op["request_uri_parameter_supported"] != true {
+		p.t.Error("discovery does not say that there is request_uri")
 	}
+	address := suiteURL + "/requesturi/" + random(10)
+	uri := address + "#" + random(10)
+	client, err := p.s.DB.ClientByID(p.t.Context(), p.client.ID)
+	if err == nil {
+		client.RequestURIs = []string{uri}
+		err = p.s.DB.UpdateClient(p.t.Context(), client)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	q := p.authorization("openid")
+	suiteDocuments.Store(address, p.unsigned(q))
+	sent := byReference(q)
+	sent.Set("request_uri", uri)
+	p.redeem(q, p.code(q, p.authorize(sent)))
+}
+
+// The object is processed: state and nonce are in it alone.
+func requestObject(p *party) {
+	p.supportsObjects()
 	q := p.authorization("openid")
 	sent := byReference(q)
 	sent.Set("request", p.unsigned(q))
-	p.refused(q, p.authorize(sent), "request_not_supported")
+	p.redeem(q, p.code(q, p.authorize(sent)))
 }
 
-// The redirect URI of the request object would take precedence. A server that does not read the
-// object must not redirect to the other URI, and must not guess.
+// supportsObjects demands that discovery lists request objects without a signature.
+func (p *party) supportsObjects() {
+	p.t.Helper()
+	if p.op["request_parameter_supported"] != true ||
+		!slices.Contains(p.op.list("request_object_signing_alg_values_supported"), "none") {
+		p.t.Error("discovery does not say that there are request objects without a signature")
+	}
+}
+
+// The redirect URI of the request object takes precedence over the other one, which is not
+// registered.
 func requestObjectWithRedirectURI(p *party) {
+	p.supportsObjects()
 	q := p.authorization("openid")
 	sent := byReference(q)
 	sent.Set("redirect_uri", callbackURL+"_invalid")
 	sent.Set("request", p.unsigned(q))
-	p.b.visit(p.endpoint(sent))
-	p.staysAtServer()
+	p.redeem(q, p.code(q, p.authorize(sent)))
 }
 
 func claimsEssential(p *party) {

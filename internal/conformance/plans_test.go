@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -31,7 +32,6 @@ type module struct {
 const (
 	passes   = "passes"
 	pictured = "passes; somebody looks at a screenshot"
-	skipped  = "skipped, as it may be: request objects are refused with the error for that"
 	dynamic  = "only for clients that register themselves"
 )
 
@@ -70,9 +70,9 @@ var basic = []module{
 	{"oidcc-ensure-post-request-succeeds", passes, postRequest},
 	{"oidcc-server-client-secret-post", passes, serverClientSecretPost},
 	{"oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported", dynamic, requestURI},
-	{"oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported", skipped, requestObject},
+	{"oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported", passes, requestObject},
 	{"oidcc-claims-essential", passes, claimsEssential},
-	{"oidcc-ensure-request-object-with-redirect-uri", pictured, requestObjectWithRedirectURI},
+	{"oidcc-ensure-request-object-with-redirect-uri", passes, requestObjectWithRedirectURI},
 	{"oidcc-refresh-token", passes, refreshToken},
 	{"oidcc-ensure-request-with-valid-pkce-succeeds", passes, pkce},
 }
@@ -121,7 +121,9 @@ func TestOIDCC(t *testing.T) {
 				}
 			})
 		}
-	})
+	}, apitest.Configured(func(r *apitest.Replica) {
+		r.Issuer.RequestObjects = &issuer.RequestObjects{Fetch: fetchFromSuite}
+	}))
 }
 
 // prepare makes the user and the clients as docs/conformance.md tells an operator to.
@@ -150,6 +152,7 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 			GrantTypes: []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken},
 			ClientMetadata: userstore.ClientMetadata{
 				RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
+				RequestObjectAlg: userstore.RequestObjectUnsigned,
 			},
 		}).Secret
 	}

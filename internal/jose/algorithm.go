@@ -61,6 +61,14 @@ func foreignAlgorithm(name []byte) (string, bool) {
 	return algorithmOf(name)
 }
 
+// SameAlgorithm reports whether two names are of one algorithm.
+func SameAlgorithm(a, b string) bool {
+	if a == Ed25519 {
+		a = EdDSA
+	}
+	return a == b || a == EdDSA && b == Ed25519
+}
+
 // checkPublic checks that pub is a sound key for alg.
 func checkPublic(pub crypto.PublicKey, alg string) error {
 	switch alg {

@@ -3,6 +3,7 @@
 //
 //	algorithm.go  which algorithms there are, and which keys are fit for them
 //	parse.go      a string → header, payload and signature, strictly (RFC 7515, RFC 8725)
+//	unsigned.go   the same for a token without a signature, which never passes for one with
 //	verify.go     check the signature, under one key that is bound to one algorithm
 //	access_claims.go  read and check the claims of an access token, once for issuer and verifier (RFC 9068)
 //	sign.go       sign, with prepared headers and the raw key
@@ -13,6 +14,6 @@
 // input that was checked here first. The standard library makes and checks signatures, because at
 // a few µs a token the way through jwx would cost more than our budget; tests compare the two.
 //
-// There is no symmetric signature, no "none", no key from a token's header and no way to choose the
+// There is no symmetric signature, no key from a token's header and no way to choose the
 // algorithm from the outside: it belongs to the key.
 package jose

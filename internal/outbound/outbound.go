@@ -104,7 +104,7 @@ func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Accept", "application/jwk-set+json, application/json")
+	r.Header.Set("Accept", "application/jwk-set+json, application/oauth-authz-req+jwt, application/jwt, application/json;q=0.9, */*;q=0.1")
 	r.Header.Set("User-Agent", "signet")
 	res, err := c.http.Do(r)
 	if err != nil {

@@ -48,6 +48,7 @@ type Parts struct {
 	Mail *mail.Worker
 
 	ClientKeys *issuer.ClientKeys          // optional; without it no client may have a jwks_uri
+	Objects    *issuer.RequestObjects      // optional; without it no client may have request_uris
 	Ready      func(context.Context) error // the error says why the server is not ready; errors.Join joins several reasons
 	Metrics    api.Metrics                 // optional; without it nothing is counted
 
@@ -60,7 +61,7 @@ type Parts struct {
 
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
-	if err := required.Missing(p, "ClientKeys", "Metrics"); err != nil {
+	if err := required.Missing(p, "ClientKeys", "Objects", "Metrics"); err != nil {
 		return err
 	}
 	if p.Issuer.URL == "" {
@@ -94,6 +95,7 @@ func Compose(p Parts) error {
 	i := p.Issuer
 	i.Accounts, i.Keys = a, p.Keys
 	i.Grants, i.Clients, i.Codes, i.Browsers, i.Consents = p.Store, p.Store, p.Store, p.Store, p.Store
+	i.Pushed, i.RequestObjects = p.Store, p.Objects
 	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, NewID, NewGrantID, p.Log
 	i.Admission, i.Cache, i.ClientKeys = p.Admission, p.Cache, p.ClientKeys
 	i.FormSecret = func() ([]byte, error) { return p.Keys.Secret(keys.Forms) }

@@ -318,6 +318,7 @@ func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) 
 		bind(removeCodes, micros(now), micros(now.Add(-replayKnown)), int64(limit)),
 		bind(removeSessions, micros(now), int64(limit)),
 		bind(removeAssertions, micros(now), int64(limit)),
+		bind(removePushed, micros(now), int64(limit)),
 	} {
 		n, err := db.write(ctx, true, s)
 		if total += int(n); err != nil {

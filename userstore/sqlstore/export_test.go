@@ -46,6 +46,10 @@ var (
 	EndSurplusSQL     = endSurplus
 	RemoveSessionsSQL = removeSessions
 	RemoveAssertSQL   = removeAssertions
+	SavePushedSQL     = savePushed
+	ReadPushedSQL     = readPushed
+	UsePushedSQL      = usePushed
+	RemovePushedSQL   = removePushed
 	ListConsentsSQL   = listConsents
 	NextClientsSQL    = nextClients
 )

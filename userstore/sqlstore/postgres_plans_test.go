@@ -84,6 +84,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		`INSERT INTO browser_sessions SELECT decode(md5(n::text)||md5(n::text), 'hex'), n, n, n, n, 'b'||n, 'u'||(n%3000+1), '[]', '', '', '' FROM generate_series(1, 6000) n`,
 		`INSERT INTO codes SELECT decode(md5(n::text)||md5(n::text), 'hex'), 0, '', n, n, n, n, TRUE, 'c'||(n%3000+1), 'u'||(n%3000+1), 'b'||n, '', '', '[]', '[]', '', '', '[]', '', '', '' FROM generate_series(1, 6000) n`,
 		`INSERT INTO consents SELECT 'u'||n, 'c'||n, '', n, n, '[]' FROM generate_series(1, 3000) n`,
+		`INSERT INTO pushed_requests SELECT decode(md5(n::text)||md5(n::text), 'hex'), 'c'||(n%3000+1), n, '', '', n, n FROM generate_series(1, 6000) n`,
 		`INSERT INTO client_assertions SELECT 'c'||(n%3000+1), decode(md5(n::text), 'hex'), n FROM generate_series(1, 6000) n`,
 		`ANALYZE`)
 	plan := func(query string, args ...any) string {
@@ -138,6 +139,8 @@ func TestPlansUseIndexes(t *testing.T) {
 		"surplus sessions":     plan(sqlstore.EndSurplusSQL, int64(1), "u1", "session_revoked", "too_many", id),
 		"expired sessions":     plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),
 		"expired assertions":   plan(sqlstore.RemoveAssertSQL, int64(5), int64(100)),
+		"a pushed request":     plan(sqlstore.ReadPushedSQL, id, "c1"),
+		"expired pushed ones":  plan(sqlstore.RemovePushedSQL, int64(5), int64(100)),
 		"a user's consents":    plan(sqlstore.ListConsentsSQL, "u1", "u1"),
 		"a page of clients":    plan(sqlstore.NextClientsSQL, int64(5), "c5", int64(10)),
 		"grants of a client":   plan(`SELECT id FROM grants WHERE client_id = $1 LIMIT 1000`, "c1"),

@@ -161,6 +161,20 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 				}
 				return nil
 			}},
+		{name: "a request is pushed anew by its client", want: userstore.ErrUnavailable,
+			op: func(w world) error { return db.SavePushedRequest(ctx, pushedBy(w.u, now), roomy, now) },
+			done: func(w world) error {
+				_, err := db.PushedRequest(ctx, pushedBy(w.u, now).ID, userstore.FirstPartyClientID, now)
+				return err
+			}},
+		{name: "a pushed request is used",
+			op: func(w world) error { return db.UsePushedRequest(ctx, useBy(w.u, now, 0)) },
+			done: func(w world) error {
+				if err := db.UsePushedRequest(ctx, useBy(w.u, now, 1)); !errors.Is(err, userstore.ErrConflict) {
+					return fmt.Errorf("used again: %w", err)
+				}
+				return nil
+			}},
 		{name: "an assertion is made anew by its client", want: userstore.ErrUnavailable,
 			op: func(w world) error { return db.UseAssertion(ctx, "client", w.u.ID, now, now.Add(time.Minute)) },
 			done: func(w world) error {
@@ -341,8 +355,12 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 			[]string{"browser_sessions_id"}},
 		"expired codes":      {sqlstore.RemoveCodesSQL, []any{1, 1, 1}, []string{"codes_expires"}},
 		"expired assertions": {sqlstore.RemoveAssertSQL, []any{1, 1}, []string{"client_assertions_expires"}},
-		"a user's consents":  {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
-		"a page of clients":  {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
+		"push a request": {sqlstore.SavePushedSQL, []any{id, "", id, 1, 1, "c", "c", 1, 1, 1, 1},
+			[]string{"pushed_requests_client", "pushed_requests_expires"}},
+		"a pushed request":        {sqlstore.ReadPushedSQL, []any{id, "c"}, []string{"sqlite_autoindex_pushed_requests_1"}},
+		"expired pushed requests": {sqlstore.RemovePushedSQL, []any{1, 1}, []string{"pushed_requests_remove"}},
+		"a user's consents":       {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
+		"a page of clients":       {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
 	} {
 		plan, err := sqlstore.SQLitePlan(t.Context(), db, test.sql, test.args...)
 		if err != nil {

@@ -19,7 +19,9 @@ func fullClient() userstore.Client {
 			RedirectURIs:           []string{"https://a.test/cb?x=<1>&y", "com.example.app:/cb", "http://127.0.0.1/cb"},
 			PostLogoutRedirectURIs: []string{"https://a.test/bye"}, ResponseTypes: []string{"code"},
 			JWKS: json.RawMessage(`{"keys":[{"kty":"OKP","kid":"\u00e9"}]}`), JWKSURI: "https://a.test/jwks",
-			PKCE:      userstore.PKCERequired,
+			PKCE:             userstore.PKCERequired,
+			RequestURIs:      []string{"https://a.test/r?x=<1>#v1"},
+			RequestObjectAlg: "EdDSA", RequireSignedRequestObject: true, RequirePushed: true,
 			ClientURI: "https://a.test", LogoURI: "https://a.test/logo.svg", PolicyURI: "https://a.test/privacy",
 			TOSURI: "https://a.test/terms",
 		}}

@@ -10,11 +10,13 @@ const { basic, post, jwt, spa } = given.clients
 const discover = (c, authentication) =>
   client.discovery(new URL(given.issuer), c.client_id, {}, authentication, insecure)
 
-// login is a whole one: the request, the person, the response, the code.
-async function login(config, c, agent, { parameters = {}, checks = {}, approve } = {}) {
+const plain = async (config, parameters) => client.buildAuthorizationUrl(config, parameters)
+
+// login is a whole one: the request, which build makes, the person, the response, the code.
+async function login(config, c, agent, { parameters = {}, checks = {}, approve, build = plain } = {}) {
   const pkceCodeVerifier = client.randomPKCECodeVerifier()
   const expected = { pkceCodeVerifier, expectedState: client.randomState(), expectedNonce: client.randomNonce(), idTokenExpected: true }
-  const url = client.buildAuthorizationUrl(config, {
+  const url = await build(config, {
     redirect_uri: c.redirect_uri, scope: 'openid profile email', state: expected.expectedState, nonce: expected.expectedNonce,
     code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier), code_challenge_method: 'S256', ...parameters,
   })
@@ -164,6 +166,47 @@ await step('private_key_jwt, in every algorithm', async () => {
     const { redeem } = await login(signing, jwt, ada)
     assert.equal((await redeem()).claims().aud, jwt.client_id)
   }
+})
+
+await step('a signed request object, in every algorithm', async () => {
+  const signing = await discover(jwt, client.PrivateKeyJwt({ key: await importJWK(jwt.private_keys[0], jwt.private_keys[0].alg), kid: jwt.private_keys[0].kid }))
+  for (const jwk of jwt.private_keys) {
+    const key = await importJWK(jwk, jwk.alg)
+    const build = (config, parameters) => client.buildAuthorizationUrlWithJAR(config, parameters, { key, kid: jwk.kid })
+    const { redeem } = await login(signing, jwt, ada, { build, parameters: { max_age: '3600', claims: '{"userinfo":{"email":null}}' } })
+    assert.equal((await redeem()).claims().aud, jwt.client_id)
+  }
+  const [, other] = jwt.private_keys
+  const key = await importJWK(other, other.alg)
+  const late = (config, parameters) => client.buildAuthorizationUrlWithJAR(config, parameters, { key, kid: other.kid }, {
+    [client.modifyAssertion]: (header, payload) => { payload.exp -= 3600 },
+  })
+  const { redeem } = await login(signing, jwt, ada, { build: late })
+  await assert.rejects(redeem(), refusal('invalid_request_object'))
+})
+
+await step('a pushed request', async () => {
+  const { redeem } = await login(config, basic, ada, { build: client.buildAuthorizationUrlWithPAR })
+  assert.deepEqual(ada.shown, [])
+  assert.equal((await redeem()).claims().aud, basic.client_id)
+  const [jwk] = jwt.private_keys
+  const signing = await discover(jwt, client.PrivateKeyJwt({ key: await importJWK(jwk, jwk.alg), kid: jwk.kid }))
+  const pushed = await login(signing, jwt, ada, { build: client.buildAuthorizationUrlWithPAR })
+  assert.equal((await pushed.redeem()).claims().aud, jwt.client_id)
+  const evil = { redirect_uri: 'https://evil.test/cb' }
+  await assert.rejects(login(config, basic, ada, { build: client.buildAuthorizationUrlWithPAR, parameters: evil }), refusal('invalid_request'))
+})
+
+await step('a pushed request object', async () => {
+  const [jwk] = jwt.private_keys
+  const key = await importJWK(jwk, jwk.alg)
+  const signing = await discover(jwt, client.PrivateKeyJwt({ key, kid: jwk.kid }))
+  const build = async (config, parameters) => {
+    const { searchParams } = await client.buildAuthorizationUrlWithJAR(config, parameters, { key, kid: jwk.kid })
+    return client.buildAuthorizationUrlWithPAR(config, searchParams)
+  }
+  const { redeem } = await login(signing, jwt, ada, { build })
+  assert.equal((await redeem()).claims().aud, jwt.client_id)
 })
 
 await step('a public client on any port of loopback', async () => {
