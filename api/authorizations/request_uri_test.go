@@ -1,4 +1,4 @@
-package pages_test
+package authorizations_test
 
 import (
 	"context"
