@@ -60,13 +60,13 @@ func TestP12LinksOfChangesAndFactorsLeadToTheIssuer(t *testing.T) {
 						Want(200, "")
 				}, "/undo/"},
 				"the code of a setup": {func(s *apitest.Server) {
-					_, send := account(s)
-					send("POST", "/v1/profile/factors/code", apitest.Fields{}).Want(202, "")
+					u, send := account(s)
+					send("POST", "/v1/profile/factors/code", apitest.Fields{"current_password": u.Password}).Want(202, "")
 				}, ""},
 				"an added app": {func(s *apitest.Server) {
 					u, send := account(s)
 					var code struct{ Handle string }
-					send("POST", "/v1/profile/factors/code", apitest.Fields{}).Want(202, "").JSON(&code)
+					send("POST", "/v1/profile/factors/code", apitest.Fields{"current_password": u.Password}).Want(202, "").JSON(&code)
 					var proof struct{ Proof string }
 					send("POST", "/v1/profile/prove", apitest.Fields{"current_password": u.Password, "handle": code.Handle,
 						"mail_code": s.MailOf(outbox.FactorCode).Code}).Want(200, "").JSON(&proof)

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
@@ -23,7 +25,6 @@ import (
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/sqlstore"
-	"github.com/spf13/cobra"
 )
 
 func (a *app) serveCommand() *cobra.Command {
