@@ -55,9 +55,8 @@ var (
 )
 
 // withRequestObject returns r with the parameters of its request object, which may be at a
-// request_uri. They win over those beside
-// it (OIDC Core section 6.1). For a client that has to sign its requests, those beside it do not
-// count at all (RFC 9101 section 6.3).
+// request_uri. They win over those beside it (OIDC Core section 6.1). For a client that has to sign
+// its requests, those beside it do not count at all (RFC 9101 section 6.3).
 //
 // If the object is refused, the request gets the refusal, and as much of the object as says where
 // the client looks for the answer. The error is for a page: nothing was decided.

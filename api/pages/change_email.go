@@ -50,7 +50,16 @@ func (h *Handlers) change(w http.ResponseWriter, r *http.Request, handle string)
 	if err != nil {
 		return err
 	}
+	if h.setsUpFirst(session) {
+		return wire.SeeOther(w, h.accountPath(web.AccountSecurity))
+	}
 	return h.showChange(w, r, v, session, http.StatusOK, "", nil)
+}
+
+// setsUpFirst reports whether the user of a session has to set up a second factor before anything of
+// the account is changed in it.
+func (h *Handlers) setsUpFirst(session *issuer.Browser) bool {
+	return session != nil && h.Accounts.MustHaveSecondFactor(session.User)
 }
 
 // changeForm is the form of the page, which is bound to the session as well.
@@ -93,6 +102,9 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if session == nil { // no form is shown without a session
 		return problem.New(problem.CSRF, "")
+	}
+	if h.setsUpFirst(session) {
+		return wire.SeeOther(w, h.accountPath(web.AccountSecurity))
 	}
 	if v.mailedHandle, err = h.unveil(v.handle, v.browser, changePage); err != nil {
 		return err

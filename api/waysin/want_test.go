@@ -187,7 +187,7 @@ var wayTables = []wayTable{
 | session of before, /account | asks to set one up | in | in |
 | session of before, another password at /account/password | asks to set one up | asks for totp | asks for passkey |
 | session of before, another address at /account/address | asks to set one up | asks for totp | asks for passkey |
-| session of before, confirmation of a change of address that was begun before | done | done | done |
+| session of before, confirmation of a change of address that was begun before | asks to set one up | done | done |
 | session of before, the deletion of the account | asks to set one up | asks for totp | asks for passkey |
 | POST /v1/refresh, of a grant of before | refused: token_invalid | in, acr 1 | in, acr 1 |
 | POST /v1/refresh, of a grant of before with the scope admin | refused: token_invalid | in, acr 1 | in, acr 1 |
