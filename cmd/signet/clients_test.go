@@ -51,6 +51,7 @@ func (p *process) post(t testing.TB, path, id, secret, body string) (status int,
 // O-12: a command changes a client while servers run. On every server the client's tokens end at
 // once for introspection and refresh, and a second later the client gets no new tokens.
 func TestO12ClientsWhileServersRun(t *testing.T) {
+	t.Parallel()
 	const api = "https://api.example.com"
 	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
 		startRing(t, env, db)

@@ -14,8 +14,10 @@ import (
 // A first start that is stopped at any point says that it was stopped. It does not blame the store,
 // and the next start goes on from there.
 func TestStoppedDuringTheFirstStart(t *testing.T) {
+	t.Parallel()
 	for _, store := range []string{"sqlite", "postgres"} {
 		t.Run(store, func(t *testing.T) {
+			t.Parallel()
 			said := 0
 			for n := range 24 {
 				env := []string{"SIGNET_DATA_DIR=" + t.TempDir(), "SIGNET_LISTEN=127.0.0.1:0", "SIGNET_METRICS_LISTEN=",
