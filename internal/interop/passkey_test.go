@@ -82,6 +82,7 @@ func TestAPersonSignsInByPasskey(t *testing.T) {
 	t.Log("a passkey is made")
 	tab.Open(issuer + "/login")
 	tab.Wait("document.querySelector('.passkey-missing').hidden && !document.querySelector('#login-passkey').hidden")
+	tab.Open(issuer + "/signup") // a page that does not ask for a passkey itself
 	key := tab.Authenticator(browser.AuthenticatorOptions{})
 	addPasskey(t, s, tab, ada)
 
