@@ -45,6 +45,9 @@ type Code struct {
 	Begins *BegunGrant
 }
 
+// Answered reports whether a grant began with the code: tokens went out together with it.
+func (c Code) Answered() bool { return c.GrantID != GrantID{} && c.UsedAt.IsZero() }
+
 // BegunGrant is a grant that begins with the authorization response. Its GrantID is that of the
 // code's row, so that the code is redeemed for this grant and a replay ends it. If the response holds
 // no code, the row says only that the request was answered: nobody knows the code.

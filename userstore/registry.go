@@ -30,6 +30,7 @@ type Registry struct {
 	Log    *slog.Logger  // nil: nothing is logged
 
 	Resources       []string // the registered resource servers
+	ResponseTypes   []string // that are on beside code, in the spelling of ResponseTypes
 	RedirectSchemes []string // one-word schemes that a public client's redirect URI may have; empty: none
 	// Algorithms returns the enabled algorithms that have an active key. No client is registered
 	// for another.

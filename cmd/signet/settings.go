@@ -45,6 +45,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		Claims:          claims(c),
 		RequirePKCE:     c.OAuth.RequirePKCE,
 		RequirePushed:   c.OAuth.RequirePushed,
+		ResponseTypes:   c.OAuth.Types(),
 		UILocales:       c.Pages.Languages,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
@@ -70,7 +71,7 @@ func accountSettings(c configs.Config, bound string) *userstore.Accounts {
 
 // clientSettings returns a client registry with the settings of the configuration.
 func clientSettings(c configs.Config) *userstore.Registry {
-	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()}
+	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types()}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}
