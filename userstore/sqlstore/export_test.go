@@ -52,6 +52,8 @@ var (
 	RemovePushedSQL   = removePushed
 	ListConsentsSQL   = listConsents
 	NextClientsSQL    = nextClients
+	ReadSubjectSQL    = readSubject
+	ListSubjectsSQL   = listSubjects
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.
