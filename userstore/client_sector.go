@@ -90,7 +90,7 @@ func (r *Registry) checkSectorDocument(ctx context.Context, old, c Client, fs *f
 		if r.Log != nil {
 			r.Log.WarnContext(ctx, "the document of a sector_identifier_uri was not fetched", "client_id", c.ID, "error", err)
 		}
-		fs.add("sector_identifier_uri", fault{CodeInvalid, "This server could not fetch the document: it has to be at a public address (or a host of outbound.allow_hosts), be answered with 200 over https within 3 seconds, and have 64 KiB at most."})
+		fs.add("sector_identifier_uri", fault{CodeInvalid, "The document could not be fetched from here: it has to be at a public address (or a host of outbound.allow_hosts), be answered with 200 over https within 3 seconds, and have 64 KiB at most."})
 		return
 	}
 	var listed []string

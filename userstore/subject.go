@@ -26,4 +26,6 @@ type Subjects interface {
 	SubjectOf(ctx context.Context, s Subject, most int) (string, error)
 	// ListSubjects returns the subjects of a user, by (created_at, sector), oldest first.
 	ListSubjects(ctx context.Context, userID string) ([]Subject, error)
+	// UserBySubject finds the user whom some sector knows by a subject. ErrNotFound.
+	UserBySubject(ctx context.Context, subject string) (User, error)
 }

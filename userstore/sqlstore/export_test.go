@@ -54,6 +54,7 @@ var (
 	NextClientsSQL    = nextClients
 	ReadSubjectSQL    = readSubject
 	ListSubjectsSQL   = listSubjects
+	UserBySubjectSQL  = userBySubject
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.

@@ -144,6 +144,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"expired pushed ones":  plan(sqlstore.RemovePushedSQL, int64(5), int64(100)),
 		"a user's consents":    plan(sqlstore.ListConsentsSQL, "u1", "u1"),
 		"a subject":            plan(sqlstore.ReadSubjectSQL, "u1", "s1"),
+		"by subject":           plan(sqlstore.UserBySubjectSQL, "p1"),
 		"a user's subjects":    plan(sqlstore.ListSubjectsSQL, "u1"),
 		"a page of clients":    plan(sqlstore.NextClientsSQL, int64(5), "c5", int64(10)),
 		"grants of a client":   plan(`SELECT id FROM grants WHERE client_id = $1 LIMIT 1000`, "c1"),

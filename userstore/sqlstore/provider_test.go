@@ -372,6 +372,7 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 		"expired pushed requests": {sqlstore.RemovePushedSQL, []any{1, 1}, []string{"pushed_requests_remove"}},
 		"a user's consents":       {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
 		"a subject":               {sqlstore.ReadSubjectSQL, []any{"u", "s"}, []string{"sqlite_autoindex_subjects_1"}},
+		"by subject":              {sqlstore.UserBySubjectSQL, []any{"p"}, []string{"subjects_subject"}},
 		"a user's subjects":       {sqlstore.ListSubjectsSQL, []any{"u"}, []string{"sqlite_autoindex_subjects_1"}},
 		"a page of clients":       {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
 	} {

@@ -15,6 +15,8 @@ const (
 	listSubjects = `SELECT user_id, sector, subject, created_at FROM subjects WHERE user_id = $1 ORDER BY created_at, sector`
 )
 
+var userBySubject = `SELECT ` + userColumns + ` FROM subjects s JOIN users u ON u.id = s.user_id WHERE s.subject = $1`
+
 var saveSubject = numbered(`INSERT INTO subjects (user_id, sector, subject, created_at)
 	SELECT u.id, $, $, $ FROM users u WHERE u.id = $ AND u.is_active
 	AND (SELECT COUNT(*) FROM subjects s WHERE s.user_id = $) < $
@@ -59,4 +61,16 @@ func (db *DB) ListSubjects(ctx context.Context, userID string) ([]userstore.Subj
 		return err
 	})
 	return all, ifUnstorable(err, nil)
+}
+
+func (db *DB) UserBySubject(ctx context.Context, subject string) (u userstore.User, err error) {
+	err = db.one(ctx, bind(userBySubject, subject), func(row scanner) error {
+		var r userRow
+		if err := row.Scan(r.dest()...); err != nil {
+			return err
+		}
+		u, err = r.user()
+		return err
+	})
+	return u, err
 }

@@ -48,6 +48,15 @@ func subjectsRoundTrip(t *testing.T, f *fixture) {
 	}
 	equal(t, "found by a subject", found(first.Subject), []string{u.ID})
 	equal(t, "found by another subject", found(others.Subject), []string{other.ID})
+	for subject, want := range map[string]string{first.Subject: u.ID, second.Subject: u.ID, others.Subject: other.ID} {
+		byIt, err := f.UserBySubject(ctx, subject)
+		must(t, err)
+		equal(t, "the user of a subject", byIt.ID, want)
+	}
+	for _, nobodys := range []string{u.ID, first.Subject[:10], "", "a\x00b"} {
+		_, err := f.UserBySubject(ctx, nobodys)
+		is(t, err, userstore.ErrNotFound)
+	}
 	equal(t, "found by part of a subject", found(first.Subject[:10]), []string(nil))
 
 	// A subject is taken over by no other user and no other sector.
