@@ -1,3 +1,5 @@
+// Package scripts_test runs the program as its users do, in the scripts in testdata. It has no code, and
+// it is a package of its own, beside scripts/users, only so that no package takes too long.
 package scripts_test
 
 import (
@@ -6,11 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/signet-id/signet/cmd/signet/internal/scripttest"
 	"github.com/signet-id/signet/cmd/signet/internal/watch"
 )
 
 // TestMain runs four scripts at a time: they often wait for a process.
 func TestMain(m *testing.M) { os.Exit(watch.Main(m)) }
+
+func TestScripts(t *testing.T) { scripttest.Run(t, "testdata") }
 
 // O-03: the search gets the output of the commands.
 func TestO03CommandsLeaveACopyOfWhatTheyPrint(t *testing.T) {

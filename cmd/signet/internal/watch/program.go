@@ -44,7 +44,7 @@ func build(binary string) error {
 			args = append(args, s.Key+"="+s.Value)
 		}
 	}
-	args = append(args, "..")
+	args = append(args, "github.com/signet-id/signet/cmd/signet")
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
