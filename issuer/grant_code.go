@@ -165,6 +165,7 @@ func (i *Issuer) grantOfCode(code userstore.Code, begun userstore.Grant, now tim
 		ID:             i.NewGrant(),
 		SessionID:      sid,
 		UserID:         code.UserID,
+		Subject:        code.Subject,
 		ClientID:       code.ClientID,
 		Scopes:         code.Scopes,
 		Resources:      code.Resources,
