@@ -313,9 +313,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	if d.Client.FirstParty {
 		consent = nil // a first-party client has no consent to withdraw
 	}
-	now := i.now()
-	code := i.codeOf(p, d, b, hash, now)
-	code.Subject, err = i.pairwiseSubject(ctx, d.Client, b.User.ID)
+	subject, err := i.pairwiseSubject(ctx, d.Client, b.User.ID)
 	if refused(err, AccessDenied) {
 		d.Step, d.Response = Respond, i.refusal(p, errNoSubject)
 		return d, nil
@@ -323,6 +321,9 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	if err != nil {
 		return Decision{}, err
 	}
+	now := i.now()
+	code := i.codeOf(p, d, b, hash, now)
+	code.Subject = subject
 	begun, err := i.begin(ctx, p, code)
 	if err != nil {
 		return Decision{}, failed(err)

@@ -83,9 +83,7 @@ func sectorsBy(fetcher *outbound.Client) fetchFunc {
 
 // clientSettings returns a client registry with the settings of the configuration.
 func clientSettings(c configs.Config, sectors fetchFunc) *userstore.Registry {
-	r := &userstore.Registry{
-		RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types(), SectorDocument: sectors,
-	}
+	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types(), SectorDocument: sectors}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}
