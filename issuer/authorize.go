@@ -57,7 +57,7 @@ type Pending struct {
 	Prompt      []string `json:"prompt,omitempty"`
 	MaxAge      *int64   `json:"max_age,omitempty"` // seconds
 	LoginHint   string   `json:"login_hint,omitempty"`
-	HintSubject string   `json:"hint_subject,omitempty"` // the user whom id_token_hint or a requested sub claim names
+	HintSubject string   `json:"hint_subject,omitempty"` // the user whom id_token_hint names
 	ACRValues   []string `json:"acr_values,omitempty"`
 	UILocales   []string `json:"ui_locales,omitempty"`
 
@@ -367,7 +367,6 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 		return errUnmetACR
 	}
 	p.Claims = claims.canonical()
-	p.HintSubject = claims.subject()
 	if r.IDTokenHint != "" {
 		hint, err := i.readIDTokenHint(r.IDTokenHint)
 		switch {
@@ -375,7 +374,7 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 			return err
 		case hint.Audience != p.ClientID:
 			return errIDTokenHint
-		case p.HintSubject != "" && p.HintSubject != hint.Subject:
+		case !claims.admitsSubject(hint.Subject):
 			return errTwoSubjects
 		}
 		p.HintSubject = hint.Subject

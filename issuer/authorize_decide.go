@@ -146,7 +146,7 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	if d.Client, err = i.currentClient(ctx, p); err != nil {
 		return d, nil, err
 	}
-	d.Scopes = consentScopes(p, d.Client)
+	d.Scopes = i.consentScopes(p, d.Client)
 	if b == nil {
 		d.Step = LogIn
 		return d, errLoginRequired, nil
@@ -156,7 +156,7 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	case !proved && i.mustReauthenticate(p, b.Session.AuthTime), proved && i.mustProveAll(p, *b):
 		d.Step, d.Reauthenticate = LogIn, true
 		return d, errLoginRequired, nil
-	case p.HintSubject != "" && p.HintSubject != b.User.ID:
+	case !p.isFor(b.User.ID):
 		// Never issue a code for another user than the requested one (OIDC Core section 3.1.2.2). A
 		// user who has logged in for this request as somebody else did so on purpose.
 		if !proved {
@@ -247,12 +247,12 @@ func (i *Issuer) needsConsent(ctx context.Context, p Pending, d Decision, userID
 
 // consentScopes returns the scopes that the user is asked about: those of the request, and those
 // whose claims the client requested one by one and gets without their scope.
-func consentScopes(p Pending, client userstore.Client) []string {
-	requested, scopes := claimsRequestOf(p.Claims), slices.Clone(p.Scopes)
-	for _, s := range scopeClaims {
-		named := func(claim string) bool { return requested.names(claim) && mayGetClaim(client, claim) }
-		if !slices.Contains(scopes, s.scope) && slices.ContainsFunc(s.claims, named) {
-			scopes = append(scopes, s.scope)
+func (i *Issuer) consentScopes(p Pending, client userstore.Client) []string {
+	scopes := slices.Clone(p.Scopes)
+	named := i.namedScopes(claimsRequestOf(p.Claims), client)
+	for _, s := range append(slices.Clone(userScopes), i.ClaimScopes()...) {
+		if slices.Contains(named, s) && !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
 		}
 	}
 	return scopes
@@ -311,7 +311,8 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, userstore.Code{
 		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
 		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
-		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce), Claims: p.Claims,
+		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce),
+		Claims:   i.allowedClaims(claimsRequestOf(p.Claims), d.Client).canonical(),
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
 		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
 	}, consent, now.Add(-i.SessionIdle), events...), events...)

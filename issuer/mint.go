@@ -123,7 +123,7 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string
 	if a.Client.IDTokenClaims {
 		i.scopedClaims(a.User, a.Roles, a.Scopes, more)
 	}
-	i.requestedClaims(claimsRequestOf(a.Grant.Claims).IDToken, a.User, a.Client, more)
+	i.requestedClaims(InIDToken, a.Grant, a.User, a.Roles, a.Client, more)
 	return i.sign(signer, TypeIDToken, idClaims{
 		Issuer:          i.URL,
 		Subject:         a.Grant.UserID,

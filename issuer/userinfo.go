@@ -24,7 +24,7 @@ func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, erro
 	}
 	user, client := live.view.User, live.view.Client
 	out := i.customClaims(InUserinfo, user, user.Roles, scopes)
-	i.requestedClaims(claimsRequestOf(live.view.Grant.Claims).Userinfo, user, client, out)
+	i.requestedClaims(InUserinfo, live.view.Grant, user, user.Roles, client, out)
 	i.scopedClaims(user, user.Roles, scopes, out)
 	out["sub"] = user.ID
 	return out, nil
