@@ -136,7 +136,7 @@ func (i *Issuer) liveGrant(ctx context.Context, c jose.AccessClaims, now time.Ti
 		return view, failed(err)
 	}
 	switch g := view.Grant; {
-	case g.UserID != c.Subject || g.ClientID != c.ClientID:
+	case subjectOf(g) != c.Subject || g.ClientID != c.ClientID:
 		return view, errAccessToken.because(errors.New("the grant is of another user or client"))
 	case !g.RevokedAt.IsZero():
 		return view, errAccessToken.because(errors.New("the grant is revoked"))

@@ -109,7 +109,7 @@ func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope str
 		if last := i.end(a.Grant); last.Before(end) {
 			end = last
 		}
-		claims.Subject, claims.ClientID, claims.SessionID = a.Grant.UserID, a.Grant.ClientID, a.Grant.SessionID
+		claims.Subject, claims.ClientID, claims.SessionID = subjectOf(a.Grant), a.Grant.ClientID, a.Grant.SessionID
 		claims.AuthTime, claims.ACR, claims.AMR, claims.Roles = a.Grant.AuthTime.Unix(), a.Grant.ACR, a.Grant.AMR, a.Roles
 	}
 	claims.Expires = end.Unix()
@@ -126,7 +126,7 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string
 	i.requestedClaims(InIDToken, a.Grant, a.User, a.Roles, a.Client, more)
 	return i.sign(signer, TypeIDToken, idClaims{
 		Issuer:          i.URL,
-		Subject:         a.Grant.UserID,
+		Subject:         subjectOf(a.Grant),
 		Audience:        a.Grant.ClientID,
 		Expires:         now.Add(i.IDLifetime).Unix(),
 		IssuedAt:        now.Unix(),

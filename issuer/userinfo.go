@@ -26,6 +26,6 @@ func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, erro
 	out := i.customClaims(InUserinfo, user, user.Roles, scopes)
 	i.requestedClaims(InUserinfo, live.view.Grant, user, user.Roles, client, out)
 	i.scopedClaims(user, user.Roles, scopes, out)
-	out["sub"] = user.ID
+	out["sub"] = subjectOf(live.view.Grant)
 	return out, nil
 }

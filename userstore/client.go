@@ -2,7 +2,9 @@ package userstore
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
@@ -64,6 +66,18 @@ type ClientMetadata struct {
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`
 	TOSURI    string `json:"tos_uri,omitempty"`
+}
+
+// Merge returns m with those members of from that were sent, by their names in JSON.
+func (m ClientMetadata) Merge(from ClientMetadata, sent func(name string) bool) ClientMetadata {
+	to, values := reflect.ValueOf(&m).Elem(), reflect.ValueOf(from)
+	for i := range to.NumField() {
+		name, _, _ := strings.Cut(to.Type().Field(i).Tag.Get("json"), ",")
+		if sent(name) {
+			to.Field(i).Set(values.Field(i))
+		}
+	}
+	return m
 }
 
 // How a client authenticates at the token endpoint (RFC 7591 section 2, OIDC Core section 9).

@@ -20,26 +20,17 @@ type ClientDocument struct {
 	Name            string `json:"client_name"`
 	AuthMethod      string `json:"token_endpoint_auth_method"`
 	GrantTypes      List   `json:"grant_types"`
-	ResponseTypes   List   `json:"response_types"`
-	RedirectURIs    List   `json:"redirect_uris"`
-	PostLogoutURIs  List   `json:"post_logout_redirect_uris,omitempty"`
+	ResponseTypes   List   `json:"response_types"`  // in the place of the one in ClientMetadata: [] if it is empty
+	RedirectURIs    List   `json:"redirect_uris"`   // the same
 	Scope           string `json:"scope,omitempty"` // absent: any
 	IDTokenAlg      string `json:"id_token_signed_response_alg,omitempty"`
 	IDTokenClaims   bool   `json:"id_token_claims,omitempty"` // absent: no
-	JWKS            any    `json:"jwks,omitempty"`
-	JWKSURI         string `json:"jwks_uri,omitempty"`
-	RequestURIs     List   `json:"request_uris,omitempty"`
-	ObjectAlg       string `json:"request_object_signing_alg,omitempty"`
-	SignedObject    bool   `json:"require_signed_request_object,omitempty"` // absent: no
-	Pushed          bool   `json:"require_pushed_authorization_requests,omitempty"`
-	ClientURI       string `json:"client_uri,omitempty"`
-	LogoURI         string `json:"logo_uri,omitempty"`
-	PolicyURI       string `json:"policy_uri,omitempty"`
-	TOSURI          string `json:"tos_uri,omitempty"`
-	Resources       List   `json:"resources"`
-	PKCE            string `json:"pkce,omitempty"` // absent: as oauth.require_pkce says
-	FirstParty      bool   `json:"first_party"`
-	Disabled        bool   `json:"disabled"`
+
+	ClientMetadata
+
+	Resources  List `json:"resources"`
+	FirstParty bool `json:"first_party"`
+	Disabled   bool `json:"disabled"`
 }
 
 // List is a list of strings that is [] in JSON when it is empty.
@@ -52,14 +43,10 @@ func (l List) MarshalJSON() ([]byte, error) { return json.Marshal(append([]strin
 func (c Client) Document(secret string) ClientDocument {
 	d := ClientDocument{
 		ClientID: c.ID, ClientSecret: secret, IssuedAt: c.CreatedAt.Unix(), Name: c.Name, AuthMethod: c.AuthMethod,
-		GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutRedirectURIs,
-		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.IDTokenAlg, IDTokenClaims: c.IDTokenClaims, JWKSURI: c.JWKSURI,
-		RequestURIs: c.RequestURIs, ObjectAlg: c.RequestObjectAlg, SignedObject: c.RequireSignedRequestObject, Pushed: c.RequirePushed,
-		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
-		Resources: c.Resources, PKCE: c.PKCE, FirstParty: c.FirstParty, Disabled: !c.DisabledAt.IsZero(),
-	}
-	if len(c.JWKS) > 0 {
-		d.JWKS = c.JWKS
+		GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, RedirectURIs: c.RedirectURIs,
+		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.IDTokenAlg, IDTokenClaims: c.IDTokenClaims,
+		ClientMetadata: c.ClientMetadata,
+		Resources:      c.Resources, FirstParty: c.FirstParty, Disabled: !c.DisabledAt.IsZero(),
 	}
 	if c.CreatedAt.IsZero() { // the built-in client has no time of creation
 		d.IssuedAt = 0

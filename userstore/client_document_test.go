@@ -25,14 +25,14 @@ func TestClientDocument(t *testing.T) {
 		{"a secret, once", "s3cret",
 			`{"client_id":"m","client_secret":"s3cret","client_id_issued_at":1772356087,"client_secret_expires_at":0,"client_name":"M",` +
 				`"token_endpoint_auth_method":"client_secret_post","grant_types":["client_credentials"],"response_types":[],"redirect_uris":[],"scope":"a b",` +
-				`"resources":["https://api.test"],"pkce":"optional","first_party":true,"disabled":false}`,
+				`"pkce":"optional","resources":["https://api.test"],"first_party":true,"disabled":false}`,
 			userstore.Client{ID: "m", Name: "M", AuthMethod: "client_secret_post",
 				GrantTypes: []string{"client_credentials"}, CreatedAt: at, SecretHash: "h", FirstParty: true,
 				Scopes: []string{"a", "b"}, Resources: []string{"https://api.test"},
 				ClientMetadata: userstore.ClientMetadata{PKCE: "optional"}}},
 		{"keys and pages", "",
 			`{"client_id":"k","client_id_issued_at":1772356087,"client_name":"K","token_endpoint_auth_method":"private_key_jwt","grant_types":[],"response_types":[],` +
-				`"redirect_uris":[],"post_logout_redirect_uris":["https://k.test/bye"],"id_token_signed_response_alg":"EdDSA","jwks":{"keys":[]},"request_uris":["https://k.test/r"],"request_object_signing_alg":"none","require_signed_request_object":true,"require_pushed_authorization_requests":true,"client_uri":"https://k.test",` +
+				`"redirect_uris":[],"id_token_signed_response_alg":"EdDSA","post_logout_redirect_uris":["https://k.test/bye"],"jwks":{"keys":[]},"request_object_signing_alg":"none","request_uris":["https://k.test/r"],"require_signed_request_object":true,"require_pushed_authorization_requests":true,"client_uri":"https://k.test",` +
 				`"logo_uri":"https://k.test/l","policy_uri":"https://k.test/p","tos_uri":"https://k.test/t","resources":[],"first_party":false,"disabled":false}`,
 			userstore.Client{ID: "k", Name: "K", AuthMethod: "private_key_jwt", IDTokenAlg: "EdDSA", CreatedAt: at,
 				ClientMetadata: userstore.ClientMetadata{

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -17,27 +16,14 @@ import (
 // named; null is the same as nothing when a client is made, and empties a member of one that there
 // is.
 type clientRequest struct {
-	Name           *string         `json:"client_name"`
-	AuthMethod     *string         `json:"token_endpoint_auth_method"`
-	GrantTypes     []string        `json:"grant_types"`
-	ResponseTypes  []string        `json:"response_types"`
-	RedirectURIs   []string        `json:"redirect_uris"`
-	PostLogoutURIs []string        `json:"post_logout_redirect_uris"`
-	Scope          *string         `json:"scope"`
-	Resources      []string        `json:"resources"`
-	IDTokenAlg     *string         `json:"id_token_signed_response_alg"`
-	IDTokenClaims  *bool           `json:"id_token_claims"`
-	JWKS           json.RawMessage `json:"jwks"`
-	JWKSURI        *string         `json:"jwks_uri"`
-	RequestURIs    []string        `json:"request_uris"`
-	ObjectAlg      *string         `json:"request_object_signing_alg"`
-	SignedObject   *bool           `json:"require_signed_request_object"`
-	Pushed         *bool           `json:"require_pushed_authorization_requests"`
-	ClientURI      *string         `json:"client_uri"`
-	LogoURI        *string         `json:"logo_uri"`
-	PolicyURI      *string         `json:"policy_uri"`
-	TOSURI         *string         `json:"tos_uri"`
-	PKCE           *string         `json:"pkce"`
+	Name          string   `json:"client_name"`
+	AuthMethod    string   `json:"token_endpoint_auth_method"`
+	GrantTypes    []string `json:"grant_types"`
+	Scope         string   `json:"scope"`
+	Resources     []string `json:"resources"`
+	IDTokenAlg    string   `json:"id_token_signed_response_alg"`
+	IDTokenClaims bool     `json:"id_token_claims"`
+	userstore.ClientMetadata
 }
 
 type newClientRequest struct {
@@ -56,7 +42,7 @@ var clientAdvice = map[string]string{
 }
 
 func decodeClient(w http.ResponseWriter, r Request, v any, types ...string) ([]byte, error) {
-	body, err := profile.Decode(w, r.Request, v, types...)
+	body, err := wire.DecodePatch(w, r.Request, v, types...)
 	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		for i, f := range p.Errors {
 			if message, ok := clientAdvice[f.Field]; ok && f.Code == strictjson.UnknownField {
@@ -67,58 +53,30 @@ func decodeClient(w http.ResponseWriter, r Request, v any, types ...string) ([]b
 	return body, err
 }
 
-// Apply makes c what the members say that were sent.
+// apply makes c what the members say that were sent.
 func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
-	for _, m := range []struct {
-		name string
-		from *string
-		to   *string
-	}{
-		{"client_name", q.Name, &c.Name}, {"token_endpoint_auth_method", q.AuthMethod, &c.AuthMethod},
-		{"id_token_signed_response_alg", q.IDTokenAlg, &c.IDTokenAlg}, {"jwks_uri", q.JWKSURI, &c.JWKSURI},
-		{"client_uri", q.ClientURI, &c.ClientURI}, {"logo_uri", q.LogoURI, &c.LogoURI}, {"policy_uri", q.PolicyURI, &c.PolicyURI},
-		{"tos_uri", q.TOSURI, &c.TOSURI}, {"pkce", q.PKCE, &c.PKCE}, {"request_object_signing_alg", q.ObjectAlg, &c.RequestObjectAlg},
-	} {
-		if sent(m.name) {
-			if *m.to = ""; m.from != nil {
-				*m.to = *m.from
-			}
-		}
+	if sent("client_name") {
+		c.Name = q.Name
 	}
-	for _, m := range []struct {
-		name string
-		from []string
-		to   *[]string
-	}{
-		{"grant_types", q.GrantTypes, &c.GrantTypes}, {"response_types", q.ResponseTypes, &c.ResponseTypes},
-		{"redirect_uris", q.RedirectURIs, &c.RedirectURIs}, {"post_logout_redirect_uris", q.PostLogoutURIs, &c.PostLogoutRedirectURIs},
-		{"resources", q.Resources, &c.Resources}, {"request_uris", q.RequestURIs, &c.RequestURIs},
-	} {
-		if sent(m.name) {
-			*m.to = append([]string(nil), m.from...)
-		}
+	if sent("token_endpoint_auth_method") {
+		c.AuthMethod = q.AuthMethod
+	}
+	if sent("grant_types") {
+		c.GrantTypes = q.GrantTypes
 	}
 	if sent("scope") {
-		if c.Scopes = nil; q.Scope != nil {
-			c.Scopes = splitScope(*q.Scope)
-		}
+		c.Scopes = splitScope(q.Scope)
 	}
-	for _, m := range []struct {
-		name string
-		from *bool
-		to   *bool
-	}{
-		{"id_token_claims", q.IDTokenClaims, &c.IDTokenClaims},
-		{"require_signed_request_object", q.SignedObject, &c.RequireSignedRequestObject},
-		{"require_pushed_authorization_requests", q.Pushed, &c.RequirePushed},
-	} {
-		if sent(m.name) {
-			*m.to = m.from != nil && *m.from
-		}
+	if sent("resources") {
+		c.Resources = q.Resources
 	}
-	if sent("jwks") {
-		c.JWKS = append(json.RawMessage(nil), q.JWKS...)
+	if sent("id_token_signed_response_alg") {
+		c.IDTokenAlg = q.IDTokenAlg
 	}
+	if sent("id_token_claims") {
+		c.IDTokenClaims = q.IDTokenClaims
+	}
+	c.ClientMetadata = c.Merge(q.ClientMetadata, sent)
 }
 
 // splitScope splits a scope parameter (RFC 6749 section 3.3). Two spaces in a row are an empty

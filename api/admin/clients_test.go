@@ -51,10 +51,10 @@ func TestAdminClients(t *testing.T) {
 			"pkce": "optional", "require_pushed_authorization_requests": false, "request_uris": nil, "request_object_signing_alg": nil}).Want(200, "").JSON(&patched)
 		want := made
 		want.Name, want.Scope, want.LogoURI, want.PKCE, want.ClientSecret = "Shop", "", "", "optional", ""
-		if made.ObjectAlg != "none" || !made.Pushed || len(made.RequestURIs) != 1 {
+		if made.RequestObjectAlg != "none" || !made.RequirePushed || len(made.RequestURIs) != 1 {
 			t.Errorf("made %+v", made)
 		}
-		want.ObjectAlg, want.Pushed, want.RequestURIs = "", false, nil
+		want.RequestObjectAlg, want.RequirePushed, want.RequestURIs = "", false, nil
 		if !reflect.DeepEqual(patched, want) {
 			t.Errorf("\n got %+v\nwant %+v", patched, want)
 		}

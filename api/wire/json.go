@@ -26,6 +26,19 @@ var JSONHeader = []string{JSONType}
 // Decode reads the body as one strict JSON object into v and returns the body itself. The object may
 // have no other members than v has fields.
 func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]byte, error) {
+	return decode(w, r, types, func(body []byte) error {
+		return strictjson.Unmarshal(body, v, strictjson.RefuseUnknown)
+	})
+}
+
+// DecodePatch is Decode for an object whose members may be null: that leaves the field of v as it is.
+func DecodePatch(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]byte, error) {
+	return decode(w, r, types, func(body []byte) error {
+		return strictjson.UnmarshalPatch(body, v, strictjson.RefuseUnknown)
+	})
+}
+
+func decode(w http.ResponseWriter, r *http.Request, types []string, into func(body []byte) error) ([]byte, error) {
 	if len(types) == 0 {
 		types = []string{JSONType}
 	}
@@ -36,7 +49,7 @@ func Decode(w http.ResponseWriter, r *http.Request, v any, types ...string) ([]b
 	if err != nil {
 		return nil, err
 	}
-	err = strictjson.Unmarshal(body, v, strictjson.RefuseUnknown)
+	err = into(body)
 	if strict := (*strictjson.Error)(nil); errors.As(err, &strict) {
 		p := problem.New(problem.ValidationError, "")
 		for _, fault := range strict.Problems {

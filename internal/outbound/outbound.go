@@ -1,5 +1,5 @@
 // Package outbound makes all of this server's calls to other servers. It fetches documents from
-// addresses that clients registered, and strangers may have chosen these addresses.
+// addresses that clients registered, and posts there; strangers may have chosen these addresses.
 //
 // So it connects only to addresses that anybody on the internet can reach as well. The check is at
 // the socket, on the address that is really dialled, so a name that resolves to another address the
@@ -33,15 +33,14 @@ type Options struct {
 	CAs        []byte   // PEM certificates, trusted in addition to the system's
 }
 
-// Client fetches documents. Make it with New.
+// Client fetches documents and posts forms. Make it with New.
 type Client struct {
 	http *http.Client
 }
 
 const (
-	timeout  = 3 * time.Second // for one document, from the look-up of the name to the last byte
-	maxBytes = 256 << 10
-	maxURL   = 2000
+	timeout = 3 * time.Second // for one request, from the look-up of the name to the last byte
+	maxURL  = 2000
 )
 
 // ErrAddress means that the host has an address that is not public.
@@ -81,7 +80,7 @@ func New(o Options) (*Client, error) {
 	}}, nil
 }
 
-// CheckURL returns an error if Get would refuse the URL. It is for the registration of a URL.
+// CheckURL returns an error if no request is made to the URL. It is for the registration of a URL.
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -95,17 +94,30 @@ func CheckURL(text string) error {
 	return nil
 }
 
-// Get fetches the document at an https URL.
+// Document says what a fetched document may be.
+type Document struct {
+	Accept   string // of the request
+	MaxBytes int64  // the largest size; 0 allows none
+}
+
+// clientDocument is a document of a client: keys, or a request object.
+var clientDocument = Document{
+	Accept:   "application/jwk-set+json, application/oauth-authz-req+jwt, application/jwt, application/json;q=0.9, */*;q=0.1",
+	MaxBytes: 256 << 10,
+}
+
+// Get fetches a client's document at an https URL.
 func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
-	if err := CheckURL(address); err != nil {
-		return nil, fmt.Errorf("fetch %.200q: %w", address, err)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	return c.Fetch(ctx, address, clientDocument)
+}
+
+// Fetch fetches a document at an https URL.
+func (c *Client) Fetch(ctx context.Context, address string, d Document) ([]byte, error) {
+	r, err := newRequest(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Accept", "application/jwk-set+json, application/oauth-authz-req+jwt, application/jwt, application/json;q=0.9, */*;q=0.1")
-	r.Header.Set("User-Agent", "signet")
+	r.Header.Set("Accept", d.Accept)
 	res, err := c.http.Do(r)
 	if err != nil {
 		return nil, err // the error names the URL
@@ -114,14 +126,42 @@ func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("fetch %.200q: the answer is %d; redirects are not followed", address, res.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxBytes+1))
+	body, err := io.ReadAll(io.LimitReader(res.Body, d.MaxBytes+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("fetch %.200q: %w", address, err)
-	case len(body) > maxBytes:
-		return nil, fmt.Errorf("fetch %.200q: the document is longer than %d KiB", address, maxBytes>>10)
+	case int64(len(body)) > d.MaxBytes:
+		return nil, fmt.Errorf("fetch %.200q: the document is longer than %d KiB", address, d.MaxBytes>>10)
 	}
 	return body, nil
+}
+
+// Post sends a form to an https URL and returns the status of the answer. The answer's body is not
+// read. An error means that there was no answer; the request may have arrived all the same.
+func (c *Client) Post(ctx context.Context, address string, form url.Values) (status int, err error) {
+	r, err := newRequest(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := c.http.Do(r)
+	if err != nil {
+		return 0, err // the error names the URL
+	}
+	_ = res.Body.Close()
+	return res.StatusCode, nil
+}
+
+func newRequest(ctx context.Context, method, address string, body io.Reader) (*http.Request, error) {
+	if err := CheckURL(address); err != nil {
+		return nil, fmt.Errorf("%s %.200q: %w", strings.ToLower(method), address, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("User-Agent", "signet")
+	return r, nil
 }
 
 // allowed reports whether the operator allowed the host of a dialled address.

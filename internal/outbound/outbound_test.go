@@ -74,7 +74,7 @@ func TestGet(t *testing.T) {
 		case "/good":
 			_, _ = w.Write([]byte(`{"keys":[]}`))
 		case "/long":
-			_, _ = w.Write(make([]byte, maxBytes+1))
+			_, _ = w.Write(make([]byte, clientDocument.MaxBytes+1))
 		case "/redirect":
 			http.Redirect(w, r, "/good", http.StatusFound)
 		case "/missing":
@@ -130,5 +130,49 @@ func TestAServerThatNeverEnds(t *testing.T) {
 	defer cancel()
 	if _, err := open.Get(ctx, server.URL); err == nil {
 		t.Error("answered")
+	}
+}
+
+func TestFetchHoldsItsOwnLimit(t *testing.T) {
+	server, open, _, _ := stand(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(r.Header.Get("Accept")))
+	})
+	kind := Document{Accept: "image/png", MaxBytes: 9}
+	if body, err := open.Fetch(t.Context(), server.URL, kind); err != nil || string(body) != "image/png" {
+		t.Errorf("%q, %v", body, err)
+	}
+	kind.MaxBytes = 8
+	if body, err := open.Fetch(t.Context(), server.URL, kind); err == nil {
+		t.Errorf("answered %q", body)
+	}
+	if body, err := open.Fetch(t.Context(), server.URL, Document{Accept: "image/png"}); err == nil {
+		t.Errorf("a forgotten limit allowed %q", body)
+	}
+}
+
+func TestPost(t *testing.T) {
+	var got string
+	server, open, closed, asked := stand(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Method + " " + r.Header.Get("Content-Type") + " " + r.FormValue("logout_token")
+		switch r.URL.Path {
+		case "/redirect":
+			http.Redirect(w, r, "/good", http.StatusTemporaryRedirect)
+		case "/refused":
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	})
+	form := url.Values{"logout_token": {"a+b"}}
+	for path, want := range map[string]int{"/good": 200, "/refused": 400, "/redirect": 307} { // R-03: not followed
+		status, err := open.Post(t.Context(), server.URL+path, form)
+		if err != nil || status != want || got != "POST application/x-www-form-urlencoded a+b" {
+			t.Errorf("%s: %d, %v, the server saw %q", path, status, err, got)
+		}
+	}
+	before := *asked
+	if _, err := closed.Post(t.Context(), server.URL+"/good", form); !errors.Is(err, ErrAddress) || *asked != before {
+		t.Errorf("R-04 a loopback address: %v", err)
+	}
+	if _, err := open.Post(t.Context(), "http://app.test/", form); err == nil {
+		t.Error("a form went out in clear")
 	}
 }

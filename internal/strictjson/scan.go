@@ -15,6 +15,7 @@ type scanner struct {
 	data          []byte
 	pos           int
 	ignoreUnknown bool
+	nullMembers   bool                     // members of the outermost object may be null
 	visit         func(name, value []byte) // of the outermost object; nil: none
 	names         [][]byte                 // member names of the open objects, innermost last
 	path          []step
@@ -114,7 +115,7 @@ func (s *scanner) value(target reflect.Type, depth int) bool {
 	default:
 		return s.unexpected()
 	}
-	if sh != nil {
+	if sh != nil && !(got == null && s.nullMembers && depth == 2) {
 		if complaint := sh.mismatch(got, s.data[start:s.pos]); complaint != "" {
 			s.report(WrongType, complaint)
 		}

@@ -79,15 +79,24 @@ const (
 // such a field a pointer, slice, map or json.RawMessage type). A refusal is an *Error and leaves v
 // in no particular state.
 func Unmarshal(data []byte, v any, unknown Unknown) error {
+	return (&scanner{data: data, ignoreUnknown: bool(unknown)}).unmarshal(v)
+}
+
+// UnmarshalPatch is Unmarshal of an object whose members may be null, as in a JSON merge patch (RFC
+// 7396) or a registration (RFC 7592 section 2.2): null leaves the field as it is.
+func UnmarshalPatch(data []byte, v any, unknown Unknown) error {
+	return (&scanner{data: data, ignoreUnknown: bool(unknown), nullMembers: true}).unmarshal(v)
+}
+
+func (s *scanner) unmarshal(v any) error {
 	target := reflect.TypeOf(v)
 	if target == nil || target.Kind() != reflect.Pointer || reflect.ValueOf(v).IsNil() {
 		return fmt.Errorf("strictjson: the target must be a pointer, not %T", v)
 	}
-	s := scanner{data: data, ignoreUnknown: bool(unknown)}
 	if err := s.document(target.Elem()); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	if err := json.Unmarshal(s.data, v); err != nil {
 		return &Error{Problems: []Problem{fromEncodingJSON(err)}}
 	}
 	return nil

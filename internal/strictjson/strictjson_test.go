@@ -320,3 +320,23 @@ func BenchmarkObject(b *testing.B) {
 		}
 	}
 }
+
+func TestUnmarshalPatch(t *testing.T) {
+	type inner struct{ Text string }
+	v := struct {
+		Text  string
+		Yes   bool
+		Inner inner
+	}{Text: "before", Yes: true}
+	if err := UnmarshalPatch([]byte(`{"Text":null,"Yes":null,"Inner":{"Text":"x"}}`), &v, RefuseUnknown); err != nil {
+		t.Fatal(err)
+	}
+	if v.Text != "before" || !v.Yes || v.Inner.Text != "x" {
+		t.Errorf("got %+v", v)
+	}
+	for _, text := range []string{`{"Inner":{"Text":null}}`, `{"Other":null}`, `{"Text":null,"Text":null}`, `null`, `{"Text":1}`} {
+		if err := UnmarshalPatch([]byte(text), &v, RefuseUnknown); err == nil {
+			t.Errorf("%s was accepted", text)
+		}
+	}
+}
