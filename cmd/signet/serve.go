@@ -117,11 +117,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		TypesToSign: issuer.TokenTypes,
 		AlgorithmInUse: func(ctx context.Context, alg string) (string, error) {
 			// Only clients are asked: the configuration checks the resources' algorithms.
-			clients, err := db.ClientsWithAlgorithm(ctx, alg)
-			if err != nil || len(clients) == 0 {
+			uses, err := db.ClientsWithAlgorithm(ctx, alg)
+			if err != nil || len(uses) == 0 {
 				return "", err
 			}
-			return "client " + clients[0], nil
+			return "client " + uses[0].ClientID + " (" + uses[0].Member + ")", nil
 		},
 	}
 	if err := manager.Start(ctx); err != nil {
