@@ -24,83 +24,9 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/signet-id/signet/internal/outbound/outboundtest"
 )
-
-// canary is a listener that nothing may connect to.
-type canary struct {
-	address string // host:port, with the zone of a link-local host
-	from    chan string
-}
-
-// newCanary listens on an address of this machine.
-func newCanary(t *testing.T, address netip.Addr) *canary {
-	t.Helper()
-	l, err := net.Listen("tcp", netip.AddrPortFrom(address, 0).String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	port := l.Addr().(*net.TCPAddr).AddrPort().Port() // a listener's own address lacks the zone
-	c := &canary{netip.AddrPortFrom(address, port).String(), make(chan string, 64)}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.from <- conn.RemoteAddr().String()
-			_ = conn.Close()
-		}
-	}()
-	return c
-}
-
-// unseen fails the test if anything has connected. It connects itself, and connections are accepted
-// in their order: the first one has to be its own.
-func (c *canary) unseen(t *testing.T, what string) {
-	t.Helper()
-	own, err := net.Dial("tcp", c.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = own.Close() }()
-	for first := <-c.from; first != own.LocalAddr().String(); first = <-c.from {
-		t.Errorf("%s: %s connected to %s", what, first, c.address)
-	}
-}
-
-// url returns the https URL of the canary.
-func (c *canary) url() string {
-	return "https://" + strings.ReplaceAll(c.address, "%", "%25") + "/"
-}
-
-// ownAddresses returns the addresses of this machine that are not public, by their kind.
-func ownAddresses(t *testing.T) map[string]netip.Addr {
-	t.Helper()
-	found := map[string]netip.Addr{"loopback": netip.MustParseAddr("127.0.0.1")}
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, in := range interfaces {
-		addresses, err := in.Addrs()
-		if err != nil || in.Flags&net.FlagUp == 0 {
-			continue
-		}
-		for _, a := range addresses {
-			prefix, err := netip.ParsePrefix(a.String())
-			if err != nil || Public(prefix.Addr()) || prefix.Addr().IsLoopback() {
-				continue
-			}
-			address := prefix.Addr()
-			if address.Is6() && address.IsLinkLocalUnicast() {
-				address = address.WithZone(in.Name)
-			}
-			found[in.Name+" "+address.String()] = address
-		}
-	}
-	return found
-}
 
 // calls are all ways out of the process.
 var calls = map[string]func(c *Client, ctx context.Context, address string) error{
@@ -121,10 +47,10 @@ var calls = map[string]func(c *Client, ctx context.Context, address string) erro
 // nothing arrives at an address of this machine that is not public, be it loopback, private or
 // link-local, unless the operator allowed exactly this host.
 func TestR04NoConnectionArrivesAtAnAddressThatIsNotPublic(t *testing.T) {
-	for kind, address := range ownAddresses(t) {
+	for kind, address := range outboundtest.OwnAddresses(t) {
 		t.Run(kind, func(t *testing.T) {
-			c := newCanary(t, address)
-			u, err := url.Parse(c.url())
+			c := outboundtest.NewCanary(t, address)
+			u, err := url.Parse(c.URL())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,14 +61,14 @@ func TestR04NoConnectionArrivesAtAnAddressThatIsNotPublic(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if err := call(client, t.Context(), c.url()); !errors.Is(err, ErrAddress) {
+					if err := call(client, t.Context(), c.URL()); !errors.Is(err, ErrAddress) {
 						t.Errorf("%s: %v", name, err)
 					}
 				}
-				c.unseen(t, name)
+				c.Unseen(t, name)
 			}
 			// The canary works: an allowed host reaches it, and fails at its silence only.
-			for _, host := range []string{u.Hostname(), c.address, strings.ToUpper(c.address)} {
+			for _, host := range []string{u.Hostname(), c.Address, strings.ToUpper(c.Address)} {
 				if host == strings.ToUpper(host) && address.Zone() != "" {
 					continue // a zone is the name of an interface, and it has a case
 				}
@@ -150,10 +76,10 @@ func TestR04NoConnectionArrivesAtAnAddressThatIsNotPublic(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := calls["Get"](open, t.Context(), c.url()); err == nil || errors.Is(err, ErrAddress) {
+				if err := calls["Get"](open, t.Context(), c.URL()); err == nil || errors.Is(err, ErrAddress) {
 					t.Errorf("allowed as %s: %v", host, err)
 				}
-				<-c.from
+				c.Seen(t)
 			}
 		})
 	}
@@ -256,8 +182,8 @@ func addresses(list ...string) (out []netip.Addr) {
 // a name that is public when somebody looks and leads to this machine when it is dialled. The
 // address of the socket counts.
 func TestR04ANameThatLeadsElsewhereTheSecondTime(t *testing.T) {
-	c := newCanary(t, netip.MustParseAddr("127.0.0.1"))
-	_, port, _ := net.SplitHostPort(c.address)
+	c := outboundtest.NewCanary(t, netip.MustParseAddr("127.0.0.1"))
+	_, port, _ := net.SplitHostPort(c.Address)
 	for what, second := range map[string][]netip.Addr{
 		"loopback":                    addresses("127.0.0.1"),
 		"several, none public":        addresses("10.0.0.1", "169.254.169.254", "127.0.0.1"),
@@ -278,7 +204,7 @@ func TestR04ANameThatLeadsElsewhereTheSecondTime(t *testing.T) {
 		if _, err := client.Get(t.Context(), "https://rebind.test:"+port+"/"); !errors.Is(err, ErrAddress) {
 			t.Errorf("%s: %v", what, err)
 		}
-		c.unseen(t, what)
+		c.Unseen(t, what)
 	}
 }
 
@@ -419,13 +345,13 @@ func TestCertificatesOfServers(t *testing.T) {
 
 // no kind of redirect is followed, wherever it leads.
 func TestR03NoRedirectIsFollowed(t *testing.T) {
-	c := newCanary(t, netip.MustParseAddr("127.0.0.1"))
+	c := outboundtest.NewCanary(t, netip.MustParseAddr("127.0.0.1"))
 	seen := []string{}
 	server, open, _, _ := stand(t, func(w http.ResponseWriter, r *http.Request) {
 		seen = append(seen, r.URL.Path)
 		status := map[string]int{"/301": 301, "/302": 302, "/303": 303, "/307": 307, "/308": 308, "/200": 200}[r.URL.Path]
-		w.Header().Set("Location", map[string]string{"": c.url(), "same": "/200"}[r.URL.RawQuery])
-		w.Header().Set("Refresh", "0; url="+c.url())
+		w.Header().Set("Location", map[string]string{"": c.URL(), "same": "/200"}[r.URL.RawQuery])
+		w.Header().Set("Refresh", "0; url="+c.URL())
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte("moved"))
 	})
@@ -443,14 +369,14 @@ func TestR03NoRedirectIsFollowed(t *testing.T) {
 	if body, err := open.Get(t.Context(), server.URL+"/200"); err != nil || string(body) != "moved" {
 		t.Errorf("an answer that only speaks of another address: %q, %v", body, err)
 	}
-	c.unseen(t, "a redirect")
+	c.Unseen(t, "a redirect")
 }
 
 // What a server may make of one request: no more than the document, as it stands.
 func TestLimitsOfOneRequest(t *testing.T) {
-	proxy := newCanary(t, netip.MustParseAddr("127.0.0.1"))
+	proxy := outboundtest.NewCanary(t, netip.MustParseAddr("127.0.0.1"))
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY"} {
-		t.Setenv(name, "http://"+proxy.address)
+		t.Setenv(name, "http://"+proxy.Address)
 	}
 	server, open, _, _ := stand(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -488,7 +414,7 @@ func TestLimitsOfOneRequest(t *testing.T) {
 	if status, err := open.Post(t.Context(), server.URL+"/never", nil); err != nil || status != http.StatusOK {
 		t.Errorf("a form whose answer never ends: %d, %v", status, err)
 	}
-	proxy.unseen(t, "a proxy of the environment")
+	proxy.Unseen(t, "a proxy of the environment")
 }
 
 // A time limit holds without one of the caller, from the look-up of the name to the last byte.
