@@ -48,9 +48,12 @@ type Claim struct {
 	Scope string   `key:"scope"` // empty: whatever was granted
 }
 
+// logoutTokenLifetime is issuer.LogoutTokenLifetime.
+const logoutTokenLifetime = 2 * time.Minute
+
 // LongestLifetime returns the longest lifetime of any signed token except refresh tokens.
 func (c Config) LongestLifetime() time.Duration {
-	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
+	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime, logoutTokenLifetime)
 	for _, r := range c.Resources {
 		d = max(d, r.AccessLifetime)
 	}

@@ -16,10 +16,11 @@ const (
 	TypeAccessToken  = "at+jwt"
 	TypeIDToken      = "JWT"
 	TypeRefreshToken = "rt+jwt"
+	TypeLogoutToken  = "logout+jwt" // OpenID Connect Back-Channel Logout section 2.4
 )
 
 // TokenTypes lists the types of token that a signing key signs.
-var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken}
+var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeLogoutToken}
 
 // TokenResponse is the successful response of RFC 6749 section 5.1.
 type TokenResponse struct {

@@ -390,6 +390,7 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	several("resources", c.Resources)
 	for _, f := range []struct{ name, value string }{
 		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
+		{"told of logouts", c.BackchannelLogoutURI},
 		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
 	} {
 		if f.value != "" {

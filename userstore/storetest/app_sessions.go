@@ -525,4 +525,3 @@ func hostileAppSessions(t *testing.T, f *fixture) {
 		must(t, f.GiveUpAppSession(ctx, e.SessionID, "l"+s))
 	}
 }
-
