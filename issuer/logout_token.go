@@ -39,7 +39,7 @@ func (i *Issuer) LogoutToken(s userstore.AppSession, c userstore.Client) (string
 	jti := sha256.Sum256([]byte("logout token of " + s.SessionID))
 	return i.sign(signers.of(c.IDTokenAlg), TypeLogoutToken, logoutClaims{
 		Issuer:    i.URL,
-		Subject:   subjectOf(userstore.Grant{UserID: s.UserID, ClientID: s.ClientID}),
+		Subject:   subjectOf(userstore.Grant{UserID: s.UserID, Subject: s.Subject}),
 		Audience:  c.ID,
 		IssuedAt:  now.Unix(),
 		Expires:   now.Add(LogoutTokenLifetime).Unix(),

@@ -57,6 +57,11 @@ func TestLogoutToken(t *testing.T) {
 			if again := w.claims(later); again["jti"] != jti || again["iat"] != number(now+600) || again["exp"] != number(now+720) {
 				t.Errorf("the next attempt: %v", again)
 			}
+			pairwise, err := w.LogoutToken(userstore.AppSession{SessionID: "s", UserID: w.alice.ID, Subject: "pairwise"}, c)
+			w.must(err)
+			if sub := w.claims(pairwise)["sub"]; sub != "pairwise" {
+				t.Errorf("the sub of a pairwise client is %v", sub)
+			}
 			other, err := w.LogoutToken(userstore.AppSession{SessionID: "sid-2", UserID: w.alice.ID, ClientID: "app"}, c)
 			w.must(err)
 			if w.claims(other)["jti"] == jti {

@@ -17,6 +17,7 @@ import (
 type AppSession struct {
 	SessionID      string // sid: that of the grant
 	UserID         string
+	Subject        string // as Grant.Subject
 	ClientID       string
 	BrowserSession string // as Grant.BrowserSession
 

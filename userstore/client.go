@@ -62,6 +62,9 @@ type ClientMetadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
 
+	SubjectType         string `json:"subject_type,omitempty"`          // public or pairwise; empty: public
+	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"` // OIDC Registration section 5
+
 	// BackchannelLogoutURI is where the client wants to hear that a session has ended; empty: nowhere.
 	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty"`
 	// BackchannelLogoutSessionRequired: the client needs sid in logout tokens. All of ours have it.

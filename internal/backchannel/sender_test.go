@@ -450,6 +450,7 @@ func TestAStoreThatIsAway(t *testing.T) {
 		store.left.Store(20)
 		s.Store, s.Poll = store, time.Millisecond
 		ctx, stop := context.WithCancel(w.Context())
+		defer stop()
 		s.Post = func(ctx context.Context, address string, form url.Values) (int, error) {
 			defer stop()
 			return w.post(ctx, address, form)

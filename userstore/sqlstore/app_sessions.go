@@ -60,7 +60,7 @@ var (
 	// that the browser replaces in between keeps its id, so no app session is lost.
 	startApp = numbered(`INSERT INTO app_sessions
 			(session_id, user_id, subject, client_id, client_epoch, browser_session, created_at, expires_at)
-		SELECT g.session_id, g.user_id, '', g.client_id, g.client_epoch, g.browser_session, g.created_at,
+		SELECT g.session_id, g.user_id, g.subject, g.client_id, g.client_epoch, g.browser_session, g.created_at,
 			CASE WHEN b.expires_at > g.expires_at THEN b.expires_at ELSE g.expires_at END
 		FROM grants g JOIN clients c ON c.id = g.client_id
 			LEFT JOIN browser_sessions b ON b.id = g.browser_session AND g.browser_session <> ''
@@ -94,10 +94,10 @@ func startAppSession(g userstore.Grant) []stmt {
 	}
 }
 
-const appSessionColumns = `session_id, user_id, client_id, browser_session, created_at, ended_at`
+const appSessionColumns = `session_id, user_id, subject, client_id, browser_session, created_at, ended_at`
 
 func appDest(a *userstore.AppSession, created, ended *int64) []any {
-	return []any{&a.SessionID, &a.UserID, &a.ClientID, &a.BrowserSession, created, ended}
+	return []any{&a.SessionID, &a.UserID, &a.Subject, &a.ClientID, &a.BrowserSession, created, ended}
 }
 
 const listApps = `SELECT ` + appSessionColumns + ` FROM app_sessions WHERE browser_session = $1 AND browser_session <> '' AND ended_at = 0

@@ -63,7 +63,7 @@ func appRoundTripOfSession(t *testing.T, f *fixture) {
 	u := f.user(t)
 	c, deaf := f.listener(t), f.client(t, nil)
 	s, other := f.session(t, u), f.session(t, u)
-	first := f.login(t, s, c, "openid")
+	first := f.redeemed(t, f.code(t, s, c, func(c *userstore.Code) { c.Subject = "pairwise" }))
 	f.now = f.now.Add(time.Second)
 	second := f.login(t, s, c, "openid")
 	f.login(t, s, deaf, "openid")
@@ -72,9 +72,11 @@ func appRoundTripOfSession(t *testing.T, f *fixture) {
 		return userstore.AppSession{SessionID: g.SessionID, UserID: u.ID, ClientID: c.ID, BrowserSession: s.ID,
 			CreatedAt: stored(g.CreatedAt)}
 	}
+	pairwise := of(first)
+	pairwise.Subject = "pairwise"
 	list, err := f.ListAppSessions(ctx, s.ID)
 	must(t, err)
-	equal(t, "app sessions", list, []userstore.AppSession{of(second), of(first)})
+	equal(t, "app sessions", list, []userstore.AppSession{of(second), pairwise})
 	for _, none := range []string{"", id(), "\x00"} {
 		list, err := f.ListAppSessions(ctx, none)
 		must(t, err)
@@ -100,7 +102,7 @@ func appRoundTripOfSession(t *testing.T, f *fixture) {
 	until := ended.Add(time.Minute)
 	e, err := f.ClaimEndedAppSession(ctx, "a lease", ended, until, 1)
 	must(t, err)
-	want := userstore.EndedAppSession{AppSession: of(first), Heard: true, Lease: "a lease", DueAt: stored(until), Attempts: 1}
+	want := userstore.EndedAppSession{AppSession: pairwise, Heard: true, Lease: "a lease", DueAt: stored(until), Attempts: 1}
 	if e.SessionID == second.SessionID {
 		want.AppSession, second, first = of(second), first, second
 	}
