@@ -3,6 +3,7 @@ package authorizations_test
 import (
 	"crypto/sha512"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -310,5 +313,25 @@ func TestFrontChannelTokensStayOutOfCachesAndReferers(t *testing.T) {
 		if log := s.Log.String(); strings.Contains(log, "eyJ") || strings.Contains(log, "access_token") {
 			t.Error("the log holds a token")
 		}
+	})
+}
+
+// withoutSigners are the keys of a replica that may not sign now.
+type withoutSigners struct{ issuer.Keys }
+
+func (withoutSigners) Signer(string) (*jose.Signer, error) { return nil, errors.New("this replica may not sign") }
+
+// A replica that cannot sign begins nothing; the same form then succeeds elsewhere. A grant that was
+// stored, and whose answer was lost, is answered by the next try, on another replica as well.
+func TestNothingBeginsWithoutSigners(t *testing.T) {
+	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
+		alice, c := s.SignUp("alice"), frontClient(s, "web")
+		page := s.SignedIn(alice).Open(authorizePath(c, set("response_type", "code id_token token"))).WantPage(200, "consent-approve")
+		keys := s.Replicas[0].Issuer.Keys
+		s.Replicas[0].Issuer.Keys = withoutSigners{keys}
+		s.Unchanged(func() { page.Submit("consent-approve", nil).WantPage(http.StatusServiceUnavailable, "") })
+		s.Replicas[0].Issuer.Keys = keys
+		got := page.Submit("consent-approve", nil).Fragment()
+		checkFront(t, s, c, alice, "code id_token token", got)
 	})
 }
