@@ -319,7 +319,9 @@ func TestFrontChannelTokensStayOutOfCachesAndReferers(t *testing.T) {
 // withoutSigners are the keys of a replica that may not sign now.
 type withoutSigners struct{ issuer.Keys }
 
-func (withoutSigners) Signer(string) (*jose.Signer, error) { return nil, errors.New("this replica may not sign") }
+func (withoutSigners) Signer(string) (*jose.Signer, error) {
+	return nil, errors.New("this replica may not sign")
+}
 
 // A replica that cannot sign begins nothing; the same form then succeeds elsewhere. A grant that was
 // stored, and whose answer was lost, is answered by the next try, on another replica as well.
