@@ -52,6 +52,8 @@ type Metadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
+	CheckSessionIframe string `json:"check_session_iframe"`
+
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
 }
 
@@ -125,5 +127,7 @@ func (i *Issuer) Metadata() Metadata {
 		RequestURIParameterSupported:           i.RequestObjects != nil,
 		RequireRequestURIRegistration:          i.RequestObjects != nil,
 		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
+
+		CheckSessionIframe: i.endpoint("/oauth2/session/check"),
 	}
 }
