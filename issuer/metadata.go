@@ -52,7 +52,9 @@ type Metadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
-	CheckSessionIframe string `json:"check_session_iframe"`
+	CheckSessionIframe                 string `json:"check_session_iframe"`
+	FrontchannelLogoutSupported        bool   `json:"frontchannel_logout_supported"`
+	FrontchannelLogoutSessionSupported bool   `json:"frontchannel_logout_session_supported"`
 
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
 }
@@ -128,6 +130,8 @@ func (i *Issuer) Metadata() Metadata {
 		RequireRequestURIRegistration:          i.RequestObjects != nil,
 		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
 
-		CheckSessionIframe: i.endpoint("/oauth2/session/check"),
+		CheckSessionIframe:                 i.endpoint("/oauth2/session/check"),
+		FrontchannelLogoutSupported:        true,
+		FrontchannelLogoutSessionSupported: true,
 	}
 }

@@ -62,6 +62,10 @@ type ClientMetadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
 
+	FrontchannelLogoutURI             string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelLogoutSessionRequired bool   `json:"frontchannel_logout_session_required,omitempty"`
+	InitiateLoginURI                  string `json:"initiate_login_uri,omitempty"` // OIDC Core section 4
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`

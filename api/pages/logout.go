@@ -48,6 +48,9 @@ func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.Pe
 	if err := h.keepState(w, r, nil); err != nil {
 		return err
 	}
+	if len(p.Frames) > 0 {
+		return h.showLogoutFrames(w, r, p)
+	}
 	if p.RedirectURI != "" {
 		return wire.SeeOther(w, p.RedirectURI)
 	}
@@ -125,6 +128,9 @@ func (h *Handlers) LogoutForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if b != nil {
 		if err := h.checkForm(form{browser: browser, name: "logout", subject: b.Session.ID}, f.Get("csrf")); err != nil {
+			return err
+		}
+		if p.Frames, err = h.Issuer.LogoutFrames(r.Context(), *b); err != nil {
 			return err
 		}
 		if err := h.Issuer.EndBrowserSession(r.Context(), *b); err != nil {

@@ -74,6 +74,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"browser sessions: a user's are bounded, the one not used for longest ends first", boundedSessions, false},
 		{"browser sessions: an idle one takes no live one's place", idleSessionsTakeNoPlace, false},
 		{"browser sessions: logout ends the grants that are not offline_access", endSession, false},
+		{"browser sessions: the clients that a user logged in to from one", loggedInClients, false},
 		{"browser sessions: ending a user's grants ends all but the current one", endAll, false},
 		{"consents: remembered, merged, listed, gone with user and client", consents, false},
 		{"consents: taking one back ends codes and grants (U-40)", revokeConsent, false},
