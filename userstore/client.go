@@ -62,6 +62,9 @@ type ClientMetadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
 
+	SubjectType         string `json:"subject_type,omitempty"`          // public or pairwise; empty: public
+	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"` // OIDC Registration section 5
+
 	FrontchannelLogoutURI             string `json:"frontchannel_logout_uri,omitempty"`
 	FrontchannelLogoutSessionRequired bool   `json:"frontchannel_logout_session_required,omitempty"`
 	InitiateLoginURI                  string `json:"initiate_login_uri,omitempty"` // OIDC Core section 4

@@ -78,6 +78,8 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "request_object_signing_alg", After: c.RequestObjectAlg},
 		{Field: "require_signed_request_object", After: strconv.FormatBool(c.RequireSignedRequestObject)},
 		{Field: "require_pushed_authorization_requests", After: strconv.FormatBool(c.RequirePushed)},
+		{Field: "subject_type", After: c.SubjectType},
+		{Field: "sector_identifier_uri", After: c.SectorIdentifierURI},
 		{Field: "frontchannel_logout_uri", After: c.FrontchannelLogoutURI},
 		{Field: "frontchannel_logout_session_required", After: strconv.FormatBool(c.FrontchannelLogoutSessionRequired)},
 		{Field: "initiate_login_uri", After: c.InitiateLoginURI},
