@@ -37,22 +37,25 @@ func startReceivers(t *testing.T, n int) *receivers {
 	t.Helper()
 	r := &receivers{held: make(chan struct{})}
 	for i := range n {
-		mux := http.NewServeMux()
+		mux, cookie := http.NewServeMux(), fmt.Sprint("app", i) // the apps differ in their ports, which cookies do not know
 		mux.HandleFunc("GET /back", func(w http.ResponseWriter, q *http.Request) {
-			http.SetCookie(w, &http.Cookie{Name: "app", Value: "in", Secure: true, SameSite: http.SameSiteNoneMode})
+			http.SetCookie(w, &http.Cookie{Name: cookie, Value: "in", Secure: true, SameSite: http.SameSiteNoneMode})
 			r.visit(i, "back", "")
 			appPage(w, "back")
 		})
 		mux.HandleFunc("GET /out", func(w http.ResponseWriter, q *http.Request) {
 			session := "without its cookie"
-			if c, err := q.Cookie("app"); err == nil {
+			if c, err := q.Cookie(cookie); err == nil {
 				session = "with its cookie " + c.Value
 			}
-			// A script ends the session, as that of an app which keeps its tokens in the browser.
+			// A script ends the session, as that of an app which keeps its tokens in the browser. The frame
+			// has loaded when the script is over.
 			fmt.Fprintf(w, `<!doctype html><script>
-				document.cookie = 'app=; max-age=0; secure; samesite=none'
-				fetch('/done?%s')
-			</script>`, q.URL.RawQuery)
+				document.cookie = '%s=; max-age=0; secure; samesite=none'
+				const done = new XMLHttpRequest()
+				done.open('GET', '/done?%s', false)
+				done.send()
+			</script>`, cookie, q.URL.RawQuery)
 			r.visit(i, "out", session)
 		})
 		mux.HandleFunc("GET /done", func(_ http.ResponseWriter, q *http.Request) { r.visit(i, "done", q.URL.RawQuery) })
