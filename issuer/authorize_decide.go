@@ -308,6 +308,9 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	if err := i.checkUnfinished(ctx, p, code, now); err != nil {
 		return Decision{}, err
 	}
+	if err := i.keepUsed(ctx, d.Client); err != nil {
+		return Decision{}, err
+	}
 	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, userstore.Code{
 		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
 		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,

@@ -46,6 +46,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		RequirePKCE:     c.OAuth.RequirePKCE,
 		RequirePushed:   c.OAuth.RequirePushed,
 		UILocales:       c.Pages.Languages,
+		Registration:    c.OAuth.Registration,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
 		TrustedBrowser:  c.Sessions.TrustedBrowser,
@@ -70,7 +71,7 @@ func accountSettings(c configs.Config, bound string) *userstore.Accounts {
 
 // clientSettings returns a client registry with the settings of the configuration.
 func clientSettings(c configs.Config) *userstore.Registry {
-	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()}
+	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes(), UnusedFor: c.OAuth.UnusedClients}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}
