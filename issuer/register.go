@@ -278,7 +278,10 @@ func (a askedRegistration) refuseUnsupported() error {
 func refuseRegistration(err error) error {
 	var invalid *userstore.ValidationError
 	var strict *strictjson.Error
+	var said *Error
 	switch {
+	case errors.As(err, &said): // first: it may have one of the others as its cause
+		return said
 	case errors.As(err, &invalid):
 		var all []registrationFault
 		for _, f := range invalid.Fields {
