@@ -57,7 +57,8 @@ type Pending struct {
 	Prompt      []string `json:"prompt,omitempty"`
 	MaxAge      *int64   `json:"max_age,omitempty"` // seconds
 	LoginHint   string   `json:"login_hint,omitempty"`
-	HintSubject string   `json:"hint_subject,omitempty"` // the user whom id_token_hint or a requested sub claim names
+	HintSubject string   `json:"hint_subject,omitempty"` // the sub that id_token_hint or a requested sub claim names
+	HintProved  bool     `json:"hint_proved,omitempty"`  // the sub is that of an id_token_hint
 	ACRValues   []string `json:"acr_values,omitempty"`
 	UILocales   []string `json:"ui_locales,omitempty"`
 
@@ -378,7 +379,7 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 		case p.HintSubject != "" && p.HintSubject != hint.Subject:
 			return errTwoSubjects
 		}
-		p.HintSubject = hint.Subject
+		p.HintSubject, p.HintProved = hint.Subject, true
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func (i *Issuer) Metadata() Metadata {
 		RevocationEndpointAuthSigningAlgsSupported:    AssertionAlgorithms,
 
 		ACRValuesSupported:               acrValues,
-		SubjectTypesSupported:            []string{"public"},
+		SubjectTypesSupported:            []string{userstore.SubjectPublic, userstore.SubjectPairwise},
 		IDTokenSigningAlgValuesSupported: i.Keys.ActiveAlgorithms(),
 		ClaimTypesSupported:              []string{"normal"},
 		ClaimsSupported:                  claims,

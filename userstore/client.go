@@ -70,6 +70,9 @@ type ClientMetadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
 
+	SubjectType         string `json:"subject_type,omitempty"`          // public or pairwise; empty: public
+	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"` // OIDC Registration section 5
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`

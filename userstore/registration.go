@@ -43,8 +43,19 @@ func (r *Registry) Register(
 	c.ID, c.Kind, c.CreatedAt, c.UpdatedAt, c.Version = commandLineID(r.NewID), KindRegistered, now, now, 1
 	c.SecretHash, c.DisabledAt, c.UnusedUntil = "", time.Time{}, now.Add(r.unusedFor())
 	c.keepDecisions(Client{})
+	if by == nil {
+		reservation, refused := r.Throttle.admitRegistration(ctx, r.Now)
+		if refused != nil {
+			return Client{}, "", "", refused
+		}
+		defer func() {
+			if err != nil && !r.fetchesFor(Client{}, c) {
+				reservation.giveBack(ctx)
+			}
+		}()
+	}
 	var fs faults
-	if err := r.completeOwn(ctx, Client{}, &c, &fs); err != nil {
+	if err = r.completeOwn(ctx, Client{}, &c, &fs); err != nil {
 		return Client{}, "", "", err
 	}
 	if secret, err = r.setSecret(ctx, &c, ""); err != nil {
@@ -60,7 +71,7 @@ func (r *Registry) Register(
 			err = ErrRegistrationToken
 		}
 	} else {
-		err = r.registerAnybody(ctx, c, e)
+		err = r.Store.CreateClient(ctx, c, e)
 	}
 	if err = audit.Stored(ctx, r.Log, err, e); err != nil {
 		return Client{}, "", "", err
@@ -68,18 +79,11 @@ func (r *Registry) Register(
 	return c, secret, access, nil
 }
 
-// registerAnybody stores a client that came without a token, if the budgets of its network and of all
-// networks have room. A client that was not stored does not count.
-func (r *Registry) registerAnybody(ctx context.Context, c Client, e audit.Event) error {
-	reservation, err := r.Throttle.admitRegistration(ctx, r.Now)
-	if err != nil {
-		return err
-	}
-	err = r.Store.CreateClient(ctx, c, e)
-	if err != nil {
-		reservation.giveBack(ctx)
-	}
-	return err
+// fetchesFor reports whether a document is fetched before next replaces old. A refusal that fetched one
+// counts as a registration: strangers must not make this server send any number of requests.
+func (r *Registry) fetchesFor(old, next Client) bool {
+	return next.SectorIdentifierURI != "" &&
+		(next.SectorIdentifierURI != old.SectorIdentifierURI || !slices.Equal(next.RedirectURIs, old.RedirectURIs))
 }
 
 // Registered returns the client whose registration access token is sent. ErrNotFound: the client is
@@ -98,8 +102,13 @@ func (r *Registry) Registered(ctx context.Context, id, access string) (Client, e
 // Replace replaces the registration of a client by next, on the client's behalf: what next leaves out
 // becomes the default. secret, if it is not empty, has to be the client's. A client that comes to need
 // a secret gets one, which is returned only here. ValidationError, ErrNotManageable, ErrWrongSecret,
-// ErrNotFound, ErrOverloaded, ErrConflict.
+// ErrNotFound, ErrRateLimited (as *RateLimitedError), ErrOverloaded, ErrConflict.
 func (r *Registry) Replace(ctx context.Context, id, secret string, next Client) (_ Client, made string, err error) {
+	if old, err := r.Store.ClientByID(ctx, id); err == nil && r.fetchesFor(old, next) {
+		if _, err := r.Throttle.admitRegistration(ctx, r.Now); err != nil {
+			return Client{}, "", err
+		}
+	}
 	return r.edit(ctx, id, "", r.completeOwn, func(c *Client) error {
 		if !c.manageable() {
 			return ErrNotManageable

@@ -1,6 +1,7 @@
 package registrations_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -151,6 +152,34 @@ func TestR12RegistrationsPerNetwork(t *testing.T) {
 			t.Errorf("%+v, %v", events, err)
 		}
 	}, capped(3, 1000))
+}
+
+// TestR12RefusalsThatFetchCount: a registration, or a replacement, that makes the server fetch a
+// document counts, also when it is refused.
+func TestR12RefusalsThatFetchCount(t *testing.T) {
+	var fetched atomic.Int64
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		const here = "198.51.100.7"
+		c := take(s, registerFrom(s, 0, here, shop()).Want(201, ""))
+		fetched.Store(0)
+		sector := shop().With("sector_identifier_uri", "https://shop.test/sector")
+		for n := range 2 {
+			registerFrom(s, n, here, sector).Want(400, "invalid_client_metadata")
+		}
+		registerFrom(s, 2, here, sector).Want(429, "temporarily_unavailable")
+		res := s.Do(apitest.Request{Method: "PUT", Path: "/oauth2/register/" + c.ID, Token: c.Access, Header: apitest.From(here),
+			Body: sector.With("client_id", c.ID)}).Want(429, "temporarily_unavailable")
+		if res.Header.Get("Retry-After") == "" || fetched.Load() != 2 {
+			t.Errorf("fetched %d times", fetched.Load())
+		}
+		s.Do(apitest.Request{Method: "PUT", Path: "/oauth2/register/" + c.ID, Token: c.Access, Header: apitest.From(here),
+			Body: shop().With("client_id", c.ID)}).Want(200, "")
+	}, capped(3, 1000), apitest.Configured(func(r *apitest.Replica) {
+		r.API.Clients.SectorDocument = func(context.Context, string) ([]byte, error) {
+			fetched.Add(1)
+			return []byte("[]"), nil
+		}
+	}))
 }
 
 // TestR12RegistrationsInAll: however many networks register, there is a bound.

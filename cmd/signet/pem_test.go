@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/signet-id/signet/cmd/signet/internal/testcert"
 	"github.com/signet-id/signet/configs"
 )
 
@@ -13,7 +14,7 @@ import (
 // such files, are read completely.
 func TestPEMWithMarks(t *testing.T) {
 	dir := t.TempDir()
-	certificate(t, dir, "localhost")
+	testcert.Write(t, dir, "localhost")
 	chain, err := os.ReadFile(filepath.Join(dir, "cert.pem"))
 	if err != nil {
 		t.Fatal(err)

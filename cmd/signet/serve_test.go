@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-id/signet/cmd/signet/internal/watch"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
@@ -116,7 +117,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 	defer taken.Close()
 	c := defaultConfig(t)
 	c.Metrics.Listen = taken.Addr().String() // without a source, like the default
-	logged := &syncBuffer{}
+	logged := &watch.Buffer{}
 	stop, err := serveMetrics(c, &metrics{}, textLog(logged))
 	if err != nil {
 		t.Fatalf("refused: %v", err)
@@ -204,7 +205,7 @@ func TestSweep(t *testing.T) {
 
 func TestTheLogNeverBlocks(t *testing.T) {
 	release := make(chan struct{})
-	var got syncBuffer
+	var got watch.Buffer
 	first := true
 	w := newLogWriter(writerFunc(func(p []byte) (int, error) {
 		if first {

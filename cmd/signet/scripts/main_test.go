@@ -1,60 +1,21 @@
+// Package scripts_test runs the program as its users do, in the scripts in testdata. It has no code, and
+// it is a package of its own, beside scripts/users, only so that no package takes too long.
 package scripts_test
 
 import (
-	"flag"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"testing"
 
+	"github.com/signet-id/signet/cmd/signet/internal/scripttest"
 	"github.com/signet-id/signet/cmd/signet/internal/watch"
 )
 
-// TestMain builds the program, puts it on PATH, and runs four scripts at a time, unless the command
-// line says otherwise: they often wait for a process.
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if err := flag.Set("test.parallel", "4"); err != nil {
-			panic(err)
-		}
-		dir, err := os.MkdirTemp("", "signet-scripts-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		if err := build(filepath.Join(dir, "signet")); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
-		return watch.M{Tests: m}.Run()
-	}())
-}
+// TestMain runs four scripts at a time: they often wait for a process.
+func TestMain(m *testing.M) { os.Exit(watch.Main(m)) }
 
-// build builds the test binary of cmd/signet, which is the program when it is called signet, and leaves
-// a copy of its standard error for the search. The flags are those of this binary: so the race detector
-// watches the program, too, and only the linking is not in the build cache.
-func build(binary string) error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return fmt.Errorf("this binary does not say how it was built")
-	}
-	args := []string{"test", "-c", "-o", binary}
-	for _, s := range info.Settings {
-		if strings.HasPrefix(s.Key, "-") {
-			args = append(args, s.Key+"="+s.Value)
-		}
-	}
-	args = append(args, "..")
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
-	}
-	return nil
-}
+func TestScripts(t *testing.T) { scripttest.Run(t, "testdata") }
 
 // O-03: the search gets the output of the commands.
 func TestO03CommandsLeaveACopyOfWhatTheyPrint(t *testing.T) {

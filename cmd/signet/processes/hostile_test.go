@@ -1,4 +1,4 @@
-package main
+package processes_test
 
 import (
 	"bufio"
@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/signet-id/signet/cmd/signet/internal/testcert"
 )
 
 // silence is how long a server that will say no more is silent before a test believes it.
@@ -247,7 +249,7 @@ var getHealthz = append([]byte{0x82, 0x87, 0x04, 8}, "/healthz\x41\x01x"...)
 func TestH04HTTP2Floods(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	certificate(t, dir, "localhost")
+	testcert.Write(t, dir, "localhost")
 	p := start(t, nil, "SIGNET_ISSUER=https://localhost",
 		"SIGNET_HTTP_TLS_CERT="+filepath.Join(dir, "cert.pem"), "SIGNET_HTTP_TLS_KEY="+filepath.Join(dir, "key.pem"))
 	address := strings.TrimPrefix(p.base, "https://")

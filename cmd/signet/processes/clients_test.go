@@ -1,4 +1,4 @@
-package main
+package processes_test
 
 import (
 	"bytes"
@@ -7,13 +7,16 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/signet-id/signet/cmd/signet/internal/watch"
-	"github.com/signet-id/signet/userstore/sqlstore"
+	"github.com/signet-id/signet/keys/keystest"
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
 // post sends a form, or JSON if the body is JSON, with Basic authentication if id is not empty.
@@ -53,21 +56,23 @@ func (p *process) post(t testing.TB, path, id, secret, body string) (status int,
 func TestO12ClientsWhileServersRun(t *testing.T) {
 	t.Parallel()
 	const api = "https://api.example.com"
-	eachURL(t, func(t *testing.T, env []string, db *sqlstore.DB) {
-		startRing(t, env, db)
-		env = append(env, "SIGNET_ISSUER=http://localhost:8080", "SIGNET_CLOCK_SKEW=1s",
-			`SIGNET_RESOURCES=[{"uri":"`+api+`","introspection_clients":["watcher"]}]`)
+	sqltest.EachURL(t, func(t *testing.T, database string) {
+		env := []string{"SIGNET_DATABASE_URL=" + database, "SIGNET_KEYS_ENCRYPTION_KEY=" + keystest.KEK,
+			"SIGNET_ISSUER=http://localhost:8080", "SIGNET_CLOCK_SKEW=1s",
+			`SIGNET_RESOURCES=[{"uri":"` + api + `","introspection_clients":["watcher"]}]`}
 		servers := []*process{start(t, nil, env...)}
-		if db.Engine() == "postgres" {
+		if strings.HasPrefix(database, "postgres") {
 			servers = append(servers, start(t, nil, env...))
 		}
 		signet := func(args ...string) string {
 			t.Helper()
-			code, out, errOut := cli(t, env, args...)
-			if code != 0 {
-				t.Fatalf("signet %v: %s", args, errOut)
+			cmd := exec.Command("signet", args...)
+			cmd.Env = slices.Concat(watch.Env(), env)
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("signet %v: %v", args, err)
 			}
-			return out
+			return string(out)
 		}
 		create := func(id string, args ...string) (secret string) {
 			t.Helper()

@@ -1,5 +1,5 @@
 //go:build !race
 
-package main
+package processes_test
 
 const raceMemory = 1

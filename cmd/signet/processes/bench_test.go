@@ -1,4 +1,4 @@
-package main
+package processes_test
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/signet-id/signet/cmd/signet/internal/watch"
 )
 
 // BenchmarkColdStart measures from the start of the process to its first answer with the key set,
@@ -103,7 +105,7 @@ func BenchmarkLogins200(b *testing.B) {
 // restart starts the same server once more, in its folder.
 func (p *process) restart(t testing.TB) *process {
 	t.Helper()
-	next := &process{base: p.base, dir: p.dir, errOut: &syncBuffer{}, exited: make(chan struct{})}
+	next := &process{base: p.base, dir: p.dir, errOut: &watch.Buffer{}, exited: make(chan struct{})}
 	next.cmd = exec.Command(p.cmd.Path, "serve")
 	next.cmd.Dir, next.cmd.Env, next.cmd.Stderr = p.cmd.Dir, p.cmd.Env, next.errOut
 	if err := next.cmd.Start(); err != nil {

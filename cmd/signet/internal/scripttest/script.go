@@ -1,4 +1,5 @@
-package scripts_test
+// Package scripttest runs scripts of commands as the users of the program type them.
+package scripttest
 
 import (
 	"encoding/base64"
@@ -22,8 +23,8 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore/pgtest"
 )
 
-// TestScripts runs the real binary as its users do. In addition to testscript's own commands the
-// scripts have:
+// Run runs the scripts of a folder with the real binary. In addition to testscript's own commands they
+// have:
 //
 //	ready                        waits until $BASE/readyz says yes
 //	http [-bearer T] METHOD URL [BODY]
@@ -42,9 +43,9 @@ import (
 //	letters N [REGEXP [VAR]]     waits until the mail server has accepted N letters, of which the last one matches;
 //	                             sets VAR to what the group in REGEXP found
 //	freeaddr VAR                 an address of this machine that no other program listens on
-func TestScripts(t *testing.T) {
+func Run(t *testing.T, folder string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 folder,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {

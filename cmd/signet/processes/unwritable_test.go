@@ -1,4 +1,4 @@
-package main
+package processes_test
 
 import (
 	"net/http"
