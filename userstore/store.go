@@ -429,6 +429,7 @@ type Store interface {
 	Factors
 	PendingSignups
 	AddressChanges
+	Registrations
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

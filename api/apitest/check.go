@@ -126,7 +126,7 @@ func (s *Server) keepSent(r *http.Request, body []byte) {
 	var members map[string]any
 	_ = json.Unmarshal(body, &members)
 	for name, value := range members {
-		if text, ok := value.(string); ok && secretMember.MatchString(name) {
+		if text, ok := value.(string); ok && secretMember.MatchString(name) && !strings.HasPrefix(name, "token_endpoint_auth_") {
 			said = append(said, text)
 		}
 	}
