@@ -55,6 +55,10 @@ type Metadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
+	CheckSessionIframe                 string `json:"check_session_iframe"`
+	FrontchannelLogoutSupported        bool   `json:"frontchannel_logout_supported"`
+	FrontchannelLogoutSessionSupported bool   `json:"frontchannel_logout_session_supported"`
+
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
 
 	BackchannelLogoutSupported        bool `json:"backchannel_logout_supported"`
@@ -138,5 +142,9 @@ func (i *Issuer) Metadata() Metadata {
 
 		BackchannelLogoutSupported:        i.BackchannelLogout,
 		BackchannelLogoutSessionSupported: i.BackchannelLogout,
+
+		CheckSessionIframe:                 i.endpoint("/oauth2/session/check"),
+		FrontchannelLogoutSupported:        true,
+		FrontchannelLogoutSessionSupported: true,
 	}
 }

@@ -76,6 +76,10 @@ type ClientMetadata struct {
 	// BackchannelLogoutSessionRequired: the client needs sid in logout tokens. All of ours have it.
 	BackchannelLogoutSessionRequired bool `json:"backchannel_logout_session_required,omitempty"`
 
+	FrontchannelLogoutURI             string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelLogoutSessionRequired bool   `json:"frontchannel_logout_session_required,omitempty"`
+	InitiateLoginURI                  string `json:"initiate_login_uri,omitempty"` // OIDC Core section 4
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`
