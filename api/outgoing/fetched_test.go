@@ -52,6 +52,16 @@ var requests = []request{
 			s.T.Errorf("the request is answered with %q", got)
 		}
 	}},
+	{"backchannel_logout_uri", "Sender.Post", func(address string) userstore.Client {
+		return userstore.Client{ClientMetadata: userstore.ClientMetadata{BackchannelLogoutURI: address}}
+	}, func(s *apitest.Server, c apitest.Client, _ string) {
+		browser, page := s.Allowed(s.SignUp("user-"+c.ID), c)
+		s.TokensOf(c, page)
+		browser.Open("/logout").Submit("logout-confirm", nil)
+		if n, err := s.Replicas[0].Logouts.Step(s.T.Context()); n != 1 || err != nil {
+			s.T.Errorf("%d apps were to be told, %v", n, err)
+		}
+	}},
 }
 
 // unrequested are the members that name addresses which the server never requests: browsers do, or
@@ -72,6 +82,7 @@ func serve(t *testing.T, o outbound.Options) *apitest.Server {
 	apitest.Configured(func(r *apitest.Replica) {
 		r.Issuer.ClientKeys = &issuer.ClientKeys{Fetch: client.Get}
 		r.Issuer.RequestObjects = &issuer.RequestObjects{Fetch: client.Get}
+		r.Logouts.Post = client.Post
 	})(&settings)
 	return apitest.New(t, settings)
 }
