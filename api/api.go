@@ -361,7 +361,7 @@ func (s *Server) mounts(path string) []string {
 func (s *Server) exporter() profile.Exporter {
 	return profile.Exporter{
 		Issuer: s.Issuer.URL, Factors: s.Store, Sessions: s.sessions(),
-		Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Audit: s.Store, Now: s.Now,
+		Consents: profile.Consents{Consents: s.Store, Clients: s.Store}, Subjects: s.Store, Audit: s.Store, Now: s.Now,
 	}
 }
 

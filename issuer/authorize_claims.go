@@ -169,6 +169,11 @@ func (c claimsRequest) of(in string) map[string]*requestedClaim {
 	return c.Userinfo
 }
 
+// namesSubjects reports whether the request is for certain users only.
+func (c claimsRequest) namesSubjects() bool {
+	return c.IDToken["sub"].conditional() || c.Userinfo["sub"].conditional()
+}
+
 // admitsSubject reports whether the request is for the user whom the client knows as sub (OIDC Core
 // section 5.5.1): a request may insist on one user, or on one of several.
 func (c claimsRequest) admitsSubject(sub string) bool {

@@ -156,7 +156,12 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	case !proved && i.mustReauthenticate(p, b.Session.AuthTime), proved && i.mustProveAll(p, *b):
 		d.Step, d.Reauthenticate = LogIn, true
 		return d, errLoginRequired, nil
-	case !p.isFor(b.User.ID):
+	}
+	asked, err := i.isAskedUser(ctx, p, d.Client, b.User.ID)
+	switch {
+	case err != nil:
+		return d, nil, err
+	case !asked:
 		// Never issue a code for another user than the requested one (OIDC Core section 3.1.2.2). A
 		// user who has logged in for this request as somebody else did so on purpose.
 		if !proved {
@@ -171,6 +176,22 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	d.StepUp = d.Step == LogIn && b.User.SecondFactor
 	d.Reauthenticate = d.Step == LogIn && !d.StepUp
 	return d, refused, nil
+}
+
+// isAskedUser reports whether p may be granted for a user: its id_token_hint names that user, or it
+// has none, and so do its sub claims.
+func (i *Issuer) isAskedUser(ctx context.Context, p Pending, client userstore.Client, userID string) (bool, error) {
+	if p.HintSubject != "" {
+		if is, err := i.isHintOf(ctx, p.HintSubject, userID); err != nil || !is {
+			return false, err
+		}
+	}
+	requested := claimsRequestOf(p.Claims)
+	if !requested.namesSubjects() {
+		return true, nil
+	}
+	sub, err := i.knownAs(ctx, client, userID)
+	return sub != "" && requested.admitsSubject(sub), err
 }
 
 // mustReauthenticate reports whether a user who logged in at authTime has to log in again (OIDC
@@ -308,8 +329,16 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	if err := i.checkUnfinished(ctx, p, code, now); err != nil {
 		return Decision{}, err
 	}
+	subject, err := i.pairwiseSubject(ctx, d.Client, b.User.ID)
+	if refused(err, AccessDenied) {
+		d.Step, d.Response = Respond, i.refusal(p, errNoSubject)
+		return d, nil
+	}
+	if err != nil {
+		return Decision{}, err
+	}
 	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, userstore.Code{
-		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
+		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, Subject: subject, BrowserSession: b.Session.ID,
 		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
 		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce),
 		Claims:   i.allowedClaims(claimsRequestOf(p.Claims), d.Client).canonical(),

@@ -128,6 +128,7 @@ func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) (userstore.Gran
 		ID:             i.NewGrant(),
 		SessionID:      sid,
 		UserID:         code.UserID,
+		Subject:        code.Subject,
 		ClientID:       code.ClientID,
 		Scopes:         code.Scopes,
 		Resources:      code.Resources,

@@ -45,6 +45,7 @@ type Issuer struct {
 	Pushed   userstore.PushedRequests
 	Browsers userstore.BrowserSessions
 	Consents userstore.Consents
+	Subjects userstore.Subjects
 	Keys     Keys
 	Now      func() time.Time
 	NewID    func() string            // 128 random bits, base64url: jti and sid

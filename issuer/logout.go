@@ -81,10 +81,13 @@ func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (p Pen
 	} else if r.PostLogoutRedirectURI != "" {
 		p.NotBack = NotRegistered
 	}
-	if b == nil || hint.Subject != b.User.ID {
+	if b == nil {
 		return p, nil
 	}
-	ours, err := i.sidBelongsTo(ctx, hint.SessionID, b.Session)
+	ours, err := i.isHintOf(ctx, hint.Subject, b.User.ID)
+	if err == nil && ours {
+		ours, err = i.sidBelongsTo(ctx, hint.SessionID, b.Session)
+	}
 	if err != nil || !ours {
 		return p, err
 	}

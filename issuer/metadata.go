@@ -116,7 +116,7 @@ func (i *Issuer) Metadata() Metadata {
 		RevocationEndpointAuthSigningAlgsSupported:    AssertionAlgorithms,
 
 		ACRValuesSupported:               acrValues,
-		SubjectTypesSupported:            []string{"public"},
+		SubjectTypesSupported:            []string{userstore.SubjectPublic, userstore.SubjectPairwise},
 		IDTokenSigningAlgValuesSupported: algorithms,
 		ClaimTypesSupported:              []string{"normal"},
 		ClaimsSupported:                  claims,

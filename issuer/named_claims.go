@@ -85,8 +85,3 @@ func (i *Issuer) requestedClaims(in string, g userstore.Grant, u userstore.User,
 		}
 	}
 }
-
-// isFor reports whether a request may be answered for the user whom its client knows as sub.
-func (p Pending) isFor(sub string) bool {
-	return (p.HintSubject == "" || p.HintSubject == sub) && claimsRequestOf(p.Claims).admitsSubject(sub)
-}

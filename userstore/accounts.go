@@ -354,8 +354,8 @@ func (a *Accounts) checkEdit(old User, u *User) error {
 	return fs.err()
 }
 
-// Find reads the user that an operator names: by email when name holds an @, else by id, else by
-// username. ErrNotFound. A name that may be an id of ours matches a username only letter for
+// Find reads the user that an operator names: by email when name holds an @, else by id, else by a
+// pairwise subject, else by username. ErrNotFound. A name that may be an id of ours matches a username only letter for
 // letter. Usernames are compared in lower case, so otherwise an account could take a deleted
 // account's id for its username and be found in its place. New usernames cannot have the shape of
 // an id.
@@ -372,6 +372,9 @@ func (a *Accounts) Find(ctx context.Context, name string) (User, error) {
 		return User{}, ErrNotFound
 	}
 	u, err := a.Store.UserByID(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		u, err = a.Store.UserBySubject(ctx, name)
+	}
 	if !errors.Is(err, ErrNotFound) {
 		return u, err
 	}

@@ -62,6 +62,9 @@ type ClientMetadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
 
+	SubjectType         string `json:"subject_type,omitempty"`          // public or pairwise; empty: public
+	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"` // OIDC Registration section 5
+
 	// UserinfoAlg is the algorithm that userinfo answers are signed with; empty: they are JSON.
 	UserinfoAlg string `json:"userinfo_signed_response_alg,omitempty"`
 	// IntrospectionAlg is the algorithm that introspection answers to the client are signed with

@@ -80,6 +80,8 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "request_object_signing_alg", After: c.RequestObjectAlg},
 		{Field: "require_signed_request_object", After: strconv.FormatBool(c.RequireSignedRequestObject)},
 		{Field: "require_pushed_authorization_requests", After: strconv.FormatBool(c.RequirePushed)},
+		{Field: "subject_type", After: c.SubjectType},
+		{Field: "sector_identifier_uri", After: c.SectorIdentifierURI},
 		{Field: "client_uri", After: c.ClientURI},
 		{Field: "logo_uri", After: c.LogoURI},
 		{Field: "policy_uri", After: c.PolicyURI},

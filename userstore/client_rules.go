@@ -58,6 +58,10 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 			fs.add("client_secret", fault{CodeNotAllowed, "A client that authenticates this way has no secret."})
 		}
 	}
+	c.checkSubjectType(fs)
+	if len(*fs) == 0 { // nothing is fetched for a client that is refused anyway
+		r.checkSectorDocument(ctx, old, *c, fs)
+	}
 	return fs.err()
 }
 

@@ -13,6 +13,7 @@ type Code struct {
 	Hash     CodeHash
 	ClientID string
 	UserID   string
+	Subject  string // as Grant.Subject
 	// BrowserSession is the public id of the browser session in which the user allowed the request.
 	// It must be live when the code is saved, and the code is void once it has ended.
 	BrowserSession string

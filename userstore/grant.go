@@ -19,6 +19,7 @@ type Grant struct {
 	ID        GrantID
 	SessionID string // sid: random, public
 	UserID    string
+	Subject   string // the pairwise identifier that the client knows the user by; empty: UserID
 	ClientID  string
 
 	Scopes    []string

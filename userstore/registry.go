@@ -31,6 +31,8 @@ type Registry struct {
 
 	Resources       []string // the registered resource servers
 	RedirectSchemes []string // one-word schemes that a public client's redirect URI may have; empty: none
+	// SectorDocument fetches the document at a sector_identifier_uri; nil: no client may have one.
+	SectorDocument func(ctx context.Context, uri string) ([]byte, error)
 	// Algorithms returns the enabled algorithms that have an active key. No client is registered
 	// for another.
 	Algorithms func(ctx context.Context) ([]string, error)

@@ -83,7 +83,7 @@ type Users interface {
 type UserQuery struct {
 	After *User  // the last user of the page before; only CreatedAt and ID are read
 	Limit int    // at least 1
-	Text  string // part of the canonical email address or username, or the whole id
+	Text  string // part of the canonical email address or username, or the whole id or pairwise subject
 	Role  string // a role that the user has
 	State State
 }
@@ -412,6 +412,7 @@ type Store interface {
 	PushedRequests
 	BrowserSessions
 	Consents
+	Subjects
 	Audit
 	Outbox
 	OneTimeTokens

@@ -28,7 +28,7 @@ func TestS01HostileTextInEveryParameterOfAdmins(t *testing.T) {
 		client := []string{"client_name", "token_endpoint_auth_method", "grant_types.", "response_types.", "redirect_uris.",
 			"post_logout_redirect_uris.", "scope",
 			"resources.", "id_token_signed_response_alg", "jwks", "jwks.keys", "jwks_uri", "client_uri", "logo_uri",
-			"policy_uri", "tos_uri", "pkce", "request_object_signing_alg"}
+			"policy_uri", "tos_uri", "pkce", "request_object_signing_alg", "subject_type", "sector_identifier_uri"}
 		s.Secret(clientSecretIn(s.Do(apitest.Request{Method: "POST", Path: "/v1/admin/clients", Token: admin.Access,
 			Body: apitest.Fields{"client_id": "web", "client_name": "Web",
 				"redirect_uris": []string{"https://web.test/cb"}}}).Want(201, "")))

@@ -38,6 +38,7 @@ type Export struct {
 	Factors    Factors       `json:"factors"`
 	Sessions   []Session     `json:"sessions"`
 	Consents   []Consent     `json:"consents"`
+	Subjects   []Subject     `json:"subjects"`
 	Audit      []audit.Event `json:"audit"`          // newest first
 	AuditAll   bool          `json:"audit_complete"` // false: there are older entries, too many for one document
 }
@@ -48,6 +49,7 @@ type Exporter struct {
 	Factors  userstore.Factors
 	Sessions Sessions
 	Consents Consents
+	Subjects userstore.Subjects
 	Audit    userstore.Audit
 	Now      func() time.Time
 }
@@ -77,6 +79,9 @@ func (e Exporter) Of(ctx context.Context, u userstore.User, current userstore.Gr
 		return Export{}, err
 	}
 	if out.Consents, err = e.Consents.List(ctx, u.ID); err != nil {
+		return Export{}, err
+	}
+	if out.Subjects, err = subjectsOf(ctx, e.Subjects, u.ID); err != nil {
 		return Export{}, err
 	}
 	if out.Audit, out.AuditAll, err = e.Events(ctx, u.ID, time.Time{}, mostExported); err != nil {

@@ -39,7 +39,7 @@ func TestTwoExportsAtATime(t *testing.T) {
 		}
 		e := profile.Exporter{
 			Factors: db, Sessions: profile.Sessions{Grants: db, Browsers: db, Now: time.Now},
-			Consents: profile.Consents{Consents: db, Clients: db}, Audit: g, Now: time.Now,
+			Consents: profile.Consents{Consents: db, Clients: db}, Subjects: db, Audit: g, Now: time.Now,
 		}
 		var wait sync.WaitGroup
 		for range 2 {

@@ -290,7 +290,19 @@ func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sql
 		return err
 	}
 	defer db.Close()
-	clients := clientSettings(c)
+	var unfetched error
+	clients := clientSettings(c, func(ctx context.Context, uri string) (document []byte, err error) {
+		defer func() { unfetched = err }()
+		files, err := readServeFiles(c)
+		if err != nil {
+			return nil, err
+		}
+		fetcher, err := newOutbound(c, files)
+		if err != nil {
+			return nil, err
+		}
+		return sectorsBy(fetcher)(ctx, uri)
+	})
 	clients.Store, clients.Hasher, clients.Now, clients.NewID = db, newHasher(c, 1), a.now, server.NewID
 	clients.Algorithms = func(ctx context.Context) ([]string, error) {
 		ring, err := db.LoadRing(ctx)
@@ -299,7 +311,11 @@ func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sql
 		}
 		return c.Keys.Algorithms, nil // no server has run yet; the first start makes an active key for each algorithm
 	}
-	return fn(clients, db)
+	err = fn(clients, db)
+	if err != nil && unfetched != nil { // an operator may know the cause
+		err = fmt.Errorf("%w The cause: %s", err, printable.Text(unfetched.Error()))
+	}
+	return err
 }
 
 func noSuchClient(err error, id string) error {
@@ -391,6 +407,7 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	for _, f := range []struct{ name, value string }{
 		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"userinfo", signedWith(c.UserinfoAlg)},
 		{"introspection", signedWith(c.IntrospectionAlg)}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
+		{"subjects", subjectsOf(c)}, {"sector from", c.SectorIdentifierURI},
 		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
 	} {
 		if f.value != "" {
@@ -429,4 +446,12 @@ func keysOf(c userstore.Client) string {
 		return "registered; --json shows them"
 	}
 	return c.JWKSURI
+}
+
+// subjectsOf says by what sub a pairwise client knows people; empty: by the ids of accounts.
+func subjectsOf(c userstore.Client) string {
+	if !c.Pairwise() {
+		return ""
+	}
+	return "pairwise, sector " + c.Sector()
 }

@@ -33,6 +33,8 @@ var textFlags = []struct {
 	{"introspection-alg", "introspection_signed_response_alg", "`algorithm` that answers of introspection to it are signed with (default: JSON, and RS256 if it asks for signed ones)", func(c *userstore.Client) *string { return &c.IntrospectionAlg }},
 	{"pkce", "pkce", "`MODE`: required or optional (default: what oauth.require_pkce says)", func(c *userstore.Client) *string { return &c.PKCE }},
 	{"request-object-alg", "request_object_signing_alg", "`algorithm` of its request objects; none: without a signature (default: any that it has a key for)", func(c *userstore.Client) *string { return &c.RequestObjectAlg }},
+	{"subject-type", "subject_type", "`TYPE` of the sub by which it knows people: public (the default), or pairwise, which is another one for every sector", func(c *userstore.Client) *string { return &c.SubjectType }},
+	{"sector-identifier-uri", "sector_identifier_uri", "`URL` of a JSON array of redirect URIs, which is fetched; clients that name the same host are one sector", func(c *userstore.Client) *string { return &c.SectorIdentifierURI }},
 	{"client-uri", "client_uri", "`URL` of its website", func(c *userstore.Client) *string { return &c.ClientURI }},
 	{"logo-uri", "logo_uri", "`URL` of its logo", func(c *userstore.Client) *string { return &c.LogoURI }},
 	{"policy-uri", "policy_uri", "`URL` of its privacy policy", func(c *userstore.Client) *string { return &c.PolicyURI }},

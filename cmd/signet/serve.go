@@ -184,7 +184,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Metrics:    metrics,
 		Accounts:   accountSettings(c, listener.Addr().String()),
 		Issuer:     iss,
-		Clients:    clientSettings(c),
+		Clients:    clientSettings(c, sectorsBy(fetcher)),
 		API:        endpoints,
 	})
 	if err != nil {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/outbound"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
@@ -68,9 +70,19 @@ func accountSettings(c configs.Config, bound string) *userstore.Accounts {
 	}
 }
 
+// fetchFunc fetches a document.
+type fetchFunc = func(ctx context.Context, uri string) ([]byte, error)
+
+// sectorsBy returns a function that fetches the document at a sector_identifier_uri.
+func sectorsBy(fetcher *outbound.Client) fetchFunc {
+	return func(ctx context.Context, uri string) ([]byte, error) {
+		return fetcher.Fetch(ctx, uri, outbound.Document{Accept: "application/json", MaxBytes: 64 << 10})
+	}
+}
+
 // clientSettings returns a client registry with the settings of the configuration.
-func clientSettings(c configs.Config) *userstore.Registry {
-	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes()}
+func clientSettings(c configs.Config, sectors fetchFunc) *userstore.Registry {
+	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes(), SectorDocument: sectors}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}

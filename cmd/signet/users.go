@@ -36,7 +36,7 @@ func (a *app) usersCommand() *cobra.Command {
 }
 
 // userHelp explains the argument USER.
-const userHelp = "USER is an email address, a username or an id."
+const userHelp = "USER is an email address, a username, an id, or the sub by which a pairwise client knows the user."
 
 func (a *app) usersCreate() *cobra.Command {
 	var n userstore.OperatorUser

@@ -19,7 +19,8 @@ func (a *app) usersList() *cobra.Command {
 		Short: "List the accounts, oldest first",
 		Long: `List the accounts, oldest first, or those that every flag which is given is true of.
 
---search finds a part of an email address or username, however it is spelled, or an id.
+--search finds a part of an email address or username, however it is spelled, or a
+whole id, or a whole sub by which a pairwise client knows the user.
 An account in the state "invited" has no password yet, and an open invitation to set one.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context, _ []string) error {
@@ -64,7 +65,7 @@ An account in the state "invited" has no password yet, and an open invitation to
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.Text, "search", "", "those with this `text` in the email address or username, or as id")
+	f.StringVar(&q.Text, "search", "", "those with this `text` in the email address or username, or as id or pairwise sub")
 	f.StringVar(&q.Role, "role", "", "those who have this `role`")
 	f.BoolVar(&active, "active", false, "those who may log in")
 	f.BoolVar(&disabled, "disabled", false, "those who may not")

@@ -47,7 +47,7 @@ func discovery(p *party) {
 		p.https(name)
 	}
 	for name, values := range map[string][]string{
-		"response_types_supported": {"code"}, "subject_types_supported": {"public"},
+		"response_types_supported": {"code"}, "subject_types_supported": {"public", "pairwise"},
 		"id_token_signing_alg_values_supported": {"RS256"},
 		"scopes_supported":                      {"openid", "profile", "email", "address", "phone", "offline_access"},
 		"claims_supported":                      {"sub", "iss", "auth_time", "acr"},

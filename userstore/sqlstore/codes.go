@@ -13,7 +13,7 @@ import (
 )
 
 const codeColumns = `hash, client_id, user_id, browser_session, redirect_uri, code_challenge, scopes, resources, nonce, claims,
-	auth_time, amr, acr, by_consent, created_at, expires_at, user_agent, address, used_at, grant_id`
+	auth_time, amr, acr, by_consent, created_at, expires_at, user_agent, address, subject, used_at, grant_id`
 
 // codeRow receives codeColumns.
 type codeRow struct {
@@ -25,7 +25,7 @@ type codeRow struct {
 
 func (r *codeRow) dest() []any {
 	return []any{&r.hash, &r.c.ClientID, &r.c.UserID, &r.c.BrowserSession, &r.c.RedirectURI, &r.c.CodeChallenge, &r.scopes, &r.resources, &r.c.Nonce, &r.c.Claims,
-		&r.auth, &r.amr, &r.c.ACR, &r.c.ByConsent, &r.created, &r.expires, &r.c.UserAgent, &r.c.Address, &r.used, &r.grant}
+		&r.auth, &r.amr, &r.c.ACR, &r.c.ByConsent, &r.created, &r.expires, &r.c.UserAgent, &r.c.Address, &r.c.Subject, &r.used, &r.grant}
 }
 
 func (r *codeRow) code() (c userstore.Code, err error) {
@@ -62,7 +62,7 @@ const (
 	anyConsent = ` AND EXISTS (SELECT 1 FROM consents k WHERE k.user_id = u.id AND k.client_id = c.id)`
 
 	insertCode = `INSERT INTO codes (` + codeColumns + `, client_epoch)
-		SELECT $, c.id, u.id, b.id, $, $, $, $, $, $, $, $, $, $, $, $, $, $, 0, $, c.epoch` + mayAllow
+		SELECT $, c.id, u.id, b.id, $, $, $, $, $, $, $, $, $, $, $, $, $, $, $, 0, $, c.epoch` + mayAllow
 	insertOnce = ` ON CONFLICT (hash) DO NOTHING`
 )
 
@@ -97,7 +97,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
 	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
 		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt),
-		displayable(c.UserAgent), displayable(c.Address), none[:]}, may...)
+		displayable(c.UserAgent), displayable(c.Address), c.Subject, none[:]}, may...)
 	if consent == nil {
 		sql := saveCode
 		if c.ByConsent {
@@ -247,7 +247,7 @@ const (
 
 	grantOfCode = `INSERT INTO grants (` + grantColumns + `, client_epoch, revoked_at)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16, codes.browser_session, $17,
-			codes.client_epoch, 0
+			codes.subject, codes.client_epoch, 0
 		FROM codes WHERE hash = $18 AND grant_id = $19`
 )
 

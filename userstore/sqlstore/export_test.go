@@ -52,6 +52,9 @@ var (
 	RemovePushedSQL   = removePushed
 	ListConsentsSQL   = listConsents
 	NextClientsSQL    = nextClients
+	ReadSubjectSQL    = readSubject
+	ListSubjectsSQL   = listSubjects
+	UserBySubjectSQL  = userBySubject
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.

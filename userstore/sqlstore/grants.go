@@ -12,7 +12,7 @@ import (
 
 const grantColumns = `id, generation, rotated_at, late_generation, late_count, expires_at, created_at, auth_time,
 	client_id, user_id, session_id, scopes, resources, amr, acr, nonce, user_agent, address,
-	browser_session, claims`
+	browser_session, claims, subject`
 
 // grantRow receives grantColumns, followed by the instant of revocation.
 type grantRow struct {
@@ -26,7 +26,7 @@ type grantRow struct {
 func (r *grantRow) dest() []any {
 	return []any{&r.id, &r.g.Generation, &r.rotated, &r.g.LateGeneration, &r.g.LateCount, &r.expires, &r.created, &r.auth,
 		&r.g.ClientID, &r.g.UserID, &r.g.SessionID, &r.scopes, &r.resources, &r.amr, &r.g.ACR, &r.g.Nonce, &r.g.UserAgent, &r.g.Address,
-		&r.g.BrowserSession, &r.g.Claims}
+		&r.g.BrowserSession, &r.g.Claims, &r.g.Subject}
 }
 
 func (r *grantRow) grant() (g userstore.Grant, err error) {
@@ -122,10 +122,10 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 	steps := []stmt{
 		beginGrant.bind(s.Second, micros(g.CreatedAt), g.SessionID, hash, g.UserID, s.PasswordHash, g.ClientID),
 		bind(`INSERT INTO grants (`+grantColumns+`, client_epoch, revoked_at)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8, c.id, u.id, u.last_session_id, $9, $10, $11, $12, $13, $14, $15, $16, $17, c.epoch, 0
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, c.id, u.id, u.last_session_id, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, c.epoch, 0
 			FROM users u, clients c
-			WHERE u.id = $18 AND u.last_session_id = $19 AND c.id = $20 AND c.disabled_at = 0`,
-			append(args, g.BrowserSession, g.Claims, g.UserID, g.SessionID, g.ClientID)...),
+			WHERE u.id = $19 AND u.last_session_id = $20 AND c.id = $21 AND c.disabled_at = 0`,
+			append(args, g.BrowserSession, g.Claims, g.Subject, g.UserID, g.SessionID, g.ClientID)...),
 	}
 	steps = append(steps, boundGrants(ctx, g, s.IdleSince)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
@@ -185,7 +185,7 @@ const (
 	advanceFirstParty = ` AND c.public AND c.first_party`
 	advanceReturning  = `
 	RETURNING user_id, session_id, late_generation, late_count, grants.expires_at, grants.created_at, auth_time,
-	grants.scopes, grants.resources, amr, acr, nonce, user_agent, address, browser_session, grants.claims, `
+	grants.scopes, grants.resources, amr, acr, nonce, user_agent, address, browser_session, grants.claims, subject, `
 )
 
 // advances are the variants of the statement of a refresh: for any client or for public first-party
@@ -243,7 +243,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 		_, err := db.engine.write(ctx, s, func(row scanner) error {
 			advanced = true
 			return row.Scan(&g.UserID, &g.SessionID, &g.LateGeneration, &g.LateCount, &expires, &created, &auth,
-				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address, &g.BrowserSession, &g.Claims,
+				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address, &g.BrowserSession, &g.Claims, &g.Subject,
 				&roles, &clientResources, &c.IDTokenAlg, &c.IDTokenClaims, &c.FirstParty, &c.AuthMethod, &grantTypes, &clientScopes)
 		})
 		return err

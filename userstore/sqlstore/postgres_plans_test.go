@@ -85,6 +85,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		`INSERT INTO codes SELECT decode(md5(n::text)||md5(n::text), 'hex'), 0, '', n, n, n, n, TRUE, 'c'||(n%3000+1), 'u'||(n%3000+1), 'b'||n, '', '', '[]', '[]', '', '', '[]', '', '', '' FROM generate_series(1, 6000) n`,
 		`INSERT INTO consents SELECT 'u'||n, 'c'||n, '', n, n, '[]' FROM generate_series(1, 3000) n`,
 		`INSERT INTO pushed_requests SELECT decode(md5(n::text)||md5(n::text), 'hex'), 'c'||(n%3000+1), n, '', '', n, n FROM generate_series(1, 6000) n`,
+		`INSERT INTO subjects SELECT 'u'||(n%3000+1), 's'||n, 'p'||n, n FROM generate_series(1, 6000) n`,
 		`INSERT INTO client_assertions SELECT 'c'||(n%3000+1), decode(md5(n::text), 'hex'), n FROM generate_series(1, 6000) n`,
 		`ANALYZE`)
 	plan := func(query string, args ...any) string {
@@ -123,7 +124,7 @@ func TestPlansUseIndexes(t *testing.T) {
 
 		"a code": plan(sqlstore.CodeSQL, id),
 		"save a code": plan(sqlstore.SaveCodeSQL, id, "", "", "[]", "[]", "", "", int64(1), "[]", "", true,
-			int64(1), int64(1), "", "", id, "u1", "c1", "b1", int64(1), int64(1)),
+			int64(1), int64(1), "", "", "", id, "u1", "c1", "b1", int64(1), int64(1)),
 		"use a code": plan(sqlstore.UseCodeSQL, int64(1), id, id, "u1", "c1", int64(1), "s"),
 		"the grant of a code": plan(sqlstore.GrantOfCodeSQL, id, int64(1), int64(1), int64(1), int64(1), int64(1),
 			int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", id, id),
@@ -142,6 +143,9 @@ func TestPlansUseIndexes(t *testing.T) {
 		"a pushed request":     plan(sqlstore.ReadPushedSQL, id, "c1"),
 		"expired pushed ones":  plan(sqlstore.RemovePushedSQL, int64(5), int64(100)),
 		"a user's consents":    plan(sqlstore.ListConsentsSQL, "u1", "u1"),
+		"a subject":            plan(sqlstore.ReadSubjectSQL, "u1", "s1"),
+		"by subject":           plan(sqlstore.UserBySubjectSQL, "p1"),
+		"a user's subjects":    plan(sqlstore.ListSubjectsSQL, "u1"),
 		"a page of clients":    plan(sqlstore.NextClientsSQL, int64(5), "c5", int64(10)),
 		"grants of a client":   plan(`SELECT id FROM grants WHERE client_id = $1 LIMIT 1000`, "c1"),
 		"consents of a client": plan(`DELETE FROM consents WHERE client_id = $1`, "c1"),

@@ -68,6 +68,17 @@ func TestT04OneCodeAtThreeReplicas(t *testing.T) {
 	}
 }
 
+// Replicas with pools of their own give a user one subject for each sector.
+func TestOneSubjectAtThreeReplicas(t *testing.T) {
+	t.Parallel()
+	for engine, url := range map[string]string{"sqlite": sqltest.SQLitePath(t), "postgres": sqltest.PostgresURL(t)} {
+		t.Run(engine, func(t *testing.T) {
+			storetest.SubjectsAtOnce(t, open(t, url, sqlstore.Options{}), open(t, url, sqlstore.Options{}),
+				open(t, url, sqlstore.Options{}))
+		})
+	}
+}
+
 // F-08 for the operations of an OpenID Provider: the server committed, and its answer was lost.
 func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 	t.Parallel()
@@ -360,6 +371,9 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 		"a pushed request":        {sqlstore.ReadPushedSQL, []any{id, "c"}, []string{"sqlite_autoindex_pushed_requests_1"}},
 		"expired pushed requests": {sqlstore.RemovePushedSQL, []any{1, 1}, []string{"pushed_requests_remove"}},
 		"a user's consents":       {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
+		"a subject":               {sqlstore.ReadSubjectSQL, []any{"u", "s"}, []string{"sqlite_autoindex_subjects_1"}},
+		"by subject":              {sqlstore.UserBySubjectSQL, []any{"p"}, []string{"subjects_subject"}},
+		"a user's subjects":       {sqlstore.ListSubjectsSQL, []any{"u"}, []string{"sqlite_autoindex_subjects_1"}},
 		"a page of clients":       {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
 	} {
 		plan, err := sqlstore.SQLitePlan(t.Context(), db, test.sql, test.args...)

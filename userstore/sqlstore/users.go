@@ -352,8 +352,8 @@ func listUsers(q userstore.UserQuery) stmt {
 		if key, ok := userstore.EmailKey(q.Text); ok {
 			address = key
 		}
-		add(`(u.id = $ OR u.email_key = $ OR replace(u.email_key, $, '') <> u.email_key OR replace(u.username_key, $, '') <> u.username_key)`,
-			q.Text, address, folded, folded)
+		add(`(u.id = $ OR u.id = (SELECT s.user_id FROM subjects s WHERE s.subject = $) OR u.email_key = $ OR replace(u.email_key, $, '') <> u.email_key OR replace(u.username_key, $, '') <> u.username_key)`,
+			q.Text, q.Text, address, folded, folded)
 	}
 	if q.Role != "" {
 		role := strings.TrimPrefix(strings.TrimSuffix(list([]string{q.Role}), `]`), `[`)
