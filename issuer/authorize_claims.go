@@ -176,20 +176,20 @@ func (c claimsRequest) of(in string) map[string]*requestedClaim {
 	return c.Userinfo
 }
 
-// namesSubjects reports whether the request is for certain users only.
-func (c claimsRequest) namesSubjects() bool {
-	return c.IDToken["sub"].conditional() || c.Userinfo["sub"].conditional()
+// subjects returns the requested claims about the user's sub that insist on values.
+func (c claimsRequest) subjects() (out []*requestedClaim) {
+	for _, w := range []*requestedClaim{c.IDToken["sub"], c.Userinfo["sub"]} {
+		if w.conditional() {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // admitsSubject reports whether the request is for the user whom the client knows as sub (OIDC Core
 // section 5.5.1): a request may insist on one user, or on one of several.
 func (c claimsRequest) admitsSubject(sub string) bool {
-	for _, w := range []*requestedClaim{c.IDToken["sub"], c.Userinfo["sub"]} {
-		if w.conditional() && !slices.Contains(w.wanted(), sub) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(c.subjects(), func(w *requestedClaim) bool { return !slices.Contains(w.wanted(), sub) })
 }
 
 // acr returns the values of acr that the request wants, the preferred one first, and whether it

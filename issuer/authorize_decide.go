@@ -155,7 +155,7 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 		d.Step, d.Reauthenticate = LogIn, true
 		return d, errLoginRequired, nil
 	}
-	asked, err := i.isAskedUser(ctx, p, d.Client, b.User.ID)
+	asked, err := i.isFor(ctx, p, d.Client, b.User.ID)
 	switch {
 	case err != nil:
 		return d, nil, err
@@ -174,22 +174,6 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	d.StepUp = d.Step == LogIn && b.User.SecondFactor
 	d.Reauthenticate = d.Step == LogIn && !d.StepUp
 	return d, refused, nil
-}
-
-// isAskedUser reports whether p may be granted for a user: its id_token_hint names that user, or it
-// has none, and so do its sub claims.
-func (i *Issuer) isAskedUser(ctx context.Context, p Pending, client userstore.Client, userID string) (bool, error) {
-	if p.HintSubject != "" {
-		if is, err := i.isHintOf(ctx, p.HintSubject, userID); err != nil || !is {
-			return false, err
-		}
-	}
-	requested := claimsRequestOf(p.Claims)
-	if !requested.namesSubjects() {
-		return true, nil
-	}
-	sub, err := i.knownAs(ctx, client, userID)
-	return sub != "" && requested.admitsSubject(sub), err
 }
 
 // mustReauthenticate reports whether a user who logged in at authTime has to log in again (OIDC

@@ -35,9 +35,9 @@ func (i *Issuer) pairwiseSubject(ctx context.Context, client userstore.Client, u
 	return subject, nil
 }
 
-// isHintOf reports whether a sub that we put into an ID token is that of a user, maybe from before
-// the registration of its client changed.
-func (i *Issuer) isHintOf(ctx context.Context, sub, userID string) (bool, error) {
+// namesUser reports whether the sub of an ID token of ours is that of a user. The client may have got
+// the token before its registration changed, so any sub of the user will do.
+func (i *Issuer) namesUser(ctx context.Context, sub, userID string) (bool, error) {
 	if sub == userID {
 		return true, nil
 	}
@@ -48,20 +48,28 @@ func (i *Issuer) isHintOf(ctx context.Context, sub, userID string) (bool, error)
 	return slices.ContainsFunc(subjects, func(s userstore.Subject) bool { return s.Subject == sub }), nil
 }
 
-// knownAs returns the sub by which client knows a user now; empty: it does not know the user yet. A
-// sub that a client only claims to know counts in this form alone. Otherwise the clients of two
-// sectors could find out by prompt=none which of their users are the same.
-func (i *Issuer) knownAs(ctx context.Context, client userstore.Client, userID string) (string, error) {
+// isFor reports whether p may be granted for a user: the id_token_hint and the claims request name
+// that user, or none. A sub that the client only claims to know counts in the one form in which the
+// client knows users. Otherwise the clients of two sectors could find out by prompt=none which of
+// their users are the same.
+func (i *Issuer) isFor(ctx context.Context, p Pending, client userstore.Client, userID string) (bool, error) {
+	if p.HintSubject != "" {
+		if ours, err := i.namesUser(ctx, p.HintSubject, userID); err != nil || !ours {
+			return false, err
+		}
+	}
+	claims := claimsRequestOf(p.Claims)
 	if !client.Pairwise() {
-		return userID, nil
+		return claims.admitsSubject(userID), nil
+	}
+	if len(claims.subjects()) == 0 {
+		return true, nil
 	}
 	subjects, err := i.Subjects.ListSubjects(ctx, userID)
 	if err != nil {
-		return "", failed(err)
+		return false, failed(err)
 	}
-	n := slices.IndexFunc(subjects, func(s userstore.Subject) bool { return s.Sector == client.Sector() })
-	if n < 0 {
-		return "", nil
-	}
-	return subjects[n].Subject, nil
+	return slices.ContainsFunc(subjects, func(s userstore.Subject) bool {
+		return s.Sector == client.Sector() && claims.admitsSubject(s.Subject)
+	}), nil
 }
