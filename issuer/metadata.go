@@ -56,6 +56,9 @@ type Metadata struct {
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
+
+	BackchannelLogoutSupported        bool `json:"backchannel_logout_supported"`
+	BackchannelLogoutSessionSupported bool `json:"backchannel_logout_session_supported"`
 }
 
 // idTokenClaims are the claims that every client finds, or may find, in an ID token of ours.
@@ -132,5 +135,8 @@ func (i *Issuer) Metadata() Metadata {
 		RequestURIParameterSupported:           i.RequestObjects != nil,
 		RequireRequestURIRegistration:          i.RequestObjects != nil,
 		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
+
+		BackchannelLogoutSupported:        i.BackchannelLogout,
+		BackchannelLogoutSessionSupported: i.BackchannelLogout,
 	}
 }

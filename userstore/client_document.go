@@ -82,6 +82,8 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "require_pushed_authorization_requests", After: strconv.FormatBool(c.RequirePushed)},
 		{Field: "subject_type", After: c.SubjectType},
 		{Field: "sector_identifier_uri", After: c.SectorIdentifierURI},
+		{Field: "backchannel_logout_uri", After: c.BackchannelLogoutURI},
+		{Field: "backchannel_logout_session_required", After: strconv.FormatBool(c.BackchannelLogoutSessionRequired)},
 		{Field: "client_uri", After: c.ClientURI},
 		{Field: "logo_uri", After: c.LogoURI},
 		{Field: "policy_uri", After: c.PolicyURI},

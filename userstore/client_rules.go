@@ -45,6 +45,7 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 	r.checkURIs(old, c, fs)
 	c.checkKeys(fs)
 	c.checkRequestObjects(fs)
+	c.checkBackchannelLogout(fs)
 	c.checkScopes(fs)
 	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
 		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})

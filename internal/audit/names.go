@@ -14,5 +14,6 @@ var Names = []Name{
 	ClientCreated, ClientUpdated, ClientDeleted, ClientSecretRotated, ClientAuthFailed,
 	ConsentGranted, ConsentRevoked, GrantStarted, CodeReplayed,
 	MailGivenUp,
+	LogoutGivenUp,
 	KeysRotated, KeysRevoked, KeysRewrapped, KeysChanged,
 }
