@@ -63,6 +63,16 @@ var requests = []request{
 		s.AdminOf(admin.Access)("POST", "", apitest.Fields{"client_name": name, "subject_type": "pairwise",
 			"redirect_uris": []string{"https://one.test/cb"}, "sector_identifier_uri": address}).Want(400, "validation_error")
 	}, true},
+	{"backchannel_logout_uri", "Sender.Post", func(address string) userstore.Client {
+		return userstore.Client{ClientMetadata: userstore.ClientMetadata{BackchannelLogoutURI: address}}
+	}, func(s *apitest.Server, c apitest.Client, _ string) {
+		b, page := s.Allowed(s.SignUp("user-of-"+strings.ReplaceAll(c.ID, "_", "-")), c)
+		s.TokensOf(c, page)
+		b.Open("/logout").Submit("logout-confirm", nil)
+		if told, err := s.Replicas[0].Logouts.Step(s.T.Context()); err != nil || told != 1 {
+			s.T.Errorf("%d apps were told, %v", told, err)
+		}
+	}, false},
 }
 
 // unrequested are the members that name addresses which the server never requests: browsers do, or
@@ -83,6 +93,7 @@ func serve(t *testing.T, o outbound.Options) *apitest.Server {
 	apitest.Configured(func(r *apitest.Replica) {
 		r.Issuer.ClientKeys = &issuer.ClientKeys{Fetch: client.Get}
 		r.Issuer.RequestObjects = &issuer.RequestObjects{Fetch: client.Get}
+		r.Logouts.Post = client.Post
 		r.API.Clients.SectorDocument = func(ctx context.Context, uri string) ([]byte, error) {
 			return client.Fetch(ctx, uri, outbound.Document{MaxBytes: 64 << 10})
 		}
