@@ -290,6 +290,9 @@ type BrowserSessions interface {
 	// EndSession ends a browser session and the app sessions that came from it, and revokes the grants
 	// that came from it and do not hold offline_access. It is idempotent.
 	EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error
+	// LoggedInClients returns the clients that got a grant from a browser session, each once with its
+	// latest login, newest first.
+	LoggedInClients(ctx context.Context, browserSession string) ([]ClientLogin, error)
 	// RevokeBrowserSession is EndSession for a session of a user, by its public id. ErrNotFound.
 	RevokeBrowserSession(ctx context.Context, userID, id string, now time.Time, events ...audit.Event) error
 	// ListBrowserSessions returns a user's live browser sessions, newest first.
@@ -426,6 +429,7 @@ type Store interface {
 	Factors
 	PendingSignups
 	AddressChanges
+	Registrations
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

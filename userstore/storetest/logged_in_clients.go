@@ -1,0 +1,42 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/signet-id/signet/userstore"
+)
+
+// loggedInClients: each client of a browser session is listed once, with its latest login, also if the
+// grant has ended by then.
+func loggedInClients(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u := f.user(t)
+	s, other := f.session(t, u), f.session(t, u)
+	one, two := f.client(t, nil), f.client(t, nil)
+	login := func(s userstore.BrowserSession, c userstore.Client, after time.Duration) string {
+		t.Helper()
+		r := f.redeem(f.code(t, s, c))
+		r.Grant.CreatedAt = f.now.Add(after)
+		must(t, f.RedeemCode(ctx, r))
+		return r.Grant.SessionID
+	}
+	login(s, one, 0)
+	second := login(s, two, time.Second)
+	last := login(s, one, 2*time.Second)
+	login(other, two, 3*time.Second)
+
+	list := func(id string, want ...userstore.ClientLogin) {
+		t.Helper()
+		got, err := f.LoggedInClients(ctx, id)
+		must(t, err)
+		equal(t, "logged in", got, want)
+	}
+	first := []userstore.ClientLogin{{ClientID: one.ID, SessionID: last}, {ClientID: two.ID, SessionID: second}}
+	list(s.ID, first...)
+	must(t, f.RevokeSession(ctx, u.ID, second, f.now))
+	list(s.ID, first...)
+	for _, unknown := range []string{"", id(), "a\x00", "\xff", "%"} {
+		list(unknown)
+	}
+}
