@@ -71,6 +71,10 @@ type Issuer struct {
 
 	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
 
+	Registration    string              // who may register clients (oauth.registration); empty: only operators
+	Registry        *userstore.Registry // for clients that register themselves
+	SoftwareIssuers []SoftwareIssuer    // whose software statements are believed
+
 	SessionAbsolute time.Duration // a browser session ends this long after its login
 	SessionIdle     time.Duration // and this long after its last use
 	TrustedBrowser  time.Duration // a browser that its user trusts skips the second factor for this long; 0: none is trusted

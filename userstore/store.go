@@ -290,6 +290,8 @@ type BrowserSessions interface {
 	// EndSession ends a browser session and the app sessions that came from it, and revokes the grants
 	// that came from it and do not hold offline_access. It is idempotent.
 	EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error
+	// ListAppSessions returns the app sessions of a browser session that have not ended, newest first.
+	ListAppSessions(ctx context.Context, browserSession string) ([]AppSession, error)
 	// RevokeBrowserSession is EndSession for a session of a user, by its public id. ErrNotFound.
 	RevokeBrowserSession(ctx context.Context, userID, id string, now time.Time, events ...audit.Event) error
 	// ListBrowserSessions returns a user's live browser sessions, newest first.
@@ -426,6 +428,7 @@ type Store interface {
 	Factors
 	PendingSignups
 	AddressChanges
+	Registrations
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

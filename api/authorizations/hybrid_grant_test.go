@@ -125,33 +125,34 @@ func TestT01AReplayEndsTheTokensOfTheFragmentToo(t *testing.T) {
 
 // What ends the grant between the response and the redemption of its code ends both.
 func TestT24EndedBetweenResponseAndCode(t *testing.T) {
-	for name, end := range map[string]func(*testing.T, *apitest.Server, apitest.User, apitest.Client, *apitest.Browser, string){
-		"the user is disabled": func(t *testing.T, s *apitest.Server, u apitest.User, _ apitest.Client, _ *apitest.Browser, _ string) {
-			if err := s.DB.SetActive(t.Context(), u.ID, false, s.Clock.Now()); err != nil {
-				t.Fatal(err)
-			}
+	type world struct {
+		s      *apitest.Server
+		u      apitest.User
+		c      apitest.Client
+		b      *apitest.Browser
+		access string
+	}
+	for name, end := range map[string]func(*testing.T, world) error{
+		"the user is disabled": func(t *testing.T, w world) error {
+			return w.s.DB.SetActive(t.Context(), w.u.ID, false, w.s.Clock.Now())
 		},
-		"the user logs out": func(t *testing.T, _ *apitest.Server, _ apitest.User, _ apitest.Client, b *apitest.Browser, _ string) {
-			b.Open("/logout").WantPage(200, "logout-confirm").Submit("logout-confirm", nil)
+		"the user logs out": func(_ *testing.T, w world) error {
+			w.b.Open("/logout").WantPage(200, "logout-confirm").Submit("logout-confirm", nil)
+			return nil
 		},
-		"the token is revoked": func(t *testing.T, s *apitest.Server, _ apitest.User, c apitest.Client, _ *apitest.Browser, access string) {
-			s.Do(s.Authenticated(c, "/oauth2/revoke", url.Values{"token": {access}})).Want(200, "")
+		"the token is revoked": func(_ *testing.T, w world) error {
+			w.s.Do(w.s.Authenticated(w.c, "/oauth2/revoke", url.Values{"token": {w.access}})).Want(200, "")
+			return nil
 		},
-		"the session is revoked": func(t *testing.T, s *apitest.Server, u apitest.User, _ apitest.Client, _ *apitest.Browser, access string) {
-			sid := apitest.Claims(access)["sid"].(string)
-			if err := s.DB.RevokeSession(t.Context(), u.ID, sid, s.Clock.Now()); err != nil {
-				t.Fatal(err)
-			}
+		"the session is revoked": func(t *testing.T, w world) error {
+			return w.s.DB.RevokeSession(t.Context(), w.u.ID, apitest.Tokens{Access: w.access}.SessionID(), w.s.Clock.Now())
 		},
-		"the consent is taken back": func(t *testing.T, s *apitest.Server, u apitest.User, c apitest.Client, _ *apitest.Browser, _ string) {
-			if err := s.DB.RevokeConsent(t.Context(), u.ID, c.ID, s.Clock.Now()); err != nil {
-				t.Fatal(err)
-			}
+		"the consent is taken back": func(t *testing.T, w world) error {
+			return w.s.DB.RevokeConsent(t.Context(), w.u.ID, w.c.ID, w.s.Clock.Now())
 		},
-		"everything of the user ends": func(t *testing.T, s *apitest.Server, u apitest.User, _ apitest.Client, _ *apitest.Browser, _ string) {
-			if _, err := s.DB.RevokeUserGrants(t.Context(), u.ID, "", s.Clock.Now()); err != nil {
-				t.Fatal(err)
-			}
+		"everything of the user ends": func(t *testing.T, w world) error {
+			_, err := w.s.DB.RevokeUserGrants(t.Context(), w.u.ID, "", w.s.Clock.Now())
+			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +161,9 @@ func TestT24EndedBetweenResponseAndCode(t *testing.T) {
 				b := s.SignedIn(alice)
 				page := b.Open(authorizePath(c, set("response_type", "code token"))).WantPage(200, "consent-approve")
 				got := page.Submit("consent-approve", nil).Fragment()
-				end(t, s, alice, c, b, got.Get("access_token"))
+				if err := end(t, world{s, alice, c, b, got.Get("access_token")}); err != nil {
+					t.Fatal(err)
+				}
 				dead(s, c, got.Get("access_token"))
 				s.Do(s.CodeRequest(c, got.Get("code"))).Want(400, "invalid_grant")
 				dead(s, c, got.Get("access_token"))

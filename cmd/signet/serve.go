@@ -137,6 +137,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		return err
 	}
 	iss := issuerSettings(c, listener.Addr().String())
+	iss.SoftwareIssuers = softwareIssuers(c, files)
 	pages, err := web.New(web.Options{
 		Service:   c.Service(),
 		Base:      iss.Path(),
@@ -153,6 +154,9 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
 		FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
 		FailuresPerBlock:   c.FailuresPerBlock(),
+
+		RegistrationsPerNetwork: c.Throttle.RegistrationsPerNetwork,
+		Registrations:           c.Throttle.Registrations,
 	}
 	defer throttle.Drain()
 	mailer, err := newMail(c, listener.Addr().String(), texts, files)

@@ -12,6 +12,7 @@ var Names = []Name{
 	SessionRevoked, SessionsRevoked,
 	RefreshReplayed, RefreshLate, GenerationAhead,
 	ClientCreated, ClientUpdated, ClientDeleted, ClientSecretRotated, ClientAuthFailed,
+	RegistrationTokenCreated, RegistrationTokenRevoked,
 	ConsentGranted, ConsentRevoked, GrantStarted, CodeReplayed,
 	MailGivenUp,
 	LogoutGivenUp,

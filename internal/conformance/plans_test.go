@@ -111,6 +111,7 @@ var plans = append([]plan{
 			{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", pictured, logoutQueryAdded},
 			{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
 		}},
+	backchannelLogout,
 }, frontPlans...)
 
 // There is one server with one user and three clients, as an operator sets them up for the suite,
@@ -128,7 +129,7 @@ func TestOIDCC(t *testing.T) {
 						}
 						t.Run(name, func(t *testing.T) {
 							n := &internet{s: s.With(t)}
-							p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.Client,
+							p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.clientOf(m.name),
 								formPost: plan.formPost, responseType: run.responseType}
 							p.discover()
 							m.run(p)
@@ -174,6 +175,14 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 			},
 		}).Secret
 	}
+	o := c.Override["oidcc-backchannel-rp-initiated-logout"]
+	o.Client.Secret = s.Register(userstore.Client{
+		ID: o.Client.ID, AuthMethod: userstore.AuthBasic,
+		ClientMetadata: userstore.ClientMetadata{
+			RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
+			BackchannelLogoutURI: backchannelURL, BackchannelLogoutSessionRequired: true,
+		},
+	}).Secret
 	return c
 }
 

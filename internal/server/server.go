@@ -120,6 +120,9 @@ func Compose(p Parts) error {
 		c.Resources = append(c.Resources, resource.URI)
 	}
 
+	c.Throttle, c.UserScopes = p.Throttle, i.UserScopes()
+	i.Registry = c
+
 	s := p.API
 	s.Issuer, s.Accounts, s.Clients, s.Store, s.Pages = i, a, c, p.Store, p.Pages
 	s.JWKS, s.Secret, s.Ready, s.Metrics = p.Keys.JWKS, p.Keys.Secret, p.Ready, p.Metrics
