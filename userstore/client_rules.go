@@ -45,13 +45,15 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 	r.checkURIs(old, c, fs)
 	c.checkKeys(fs)
 	c.checkRequestObjects(fs)
+	c.checkBackchannelLogout(fs)
 	c.checkBrowserURIs(fs)
 	c.checkScopes(fs)
+	c.checkSoftware(fs)
 	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
 		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})
 	}
 	r.checkResources(old, *c, fs)
-	if err := r.checkAlgorithm(ctx, old, *c, fs); err != nil {
+	if err := r.checkAlgorithms(ctx, old, *c, fs); err != nil {
 		return err
 	}
 	if chosen != "" {
@@ -73,7 +75,7 @@ func (c *Client) tidy(old Client) {
 		c.AuthMethod = AuthBasic
 	}
 	c.tidyResponses(old)
-	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs} {
+	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs, &c.Contacts} {
 		if len(*list) == 0 {
 			*list = nil
 		}
@@ -168,20 +170,6 @@ func (r *Registry) checkResources(old, c Client, fs *faults) {
 	})
 }
 
-func (r *Registry) checkAlgorithm(ctx context.Context, old, c Client, fs *faults) error {
-	if c.IDTokenAlg == "" || c.IDTokenAlg == old.IDTokenAlg {
-		return nil
-	}
-	active, err := r.Algorithms(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(active, c.IDTokenAlg) {
-		fs.add("id_token_signed_response_alg", fault{CodeNotAllowed, "No key signs with this algorithm now. Those that do: " + strings.Join(active, ", ") + "."})
-	}
-	return nil
-}
-
 // addSecret checks a chosen secret. Any character that can be typed is allowed; RFC 6749 section
 // 2.3.1 says how it is encoded.
 func (fs *faults) addSecret(chosen string) {
@@ -209,6 +197,13 @@ func (fs *faults) addList(field string, list []string, check func(string) fault)
 			f = fault{CodeInvalid, "This is in the list twice."}
 		}
 		fs.add(memberOf(field, n), f)
+	}
+}
+
+// addStatement refuses a software statement that was not verified.
+func (fs *faults) addStatement(old, c Client) {
+	if c.SoftwareStatement != old.SoftwareStatement {
+		fs.add("software_statement", fault{CodeNotAllowed, "A software statement is verified only where a client registers itself."})
 	}
 }
 

@@ -126,7 +126,7 @@ func (s *Server) keepSent(r *http.Request, body []byte) {
 	var members map[string]any
 	_ = json.Unmarshal(body, &members)
 	for name, value := range members {
-		if text, ok := value.(string); ok && secretMember.MatchString(name) {
+		if text, ok := value.(string); ok && secretMember.MatchString(name) && !strings.HasPrefix(name, "token_endpoint_auth_") {
 			said = append(said, text)
 		}
 	}
@@ -147,6 +147,9 @@ var secretMember = regexp.MustCompile(`(?i)password|token|secret|code`)
 
 // linesType is of JSON lines.
 const linesType = "application/x-ndjson"
+
+// signedTypes are of answers that are a compact JWS.
+var signedTypes = map[string]bool{"application/jwt": true, "application/token-introspection+jwt": true}
 
 var (
 	oauthText   = regexp.MustCompile(`^[ !#-\[\]-~]*$`)
@@ -223,7 +226,7 @@ func (s *Server) check(a *Response) {
 	var document any // a body of megabytes is read once
 	isJSON := json.Unmarshal(a.Body, &document) == nil
 	if media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); len(a.Body) > 0 && !forPeople[media] && !a.isCodesFile(media) {
-		if !registered[media] {
+		if !registered[media] && !signedTypes[media] {
 			bad("G5: content type %q", media)
 		}
 		switch {
@@ -232,6 +235,10 @@ func (s *Server) check(a *Response) {
 				if !json.Valid(d) {
 					bad("the body is not JSON: %.100q", d)
 				}
+			}
+		case signedTypes[media]:
+			if Claims(string(a.Body)) == nil {
+				bad("the body is no JWS: %.100q", a.Body)
 			}
 		case !isJSON:
 			bad("the body is not JSON: %.100q", a.Body)

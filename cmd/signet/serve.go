@@ -20,6 +20,7 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/backchannel"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -107,22 +108,15 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer stopBackground()
 
 	manager := &keys.Manager{
-		Store:       db,
-		Policy:      c.KeyPolicy(),
-		KEKs:        keks,
-		Now:         a.now,
-		DatabaseNow: db.Now,
-		Generate:    keys.GenerateKey,
-		Log:         log,
-		TypesToSign: issuer.TokenTypes,
-		AlgorithmInUse: func(ctx context.Context, alg string) (string, error) {
-			// Only clients are asked: the configuration checks the resources' algorithms.
-			clients, err := db.ClientsWithAlgorithm(ctx, alg)
-			if err != nil || len(clients) == 0 {
-				return "", err
-			}
-			return "client " + clients[0], nil
-		},
+		Store:          db,
+		Policy:         c.KeyPolicy(),
+		KEKs:           keks,
+		Now:            a.now,
+		DatabaseNow:    db.Now,
+		Generate:       keys.GenerateKey,
+		Log:            log,
+		TypesToSign:    issuer.TokenTypes,
+		AlgorithmInUse: registeredFor(db),
 	}
 	if err := manager.Start(ctx); err != nil {
 		return fmt.Errorf("start the signing keys: %w", err)
@@ -143,6 +137,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		return err
 	}
 	iss := issuerSettings(c, listener.Addr().String())
+	iss.SoftwareIssuers = softwareIssuers(c, files)
 	pages, err := web.New(web.Options{
 		Service:   c.Service(),
 		Base:      iss.Path(),
@@ -159,13 +154,17 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		SignupsPerNetwork:  c.Throttle.SignupsPerNetwork,
 		FailuresPerNetwork: c.Throttle.FailuresPerNetwork,
 		FailuresPerBlock:   c.FailuresPerBlock(),
+
+		RegistrationsPerNetwork: c.Throttle.RegistrationsPerNetwork,
+		Registrations:           c.Throttle.Registrations,
 	}
 	defer throttle.Drain()
 	mailer, err := newMail(c, listener.Addr().String(), texts, files)
 	if err != nil {
 		return err
 	}
-	metrics := newMetrics(hasher, manager, db, mailer, a.now)
+	logouts := &backchannel.Sender{Post: fetcher.Post}
+	metrics := newMetrics(hasher, manager, db, mailer, logouts, a.now)
 	var stopping atomic.Bool
 	endpoints := &api.Server{
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
@@ -187,6 +186,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Mail:       mailer,
 		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
 		Objects:    &issuer.RequestObjects{Fetch: fetcher.Get},
+		Logouts:    logouts,
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
 		Accounts:   accountSettings(c, listener.Addr().String()),
@@ -212,10 +212,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
-	// A server that stops claims no more messages, and finishes the one that it is sending.
-	mailing, stopMail := context.WithCancel(ctx)
-	defer stopMail()
-	running.Go(func() { mailer.Run(mailing) })
+	// A server that stops claims no more messages and logouts, and finishes those that it is sending.
+	sending, stopSending := context.WithCancel(ctx)
+	defer stopSending()
+	running.Go(func() { mailer.Run(sending) })
+	running.Go(func() { logouts.Run(sending) })
 	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
 	warnOfUnknownClients(ctx, db, iss.Resources, log) // before serving, so before the server can be stopped
@@ -288,5 +289,17 @@ func warnOfUnknownClients(ctx context.Context, db userstore.Clients, resources [
 func spareProcessors(env []string) {
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") }) {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
+	}
+}
+
+// registeredFor names a client that is registered for an algorithm, and by which member; empty:
+// there is none. Only clients are asked: the configuration checks the resources' algorithms.
+func registeredFor(clients userstore.Clients) func(ctx context.Context, alg string) (string, error) {
+	return func(ctx context.Context, alg string) (string, error) {
+		uses, err := clients.ClientsWithAlgorithm(ctx, alg)
+		if err != nil || len(uses) == 0 {
+			return "", err
+		}
+		return "client " + uses[0].ClientID + " (" + uses[0].Member + ")", nil
 	}
 }
