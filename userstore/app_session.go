@@ -8,8 +8,8 @@ import (
 )
 
 // AppSession is the session that an app has because of a login. It begins with a grant, if the
-// client has a backchannel_logout_uri, and often outlives it: without a refresh token the grant ends
-// after minutes, while the app keeps its user signed in for days.
+// client has a backchannel_logout_uri or a frontchannel_logout_uri, and often outlives it: without a
+// refresh token the grant ends after minutes, while the app keeps its user signed in for days.
 //
 // It ends with the browser session that the user logged in with, or when the grant is revoked, or
 // with everything else of the user. The statement that ends the grants ends it, too, and with it

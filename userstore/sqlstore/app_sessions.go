@@ -64,7 +64,7 @@ var (
 			CASE WHEN b.expires_at > g.expires_at THEN b.expires_at ELSE g.expires_at END
 		FROM grants g JOIN clients c ON c.id = g.client_id
 			LEFT JOIN browser_sessions b ON b.id = g.browser_session AND g.browser_session <> ''
-		WHERE g.id = $ AND c.backchannel_logout ON CONFLICT (session_id) DO NOTHING`)
+		WHERE g.id = $ AND (c.backchannel_logout OR c.frontchannel_logout) ON CONFLICT (session_id) DO NOTHING`)
 
 	boundApps = numbered(`DELETE FROM app_sessions WHERE session_id IN (
 		SELECT session_id FROM (SELECT a.session_id FROM app_sessions a

@@ -40,3 +40,35 @@ func loggedInClients(t *testing.T, f *fixture) {
 		list(unknown)
 	}
 }
+
+// loggedInAfterGrants: a client that wants to hear of logouts is listed as long as the browser session
+// lives, also when its grant is gone.
+func loggedInAfterGrants(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u := f.user(t)
+	s := f.session(t, u)
+	hears := f.client(t, func(c *userstore.Client) { c.FrontchannelLogoutURI = "https://app.test/out" })
+	deaf := f.client(t, nil)
+	login := func(c userstore.Client) string {
+		t.Helper()
+		r := f.redeem(f.code(t, s, c))
+		r.Grant.ExpiresAt = f.now.Add(time.Minute)
+		must(t, f.RedeemCode(ctx, r))
+		return r.Grant.SessionID
+	}
+	login(deaf)
+	sid := login(hears)
+	for {
+		n, err := f.RemoveExpired(ctx, f.now.Add(time.Hour), 100)
+		must(t, err)
+		if n == 0 {
+			break
+		}
+	}
+	got, err := f.LoggedInClients(ctx, s.ID)
+	must(t, err)
+	equal(t, "logged in", got, []userstore.ClientLogin{{ClientID: hears.ID, SessionID: sid}})
+	ended, err := f.ListAppSessions(ctx, s.ID)
+	must(t, err)
+	equal(t, "sessions of apps", len(ended), 1)
+}
