@@ -1,6 +1,7 @@
 package web
 
-// AssetCSP goes with each asset and each logo of a client: a logo in SVG that somebody opens by itself runs nothing and loads nothing.
+// AssetCSP goes with each asset and each logo of a client. A logo in SVG that somebody opens by itself
+// runs nothing and loads nothing.
 const AssetCSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 // Where the forms of a page may lead (form-action).
