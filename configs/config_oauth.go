@@ -1,6 +1,10 @@
 package configs
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/signet-id/signet/userstore"
+)
 
 // OAuth is the section `oauth`.
 type OAuth struct {
@@ -12,13 +16,27 @@ type OAuth struct {
 	// the browser. `signet clients update --require-pushed` demands it of a single client.
 	RequirePushed bool `key:"require_pushed"`
 
-	// Response types of the authorization endpoint. This version has code.
+	// Response types of the authorization endpoint: code, and, for apps that cannot do without,
+	// id_token, "id_token token", "code id_token", "code token", "code id_token token". A client
+	// gets those that it is registered for.
 	ResponseTypes []string `key:"response_types"`
 
 	// Schemes of one word that the redirect URIs of public clients may have, such as cursor or
 	// vscode. Any app on a device can claim such a scheme, so name only those you know; a
 	// scheme that is a domain turned around (com.example.app) needs no entry.
 	RedirectSchemes []string `key:"redirect_schemes"`
+}
+
+// Types returns ResponseTypes in the spelling of userstore.ResponseTypes: their words have no order.
+func (o OAuth) Types() []string {
+	var out []string
+	for _, t := range o.ResponseTypes {
+		if known, ok := userstore.ResponseType(t); ok {
+			t = known
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 // Schemes returns RedirectSchemes without the colon that some operators write after a scheme.

@@ -96,9 +96,9 @@ func (i *Issuer) Metadata() Metadata {
 		JWKSURI:               i.endpoint("/.well-known/jwks.json"),
 
 		ScopesSupported:        scopes,
-		ResponseTypesSupported: []string{"code"},
-		ResponseModesSupported: []string{ModeQuery, ModeFormPost},
-		GrantTypesSupported:    []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken, userstore.GrantClientCredentials},
+		ResponseTypesSupported: i.responseTypes(),
+		ResponseModesSupported: i.responseModes(),
+		GrantTypesSupported:    i.grantTypes(),
 		PromptValuesSupported:  []string{promptNone, promptLogin, promptConsent, promptSelectAccount},
 
 		CodeChallengeMethodsSupported:              []string{"S256"},

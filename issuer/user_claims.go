@@ -218,7 +218,7 @@ func (i *Issuer) needsUser(a Authorization) bool {
 		return true
 	}
 	return len(claimsRequestOf(a.Grant.Claims).IDToken) > 0 ||
-		a.Client.IDTokenClaims && slices.Contains(a.Scopes, scopeOpenID)
+		a.wantsClaims() && slices.Contains(a.Scopes, scopeOpenID)
 }
 
 // claimsRequestOf returns the claims request of a grant. It was parsed strictly before it was

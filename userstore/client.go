@@ -20,7 +20,7 @@ type Client struct {
 	Name       string   // client_name
 	AuthMethod string   // token_endpoint_auth_method: one of the Auth… below
 	FirstParty bool     // only an operator can set it
-	GrantTypes []string // authorization_code, refresh_token, client_credentials
+	GrantTypes []string // authorization_code, implicit, refresh_token, client_credentials
 	Scopes     []string // that the client may request; empty: every scope (admin only if first-party)
 	Resources  []string // resource indicators that it may name (RFC 8707); empty: only the default audience
 	IDTokenAlg string   // id_token_signed_response_alg; empty: RS256
@@ -94,6 +94,7 @@ const (
 // Grant types that a client can be registered for.
 const (
 	GrantAuthorizationCode = "authorization_code"
+	GrantImplicit          = "implicit" // tokens from the authorization endpoint; not for the token endpoint
 	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
 )

@@ -65,7 +65,7 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "client_name", After: c.Name},
 		{Field: "token_endpoint_auth_method", After: c.AuthMethod},
 		{Field: "grant_types", After: list(c.GrantTypes)},
-		{Field: "response_types", After: list(c.ResponseTypes)},
+		{Field: "response_types", After: strings.Join(c.ResponseTypes, ", ")},
 		{Field: "redirect_uris", After: list(c.RedirectURIs)},
 		{Field: "post_logout_redirect_uris", After: list(c.PostLogoutRedirectURIs)},
 		{Field: "scope", After: list(c.Scopes)},

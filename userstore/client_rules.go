@@ -40,7 +40,8 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 	c.Resources = r.asRegistered(c.Resources)
 	fs.add("client_name", validClientName(c.Name))
 	fs.add("token_endpoint_auth_method", oneOf(c.AuthMethod, AuthNone, AuthBasic, AuthPost, AuthPrivateKeyJWT))
-	c.checkGrants(fs)
+	c.checkGrants(r.grantTypes(old, c), fs)
+	r.checkResponses(old, c, fs)
 	r.checkURIs(old, c, fs)
 	c.checkKeys(fs)
 	c.checkRequestObjects(fs)
@@ -70,20 +71,7 @@ func (c *Client) tidy(old Client) {
 	if c.AuthMethod == "" {
 		c.AuthMethod = AuthBasic
 	}
-	// A first-party client without a redirect URI only uses the account API, which needs no grant
-	// type.
-	if len(c.GrantTypes) == 0 && (!c.FirstParty || len(c.RedirectURIs) > 0) {
-		c.GrantTypes = []string{GrantAuthorizationCode}
-	}
-	// Response types follow from grant types unless the caller sets them.
-	code := c.Allows(GrantAuthorizationCode)
-	follows := slices.Equal(c.ResponseTypes, old.ResponseTypes) && code != old.Allows(GrantAuthorizationCode)
-	if follows || len(c.ResponseTypes) == 0 {
-		c.ResponseTypes = nil
-		if code {
-			c.ResponseTypes = []string{responseTypeCode}
-		}
-	}
+	c.tidyResponses(old)
 	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs} {
 		if len(*list) == 0 {
 			*list = nil
@@ -98,18 +86,10 @@ func (c *Client) tidy(old Client) {
 	}
 }
 
-const responseTypeCode = "code"
-
-// checkGrants checks that grant types, response types and authentication fit together.
-func (c *Client) checkGrants(fs *faults) {
+// checkGrants checks that grant types and authentication fit together.
+func (c *Client) checkGrants(known []string, fs *faults) {
 	code := c.Allows(GrantAuthorizationCode)
-	fs.addList("grant_types", c.GrantTypes, func(g string) fault {
-		return oneOf(g, GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials)
-	})
-	fs.addList("response_types", c.ResponseTypes, func(t string) fault { return oneOf(t, responseTypeCode) })
-	if !code && len(c.ResponseTypes) > 0 {
-		fs.add("response_types", fault{CodeInvalid, "The response type code needs the grant type authorization_code."})
-	}
+	fs.addList("grant_types", c.GrantTypes, func(g string) fault { return oneOf(g, known...) })
 	if c.Allows(GrantClientCredentials) && c.Public() {
 		fs.add("grant_types", fault{CodeInvalid, "A public client proves nothing, so client_credentials is not for it: choose another token_endpoint_auth_method."})
 	}

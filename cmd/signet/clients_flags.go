@@ -45,8 +45,8 @@ var listFlags = []struct {
 	of                 func(*userstore.Client) *[]string
 }{
 	{"redirect-uri", "redirect_uris", "a `URI` that logins may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.RedirectURIs }},
-	{"grant-type", "grant_types", "`TYPE`: authorization_code (the default), refresh_token or client_credentials; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
-	{"response-type", "response_types", "`TYPE`: code; follows from the grant types", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
+	{"grant-type", "grant_types", "`TYPE`: authorization_code (the default), refresh_token, client_credentials, or implicit for tokens from the authorization endpoint; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
+	{"response-type", "response_types", "`TYPE`: code, which follows from the grant types, or one of oauth.response_types, such as \"code id_token\"; may be repeated", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
 	{"scope", "scope", "a `scope` that it may ask for; may be repeated (default: any)", func(c *userstore.Client) *[]string { return &c.Scopes }},
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
 	{"request-uri", "request_uris", "`URL` of one of its request objects; may be repeated", func(c *userstore.Client) *[]string { return &c.RequestURIs }},

@@ -48,6 +48,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		Claims:          claims(c),
 		RequirePKCE:     c.OAuth.RequirePKCE,
 		RequirePushed:   c.OAuth.RequirePushed,
+		ResponseTypes:   c.OAuth.Types(),
 		UILocales:       c.Pages.Languages,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
@@ -89,7 +90,7 @@ func logosBy(fetcher *outbound.Client) fetchFunc {
 
 // clientSettings returns a client registry with the settings of the configuration.
 func clientSettings(c configs.Config, sectors fetchFunc) *userstore.Registry {
-	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes(), SectorDocument: sectors}
+	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types(), SectorDocument: sectors}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}
