@@ -58,8 +58,7 @@ type Pending struct {
 	Prompt      []string `json:"prompt,omitempty"`
 	MaxAge      *int64   `json:"max_age,omitempty"` // seconds
 	LoginHint   string   `json:"login_hint,omitempty"`
-	HintSubject string   `json:"hint_subject,omitempty"` // the sub that id_token_hint or a requested sub claim names
-	HintProved  bool     `json:"hint_proved,omitempty"`  // the sub is that of an id_token_hint
+	HintSubject string   `json:"hint_subject,omitempty"` // the sub that id_token_hint names
 	ACRValues   []string `json:"acr_values,omitempty"`
 	UILocales   []string `json:"ui_locales,omitempty"`
 
@@ -375,7 +374,6 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 		return errUnmetACR
 	}
 	p.Claims = claims.canonical()
-	p.HintSubject = claims.subject()
 	if r.IDTokenHint != "" {
 		hint, err := i.readIDTokenHint(r.IDTokenHint)
 		switch {
@@ -383,10 +381,10 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 			return err
 		case hint.Audience != p.ClientID:
 			return errIDTokenHint
-		case p.HintSubject != "" && p.HintSubject != hint.Subject:
+		case !claims.admitsSubject(hint.Subject):
 			return errTwoSubjects
 		}
-		p.HintSubject, p.HintProved = hint.Subject, true
+		p.HintSubject = hint.Subject
 	}
 	return nil
 }

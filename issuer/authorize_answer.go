@@ -300,7 +300,8 @@ func (i *Issuer) codeOf(p Pending, d Decision, b Browser, hash userstore.CodeHas
 	return userstore.Code{
 		Hash: hash, ClientID: p.ClientID, UserID: b.User.ID, BrowserSession: b.Session.ID,
 		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
-		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce), Claims: p.Claims,
+		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce),
+		Claims:   i.allowedClaims(claimsRequestOf(p.Claims), d.Client).canonical(),
 		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
 		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
 	}

@@ -144,7 +144,7 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	if d.Client, err = i.currentClient(ctx, p); err != nil {
 		return d, nil, err
 	}
-	d.Scopes = consentScopes(p, d.Client)
+	d.Scopes = i.consentScopes(p, d.Client)
 	if b == nil {
 		d.Step = LogIn
 		return d, errLoginRequired, nil
@@ -155,7 +155,7 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 		d.Step, d.Reauthenticate = LogIn, true
 		return d, errLoginRequired, nil
 	}
-	asked, err := i.isAskedUser(ctx, p, d.Client, b.User.ID)
+	asked, err := i.isFor(ctx, p, d.Client, b.User.ID)
 	switch {
 	case err != nil:
 		return d, nil, err
@@ -174,14 +174,6 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	d.StepUp = d.Step == LogIn && b.User.SecondFactor
 	d.Reauthenticate = d.Step == LogIn && !d.StepUp
 	return d, refused, nil
-}
-
-// isAskedUser reports whether p may be granted for a user: p names that user, or none.
-func (i *Issuer) isAskedUser(ctx context.Context, p Pending, client userstore.Client, userID string) (bool, error) {
-	if p.HintSubject == "" {
-		return true, nil
-	}
-	return i.namesUser(ctx, client, p.HintSubject, userID, p.HintProved)
 }
 
 // mustReauthenticate reports whether a user who logged in at authTime has to log in again (OIDC
@@ -260,12 +252,12 @@ func (i *Issuer) needsConsent(ctx context.Context, p Pending, d Decision, userID
 
 // consentScopes returns the scopes that the user is asked about: those of the request, and those
 // whose claims the client requested one by one and gets without their scope.
-func consentScopes(p Pending, client userstore.Client) []string {
-	requested, scopes := claimsRequestOf(p.Claims), slices.Clone(p.Scopes)
-	for _, s := range scopeClaims {
-		named := func(claim string) bool { return requested.names(claim) && mayGetClaim(client, claim) }
-		if !slices.Contains(scopes, s.scope) && slices.ContainsFunc(s.claims, named) {
-			scopes = append(scopes, s.scope)
+func (i *Issuer) consentScopes(p Pending, client userstore.Client) []string {
+	scopes := slices.Clone(p.Scopes)
+	named := i.namedScopes(claimsRequestOf(p.Claims), client)
+	for _, s := range append(slices.Clone(userScopes), i.ClaimScopes()...) {
+		if slices.Contains(named, s) && !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
 		}
 	}
 	return scopes

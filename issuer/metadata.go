@@ -50,6 +50,9 @@ type Metadata struct {
 	RequestURIParameterSupported  bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
 	RequireRequestURIRegistration bool `json:"require_request_uri_registration,omitempty"`
 
+	UserinfoSigningAlgValuesSupported      []string `json:"userinfo_signing_alg_values_supported"`
+	IntrospectionSigningAlgValuesSupported []string `json:"introspection_signing_alg_values_supported"`
+
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
@@ -84,6 +87,7 @@ func (i *Issuer) Metadata() Metadata {
 	}
 	secrets := []string{userstore.AuthBasic, userstore.AuthPost, userstore.AuthPrivateKeyJWT}
 	everybody := append(slices.Clone(secrets), userstore.AuthNone)
+	algorithms := i.Keys.ActiveAlgorithms()
 	return Metadata{
 		Issuer:                i.URL,
 		AuthorizationEndpoint: i.endpoint("/oauth2/authorize"),
@@ -113,12 +117,15 @@ func (i *Issuer) Metadata() Metadata {
 
 		ACRValuesSupported:               acrValues,
 		SubjectTypesSupported:            []string{userstore.SubjectPublic, userstore.SubjectPairwise},
-		IDTokenSigningAlgValuesSupported: i.Keys.ActiveAlgorithms(),
+		IDTokenSigningAlgValuesSupported: algorithms,
 		ClaimTypesSupported:              []string{"normal"},
 		ClaimsSupported:                  claims,
 		DisplayValuesSupported:           []string{"page"},
 		UILocalesSupported:               i.UILocales,
 		ClaimsParameterSupported:         true,
+
+		UserinfoSigningAlgValuesSupported:      algorithms,
+		IntrospectionSigningAlgValuesSupported: algorithms,
 
 		RequirePushed:                          i.RequirePushed,
 		RequestParameterSupported:              true,

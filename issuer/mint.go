@@ -18,8 +18,9 @@ const (
 	TypeRefreshToken = "rt+jwt"
 )
 
-// TokenTypes lists the types of token that a signing key signs.
-var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken}
+// TokenTypes lists the types of what a signing key signs: tokens, and answers about them. A signed
+// answer of userinfo has the type of an ID token.
+var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeIntrospection}
 
 // TokenResponse is the successful response of RFC 6749 section 5.1.
 type TokenResponse struct {
@@ -137,7 +138,7 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code 
 	if a.wantsClaims() {
 		i.scopedClaims(a.User, a.Roles, a.Scopes, more)
 	}
-	i.requestedClaims(claimsRequestOf(a.Grant.Claims).IDToken, a.User, a.Client, more)
+	i.requestedClaims(InIDToken, a.Grant, a.User, a.Roles, a.Client, more)
 	return i.sign(signer, TypeIDToken, idClaims{
 		Issuer:          i.URL,
 		Subject:         subjectOf(a.Grant),
@@ -154,7 +155,7 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code 
 	}, more)
 }
 
-// sign is the only function that calls a signer. Its failure is never the caller's fault, and after
+// sign is the only function that has a token signed. Its failure is never the caller's fault, and after
 // the commit there is nothing left to refuse. more holds claims beside those of the struct, with
 // other names.
 func (i *Issuer) sign(s *jose.Signer, typ string, claims any, more map[string]any) (string, error) {

@@ -65,6 +65,12 @@ type ClientMetadata struct {
 	SubjectType         string `json:"subject_type,omitempty"`          // public or pairwise; empty: public
 	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"` // OIDC Registration section 5
 
+	// UserinfoAlg is the algorithm that userinfo answers are signed with; empty: they are JSON.
+	UserinfoAlg string `json:"userinfo_signed_response_alg,omitempty"`
+	// IntrospectionAlg is the algorithm that introspection answers to the client are signed with
+	// (RFC 9701 section 6); empty: they are JSON, and RS256 if it asks for signed ones.
+	IntrospectionAlg string `json:"introspection_signed_response_alg,omitempty"`
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`

@@ -71,6 +71,8 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "scope", After: list(c.Scopes)},
 		{Field: "resources", After: list(c.Resources)},
 		{Field: "id_token_signed_response_alg", After: c.IDTokenAlg},
+		{Field: "userinfo_signed_response_alg", After: c.UserinfoAlg},
+		{Field: "introspection_signed_response_alg", After: c.IntrospectionAlg},
 		{Field: "id_token_claims", After: strconv.FormatBool(c.IDTokenClaims)},
 		{Field: "jwks", After: thumbprints(c.JWKS)},
 		{Field: "jwks_uri", After: c.JWKSURI},

@@ -50,7 +50,7 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})
 	}
 	r.checkResources(old, *c, fs)
-	if err := r.checkAlgorithm(ctx, old, *c, fs); err != nil {
+	if err := r.checkAlgorithms(ctx, old, *c, fs); err != nil {
 		return err
 	}
 	if chosen != "" {
@@ -165,20 +165,6 @@ func (r *Registry) checkResources(old, c Client, fs *faults) {
 		}
 		return fault{}
 	})
-}
-
-func (r *Registry) checkAlgorithm(ctx context.Context, old, c Client, fs *faults) error {
-	if c.IDTokenAlg == "" || c.IDTokenAlg == old.IDTokenAlg {
-		return nil
-	}
-	active, err := r.Algorithms(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(active, c.IDTokenAlg) {
-		fs.add("id_token_signed_response_alg", fault{CodeNotAllowed, "No key signs with this algorithm now. Those that do: " + strings.Join(active, ", ") + "."})
-	}
-	return nil
 }
 
 // addSecret checks a chosen secret. Any character that can be typed is allowed; RFC 6749 section

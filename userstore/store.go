@@ -137,9 +137,9 @@ type Clients interface {
 	ClientByID(ctx context.Context, id string) (Client, error)
 	// SetClientActive enables or disables a client. Disabling revokes all grants.
 	SetClientActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error
-	// ClientsWithAlgorithm returns the ids of all clients, disabled ones included, whose IDTokenAlg
-	// is alg.
-	ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, error)
+	// ClientsWithAlgorithm returns the uses of an algorithm by all clients, disabled ones included,
+	// ordered by id: see Client.AlgorithmUses.
+	ClientsWithAlgorithm(ctx context.Context, alg string) ([]AlgorithmUse, error)
 }
 
 // Grants stores grants.

@@ -148,6 +148,9 @@ var secretMember = regexp.MustCompile(`(?i)password|token|secret|code`)
 // linesType is of JSON lines.
 const linesType = "application/x-ndjson"
 
+// signedTypes are of answers that are a compact JWS.
+var signedTypes = map[string]bool{"application/jwt": true, "application/token-introspection+jwt": true}
+
 var (
 	oauthText   = regexp.MustCompile(`^[ !#-\[\]-~]*$`)
 	databaseSay = regexp.MustCompile(`(?i)sqlstate|syntax error|sqlite|\bpgx\b|postgres|(?:^|[^<\w])select \b|\bupdate \w+ set\b|insert into`)
@@ -223,7 +226,7 @@ func (s *Server) check(a *Response) {
 	var document any // a body of megabytes is read once
 	isJSON := json.Unmarshal(a.Body, &document) == nil
 	if media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); len(a.Body) > 0 && !forPeople[media] && !a.isCodesFile(media) {
-		if !registered[media] {
+		if !registered[media] && !signedTypes[media] {
 			bad("G5: content type %q", media)
 		}
 		switch {
@@ -232,6 +235,10 @@ func (s *Server) check(a *Response) {
 				if !json.Valid(d) {
 					bad("the body is not JSON: %.100q", d)
 				}
+			}
+		case signedTypes[media]:
+			if Claims(string(a.Body)) == nil {
+				bad("the body is no JWS: %.100q", a.Body)
 			}
 		case !isJSON:
 			bad("the body is not JSON: %.100q", a.Body)

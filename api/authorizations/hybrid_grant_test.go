@@ -278,7 +278,7 @@ func TestD10APushedRequestOfAHybridClient(t *testing.T) {
 		got := first.Submit("consent-approve", nil).Fragment()
 		again := first.Submit("consent-approve", nil).Fragment()
 		if got.Get("code") == "" || got.Get("access_token") == "" || got.Encode() != again.Encode() {
-			t.Errorf("the response has %q, then %q", names(got), names(again))
+			t.Errorf("the response has %q, then %q", parameterNames(got), parameterNames(again))
 		}
 		second.Submit("consent-approve", nil).WantPage(http.StatusBadRequest, "")
 		if n := len(grantsOf(s, bob)); n != 0 {

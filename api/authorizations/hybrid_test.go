@@ -63,7 +63,7 @@ func half(text string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-func names(values url.Values) []string { return slices.Sorted(maps.Keys(values)) }
+func parameterNames(values url.Values) []string { return slices.Sorted(maps.Keys(values)) }
 
 func TestEveryResponseTypeGivesWhatItNames(t *testing.T) {
 	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
@@ -92,8 +92,8 @@ func TestEveryResponseTypeGivesWhatItNames(t *testing.T) {
 					} else {
 						got = p.Fragment()
 					}
-					if !slices.Equal(names(got), want[responseType]) {
-						t.Fatalf("the response has %q", names(got))
+					if !slices.Equal(parameterNames(got), want[responseType]) {
+						t.Fatalf("the response has %q", parameterNames(got))
 					}
 					if got.Get("state") != "the state" || got.Get("iss") != apitest.IssuerURL {
 						t.Errorf("state %q, iss %q", got.Get("state"), got.Get("iss"))
@@ -327,8 +327,8 @@ func TestA10FragmentForCodeWhereItIsOn(t *testing.T) {
 	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
 		c := s.WebClient()
 		got := allow(s.SignedIn(s.SignUp("alice")).Open(authorizePath(c, set("response_mode", "fragment")))).Fragment()
-		if !slices.Equal(names(got), []string{"code", "iss", "state"}) {
-			t.Fatalf("the response has %q", names(got))
+		if !slices.Equal(parameterNames(got), []string{"code", "iss", "state"}) {
+			t.Fatalf("the response has %q", parameterNames(got))
 		}
 		s.Do(s.CodeRequest(c, got.Get("code"))).Want(200, "")
 	})
@@ -376,7 +376,7 @@ func TestDiscoveryListsResponseTypesThatWork(t *testing.T) {
 							word = "access_token"
 						}
 						if got.Get(word) == "" {
-							t.Errorf("%s by %s: no %s in %q", responseType, mode, word, names(got))
+							t.Errorf("%s by %s: no %s in %q", responseType, mode, word, parameterNames(got))
 						}
 					}
 				}
@@ -393,7 +393,7 @@ func TestTheWordsOfAResponseTypeHaveNoOrder(t *testing.T) {
 		for _, responseType := range []string{"token id_token code", "id_token code token", "code token id_token"} {
 			got := allow(b.Open(authorizePath(c, set("response_type", responseType)))).Fragment()
 			if got.Get("code") == "" || got.Get("id_token") == "" || got.Get("access_token") == "" {
-				t.Errorf("%s: %q", responseType, names(got))
+				t.Errorf("%s: %q", responseType, parameterNames(got))
 			}
 		}
 	})

@@ -405,7 +405,8 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	rows = append(rows, []string{"scopes", scopes})
 	several("resources", c.Resources)
 	for _, f := range []struct{ name, value string }{
-		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
+		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"userinfo", signedWith(c.UserinfoAlg)},
+		{"introspection", signedWith(c.IntrospectionAlg)}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
 		{"subjects", subjectsOf(c)}, {"sector from", c.SectorIdentifierURI},
 		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
 	} {
@@ -422,6 +423,14 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	rows = append(rows, []string{"first party", map[bool]string{true: "yes", false: "no"}[c.FirstParty]},
 		[]string{"created", readable.Instant(c.CreatedAt)}, []string{"changed", readable.Instant(c.UpdatedAt)})
 	return a.table(nil, rows)
+}
+
+// signedWith says how answers to the client are signed; empty: they are not.
+func signedWith(alg string) string {
+	if alg == "" {
+		return ""
+	}
+	return "signed with " + alg
 }
 
 // objectsOf says how the client signs its request objects; empty: as its keys allow.

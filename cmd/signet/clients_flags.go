@@ -29,6 +29,8 @@ var textFlags = []struct {
 	{"auth-method", "token_endpoint_auth_method", "`METHOD`: none, client_secret_basic (the default), client_secret_post or private_key_jwt", func(c *userstore.Client) *string { return &c.AuthMethod }},
 	{"jwks-uri", "jwks_uri", "`URL` of its public keys, for private_key_jwt and signed request objects", func(c *userstore.Client) *string { return &c.JWKSURI }},
 	{"id-token-alg", "id_token_signed_response_alg", "`algorithm` of its ID tokens (default RS256)", func(c *userstore.Client) *string { return &c.IDTokenAlg }},
+	{"userinfo-alg", "userinfo_signed_response_alg", "`algorithm` that answers of userinfo are signed with (default: JSON without a signature)", func(c *userstore.Client) *string { return &c.UserinfoAlg }},
+	{"introspection-alg", "introspection_signed_response_alg", "`algorithm` that answers of introspection to it are signed with (default: JSON, and RS256 if it asks for signed ones)", func(c *userstore.Client) *string { return &c.IntrospectionAlg }},
 	{"pkce", "pkce", "`MODE`: required or optional (default: what oauth.require_pkce says)", func(c *userstore.Client) *string { return &c.PKCE }},
 	{"request-object-alg", "request_object_signing_alg", "`algorithm` of its request objects; none: without a signature (default: any that it has a key for)", func(c *userstore.Client) *string { return &c.RequestObjectAlg }},
 	{"subject-type", "subject_type", "`TYPE` of the sub by which it knows people: public (the default), or pairwise, which is another one for every sector", func(c *userstore.Client) *string { return &c.SubjectType }},
