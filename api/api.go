@@ -117,6 +117,10 @@ func (s *Server) routes() []route {
 		{"GET", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/par", oauth.Push, appEndpoint},
+		{"POST", "/oauth2/register", oauth.Register, appEndpoint},
+		{"GET", "/oauth2/register/{client_id}", oauth.Registered, appEndpoint},
+		{"PUT", "/oauth2/register/{client_id}", oauth.ReplaceRegistration, appEndpoint},
+		{"DELETE", "/oauth2/register/{client_id}", oauth.WithdrawRegistration, appEndpoint},
 		{"POST", "/oauth2/revoke", oauth.Revoke, appEndpoint},
 		{"POST", "/oauth2/introspect", oauth.Introspect, serverEndpoint},
 
@@ -124,6 +128,7 @@ func (s *Server) routes() []route {
 		{"POST", "/oauth2/authorize", front.Authorize, entryPage},
 		{"GET", "/oauth2/logout", front.EndSession, entryPage},
 		{"POST", "/oauth2/logout", front.EndSession, entryPage},
+		{"GET", "/oauth2/session/check", s.sessionFrame, operation},
 		{"GET", "/login", front.LoginPage, ownPage},
 		{"POST", "/login", front.LoginForm, ownPage},
 		{"GET", "/login/second", front.SecondPage, ownPage},
@@ -226,6 +231,9 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/admin/clients/{client_id}/secret", admins.Only(admins.RotateSecret), accountAPI},
 		{"POST", "/v1/admin/clients/{client_id}/disable", admins.Only(admins.DisableClient), accountAPI},
 		{"POST", "/v1/admin/clients/{client_id}/enable", admins.Only(admins.EnableClient), accountAPI},
+		{"GET", "/v1/admin/registration-tokens", admins.Only(admins.ListRegistrationTokens, "limit", "cursor"), accountAPI},
+		{"POST", "/v1/admin/registration-tokens", admins.Only(admins.CreateRegistrationToken), accountAPI},
+		{"DELETE", "/v1/admin/registration-tokens/{id}", admins.Only(admins.RevokeRegistrationToken), accountAPI},
 		{"GET", "/v1/admin/audit", admins.Only(admins.ListAudit, "event", "actor", "target", "from", "to", "limit", "cursor"), accountAPI},
 	}
 	if len(s.PasskeyOrigins) > 0 {

@@ -22,6 +22,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/.well-known/oauth-authorization-server": keep,
 		"/openapi.json":                           keep,
 		"/favicon.ico":                            "public, max-age=86400",
+		"/oauth2/session/check":                   keep,
 		"/healthz":                                no,
 		"/readyz":                                 no,
 		"/oauth2/introspect":                      no,
@@ -30,6 +31,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/assets/{name}":                          no, // of a name that there is not; TestAssets has those there are
 	}
 	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser, "/oauth2/par": browser,
+		"/oauth2/register": browser, "/oauth2/register/{client_id}": browser,
 		"/": "Origin"}
 	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout",
 		"/continue", "/language", "/back",

@@ -103,6 +103,12 @@ var oauthStatus = map[issuer.Code]int{
 	issuer.RequestNotSupported:     400,
 	issuer.InvalidRequestObject:    400,
 
+	// Of a registration (RFC 7591 section 3.2.2).
+	issuer.InvalidRedirectURI:          400,
+	issuer.InvalidClientMetadata:       400,
+	issuer.InvalidSoftwareStatement:    400,
+	issuer.UnapprovedSoftwareStatement: 400,
+
 	issuer.InvalidClient:     401,
 	issuer.InvalidToken:      401,
 	issuer.InsufficientScope: 403,

@@ -28,7 +28,7 @@ func TestH09OtherSpellingsOfAPath(t *testing.T) {
 		"//account", "/account/profile/",
 		"/admin", "/v1/admin", "/v1/admin/users/", "//v1/admin/users", "/v1/admin/..;/admin/users", "/v1/%61dmin/users",
 		"/v1/admin/users//roles/x", "/v1/admin/clients/", "/oauth2/token/", "/oauth2//token", "/OAUTH2/token",
-		"/oauth2/%74oken", "/oauth2/par/", "/oauth2/device", "/oauth2/register", "/v1/profile/consents/", "/v1/profile/\xff",
+		"/oauth2/%74oken", "/oauth2/par/", "/oauth2/device", "/oauth2/register/", "/oauth2/register/x/y", "/v1/profile/consents/", "/v1/profile/\xff",
 		"/v1/profile%ff",
 		"http://evil.test//v1//profile", "/" + strings.Repeat("a", 8000),
 	} {
@@ -90,7 +90,7 @@ func TestH10Methods(t *testing.T) {
 				get := s.Do(apitest.Request{Path: url, Token: token})
 				head := s.Do(apitest.Request{Method: "HEAD", Path: url, Token: token})
 				// Some ask for more than an access token of any kind.
-				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403,
+				want := map[string]int{"/oauth2/authorize": 400, "/consent": 400, "/oauth2/logout": 303, "/oauth2/userinfo": 403, "/oauth2/register/{client_id}": 401,
 					"/assets/{name}": 404, "/client-logo": 404, "/": 404, "/v1/profile/export": 401,
 					"/reset": 303, "/reset/{token}": 303, "/invite/{token}": 303, "/verify/{token}": 303,
 					"/login/second": 303, "/login/codes": 303, "/login/setup": 303,

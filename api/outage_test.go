@@ -60,6 +60,8 @@ func TestTheStoreIsDown(t *testing.T) {
 					q.Body = apitest.Fields{"email": "c@example.test", "password": apitest.GoodPassword}
 				case strings.HasSuffix(q.Path, "/clients"):
 					q.Body = apitest.Fields{"client_name": "A", "redirect_uris": []string{"https://a.test/cb"}}
+				case q.Method == "POST" && strings.HasSuffix(q.Path, "/registration-tokens"):
+					q.Body = apitest.Fields{}
 				case q.Method == "PATCH" && strings.Contains(q.Path, "/clients/"):
 					q.Body = apitest.Fields{"client_name": "A"}
 				case q.Method == "PATCH":

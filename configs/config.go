@@ -93,11 +93,11 @@ func Default() Config {
 		Tokens:    Tokens{AccessAlg: "RS256", AccessLifetime: 10 * time.Minute, IDLifetime: 10 * time.Minute},
 		Refresh:   Refresh{Absolute: 720 * time.Hour, Idle: 336 * time.Hour, ReuseWindow: 60 * time.Second},
 		Sessions:  Sessions{Absolute: 720 * time.Hour, Idle: 24 * time.Hour, TrustedBrowser: 720 * time.Hour},
-		OAuth:     OAuth{RequirePKCE: "all", ResponseTypes: []string{"code"}},
+		OAuth:     OAuth{RequirePKCE: "all", ResponseTypes: []string{"code"}, Registration: "closed", UnusedClients: 72 * time.Hour},
 		Pages:     Pages{ServiceName: "Signet", Languages: languages.Tags()},
 		Accounts:  Accounts{Signup: true, JSONLogin: true, SecondFactor: SecondFactorOptional},
 		Passwords: Passwords{MinLength: 15, Argon2: Argon2{Memory: 19 * MiB, Time: 2, Threads: 1}},
-		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100, FailuresPerBlock: 1000},
+		Throttle:  Throttle{SignupsPerNetwork: 30, FailuresPerNetwork: 100, FailuresPerBlock: 1000, RegistrationsPerNetwork: 20, Registrations: 200},
 		HTTP:      HTTP{DrainNotice: 5 * time.Second},
 		Audit:     Audit{Retention: 8760 * time.Hour},
 	}

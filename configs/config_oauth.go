@@ -2,6 +2,7 @@ package configs
 
 import (
 	"strings"
+	"time"
 
 	"github.com/signet-id/signet/userstore"
 )
@@ -25,6 +26,28 @@ type OAuth struct {
 	// vscode. Any app on a device can claim such a scheme, so name only those you know; a
 	// scheme that is a domain turned around (com.example.app) needs no entry.
 	RedirectSchemes []string `key:"redirect_schemes"`
+
+	// Whether clients may register themselves at /oauth2/register (RFC 7591): closed, token
+	// (with an initial access token of `signet clients registration-token create`), or open
+	// to anybody, as far as `throttle.registrations_per_network` and `throttle.registrations`
+	// allow.
+	Registration string `key:"registration"`
+
+	// How long a client that registered itself may stay unused before it is deleted.
+	UnusedClients time.Duration `key:"unused_clients"`
+
+	// Whose software statements (RFC 7591) are believed when a client registers itself: a list
+	// of {issuer, jwks_file or jwks_uri, software_ids}. software_ids lists the software that is
+	// approved; without it all of that issuer is. In the environment: JSON.
+	SoftwareStatements []SoftwareIssuer `key:"software_statements"`
+}
+
+// SoftwareIssuer is one member of the list `oauth.software_statements`.
+type SoftwareIssuer struct {
+	Issuer      string   `key:"issuer"`
+	JWKSFile    string   `key:"jwks_file"`
+	JWKSURI     string   `key:"jwks_uri"`
+	SoftwareIDs []string `key:"software_ids"`
 }
 
 // Types returns ResponseTypes in the spelling of userstore.ResponseTypes: their words have no order.

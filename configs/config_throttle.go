@@ -17,6 +17,14 @@ type Throttle struct {
 	// and browsers that have logged in to an account do not count there. 0: any number.
 	// Not given: no less than `throttle.failures_per_network`.
 	FailuresPerBlock int `key:"failures_per_block"`
+
+	// Clients that may register themselves without a token (`oauth.registration: open`) from
+	// a network within an hour. The networks of one block may register ten times as many.
+	// 0: any number.
+	RegistrationsPerNetwork int `key:"registrations_per_network"`
+
+	// The same from all networks together. 0: any number.
+	Registrations int `key:"registrations"`
 }
 
 // FailuresPerBlock returns throttle.failures_per_block. If that key is not set, the result is at

@@ -55,6 +55,10 @@ func decodeInto(target reflect.Value, value any) error {
 		list, err := decodeSections[Claim](value, "a claim", "name")
 		*t = list
 		return err
+	case *[]SoftwareIssuer:
+		list, err := decodeSections[SoftwareIssuer](value, "an issuer of software statements", "issuer")
+		*t = list
+		return err
 	case *any:
 		return decodeAny(t, value)
 	default:

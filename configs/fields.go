@@ -139,6 +139,18 @@ func (c Config) plain(key string, value any) any {
 			list = append(list, claim(c))
 		}
 		return list
+	case []SoftwareIssuer:
+		type softwareIssuer struct {
+			Issuer      string   `json:"issuer"`
+			JWKSFile    string   `json:"jwks_file,omitempty"`
+			JWKSURI     string   `json:"jwks_uri,omitempty"`
+			SoftwareIDs []string `json:"software_ids,omitempty"`
+		}
+		list := []softwareIssuer{}
+		for _, s := range v {
+			list = append(list, softwareIssuer(s))
+		}
+		return list
 	}
 	return show(key, value)
 }
@@ -165,6 +177,12 @@ func show(key string, value any) string {
 		shown := make([]string, len(v))
 		for i, c := range v {
 			shown[i] = c.Name
+		}
+		return "[" + strings.Join(shown, ", ") + "]"
+	case []SoftwareIssuer:
+		shown := make([]string, len(v))
+		for i, s := range v {
+			shown[i] = s.Issuer
 		}
 		return "[" + strings.Join(shown, ", ") + "]"
 	default:

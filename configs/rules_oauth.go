@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signet-id/signet/internal/outbound"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -98,6 +99,30 @@ func badResponseTypes(c Config) (reasons []string) {
 		reasons = append(reasons, "code is missing, which is always on; write [code], or [code, id_token]")
 	}
 	return reasons
+}
+
+func badSoftwareIssuers(c Config) []string {
+	var faults, issuers []string
+	for i, s := range c.OAuth.SoftwareStatements {
+		wrong := func(reason string) { faults = append(faults, fmt.Sprintf("member %d: %s", i+1, reason)) }
+		if s.Issuer == "" {
+			wrong("issuer is missing; write the iss of its software statements")
+		} else {
+			issuers = append(issuers, s.Issuer)
+		}
+		switch {
+		case (s.JWKSFile == "") == (s.JWKSURI == ""):
+			wrong("give its public keys as jwks_file or their address as jwks_uri, and not both")
+		case s.JWKSURI != "":
+			if err := outbound.CheckURL(s.JWKSURI); err != nil {
+				wrong("jwks_uri: " + err.Error())
+			}
+		}
+		if slices.Contains(s.SoftwareIDs, "") {
+			wrong("software_ids names an empty one")
+		}
+	}
+	return append(faults, duplicates(issuers)...)
 }
 
 func badRedirectSchemes(c Config) []string {

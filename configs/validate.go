@@ -114,6 +114,13 @@ var checks = []check{
 	}},
 	{keys: []string{"oauth.response_types"}, each: badResponseTypes},
 	{keys: []string{"oauth.redirect_schemes"}, each: badRedirectSchemes},
+	{keys: []string{"oauth.registration"}, rule: func(c Config) string {
+		return notOneOf(c.OAuth.Registration, issuer.RegistrationClosed, issuer.RegistrationToken, issuer.RegistrationOpen)
+	}},
+	{keys: []string{"oauth.unused_clients"}, rule: func(c Config) string {
+		return notWithin(c.OAuth.UnusedClients, time.Hour, 8760*time.Hour)
+	}},
+	{keys: []string{"oauth.software_statements"}, each: badSoftwareIssuers},
 	{keys: []string{"resources"}, each: badResources},
 	{keys: []string{"claims"}, each: badClaims},
 	{keys: []string{"pages.service_name"}, rule: func(c Config) string { return badServiceName(c.Pages.ServiceName) }},
@@ -166,6 +173,12 @@ var checks = []check{
 	}},
 	{keys: []string{"throttle.failures_per_block"}, rule: func(c Config) string {
 		return notBetween(c.Throttle.FailuresPerBlock, 0, 1_000_000)
+	}},
+	{keys: []string{"throttle.registrations_per_network"}, rule: func(c Config) string {
+		return notBetween(c.Throttle.RegistrationsPerNetwork, 0, 100_000)
+	}},
+	{keys: []string{"throttle.registrations"}, rule: func(c Config) string {
+		return notBetween(c.Throttle.Registrations, 0, 1_000_000)
 	}},
 	{keys: []string{"audit.retention"}, rule: func(c Config) string {
 		if c.Audit.Retention == 0 {

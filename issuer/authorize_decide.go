@@ -305,6 +305,9 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	if d.Client.FirstParty {
 		consent = nil // a first-party client has no consent to withdraw
 	}
+	if err := i.keepUsed(ctx, d.Client); err != nil {
+		return Decision{}, err
+	}
 	subject, err := i.pairwiseSubject(ctx, d.Client, b.User.ID)
 	if refused(err, AccessDenied) {
 		d.Step, d.Response = Respond, i.refusal(p, errNoSubject)

@@ -71,6 +71,10 @@ type Issuer struct {
 
 	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
 
+	Registration    string              // who may register clients (oauth.registration); empty: only operators
+	Registry        *userstore.Registry // for clients that register themselves
+	SoftwareIssuers []SoftwareIssuer    // whose software statements are believed
+
 	SessionAbsolute time.Duration // a browser session ends this long after its login
 	SessionIdle     time.Duration // and this long after its last use
 	TrustedBrowser  time.Duration // a browser that its user trusts skips the second factor for this long; 0: none is trusted
@@ -84,6 +88,8 @@ type Issuer struct {
 	// RequestObjects fetches request objects by reference; nil: no client may have request_uris.
 	RequestObjects *RequestObjects
 	Admission      *Admission // required; NoAdmission: every request is admitted at once
+
+	BackchannelLogout bool // clients with a backchannel_logout_uri are told of logouts
 }
 
 // now returns the instant at which a request is checked, truncated to the precision of the stores:

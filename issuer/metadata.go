@@ -21,6 +21,8 @@ type Metadata struct {
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	JWKSURI               string `json:"jwks_uri"`
 
+	RegistrationEndpoint string `json:"registration_endpoint,omitempty"`
+
 	ScopesSupported        []string `json:"scopes_supported"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
 	ResponseModesSupported []string `json:"response_modes_supported"`
@@ -55,7 +57,14 @@ type Metadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
+	CheckSessionIframe                 string `json:"check_session_iframe"`
+	FrontchannelLogoutSupported        bool   `json:"frontchannel_logout_supported"`
+	FrontchannelLogoutSessionSupported bool   `json:"frontchannel_logout_session_supported"`
+
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
+
+	BackchannelLogoutSupported        bool `json:"backchannel_logout_supported"`
+	BackchannelLogoutSessionSupported bool `json:"backchannel_logout_session_supported"`
 }
 
 // idTokenClaims are the claims that every client finds, or may find, in an ID token of ours.
@@ -68,7 +77,7 @@ var AssertionAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDS
 // Metadata describes this issuer as it is now: an algorithm is listed once it has an active key.
 // Scope admin is not advertised; admins know it.
 func (i *Issuer) Metadata() Metadata {
-	scopes := append(slices.Clone(userScopes), i.ClaimScopes()...)
+	scopes := i.UserScopes()
 	for _, r := range i.Resources {
 		for _, s := range r.Scopes {
 			if s != ScopeAdmin && !slices.Contains(scopes, s) {
@@ -88,7 +97,13 @@ func (i *Issuer) Metadata() Metadata {
 	secrets := []string{userstore.AuthBasic, userstore.AuthPost, userstore.AuthPrivateKeyJWT}
 	everybody := append(slices.Clone(secrets), userstore.AuthNone)
 	algorithms := i.Keys.ActiveAlgorithms()
+	registration := ""
+	if i.registers() {
+		registration = i.endpoint("/oauth2/register")
+	}
 	return Metadata{
+		RegistrationEndpoint: registration,
+
 		Issuer:                i.URL,
 		AuthorizationEndpoint: i.endpoint("/oauth2/authorize"),
 		TokenEndpoint:         i.endpoint("/oauth2/token"),
@@ -132,5 +147,12 @@ func (i *Issuer) Metadata() Metadata {
 		RequestURIParameterSupported:           i.RequestObjects != nil,
 		RequireRequestURIRegistration:          i.RequestObjects != nil,
 		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
+
+		BackchannelLogoutSupported:        i.BackchannelLogout,
+		BackchannelLogoutSessionSupported: i.BackchannelLogout,
+
+		CheckSessionIframe:                 i.endpoint("/oauth2/session/check"),
+		FrontchannelLogoutSupported:        true,
+		FrontchannelLogoutSessionSupported: true,
 	}
 }

@@ -35,6 +35,10 @@ func (i *Issuer) ClaimScopes() []string {
 	return out
 }
 
+// UserScopes returns the scopes that concern the user and the grant: those that a client gets by
+// registering itself.
+func (i *Issuer) UserScopes() []string { return append(slices.Clone(userScopes), i.ClaimScopes()...) }
+
 func (i *Issuer) isClaimScope(scope string) bool {
 	return scope != "" && scope != ScopeAdmin && !slices.Contains(userScopes, scope) &&
 		slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.Scope == scope }) &&
@@ -84,7 +88,7 @@ func isScopeToken(s string) bool {
 // default audience, and its registered resources). Whether the user may have admin is for mayAdmin
 // to say.
 func (i *Issuer) grantable(client userstore.Client, targets []Resource) []string {
-	candidates := append(slices.Clone(userScopes), i.ClaimScopes()...)
+	candidates := i.UserScopes()
 	if client.FirstParty {
 		candidates = append(candidates, ScopeAdmin)
 	}

@@ -34,6 +34,14 @@ type Client struct {
 	// generated, a PHC string of one that an operator chose; empty: the client has none.
 	SecretHash string
 
+	// Kind says how the client came: empty: of an operator or an admin; KindRegistered. It never changes.
+	Kind string
+	// RegistrationHash is the hash of the registration access token (RFC 7592), as of a generated
+	// secret; empty: the client has none. It never changes.
+	RegistrationHash string
+	// UnusedUntil is when the client is deleted if it was not used until then; zero: it stays.
+	UnusedUntil time.Time
+
 	DisabledAt time.Time // zero: enabled
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -71,10 +79,26 @@ type ClientMetadata struct {
 	// (RFC 9701 section 6); empty: they are JSON, and RS256 if it asks for signed ones.
 	IntrospectionAlg string `json:"introspection_signed_response_alg,omitempty"`
 
+	// BackchannelLogoutURI is where the client wants to hear that a session has ended; empty: nowhere.
+	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty"`
+	// BackchannelLogoutSessionRequired: the client needs sid in logout tokens. All of ours have it.
+	BackchannelLogoutSessionRequired bool `json:"backchannel_logout_session_required,omitempty"`
+
+	FrontchannelLogoutURI             string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelLogoutSessionRequired bool   `json:"frontchannel_logout_session_required,omitempty"`
+	InitiateLoginURI                  string `json:"initiate_login_uri,omitempty"` // OIDC Core section 4
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`
 	TOSURI    string `json:"tos_uri,omitempty"`
+
+	ApplicationType string   `json:"application_type,omitempty"` // web or native; empty: not said
+	Contacts        []string `json:"contacts,omitempty"`
+	SoftwareID      string   `json:"software_id,omitempty"`
+	SoftwareVersion string   `json:"software_version,omitempty"`
+	// SoftwareStatement is the statement that a registration came with, whose claims were verified then.
+	SoftwareStatement string `json:"software_statement,omitempty"`
 }
 
 // Merge returns m with those members of from that were sent, by their names in JSON.
@@ -88,6 +112,9 @@ func (m ClientMetadata) Merge(from ClientMetadata, sent func(name string) bool) 
 	}
 	return m
 }
+
+// KindRegistered is the Kind of a client that registered itself.
+const KindRegistered = "registered"
 
 // How a client authenticates at the token endpoint (RFC 7591 section 2, OIDC Core section 9).
 const (

@@ -31,6 +31,8 @@ type ClientDocument struct {
 	Resources  List `json:"resources"`
 	FirstParty bool `json:"first_party"`
 	Disabled   bool `json:"disabled"`
+
+	Kind string `json:"kind,omitempty"` // registered: by itself; absent: by an operator or an admin
 }
 
 // List is a list of strings that is [] in JSON when it is empty.
@@ -46,7 +48,7 @@ func (c Client) Document(secret string) ClientDocument {
 		GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, RedirectURIs: c.RedirectURIs,
 		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.IDTokenAlg, IDTokenClaims: c.IDTokenClaims,
 		ClientMetadata: c.ClientMetadata,
-		Resources:      c.Resources, FirstParty: c.FirstParty, Disabled: !c.DisabledAt.IsZero(),
+		Resources:      c.Resources, FirstParty: c.FirstParty, Disabled: !c.DisabledAt.IsZero(), Kind: c.Kind,
 	}
 	if c.CreatedAt.IsZero() { // the built-in client has no time of creation
 		d.IssuedAt = 0
@@ -82,13 +84,23 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "require_pushed_authorization_requests", After: strconv.FormatBool(c.RequirePushed)},
 		{Field: "subject_type", After: c.SubjectType},
 		{Field: "sector_identifier_uri", After: c.SectorIdentifierURI},
+		{Field: "backchannel_logout_uri", After: c.BackchannelLogoutURI},
+		{Field: "backchannel_logout_session_required", After: strconv.FormatBool(c.BackchannelLogoutSessionRequired)},
+		{Field: "frontchannel_logout_uri", After: c.FrontchannelLogoutURI},
+		{Field: "frontchannel_logout_session_required", After: strconv.FormatBool(c.FrontchannelLogoutSessionRequired)},
+		{Field: "initiate_login_uri", After: c.InitiateLoginURI},
 		{Field: "client_uri", After: c.ClientURI},
 		{Field: "logo_uri", After: c.LogoURI},
 		{Field: "policy_uri", After: c.PolicyURI},
 		{Field: "tos_uri", After: c.TOSURI},
+		{Field: "application_type", After: c.ApplicationType},
+		{Field: "contacts", After: list(c.Contacts)},
+		{Field: "software_id", After: c.SoftwareID},
+		{Field: "software_version", After: c.SoftwareVersion},
 		{Field: "pkce", After: c.PKCE},
 		{Field: "first_party", After: strconv.FormatBool(c.FirstParty)},
 		{Field: "disabled", After: strconv.FormatBool(!c.DisabledAt.IsZero())},
+		{Field: "kind", After: c.Kind},
 	}
 }
 

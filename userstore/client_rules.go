@@ -45,7 +45,10 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 	r.checkURIs(old, c, fs)
 	c.checkKeys(fs)
 	c.checkRequestObjects(fs)
+	c.checkBackchannelLogout(fs)
+	c.checkBrowserURIs(fs)
 	c.checkScopes(fs)
+	c.checkSoftware(fs)
 	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {
 		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})
 	}
@@ -72,7 +75,7 @@ func (c *Client) tidy(old Client) {
 		c.AuthMethod = AuthBasic
 	}
 	c.tidyResponses(old)
-	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs} {
+	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs, &c.Contacts} {
 		if len(*list) == 0 {
 			*list = nil
 		}
@@ -194,6 +197,13 @@ func (fs *faults) addList(field string, list []string, check func(string) fault)
 			f = fault{CodeInvalid, "This is in the list twice."}
 		}
 		fs.add(memberOf(field, n), f)
+	}
+}
+
+// addStatement refuses a software statement that was not verified.
+func (fs *faults) addStatement(old, c Client) {
+	if c.SoftwareStatement != old.SoftwareStatement {
+		fs.add("software_statement", fault{CodeNotAllowed, "A software statement is verified only where a client registers itself."})
 	}
 }
 

@@ -2,8 +2,6 @@ package userstore
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"log/slog"
 	"reflect"
@@ -23,11 +21,16 @@ import (
 // scheme or an algorithm; of these, an edit checks only the ones that it adds, so that a client can
 // still be renamed when one of its resources is gone.
 type Registry struct {
-	Store  Clients
+	Store  RegistryStore
 	Hasher *password.Hasher // for chosen secrets
 	Now    func() time.Time
 	NewID  func() string // 128 random bits, base64url
 	Log    *slog.Logger  // nil: nothing is logged
+
+	// Of clients that register themselves; operators need none of these.
+	Throttle   *Throttle     // bounds registrations without a token
+	UserScopes []string      // the scopes that concern users
+	UnusedFor  time.Duration // an unused client is deleted after that; zero: after UnusedFor
 
 	Resources       []string // the registered resource servers
 	ResponseTypes   []string // that are on beside code, in the spelling of ResponseTypes
@@ -37,6 +40,12 @@ type Registry struct {
 	// Algorithms returns the enabled algorithms that have an active key. No client is registered
 	// for another.
 	Algorithms func(ctx context.Context) ([]string, error)
+}
+
+// RegistryStore is what a Registry stores in.
+type RegistryStore interface {
+	Clients
+	Registrations
 }
 
 // ErrBuiltIn: the client that the first migration creates cannot be deleted.
@@ -53,6 +62,7 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 	now := r.now()
 	c = c.clone()
 	c.DisabledAt, c.SecretHash, c.CreatedAt, c.UpdatedAt, c.Version = time.Time{}, "", now, now, 1
+	c.Kind, c.RegistrationHash, c.UnusedUntil = "", "", time.Time{}
 	if c.ID == "" {
 		c.ID = commandLineID(r.NewID)
 	}
@@ -60,6 +70,7 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 	if !ValidClientID(c.ID) {
 		fs.add("client_id", fault{CodeInvalid, "A client_id has 1 to 64 letters, digits and . _ ~ - of ASCII, and begins with a letter, a digit or _."})
 	}
+	fs.addStatement(Client{}, c)
 	if err := r.complete(ctx, Client{}, &c, chosen, &fs); err != nil {
 		return Client{}, "", err
 	}
@@ -79,10 +90,24 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 // client's secret. A client that now needs a secret and has none gets a generated one, which is
 // returned only here. A secret that the client no longer needs is deleted.
 //
-// edit may not change identity, activity and the hash of the secret. ValidationError, ErrNotFound,
-// ErrOverloaded, ErrConflict after three attempts, and any error of edit.
+// edit may not change identity, activity and the hash of the secret. A client that registered itself
+// does not expire any more. ValidationError, ErrNotFound, ErrOverloaded, ErrConflict after three
+// attempts, and any error of edit.
 func (r *Registry) Edit(
 	ctx context.Context, id, chosen string, edit func(*Client) error,
+) (_ Client, secret string, err error) {
+	complete := func(ctx context.Context, old Client, c *Client, fs *faults) error {
+		c.UnusedUntil = time.Time{}
+		fs.addStatement(old, *c)
+		return r.complete(ctx, old, c, chosen, fs)
+	}
+	return r.edit(ctx, id, chosen, complete, edit)
+}
+
+// edit is Edit; complete fills in the defaults of the edited client and checks it.
+func (r *Registry) edit(
+	ctx context.Context, id, chosen string,
+	complete func(ctx context.Context, old Client, c *Client, fs *faults) error, edit func(*Client) error,
 ) (_ Client, secret string, err error) {
 	hash := "" // of chosen: hashed once, however often the edit is tried
 	var edited Client
@@ -97,11 +122,12 @@ func (r *Registry) Edit(
 			return err
 		}
 		if c.ID != old.ID || c.Version != old.Version || c.SecretHash != old.SecretHash ||
-			!c.CreatedAt.Equal(old.CreatedAt) || !c.DisabledAt.Equal(old.DisabledAt) {
+			!c.CreatedAt.Equal(old.CreatedAt) || !c.DisabledAt.Equal(old.DisabledAt) ||
+			c.Kind != old.Kind || c.RegistrationHash != old.RegistrationHash {
 			return errors.New("edit client: identity, activity and secret are not changed by an edit")
 		}
 		var fs faults
-		if err := r.complete(ctx, old, &c, chosen, &fs); err != nil {
+		if err := complete(ctx, old, &c, &fs); err != nil {
 			return err
 		}
 		secret = ""
@@ -228,9 +254,7 @@ func (r *Registry) setSecret(ctx context.Context, c *Client, chosen string) (sec
 		c.SecretHash, err = r.Hasher.Hash(ctx, chosen)
 		return "", err
 	}
-	var b [clientSecretBytes]byte
-	_, _ = rand.Read(b[:]) // never fails, see its documentation
-	secret = base64.RawURLEncoding.EncodeToString(b[:])
+	secret = newSecret()
 	c.SecretHash = ClientSecretHash(secret)
 	return secret, nil
 }
@@ -241,7 +265,7 @@ func (c Client) hasSecret() bool { return c.AuthMethod == AuthBasic || c.AuthMet
 // clone returns a copy that shares nothing with c.
 func (c Client) clone() Client {
 	for _, list := range []*[]string{
-		&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.ResponseTypes,
+		&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.ResponseTypes, &c.RequestURIs, &c.Contacts,
 	} {
 		*list = slices.Clone(*list)
 	}

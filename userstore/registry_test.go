@@ -22,7 +22,7 @@ import (
 )
 
 // newRegistry returns a registry on a store, and its log.
-func newRegistry(db userstore.Clients) (*userstore.Registry, *bytes.Buffer) {
+func newRegistry(db userstore.RegistryStore) (*userstore.Registry, *bytes.Buffer) {
 	log := new(bytes.Buffer)
 	return &userstore.Registry{
 		Store:      db,

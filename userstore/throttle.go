@@ -43,7 +43,12 @@ type Throttle struct {
 	Store  Attempts
 	Secret func() ([]byte, error) // the key of every BudgetKey; the same on all replicas
 
-	SignupsPerNetwork  int // in an hour; a block has ten times as many; 0: any number
+	SignupsPerNetwork int // in an hour; a block has ten times as many; 0: any number
+	// RegistrationsPerNetwork and Registrations bound clients that register themselves without a token:
+	// of a network and of all networks, in an hour; a block has ten times as many as a network; 0: any
+	// number.
+	RegistrationsPerNetwork, Registrations int
+
 	FailuresPerNetwork int // in 15 minutes, over all accounts; 0: any number
 	// FailuresPerBlock bounds networks that are not remembered, in 15 minutes, over all accounts;
 	// 0: any number.
@@ -259,6 +264,9 @@ func (t *Throttle) reserve(
 			account, budget = r.OwnLimit, r.Own
 		}
 		opens, reason := account.Opens(tallies.Account), "guesses_at_account"
+		if what == registrations {
+			reason = what + "_in_all"
+		}
 		if target.Type == audit.OnClient {
 			if reason = "guesses_at_client"; target.ID == "" {
 				target = audit.Target{}

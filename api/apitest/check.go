@@ -126,7 +126,7 @@ func (s *Server) keepSent(r *http.Request, body []byte) {
 	var members map[string]any
 	_ = json.Unmarshal(body, &members)
 	for name, value := range members {
-		if text, ok := value.(string); ok && secretMember.MatchString(name) {
+		if text, ok := value.(string); ok && secretMember.MatchString(name) && !strings.HasPrefix(name, "token_endpoint_auth_") {
 			said = append(said, text)
 		}
 	}
@@ -156,7 +156,7 @@ var (
 	databaseSay = regexp.MustCompile(`(?i)sqlstate|syntax error|sqlite|\bpgx\b|postgres|(?:^|[^<\w])select \b|\bupdate \w+ set\b|insert into`)
 	registered  = map[string]bool{"application/json": true, "application/problem+json": true, "application/jwk-set+json": true, linesType: true}
 	forPeople   = map[string]bool{"text/html": true, "text/css": true, "text/javascript": true, "image/svg+xml": true, "image/png": true}
-	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|\.well-known/webauthn|oauth-authorization-server|assets/.+|client-logo|favicon\.ico)`)
+	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|\.well-known/webauthn|oauth-authorization-server|assets/.+|client-logo|favicon\.ico|session/check)`)
 )
 
 // isCodesFile reports whether the answer is the file of the recovery codes.

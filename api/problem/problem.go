@@ -69,6 +69,7 @@ const (
 	ClientExists        Code = "client_already_exists"
 	BuiltInClient       Code = "built_in_client"
 	FirstPartyClient    Code = "first_party_client"
+	ClientNotManageable Code = "client_not_manageable"
 	BodyTooLarge        Code = "body_too_large"
 	UnsupportedMedia    Code = "unsupported_media_type"
 	ServerError         Code = "server_error"
@@ -193,6 +194,11 @@ var kinds = map[Code]Kind{
 		Status: 403, Title: "The token's scope does not reach this far",
 		Detail: "Log in again and ask for the scope that is needed.",
 		Bearer: "insufficient_scope", OAuth: issuer.InsufficientScope,
+	},
+	ClientNotManageable: {
+		Status: 403, Title: "The client is managed by operators",
+		Detail: "Ask whoever runs this service: the client is disabled, or only operators change it.",
+		OAuth:  issuer.AccessDenied,
 	},
 	SignupClosed: {Status: 403, Title: "Sign-up is closed", Detail: "Ask an administrator for an account."},
 	LoginClosed: {
@@ -395,6 +401,13 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.UnmetAuthentication:     InvalidRequest,
 	issuer.RequestNotSupported:     InvalidRequest,
 	issuer.InvalidRequestObject:    InvalidRequest,
+
+	// Of a registration, and only ever said in OAuth's words.
+	issuer.TokenMissing:                MissingToken,
+	issuer.AccessDenied:                ClientNotManageable,
+	issuer.InvalidClientMetadata:       InvalidRequest,
+	issuer.InvalidSoftwareStatement:    InvalidRequest,
+	issuer.UnapprovedSoftwareStatement: InvalidRequest,
 
 	issuer.SecondFactorRequired: SecondFactor,
 	issuer.SecondFactorSetup:    SecondFactorSetup,

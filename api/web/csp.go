@@ -1,5 +1,7 @@
 package web
 
+import "strings"
+
 // AssetCSP goes with each asset and each logo of a client. A logo in SVG that somebody opens by itself
 // runs nothing and loads nothing.
 const AssetCSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -17,6 +19,7 @@ type policy struct {
 	script string // source of the page's script; empty: it has none
 	// connect is where the script may send requests; empty: nowhere.
 	connect string
+	frames  []string // origins of the frames; none: it has no frames
 }
 
 func (p policy) String() string {
@@ -28,6 +31,9 @@ func (p policy) String() string {
 		out += "; connect-src " + p.connect
 	}
 	out += "; style-src 'self'; img-src 'self'"
+	if len(p.frames) > 0 {
+		out += "; frame-src " + strings.Join(p.frames, " ")
+	}
 	if p.forms != onward {
 		out += "; form-action " + p.forms
 	}

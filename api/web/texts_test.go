@@ -70,7 +70,7 @@ func TestTemplatesGiveEachTextWhatItNeeds(t *testing.T) {
 var notOnPages = []string{"validation_error", "invalid_credentials", "missing_token", "token_expired", "token_invalid",
 	"wrong_password", "recent_proof_required", "new_password_required", "has_password", "insufficient_scope",
 	"user_already_exists", "last_admin",
-	"client_already_exists", "built_in_client", "first_party_client", "mail_code_required", "second_factor_required",
+	"client_already_exists", "built_in_client", "first_party_client", "client_not_manageable", "mail_code_required", "second_factor_required",
 	"second_factor_setup_required", "invalid_code", "login_expired", "codes_blocked", "factors_off", "last_factor",
 	"no_passkeys", "passkey_exists", "too_many_passkeys"}
 

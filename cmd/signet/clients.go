@@ -22,7 +22,7 @@ func (a *app) clientsCommand() *cobra.Command {
 		a.clientsCreate(), a.clientsList(), a.clientsShow(), a.clientsUpdate(),
 		a.clientsActive("disable", "Refuse a client and end its sessions at once", false),
 		a.clientsActive("enable", "Let a disabled client in again", true),
-		a.clientsRotateSecret(), a.clientsDelete(),
+		a.clientsRotateSecret(), a.clientsDelete(), a.registrationTokenCommand(),
 	)
 }
 
@@ -132,6 +132,7 @@ func (a *app) clientsShow() *cobra.Command {
 
 func (a *app) clientsList() *cobra.Command {
 	var limit int
+	var kind string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the clients, oldest first",
@@ -140,26 +141,28 @@ func (a *app) clientsList() *cobra.Command {
 			if limit < 0 {
 				return misusef("--limit is a number of clients, and 0 for all of them")
 			}
+			if kind != "" && kind != kindOperator && kind != kindRegistered {
+				return misusef("--kind is operator or registered")
+			}
 			_, db, err := a.store(ctx)
 			if err != nil {
 				return err
 			}
 			defer db.Close()
 			clients := func(yield func([]userstore.Client) error) error {
-				return pages(limit, func(after *userstore.Client, size int) ([]userstore.Client, error) {
-					return db.ListClients(ctx, after, size)
-				}, yield)
+				return pages(limit, clientsOfKind(ctx, db, kind), yield)
 			}
 			if a.asJSON {
 				return listJSON(a, clients, func(c userstore.Client) any { return c.Document("") })
 			}
-			header := a.columnsOf("CLIENT ID", "NAME", "STATE", "AUTHENTICATION").and("GRANT TYPES", "CREATED")
+			header := a.columnsOf("CLIENT ID", "NAME", "STATE", "AUTHENTICATION").and("GRANT TYPES", "CREATED", "KIND")
 			return listTable(a, a.list(0, 2), header, clients, func(c userstore.Client) []string {
-				return a.columnsOf(c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod).and(dash(strings.Join(c.GrantTypes, ", ")), readable.Instant(c.CreatedAt))
+				return a.columnsOf(c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod).and(dash(strings.Join(c.GrantTypes, ", ")), readable.Instant(c.CreatedAt), kindOf(c))
 			}, "There are no clients.")
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "the first `N` only")
+	cmd.Flags().StringVar(&kind, "kind", "", "only those of a `kind`: operator, or registered (by itself)")
 	a.wideFlag(cmd)
 	return cmd
 }
@@ -404,11 +407,14 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	}
 	rows = append(rows, []string{"scopes", scopes})
 	several("resources", c.Resources)
+	several("contacts", c.Contacts)
 	for _, f := range []struct{ name, value string }{
 		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"userinfo", signedWith(c.UserinfoAlg)},
 		{"introspection", signedWith(c.IntrospectionAlg)}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
 		{"subjects", subjectsOf(c)}, {"sector from", c.SectorIdentifierURI},
+		{"told of logouts", c.BackchannelLogoutURI},
 		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
+		{"software", strings.TrimSpace(c.SoftwareID + " " + c.SoftwareVersion)}, {"kind of app", c.ApplicationType},
 	} {
 		if f.value != "" {
 			rows = append(rows, []string{f.name, f.value})
@@ -419,6 +425,9 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	}
 	if c.IDTokenClaims {
 		rows = append(rows, []string{"claims", "also in its ID tokens"})
+	}
+	if c.Kind == userstore.KindRegistered {
+		rows = append(rows, []string{"registered", "by itself" + unusedUntil(c)})
 	}
 	rows = append(rows, []string{"first party", map[bool]string{true: "yes", false: "no"}[c.FirstParty]},
 		[]string{"created", readable.Instant(c.CreatedAt)}, []string{"changed", readable.Instant(c.UpdatedAt)})
@@ -431,6 +440,14 @@ func signedWith(alg string) string {
 		return ""
 	}
 	return "signed with " + alg
+}
+
+// unusedUntil says until when an unused client stays.
+func unusedUntil(c userstore.Client) string {
+	if c.UnusedUntil.IsZero() {
+		return ""
+	}
+	return "; never used, and deleted after " + readable.Instant(c.UnusedUntil)
 }
 
 // objectsOf says how the client signs its request objects; empty: as its keys allow.

@@ -28,6 +28,9 @@ var textFlags = []struct {
 	{"name", "client_name", "what people call it, its `NAME`; they are asked whether they trust it", func(c *userstore.Client) *string { return &c.Name }},
 	{"auth-method", "token_endpoint_auth_method", "`METHOD`: none, client_secret_basic (the default), client_secret_post or private_key_jwt", func(c *userstore.Client) *string { return &c.AuthMethod }},
 	{"jwks-uri", "jwks_uri", "`URL` of its public keys, for private_key_jwt and signed request objects", func(c *userstore.Client) *string { return &c.JWKSURI }},
+	{"application-type", "application_type", "what `kind` of app it is: web or native", func(c *userstore.Client) *string { return &c.ApplicationType }},
+	{"software-id", "software_id", "`id` of the software that it is", func(c *userstore.Client) *string { return &c.SoftwareID }},
+	{"software-version", "software_version", "`version` of that software", func(c *userstore.Client) *string { return &c.SoftwareVersion }},
 	{"id-token-alg", "id_token_signed_response_alg", "`algorithm` of its ID tokens (default RS256)", func(c *userstore.Client) *string { return &c.IDTokenAlg }},
 	{"userinfo-alg", "userinfo_signed_response_alg", "`algorithm` that answers of userinfo are signed with (default: JSON without a signature)", func(c *userstore.Client) *string { return &c.UserinfoAlg }},
 	{"introspection-alg", "introspection_signed_response_alg", "`algorithm` that answers of introspection to it are signed with (default: JSON, and RS256 if it asks for signed ones)", func(c *userstore.Client) *string { return &c.IntrospectionAlg }},
@@ -35,6 +38,9 @@ var textFlags = []struct {
 	{"request-object-alg", "request_object_signing_alg", "`algorithm` of its request objects; none: without a signature (default: any that it has a key for)", func(c *userstore.Client) *string { return &c.RequestObjectAlg }},
 	{"subject-type", "subject_type", "`TYPE` of the sub by which it knows people: public (the default), or pairwise, which is another one for every sector", func(c *userstore.Client) *string { return &c.SubjectType }},
 	{"sector-identifier-uri", "sector_identifier_uri", "`URL` of a JSON array of redirect URIs, which is fetched; clients that name the same host are one sector", func(c *userstore.Client) *string { return &c.SectorIdentifierURI }},
+	{"backchannel-logout-uri", "backchannel_logout_uri", "`URL` that is told when one of its sessions ends (OpenID Connect Back-Channel Logout)", func(c *userstore.Client) *string { return &c.BackchannelLogoutURI }},
+	{"frontchannel-logout-uri", "frontchannel_logout_uri", "`URL` that ends its session when a hidden frame of the logout page loads it", func(c *userstore.Client) *string { return &c.FrontchannelLogoutURI }},
+	{"initiate-login-uri", "initiate_login_uri", "`URL` where it begins a login that it did not begin itself", func(c *userstore.Client) *string { return &c.InitiateLoginURI }},
 	{"client-uri", "client_uri", "`URL` of its website", func(c *userstore.Client) *string { return &c.ClientURI }},
 	{"logo-uri", "logo_uri", "`URL` of its logo", func(c *userstore.Client) *string { return &c.LogoURI }},
 	{"policy-uri", "policy_uri", "`URL` of its privacy policy", func(c *userstore.Client) *string { return &c.PolicyURI }},
@@ -53,6 +59,7 @@ var listFlags = []struct {
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
 	{"request-uri", "request_uris", "`URL` of one of its request objects; may be repeated", func(c *userstore.Client) *[]string { return &c.RequestURIs }},
 	{"post-logout-redirect-uri", "post_logout_redirect_uris", "a `URI` that logouts may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.PostLogoutRedirectURIs }},
+	{"contact", "contacts", "where the people behind it are reached, such as an email `address`; repeat it for several", func(c *userstore.Client) *[]string { return &c.Contacts }},
 }
 
 // boolFlags are the flags that say yes or no.
@@ -62,6 +69,8 @@ var boolFlags = []struct {
 }{
 	{"require-signed-request-object", "require_signed_request_object", "its authorization requests count only as signed request objects", func(c *userstore.Client) *bool { return &c.RequireSignedRequestObject }},
 	{"require-pushed", "require_pushed_authorization_requests", "its authorization requests have to be pushed first (RFC 9126)", func(c *userstore.Client) *bool { return &c.RequirePushed }},
+	{"backchannel-logout-session-required", "backchannel_logout_session_required", "it needs sid in logout tokens, which ours always have", func(c *userstore.Client) *bool { return &c.BackchannelLogoutSessionRequired }},
+	{"frontchannel-logout-session-required", "frontchannel_logout_session_required", "its frontchannel-logout-uri gets iss and sid", func(c *userstore.Client) *bool { return &c.FrontchannelLogoutSessionRequired }},
 	{"id-token-claims", "id_token_claims", "put the claims of granted scopes into its ID tokens, for an app that does not ask userinfo", func(c *userstore.Client) *bool { return &c.IDTokenClaims }},
 	{"first-party", "first_party", "it is your own: nobody is asked for consent, and it may have the account API", func(c *userstore.Client) *bool { return &c.FirstParty }},
 }

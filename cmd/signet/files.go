@@ -11,26 +11,34 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/outbound"
+	"github.com/signet-id/signet/issuer"
 )
 
 // serveFiles are the contents of the files that the server reads once, at its start.
 type serveFiles struct {
 	stylesheet, logo, cas []byte
+	software              [][]byte // keys of the members of oauth.software_statements; nil: at an address
 }
 
 // readServeFiles reads the configured files that only the server needs. It reports all their faults
 // at once, as faults of the configuration.
 func readServeFiles(c configs.Config) (f serveFiles, err error) {
 	var faults []configs.Fault
-	for _, file := range []struct {
+	type file struct {
 		key, path string
 		to        *[]byte
 		check     func([]byte) error
-	}{
+	}
+	f.software = make([][]byte, len(c.OAuth.SoftwareStatements))
+	files := []file{
 		{"pages.stylesheet", c.Pages.Stylesheet, &f.stylesheet, web.CheckStylesheet},
 		{"pages.logo", c.Pages.Logo, &f.logo, web.CheckLogo},
 		{"outbound.ca_file", c.Outbound.CAFile, &f.cas, checkCAs},
-	} {
+	}
+	for i, s := range c.OAuth.SoftwareStatements {
+		files = append(files, file{"oauth.software_statements", s.JWKSFile, &f.software[i], issuer.CheckSoftwareKeys})
+	}
+	for _, file := range files {
 		if file.path == "" {
 			continue
 		}
@@ -61,6 +69,16 @@ func checkCAs(pem []byte) error {
 		return errors.New("holds no PEM certificate; name the file of the authorities")
 	}
 	return nil
+}
+
+// softwareIssuers returns those whose software statements are believed.
+func softwareIssuers(c configs.Config, f serveFiles) (list []issuer.SoftwareIssuer) {
+	for i, s := range c.OAuth.SoftwareStatements {
+		list = append(list, issuer.SoftwareIssuer{
+			Issuer: s.Issuer, JWKS: f.software[i], JWKSURI: s.JWKSURI, SoftwareIDs: s.SoftwareIDs,
+		})
+	}
+	return list
 }
 
 func newOutbound(c configs.Config, f serveFiles) (*outbound.Client, error) {

@@ -50,6 +50,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		RequirePushed:   c.OAuth.RequirePushed,
 		ResponseTypes:   c.OAuth.Types(),
 		UILocales:       c.Pages.Languages,
+		Registration:    c.OAuth.Registration,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
 		TrustedBrowser:  c.Sessions.TrustedBrowser,
@@ -90,7 +91,9 @@ func logosBy(fetcher *outbound.Client) fetchFunc {
 
 // clientSettings returns a client registry with the settings of the configuration.
 func clientSettings(c configs.Config, sectors fetchFunc) *userstore.Registry {
-	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types(), SectorDocument: sectors}
+	r := &userstore.Registry{
+		RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types(), SectorDocument: sectors, UnusedFor: c.OAuth.UnusedClients,
+	}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}

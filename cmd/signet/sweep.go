@@ -41,7 +41,10 @@ func sweepAll(ctx context.Context, db userstore.Store, now clock, retention time
 		{"events", removeOldEvents(db, retention)},
 		{"codes_and_sessions", db.RemoveExpiredCodes},
 		{"one_time_tokens", db.RemoveExpiredTokens},
+		{"app_sessions", db.RemoveExpiredAppSessions},
 		{"spent_handles_and_trusted_browsers", db.RemoveSpentHandles},
+		{"unused_clients", removeUnusedClients(db, log)},
+		{"registration_tokens", db.RemoveRegistrationTokens},
 	} {
 		removed, err := sweepOnce(ctx, kind.remove, now, 200)
 		counts, errs, found = append(counts, kind.name, removed), append(errs, err), found || removed > 0
@@ -62,6 +65,14 @@ func removeOldEvents(db userstore.Store, retention time.Duration) remover {
 			return 0, nil
 		}
 		return db.RemoveEvents(ctx, now.Add(-retention), limit)
+	}
+}
+
+// removeUnusedClients returns a function that deletes clients that registered themselves and were
+// never used.
+func removeUnusedClients(db userstore.Store, log *slog.Logger) remover {
+	return func(ctx context.Context, now time.Time, limit int) (int, error) {
+		return userstore.RemoveUnusedClients(ctx, db, log, now, limit)
 	}
 }
 

@@ -48,6 +48,12 @@ func (s sweeping) RemoveSpentHandles(context.Context, time.Time, int) (int, erro
 	return s.note("RemoveSpentHandles")
 }
 
+func (s sweeping) RemoveRegistrationTokens(context.Context, time.Time, int) (int, error) {
+	return s.note("RemoveRegistrationTokens")
+}
+
+func (s sweeping) UnusedClients(context.Context, time.Time, int) ([]string, error) { return nil, nil }
+
 // A round of the sweeper calls each method of the store that removes rows by their time, so that no
 // table grows for ever.
 func TestARoundSweepsEveryKindOfRow(t *testing.T) {

@@ -99,11 +99,16 @@ const (
 	ClientSecretRotated Name = "client_secret_rotated"
 	ClientAuthFailed    Name = "client_auth_failed" // a wrong client secret or assertion: sampled, as RateLimited is
 
+	RegistrationTokenCreated Name = "registration_token_created" // an initial access token
+	RegistrationTokenRevoked Name = "registration_token_revoked"
+
 	ConsentGranted Name = "consent_granted" // a user allowed a client something
 	ConsentRevoked Name = "consent_revoked"
 	GrantStarted   Name = "grant_started" // a client redeemed a code
 
 	MailGivenUp Name = "mail_given_up" // a message to a user was not sent, and is not tried again
+
+	LogoutGivenUp Name = "logout_given_up" // an app was not told that a session has ended, and is not tried again
 
 	KeysRotated   Name = "keys_rotated"
 	KeysRevoked   Name = "keys_revoked"
@@ -131,6 +136,8 @@ const (
 	ByClient   ActorType = "client"    // ID is the client id
 	ByOperator ActorType = "operator"  // at the command line; ID is the operating system's user name
 	BySystem   ActorType = "system"    // this server, on its own
+
+	ByRegistrationToken ActorType = "registration_token" // the holder of an initial access token; ID names it
 )
 
 // Actor is the user, client or operator that did something.
@@ -146,6 +153,8 @@ const (
 	OnUser   TargetType = "user"
 	OnClient TargetType = "client"
 	OnKey    TargetType = "key"
+
+	OnRegistrationToken TargetType = "registration_token"
 )
 
 // Target is the account, client or key that something was done to.

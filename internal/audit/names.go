@@ -12,7 +12,9 @@ var Names = []Name{
 	SessionRevoked, SessionsRevoked,
 	RefreshReplayed, RefreshLate, GenerationAhead,
 	ClientCreated, ClientUpdated, ClientDeleted, ClientSecretRotated, ClientAuthFailed,
+	RegistrationTokenCreated, RegistrationTokenRevoked,
 	ConsentGranted, ConsentRevoked, GrantStarted, CodeReplayed,
 	MailGivenUp,
+	LogoutGivenUp,
 	KeysRotated, KeysRevoked, KeysRewrapped, KeysChanged,
 }

@@ -13,19 +13,20 @@ import (
 )
 
 const clientColumns = `c.id, c.name, c.auth_method, c.first_party, c.grant_types, c.scopes, c.resources, c.id_token_alg, c.id_token_claims,
-	c.metadata, c.secret_hash, c.disabled_at, c.created_at, c.updated_at, c.version`
+	c.metadata, c.secret_hash, c.disabled_at, c.created_at, c.updated_at, c.version, c.kind, c.registration_hash, c.unused_until`
 
 // clientRow receives clientColumns.
 type clientRow struct {
 	c                                       userstore.Client
 	grantTypes, scopes, resources, metadata string
-	disabled, created, updated              int64
+	disabled, created, updated, unused      int64
 }
 
 func (r *clientRow) dest() []any {
 	return []any{&r.c.ID, &r.c.Name, &r.c.AuthMethod, &r.c.FirstParty, &r.grantTypes, &r.scopes, &r.resources,
 		&r.c.IDTokenAlg, &r.c.IDTokenClaims,
-		&r.metadata, &r.c.SecretHash, &r.disabled, &r.created, &r.updated, &r.c.Version}
+		&r.metadata, &r.c.SecretHash, &r.disabled, &r.created, &r.updated, &r.c.Version,
+		&r.c.Kind, &r.c.RegistrationHash, &r.unused}
 }
 
 func (r *clientRow) client() (c userstore.Client, err error) {
@@ -43,7 +44,7 @@ func (r *clientRow) client() (c userstore.Client, err error) {
 			return c, fmt.Errorf("the stored metadata of a client is damaged: %w", err)
 		}
 	}
-	c.DisabledAt, c.CreatedAt, c.UpdatedAt = instant(r.disabled), instant(r.created), instant(r.updated)
+	c.DisabledAt, c.CreatedAt, c.UpdatedAt, c.UnusedUntil = instant(r.disabled), instant(r.created), instant(r.updated), instant(r.unused)
 	return c, nil
 }
 
@@ -76,6 +77,12 @@ func encodeClient(c userstore.Client) (metadata, origins string, err error) {
 // neither its grants nor its codes, whatever the clock does. The counter's row is locked first,
 // here and by DeleteClient, so that a creation that waits for a deletion counts on from there.
 func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...audit.Event) error {
+	return db.createClient(ctx, c, nil, events)
+}
+
+// createClient is CreateClient. The statement first, if there is one, has to change a row, or else
+// nothing is stored: ErrConflict.
+func (db *DB) createClient(ctx context.Context, c userstore.Client, first *stmt, events []audit.Event) error {
 	metadata, origins, err := encodeClient(c)
 	if err != nil {
 		return err
@@ -84,16 +91,23 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 	steps := []stmt{
 		bind(`UPDATE signet_schema SET last_epoch = CASE WHEN last_epoch < $1 THEN $2 ELSE last_epoch + 1 END`, created, created),
 		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg, id_token_claims,
-				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, version, epoch)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, last_epoch FROM signet_schema`,
+				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, kind, registration_hash, unused_until, backchannel_logout,
+				frontchannel_logout, version, epoch)
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1, last_epoch FROM signet_schema`,
 			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
 			c.IDTokenAlg, c.IDTokenClaims,
-			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt)),
+			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt),
+			c.Kind, c.RegistrationHash, micros(c.UnusedUntil), c.BackchannelLogoutURI != "", c.FrontchannelLogoutURI != ""),
 	}
 	if err := storables(steps); err != nil {
 		return err
 	}
 	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
+		if first != nil {
+			if n, err := run(*first); err != nil || n[0] == 0 {
+				return false, orElse(err, userstore.ErrConflict)
+			}
+		}
 		_, err := run(steps...)
 		return true, err
 	})
@@ -110,11 +124,13 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 	}
 	update := bind(`UPDATE clients SET name = $1, auth_method = $2, public = $3, first_party = $4, grant_types = $5,
 			scopes = $6, resources = $7, id_token_alg = $8, id_token_claims = $9, metadata = $10, redirect_origins = $11, secret_hash = $12,
-			updated_at = $13, version = version + 1
-		WHERE id = $14 AND version = $15`,
+			updated_at = $13, unused_until = CASE WHEN unused_until = 0 THEN unused_until ELSE $14 END, backchannel_logout = $15,
+			frontchannel_logout = $16, version = version + 1
+		WHERE id = $17 AND version = $18`,
 		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
 		c.IDTokenAlg, c.IDTokenClaims,
-		metadata, origins, c.SecretHash, micros(c.UpdatedAt), c.ID, c.Version)
+		metadata, origins, c.SecretHash, micros(c.UpdatedAt), micros(c.UnusedUntil), c.BackchannelLogoutURI != "",
+		c.FrontchannelLogoutURI != "", c.ID, c.Version)
 	if err := storable(update.args); err != nil {
 		return err
 	}

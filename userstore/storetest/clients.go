@@ -276,10 +276,14 @@ func clientAlgorithm(t *testing.T, f *fixture) {
 		}
 	}
 	f.client(t, func(c *userstore.Client) { c.ID, c.UserinfoAlg, c.IntrospectionAlg = "e", "ES256", "EdDSA" })
-	f.client(t, func(c *userstore.Client) { c.ID, c.IDTokenAlg, c.UserinfoAlg, c.IntrospectionAlg = "0", "ES256", "ES256", "ES256" })
+	f.client(t, func(c *userstore.Client) {
+		c.ID, c.IDTokenAlg, c.UserinfoAlg, c.IntrospectionAlg = "0", "ES256", "ES256", "ES256"
+	})
 	// Neither the algorithm of the client's own keys nor a name that only looks like a member counts.
 	f.client(t, func(c *userstore.Client) { c.ID, c.RequestObjectAlg = "f", "ES256" })
-	f.client(t, func(c *userstore.Client) { c.ID, c.ClientURI = "g", `https://g.test/"userinfo_signed_response_alg":"ES256"` })
+	f.client(t, func(c *userstore.Client) {
+		c.ID, c.ClientURI = "g", `https://g.test/"userinfo_signed_response_alg":"ES256"`
+	})
 	must(t, f.SetClientActive(t.Context(), "a", false, f.now))
 	must(t, f.SetClientActive(t.Context(), "e", false, f.now))
 	const ofID, ofUserinfo, ofIntrospection = "id_token_signed_response_alg", "userinfo_signed_response_alg",

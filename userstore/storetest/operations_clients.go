@@ -21,6 +21,45 @@ func clientOperations() []Operation {
 				},
 				func() bool { _, err := f.ClientByID(t.Context(), c.ID); return err == nil }}
 		})},
+		{Name: "register a client", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
+			token, c := f.registrationToken(t, 1), f.selfRegistered()
+			return Prepared{
+				func(e ...audit.Event) error { return f.RegisterClient(t.Context(), c, token.Hash, e...) },
+				func(e ...audit.Event) error {
+					return f.RegisterClient(t.Context(), f.selfRegistered(), f.newRegistrationToken(1).Hash, e...)
+				},
+				func() bool { _, err := f.ClientByID(t.Context(), c.ID); return err == nil }}
+		})},
+		{Name: "delete an unused client", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
+			c := f.selfRegistered()
+			must(t, f.CreateClient(t.Context(), c))
+			return Prepared{
+				func(e ...audit.Event) error { return f.DeleteUnusedClient(t.Context(), c.ID, c.UnusedUntil, e...) },
+				func(e ...audit.Event) error { return f.DeleteUnusedClient(t.Context(), id(), c.UnusedUntil, e...) },
+				func() bool {
+					_, err := f.ClientByID(t.Context(), c.ID)
+					return errors.Is(err, userstore.ErrNotFound)
+				}}
+		})},
+		{Name: "create a registration token", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
+			token := f.newRegistrationToken(1)
+			return Prepared{
+				func(e ...audit.Event) error { return f.CreateRegistrationToken(t.Context(), token, e...) },
+				func(e ...audit.Event) error {
+					return f.CreateRegistrationToken(t.Context(), userstore.RegistrationToken{ID: "a\x00"}, e...)
+				},
+				func() bool { _, err := f.RegistrationToken(t.Context(), token.Hash, f.now); return err == nil }}
+		})},
+		{Name: "delete a registration token", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
+			token := f.registrationToken(t, 1)
+			return Prepared{
+				func(e ...audit.Event) error { return f.DeleteRegistrationToken(t.Context(), token.ID, e...) },
+				func(e ...audit.Event) error { return f.DeleteRegistrationToken(t.Context(), id(), e...) },
+				func() bool {
+					_, err := f.RegistrationToken(t.Context(), token.Hash, f.now)
+					return errors.Is(err, userstore.ErrNotFound)
+				}}
+		})},
 		{Name: "update a client", Once: true, Prepare: onUser(func(t *testing.T, f *fixture, _ user, _ grant) Prepared {
 			c := f.client(t, nil)
 			c.Name = "New"

@@ -1,0 +1,52 @@
+package userstore
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/signet-id/signet/internal/printable"
+)
+
+const (
+	maxContact  = 254 // characters
+	maxSoftware = 256
+)
+
+// checkSoftware checks what a client says of the software that it is and of the people behind it
+// (RFC 7591 section 2, OIDC Registration section 2).
+func (c *Client) checkSoftware(fs *faults) {
+	fs.add("application_type", oneOf(c.ApplicationType, "", ApplicationWeb, ApplicationNative))
+	if c.ApplicationType == ApplicationWeb && c.Allows("implicit") {
+		for n, uri := range c.RedirectURIs {
+			if u, err := url.Parse(uri); err == nil && (u.Scheme != "https" || loopbackName(u.Hostname())) {
+				fs.add(memberOf("redirect_uris", n), fault{CodeInvalid, "A web app of the implicit grant has https addresses only, and none of the user's own machine."})
+			}
+		}
+	}
+	fs.addList("contacts", c.Contacts, func(contact string) fault { return line(contact, maxContact) })
+	for _, m := range []struct{ field, text string }{
+		{"software_id", c.SoftwareID}, {"software_version", c.SoftwareVersion},
+	} {
+		if m.text != "" {
+			fs.add(m.field, line(m.text, maxSoftware))
+		}
+	}
+}
+
+// Values of ClientMetadata.ApplicationType.
+const (
+	ApplicationWeb    = "web"
+	ApplicationNative = "native"
+)
+
+// line checks a text of one line.
+func line(text string, most int) fault {
+	switch {
+	case text == "" || !utf8.ValidString(text) || printable.Text(text) != text || strings.TrimSpace(text) != text:
+		return fault{CodeInvalid, "This is one line of visible characters."}
+	case utf8.RuneCountInString(text) > most:
+		return fault{CodeTooLong, "This is too long."}
+	}
+	return fault{}
+}

@@ -1,0 +1,95 @@
+package userstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/signet-id/signet/internal/audit"
+)
+
+// Bounds and defaults of an initial access token.
+const (
+	MaxRegistrationUses  = 100_000
+	MaxRegistrationLasts = 366 * 24 * time.Hour
+	UsualRegistrationUse = 1
+	UsualRegistrationFor = 24 * time.Hour
+)
+
+// NewRegistrationToken is what an operator decides about an initial access token.
+type NewRegistrationToken struct {
+	Note  string
+	Uses  int64         // 0: UsualRegistrationUse
+	Lasts time.Duration // 0: UsualRegistrationFor
+}
+
+// CreateRegistrationToken makes an initial access token. The token itself is returned only here.
+// ValidationError, with the fields note, uses and expires_in.
+func (r *Registry) CreateRegistrationToken(
+	ctx context.Context, n NewRegistrationToken,
+) (_ RegistrationToken, token string, err error) {
+	if n.Uses == 0 {
+		n.Uses = UsualRegistrationUse
+	}
+	if n.Lasts == 0 {
+		n.Lasts = UsualRegistrationFor
+	}
+	var fs faults
+	if n.Note != "" {
+		fs.add("note", line(n.Note, maxClientName))
+	}
+	if n.Uses < 1 || n.Uses > MaxRegistrationUses {
+		fs.add("uses", fault{CodeInvalid, "A token has 1 to 100000 uses."})
+	}
+	if n.Lasts < time.Minute || n.Lasts > MaxRegistrationLasts {
+		fs.add("expires_in", fault{CodeInvalid, "A token lasts for a minute at least and for 366 days at most."})
+	}
+	if err := fs.err(); err != nil {
+		return RegistrationToken{}, "", err
+	}
+	now := r.now()
+	token = newSecret()
+	t := RegistrationToken{
+		ID: commandLineID(r.NewID), Hash: sha256.Sum256([]byte(token)), Note: n.Note, Uses: n.Uses, UsesLeft: n.Uses,
+		CreatedAt: now, ExpiresAt: now.Add(n.Lasts),
+	}
+	e := audit.New(ctx, now, audit.RegistrationTokenCreated, audit.Target{Type: audit.OnRegistrationToken, ID: t.ID})
+	if err := audit.Stored(ctx, r.Log, r.Store.CreateRegistrationToken(ctx, t, e), e); err != nil {
+		return RegistrationToken{}, "", err
+	}
+	return t, token, nil
+}
+
+// RegistrationToken returns the initial access token that is sent. ErrRegistrationToken: it is unknown,
+// has no use left, or has ended.
+func (r *Registry) RegistrationToken(ctx context.Context, token string) (RegistrationToken, error) {
+	t, err := r.Store.RegistrationToken(ctx, sha256.Sum256([]byte(token)), r.now())
+	if errors.Is(err, ErrNotFound) {
+		err = ErrRegistrationToken
+	}
+	return t, err
+}
+
+// RevokeRegistrationToken ends an initial access token. Clients that were registered with it stay.
+// ErrNotFound.
+func (r *Registry) RevokeRegistrationToken(ctx context.Context, id string) error {
+	e := audit.New(ctx, r.now(), audit.RegistrationTokenRevoked, audit.Target{Type: audit.OnRegistrationToken, ID: id})
+	return audit.Stored(ctx, r.Log, r.Store.DeleteRegistrationToken(ctx, id, e), e)
+}
+
+// RegistrationTokenDocument is the JSON form of an initial access token.
+type RegistrationTokenDocument struct {
+	ID        string    `json:"id"`
+	Token     string    `json:"token,omitempty"` // only in the answer that made it
+	Note      string    `json:"note,omitempty"`
+	Uses      int64     `json:"uses"`
+	UsesLeft  int64     `json:"uses_left"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Document returns the token's document. token is the token itself, if it was just made.
+func (t RegistrationToken) Document(token string) RegistrationTokenDocument {
+	return RegistrationTokenDocument{t.ID, token, t.Note, t.Uses, t.UsesLeft, t.CreatedAt.UTC(), t.ExpiresAt.UTC()}
+}
