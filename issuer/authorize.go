@@ -374,6 +374,9 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 	case !claims.reachable():
 		return errUnmetACR
 	}
+	if t := p.responseType(); !t.code && !t.token {
+		claims.withoutUserinfo()
+	}
 	p.Claims = claims.canonical()
 	if r.IDTokenHint != "" {
 		hint, err := i.readIDTokenHint(r.IDTokenHint)

@@ -14,13 +14,18 @@ const maxLogoutFrames = 20
 //
 // A disabled client is left out, because its pages may be the reason why it was disabled.
 func (i *Issuer) LogoutFrames(ctx context.Context, b Browser) ([]string, error) {
-	logins, err := i.Browsers.LoggedInClients(ctx, b.Session.ID)
+	sessions, err := i.Browsers.ListAppSessions(ctx, b.Session.ID)
 	if err != nil {
 		return nil, failed(err)
 	}
 	var frames []string
-	for _, l := range logins {
-		client, err := i.enabledClient(ctx, l.ClientID)
+	told := map[string]bool{}
+	for _, s := range sessions {
+		if told[s.ClientID] {
+			continue
+		}
+		told[s.ClientID] = true
+		client, err := i.enabledClient(ctx, s.ClientID)
 		switch {
 		case err != nil && failed(err).Code == InvalidClient: // it is gone, or disabled
 			continue
@@ -31,7 +36,7 @@ func (i *Issuer) LogoutFrames(ctx context.Context, b Browser) ([]string, error) 
 		}
 		uri := client.FrontchannelLogoutURI
 		if client.FrontchannelLogoutSessionRequired {
-			uri = withQuery(uri, [][2]string{{"iss", i.URL}, {"sid", l.SessionID}})
+			uri = withQuery(uri, [][2]string{{"iss", i.URL}, {"sid", s.SessionID}})
 		}
 		if frames = append(frames, uri); len(frames) == maxLogoutFrames {
 			break

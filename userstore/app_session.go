@@ -13,7 +13,7 @@ import (
 //
 // It ends with the browser session that the user logged in with, or when the grant is revoked, or
 // with everything else of the user. The statement that ends the grants ends it, too, and with it
-// begins the wait until the app was told.
+// begins the wait until the app was told, if the client has a backchannel_logout_uri.
 type AppSession struct {
 	SessionID      string // sid: that of the grant
 	UserID         string
@@ -55,8 +55,6 @@ type AppSessionsState struct {
 
 // AppSessions stores the sessions of apps. Operations that make and end grants make and end them.
 type AppSessions interface {
-	// ListAppSessions returns the app sessions of a browser session that have not ended, newest first.
-	ListAppSessions(ctx context.Context, browserSession string) ([]AppSession, error)
 	// ClaimEndedAppSession claims an ended app session that is due at now for the holder of lease, and
 	// no other caller gets it before until. Of one client, atOnce are claimed at a time. Those that were
 	// tried less often come first. ErrNotFound: none is due.

@@ -6,12 +6,6 @@ import (
 	"strings"
 )
 
-// ClientLogin is a login of a browser's user at a client.
-type ClientLogin struct {
-	ClientID  string
-	SessionID string // the sid that the client got
-}
-
 // policyHost is what a content security policy can name (CSP Level 3 section 2.3.1): no IPv6 address,
 // and no underscore.
 var policyHost = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]+)?$`)

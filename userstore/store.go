@@ -290,9 +290,8 @@ type BrowserSessions interface {
 	// EndSession ends a browser session and the app sessions that came from it, and revokes the grants
 	// that came from it and do not hold offline_access. It is idempotent.
 	EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error
-	// LoggedInClients returns the clients that got a grant from a browser session, each once with its
-	// latest login, newest first.
-	LoggedInClients(ctx context.Context, browserSession string) ([]ClientLogin, error)
+	// ListAppSessions returns the app sessions of a browser session that have not ended, newest first.
+	ListAppSessions(ctx context.Context, browserSession string) ([]AppSession, error)
 	// RevokeBrowserSession is EndSession for a session of a user, by its public id. ErrNotFound.
 	RevokeBrowserSession(ctx context.Context, userID, id string, now time.Time, events ...audit.Event) error
 	// ListBrowserSessions returns a user's live browser sessions, newest first.

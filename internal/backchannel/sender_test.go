@@ -333,6 +333,7 @@ func TestThreeReplicasTellOnce(t *testing.T) {
 			}
 		}
 		ctx, stop := context.WithCancel(w.Context())
+		defer stop()
 		var told atomic.Int64
 		var replicas sync.WaitGroup
 		for range 3 {

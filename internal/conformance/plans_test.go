@@ -101,6 +101,7 @@ var plans = []plan{
 			{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", pictured, logoutQueryAdded},
 			{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
 		}},
+	backchannelLogout,
 }
 
 // There is one server with one user and three clients, as an operator sets them up for the suite,
@@ -113,7 +114,7 @@ func TestOIDCC(t *testing.T) {
 				for _, m := range plan.modules {
 					t.Run(m.name, func(t *testing.T) {
 						n := &internet{s: s.With(t)}
-						p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.Client,
+						p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.clientOf(m.name),
 							formPost: plan.formPost}
 						p.discover()
 						m.run(p)
@@ -156,6 +157,14 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 			},
 		}).Secret
 	}
+	o := c.Override["oidcc-backchannel-rp-initiated-logout"]
+	o.Client.Secret = s.Register(userstore.Client{
+		ID: o.Client.ID, AuthMethod: userstore.AuthBasic,
+		ClientMetadata: userstore.ClientMetadata{
+			RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
+			BackchannelLogoutURI: backchannelURL, BackchannelLogoutSessionRequired: true,
+		},
+	}).Secret
 	return c
 }
 

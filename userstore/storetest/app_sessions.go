@@ -157,12 +157,13 @@ func endedAppSessions(t *testing.T, f *fixture) {
 		elsewhere               userstore.Grant // of another browser session of the user
 		direct                  userstore.Grant // of no browser session
 		ofOther                 userstore.Grant // of s at another client
+		begun                   userstore.Grant // of s, with tokens from the authorization endpoint
 	}
 	all := func(w world) []userstore.Grant {
-		return []userstore.Grant{w.g, w.offline, w.over, w.given, w.elsewhere, w.direct, w.ofOther}
+		return []userstore.Grant{w.g, w.offline, w.over, w.given, w.elsewhere, w.direct, w.ofOther, w.begun}
 	}
 	ofBrowser := func(w world) []userstore.Grant {
-		return []userstore.Grant{w.g, w.offline, w.over, w.given, w.ofOther}
+		return []userstore.Grant{w.g, w.offline, w.over, w.given, w.ofOther, w.begun}
 	}
 	without := func(grants []userstore.Grant, but userstore.Grant) []userstore.Grant {
 		return slices.DeleteFunc(grants, func(g userstore.Grant) bool { return g.ID == but.ID })
@@ -267,6 +268,9 @@ func endedAppSessions(t *testing.T, f *fixture) {
 		w.over = over.Grant
 		w.elsewhere = f.login(t, f.session(t, u), w.c, "openid")
 		w.direct = f.grant(t, u, func(g *userstore.Grant) { g.ClientID = w.c.ID })
+		begun := f.beginning(w.s, w.c)
+		must(t, f.SaveCode(ctx, begun, nil, time.Time{}))
+		w.begun = begun.Begins.Grant
 		w.ofOther = f.login(t, w.s, f.listener(t), "openid")
 		w.token = f.issue(t, u).ID
 		bystander := f.user(t)

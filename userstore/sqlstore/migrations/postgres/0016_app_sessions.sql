@@ -5,8 +5,9 @@
 
 -- +goose Up
 
--- Whether the client has a backchannel_logout_uri: metadata holds the URI itself.
+-- Whether the client has a backchannel_logout_uri or a frontchannel_logout_uri: metadata holds the URIs.
 ALTER TABLE clients ADD COLUMN backchannel_logout BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE clients ADD COLUMN frontchannel_logout BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- A row is written with its grant and outlives it: the session of an app may last for days after
 -- a login without a refresh token. While ended_at is 0, the session lives and due_at is 0. From
