@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -22,7 +23,11 @@ type party struct {
 	client   configuredClient
 	inBody   bool // the client authenticates in the body
 	formPost bool // response_mode=form_post
-	state    int  // length of state
+
+	responseType string     // of the variant; empty: code
+	inFragment   bool       // the answer to the last request comes there
+	response     url.Values // the last successful response
+	state        int        // length of state
 }
 
 // metadata is a discovery document.
