@@ -39,7 +39,7 @@ func (h *Handlers) showConsent(w http.ResponseWriter, r *http.Request, v visit, 
 		return h.takeStep(w, r, v.handle, d)
 	}
 	p := web.ConsentPage{
-		Problems: problems, Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
+		Problems: problems, Common: h.common(r, v.pending.UILocales), Client: h.webClient(d.Client, v.pending.RedirectURI),
 		User: v.session.User.Email, Scopes: d.Scopes, Claims: h.Issuer.ClaimScopes(), Resources: v.pending.Resources,
 	}
 	p.Request, p.Onward = v.handle, true

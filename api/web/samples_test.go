@@ -30,7 +30,7 @@ type sample struct {
 
 func client(s string) *web.Client {
 	return &web.Client{
-		Name: "Photos" + s, Host: "photos.example" + s, LogoURI: "https://cdn.photos.example/logo.png" + query(s),
+		Name: "Photos" + s, Host: "photos.example" + s, Logo: "/id/client-logo?client_id=photos&v=1" + query(s),
 		PolicyURI: "https://photos.example/privacy" + query(s), TOSURI: "https://photos.example/terms" + query(s),
 		ClientURI: "https://photos.example/" + query(s),
 	}

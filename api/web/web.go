@@ -44,7 +44,7 @@ type Client struct {
 	Name       string
 	Host       string // of the redirect URI, or its private-use scheme
 	FirstParty bool
-	LogoURI    string // shown only where https
+	Logo       string // a path of our own origin; anything else is not shown
 	PolicyURI  string
 	TOSURI     string
 	ClientURI  string
