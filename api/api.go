@@ -17,6 +17,7 @@ import (
 	"github.com/signet-id/signet/api/protocol"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/api/wire"
+	"github.com/signet-id/signet/internal/logos"
 	"github.com/signet-id/signet/internal/required"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -38,7 +39,8 @@ type Server struct {
 	NewID    func() string // request ids
 	Log      *slog.Logger
 
-	Metrics Metrics // nil: nothing is counted
+	Metrics Metrics      // nil: nothing is counted
+	Logos   *logos.Cache // nil: the pages show no logos of clients
 
 	JWKSMaxAge     time.Duration // of the public documents
 	JSONLogin      bool          // accounts.json_login
@@ -174,6 +176,7 @@ func (s *Server) routes() []route {
 		{"GET", "/assets/{name}", front.Asset, operation},
 		{"GET", "/", s.home, accountAPI},
 		{"GET", "/favicon.ico", front.Favicon, operation},
+		{"GET", "/client-logo", front.ClientLogo, serverEndpoint},
 
 		{"POST", "/v1/refresh", me.Refresh, accountAPI},
 		{"POST", "/v1/login", me.Login, accountAPI},
@@ -316,7 +319,7 @@ type resource struct {
 // Handler is the whole public listener. It fails when a part is missing or TrustedProxies is
 // malformed.
 func (s *Server) Handler() (http.Handler, error) {
-	if err := required.Missing(s, "Metrics", "CORSOrigins", "PasskeyOrigins", "TrustedProxies"); err != nil {
+	if err := required.Missing(s, "Metrics", "Logos", "CORSOrigins", "PasskeyOrigins", "TrustedProxies"); err != nil {
 		return nil, err
 	}
 	h := &handler{Server: s, resources: map[*mux.Route]*resource{}}
@@ -382,7 +385,7 @@ func (s *Server) sessions() profile.Sessions {
 
 // pages are the endpoints that people see; the pipeline writes its error pages with them.
 func (s *Server) pages() *pages.Handlers {
-	return &pages.Handlers{Issuer: s.Issuer, Accounts: s.Accounts, Pages: s.Pages, Now: s.Now, Export: s.exporter()}
+	return &pages.Handlers{Issuer: s.Issuer, Accounts: s.Accounts, Pages: s.Pages, Now: s.Now, Export: s.exporter(), Logos: s.Logos}
 }
 
 // base is the issuer identifier as the start of an address.

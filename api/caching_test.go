@@ -27,6 +27,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/readyz":                                 no,
 		"/oauth2/introspect":                      no,
 		"/":                                       no,
+		"/client-logo":                            no, // of a client that there is not
 		"/assets/{name}":                          no, // of a name that there is not; TestAssets has those there are
 	}
 	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser, "/oauth2/par": browser,

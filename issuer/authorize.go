@@ -163,6 +163,7 @@ func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pendi
 		return p, nil, err
 	}
 	response := i.refusal(p, why)
+	response.monitor = "" // the session of the browser has not been read
 	return Pending{}, &response, nil
 }
 

@@ -141,6 +141,12 @@ func TestRefusalsSayTheSessionStateWhereItIsKnown(t *testing.T) {
 			t.Errorf("without a consent: %v", p.Query())
 		}
 
+		p = b.Open(authorizePath(c, set("prompt", "everything")))
+		wantError(t, p, "invalid_request")
+		if p.Query().Has("session_state") { // it is refused before the session is read
+			t.Errorf("a request that is malformed: %v", p.Query())
+		}
+
 		frame := s.Browser() // of another site's page: only the one cookie is sent there
 		frame.Cookies[stateName] = b.Cookies[stateName]
 		p = frame.Open(silent)
@@ -315,9 +321,10 @@ func TestTheFrame(t *testing.T) {
 	_, script, _ := strings.Cut(string(res.Body), "<script>")
 	script, rest, _ := strings.Cut(script, "</script>")
 	sum := sha256.Sum256([]byte(script))
-	if want := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; res.Header.Get("Content-Security-Policy") != "default-src 'none'; script-src "+
-		want+"; form-action 'none'; frame-ancestors *; base-uri 'none'" {
-		t.Errorf("the policy is %q; the script's hash is %s", res.Header.Get("Content-Security-Policy"), want)
+	want := "default-src 'none'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; form-action 'none'; frame-ancestors *; base-uri 'none'"
+	if got := res.Header.Get("Content-Security-Policy"); got != want {
+		t.Errorf("the policy is %q, want %q", got, want)
 	}
 	if strings.TrimSpace(rest) != "" || strings.Contains(rest, "<") || res.Header.Get("X-Frame-Options") != "" ||
 		res.Header.Get("Cache-Control") != "public, max-age=300" ||
@@ -329,8 +336,8 @@ func TestTheFrame(t *testing.T) {
 	if again.Status != http.StatusNotModified {
 		t.Errorf("asked once more: %d", again.Status)
 	}
-	for _, path := range []string{"/login", "/logout", "/account", "/oauth2/logout", "/oauth2/authorize", "/signup", "/nothing",
-		"/account/apps", "/.well-known/openid-configuration", "/openapi.json", "/healthz"} {
+	for _, path := range []string{"/login", "/logout", "/account", "/oauth2/logout", "/oauth2/authorize", "/signup",
+		"/nothing", "/account/apps", "/.well-known/openid-configuration", "/openapi.json", "/healthz"} {
 		h := b.Open(path).Header
 		policy := h.Get("Content-Security-Policy")
 		if strings.HasPrefix(h.Get("Content-Type"), "text/html") && h.Get("X-Frame-Options") != "DENY" ||

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/pem"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/logos"
 	"github.com/signet-id/signet/internal/outbound"
 	"github.com/signet-id/signet/internal/outbound/outboundtest"
 	"github.com/signet-id/signet/issuer"
@@ -73,12 +75,21 @@ var requests = []request{
 			s.T.Errorf("%d apps were told, %v", told, err)
 		}
 	}, false},
+	{"logo_uri", "logosBy", func(address string) userstore.Client {
+		return userstore.Client{ClientMetadata: userstore.ClientMetadata{LogoURI: address}}
+	}, func(s *apitest.Server, c apitest.Client, _ string) {
+		_, logo, _ := strings.Cut(string(s.Browser().Open(apitest.AuthorizePath(c)).Body), `class="app-logo" src="`)
+		logo, _, _ = strings.Cut(logo, `"`)
+		if a := s.Do(apitest.Request{Path: html.UnescapeString(logo)}); a.Status != http.StatusNotFound || logo == "" {
+			s.T.Errorf("the logo %q is answered with %d", logo, a.Status)
+		}
+	}, false},
 }
 
 // unrequested are the members that name addresses which the server never requests: browsers do, or
 // nobody.
 var unrequested = []string{
-	"redirect_uris", "post_logout_redirect_uris", "client_uri", "logo_uri", "policy_uri", "tos_uri",
+	"redirect_uris", "post_logout_redirect_uris", "client_uri", "policy_uri", "tos_uri",
 	"frontchannel_logout_uri", "initiate_login_uri",
 }
 
@@ -97,6 +108,7 @@ func serve(t *testing.T, o outbound.Options) *apitest.Server {
 		r.API.Clients.SectorDocument = func(ctx context.Context, uri string) ([]byte, error) {
 			return client.Fetch(ctx, uri, outbound.Document{MaxBytes: 64 << 10})
 		}
+		r.API.Logos = logos.New(client.Get, r.API.Now)
 	})(&settings)
 	return apitest.New(t, settings)
 }
@@ -182,7 +194,7 @@ func TestAddressesThatTheServerNeverRequests(t *testing.T) {
 	address := canary.URL()
 	c := s.Register(userstore.Client{ID: "web", ClientMetadata: userstore.ClientMetadata{
 		RedirectURIs: []string{address + "cb"}, PostLogoutRedirectURIs: []string{address + "bye"},
-		ClientURI: address, LogoURI: address, PolicyURI: address, TOSURI: address,
+		ClientURI: address, PolicyURI: address, TOSURI: address,
 	}})
 	alice := s.SignUp("alice")
 	b, page := s.Allowed(alice, c)

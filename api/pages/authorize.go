@@ -141,7 +141,7 @@ func (v visit) anonymousForm(name string) form {
 }
 
 // webClient is a client as the pages show it.
-func webClient(c userstore.Client, redirectURI string) web.Client {
+func (h *Handlers) webClient(c userstore.Client, redirectURI string) web.Client {
 	host := ""
 	if u, err := url.Parse(redirectURI); err == nil {
 		// Behind a scheme of an app's own stands whatever the app likes, be it the name of somebody else's host.
@@ -151,6 +151,6 @@ func webClient(c userstore.Client, redirectURI string) web.Client {
 	}
 	return web.Client{
 		Name: c.Name, Host: host, FirstParty: c.FirstParty,
-		LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI, ClientURI: c.ClientURI,
+		Logo: h.clientLogo(c), PolicyURI: c.PolicyURI, TOSURI: c.TOSURI, ClientURI: c.ClientURI,
 	}
 }

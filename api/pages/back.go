@@ -20,7 +20,7 @@ func (h *Handlers) leadBack(r *http.Request, e *web.ErrorPage, handle string) {
 	if e.CSRF, err = h.formToken(f); err != nil {
 		return
 	}
-	back := webClient(client, "")
+	back := h.webClient(client, "")
 	e.Back, e.Request, e.Onward = &back, handle, true
 }
 

@@ -33,13 +33,13 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 func (h *Handlers) showConsent(w http.ResponseWriter, r *http.Request, v visit, status int, problems []web.Problem) error {
 	d, err := h.Issuer.Decide(r.Context(), v.pending, v.session)
 	if err != nil {
-		return err
+		return ofRequest(err, v.handle)
 	}
 	if d.Step != issuer.AskConsent {
 		return h.takeStep(w, r, v.handle, d)
 	}
 	p := web.ConsentPage{
-		Problems: problems, Common: h.common(r, v.pending.UILocales), Client: webClient(d.Client, v.pending.RedirectURI),
+		Problems: problems, Common: h.common(r, v.pending.UILocales), Client: h.webClient(d.Client, v.pending.RedirectURI),
 		User: v.session.User.Email, Scopes: d.Scopes, Claims: h.Issuer.ClaimScopes(), Resources: v.pending.Resources,
 	}
 	p.Request, p.Onward = v.handle, true
@@ -85,7 +85,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		d, err := h.Issuer.Allow(r.Context(), v.pending, *v.session)
 		if err != nil {
-			return err
+			return ofRequest(err, v.handle)
 		}
 		return h.takeStep(w, r, v.handle, d)
 	case "deny":

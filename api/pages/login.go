@@ -62,7 +62,7 @@ func (h *Handlers) showLogin(w http.ResponseWriter, r *http.Request, v visit, st
 		if err != nil {
 			return err
 		}
-		client := webClient(d.Client, v.pending.RedirectURI)
+		client := h.webClient(d.Client, v.pending.RedirectURI)
 		p.Client, p.Onward = &client, true
 		p.Reauthenticate = d.Step == issuer.LogIn && d.Reauthenticate
 		if p.Continue, err = h.continueAs(v, d); err != nil {
@@ -206,7 +206,7 @@ func (h *Handlers) continueRequest(w http.ResponseWriter, r *http.Request, v vis
 	}
 	d, err := h.Issuer.Decide(r.Context(), v.pending, b)
 	if err != nil {
-		return err
+		return ofRequest(err, handle)
 	}
 	return h.takeStep(w, r, handle, d)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/logos"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -17,5 +18,6 @@ type Handlers struct {
 	Accounts *userstore.Accounts
 	Pages    *web.Pages
 	Export   profile.Exporter
+	Logos    *logos.Cache // nil: clients have no logos
 	Now      func() time.Time
 }

@@ -196,7 +196,7 @@ func (h *Handlers) showSecond(
 			return err
 		}
 		if err == nil {
-			shown := webClient(client, v.pending.RedirectURI)
+			shown := h.webClient(client, v.pending.RedirectURI)
 			p.Client = &shown
 		}
 		p.Onward = true

@@ -131,7 +131,7 @@ func (h *Handlers) clientOf(ctx context.Context, v visit) (*web.Client, error) {
 	if errors.Is(err, userstore.ErrNotFound) {
 		return nil, nil
 	}
-	shown := webClient(client, v.pending.RedirectURI)
+	shown := h.webClient(client, v.pending.RedirectURI)
 	return &shown, err
 }
 

@@ -57,7 +57,7 @@ func (h *Handlers) showSignup(w http.ResponseWriter, r *http.Request, v visit, s
 		if err != nil {
 			return err
 		}
-		client := webClient(d.Client, v.pending.RedirectURI)
+		client := h.webClient(d.Client, v.pending.RedirectURI)
 		p.Client, p.Onward = &client, true
 		if p.Continue, err = h.continueAs(v, d); err != nil {
 			return err

@@ -78,6 +78,16 @@ func cleanHost(s string) string {
 	return s
 }
 
+// ownPath is s when it is a path of ours, below base. Empty: left out.
+func ownPath(base, s string) string {
+	u, err := url.Parse(s)
+	if err != nil || len(s) > 2048 || u.Scheme != "" || u.Host != "" || u.Opaque != "" ||
+		!strings.HasPrefix(u.Path, base+"/") || strings.HasPrefix(s, "//") || strings.Contains(s, `\`) {
+		return ""
+	}
+	return u.String()
+}
+
 // webLink is u when people may be sent there: https, and nothing that looks like another host. Empty: left out.
 func webLink(s string) string {
 	if len(s) > 2048 {

@@ -149,38 +149,37 @@ func TestA16FormPostCarriesEachParameterAsItIs(t *testing.T) {
 	}
 }
 
-// TestA34LinksOfClients: what a client says of itself becomes a link or a picture only where that
-// is https.
+// TestA34LinksOfClients: what a client says of itself becomes a link only where that is https.
 func TestA34LinksOfClients(t *testing.T) {
 	p := newPages(t, web.Options{})
 	for _, c := range []struct {
-		uri         string
-		link, image bool
+		uri  string
+		link bool
 	}{
-		{"https://photos.example/x?y=1#z", true, true},
-		{"https://photos.example:8443/x", true, true},
-		{"HTTPS://PHOTOS.EXAMPLE/x", true, true},
-		{"http://photos.example/x", false, false},
-		{"javascript:alert(1)", false, false},
-		{"JaVaScRiPt:alert(1)//https://photos.example", false, false},
-		{" https://photos.example/x", false, false},
-		{"data:image/svg+xml,<svg onload=alert(1)>", false, false},
-		{"//photos.example/x", false, false},
-		{"/logout", false, false},
-		{"https:photos.example", false, false},
-		{"https:///x", false, false},
-		{"https://accounts.google.com@photos.example/", false, false},
-		{"https://photos.example;script-src/x", true, false}, // a host that no policy can name
-		{"https://*/x", true, false},
-		{"https://[::1]/x", true, false},
-		{"https://ph\u00f6tos.example/x", true, false},
-		{"https://photos.example/" + strings.Repeat("x", 3000), false, false},
-		{"https://photos.example/\r\nX: 1", false, false},
-		{"", false, false},
+		{"https://photos.example/x?y=1#z", true},
+		{"https://photos.example:8443/x", true},
+		{"HTTPS://PHOTOS.EXAMPLE/x", true},
+		{"http://photos.example/x", false},
+		{"javascript:alert(1)", false},
+		{"JaVaScRiPt:alert(1)//https://photos.example", false},
+		{" https://photos.example/x", false},
+		{"data:image/svg+xml,<svg onload=alert(1)>", false},
+		{"//photos.example/x", false},
+		{"/logout", false},
+		{"https:photos.example", false},
+		{"https:///x", false},
+		{"https://accounts.google.com@photos.example/", false},
+		{"https://photos.example;script-src/x", true},
+		{"https://*/x", true},
+		{"https://[::1]/x", true},
+		{"https://ph\u00f6tos.example/x", true},
+		{"https://photos.example/" + strings.Repeat("x", 3000), false},
+		{"https://photos.example/\r\nX: 1", false},
+		{"", false},
 	} {
 		t.Run(c.uri, func(t *testing.T) {
 			page, err := p.Consent(web.ConsentPage{
-				Client: web.Client{Name: "Photos", LogoURI: c.uri, PolicyURI: c.uri, TOSURI: c.uri, ClientURI: c.uri}})
+				Client: web.Client{Name: "Photos", PolicyURI: c.uri, TOSURI: c.uri, ClientURI: c.uri}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -197,23 +196,49 @@ func TestA34LinksOfClients(t *testing.T) {
 			if want := map[bool]int{true: 2}[c.link]; links != want {
 				t.Errorf("%d links, want %d", links, want)
 			}
-			images := d.all("img")
-			if (len(images) == 1) != c.image {
-				t.Errorf("images %v, want one: %t", images, c.image)
+			if images := d.all("img"); len(images) != 0 {
+				t.Errorf("images %v", images)
 			}
-			for _, i := range images {
-				if i.attrs["referrerpolicy"] != "no-referrer" || i.attrs["alt"] != "" {
-					t.Errorf("image %v", i.attrs)
-				}
-			}
-			want := "img-src 'self';"
-			if c.image {
-				want = "img-src 'self' https://photos.example"
-			}
-			if !strings.Contains(page.CSP, want) || strings.Contains(page.CSP, "*") {
-				t.Errorf("CSP %q, want %s", page.CSP, want)
+			if !strings.Contains(page.CSP, "img-src 'self';") || strings.Contains(page.CSP, "*") {
+				t.Errorf("CSP %q", page.CSP)
 			}
 		})
+	}
+}
+
+// TestA34LogosAreOurs: a logo is shown from a path of our own origin, and from nowhere else.
+func TestA34LogosAreOurs(t *testing.T) {
+	p := newPages(t, web.Options{Base: "/id"})
+	for logo, shown := range map[string]bool{
+		"/id/client-logo?client_id=web&v=1": true,
+		"/client-logo?client_id=web":        false, // of another issuer at this host
+		"/idx/client-logo":                  false,
+		"https://photos.example/logo.png":   false,
+		"//photos.example/id/logo.png":      false,
+		"/\\photos.example/logo.png":        false,
+		"\\\\photos.example/id/":            false,
+		"data:image/png;base64,AAAA":        false,
+		"javascript:alert(1)":               false,
+		"id/client-logo":                    false,
+		"/id/" + strings.Repeat("x", 3000):  false,
+		"":                                  false,
+	} {
+		page, err := p.Consent(web.ConsentPage{Client: web.Client{Name: "Photos", Logo: logo}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		images := parse(t, page.Body).all("img")
+		if (len(images) == 1) != shown {
+			t.Errorf("%q: images %v, want one: %t", logo, images, shown)
+		}
+		for _, i := range images {
+			if i.attrs["src"] != logo || i.attrs["alt"] != "" {
+				t.Errorf("image %v", i.attrs)
+			}
+		}
+		if !strings.Contains(page.CSP, "img-src 'self';") {
+			t.Errorf("CSP %q", page.CSP)
+		}
 	}
 }
 
@@ -271,7 +296,7 @@ func TestA34NamesAreShownAsTheyLook(t *testing.T) {
 	}
 	t.Run("in the place of a logo that cannot be loaded, its first letter", func(t *testing.T) {
 		for name, want := range map[string]string{"\u202e \"lantern": "L", "«żółw»": "Ż", "写真": "写", "👨": "·", "": "A"} {
-			page, err := p.Login(web.LoginPage{Client: &web.Client{Name: name, LogoURI: "https://photos.example/logo"}})
+			page, err := p.Login(web.LoginPage{Client: &web.Client{Name: name, Logo: "/client-logo?client_id=x"}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -38,7 +39,10 @@ func (p *Pages) withFrames(v *view, d SignedOutPage) policy {
 	return csp
 }
 
-// frameOrigin is origin, for a frame on the user's own machine as well.
+var hostSource = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+
+// frameOrigin returns the origin of a frame as a source expression; empty when a policy cannot name it,
+// such as that of an IPv6 address. Nothing of uri reaches the header without having matched.
 func frameOrigin(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !hostSource.MatchString(strings.ToLower(u.Host)) {

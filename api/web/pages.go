@@ -114,6 +114,7 @@ type view struct {
 	SignedIn          bool   // a link to the account in its place
 	TryAgain          string // the page to try again at; empty: none
 	AskAgain          string // the page that asks for another message; empty: none
+	Start             *app   // to start the sign-in in again; nil: none
 	NotBack           string // not_registered, not_proved; empty: nothing to say
 
 	Frames []string     // addresses of hidden frames
@@ -152,10 +153,11 @@ func (v *view) Way(page string, text template.HTML) way {
 
 // app is a client as it is shown.
 type app struct {
-	Name, Host                string
-	Initial                   string // in the place of a logo that cannot be loaded
-	Verified                  bool
-	Logo, Policy, Terms, Link string // https, or empty
+	Name, Host          string
+	Initial             string // in the place of a logo that cannot be loaded
+	Verified            bool
+	Logo                string // a path of ours, or empty
+	Policy, Terms, Link string // https, or empty
 }
 
 // scope is a sentence when we know one, else a name.
@@ -184,15 +186,12 @@ func (v *view) showClient(c *Client) {
 	}
 	v.Client = &app{
 		Name: clean(c.Name, maxName), Host: cleanHost(c.Host), Verified: c.FirstParty,
-		Logo: webLink(c.LogoURI), Policy: webLink(c.PolicyURI), Terms: webLink(c.TOSURI), Link: webLink(c.ClientURI),
+		Logo: ownPath(v.Base, c.Logo), Policy: webLink(c.PolicyURI), Terms: webLink(c.TOSURI), Link: webLink(c.ClientURI),
 	}
 	if v.Client.Name == "" {
 		v.Client.Name = v.Language.Text("pages.app.unnamed")
 	}
 	v.Client.Initial = initial(v.Client.Name)
-	if origin(v.Client.Logo) == "" {
-		v.Client.Logo = ""
-	}
 }
 
 // showWayBack shows an app that asks for nothing: only the way back to it.
@@ -251,11 +250,8 @@ func formsOf(c Common) string {
 	return home
 }
 
-// render fills the template of v; csp is the policy that goes with it, but for the client's logo.
+// render fills the template of v; csp is the policy that goes with it.
 func (p *Pages) render(v *view, csp policy) (Page, error) {
-	if v.Client != nil {
-		csp.logo = origin(v.Client.Logo)
-	}
 	var out bytes.Buffer
 	if len(v.Languages) > 0 && csp.forms == nowhere {
 		csp.forms = home
@@ -374,6 +370,11 @@ func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
 	v.RequestID, v.TryAgain, v.AskAgain, v.SignIn = clean(d.RequestID, maxLine), d.TryAgain, d.AskAgain, d.SignIn
+	if d.Start != nil {
+		if link := webLink(d.Start.StartURI); link != "" {
+			v.Start = &app{Name: clean(d.Start.Name, maxName), Link: link}
+		}
+	}
 	if d.Back == nil {
 		return p.render(v, policy{forms: nowhere})
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/backchannel"
+	"github.com/signet-id/signet/internal/logos"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -187,6 +188,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
 		Objects:    &issuer.RequestObjects{Fetch: fetcher.Get},
 		Logouts:    logouts,
+		Logos:      logos.New(logosBy(fetcher), a.now),
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
 		Accounts:   accountSettings(c, listener.Addr().String()),

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/logos"
 	"github.com/signet-id/signet/internal/outbound"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
@@ -80,6 +81,12 @@ func sectorsBy(fetcher *outbound.Client) fetchFunc {
 	return func(ctx context.Context, uri string) ([]byte, error) {
 		return fetcher.Fetch(ctx, uri, outbound.Document{Accept: "application/json", MaxBytes: 64 << 10})
 	}
+}
+
+// logosBy returns a function that fetches the logo of a client.
+func logosBy(fetcher *outbound.Client) fetchFunc {
+	picture := outbound.Document{Accept: "image/png, image/webp, image/jpeg, image/gif", MaxBytes: logos.MaxBytes}
+	return func(ctx context.Context, uri string) ([]byte, error) { return fetcher.Fetch(ctx, uri, picture) }
 }
 
 // clientSettings returns a client registry with the settings of the configuration.

@@ -14,6 +14,7 @@ import (
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/internal/backchannel"
+	"github.com/signet-id/signet/internal/logos"
 	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/required"
 	"github.com/signet-id/signet/internal/webauthn"
@@ -53,6 +54,7 @@ type Parts struct {
 	Logouts    *backchannel.Sender         // optional; without it no client hears of logouts
 	Ready      func(context.Context) error // the error says why the server is not ready; errors.Join joins several reasons
 	Metrics    api.Metrics                 // optional; without it nothing is counted
+	Logos      *logos.Cache                // optional; without it the pages show no logos of clients
 
 	// These hold their own settings; Compose sets their fields for the parts above.
 	Accounts *userstore.Accounts
@@ -63,7 +65,7 @@ type Parts struct {
 
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
-	if err := required.Missing(p, "ClientKeys", "Objects", "Logouts", "Metrics"); err != nil {
+	if err := required.Missing(p, "ClientKeys", "Objects", "Logouts", "Metrics", "Logos"); err != nil {
 		return err
 	}
 	if p.Issuer.URL == "" {
@@ -126,6 +128,7 @@ func Compose(p Parts) error {
 	s := p.API
 	s.Issuer, s.Accounts, s.Clients, s.Store, s.Pages = i, a, c, p.Store, p.Pages
 	s.JWKS, s.Secret, s.Ready, s.Metrics = p.Keys.JWKS, p.Keys.Secret, p.Ready, p.Metrics
+	s.Logos = p.Logos
 	s.Now, s.NewID, s.Log = p.Now, NewID, p.Log
 	return nil
 }

@@ -91,8 +91,8 @@ func (db *DB) createClient(ctx context.Context, c userstore.Client, first *stmt,
 	steps := []stmt{
 		bind(`UPDATE signet_schema SET last_epoch = CASE WHEN last_epoch < $1 THEN $2 ELSE last_epoch + 1 END`, created, created),
 		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg, id_token_claims,
-				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, kind, registration_hash, unused_until, backchannel_logout, frontchannel_logout,
-				version, epoch)
+				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, kind, registration_hash, unused_until, backchannel_logout,
+				frontchannel_logout, version, epoch)
 			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1, last_epoch FROM signet_schema`,
 			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
 			c.IDTokenAlg, c.IDTokenClaims,
@@ -129,7 +129,8 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 		WHERE id = $17 AND version = $18`,
 		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
 		c.IDTokenAlg, c.IDTokenClaims,
-		metadata, origins, c.SecretHash, micros(c.UpdatedAt), micros(c.UnusedUntil), c.BackchannelLogoutURI != "", c.FrontchannelLogoutURI != "", c.ID, c.Version)
+		metadata, origins, c.SecretHash, micros(c.UpdatedAt), micros(c.UnusedUntil), c.BackchannelLogoutURI != "",
+		c.FrontchannelLogoutURI != "", c.ID, c.Version)
 	if err := storable(update.args); err != nil {
 		return err
 	}

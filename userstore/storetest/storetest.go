@@ -76,6 +76,7 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 		{"browser sessions: a user's are bounded, the one not used for longest ends first", boundedSessions, false},
 		{"browser sessions: an idle one takes no live one's place", idleSessionsTakeNoPlace, false},
 		{"browser sessions: logout ends the grants that are not offline_access", endSession, false},
+		{"browser sessions: the apps that a user logged in to are known after their grants", appSessionsAfterGrants, true},
 		{"browser sessions: ending a user's grants ends all but the current one", endAll, false},
 		{"app sessions: what is stored comes back, and is removed when the app was told", appRoundTripOfSession, true},
 		{"app sessions: what ends a user's sessions tells the apps of exactly these, once", endedAppSessions, true},

@@ -31,7 +31,7 @@ type shown struct {
 
 func app(origin string) *web.Client {
 	return &web.Client{
-		Name: "Lantern Photos", Host: "photos.example", LogoURI: origin + "/app.png",
+		Name: "Lantern Photos", Host: "photos.example", Logo: "/app.png",
 		PolicyURI: origin + "/privacy", TOSURI: origin + "/terms", ClientURI: origin + "/",
 	}
 }
@@ -235,7 +235,7 @@ func serve(t *testing.T, o web.Options) string {
 	})
 	gone := shown{"logo-gone", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
 		a := app(o)
-		a.LogoURI = o + "/gone.png"
+		a.Logo = "/gone.png"
 		return p.Consent(web.ConsentPage{Common: c, Client: *a, User: "ada@example.com", Scopes: []string{"openid"}})
 	}}
 	for _, s := range slices.Concat(all, few, []shown{gone}) {

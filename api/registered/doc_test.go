@@ -1,6 +1,7 @@
-// Package subjects_test holds tests of pairwise subject identifiers (OIDC Core section 8) through the
-// whole HTTP API. It has no code, and tests of its own only so that no package takes too long.
-package subjects_test
+// Package registered_test holds tests of what the registration of a client brings about: pairwise
+// subject identifiers (OIDC Core section 8), sectors and logos. They go through the whole HTTP API.
+// The package has no code, and tests of its own only so that no package takes too long.
+package registered_test
 
 import (
 	"encoding/base64"

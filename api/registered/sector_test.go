@@ -1,4 +1,4 @@
-package subjects_test
+package registered_test
 
 import (
 	"context"
