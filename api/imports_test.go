@@ -33,7 +33,7 @@ func TestImportsOfTheAPIRunOneWay(t *testing.T) {
 	seen := 0
 	ofTests := []string{ // of the whole server
 		"api/accountpages", "api/apitest", "api/authorizations", "api/budgets", "api/bymail",
-		"api/flows", "api/mailpages", "api/registrations", "api/secondpages", "api/secondsteps", "api/signups",
+		"api/flows", "api/mailpages", "api/outgoing", "api/registrations", "api/secondpages", "api/secondsteps", "api/signups",
 		"api/subjects", "api/waysin",
 	}
 	for line := range strings.Lines(string(out)) {

@@ -3,6 +3,8 @@ package configs
 import (
 	"strings"
 	"time"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // OAuth is the section `oauth`.
@@ -15,7 +17,9 @@ type OAuth struct {
 	// the browser. `signet clients update --require-pushed` demands it of a single client.
 	RequirePushed bool `key:"require_pushed"`
 
-	// Response types of the authorization endpoint. This version has code.
+	// Response types of the authorization endpoint: code, and, for apps that cannot do without,
+	// id_token, "id_token token", "code id_token", "code token", "code id_token token". A client
+	// gets those that it is registered for.
 	ResponseTypes []string `key:"response_types"`
 
 	// Schemes of one word that the redirect URIs of public clients may have, such as cursor or
@@ -44,6 +48,18 @@ type SoftwareIssuer struct {
 	JWKSFile    string   `key:"jwks_file"`
 	JWKSURI     string   `key:"jwks_uri"`
 	SoftwareIDs []string `key:"software_ids"`
+}
+
+// Types returns ResponseTypes in the spelling of userstore.ResponseTypes: their words have no order.
+func (o OAuth) Types() []string {
+	var out []string
+	for _, t := range o.ResponseTypes {
+		if known, ok := userstore.ResponseType(t); ok {
+			t = known
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 // Schemes returns RedirectSchemes without the colon that some operators write after a scheme.

@@ -48,7 +48,8 @@ type Claim struct {
 	Scope string   `key:"scope"` // empty: whatever was granted
 }
 
-// LongestLifetime returns the longest lifetime of any signed token except refresh tokens.
+// LongestLifetime returns the longest lifetime of any signed token except refresh tokens. Signed
+// answers of userinfo and introspection have none: they are verified when they arrive.
 func (c Config) LongestLifetime() time.Duration {
 	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
 	for _, r := range c.Resources {

@@ -111,7 +111,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"sessions.trusted_browser":           "0",
 		"oauth.require_pkce":                 "public",
 		"oauth.require_pushed":               "true",
-		"oauth.response_types":               "[code]",
+		"oauth.response_types":               "[code, code id_token]",
 		"oauth.redirect_schemes":             "[cursor, vscode]",
 		"oauth.registration":                 "token",
 		"oauth.unused_clients":               "24h",
@@ -205,8 +205,7 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 	}
 	defaults := Default()
 	for _, f := range fields {
-		// This version allows only one value for the response types.
-		if values[f.key] != "" && f.key != "oauth.response_types" &&
+		if values[f.key] != "" &&
 			reflect.DeepEqual(f.of(&fromEnv).Interface(), f.of(&defaults).Interface()) {
 			t.Errorf("%s kept its default", f.key)
 		}

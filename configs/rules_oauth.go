@@ -80,16 +80,25 @@ func badClaims(c Config) []string {
 	return append(faults, duplicates(names)...)
 }
 
-func badResponseTypes(types []string) string {
-	switch {
-	case len(types) == 1 && types[0] == "code":
-		return ""
-	case len(types) == 0:
-		return "is empty; write [code]"
-	case slices.ContainsFunc(types, func(t string) bool { return t != "code" }):
-		return "names a response type that is not in this version; write [code]"
+func badResponseTypes(c Config) (reasons []string) {
+	types := c.OAuth.Types()
+	if len(types) == 0 {
+		return []string{"is empty; write [code]"}
 	}
-	return "names code twice; write [code]"
+	for n, t := range types {
+		switch known, ok := userstore.ResponseType(t); {
+		case t == "token" || t == "none":
+			reasons = append(reasons, t+" is not answered: OAuth 2.1 and RFC 9700 section 2.1.2 have done away with it; write code, or id_token token")
+		case !ok:
+			reasons = append(reasons, fmt.Sprintf("%q is not one of %s", t, strings.Join(userstore.ResponseTypes, ", ")))
+		case slices.Contains(types[:n], known):
+			reasons = append(reasons, "names "+known+" twice")
+		}
+	}
+	if !slices.Contains(types, userstore.ResponseTypeCode) {
+		reasons = append(reasons, "code is missing, which is always on; write [code], or [code, id_token]")
+	}
+	return reasons
 }
 
 func badSoftwareIssuers(c Config) []string {

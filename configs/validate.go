@@ -112,9 +112,7 @@ var checks = []check{
 	{keys: []string{"oauth.require_pkce"}, rule: func(c Config) string {
 		return notOneOf(c.OAuth.RequirePKCE, issuer.RequirePKCEOfAll, issuer.RequirePKCEOfPublic)
 	}},
-	{keys: []string{"oauth.response_types"}, rule: func(c Config) string {
-		return badResponseTypes(c.OAuth.ResponseTypes)
-	}},
+	{keys: []string{"oauth.response_types"}, each: badResponseTypes},
 	{keys: []string{"oauth.redirect_schemes"}, each: badRedirectSchemes},
 	{keys: []string{"oauth.registration"}, rule: func(c Config) string {
 		return notOneOf(c.OAuth.Registration, issuer.RegistrationClosed, issuer.RegistrationToken, issuer.RegistrationOpen)

@@ -104,17 +104,28 @@ func (a *Admission) enter(ctx context.Context) (leave func(), err error) {
 
 func (a *Admission) leave() { <-a.places }
 
-// sign has s sign in a slot, if its algorithm takes long. The wait cannot be cancelled, because
-// what is signed may be committed already; the bound on admitted requests keeps the wait short.
+// sign has s sign a token in a slot.
 func (a *Admission) sign(s *jose.Signer, typ string, payload []byte) (string, error) {
+	return a.inSlot(s, func() (string, error) { return s.Sign(typ, payload) })
+}
+
+// signAnswer has s sign an answer in a slot.
+func (a *Admission) signAnswer(s *jose.Signer, typ string, payload []byte) (string, error) {
+	return a.inSlot(s, func() (string, error) { return s.SignAnswer(typ, payload) })
+}
+
+// inSlot calls sign in a slot, if the algorithm of s takes long. The wait cannot be cancelled,
+// because what is signed may be committed already; the bound on admitted requests keeps the wait
+// short.
+func (a *Admission) inSlot(s *jose.Signer, sign func() (string, error)) (string, error) {
 	limits, err := a.limits()
 	if err != nil {
 		return "", err
 	}
 	if alg := s.Algorithm(); !limits || alg != jose.RS256 && alg != jose.PS256 {
-		return s.Sign(typ, payload)
+		return sign()
 	}
 	a.slots <- struct{}{}
 	defer func() { <-a.slots }()
-	return s.Sign(typ, payload)
+	return sign()
 }

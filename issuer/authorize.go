@@ -46,7 +46,8 @@ type Pending struct {
 
 	ClientID      string     `json:"client_id"`
 	RedirectURI   string     `json:"redirect_uri"`
-	ResponseMode  string     `json:"response_mode"` // query or form_post; fragment for refusals only
+	ResponseType  string     `json:"response_type,omitempty"` // as userstore.ResponseTypes; empty: code
+	ResponseMode  string     `json:"response_mode"`           // query, fragment or form_post
 	State         opaqueText `json:"state,omitempty"`
 	Nonce         opaqueText `json:"nonce,omitempty"`
 	Scopes        []string   `json:"scopes"`
@@ -57,8 +58,7 @@ type Pending struct {
 	Prompt      []string `json:"prompt,omitempty"`
 	MaxAge      *int64   `json:"max_age,omitempty"` // seconds
 	LoginHint   string   `json:"login_hint,omitempty"`
-	HintSubject string   `json:"hint_subject,omitempty"` // the sub that id_token_hint or a requested sub claim names
-	HintProved  bool     `json:"hint_proved,omitempty"`  // the sub is that of an id_token_hint
+	HintSubject string   `json:"hint_subject,omitempty"` // the sub that id_token_hint names
 	ACRValues   []string `json:"acr_values,omitempty"`
 	UILocales   []string `json:"ui_locales,omitempty"`
 
@@ -102,7 +102,8 @@ const (
 )
 
 // Response modes of our answers (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post
-// Response Mode). The fragment carries only refusals of response types whose default it is.
+// Response Mode). Unless a response type that is on needs the fragment, it carries only refusals of
+// response types whose default it is.
 const (
 	ModeQuery    = "query"
 	ModeFragment = "fragment"
@@ -126,22 +127,20 @@ const (
 )
 
 var (
-	errNoClientID     = refuse(InvalidRequest, "The app did not say who it is: client_id has to be sent, once.")
-	errUnknownClient  = refuse(InvalidClient, "No app is registered under this client_id.")
-	errNoRedirectURI  = refuse(InvalidRedirectURI, "The app did not say where to go back to: redirect_uri has to be sent, once.")
-	errRedirectURI    = refuse(InvalidRedirectURI, "The redirect_uri is not one that is registered for this app, byte for byte.")
-	errRepeated       = refuse(InvalidRequest, "A parameter was sent more than once: send each once (resource aside).")
-	errText           = refuse(InvalidRequest, "A parameter is too long, or is not UTF-8 text.")
-	errResponseMode   = refuse(InvalidRequest, "The response_mode has to be query or form_post.")
-	errNoResponseType = refuse(InvalidRequest, "The response_type is missing: send code.")
-	errResponseType   = refuse(UnsupportedResponseType, "The only response_type here is code.")
-	errNoCodeGrant    = refuse(UnauthorizedClient, "This client is not registered for the grant type authorization_code.")
-	errNoScope        = refuse(InvalidScope, "The scope is missing: name at least openid.")
-	errPrompt         = refuse(InvalidRequest, "The prompt has to be none, or any of login, consent and select_account.")
-	errMaxAge         = refuse(InvalidRequest, "The max_age has to be a number of seconds.")
-	errIDTokenHint    = refuse(InvalidRequest, "The id_token_hint is no ID token that this issuer made for this client: leave it out.")
-	errTwoSubjects    = refuse(InvalidRequest, "The id_token_hint and the claims parameter name different users.")
-	errUnmetACR       = refuse(UnmetAuthentication, "The acr that the claims parameter insists on cannot be reached here, or not with this account.")
+	errNoClientID    = refuse(InvalidRequest, "The app did not say who it is: client_id has to be sent, once.")
+	errUnknownClient = refuse(InvalidClient, "No app is registered under this client_id.")
+	errNoRedirectURI = refuse(InvalidRedirectURI, "The app did not say where to go back to: redirect_uri has to be sent, once.")
+	errRedirectURI   = refuse(InvalidRedirectURI, "The redirect_uri is not one that is registered for this app, byte for byte.")
+	errRepeated      = refuse(InvalidRequest, "A parameter was sent more than once: send each once (resource aside).")
+	errText          = refuse(InvalidRequest, "A parameter is too long, or is not UTF-8 text.")
+	errResponseMode  = refuse(InvalidRequest, "The response_mode has to be one of those that discovery lists, and one that reaches the redirect_uri.")
+	errNoCodeGrant   = refuse(UnauthorizedClient, "This client is not registered for the grant type authorization_code.")
+	errNoScope       = refuse(InvalidScope, "The scope is missing: name at least openid.")
+	errPrompt        = refuse(InvalidRequest, "The prompt has to be none, or any of login, consent and select_account.")
+	errMaxAge        = refuse(InvalidRequest, "The max_age has to be a number of seconds.")
+	errIDTokenHint   = refuse(InvalidRequest, "The id_token_hint is no ID token that this issuer made for this client: leave it out.")
+	errTwoSubjects   = refuse(InvalidRequest, "The id_token_hint and the claims parameter name different users.")
+	errUnmetACR      = refuse(UnmetAuthentication, "The acr that the claims parameter insists on cannot be reached here, or not with this account.")
 )
 
 // Authorize reads an authorization request. The error is an *Error for a page, if nothing may be
@@ -252,6 +251,11 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 	case "", p.ResponseMode:
 	case ModeQuery:
 		p.ResponseMode = ModeQuery
+	case ModeFragment:
+		if !slices.Contains(i.responseModes(), ModeFragment) {
+			return errResponseMode
+		}
+		p.ResponseMode = ModeFragment
 	case ModeFormPost:
 		if !strings.HasPrefix(p.RedirectURI, "https://") && !strings.HasPrefix(p.RedirectURI, "http://") {
 			return errResponseMode // no form can be posted to an app's own scheme
@@ -269,15 +273,12 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 		return errNotPushed
 	case r.refused != nil:
 		return r.refused
-	case r.ResponseType == "":
-		return errNoResponseType
-	case r.ResponseType != "code":
-		return errResponseType
-	case !client.Allows(userstore.GrantAuthorizationCode):
-		return errNoCodeGrant
+	}
+	if err := i.readResponseType(p, r, client); err != nil {
+		return err
 	}
 	p.Nonce = opaqueText(r.Nonce)
-	if p.CodeChallenge, err = i.codeChallenge(r, client); err != nil {
+	if p.CodeChallenge, err = i.codeChallenge(*p, r, client); err != nil {
 		return err
 	}
 	if err := i.readScope(p, r, client); err != nil {
@@ -307,6 +308,8 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 	if !client.Allows(userstore.GrantRefreshToken) {
 		allowed = slices.DeleteFunc(allowed, func(s string) bool { return s == scopeOffline })
 	}
+	t := p.responseType()
+	allowed = slices.DeleteFunc(allowed, func(s string) bool { return !i.mayCarry(t, s) })
 	switch {
 	case len(scopes) > 0:
 		p.Scopes, err = knownScope(scopes, allowed)
@@ -319,6 +322,9 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 		if len(p.Scopes) == 0 && !slices.ContainsFunc(targets, func(r Resource) bool { return len(r.Scopes) == 0 }) {
 			err = scopeNotAllowed(allowed)
 		}
+	}
+	if err == nil && t.idToken && !slices.Contains(p.Scopes, scopeOpenID) {
+		err = errScopeOpenID
 	}
 	return err
 }
@@ -368,7 +374,6 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 		return errUnmetACR
 	}
 	p.Claims = claims.canonical()
-	p.HintSubject = claims.subject()
 	if r.IDTokenHint != "" {
 		hint, err := i.readIDTokenHint(r.IDTokenHint)
 		switch {
@@ -376,10 +381,10 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 			return err
 		case hint.Audience != p.ClientID:
 			return errIDTokenHint
-		case p.HintSubject != "" && p.HintSubject != hint.Subject:
+		case !claims.admitsSubject(hint.Subject):
 			return errTwoSubjects
 		}
-		p.HintSubject, p.HintProved = hint.Subject, true
+		p.HintSubject = hint.Subject
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package issuer
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,7 +17,10 @@ type claimsRequest struct {
 	IDToken  map[string]*requestedClaim `json:"id_token,omitempty"`
 }
 
-// requestedClaim holds the conditions on one claim.
+// requestedClaim holds the conditions on one claim. They bind the login where the claim is sub or
+// acr. Any other claim is returned as the user has it: a request for a value is a wish, and the app
+// compares (OIDC Core section 5.5.1 wants no error, and to withhold the claim would say less than
+// the value).
 type requestedClaim struct {
 	Essential bool              `json:"essential,omitempty"`
 	Value     json.RawMessage   `json:"value,omitempty"`
@@ -68,17 +73,79 @@ func parseRequestedClaims(text []byte) (map[string]*requestedClaim, error) {
 		if strings.Contains(m.Name, "\x00") || strings.Contains(string(m.Value), `\u0000`) {
 			return nil, errClaims
 		}
-		if string(m.Value) == "null" {
-			requested[m.Name] = nil
-			continue
+		w, err := parseRequestedClaim(m.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Name, err)
 		}
-		var w requestedClaim
-		if err := strictjson.Unmarshal(m.Value, &w, strictjson.IgnoreUnknown); err != nil {
-			return nil, err
+		if m.Name == "sub" && !w.wantsText() {
+			return nil, errors.New("sub: a value is not text")
 		}
-		requested[m.Name] = &w
+		requested[m.Name] = w
 	}
 	return requested, nil
+}
+
+// parseRequestedClaim reads the conditions on one claim: null, or an object.
+func parseRequestedClaim(text []byte) (*requestedClaim, error) {
+	if string(text) == "null" {
+		return nil, nil
+	}
+	members, err := strictjson.Members(text)
+	if err != nil {
+		return nil, err
+	}
+	var w requestedClaim
+	for _, m := range members {
+		switch m.Name {
+		case "essential":
+			if string(m.Value) != "true" && string(m.Value) != "false" {
+				return nil, errors.New("essential is neither true nor false")
+			}
+			w.Essential = string(m.Value) == "true"
+		case "value":
+			w.Value = m.Value
+		case "values":
+			if err := json.Unmarshal(m.Value, &w.Values); err != nil || len(w.Values) == 0 {
+				return nil, errors.New("values is not a list with a member")
+			}
+		}
+	}
+	return &w, nil
+}
+
+// conditional reports whether the request names values; w may be nil.
+func (w *requestedClaim) conditional() bool { return w != nil && (w.Value != nil || w.Values != nil) }
+
+// wanted returns the values of a claim of text that the request wants, the preferred one first.
+// value and values are both conditions: of a request with both, only a value that meets both
+// remains.
+func (w *requestedClaim) wanted() (out []string) {
+	if !w.conditional() {
+		return nil
+	}
+	values := w.Values
+	if values == nil {
+		values = []json.RawMessage{w.Value}
+	}
+	only, isText := strictjson.String(w.Value)
+	for _, v := range values {
+		if text, ok := strictjson.String(v); ok && (w.Value == nil || isText && text == only) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// wantsText reports whether all values that the request names are text.
+func (w *requestedClaim) wantsText() bool {
+	if !w.conditional() {
+		return true
+	}
+	values := w.Values
+	if w.Value != nil {
+		values = append(slices.Clone(values), w.Value)
+	}
+	return !slices.ContainsFunc(values, func(v json.RawMessage) bool { _, ok := strictjson.String(v); return !ok })
 }
 
 // canonical returns the request as it is stored: sorted, without unknown members. Empty: no claims
@@ -94,45 +161,39 @@ func (c claimsRequest) canonical() string {
 	return string(text)
 }
 
-// names reports whether a claim is requested in the ID token or from userinfo.
-func (c claimsRequest) names(claim string) bool {
-	_, here := c.Userinfo[claim]
-	_, there := c.IDToken[claim]
-	return here || there
+// of returns the claims that are requested for a place: InIDToken or InUserinfo.
+func (c claimsRequest) of(in string) map[string]*requestedClaim {
+	if in == InIDToken {
+		return c.IDToken
+	}
+	return c.Userinfo
 }
 
-// subject returns the sub that the request insists on; empty: any user (OIDC Core section 5.5.1).
-func (c claimsRequest) subject() string {
-	for _, requested := range []map[string]*requestedClaim{c.IDToken, c.Userinfo} {
-		if w := requested["sub"]; w != nil {
-			if sub, ok := strictjson.String(w.Value); ok {
-				return sub
-			}
+// subjects returns the requested claims about the user's sub that insist on values.
+func (c claimsRequest) subjects() (out []*requestedClaim) {
+	for _, w := range []*requestedClaim{c.IDToken["sub"], c.Userinfo["sub"]} {
+		if w.conditional() {
+			out = append(out, w)
 		}
 	}
-	return ""
+	return out
 }
 
-// essentialACR returns the values of acr that the request insists on (OIDC Core section 5.5.1.1);
-// none: it does not insist.
-func (c claimsRequest) essentialACR() (wanted []string) {
+// admitsSubject reports whether the request is for the user whom the client knows as sub (OIDC Core
+// section 5.5.1): a request may insist on one user, or on one of several.
+func (c claimsRequest) admitsSubject(sub string) bool {
+	return !slices.ContainsFunc(c.subjects(), func(w *requestedClaim) bool { return !slices.Contains(w.wanted(), sub) })
+}
+
+// acr returns the values of acr that the request wants, the preferred one first, and whether it
+// insists on them (OIDC Core section 5.5.1.1). A request that does not insist is one by acr_values.
+func (c claimsRequest) acr() (wanted []string, essential bool) {
 	w := c.IDToken["acr"]
-	if w == nil || !w.Essential {
-		return nil
-	}
-	values := slices.Clone(w.Values)
-	if w.Value != nil {
-		values = append(values, w.Value)
-	}
-	for _, v := range values {
-		text, _ := strictjson.String(v) // what is no text is a value that nobody reaches
-		wanted = append(wanted, text)
-	}
-	return wanted
+	return w.wanted(), w.conditional() && w.Essential
 }
 
 // reachable reports whether some login here satisfies the values that the request insists on.
 func (c claimsRequest) reachable() bool {
-	wanted := c.essentialACR()
-	return len(wanted) == 0 || slices.ContainsFunc(wanted, func(v string) bool { return slices.Contains(acrValues, v) })
+	wanted, essential := c.acr()
+	return !essential || slices.ContainsFunc(wanted, func(v string) bool { return slices.Contains(acrValues, v) })
 }

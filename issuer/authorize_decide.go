@@ -2,8 +2,6 @@ package issuer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"math"
 	"slices"
@@ -146,7 +144,7 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	if d.Client, err = i.currentClient(ctx, p); err != nil {
 		return d, nil, err
 	}
-	d.Scopes = consentScopes(p, d.Client)
+	d.Scopes = i.consentScopes(p, d.Client)
 	if b == nil {
 		d.Step = LogIn
 		return d, errLoginRequired, nil
@@ -157,7 +155,7 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 		d.Step, d.Reauthenticate = LogIn, true
 		return d, errLoginRequired, nil
 	}
-	asked, err := i.isAskedUser(ctx, p, d.Client, b.User.ID)
+	asked, err := i.isFor(ctx, p, d.Client, b.User.ID)
 	switch {
 	case err != nil:
 		return d, nil, err
@@ -176,14 +174,6 @@ func (i *Issuer) checkRequest(ctx context.Context, p Pending, b *Browser) (d Dec
 	d.StepUp = d.Step == LogIn && b.User.SecondFactor
 	d.Reauthenticate = d.Step == LogIn && !d.StepUp
 	return d, refused, nil
-}
-
-// isAskedUser reports whether p may be granted for a user: p names that user, or none.
-func (i *Issuer) isAskedUser(ctx context.Context, p Pending, client userstore.Client, userID string) (bool, error) {
-	if p.HintSubject == "" {
-		return true, nil
-	}
-	return i.namesUser(ctx, client, p.HintSubject, userID, p.HintProved)
 }
 
 // mustReauthenticate reports whether a user who logged in at authTime has to log in again (OIDC
@@ -219,6 +209,10 @@ func (i *Issuer) mustProveAll(p Pending, b Browser) bool {
 // checkGrantable repeats the checks of scopes and resources, and adds those that depend on the
 // user.
 func (i *Issuer) checkGrantable(p Pending, client userstore.Client, user userstore.User) *Error {
+	err := i.checkResponseType(p, client)
+	if err != nil {
+		return failed(err)
+	}
 	targets, err := i.resources(p.Resources, client)
 	if err == nil {
 		err = checkScope(p.Scopes, i.grantable(client, i.targetsOrDefaults(targets)))
@@ -226,8 +220,6 @@ func (i *Issuer) checkGrantable(p Pending, client userstore.Client, user usersto
 	switch {
 	case err != nil:
 		return failed(err)
-	case !client.Allows(userstore.GrantAuthorizationCode):
-		return errNoCodeGrant
 	case slices.Contains(p.Scopes, ScopeAdmin) && !mayAdmin(client, user.Roles):
 		return errNotAdmin
 	}
@@ -260,12 +252,12 @@ func (i *Issuer) needsConsent(ctx context.Context, p Pending, d Decision, userID
 
 // consentScopes returns the scopes that the user is asked about: those of the request, and those
 // whose claims the client requested one by one and gets without their scope.
-func consentScopes(p Pending, client userstore.Client) []string {
-	requested, scopes := claimsRequestOf(p.Claims), slices.Clone(p.Scopes)
-	for _, s := range scopeClaims {
-		named := func(claim string) bool { return requested.names(claim) && mayGetClaim(client, claim) }
-		if !slices.Contains(scopes, s.scope) && slices.ContainsFunc(s.claims, named) {
-			scopes = append(scopes, s.scope)
+func (i *Issuer) consentScopes(p Pending, client userstore.Client) []string {
+	scopes := slices.Clone(p.Scopes)
+	named := i.namedScopes(claimsRequestOf(p.Claims), client)
+	for _, s := range append(slices.Clone(userScopes), i.ClaimScopes()...) {
+		if slices.Contains(named, s) && !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
 		}
 	}
 	return scopes
@@ -302,27 +294,16 @@ func (i *Issuer) requestedAllowances(p Pending, d Decision) []userstore.Allowanc
 	return out
 }
 
-// issue saves the code and returns it in the response. However often one request is allowed in one
-// browser session, by a double click or a second tab, the code is the same.
+// issue saves the code and whatever begins with it, and returns the response. However often one
+// request is allowed in one browser session, by a double click or a second tab, the answer is the same
+//
 func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, consent *userstore.Consent) (Decision, error) {
-	code, err := i.code(p, b)
+	text, hash, err := i.answerKey(p, b)
 	if err != nil {
 		return Decision{}, err
 	}
 	if d.Client.FirstParty {
 		consent = nil // a first-party client has no consent to withdraw
-	}
-	now := i.now()
-	var events []audit.Event
-	if consent != nil {
-		ctx := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
-		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
-	}
-	if err := i.checkUnfinished(ctx, p, code, now); err != nil {
-		return Decision{}, err
-	}
-	if err := i.keepUsed(ctx, d.Client); err != nil {
-		return Decision{}, err
 	}
 	subject, err := i.pairwiseSubject(ctx, d.Client, b.User.ID)
 	if refused(err, AccessDenied) {
@@ -332,13 +313,31 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	if err != nil {
 		return Decision{}, err
 	}
-	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, userstore.Code{
-		Hash: sha256.Sum256([]byte(code)), ClientID: p.ClientID, UserID: b.User.ID, Subject: subject, BrowserSession: b.Session.ID,
-		RedirectURI: p.RedirectURI, CodeChallenge: p.CodeChallenge, ByConsent: !d.Client.FirstParty,
-		Scopes: p.Scopes, Resources: p.Resources, Nonce: string(p.Nonce), Claims: p.Claims,
-		AuthTime: b.Session.AuthTime, AMR: b.Session.AMR, ACR: b.Session.ACR,
-		CreatedAt: now, ExpiresAt: now.Add(codeLifetime), UserAgent: b.Session.UserAgent, Address: b.Session.Address,
-	}, consent, now.Add(-i.SessionIdle), events...), events...)
+	now := i.now()
+	code := i.codeOf(p, d, b, hash, now)
+	code.Subject = subject
+	begun, err := i.begin(ctx, p, code)
+	if err != nil {
+		return Decision{}, failed(err)
+	}
+	defer begun.leave()
+	code.Begins = begun.grant
+	events := begun.events(ctx)
+	if consent != nil {
+		ctx := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
+		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
+	}
+	if err := i.checkUnfinished(ctx, p, hash, now); err != nil {
+		return Decision{}, err
+	}
+	// First, so that a request that was finished elsewhere begins nothing here.
+	if err := i.usePushed(ctx, p, hash, now); err != nil {
+		return Decision{}, err
+	}
+	if err := i.keepUsed(ctx, d.Client); err != nil {
+		return Decision{}, err
+	}
+	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, code, consent, now.Add(-i.SessionIdle), events...), events...)
 	switch {
 	case errors.Is(err, userstore.ErrExists):
 		return Decision{}, errFinished
@@ -350,21 +349,22 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	case err != nil:
 		return Decision{}, failed(err)
 	}
-	if err := i.usePushed(ctx, p, code, now); err != nil {
-		return Decision{}, err
+	parameters, err := i.answer(ctx, p, text, begun)
+	if err != nil {
+		return Decision{}, failed(err)
 	}
-	d.Step, d.Response = Respond, i.respond(p, [2]string{"code", code})
+	d.Step, d.Response = Respond, i.respond(p, parameters...)
 	return d, nil
 }
 
 // checkUnfinished returns errFinished if the one code of a request has expired, used or not: the
 // user went back to an old page. Without this check the client would only say that the code is
 // wrong. The code of a request that is younger than codeLifetime cannot have expired.
-func (i *Issuer) checkUnfinished(ctx context.Context, p Pending, code string, now time.Time) error {
+func (i *Issuer) checkUnfinished(ctx context.Context, p Pending, hash userstore.CodeHash, now time.Time) error {
 	if now.Sub(p.At) < codeLifetime {
 		return nil
 	}
-	v, err := i.Codes.CodeByHash(ctx, sha256.Sum256([]byte(code)))
+	v, err := i.Codes.CodeByHash(ctx, hash)
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):
 		return nil
@@ -374,14 +374,4 @@ func (i *Issuer) checkUnfinished(ctx context.Context, p Pending, code string, no
 		return errFinished
 	}
 	return nil
-}
-
-// code derives the code from the request, the user, the browser session and the secret of forms:
-// 256 bits that an attacker cannot guess, and the same ones on every replica.
-func (i *Issuer) code(p Pending, b Browser) (string, error) {
-	sum, err := i.FormMAC("code", p.ID, b.User.ID, b.Session.ID)
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(sum), nil
 }

@@ -30,7 +30,7 @@ type accessClaims struct {
 
 // idClaims is the payload of an ID token (OIDC Core section 2). Claims about the user are left to
 // the userinfo and profile endpoints, as section 5.4 says for clients that get an access token,
-// unless the client is registered to get them in the ID token. azp is never needed: the audience is
+// unless the client is registered to get them in the ID token, or gets no access token. azp is never needed: the audience is
 // always the one client that asked.
 type idClaims struct {
 	Issuer          string   `json:"iss"`
@@ -42,7 +42,8 @@ type idClaims struct {
 	Nonce           string   `json:"nonce,omitempty"`
 	ACR             string   `json:"acr,omitempty"`
 	AMR             []string `json:"amr,omitempty"`
-	AccessTokenHash string   `json:"at_hash"`
+	AccessTokenHash string   `json:"at_hash,omitempty"`
+	CodeHash        string   `json:"c_hash,omitempty"`
 	SessionID       string   `json:"sid"`
 }
 
@@ -90,14 +91,23 @@ func (a *audience) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// accessTokenHash returns at_hash: the left half of the hash that the ID token's own alg uses (OIDC
-// Core section 3.1.3.6). Ed25519 hashes with SHA-512 (RFC 8032 section 5.1), our other algorithms
-// use SHA-256.
-func accessTokenHash(alg, accessToken string) string {
-	if alg == jose.EdDSA {
-		sum := sha512.Sum512([]byte(accessToken))
+// accessTokenHash returns at_hash (OIDC Core section 3.1.3.6).
+func accessTokenHash(alg, accessToken string) string { return leftHalf(alg, accessToken) }
+
+// codeHash returns c_hash (OIDC Core section 3.3.2.11).
+func codeHash(alg, code string) string { return leftHalf(alg, code) }
+
+// leftHalf returns the left half of the hash that the ID token's own alg uses; empty: there is
+// nothing to hash. Ed25519 hashes with SHA-512 (RFC 8032 section 5.1), our other algorithms use
+// SHA-256.
+func leftHalf(alg, text string) string {
+	switch {
+	case text == "":
+		return ""
+	case alg == jose.EdDSA:
+		sum := sha512.Sum512([]byte(text))
 		return base64.RawURLEncoding.EncodeToString(sum[:32])
 	}
-	sum := sha256.Sum256([]byte(accessToken))
+	sum := sha256.Sum256([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }

@@ -38,7 +38,7 @@
 //	RFC 9101 (request objects)           authorize_object.go
 //	RFC 9126 (pushed requests)           pushed.go
 //	RFC 9207 (iss in responses)          authorize_redirect.go
-//	OIDC Core                            authorize*.go (sections 3.1.2, 5.5), mint.go (2, 3.1.3.6, 12.2), user_claims.go (5.1, 5.4), userinfo.go (5.3), subject.go (8)
+//	OIDC Core                            authorize*.go (sections 3.1.2, 5.5), mint.go (2, 3.1.3.6, 12.2), user_claims.go (5.1, 5.4), named_claims.go (5.5), userinfo.go (5.3), subject.go (8)
 //	RP-Initiated Logout                  logout.go
 //
 // Three rules hold everywhere. A refusal changes nothing, except that a replayed refresh token or

@@ -87,7 +87,11 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		return Authorization{}, err
 	}
 	a.Scopes = i.effective(userstore.Grant{Scopes: code.Scopes, ACR: code.ACR}, view.Client, view.User.Roles, a.Targets)
-	if a.Grant, err = i.grantOfCode(code, r.now); err != nil {
+	begun, err := i.begunGrant(ctx, code, r.now)
+	if err != nil {
+		return Authorization{}, err
+	}
+	if a.Grant, err = i.grantOfCode(code, begun, r.now); err != nil {
 		return Authorization{}, err
 	}
 	if client.Allows(userstore.GrantRefreshToken) {
@@ -96,11 +100,15 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		}
 	} else {
 		i.withoutRefresh(&a, r.now)
+		a.Grant.ExpiresAt = later(a.Grant.ExpiresAt, begun.ExpiresAt) // of the tokens that are out already
 	}
-	ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, a.Grant.SessionID)
-	started := audit.New(ctx, r.now, audit.GrantStarted, audit.User(code.UserID))
-	redeemed := userstore.Redeem{Hash: hash, Grant: a.Grant, Now: r.now, IdleSince: r.now.Add(-i.RefreshIdle)}
-	if err := audit.Stored(ctx, i.Log, i.Codes.RedeemCode(ctx, redeemed, started), started); err != nil {
+	var events []audit.Event
+	if !code.Answered() { // otherwise it was recorded when the grant began
+		ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, a.Grant.SessionID)
+		events = append(events, audit.New(ctx, r.now, audit.GrantStarted, audit.User(code.UserID)))
+	}
+	redeemed := userstore.Redeem{Hash: hash, Grant: a.Grant, Begun: code.Answered(), Now: r.now, IdleSince: r.now.Add(-i.RefreshIdle)}
+	if err := audit.Stored(ctx, i.Log, i.Codes.RedeemCode(ctx, redeemed, events...), events...); err != nil {
 		return Authorization{}, err
 	}
 	return a, nil
@@ -114,6 +122,13 @@ func (i *Issuer) withoutRefresh(a *Authorization, now time.Time) {
 	a.Grant.ExpiresAt = earlier(a.Grant.ExpiresAt, now.Add(lifetime))
 }
 
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
@@ -121,8 +136,30 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// grantOfCode returns the grant that the user allowed when the code was made.
-func (i *Issuer) grantOfCode(code userstore.Code, now time.Time) (userstore.Grant, error) {
+// begunGrant returns the grant that began with an unused code; zero: none did.
+func (i *Issuer) begunGrant(ctx context.Context, code userstore.Code, now time.Time) (userstore.Grant, error) {
+	if !code.Answered() {
+		return userstore.Grant{}, nil
+	}
+	view, err := i.Grants.GrantByID(ctx, code.GrantID)
+	switch {
+	case errors.Is(err, userstore.ErrNotFound):
+		return userstore.Grant{}, errCode.because(errors.New("the grant that began with the code is gone"))
+	case err != nil:
+		return userstore.Grant{}, err
+	case !view.Grant.RevokedAt.IsZero() || !now.Before(i.end(view.Grant)):
+		return userstore.Grant{}, errCode.because(errors.New("the grant that began with the code has ended"))
+	}
+	return view.Grant, nil
+}
+
+// grantOfCode returns the grant that the user allowed when the code was made: a new one, or begun as
+// it goes on.
+func (i *Issuer) grantOfCode(code userstore.Code, begun userstore.Grant, now time.Time) (userstore.Grant, error) {
+	if begun.SessionID != "" {
+		begun.Generation, begun.RotatedAt, begun.ExpiresAt = 1, now, now.Add(i.RefreshAbsolute)
+		return begun, nil
+	}
 	sid, err := i.newSID(code.BrowserSession)
 	return userstore.Grant{
 		ID:             i.NewGrant(),

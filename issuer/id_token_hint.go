@@ -14,6 +14,7 @@ type idTokenHint struct {
 	Subject   string `json:"sub"`
 	Audience  string `json:"aud"` // text in every ID token of ours
 	SessionID string `json:"sid"`
+	Expires   int64  `json:"exp"` // that there is one tells an ID token from a signed answer of userinfo
 }
 
 // readIDTokenHint verifies that raw is an ID token of ours, however old: an expired one still says
@@ -39,8 +40,8 @@ func (i *Issuer) readIDTokenHint(raw string) (idTokenHint, error) {
 	if err := strictjson.Unmarshal(token.Payload, &c, strictjson.IgnoreUnknown); err != nil {
 		return idTokenHint{}, errIDTokenHint.because(err)
 	}
-	if c.Issuer != i.URL || c.Subject == "" || c.Audience == "" {
-		return idTokenHint{}, errIDTokenHint.because(errors.New("iss, sub or aud is not as we write it"))
+	if c.Issuer != i.URL || c.Subject == "" || c.Audience == "" || c.Expires == 0 {
+		return idTokenHint{}, errIDTokenHint.because(errors.New("iss, sub, aud or exp is not as we write it"))
 	}
 	return c, nil
 }

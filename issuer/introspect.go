@@ -17,7 +17,19 @@ type TokenQuery struct {
 	Auth  ClientAuth
 	Token string
 	Hint  string // token_type_hint; ignored, because a token itself says what it is
+
+	Form AnswerForm // of an introspection answer
 }
+
+// AnswerForm is the form in which a caller wants an introspection answer.
+type AnswerForm int
+
+// The forms.
+const (
+	AsRegistered AnswerForm = iota // signed if the caller is registered for an algorithm, else JSON
+	AsJSON
+	AsJWT // RFC 9701 section 4
+)
 
 var errNoToken = refuse(InvalidRequest, "Send the token.")
 
@@ -26,16 +38,40 @@ var errNoToken = refuse(InvalidRequest, "Send the token.")
 // resource of which it is an introspection client. Unlike a resource server that verifies offline,
 // Introspect knows at once that a grant was revoked, a user or client disabled, or a role removed.
 // Every error is an *Error.
-func (i *Issuer) Introspect(ctx context.Context, q TokenQuery) (map[string]any, error) {
+func (i *Issuer) Introspect(ctx context.Context, q TokenQuery) (Answer, error) {
 	client, err := i.AuthenticateClient(ctx, q.Auth)
 	switch {
 	case err != nil:
-		return nil, err
+		return Answer{}, err
 	case client.Public(): // a thief could name the client and ask about stolen tokens
-		return nil, errClient.because(errors.New("a public client may not introspect"))
+		return Answer{}, errClient.because(errors.New("a public client may not introspect"))
 	case q.Token == "":
-		return nil, errNoToken
+		return Answer{}, errNoToken
 	}
+	a := Answer{}
+	if a.Claims, err = i.introspect(ctx, client, q); err != nil {
+		return Answer{}, err
+	}
+	if q.Form == AsJWT || q.Form == AsRegistered && client.IntrospectionAlg != "" {
+		a.Signed, err = i.signIntrospection(ctx, client, a.Claims)
+	}
+	if err != nil {
+		return Answer{}, failed(err)
+	}
+	return a, nil
+}
+
+// signIntrospection signs an answer for caller (RFC 9701 section 5). What is said of the token
+// stands apart, and there is neither sub nor exp beside it, so that the answer never counts as an
+// access token.
+func (i *Issuer) signIntrospection(ctx context.Context, caller userstore.Client, answer map[string]any) (string, error) {
+	return i.signAnswer(ctx, caller.IntrospectionAlg, TypeIntrospection, map[string]any{
+		"iss": i.URL, "aud": caller.ID, "iat": i.now().Unix(), "token_introspection": answer,
+	})
+}
+
+// introspect returns what client is told about a token.
+func (i *Issuer) introspect(ctx context.Context, client userstore.Client, q TokenQuery) (map[string]any, error) {
 	answer, err := i.introspectAccess(ctx, client, q.Token)
 	if refused(err, InvalidToken) {
 		answer, err = i.introspectRefresh(ctx, client, q.Token)

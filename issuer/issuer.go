@@ -67,6 +67,8 @@ type Issuer struct {
 
 	RequirePKCE string // all or public (oauth.require_pkce): which clients must send a challenge; empty: all
 
+	ResponseTypes []string // that are answered, as userstore.ResponseTypes (oauth.response_types); empty: code
+
 	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
 
 	Registration    string              // who may register clients (oauth.registration); empty: only operators

@@ -84,7 +84,7 @@ func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (p Pen
 	if b == nil {
 		return p, nil
 	}
-	ours, err := i.namesUser(ctx, client, hint.Subject, b.User.ID, true)
+	ours, err := i.namesUser(ctx, hint.Subject, b.User.ID)
 	if err == nil && ours {
 		ours, err = i.sidBelongsTo(ctx, hint.SessionID, b.Session)
 	}

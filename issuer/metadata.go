@@ -52,6 +52,9 @@ type Metadata struct {
 	RequestURIParameterSupported  bool `json:"request_uri_parameter_supported"` // required: if it is left out, it means true
 	RequireRequestURIRegistration bool `json:"require_request_uri_registration,omitempty"`
 
+	UserinfoSigningAlgValuesSupported      []string `json:"userinfo_signing_alg_values_supported"`
+	IntrospectionSigningAlgValuesSupported []string `json:"introspection_signing_alg_values_supported"`
+
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
@@ -90,6 +93,7 @@ func (i *Issuer) Metadata() Metadata {
 	if i.registers() {
 		registration = i.endpoint("/oauth2/register")
 	}
+	algorithms := i.Keys.ActiveAlgorithms()
 	return Metadata{
 		RegistrationEndpoint: registration,
 
@@ -104,9 +108,9 @@ func (i *Issuer) Metadata() Metadata {
 		JWKSURI:               i.endpoint("/.well-known/jwks.json"),
 
 		ScopesSupported:        scopes,
-		ResponseTypesSupported: []string{"code"},
-		ResponseModesSupported: []string{ModeQuery, ModeFormPost},
-		GrantTypesSupported:    []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken, userstore.GrantClientCredentials},
+		ResponseTypesSupported: i.responseTypes(),
+		ResponseModesSupported: i.responseModes(),
+		GrantTypesSupported:    i.grantTypes(),
 		PromptValuesSupported:  []string{promptNone, promptLogin, promptConsent, promptSelectAccount},
 
 		CodeChallengeMethodsSupported:              []string{"S256"},
@@ -121,12 +125,15 @@ func (i *Issuer) Metadata() Metadata {
 
 		ACRValuesSupported:               acrValues,
 		SubjectTypesSupported:            []string{userstore.SubjectPublic, userstore.SubjectPairwise},
-		IDTokenSigningAlgValuesSupported: i.Keys.ActiveAlgorithms(),
+		IDTokenSigningAlgValuesSupported: algorithms,
 		ClaimTypesSupported:              []string{"normal"},
 		ClaimsSupported:                  claims,
 		DisplayValuesSupported:           []string{"page"},
 		UILocalesSupported:               i.UILocales,
 		ClaimsParameterSupported:         true,
+
+		UserinfoSigningAlgValuesSupported:      algorithms,
+		IntrospectionSigningAlgValuesSupported: algorithms,
 
 		RequirePushed:                          i.RequirePushed,
 		RequestParameterSupported:              true,

@@ -18,8 +18,9 @@ const (
 	TypeRefreshToken = "rt+jwt"
 )
 
-// TokenTypes lists the types of token that a signing key signs.
-var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken}
+// TokenTypes lists the types of what a signing key signs: tokens, and answers about them. A signed
+// answer of userinfo has the type of an ID token.
+var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeIntrospection}
 
 // TokenResponse is the successful response of RFC 6749 section 5.1.
 type TokenResponse struct {
@@ -41,10 +42,20 @@ type Authorization struct {
 	Targets []Resource     // of the request, or else of the grant; empty: the default audience
 	Nonce   string         // of the ID token; empty: none
 
+	// NoAccess says that there never is an access token, so that the claims of the scopes are in the
+	// ID token (OIDC Core section 5.4).
+	NoAccess bool
+
+	// AccessJTI is the jti of the access token; empty: a new one.
+	AccessJTI string
+
 	// RefreshJTI proves that the refresh token of the grant's generation is ours; empty: no refresh
 	// token is issued. It is computed before the write, as signers are taken.
 	RefreshJTI string
 }
+
+// wantsClaims reports whether the ID token carries the claims of the scopes.
+func (a Authorization) wantsClaims() bool { return a.Client.IDTokenClaims || a.NoAccess }
 
 // signers are the active signers of every algorithm that a client, a resource or the configuration
 // can name. They are taken together, before the write and after the instant that the tokens count
@@ -79,7 +90,7 @@ func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse,
 	}
 	r := TokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(), Scope: scope}
 	if slices.Contains(a.Scopes, scopeOpenID) {
-		if r.IDToken, err = i.mintID(now, s, a, access); err != nil {
+		if r.IDToken, err = i.mintID(now, s, a, access, ""); err != nil {
 			return TokenResponse{}, err
 		}
 	}
@@ -101,9 +112,12 @@ func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope str
 		Subject:  a.Client.ID,
 		Audience: i.audience(a.Targets, a.Client),
 		IssuedAt: now.Unix(),
-		ID:       i.NewID(),
+		ID:       a.AccessJTI,
 		ClientID: a.Client.ID,
 		Scope:    scope,
+	}
+	if claims.ID == "" {
+		claims.ID = i.NewID()
 	}
 	if a.Grant.UserID != "" {
 		if last := i.end(a.Grant); last.Before(end) {
@@ -117,13 +131,14 @@ func (i *Issuer) mintAccess(now time.Time, s signers, a Authorization, scope str
 	return token, claims.Expires, err
 }
 
-func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string) (string, error) {
+// mintID makes an ID token. access and code are what comes with it; empty: it comes without.
+func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access, code string) (string, error) {
 	signer := s.of(a.Client.IDTokenAlg)
 	more := i.customClaims(InIDToken, a.User, a.Roles, a.Scopes)
-	if a.Client.IDTokenClaims {
+	if a.wantsClaims() {
 		i.scopedClaims(a.User, a.Roles, a.Scopes, more)
 	}
-	i.requestedClaims(claimsRequestOf(a.Grant.Claims).IDToken, a.User, a.Client, more)
+	i.requestedClaims(InIDToken, a.Grant, a.User, a.Roles, a.Client, more)
 	return i.sign(signer, TypeIDToken, idClaims{
 		Issuer:          i.URL,
 		Subject:         subjectOf(a.Grant),
@@ -135,11 +150,12 @@ func (i *Issuer) mintID(now time.Time, s signers, a Authorization, access string
 		ACR:             a.Grant.ACR,
 		AMR:             a.Grant.AMR,
 		AccessTokenHash: accessTokenHash(signer.Algorithm(), access),
+		CodeHash:        codeHash(signer.Algorithm(), code),
 		SessionID:       a.Grant.SessionID,
 	}, more)
 }
 
-// sign is the only function that calls a signer. Its failure is never the caller's fault, and after
+// sign is the only function that has a token signed. Its failure is never the caller's fault, and after
 // the commit there is nothing left to refuse. more holds claims beside those of the struct, with
 // other names.
 func (i *Issuer) sign(s *jose.Signer, typ string, claims any, more map[string]any) (string, error) {

@@ -23,9 +23,12 @@ const challengeLength = 43
 
 // codeChallenge reads the PKCE parameters of an authorization request. plain is refused: it gives
 // no protection from an attacker who sees the request. A client that sends a challenge without
-// having to must send the verifier all the same.
-func (i *Issuer) codeChallenge(r AuthorizationRequest, client userstore.Client) (string, error) {
+// having to must send the verifier all the same. Where no code is asked for there is nothing to
+// challenge.
+func (i *Issuer) codeChallenge(p Pending, r AuthorizationRequest, client userstore.Client) (string, error) {
 	switch {
+	case !p.responseType().code:
+		return "", nil
 	case r.CodeChallenge == "" && r.CodeChallengeMethod == "":
 		if i.requiresPKCE(client) {
 			return "", errNoChallenge

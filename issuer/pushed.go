@@ -116,14 +116,14 @@ func (i *Issuer) pushedRequest(ctx context.Context, client userstore.Client, r A
 	return p, nil
 }
 
-// usePushed records that the one code of a pushed request is issued. A request that was not pushed
+// usePushed records that the one code of a pushed request is about to be issued. A request that was not pushed
 // may be finished in each browser session that it was begun in; a pushed one in the first.
-func (i *Issuer) usePushed(ctx context.Context, p Pending, code string, now time.Time) error {
+func (i *Issuer) usePushed(ctx context.Context, p Pending, hash userstore.CodeHash, now time.Time) error {
 	if p.Pushed == "" {
 		return nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(p.Pushed)
-	use := userstore.PushedUse{ClientID: p.ClientID, Code: sha256.Sum256([]byte(code)), Now: now, Known: now.Add(pushedKnown)}
+	use := userstore.PushedUse{ClientID: p.ClientID, Code: hash, Now: now, Known: now.Add(pushedKnown)}
 	if err != nil || copy(use.ID[:], raw) != len(use.ID) {
 		return failed(fmt.Errorf("the id of a pushed request has %d bytes", len(raw)))
 	}

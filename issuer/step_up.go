@@ -22,12 +22,14 @@ type stepUp struct {
 }
 
 // demanded returns the strength that a request demands. The parameter acr_values only asks: its first
-// value that is known here is the preferred one (OIDC Core section 3.1.2.1). The claims parameter can
-// insist. The scope admin insists where the policy does.
+// value that is known here is the preferred one (OIDC Core section 3.1.2.1). The claims parameter asks
+// in the same way, and can insist: then the user is asked for the preferred value, and refused below
+// the least. The scope admin insists where the policy does.
 func (i *Issuer) demanded(p Pending) (s stepUp) {
-	if essential := claimsRequestOf(p.Claims).essentialACR(); len(essential) > 0 {
+	wanted, essential := claimsRequestOf(p.Claims).acr()
+	if essential {
 		for _, known := range acrValues { // the least that satisfies
-			if slices.Contains(essential, known) {
+			if slices.Contains(wanted, known) {
 				s = stepUp{known, true}
 				break
 			}
@@ -36,9 +38,11 @@ func (i *Issuer) demanded(p Pending) (s stepUp) {
 	if slices.Contains(p.Scopes, ScopeAdmin) && i.adminNeedsTwo() {
 		return stepUp{userstore.TwoFactors, true}
 	}
-	n := slices.IndexFunc(p.ACRValues, func(v string) bool { return slices.Contains(acrValues, v) })
-	if n >= 0 && !reaches(s.acr, p.ACRValues[n]) {
-		s.acr, s.essential = p.ACRValues[n], s.essential && reaches(s.acr, p.ACRValues[n])
+	for _, wish := range [][]string{wanted, p.ACRValues} {
+		n := slices.IndexFunc(wish, func(v string) bool { return slices.Contains(acrValues, v) })
+		if n >= 0 && !reaches(s.acr, wish[n]) {
+			s.acr, s.essential = wish[n], false
+		}
 	}
 	return s
 }

@@ -35,24 +35,41 @@ func (i *Issuer) pairwiseSubject(ctx context.Context, client userstore.Client, u
 	return subject, nil
 }
 
-// namesUser reports whether a sub that client sent is that of a user. fromToken: the sub comes from
-// an ID token that the client got from us, maybe before its registration changed. A sub that the
-// client only claims to know counts in the one form in which the client knows users. Otherwise the
-// clients of two sectors could find out by prompt=none which of their users are the same.
-func (i *Issuer) namesUser(
-	ctx context.Context, client userstore.Client, sub, userID string, fromToken bool,
-) (bool, error) {
-	if sub == userID && (fromToken || !client.Pairwise()) {
+// namesUser reports whether the sub of an ID token of ours is that of a user. The client may have got
+// the token before its registration changed, so any sub of the user will do.
+func (i *Issuer) namesUser(ctx context.Context, sub, userID string) (bool, error) {
+	if sub == userID {
 		return true, nil
 	}
-	if !fromToken && !client.Pairwise() {
-		return false, nil
+	subjects, err := i.Subjects.ListSubjects(ctx, userID)
+	if err != nil {
+		return false, failed(err)
+	}
+	return slices.ContainsFunc(subjects, func(s userstore.Subject) bool { return s.Subject == sub }), nil
+}
+
+// isFor reports whether p may be granted for a user: the id_token_hint and the claims request name
+// that user, or none. A sub that the client only claims to know counts in the one form in which the
+// client knows users. Otherwise the clients of two sectors could find out by prompt=none which of
+// their users are the same.
+func (i *Issuer) isFor(ctx context.Context, p Pending, client userstore.Client, userID string) (bool, error) {
+	if p.HintSubject != "" {
+		if ours, err := i.namesUser(ctx, p.HintSubject, userID); err != nil || !ours {
+			return false, err
+		}
+	}
+	claims := claimsRequestOf(p.Claims)
+	if !client.Pairwise() {
+		return claims.admitsSubject(userID), nil
+	}
+	if len(claims.subjects()) == 0 {
+		return true, nil
 	}
 	subjects, err := i.Subjects.ListSubjects(ctx, userID)
 	if err != nil {
 		return false, failed(err)
 	}
 	return slices.ContainsFunc(subjects, func(s userstore.Subject) bool {
-		return s.Subject == sub && (fromToken || s.Sector == client.Sector())
+		return s.Sector == client.Sector() && claims.admitsSubject(s.Subject)
 	}), nil
 }

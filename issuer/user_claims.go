@@ -218,7 +218,7 @@ func (i *Issuer) needsUser(a Authorization) bool {
 		return true
 	}
 	return len(claimsRequestOf(a.Grant.Claims).IDToken) > 0 ||
-		a.Client.IDTokenClaims && slices.Contains(a.Scopes, scopeOpenID)
+		a.wantsClaims() && slices.Contains(a.Scopes, scopeOpenID)
 }
 
 // claimsRequestOf returns the claims request of a grant. It was parsed strictly before it was
@@ -229,27 +229,4 @@ func claimsRequestOf(claims string) claimsRequest {
 		return claimsRequest{}
 	}
 	return c
-}
-
-// mayGetClaim reports whether client may get a claim that it requested by name: a standard claim
-// about the user, whose scope the client is registered for.
-func mayGetClaim(client userstore.Client, claim string) bool {
-	scope := scopeOf(claim)
-	return scope != "" && mayHold(client, scope)
-}
-
-// requestedClaims adds the claims that a client requested by name (OIDC Core section 5.5), as far
-// as the client may have them; the user was asked about them as about their scopes. Claims that the
-// user does not have are left out, essential or not.
-func (i *Issuer) requestedClaims(
-	requested map[string]*requestedClaim, u userstore.User, client userstore.Client, out map[string]any,
-) {
-	for name := range requested {
-		if !mayGetClaim(client, name) {
-			continue
-		}
-		if v := userClaim(u, name); v != nil {
-			out[name] = v
-		}
-	}
 }

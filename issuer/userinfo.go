@@ -9,23 +9,32 @@ var errNoOpenID = refuse(InsufficientScope, "The access token does not have the 
 
 // Userinfo returns the claims about the user of an access token with scope openid (OIDC Core
 // section 5.3): the claims of its scopes, and those that the client requested by name. A token of
-// any client will do, as long as its grant lives. Every error is an *Error.
-func (i *Issuer) Userinfo(ctx context.Context, raw string) (map[string]any, error) {
+// any client will do, as long as its grant lives. If the client is registered for it, the answer is
+// signed (section 5.3.2). Every error is an *Error.
+func (i *Issuer) Userinfo(ctx context.Context, raw string) (Answer, error) {
 	live, err := i.live(ctx, raw, anyAudience)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	if live.claims.SessionID == "" {
-		return nil, errNoUser
+		return Answer{}, errNoUser
 	}
 	scopes := i.scopesOf(live)
 	if !slices.Contains(scopes, scopeOpenID) {
-		return nil, errNoOpenID
+		return Answer{}, errNoOpenID
 	}
 	user, client := live.view.User, live.view.Client
 	out := i.customClaims(InUserinfo, user, user.Roles, scopes)
-	i.requestedClaims(claimsRequestOf(live.view.Grant.Claims).Userinfo, user, client, out)
+	i.requestedClaims(InUserinfo, live.view.Grant, user, user.Roles, client, out)
 	i.scopedClaims(user, user.Roles, scopes, out)
 	out["sub"] = subjectOf(live.view.Grant)
-	return out, nil
+	if client.UserinfoAlg == "" {
+		return Answer{Claims: out}, nil
+	}
+	out["iss"], out["aud"], out["iat"] = i.URL, client.ID, i.now().Unix()
+	signed, err := i.signAnswer(ctx, client.UserinfoAlg, TypeIDToken, out)
+	if err != nil {
+		return Answer{}, failed(err)
+	}
+	return Answer{Claims: out, Signed: signed}, nil
 }

@@ -45,7 +45,8 @@ type Manager struct {
 	Log         *slog.Logger                             // nil: silent
 	TypesToSign []string                                 // the `typ` values that signers prepare
 
-	// AlgorithmInUse names a client or resource that is registered for alg; empty: there is none.
+	// AlgorithmInUse names a client or resource that is registered for alg, and by which member;
+	// empty: there is none.
 	// Start calls it before it removes an algorithm; while it is nil, Start refuses to remove one.
 	AlgorithmInUse func(ctx context.Context, alg string) (string, error)
 

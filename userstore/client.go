@@ -20,7 +20,7 @@ type Client struct {
 	Name       string   // client_name
 	AuthMethod string   // token_endpoint_auth_method: one of the Auth… below
 	FirstParty bool     // only an operator can set it
-	GrantTypes []string // authorization_code, refresh_token, client_credentials
+	GrantTypes []string // authorization_code, implicit, refresh_token, client_credentials
 	Scopes     []string // that the client may request; empty: every scope (admin only if first-party)
 	Resources  []string // resource indicators that it may name (RFC 8707); empty: only the default audience
 	IDTokenAlg string   // id_token_signed_response_alg; empty: RS256
@@ -73,6 +73,12 @@ type ClientMetadata struct {
 	SubjectType         string `json:"subject_type,omitempty"`          // public or pairwise; empty: public
 	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"` // OIDC Registration section 5
 
+	// UserinfoAlg is the algorithm that userinfo answers are signed with; empty: they are JSON.
+	UserinfoAlg string `json:"userinfo_signed_response_alg,omitempty"`
+	// IntrospectionAlg is the algorithm that introspection answers to the client are signed with
+	// (RFC 9701 section 6); empty: they are JSON, and RS256 if it asks for signed ones.
+	IntrospectionAlg string `json:"introspection_signed_response_alg,omitempty"`
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`
@@ -112,6 +118,7 @@ const (
 // Grant types that a client can be registered for.
 const (
 	GrantAuthorizationCode = "authorization_code"
+	GrantImplicit          = "implicit" // tokens from the authorization endpoint; not for the token endpoint
 	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
 )
@@ -124,6 +131,14 @@ const (
 
 // RequestObjectUnsigned, as RequestObjectAlg, allows request objects without a signature.
 const RequestObjectUnsigned = jose.None
+
+// UnsignedObjects reports whether the client's request objects may have no signature: it is registered
+// for those, or registered itself without saying how it signs them, which allows any algorithm (OIDC
+// Registration section 2).
+func (c Client) UnsignedObjects() bool {
+	return c.RequestObjectAlg == RequestObjectUnsigned ||
+		c.RequestObjectAlg == "" && c.Kind == KindRegistered && !c.RequireSignedRequestObject
+}
 
 // Public reports whether the client cannot keep a secret, and so does not authenticate.
 func (c Client) Public() bool { return c.AuthMethod == AuthNone }

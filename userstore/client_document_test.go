@@ -32,11 +32,12 @@ func TestClientDocument(t *testing.T) {
 				ClientMetadata: userstore.ClientMetadata{PKCE: "optional"}}},
 		{"keys and pages", "",
 			`{"client_id":"k","client_id_issued_at":1772356087,"client_name":"K","token_endpoint_auth_method":"private_key_jwt","grant_types":[],"response_types":[],` +
-				`"redirect_uris":[],"id_token_signed_response_alg":"EdDSA","post_logout_redirect_uris":["https://k.test/bye"],"jwks":{"keys":[]},"request_object_signing_alg":"none","request_uris":["https://k.test/r"],"require_signed_request_object":true,"require_pushed_authorization_requests":true,"subject_type":"pairwise","sector_identifier_uri":"https://k.test/s","client_uri":"https://k.test",` +
+				`"redirect_uris":[],"id_token_signed_response_alg":"EdDSA","post_logout_redirect_uris":["https://k.test/bye"],"jwks":{"keys":[]},"request_object_signing_alg":"none","request_uris":["https://k.test/r"],"require_signed_request_object":true,"require_pushed_authorization_requests":true,"subject_type":"pairwise","sector_identifier_uri":"https://k.test/s","userinfo_signed_response_alg":"ES256","introspection_signed_response_alg":"PS256","client_uri":"https://k.test",` +
 				`"logo_uri":"https://k.test/l","policy_uri":"https://k.test/p","tos_uri":"https://k.test/t","resources":[],"first_party":false,"disabled":false}`,
 			userstore.Client{ID: "k", Name: "K", AuthMethod: "private_key_jwt", IDTokenAlg: "EdDSA", CreatedAt: at,
 				ClientMetadata: userstore.ClientMetadata{
 					PostLogoutRedirectURIs: []string{"https://k.test/bye"}, JWKS: json.RawMessage(`{"keys":[]}`),
+					UserinfoAlg: "ES256", IntrospectionAlg: "PS256",
 					RequestURIs: []string{"https://k.test/r"}, RequestObjectAlg: "none", RequireSignedRequestObject: true, RequirePushed: true,
 					SubjectType: "pairwise", SectorIdentifierURI: "https://k.test/s",
 					ClientURI: "https://k.test",

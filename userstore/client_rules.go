@@ -40,7 +40,8 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 	c.Resources = r.asRegistered(c.Resources)
 	fs.add("client_name", validClientName(c.Name))
 	fs.add("token_endpoint_auth_method", oneOf(c.AuthMethod, AuthNone, AuthBasic, AuthPost, AuthPrivateKeyJWT))
-	c.checkGrants(fs)
+	c.checkGrants(r.grantTypes(old, c), fs)
+	r.checkResponses(old, c, fs)
 	r.checkURIs(old, c, fs)
 	c.checkKeys(fs)
 	c.checkRequestObjects(fs)
@@ -50,7 +51,7 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 		fs.add("client_id", fault{CodeNotAllowed, "The built-in client stays public and first-party: logins that name no client use it. Register another one."})
 	}
 	r.checkResources(old, *c, fs)
-	if err := r.checkAlgorithm(ctx, old, *c, fs); err != nil {
+	if err := r.checkAlgorithms(ctx, old, *c, fs); err != nil {
 		return err
 	}
 	if chosen != "" {
@@ -71,20 +72,7 @@ func (c *Client) tidy(old Client) {
 	if c.AuthMethod == "" {
 		c.AuthMethod = AuthBasic
 	}
-	// A first-party client without a redirect URI only uses the account API, which needs no grant
-	// type.
-	if len(c.GrantTypes) == 0 && (!c.FirstParty || len(c.RedirectURIs) > 0) {
-		c.GrantTypes = []string{GrantAuthorizationCode}
-	}
-	// Response types follow from grant types unless the caller sets them.
-	code := c.Allows(GrantAuthorizationCode)
-	follows := slices.Equal(c.ResponseTypes, old.ResponseTypes) && code != old.Allows(GrantAuthorizationCode)
-	if follows || len(c.ResponseTypes) == 0 {
-		c.ResponseTypes = nil
-		if code {
-			c.ResponseTypes = []string{responseTypeCode}
-		}
-	}
+	c.tidyResponses(old)
 	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs, &c.Contacts} {
 		if len(*list) == 0 {
 			*list = nil
@@ -99,18 +87,10 @@ func (c *Client) tidy(old Client) {
 	}
 }
 
-const responseTypeCode = "code"
-
-// checkGrants checks that grant types, response types and authentication fit together.
-func (c *Client) checkGrants(fs *faults) {
+// checkGrants checks that grant types and authentication fit together.
+func (c *Client) checkGrants(known []string, fs *faults) {
 	code := c.Allows(GrantAuthorizationCode)
-	fs.addList("grant_types", c.GrantTypes, func(g string) fault {
-		return oneOf(g, GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials)
-	})
-	fs.addList("response_types", c.ResponseTypes, func(t string) fault { return oneOf(t, responseTypeCode) })
-	if !code && len(c.ResponseTypes) > 0 {
-		fs.add("response_types", fault{CodeInvalid, "The response type code needs the grant type authorization_code."})
-	}
+	fs.addList("grant_types", c.GrantTypes, func(g string) fault { return oneOf(g, known...) })
 	if c.Allows(GrantClientCredentials) && c.Public() {
 		fs.add("grant_types", fault{CodeInvalid, "A public client proves nothing, so client_credentials is not for it: choose another token_endpoint_auth_method."})
 	}
@@ -186,20 +166,6 @@ func (r *Registry) checkResources(old, c Client, fs *faults) {
 		}
 		return fault{}
 	})
-}
-
-func (r *Registry) checkAlgorithm(ctx context.Context, old, c Client, fs *faults) error {
-	if c.IDTokenAlg == "" || c.IDTokenAlg == old.IDTokenAlg {
-		return nil
-	}
-	active, err := r.Algorithms(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(active, c.IDTokenAlg) {
-		fs.add("id_token_signed_response_alg", fault{CodeNotAllowed, "No key signs with this algorithm now. Those that do: " + strings.Join(active, ", ") + "."})
-	}
-	return nil
 }
 
 // addSecret checks a chosen secret. Any character that can be typed is allowed; RFC 6749 section

@@ -260,6 +260,10 @@ func TestClientMetadata(t *testing.T) {
 			func(c *userstore.Client) { c.IDTokenAlg = "ES256" }, "", "id_token_signed_response_alg not_allowed"},
 		{"no algorithm",
 			func(c *userstore.Client) { c.IDTokenAlg = "none" }, "", "id_token_signed_response_alg not_allowed"},
+		{"answers signed with an algorithm that is on",
+			func(c *userstore.Client) { c.UserinfoAlg, c.IntrospectionAlg = "EdDSA", "RS256" }, "", ""},
+		{"answers signed with others", func(c *userstore.Client) { c.UserinfoAlg, c.IntrospectionAlg = "ES256", "none" }, "",
+			"userinfo_signed_response_alg not_allowed, introspection_signed_response_alg not_allowed"},
 		{"pages of https", func(c *userstore.Client) {
 			c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI = "https://app.test", "https://app.test/logo.png",
 				"https://app.test/p#us", "https://app.test/t"

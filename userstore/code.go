@@ -36,10 +36,26 @@ type Code struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	UsedAt    time.Time // zero: not yet
-	GrantID   GrantID   // of the grant that it was redeemed for; zero: unused
+	GrantID   GrantID   // of the grant that began with it, or that it was redeemed for; zero: unused
 
 	UserAgent string // of the browser
 	Address   string
+
+	// Begins is the grant that begins together with the code, because the authorization response
+	// holds tokens as well. SaveCode alone reads it; nil: the grant begins when the code is redeemed.
+	Begins *BegunGrant
+}
+
+// Answered reports whether a grant began with the code: tokens went out together with it.
+func (c Code) Answered() bool { return c.GrantID != GrantID{} && c.UsedAt.IsZero() }
+
+// BegunGrant is a grant that begins with the authorization response. Its GrantID is that of the
+// code's row, so that the code is redeemed for this grant and a replay ends it. If the response holds
+// no code, the row says only that the request was answered: nobody knows the code.
+type BegunGrant struct {
+	Grant Grant // of the code's user and client
+
+	IdleSince time.Time // grants not rotated since are not live; zero: all are live
 }
 
 // CodeView is a code with the user and the client that it depends on.
@@ -53,6 +69,7 @@ type CodeView struct {
 type Redeem struct {
 	Hash  CodeHash
 	Grant Grant // of the code's user and client
+	Begun bool  // the grant began with the code, and goes on as Grant says
 	Now   time.Time
 
 	IdleSince time.Time // grants not rotated since are not live; zero: all are live

@@ -17,7 +17,8 @@ const (
 // (RFC 7591 section 2, OIDC Registration section 2).
 func (c *Client) checkSoftware(fs *faults) {
 	fs.add("application_type", oneOf(c.ApplicationType, "", ApplicationWeb, ApplicationNative))
-	if c.ApplicationType == ApplicationWeb && c.Allows("implicit") {
+	web := c.ApplicationType == ApplicationWeb || c.ApplicationType == "" && c.Kind == KindRegistered // its default
+	if web && c.Allows(GrantImplicit) {
 		for n, uri := range c.RedirectURIs {
 			if u, err := url.Parse(uri); err == nil && (u.Scheme != "https" || loopbackName(u.Hostname())) {
 				fs.add(memberOf("redirect_uris", n), fault{CodeInvalid, "A web app of the implicit grant has https addresses only, and none of the user's own machine."})

@@ -33,6 +33,7 @@ type Registry struct {
 	UnusedFor  time.Duration // an unused client is deleted after that; zero: after UnusedFor
 
 	Resources       []string // the registered resource servers
+	ResponseTypes   []string // that are on beside code, in the spelling of ResponseTypes
 	RedirectSchemes []string // one-word schemes that a public client's redirect URI may have; empty: none
 	// SectorDocument fetches the document at a sector_identifier_uri; nil: no client may have one.
 	SectorDocument func(ctx context.Context, uri string) ([]byte, error)

@@ -137,9 +137,9 @@ type Clients interface {
 	ClientByID(ctx context.Context, id string) (Client, error)
 	// SetClientActive enables or disables a client. Disabling revokes all grants.
 	SetClientActive(ctx context.Context, id string, active bool, now time.Time, events ...audit.Event) error
-	// ClientsWithAlgorithm returns the ids of all clients, disabled ones included, whose IDTokenAlg
-	// is alg.
-	ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, error)
+	// ClientsWithAlgorithm returns the uses of an algorithm by all clients, disabled ones included,
+	// ordered by id: see Client.AlgorithmUses.
+	ClientsWithAlgorithm(ctx context.Context, alg string) ([]AlgorithmUse, error)
 }
 
 // Grants stores grants.
@@ -251,7 +251,8 @@ type Codes interface {
 	// stored consent. Conditions: the code's browser session is live at c.CreatedAt and was used
 	// since idleSince, it belongs to the code's user, and user and client are enabled. Saving an
 	// unused code again under the same hash is no error. ErrConflict: a condition failed, or
-	// c.ByConsent is set and there is no consent. ErrExists: the code was used already.
+	// c.ByConsent is set and there is no consent. ErrExists: the code was used already. c.Begins, if
+	// there is one, is inserted in the same transaction as the code, and bound as in RedeemCode.
 	SaveCode(ctx context.Context, c Code, consent *Consent, idleSince time.Time, events ...audit.Event) error
 	// CodeByHash reads a code, whether used, expired or neither. ErrNotFound: there is no such
 	// code, or the code is void. A code is void once its client was disabled or deleted; an unused
@@ -259,13 +260,14 @@ type Codes interface {
 	CodeByHash(ctx context.Context, hash CodeHash) (CodeView, error)
 	// RedeemCode marks a code used and inserts its grant in one transaction. The grant gets the
 	// client's epoch and the code's browser session, and is bound to the user's row and to the
-	// bounds of kept grants as in StartGrant. Conditions: the code is unused, unexpired at r.Now
-	// and not void, and user and client are enabled. ErrConflict otherwise: read the code and
-	// decide again.
+	// bounds of kept grants as in StartGrant. A grant that began with the code is not inserted but
+	// goes on: with the generation and the end that r.Grant has, and rotated at r.Now. Conditions:
+	// the code is unused, unexpired at r.Now and not void, user and client are enabled, and a grant
+	// that began with the code is live. ErrConflict otherwise: read the code and decide again.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
 	// RemoveExpiredCodes deletes at most limit codes, browser sessions, assertions and pushed
-	// requests each that ended before now, and returns their number. Used codes are kept for an hour longer, so that a
-	// replay is recognised.
+	// requests each that ended before now, and returns their number. Used codes, and
+	// those with a grant, are kept for an hour longer, so that a replay is recognised.
 	RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error)
 }
 

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/signet-id/signet/api/problem"
@@ -41,11 +42,20 @@ var clientAdvice = map[string]string{
 	"disabled":                 "Use /v1/admin/clients/{client_id}/disable and /enable.",
 }
 
+// adviceOn returns what to do about a member that cannot be set here.
+func adviceOn(member string) (advice string, known bool) {
+	if slices.Contains(userstore.EncryptionMembers, member) {
+		return userstore.NoEncryption, true
+	}
+	advice, known = clientAdvice[member]
+	return advice, known
+}
+
 func decodeClient(w http.ResponseWriter, r Request, v any, types ...string) ([]byte, error) {
 	body, err := wire.DecodePatch(w, r.Request, v, types...)
 	if p := (*problem.Problem)(nil); errors.As(err, &p) {
 		for i, f := range p.Errors {
-			if message, ok := clientAdvice[f.Field]; ok && f.Code == strictjson.UnknownField {
+			if message, ok := adviceOn(f.Field); ok && f.Code == strictjson.UnknownField {
 				p.Errors[i].Code, p.Errors[i].Message = "not_allowed", message
 			}
 		}

@@ -236,6 +236,17 @@ func (p *Page) Query() url.Values {
 	return u.Query()
 }
 
+// Fragment is that of the address which the browser was sent to, which has no query.
+func (p *Page) Fragment() url.Values {
+	p.browser.Server.T.Helper()
+	base, fragment, found := strings.Cut(p.To, "#")
+	values, err := url.ParseQuery(fragment)
+	if err != nil || !found || strings.ContainsAny(base, "?") || strings.ContainsAny(fragment, "#?") {
+		p.browser.Server.T.Fatalf("%s: the browser was sent to no fragment: %d %q %.600s", p.Path, p.Status, p.To, p.Text())
+	}
+	return values
+}
+
 // WantPage fails the test unless the page has an element of that id and came with that status.
 func (p *Page) WantPage(status int, id string) *Page {
 	p.browser.Server.T.Helper()

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // Log keeps what the servers log.
@@ -78,17 +80,31 @@ func find(text, secret string) int {
 // keepTokens remembers issued tokens as secrets.
 func (s *Server) keepTokens(a *Response) {
 	if !a.isTokenResponse() {
+		s.keepFront(a)
 		return
 	}
 	var t Tokens
 	_ = json.Unmarshal(a.Body, &t)
 	s.secrets.mu.Lock()
 	defer s.secrets.mu.Unlock()
-	for _, token := range []string{t.Access, t.Refresh, t.ID} {
+	s.secrets.keep(t.Access, t.Refresh, t.ID)
+}
+
+// keep remembers tokens, of which there may be none.
+func (s *secrets) keep(tokens ...string) {
+	for _, token := range tokens {
 		if token != "" {
-			s.secrets.tokens = append(s.secrets.tokens, token)
+			s.tokens = append(s.tokens, token)
 		}
 	}
+}
+
+// keepFront remembers the tokens of an authorization response as secrets.
+func (s *Server) keepFront(a *Response) {
+	values := a.front()
+	s.secrets.mu.Lock()
+	defer s.secrets.mu.Unlock()
+	s.secrets.keep(values.Get("access_token"), values.Get("id_token"))
 }
 
 // keepSent remembers what a request says that is nobody's business, right or wrong: bearers,
@@ -131,6 +147,9 @@ var secretMember = regexp.MustCompile(`(?i)password|token|secret|code`)
 
 // linesType is of JSON lines.
 const linesType = "application/x-ndjson"
+
+// signedTypes are of answers that are a compact JWS.
+var signedTypes = map[string]bool{"application/jwt": true, "application/token-introspection+jwt": true}
 
 var (
 	oauthText   = regexp.MustCompile(`^[ !#-\[\]-~]*$`)
@@ -207,7 +226,7 @@ func (s *Server) check(a *Response) {
 	var document any // a body of megabytes is read once
 	isJSON := json.Unmarshal(a.Body, &document) == nil
 	if media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); len(a.Body) > 0 && !forPeople[media] && !a.isCodesFile(media) {
-		if !registered[media] {
+		if !registered[media] && !signedTypes[media] {
 			bad("G5: content type %q", media)
 		}
 		switch {
@@ -216,6 +235,10 @@ func (s *Server) check(a *Response) {
 				if !json.Valid(d) {
 					bad("the body is not JSON: %.100q", d)
 				}
+			}
+		case signedTypes[media]:
+			if Claims(string(a.Body)) == nil {
+				bad("the body is no JWS: %.100q", a.Body)
 			}
 		case !isJSON:
 			bad("the body is not JSON: %.100q", a.Body)
@@ -250,10 +273,8 @@ func (s *Server) mayLeadTo(location string, status int) bool {
 	if strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") && !strings.Contains(location, "\\") {
 		return status == http.StatusCreated || status == http.StatusSeeOther
 	}
-	base, fragment, found := strings.Cut(location, "#")
-	if found && !strings.HasPrefix(fragment, "error=") { // nothing but refusals goes there
-		return false
-	}
+	base, fragment, _ := strings.Cut(location, "#")
+	tokens := strings.Contains(fragment, "_token=")
 	base, _, _ = strings.Cut(base, "?")
 	clients, err := s.DB.ListClients(context.Background(), nil, 1000)
 	if err != nil {
@@ -262,6 +283,9 @@ func (s *Server) mayLeadTo(location string, status int) bool {
 	for _, c := range clients {
 		for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
 			registered, _, _ := strings.Cut(uri, "?")
+			if tokens && !c.Allows(userstore.GrantImplicit) {
+				continue
+			}
 			if registered == base || c.Public() && loopbackPort.ReplaceAllString(registered, "$1") == loopbackPort.ReplaceAllString(base, "$1") {
 				return status == http.StatusSeeOther
 			}

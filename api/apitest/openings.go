@@ -16,7 +16,7 @@ import (
 const (
 	givesTokens  = "tokens"
 	givesSession = "session"
-	givesCode    = "code"    // for the redirect URI of a client, in a query
+	givesCode    = "code"    // for the redirect URI of a client
 	givesTrust   = "trusted" // the cookie of a trusted browser
 )
 
@@ -35,16 +35,16 @@ var openings = map[string][]string{
 	"POST /v1/passkey/login":            {givesTokens},
 	"POST /v1/refresh":                  {givesTokens},
 
-	"GET /oauth2/authorize":  {givesCode},
-	"POST /oauth2/authorize": {givesCode},
-	"GET /consent":           {givesCode},
-	"POST /consent":          {givesCode},
-	"POST /continue":         {givesCode},
-	"POST /login":            {givesSession, givesCode},
-	"POST /login/second":     {givesSession, givesCode, givesTrust},
+	"GET /oauth2/authorize":  {givesCode, givesTokens},
+	"POST /oauth2/authorize": {givesCode, givesTokens},
+	"GET /consent":           {givesCode, givesTokens},
+	"POST /consent":          {givesCode, givesTokens},
+	"POST /continue":         {givesCode, givesTokens},
+	"POST /login":            {givesSession, givesCode, givesTokens},
+	"POST /login/second":     {givesSession, givesCode, givesTokens, givesTrust},
 	"POST /login/setup":      {givesSession},
 	"POST /signup":           {givesSession},
-	"POST /verify":           {givesSession, givesCode},
+	"POST /verify":           {givesSession, givesCode, givesTokens},
 }
 
 // Openings lists what operations open an account with, as Opened does.
@@ -116,8 +116,26 @@ func (a *Response) gives() (list []string) {
 			list = append(list, givesTrust)
 		}
 	}
-	if to, err := url.Parse(a.Header.Get("Location")); err == nil && to.Host != "" && to.Query().Get("code") != "" {
+	values := a.front()
+	if values.Get("code") != "" {
 		list = append(list, givesCode)
 	}
+	if values.Get("access_token") != "" || values.Get("id_token") != "" {
+		list = append(list, givesTokens)
+	}
 	return list
+}
+
+// front returns the parameters that the answer has for the redirect URI of a client, in the query or
+// the fragment of an address.
+func (a *Response) front() url.Values {
+	to, err := url.Parse(a.Header.Get("Location"))
+	if err != nil || to.Host == "" && to.Opaque == "" {
+		return nil
+	}
+	values := to.Query()
+	if more, err := url.ParseQuery(to.EscapedFragment()); err == nil {
+		maps.Copy(values, more)
+	}
+	return values
 }

@@ -19,15 +19,16 @@ func tokenQuery(w http.ResponseWriter, r *http.Request) (issuer.TokenQuery, erro
 	return issuer.TokenQuery{Auth: auth, Token: p.Get("token"), Hint: p.Get("token_type_hint")}, err
 }
 
-// Introspect answers the state of a token (RFC 7662).
+// Introspect answers the state of a token, as JSON (RFC 7662) or signed (RFC 9701).
 func (h *Handlers) Introspect(w http.ResponseWriter, r *http.Request) error {
 	q, err := tokenQuery(w, r)
 	if err != nil {
 		return err
 	}
+	q.Form = introspectionForm(r.Header["Accept"])
 	answer, err := h.Issuer.Introspect(r.Context(), q)
 	if err != nil {
 		return err
 	}
-	return wire.WriteJSON(w, http.StatusOK, answer)
+	return writeAnswer(w, answer, introspectionHeader)
 }

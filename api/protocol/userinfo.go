@@ -17,11 +17,11 @@ func (h *Handlers) Userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	claims, err := h.Issuer.Userinfo(r.Context(), raw)
+	answer, err := h.Issuer.Userinfo(r.Context(), raw)
 	if err != nil {
 		return err
 	}
-	return wire.WriteJSON(w, http.StatusOK, claims)
+	return writeAnswer(w, answer, jwtHeader)
 }
 
 // userinfoToken takes the token from the Authorization header or, of a POST, from the form in the

@@ -103,14 +103,10 @@ var byPassword = []way{
 		return p.shown(b, page)
 	}},
 	{name: "login page, and then the setup of an app, with the mailbox", try: func(p *person) string {
-		return p.setUpAtPage("setup-totp", func(b *apitest.Browser, page *apitest.Page) *apitest.Page {
-			secret, _, _ := strings.Cut(after(string(page.Body), `id="totp-secret"`), "<")
-			app := p.s.NewApp(p.s.Secret(secret[strings.Index(secret, ">")+1:]))
-			return page.Submit("totp-confirm", map[string]string{"code": app.Code()})
-		})
+		return p.setUpAtPage(authorizePath(p.first), "setup-totp", p.scanApp)
 	}},
 	{name: "login page, and then the setup of a passkey, with the mailbox", try: func(p *person) string {
-		return p.setUpAtPage("setup-passkey", func(b *apitest.Browser, page *apitest.Page) *apitest.Page {
+		return p.setUpAtPage(authorizePath(p.first), "setup-passkey", func(b *apitest.Browser, page *apitest.Page) *apitest.Page {
 			var fresh struct {
 				Handle  string
 				Options json.RawMessage
@@ -270,16 +266,24 @@ func (p *person) signInByPasskey() string {
 	return p.shown(b, page)
 }
 
-func (p *person) setUpAtPage(button string, finish func(*apitest.Browser, *apitest.Page) *apitest.Page) string {
+func (p *person) setUpAtPage(path, button string, finish func(*apitest.Browser, *apitest.Page) *apitest.Page) string {
 	p.s.T.Helper()
 	b := p.s.Browser()
-	page := b.SignIn(authorizePath(p.first), p.User)
+	page := b.SignIn(path, p.User)
 	if !page.Has("setup-totp") {
 		return p.shown(b, page)
 	}
 	page = page.Submit(button, nil).WantPage(200, "mail-submit")
 	page = page.Submit("mail-submit", map[string]string{"mail_code": p.s.MailOf(outbox.FactorCode).Code})
 	return p.shown(b, finish(b, page).WantPage(200, "recovery-codes").Submit("setup-continue", nil))
+}
+
+// scanApp finishes the setup of an authenticator app.
+func (p *person) scanApp(_ *apitest.Browser, page *apitest.Page) *apitest.Page {
+	p.s.T.Helper()
+	secret, _, _ := strings.Cut(after(string(page.Body), `id="totp-secret"`), "<")
+	app := p.s.NewApp(p.s.Secret(secret[strings.Index(secret, ">")+1:]))
+	return page.Submit("totp-confirm", map[string]string{"code": app.Code()})
 }
 
 // inTrusted trusts a browser, logs out, and logs in there again for an app; pairs are parameters of

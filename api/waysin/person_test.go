@@ -117,6 +117,13 @@ func (p *person) shown(b *apitest.Browser, page *apitest.Page) string {
 		page = page.Submit("consent-approve", nil)
 	}
 	switch {
+	case strings.Contains(page.To, "#"):
+		got := page.Fragment()
+		if got.Get("access_token") == "" {
+			return "refused: " + got.Get("error")
+		}
+		p.s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: got.Get("access_token")}).Want(200, "")
+		return fmt.Sprintf("in, acr %v", apitest.Claims(got.Get("access_token"))["acr"])
 	case page.To != "" && page.Query().Get("code") != "":
 		c := p.first
 		if !strings.HasPrefix(page.To, c.RedirectURIs[0]) {

@@ -21,9 +21,9 @@ const waysPage = "../../docs/ways-in.md"
 
 // sections are all ways into an account.
 var sections = []section{
-	{"the password is known", byPassword},
+	{"the password is known", slices.Concat(byPassword, atOnceByPassword)},
 	{"the mailbox is read", byMailbox},
-	{"a session, a grant, a token or a code of before is held", bySession},
+	{"a session, a grant, a token or a code of before is held", slices.Concat(bySession, atOnceBySession)},
 }
 
 var factorKinds = []string{"none", "totp", "passkey"}
@@ -53,7 +53,9 @@ func TestP05EveryWayIntoAnAccount(t *testing.T) {
 					for _, operation := range s.Opened() {
 						opened[operation] = true
 					}
-				}, apitest.Configured(func(r *apitest.Replica) { r.Issuer.TrustedBrowser = 720 * time.Hour }))
+				}, apitest.Configured(func(r *apitest.Replica) {
+					r.Issuer.TrustedBrowser, r.Issuer.ResponseTypes = 720*time.Hour, []string{"code", "id_token token"}
+				}))
 			})
 		}
 		if !strings.HasPrefix(table.want, tableHead) || strings.Count(table.want, "\n| **") != walked {
@@ -146,9 +148,14 @@ func newWalker(s *apitest.Server) *walker {
 	s.Register(userstore.Client{ID: "phone", FirstParty: true, AuthMethod: userstore.AuthNone,
 		ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"http://127.0.0.1/cb"}}})
 	w := &walker{
-		first: s.Register(userstore.Client{ID: "first", FirstParty: true}),
-		third: s.NativeClient(),
-		root:  &person{User: s.SignUp("root"), s: s, kind: "totp"},
+		first: s.Register(userstore.Client{ID: "first", FirstParty: true,
+			GrantTypes:     []string{"authorization_code", "implicit", "refresh_token"},
+			ClientMetadata: userstore.ClientMetadata{ResponseTypes: []string{"code", "id_token token"}}}),
+		third: s.Register(userstore.Client{ID: "spa", Name: "Native", AuthMethod: userstore.AuthNone,
+			GrantTypes: []string{"authorization_code", "implicit", "refresh_token"},
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://spa.test/cb", "http://127.0.0.1/cb"},
+				ResponseTypes: []string{"code", "id_token token"}}}),
+		root: &person{User: s.SignUp("root"), s: s, kind: "totp"},
 	}
 	s.Give(w.root.User, "admin")
 	w.root.setUp()

@@ -53,6 +53,10 @@ var wayTables = []wayTable{
 | sign-up page, and a new account | in, acr 1 | — | — |
 | sign-up page, and a new account whose address has to be proved | in, acr 1 | — | — |
 | sign-up page, with the account's own address | refused: taken | refused: taken | refused: taken |
+| login page, for an app that gets tokens at once | in, acr 1 | asks for totp | asks for passkey |
+| login page, for an app that gets tokens at once, and then the second step | in, acr 1 | in, acr 2 | in, acr 2 |
+| login page, for an app that gets tokens at once, where the address has to be proved first, with the mailbox | in, acr 1 | asks for totp | asks for passkey |
+| login page, for an app that gets tokens at once, and then the setup of an app, with the mailbox | in, acr 1 | asks for totp | asks for passkey |
 | **the mailbox is read** | | | |
 | POST /v1/password/reset | done | asks for totp, recovery_code | asks for passkey, recovery_code |
 | POST /v1/password/reset, and then the second step | done | done | done |
@@ -107,6 +111,13 @@ var wayTables = []wayTable{
 | access token of before, DELETE /v1/profile with the password | done | refused: recent_proof_required | refused: recent_proof_required |
 | access token of before with the scope admin, GET /v1/admin/users | done | done | done |
 | access token of before with the scope admin, POST /v1/admin/users/{id}/password | done | refused: recent_proof_required | refused: recent_proof_required |
+| session of before, for an app that gets tokens at once | in, acr 1 | in, acr 1 | in, acr 1 |
+| session of before, for an app that gets tokens at once, prompt=none | in, acr 1 | in, acr 1 | in, acr 1 |
+| session of before, for an app that gets tokens at once, by POST | in, acr 1 | in, acr 1 | in, acr 1 |
+| session of before, for an app that gets tokens at once, and a request that is too long for an address | in, acr 1 | in, acr 1 | in, acr 1 |
+| session of before, for a public client that gets tokens at once | in, acr 1 | in, acr 1 | in, acr 1 |
+| session of before, for an app that gets tokens at once, in a tab that showed the login page | in, acr 1 | in, acr 1 | in, acr 1 |
+| session of before, for a public client that gets tokens at once, in a tab that goes on to the consent | in, acr 1 | in, acr 1 | in, acr 1 |
 `,
 	},
 	{
@@ -152,6 +163,10 @@ var wayTables = []wayTable{
 | sign-up page, and a new account | asks for the mailbox | — | — |
 | sign-up page, and a new account whose address has to be proved | asks to set one up | — | — |
 | sign-up page, with the account's own address | refused: taken | refused: taken | refused: taken |
+| login page, for an app that gets tokens at once | asks to set one up | asks for totp | asks for passkey |
+| login page, for an app that gets tokens at once, and then the second step | asks to set one up | in, acr 2 | in, acr 2 |
+| login page, for an app that gets tokens at once, where the address has to be proved first, with the mailbox | asks to set one up | asks for totp | asks for passkey |
+| login page, for an app that gets tokens at once, and then the setup of an app, with the mailbox | in, acr 2 | asks for totp | asks for passkey |
 | **the mailbox is read** | | | |
 | POST /v1/password/reset | done | asks for totp, recovery_code | asks for passkey, recovery_code |
 | POST /v1/password/reset, and then the second step | done | done | done |
@@ -206,6 +221,13 @@ var wayTables = []wayTable{
 | access token of before, DELETE /v1/profile with the password | refused: token_invalid | refused: recent_proof_required | refused: recent_proof_required |
 | access token of before with the scope admin, GET /v1/admin/users | refused: token_invalid | refused: insufficient_scope | refused: insufficient_scope |
 | access token of before with the scope admin, POST /v1/admin/users/{id}/password | refused: token_invalid | refused: insufficient_scope | refused: insufficient_scope |
+| session of before, for an app that gets tokens at once | asks for the password | in, acr 1 | in, acr 1 |
+| session of before, for an app that gets tokens at once, prompt=none | refused: login_required | in, acr 1 | in, acr 1 |
+| session of before, for an app that gets tokens at once, by POST | asks for the password | in, acr 1 | in, acr 1 |
+| session of before, for an app that gets tokens at once, and a request that is too long for an address | asks for the password | in, acr 1 | in, acr 1 |
+| session of before, for a public client that gets tokens at once | asks for the password | in, acr 1 | in, acr 1 |
+| session of before, for an app that gets tokens at once, in a tab that showed the login page | asks for the password | in, acr 1 | in, acr 1 |
+| session of before, for a public client that gets tokens at once, in a tab that goes on to the consent | asks for the password | in, acr 1 | in, acr 1 |
 `,
 	},
 	{

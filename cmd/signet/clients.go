@@ -409,7 +409,8 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	several("resources", c.Resources)
 	several("contacts", c.Contacts)
 	for _, f := range []struct{ name, value string }{
-		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
+		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"userinfo", signedWith(c.UserinfoAlg)},
+		{"introspection", signedWith(c.IntrospectionAlg)}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
 		{"subjects", subjectsOf(c)}, {"sector from", c.SectorIdentifierURI},
 		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
 		{"software", strings.TrimSpace(c.SoftwareID + " " + c.SoftwareVersion)}, {"kind of app", c.ApplicationType},
@@ -438,6 +439,14 @@ func unusedUntil(c userstore.Client) string {
 		return ""
 	}
 	return "; never used, and deleted after " + readable.Instant(c.UnusedUntil)
+}
+
+// signedWith says how answers to the client are signed; empty: they are not.
+func signedWith(alg string) string {
+	if alg == "" {
+		return ""
+	}
+	return "signed with " + alg
 }
 
 // objectsOf says how the client signs its request objects; empty: as its keys allow.

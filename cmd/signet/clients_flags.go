@@ -32,6 +32,8 @@ var textFlags = []struct {
 	{"software-id", "software_id", "`id` of the software that it is", func(c *userstore.Client) *string { return &c.SoftwareID }},
 	{"software-version", "software_version", "`version` of that software", func(c *userstore.Client) *string { return &c.SoftwareVersion }},
 	{"id-token-alg", "id_token_signed_response_alg", "`algorithm` of its ID tokens (default RS256)", func(c *userstore.Client) *string { return &c.IDTokenAlg }},
+	{"userinfo-alg", "userinfo_signed_response_alg", "`algorithm` that answers of userinfo are signed with (default: JSON without a signature)", func(c *userstore.Client) *string { return &c.UserinfoAlg }},
+	{"introspection-alg", "introspection_signed_response_alg", "`algorithm` that answers of introspection to it are signed with (default: JSON, and RS256 if it asks for signed ones)", func(c *userstore.Client) *string { return &c.IntrospectionAlg }},
 	{"pkce", "pkce", "`MODE`: required or optional (default: what oauth.require_pkce says)", func(c *userstore.Client) *string { return &c.PKCE }},
 	{"request-object-alg", "request_object_signing_alg", "`algorithm` of its request objects; none: without a signature (default: any that it has a key for)", func(c *userstore.Client) *string { return &c.RequestObjectAlg }},
 	{"subject-type", "subject_type", "`TYPE` of the sub by which it knows people: public (the default), or pairwise, which is another one for every sector", func(c *userstore.Client) *string { return &c.SubjectType }},
@@ -48,8 +50,8 @@ var listFlags = []struct {
 	of                 func(*userstore.Client) *[]string
 }{
 	{"redirect-uri", "redirect_uris", "a `URI` that logins may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.RedirectURIs }},
-	{"grant-type", "grant_types", "`TYPE`: authorization_code (the default), refresh_token or client_credentials; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
-	{"response-type", "response_types", "`TYPE`: code; follows from the grant types", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
+	{"grant-type", "grant_types", "`TYPE`: authorization_code (the default), refresh_token, client_credentials, or implicit for tokens from the authorization endpoint; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
+	{"response-type", "response_types", "`TYPE`: code, which follows from the grant types, or one of oauth.response_types, such as \"code id_token\"; may be repeated", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
 	{"scope", "scope", "a `scope` that it may ask for; may be repeated (default: any)", func(c *userstore.Client) *[]string { return &c.Scopes }},
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
 	{"request-uri", "request_uris", "`URL` of one of its request objects; may be repeated", func(c *userstore.Client) *[]string { return &c.RequestURIs }},

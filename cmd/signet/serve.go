@@ -107,22 +107,15 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer stopBackground()
 
 	manager := &keys.Manager{
-		Store:       db,
-		Policy:      c.KeyPolicy(),
-		KEKs:        keks,
-		Now:         a.now,
-		DatabaseNow: db.Now,
-		Generate:    keys.GenerateKey,
-		Log:         log,
-		TypesToSign: issuer.TokenTypes,
-		AlgorithmInUse: func(ctx context.Context, alg string) (string, error) {
-			// Only clients are asked: the configuration checks the resources' algorithms.
-			clients, err := db.ClientsWithAlgorithm(ctx, alg)
-			if err != nil || len(clients) == 0 {
-				return "", err
-			}
-			return "client " + clients[0], nil
-		},
+		Store:          db,
+		Policy:         c.KeyPolicy(),
+		KEKs:           keks,
+		Now:            a.now,
+		DatabaseNow:    db.Now,
+		Generate:       keys.GenerateKey,
+		Log:            log,
+		TypesToSign:    issuer.TokenTypes,
+		AlgorithmInUse: registeredFor(db),
 	}
 	if err := manager.Start(ctx); err != nil {
 		return fmt.Errorf("start the signing keys: %w", err)
@@ -292,5 +285,17 @@ func warnOfUnknownClients(ctx context.Context, db userstore.Clients, resources [
 func spareProcessors(env []string) {
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") }) {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
+	}
+}
+
+// registeredFor names a client that is registered for an algorithm, and by which member; empty:
+// there is none. Only clients are asked: the configuration checks the resources' algorithms.
+func registeredFor(clients userstore.Clients) func(ctx context.Context, alg string) (string, error) {
+	return func(ctx context.Context, alg string) (string, error) {
+		uses, err := clients.ClientsWithAlgorithm(ctx, alg)
+		if err != nil || len(uses) == 0 {
+			return "", err
+		}
+		return "client " + uses[0].ClientID + " (" + uses[0].Member + ")", nil
 	}
 }

@@ -47,6 +47,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		Claims:          claims(c),
 		RequirePKCE:     c.OAuth.RequirePKCE,
 		RequirePushed:   c.OAuth.RequirePushed,
+		ResponseTypes:   c.OAuth.Types(),
 		UILocales:       c.Pages.Languages,
 		Registration:    c.OAuth.Registration,
 		SessionAbsolute: c.Sessions.Absolute,
@@ -83,7 +84,9 @@ func sectorsBy(fetcher *outbound.Client) fetchFunc {
 
 // clientSettings returns a client registry with the settings of the configuration.
 func clientSettings(c configs.Config, sectors fetchFunc) *userstore.Registry {
-	r := &userstore.Registry{RedirectSchemes: c.OAuth.Schemes(), SectorDocument: sectors, UnusedFor: c.OAuth.UnusedClients}
+	r := &userstore.Registry{
+		RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types(), SectorDocument: sectors, UnusedFor: c.OAuth.UnusedClients,
+	}
 	for _, resource := range c.Resources {
 		r.Resources = append(r.Resources, resource.URI)
 	}

@@ -110,6 +110,7 @@ const (
 	kindAccess  = "access token"
 	kindID      = "ID token"
 	KindRefresh = "refresh token"
+	kindAnswer  = "answer of introspection, which is no token"
 	kindUnknown = "token of an unknown type"
 )
 
@@ -128,10 +129,12 @@ func (i *inspection) run() {
 		i.Kind = KindRefresh
 	case token.Header.IsType(issuer.TypeIDToken):
 		i.Kind = kindID
+	case token.Header.IsType(issuer.TypeIntrospection):
+		i.Kind = kindAnswer
 	default:
 		i.Kind = kindUnknown
 	}
-	i.check(i.Kind != kindUnknown, "typ", token.Header.Type, i.Kind+"; accepted in no other's place",
+	i.check(i.Kind != kindUnknown && i.Kind != kindAnswer, "typ", token.Header.Type, i.Kind+"; accepted in no other's place",
 		"none of at+jwt, JWT and rt+jwt")
 	i.signature(token)
 	if err := strictjson.Unmarshal(token.Payload, &i.Claims, strictjson.IgnoreUnknown); err != nil {

@@ -72,8 +72,18 @@ func (s *Signer) KeyID() string { return s.kid }
 // Algorithm returns the alg in every header.
 func (s *Signer) Algorithm() string { return s.algorithm }
 
-// Sign returns the compact JWS of payload. typ must be one of NewSigner's types.
+// Sign returns the compact JWS of payload, a token. typ must be one of NewSigner's types.
 func (s *Signer) Sign(typ string, payload []byte) (string, error) {
+	token, err := s.SignAnswer(typ, payload)
+	if err == nil && len(token) > MaxTokenBytes {
+		return "", fmt.Errorf("the token would be longer than the %d bytes that verifiers accept", MaxTokenBytes)
+	}
+	return token, err
+}
+
+// SignAnswer is Sign for an answer of an endpoint. No verifier takes it as a token, so that it may
+// be longer than one.
+func (s *Signer) SignAnswer(typ string, payload []byte) (string, error) {
 	header, ok := s.headers[typ]
 	if !ok {
 		return "", fmt.Errorf("this signer is not prepared for tokens of type %.64q", typ)
@@ -98,11 +108,7 @@ func (s *Signer) Sign(typ string, payload []byte) (string, error) {
 		}
 	}
 	token = append(token, '.')
-	token = encoding.AppendEncode(token, signature)
-	if len(token) > MaxTokenBytes {
-		return "", fmt.Errorf("the token would be longer than the %d bytes that verifiers accept", MaxTokenBytes)
-	}
-	return string(token), nil
+	return string(encoding.AppendEncode(token, signature)), nil
 }
 
 // fixedECDSA converts the DER that a crypto.Signer makes to r ‖ s of 32 bytes each (RFC 7518

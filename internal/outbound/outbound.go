@@ -47,7 +47,10 @@ const (
 var ErrAddress = errors.New("the address is not a public one; if it is meant, name the host in outbound.allow_hosts")
 
 // New returns a client. The error names the option that cannot be used.
-func New(o Options) (*Client, error) {
+func New(o Options) (*Client, error) { return newClient(o, nil) }
+
+// newClient makes a client that looks names up with resolver; nil: as the system does.
+func newClient(o Options, resolver *net.Resolver) (*Client, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool() // the machine has no certificates: trust only those of o
@@ -55,8 +58,8 @@ func New(o Options) (*Client, error) {
 	if len(o.CAs) > 0 && !pool.AppendCertsFromPEM(o.CAs) {
 		return nil, errors.New("outbound.ca_file: it holds no PEM certificate")
 	}
-	guarded := &net.Dialer{Timeout: timeout, Control: guard}
-	unguarded := &net.Dialer{Timeout: timeout}
+	guarded := &net.Dialer{Timeout: timeout, Control: guard, Resolver: resolver}
+	unguarded := &net.Dialer{Timeout: timeout, Resolver: resolver}
 	transport := &http.Transport{
 		Proxy: nil, // a proxy would resolve and dial for us, past the guard
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -198,17 +198,25 @@ func (db *DB) SetClientActive(ctx context.Context, id string, active bool, now t
 	return ifUnstorable(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
 }
 
-// ClientsWithAlgorithm returns the ids of the clients, disabled ones included, that are registered
-// for ID tokens of alg by name: an algorithm in use cannot be removed. Clients that leave the
-// choice to the server are not among them.
-func (db *DB) ClientsWithAlgorithm(ctx context.Context, alg string) ([]string, error) {
-	var ids []string
-	err := db.rows(ctx, bind(`SELECT id FROM clients WHERE id_token_alg = $1 AND id_token_alg <> '' ORDER BY id`, alg),
-		func() { ids = nil }, func(s scanner) error {
-			var id string
-			err := s.Scan(&id)
-			ids = append(ids, id)
+// ClientsWithAlgorithm returns the uses of an algorithm by clients, disabled ones included: an
+// algorithm in use cannot be removed. A client that names algorithms in its metadata is read, and
+// asked itself.
+func (db *DB) ClientsWithAlgorithm(ctx context.Context, alg string) ([]userstore.AlgorithmUse, error) {
+	var uses []userstore.AlgorithmUse
+	err := db.rows(ctx, bind(`SELECT `+clientColumns+` FROM clients c
+			WHERE c.id_token_alg = $1 OR c.metadata LIKE '%signed_response_alg%' ORDER BY c.id`, alg),
+		func() { uses = nil }, func(s scanner) error {
+			var r clientRow
+			if err := s.Scan(r.dest()...); err != nil {
+				return err
+			}
+			c, err := r.client()
+			for _, u := range c.AlgorithmUses() {
+				if u.Algorithm == alg {
+					uses = append(uses, u)
+				}
+			}
 			return err
 		})
-	return ids, ifUnstorable(err, nil)
+	return uses, ifUnstorable(err, nil)
 }

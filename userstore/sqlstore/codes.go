@@ -84,6 +84,10 @@ var (
 // It takes no lock of the user's row. If the browser session ends or the consent is revoked at the
 // same moment, the code is void: RedeemCode checks both under the lock that those operations take.
 //
+// A grant that begins with the code comes after the code, under the lock of the user's row and with
+// the user's last session as RedeemCode has it: whatever ends the user's grants finds the grant, or
+// the conditions of the code fail.
+//
 // It may be retried: a code that is stored already is left unchanged and gets no second audit
 // entry.
 func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore.Consent, idleSince time.Time, events ...audit.Event) error {
@@ -92,18 +96,21 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 			return err
 		}
 	}
-	var none userstore.GrantID
+	begin, after, err := begunWith(ctx, &c)
+	if err != nil {
+		return err
+	}
 	created := micros(c.CreatedAt)
 	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
 	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
 		micros(c.AuthTime), list(c.AMR), c.ACR, c.ByConsent || consent != nil, created, micros(c.ExpiresAt),
-		displayable(c.UserAgent), displayable(c.Address), c.Subject, none[:]}, may...)
+		displayable(c.UserAgent), displayable(c.Address), c.Subject, c.GrantID[:]}, may...)
 	if consent == nil {
 		sql := saveCode
 		if c.ByConsent {
 			sql = saveCodeByConsent
 		}
-		err := db.saveCode(ctx, events, bind(sql, args...))
+		err := db.saveCode(ctx, events, append(begin, bind(sql, args...)), after)
 		if errors.Is(err, userstore.ErrConflict) {
 			return db.whyNotSaved(ctx, c)
 		}
@@ -118,12 +125,12 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		if err != nil {
 			return err
 		}
-		var steps []stmt
+		steps := slices.Clone(begin)
 		for _, a := range allowed { // all callers store them in one order
 			had, _ := before.At(a.Resource)
 			steps = append(steps, bind(saveConsent, slices.Concat([]any{a.Resource, created, created, list(merged(had, a.Scopes))}, may, []any{c.Hash[:], list(had)})...))
 		}
-		err = db.saveCode(ctx, events, append(steps, bind(saveCodeByConsent, args...))...)
+		err = db.saveCode(ctx, events, append(steps, bind(saveCodeByConsent, args...)), after)
 		if !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
@@ -169,10 +176,36 @@ func (db *DB) consentBefore(ctx context.Context, c userstore.Code) (userstore.Co
 	return before, err
 }
 
+// begunWith returns the statements that come before and after that of a code with which a grant
+// begins. It sets the code's GrantID.
+func begunWith(ctx context.Context, c *userstore.Code) (before, after []stmt, err error) {
+	c.GrantID = userstore.GrantID{}
+	if c.Begins == nil {
+		return nil, nil, nil
+	}
+	g := c.Begins.Grant
+	if g.ID == (userstore.GrantID{}) || g.UserID != c.UserID || g.ClientID != c.ClientID {
+		return nil, nil, fmt.Errorf("%w: a grant without an id, or not of the code", userstore.ErrInvalid)
+	}
+	args, err := grantArgs(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.GrantID = g.ID
+	before = []stmt{bind(`UPDATE users SET last_session_id = $1 WHERE id = $2 AND is_active`, g.SessionID, g.UserID)}
+	after = append([]stmt{bindGrantOfCode(args, g, c.Hash)}, boundGrants(ctx, g, c.Begins.IdleSince)...)
+	return before, after, nil
+}
+
+func bindGrantOfCode(args []any, g userstore.Grant, hash userstore.CodeHash) stmt {
+	return bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, hash[:], g.ID[:]})...)
+}
+
 // saveCode runs statements, the last of which inserts the code, and stores the events, if each
-// statement changed a row. ErrConflict: one did not, and nothing is stored.
-func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) error {
-	if err := storables(s); err != nil {
+// statement changed a row; after these it runs the statements after. ErrConflict: a statement
+// changed none, and nothing is stored.
+func (db *DB) saveCode(ctx context.Context, events []audit.Event, s, after []stmt) error {
+	if err := storables(slices.Concat(s, after)); err != nil {
 		return err
 	}
 	if len(events) == 0 && len(s) == 1 {
@@ -186,6 +219,9 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s ...stmt) err
 		n, err := run(s...)
 		if err == nil && slices.Contains(n, 0) {
 			err = userstore.ErrConflict
+		}
+		if err == nil && len(after) > 0 {
+			_, err = run(after...)
 		}
 		return err == nil, err
 	})
@@ -243,12 +279,17 @@ const (
 		WHERE hash = $3 AND user_id = $4 AND client_id = $5 AND used_at = 0 AND expires_at > $6
 		AND client_epoch = (SELECT epoch FROM clients WHERE clients.id = codes.client_id AND clients.disabled_at = 0)
 		AND EXISTS (SELECT 1 FROM users WHERE users.id = codes.user_id AND users.is_active AND users.last_session_id = $7)
-		AND ` + isValid
+		AND grant_id = $8 AND ` + isValid
+	// useCodeOfGrant is useCode for a code with which a grant began.
+	useCodeOfGrant = useCode + ` AND EXISTS (SELECT 1 FROM grants g WHERE g.id = codes.grant_id
+		AND g.client_epoch = codes.client_epoch AND g.revoked_at = 0 AND g.expires_at > $9)`
 
 	grantOfCode = `INSERT INTO grants (` + grantColumns + `, client_epoch, revoked_at)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16, codes.browser_session, $17,
 			codes.subject, codes.client_epoch, 0
 		FROM codes WHERE hash = $18 AND grant_id = $19`
+	goOn = `UPDATE grants SET generation = $1, rotated_at = $2, expires_at = $3 WHERE id = $4 AND revoked_at = 0
+		AND EXISTS (SELECT 1 FROM codes WHERE hash = $5 AND grant_id = grants.id AND used_at = $6)`
 )
 
 // RedeemCode writes the grant's new, random session id into the user's row, as StartGrant does, and
@@ -259,11 +300,11 @@ const (
 // proves, in the third statement, that the second one marked the code. A client that is disabled or
 // deleted in between starts a new epoch; the grant carries the code's epoch, and is dead.
 //
-// When its answer was lost, the retry finds the grant's id in the code's row: the operation
-// happened and is not repeated.
+// When its answer was lost, the retry finds the grant's id and the time in the code's row: the
+// operation happened and is not repeated.
 func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audit.Event) error {
-	g := r.Grant
-	if g.ID == (userstore.GrantID{}) {
+	g, none := r.Grant, userstore.GrantID{}
+	if g.ID == none {
 		return fmt.Errorf("%w: a grant without an id", userstore.ErrInvalid)
 	}
 	args, err := grantArgs(g)
@@ -274,15 +315,20 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 	steps := []stmt{
 		bind(`UPDATE users SET last_session_id = $1 WHERE id = $2 AND is_active
 			AND EXISTS (SELECT 1 FROM codes WHERE hash = $3 AND user_id = users.id AND used_at = 0)`, g.SessionID, g.UserID, r.Hash[:]),
-		bind(useCode, now, g.ID[:], r.Hash[:], g.UserID, g.ClientID, now, g.SessionID),
-		bind(grantOfCode, slices.Concat(args[:8], []any{g.SessionID}, args[8:], []any{g.Claims, r.Hash[:], g.ID[:]})...),
 	}
-	steps = append(steps, boundGrants(ctx, g, r.IdleSince)...)
+	use := []any{now, g.ID[:], r.Hash[:], g.UserID, g.ClientID, now, g.SessionID}
+	if r.Begun {
+		steps = append(steps, bind(useCodeOfGrant, append(use, g.ID[:], now)...),
+			bind(goOn, max(g.Generation, 0), now, micros(g.ExpiresAt), g.ID[:], r.Hash[:], now))
+	} else {
+		steps = append(steps, bind(useCode, append(use, none[:])...), bindGrantOfCode(args, g, r.Hash))
+		steps = append(steps, boundGrants(ctx, g, r.IdleSince)...)
+	}
 	steps = append(steps, storeEventsIf(storeEventOfCode, eventRows(events), r.Hash[:], g.ID[:])...)
 	if err := storables(steps); err != nil {
 		return err
 	}
-	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2`, r.Hash[:], g.ID[:])
+	own := bind(`SELECT used_at FROM codes WHERE hash = $1 AND grant_id = $2 AND used_at = $3`, r.Hash[:], g.ID[:], now)
 	return db.retrying(ctx, true, func(ctx context.Context, maybeDone bool) error {
 		if maybeDone {
 			done := false
@@ -301,21 +347,23 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 
 const (
 	removeCodes = `DELETE FROM codes WHERE hash IN
-		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 AND (c.used_at = 0 OR c.expires_at <= $2) ORDER BY c.expires_at LIMIT $3)`
+		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 AND (c.grant_id = $2 OR c.expires_at <= $3) ORDER BY c.expires_at LIMIT $4)`
 	removeSessions = `DELETE FROM browser_sessions WHERE hash IN
 		(SELECT b.hash FROM browser_sessions b WHERE b.expires_at <= $1 ORDER BY b.expires_at LIMIT $2)`
 	removeAssertions = `DELETE FROM client_assertions WHERE (client_id, jti) IN
 		(SELECT a.client_id, a.jti FROM client_assertions a WHERE a.expires_at <= $1 ORDER BY a.expires_at LIMIT $2)`
 )
 
-// replayKnown is how long after its expiry a used code is kept, so that a replay is recognized. An
-// unused code has no grant that a replay could end.
+// replayKnown is how long after its expiry a code with a grant is kept, so that a replay, or a
+// request that was answered before, is recognized. Any other code was not used, and there is nothing
+// that a replay could end.
 const replayKnown = time.Hour
 
 func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error) {
 	total := 0
+	var none userstore.GrantID
 	for _, s := range []stmt{
-		bind(removeCodes, micros(now), micros(now.Add(-replayKnown)), int64(limit)),
+		bind(removeCodes, micros(now), none[:], micros(now.Add(-replayKnown)), int64(limit)),
 		bind(removeSessions, micros(now), int64(limit)),
 		bind(removeAssertions, micros(now), int64(limit)),
 		bind(removePushed, micros(now), int64(limit)),

@@ -36,6 +36,8 @@ var (
 	CodeSQL           = codeByHash
 	SaveCodeSQL       = saveCodeByConsent
 	UseCodeSQL        = useCode
+	UseCodeOfGrantSQL = useCodeOfGrant
+	GoOnSQL           = goOn
 	GrantOfCodeSQL    = grantOfCode
 	RemoveCodesSQL    = removeCodes
 	SessionSQL        = browserSession

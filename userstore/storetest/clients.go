@@ -275,10 +275,29 @@ func clientAlgorithm(t *testing.T, f *fixture) {
 			f.client(t, func(c *userstore.Client) { c.ID, c.IDTokenAlg = name, alg })
 		}
 	}
+	f.client(t, func(c *userstore.Client) { c.ID, c.UserinfoAlg, c.IntrospectionAlg = "e", "ES256", "EdDSA" })
+	f.client(t, func(c *userstore.Client) {
+		c.ID, c.IDTokenAlg, c.UserinfoAlg, c.IntrospectionAlg = "0", "ES256", "ES256", "ES256"
+	})
+	// Neither the algorithm of the client's own keys nor a name that only looks like a member counts.
+	f.client(t, func(c *userstore.Client) { c.ID, c.RequestObjectAlg = "f", "ES256" })
+	f.client(t, func(c *userstore.Client) {
+		c.ID, c.ClientURI = "g", `https://g.test/"userinfo_signed_response_alg":"ES256"`
+	})
 	must(t, f.SetClientActive(t.Context(), "a", false, f.now))
-	for alg, want := range map[string]string{"EdDSA": "a b", "RS256": "c", "ES256": "", "": "", "eddsa": ""} {
+	must(t, f.SetClientActive(t.Context(), "e", false, f.now))
+	const ofID, ofUserinfo, ofIntrospection = "id_token_signed_response_alg", "userinfo_signed_response_alg",
+		"introspection_signed_response_alg"
+	for alg, want := range map[string][]userstore.AlgorithmUse{
+		"EdDSA": {{ClientID: "a", Member: ofID, Algorithm: "EdDSA"}, {ClientID: "b", Member: ofID, Algorithm: "EdDSA"},
+			{ClientID: "e", Member: ofIntrospection, Algorithm: "EdDSA"}},
+		"RS256": {{ClientID: "c", Member: ofID, Algorithm: "RS256"}},
+		"ES256": {{ClientID: "0", Member: ofID, Algorithm: "ES256"}, {ClientID: "0", Member: ofUserinfo, Algorithm: "ES256"},
+			{ClientID: "0", Member: ofIntrospection, Algorithm: "ES256"}, {ClientID: "e", Member: ofUserinfo, Algorithm: "ES256"}},
+		"PS256": nil, "": nil, "eddsa": nil, "%": nil, "ES25_": nil,
+	} {
 		got, err := f.ClientsWithAlgorithm(t.Context(), alg)
 		must(t, err)
-		equal(t, alg, strings.Join(got, " "), want)
+		equal(t, alg, got, want)
 	}
 }

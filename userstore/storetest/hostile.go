@@ -106,9 +106,9 @@ func hostileStrings(t *testing.T, f *fixture) {
 		must(t, f.UpdateUser(ctx, got))
 		must(t, f.SetPassword(ctx, userstore.PasswordChange{UserID: u.ID, OldHash: s + "2", NewHash: s + "3",
 			KeepSession: g.SessionID, At: f.now}))
-		ids, err := f.ClientsWithAlgorithm(ctx, s)
+		uses, err := f.ClientsWithAlgorithm(ctx, s)
 		must(t, err)
-		equal(t, "clients", ids, []string{c.ID})
+		equal(t, "clients", uses, []userstore.AlgorithmUse{{ClientID: c.ID, Member: "id_token_signed_response_alg", Algorithm: s}})
 		must(t, f.RevokeSession(ctx, u.ID, g.SessionID, f.now))
 		must(t, f.SetClientActive(ctx, c.ID, false, f.now))
 		must(t, f.DeleteClient(ctx, c.ID))
@@ -154,9 +154,9 @@ func hostileStrings(t *testing.T, f *fixture) {
 		a.ClientID = s
 		_, err = f.AdvanceGrant(ctx, a)
 		is(t, err, userstore.ErrConflict)
-		ids, err := f.ClientsWithAlgorithm(ctx, s+"?")
+		uses, err := f.ClientsWithAlgorithm(ctx, s+"?")
 		must(t, err)
-		equal(t, "clients", len(ids), 0)
+		equal(t, "clients", len(uses), 0)
 	}
 	f.live(t, kept)
 	version := int64(0)
