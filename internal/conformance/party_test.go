@@ -20,9 +20,10 @@ type party struct {
 	op       metadata
 	c        configuration
 	client   configuredClient
-	inBody   bool // the client authenticates in the body
-	formPost bool // response_mode=form_post
-	state    int  // length of state
+	self     *selfRegistered // the client registered itself; nil: an operator did
+	inBody   bool            // the client authenticates in the body
+	formPost bool            // response_mode=form_post
+	state    int             // length of state
 }
 
 // metadata is a discovery document.

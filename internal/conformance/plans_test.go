@@ -101,6 +101,7 @@ var plans = []plan{
 			{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", pictured, logoutQueryAdded},
 			{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
 		}},
+	dynamicPlan,
 }
 
 // There is one server with one user and three clients, as an operator sets them up for the suite,
@@ -123,6 +124,7 @@ func TestOIDCC(t *testing.T) {
 		}
 	}, apitest.Configured(func(r *apitest.Replica) {
 		r.Issuer.RequestObjects = &issuer.RequestObjects{Fetch: fetchFromSuite}
+		forDynamic(r)
 	}))
 }
 
