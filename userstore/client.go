@@ -84,6 +84,12 @@ type ClientMetadata struct {
 	PolicyURI string `json:"policy_uri,omitempty"`
 	TOSURI    string `json:"tos_uri,omitempty"`
 
+	// AssertionAlg is the algorithm of its client assertions; empty: any that it has a key for.
+	AssertionAlg     string   `json:"token_endpoint_auth_signing_alg,omitempty"`
+	DefaultMaxAge    *int64   `json:"default_max_age,omitempty"`    // seconds, of requests without max_age; nil: none
+	RequireAuthTime  bool     `json:"require_auth_time,omitempty"`  // every ID token has auth_time
+	DefaultACRValues []string `json:"default_acr_values,omitempty"` // of requests without acr_values
+
 	ApplicationType string   `json:"application_type,omitempty"` // web or native; empty: not said
 	Contacts        []string `json:"contacts,omitempty"`
 	SoftwareID      string   `json:"software_id,omitempty"`
