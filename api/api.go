@@ -126,6 +126,7 @@ func (s *Server) routes() []route {
 		{"POST", "/oauth2/authorize", front.Authorize, entryPage},
 		{"GET", "/oauth2/logout", front.EndSession, entryPage},
 		{"POST", "/oauth2/logout", front.EndSession, entryPage},
+		{"GET", "/oauth2/session/check", s.sessionFrame, operation},
 		{"GET", "/login", front.LoginPage, ownPage},
 		{"POST", "/login", front.LoginForm, ownPage},
 		{"GET", "/login/second", front.SecondPage, ownPage},

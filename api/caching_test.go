@@ -22,6 +22,7 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/.well-known/oauth-authorization-server": keep,
 		"/openapi.json":                           keep,
 		"/favicon.ico":                            "public, max-age=86400",
+		"/oauth2/session/check":                   keep,
 		"/healthz":                                no,
 		"/readyz":                                 no,
 		"/oauth2/introspect":                      no,

@@ -48,10 +48,13 @@ type Claim struct {
 	Scope string   `key:"scope"` // empty: whatever was granted
 }
 
+// logoutTokenLifetime is issuer.LogoutTokenLifetime.
+const logoutTokenLifetime = 2 * time.Minute
+
 // LongestLifetime returns the longest lifetime of any signed token except refresh tokens. Signed
 // answers of userinfo and introspection have none: they are verified when they arrive.
 func (c Config) LongestLifetime() time.Duration {
-	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
+	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime, logoutTokenLifetime)
 	for _, r := range c.Resources {
 		d = max(d, r.AccessLifetime)
 	}

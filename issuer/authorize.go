@@ -163,6 +163,7 @@ func (i *Issuer) Authorize(ctx context.Context, r AuthorizationRequest) (p Pendi
 		return p, nil, err
 	}
 	response := i.refusal(p, why)
+	response.monitor = "" // the session of the browser has not been read
 	return Pending{}, &response, nil
 }
 
@@ -372,6 +373,9 @@ func (i *Issuer) readIdentity(p *Pending, r AuthorizationRequest) error {
 		return err
 	case !claims.reachable():
 		return errUnmetACR
+	}
+	if t := p.responseType(); !t.code && !t.token {
+		claims.withoutUserinfo()
 	}
 	p.Claims = claims.canonical()
 	if r.IDTokenHint != "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -159,6 +160,12 @@ func (c claimsRequest) canonical() string {
 		panic(err) // it was JSON before
 	}
 	return string(text)
+}
+
+// withoutUserinfo drops the claims of userinfo, for a response without an access token: nobody is
+// asked about what is never told. A condition on sub stays.
+func (c *claimsRequest) withoutUserinfo() {
+	maps.DeleteFunc(c.Userinfo, func(claim string, _ *requestedClaim) bool { return claim != "sub" })
 }
 
 // of returns the claims that are requested for a place: InIDToken or InUserinfo.

@@ -17,6 +17,8 @@ type AuthorizationResponse struct {
 	Mode        string      // query, fragment or form_post
 	Parameters  [][2]string // in order; iss is always among them (RFC 9207)
 	Refused     *Error      // the refusal, for the log; nil: a success
+
+	monitor string // the client that gets a session_state: see WithSession; empty: it gets none
 }
 
 // Location returns the redirect URI with the parameters in its fragment, or in its query after the
@@ -63,7 +65,11 @@ func (i *Issuer) respond(p Pending, parameters ...[2]string) AuthorizationRespon
 		parameters = append(parameters, [2]string{"state", string(p.State)})
 	}
 	parameters = append(parameters, [2]string{"iss", i.URL})
-	return AuthorizationResponse{RedirectURI: p.RedirectURI, Mode: p.ResponseMode, Parameters: parameters}
+	r := AuthorizationResponse{RedirectURI: p.RedirectURI, Mode: p.ResponseMode, Parameters: parameters}
+	if slices.Contains(p.Scopes, scopeOpenID) {
+		r.monitor = p.ClientID
+	}
+	return r
 }
 
 // redirects reports whether uri is a redirect URI of client: byte for byte one that is registered

@@ -88,6 +88,8 @@ type Issuer struct {
 	// RequestObjects fetches request objects by reference; nil: no client may have request_uris.
 	RequestObjects *RequestObjects
 	Admission      *Admission // required; NoAdmission: every request is admitted at once
+
+	BackchannelLogout bool // clients with a backchannel_logout_uri are told of logouts
 }
 
 // now returns the instant at which a request is checked, truncated to the precision of the stores:

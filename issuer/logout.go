@@ -37,6 +37,9 @@ type PendingLogout struct {
 	// another session of the same user, or of one that has ended, may be in the hands of anybody
 	// who used the client once.
 	Confirm bool `json:"-"`
+
+	// Frames are what the browser has to load, after a logout, to tell apps of it: see LogoutFrames.
+	Frames []string `json:"-"`
 }
 
 // NotBack is a reason not to send a user back to a client after the logout.
@@ -92,6 +95,9 @@ func (i *Issuer) Logout(ctx context.Context, r LogoutRequest, b *Browser) (p Pen
 		return p, err
 	}
 	p.Confirm = false
+	if p.Frames, err = i.LogoutFrames(ctx, *b); err != nil {
+		return p, err
+	}
 	return p, i.EndBrowserSession(ctx, *b)
 }
 

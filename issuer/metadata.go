@@ -57,7 +57,14 @@ type Metadata struct {
 
 	RequirePushed bool `json:"require_pushed_authorization_requests"`
 
+	CheckSessionIframe                 string `json:"check_session_iframe"`
+	FrontchannelLogoutSupported        bool   `json:"frontchannel_logout_supported"`
+	FrontchannelLogoutSessionSupported bool   `json:"frontchannel_logout_session_supported"`
+
 	RequestObjectSigningAlgValuesSupported []string `json:"request_object_signing_alg_values_supported"`
+
+	BackchannelLogoutSupported        bool `json:"backchannel_logout_supported"`
+	BackchannelLogoutSessionSupported bool `json:"backchannel_logout_session_supported"`
 }
 
 // idTokenClaims are the claims that every client finds, or may find, in an ID token of ours.
@@ -89,11 +96,11 @@ func (i *Issuer) Metadata() Metadata {
 	}
 	secrets := []string{userstore.AuthBasic, userstore.AuthPost, userstore.AuthPrivateKeyJWT}
 	everybody := append(slices.Clone(secrets), userstore.AuthNone)
+	algorithms := i.Keys.ActiveAlgorithms()
 	registration := ""
 	if i.registers() {
 		registration = i.endpoint("/oauth2/register")
 	}
-	algorithms := i.Keys.ActiveAlgorithms()
 	return Metadata{
 		RegistrationEndpoint: registration,
 
@@ -140,5 +147,12 @@ func (i *Issuer) Metadata() Metadata {
 		RequestURIParameterSupported:           i.RequestObjects != nil,
 		RequireRequestURIRegistration:          i.RequestObjects != nil,
 		RequestObjectSigningAlgValuesSupported: userstore.RequestObjectAlgorithms,
+
+		BackchannelLogoutSupported:        i.BackchannelLogout,
+		BackchannelLogoutSessionSupported: i.BackchannelLogout,
+
+		CheckSessionIframe:                 i.endpoint("/oauth2/session/check"),
+		FrontchannelLogoutSupported:        true,
+		FrontchannelLogoutSessionSupported: true,
 	}
 }

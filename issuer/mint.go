@@ -16,11 +16,12 @@ const (
 	TypeAccessToken  = "at+jwt"
 	TypeIDToken      = "JWT"
 	TypeRefreshToken = "rt+jwt"
+	TypeLogoutToken  = "logout+jwt" // OpenID Connect Back-Channel Logout section 2.4
 )
 
 // TokenTypes lists the types of what a signing key signs: tokens, and answers about them. A signed
 // answer of userinfo has the type of an ID token.
-var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeIntrospection}
+var TokenTypes = []string{TypeAccessToken, TypeIDToken, TypeRefreshToken, TypeLogoutToken, TypeIntrospection}
 
 // TokenResponse is the successful response of RFC 6749 section 5.1.
 type TokenResponse struct {

@@ -35,7 +35,7 @@ func (i *Issuer) RevokeToken(ctx context.Context, q TokenQuery) error {
 	now := i.now()
 	ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, grant.SessionID)
 	e := audit.New(ctx, now, audit.SessionRevoked, audit.User(grant.UserID))
-	if err := audit.Stored(ctx, i.Log, i.Grants.RevokeGrant(ctx, grant.ID, now, e), e); err != nil {
+	if err := audit.Stored(ctx, i.Log, i.Grants.RevokeByClient(ctx, grant.ID, now, e), e); err != nil {
 		return failed(err)
 	}
 	return nil

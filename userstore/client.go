@@ -79,6 +79,15 @@ type ClientMetadata struct {
 	// (RFC 9701 section 6); empty: they are JSON, and RS256 if it asks for signed ones.
 	IntrospectionAlg string `json:"introspection_signed_response_alg,omitempty"`
 
+	// BackchannelLogoutURI is where the client wants to hear that a session has ended; empty: nowhere.
+	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty"`
+	// BackchannelLogoutSessionRequired: the client needs sid in logout tokens. All of ours have it.
+	BackchannelLogoutSessionRequired bool `json:"backchannel_logout_session_required,omitempty"`
+
+	FrontchannelLogoutURI             string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelLogoutSessionRequired bool   `json:"frontchannel_logout_session_required,omitempty"`
+	InitiateLoginURI                  string `json:"initiate_login_uri,omitempty"` // OIDC Core section 4
+
 	ClientURI string `json:"client_uri,omitempty"`
 	LogoURI   string `json:"logo_uri,omitempty"`
 	PolicyURI string `json:"policy_uri,omitempty"`

@@ -45,6 +45,8 @@ func (r *Registry) complete(ctx context.Context, old Client, c *Client, chosen s
 	r.checkURIs(old, c, fs)
 	c.checkKeys(fs)
 	c.checkRequestObjects(fs)
+	c.checkBackchannelLogout(fs)
+	c.checkBrowserURIs(fs)
 	c.checkScopes(fs)
 	c.checkSoftware(fs)
 	if c.ID == FirstPartyClientID && old.ID != "" && (!c.Public() || !c.FirstParty) {

@@ -49,6 +49,9 @@ func TestClientMetadata(t *testing.T) {
 	key := func(keys ...string) func(*userstore.Client) {
 		return func(c *userstore.Client) { c.AuthMethod, c.JWKS = userstore.AuthPrivateKeyJWT, keySet(keys...) }
 	}
+	logoutAt := func(uri string) func(*userstore.Client) {
+		return func(c *userstore.Client) { c.FrontchannelLogoutURI = uri }
+	}
 	native := func(uris ...string) func(*userstore.Client) {
 		return func(c *userstore.Client) { c.AuthMethod, c.RedirectURIs = userstore.AuthNone, uris }
 	}
@@ -272,6 +275,44 @@ func TestClientMetadata(t *testing.T) {
 			c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI = "http://app.test", "data:image/png;base64,AA", "/p",
 				"https://a:b@app.test"
 		}, "", "client_uri invalid, logo_uri invalid, policy_uri invalid, tos_uri invalid"},
+
+		{"addresses that our pages load and link to", func(c *userstore.Client) {
+			c.RedirectURIs = []string{"https://app.test/cb", "https://APP.test:8443/cb", "http://127.0.0.1:4711/cb"}
+			c.FrontchannelLogoutURI, c.InitiateLoginURI = "https://app.test:443/out?a=b", "https://other.test/login?a=b"
+		}, "", ""},
+		{"a logout at another port of the app", func(c *userstore.Client) {
+			c.RedirectURIs = []string{"https://app.test/cb", "https://APP.test:8443/cb"}
+			c.FrontchannelLogoutURI, c.FrontchannelLogoutSessionRequired = "https://app.test:8443/out", true
+		}, "", ""},
+		{"a logout on the own machine", func(c *userstore.Client) {
+			c.RedirectURIs = []string{"http://127.0.0.1:4711/cb"}
+			c.FrontchannelLogoutURI = "http://127.0.0.1:4711/out"
+		}, "", ""},
+		{"a logout at another host", logoutAt("https://evil.test/out"), "", "frontchannel_logout_uri invalid"},
+		{"a logout at another port", logoutAt("https://app.test:8443/out"), "", "frontchannel_logout_uri invalid"},
+		{"a logout by http", logoutAt("http://app.test/out"), "", "frontchannel_logout_uri invalid"},
+		{"a logout with a fragment", logoutAt("https://app.test/out#x"), "", "frontchannel_logout_uri invalid"},
+		{"a logout that is no address", logoutAt("/out"), "", "frontchannel_logout_uri invalid"},
+		{"a logout by script", logoutAt("javascript:alert(1)"), "", "frontchannel_logout_uri invalid"},
+		{"a logout with a name and a password", logoutAt("https://a:b@app.test/out"), "", "frontchannel_logout_uri invalid"},
+		{"a logout with a line break", logoutAt("https://app.test/out\r\nX: 1"), "", "frontchannel_logout_uri invalid"},
+		{"a logout that speaks to the policy", logoutAt("https://app.test;script-src/out"), "", "frontchannel_logout_uri invalid"},
+		{"a logout at an address that no policy can name", func(c *userstore.Client) {
+			c.RedirectURIs = []string{"https://[2001:db8::1]/cb"}
+			c.FrontchannelLogoutURI = "https://[2001:db8::1]/out"
+		}, "", "frontchannel_logout_uri invalid"},
+		{"a logout of a client without a redirect URI", func(c *userstore.Client) {
+			c.GrantTypes, c.RedirectURIs = []string{"client_credentials"}, nil
+			c.FrontchannelLogoutURI = "https://app.test/out"
+		}, "", "frontchannel_logout_uri invalid"},
+		{"a login by http", func(c *userstore.Client) { c.InitiateLoginURI = "http://app.test/login" }, "",
+			"initiate_login_uri invalid"},
+		{"a login on the own machine", func(c *userstore.Client) { c.InitiateLoginURI = "http://127.0.0.1/login" }, "",
+			"initiate_login_uri invalid"},
+		{"a login with a fragment", func(c *userstore.Client) { c.InitiateLoginURI = "https://app.test/#login" }, "",
+			"initiate_login_uri invalid"},
+		{"a login by script", func(c *userstore.Client) { c.InitiateLoginURI = "javascript:alert(1)" }, "",
+			"initiate_login_uri invalid"},
 
 		// Chosen secrets.
 		{"a secret of 16 characters", func(*userstore.Client) {}, "sixteen letters!", ""},

@@ -171,8 +171,12 @@ type Grants interface {
 	// generation, the grant is live, late_gen is not generation-1, and late_count is under max for
 	// it. ErrConflict otherwise.
 	AnswerLate(ctx context.Context, id GrantID, generation int64, max int64, events ...audit.Event) error
-	// RevokeGrant revokes a grant. It is idempotent: a missing grant is no error.
+	// RevokeGrant revokes a grant and ends its app session. It is idempotent: a missing grant is no
+	// error.
 	RevokeGrant(ctx context.Context, id GrantID, now time.Time, events ...audit.Event) error
+	// RevokeByClient is RevokeGrant for the grant's own client, which gives its tokens back (RFC 7009).
+	// Whether the app's session ends is the app's affair: the app session lives on.
+	RevokeByClient(ctx context.Context, id GrantID, now time.Time, events ...audit.Event) error
 	// RevokeSession revokes a user's grant by its public id. ErrNotFound: the user has no live
 	// grant of that id.
 	RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error
@@ -283,9 +287,11 @@ type BrowserSessions interface {
 	BrowserSession(ctx context.Context, hash SessionHash, now, idleSince time.Time) (BrowserSession, User, error)
 	// TouchSession records that a session was used.
 	TouchSession(ctx context.Context, hash SessionHash, now time.Time) error
-	// EndSession ends a browser session and revokes the grants that came from it and do not hold
-	// offline_access. It is idempotent.
+	// EndSession ends a browser session and the app sessions that came from it, and revokes the grants
+	// that came from it and do not hold offline_access. It is idempotent.
 	EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error
+	// ListAppSessions returns the app sessions of a browser session that have not ended, newest first.
+	ListAppSessions(ctx context.Context, browserSession string) ([]AppSession, error)
 	// RevokeBrowserSession is EndSession for a session of a user, by its public id. ErrNotFound.
 	RevokeBrowserSession(ctx context.Context, userID, id string, now time.Time, events ...audit.Event) error
 	// ListBrowserSessions returns a user's live browser sessions, newest first.
@@ -413,6 +419,7 @@ type Store interface {
 	Codes
 	PushedRequests
 	BrowserSessions
+	AppSessions
 	Consents
 	Subjects
 	Audit

@@ -16,6 +16,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/backchannel"
 	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/languages"
 	"github.com/signet-id/signet/internal/mail"
@@ -88,7 +90,8 @@ type Replica struct {
 	Issuer   *issuer.Issuer
 	Accounts *userstore.Accounts
 	Keys     *keys.Manager
-	Mail     *mail.Worker // nothing runs it: see Server.Letters
+	Mail     *mail.Worker        // nothing runs it: see Server.Letters
+	Logouts  *backchannel.Sender // nothing runs it, and its Post reaches no app: see Server.Apps
 	HTTP     *httptest.Server
 }
 
@@ -183,6 +186,9 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 	if r.Mail, err = s.mail(o.IssuerURL); err != nil {
 		t.Fatal(err)
 	}
+	r.Logouts = &backchannel.Sender{Post: func(context.Context, string, url.Values) (int, error) {
+		return 0, errors.New("this test has no apps")
+	}}
 	err = server.Compose(server.Parts{
 		Store: store, Keys: r.Keys, Pages: pages, Now: s.Clock.Now, Log: log,
 		// argon2id as cheap as it gets: what it costs is tested where it lives.
@@ -190,7 +196,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		// A budget of one account as everywhere; none of a network, for tests all come from one.
 		Throttle:  &userstore.Throttle{Wait: patience},
 		Admission: issuer.NoAdmission, Cache: issuer.NoClientCache,
-		Mail: r.Mail,
+		Mail: r.Mail, Logouts: r.Logouts,
 		Ready: func(ctx context.Context) error {
 			if err := r.Keys.Ready(); err != nil {
 				return err
@@ -203,6 +209,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 		t.Fatalf("compose the server: %v", err)
 	}
 	r.Mail.Now = func(context.Context) (time.Time, error) { return s.Clock.Now(), nil }
+	r.Logouts.Now = r.Mail.Now
 	t.Cleanup(r.Accounts.Throttle.Drain)
 	if o.Configure != nil {
 		o.Configure(r)

@@ -156,7 +156,7 @@ var (
 	databaseSay = regexp.MustCompile(`(?i)sqlstate|syntax error|sqlite|\bpgx\b|postgres|(?:^|[^<\w])select \b|\bupdate \w+ set\b|insert into`)
 	registered  = map[string]bool{"application/json": true, "application/problem+json": true, "application/jwk-set+json": true, linesType: true}
 	forPeople   = map[string]bool{"text/html": true, "text/css": true, "text/javascript": true, "image/svg+xml": true}
-	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|\.well-known/webauthn|oauth-authorization-server|assets/.+|favicon\.ico)`)
+	cacheable   = regexp.MustCompile(`/(jwks\.json|openapi\.json|openid-configuration|\.well-known/webauthn|oauth-authorization-server|assets/.+|favicon\.ico|session/check)`)
 )
 
 // isCodesFile reports whether the answer is the file of the recovery codes.

@@ -197,8 +197,8 @@ func TestShapesOfTheClaimsParameter(t *testing.T) {
 			"an empty object":              {`{"id_token":{"name":{}}}`, ""},
 			"unknown members of a request": {`{"id_token":{"name":{"x":null,"Values":7}}}`, ""},
 			"any value":                    {`{"id_token":{"name":{"value":{"a":[{"b":1e3}]},"values":[null,"x",[]]}}}`, ""},
-			"64 claims":                    {`{"userinfo":{` + names(64) + `}}`, ""},
-			"65 claims":                    {`{"userinfo":{` + names(65) + `}}`, "invalid_request"},
+			"64 claims":                    {`{"userinfo":{` + claimNames(64) + `}}`, ""},
+			"65 claims":                    {`{"userinfo":{` + claimNames(65) + `}}`, "invalid_request"},
 			"more than 4 KiB":              {`{"x":"` + strings.Repeat("y", 4<<10) + `"}`, "invalid_request"},
 			"a text":                       {`"userinfo"`, "invalid_request"},
 			"null for all":                 {`null`, "invalid_request"},
@@ -237,8 +237,8 @@ func TestShapesOfTheClaimsParameter(t *testing.T) {
 	})
 }
 
-// names returns n requested claims.
-func names(n int) string {
+// claimNames returns n requested claims.
+func claimNames(n int) string {
 	list := make([]string, n)
 	for i := range list {
 		list[i] = `"claim` + strings.Repeat("x", i) + `":null`

@@ -89,7 +89,7 @@ func TestPushedRequests(t *testing.T) {
 				if base, _, _ := strings.Cut(p.To, "?"); base != row.client.RedirectURIs[0] {
 					t.Fatalf("sent to %q: %s", p.To, p.Text())
 				}
-				if q := p.Query(); q.Get("state") != "the state" || len(q) != 3 {
+				if q := p.Query(); q.Get("state") != "the state" || len(q) != 4 {
 					t.Errorf("the response has %v", q)
 				}
 				if row.client.AuthMethod == userstore.AuthPrivateKeyJWT {

@@ -73,7 +73,8 @@ func TestFormPost(t *testing.T) {
 		check := func(p *apitest.Page) {
 			t.Helper()
 			action, posted := p.WantPage(200, "").Posted()
-			if action != c.RedirectURIs[0] || len(posted) != 3 || posted.Get("state") != "the state" ||
+			if action != c.RedirectURIs[0] || len(posted) != 4 || posted.Get("session_state") == "" ||
+				posted.Get("state") != "the state" ||
 				posted.Get("iss") != apitest.IssuerURL || strings.Contains(p.Path, posted.Get("code")) {
 				t.Fatalf("%s %v at %s", action, posted, p.Path)
 			}

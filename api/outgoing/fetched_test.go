@@ -1,6 +1,7 @@
 package outgoing_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/pem"
 	"net/http"
@@ -26,6 +27,8 @@ type request struct {
 	// cause makes the server request the address. It returns once the server has given up, or has
 	// its answer.
 	cause func(s *apitest.Server, c apitest.Client, address string)
+	// checked: cause registers the address, and a registration takes no zone of an interface.
+	checked bool
 }
 
 // requests are all of them. A member that is new here needs the same: how a client gets the address,
@@ -41,7 +44,7 @@ var requests = []request{
 		s.Do(apitest.Request{Method: "POST", Path: "/oauth2/token", Form: url.Values{"grant_type": {"client_credentials"},
 			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 			"client_assertion":      {assertion}}}).Want(503, "temporarily_unavailable")
-	}},
+	}, false},
 	{"request_uris", "RequestObjects.Fetch", func(address string) userstore.Client {
 		return userstore.Client{ClientMetadata: userstore.ClientMetadata{RequestURIs: []string{address}}}
 	}, func(s *apitest.Server, c apitest.Client, address string) {
@@ -51,7 +54,25 @@ var requests = []request{
 		if got := page.Query().Get("error"); got != "invalid_request_uri" {
 			s.T.Errorf("the request is answered with %q", got)
 		}
-	}},
+	}, false},
+	{"sector_identifier_uri", "sectorsBy", func(string) userstore.Client {
+		return userstore.Client{} // the address is requested before there is a client
+	}, func(s *apitest.Server, c apitest.Client, address string) {
+		name := "root of " + c.ID
+		_, admin := s.Admin(strings.ReplaceAll(name, " ", "-"))
+		s.AdminOf(admin.Access)("POST", "", apitest.Fields{"client_name": name, "subject_type": "pairwise",
+			"redirect_uris": []string{"https://one.test/cb"}, "sector_identifier_uri": address}).Want(400, "validation_error")
+	}, true},
+	{"backchannel_logout_uri", "Sender.Post", func(address string) userstore.Client {
+		return userstore.Client{ClientMetadata: userstore.ClientMetadata{BackchannelLogoutURI: address}}
+	}, func(s *apitest.Server, c apitest.Client, _ string) {
+		b, page := s.Allowed(s.SignUp("user-of-"+strings.ReplaceAll(c.ID, "_", "-")), c)
+		s.TokensOf(c, page)
+		b.Open("/logout").Submit("logout-confirm", nil)
+		if told, err := s.Replicas[0].Logouts.Step(s.T.Context()); err != nil || told != 1 {
+			s.T.Errorf("%d apps were told, %v", told, err)
+		}
+	}, false},
 }
 
 // unrequested are the members that name addresses which the server never requests: browsers do, or
@@ -72,6 +93,10 @@ func serve(t *testing.T, o outbound.Options) *apitest.Server {
 	apitest.Configured(func(r *apitest.Replica) {
 		r.Issuer.ClientKeys = &issuer.ClientKeys{Fetch: client.Get}
 		r.Issuer.RequestObjects = &issuer.RequestObjects{Fetch: client.Get}
+		r.Logouts.Post = client.Post
+		r.API.Clients.SectorDocument = func(ctx context.Context, uri string) ([]byte, error) {
+			return client.Fetch(ctx, uri, outbound.Document{MaxBytes: 64 << 10})
+		}
 	})(&settings)
 	return apitest.New(t, settings)
 }
@@ -97,7 +122,11 @@ func TestR04NoRequestArrivesAtAnAddressThatIsNotPublic(t *testing.T) {
 
 				s = serve(t, outbound.Options{AllowHosts: []string{host}})
 				r.cause(s, r.register(s, "open", canary.URL()), canary.URL())
-				canary.Seen(t) // so the request is made, and only the guard holds it back
+				if address.Zone() != "" && r.checked {
+					canary.Unseen(t, r.member)
+					return
+				}
+				canary.Seen(t, r.member) // so the request is made, and only the guard holds it back
 			})
 		}
 	}

@@ -56,7 +56,7 @@ type owner struct {
 // the page that takes one, and back.
 func (h *Handlers) Account(k web.AccountKind, handle func(w http.ResponseWriter, r *http.Request, o owner) error) wire.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		b, err := h.browserOf(r)
+		b, err := h.browserOf(w, r)
 		if err != nil {
 			return err
 		}

@@ -46,6 +46,9 @@ func (h *Handlers) AccountDeleteForm(w http.ResponseWriter, r *http.Request, o o
 		return h.refuseAccount(w, r, o, web.AccountDelete, err, nil)
 	}
 	h.setCookie(w, r, sessionCookie, "", -1)
+	if err := h.keepState(w, r, nil); err != nil {
+		return err
+	}
 	page, err := h.Pages.Account(web.AccountPage{Common: h.common(r, nil), Kind: web.AccountDeleted})
 	return h.show(w, http.StatusOK, page, err)
 }

@@ -29,7 +29,7 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) error {
 	case refused != nil:
 		return h.respond(w, r, *refused)
 	}
-	b, err := h.browserOf(r)
+	b, err := h.browserOf(w, r)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,7 @@ func (h *Handlers) respond(w http.ResponseWriter, r *http.Request, a issuer.Auth
 	if e := a.Refused; e != nil {
 		refusal.Because(r.Context(), string(e.Code), e.Reason())
 	}
+	a = h.withState(r, a)
 	if a.Mode != issuer.ModeFormPost {
 		return wire.SeeOther(w, a.Location())
 	}
@@ -89,7 +90,7 @@ type visit struct {
 
 // readVisit reads the browser cookie, the session and the pending request that handle stands for,
 // if any.
-func (h *Handlers) readVisit(r *http.Request, handle string) (v visit, err error) {
+func (h *Handlers) readVisit(w http.ResponseWriter, r *http.Request, handle string) (v visit, err error) {
 	v.handle = handle
 	v.browser = h.cookie(r, browserCookie)
 	if handle != "" {
@@ -100,7 +101,7 @@ func (h *Handlers) readVisit(r *http.Request, handle string) (v visit, err error
 			return visit{}, err
 		}
 	}
-	v.session, err = h.browserOf(r)
+	v.session, err = h.browserOf(w, r)
 	return v, err
 }
 

@@ -39,7 +39,8 @@ func TestAWholeLoginByCodeFlow(t *testing.T) {
 			t.Fatalf("sent to %q", p.To)
 		}
 		q := p.Query()
-		if q.Get("state") != "the state" || q.Get("iss") != apitest.IssuerURL || len(q) != 3 || len(q.Get("code")) != 43 {
+		if q.Get("state") != "the state" || q.Get("iss") != apitest.IssuerURL || len(q) != 4 || len(q.Get("code")) != 43 ||
+			q.Get("session_state") == "" {
 			t.Errorf("the response has %v", q)
 		}
 		tokens := s.TokensOf(client, p)

@@ -46,7 +46,7 @@ func (h *Handlers) change(w http.ResponseWriter, r *http.Request, handle string)
 	if err != nil {
 		return err
 	}
-	session, err := h.browserOf(r)
+	session, err := h.browserOf(w, r)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (h *Handlers) ChangeForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := mailedVisit{browser: h.cookie(r, browserCookie), handle: f.Get("request")}
-	session, err := h.browserOf(r)
+	session, err := h.browserOf(w, r)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (h *Handlers) ConsentPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.consentVisit(r, handle)
+	v, err := h.consentVisit(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ func (h *Handlers) showConsent(w http.ResponseWriter, r *http.Request, v visit, 
 	return h.show(w, status, page, err)
 }
 
-func (h *Handlers) consentVisit(r *http.Request, handle string) (visit, error) {
+func (h *Handlers) consentVisit(w http.ResponseWriter, r *http.Request, handle string) (visit, error) {
 	if handle == "" {
 		return visit{}, problem.New(problem.RequestMissing, "")
 	}
-	return h.readVisit(r, handle)
+	return h.readVisit(w, r, handle)
 }
 
 // ConsentForm takes the answer. The sealed handle holds everything but yes or no, so that a forged
@@ -65,7 +65,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.consentVisit(r, f.Get("request"))
+	v, err := h.consentVisit(w, r, f.Get("request"))
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// A browser carries three things for this server:
+// A browser carries three things for this server, beside the cookie of session_state.go:
 //
 //   - the session cookie stands for a logged-in user. It has a new value after each login;
 //   - the browser cookie stands for the browser and not for a user. A request that was begun in a browser
@@ -64,13 +64,15 @@ func (h *Handlers) cookie(r *http.Request, name string) string {
 // setCookie sets a cookie. With an age of zero it lasts until the browser is closed; a negative age
 // deletes it. The rest of this request sees the cookie as the browser will have it.
 func (h *Handlers) setCookie(w http.ResponseWriter, r *http.Request, name, value string, age time.Duration) {
-	seconds := int(age / time.Second)
+	h.writeCookie(w, r, &http.Cookie{
+		Name: h.cookieName(name), Value: value, Secure: h.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}, age)
+}
+
+func (h *Handlers) writeCookie(w http.ResponseWriter, r *http.Request, c *http.Cookie, age time.Duration) {
+	c.Path, c.MaxAge = "/", int(age/time.Second)
 	if age < 0 {
-		seconds = -1 // a part of a second would be rounded to zero
-	}
-	c := &http.Cookie{
-		Name: h.cookieName(name), Value: value, Path: "/", MaxAge: seconds,
-		Secure: h.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		c.MaxAge = -1 // a part of a second would be rounded to zero
 	}
 	http.SetCookie(w, c)
 
@@ -123,8 +125,12 @@ func (h *Handlers) browserID(w http.ResponseWriter, r *http.Request) string {
 }
 
 // browserOf returns the browser session and its user; nil: no user is logged in.
-func (h *Handlers) browserOf(r *http.Request) (*issuer.Browser, error) {
-	return h.Issuer.BrowserOf(r.Context(), h.cookie(r, sessionCookie))
+func (h *Handlers) browserOf(w http.ResponseWriter, r *http.Request) (*issuer.Browser, error) {
+	b, err := h.Issuer.BrowserOf(r.Context(), h.cookie(r, sessionCookie))
+	if err != nil {
+		return nil, err
+	}
+	return b, h.keepState(w, r, b)
 }
 
 // cookiesParameter marks the address of a page that a browser was sent to together with its first cookie.

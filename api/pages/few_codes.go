@@ -28,7 +28,7 @@ func (h *Handlers) CodesPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) codes(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.readVisit(r, handle)
+	v, err := h.readVisit(w, r, handle)
 	switch {
 	case err != nil:
 		return err

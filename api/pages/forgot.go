@@ -17,7 +17,7 @@ func (h *Handlers) ForgotPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) forgot(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.readVisit(r, handle)
+	v, err := h.readVisit(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (h *Handlers) ForgotForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.readVisit(r, f.Get("request"))
+	v, err := h.readVisit(w, r, f.Get("request"))
 	if err != nil {
 		return err
 	}

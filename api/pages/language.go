@@ -29,7 +29,7 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	switch from {
 	case loginPage, signupPage, consentPage, forgotPage, secondPage, codesPage, setupPage:
 		var v visit
-		if v, err = h.readVisit(r, handle); err == nil && handle != "" {
+		if v, err = h.readVisit(w, r, handle); err == nil && handle != "" {
 			v.pending.UILocales = []string{language}
 			handle, err = h.seal(authorizationHandle, browser, v.pending)
 		}

@@ -22,7 +22,7 @@ func (h *Handlers) LoginPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) login(w http.ResponseWriter, r *http.Request, handle string) error {
-	v, err := h.readVisit(r, handle)
+	v, err := h.readVisit(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (h *Handlers) LoginForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.readVisit(r, f.Get("request"))
+	v, err := h.readVisit(w, r, f.Get("request"))
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (h *Handlers) startSession(w http.ResponseWriter, r *http.Request, v visit,
 	if err != nil {
 		return nil, err
 	}
-	h.signedIn(w, r, v.browser, secret, h.sessionAge(typed.stay))
+	h.signedIn(w, r, b, v.browser, secret, h.sessionAge(typed.stay))
 	return &b, nil
 }
 
@@ -173,7 +173,9 @@ func (h *Handlers) sessionAge(stay bool) time.Duration {
 }
 
 // signedIn sets the cookies of a browser in which a session began.
-func (h *Handlers) signedIn(w http.ResponseWriter, r *http.Request, browser, secret string, age time.Duration) {
+func (h *Handlers) signedIn(
+	w http.ResponseWriter, r *http.Request, b issuer.Browser, browser, secret string, age time.Duration,
+) {
 	h.setCookie(w, r, sessionCookie, secret, age)
 	h.setCookie(w, r, browserCookie, browser, browserCookieAge) // so that its age begins anew
 	switch kept := h.cookie(r, stayCookie) != ""; {
@@ -181,6 +183,9 @@ func (h *Handlers) signedIn(w http.ResponseWriter, r *http.Request, browser, sec
 		h.setCookie(w, r, stayCookie, "yes", age)
 	case kept:
 		h.setCookie(w, r, stayCookie, "", -time.Second)
+	}
+	if state, err := h.Issuer.BrowserState(&b, browser); err == nil { // or else the next page sets it
+		h.setState(w, r, state, age)
 	}
 }
 

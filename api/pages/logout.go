@@ -18,7 +18,7 @@ func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if h.withoutCookies(r, q) {
 		return h.resend(w, r, "/oauth2/logout", q)
 	}
-	b, err := h.browserOf(r)
+	b, err := h.browserOf(w, r)
 	if err != nil {
 		return err
 	}
@@ -44,6 +44,12 @@ func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request) error {
 func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request, p issuer.PendingLogout) error {
 	if h.cookie(r, sessionCookie) != "" {
 		h.setCookie(w, r, sessionCookie, "", -1)
+	}
+	if err := h.keepState(w, r, nil); err != nil {
+		return err
+	}
+	if len(p.Frames) > 0 {
+		return h.showLogoutFrames(w, r, p)
 	}
 	if p.RedirectURI != "" {
 		return wire.SeeOther(w, p.RedirectURI)
@@ -72,7 +78,7 @@ func (h *Handlers) logout(w http.ResponseWriter, r *http.Request, handle string)
 	if err != nil {
 		return err
 	}
-	b, err := h.browserOf(r)
+	b, err := h.browserOf(w, r)
 	if err != nil {
 		return err
 	}
@@ -116,12 +122,15 @@ func (h *Handlers) LogoutForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := h.browserOf(r)
+	b, err := h.browserOf(w, r)
 	if err != nil {
 		return err
 	}
 	if b != nil {
 		if err := h.checkForm(form{browser: browser, name: "logout", subject: b.Session.ID}, f.Get("csrf")); err != nil {
+			return err
+		}
+		if p.Frames, err = h.Issuer.LogoutFrames(r.Context(), *b); err != nil {
 			return err
 		}
 		if err := h.Issuer.EndBrowserSession(r.Context(), *b); err != nil {

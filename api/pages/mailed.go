@@ -137,7 +137,7 @@ func (h *Handlers) veilShort(browser string, m mailedHandle) (string, error) {
 
 // showDone says that it is done, and leads on: to the app, to the account, or to the login page.
 func (h *Handlers) showDone(w http.ResponseWriter, r *http.Request, v mailedVisit) error {
-	session, err := h.browserOf(r)
+	session, err := h.browserOf(w, r)
 	if err != nil {
 		return err
 	}

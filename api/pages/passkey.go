@@ -82,7 +82,7 @@ func (h *Handlers) PasskeyOptions(w http.ResponseWriter, r *http.Request) error 
 	var asked form
 	user := ""
 	if f.Has("by") {
-		v, err := h.readSecond(r, f.Get("request"), f.Get("login"))
+		v, err := h.readSecond(w, r, f.Get("request"), f.Get("login"))
 		switch {
 		case err != nil:
 			return err
@@ -91,7 +91,7 @@ func (h *Handlers) PasskeyOptions(w http.ResponseWriter, r *http.Request) error 
 		}
 		asked, user = v.form(), v.user
 	} else {
-		v, err := h.readVisit(r, f.Get("request"))
+		v, err := h.readVisit(w, r, f.Get("request"))
 		if err != nil {
 			return err
 		}
@@ -135,6 +135,6 @@ func (h *Handlers) loginByPasskey(
 		}
 		return h.showLogin(w, r, v, status, typed, list)
 	}
-	h.signedIn(w, r, v.browser, secret, h.sessionAge(typed.stay))
+	h.signedIn(w, r, b, v.browser, secret, h.sessionAge(typed.stay))
 	return h.continueRequest(w, r, v, &b)
 }

@@ -46,18 +46,25 @@ func (h *Handlers) provedSecond(o owner) bool {
 
 // secondProves is provedSecond for an account with this password and these factors.
 func (h *Handlers) secondProves(o owner, factorVersion int64, passwordMark []byte) bool {
-	return slices.ContainsFunc(o.Session.Proofs(), func(p userstore.ProvedFactor) bool {
-		return slices.Contains(secondFactors, p.Factor) && h.Now().Sub(p.At) < userstore.ProofLasts &&
-			p.ProvesOwner(factorVersion, passwordMark)
-	})
+	return len(h.holding(o, factorVersion, passwordMark)) > 0
 }
 
-// secondEnds is the end of the newest proof of a second factor in the session.
-func (h *Handlers) secondEnds(o owner) (ends issuer.Until) {
+// holding returns the proofs of a second factor in the session that hold for an account with this
+// password and these factors.
+func (h *Handlers) holding(o owner, factorVersion int64, passwordMark []byte) (out []userstore.ProvedFactor) {
 	for _, p := range o.Session.Proofs() {
-		if slices.Contains(secondFactors, p.Factor) {
-			ends.Ends = max(ends.Ends, p.At.Add(userstore.ProofLasts).Unix())
+		if slices.Contains(secondFactors, p.Factor) && h.Now().Sub(p.At) < userstore.ProofLasts &&
+			p.ProvesOwner(factorVersion, passwordMark) {
+			out = append(out, p)
 		}
+	}
+	return out
+}
+
+// secondEnds is when the last of the proofs of provedSecond ends; zero: none holds.
+func (h *Handlers) secondEnds(o owner) (ends issuer.Until) {
+	for _, p := range h.holding(o, o.User.FactorVersion, o.Session.PasswordMark) {
+		ends.Ends = max(ends.Ends, p.At.Add(userstore.ProofLasts).Unix())
 	}
 	return ends
 }

@@ -84,8 +84,8 @@ func (h *Handlers) goOnProved(
 		// The address is proved, so this is no failure: the person logs in on the login page.
 		return false, nil
 	}
-	h.signedIn(w, r, browser, secret, 0)
-	v, err := h.readVisit(r, kept.Request)
+	h.signedIn(w, r, b, browser, secret, 0)
+	v, err := h.readVisit(w, r, kept.Request)
 	switch {
 	case err != nil: // the app is started from again
 		return true, h.toAccount(w, r)
@@ -107,9 +107,9 @@ func (h *Handlers) goOnWaitingProved(
 	case !u.SecondFactor:
 		return false, nil
 	}
-	v, err := h.readVisit(r, kept.Request)
+	v, err := h.readVisit(w, r, kept.Request)
 	if err != nil || v.stale { // the app is started from again
-		if v, err = h.readVisit(r, ""); err != nil {
+		if v, err = h.readVisit(w, r, ""); err != nil {
 			return true, err
 		}
 	}

@@ -42,8 +42,8 @@ func (v secondVisit) form() form {
 	return f
 }
 
-func (h *Handlers) readSecond(r *http.Request, request, login string) (v secondVisit, err error) {
-	if v.visit, err = h.readVisit(r, request); err != nil {
+func (h *Handlers) readSecond(w http.ResponseWriter, r *http.Request, request, login string) (v secondVisit, err error) {
+	if v.visit, err = h.readVisit(w, r, request); err != nil {
 		return v, err
 	}
 	if v.login = login; login == "" {
@@ -67,7 +67,7 @@ func (h *Handlers) SecondPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) second(w http.ResponseWriter, r *http.Request, f secondFields) error {
-	v, err := h.readSecond(r, f.request, f.login)
+	v, err := h.readSecond(w, r, f.request, f.login)
 	if err != nil {
 		return err
 	}

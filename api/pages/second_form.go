@@ -23,7 +23,7 @@ func (h *Handlers) SecondForm(w http.ResponseWriter, r *http.Request) error {
 	if by := f.Get("show"); by != "" { // the way to the same page for another method
 		return h.second(w, r, secondFields{request: f.Get("request"), login: f.Get("login"), by: by})
 	}
-	v, err := h.readSecond(r, f.Get("request"), f.Get("login"))
+	v, err := h.readSecond(w, r, f.Get("request"), f.Get("login"))
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (h *Handlers) SecondForm(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, userstore.ErrStepOver) && v.waiting != nil:
 		return h.stepOver(w, r, v.visit, *v.waiting)
 	case errors.Is(err, userstore.ErrStepOver): // the session ended meanwhile, or the page was open for too long
-		if session, sessionErr := h.browserOf(r); sessionErr != nil || session == nil {
+		if session, sessionErr := h.browserOf(w, r); sessionErr != nil || session == nil {
 			return errors.Join(sessionErr, h.toLogin(w, r, v.handle))
 		}
 		p := problem.New(problem.LoginOver, "")
@@ -100,7 +100,7 @@ func (h *Handlers) startSecond(
 	if v.waiting == nil {
 		b, secret, err := h.Issuer.StepUpSession(r.Context(), v.user, proof, login)
 		if err == nil {
-			h.signedIn(w, r, v.browser, secret, h.sessionAge(h.cookie(r, stayCookie) != ""))
+			h.signedIn(w, r, b, v.browser, secret, h.sessionAge(h.cookie(r, stayCookie) != ""))
 		}
 		return b, err
 	}
@@ -109,7 +109,7 @@ func (h *Handlers) startSecond(
 	if err != nil {
 		return b, err
 	}
-	h.signedIn(w, r, v.browser, secret, h.sessionAge(v.waiting.Stay))
+	h.signedIn(w, r, b, v.browser, secret, h.sessionAge(v.waiting.Stay))
 	if trusted != "" {
 		h.setCookie(w, r, trustedCookie, trusted, min(h.Issuer.TrustedBrowser, browserCookieAge))
 	}

@@ -56,7 +56,7 @@ func (h *Handlers) openSetup(
 	if login == "" {
 		return v, u, true, wire.SeeOther(w, h.stepPath(r, loginPage, request, ""))
 	}
-	v, err = h.readSetup(r, request, login)
+	v, err = h.readSetup(w, r, request, login)
 	switch {
 	case errors.Is(err, userstore.ErrStepOver):
 		return v, u, true, h.stepOver(w, r, v.visit, v.waiting)
@@ -270,7 +270,7 @@ func (h *Handlers) setupDone(
 	if err != nil {
 		return h.showUnfinished(w, r, v, codes, err)
 	}
-	b, err := h.browserOf(r)
+	b, err := h.browserOf(w, r)
 	switch {
 	case err != nil:
 		return h.showUnfinished(w, r, v, codes, err)

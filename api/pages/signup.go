@@ -28,7 +28,7 @@ func (h *Handlers) signup(w http.ResponseWriter, r *http.Request, handle string)
 	if !h.Accounts.SignupEnabled {
 		return problem.New(problem.SignupClosed, "")
 	}
-	v, err := h.readVisit(r, handle)
+	v, err := h.readVisit(w, r, handle)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (h *Handlers) SignupForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.readVisit(r, f.Get("request"))
+	v, err := h.readVisit(w, r, f.Get("request"))
 	if err != nil {
 		return err
 	}

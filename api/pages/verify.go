@@ -29,7 +29,7 @@ func (h *Handlers) VerifyPage(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handlers) verify(w http.ResponseWriter, r *http.Request, handle string) error {
 	if handle == "" {
-		session, err := h.browserOf(r)
+		session, err := h.browserOf(w, r)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (h *Handlers) VerifyForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.showVerify(w, r, v, http.StatusOK, f.Get("code"), true, step, nil)
 	}
-	session, err := h.browserOf(r)
+	session, err := h.browserOf(w, r)
 	if err != nil {
 		return err
 	}

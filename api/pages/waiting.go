@@ -141,8 +141,8 @@ type setupVisit struct {
 // readSetup reads the handles of the page that sets up a second factor during a login: that of the
 // pending request, which may be empty, and that of the login. userstore.ErrStepOver: the caller shows
 // stepOver.
-func (h *Handlers) readSetup(r *http.Request, request, login string) (v setupVisit, err error) {
-	if v.visit, err = h.readVisit(r, request); err != nil {
+func (h *Handlers) readSetup(w http.ResponseWriter, r *http.Request, request, login string) (v setupVisit, err error) {
+	if v.visit, err = h.readVisit(w, r, request); err != nil {
 		return v, err
 	}
 	v.login = login
@@ -169,6 +169,6 @@ func (h *Handlers) finishSetup(
 	if err != nil {
 		return "", err
 	}
-	h.signedIn(w, r, v.browser, secret, h.sessionAge(v.Stay))
+	h.signedIn(w, r, b, v.browser, secret, h.sessionAge(v.Stay))
 	return h.proveRequest(v.visit, &b)
 }

@@ -18,7 +18,7 @@ import (
 	"unicode/utf8"
 )
 
-//go:embed static/style.css static/page.js static/passkeys.js static/icon.svg
+//go:embed static/style.css static/page.js static/passkeys.js static/session.js static/icon.svg
 var static embed.FS
 
 // maxFile is the largest stylesheet or logo that an operator may give.

@@ -145,7 +145,8 @@ func TestTheLanguageIsChosenAtTheFoot(t *testing.T) {
 	p := newPages(t, web.Options{Base: "/id"})
 	for sample, page := range map[string]string{"login": "login", "login-wrong": "login", "login-again": "login",
 		"login-continue": "login", "signup-continue": "signup", "signup": "signup", "signup-wrong": "signup",
-		"consent": "consent", "logout": "logout", "signed-out": "logout", "signed-in": "login", "error": "", "error-back": "",
+		"consent": "consent", "logout": "logout", "signed-out": "logout", "signed-out-frames": "logout",
+		"signed-out-onward": "", "signed-in": "login", "error": "", "error-back": "",
 		"error-lost": "", "error-cookies": "", "form-post": ""} {
 		t.Run(sample, func(t *testing.T) {
 			d := parse(t, pageOf(t, p, sample, web.Common{Locale: "fr", Request: "handle", CSRF: "token"}).Body)
@@ -215,11 +216,14 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 		tail   = "; frame-ancestors 'none'; base-uri 'none'"
 		cdn    = " https://cdn.photos.example"
 	)
-	page := pageOf(t, p, "form-post", web.Common{})
-	script := string(page.Body)
-	script = script[strings.Index(script, "<script>")+len("<script>") : strings.Index(script, "</script>")]
-	sum := sha256.Sum256([]byte(script))
-	hash := "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+	hashOf := func(sample string) string {
+		script := string(pageOf(t, p, sample, web.Common{}).Body)
+		script = script[strings.Index(script, "<script>")+len("<script>") : strings.Index(script, "</script>")]
+		sum := sha256.Sum256([]byte(script))
+		return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+	}
+	hash, leaveHash := hashOf("form-post"), hashOf("signed-out-onward")
+	const frames = "; frame-src https://photos.example https://mail.example:8443"
 
 	for _, c := range []struct{ sample, within, onward string }{
 		{"login", easier + cdn + "; form-action 'self'" + tail, easier + cdn + tail},
@@ -229,6 +233,9 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 		{"consent", easier + cdn + "; form-action 'self'" + tail, easier + cdn + tail},
 		{"logout", easier + "; form-action 'self'" + tail, easier + tail},
 		{"signed-out", head + "; form-action 'self'" + tail, head + "; form-action 'self'" + tail},
+		{"signed-out-frames", head + frames + "; form-action 'self'" + tail, head + frames + "; form-action 'self'" + tail},
+		{"signed-out-onward", strings.Replace(head, ";", "; script-src '"+leaveHash+"';", 1) + frames + "; form-action 'none'" + tail,
+			strings.Replace(head, ";", "; script-src '"+leaveHash+"';", 1) + frames + "; form-action 'none'" + tail},
 		{"signed-in", head + "; form-action 'self'" + tail, head + "; form-action 'self'" + tail},
 		{"error", head + "; form-action 'none'" + tail, head + "; form-action 'none'" + tail},
 		{"error-back", head + "; form-action 'self'" + tail, head + tail},
@@ -272,10 +279,21 @@ func TestPoliciesAllowExactlyWhatPagesNeed(t *testing.T) {
 		}
 		if want := strings.Contains(c.within, "script-src 'self'"); (files == 1) != want || files > 1 ||
 			(passkeys == 1) != strings.Contains(c.within, "connect-src") || passkeys > 1 ||
-			(inside == 1) != (c.sample == "form-post") || inside > 1 {
+			(inside == 1) != (c.sample == "form-post" || c.sample == "signed-out-onward") || inside > 1 {
 			t.Errorf("%s has %d scripts in files, %d inside", c.sample, files, inside)
 		}
-		if len(d.all("style"))+len(d.all("iframe"))+len(d.all("object"))+len(d.all("base")) != 0 {
+		framed := 0
+		for _, e := range d.all("iframe") {
+			_, hidden := e.attrs["hidden"]
+			if framed++; !hidden || e.attrs["sandbox"] != "allow-forms allow-same-origin allow-scripts" ||
+				e.attrs["referrerpolicy"] != "no-referrer" {
+				t.Errorf("%s has the frame %v", c.sample, e.attrs)
+			}
+		}
+		if strings.Contains(c.within, "frame-src") != (framed == 3) || framed > 3 {
+			t.Errorf("%s has %d frames", c.sample, framed)
+		}
+		if len(d.all("style"))+len(d.all("object"))+len(d.all("base")) != 0 {
 			t.Errorf("%s holds what its policy forbids", c.sample)
 		}
 	}

@@ -23,6 +23,7 @@ type policy struct {
 	script string // source of the page's script; empty: it has none
 	// connect is where the script may send requests; empty: nowhere.
 	connect string
+	frames  []string // origins of the frames; none: it has no frames
 }
 
 func (p policy) String() string {
@@ -36,6 +37,9 @@ func (p policy) String() string {
 	out += "; style-src 'self'; img-src 'self'"
 	if p.logo != "" {
 		out += " " + p.logo
+	}
+	if len(p.frames) > 0 {
+		out += "; frame-src " + strings.Join(p.frames, " ")
 	}
 	if p.forms != onward {
 		out += "; form-action " + p.forms

@@ -116,6 +116,10 @@ type view struct {
 	AskAgain          string // the page that asks for another message; empty: none
 	NotBack           string // not_registered, not_proved; empty: nothing to say
 
+	Frames []string     // addresses of hidden frames
+	To     template.URL // where the page leads by itself after them; empty: nowhere
+	Leave  template.JS
+
 	Action     template.URL // form-post page
 	Parameters [][2]string
 	SendForm   template.JS
@@ -347,13 +351,15 @@ func (p *Pages) Logout(d LogoutPage) (Page, error) {
 
 func (p *Pages) SignedOut(d SignedOutPage) (Page, error) {
 	v := p.common(d.Common, "signed_out")
-	p.choice(v, "logout")
+	if d.To == "" {
+		p.choice(v, "logout")
+	}
 	v.Title = "title.out"
 	if v.NotBack = d.NotBack; d.NotBack != "" {
 		v.Title = "title.out_here"
 	}
 	v.showWayBack(d.Client)
-	return p.render(v, policy{forms: nowhere})
+	return p.render(v, p.withFrames(v, d))
 }
 
 func (p *Pages) SignedIn(d SignedInPage) (Page, error) {

@@ -36,6 +36,10 @@ func client(s string) *web.Client {
 	}
 }
 
+// logoutFrames are addresses of three apps, two of which are at one origin; no policy can name the last.
+var logoutFrames = []string{"https://photos.example/out?x=1&iss=https%3A%2F%2Fid.test&sid=s", "https://photos.example/other",
+	"https://Mail.example:8443/out", "https://[::1]/out"}
+
 var samples = []sample{
 	{"login", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: client(s), Name: s, Signup: true, Forgot: true,
@@ -116,6 +120,13 @@ var samples = []sample{
 	}},
 	{"signed-out-not-back", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.SignedOut(web.SignedOutPage{Common: c, NotBack: "not_registered"})
+	}},
+	{"signed-out-frames", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.SignedOut(web.SignedOutPage{Common: c, Frames: logoutFrames})
+	}},
+	{"signed-out-onward", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.SignedOut(web.SignedOutPage{Common: c, Frames: logoutFrames, Client: client(s),
+			To: "https://photos.example/bye?x=1&state=a+%22%3E%3Cb"})
 	}},
 	{"signed-in", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.SignedIn(web.SignedInPage{Common: c, User: "ada@example.com" + s})

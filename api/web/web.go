@@ -118,6 +118,9 @@ type SignedOutPage struct {
 	Common
 	Client  *Client // to go back to, when known
 	NotBack string  // why the app that asked for it does not get the user back: not_registered, not_proved; empty: nothing to say
+
+	Frames []string // addresses of apps that hidden frames load
+	To     string   // where the page leads by itself once they have loaded; empty: nowhere
 }
 
 // SignedInPage is where a login without a client ends.

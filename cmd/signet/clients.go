@@ -412,6 +412,7 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"userinfo", signedWith(c.UserinfoAlg)},
 		{"introspection", signedWith(c.IntrospectionAlg)}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
 		{"subjects", subjectsOf(c)}, {"sector from", c.SectorIdentifierURI},
+		{"told of logouts", c.BackchannelLogoutURI},
 		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
 		{"software", strings.TrimSpace(c.SoftwareID + " " + c.SoftwareVersion)}, {"kind of app", c.ApplicationType},
 	} {
@@ -433,20 +434,20 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	return a.table(nil, rows)
 }
 
-// unusedUntil says until when an unused client stays.
-func unusedUntil(c userstore.Client) string {
-	if c.UnusedUntil.IsZero() {
-		return ""
-	}
-	return "; never used, and deleted after " + readable.Instant(c.UnusedUntil)
-}
-
 // signedWith says how answers to the client are signed; empty: they are not.
 func signedWith(alg string) string {
 	if alg == "" {
 		return ""
 	}
 	return "signed with " + alg
+}
+
+// unusedUntil says until when an unused client stays.
+func unusedUntil(c userstore.Client) string {
+	if c.UnusedUntil.IsZero() {
+		return ""
+	}
+	return "; never used, and deleted after " + readable.Instant(c.UnusedUntil)
 }
 
 // objectsOf says how the client signs its request objects; empty: as its keys allow.

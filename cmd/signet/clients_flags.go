@@ -39,6 +39,9 @@ var textFlags = []struct {
 	{"request-object-alg", "request_object_signing_alg", "`algorithm` of its request objects; none: without a signature (default: any that it has a key for)", func(c *userstore.Client) *string { return &c.RequestObjectAlg }},
 	{"subject-type", "subject_type", "`TYPE` of the sub by which it knows people: public (the default), or pairwise, which is another one for every sector", func(c *userstore.Client) *string { return &c.SubjectType }},
 	{"sector-identifier-uri", "sector_identifier_uri", "`URL` of a JSON array of redirect URIs, which is fetched; clients that name the same host are one sector", func(c *userstore.Client) *string { return &c.SectorIdentifierURI }},
+	{"backchannel-logout-uri", "backchannel_logout_uri", "`URL` that is told when one of its sessions ends (OpenID Connect Back-Channel Logout)", func(c *userstore.Client) *string { return &c.BackchannelLogoutURI }},
+	{"frontchannel-logout-uri", "frontchannel_logout_uri", "`URL` that ends its session when a hidden frame of the logout page loads it", func(c *userstore.Client) *string { return &c.FrontchannelLogoutURI }},
+	{"initiate-login-uri", "initiate_login_uri", "`URL` where it begins a login that it did not begin itself", func(c *userstore.Client) *string { return &c.InitiateLoginURI }},
 	{"client-uri", "client_uri", "`URL` of its website", func(c *userstore.Client) *string { return &c.ClientURI }},
 	{"logo-uri", "logo_uri", "`URL` of its logo", func(c *userstore.Client) *string { return &c.LogoURI }},
 	{"policy-uri", "policy_uri", "`URL` of its privacy policy", func(c *userstore.Client) *string { return &c.PolicyURI }},
@@ -68,6 +71,8 @@ var boolFlags = []struct {
 }{
 	{"require-signed-request-object", "require_signed_request_object", "its authorization requests count only as signed request objects", func(c *userstore.Client) *bool { return &c.RequireSignedRequestObject }},
 	{"require-pushed", "require_pushed_authorization_requests", "its authorization requests have to be pushed first (RFC 9126)", func(c *userstore.Client) *bool { return &c.RequirePushed }},
+	{"backchannel-logout-session-required", "backchannel_logout_session_required", "it needs sid in logout tokens, which ours always have", func(c *userstore.Client) *bool { return &c.BackchannelLogoutSessionRequired }},
+	{"frontchannel-logout-session-required", "frontchannel_logout_session_required", "its frontchannel-logout-uri gets iss and sid", func(c *userstore.Client) *bool { return &c.FrontchannelLogoutSessionRequired }},
 	{"id-token-claims", "id_token_claims", "put the claims of granted scopes into its ID tokens, for an app that does not ask userinfo", func(c *userstore.Client) *bool { return &c.IDTokenClaims }},
 	{"first-party", "first_party", "it is your own: nobody is asked for consent, and it may have the account API", func(c *userstore.Client) *bool { return &c.FirstParty }},
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/signet-id/signet/configs"
+	"github.com/signet-id/signet/internal/backchannel"
 	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore/password"
@@ -43,7 +44,7 @@ type cell struct {
 	latency  prometheus.Observer
 }
 
-func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB, mailer *mail.Worker, now func() time.Time) *metrics {
+func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB, mailer *mail.Worker, logouts *backchannel.Sender, now func() time.Time) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -93,6 +94,17 @@ func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB,
 		counter("signet_mail_sent_total", "Messages that the mail server accepted from this replica since its start.", func() float64 { return float64(mailer.Stats().Sent) }),
 		counter("signet_mail_failed_total", "Attempts of this replica to send a message that failed.", func() float64 { return float64(mailer.Stats().Failed) }),
 		counter("signet_mail_given_up_total", "Messages that this replica gave up.", func() float64 { return float64(mailer.Stats().GivenUp) }),
+		gauge("signet_logout_waiting", "Ended sessions whose apps have to be told.", func() float64 { return float64(logouts.Stats().Waiting) }),
+		gauge("signet_logout_oldest_seconds", "How long the oldest ended session waits for its app; 0 when none does.", func() float64 {
+			oldest := logouts.Stats().Oldest
+			if oldest.IsZero() {
+				return 0
+			}
+			return max(0, now().Sub(oldest).Seconds())
+		}),
+		counter("signet_logout_sent_total", "Logouts of which this replica told an app since its start.", func() float64 { return float64(logouts.Stats().Sent) }),
+		counter("signet_logout_failed_total", "Attempts of this replica to tell an app that failed.", func() float64 { return float64(logouts.Stats().Failed) }),
+		counter("signet_logout_given_up_total", "Logouts that this replica gave up.", func() float64 { return float64(logouts.Stats().GivenUp) }),
 		&keyCollector{manager: manager, now: now},
 		&poolCollector{db: db},
 	)

@@ -20,6 +20,7 @@ import (
 	"github.com/signet-id/signet/api/web"
 	"github.com/signet-id/signet/configs"
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/backchannel"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
@@ -162,7 +163,8 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if err != nil {
 		return err
 	}
-	metrics := newMetrics(hasher, manager, db, mailer, a.now)
+	logouts := &backchannel.Sender{Post: fetcher.Post}
+	metrics := newMetrics(hasher, manager, db, mailer, logouts, a.now)
 	var stopping atomic.Bool
 	endpoints := &api.Server{
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
@@ -184,6 +186,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Mail:       mailer,
 		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
 		Objects:    &issuer.RequestObjects{Fetch: fetcher.Get},
+		Logouts:    logouts,
 		Ready:      readiness(&stopping, manager, db),
 		Metrics:    metrics,
 		Accounts:   accountSettings(c, listener.Addr().String()),
@@ -209,10 +212,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	defer closeMetrics()
 
 	running.Go(func() { manager.Run(background) })
-	// A server that stops claims no more messages, and finishes the one that it is sending.
-	mailing, stopMail := context.WithCancel(ctx)
-	defer stopMail()
-	running.Go(func() { mailer.Run(mailing) })
+	// A server that stops claims no more messages and logouts, and finishes those that it is sending.
+	sending, stopSending := context.WithCancel(ctx)
+	defer stopSending()
+	running.Go(func() { mailer.Run(sending) })
+	running.Go(func() { logouts.Run(sending) })
 	running.Go(func() { sweep(background, db, manager.Ready, c.Audit.Retention, log) })
 
 	warnOfUnknownClients(ctx, db, iss.Resources, log) // before serving, so before the server can be stopped

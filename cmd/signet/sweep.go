@@ -41,6 +41,7 @@ func sweepAll(ctx context.Context, db userstore.Store, now clock, retention time
 		{"events", removeOldEvents(db, retention)},
 		{"codes_and_sessions", db.RemoveExpiredCodes},
 		{"one_time_tokens", db.RemoveExpiredTokens},
+		{"app_sessions", db.RemoveExpiredAppSessions},
 		{"spent_handles_and_trusted_browsers", db.RemoveSpentHandles},
 		{"unused_clients", removeUnusedClients(db, log)},
 		{"registration_tokens", db.RemoveRegistrationTokens},

@@ -108,6 +108,8 @@ const (
 
 	MailGivenUp Name = "mail_given_up" // a message to a user was not sent, and is not tried again
 
+	LogoutGivenUp Name = "logout_given_up" // an app was not told that a session has ended, and is not tried again
+
 	KeysRotated   Name = "keys_rotated"
 	KeysRevoked   Name = "keys_revoked"
 	KeysRewrapped Name = "keys_rewrapped"

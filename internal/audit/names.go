@@ -15,5 +15,6 @@ var Names = []Name{
 	RegistrationTokenCreated, RegistrationTokenRevoked,
 	ConsentGranted, ConsentRevoked, GrantStarted, CodeReplayed,
 	MailGivenUp,
+	LogoutGivenUp,
 	KeysRotated, KeysRevoked, KeysRewrapped, KeysChanged,
 }

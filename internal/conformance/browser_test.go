@@ -38,8 +38,10 @@ type configuredClient struct {
 	Secret string `json:"client_secret"`
 }
 
+// automatedFor is what is otherwise for one module.
 type automatedFor struct {
-	Browser []automation `json:"browser"`
+	Client  *configuredClient `json:"client"`
+	Browser []automation      `json:"browser"`
 }
 
 // automation is the list of tasks for a browser that was sent to a matching address.
@@ -85,10 +87,18 @@ func readConfiguration(t *testing.T, user apitest.User) (c configuration) {
 
 // automated returns the automation for a module.
 func (c configuration) automated(module string) []automation {
-	if o, ok := c.Override[module]; ok {
+	if o := c.Override[module]; o.Browser != nil {
 		return o.Browser
 	}
 	return c.Browser
+}
+
+// clientOf returns the client of a module.
+func (c configuration) clientOf(module string) configuredClient {
+	if o := c.Override[module]; o.Client != nil {
+		return *o.Client
+	}
+	return c.Client
 }
 
 // browser is the browser that the automation drives. It runs the only kind of script that our pages

@@ -17,6 +17,7 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys/keystest"
+	"github.com/signet-id/signet/userstore"
 )
 
 // dynamicPlan is the plan of the Dynamic profile. Its clients register themselves, authenticate by
@@ -55,8 +56,7 @@ var dynamicPlan = plan{
 func forDynamic(r *apitest.Replica) {
 	r.Issuer.Registration, r.Issuer.RequirePKCE = issuer.RegistrationOpen, issuer.RequirePKCEOfPublic
 	r.Issuer.ClientKeys = &issuer.ClientKeys{Fetch: fetchFromSuite}
-	types := []string{"code", "id_token", "id_token token"}
-	r.Issuer.ResponseTypes, r.API.Clients.ResponseTypes = types, types
+	r.Issuer.ResponseTypes, r.API.Clients.ResponseTypes = userstore.ResponseTypes, userstore.ResponseTypes
 }
 
 // selfRegistered is what a client that registered itself knows.
@@ -189,35 +189,6 @@ func (p *party) assertion() url.Values {
 		"client_assertion":      {p.self.sign(claims)},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 	}
-}
-
-func userinfoRS256(p *party) {
-	l := p.login()
-	r := p.request("GET", p.op.text("userinfo_endpoint"), "")
-	r.Header.Set("Authorization", "Bearer "+l.access)
-	a := p.call(r)
-	parts := strings.Split(a.body, ".")
-	if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/jwt" || len(parts) != 3 {
-		p.t.Fatalf("userinfo answered %d %s", a.status, a.header.Get("Content-Type"))
-	}
-	var header map[string]any
-	claims := map[string]any{}
-	decode(p.t, parts[0], &header)
-	decode(p.t, parts[1], &claims)
-	p.verify(header, parts)
-	if claims["iss"] != p.op["issuer"] || claims["aud"] != p.client.ID || claims["sub"] != l.id["sub"] {
-		p.t.Errorf("userinfo is from %v for %v about %v", claims["iss"], claims["aud"], claims["sub"])
-	}
-}
-
-// login is signIn without the request to userinfo.
-func (p *party) login() login {
-	p.t.Helper()
-	q := p.authorization("openid")
-	l := login{sent: q, code: p.code(q, p.authorize(q))}
-	l.exchange = url.Values{"grant_type": {"authorization_code"}, "code": {l.code}, "redirect_uri": {callbackURL}}
-	p.tokens(&l, p.token(l.exchange))
-	return l
 }
 
 func redirectURIMissing(p *party) {
@@ -389,5 +360,6 @@ func requestObjectAtAddress(signed bool) func(*party) {
 
 func assertionForIssuer(p *party) {
 	p.self.issuerAud = true
-	p.login()
+	q := p.authorization("openid")
+	p.redeemOnly(q, p.code(q, p.authorize(q)))
 }

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"maps"
@@ -33,7 +34,7 @@ func random(length int) string {
 func (p *party) authorization(scope string, edit ...func(url.Values)) url.Values {
 	q := url.Values{
 		"client_id": {p.client.ID}, "redirect_uri": {callbackURL}, "scope": {scope}, "state": {random(max(p.state, 10))},
-		"nonce": {random(10)}, "response_type": {"code"},
+		"nonce": {random(10)}, "response_type": {cmp.Or(p.responseType, "code")},
 	}
 	if p.formPost {
 		q.Set("response_mode", "form_post")
@@ -41,7 +42,13 @@ func (p *party) authorization(scope string, edit ...func(url.Values)) url.Values
 	for _, fn := range edit {
 		fn(q)
 	}
+	p.inFragment = !p.formPost && strings.Contains(q.Get("response_type"), "token")
 	return q
+}
+
+// includes reports whether the response type of the variant has a word.
+func (p *party) includes(word string) bool {
+	return slices.Contains(strings.Fields(cmp.Or(p.responseType, "code")), word)
 }
 
 // with returns an edit that sets a parameter; an empty value removes it.
@@ -101,9 +108,19 @@ func (p *party) back() url.Values {
 	}
 	a := p.n.arrived[0]
 	address, query := a.url, a.url.Query()
-	address.RawQuery = ""
+	address.RawQuery, address.Fragment, address.RawFragment = "", "", ""
 	if address.String() != callbackURL {
 		p.t.Fatalf("the browser came back to %s", address.String())
+	}
+	if p.inFragment {
+		if a.method != http.MethodGet || len(query) != 0 {
+			p.t.Errorf("the response came by %s, with the query %v", a.method, query)
+		}
+		values, err := url.ParseQuery(a.url.EscapedFragment())
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		return p.once(values)
 	}
 	if !p.formPost {
 		if a.method != http.MethodGet || a.url.Fragment != "" {
@@ -154,19 +171,30 @@ func (p *party) commonParameters(sent, got url.Values) {
 	}
 }
 
-// code demands a successful response.
+// code demands a successful response, keeps it, and returns its code; empty: the response type has
+// none.
 func (p *party) code(sent, got url.Values) string {
 	p.t.Helper()
 	if got.Has("error") {
 		p.t.Fatalf("refused: %v", got)
 	}
 	p.commonParameters(sent, got)
-	p.only(got, "code", "state", "iss", "session_state")
-	code := got.Get("code")
-	if code == "" || strings.IndexFunc(code, func(c rune) bool { return c < 0x20 || c > 0x7e }) >= 0 {
-		p.t.Fatalf("the code is %q", code)
+	names := []string{"state", "iss", "session_state"}
+	want := map[string][]string{"code": {"code"}, "id_token": {"id_token"}, "token": {"access_token", "token_type", "expires_in", "scope"}}
+	for word, parameters := range want {
+		if !p.includes(word) {
+			continue
+		}
+		names = append(names, parameters...)
+		for _, name := range parameters {
+			if text := got.Get(name); text == "" || strings.IndexFunc(text, func(c rune) bool { return c < 0x20 || c > 0x7e }) >= 0 {
+				p.t.Fatalf("%s is %q", name, text)
+			}
+		}
 	}
-	return code
+	p.only(got, names...)
+	p.response = got
+	return got.Get("code")
 }
 
 var errorText = regexp.MustCompile(`^[\x20-\x21\x23-\x5b\x5d-\x7e]+$`)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -23,7 +24,11 @@ type party struct {
 	self     *selfRegistered // the client registered itself; nil: an operator did
 	inBody   bool            // the client authenticates in the body
 	formPost bool            // response_mode=form_post
-	state    int             // length of state
+
+	responseType string     // of the variant; empty: code
+	inFragment   bool       // the answer to the last request comes there
+	response     url.Values // the last successful response
+	state        int        // length of state
 }
 
 // metadata is a discovery document.

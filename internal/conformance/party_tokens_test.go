@@ -1,10 +1,13 @@
 package conformance
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"maps"
 	"math"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 )
 
@@ -53,6 +56,7 @@ type login struct {
 	exchange        url.Values // the token request
 	refreshed       bool
 	access, refresh string
+	front           string // access token of the authorization endpoint
 	raw             string // ID token
 	id              map[string]any
 	userinfo        map[string]any
@@ -64,18 +68,77 @@ func (p *party) signIn(q url.Values) login {
 	return p.redeem(q, p.code(q, p.authorize(q)))
 }
 
-// redeem sends a code to the token endpoint and the access token to userinfo; more is added to the
-// token request.
+// redeem checks the last response. It sends the code of the response to the token endpoint, and each
+// access token to userinfo; more is added to the token request.
 func (p *party) redeem(sent url.Values, code string, more ...func(url.Values)) login {
 	p.t.Helper()
-	l := login{sent: sent, code: code,
-		exchange: url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callbackURL}}}
+	l := login{sent: sent, code: code, front: p.response.Get("access_token"), raw: p.response.Get("id_token")}
+	l.access = l.front
+	if l.raw != "" {
+		p.idToken(&l)
+		p.hashes(l)
+	}
+	if l.front != "" {
+		if !strings.EqualFold(p.response.Get("token_type"), "bearer") {
+			p.t.Errorf("token_type is %q", p.response.Get("token_type"))
+		}
+		l.userinfo = p.userinfo(l)
+	}
+	if code == "" {
+		if l.front == "" { // what userinfo would say
+			l.userinfo = l.claims()
+		}
+		return l
+	}
+	first, about := l.id, l.userinfo
+	l.exchange = url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callbackURL}}
 	for _, fn := range more {
 		fn(l.exchange)
 	}
 	p.tokens(&l, p.token(l.exchange))
+	for _, name := range []string{"iss", "sub", "sid", "auth_time"} {
+		if first != nil && first[name] != l.id[name] {
+			p.t.Errorf("%s is %v in one ID token and %v in the other", name, first[name], l.id[name])
+		}
+	}
 	l.userinfo = p.userinfo(l)
+	if about != nil && !reflect.DeepEqual(about, l.userinfo) {
+		p.t.Errorf("userinfo says %v for one access token and %v for the other", about, l.userinfo)
+	}
 	return l
+}
+
+// hashes demands that an ID token of the authorization endpoint names what comes with it (OIDC Core
+// sections 3.2.2.10 and 3.3.2.11). idToken has checked at_hash where it is.
+func (p *party) hashes(l login) {
+	p.t.Helper()
+	if (l.id["at_hash"] != nil) != (l.front != "") {
+		p.t.Errorf("at_hash is %v", l.id["at_hash"])
+	}
+	var want any
+	if l.code != "" {
+		sum := sha256.Sum256([]byte(l.code))
+		want = base64.RawURLEncoding.EncodeToString(sum[:16])
+	}
+	if l.id["c_hash"] != want {
+		p.t.Errorf("c_hash is %v, want %v", l.id["c_hash"], want)
+	}
+	if l.sent.Get("nonce") == "" {
+		p.t.Error("the ID token came without a nonce in the request")
+	}
+}
+
+// claims returns the claims of the ID token that are about the user.
+func (l login) claims() map[string]any {
+	out := map[string]any{}
+	for _, names := range scopeClaims {
+		for _, name := range names {
+			if value, there := l.id[name]; there {
+				out[name] = value
+			}
+		}
+	}
+	return out
 }
 
 // tokens reads a token response and checks all of it.

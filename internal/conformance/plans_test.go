@@ -17,7 +17,17 @@ type plan struct {
 	suite       string   // its name in the suite's API
 	variant     []string // as the suite's API takes it
 	formPost    bool
-	modules     []module
+	modules     []module // with response_type=code
+	runs        []run    // with others; see plans_front_test.go
+}
+
+// all returns the runs of the plan.
+func (p plan) all() []run { return append([]run{{"code", p.modules}}, p.runs...) }
+
+// run is a list of modules that are run with a response type.
+type run struct {
+	responseType string
+	modules      []module
 }
 
 // module is a test of the suite.
@@ -80,7 +90,7 @@ var basic = []module{
 // static is the variant for a client that an operator registered.
 var static = []string{"server_metadata=discovery", "client_registration=static_client"}
 
-var plans = []plan{
+var plans = append([]plan{
 	{name: "basic", title: "Basic", suite: "oidcc-basic-certification-test-plan", variant: static, modules: basic},
 	{name: "config", title: "Config", suite: "oidcc-config-certification-test-plan", modules: []module{
 		{"oidcc-discovery-endpoint-verification", passes, discovery},
@@ -101,8 +111,9 @@ var plans = []plan{
 			{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", pictured, logoutQueryAdded},
 			{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
 		}},
+	backchannelLogout,
 	dynamicPlan,
-}
+}, frontPlans...)
 
 // There is one server with one user and three clients, as an operator sets them up for the suite,
 // and a fresh browser for each module.
@@ -111,14 +122,20 @@ func TestOIDCC(t *testing.T) {
 		c := prepare(t, s)
 		for _, plan := range plans {
 			t.Run(plan.name, func(t *testing.T) {
-				for _, m := range plan.modules {
-					t.Run(m.name, func(t *testing.T) {
-						n := &internet{s: s.With(t)}
-						p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.Client,
-							formPost: plan.formPost}
-						p.discover()
-						m.run(p)
-					})
+				for _, run := range plan.all() {
+					for _, m := range run.modules {
+						name := m.name
+						if run.responseType != "code" {
+							name = run.responseType + "/" + m.name
+						}
+						t.Run(name, func(t *testing.T) {
+							n := &internet{s: s.With(t)}
+							p := &party{t: t, s: s, n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.clientOf(m.name),
+								formPost: plan.formPost, responseType: run.responseType}
+							p.discover()
+							m.run(p)
+						})
+					}
 				}
 			})
 		}
@@ -151,13 +168,22 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 	}{{&c.Client, userstore.AuthBasic}, {&c.Client2, userstore.AuthBasic}, {&c.ClientPost, userstore.AuthPost}} {
 		client.of.Secret = s.Register(userstore.Client{
 			ID: client.of.ID, AuthMethod: client.method,
-			GrantTypes: []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken},
+			GrantTypes: []string{userstore.GrantAuthorizationCode, userstore.GrantImplicit, userstore.GrantRefreshToken},
 			ClientMetadata: userstore.ClientMetadata{
-				RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
+				ResponseTypes: userstore.ResponseTypes,
+				RedirectURIs:  []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
 				RequestObjectAlg: userstore.RequestObjectUnsigned,
 			},
 		}).Secret
 	}
+	o := c.Override["oidcc-backchannel-rp-initiated-logout"]
+	o.Client.Secret = s.Register(userstore.Client{
+		ID: o.Client.ID, AuthMethod: userstore.AuthBasic,
+		ClientMetadata: userstore.ClientMetadata{
+			RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
+			BackchannelLogoutURI: backchannelURL, BackchannelLogoutSessionRequired: true,
+		},
+	}).Secret
 	return c
 }
 
@@ -211,12 +237,16 @@ func TestTheDocumentedModulesAreTheTestedOnes(t *testing.T) {
 	outcomes := map[string]string{}
 	var order []string
 	for _, p := range plans {
-		for _, m := range p.modules {
-			if profiles[m.name] == nil {
-				order = append(order, m.name)
+		for _, run := range p.all() {
+			for _, m := range run.modules {
+				if profiles[m.name] == nil {
+					order = append(order, m.name)
+				}
+				if !slices.Contains(profiles[m.name], p.title) {
+					profiles[m.name] = append(profiles[m.name], p.title)
+				}
+				outcomes[m.name] = m.outcome
 			}
-			profiles[m.name] = append(profiles[m.name], p.title)
-			outcomes[m.name] = m.outcome
 		}
 	}
 	var want []string

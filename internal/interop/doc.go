@@ -23,6 +23,12 @@
 // challenges of our verifier and does what they say (node/stepup.js). openid-client does the same with
 // real logins, from the API's challenge to its answer (node/second_factor.js).
 //
+// Response types with tokens in the response: openid-client (node/hybrid.js), and oidc-client in a
+// page of Chromium, which is old and the last widely used library for id_token token.
+//
+// Back-channel logout: an app of express-openid-connect ends its sessions when a browser logs out and
+// when an operator ends the sessions, sets a password or disables the user (node/backchannel.js).
+//
 // Second factors: pyotp and otplib show the codes of our keys. openid-client and oidc-client-ts step a
 // login up by acr_values, of accounts that moved in with an authenticator app. Chromium's virtual
 // authenticator makes passkeys and signs in with them (package browser), of the wrong user and at the

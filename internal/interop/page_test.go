@@ -127,6 +127,7 @@ func servePage(t *testing.T) string {
 	mux.HandleFunc("GET /oidc-client-ts.min.js", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, "node/node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js")
 	})
+	mux.HandleFunc("GET /frame", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "node/frame.html") })
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "node/page.html") })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)

@@ -79,7 +79,7 @@ func TestR04NoConnectionArrivesAtAnAddressThatIsNotPublic(t *testing.T) {
 				if err := calls["Get"](open, t.Context(), c.URL()); err == nil || errors.Is(err, ErrAddress) {
 					t.Errorf("allowed as %s: %v", host, err)
 				}
-				c.Seen(t)
+				c.Seen(t, host)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/signet-id/signet/api"
 	"github.com/signet-id/signet/api/web"
+	"github.com/signet-id/signet/internal/backchannel"
 	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/required"
 	"github.com/signet-id/signet/internal/webauthn"
@@ -49,6 +50,7 @@ type Parts struct {
 
 	ClientKeys *issuer.ClientKeys          // optional; without it no client may have a jwks_uri
 	Objects    *issuer.RequestObjects      // optional; without it no client may have request_uris
+	Logouts    *backchannel.Sender         // optional; without it no client hears of logouts
 	Ready      func(context.Context) error // the error says why the server is not ready; errors.Join joins several reasons
 	Metrics    api.Metrics                 // optional; without it nothing is counted
 
@@ -61,7 +63,7 @@ type Parts struct {
 
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
-	if err := required.Missing(p, "ClientKeys", "Objects", "Metrics"); err != nil {
+	if err := required.Missing(p, "ClientKeys", "Objects", "Logouts", "Metrics"); err != nil {
 		return err
 	}
 	if p.Issuer.URL == "" {
@@ -100,6 +102,14 @@ func Compose(p Parts) error {
 	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, NewID, NewGrantID, p.Log
 	i.Admission, i.Cache, i.ClientKeys = p.Admission, p.Cache, p.ClientKeys
 	i.FormSecret = func() ([]byte, error) { return p.Keys.Secret(keys.Forms) }
+
+	i.BackchannelLogout = p.Logouts != nil
+	if l := p.Logouts; l != nil {
+		l.Store, l.Clients, l.Token, l.Now, l.Log = p.Store, p.Store, i.LogoutToken, p.Store.Now, p.Log
+		if err := l.Complete(); err != nil {
+			return err
+		}
+	}
 
 	c := p.Clients
 	c.Store, c.Hasher = p.Store, p.Hasher

@@ -2,7 +2,6 @@ package webauthn
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -21,7 +20,6 @@ var ErrNoPasskeys = errors.New("this issuer can have no passkeys")
 type RelyingParty struct {
 	id, name   string
 	origins    []string // exact, the issuer's own first
-	related    json.RawMessage
 	ceremonies *library.WebAuthn
 }
 
@@ -66,11 +64,7 @@ func New(issuer, name string, origins []string) (*RelyingParty, error) {
 	}
 	if len(related) > 0 {
 		// The library refuses more names than browsers look at (section 5.11.1).
-		document, err := protocol.NewRelatedOrigins(related...)
-		if err != nil {
-			return nil, err
-		}
-		if rp.related, err = document.Bytes(); err != nil {
+		if _, err := protocol.NewRelatedOrigins(related...); err != nil {
 			return nil, err
 		}
 	}
@@ -81,10 +75,6 @@ func New(issuer, name string, origins []string) (*RelyingParty, error) {
 
 // ID returns the RP id: the issuer's host.
 func (rp *RelyingParty) ID() string { return rp.id }
-
-// RelatedOrigins returns the document for /.well-known/webauthn (section 5.11): the origins that
-// New got, without the issuer's own and without apps. It is nil if there are none.
-func (rp *RelyingParty) RelatedOrigins() json.RawMessage { return rp.related }
 
 // origin serializes the origin of a URL as browsers do.
 func origin(u *url.URL) string {

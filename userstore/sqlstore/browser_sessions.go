@@ -58,7 +58,8 @@ func (db *DB) UserForLogin(ctx context.Context, l userstore.Login) (userstore.Us
 const replaceInProofs = `UPDATE browser_sessions SET proved = replace(proved, $1, $2) WHERE id = $3 AND user_id = $4`
 
 // endsWithBrowser is the condition for the live grants of a browser session that end with it: those
-// without offline_access. A scope stands in the list right after [ or a comma, and a quote inside a
+// without offline_access. The sessions of apps end all the same: of a logout an app is told even if
+// it may go on without its user (OpenID Connect Back-Channel Logout section 2.7). A scope stands in the list right after [ or a comma, and a quote inside a
 // scope is escaped, so that no other text looks like a scope.
 const endsWithBrowser = ` browser_session <> '' AND revoked_at = 0
 	AND replace(replace(scopes, '["offline_access"', ''), ',"offline_access"', '') = scopes`
@@ -72,8 +73,8 @@ var (
 
 	lockReplaced = numbered(`UPDATE users SET last_session_id = ''
 		WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.hash = $ AND b.user_id <> $)` + ifStarted)
-	revokeReplaced = numbered(`UPDATE grants SET revoked_at = $
-		WHERE browser_session = (SELECT b.id FROM browser_sessions b WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $)) AND` + endsWithBrowser + ifStarted)
+	revokeReplaced = numbered(`UPDATE grants SET revoked_at = $ WHERE ` + ofReplaced + ` AND` + endsWithBrowser + ifStarted)
+	ofReplaced     = `browser_session = (SELECT b.id FROM browser_sessions b WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $))`
 	deleteReplaced = numbered(`DELETE FROM browser_sessions WHERE hash = $` + ifStarted)
 
 	insertSession = numbered(`INSERT INTO browser_sessions (hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at, user_agent, address, proved)
@@ -154,6 +155,7 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 		steps = append(steps,
 			bind(lockReplaced, old, b.UserID, b.UserID, mark),
 			bind(revokeReplaced, now, old, b.UserID, b.ID, b.UserID, mark),
+			endApps(now, ofReplaced+ifStarted, old, b.UserID, b.ID, b.UserID, mark),
 			bind(deleteReplaced, old, b.UserID, mark))
 	}
 	var must []int
@@ -207,6 +209,7 @@ func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events .
 	steps := []stmt{
 		bind(`UPDATE users SET last_session_id = '' WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+endsWithBrowser, micros(now), id),
+		endApps(micros(now), `browser_session = $ AND browser_session <> ''`, id),
 	}
 	steps = append(steps, storeEventsIf(storeEventOfSession, eventRows(events), id)...)
 	_, err := db.batch(ctx, true, append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1`, id))...)
@@ -221,6 +224,7 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+theirs), userID, id, userID),
 		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+
 			endsWithBrowser+theirs), micros(now), id, userID, id, userID),
+		endApps(micros(now), `browser_session = $ AND browser_session <> '' AND user_id = $`+theirs, id, userID, id, userID),
 	}
 	steps = append(steps, storeEventsIf(storeEventOfOwnSession, eventRows(events), id, userID)...)
 	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID))

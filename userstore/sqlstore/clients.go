@@ -91,12 +91,13 @@ func (db *DB) createClient(ctx context.Context, c userstore.Client, first *stmt,
 	steps := []stmt{
 		bind(`UPDATE signet_schema SET last_epoch = CASE WHEN last_epoch < $1 THEN $2 ELSE last_epoch + 1 END`, created, created),
 		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg, id_token_claims,
-				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, kind, registration_hash, unused_until, version, epoch)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1, last_epoch FROM signet_schema`,
+				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, kind, registration_hash, unused_until, backchannel_logout,
+				frontchannel_logout, version, epoch)
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1, last_epoch FROM signet_schema`,
 			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
 			c.IDTokenAlg, c.IDTokenClaims,
 			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt),
-			c.Kind, c.RegistrationHash, micros(c.UnusedUntil)),
+			c.Kind, c.RegistrationHash, micros(c.UnusedUntil), c.BackchannelLogoutURI != "", c.FrontchannelLogoutURI != ""),
 	}
 	if err := storables(steps); err != nil {
 		return err
@@ -123,11 +124,13 @@ func (db *DB) UpdateClient(ctx context.Context, c userstore.Client, events ...au
 	}
 	update := bind(`UPDATE clients SET name = $1, auth_method = $2, public = $3, first_party = $4, grant_types = $5,
 			scopes = $6, resources = $7, id_token_alg = $8, id_token_claims = $9, metadata = $10, redirect_origins = $11, secret_hash = $12,
-			updated_at = $13, unused_until = CASE WHEN unused_until = 0 THEN unused_until ELSE $14 END, version = version + 1
-		WHERE id = $15 AND version = $16`,
+			updated_at = $13, unused_until = CASE WHEN unused_until = 0 THEN unused_until ELSE $14 END, backchannel_logout = $15,
+			frontchannel_logout = $16, version = version + 1
+		WHERE id = $17 AND version = $18`,
 		c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
 		c.IDTokenAlg, c.IDTokenClaims,
-		metadata, origins, c.SecretHash, micros(c.UpdatedAt), micros(c.UnusedUntil), c.ID, c.Version)
+		metadata, origins, c.SecretHash, micros(c.UpdatedAt), micros(c.UnusedUntil), c.BackchannelLogoutURI != "",
+		c.FrontchannelLogoutURI != "", c.ID, c.Version)
 	if err := storable(update.args); err != nil {
 		return err
 	}

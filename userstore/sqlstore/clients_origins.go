@@ -3,33 +3,15 @@ package sqlstore
 import (
 	"context"
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/signet-id/signet/userstore"
 )
 
-// originOf returns the origin of a URI as browsers write it (RFC 6454 section 6.2): scheme and host
-// in lower case, and the port unless it is the scheme's. It is empty for a URI without a host, such
-// as one with a private-use scheme.
-func originOf(uri string) string {
-	u, err := url.Parse(uri)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return ""
-	}
-	host := strings.ToLower(u.Host)
-	if u.Scheme == "https" {
-		host = strings.TrimSuffix(host, ":443")
-	} else {
-		host = strings.TrimSuffix(host, ":80")
-	}
-	return u.Scheme + "://" + strings.TrimSuffix(host, ":")
-}
-
 func redirectOrigins(uris []string) (origins []string) {
 	for _, uri := range uris {
-		if o := originOf(uri); o != "" && !slices.Contains(origins, o) {
+		if o := userstore.OriginOf(uri); o != "" && !slices.Contains(origins, o) {
 			origins = append(origins, o)
 		}
 	}
@@ -43,7 +25,7 @@ const holdsOrigin = `replace(replace(redirect_origins, $1, ''), $2, '') <> redir
 // RedirectOrigin reads through all clients, of which there are few. Their origins are stored, so
 // that no redirect URI is parsed.
 func (db *DB) RedirectOrigin(ctx context.Context, origin string) (bool, error) {
-	if origin == "" || originOf(origin) != origin { // no browser sends it
+	if origin == "" || userstore.OriginOf(origin) != origin { // no browser sends it
 		return false, nil
 	}
 	quoted := strings.Trim(list([]string{origin}), "[]")

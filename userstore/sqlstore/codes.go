@@ -290,6 +290,9 @@ const (
 		FROM codes WHERE hash = $18 AND grant_id = $19`
 	goOn = `UPDATE grants SET generation = $1, rotated_at = $2, expires_at = $3 WHERE id = $4 AND revoked_at = 0
 		AND EXISTS (SELECT 1 FROM codes WHERE hash = $5 AND grant_id = grants.id AND used_at = $6)`
+	// appGoesOn keeps the session that the app has because of the grant for as long as the grant.
+	appGoesOn = `UPDATE app_sessions SET expires_at = $1 WHERE session_id = $2 AND expires_at < $3 AND ended_at = 0
+		AND EXISTS (SELECT 1 FROM codes WHERE hash = $4 AND grant_id = $5 AND used_at = $6)`
 )
 
 // RedeemCode writes the grant's new, random session id into the user's row, as StartGrant does, and
@@ -319,7 +322,8 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 	use := []any{now, g.ID[:], r.Hash[:], g.UserID, g.ClientID, now, g.SessionID}
 	if r.Begun {
 		steps = append(steps, bind(useCodeOfGrant, append(use, g.ID[:], now)...),
-			bind(goOn, max(g.Generation, 0), now, micros(g.ExpiresAt), g.ID[:], r.Hash[:], now))
+			bind(goOn, max(g.Generation, 0), now, micros(g.ExpiresAt), g.ID[:], r.Hash[:], now),
+			bind(appGoesOn, micros(g.ExpiresAt), g.SessionID, micros(g.ExpiresAt), r.Hash[:], g.ID[:], now))
 	} else {
 		steps = append(steps, bind(useCode, append(use, none[:])...), bindGrantOfCode(args, g, r.Hash))
 		steps = append(steps, boundGrants(ctx, g, r.IdleSince)...)

@@ -73,8 +73,8 @@ func (db *DB) RevokeConsent(ctx context.Context, userID, clientID string, now ti
 	steps := []stmt{
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+consented), both(userID)...),
 		bind(numbered(`DELETE FROM codes WHERE user_id = $ AND client_id = $ AND used_at = 0`+consented), both(userID, clientID)...),
-		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE user_id = $ AND client_id = $ AND revoked_at = 0`+consented), both(micros(now), userID, clientID)...),
 	}
+	steps = append(steps, endGrants(micros(now), `user_id = $ AND client_id = $`+consented, both(userID, clientID)...)...)
 	steps = append(steps, storeEventsIf(storeEventOfConsent, eventRows(events), userID, clientID)...)
 	steps = append(steps, bind(`DELETE FROM consents WHERE user_id = $1 AND client_id = $2`, userID, clientID))
 	if storables(steps) != nil {

@@ -31,6 +31,12 @@ var (
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
 	RecordEndedSQL    = recordEnded
+	StartAppSQL       = startApp
+	BoundAppsSQL      = boundApps
+	ClaimAppSQL       = claimApp
+	SomeAppDueSQL     = someAppDue
+	RemoveAppsSQL     = removeApps
+	PostponeRestSQL   = postponeRest
 	DeleteAdminSQL    = `DELETE FROM users WHERE id = $1` + unlessLastAdmin
 
 	CodeSQL           = codeByHash

@@ -191,9 +191,10 @@ func (db *DB) ChangeFactors(ctx context.Context, c userstore.FactorChange, event
 			factorsOfProof(c.Version), factorsOfProof(c.Version+1), c.BySession, c.UserID)})
 	}
 	if c.KeepSession != userstore.KeepAll {
+		for _, s := range endGrants(micros(c.At), `user_id = $ AND session_id <> $`, c.UserID, c.KeepSession) {
+			steps = append(steps, factorStep{stmt: s})
+		}
 		steps = append(steps,
-			factorStep{stmt: bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3`,
-				micros(c.At), c.UserID, c.KeepSession)},
 			factorStep{stmt: endSessions(c.UserID, c.KeepSession, "")})
 	}
 	if err := checkFactors(c); err != nil {

@@ -330,25 +330,33 @@ func (db *DB) AnswerLate(ctx context.Context, id userstore.GrantID, generation i
 		id[:], generation, most), userstore.ErrConflict, events)
 }
 
+// sessionOfGrant is the public id of the grant with an id.
+const sessionOfGrant = `session_id = (SELECT g.session_id FROM grants g WHERE g.id = $)`
+
 func (db *DB) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
-	return db.change(ctx, true, bind(`UPDATE grants SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, micros(now), id[:]), nil, events)
+	s := endGrants(micros(now), sessionOfGrant, id[:])
+	return db.change(ctx, true, s[0], nil, events, s[1:]...)
+}
+
+// RevokeByClient leaves the app session: see userstore.Grants.
+func (db *DB) RevokeByClient(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
+	revoke := bind(`UPDATE grants SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, micros(now), id[:])
+	return db.change(ctx, true, revoke, nil, events)
 }
 
 // RevokeSession is retried when its answer was lost. If the retry finds the grant revoked, the
 // first try revoked it.
 func (db *DB) RevokeSession(ctx context.Context, userID, sessionID string, now time.Time, events ...audit.Event) error {
-	s := bind(`UPDATE grants SET revoked_at = $1 WHERE session_id = $2 AND user_id = $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
-		micros(now), sessionID, userID, micros(now))
-	return ifUnstorable(db.change(ctx, true, s, userstore.ErrNotFound, events), userstore.ErrNotFound)
+	s := endLiveGrants(micros(now), `session_id = $ AND user_id = $`, sessionID, userID)
+	return ifUnstorable(db.change(ctx, true, s[0], userstore.ErrNotFound, events, s[1:]...), userstore.ErrNotFound)
 }
 
 // RevokeUserGrants locks the user's row first, so that a concurrent login either commits before,
 // and is revoked, or begins after. A retry may count fewer grants than were revoked in all.
 func (db *DB) RevokeUserGrants(ctx context.Context, userID, keep string, now time.Time, events ...audit.Event) (int, error) {
-	s := []stmt{bind(`UPDATE users SET last_session_id = '', token_epoch = token_epoch + 1 WHERE id = $1`, userID),
-		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND session_id <> $3 AND revoked_at = 0 AND expires_at > $4 AND `+inEpoch,
-			micros(now), userID, keep, micros(now)),
-		endSessions(userID, keep, "")}
+	s := []stmt{bind(`UPDATE users SET last_session_id = '', token_epoch = token_epoch + 1 WHERE id = $1`, userID)}
+	s = append(s, endLiveGrants(micros(now), `user_id = $ AND session_id <> $`, userID, keep)...)
+	s = append(s, endSessions(userID, keep, ""))
 	n, err := db.batch(ctx, true, append(s, storeEvents(eventRows(events))...)...)
 	if err != nil {
 		return 0, ifUnstorable(err, nil)

@@ -264,7 +264,6 @@ func runProofs(run exec, proofs []factorStep) error {
 }
 
 var (
-	endGrants   = numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND user_id = ` + userOfToken)
 	endBrowsers = numbered(`DELETE FROM browser_sessions WHERE user_id = ` + userOfToken)
 	endConsents = numbered(`DELETE FROM consents WHERE user_id = ` + userOfToken)
 )
@@ -272,7 +271,7 @@ var (
 // endAllOfToken ends all grants and browser sessions of a token's user, after the user's row is
 // locked: see SetPassword.
 func endAllOfToken(id string, now int64) []stmt {
-	return []stmt{bind(endGrants, now, id), bind(endBrowsers, id)}
+	return append(endGrants(now, `user_id = `+userOfToken, id), bind(endBrowsers, id))
 }
 
 // endFactorsOfToken removes all second factors of a token's user, for good.

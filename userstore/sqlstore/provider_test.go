@@ -5,6 +5,7 @@ package sqlstore_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,6 +40,25 @@ func redemption(u userstore.User, c userstore.Code) userstore.Redeem {
 	g := newGrant(u)
 	g.Scopes, g.BrowserSession = c.Scopes, c.BrowserSession
 	return userstore.Redeem{Hash: c.Hash, Grant: g, Now: now}
+}
+
+// beginning returns a code with which a grant begins.
+func beginning(u userstore.User, s userstore.BrowserSession, id userstore.GrantID) userstore.Code {
+	c := newCode(s)
+	c.Hash = sha256.Sum256(id[:])
+	g := newGrant(u)
+	g.ID, g.SessionID, g.Generation, g.BrowserSession = id, fmt.Sprintf("%x", id), 0, s.ID
+	c.Begins = &userstore.BegunGrant{Grant: g}
+	return c
+}
+
+// goingOn returns the redemption of that code.
+func goingOn(u userstore.User, s userstore.BrowserSession, id userstore.GrantID, at time.Time) userstore.Redeem {
+	c := beginning(u, s, id)
+	r := redemption(u, c)
+	r.Grant, r.Begun, r.Now = c.Begins.Grant, true, at
+	r.Grant.Generation = 1
+	return r
 }
 
 // inBrowser returns a user with a browser session and a code that may be redeemed.
@@ -135,6 +155,26 @@ func TestF08AnswerLostAfterCommitOfTheProvider(t *testing.T) {
 			op: func(w world) error { _, err := consent(w); return err },
 			done: func(w world) error {
 				_, err := db.ConsentOf(ctx, w.u.ID, userstore.FirstPartyClientID)
+				return err
+			}},
+		{name: "a code is saved with a grant, and the retry begins no other",
+			op: func(w world) error { return db.SaveCode(ctx, beginning(w.u, w.s, w.r.Grant.ID), nil, time.Time{}) },
+			done: func(w world) error {
+				v, err := db.GrantByID(ctx, w.r.Grant.ID)
+				if err == nil && v.Grant.Generation != 0 {
+					err = fmt.Errorf("%+v", v.Grant)
+				}
+				return err
+			}},
+		{name: "a redemption goes on with the grant, and finds its own work",
+			before: func(w world) error { return db.SaveCode(ctx, beginning(w.u, w.s, w.r.Grant.ID), nil, time.Time{}) },
+			op:     func(w world) error { return db.RedeemCode(ctx, goingOn(w.u, w.s, w.r.Grant.ID, now)) },
+			done: func(w world) error {
+				again := db.RedeemCode(ctx, goingOn(w.u, w.s, w.r.Grant.ID, now.Add(time.Second)))
+				v, err := db.GrantByID(ctx, w.r.Grant.ID)
+				if err == nil && (v.Grant.Generation != 1 || !errors.Is(again, userstore.ErrConflict)) {
+					err = fmt.Errorf("%+v, and again %w", v.Grant, again)
+				}
 				return err
 			}},
 		{name: "a login makes another session the next time", want: userstore.ErrUnavailable,

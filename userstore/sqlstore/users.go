@@ -194,10 +194,7 @@ func (db *DB) conflictOrNotFound(ctx context.Context, sql, id string) error {
 // endAll ends all grants and browser sessions of a user, after the user's row is locked: see
 // SetPassword.
 func endAll(userID string, now time.Time) []stmt {
-	return []stmt{
-		bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0`, micros(now), userID),
-		endSessions(userID, "", ""),
-	}
+	return append(endGrants(micros(now), `user_id = $`, userID), endSessions(userID, "", ""))
 }
 
 // anyVersion is a version that no row has.
@@ -234,11 +231,10 @@ func (db *DB) SetPassword(ctx context.Context, c userstore.PasswordChange, event
 			c.UserID, c.NewHash))
 	}
 	if c.KeepSession != userstore.KeepAll {
-		s = append(s, bind(`UPDATE grants SET revoked_at = $1 WHERE user_id = $2 AND revoked_at = 0 AND session_id <> $3
-			AND EXISTS (SELECT 1 FROM users WHERE id = $4 AND password_hash = $5)`,
-			micros(c.At), c.UserID, c.KeepSession, c.UserID, c.NewHash),
-			endSessions(c.UserID, c.KeepSession, ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`,
-				c.UserID, c.NewHash))
+		const changed = ` AND EXISTS (SELECT 1 FROM users WHERE id = $ AND password_hash = $)`
+		s = append(s, endGrants(micros(c.At), `user_id = $ AND session_id <> $`+changed,
+			c.UserID, c.KeepSession, c.UserID, c.NewHash)...)
+		s = append(s, endSessions(c.UserID, c.KeepSession, changed, c.UserID, c.NewHash))
 	}
 	n, err := db.batch(ctx, true,
 		append(s, storeEventsIf(storeEventOfPassword, eventRows(events), c.UserID, c.NewHash)...)...)
@@ -323,7 +319,8 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 		if err != nil || n[0] == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
-		return true, nil
+		_, err = run(endAppsOfDeleted(id, events))
+		return err == nil, err
 	})
 	if errors.Is(err, userstore.ErrConflict) {
 		err = db.whyUnchanged(ctx, id, anyVersion)

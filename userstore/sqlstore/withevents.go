@@ -65,20 +65,30 @@ func (db *DB) unlessRecorded(ctx context.Context, event eventRow, refusal error)
 	return orElse(failure, err)
 }
 
-// change runs an operation of one statement. It returns refused when no row changed. Without events
-// it runs the statement alone, and a retry that finds nothing to change returns nil: the earlier
-// try changed the row.
-func (db *DB) change(ctx context.Context, idempotent bool, s stmt, refused error, events []audit.Event) error {
-	if err := storable(s.args); err != nil {
+// change runs an operation of one statement, and the statements of then if the first one changed a
+// row. It returns refused when no row changed. Without events and further statements it runs the
+// statement alone. Without events, a retry that finds nothing to change returns nil: the earlier try
+// changed the row.
+func (db *DB) change(
+	ctx context.Context, idempotent bool, s stmt, refused error, events []audit.Event, then ...stmt,
+) error {
+	if err := storables(append([]stmt{s}, then...)); err != nil {
 		return err
 	}
-	if len(events) > 0 {
-		return db.transactWithEvents(ctx, idempotent, events, func(run exec, _ bool) (bool, error) {
+	if len(events) > 0 || len(then) > 0 {
+		return db.transactWithEvents(ctx, idempotent, events, func(run exec, maybeDone bool) (bool, error) {
 			n, err := run(s)
-			if err != nil || n[0] == 0 {
-				return false, orElse(err, refused)
+			switch {
+			case err != nil:
+				return false, err
+			case n[0] == 0 && maybeDone && len(events) == 0:
+				return false, nil
+			case n[0] == 0:
+				return false, refused
+			case len(then) > 0:
+				_, err = run(then...)
 			}
-			return true, nil
+			return err == nil, err
 		})
 	}
 	return db.retrying(ctx, idempotent, func(ctx context.Context, maybeDone bool) error {

@@ -117,6 +117,17 @@ func begunGrants(t *testing.T, f *fixture) {
 		f.live(t, view.Grant)
 	}
 
+	// An app that wants to hear of logouts has a session from the beginning.
+	told := f.client(t, func(c *userstore.Client) { c.BackchannelLogoutURI = "https://a.test/logout" })
+	code := f.beginning(f.session(t, u), told)
+	must(t, f.SaveCode(ctx, code, nil, time.Time{}))
+	must(t, f.RedeemCode(ctx, f.goingOn(code)))
+	apps, err := f.ListAppSessions(ctx, code.BrowserSession)
+	must(t, err)
+	if len(apps) != 1 || apps[0].SessionID != code.Begins.Grant.SessionID {
+		t.Errorf("the app sessions are %+v", apps)
+	}
+
 	// A grant that has ended goes on with no code, and does not come back.
 	for name, end := range map[string]func(g userstore.Grant) (userstore.Redeem, error){
 		"revoked": func(g userstore.Grant) (r userstore.Redeem, err error) {
@@ -155,7 +166,7 @@ func begunGrants(t *testing.T, f *fixture) {
 		must(t, f.SaveCode(ctx, code, nil, time.Time{}))
 		codes = append(codes, code)
 	}
-	_, err := f.GrantByID(ctx, codes[0].Begins.Grant.ID)
+	_, err = f.GrantByID(ctx, codes[0].Begins.Grant.ID)
 	is(t, err, userstore.ErrNotFound)
 	is(t, f.RedeemCode(ctx, f.goingOn(codes[0])), userstore.ErrConflict)
 	_, err = f.GrantByID(ctx, codes[0].Begins.Grant.ID)

@@ -41,29 +41,35 @@ func NewCanary(t *testing.T, address netip.Addr) *Canary {
 // URL returns an https URL that leads to the canary.
 func (c *Canary) URL() string { return "https://" + strings.ReplaceAll(c.Address, "%", "%25") + "/" }
 
-// Unseen fails the test if anything has connected. It connects itself, and connections are accepted
-// in their order: the first one has to be its own.
+// Unseen fails the test if anything has connected.
 func (c *Canary) Unseen(t *testing.T, what string) {
+	t.Helper()
+	for _, from := range c.connected(t) {
+		t.Errorf("%s: %s connected to %s", what, from, c.Address)
+	}
+}
+
+// Seen fails the test if nothing has connected.
+func (c *Canary) Seen(t *testing.T, what string) {
+	t.Helper()
+	if len(c.connected(t)) == 0 {
+		t.Errorf("%s: nothing connected to %s", what, c.Address)
+	}
+}
+
+// connected returns who has connected since the last call. It connects itself, and connections are
+// accepted in their order: those before its own are the others.
+func (c *Canary) connected(t *testing.T) (others []string) {
 	t.Helper()
 	own, err := net.Dial("tcp", c.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = own.Close() }()
-	for first := <-c.from; first != own.LocalAddr().String(); first = <-c.from {
-		t.Errorf("%s: %s connected to %s", what, first, c.Address)
+	for from := <-c.from; from != own.LocalAddr().String(); from = <-c.from {
+		others = append(others, from)
 	}
-}
-
-// Seen waits for a connection. The caller has made one, so that it has arrived, or has only to be
-// accepted.
-func (c *Canary) Seen(t *testing.T) {
-	t.Helper()
-	select {
-	case <-c.from:
-	case <-t.Context().Done():
-		t.Errorf("nothing connected to %s", c.Address)
-	}
+	return others
 }
 
 // OwnAddresses returns the addresses of this machine that only it, or its network, can reach:
