@@ -41,8 +41,8 @@ func (p *Pages) withFrames(v *view, d SignedOutPage) policy {
 
 var hostSource = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 
-// frameOrigin is the origin of a frame as a source expression; empty when a policy cannot name it. Nothing of the URI
-// reaches the header without having matched. A frame may be on the user's own machine as well.
+// frameOrigin returns the origin of a frame as a source expression; empty when a policy cannot name it,
+// such as that of an IPv6 address. Nothing of uri reaches the header without having matched.
 func frameOrigin(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !hostSource.MatchString(strings.ToLower(u.Host)) {

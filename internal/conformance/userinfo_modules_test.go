@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"fmt"
 	"mime"
 	"net/http"
 	"slices"
@@ -11,31 +10,15 @@ import (
 	"github.com/signet-id/signet/api/apitest"
 )
 
-// register registers a client with this metadata (RFC 7591), as the suite does for one module. The
-// admin API takes the same document as a registration endpoint.
-func (p *party) register(metadata apitest.Fields) configuredClient {
-	p.t.Helper()
-	_, admin := p.s.Admin(fmt.Sprintf("registrar%x", random(8)))
-	body := apitest.Fields{"client_name": "Conformance", "redirect_uris": []string{callbackURL}, "response_types": []string{"code"},
-		"grant_types": []string{"authorization_code"}, "pkce": "optional"}
-	for name, value := range metadata {
-		body[name] = value
-	}
-	var made struct {
-		ID     string `json:"client_id"`
-		Secret string `json:"client_secret"`
-	}
-	p.s.AdminOf(admin.Access)("POST", "", body).Want(http.StatusCreated, "").JSON(&made)
-	return configuredClient{ID: made.ID, Secret: p.s.Secret(made.Secret)}
-}
-
 // userinfoRS256 is for a client with the userinfo_signed_response_alg RS256: userinfo answers a JWT
 // that is signed with it, for this client, about the user of the ID token.
 func userinfoRS256(p *party) {
 	if !slices.Contains(p.op.list("userinfo_signing_alg_values_supported"), "RS256") {
 		p.t.Error("discovery does not say that userinfo is signed with RS256")
 	}
-	p.client = p.register(apitest.Fields{"userinfo_signed_response_alg": "RS256"})
+	if refused := p.register(registration(apitest.Fields{"userinfo_signed_response_alg": "RS256"})); refused != "" {
+		p.t.Fatal(refused)
+	}
 	q := p.authorization("openid profile email")
 	l := p.redeemOnly(q, p.code(q, p.authorize(q)))
 	r := p.request("GET", p.op.text("userinfo_endpoint"), "")
