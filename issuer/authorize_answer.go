@@ -92,12 +92,16 @@ func (i *Issuer) grantTypes() []string {
 }
 
 var (
-	errNoResponseType  = refuse(InvalidRequest, "The response_type is missing: send code.")
-	errDeadType        = refuse(UnsupportedResponseType, "This response_type has been done away with by OAuth 2.1 and RFC 9700: send code.")
-	errQueryMode       = refuse(InvalidRequest, "Tokens never go into a query: the response_mode of this response_type has to be fragment or form_post.")
-	errNoNonce         = refuse(InvalidRequest, "The nonce is missing, without which no ID token comes from the authorization endpoint.")
-	errScopeOpenID     = refuse(InvalidScope, "An ID token needs the scope openid.")
-	errNoResponse      = refuse(UnauthorizedClient, "This client is not registered for this response_type and the grant types that belong to it.")
+	errNoResponseType = refuse(InvalidRequest, "The response_type is missing: send code.")
+	errDeadType       = refuse(UnsupportedResponseType,
+		"This response_type has been done away with by OAuth 2.1 and RFC 9700: send code.")
+	errQueryMode = refuse(InvalidRequest,
+		"Tokens never go into a query: the response_mode of this response_type has to be fragment or form_post.")
+	errNoNonce = refuse(InvalidRequest,
+		"The nonce is missing, without which no ID token comes from the authorization endpoint.")
+	errScopeOpenID = refuse(InvalidScope, "An ID token needs the scope openid.")
+	errNoResponse  = refuse(UnauthorizedClient,
+		"This client is not registered for this response_type and the grant types that belong to it.")
 	errGrantIsNoLonger = errFinished.because(errors.New("the grant that began with the answer has ended"))
 )
 

@@ -86,6 +86,9 @@ func (i *Issuer) Metadata() Metadata {
 		}
 	}
 	claims := slices.Clone(idTokenClaims)
+	if slices.ContainsFunc(i.responseTypes(), func(t string) bool { return responseTypeOf(t).code && responseTypeOf(t).idToken }) {
+		claims = append(claims, "c_hash")
+	}
 	for _, s := range scopeClaims {
 		claims = append(claims, s.claims...)
 	}

@@ -254,15 +254,11 @@ func (i *Issuer) readRegistration(ctx context.Context, body []byte) (askedRegist
 
 // unsupportedMembers promise a client what this server does not do. To ignore such a member would
 // leave the client with less than it asked for.
-var unsupportedMembers = []string{
-	"id_token_encrypted_response_alg", "id_token_encrypted_response_enc",
-	"userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
-	"introspection_encrypted_response_alg", "introspection_encrypted_response_enc",
-	"authorization_signed_response_alg", "authorization_encrypted_response_alg", "authorization_encrypted_response_enc",
-	"dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens",
+var unsupportedMembers = append(slices.Clone(userstore.EncryptionMembers),
+	"authorization_signed_response_alg", "dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens",
 	"tls_client_auth_subject_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri", "tls_client_auth_san_ip",
 	"tls_client_auth_san_email",
-}
+)
 
 func (a askedRegistration) refuseUnsupported() error {
 	for _, name := range unsupportedMembers {

@@ -31,13 +31,15 @@ func TestTrustAndStepUp(t *testing.T) {
 		if b.Session.ACR != "1" || !slices.Equal(b.Session.AMR, []string{"pwd"}) || !typed.Equal(w.clock.Now()) {
 			t.Errorf("a login in a trusted browser: %+v", b.Session)
 		}
-		if _, err := w.Login(ctx, issuer.LoginRequest{Email: o.Email, Password: wrongPassword}); errorOf(err).Code != issuer.InvalidCredentials {
+		if _, err := w.Login(ctx, issuer.LoginRequest{Email: o.Email,
+			Password: wrongPassword}); errorOf(err).Code != issuer.InvalidCredentials {
 			t.Errorf("a wrong password in a trusted browser: %v", err)
 		}
 		w.TrustedBrowser = 0
 		_, _, err = w.StartBrowserSession(ctx, login)
 		w.refused(err, issuer.SecondFactorRequired)
-		_, _, none, err := w.StartSecondSession(t.Context(), w.waiting(o, w.clock.Now()), w.proof(o), true, issuer.PageLogin{})
+		_, _, none, err := w.StartSecondSession(t.Context(), w.waiting(o, w.clock.Now()), w.proof(o), true,
+			issuer.PageLogin{})
 		w.must(err)
 		if none != "" {
 			t.Error("a browser is trusted although trust is off")
@@ -45,7 +47,8 @@ func TestTrustAndStepUp(t *testing.T) {
 		w.TrustedBrowser = 720 * time.Hour
 
 		w.wait(10 * time.Minute)
-		up, changed, none, err := w.StartSecondSession(t.Context(), w.waiting(o, typed), w.proof(o), false, issuer.PageLogin{Replaces: secret})
+		up, changed, none, err := w.StartSecondSession(t.Context(), w.waiting(o, typed), w.proof(o), false,
+			issuer.PageLogin{Replaces: secret})
 		w.must(err)
 		s := up.Session
 		if s.ID != b.Session.ID || changed == secret || none != "" || s.ACR != "2" || !s.AuthTime.Equal(typed) ||
@@ -83,9 +86,11 @@ func TestStrengthThatARequestAsksFor(t *testing.T) {
 			b, _, err := w.StartProvedSession(t.Context(), userstore.User{ID: o.ID, PasswordHash: o.PasswordHash,
 				FactorVersion: o.FactorVersion}, w.clock.Now(), issuer.PageLogin{})
 			if err != nil { // the store lets nobody in who has a second factor
-				_, _, cookie, err := w.StartSecondSession(t.Context(), w.waiting(o, w.clock.Now()), w.proof(o), true, issuer.PageLogin{})
+				_, _, cookie, err := w.StartSecondSession(t.Context(), w.waiting(o, w.clock.Now()), w.proof(o), true,
+					issuer.PageLogin{})
 				w.must(err)
-				b, _, err = w.StartBrowserSession(userstore.WithTrust(t.Context(), cookie), issuer.PageLogin{Name: o.Email, Password: password})
+				b, _, err = w.StartBrowserSession(userstore.WithTrust(t.Context(), cookie), issuer.PageLogin{Name: o.Email,
+					Password: password})
 				w.must(err)
 			}
 			w.wait(time.Minute)
@@ -98,8 +103,10 @@ func TestStrengthThatARequestAsksFor(t *testing.T) {
 		}
 		one, two, skipped := strong(weak), strong(app), trusted(app)
 		adminOne, adminTwo := trusted(admin), strong(admin)
-		if skipped.Session.ACR != "1" || two.Session.ACR != "2" || adminOne.Session.ACR != "1" || adminTwo.Session.ACR != "2" {
-			t.Fatalf("the browsers are %q %q %q %q", skipped.Session.ACR, two.Session.ACR, adminOne.Session.ACR, adminTwo.Session.ACR)
+		if skipped.Session.ACR != "1" || two.Session.ACR != "2" || adminOne.Session.ACR != "1" ||
+			adminTwo.Session.ACR != "2" {
+			t.Fatalf("the browsers are %q %q %q %q", skipped.Session.ACR, two.Session.ACR, adminOne.Session.ACR,
+				adminTwo.Session.ACR)
 		}
 		w.wait(20 * time.Minute)
 		type request = issuer.AuthorizationRequest
@@ -121,8 +128,10 @@ func TestStrengthThatARequestAsksFor(t *testing.T) {
 			{"acr_values of others, a trusted browser", "", skipped, request{ACRValues: "gold urn:mace:silver 3"}, code, code},
 			{"acr_values of others and 2, a trusted browser", "", skipped, request{ACRValues: "gold 2 1"}, stepUp, required},
 			{"acr_values=1 2, a trusted browser", "", skipped, request{ACRValues: "1 2"}, code, code},
-			{"essential acr 2, one factor of a user who has no other", "", one, request{Claims: essential(`"value":"2"`)}, unmet, unmet},
-			{"essential acr 2, a trusted browser", "", skipped, request{Claims: essential(`"values":["3","2"]`)}, stepUp, required},
+			{"essential acr 2, one factor of a user who has no other", "", one, request{Claims: essential(`"value":"2"`)},
+				unmet, unmet},
+			{"essential acr 2, a trusted browser", "", skipped, request{Claims: essential(`"values":["3","2"]`)}, stepUp,
+				required},
 			{"essential acr 2, two factors", "", two, request{Claims: essential(`"value":"2"`)}, code, code},
 			{"essential acr 2, nobody", "", nil, request{Claims: essential(`"value":"2"`)}, logIn, required},
 			{"essential acr 1 or 2, one factor", "", one, request{Claims: essential(`"values":["2","1"]`)}, code, code},
@@ -134,25 +143,32 @@ func TestStrengthThatARequestAsksFor(t *testing.T) {
 			{"essential acr without a value, one factor", "", one, request{Claims: essential(`"x":1`)}, code, code},
 			{"essential acr 2 or 1, a trusted browser: the first is preferred", "", skipped,
 				request{Claims: essential(`"values":["2","1"]`)}, stepUp, required},
-			{"essential acr 1 or 2, a trusted browser", "", skipped, request{Claims: essential(`"values":["1","2"]`)}, code, code},
-			{"essential acr 2 of two, a trusted browser", "", skipped, request{Claims: essential(`"value":"2","values":["1","2"]`)}, stepUp, required},
+			{"essential acr 1 or 2, a trusted browser", "", skipped, request{Claims: essential(`"values":["1","2"]`)}, code,
+				code},
+			{"essential acr 2 of two, a trusted browser", "", skipped,
+				request{Claims: essential(`"value":"2","values":["1","2"]`)}, stepUp, required},
 			{"voluntary acr 2, one factor", "", one, request{Claims: `{"id_token":{"acr":{"value":"2"}}}`}, code, code},
-			{"voluntary acr 2, a trusted browser", "", skipped, request{Claims: `{"id_token":{"acr":{"value":"2"}}}`}, stepUp, required},
+			{"voluntary acr 2, a trusted browser", "", skipped, request{Claims: `{"id_token":{"acr":{"value":"2"}}}`}, stepUp,
+				required},
 			{"voluntary acr of others and 2, a trusted browser", "", skipped,
 				request{Claims: `{"id_token":{"acr":{"essential":false,"values":["gold",7,"2","1"]}}}`}, stepUp, required},
-			{"voluntary acr 1 or 2, a trusted browser", "", skipped, request{Claims: `{"id_token":{"acr":{"values":["1","2"]}}}`}, code, code},
+			{"voluntary acr 1 or 2, a trusted browser", "", skipped,
+				request{Claims: `{"id_token":{"acr":{"values":["1","2"]}}}`}, code, code},
 			{"voluntary acr 2, two factors", "", two, request{Claims: `{"id_token":{"acr":{"value":"2"}}}`}, code, code},
 			{"voluntary acr 1, acr_values=2, a trusted browser", "", skipped,
 				request{Claims: `{"id_token":{"acr":{"value":"1"}}}`, ACRValues: "2"}, stepUp, required},
 			{"max_age that is over, two factors", "", two, request{MaxAge: "600"}, again, required},
 			{"max_age that is not, two factors", "", two, request{MaxAge: "7200", ACRValues: "2"}, code, code},
-			{"max_age that is not, acr_values=2, a trusted browser", "", skipped, request{MaxAge: "7200", ACRValues: "2"}, stepUp, required},
-			{"max_age that is over, acr_values=2, a trusted browser", "", skipped, request{MaxAge: "600", ACRValues: "2"}, again, required},
+			{"max_age that is not, acr_values=2, a trusted browser", "", skipped, request{MaxAge: "7200", ACRValues: "2"},
+				stepUp, required},
+			{"max_age that is over, acr_values=2, a trusted browser", "", skipped, request{MaxAge: "600", ACRValues: "2"},
+				again, required},
 			{"prompt=login, two factors", "", two, request{Prompt: "login"}, again, ""},
 			{"the policy wants a factor, one factor", userstore.SecondFactorRequired, one, request{}, again, required},
 			{"the policy wants a factor of admins only, one factor", userstore.SecondFactorAdmins, one, request{}, code, code},
 			{"the policy wants a factor, a trusted browser", userstore.SecondFactorRequired, skipped, request{}, code, code},
-			{"scope admin, a trusted browser", userstore.SecondFactorAdmins, adminOne, request{Scope: "openid admin"}, stepUp, required},
+			{"scope admin, a trusted browser", userstore.SecondFactorAdmins, adminOne, request{Scope: "openid admin"}, stepUp,
+				required},
 			{"scope admin, a trusted browser, no policy", "", adminOne, request{Scope: "openid admin"}, code, code},
 			{"scope admin, two factors", userstore.SecondFactorAdmins, adminTwo, request{Scope: "openid admin"}, code, code},
 		} {
@@ -211,11 +227,13 @@ func stepOf(d issuer.Decision) string {
 func TestAllFactorsAgain(t *testing.T) {
 	eachSecond(t, func(t *testing.T, w *world) {
 		o := w.withApp(w.owner())
-		_, secret, cookie, err := w.StartSecondSession(t.Context(), w.waiting(o, w.clock.Now()), w.proof(o), true, issuer.PageLogin{})
+		_, secret, cookie, err := w.StartSecondSession(t.Context(), w.waiting(o, w.clock.Now()), w.proof(o), true,
+			issuer.PageLogin{})
 		w.must(err)
 		w.wait(time.Hour)
 		request := func(prompt, maxAge string) issuer.Pending {
-			p, refused, err := w.Authorize(t.Context(), issuer.AuthorizationRequest{ClientID: "web", RedirectURI: "https://web.test/cb",
+			p, refused, err := w.Authorize(t.Context(), issuer.AuthorizationRequest{ClientID: "web",
+				RedirectURI:  "https://web.test/cb",
 				ResponseType: "code", Scope: "openid", Prompt: prompt, MaxAge: maxAge, CodeChallengeMethod: "S256",
 				CodeChallenge: base64.RawURLEncoding.EncodeToString(make([]byte, 32))})
 			if err != nil || refused != nil {
@@ -225,7 +243,8 @@ func TestAllFactorsAgain(t *testing.T) {
 		}
 		requests := map[string]issuer.Pending{"prompt=login": request("login", ""), "max_age=0": request("", "0")}
 		aged := map[string]issuer.Pending{"max_age=600": request("", "600")}
-		relaxed := map[string]issuer.Pending{"prompt=select_account": request("select_account", ""), "max_age=7200": request("", "7200")}
+		relaxed := map[string]issuer.Pending{"prompt=select_account": request("select_account", ""),
+			"max_age=7200": request("", "7200")}
 		decide := func(when string, b issuer.Browser, all map[string]issuer.Pending, want string) {
 			t.Helper()
 			for what, p := range all {

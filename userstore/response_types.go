@@ -14,7 +14,9 @@ const ResponseTypeCode = "code"
 //
 // token alone and none are missing: OAuth 2.1 and RFC 9700 section 2.1.2 have done away with token,
 // and none is of no use to a client.
-var ResponseTypes = []string{ResponseTypeCode, "id_token", "id_token token", "code id_token", "code token", "code id_token token"}
+var ResponseTypes = []string{
+	ResponseTypeCode, "id_token", "id_token token", "code id_token", "code token", "code id_token token",
+}
 
 // ResponseType returns a response type in the spelling of ResponseTypes: its words have no order
 // (OAuth 2.0 Multiple Response Type Encoding Practices section 3). ok is false if there is no such
@@ -23,7 +25,8 @@ func ResponseType(text string) (known string, ok bool) {
 	sent := strings.Split(text, " ")
 	for _, t := range ResponseTypes {
 		words := strings.Split(t, " ")
-		if len(words) == len(sent) && !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(sent, w) }) {
+		missing := func(word string) bool { return !slices.Contains(sent, word) }
+		if len(words) == len(sent) && !slices.ContainsFunc(words, missing) {
 			return t, true
 		}
 	}
@@ -47,7 +50,8 @@ func GrantsOfResponse(responseType string) []string {
 // Answers reports whether the client is registered for a response type, in the spelling of
 // ResponseTypes. A client that lists none has code, as its grant types say.
 func (c Client) Answers(responseType string) bool {
-	if !slices.Contains(c.ResponseTypes, responseType) && (responseType != ResponseTypeCode || len(c.ResponseTypes) > 0) {
+	presumed := responseType == ResponseTypeCode && len(c.ResponseTypes) == 0
+	if !presumed && !slices.Contains(c.ResponseTypes, responseType) {
 		return false
 	}
 	return !slices.ContainsFunc(GrantsOfResponse(responseType), func(g string) bool { return !c.Allows(g) })
@@ -103,10 +107,11 @@ func (r *Registry) grantTypes(old Client, c *Client) []string {
 func (r *Registry) checkResponses(old Client, c *Client, fs *faults) {
 	fs.addList("response_types", c.ResponseTypes, func(t string) fault {
 		known, ok := ResponseType(t)
+		on := known == ResponseTypeCode || slices.Contains(r.ResponseTypes, known)
 		switch {
 		case !ok:
 			return oneOf(t, ResponseTypes...)
-		case known != ResponseTypeCode && !slices.Contains(r.ResponseTypes, known) && !slices.Contains(old.ResponseTypes, known):
+		case !on && !slices.Contains(old.ResponseTypes, known):
 			return fault{CodeInvalid, "This response type is off: see oauth.response_types in the configuration."}
 		}
 		return fault{}
@@ -122,7 +127,8 @@ func (r *Registry) checkResponses(old Client, c *Client, fs *faults) {
 	}
 	implicit := c.Allows(GrantImplicit) && slices.Contains(r.grantTypes(old, c), GrantImplicit)
 	if implicit && !needed[GrantImplicit] {
-		fs.add("response_types", fault{CodeInvalid, "The grant type implicit needs a response type with id_token, or with code and token."})
+		fs.add("response_types", fault{CodeInvalid,
+			"The grant type implicit needs a response type with id_token, or with code and token."})
 	}
 	if implicit && len(c.RedirectURIs) == 0 {
 		fs.add("redirect_uris", fault{CodeRequired, "The grant type implicit needs a redirect URI at least."})

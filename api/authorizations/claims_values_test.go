@@ -2,6 +2,7 @@ package authorizations_test
 
 import (
 	"maps"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -244,4 +245,42 @@ func claimNames(n int) string {
 		list[i] = `"claim` + strings.Repeat("x", i) + `":null`
 	}
 	return strings.Join(list, ",")
+}
+
+// Claims of userinfo need an access token (OIDC Core section 5.5): where there is none, nobody is asked
+// about them, and the ID token holds what was requested for it.
+func TestA24ClaimsOfUserinfoWithoutAnAccessToken(t *testing.T) {
+	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
+		alice := s.SignUp("alice")
+		s.Do(apitest.Request{Method: "PATCH", Path: "/v1/profile", Token: s.Login(alice).Access,
+			Body: apitest.Fields{"nickname": "Al"}}).Want(200, "")
+		c := frontClient(s, "front")
+		wish := func(response string) func(url.Values) {
+			return set("response_type", response, "scope", "openid", "code_challenge", "", "code_challenge_method", "",
+				"claims", `{"userinfo":{"email":{"essential":true},"sub":{"value":"`+alice.ID+`"}},"id_token":{"nickname":{"value":"x"}}}`)
+		}
+		for response, asksForEmail := range map[string]bool{"id_token": false, "id_token token": true} {
+			page := s.SignedIn(alice).Open(authorizePath(c, wish(response), set("prompt", "consent"))).WantPage(200, "consent-approve")
+			if got := strings.Contains(page.Text(), "see your email address"); got != asksForEmail {
+				t.Errorf("%s: the page asks for the email address: %v: %s", response, got, page.Text())
+			}
+			answer := page.Submit("consent-approve", nil)
+			id := apitest.Claims(answer.Fragment().Get("id_token"))
+			if id["nickname"] != "Al" || id["email"] != nil || id["sub"] != alice.ID {
+				t.Errorf("%s: the ID token says %s", response, id.Text())
+			}
+			if access := answer.Fragment().Get("access_token"); access != "" {
+				var told apitest.Fields
+				s.Do(apitest.Request{Path: "/oauth2/userinfo", Token: access}).Want(200, "").JSON(&told)
+				if want := (apitest.Fields{"sub": alice.ID, "email": alice.Email}); told.Text() != want.Text() {
+					t.Errorf("%s: userinfo says %s", response, told.Text())
+				}
+			}
+		}
+		bob := s.SignedIn(s.SignUp("bob"))
+		page := bob.Open(authorizePath(c, wish("id_token"), set("prompt", "none")))
+		if got := page.Fragment().Get("error"); got != "login_required" {
+			t.Errorf("another user: %q", got)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package authorizations_test
 import (
 	"crypto/sha512"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/api/apitest"
+	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -122,33 +125,34 @@ func TestT01AReplayEndsTheTokensOfTheFragmentToo(t *testing.T) {
 
 // What ends the grant between the response and the redemption of its code ends both.
 func TestT24EndedBetweenResponseAndCode(t *testing.T) {
-	for name, end := range map[string]func(*testing.T, *apitest.Server, apitest.User, apitest.Client, *apitest.Browser, string){
-		"the user is disabled": func(t *testing.T, s *apitest.Server, u apitest.User, _ apitest.Client, _ *apitest.Browser, _ string) {
-			if err := s.DB.SetActive(t.Context(), u.ID, false, s.Clock.Now()); err != nil {
-				t.Fatal(err)
-			}
+	type world struct {
+		s      *apitest.Server
+		u      apitest.User
+		c      apitest.Client
+		b      *apitest.Browser
+		access string
+	}
+	for name, end := range map[string]func(*testing.T, world) error{
+		"the user is disabled": func(t *testing.T, w world) error {
+			return w.s.DB.SetActive(t.Context(), w.u.ID, false, w.s.Clock.Now())
 		},
-		"the user logs out": func(t *testing.T, _ *apitest.Server, _ apitest.User, _ apitest.Client, b *apitest.Browser, _ string) {
-			b.Open("/logout").WantPage(200, "logout-confirm").Submit("logout-confirm", nil)
+		"the user logs out": func(_ *testing.T, w world) error {
+			w.b.Open("/logout").WantPage(200, "logout-confirm").Submit("logout-confirm", nil)
+			return nil
 		},
-		"the token is revoked": func(t *testing.T, s *apitest.Server, _ apitest.User, c apitest.Client, _ *apitest.Browser, access string) {
-			s.Do(s.Authenticated(c, "/oauth2/revoke", url.Values{"token": {access}})).Want(200, "")
+		"the token is revoked": func(_ *testing.T, w world) error {
+			w.s.Do(w.s.Authenticated(w.c, "/oauth2/revoke", url.Values{"token": {w.access}})).Want(200, "")
+			return nil
 		},
-		"the session is revoked": func(t *testing.T, s *apitest.Server, u apitest.User, _ apitest.Client, _ *apitest.Browser, access string) {
-			sid := apitest.Claims(access)["sid"].(string)
-			if err := s.DB.RevokeSession(t.Context(), u.ID, sid, s.Clock.Now()); err != nil {
-				t.Fatal(err)
-			}
+		"the session is revoked": func(t *testing.T, w world) error {
+			return w.s.DB.RevokeSession(t.Context(), w.u.ID, apitest.Tokens{Access: w.access}.SessionID(), w.s.Clock.Now())
 		},
-		"the consent is taken back": func(t *testing.T, s *apitest.Server, u apitest.User, c apitest.Client, _ *apitest.Browser, _ string) {
-			if err := s.DB.RevokeConsent(t.Context(), u.ID, c.ID, s.Clock.Now()); err != nil {
-				t.Fatal(err)
-			}
+		"the consent is taken back": func(t *testing.T, w world) error {
+			return w.s.DB.RevokeConsent(t.Context(), w.u.ID, w.c.ID, w.s.Clock.Now())
 		},
-		"everything of the user ends": func(t *testing.T, s *apitest.Server, u apitest.User, _ apitest.Client, _ *apitest.Browser, _ string) {
-			if _, err := s.DB.RevokeUserGrants(t.Context(), u.ID, "", s.Clock.Now()); err != nil {
-				t.Fatal(err)
-			}
+		"everything of the user ends": func(t *testing.T, w world) error {
+			_, err := w.s.DB.RevokeUserGrants(t.Context(), w.u.ID, "", w.s.Clock.Now())
+			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +161,9 @@ func TestT24EndedBetweenResponseAndCode(t *testing.T) {
 				b := s.SignedIn(alice)
 				page := b.Open(authorizePath(c, set("response_type", "code token"))).WantPage(200, "consent-approve")
 				got := page.Submit("consent-approve", nil).Fragment()
-				end(t, s, alice, c, b, got.Get("access_token"))
+				if err := end(t, world{s, alice, c, b, got.Get("access_token")}); err != nil {
+					t.Fatal(err)
+				}
 				dead(s, c, got.Get("access_token"))
 				s.Do(s.CodeRequest(c, got.Get("code"))).Want(400, "invalid_grant")
 				dead(s, c, got.Get("access_token"))
@@ -310,5 +316,27 @@ func TestFrontChannelTokensStayOutOfCachesAndReferers(t *testing.T) {
 		if log := s.Log.String(); strings.Contains(log, "eyJ") || strings.Contains(log, "access_token") {
 			t.Error("the log holds a token")
 		}
+	})
+}
+
+// withoutSigners are the keys of a replica that may not sign now.
+type withoutSigners struct{ issuer.Keys }
+
+func (withoutSigners) Signer(string) (*jose.Signer, error) {
+	return nil, errors.New("this replica may not sign")
+}
+
+// A replica that cannot sign begins nothing; the same form then succeeds elsewhere. A grant that was
+// stored, and whose answer was lost, is answered by the next try, on another replica as well.
+func TestNothingBeginsWithoutSigners(t *testing.T) {
+	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
+		alice, c := s.SignUp("alice"), frontClient(s, "web")
+		page := s.SignedIn(alice).Open(authorizePath(c, set("response_type", "code id_token token"))).WantPage(200, "consent-approve")
+		keys := s.Replicas[0].Issuer.Keys
+		s.Replicas[0].Issuer.Keys = withoutSigners{keys}
+		s.Unchanged(func() { page.Submit("consent-approve", nil).WantPage(http.StatusServiceUnavailable, "") })
+		s.Replicas[0].Issuer.Keys = keys
+		got := page.Submit("consent-approve", nil).Fragment()
+		checkFront(t, s, c, alice, "code id_token token", got)
 	})
 }

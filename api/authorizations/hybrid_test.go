@@ -71,11 +71,11 @@ func TestEveryResponseTypeGivesWhatItNames(t *testing.T) {
 		c := frontClient(s, "web")
 		b := s.SignedIn(alice)
 		want := map[string][]string{
-			"id_token":            {"id_token", "iss", "state"},
-			"id_token token":      {"access_token", "expires_in", "id_token", "iss", "scope", "state", "token_type"},
-			"code id_token":       {"code", "id_token", "iss", "state"},
-			"code token":          {"access_token", "code", "expires_in", "iss", "scope", "state", "token_type"},
-			"code id_token token": {"access_token", "code", "expires_in", "id_token", "iss", "scope", "state", "token_type"},
+			"id_token":            {"id_token", "iss", "session_state", "state"},
+			"id_token token":      {"access_token", "expires_in", "id_token", "iss", "scope", "session_state", "state", "token_type"},
+			"code id_token":       {"code", "id_token", "iss", "session_state", "state"},
+			"code token":          {"access_token", "code", "expires_in", "iss", "scope", "session_state", "state", "token_type"},
+			"code id_token token": {"access_token", "code", "expires_in", "id_token", "iss", "scope", "session_state", "state", "token_type"},
 		}
 		for _, responseType := range frontTypes {
 			for _, mode := range []string{"", "fragment", "form_post"} {
@@ -327,7 +327,7 @@ func TestA10FragmentForCodeWhereItIsOn(t *testing.T) {
 	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
 		c := s.WebClient()
 		got := allow(s.SignedIn(s.SignUp("alice")).Open(authorizePath(c, set("response_mode", "fragment")))).Fragment()
-		if !slices.Equal(parameterNames(got), []string{"code", "iss", "state"}) {
+		if !slices.Equal(parameterNames(got), []string{"code", "iss", "session_state", "state"}) {
 			t.Fatalf("the response has %q", parameterNames(got))
 		}
 		s.Do(s.CodeRequest(c, got.Get("code"))).Want(200, "")

@@ -68,16 +68,20 @@ func TestEveryRefusalNamesClientAndReasonInTheLog(t *testing.T) {
 			"token: an unknown client": {basic("/oauth2/token", "nobody", "a wrong secret", machine),
 				`code=invalid_client client_id=nobody reason="no client is registered under this client_id"`},
 			"token: a secret in the place of the id": {basic("/oauth2/token", stray, "web", machine),
-				`code=invalid_client client_id="(withheld: it has the shape of a secret)" reason="no client is registered under this client_id"`},
+				`code=invalid_client client_id="(withheld: it has the shape of a secret)" ` +
+					`reason="no client is registered under this client_id"`},
 			"token: an id that a terminal obeys": {basic("/oauth2/token", "x\x1b[2J\nlevel=INFO", "web", machine),
-				`code=invalid_client client_id="(withheld: no client can have this name)" reason="no client is registered under this client_id"`},
+				`code=invalid_client client_id="(withheld: no client can have this name)" ` +
+					`reason="no client is registered under this client_id"`},
 			"token: a disabled client": {basic("/oauth2/token", "off", "a wrong secret", machine),
 				`code=invalid_client client_id=off reason="the client is disabled"`},
 			"token: a public client with a secret": {basic("/oauth2/token", "spa", "a wrong secret", machine),
-				`code=invalid_client client_id=spa reason="the client is registered for the method none, and sent a client secret"`},
+				`code=invalid_client client_id=spa ` +
+					`reason="the client is registered for the method none, and sent a client secret"`},
 			"token: a confidential client without one": {apitest.Request{Method: "POST", Path: "/oauth2/token",
 				Form: url.Values{"grant_type": {"client_credentials"}, "client_id": {"web"}}},
-				`code=invalid_client client_id=web reason="the client is registered for the method client_secret_basic, and sent nothing but its client_id"`},
+				`code=invalid_client client_id=web ` +
+					`reason="the client is registered for the method client_secret_basic, and sent nothing but its client_id"`},
 			"token: an assertion that lives too long": {ed.request(ed.header(),
 				ed.claims(s, apitest.Fields{"exp": now + 86400})),
 				`code=invalid_client client_id=ed reason="the assertion's exp is more than an hour ahead"`},
@@ -85,12 +89,15 @@ func TestEveryRefusalNamesClientAndReasonInTheLog(t *testing.T) {
 				ed.claims(s, apitest.Fields{"aud": "https://evil.test"})),
 				`code=invalid_client client_id=ed reason="the assertion's aud is neither the issuer nor the token endpoint"`},
 			"token: an assertion by another algorithm": {ed.request(ed.header().With("alg", "HS256"), ed.claims(s, nil)),
-				`code=invalid_client client_id=ed reason="the client assertion: the token's alg is not one of RS256, PS256, ES256 and EdDSA"`},
+				`code=invalid_client client_id=ed ` +
+					`reason="the client assertion: the token's alg is not one of RS256, PS256, ES256 and EdDSA"`},
 			"token: an assertion of nobody": {ed.request(ed.header(), withoutSub),
 				`code=invalid_client reason="no client is registered under this client_id"`},
 			"token: two credentials": {basic("/oauth2/token", "web", f.web.Secret,
 				url.Values{"grant_type": {"client_credentials"}, "client_secret": {"x"}}),
-				`code=invalid_request client_id=web reason="Authenticate the client in one way: by the Authorization header, by client_secret, or by client_assertion."`},
+				`code=invalid_request client_id=web ` +
+					`reason="Authenticate the client in one way: by the Authorization header, by client_secret, ` +
+					`or by client_assertion."`},
 			"token: a form that is refused": {basic("/oauth2/token", "web", f.web.Secret,
 				url.Values{"grant_type": {"client_credentials", "x"}}),
 				`code=invalid_request client_id=web reason="Send each parameter once: grant_type was sent more often."`},
@@ -100,7 +107,8 @@ func TestEveryRefusalNamesClientAndReasonInTheLog(t *testing.T) {
 				url.Values{"grant_type": {"authorization_code"},
 					"code": {s.Code(f.alice, f.web)}, "redirect_uri": {"https://web.test/other?secret=1#x"},
 					"code_verifier": {apitest.Verifier}}),
-				`code=token_invalid client_id=web redirect_uri=https://web.test/other reason="the redirect_uri is not the one that the code went to"`},
+				`code=token_invalid client_id=web redirect_uri=https://web.test/other ` +
+					`reason="the redirect_uri is not the one that the code went to"`},
 			"token: a refresh token of another client": {s.RefreshRequest(f.other, web.Refresh),
 				`code=token_invalid client_id=other reason="the refresh token of another client"`},
 			"introspect: a wrong secret": {basic("/oauth2/introspect", "web", "a wrong secret", token),
@@ -114,15 +122,18 @@ func TestEveryRefusalNamesClientAndReasonInTheLog(t *testing.T) {
 			"userinfo: nothing": {apitest.Request{Path: "/oauth2/userinfo"},
 				`code=missing_token reason="Send an access token in the header Authorization: Bearer."`},
 			"userinfo: a token without openid": {apitest.Request{Path: "/oauth2/userinfo", Token: first.Access},
-				`code=insufficient_scope client_id=signet reason="The access token does not have the scope openid: sign in again and ask for it."`},
+				`code=insufficient_scope client_id=signet ` +
+					`reason="The access token does not have the scope openid: sign in again and ask for it."`},
 			"/v1: a token of a client that is not first-party": {apitest.Request{Path: "/v1/profile", Token: web.Access},
 				`code=token_invalid client_id=web reason="the client is not first-party"`},
 			"/v1/login: an unknown client": {apitest.Request{Method: "POST", Path: "/v1/login",
 				Body: apitest.Fields{"email": f.alice.Email, "password": f.alice.Password, "client_id": "nobody"}},
-				`code=invalid_client client_id=nobody reason="There is no such client: leave client_id out, or name one that is registered."`},
+				`code=invalid_client client_id=nobody ` +
+					`reason="There is no such client: leave client_id out, or name one that is registered."`},
 			"/v1/login: a confidential client": {apitest.Request{Method: "POST", Path: "/v1/login",
 				Body: apitest.Fields{"email": f.alice.Email, "password": f.alice.Password, "client_id": "web"}},
-				`code=unauthorized_client client_id=web reason="This client may not take passwords: only public first-party clients may."`},
+				`code=unauthorized_client client_id=web ` +
+					`reason="This client may not take passwords: only public first-party clients may."`},
 			"/v1/login: a wrong password": {apitest.Request{Method: "POST", Path: "/v1/login",
 				Body: apitest.Fields{"email": f.alice.Email, "password": "a wrong password"}},
 				`code=invalid_credentials client_id=signet reason="The name or the password is wrong."`},
@@ -130,22 +141,29 @@ func TestEveryRefusalNamesClientAndReasonInTheLog(t *testing.T) {
 				Body: apitest.Fields{"refresh_token": web.Refresh}},
 				`code=token_invalid client_id=web reason=`},
 			"authorize: an unknown client": {authorize(apitest.Param("client_id", "nobody")),
-				`code=invalid_client client_id=nobody redirect_uri=https://web.test/cb reason="No app is registered under this client_id."`},
+				`code=invalid_client client_id=nobody redirect_uri=https://web.test/cb ` +
+					`reason="No app is registered under this client_id."`},
 			"authorize: a disabled client": {authorize(apitest.Param("client_id", "off")),
-				`code=invalid_client client_id=off redirect_uri=https://web.test/cb reason="This client is disabled: ask whoever runs this service."`},
+				`code=invalid_client client_id=off redirect_uri=https://web.test/cb ` +
+					`reason="This client is disabled: ask whoever runs this service."`},
 			"authorize: an unregistered address": {authorize(apitest.Param("redirect_uri",
 				"https://me:pw@web.test/cb2?session=1#x")),
-				`code=invalid_redirect_uri client_id=web redirect_uri=https://web.test/cb2 reason="The redirect_uri is not one that is registered for this app, byte for byte."`},
+				`code=invalid_redirect_uri client_id=web redirect_uri=https://web.test/cb2 ` +
+					`reason="The redirect_uri is not one that is registered for this app, byte for byte."`},
 			"authorize: a refusal that goes to the client": {authorize(apitest.Param("response_type", "token")),
-				`code=unsupported_response_type client_id=web redirect_uri=https://web.test/cb reason="The only response_type here is code."`},
+				`code=unsupported_response_type client_id=web redirect_uri=https://web.test/cb ` +
+					`reason="This response_type has been done away with by OAuth 2.1 and RFC 9700: send code."`},
 			"authorize: nobody is logged in": {authorize(apitest.Param("prompt", "none")),
-				`code=login_required client_id=web redirect_uri=https://web.test/cb reason="The user has to log in: ask again without prompt=none."`},
+				`code=login_required client_id=web redirect_uri=https://web.test/cb ` +
+					`reason="The user has to log in: ask again without prompt=none."`},
 			"logout: an unregistered address": {apitest.Request{Path: "/oauth2/logout?" + url.Values{"id_token_hint": {web.ID},
 				"post_logout_redirect_uri": {"https://web.test/bye?x=1"}}.Encode()},
-				`code=invalid_redirect_uri client_id=web redirect_uri=https://web.test/bye reason="the post_logout_redirect_uri is not one that is registered for the client, byte for byte"`},
+				`code=invalid_redirect_uri client_id=web redirect_uri=https://web.test/bye ` +
+					`reason="the post_logout_redirect_uri is not one that is registered for the client, byte for byte"`},
 			"logout: without a hint": {apitest.Request{Path: "/oauth2/logout?" + url.Values{"client_id": {"web"},
 				"post_logout_redirect_uri": {"https://web.test/bye"}}.Encode()},
-				`code=invalid_redirect_uri client_id=web redirect_uri=https://web.test/bye reason="there is no id_token_hint, so the client is not proved"`},
+				`code=invalid_redirect_uri client_id=web redirect_uri=https://web.test/bye ` +
+					`reason="there is no id_token_hint, so the client is not proved"`},
 		} {
 			t.Run(name, func(t *testing.T) {
 				s := s.With(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -397,6 +398,9 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 			rows = append(rows, []string{name, v})
 			name = ""
 		}
+	}
+	if !slices.Equal(c.ResponseTypes, []string{userstore.ResponseTypeCode}) {
+		several("response types", c.ResponseTypes)
 	}
 	several("redirect URIs", c.RedirectURIs)
 	several("after logout", c.PostLogoutRedirectURIs)

@@ -43,7 +43,7 @@ func (i *inspection) signature(token *jose.Token) {
 // member that differs from one of them only in case for the same claim.
 var claimNames = map[string][]string{
 	kindAccess: {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "auth_time", "acr", "amr", "roles", "cnf"},
-	kindID:     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid"},
+	kindID:     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash", "sid"},
 	// The issuer reads its own refresh tokens and refuses other members.
 	KindRefresh: {"iss", "aud", "client_id", "grant", "gen", "jti", "iat", "exp"},
 }
@@ -155,6 +155,9 @@ func (i *inspection) subject() {
 	}
 	if value := i.text("at_hash"); value != "" {
 		i.note("at_hash", value, "names the access token that came with it; only with that can it be checked")
+	}
+	if value := i.text("c_hash"); value != "" {
+		i.note("c_hash", value, "names the authorization code that came with it; only with that can it be checked")
 	}
 	if i.Kind == kindAccess && i.Claims["cnf"] != nil {
 		i.refuse("cnf", "", "the token is bound to a key, and neither Signet nor its verifier can check the proof of it yet")

@@ -37,7 +37,8 @@ func TestSecondFactorsComeToADatabaseWithRows(t *testing.T) {
 				created_at, updated_at, version, last_login_at, last_session_id, password_hash)
 			VALUES ('u', 'a@x.test', 'a@x.test', ` + yes(db) + `, '', '', '{}', '["admin"]', ` + yes(db) + `, ` + yes(db) + `,
 				1, 2, 3, 4, 's', 'hash')`,
-			`INSERT INTO browser_sessions (hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at, user_agent, address)
+			`INSERT INTO browser_sessions (hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at,
+				user_agent, address)
 			VALUES (` + begin + session + end + `, 'b', 'u', 1700000000000001, '["pwd"]', '1', 1, 1, 4000000000000000, '', '')`,
 			`UPDATE key_ring SET version = 7`,
 		} {
@@ -49,7 +50,8 @@ func TestSecondFactorsComeToADatabaseWithRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i := slices.IndexFunc(before, func(m sqlstore.Migration) bool { return m.AppliedAt.IsZero() }); before[i].Name != "0011_factors" {
+		if i := slices.IndexFunc(before,
+			func(m sqlstore.Migration) bool { return m.AppliedAt.IsZero() }); before[i].Name != "0011_factors" {
 			t.Fatalf("the next migration is %s", before[i].Name)
 		}
 		if err := db.Migrate(ctx); err != nil {
@@ -77,14 +79,17 @@ func TestSecondFactorsComeToADatabaseWithRows(t *testing.T) {
 
 		// A login without a second factor, and then the first one.
 		step := userstore.SecondStep{}
-		if err := db.StartGrant(ctx, userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash", Second: step}); err != nil {
+		if err := db.StartGrant(ctx, userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash",
+			Second: step}); err != nil {
 			t.Error(err)
 		}
 		if err := db.ChangeFactors(ctx, userstore.FactorChange{UserID: "u", PasswordHash: "hash", At: now, PasskeyHandle: "h",
-			AddPasskey: &userstore.Passkey{ID: "p", UserID: "u", CredentialID: []byte{1}, PublicKey: []byte{2}, CreatedAt: now}}); err != nil {
+			AddPasskey: &userstore.Passkey{ID: "p", UserID: "u", CredentialID: []byte{1}, PublicKey: []byte{2},
+				CreatedAt: now}}); err != nil {
 			t.Error(err)
 		}
-		if err := db.StartGrant(ctx, userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash", Second: step}); err == nil {
+		if err := db.StartGrant(ctx, userstore.StartGrant{Grant: newGrant(u), PasswordHash: "hash",
+			Second: step}); err == nil {
 			t.Error("a login without the second factor")
 		}
 	})
@@ -115,10 +120,13 @@ func TestOperatorsViewsOfSecondFactors(t *testing.T) {
 	}
 	admin := session(t, url)
 	for query, want := range map[string]time.Time{
-		`SELECT created_at FROM readable_authenticator_apps WHERE id = '` + app.ID + `' AND confirmed AND last_used_at IS NULL`:     now,
-		`SELECT created_at FROM readable_passkeys WHERE name = 'Phone' AND last_used_at IS NULL AND aaguid = ''`:                    now,
-		`SELECT ends_at FROM readable_trusted_browsers WHERE id = 'trusted' AND NOT ended`:                                          trust.EndsAt,
-		`SELECT created_at FROM readable_users WHERE second_factor AND factor_epoch = 1 AND wrong_codes = 2 AND recovery_codes = 2`: u.CreatedAt,
+		`SELECT created_at FROM readable_authenticator_apps WHERE id = '` + app.ID + `' AND confirmed AND last_used_at
+			IS NULL`: now,
+		`SELECT created_at FROM readable_passkeys WHERE name = 'Phone' AND last_used_at IS NULL AND aaguid = ''`: now,
+		`SELECT ends_at FROM readable_trusted_browsers WHERE id = 'trusted' AND
+			NOT ended`: trust.EndsAt,
+		`SELECT created_at FROM readable_users WHERE second_factor AND factor_epoch = 1 AND wrong_codes = 2 AND
+			recovery_codes = 2`: u.CreatedAt,
 	} {
 		if got := one[time.Time](t, admin, query); !got.Equal(want) {
 			t.Errorf("%s: %v, want %v", query, got, want)
@@ -131,7 +139,8 @@ func TestOperatorsViewsOfSecondFactors(t *testing.T) {
 		t.Error("a trusted browser after the end of all sessions")
 	}
 	if n := one[int64](t, admin, `SELECT count(*) FROM information_schema.columns WHERE table_name LIKE 'readable%'
-		AND column_name IN ('sealed', 'mac', 'hash', 'public_key', 'credential_id', 'factor_secret', 'passkey_handle')`); n != 0 {
+		AND column_name IN ('sealed', 'mac', 'hash', 'public_key', 'credential_id', 'factor_secret',
+			'passkey_handle')`); n != 0 {
 		t.Error("a view shows a secret")
 	}
 }
@@ -143,33 +152,43 @@ func TestPlansOfSecondFactorsUseIndexes(t *testing.T) {
 	psql(t, admin,
 		`INSERT INTO users (id, email, email_key, email_verified, username, username_key, claims, roles, is_active, is_staff,
 			created_at, updated_at, version, last_login_at, last_session_id, password_hash)
-			SELECT 'u'||n, 'e'||n, 'e'||n, TRUE, 'n'||n, 'n'||n, '{}', '[]', TRUE, FALSE, n, n, 1, 0, '', 'h' FROM generate_series(1, 3000) n`,
-		`INSERT INTO authenticator_apps SELECT 'a'||n, 0, 0, 'u'||n, TRUE, '', 'SHA1', 6, 30, n FROM generate_series(1, 3000) n`,
-		`INSERT INTO passkeys SELECT 'p'||n, 0, 0, FALSE, FALSE, 'u'||(n%3000+1), decode(md5(n::text), 'hex'), '', '[]', '', '', n FROM generate_series(1, 6000) n`,
+			SELECT 'u'||n, 'e'||n, 'e'||n, TRUE, 'n'||n, 'n'||n, '{}', '[]', TRUE, FALSE, n, n, 1, 0, '', 'h' FROM
+				generate_series(1, 3000) n`,
+		`INSERT INTO authenticator_apps SELECT 'a'||n, 0, 0, 'u'||n, TRUE, '', 'SHA1', 6, 30, n FROM
+			generate_series(1, 3000) n`,
+		`INSERT INTO passkeys SELECT 'p'||n, 0, 0, FALSE, FALSE, 'u'||(n%3000+1), decode(md5(n::text), 'hex'), '',
+			'[]', '', '', n FROM generate_series(1, 6000) n`,
 		`INSERT INTO recovery_codes SELECT 'u'||(n%3000+1), decode(md5(n::text), 'hex'), n FROM generate_series(1, 30000) n`,
-		`INSERT INTO trusted_browsers SELECT decode(md5(n::text), 'hex'), n, 't'||n, 'u'||(n%3000+1), 0, 0, n, n, '', '' FROM generate_series(1, 6000) n`,
+		`INSERT INTO trusted_browsers SELECT decode(md5(n::text), 'hex'), n, 't'||n, 'u'||(n%3000+1), 0, 0, n, n, '',
+			'' FROM generate_series(1, 6000) n`,
 		`INSERT INTO spent_handles SELECT 'h'||n, n FROM generate_series(1, 6000) n`,
-		`INSERT INTO one_time_tokens SELECT 't'||n, 'undo_email', 'u'||n, '', '', 0, n, n, 0, TRUE FROM generate_series(1, 3000) n`,
+		`INSERT INTO one_time_tokens SELECT 't'||n, 'undo_email', 'u'||n, '', '', 0, n, n, 0, TRUE FROM
+			generate_series(1, 3000) n`,
 		`INSERT INTO retired_apps SELECT 'a'||n, 0, 0, 'u'||n, '', 'SHA1', 6, 30, n, n, n FROM generate_series(1, 3000) n`,
-		`INSERT INTO retired_passkeys SELECT 'p'||n, 0, 0, FALSE, FALSE, 'u'||(n%3000+1), decode(md5(n::text), 'hex'), '', '[]', '', '', n, n, n FROM generate_series(1, 6000) n`,
-		`INSERT INTO retired_codes SELECT 'u'||(n%3000+1), decode(md5(n::text), 'hex'), n, n, n FROM generate_series(1, 30000) n`,
+		`INSERT INTO retired_passkeys SELECT 'p'||n, 0, 0, FALSE, FALSE, 'u'||(n%3000+1), decode(md5(n::text), 'hex'),
+			'', '[]', '', '', n, n, n FROM generate_series(1, 6000) n`,
+		`INSERT INTO retired_codes SELECT 'u'||(n%3000+1), decode(md5(n::text), 'hex'), n, n, n FROM
+			generate_series(1, 30000) n`,
 		`ANALYZE`)
 	id := make([]byte, 16)
 	queries := map[string]struct {
 		sql  string
 		args []any
 	}{
-		"a user's app":              {`SELECT a.id FROM authenticator_apps a WHERE a.user_id = $1`, []any{"u1"}},
-		"a user's passkeys":         {`SELECT p.id FROM passkeys p WHERE p.user_id = $1 ORDER BY p.created_at, p.id`, []any{"u1"}},
-		"a passkey":                 {`SELECT p.id FROM passkeys p JOIN users u ON u.id = p.user_id WHERE p.credential_id = $1`, []any{id}},
-		"a recovery code":           {`DELETE FROM recovery_codes WHERE user_id = $1 AND (FALSE OR mac = $2 OR mac = $3)`, []any{"u1", id, id}},
+		"a user's app": {`SELECT a.id FROM authenticator_apps a WHERE a.user_id = $1`, []any{"u1"}},
+		"a user's passkeys": {`SELECT p.id FROM passkeys p WHERE p.user_id = $1 ORDER BY p.created_at, p.id`,
+			[]any{"u1"}},
+		"a passkey": {`SELECT p.id FROM passkeys p JOIN users u ON u.id = p.user_id WHERE p.credential_id = $1`, []any{id}},
+		"a recovery code": {`DELETE FROM recovery_codes WHERE user_id = $1 AND (FALSE OR mac = $2 OR mac = $3)`,
+			[]any{"u1", id, id}},
 		"a trusted browser":         {sqlstore.TrustByHashSQL, []any{id, int64(1)}},
 		"a user's browsers":         {sqlstore.TrustOfUserSQL, []any{"u1", int64(1)}},
 		"the bound of browsers":     {sqlstore.BoundTrustSQL, []any{"u1", "u1", int64(25)}},
 		"ended browsers":            {sqlstore.RemoveTrustedSQL, []any{int64(5), int64(100)}},
 		"ended handles":             {sqlstore.RemoveHandlesSQL, []any{int64(5), int64(100)}},
 		"whether there is a factor": {sqlstore.RecountSQL, []any{"u1"}},
-		"a retired credential":      {`SELECT 1 FROM retired_passkeys r WHERE r.credential_id = $1 AND r.user_id <> $2`, []any{id, "u1"}},
+		"a retired credential": {`SELECT 1 FROM retired_passkeys r WHERE r.credential_id = $1 AND r.user_id <> $2`,
+			[]any{id, "u1"}},
 	}
 	add := func(name, sql string, args ...any) {
 		queries[name] = struct {

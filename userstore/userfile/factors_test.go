@@ -45,7 +45,8 @@ func leftOut(t *testing.T, name string, a Account, line int, reason string) {
 		t.Errorf("%s: %+v, want line %d: %s", name, a.LeftOut, line, reason)
 	}
 	for _, l := range a.LeftOut {
-		if strings.Contains(l.Reason, "31323334") || strings.Contains(l.Reason, "1234567") || strings.Contains(l.Reason, "Smartphone") {
+		if strings.Contains(l.Reason, "31323334") || strings.Contains(l.Reason, "1234567") || strings.Contains(l.Reason,
+			"Smartphone") {
 			t.Errorf("%s: the file is repeated: %s", name, l.Reason)
 		}
 	}
@@ -61,7 +62,8 @@ func app(last int64) *userstore.ImportedTOTP {
 }
 
 func TestDevicesOfDjangoOTP(t *testing.T) {
-	const userTable = "id,password,last_login,is_superuser,username,first_name,last_name,email,is_staff,is_active,date_joined"
+	const userTable = "id,password,last_login,is_superuser,username,first_name,last_name,email," +
+		"is_staff,is_active,date_joined"
 	const device = "id,name,confirmed,key,step,t0,digits,tolerance,drift,last_t,user_id,throttling_failure_count," +
 		"throttling_failure_timestamp,created_at,last_used_at"
 	const user = "7,h,,f,ada,Ada,L,ada@x.test,f,t,2020-02-29 13:00:00+01,"
@@ -74,8 +76,10 @@ func TestDevicesOfDjangoOTP(t *testing.T) {
 		"both tables, of psql": {userTable + "," + device,
 			user + "3,default,t," + hex20 + ",30,0,6,1,0,58000000,7,0,,2021-01-01 00:00:00+00,", app(58000000)},
 		"the device first": {device + "," + userTable,
-			"3,default,t," + hex20 + ",30,0,6,1,0,58000000,7,0,,2021-01-01 00:00:00+00,," + strings.TrimSuffix(user, ","), app(58000000)},
-		"before throttling and timestamps": {userTable + ",id,name,confirmed,key,step,t0,digits,tolerance,drift,last_t,user_id",
+			"3,default,t," + hex20 + ",30,0,6,1,0,58000000,7,0,,2021-01-01 00:00:00+00,," + strings.TrimSuffix(user, ","),
+			app(58000000)},
+		"before throttling and timestamps": {userTable +
+			",id,name,confirmed,key,step,t0,digits,tolerance,drift,last_t,user_id",
 			user + "3,default,1," + hex20 + ",30,0,6,1,-1,-1,7", app(-1)},
 		"chosen columns": {userTable + ",key,step,t0,digits,confirmed", user + hex20 + ",30,0,6,True", app(-1)},
 		"of values()": {userTable + ",totpdevice__key,totpdevice__step,totpdevice__t0,totpdevice__digits,totpdevice__drift," +
@@ -286,14 +290,18 @@ func TestCredentialsOfKeycloak(t *testing.T) {
 		credentials []any
 		want        userstore.ImportedFactors
 	}{
-		"none":     {nil, userstore.ImportedFactors{}},
-		"an app":   {[]any{keycloak("otp", otpSecret, otpData)}, userstore.ImportedFactors{TOTP: app(-1)}},
-		"its null": {[]any{keycloak("otp", otpSecret, strings.Replace(otpData, "}", `,"secretEncoding":null}`, 1))}, userstore.ImportedFactors{TOTP: app(-1)}},
-		"base32": {[]any{keycloak("otp", `{"value":"`+based+`"}`, strings.Replace(otpData, "}", `,"secretEncoding":"BASE32"}`, 1))},
+		"none":   {nil, userstore.ImportedFactors{}},
+		"an app": {[]any{keycloak("otp", otpSecret, otpData)}, userstore.ImportedFactors{TOTP: app(-1)}},
+		"its null": {[]any{keycloak("otp", otpSecret, strings.Replace(otpData, "}", `,"secretEncoding":null}`, 1))},
 			userstore.ImportedFactors{TOTP: app(-1)}},
-		"base32 with padding": {[]any{keycloak("otp", `{"value":"`+strings.ToLower(base32.StdEncoding.EncodeToString(short.Secret))+`"}`,
+		"base32": {[]any{keycloak("otp", `{"value":"`+based+`"}`, strings.Replace(otpData, "}",
+			`,"secretEncoding":"BASE32"}`, 1))},
+			userstore.ImportedFactors{TOTP: app(-1)}},
+		"base32 with padding": {[]any{keycloak("otp",
+			`{"value":"`+strings.ToLower(base32.StdEncoding.EncodeToString(short.Secret))+`"}`,
 			strings.Replace(otpData, "}", `,"secretEncoding":"base32"}`, 1))}, userstore.ImportedFactors{TOTP: short}},
-		"other parameters": {[]any{keycloak("otp", otpSecret, `{"subType":"totp","digits":8,"counter":0,"period":60,"algorithm":"HmacSHA512"}`)},
+		"other parameters": {[]any{keycloak("otp", otpSecret,
+			`{"subType":"totp","digits":8,"counter":0,"period":60,"algorithm":"HmacSHA512"}`)},
 			userstore.ImportedFactors{TOTP: odd}},
 		"SHA-256": {[]any{keycloak("otp", otpSecret, strings.Replace(otpData, "SHA1", "SHA256", 1))},
 			userstore.ImportedFactors{TOTP: sha256}},
@@ -304,11 +312,13 @@ func TestCredentialsOfKeycloak(t *testing.T) {
 			userstore.ImportedFactors{TOTP: app(-1), Recovery: hashes}},
 		"codes twice": {[]any{keycloak("otp", otpSecret, otpData), keycloak("recovery-authn-codes", codes, codesData),
 			keycloak("recovery-authn-codes", codes, codesData)}, userstore.ImportedFactors{TOTP: app(-1), Recovery: hashes}},
-		"no codes left": {[]any{keycloak("otp", otpSecret, otpData), keycloak("recovery-authn-codes", `{"codes":[]}`, codesData)},
+		"no codes left": {[]any{keycloak("otp", otpSecret, otpData), keycloak("recovery-authn-codes", `{"codes":[]}`,
+			codesData)},
 			userstore.ImportedFactors{TOTP: app(-1)}},
 	} {
 		list, _, _ := accounts(t, line(t, c.credentials...))
-		if len(list) != 1 || list[0].LeftOut != nil || list[0].Email != "ada@x.test" || !reflect.DeepEqual(list[0].Factors, c.want) {
+		if len(list) != 1 || list[0].LeftOut != nil || list[0].Email != "ada@x.test" || !reflect.DeepEqual(list[0].Factors,
+			c.want) {
 			t.Errorf("%s: %+v", name, list)
 		}
 	}
@@ -335,39 +345,47 @@ func TestCredentialsThatCannotBeChecked(t *testing.T) {
 		"another algorithm":    {keycloak("otp", otpSecret, data("HmacSHA1", "HmacMD5")), "the algorithm is none of"},
 		"no algorithm":         {keycloak("otp", otpSecret, data("HmacSHA1", "")), "the algorithm is none of"},
 		"our name for it":      {keycloak("otp", otpSecret, data("HmacSHA1", "SHA1")), "the algorithm is none of"},
-		"nine digits":          {keycloak("otp", otpSecret, data(`"digits":6`, `"digits":9`)), "the number of digits is not 6 to 8"},
-		"digits as a text":     {keycloak("otp", otpSecret, data(`"digits":6`, `"digits":"6"`)), "its credentialData is not"},
-		"no period":            {keycloak("otp", otpSecret, data(`"period":30,`, "")), "the period is not 15 to 300 seconds"},
-		"the admin API's":      {keycloak("otp", "", otpData), "`kc.sh export` writes secrets"},
-		"no credentialData":    {keycloak("otp", otpSecret, ""), "its credentialData is not"},
-		"no JSON":              {keycloak("otp", secret20, otpData), "its secretData is not"},
-		"a short secret":       {keycloak("otp", `{"value":"123456789"}`, otpData), "the length of the secret is not 10 to 128"},
-		"no secret":            {keycloak("otp", `{}`, otpData), "the length of the secret is not 10 to 128"},
-		"another encoding":     {keycloak("otp", otpSecret, data("}", `,"secretEncoding":"HEX"}`)), "base32"},
-		"no base32":            {keycloak("otp", otpSecret, data("}", `,"secretEncoding":"BASE32"}`)), "base32"},
-		"a passkey":            {keycloak("webauthn", "{}", `{"aaguid":"x"}`), "a passkey is left out"},
-		"a passkey alone":      {keycloak("webauthn-passwordless", "{}", "{}"), "a passkey is left out"},
+		"nine digits": {keycloak("otp", otpSecret, data(`"digits":6`, `"digits":9`)),
+			"the number of digits is not 6 to 8"},
+		"digits as a text":  {keycloak("otp", otpSecret, data(`"digits":6`, `"digits":"6"`)), "its credentialData is not"},
+		"no period":         {keycloak("otp", otpSecret, data(`"period":30,`, "")), "the period is not 15 to 300 seconds"},
+		"the admin API's":   {keycloak("otp", "", otpData), "`kc.sh export` writes secrets"},
+		"no credentialData": {keycloak("otp", otpSecret, ""), "its credentialData is not"},
+		"no JSON":           {keycloak("otp", secret20, otpData), "its secretData is not"},
+		"a short secret": {keycloak("otp", `{"value":"123456789"}`, otpData),
+			"the length of the secret is not 10 to 128"},
+		"no secret":        {keycloak("otp", `{}`, otpData), "the length of the secret is not 10 to 128"},
+		"another encoding": {keycloak("otp", otpSecret, data("}", `,"secretEncoding":"HEX"}`)), "base32"},
+		"no base32":        {keycloak("otp", otpSecret, data("}", `,"secretEncoding":"BASE32"}`)), "base32"},
+		"a passkey":        {keycloak("webauthn", "{}", `{"aaguid":"x"}`), "a passkey is left out"},
+		"a passkey alone":  {keycloak("webauthn-passwordless", "{}", "{}"), "a passkey is left out"},
 		"a password": {keycloak("password", `{"value":"1234567","salt":"x"}`, `{"hashIterations":5,"algorithm":"argon2"}`),
 			"write its hash as password_hash"},
-		"an old app":     {map[string]any{"type": "totp", "value": secret20, "digits": 6}, "Keycloak before version 8"},
-		"another type":   {keycloak("1234567", "{}", "{}"), "a credential is left out: its type is not known here"},
-		"no type":        {map[string]any{}, "its type is not known here"},
-		"null":           {nil, "it has not the form"},
-		"a text":         {"1234567", "it has not the form"},
-		"data as object": {map[string]any{"type": "otp", "secretData": map[string]any{"value": secret20}}, "it has not the form"},
+		"an old app":   {map[string]any{"type": "totp", "value": secret20, "digits": 6}, "Keycloak before version 8"},
+		"another type": {keycloak("1234567", "{}", "{}"), "a credential is left out: its type is not known here"},
+		"no type":      {map[string]any{}, "its type is not known here"},
+		"null":         {nil, "it has not the form"},
+		"a text":       {"1234567", "it has not the form"},
+		"data as object": {map[string]any{"type": "otp", "secretData": map[string]any{"value": secret20}},
+			"it has not the form"},
 
-		"lone codes":       {keycloak("recovery-authn-codes", codes, codesData), "the account has none here"},
-		"another hash":     {keycloak("recovery-authn-codes", codes, `{"algorithm":"SHA-256"}`), "not SHA-512"},
-		"a hash repeated":  {keycloak("recovery-authn-codes", codes, `{"algorithm":"RS512","hashIterations":2}`), "not SHA-512, once"},
+		"lone codes":   {keycloak("recovery-authn-codes", codes, codesData), "the account has none here"},
+		"another hash": {keycloak("recovery-authn-codes", codes, `{"algorithm":"SHA-256"}`), "not SHA-512"},
+		"a hash repeated": {keycloak("recovery-authn-codes", codes, `{"algorithm":"RS512","hashIterations":2}`),
+			"not SHA-512, once"},
 		"no hash named":    {keycloak("recovery-authn-codes", codes, `{}`), "not SHA-512"},
 		"codes unreadable": {keycloak("recovery-authn-codes", codes, ``), "their credentialData is not"},
 		"codes hidden":     {keycloak("recovery-authn-codes", ``, codesData), "their hashes are not in the file"},
 		"codes as a text":  {keycloak("recovery-authn-codes", `{"codes":"1234567"}`, codesData), "their secretData is not"},
-		"a short hash":     {keycloak("recovery-authn-codes", `{"codes":[{"number":1,"encodedHashedValue":"MTIzNDU2Nw=="}]}`, codesData), "one of them"},
+		"a short hash": {keycloak("recovery-authn-codes",
+			`{"codes":[{"number":1,"encodedHashedValue":"MTIzNDU2Nw=="}]}`, codesData), "one of them"},
 		"a long hash": {keycloak("recovery-authn-codes",
-			`{"codes":[{"encodedHashedValue":"`+base64.StdEncoding.EncodeToString(make([]byte, 65))+`"}]}`, codesData), "one of them"},
-		"no base64":      {keycloak("recovery-authn-codes", `{"codes":[{"encodedHashedValue":"1234567!"}]}`, codesData), "one of them"},
-		"codes in clear": {keycloak("recovery-authn-codes", `{"codes":[{"number":1,"plainTextValue":"1234567"}]}`, codesData), "one of them"},
+			`{"codes":[{"encodedHashedValue":"`+base64.StdEncoding.EncodeToString(make([]byte, 65))+`"}]}`, codesData),
+			"one of them"},
+		"no base64": {keycloak("recovery-authn-codes", `{"codes":[{"encodedHashedValue":"1234567!"}]}`, codesData),
+			"one of them"},
+		"codes in clear": {keycloak("recovery-authn-codes", `{"codes":[{"number":1,"plainTextValue":"1234567"}]}`,
+			codesData), "one of them"},
 		"too many codes": {keycloak("recovery-authn-codes", many, codesData), "more than 100"},
 	} {
 		list, _, _ := accounts(t, "{\"email\":\"bob@x.test\"}\n"+line(t, c.credential))
@@ -378,7 +396,8 @@ func TestCredentialsThatCannotBeChecked(t *testing.T) {
 	}
 
 	// What can be checked is kept beside what cannot.
-	list, _, _ := accounts(t, line(t, keycloak("otp", otpSecret, data("totp", "hotp")), keycloak("otp", otpSecret, otpData),
+	list, _, _ := accounts(t, line(t, keycloak("otp", otpSecret, data("totp", "hotp")), keycloak("otp", otpSecret,
+		otpData),
 		keycloak("otp", otpSecret, otpData), keycloak("webauthn", "{}", "{}"),
 		keycloak("recovery-authn-codes", `{"codes":[{}]}`, codesData)))
 	if a := list[0]; !reflect.DeepEqual(a.Factors, userstore.ImportedFactors{TOTP: app(-1)}) || len(a.LeftOut) != 4 ||
