@@ -3,7 +3,6 @@ package conformance
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"image"
 	"image/png"
 	"net/http"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/logos"
-	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/issuer"
 )
 
 // registeredDocuments are the modules of the plan oidcc-dynamic-certification-test-plan about what a
@@ -49,8 +48,9 @@ func TestOIDCCRegisteredDocuments(t *testing.T) {
 	}, apitest.Configured(fetchingDocuments))
 }
 
-// fetchingDocuments lets a replica fetch from the suite.
+// fetchingDocuments lets a replica register clients of the suite, and fetch what they name.
 func fetchingDocuments(r *apitest.Replica) {
+	r.Issuer.Registration, r.Issuer.RequirePKCE = issuer.RegistrationOpen, issuer.RequirePKCEOfPublic
 	r.API.Clients.SectorDocument = fetchFromSuite
 	r.API.Logos = logos.New(fetchFromSuite, r.API.Now)
 }
@@ -71,19 +71,15 @@ func registration(more apitest.Fields) apitest.Fields {
 	return out
 }
 
-// register registers a client: at the registration endpoint, or as an operator does where discovery
-// names none. It sets the client of p, or returns the error code of the refusal.
+// register registers a client at the registration endpoint. It sets the client of p, or returns the
+// error code of the refusal.
 func (p *party) register(metadata apitest.Fields) (refused string) {
 	p.t.Helper()
 	text, err := json.Marshal(metadata)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	endpoint := p.op.text("registration_endpoint")
-	if endpoint == "" {
-		return p.registerByOperator(text)
-	}
-	r := p.request("POST", endpoint, string(text))
+	r := p.request("POST", p.op.text("registration_endpoint"), string(text))
 	r.Header.Set("Content-Type", "application/json")
 	a := p.call(r)
 	if a.status == http.StatusBadRequest {
@@ -92,27 +88,6 @@ func (p *party) register(metadata apitest.Fields) (refused string) {
 	}
 	made := p.json(a, http.StatusCreated)
 	p.client = configuredClient{ID: asText(made["client_id"]), Secret: asText(made["client_secret"])}
-	return ""
-}
-
-func (p *party) registerByOperator(text []byte) (refused string) {
-	p.t.Helper()
-	var c userstore.Client
-	if err := json.Unmarshal(text, &c.ClientMetadata); err != nil {
-		p.t.Fatal(err)
-	}
-	c.Name, c.PKCE = "signet "+random(4), userstore.PKCEOptional
-	made, secret, err := p.s.Replicas[0].API.Clients.Create(p.t.Context(), c, "")
-	if invalid := (*userstore.ValidationError)(nil); errors.As(err, &invalid) {
-		if slices.ContainsFunc(invalid.Fields, func(f userstore.FieldError) bool { return strings.HasPrefix(f.Field, "redirect_uris") }) {
-			return "invalid_redirect_uri"
-		}
-		return "invalid_client_metadata"
-	}
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.client = configuredClient{ID: made.ID, Secret: secret}
 	return ""
 }
 
