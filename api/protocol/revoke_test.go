@@ -18,11 +18,11 @@ type outage struct {
 	revoke, read bool
 }
 
-func (o *outage) RevokeGrant(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
+func (o *outage) RevokeByClient(ctx context.Context, id userstore.GrantID, now time.Time, events ...audit.Event) error {
 	if o.revoke {
 		return userstore.ErrUnavailable
 	}
-	return o.DB.RevokeGrant(ctx, id, now, events...)
+	return o.DB.RevokeByClient(ctx, id, now, events...)
 }
 
 func (o *outage) GrantBySession(ctx context.Context, id string) (userstore.GrantView, error) {

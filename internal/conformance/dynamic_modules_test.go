@@ -37,9 +37,12 @@ var dynamicPlan = plan{
 		{"oidcc-redirect-uri-regfrag", passes, redirectURIFragment},
 		{"oidcc-discovery-endpoint-verification", passes, dynamicDiscovery},
 		{"oidcc-server", passes, registers(server)},
-		{"oidcc-registration-policy-uri", pictured, registers(pageWithLink(suiteURL+"/policy"), member("policy_uri", suiteURL+"/policy"))},
-		{"oidcc-registration-tos-uri", pictured, registers(pageWithLink(suiteURL+"/tos"), member("tos_uri", suiteURL+"/tos"))},
+		{"oidcc-registration-logo-uri", pictured, registers(pageWithLogo, logoAtAddress)},
+		{"oidcc-registration-policy-uri", pictured, registers(pageWithLink(suitePolicyURL), member("policy_uri", suitePolicyURL))},
+		{"oidcc-registration-tos-uri", pictured, registers(pageWithLink(suiteTOSURL), member("tos_uri", suiteTOSURL))},
 		{"oidcc-registration-jwks-uri", passes, registers(server, keysAtAddress)},
+		{"oidcc-registration-sector-uri", passes, registers(registrationSectorURI, sectorOf(callbackURL))},
+		{"oidcc-registration-sector-bad", passes, registrationSectorBad},
 		{"oidcc-server-rotate-keys", passes, serverRotateKeys},
 		{"oidcc-refresh-token-rp-key-rotation", passes,
 			registers(keyRotation, keysAtAddress, member("grant_types", []string{"authorization_code", "refresh_token"}))},
@@ -56,6 +59,7 @@ var dynamicPlan = plan{
 func forDynamic(r *apitest.Replica) {
 	r.Issuer.Registration, r.Issuer.RequirePKCE = issuer.RegistrationOpen, issuer.RequirePKCEOfPublic
 	r.Issuer.ClientKeys = &issuer.ClientKeys{Fetch: fetchFromSuite}
+	fetchingDocuments(r)
 	r.Issuer.ResponseTypes, r.API.Clients.ResponseTypes = userstore.ResponseTypes, userstore.ResponseTypes
 }
 
