@@ -19,6 +19,11 @@ func (h *Handlers) AccountAppsPage(w http.ResponseWriter, r *http.Request, o own
 	shown := make([]web.AccountApp, 0, len(list))
 	for _, c := range list {
 		app := web.AccountApp{ClientID: c.ClientID, Name: c.ClientName, Scopes: strings.Fields(c.Scope), Claims: h.Issuer.ClaimScopes(), Since: c.UpdatedAt}
+		client, err := h.Export.Consents.Clients.ClientByID(r.Context(), c.ClientID)
+		if err != nil && problem.From(err).Code != problem.NotFound {
+			return err
+		}
+		app.StartURI = h.Issuer.InitiateLogin(client)
 		for _, at := range c.Resources {
 			app.Resources = append(app.Resources, at.Resource)
 			for _, scope := range strings.Fields(at.Scope) {

@@ -33,7 +33,7 @@ func (h *Handlers) consent(w http.ResponseWriter, r *http.Request, handle string
 func (h *Handlers) showConsent(w http.ResponseWriter, r *http.Request, v visit, status int, problems []web.Problem) error {
 	d, err := h.Issuer.Decide(r.Context(), v.pending, v.session)
 	if err != nil {
-		return err
+		return ofRequest(err, v.handle)
 	}
 	if d.Step != issuer.AskConsent {
 		return h.takeStep(w, r, v.handle, d)
@@ -85,7 +85,7 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		d, err := h.Issuer.Allow(r.Context(), v.pending, *v.session)
 		if err != nil {
-			return err
+			return ofRequest(err, v.handle)
 		}
 		return h.takeStep(w, r, v.handle, d)
 	case "deny":

@@ -206,7 +206,7 @@ func (h *Handlers) continueRequest(w http.ResponseWriter, r *http.Request, v vis
 	}
 	d, err := h.Issuer.Decide(r.Context(), v.pending, b)
 	if err != nil {
-		return err
+		return ofRequest(err, handle)
 	}
 	return h.takeStep(w, r, handle, d)
 }

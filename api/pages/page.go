@@ -42,9 +42,10 @@ func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Prob
 		TryAgain: h.tryAgain(r, p), AskAgain: h.askAgain(r, p),
 	}
 	e.SignIn = e.TryAgain == "" && leadsNowhere[p.Code]
-	if p.Handle != "" {
+	if p.Handle != "" && p.Code == problem.RequestExpired {
 		h.leadBack(r, &e, p.Handle)
 	}
+	h.offerStart(r, &e, p)
 	if p.Code == problem.RequestExpired && e.Back == nil {
 		e.SignIn = true
 	}

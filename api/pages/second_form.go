@@ -135,7 +135,7 @@ func (h *Handlers) finishSecond(
 	case v.handle != "":
 		d, err := h.Issuer.Decide(r.Context(), v.pending, b)
 		if err != nil {
-			return err
+			return ofRequest(err, v.handle)
 		}
 		return h.takeStep(w, r, v.handle, d)
 	}

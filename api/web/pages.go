@@ -114,6 +114,7 @@ type view struct {
 	SignedIn          bool   // a link to the account in its place
 	TryAgain          string // the page to try again at; empty: none
 	AskAgain          string // the page that asks for another message; empty: none
+	Start             *app   // to start the sign-in in again; nil: none
 	NotBack           string // not_registered, not_proved; empty: nothing to say
 
 	Frames []string     // addresses of hidden frames
@@ -369,6 +370,11 @@ func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
 	v.RequestID, v.TryAgain, v.AskAgain, v.SignIn = clean(d.RequestID, maxLine), d.TryAgain, d.AskAgain, d.SignIn
+	if d.Start != nil {
+		if link := webLink(d.Start.StartURI); link != "" {
+			v.Start = &app{Name: clean(d.Start.Name, maxName), Link: link}
+		}
+	}
 	if d.Back == nil {
 		return p.render(v, policy{forms: nowhere})
 	}

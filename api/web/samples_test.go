@@ -150,7 +150,7 @@ var samples = []sample{
 		}
 	})},
 	{"account-apps", account(web.AccountApps, func(d *web.AccountPage, s string) {
-		d.Apps = []web.AccountApp{{ClientID: "photos", Name: "Photos" + s,
+		d.Apps = []web.AccountApp{{ClientID: "photos", Name: "Photos" + s, StartURI: "https://photos.example/login?iss=x",
 			Scopes: []string{"openid", "email", "photos:read" + s, "groups" + s},
 			Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}, Since: noon}}
 	})},
@@ -362,6 +362,11 @@ var samples = []sample{
 	}},
 	{"error-back", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "request_expired", RequestID: "req-1" + s, Back: client(s)})
+	}},
+	{"error-start", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		app := client(s)
+		app.StartURI = "https://photos.example/login?iss=https%3A%2F%2Fid.example"
+		return p.Error(web.ErrorPage{Common: c, Code: "request_finished", RequestID: "req-1" + s, Start: app, SignIn: true})
 	}},
 	{"error-cookies", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "cookies_off", RequestID: "req-1" + s, TryAgain: "login"})

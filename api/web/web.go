@@ -48,6 +48,7 @@ type Client struct {
 	PolicyURI  string
 	TOSURI     string
 	ClientURI  string
+	StartURI   string // where it begins a sign-in that it did not begin itself
 }
 
 // Problem is something wrong, by the stable code that the API has for it; Field is empty for the whole form.
@@ -138,6 +139,7 @@ type ErrorPage struct {
 	SignIn    bool    // a link leads to the login page
 	TryAgain  string  // one of our pages, such as login, to try again at; empty: none
 	AskAgain  string  // the page that asks for another message: forgot, verify; empty: none
+	Start     *Client // an app in which the sign-in can be started again, at its StartURI
 }
 
 // FormPostPage carries an authorization response to the client as a POST (OAuth 2.0 Form Post Response Mode).

@@ -256,6 +256,9 @@ func (b *browser) arrive(u *url.URL, res *http.Response, policy []string) {
 // script.
 func (b *browser) run() {
 	b.t.Helper()
+	if b.loadFrames() {
+		return
+	}
 	script := first(b.page, tag("script"))
 	if script == nil || script.FirstChild == nil {
 		return

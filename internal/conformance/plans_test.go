@@ -112,7 +112,7 @@ var plans = append([]plan{
 			{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
 		}},
 	backchannelLogout,
-}, frontPlans...)
+}, append(browserSessionPlans, frontPlans...)...)
 
 // There is one server with one user and three clients, as an operator sets them up for the suite,
 // and a fresh browser for each module.
@@ -181,6 +181,14 @@ func prepare(t *testing.T, s *apitest.Server) configuration {
 		ClientMetadata: userstore.ClientMetadata{
 			RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
 			BackchannelLogoutURI: backchannelURL, BackchannelLogoutSessionRequired: true,
+		},
+	}).Secret
+	o = c.Override["oidcc-frontchannel-rp-initiated-logout"]
+	o.Client.Secret = s.Register(userstore.Client{
+		ID: o.Client.ID, AuthMethod: userstore.AuthBasic,
+		ClientMetadata: userstore.ClientMetadata{
+			RedirectURIs: []string{callbackURL}, PostLogoutRedirectURIs: []string{postLogoutURL}, PKCE: userstore.PKCEOptional,
+			FrontchannelLogoutURI: frontchannelURL, FrontchannelLogoutSessionRequired: true,
 		},
 	}).Secret
 	return c

@@ -71,9 +71,9 @@ func registration(more apitest.Fields) apitest.Fields {
 	return out
 }
 
-// register registers a client: at the registration endpoint, or as an operator does where discovery
+// registerClient registers a client: at the registration endpoint, or as an operator does where discovery
 // names none. It sets the client of p, or returns the error code of the refusal.
-func (p *party) register(metadata apitest.Fields) (refused string) {
+func (p *party) registerClient(metadata apitest.Fields) (refused string) {
 	p.t.Helper()
 	text, err := json.Marshal(metadata)
 	if err != nil {
@@ -120,7 +120,7 @@ func (p *party) registerByOperator(text []byte) (refused string) {
 // takes its picture.
 func (p *party) loginPage(metadata apitest.Fields) string {
 	p.t.Helper()
-	if refused := p.register(registration(metadata)); refused != "" {
+	if refused := p.registerClient(registration(metadata)); refused != "" {
 		p.t.Fatalf("refused: %s", refused)
 	}
 	q := p.authorization("openid")
@@ -173,7 +173,7 @@ func (p *party) pairwise() apitest.Fields {
 
 func registrationSectorURI(p *party) {
 	suiteDocuments.Store(suiteSectorURL, `["`+callbackURL+`"]`)
-	if refused := p.register(p.pairwise()); refused != "" {
+	if refused := p.registerClient(p.pairwise()); refused != "" {
 		p.t.Fatalf("refused: %s", refused)
 	}
 	l := p.signIn(p.authorization("openid"))
@@ -184,7 +184,7 @@ func registrationSectorURI(p *party) {
 
 func registrationSectorBad(p *party) {
 	suiteDocuments.Store(suiteSectorURL, `["`+suiteURL+`/not-the-callback"]`)
-	if refused := p.register(p.pairwise()); refused != "invalid_client_metadata" {
+	if refused := p.registerClient(p.pairwise()); refused != "invalid_client_metadata" {
 		p.t.Errorf("refused with %q, want invalid_client_metadata", refused)
 	}
 }
