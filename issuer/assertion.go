@@ -90,6 +90,8 @@ func (i *Issuer) verifyAssertion(ctx context.Context, c userstore.Client, a *ass
 	switch claims := a.claims; {
 	case a.token.Header.Type != "" && !a.token.Header.IsType("JWT") && !a.token.Header.IsType("client-authentication+jwt"):
 		return unproved(assertionKind, "the assertion's typ is that of another kind of token")
+	case c.AssertionAlg != "" && !jose.SameAlgorithm(a.token.Header.Algorithm, c.AssertionAlg):
+		return unproved(assertionAlgorithm, "the assertion is not signed with the algorithm that the client is registered for")
 	case claims.Issuer != c.ID || claims.Subject != c.ID:
 		return unproved(assertionClient, "the assertion's iss and sub are not both the client")
 	case len(claims.Audience) > 1:

@@ -178,7 +178,7 @@ func (i *Issuer) read(ctx context.Context, client userstore.Client, r Authorizat
 		return Pending{}, nil, err
 	}
 	p = Pending{ID: i.NewID(), At: i.now(), ClientID: client.ID, RedirectURI: r.RedirectURI, ResponseMode: r.defaultMode()}
-	err = i.readRequest(&p, r, client)
+	err = i.readRequest(&p, r.withDefaults(client), client)
 	var e *Error
 	switch {
 	case err == nil:

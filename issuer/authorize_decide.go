@@ -305,9 +305,6 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	if d.Client.FirstParty {
 		consent = nil // a first-party client has no consent to withdraw
 	}
-	if err := i.keepUsed(ctx, d.Client); err != nil {
-		return Decision{}, err
-	}
 	subject, err := i.pairwiseSubject(ctx, d.Client, b.User.ID)
 	if refused(err, AccessDenied) {
 		d.Step, d.Response = Respond, i.refusal(p, errNoSubject)
@@ -335,6 +332,9 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	}
 	// First, so that a request that was finished elsewhere begins nothing here.
 	if err := i.usePushed(ctx, p, hash, now); err != nil {
+		return Decision{}, err
+	}
+	if err := i.keepUsed(ctx, d.Client); err != nil {
 		return Decision{}, err
 	}
 	err = audit.Stored(ctx, i.Log, i.Codes.SaveCode(ctx, code, consent, now.Add(-i.SessionIdle), events...), events...)

@@ -120,16 +120,18 @@ func (i *Issuer) readRequestObject(
 // without a signature is taken only from a client that is registered for it.
 func (i *Issuer) verifyRequestObject(ctx context.Context, c userstore.Client, compact string) (*jose.Token, error) {
 	switch {
-	case c.RequestObjectAlg == "" && len(c.JWKS) == 0 && c.JWKSURI == "":
+	case c.RequestObjectAlg == "" && len(c.JWKS) == 0 && c.JWKSURI == "" && !c.UnsignedObjects():
 		return nil, errNoObjects
 	case strings.Count(compact, ".") == 4:
 		return nil, errObjectEncrypted
-	case c.RequestObjectAlg == unsigned:
+	case c.UnsignedObjects():
 		token, err := jose.ParseUnsigned(compact)
-		if err != nil {
+		if err == nil {
+			return token, nil
+		}
+		if c.RequestObjectAlg == unsigned {
 			return nil, errObjectUnsigned.because(err)
 		}
-		return token, nil
 	}
 	token, err := jose.ParseForeign(compact)
 	switch {

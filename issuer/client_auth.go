@@ -180,6 +180,7 @@ const (
 	wrongSecret         = userstore.WrongSecret
 	assertionUnreadable = "assertion_unreadable"
 	assertionKind       = "assertion_typ"
+	assertionAlgorithm  = "assertion_alg"
 	assertionClient     = "assertion_iss_sub"
 	assertionAudience   = "assertion_aud"
 	assertionID         = "assertion_jti"

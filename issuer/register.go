@@ -152,7 +152,14 @@ func (i *Issuer) ReplaceRegistration(ctx context.Context, id, access string, bod
 	if err != nil {
 		return ClientInformation{}, refuseRegistration(err)
 	}
+	i.readAnew(ctx, id)
 	return i.clientInformation(c, secret, access), nil
+}
+
+// readAnew replaces the cached client after a change, so that this replica knows the change at once;
+// the others know it when what they have cached is over.
+func (i *Issuer) readAnew(ctx context.Context, id string) {
+	_, _ = i.Cache.reload(ctx, id, i.now(), i.readClient)
 }
 
 // WithdrawRegistration deletes a client with everything granted to it. Every error is an *Error.
@@ -164,6 +171,7 @@ func (i *Issuer) WithdrawRegistration(ctx context.Context, id, access string) er
 	if err := i.Registry.Withdraw(ctx, c); err != nil {
 		return refuseRegistration(err)
 	}
+	i.readAnew(ctx, id)
 	return nil
 }
 

@@ -93,6 +93,12 @@ type ClientMetadata struct {
 	PolicyURI string `json:"policy_uri,omitempty"`
 	TOSURI    string `json:"tos_uri,omitempty"`
 
+	// AssertionAlg is the algorithm of its client assertions; empty: any that it has a key for.
+	AssertionAlg     string   `json:"token_endpoint_auth_signing_alg,omitempty"`
+	DefaultMaxAge    *int64   `json:"default_max_age,omitempty"`    // seconds, of requests without max_age; nil: none
+	RequireAuthTime  bool     `json:"require_auth_time,omitempty"`  // every ID token has auth_time
+	DefaultACRValues []string `json:"default_acr_values,omitempty"` // of requests without acr_values
+
 	ApplicationType string   `json:"application_type,omitempty"` // web or native; empty: not said
 	Contacts        []string `json:"contacts,omitempty"`
 	SoftwareID      string   `json:"software_id,omitempty"`
@@ -140,6 +146,14 @@ const (
 
 // RequestObjectUnsigned, as RequestObjectAlg, allows request objects without a signature.
 const RequestObjectUnsigned = jose.None
+
+// UnsignedObjects reports whether the client's request objects may have no signature: it is registered
+// for those, or registered itself without saying how it signs them, which allows any algorithm (OIDC
+// Registration section 2).
+func (c Client) UnsignedObjects() bool {
+	return c.RequestObjectAlg == RequestObjectUnsigned ||
+		c.RequestObjectAlg == "" && c.Kind == KindRegistered && !c.RequireSignedRequestObject
+}
 
 // Public reports whether the client cannot keep a secret, and so does not authenticate.
 func (c Client) Public() bool { return c.AuthMethod == AuthNone }

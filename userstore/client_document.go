@@ -93,6 +93,10 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "logo_uri", After: c.LogoURI},
 		{Field: "policy_uri", After: c.PolicyURI},
 		{Field: "tos_uri", After: c.TOSURI},
+		{Field: "token_endpoint_auth_signing_alg", After: c.AssertionAlg},
+		{Field: "default_max_age", After: seconds(c.DefaultMaxAge)},
+		{Field: "require_auth_time", After: strconv.FormatBool(c.RequireAuthTime)},
+		{Field: "default_acr_values", After: list(c.DefaultACRValues)},
 		{Field: "application_type", After: c.ApplicationType},
 		{Field: "contacts", After: list(c.Contacts)},
 		{Field: "software_id", After: c.SoftwareID},
@@ -102,6 +106,14 @@ func (c Client) auditFields() []audit.Change {
 		{Field: "disabled", After: strconv.FormatBool(!c.DisabledAt.IsZero())},
 		{Field: "kind", After: c.Kind},
 	}
+}
+
+// seconds writes a number of seconds that may not be there.
+func seconds(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
 }
 
 // clientChanges lists the fields in which next differs from old.

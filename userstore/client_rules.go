@@ -75,7 +75,7 @@ func (c *Client) tidy(old Client) {
 		c.AuthMethod = AuthBasic
 	}
 	c.tidyResponses(old)
-	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs, &c.Contacts} {
+	for _, list := range []*[]string{&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.RequestURIs, &c.Contacts, &c.DefaultACRValues} {
 		if len(*list) == 0 {
 			*list = nil
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/signet-id/signet/internal/jose"
 	"github.com/signet-id/signet/internal/printable"
 )
 
@@ -17,13 +18,27 @@ const (
 // (RFC 7591 section 2, OIDC Registration section 2).
 func (c *Client) checkSoftware(fs *faults) {
 	fs.add("application_type", oneOf(c.ApplicationType, "", ApplicationWeb, ApplicationNative))
-	if c.ApplicationType == ApplicationWeb && c.Allows("implicit") {
+	web := c.ApplicationType == ApplicationWeb || c.ApplicationType == "" && c.Kind == KindRegistered // its default
+	if web && c.Allows(GrantImplicit) {
 		for n, uri := range c.RedirectURIs {
 			if u, err := url.Parse(uri); err == nil && (u.Scheme != "https" || loopbackName(u.Hostname())) {
 				fs.add(memberOf("redirect_uris", n), fault{CodeInvalid, "A web app of the implicit grant has https addresses only, and none of the user's own machine."})
 			}
 		}
 	}
+	fs.add("token_endpoint_auth_signing_alg", oneOf(c.AssertionAlg, append([]string{""}, assertionAlgorithms...)...))
+	if c.AssertionAlg != "" && c.AuthMethod != AuthPrivateKeyJWT {
+		fs.add("token_endpoint_auth_signing_alg", fault{CodeNotAllowed, "Only a client that authenticates by private_key_jwt signs assertions."})
+	}
+	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
+		fs.add("default_max_age", fault{CodeInvalid, "This is a number of seconds, and 0 for a login each time."})
+	}
+	fs.addList("default_acr_values", c.DefaultACRValues, func(acr string) fault {
+		if strings.ContainsAny(acr, " \t") {
+			return fault{CodeInvalid, "A value has no spaces."}
+		}
+		return line(acr, maxScopeName)
+	})
 	fs.addList("contacts", c.Contacts, func(contact string) fault { return line(contact, maxContact) })
 	for _, m := range []struct{ field, text string }{
 		{"software_id", c.SoftwareID}, {"software_version", c.SoftwareVersion},
@@ -39,6 +54,9 @@ const (
 	ApplicationWeb    = "web"
 	ApplicationNative = "native"
 )
+
+// assertionAlgorithms are the values that AssertionAlg may have.
+var assertionAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA, jose.Ed25519}
 
 // line checks a text of one line.
 func line(text string, most int) fault {

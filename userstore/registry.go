@@ -266,10 +266,15 @@ func (c Client) hasSecret() bool { return c.AuthMethod == AuthBasic || c.AuthMet
 func (c Client) clone() Client {
 	for _, list := range []*[]string{
 		&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.ResponseTypes, &c.RequestURIs, &c.Contacts,
+		&c.DefaultACRValues,
 	} {
 		*list = slices.Clone(*list)
 	}
 	c.JWKS = slices.Clone(c.JWKS)
+	if c.DefaultMaxAge != nil {
+		age := *c.DefaultMaxAge
+		c.DefaultMaxAge = &age
+	}
 	return c
 }
 

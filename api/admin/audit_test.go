@@ -11,6 +11,7 @@ import (
 
 	"github.com/signet-id/signet/api/apitest"
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore"
 )
 
 // told is an event's changes, each as field:before>after.
@@ -101,6 +102,9 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 		"POST /v1/admin/clients/{client_id}/enable": {event: audit.ClientUpdated,
 			changes: "disabled:true>false", again: true},
 		"DELETE /v1/admin/clients/{client_id}": {event: audit.ClientDeleted},
+		"POST /v1/admin/registration-tokens": {body: apitest.Fields{"note": "the build", "uses": 2},
+			event: audit.RegistrationTokenCreated, refused: apitest.Fields{"uses": -1}},
+		"DELETE /v1/admin/registration-tokens/{id}": {event: audit.RegistrationTokenRevoked},
 	}
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		s.Secret(secret)
@@ -130,6 +134,14 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				subject, about, factor := audit.User(bob.ID), "/v1/admin/users", ""
 				if strings.HasPrefix(r.Path, "/v1/admin/clients") {
 					subject, about = audit.Target{Type: audit.OnClient, ID: registerClient(s, admin.Access)}, "/v1/admin/clients"
+				}
+				if tokens := "/v1/admin/registration-tokens"; strings.HasPrefix(r.Path, tokens) {
+					about = tokens
+					row, _, err := s.Replicas[0].API.Clients.CreateRegistrationToken(t.Context(), userstore.NewRegistrationToken{})
+					if err != nil {
+						t.Fatal(err)
+					}
+					subject = audit.Target{Type: audit.OnRegistrationToken, ID: row.ID}
 				}
 				switch { // what there must be to be taken away
 				case r.Path == "/v1/admin/clients/{client_id}/enable":
@@ -180,6 +192,11 @@ func TestO10EveryWriteOfAnAdminIsOneEvent(t *testing.T) {
 				e := events[0]
 				if r.Path == about {
 					subject.ID = strings.TrimPrefix(yes.Header.Get("Location"), about+"/")
+				}
+				if r.Path == "/v1/admin/registration-tokens" { // which has no page of its own
+					var made struct{ ID string }
+					yes.JSON(&made)
+					subject.ID = made.ID
 				}
 				in := admin.SessionID()
 				if e.Name == audit.SessionRevoked {

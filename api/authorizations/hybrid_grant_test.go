@@ -283,8 +283,10 @@ func TestD10APushedRequestOfAHybridClient(t *testing.T) {
 		second := s.SignedIn(bob).Open(path).WantPage(200, "consent-approve")
 		got := first.Submit("consent-approve", nil).Fragment()
 		again := first.Submit("consent-approve", nil).Fragment()
-		if got.Get("code") == "" || got.Get("access_token") == "" || got.Encode() != again.Encode() {
-			t.Errorf("the response has %q, then %q", parameterNames(got), parameterNames(again))
+		for _, name := range []string{"code", "access_token", "id_token"} {
+			if got.Get(name) == "" || got.Get(name) != again.Get(name) {
+				t.Errorf("%s: the response has %q, then %q", name, parameterNames(got), parameterNames(again))
+			}
 		}
 		second.Submit("consent-approve", nil).WantPage(http.StatusBadRequest, "")
 		if n := len(grantsOf(s, bob)); n != 0 {

@@ -416,7 +416,7 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"userinfo", signedWith(c.UserinfoAlg)},
 		{"introspection", signedWith(c.IntrospectionAlg)}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
 		{"subjects", subjectsOf(c)}, {"sector from", c.SectorIdentifierURI},
-		{"told of logouts", c.BackchannelLogoutURI},
+		{"told of logouts", c.BackchannelLogoutURI}, {"told by a frame", c.FrontchannelLogoutURI}, {"logins begin at", c.InitiateLoginURI},
 		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
 		{"software", strings.TrimSpace(c.SoftwareID + " " + c.SoftwareVersion)}, {"kind of app", c.ApplicationType},
 	} {

@@ -28,6 +28,7 @@ var textFlags = []struct {
 	{"name", "client_name", "what people call it, its `NAME`; they are asked whether they trust it", func(c *userstore.Client) *string { return &c.Name }},
 	{"auth-method", "token_endpoint_auth_method", "`METHOD`: none, client_secret_basic (the default), client_secret_post or private_key_jwt", func(c *userstore.Client) *string { return &c.AuthMethod }},
 	{"jwks-uri", "jwks_uri", "`URL` of its public keys, for private_key_jwt and signed request objects", func(c *userstore.Client) *string { return &c.JWKSURI }},
+	{"assertion-alg", "token_endpoint_auth_signing_alg", "`algorithm` of its assertions with private_key_jwt (default: any that it has a key for)", func(c *userstore.Client) *string { return &c.AssertionAlg }},
 	{"application-type", "application_type", "what `kind` of app it is: web or native", func(c *userstore.Client) *string { return &c.ApplicationType }},
 	{"software-id", "software_id", "`id` of the software that it is", func(c *userstore.Client) *string { return &c.SoftwareID }},
 	{"software-version", "software_version", "`version` of that software", func(c *userstore.Client) *string { return &c.SoftwareVersion }},
@@ -59,6 +60,7 @@ var listFlags = []struct {
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
 	{"request-uri", "request_uris", "`URL` of one of its request objects; may be repeated", func(c *userstore.Client) *[]string { return &c.RequestURIs }},
 	{"post-logout-redirect-uri", "post_logout_redirect_uris", "a `URI` that logouts may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.PostLogoutRedirectURIs }},
+	{"default-acr", "default_acr_values", "a `value` for acr_values where a request has none; may be repeated", func(c *userstore.Client) *[]string { return &c.DefaultACRValues }},
 	{"contact", "contacts", "where the people behind it are reached, such as an email `address`; repeat it for several", func(c *userstore.Client) *[]string { return &c.Contacts }},
 }
 

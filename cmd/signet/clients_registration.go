@@ -76,7 +76,7 @@ The token is printed once: only its hash is kept.`,
 	}
 	flags := cmd.Flags()
 	flags.Int64Var(&n.Uses, "uses", userstore.UsualRegistrationUse, "how many clients it registers, `N`")
-	flags.DurationVar(&n.Lasts, "expires", userstore.UsualRegistrationFor, "how long it is good, such as 30m or 24h")
+	flags.DurationVar(&n.Lasts, "expires", userstore.UsualRegistrationFor, "how long it is good, a `time` such as 30m or 24h")
 	flags.StringVar(&n.Note, "note", "", "`text` that says what it is for")
 	cmd.RunE = action(func(ctx context.Context, _ []string) error {
 		if n.Uses < 1 {
@@ -141,7 +141,7 @@ func (a *app) registrationTokenList() *cobra.Command {
 
 func (a *app) registrationTokenRevoke() *cobra.Command {
 	return &cobra.Command{
-		Use:   "revoke ID",
+		Use:   "revoke TOKEN_ID",
 		Short: "End an initial access token; clients that were registered with it stay",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

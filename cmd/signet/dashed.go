@@ -10,7 +10,7 @@ import (
 )
 
 // idArguments are the words in a command's Use that stand for an id or an address.
-var idArguments = []string{"USER", "CLIENT_ID", "KID…"}
+var idArguments = []string{"USER", "CLIENT_ID", "TOKEN_ID", "KID…"}
 
 // takesIDs reports whether a command takes ids as arguments.
 func takesIDs(cmd *cobra.Command) bool {

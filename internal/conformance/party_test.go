@@ -21,8 +21,9 @@ type party struct {
 	op       metadata
 	c        configuration
 	client   configuredClient
-	inBody   bool // the client authenticates in the body
-	formPost bool // response_mode=form_post
+	self     *selfRegistered // the client registered itself; nil: an operator did
+	inBody   bool            // the client authenticates in the body
+	formPost bool            // response_mode=form_post
 
 	responseType string     // of the variant; empty: code
 	inFragment   bool       // the answer to the last request comes there

@@ -3,6 +3,7 @@ package conformance
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -17,13 +18,21 @@ func (p *party) token(form url.Values) answer {
 		form.Set("client_id", p.client.ID)
 		form.Set("client_secret", p.client.Secret)
 	}
+	proof := url.Values{}
+	if p.self != nil {
+		proof = p.assertion()
+	}
+	maps.Copy(form, proof)
 	r := p.request("POST", p.op.text("token_endpoint"), form.Encode())
-	if !p.inBody {
+	if !p.inBody && p.self == nil {
 		r.SetBasicAuth(url.QueryEscape(p.client.ID), url.QueryEscape(p.client.Secret))
 	}
 	a := p.call(r)
 	if p.inBody {
 		form.Del("client_secret")
+	}
+	for name := range proof {
+		form.Del(name)
 	}
 	if a.header.Get("Cache-Control") != "no-store" {
 		p.t.Errorf("the token endpoint answers with Cache-Control %q", a.header.Get("Cache-Control"))

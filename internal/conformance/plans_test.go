@@ -112,6 +112,7 @@ var plans = append([]plan{
 			{"oidcc-rp-initiated-logout-bad-id-token-hint", pictured, logoutBadHint},
 		}},
 	backchannelLogout,
+	dynamicPlan,
 }, append(browserSessionPlans, frontPlans...)...)
 
 // There is one server with one user and three clients, as an operator sets them up for the suite,
@@ -140,7 +141,7 @@ func TestOIDCC(t *testing.T) {
 		}
 	}, apitest.Configured(func(r *apitest.Replica) {
 		r.Issuer.RequestObjects = &issuer.RequestObjects{Fetch: fetchFromSuite}
-		r.Issuer.ResponseTypes = userstore.ResponseTypes
+		forDynamic(r)
 	}))
 }
 

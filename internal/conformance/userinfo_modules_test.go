@@ -5,9 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"testing"
-
-	"github.com/signet-id/signet/api/apitest"
 )
 
 // userinfoRS256 is for a client with the userinfo_signed_response_alg RS256: userinfo answers a JWT
@@ -15,9 +12,6 @@ import (
 func userinfoRS256(p *party) {
 	if !slices.Contains(p.op.list("userinfo_signing_alg_values_supported"), "RS256") {
 		p.t.Error("discovery does not say that userinfo is signed with RS256")
-	}
-	if refused := p.register(registration(apitest.Fields{"userinfo_signed_response_alg": "RS256"})); refused != "" {
-		p.t.Fatal(refused)
 	}
 	q := p.authorization("openid profile email")
 	l := p.redeemOnly(q, p.code(q, p.authorize(q)))
@@ -53,21 +47,4 @@ func (p *party) redeemOnly(sent map[string][]string, code string) login {
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callbackURL}}}
 	p.tokens(&l, p.token(l.exchange))
 	return l
-}
-
-// These modules of the Dynamic profile need a client of their own.
-var userinfoModules = []module{{"oidcc-userinfo-rs256", dynamic, userinfoRS256}}
-
-func TestUserinfoModules(t *testing.T) {
-	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-		c := prepare(t, s)
-		for _, m := range userinfoModules {
-			t.Run(m.name, func(t *testing.T) {
-				n := &internet{s: s.With(t)}
-				p := &party{t: t, s: s.With(t), n: n, b: newBrowser(t, n, c.automated(m.name)), c: c, client: c.Client}
-				p.discover()
-				m.run(p)
-			})
-		}
-	})
 }

@@ -24,7 +24,9 @@ func fullClient() userstore.Client {
 			RequestObjectAlg: "EdDSA", RequireSignedRequestObject: true, RequirePushed: true,
 			SubjectType: userstore.SubjectPairwise, SectorIdentifierURI: "https://a.test/sector.json?x=<1>",
 			ClientURI: "https://a.test", LogoURI: "https://a.test/logo.svg", PolicyURI: "https://a.test/privacy",
-			TOSURI: "https://a.test/terms",
+			TOSURI:       "https://a.test/terms",
+			AssertionAlg: "EdDSA", DefaultMaxAge: new(int64), RequireAuthTime: true, DefaultACRValues: []string{"mfa"},
+			ApplicationType: "web", Contacts: []string{"zoë@a.test"}, SoftwareID: "a", SoftwareVersion: "1", SoftwareStatement: "a.b.c",
 		}}
 }
 

@@ -38,7 +38,7 @@ await step('code id_token in the fragment', async () => {
   const { response, expected } = await ask(config, hybrid, ada)
   assert.deepEqual(ada.shown, ['login-submit', 'consent-approve'])
   assert.equal(response.search, '')
-  assert.deepEqual([...new URLSearchParams(response.hash.slice(1)).keys()].sort(), ['code', 'id_token', 'iss', 'state'])
+  assert.deepEqual([...new URLSearchParams(response.hash.slice(1)).keys()].sort(), ['code', 'id_token', 'iss', 'session_state', 'state'])
   const tokens = await client.authorizationCodeGrant(config, response, expected)
   claims = tokens.claims()
   assert.equal(claims.aud, hybrid.client_id)
