@@ -65,7 +65,11 @@ func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationReque
 		err = refused
 	}
 	if err != nil {
-		return PushedResponse{}, failed(err)
+		e := *failed(err)
+		if e.Code == InvalidRedirectURI { // a code for pages, and of registrations (RFC 7591)
+			e.Code = InvalidRequest
+		}
+		return PushedResponse{}, &e
 	}
 	reference := i.NewID()
 	id := sha256.Sum256([]byte(reference))

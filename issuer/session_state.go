@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/signet-id/signet/userstore"
@@ -40,9 +41,21 @@ func (i *Issuer) WithSession(r AuthorizationResponse, browserState string) Autho
 	if r.monitor == "" || origin == "" {
 		return r
 	}
-	state := sessionState(r.monitor, origin, browserState, i.NewID())
+	state := sessionState(r.monitor, origin, browserState, saltOf(r))
 	r.Parameters = append(slices.Clip(r.Parameters), [2]string{"session_state", state})
 	return r
+}
+
+// saltOf returns a salt for the session_state of a response. It is derived, so that a response that is
+// given once more is the same one; it need not be secret.
+func saltOf(r AuthorizationResponse) string {
+	sum := sha256.New()
+	for _, p := range r.Parameters {
+		for _, text := range p {
+			sum.Write([]byte(strconv.Quote(text)))
+		}
+	}
+	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:browserStateBytes])
 }
 
 // sessionState returns what the script of the frame calculates, too: api/web/static/session.js. A

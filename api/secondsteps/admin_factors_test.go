@@ -162,6 +162,7 @@ func TestP06AdminsProveThemselves(t *testing.T) {
 		"DELETE /v1/admin/clients/{client_id}":      true,
 		"POST /v1/admin/clients/{client_id}/secret": true, "POST /v1/admin/clients/{client_id}/disable": true,
 		"POST /v1/admin/clients/{client_id}/enable": true,
+		"POST /v1/admin/registration-tokens":        true, "DELETE /v1/admin/registration-tokens/{id}": true,
 	}
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		root, admin := s.Admin("root")
