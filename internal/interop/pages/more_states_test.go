@@ -13,6 +13,11 @@ import (
 // further are states that differ from those of other pages in a sentence or two: empty lists, errors
 // of one field, and what was done.
 var further = []shown{
+	{"error-start", "", func(p *web.Pages, c web.Common, o string) (web.Page, error) {
+		start := app(o)
+		start.StartURI = "https://photos.example/login?iss=https%3A%2F%2Fid.example"
+		return p.Error(web.ErrorPage{Common: c, Code: "request_finished", RequestID: "3yK9dQ", Start: start, SignIn: true})
+	}},
 	{"signed-out-not-registered", "", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
 		return p.SignedOut(web.SignedOutPage{Common: c, NotBack: "not_registered"})
 	}},
