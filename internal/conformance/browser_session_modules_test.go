@@ -74,7 +74,7 @@ func (p *party) askFrame(state string) string {
 	p.t.Helper()
 	address := p.b.parse(p.op.text("check_session_iframe"))
 	a := p.call(p.request("GET", address.String(), ""))
-	policy := http.Header(a.header).Get("Content-Security-Policy")
+	policy := a.header.Get("Content-Security-Policy")
 	_, script, _ := strings.Cut(a.body, "<script>")
 	script, _, _ = strings.Cut(script, "</script>")
 	sum := sha256.Sum256([]byte(script))
