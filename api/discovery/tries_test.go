@@ -117,7 +117,7 @@ func (w *world) byObject(alg string, address bool) {
 		sent.Del("request")
 		sent.Set("request_uri", at)
 	}
-	p := w.b.Open("/oauth2/authorize?" + sent.Encode()).WantPage(200, "consent-approve").Submit("consent-approve", nil)
+	p := w.b.Open("/oauth2/authorize?"+sent.Encode()).WantPage(200, "consent-approve").Submit("consent-approve", nil)
 	w.TokensOf(c, p)
 }
 

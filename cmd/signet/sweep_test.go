@@ -52,6 +52,10 @@ func (s sweeping) RemoveRegistrationTokens(context.Context, time.Time, int) (int
 	return s.note("RemoveRegistrationTokens")
 }
 
+func (s sweeping) RemoveExpiredAppSessions(context.Context, time.Time, int) (int, error) {
+	return s.note("RemoveExpiredAppSessions")
+}
+
 func (s sweeping) UnusedClients(context.Context, time.Time, int) ([]string, error) { return nil, nil }
 
 // A round of the sweeper calls each method of the store that removes rows by their time, so that no
@@ -71,7 +75,7 @@ func TestARoundSweepsEveryKindOfRow(t *testing.T) {
 			}
 		}
 	}
-	if found < 6 || found != len(s.calls) {
+	if found < 8 || found != len(s.calls) {
 		t.Errorf("%d methods that remove rows, and %v", found, s.calls)
 	}
 }
