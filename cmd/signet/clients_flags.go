@@ -60,7 +60,7 @@ var listFlags = []struct {
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
 	{"request-uri", "request_uris", "`URL` of one of its request objects; may be repeated", func(c *userstore.Client) *[]string { return &c.RequestURIs }},
 	{"post-logout-redirect-uri", "post_logout_redirect_uris", "a `URI` that logouts may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.PostLogoutRedirectURIs }},
-	{"default-acr", "default_acr_values", "a `value` for acr_values where a request has none; may be repeated", func(c *userstore.Client) *[]string { return &c.DefaultACRValues }},
+	{"default-acr", "default_acr_values", "an `acr` for acr_values where a request has none; may be repeated", func(c *userstore.Client) *[]string { return &c.DefaultACRValues }},
 	{"contact", "contacts", "where the people behind it are reached, such as an email `address`; repeat it for several", func(c *userstore.Client) *[]string { return &c.Contacts }},
 }
 
