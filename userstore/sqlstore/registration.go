@@ -37,13 +37,16 @@ func (db *DB) CreateRegistrationToken(
 	if err := indexable(t.ID); err != nil {
 		return err
 	}
-	s := bind(`INSERT INTO registration_tokens (`+registrationTokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	s := bind(`INSERT INTO registration_tokens (`+registrationTokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
 		t.ID, t.Hash[:], t.Note, t.Uses, t.UsesLeft, micros(t.CreatedAt), micros(t.ExpiresAt))
 	if err := storable(s.args); err != nil {
 		return err
 	}
-	return db.transactWithEvents(ctx, false, events, func(run exec, _ bool) (bool, error) {
-		_, err := run(s)
+	return db.transactWithEvents(ctx, false, events, func(run exec, maybeDone bool) (bool, error) {
+		n, err := run(s)
+		if err == nil && n[0] == 0 && !maybeDone {
+			err = &userstore.ExistsError{Field: "id"}
+		}
 		return true, err
 	})
 }
