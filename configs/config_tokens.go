@@ -48,13 +48,11 @@ type Claim struct {
 	Scope string   `key:"scope"` // empty: whatever was granted
 }
 
-// logoutTokenLifetime is issuer.LogoutTokenLifetime.
-const logoutTokenLifetime = 2 * time.Minute
-
-// LongestLifetime returns the longest lifetime of any signed token except refresh tokens. Signed
-// answers of userinfo and introspection have none: they are verified when they arrive.
+// LongestLifetime returns the longest lifetime of any signed token except refresh tokens. Logout tokens
+// live no longer than ID tokens. Signed answers of userinfo and introspection have no lifetime: they
+// are verified when they arrive.
 func (c Config) LongestLifetime() time.Duration {
-	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime, logoutTokenLifetime)
+	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
 	for _, r := range c.Resources {
 		d = max(d, r.AccessLifetime)
 	}

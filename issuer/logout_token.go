@@ -24,8 +24,9 @@ type logoutEvents struct {
 	Logout struct{} `json:"http://schemas.openid.net/event/backchannel-logout"`
 }
 
-// LogoutTokenLifetime is the lifetime that the specification recommends at most.
-const LogoutTokenLifetime = 2 * time.Minute
+// logoutTokenLifetime is the lifetime that the specification recommends at most. No logout token lives
+// longer than ID tokens: a key stays published for what they need.
+const logoutTokenLifetime = 2 * time.Minute
 
 // LogoutToken returns the token that tells client c that a session of its has ended. Each attempt to
 // send one signs another, so that none arrives expired, but all of a session have one jti: an app that
@@ -42,7 +43,7 @@ func (i *Issuer) LogoutToken(s userstore.AppSession, c userstore.Client) (string
 		Subject:   subjectOf(userstore.Grant{UserID: s.UserID, Subject: s.Subject}),
 		Audience:  c.ID,
 		IssuedAt:  now.Unix(),
-		Expires:   now.Add(LogoutTokenLifetime).Unix(),
+		Expires:   now.Add(min(logoutTokenLifetime, i.IDLifetime)).Unix(),
 		ID:        base64.RawURLEncoding.EncodeToString(jti[:16]),
 		SessionID: s.SessionID,
 	}, nil)

@@ -101,9 +101,16 @@ func TestJ13LogoutTokenIsNothingElse(t *testing.T) {
 	})
 }
 
-// The configuration keeps a key published for as long as what it signed may be used.
-func TestLogoutTokenLifetime(t *testing.T) {
-	if issuer.LogoutTokenLifetime != 2*time.Minute { // configs.LongestLifetime counts with it
-		t.Error(issuer.LogoutTokenLifetime)
-	}
+// A key stays published for as long as ID tokens may be used, so logout tokens live no longer.
+func TestLogoutTokensLiveNoLongerThanIDTokens(t *testing.T) {
+	one(t, func(t *testing.T, w *world) {
+		for lifetime, want := range map[time.Duration]int64{10 * time.Second: 10, time.Hour: 120} {
+			w.IDLifetime = lifetime
+			token, err := w.LogoutToken(userstore.AppSession{SessionID: "sid", UserID: w.alice.ID, ClientID: "app"}, userstore.Client{ID: "app"})
+			w.must(err)
+			if got := w.claims(token)["exp"]; got != json.Number(strconv.FormatInt(w.clock.Now().Unix()+want, 10)) {
+				t.Errorf("with ID tokens of %s: %v", lifetime, got)
+			}
+		}
+	})
 }
