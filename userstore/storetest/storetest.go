@@ -3,6 +3,7 @@
 package storetest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/signet-id/signet/keys"
@@ -18,6 +19,18 @@ type Store interface {
 // Run tests the store that open returns, fresh and migrated. Tests that count rows or change rows
 // of the migration get a store of their own; the others share one.
 func Run(t *testing.T, open func(tb testing.TB) Store) {
+	RunRaces(t, open)
+	RunRest(t, open)
+}
+
+// RunRaces runs the tests of operations that happen at once, and RunRest the others: for an engine that
+// would be too slow for one package.
+func RunRaces(t *testing.T, open func(tb testing.TB) Store) { run(t, open, true) }
+
+// RunRest is the part of Run that RunRaces leaves out.
+func RunRest(t *testing.T, open func(tb testing.TB) Store) { run(t, open, false) }
+
+func run(t *testing.T, open func(tb testing.TB) Store, races bool) {
 	tests := []struct {
 		name string
 		run  func(*testing.T, *fixture)
@@ -218,6 +231,9 @@ func Run(t *testing.T, open func(tb testing.TB) Store) {
 	}
 	shared := open(t)
 	for _, test := range tests {
+		if strings.HasPrefix(test.name, "race: ") != races {
+			continue
+		}
 		t.Run(test.name, func(t *testing.T) {
 			store := shared
 			if test.own {

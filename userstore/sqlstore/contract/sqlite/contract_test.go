@@ -1,5 +1,5 @@
-// Package sqlite_test runs the contract of a store on SQLite. It stands apart from sqlstore's own
-// tests, so that no package of tests takes too long.
+// Package sqlite_test runs the contract of a store on SQLite, but for its races, which package
+// sqliteraces runs. They stand apart from sqlstore's own tests, so that no package takes too long.
 package sqlite_test
 
 import (
@@ -10,5 +10,5 @@ import (
 )
 
 func TestContractSQLite(t *testing.T) {
-	storetest.Run(t, func(tb testing.TB) storetest.Store { return sqltest.SQLite(tb) })
+	storetest.RunRest(t, func(tb testing.TB) storetest.Store { return sqltest.SQLite(tb) })
 }
