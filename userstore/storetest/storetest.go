@@ -20,17 +20,40 @@ type Store interface {
 // of the migration get a store of their own; the others share one.
 func Run(t *testing.T, open func(tb testing.TB) Store) {
 	RunRaces(t, open)
+	RunBounds(t, open)
 	RunRest(t, open)
 }
 
-// RunRaces runs the tests of operations that happen at once, and RunRest the others: for an engine that
-// would be too slow for one package.
-func RunRaces(t *testing.T, open func(tb testing.TB) Store) { run(t, open, true) }
+// RunRaces runs the tests of operations that happen at once, RunBounds those that fill a store up to
+// its bounds, and RunRest the others: for an engine that would be too slow for one package.
+func RunRaces(t *testing.T, open func(tb testing.TB) Store) { run(t, open, races) }
 
-// RunRest is the part of Run that RunRaces leaves out.
-func RunRest(t *testing.T, open func(tb testing.TB) Store) { run(t, open, false) }
+// RunBounds is a part of Run: see RunRaces.
+func RunBounds(t *testing.T, open func(tb testing.TB) Store) { run(t, open, bounds) }
 
-func run(t *testing.T, open func(tb testing.TB) Store, races bool) {
+// RunRest is a part of Run: see RunRaces.
+func RunRest(t *testing.T, open func(tb testing.TB) Store) { run(t, open, rest) }
+
+// part is a part of the tests, by their names.
+type part int
+
+const (
+	rest part = iota
+	races
+	bounds
+)
+
+func partOf(name string) part {
+	switch {
+	case strings.HasPrefix(name, "race: "):
+		return races
+	case strings.Contains(name, "bounded"):
+		return bounds
+	}
+	return rest
+}
+
+func run(t *testing.T, open func(tb testing.TB) Store, which part) {
 	tests := []struct {
 		name string
 		run  func(*testing.T, *fixture)
@@ -231,7 +254,7 @@ func run(t *testing.T, open func(tb testing.TB) Store, races bool) {
 	}
 	shared := open(t)
 	for _, test := range tests {
-		if strings.HasPrefix(test.name, "race: ") != races {
+		if partOf(test.name) != which {
 			continue
 		}
 		t.Run(test.name, func(t *testing.T) {
