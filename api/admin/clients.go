@@ -75,7 +75,7 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 		c.GrantTypes = q.GrantTypes
 	}
 	if sent("scope") {
-		c.Scopes = splitScope(q.Scope)
+		c.Scopes = userstore.SplitScope(q.Scope)
 	}
 	if sent("resources") {
 		c.Resources = q.Resources
@@ -87,15 +87,6 @@ func (q clientRequest) apply(c *userstore.Client, sent func(name string) bool) {
 		c.IDTokenClaims = q.IDTokenClaims
 	}
 	c.ClientMetadata = c.Merge(q.ClientMetadata, sent)
-}
-
-// splitScope splits a scope parameter (RFC 6749 section 3.3). Two spaces in a row are an empty
-// scope, which is none.
-func splitScope(scope string) []string {
-	if scope == "" {
-		return nil
-	}
-	return strings.Split(scope, " ")
 }
 
 // nameScope renames the field of a fault from one scope to the member scope.
