@@ -34,7 +34,8 @@ type Client struct {
 	// generated, a PHC string of one that an operator chose; empty: the client has none.
 	SecretHash string
 
-	// Kind says how the client came: empty: of an operator or an admin; KindRegistered. It never changes.
+	// Kind says how the client came: empty: of an operator or an admin; KindRegistered; KindMetadata.
+	// It never changes.
 	Kind string
 	// RegistrationHash is the hash of the registration access token (RFC 7592), as of a generated
 	// secret; empty: the client has none. It never changes.
@@ -119,8 +120,11 @@ func (m ClientMetadata) Merge(from ClientMetadata, sent func(name string) bool) 
 	return m
 }
 
-// KindRegistered is the Kind of a client that registered itself.
-const KindRegistered = "registered"
+// Values of Client.Kind, beside the empty one.
+const (
+	KindRegistered = "registered" // the client registered itself
+	KindMetadata   = "metadata"   // its id is the address of its client ID metadata document
+)
 
 // How a client authenticates at the token endpoint (RFC 7591 section 2, OIDC Core section 9).
 const (
@@ -136,6 +140,7 @@ const (
 	GrantImplicit          = "implicit" // tokens from the authorization endpoint; not for the token endpoint
 	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
+	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628
 )
 
 // Values of ClientMetadata.PKCE.
@@ -152,8 +157,11 @@ const RequestObjectUnsigned = jose.None
 // Registration section 2).
 func (c Client) UnsignedObjects() bool {
 	return c.RequestObjectAlg == RequestObjectUnsigned ||
-		c.RequestObjectAlg == "" && c.Kind == KindRegistered && !c.RequireSignedRequestObject
+		c.RequestObjectAlg == "" && c.SelfMade() && !c.RequireSignedRequestObject
 }
+
+// SelfMade reports whether the client came by itself: no operator and no admin registered it.
+func (c Client) SelfMade() bool { return c.Kind != "" }
 
 // Public reports whether the client cannot keep a secret, and so does not authenticate.
 func (c Client) Public() bool { return c.AuthMethod == AuthNone }

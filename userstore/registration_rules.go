@@ -18,7 +18,7 @@ const (
 // (RFC 7591 section 2, OIDC Registration section 2).
 func (c *Client) checkSoftware(fs *faults) {
 	fs.add("application_type", oneOf(c.ApplicationType, "", ApplicationWeb, ApplicationNative))
-	web := c.ApplicationType == ApplicationWeb || c.ApplicationType == "" && c.Kind == KindRegistered // its default
+	web := c.ApplicationType == ApplicationWeb || c.ApplicationType == "" && c.SelfMade() // its default
 	if web && c.Allows(GrantImplicit) {
 		for n, uri := range c.RedirectURIs {
 			if u, err := url.Parse(uri); err == nil && (u.Scheme != "https" || loopbackName(u.Hostname())) {
