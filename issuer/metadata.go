@@ -22,6 +22,7 @@ type Metadata struct {
 	JWKSURI               string `json:"jwks_uri"`
 
 	RegistrationEndpoint string `json:"registration_endpoint,omitempty"`
+	ClientIDMetadata     bool   `json:"client_id_metadata_document_supported,omitempty"`
 
 	ScopesSupported        []string `json:"scopes_supported"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
@@ -106,6 +107,7 @@ func (i *Issuer) Metadata() Metadata {
 	}
 	return Metadata{
 		RegistrationEndpoint: registration,
+		ClientIDMetadata:     i.ClientIDMetadata,
 
 		Issuer:                i.URL,
 		AuthorizationEndpoint: i.endpoint("/oauth2/authorize"),

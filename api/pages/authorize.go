@@ -150,7 +150,7 @@ func (h *Handlers) webClient(c userstore.Client, redirectURI string) web.Client 
 		}
 	}
 	return web.Client{
-		Name: c.Name, Host: host, FirstParty: c.FirstParty,
+		Name: c.Name, Host: host, IDHost: userstore.HostOf(c.ID), FirstParty: c.FirstParty,
 		Logo: h.clientLogo(c), PolicyURI: c.PolicyURI, TOSURI: c.TOSURI, ClientURI: c.ClientURI,
 	}
 }

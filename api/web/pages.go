@@ -110,6 +110,7 @@ type view struct {
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
+	Fault             string // of the app, for its makers
 	SignIn            bool   // a link to the login page
 	SignedIn          bool   // a link to the account in its place
 	TryAgain          string // the page to try again at; empty: none
@@ -154,6 +155,7 @@ func (v *view) Way(page string, text template.HTML) way {
 // app is a client as it is shown.
 type app struct {
 	Name, Host          string
+	From                string // the host of the client_id, if it is an address
 	Initial             string // in the place of a logo that cannot be loaded
 	Verified            bool
 	Logo                string // a path of ours, or empty
@@ -185,7 +187,7 @@ func (v *view) showClient(c *Client) {
 		return
 	}
 	v.Client = &app{
-		Name: clean(c.Name, maxName), Host: cleanHost(c.Host), Verified: c.FirstParty,
+		Name: clean(c.Name, maxName), Host: cleanHost(c.Host), From: cleanHost(c.IDHost), Verified: c.FirstParty,
 		Logo: ownPath(v.Base, c.Logo), Policy: webLink(c.PolicyURI), Terms: webLink(c.TOSURI), Link: webLink(c.ClientURI),
 	}
 	if v.Client.Name == "" {
@@ -369,6 +371,7 @@ func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
+	v.Fault = clean(d.Fault, maxLine)
 	v.RequestID, v.TryAgain, v.AskAgain, v.SignIn = clean(d.RequestID, maxLine), d.TryAgain, d.AskAgain, d.SignIn
 	if d.Start != nil {
 		if link := webLink(d.Start.StartURI); link != "" {

@@ -357,6 +357,11 @@ var samples = []sample{
 			Scopes:   []string{"openid"},
 			Problems: []web.Problem{{Code: "request_expired"}, {Code: s}}})
 	}},
+	{"consent-address", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		app := client(s)
+		app.Host, app.IDHost = "localhost:3000"+s, "photos.example"+s
+		return p.Consent(web.ConsentPage{Common: c, Client: *app, User: "ada@example.com" + s, Scopes: []string{"openid"}})
+	}},
 	{"error-lost", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "request_missing", RequestID: "req-1" + s, SignIn: true})
 	}},
@@ -370,6 +375,9 @@ var samples = []sample{
 	}},
 	{"error-cookies", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "cookies_off", RequestID: "req-1" + s, TryAgain: "login"})
+	}},
+	{"error-document", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "client_document", RequestID: "req-1" + s, Fault: "redirect_uris" + s})
 	}},
 	{"form-post", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.FormPost(web.FormPostPage{Common: c, Action: "https://photos.example/callback?a=1&b=2" + query(s),

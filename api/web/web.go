@@ -43,6 +43,7 @@ func FitsAddress(text string) bool { return len(text) <= maxInAddress }
 type Client struct {
 	Name       string
 	Host       string // of the redirect URI, or its private-use scheme
+	IDHost     string // of the client_id, if it is an address
 	FirstParty bool
 	Logo       string // a path of our own origin; anything else is not shown
 	PolicyURI  string
@@ -139,6 +140,7 @@ type ErrorPage struct {
 	SignIn    bool    // a link leads to the login page
 	TryAgain  string  // one of our pages, such as login, to try again at; empty: none
 	AskAgain  string  // the page that asks for another message: forgot, verify; empty: none
+	Fault     string  // of the app, a word for its makers; empty: none
 	Start     *Client // an app in which the sign-in can be started again, at its StartURI
 }
 
