@@ -101,7 +101,7 @@ func (d *ClientDocuments) ClientByID(ctx context.Context, id string) (userstore.
 	}
 	host, err := userstore.MetadataHost(id)
 	if err != nil {
-		return userstore.Client{}, faultURL.because(err)
+		return userstore.Client{}, faultURL.because(errors.New(err.Error())) // it is no fault of a form
 	}
 	if !d.admits(host) {
 		return userstore.Client{}, faultHost

@@ -95,5 +95,5 @@ func metadataFault(err error) error {
 		member, _, _ = strings.Cut(invalid.Fields[0].Field, ".")
 	}
 	f := documentFault(member, "The metadata document at the client_id is not one that this server takes: "+said.Description)
-	return f.because(fmt.Errorf("the metadata document is refused: %w", err))
+	return f.because(fmt.Errorf("the metadata document is refused: %v", err)) // it is no fault of a form
 }

@@ -153,6 +153,26 @@ func (c Client) WithDocument(described Client) Client {
 	return next
 }
 
+// decisions are the members that an operator decides about a client of a metadata document. The rest is
+// the document's, which would undo an edit.
+var decisions = []string{"resources", "pkce", "id_token_claims"}
+
+// addDecided refuses an edit of what the metadata document of a client says, and of what no client that
+// came by itself becomes.
+func (fs *faults) addDecided(old, c Client) {
+	if old.Kind != KindMetadata {
+		return
+	}
+	for _, change := range clientChanges(old, c) {
+		switch {
+		case change.Field == "first_party":
+			fs.add(change.Field, fault{CodeNotAllowed, "A client of a metadata document is never first-party: whoever runs its host could change it."})
+		case !slices.Contains(decisions, change.Field):
+			fs.add(change.Field, fault{CodeNotAllowed, "The client's metadata document says this: it is changed there."})
+		}
+	}
+}
+
 // NewClient is the row of a client that comes with a code: see Code.NewClient.
 type NewClient struct {
 	Client Client
