@@ -81,7 +81,8 @@ var (
 
 func (s *Sender) sender() *delivery.Sender[*ended] {
 	return &delivery.Sender[*ended]{
-		Outbox: logouts{s}, Now: s.Now, Log: s.Log, Words: words, Waits: waits, Numbers: &s.Numbers, Limits: s.Limits, Defaults: limits,
+		Outbox: logouts{s}, Now: s.Now, Log: s.Log, Words: words, Waits: waits,
+		Numbers: &s.Numbers, Limits: s.Limits, Defaults: limits,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +25,8 @@ func TestVerdicts(t *testing.T) {
 		stats   delivery.Stats
 		log     string // empty: no line
 	}{
-		{"sent", delivery.Outcome{Verdict: delivery.Sent, Answer: "250 fine"}, []string{"a: removed"}, delivery.Stats{Sent: 1},
+		{"sent", delivery.Outcome{Verdict: delivery.Sent, Answer: "250 fine"}, []string{"a: removed"},
+			delivery.Stats{Sent: 1},
 			`level=INFO msg="was sent" name=a attempt=1 answer="250 fine" waited=5s`},
 		{"nobody to send it to", delivery.Outcome{Verdict: delivery.Dropped}, []string{"a: removed"}, delivery.Stats{},
 			`level=DEBUG msg="was dropped" name=a attempt=1`},
@@ -295,16 +297,23 @@ func TestAClockThatIsAway(t *testing.T) {
 // While nothing can be sent, a backlog does not become as many attempts: one entry at a time shows
 // whether that is over, after growing pauses. The first one that is accepted ends the pauses.
 func TestARestWhileNothingCanBeSent(t *testing.T) {
+	unusable := func(time.Duration) delivery.Outcome { return delivery.Outcome{Unusable: true} }
 	for _, test := range []struct {
 		name        string
+		takes       time.Duration // a send
 		outcome     func(since time.Duration) delivery.Outcome
-		least, most int
+		least, most int // claims
+		atOnce      int // sends at once after the first half a minute
 	}{
-		{"unusable", func(time.Duration) delivery.Outcome { return delivery.Outcome{Unusable: true} }, 24, 36},
-		{"entries fail", func(time.Duration) delivery.Outcome { return delivery.Outcome{} }, 800, 1000},
-		{"usable after half a minute", func(since time.Duration) delivery.Outcome {
-			return delivery.Outcome{Verdict: delivery.Sent, Unusable: since < 30*time.Second}
-		}, 500, 850},
+		{"unusable", time.Second, unusable, 24, 36, 1},
+		{"unusable and slow", 20 * time.Second, unusable, 9, 15, 1},
+		{"entries fail", time.Second, func(time.Duration) delivery.Outcome { return delivery.Outcome{} }, 800, 1000, 3},
+		{"usable after half a minute", time.Second, func(since time.Duration) delivery.Outcome {
+			if since < 30*time.Second {
+				return delivery.Outcome{Unusable: true}
+			}
+			return delivery.Outcome{Verdict: delivery.Sent}
+		}, 500, 850, 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -312,19 +321,22 @@ func TestARestWhileNothingCanBeSent(t *testing.T) {
 				for n := range 2000 {
 					b.post(fmt.Sprint(n))
 				}
+				var now, most atomic.Int64
 				b.send = func(context.Context, string) delivery.Outcome {
-					time.Sleep(time.Second)
-					o := test.outcome(time.Since(began))
-					if o.Unusable {
-						o.Verdict = delivery.Failed
+					n := now.Add(1)
+					defer now.Add(-1)
+					if time.Since(began) > 30*time.Second {
+						most.Store(max(most.Load(), n))
 					}
-					return o
+					time.Sleep(test.takes)
+					return test.outcome(time.Since(began))
 				}
 				ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer stop()
 				b.run(ctx, b.sender())
-				if b.claims < test.least || b.claims > test.most {
-					t.Errorf("%d entries were claimed in five minutes, want %d to %d", b.claims, test.least, test.most)
+				if b.claims < test.least || b.claims > test.most || most.Load() != int64(test.atOnce) {
+					t.Errorf("%d entries were claimed in five minutes, want %d to %d, %d at once, want %d",
+						b.claims, test.least, test.most, most.Load(), test.atOnce)
 				}
 			})
 		})

@@ -51,7 +51,8 @@ func newBox(t *testing.T, names ...string) *box {
 func (b *box) post(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = append(b.waiting, &row{name: name, since: time.Now(), due: time.Now(), ends: time.Now().Add(24 * time.Hour)})
+	now := time.Now()
+	b.waiting = append(b.waiting, &row{name: name, since: now, due: now, ends: now.Add(24 * time.Hour)})
 }
 
 // sender returns one replica's sender.

@@ -82,7 +82,8 @@ func (absent) Send(context.Context, Letter) (string, error) {
 
 func (w *Worker) sender() *delivery.Sender[outbox.Waiting] {
 	return &delivery.Sender[outbox.Waiting]{
-		Outbox: letters{w}, Now: w.Now, Log: w.Log, Words: words, Waits: waits, Numbers: &w.Numbers, Limits: w.Limits, Defaults: limits,
+		Outbox: letters{w}, Now: w.Now, Log: w.Log, Words: words, Waits: waits,
+		Numbers: &w.Numbers, Limits: w.Limits, Defaults: limits,
 	}
 }
 
