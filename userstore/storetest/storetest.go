@@ -116,6 +116,7 @@ func run(t *testing.T, open func(tb testing.TB) Store, which part) {
 		{"browser sessions: ending a user's grants ends all but the current one", endAll, false},
 		{"app sessions: what is stored comes back, and is removed when the app was told", appRoundTripOfSession, true},
 		{"app sessions: what ends a user's sessions tells the apps of exactly these, once", endedAppSessions, true},
+		{"app sessions: an app that no server tells never waits in the outbox", untoldAppSessions, true},
 		{"app sessions: a client that is gone, disabled or has no address hears nothing", unheardAppSessions, true},
 		{"app sessions: bounded per browser session, per client and in all, the newest stay", boundedAppSessions, true},
 		{"app sessions: a slow or dead app does not take the places of others", appSessionsInTurn, true},
