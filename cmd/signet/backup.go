@@ -58,7 +58,8 @@ apart from each other.`,
 					"file": args[0], "bytes": done.Bytes, "at": rfc3339(done.At), "key_encryption_key": keyPlace(c),
 				})
 			}
-			_, err = fmt.Fprintf(a.out, "The database as it was at %s is in %s (%s).\nIts key-encryption key is not: keep a copy of %s, apart from the backups.\n",
+			_, err = fmt.Fprintf(a.out, "The database as it was at %s is in %s (%s).\n"+
+				"Its key-encryption key is not: keep a copy of %s, apart from the backups.\n",
 				readable.Instant(done.At), printable.Text(args[0]), mebibytes(done.Bytes), keyPlace(c))
 			return err
 		}),

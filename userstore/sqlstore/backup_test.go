@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -75,7 +76,8 @@ func TestABackupIsOneInstantOfALiveDatabase(t *testing.T) {
 					return
 				}
 				g := newGrant(u)
-				if err := db.StartGrant(context.Background(), userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}); err != nil {
+				login := userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash}
+				if err := db.StartGrant(context.Background(), login); err != nil {
 					t.Error(err)
 					return
 				}
@@ -383,8 +385,9 @@ func TestRestoreRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v, want %q", name, err, c.words)
 		}
-		if after := filesIn(t, filepath.Dir(path)); strings.Join(after, " ") != strings.Join(append(before, "signet.db.lock"), " ") {
-			t.Errorf("%s: files %q, before %q", name, after, before)
+		want := append(before, "signet.db.lock")
+		if after := filesIn(t, filepath.Dir(path)); !slices.Equal(after, want) {
+			t.Errorf("%s: files %q, want %q", name, after, want)
 		}
 		if _, err := open(t, path, sqlstore.Options{MustExist: true}).UserByID(t.Context(), u.ID); err != nil {
 			t.Errorf("%s: the database that was there: %v", name, err)
