@@ -95,6 +95,13 @@ type mcpClient struct {
 	Metadata    string `json:"client_id_metadata,omitempty"`
 }
 
+// whoami is the answer of the MCP server's tool of this name.
+type whoami struct {
+	Sub      string
+	ClientID string `json:"client_id"`
+	Scope    string
+}
+
 const (
 	oldSDK = "@modelcontextprotocol/sdk"
 	newSDK = "@modelcontextprotocol/client"
@@ -141,7 +148,7 @@ var mcpWays = []struct {
 	known  func(t *testing.T, s *tools, c *mcpClient)
 }{
 	{"by the operator", "resources: [{uri: %s, scopes: [tools:read, tools:write]}]\n", func(t *testing.T, s *tools, c *mcpClient) {
-		c.ID = path.Base(c.SDK) // another one for each
+		c.ID = path.Base(c.SDK) // one for each
 		s.register(t, c.ID, c.RedirectURI, "--auth-method", "none", "--grant-type", "authorization_code",
 			"--grant-type", "refresh_token", "--resource", c.Server)
 	}},

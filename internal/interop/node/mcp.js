@@ -5,13 +5,7 @@ import { Provider } from './mcp_provider.js'
 import { browser, given, step } from './steps.js'
 
 const successor = given.sdk === '@modelcontextprotocol/client'
-const { Client, StreamableHTTPClientTransport, UnauthorizedError } = successor
-  ? await import('@modelcontextprotocol/client')
-  : {
-      ...(await import('@modelcontextprotocol/sdk/client/index.js')),
-      ...(await import('@modelcontextprotocol/sdk/client/streamableHttp.js')),
-      ...(await import('@modelcontextprotocol/sdk/client/auth.js')),
-    }
+const { Client, StreamableHTTPClientTransport, UnauthorizedError, finish } = await import(successor ? './mcp_sdk_new.js' : './mcp_sdk_old.js')
 
 const kept = new Map()
 const storage = { getItem: (name) => kept.get(name), setItem: (name, text) => kept.set(name, text), removeItem: (name) => kept.delete(name) }
@@ -35,7 +29,7 @@ async function connect() {
 async function authorized(act) {
   await assert.rejects(act(), UnauthorizedError)
   assert.ok(provider.isResponse(response), String(response))
-  await transport.finishAuth(successor ? response : response.get('code'))
+  await finish(transport, response)
   return act()
 }
 
@@ -99,7 +93,7 @@ await step('a person who says no', async () => {
   await assert.rejects(call('whoami'), UnauthorizedError)
   assert.ok(provider.isResponse(response), String(response))
   assert.equal(response.get('error'), 'access_denied')
-  if (successor) await assert.rejects(transport.finishAuth(response), /did not allow/)
+  if (successor) await assert.rejects(finish(transport, response), /did not allow/)
   assert.equal(provider.tokens(), undefined)
 })
 
