@@ -152,6 +152,8 @@ var mcpWays = []struct {
 		s.register(t, c.ID, c.RedirectURI, "--auth-method", "none", "--grant-type", "authorization_code",
 			"--grant-type", "refresh_token", "--resource", c.Server)
 	}},
+	{"by registration", "mcp: {resources: [{uri: %s, scopes: [tools:read, tools:write]}], open_registration: true}\n",
+		func(*testing.T, *tools, *mcpClient) {}},
 }
 
 // A person logs in to an MCP server with the official SDKs, which know nothing but its URL.
