@@ -108,7 +108,7 @@ func (i *Issuer) mayRegister(ctx context.Context, token string) (context.Context
 	switch {
 	case !i.registers():
 		return ctx, nil, errRegistrationClosed
-	case token == "" && (i.Registration == RegistrationOpen || i.OpenToPublic):
+	case token == "" && i.RegistersAnybody():
 		return ctx, nil, nil
 	case token == "":
 		return ctx, nil, errNoInitialToken
@@ -122,8 +122,11 @@ func (i *Issuer) mayRegister(ctx context.Context, token string) (context.Context
 
 // registers reports whether clients may register themselves. A mode that is unknown is closed.
 func (i *Issuer) registers() bool {
-	return i.Registration == RegistrationToken || i.Registration == RegistrationOpen || i.OpenToPublic
+	return i.Registration == RegistrationToken || i.RegistersAnybody()
 }
+
+// RegistersAnybody reports whether clients may register themselves without an initial access token.
+func (i *Issuer) RegistersAnybody() bool { return i.Registration == RegistrationOpen || i.OpenToPublic }
 
 // mayBeConfidential reports whether a client that is registered with an initial access token, or with
 // none, may get a secret or have keys.
