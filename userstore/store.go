@@ -161,7 +161,7 @@ type Grants interface {
 	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict when no row
 	// met every condition; nothing changed then. Of the view's User only ID and Roles are filled,
 	// of its Client only ID, FirstParty, AuthMethod, GrantTypes, IDTokenAlg, IDTokenClaims,
-	// Resources and Scopes.
+	// Resources, Scopes and Kind.
 	AdvanceGrant(ctx context.Context, a Advance) (GrantView, error)
 	// GrantByID and GrantBySession read a grant with its user and client. ErrNotFound.
 	GrantByID(ctx context.Context, id GrantID) (GrantView, error)
