@@ -68,6 +68,7 @@ const (
 	operation                        // for the operator's machines: no CORS, OAuth errors
 	accountAPI                       // the account API: CORS for client origins, problem documents, a deadline
 	appEndpoint                      // of OAuth, for apps: CORS for client origins, OAuth errors, a deadline
+	newAppEndpoint                   // of OAuth, for apps that are no client yet: the same with CORS *
 	serverEndpoint                   // of OAuth, for servers: the same without CORS
 	entryPage                        // where clients send browsers: errors are pages, a deadline, no CORS
 	ownPage                          // our own pages: the same, and what is posted was sent from one of them
@@ -78,6 +79,9 @@ func (c routeClass) bounded() bool { return c != publicDocument && c != operatio
 
 // forPeople reports whether errors are pages.
 func (c routeClass) forPeople() bool { return c == entryPage || c == ownPage }
+
+// anyOrigin reports whether scripts of every origin read the answers of a route.
+func (c routeClass) anyOrigin() bool { return c == publicDocument || c == newAppEndpoint }
 
 // crossOrigin reports whether browser apps call a route from their own origins.
 func (c routeClass) crossOrigin() bool { return c == accountAPI || c == appEndpoint }
@@ -117,7 +121,7 @@ func (s *Server) routes() []route {
 		{"GET", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/par", oauth.Push, appEndpoint},
-		{"POST", "/oauth2/register", oauth.Register, appEndpoint},
+		{"POST", "/oauth2/register", oauth.Register, newAppEndpoint},
 		{"GET", "/oauth2/register/{client_id}", oauth.Registered, appEndpoint},
 		{"PUT", "/oauth2/register/{client_id}", oauth.ReplaceRegistration, appEndpoint},
 		{"DELETE", "/oauth2/register/{client_id}", oauth.WithdrawRegistration, appEndpoint},
