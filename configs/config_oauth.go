@@ -39,6 +39,7 @@ type OAuth struct {
 	// Whether an app may use the https address of its own metadata document as its client_id
 	// (draft-ietf-oauth-client-id-metadata-document): apps that nobody registered, such as
 	// editors and agents, can then ask people for access. The document is fetched from there.
+	// `mcp.resources` turns it on, unless this says false.
 	ClientIDMetadata bool `key:"client_id_metadata"`
 
 	ClientIDMetadataHosts ClientIDMetadataHosts `key:"client_id_metadata_hosts"`
@@ -89,5 +90,9 @@ func (o OAuth) Schemes() []string {
 	return out
 }
 
-// ClientIDMetadata reports whether a client_id may be the address of a metadata document.
-func (c Config) ClientIDMetadata() bool { return c.OAuth.ClientIDMetadata }
+// ClientIDMetadata reports whether a client_id may be the address of a metadata document: as
+// `oauth.client_id_metadata` says, and without it where there are `mcp.resources`, whose clients nobody
+// registers.
+func (c Config) ClientIDMetadata() bool {
+	return c.OAuth.ClientIDMetadata || len(c.MCP.Resources) > 0 && c.Source("oauth.client_id_metadata") == ""
+}

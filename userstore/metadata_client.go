@@ -3,7 +3,6 @@ package userstore
 import (
 	"context"
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -64,8 +63,8 @@ func metadataURL(id string) fault {
 }
 
 // Described returns the client whose metadata document at id says said. It has no row, and stores
-// nothing. Grant and response types that this server does not have are left out: the document is
-// written for many servers. ValidationError.
+// nothing. What this server does not have is left out as far as Usable leaves it out of a registration:
+// the document is written for many servers. ValidationError.
 func (r *Registry) Described(ctx context.Context, id string, said Client) (Client, error) {
 	c := said.clone()
 	c.ID, c.Kind, c.CreatedAt, c.UpdatedAt = id, KindMetadata, time.Time{}, time.Time{}
@@ -80,7 +79,7 @@ func (r *Registry) Described(ctx context.Context, id string, said Client) (Clien
 		return Client{}, err
 	}
 	fs.add("token_endpoint_auth_method", oneOf(c.AuthMethod, AuthNone, AuthPrivateKeyJWT))
-	c.dropUnknownTypes(r)
+	c.GrantTypes = usable(c.GrantTypes, func(g string) bool { return g != GrantClientCredentials }) // that of other servers
 	c.keepToHost(host, &fs)
 	if err := fs.err(); err != nil {
 		return Client{}, err
@@ -89,28 +88,6 @@ func (r *Registry) Described(ctx context.Context, id string, said Client) (Clien
 		return Client{}, err
 	}
 	return c, nil
-}
-
-// dropUnknownTypes leaves out what this server does not have, and what only operators give.
-func (c *Client) dropUnknownTypes(r *Registry) {
-	if len(c.ResponseTypes) > 0 {
-		c.ResponseTypes = slices.DeleteFunc(c.ResponseTypes, func(t string) bool {
-			known, ok := ResponseType(t)
-			return !ok || known != ResponseTypeCode && !slices.Contains(r.ResponseTypes, known)
-		})
-		if len(c.ResponseTypes) == 0 && len(c.GrantTypes) == 0 {
-			c.GrantTypes = []string{GrantAuthorizationCode}
-		}
-	}
-	if len(c.GrantTypes) > 0 {
-		known := r.grantTypes(Client{}, c)
-		c.GrantTypes = slices.DeleteFunc(c.GrantTypes, func(g string) bool {
-			return g == GrantClientCredentials || !slices.Contains(known, g)
-		})
-		if len(c.GrantTypes) == 0 { // none of its grants is had here
-			c.GrantTypes = []string{GrantAuthorizationCode}
-		}
-	}
 }
 
 // keepToHost refuses addresses of other hosts that this server would request: a stranger's document
@@ -206,13 +183,4 @@ func (r *Registry) KeepDocument(ctx context.Context, described Client) error {
 		return nil
 	}
 	return err
-}
-
-// HostOf returns the host of an https address, with the port if it has one; empty: it is none.
-func HostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "https" {
-		return ""
-	}
-	return strings.ToLower(u.Host)
 }

@@ -19,7 +19,7 @@ func TestALoginByMetadataDocument(t *testing.T) {
 		host := strings.TrimPrefix(h.URL, "https://")
 		alice, b := s.SignUp("alice"), s.Browser()
 		page := b.SignIn(apitest.AuthorizePath(c), alice).WantPage(200, "consent-approve")
-		for _, text := range []string{host + " Not verified", "You are sent back to: editor.test", "Allow Editor access"} {
+		for _, text := range []string{host + " Not verified", "you go back to editor.test", "Allow Editor access"} {
 			if !strings.Contains(page.Text(), text) {
 				t.Errorf("A-34: the consent page does not say %q: %s", text, page.Text())
 			}
@@ -63,6 +63,39 @@ func TestALoginByMetadataDocument(t *testing.T) {
 		}
 		s.Do(s.Authenticated(c, "/oauth2/revoke", url.Values{"token": {tokens.Refresh}})).Want(200, "")
 		s.Do(s.RefreshRequest(c, tokens.Refresh)).Want(400, "invalid_grant")
+	})
+}
+
+// Of what a document lists, the client has what is usable here: it is written for many servers.
+func TestADocumentForManyServers(t *testing.T) {
+	each(t, func(t *testing.T, s *apitest.Server, h *apitest.DocumentHost) {
+		c := h.Publish("/client.json", h.Metadata("/client.json").
+			With("redirect_uris", []string{"https://editor.test/cb", "cursor://anysphere/cb", "http://localhost/cb"}).
+			With("grant_types", []string{"authorization_code", "refresh_token", "client_credentials", "urn:x:none-such"}).
+			With("response_types", []string{"code", "code token"}).With("scope", "openid profile email mcp:tools").
+			With("software_version", "1").With("x_unknown", []any{1}))
+		b, page := s.Allowed(s.SignUp("alice"), c)
+		s.TokensOf(c, page)
+		got := row(s, c)
+		for _, list := range []struct{ got, want []string }{
+			{got.RedirectURIs, []string{"https://editor.test/cb", "http://localhost/cb"}},
+			{got.GrantTypes, []string{"authorization_code", "refresh_token"}},
+			{got.ResponseTypes, []string{"code"}},
+			{got.Scopes, []string{"openid", "profile", "email"}},
+		} {
+			if !slices.Equal(list.got, list.want) {
+				t.Errorf("the row has %q, want %q", list.got, list.want)
+			}
+		}
+		b.Open(apitest.AuthorizePath(c, apitest.Param("redirect_uri", "cursor://anysphere/cb"))).WantPage(400, "")
+		// an address of the user's own machine is asked about every time, whatever its port.
+		for range 2 {
+			page := b.Open(apitest.AuthorizePath(c, apitest.Param("redirect_uri", "http://localhost:33418/cb")))
+			if text := page.WantPage(200, "consent-approve").Text(); !strings.Contains(text, "you go back to localhost:33418") {
+				t.Errorf("the page says %s", text)
+			}
+			page.Submit("consent-approve", nil)
+		}
 	})
 }
 
