@@ -67,6 +67,11 @@ type Pending struct {
 	Proved string `json:"proved,omitempty"`
 
 	Pushed string `json:"pushed,omitempty"` // the id of the pushed request, which is used for one code
+
+	// Device is the id of the device authorization that this request answers: the device polls for
+	// the answer, and no browser is redirected. UserCode is what the user typed.
+	Device   string `json:"device,omitempty"`
+	UserCode string `json:"user_code,omitempty"`
 }
 
 // opaqueText is text that only the app understands. JSON holds it in base64url, because escapes

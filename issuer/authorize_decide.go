@@ -23,6 +23,9 @@ const (
 	LogIn                  // show the login page
 	AskConsent             // show the consent page
 	IssueCode              // nothing is missing; only Consider returns this, because Decide and Allow issue the code
+
+	DeviceAllowed // the device gets its tokens; there is nowhere to go back to
+	DeviceDenied  // the device is refused; there is nowhere to go back to
 )
 
 // Decision is the result of Decide.
@@ -86,13 +89,14 @@ func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (Decision, err
 	})
 }
 
-// Deny returns the response to a request that the user denied: it, too, goes only to an address
-// that is still the client's.
-func (i *Issuer) Deny(ctx context.Context, p Pending) (AuthorizationResponse, error) {
-	if _, err := i.currentClient(ctx, p); err != nil {
-		return AuthorizationResponse{}, err
+// Deny refuses a request that the user of b denied. The response, too, goes only to an address that
+// is still the client's.
+func (i *Issuer) Deny(ctx context.Context, p Pending, b Browser) (d Decision, err error) {
+	if d.Client, err = i.currentClient(ctx, p); err != nil {
+		return Decision{}, err
 	}
-	return i.refusal(p, refuse(AccessDenied, "The user did not allow it.")), nil
+	d.Step, d.Response = Respond, i.refusal(p, refuse(AccessDenied, "The user did not allow it."))
+	return d, nil
 }
 
 // Renew returns the same request, begun anew: it gets a code of its own, and its demands on the age

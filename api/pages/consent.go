@@ -89,11 +89,11 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.takeStep(w, r, v.handle, d)
 	case "deny":
-		a, err := h.Issuer.Deny(r.Context(), v.pending)
+		d, err := h.Issuer.Deny(r.Context(), v.pending, *v.session)
 		if err != nil {
-			return err
+			return ofRequest(err, v.handle)
 		}
-		return h.respond(w, r, a)
+		return h.takeStep(w, r, v.handle, d)
 	}
 	return problem.New(problem.InvalidRequest, "The form says neither yes nor no.")
 }

@@ -402,9 +402,16 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.RequestNotSupported:     InvalidRequest,
 	issuer.InvalidRequestObject:    InvalidRequest,
 
+	// Of the device authorization grant, and only ever said in OAuth's words; the last one on pages.
+	issuer.AuthorizationPending: InvalidRequest,
+	issuer.SlowDown:             InvalidRequest,
+	issuer.AccessDenied:         InvalidRequest,
+	issuer.ExpiredToken:         InvalidRequest,
+	issuer.UserCodeUnknown:      RequestExpired,
+
 	// Of a registration, and only ever said in OAuth's words.
 	issuer.TokenMissing:                MissingToken,
-	issuer.AccessDenied:                ClientNotManageable,
+	issuer.NotManageable:               ClientNotManageable,
 	issuer.InvalidClientMetadata:       InvalidRequest,
 	issuer.InvalidSoftwareStatement:    InvalidRequest,
 	issuer.UnapprovedSoftwareStatement: InvalidRequest,
