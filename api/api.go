@@ -143,6 +143,8 @@ func (s *Server) routes() []route {
 		{"POST", "/signup", front.SignupForm, ownPage},
 		{"GET", "/consent", front.ConsentPage, ownPage},
 		{"POST", "/consent", front.ConsentForm, ownPage},
+		{"GET", "/device", front.DevicePage, ownPage},
+		{"POST", "/device", front.DeviceForm, ownPage},
 		{"GET", "/logout", front.LogoutPage, ownPage},
 		{"POST", "/logout", front.LogoutForm, ownPage},
 		{"POST", "/continue", front.Continue, ownPage},

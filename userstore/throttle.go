@@ -231,6 +231,11 @@ func (t *Throttle) admitFrom(
 	return t.reserve(ctx, now, r, 0, audit.Target{}, what)
 }
 
+// reasons are the audit log's words for a full budget in the place of an account's.
+var reasons = map[string]string{
+	registrations: registrations + "_in_all", userCodes: userCodes + "_from_session", userCodesInAll: userCodesInAll,
+}
+
 func (t *Throttle) reserve(
 	ctx context.Context, now func() time.Time, r Reserve, pending time.Duration, target audit.Target, what string,
 ) (*reservation, error) {
@@ -268,8 +273,8 @@ func (t *Throttle) reserve(
 			account, budget = r.OwnLimit, r.Own
 		}
 		opens, reason := account.Opens(tallies.Account), "guesses_at_account"
-		if what == registrations {
-			reason = what + "_in_all"
+		if r, ok := reasons[what]; ok {
+			reason = r
 		}
 		if target.Type == audit.OnClient {
 			if reason = "guesses_at_client"; target.ID == "" {

@@ -19,7 +19,7 @@ func (s *Server) AskDevice(c Client, form url.Values) issuer.DeviceAnswer {
 // TypeUserCode types the code of a device in a browser, and returns the page that follows.
 func (b *Browser) TypeUserCode(code string) *Page {
 	b.Server.T.Helper()
-	return b.Open("/device").Submit("device-submit", url.Values{"user_code": {code}})
+	return b.Open("/device").Submit("device-submit", map[string]string{"user_code": code})
 }
 
 // AllowDevice allows a device in a browser in which somebody is logged in.
