@@ -193,7 +193,7 @@ func begunWith(ctx context.Context, c *userstore.Code) (before, after []stmt, er
 	}
 	c.GrantID = g.ID
 	before = []stmt{bind(`UPDATE users SET last_session_id = $1 WHERE id = $2 AND is_active`, g.SessionID, g.UserID)}
-	after = append([]stmt{bindGrantOfCode(args, g, c.Hash)}, boundGrants(ctx, g, c.Begins.IdleSince)...)
+	after = append([]stmt{bindGrantOfCode(args, g, c.Hash)}, boundGrants(ctx, g, c.Begins.IdleSince, c.Begins.NoAppSession)...)
 	return before, after, nil
 }
 
@@ -326,7 +326,7 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 			bind(appGoesOn, micros(g.ExpiresAt), g.SessionID, micros(g.ExpiresAt), r.Hash[:], g.ID[:], now))
 	} else {
 		steps = append(steps, bind(useCode, append(use, none[:])...), bindGrantOfCode(args, g, r.Hash))
-		steps = append(steps, boundGrants(ctx, g, r.IdleSince)...)
+		steps = append(steps, boundGrants(ctx, g, r.IdleSince, r.NoAppSession)...)
 	}
 	steps = append(steps, storeEventsIf(storeEventOfCode, eventRows(events), r.Hash[:], g.ID[:])...)
 	if err := storables(steps); err != nil {
