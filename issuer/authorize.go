@@ -301,6 +301,9 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 	if err != nil {
 		return err
 	}
+	if len(targets) == 0 {
+		targets = i.implied(scopes, client)
+	}
 	for _, t := range targets {
 		p.Resources = append(p.Resources, t.URI)
 	}
