@@ -165,7 +165,7 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	s := StartGrant{
 		Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, Second: v.Second, IdleSince: idleSince,
 		NoAppSession: v.Client.ID == g.ClientID && !v.Client.HasLogoutURI(),
-		Events: append([]audit.Event{e}, v.events...),
+		Events:       append([]audit.Event{e}, v.events...),
 	}
 	if v.reservation != nil {
 		s.Attempt = v.reservation.attempt
