@@ -58,9 +58,9 @@ const (
 )
 
 // boundGrants returns the statements of a batch that keep the bounds of a user's grants after g was
-// inserted, and store the app session that began with g unless noApp says that its client wants none.
-// They do nothing if g was not inserted. The user's row is locked by then, so that logins of one user
-// count each other's grants.
+// inserted, and store the app session that began with g unless noApp says that its client wants
+// none. They do nothing if g was not inserted. The user's row is locked by then, so that logins of
+// one user count each other's grants.
 func boundGrants(ctx context.Context, g userstore.Grant, idleSince time.Time, noApp bool) []stmt {
 	row := tooMany(ctx, g.CreatedAt, g.UserID)
 	args := []any{g.UserID, g.ClientID, g.ID[:], row[0], micros(idleSince),
