@@ -413,11 +413,18 @@ func TestSQLitePlansOfTheProvider(t *testing.T) {
 			[]string{"pushed_requests_client", "pushed_requests_expires"}},
 		"a pushed request":        {sqlstore.ReadPushedSQL, []any{id, "c"}, []string{"sqlite_autoindex_pushed_requests_1"}},
 		"expired pushed requests": {sqlstore.RemovePushedSQL, []any{1, 1}, []string{"pushed_requests_remove"}},
-		"a user's consents":       {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
-		"a subject":               {sqlstore.ReadSubjectSQL, []any{"u", "s"}, []string{"sqlite_autoindex_subjects_1"}},
-		"by subject":              {sqlstore.UserBySubjectSQL, []any{"p"}, []string{"subjects_subject"}},
-		"a user's subjects":       {sqlstore.ListSubjectsSQL, []any{"u"}, []string{"sqlite_autoindex_subjects_1"}},
-		"a page of clients":       {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
+		"a device that asks": {sqlstore.SaveDeviceSQL, []any{"d", id, id, "", "", "", "", 1, 1, 1, 1, 1, 0, "c", "c", 1, 1, 1, 1},
+			[]string{"device_authorizations_client", "device_authorizations_expires"}},
+		"a device by its code":      {sqlstore.DeviceByCodeSQL, []any{id}, []string{"device_authorizations_code"}},
+		"a device by its user code": {sqlstore.DeviceByUserCodeSQL, []any{id}, []string{"device_authorizations_user_code"}},
+		"a device by its id":        {sqlstore.DeviceByIDSQL, []any{"d"}, []string{"sqlite_autoindex_device_authorizations_1"}},
+		"a poll":                    {sqlstore.PollDeviceSQL, []any{1, 1, 1, 1, 1, 1, id, 1, 1, 1, 1}, []string{"device_authorizations_code"}},
+		"expired devices":           {sqlstore.RemoveDevicesSQL, []any{1, 1}, []string{"device_authorizations_remove"}},
+		"a user's consents":         {sqlstore.ListConsentsSQL, []any{"u", "u"}, []string{"USING PRIMARY KEY"}},
+		"a subject":                 {sqlstore.ReadSubjectSQL, []any{"u", "s"}, []string{"sqlite_autoindex_subjects_1"}},
+		"by subject":                {sqlstore.UserBySubjectSQL, []any{"p"}, []string{"subjects_subject"}},
+		"a user's subjects":         {sqlstore.ListSubjectsSQL, []any{"u"}, []string{"sqlite_autoindex_subjects_1"}},
+		"a page of clients":         {sqlstore.NextClientsSQL, []any{1, "c", 1}, []string{"clients_created"}},
 	} {
 		plan, err := sqlstore.SQLitePlan(t.Context(), db, test.sql, test.args...)
 		if err != nil {
