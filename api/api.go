@@ -117,6 +117,7 @@ func (s *Server) routes() []route {
 		{"GET", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/par", oauth.Push, appEndpoint},
+		{"POST", "/oauth2/device", oauth.Device, appEndpoint},
 		{"POST", "/oauth2/register", oauth.Register, appEndpoint},
 		{"GET", "/oauth2/register/{client_id}", oauth.Registered, appEndpoint},
 		{"PUT", "/oauth2/register/{client_id}", oauth.ReplaceRegistration, appEndpoint},
