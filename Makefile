@@ -54,6 +54,9 @@ vuln:
 
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
+	@for module in docs/examples/*/go.mod; do \
+	  echo "$$module"; (cd "$${module%/go.mod}" && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
+	done
 	PATH="$(CURDIR)/$(PYTHON_DIR)/.venv/bin:$$PATH" INTEROP_SCREENSHOTS="$(SCREENSHOTS)" $(GO) test -count=1 -tags interop -parallel 8 -timeout 30m ./internal/interop/...
 
 # Go's proxy and Maven's repository serve pinned versions; go.sum holds the hashes of the former.

@@ -68,6 +68,7 @@ const (
 	operation                        // for the operator's machines: no CORS, OAuth errors
 	accountAPI                       // the account API: CORS for client origins, problem documents, a deadline
 	appEndpoint                      // of OAuth, for apps: CORS for client origins, OAuth errors, a deadline
+	registration                     // the same, and CORS * while anybody may register a client
 	serverEndpoint                   // of OAuth, for servers: the same without CORS
 	entryPage                        // where clients send browsers: errors are pages, a deadline, no CORS
 	ownPage                          // our own pages: the same, and what is posted was sent from one of them
@@ -80,7 +81,9 @@ func (c routeClass) bounded() bool { return c != publicDocument && c != operatio
 func (c routeClass) forPeople() bool { return c == entryPage || c == ownPage }
 
 // crossOrigin reports whether browser apps call a route from their own origins.
-func (c routeClass) crossOrigin() bool { return c == accountAPI || c == appEndpoint }
+func (c routeClass) crossOrigin() bool {
+	return c == accountAPI || c == appEndpoint || c == registration
+}
 
 // route is one line of the list: the template is also its name in logs, metrics and openapi.json.
 type route struct {
@@ -118,7 +121,7 @@ func (s *Server) routes() []route {
 		{"POST", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/par", oauth.Push, appEndpoint},
 		{"POST", "/oauth2/device", oauth.Device, appEndpoint},
-		{"POST", "/oauth2/register", oauth.Register, appEndpoint},
+		{"POST", "/oauth2/register", oauth.Register, registration},
 		{"GET", "/oauth2/register/{client_id}", oauth.Registered, appEndpoint},
 		{"PUT", "/oauth2/register/{client_id}", oauth.ReplaceRegistration, appEndpoint},
 		{"DELETE", "/oauth2/register/{client_id}", oauth.WithdrawRegistration, appEndpoint},

@@ -56,6 +56,8 @@ type Config struct {
 	// environment: JSON.
 	Resources []Resource `key:"resources"`
 
+	MCP MCP `key:"mcp"`
+
 	// Claims of your own in tokens and userinfo: a list of {name, from or value, in, scope}.
 	// from is roles, is_staff or a standard claim such as email; value is the same for everybody; in
 	// lists access_token, id_token, userinfo; with scope the claim is there only where that was granted.

@@ -30,7 +30,7 @@ type Refresh struct {
 	ReuseWindow time.Duration `key:"reuse_window"`
 }
 
-// Resource is one member of the list `resources`.
+// Resource is one member of the lists `resources` and `mcp.resources`.
 type Resource struct {
 	URI            string        `key:"uri"`                   // absolute, without a fragment
 	Scopes         []string      `key:"scopes"`                // that may be asked for with it; empty: any
@@ -53,7 +53,7 @@ type Claim struct {
 // are verified when they arrive.
 func (c Config) LongestLifetime() time.Duration {
 	d := max(c.Tokens.AccessLifetime, c.Tokens.IDLifetime)
-	for _, r := range c.Resources {
+	for _, r := range c.AllResources() {
 		d = max(d, r.AccessLifetime)
 	}
 	return d

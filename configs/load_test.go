@@ -105,6 +105,8 @@ func TestEveryKeyCanBeGivenByFileAndEnvironment(t *testing.T) {
 		"refresh.idle":                       "8h",
 		"refresh.reuse_window":               "0s",
 		"resources":                          `[{"uri": "https://r.example", "scopes": ["a"], "access_token_alg": "PS256", "access_token_lifetime": "1h", "introspection_clients": ["api"]}]`,
+		"mcp.resources":                      `[{"uri": "https://mcp.example", "scopes": ["tools:read"]}]`,
+		"mcp.open_registration":              "true",
 		"claims":                             `[{"name": "X-Tier", "value": {"Gold": [1, 1.5, true, "x", null]}, "in": ["access_token", "userinfo"], "scope": "tier"}, {"name": "staff", "from": "is_staff", "in": ["id_token"]}]`,
 		"sessions.absolute":                  "100h",
 		"sessions.idle":                      "90h",

@@ -13,9 +13,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-func badResources(c Config) []string {
+func badResources(c Config, list []Resource) []string {
 	var faults, uris []string
-	for i, r := range c.Resources {
+	for i, r := range list {
 		wrong := func(format string, args ...any) {
 			faults = append(faults, fmt.Sprintf("member %d: ", i+1)+fmt.Sprintf(format, args...))
 		}

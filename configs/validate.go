@@ -121,7 +121,9 @@ var checks = []check{
 		return notWithin(c.OAuth.UnusedClients, time.Hour, 8760*time.Hour)
 	}},
 	{keys: []string{"oauth.software_statements"}, each: badSoftwareIssuers},
-	{keys: []string{"resources"}, each: badResources},
+	{keys: []string{"resources"}, each: func(c Config) []string { return badResources(c, c.Resources) }},
+	{keys: []string{"mcp.resources"}, each: badMCPResources},
+	{keys: []string{"mcp.open_registration", "mcp.resources"}, rule: badOpenRegistration},
 	{keys: []string{"claims"}, each: badClaims},
 	{keys: []string{"pages.service_name"}, rule: func(c Config) string { return badServiceName(c.Pages.ServiceName) }},
 	{keys: []string{"pages.languages"}, each: badLanguages},
@@ -364,7 +366,7 @@ func withDefaults(used []string, bad map[string]bool) string {
 
 // timelineKeys are the keys from which the timeline of signing keys is computed.
 var timelineKeys = []string{"keys.algorithms", "keys.rotation", "keys.propagation", "keys.jwks_max_age", "clock_skew",
-	"tokens.access_lifetime", "tokens.id_lifetime", "refresh.absolute", "resources"}
+	"tokens.access_lifetime", "tokens.id_lifetime", "refresh.absolute", "resources", "mcp.resources"}
 
 // timelineFaults returns the faults that package keys finds in the timeline. Each error text of
 // that package begins with the key at fault.

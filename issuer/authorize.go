@@ -310,6 +310,9 @@ func (i *Issuer) readScopeBy(
 	if err != nil {
 		return err
 	}
+	if len(targets) == 0 {
+		targets = i.implied(scopes, client)
+	}
 	for _, t := range targets {
 		p.Resources = append(p.Resources, t.URI)
 	}

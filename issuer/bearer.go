@@ -58,8 +58,9 @@ type liveToken struct {
 
 // scopesOf returns the token's scopes, without those that the user or the client may no longer hold.
 func (i *Issuer) scopesOf(l liveToken) []string {
+	targets := i.audienceTargets(l.claims.Audience)
 	return slices.DeleteFunc(slices.Clone(l.claims.Scopes), func(s string) bool {
-		return !mayHold(l.view.Client, s) || s == ScopeAdmin && !i.holdsAdmin(l.view.Grant, l.view.Client, l.view.User.Roles)
+		return !i.mayHold(l.view.Client, targets, s) || s == ScopeAdmin && !i.holdsAdmin(l.view.Grant, l.view.Client, l.view.User.Roles)
 	})
 }
 

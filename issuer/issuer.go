@@ -73,6 +73,7 @@ type Issuer struct {
 	RequirePushed bool // all clients must push their authorization requests (oauth.require_pushed)
 
 	Registration    string              // who may register clients (oauth.registration); empty: only operators
+	OpenToPublic    bool                // anybody may register a public client (mcp.open_registration)
 	Registry        *userstore.Registry // for clients that register themselves
 	SoftwareIssuers []SoftwareIssuer    // whose software statements are believed
 

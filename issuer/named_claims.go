@@ -12,7 +12,7 @@ import (
 // given with that scope only: nobody allows access to a resource by allowing a claim.
 func (i *Issuer) claimScope(client userstore.Client, in, claim string) string {
 	if scope := scopeOf(claim); scope != "" {
-		if mayHold(client, scope) {
+		if registeredFor(client, scope) {
 			return scope
 		}
 		return ""
@@ -27,7 +27,7 @@ func (i *Issuer) claimScope(client userstore.Client, in, claim string) string {
 
 // isNamed reports whether c is the custom claim that client requested for a place.
 func (i *Issuer) isNamed(c CustomClaim, client userstore.Client, in, claim string) bool {
-	return c.Name == claim && slices.Contains(c.In, in) && i.isOfUser(c.Scope) && mayHold(client, c.Scope)
+	return c.Name == claim && slices.Contains(c.In, in) && i.isOfUser(c.Scope) && registeredFor(client, c.Scope)
 }
 
 // isOfUser reports whether scope stands for claims about the user.

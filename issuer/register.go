@@ -88,7 +88,13 @@ func (i *Issuer) Register(ctx context.Context, token string, body []byte) (Clien
 	if err != nil {
 		return ClientInformation{}, refuseRegistration(err)
 	}
-	c, secret, access, err := i.Registry.Register(ctx, asked.client(), by)
+	next := asked.client()
+	if !i.mayBeConfidential(by) {
+		if next, err = asPublic(next); err != nil {
+			return ClientInformation{}, err
+		}
+	}
+	c, secret, access, err := i.Registry.Register(ctx, next, by)
 	if err != nil {
 		return ClientInformation{}, refuseRegistration(err)
 	}
@@ -102,7 +108,7 @@ func (i *Issuer) mayRegister(ctx context.Context, token string) (context.Context
 	switch {
 	case !i.registers():
 		return ctx, nil, errRegistrationClosed
-	case token == "" && i.Registration == RegistrationOpen:
+	case token == "" && i.RegistersAnybody():
 		return ctx, nil, nil
 	case token == "":
 		return ctx, nil, errNoInitialToken
@@ -116,7 +122,31 @@ func (i *Issuer) mayRegister(ctx context.Context, token string) (context.Context
 
 // registers reports whether clients may register themselves. A mode that is unknown is closed.
 func (i *Issuer) registers() bool {
-	return i.Registration == RegistrationToken || i.Registration == RegistrationOpen
+	return i.Registration == RegistrationToken || i.RegistersAnybody()
+}
+
+// RegistersAnybody reports whether clients may register themselves without an initial access token.
+func (i *Issuer) RegistersAnybody() bool { return i.Registration == RegistrationOpen || i.OpenToPublic }
+
+// mayBeConfidential reports whether a client that is registered with an initial access token, or with
+// none, may get a secret or have keys.
+func (i *Issuer) mayBeConfidential(by *userstore.RegistrationToken) bool {
+	return i.Registration == RegistrationOpen || i.Registration == RegistrationToken && by != nil
+}
+
+var errPublicOnly = refuse(InvalidClientMetadata,
+	"token_endpoint_auth_method: only public clients register themselves here: send none, or leave it out.")
+
+// asPublic returns c as a public client. A client that asks for a secret, or says nothing, does without
+// one and learns this from the answer (RFC 7591 section 3.2.1): a secret that anybody can have proves as
+// little as none. A client with keys of its own is refused: it relies on proving who it is.
+func asPublic(c userstore.Client) (userstore.Client, error) {
+	switch c.AuthMethod {
+	case "", userstore.AuthNone, userstore.AuthBasic, userstore.AuthPost:
+		c.AuthMethod = userstore.AuthNone
+		return c, nil
+	}
+	return c, errPublicOnly
 }
 
 // Registered reads the registration of a client, by its registration access token. Every error is an
@@ -132,7 +162,7 @@ func (i *Issuer) Registered(ctx context.Context, id, access string) (ClientInfor
 // ReplaceRegistration replaces the registration of a client by the metadata in body. Every error is
 // an *Error.
 func (i *Issuer) ReplaceRegistration(ctx context.Context, id, access string, body []byte) (ClientInformation, error) {
-	ctx, _, err := i.ownRegistration(ctx, id, access)
+	ctx, now, err := i.ownRegistration(ctx, id, access)
 	if err != nil {
 		return ClientInformation{}, err
 	}
@@ -148,7 +178,13 @@ func (i *Issuer) ReplaceRegistration(ctx context.Context, id, access string, bod
 	if asked.said.ClientID != id {
 		return ClientInformation{}, errOtherClientID
 	}
-	c, secret, err := i.Registry.Replace(ctx, id, asked.said.ClientSecret, asked.client())
+	next := asked.client()
+	if now.Public() && !i.mayBeConfidential(nil) { // it may have been registered as what anybody may register
+		if next, err = asPublic(next); err != nil {
+			return ClientInformation{}, err
+		}
+	}
+	c, secret, err := i.Registry.Replace(ctx, id, asked.said.ClientSecret, next)
 	if err != nil {
 		return ClientInformation{}, refuseRegistration(err)
 	}
@@ -203,6 +239,13 @@ func (i *Issuer) keepUsed(ctx context.Context, c userstore.Client) error {
 func (i *Issuer) clientInformation(c userstore.Client, secret, access string) ClientInformation {
 	d := c.Document(secret)
 	d.ClientMetadata.PKCE = "" // the operator's decision, and not of the standard
+	if d.Scope != "" {         // it names what the client may ask for, and these need no registration
+		for _, s := range i.SelfMadeScopes() {
+			if !slices.Contains(c.Scopes, s) {
+				d.Scope += " " + s
+			}
+		}
+	}
 	return ClientInformation{
 		ClientID: d.ClientID, ClientSecret: d.ClientSecret, IssuedAt: d.IssuedAt, SecretExpiresAt: d.SecretExpiresAt,
 		Name: d.Name, AuthMethod: d.AuthMethod, GrantTypes: d.GrantTypes, ResponseTypes: d.ResponseTypes,

@@ -15,7 +15,15 @@ type Resource struct {
 	AccessLifetime time.Duration // zero: Issuer.AccessLifetime
 	// IntrospectionClients may ask about every token whose audience holds this resource.
 	IntrospectionClients []string
+	// SelfMade: every client that came by itself may ask for the resource with its scopes, without being
+	// registered for either (mcp.resources). Other clients may if they are registered for it.
+	SelfMade bool
 }
+
+// openTo reports whether client needs no registration for the resource and its scopes. An operator
+// cannot know a client that comes by itself, so what such a client may ask for is decided once for all
+// of them, and the user decides about each.
+func (r Resource) openTo(client userstore.Client) bool { return r.SelfMade && client.SelfMade() }
 
 var (
 	errTarget      = refuse(InvalidTarget, "This client may not ask for such a resource: name one that is registered for it, or none.")
@@ -24,7 +32,8 @@ var (
 	errTargetGone  = refuse(InvalidTarget, "The resource of this grant is no longer registered for this client: sign in again.")
 )
 
-// resources returns the resources that a request names: each registered, and listed by the client.
+// resources returns the resources that a request names: each registered, and listed by the client or
+// open to it.
 // Comparison is exact but for the slash of SameResource: that also refuses fragments and relative
 // references (RFC 8707 section 2), which are never registered. The result is spelled as registered.
 func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource, error) {
@@ -33,7 +42,7 @@ func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource,
 		n := slices.IndexFunc(i.Resources, func(r Resource) bool { return userstore.SameResource(r.URI, uri) })
 		_, listed := userstore.Registered(client.Resources, uri)
 		switch {
-		case n < 0 || !listed:
+		case n < 0 || !listed && !i.Resources[n].openTo(client):
 			return nil, errTarget
 		case slices.ContainsFunc(out, func(r Resource) bool { return r.URI == i.Resources[n].URI }):
 			continue
@@ -43,6 +52,29 @@ func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource,
 		out = append(out, i.Resources[n])
 	}
 	return out, nil
+}
+
+// implied returns the resource that a request is about which names none, but scopes of one that is open
+// to the client. Without it the request could only be refused: the default audience does not know these
+// scopes. (RFC 8707 section 2 leaves it to the server what a request without resource is about. MCP
+// clients of the time before MCP 2025-06-18 send no resource.) Scopes of several such resources imply
+// none of them.
+func (i *Issuer) implied(scopes []string, client userstore.Client) []Resource {
+	var out []Resource
+	for _, r := range i.Resources {
+		if r.openTo(client) && slices.ContainsFunc(scopes, func(s string) bool { return i.belongsTo(s, r) }) {
+			out = append(out, r)
+		}
+	}
+	if len(out) != 1 {
+		return nil
+	}
+	return out
+}
+
+// belongsTo reports whether r lists scope, and scope is about the resource and not about the user.
+func (i *Issuer) belongsTo(scope string, r Resource) bool {
+	return scope != ScopeAdmin && !i.aboutUser(scope) && slices.Contains(r.Scopes, scope)
 }
 
 // grantedTargets returns the resources that a refresh names: each one held by the grant, and still
@@ -76,10 +108,13 @@ func (i *Issuer) remainingTargets(uris []string, client userstore.Client) ([]Res
 
 // defaultTargets returns the members of the default audience that are registered resources: their
 // scopes, algorithm and lifetime hold for it.
-func (i *Issuer) defaultTargets() []Resource {
+func (i *Issuer) defaultTargets() []Resource { return i.audienceTargets(i.Audience) }
+
+// audienceTargets returns the registered resources that an audience names.
+func (i *Issuer) audienceTargets(audience []string) []Resource {
 	var out []Resource
 	for _, r := range i.Resources {
-		if _, named := userstore.Registered(i.Audience, r.URI); named {
+		if _, named := userstore.Registered(audience, r.URI); named {
 			out = append(out, r)
 		}
 	}

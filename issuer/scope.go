@@ -39,6 +39,19 @@ func (i *Issuer) ClaimScopes() []string {
 // registering itself.
 func (i *Issuer) UserScopes() []string { return append(slices.Clone(userScopes), i.ClaimScopes()...) }
 
+// SelfMadeScopes returns the scopes of the resources that every client may ask for which came by itself.
+func (i *Issuer) SelfMadeScopes() []string {
+	var out []string
+	for _, r := range i.Resources {
+		for _, s := range r.Scopes {
+			if r.SelfMade && i.belongsTo(s, r) && !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
 func (i *Issuer) isClaimScope(scope string) bool {
 	return scope != "" && scope != ScopeAdmin && !slices.Contains(userScopes, scope) &&
 		slices.ContainsFunc(i.Claims, func(c CustomClaim) bool { return c.Scope == scope }) &&
@@ -92,12 +105,12 @@ func (i *Issuer) grantable(client userstore.Client, targets []Resource) []string
 	if client.FirstParty {
 		candidates = append(candidates, ScopeAdmin)
 	}
-	return i.registeredScopes(client, append(candidates, i.resourceScopes(client, targets)...))
+	return i.allowedScopes(client, targets, append(candidates, i.resourceScopes(client, targets)...))
 }
 
 // ownScopes returns the scopes that client may request on its own behalf at targets.
 func (i *Issuer) ownScopes(client userstore.Client, targets []Resource) []string {
-	return slices.DeleteFunc(i.registeredScopes(client, i.resourceScopes(client, targets)),
+	return slices.DeleteFunc(i.allowedScopes(client, targets, i.resourceScopes(client, targets)),
 		func(s string) bool { return isUserScope(s) })
 }
 
@@ -112,7 +125,7 @@ func (i *Issuer) defaultScopes(client userstore.Client, targets []Resource) []st
 		}
 		candidates = append(candidates, t.Scopes...)
 	}
-	return slices.DeleteFunc(i.registeredScopes(client, candidates),
+	return slices.DeleteFunc(i.allowedScopes(client, targets, candidates),
 		func(s string) bool { return s == ScopeAdmin || i.aboutUser(s) })
 }
 
@@ -136,13 +149,13 @@ func (i *Issuer) resourceScopes(client userstore.Client, targets []Resource) (ca
 	return candidates
 }
 
-// registeredScopes returns the candidates that client may be given.
-func (i *Issuer) registeredScopes(client userstore.Client, candidates []string) (out []string) {
+// allowedScopes returns the candidates that client may be given at targets.
+func (i *Issuer) allowedScopes(client userstore.Client, targets []Resource, candidates []string) (out []string) {
 	for _, s := range candidates {
 		switch {
 		case slices.Contains(out, s) || !isScopeToken(s):
 		case s == ScopeAdmin && !client.FirstParty:
-		case !mayHold(client, s):
+		case !i.mayHold(client, targets, s):
 		default:
 			out = append(out, s)
 		}
@@ -212,11 +225,22 @@ func (i *Issuer) narrow(asked []string, view userstore.GrantView, targets []Reso
 var errNoneGranted = refuse(InvalidScope,
 	"The grant holds none of the scopes asked for, or not any more: ask for others, or sign in again.")
 
-// mayHold reports whether client is registered for scope; a client that lists no scopes is
-// registered for any. An operator who takes a scope away from a client takes it from existing
-// grants as well.
-func mayHold(client userstore.Client, scope string) bool {
+// registeredFor reports whether client is registered for scope; a client that lists no scopes is
+// registered for any. An operator who takes a scope away from a client takes it from existing grants as
+// well.
+func registeredFor(client userstore.Client, scope string) bool {
 	return len(client.Scopes) == 0 || slices.Contains(client.Scopes, scope)
+}
+
+// mayHold reports whether client is registered for scope, or scope belongs to one of targets that is open
+// to client.
+//
+// Neither what a client that came by itself registered nor what it asked for before limits it at a
+// resource that is open to it: an MCP client registers with the scopes of its first request, and asks for
+// more when the resource server wants more.
+func (i *Issuer) mayHold(client userstore.Client, targets []Resource, scope string) bool {
+	return registeredFor(client, scope) ||
+		slices.ContainsFunc(targets, func(r Resource) bool { return r.openTo(client) && i.belongsTo(scope, r) })
 }
 
 // holdsAdmin reports whether a grant of a user with roles may carry scope admin now.
@@ -228,9 +252,9 @@ func (i *Issuer) holdsAdmin(g userstore.Grant, client userstore.Client, roles []
 // names none: those that the client is still registered for, admin only while the user may hold it,
 // and a resource's scopes only if the resource is named.
 func (i *Issuer) effective(g userstore.Grant, client userstore.Client, roles []string, targets []Resource) []string {
-	out := make([]string, 0, len(g.Scopes))
+	out, about := make([]string, 0, len(g.Scopes)), i.targetsOrDefaults(targets)
 	for _, s := range g.Scopes {
-		if mayHold(client, s) && (s != ScopeAdmin || i.holdsAdmin(g, client, roles)) && i.accepts(targets, s) {
+		if i.mayHold(client, about, s) && (s != ScopeAdmin || i.holdsAdmin(g, client, roles)) && i.accepts(targets, s) {
 			out = append(out, s)
 		}
 	}

@@ -108,13 +108,7 @@ func (c *Client) checkGrants(known []string, fs *faults) {
 
 func (r *Registry) checkURIs(old Client, c *Client, fs *faults) {
 	redirect := func(before []string) func(string) fault {
-		return func(uri string) fault {
-			schemes := r.RedirectSchemes
-			if scheme, _, ok := strings.Cut(uri, ":"); ok && slices.Contains(before, uri) { // the scheme was allowed then
-				schemes = append(slices.Clone(schemes), strings.ToLower(scheme))
-			}
-			return c.redirectURI(uri, schemes)
-		}
+		return func(uri string) fault { return r.checkRedirectURI(*c, before, uri) }
 	}
 	fs.addList("redirect_uris", c.RedirectURIs, redirect(old.RedirectURIs))
 	if c.Allows(GrantAuthorizationCode) && len(c.RedirectURIs) == 0 {

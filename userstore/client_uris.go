@@ -44,7 +44,7 @@ func ValidRedirectScheme(scheme string) bool {
 // for byte, so everything that browsers, proxies and people would read differently is refused here
 // (RFC 9700 section 4.1, RFC 8252 section 7). schemes are the allowed one-word schemes: no domain
 // vouches for such a scheme, so any app can claim it.
-func (c *Client) redirectURI(uri string, schemes []string) fault {
+func (c Client) redirectURI(uri string, schemes []string) fault {
 	u, f := readURI(uri)
 	switch {
 	case f != (fault{}):

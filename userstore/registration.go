@@ -17,7 +17,8 @@ import (
 
 // A client may register itself (RFC 7591) and manage its registration (RFC 7592). The rules are those
 // of every client, and these: it is never first-party, it gets no resource, no scope but those that
-// concern users, and no grant without a user. What an operator decided about it since, it keeps.
+// concern users, and no grant without a user. What an operator decided about it since, it keeps. The
+// resources that are open to every such client are the issuer's affair: it is registered for none of them.
 
 var (
 	// ErrRegistrationToken: the initial access token has no use left, has ended, or is unknown.
@@ -156,7 +157,8 @@ func (c *Client) keepDecisions(old Client) {
 
 // completeOwn is complete for what a client says of itself.
 func (r *Registry) completeOwn(ctx context.Context, old Client, c *Client, fs *faults) error {
-	c.Scopes = r.ownScopes(c.Scopes, fs)
+	*c = r.Usable(old, *c)
+	c.Scopes = r.ownScopes(*c, fs)
 	if c.Allows(GrantClientCredentials) && !old.Allows(GrantClientCredentials) {
 		fs.add("grant_types", fault{CodeNotAllowed, "Only an operator registers a client for client_credentials, which asks no user."})
 	}
@@ -164,27 +166,6 @@ func (r *Registry) completeOwn(ctx context.Context, old Client, c *Client, fs *f
 		c.Name = c.usualName()
 	}
 	return r.complete(ctx, old, c, "", fs)
-}
-
-// ownScopes returns the scopes of asked that concern users; none asked: all of them.
-func (r *Registry) ownScopes(asked []string, fs *faults) []string {
-	if len(asked) == 0 {
-		asked = r.UserScopes
-	}
-	var known []string
-	for _, s := range asked {
-		switch {
-		case !scopeToken(s):
-			fs.add("scope", fault{CodeInvalid, "A scope has 1 to 128 visible ASCII characters, without quote and backslash, and scopes are separated by one space."})
-			return nil
-		case slices.Contains(r.UserScopes, s) && !slices.Contains(known, s):
-			known = append(known, s)
-		}
-	}
-	if known == nil {
-		fs.add("scope", fault{CodeNotAllowed, "None of these scopes can be had by registration."})
-	}
-	return known
 }
 
 // usualName returns the name of a client that did not say one: the host that users are led back to,

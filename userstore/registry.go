@@ -31,6 +31,8 @@ type Registry struct {
 	Throttle   *Throttle     // bounds registrations without a token
 	UserScopes []string      // the scopes that concern users
 	UnusedFor  time.Duration // an unused client is deleted after that; zero: after UnusedFor
+	// SelfMadeScopes are the scopes of the resources that are open to every such client.
+	SelfMadeScopes []string
 
 	Resources       []string // the registered resource servers
 	ResponseTypes   []string // that are on beside code, in the spelling of ResponseTypes

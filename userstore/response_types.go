@@ -102,20 +102,23 @@ func (r *Registry) grantTypes(old Client, c *Client) []string {
 	return out
 }
 
+// checkResponseType checks one response type of a client that was old.
+func (r *Registry) checkResponseType(old Client, t string) fault {
+	known, ok := ResponseType(t)
+	on := known == ResponseTypeCode || slices.Contains(r.ResponseTypes, known)
+	switch {
+	case !ok:
+		return oneOf(t, ResponseTypes...)
+	case !on && !slices.Contains(old.ResponseTypes, known):
+		return fault{CodeInvalid, "This response type is off: see oauth.response_types in the configuration."}
+	}
+	return fault{}
+}
+
 // checkResponses checks that response types and grant types fit together. A type that is off is
 // refused unless the client had it.
 func (r *Registry) checkResponses(old Client, c *Client, fs *faults) {
-	fs.addList("response_types", c.ResponseTypes, func(t string) fault {
-		known, ok := ResponseType(t)
-		on := known == ResponseTypeCode || slices.Contains(r.ResponseTypes, known)
-		switch {
-		case !ok:
-			return oneOf(t, ResponseTypes...)
-		case !on && !slices.Contains(old.ResponseTypes, known):
-			return fault{CodeInvalid, "This response type is off: see oauth.response_types in the configuration."}
-		}
-		return fault{}
-	})
+	fs.addList("response_types", c.ResponseTypes, func(t string) fault { return r.checkResponseType(old, t) })
 	needed := map[string]bool{}
 	for _, t := range c.ResponseTypes {
 		for _, g := range GrantsOfResponse(t) {

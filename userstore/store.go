@@ -161,7 +161,7 @@ type Grants interface {
 	// AdvanceGrant is a refresh in one conditional statement: see Advance. ErrConflict when no row
 	// met every condition; nothing changed then. Of the view's User only ID and Roles are filled,
 	// of its Client only ID, FirstParty, AuthMethod, GrantTypes, IDTokenAlg, IDTokenClaims,
-	// Resources and Scopes.
+	// Resources, Scopes and Kind.
 	AdvanceGrant(ctx context.Context, a Advance) (GrantView, error)
 	// GrantByID and GrantBySession read a grant with its user and client. ErrNotFound.
 	GrantByID(ctx context.Context, id GrantID) (GrantView, error)
@@ -412,6 +412,18 @@ type AddressChanges interface {
 	WithdrawAddressChange(ctx context.Context, userID string, now time.Time, events ...audit.Event) error
 }
 
+// Recoveries end what must not outlive the restoring of a store or the loss of its secrets.
+type Recoveries interface {
+	// EndAccess ends, for one account, everything that lets anybody in without its password and its
+	// factors: grants, browser sessions, trusted browsers, recovery codes, one-time tokens, setups of
+	// factors, and the factors that a message could bring back. Password, passkeys and authenticator
+	// app stay. ErrNotFound.
+	EndAccess(ctx context.Context, userID string, now time.Time) error
+	// ForgetWaiting deletes what waits for somebody's next step: codes, device authorizations, pushed requests, pending
+	// sign-ups, messages that were not sent yet, and initial access tokens of registrations.
+	ForgetWaiting(ctx context.Context, events ...audit.Event) error
+}
+
 // Store is everything that an engine implements and the contract suite tests.
 type Store interface {
 	Users
@@ -432,6 +444,7 @@ type Store interface {
 	PendingSignups
 	AddressChanges
 	Registrations
+	Recoveries
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

@@ -53,6 +53,28 @@
 //		return
 //	}
 //
+// # Clients that know nothing but your URL
+//
+// Clients of the Model Context Protocol, and others that no developer configured, find the issuer
+// by the resource server's metadata (RFC 9728). Describe the resource, and the middleware serves
+// the document and names it, and the scopes that are needed, in its challenges:
+//
+//	v, err := verifier.New(verifier.Config{
+//		Issuer: "https://id.example.com",
+//		Resource: verifier.Resource{
+//			URI:             "https://api.example.com/mcp", // and the audience
+//			ScopesSupported: []string{"tools:read"},
+//		},
+//	})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	log.Fatal(http.ListenAndServe("127.0.0.1:9000", v.RequireScope("tools:read")(tools)))
+//
+// The document is at https://api.example.com/.well-known/oauth-protected-resource/mcp: a proxy must
+// pass requests for it on to this server. Behind a mux that serves other things as well,
+// WithMetadata answers them.
+//
 // # When the issuer's keys are fetched
 //
 // The keys are fetched:
@@ -88,4 +110,6 @@
 // Access-Control-Expose-Headers names WWW-Authenticate:
 //
 //	handler := cors(v.Middleware(mux)) // not v.Middleware(cors(mux))
+//
+// The metadata document needs none of that: it allows every origin by itself.
 package verifier

@@ -24,6 +24,8 @@ import (
 //	401 token_invalid       the token is not valid for this resource server
 //	401 token_expired       the client must get a new token
 //	503 keys_unavailable    with Retry-After: the issuer's keys are not available
+//
+// With Config.Resource it also answers requests for the resource's metadata, which need no token.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return v.RequireScope()(next)
 }
@@ -149,7 +151,11 @@ var noUserAnswer = answer{http.StatusForbidden, "insufficient_scope", "There is 
 
 // WriteError answers a request with an error of Verify or Authenticate. Any other error is answered
 // like an invalid token.
-func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
+func (v *Verifier) WriteError(w http.ResponseWriter, err error) { v.writeError(w, err, nil) }
+
+// writeError is WriteError where the request needs scopes. A challenge names them to a client
+// without a valid token only beside the metadata, in which they are no secret.
+func (v *Verifier) writeError(w http.ResponseWriter, err error, scopes []string) {
 	var e *Error
 	if !errors.As(err, &e) || e == nil || answers[e.Code] == (answer{}) {
 		e = &Error{Code: CodeTokenInvalid, Reason: "unknown error", cause: err}
@@ -167,14 +173,21 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 		if a.oauth != "" {
 			challenge = `Bearer error="` + a.oauth + `", error_description="` + a.detail + `"`
 		}
-		if len(e.Scopes) > 0 {
-			challenge += `, scope="` + quotable(strings.Join(e.Scopes, " ")) + `"`
+		named := e.Scopes
+		if len(named) == 0 && a.status == http.StatusUnauthorized && v.metadata != nil {
+			named = scopes
+		}
+		if len(named) > 0 {
+			challenge += `, scope="` + quotable(strings.Join(named, " ")) + `"`
 		}
 		if len(e.ACRValues) > 0 {
 			challenge += `, acr_values="` + quotable(strings.Join(e.ACRValues, " ")) + `"`
 		}
 		if e.MaxAge > 0 { // in quotes, as RFC 9470 has it
 			challenge += `, max_age="` + strconv.FormatInt(int64(e.MaxAge/time.Second), 10) + `"`
+		}
+		if v.metadata != nil { // RFC 9728 section 5.1
+			challenge += `, resource_metadata="` + v.metadata.url + `"`
 		}
 		h.Set("WWW-Authenticate", challenge)
 	} else {

@@ -124,11 +124,14 @@ func (v *Verifier) require(need requirement) func(http.Handler) http.Handler {
 }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.v.metadata.answer(w, r) {
+		return
+	}
 	known := g.v.verifiedFrom(r.Context())
 	if known.token == nil {
 		token, err := g.v.Authenticate(r)
 		if err != nil {
-			g.v.WriteError(w, err)
+			g.v.writeError(w, err, g.need.scopes)
 			return
 		}
 		known = verified{token: token, by: g.v}

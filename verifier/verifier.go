@@ -29,8 +29,14 @@ const typeAccessToken = "at+jwt"
 // Config names the issuer whose tokens a resource server accepts. Issuer and Audience are required;
 // the zero value of every other field is a safe default.
 type Config struct {
-	Issuer   string   // the issuer identifier, byte for byte as in `iss`
-	Audience []string // this resource server's names: a token's `aud` must hold one of them
+	Issuer string // the issuer identifier, byte for byte as in `iss`
+	// Audience are this resource server's names: a token's `aud` must hold one of them. Default:
+	// Resource.URI, if there is one.
+	Audience []string
+
+	// Resource describes the resource server to clients that know nothing but its URL, as those of
+	// the Model Context Protocol. Without a URI no metadata are served, and no challenge names any.
+	Resource Resource
 
 	// JWKSURL is by default the jwks_uri of the issuer's discovery document. Set it when the
 	// resource server reaches the issuer at another address than the public one.
@@ -65,12 +71,17 @@ type Verifier struct {
 	now        func() time.Time
 	log        *slog.Logger
 	keys       *keySet
+	metadata   *metadata // nil: none
 }
 
 // New checks the configuration; it does not call the issuer. A verifier that has
 // never reached its issuer refuses every token with ErrKeysUnavailable.
 func New(c Config) (*Verifier, error) {
 	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
+	}
+	about, err := newMetadata(c.Resource, c.Issuer)
+	if err != nil {
 		return nil, fmt.Errorf("verifier: %w", err)
 	}
 	v := &Verifier{
@@ -80,6 +91,10 @@ func New(c Config) (*Verifier, error) {
 		skew:       c.skew(),
 		now:        c.Now,
 		log:        c.Logger,
+		metadata:   about,
+	}
+	if len(v.audience) == 0 {
+		v.audience = []string{c.Resource.URI}
 	}
 	if len(v.algorithms) == 0 {
 		v.algorithms = []string{RS256, EdDSA, ES256, PS256}
@@ -110,7 +125,7 @@ func (c *Config) validate() error {
 	if err := checkURL(c.Issuer); err != nil || strings.ContainsAny(c.Issuer, "?#") {
 		fault("Issuer must be the issuer's URL, without query and fragment (got %q)", c.Issuer)
 	}
-	if len(c.Audience) == 0 || slices.Contains(c.Audience, "") {
+	if len(c.Audience) == 0 && c.Resource.URI == "" || slices.Contains(c.Audience, "") {
 		fault("Audience must name this resource server: without it, tokens for others would be accepted")
 	}
 	if c.JWKSURL != "" && checkURL(c.JWKSURL) != nil {
@@ -127,7 +142,7 @@ func (c *Config) validate() error {
 	if c.Cooldown < 0 || c.MaxAge < 0 || c.StaleLimit < 0 || c.FetchTimeout < 0 {
 		fault("Cooldown, MaxAge, StaleLimit and FetchTimeout must not be negative")
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.Resource.faults(c.Issuer, c.Audience)...)...)
 }
 
 func checkURL(text string) error {

@@ -25,6 +25,11 @@ func TestEverythingThatDiscoveryListsWorks(t *testing.T) {
 			r.Keys.Policy.Algorithms = []string{jose.RS256, jose.EdDSA, jose.ES256, jose.PS256}
 			r.Issuer.Claims = []issuer.CustomClaim{{Name: "tier", Value: "gold", In: []string{issuer.InUserinfo}}}
 		},
+		"with MCP on": func(r *apitest.Replica) {
+			r.Issuer.OpenToPublic = true
+			r.Issuer.Resources = append(r.Issuer.Resources, issuer.Resource{URI: "https://mcp.test/mcp", Scopes: []string{"tools:read"}, SelfMade: true})
+			r.API.Clients.SelfMadeScopes = r.Issuer.SelfMadeScopes()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, configure)
@@ -129,7 +134,12 @@ var tries = map[string]func(*world){
 		if strings.HasPrefix(scope, "orders:") {
 			resource = "https://orders.test"
 		}
-		tokens := w.login(w.client(userstore.Client{}), apitest.Params("scope", "openid "+scope, "resource", resource))
+		c := w.client(userstore.Client{})
+		if strings.HasPrefix(scope, "tools:") { // of mcp.resources
+			resource = "https://mcp.test/mcp"
+			c = w.client(userstore.Client{Kind: userstore.KindRegistered, Scopes: []string{"openid"}})
+		}
+		tokens := w.login(c, apitest.Params("scope", "openid "+scope, "resource", resource))
 		if !slices.Contains(strings.Fields(tokens.Scope), scope) {
 			w.T.Errorf("granted: %q", tokens.Scope)
 		}

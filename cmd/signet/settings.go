@@ -51,6 +51,7 @@ func issuerSettings(c configs.Config, bound string) *issuer.Issuer {
 		ResponseTypes:   c.OAuth.Types(),
 		UILocales:       c.Pages.Languages,
 		Registration:    c.OAuth.Registration,
+		OpenToPublic:    c.MCP.OpenRegistration,
 		SessionAbsolute: c.Sessions.Absolute,
 		SessionIdle:     c.Sessions.Idle,
 		TrustedBrowser:  c.Sessions.TrustedBrowser,
@@ -94,7 +95,7 @@ func clientSettings(c configs.Config, sectors fetchFunc) *userstore.Registry {
 	r := &userstore.Registry{
 		RedirectSchemes: c.OAuth.Schemes(), ResponseTypes: c.OAuth.Types(), SectorDocument: sectors, UnusedFor: c.OAuth.UnusedClients,
 	}
-	for _, resource := range c.Resources {
+	for _, resource := range c.AllResources() {
 		r.Resources = append(r.Resources, resource.URI)
 	}
 	return r
@@ -102,8 +103,11 @@ func clientSettings(c configs.Config, sectors fetchFunc) *userstore.Registry {
 
 func resources(c configs.Config) []issuer.Resource {
 	var list []issuer.Resource
-	for _, r := range c.Resources {
-		list = append(list, issuer.Resource{URI: r.URI, Scopes: r.Scopes, AccessAlg: r.AccessAlg, AccessLifetime: r.AccessLifetime, IntrospectionClients: r.Introspection})
+	for n, r := range c.AllResources() {
+		list = append(list, issuer.Resource{
+			URI: r.URI, Scopes: r.Scopes, AccessAlg: r.AccessAlg, AccessLifetime: r.AccessLifetime,
+			IntrospectionClients: r.Introspection, SelfMade: n >= len(c.Resources),
+		})
 	}
 	return list
 }

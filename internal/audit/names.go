@@ -18,4 +18,5 @@ var Names = []Name{
 	MailGivenUp,
 	LogoutGivenUp,
 	KeysRotated, KeysRevoked, KeysRewrapped, KeysChanged,
+	StoreRecovered,
 }

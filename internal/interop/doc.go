@@ -34,6 +34,10 @@
 // authenticator makes passkeys and signs in with them (package browser), of the wrong user and at the
 // wrong origin as well, and at an app of another domain that stands in passkeys.origins.
 //
+// The Model Context Protocol: the OAuth clients of the official SDKs (node/mcp.js, python/mcp_client.py)
+// know nothing but the URL of an MCP server, which is docs/examples/mcp-server. They find the issuer,
+// log a person in, call tools, refresh, and ask again for what was taken back.
+//
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
 // Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them.
 //

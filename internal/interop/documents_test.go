@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,8 +31,12 @@ import (
 //	sh refused      like sh, but curl may be refused: only its output matters
 //	sh serve        started in the background; stops at the next block of this kind
 //	go              a whole program: built.  go run: built and run
+//	sh beside       started in the background, a server at localhost:7070
 //	js run, python run
 //	                run, with the variables that the shell has exported
+//	js login, python login
+//	                like run; the user Ada opens the addresses that it prints behind "Open", and
+//	                logs in there: see login_document_test.go
 //	js app, go app, html app, apache app, sh app
 //	                a whole app at localhost:3000, in which a person logs in and out: see app_test.go
 //	… file NAME     written to the folder, for an app that has several files
@@ -39,8 +44,8 @@ import (
 //	yaml config     a configuration that `signet config` must accept
 //	… output        the output of the block before it. "…" stands for any part of a line
 //
-// Blocks of other kinds are not run. Only addresses are replaced: localhost:8080, localhost:3000
-// and the documents' PostgreSQL URL become the addresses of this test.
+// Blocks of other kinds are not run. Only addresses are replaced: localhost:8080, localhost:3000,
+// localhost:7070 and the documents' PostgreSQL URL become the addresses of this test.
 var documents = []documentOn{
 	{"README.md", sqlite},
 	{"docs/admin-api.md", sqlite},
@@ -48,6 +53,7 @@ var documents = []documentOn{
 	{"docs/conformance.md", sqlite},
 	{"docs/libraries.md", sqlite},
 	{"docs/libraries.md", postgres},
+	{"docs/mcp.md", sqlite},
 	{"docs/operators.md", sqlite},
 	{"docs/pages.md", sqlite},
 	{"docs/products/django.md", postgres},
@@ -79,6 +85,7 @@ func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
 			}
 			d := open(t, root, string(text), on.store, programs...)
 			var printed string
+			person := sync.OnceValue(func() *browser.Tab { return chromium.Tab(t) })
 			for _, b := range blocks(string(text)) {
 				where := fmt.Sprintf("%s:%d (%s)", name, b.line, b.info)
 				b.text = d.localize(b.text)
@@ -98,12 +105,14 @@ func runDocuments(t *testing.T, documents []documentOn, programs ...string) {
 					if b.info == "go run" {
 						printed = d.bash(t, where, program)
 					}
-				case b.info == "js run":
+				case b.info == "sh beside":
+					d.serveBeside(t, where, b.text)
+				case b.info == "js run" || b.info == "js login":
 					d.write(t, "snippet.mjs", b.text)
-					printed = d.bash(t, where, "node snippet.mjs")
-				case b.info == "python run":
+					printed = d.runOrLogIn(t, where, b.info, "node snippet.mjs", person)
+				case b.info == "python run" || b.info == "python login":
 					d.write(t, "snippet.py", b.text)
-					printed = d.bash(t, where, "python snippet.py")
+					printed = d.runOrLogIn(t, where, b.info, "python snippet.py", person)
 				case strings.Contains(b.info, " file "):
 					_, name, _ := strings.Cut(b.info, " file ")
 					d.write(t, name, b.text)
@@ -182,6 +191,7 @@ type document struct {
 	server    int // the server's process group; 0: none
 	serverLog string
 	origin    string // of the app
+	beside    string // the address of the server beside Signet
 	running   int    // the app's process group; 0: none
 	appLog    string
 	steps     int
@@ -192,6 +202,7 @@ func open(t *testing.T, root, text, store string, programs ...string) *document 
 	d := &document{root: root, dir: t.TempDir(), listen: testport.Address(t)}
 	_, port, _ := net.SplitHostPort(d.listen)
 	replace := append([]string{"localhost:8080", "localhost:" + port}, d.appAddress(t)...)
+	replace = append(replace, d.besideAddress(t)...)
 	if strings.Contains(text, documentedPostgres) {
 		replace = append(replace, documentedPostgres, pgtest.URL(t))
 	}

@@ -123,7 +123,7 @@ func Compose(p Parts) error {
 		c.Resources = append(c.Resources, resource.URI)
 	}
 
-	c.Throttle, c.UserScopes = p.Throttle, i.UserScopes()
+	c.Throttle, c.UserScopes, c.SelfMadeScopes = p.Throttle, i.UserScopes(), i.SelfMadeScopes()
 	i.Registry = c
 
 	s := p.API

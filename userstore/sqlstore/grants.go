@@ -244,7 +244,7 @@ func (db *DB) AdvanceGrant(ctx context.Context, a userstore.Advance) (userstore.
 			advanced = true
 			return row.Scan(&g.UserID, &g.SessionID, &g.LateGeneration, &g.LateCount, &expires, &created, &auth,
 				&scopes, &resources, &amr, &g.ACR, &g.Nonce, &g.UserAgent, &g.Address, &g.BrowserSession, &g.Claims, &g.Subject,
-				&roles, &clientResources, &c.IDTokenAlg, &c.IDTokenClaims, &c.FirstParty, &c.AuthMethod, &grantTypes, &clientScopes)
+				&roles, &clientResources, &c.IDTokenAlg, &c.IDTokenClaims, &c.FirstParty, &c.AuthMethod, &grantTypes, &clientScopes, &c.Kind)
 		})
 		return err
 	})

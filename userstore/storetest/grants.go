@@ -14,6 +14,7 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	c := f.client(t, func(c *userstore.Client) {
 		c.Resources, c.IDTokenAlg, c.Scopes, c.IDTokenClaims = []string{"https://api.test"}, "EdDSA",
 			[]string{"openid", "email"}, true
+		c.Kind = userstore.KindRegistered
 	})
 	g := userstore.Grant{ID: grantID(), SessionID: id(), UserID: u.ID, ClientID: c.ID,
 		Scopes: []string{"openid", "email"}, Resources: []string{"https://api.test"},
@@ -51,7 +52,8 @@ func grantRoundTrip(t *testing.T, f *fixture) {
 	equal(t, "after a refresh", v.Grant, want)
 	equal(t, "its user", v.User, userstore.User{ID: u.ID, Roles: u.Roles})
 	equal(t, "its client", v.Client, userstore.Client{ID: c.ID, FirstParty: true, AuthMethod: userstore.AuthNone,
-		GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes})
+		GrantTypes: c.GrantTypes, IDTokenAlg: "EdDSA", IDTokenClaims: true, Resources: c.Resources, Scopes: c.Scopes,
+		Kind: userstore.KindRegistered})
 	v, err = f.GrantByID(t.Context(), g.ID)
 	must(t, err)
 	equal(t, "read again", v.Grant, want)
