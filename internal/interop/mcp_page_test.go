@@ -95,7 +95,7 @@ func TestMCPClientsInAPage(t *testing.T) {
 		for _, way := range mcpWays {
 			t.Run(store+"/"+way.name, func(t *testing.T) {
 				t.Parallel()
-				s := startTools(t, store, way.config)
+				s, known := way.start(t, store)
 				for _, sdk := range []string{oldSDK, newSDK} {
 					t.Run(sdk, func(t *testing.T) {
 						t.Parallel()
@@ -104,7 +104,7 @@ func TestMCPClientsInAPage(t *testing.T) {
 							Issuer: s.issuer, User: s.person(t, path.Base(sdk)), Server: s.URL, SDK: sdk, Name: "Agent",
 							RedirectURI: app.origin + "/back",
 						}
-						way.known(t, s, &c)
+						known(t, &c)
 						given, err := json.Marshal(c)
 						if err != nil {
 							t.Fatal(err)

@@ -167,13 +167,13 @@ func TestMCPRemoteLogsAPersonIn(t *testing.T) {
 	for _, way := range mcpWays {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
-			s := startTools(t, sqlite, way.config)
+			s, known := way.start(t, sqlite)
 			_, port, err := net.SplitHostPort(testport.Address(t))
 			if err != nil {
 				t.Fatal(err)
 			}
 			c := mcpClient{Server: s.URL, SDK: "mcp-remote", RedirectURI: "http://localhost:" + port + "/oauth/callback"}
-			way.known(t, s, &c)
+			known(t, &c)
 			u := s.person(t, "ada")
 
 			r := &remote{T: t, dir: t.TempDir(), command: []string{"node", "node/node_modules/mcp-remote/dist/proxy.js", s.URL, port}}
