@@ -81,7 +81,9 @@ func (c routeClass) bounded() bool { return c != publicDocument && c != operatio
 func (c routeClass) forPeople() bool { return c == entryPage || c == ownPage }
 
 // crossOrigin reports whether browser apps call a route from their own origins.
-func (c routeClass) crossOrigin() bool { return c == accountAPI || c == appEndpoint || c == registration }
+func (c routeClass) crossOrigin() bool {
+	return c == accountAPI || c == appEndpoint || c == registration
+}
 
 // route is one line of the list: the template is also its name in logs, metrics and openapi.json.
 type route struct {

@@ -410,6 +410,18 @@ type AddressChanges interface {
 	WithdrawAddressChange(ctx context.Context, userID string, now time.Time, events ...audit.Event) error
 }
 
+// Recoveries end what must not outlive the restoring of a store or the loss of its secrets.
+type Recoveries interface {
+	// EndAccess ends, for one account, everything that lets anybody in without its password and its
+	// factors: grants, browser sessions, trusted browsers, recovery codes, one-time tokens, setups of
+	// factors, and the factors that a message could bring back. Password, passkeys and authenticator
+	// app stay. ErrNotFound.
+	EndAccess(ctx context.Context, userID string, now time.Time) error
+	// ForgetWaiting deletes what waits for somebody's next step: codes, pushed requests, pending
+	// sign-ups, messages that were not sent yet, and initial access tokens of registrations.
+	ForgetWaiting(ctx context.Context, events ...audit.Event) error
+}
+
 // Store is everything that an engine implements and the contract suite tests.
 type Store interface {
 	Users
@@ -429,6 +441,7 @@ type Store interface {
 	PendingSignups
 	AddressChanges
 	Registrations
+	Recoveries
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

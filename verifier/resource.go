@@ -196,7 +196,8 @@ func checkResourceURI(uri string) error {
 	if strings.ContainsAny(uri, "?#") {
 		return errors.New("without query and fragment")
 	}
-	if strings.ContainsFunc(uri, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"\<>^{|}`+"`", c) }) {
+	escape := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune("\"\\<>^{|}`", c) }
+	if strings.ContainsFunc(uri, escape) {
 		return errors.New("escaped: a host in punycode, and other characters as %XX")
 	}
 	port := u.Port()

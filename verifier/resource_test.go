@@ -11,7 +11,10 @@ import (
 	"github.com/signet-id/signet/verifier"
 )
 
-const mcp = "https://api.example.com/mcp"
+const (
+	mcp   = "https://api.example.com/mcp"
+	mcpAt = "https://api.example.com/.well-known/oauth-protected-resource/mcp"
+)
 
 // newResource is a stand whose verifier has metadata.
 func newResource(t testing.TB, r verifier.Resource) *stand {
@@ -20,29 +23,31 @@ func newResource(t testing.TB, r verifier.Resource) *stand {
 }
 
 func TestTheMetadataSayWhatAClientNeeds(t *testing.T) {
+	const rest = `"authorization_servers":["ISSUER"],"bearer_methods_supported":["header"]}`
 	for _, c := range []struct {
 		name     string
 		resource verifier.Resource
 		at, want string // the address of the document, and the document; ISSUER stands for the issuer
 	}{
-		{"a URI alone", verifier.Resource{URI: mcp}, "https://api.example.com/.well-known/oauth-protected-resource/mcp",
-			`{"resource":"https://api.example.com/mcp","authorization_servers":["ISSUER"],"bearer_methods_supported":["header"]}`},
-		{"everything", verifier.Resource{URI: mcp, ScopesSupported: []string{"tools:read", "tools:write"}, Name: `Tools "of" <Ada>`,
-			Documentation: "https://example.com/help"}, "https://api.example.com/.well-known/oauth-protected-resource/mcp",
+		{"a URI alone", verifier.Resource{URI: mcp}, mcpAt,
+			`{"resource":"https://api.example.com/mcp",` + rest},
+		{"everything", verifier.Resource{URI: mcp, ScopesSupported: []string{"tools:read", "tools:write"},
+			Name: `Tools "of" <Ada>`, Documentation: "https://example.com/help"}, mcpAt,
 			`{"resource":"https://api.example.com/mcp","authorization_servers":["ISSUER"],` +
 				`"scopes_supported":["tools:read","tools:write"],"bearer_methods_supported":["header"],` +
 				`"resource_name":"Tools \"of\" \u003cAda\u003e","resource_documentation":"https://example.com/help"}`},
-		{"a host", verifier.Resource{URI: "https://api.example.com"}, "https://api.example.com/.well-known/oauth-protected-resource",
-			`{"resource":"https://api.example.com","authorization_servers":["ISSUER"],"bearer_methods_supported":["header"]}`},
+		{"a host", verifier.Resource{URI: "https://api.example.com"},
+			"https://api.example.com/.well-known/oauth-protected-resource",
+			`{"resource":"https://api.example.com",` + rest},
 		{"a host and a slash", verifier.Resource{URI: "https://api.example.com/"},
 			"https://api.example.com/.well-known/oauth-protected-resource",
-			`{"resource":"https://api.example.com/","authorization_servers":["ISSUER"],"bearer_methods_supported":["header"]}`},
+			`{"resource":"https://api.example.com/",` + rest},
 		{"a path and a slash", verifier.Resource{URI: "http://localhost:7070/a/mcp/"},
 			"http://localhost:7070/.well-known/oauth-protected-resource/a/mcp/",
-			`{"resource":"http://localhost:7070/a/mcp/","authorization_servers":["ISSUER"],"bearer_methods_supported":["header"]}`},
+			`{"resource":"http://localhost:7070/a/mcp/",` + rest},
 		{"an escaped path", verifier.Resource{URI: "https://[::1]:8443/a%2Fb/%C3%A4"},
 			"https://[::1]:8443/.well-known/oauth-protected-resource/a%2Fb/%C3%A4",
-			`{"resource":"https://[::1]:8443/a%2Fb/%C3%A4","authorization_servers":["ISSUER"],"bearer_methods_supported":["header"]}`},
+			`{"resource":"https://[::1]:8443/a%2Fb/%C3%A4",` + rest},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newResource(t, c.resource)
@@ -149,8 +154,7 @@ func TestHostileRequestsForMetadata(t *testing.T) {
 					t.Errorf("%v", h)
 				}
 			case 401:
-				want := `Bearer realm="https://api.example.com/mcp", ` +
-					`resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"`
+				want := `Bearer realm="https://api.example.com/mcp", resource_metadata="` + mcpAt + `"`
 				if got := h.Get("WWW-Authenticate"); got != want {
 					t.Errorf("challenge %s", got)
 				}
@@ -213,7 +217,15 @@ func TestTheMetadataOverTheWire(t *testing.T) {
 }
 
 func TestChallengesNameTheMetadataAndTheScopes(t *testing.T) {
-	const meta = `resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"`
+	const (
+		meta     = `, resource_metadata="` + mcpAt + `"`
+		realm    = `Bearer realm="https://api.example.com/mcp"`
+		invalid  = `Bearer error="invalid_token", error_description="The access token is not valid here."`
+		expired  = `Bearer error="invalid_token", error_description="The access token has expired; get a new one."`
+		lacks    = `Bearer error="insufficient_scope", error_description="The access token was not granted the scope that is needed here."`
+		stronger = `Bearer error="insufficient_user_authentication", error_description="The login behind the access token is not ` +
+			`strong or not recent enough here; the user must log in again.", acr_values="2"`
+	)
 	described := newResource(t, verifier.Resource{URI: mcp})
 	plain := newStand(t, func(c *verifier.Config) { c.Audience = []string{mcp} })
 	token := func(claims map[string]any) func(*stand) string {
@@ -226,7 +238,10 @@ func TestChallengesNameTheMetadataAndTheScopes(t *testing.T) {
 		}
 	}
 	fixed := func(text string) func(*stand) string { return func(*stand) string { return text } }
+	open := func(v *verifier.Verifier) http.Handler { return v.Middleware(ok) }
 	read := func(v *verifier.Verifier) http.Handler { return v.RequireScope("tools:read")(ok) }
+	both := func(v *verifier.Verifier) http.Handler { return v.RequireScope("tools:write")(read(v)) }
+	second := func(v *verifier.Verifier) http.Handler { return v.RequireACR("2")(ok) }
 	write := func(v *verifier.Verifier) http.Handler {
 		mux := http.NewServeMux()
 		mux.Handle("/", v.RequireScope("tools:write")(ok))
@@ -239,40 +254,20 @@ func TestChallengesNameTheMetadataAndTheScopes(t *testing.T) {
 		status        int
 		want, without string // the challenge with Resource, and without
 	}{
-		{"no token", read, fixed(""), 401,
-			`Bearer realm="https://api.example.com/mcp", scope="tools:read", ` + meta, `Bearer realm="https://api.example.com/mcp"`},
-		{"no scope is needed", func(v *verifier.Verifier) http.Handler { return v.Middleware(ok) }, fixed(""), 401,
-			`Bearer realm="https://api.example.com/mcp", ` + meta, `Bearer realm="https://api.example.com/mcp"`},
-		{"two guards in one", func(v *verifier.Verifier) http.Handler { return v.RequireScope("tools:write")(read(v)) }, fixed(""), 401,
-			`Bearer realm="https://api.example.com/mcp", scope="tools:write tools:read", ` + meta,
-			`Bearer realm="https://api.example.com/mcp"`},
-		{"another scheme", read, fixed("Basic eDp5"), 401,
-			`Bearer realm="https://api.example.com/mcp", scope="tools:read", ` + meta, `Bearer realm="https://api.example.com/mcp"`},
-		{"not a token", read, fixed("Bearer x"), 401,
-			`Bearer error="invalid_token", error_description="The access token is not valid here.", scope="tools:read", ` + meta,
-			`Bearer error="invalid_token", error_description="The access token is not valid here."`},
+		{"no token", read, fixed(""), 401, realm + `, scope="tools:read"` + meta, realm},
+		{"no scope is needed", open, fixed(""), 401, realm + meta, realm},
+		{"two guards in one", both, fixed(""), 401, realm + `, scope="tools:write tools:read"` + meta, realm},
+		{"another scheme", read, fixed("Basic eDp5"), 401, realm + `, scope="tools:read"` + meta, realm},
+		{"not a token", read, fixed("Bearer x"), 401, invalid + `, scope="tools:read"` + meta, invalid},
 		{"a token for another resource", read, token(map[string]any{"aud": "https://api.example.com"}), 401,
-			`Bearer error="invalid_token", error_description="The access token is not valid here.", scope="tools:read", ` + meta,
-			`Bearer error="invalid_token", error_description="The access token is not valid here."`},
+			invalid + `, scope="tools:read"` + meta, invalid},
 		{"an expired token", read, token(map[string]any{"exp": 1, "iat": 0}), 401,
-			`Bearer error="invalid_token", error_description="The access token has expired; get a new one.", scope="tools:read", ` + meta,
-			`Bearer error="invalid_token", error_description="The access token has expired; get a new one."`},
+			expired + `, scope="tools:read"` + meta, expired},
 		{"the scope is missing", read, token(map[string]any{"scope": "tools:write"}), 403,
-			`Bearer error="insufficient_scope", error_description="The access token was not granted the scope that is needed here.", ` +
-				`scope="tools:read", ` + meta,
-			`Bearer error="insufficient_scope", error_description="The access token was not granted the scope that is needed here.", ` +
-				`scope="tools:read"`},
+			lacks + `, scope="tools:read"` + meta, lacks + `, scope="tools:read"`},
 		{"the inner scope is missing", write, token(nil), 403,
-			`Bearer error="insufficient_scope", error_description="The access token was not granted the scope that is needed here.", ` +
-				`scope="tools:read tools:write", ` + meta,
-			`Bearer error="insufficient_scope", error_description="The access token was not granted the scope that is needed here.", ` +
-				`scope="tools:read tools:write"`},
-		{"a stronger login", func(v *verifier.Verifier) http.Handler { return v.RequireACR("2")(ok) },
-			token(map[string]any{"acr": "1", "auth_time": 1}), 401,
-			`Bearer error="insufficient_user_authentication", error_description="The login behind the access token is not strong or ` +
-				`not recent enough here; the user must log in again.", acr_values="2", ` + meta,
-			`Bearer error="insufficient_user_authentication", error_description="The login behind the access token is not strong or ` +
-				`not recent enough here; the user must log in again.", acr_values="2"`},
+			lacks + `, scope="tools:read tools:write"` + meta, lacks + `, scope="tools:read tools:write"`},
+		{"a stronger login", second, token(map[string]any{"acr": "1", "auth_time": 1}), 401, stronger + meta, stronger},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for s, want := range map[*stand]string{described: c.want, plain: c.without} {
@@ -292,9 +287,15 @@ func TestChallengesNameTheMetadataAndTheScopes(t *testing.T) {
 	// A handler on its own has the metadata, too, and the scopes that it puts into the error.
 	w := httptest.NewRecorder()
 	described.v.WriteError(w, &verifier.Error{Code: verifier.CodeMissingToken, Scopes: []string{"a", "b"}})
-	want := `Bearer realm="https://api.example.com/mcp", scope="a b", ` + meta
+	want := realm + `, scope="a b"` + meta
 	if got := w.Header().Get("WWW-Authenticate"); got != want {
 		t.Errorf("%s", got)
+	}
+	// Two tokens are a client's mistake that no scope mends.
+	w = serve(read(described.v), request("GET", "/", "Bearer x", "Bearer x"))
+	want = `Bearer error="invalid_request", error_description="Send exactly one access token, in the Authorization header."` + meta
+	if got := w.Header().Get("WWW-Authenticate"); w.Code != 400 || got != want {
+		t.Errorf("%d %s", w.Code, got)
 	}
 	// Without keys nothing is decided, and nobody is sent to log in.
 	w = httptest.NewRecorder()
@@ -323,8 +324,10 @@ var ok204 = status(http.StatusNoContent)
 
 func TestWithMetadataPassesEverythingElseOn(t *testing.T) {
 	s := newResource(t, verifier.Resource{URI: mcp})
-	for _, c := range []struct{ method, target string }{{"GET", "/"}, {"POST", "/mcp"}, {"OPTIONS", "/mcp"}, {"OPTIONS", "*"},
-		{"GET", "/.well-known/oauth-protected-resource/other"}, {"GET", "/.well-known/openid-configuration"}} {
+	for _, c := range []struct{ method, target string }{
+		{"GET", "/"}, {"POST", "/mcp"}, {"OPTIONS", "/mcp"}, {"OPTIONS", "*"},
+		{"GET", verifier.MetadataPath + "/other"}, {"GET", "/.well-known/openid-configuration"},
+	} {
 		r := request(c.method, "/")
 		r.URL.Path = c.target
 		if w := serve(s.v.WithMetadata(ok204), r); w.Code != 204 || len(w.Header()) != 0 {
@@ -353,7 +356,8 @@ func TestSeveralResourcesOfOneHost(t *testing.T) {
 			continue
 		}
 		challenge := serve(h, request("GET", target)).Header().Get("WWW-Authenticate")
-		if !strings.HasSuffix(challenge, `, resource_metadata="https://api.example.com/.well-known/oauth-protected-resource`+target+`"`) {
+		want := `, resource_metadata="https://api.example.com` + verifier.MetadataPath + target + `"`
+		if !strings.HasSuffix(challenge, want) {
 			t.Errorf("%s: %s", target, challenge)
 		}
 	}
@@ -367,6 +371,9 @@ func TestFaultsOfAResource(t *testing.T) {
 		return r
 	}
 	uri := func(uri string) verifier.Resource { return verifier.Resource{URI: uri} }
+	scope := func(scope string) verifier.Resource {
+		return verifier.Resource{URI: mcp, ScopesSupported: []string{"a", scope}}
+	}
 	for _, c := range []struct {
 		name     string
 		resource verifier.Resource
@@ -380,7 +387,8 @@ func TestFaultsOfAResource(t *testing.T) {
 		}), nil, ""},
 		{"no resource and no audience", verifier.Resource{}, nil, "Audience must name"},
 		{"an empty audience", valid, []string{""}, "Audience must name"},
-		{"an audience that clients do not ask for", valid, []string{"https://api.example.com"}, "Audience must hold Resource.URI"},
+		{"an audience that clients do not ask for", valid, []string{"https://api.example.com"},
+			"Audience must hold Resource.URI"},
 		{"no URI, but a name", verifier.Resource{Name: "Tools"}, []string{"x"}, "Resource needs a URI"},
 		{"no URI, but scopes", verifier.Resource{ScopesSupported: []string{"a"}}, []string{"x"}, "Resource needs a URI"},
 		{"no scheme", uri("api.example.com/mcp"), nil, "Resource.URI must be the http or https URL"},
@@ -404,22 +412,25 @@ func TestFaultsOfAResource(t *testing.T) {
 		{"the port of https", uri("https://api.example.com:443/mcp"), nil, "Resource.URI must be as a browser writes it"},
 		{"the port of http", uri("http://api.example.com:80/mcp"), nil, "Resource.URI must be as a browser writes it"},
 		{"an empty port", uri("https://api.example.com:/mcp"), nil, "Resource.URI must be as a browser writes it"},
-		{"dots", uri("https://api.example.com/a/../mcp"), nil, "Resource.URI must be without empty, . and .. segments"},
-		{"escaped dots", uri("https://api.example.com/a/%2E%2e/mcp"), nil, "Resource.URI must be without empty, . and .. segments"},
-		{"two slashes", uri("https://api.example.com//mcp"), nil, "Resource.URI must be without empty, . and .. segments"},
+		{"dots", uri("https://api.example.com/a/../mcp"), nil, "Resource.URI must be without empty, ."},
+		{"escaped dots", uri("https://api.example.com/a/%2E%2e/mcp"), nil, "Resource.URI must be without empty, ."},
+		{"two slashes", uri("https://api.example.com//mcp"), nil, "Resource.URI must be without empty, ."},
 		{"servers without the issuer", with(func(r *verifier.Resource) {
 			r.AuthorizationServers = []string{"https://other.example.com"}
 		}), nil, "AuthorizationServers must hold Issuer"},
 		{"a server that is no URL", with(func(r *verifier.Resource) {
 			r.AuthorizationServers = []string{"https://id.example.com", "javascript:alert(1)"}
 		}), nil, `AuthorizationServers: "javascript:alert(1)"`},
-		{"a scope with a space", with(func(r *verifier.Resource) { r.ScopesSupported = []string{"a b"} }), nil, `"a b" is not a scope`},
-		{"an empty scope", with(func(r *verifier.Resource) { r.ScopesSupported = []string{""} }), nil, `"" is not a scope`},
-		{"a scope with a quote", with(func(r *verifier.Resource) { r.ScopesSupported = []string{`a"`} }), nil, `is not a scope`},
-		{"a page that is no URL", with(func(r *verifier.Resource) { r.Documentation = "javascript:alert(1)" }), nil, "Documentation must be"},
+		{"a scope with a space", scope("a b"), nil, `"a b" is not a scope`},
+		{"an empty scope", scope(""), nil, `"" is not a scope`},
+		{"a scope with a quote", scope(`a"`), nil, `is not a scope`},
+		{"a scope that is not ASCII", scope("ä"), nil, `is not a scope`},
+		{"a page that is no URL", verifier.Resource{URI: mcp, Documentation: "javascript:alert(1)"}, nil,
+			"Documentation must be"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := verifier.New(verifier.Config{Issuer: "https://id.example.com", Audience: c.audience, Resource: c.resource})
+			config := verifier.Config{Issuer: "https://id.example.com", Audience: c.audience, Resource: c.resource}
+			_, err := verifier.New(config)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%v, not %q", err, c.want)
 			}

@@ -150,7 +150,20 @@ func (h *Handlers) webClient(c userstore.Client, redirectURI string) web.Client 
 		}
 	}
 	return web.Client{
-		Name: c.Name, Host: host, FirstParty: c.FirstParty,
+		Name: c.Name, Host: host, IDHost: idHost(c), SelfMade: c.SelfMade(), FirstParty: c.FirstParty,
 		Logo: h.clientLogo(c), PolicyURI: c.PolicyURI, TOSURI: c.TOSURI, ClientURI: c.ClientURI,
 	}
+}
+
+// idHost returns the host of a client_id that is the address of the client's metadata document; empty:
+// it is none. Whoever holds the host says who the client is, whatever the client calls itself.
+func idHost(c userstore.Client) string {
+	if c.Kind != userstore.KindMetadata {
+		return ""
+	}
+	u, err := url.Parse(c.ID)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }

@@ -153,9 +153,9 @@ func (v *view) Way(page string, text template.HTML) way {
 
 // app is a client as it is shown.
 type app struct {
-	Name, Host          string
+	Name, Host, IDHost  string
 	Initial             string // in the place of a logo that cannot be loaded
-	Verified            bool
+	Verified, SelfMade  bool
 	Logo                string // a path of ours, or empty
 	Policy, Terms, Link string // https, or empty
 }
@@ -185,7 +185,7 @@ func (v *view) showClient(c *Client) {
 		return
 	}
 	v.Client = &app{
-		Name: clean(c.Name, maxName), Host: cleanHost(c.Host), Verified: c.FirstParty,
+		Name: clean(c.Name, maxName), Host: cleanHost(c.Host), IDHost: cleanHost(c.IDHost), Verified: c.FirstParty, SelfMade: c.SelfMade,
 		Logo: ownPath(v.Base, c.Logo), Policy: webLink(c.PolicyURI), Terms: webLink(c.TOSURI), Link: webLink(c.ClientURI),
 	}
 	if v.Client.Name == "" {

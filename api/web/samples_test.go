@@ -36,6 +36,11 @@ func client(s string) *web.Client {
 	}
 }
 
+// selfMade is an app whose client_id is an address.
+func selfMade(s string) *web.Client {
+	return &web.Client{Name: "Editor" + s, Host: "localhost:33418" + s, IDHost: "editor.example" + s, SelfMade: true}
+}
+
 // logoutFrames are addresses of three apps, two of which are at one origin; no policy can name the last.
 var logoutFrames = []string{"https://photos.example/out?x=1&iss=https%3A%2F%2Fid.test&sid=s", "https://photos.example/other",
 	"https://Mail.example:8443/out", "https://[::1]/out"}
@@ -112,6 +117,13 @@ var samples = []sample{
 			Scopes: []string{"openid", "profile", "email", "address", "phone", "offline_access", "admin", "other", "groups" + s,
 				"photos:read" + s}, Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}})
 	}},
+	{"consent-selfmade", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: *selfMade(s), User: "ada@example.com" + s,
+			Scopes: []string{"tools:read" + s, "offline_access"}, Resources: []string{"https://mcp.example.com/mcp" + s}})
+	}},
+	{"login-selfmade", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: selfMade(s), Signup: true})
+	}},
 	{"logout", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Logout(web.LogoutPage{Common: c, User: "ada@example.com" + s})
 	}},
@@ -152,7 +164,8 @@ var samples = []sample{
 	{"account-apps", account(web.AccountApps, func(d *web.AccountPage, s string) {
 		d.Apps = []web.AccountApp{{ClientID: "photos", Name: "Photos" + s, StartURI: "https://photos.example/login?iss=x",
 			Scopes: []string{"openid", "email", "photos:read" + s, "groups" + s},
-			Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}, Since: noon}}
+			Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}, Since: noon},
+			{ClientID: "https://editor.example/app.json", Name: "Editor" + s, Host: "editor.example" + s, Since: noon}}
 	})},
 	{"account-apps-none", account(web.AccountApps, nil)},
 	{"account-activity", account(web.AccountActivity, func(d *web.AccountPage, s string) {

@@ -114,6 +114,10 @@ const (
 	KeysRevoked   Name = "keys_revoked"
 	KeysRewrapped Name = "keys_rewrapped"
 	KeysChanged   Name = "keys_changed" // by the schedule, or by a configuration
+
+	// StoreRecovered: an operator ended every session, because the store was restored or its
+	// key-encryption key is lost.
+	StoreRecovered Name = "store_recovered"
 )
 
 // TooMany is the reason of a SessionRevoked event that made room for a new session.
@@ -232,7 +236,7 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	level := slog.LevelInfo
 	switch e.Name {
 	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused,
-		EmailChangeUndone, FactorRemoved, RecoveryCodeUsed, UserDeleted, RateLimited, KeysRevoked:
+		EmailChangeUndone, FactorRemoved, RecoveryCodeUsed, UserDeleted, RateLimited, KeysRevoked, StoreRecovered:
 		level = slog.LevelWarn
 	}
 	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // these are everyday mistakes

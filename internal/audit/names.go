@@ -17,4 +17,5 @@ var Names = []Name{
 	MailGivenUp,
 	LogoutGivenUp,
 	KeysRotated, KeysRevoked, KeysRewrapped, KeysChanged,
+	StoreRecovered,
 }

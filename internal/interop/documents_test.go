@@ -53,6 +53,7 @@ var documents = []documentOn{
 	{"docs/conformance.md", sqlite},
 	{"docs/libraries.md", sqlite},
 	{"docs/libraries.md", postgres},
+	{"docs/mcp.md", sqlite},
 	{"docs/operators.md", sqlite},
 	{"docs/pages.md", sqlite},
 	{"docs/products/django.md", postgres},
