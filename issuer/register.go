@@ -37,7 +37,7 @@ var (
 	errInitialToken       = refuse(InvalidToken, "The initial access token is unknown, used up or expired: ask whoever runs this service for another.")
 	errNoInitialToken     = refuse(TokenMissing, "Registering a client needs an initial access token, in the header Authorization: Bearer.")
 	errManagement         = refuse(InvalidToken, "The client is gone, or this is not its registration access token.")
-	errNotManageable      = refuse(AccessDenied, "The client is disabled or managed by operators: ask whoever runs this service.")
+	errNotManageable      = refuse(NotManageable, "The client is disabled or managed by operators: ask whoever runs this service.")
 	errOtherClientID      = refuse(InvalidRequest, "Send the client_id of the registration that is replaced.")
 	errOtherSecret        = refuse(InvalidRequest, "The client_secret is not the one of this client: leave it out, or send the one that was issued.")
 )

@@ -89,6 +89,7 @@ var tries = map[string]func(*world){
 			w.T.Error(got)
 		}
 	}),
+	"device_authorization_endpoint": endpoint("/oauth2/device", func(w *world) { w.byDevice(w.client(userstore.Client{})) }),
 	"pushed_authorization_request_endpoint": endpoint("/oauth2/par", func(w *world) {
 		c := w.client(userstore.Client{})
 		_, query, _ := strings.Cut(apitest.AuthorizePath(c), "?")
@@ -179,6 +180,8 @@ var tries = map[string]func(*world){
 			w.Do(w.RefreshRequest(c, w.login(c).Refresh)).Want(200, "")
 		case "client_credentials":
 			w.Do(w.Authenticated(c, "/oauth2/token", url.Values{"grant_type": {grant}})).Want(200, "")
+		case userstore.GrantDeviceCode:
+			w.byDevice(c)
 		case "implicit":
 			if w.allowed(c, apitest.Param("response_type", "id_token")).Fragment().Get("id_token") == "" {
 				w.T.Error("no ID token")

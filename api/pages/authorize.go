@@ -61,6 +61,8 @@ func (h *Handlers) takeStep(w http.ResponseWriter, r *http.Request, handle strin
 		return h.goTo(w, r, loginPage, handle)
 	case issuer.AskConsent:
 		return h.goTo(w, r, consentPage, handle)
+	case issuer.DeviceAllowed, issuer.DeviceDenied:
+		return h.deviceDone(w, r, d.Step == issuer.DeviceAllowed)
 	}
 	return h.respond(w, r, d.Response)
 }

@@ -136,6 +136,9 @@ type view struct {
 	Factor  bool        // what is undone is a second factor
 	Passkey bool        // a passkey alone can log in
 	Count   string      // of what the page is about
+
+	Device  *deviceView // of the page that asks for a device's code, and of a consent page of a device
+	Allowed bool        // the device has access
 }
 
 // way leads from one page to another with the same request: by a link, or by a form if the request is too long for an
@@ -317,6 +320,7 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	v := p.common(d.Common, "consent")
 	p.choice(v, "consent")
 	v.showClient(&d.Client)
+	v.Device = deviceOf(d.Device)
 	v.User = clean(d.User, maxUser)
 	v.Scopes = scopesOf(v.Language, d.Scopes, d.Claims)
 	for _, r := range d.Resources {

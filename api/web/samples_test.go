@@ -124,6 +124,26 @@ var samples = []sample{
 	{"login-selfmade", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Login(web.LoginPage{Common: c, Client: selfMade(s), Signup: true})
 	}},
+	{"consent-device", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: web.Client{Name: "Photos TV" + s}, User: "ada@example.com" + s,
+			Scopes: []string{"openid", "photos:read" + s}, Resources: []string{"https://api.photos.example" + s},
+			Device: &web.DeviceRequest{Code: "BCDF-GHJK-LMNP", Address: "192.0.2.7" + s, UserAgent: "curl/8.5.0 (Linux)" + s,
+				Asked: noon, Now: noon.Add(150 * time.Second), Ends: noon.Add(10 * time.Minute)}})
+	}},
+	{"device", devicePage(nil)},
+	{"device-complete", devicePage(func(d *web.DevicePage, _ string) { d.Code, d.Complete = "BCDF-GHJK-LMNP", true })},
+	{"device-wrong", devicePage(func(d *web.DevicePage, s string) {
+		d.Code, d.Complete, d.Problems = "bcdf"+s, true, []web.Problem{{Field: "user_code", Code: "invalid"}}
+	})},
+	{"device-wait-wrong", devicePage(func(d *web.DevicePage, _ string) {
+		d.Code, d.Problems = "bcdf", []web.Problem{{Code: "rate_limited", Seconds: 700}}
+	})},
+	{"device-allowed", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.DeviceDone(web.DeviceDonePage{Common: c, Allowed: true})
+	}},
+	{"device-denied", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.DeviceDone(web.DeviceDonePage{Common: c})
+	}},
 	{"logout", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Logout(web.LogoutPage{Common: c, User: "ada@example.com" + s})
 	}},
@@ -538,4 +558,14 @@ func (d document) shape() string {
 		out.WriteByte('\n')
 	}
 	return out.String()
+}
+
+func devicePage(change func(*web.DevicePage, string)) func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+	return func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		d := web.DevicePage{Common: c, Address: "https://id.example/device"}
+		if change != nil {
+			change(&d, s)
+		}
+		return p.Device(d)
+	}
 }

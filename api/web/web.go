@@ -108,6 +108,7 @@ type ConsentPage struct {
 	Claims    []string // those of Scopes that stand for claims of the operator's own about the user
 	Resources []string
 	Problems  []Problem
+	Device    *DeviceRequest // that asks; nil: the app is in this browser
 }
 
 // LogoutPage asks whether to sign out.

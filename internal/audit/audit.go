@@ -106,6 +106,9 @@ const (
 	ConsentRevoked Name = "consent_revoked"
 	GrantStarted   Name = "grant_started" // a client redeemed a code
 
+	DeviceAllowed Name = "device_allowed" // a user allowed the device that showed the code which the user typed
+	DeviceDenied  Name = "device_denied"
+
 	MailGivenUp Name = "mail_given_up" // a message to a user was not sent, and is not tried again
 
 	LogoutGivenUp Name = "logout_given_up" // an app was not told that a session has ended, and is not tried again

@@ -16,7 +16,7 @@ var endsWithAccess = []struct{ table, also string }{
 }
 
 // forgotten are the tables that ForgetWaiting empties.
-var forgotten = []string{"codes", "pushed_requests", "pending_signups", "outbox", "registration_tokens"}
+var forgotten = []string{"codes", "device_authorizations", "pushed_requests", "pending_signups", "outbox", "registration_tokens"}
 
 // EndAccess locks the user's row first, as RevokeUserGrants does.
 func (db *DB) EndAccess(ctx context.Context, userID string, now time.Time) error {

@@ -16,8 +16,8 @@ var recovered = map[string]string{
 	"authenticator_apps": "ended", // those whose setup waits
 	"grants":             "revoked", "browser_sessions": "deleted", "app_sessions": "ended: the apps are told",
 	"codes": "forgotten", "pushed_requests": "forgotten", "pending_signups": "forgotten", "outbox": "forgotten",
-	"registration_tokens": "forgotten",
-	"key_ring":            "its secrets are replaced", "signing_keys": "revoked or retired",
+	"registration_tokens": "forgotten", "device_authorizations": "forgotten",
+	"key_ring": "its secrets are replaced", "signing_keys": "revoked or retired",
 
 	"users": "kept", "clients": "kept", "consents": "kept", "passkeys": "kept", "subjects": "kept", "audit_events": "kept",
 	"mail_requests": "kept: budgets", "throttle_attempts": "kept: budgets", "throttle_networks": "kept: budgets",
