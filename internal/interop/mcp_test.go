@@ -160,6 +160,11 @@ var mcpWays = []struct {
 		s := startTools(t, store, "mcp: {resources: [{uri: %s, scopes: [tools:read, tools:write]}], open_registration: true}\n")
 		return s, func(*testing.T, *mcpClient) {}
 	}},
+	{"by metadata document", func(t *testing.T, store string) (*tools, func(*testing.T, *mcpClient)) {
+		d := serveMetadata(t)
+		s := startTools(t, store, "mcp: {resources: [{uri: %s, scopes: [tools:read, tools:write]}]}\n"+d.config)
+		return s, d.publish
+	}},
 }
 
 // A person logs in to an MCP server with the official SDKs, which know nothing but its URL.
