@@ -68,7 +68,7 @@ const (
 	operation                        // for the operator's machines: no CORS, OAuth errors
 	accountAPI                       // the account API: CORS for client origins, problem documents, a deadline
 	appEndpoint                      // of OAuth, for apps: CORS for client origins, OAuth errors, a deadline
-	newAppEndpoint                   // of OAuth, for apps that are no client yet: the same with CORS *
+	registration                     // the same, and CORS * while anybody may register a client
 	serverEndpoint                   // of OAuth, for servers: the same without CORS
 	entryPage                        // where clients send browsers: errors are pages, a deadline, no CORS
 	ownPage                          // our own pages: the same, and what is posted was sent from one of them
@@ -80,11 +80,10 @@ func (c routeClass) bounded() bool { return c != publicDocument && c != operatio
 // forPeople reports whether errors are pages.
 func (c routeClass) forPeople() bool { return c == entryPage || c == ownPage }
 
-// anyOrigin reports whether scripts of every origin read the answers of a route.
-func (c routeClass) anyOrigin() bool { return c == publicDocument || c == newAppEndpoint }
-
 // crossOrigin reports whether browser apps call a route from their own origins.
-func (c routeClass) crossOrigin() bool { return c == accountAPI || c == appEndpoint }
+func (c routeClass) crossOrigin() bool {
+	return c == accountAPI || c == appEndpoint || c == registration
+}
 
 // route is one line of the list: the template is also its name in logs, metrics and openapi.json.
 type route struct {
@@ -121,7 +120,8 @@ func (s *Server) routes() []route {
 		{"GET", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/userinfo", oauth.Userinfo, appEndpoint},
 		{"POST", "/oauth2/par", oauth.Push, appEndpoint},
-		{"POST", "/oauth2/register", oauth.Register, newAppEndpoint},
+		{"POST", "/oauth2/device", oauth.Device, appEndpoint},
+		{"POST", "/oauth2/register", oauth.Register, registration},
 		{"GET", "/oauth2/register/{client_id}", oauth.Registered, appEndpoint},
 		{"PUT", "/oauth2/register/{client_id}", oauth.ReplaceRegistration, appEndpoint},
 		{"DELETE", "/oauth2/register/{client_id}", oauth.WithdrawRegistration, appEndpoint},
@@ -146,6 +146,8 @@ func (s *Server) routes() []route {
 		{"POST", "/signup", front.SignupForm, ownPage},
 		{"GET", "/consent", front.ConsentPage, ownPage},
 		{"POST", "/consent", front.ConsentForm, ownPage},
+		{"GET", "/device", front.DevicePage, ownPage},
+		{"POST", "/device", front.DeviceForm, ownPage},
 		{"GET", "/logout", front.LogoutPage, ownPage},
 		{"POST", "/logout", front.LogoutForm, ownPage},
 		{"POST", "/continue", front.Continue, ownPage},

@@ -30,10 +30,10 @@ func TestH12WhatMayBeCached(t *testing.T) {
 		"/client-logo":                            no, // of a client that there is not
 		"/assets/{name}":                          no, // of a name that there is not; TestAssets has those there are
 	}
-	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser, "/oauth2/par": browser,
+	vary := map[string]string{"/oauth2/token": browser, "/oauth2/userinfo": browser, "/oauth2/revoke": browser, "/oauth2/par": browser, "/oauth2/device": browser,
 		"/oauth2/register": browser, "/oauth2/register/{client_id}": browser,
 		"/": "Origin"}
-	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout",
+	for _, path := range []string{"/oauth2/authorize", "/oauth2/logout", "/login", "/signup", "/consent", "/logout", "/device",
 		"/continue", "/language", "/back",
 		"/forgot", "/reset", "/reset/{token}", "/invite/{token}", "/verify", "/verify/{token}", "/change", "/change/{token}",
 		"/undo", "/undo/{token}", "/factor-undo", "/factor-undo/{token}", "/message/passkey",

@@ -19,23 +19,24 @@ var (
 	preflightAge    = []string{"600"}
 )
 
-// setCORS sets the headers of the Fetch standard. Scripts of every origin may read public documents,
-// and register their app: the origin of a new app is known from its redirect URIs only afterwards.
-// Scripts of the configured origins, and of the origins that a client redirects to, may read the
-// account API and the endpoints for apps. No script may read the rest. Credentials are
+// setCORS sets the headers of the Fetch standard. Scripts of every origin may read public
+// documents. Scripts of the configured origins, and of the origins that a client redirects to, may
+// read the account API and the endpoints for apps. While anybody may register a client, a script of any
+// origin may: before it did, nobody knows its redirect URIs. No script may read the rest. Credentials are
 // never allowed: a script sends its token in a header that it sets itself. A script may send any
 // header: apps add headers of tracing and of protocols, and unknown headers are not read.
 func (h *handler) setCORS(header http.Header, r *http.Request, res *resource) {
 	allowed := documentHeaders
 	switch {
-	case res.class.anyOrigin():
-		if res.class == newAppEndpoint {
-			allowed = appHeaders
-		}
+	case res.class == publicDocument:
 		header["Access-Control-Allow-Origin"] = anyOrigin
 		if len(r.Header["Origin"]) > 0 {
 			header["Access-Control-Expose-Headers"] = exposeHeaders
 		}
+	case res.class == registration && h.Issuer.RegistersAnybody():
+		header["Access-Control-Allow-Origin"] = anyOrigin
+		header["Access-Control-Expose-Headers"] = exposeHeaders
+		allowed = appHeaders
 	case res.class.crossOrigin():
 		header["Vary"] = varyOrigin
 		origin := r.Header["Origin"]

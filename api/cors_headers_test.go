@@ -31,7 +31,7 @@ func TestCORSAnyRequestHeader(t *testing.T) {
 		{many, strings.TrimSuffix(strings.Repeat("x-header-of-an-app, ", 2048/20), ", ")},
 	} {
 		for path, method := range map[string]string{
-			"/oauth2/token": "POST", "/oauth2/userinfo": "GET", "/oauth2/revoke": "POST", "/oauth2/par": "POST", "/v1/profile": "PATCH",
+			"/oauth2/token": "POST", "/oauth2/userinfo": "GET", "/oauth2/revoke": "POST", "/oauth2/par": "POST", "/oauth2/device": "POST", "/v1/profile": "PATCH",
 			"/.well-known/openid-configuration": "GET", "/.well-known/jwks.json": "GET",
 		} {
 			q := apitest.Request{Method: "OPTIONS", Path: path,

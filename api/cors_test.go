@@ -24,7 +24,7 @@ func TestCORSOfClients(t *testing.T) {
 		if err := s.DB.SetClientActive(t.Context(), "off", false, s.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
-		paths := map[string]string{"/oauth2/token": "POST", "/oauth2/userinfo": "GET", "/oauth2/revoke": "POST", "/oauth2/par": "POST",
+		paths := map[string]string{"/oauth2/token": "POST", "/oauth2/userinfo": "GET", "/oauth2/revoke": "POST", "/oauth2/par": "POST", "/oauth2/device": "POST",
 			"/v1/profile": "GET"}
 		for origin, allowed := range map[string]bool{
 			"https://app.test": true, "https://app.test:8443": true, named: true,

@@ -103,6 +103,12 @@ var oauthStatus = map[issuer.Code]int{
 	issuer.RequestNotSupported:     400,
 	issuer.InvalidRequestObject:    400,
 
+	// Of the device authorization grant (RFC 8628 section 3.5).
+	issuer.AuthorizationPending: 400,
+	issuer.SlowDown:             400,
+	issuer.AccessDenied:         400,
+	issuer.ExpiredToken:         400,
+
 	// Of a registration (RFC 7591 section 3.2.2).
 	issuer.InvalidRedirectURI:          400,
 	issuer.InvalidClientMetadata:       400,

@@ -28,7 +28,7 @@ func TestH09OtherSpellingsOfAPath(t *testing.T) {
 		"//account", "/account/profile/",
 		"/admin", "/v1/admin", "/v1/admin/users/", "//v1/admin/users", "/v1/admin/..;/admin/users", "/v1/%61dmin/users",
 		"/v1/admin/users//roles/x", "/v1/admin/clients/", "/oauth2/token/", "/oauth2//token", "/OAUTH2/token",
-		"/oauth2/%74oken", "/oauth2/par/", "/oauth2/device", "/oauth2/register/", "/oauth2/register/x/y", "/v1/profile/consents/", "/v1/profile/\xff",
+		"/oauth2/%74oken", "/oauth2/par/", "/oauth2/device/", "/oauth2/register/", "/oauth2/register/x/y", "/v1/profile/consents/", "/v1/profile/\xff",
 		"/v1/profile%ff",
 		"http://evil.test//v1//profile", "/" + strings.Repeat("a", 8000),
 	} {

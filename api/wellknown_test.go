@@ -146,7 +146,7 @@ func TestD27Discovery(t *testing.T) {
 					t.Errorf("%s is announced at %s: %d, Allow %q", name, at, res.Status, res.Header.Get("Allow"))
 				}
 			}
-			if endpoints != 7 {
+			if endpoints != 8 {
 				t.Errorf("%d endpoints", endpoints)
 			}
 		})

@@ -67,6 +67,11 @@ type Pending struct {
 	Proved string `json:"proved,omitempty"`
 
 	Pushed string `json:"pushed,omitempty"` // the id of the pushed request, which is used for one code
+
+	// Device is the id of the device authorization that this request answers: the device polls for
+	// the answer, and no browser is redirected. UserCode is what the user typed.
+	Device   string `json:"device,omitempty"`
+	UserCode string `json:"user_code,omitempty"`
 }
 
 // opaqueText is text that only the app understands. JSON holds it in base64url, because escapes
@@ -282,7 +287,7 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 	if p.CodeChallenge, err = i.codeChallenge(*p, r, client); err != nil {
 		return err
 	}
-	if err := i.readScope(p, r, client); err != nil {
+	if err := i.readScopeBy(knownScope, p, r.Scope, r.Resource, client); err != nil {
 		return err
 	}
 	if err := readPrompt(p, r); err != nil {
@@ -291,13 +296,17 @@ func (i *Issuer) readRequest(p *Pending, r AuthorizationRequest, client userstor
 	return i.readIdentity(p, r)
 }
 
-// readScope reads the requested scopes and resources.
-func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.Client) error {
-	scopes, err := parseScope(r.Scope)
+// readScopeBy reads the requested scopes and resources. by says what becomes of a scope that is not
+// allowed: knownScope or exactScope.
+func (i *Issuer) readScopeBy(
+	by func(asked, allowed []string) ([]string, error), p *Pending, scope string, resources []string,
+	client userstore.Client,
+) error {
+	scopes, err := parseScope(scope)
 	if err != nil {
 		return err
 	}
-	targets, err := i.resources(r.Resource, client)
+	targets, err := i.resources(resources, client)
 	if err != nil {
 		return err
 	}
@@ -316,7 +325,7 @@ func (i *Issuer) readScope(p *Pending, r AuthorizationRequest, client userstore.
 	allowed = slices.DeleteFunc(allowed, func(s string) bool { return !i.mayCarry(t, s) })
 	switch {
 	case len(scopes) > 0:
-		p.Scopes, err = knownScope(scopes, allowed)
+		p.Scopes, err = by(scopes, allowed)
 	case len(targets) == 0:
 		err = errNoScope
 	default:

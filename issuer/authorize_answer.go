@@ -84,7 +84,8 @@ func (i *Issuer) responseModes() []string {
 
 // grantTypes returns the grant types that this issuer supports.
 func (i *Issuer) grantTypes() []string {
-	out := []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken, userstore.GrantClientCredentials}
+	out := []string{userstore.GrantAuthorizationCode, userstore.GrantRefreshToken, userstore.GrantClientCredentials,
+		userstore.GrantDeviceCode}
 	if slices.Contains(i.responseModes(), ModeFragment) {
 		out = append(out, userstore.GrantImplicit)
 	}
@@ -146,6 +147,11 @@ func (i *Issuer) readResponseType(p *Pending, r AuthorizationRequest, client use
 // checkResponseType checks that client may be answered p.
 func (i *Issuer) checkResponseType(p Pending, client userstore.Client) error {
 	switch name := p.responseTypeName(); {
+	case p.Device != "":
+		if !client.Allows(userstore.GrantDeviceCode) {
+			return errNoDeviceGrant
+		}
+		return nil
 	case !slices.Contains(i.responseTypes(), name):
 		return i.unsupportedType(name)
 	case client.Answers(name):

@@ -23,6 +23,9 @@ const (
 	LogIn                  // show the login page
 	AskConsent             // show the consent page
 	IssueCode              // nothing is missing; only Consider returns this, because Decide and Allow issue the code
+
+	DeviceAllowed // the device gets its tokens; there is nowhere to go back to
+	DeviceDenied  // the device is refused; there is nowhere to go back to
 )
 
 // Decision is the result of Decide.
@@ -57,7 +60,7 @@ func (i *Issuer) Consider(ctx context.Context, p Pending, b *Browser) (Decision,
 	case err != nil:
 		return Decision{}, err
 	case refused != nil:
-		return i.refuseOrStep(p, d, refused), nil
+		return i.refuseOrStep(p, d, refused)
 	}
 	asked, err := i.needsConsent(ctx, p, d, b.User.ID)
 	switch {
@@ -65,7 +68,7 @@ func (i *Issuer) Consider(ctx context.Context, p Pending, b *Browser) (Decision,
 		return Decision{}, err
 	case asked:
 		d.Step = AskConsent
-		return i.refuseOrStep(p, d, errConsentRequired), nil
+		return i.refuseOrStep(p, d, errConsentRequired)
 	}
 	return d, nil
 }
@@ -78,21 +81,29 @@ func (i *Issuer) Allow(ctx context.Context, p Pending, b Browser) (Decision, err
 	case err != nil:
 		return Decision{}, err
 	case refused != nil:
-		return i.refuseOrStep(p, d, refused), nil
+		return i.refuseOrStep(p, d, refused)
 	}
 	now := i.now()
-	return i.issue(ctx, p, d, b, &userstore.Consent{
+	consent := &userstore.Consent{
 		UserID: b.User.ID, ClientID: p.ClientID, Allowed: i.requestedAllowances(p, d), CreatedAt: now, UpdatedAt: now,
-	})
+	}
+	if p.Device != "" {
+		return i.allowDevice(ctx, p, d, b, consent)
+	}
+	return i.issue(ctx, p, d, b, consent)
 }
 
-// Deny returns the response to a request that the user denied: it, too, goes only to an address
-// that is still the client's.
-func (i *Issuer) Deny(ctx context.Context, p Pending) (AuthorizationResponse, error) {
-	if _, err := i.currentClient(ctx, p); err != nil {
-		return AuthorizationResponse{}, err
+// Deny refuses a request that the user of b denied. The response, too, goes only to an address that
+// is still the client's.
+func (i *Issuer) Deny(ctx context.Context, p Pending, b Browser) (d Decision, err error) {
+	if d.Client, err = i.currentClient(ctx, p); err != nil {
+		return Decision{}, err
 	}
-	return i.refusal(p, refuse(AccessDenied, "The user did not allow it.")), nil
+	if p.Device != "" {
+		return i.denyDevice(ctx, p, d, b)
+	}
+	d.Step, d.Response = Respond, i.refusal(p, refuse(AccessDenied, "The user did not allow it."))
+	return d, nil
 }
 
 // Renew returns the same request, begun anew: it gets a code of its own, and its demands on the age
@@ -103,20 +114,28 @@ func (i *Issuer) Renew(p Pending) Pending {
 }
 
 // Abandon returns the answer to a request that can no longer be granted, and its client. Like every
-// answer, it goes only to a redirect URI that is still registered for the client.
+// answer, it goes only to a redirect URI that is still registered for the client; a device is not
+// told, because its code expires by itself.
 func (i *Issuer) Abandon(ctx context.Context, p Pending) (AuthorizationResponse, userstore.Client, error) {
 	client, err := i.currentClient(ctx, p)
-	if err != nil {
+	switch {
+	case err != nil:
 		return AuthorizationResponse{}, userstore.Client{}, err
+	case p.Device != "":
+		return AuthorizationResponse{}, userstore.Client{}, errUserCode
 	}
 	return i.refusal(p, refuse(AccessDenied, "The user left the page open for too long: start again.")), client, nil
 }
 
-// currentClient returns the client of p, if p's redirect URI is still registered for it. The error
-// is for a page.
+// currentClient returns the client of p, if p can still be answered: its redirect URI is still
+// registered for the client, or its device still waits. The error is for a page.
 func (i *Issuer) currentClient(ctx context.Context, p Pending) (userstore.Client, error) {
 	client, err := i.enabledClient(ctx, p.ClientID)
-	if err == nil && !redirects(client, p.RedirectURI) {
+	switch {
+	case err != nil:
+	case p.Device != "":
+		_, err = i.deviceFor(ctx, p)
+	case !redirects(client, p.RedirectURI):
 		err = errRedirectURI
 	}
 	return client, err
@@ -129,12 +148,17 @@ var (
 )
 
 // refuseOrStep returns the step that would resolve a refusal, if there is one and the client allows
-// interaction, and otherwise the refusal.
-func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) Decision {
-	if d.Step == Respond || slices.Contains(p.Prompt, promptNone) {
-		d.Step, d.Response = Respond, i.refusal(p, refused)
+// interaction, and otherwise the refusal. A device is not told of a refusal, which is for a page:
+// another user may be allowed what this one is not.
+func (i *Issuer) refuseOrStep(p Pending, d Decision, refused *Error) (Decision, error) {
+	switch {
+	case d.Step != Respond && !slices.Contains(p.Prompt, promptNone):
+		return d, nil
+	case p.Device != "":
+		return Decision{}, refused
 	}
-	return d
+	d.Step, d.Response = Respond, i.refusal(p, refused)
+	return d, nil
 }
 
 // checkRequest decides whether p can be granted to the browser now, apart from the user's consent.
@@ -230,10 +254,11 @@ func (i *Issuer) checkGrantable(p Pending, client userstore.Client, user usersto
 // the user's machine can impersonate, the user is asked every time (RFC 8252 section 8.6), also if
 // the client is first-party: neither an earlier consent nor our trust in the client shows that the
 // program is that client now. Other first-party clients are ours, so the user is not asked unless
-// the client wants it.
+// the client wants it. A device may be anybody's: only the user, who sees it, can tell (RFC 8628
+// section 5.4).
 func (i *Issuer) needsConsent(ctx context.Context, p Pending, d Decision, userID string) (bool, error) {
 	switch {
-	case slices.Contains(p.Prompt, promptConsent):
+	case p.Device != "", slices.Contains(p.Prompt, promptConsent):
 		return true, nil
 	case d.Client.Public() && impersonable(p.RedirectURI):
 		return true, nil
@@ -345,7 +370,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 		// Session, user or client ended between the reads and this write. The user can only log in
 		// again.
 		d.Step, d.Reauthenticate = LogIn, false
-		return i.refuseOrStep(p, d, errLoginRequired), nil
+		return i.refuseOrStep(p, d, errLoginRequired)
 	case err != nil:
 		return Decision{}, failed(err)
 	}

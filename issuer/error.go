@@ -40,6 +40,8 @@ const (
 	LoginOver            Code = "login_expired"
 	NoPasskeys           Code = "no_passkeys"
 	MailCodeRequired     Code = "mail_code_required" // of a setup: the mailbox has to be proved as well
+
+	NotManageable Code = "client_not_manageable" // of a registration; its word for the client is access_denied
 )
 
 // Error is the error that a caller gets. Cause is for the log only.

@@ -33,7 +33,13 @@ func (i *Issuer) redeemCode(ctx context.Context, client userstore.Client, r Toke
 	if r.Code == "" {
 		return Authorization{}, errNoCode
 	}
-	hash := userstore.CodeHash(sha256.Sum256([]byte(r.Code)))
+	return i.redeemHash(ctx, client, r, sha256.Sum256([]byte(r.Code)))
+}
+
+// redeemHash redeems the code that is stored under hash.
+func (i *Issuer) redeemHash(
+	ctx context.Context, client userstore.Client, r TokenRequest, hash userstore.CodeHash,
+) (Authorization, error) {
 	for range 3 {
 		a, err := i.redeem(ctx, client, r, hash)
 		if !errors.Is(err, userstore.ErrConflict) {
@@ -43,7 +49,7 @@ func (i *Issuer) redeemCode(ctx context.Context, client userstore.Client, r Toke
 	return Authorization{}, errUnavailable.because(errors.New("redeem: the code kept changing"))
 }
 
-// redeem makes one attempt; ErrConflict asks for another.
+// redeem makes one attempt of redeemHash; ErrConflict asks for another.
 func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenRequest, hash userstore.CodeHash) (Authorization, error) {
 	view, err := i.Codes.CodeByHash(ctx, hash)
 	if errors.Is(err, userstore.ErrNotFound) {

@@ -43,6 +43,7 @@ type Issuer struct {
 	Clients  userstore.Clients
 	Codes    userstore.Codes
 	Pushed   userstore.PushedRequests
+	Devices  userstore.Devices
 	Browsers userstore.BrowserSessions
 	Consents userstore.Consents
 	Subjects userstore.Subjects

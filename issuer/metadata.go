@@ -23,6 +23,8 @@ type Metadata struct {
 
 	RegistrationEndpoint string `json:"registration_endpoint,omitempty"`
 
+	DeviceAuthorizationEndpoint string `json:"device_authorization_endpoint"` // RFC 8628 section 4
+
 	ScopesSupported        []string `json:"scopes_supported"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
 	ResponseModesSupported []string `json:"response_modes_supported"`
@@ -106,6 +108,8 @@ func (i *Issuer) Metadata() Metadata {
 	}
 	return Metadata{
 		RegistrationEndpoint: registration,
+
+		DeviceAuthorizationEndpoint: i.endpoint("/oauth2/device"),
 
 		Issuer:                i.URL,
 		AuthorizationEndpoint: i.endpoint("/oauth2/authorize"),

@@ -37,7 +37,7 @@ var (
 	errInitialToken       = refuse(InvalidToken, "The initial access token is unknown, used up or expired: ask whoever runs this service for another.")
 	errNoInitialToken     = refuse(TokenMissing, "Registering a client needs an initial access token, in the header Authorization: Bearer.")
 	errManagement         = refuse(InvalidToken, "The client is gone, or this is not its registration access token.")
-	errNotManageable      = refuse(AccessDenied, "The client is disabled or managed by operators: ask whoever runs this service.")
+	errNotManageable      = refuse(NotManageable, "The client is disabled or managed by operators: ask whoever runs this service.")
 	errOtherClientID      = refuse(InvalidRequest, "Send the client_id of the registration that is replaced.")
 	errOtherSecret        = refuse(InvalidRequest, "The client_secret is not the one of this client: leave it out, or send the one that was issued.")
 )
@@ -108,7 +108,7 @@ func (i *Issuer) mayRegister(ctx context.Context, token string) (context.Context
 	switch {
 	case !i.registers():
 		return ctx, nil, errRegistrationClosed
-	case token == "" && (i.Registration == RegistrationOpen || i.OpenToPublic):
+	case token == "" && i.RegistersAnybody():
 		return ctx, nil, nil
 	case token == "":
 		return ctx, nil, errNoInitialToken
@@ -122,8 +122,11 @@ func (i *Issuer) mayRegister(ctx context.Context, token string) (context.Context
 
 // registers reports whether clients may register themselves. A mode that is unknown is closed.
 func (i *Issuer) registers() bool {
-	return i.Registration == RegistrationToken || i.Registration == RegistrationOpen || i.OpenToPublic
+	return i.Registration == RegistrationToken || i.RegistersAnybody()
 }
+
+// RegistersAnybody reports whether clients may register themselves without an initial access token.
+func (i *Issuer) RegistersAnybody() bool { return i.Registration == RegistrationOpen || i.OpenToPublic }
 
 // mayBeConfidential reports whether a client that is registered with an initial access token, or with
 // none, may get a secret or have keys.

@@ -186,6 +186,9 @@ func knownScope(asked, allowed []string) ([]string, error) {
 	return known, nil
 }
 
+// exactScope returns the scopes, each of which has to be allowed.
+func exactScope(asked, allowed []string) ([]string, error) { return asked, checkScope(asked, allowed) }
+
 // scopeNotAllowed returns the refusal that lists what is allowed.
 func scopeNotAllowed(allowed []string) error {
 	list := slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == ScopeAdmin })

@@ -19,6 +19,8 @@ type TokenRequest struct {
 
 	RefreshToken string
 
+	DeviceCode string
+
 	Scope    string
 	Resource []string
 
@@ -34,12 +36,14 @@ var grants = map[string]grantFunc{
 	userstore.GrantAuthorizationCode: (*Issuer).redeemCode,
 	userstore.GrantRefreshToken:      (*Issuer).refreshGrant,
 	userstore.GrantClientCredentials: (*Issuer).clientCredentials,
+	userstore.GrantDeviceCode:        (*Issuer).redeemDevice,
 }
 
 var (
-	errNoGrantType = refuse(InvalidRequest, "Send grant_type: authorization_code, refresh_token or client_credentials.")
-	errGrantType   = refuse(UnsupportedGrantType, "This grant_type is not supported: use authorization_code, refresh_token or client_credentials.")
-	errNotAllowed  = refuse(UnauthorizedClient, "This client is not registered for this grant_type.")
+	errNoGrantType = refuse(InvalidRequest, "Send grant_type: authorization_code, refresh_token, client_credentials or that of device codes.")
+	errGrantType   = refuse(UnsupportedGrantType, "This grant_type is not supported: use authorization_code, refresh_token, client_credentials or "+
+		userstore.GrantDeviceCode+".")
+	errNotAllowed = refuse(UnauthorizedClient, "This client is not registered for this grant_type.")
 )
 
 // Token is the token endpoint: it authenticates the client, finds the grant, checks that the client

@@ -46,11 +46,11 @@ func (m *Manager) change(ctx context.Context, ask func(Ring) request) (ringChang
 			req, ask = ask(ring), nil
 		}
 		r, err := m.plan(ring, req)
-		if err != nil || r.change.empty() && !req.lacksFactorSecret(ring) {
+		if err != nil || r.change.empty() && !req.makesSecrets(ring) {
 			return r, err
 		}
 		if missing := spare.missing(r.change.Insert); missing != "" {
-			if err := m.checkKEK(ring); err != nil {
+			if err := m.checkKEK(ring, req); err != nil {
 				return ringChange{}, err
 			}
 			if err := m.generate(&spare, missing); err != nil {
@@ -118,9 +118,9 @@ func (m *Manager) plan(ring Ring, req request) (ringChange, error) {
 	return ringChange{before: ring, after: ring.with(c), change: c, now: now}, err
 }
 
-// checkKEK refuses to add to a ring that this replica cannot open itself.
-func (m *Manager) checkKEK(ring Ring) error {
-	if ring.Version == 0 {
+// checkKEK refuses to add to a ring that this replica cannot open itself, unless nobody can.
+func (m *Manager) checkKEK(ring Ring, req request) error {
+	if ring.Version == 0 || req.lost != nil {
 		if len(m.KEKs) == 0 {
 			return errors.New("no key-encryption key is given, so no signing key can be stored; " +
 				"make one with `signet keys new-kek` and set keys.encryption_key or keys.encryption_key_file to it")
@@ -168,11 +168,11 @@ func nameable(kid string) bool { return kid[0] != '-' && kid[0] != '_' }
 
 // fill adds key material to the planned keys, and the secrets that the ring lacks.
 func (m *Manager) fill(c *Change, ring Ring, spare material, req request) (err error) {
-	if len(c.Insert) == 0 && !req.lacksFactorSecret(ring) {
+	if len(c.Insert) == 0 && !req.makesSecrets(ring) {
 		return nil
 	}
 	// Again for planned keys: a rewrap may have come between generating them and this plan.
-	if err := m.checkKEK(ring); err != nil {
+	if err := m.checkKEK(ring, req); err != nil {
 		return err
 	}
 	kek := m.sealingKEK(ring)
@@ -184,12 +184,12 @@ func (m *Manager) fill(c *Change, ring Ring, spare material, req request) (err e
 		}
 		used[k.Algorithm]++
 	}
-	if ring.RefreshSecret == "" {
+	if ring.RefreshSecret == "" || req.renew {
 		if c.RefreshSecret, err = newRefreshSecret(kek); err != nil {
 			return err
 		}
 	}
-	if req.lacksFactorSecret(ring) {
+	if req.lacksFactorSecret(ring) || req.lost != nil {
 		c.FactorSecret, err = newFactorSecret(kek)
 	}
 	return err

@@ -206,6 +206,15 @@ func (m *Manager) revoked(done ringChange, kids []string) Report {
 		lines = append(lines, fmt.Sprintf("Verifiers that cache the key set may still accept what a revoked key signed until %s (%s behind a replica that is cut off from the store).",
 			stamp(r.AcceptedUntil), stamp(done.now.Add(policy.Propagation))))
 	}
+	lines = append(lines, m.takeovers(done, &r)...)
+	r.Message = sentences(lines...)
+	return r
+}
+
+// takeovers says of each algorithm which key signs now in the place of another, and notes in r until
+// when verifiers may refuse what it signs.
+func (m *Manager) takeovers(done ringChange, r *Report) (lines []string) {
+	policy := m.Policy.with(done.after.Parameters)
 	for _, alg := range done.after.Algorithms {
 		was, wasSigning := done.before.active(alg, done.now)
 		is, isSigning := done.after.active(alg, done.now)
@@ -220,8 +229,7 @@ func (m *Manager) revoked(done ringChange, kids []string) Report {
 	if !r.RefusedUntil.IsZero() {
 		lines = append(lines, fmt.Sprintf("Verifiers that do not look again for an unknown kid may refuse new tokens until %s.", stamp(r.RefusedUntil)))
 	}
-	r.Message = sentences(lines...)
-	return r
+	return lines
 }
 
 // Rewrap seals every private half, the refresh secret and the factor secret under the first KEK. It

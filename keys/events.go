@@ -34,6 +34,12 @@ func (r ringChange) events(ctx context.Context, req request) []audit.Event {
 		}
 		add(audit.KeysChanged, "", "parameters", changes...)
 	}
+	if r.change.RefreshSecret != "" && r.before.RefreshSecret != "" {
+		add(audit.KeysChanged, "", "refresh_secret")
+	}
+	if r.change.FactorSecret != "" && r.before.FactorSecret != "" {
+		add(audit.KeysChanged, "", "factor_secret")
+	}
 	for _, k := range r.change.Insert {
 		add(audit.KeysChanged, k.ID, "created",
 			audit.Change{Field: "alg", After: k.Algorithm}, audit.Change{Field: "activate_at", After: rfc3339(k.ActivateAt)})

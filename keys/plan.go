@@ -21,6 +21,9 @@ type request struct {
 	late       []string         // ids of keys that the other replicas can read only now
 
 	factorSecret bool // make the factor secret if the ring has none
+
+	renew bool     // replace the refresh secret, and with lost the factor secret
+	lost  []string // ids of the keys of a ring in which nothing that is sealed can be opened
 }
 
 // plan is the one function behind the first start, the scheduled change, rotate, revoke and a
@@ -53,6 +56,9 @@ func plan(ring Ring, p Policy, now time.Time, req request) (Change, error) {
 		k := &pl.keys[i]
 		if k.RevokedAt.IsZero() && slices.Contains(req.revoke, k.ID) {
 			pl.revoke(k)
+		}
+		if k.Sealed != "" && slices.Contains(req.lost, k.ID) {
+			pl.lose(k)
 		}
 	}
 	for i := range pl.keys {
@@ -356,7 +362,8 @@ func (r Ring) contains(c Change) bool {
 	if c.Parameters != nil && *c.Parameters != r.Parameters {
 		return false
 	}
-	if c.FactorSecret != "" && c.FactorSecret != r.FactorSecret {
+	if c.RefreshSecret != "" && c.RefreshSecret != r.RefreshSecret ||
+		c.FactorSecret != "" && c.FactorSecret != r.FactorSecret {
 		return false
 	}
 	return c.Algorithms == nil || slices.Equal(c.Algorithms, r.Algorithms)

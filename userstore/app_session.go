@@ -12,8 +12,9 @@ import (
 // refresh token the grant ends after minutes, while the app keeps its user signed in for days.
 //
 // It ends with the browser session that the user logged in with, or when the grant is revoked, or
-// with everything else of the user. The statement that ends the grants ends it, too, and with it
-// begins the wait until the app was told, if the client has a backchannel_logout_uri.
+// with everything else of the user. The operation that ends the grants ends it, too. If the client has
+// a backchannel_logout_uri by then, the wait begins until the app was told; otherwise the app session
+// is deleted at once.
 type AppSession struct {
 	SessionID      string // sid: that of the grant
 	UserID         string

@@ -96,8 +96,9 @@ func (c *Client) checkGrants(known []string, fs *faults) {
 	if c.Allows(GrantClientCredentials) && c.Public() {
 		fs.add("grant_types", fault{CodeInvalid, "A public client proves nothing, so client_credentials is not for it: choose another token_endpoint_auth_method."})
 	}
-	if c.Allows(GrantRefreshToken) && !code && !c.FirstParty {
-		fs.add("grant_types", fault{CodeInvalid, "There is nothing to refresh: refresh_token goes with authorization_code."})
+	if c.Allows(GrantRefreshToken) && !code && !c.Allows(GrantDeviceCode) && !c.FirstParty {
+		fs.add("grant_types", fault{CodeInvalid,
+			"There is nothing to refresh: refresh_token goes with authorization_code or the grant type of device codes."})
 	}
 	fs.add("pkce", oneOf(c.PKCE, "", PKCERequired, PKCEOptional))
 	if c.PKCE == PKCEOptional && c.Public() {

@@ -41,6 +41,10 @@ type Code struct {
 	UserAgent string // of the browser
 	Address   string
 
+	// Answers is the device authorization that the code answers, which becomes DeviceAllowed together
+	// with it; Hash is its CodeHash. SaveCode alone reads it; zero: the code goes to a redirect URI.
+	Answers DeviceAnswer
+
 	// Begins is the grant that begins together with the code, because the authorization response
 	// holds tokens as well. SaveCode alone reads it; nil: the grant begins when the code is redeemed.
 	Begins *BegunGrant

@@ -94,7 +94,7 @@ func (c *Client) tidyResponses(old Client) {
 // response type needs it: one that is on, that the client had, or that it lists, which is for
 // checkResponses to say something about.
 func (r *Registry) grantTypes(old Client, c *Client) []string {
-	out := []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials}
+	out := []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials, GrantDeviceCode}
 	needs := func(t string) bool { return slices.Contains(GrantsOfResponse(t), GrantImplicit) }
 	if slices.ContainsFunc(slices.Concat(r.ResponseTypes, old.ResponseTypes, c.ResponseTypes), needs) {
 		out = append(out, GrantImplicit)

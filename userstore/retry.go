@@ -11,8 +11,8 @@ import (
 const (
 	// actTries bounds the tries of an operation that hashes, or that rarely conflicts with another.
 	actTries = 3
-	// editTries bounds the tries of an edit. Each waits longer, so that a dozen concurrent edits
-	// all succeed.
+	// editTries bounds the tries of an edit. Eight edits at once all succeed, however they collide;
+	// each try waits longer, so that more than eight rarely collide as often.
 	editTries = 8
 )
 

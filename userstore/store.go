@@ -257,6 +257,8 @@ type Codes interface {
 	// unused code again under the same hash is no error. ErrConflict: a condition failed, or
 	// c.ByConsent is set and there is no consent. ErrExists: the code was used already. c.Begins, if
 	// there is one, is inserted in the same transaction as the code, and bound as in RedeemCode.
+	// If c.Answers names a device authorization, it waits at c.CreatedAt, is the client's, and its
+	// CodeHash is c.Hash; it is allowed in the same transaction.
 	SaveCode(ctx context.Context, c Code, consent *Consent, idleSince time.Time, events ...audit.Event) error
 	// CodeByHash reads a code, whether used, expired or neither. ErrNotFound: there is no such
 	// code, or the code is void. A code is void once its client was disabled or deleted; an unused
@@ -269,8 +271,8 @@ type Codes interface {
 	// the code is unused, unexpired at r.Now and not void, user and client are enabled, and a grant
 	// that began with the code is live. ErrConflict otherwise: read the code and decide again.
 	RedeemCode(ctx context.Context, r Redeem, events ...audit.Event) error
-	// RemoveExpiredCodes deletes at most limit codes, browser sessions, assertions and pushed
-	// requests each that ended before now, and returns their number. Used codes, and
+	// RemoveExpiredCodes deletes at most limit codes, browser sessions, assertions, pushed requests
+	// and device authorizations each that ended before now, and returns their number. Used codes, and
 	// those with a grant, are kept for an hour longer, so that a replay is recognised.
 	RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) (int, error)
 }
@@ -410,6 +412,18 @@ type AddressChanges interface {
 	WithdrawAddressChange(ctx context.Context, userID string, now time.Time, events ...audit.Event) error
 }
 
+// Recoveries end what must not outlive the restoring of a store or the loss of its secrets.
+type Recoveries interface {
+	// EndAccess ends, for one account, everything that lets anybody in without its password and its
+	// factors: grants, browser sessions, trusted browsers, recovery codes, one-time tokens, setups of
+	// factors, and the factors that a message could bring back. Password, passkeys and authenticator
+	// app stay. ErrNotFound.
+	EndAccess(ctx context.Context, userID string, now time.Time) error
+	// ForgetWaiting deletes what waits for somebody's next step: codes, device authorizations, pushed requests, pending
+	// sign-ups, messages that were not sent yet, and initial access tokens of registrations.
+	ForgetWaiting(ctx context.Context, events ...audit.Event) error
+}
+
 // Store is everything that an engine implements and the contract suite tests.
 type Store interface {
 	Users
@@ -418,6 +432,7 @@ type Store interface {
 	Attempts
 	Codes
 	PushedRequests
+	Devices
 	BrowserSessions
 	AppSessions
 	Consents
@@ -429,6 +444,7 @@ type Store interface {
 	PendingSignups
 	AddressChanges
 	Registrations
+	Recoveries
 	Ping(ctx context.Context) error
 	// Now returns the database's clock. No other SQL reads a clock.
 	Now(ctx context.Context) (time.Time, error)

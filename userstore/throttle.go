@@ -198,18 +198,21 @@ func (t *Throttle) countFailures(ctx context.Context, k budgetKeys, r *Reserve) 
 // admitSignup lets one sign-up through. It counts at once; the caller returns it if the sign-up
 // creates and reveals nothing.
 func (t *Throttle) admitSignup(ctx context.Context, now func() time.Time) (*reservation, error) {
-	return t.admitFrom(ctx, now, "signups")
+	return t.admitFrom(ctx, now, "signups", 1)
 }
 
 // admitMail lets one request for a message through. As many are allowed as sign-ups. It counts at
 // once; the caller returns it if the request was not stored.
 func (t *Throttle) admitMail(ctx context.Context, now func() time.Time) (*reservation, error) {
-	return t.admitFrom(ctx, now, "mail")
+	return t.admitFrom(ctx, now, "mail", 1)
 }
 
 // admitFrom counts a request of the kind what against the budgets of its network and of the block
-// around that: an owner of a whole block must not have the budget of each of its networks.
-func (t *Throttle) admitFrom(ctx context.Context, now func() time.Time, what string) (*reservation, error) {
+// around that: an owner of a whole block must not have the budget of each of its networks. There may
+// be times as many of them as sign-ups.
+func (t *Throttle) admitFrom(
+	ctx context.Context, now func() time.Time, what string, times int,
+) (*reservation, error) {
 	if counts, err := t.counts(); !counts || t.SignupsPerNetwork <= 0 {
 		return nil, err
 	}
@@ -217,14 +220,20 @@ func (t *Throttle) admitFrom(ctx context.Context, now func() time.Time, what str
 	if err != nil {
 		return nil, err
 	}
+	n := times * t.SignupsPerNetwork
 	r := Reserve{
 		Attempt: Attempt{
 			Network: k.key(what, networkOf(ctx)),
 			Block:   k.key(what+" block", block(audit.OriginOf(ctx).Address)),
 		},
-		NetworkLimit: signupsLimit(t.SignupsPerNetwork), BlockLimit: signupsLimit(networksOfBlock * t.SignupsPerNetwork),
+		NetworkLimit: signupsLimit(n), BlockLimit: signupsLimit(networksOfBlock * n),
 	}
 	return t.reserve(ctx, now, r, 0, audit.Target{}, what)
+}
+
+// reasons are the audit log's words for a full budget in the place of an account's.
+var reasons = map[string]string{
+	registrations: registrations + "_in_all", userCodes: userCodes + "_from_session", userCodesInAll: userCodesInAll,
 }
 
 func (t *Throttle) reserve(
@@ -264,8 +273,8 @@ func (t *Throttle) reserve(
 			account, budget = r.OwnLimit, r.Own
 		}
 		opens, reason := account.Opens(tallies.Account), "guesses_at_account"
-		if what == registrations {
-			reason = what + "_in_all"
+		if r, ok := reasons[what]; ok {
+			reason = r
 		}
 		if target.Type == audit.OnClient {
 			if reason = "guesses_at_client"; target.ID == "" {

@@ -99,7 +99,8 @@ func (w *world) login(t *testing.T, email, password string) (userstore.Verified,
 		AuthTime: w.now, RotatedAt: w.now, CreatedAt: w.now, ExpiresAt: w.now.Add(time.Hour)}
 	rand.Read(g.ID[:])
 	err = w.Store.StartGrant(t.Context(),
-		userstore.StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash})
+		userstore.StartGrant{Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash,
+			Second: userstore.SecondStep{FactorVersion: v.User.FactorVersion}})
 	if err != nil {
 		t.Fatal(err)
 	}

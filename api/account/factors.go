@@ -8,7 +8,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/profile"
 	"github.com/signet-id/signet/api/wire"
-	"github.com/signet-id/signet/internal/totp"
+	"github.com/signet-id/signet/internal/qr"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/userstore"
 )
@@ -116,7 +116,7 @@ type begunApp struct {
 }
 
 func begunAppOf(begun userstore.BegunApp) (begunApp, error) {
-	svg, err := totp.QR(begun.URI, "")
+	svg, err := qr.SVG(begun.URI, "")
 	return begunApp{Secret: begun.Secret, URI: begun.URI, QRSVG: string(svg)}, err
 }
 

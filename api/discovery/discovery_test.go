@@ -25,6 +25,11 @@ func TestEverythingThatDiscoveryListsWorks(t *testing.T) {
 			r.Keys.Policy.Algorithms = []string{jose.RS256, jose.EdDSA, jose.ES256, jose.PS256}
 			r.Issuer.Claims = []issuer.CustomClaim{{Name: "tier", Value: "gold", In: []string{issuer.InUserinfo}}}
 		},
+		"with MCP on": func(r *apitest.Replica) {
+			r.Issuer.OpenToPublic = true
+			r.Issuer.Resources = append(r.Issuer.Resources, issuer.Resource{URI: "https://mcp.test/mcp", Scopes: []string{"tools:read"}, SelfMade: true})
+			r.API.Clients.SelfMadeScopes = r.Issuer.SelfMadeScopes()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, configure)
@@ -84,6 +89,7 @@ var tries = map[string]func(*world){
 			w.T.Error(got)
 		}
 	}),
+	"device_authorization_endpoint": endpoint("/oauth2/device", func(w *world) { w.byDevice(w.client(userstore.Client{})) }),
 	"pushed_authorization_request_endpoint": endpoint("/oauth2/par", func(w *world) {
 		c := w.client(userstore.Client{})
 		_, query, _ := strings.Cut(apitest.AuthorizePath(c), "?")
@@ -128,7 +134,12 @@ var tries = map[string]func(*world){
 		if strings.HasPrefix(scope, "orders:") {
 			resource = "https://orders.test"
 		}
-		tokens := w.login(w.client(userstore.Client{}), apitest.Params("scope", "openid "+scope, "resource", resource))
+		c := w.client(userstore.Client{})
+		if strings.HasPrefix(scope, "tools:") { // of mcp.resources
+			resource = "https://mcp.test/mcp"
+			c = w.client(userstore.Client{Kind: userstore.KindRegistered, Scopes: []string{"openid"}})
+		}
+		tokens := w.login(c, apitest.Params("scope", "openid "+scope, "resource", resource))
 		if !slices.Contains(strings.Fields(tokens.Scope), scope) {
 			w.T.Errorf("granted: %q", tokens.Scope)
 		}
@@ -169,6 +180,8 @@ var tries = map[string]func(*world){
 			w.Do(w.RefreshRequest(c, w.login(c).Refresh)).Want(200, "")
 		case "client_credentials":
 			w.Do(w.Authenticated(c, "/oauth2/token", url.Values{"grant_type": {grant}})).Want(200, "")
+		case userstore.GrantDeviceCode:
+			w.byDevice(c)
 		case "implicit":
 			if w.allowed(c, apitest.Param("response_type", "id_token")).Fragment().Get("id_token") == "" {
 				w.T.Error("no ID token")

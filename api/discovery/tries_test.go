@@ -150,3 +150,11 @@ func (w *world) byServer(claim string) {
 		w.T.Errorf("the app was told %v", w.told)
 	}
 }
+
+// byDevice logs in on a device, whose user allows it in a browser.
+func (w *world) byDevice(c apitest.Client) {
+	w.T.Helper()
+	asked := w.AskDevice(c, url.Values{"scope": {"openid"}})
+	w.b.AllowDevice(asked.UserCode)
+	w.PollDevice(c, asked.DeviceCode).Want(200, "")
+}

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -24,6 +25,10 @@ func (h *Handlers) AccountAppsPage(w http.ResponseWriter, r *http.Request, o own
 			return err
 		}
 		app.StartURI = h.Issuer.InitiateLogin(client)
+		if client.SelfMade() && len(client.RedirectURIs) > 0 {
+			shown := h.webClient(client, client.RedirectURIs[0])
+			app.Host = cmp.Or(shown.IDHost, shown.Host)
+		}
 		for _, at := range c.Resources {
 			app.Resources = append(app.Resources, at.Resource)
 			for _, scope := range strings.Fields(at.Scope) {

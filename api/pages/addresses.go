@@ -20,6 +20,7 @@ const (
 	signupPage  page = "/signup"
 	consentPage page = "/consent"
 	logoutPage  page = "/logout"
+	devicePage  page = "/device"
 
 	secondPage page = "/login/second"
 	setupPage  page = "/login/setup"
@@ -70,6 +71,8 @@ func (h *Handlers) showPage(w http.ResponseWriter, r *http.Request, p page, hand
 		return h.consent(w, r, handle)
 	case logoutPage:
 		return h.logout(w, r, handle)
+	case devicePage: // which goes on with no request
+		return wire.SeeOther(w, h.pagePath(p, ""))
 	}
 	if !h.Accounts.NoMail {
 		switch p {

@@ -61,6 +61,8 @@ func (h *Handlers) takeStep(w http.ResponseWriter, r *http.Request, handle strin
 		return h.goTo(w, r, loginPage, handle)
 	case issuer.AskConsent:
 		return h.goTo(w, r, consentPage, handle)
+	case issuer.DeviceAllowed, issuer.DeviceDenied:
+		return h.deviceDone(w, r, d.Step == issuer.DeviceAllowed)
 	}
 	return h.respond(w, r, d.Response)
 }
@@ -150,7 +152,20 @@ func (h *Handlers) webClient(c userstore.Client, redirectURI string) web.Client 
 		}
 	}
 	return web.Client{
-		Name: c.Name, Host: host, FirstParty: c.FirstParty,
+		Name: c.Name, Host: host, IDHost: idHost(c), SelfMade: c.SelfMade(), FirstParty: c.FirstParty,
 		Logo: h.clientLogo(c), PolicyURI: c.PolicyURI, TOSURI: c.TOSURI, ClientURI: c.ClientURI,
 	}
+}
+
+// idHost returns the host of a client_id that is the address of the client's metadata document; empty:
+// it is none. Whoever holds the host says who the client is, whatever the client calls itself.
+func idHost(c userstore.Client) string {
+	if c.Kind != userstore.KindMetadata {
+		return ""
+	}
+	u, err := url.Parse(c.ID)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }

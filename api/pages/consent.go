@@ -42,7 +42,10 @@ func (h *Handlers) showConsent(w http.ResponseWriter, r *http.Request, v visit, 
 		Problems: problems, Common: h.common(r, v.pending.UILocales), Client: h.webClient(d.Client, v.pending.RedirectURI),
 		User: v.session.User.Email, Scopes: d.Scopes, Claims: h.Issuer.ClaimScopes(), Resources: v.pending.Resources,
 	}
-	p.Request, p.Onward = v.handle, true
+	if p.Device, err = h.deviceRequest(r, v); err != nil {
+		return err
+	}
+	p.Request, p.Onward = v.handle, p.Device == nil
 	if p.CSRF, err = h.formToken(v.form("consent")); err != nil {
 		return err
 	}
@@ -89,11 +92,11 @@ func (h *Handlers) ConsentForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.takeStep(w, r, v.handle, d)
 	case "deny":
-		a, err := h.Issuer.Deny(r.Context(), v.pending)
+		d, err := h.Issuer.Deny(r.Context(), v.pending, *v.session)
 		if err != nil {
-			return err
+			return ofRequest(err, v.handle)
 		}
-		return h.respond(w, r, a)
+		return h.takeStep(w, r, v.handle, d)
 	}
 	return problem.New(problem.InvalidRequest, "The form says neither yes nor no.")
 }

@@ -168,6 +168,9 @@ func (h *Handlers) meetAt(r *http.Request, p page, handle string, q url.Values) 
 	if next, ok := nextPage(r); ok {
 		q.Set("next", next.Path())
 	}
+	if code := addressedCode(r); code != "" && p == devicePage {
+		q.Set(userCodeParameter, code)
+	}
 	if len(q) == 0 {
 		return h.pagePath(p, "")
 	}

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/api/web"
@@ -17,7 +18,7 @@ const languageCookie = "language"
 // The languages of the app's request go before the cookie, so the choice also replaces them in the
 // handle of this request.
 func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := wire.ReadFields(w, r, "language", "page", "request", "login", "next", "by")
+	f, err := wire.ReadFields(w, r, "language", "page", "request", "login", "next", "by", userCodeParameter)
 	if err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 			p.UILocales = []string{language}
 			handle, err = h.seal(logoutHandle, browser, p)
 		}
-	case resetPage, verifyPage, changePage, undoPage, factorUndoPage: // no app's request
+	case resetPage, verifyPage, changePage, undoPage, factorUndoPage, devicePage: // no app's request
 	default:
 		if isAccountPage(from) {
 			break
@@ -58,6 +59,9 @@ func (h *Handlers) LanguageForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if from == setupPage {
 		return h.setupAgain(w, r, handle, f.Get("login"), f.Get("next"))
+	}
+	if code := f.Get(userCodeParameter); from == devicePage && code != "" {
+		return wire.SeeOther(w, h.pagePath(from, "")+"?"+url.Values{userCodeParameter: {code}}.Encode())
 	}
 	return h.goTo(w, r, from, handle)
 }

@@ -101,13 +101,15 @@ func (h *Handlers) tryAgain(r *http.Request, p *problem.Problem) string {
 	switch {
 	case p.Code == problem.CookiesOff && (post || r.URL.Query().Has("request")), p.Code == problem.CSRF && !post:
 		return ""
+	case p.Code == problem.UserCodeUnknown:
+		return devicePage.name()
 	case p.Code != problem.CookiesOff && p.Code != problem.CSRF:
 		return ""
 	case isAccountPage(at) && p.Code == problem.CSRF:
 		return at.name()
 	}
 	switch at {
-	case loginPage, signupPage, forgotPage, verifyPage:
+	case loginPage, signupPage, forgotPage, verifyPage, devicePage:
 		return at.name()
 	}
 	return ""

@@ -60,6 +60,7 @@ const (
 	RequestInvalid      Code = "request_invalid"
 	RequestExpired      Code = "request_expired"
 	RequestFinished     Code = "request_finished"
+	UserCodeUnknown     Code = "user_code_unknown"
 	OtherBrowser        Code = "other_browser"
 	CookiesOff          Code = "cookies_off"
 	CSRF                Code = "csrf"
@@ -213,6 +214,7 @@ var kinds = map[Code]Kind{
 	RequestMissing:  {Status: 400, Title: "There is no request", Detail: "Start from the app."},
 	RequestInvalid:  {Status: 400, Title: "The request is not one of ours", Detail: "Start again from the app."},
 	RequestExpired:  {Status: 400, Title: "The request has expired", Detail: "Start again from the app."},
+	UserCodeUnknown: {Status: 400, Title: "No device waits with this code", Detail: "Let the device show a new one."},
 	RequestFinished: {Status: 400, Title: "The request was finished before", Detail: "Start again from the app."},
 	OtherBrowser: {
 		Status: 400, Title: "Begun in another browser",
@@ -402,9 +404,16 @@ var issuerCodes = map[issuer.Code]Code{
 	issuer.RequestNotSupported:     InvalidRequest,
 	issuer.InvalidRequestObject:    InvalidRequest,
 
+	// Of the device authorization grant, and only ever said in OAuth's words; the last one on pages.
+	issuer.AuthorizationPending: InvalidRequest,
+	issuer.SlowDown:             InvalidRequest,
+	issuer.AccessDenied:         InvalidRequest,
+	issuer.ExpiredToken:         InvalidRequest,
+	issuer.UserCodeUnknown:      UserCodeUnknown,
+
 	// Of a registration, and only ever said in OAuth's words.
 	issuer.TokenMissing:                MissingToken,
-	issuer.AccessDenied:                ClientNotManageable,
+	issuer.NotManageable:               ClientNotManageable,
 	issuer.InvalidClientMetadata:       InvalidRequest,
 	issuer.InvalidSoftwareStatement:    InvalidRequest,
 	issuer.UnapprovedSoftwareStatement: InvalidRequest,

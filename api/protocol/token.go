@@ -7,7 +7,7 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-var tokenParameters = append([]string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"}, wire.ClientParameters...)
+var tokenParameters = append([]string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "device_code", "scope", "resource"}, wire.ClientParameters...)
 
 // Token is the token endpoint (RFC 6749 section 3.2).
 func (h *Handlers) Token(w http.ResponseWriter, r *http.Request) error {
@@ -22,7 +22,8 @@ func (h *Handlers) Token(w http.ResponseWriter, r *http.Request) error {
 	tokens, err := h.Issuer.Token(r.Context(), issuer.TokenRequest{
 		GrantType: p.Get("grant_type"), Auth: auth,
 		Code: p.Get("code"), RedirectURI: p.Get("redirect_uri"), CodeVerifier: p.Get("code_verifier"),
-		RefreshToken: p.Get("refresh_token"), Scope: p.Get("scope"), Resource: p["resource"],
+		RefreshToken: p.Get("refresh_token"), DeviceCode: p.Get("device_code"),
+		Scope: p.Get("scope"), Resource: p["resource"],
 	})
 	if err != nil {
 		return err

@@ -98,6 +98,7 @@ type AccountSession struct {
 // AccountApp is what the user allowed an app.
 type AccountApp struct {
 	ClientID, Name string
+	Host           string // of an app that came by itself; empty: it did not
 	StartURI       string // where the app begins a sign-in; empty: it says nowhere
 	Scopes         []string
 	Claims         []string // those of Scopes that stand for claims of the operator's own about the user
@@ -153,6 +154,7 @@ type accountSession struct {
 
 type accountApp struct {
 	ClientID, Name string
+	Host           string // shown with the mark of what is not verified; empty: neither is
 	Start          string
 	Scopes         []scope
 	Resources      []string
@@ -298,7 +300,7 @@ func (a *accountView) fill(l *languages.Language, d AccountPage, zone *time.Loca
 		})
 	}
 	for _, app := range d.Apps {
-		shown := accountApp{ClientID: app.ClientID, Name: clean(app.Name, maxName), Start: webLink(app.StartURI), Scopes: scopesOf(l, app.Scopes, app.Claims), Since: momentOf(app.Since, zone)}
+		shown := accountApp{ClientID: app.ClientID, Name: clean(app.Name, maxName), Host: cleanHost(app.Host), Start: webLink(app.StartURI), Scopes: scopesOf(l, app.Scopes, app.Claims), Since: momentOf(app.Since, zone)}
 		if shown.Name == "" {
 			shown.Name = l.Text("pages.app.unnamed")
 		}

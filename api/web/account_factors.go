@@ -9,7 +9,7 @@ import (
 
 	"github.com/signet-id/signet/internal/device"
 	"github.com/signet-id/signet/internal/languages"
-	"github.com/signet-id/signet/internal/totp"
+	"github.com/signet-id/signet/internal/qr"
 )
 
 // The pages about second factors.
@@ -168,11 +168,11 @@ func factors(l *languages.Language, d *AccountFactors, zone *time.Location) (*fa
 		})
 	}
 	if d.URI != "" {
-		svg, err := totp.QR(d.URI, l.Text("pages.app.qr"))
+		svg, err := qr.SVG(d.URI, l.Text("pages.app.qr"))
 		if err != nil {
 			return nil, err
 		}
-		f.QR = template.HTML(svg) //nolint:gosec // internal/totp draws it, and escapes the one text in it
+		f.QR = template.HTML(svg) //nolint:gosec // internal/qr draws it, and escapes the one text in it
 		if u, err := url.Parse(d.URI); err == nil && u.Scheme == "otpauth" {
 			f.URI = template.URL(u.String()) //nolint:gosec // its scheme is otpauth, and internal/totp made it
 		}

@@ -136,6 +136,9 @@ type view struct {
 	Factor  bool        // what is undone is a second factor
 	Passkey bool        // a passkey alone can log in
 	Count   string      // of what the page is about
+
+	Device  *deviceView // of the page that asks for a device's code, and of a consent page of a device
+	Allowed bool        // the device has access
 }
 
 // way leads from one page to another with the same request: by a link, or by a form if the request is too long for an
@@ -153,9 +156,9 @@ func (v *view) Way(page string, text template.HTML) way {
 
 // app is a client as it is shown.
 type app struct {
-	Name, Host          string
+	Name, Host, IDHost  string
 	Initial             string // in the place of a logo that cannot be loaded
-	Verified            bool
+	Verified, SelfMade  bool
 	Logo                string // a path of ours, or empty
 	Policy, Terms, Link string // https, or empty
 }
@@ -185,7 +188,7 @@ func (v *view) showClient(c *Client) {
 		return
 	}
 	v.Client = &app{
-		Name: clean(c.Name, maxName), Host: cleanHost(c.Host), Verified: c.FirstParty,
+		Name: clean(c.Name, maxName), Host: cleanHost(c.Host), IDHost: cleanHost(c.IDHost), Verified: c.FirstParty, SelfMade: c.SelfMade,
 		Logo: ownPath(v.Base, c.Logo), Policy: webLink(c.PolicyURI), Terms: webLink(c.TOSURI), Link: webLink(c.ClientURI),
 	}
 	if v.Client.Name == "" {
@@ -317,6 +320,7 @@ func (p *Pages) Consent(d ConsentPage) (Page, error) {
 	v := p.common(d.Common, "consent")
 	p.choice(v, "consent")
 	v.showClient(&d.Client)
+	v.Device = deviceOf(d.Device)
 	v.User = clean(d.User, maxUser)
 	v.Scopes = scopesOf(v.Language, d.Scopes, d.Claims)
 	for _, r := range d.Resources {

@@ -36,6 +36,11 @@ func client(s string) *web.Client {
 	}
 }
 
+// selfMade is an app whose client_id is an address.
+func selfMade(s string) *web.Client {
+	return &web.Client{Name: "Editor" + s, Host: "localhost:33418" + s, IDHost: "editor.example" + s, SelfMade: true}
+}
+
 // logoutFrames are addresses of three apps, two of which are at one origin; no policy can name the last.
 var logoutFrames = []string{"https://photos.example/out?x=1&iss=https%3A%2F%2Fid.test&sid=s", "https://photos.example/other",
 	"https://Mail.example:8443/out", "https://[::1]/out"}
@@ -112,6 +117,33 @@ var samples = []sample{
 			Scopes: []string{"openid", "profile", "email", "address", "phone", "offline_access", "admin", "other", "groups" + s,
 				"photos:read" + s}, Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}})
 	}},
+	{"consent-selfmade", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: *selfMade(s), User: "ada@example.com" + s,
+			Scopes: []string{"tools:read" + s, "offline_access"}, Resources: []string{"https://mcp.example.com/mcp" + s}})
+	}},
+	{"login-selfmade", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Login(web.LoginPage{Common: c, Client: selfMade(s), Signup: true})
+	}},
+	{"consent-device", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Consent(web.ConsentPage{Common: c, Client: web.Client{Name: "Photos TV" + s}, User: "ada@example.com" + s,
+			Scopes: []string{"openid", "photos:read" + s}, Resources: []string{"https://api.photos.example" + s},
+			Device: &web.DeviceRequest{Code: "BCDF-GHJK-LMNP", Address: "192.0.2.7" + s, UserAgent: "curl/8.5.0 (Linux)" + s,
+				Asked: noon, Now: noon.Add(150 * time.Second), Ends: noon.Add(10 * time.Minute)}})
+	}},
+	{"device", devicePage(nil)},
+	{"device-complete", devicePage(func(d *web.DevicePage, _ string) { d.Code, d.Complete = "BCDF-GHJK-LMNP", true })},
+	{"device-wrong", devicePage(func(d *web.DevicePage, s string) {
+		d.Code, d.Complete, d.Problems = "bcdf"+s, true, []web.Problem{{Field: "user_code", Code: "invalid"}}
+	})},
+	{"device-wait-wrong", devicePage(func(d *web.DevicePage, _ string) {
+		d.Code, d.Problems = "bcdf", []web.Problem{{Code: "rate_limited", Seconds: 700}}
+	})},
+	{"device-allowed", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.DeviceDone(web.DeviceDonePage{Common: c, Allowed: true})
+	}},
+	{"device-denied", func(p *web.Pages, c web.Common, _ string) (web.Page, error) {
+		return p.DeviceDone(web.DeviceDonePage{Common: c})
+	}},
 	{"logout", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Logout(web.LogoutPage{Common: c, User: "ada@example.com" + s})
 	}},
@@ -152,7 +184,8 @@ var samples = []sample{
 	{"account-apps", account(web.AccountApps, func(d *web.AccountPage, s string) {
 		d.Apps = []web.AccountApp{{ClientID: "photos", Name: "Photos" + s, StartURI: "https://photos.example/login?iss=x",
 			Scopes: []string{"openid", "email", "photos:read" + s, "groups" + s},
-			Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}, Since: noon}}
+			Claims: []string{"groups" + s}, Resources: []string{"https://api.photos.example" + s}, Since: noon},
+			{ClientID: "https://editor.example/app.json", Name: "Editor" + s, Host: "editor.example" + s, Since: noon}}
 	})},
 	{"account-apps-none", account(web.AccountApps, nil)},
 	{"account-activity", account(web.AccountActivity, func(d *web.AccountPage, s string) {
@@ -525,4 +558,14 @@ func (d document) shape() string {
 		out.WriteByte('\n')
 	}
 	return out.String()
+}
+
+func devicePage(change func(*web.DevicePage, string)) func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+	return func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		d := web.DevicePage{Common: c, Address: "https://id.example/device"}
+		if change != nil {
+			change(&d, s)
+		}
+		return p.Device(d)
+	}
 }

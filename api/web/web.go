@@ -43,6 +43,8 @@ func FitsAddress(text string) bool { return len(text) <= maxInAddress }
 type Client struct {
 	Name       string
 	Host       string // of the redirect URI, or its private-use scheme
+	IDHost     string // of the client_id, if that is an address; empty: it is none
+	SelfMade   bool   // it came by itself: no operator and no admin registered it
 	FirstParty bool
 	Logo       string // a path of our own origin; anything else is not shown
 	PolicyURI  string
@@ -106,6 +108,7 @@ type ConsentPage struct {
 	Claims    []string // those of Scopes that stand for claims of the operator's own about the user
 	Resources []string
 	Problems  []Problem
+	Device    *DeviceRequest // that asks; nil: the app is in this browser
 }
 
 // LogoutPage asks whether to sign out.

@@ -106,6 +106,9 @@ const (
 	ConsentRevoked Name = "consent_revoked"
 	GrantStarted   Name = "grant_started" // a client redeemed a code
 
+	DeviceAllowed Name = "device_allowed" // a user allowed the device that showed the code which the user typed
+	DeviceDenied  Name = "device_denied"
+
 	MailGivenUp Name = "mail_given_up" // a message to a user was not sent, and is not tried again
 
 	LogoutGivenUp Name = "logout_given_up" // an app was not told that a session has ended, and is not tried again
@@ -114,6 +117,10 @@ const (
 	KeysRevoked   Name = "keys_revoked"
 	KeysRewrapped Name = "keys_rewrapped"
 	KeysChanged   Name = "keys_changed" // by the schedule, or by a configuration
+
+	// StoreRecovered: an operator ended every session, because the store was restored or its
+	// key-encryption key is lost.
+	StoreRecovered Name = "store_recovered"
 )
 
 // TooMany is the reason of a SessionRevoked event that made room for a new session.
@@ -232,7 +239,7 @@ func (e Event) Log(ctx context.Context, log *slog.Logger) {
 	level := slog.LevelInfo
 	switch e.Name {
 	case RefreshReplayed, CodeReplayed, GenerationAhead, RefreshLate, PasswordSet, PasswordReset, PasswordRefused,
-		EmailChangeUndone, FactorRemoved, RecoveryCodeUsed, UserDeleted, RateLimited, KeysRevoked:
+		EmailChangeUndone, FactorRemoved, RecoveryCodeUsed, UserDeleted, RateLimited, KeysRevoked, StoreRecovered:
 		level = slog.LevelWarn
 	}
 	if e.Outcome == Failure && e.Name != LoginFailed && e.Name != SignupRefused { // these are everyday mistakes

@@ -14,7 +14,9 @@ var Names = []Name{
 	ClientCreated, ClientUpdated, ClientDeleted, ClientSecretRotated, ClientAuthFailed,
 	RegistrationTokenCreated, RegistrationTokenRevoked,
 	ConsentGranted, ConsentRevoked, GrantStarted, CodeReplayed,
+	DeviceAllowed, DeviceDenied,
 	MailGivenUp,
 	LogoutGivenUp,
 	KeysRotated, KeysRevoked, KeysRewrapped, KeysChanged,
+	StoreRecovered,
 }

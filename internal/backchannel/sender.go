@@ -2,27 +2,20 @@
 // 1.0).
 //
 // The store keeps the sessions of apps. The operation that ends a session also puts it into the
-// outbox, in one transaction: see userstore.AppSession. So no request waits for an app, and no
-// logout is forgotten. Senders of several replicas share the outbox. A session belongs to one sender
-// until its lease ends; a send takes at most half of the lease, so that it has ended before another
-// sender may tell the same app.
-//
-// A sender that dies between the answer of the app and its own commit makes the only doubles: the
-// app hears twice, with one jti.
+// outbox, in one transaction: see userstore.AppSession. So no request waits for an app, and no logout
+// is forgotten. Package delivery says how the outbox is worked off. An app that is told twice hears
+// one jti.
 package backchannel
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"net/url"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/delivery"
 	"github.com/signet-id/signet/internal/required"
 	"github.com/signet-id/signet/userstore"
 )
@@ -40,14 +33,8 @@ type Sender struct {
 	Now     func(context.Context) (time.Time, error)                     // the database's clock, which all replicas share
 	Log     *slog.Logger
 
-	Lease  time.Duration // 0: thirty seconds
-	Poll   time.Duration // how often to look when nothing was due; 0: half a second
-	AtOnce int           // how many apps are told at once; 0: eight
-
-	sent, failed, givenUp atomic.Int64
-
-	mu    sync.Mutex
-	state userstore.AppSessionsState
+	delivery.Limits // as limits, unless set
+	delivery.Numbers
 }
 
 // Clients is the part of userstore.Clients that a Sender needs.
@@ -57,21 +44,6 @@ type Clients interface {
 
 // Complete returns an error that names the missing parts of a sender.
 func (s *Sender) Complete() error { return required.Missing(s) }
-
-// Stats holds numbers for metrics. Waiting and Oldest are of the whole outbox; the other numbers are
-// of this sender since its start.
-type Stats struct {
-	Waiting               int
-	Oldest                time.Time // zero: none waits
-	Sent, Failed, GivenUp int64     // Failed: attempts
-}
-
-// Stats returns the numbers of now. Those of the outbox may be ten seconds old.
-func (s *Sender) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Stats{s.state.Waiting, s.state.Oldest, s.sent.Load(), s.failed.Load(), s.givenUp.Load()}
-}
 
 const (
 	// ofOneClient is how many sends to one client go on at once, of all replicas: a slow app must not
@@ -86,145 +58,102 @@ const (
 	// mostRefusals is how often an app may refuse a session (4xx) until it is given up: a key that it has
 	// not fetched yet, a clock or a fault of its own may be mended in minutes.
 	mostRefusals = 5
-
-	finishWithin = 5 * time.Second // how long the current sends may go on when the server stops
-	noteWithin   = 5 * time.Second // how long it may take to store an outcome, even after ctx has ended
-	countEvery   = 10 * time.Second
 )
 
-func (s *Sender) lease() time.Duration { return orElse(s.Lease, 30*time.Second) }
+var (
+	limits = delivery.Limits{Lease: 30 * time.Second, Poll: 500 * time.Millisecond, AtOnce: 8}
 
-func orElse(d, otherwise time.Duration) time.Duration {
-	if d <= 0 {
-		return otherwise
+	waits = []time.Duration{
+		time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
 	}
-	return d
+
+	words = delivery.Words{
+		Sent:         "app told of a logout",
+		Dropped:      "logout dropped; its client is gone or does not hear of logouts",
+		Failed:       "app not told of a logout; it is tried again",
+		GivenUp:      "logout given up; the app is not told",
+		GivenUpEvent: audit.LogoutGivenUp,
+		Unread:       "the outbox of logouts cannot be read; apps are told when it can",
+		Unnoted:      "the outcome of a logout could not be stored; it is taken again when its lease has ended",
+		Uncounted:    "the outbox of logouts could not be counted",
+	}
+)
+
+func (s *Sender) sender() *delivery.Sender[*ended] {
+	return &delivery.Sender[*ended]{
+		Outbox: logouts{s}, Now: s.Now, Log: s.Log, Words: words, Waits: waits,
+		Numbers: &s.Numbers, Limits: s.Limits, Defaults: limits,
+	}
 }
 
-// Run sends until ctx has ended. Then it claims no more, and finishes the current sends.
-func (s *Sender) Run(ctx context.Context) {
-	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	var under sync.WaitGroup
-	defer func() {
-		done := make(chan struct{})
-		go func() { under.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(finishWithin):
-			stop()
-			<-done
-		}
-	}()
-	under.Go(func() { s.count(ctx) })
-	atOnce := s.AtOnce
-	if atOnce <= 0 {
-		atOnce = 8
-	}
-	slots := make(chan struct{}, atOnce)
-	quiet := false // a failure of the store was logged
-	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		bounded, cancel := s.bound(sending)
-		c, err := s.claim(ctx)
-		if err == nil {
-			quiet = false
-			under.Go(func() {
-				defer func() { <-slots }()
-				defer cancel()
-				s.send(bounded, c)
-			})
-			continue
-		}
-		cancel()
-		<-slots
-		if !errors.Is(err, userstore.ErrNotFound) && ctx.Err() == nil && !quiet {
-			quiet = true
-			s.Log.Warn("the outbox of logouts cannot be read; apps are told when it can", "error", err)
-		}
-		if !pause(ctx, orElse(s.Poll, 500*time.Millisecond)) {
-			return
-		}
-	}
-}
+// Run tells apps until ctx has ended.
+func (s *Sender) Run(ctx context.Context) { s.sender().Run(ctx) }
 
 // Step tells all apps that are due, one after the other, and returns how many sessions it claimed.
-func (s *Sender) Step(ctx context.Context) (int, error) {
-	for n := 0; ; n++ {
-		bounded, cancel := s.bound(ctx)
-		c, err := s.claim(ctx)
-		if err == nil {
-			s.send(bounded, c)
-		}
-		cancel()
-		switch {
-		case errors.Is(err, userstore.ErrNotFound):
-			return n, s.countOnce(ctx)
-		case err != nil:
-			return n, err
-		}
-	}
-}
+func (s *Sender) Step(ctx context.Context) (int, error) { return s.sender().Step(ctx) }
 
-// claimed is an ended session with the database's time of the claim.
-type claimed struct {
+// logouts is the outbox of the ended sessions whose apps have to be told.
+type logouts struct{ *Sender }
+
+// ended is a session of the outbox.
+type ended struct {
 	userstore.EndedAppSession
-	at time.Time
+	silent bool // at this attempt the app's server did not answer, or answered that it cannot
 }
 
-// bound returns the context of a send. It ends after half of a lease, counted from a moment before
-// the claim.
-func (s *Sender) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.lease()/2)
-}
+type claimed = delivery.Entry[*ended]
 
-func (s *Sender) claim(ctx context.Context) (c claimed, err error) {
-	if c.at, err = s.Now(ctx); err != nil {
-		return c, err
+func (l logouts) Claim(ctx context.Context, lease string, now, until time.Time) (claimed, error) {
+	e, err := l.Store.ClaimEndedAppSession(ctx, lease, now, until, ofOneClient)
+	c := claimed{
+		Item: &ended{EndedAppSession: e}, Attempts: e.Attempts, Since: e.EndedAt, Ends: e.EndedAt.Add(triedFor),
+		About: []any{"client_id", e.ClientID, "user_id", e.UserID, "session_id", e.SessionID},
 	}
-	c.EndedAppSession, err = s.Store.ClaimEndedAppSession(ctx, rand.Text(), c.at, c.at.Add(s.lease()), ofOneClient)
+	if e.Attempts == 1 { // after an outage of ours each app is tried a second time
+		c.Ends = now.Add(triedFor)
+	}
 	return c, err
 }
 
-// send tells one app and stores the outcome. ctx is that of bound: it ends early only when the
-// process must end.
-func (s *Sender) send(ctx context.Context, c claimed) {
-	log := s.Log.With("client_id", c.ClientID, "user_id", c.UserID, "session_id", c.SessionID, "attempt", c.Attempts)
-	f := s.try(ctx, c)
+func (l logouts) Send(ctx context.Context, e claimed) delivery.Outcome {
+	f := l.try(ctx, e.Item.EndedAppSession)
 	switch {
 	case f == nil:
-		s.sent.Add(1)
-		log.Info("app told of a logout", "waited", c.at.Sub(c.EndedAt).Round(time.Millisecond))
-		s.note(ctx, log, func(ctx context.Context) error { return s.Store.ForgetAppSession(ctx, c.SessionID) })
-		return
+		return delivery.Outcome{Verdict: delivery.Sent}
 	case f.nobody:
-		log.Debug("logout dropped; its client is gone or does not hear of logouts")
-		s.note(ctx, log, func(ctx context.Context) error { return s.Store.ForgetAppSession(ctx, c.SessionID) })
-		return
+		return delivery.Outcome{Verdict: delivery.Dropped}
+	case f.refused && e.Attempts >= mostRefusals:
+		return delivery.Outcome{Verdict: delivery.Rejected, Reason: f.reason}
 	}
-	s.failed.Add(1)
-	next := c.at.Add(waitAfter(c.Attempts))
+	e.Item.silent = f.server
+	return delivery.Outcome{Reason: f.reason}
+}
+
+func (l logouts) Remove(ctx context.Context, e claimed) error {
+	return l.Store.ForgetAppSession(ctx, e.Item.SessionID)
+}
+
+// Postpone lets the other sessions of a silent app rest, too.
+func (l logouts) Postpone(ctx context.Context, e claimed, due time.Time, reason string) error {
 	var rest time.Time
-	if f.server {
-		if rest = c.at.Add(longestRest); next.Before(rest) {
-			rest = next
+	if e.Item.silent {
+		if rest = e.At.Add(longestRest); due.Before(rest) {
+			rest = due
 		}
 	}
-	switch {
-	case f.refused && c.Attempts >= mostRefusals:
-		s.giveUp(ctx, log, c, "refused", f.reason)
-	case !next.Before(c.EndedAt.Add(triedFor)) && c.Attempts > 1:
-		s.giveUp(ctx, log, c, "ended", f.reason)
-	default:
-		log.Warn("app not told of a logout; it is tried again", "reason", f.reason, "next", next)
-		s.note(ctx, log, func(ctx context.Context) error {
-			return s.Store.PostponeAppSession(ctx, c.SessionID, c.Lease, next, rest, f.reason)
-		})
-	}
+	return l.Store.PostponeAppSession(ctx, e.Item.SessionID, e.Item.Lease, due, rest, reason)
+}
+
+func (l logouts) GiveUp(ctx context.Context, e claimed, why, reason string) error {
+	event := audit.New(ctx, e.At, audit.LogoutGivenUp, audit.User(e.Item.UserID)).Failed(why)
+	event.ClientID, event.SessionID = e.Item.ClientID, e.Item.SessionID
+	event.Changes = []audit.Change{{Field: "answer", After: reason}}
+	return l.Store.GiveUpAppSession(ctx, e.Item.SessionID, e.Item.Lease, event)
+}
+
+func (l logouts) State(ctx context.Context) (delivery.State, error) {
+	state, err := l.Store.AppSessionsState(ctx)
+	return delivery.State(state), err
 }
 
 // fault says why an app was not told.
@@ -235,23 +164,23 @@ type fault struct {
 	reason  string // a sentence without the token and without the app's address
 }
 
-func (s *Sender) try(ctx context.Context, c claimed) *fault {
-	if !c.Heard {
+func (l logouts) try(ctx context.Context, e userstore.EndedAppSession) *fault {
+	if !e.Heard {
 		return &fault{nobody: true}
 	}
-	client, err := s.Clients.ClientByID(ctx, c.ClientID)
+	client, err := l.Clients.ClientByID(ctx, e.ClientID)
 	switch {
 	case errors.Is(err, userstore.ErrNotFound) || err == nil && client.BackchannelLogoutURI == "":
 		return &fault{nobody: true}
 	case err != nil:
 		return &fault{reason: "the client could not be read"}
 	}
-	token, err := s.Token(c.AppSession, client)
+	token, err := l.Token(e.AppSession, client)
 	if err != nil {
-		s.Log.Warn("no logout token can be signed", "error", err)
+		l.Log.Warn("no logout token can be signed", "error", err)
 		return &fault{reason: "no logout token could be signed"}
 	}
-	status, err := s.Post(ctx, client.BackchannelLogoutURI, url.Values{"logout_token": {token}})
+	status, err := l.Post(ctx, client.BackchannelLogoutURI, url.Values{"logout_token": {token}})
 	if err != nil {
 		return &fault{server: true, reason: "no answer: " + cause(err)}
 	}
@@ -268,73 +197,4 @@ func cause(err error) string {
 		return "it took too long"
 	}
 	return err.Error()
-}
-
-func (s *Sender) giveUp(ctx context.Context, log *slog.Logger, c claimed, why, reason string) {
-	system := audit.WithOrigin(ctx, audit.Origin{Actor: audit.Actor{Type: audit.BySystem}})
-	e := audit.New(system, c.at, audit.LogoutGivenUp, audit.User(c.UserID)).Failed(why)
-	e.ClientID, e.SessionID = c.ClientID, c.SessionID
-	e.Changes = []audit.Change{{Field: "answer", After: reason}}
-	s.note(ctx, log, func(ctx context.Context) error {
-		err := s.Store.GiveUpAppSession(ctx, c.SessionID, c.Lease, e)
-		if err == nil {
-			s.givenUp.Add(1)
-			log.Error("logout given up; the app is not told", "event", string(e.Name), "why", why, "reason", reason)
-		}
-		return err
-	})
-}
-
-// note stores an outcome. If this fails, the session is claimed again when the lease ends. For an app
-// that was told, this is the only case in which it hears twice.
-func (s *Sender) note(ctx context.Context, log *slog.Logger, store func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
-	defer cancel()
-	if err := store(ctx); err != nil && !errors.Is(err, userstore.ErrNotFound) {
-		log.Warn("the outcome of a logout could not be stored; it is taken again when its lease has ended",
-			"error", err)
-	}
-}
-
-// waits are the pauses after each attempt; the last one goes on.
-var waits = []time.Duration{
-	time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
-}
-
-func waitAfter(attempts int) time.Duration {
-	return jitter(waits[min(max(attempts-1, 0), len(waits)-1)])
-}
-
-func jitter(d time.Duration) time.Duration { return d - d/5 + mathrand.N(max(d*2/5, 1)) }
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(jitter(d)):
-		return true
-	}
-}
-
-// count reads the numbers for metrics every ten seconds.
-func (s *Sender) count(ctx context.Context) {
-	for {
-		if err := s.countOnce(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Debug("the outbox of logouts could not be counted", "error", err)
-		}
-		if !pause(ctx, countEvery) {
-			return
-		}
-	}
-}
-
-func (s *Sender) countOnce(ctx context.Context) error {
-	state, err := s.Store.AppSessionsState(ctx)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state = state
-	return nil
 }

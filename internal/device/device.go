@@ -1,10 +1,10 @@
-// Package device names browsers and operating systems for people. The names come from fixed lists. A
+// Package device names browsers, other programs and operating systems for people. The names come from fixed lists. A
 // User-Agent is a stranger's text and is never shown.
 package device
 
 import "strings"
 
-// Device is a browser on an operating system. The zero value is an unknown one.
+// Device is a browser, or another program, on an operating system. The zero value is an unknown one.
 type Device struct{ Browser, System string }
 
 // Known reports whether both names are in the lists.
@@ -17,8 +17,14 @@ var (
 		{"SamsungBrowser/", "Samsung Internet"}, {"Vivaldi/", "Vivaldi"}, {"Firefox/", "Firefox"},
 		{"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"}, {"Chromium/", "Chromium"},
 		{"HeadlessChrome/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
+		// What command lines and boxes under televisions are made with.
+		{"Wget/", "Wget"}, {"Go-http-client/", "Go"}, {"python-requests/", "Python"}, {"python-httpx/", "Python"},
+		{"Python-urllib/", "Python"}, {"aiohttp/", "Python"}, {"undici", "Node.js"}, {"node-fetch", "Node.js"},
+		{"okhttp/", "OkHttp"}, {"Java-http-client/", "Java"}, {"Java/", "Java"}, {"PowerShell/", "PowerShell"},
 	}
 	systems = [][2]string{
+		{"Tizen", "Tizen"}, {"Web0S", "webOS"}, {"AppleTV", "Apple TV"}, {"Apple TV", "Apple TV"}, {"CrKey", "Chromecast"},
+		{"Roku/", "Roku"}, {"PlayStation", "PlayStation"}, {"Xbox", "Xbox"}, {"Nintendo", "Nintendo"},
 		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"},
 		{"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
 	}

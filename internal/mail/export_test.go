@@ -5,6 +5,3 @@ func (s *SMTP) Abroad() *SMTP {
 	s.loopback = false
 	return s
 }
-
-// WaitAfter is how long a worker waits.
-var WaitAfter = waitAfter

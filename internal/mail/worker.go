@@ -2,25 +2,20 @@ package mail
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/delivery"
 	"github.com/signet-id/signet/internal/outbox"
 	"github.com/signet-id/signet/internal/required"
 	"github.com/signet-id/signet/userstore"
 )
 
-// Worker sends the messages of the outbox. Fill in the fields, then call Run. Workers of several
-// replicas share one outbox: a message belongs to one worker until its lease ends. A send takes at
-// most half of the lease, so that it has ended before another worker may send the same message.
+// Worker sends the messages of the outbox. Fill in the fields, then call Run.
 type Worker struct {
 	Way     Way       // Absent: nothing is sent, and a waiting message is given up when it ends
 	Compose *Composer // not needed by Absent
@@ -32,16 +27,30 @@ type Worker struct {
 	Now      func(context.Context) (time.Time, error) // the database's clock, which all replicas share
 	Log      *slog.Logger
 
-	Lease  time.Duration // 0: two minutes
-	Poll   time.Duration // how often to look when nothing was due; 0: a second
-	AtOnce int           // how many letters are sent at once; 0: four
-
-	sent, failed, givenUp atomic.Int64
-	unusable              atomic.Int64 // how many times in a row the server could not be used
-	unusableNow           atomic.Bool  // the last time was since the last pause because of it
-	mu                    sync.Mutex
-	state                 outbox.State
+	delivery.Limits // as limits, unless set
+	delivery.Numbers
 }
+
+var (
+	limits = delivery.Limits{Lease: 2 * time.Minute, Poll: time.Second, AtOnce: 4}
+
+	// waits are doubled up to an hour.
+	waits = []time.Duration{
+		10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second,
+		320 * time.Second, 640 * time.Second, 1280 * time.Second, 2560 * time.Second, time.Hour,
+	}
+
+	words = delivery.Words{
+		Sent:         "message sent",
+		Dropped:      "message dropped; it has nobody to go to",
+		Failed:       "message not sent; it is tried again",
+		GivenUp:      "message given up; it is not tried again",
+		GivenUpEvent: audit.MailGivenUp,
+		Unread:       "the outbox cannot be read; messages wait until it can",
+		Unnoted:      "the outcome of a message could not be stored; it is taken again when its lease has ended",
+		Uncounted:    "the outbox could not be counted",
+	}
+)
 
 // Complete returns an error that names the missing parts of a worker.
 func (w *Worker) Complete() error {
@@ -63,204 +72,83 @@ func (w *Worker) Complete() error {
 // Absent is the Way of a server without mail.
 var Absent Way = absent{}
 
+const noMail = "there is no mail; set mail.smtp"
+
 type absent struct{}
 
 func (absent) Send(context.Context, Letter) (string, error) {
-	return "", &Fault{Reason: "there is no mail; set mail.smtp"}
+	return "", &Fault{Reason: noMail}
 }
 
-// Stats holds numbers for metrics. Waiting and Oldest are of the whole outbox; the other numbers
-// are of this worker since its start.
-type Stats struct {
-	Waiting               int
-	Oldest                time.Time // zero: none waits
-	Sent, Failed, GivenUp int64     // Failed: attempts
-}
-
-// Stats returns the numbers of now. Those of the outbox may be ten seconds old.
-func (w *Worker) Stats() Stats {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return Stats{w.state.Waiting, w.state.Oldest, w.sent.Load(), w.failed.Load(), w.givenUp.Load()}
-}
-
-func (w *Worker) lease() time.Duration { return orElse(w.Lease, 2*time.Minute) }
-
-func orElse(d, otherwise time.Duration) time.Duration {
-	if d <= 0 {
-		return otherwise
+func (w *Worker) sender() *delivery.Sender[outbox.Waiting] {
+	return &delivery.Sender[outbox.Waiting]{
+		Outbox: letters{w}, Now: w.Now, Log: w.Log, Words: words, Waits: waits,
+		Numbers: &w.Numbers, Limits: w.Limits, Defaults: limits,
 	}
-	return d
 }
-
-const (
-	// finishWithin is how long the current sends may go on when the server stops: the end of a
-	// process must not wait for a slow mail server. Another worker sends again what was cut off.
-	finishWithin = 5 * time.Second
-	// noteWithin is how long it may take to store the outcome of a send, even after ctx has ended.
-	noteWithin = 5 * time.Second
-	// countEvery is how old the numbers of metrics may be.
-	countEvery = 10 * time.Second
-)
 
 // Run sends until ctx has ended.
-func (w *Worker) Run(ctx context.Context) {
-	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	var under sync.WaitGroup
-	defer func() {
-		done := make(chan struct{})
-		go func() { under.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(finishWithin):
-			stop()
-			<-done
-		}
-	}()
-	under.Go(func() { w.count(ctx) })
-	atOnce := w.AtOnce
-	if atOnce <= 0 {
-		atOnce = 4
-	}
-	slots := make(chan struct{}, atOnce)
-	quiet := false // a failure of the store was logged
-	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		// A server that cannot be used is not tried for each message that waits: all would be stored
-		// again and again.
-		if w.unusableNow.Swap(false) && !pause(ctx, w.pauseAfter(w.unusable.Load())) {
-			return
-		}
-		bounded, cancel := w.bound(sending)
-		claimed, err := w.claim(ctx)
-		if err == nil {
-			quiet = false
-			done := make(chan struct{})
-			under.Go(func() {
-				defer close(done)
-				defer func() { <-slots }()
-				defer cancel()
-				w.send(bounded, claimed)
-			})
-			if w.unusable.Load() > 0 { // one attempt at a time shows whether the server is back
-				select {
-				case <-done:
-				case <-ctx.Done():
-					return
-				}
-			}
-			continue
-		}
-		cancel()
-		<-slots
-		if !errors.Is(err, userstore.ErrNotFound) && ctx.Err() == nil && !quiet {
-			quiet = true
-			w.Log.Warn("the outbox cannot be read; messages wait until it can", "error", err)
-		}
-		if !pause(ctx, orElse(w.Poll, time.Second)) {
-			return
-		}
-	}
-}
+func (w *Worker) Run(ctx context.Context) { w.sender().Run(ctx) }
 
 // Step sends all due messages one after the other, and returns how many it claimed.
-func (w *Worker) Step(ctx context.Context) (int, error) {
-	for n := 0; ; n++ {
-		bounded, cancel := w.bound(ctx)
-		claimed, err := w.claim(ctx)
-		if err == nil {
-			w.send(bounded, claimed)
-		}
-		cancel()
-		switch {
-		case errors.Is(err, userstore.ErrNotFound):
-			return n, w.countOnce(ctx)
-		case err != nil:
-			return n, err
-		}
-	}
+func (w *Worker) Step(ctx context.Context) (int, error) { return w.sender().Step(ctx) }
+
+// letters is the outbox of messages, which go out as letters.
+type letters struct{ *Worker }
+
+func (l letters) Claim(ctx context.Context, lease string, now, until time.Time) (e claimed, err error) {
+	m, err := l.Store.ClaimMessage(ctx, lease, now, until)
+	return claimed{
+		Item: m, Attempts: m.Attempts, Since: m.At, Ends: m.EndsAt,
+		About: []any{"message_id", m.ID, "kind", string(m.Kind), "user_id", m.UserID},
+	}, err
 }
 
-// claimed is a message with the database's time of the claim.
-type claimed struct {
-	outbox.Waiting
-	at time.Time
-}
+type claimed = delivery.Entry[outbox.Waiting]
 
-// bound returns the context of a send. It ends after half of a lease, counted from a moment before
-// the claim.
-func (w *Worker) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, w.lease()/2)
-}
-
-// claim claims a message.
-func (w *Worker) claim(ctx context.Context) (c claimed, err error) {
-	if c.at, err = w.Now(ctx); err != nil {
-		return c, err
+func (l letters) Send(ctx context.Context, e claimed) delivery.Outcome {
+	m, ended := e.Item, !e.At.Before(e.Ends)
+	switch {
+	case l.Way == Absent && ended:
+		return delivery.Outcome{Verdict: delivery.TooLate, Reason: "there was no mail"}
+	case l.Way == Absent:
+		return delivery.Outcome{Verdict: delivery.NotTried, Reason: noMail, Due: earlier(e.At.Add(time.Hour), e.Ends)}
+	case ended:
+		return delivery.Outcome{Verdict: delivery.TooLate, Reason: m.Reason}
 	}
-	c.Waiting, err = w.Store.ClaimMessage(ctx, rand.Text(), c.at, c.at.Add(w.lease()))
-	return c, err
-}
-
-// send sends one message and stores the outcome. ctx is that of bound: it ends early only when the
-// process must end.
-func (w *Worker) send(ctx context.Context, c claimed) {
-	log := w.Log.With("message_id", c.ID, "kind", string(c.Kind), "user_id", c.UserID, "attempt", c.Attempts)
-	if w.Way == Absent {
-		if c.at.Before(c.EndsAt) {
-			w.note(ctx, log, func(ctx context.Context) error {
-				next := earlier(c.at.Add(time.Hour), c.EndsAt)
-				return w.Store.PostponeMessage(ctx, c.ID, c.Lease, next, "there is no mail; set mail.smtp")
-			})
-			return
-		}
-		w.giveUp(ctx, log, c, "ended", "there was no mail")
-		return
+	answer, err := l.try(ctx, m.Message)
+	switch {
+	case errors.Is(err, userstore.ErrNothingToSend): // the address has no account, or none any more
+		return delivery.Outcome{Verdict: delivery.Dropped}
+	case err == nil:
+		return delivery.Outcome{Verdict: delivery.Sent, Answer: answer}
 	}
-	if !c.at.Before(c.EndsAt) {
-		w.giveUp(ctx, log, c, "ended", c.Reason)
-		return
-	}
-	answer, err := w.try(ctx, c)
-	if errors.Is(err, userstore.ErrNothingToSend) { // the address has no account, or none any more
-		log.Debug("message dropped; it has nobody to go to")
-		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
-		return
-	}
-	if err == nil {
-		w.sent.Add(1)
-		w.unusable.Store(0)
-		log.Info("message sent", "answer", answer, "waited", c.at.Sub(c.At).Round(time.Millisecond))
-		w.note(ctx, log, func(ctx context.Context) error { return w.Store.RemoveMessage(ctx, c.ID) })
-		return
-	}
-	w.failed.Add(1)
 	fault := &Fault{Reason: err.Error()}
 	errors.As(err, &fault)
-	if fault.Server {
-		w.unusable.Add(1)
-		w.unusableNow.Store(true)
-	} else {
-		w.unusable.Store(0)
+	o := delivery.Outcome{Reason: fault.Reason, Unusable: fault.Server}
+	if fault.Final {
+		o.Verdict = delivery.Rejected
 	}
-	reason := fault.Reason
-	next := c.at.Add(waitAfter(c.Attempts))
-	switch {
-	case fault.Final:
-		w.giveUp(ctx, log, c, "refused", reason)
-	case !next.Before(c.EndsAt):
-		w.giveUp(ctx, log, c, "ended", reason)
-	default:
-		log.Warn("message not sent; it is tried again", "reason", reason, "next", next)
-		w.note(ctx, log, func(ctx context.Context) error {
-			return w.Store.PostponeMessage(ctx, c.ID, c.Lease, next, reason)
-		})
-	}
+	return o
+}
+
+func (l letters) Remove(ctx context.Context, e claimed) error {
+	return l.Store.RemoveMessage(ctx, e.Item.ID)
+}
+
+func (l letters) Postpone(ctx context.Context, e claimed, due time.Time, reason string) error {
+	return l.Store.PostponeMessage(ctx, e.Item.ID, e.Item.Lease, due, reason)
+}
+
+func (l letters) GiveUp(ctx context.Context, e claimed, why, _ string) error {
+	event := audit.New(ctx, e.At, audit.MailGivenUp, audit.User(e.Item.UserID)).Failed(why)
+	event.Changes = []audit.Change{{Field: "message", After: string(e.Item.Kind)}}
+	return l.Store.GiveUpMessage(ctx, e.Item.ID, e.Item.Lease, event)
+}
+
+func (l letters) State(ctx context.Context) (delivery.State, error) {
+	state, err := l.Store.OutboxState(ctx)
+	return delivery.State(state), err
 }
 
 // anonymous replaces the addresses in a server's words, in any case: the log holds no addresses.
@@ -279,20 +167,20 @@ func anonymous(text string, addresses ...string) string {
 
 // try composes a letter and sends it. Its results name no address: neither the one that was asked
 // for, nor the account's, nor either as the mail server knows it.
-func (w *Worker) try(ctx context.Context, c claimed) (answer string, err error) {
-	contents, err := w.Contents(ctx, c.Message)
+func (l letters) try(ctx context.Context, m outbox.Message) (answer string, err error) {
+	contents, err := l.Contents(ctx, m)
 	switch {
 	case errors.Is(err, userstore.ErrNothingToSend):
 		return "", err
 	case err != nil:
 		return "", &Fault{Reason: "the message could not be made; the log of the server says why"}
 	}
-	letter, err := w.Compose.ComposeWith(c.Message, contents)
+	letter, err := l.Compose.ComposeWith(m, contents)
 	if err != nil {
-		return "", &Fault{Reason: anonymous(err.Error(), contents.To, c.To)}
+		return "", &Fault{Reason: anonymous(err.Error(), contents.To, m.To)}
 	}
-	answer, err = w.Way.Send(ctx, letter)
-	addresses := []string{letter.To.String(), contents.To, c.To}
+	answer, err = l.Way.Send(ctx, letter)
+	addresses := []string{letter.To.String(), contents.To, m.To}
 	if err != nil {
 		fault := &Fault{Reason: err.Error()}
 		errors.As(err, &fault)
@@ -303,84 +191,11 @@ func (w *Worker) try(ctx context.Context, c claimed) (answer string, err error) 
 	return anonymous(answer, addresses...), err
 }
 
-func (w *Worker) giveUp(ctx context.Context, log *slog.Logger, c claimed, why, reason string) {
-	system := audit.WithOrigin(ctx, audit.Origin{Actor: audit.Actor{Type: audit.BySystem}})
-	e := audit.New(system, c.at, audit.MailGivenUp, audit.User(c.UserID)).Failed(why)
-	e.Changes = []audit.Change{{Field: "message", After: string(c.Kind)}}
-	w.note(ctx, log, func(ctx context.Context) error {
-		err := w.Store.GiveUpMessage(ctx, c.ID, c.Lease, e)
-		if err == nil {
-			w.givenUp.Add(1)
-			log.Error("message given up; it is not tried again", "event", string(e.Name), "why", why, "reason", reason)
-		}
-		return err
-	})
-}
-
-// note stores an outcome. If this fails, the message is claimed again when the lease ends. For a
-// message that was accepted, this is the only case in which a second copy is sent.
-func (w *Worker) note(ctx context.Context, log *slog.Logger, store func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
-	defer cancel()
-	if err := store(ctx); err != nil && !errors.Is(err, userstore.ErrNotFound) {
-		log.Warn("the outcome of a message could not be stored; it is taken again when its lease has ended",
-			"error", err)
-	}
-}
-
-// waitAfter returns the pause after a number of attempts: 10 s, doubled up to an hour, 20 % more or
-// less.
-func waitAfter(attempts int) time.Duration {
-	d := min(10*time.Second<<min(max(attempts-1, 0), 10), time.Hour)
-	return jitter(d)
-}
-
-// pauseAfter returns the pause before the next message after the server could not be used: Poll,
-// doubled up to ten times as long.
-func (w *Worker) pauseAfter(times int64) time.Duration {
-	poll := orElse(w.Poll, time.Second)
-	return min(poll<<min(max(times-1, 0), 4), 10*poll)
-}
-
-func jitter(d time.Duration) time.Duration { return d - d/5 + mathrand.N(max(d*2/5, 1)) }
-
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
 	}
 	return a
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(jitter(d)):
-		return true
-	}
-}
-
-// count reads the numbers for metrics every ten seconds.
-func (w *Worker) count(ctx context.Context) {
-	for {
-		if err := w.countOnce(ctx); err != nil && ctx.Err() == nil {
-			w.Log.Debug("the outbox could not be counted", "error", err)
-		}
-		if !pause(ctx, countEvery) {
-			return
-		}
-	}
-}
-
-func (w *Worker) countOnce(ctx context.Context) error {
-	state, err := w.Store.OutboxState(ctx)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.state = state
-	return nil
 }
 
 // Where describes to people where a Way delivers letters.

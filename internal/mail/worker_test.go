@@ -3,17 +3,18 @@ package mail_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	netmail "net/mail"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/internal/delivery"
 	"github.com/signet-id/signet/internal/mail"
 	"github.com/signet-id/signet/internal/mail/mailtest"
 	"github.com/signet-id/signet/internal/outbox"
@@ -139,7 +140,7 @@ func TestP15WorkerSendsLater(t *testing.T) {
 			len(o.waits(t)) != 0 {
 			t.Errorf("sent %q, and %+v waits", ids, o.waits(t))
 		}
-		if s := o.Stats(); s != (mail.Stats{Sent: 1, Failed: 12}) {
+		if s := o.Stats(); s != (delivery.Stats{Sent: 1, Failed: 12}) {
 			t.Errorf("%+v", s)
 		}
 		if len(o.givenUp(t)) != 0 {
@@ -270,6 +271,17 @@ func TestP15KilledWhileSending(t *testing.T) {
 	})
 }
 
+// counted is a way that says when it has sent a letter.
+type counted struct {
+	mail.Way
+	after func()
+}
+
+func (c counted) Send(ctx context.Context, l mail.Letter) (string, error) {
+	defer c.after()
+	return c.Way.Send(ctx, l)
+}
+
 // P-15: three replicas at once send each message once.
 func TestP15ThreeReplicasSendEachOnce(t *testing.T) {
 	sqltest.Each(t, func(t *testing.T, db *sqlstore.DB) {
@@ -283,17 +295,18 @@ func TestP15ThreeReplicasSendEachOnce(t *testing.T) {
 			)
 		}
 		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var sent atomic.Int64
 		var running sync.WaitGroup
 		for range 3 {
-			replica := newOffice(t, db, parse(t, post.URL()))
+			replica := newOffice(t, db, counted{parse(t, post.URL()), func() {
+				if sent.Add(1) == int64(len(want)) {
+					stop()
+				}
+			}})
 			replica.Poll = 10 * time.Millisecond
 			running.Go(func() { replica.Run(ctx) })
 		}
-		for end := time.Now().Add(time.Minute); len(post.Letters()) < len(want) && time.Now().Before(end); {
-			time.Sleep(10 * time.Millisecond)
-		}
-		time.Sleep(50 * time.Millisecond)
-		stop()
 		running.Wait()
 		got := messageIDs(t, post.Letters())
 		slices.Sort(got)
@@ -305,58 +318,6 @@ func TestP15ThreeReplicasSendEachOnce(t *testing.T) {
 			t.Errorf("%d still wait", len(w))
 		}
 	})
-}
-
-// held is a way that holds what it is given until its context ends, and says for how long it might
-// have.
-type held struct {
-	began chan struct{}
-	time  chan time.Duration
-}
-
-func (h *held) Send(ctx context.Context, _ mail.Letter) (string, error) {
-	until, _ := ctx.Deadline()
-	h.time <- time.Until(until)
-	h.began <- struct{}{}
-	<-ctx.Done()
-	return "", &mail.Fault{Reason: "held"}
-}
-
-// A send takes half of its lease at most; and a server that ends waits a few seconds for it, not
-// longer.
-func TestSendsAreBounded(t *testing.T) {
-	db := sqltest.SQLite(t)
-	way := &held{make(chan struct{}, 4), make(chan time.Duration, 4)}
-	o := newOffice(t, db, way)
-	o.post(t, "a@example.test", outbox.PasswordSet)
-	o.Lease = 300 * time.Millisecond
-	start := time.Now()
-	o.step(t, 1)
-	if took, had := time.Since(start), <-way.time; had > 150*time.Millisecond || took > 30*time.Second {
-		t.Errorf("took %s, and had %s", took, had)
-	}
-	<-way.began
-	if w := o.waits(t); len(w) != 1 || w[0].Reason != "held" {
-		t.Errorf("%+v", w)
-	}
-
-	o = newOffice(t, db, way)
-	o.post(t, "b@example.test", outbox.PasswordSet)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { defer close(ended); o.Run(ctx) }()
-	<-way.began
-	start = time.Now()
-	stop()
-	<-ended
-	if took := time.Since(start); took < 4*time.Second || took > 20*time.Second {
-		t.Errorf("a server that ends waited %s", took)
-	}
-	for _, w := range o.waits(t) {
-		if w.Attempts != 1 || w.Reason != "held" {
-			t.Errorf("what was cut off is not due again: %+v", w)
-		}
-	}
 }
 
 // What a newer server wrote is left to it, and what has no way at all goes when it is of no use.
@@ -382,43 +343,4 @@ func TestWhatCannotBeComposedWaits(t *testing.T) {
 			t.Errorf("%+v, %+v", o.waits(t), o.givenUp(t))
 		}
 	})
-}
-
-// A store that is away costs one line, and the worker goes on when it is back.
-func TestTheStoreIsAway(t *testing.T) {
-	db := sqltest.SQLite(t)
-	post := (&mailtest.Server{NoTLS: true}).Start(t)
-	o := newOffice(t, db, parse(t, post.URL()))
-	var mu sync.Mutex
-	away, asked := true, 0
-	o.Now = func(context.Context) (time.Time, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if asked++; away {
-			return time.Time{}, errors.New("away")
-		}
-		return o.now, nil
-	}
-	o.Poll = time.Millisecond
-	o.post(t, "bob@example.test", outbox.PasswordSet)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { defer close(ended); o.Run(ctx) }()
-	until := func(what string, done func() bool) {
-		for end := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal(what)
-			}
-		}
-	}
-	until("it does not ask again", func() bool { mu.Lock(); defer mu.Unlock(); return asked > 10 })
-	mu.Lock()
-	away = false
-	mu.Unlock()
-	until("it is not sent", func() bool { return len(post.Letters()) == 1 })
-	stop()
-	<-ended
-	if n := strings.Count(o.log.String(), "cannot be read"); n != 1 {
-		t.Errorf("%d lines:\n%s", n, o.log)
-	}
 }

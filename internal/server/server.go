@@ -100,6 +100,7 @@ func Compose(p Parts) error {
 	i.Accounts, i.Keys = a, p.Keys
 	i.Grants, i.Clients, i.Codes, i.Browsers, i.Consents = p.Store, p.Store, p.Store, p.Store, p.Store
 	i.Pushed, i.RequestObjects = p.Store, p.Objects
+	i.Devices = p.Store
 	i.Subjects = p.Store
 	i.Now, i.NewID, i.NewGrant, i.Log = p.Now, NewID, NewGrantID, p.Log
 	i.Admission, i.Cache, i.ClientKeys = p.Admission, p.Cache, p.ClientKeys

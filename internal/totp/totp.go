@@ -1,10 +1,9 @@
 // Package totp knows authenticator apps: their keys, the codes that they show (RFC 6238), and the
-// QR code by which an app takes a key. It has no store and no HTTP, and it is the only package that
-// imports the libraries for codes and for QR codes.
+// URI by which an app takes a key. It has no store and no HTTP, and it is the only package that
+// imports the library for codes.
 //
 //	totp.go  keys, and the check of a code
 //	uri.go   the URI that an app reads, and the key as text
-//	qr.go    the URI as a picture
 //
 // A caller that accepts a code must remember its counter, so that no code is accepted twice. Check
 // only compares: it does not count wrong codes, which the caller must do before it calls Check.

@@ -17,41 +17,45 @@ import (
 // The condition is on columns that grants and app_sessions share. A grant of a disabled client's
 // earlier epoch, or one that has expired, is revoked as well; that does no harm.
 func endGrants(now int64, condition string, args ...any) []stmt {
-	return []stmt{
-		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND `+condition), slices.Concat([]any{now}, args)...),
-		endApps(now, condition, args...),
-	}
+	revoke := bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND `+condition),
+		slices.Concat([]any{now}, args)...)
+	return append([]stmt{revoke}, endApps(now, condition, args...)...)
 }
 
 // endLiveGrants is endGrants for an operation that counts the grants that it revoked: only live ones
 // are.
 func endLiveGrants(now int64, condition string, args ...any) []stmt {
+	revoke := bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND expires_at > $ AND `+inEpoch+
+		` AND `+condition), slices.Concat([]any{now, now}, args)...)
+	return append([]stmt{revoke}, endApps(now, condition, args...)...)
+}
+
+// endApps returns the statements that end app sessions. From then on those of clients with a
+// backchannel_logout_uri wait in the outbox. The others are deleted: a browser tells their apps, in
+// frames, or nobody does.
+func endApps(now int64, condition string, args ...any) []stmt {
 	return []stmt{
-		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE revoked_at = 0 AND expires_at > $ AND `+inEpoch+` AND `+condition),
-			slices.Concat([]any{now, now}, args)...),
-		endApps(now, condition, args...),
+		bind(numbered(deleteUntold+condition), args...),
+		bind(numbered(endAppsWhere+condition), slices.Concat([]any{now, now}, args)...),
 	}
 }
 
-// endApps returns the statement that ends app sessions. From then on they wait in the outbox.
-func endApps(now int64, condition string, args ...any) stmt {
-	return bind(numbered(endAppsWhere+condition), slices.Concat([]any{now, now}, args)...)
-}
-
-// endAppsOfDeleted ends the app sessions of a deleted user. The time of the deletion is that of its
-// event.
-func endAppsOfDeleted(userID string, events []audit.Event) stmt {
+// endAppsOfDeleted is endApps for a deleted user. The time of the deletion is that of its event.
+func endAppsOfDeleted(userID string, events []audit.Event) []stmt {
 	at := int64(0)
 	if len(events) > 0 {
 		at = micros(events[0].At)
 	}
-	return bind(endDeletedApps, at, at, at, at, userID)
+	return []stmt{bind(deleteUntold+`user_id = $1`, userID), bind(endDeletedApps, at, at, at, at, userID)}
 }
 
 var endDeletedApps = numbered(`UPDATE app_sessions SET
 	ended_at = CASE WHEN created_at < CAST($ AS BIGINT) THEN CAST($ AS BIGINT) ELSE created_at END,
 	due_at = CASE WHEN created_at < CAST($ AS BIGINT) THEN CAST($ AS BIGINT) ELSE created_at END
 	WHERE ended_at = 0 AND user_id = $`)
+
+const deleteUntold = `DELETE FROM app_sessions WHERE ended_at = 0
+	AND NOT EXISTS (SELECT 1 FROM clients c WHERE c.id = app_sessions.client_id AND c.backchannel_logout) AND `
 
 const endAppsWhere = `UPDATE app_sessions SET ended_at = $, due_at = $ WHERE ended_at = 0 AND `
 

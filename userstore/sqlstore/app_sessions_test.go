@@ -25,6 +25,7 @@ var appStatements = map[string]struct {
 	"of a user":         {`UPDATE app_sessions SET due_at = $1 WHERE ended_at = 0 AND user_id = $2`, []any{int64(5), "u1"}},
 	"of a browser": {`UPDATE app_sessions SET due_at = $1 WHERE ended_at = 0 AND browser_session = $2 AND browser_session <> ''`,
 		[]any{int64(5), "b1"}},
+	"untold ones": {sqlstore.DeleteUntoldSQL + `user_id = $1`, []any{"u1"}},
 	"of a client": {`SELECT session_id FROM app_sessions WHERE client_id = $1 LIMIT 1000`, []any{"c1"}},
 }
 

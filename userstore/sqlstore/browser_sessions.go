@@ -154,9 +154,9 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 		old := s.Replaces[:]
 		steps = append(steps,
 			bind(lockReplaced, old, b.UserID, b.UserID, mark),
-			bind(revokeReplaced, now, old, b.UserID, b.ID, b.UserID, mark),
-			endApps(now, ofReplaced+ifStarted, old, b.UserID, b.ID, b.UserID, mark),
-			bind(deleteReplaced, old, b.UserID, mark))
+			bind(revokeReplaced, now, old, b.UserID, b.ID, b.UserID, mark))
+		steps = append(steps, endApps(now, ofReplaced+ifStarted, old, b.UserID, b.ID, b.UserID, mark)...)
+		steps = append(steps, bind(deleteReplaced, old, b.UserID, mark))
 	}
 	var must []int
 	if s.Continues {
@@ -209,8 +209,8 @@ func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events .
 	steps := []stmt{
 		bind(`UPDATE users SET last_session_id = '' WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+endsWithBrowser, micros(now), id),
-		endApps(micros(now), `browser_session = $ AND browser_session <> ''`, id),
 	}
+	steps = append(steps, endApps(micros(now), `browser_session = $ AND browser_session <> ''`, id)...)
 	steps = append(steps, storeEventsIf(storeEventOfSession, eventRows(events), id)...)
 	_, err := db.batch(ctx, true, append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1`, id))...)
 	return ifUnstorable(err, nil)
@@ -224,8 +224,9 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 		bind(numbered(`UPDATE users SET last_session_id = '' WHERE id = $`+theirs), userID, id, userID),
 		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+
 			endsWithBrowser+theirs), micros(now), id, userID, id, userID),
-		endApps(micros(now), `browser_session = $ AND browser_session <> '' AND user_id = $`+theirs, id, userID, id, userID),
 	}
+	steps = append(steps,
+		endApps(micros(now), `browser_session = $ AND browser_session <> '' AND user_id = $`+theirs, id, userID, id, userID)...)
 	steps = append(steps, storeEventsIf(storeEventOfOwnSession, eventRows(events), id, userID)...)
 	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID))
 	if texts(userID, id) != nil {

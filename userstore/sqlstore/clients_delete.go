@@ -15,7 +15,7 @@ const deletedAtOnce = 1000
 // an index, but a code is removed after an hour at most.
 var clientTables = []struct{ table, key string }{
 	{"grants", "id"}, {"consents", "user_id, client_id, resource"}, {"client_assertions", "client_id, jti"}, {"codes", "hash"},
-	{"pushed_requests", "id"}, {"app_sessions", "session_id"},
+	{"pushed_requests", "id"}, {"device_authorizations", "id"}, {"app_sessions", "session_id"},
 }
 
 // DeleteClient disables the client first: from then on nothing that was made for the client is of

@@ -88,6 +88,9 @@ var (
 // the user's last session as RedeemCode has it: whatever ends the user's grants finds the grant, or
 // the conditions of the code fail.
 //
+// A device authorization that the code answers is allowed first: the answers of one wait for each
+// other at its row, and only the first is stored.
+//
 // It may be retried: a code that is stored already is left unchanged and gets no second audit
 // entry.
 func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore.Consent, idleSince time.Time, events ...audit.Event) error {
@@ -100,6 +103,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 	if err != nil {
 		return err
 	}
+	begin = append(begin, allowing(c)...)
 	created := micros(c.CreatedAt)
 	may := []any{c.UserID, c.ClientID, c.BrowserSession, created, micros(idleSince)}
 	args := append([]any{c.Hash[:], c.RedirectURI, c.CodeChallenge, list(c.Scopes), list(c.Resources), c.Nonce, c.Claims,
@@ -371,6 +375,7 @@ func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) 
 		bind(removeSessions, micros(now), int64(limit)),
 		bind(removeAssertions, micros(now), int64(limit)),
 		bind(removePushed, micros(now), int64(limit)),
+		bind(removeDevices, micros(now), int64(limit)),
 	} {
 		n, err := db.write(ctx, true, s)
 		if total += int(n); err != nil {

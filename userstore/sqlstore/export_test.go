@@ -33,6 +33,7 @@ var (
 	RecordEndedSQL    = recordEnded
 	StartAppSQL       = startApp
 	BoundAppsSQL      = boundApps
+	DeleteUntoldSQL   = deleteUntold
 	ClaimAppSQL       = claimApp
 	SomeAppDueSQL     = someAppDue
 	RemoveAppsSQL     = removeApps

@@ -151,6 +151,7 @@ func (db *DB) DeleteUnusedClient(ctx context.Context, id string, now time.Time, 
 			return false, orElse(err, userstore.ErrNotFound)
 		}
 		_, err = run(bind(`DELETE FROM pushed_requests WHERE client_id = $1`, id),
+			bind(`DELETE FROM device_authorizations WHERE client_id = $1`, id),
 			bind(`DELETE FROM client_assertions WHERE client_id = $1`, id))
 		return err == nil, err
 	})

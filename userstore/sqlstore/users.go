@@ -319,7 +319,7 @@ func (db *DB) DeleteUser(ctx context.Context, id string, events ...audit.Event) 
 		if err != nil || n[0] == 0 {
 			return false, orElse(err, userstore.ErrConflict)
 		}
-		_, err = run(endAppsOfDeleted(id, events))
+		_, err = run(endAppsOfDeleted(id, events)...)
 		return err == nil, err
 	})
 	if errors.Is(err, userstore.ErrConflict) {

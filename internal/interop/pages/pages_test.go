@@ -179,7 +179,7 @@ var all = append([]shown{
 		return p.FormPost(web.FormPostPage{Common: c, Action: o + "/callback",
 			Parameters: [][2]string{{"code", "c"}, {"state", "s"}}})
 	}},
-}, slices.Concat(mailed, seconds, factorPages)...)
+}, slices.Concat(mailed, seconds, factorPages, devicePages)...)
 
 // few are pages of which a wide and a narrow picture suffice: their parts are those of pages in all.
 var few = slices.Concat(errorPages(), further, furtherFactors)

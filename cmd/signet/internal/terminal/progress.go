@@ -35,11 +35,17 @@ func (p *Progress) interval() time.Duration {
 	return lineInterval
 }
 
+// Begin says that the command begins: the first update comes an interval later.
+func (p *Progress) Begin() { p.next = p.Now().Add(p.interval()) }
+
 // Watch returns a reader that counts the bytes read from in. The command begins here.
 func (p *Progress) Watch(in io.Reader) io.Reader {
-	p.next = p.Now().Add(p.interval())
+	p.Begin()
 	return &watched{in, &p.read}
 }
+
+// Reach tells how many bytes are done, where there is no reader to watch.
+func (p *Progress) Reach(bytes int64) { p.read.Store(bytes) }
 
 type watched struct {
 	io.Reader

@@ -1,4 +1,6 @@
-package totp
+// Package qr draws QR codes: the key of an authenticator app, and the address of a page that a person
+// goes on with on a phone. It is the only package that imports the library for them.
+package qr
 
 import (
 	"bytes"
@@ -11,14 +13,14 @@ import (
 // quietZone is the width in modules of the white border that ISO/IEC 18004 requires.
 const quietZone = 4
 
-// QR returns text as a QR code: an SVG that stands alone or inside a page. It has no script, no
+// SVG returns text as a QR code: an SVG that stands alone or inside a page. It has no script, no
 // style and no reference, so it needs nothing of a Content-Security-Policy. It has no size of its
 // own: the page gives it one.
 //
 // The colours are fixed and the background is drawn, because many scanners read no light code on
 // a dark page. label is the accessible name of the picture; without one the picture is hidden from
 // assistive technology, and the text around it must say what it is.
-func QR(text, label string) (svg []byte, err error) {
+func SVG(text, label string) (svg []byte, err error) {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {
 		return nil, fmt.Errorf("draw a QR code: %w", err)
