@@ -252,9 +252,9 @@ func (i *Issuer) holdsAdmin(g userstore.Grant, client userstore.Client, roles []
 // names none: those that the client is still registered for, admin only while the user may hold it,
 // and a resource's scopes only if the resource is named.
 func (i *Issuer) effective(g userstore.Grant, client userstore.Client, roles []string, targets []Resource) []string {
-	out := make([]string, 0, len(g.Scopes))
+	out, about := make([]string, 0, len(g.Scopes)), i.targetsOrDefaults(targets)
 	for _, s := range g.Scopes {
-		if i.mayHold(client, i.targetsOrDefaults(targets), s) && (s != ScopeAdmin || i.holdsAdmin(g, client, roles)) && i.accepts(targets, s) {
+		if i.mayHold(client, about, s) && (s != ScopeAdmin || i.holdsAdmin(g, client, roles)) && i.accepts(targets, s) {
 			out = append(out, s)
 		}
 	}
