@@ -10,7 +10,8 @@ import (
 const module = "github.com/signet-id/signet/"
 
 // inside says which packages of the HTTP API each of them may import. The direction is
-// api → admin, account, pages, protocol → bearer, profile → wire → problem; web stands beside them.
+// api → admin, account, pages, protocol → bearer, profile → wire → problem; web stands beside
+// them.
 var inside = map[string][]string{
 	"api": {"api/admin", "api/account", "api/pages", "api/protocol", "api/bearer", "api/profile", "api/wire",
 		"api/problem", "api/web"},

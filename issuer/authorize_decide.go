@@ -341,7 +341,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	now := i.now()
 	code := i.codeOf(p, d, b, hash, now)
 	code.Subject = subject
-	begun, err := i.begin(ctx, p, code)
+	begun, err := i.begin(ctx, p, d.Client, code)
 	if err != nil {
 		return Decision{}, failed(err)
 	}

@@ -63,7 +63,8 @@ func (c Code) Answered() bool { return c.GrantID != GrantID{} && c.UsedAt.IsZero
 type BegunGrant struct {
 	Grant Grant // of the code's user and client
 
-	IdleSince time.Time // grants not rotated since are not live; zero: all are live
+	IdleSince    time.Time // grants not rotated since are not live; zero: all are live
+	NoAppSession bool      // as StartGrant.NoAppSession
 }
 
 // CodeView is a code with the user and the client that it depends on.
@@ -80,5 +81,6 @@ type Redeem struct {
 	Begun bool  // the grant began with the code, and goes on as Grant says
 	Now   time.Time
 
-	IdleSince time.Time // grants not rotated since are not live; zero: all are live
+	IdleSince    time.Time // grants not rotated since are not live; zero: all are live
+	NoAppSession bool      // as StartGrant.NoAppSession, by the client of CodeView
 }

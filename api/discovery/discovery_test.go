@@ -14,8 +14,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Discovery lists what works under the configuration, and nothing else: what it lists is tried, and a
-// member that nobody knows how to try fails the test.
+// Discovery lists what works under the configuration, and nothing else: what it lists is tried, and
+// a member that nobody knows how to try fails the test.
 func TestEverythingThatDiscoveryListsWorks(t *testing.T) {
 	for name, configure := range map[string]func(*apitest.Replica){
 		"as it comes": func(*apitest.Replica) {},

@@ -24,7 +24,8 @@ import (
 
 const suite = "https://app.test"
 
-// world is a server with one user, who has every claim, and a browser in which that user is logged in.
+// world is a server with one user, who has every claim, and a browser in which that user is logged
+// in.
 type world struct {
 	*apitest.Server
 	m    map[string]any // the document
