@@ -44,7 +44,8 @@
 // mcp-remote behind a program's standard input and output.
 //
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
-// Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them.
+// Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them, and to the MCP
+// clients of docs/mcp.md.
 //
 // People: they sign up, confirm addresses, reset passwords and are invited in Chromium and, behind
 // the build tag more, in Firefox. aiosmtpd (python/mail_server.py) takes their messages by STARTTLS
