@@ -82,6 +82,9 @@ var byPassword = []way{
 	{name: "login page, for a public client of a third party", try: func(p *person) string {
 		return p.signIn(p.s.Browser(), authorizePath(p.third))
 	}},
+	{name: "login page, for an app of a metadata document", try: func(p *person) string {
+		return p.signIn(p.s.Browser(), authorizePath(p.other))
+	}},
 	{name: "login page, for an app that asks for the scope admin", admin: true, try: func(p *person) string {
 		return p.signIn(p.s.Browser(), authorizePath(p.first, apitest.Param("scope", "openid admin")))
 	}},

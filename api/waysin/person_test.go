@@ -20,6 +20,7 @@ type person struct {
 	kind  string         // of its second factor: none, totp or passkey
 	first apitest.Client // of the issuer's own
 	third apitest.Client // of somebody else, and public
+	other apitest.Client // of a metadata document
 	root  *person        // an admin with an authenticator app
 
 	// What the account has for its second factor.
@@ -128,6 +129,9 @@ func (p *person) shown(b *apitest.Browser, page *apitest.Page) string {
 		c := p.first
 		if !strings.HasPrefix(page.To, c.RedirectURIs[0]) {
 			c = p.third
+		}
+		if strings.HasPrefix(page.To, p.other.RedirectURIs[0]) {
+			c = p.other
 		}
 		return asked(p.s.Do(p.s.CodeRequest(c, page.Query().Get("code"))))
 	case page.To != "":

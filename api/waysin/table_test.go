@@ -43,8 +43,9 @@ func TestP05EveryWayIntoAnAccount(t *testing.T) {
 			walked++
 			// A server of its own, for every answer is searched for all secrets of its server.
 			t.Run(table.heading+", "+section.name, func(t *testing.T) {
+				h := apitest.NewDocumentHost(t)
 				apitest.Each(t, func(t *testing.T, s *apitest.Server) {
-					w := newWalker(s)
+					w := newWalker(s, h)
 					s.Opened() // by what comes before
 					got, want := w.walk(t, s, section.heading(), ways, table.policy), section.of(table.want)
 					if got != want {
@@ -54,6 +55,7 @@ func TestP05EveryWayIntoAnAccount(t *testing.T) {
 						opened[operation] = true
 					}
 				}, apitest.Configured(func(r *apitest.Replica) {
+					r.Documents(t, h)
 					r.Issuer.TrustedBrowser, r.Issuer.ResponseTypes = 720*time.Hour, []string{"code", "id_token token"}
 				}))
 			})
@@ -138,13 +140,14 @@ func hasProperty(schema *openapi3.Schema, name string) bool {
 
 // walker goes the ways of a server.
 type walker struct {
-	first, third apitest.Client
-	root         *person
-	n            int // of accounts
+	first, third, other apitest.Client
+	root                *person
+	n                   int // of accounts
 }
 
-func newWalker(s *apitest.Server) *walker {
+func newWalker(s *apitest.Server, h *apitest.DocumentHost) *walker {
 	s.T.Helper()
+	document := h.Metadata("/client.json").With("redirect_uris", []string{"https://other.test/cb"})
 	s.Register(userstore.Client{ID: "phone", FirstParty: true, AuthMethod: userstore.AuthNone,
 		ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"http://127.0.0.1/cb"}}})
 	w := &walker{
@@ -155,7 +158,8 @@ func newWalker(s *apitest.Server) *walker {
 			GrantTypes: []string{"authorization_code", "implicit", "refresh_token"},
 			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://spa.test/cb", "http://127.0.0.1/cb"},
 				ResponseTypes: []string{"code", "id_token token"}}}),
-		root: &person{User: s.SignUp("root"), s: s, kind: "totp"},
+		other: h.Publish("/client.json", document),
+		root:  &person{User: s.SignUp("root"), s: s, kind: "totp"},
 	}
 	s.Give(w.root.User, "admin")
 	w.root.setUp()
@@ -211,7 +215,7 @@ func (w *walker) one(
 	defer func() { accounts.SecondFactor = userstore.SecondFactorOptional }()
 	s.Mails() // of the way before
 	w.n++
-	p := &person{User: s.SignUp(fmt.Sprintf("walker-%d", w.n)), s: s, kind: kind, first: w.first, third: w.third, root: w.root}
+	p := &person{User: s.SignUp(fmt.Sprintf("walker-%d", w.n)), s: s, kind: kind, first: w.first, third: w.third, other: w.other, root: w.root}
 	s.AddressProved(p.User)
 	if way.admin {
 		s.Give(p.User, "admin")

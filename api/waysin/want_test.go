@@ -31,6 +31,7 @@ var wayTables = []wayTable{
 | login page | in, acr 1 | asks for totp | asks for passkey |
 | login page, for an app of the issuer's own | in, acr 1 | asks for totp | asks for passkey |
 | login page, for a public client of a third party | in, acr 1 | asks for totp | asks for passkey |
+| login page, for an app of a metadata document | in, acr 1 | asks for totp | asks for passkey |
 | login page, for an app that asks for the scope admin | in, acr 1, scope admin | asks for totp | asks for passkey |
 | login page, for an app that asks for acr_values=2 | in, acr 1 | asks for totp | asks for passkey |
 | login page, in a browser that was logged in before | in, acr 1 | asks for totp | asks for passkey |
@@ -141,6 +142,7 @@ var wayTables = []wayTable{
 | login page | asks to set one up | asks for totp | asks for passkey |
 | login page, for an app of the issuer's own | asks to set one up | asks for totp | asks for passkey |
 | login page, for a public client of a third party | asks to set one up | asks for totp | asks for passkey |
+| login page, for an app of a metadata document | asks to set one up | asks for totp | asks for passkey |
 | login page, for an app that asks for the scope admin | asks to set one up | asks for totp | asks for passkey |
 | login page, for an app that asks for acr_values=2 | asks to set one up | asks for totp | asks for passkey |
 | login page, in a browser that was logged in before | asks to set one up | asks for totp | asks for passkey |
