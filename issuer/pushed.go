@@ -80,7 +80,7 @@ func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationReque
 	}
 	now := i.now()
 	err = i.Pushed.SavePushedRequest(ctx, userstore.PushedRequest{
-		ID: id, ClientID: client.ID, Request: text, ExpiresAt: now.Add(pushedLifetime),
+		ID: id, ClientID: client.ID, Request: text, ExpiresAt: now.Add(pushedLifetime), NoRow: !client.Stored(),
 	}, pushedLimits, now)
 	switch {
 	case errors.Is(err, userstore.ErrConflict):
@@ -123,12 +123,16 @@ func (i *Issuer) pushedRequest(ctx context.Context, client userstore.Client, r A
 // usePushed records that the one code of a pushed request is about to be issued. A request that was
 // not pushed may be finished in each browser session that it was begun in; a pushed one in the
 // first.
-func (i *Issuer) usePushed(ctx context.Context, p Pending, hash userstore.CodeHash, now time.Time) error {
+func (i *Issuer) usePushed(
+	ctx context.Context, p Pending, client userstore.Client, hash userstore.CodeHash, now time.Time,
+) error {
 	if p.Pushed == "" {
 		return nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(p.Pushed)
-	use := userstore.PushedUse{ClientID: p.ClientID, Code: hash, Now: now, Known: now.Add(pushedKnown)}
+	use := userstore.PushedUse{
+		ClientID: p.ClientID, Code: hash, Now: now, Known: now.Add(pushedKnown), NoRow: !client.Stored(),
+	}
 	if err != nil || copy(use.ID[:], raw) != len(use.ID) {
 		return failed(fmt.Errorf("the id of a pushed request has %d bytes", len(raw)))
 	}

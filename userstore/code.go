@@ -48,6 +48,10 @@ type Code struct {
 	// Begins is the grant that begins together with the code, because the authorization response
 	// holds tokens as well. SaveCode alone reads it; nil: the grant begins when the code is redeemed.
 	Begins *BegunGrant
+
+	// NewClient is the row of the code's client, if the client had none when it was read. SaveCode makes
+	// it together with the consent, unless there is one meanwhile.
+	NewClient *NewClient
 }
 
 // Answered reports whether a grant began with the code: tokens went out together with it.

@@ -121,7 +121,7 @@ func (db *DB) SaveCode(
 		if c.ByConsent {
 			sql = saveCodeByConsent
 		}
-		err := db.saveCode(ctx, events, append(begin, bind(sql, args...)), after)
+		err := db.saveCode(ctx, c, events, append(begin, bind(sql, args...)), after)
 		if errors.Is(err, userstore.ErrConflict) {
 			return db.whyNotSaved(ctx, c)
 		}
@@ -143,7 +143,7 @@ func (db *DB) SaveCode(
 				[]any{c.Hash[:], list(had)})
 			steps = append(steps, bind(saveConsent, args...))
 		}
-		err = db.saveCode(ctx, events, append(steps, bind(saveCodeByConsent, args...)), after)
+		err = db.saveCode(ctx, c, events, append(steps, bind(saveCodeByConsent, args...)), after)
 		if !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
@@ -217,12 +217,17 @@ func bindGrantOfCode(args []any, g userstore.Grant, hash userstore.CodeHash) stm
 
 // saveCode runs statements, the last of which inserts the code, and stores the events, if each
 // statement changed a row; after these it runs the statements after. ErrConflict: a statement
-// changed none, and nothing is stored.
-func (db *DB) saveCode(ctx context.Context, events []audit.Event, s, after []stmt) error {
+// changed none, and nothing is stored. The row of a new client comes before all of them, because they
+// read it.
+func (db *DB) saveCode(ctx context.Context, c userstore.Code, events []audit.Event, s, after []stmt) error {
 	if err := storables(slices.Concat(s, after)); err != nil {
 		return err
 	}
-	if len(events) == 0 && len(s) == 1 {
+	makeClient, err := newClientOf(c)
+	if err != nil {
+		return err
+	}
+	if len(events) == 0 && len(s) == 1 && makeClient == nil {
 		n, err := db.batch(ctx, true, s...)
 		if err == nil && n[0] == 0 {
 			err = userstore.ErrConflict
@@ -230,6 +235,11 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s, after []stm
 		return err
 	}
 	return db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		if makeClient != nil {
+			if err := makeClient(run); err != nil {
+				return false, err
+			}
+		}
 		n, err := run(s...)
 		if err == nil && slices.Contains(n, 0) {
 			err = userstore.ErrConflict
@@ -239,6 +249,33 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s, after []stm
 		}
 		return err == nil, err
 	})
+}
+
+// newClientOf returns a function that makes the row of the code's client and stores its audit entry,
+// unless there is a row; nil: the client has one.
+func newClientOf(c userstore.Code) (func(run exec) error, error) {
+	made := c.NewClient
+	if made == nil {
+		return nil, nil
+	}
+	if made.Client.ID != c.ClientID {
+		return nil, fmt.Errorf("%w: a new client that is not that of the code", userstore.ErrInvalid)
+	}
+	insert, err := insertClient(made.Client, ` ON CONFLICT (id) DO NOTHING`)
+	if err == nil {
+		err = storables(insert)
+	}
+	if err != nil {
+		return nil, err
+	}
+	entry := storeEvents(eventRows([]audit.Event{made.Event}))
+	return func(run exec) error {
+		n, err := run(insert...)
+		if err == nil && n[len(n)-1] > 0 {
+			_, err = run(entry...)
+		}
+		return err
+	}, nil
 }
 
 // whyNotSaved returns why a code was not inserted: nil if it is stored already.
