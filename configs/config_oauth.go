@@ -36,10 +36,29 @@ type OAuth struct {
 	// How long a client that registered itself may stay unused before it is deleted.
 	UnusedClients time.Duration `key:"unused_clients"`
 
+	// Whether an app may use the https address of its own metadata document as its client_id
+	// (draft-ietf-oauth-client-id-metadata-document): apps that nobody registered, such as
+	// editors and agents, can then ask people for access. The document is fetched from there.
+	// `mcp.resources` turns it on, unless this says false.
+	ClientIDMetadata bool `key:"client_id_metadata"`
+
+	ClientIDMetadataHosts ClientIDMetadataHosts `key:"client_id_metadata_hosts"`
+
 	// Whose software statements (RFC 7591) are believed when a client registers itself: a list
 	// of {issuer, jwks_file or jwks_uri, software_ids}. software_ids lists the software that is
 	// approved; without it all of that issuer is. In the environment: JSON.
 	SoftwareStatements []SoftwareIssuer `key:"software_statements"`
+}
+
+// ClientIDMetadataHosts is the section `oauth.client_id_metadata_hosts`.
+type ClientIDMetadataHosts struct {
+	// Hosts whose metadata documents are taken, such as app.example.com, or .example.com for a
+	// domain with everything below it. Empty: all hosts.
+	Allow []string `key:"allow"`
+
+	// Hosts whose metadata documents are not taken, whatever `allow` says. Their apps are refused
+	// within a second, also those that people have allowed something.
+	Deny []string `key:"deny"`
 }
 
 // SoftwareIssuer is one member of the list `oauth.software_statements`.
@@ -69,4 +88,11 @@ func (o OAuth) Schemes() []string {
 		out = append(out, strings.TrimSuffix(s, ":"))
 	}
 	return out
+}
+
+// ClientIDMetadata reports whether a client_id may be the address of a metadata document: as
+// `oauth.client_id_metadata` says, and without it where there are `mcp.resources`, whose clients nobody
+// registers.
+func (c Config) ClientIDMetadata() bool {
+	return c.OAuth.ClientIDMetadata || len(c.MCP.Resources) > 0 && c.Source("oauth.client_id_metadata") == ""
 }

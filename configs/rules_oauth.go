@@ -135,6 +135,17 @@ func badRedirectSchemes(c Config) []string {
 	})
 }
 
+// badMetadataHost refuses what is no host, nor a domain with a dot before it: an entry of a list that
+// matches nothing would only look as if it did.
+func badMetadataHost(name string) string {
+	host := strings.TrimPrefix(name, ".")
+	of, err := userstore.MetadataHost("https://" + host + "/client.json")
+	if err != nil || of != strings.ToLower(host) {
+		return fmt.Sprintf("%q is not a host; write app.example.com without scheme and port, or .example.com for a domain", name)
+	}
+	return ""
+}
+
 func badScope(s string) string {
 	if s == "" || strings.ContainsFunc(s, func(b rune) bool { return b <= ' ' || b > '~' || b == '"' || b == '\\' }) {
 		return fmt.Sprintf("%q is not a scope of RFC 6749; write printable ASCII without space, quote and backslash", s)

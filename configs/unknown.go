@@ -10,7 +10,7 @@ import (
 
 // planned are keys, or sections with a dot at the end, that are specified but not in this version.
 // They are refused, because the server would not do what they promise.
-var planned = []string{"status_lists.", "oauth.client_id_metadata."}
+var planned = []string{"status_lists."}
 
 func isPlanned(key string) bool {
 	for _, prefix := range planned {

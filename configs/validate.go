@@ -120,6 +120,12 @@ var checks = []check{
 	{keys: []string{"oauth.unused_clients"}, rule: func(c Config) string {
 		return notWithin(c.OAuth.UnusedClients, time.Hour, 8760*time.Hour)
 	}},
+	{keys: []string{"oauth.client_id_metadata_hosts.allow"}, each: func(c Config) []string {
+		return eachOf(c.OAuth.ClientIDMetadataHosts.Allow, badMetadataHost)
+	}},
+	{keys: []string{"oauth.client_id_metadata_hosts.deny"}, each: func(c Config) []string {
+		return eachOf(c.OAuth.ClientIDMetadataHosts.Deny, badMetadataHost)
+	}},
 	{keys: []string{"oauth.software_statements"}, each: badSoftwareIssuers},
 	{keys: []string{"resources"}, each: func(c Config) []string { return badResources(c, c.Resources) }},
 	{keys: []string{"mcp.resources"}, each: badMCPResources},

@@ -230,6 +230,8 @@ func (i *Issuer) enabledClient(ctx context.Context, id string) (userstore.Client
 		return client, failed(err)
 	case !client.DisabledAt.IsZero():
 		return client, errClientDisabled
+	case client.DocumentLost(i.now()):
+		return client, faultLost
 	}
 	return client, nil
 }

@@ -172,7 +172,9 @@ type beginning struct {
 
 // begin prepares the grant that begins with the response to p. It enters Admission and takes the
 // signers before anything is written: what is written is also signed. The caller must call leave.
-func (i *Issuer) begin(ctx context.Context, p Pending, code userstore.Code) (b beginning, err error) {
+func (i *Issuer) begin(
+	ctx context.Context, p Pending, client userstore.Client, code userstore.Code,
+) (b beginning, err error) {
 	t := p.responseType()
 	if !t.tokens() {
 		return beginning{leave: func() {}}, nil
@@ -207,7 +209,9 @@ func (i *Issuer) begin(ctx context.Context, p Pending, code userstore.Code) (b b
 	if t.code {
 		g.ExpiresAt = later(g.ExpiresAt, now.Add(codeLifetime))
 	}
-	b.grant = &userstore.BegunGrant{Grant: g, IdleSince: now.Add(-i.RefreshIdle)}
+	b.grant = &userstore.BegunGrant{
+		Grant: g, IdleSince: now.Add(-i.RefreshIdle), NoAppSession: !client.HasLogoutURI(),
+	}
 	return b, nil
 }
 

@@ -341,7 +341,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	now := i.now()
 	code := i.codeOf(p, d, b, hash, now)
 	code.Subject = subject
-	begun, err := i.begin(ctx, p, code)
+	begun, err := i.begin(ctx, p, d.Client, code)
 	if err != nil {
 		return Decision{}, failed(err)
 	}
@@ -350,13 +350,16 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	events := begun.events(ctx)
 	if consent != nil {
 		ctx := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
+		if !d.Client.Stored() {
+			code.NewClient = userstore.RowOf(ctx, d.Client, now)
+		}
 		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
 	}
 	if err := i.checkUnfinished(ctx, p, hash, now); err != nil {
 		return Decision{}, err
 	}
 	// First, so that a request that was finished elsewhere begins nothing here.
-	if err := i.usePushed(ctx, p, hash, now); err != nil {
+	if err := i.usePushed(ctx, p, d.Client, hash, now); err != nil {
 		return Decision{}, err
 	}
 	if err := i.keepUsed(ctx, d.Client); err != nil {

@@ -30,8 +30,8 @@ type accessClaims struct {
 
 // idClaims is the payload of an ID token (OIDC Core section 2). Claims about the user are left to
 // the userinfo and profile endpoints, as section 5.4 says for clients that get an access token,
-// unless the client is registered to get them in the ID token, or gets no access token. azp is never needed: the audience is
-// always the one client that asked.
+// unless the client is registered to get them in the ID token, or gets no access token. azp is
+// never needed: the audience is always the one client that asked.
 type idClaims struct {
 	Issuer          string   `json:"iss"`
 	Subject         string   `json:"sub"`

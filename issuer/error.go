@@ -49,6 +49,7 @@ type Error struct {
 	Code        Code
 	Description string // one sentence that says what to do; only %x20-21 / %x23-5B / %x5D-7E
 	Cause       error
+	Fault       string     // of a client's metadata document: what is wrong with it; empty: nothing
 	Step        *LoginStep // of SecondFactorRequired and SecondFactorSetup
 	// RecoveryCodes were made by a setup whose login then failed: the client shows them this once.
 	RecoveryCodes []string
@@ -72,7 +73,7 @@ func refuse(code Code, description string) *Error {
 
 // because returns the refusal with a private cause for the log.
 func (e *Error) because(cause error) *Error {
-	return &Error{Code: e.Code, Description: e.Description, Cause: cause}
+	return &Error{Code: e.Code, Description: e.Description, Fault: e.Fault, Cause: cause}
 }
 
 var (

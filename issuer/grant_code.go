@@ -113,7 +113,10 @@ func (i *Issuer) redeem(ctx context.Context, client userstore.Client, r TokenReq
 		ctx = audit.As(ctx, audit.Actor{Type: audit.ByClient, ID: client.ID}, client.ID, a.Grant.SessionID)
 		events = append(events, audit.New(ctx, r.now, audit.GrantStarted, audit.User(code.UserID)))
 	}
-	redeemed := userstore.Redeem{Hash: hash, Grant: a.Grant, Begun: code.Answered(), Now: r.now, IdleSince: r.now.Add(-i.RefreshIdle)}
+	redeemed := userstore.Redeem{
+		Hash: hash, Grant: a.Grant, Begun: code.Answered(), Now: r.now, IdleSince: r.now.Add(-i.RefreshIdle),
+		NoAppSession: !view.Client.HasLogoutURI(),
+	}
 	if err := audit.Stored(ctx, i.Log, i.Codes.RedeemCode(ctx, redeemed, events...), events...); err != nil {
 		return Authorization{}, err
 	}

@@ -91,6 +91,8 @@ type Issuer struct {
 	RequestObjects *RequestObjects
 	Admission      *Admission // required; NoAdmission: every request is admitted at once
 
+	ClientIDMetadata bool // a client_id may be the address of a metadata document: see ClientDocuments
+
 	BackchannelLogout bool // clients with a backchannel_logout_uri are told of logouts
 }
 

@@ -22,6 +22,7 @@ type Metadata struct {
 	JWKSURI               string `json:"jwks_uri"`
 
 	RegistrationEndpoint string `json:"registration_endpoint,omitempty"`
+	ClientIDMetadata     bool   `json:"client_id_metadata_document_supported,omitempty"`
 
 	DeviceAuthorizationEndpoint string `json:"device_authorization_endpoint"` // RFC 8628 section 4
 
@@ -108,6 +109,7 @@ func (i *Issuer) Metadata() Metadata {
 	}
 	return Metadata{
 		RegistrationEndpoint: registration,
+		ClientIDMetadata:     i.ClientIDMetadata,
 
 		DeviceAuthorizationEndpoint: i.endpoint("/oauth2/device"),
 

@@ -19,8 +19,8 @@ import (
 // authenticated, and gets a reference for the browser to carry. What is stored is the request as it
 // was read, a Pending: from there on it is a request like any other.
 //
-// A reference is good until a code is issued for it, in whichever browser: until then the page can be
-// loaded again. The one code is the same however often the last form is sent; see code.
+// A reference is good until a code is issued for it, in whichever browser: until then the page can
+// be loaded again. The one code is the same however often the last form is sent; see code.
 
 // PushedResponse is the answer to a pushed request (RFC 9126 section 2.2).
 type PushedResponse struct {
@@ -49,8 +49,8 @@ var (
 	errNotPushed       = refuse(InvalidRequest, "Authorization requests have to be pushed first (RFC 9126): send the request_uri that /oauth2/par answers.")
 )
 
-// Push is the pushed authorization request endpoint: it authenticates the client, checks the request
-// as the authorization endpoint does, and stores it. Every error is an *Error.
+// Push is the pushed authorization request endpoint: it authenticates the client, checks the
+// request as the authorization endpoint does, and stores it. Every error is an *Error.
 func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationRequest) (PushedResponse, error) {
 	client, err := i.AuthenticateClient(ctx, auth)
 	if err != nil {
@@ -80,7 +80,7 @@ func (i *Issuer) Push(ctx context.Context, auth ClientAuth, r AuthorizationReque
 	}
 	now := i.now()
 	err = i.Pushed.SavePushedRequest(ctx, userstore.PushedRequest{
-		ID: id, ClientID: client.ID, Request: text, ExpiresAt: now.Add(pushedLifetime),
+		ID: id, ClientID: client.ID, Request: text, ExpiresAt: now.Add(pushedLifetime), NoRow: !client.Stored(),
 	}, pushedLimits, now)
 	switch {
 	case errors.Is(err, userstore.ErrConflict):
@@ -120,14 +120,19 @@ func (i *Issuer) pushedRequest(ctx context.Context, client userstore.Client, r A
 	return p, nil
 }
 
-// usePushed records that the one code of a pushed request is about to be issued. A request that was not pushed
-// may be finished in each browser session that it was begun in; a pushed one in the first.
-func (i *Issuer) usePushed(ctx context.Context, p Pending, hash userstore.CodeHash, now time.Time) error {
+// usePushed records that the one code of a pushed request is about to be issued. A request that was
+// not pushed may be finished in each browser session that it was begun in; a pushed one in the
+// first.
+func (i *Issuer) usePushed(
+	ctx context.Context, p Pending, client userstore.Client, hash userstore.CodeHash, now time.Time,
+) error {
 	if p.Pushed == "" {
 		return nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(p.Pushed)
-	use := userstore.PushedUse{ClientID: p.ClientID, Code: hash, Now: now, Known: now.Add(pushedKnown)}
+	use := userstore.PushedUse{
+		ClientID: p.ClientID, Code: hash, Now: now, Known: now.Add(pushedKnown), NoRow: !client.Stored(),
+	}
 	if err != nil || copy(use.ID[:], raw) != len(use.ID) {
 		return failed(fmt.Errorf("the id of a pushed request has %d bytes", len(raw)))
 	}

@@ -9,7 +9,10 @@ import (
 
 // AppSession is the session that an app has because of a login. It begins with a grant, if the
 // client has a backchannel_logout_uri or a frontchannel_logout_uri, and often outlives it: without a
-// refresh token the grant ends after minutes, while the app keeps its user signed in for days.
+// refresh token the grant ends after minutes, while the app keeps its user signed in for days. What
+// counts is the client as the act that begins the grant reads it: a client that gets its first logout
+// URI at the same moment or later hears of the sessions that begin from then on, and of no earlier one.
+// So a login at a client without a logout URI asks nothing of this table.
 //
 // It ends with the browser session that the user logged in with, or when the grant is revoked, or
 // with everything else of the user. The operation that ends the grants ends it, too. If the client has

@@ -164,7 +164,8 @@ func (a *Accounts) StartGrant(ctx context.Context, v Verified, g Grant, idleSinc
 	e := audit.New(audit.As(ctx, self, g.ClientID, g.SessionID), g.CreatedAt, audit.LoginSucceeded, audit.User(v.User.ID))
 	s := StartGrant{
 		Grant: g, PasswordHash: v.User.PasswordHash, Rehash: v.Rehash, Second: v.Second, IdleSince: idleSince,
-		Events: append([]audit.Event{e}, v.events...),
+		NoAppSession: v.Client.ID == g.ClientID && !v.Client.HasLogoutURI(),
+		Events:       append([]audit.Event{e}, v.events...),
 	}
 	if v.reservation != nil {
 		s.Attempt = v.reservation.attempt

@@ -42,6 +42,8 @@ type Client struct {
 	RegistrationHash string
 	// UnusedUntil is when the client is deleted if it was not used until then; zero: it stays.
 	UnusedUntil time.Time
+	// DocumentAt is when the metadata document of a KindMetadata was last fetched and found good.
+	DocumentAt time.Time
 
 	DisabledAt time.Time // zero: enabled
 	CreatedAt  time.Time

@@ -2,6 +2,11 @@ package userstore
 
 import "strings"
 
+// HasLogoutURI reports whether the client hears of logouts, by its server or by a frame in a browser.
+func (c *Client) HasLogoutURI() bool {
+	return c.BackchannelLogoutURI != "" || c.FrontchannelLogoutURI != ""
+}
+
 // checkBackchannelLogout checks where a client hears of logouts (OpenID Connect Back-Channel Logout
 // section 2.2). The guarded client that sends to the address speaks https only.
 func (c *Client) checkBackchannelLogout(fs *faults) {

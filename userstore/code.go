@@ -48,6 +48,10 @@ type Code struct {
 	// Begins is the grant that begins together with the code, because the authorization response
 	// holds tokens as well. SaveCode alone reads it; nil: the grant begins when the code is redeemed.
 	Begins *BegunGrant
+
+	// NewClient is the row of the code's client, if the client had none when it was read. SaveCode makes
+	// it together with the consent, unless there is one meanwhile.
+	NewClient *NewClient
 }
 
 // Answered reports whether a grant began with the code: tokens went out together with it.
@@ -59,7 +63,8 @@ func (c Code) Answered() bool { return c.GrantID != GrantID{} && c.UsedAt.IsZero
 type BegunGrant struct {
 	Grant Grant // of the code's user and client
 
-	IdleSince time.Time // grants not rotated since are not live; zero: all are live
+	IdleSince    time.Time // grants not rotated since are not live; zero: all are live
+	NoAppSession bool      // as StartGrant.NoAppSession
 }
 
 // CodeView is a code with the user and the client that it depends on.
@@ -76,5 +81,6 @@ type Redeem struct {
 	Begun bool  // the grant began with the code, and goes on as Grant says
 	Now   time.Time
 
-	IdleSince time.Time // grants not rotated since are not live; zero: all are live
+	IdleSince    time.Time // grants not rotated since are not live; zero: all are live
+	NoAppSession bool      // as StartGrant.NoAppSession, by the client of CodeView
 }

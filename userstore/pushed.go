@@ -15,6 +15,8 @@ type PushedRequest struct {
 	ClientID  string
 	Request   []byte    // JSON of the issuer
 	ExpiresAt time.Time // until then the request can be begun
+	// NoRow says that the client needs no row: Client.Stored is false.
+	NoRow bool
 }
 
 // PushedLimits bound the rows of pushed requests that can still be begun.
@@ -27,6 +29,7 @@ type PushedUse struct {
 	Code     CodeHash
 	Now      time.Time
 	Known    time.Time // until then the use is known
+	NoRow    bool      // as of the PushedRequest
 }
 
 // PushedRequests stores pushed authorization requests.
@@ -34,7 +37,8 @@ type PushedRequests interface {
 	// SavePushedRequest stores a request of an enabled client, if the limits have room at now.
 	// ErrConflict: they have none, or the client is not enabled. The limit of a client holds
 	// however many calls there are at once; the limit in all may be passed by as many rows as
-	// calls run at once.
+	// calls run at once. All clients without a row share the limit of one: anybody can name any
+	// number of them.
 	SavePushedRequest(ctx context.Context, p PushedRequest, limits PushedLimits, now time.Time) error
 	// PushedRequest reads a request of a client that has not ended at now. ErrNotFound; ErrExists:
 	// the request was used.

@@ -101,6 +101,7 @@ func (r *Registry) Edit(
 	complete := func(ctx context.Context, old Client, c *Client, fs *faults) error {
 		c.UnusedUntil = time.Time{}
 		fs.addStatement(old, *c)
+		fs.addDecided(old, *c)
 		return r.complete(ctx, old, c, chosen, fs)
 	}
 	return r.edit(ctx, id, chosen, complete, edit)

@@ -203,7 +203,8 @@ type StartGrant struct {
 	Attempt  Attempt   // returned to its budgets; zero: none
 	Remember time.Time // when the attempt's network ceases to be remembered under Attempt.Own
 
-	IdleSince time.Time // grants not rotated since are not live; zero: all are live
+	IdleSince    time.Time // grants not rotated since are not live; zero: all are live
+	NoAppSession bool      // the client as this login read it has no logout URI; see AppSession
 
 	Events []audit.Event // stored with the grant
 }

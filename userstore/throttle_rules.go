@@ -104,6 +104,9 @@ func network(address string) string { return networkAround(address, 32, 64) }
 // /64 of a /48, often has the whole of it.
 func block(address string) string { return networkAround(address, 24, 48) }
 
+// NetworkOf returns the network of an address: the name under which what comes from there counts.
+func NetworkOf(address string) string { return network(address) }
+
 // networkAround returns the network of so many bits around an address.
 func networkAround(address string, bits4, bits6 int) string {
 	a, err := netip.ParseAddr(address)

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -159,13 +160,22 @@ func (h *Handlers) CreateClient(w http.ResponseWriter, r Request) error {
 	return wire.WriteJSON(w, http.StatusCreated, c.Document(secret))
 }
 
+// clientID returns the client that the path names. An id that is an address is percent-encoded there.
+func clientID(r Request) string {
+	id, err := url.PathUnescape(r.PathValue("client_id"))
+	if err != nil {
+		return "" // which no client is called
+	}
+	return id
+}
+
 func (h *Handlers) GetClient(w http.ResponseWriter, r Request) error {
 	return h.answerClient(w, r)
 }
 
 // answerClient answers with the client that the path names, as it is now.
 func (h *Handlers) answerClient(w http.ResponseWriter, r Request) error {
-	c, err := h.Clients.Store.ClientByID(r.Context(), r.PathValue("client_id"))
+	c, err := h.Clients.Store.ClientByID(r.Context(), clientID(r))
 	if err != nil {
 		return err
 	}
@@ -184,7 +194,7 @@ func (h *Handlers) PatchClient(w http.ResponseWriter, r Request) error {
 	if err != nil {
 		return err
 	}
-	c, secret, err := h.Clients.Edit(r.Context(), r.PathValue("client_id"), "", func(c *userstore.Client) error {
+	c, secret, err := h.Clients.Edit(r.Context(), clientID(r), "", func(c *userstore.Client) error {
 		if c.FirstParty {
 			return problem.New(problem.FirstPartyClient, "")
 		}
@@ -213,7 +223,7 @@ func (h *Handlers) DeleteClient(w http.ResponseWriter, r Request) error {
 	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
-	id := r.PathValue("client_id")
+	id := clientID(r)
 	if id != userstore.FirstPartyClientID { // which Clients.Delete refuses with its own error
 		if err := h.notFirstParty(r, id); err != nil {
 			return err
@@ -232,7 +242,7 @@ func (h *Handlers) RotateSecret(w http.ResponseWriter, r Request) error {
 	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
-	id := r.PathValue("client_id")
+	id := clientID(r)
 	if err := h.notFirstParty(r, id); err != nil {
 		return err
 	}
@@ -255,7 +265,7 @@ func (h *Handlers) setClientActive(w http.ResponseWriter, r Request, active bool
 	if err := expectNoBody(w, r); err != nil {
 		return err
 	}
-	if err := h.Clients.SetActive(r.Context(), r.PathValue("client_id"), active); err != nil {
+	if err := h.Clients.SetActive(r.Context(), clientID(r), active); err != nil {
 		return err
 	}
 	return h.answerClient(w, r)

@@ -93,6 +93,8 @@ type Replica struct {
 	Mail     *mail.Worker        // nothing runs it: see Server.Letters
 	Logouts  *backchannel.Sender // nothing runs it, and its Post reaches no app: see Server.Apps
 	HTTP     *httptest.Server
+
+	documents *DocumentHost // see Documents; nil: none
 }
 
 // Each runs fn on both engines.

@@ -213,10 +213,17 @@ func (p *Page) Link(prefix string) string {
 }
 
 // Text is all that can be read, with single spaces.
-func (p *Page) Text() string {
+func (p *Page) Text() string { return textOf(p.doc) }
+
+// ElementText is Text of the element of that id.
+func (p *Page) ElementText(id string) string {
+	return textOf(p.find(func(n *html.Node) bool { return attribute(n, "id") == id }))
+}
+
+func textOf(of *html.Node) string {
 	var b strings.Builder
-	if p.doc != nil {
-		walk(p.doc, func(n *html.Node) bool {
+	if of != nil {
+		walk(of, func(n *html.Node) bool {
 			if n.Type == html.TextNode {
 				b.WriteString(n.Data + " ")
 			}

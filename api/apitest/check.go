@@ -276,6 +276,11 @@ func (s *Server) mayLeadTo(location string, status int) bool {
 	base, fragment, _ := strings.Cut(location, "#")
 	tokens := strings.Contains(fragment, "_token=")
 	base, _, _ = strings.Cut(base, "?")
+	for _, r := range s.Replicas {
+		if r.documents.published(base) {
+			return status == http.StatusSeeOther
+		}
+	}
 	clients, err := s.DB.ListClients(context.Background(), nil, 1000)
 	if err != nil {
 		s.T.Fatalf("list the clients: %v", err)

@@ -20,9 +20,9 @@ const (
 	givesTrust   = "trusted" // the cookie of a trusted browser
 )
 
-// openings are the operations that open an account, and with what. Every answer of every test is held
-// against them, and the walk through every way into an account (api/flows) goes through each of them:
-// an operation that is not here has no row in its table yet.
+// openings are the operations that open an account, and with what. Every answer of every test is
+// held against them, and the walk through every way into an account (api/flows) goes through each
+// of them: an operation that is not here has no row in its table yet.
 var openings = map[string][]string{
 	"POST /oauth2/token": {givesTokens},
 
@@ -126,8 +126,8 @@ func (a *Response) gives() (list []string) {
 	return list
 }
 
-// front returns the parameters that the answer has for the redirect URI of a client, in the query or
-// the fragment of an address.
+// front returns the parameters that the answer has for the redirect URI of a client, in the query
+// or the fragment of an address.
 func (a *Response) front() url.Values {
 	to, err := url.Parse(a.Header.Get("Location"))
 	if err != nil || to.Host == "" && to.Opaque == "" {

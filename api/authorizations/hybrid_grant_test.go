@@ -41,8 +41,8 @@ func dead(s *apitest.Server, c apitest.Client, access string) {
 	}
 }
 
-// a double click, the page reloaded, and the form in a second tab: one code, one access token,
-// one grant; on any replica and at any moment.
+// a double click, the page reloaded, and the form in a second tab: one code, one access
+// token, one grant; on any replica and at any moment.
 func TestA31OneRequestIsOneCodeAndOneTokenAndOneGrant(t *testing.T) {
 	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
 		for n, responseType := range frontTypes {
@@ -298,8 +298,8 @@ func TestD10APushedRequestOfAHybridClient(t *testing.T) {
 	})
 }
 
-// Tokens go to the client's address and nowhere else: no Referer says them, no cache keeps them, and
-// no script but the one that sends the form runs beside them.
+// Tokens go to the client's address and nowhere else: no Referer says them, no cache keeps them,
+// and no script but the one that sends the form runs beside them.
 func TestFrontChannelTokensStayOutOfCachesAndReferers(t *testing.T) {
 	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
 		c := frontClient(s, "web")
@@ -328,8 +328,8 @@ func (withoutSigners) Signer(string) (*jose.Signer, error) {
 	return nil, errors.New("this replica may not sign")
 }
 
-// A replica that cannot sign begins nothing; the same form then succeeds elsewhere. A grant that was
-// stored, and whose answer was lost, is answered by the next try, on another replica as well.
+// A replica that cannot sign begins nothing; the same form then succeeds elsewhere. A grant that
+// was stored, and whose answer was lost, is answered by the next try, on another replica as well.
 func TestNothingBeginsWithoutSigners(t *testing.T) {
 	eachAnswering(t, func(t *testing.T, s *apitest.Server) {
 		alice, c := s.SignUp("alice"), frontClient(s, "web")

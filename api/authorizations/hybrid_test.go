@@ -71,11 +71,17 @@ func TestEveryResponseTypeGivesWhatItNames(t *testing.T) {
 		c := frontClient(s, "web")
 		b := s.SignedIn(alice)
 		want := map[string][]string{
-			"id_token":            {"id_token", "iss", "session_state", "state"},
-			"id_token token":      {"access_token", "expires_in", "id_token", "iss", "scope", "session_state", "state", "token_type"},
-			"code id_token":       {"code", "id_token", "iss", "session_state", "state"},
-			"code token":          {"access_token", "code", "expires_in", "iss", "scope", "session_state", "state", "token_type"},
-			"code id_token token": {"access_token", "code", "expires_in", "id_token", "iss", "scope", "session_state", "state", "token_type"},
+			"id_token": {"id_token", "iss", "session_state", "state"},
+			"id_token token": {
+				"access_token", "expires_in", "id_token", "iss", "scope", "session_state", "state", "token_type",
+			},
+			"code id_token": {"code", "id_token", "iss", "session_state", "state"},
+			"code token": {
+				"access_token", "code", "expires_in", "iss", "scope", "session_state", "state", "token_type",
+			},
+			"code id_token token": {
+				"access_token", "code", "expires_in", "id_token", "iss", "scope", "session_state", "state", "token_type",
+			},
 		}
 		for _, responseType := range frontTypes {
 			for _, mode := range []string{"", "fragment", "form_post"} {
@@ -106,7 +112,9 @@ func TestEveryResponseTypeGivesWhatItNames(t *testing.T) {
 }
 
 // checkFront checks the tokens of a response, and those that its code is good for.
-func checkFront(t *testing.T, s *apitest.Server, c apitest.Client, u apitest.User, responseType string, got url.Values) {
+func checkFront(
+	t *testing.T, s *apitest.Server, c apitest.Client, u apitest.User, responseType string, got url.Values,
+) {
 	t.Helper()
 	access, id := got.Get("access_token"), apitest.Claims(got.Get("id_token"))
 	sid := ""
@@ -122,14 +130,15 @@ func checkFront(t *testing.T, s *apitest.Server, c apitest.Client, u apitest.Use
 			t.Errorf("at_hash %v, c_hash %v", id["at_hash"], id["c_hash"])
 		}
 		// Only what gets no access token finds the claims of the scopes in the ID token.
-		if alone := responseType == "id_token"; alone != (id["email"] == u.Email) || alone != (id["name"] != nil || id["preferred_username"] != nil ||
-			id["email_verified"] != nil) {
+		if alone := responseType == "id_token"; alone != (id["email"] == u.Email) ||
+			alone != (id["name"] != nil || id["preferred_username"] != nil || id["email_verified"] != nil) {
 			t.Errorf("the ID token says %v", id)
 		}
 	}
 	if access != "" {
 		claims := apitest.Claims(access)
-		if claims["client_id"] != c.ID || claims["scope"] != "openid profile email" || got.Get("scope") != "openid profile email" ||
+		if claims["client_id"] != c.ID || claims["scope"] != "openid profile email" ||
+			got.Get("scope") != "openid profile email" ||
 			got.Get("token_type") != "Bearer" || got.Get("expires_in") != "600" || sid != "" && claims["sid"] != sid {
 			t.Errorf("the access token says %v, the response %q for %q", claims, got.Get("token_type"), got.Get("expires_in"))
 		}
@@ -191,7 +200,8 @@ func TestHashesFollowTheAlgorithmOfTheIDToken(t *testing.T) {
 		if err := s.DB.UpdateClient(t.Context(), row); err != nil {
 			t.Fatal(err)
 		}
-		got := allow(s.SignedIn(s.SignUp("alice")).Open(authorizePath(c, set("response_type", "code id_token token")))).Fragment()
+		asked := authorizePath(c, set("response_type", "code id_token token"))
+		got := allow(s.SignedIn(s.SignUp("alice")).Open(asked)).Fragment()
 		if alg := apitest.Header(got.Get("id_token"))["alg"]; alg != "EdDSA" {
 			t.Fatalf("alg %v", alg)
 		}
@@ -244,13 +254,15 @@ func TestA09A10RefusalsWhereResponseTypesAreOn(t *testing.T) {
 			{"the same by form_post", code, set("response_type", "id_token", "response_mode", "form_post"), "form_post",
 				"unauthorized_client"},
 
-			{"A-10 a query for id_token", all, set("response_type", "id_token", "response_mode", "query"), "#", "invalid_request"},
+			{"A-10 a query for id_token", all, set("response_type", "id_token", "response_mode", "query"), "#",
+				"invalid_request"},
 			{"A-10 a query for code token", all, set("response_type", "code token", "response_mode", "query"), "#",
 				"invalid_request"},
 			{"A-10 a query for code id_token token", all, set("response_type", "code id_token token", "response_mode", "query"),
 				"#", "invalid_request"},
 			{"A-10 web_message", all, set("response_type", "id_token", "response_mode", "web_message"), "#", "invalid_request"},
-			{"A-10 fragment.jwt", all, set("response_type", "id_token", "response_mode", "fragment.jwt"), "#", "invalid_request"},
+			{"A-10 fragment.jwt", all, set("response_type", "id_token", "response_mode", "fragment.jwt"), "#",
+				"invalid_request"},
 			{"A-10 query.jwt for code", all, set("response_mode", "query.jwt"), "?", "invalid_request"},
 
 			{"no nonce for id_token", all, set("response_type", "id_token", "nonce", ""), "#", "invalid_request"},
@@ -258,8 +270,8 @@ func TestA09A10RefusalsWhereResponseTypesAreOn(t *testing.T) {
 			{"no nonce for code id_token", all, set("response_type", "code id_token", "nonce", ""), "#", "invalid_request"},
 			{"no nonce for code id_token token", all, set("response_type", "code id_token token", "nonce", ""), "#",
 				"invalid_request"},
-			{"no nonce by form_post", all, set("response_type", "id_token", "nonce", "", "response_mode", "form_post"), "form_post",
-				"invalid_request"},
+			{"no nonce by form_post", all, set("response_type", "id_token", "nonce", "", "response_mode", "form_post"),
+				"form_post", "invalid_request"},
 			{"A-12 no PKCE for code id_token", all, set("response_type", "code id_token", "code_challenge", "",
 				"code_challenge_method", ""), "#", "invalid_request"},
 			{"A-12 plain for code token", all, set("response_type", "code token", "code_challenge_method", "plain"), "#",
@@ -267,13 +279,14 @@ func TestA09A10RefusalsWhereResponseTypesAreOn(t *testing.T) {
 			{"A-13 a challenge that is none", all, set("response_type", "code id_token", "code_challenge", "short"), "#",
 				"invalid_request"},
 			{"no openid for id_token", all, set("response_type", "id_token", "scope", "profile"), "#", "invalid_scope"},
-			{"no openid for code id_token", all, set("response_type", "code id_token", "scope", "profile"), "#", "invalid_scope"},
+			{"no openid for code id_token", all, set("response_type", "code id_token", "scope", "profile"), "#",
+				"invalid_scope"},
 			{"A-24 no scope", all, set("response_type", "code token", "scope", ""), "#", "invalid_scope"},
 			{"A-19 nobody logged in", all, set("response_type", "id_token token", "prompt", "none"), "#", "login_required"},
 			{"A-21 max_age", all, set("response_type", "id_token", "max_age", "-1"), "#", "invalid_request"},
 			{"A-25 a resource", all, set("response_type", "code token", "resource", "https://evil.test"), "#", "invalid_target"},
-			{"A-16 markup in the state", all, set("response_type", "id_token", "nonce", "", "state", "\"><script>\r\nX:1&code=x#y?ü"),
-				"#", "invalid_request"},
+			{"A-16 markup in the state", all, set("response_type", "id_token", "nonce", "", "state",
+				"\"><script>\r\nX:1&code=x#y?ü"), "#", "invalid_request"},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				s := s.With(t)
@@ -296,10 +309,13 @@ func TestA09A10RefusalsWhereResponseTypesAreOn(t *testing.T) {
 			})
 		}
 		// Pushed, the same is said at once.
-		for responseType, want := range map[string]string{"token": "unsupported_response_type", "id_token": "unauthorized_client"} {
+		for responseType, want := range map[string]string{
+			"token": "unsupported_response_type", "id_token": "unauthorized_client",
+		} {
 			s.Refuse(pushRequest(s, code, set("response_type", responseType)), apitest.Refusal{Status: 400, Code: want})
 		}
-		s.Refuse(pushRequest(s, all, set("response_type", "id_token", "nonce", "")), apitest.Refusal{Status: 400, Code: "invalid_request"})
+		s.Refuse(pushRequest(s, all, set("response_type", "id_token", "nonce", "")),
+			apitest.Refusal{Status: 400, Code: "invalid_request"})
 	})
 }
 
@@ -338,14 +354,17 @@ func TestA10FragmentForCodeWhereItIsOn(t *testing.T) {
 
 // Discovery lists what is on, and everything that it lists works.
 func TestDiscoveryListsResponseTypesThatWork(t *testing.T) {
-	for name, types := range map[string][]string{"none": nil, "hybrid": {"code", "code id_token"}, "all": userstore.ResponseTypes} {
+	for name, types := range map[string][]string{
+		"none": nil, "hybrid": {"code", "code id_token"}, "all": userstore.ResponseTypes,
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) { r.Issuer.ResponseTypes = types }})
 			var m issuer.Metadata
 			s.Do(apitest.Request{Path: "/.well-known/openid-configuration"}).Want(200, "").JSON(&m)
 			want := map[string][]string{
-				"none":   {"code", "query form_post", "authorization_code refresh_token client_credentials"},
-				"hybrid": {"code,code id_token", "query fragment form_post", "authorization_code refresh_token client_credentials implicit"},
+				"none": {"code", "query form_post", "authorization_code refresh_token client_credentials"},
+				"hybrid": {"code,code id_token", "query fragment form_post",
+					"authorization_code refresh_token client_credentials implicit"},
 				"all": {"code,id_token,id_token token,code id_token,code token,code id_token token", "query fragment form_post",
 					"authorization_code refresh_token client_credentials implicit"},
 			}[name]

@@ -3,6 +3,7 @@ package authorizations_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -219,6 +220,28 @@ func TestCodesOfMCPResources(t *testing.T) {
 		s.Do(s.CodeRequest(c, code)).Want(200, "").JSON(&tokens)
 		if tokens.Scope != "tools:read tools:write" {
 			t.Errorf("granted %q", tokens.Scope)
+		}
+	}, withMCP)
+}
+
+// TestNoMCPResourceWithoutAUser: where no user is asked, only the operator can open a resource.
+func TestNoMCPResourceWithoutAUser(t *testing.T) {
+	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
+		ask := func(c apitest.Client, scope string) apitest.Request {
+			return s.Authenticated(c, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "resource": {mcpURI}, "scope": {scope}})
+		}
+		scopes := []string{"openid", "tools:read"}
+		stranger := s.Register(userstore.Client{ID: "stranger", Kind: userstore.KindRegistered, Scopes: scopes})
+		listed := s.Register(userstore.Client{ID: "known", Kind: userstore.KindRegistered, Scopes: scopes, Resources: []string{mcpURI}})
+		s.Unchanged(func() {
+			s.Do(ask(stranger, "tools:read")).Want(400, "invalid_target")
+			s.Do(ask(stranger, "")).Want(400, "invalid_target")
+			s.Do(ask(listed, "admin")).Want(400, "invalid_scope")
+		})
+		var tokens apitest.Tokens
+		s.Do(ask(listed, "tools:read")).Want(200, "").JSON(&tokens)
+		if claims := apitest.Claims(tokens.Access); claims["aud"] != mcpURI || claims["scope"] != "tools:read" {
+			t.Errorf("%v", claims)
 		}
 	}, withMCP)
 }

@@ -79,8 +79,8 @@ func logoutPath(pairs ...string) string {
 	return "/oauth2/logout?" + q.Encode()
 }
 
-// Each app that the user logged in to from this browser is told by a frame of its own; the sid is that
-// of the app's latest login.
+// Each app that the user logged in to from this browser is told by a frame of its own; the sid is
+// that of the app's latest login.
 func TestALogoutLoadsAFrameForEachApp(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		alice := s.SignUp("alice")

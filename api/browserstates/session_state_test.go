@@ -22,8 +22,8 @@ const (
 	browserName = "__Host-signet-browser-2f4e5542"
 )
 
-// matches is what the frame calculates: session_state is of this client, at this origin, in a browser
-// with this state.
+// matches is what the frame calculates: session_state is of this client, at this origin, in a
+// browser with this state.
 func matches(sessionState, clientID, origin, browserState string) bool {
 	hash, salt, found := strings.Cut(sessionState, ".")
 	sum := sha256.Sum256([]byte(clientID + " " + origin + " " + browserState + " " + salt))
@@ -193,7 +193,8 @@ func TestU33TheStateCookieStandsForNobody(t *testing.T) {
 			t.Errorf("after a planted value: %q, want %q", b.Cookies[stateName], first)
 		}
 
-		// The same user, who proves the password once more, goes on with the session; another user does not.
+		// The same user, who proves the password once more, goes on with the session; another user
+		// does not.
 		b.Open("/login?"+strings.SplitN(b.Open(authorizePath(c, set("prompt", "login"))).Path, "?", 2)[1]).
 			Submit("login-submit", alice.Credentials())
 		if b.Cookies[stateName] != first {
@@ -207,7 +208,8 @@ func TestU33TheStateCookieStandsForNobody(t *testing.T) {
 	})
 }
 
-// Each way out changes the state: those in the browser at once, the others when the browser comes back.
+// Each way out changes the state: those in the browser at once, the others when the browser comes
+// back.
 func TestTheStateChangesWhenTheSessionEnds(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := s.WebClient()
@@ -258,7 +260,8 @@ func TestTheStateChangesWhenTheSessionEnds(t *testing.T) {
 	})
 }
 
-// The state lasts as long as the session: not longer than the browser, unless the person stays signed in.
+// The state lasts as long as the session: not longer than the browser, unless the person stays
+// signed in.
 func TestTheStateLastsAsLongAsTheSession(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	alice := s.SignUp("alice")

@@ -14,13 +14,13 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Discovery lists what works under the configuration, and nothing else: what it lists is tried, and a
-// member that nobody knows how to try fails the test.
+// Discovery lists what works under the configuration, and nothing else: what it lists is tried, and
+// a member that nobody knows how to try fails the test.
 func TestEverythingThatDiscoveryListsWorks(t *testing.T) {
 	for name, configure := range map[string]func(*apitest.Replica){
 		"as it comes": func(*apitest.Replica) {},
 		"with everything on": func(r *apitest.Replica) {
-			r.Issuer.Registration = issuer.RegistrationOpen
+			r.Issuer.Registration, r.Issuer.ClientIDMetadata = issuer.RegistrationOpen, true
 			r.Issuer.ResponseTypes, r.API.Clients.ResponseTypes = userstore.ResponseTypes, userstore.ResponseTypes
 			r.Keys.Policy.Algorithms = []string{jose.RS256, jose.EdDSA, jose.ES256, jose.PS256}
 			r.Issuer.Claims = []issuer.CustomClaim{{Name: "tier", Value: "gold", In: []string{issuer.InUserinfo}}}
@@ -53,6 +53,9 @@ func TestEverythingThatDiscoveryListsWorks(t *testing.T) {
 func TestDiscoveryIsSilentOnWhatIsOff(t *testing.T) {
 	w := newWorld(t, func(r *apitest.Replica) { r.Issuer.RequestObjects = nil })
 	if _, listed := w.m["registration_endpoint"]; listed || w.m["request_uri_parameter_supported"] != false {
+		t.Errorf("%v", w.m)
+	}
+	if _, listed := w.m["client_id_metadata_document_supported"]; listed {
 		t.Errorf("%v", w.m)
 	}
 	if got := w.list("response_types_supported"); !slices.Equal(got, []string{"code"}) {
@@ -128,6 +131,10 @@ var tries = map[string]func(*world){
 		w.Do(apitest.Request{Method: "POST", Path: "/oauth2/register",
 			Body: apitest.Fields{"redirect_uris": []string{suite + "/cb"}}}).Want(201, "")
 	}),
+	"client_id_metadata_document_supported": func(w *world) {
+		c := w.documents.Publish("/client.json", w.documents.Metadata("/client.json"))
+		w.TokensOf(c, w.b.Open(apitest.AuthorizePath(c)).WantPage(200, "consent-approve").Submit("consent-approve", nil))
+	},
 
 	"scopes_supported": each("scopes_supported", func(w *world, scope string) {
 		resource := ""

@@ -24,7 +24,8 @@ import (
 
 const suite = "https://app.test"
 
-// world is a server with one user, who has every claim, and a browser in which that user is logged in.
+// world is a server with one user, who has every claim, and a browser in which that user is logged
+// in.
 type world struct {
 	*apitest.Server
 	m    map[string]any // the document
@@ -32,6 +33,7 @@ type world struct {
 	b    *apitest.Browser
 
 	*app
+	documents *apitest.DocumentHost
 }
 
 // app is what the server reaches of the apps.
@@ -44,7 +46,7 @@ type app struct {
 }
 
 func newWorld(t *testing.T, configure func(*apitest.Replica)) *world {
-	w := &world{app: &app{objects: map[string]string{}}}
+	w := &world{app: &app{objects: map[string]string{}}, documents: apitest.NewDocumentHost(t)}
 	fetch := func(_ context.Context, address string) ([]byte, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -63,7 +65,9 @@ func newWorld(t *testing.T, configure func(*apitest.Replica)) *world {
 				w.told = append(w.told, form.Get("logout_token"))
 				return 200, nil
 			}
-			configure(r)
+			if configure(r); r.Issuer.ClientIDMetadata {
+				r.Documents(t, w.documents)
+			}
 		},
 	})
 	w.Do(apitest.Request{Path: "/.well-known/openid-configuration"}).Want(200, "").JSON(&w.m)

@@ -75,6 +75,17 @@ var requests = []request{
 			s.T.Errorf("%d apps were told, %v", told, err)
 		}
 	}, false},
+	{"client_id", "documentsBy", func(string) userstore.Client {
+		return userstore.Client{} // the client is whatever the document says
+	}, func(s *apitest.Server, c apitest.Client, address string) {
+		if strings.HasSuffix(address, "/") { // a client_id has a path
+			address += "client.json"
+		}
+		c.ID = address
+		if page := s.Browser().Open(apitest.AuthorizePath(c)); page.Status != http.StatusBadRequest || page.To != "" {
+			s.T.Errorf("the request is answered with %d, %q", page.Status, page.To)
+		}
+	}, true},
 	{"logo_uri", "logosBy", func(address string) userstore.Client {
 		return userstore.Client{ClientMetadata: userstore.ClientMetadata{LogoURI: address}}
 	}, func(s *apitest.Server, c apitest.Client, _ string) {
@@ -109,6 +120,7 @@ func serve(t *testing.T, o outbound.Options) *apitest.Server {
 			return client.Fetch(ctx, uri, outbound.Document{MaxBytes: 64 << 10})
 		}
 		r.API.Logos = logos.New(client.Get, r.API.Now)
+		r.FetchDocuments(client)
 	})(&settings)
 	return apitest.New(t, settings)
 }

@@ -39,7 +39,10 @@ func (h *Handlers) show(w http.ResponseWriter, status int, page web.Page, err er
 func (h *Handlers) Error(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
 	e := web.ErrorPage{
 		Common: h.common(r, nil), Code: string(p.Code), RequestID: strings.Join(w.Header()["X-Request-Id"], ""),
-		TryAgain: h.tryAgain(r, p), AskAgain: h.askAgain(r, p),
+		TryAgain: h.tryAgain(r, p), AskAgain: h.askAgain(r, p), Fault: p.Fault,
+	}
+	if p.Fault != "" {
+		e.Code = "client_document"
 	}
 	e.SignIn = e.TryAgain == "" && leadsNowhere[p.Code]
 	if p.Handle != "" && p.Code == problem.RequestExpired {

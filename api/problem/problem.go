@@ -324,6 +324,7 @@ type Problem struct {
 	// RecoveryCodes were made by a setup whose login then failed: no other answer shows them.
 	RecoveryCodes []string
 
+	Fault string      // of a client's metadata document; empty: none
 	Said  issuer.Code // the issuer's code; empty: the error did not come from the issuer
 	Scope string      // the missing scope, for the challenge
 	Retry string      // seconds until a retry; empty: the code's own
@@ -487,6 +488,7 @@ func From(err error) *Problem {
 		if c, ok := issuerCodes[issued.Code]; ok {
 			p = New(c, issued.Description)
 		}
+		p.Fault = issued.Fault
 		p.Said, p.Step, p.RecoveryCodes = issued.Code, issued.Step, issued.RecoveryCodes
 	case errors.As(err, &exists) && exists.Field == "credential":
 		p = New(PasskeyExists, "")

@@ -22,8 +22,10 @@ func TestRegistration(t *testing.T) {
 		}
 		uri := apitest.IssuerURL + "/oauth2/register/" + c.ID
 		same(t, "the answer", c.Fields, apitest.Fields{
-			"client_id": c.ID, "client_secret": c.Secret, "client_id_issued_at": s.Clock.Now().Unix(), "client_secret_expires_at": 0,
-			"client_name": "Shop", "token_endpoint_auth_method": "client_secret_basic", "grant_types": []string{"authorization_code"},
+			"client_id": c.ID, "client_secret": c.Secret,
+			"client_id_issued_at": s.Clock.Now().Unix(), "client_secret_expires_at": 0,
+			"client_name": "Shop", "token_endpoint_auth_method": "client_secret_basic",
+			"grant_types":    []string{"authorization_code"},
 			"response_types": []string{"code"}, "redirect_uris": []string{"https://shop.test/cb"},
 			"scope":                   "openid profile email address phone offline_access",
 			"registration_client_uri": uri, "registration_access_token": c.Access,
@@ -54,19 +56,24 @@ func TestRegistration(t *testing.T) {
 		same(t, "read", read.Fields, want)
 
 		res = manage(s, "PUT", c, apitest.Fields{
-			"client_id": c.ID, "client_secret": c.Secret, "client_name": "The Shop", "redirect_uris": []string{"https://shop.test/cb2"},
-			"grant_types": []string{"authorization_code", "refresh_token"}, "scope": "openid email", "tos_uri": "https://shop.test/tos",
+			"client_id": c.ID, "client_secret": c.Secret, "client_name": "The Shop",
+			"redirect_uris": []string{"https://shop.test/cb2"},
+			"grant_types":   []string{"authorization_code", "refresh_token"}, "scope": "openid email",
+			"tos_uri": "https://shop.test/tos",
 		}).Want(200, "")
 		replaced := take(s, res)
-		same(t, "replaced", replaced.Fields, want.With("client_name", "The Shop").With("redirect_uris", []string{"https://shop.test/cb2"}).
+		same(t, "replaced", replaced.Fields, want.With("client_name", "The Shop").
+			With("redirect_uris", []string{"https://shop.test/cb2"}).
 			With("grant_types", []string{"authorization_code", "refresh_token"}).With("scope", "openid email").
 			With("tos_uri", "https://shop.test/tos"))
 		events = s.EventsOf(res)
-		if len(events) != 1 || events[0].Name != "client_updated" || events[0].Actor.Type != "client" || events[0].Actor.ID != c.ID {
+		if len(events) != 1 || events[0].Name != "client_updated" ||
+			events[0].Actor.Type != "client" || events[0].Actor.ID != c.ID {
 			t.Errorf("events %+v", events)
 		}
 		// Omitted members become what they are by default (RFC 7592 section 2.2); null is as omitted.
-		reset := take(s, manage(s, "PUT", c, shop().With("client_id", c.ID).With("tos_uri", json.RawMessage("null"))).Want(200, ""))
+		withoutTerms := shop().With("client_id", c.ID).With("tos_uri", json.RawMessage("null"))
+		reset := take(s, manage(s, "PUT", c, withoutTerms).Want(200, ""))
 		same(t, "reset", reset.Fields, want)
 
 		res = manage(s, "DELETE", c, nil).Want(204, "")
@@ -109,7 +116,8 @@ func TestRegistrationOfPublicAndOtherClients(t *testing.T) {
 			"registration_client_uri": apitest.IssuerURL + "/oauth2/register/" + c.ID, "registration_access_token": c.Access,
 		})
 		stored, err := s.DB.ClientByID(t.Context(), c.ID)
-		if err != nil || stored.FirstParty || stored.PKCE != "" || stored.Resources != nil || stored.IDTokenClaims || !stored.DisabledAt.IsZero() {
+		if err != nil || stored.FirstParty || stored.PKCE != "" || stored.Resources != nil || stored.IDTokenClaims ||
+			!stored.DisabledAt.IsZero() {
 			t.Errorf("stored %+v, %v", stored, err)
 		}
 		named := take(s, register(s, apitest.Fields{"redirect_uris": []string{"https://shop.test/cb"}}, "").Want(201, ""))
@@ -117,7 +125,8 @@ func TestRegistrationOfPublicAndOtherClients(t *testing.T) {
 			t.Errorf("without a name it is called %q", named.Name)
 		}
 		jwks := json.RawMessage(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
-		keyed := take(s, register(s, shop().With("token_endpoint_auth_method", "private_key_jwt").With("jwks", jwks), "").Want(201, ""))
+		withKeys := shop().With("token_endpoint_auth_method", "private_key_jwt").With("jwks", jwks)
+		keyed := take(s, register(s, withKeys, "").Want(201, ""))
 		if keyed.Secret != "" || keyed.Fields["client_secret_expires_at"] != nil || keyed.Fields["jwks"] == nil {
 			t.Errorf("%v", keyed.Fields)
 		}
@@ -149,7 +158,8 @@ func TestR01Closed(t *testing.T) {
 					}
 				}
 			})
-			if strings.Contains(string(s.Do(apitest.Request{Path: "/.well-known/openid-configuration"}).Want(200, "").Body), "registration_endpoint") {
+			discovery := s.Do(apitest.Request{Path: "/.well-known/openid-configuration"}).Want(200, "")
+			if strings.Contains(string(discovery.Body), "registration_endpoint") {
 				t.Error("discovery lists the endpoint")
 			}
 			manage(s, "GET", c, nil).Want(200, "")
@@ -202,9 +212,12 @@ func refusals() []refused {
 		{"R-06 two bad ones", uris("https://shop.test/cb#x", "javascript:alert(1)"), uri},
 		{"R-06 a text", shop().With("redirect_uris", "https://shop.test/cb"), uri},
 		{"R-06 a number in the list", shop().With("redirect_uris", []int{1}), uri},
-		{"R-09 public with client_credentials", shop().With("token_endpoint_auth_method", "none").With("grant_types", []string{"client_credentials"}), meta},
-		{"R-09 confidential with client_credentials", shop().With("grant_types", []string{"authorization_code", "client_credentials"}), meta},
-		{"R-10 a private key", jwks(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`), meta},
+		{"R-09 public with client_credentials", shop().With("token_endpoint_auth_method", "none").
+			With("grant_types", []string{"client_credentials"}), meta},
+		{"R-09 confidential with client_credentials",
+			shop().With("grant_types", []string{"authorization_code", "client_credentials"}), meta},
+		{"R-10 a private key", jwks(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",` +
+			`"d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`), meta},
 		{"R-10 a symmetric key", jwks(`{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAA"}`), meta},
 		{"R-10 RSA of 1024 bits", jwks(`{"kty":"RSA","e":"AQAB","n":"` + "v" + strings.Repeat("A", 169) + `Q"}`), meta},
 		{"R-10 100 keys", jwks(slices.Repeat([]string{ed}, 100)...), meta},
@@ -237,10 +250,13 @@ func refusals() []refused {
 		{"a member twice", json.RawMessage(`{"client_name":"A","client_name":"B","redirect_uris":["https://a.test"]}`), meta},
 	}
 	for _, hostile := range []string{
-		"javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "//web.test/cb", "/cb", "https:web.test/cb", "https://web.test/cb#f",
+		"javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "//web.test/cb", "/cb", "https:web.test/cb",
+		"https://web.test/cb#f",
 		"https://web.test/cb\r\nSet-Cookie:a=b", "https://web.test/cb\x00", "\thttps://web.test/cb",
 	} {
-		out = append(out, refused{"A-04 " + url.PathEscape(hostile), uris(hostile), uri}, refused{"A-04 public " + url.PathEscape(hostile), native(hostile), uri})
+		name := url.PathEscape(hostile)
+		out = append(out, refused{"A-04 " + name, uris(hostile), uri},
+			refused{"A-04 public " + name, native(hostile), uri})
 	}
 	return out
 }
@@ -264,7 +280,8 @@ func TestR06R09R10A04A34RefusedMetadata(t *testing.T) {
 					}
 				})
 			}
-			s.Do(apitest.Request{Method: "POST", Path: "/oauth2/register", Body: "client_name=A", Type: "application/x-www-form-urlencoded"}).Want(415, "invalid_request")
+			s.Do(apitest.Request{Method: "POST", Path: "/oauth2/register", Body: "client_name=A",
+				Type: "application/x-www-form-urlencoded"}).Want(415, "invalid_request")
 		})
 		if token.UsesLeft != 3 {
 			t.Errorf("%d uses are left", token.UsesLeft)

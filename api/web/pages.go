@@ -110,6 +110,7 @@ type view struct {
 	Scopes            []scope
 	Resources         []string
 	Advice, RequestID string
+	Fault             string // of the app, for its makers
 	SignIn            bool   // a link to the login page
 	SignedIn          bool   // a link to the account in its place
 	TryAgain          string // the page to try again at; empty: none
@@ -373,6 +374,7 @@ func (p *Pages) SignedIn(d SignedInPage) (Page, error) {
 func (p *Pages) Error(d ErrorPage) (Page, error) {
 	v := p.common(d.Common, "error")
 	v.Heading, v.Advice = trouble(v.Language, d.Code)
+	v.Fault = clean(d.Fault, maxLine)
 	v.RequestID, v.TryAgain, v.AskAgain, v.SignIn = clean(d.RequestID, maxLine), d.TryAgain, d.AskAgain, d.SignIn
 	if d.Start != nil {
 		if link := webLink(d.Start.StartURI); link != "" {

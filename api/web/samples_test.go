@@ -404,6 +404,9 @@ var samples = []sample{
 	{"error-cookies", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.Error(web.ErrorPage{Common: c, Code: "cookies_off", RequestID: "req-1" + s, TryAgain: "login"})
 	}},
+	{"error-document", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
+		return p.Error(web.ErrorPage{Common: c, Code: "client_document", RequestID: "req-1" + s, Fault: "redirect_uris" + s})
+	}},
 	{"form-post", func(p *web.Pages, c web.Common, s string) (web.Page, error) {
 		return p.FormPost(web.FormPostPage{Common: c, Action: "https://photos.example/callback?a=1&b=2" + query(s),
 			Parameters: [][2]string{{"code", "c" + s}, {"state", s}, {"iss", "https://id.example"}}})

@@ -142,6 +142,7 @@ type ErrorPage struct {
 	SignIn    bool    // a link leads to the login page
 	TryAgain  string  // one of our pages, such as login, to try again at; empty: none
 	AskAgain  string  // the page that asks for another message: forgot, verify; empty: none
+	Fault     string  // of the app, a word for its makers; empty: none
 	Start     *Client // an app in which the sign-in can be started again, at its StartURI
 }
 

@@ -142,8 +142,8 @@ func (a *app) clientsList() *cobra.Command {
 			if limit < 0 {
 				return misusef("--limit is a number of clients, and 0 for all of them")
 			}
-			if kind != "" && kind != kindOperator && kind != kindRegistered {
-				return misusef("--kind is operator or registered")
+			if kind != "" && kind != kindOperator && kind != kindRegistered && kind != kindMetadata {
+				return misusef("--kind is operator, registered or metadata")
 			}
 			_, db, err := a.store(ctx)
 			if err != nil {
@@ -163,7 +163,7 @@ func (a *app) clientsList() *cobra.Command {
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "the first `N` only")
-	cmd.Flags().StringVar(&kind, "kind", "", "only those of a `kind`: operator, or registered (by itself)")
+	cmd.Flags().StringVar(&kind, "kind", "", "only those of a `kind`: operator, registered (by itself), or metadata (by its document)")
 	a.wideFlag(cmd)
 	return cmd
 }
@@ -324,6 +324,10 @@ func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sql
 
 func noSuchClient(err error, id string) error {
 	if errors.Is(err, userstore.ErrNotFound) {
+		if userstore.NamesDocument(id) {
+			return fmt.Errorf("nobody has allowed %q anything, so there is no client of that id; "+
+				"oauth.client_id_metadata_hosts.deny keeps a host out", printable.Text(id))
+		}
 		return fmt.Errorf("there is no client %q; `signet clients list` shows those there are", printable.Text(id))
 	}
 	return err
@@ -432,6 +436,9 @@ func (a *app) showClient(c userstore.Client, secret string) error {
 	}
 	if c.Kind == userstore.KindRegistered {
 		rows = append(rows, []string{"registered", "by itself" + unusedUntil(c)})
+	}
+	if c.Kind == userstore.KindMetadata {
+		rows = append(rows, []string{"described by", "its document, last good at " + readable.Instant(c.DocumentAt)})
 	}
 	rows = append(rows, []string{"first party", map[bool]string{true: "yes", false: "no"}[c.FirstParty]},
 		[]string{"created", readable.Instant(c.CreatedAt)}, []string{"changed", readable.Instant(c.UpdatedAt)})

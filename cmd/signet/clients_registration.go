@@ -15,16 +15,20 @@ import (
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
-// kindOperator and kindRegistered are the values of --kind.
+// The values of --kind.
 const (
 	kindOperator   = "operator"
 	kindRegistered = "registered"
+	kindMetadata   = "metadata"
 )
 
 // kindOf says how a client came.
 func kindOf(c userstore.Client) string {
-	if c.Kind == userstore.KindRegistered {
+	switch c.Kind {
+	case userstore.KindRegistered:
 		return kindRegistered
+	case userstore.KindMetadata:
+		return kindMetadata
 	}
 	return kindOperator
 }

@@ -187,6 +187,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Mail:       mailer,
 		ClientKeys: &issuer.ClientKeys{Fetch: fetcher.Get},
 		Objects:    &issuer.RequestObjects{Fetch: fetcher.Get},
+		Documents:  documentSettings(c, documentsBy(fetcher)),
 		Logouts:    logouts,
 		Logos:      logos.New(logosBy(fetcher), a.now),
 		Ready:      readiness(&stopping, manager, db),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/signet-id/signet/configs"
@@ -88,6 +89,27 @@ func sectorsBy(fetcher *outbound.Client) fetchFunc {
 func logosBy(fetcher *outbound.Client) fetchFunc {
 	picture := outbound.Document{Accept: "image/png, image/webp, image/jpeg, image/gif", MaxBytes: logos.MaxBytes}
 	return func(ctx context.Context, uri string) ([]byte, error) { return fetcher.Fetch(ctx, uri, picture) }
+}
+
+// documentSettings returns the clients of metadata documents with the settings of the configuration.
+func documentSettings(c configs.Config, fetch documentFunc) *issuer.ClientDocuments {
+	hosts := c.OAuth.ClientIDMetadataHosts
+	return &issuer.ClientDocuments{On: c.ClientIDMetadata(), Allow: hosts.Allow, Deny: hosts.Deny, Fetch: fetch}
+}
+
+// documentFunc fetches a metadata document.
+type documentFunc = func(ctx context.Context, address string) (issuer.FetchedDocument, error)
+
+// documentsBy returns a function that fetches the metadata document of a client.
+func documentsBy(fetcher *outbound.Client) documentFunc {
+	document := outbound.Document{Accept: "application/json", MaxBytes: issuer.MaxDocument}
+	return func(ctx context.Context, address string) (issuer.FetchedDocument, error) {
+		a, err := fetcher.Answer(ctx, address, document)
+		if errors.Is(err, outbound.ErrTooLarge) {
+			err = issuer.ErrDocumentTooLarge
+		}
+		return issuer.FetchedDocument(a), err
+	}
 }
 
 // clientSettings returns a client registry with the settings of the configuration.

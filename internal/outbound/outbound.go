@@ -46,6 +46,9 @@ const (
 // ErrAddress means that the host has an address that is not public.
 var ErrAddress = errors.New("the address is not a public one; if it is meant, name the host in outbound.allow_hosts")
 
+// ErrTooLarge means that a document is larger than its Document says.
+var ErrTooLarge = errors.New("the document is longer")
+
 // New returns a client. The error names the option that cannot be used.
 func New(o Options) (*Client, error) { return newClient(o, nil) }
 
@@ -116,27 +119,32 @@ func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
 
 // Fetch fetches a document at an https URL.
 func (c *Client) Fetch(ctx context.Context, address string, d Document) ([]byte, error) {
+	body, _, err := c.fetch(ctx, address, d)
+	return body, err
+}
+
+func (c *Client) fetch(ctx context.Context, address string, d Document) ([]byte, http.Header, error) {
 	r, err := newRequest(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r.Header.Set("Accept", d.Accept)
 	res, err := c.http.Do(r)
 	if err != nil {
-		return nil, err // the error names the URL
+		return nil, nil, err // the error names the URL
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetch %.200q: the answer is %d; redirects are not followed", address, res.StatusCode)
+		return nil, nil, fmt.Errorf("fetch %.200q: the answer is %d; redirects are not followed", address, res.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, d.MaxBytes+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("fetch %.200q: %w", address, err)
+		return nil, nil, fmt.Errorf("fetch %.200q: %w", address, err)
 	case int64(len(body)) > d.MaxBytes:
-		return nil, fmt.Errorf("fetch %.200q: the document is longer than %d KiB", address, d.MaxBytes>>10)
+		return nil, nil, fmt.Errorf("fetch %.200q: %w than %d KiB", address, ErrTooLarge, d.MaxBytes>>10)
 	}
-	return body, nil
+	return body, res.Header, nil
 }
 
 // Post sends a form to an https URL and returns the status of the answer. The answer's body is not

@@ -50,6 +50,9 @@ func Client(ctx context.Context, id string) {
 // name returns the id of a client. A text that no client can be called is not repeated: people type
 // passwords there.
 func name(id string) string {
+	if strings.HasPrefix(id, "https://") { // the address of a metadata document
+		return address(id)
+	}
 	if id != "" && !nameable.MatchString(id) {
 		return unnamed
 	}

@@ -51,6 +51,7 @@ type Parts struct {
 
 	ClientKeys *issuer.ClientKeys          // optional; without it no client may have a jwks_uri
 	Objects    *issuer.RequestObjects      // optional; without it no client may have request_uris
+	Documents  *issuer.ClientDocuments     // optional; without it no client_id is an address
 	Logouts    *backchannel.Sender         // optional; without it no client hears of logouts
 	Ready      func(context.Context) error // the error says why the server is not ready; errors.Join joins several reasons
 	Metrics    api.Metrics                 // optional; without it nothing is counted
@@ -65,7 +66,7 @@ type Parts struct {
 
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
-	if err := required.Missing(p, "ClientKeys", "Objects", "Logouts", "Metrics", "Logos"); err != nil {
+	if err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Logos"); err != nil {
 		return err
 	}
 	if p.Issuer.URL == "" {
@@ -98,7 +99,13 @@ func Compose(p Parts) error {
 
 	i := p.Issuer
 	i.Accounts, i.Keys = a, p.Keys
-	i.Grants, i.Clients, i.Codes, i.Browsers, i.Consents = p.Store, p.Store, p.Store, p.Store, p.Store
+	i.Grants, i.Codes, i.Browsers, i.Consents = p.Store, p.Store, p.Store, p.Store
+	documents := p.Documents
+	if documents == nil {
+		documents = &issuer.ClientDocuments{} // which still hides clients that came when it was on
+	}
+	documents.Clients, documents.Issuer, documents.Now = p.Store, i, p.Now
+	i.Clients, i.ClientIDMetadata = documents, documents.On
 	i.Pushed, i.RequestObjects = p.Store, p.Objects
 	i.Devices = p.Store
 	i.Subjects = p.Store

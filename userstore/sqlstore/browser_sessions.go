@@ -12,8 +12,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const sessionColumns = `b.hash, b.id, b.user_id, b.auth_time, b.amr, b.acr, b.created_at, b.last_used_at, b.expires_at, b.user_agent, b.address,
-	b.proved`
+const sessionColumns = `b.hash, b.id, b.user_id, b.auth_time, b.amr, b.acr, b.created_at, b.last_used_at, b.expires_at,
+	b.user_agent, b.address, b.proved`
 
 // sessionRow receives sessionColumns.
 type sessionRow struct {
@@ -24,7 +24,8 @@ type sessionRow struct {
 }
 
 func (r *sessionRow) dest() []any {
-	return []any{&r.hash, &r.s.ID, &r.s.UserID, &r.auth, &r.amr, &r.s.ACR, &r.created, &r.used, &r.expires, &r.s.UserAgent, &r.s.Address,
+	return []any{&r.hash, &r.s.ID, &r.s.UserID, &r.auth, &r.amr, &r.s.ACR, &r.created, &r.used, &r.expires,
+		&r.s.UserAgent, &r.s.Address,
 		&r.proved}
 }
 
@@ -42,7 +43,8 @@ func (r *sessionRow) session() (s userstore.BrowserSession, err error) {
 	if s.Proved == nil && r.amr == `["pwd"]` { // from before there were second factors
 		s.Proved = []userstore.ProvedFactor{{Factor: userstore.FactorPassword, At: instant(r.auth)}}
 	}
-	s.AuthTime, s.CreatedAt, s.LastUsedAt, s.ExpiresAt = instant(r.auth), instant(r.created), instant(r.used), instant(r.expires)
+	s.AuthTime, s.CreatedAt, s.LastUsedAt, s.ExpiresAt =
+		instant(r.auth), instant(r.created), instant(r.used), instant(r.expires)
 	return s, nil
 }
 
@@ -59,8 +61,9 @@ const replaceInProofs = `UPDATE browser_sessions SET proved = replace(proved, $1
 
 // endsWithBrowser is the condition for the live grants of a browser session that end with it: those
 // without offline_access. The sessions of apps end all the same: of a logout an app is told even if
-// it may go on without its user (OpenID Connect Back-Channel Logout section 2.7). A scope stands in the list right after [ or a comma, and a quote inside a
-// scope is escaped, so that no other text looks like a scope.
+// it may go on without its user (OpenID Connect Back-Channel Logout section 2.7). A scope stands in
+// the list right after [ or a comma, and a quote inside a scope is escaped, so that no other text
+// looks like a scope.
 const endsWithBrowser = ` browser_session <> '' AND revoked_at = 0
 	AND replace(replace(scopes, '["offline_access"', ''), ',"offline_access"', '') = scopes`
 
@@ -73,16 +76,20 @@ var (
 
 	lockReplaced = numbered(`UPDATE users SET last_session_id = ''
 		WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.hash = $ AND b.user_id <> $)` + ifStarted)
-	revokeReplaced = numbered(`UPDATE grants SET revoked_at = $ WHERE ` + ofReplaced + ` AND` + endsWithBrowser + ifStarted)
-	ofReplaced     = `browser_session = (SELECT b.id FROM browser_sessions b WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $))`
+	revokeReplaced = numbered(`UPDATE grants SET revoked_at = $ WHERE ` + ofReplaced + ` AND` + endsWithBrowser +
+		ifStarted)
+	ofReplaced = `browser_session = (SELECT b.id FROM browser_sessions b
+		WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $))`
 	deleteReplaced = numbered(`DELETE FROM browser_sessions WHERE hash = $` + ifStarted)
 
-	insertSession = numbered(`INSERT INTO browser_sessions (hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at, user_agent, address, proved)
+	insertSession = numbered(`INSERT INTO browser_sessions
+			(hash, id, user_id, auth_time, amr, acr, created_at, last_used_at, expires_at, user_agent, address, proved)
 		SELECT $, $, u.id, $, $, $, $, $, $, $, $, $ FROM users u WHERE u.id = $ AND u.last_session_id = $`)
 
 	sessionStarted = `EXISTS (SELECT 1 FROM browser_sessions n WHERE n.hash = $)`
 	// deleteIdle deletes the idle sessions of a user who has too many. They are not live, although
-	// their rows do not say so: they must not take the places of live ones, and their end is no news.
+	// their rows do not say so: they must not take the places of live ones, and their end is no
+	// news.
 	deleteIdle = numbered(`DELETE FROM browser_sessions WHERE user_id = $ AND last_used_at <= $ AND hash <> $
 		AND (SELECT COUNT(*) FROM browser_sessions b WHERE b.user_id = $) > $ AND ` + sessionStarted)
 	// recordSurplus stores an audit entry for each live session of a user that has to make room for
@@ -94,9 +101,9 @@ var (
 			WHERE b.user_id = $ AND b.hash <> $ AND b.expires_at > $
 			ORDER BY CASE WHEN b.last_used_at > b.created_at THEN 0 ELSE 1 END, b.last_used_at DESC, b.created_at DESC, b.id
 			LIMIT 100 OFFSET $) AS o) AND ` + sessionStarted + unlessStored)
-	// endSurplus deletes the sessions that recordSurplus chose, because a use that commits in between
-	// would change the choice. Grants that came of these sessions live on: the user has not logged out
-	// of the apps.
+	// endSurplus deletes the sessions that recordSurplus chose, because a use that commits in
+	// between would change the choice. Grants that came of these sessions live on: the user has not
+	// logged out of the apps.
 	endSurplus = numbered(`DELETE FROM browser_sessions WHERE id IN (SELECT e.session_id FROM audit_events e
 		WHERE e.at = $ AND e.target_id = $ AND e.name = $ AND e.reason = $) AND ` + sessionStarted)
 )
@@ -175,10 +182,13 @@ func (db *DB) StartSession(ctx context.Context, s userstore.StartSession, events
 	return db.login(ctx, b.UserID, s.Second, steps, inserted, must, trust(s.Second.Trust, b)...)
 }
 
-const browserSession = `SELECT ` + sessionColumns + `, ` + userColumns + ` FROM browser_sessions b JOIN users u ON u.id = b.user_id
+const browserSession = `SELECT ` + sessionColumns + `, ` + userColumns + `
+	FROM browser_sessions b JOIN users u ON u.id = b.user_id
 	WHERE b.hash = $1 AND b.expires_at > $2 AND b.last_used_at > $3 AND u.is_active`
 
-func (db *DB) BrowserSession(ctx context.Context, hash userstore.SessionHash, now, idleSince time.Time) (s userstore.BrowserSession, u userstore.User, err error) {
+func (db *DB) BrowserSession(
+	ctx context.Context, hash userstore.SessionHash, now, idleSince time.Time,
+) (s userstore.BrowserSession, u userstore.User, err error) {
 	err = db.one(ctx, bind(browserSession, hash[:], micros(now), micros(idleSince)), func(row scanner) error {
 		var r sessionRow
 		var ur userRow
@@ -197,8 +207,9 @@ func (db *DB) BrowserSession(ctx context.Context, hash userstore.SessionHash, no
 
 // TouchSession changes no indexed column, and never moves the time back.
 func (db *DB) TouchSession(ctx context.Context, hash userstore.SessionHash, now time.Time) error {
-	_, err := db.write(ctx, true, bind(`UPDATE browser_sessions SET last_used_at = $1 WHERE hash = $2 AND last_used_at < $3`,
-		micros(now), hash[:], micros(now)))
+	touch := bind(`UPDATE browser_sessions SET last_used_at = $1 WHERE hash = $2 AND last_used_at < $3`,
+		micros(now), hash[:], micros(now))
+	_, err := db.write(ctx, true, touch)
 	return err
 }
 
@@ -207,7 +218,8 @@ func (db *DB) TouchSession(ctx context.Context, hash userstore.SessionHash, now 
 // entry is stored if the session existed.
 func (db *DB) EndSession(ctx context.Context, id string, now time.Time, events ...audit.Event) error {
 	steps := []stmt{
-		bind(`UPDATE users SET last_session_id = '' WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
+		bind(`UPDATE users SET last_session_id = ''
+			WHERE id = (SELECT b.user_id FROM browser_sessions b WHERE b.id = $1)`, id),
 		bind(`UPDATE grants SET revoked_at = $1 WHERE browser_session = $2 AND`+endsWithBrowser, micros(now), id),
 	}
 	steps = append(steps, endApps(micros(now), `browser_session = $ AND browser_session <> ''`, id)...)
@@ -225,8 +237,8 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 		bind(numbered(`UPDATE grants SET revoked_at = $ WHERE browser_session = $ AND user_id = $ AND`+
 			endsWithBrowser+theirs), micros(now), id, userID, id, userID),
 	}
-	steps = append(steps,
-		endApps(micros(now), `browser_session = $ AND browser_session <> '' AND user_id = $`+theirs, id, userID, id, userID)...)
+	steps = append(steps, endApps(micros(now), `browser_session = $ AND browser_session <> '' AND user_id = $`+theirs,
+		id, userID, id, userID)...)
 	steps = append(steps, storeEventsIf(storeEventOfOwnSession, eventRows(events), id, userID)...)
 	steps = append(steps, bind(`DELETE FROM browser_sessions WHERE id = $1 AND user_id = $2`, id, userID))
 	if texts(userID, id) != nil {
@@ -241,12 +253,16 @@ func (db *DB) RevokeBrowserSession(ctx context.Context, userID, id string, now t
 	})
 }
 
-const listSessions = `SELECT ` + sessionColumns + ` FROM browser_sessions b WHERE b.user_id = $1 AND b.expires_at > $2 AND b.last_used_at > $3
+const listSessions = `SELECT ` + sessionColumns + ` FROM browser_sessions b
+	WHERE b.user_id = $1 AND b.expires_at > $2 AND b.last_used_at > $3
 	ORDER BY b.created_at DESC, b.id LIMIT 1000`
 
-func (db *DB) ListBrowserSessions(ctx context.Context, userID string, now, idleSince time.Time) ([]userstore.BrowserSession, error) {
+func (db *DB) ListBrowserSessions(
+	ctx context.Context, userID string, now, idleSince time.Time,
+) ([]userstore.BrowserSession, error) {
 	var all []userstore.BrowserSession
-	err := db.rows(ctx, bind(listSessions, userID, micros(now), micros(idleSince)), func() { all = nil }, func(row scanner) error {
+	list := bind(listSessions, userID, micros(now), micros(idleSince))
+	err := db.rows(ctx, list, func() { all = nil }, func(row scanner) error {
 		var r sessionRow
 		if err := row.Scan(r.dest()...); err != nil {
 			return err
@@ -263,6 +279,7 @@ func (db *DB) ListBrowserSessions(ctx context.Context, userID string, now, idleS
 // is a further condition.
 func endSessions(userID, keep, condition string, args ...any) stmt {
 	return bind(numbered(`DELETE FROM browser_sessions WHERE user_id = $
-		AND id <> $ AND id <> COALESCE((SELECT g.browser_session FROM grants g WHERE g.session_id = $ AND g.user_id = $), '')`+condition),
+		AND id <> $ AND id <> COALESCE(
+			(SELECT g.browser_session FROM grants g WHERE g.session_id = $ AND g.user_id = $), '')`+condition),
 		append([]any{userID, keep, keep, userID}, args...)...)
 }

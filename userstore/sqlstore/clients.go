@@ -29,6 +29,12 @@ func (r *clientRow) dest() []any {
 		&r.c.Kind, &r.c.RegistrationHash, &r.unused}
 }
 
+// storedMetadata is the JSON in the column metadata. No statement looks into it.
+type storedMetadata struct {
+	userstore.ClientMetadata
+	DocumentAt int64 `json:"document_at,omitempty"`
+}
+
 func (r *clientRow) client() (c userstore.Client, err error) {
 	c = r.c
 	for _, l := range []struct {
@@ -40,9 +46,11 @@ func (r *clientRow) client() (c userstore.Client, err error) {
 		}
 	}
 	if r.metadata != "{}" {
-		if err := json.Unmarshal([]byte(r.metadata), &c.ClientMetadata); err != nil {
+		var m storedMetadata
+		if err := json.Unmarshal([]byte(r.metadata), &m); err != nil {
 			return c, fmt.Errorf("the stored metadata of a client is damaged: %w", err)
 		}
+		c.ClientMetadata, c.DocumentAt = m.ClientMetadata, instant(m.DocumentAt)
 	}
 	c.DisabledAt, c.CreatedAt, c.UpdatedAt, c.UnusedUntil = instant(r.disabled), instant(r.created), instant(r.updated), instant(r.unused)
 	return c, nil
@@ -62,7 +70,7 @@ func encodeClient(c userstore.Client) (metadata, origins string, err error) {
 	if err := textFields(reflect.ValueOf(c.ClientMetadata)); err != nil {
 		return "", "", err
 	}
-	b, err := json.Marshal(c.ClientMetadata)
+	b, err := json.Marshal(storedMetadata{c.ClientMetadata, micros(c.DocumentAt)})
 	if err != nil { // jwks is not JSON
 		return "", "", fmt.Errorf("%w: %w", userstore.ErrInvalid, err)
 	}
@@ -83,21 +91,9 @@ func (db *DB) CreateClient(ctx context.Context, c userstore.Client, events ...au
 // createClient is CreateClient. The statement first, if there is one, has to change a row, or else
 // nothing is stored: ErrConflict.
 func (db *DB) createClient(ctx context.Context, c userstore.Client, first *stmt, events []audit.Event) error {
-	metadata, origins, err := encodeClient(c)
+	steps, err := insertClient(c, "")
 	if err != nil {
 		return err
-	}
-	created := micros(c.CreatedAt)
-	steps := []stmt{
-		bind(`UPDATE signet_schema SET last_epoch = CASE WHEN last_epoch < $1 THEN $2 ELSE last_epoch + 1 END`, created, created),
-		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg, id_token_claims,
-				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, kind, registration_hash, unused_until, backchannel_logout,
-				frontchannel_logout, version, epoch)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1, last_epoch FROM signet_schema`,
-			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
-			c.IDTokenAlg, c.IDTokenClaims,
-			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt),
-			c.Kind, c.RegistrationHash, micros(c.UnusedUntil), c.BackchannelLogoutURI != "", c.FrontchannelLogoutURI != ""),
 	}
 	if err := storables(steps); err != nil {
 		return err
@@ -111,6 +107,27 @@ func (db *DB) createClient(ctx context.Context, c userstore.Client, first *stmt,
 		_, err := run(steps...)
 		return true, err
 	})
+}
+
+// insertClient returns the statements that insert a client, the last of which changes a row. then is
+// what happens if the id is taken.
+func insertClient(c userstore.Client, then string) ([]stmt, error) {
+	metadata, origins, err := encodeClient(c)
+	if err != nil {
+		return nil, err
+	}
+	created := micros(c.CreatedAt)
+	return []stmt{
+		bind(`UPDATE signet_schema SET last_epoch = CASE WHEN last_epoch < $1 THEN $2 ELSE last_epoch + 1 END`, created, created),
+		bind(`INSERT INTO clients (id, name, auth_method, public, first_party, grant_types, scopes, resources, id_token_alg, id_token_claims,
+				metadata, redirect_origins, secret_hash, disabled_at, created_at, updated_at, kind, registration_hash, unused_until, backchannel_logout,
+				frontchannel_logout, version, epoch)
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1, last_epoch FROM signet_schema WHERE TRUE`+then,
+			c.ID, c.Name, c.AuthMethod, c.Public(), c.FirstParty, list(c.GrantTypes), list(c.Scopes), list(c.Resources),
+			c.IDTokenAlg, c.IDTokenClaims,
+			metadata, origins, c.SecretHash, micros(c.DisabledAt), created, micros(c.UpdatedAt),
+			c.Kind, c.RegistrationHash, micros(c.UnusedUntil), c.BackchannelLogoutURI != "", c.FrontchannelLogoutURI != ""),
+	}, nil
 }
 
 // UpdateClient is retried when its answer was lost, and then finds a newer version. Without events

@@ -12,8 +12,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-const codeColumns = `hash, client_id, user_id, browser_session, redirect_uri, code_challenge, scopes, resources, nonce, claims,
-	auth_time, amr, acr, by_consent, created_at, expires_at, user_agent, address, subject, used_at, grant_id`
+const codeColumns = `hash, client_id, user_id, browser_session, redirect_uri, code_challenge, scopes, resources,
+	nonce, claims, auth_time, amr, acr, by_consent, created_at, expires_at, user_agent, address, subject, used_at,
+	grant_id`
 
 // codeRow receives codeColumns.
 type codeRow struct {
@@ -24,8 +25,9 @@ type codeRow struct {
 }
 
 func (r *codeRow) dest() []any {
-	return []any{&r.hash, &r.c.ClientID, &r.c.UserID, &r.c.BrowserSession, &r.c.RedirectURI, &r.c.CodeChallenge, &r.scopes, &r.resources, &r.c.Nonce, &r.c.Claims,
-		&r.auth, &r.amr, &r.c.ACR, &r.c.ByConsent, &r.created, &r.expires, &r.c.UserAgent, &r.c.Address, &r.c.Subject, &r.used, &r.grant}
+	return []any{&r.hash, &r.c.ClientID, &r.c.UserID, &r.c.BrowserSession, &r.c.RedirectURI, &r.c.CodeChallenge,
+		&r.scopes, &r.resources, &r.c.Nonce, &r.c.Claims, &r.auth, &r.amr, &r.c.ACR, &r.c.ByConsent,
+		&r.created, &r.expires, &r.c.UserAgent, &r.c.Address, &r.c.Subject, &r.used, &r.grant}
 }
 
 func (r *codeRow) code() (c userstore.Code, err error) {
@@ -43,14 +45,17 @@ func (r *codeRow) code() (c userstore.Code, err error) {
 			return c, err
 		}
 	}
-	c.AuthTime, c.CreatedAt, c.ExpiresAt, c.UsedAt = instant(r.auth), instant(r.created), instant(r.expires), instant(r.used)
+	c.AuthTime, c.CreatedAt, c.ExpiresAt, c.UsedAt =
+		instant(r.auth), instant(r.created), instant(r.expires), instant(r.used)
 	return c, nil
 }
 
 // isValid is the condition that a code is not void: the browser session that it was issued in
 // exists, and so does the consent, if the code rests on one.
-const isValid = `EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = codes.browser_session AND b.user_id = codes.user_id)
-	AND (NOT codes.by_consent OR EXISTS (SELECT 1 FROM consents k WHERE k.user_id = codes.user_id AND k.client_id = codes.client_id))`
+const isValid = `EXISTS
+		(SELECT 1 FROM browser_sessions b WHERE b.id = codes.browser_session AND b.user_id = codes.user_id)
+	AND (NOT codes.by_consent OR EXISTS
+		(SELECT 1 FROM consents k WHERE k.user_id = codes.user_id AND k.client_id = codes.client_id))`
 
 // mayAllow is the FROM clause with the conditions under which a user may allow a client something.
 // SaveCode builds its arguments.
@@ -93,7 +98,9 @@ var (
 //
 // It may be retried: a code that is stored already is left unchanged and gets no second audit
 // entry.
-func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore.Consent, idleSince time.Time, events ...audit.Event) error {
+func (db *DB) SaveCode(
+	ctx context.Context, c userstore.Code, consent *userstore.Consent, idleSince time.Time, events ...audit.Event,
+) error {
 	for _, items := range [][]string{c.Scopes, c.Resources, c.AMR} {
 		if err := texts(items...); err != nil {
 			return err
@@ -114,7 +121,7 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		if c.ByConsent {
 			sql = saveCodeByConsent
 		}
-		err := db.saveCode(ctx, events, append(begin, bind(sql, args...)), after)
+		err := db.saveCode(ctx, c, events, append(begin, bind(sql, args...)), after)
 		if errors.Is(err, userstore.ErrConflict) {
 			return db.whyNotSaved(ctx, c)
 		}
@@ -132,9 +139,11 @@ func (db *DB) SaveCode(ctx context.Context, c userstore.Code, consent *userstore
 		steps := slices.Clone(begin)
 		for _, a := range allowed { // all callers store them in one order
 			had, _ := before.At(a.Resource)
-			steps = append(steps, bind(saveConsent, slices.Concat([]any{a.Resource, created, created, list(merged(had, a.Scopes))}, may, []any{c.Hash[:], list(had)})...))
+			args := slices.Concat([]any{a.Resource, created, created, list(merged(had, a.Scopes))}, may,
+				[]any{c.Hash[:], list(had)})
+			steps = append(steps, bind(saveConsent, args...))
 		}
-		err = db.saveCode(ctx, events, append(steps, bind(saveCodeByConsent, args...)), after)
+		err = db.saveCode(ctx, c, events, append(steps, bind(saveCodeByConsent, args...)), after)
 		if !errors.Is(err, userstore.ErrConflict) {
 			return err
 		}
@@ -197,7 +206,8 @@ func begunWith(ctx context.Context, c *userstore.Code) (before, after []stmt, er
 	}
 	c.GrantID = g.ID
 	before = []stmt{bind(`UPDATE users SET last_session_id = $1 WHERE id = $2 AND is_active`, g.SessionID, g.UserID)}
-	after = append([]stmt{bindGrantOfCode(args, g, c.Hash)}, boundGrants(ctx, g, c.Begins.IdleSince)...)
+	after = append([]stmt{bindGrantOfCode(args, g, c.Hash)},
+		boundGrants(ctx, g, c.Begins.IdleSince, c.Begins.NoAppSession)...)
 	return before, after, nil
 }
 
@@ -207,12 +217,17 @@ func bindGrantOfCode(args []any, g userstore.Grant, hash userstore.CodeHash) stm
 
 // saveCode runs statements, the last of which inserts the code, and stores the events, if each
 // statement changed a row; after these it runs the statements after. ErrConflict: a statement
-// changed none, and nothing is stored.
-func (db *DB) saveCode(ctx context.Context, events []audit.Event, s, after []stmt) error {
+// changed none, and nothing is stored. The row of a new client comes before all of them, because they
+// read it.
+func (db *DB) saveCode(ctx context.Context, c userstore.Code, events []audit.Event, s, after []stmt) error {
 	if err := storables(slices.Concat(s, after)); err != nil {
 		return err
 	}
-	if len(events) == 0 && len(s) == 1 {
+	makeClient, err := newClientOf(c)
+	if err != nil {
+		return err
+	}
+	if len(events) == 0 && len(s) == 1 && makeClient == nil {
 		n, err := db.batch(ctx, true, s...)
 		if err == nil && n[0] == 0 {
 			err = userstore.ErrConflict
@@ -220,6 +235,11 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s, after []stm
 		return err
 	}
 	return db.transactWithEvents(ctx, true, events, func(run exec, _ bool) (bool, error) {
+		if makeClient != nil {
+			if err := makeClient(run); err != nil {
+				return false, err
+			}
+		}
 		n, err := run(s...)
 		if err == nil && slices.Contains(n, 0) {
 			err = userstore.ErrConflict
@@ -231,11 +251,39 @@ func (db *DB) saveCode(ctx context.Context, events []audit.Event, s, after []stm
 	})
 }
 
+// newClientOf returns a function that makes the row of the code's client and stores its audit entry,
+// unless there is a row; nil: the client has one.
+func newClientOf(c userstore.Code) (func(run exec) error, error) {
+	made := c.NewClient
+	if made == nil {
+		return nil, nil
+	}
+	if made.Client.ID != c.ClientID {
+		return nil, fmt.Errorf("%w: a new client that is not that of the code", userstore.ErrInvalid)
+	}
+	insert, err := insertClient(made.Client, ` ON CONFLICT (id) DO NOTHING`)
+	if err == nil {
+		err = storables(insert)
+	}
+	if err != nil {
+		return nil, err
+	}
+	entry := storeEvents(eventRows([]audit.Event{made.Event}))
+	return func(run exec) error {
+		n, err := run(insert...)
+		if err == nil && n[len(n)-1] > 0 {
+			_, err = run(entry...)
+		}
+		return err
+	}, nil
+}
+
 // whyNotSaved returns why a code was not inserted: nil if it is stored already.
 func (db *DB) whyNotSaved(ctx context.Context, c userstore.Code) error {
 	var used int64
-	err := db.one(ctx, bind(`SELECT used_at FROM codes WHERE hash = $1 AND user_id = $2 AND client_id = $3`, c.Hash[:], c.UserID, c.ClientID),
-		func(s scanner) error { return s.Scan(&used) })
+	stored := bind(`SELECT used_at FROM codes WHERE hash = $1 AND user_id = $2 AND client_id = $3`,
+		c.Hash[:], c.UserID, c.ClientID)
+	err := db.one(ctx, stored, func(s scanner) error { return s.Scan(&used) })
 	switch {
 	case errors.Is(err, userstore.ErrNotFound):
 		return userstore.ErrConflict
@@ -289,7 +337,8 @@ const (
 		AND g.client_epoch = codes.client_epoch AND g.revoked_at = 0 AND g.expires_at > $9)`
 
 	grantOfCode = `INSERT INTO grants (` + grantColumns + `, client_epoch, revoked_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16, codes.browser_session, $17,
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, codes.client_id, codes.user_id, $9, $10, $11, $12, $13, $14, $15, $16,
+			codes.browser_session, $17,
 			codes.subject, codes.client_epoch, 0
 		FROM codes WHERE hash = $18 AND grant_id = $19`
 	goOn = `UPDATE grants SET generation = $1, rotated_at = $2, expires_at = $3 WHERE id = $4 AND revoked_at = 0
@@ -321,7 +370,8 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 	now := micros(r.Now)
 	steps := []stmt{
 		bind(`UPDATE users SET last_session_id = $1 WHERE id = $2 AND is_active
-			AND EXISTS (SELECT 1 FROM codes WHERE hash = $3 AND user_id = users.id AND used_at = 0)`, g.SessionID, g.UserID, r.Hash[:]),
+			AND EXISTS (SELECT 1 FROM codes WHERE hash = $3 AND user_id = users.id AND used_at = 0)`,
+			g.SessionID, g.UserID, r.Hash[:]),
 	}
 	use := []any{now, g.ID[:], r.Hash[:], g.UserID, g.ClientID, now, g.SessionID}
 	if r.Begun {
@@ -330,7 +380,7 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 			bind(appGoesOn, micros(g.ExpiresAt), g.SessionID, micros(g.ExpiresAt), r.Hash[:], g.ID[:], now))
 	} else {
 		steps = append(steps, bind(useCode, append(use, none[:])...), bindGrantOfCode(args, g, r.Hash))
-		steps = append(steps, boundGrants(ctx, g, r.IdleSince)...)
+		steps = append(steps, boundGrants(ctx, g, r.IdleSince, r.NoAppSession)...)
 	}
 	steps = append(steps, storeEventsIf(storeEventOfCode, eventRows(events), r.Hash[:], g.ID[:])...)
 	if err := storables(steps); err != nil {
@@ -355,7 +405,8 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 
 const (
 	removeCodes = `DELETE FROM codes WHERE hash IN
-		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 AND (c.grant_id = $2 OR c.expires_at <= $3) ORDER BY c.expires_at LIMIT $4)`
+		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 AND (c.grant_id = $2 OR c.expires_at <= $3)
+		ORDER BY c.expires_at LIMIT $4)`
 	removeSessions = `DELETE FROM browser_sessions WHERE hash IN
 		(SELECT b.hash FROM browser_sessions b WHERE b.expires_at <= $1 ORDER BY b.expires_at LIMIT $2)`
 	removeAssertions = `DELETE FROM client_assertions WHERE (client_id, jti) IN

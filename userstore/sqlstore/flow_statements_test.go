@@ -28,7 +28,7 @@ func TestStatementsOfTheHotPaths(t *testing.T) {
 		reserved := map[string]string{"sqlite": "batch of 2", "postgres": "batch of 3"}[db.Engine()] // the attempt
 
 		tokens := s.Login(u)
-		is("login by the account API", "read", reserved, "batch of 9")
+		is("login by the account API", "read", reserved, "batch of 7")
 		s.Refresh(tokens.Refresh).Want(200, "").JSON(&tokens)
 		is("refresh by the account API", "write")
 
@@ -42,7 +42,7 @@ func TestStatementsOfTheHotPaths(t *testing.T) {
 			logout string
 			begins string
 		}{
-			{"an app that hears of no logout", "", "batch of 8"},
+			{"an app that hears of no logout", "", "batch of 6"},
 			{"an app that hears of logouts", "https://app.test/out", "batch of 8"},
 		} {
 			c := s.Register(userstore.Client{ID: app.name, Name: "App", AuthMethod: userstore.AuthNone, FirstParty: true,

@@ -127,7 +127,7 @@ func (db *DB) StartGrant(ctx context.Context, s userstore.StartGrant) error {
 			WHERE u.id = $19 AND u.last_session_id = $20 AND c.id = $21 AND c.disabled_at = 0`,
 			append(args, g.BrowserSession, g.Claims, g.Subject, g.UserID, g.SessionID, g.ClientID)...),
 	}
-	steps = append(steps, boundGrants(ctx, g, s.IdleSince)...)
+	steps = append(steps, boundGrants(ctx, g, s.IdleSince, s.NoAppSession)...)
 	steps = append(steps, succeeded(s.Attempt, s.Remember, grantStarted, g.ID[:])...)
 	steps = append(steps, storeEventsIf(storeEventOfGrant, eventRows(s.Events), g.ID[:])...)
 	return db.login(ctx, g.UserID, s.Second, steps, 1, nil)

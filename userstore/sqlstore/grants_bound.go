@@ -58,18 +58,23 @@ const (
 )
 
 // boundGrants returns the statements of a batch that keep the bounds of a user's grants after g was
-// inserted, and store the app session that began with g. They do nothing if g was not inserted. The user's row is locked by then, so that logins
-// of one user count each other's grants.
-func boundGrants(ctx context.Context, g userstore.Grant, idleSince time.Time) []stmt {
+// inserted, and store the app session that began with g unless noApp says that its client wants
+// none. They do nothing if g was not inserted. The user's row is locked by then, so that logins of
+// one user count each other's grants.
+func boundGrants(ctx context.Context, g userstore.Grant, idleSince time.Time, noApp bool) []stmt {
 	row := tooMany(ctx, g.CreatedAt, g.UserID)
 	args := []any{g.UserID, g.ClientID, g.ID[:], row[0], micros(idleSince),
 		int64(userstore.MaxGrantsPerClient), int64(userstore.MaxGrantsPerUser)}
 	entryColumns := append([]any{}, row[2:8]...)       // name to target_type
 	entryColumns = append(entryColumns, row[11:15]...) // address to changes
-	return append([]stmt{
+	steps := []stmt{
 		bind(recordEnded, slices.Concat(args, entryColumns)...),
 		bind(endOldest, slices.Concat(args, []any{row[2], row[4], int64(userstore.MaxRevokedPerUser)})...),
-	}, startAppSession(g)...)
+	}
+	if noApp {
+		return steps
+	}
+	return append(steps, startAppSession(g)...)
 }
 
 // tooMany returns the columns of the audit entry for a session that has to make room for a new one.

@@ -15,17 +15,32 @@ var (
 		AND (SELECT COUNT(*) FROM pushed_requests p WHERE p.client_id = $ AND p.expires_at > $) < $
 		AND (SELECT COUNT(*) FROM pushed_requests p WHERE p.expires_at > $) < $`)
 
-	readPushed = numbered(`SELECT p.request, p.code, p.expires_at FROM pushed_requests p JOIN clients c ON c.id = p.client_id
-		WHERE p.id = $ AND p.client_id = $ AND p.client_epoch = c.epoch`)
+	// savePushedWithoutRow is savePushed for a client that may have no row. Another person may have made
+	// the row since the client was read.
+	savePushedWithoutRow = numbered(`INSERT INTO pushed_requests (id, client_id, client_epoch, request, code, expires_at, remove_at)
+		SELECT $, $, ` + epochOrNone + `, $, $, $, $ WHERE NOT EXISTS (SELECT 1 FROM clients c WHERE c.id = $ AND c.disabled_at <> 0)
+		AND (SELECT COUNT(*) FROM pushed_requests p WHERE p.client_epoch = -1 AND p.expires_at > $) < $
+		AND (SELECT COUNT(*) FROM pushed_requests p WHERE p.expires_at > $) < $`)
+
+	readPushed = numbered(`SELECT p.request, p.code, p.expires_at FROM pushed_requests p LEFT JOIN clients c ON c.id = p.client_id
+		WHERE p.id = $ AND p.client_id = $ AND (p.client_epoch = c.epoch OR p.client_epoch = -1)`)
 
 	// usePushed keeps the first code. The row may have been removed since the request was begun.
-	usePushed = numbered(`INSERT INTO pushed_requests (id, client_id, client_epoch, request, code, expires_at, remove_at)
-		SELECT $, c.id, c.epoch, '', $, $, $ FROM clients c WHERE c.id = $
-		ON CONFLICT (id) DO UPDATE SET request = '', code = excluded.code, expires_at = excluded.expires_at,
-			remove_at = excluded.remove_at
-		WHERE pushed_requests.client_id = excluded.client_id AND pushed_requests.client_epoch = excluded.client_epoch
-		AND (pushed_requests.code = $ OR pushed_requests.code = excluded.code)`)
+	usePushed           = numbered(insertUse + `SELECT $, c.id, c.epoch, '', $, $, $ FROM clients c WHERE c.id = $` + keepUse)
+	usePushedWithoutRow = numbered(insertUse + `SELECT $, $, ` + epochOrNone + `, '', $, $, $ WHERE TRUE` + keepUse)
 )
+
+const (
+	insertUse = `INSERT INTO pushed_requests (id, client_id, client_epoch, request, code, expires_at, remove_at) `
+	keepUse   = ` ON CONFLICT (id) DO UPDATE SET request = '', code = excluded.code, expires_at = excluded.expires_at,
+			remove_at = excluded.remove_at
+		WHERE pushed_requests.client_id = excluded.client_id
+		AND (pushed_requests.client_epoch = excluded.client_epoch OR pushed_requests.client_epoch = -1)
+		AND (pushed_requests.code = $ OR pushed_requests.code = excluded.code)`
+)
+
+// epochOrNone is the epoch of a client, or that of the clients without a row, which no client has.
+const epochOrNone = `COALESCE((SELECT c.epoch FROM clients c WHERE c.id = $), -1)`
 
 const removePushed = `DELETE FROM pushed_requests WHERE id IN
 	(SELECT p.id FROM pushed_requests p WHERE p.remove_at <= $1 ORDER BY p.remove_at LIMIT $2)`
@@ -41,9 +56,14 @@ func (db *DB) SavePushedRequest(
 ) error {
 	ends, at := micros(p.ExpiresAt), micros(now)
 	sum := sha256.Sum256([]byte("pushed requests of " + p.ClientID))
-	steps := append(db.dialect.locked(int64(binary.BigEndian.Uint64(sum[:]))),
-		bind(savePushed, p.ID[:], string(p.Request), unused, ends, ends, p.ClientID,
-			p.ClientID, at, int64(limits.OfClient), at, int64(limits.InAll)))
+	save := bind(savePushed, p.ID[:], string(p.Request), unused, ends, ends, p.ClientID,
+		p.ClientID, at, int64(limits.OfClient), at, int64(limits.InAll))
+	if p.NoRow {
+		sum = sha256.Sum256([]byte("pushed requests of clients without a row"))
+		save = bind(savePushedWithoutRow, p.ID[:], p.ClientID, p.ClientID, string(p.Request), unused, ends, ends, p.ClientID,
+			at, int64(limits.OfClient), at, int64(limits.InAll))
+	}
+	steps := append(db.dialect.locked(int64(binary.BigEndian.Uint64(sum[:]))), save)
 	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[len(n)-1] == 0 {
 		err = userstore.ErrConflict
@@ -74,7 +94,11 @@ func (db *DB) PushedRequest(
 }
 
 func (db *DB) UsePushedRequest(ctx context.Context, u userstore.PushedUse) error {
-	n, err := db.write(ctx, true, bind(usePushed, u.ID[:], u.Code[:], micros(u.Now), micros(u.Known), u.ClientID, unused))
+	use := bind(usePushed, u.ID[:], u.Code[:], micros(u.Now), micros(u.Known), u.ClientID, unused)
+	if u.NoRow {
+		use = bind(usePushedWithoutRow, u.ID[:], u.ClientID, u.ClientID, u.Code[:], micros(u.Now), micros(u.Known), unused)
+	}
+	n, err := db.write(ctx, true, use)
 	if err == nil && n == 0 {
 		err = userstore.ErrConflict
 	}

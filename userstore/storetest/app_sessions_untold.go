@@ -80,3 +80,29 @@ func untoldAppSessions(t *testing.T, f *fixture) {
 		f.now = f.now.Add(time.Second)
 	}
 }
+
+// withoutAppSession: no app session begins where the caller found a client without a logout URI.
+func withoutAppSession(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	u, c := f.user(t), f.listener(t)
+	s := f.session(t, u)
+	for _, none := range []bool{false, true} {
+		g := f.newGrant(u)
+		g.ClientID, g.BrowserSession = c.ID, s.ID
+		must(t, f.StartGrant(ctx, userstore.StartGrant{Grant: g, PasswordHash: u.PasswordHash, NoAppSession: none}))
+		r := f.redeem(f.code(t, s, c))
+		r.NoAppSession = none
+		must(t, f.RedeemCode(ctx, r))
+		begun := f.beginning(s, c)
+		begun.Begins.NoAppSession = none
+		must(t, f.SaveCode(ctx, begun, nil, time.Time{}))
+		for what, g := range map[string]userstore.Grant{"a login": g, "a code": r.Grant, "a response": begun.Begins.Grant} {
+			view, err := f.GrantBySession(ctx, g.SessionID)
+			must(t, err)
+			equal(t, "the grant of "+what, view.Grant.ID, g.ID)
+		}
+		all, err := f.ListAppSessions(ctx, s.ID)
+		must(t, err)
+		equal(t, "app sessions", len(all), 3)
+	}
+}

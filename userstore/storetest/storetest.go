@@ -117,6 +117,7 @@ func run(t *testing.T, open func(tb testing.TB) Store, which part) {
 		{"app sessions: what is stored comes back, and is removed when the app was told", appRoundTripOfSession, true},
 		{"app sessions: what ends a user's sessions tells the apps of exactly these, once", endedAppSessions, true},
 		{"app sessions: an app that no server tells never waits in the outbox", untoldAppSessions, true},
+		{"app sessions: none begins where the client has no logout URI", withoutAppSession, true},
 		{"app sessions: a client that is gone, disabled or has no address hears nothing", unheardAppSessions, true},
 		{"app sessions: bounded per browser session, per client and in all, the newest stay", boundedAppSessions, true},
 		{"app sessions: a slow or dead app does not take the places of others", appSessionsInTurn, true},
