@@ -3,7 +3,6 @@ package issuer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -95,5 +94,5 @@ func metadataFault(err error) error {
 		member, _, _ = strings.Cut(invalid.Fields[0].Field, ".")
 	}
 	f := documentFault(member, "The metadata document at the client_id is not one that this server takes: "+said.Description)
-	return f.because(fmt.Errorf("the metadata document is refused: %v", err)) // it is no fault of a form
+	return f.because(errors.New("the metadata document is refused: " + err.Error())) // it is no fault of a form
 }

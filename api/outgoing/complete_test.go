@@ -135,8 +135,8 @@ func TestThereIsNoOtherWayOut(t *testing.T) {
 		case err != nil:
 			return err
 		case entry.IsDir():
-			// Not part of the server: tests, the library of resource servers, and tools.
-			if slices.Contains([]string{"api/apitest", "internal/interop", "internal/tools", "verifier", ".git", "node_modules"}, name) ||
+			// Not part of the server: tests, the library of resource servers, tools and examples.
+			if slices.Contains([]string{"api/apitest", "internal/interop", "internal/tools", "verifier", "docs/examples", ".git", "node_modules"}, name) ||
 				strings.HasSuffix(name, "test") && name != "" || entry.Name() == "node_modules" {
 				return filepath.SkipDir
 			}

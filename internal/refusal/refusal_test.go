@@ -56,6 +56,10 @@ func TestAttributesOfTheLogLine(t *testing.T) {
 			refusal.Client(ctx, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.x")
 		}, "", `client_id="(withheld: it has the shape of a secret)"`},
 		"an address as a name": {func(ctx context.Context) { refusal.Client(ctx, "https://app.test/cb?x=1") }, "",
+			`client_id="https://app.test/cb"`},
+		"an address with a password as a name": {func(ctx context.Context) { refusal.Client(ctx, "https://me:secret@app.test/cb#x") }, "",
+			`client_id="https://app.test/cb"`},
+		"a plain address as a name": {func(ctx context.Context) { refusal.Client(ctx, "http://app.test/cb") }, "",
 			`client_id="(withheld: no client can have this name)"`},
 		"a long name of a human": {func(ctx context.Context) {
 			refusal.Client(ctx, "the-reporting-service-of-the-eu-region-x-12")
