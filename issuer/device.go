@@ -125,7 +125,7 @@ func (i *Issuer) saveDevice(ctx context.Context, client userstore.Client, p Pend
 		CreatedAt: now, ExpiresAt: now.Add(deviceLifetime), KnownUntil: now.Add(deviceLifetime + deviceKnown),
 		Interval: pollInterval, NoRow: !client.Stored(),
 	}, deviceLimits)
-	shown = spacedUserCode(shown)
+	shown = SpacedUserCode(shown)
 	at := i.endpoint("/device")
 	return DeviceAnswer{
 		DeviceCode: code, UserCode: shown,
@@ -172,8 +172,8 @@ func newUserCode() string {
 	return string(out)
 }
 
-// spacedUserCode returns a user code as people see it: XXXX-XXXX-XXXX.
-func spacedUserCode(code string) string {
+// SpacedUserCode returns a user code as people see it: XXXX-XXXX-XXXX.
+func SpacedUserCode(code string) string {
 	var groups []string
 	for n := 0; n < len(code); n += userCodeGroup {
 		groups = append(groups, code[n:min(n+userCodeGroup, len(code))])
@@ -213,7 +213,7 @@ func (i *Issuer) DevicePending(ctx context.Context, userCode string) (Pending, D
 	}
 	p := Pending{
 		ID: i.NewID(), At: i.now(), ClientID: row.ClientID, Scopes: row.Scopes, Resources: row.Resources,
-		Device: row.ID, UserCode: spacedUserCode(code),
+		Device: row.ID, UserCode: SpacedUserCode(code),
 	}
 	if row.State != userstore.DeviceWaiting || !p.At.Before(row.ExpiresAt) {
 		return Pending{}, DeviceView{}, errUserCode

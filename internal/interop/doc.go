@@ -39,7 +39,9 @@
 //
 // The Model Context Protocol: the OAuth clients of the official SDKs (node/mcp.js, python/mcp_client.py)
 // know nothing but the URL of an MCP server, which is docs/examples/mcp-server. They find the issuer,
-// log a person in, call tools, refresh, and ask again for what was taken back.
+// register or name their metadata document, log a person in, call tools, refresh, and ask again for
+// what was taken back. Those for TypeScript do it in a page of Chromium, too (node/mcp_page.js), and
+// mcp-remote behind a program's standard input and output.
 //
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
 // Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them, and to the MCP

@@ -49,7 +49,9 @@ func startTools(t *testing.T, store, config string) *tools {
 	}
 	origin := "http://localhost:" + port
 	s := &tools{URL: origin + "/mcp"}
-	s.server = startOn(t, store, fmt.Sprintf(config, s.URL))
+	// The tokens expire soon for the client that looks at expires_in. The MCP server allows for clocks that
+	// are a minute off.
+	s.server = startOn(t, store, fmt.Sprintf(config, s.URL)+"tokens: {access_lifetime: 2s}\n")
 	cmd := exec.Command(program, "-listen", listen, "-url", origin, "-issuer", s.issuer)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -140,20 +142,29 @@ var mcpSDKs = []struct {
 	}},
 }
 
-// mcpWays are the ways in which an MCP client becomes known to the issuer, with what the operator has
-// to configure for it.
+// mcpWays are the ways in which an MCP client becomes known to the issuer. start starts the issuer, and
+// known makes a client known in that way.
 var mcpWays = []struct {
-	name   string
-	config string
-	known  func(t *testing.T, s *tools, c *mcpClient)
+	name  string
+	start func(t *testing.T, store string) (s *tools, known func(*testing.T, *mcpClient))
 }{
-	{"by the operator", "resources: [{uri: %s, scopes: [tools:read, tools:write]}]\n", func(t *testing.T, s *tools, c *mcpClient) {
-		c.ID = path.Base(c.SDK) // one for each
-		s.register(t, c.ID, c.RedirectURI, "--auth-method", "none", "--grant-type", "authorization_code",
-			"--grant-type", "refresh_token", "--resource", c.Server)
+	{"by the operator", func(t *testing.T, store string) (*tools, func(*testing.T, *mcpClient)) {
+		s := startTools(t, store, "resources: [{uri: %s, scopes: [tools:read, tools:write]}]\n")
+		return s, func(t *testing.T, c *mcpClient) {
+			c.ID = path.Base(c.SDK) // one for each
+			s.register(t, c.ID, c.RedirectURI, "--auth-method", "none", "--grant-type", "authorization_code",
+				"--grant-type", "refresh_token", "--resource", c.Server)
+		}
 	}},
-	{"by registration", "mcp: {resources: [{uri: %s, scopes: [tools:read, tools:write]}], open_registration: true}\n",
-		func(*testing.T, *tools, *mcpClient) {}},
+	{"by registration", func(t *testing.T, store string) (*tools, func(*testing.T, *mcpClient)) {
+		s := startTools(t, store, "mcp: {resources: [{uri: %s, scopes: [tools:read, tools:write]}], open_registration: true}\n")
+		return s, func(*testing.T, *mcpClient) {}
+	}},
+	{"by metadata document", func(t *testing.T, store string) (*tools, func(*testing.T, *mcpClient)) {
+		d := serveMetadata(t)
+		s := startTools(t, store, "mcp: {resources: [{uri: %s, scopes: [tools:read, tools:write]}]}\n"+d.config)
+		return s, d.publish
+	}},
 }
 
 // A person logs in to an MCP server with the official SDKs, which know nothing but its URL.
@@ -162,7 +173,7 @@ func TestMCPClientsLogPeopleIn(t *testing.T) {
 		for _, way := range mcpWays {
 			t.Run(store+"/"+way.name, func(t *testing.T) {
 				t.Parallel()
-				s := startTools(t, store, way.config+"tokens: {access_lifetime: 2s}\n")
+				s, known := way.start(t, store)
 				for _, sdk := range mcpSDKs {
 					t.Run(sdk.name, func(t *testing.T) {
 						t.Parallel()
@@ -170,7 +181,7 @@ func TestMCPClientsLogPeopleIn(t *testing.T) {
 							Issuer: s.issuer, User: s.person(t, path.Base(sdk.name)), Server: s.URL, SDK: sdk.name, Name: "Agent",
 							RedirectURI: "http://localhost:4000/callback",
 						}
-						way.known(t, s, &c)
+						known(t, &c)
 						if took := stepsOf(t, sdk.program(t), c); !slices.Equal(took, sdk.steps) {
 							t.Errorf("the steps were %q, not %q", took, sdk.steps)
 						}
