@@ -349,10 +349,8 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	code.Begins = begun.grant
 	events := begun.events(ctx)
 	if consent != nil {
-		ctx := audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
-		if !d.Client.Stored() {
-			code.NewClient = userstore.RowOf(ctx, d.Client, now)
-		}
+		ctx := byUser(ctx, b)
+		code.NewClient = userstore.RowOf(ctx, d.Client, now)
 		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
 	}
 	if err := i.checkUnfinished(ctx, p, hash, now); err != nil {
@@ -383,6 +381,11 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	}
 	d.Step, d.Response = Respond, i.respond(p, parameters...)
 	return d, nil
+}
+
+// byUser returns a context whose audit entries name the user of b as the actor.
+func byUser(ctx context.Context, b Browser) context.Context {
+	return audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
 }
 
 // checkUnfinished returns errFinished if the one code of a request has expired, used or not: the

@@ -123,9 +123,9 @@ func (i *Issuer) saveDevice(ctx context.Context, client userstore.Client, p Pend
 		ID: i.NewID(), CodeHash: hash, UserCode: userCode,
 		ClientID: client.ID, Scopes: p.Scopes, Resources: p.Resources, Address: from.Address, UserAgent: from.UserAgent,
 		CreatedAt: now, ExpiresAt: now.Add(deviceLifetime), KnownUntil: now.Add(deviceLifetime + deviceKnown),
-		Interval: pollInterval,
+		Interval: pollInterval, NoRow: !client.Stored(),
 	}, deviceLimits)
-	shown = spacedUserCode(shown)
+	shown = SpacedUserCode(shown)
 	at := i.endpoint("/device")
 	return DeviceAnswer{
 		DeviceCode: code, UserCode: shown,
@@ -172,8 +172,8 @@ func newUserCode() string {
 	return string(out)
 }
 
-// spacedUserCode returns a user code as people see it: XXXX-XXXX-XXXX.
-func spacedUserCode(code string) string {
+// SpacedUserCode returns a user code as people see it: XXXX-XXXX-XXXX.
+func SpacedUserCode(code string) string {
 	var groups []string
 	for n := 0; n < len(code); n += userCodeGroup {
 		groups = append(groups, code[n:min(n+userCodeGroup, len(code))])
@@ -213,7 +213,7 @@ func (i *Issuer) DevicePending(ctx context.Context, userCode string) (Pending, D
 	}
 	p := Pending{
 		ID: i.NewID(), At: i.now(), ClientID: row.ClientID, Scopes: row.Scopes, Resources: row.Resources,
-		Device: row.ID, UserCode: spacedUserCode(code),
+		Device: row.ID, UserCode: SpacedUserCode(code),
 	}
 	if row.State != userstore.DeviceWaiting || !p.At.Before(row.ExpiresAt) {
 		return Pending{}, DeviceView{}, errUserCode
@@ -298,6 +298,7 @@ func (i *Issuer) allowDevice(
 		consent = nil // a first-party client has no consent to withdraw
 	} else {
 		events = append(events, deviceEvent(ctx, now, audit.ConsentGranted, p, b))
+		code.NewClient = userstore.RowOf(byUser(ctx, b), d.Client, now)
 	}
 	if err := i.keepUsed(ctx, d.Client); err != nil {
 		return Decision{}, err
@@ -354,6 +355,5 @@ func answeredDevice(d Decision, state userstore.DeviceState) (Decision, error) {
 
 // deviceEvent returns the audit entry of what the user of b did about the device that p is for.
 func deviceEvent(ctx context.Context, now time.Time, name audit.Name, p Pending, b Browser) audit.Event {
-	ctx = audit.As(ctx, audit.Actor{Type: audit.ByUser, ID: b.User.ID}, "", b.Session.ID)
-	return audit.New(ctx, now, name, audit.Target{Type: audit.OnClient, ID: p.ClientID})
+	return audit.New(byUser(ctx, b), now, name, audit.Target{Type: audit.OnClient, ID: p.ClientID})
 }

@@ -38,6 +38,8 @@ type DeviceAuthorization struct {
 	KnownUntil time.Time     // until then the row is kept
 	Interval   time.Duration // that the device has to wait between two polls
 
+	NoRow bool // of SaveDevice, as PushedRequest.NoRow
+
 	State      DeviceState
 	AnsweredBy string // the id of the authorization request that answered it
 }
@@ -65,7 +67,7 @@ type Devices interface {
 	// SaveDevice stores a device authorization of an enabled client, if the limits have room at
 	// d.CreatedAt. ErrConflict: they have none, the client is not enabled, or a code is taken. The
 	// limit of a client holds however many calls there are at once; the limit in all may be passed
-	// by as many rows as calls run at once.
+	// by as many rows as calls run at once. All clients without a row share the limit of one.
 	SaveDevice(ctx context.Context, d DeviceAuthorization, limits DeviceLimits) error
 	// DeviceByCode, DeviceByUserCode and DeviceByID read a device authorization, whether it waits,
 	// was answered or has expired. ErrNotFound: there is none, or its client was disabled or deleted

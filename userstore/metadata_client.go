@@ -156,9 +156,12 @@ type NewClient struct {
 	Event  audit.Event // stored if the row is made
 }
 
-// RowOf returns the row of a client that has none, for the person who is the actor of ctx and allows
-// it something at now.
+// RowOf returns the row of a client for the person who is the actor of ctx and allows it something at
+// now; nil: it has one.
 func RowOf(ctx context.Context, c Client, now time.Time) *NewClient {
+	if c.Stored() {
+		return nil
+	}
 	c.CreatedAt, c.UpdatedAt, c.Version = now, now, 1
 	e := audit.New(ctx, now, audit.ClientCreated, onClient(c.ID))
 	e.Changes = clientChanges(Client{}, c)

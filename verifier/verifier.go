@@ -26,8 +26,8 @@ const (
 // the prefix application/ (RFC 8725 section 3.11).
 const typeAccessToken = "at+jwt"
 
-// Config names the issuer whose tokens a resource server accepts. Issuer and Audience are required;
-// the zero value of every other field is a safe default.
+// Config names the issuer whose tokens a resource server accepts. Issuer is required, and one of
+// Audience and Resource.URI; the zero value of every other field is a safe default.
 type Config struct {
 	Issuer string // the issuer identifier, byte for byte as in `iss`
 	// Audience are this resource server's names: a token's `aud` must hold one of them. Default:

@@ -25,7 +25,7 @@ func (b *Browser) TypeUserCode(code string) *Page {
 // AllowDevice allows a device in a browser in which somebody is logged in.
 func (b *Browser) AllowDevice(code string) *Page {
 	b.Server.T.Helper()
-	return b.TypeUserCode(code).Submit("consent-approve", nil).WantPage(200, "")
+	return b.TypeUserCode(code).Submit("device-approve", nil).WantPage(200, "")
 }
 
 // PollDevice is a poll of a device.

@@ -22,12 +22,6 @@ import (
 // userCodeParameter is the code in verification_uri_complete and in the form.
 const userCodeParameter = "user_code"
 
-// What a code looks like.
-const (
-	userCodeLetters = "BCDFGHJKLMNPQRSTVWXZ"
-	userCodeLength  = 12
-)
-
 // DevicePage asks for the code of a device.
 func (h *Handlers) DevicePage(w http.ResponseWriter, r *http.Request) error {
 	if done, err := h.meet(w, r, devicePage, ""); done {
@@ -44,19 +38,11 @@ func (h *Handlers) DevicePage(w http.ResponseWriter, r *http.Request) error {
 // addressedCode is the code that the address of a page names, as devices show it. Anything else is
 // dropped: an address must not put another person's words into our page.
 func addressedCode(r *http.Request) string {
-	var letters []rune
-	for _, c := range strings.ToUpper(r.URL.Query().Get(userCodeParameter)) {
-		switch {
-		case strings.ContainsRune(userCodeLetters, c) && len(letters) < userCodeLength:
-			letters = append(letters, c)
-		case c != '-' && c != ' ':
-			return ""
-		}
-	}
-	if len(letters) != userCodeLength {
+	code, ok := issuer.ReadUserCode(r.URL.Query().Get(userCodeParameter))
+	if !ok {
 		return ""
 	}
-	return string(letters[:4]) + "-" + string(letters[4:8]) + "-" + string(letters[8:])
+	return issuer.SpacedUserCode(code)
 }
 
 func (h *Handlers) showDevice(w http.ResponseWriter, r *http.Request, v visit, status int, p web.DevicePage) (err error) {

@@ -54,7 +54,7 @@ var listFlags = []struct {
 	of                 func(*userstore.Client) *[]string
 }{
 	{"redirect-uri", "redirect_uris", "a `URI` that logins may end at; may be repeated", func(c *userstore.Client) *[]string { return &c.RedirectURIs }},
-	{"grant-type", "grant_types", "`TYPE`: authorization_code (the default), refresh_token, client_credentials, or implicit for tokens from the authorization endpoint; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
+	{"grant-type", "grant_types", "`TYPE`: authorization_code (the default), refresh_token, client_credentials, device_code for devices without a browser, or implicit for tokens from the authorization endpoint; may be repeated", func(c *userstore.Client) *[]string { return &c.GrantTypes }},
 	{"response-type", "response_types", "`TYPE`: code, which follows from the grant types, or one of oauth.response_types, such as \"code id_token\"; may be repeated", func(c *userstore.Client) *[]string { return &c.ResponseTypes }},
 	{"scope", "scope", "a `scope` that it may ask for; may be repeated (default: any)", func(c *userstore.Client) *[]string { return &c.Scopes }},
 	{"resource", "resources", "`URI` of a resource server that it may ask access tokens for; may be repeated", func(c *userstore.Client) *[]string { return &c.Resources }},
@@ -63,6 +63,9 @@ var listFlags = []struct {
 	{"default-acr", "default_acr_values", "an `acr` for acr_values where a request has none; may be repeated", func(c *userstore.Client) *[]string { return &c.DefaultACRValues }},
 	{"contact", "contacts", "where the people behind it are reached, such as an email `address`; repeat it for several", func(c *userstore.Client) *[]string { return &c.Contacts }},
 }
+
+// shortDeviceGrant is a word for userstore.GrantDeviceCode, which nobody remembers.
+const shortDeviceGrant = "device_code"
 
 // boolFlags are the flags that say yes or no.
 var boolFlags = []struct {
@@ -100,6 +103,11 @@ func (in *clientFlags) changed() bool { return slices.ContainsFunc(in.own, in.fl
 
 // read reads the files that the flags name, and returns the secret.
 func (in *clientFlags) read(a *app) (secret string, err error) {
+	for n, grant := range in.client.GrantTypes {
+		if grant == shortDeviceGrant {
+			in.client.GrantTypes[n] = userstore.GrantDeviceCode
+		}
+	}
 	if in.jwksFile == "-" && in.secretFile == "-" {
 		return "", misusef("standard input is one file; give --jwks-file or --secret-file another one")
 	}

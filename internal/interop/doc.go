@@ -23,6 +23,9 @@
 // challenges of our verifier and does what they say (node/stepup.js). openid-client does the same with
 // real logins, from the API's challenge to its answer (node/second_factor.js).
 //
+// Devices: openid-client (node/device.js) and the command line docs/examples/device-login, on x/oauth2,
+// poll while a person types their code in a browser.
+//
 // Response types with tokens in the response: openid-client (node/hybrid.js), and oidc-client in a
 // page of Chromium, which is old and the last widely used library for id_token token.
 //
@@ -41,7 +44,8 @@
 // mcp-remote behind a program's standard input and output.
 //
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
-// Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them.
+// Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them, and to the MCP
+// clients of docs/mcp.md.
 //
 // People: they sign up, confirm addresses, reset passwords and are invited in Chromium and, behind
 // the build tag more, in Firefox. aiosmtpd (python/mail_server.py) takes their messages by STARTTLS

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -17,7 +18,7 @@ const deviceColumns = `id, code_hash, user_code, client_id, scopes, resources, a
 
 // deviceWaits is the condition that a device authorization can be answered at a time.
 const deviceWaits = `state = '' AND expires_at > $
-	AND client_epoch = (SELECT epoch FROM clients WHERE clients.id = device_authorizations.client_id)`
+	AND (client_epoch = -1 OR client_epoch = (SELECT epoch FROM clients WHERE clients.id = device_authorizations.client_id))`
 
 var (
 	saveDevice = numbered(`INSERT INTO device_authorizations
@@ -28,8 +29,17 @@ var (
 		AND (SELECT COUNT(*) FROM device_authorizations d WHERE d.expires_at > $) < $
 		ON CONFLICT DO NOTHING`)
 
+	// saveDeviceWithoutRow is as savePushedWithoutRow.
+	saveDeviceWithoutRow = numbered(`INSERT INTO device_authorizations
+			(` + deviceColumns + `, client_epoch, due_at, was_early)
+		SELECT $, $, $, $, $, $, $, $, $, $, $, $, '', '', ` + epochOrNone + `, $, $
+		WHERE NOT EXISTS (SELECT 1 FROM clients c WHERE c.id = $ AND c.disabled_at <> 0)
+		AND (SELECT COUNT(*) FROM device_authorizations d WHERE d.client_epoch = -1 AND d.expires_at > $) < $
+		AND (SELECT COUNT(*) FROM device_authorizations d WHERE d.expires_at > $) < $
+		ON CONFLICT DO NOTHING`)
+
 	readDevice = `SELECT ` + prefixed("d", deviceColumns) + ` FROM device_authorizations d
-		JOIN clients c ON c.id = d.client_id AND c.epoch = d.client_epoch WHERE d.`
+		LEFT JOIN clients c ON c.id = d.client_id WHERE (d.client_epoch = -1 OR d.client_epoch = c.epoch) AND d.`
 	deviceByCode     = readDevice + `code_hash = $1`
 	deviceByUserCode = readDevice + `user_code = $1`
 	deviceByID       = readDevice + `id = $1`
@@ -61,10 +71,17 @@ func (db *DB) SaveDevice(ctx context.Context, d userstore.DeviceAuthorization, l
 	}
 	created := micros(d.CreatedAt)
 	sum := sha256.Sum256([]byte("device authorizations of " + d.ClientID))
-	steps := append(db.dialect.locked(int64(binary.BigEndian.Uint64(sum[:]))),
-		bind(saveDevice, d.ID, d.CodeHash[:], d.UserCode[:], list(d.Scopes), list(d.Resources), displayable(d.Address),
-			displayable(d.UserAgent), created, micros(d.ExpiresAt), micros(d.KnownUntil), d.Interval.Microseconds(),
-			created, false, d.ClientID, d.ClientID, created, int64(limits.OfClient), created, int64(limits.InAll)))
+	keys := []any{d.ID, d.CodeHash[:], d.UserCode[:]}
+	asked := []any{list(d.Scopes), list(d.Resources), displayable(d.Address), displayable(d.UserAgent), created,
+		micros(d.ExpiresAt), micros(d.KnownUntil), d.Interval.Microseconds()}
+	bounds := []any{created, int64(limits.OfClient), created, int64(limits.InAll)}
+	save := bind(saveDevice, slices.Concat(keys, asked, []any{created, false, d.ClientID, d.ClientID}, bounds)...)
+	if d.NoRow {
+		sum = sha256.Sum256([]byte("device authorizations of clients without a row"))
+		save = bind(saveDeviceWithoutRow,
+			slices.Concat(keys, []any{d.ClientID}, asked, []any{d.ClientID, created, false, d.ClientID}, bounds)...)
+	}
+	steps := append(db.dialect.locked(int64(binary.BigEndian.Uint64(sum[:]))), save)
 	n, err := db.batch(ctx, false, steps...)
 	if err == nil && n[len(n)-1] == 0 {
 		err = userstore.ErrConflict

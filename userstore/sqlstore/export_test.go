@@ -59,11 +59,18 @@ var (
 	ReadPushedSQL     = readPushed
 	UsePushedSQL      = usePushed
 	RemovePushedSQL   = removePushed
-	ListConsentsSQL   = listConsents
-	NextClientsSQL    = nextClients
-	ReadSubjectSQL    = readSubject
-	ListSubjectsSQL   = listSubjects
-	UserBySubjectSQL  = userBySubject
+
+	SaveDeviceSQL       = saveDevice
+	DeviceByCodeSQL     = deviceByCode
+	DeviceByUserCodeSQL = deviceByUserCode
+	DeviceByIDSQL       = deviceByID
+	PollDeviceSQL       = pollDevice
+	RemoveDevicesSQL    = removeDevices
+	ListConsentsSQL     = listConsents
+	NextClientsSQL      = nextClients
+	ReadSubjectSQL      = readSubject
+	ListSubjectsSQL     = listSubjects
+	UserBySubjectSQL    = userBySubject
 )
 
 // EachConn runs a statement on every open connection of a PostgreSQL pool.

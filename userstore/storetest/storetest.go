@@ -80,6 +80,8 @@ func run(t *testing.T, open func(tb testing.TB) Store, which part) {
 		{"clients: deleting takes everything along, and the next of that id inherits nothing", clientDelete, false},
 		{"clients: disabling ends grants for good, also those of a client made again", clientDisable, false},
 		{"clients: those registered for an algorithm are listed", clientAlgorithm, true},
+		{"clients: the row of one with a metadata document comes with the first consent, once", rowWithConsent, false},
+		{"clients: one without a row pushes requests and has devices, within one bound", withoutRow, false},
 		{"login: one read sees client and user", loginView, true},
 		{"login: a grant needs every condition, and nothing changes without", startGrant, false},
 		{"login: a user's grants at one client are bounded, and end in order", boundedGrants, false},

@@ -37,6 +37,14 @@ export class Agent {
     return page
   }
 
+  // answer opens verification_uri_complete of a device, and does what the pages ask for.
+  async answer(url, { approve = true } = {}) {
+    this.shown = []
+    let page = await this.#submit(await this.#follow(url), 'device-submit', {})
+    if (page.includes('id="login-submit"')) page = await this.#submit(page, 'login-submit', this.#user)
+    return text(await this.#submit(page, approve ? 'device-approve' : 'device-deny', {}))
+  }
+
   async #submit(page, button, values) {
     if (this.shown.includes(button)) throw new Error(`#${button} was shown again: ${text(page)}`)
     this.shown.push(button)
