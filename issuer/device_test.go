@@ -37,7 +37,7 @@ func TestNewUserCode(t *testing.T) {
 	seen := map[rune]int{}
 	for range codes {
 		code := newUserCode()
-		shown := spacedUserCode(code)
+		shown := SpacedUserCode(code)
 		if read, ok := ReadUserCode(shown); !ok || read != code || len(shown) != 14 {
 			t.Fatalf("%q is shown as %q", code, shown)
 		}
