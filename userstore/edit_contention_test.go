@@ -27,14 +27,9 @@ type round struct {
 }
 
 func (s atOnce) UserByID(ctx context.Context, id string) (userstore.User, error) {
-	s.mu.Lock()
-	next := s.next
-	s.mu.Unlock()
+	next := s.begun()
 	u, err := s.Store.UserByID(ctx, id)
-	s.mu.Lock()
-	s.read++
-	s.meet()
-	s.mu.Unlock()
+	s.hasRead()
 	<-next
 	return u, err
 }
@@ -42,14 +37,32 @@ func (s atOnce) UserByID(ctx context.Context, id string) (userstore.User, error)
 func (s atOnce) UpdateUser(ctx context.Context, u userstore.User, events ...audit.Event) error {
 	err := s.Store.UpdateUser(ctx, u, events...)
 	if err == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.left--
-		s.meet()
+		s.leave()
 	}
 	return err
 }
 
+func (r *round) begun() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.next
+}
+
+func (r *round) hasRead() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read++
+	r.meet()
+}
+
+func (r *round) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left--
+	r.meet()
+}
+
+// meet ends the round when all editors that are left wait.
 func (r *round) meet() {
 	if r.read == r.left {
 		close(r.next)
@@ -79,10 +92,7 @@ func TestEditsAtOnceAllFindTheirTurn(t *testing.T) {
 				})
 				if err != nil {
 					t.Errorf("%s: %v", role, err)
-					r.mu.Lock()
-					defer r.mu.Unlock()
-					r.left--
-					r.meet()
+					r.leave()
 				}
 			})
 		}

@@ -201,7 +201,7 @@ func TestThePageInEveryLanguage(t *testing.T) {
 		t.Errorf("%q %s", p.Value("user_code"), p.Text())
 	}
 	p = b.Open("/device").Submit("language-submit", map[string]string{"language": "fr"})
-	if p.WantPage(http.StatusOK, "device-submit"); p.Value("user_code") != "" || !strings.Contains(p.Text(), "Connecter un appareil") {
+	if p.WantPage(http.StatusOK, "device-submit"); p.Value("user_code") != "" || !strings.Contains(p.Text(), "Code de votre") {
 		t.Errorf("%q %s", p.Value("user_code"), p.Text())
 	}
 }

@@ -35,6 +35,7 @@ type person struct {
 	code    string // of an authorization
 	message apitest.Mail
 	tab     string // address of a page
+	device  string // device code that was allowed
 }
 
 // way is one way into an account. The table of its policy says what it asks for.

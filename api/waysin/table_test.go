@@ -21,9 +21,9 @@ const waysPage = "../../docs/ways-in.md"
 
 // sections are all ways into an account.
 var sections = []section{
-	{"the password is known", slices.Concat(byPassword, atOnceByPassword)},
+	{"the password is known", slices.Concat(byPassword, atOnceByPassword, byDeviceWithPassword)},
 	{"the mailbox is read", byMailbox},
-	{"a session, a grant, a token or a code of before is held", slices.Concat(bySession, atOnceBySession)},
+	{"a session, a grant, a token or a code of before is held", slices.Concat(bySession, atOnceBySession, byDeviceWithSession)},
 }
 
 var factorKinds = []string{"none", "totp", "passkey"}
@@ -155,7 +155,7 @@ func newWalker(s *apitest.Server, h *apitest.DocumentHost) *walker {
 			GrantTypes:     []string{"authorization_code", "implicit", "refresh_token"},
 			ClientMetadata: userstore.ClientMetadata{ResponseTypes: []string{"code", "id_token token"}}}),
 		third: s.Register(userstore.Client{ID: "spa", Name: "Native", AuthMethod: userstore.AuthNone,
-			GrantTypes: []string{"authorization_code", "implicit", "refresh_token"},
+			GrantTypes: []string{"authorization_code", "implicit", "refresh_token", userstore.GrantDeviceCode},
 			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://spa.test/cb", "http://127.0.0.1/cb"},
 				ResponseTypes: []string{"code", "id_token token"}}}),
 		other: h.Publish("/client.json", document),

@@ -58,6 +58,8 @@ var wayTables = []wayTable{
 | login page, for an app that gets tokens at once, and then the second step | in, acr 1 | in, acr 2 | in, acr 2 |
 | login page, for an app that gets tokens at once, where the address has to be proved first, with the mailbox | in, acr 1 | asks for totp | asks for passkey |
 | login page, for an app that gets tokens at once, and then the setup of an app, with the mailbox | in, acr 1 | asks for totp | asks for passkey |
+| page of a device | in, acr 1 | asks for totp | asks for passkey |
+| page of a device, and then the second step | in, acr 1 | in, acr 2 | in, acr 2 |
 | **the mailbox is read** | | | |
 | POST /v1/password/reset | done | asks for totp, recovery_code | asks for passkey, recovery_code |
 | POST /v1/password/reset, and then the second step | done | done | done |
@@ -119,6 +121,8 @@ var wayTables = []wayTable{
 | session of before, for a public client that gets tokens at once | in, acr 1 | in, acr 1 | in, acr 1 |
 | session of before, for an app that gets tokens at once, in a tab that showed the login page | in, acr 1 | in, acr 1 | in, acr 1 |
 | session of before, for a public client that gets tokens at once, in a tab that goes on to the consent | in, acr 1 | in, acr 1 | in, acr 1 |
+| session of before, and a device | in, acr 1 | in, acr 1 | in, acr 1 |
+| device of before, which was allowed and has not asked yet | in, acr 1 | in, acr 1 | in, acr 1 |
 `,
 	},
 	{
@@ -169,6 +173,8 @@ var wayTables = []wayTable{
 | login page, for an app that gets tokens at once, and then the second step | asks to set one up | in, acr 2 | in, acr 2 |
 | login page, for an app that gets tokens at once, where the address has to be proved first, with the mailbox | asks to set one up | asks for totp | asks for passkey |
 | login page, for an app that gets tokens at once, and then the setup of an app, with the mailbox | in, acr 2 | asks for totp | asks for passkey |
+| page of a device | asks to set one up | asks for totp | asks for passkey |
+| page of a device, and then the second step | asks to set one up | in, acr 2 | in, acr 2 |
 | **the mailbox is read** | | | |
 | POST /v1/password/reset | done | asks for totp, recovery_code | asks for passkey, recovery_code |
 | POST /v1/password/reset, and then the second step | done | done | done |
@@ -230,6 +236,8 @@ var wayTables = []wayTable{
 | session of before, for a public client that gets tokens at once | asks for the password | in, acr 1 | in, acr 1 |
 | session of before, for an app that gets tokens at once, in a tab that showed the login page | asks for the password | in, acr 1 | in, acr 1 |
 | session of before, for a public client that gets tokens at once, in a tab that goes on to the consent | asks for the password | in, acr 1 | in, acr 1 |
+| session of before, and a device | asks for the password | in, acr 1 | in, acr 1 |
+| device of before, which was allowed and has not asked yet | refused: invalid_grant | in, acr 1 | in, acr 1 |
 `,
 	},
 	{

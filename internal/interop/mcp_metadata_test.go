@@ -37,7 +37,10 @@ func serveMetadata(t *testing.T) *metadataHost {
 	if err := os.WriteFile(ca, public, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := &metadataHost{config: fmt.Sprintf("outbound: {allow_hosts: [localhost], ca_file: %q}\n", ca), texts: map[string][]byte{}}
+	d := &metadataHost{
+		config: fmt.Sprintf("outbound: {allow_hosts: [localhost], ca_file: %q}\n", ca),
+		texts:  map[string][]byte{},
+	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.mu.Lock()
 		text, ok := d.texts[r.URL.Path]

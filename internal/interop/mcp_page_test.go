@@ -25,7 +25,8 @@ var mcpBundles = sync.OnceValues(func() (map[string]string, error) {
 	bundles := map[string]string{}
 	for sdk, alias := range map[string]string{oldSDK: "./mcp_sdk_old.js", newSDK: "./mcp_sdk_new.js"} {
 		script := filepath.Join(binaries.dir, path.Base(sdk)+".js")
-		cmd := exec.Command("node_modules/.bin/esbuild", "mcp_page.js", "--bundle", "--log-level=warning", "--alias:sdk="+alias, "--outfile="+script)
+		cmd := exec.Command("node_modules/.bin/esbuild", "mcp_page.js", "--bundle", "--log-level=warning",
+			"--alias:sdk="+alias, "--outfile="+script)
 		cmd.Dir = "node"
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%s: %w\n%s", cmd, err, out)
@@ -116,7 +117,8 @@ func TestMCPClientsInAPage(t *testing.T) {
 						app.tab.Loads(func() { logIn(app.tab, c.User.Email, c.User.Password) })
 						app.allows()
 						me := app.whoami()
-						if id := app.evalText("clientID"); me.ClientID != id || me.Sub == "" || !slices.Contains(strings.Fields(me.Scope), "tools:read") {
+						if id := app.evalText("clientID"); me.ClientID != id || me.Sub == "" ||
+							!slices.Contains(strings.Fields(me.Scope), "tools:read") {
 							t.Fatalf("the tool says %+v to %s", me, id)
 						}
 
@@ -146,7 +148,8 @@ func TestMCPClientsInAPage(t *testing.T) {
 
 						// The server has no stream of events (405), demands a token and another scope; the issuer
 						// refuses the refresh token of what was taken back.
-						expected := regexp.MustCompile(`status of (40[135] \([A-Za-z ]+\) ` + s.URL + `|400 \(Bad Request\) ` + s.issuer + `/oauth2/token)$`)
+						expected := regexp.MustCompile(`status of (40[135] \([A-Za-z ]+\) ` + s.URL +
+							`|400 \(Bad Request\) ` + s.issuer + `/oauth2/token)$`)
 						for _, said := range app.tab.Said() {
 							if !expected.MatchString(said) {
 								t.Errorf("the browser says: %s", said)

@@ -72,7 +72,8 @@ func (r *remote) start() {
 		r.end = nil
 	}
 	r.ask("initialize", map[string]any{
-		"protocolVersion": "2025-11-25", "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "editor", "version": "1"},
+		"protocolVersion": "2025-11-25", "capabilities": map[string]any{},
+		"clientInfo": map[string]any{"name": "editor", "version": "1"},
 	}, nil)
 	r.send(map[string]any{"jsonrpc": "2.0", "method": "notifications/initialized"})
 }
@@ -176,7 +177,9 @@ func TestMCPRemoteLogsAPersonIn(t *testing.T) {
 			known(t, &c)
 			u := s.person(t, "ada")
 
-			r := &remote{T: t, dir: t.TempDir(), command: []string{"node", "node/node_modules/mcp-remote/dist/proxy.js", s.URL, port}}
+			r := &remote{T: t, dir: t.TempDir()}
+			r.command = []string{"node", "node/node_modules/mcp-remote/dist/proxy.js", s.URL, port,
+				"--auth-timeout", "120"} // a busy machine takes longer than 30 s for a login
 			if c.Metadata != "" {
 				r.command = append(r.command, "--client-metadata-url", c.Metadata)
 			}
@@ -194,8 +197,8 @@ func TestMCPRemoteLogsAPersonIn(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Nothing of a desktop's environment: a real browser would be opened there.
-			r.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "MCP_REMOTE_CONFIG_DIR=" + r.dir, "BROWSER=" + browser,
-				"PERSON_ISSUER=" + s.issuer, "PERSON=" + string(person)}
+			r.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "MCP_REMOTE_CONFIG_DIR=" + r.dir,
+				"BROWSER=" + browser, "PERSON_ISSUER=" + s.issuer, "PERSON=" + string(person)}
 			t.Cleanup(func() {
 				if r.end != nil {
 					r.end()
@@ -227,8 +230,8 @@ func TestMCPRemoteLogsAPersonIn(t *testing.T) {
 			}
 
 			t.Log("what was allowed is taken back")
+			r.end() // it refreshes by itself, too
 			s.withdraw(t, u, me.ClientID)
-			r.end()
 			r.spoil()
 			r.start()
 			if again := r.whoami(); again.Sub != me.Sub || len(r.opened()) != 3 {

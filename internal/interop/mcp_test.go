@@ -157,7 +157,8 @@ var mcpWays = []struct {
 		}
 	}},
 	{"by registration", func(t *testing.T, store string) (*tools, func(*testing.T, *mcpClient)) {
-		s := startTools(t, store, "mcp: {resources: [{uri: %s, scopes: [tools:read, tools:write]}], open_registration: true}\n")
+		s := startTools(t, store,
+			"mcp: {resources: [{uri: %s, scopes: [tools:read, tools:write]}], open_registration: true}\n")
 		return s, func(*testing.T, *mcpClient) {}
 	}},
 	{"by metadata document", func(t *testing.T, store string) (*tools, func(*testing.T, *mcpClient)) {

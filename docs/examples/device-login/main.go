@@ -57,6 +57,9 @@ func run(ctx context.Context, out io.Writer, issuer, clientID string, scopes []s
 	}
 	fmt.Fprintf(out, "Open %s and type %s\n", asked.VerificationURI, asked.UserCode)
 	fmt.Fprintf(out, "or open %s\n", asked.VerificationURIComplete)
+	if err := drawFor(out, asked.VerificationURIComplete); err != nil {
+		return err
+	}
 	token, err := config.DeviceAccessToken(ctx, asked) // polls, and slows down when it is told to
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		switch refused.ErrorCode {

@@ -5,10 +5,16 @@ import { Provider } from './mcp_provider.js'
 import { browser, given, step } from './steps.js'
 
 const successor = given.sdk === '@modelcontextprotocol/client'
-const { Client, StreamableHTTPClientTransport, UnauthorizedError, finish } = await import(successor ? './mcp_sdk_new.js' : './mcp_sdk_old.js')
+const { Client, StreamableHTTPClientTransport, UnauthorizedError, finish } = await import(
+  successor ? './mcp_sdk_new.js' : './mcp_sdk_old.js'
+)
 
 const kept = new Map()
-const storage = { getItem: (name) => kept.get(name), setItem: (name, text) => kept.set(name, text), removeItem: (name) => kept.delete(name) }
+const storage = {
+  getItem: (name) => kept.get(name),
+  setItem: (name, text) => kept.set(name, text),
+  removeItem: (name) => kept.delete(name),
+}
 const person = browser()
 let approve = true
 let response // of the issuer, to which the person was brought
