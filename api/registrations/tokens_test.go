@@ -262,21 +262,33 @@ func TestR12UnusedClientsExpire(t *testing.T) {
 	}, mode(issuer.RegistrationOpen))
 }
 
-// TestRegistrationFromABrowser: CORS for configured origins and for those of redirect URIs, without
-// credentials.
+// TestRegistrationFromABrowser: CORS without credentials, for configured origins and for those of redirect
+// URIs. While anybody may register, a script of any origin may, because no redirect URI is known before
+// that; a registration that is there is managed from known origins only.
 func TestRegistrationFromABrowser(t *testing.T) {
-	s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) {
-		r.Issuer.Registration, r.API.CORSOrigins = issuer.RegistrationOpen, []string{"https://app.test"}
-	}})
-	c := take(s, register(s, shop(), "").Want(201, ""))
-	for _, row := range []struct{ origin, want string }{
-		{"https://app.test", "https://app.test"}, {"https://shop.test", "https://shop.test"}, {"https://evil.test", ""},
-	} {
-		for _, path := range []string{"/oauth2/register", "/oauth2/register/" + c.ID} {
-			res := s.Do(apitest.Request{Method: "OPTIONS", Path: path, Header: http.Header{
-				"Origin": {row.origin}, "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"authorization, content-type"}}})
-			if got := res.Header.Get("Access-Control-Allow-Origin"); got != row.want || res.Header.Get("Access-Control-Allow-Credentials") != "" {
-				t.Errorf("%s from %s: %q", path, row.origin, got)
+	for _, open := range []bool{true, false} {
+		s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) {
+			r.Issuer.Registration, r.API.CORSOrigins = issuer.RegistrationOpen, []string{"https://app.test"}
+			if !open {
+				r.Issuer.Registration = issuer.RegistrationToken
+			}
+		}})
+		c := s.Register(userstore.Client{ID: "shop", AuthMethod: userstore.AuthNone, GrantTypes: []string{userstore.GrantAuthorizationCode},
+			ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://shop.test/cb"}}})
+		for _, row := range []struct{ origin, want string }{
+			{"https://app.test", "https://app.test"}, {"https://shop.test", "https://shop.test"}, {"https://evil.test", ""},
+		} {
+			for path, want := range map[string]string{"/oauth2/register": row.want, "/oauth2/register/" + c.ID: row.want} {
+				if open && path == "/oauth2/register" {
+					want = "*"
+				}
+				res := s.Do(apitest.Request{Method: "OPTIONS", Path: path, Header: http.Header{
+					"Origin": {row.origin}, "Access-Control-Request-Method": {"POST"},
+					"Access-Control-Request-Headers": {"authorization, content-type"}}})
+				if got := res.Header.Get("Access-Control-Allow-Origin"); got != want ||
+					res.Header.Get("Access-Control-Allow-Credentials") != "" {
+					t.Errorf("open %v: %s from %s: %q, want %q", open, path, row.origin, got, want)
+				}
 			}
 		}
 	}
