@@ -32,7 +32,7 @@ func ChallengeOf(verifier string) string {
 }
 
 // Register makes a client: of what is left out, one that authenticates by HTTP Basic, may use every
-// grant and goes back to https://ID.test/cb.
+// grant and goes back to https://ID.test/cb. A metadata document, if it is known by one, was fetched now.
 func (s *Server) Register(c userstore.Client) Client {
 	s.T.Helper()
 	if c.AuthMethod == "" {
@@ -49,6 +49,9 @@ func (s *Server) Register(c userstore.Client) Client {
 	}
 	if c.RedirectURIs == nil {
 		c.RedirectURIs = []string{"https://" + c.ID + ".test/cb"}
+	}
+	if c.Kind == userstore.KindMetadata && c.DocumentAt.IsZero() {
+		c.DocumentAt = s.Clock.Now()
 	}
 	out := Client{Client: c}
 	if c.AuthMethod == userstore.AuthBasic || c.AuthMethod == userstore.AuthPost {

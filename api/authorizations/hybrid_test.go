@@ -354,6 +354,7 @@ func TestA10FragmentForCodeWhereItIsOn(t *testing.T) {
 
 // Discovery lists what is on, and everything that it lists works.
 func TestDiscoveryListsResponseTypesThatWork(t *testing.T) {
+	const always = "authorization_code refresh_token client_credentials urn:ietf:params:oauth:grant-type:device_code"
 	for name, types := range map[string][]string{
 		"none": nil, "hybrid": {"code", "code id_token"}, "all": userstore.ResponseTypes,
 	} {
@@ -362,11 +363,10 @@ func TestDiscoveryListsResponseTypesThatWork(t *testing.T) {
 			var m issuer.Metadata
 			s.Do(apitest.Request{Path: "/.well-known/openid-configuration"}).Want(200, "").JSON(&m)
 			want := map[string][]string{
-				"none": {"code", "query form_post", "authorization_code refresh_token client_credentials"},
-				"hybrid": {"code,code id_token", "query fragment form_post",
-					"authorization_code refresh_token client_credentials implicit"},
+				"none":   {"code", "query form_post", always},
+				"hybrid": {"code,code id_token", "query fragment form_post", always + " implicit"},
 				"all": {"code,id_token,id_token token,code id_token,code token,code id_token token", "query fragment form_post",
-					"authorization_code refresh_token client_credentials implicit"},
+					always + " implicit"},
 			}[name]
 			got := []string{strings.Join(m.ResponseTypesSupported, ","), strings.Join(m.ResponseModesSupported, " "),
 				strings.Join(m.GrantTypesSupported, " ")}

@@ -81,5 +81,5 @@ func TestTheHostOfAnAddressAsClientID(t *testing.T) {
 				t.Errorf("%q is not in %q", part, p.Text())
 			}
 		}
-	})
+	}, apitest.Configured(func(r *apitest.Replica) { r.ClientDocuments().On = true }))
 }
