@@ -63,26 +63,41 @@ func TestT24WhatEndsAGrantRacesItsRefreshes(t *testing.T) {
 				_, page := s.Allowed(u, c)
 				victim := s.TokensOf(c, page)
 
+				// Both replicas refresh with the same token, round by round: one that lags two rounds
+				// behind the other would be a replay, which ends the grant before row.end does.
 				var mu sync.Mutex
 				var running sync.WaitGroup
 				newest := victim
-				for replica := range s.Replicas {
-					running.Go(func() {
-						for range 10 {
-							mu.Lock()
-							q := s.RefreshRequest(c, newest.Refresh)
-							mu.Unlock()
+				refresh := func() (alive bool) {
+					mu.Lock()
+					q := s.RefreshRequest(c, newest.Refresh)
+					mu.Unlock()
+					alive = true
+					var round sync.WaitGroup
+					for replica := range s.Replicas {
+						round.Go(func() {
+							q := q
 							q.Replica = replica
 							res := s.Do(q)
+							mu.Lock()
+							defer mu.Unlock()
 							if res.Status != 200 {
+								alive = false
 								return
 							}
-							mu.Lock()
 							res.JSON(&newest)
-							mu.Unlock()
-						}
-					})
+						})
+					}
+					round.Wait()
+					return alive
 				}
+				running.Go(func() {
+					for range 10 {
+						if !refresh() {
+							return
+						}
+					}
+				})
 				dead := func(tokens apitest.Tokens) {
 					t.Helper()
 					status, code := 400, "invalid_grant"
