@@ -65,13 +65,14 @@ func (m *Manager) Recover(ctx context.Context, loss Loss, end func() error) (Rep
 		return Report{}, err
 	}
 	m.logChange(done)
-	r := m.revoked(done, present)
-	if loss == KEKLost {
-		r = m.report(done.after, done.now)
-		r.Changed = true
-		r.Message = sentences(append([]string{fmt.Sprintf("%s are lost; what they signed verifies until it expires.",
-			firstUpper(plural(len(done.change.Update), "private key")))}, m.takeovers(done, &r)...)...)
+	if loss == Restored {
+		return m.revoked(done, present), nil
 	}
+	r := m.report(done.after, done.now)
+	r.Changed = true
+	lost := fmt.Sprintf("%s are lost; what they signed verifies until it expires.",
+		plural(len(done.change.Update), "private key"))
+	r.Message = sentences(append([]string{lost}, m.takeovers(done, &r)...)...)
 	return r, nil
 }
 

@@ -201,9 +201,7 @@ func (a *app) showReport(r keys.Report) error {
 	}
 	w := &strings.Builder{}
 	if r.Message != "" {
-		for line := range strings.SplitSeq(strings.ReplaceAll(r.Message, ". ", ".\n"), "\n") {
-			fmt.Fprintln(w, wrapLines(line, 110))
-		}
+		sayReport(w, r)
 		if len(r.Keys) > 0 {
 			fmt.Fprintln(w)
 		}
@@ -211,6 +209,13 @@ func (a *app) showReport(r keys.Report) error {
 	drawTimeline(w, r, a.wide)
 	_, err := io.WriteString(a.out, w.String())
 	return err
+}
+
+// sayReport prints what was done, each sentence on a line of its own.
+func sayReport(w io.Writer, r keys.Report) {
+	for line := range strings.SplitSeq(strings.ReplaceAll(r.Message, ". ", ".\n"), "\n") {
+		fmt.Fprintln(w, wrapLines(line, 110))
+	}
 }
 
 // wrapLines breaks text between words.

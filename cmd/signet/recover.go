@@ -157,9 +157,7 @@ func (a *app) showRecovered(loss keys.Loss, report keys.Report, done userstore.R
 		})
 	}
 	w := &strings.Builder{}
-	for line := range strings.SplitSeq(strings.ReplaceAll(report.Message, ". ", ".\n"), "\n") {
-		fmt.Fprintln(w, wrapLines(line, 110))
-	}
+	sayReport(w, report)
 	fmt.Fprintf(w, "Every session of %s has ended. People sign in again, with everything that their account asks for.\n",
 		count(int(done.Accounts), "account"))
 	switch {

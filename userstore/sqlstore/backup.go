@@ -52,27 +52,9 @@ func (db *DB) Backup(ctx context.Context, to string, now func() time.Time, repor
 		return Copied{}, err
 	}
 	defer os.Remove(part)
-	source, err := sql.Open("sqlite", address(e.path, url.Values{"mode": {"ro"}, "_pragma": {waitBusy}}))
-	if err != nil {
-		return Copied{}, err
-	}
-	defer source.Close()
-	source.SetMaxOpenConns(1)
-	var pages, size int64
-	for _, q := range []struct {
-		pragma string
-		to     *int64
-	}{{"page_count", &pages}, {"page_size", &size}} {
-		if err := source.QueryRowContext(ctx, `PRAGMA `+q.pragma).Scan(q.to); err != nil {
-			return Copied{}, explainOpenError(e.path, err)
-		}
-	}
 	c.At = now()
-	stop := watchFile(part, pages*size, report)
-	_, err = source.ExecContext(ctx, `VACUUM INTO $1`, part)
-	stop()
-	if err != nil {
-		return Copied{}, fmt.Errorf("copy the database: %w", err)
+	if err := copyFile(ctx, e.path, part, report); err != nil {
+		return Copied{}, err
 	}
 	if err := checkWhole(ctx, part); err != nil {
 		return Copied{}, err
@@ -205,18 +187,19 @@ func checkWhole(ctx context.Context, path string) error {
 	return damaged(path, "a row of the table "+table+" names one that is missing")
 }
 
-// copyFile copies a database through SQLite into the empty file part.
+// copyFile copies a database into the empty file part, in one read transaction.
 func copyFile(ctx context.Context, from, part string, report Progress) error {
-	info, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
 	source, err := sql.Open("sqlite", address(from, url.Values{"mode": {"ro"}, "_pragma": {waitBusy}}))
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	stop := watchFile(part, info.Size(), report)
+	var about int64
+	const size = `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`
+	if err := source.QueryRowContext(ctx, size).Scan(&about); err != nil {
+		return explainOpenError(from, err)
+	}
+	stop := watchFile(part, about, report)
 	defer stop()
 	if _, err := source.ExecContext(ctx, `VACUUM INTO $1`, part); err != nil {
 		return fmt.Errorf("copy %s: %w", from, err)
