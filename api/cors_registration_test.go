@@ -8,9 +8,9 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// A browser app registers itself before anybody knows its redirect URIs: while anybody may register, a
-// script of any origin may. Afterwards its own origin may call the other endpoints, at once, and no other
-// origin may.
+// A browser app registers itself before anybody knows its redirect URIs: while anybody may
+// register, a script of any origin may. Afterwards its own origin may call the other endpoints, at
+// once, and no other origin may.
 func TestCORSOfRegistration(t *testing.T) {
 	const app = "https://editor.test"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {

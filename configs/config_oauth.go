@@ -91,8 +91,8 @@ func (o OAuth) Schemes() []string {
 }
 
 // ClientIDMetadata reports whether a client_id may be the address of a metadata document: as
-// `oauth.client_id_metadata` says, and without it where there are `mcp.resources`, whose clients nobody
-// registers.
+// `oauth.client_id_metadata` says, and without it where there are `mcp.resources`, whose clients
+// nobody registers.
 func (c Config) ClientIDMetadata() bool {
 	return c.OAuth.ClientIDMetadata || len(c.MCP.Resources) > 0 && c.Source("oauth.client_id_metadata") == ""
 }

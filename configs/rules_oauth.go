@@ -135,8 +135,8 @@ func badRedirectSchemes(c Config) []string {
 	})
 }
 
-// badMetadataHost refuses what is no host, nor a domain with a dot before it: an entry of a list that
-// matches nothing would only look as if it did.
+// badMetadataHost refuses what is no host, nor a domain with a dot before it: an entry of a list
+// that matches nothing would only look as if it did.
 func badMetadataHost(name string) string {
 	host := strings.TrimPrefix(name, ".")
 	of, err := userstore.MetadataHost("https://" + host + "/client.json")

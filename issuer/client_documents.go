@@ -21,9 +21,9 @@ import (
 //	memory      → the document that this replica fetched, as long as its headers say, within bounds
 //	fetch       → one at a time for each address; strangers' requests within budgets
 //
-// When a document cannot be had, the last good one serves on: Client.DocumentAt says how old it is, and
-// no login begins with one that is older than userstore.DocumentServes. A fault is never kept in the
-// place of a document; it only keeps this replica from asking again at once.
+// When a document cannot be had, the last good one serves on: Client.DocumentAt says how old it is,
+// and no login begins with one that is older than userstore.DocumentServes. A fault is never kept
+// in the place of a document; it only keeps this replica from asking again at once.
 //
 // The zero value knows no such clients. Compose fills in Clients, Issuer and Now.
 type ClientDocuments struct {
@@ -140,8 +140,8 @@ func MatchesHost(name, host string) bool {
 	return host == name
 }
 
-// document returns the client that the newest known document describes, which is fetched if it is due.
-// row is the client's row, or the zero client.
+// document returns the client that the newest known document describes, which is fetched if it is
+// due. row is the client's row, or the zero client.
 func (d *ClientDocuments) document(ctx context.Context, id, host string, row userstore.Client) (userstore.Client, error) {
 	now := d.now()
 	if good := d.newest(id, row); good.fresh(now) {
@@ -195,8 +195,8 @@ func (d *ClientDocuments) newest(id string, row userstore.Client) *describedClie
 	return good
 }
 
-// entry returns what is known of an address. An address that is new counts against the budgets before
-// it takes the place of another.
+// entry returns what is known of an address. An address that is new counts against the budgets
+// before it takes the place of another.
 func (d *ClientDocuments) entry(
 	ctx context.Context, id, host string, row userstore.Client, now time.Time,
 ) (*clientDocument, error) {
@@ -232,8 +232,9 @@ func (d *ClientDocuments) forget() {
 	}
 }
 
-// fetch fetches the document at id, and keeps it if it is good, in the client's row as well. It returns
-// the fault, if there is one. Other requests wait for it, so it does not end when one client hangs up.
+// fetch fetches the document at id, and keeps it if it is good, in the client's row as well. It
+// returns the fault, if there is one. Other requests wait for it, so it does not end when one
+// client hangs up.
 func (d *ClientDocuments) fetch(
 	ctx context.Context, e *clientDocument, id, host string, row userstore.Client, now time.Time,
 ) *Error {

@@ -10,8 +10,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// Why a client's metadata document is refused, for the app and for the log. No sentence says what the
-// server reached on its way: it would show strangers our network.
+// Why a client's metadata document is refused, for the app and for the log. No sentence says what
+// the server reached on its way: it would show strangers our network.
 var (
 	faultURL = documentFault("client_id", "The client_id is no address of a metadata document: it is https, with a path, and has "+
 		"no user, no query, no fragment and no dot segment.")
@@ -39,8 +39,8 @@ var ErrDocumentTooLarge = errors.New("the document is too large")
 // (section Maximum Response Size).
 const MaxDocument = 5 << 10
 
-// read fetches a document and returns the client that it describes. A failure of our own is returned as
-// it is.
+// read fetches a document and returns the client that it describes. A failure of our own is
+// returned as it is.
 func (d *ClientDocuments) read(ctx context.Context, id string, now time.Time) (*describedClient, error) {
 	fetched, err := d.Fetch(ctx, id)
 	switch {

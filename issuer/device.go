@@ -14,11 +14,11 @@ import (
 )
 
 // A device without a browser asks for a device authorization and shows a user code (RFC 8628). A
-// person types the code at the page /device, in a browser of their own. From there on it is a Pending
-// as any other, which passes through login, second factor and consent, except that its answer is for
-// the device: nobody is redirected, and the person is asked whatever they allowed before, because
-// only they can tell whether the device is theirs. Meanwhile the device polls the token endpoint:
-// grant_device.go.
+// person types the code at the page /device, in a browser of their own. From there on it is a
+// Pending as any other, which passes through login, second factor and consent, except that its
+// answer is for the device: nobody is redirected, and the person is asked whatever they allowed
+// before, because only they can tell whether the device is theirs. Meanwhile the device polls the
+// token endpoint: grant_device.go.
 //
 // To allow a device authorization is to store a code under the hash of its device code, in the
 // transaction that marks it as allowed. The code is redeemed as that of a browser is.
@@ -148,8 +148,8 @@ func (i *Issuer) userCodeHash(code string) (hash userstore.UserCodeHash, err err
 	return hash, err
 }
 
-// A user code has 12 of the 20 consonants that RFC 8628 section 6.1 proposes: no two look alike, they
-// form no words, and there are 20^12 codes, more than 2^51.
+// A user code has 12 of the 20 consonants that RFC 8628 section 6.1 proposes: no two look alike,
+// they form no words, and there are 20^12 codes, more than 2^51.
 const (
 	userCodeSymbols = "BCDFGHJKLMNPQRSTVWXZ"
 	userCodeLength  = 12
@@ -330,9 +330,9 @@ func (i *Issuer) denyDevice(ctx context.Context, p Pending, d Decision, b Browse
 	return d, nil
 }
 
-// afterConflict returns the step after an answer was not stored: the device was answered meanwhile, by
-// p in another tab or by somebody else, or else session, user or client ended, and the user can only
-// log in again.
+// afterConflict returns the step after an answer was not stored: the device was answered meanwhile,
+// by p in another tab or by somebody else, or else session, user or client ended, and the user can
+// only log in again.
 func (i *Issuer) afterConflict(ctx context.Context, p Pending, d Decision) (Decision, error) {
 	row, err := i.deviceFor(ctx, p)
 	switch {

@@ -28,8 +28,8 @@ func (i *Issuer) clientCredentials(_ context.Context, client userstore.Client, r
 	if err != nil {
 		return Authorization{}, err
 	}
-	// A resource that is open to clients which came by themselves waits for a user's consent. Here is no
-	// user, so that the operator has to have registered the client for it, as every other client.
+	// A resource that is open to clients which came by themselves waits for a user's consent. Here is
+	// no user, so that the operator has to have registered the client for it, as every other client.
 	for _, t := range targets {
 		if _, listed := userstore.Registered(client.Resources, t.URI); !listed {
 			return Authorization{}, errTarget

@@ -28,10 +28,10 @@ var (
 )
 
 // redeemDevice turns a device code into a grant, once a user has allowed it (RFC 8628 section 3.4).
-// The interval holds only while the device waits: a device that is answered has nothing to slow down.
-// The code of a device that was allowed is redeemed as every code is: it is void once the browser
-// session or the consent that it rests on has ended, and a device code that comes again after that
-// revokes the grant.
+// The interval holds only while the device waits: a device that is answered has nothing to slow
+// down. The code of a device that was allowed is redeemed as every code is: it is void once the
+// browser session or the consent that it rests on has ended, and a device code that comes again
+// after that revokes the grant.
 func (i *Issuer) redeemDevice(ctx context.Context, client userstore.Client, r TokenRequest) (Authorization, error) {
 	if r.DeviceCode == "" {
 		return Authorization{}, errNoDeviceCode

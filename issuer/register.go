@@ -128,8 +128,8 @@ func (i *Issuer) registers() bool {
 // RegistersAnybody reports whether clients may register themselves without an initial access token.
 func (i *Issuer) RegistersAnybody() bool { return i.Registration == RegistrationOpen || i.OpenToPublic }
 
-// mayBeConfidential reports whether a client that is registered with an initial access token, or with
-// none, may get a secret or have keys.
+// mayBeConfidential reports whether a client that is registered with an initial access token, or
+// with none, may get a secret or have keys.
 func (i *Issuer) mayBeConfidential(by *userstore.RegistrationToken) bool {
 	return i.Registration == RegistrationOpen || i.Registration == RegistrationToken && by != nil
 }
@@ -137,9 +137,10 @@ func (i *Issuer) mayBeConfidential(by *userstore.RegistrationToken) bool {
 var errPublicOnly = refuse(InvalidClientMetadata,
 	"token_endpoint_auth_method: only public clients register themselves here: send none, or leave it out.")
 
-// asPublic returns c as a public client. A client that asks for a secret, or says nothing, does without
-// one and learns this from the answer (RFC 7591 section 3.2.1): a secret that anybody can have proves as
-// little as none. A client with keys of its own is refused: it relies on proving who it is.
+// asPublic returns c as a public client. A client that asks for a secret, or says nothing, does
+// without one and learns this from the answer (RFC 7591 section 3.2.1): a secret that anybody can
+// have proves as little as none. A client with keys of its own is refused: it relies on proving who
+// it is.
 func asPublic(c userstore.Client) (userstore.Client, error) {
 	switch c.AuthMethod {
 	case "", userstore.AuthNone, userstore.AuthBasic, userstore.AuthPost:

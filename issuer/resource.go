@@ -15,14 +15,14 @@ type Resource struct {
 	AccessLifetime time.Duration // zero: Issuer.AccessLifetime
 	// IntrospectionClients may ask about every token whose audience holds this resource.
 	IntrospectionClients []string
-	// SelfMade: every client that came by itself may ask for the resource with its scopes, without being
-	// registered for either (mcp.resources). Other clients may if they are registered for it.
+	// SelfMade: every client that came by itself may ask for the resource with its scopes, without
+	// being registered for either (mcp.resources). Other clients may if they are registered for it.
 	SelfMade bool
 }
 
 // openTo reports whether client needs no registration for the resource and its scopes. An operator
-// cannot know a client that comes by itself, so what such a client may ask for is decided once for all
-// of them, and the user decides about each.
+// cannot know a client that comes by itself, so what such a client may ask for is decided once for
+// all of them, and the user decides about each.
 func (r Resource) openTo(client userstore.Client) bool { return r.SelfMade && client.SelfMade() }
 
 var (
@@ -54,11 +54,11 @@ func (i *Issuer) resources(asked []string, client userstore.Client) ([]Resource,
 	return out, nil
 }
 
-// implied returns the resource that a request is about which names none, but scopes of one that is open
-// to the client. Without it the request could only be refused: the default audience does not know these
-// scopes. (RFC 8707 section 2 leaves it to the server what a request without resource is about. MCP
-// clients of the time before MCP 2025-06-18 send no resource.) Scopes of several such resources imply
-// none of them.
+// implied returns the resource that a request is about which names none, but scopes of one that is
+// open to the client. Without it the request could only be refused: the default audience does not
+// know these scopes. (RFC 8707 section 2 leaves it to the server what a request without resource is
+// about. MCP clients of the time before MCP 2025-06-18 send no resource.) Scopes of several such
+// resources imply none of them.
 func (i *Issuer) implied(scopes []string, client userstore.Client) []Resource {
 	var out []Resource
 	for _, r := range i.Resources {

@@ -39,7 +39,8 @@ func (i *Issuer) ClaimScopes() []string {
 // registering itself.
 func (i *Issuer) UserScopes() []string { return append(slices.Clone(userScopes), i.ClaimScopes()...) }
 
-// SelfMadeScopes returns the scopes of the resources that every client may ask for which came by itself.
+// SelfMadeScopes returns the scopes of the resources that every client may ask for which came by
+// itself.
 func (i *Issuer) SelfMadeScopes() []string {
 	var out []string
 	for _, r := range i.Resources {
@@ -226,18 +227,18 @@ var errNoneGranted = refuse(InvalidScope,
 	"The grant holds none of the scopes asked for, or not any more: ask for others, or sign in again.")
 
 // registeredFor reports whether client is registered for scope; a client that lists no scopes is
-// registered for any. An operator who takes a scope away from a client takes it from existing grants as
-// well.
+// registered for any. An operator who takes a scope away from a client takes it from existing
+// grants as well.
 func registeredFor(client userstore.Client, scope string) bool {
 	return len(client.Scopes) == 0 || slices.Contains(client.Scopes, scope)
 }
 
-// mayHold reports whether client is registered for scope, or scope belongs to one of targets that is open
-// to client.
+// mayHold reports whether client is registered for scope, or scope belongs to one of targets that
+// is open to client.
 //
 // Neither what a client that came by itself registered nor what it asked for before limits it at a
-// resource that is open to it: an MCP client registers with the scopes of its first request, and asks for
-// more when the resource server wants more.
+// resource that is open to it: an MCP client registers with the scopes of its first request, and
+// asks for more when the resource server wants more.
 func (i *Issuer) mayHold(client userstore.Client, targets []Resource, scope string) bool {
 	return registeredFor(client, scope) ||
 		slices.ContainsFunc(targets, func(r Resource) bool { return r.openTo(client) && i.belongsTo(scope, r) })

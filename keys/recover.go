@@ -21,13 +21,13 @@ const (
 
 // Recover makes fresh signing keys, of which one of each algorithm signs at once, and a new refresh
 // secret: every refresh token, handle, form and link ends. Restored also revokes the keys that are
-// there. KEKLost retires them, because nobody else has them either: what they signed verifies until it
-// expires. It also makes a new factor secret, and seals everything under the first KEK.
+// there. KEKLost retires them, because nobody else has them either: what they signed verifies until
+// it expires. It also makes a new factor secret, and seals everything under the first KEK.
 //
 // KEKLost is refused while a KEK opens the store: then nothing is lost.
 //
-// end ends the sessions. It runs after the checks and before the keys change, so that a recovery that
-// is interrupted can be begun again.
+// end ends the sessions. It runs after the checks and before the keys change, so that a recovery
+// that is interrupted can be begun again.
 func (m *Manager) Recover(ctx context.Context, loss Loss, end func() error) (Report, error) {
 	if loss != Restored && loss != KEKLost {
 		return Report{}, errors.New("say what happened to the store: it was restored, or its key-encryption key is lost")

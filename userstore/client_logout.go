@@ -2,7 +2,8 @@ package userstore
 
 import "strings"
 
-// HasLogoutURI reports whether the client hears of logouts, by its server or by a frame in a browser.
+// HasLogoutURI reports whether the client hears of logouts, by its server or by a frame in a
+// browser.
 func (c *Client) HasLogoutURI() bool {
 	return c.BackchannelLogoutURI != "" || c.FrontchannelLogoutURI != ""
 }

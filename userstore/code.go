@@ -49,8 +49,8 @@ type Code struct {
 	// holds tokens as well. SaveCode alone reads it; nil: the grant begins when the code is redeemed.
 	Begins *BegunGrant
 
-	// NewClient is the row of the code's client, if the client had none when it was read. SaveCode makes
-	// it together with the consent, unless there is one meanwhile.
+	// NewClient is the row of the code's client, if the client had none when it was read. SaveCode
+	// makes it together with the consent, unless there is one meanwhile.
 	NewClient *NewClient
 }
 

@@ -19,8 +19,8 @@ import (
 // holds the last good document, for the other replicas and after a restart, and the decisions of
 // operators, which no document changes.
 
-// DocumentServes is how long the last good document of a client is used for new logins while no other
-// one can be had.
+// DocumentServes is how long the last good document of a client is used for new logins while no
+// other one can be had.
 const DocumentServes = 24 * time.Hour
 
 // maxMetadataURL is the longest client_id that is an address, in bytes.
@@ -63,8 +63,8 @@ func metadataURL(id string) fault {
 }
 
 // Described returns the client whose metadata document at id says said. It has no row, and stores
-// nothing. What this server does not have is left out as far as Usable leaves it out of a registration:
-// the document is written for many servers. ValidationError.
+// nothing. What this server does not have is left out as far as Usable leaves it out of a
+// registration: the document is written for many servers. ValidationError.
 func (r *Registry) Described(ctx context.Context, id string, said Client) (Client, error) {
 	c := said.clone()
 	c.ID, c.Kind, c.CreatedAt, c.UpdatedAt = id, KindMetadata, time.Time{}, time.Time{}
@@ -130,12 +130,12 @@ func (c Client) WithDocument(described Client) Client {
 	return next
 }
 
-// decisions are the members that an operator decides about a client of a metadata document. The rest is
-// the document's, which would undo an edit.
+// decisions are the members that an operator decides about a client of a metadata document. The
+// rest is the document's, which would undo an edit.
 var decisions = []string{"resources", "pkce", "id_token_claims"}
 
-// addDecided refuses an edit of what the metadata document of a client says, and of what no client that
-// came by itself becomes.
+// addDecided refuses an edit of what the metadata document of a client says, and of what no client
+// that came by itself becomes.
 func (fs *faults) addDecided(old, c Client) {
 	if old.Kind != KindMetadata {
 		return
@@ -156,8 +156,8 @@ type NewClient struct {
 	Event  audit.Event // stored if the row is made
 }
 
-// RowOf returns the row of a client for the person who is the actor of ctx and allows it something at
-// now; nil: it has one.
+// RowOf returns the row of a client for the person who is the actor of ctx and allows it something
+// at now; nil: it has one.
 func RowOf(ctx context.Context, c Client, now time.Time) *NewClient {
 	if c.Stored() {
 		return nil

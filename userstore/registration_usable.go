@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// Usable returns next, which a client says of itself, without what it cannot have here: an editor lists
-// the redirect URIs, grant types and response types of all its kinds, of which one may be enough (RFC
-// 7591 section 3.2.1 lets the server register a part, and answer which). Where nothing would be left of a
-// list, the list stays as it is, so that the rules of every client refuse it with their reasons.
+// Usable returns next, which a client says of itself, without what it cannot have here: an editor
+// lists the redirect URIs, grant types and response types of all its kinds, of which one may be
+// enough (RFC 7591 section 3.2.1 lets the server register a part, and answer which). Where nothing
+// would be left of a list, the list stays as it is, so that the rules of every client refuse it
+// with their reasons.
 //
-// Only what the client can do without is left out. How it authenticates, its keys, and a grant that asks
-// no user are refused instead: the client would believe in a protection, or a right, that it does not
-// have. old is the client before, or the zero one.
+// Only what the client can do without is left out. How it authenticates, its keys, and a grant that
+// asks no user are refused instead: the client would believe in a protection, or a right, that it
+// does not have. old is the client before, or the zero one.
 func (r *Registry) Usable(old, next Client) Client {
 	next.ResponseTypes = usable(next.ResponseTypes, func(t string) bool { return r.checkResponseType(old, t) == fault{} })
 	grants := r.grantTypes(old, &next)
@@ -26,8 +27,8 @@ func (r *Registry) Usable(old, next Client) Client {
 	return next
 }
 
-// usable returns the members of list that may stay, each once; all of them if none may. A list that is
-// too long stays, too: it is refused before its members are looked at.
+// usable returns the members of list that may stay, each once; all of them if none may. A list that
+// is too long stays, too: it is refused before its members are looked at.
 func usable(list []string, may func(string) bool) (kept []string) {
 	if len(list) > maxListed {
 		return list
@@ -43,8 +44,8 @@ func usable(list []string, may func(string) bool) (kept []string) {
 	return kept
 }
 
-// checkRedirectURI checks a redirect URI of c. A scheme of one word that is not allowed any more stays
-// allowed in the URIs that c had before.
+// checkRedirectURI checks a redirect URI of c. A scheme of one word that is not allowed any more
+// stays allowed in the URIs that c had before.
 func (r *Registry) checkRedirectURI(c Client, before []string, uri string) fault {
 	schemes := r.RedirectSchemes
 	if scheme, _, ok := strings.Cut(uri, ":"); ok && slices.Contains(before, uri) {
@@ -59,14 +60,14 @@ const (
 	scopeAdmin   = "admin"
 )
 
-// ownScopes returns the scopes that c is registered for when it says of itself what it asks for: of those
-// that concern users the ones that it names. A client that names none of any use gets all of them, as one
-// that names no scope (RFC 7591 section 2).
+// ownScopes returns the scopes that c is registered for when it says of itself what it asks for: of
+// those that concern users the ones that it names. A client that names none of any use gets all of
+// them, as one that names no scope (RFC 7591 section 2).
 //
-// The scopes of the resources that are open to such a client need no registration, and so are not among
-// them. A client that names these may ask for what it cannot know when it registers: MCP clients add
-// offline_access to their authorization requests when they are registered for refresh tokens and discovery
-// lists the scope. One that names nothing else gets openid.
+// The scopes of the resources that are open to such a client need no registration, and so are not
+// among them. A client that names these may ask for what it cannot know when it registers: MCP
+// clients add offline_access to their authorization requests when they are registered for refresh
+// tokens and discovery lists the scope. One that names nothing else gets openid.
 func (r *Registry) ownScopes(c Client, fs *faults) []string {
 	var known []string
 	open := false

@@ -420,8 +420,9 @@ type Recoveries interface {
 	// factors, and the factors that a message could bring back. Password, passkeys and authenticator
 	// app stay. ErrNotFound.
 	EndAccess(ctx context.Context, userID string, now time.Time) error
-	// ForgetWaiting deletes what waits for somebody's next step: codes, device authorizations, pushed requests, pending
-	// sign-ups, messages that were not sent yet, and initial access tokens of registrations.
+	// ForgetWaiting deletes what waits for somebody's next step: codes, device authorizations, pushed
+	// requests, pending sign-ups, messages that were not sent yet, and initial access tokens of
+	// registrations.
 	ForgetWaiting(ctx context.Context, events ...audit.Event) error
 }
 

@@ -8,21 +8,22 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 )
 
-// The limits of wrong user codes of the device flow (RFC 8628 section 5.1). A code is 12 of 20 letters,
-// so there are 20^12 = 2^51.8 codes, and it lives for 10 minutes. Every window here is longer than that.
+// The limits of wrong user codes of the device flow (RFC 8628 section 5.1). A code is 12 of 20
+// letters, so there are 20^12 = 2^51.8 codes, and it lives for 10 minutes. Every window here is
+// longer than that.
 //
-// Each guess counts in one budget of all networks and sessions together: one of people who are logged
-// in, one of all others. So at most 2 * 2,000 = 2^12 wrong codes are looked up in the life of a code,
-// however many networks, browsers and accounts an attacker has, and whatever the operator configures.
-// A given code is hit with a probability of 2^12 / 2^51.8 = 2^-39.8, and any of 200 codes that live at
-// the same time with less than 2^-32 (D-16).
+// Each guess counts in one budget of all networks and sessions together: one of people who are
+// logged in, one of all others. So at most 2 * 2,000 = 2^12 wrong codes are looked up in the life
+// of a code, however many networks, browsers and accounts an attacker has, and whatever the
+// operator configures. A given code is hit with a probability of 2^12 / 2^51.8 = 2^-39.8, and any
+// of 200 codes that live at the same time with less than 2^-32 (D-16).
 //
 // A small number of guessers must not use up the budget of all. A browser is refused after 10 wrong
-// codes, its network and the block around that after as many as wrong passwords, with which they are
-// counted. A browser costs an attacker nothing, and a botnet has thousands of blocks, so an attacker can
-// still use up the budget of everybody who is not logged in. People who log in first are not refused
-// then, nor when others behind their NAT have guessed: they are counted by their account alone, and 200
-// accounts would have to guess to use up their budget.
+// codes, its network and the block around that after as many as wrong passwords, with which they
+// are counted. A browser costs an attacker nothing, and a botnet has thousands of blocks, so an
+// attacker can still use up the budget of everybody who is not logged in. People who log in first
+// are not refused then, nor when others behind their NAT have guessed: they are counted by their
+// account alone, and 200 accounts would have to guess to use up their budget.
 var (
 	userCodeLimit  = Limit{Free: 10, Window: 15 * time.Minute}
 	userCodesLimit = Limit{Free: 2000, Window: 15 * time.Minute}
@@ -40,9 +41,9 @@ type UserCodeGuesser struct {
 	Browser string // the secret of the browser's device cookie
 }
 
-// TryUserCode lets find look up a user code, and counts the guess unless find reports that the code was
-// right. A find that fails is no guess. ErrRateLimited (as *RateLimitedError), ErrOverloaded or the
-// store's error: find was not called.
+// TryUserCode lets find look up a user code, and counts the guess unless find reports that the code
+// was right. A find that fails is no guess. ErrRateLimited (as *RateLimitedError), ErrOverloaded or
+// the store's error: find was not called.
 func (t *Throttle) TryUserCode(
 	ctx context.Context, now func() time.Time, by UserCodeGuesser, find func() (right bool, err error),
 ) error {

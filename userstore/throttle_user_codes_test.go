@@ -63,8 +63,8 @@ func TestD16WrongUserCodesOfABrowser(t *testing.T) {
 	})
 }
 
-// A browser is thrown away after each code: its network, and a block of networks, have a budget as for
-// passwords. People who log in are counted by their account.
+// A browser is thrown away after each code: its network, and a block of networks, have a budget as
+// for passwords. People who log in are counted by their account.
 func TestD16WrongUserCodesOfANetworkAndABlock(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		throttle := w.replicas[0].Throttle
@@ -103,8 +103,8 @@ func TestD16WrongUserCodesOfANetworkAndABlock(t *testing.T) {
 	})
 }
 
-// D-16: an attacker with a new browser in a new block for each of thousands of guesses, with no limit
-// configured.
+// D-16: an attacker with a new browser in a new block for each of thousands of guesses, with no
+// limit configured.
 func TestD16WrongUserCodesInAll(t *testing.T) {
 	eachThrottled(t, 1, func(t *testing.T, w *throttled) {
 		const tries = 2050

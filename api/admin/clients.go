@@ -160,7 +160,8 @@ func (h *Handlers) CreateClient(w http.ResponseWriter, r Request) error {
 	return wire.WriteJSON(w, http.StatusCreated, c.Document(secret))
 }
 
-// clientID returns the client that the path names. An id that is an address is percent-encoded there.
+// clientID returns the client that the path names. An id that is an address is percent-encoded
+// there.
 func clientID(r Request) string {
 	id, err := url.PathUnescape(r.PathValue("client_id"))
 	if err != nil {

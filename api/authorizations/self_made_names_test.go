@@ -8,9 +8,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// TestA34NamesOfSelfMadeClients: whatever a client that came by itself calls itself, the pages name the
-// host that the user is led to (and of the address of its metadata document), mark it as not verified,
-// and say what such an app is. Nothing of the name is hidden, turned around or endless.
+// TestA34NamesOfSelfMadeClients: whatever a client that came by itself calls itself, the pages name
+// the host that the user is led to (and of the address of its metadata document), mark it as not
+// verified, and say what such an app is. Nothing of the name is hidden, turned around or endless.
 func TestA34NamesOfSelfMadeClients(t *testing.T) {
 	const why = "This app introduced itself to"
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
@@ -33,7 +33,8 @@ func TestA34NamesOfSelfMadeClients(t *testing.T) {
 				t.Run(name+" of a "+kind+" one", func(t *testing.T) {
 					s := s.With(t)
 					n++
-					// A metadata client is stored by a name that no address has, for the pages read it like any other.
+					// A metadata client is stored by a name that no address has, for the pages read it like any
+					// other.
 					c := s.Register(userstore.Client{ID: "c" + strings.Repeat("x", n), Name: calls, Kind: kind, AuthMethod: userstore.AuthNone,
 						Scopes: []string{"openid"}, ClientMetadata: userstore.ClientMetadata{RedirectURIs: []string{"https://phish.test/cb"}}})
 					b := s.Browser()

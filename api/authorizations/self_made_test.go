@@ -49,8 +49,9 @@ func selfMade(s *apitest.Server) map[string]apitest.Client {
 	return out
 }
 
-// TestWhoMayAskForWhat: a client that came by itself may ask for the resources that are open to all of
-// these, with their scopes and nothing else; other clients only for what they are registered for.
+// TestWhoMayAskForWhat: a client that came by itself may ask for the resources that are open to all
+// of these, with their scopes and nothing else; other clients only for what they are registered
+// for.
 func TestWhoMayAskForWhat(t *testing.T) {
 	const none, target, scope = "", "invalid_target", "invalid_scope"
 	const strangers = "registered metadata"
@@ -201,7 +202,8 @@ func TestGrantsOfMCPResources(t *testing.T) {
 	}, withMCP)
 }
 
-// TestCodesOfMCPResources: what leaves the configuration between consent and redemption is not granted.
+// TestCodesOfMCPResources: what leaves the configuration between consent and redemption is not
+// granted.
 func TestCodesOfMCPResources(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		c := selfMade(s)["registered"]
@@ -278,9 +280,9 @@ func TestOfflineAccessOfSelfMadeClients(t *testing.T) {
 	}, withMCP)
 }
 
-// TestA33ConsentOfSelfMadeClients: any program of the user's machine can pose as a public client that
-// redirects there or to a scheme of its own, so the user is asked each time; an https redirect is
-// remembered. A06: the port of the moment is free, for the name that was registered.
+// TestA33ConsentOfSelfMadeClients: any program of the user's machine can pose as a public client
+// that redirects there or to a scheme of its own, so the user is asked each time; an https redirect
+// is remembered. A06: the port of the moment is free, for the name that was registered.
 func TestA33ConsentOfSelfMadeClients(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		b := s.SignedIn(s.SignUp("alice"))

@@ -9,8 +9,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// TestIntrospectionOfMCPTokens: an MCP server that asks about a token hears of the scopes that it was
-// given, until one of them, or the resource, leaves the configuration.
+// TestIntrospectionOfMCPTokens: an MCP server that asks about a token hears of the scopes that it
+// was given, until one of them, or the resource, leaves the configuration.
 func TestIntrospectionOfMCPTokens(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		server := s.Register(userstore.Client{ID: "rs", GrantTypes: []string{userstore.GrantClientCredentials}})

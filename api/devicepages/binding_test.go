@@ -47,8 +47,8 @@ func TestA27A28FormsOfADeviceFromElsewhere(t *testing.T) {
 	})
 }
 
-// what one browser began goes on in no other, and what alice was asked is not answered by
-// bob.
+// what one browser began goes on in no other, and what alice was asked is not answered
+// by bob.
 func TestA30A31ADeviceIsAnsweredByThePersonWhoWasAsked(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *apitest.Server) {
 		alice, bob, c := s.SignUp("alice"), s.SignUp("bob"), tv(s)
@@ -132,8 +132,8 @@ func TestA31TwoDecisionsAboutOneDevice(t *testing.T) {
 	})
 }
 
-// The second factor is asked for as in any login, and a browser that keeps no cookies is told so before
-// the code is taken.
+// The second factor is asked for as in any login, and a browser that keeps no cookies is told so
+// before the code is taken.
 func TestADeviceOfAPersonWithASecondFactor(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *apitest.Server) {
 		alice, c, b := s.SignUp("alice"), tv(s), s.Browser()

@@ -27,8 +27,8 @@ func kettle(s *apitest.Server) apitest.Client {
 	})
 }
 
-// A person follows the address of a device to its tokens. Everything that the person decides by is on
-// the page before anything is allowed.
+// A person follows the address of a device to its tokens. Everything that the person decides by is
+// on the page before anything is allowed.
 func TestAPersonAllowsADevice(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *apitest.Server) {
 		alice, c, b := s.SignUp("alice"), kettle(s), s.Browser()

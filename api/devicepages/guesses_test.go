@@ -75,8 +75,8 @@ func TestD16GuessesFromOneSession(t *testing.T) {
 	}, apitest.BehindProxy, throttled(0, 0))
 }
 
-// D-16: browsers that are thrown away are counted by their network and by its block, as wrong passwords
-// are; a browser behind the same NAT in which somebody is signed in is not held up.
+// D-16: browsers that are thrown away are counted by their network and by its block, as wrong
+// passwords are; a browser behind the same NAT in which somebody is signed in is not held up.
 func TestD16GuessesFromANetworkAndABlock(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *apitest.Server) {
 		a := begin(s, tv(s), nil, nil)
@@ -118,8 +118,8 @@ func TestD16GuessesFromANetworkAndABlock(t *testing.T) {
 	}, apitest.BehindProxy, throttled(12, 30))
 }
 
-// D-16: a new browser in a new block for each of thousands of guesses meets the limit of all. Only the
-// last ones are sent.
+// D-16: a new browser in a new block for each of thousands of guesses meets the limit of all. Only
+// the last ones are sent.
 func TestD16GuessesFromManyNetworks(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t, func() (o apitest.Options) {

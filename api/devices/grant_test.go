@@ -106,7 +106,8 @@ func TestTheGrantOfADevice(t *testing.T) {
 	})
 }
 
-// D-15: a device code is redeemed once, by its own client, while it lasts, after a person allowed it.
+// D-15: a device code is redeemed once, by its own client, while it lasts, after a person allowed
+// it.
 func TestD15DeviceCodes(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		f := newStandard(s)
@@ -162,8 +163,8 @@ func TestD15DeviceCodes(t *testing.T) {
 	})
 }
 
-// D-15: of 32 polls at once, on two replicas, one gets the tokens; and while the device waits, one is in
-// time.
+// D-15: of 32 polls at once, on two replicas, one gets the tokens; and while the device waits, one
+// is in time.
 func TestD15PollsAtOnce(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		f := newStandard(s)
@@ -279,8 +280,8 @@ func TestD30DevicesOfAClientThatIsDisabled(t *testing.T) {
 	})
 }
 
-// A form that is sent twice is answered twice, and a page that somebody left open answers nothing that
-// was answered otherwise.
+// A form that is sent twice is answered twice, and a page that somebody left open answers nothing
+// that was answered otherwise.
 func TestADeviceIsAnsweredOnce(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		f := newStandard(s)

@@ -9,8 +9,8 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// A client that registers itself may ask for the grant type of devices, by its full name, and without
-// a redirect URI.
+// A client that registers itself may ask for the grant type of devices, by its full name, and
+// without a redirect URI.
 func TestADeviceThatRegistersItself(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		var made struct {

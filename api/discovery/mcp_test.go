@@ -8,8 +8,9 @@ import (
 	"github.com/signet-id/signet/issuer"
 )
 
-// What MCP clients read (MCP 2026-07-28, authorization server metadata discovery): both documents, at the
-// addresses that these clients try, say the same, and that the flow of such a client is possible.
+// What MCP clients read (MCP 2026-07-28, authorization server metadata discovery): both documents,
+// at the addresses that these clients try, say the same, and that the flow of such a client is
+// possible.
 func TestWhatMCPClientsRead(t *testing.T) {
 	for url, paths := range map[string][]string{
 		"https://id.test": {"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"},

@@ -228,8 +228,8 @@ func TestHostsThatTheOperatorAdmits(t *testing.T) {
 	}
 }
 
-// A host that is denied loses its clients at once, also those that people allowed something; so do all
-// when the switch is turned off.
+// A host that is denied loses its clients at once, also those that people allowed something; so do
+// all when the switch is turned off.
 func TestADeniedHostLosesItsClients(t *testing.T) {
 	s, h := one(t)
 	c := h.Publish("/client.json", h.Metadata("/client.json"))

@@ -53,8 +53,8 @@ func TestHowLongADocumentIsKept(t *testing.T) {
 	}
 }
 
-// A fault is no document: the next one counts as soon as it is asked for again, which is not for each
-// request.
+// A fault is no document: the next one counts as soon as it is asked for again, which is not for
+// each request.
 func TestAFaultIsNotKept(t *testing.T) {
 	s, h := one(t)
 	c := apitest.Client{Client: clientOf(h.URL + "/client.json")}
@@ -73,8 +73,8 @@ func TestAFaultIsNotKept(t *testing.T) {
 	s.Browser().Open(apitest.AuthorizePath(c)).WantPage(200, "login-submit")
 }
 
-// When a document cannot be had any more, the last good one serves for 24 hours. Then nobody logs in,
-// while what was granted is refreshed and revoked.
+// When a document cannot be had any more, the last good one serves for 24 hours. Then nobody logs
+// in, while what was granted is refreshed and revoked.
 func TestTheLastGoodDocument(t *testing.T) {
 	each(t, func(t *testing.T, s *apitest.Server, h *apitest.DocumentHost) {
 		c := h.Publish("/client.json", h.Metadata("/client.json"))
@@ -126,8 +126,8 @@ func TestTheLastGoodDocumentWithoutARow(t *testing.T) {
 	refused(s, c, "fetch")
 }
 
-// What a document drops counts from the next fetch, and on the other replicas as well: they find it in
-// the row.
+// What a document drops counts from the next fetch, and on the other replicas as well: they find it
+// in the row.
 func TestWhatADocumentDropsCountsFromTheNextFetch(t *testing.T) {
 	each(t, func(t *testing.T, s *apitest.Server, h *apitest.DocumentHost) {
 		document := h.Metadata("/client.json")

@@ -9,9 +9,9 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// An app that gets its first logout URI hears of the sessions that begin from then on: what counts is
-// the registration when the code is redeemed, or, where tokens come with the answer, when the answer
-// is made.
+// An app that gets its first logout URI hears of the sessions that begin from then on: what counts
+// is the registration when the code is redeemed, or, where tokens come with the answer, when the
+// answer is made.
 func TestAnAppThatGetsALogoutURI(t *testing.T) {
 	apitest.Each(t, func(t *testing.T, s *apitest.Server) {
 		for _, r := range s.Replicas {

@@ -157,8 +157,9 @@ func (h *Handlers) webClient(c userstore.Client, redirectURI string) web.Client 
 	}
 }
 
-// idHost returns the host of a client_id that is the address of the client's metadata document; empty:
-// it is none. Whoever holds the host says who the client is, whatever the client calls itself.
+// idHost returns the host of a client_id that is the address of the client's metadata document;
+// empty: it is none. Whoever holds the host says who the client is, whatever the client calls
+// itself.
 func idHost(c userstore.Client) string {
 	if c.Kind != userstore.KindMetadata {
 		return ""

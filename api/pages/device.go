@@ -14,10 +14,11 @@ import (
 	"github.com/signet-id/signet/userstore"
 )
 
-// The verification page of the device flow (RFC 8628 section 3.3) takes the code that a device shows.
-// What follows is what follows any authorization request: login, second factor, and the consent page,
-// which says what asks, and is always shown. So an address with a code, which anybody can send
-// (section 5.4), allows nothing: the code is only filled in, and the person presses two buttons.
+// The verification page of the device flow (RFC 8628 section 3.3) takes the code that a device
+// shows. What follows is what follows any authorization request: login, second factor, and the
+// consent page, which says what asks, and is always shown. So an address with a code, which anybody
+// can send (section 5.4), allows nothing: the code is only filled in, and the person presses two
+// buttons.
 
 // userCodeParameter is the code in verification_uri_complete and in the form.
 const userCodeParameter = "user_code"

@@ -262,9 +262,9 @@ func TestR12UnusedClientsExpire(t *testing.T) {
 	}, mode(issuer.RegistrationOpen))
 }
 
-// TestRegistrationFromABrowser: CORS without credentials, for configured origins and for those of redirect
-// URIs. While anybody may register, a script of any origin may, because no redirect URI is known before
-// that; a registration that is there is managed from known origins only.
+// TestRegistrationFromABrowser: CORS without credentials, for configured origins and for those of
+// redirect URIs. While anybody may register, a script of any origin may, because no redirect URI is
+// known before that; a registration that is there is managed from known origins only.
 func TestRegistrationFromABrowser(t *testing.T) {
 	for _, open := range []bool{true, false} {
 		s := apitest.New(t, apitest.Options{Configure: func(r *apitest.Replica) {

@@ -109,8 +109,8 @@ func (a *app) recover(ctx context.Context, loss keys.Loss) error {
 	})
 }
 
-// recoveryKEKs returns the key-encryption keys to seal under. If the one beside the embedded database is
-// lost, it makes another.
+// recoveryKEKs returns the key-encryption keys to seal under. If the one beside the embedded
+// database is lost, it makes another.
 func (a *app) recoveryKEKs(
 	ctx context.Context, c configs.Config, db *sqlstore.DB, loss keys.Loss, log *slog.Logger,
 ) ([]jose.KEK, error) {

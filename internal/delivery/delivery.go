@@ -3,10 +3,10 @@
 //
 //	Claim under a lease → Send, within half of the lease → Remove, Postpone or GiveUp
 //
-// The operation that causes an entry stores it in its own transaction, so nothing is forgotten and no
-// request waits. Senders of several replicas share an outbox: an entry belongs to one sender until
-// its lease ends. A send takes at most half of the lease, so that it has ended before another sender
-// may claim the same entry.
+// The operation that causes an entry stores it in its own transaction, so nothing is forgotten and
+// no request waits. Senders of several replicas share an outbox: an entry belongs to one sender
+// until its lease ends. A send takes at most half of the lease, so that it has ended before another
+// sender may claim the same entry.
 //
 // A sender that dies after the receiver accepted an entry and before this is stored makes the only
 // doubles: the entry is sent again when its lease has ended.

@@ -191,8 +191,8 @@ func (s *Sender[T]) giveUp(ctx context.Context, log *slog.Logger, e Entry[T], wh
 	})
 }
 
-// note stores an outcome. If this fails, the entry is claimed again when the lease ends. For an entry
-// that was accepted, this is the only case in which it is sent twice.
+// note stores an outcome. If this fails, the entry is claimed again when the lease ends. For an
+// entry that was accepted, this is the only case in which it is sent twice.
 func (s *Sender[T]) note(ctx context.Context, log *slog.Logger, store func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
 	defer cancel()

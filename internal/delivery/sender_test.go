@@ -249,7 +249,8 @@ func TestThreeReplicas(t *testing.T) {
 	})
 }
 
-// F-06, F-39: while the store is away nothing is sent, one line says so, and then the sender goes on.
+// F-06, F-39: while the store is away nothing is sent, one line says so, and then the sender goes
+// on.
 func TestAStoreThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBox(t, "a")

@@ -85,8 +85,8 @@ func (d *television) answered(t *testing.T) (answer string) {
 	return answer
 }
 
-// A person takes a device into the account, on a phone, at the real binary: by typing the code, by the
-// address that the device shows as a picture, and not at all.
+// A person takes a device into the account, on a phone, at the real binary: by typing the code, by
+// the address that the device shows as a picture, and not at all.
 func TestAPersonAllowsADevice(t *testing.T) {
 	s := start(t, "pages: {service_name: Acme}\n")
 	s.post(t, "/v1/signup", http.StatusCreated, `{"email":"ada@example.com","password":"correct horse battery"}`, nil)

@@ -23,8 +23,8 @@
 // challenges of our verifier and does what they say (node/stepup.js). openid-client does the same with
 // real logins, from the API's challenge to its answer (node/second_factor.js).
 //
-// Devices: openid-client (node/device.js) and the command line docs/examples/device-login, on x/oauth2,
-// poll while a person types their code in a browser.
+// Devices: openid-client (node/device.js) and the command line docs/examples/device-login, on
+// x/oauth2, poll while a person types their code in a browser.
 //
 // Response types with tokens in the response: openid-client (node/hybrid.js), and oidc-client in a
 // page of Chromium, which is old and the last widely used library for id_token token.
@@ -37,11 +37,12 @@
 // authenticator makes passkeys and signs in with them (package browser), of the wrong user and at the
 // wrong origin as well, and at an app of another domain that stands in passkeys.origins.
 //
-// The Model Context Protocol: the OAuth clients of the official SDKs (node/mcp.js, python/mcp_client.py)
-// know nothing but the URL of an MCP server, which is docs/examples/mcp-server. They find the issuer,
-// register or name their metadata document, log a person in, call tools, refresh, and ask again for
-// what was taken back. Those for TypeScript do it in a page of Chromium, too (node/mcp_page.js), and
-// mcp-remote behind a program's standard input and output.
+// The Model Context Protocol: the OAuth clients of the official SDKs (node/mcp.js,
+// python/mcp_client.py) know nothing but the URL of an MCP server, which is
+// docs/examples/mcp-server. They find the issuer, register or name their metadata document, log a
+// person in, call tools, refresh, and ask again for what was taken back. Those for TypeScript do it
+// in a page of Chromium, too (node/mcp_page.js), and mcp-remote behind a program's standard input
+// and output.
 //
 // Documents: the commands and programs of README.md and docs are run. A person logs in with
 // Chromium to the apps of docs/libraries.md, Apache's mod_auth_openidc among them, and to the MCP

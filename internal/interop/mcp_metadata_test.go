@@ -59,8 +59,8 @@ func serveMetadata(t *testing.T) *metadataHost {
 	return d
 }
 
-// publish puts the document of a client there. It names a program's redirect URI without the port, as
-// programs do that take any free one.
+// publish puts the document of a client there. It names a program's redirect URI without the port,
+// as programs do that take any free one.
 func (d *metadataHost) publish(t *testing.T, c *mcpClient) {
 	t.Helper()
 	at := "/" + path.Base(c.SDK) + "/client.json"

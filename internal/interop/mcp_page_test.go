@@ -88,8 +88,9 @@ func (p *agentPage) evalText(expression string) (text string) {
 	return text
 }
 
-// Both SDKs for TypeScript in a page, where the browser's rules (CORS) hold for every request: those to
-// the MCP server, for the metadata of it and of the issuer, the registration, and for tokens.
+// Both SDKs for TypeScript in a page, where the browser's rules (CORS) hold for every request:
+// those to the MCP server, for the metadata of it and of the issuer, the registration, and for
+// tokens.
 func TestMCPClientsInAPage(t *testing.T) {
 	chromium := browser.Start(t)
 	for _, store := range stores {

@@ -17,8 +17,8 @@ import (
 	"github.com/signet-id/signet/internal/testport"
 )
 
-// remote is mcp-remote, through which programs that speak MCP over standard input and output use servers
-// that are elsewhere. It keeps the tokens in a directory, and opens a browser for a login.
+// remote is mcp-remote, through which programs that speak MCP over standard input and output use
+// servers that are elsewhere. It keeps the tokens in a directory, and opens a browser for a login.
 type remote struct {
 	*testing.T
 	dir     string

@@ -34,8 +34,8 @@ type tools struct {
 	URL string // of the MCP server
 }
 
-// startTools starts an issuer with the given configuration, in which %s stands for the URL of the MCP
-// server, and that server.
+// startTools starts an issuer with the given configuration, in which %s stands for the URL of the
+// MCP server, and that server.
 func startTools(t *testing.T, store, config string) *tools {
 	t.Helper()
 	program, err := mcpProgram()
@@ -49,8 +49,8 @@ func startTools(t *testing.T, store, config string) *tools {
 	}
 	origin := "http://localhost:" + port
 	s := &tools{URL: origin + "/mcp"}
-	// The tokens expire soon for the client that looks at expires_in. The MCP server allows for clocks that
-	// are a minute off.
+	// The tokens expire soon for the client that looks at expires_in. The MCP server allows for clocks
+	// that are a minute off.
 	s.server = startOn(t, store, fmt.Sprintf(config, s.URL)+"tokens: {access_lifetime: 2s}\n")
 	cmd := exec.Command(program, "-listen", listen, "-url", origin, "-issuer", s.issuer)
 	cmd.Stderr = os.Stderr
@@ -84,8 +84,9 @@ func (s *tools) person(t *testing.T, name string) user {
 	return u
 }
 
-// mcpClient is how a client is known to the issuer, in the input of a script: by an id that the operator
-// gave it, by its metadata document, or, without either, by the registration that the client makes.
+// mcpClient is how a client is known to the issuer, in the input of a script: by an id that the
+// operator gave it, by its metadata document, or, without either, by the registration that the
+// client makes.
 type mcpClient struct {
 	Issuer      string `json:"issuer"`
 	User        user   `json:"user"`
@@ -142,8 +143,8 @@ var mcpSDKs = []struct {
 	}},
 }
 
-// mcpWays are the ways in which an MCP client becomes known to the issuer. start starts the issuer, and
-// known makes a client known in that way.
+// mcpWays are the ways in which an MCP client becomes known to the issuer. start starts the issuer,
+// and known makes a client known in that way.
 var mcpWays = []struct {
 	name  string
 	start func(t *testing.T, store string) (s *tools, known func(*testing.T, *mcpClient))

@@ -66,7 +66,8 @@ func (db *DB) Backup(ctx context.Context, to string, now func() time.Time, repor
 // Restore puts the copy from in the place of the database to, which no server may use. The database
 // that was there is moved aside with its write-ahead log, and Copied.Kept names it. check is given
 // the copy, opened, before anything is moved. A restore that was interrupted is begun again by
-// another one; until then the database is the one before, or there is none. ErrLocked: a server runs.
+// another one; until then the database is the one before, or there is none. ErrLocked: a server
+// runs.
 func Restore(
 	ctx context.Context, from, to string, now func() time.Time, report Progress, check func(*DB) error,
 ) (c Copied, err error) {

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Counted is what reached the database through a DB, in order: "read", "write", "batch of 5". Each is
-// one round trip to PostgreSQL; a transaction is one more for each of its ends.
+// Counted is what reached the database through a DB, in order: "read", "write", "batch of 5". Each
+// is one round trip to PostgreSQL; a transaction is one more for each of its ends.
 type Counted struct {
 	engine
 	mu    sync.Mutex

@@ -61,8 +61,9 @@ var (
 const removeDevices = `DELETE FROM device_authorizations WHERE id IN
 	(SELECT d.id FROM device_authorizations d WHERE d.remove_at <= $1 ORDER BY d.remove_at LIMIT $2)`
 
-// SaveDevice takes the lock of the client first, as SavePushedRequest does and for the same reason. It
-// is not retried when its answer was lost, because it would find its own row; the device asks again.
+// SaveDevice takes the lock of the client first, as SavePushedRequest does and for the same reason.
+// It is not retried when its answer was lost, because it would find its own row; the device asks
+// again.
 func (db *DB) SaveDevice(ctx context.Context, d userstore.DeviceAuthorization, limits userstore.DeviceLimits) error {
 	for _, items := range [][]string{d.Scopes, d.Resources} {
 		if err := texts(items...); err != nil {

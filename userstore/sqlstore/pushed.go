@@ -15,8 +15,8 @@ var (
 		AND (SELECT COUNT(*) FROM pushed_requests p WHERE p.client_id = $ AND p.expires_at > $) < $
 		AND (SELECT COUNT(*) FROM pushed_requests p WHERE p.expires_at > $) < $`)
 
-	// savePushedWithoutRow is savePushed for a client that may have no row. Another person may have made
-	// the row since the client was read.
+	// savePushedWithoutRow is savePushed for a client that may have no row. Another person may have
+	// made the row since the client was read.
 	savePushedWithoutRow = numbered(`INSERT INTO pushed_requests (id, client_id, client_epoch, request, code, expires_at, remove_at)
 		SELECT $, $, ` + epochOrNone + `, $, $, $, $ WHERE NOT EXISTS (SELECT 1 FROM clients c WHERE c.id = $ AND c.disabled_at <> 0)
 		AND (SELECT COUNT(*) FROM pushed_requests p WHERE p.client_epoch = -1 AND p.expires_at > $) < $

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// recovered says of each table what `signet recover` does with its rows. A table that is new has to be
-// thought about.
+// recovered says of each table what `signet recover` does with its rows. A table that is new has to
+// be thought about.
 var recovered = map[string]string{
 	"trusted_browsers": "ended", "recovery_codes": "ended", "one_time_tokens": "ended",
 	"retired_apps": "ended", "retired_passkeys": "ended", "retired_codes": "ended",

@@ -152,7 +152,8 @@ func endedAppSessions(t *testing.T, f *fixture) {
 	}
 }
 
-// An app is not told if there is nobody to hear, whatever became of its client after the session ended.
+// An app is not told if there is nobody to hear, whatever became of its client after the session
+// ended.
 func unheardAppSessions(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	for name, change := range map[string]func(c userstore.Client) error{

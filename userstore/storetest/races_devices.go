@@ -46,8 +46,8 @@ func PollAtOnce(t *testing.T, replicas ...userstore.Store) {
 
 func raceDeviceAnswers(t *testing.T, f *fixture) { AnswerAtOnce(t, f) }
 
-// AnswerAtOnce allows and denies one device by several users at once while 32 redeem its code, through
-// all of the stores, which are replicas of one.
+// AnswerAtOnce allows and denies one device by several users at once while 32 redeem its code,
+// through all of the stores, which are replicas of one.
 func AnswerAtOnce(t *testing.T, replicas ...userstore.Store) {
 	f := &fixture{Store: replicas[0].(Store), now: base}
 	c := f.client(t, nil)

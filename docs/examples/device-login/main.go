@@ -1,5 +1,5 @@
-// Command device-login signs a person in at a command line, by the device authorization grant
-// (RFC 8628): it prints an address and a code, waits until the person has typed the code in a browser,
+// Command device-login signs a person in at a command line, by the device authorization grant (RFC
+// 8628): it prints an address and a code, waits until the person has typed the code in a browser,
 // and prints who it was.
 package main
 

@@ -50,8 +50,8 @@ func device(d web.DevicePage) func(p *web.Pages, c web.Common, o string) (web.Pa
 	}
 }
 
-// The keyboard goes from the code to the button to the picture for the phone, which opens, and on the
-// consent page to Deny before Allow.
+// The keyboard goes from the code to the button to the picture for the phone, which opens, and on
+// the consent page to Deny before Allow.
 func TestDeviceByKeyboard(t *testing.T) {
 	origin := serve(t, web.Options{Service: "Acme"})
 	tab := browser.Start(t, "--ignore-certificate-errors").Tab(t)

@@ -1,6 +1,6 @@
-// Package sqlite_test runs the contract of a store on SQLite, but for its races and bounds, which the
-// packages sqliteraces and sqlitebounds run. They stand apart from sqlstore's own tests, so that no
-// package takes too long.
+// Package sqlite_test runs the contract of a store on SQLite, but for its races and bounds, which
+// the packages sqliteraces and sqlitebounds run. They stand apart from sqlstore's own tests, so
+// that no package takes too long.
 package sqlite_test
 
 import (

@@ -1,5 +1,5 @@
-// Package sqlitebounds_test runs the part of the contract of a store that fills it up to its bounds on
-// SQLite: see package sqlite.
+// Package sqlitebounds_test runs the part of the contract of a store that fills it up to its bounds
+// on SQLite: see package sqlite.
 package sqlitebounds_test
 
 import (
