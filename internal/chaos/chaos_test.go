@@ -69,6 +69,12 @@ func configured(t *testing.T) (context.Context, Config) {
 	if c.Pace = 1; c.Time < 10*time.Minute {
 		c.Pace = 2
 	}
+	return ctx, c
+}
+
+// begin builds the program and starts a database and the replicas.
+func begin(ctx context.Context, t *testing.T, c Config) *System {
+	t.Helper()
 	if out, err := exec.Command("go", "build", "-o", c.Binary, "../../cmd/signet").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
@@ -80,7 +86,12 @@ func configured(t *testing.T) (context.Context, Config) {
 		t.Fatalf("CHAOS_DATABASE names no database that this knows: %q", kind)
 	}
 	fmt.Fprintf(c.Out, "seed %d: CHAOS_SEED=%d draws the same faults\n", c.Seed, c.Seed)
-	return ctx, c
+	s, err := Start(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
 }
 
 // show prints a report, and fails the test with what it found.
@@ -99,13 +110,21 @@ func show(t *testing.T, out io.Writer, r *Report, err error) {
 // happen again and again; then replicas are restarted under load, and no request fails (F-19).
 func TestChaos(t *testing.T) {
 	ctx, c := configured(t)
-	s, err := Start(ctx, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := begin(ctx, t, c)
 	r, err := s.Faults(ctx)
 	show(t, c.Out, r, err)
 	r, err = s.Rolling(ctx)
+	show(t, c.Out, r, err)
+}
+
+// No rotation makes a verification fail, in real time, with three processes and 50 verifiers.
+func TestRotations(t *testing.T) {
+	ctx, c := configured(t)
+	c.Rotation = 7 * time.Second
+	c.Timeline = Timeline{Propagation: 7 * time.Second, MaxAge: time.Second, Skew: time.Second, Lifetime: 20 * time.Second}
+	c.Clients, c.Think = 4, 100*time.Millisecond
+	s := begin(ctx, t, c)
+	r, err := s.Rotations(ctx, setting(t, "ROTATIONS", 50, strconv.Atoi),
+		setting(t, "VERIFICATIONS", 1_000_000, func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }))
 	show(t, c.Out, r, err)
 }

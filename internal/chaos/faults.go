@@ -60,6 +60,8 @@ func (g Group) run(ctx context.Context, seed uint64, length time.Duration, pace 
 		}
 		if err == nil {
 			live.Fault(f.Name)
+		} else {
+			next[soonest] = time.Now().Add(2 * time.Second)
 		}
 	}
 }

@@ -64,13 +64,13 @@ func (c *client) life(ctx context.Context, email string) error {
 	if err := c.userInfo(ctx, t); err != nil {
 		return err
 	}
-	switch c.random.IntN(10) {
-	case 0, 1: // a new password ends the other sessions
+	switch c.random.IntN(20) {
+	case 0: // a new password ends the other sessions
 		if err := c.changePassword(ctx, t); err != nil {
 			return err
 		}
 		return c.refused(ctx, t, t.refresh)
-	case 2: // a token that was used is used again
+	case 1, 2: // a token that was used is used again
 		if old == "" {
 			return nil
 		}

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"log"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,8 @@ type Live struct {
 	SignUps, Refreshes, Other        atomic.Int64
 	Lost, Unavailable, Wrong, Denied atomic.Int64
 	Slowest                          atomic.Int64 // of the answers that granted; microseconds
+
+	Events *log.Logger // nil: none
 
 	mu       sync.Mutex
 	faults   map[string]int
@@ -89,6 +92,9 @@ func (l *Live) Recovered(ctx context.Context, since time.Time) (time.Duration, e
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.recovery = append(l.recovery, took)
+		if l.Events != nil {
+			l.Events.Printf("the first success came %s after the database accepted connections", took)
+		}
 		return took, nil
 	case <-ctx.Done():
 		return 0, ctx.Err()
@@ -109,6 +115,9 @@ func (l *Live) Recoveries() (n int, median, worst time.Duration) {
 
 // Fault counts a fault.
 func (l *Live) Fault(kind string) {
+	if l.Events != nil {
+		l.Events.Printf("over: %s", kind)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.faults[kind]++

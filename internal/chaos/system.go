@@ -52,6 +52,7 @@ type System struct {
 	Apps     []App
 	env      []string // of commands, past the proxies
 	events   *os.File
+	log      *log.Logger // to events
 	running  sync.WaitGroup
 	stop     context.CancelFunc
 }
@@ -88,8 +89,9 @@ func Start(ctx context.Context, c Config) (_ *System, err error) {
 		return nil, err
 	}
 	s.events = events
+	s.log = log.New(events, "", log.LstdFlags|log.Lmicroseconds)
 	for n := range replicas {
-		r := &Replica{events: log.New(events, "", log.LstdFlags|log.Lmicroseconds), Name: fmt.Sprintf("replica %d", n), Metrics: c.Addresses()}
+		r := &Replica{events: s.log, Name: fmt.Sprintf("replica %d", n), Metrics: c.Addresses()}
 		listen := c.Addresses()
 		var address string
 		if r.Database, address, err = faultproxy.BeforePostgres(direct); err != nil {
@@ -196,8 +198,10 @@ func (s *System) load(name string, v *Verifiers) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
+	live := NewLive()
+	live.Events = s.log
 	return &Load{Seed: s.Seed, Host: strings.TrimPrefix(issuerURL, "http://"), Targets: s.targets(), Apps: s.Apps, Journal: j,
-		Live: NewLive(), Verifiers: v, Think: s.Think, Refreshes: s.Refreshes}, nil
+		Live: live, Verifiers: v, Think: s.Think, Refreshes: s.Refreshes}, nil
 }
 
 // clientTimeout is how long a client waits for an answer. Replicas answer earlier, whatever their database does.
@@ -219,7 +223,7 @@ func (l *Load) runClients(ctx context.Context, first, n int) error {
 		all.Go(func() {
 			c := l.newClient(first + i)
 			defer c.session.CloseIdleConnections()
-			c.rest(ctx, time.Duration(c.random.Int64N(int64(time.Second))))
+			c.rest(ctx, time.Duration(c.random.Int64N(int64(n)*int64(60*time.Millisecond)))) // not all log in at once
 			if errs[i] = c.run(ctx); errs[i] != nil {
 				cancel()
 			}

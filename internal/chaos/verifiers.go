@@ -16,15 +16,16 @@ import (
 )
 
 // Verifiers are resource servers with caches of different ages. Each access token meets two of them
-// when it was issued and two shortly before it expires; every hundredth meets all of them at both
+// when it was issued and two shortly before it expires; one of allEvery meets all of them at both
 // times. What is no access token, or none any more, meets some of them, too.
 type Verifiers struct {
-	all     []*verifier.Verifier
-	skew    time.Duration
-	queue   chan job
-	next    atomic.Uint64
-	checked atomic.Int64
-	waiting sync.WaitGroup // for jobs
+	allEvery uint64
+	all      []*verifier.Verifier
+	skew     time.Duration
+	queue    chan job
+	next     atomic.Uint64
+	checked  atomic.Int64
+	waiting  sync.WaitGroup // for jobs
 
 	mu       sync.Mutex
 	later    []job // by due
@@ -46,7 +47,7 @@ type job struct {
 
 // NewVerifiers makes n verifiers that fetch the key set from any of the targets, and starts workers.
 func NewVerifiers(n, workers int, issuer string, skew time.Duration, targets []Target) (*Verifiers, error) {
-	v := &Verifiers{skew: skew, queue: make(chan job, 1<<14), lastUse: map[string]time.Time{}}
+	v := &Verifiers{allEvery: 100, skew: skew, queue: make(chan job, 1<<14), lastUse: map[string]time.Time{}}
 	for i := range n {
 		one, err := verifier.New(verifier.Config{
 			Issuer: issuer, Audience: []string{issuer, RS256Resource}, JWKSURL: issuer + "/.well-known/jwks.json", ClockSkew: skew,
@@ -117,7 +118,7 @@ func (v *Verifiers) Check(access, refresh, id string) {
 	j := job{token: access, issued: time.Unix(c.Issued, 0), expires: time.Unix(c.Expires, 0)}
 	late := j
 	late.due = j.expires.Add(-3 * time.Second)
-	if n%100 == 0 {
+	if n%v.allEvery == 0 {
 		j.verifier, late.verifier = -1, -1
 		v.add(j)
 		v.after(late)
