@@ -40,12 +40,16 @@ func configured(t *testing.T) (context.Context, Config) {
 	t.Helper()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	t.Cleanup(stop)
-	dir, err := os.MkdirTemp("", "signet-chaos-")
-	if err != nil {
-		t.Fatal(err)
+	dir, keep := os.Getenv("CHAOS_DIR"), true
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "signet-chaos-"); err != nil {
+			t.Fatal(err)
+		}
+		keep = false
 	}
 	t.Cleanup(func() {
-		if t.Failed() {
+		if keep || t.Failed() {
 			t.Logf("the journals and the replicas' logs are in %s", dir)
 			return
 		}
@@ -66,9 +70,11 @@ func configured(t *testing.T) (context.Context, Config) {
 		Timeline:  Timeline{Propagation: 10 * time.Second, MaxAge: 2 * time.Second, Skew: 2 * time.Second, Lifetime: 30 * time.Second},
 		Out:       os.Stdout,
 	}
-	if c.Pace = 1; c.Time < 10*time.Minute {
-		c.Pace = 2
+	pace := 1.0
+	if c.Time < 10*time.Minute {
+		pace = 2
 	}
+	c.Pace = setting(t, "PACE", pace, func(s string) (float64, error) { return strconv.ParseFloat(s, 64) })
 	return ctx, c
 }
 

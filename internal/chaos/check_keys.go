@@ -71,31 +71,37 @@ type Failure struct {
 	Reason   string
 }
 
-// Excused tells whether a key's revocation explains a failure: the token's key was revoked, or it
-// had to sign before verifiers could know it, because the one before it was.
-func (c *Checker) Excused(s State, t Timeline, f Failure) bool {
+// excuse tells which revocation explains a failure: the token's key was revoked, or it had to sign
+// before verifiers could know it, because the one before it was. Empty: none.
+func (c *Checker) excuse(s State, t Timeline, f Failure) string {
 	for _, k := range s.Keys {
 		if k.ID != f.Key {
 			continue
 		}
 		if !k.Revoked.IsZero() {
-			return true
+			return "revoked"
 		}
 		known := k.Created.Add(t.Propagation + t.MaxAge + t.Skew)
-		return k.Activate.Sub(k.Created) < t.Propagation && c.afterRevoking(s, k) && f.At.Before(known)
+		if k.Activate.Sub(k.Created) < t.Propagation && c.afterRevoking(s, k) && f.At.Before(known) {
+			return "early"
+		}
 	}
-	return false
+	return ""
 }
 
-// Failures judges failed verifications, and returns how many a revocation excuses.
-func (c *Checker) Failures(s State, t Timeline, all []Failure) (excused int) {
+// Failures judges failed verifications. It returns how many failed because the token's key had been
+// revoked, and how many because its key had to sign too early after another was revoked.
+func (c *Checker) Failures(s State, t Timeline, all []Failure) (revoked, early int) {
 	for _, f := range all {
-		if c.Excused(s, t, f) {
-			excused++
-			continue
+		switch c.excuse(s, t, f) {
+		case "revoked":
+			revoked++
+		case "early":
+			early++
+		default:
+			c.violated(Verified, "failed verification", "verifier %d at %s: key %s, issued %s, expires %s: %s",
+				f.Verifier, f.At.Format(time.StampMilli), f.Key, f.Issued.Format(time.StampMilli), f.Expires.Format(time.StampMilli), f.Reason)
 		}
-		c.violated(Verified, "failed verification", "verifier %d at %s: key %s, issued %s, expires %s: %s",
-			f.Verifier, f.At.Format(time.StampMilli), f.Key, f.Issued.Format(time.StampMilli), f.Expires.Format(time.StampMilli), f.Reason)
 	}
-	return excused
+	return revoked, early
 }

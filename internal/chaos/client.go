@@ -189,7 +189,7 @@ func (c *client) act(ctx context.Context, r Record, q request, note func(answer,
 		}
 		replica = c.pick(replica)
 		if r.Try > 0 { // the first time, another replica is asked at once
-			c.rest(ctx, time.Duration(50+c.random.IntN(350))*time.Millisecond)
+			c.rest(ctx, time.Duration(100+c.random.IntN(600))*time.Millisecond)
 		}
 	}
 }

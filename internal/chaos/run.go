@@ -22,7 +22,8 @@ type Report struct {
 	Took        time.Duration
 	Live        *Live
 	Checked     int64         // verifications
-	Excused     int           // failed ones that the revocation of a key explains
+	Revoked     int           // failed ones because the token's key had been revoked
+	Early       int           // failed ones because its key had to sign too early after a revocation
 	LastRevoked time.Duration // after its revocation a key's token was last accepted
 	Before, Now []Usage
 	Requests    int64
@@ -253,6 +254,9 @@ func (s *System) settled(ctx context.Context, report *Report) (now []Usage, err 
 func (s *System) judge(ctx context.Context, report *Report, v *Verifiers, journal string) error {
 	failures, accepted, lastUse := v.Finish()
 	report.Checked = v.checked.Load()
+	for _, f := range failures {
+		s.log.Printf("refused: key %s, issued %s, by verifier %d at %s: %s", f.Key, f.Issued.Format(time.TimeOnly), f.Verifier, f.At.Format(time.StampMilli), f.Reason)
+	}
 	state, err := ReadState(ctx, s.Database.URL())
 	if err != nil {
 		return err
@@ -267,7 +271,7 @@ func (s *System) judge(ctx context.Context, report *Report, v *Verifiers, journa
 	}
 	report.Unfinished = report.Checker.Unfinished()
 	report.End(state, s.Timeline)
-	report.Excused = report.Failures(state, s.Timeline, failures)
+	report.Revoked, report.Early = report.Failures(state, s.Timeline, failures)
 	for _, what := range accepted {
 		report.violated(Verified, "accepted", "a verifier accepted %s", what)
 	}
@@ -276,6 +280,9 @@ func (s *System) judge(ctx context.Context, report *Report, v *Verifiers, journa
 	for _, k := range state.Keys {
 		if k.Activate.Before(now) && k.Seq > 1 {
 			report.Rotations[k.Algorithm]++
+		}
+		if !k.Revoked.IsZero() {
+			s.log.Printf("key %s was revoked at %s; a token of it was last accepted at %s", k.ID, k.Revoked.Format(time.StampMilli), lastUse[k.ID].Format(time.StampMilli))
 		}
 		if used, ok := lastUse[k.ID]; ok && !k.Revoked.IsZero() {
 			after := used.Sub(k.Revoked)
