@@ -34,7 +34,8 @@ const (
 )
 
 // rotations is how many rotations the tests drive: 100, or what SIGNET_ROTATIONS says. From 1,000
-// on there are 50 verifiers instead of 20, and each checks every token that lives instead of one or two.
+// on there are 50 verifiers instead of 20, and each checks every token that lives instead of one or
+// two.
 func rotations(t *testing.T) (n int, thorough bool) {
 	n = 100
 	if text := os.Getenv("SIGNET_ROTATIONS"); text != "" {
