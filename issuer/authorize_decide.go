@@ -244,7 +244,7 @@ func (i *Issuer) checkGrantable(p Pending, client userstore.Client, user usersto
 	switch {
 	case err != nil:
 		return failed(err)
-	case slices.Contains(p.Scopes, ScopeAdmin) && !mayAdmin(client, user.Roles):
+	case slices.Contains(p.Scopes, userstore.ScopeAdmin) && !mayAdmin(client, user.Roles):
 		return errNotAdmin
 	}
 	return nil
@@ -294,7 +294,7 @@ func (i *Issuer) consentScopes(p Pending, client userstore.Client) []string {
 func (i *Issuer) requestedAllowances(p Pending, d Decision) []userstore.Allowance {
 	var user, others []string
 	for _, s := range d.Scopes {
-		if i.aboutUser(s) && s != scopeOffline {
+		if i.aboutUser(s) && s != userstore.ScopeOffline {
 			user = append(user, s)
 		} else {
 			others = append(others, s)

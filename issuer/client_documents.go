@@ -120,7 +120,7 @@ func (d *ClientDocuments) ClientByID(ctx context.Context, id string) (userstore.
 	case err != nil:
 		return userstore.Client{}, err
 	case row.Stored():
-		return row.WithDocument(good), nil
+		return userstore.WithDocument(row, good), nil
 	}
 	return good, nil
 }

@@ -83,7 +83,7 @@ func (i *Issuer) Metadata() Metadata {
 	scopes := i.UserScopes()
 	for _, r := range i.Resources {
 		for _, s := range r.Scopes {
-			if s != ScopeAdmin && !slices.Contains(scopes, s) {
+			if s != userstore.ScopeAdmin && !slices.Contains(scopes, s) {
 				scopes = append(scopes, s)
 			}
 		}

@@ -217,7 +217,7 @@ func (i *Issuer) ownRegistration(ctx context.Context, id, access string) (contex
 	refusal.Client(ctx, id)
 	c, err := i.Registry.Registered(ctx, id, access)
 	if err == nil {
-		err = c.Manageable()
+		err = userstore.Manageable(c)
 	}
 	if err != nil {
 		return ctx, c, refuseRegistration(err)

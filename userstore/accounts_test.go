@@ -54,7 +54,7 @@ func TestRegisterReportsAllFaultsAndStoresNothing(t *testing.T) {
 			"address.country invalid",
 			"phone_number_verified not_allowed", "password too_short"}
 		if got := fields(t, err); !reflect.DeepEqual(got, want) {
-			t.Errorf("U-39 faults %v, want %v", got, want)
+			t.Errorf("U-39 Faults %v, want %v", got, want)
 		}
 		for name, n := range map[string]userstore.NewUser{
 			"nothing":                      {},

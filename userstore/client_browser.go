@@ -11,30 +11,30 @@ import (
 var policyHost = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]+)?$`)
 
 // checkBrowserURIs checks the addresses that our pages load in frames or link to.
-func (c *Client) checkBrowserURIs(fs *faults) {
+func checkBrowserURIs(c *Client, fs *Faults) {
 	if uri := c.FrontchannelLogoutURI; uri != "" {
-		fs.add("frontchannel_logout_uri", c.frontchannelURI(uri))
+		fs.Add("frontchannel_logout_uri", frontchannelURI(c, uri))
 	}
 	if uri := c.InitiateLoginURI; uri != "" {
 		f := webURI(uri)
-		if f == (fault{}) && strings.Contains(uri, "#") {
+		if f == (Fault{}) && strings.Contains(uri, "#") {
 			f = faultFragment
 		}
-		fs.add("initiate_login_uri", f)
+		fs.Add("initiate_login_uri", f)
 	}
 }
 
-var faultFragment = fault{CodeInvalid, "Leave the fragment out."}
+var faultFragment = Fault{CodeInvalid, "Leave the fragment out."}
 
 // frontchannelURI checks an address that a page of ours loads in a frame. It is at the origin of a
 // redirect URI (OpenID Connect Front-Channel Logout 1.0 section 2), so that nobody can have our page
 // load the pages of others. So http is possible where a redirect URI has it, on the user's own machine.
-func (c *Client) frontchannelURI(uri string) fault {
+func frontchannelURI(c *Client, uri string) Fault {
 	u, f := readURI(uri)
-	if f == (fault{}) {
+	if f == (Fault{}) {
 		switch {
 		case u.Scheme != "https" && u.Scheme != "http":
-			f = fault{CodeInvalid, "This has to begin with https://."}
+			f = Fault{CodeInvalid, "This has to begin with https://."}
 		case strings.Contains(uri, "#"):
 			f = faultFragment
 		default:
@@ -43,12 +43,12 @@ func (c *Client) frontchannelURI(uri string) fault {
 	}
 	at := OriginOf(uri)
 	switch {
-	case f != (fault{}):
+	case f != (Fault{}):
 		return f
 	case !policyHost.MatchString(at):
-		return fault{CodeInvalid, "The host has to be a name of letters, digits, dots and hyphens: our page has to name it to browsers."}
+		return Fault{CodeInvalid, "The host has to be a name of letters, digits, dots and hyphens: our page has to name it to browsers."}
 	case !slices.ContainsFunc(c.RedirectURIs, func(r string) bool { return OriginOf(r) == at }):
-		return fault{CodeInvalid, "Scheme, host and port have to be those of one of its redirect_uris."}
+		return Fault{CodeInvalid, "Scheme, host and port have to be those of one of its redirect_uris."}
 	}
-	return fault{}
+	return Fault{}
 }

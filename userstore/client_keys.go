@@ -22,12 +22,12 @@ var signatureAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDS
 
 // checkKeys checks a client's keys by RFC 7591 section 2: they are in the registration or at an
 // address, and public.
-func (c *Client) checkKeys(fs *faults) {
+func checkKeys(c *Client, fs *Faults) {
 	if len(c.JWKS) > 0 && c.JWKSURI != "" {
-		fs.add("jwks_uri", fault{CodeInvalid, "Give jwks or jwks_uri, not both."})
+		fs.Add("jwks_uri", Fault{CodeInvalid, "Give jwks or jwks_uri, not both."})
 	}
 	if c.AuthMethod == AuthPrivateKeyJWT && len(c.JWKS) == 0 && c.JWKSURI == "" {
-		fs.add(fieldJWKS, fault{CodeRequired, "A client that authenticates by private_key_jwt needs its public keys here, or their address as jwks_uri."})
+		fs.Add(fieldJWKS, Fault{CodeRequired, "A client that authenticates by private_key_jwt needs its public keys here, or their address as jwks_uri."})
 	}
 	if len(c.JWKS) > 0 {
 		checkJWKS(c.JWKS, fs)
@@ -39,29 +39,29 @@ var RequestObjectAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.
 
 // checkRequestObjects checks that the client has the keys for the request objects that it is
 // registered for.
-func (c *Client) checkRequestObjects(fs *faults) {
-	fs.addList("request_uris", c.RequestURIs, webURI)
+func checkRequestObjects(c *Client, fs *Faults) {
+	addList(fs, "request_uris", c.RequestURIs, webURI)
 	alg := oneOf(c.RequestObjectAlg, append([]string{""}, RequestObjectAlgorithms...)...)
-	fs.add("request_object_signing_alg", alg)
+	fs.Add("request_object_signing_alg", alg)
 	named := c.RequestObjectAlg != "" && c.RequestObjectAlg != RequestObjectUnsigned
-	signs := c.RequireSignedRequestObject || named && alg == (fault{})
+	signs := c.RequireSignedRequestObject || named && alg == (Fault{})
 	if signs && len(c.JWKS) == 0 && c.JWKSURI == "" && c.AuthMethod != AuthPrivateKeyJWT { // of which checkKeys demands them
-		fs.add(fieldJWKS, fault{CodeRequired, "A client that signs its request objects needs its public keys here, or their address as jwks_uri."})
+		fs.Add(fieldJWKS, Fault{CodeRequired, "A client that signs its request objects needs its public keys here, or their address as jwks_uri."})
 	}
 	if c.RequireSignedRequestObject && c.RequestObjectAlg == RequestObjectUnsigned {
-		fs.add("require_signed_request_object", fault{CodeInvalid, "Its request objects cannot both be signed and have the request_object_signing_alg none."})
+		fs.Add("require_signed_request_object", Fault{CodeInvalid, "Its request objects cannot both be signed and have the request_object_signing_alg none."})
 	}
 }
 
 // checkJWKS refuses a set that contains a dangerous or broken key. It allows sound keys that we do
 // not use, such as keys for encryption or of an unsupported kind.
-func checkJWKS(document []byte, fs *faults) {
+func checkJWKS(document []byte, fs *Faults) {
 	if len(document) > maxClientJWKS {
-		fs.add(fieldJWKS, fault{CodeTooLong, "The key set has 64 KiB at most."})
+		fs.Add(fieldJWKS, Fault{CodeTooLong, "The key set has 64 KiB at most."})
 		return
 	}
 	if _, _, err := jose.ParseKeySet(document); err != nil {
-		fs.add(fieldJWKS, fault{CodeInvalid, "This is not a JWK set: an object with keys, a list (RFC 7517 section 5)."})
+		fs.Add(fieldJWKS, Fault{CodeInvalid, "This is not a JWK set: an object with keys, a list (RFC 7517 section 5)."})
 		return
 	}
 	var keys []json.RawMessage
@@ -71,28 +71,28 @@ func checkJWKS(document []byte, fs *faults) {
 		}
 	})
 	if err != nil && len(keys) == 0 {
-		fs.add(fieldJWKS, fault{CodeInvalid, "This is not a JWK set: each member stands once."})
+		fs.Add(fieldJWKS, Fault{CodeInvalid, "This is not a JWK set: each member stands once."})
 		return
 	}
 	if len(keys) > maxClientKeys {
-		fs.add(fieldJWKS, fault{CodeTooLong, "The key set has 20 keys at most."})
+		fs.Add(fieldJWKS, Fault{CodeTooLong, "The key set has 20 keys at most."})
 		return
 	}
 	before, usable := len(*fs), false
 	for n, data := range keys {
 		good, f := checkJWK(data)
 		usable = usable || good
-		fs.add(memberOf("jwks.keys", n), f)
+		fs.Add(memberOf("jwks.keys", n), f)
 	}
 	if !usable && len(*fs) == before {
-		fs.add(fieldJWKS, fault{CodeInvalid, "No key of the set is for signatures: it needs an RSA key of 2048 bits or more, a P-256 or an Ed25519 key."})
+		fs.Add(fieldJWKS, Fault{CodeInvalid, "No key of the set is for signatures: it needs an RSA key of 2048 bits or more, a P-256 or an Ed25519 key."})
 	}
 }
 
 // checkJWK checks one key. good reports whether the key can verify a signature.
-func checkJWK(data []byte) (good bool, f fault) {
+func checkJWK(data []byte) (good bool, f Fault) {
 	if _, err := jose.ParsePublic(data); err == nil {
-		return true, fault{}
+		return true, Fault{}
 	}
 	members, private := map[string]string{}, false
 	err := strictjson.Object(data, func(name, value []byte) {
@@ -102,16 +102,16 @@ func checkJWK(data []byte) (good bool, f fault) {
 	})
 	switch {
 	case err != nil:
-		return false, fault{CodeInvalid, "This is not a JWK: an object, each member once."}
+		return false, Fault{CodeInvalid, "This is not a JWK: an object, each member once."}
 	case private || members["kty"] == "oct":
-		return false, fault{CodeNotAllowed, "This is a private or symmetric key. Whoever has seen it can pass for the client: make another one, and register its public half."}
+		return false, Fault{CodeNotAllowed, "This is a private or symmetric key. Whoever has seen it can pass for the client: make another one, and register its public half."}
 	case members["use"] == "enc",
 		members["use"] == "" && members["alg"] != "" && !slices.Contains(signatureAlgorithms, members["alg"]):
-		return false, fault{} // not for signatures, or for an algorithm that we do not verify
+		return false, Fault{} // not for signatures, or for an algorithm that we do not verify
 	case members["kty"] == "EC" && members["crv"] != "P-256", members["kty"] == "OKP" && members["crv"] != "Ed25519":
-		return false, fault{} // not supported
+		return false, Fault{} // not supported
 	case members["kty"] == "RSA":
-		return false, fault{CodeInvalid, "This RSA key cannot be used: it needs n of 2048 to 8192 bits and a sound e, in base64url without padding, and an algorithm of RSA."}
+		return false, Fault{CodeInvalid, "This RSA key cannot be used: it needs n of 2048 to 8192 bits and a sound e, in base64url without padding, and an algorithm of RSA."}
 	}
-	return false, fault{CodeInvalid, "This key cannot be used: see RFC 7517 and RFC 7518 for what it needs."}
+	return false, Fault{CodeInvalid, "This key cannot be used: see RFC 7517 and RFC 7518 for what it needs."}
 }

@@ -26,7 +26,7 @@ func FuzzRedirectURI(f *testing.F) {
 		if public {
 			c.AuthMethod = AuthNone
 		}
-		if c.redirectURI(uri, []string{"cursor"}) != (fault{}) {
+		if redirectURI(c, uri, []string{"cursor"}) != (Fault{}) {
 			return
 		}
 		u, err := url.Parse(uri)

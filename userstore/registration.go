@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
@@ -40,22 +39,22 @@ func (r *Registry) Register(
 	ctx context.Context, c Client, by *RegistrationToken,
 ) (_ Client, secret, access string, err error) {
 	now := r.now()
-	c = c.clone()
-	c.ID, c.Kind, c.CreatedAt, c.UpdatedAt, c.Version = commandLineID(r.NewID), KindRegistered, now, now, 1
+	c = clone(c)
+	c.ID, c.Kind, c.CreatedAt, c.UpdatedAt, c.Version = CommandLineID(r.NewID), KindRegistered, now, now, 1
 	c.SecretHash, c.DisabledAt, c.UnusedUntil = "", time.Time{}, now.Add(r.unusedFor())
-	c.keepDecisions(Client{})
+	keepDecisions(&c, Client{})
 	if by == nil {
-		reservation, refused := r.Throttle.admitRegistration(ctx, r.Now)
+		giveBack, refused := r.Throttle.AdmitRegistration(ctx, r.Now)
 		if refused != nil {
 			return Client{}, "", "", refused
 		}
 		defer func() {
 			if err != nil && !r.fetchesFor(Client{}, c) {
-				reservation.giveBack(ctx)
+				giveBack(ctx)
 			}
 		}()
 	}
-	var fs faults
+	var fs Faults
 	if err = r.completeOwn(ctx, Client{}, &c, &fs); err != nil {
 		return Client{}, "", "", err
 	}
@@ -106,12 +105,12 @@ func (r *Registry) Registered(ctx context.Context, id, access string) (Client, e
 // ErrNotFound, ErrRateLimited (as *RateLimitedError), ErrOverloaded, ErrConflict.
 func (r *Registry) Replace(ctx context.Context, id, secret string, next Client) (_ Client, made string, err error) {
 	if old, err := r.Store.ClientByID(ctx, id); err == nil && r.fetchesFor(old, next) {
-		if _, err := r.Throttle.admitRegistration(ctx, r.Now); err != nil {
+		if _, err := r.Throttle.AdmitRegistration(ctx, r.Now); err != nil {
 			return Client{}, "", err
 		}
 	}
 	return r.edit(ctx, id, "", r.completeOwn, func(c *Client) error {
-		if !c.manageable() {
+		if !manageable(*c) {
 			return ErrNotManageable
 		}
 		if secret != "" {
@@ -120,26 +119,26 @@ func (r *Registry) Replace(ctx context.Context, id, secret string, next Client) 
 			}
 		}
 		old := *c
-		*c = next.clone()
+		*c = clone(next)
 		c.ID, c.Kind, c.RegistrationHash, c.SecretHash = old.ID, old.Kind, old.RegistrationHash, old.SecretHash
 		c.CreatedAt, c.UpdatedAt, c.DisabledAt, c.UnusedUntil = old.CreatedAt, old.UpdatedAt, old.DisabledAt, old.UnusedUntil
 		c.Version = old.Version
-		c.keepDecisions(old)
+		keepDecisions(c, old)
 		return nil
 	})
 }
 
 // Withdraw deletes a client on its own behalf. ErrNotManageable, ErrNotFound.
 func (r *Registry) Withdraw(ctx context.Context, c Client) error {
-	if !c.manageable() {
+	if !manageable(c) {
 		return ErrNotManageable
 	}
 	return r.Delete(ctx, c.ID)
 }
 
 // Manageable returns ErrNotManageable for a client that may not read or change its registration.
-func (c Client) Manageable() error {
-	if !c.manageable() {
+func Manageable(c Client) error {
+	if !manageable(c) {
 		return ErrNotManageable
 	}
 	return nil
@@ -148,32 +147,32 @@ func (c Client) Manageable() error {
 // manageable reports whether a client may change its registration. A disabled one may not, and a
 // first-party one gets at the account API of every user without consent: whoever finds its
 // registration access token must not lead it elsewhere.
-func (c Client) manageable() bool { return c.DisabledAt.IsZero() && !c.FirstParty }
+func manageable(c Client) bool { return c.DisabledAt.IsZero() && !c.FirstParty }
 
 // keepDecisions sets what only an operator decides, as it was decided for old.
-func (c *Client) keepDecisions(old Client) {
+func keepDecisions(c *Client, old Client) {
 	c.FirstParty, c.Resources, c.PKCE, c.IDTokenClaims = old.FirstParty, slices.Clone(old.Resources), old.PKCE, old.IDTokenClaims
 }
 
 // completeOwn is complete for what a client says of itself.
-func (r *Registry) completeOwn(ctx context.Context, old Client, c *Client, fs *faults) error {
+func (r *Registry) completeOwn(ctx context.Context, old Client, c *Client, fs *Faults) error {
 	*c = r.Usable(old, *c)
 	c.Scopes = r.ownScopes(*c, fs)
 	if c.Allows(GrantClientCredentials) && !old.Allows(GrantClientCredentials) {
-		fs.add("grant_types", fault{CodeNotAllowed, "Only an operator registers a client for client_credentials, which asks no user."})
+		fs.Add("grant_types", Fault{CodeNotAllowed, "Only an operator registers a client for client_credentials, which asks no user."})
 	}
 	if c.Name == "" {
-		c.Name = c.usualName()
+		c.Name = usualName(*c)
 	}
 	return r.complete(ctx, old, c, "", fs)
 }
 
 // usualName returns the name of a client that did not say one: the host that users are led back to,
 // or, as RFC 7591 section 2 has it, its client_id.
-func (c Client) usualName() string {
+func usualName(c Client) string {
 	for _, uri := range c.RedirectURIs {
 		u, err := url.Parse(uri)
-		if err == nil && u.Scheme == "https" && validClientName(u.Hostname()) == (fault{}) {
+		if err == nil && u.Scheme == "https" && validClientName(u.Hostname()) == (Fault{}) {
 			return u.Hostname()
 		}
 	}
@@ -182,7 +181,7 @@ func (c Client) usualName() string {
 
 // checkOwnSecret returns ErrWrongSecret for a secret that is not c's.
 func (r *Registry) checkOwnSecret(ctx context.Context, c Client, secret string) error {
-	if !chosenSecret(c.SecretHash) {
+	if !c.SecretChosen() {
 		if subtle.ConstantTimeCompare([]byte(ClientSecretHash(secret)), []byte(c.SecretHash)) != 1 {
 			return ErrWrongSecret
 		}
@@ -235,13 +234,4 @@ func RemoveUnusedClients(
 		removed++ // by this call or another one: there is no more to do for it
 	}
 	return removed, nil
-}
-
-// SplitScope splits a scope parameter (RFC 6749 section 3.3). Two spaces in a row are an empty scope,
-// which is none.
-func SplitScope(scope string) []string {
-	if scope == "" {
-		return nil
-	}
-	return strings.Split(scope, " ")
 }

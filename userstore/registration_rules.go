@@ -16,55 +16,49 @@ const (
 
 // checkSoftware checks what a client says of the software that it is and of the people behind it
 // (RFC 7591 section 2, OIDC Registration section 2).
-func (c *Client) checkSoftware(fs *faults) {
-	fs.add("application_type", oneOf(c.ApplicationType, "", ApplicationWeb, ApplicationNative))
+func checkSoftware(c *Client, fs *Faults) {
+	fs.Add("application_type", oneOf(c.ApplicationType, "", ApplicationWeb, ApplicationNative))
 	web := c.ApplicationType == ApplicationWeb || c.ApplicationType == "" && c.SelfMade() // its default
 	if web && c.Allows(GrantImplicit) {
 		for n, uri := range c.RedirectURIs {
-			if u, err := url.Parse(uri); err == nil && (u.Scheme != "https" || loopbackName(u.Hostname())) {
-				fs.add(memberOf("redirect_uris", n), fault{CodeInvalid, "A web app of the implicit grant has https addresses only, and none of the user's own machine."})
+			if u, err := url.Parse(uri); err == nil && (u.Scheme != "https" || LoopbackName(u.Hostname())) {
+				fs.Add(memberOf("redirect_uris", n), Fault{CodeInvalid, "A web app of the implicit grant has https addresses only, and none of the user's own machine."})
 			}
 		}
 	}
-	fs.add("token_endpoint_auth_signing_alg", oneOf(c.AssertionAlg, append([]string{""}, assertionAlgorithms...)...))
+	fs.Add("token_endpoint_auth_signing_alg", oneOf(c.AssertionAlg, append([]string{""}, assertionAlgorithms...)...))
 	if c.AssertionAlg != "" && c.AuthMethod != AuthPrivateKeyJWT {
-		fs.add("token_endpoint_auth_signing_alg", fault{CodeNotAllowed, "Only a client that authenticates by private_key_jwt signs assertions."})
+		fs.Add("token_endpoint_auth_signing_alg", Fault{CodeNotAllowed, "Only a client that authenticates by private_key_jwt signs assertions."})
 	}
 	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
-		fs.add("default_max_age", fault{CodeInvalid, "This is a number of seconds, and 0 for a login each time."})
+		fs.Add("default_max_age", Fault{CodeInvalid, "This is a number of seconds, and 0 for a login each time."})
 	}
-	fs.addList("default_acr_values", c.DefaultACRValues, func(acr string) fault {
+	addList(fs, "default_acr_values", c.DefaultACRValues, func(acr string) Fault {
 		if strings.ContainsAny(acr, " \t") {
-			return fault{CodeInvalid, "A value has no spaces."}
+			return Fault{CodeInvalid, "A value has no spaces."}
 		}
 		return line(acr, maxScopeName)
 	})
-	fs.addList("contacts", c.Contacts, func(contact string) fault { return line(contact, maxContact) })
+	addList(fs, "contacts", c.Contacts, func(contact string) Fault { return line(contact, maxContact) })
 	for _, m := range []struct{ field, text string }{
 		{"software_id", c.SoftwareID}, {"software_version", c.SoftwareVersion},
 	} {
 		if m.text != "" {
-			fs.add(m.field, line(m.text, maxSoftware))
+			fs.Add(m.field, line(m.text, maxSoftware))
 		}
 	}
 }
-
-// Values of ClientMetadata.ApplicationType.
-const (
-	ApplicationWeb    = "web"
-	ApplicationNative = "native"
-)
 
 // assertionAlgorithms are the values that AssertionAlg may have.
 var assertionAlgorithms = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA, jose.Ed25519}
 
 // line checks a text of one line.
-func line(text string, most int) fault {
+func line(text string, most int) Fault {
 	switch {
 	case text == "" || !utf8.ValidString(text) || printable.Text(text) != text || strings.TrimSpace(text) != text:
-		return fault{CodeInvalid, "This is one line of visible characters."}
+		return Fault{CodeInvalid, "This is one line of visible characters."}
 	case utf8.RuneCountInString(text) > most:
-		return fault{CodeTooLong, "This is too long."}
+		return Fault{CodeTooLong, "This is too long."}
 	}
-	return fault{}
+	return Fault{}
 }

@@ -35,23 +35,23 @@ func (r *Registry) CreateRegistrationToken(
 	if n.Lasts == 0 {
 		n.Lasts = UsualRegistrationFor
 	}
-	var fs faults
+	var fs Faults
 	if n.Note != "" {
-		fs.add("note", line(n.Note, maxClientName))
+		fs.Add("note", line(n.Note, maxClientName))
 	}
 	if n.Uses < 1 || n.Uses > MaxRegistrationUses {
-		fs.add("uses", fault{CodeInvalid, "A token has 1 to 100000 uses."})
+		fs.Add("uses", Fault{CodeInvalid, "A token has 1 to 100000 uses."})
 	}
 	if n.Lasts < time.Minute || n.Lasts > MaxRegistrationLasts {
-		fs.add("expires_in", fault{CodeInvalid, "A token lasts for a minute at least and for 366 days at most."})
+		fs.Add("expires_in", Fault{CodeInvalid, "A token lasts for a minute at least and for 366 days at most."})
 	}
-	if err := fs.err(); err != nil {
+	if err := fs.Err(); err != nil {
 		return RegistrationToken{}, "", err
 	}
 	now := r.now()
 	token = newSecret()
 	t := RegistrationToken{
-		ID: commandLineID(r.NewID), Hash: sha256.Sum256([]byte(token)), Note: n.Note, Uses: n.Uses, UsesLeft: n.Uses,
+		ID: CommandLineID(r.NewID), Hash: sha256.Sum256([]byte(token)), Note: n.Note, Uses: n.Uses, UsesLeft: n.Uses,
 		CreatedAt: now, ExpiresAt: now.Add(n.Lasts),
 	}
 	e := audit.New(ctx, now, audit.RegistrationTokenCreated, audit.Target{Type: audit.OnRegistrationToken, ID: t.ID})
@@ -76,20 +76,4 @@ func (r *Registry) RegistrationToken(ctx context.Context, token string) (Registr
 func (r *Registry) RevokeRegistrationToken(ctx context.Context, id string) error {
 	e := audit.New(ctx, r.now(), audit.RegistrationTokenRevoked, audit.Target{Type: audit.OnRegistrationToken, ID: id})
 	return audit.Stored(ctx, r.Log, r.Store.DeleteRegistrationToken(ctx, id, e), e)
-}
-
-// RegistrationTokenDocument is the JSON form of an initial access token.
-type RegistrationTokenDocument struct {
-	ID        string    `json:"id"`
-	Token     string    `json:"token,omitempty"` // only in the answer that made it
-	Note      string    `json:"note,omitempty"`
-	Uses      int64     `json:"uses"`
-	UsesLeft  int64     `json:"uses_left"`
-	CreatedAt time.Time `json:"created_at"`
-	ExpiresAt time.Time `json:"expires_at"`
-}
-
-// Document returns the token's document. token is the token itself, if it was just made.
-func (t RegistrationToken) Document(token string) RegistrationTokenDocument {
-	return RegistrationTokenDocument{t.ID, token, t.Note, t.Uses, t.UsesLeft, t.CreatedAt.UTC(), t.ExpiresAt.UTC()}
 }

@@ -15,14 +15,14 @@ import (
 // asks no user are refused instead: the client would believe in a protection, or a right, that it
 // does not have. old is the client before, or the zero one.
 func (r *Registry) Usable(old, next Client) Client {
-	next.ResponseTypes = usable(next.ResponseTypes, func(t string) bool { return r.checkResponseType(old, t) == fault{} })
+	next.ResponseTypes = usable(next.ResponseTypes, func(t string) bool { return r.checkResponseType(old, t) == Fault{} })
 	grants := r.grantTypes(old, &next)
 	next.GrantTypes = usable(next.GrantTypes, func(g string) bool { return slices.Contains(grants, g) })
 	next.RedirectURIs = usable(next.RedirectURIs, func(uri string) bool {
-		return r.checkRedirectURI(next, old.RedirectURIs, uri) == fault{}
+		return r.checkRedirectURI(next, old.RedirectURIs, uri) == Fault{}
 	})
 	next.PostLogoutRedirectURIs = usable(next.PostLogoutRedirectURIs, func(uri string) bool {
-		return r.checkRedirectURI(next, old.PostLogoutRedirectURIs, uri) == fault{}
+		return r.checkRedirectURI(next, old.PostLogoutRedirectURIs, uri) == Fault{}
 	})
 	return next
 }
@@ -46,19 +46,13 @@ func usable(list []string, may func(string) bool) (kept []string) {
 
 // checkRedirectURI checks a redirect URI of c. A scheme of one word that is not allowed any more
 // stays allowed in the URIs that c had before.
-func (r *Registry) checkRedirectURI(c Client, before []string, uri string) fault {
+func (r *Registry) checkRedirectURI(c Client, before []string, uri string) Fault {
 	schemes := r.RedirectSchemes
 	if scheme, _, ok := strings.Cut(uri, ":"); ok && slices.Contains(before, uri) {
 		schemes = append(slices.Clone(schemes), strings.ToLower(scheme))
 	}
-	return c.redirectURI(uri, schemes)
+	return redirectURI(c, uri, schemes)
 }
-
-const (
-	scopeOpenID  = "openid"
-	scopeOffline = "offline_access"
-	scopeAdmin   = "admin"
-)
 
 // ownScopes returns the scopes that c is registered for when it says of itself what it asks for: of
 // those that concern users the ones that it names. A client that names none of any use gets all of
@@ -68,13 +62,13 @@ const (
 // among them. A client that names these may ask for what it cannot know when it registers: MCP
 // clients add offline_access to their authorization requests when they are registered for refresh
 // tokens and discovery lists the scope. One that names nothing else gets openid.
-func (r *Registry) ownScopes(c Client, fs *faults) []string {
+func (r *Registry) ownScopes(c Client, fs *Faults) []string {
 	var known []string
 	open := false
 	for _, s := range c.Scopes {
 		switch {
-		case !scopeToken(s):
-			fs.add("scope", fault{CodeInvalid, "A scope has 1 to 128 visible ASCII characters, without quote and backslash, and scopes are separated by one space."})
+		case !validScope(s):
+			fs.Add("scope", Fault{CodeInvalid, "A scope has 1 to 128 visible ASCII characters, without quote and backslash, and scopes are separated by one space."})
 			return nil
 		case slices.Contains(r.UserScopes, s) && !slices.Contains(known, s):
 			known = append(known, s)
@@ -84,15 +78,15 @@ func (r *Registry) ownScopes(c Client, fs *faults) []string {
 	switch {
 	case known != nil:
 	case open:
-		known = []string{scopeOpenID}
-	case slices.Contains(c.Scopes, scopeAdmin):
-		fs.add("scope", fault{CodeNotAllowed, "None of these scopes can be had by registration."})
+		known = []string{ScopeOpenID}
+	case slices.Contains(c.Scopes, ScopeAdmin):
+		fs.Add("scope", Fault{CodeNotAllowed, "None of these scopes can be had by registration."})
 		return nil
 	default:
 		known = slices.Clone(r.UserScopes)
 	}
-	if open && c.Allows(GrantRefreshToken) && slices.Contains(r.UserScopes, scopeOffline) && !slices.Contains(known, scopeOffline) {
-		known = append(known, scopeOffline)
+	if open && c.Allows(GrantRefreshToken) && slices.Contains(r.UserScopes, ScopeOffline) && !slices.Contains(known, ScopeOffline) {
+		known = append(known, ScopeOffline)
 	}
 	return known
 }

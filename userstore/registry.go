@@ -62,17 +62,17 @@ const clientSecretBytes = 32
 // ValidationError, ErrExists (as *ExistsError), ErrOverloaded.
 func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Client, secret string, err error) {
 	now := r.now()
-	c = c.clone()
+	c = clone(c)
 	c.DisabledAt, c.SecretHash, c.CreatedAt, c.UpdatedAt, c.Version = time.Time{}, "", now, now, 1
 	c.Kind, c.RegistrationHash, c.UnusedUntil = "", "", time.Time{}
 	if c.ID == "" {
-		c.ID = commandLineID(r.NewID)
+		c.ID = CommandLineID(r.NewID)
 	}
-	var fs faults
+	var fs Faults
 	if !ValidClientID(c.ID) {
-		fs.add("client_id", fault{CodeInvalid, "A client_id has 1 to 64 letters, digits and . _ ~ - of ASCII, and begins with a letter, a digit or _."})
+		fs.Add("client_id", Fault{CodeInvalid, "A client_id has 1 to 64 letters, digits and . _ ~ - of ASCII, and begins with a letter, a digit or _."})
 	}
-	fs.addStatement(Client{}, c)
+	addStatement(&fs, Client{}, c)
 	if err := r.complete(ctx, Client{}, &c, chosen, &fs); err != nil {
 		return Client{}, "", err
 	}
@@ -98,10 +98,10 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 func (r *Registry) Edit(
 	ctx context.Context, id, chosen string, edit func(*Client) error,
 ) (_ Client, secret string, err error) {
-	complete := func(ctx context.Context, old Client, c *Client, fs *faults) error {
+	complete := func(ctx context.Context, old Client, c *Client, fs *Faults) error {
 		c.UnusedUntil = time.Time{}
-		fs.addStatement(old, *c)
-		fs.addDecided(old, *c)
+		addStatement(fs, old, *c)
+		addDecided(fs, old, *c)
 		return r.complete(ctx, old, c, chosen, fs)
 	}
 	return r.edit(ctx, id, chosen, complete, edit)
@@ -110,17 +110,17 @@ func (r *Registry) Edit(
 // edit is Edit; complete fills in the defaults of the edited client and checks it.
 func (r *Registry) edit(
 	ctx context.Context, id, chosen string,
-	complete func(ctx context.Context, old Client, c *Client, fs *faults) error, edit func(*Client) error,
+	complete func(ctx context.Context, old Client, c *Client, fs *Faults) error, edit func(*Client) error,
 ) (_ Client, secret string, err error) {
 	hash := "" // of chosen: hashed once, however often the edit is tried
 	var edited Client
-	err = retry(ctx, actTries, "edit client", func() error {
+	err = Retry(ctx, ActTries, "edit client", func() error {
 		old, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
 			return err
 		}
-		old.tidy(old)
-		c := old.clone()
+		tidy(&old, old)
+		c := clone(old)
 		if err := edit(&c); err != nil {
 			return err
 		}
@@ -129,13 +129,13 @@ func (r *Registry) edit(
 			c.Kind != old.Kind || c.RegistrationHash != old.RegistrationHash {
 			return errors.New("edit client: identity, activity and secret are not changed by an edit")
 		}
-		var fs faults
+		var fs Faults
 		if err := complete(ctx, old, &c, &fs); err != nil {
 			return err
 		}
 		secret = ""
 		switch {
-		case !c.hasSecret():
+		case !hasSecret(c):
 			c.SecretHash = ""
 		case chosen != "" && hash != "":
 			c.SecretHash = hash
@@ -184,20 +184,20 @@ func (r *Registry) editEvents(ctx context.Context, old, c Client) (events []audi
 // returns. The old secret is invalid at once. ValidationError (also when the client authenticates
 // without a secret), ErrNotFound, ErrOverloaded, ErrConflict.
 func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Client, secret string, err error) {
-	var fs faults
-	if fs.addSecret(chosen); fs.err() != nil {
-		return Client{}, "", fs.err()
+	var fs Faults
+	if addSecret(&fs, chosen); fs.Err() != nil {
+		return Client{}, "", fs.Err()
 	}
 	hash := ""
 	var rotated Client
-	err = retry(ctx, actTries, "rotate a client's secret", func() error {
+	err = Retry(ctx, ActTries, "rotate a client's secret", func() error {
 		c, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
 			return err
 		}
-		if !c.hasSecret() {
-			fs.add("token_endpoint_auth_method", fault{CodeNotAllowed, "This client authenticates without a secret, so there is none to rotate."})
-			return fs.err()
+		if !hasSecret(c) {
+			fs.Add("token_endpoint_auth_method", Fault{CodeNotAllowed, "This client authenticates without a secret, so there is none to rotate."})
+			return fs.Err()
 		}
 		if hash == "" {
 			if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
@@ -251,7 +251,7 @@ func (r *Registry) Delete(ctx context.Context, id string) error {
 // nothing for a client that uses no secret.
 func (r *Registry) setSecret(ctx context.Context, c *Client, chosen string) (secret string, err error) {
 	switch {
-	case !c.hasSecret():
+	case !hasSecret(*c):
 		return "", nil
 	case chosen != "":
 		c.SecretHash, err = r.Hasher.Hash(ctx, chosen)
@@ -263,10 +263,10 @@ func (r *Registry) setSecret(ctx context.Context, c *Client, chosen string) (sec
 }
 
 // hasSecret reports whether the client authenticates by a secret.
-func (c Client) hasSecret() bool { return c.AuthMethod == AuthBasic || c.AuthMethod == AuthPost }
+func hasSecret(c Client) bool { return c.AuthMethod == AuthBasic || c.AuthMethod == AuthPost }
 
 // clone returns a copy that shares nothing with c.
-func (c Client) clone() Client {
+func clone(c Client) Client {
 	for _, list := range []*[]string{
 		&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.ResponseTypes, &c.RequestURIs, &c.Contacts,
 		&c.DefaultACRValues,
