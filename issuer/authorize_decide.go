@@ -9,6 +9,7 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // codeLifetime is how long a client has to redeem a code (RFC 9700 section 2.1.1; FAPI 2.0 section
@@ -350,7 +351,7 @@ func (i *Issuer) issue(ctx context.Context, p Pending, d Decision, b Browser, co
 	events := begun.events(ctx)
 	if consent != nil {
 		ctx := byUser(ctx, b)
-		code.NewClient = userstore.RowOf(ctx, d.Client, now)
+		code.NewClient = registration.RowOf(ctx, d.Client, now)
 		events = append(events, audit.New(ctx, now, audit.ConsentGranted, audit.Target{Type: audit.OnClient, ID: p.ClientID}))
 	}
 	if err := i.checkUnfinished(ctx, p, hash, now); err != nil {

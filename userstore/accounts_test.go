@@ -349,3 +349,18 @@ func (l *leaving) LoginView(
 	defer l.leave()
 	return l.Store.LoginView(context.Background(), login, clientID)
 }
+
+// TestIDsThatAreMadeCanBeNamedOnACommandLine: an id that begins with - would be taken for a flag.
+func TestIDsThatAreMadeCanBeNamedOnACommandLine(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ids := []string{"--help", "-B", "ok"}
+		w.NewID = func() string {
+			id := ids[0]
+			ids = ids[1:]
+			return id
+		}
+		if u := w.alice(t); u.ID != "ok" {
+			t.Errorf("%q", u.ID)
+		}
+	})
+}

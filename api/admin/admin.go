@@ -16,13 +16,14 @@ import (
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // Handlers are the endpoints of /v1/admin. Each goes through Only.
 type Handlers struct {
 	Bearer   bearer.Authenticator
 	Accounts *userstore.Accounts
-	Clients  *userstore.Registry
+	Clients  *registration.Registry
 	Users    userstore.Users
 	Audit    userstore.Audit
 	Sessions profile.Sessions

@@ -1,4 +1,4 @@
-package userstore
+package registration
 
 import (
 	"slices"
@@ -7,11 +7,12 @@ import (
 
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/userstore"
 )
 
 // auditFields lists the fields of a client that the audit log records, by the names of RFC 7591. It
 // omits the secret.
-func auditFields(c Client) []audit.Change {
+func auditFields(c userstore.Client) []audit.Change {
 	list := func(values []string) string { return strings.Join(values, " ") }
 	return []audit.Change{
 		{Field: "client_name", After: c.Name},
@@ -67,7 +68,7 @@ func seconds(n *int64) string {
 }
 
 // clientChanges lists the fields in which next differs from old.
-func clientChanges(old, next Client) []audit.Change {
+func clientChanges(old, next userstore.Client) []audit.Change {
 	return audit.Differing(auditFields(old), auditFields(next))
 }
 

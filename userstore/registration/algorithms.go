@@ -1,16 +1,18 @@
-package userstore
+package registration
 
 import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // checkAlgorithms checks that an active key signs with each algorithm that c names and old did not.
-func (r *Registry) checkAlgorithms(ctx context.Context, old, c Client, fs *Faults) error {
+func (r *Registry) checkAlgorithms(ctx context.Context, old, c userstore.Client, fs *userstore.Faults) error {
 	before := old.AlgorithmUses()
-	named := slices.DeleteFunc(c.AlgorithmUses(), func(u AlgorithmUse) bool {
-		return slices.ContainsFunc(before, func(b AlgorithmUse) bool { return b.Member == u.Member && b.Algorithm == u.Algorithm })
+	named := slices.DeleteFunc(c.AlgorithmUses(), func(u userstore.AlgorithmUse) bool {
+		return slices.ContainsFunc(before, func(b userstore.AlgorithmUse) bool { return b.Member == u.Member && b.Algorithm == u.Algorithm })
 	})
 	if len(named) == 0 {
 		return nil
@@ -21,7 +23,7 @@ func (r *Registry) checkAlgorithms(ctx context.Context, old, c Client, fs *Fault
 	}
 	for _, u := range named {
 		if !slices.Contains(active, u.Algorithm) {
-			fs.Add(u.Member, Fault{CodeNotAllowed, "No key signs with this algorithm now. Those that do: " + strings.Join(active, ", ") + "."})
+			fs.Add(u.Member, notAllowed("No key signs with this algorithm now. Those that do: "+strings.Join(active, ", ")+"."))
 		}
 	}
 	return nil
