@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // remover removes at most limit rows that have expired at an instant, and tells how many.
@@ -72,7 +73,7 @@ func removeOldEvents(db userstore.Store, retention time.Duration) remover {
 // never used.
 func removeUnusedClients(db userstore.Store, log *slog.Logger) remover {
 	return func(ctx context.Context, now time.Time, limit int) (int, error) {
-		return userstore.RemoveUnusedClients(ctx, db, log, now, limit)
+		return registration.RemoveUnused(ctx, db, log, now, limit)
 	}
 }
 

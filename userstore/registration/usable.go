@@ -1,8 +1,10 @@
-package userstore
+package registration
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // Usable returns next, which a client says of itself, without what it cannot have here: an editor
@@ -14,15 +16,15 @@ import (
 // Only what the client can do without is left out. How it authenticates, its keys, and a grant that
 // asks no user are refused instead: the client would believe in a protection, or a right, that it
 // does not have. old is the client before, or the zero one.
-func (r *Registry) Usable(old, next Client) Client {
-	next.ResponseTypes = usable(next.ResponseTypes, func(t string) bool { return r.checkResponseType(old, t) == fault{} })
+func (r *Registry) Usable(old, next userstore.Client) userstore.Client {
+	next.ResponseTypes = usable(next.ResponseTypes, func(t string) bool { return r.checkResponseType(old, t) == userstore.Fault{} })
 	grants := r.grantTypes(old, &next)
 	next.GrantTypes = usable(next.GrantTypes, func(g string) bool { return slices.Contains(grants, g) })
 	next.RedirectURIs = usable(next.RedirectURIs, func(uri string) bool {
-		return r.checkRedirectURI(next, old.RedirectURIs, uri) == fault{}
+		return r.checkRedirectURI(next, old.RedirectURIs, uri) == userstore.Fault{}
 	})
 	next.PostLogoutRedirectURIs = usable(next.PostLogoutRedirectURIs, func(uri string) bool {
-		return r.checkRedirectURI(next, old.PostLogoutRedirectURIs, uri) == fault{}
+		return r.checkRedirectURI(next, old.PostLogoutRedirectURIs, uri) == userstore.Fault{}
 	})
 	return next
 }
@@ -46,19 +48,13 @@ func usable(list []string, may func(string) bool) (kept []string) {
 
 // checkRedirectURI checks a redirect URI of c. A scheme of one word that is not allowed any more
 // stays allowed in the URIs that c had before.
-func (r *Registry) checkRedirectURI(c Client, before []string, uri string) fault {
+func (r *Registry) checkRedirectURI(c userstore.Client, before []string, uri string) userstore.Fault {
 	schemes := r.RedirectSchemes
 	if scheme, _, ok := strings.Cut(uri, ":"); ok && slices.Contains(before, uri) {
 		schemes = append(slices.Clone(schemes), strings.ToLower(scheme))
 	}
-	return c.redirectURI(uri, schemes)
+	return redirectURI(c, uri, schemes)
 }
-
-const (
-	scopeOpenID  = "openid"
-	scopeOffline = "offline_access"
-	scopeAdmin   = "admin"
-)
 
 // ownScopes returns the scopes that c is registered for when it says of itself what it asks for: of
 // those that concern users the ones that it names. A client that names none of any use gets all of
@@ -68,13 +64,13 @@ const (
 // among them. A client that names these may ask for what it cannot know when it registers: MCP
 // clients add offline_access to their authorization requests when they are registered for refresh
 // tokens and discovery lists the scope. One that names nothing else gets openid.
-func (r *Registry) ownScopes(c Client, fs *faults) []string {
+func (r *Registry) ownScopes(c userstore.Client, fs *userstore.Faults) []string {
 	var known []string
 	open := false
 	for _, s := range c.Scopes {
 		switch {
-		case !scopeToken(s):
-			fs.add("scope", fault{CodeInvalid, "A scope has 1 to 128 visible ASCII characters, without quote and backslash, and scopes are separated by one space."})
+		case !validScope(s):
+			fs.Add("scope", invalid("A scope has 1 to 128 visible ASCII characters, without quote and backslash, and scopes are separated by one space."))
 			return nil
 		case slices.Contains(r.UserScopes, s) && !slices.Contains(known, s):
 			known = append(known, s)
@@ -84,15 +80,15 @@ func (r *Registry) ownScopes(c Client, fs *faults) []string {
 	switch {
 	case known != nil:
 	case open:
-		known = []string{scopeOpenID}
-	case slices.Contains(c.Scopes, scopeAdmin):
-		fs.add("scope", fault{CodeNotAllowed, "None of these scopes can be had by registration."})
+		known = []string{userstore.ScopeOpenID}
+	case slices.Contains(c.Scopes, userstore.ScopeAdmin):
+		fs.Add("scope", notAllowed("None of these scopes can be had by registration."))
 		return nil
 	default:
 		known = slices.Clone(r.UserScopes)
 	}
-	if open && c.Allows(GrantRefreshToken) && slices.Contains(r.UserScopes, scopeOffline) && !slices.Contains(known, scopeOffline) {
-		known = append(known, scopeOffline)
+	if open && c.Allows(userstore.GrantRefreshToken) && slices.Contains(r.UserScopes, userstore.ScopeOffline) && !slices.Contains(known, userstore.ScopeOffline) {
+		known = append(known, userstore.ScopeOffline)
 	}
 	return known
 }

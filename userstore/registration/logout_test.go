@@ -1,4 +1,4 @@
-package userstore_test
+package registration_test
 
 import (
 	"strings"

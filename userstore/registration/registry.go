@@ -1,4 +1,4 @@
-package userstore
+package registration
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/audit"
+	"github.com/signet-id/signet/userstore"
 
 	"github.com/signet-id/signet/userstore/password"
 )
@@ -21,16 +22,16 @@ import (
 // scheme or an algorithm; of these, an edit checks only the ones that it adds, so that a client can
 // still be renamed when one of its resources is gone.
 type Registry struct {
-	Store  RegistryStore
+	Store  Store
 	Hasher *password.Hasher // for chosen secrets
 	Now    func() time.Time
 	NewID  func() string // 128 random bits, base64url
 	Log    *slog.Logger  // nil: nothing is logged
 
 	// Of clients that register themselves; operators need none of these.
-	Throttle   *Throttle     // bounds registrations without a token
-	UserScopes []string      // the scopes that concern users
-	UnusedFor  time.Duration // an unused client is deleted after that; zero: after UnusedFor
+	Throttle   *userstore.Throttle // bounds registrations without a token
+	UserScopes []string            // the scopes that concern users
+	UnusedFor  time.Duration       // an unused client is deleted after that; zero: after UnusedFor
 	// SelfMadeScopes are the scopes of the resources that are open to every such client.
 	SelfMadeScopes []string
 
@@ -44,10 +45,10 @@ type Registry struct {
 	Algorithms func(ctx context.Context) ([]string, error)
 }
 
-// RegistryStore is what a Registry stores in.
-type RegistryStore interface {
-	Clients
-	Registrations
+// Store is what a Registry stores in.
+type Store interface {
+	userstore.Clients
+	userstore.Registrations
 }
 
 // ErrBuiltIn: the client that the first migration creates cannot be deleted.
@@ -60,29 +61,29 @@ const clientSecretBytes = 32
 // 2: a confidential client of the authorization code flow. Without an ID it gets one. A client that
 // authenticates by a secret gets the chosen one, or a generated one, which is returned only here.
 // ValidationError, ErrExists (as *ExistsError), ErrOverloaded.
-func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Client, secret string, err error) {
+func (r *Registry) Create(ctx context.Context, c userstore.Client, chosen string) (_ userstore.Client, secret string, err error) {
 	now := r.now()
-	c = c.clone()
+	c = clone(c)
 	c.DisabledAt, c.SecretHash, c.CreatedAt, c.UpdatedAt, c.Version = time.Time{}, "", now, now, 1
 	c.Kind, c.RegistrationHash, c.UnusedUntil = "", "", time.Time{}
 	if c.ID == "" {
-		c.ID = commandLineID(r.NewID)
+		c.ID = userstore.CommandLineID(r.NewID)
 	}
-	var fs faults
+	var fs userstore.Faults
 	if !ValidClientID(c.ID) {
-		fs.add("client_id", fault{CodeInvalid, "A client_id has 1 to 64 letters, digits and . _ ~ - of ASCII, and begins with a letter, a digit or _."})
+		fs.Add("client_id", invalid("A client_id has 1 to 64 letters, digits and . _ ~ - of ASCII, and begins with a letter, a digit or _."))
 	}
-	fs.addStatement(Client{}, c)
-	if err := r.complete(ctx, Client{}, &c, chosen, &fs); err != nil {
-		return Client{}, "", err
+	addStatement(&fs, userstore.Client{}, c)
+	if err := r.complete(ctx, userstore.Client{}, &c, chosen, &fs); err != nil {
+		return userstore.Client{}, "", err
 	}
 	if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
-		return Client{}, "", err
+		return userstore.Client{}, "", err
 	}
 	e := audit.New(ctx, now, audit.ClientCreated, onClient(c.ID))
-	e.Changes = clientChanges(Client{}, c)
+	e.Changes = clientChanges(userstore.Client{}, c)
 	if err := audit.Stored(ctx, r.Log, r.Store.CreateClient(ctx, c, e), e); err != nil {
-		return Client{}, "", err
+		return userstore.Client{}, "", err
 	}
 	return c, secret, nil
 }
@@ -96,12 +97,12 @@ func (r *Registry) Create(ctx context.Context, c Client, chosen string) (_ Clien
 // does not expire any more. ValidationError, ErrNotFound, ErrOverloaded, ErrConflict after three
 // attempts, and any error of edit.
 func (r *Registry) Edit(
-	ctx context.Context, id, chosen string, edit func(*Client) error,
-) (_ Client, secret string, err error) {
-	complete := func(ctx context.Context, old Client, c *Client, fs *faults) error {
+	ctx context.Context, id, chosen string, edit func(*userstore.Client) error,
+) (_ userstore.Client, secret string, err error) {
+	complete := func(ctx context.Context, old userstore.Client, c *userstore.Client, fs *userstore.Faults) error {
 		c.UnusedUntil = time.Time{}
-		fs.addStatement(old, *c)
-		fs.addDecided(old, *c)
+		addStatement(fs, old, *c)
+		addDecided(fs, old, *c)
 		return r.complete(ctx, old, c, chosen, fs)
 	}
 	return r.edit(ctx, id, chosen, complete, edit)
@@ -110,17 +111,17 @@ func (r *Registry) Edit(
 // edit is Edit; complete fills in the defaults of the edited client and checks it.
 func (r *Registry) edit(
 	ctx context.Context, id, chosen string,
-	complete func(ctx context.Context, old Client, c *Client, fs *faults) error, edit func(*Client) error,
-) (_ Client, secret string, err error) {
+	complete func(ctx context.Context, old userstore.Client, c *userstore.Client, fs *userstore.Faults) error, edit func(*userstore.Client) error,
+) (_ userstore.Client, secret string, err error) {
 	hash := "" // of chosen: hashed once, however often the edit is tried
-	var edited Client
-	err = retry(ctx, actTries, "edit client", func() error {
+	var edited userstore.Client
+	err = userstore.Retry(ctx, userstore.ActTries, "edit client", func() error {
 		old, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
 			return err
 		}
-		old.tidy(old)
-		c := old.clone()
+		tidy(&old, old)
+		c := clone(old)
 		if err := edit(&c); err != nil {
 			return err
 		}
@@ -129,13 +130,13 @@ func (r *Registry) edit(
 			c.Kind != old.Kind || c.RegistrationHash != old.RegistrationHash {
 			return errors.New("edit client: identity, activity and secret are not changed by an edit")
 		}
-		var fs faults
+		var fs userstore.Faults
 		if err := complete(ctx, old, &c, &fs); err != nil {
 			return err
 		}
 		secret = ""
 		switch {
-		case !c.hasSecret():
+		case !hasSecret(c):
 			c.SecretHash = ""
 		case chosen != "" && hash != "":
 			c.SecretHash = hash
@@ -161,14 +162,14 @@ func (r *Registry) edit(
 		return nil
 	})
 	if err != nil {
-		return Client{}, "", err
+		return userstore.Client{}, "", err
 	}
 	return edited, secret, nil
 }
 
 // editEvents returns the audit entries of an edit: what differs, and whether the secret was
 // replaced.
-func (r *Registry) editEvents(ctx context.Context, old, c Client) (events []audit.Event) {
+func (r *Registry) editEvents(ctx context.Context, old, c userstore.Client) (events []audit.Event) {
 	if changes := clientChanges(old, c); len(changes) > 0 {
 		e := audit.New(ctx, c.UpdatedAt, audit.ClientUpdated, onClient(c.ID))
 		e.Changes = changes
@@ -183,21 +184,21 @@ func (r *Registry) editEvents(ctx context.Context, old, c Client) (events []audi
 // RotateSecret replaces a client's secret by the chosen one or by a generated one, which it
 // returns. The old secret is invalid at once. ValidationError (also when the client authenticates
 // without a secret), ErrNotFound, ErrOverloaded, ErrConflict.
-func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Client, secret string, err error) {
-	var fs faults
-	if fs.addSecret(chosen); fs.err() != nil {
-		return Client{}, "", fs.err()
+func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ userstore.Client, secret string, err error) {
+	var fs userstore.Faults
+	if addSecret(&fs, chosen); fs.Err() != nil {
+		return userstore.Client{}, "", fs.Err()
 	}
 	hash := ""
-	var rotated Client
-	err = retry(ctx, actTries, "rotate a client's secret", func() error {
+	var rotated userstore.Client
+	err = userstore.Retry(ctx, userstore.ActTries, "rotate a client's secret", func() error {
 		c, err := r.Store.ClientByID(ctx, id)
 		if err != nil {
 			return err
 		}
-		if !c.hasSecret() {
-			fs.add("token_endpoint_auth_method", fault{CodeNotAllowed, "This client authenticates without a secret, so there is none to rotate."})
-			return fs.err()
+		if !hasSecret(c) {
+			fs.Add("token_endpoint_auth_method", notAllowed("This client authenticates without a secret, so there is none to rotate."))
+			return fs.Err()
 		}
 		if hash == "" {
 			if secret, err = r.setSecret(ctx, &c, chosen); err != nil {
@@ -215,7 +216,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id, chosen string) (_ Clien
 		return nil
 	})
 	if err != nil {
-		return Client{}, "", err
+		return userstore.Client{}, "", err
 	}
 	return rotated, secret, nil
 }
@@ -240,7 +241,7 @@ func (r *Registry) SetActive(ctx context.Context, id string, active bool) error 
 // Delete deletes a client with its grants, codes and consents. ErrNotFound, ErrBuiltIn. After any
 // other error the client may be disabled; deleting it again continues.
 func (r *Registry) Delete(ctx context.Context, id string) error {
-	if id == FirstPartyClientID {
+	if id == userstore.FirstPartyClientID {
 		return ErrBuiltIn
 	}
 	e := audit.New(ctx, r.now(), audit.ClientDeleted, onClient(id))
@@ -249,24 +250,26 @@ func (r *Registry) Delete(ctx context.Context, id string) error {
 
 // setSecret sets the hash of the chosen secret, or of a generated one, which it returns. It does
 // nothing for a client that uses no secret.
-func (r *Registry) setSecret(ctx context.Context, c *Client, chosen string) (secret string, err error) {
+func (r *Registry) setSecret(ctx context.Context, c *userstore.Client, chosen string) (secret string, err error) {
 	switch {
-	case !c.hasSecret():
+	case !hasSecret(*c):
 		return "", nil
 	case chosen != "":
 		c.SecretHash, err = r.Hasher.Hash(ctx, chosen)
 		return "", err
 	}
 	secret = newSecret()
-	c.SecretHash = ClientSecretHash(secret)
+	c.SecretHash = userstore.ClientSecretHash(secret)
 	return secret, nil
 }
 
 // hasSecret reports whether the client authenticates by a secret.
-func (c Client) hasSecret() bool { return c.AuthMethod == AuthBasic || c.AuthMethod == AuthPost }
+func hasSecret(c userstore.Client) bool {
+	return c.AuthMethod == userstore.AuthBasic || c.AuthMethod == userstore.AuthPost
+}
 
 // clone returns a copy that shares nothing with c.
-func (c Client) clone() Client {
+func clone(c userstore.Client) userstore.Client {
 	for _, list := range []*[]string{
 		&c.GrantTypes, &c.Scopes, &c.Resources, &c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.ResponseTypes, &c.RequestURIs, &c.Contacts,
 		&c.DefaultACRValues,

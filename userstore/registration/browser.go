@@ -1,9 +1,11 @@
-package userstore
+package registration
 
 import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // policyHost is what a content security policy can name (CSP Level 3 section 2.3.1): no IPv6 address,
@@ -11,44 +13,44 @@ import (
 var policyHost = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]+)?$`)
 
 // checkBrowserURIs checks the addresses that our pages load in frames or link to.
-func (c *Client) checkBrowserURIs(fs *faults) {
+func checkBrowserURIs(c *userstore.Client, fs *userstore.Faults) {
 	if uri := c.FrontchannelLogoutURI; uri != "" {
-		fs.add("frontchannel_logout_uri", c.frontchannelURI(uri))
+		fs.Add("frontchannel_logout_uri", frontchannelURI(c, uri))
 	}
 	if uri := c.InitiateLoginURI; uri != "" {
 		f := webURI(uri)
-		if f == (fault{}) && strings.Contains(uri, "#") {
+		if f == (userstore.Fault{}) && strings.Contains(uri, "#") {
 			f = faultFragment
 		}
-		fs.add("initiate_login_uri", f)
+		fs.Add("initiate_login_uri", f)
 	}
 }
 
-var faultFragment = fault{CodeInvalid, "Leave the fragment out."}
+var faultFragment = invalid("Leave the fragment out.")
 
 // frontchannelURI checks an address that a page of ours loads in a frame. It is at the origin of a
 // redirect URI (OpenID Connect Front-Channel Logout 1.0 section 2), so that nobody can have our page
 // load the pages of others. So http is possible where a redirect URI has it, on the user's own machine.
-func (c *Client) frontchannelURI(uri string) fault {
+func frontchannelURI(c *userstore.Client, uri string) userstore.Fault {
 	u, f := readURI(uri)
-	if f == (fault{}) {
+	if f == (userstore.Fault{}) {
 		switch {
 		case u.Scheme != "https" && u.Scheme != "http":
-			f = fault{CodeInvalid, "This has to begin with https://."}
+			f = invalid("This has to begin with https://.")
 		case strings.Contains(uri, "#"):
 			f = faultFragment
 		default:
 			f = authority(u)
 		}
 	}
-	at := OriginOf(uri)
+	at := userstore.OriginOf(uri)
 	switch {
-	case f != (fault{}):
+	case f != (userstore.Fault{}):
 		return f
 	case !policyHost.MatchString(at):
-		return fault{CodeInvalid, "The host has to be a name of letters, digits, dots and hyphens: our page has to name it to browsers."}
-	case !slices.ContainsFunc(c.RedirectURIs, func(r string) bool { return OriginOf(r) == at }):
-		return fault{CodeInvalid, "Scheme, host and port have to be those of one of its redirect_uris."}
+		return invalid("The host has to be a name of letters, digits, dots and hyphens: our page has to name it to browsers.")
+	case !slices.ContainsFunc(c.RedirectURIs, func(r string) bool { return userstore.OriginOf(r) == at }):
+		return invalid("Scheme, host and port have to be those of one of its redirect_uris.")
 	}
-	return fault{}
+	return userstore.Fault{}
 }

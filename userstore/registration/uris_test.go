@@ -1,10 +1,12 @@
-package userstore
+package registration
 
 import (
 	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // FuzzRedirectURI: every accepted URI means the same to all its readers, and leads by https, to the
@@ -22,11 +24,11 @@ func FuzzRedirectURI(f *testing.F) {
 		f.Add(uri, true)
 	}
 	f.Fuzz(func(t *testing.T, uri string, public bool) {
-		c := Client{AuthMethod: AuthBasic}
+		c := userstore.Client{AuthMethod: userstore.AuthBasic}
 		if public {
-			c.AuthMethod = AuthNone
+			c.AuthMethod = userstore.AuthNone
 		}
-		if c.redirectURI(uri, []string{"cursor"}) != (fault{}) {
+		if redirectURI(c, uri, []string{"cursor"}) != (userstore.Fault{}) {
 			return
 		}
 		u, err := url.Parse(uri)

@@ -1,4 +1,4 @@
-package userstore
+package registration
 
 import (
 	"net/netip"
@@ -6,14 +6,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/signet-id/signet/userstore"
 )
 
 // maxURI is the longest URI in bytes.
 const maxURI = 2048
 
 var (
-	faultURI       = fault{CodeInvalid, "Write an absolute URI of RFC 3986, such as https://app.example.com/callback: visible ASCII, what is special percent-encoded."}
-	faultURILength = fault{CodeTooLong, "A URI has 2048 bytes at most."}
+	faultURI       = invalid("Write an absolute URI of RFC 3986, such as https://app.example.com/callback: visible ASCII, what is special percent-encoded.")
+	faultURILength = tooLong("A URI has 2048 bytes at most.")
 )
 
 // memberOf returns the field name of a list member, as in the JSON.
@@ -44,53 +46,52 @@ func ValidRedirectScheme(scheme string) bool {
 // for byte, so everything that browsers, proxies and people would read differently is refused here
 // (RFC 9700 section 4.1, RFC 8252 section 7). schemes are the allowed one-word schemes: no domain
 // vouches for such a scheme, so any app can claim it.
-func (c Client) redirectURI(uri string, schemes []string) fault {
+func redirectURI(c userstore.Client, uri string, schemes []string) userstore.Fault {
 	u, f := readURI(uri)
 	switch {
-	case f != (fault{}):
+	case f != (userstore.Fault{}):
 		return f
 	case strings.Contains(uri, "#"):
-		return fault{CodeInvalid, "Leave the fragment out: responses would be lost behind it."}
+		return invalid("Leave the fragment out: responses would be lost behind it.")
 	case strings.Contains(uri, "*"):
-		return fault{CodeInvalid, "There are no wildcards: register each URI."}
+		return invalid("There are no wildcards: register each URI.")
 	case dotSegments(u.EscapedPath()):
-		return fault{CodeInvalid, "The path holds a dot segment, which browsers would resolve: write it without."}
+		return invalid("The path holds a dot segment, which browsers would resolve: write it without.")
 	}
 	switch u.Scheme {
 	case "https":
 		return authority(u)
 	case "http":
-		if !loopbackName(u.Hostname()) {
-			return fault{CodeInvalid, "http is for the user's own machine only (127.0.0.1, [::1] or localhost): use https."}
+		if !userstore.LoopbackName(u.Hostname()) {
+			return invalid("http is for the user's own machine only (127.0.0.1, [::1] or localhost): use https.")
 		}
 		return authority(u)
 	}
 	switch {
 	case !strings.Contains(u.Scheme, ".") && !slices.Contains(schemes, u.Scheme):
-		return fault{CodeInvalid,
-			"Use https, or for an app on a device a scheme of its own that is a domain turned around, such as com.example.app:/callback; a scheme of one word has to be in oauth.redirect_schemes."}
-	case c.AuthMethod != AuthNone:
-		return fault{CodeInvalid, "A scheme of its own is for public clients: an app on a device keeps no secret."}
+		return invalid("Use https, or for an app on a device a scheme of its own that is a domain turned around, such as com.example.app:/callback; a scheme of one word has to be in oauth.redirect_schemes.")
+	case c.AuthMethod != userstore.AuthNone:
+		return invalid("A scheme of its own is for public clients: an app on a device keeps no secret.")
 	case u.User != nil:
-		return fault{CodeInvalid, "Leave the user name out."}
+		return invalid("Leave the user name out.")
 	}
-	return fault{}
+	return userstore.Fault{}
 }
 
 // webURI checks the address of a client's page, image or document.
-func webURI(uri string) fault {
+func webURI(uri string) userstore.Fault {
 	u, f := readURI(uri)
 	switch {
-	case f != (fault{}):
+	case f != (userstore.Fault{}):
 		return f
 	case u.Scheme != "https":
-		return fault{CodeInvalid, "This has to begin with https://."}
+		return invalid("This has to begin with https://.")
 	}
 	return authority(u)
 }
 
 // readURI parses a URI, and refuses characters that RFC 3986 does not allow.
-func readURI(uri string) (*url.URL, fault) {
+func readURI(uri string) (*url.URL, userstore.Fault) {
 	if len(uri) > maxURI {
 		return nil, faultURILength
 	}
@@ -104,29 +105,29 @@ func readURI(uri string) (*url.URL, fault) {
 	if err != nil || u.Scheme == "" || u.Host == "" && u.Path == "" && u.Opaque == "" {
 		return nil, faultURI
 	}
-	return u, fault{}
+	return u, userstore.Fault{}
 }
 
 // authority checks the host and port of an https or http URI.
-func authority(u *url.URL) fault {
+func authority(u *url.URL) userstore.Fault {
 	host := u.Hostname()
 	a, err := netip.ParseAddr(host)
 	switch {
 	case u.Opaque != "" || host == "":
 		return faultURI // https:example.com, https:///path
 	case u.User != nil:
-		return fault{CodeInvalid, "Leave the user name out."}
+		return invalid("Leave the user name out.")
 	case err == nil && a.Zone() != "", err != nil && !domain(host):
-		return fault{CodeInvalid, "The host is not a name of letters, digits, dots and hyphens (punycode for others), nor an address."}
+		return invalid("The host is not a name of letters, digits, dots and hyphens (punycode for others), nor an address.")
 	case strings.HasSuffix(u.Host, ":"):
-		return fault{CodeInvalid, "The port is missing behind its colon."}
+		return invalid("The port is missing behind its colon.")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
-			return fault{CodeInvalid, "The port is not a number from 1 to 65535."}
+			return invalid("The port is not a number from 1 to 65535.")
 		}
 	}
-	return fault{}
+	return userstore.Fault{}
 }
 
 // domain reports whether the characters of host are those of a DNS name. Browsers read a name whose
@@ -147,15 +148,6 @@ func domain(host string) bool {
 	last := strings.ToLower(labels[len(labels)-1])
 	_, err := strconv.ParseUint(last, 0, 64)
 	return len(host) <= 253 && err != nil && strings.Trim(last, "0123456789") != ""
-}
-
-// loopbackName reports whether host is the user's own machine.
-func loopbackName(host string) bool {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return a.IsLoopback() && a.Zone() == ""
-	}
-	host = strings.ToLower(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // dotSegments reports whether a path contains . or .. as a segment, also percent-encoded.
