@@ -1,6 +1,6 @@
 # make test     everything that needs only Go; with a C compiler under the race detector; PostgreSQL is fetched if there is none
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
-#               them in $(SCREENSHOTS)), a real PgBouncer, and the documents' commands
+#               them in $(SCREENSHOTS)), a real PgBouncer, failovers of a real Patroni, and the documents' commands
 # make interop-more  products that take minutes to build (oauth2-proxy, Kubernetes' authenticator, Spring Security), and
 #               the pages in Firefox
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
@@ -96,9 +96,10 @@ need-foreign:
 	  echo "$$program is missing: make interop needs bash, curl, jq, Node.js 20 or later with npm, and Python 3.10 or later with venv." >&2; \
 	  echo "On Debian 13: apt-get install curl jq nodejs npm python3-venv" >&2; exit 1; }; done
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
-	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer || { \
-	  echo "Chromium, Apache with mod_auth_openidc, or PgBouncer is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
-	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer" >&2; exit 1; }
+	  test -x /usr/sbin/apache2 && test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -x /usr/sbin/pgbouncer && \
+	  command -v patroni >/dev/null && command -v etcd >/dev/null && test -x /usr/sbin/haproxy || { \
+	  echo "Chromium, Apache with mod_auth_openidc, PgBouncer, Patroni, etcd or HAProxy is missing: make interop uses them. On Debian, as root: apt-get update, and" >&2; \
+	  echo "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium firefox-esr apache2-bin libapache2-mod-auth-openidc pgbouncer patroni etcd-server haproxy" >&2; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || { \
 	  echo "Node.js 20 or later is needed; this is $$(node --version)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || { \
