@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,8 +74,11 @@ func parseTarget(platform string) (target, error) {
 // environment fixes what could change the bytes: variables of the machine on which this runs, and
 // what `go env -w` has set there. An empty GOFLAGS would leave the latter in force.
 func (t target) environment() []string {
-	return append(os.Environ(), "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOAMD64=v1", "GOARM64=v8.0",
-		"GOFLAGS=-trimpath", "GOWORK=off", "GOEXPERIMENT=none", "GODEBUG=")
+	kept := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "GOEXPERIMENT=") || strings.HasPrefix(v, "GODEBUG=")
+	})
+	return append(kept, "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOAMD64=v1", "GOARM64=v8.0",
+		"GOFLAGS=-trimpath", "GOWORK=off")
 }
 
 // build builds the binary. The Makefile's build has the same flags; here the commit is demanded.
@@ -90,6 +94,9 @@ func versionOf(binary string) (string, error) {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return "", err
+	}
+	if strings.Contains(info.GoVersion, "X:") {
+		return "", fmt.Errorf("the binary is built with %s, which has experiments that `go env GOEXPERIMENT` names; unset it", info.GoVersion)
 	}
 	if v := info.Main.Version; strings.HasPrefix(v, "v") && !strings.HasSuffix(v, "+dirty") {
 		return v, nil
