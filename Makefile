@@ -6,6 +6,7 @@
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
 # make build    ./signet, static          make lint  the linters of .golangci.yml
 # make vuln     known vulnerabilities that the code reaches, from https://vuln.go.dev
+# make release  what strangers download, in $(DIST): reproducible archives of the commit, checksums, bills of materials
 
 GO       ?= go
 PYTHON   ?= python3
@@ -15,11 +16,12 @@ VULNDB   ?= https://vuln.go.dev
 NODE_DIR   := internal/interop/node
 PYTHON_DIR := internal/interop/python
 SCREENSHOTS ?= $(CURDIR)/internal/interop/screenshots
+DIST ?= dist
 
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more bench fuzz check lint vuln clean postgres need-cc need-foreign need-firefox need-java
+.PHONY: build test interop interop-more bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
@@ -51,6 +53,10 @@ vuln:
 	@$(GO) tool -modfile=internal/tools/go.mod govulncheck -db $(VULNDB) ./... || { status=$$?; \
 	  [ $$status = 3 ] || echo "The vulnerabilities were not looked for: govulncheck asks $(VULNDB); make VULNDB=… names another database." >&2; \
 	  exit $$status; }
+
+# It refuses changes that are not committed. docs/deployment.md tells how a stranger makes the same bytes.
+release:
+	$(GO) run ./internal/release -out $(DIST)
 
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
@@ -85,7 +91,7 @@ fuzz:
 	done
 
 clean:
-	rm -rf signet $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
+	rm -rf signet $(DIST) $(SCREENSHOTS) $(NODE_DIR)/node_modules $(PYTHON_DIR)/.venv
 
 # Each missing prerequisite is named, with the way to get it.
 need-cc:
