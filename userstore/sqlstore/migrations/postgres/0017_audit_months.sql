@@ -32,7 +32,7 @@ BEGIN
             LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE;
             ALTER TABLE audit_events DROP CONSTRAINT IF EXISTS audit_events_months;
             SELECT CAST(EXTRACT(EPOCH FROM date_trunc('month', GREATEST(now(),
-                    to_timestamp(LEAST(MAX(at), 252455616000000000) / 1e6)) AT TIME ZONE 'UTC')
+                    to_timestamp(LEAST(MAX(at), 9200000000000000000) / 1e6)) AT TIME ZONE 'UTC')
                     + INTERVAL '3 months') * 1000000 AS BIGINT)
                 INTO ends FROM audit_events;
             IF EXISTS (SELECT FROM audit_events) THEN
