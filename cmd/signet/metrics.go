@@ -68,7 +68,7 @@ func newMetrics(hasher *password.Hasher, manager *keys.Manager, db *sqlstore.DB,
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "signet_build_info", Help: "1, with the version in the labels.",
-			ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "go": build.Go},
+			ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.revision(), "go": build.Go},
 		}, func() float64 { return 1 }),
 		gauge("signet_password_hashes_running", "Passwords that are being hashed.", func() float64 { return float64(hasher.Stats().Running) }),
 		gauge("signet_password_hashes_waiting", "Callers that wait for a hash slot.", func() float64 { return float64(hasher.Stats().Waiting) }),

@@ -49,13 +49,24 @@ func (e *SchemaError) Error() string {
 }
 
 // Migrate brings the schema to this binary's version. It is safe when several replicas call it at
-// once, and after a migration that was killed: each migration is applied as a whole or not at all.
-// It has no time limit.
+// once, and after a migration that was killed: each migration is applied as a whole or not at all,
+// or else goes on where it was ended. It has no time limit.
 func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.engine.migrate(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", wrap(err))
 	}
-	return db.CheckSchema(ctx)
+	if err := db.CheckSchema(ctx); err != nil {
+		return err
+	}
+	// A server makes the months, too. Where its role may not, a migration every month or two does.
+	now, err := db.Now(ctx)
+	if err == nil {
+		_, err = db.TendEventMonths(ctx, now, time.Time{})
+	}
+	if err != nil {
+		return fmt.Errorf("make the months of the audit log: %w", err)
+	}
+	return nil
 }
 
 func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {
