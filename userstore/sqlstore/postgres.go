@@ -81,6 +81,7 @@ func openPostgres(ctx context.Context, url string, o Options) (*postgres, error)
 
 	pl := &pooler{log: o.Log, modeChosen: strings.Contains(url, "default_query_exec_mode=")}
 	pl.configure(config)
+	new(hosts).configure(config)
 
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
@@ -207,6 +208,9 @@ func readOnly(err error) bool {
 func (p *postgres) renew(ctx context.Context) bool {
 	config := p.pool.Config().ConnConfig
 	p.pooler.adapt(config)
+	if several(config) {
+		config.ConnectTimeout = probeLimit / 4 // there is time for the hosts behind one that is frozen
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
