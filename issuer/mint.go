@@ -90,7 +90,7 @@ func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse,
 		return TokenResponse{}, err
 	}
 	r := TokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(), Scope: scope}
-	if slices.Contains(a.Scopes, scopeOpenID) {
+	if slices.Contains(a.Scopes, userstore.ScopeOpenID) {
 		if r.IDToken, err = i.mintID(now, s, a, access, ""); err != nil {
 			return TokenResponse{}, err
 		}
