@@ -1,25 +1,42 @@
 package crashes_test
 
-import "github.com/signet-id/signet/userstore/sqlstore/sqltest"
+import (
+	"maps"
+	"strings"
+
+	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
+)
 
 // exception says in which way a route differs from what is true of all the others, and why.
 type exception struct {
 	why string
-	// lesser: success may be answered although a part was not done that the client does not ask for.
-	lesser bool
-	// more: sent twice, it may add more than sent once.
-	more bool
-	// parts of the acts that may be done without the rest: names of counts
-	parts []string
-	// repeated and code are the answer to a request that was sent again after it had been done.
-	repeated int
-	code     string
-	end      bool // and there the journey ends
+	// again are the answers to a request that was sent again after it had been done.
+	again []string
+	// goesOn is the answer when a part was done and the rest is not needed.
+	goesOn string
+	// several: the route does one thing after the other, each of them whole or not at all.
+	several bool
+	// twice: sent again after it had been done, it is done again.
+	twice bool
+	// more are numbers that may grow more, because a statement whose answer was lost is repeated.
+	more []string
 }
 
-// part reports whether these acts are a part that may be done alone.
-func (e exception) part(acts sqltest.Counts) bool {
-	return len(e.parts) > 0
+// whole reports whether acts are those without a fault.
+func (e exception) whole(acts, without sqltest.Counts) bool {
+	if maps.Equal(acts, without) {
+		return true
+	}
+	for name := range acts.Since(without) {
+		found := false
+		for _, m := range e.more {
+			found = found || name == m || strings.HasPrefix(name, m+".")
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
 }
 
 var exceptions = map[string]exception{}
