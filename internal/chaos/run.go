@@ -32,13 +32,13 @@ type Report struct {
 }
 
 // durable demands a database that keeps what it has acknowledged.
-func durable(ctx context.Context, address string) error {
-	conn, err := pgx.Connect(ctx, address)
+func durable(ctx context.Context, d Database) error {
+	conn, err := pgx.Connect(ctx, d.URL())
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	for _, setting := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
+	for _, setting := range d.On() {
 		var value string
 		if err := conn.QueryRow(ctx, "SELECT current_setting($1)", setting).Scan(&value); err != nil {
 			return err
@@ -53,7 +53,7 @@ func durable(ctx context.Context, address string) error {
 // Faults runs clients for the configured time while faults happen, and checks everything afterwards.
 func (s *System) Faults(ctx context.Context) (*Report, error) {
 	began := time.Now()
-	if err := durable(ctx, s.Database.URL()); err != nil {
+	if err := durable(ctx, s.Database); err != nil {
 		return nil, err
 	}
 	v, err := s.verifiers()
