@@ -259,7 +259,7 @@ func (c *client) refreshOnce(ctx context.Context, t *tokens) (refreshed, error) 
 		r.App = t.app.ID
 		q = c.tokenRequest(t.app, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {t.refresh}})
 	}
-	a, _, err := c.act(ctx, r, q, func(a answer, r *Record) { noteTokens(a, r) })
+	a, _, err := c.act(ctx, r, q, noteTokens)
 	if err != nil {
 		return refreshed{}, err
 	}

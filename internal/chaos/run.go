@@ -195,18 +195,31 @@ func (s *System) progress(ctx context.Context, l *Load, began time.Time) error {
 
 // closing uses every session that was kept, and logs in some of the users with a changed password.
 func (l *Load) closing(ctx context.Context) error {
-	c := l.newClient(-1)
-	defer c.session.CloseIdleConnections()
-	c.Load = &Load{Seed: l.Seed, Host: l.Host, Targets: l.Targets, Apps: l.Apps, Journal: l.Journal, Live: l.Live, Verifiers: l.Verifiers}
+	const atOnce = 8
 	l.Live.mu.Lock()
 	kept, users := l.Live.kept, l.Live.users
 	l.Live.mu.Unlock()
-	for n := range kept {
+	var all sync.WaitGroup
+	errs := make([]error, atOnce)
+	for first := range atOnce {
+		all.Go(func() { errs[first] = l.close(ctx, first, atOnce, kept, users) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// close is a share of closing.
+func (l *Load) close(ctx context.Context, first, step int, kept []tokens, users []string) error {
+	quick := *l
+	quick.Think = 0
+	c := quick.newClient(closers - first)
+	defer c.session.CloseIdleConnections()
+	for n := first; n < len(kept); n += step {
 		if _, err := c.refreshOnce(ctx, &kept[n]); err != nil && !errors.Is(err, errBroken) {
 			return err
 		}
 	}
-	for n := 0; n < len(users); n += 1 + len(users)/200 {
+	for n := first; n < len(users); n += step * (1 + len(users)/200) {
 		if _, _, err := c.firstLogin(ctx, users[n], 2, Granted); err != nil && !errors.Is(err, errBroken) {
 			return err
 		}

@@ -42,6 +42,12 @@ type Config struct {
 
 const replicas = 3
 
+// Numbers of clients that are no part of the load, in journals.
+const (
+	operator = -2   // the command line
+	closers  = -100 // and below: those that use what is left at the end
+)
+
 // issuerURL need not be an address where anything listens: clients are told where the replicas are.
 const issuerURL = "http://localhost:8080"
 
@@ -237,7 +243,7 @@ func (l *Load) runClients(ctx context.Context, first, n int) error {
 func (s *System) keyFaults(l *Load) Group {
 	acts := int64(0)
 	record := func(r Record, ran error) error {
-		r.Client, r.Number, r.At = -2, acts, time.Now().UnixMicro()
+		r.Client, r.Number, r.At = operator, acts, time.Now().UnixMicro()
 		if r.Kind == Ask {
 			return l.Journal.Write(r)
 		}

@@ -36,6 +36,7 @@ func (r *Report) Print(w io.Writer) {
 	row("requests", "%d", r.Counts.Requests)
 	row("  answered with 503 or 429", "%d", r.Counts.Unavailable)
 	row("  answers lost", "%d", r.Counts.Lost)
+	row("slowest answer that granted something", "%s", round(time.Duration(r.Live.Slowest.Load())*time.Microsecond))
 	row("acts tried again", "%d", r.Counts.Retried)
 	row("acts without an answer at the end", "%d", r.Unfinished)
 	row("codes that a lost answer ended", "%d", r.Counts.Ambiguous)
