@@ -65,6 +65,7 @@ release:
 
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
+	cd internal/interop/manifests && $(GO) vet ./... && $(GO) test -count=1 ./...
 	@for module in docs/examples/*/go.mod; do \
 	  echo "$$module"; (cd "$${module%/go.mod}" && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
 	done
