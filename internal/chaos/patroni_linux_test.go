@@ -61,7 +61,7 @@ func (c cluster) Faults(live *Live) Group {
 				return errNotNow
 			}
 			if err := c.Switchover(standby); err != nil {
-				return err
+				return errNotNow // patronictl refuses while the cluster is busy
 			}
 			if err := c.writable(ctx, live); err != nil {
 				return err
