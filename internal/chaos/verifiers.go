@@ -104,12 +104,6 @@ type claimsOf struct {
 	Expires int64 `json:"exp"`
 }
 
-func expiryOf(token string) time.Time {
-	var c claimsOf
-	readClaims(token, &c)
-	return time.Unix(c.Expires, 0)
-}
-
 // Check takes the tokens of an answer.
 func (v *Verifiers) Check(access, refresh, id string) {
 	var c claimsOf
