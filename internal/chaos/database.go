@@ -109,7 +109,8 @@ func ReadState(ctx context.Context, address string) (s State, err error) {
 		return s, err
 	}
 	defer conn.Close(ctx)
-	s = State{Users: map[string]UserState{}, Grants: map[string]GrantState{}, Codes: map[string]CodeState{}, Consents: map[[2]string]bool{}}
+	s = State{Users: map[string]UserState{}, Grants: map[string]GrantState{}, Codes: map[string]CodeState{},
+		Consents: map[[2]string]bool{}}
 	each := func(query string, row func(pgx.Rows) error) {
 		if err != nil {
 			return

@@ -246,7 +246,8 @@ func (s *System) settled(ctx context.Context, report *Report) (now []Usage, err 
 				return nil, err
 			}
 			now = append(now, u)
-			if u.Goroutines > most.Goroutines*11/10+5 || u.Files > most.Files*11/10+5 || u.Resident > most.Resident*11/10+32<<20 {
+			if u.Goroutines > most.Goroutines*11/10+5 || u.Files > most.Files*11/10+5 ||
+				u.Resident > most.Resident*11/10+32<<20 {
 				over = append(over, fmt.Sprintf("%s holds %+v, and at the beginning at most %+v", r.Name, u, most))
 			}
 		}
@@ -268,7 +269,8 @@ func (s *System) judge(ctx context.Context, report *Report, v *Verifiers, journa
 	failures, accepted, lastUse := v.Finish()
 	report.Checked = v.checked.Load()
 	for _, f := range failures {
-		s.log.Printf("refused: key %s, issued %s, by verifier %d at %s: %s", f.Key, f.Issued.Format(time.TimeOnly), f.Verifier, f.At.Format(time.StampMilli), f.Reason)
+		s.log.Printf("refused: key %s, issued %s, by verifier %d at %s: %s", f.Key, f.Issued.Format(time.TimeOnly),
+			f.Verifier, f.At.Format(time.StampMilli), f.Reason)
 	}
 	state, err := ReadState(ctx, s.Database.URL())
 	if err != nil {
@@ -295,7 +297,8 @@ func (s *System) judge(ctx context.Context, report *Report, v *Verifiers, journa
 			report.Rotations[k.Algorithm]++
 		}
 		if !k.Revoked.IsZero() {
-			s.log.Printf("key %s was revoked at %s; a token of it was last accepted at %s", k.ID, k.Revoked.Format(time.StampMilli), lastUse[k.ID].Format(time.StampMilli))
+			s.log.Printf("key %s was revoked at %s; a token of it was last accepted at %s", k.ID,
+				k.Revoked.Format(time.StampMilli), lastUse[k.ID].Format(time.StampMilli))
 		}
 		if used, ok := lastUse[k.ID]; ok && !k.Revoked.IsZero() {
 			after := used.Sub(k.Revoked)
