@@ -34,6 +34,8 @@ func setting[T any](t *testing.T, name string, byDefault T, parse func(string) (
 	return value
 }
 
+func parseSeed(text string) (uint64, error) { return strconv.ParseUint(text, 10, 64) }
+
 // configured returns the configuration of a run, and a context that an interrupt ends. The journals
 // are kept when the test fails.
 func configured(t *testing.T) (context.Context, Config) {
@@ -59,7 +61,7 @@ func configured(t *testing.T) (context.Context, Config) {
 		Binary:    filepath.Join(dir, "signet"),
 		Dir:       dir,
 		Addresses: func() string { return testport.Address(t) },
-		Seed:      setting(t, "SEED", rand.Uint64N(1_000_000), func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }),
+		Seed:      setting(t, "SEED", rand.Uint64N(1_000_000), parseSeed),
 		Time:      setting(t, "TIME", 2*time.Minute, time.ParseDuration),
 		Clients:   setting(t, "CLIENTS", 24, strconv.Atoi),
 		Verifiers: setting(t, "VERIFIERS", 50, strconv.Atoi),
@@ -67,8 +69,9 @@ func configured(t *testing.T) (context.Context, Config) {
 		Refreshes: setting(t, "REFRESHES", 20, strconv.Atoi),
 		Restarts:  setting(t, "RESTARTS", 20, strconv.Atoi),
 		Rotation:  15 * time.Second,
-		Timeline:  Timeline{Propagation: 10 * time.Second, MaxAge: 2 * time.Second, Skew: 2 * time.Second, Lifetime: 30 * time.Second},
-		Out:       os.Stdout,
+		Timeline: Timeline{Propagation: 10 * time.Second, MaxAge: 2 * time.Second, Skew: 2 * time.Second,
+			Lifetime: 30 * time.Second},
+		Out: os.Stdout,
 	}
 	pace := 1.0
 	if c.Time < 10*time.Minute {
@@ -114,8 +117,8 @@ func show(t *testing.T, out io.Writer, r *Report, err error) {
 	}
 }
 
-// F-01, F-02, F-06, F-08, F-09, F-25, F-32, F-39: the invariants hold while all of these happen again and
-// again. F-19: then replicas are restarted under load, and no request fails.
+// F-01, F-02, F-06, F-08, F-09, F-25, F-32, F-39: the invariants hold while all of these happen again
+// and again. F-19: then replicas are restarted under load, and no request fails.
 func TestChaos(t *testing.T) {
 	ctx, c := configured(t)
 	s := begin(ctx, t, c)

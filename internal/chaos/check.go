@@ -246,7 +246,8 @@ func (c *Checker) answered(r Record, a *actState) {
 	case r.Status == 401 && (r.Act == Password || r.Act == UserInfo):
 		c.denied = append(c.denied, r) // the access token ended, or its key did: the end tells
 	case (r.Act == Refresh || r.Act == FirstRefresh) && (r.Status == 400 || r.Status == 401):
-		c.violated(Sessions, "session lost", "client %d: %s of generation %d was answered with %d %s by replica %d (grant %s)",
+		c.violated(Sessions, "session lost",
+			"client %d: %s of generation %d was answered with %d %s by replica %d (grant %s)",
 			r.Client, r.Act, r.Gen, r.Status, r.Code, r.Replica, r.Grant)
 		if r.Code == "invalid_grant" {
 			c.violated(Answers, "false invalid_grant", "client %d: a live refresh token of grant %s", r.Client, r.Grant)
@@ -254,7 +255,8 @@ func (c *Checker) answered(r Record, a *actState) {
 	case r.Status == 500:
 		c.violated(Answers, "500", "client %d: %s by replica %d", r.Client, r.Act, r.Replica)
 	default:
-		c.violated(Answers, "wrong answer", "client %d: %s was answered with %d %s by replica %d", r.Client, r.Act, r.Status, r.Code, r.Replica)
+		c.violated(Answers, "wrong answer", "client %d: %s was answered with %d %s by replica %d", r.Client, r.Act,
+			r.Status, r.Code, r.Replica)
 	}
 }
 
@@ -316,10 +318,12 @@ func (c *Checker) refreshed(r Record, before askedOf) {
 		c.violated(Kept, "ended grant accepted", "generation %d of grant %s, which had been ended", r.Gen, r.Grant)
 	}
 	if before.used > r.Gen {
-		c.violated(Once, "old token accepted", "generation %d of grant %s after %d had been used", r.Gen, r.Grant, before.used)
+		c.violated(Once, "old token accepted", "generation %d of grant %s after %d had been used", r.Gen, r.Grant,
+			before.used)
 	}
 	if first, ok := c.seen[r.In]; ok && first.out != r.Out {
-		c.violated(Once, "two successors", "of generation %d of grant %s: generations %d and %d", r.Gen, r.Grant, first.gen, r.OutGen)
+		c.violated(Once, "two successors", "of generation %d of grant %s: generations %d and %d", r.Gen, r.Grant,
+			first.gen, r.OutGen)
 	}
 	c.seen[r.In] = successor{r.Out, r.OutGen}
 	if r.OutGen != r.Gen+1 {
@@ -355,7 +359,8 @@ func (c *Checker) refused(r Record, a *actState) {
 	case r.Status == 500:
 		c.violated(Answers, "500", "client %d: %s by replica %d", r.Client, r.Act, r.Replica)
 	default:
-		c.violated(Answers, "wrong answer", "client %d: a probe by %s was answered with %d %s", r.Client, r.Act, r.Status, r.Code)
+		c.violated(Answers, "wrong answer", "client %d: a probe by %s was answered with %d %s", r.Client, r.Act, r.Status,
+			r.Code)
 	}
 }
 
@@ -409,6 +414,7 @@ func (c *Checker) endGrant(id string, g *grantStory, s State) {
 	case row.Generation < g.answered:
 		c.violated(Kept, "refresh lost", "grant %s is at generation %d, and a client got %d", id, row.Generation, g.answered)
 	case row.Generation > g.answered+1:
-		c.violated(Once, "generation ahead", "grant %s is at generation %d, and its client got %d", id, row.Generation, g.answered)
+		c.violated(Once, "generation ahead", "grant %s is at generation %d, and its client got %d", id, row.Generation,
+			g.answered)
 	}
 }

@@ -36,10 +36,12 @@ func (c *Checker) endKeys(s State, t Timeline) {
 				c.violated(Once, "two keys of one turn", "%s: %s and %s have seq %d", alg, before.ID, k.ID, k.Seq)
 			}
 			if !k.Activate.IsZero() && k.Activate.Sub(k.Created) < t.Propagation && !c.afterRevoking(s, k) {
-				c.violated(Verified, "signed before it was known", "%s %s was made at %s and signs from %s", alg, k.ID, k.Created, k.Activate)
+				c.violated(Verified, "signed before it was known", "%s %s was made at %s and signs from %s", alg, k.ID,
+					k.Created, k.Activate)
 			}
 			if !before.Retire.IsZero() && before.Retire.Before(k.Activate) && before.Revoked.IsZero() {
-				c.violated(Verified, "no signing key", "%s: %s retired at %s, %s signs from %s", alg, before.ID, before.Retire, k.ID, k.Activate)
+				c.violated(Verified, "no signing key", "%s: %s retired at %s, %s signs from %s", alg, before.ID, before.Retire,
+					k.ID, k.Activate)
 			}
 		}
 		last := keys[len(keys)-1]
@@ -100,7 +102,8 @@ func (c *Checker) Failures(s State, t Timeline, all []Failure) (revoked, early i
 			early++
 		default:
 			c.violated(Verified, "failed verification", "verifier %d at %s: key %s, issued %s, expires %s: %s",
-				f.Verifier, f.At.Format(time.StampMilli), f.Key, f.Issued.Format(time.StampMilli), f.Expires.Format(time.StampMilli), f.Reason)
+				f.Verifier, f.At.Format(time.StampMilli), f.Key, f.Issued.Format(time.StampMilli),
+				f.Expires.Format(time.StampMilli), f.Reason)
 		}
 	}
 	return revoked, early

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-var timeline = Timeline{Propagation: 10 * time.Second, MaxAge: 2 * time.Second, Skew: 2 * time.Second, Lifetime: 30 * time.Second}
+var timeline = Timeline{Propagation: 10 * time.Second, MaxAge: 2 * time.Second, Skew: 2 * time.Second,
+	Lifetime: 30 * time.Second}
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
@@ -46,7 +47,8 @@ func out(token, grant string, gen int64) func(*Record) {
 }
 
 func refreshOf(number, gen int64) Record {
-	return Record{Number: number, Act: Refresh, User: "ada", App: "app", Grant: "g1", Gen: gen, In: "rt" + string('0'+rune(gen))}
+	return Record{Number: number, Act: Refresh, User: "ada", App: "app", Grant: "g1", Gen: gen,
+		In: "rt" + string('0'+rune(gen))}
 }
 
 // tale is one life that breaks nothing: ada signs up, logs in, refreshes twice; key 3 follows key 2.
@@ -58,8 +60,10 @@ func tale() *story {
 		Consents: map[[2]string]bool{{"ada", "app"}: true},
 		Keys: []KeyState{
 			{ID: "k1", Algorithm: "EdDSA", Seq: 1, Created: noon, Activate: noon, Retire: noon.Add(15 * time.Second)},
-			{ID: "k2", Algorithm: "EdDSA", Seq: 2, Created: noon, Activate: noon.Add(15 * time.Second), Retire: noon.Add(30 * time.Second)},
-			{ID: "k3", Algorithm: "EdDSA", Seq: 3, Created: noon.Add(15 * time.Second), Activate: noon.Add(30 * time.Second), HasPrivate: true},
+			{ID: "k2", Algorithm: "EdDSA", Seq: 2, Created: noon, Activate: noon.Add(15 * time.Second),
+				Retire: noon.Add(30 * time.Second)},
+			{ID: "k3", Algorithm: "EdDSA", Seq: 3, Created: noon.Add(15 * time.Second), Activate: noon.Add(30 * time.Second),
+				HasPrivate: true},
 		},
 	}}
 	s.both(Record{Number: 1, Act: SignUp, User: "ada"}, 201)
@@ -88,13 +92,23 @@ func TestTheCheckerCanFail(t *testing.T) {
 			s.records = append(s.records, Record{Number: 6, Kind: Ask, Act: SignUp, User: "bea"})
 		}, nil},
 
-		"I1 a sign-up is gone":                             {func(s *story) { delete(s.state.Users, "ada") }, []string{"I1 sign-up lost"}},
-		"I1 a consent is gone":                             {func(s *story) { s.state.Consents = nil }, []string{"I1 consent lost"}},
-		"I1 a refresh is gone":                             {func(s *story) { s.state.Grants["g1"] = GrantState{Generation: 2} }, []string{"I1 refresh lost"}},
-		"I1 a grant is gone":                               {func(s *story) { s.state.Grants, s.state.Codes = nil, nil }, []string{"I1 grant lost"}},
-		"I1 a revocation is gone":                          {func(s *story) { s.both(Record{Number: 6, Act: Revoke, User: "ada", Grant: "g1"}, 200) }, []string{"I1 revocation lost"}},
-		"I1 a new password did not end the other sessions": {func(s *story) { s.both(password, 204) }, []string{"I1 revocation lost"}},
-		"I1 a new password whose answer was lost did not":  {func(s *story) { s.again(password, 403, code("wrong_password")) }, []string{"I1 revocation lost"}},
+		"I1 a sign-up is gone": {func(s *story) { delete(s.state.Users, "ada") },
+			[]string{"I1 sign-up lost"}},
+		"I1 a consent is gone": {func(s *story) { s.state.Consents = nil },
+			[]string{"I1 consent lost"}},
+		"I1 a refresh is gone": {func(s *story) { s.state.Grants["g1"] = GrantState{Generation: 2} }, []string{"I1 refresh lost"}},
+		"I1 a grant is gone": {func(s *story) { s.state.Grants, s.state.Codes = nil, nil },
+			[]string{"I1 grant lost"}},
+		"I1 a revocation is gone": {func(s *story) {
+			s.both(Record{Number: 6, Act: Revoke,
+				User: "ada", Grant: "g1"}, 200)
+		}, []string{"I1 revocation lost"}},
+		"I1 a new password did not end the other sessions": {func(s *story) { s.both(password, 204) },
+			[]string{"I1 revocation lost"}},
+		"I1 a new password whose answer was lost did not": {func(s *story) {
+			s.again(password, 403,
+				code("wrong_password"))
+		}, []string{"I1 revocation lost"}},
 		"I1 a revoked session is refreshed": {func(s *story) {
 			s.both(Record{Number: 6, Act: Revoke, User: "ada", Grant: "g1"}, 200)
 			s.both(refreshOf(7, 3), 200, out("rt4", "g1", 4))
@@ -122,7 +136,8 @@ func TestTheCheckerCanFail(t *testing.T) {
 			s.records = slices.Insert(s.records, 8, Record{Number: 6, Kind: Ask, Act: Refresh, Grant: "g1", Gen: 1, In: "rt1"},
 				Record{Number: 6, Kind: Got, Status: 200, Act: Refresh, Grant: "g1", Gen: 1, In: "rt1", Out: "other", OutGen: 2})
 		}, []string{"I2 two successors"}},
-		"I2 an old token is accepted": {func(s *story) { s.both(refreshOf(6, 1), 200, out("rt2", "g1", 2)) }, []string{"I2 old token accepted"}},
+		"I2 an old token is accepted": {func(s *story) { s.both(refreshOf(6, 1), 200, out("rt2", "g1", 2)) },
+			[]string{"I2 old token accepted"}},
 		"I2 the replay of a token is accepted": {func(s *story) {
 			probe := refreshOf(6, 1)
 			probe.Want = Refused
@@ -132,21 +147,31 @@ func TestTheCheckerCanFail(t *testing.T) {
 			s.both(refreshOf(6, 3), 200, out("rt5", "g1", 5))
 			s.state.Grants["g1"] = GrantState{Generation: 5}
 		}, []string{"I2 wrong generation"}},
-		"I2 the database is ahead of every client": {func(s *story) { s.state.Grants["g1"] = GrantState{Generation: 5} }, []string{"I2 generation ahead"}},
-		"I2 a token of an unknown grant":           {func(s *story) { s.both(Record{Number: 6, Act: Refresh, Grant: "gx", Gen: 1}, 200) }, []string{"I2 unknown grant"}},
+		"I2 the database is ahead of every client": {func(s *story) { s.state.Grants["g1"] = GrantState{Generation: 5} },
+			[]string{"I2 generation ahead"}},
+		"I2 a token of an unknown grant": {func(s *story) {
+			s.both(Record{Number: 6, Act: Refresh, Grant: "gx",
+				Gen: 1}, 200)
+		}, []string{"I2 unknown grant"}},
 		"I2 two keys have one turn": {func(s *story) {
 			s.state.Keys[2].Seq = 2
 		}, []string{"I2 two keys of one turn"}},
 
-		"I3 a user without a credential":      {func(s *story) { s.state.Users["ada"] = UserState{} }, []string{"I3 user without credential"}},
-		"I3 a code that was used for nothing": {func(s *story) { s.state.Codes["code2"] = CodeState{Used: true, Grant: "gx"} }, []string{"I3 code used without a grant"}},
+		"I3 a user without a credential": {func(s *story) { s.state.Users["ada"] = UserState{} },
+			[]string{"I3 user without credential"}},
+		"I3 a code that was used for nothing": {func(s *story) {
+			s.state.Codes["code2"] = CodeState{Used: true,
+				Grant: "gx"}
+		}, []string{"I3 code used without a grant"}},
 		"I3 a code ended with a lost answer, and its grant lives": {func(s *story) {
 			s.again(Record{Number: 6, Act: Exchange, User: "ada", App: "app", In: "code2"}, 400, code("invalid_grant"))
 			s.state.Codes["code2"] = CodeState{Used: true, Grant: "g2"}
 			s.state.Grants["g2"] = GrantState{Generation: 1}
 		}, []string{"I3 code ended, its grant lives"}},
-		"I3 no successor of the last key":         {func(s *story) { s.state.Keys = s.state.Keys[:1] }, []string{"I3 no successor"}},
-		"I3 a successor without its private half": {func(s *story) { s.state.Keys[2].HasPrivate = false }, []string{"I3 no successor"}},
+		"I3 no successor of the last key": {func(s *story) { s.state.Keys = s.state.Keys[:1] },
+			[]string{"I3 no successor"}},
+		"I3 a successor without its private half": {func(s *story) { s.state.Keys[2].HasPrivate = false },
+			[]string{"I3 no successor"}},
 
 		"I4 a session is lost": {func(s *story) {
 			s.again(refreshOf(6, 3), 401, code("token_invalid"))
@@ -154,21 +179,25 @@ func TestTheCheckerCanFail(t *testing.T) {
 		"I4 and I6 a session is lost by a false invalid_grant": {func(s *story) {
 			s.again(refreshOf(6, 3), 400, code("invalid_grant"))
 		}, []string{"I4 session lost", "I6 false invalid_grant"}},
-		"I4 a session that no act ended": {func(s *story) { s.state.Grants["g1"] = GrantState{Generation: 3, Ended: true} }, []string{"I4 session ended by nobody"}},
+		"I4 a session that no act ended": {func(s *story) {
+			s.state.Grants["g1"] = GrantState{Generation: 3,
+				Ended: true}
+		}, []string{"I4 session ended by nobody"}},
 
 		"I5 a verification fails": {func(s *story) {
-			s.failures = []Failure{{Key: "k2", Issued: noon.Add(20 * time.Second), Expires: noon.Add(50 * time.Second), At: noon.Add(21 * time.Second)}}
+			s.failures = []Failure{{Key: "k2", Issued: noon.Add(20 * time.Second), Expires: noon.Add(50 * time.Second),
+				At: noon.Add(21 * time.Second)}}
 		}, []string{"I5 failed verification"}},
 		"I5 but not with a key that was revoked": {func(s *story) {
 			s.state.Keys[1].Revoked = noon.Add(20 * time.Second)
 			s.failures = []Failure{{Key: "k2", At: noon.Add(21 * time.Second)}}
 		}, nil},
 		"I5 nor with one that had to sign too early": {func(s *story) {
-			s.state.Keys[1].Revoked, s.state.Keys[1].Retire, s.state.Keys[2].Activate = noon.Add(16*time.Second), noon.Add(16*time.Second), noon.Add(16*time.Second)
+			revokeActive(s)
 			s.failures = []Failure{{Key: "k3", At: noon.Add(17 * time.Second)}}
 		}, nil},
 		"I5 which verifiers know a little later": {func(s *story) {
-			s.state.Keys[1].Revoked, s.state.Keys[1].Retire, s.state.Keys[2].Activate = noon.Add(16*time.Second), noon.Add(16*time.Second), noon.Add(16*time.Second)
+			revokeActive(s)
 			s.failures = []Failure{{Key: "k3", At: noon.Add(40 * time.Second)}}
 		}, []string{"I5 failed verification"}},
 		"I5 a key signs before it was known": {func(s *story) {
@@ -178,15 +207,22 @@ func TestTheCheckerCanFail(t *testing.T) {
 			s.state.Keys[1].Retire = noon.Add(20 * time.Second)
 		}, []string{"I5 no signing key"}},
 
-		"I6 500":                     {func(s *story) { s.both(Record{Number: 6, Act: UserInfo}, 500) }, []string{"I6 500"}},
-		"I6 500 to a probe":          {func(s *story) { s.both(Record{Number: 6, Act: Login, Want: Refused}, 500) }, []string{"I6 500"}},
-		"I6 503 without Retry-After": {func(s *story) { s.both(Record{Number: 6, Act: UserInfo}, 503) }, []string{"I6 no Retry-After"}},
-		"I6 a refusal for no reason": {func(s *story) { s.both(Record{Number: 6, Act: ConsentForm}, 403) }, []string{"I6 wrong answer"}},
-		"I6 409 to a first sign-up":  {func(s *story) { s.both(Record{Number: 6, Act: SignUp, User: "bea"}, 409) }, []string{"I6 wrong answer"}},
+		"I6 500": {func(s *story) { s.both(Record{Number: 6, Act: UserInfo}, 500) }, []string{"I6 500"}},
+		"I6 500 to a probe": {func(s *story) { s.both(Record{Number: 6, Act: Login, Want: Refused}, 500) },
+			[]string{"I6 500"}},
+		"I6 503 without Retry-After": {func(s *story) { s.both(Record{Number: 6, Act: UserInfo}, 503) },
+			[]string{"I6 no Retry-After"}},
+		"I6 a refusal for no reason": {func(s *story) { s.both(Record{Number: 6, Act: ConsentForm}, 403) },
+			[]string{"I6 wrong answer"}},
+		"I6 409 to a first sign-up": {func(s *story) { s.both(Record{Number: 6, Act: SignUp, User: "bea"}, 409) },
+			[]string{"I6 wrong answer"}},
 		"I6 a code is refused at the first try": {func(s *story) {
 			s.both(Record{Number: 6, Act: Exchange, In: "code2"}, 400, code("invalid_grant"))
 		}, []string{"I6 wrong answer"}},
-		"I6 an unexpected answer to a probe": {func(s *story) { s.both(Record{Number: 6, Act: Refresh, Want: Refused}, 404) }, []string{"I6 wrong answer"}},
+		"I6 an unexpected answer to a probe": {func(s *story) {
+			s.both(Record{Number: 6, Act: Refresh, Want: Refused},
+				404)
+		}, []string{"I6 wrong answer"}},
 		"I6 a live access token is refused": {func(s *story) {
 			s.both(Record{Number: 6, Act: UserInfo, Key: "k2"}, 401, code("invalid_token"))
 		}, []string{"I6 live access token refused"}},
@@ -209,6 +245,12 @@ func TestTheCheckerCanFail(t *testing.T) {
 			}
 		})
 	}
+}
+
+// revokeActive revokes the second key a second after it began to sign, and lets the third sign at once.
+func revokeActive(s *story) {
+	at := noon.Add(16 * time.Second)
+	s.state.Keys[1].Revoked, s.state.Keys[1].Retire, s.state.Keys[2].Activate = at, at, at
 }
 
 // verdict returns the kinds of what a story breaks.
@@ -279,7 +321,8 @@ func TestReportsShowWhatIsBroken(t *testing.T) {
 	var b strings.Builder
 	(&Report{Checker: c, Name: "a run", Took: time.Minute, Live: live, Checked: 7,
 		Before: []Usage{{5, 6, 7, 8 << 20}}, Now: []Usage{{1, 2, 3, 4 << 20}}}).Print(&b)
-	for _, line := range []string{"a run, 1m0s", "acts lost 1", "refresh 2", "verifications 7", "median 2s, worst 3s, of 3",
+	for _, line := range []string{"a run, 1m0s", "acts lost 1", "refresh 2", "verifications 7",
+		"median 2s, worst 3s, of 3",
 		"database killed 1", "1, 2, 4 MiB (at the beginning 5, 6, 8 MiB)", "BROKEN I1 sign-up lost: ada", "1 violations"} {
 		if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), line) {
 			t.Errorf("the report lacks %q:\n%s", line, b.String())

@@ -15,6 +15,8 @@ import (
 type Database interface {
 	// URL is the address of the database, for one host that the proxies stand before.
 	URL() string
+	// On are the settings that have to be on, so that what is acknowledged survives its faults.
+	On() []string
 	// Faults are those of its own kind, which go through their recovery.
 	Faults(*Live) Group
 }
@@ -34,6 +36,9 @@ type Postgres struct {
 
 // URL implements Database.
 func (p *Postgres) URL() string { return p.Address }
+
+// On implements Database.
+func (p *Postgres) On() []string { return []string{"fsync", "synchronous_commit", "full_page_writes"} }
 
 // Faults implements Database.
 func (p *Postgres) Faults(live *Live) Group {
@@ -104,7 +109,8 @@ func ReadState(ctx context.Context, address string) (s State, err error) {
 		return s, err
 	}
 	defer conn.Close(ctx)
-	s = State{Users: map[string]UserState{}, Grants: map[string]GrantState{}, Codes: map[string]CodeState{}, Consents: map[[2]string]bool{}}
+	s = State{Users: map[string]UserState{}, Grants: map[string]GrantState{}, Codes: map[string]CodeState{},
+		Consents: map[[2]string]bool{}}
 	each := func(query string, row func(pgx.Rows) error) {
 		if err != nil {
 			return

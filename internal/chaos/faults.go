@@ -115,7 +115,8 @@ func replicaFaults(replicas []*Replica) Group {
 
 // networkFaults meet the connections of one replica: which is the way that of picks.
 func networkFaults(name string, replicas []*Replica, of func(*Replica) *faultproxy.Proxy) Group {
-	during := func(faults func(*rand.Rand) faultproxy.Faults, from, to time.Duration, reset bool) func(context.Context, *rand.Rand) error {
+	during := func(faults func(*rand.Rand) faultproxy.Faults, from, to time.Duration, reset bool) func(context.Context,
+		*rand.Rand) error {
 		return func(ctx context.Context, random *rand.Rand) error {
 			p := of(replicas[random.IntN(len(replicas))])
 			p.Set(faults(random))
@@ -136,10 +137,12 @@ func networkFaults(name string, replicas []*Replica, of func(*Replica) *faultpro
 			return faultproxy.Faults{Cut: &faultproxy.Cut{Direction: faultproxy.ToClient, Times: 1 + random.IntN(6)}}
 		}, 500*time.Millisecond, time.Second, false)},
 		{name + ": cut in a request", 29 * time.Second, during(func(random *rand.Rand) faultproxy.Faults {
-			return faultproxy.Faults{Cut: &faultproxy.Cut{Direction: faultproxy.ToTarget, After: random.Int64N(2000), Times: 1 + random.IntN(6)}}
+			return faultproxy.Faults{Cut: &faultproxy.Cut{Direction: faultproxy.ToTarget, After: random.Int64N(2000),
+				Times: 1 + random.IntN(6)}}
 		}, 500*time.Millisecond, time.Second, false)},
 		{name + ": cut in an answer", 29 * time.Second, during(func(random *rand.Rand) faultproxy.Faults {
-			return faultproxy.Faults{Cut: &faultproxy.Cut{Direction: faultproxy.ToClient, After: 1 + random.Int64N(2000), Times: 1 + random.IntN(6)}}
+			return faultproxy.Faults{Cut: &faultproxy.Cut{Direction: faultproxy.ToClient, After: 1 + random.Int64N(2000),
+				Times: 1 + random.IntN(6)}}
 		}, 500*time.Millisecond, time.Second, false)},
 		{name + ": latency", 47 * time.Second, during(func(random *rand.Rand) faultproxy.Faults {
 			return faultproxy.Faults{Latency: between(random, 10*time.Millisecond, 200*time.Millisecond)}

@@ -130,8 +130,9 @@ var (
 func (c *client) authorize(ctx context.Context, app *App, email string, version int, verifier string) (string, error) {
 	sum := sha256.Sum256([]byte(verifier))
 	query := url.Values{
-		"response_type": {"code"}, "client_id": {app.ID}, "redirect_uri": {redirectURI}, "scope": {"openid profile email offline_access"},
-		"state": {"s"}, "nonce": {"n"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
+		"response_type": {"code"}, "client_id": {app.ID}, "redirect_uri": {redirectURI},
+		"scope": {"openid profile email offline_access"}, "state": {"s"}, "nonce": {"n"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 		"prompt": {"consent"},
 	}
 	if app.Resource != "" {
@@ -160,13 +161,15 @@ func (c *client) authorize(ctx context.Context, app *App, email string, version 
 			}
 		case a.status == http.StatusOK && strings.Contains(page, `id="login-submit"`):
 			r.Act = LoginForm
-			q = request{method: http.MethodPost, path: "/login", browser: true, form: url.Values{"request": {field(requestField, page)},
-				"csrf": {field(csrfField, page)}, "email": {email}, "password": {passwordOf(email, version)}}}
+			q = request{method: http.MethodPost, path: "/login", browser: true,
+				form: url.Values{"request": {field(requestField, page)},
+					"csrf": {field(csrfField, page)}, "email": {email}, "password": {passwordOf(email, version)}}}
 			c.think(ctx)
 		case a.status == http.StatusOK && strings.Contains(page, `id="consent-approve"`):
 			r.Act = ConsentForm
-			q = request{method: http.MethodPost, path: "/consent", browser: true, form: url.Values{"request": {field(requestField, page)},
-				"csrf": {field(csrfField, page)}, "decision": {"approve"}}}
+			q = request{method: http.MethodPost, path: "/consent", browser: true,
+				form: url.Values{"request": {field(requestField, page)},
+					"csrf": {field(csrfField, page)}, "decision": {"approve"}}}
 			c.think(ctx)
 		default:
 			return "", errBroken
@@ -196,9 +199,10 @@ func codeOf(location string) string {
 
 // exchange redeems a code. Without tokens and without an error the code ended with a lost answer.
 func (c *client) exchange(ctx context.Context, app *App, email, code, verifier string) (*tokens, error) {
-	a, ambiguous, err := c.act(ctx, Record{Act: Exchange, User: email, App: app.ID, In: digest(code)}, c.tokenRequest(app, url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
-	}), noteTokens)
+	a, ambiguous, err := c.act(ctx, Record{Act: Exchange, User: email, App: app.ID, In: digest(code)},
+		c.tokenRequest(app, url.Values{
+			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
+		}), noteTokens)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +263,7 @@ func (c *client) refreshOnce(ctx context.Context, t *tokens) (refreshed, error) 
 		r.App = t.app.ID
 		q = c.tokenRequest(t.app, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {t.refresh}})
 	}
-	a, _, err := c.act(ctx, r, q, func(a answer, r *Record) { noteTokens(a, r) })
+	a, _, err := c.act(ctx, r, q, noteTokens)
 	if err != nil {
 		return refreshed{}, err
 	}
@@ -273,14 +277,16 @@ func (c *client) refreshOnce(ctx context.Context, t *tokens) (refreshed, error) 
 // refused sends a token that must not be accepted any more.
 func (c *client) refused(ctx context.Context, t *tokens, refresh string) error {
 	grant, gen, in := readRefresh(refresh)
-	_, _, err := c.act(ctx, Record{Act: Refresh, Want: Refused, User: t.user, App: t.app.ID, In: in, Grant: grant, Gen: gen},
+	_, _, err := c.act(ctx, Record{Act: Refresh, Want: Refused, User: t.user, App: t.app.ID, In: in, Grant: grant,
+		Gen: gen},
 		c.tokenRequest(t.app, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}), nil)
 	return err
 }
 
 func (c *client) userInfo(ctx context.Context, t *tokens) error {
 	for {
-		a, _, err := c.act(ctx, Record{Act: UserInfo, User: t.user, Key: kidOf(t.access)}, request{method: http.MethodGet, path: "/oauth2/userinfo", bearer: t.access}, nil)
+		a, _, err := c.act(ctx, Record{Act: UserInfo, User: t.user, Key: kidOf(t.access)}, request{method: http.MethodGet,
+			path: "/oauth2/userinfo", bearer: t.access}, nil)
 		switch {
 		case err != nil:
 			return err
@@ -331,7 +337,8 @@ func (c *client) changePassword(ctx context.Context, t *tokens) error {
 	}
 	for {
 		grant, _, _ := readRefresh(first.refresh)
-		a, ambiguous, err := c.act(ctx, Record{Act: Password, User: t.user, Version: 2, Grant: grant, Key: kidOf(first.access)}, request{
+		a, ambiguous, err := c.act(ctx, Record{Act: Password, User: t.user, Version: 2, Grant: grant,
+			Key: kidOf(first.access)}, request{
 			method: http.MethodPost, path: "/v1/profile/password", bearer: first.access,
 			json: map[string]string{"current_password": passwordOf(t.user, 1), "new_password": passwordOf(t.user, 2)},
 		}, nil)
@@ -360,7 +367,8 @@ func (c *client) changePassword(ctx context.Context, t *tokens) error {
 // firstLogin is /v1/login.
 func (c *client) firstLogin(ctx context.Context, email string, version int, want Want) (*tokens, answer, error) {
 	a, _, err := c.act(ctx, Record{Act: Login, Want: want, User: email, Version: version}, request{
-		method: http.MethodPost, path: "/v1/login", json: map[string]string{"email": email, "password": passwordOf(email, version)},
+		method: http.MethodPost, path: "/v1/login", json: map[string]string{"email": email, "password": passwordOf(email,
+			version)},
 	}, noteTokens)
 	if err != nil {
 		return nil, a, err

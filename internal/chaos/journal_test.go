@@ -62,7 +62,8 @@ func TestJournalsThatWereCutOff(t *testing.T) {
 	if err := ReadJournal(strings.NewReader(whole+whole[:20]), count); err != nil || n != 1 {
 		t.Errorf("%d records, %v", n, err)
 	}
-	if err := ReadJournal(strings.NewReader(whole[:20]+"\n"+whole), count); err == nil || !strings.Contains(err.Error(), "line 1") {
+	if err := ReadJournal(strings.NewReader(whole[:20]+"\n"+whole),
+		count); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a line that is no record: %v", err)
 	}
 }

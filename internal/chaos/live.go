@@ -25,7 +25,8 @@ type Load struct {
 
 func (l *Load) check(t *tokens) { l.Verifiers.Check(t.access, t.refresh, t.id) }
 
-// Live counts while a run goes on, for its progress. What the run has shown is counted from the journal.
+// Live counts while a run goes on, for its progress. What the run has shown is counted from the
+// journal.
 type Live struct {
 	SignUps, Refreshes, Other        atomic.Int64
 	Lost, Unavailable, Wrong, Denied atomic.Int64
@@ -154,6 +155,8 @@ func (l *Live) Line(began time.Time, v *Verifiers) string {
 		faults += n
 	}
 	checked, failed := v.Counts()
-	return fmt.Sprintf("%8s  %6d sign-ups %8d refreshes %8d verifications (%d to explain)  %6d lost answers %6d × 503  %d × 5xx  %4d faults",
-		time.Since(began).Round(time.Second), l.SignUps.Load(), l.Refreshes.Load(), checked, failed, l.Lost.Load(), l.Unavailable.Load(), l.Wrong.Load(), faults)
+	return fmt.Sprintf("%8s  %6d sign-ups %8d refreshes %8d verifications (%d to explain)  ",
+		time.Since(began).Round(time.Second), l.SignUps.Load(), l.Refreshes.Load(), checked, failed) +
+		fmt.Sprintf("%6d lost answers %6d × 503  %d × 5xx  %4d faults",
+			l.Lost.Load(), l.Unavailable.Load(), l.Wrong.Load(), faults)
 }

@@ -21,8 +21,9 @@ import (
 	"github.com/signet-id/signet/internal/faultproxy"
 )
 
-// Replica is a process of the real program, between two fault proxies: one before it, for clients, and
-// one behind it, for its database. It is started again whenever it ends, as an orchestrator does.
+// Replica is a process of the real program, between two fault proxies: one before it, for clients,
+// and one behind it, for its database. It is started again whenever it ends, as an orchestrator
+// does.
 type Replica struct {
 	Name     string
 	Clients  *faultproxy.Proxy

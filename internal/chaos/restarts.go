@@ -48,7 +48,8 @@ func (s *System) Rolling(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	if n := report.Counts.Lost + report.Counts.Unavailable; n > 0 {
-		report.violated(Answers, "failed request", "%d requests failed during %d restarts: %d lost, %d × 503", n, s.Restarts, report.Counts.Lost, report.Counts.Unavailable)
+		report.violated(Answers, "failed request", "%d requests failed during %d restarts: %d lost, %d × 503", n,
+			s.Restarts, report.Counts.Lost, report.Counts.Unavailable)
 	}
 	return report, nil
 }

@@ -32,13 +32,13 @@ type Report struct {
 }
 
 // durable demands a database that keeps what it has acknowledged.
-func durable(ctx context.Context, address string) error {
-	conn, err := pgx.Connect(ctx, address)
+func durable(ctx context.Context, d Database) error {
+	conn, err := pgx.Connect(ctx, d.URL())
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	for _, setting := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
+	for _, setting := range d.On() {
 		var value string
 		if err := conn.QueryRow(ctx, "SELECT current_setting($1)", setting).Scan(&value); err != nil {
 			return err
@@ -53,7 +53,7 @@ func durable(ctx context.Context, address string) error {
 // Faults runs clients for the configured time while faults happen, and checks everything afterwards.
 func (s *System) Faults(ctx context.Context) (*Report, error) {
 	began := time.Now()
-	if err := durable(ctx, s.Database.URL()); err != nil {
+	if err := durable(ctx, s.Database); err != nil {
 		return nil, err
 	}
 	v, err := s.verifiers()
@@ -195,18 +195,31 @@ func (s *System) progress(ctx context.Context, l *Load, began time.Time) error {
 
 // closing uses every session that was kept, and logs in some of the users with a changed password.
 func (l *Load) closing(ctx context.Context) error {
-	c := l.newClient(-1)
-	defer c.session.CloseIdleConnections()
-	c.Load = &Load{Seed: l.Seed, Host: l.Host, Targets: l.Targets, Apps: l.Apps, Journal: l.Journal, Live: l.Live, Verifiers: l.Verifiers}
+	const atOnce = 8
 	l.Live.mu.Lock()
 	kept, users := l.Live.kept, l.Live.users
 	l.Live.mu.Unlock()
-	for n := range kept {
+	var all sync.WaitGroup
+	errs := make([]error, atOnce)
+	for first := range atOnce {
+		all.Go(func() { errs[first] = l.close(ctx, first, atOnce, kept, users) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// close is a share of closing.
+func (l *Load) close(ctx context.Context, first, step int, kept []tokens, users []string) error {
+	quick := *l
+	quick.Think = 0
+	c := quick.newClient(closers - first)
+	defer c.session.CloseIdleConnections()
+	for n := first; n < len(kept); n += step {
 		if _, err := c.refreshOnce(ctx, &kept[n]); err != nil && !errors.Is(err, errBroken) {
 			return err
 		}
 	}
-	for n := 0; n < len(users); n += 1 + len(users)/200 {
+	for n := first; n < len(users); n += step * (1 + len(users)/200) {
 		if _, _, err := c.firstLogin(ctx, users[n], 2, Granted); err != nil && !errors.Is(err, errBroken) {
 			return err
 		}
@@ -233,7 +246,8 @@ func (s *System) settled(ctx context.Context, report *Report) (now []Usage, err 
 				return nil, err
 			}
 			now = append(now, u)
-			if u.Goroutines > most.Goroutines*11/10+5 || u.Files > most.Files*11/10+5 || u.Resident > most.Resident*11/10+32<<20 {
+			if u.Goroutines > most.Goroutines*11/10+5 || u.Files > most.Files*11/10+5 ||
+				u.Resident > most.Resident*11/10+32<<20 {
 				over = append(over, fmt.Sprintf("%s holds %+v, and at the beginning at most %+v", r.Name, u, most))
 			}
 		}
@@ -255,7 +269,8 @@ func (s *System) judge(ctx context.Context, report *Report, v *Verifiers, journa
 	failures, accepted, lastUse := v.Finish()
 	report.Checked = v.checked.Load()
 	for _, f := range failures {
-		s.log.Printf("refused: key %s, issued %s, by verifier %d at %s: %s", f.Key, f.Issued.Format(time.TimeOnly), f.Verifier, f.At.Format(time.StampMilli), f.Reason)
+		s.log.Printf("refused: key %s, issued %s, by verifier %d at %s: %s", f.Key, f.Issued.Format(time.TimeOnly),
+			f.Verifier, f.At.Format(time.StampMilli), f.Reason)
 	}
 	state, err := ReadState(ctx, s.Database.URL())
 	if err != nil {
@@ -282,7 +297,8 @@ func (s *System) judge(ctx context.Context, report *Report, v *Verifiers, journa
 			report.Rotations[k.Algorithm]++
 		}
 		if !k.Revoked.IsZero() {
-			s.log.Printf("key %s was revoked at %s; a token of it was last accepted at %s", k.ID, k.Revoked.Format(time.StampMilli), lastUse[k.ID].Format(time.StampMilli))
+			s.log.Printf("key %s was revoked at %s; a token of it was last accepted at %s", k.ID,
+				k.Revoked.Format(time.StampMilli), lastUse[k.ID].Format(time.StampMilli))
 		}
 		if used, ok := lastUse[k.ID]; ok && !k.Revoked.IsZero() {
 			after := used.Sub(k.Revoked)

@@ -42,6 +42,12 @@ type Config struct {
 
 const replicas = 3
 
+// Numbers of clients that are no part of the load, in journals.
+const (
+	operator = -2   // the command line
+	closers  = -100 // and below: those that use what is left at the end
+)
+
 // issuerURL need not be an address where anything listens: clients are told where the replicas are.
 const issuerURL = "http://localhost:8080"
 
@@ -70,10 +76,12 @@ func Start(ctx context.Context, c Config) (_ *System, err error) {
 		"PATH=" + os.Getenv("PATH"), "SIGNET_ISSUER=" + issuerURL, "SIGNET_KEYS_ENCRYPTION_KEY=" + jose.NewKEK(),
 		"SIGNET_KEYS_ROTATION=" + c.Rotation.String(), "SIGNET_KEYS_PROPAGATION=" + c.Timeline.Propagation.String(),
 		"SIGNET_KEYS_JWKS_MAX_AGE=" + c.Timeline.MaxAge.String(), "SIGNET_CLOCK_SKEW=" + c.Timeline.Skew.String(),
-		"SIGNET_TOKENS_ACCESS_LIFETIME=" + c.Timeline.Lifetime.String(), "SIGNET_TOKENS_ID_LIFETIME=" + c.Timeline.Lifetime.String(),
+		"SIGNET_TOKENS_ACCESS_LIFETIME=" + c.Timeline.Lifetime.String(),
+		"SIGNET_TOKENS_ID_LIFETIME=" + c.Timeline.Lifetime.String(),
 		"SIGNET_TOKENS_ACCESS_ALG=EdDSA", `SIGNET_RESOURCES=[{"uri":"` + RS256Resource + `","access_token_alg":"RS256"}]`,
 		"SIGNET_PASSWORDS_ARGON2_MEMORY=7MiB", "SIGNET_PASSWORDS_ARGON2_TIME=5", // the least that is allowed
-		"SIGNET_THROTTLE_SIGNUPS_PER_NETWORK=0", "SIGNET_THROTTLE_FAILURES_PER_NETWORK=0", "SIGNET_THROTTLE_FAILURES_PER_BLOCK=0",
+		"SIGNET_THROTTLE_SIGNUPS_PER_NETWORK=0",
+		"SIGNET_THROTTLE_FAILURES_PER_NETWORK=0", "SIGNET_THROTTLE_FAILURES_PER_BLOCK=0",
 		"SIGNET_HTTP_DRAIN_NOTICE=3s", "SIGNET_LOG_LEVEL=warn", "SIGNET_LOG_FORMAT=json",
 	}
 	direct := c.Database.URL()
@@ -200,16 +208,20 @@ func (s *System) load(name string, v *Verifiers) (*Load, error) {
 	}
 	live := NewLive()
 	live.Events = s.log
-	return &Load{Seed: s.Seed, Host: strings.TrimPrefix(issuerURL, "http://"), Targets: s.targets(), Apps: s.Apps, Journal: j,
-		Live: live, Verifiers: v, Think: s.Think, Refreshes: s.Refreshes}, nil
+	return &Load{Seed: s.Seed, Host: strings.TrimPrefix(issuerURL, "http://"), Targets: s.targets(), Apps: s.Apps,
+		Journal: j,
+		Live:    live, Verifiers: v, Think: s.Think, Refreshes: s.Refreshes}, nil
 }
 
-// clientTimeout is how long a client waits for an answer. Replicas answer earlier, whatever their database does.
+// clientTimeout is how long a client waits for an answer. Replicas answer earlier, whatever their
+// database does.
 const clientTimeout = 10 * time.Second
 
 func (l *Load) newClient(number int) *client {
-	return &client{Load: l, number: number, random: rand.New(rand.NewPCG(l.Seed, uint64(number))), cookies: map[string]string{},
-		session: &http.Client{Timeout: clientTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute},
+	return &client{Load: l, number: number, random: rand.New(rand.NewPCG(l.Seed, uint64(number))),
+		cookies: map[string]string{},
+		session: &http.Client{Timeout: clientTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 2,
+			IdleConnTimeout: time.Minute},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
@@ -237,7 +249,7 @@ func (l *Load) runClients(ctx context.Context, first, n int) error {
 func (s *System) keyFaults(l *Load) Group {
 	acts := int64(0)
 	record := func(r Record, ran error) error {
-		r.Client, r.Number, r.At = -2, acts, time.Now().UnixMicro()
+		r.Client, r.Number, r.At = operator, acts, time.Now().UnixMicro()
 		if r.Kind == Ask {
 			return l.Journal.Write(r)
 		}

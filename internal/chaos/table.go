@@ -36,12 +36,14 @@ func (r *Report) Print(w io.Writer) {
 	row("requests", "%d", r.Counts.Requests)
 	row("  answered with 503 or 429", "%d", r.Counts.Unavailable)
 	row("  answers lost", "%d", r.Counts.Lost)
+	row("slowest answer that granted something", "%s", round(time.Duration(r.Live.Slowest.Load())*time.Microsecond))
 	row("acts tried again", "%d", r.Counts.Retried)
 	row("acts without an answer at the end", "%d", r.Unfinished)
 	row("codes that a lost answer ended", "%d", r.Counts.Ambiguous)
 	row("refusals that were wanted", "%d", r.Counts.Probes)
 	if n, median, worst := r.Live.Recoveries(); n > 0 {
-		row("recovery (first success after the database accepts)", "median %s, worst %s, of %d", round(median), round(worst), n)
+		row("recovery (first success after the database accepts)", "median %s, worst %s, of %d", round(median),
+			round(worst), n)
 	}
 	if r.LastRevoked > 0 {
 		row("revoked key's token last accepted", "%s after the revocation", round(r.LastRevoked))
@@ -51,7 +53,8 @@ func (r *Report) Print(w io.Writer) {
 	}
 	for n := range r.Now {
 		row(fmt.Sprintf("replica %d: goroutines, files, memory", n), "%d, %d, %d MiB (at the beginning %d, %d, %d MiB)",
-			r.Now[n].Goroutines, r.Now[n].Files, r.Now[n].Resident>>20, r.Before[n].Goroutines, r.Before[n].Files, r.Before[n].Resident>>20)
+			r.Now[n].Goroutines, r.Now[n].Files, r.Now[n].Resident>>20,
+			r.Before[n].Goroutines, r.Before[n].Files, r.Before[n].Resident>>20)
 	}
 	faults := r.Live.Faults()
 	total := 0

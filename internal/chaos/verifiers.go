@@ -50,10 +50,12 @@ func NewVerifiers(n, workers int, issuer string, skew time.Duration, targets []T
 	v := &Verifiers{allEvery: 100, skew: skew, queue: make(chan job, 1<<14), lastUse: map[string]time.Time{}}
 	for i := range n {
 		one, err := verifier.New(verifier.Config{
-			Issuer: issuer, Audience: []string{issuer, RS256Resource}, JWKSURL: issuer + "/.well-known/jwks.json", ClockSkew: skew,
+			Issuer: issuer, Audience: []string{issuer,
+				RS256Resource}, JWKSURL: issuer + "/.well-known/jwks.json", ClockSkew: skew,
 			Cooldown: time.Second, MaxAge: time.Duration(1000+20*i) * time.Millisecond, StaleLimit: time.Hour,
 			FetchTimeout: time.Duration(1+i%5) * time.Second, Logger: slog.New(slog.DiscardHandler),
-			HTTPClient: &http.Client{Transport: &balanced{targets: targets, next: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second}}},
+			HTTPClient: &http.Client{Transport: &balanced{targets: targets, next: &http.Transport{MaxIdleConnsPerHost: 4,
+				IdleConnTimeout: 10 * time.Second}}},
 		})
 		if err != nil {
 			return nil, err
@@ -70,7 +72,8 @@ func NewVerifiers(n, workers int, issuer string, skew time.Duration, targets []T
 // RS256Resource is a resource whose access tokens are signed with RS256.
 const RS256Resource = "https://rs256.example.com"
 
-// balanced sends a request to a replica that is ready, and to another when it fails, as a balancer does.
+// balanced sends a request to a replica that is ready, and to another when it fails, as a balancer
+// does.
 type balanced struct {
 	targets []Target
 	next    http.RoundTripper
@@ -104,12 +107,6 @@ type claimsOf struct {
 	Expires int64 `json:"exp"`
 }
 
-func expiryOf(token string) time.Time {
-	var c claimsOf
-	readClaims(token, &c)
-	return time.Unix(c.Expires, 0)
-}
-
 // Check takes the tokens of an answer.
 func (v *Verifiers) Check(access, refresh, id string) {
 	var c claimsOf
@@ -132,12 +129,14 @@ func (v *Verifiers) Check(access, refresh, id string) {
 	if n%64 > 0 {
 		return
 	}
-	for what, token := range map[string]string{"a refresh token": refresh, "an ID token": id, "a changed token": changed(access)} {
+	for what, token := range map[string]string{"a refresh token": refresh, "an ID token": id,
+		"a changed token": changed(access)} {
 		if token != "" {
 			v.add(job{token: token, verifier: int(n) % len(v.all), refuse: what, expires: j.expires})
 		}
 	}
-	v.after(job{token: access, verifier: int(n) % len(v.all), refuse: "an expired token", due: j.expires.Add(v.skew + 2*time.Second),
+	v.after(job{token: access, verifier: int(n) % len(v.all), refuse: "an expired token",
+		due:     j.expires.Add(v.skew + 2*time.Second),
 		expires: j.expires.Add(time.Minute)})
 }
 
@@ -231,7 +230,8 @@ func (v *Verifiers) one(j job, n int) {
 		case j.refuse != "" && err == nil:
 			v.accepted = append(v.accepted, j.refuse)
 		case j.refuse == "" && err != nil:
-			v.failures = append(v.failures, Failure{Key: kidOf(j.token), Issued: j.issued, Expires: j.expires, At: now, Verifier: n, Reason: err.Error()})
+			v.failures = append(v.failures, Failure{Key: kidOf(j.token), Issued: j.issued, Expires: j.expires, At: now,
+				Verifier: n, Reason: err.Error()})
 		case err == nil:
 			v.lastUse[token.KeyID] = now
 		}
