@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +26,7 @@ import (
 // is rebuilt. Nothing that was acknowledged is lost, and no client that repeats its request after a
 // 503 loses its session. Then the cluster replicates asynchronously, and a failover loses the last
 // writes: no refresh token is taken twice.
-func TestFailovers(t *testing.T) {
+func TestF03Failovers(t *testing.T) {
 	t.Parallel()
 	cluster, err := patroni.Start()
 	if err != nil {
@@ -95,14 +94,7 @@ func startSite(t *testing.T, cluster *patroni.Cluster) *site {
 	t.Helper()
 	s := &site{cluster: cluster, client: &http.Client{Timeout: 10 * time.Second}}
 	t.Cleanup(s.client.CloseIdleConnections)
-	kek := filepath.Join(t.TempDir(), "kek")
-	out, err := exec.Command(binaries.signet, "keys", "new-kek").Output()
-	if err != nil {
-		t.Fatalf("signet keys new-kek: %v", err)
-	}
-	if err := os.WriteFile(kek, out, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	kek := newKEK(t)
 	issuer := "http://" + testport.Address(t)
 	environment := func(database string) []string {
 		return append(os.Environ(), "SIGNET_ISSUER="+issuer, "SIGNET_DATABASE_URL="+database, "SIGNET_DATA_DIR="+t.TempDir(),
@@ -134,18 +126,18 @@ func startSite(t *testing.T, cluster *patroni.Cluster) *site {
 	return s
 }
 
-// runReplica runs a replica until the test ends.
-func runReplica(t *testing.T, environment []string) {
+// runReplica runs a replica until the test ends, or stop is called.
+func runReplica(t *testing.T, environment []string, flags ...string) (stop func()) {
 	t.Helper()
 	var output lines
-	cmd := exec.Command(binaries.signet, "serve")
+	cmd := exec.Command(binaries.signet, append([]string{"serve"}, flags...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environment, &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		select {
 		case err := <-exited:
 			t.Errorf("a replica ended by itself: %v\n%s", err, output.text())
@@ -168,6 +160,8 @@ func runReplica(t *testing.T, environment []string) {
 			t.Logf("the end of a replica's log:\n%s", text[max(0, len(text)-3000):])
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 func (l *lines) text() string {
