@@ -42,38 +42,38 @@ func TestF03Failovers(t *testing.T) {
 			t.Fatalf("no synchronous standby: %v", err)
 		}
 		began := time.Now()
-		must(t, cluster.Switchover(standby))
+		noFault(t, cluster.Switchover(standby))
 		load.recovers(t, "switchover", began)
-		must(t, cluster.Whole())
+		noFault(t, cluster.Whole())
 	})
 	t.Run("the leader is killed", func(t *testing.T) {
 		leader := s.leader(t)
 		began := time.Now()
-		must(t, cluster.Kill(leader))
+		noFault(t, cluster.Kill(leader))
 		s.unready(t)
 		s.failsOver(t, leader)
 		load.recovers(t, "leader killed", began)
-		must(t, cluster.Revive(leader))
-		must(t, cluster.Whole())
+		noFault(t, cluster.Revive(leader))
+		noFault(t, cluster.Whole())
 	})
 	t.Run("the leader is frozen", func(t *testing.T) {
 		leader := s.leader(t)
 		began := time.Now()
-		must(t, cluster.Freeze(leader))
+		noFault(t, cluster.Freeze(leader))
 		s.unready(t)
 		s.failsOver(t, leader)
 		load.recovers(t, "leader frozen", began)
-		must(t, cluster.Thaw(leader))
-		must(t, cluster.Whole())
+		noFault(t, cluster.Thaw(leader))
+		noFault(t, cluster.Whole())
 	})
 	t.Run("a standby is rebuilt", func(t *testing.T) {
 		standby, err := cluster.Synchronous()
 		if err != nil || standby == "" {
 			t.Fatalf("no synchronous standby: %v", err)
 		}
-		must(t, cluster.Rebuild(standby))
+		noFault(t, cluster.Rebuild(standby))
 	})
-	load.end(t)
+	load.end(t, cluster.URL())
 	t.Run("asynchronous replication", s.losesTheLastWrites)
 }
 
@@ -170,7 +170,7 @@ func (l *lines) text() string {
 	return l.b.String()
 }
 
-func must(t *testing.T, err error) {
+func noFault(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func (s *site) ready(replica string) bool {
 func (s *site) leader(t *testing.T) string {
 	t.Helper()
 	leader, err := s.cluster.Leader()
-	must(t, err)
+	noFault(t, err)
 	return leader
 }
 
@@ -200,7 +200,7 @@ func (s *site) unready(t *testing.T) {
 		for _, replica := range way.replicas {
 			eventually(t, "a replica is not ready", func() bool { return !s.ready(replica) })
 			resp, err := s.client.Get(replica + "/.well-known/jwks.json")
-			must(t, err)
+			noFault(t, err)
 			resp.Body.Close()
 			if resp.StatusCode != http.StatusOK {
 				t.Errorf("%s: the key set is answered %s", way.name, resp.Status)
@@ -369,13 +369,25 @@ func (l *load) recovers(t *testing.T, fault string, began time.Time) {
 	t.Logf("%s: %.1f s after there was a leader all replicas were ready", fault, time.Since(leads).Seconds())
 }
 
+// goesOn waits until every way has made some refreshes.
+func (l *load) goesOn(t *testing.T) {
+	t.Helper()
+	count := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.refreshes
+	}
+	before := count()
+	eventually(t, "the clients go on", func() bool { return count() >= before+20 })
+}
+
 // end stops the clients and checks that everything that was acknowledged is there.
-func (l *load) end(t *testing.T) {
+func (l *load) end(t *testing.T, database string) {
 	t.Helper()
 	close(l.stop)
 	l.all.Wait()
-	conn, err := pgx.Connect(t.Context(), l.s.cluster.URL())
-	must(t, err)
+	conn, err := pgx.Connect(t.Context(), database)
+	noFault(t, err)
 	defer conn.Close(t.Context())
 	for _, user := range l.users {
 		var n int
@@ -383,7 +395,10 @@ func (l *load) end(t *testing.T) {
 			t.Errorf("the sign-up of %s was acknowledged, and there are %d such users (%v)", user, n, err)
 		}
 	}
-	replicas := append(l.s.ways[0].replicas, l.s.ways[1].replicas...)
+	var replicas []string
+	for _, way := range l.s.ways {
+		replicas = append(replicas, way.replicas...)
+	}
 	for i, session := range l.sessions {
 		a := l.s.ask(replicas[i%len(replicas)], "/v1/refresh", map[string]string{"refresh_token": session.Refresh})
 		if a.status != http.StatusOK {
@@ -398,7 +413,7 @@ func (l *load) end(t *testing.T) {
 
 // losesTheLastWrites makes a leader acknowledge what no standby gets, and kills it.
 func (s *site) losesTheLastWrites(t *testing.T) {
-	must(t, s.cluster.SetSynchronous(false))
+	noFault(t, s.cluster.SetSynchronous(false))
 	replica := s.ways[0].replicas[0]
 	logIn := func(email string) tokens {
 		t.Helper()
@@ -417,7 +432,7 @@ func (s *site) losesTheLastWrites(t *testing.T) {
 		a := s.ask(replica, "/v1/refresh", map[string]string{"refresh_token": old.Refresh})
 		var got tokens
 		if a.status == http.StatusOK {
-			must(t, json.Unmarshal(a.body, &got))
+			noFault(t, json.Unmarshal(a.body, &got))
 		}
 		return a, got
 	}
@@ -429,13 +444,13 @@ func (s *site) losesTheLastWrites(t *testing.T) {
 	}
 
 	before, quiet := logIn("before@example.com"), logIn("quiet@example.com")
-	must(t, s.cluster.Whole()) // the standbys have these
+	noFault(t, s.cluster.Whole()) // the standbys have these
 	leader := s.leader(t)
-	must(t, s.cluster.FreezeSenders(leader))
+	noFault(t, s.cluster.FreezeSenders(leader))
 	a, successor := refresh(before)
 	want("a refresh that will be lost", a, http.StatusOK)
 	lost := logIn("lost@example.com")
-	must(t, s.cluster.Kill(leader))
+	noFault(t, s.cluster.Kill(leader))
 	s.unready(t)
 	s.failsOver(t, leader)
 	eventually(t, "the replica is ready again", func() bool { return s.ready(replica) })
@@ -457,7 +472,7 @@ func (s *site) losesTheLastWrites(t *testing.T) {
 	logIn("lost@example.com")
 
 	conn, err := pgx.Connect(t.Context(), s.cluster.URL())
-	must(t, err)
+	noFault(t, err)
 	defer conn.Close(t.Context())
 	var n int
 	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM audit_events WHERE name = 'generation_ahead'`).Scan(&n); err != nil || n != 1 {

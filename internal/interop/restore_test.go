@@ -25,7 +25,7 @@ import (
 func TestF35PointInTimeRecovery(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../../docs/operators.md")
-	must(t, err)
+	noFault(t, err)
 	block := func(kind string) string {
 		t.Helper()
 		m := regexp.MustCompile("(?s)```" + kind + "\n(.*?)```").FindSubmatch(document)
@@ -35,10 +35,10 @@ func TestF35PointInTimeRecovery(t *testing.T) {
 		return string(m[1])
 	}
 	dir, owner, err := pgtest.Folder()
-	must(t, err)
+	noFault(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	bins, err := pgtest.Programs()
-	must(t, err)
+	noFault(t, err)
 	restored := filepath.Join(dir, "restored")
 	shell := func(script string, environment ...string) {
 		t.Helper()
@@ -65,16 +65,16 @@ func TestF35PointInTimeRecovery(t *testing.T) {
 	ada, eve := r.signUp(t, "ada@example.com"), r.signUp(t, "eve@example.com")
 	kids := r.published(t)
 	u, err := pgx.ParseConfig(database)
-	must(t, err)
+	noFault(t, err)
 	shell(block("sh base"), "PGHOST="+u.Host, "PGUSER=postgres")
 	before := r.refresh(t, ada, http.StatusOK)
 
 	// This is the instant to go back to.
 	conn, err := pgx.Connect(t.Context(), database)
-	must(t, err)
+	noFault(t, err)
 	defer conn.Close(t.Context())
 	var instant time.Time
-	must(t, conn.QueryRow(t.Context(), `SELECT clock_timestamp()`).Scan(&instant))
+	noFault(t, conn.QueryRow(t.Context(), `SELECT clock_timestamp()`).Scan(&instant))
 
 	after := r.refresh(t, before, http.StatusOK)
 	r.signet(t, database, "users", "revoke-sessions", "eve@example.com")
@@ -93,13 +93,13 @@ func TestF35PointInTimeRecovery(t *testing.T) {
 		kids[kid] = true
 	}
 	var segment string
-	must(t, conn.QueryRow(t.Context(), `SELECT pg_walfile_name(pg_switch_wal())`).Scan(&segment))
+	noFault(t, conn.QueryRow(t.Context(), `SELECT pg_walfile_name(pg_switch_wal())`).Scan(&segment))
 	eventually(t, "the log is archived", func() bool {
 		_, err := os.Stat(filepath.Join(dir, "wal", segment))
 		return err == nil
 	})
 	stop()
-	must(t, main.Stop())
+	noFault(t, main.Stop())
 
 	restore := block("sh restore")
 	const example = "2026-11-26 12:00:00+00"
@@ -110,15 +110,15 @@ func TestF35PointInTimeRecovery(t *testing.T) {
 	back := pgtest.Start(t, pgtest.Options{Data: restored})
 	database = back.Address(u.Database)
 	conn, err = pgx.Connect(t.Context(), database)
-	must(t, err)
+	noFault(t, err)
 	defer conn.Close(t.Context())
 	eventually(t, "the recovery ends", func() bool {
 		var recovering bool
-		must(t, conn.QueryRow(t.Context(), `SELECT pg_is_in_recovery()`).Scan(&recovering))
+		noFault(t, conn.QueryRow(t.Context(), `SELECT pg_is_in_recovery()`).Scan(&recovering))
 		return !recovering
 	})
 	var users int
-	must(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM users`).Scan(&users))
+	noFault(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM users`).Scan(&users))
 	if users != 2 {
 		t.Errorf("%d users were restored, want ada and eve", users)
 	}
@@ -203,7 +203,7 @@ func (r *restoredSite) tokens(t *testing.T, path string, request any, status int
 		t.Fatalf("%s: %d %s, want %d", path, a.status, a.body, status)
 	}
 	if status == http.StatusOK {
-		must(t, json.Unmarshal(a.body, &got))
+		noFault(t, json.Unmarshal(a.body, &got))
 	}
 	return got
 }
@@ -212,10 +212,10 @@ func (r *restoredSite) tokens(t *testing.T, path string, request any, status int
 func (r *restoredSite) profile(t *testing.T, old tokens) int {
 	t.Helper()
 	req, err := http.NewRequest("GET", r.issuer+"/v1/profile", nil)
-	must(t, err)
+	noFault(t, err)
 	req.Header.Set("Authorization", "Bearer "+old.Access)
 	resp, err := r.client.Do(req)
-	must(t, err)
+	noFault(t, err)
 	resp.Body.Close()
 	return resp.StatusCode
 }
@@ -223,7 +223,7 @@ func (r *restoredSite) profile(t *testing.T, old tokens) int {
 func (r *restoredSite) published(t *testing.T) map[string]bool {
 	t.Helper()
 	resp, err := r.client.Get(r.issuer + "/.well-known/jwks.json")
-	must(t, err)
+	noFault(t, err)
 	defer resp.Body.Close()
 	var set struct{ Keys []struct{ Kid string } }
 	if err := json.NewDecoder(resp.Body).Decode(&set); err != nil || len(set.Keys) == 0 {
@@ -244,6 +244,6 @@ func newKEK(t *testing.T) string {
 	if err != nil {
 		t.Fatal(fmt.Errorf("signet keys new-kek: %w", err))
 	}
-	must(t, os.WriteFile(file, out, 0o600))
+	noFault(t, os.WriteFile(file, out, 0o600))
 	return file
 }
