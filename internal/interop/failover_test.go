@@ -244,6 +244,28 @@ func (s *site) ask(replica, path string, request any) answer {
 	return answer{resp.StatusCode, b.Bytes()}
 }
 
+// insist repeats a request until its answer is known. again tells that an earlier try may have been
+// done.
+func (s *site) insist(t *testing.T, replica, path string, request any) (a answer, again bool) {
+	t.Helper()
+	tries := 0
+	eventually(t, path+" is answered", func() bool {
+		a = s.ask(replica, path, request)
+		tries++
+		return !a.unknown()
+	})
+	return a, tries > 1
+}
+
+// signUp makes an account.
+func (s *site) signUp(t *testing.T, replica, email string) {
+	t.Helper()
+	a, again := s.insist(t, replica, "/v1/signup", map[string]string{"email": email, "password": passphrase})
+	if a.status != http.StatusCreated && !(again && a.status == http.StatusConflict) {
+		t.Fatalf("a sign-up: %d %s", a.status, a.body)
+	}
+}
+
 // load is what the clients did.
 type load struct {
 	s    *site
@@ -400,7 +422,7 @@ func (l *load) end(t *testing.T, database string) {
 		replicas = append(replicas, way.replicas...)
 	}
 	for i, session := range l.sessions {
-		a := l.s.ask(replicas[i%len(replicas)], "/v1/refresh", map[string]string{"refresh_token": session.Refresh})
+		a, _ := l.s.insist(t, replicas[i%len(replicas)], "/v1/refresh", map[string]string{"refresh_token": session.Refresh})
 		if a.status != http.StatusOK {
 			t.Errorf("a session was lost: %d %s", a.status, a.body)
 		}
@@ -417,11 +439,9 @@ func (s *site) losesTheLastWrites(t *testing.T) {
 	replica := s.ways[0].replicas[0]
 	logIn := func(email string) tokens {
 		t.Helper()
-		if a := s.ask(replica, "/v1/signup", map[string]string{"email": email, "password": passphrase}); a.status != http.StatusCreated {
-			t.Fatalf("a sign-up: %d %s", a.status, a.body)
-		}
+		s.signUp(t, replica, email)
 		var got tokens
-		a := s.ask(replica, "/v1/login", map[string]string{"email": email, "password": passphrase})
+		a, _ := s.insist(t, replica, "/v1/login", map[string]string{"email": email, "password": passphrase})
 		if err := json.Unmarshal(a.body, &got); err != nil || a.status != http.StatusOK {
 			t.Fatalf("a login: %d %s", a.status, a.body)
 		}
@@ -429,7 +449,7 @@ func (s *site) losesTheLastWrites(t *testing.T) {
 	}
 	refresh := func(old tokens) (answer, tokens) {
 		t.Helper()
-		a := s.ask(replica, "/v1/refresh", map[string]string{"refresh_token": old.Refresh})
+		a, _ := s.insist(t, replica, "/v1/refresh", map[string]string{"refresh_token": old.Refresh})
 		var got tokens
 		if a.status == http.StatusOK {
 			noFault(t, json.Unmarshal(a.body, &got))
