@@ -122,7 +122,7 @@ func TestF35PointInTimeRecovery(t *testing.T) {
 	if users != 2 {
 		t.Errorf("%d users were restored, want ada and eve", users)
 	}
-	r.signet(t, database, "recover", "--restored")
+	r.signet(t, database, "recover", "--restored", "--yes")
 	r.serve(t, database)
 
 	for name, old := range map[string]tokens{"the first token": ada, "the token of that instant": before, "the token after it": after,
