@@ -28,7 +28,8 @@ func TestSeveralHostsOfTheDatabase(t *testing.T) {
 			t.Errorf("%s is shown as %s, want %s", c.address, shown, c.shown)
 		}
 	}
-	for _, address := range []string{"postgres://u:hunter2@pg1:5432,pg2:x/db", "postgres://u:hunter2@pg1:x,pg2/db", "postgres://u:hunter2@[fd00::11,[fd00::12]/db", "postgres://u:hunter2@pg1,pg2 /db"} {
+	for _, address := range []string{"postgres://u:hunter2@pg1:5432,pg2:x/db", "postgres://u:hunter2@pg1:x,pg2/db",
+		"postgres://u:hunter2@[fd00::11,[fd00::12]/db", "postgres://u:hunter2@pg1,pg2 /db"} {
 		_, _, err := Load(Input{Env: []string{kek, "SIGNET_DATABASE_URL=" + address}})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", address, err)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +26,7 @@ import (
 // is rebuilt. Nothing that was acknowledged is lost, and no client that repeats its request after a
 // 503 loses its session. Then the cluster replicates asynchronously, and a failover loses the last
 // writes: no refresh token is taken twice.
-func TestFailovers(t *testing.T) {
+func TestF03Failovers(t *testing.T) {
 	t.Parallel()
 	cluster, err := patroni.Start()
 	if err != nil {
@@ -43,38 +42,38 @@ func TestFailovers(t *testing.T) {
 			t.Fatalf("no synchronous standby: %v", err)
 		}
 		began := time.Now()
-		must(t, cluster.Switchover(standby))
+		noFault(t, cluster.Switchover(standby))
 		load.recovers(t, "switchover", began)
-		must(t, cluster.Whole())
+		noFault(t, cluster.Whole())
 	})
 	t.Run("the leader is killed", func(t *testing.T) {
 		leader := s.leader(t)
 		began := time.Now()
-		must(t, cluster.Kill(leader))
+		noFault(t, cluster.Kill(leader))
 		s.unready(t)
 		s.failsOver(t, leader)
 		load.recovers(t, "leader killed", began)
-		must(t, cluster.Revive(leader))
-		must(t, cluster.Whole())
+		noFault(t, cluster.Revive(leader))
+		noFault(t, cluster.Whole())
 	})
 	t.Run("the leader is frozen", func(t *testing.T) {
 		leader := s.leader(t)
 		began := time.Now()
-		must(t, cluster.Freeze(leader))
+		noFault(t, cluster.Freeze(leader))
 		s.unready(t)
 		s.failsOver(t, leader)
 		load.recovers(t, "leader frozen", began)
-		must(t, cluster.Thaw(leader))
-		must(t, cluster.Whole())
+		noFault(t, cluster.Thaw(leader))
+		noFault(t, cluster.Whole())
 	})
 	t.Run("a standby is rebuilt", func(t *testing.T) {
 		standby, err := cluster.Synchronous()
 		if err != nil || standby == "" {
 			t.Fatalf("no synchronous standby: %v", err)
 		}
-		must(t, cluster.Rebuild(standby))
+		noFault(t, cluster.Rebuild(standby))
 	})
-	load.end(t)
+	load.end(t, cluster.URL())
 	t.Run("asynchronous replication", s.losesTheLastWrites)
 }
 
@@ -95,14 +94,7 @@ func startSite(t *testing.T, cluster *patroni.Cluster) *site {
 	t.Helper()
 	s := &site{cluster: cluster, client: &http.Client{Timeout: 10 * time.Second}}
 	t.Cleanup(s.client.CloseIdleConnections)
-	kek := filepath.Join(t.TempDir(), "kek")
-	out, err := exec.Command(binaries.signet, "keys", "new-kek").Output()
-	if err != nil {
-		t.Fatalf("signet keys new-kek: %v", err)
-	}
-	if err := os.WriteFile(kek, out, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	kek := newKEK(t)
 	issuer := "http://" + testport.Address(t)
 	environment := func(database string) []string {
 		return append(os.Environ(), "SIGNET_ISSUER="+issuer, "SIGNET_DATABASE_URL="+database, "SIGNET_DATA_DIR="+t.TempDir(),
@@ -134,18 +126,18 @@ func startSite(t *testing.T, cluster *patroni.Cluster) *site {
 	return s
 }
 
-// runReplica runs a replica until the test ends.
-func runReplica(t *testing.T, environment []string) {
+// runReplica runs a replica until the test ends, or stop is called.
+func runReplica(t *testing.T, environment []string, flags ...string) (stop func()) {
 	t.Helper()
 	var output lines
-	cmd := exec.Command(binaries.signet, "serve")
+	cmd := exec.Command(binaries.signet, append([]string{"serve"}, flags...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environment, &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		select {
 		case err := <-exited:
 			t.Errorf("a replica ended by itself: %v\n%s", err, output.text())
@@ -168,6 +160,8 @@ func runReplica(t *testing.T, environment []string) {
 			t.Logf("the end of a replica's log:\n%s", text[max(0, len(text)-3000):])
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 func (l *lines) text() string {
@@ -176,7 +170,7 @@ func (l *lines) text() string {
 	return l.b.String()
 }
 
-func must(t *testing.T, err error) {
+func noFault(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +189,7 @@ func (s *site) ready(replica string) bool {
 func (s *site) leader(t *testing.T) string {
 	t.Helper()
 	leader, err := s.cluster.Leader()
-	must(t, err)
+	noFault(t, err)
 	return leader
 }
 
@@ -206,7 +200,7 @@ func (s *site) unready(t *testing.T) {
 		for _, replica := range way.replicas {
 			eventually(t, "a replica is not ready", func() bool { return !s.ready(replica) })
 			resp, err := s.client.Get(replica + "/.well-known/jwks.json")
-			must(t, err)
+			noFault(t, err)
 			resp.Body.Close()
 			if resp.StatusCode != http.StatusOK {
 				t.Errorf("%s: the key set is answered %s", way.name, resp.Status)
@@ -248,6 +242,28 @@ func (s *site) ask(replica, path string, request any) answer {
 		return answer{status: 599, body: []byte("503 without Retry-After: " + b.String())}
 	}
 	return answer{resp.StatusCode, b.Bytes()}
+}
+
+// insist repeats a request until its answer is known. again tells that an earlier try may have been
+// done.
+func (s *site) insist(t *testing.T, replica, path string, request any) (a answer, again bool) {
+	t.Helper()
+	tries := 0
+	eventually(t, path+" is answered", func() bool {
+		a = s.ask(replica, path, request)
+		tries++
+		return !a.unknown()
+	})
+	return a, tries > 1
+}
+
+// signUp makes an account.
+func (s *site) signUp(t *testing.T, replica, email string) {
+	t.Helper()
+	a, again := s.insist(t, replica, "/v1/signup", map[string]string{"email": email, "password": passphrase})
+	if a.status != http.StatusCreated && !(again && a.status == http.StatusConflict) {
+		t.Fatalf("a sign-up: %d %s", a.status, a.body)
+	}
 }
 
 // load is what the clients did.
@@ -375,13 +391,25 @@ func (l *load) recovers(t *testing.T, fault string, began time.Time) {
 	t.Logf("%s: %.1f s after there was a leader all replicas were ready", fault, time.Since(leads).Seconds())
 }
 
+// goesOn waits until every way has made some refreshes.
+func (l *load) goesOn(t *testing.T) {
+	t.Helper()
+	count := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.refreshes
+	}
+	before := count()
+	eventually(t, "the clients go on", func() bool { return count() >= before+20 })
+}
+
 // end stops the clients and checks that everything that was acknowledged is there.
-func (l *load) end(t *testing.T) {
+func (l *load) end(t *testing.T, database string) {
 	t.Helper()
 	close(l.stop)
 	l.all.Wait()
-	conn, err := pgx.Connect(t.Context(), l.s.cluster.URL())
-	must(t, err)
+	conn, err := pgx.Connect(t.Context(), database)
+	noFault(t, err)
 	defer conn.Close(t.Context())
 	for _, user := range l.users {
 		var n int
@@ -389,9 +417,12 @@ func (l *load) end(t *testing.T) {
 			t.Errorf("the sign-up of %s was acknowledged, and there are %d such users (%v)", user, n, err)
 		}
 	}
-	replicas := append(l.s.ways[0].replicas, l.s.ways[1].replicas...)
+	var replicas []string
+	for _, way := range l.s.ways {
+		replicas = append(replicas, way.replicas...)
+	}
 	for i, session := range l.sessions {
-		a := l.s.ask(replicas[i%len(replicas)], "/v1/refresh", map[string]string{"refresh_token": session.Refresh})
+		a, _ := l.s.insist(t, replicas[i%len(replicas)], "/v1/refresh", map[string]string{"refresh_token": session.Refresh})
 		if a.status != http.StatusOK {
 			t.Errorf("a session was lost: %d %s", a.status, a.body)
 		}
@@ -404,15 +435,13 @@ func (l *load) end(t *testing.T) {
 
 // losesTheLastWrites makes a leader acknowledge what no standby gets, and kills it.
 func (s *site) losesTheLastWrites(t *testing.T) {
-	must(t, s.cluster.SetSynchronous(false))
+	noFault(t, s.cluster.SetSynchronous(false))
 	replica := s.ways[0].replicas[0]
 	logIn := func(email string) tokens {
 		t.Helper()
-		if a := s.ask(replica, "/v1/signup", map[string]string{"email": email, "password": passphrase}); a.status != http.StatusCreated {
-			t.Fatalf("a sign-up: %d %s", a.status, a.body)
-		}
+		s.signUp(t, replica, email)
 		var got tokens
-		a := s.ask(replica, "/v1/login", map[string]string{"email": email, "password": passphrase})
+		a, _ := s.insist(t, replica, "/v1/login", map[string]string{"email": email, "password": passphrase})
 		if err := json.Unmarshal(a.body, &got); err != nil || a.status != http.StatusOK {
 			t.Fatalf("a login: %d %s", a.status, a.body)
 		}
@@ -420,10 +449,10 @@ func (s *site) losesTheLastWrites(t *testing.T) {
 	}
 	refresh := func(old tokens) (answer, tokens) {
 		t.Helper()
-		a := s.ask(replica, "/v1/refresh", map[string]string{"refresh_token": old.Refresh})
+		a, _ := s.insist(t, replica, "/v1/refresh", map[string]string{"refresh_token": old.Refresh})
 		var got tokens
 		if a.status == http.StatusOK {
-			must(t, json.Unmarshal(a.body, &got))
+			noFault(t, json.Unmarshal(a.body, &got))
 		}
 		return a, got
 	}
@@ -435,13 +464,13 @@ func (s *site) losesTheLastWrites(t *testing.T) {
 	}
 
 	before, quiet := logIn("before@example.com"), logIn("quiet@example.com")
-	must(t, s.cluster.Whole()) // the standbys have these
+	noFault(t, s.cluster.Whole()) // the standbys have these
 	leader := s.leader(t)
-	must(t, s.cluster.FreezeSenders(leader))
+	noFault(t, s.cluster.FreezeSenders(leader))
 	a, successor := refresh(before)
 	want("a refresh that will be lost", a, http.StatusOK)
 	lost := logIn("lost@example.com")
-	must(t, s.cluster.Kill(leader))
+	noFault(t, s.cluster.Kill(leader))
 	s.unready(t)
 	s.failsOver(t, leader)
 	eventually(t, "the replica is ready again", func() bool { return s.ready(replica) })
@@ -463,7 +492,7 @@ func (s *site) losesTheLastWrites(t *testing.T) {
 	logIn("lost@example.com")
 
 	conn, err := pgx.Connect(t.Context(), s.cluster.URL())
-	must(t, err)
+	noFault(t, err)
 	defer conn.Close(t.Context())
 	var n int
 	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM audit_events WHERE name = 'generation_ahead'`).Scan(&n); err != nil || n != 1 {

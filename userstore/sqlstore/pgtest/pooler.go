@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,21 +20,40 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// poolerSupervisor ends the pooler when the test process closes the pipe or ends.
+// poolerSupervisor obeys "start" and "kill". It ends the pooler when the test process closes the pipe
+// or ends.
 const poolerSupervisor = `
 trap '' INT HUP TERM
-"$@" </dev/null & pid=$!
-read -r _
-kill -KILL "$pid" 2>/dev/null
-wait "$pid"
+pid=
+stop() { [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null && wait "$pid"; pid=; }
+while read -r command; do
+	case $command in
+	start) "$@" </dev/null & pid=$! ;;
+	kill) stop; rm -f "$DIR"/.s.PGSQL.* ;;
+	esac
+done
+stop
 rm -rf "$DIR"
 `
+
+// Pooler is a PgBouncer in transaction mode.
+type Pooler struct {
+	URL    string // of the database through the pooler
+	stdin  *os.File
+	output syncedBuffer
+}
 
 // PgBouncer starts a PgBouncer in transaction mode before the database at address. It returns an
 // address through PgBouncer, a socket that only its user can reach. settings are further lines of
 // its configuration. The program comes from Debian's package "pgbouncer"; the test fails without
 // it.
 func PgBouncer(tb testing.TB, address string, settings ...string) string {
+	tb.Helper()
+	return StartPgBouncer(tb, address, settings...).URL
+}
+
+// StartPgBouncer is like PgBouncer, and returns a pooler that can be killed.
+func StartPgBouncer(tb testing.TB, address string, settings ...string) *Pooler {
 	tb.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -79,9 +99,9 @@ func PgBouncer(tb testing.TB, address string, settings ...string) string {
 		tb.Fatalf("pgtest: %v", err)
 	}
 	defer r.Close()
-	var output syncedBuffer
+	p := &Pooler{stdin: w}
 	cmd := exec.Command("/bin/sh", "-c", poolerSupervisor, "signet-pgtest", program, file)
-	cmd.Dir, cmd.SysProcAttr, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, attr, r, &output, &output
+	cmd.Dir, cmd.SysProcAttr, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, attr, r, &p.output, &p.output
 	cmd.Env = append(os.Environ(), "DIR="+dir)
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("pgtest: start PgBouncer: %v", err)
@@ -93,14 +113,33 @@ func PgBouncer(tb testing.TB, address string, settings ...string) string {
 
 	u := url.URL{Scheme: "postgres", User: url.User(target.User), Path: "/" + target.Database,
 		RawQuery: url.Values{"host": {dir}, "port": {"6432"}, "sslmode": {"disable"}}.Encode()}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := pgx.Connect(tb.Context(), u.String())
+	p.URL = u.String()
+	if err := p.Resume(); err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	return p
+}
+
+// Kill kills PgBouncer. Its connections end, to both sides.
+func (p *Pooler) Kill() error {
+	_, err := io.WriteString(p.stdin, "kill\n")
+	return err
+}
+
+// Resume starts a PgBouncer that was killed, and waits until it answers.
+func (p *Pooler) Resume() error {
+	if _, err := io.WriteString(p.stdin, "start\n"); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for ; ; time.Sleep(10 * time.Millisecond) {
+		conn, err := pgx.Connect(ctx, p.URL)
 		if err == nil {
-			_ = conn.Close(context.Background())
-			return u.String()
+			return conn.Close(ctx)
 		}
-		if time.Now().After(end) {
-			tb.Fatalf("pgtest: PgBouncer does not answer: %v\n%s", err, output.String())
+		if ctx.Err() != nil {
+			return fmt.Errorf("PgBouncer does not answer: %w\n%s", err, p.output.String())
 		}
 	}
 }

@@ -30,11 +30,15 @@ type Options struct {
 	Durable bool
 	// Settings are further lines for the server's command line: name=value.
 	Settings []string
+	// Data is the data folder of a server to go on with, such as a restored backup, which the user
+	// of Folder owns. Not given: a new one.
+	Data string
 }
 
 // Server is a running PostgreSQL.
 type Server struct {
 	dir   string    // all of its files; removed when it ends
+	data  string    // its data folder
 	stdin *os.File  // the supervisor's input: commands; it closes with this process
 	serve *exec.Cmd // the supervisor
 	owner *syscall.SysProcAttr
@@ -94,11 +98,14 @@ func start(o Options) (_ *Server, err error) {
 		}
 	}()
 
-	initdb := exec.Command(filepath.Join(s.bins, "initdb"), "--pgdata="+filepath.Join(s.dir, "data"), "--username=postgres",
-		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
-	initdb.Dir, initdb.SysProcAttr = s.dir, s.owner
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	if s.data = o.Data; s.data == "" {
+		s.data = filepath.Join(s.dir, "data")
+		initdb := exec.Command(filepath.Join(s.bins, "initdb"), "--pgdata="+s.data, "--username=postgres",
+			"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
+		initdb.Dir, initdb.SysProcAttr = s.dir, s.owner
+		if out, err := initdb.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+		}
 	}
 
 	settings := []string{
@@ -110,7 +117,7 @@ func start(o Options) (_ *Server, err error) {
 	if !o.Durable {
 		settings = append(settings, "fsync=off", "full_page_writes=off", "max_wal_size=4GB", "autovacuum_naptime=1h")
 	}
-	args := []string{"-c", supervisor, "signet-pgtest", filepath.Join(s.bins, "postgres"), "-D", filepath.Join(s.dir, "data")}
+	args := []string{"-c", supervisor, "signet-pgtest", filepath.Join(s.bins, "postgres"), "-D", s.data}
 	for _, setting := range append(settings, o.Settings...) {
 		args = append(args, "-c", setting)
 	}
@@ -226,7 +233,7 @@ func (s *Server) Stop() error {
 
 // PID returns the process id of the postmaster.
 func (s *Server) PID() (int, error) {
-	b, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	b, err := os.ReadFile(filepath.Join(s.data, "postmaster.pid"))
 	if err != nil {
 		return 0, err
 	}
@@ -239,6 +246,9 @@ func (s *Server) Log() []byte {
 	b, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 	return b
 }
+
+// Address returns the address of a database that exists.
+func (s *Server) Address(database string) string { return address(s.dir, database) }
 
 // URL makes an empty database and returns its address.
 func (s *Server) URL(tb testing.TB) string {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,7 +21,7 @@ import (
 )
 
 // patience is how long a cluster may take to do what is asked of it. A failover takes about 25 s.
-const patience = 1 * time.Minute
+const patience = 3 * time.Minute
 
 // Nodes are the names of the nodes.
 var Nodes = []string{"pg1", "pg2", "pg3"}
@@ -67,6 +66,11 @@ func Start() (_ *Cluster, err error) {
 	}
 	if c.bins, err = pgtest.Programs(); err != nil {
 		return nil, err
+	}
+	for _, name := range []string{"pg_basebackup", "pg_rewind"} { // the pinned programs of pgtest lack them
+		if _, err := os.Stat(filepath.Join(c.bins, name)); err != nil {
+			return nil, fmt.Errorf("%s is missing; on Debian: apt-get install --no-install-recommends postgresql", name)
+		}
 	}
 	if c.place, err = findPlace(); err != nil {
 		return nil, err
@@ -245,13 +249,4 @@ func (c *Cluster) tails() string {
 		fmt.Fprintf(&all, "--- %s\n%s\n", name, text[max(0, len(text)-2000):])
 	}
 	return all.String()
-}
-
-// accepts reports whether something listens at an address.
-func accepts(address string) bool {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
-	if err == nil {
-		conn.Close()
-	}
-	return err == nil
 }

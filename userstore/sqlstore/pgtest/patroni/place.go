@@ -122,7 +122,11 @@ func (c *Cluster) prepare() error {
 		}
 		return os.Chown(path, int(c.owner.Credential.Uid), int(c.owner.Credential.Gid))
 	}
-	for _, folder := range []string{"run", "log", "pid", "pg1", "pg2", "pg3", "pg1/socket", "pg2/socket", "pg3/socket", "pg1/etcd", "pg2/etcd", "pg3/etcd"} {
+	folders := []string{"run", "log", "pid"}
+	for _, node := range Nodes {
+		folders = append(folders, node, node+"/socket", node+"/etcd")
+	}
+	for _, folder := range folders {
 		if err := os.Mkdir(c.path(folder), 0o700); err != nil {
 			return err
 		}
