@@ -36,8 +36,9 @@ type DB struct {
 	engine  engine
 	dialect dialect
 	locked  sync.Mutex
-	unlock  func() // releases the lock file; nil without one
-	probe   probe  // whether the database takes writes
+	unlock  func()   // releases the lock file; nil without one
+	probe   probe    // whether the database takes writes
+	fronts  sync.Map // statement → *atomic.Int64: see removeFrom
 }
 
 // ErrLocked means that another server uses the same SQLite file.

@@ -24,7 +24,23 @@ import (
 // mayScan are the statements that may read a whole table or index: a part of the text, the table,
 // and why. A statement that needs another line here makes some request slower with each row that is
 // stored.
-var mayScan = []struct{ statement, table, reason string }{}
+var mayScan = []struct{ statement, table, reason string }{
+	{"FROM audit_events WHERE TRUE", "audit_events", "a page of the log, which ends at its limit: most entries have the names without an index"},
+	{"FROM users u WHERE TRUE", "users", "admins page through users, and look for a part of a name"},
+	{"FROM clients c ORDER BY c.created_at", "clients", "a page of clients, which ends at its limit"},
+	{"c.metadata LIKE '%signed_response_alg%'", "clients", "a server starts with fewer algorithms"},
+	{"redirect_origins", "clients", "the origin of a browser's request; the answer is kept in memory for a while"},
+	{"FROM registration_tokens ORDER BY", "registration_tokens", "a page of tokens, which ends at its limit"},
+	{"FROM outbox ORDER BY at", "outbox", "a page of what waits, which ends at its limit"},
+	{"COALESCE(MIN(at), 0) FROM outbox", "outbox", "how much waits, for the metrics: little, unless mail is down"},
+	{"COALESCE(MIN(ended_at), 0) FROM app_sessions", "app_sessions", "the same of logouts"},
+	{"t.kind = 'invite'", "outbox", "an operator invites many: who has a message that waits"},
+	{"FROM key_ring r LEFT JOIN signing_keys", "signing_keys", "the keys, all of which are wanted"},
+	{"codes WHERE client_id", "codes", "a client is deleted; a code lives an hour"},
+}
+
+// few are tables of one row, and indexes of few rows whatever a store holds.
+var few = []string{"key_ring", "signet_schema", "write_probe", "users_admins", "app_sessions_leased"}
 
 // statements are the statements that a store ran, each with the arguments of its first run.
 type statements struct {
@@ -57,15 +73,32 @@ func TestNoStatementScansATable(t *testing.T) {
 	}
 	used := map[int]bool{}
 	t.Run("sqlite", func(t *testing.T) {
-		db := sqltest.SQLite(t)
+		path := sqltest.SQLitePath(t)
+		db, tables := open(t, path, sqlstore.Options{}), map[string]bool{}
+		names, err := raw(t, path).Query(`SELECT name FROM sqlite_schema WHERE type = 'table'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer names.Close()
+		for names.Next() {
+			var name string
+			if err := names.Scan(&name); err != nil {
+				t.Fatal(err)
+			}
+			tables[name] = true
+		}
 		for _, sql := range slices.Sorted(maps.Keys(ran.first)) {
 			plan, err := sqlstore.SQLitePlan(t.Context(), db, sql, ran.first[sql]...)
 			if err != nil {
 				t.Errorf("%s: %v", sql, err)
 			}
 			for line := range strings.Lines(plan) {
-				if m := sqliteScan.FindStringSubmatch(line); m != nil && !allowed(used, sql, tableOf(sql, m[1])) {
-					t.Errorf("SCAN of %s\n%s\n%s", tableOf(sql, m[1]), sql, plan)
+				m := sqliteScan.FindStringSubmatch(line)
+				if m == nil || slices.Contains(few, m[2]) {
+					continue
+				}
+				if table := tableOf(sql, m[1]); tables[table] && !allowed(used, sql, table) {
+					t.Errorf("a scan of %s\n%s\n%s", table, sql, plan)
 				}
 			}
 		}
@@ -81,7 +114,7 @@ func TestNoStatementScansATable(t *testing.T) {
 		for _, sql := range slices.Sorted(maps.Keys(own.first)) {
 			for _, table := range postgresScans(t, admin, sql, own.first[sql]) {
 				if !allowed(used, sql, table) {
-					t.Errorf("scan of %s\n%s", table, sql)
+					t.Errorf("a scan of %s\n%s", table, sql)
 				}
 			}
 		}
@@ -94,6 +127,9 @@ func TestNoStatementScansATable(t *testing.T) {
 }
 
 func allowed(used map[int]bool, sql, table string) bool {
+	if slices.Contains(few, table) || sql == "DELETE FROM "+table { // all of it, for signet recover
+		return true
+	}
 	for i, m := range mayScan {
 		if m.table == table && strings.Contains(sql, m.statement) {
 			used[i] = true
@@ -116,9 +152,8 @@ func ownStatements(t *testing.T, db *sqlstore.DB) {
 	}
 }
 
-// SQLite names a table by its alias. A subquery that was made into a table, and rows that are
-// constant, are no tables.
-var sqliteScan = regexp.MustCompile(`^SCAN (\w+)(?: USING.*)?\n$`)
+// SQLite names a table, or a subquery, by its alias.
+var sqliteScan = regexp.MustCompile(`^SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+).*)?\n$`)
 
 // tableOf returns the table of an alias.
 func tableOf(sql, alias string) string {
@@ -133,9 +168,15 @@ func tableOf(sql, alias string) string {
 func fillTables(t *testing.T, admin *pgx.Conn) {
 	t.Helper()
 	psql(t, admin, `SET session_replication_role = replica`, `DELETE FROM clients`) // no order of foreign keys
-	rows, err := admin.Query(t.Context(), `SELECT c.table_name::text, string_agg(CASE c.data_type
-			WHEN 'bigint' THEN '1772600000000000 + (n - 2500) * 3600000000' WHEN 'bytea' THEN 'decode(md5(n::text), ''hex'')'
-			WHEN 'boolean' THEN 'n % 2 = 0' ELSE '''x''||n' END, ', ' ORDER BY c.ordinal_position)
+	rows, err := admin.Query(t.Context(), `SELECT c.table_name::text, string_agg(CASE
+			WHEN c.column_name IN ('ended_at', 'due_at', 'spent_at', 'used_at', 'revoked_at', 'disabled_at', 'unused_until')
+				THEN 'CASE WHEN n % 100 = 0 THEN 1772600000000000 + n ELSE 0 END'
+			WHEN c.column_name = 'lease' THEN 'CASE WHEN n % 1000 = 0 THEN ''x''||n ELSE '''' END'
+			WHEN c.column_name = 'kind' THEN 'CASE WHEN n % 5 = 0 THEN ''undo_email'' ELSE ''reset_password'' END'
+			WHEN c.data_type = 'bigint' THEN '1772600000000000 + (n - 2500) * CAST(3600000000 AS BIGINT)'
+			WHEN c.data_type = 'bytea' THEN 'decode(md5(n::text), ''hex'')'
+			WHEN c.data_type = 'boolean' THEN 'n % 2 = 0'
+			ELSE '''x''||n' END, ', ' ORDER BY c.ordinal_position)
 		FROM information_schema.columns c JOIN pg_class p ON p.oid = c.table_name::regclass
 		WHERE c.table_schema = 'public' AND p.relkind IN ('r', 'p') AND NOT p.relispartition
 			AND c.table_name NOT IN ('key_ring', 'signet_schema', 'write_probe', 'goose_db_version') GROUP BY 1`)
@@ -156,8 +197,8 @@ func fillTables(t *testing.T, admin *pgx.Conn) {
 type node struct {
 	Type     string `json:"Node Type"`
 	Relation string `json:"Relation Name"`
+	Index    string `json:"Index Name"`
 	Cond     string `json:"Index Cond"`
-	Tid      string `json:"TID Cond"`
 	Plans    []node
 }
 
@@ -165,8 +206,8 @@ type node struct {
 func (n node) scans() (tables []string) {
 	switch n.Type {
 	case "Seq Scan", "Index Scan", "Index Only Scan":
-		if n.Cond == "" {
-			tables = append(tables, n.Relation)
+		if n.Cond == "" && !slices.Contains(few, n.Index) {
+			tables = append(tables, monthOf.ReplaceAllString(n.Relation, ""))
 		}
 	}
 	for _, p := range n.Plans {
@@ -175,11 +216,12 @@ func (n node) scans() (tables []string) {
 	return tables
 }
 
-var small = []string{"key_ring", "signet_schema", "write_probe"} // they have one row, or a few
+// monthOf is what the name of a part of the audit log has behind that of the whole.
+var monthOf = regexp.MustCompile(`(?:_\d{4}_\d{2}|_other)$`)
 
 func postgresScans(t *testing.T, admin *pgx.Conn, sql string, args []any) []string {
 	t.Helper()
-	if strings.HasPrefix(strings.TrimSpace(sql), "CREATE") || strings.HasPrefix(sql, "ALTER") || strings.Contains(sql, "unixepoch") {
+	if strings.Contains(sql, "unixepoch") { // SQLite's clock
 		return nil
 	}
 	var text string
@@ -191,5 +233,5 @@ func postgresScans(t *testing.T, admin *pgx.Conn, sql string, args []any) []stri
 	if err := json.Unmarshal([]byte(text), &plans); err != nil || len(plans) != 1 {
 		t.Fatal(fmt.Errorf("%s: %w", text, err))
 	}
-	return slices.DeleteFunc(plans[0].Plan.scans(), func(table string) bool { return slices.Contains(small, table) })
+	return plans[0].Plan.scans()
 }
