@@ -1,6 +1,9 @@
 # make test     everything that needs only Go; with a C compiler under the race detector; PostgreSQL is fetched if there is none
 # make interop  verifiers in other languages against the real binary, the pages in a real browser (pictures of
 #               them in $(SCREENSHOTS)), a real PgBouncer, failovers of a real Patroni, and the documents' commands
+# make chaos    kills, stalls and cuts of three replicas and their database under load, for CHAOS_TIME (2m), then
+#               rolling restarts; what they must hold is checked: docs/reliability.md
+# make chaos-rotations  50 rotations of every key in real time, a million verifications; 15 minutes
 # make interop-more  products that take minutes to build (oauth2-proxy, Kubernetes' authenticator, Spring Security), and
 #               the pages in Firefox
 # make bench    the benchmarks beside the code        make fuzz  ten seconds for each fuzz target
@@ -12,6 +15,7 @@ GO       ?= go
 PYTHON   ?= python3
 BENCH    ?= .
 FUZZTIME ?= 10s
+CHAOS_TIME ?= 2m
 VULNDB   ?= https://vuln.go.dev
 NODE_DIR   := internal/interop/node
 PYTHON_DIR := internal/interop/python
@@ -21,7 +25,7 @@ DIST ?= dist
 HAS_CC = { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null; }
 NO_CC  = A C compiler is missing: the race detector needs one (on Debian: apt-get install gcc)
 
-.PHONY: build test interop interop-more bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java
+.PHONY: build test interop interop-more chaos chaos-rotations bench fuzz check lint vuln release clean postgres need-cc need-foreign need-firefox need-java
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o signet ./cmd/signet
@@ -43,6 +47,7 @@ check:
 	  echo "Run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags interop,more ./internal/interop/...
+	$(GO) vet -tags chaos ./internal/chaos
 
 # The linters are pinned in a module of their own, which no build of Signet reads. The first run builds them, which
 # takes minutes; the next ones take seconds.
@@ -60,6 +65,7 @@ release:
 
 interop: need-foreign postgres $(NODE_DIR)/node_modules/.package-lock.json $(PYTHON_DIR)/.venv/installed
 	cd internal/interop/goclient && $(GO) vet ./...
+	cd internal/interop/manifests && $(GO) vet ./... && $(GO) test -count=1 ./...
 	@for module in docs/examples/*/go.mod; do \
 	  echo "$$module"; (cd "$${module%/go.mod}" && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
 	done
@@ -80,6 +86,12 @@ $(PYTHON_DIR)/.venv/installed: $(PYTHON_DIR)/requirements.txt
 	$(PYTHON_DIR)/.venv/bin/pip install --quiet --disable-pip-version-check \
 	  --require-hashes --only-binary :all: -r $(PYTHON_DIR)/requirements.txt
 	@touch $@
+
+chaos: postgres
+	CHAOS_TIME=$(CHAOS_TIME) $(GO) test -count=1 -tags chaos -run '^TestChaos$$' -timeout 0 -v ./internal/chaos
+
+chaos-rotations: postgres
+	$(GO) test -count=1 -tags chaos -run '^TestRotations$$' -timeout 0 -v ./internal/chaos
 
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

@@ -133,6 +133,8 @@ var enclosed = []string{
 	"README.md",
 	"configs/signet.example.yaml",
 	"configs/signet.postgres.example.yaml",
+	"configs/systemd/signet.service",
+	"configs/systemd/signet.service.d/postgres.conf",
 }
 
 // writeSums writes SHA256SUMS, which `sha256sum --check` and `shasum --check` read.
