@@ -109,7 +109,7 @@ func TestNoStatementScansATable(t *testing.T) {
 		own := statements{first: maps.Clone(ran.first)}
 		sqlstore.Observe(db, own.add)
 		ownStatements(t, db)
-		fillTables(t, admin)
+		fillForPlans(t, admin)
 		psql(t, admin, `SET enable_seqscan = off`)
 		for _, sql := range slices.Sorted(maps.Keys(own.first)) {
 			for _, table := range postgresScans(t, admin, sql, own.first[sql]) {
@@ -164,8 +164,8 @@ func tableOf(sql, alias string) string {
 	return m[1]
 }
 
-// fillTables puts rows into every table that may have many.
-func fillTables(t *testing.T, admin *pgx.Conn) {
+// fillForPlans puts rows into every table that may have many.
+func fillForPlans(t *testing.T, admin *pgx.Conn) {
 	t.Helper()
 	psql(t, admin, `SET session_replication_role = replica`, `DELETE FROM clients`) // no order of foreign keys
 	rows, err := admin.Query(t.Context(), `SELECT c.table_name::text, string_agg(CASE

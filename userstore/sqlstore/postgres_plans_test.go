@@ -99,12 +99,6 @@ func TestPlansUseIndexes(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	for index, s := range sqlstore.EventsSQL {
-		if p := plan(s.SQL(), s.Args()...); !strings.Contains(p, strings.TrimSpace(index)) ||
-			strings.Contains(p, "Seq Scan") {
-			t.Errorf("events go without the index %s:\n%s", index, p)
-		}
-	}
 	id := make([]byte, 16)
 	for name, p := range map[string]string{
 		"refresh":     plan(sqlstore.AdvanceSQL, int64(1), id, int64(1), "signet", int64(1), int64(1)),
