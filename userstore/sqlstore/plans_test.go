@@ -130,6 +130,11 @@ func allowed(used map[int]bool, sql, table string) bool {
 	if slices.Contains(few, table) || sql == "DELETE FROM "+table { // all of it, for signet recover
 		return true
 	}
+	if table == "app_sessions" && strings.Contains(sql, "ORDER BY a.expires_at LIMIT") {
+		// PostgreSQL joins a batch that is a good part of a table with the live rows of the index by
+		// ended_at, and looks the rows up one by one where there are many more: how depends on its version.
+		return true
+	}
 	for i, m := range mayScan {
 		if m.table == table && strings.Contains(sql, m.statement) {
 			used[i] = true
