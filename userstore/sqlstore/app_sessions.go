@@ -211,18 +211,19 @@ func (db *DB) GiveUpAppSession(ctx context.Context, sessionID, lease string, eve
 	return ifUnstorable(err, userstore.ErrNotFound)
 }
 
+// removeApps looks for the browser session and the grant of one row after another until it has
+// enough rows. PostgreSQL would join NOT EXISTS with all of the other table.
 const removeApps = `DELETE FROM app_sessions WHERE ended_at = 0 AND session_id IN
-	(SELECT a.session_id FROM app_sessions a WHERE a.ended_at = 0 AND a.expires_at <= $1
-		AND NOT EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = a.browser_session)
-		AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.session_id = a.session_id AND g.expires_at > $2)
-		ORDER BY a.expires_at LIMIT $3)`
+	(SELECT a.session_id FROM app_sessions a WHERE a.ended_at = 0 AND a.expires_at >= $1 AND a.expires_at <= $2
+		AND (SELECT COUNT(*) FROM browser_sessions b WHERE b.id = a.browser_session) = 0
+		AND (SELECT COUNT(*) FROM grants g WHERE g.session_id = a.session_id AND g.expires_at > $3) = 0
+		ORDER BY a.expires_at LIMIT $4) RETURNING expires_at`
 
 // RemoveExpiredAppSessions keeps the app sessions of a browser session that is stored, and of a grant
 // that has not expired: both may end later than they were to end at the login, after the user proved
 // more or the client redeemed the code of a grant that had begun before.
 func (db *DB) RemoveExpiredAppSessions(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := db.write(ctx, true, bind(removeApps, micros(now), micros(now), int64(limit)))
-	return int(n), err
+	return db.removeFrom(ctx, removeApps, limit, micros(now), micros(now))
 }
 
 func (db *DB) AppSessionsState(ctx context.Context) (s userstore.AppSessionsState, err error) {

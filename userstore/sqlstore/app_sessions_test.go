@@ -21,7 +21,6 @@ var appStatements = map[string]struct {
 	"whether one waits": {sqlstore.SomeAppDueSQL, []any{int64(5)}},
 	"claim one":         {sqlstore.ClaimAppSQL, []any{int64(9), "l", int64(5), int64(5), int64(2), int64(5)}},
 	"the rest":          {sqlstore.PostponeRestSQL, []any{int64(9), "s1", int64(9)}},
-	"expired ones":      {sqlstore.RemoveAppsSQL, []any{int64(5), int64(5), int64(100)}},
 	"of a user":         {`UPDATE app_sessions SET due_at = $1 WHERE ended_at = 0 AND user_id = $2`, []any{int64(5), "u1"}},
 	"of a browser": {`UPDATE app_sessions SET due_at = $1 WHERE ended_at = 0 AND browser_session = $2 AND browser_session <> ''`,
 		[]any{int64(5), "b1"}},

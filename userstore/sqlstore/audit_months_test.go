@@ -58,7 +58,9 @@ func tend(t *testing.T, db *sqlstore.DB, now, before time.Time) time.Time {
 	return rest
 }
 
-func date(month time.Month, day int) time.Time { return time.Date(2026, month, day, 12, 0, 0, 0, time.UTC) }
+func date(month time.Month, day int) time.Time {
+	return time.Date(2026, month, day, 12, 0, 0, 0, time.UTC)
+}
 
 // Months are made ahead and dropped as a whole; an entry of any other time is stored all the same.
 func TestTheAuditLogIsKeptByMonths(t *testing.T) {

@@ -79,7 +79,7 @@ var (
 	revokeReplaced = numbered(`UPDATE grants SET revoked_at = $ WHERE ` + ofReplaced + ` AND` + endsWithBrowser +
 		ifStarted)
 	ofReplaced = `browser_session = (SELECT b.id FROM browser_sessions b
-		WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $))`
+		WHERE b.hash = $ AND NOT (b.user_id = $ AND b.id = $)) AND browser_session <> ''`
 	deleteReplaced = numbered(`DELETE FROM browser_sessions WHERE hash = $` + ifStarted)
 
 	insertSession = numbered(`INSERT INTO browser_sessions

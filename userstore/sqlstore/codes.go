@@ -405,12 +405,14 @@ func (db *DB) RedeemCode(ctx context.Context, r userstore.Redeem, events ...audi
 
 const (
 	removeCodes = `DELETE FROM codes WHERE hash IN
-		(SELECT c.hash FROM codes c WHERE c.expires_at <= $1 AND (c.grant_id = $2 OR c.expires_at <= $3)
-		ORDER BY c.expires_at LIMIT $4)`
+		(SELECT c.hash FROM codes c WHERE c.expires_at >= $1 AND c.expires_at <= $2 AND (c.grant_id = $3 OR c.expires_at <= $4)
+		ORDER BY c.expires_at LIMIT $5) RETURNING expires_at`
 	removeSessions = `DELETE FROM browser_sessions WHERE hash IN
-		(SELECT b.hash FROM browser_sessions b WHERE b.expires_at <= $1 ORDER BY b.expires_at LIMIT $2)`
+		(SELECT b.hash FROM browser_sessions b WHERE b.expires_at >= $1 AND b.expires_at <= $2 ORDER BY b.expires_at LIMIT $3)
+		RETURNING expires_at`
 	removeAssertions = `DELETE FROM client_assertions WHERE (client_id, jti) IN
-		(SELECT a.client_id, a.jti FROM client_assertions a WHERE a.expires_at <= $1 ORDER BY a.expires_at LIMIT $2)`
+		(SELECT a.client_id, a.jti FROM client_assertions a
+		WHERE a.expires_at >= $1 AND a.expires_at <= $2 ORDER BY a.expires_at LIMIT $3) RETURNING expires_at`
 )
 
 // replayKnown is how long after its expiry a code with a grant is kept, so that a replay, or a
@@ -422,14 +424,14 @@ func (db *DB) RemoveExpiredCodes(ctx context.Context, now time.Time, limit int) 
 	total := 0
 	var none userstore.GrantID
 	for _, s := range []stmt{
-		bind(removeCodes, micros(now), none[:], micros(now.Add(-replayKnown)), int64(limit)),
-		bind(removeSessions, micros(now), int64(limit)),
-		bind(removeAssertions, micros(now), int64(limit)),
-		bind(removePushed, micros(now), int64(limit)),
-		bind(removeDevices, micros(now), int64(limit)),
+		bind(removeCodes, micros(now), none[:], micros(now.Add(-replayKnown))),
+		bind(removeSessions, micros(now)),
+		bind(removeAssertions, micros(now)),
+		bind(removePushed, micros(now)),
+		bind(removeDevices, micros(now)),
 	} {
-		n, err := db.write(ctx, true, s)
-		if total += int(n); err != nil {
+		n, err := db.removeFrom(ctx, s.sql, limit, s.args...)
+		if total += n; err != nil {
 			return total, err
 		}
 	}

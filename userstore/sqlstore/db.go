@@ -36,9 +36,10 @@ type DB struct {
 	engine  engine
 	dialect dialect
 	locked  sync.Mutex
-	unlock  func() // releases the lock file; nil without one
-	probe   probe  // whether the database takes writes
-	acts    acts   // what is called, for metrics
+	unlock  func()   // releases the lock file; nil without one
+	probe   probe    // whether the database takes writes
+	fronts  sync.Map // statement → *atomic.Int64: see removeFrom
+	acts    acts     // what is called, for metrics
 }
 
 // ErrLocked means that another server uses the same SQLite file.

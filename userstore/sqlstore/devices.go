@@ -59,7 +59,8 @@ var (
 )
 
 const removeDevices = `DELETE FROM device_authorizations WHERE id IN
-	(SELECT d.id FROM device_authorizations d WHERE d.remove_at <= $1 ORDER BY d.remove_at LIMIT $2)`
+	(SELECT d.id FROM device_authorizations d WHERE d.remove_at >= $1 AND d.remove_at <= $2 ORDER BY d.remove_at LIMIT $3)
+	RETURNING remove_at`
 
 // SaveDevice takes the lock of the client first, as SavePushedRequest does and for the same reason.
 // It is not retried when its answer was lost, because it would find its own row; the device asks

@@ -27,7 +27,6 @@ var (
 
 	UserByEmailSQL    = userByEmail
 	UserByUsernameSQL = userByUsername
-	RemoveExpiredSQL  = removeExpired
 	ListGrantsSQL     = listGrants
 	EndOldestSQL      = endOldest
 	RecordEndedSQL    = recordEnded
@@ -36,7 +35,6 @@ var (
 	DeleteUntoldSQL   = deleteUntold
 	ClaimAppSQL       = claimApp
 	SomeAppDueSQL     = someAppDue
-	RemoveAppsSQL     = removeApps
 	PostponeRestSQL   = postponeRest
 	DeleteAdminSQL    = `DELETE FROM users WHERE id = $1` + unlessLastAdmin
 
@@ -46,26 +44,21 @@ var (
 	UseCodeOfGrantSQL = useCodeOfGrant
 	GoOnSQL           = goOn
 	GrantOfCodeSQL    = grantOfCode
-	RemoveCodesSQL    = removeCodes
 	SessionSQL        = browserSession
 	ListSessionsSQL   = listSessions
 	RevokeReplacedSQL = revokeReplaced
 	DeleteIdleSQL     = deleteIdle
 	RecordSurplusSQL  = recordSurplus
 	EndSurplusSQL     = endSurplus
-	RemoveSessionsSQL = removeSessions
-	RemoveAssertSQL   = removeAssertions
 	SavePushedSQL     = savePushed
 	ReadPushedSQL     = readPushed
 	UsePushedSQL      = usePushed
-	RemovePushedSQL   = removePushed
 
 	SaveDeviceSQL       = saveDevice
 	DeviceByCodeSQL     = deviceByCode
 	DeviceByUserCodeSQL = deviceByUserCode
 	DeviceByIDSQL       = deviceByID
 	PollDeviceSQL       = pollDevice
-	RemoveDevicesSQL    = removeDevices
 	ListConsentsSQL     = listConsents
 	NextClientsSQL      = nextClients
 	ReadSubjectSQL      = readSubject

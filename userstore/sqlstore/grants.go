@@ -384,13 +384,13 @@ func (db *DB) ListGrants(ctx context.Context, userID string, now, idleSince time
 }
 
 const removeExpired = `DELETE FROM grants WHERE id IN
-	(SELECT g.id FROM grants g WHERE g.expires_at <= $1 ORDER BY g.expires_at LIMIT $2)`
+	(SELECT g.id FROM grants g WHERE g.expires_at >= $1 AND g.expires_at <= $2 ORDER BY g.expires_at LIMIT $3)
+	RETURNING expires_at`
 
 // RemoveExpired deletes by the absolute limit only. A revoked or idle grant is kept until then
 // (unless endOldest deletes it), so that a replay is still recognized. Hardly any other operation
 // wants the rows that it locks, except another replica's RemoveExpired, which waits for this small
 // batch and goes on behind it.
 func (db *DB) RemoveExpired(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := db.write(ctx, true, bind(removeExpired, micros(now), int64(limit)))
-	return int(n), err
+	return db.removeFrom(ctx, removeExpired, limit, micros(now))
 }

@@ -99,12 +99,6 @@ func TestPlansUseIndexes(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	for index, s := range sqlstore.EventsSQL {
-		if p := plan(s.SQL(), s.Args()...); !strings.Contains(p, strings.TrimSpace(index)) ||
-			strings.Contains(p, "Seq Scan") {
-			t.Errorf("events go without the index %s:\n%s", index, p)
-		}
-	}
 	id := make([]byte, 16)
 	for name, p := range map[string]string{
 		"refresh":     plan(sqlstore.AdvanceSQL, int64(1), id, int64(1), "signet", int64(1), int64(1)),
@@ -113,7 +107,6 @@ func TestPlansUseIndexes(t *testing.T) {
 		"by username": plan(sqlstore.UserByUsernameSQL, "n1"),
 		"a page of users": plan(
 			`SELECT id FROM users u WHERE (u.created_at, u.id) > ($1, $2) ORDER BY u.created_at, u.id LIMIT 10`, int64(5), "u5"),
-		"expired grants":  plan(sqlstore.RemoveExpiredSQL, int64(5), int64(100)),
 		"a user's grants": plan(`SELECT id FROM grants WHERE user_id = $1`, "u1"),
 		"list of grants":  plan(sqlstore.ListGrantsSQL, "u1", int64(1), int64(1)),
 		"oldest grants": plan(sqlstore.EndOldestSQL, "u1", "c1", id, int64(1), int64(1), int64(50), int64(1000), "n",
@@ -130,7 +123,6 @@ func TestPlansUseIndexes(t *testing.T) {
 		"the grant of a code goes on": plan(sqlstore.GoOnSQL, int64(1), int64(1), int64(1), id, id, int64(1)),
 		"the grant of a code": plan(sqlstore.GrantOfCodeSQL, id, int64(1), int64(1), int64(1), int64(1), int64(1),
 			int64(1), int64(1), "s", "[]", "[]", "[]", "", "", "", "", "", id, id),
-		"expired codes":          plan(sqlstore.RemoveCodesSQL, int64(5), id, int64(5), int64(100)),
 		"a browser session":      plan(sqlstore.SessionSQL, id, int64(1), int64(1)),
 		"a user's sessions":      plan(sqlstore.ListSessionsSQL, "u1", int64(1), int64(1)),
 		"grants of the replaced": plan(sqlstore.RevokeReplacedSQL, int64(1), id, "u1", "b1", "u1", "m"),
@@ -140,10 +132,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		"told sessions": plan(sqlstore.RecordSurplusSQL, int64(1), "", "", "", "", "", "", "", "", "", "",
 			"", "u1", id, int64(1), int64(49), id),
 		"surplus sessions":     plan(sqlstore.EndSurplusSQL, int64(1), "u1", "session_revoked", "too_many", id),
-		"expired sessions":     plan(sqlstore.RemoveSessionsSQL, int64(5), int64(100)),
-		"expired assertions":   plan(sqlstore.RemoveAssertSQL, int64(5), int64(100)),
 		"a pushed request":     plan(sqlstore.ReadPushedSQL, id, "c1"),
-		"expired pushed ones":  plan(sqlstore.RemovePushedSQL, int64(5), int64(100)),
 		"a user's consents":    plan(sqlstore.ListConsentsSQL, "u1", "u1"),
 		"a subject":            plan(sqlstore.ReadSubjectSQL, "u1", "s1"),
 		"by subject":           plan(sqlstore.UserBySubjectSQL, "p1"),

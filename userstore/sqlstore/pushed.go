@@ -43,7 +43,8 @@ const (
 const epochOrNone = `COALESCE((SELECT c.epoch FROM clients c WHERE c.id = $), -1)`
 
 const removePushed = `DELETE FROM pushed_requests WHERE id IN
-	(SELECT p.id FROM pushed_requests p WHERE p.remove_at <= $1 ORDER BY p.remove_at LIMIT $2)`
+	(SELECT p.id FROM pushed_requests p WHERE p.remove_at >= $1 AND p.remove_at <= $2 ORDER BY p.remove_at LIMIT $3)
+	RETURNING remove_at`
 
 // unused is the column code of a request that was not used.
 var unused = []byte{}

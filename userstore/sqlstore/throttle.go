@@ -227,16 +227,18 @@ func succeeded(a userstore.Attempt, remember time.Time, proof string, key []byte
 
 var (
 	removeAttempts = numbered(`DELETE FROM throttle_attempts WHERE (budget, at, attempt) IN
-		(SELECT a.budget, a.at, a.attempt FROM throttle_attempts a WHERE a.expires_at <= $ ORDER BY a.expires_at LIMIT $)`)
+		(SELECT a.budget, a.at, a.attempt FROM throttle_attempts a
+		WHERE a.expires_at >= $ AND a.expires_at <= $ ORDER BY a.expires_at LIMIT $) RETURNING expires_at`)
 	removeNetworks = numbered(`DELETE FROM throttle_networks WHERE budget IN
-		(SELECT n.budget FROM throttle_networks n WHERE n.until <= $ ORDER BY n.until LIMIT $)`)
+		(SELECT n.budget FROM throttle_networks n
+		WHERE n.until >= $ AND n.until <= $ ORDER BY n.until LIMIT $) RETURNING until`)
 )
 
 func (db *DB) RemoveExpiredAttempts(ctx context.Context, now time.Time, limit int) (int, error) {
 	total := 0
 	for _, sql := range []string{removeAttempts, removeNetworks} {
-		n, err := db.write(ctx, true, bind(sql, micros(now), int64(limit)))
-		if total += int(n); err != nil {
+		n, err := db.removeFrom(ctx, sql, limit, micros(now))
+		if total += n; err != nil {
 			return total, err
 		}
 	}

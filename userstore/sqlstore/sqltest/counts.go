@@ -114,7 +114,9 @@ func Counter(tb testing.TB, url string, without ...string) func() Counts {
 		tb.Cleanup(func() { _ = conn.Close(ctx) })
 		rows, err := conn.Query(ctx, `SELECT table_name, column_name, data_type FROM information_schema.columns
 			JOIN information_schema.tables USING (table_schema, table_name)
-			WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY table_name, ordinal_position`)
+			WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+			AND NOT (SELECT relispartition FROM pg_class WHERE oid = CAST(quote_ident(table_name) AS regclass))
+			ORDER BY table_name, ordinal_position`)
 		fail(err)
 		columns, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (c [3]string, err error) {
 			return c, r.Scan(&c[0], &c[1], &c[2])

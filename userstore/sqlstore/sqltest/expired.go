@@ -91,7 +91,8 @@ func Expired(tb testing.TB, address string, now time.Time, n int) map[string]int
 		}
 		values = strings.NewReplacer("BLOB", blob, "TEXT", text, "AT", at,
 			"USER", fmt.Sprintf("'expired' || (n %% %d)", users)).Replace(values)
-		exec(series + `INSERT INTO ` + table + ` (` + columns + `) SELECT ` + values + ` FROM ` + source)
+		exec(series + `INSERT INTO ` + table + ` (` + columns + `) SELECT ` + values + ` FROM ` + source +
+			` WHERE TRUE ON CONFLICT DO NOTHING`) // users, when they are there already
 	}
 	insert("users", `id, email, email_key, email_verified, username, username_key, claims, roles, is_active, is_staff, created_at,
 		updated_at, version, last_login_at, last_session_id, password_hash`,
@@ -104,7 +105,7 @@ func Expired(tb testing.TB, address string, now time.Time, n int) map[string]int
 		}
 		insert(e.table, e.columns, e.values, made[e.table])
 	}
-	if postgres {
+	if postgres && n >= 100_000 {
 		exec(`VACUUM (ANALYZE)`)
 		exec(`CHECKPOINT`)
 	}
@@ -139,4 +140,38 @@ func filler(tb testing.TB, address string) (exec func(string), close func()) {
 			tb.Fatalf("sqltest: fill: %s: %v", s, err)
 		}
 	}, func() { db.Close() }
+}
+
+// Count returns the number of rows of each table.
+func Count(tb testing.TB, address string) map[string]int {
+	tb.Helper()
+	counts := map[string]int{}
+	add := func(table string, scan func(...any) error) {
+		var n int
+		if err := scan(&n); err != nil {
+			tb.Fatalf("sqltest: count %s: %v", table, err)
+		}
+		counts[table] = n
+	}
+	ctx := tb.Context()
+	if strings.HasPrefix(address, "postgres") {
+		conn, err := pgx.Connect(ctx, address)
+		if err != nil {
+			tb.Fatalf("sqltest: count: %v", err)
+		}
+		defer conn.Close(ctx)
+		for _, e := range expired {
+			add(e.table, conn.QueryRow(ctx, `SELECT count(*) FROM `+e.table).Scan)
+		}
+		return counts
+	}
+	db, err := sql.Open("sqlite", address)
+	if err != nil {
+		tb.Fatalf("sqltest: count: %v", err)
+	}
+	defer db.Close()
+	for _, e := range expired {
+		add(e.table, db.QueryRowContext(ctx, `SELECT count(*) FROM `+e.table).Scan)
+	}
+	return counts
 }
