@@ -11,6 +11,7 @@ import (
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/counts"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // ClientDocuments reads clients. An id that is an https address names the metadata document of the
@@ -96,13 +97,13 @@ func (g *describedClient) fresh(now time.Time) bool {
 // ClientByID returns a client. ErrNotFound; an *Error that says what is wrong with the document of a
 // client of which no good one is known.
 func (d *ClientDocuments) ClientByID(ctx context.Context, id string) (userstore.Client, error) {
-	if !userstore.NamesDocument(id) {
+	if !registration.NamesDocument(id) {
 		return d.Clients.ClientByID(ctx, id)
 	}
 	if !d.On {
 		return userstore.Client{}, userstore.ErrNotFound
 	}
-	host, err := userstore.MetadataHost(id)
+	host, err := registration.MetadataHost(id)
 	if err != nil {
 		return userstore.Client{}, faultURL.because(errors.New(err.Error())) // it is no fault of a form
 	}
@@ -123,7 +124,7 @@ func (d *ClientDocuments) ClientByID(ctx context.Context, id string) (userstore.
 	case err != nil:
 		return userstore.Client{}, err
 	case row.Stored():
-		return row.WithDocument(good), nil
+		return registration.WithDocument(row, good), nil
 	}
 	return good, nil
 }

@@ -94,7 +94,7 @@ func (i *Issuer) mint(ctx context.Context, now time.Time, s signers, a Authoriza
 		return TokenResponse{}, err
 	}
 	r := TokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(), Scope: scope}
-	if slices.Contains(a.Scopes, scopeOpenID) {
+	if slices.Contains(a.Scopes, userstore.ScopeOpenID) {
 		if r.IDToken, err = i.mintID(now, s, a, access, ""); err != nil {
 			return TokenResponse{}, err
 		}

@@ -72,11 +72,11 @@ func (a *Accounts) authenticate(
 	view func(Login) (User, bool, Client, error), checkClient func(Client) error,
 ) (_ Verified, err error) {
 	defer func() { a.Counts.login(err) }()
-	var fs faults
+	var fs Faults
 	login, name := Login{}, email+username
 	switch {
 	case email != "" && username != "":
-		fs.add("username", fault{CodeNotAllowed, "Send either email or username, not both."})
+		fs.Add("username", Fault{CodeNotAllowed, "Send either email or username, not both."})
 	case email != "":
 		login.EmailKey = impossibleKey
 		if key, ok := EmailKey(email); ok {
@@ -88,10 +88,10 @@ func (a *Accounts) authenticate(
 			login.UsernameKey, name = key, key
 		}
 	default:
-		fs.add("email", fault{CodeRequired, "An email address or a username is needed."})
+		fs.Add("email", Fault{CodeRequired, "An email address or a username is needed."})
 	}
-	fs.add("password", checkTyped(password))
-	if err := fs.err(); err != nil {
+	fs.Add("password", checkTyped(password))
+	if err := fs.Err(); err != nil {
 		return Verified{}, err
 	}
 

@@ -39,9 +39,9 @@ func (a *Accounts) requestMail(
 	ctx context.Context, kind outbox.Kind, from origin, email, browser string,
 ) (handle string, err error) {
 	display, key, f := canonicalEmail(email)
-	var fs faults
-	fs.add("email", f)
-	if err := fs.err(); err != nil {
+	var fs Faults
+	fs.Add("email", f)
+	if err := fs.Err(); err != nil {
 		return "", err
 	}
 	return a.storeRequest(ctx, kind, from, display, key, browser)
@@ -91,104 +91,6 @@ func (a *Accounts) askForMail(
 	return secret.handle(w.kind, w.from, r.ID, w.session), nil
 }
 
-// Contents makes the parts of a message that are not stored, just before the message is sent. For a
-// message that a person asked for, it looks up the account and issues the token. Error:
-// ErrNothingToSend.
-func (a *Accounts) Contents(ctx context.Context, m outbox.Message) (outbox.Contents, error) {
-	page, ok := pageOf[m.Kind]
-	if !ok {
-		return a.noticeContents(ctx, m)
-	}
-	secret, err := a.oneTime()
-	if err != nil {
-		return outbox.Contents{}, err
-	}
-	if m.Kind == outbox.ChangeEmail || m.Kind == outbox.UndoEmail || m.Kind == outbox.FactorAdded {
-		return a.changeContents(ctx, secret, m)
-	}
-	key, ok := EmailKey(m.To)
-	if !ok {
-		return outbox.Contents{}, ErrNothingToSend
-	}
-	u, err := a.Store.UserByLogin(ctx, Login{EmailKey: key})
-	if m.Kind == outbox.VerifyEmail {
-		if c, ok, err := a.signupContents(ctx, secret, m, key, u, err); ok || err != nil {
-			return c, err
-		}
-	}
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return outbox.Contents{}, ErrNothingToSend
-	case err != nil:
-		return outbox.Contents{}, err
-	case !u.IsActive, m.Kind == outbox.VerifyEmail && u.EmailVerified, m.UserID != "" && m.UserID != u.ID,
-		m.Kind == outbox.Invite && u.PasswordHash != "", m.Kind == outbox.FactorCode && !a.NeedsMailbox(u):
-		return outbox.Contents{}, ErrNothingToSend
-	}
-	err = a.Store.IssueToken(ctx, OneTimeToken{
-		ID: m.ID, Kind: m.Kind, UserID: u.ID, AddressKey: key, At: m.At, EndsAt: m.EndsAt,
-	})
-	if errors.Is(err, ErrConflict) {
-		return outbox.Contents{}, ErrNothingToSend
-	}
-	c := outbox.Contents{To: u.Email, Locale: u.Claims.Locale}
-	if page != "" {
-		c.Link = page + secret.link(m.Kind, m.ID)
-	}
-	if m.Kind != outbox.Invite { // an operator's invitation returns no handle
-		c.Code = secret.code(m.Kind, m.ID)
-	}
-	// The recipient is the address of the account: an address that a stranger typed may have the
-	// same key and be another mailbox.
-	return c, err
-}
-
-// ErrHasPassword means that an invitation is refused: it is for accounts without a password.
-var ErrHasPassword = errors.New("the account has a password")
-
-// ErrNoMail means that this server sends no messages.
-var ErrNoMail = errors.New("there is no mail")
-
-// Invite sends a message with which the owner of an account without a password sets the first one.
-// A newer invitation ends the older one. Errors: ErrNotFound, ErrNoMail, ErrHasPassword,
-// ErrAccountDisabled.
-func (a *Accounts) Invite(ctx context.Context, userID string) error {
-	u, err := a.Store.UserByID(ctx, userID)
-	switch {
-	case err != nil:
-		return err
-	case a.NoMail:
-		return ErrNoMail
-	case u.PasswordHash != "":
-		return ErrHasPassword
-	case !u.IsActive:
-		return ErrAccountDisabled
-	}
-	e := a.invitation(ctx, u)
-	return audit.Stored(ctx, a.Log, a.Store.Record(ctx, e), e)
-}
-
-// invitation returns the audit entry that carries the message.
-func (a *Accounts) invitation(ctx context.Context, u User) audit.Event {
-	now := a.now()
-	e := audit.New(ctx, now, audit.UserInvited, audit.User(u.ID))
-	e.Messages = []outbox.Message{{
-		ID: commandLineID(a.NewID), Kind: outbox.Invite, UserID: u.ID, To: u.Email, Locale: u.Claims.Locale,
-		At: now, EndsAt: now.Add(inviteLasts),
-	}}
-	return e
-}
-
-// AcceptInvitation sets the first password of an account by the link of an invitation. The link
-// also proves the address. Errors as of ResetPassword.
-func (a *Accounts) AcceptInvitation(ctx context.Context, m Mailed, next string) error {
-	p, err := a.present(ctx, outbox.Invite, m, next)
-	if err != nil {
-		return err
-	}
-	return a.redeem(ctx, p, next, m.Second, audit.PasswordReset)
-}
-
 // ResetPassword sets a new password by the link or code of a message, and ends all grants and
 // sessions of the account. The message also proves the address. Where the account has a second factor,
 // the mailbox alone does not do: ErrSecondFactor (as *SecondFactorError) asks for m.Second, and the
@@ -200,113 +102,6 @@ func (a *Accounts) ResetPassword(ctx context.Context, m Mailed, next string) err
 		return err
 	}
 	return a.redeem(ctx, p, next, m.Second, audit.PasswordReset)
-}
-
-// ErrNewPassword means that the address is proved, but not that its owner made the account. Without
-// a new password, another person who made the account could still sign in.
-var ErrNewPassword = errors.New("a new password is needed")
-
-// Owner shows that the person who proves an address also owns the account, by one of the first
-// three fields. NewPassword replaces them: then all grants and sessions of the account end.
-type Owner struct {
-	UserID       string // of a session or access token
-	SignupHandle string // returned by the sign-up
-	Password     string
-	NewPassword  string
-}
-
-// AskVerification asks for a message with which the owner of an address proves it. It treats all
-// addresses alike, as ForgotPassword does.
-func (a *Accounts) AskVerification(ctx context.Context, email, browser string) (handle string, err error) {
-	return a.requestMail(ctx, outbox.VerifyEmail, byRequest, email, browser)
-}
-
-// firstVerification returns the message that verifies the address of a new account, to be stored
-// together with the account, and the handle for its code. The handle keeps the password: see Owner.
-// If the address has had its messages, there is none.
-func (a *Accounts) firstVerification(ctx context.Context, u User) (m []outbox.Message, handle string, err error) {
-	if a.NoMail || a.Verification == VerificationOff || u.EmailVerified {
-		return nil, "", nil
-	}
-	secret, err := a.oneTime()
-	if err != nil {
-		return nil, "", err
-	}
-	const kind = outbox.VerifyEmail
-	r := secret.request(commandLineID(a.NewID), kind, u.EmailKey, a.now())
-	room, err := a.Store.TakeMailRoom(ctx, r, mailLimits)
-	if err != nil {
-		return nil, "", fmt.Errorf("count %s: %w", kind, err)
-	}
-	if room {
-		m = []outbox.Message{{ID: r.ID, Kind: kind, To: u.Email, At: r.At, EndsAt: r.EndsAt}}
-	}
-	return m, secret.handle(kind, bySignup, r.ID, ""), nil
-}
-
-// VerifyEmail proves the address of an account, or of a pending sign-up, whose account it makes.
-// Errors: ErrTokenInvalid, ErrNewPassword, ErrInvalidCredentials, ErrRateLimited, ErrOverloaded,
-// ErrSignupClosed, ValidationError.
-func (a *Accounts) VerifyEmail(ctx context.Context, m Mailed, by Owner) (Proved, error) {
-	p, err := a.present(ctx, outbox.VerifyEmail, m, by.NewPassword)
-	if err != nil {
-		return Proved{}, err
-	}
-	if p.pending != nil {
-		return a.makeAccount(ctx, p, by)
-	}
-	if by.NewPassword == "" {
-		if err := a.owns(ctx, p, by); err != nil {
-			a.returnTry(ctx, p)
-			return Proved{}, err
-		}
-	}
-	proved := Proved{User: p.user}
-	if by.NewPassword == "" && p.from == byPassword {
-		proved.Typed = p.token.At
-	}
-	proved.User.EmailVerified = true
-	return proved, a.redeem(ctx, p, by.NewPassword, m.Second, audit.EmailVerified)
-}
-
-// owns returns nil if by shows that the account is the caller's.
-func (a *Accounts) owns(ctx context.Context, p presentedToken, by Owner) error {
-	if p.user.PasswordHash == "" {
-		return ErrNewPassword
-	}
-	if p.from == bySignup || p.from == byPassword || by.UserID != "" && by.UserID == p.user.ID {
-		return nil
-	}
-	id, ok, err := a.readSignupHandle(by.SignupHandle)
-	if err != nil {
-		return err
-	}
-	if ok {
-		first, _, err := a.Store.OneTimeToken(ctx, id, a.now())
-		if err == nil && first.UserID == p.user.ID {
-			return nil
-		}
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	if by.Password != "" {
-		return a.verifyPassword(ctx, p.user, by.Password)
-	}
-	return ErrNewPassword
-}
-
-// readSignupHandle returns the id in the handle of a sign-up; ok is false for any other text.
-func (a *Accounts) readSignupHandle(text string) (id string, ok bool, err error) {
-	if text == "" {
-		return "", false, nil
-	}
-	secret, err := a.oneTime()
-	if err != nil {
-		return "", false, err
-	}
-	id, from, ok := secret.readHandle(outbox.VerifyEmail, text, "")
-	return id, ok && from == bySignup, nil
 }
 
 // presentedToken is a token that a person presented, with its user.
@@ -321,19 +116,19 @@ type presentedToken struct {
 // present finds the token of m. It refuses wrong, ended and unknown tokens alike. A new password
 // that no account may have costs no try of the code; next may be empty.
 func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next string) (p presentedToken, err error) {
-	var fs faults
+	var fs Faults
 	switch {
 	case m.Token != "" && (m.Handle != "" || m.Code != ""):
-		fs.add("token", fault{CodeNotAllowed, "Send either token, or handle and code."})
+		fs.Add("token", Fault{CodeNotAllowed, "Send either token, or handle and code."})
 	case m.Token == "" && m.Handle == "":
-		fs.add("token", fault{CodeRequired, "Send token, or handle and code."})
+		fs.Add("token", Fault{CodeRequired, "Send token, or handle and code."})
 	case m.Token == "" && m.Code == "":
-		fs.add("code", fault{CodeRequired, "Send the code of the message."})
+		fs.Add("code", Fault{CodeRequired, "Send the code of the message."})
 	}
 	if next != "" {
-		fs.add("new_password", checkNew(next, a.minPassword(), User{}, a.Service))
+		fs.Add("new_password", checkNew(next, a.minPassword(), User{}, a.Service))
 	}
-	if err := fs.err(); err != nil {
+	if err := fs.Err(); err != nil {
 		return p, err
 	}
 	secret, err := a.oneTime()
@@ -367,8 +162,8 @@ func (a *Accounts) present(ctx context.Context, kind outbox.Kind, m Mailed, next
 		return p, invalid(err)
 	}
 	// The list of breaches is asked only now: strangers must not make this server send requests.
-	fs.add("new_password", a.checkBreach(ctx, next))
-	if err = fs.err(); err != nil {
+	fs.Add("new_password", a.checkBreach(ctx, next))
+	if err = fs.Err(); err != nil {
 		a.returnTry(ctx, p)
 	}
 	return p, err
@@ -407,9 +202,9 @@ func (a *Accounts) returnTryAfter(ctx context.Context, p presentedToken, err err
 
 // hashFor hashes the new_password of u, which present has already checked without the account.
 func (a *Accounts) hashFor(ctx context.Context, u User, next string) (string, error) {
-	var fs faults
-	fs.add("new_password", checkNew(next, a.minPassword(), u, a.Service))
-	if err := fs.err(); err != nil {
+	var fs Faults
+	fs.Add("new_password", checkNew(next, a.minPassword(), u, a.Service))
+	if err := fs.Err(); err != nil {
 		return "", err
 	}
 	return a.Hasher.Hash(ctx, next)

@@ -88,7 +88,7 @@ func (a *Accounts) signUpPending(ctx context.Context, n NewUser) (handle string,
 	}
 	now := a.now()
 	p := PendingSignup{
-		ID: commandLineID(a.NewID), Email: u.Email, EmailKey: u.EmailKey,
+		ID: CommandLineID(a.NewID), Email: u.Email, EmailKey: u.EmailKey,
 		Username: u.Username, UsernameKey: u.UsernameKey, PasswordHash: hash, Claims: u.Claims,
 		Language: n.Language, Browser: secret.browser(n.Browser),
 		At: now, EndsAt: now.Add(signupLasts),
@@ -176,7 +176,7 @@ func (a *Accounts) makeAccount(ctx context.Context, p presentedToken, by Owner) 
 	}
 	now := a.now()
 	u := User{
-		ID: commandLineID(a.NewID), Email: p.pending.Email, EmailKey: p.pending.EmailKey, EmailVerified: true,
+		ID: CommandLineID(a.NewID), Email: p.pending.Email, EmailKey: p.pending.EmailKey, EmailVerified: true,
 		Username: s.Username, UsernameKey: s.UsernameKey, PasswordHash: s.PasswordHash, Claims: s.Claims,
 		IsActive: true, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
@@ -245,9 +245,9 @@ func (a *Accounts) ownSignup(ctx context.Context, p presentedToken, by Owner) (_
 // signupByPassword returns the sign-up with the address of p that brought this password: p itself, or
 // one of the newest. The budget is that of a login's name.
 func (a *Accounts) signupByPassword(ctx context.Context, p PendingSignup, password string) (PendingSignup, error) {
-	var fs faults
-	fs.add("password", checkTyped(password))
-	if err := fs.err(); err != nil {
+	var fs Faults
+	fs.Add("password", checkTyped(password))
+	if err := fs.Err(); err != nil {
 		return PendingSignup{}, err
 	}
 	if a.Hasher.Full() {

@@ -37,6 +37,7 @@ import (
 	"github.com/signet-id/signet/keys/keystest"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
+	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
@@ -70,6 +71,10 @@ type Server struct {
 	DB       *sqlstore.DB // what really happened, whatever stands between it and the replicas
 	Replicas []*Replica
 	Log      *Log
+
+	// Around, if not nil, is called in place of each request. It sends the request, once or several
+	// times, and returns the answer that the caller gets.
+	Around func(q Request, send func(Request) *Response) *Response
 
 	issuerPath string // of an issuer …/p
 	secrets    *secrets
@@ -205,7 +210,7 @@ func (s *Server) replica(o Options, generate func(string) (crypto.Signer, error)
 			}
 			return store.Ping(ctx)
 		},
-		Accounts: r.Accounts, Issuer: r.Issuer, Clients: &userstore.Registry{}, API: r.API,
+		Accounts: r.Accounts, Issuer: r.Issuer, Clients: &registration.Registry{}, API: r.API,
 	})
 	if err != nil {
 		t.Fatalf("compose the server: %v", err)

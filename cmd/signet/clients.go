@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/signet-id/signet/cmd/signet/internal/terminal"
 	"github.com/signet-id/signet/internal/printable"
-	"github.com/signet-id/signet/internal/readable"
 	"github.com/signet-id/signet/internal/server"
 	"github.com/signet-id/signet/userstore"
+	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore"
 )
 
@@ -61,7 +58,7 @@ which other users of the machine could see.`,
 		if err != nil {
 			return err
 		}
-		return a.withClients(ctx, func(r *userstore.Registry, _ *sqlstore.DB) error {
+		return a.withClients(ctx, func(r *registration.Registry, _ *sqlstore.DB) error {
 			var c userstore.Client
 			in.apply(&c)
 			if c.AuthMethod == "" && (c.JWKSURI != "" || c.JWKS != nil) {
@@ -98,7 +95,7 @@ before stay, and are held to what the client is registered for from now on.`,
 		if err != nil {
 			return err
 		}
-		return a.withClients(ctx, func(r *userstore.Registry, _ *sqlstore.DB) error {
+		return a.withClients(ctx, func(r *registration.Registry, _ *sqlstore.DB) error {
 			var edited userstore.Client
 			c, secret, err := r.Edit(ctx, args[0], chosen, func(c *userstore.Client) error {
 				in.apply(c)
@@ -111,60 +108,6 @@ before stay, and are held to what the client is registered for from now on.`,
 			return a.showClient(c, secret)
 		})
 	})
-	return cmd
-}
-
-func (a *app) clientsShow() *cobra.Command {
-	return &cobra.Command{
-		Use:   "show CLIENT_ID",
-		Short: "Show one client",
-		Args:  oneClient,
-		RunE: action(func(ctx context.Context, args []string) error {
-			return a.withClients(ctx, func(_ *userstore.Registry, db *sqlstore.DB) error {
-				c, err := db.ClientByID(ctx, args[0])
-				if err != nil {
-					return noSuchClient(err, args[0])
-				}
-				return a.showClient(c, "")
-			})
-		}),
-	}
-}
-
-func (a *app) clientsList() *cobra.Command {
-	var limit int
-	var kind string
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the clients, oldest first",
-		Args:  cobra.NoArgs,
-		RunE: action(func(ctx context.Context, _ []string) error {
-			if limit < 0 {
-				return misusef("--limit is a number of clients, and 0 for all of them")
-			}
-			if kind != "" && kind != kindOperator && kind != kindRegistered && kind != kindMetadata {
-				return misusef("--kind is operator, registered or metadata")
-			}
-			_, db, err := a.store(ctx)
-			if err != nil {
-				return err
-			}
-			defer db.Close()
-			clients := func(yield func([]userstore.Client) error) error {
-				return pages(limit, clientsOfKind(ctx, db, kind), yield)
-			}
-			if a.asJSON {
-				return listJSON(a, clients, func(c userstore.Client) any { return c.Document("") })
-			}
-			header := a.columnsOf("CLIENT ID", "NAME", "STATE", "AUTHENTICATION").and("GRANT TYPES", "CREATED", "KIND")
-			return listTable(a, a.list(0, 2), header, clients, func(c userstore.Client) []string {
-				return a.columnsOf(c.ID, dash(short(c.Name)), clientState(c), c.AuthMethod).and(dash(strings.Join(c.GrantTypes, ", ")), readable.Instant(c.CreatedAt), kindOf(c))
-			}, "There are no clients.")
-		}),
-	}
-	cmd.Flags().IntVar(&limit, "limit", 0, "the first `N` only")
-	cmd.Flags().StringVar(&kind, "kind", "", "only those of a `kind`: operator, registered (by itself), or metadata (by its document)")
-	a.wideFlag(cmd)
 	return cmd
 }
 
@@ -184,7 +127,7 @@ access tokens inactive; new tokens of client_credentials end within a second. ` 
 		Long:  long,
 		Args:  oneClient,
 		RunE: action(func(ctx context.Context, args []string) error {
-			return a.withClients(ctx, func(r *userstore.Registry, db *sqlstore.DB) error {
+			return a.withClients(ctx, func(r *registration.Registry, db *sqlstore.DB) error {
 				if err := r.SetActive(ctx, args[0], active); err != nil {
 					return noSuchClient(err, args[0])
 				}
@@ -219,7 +162,7 @@ your own. The one before is refused within a second; what was granted stays.`,
 			if err != nil {
 				return err
 			}
-			return a.withClients(ctx, func(r *userstore.Registry, _ *sqlstore.DB) error {
+			return a.withClients(ctx, func(r *registration.Registry, _ *sqlstore.DB) error {
 				c, secret, err := r.RotateSecret(ctx, args[0], chosen)
 				if err != nil {
 					return noSuchClient(explainClient(err, userstore.Client{}), args[0])
@@ -249,7 +192,7 @@ clients disable". A terminal is asked first; programs say --yes.`,
 			if !isTerminal(a.in) && !yes {
 				return misusef("there is no terminal to ask whether to delete the client; give --yes if that is meant")
 			}
-			return a.withClients(ctx, func(r *userstore.Registry, db *sqlstore.DB) error {
+			return a.withClients(ctx, func(r *registration.Registry, db *sqlstore.DB) error {
 				c, err := db.ClientByID(ctx, args[0])
 				if err != nil {
 					return noSuchClient(err, args[0])
@@ -288,7 +231,7 @@ func oneClient(_ *cobra.Command, args []string) error {
 }
 
 // withClients runs fn with a client registry over the configured store.
-func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sqlstore.DB) error) error {
+func (a *app) withClients(ctx context.Context, fn func(*registration.Registry, *sqlstore.DB) error) error {
 	c, db, err := a.store(ctx)
 	if err != nil {
 		return err
@@ -320,166 +263,4 @@ func (a *app) withClients(ctx context.Context, fn func(*userstore.Registry, *sql
 		err = fmt.Errorf("%w The cause: %s", err, printable.Text(unfetched.Error()))
 	}
 	return err
-}
-
-func noSuchClient(err error, id string) error {
-	if errors.Is(err, userstore.ErrNotFound) {
-		if userstore.NamesDocument(id) {
-			return fmt.Errorf("nobody has allowed %q anything, so there is no client of that id; "+
-				"oauth.client_id_metadata_hosts.deny keeps a host out", printable.Text(id))
-		}
-		return fmt.Errorf("there is no client %q; `signet clients list` shows those there are", printable.Text(id))
-	}
-	return err
-}
-
-// explainClient turns an error of the client registry into one sentence that names the flags.
-func explainClient(err error, c userstore.Client) error {
-	var invalid *userstore.ValidationError
-	var exists *userstore.ExistsError
-	switch {
-	case errors.As(err, &invalid):
-		return refusedFields(invalid, func(field string) string { return flagOf(field, c) }, "jwks", "client_secret")
-	case errors.As(err, &exists):
-		return errors.New("there is a client with this client_id already; `signet clients show` shows it")
-	case errors.Is(err, userstore.ErrBuiltIn):
-		return errors.New("the built-in client cannot be deleted: logins that name no client use it; `signet clients disable` keeps it out")
-	}
-	return err
-}
-
-// flagOf returns the flag of a faulty field, and for a list the faulty member.
-func flagOf(field string, c userstore.Client) string {
-	root, index, _ := strings.Cut(field, ".")
-	for _, f := range listFlags {
-		if f.field != root {
-			continue
-		}
-		list := *f.of(&c)
-		if n, err := strconv.Atoi(index); err == nil && n < len(list) {
-			return "--" + f.name + " " + printable.Text(short(list[n]))
-		}
-		return "--" + f.name
-	}
-	for _, f := range textFlags {
-		if f.field == root {
-			return "--" + f.name
-		}
-	}
-	for _, f := range boolFlags {
-		if f.field == root {
-			return "--" + f.name
-		}
-	}
-	switch root {
-	case "jwks":
-		return strings.TrimSuffix("--jwks-file "+index, " ")
-	case "client_secret":
-		return "--secret-file"
-	}
-	return field
-}
-
-func clientState(c userstore.Client) string {
-	if c.DisabledAt.IsZero() {
-		return "active"
-	}
-	return "disabled"
-}
-
-func (a *app) showClient(c userstore.Client, secret string) error {
-	if a.asJSON {
-		return a.printJSON(c.Document(secret))
-	}
-	rows := [][]string{{"client_id", c.ID}}
-	if secret != "" {
-		rows = append(rows, []string{"client_secret", secret}, []string{"", "(shown this once; only its hash is kept)"})
-	}
-	rows = append(rows, []string{"name", c.Name}, []string{"state", clientState(c)}, []string{"authentication", c.AuthMethod},
-		[]string{"grant types", dash(strings.Join(c.GrantTypes, ", "))})
-	several := func(name string, values []string) {
-		for _, v := range values {
-			rows = append(rows, []string{name, v})
-			name = ""
-		}
-	}
-	if !slices.Equal(c.ResponseTypes, []string{userstore.ResponseTypeCode}) {
-		several("response types", c.ResponseTypes)
-	}
-	several("redirect URIs", c.RedirectURIs)
-	several("after logout", c.PostLogoutRedirectURIs)
-	several("request URIs", c.RequestURIs)
-	scopes := strings.Join(c.Scopes, " ")
-	if scopes == "" {
-		scopes = "any"
-	}
-	rows = append(rows, []string{"scopes", scopes})
-	several("resources", c.Resources)
-	several("contacts", c.Contacts)
-	for _, f := range []struct{ name, value string }{
-		{"PKCE", c.PKCE}, {"ID tokens", c.IDTokenAlg}, {"userinfo", signedWith(c.UserinfoAlg)},
-		{"introspection", signedWith(c.IntrospectionAlg)}, {"keys", keysOf(c)}, {"request objects", objectsOf(c)},
-		{"subjects", subjectsOf(c)}, {"sector from", c.SectorIdentifierURI},
-		{"told of logouts", c.BackchannelLogoutURI}, {"told by a frame", c.FrontchannelLogoutURI}, {"logins begin at", c.InitiateLoginURI},
-		{"website", c.ClientURI}, {"logo", c.LogoURI}, {"privacy policy", c.PolicyURI}, {"terms", c.TOSURI},
-		{"software", strings.TrimSpace(c.SoftwareID + " " + c.SoftwareVersion)}, {"kind of app", c.ApplicationType},
-	} {
-		if f.value != "" {
-			rows = append(rows, []string{f.name, f.value})
-		}
-	}
-	if c.RequirePushed {
-		rows = append(rows, []string{"authorization", "pushed requests only"})
-	}
-	if c.IDTokenClaims {
-		rows = append(rows, []string{"claims", "also in its ID tokens"})
-	}
-	if c.Kind == userstore.KindRegistered {
-		rows = append(rows, []string{"registered", "by itself" + unusedUntil(c)})
-	}
-	if c.Kind == userstore.KindMetadata {
-		rows = append(rows, []string{"described by", "its document, last good at " + readable.Instant(c.DocumentAt)})
-	}
-	rows = append(rows, []string{"first party", map[bool]string{true: "yes", false: "no"}[c.FirstParty]},
-		[]string{"created", readable.Instant(c.CreatedAt)}, []string{"changed", readable.Instant(c.UpdatedAt)})
-	return a.table(nil, rows)
-}
-
-// signedWith says how answers to the client are signed; empty: they are not.
-func signedWith(alg string) string {
-	if alg == "" {
-		return ""
-	}
-	return "signed with " + alg
-}
-
-// unusedUntil says until when an unused client stays.
-func unusedUntil(c userstore.Client) string {
-	if c.UnusedUntil.IsZero() {
-		return ""
-	}
-	return "; never used, and deleted after " + readable.Instant(c.UnusedUntil)
-}
-
-// objectsOf says how the client signs its request objects; empty: as its keys allow.
-func objectsOf(c userstore.Client) string {
-	if c.RequireSignedRequestObject {
-		return strings.TrimPrefix(c.RequestObjectAlg+", required", ", ")
-	}
-	return c.RequestObjectAlg
-}
-
-func keysOf(c userstore.Client) string {
-	if len(c.JWKS) > 0 {
-		return "registered; --json shows them"
-	}
-	return c.JWKSURI
-}
-
-// subjectsOf says by what sub a pairwise client knows people; empty: by the ids of accounts.
-func subjectsOf(c userstore.Client) string {
-	if !c.Pairwise() {
-		return ""
-	}
-	return "pairwise, sector " + c.Sector()
 }

@@ -73,7 +73,7 @@ func newMetrics(p metricParts) *metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "signet_build_info", Help: "1, with the version in the labels.",
-			ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "go": build.Go},
+			ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.revision(), "go": build.Go},
 		}, func() float64 { return 1 }),
 	)
 	for _, part := range []func(metricParts) []prometheus.Collector{

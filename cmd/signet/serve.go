@@ -252,6 +252,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	if c.Source("issuer") == "" && !loopback(listener.Addr()) {
 		log.Warn("the issuer is "+iss.URL+", which other machines cannot reach; set issuer to the URL that they use", "listen", listener.Addr().String())
 	}
+	notifySupervisor(a.env, "READY=1", log)
 	if fresh {
 		lines.waitUntilWritten()
 		a.welcome(c, localURL(c, listener.Addr()))
@@ -263,6 +264,7 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 	case <-ctx.Done():
 	}
 	stopping.Store(true)
+	notifySupervisor(a.env, "STOPPING=1", log)
 	public.drain(c.HTTP.DrainNotice, errors.Is(context.Cause(ctx), errInterrupted), log)
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
+	"github.com/signet-id/signet/userstore/registration"
 )
 
 // Store is the database as the server uses it.
@@ -63,7 +64,7 @@ type Parts struct {
 	// These hold their own settings; Compose sets their fields for the parts above.
 	Accounts *userstore.Accounts
 	Issuer   *issuer.Issuer
-	Clients  *userstore.Registry
+	Clients  *registration.Registry
 	API      *api.Server
 }
 

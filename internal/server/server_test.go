@@ -16,6 +16,7 @@ import (
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 	"github.com/signet-id/signet/userstore/password"
+	"github.com/signet-id/signet/userstore/registration"
 	"github.com/signet-id/signet/userstore/sqlstore/sqltest"
 )
 
@@ -31,7 +32,7 @@ func parts(t *testing.T) server.Parts {
 		Cache:    &issuer.ClientCache{MaxAge: time.Second},
 		Mail:     &mail.Worker{Way: mail.Absent},
 		Ready:    func(context.Context) error { return nil },
-		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &userstore.Registry{},
+		Accounts: &userstore.Accounts{}, Issuer: &issuer.Issuer{URL: "https://id.test"}, Clients: &registration.Registry{},
 		API: &api.Server{},
 	}
 }
