@@ -19,6 +19,7 @@ import (
 	"github.com/signet-id/signet/api/wire"
 	"github.com/signet-id/signet/internal/logos"
 	"github.com/signet-id/signet/internal/required"
+	"github.com/signet-id/signet/internal/span"
 	"github.com/signet-id/signet/issuer"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
@@ -41,17 +42,26 @@ type Server struct {
 	Log      *slog.Logger
 
 	Metrics Metrics      // nil: nothing is counted
+	Traces  Traces       // nil: no request is traced
 	Logos   *logos.Cache // nil: the pages show no logos of clients
 
-	JWKSMaxAge     time.Duration // of the public documents
-	JSONLogin      bool          // accounts.json_login
-	CORSOrigins    []string      // besides the origins of clients' redirect URIs; compared byte for byte
-	PasskeyOrigins []string      // of apps that use our passkeys, besides the issuer's own; nil: none
-	TrustedProxies []string      // CIDRs or addresses whose X-Forwarded-For is believed
-	Timeout        time.Duration // of one account request; zero: 5 s
+	JWKSMaxAge      time.Duration // of the public documents
+	JSONLogin       bool          // accounts.json_login
+	CORSOrigins     []string      // besides the origins of clients' redirect URIs; compared byte for byte
+	PasskeyOrigins  []string      // of apps that use our passkeys, besides the issuer's own; nil: none
+	TrustedProxies  []string      // CIDRs or addresses whose X-Forwarded-For is believed
+	TracesOfProxies bool          // the traceparent of trusted proxies is theirs, and followed
+	Timeout         time.Duration // of one account request; zero: 5 s
 
 	cacheable   []string               // Cache-Control of the public documents
 	description func() ([]byte, error) // openapi.json, made for the first who asks
+}
+
+// Traces records requests; cmd joins it to OpenTelemetry.
+type Traces interface {
+	// Request begins the span of a request, if it is recorded, and returns its context and the id of
+	// its trace. parent is the traceparent of a trusted proxy; empty: the trace begins here.
+	Request(ctx context.Context, method, route, parent string) (context.Context, span.Span, string)
 }
 
 // Metrics is what the server counts; cmd joins it to Prometheus.
@@ -326,7 +336,7 @@ type resource struct {
 // Handler is the whole public listener. It fails when a part is missing or TrustedProxies is
 // malformed.
 func (s *Server) Handler() (http.Handler, error) {
-	if err := required.Missing(s, "Metrics", "Logos", "CORSOrigins", "PasskeyOrigins", "TrustedProxies"); err != nil {
+	if err := required.Missing(s, "Metrics", "Traces", "Logos", "CORSOrigins", "PasskeyOrigins", "TrustedProxies"); err != nil {
 		return nil, err
 	}
 	h := &handler{Server: s, resources: map[*mux.Route]*resource{}}

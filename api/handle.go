@@ -17,6 +17,7 @@ import (
 	"github.com/signet-id/signet/api/problem"
 	"github.com/signet-id/signet/internal/audit"
 	"github.com/signet-id/signet/internal/refusal"
+	"github.com/signet-id/signet/internal/span"
 	"github.com/signet-id/signet/issuer"
 )
 
@@ -63,6 +64,9 @@ type answer struct {
 	http.ResponseWriter
 	status int
 	note   refusal.Note // for the log line of a refused request
+
+	span    span.Span
+	traceID string // empty: the request is not recorded
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -93,12 +97,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.router.Match(r, &match) {
 		res = h.resources[match.Route]
 	}
+	r = h.beginTrace(a, r, res)
 	var failure *problem.Problem
 	defer func() {
 		if p := recover(); p != nil {
 			failure = h.recovered(a, r, res, id, p)
 		}
 		h.report(r, a, res, id, h.Now().Sub(began), failure)
+		a.endTrace(failure)
 		if failure != nil && failure.Abort {
 			panic(http.ErrAbortHandler)
 		}
@@ -218,11 +224,7 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 	if status == 0 {
 		status = http.StatusOK // as net/http answers when a handler wrote nothing
 	}
-	switch method {
-	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT":
-	default:
-		method = "OTHER"
-	}
+	method = knownMethod(method)
 	if h.Metrics != nil {
 		h.Metrics.Request(res.template, method, status, took)
 	}
@@ -240,10 +242,13 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 	if !h.Log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 9)
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("request_id", id), slog.String("method", method), slog.String("route", res.template),
 		slog.Int("status", status), slog.Duration("took", took), slog.String("address", h.clientAddress(r)))
+	if a.traceID != "" {
+		attrs = append(attrs, slog.String("trace_id", a.traceID))
+	}
 	if f != nil {
 		attrs = append(attrs, slog.String("code", string(f.Code)))
 		if f.Cause != nil && status >= 500 {
@@ -259,6 +264,15 @@ func (h *handler) report(r *http.Request, a *answer, res *resource, id string, t
 		attrs = append(append(attrs, slog.String("code", a.note.Code())), a.note.Attrs("")...)
 	}
 	h.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// knownMethod returns a method of HTTP, or OTHER: clients must not invent values.
+func knownMethod(method string) string {
+	switch method {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT":
+		return method
+	}
+	return "OTHER"
 }
 
 // reasonOf says for the log why a request was refused: what the issuer keeps to itself, or else what the answer says.

@@ -39,6 +39,7 @@ type Config struct {
 	DataDir string `key:"data_dir"`
 
 	Metrics Metrics `key:"metrics"`
+	Traces  Traces  `key:"traces"`
 	Log     Log     `key:"log"`
 	Keys    Keys    `key:"keys"`
 
@@ -85,6 +86,7 @@ func Default() Config {
 		Listen:    "127.0.0.1:8080",
 		DataDir:   "data",
 		Metrics:   Metrics{Listen: "127.0.0.1:9090"},
+		Traces:    Traces{OneIn: 10},
 		Log:       Log{Format: "auto", Level: "info"},
 		ClockSkew: 60 * time.Second,
 		Keys: Keys{

@@ -13,6 +13,22 @@ type Metrics struct {
 	Listen string `key:"listen"`
 }
 
+// Traces is the section `traces`.
+type Traces struct {
+	// URL of an OpenTelemetry collector, which takes traces by OTLP over HTTP:
+	// http://127.0.0.1:4318 or https://… (without a path: /v1/traces). Empty: no traces.
+	// OTEL_EXPORTER_OTLP_HEADERS, …_CERTIFICATE, …_CLIENT_CERTIFICATE, …_CLIENT_KEY and
+	// …_COMPRESSION count as well, and OTEL_RESOURCE_ATTRIBUTES; none of them turns traces on.
+	Endpoint string `key:"endpoint"`
+
+	// One request in so many is recorded, by chance; 1: every request.
+	OneIn int `key:"one_in"`
+
+	// The proxies of http.trusted_proxies set traceparent themselves, and pass on none that a
+	// client sent. Then it is followed, also as to whether a request is recorded.
+	FromProxies bool `key:"from_proxies"`
+}
+
 // Log is the section `log`.
 type Log struct {
 	// text, json, or auto: text on a terminal and JSON otherwise.

@@ -48,6 +48,19 @@ var checks = []check{
 		}
 		return badListen(c.Metrics.Listen)
 	}},
+	{keys: []string{"traces.endpoint"}, rule: func(c Config) string { return badCollector(c.Traces.Endpoint) }},
+	{keys: []string{"traces.one_in"}, rule: func(c Config) string {
+		if c.Traces.OneIn < 1 || c.Traces.OneIn > 1_000_000 {
+			return "must lie between 1 (every request) and 1000000"
+		}
+		return ""
+	}},
+	{keys: []string{"traces.from_proxies"}, rule: func(c Config) string {
+		if c.Traces.FromProxies && len(c.HTTP.TrustedProxies) == 0 {
+			return "needs http.trusted_proxies, which names the proxies"
+		}
+		return ""
+	}},
 	{keys: []string{"log.format"}, rule: func(c Config) string {
 		return notOneOf(c.Log.Format, "auto", "text", "json")
 	}},

@@ -105,7 +105,7 @@ func oneRefreshToken(tb testing.TB) (*Issuer, TokenResponse) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r, err := i.mint(now, s, Authorization{Grant: g, Client: userstore.Client{FirstParty: true}, RefreshJTI: jti})
+	r, err := i.mint(tb.Context(), now, s, Authorization{Grant: g, Client: userstore.Client{FirstParty: true}, RefreshJTI: jti})
 	if err != nil {
 		tb.Fatal(err)
 	}

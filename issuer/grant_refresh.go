@@ -56,7 +56,7 @@ func (i *Issuer) Refresh(ctx context.Context, r RefreshRequest) (TokenResponse, 
 	if err != nil {
 		return TokenResponse{}, failed(err)
 	}
-	return i.mint(now, signers, a)
+	return i.mint(ctx, now, signers, a)
 }
 
 // refreshGrant is the refresh_token grant of the token endpoint.

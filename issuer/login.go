@@ -174,5 +174,5 @@ func (i *Issuer) startGrant(
 	if err := i.Accounts.StartGrant(ctx, verified, a.Grant, now.Add(-i.RefreshIdle)); err != nil {
 		return TokenResponse{}, err
 	}
-	return i.mint(now, signers, a)
+	return i.mint(ctx, now, signers, a)
 }

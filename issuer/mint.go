@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/signet-id/signet/internal/jose"
+	"github.com/signet-id/signet/internal/span"
 	"github.com/signet-id/signet/userstore"
 )
 
@@ -83,7 +85,9 @@ func (s *signers) of(alg string) *jose.Signer {
 }
 
 // mint signs the tokens that a authorizes. now is the instant at which the request was checked.
-func (i *Issuer) mint(now time.Time, s signers, a Authorization) (TokenResponse, error) {
+func (i *Issuer) mint(ctx context.Context, now time.Time, s signers, a Authorization) (_ TokenResponse, err error) {
+	_, signing := span.Begin(ctx, "sign tokens")
+	defer func() { signing.End(err) }()
 	scope := strings.Join(a.Scopes, " ")
 	access, expires, err := i.mintAccess(now, s, a, scope)
 	if err != nil {

@@ -48,7 +48,7 @@ func BenchmarkAccessToken(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				token, err := i.mint(now, s, Authorization{Grant: a.Grant, Client: a.Client, Roles: a.Roles, Scopes: a.Scopes[1:]})
+				token, err := i.mint(b.Context(), now, s, Authorization{Grant: a.Grant, Client: a.Client, Roles: a.Roles, Scopes: a.Scopes[1:]})
 				if err != nil {
 					b.Fatal(err)
 				}

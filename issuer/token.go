@@ -96,7 +96,7 @@ func (i *Issuer) token(ctx context.Context, r TokenRequest) (TokenResponse, erro
 	if err := i.completeUser(ctx, &a); err != nil {
 		return TokenResponse{}, err
 	}
-	return i.mint(r.now, signers, a)
+	return i.mint(ctx, r.now, signers, a)
 }
 
 // completeUser reads the user if the tokens carry claims that the grant's row does not hold. The

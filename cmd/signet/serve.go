@@ -172,6 +172,12 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		hasher: hasher, keys: manager, db: db, mail: mailer, logouts: logouts, admission: admission, throttle: throttle,
 		documents: documents, issued: issued, accounts: people, swept: swept, now: a.now,
 	})
+	recorder, stopTraces, err := newTraces(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
+	metrics.addTraces(recorder)
 	var stopping atomic.Bool
 	endpoints := &api.Server{
 		JWKSMaxAge:     c.Keys.JWKSMaxAge,
@@ -179,8 +185,10 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		CORSOrigins:    c.HTTP.CORSOrigins,
 		PasskeyOrigins: c.Passkeys.Origins,
 		TrustedProxies: c.HTTP.TrustedProxies,
+
+		TracesOfProxies: c.Traces.FromProxies,
 	}
-	err = server.Compose(server.Parts{
+	parts := server.Parts{
 		Store:      db,
 		Keys:       manager,
 		Hasher:     hasher,
@@ -204,8 +212,11 @@ func (a *app) serve(ctx context.Context, c configs.Config, migrate bool) error {
 		Issuer:     iss,
 		Clients:    clientSettings(c, sectorsBy(fetcher)),
 		API:        endpoints,
-	})
-	if err != nil {
+	}
+	if recorder != nil {
+		parts.Traces = recorder
+	}
+	if err := server.Compose(parts); err != nil {
 		return fmt.Errorf("compose the server: %w", err)
 	}
 	handler, err := endpoints.Handler()

@@ -25,6 +25,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/signet-id/signet/internal/span"
 )
 
 // Options are the settings of an operator.
@@ -123,7 +125,9 @@ func (c *Client) Fetch(ctx context.Context, address string, d Document) ([]byte,
 	return body, err
 }
 
-func (c *Client) fetch(ctx context.Context, address string, d Document) ([]byte, http.Header, error) {
+func (c *Client) fetch(ctx context.Context, address string, d Document) (_ []byte, _ http.Header, err error) {
+	ctx, recorded := span.Begin(ctx, "fetch a document")
+	defer func() { recorded.End(err) }()
 	r, err := newRequest(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, nil, err
@@ -150,6 +154,8 @@ func (c *Client) fetch(ctx context.Context, address string, d Document) ([]byte,
 // Post sends a form to an https URL and returns the status of the answer. The answer's body is not
 // read. An error means that there was no answer; the request may have arrived all the same.
 func (c *Client) Post(ctx context.Context, address string, form url.Values) (status int, err error) {
+	ctx, recorded := span.Begin(ctx, "post a form")
+	defer func() { recorded.End(err) }()
 	r, err := newRequest(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, err

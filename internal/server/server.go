@@ -56,6 +56,7 @@ type Parts struct {
 	Logouts    *backchannel.Sender         // optional; without it no client hears of logouts
 	Ready      func(context.Context) error // the error says why the server is not ready; errors.Join joins several reasons
 	Metrics    api.Metrics                 // optional; without it nothing is counted
+	Traces     api.Traces                  // optional; without it no request is traced
 	Logos      *logos.Cache                // optional; without it the pages show no logos of clients
 	Issued     *issuer.Counts              // optional; without it no tokens are counted
 	People     *userstore.Counts           // optional; without it no logins are counted
@@ -69,7 +70,7 @@ type Parts struct {
 
 // Compose joins the parts. After it, API.Handler returns the server's handler.
 func Compose(p Parts) error {
-	if err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Logos", "Issued", "People"); err != nil {
+	if err := required.Missing(p, "ClientKeys", "Objects", "Documents", "Logouts", "Metrics", "Traces", "Logos", "Issued", "People"); err != nil {
 		return err
 	}
 	if p.Issuer.URL == "" {
@@ -139,6 +140,7 @@ func Compose(p Parts) error {
 	s := p.API
 	s.Issuer, s.Accounts, s.Clients, s.Store, s.Pages = i, a, c, p.Store, p.Pages
 	s.JWKS, s.Secret, s.Ready, s.Metrics = p.Keys.JWKS, p.Keys.Secret, p.Ready, p.Metrics
+	s.Traces = p.Traces
 	s.Logos = p.Logos
 	s.Now, s.NewID, s.Log = p.Now, NewID, p.Log
 	return nil

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/signet-id/signet/internal/counts"
+	"github.com/signet-id/signet/internal/span"
 )
 
 // MaxBytes is the longest password in bytes of UTF-8. It is checked before anything is
@@ -272,7 +273,10 @@ func (h *Hasher) inSlot(ctx context.Context, f func()) error {
 	ctx, cancel := context.WithTimeout(ctx, h.wait)
 	defer cancel()
 	began := time.Now()
-	if h.slots.Acquire(ctx, 1) != nil {
+	_, waits := span.Begin(ctx, "wait for a hash slot")
+	err := h.slots.Acquire(ctx, 1)
+	waits.End(err)
+	if err != nil {
 		h.refused.Add(1)
 		return ErrOverloaded // also when the caller's own time ran out here: what it waited for is a slot
 	}
@@ -281,6 +285,8 @@ func (h *Hasher) inSlot(ctx context.Context, f func()) error {
 	defer h.running.Add(-1)
 	h.started.Add(1)
 	h.Waits.Observe(time.Since(began))
+	_, hashes := span.Begin(ctx, "hash")
+	defer hashes.End(nil)
 	f()
 	return nil
 }

@@ -36,6 +36,7 @@ type acts struct {
 // act is a method of DB.
 type act struct {
 	name  string
+	span  string // of a trace
 	calls counts.Histogram
 }
 
@@ -64,7 +65,7 @@ func (a *acts) add(at callers) *act {
 	}
 	found := a.named[name]
 	if found == nil {
-		found = &act{name: name}
+		found = &act{name: name, span: "store " + name}
 		a.named[name] = found
 	}
 	next := map[callers]*act{}
@@ -100,9 +101,17 @@ func (c callers) method() string {
 // done counts a call that took so long and ended with err.
 func (a *acts) done(by *act, took time.Duration, err error) {
 	by.calls.Observe(took)
-	if errors.Is(err, userstore.ErrUnavailable) && !errors.Is(err, context.Canceled) {
+	if failure(err) != nil && !errors.Is(err, context.Canceled) {
 		a.failures.Add(1)
 	}
+}
+
+// failure returns err if the database was not there: every other error is an answer.
+func failure(err error) error {
+	if errors.Is(err, userstore.ErrUnavailable) {
+		return err
+	}
+	return nil
 }
 
 // RetryCauses are the causes of retries. A serialization failure or a deadlock is one of PostgreSQL;

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/signet-id/signet/internal/span"
 	"github.com/signet-id/signet/keys"
 	"github.com/signet-id/signet/userstore"
 )
@@ -169,7 +170,11 @@ func (db *DB) retrying(
 	ctx context.Context, idempotent bool, fn func(ctx context.Context, maybeDone bool) error,
 ) (err error) {
 	act, began := db.acts.of(), time.Now()
-	defer func() { db.acts.done(act, time.Since(began), err) }()
+	ctx, recorded := span.Begin(ctx, act.span)
+	defer func() {
+		db.acts.done(act, time.Since(began), err)
+		recorded.End(failure(err))
+	}()
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > callLimit {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, callLimit)
