@@ -70,6 +70,8 @@ func TestTwoReplicasBehindTheDocumentedProxy(t *testing.T) {
 	r.addresses(t)
 }
 
+const haproxy = "/usr/sbin/haproxy" // where Debian has it
+
 // replicas are two servers on one database, and the proxy.
 type replicas struct {
 	a, b  *replica
@@ -139,11 +141,11 @@ func (r *replicas) startProxy(t *testing.T) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("haproxy", "-c", "-dW", "-f", file).CombinedOutput(); err != nil {
+	if out, err := exec.Command(haproxy, "-c", "-dW", "-f", file).CombinedOutput(); err != nil {
 		t.Fatalf("haproxy -c: %v\n%s", err, out)
 	}
 	r.log = filepath.Join(r.dir, "haproxy.log")
-	end := background(t, "haproxy", nil, r.log, "-db", "-f", file)
+	end := background(t, haproxy, nil, r.log, "-db", "-f", file)
 	t.Cleanup(func() {
 		end(syscall.SIGTERM)
 		if t.Failed() {
