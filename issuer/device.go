@@ -105,6 +105,7 @@ func (i *Issuer) AuthorizeDevice(ctx context.Context, r DeviceRequest) (DeviceAn
 	case err != nil:
 		return DeviceAnswer{}, failed(err)
 	}
+	i.Counts.device()
 	return answer, nil
 }
 

@@ -94,6 +94,8 @@ type Issuer struct {
 
 	ClientIDMetadata bool // a client_id may be the address of a metadata document: see ClientDocuments
 
+	Counts *Counts // of what is issued and refused; nil: nothing is counted
+
 	BackchannelLogout bool // clients with a backchannel_logout_uri are told of logouts
 }
 

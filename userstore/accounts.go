@@ -49,6 +49,7 @@ type Accounts struct {
 	Now         func() time.Time
 	NewID       func() string // 128 random bits, base64url
 	Log         *slog.Logger  // nil: nothing is logged
+	Counts      *Counts       // of logins and sign-ups; nil: nothing is counted
 	MinPassword int           // in characters; 0: 15, as NIST requires of a password that is the only factor
 	// Service is the name that people know the service by, such as the issuer's host and port. No
 	// password may consist of it.

@@ -35,6 +35,7 @@ type SignedUp struct {
 func (a *Accounts) SignUp(ctx context.Context, n NewUser) (SignedUp, error) {
 	if a.Verification == VerificationRequired {
 		handle, err := a.signUpPending(ctx, n)
+		a.Counts.signUp(signUpPending, err)
 		return SignedUp{Handle: handle, Pending: true}, err
 	}
 	var handle string
@@ -42,6 +43,7 @@ func (a *Accounts) SignUp(ctx context.Context, n NewUser) (SignedUp, error) {
 		m, handle, err = a.firstVerification(ctx, u)
 		return m, err
 	})
+	a.Counts.signUp(signUpCreated, err)
 	if err != nil {
 		return SignedUp{}, err
 	}
@@ -205,6 +207,7 @@ func (a *Accounts) makeAccount(ctx context.Context, p presentedToken, by Owner) 
 		case err != nil:
 			return Proved{}, invalid(err)
 		}
+		a.Counts.signUp(signUpConfirmed, nil)
 		made.User, made.Made = u, true
 		return made, nil
 	}

@@ -72,6 +72,10 @@ type Server struct {
 	Replicas []*Replica
 	Log      *Log
 
+	// Around, if not nil, is called in place of each request. It sends the request, once or several
+	// times, and returns the answer that the caller gets.
+	Around func(q Request, send func(Request) *Response) *Response
+
 	issuerPath string // of an issuer …/p
 	secrets    *secrets
 	made       *made

@@ -56,6 +56,14 @@ func (s *Server) Do(q Request) *Response {
 	if q.Method == "" {
 		q.Method = http.MethodGet
 	}
+	if s.Around != nil {
+		return s.Around(q, s.send)
+	}
+	return s.send(q)
+}
+
+func (s *Server) send(q Request) *Response {
+	s.T.Helper()
 	if q.Form != nil {
 		q.Body = q.Form.Encode()
 		if q.Type == "" {

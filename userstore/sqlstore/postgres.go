@@ -49,6 +49,7 @@ type postgres struct {
 	// pool, so that a caller who has an entry need not wait for a connection.
 	busy, spare   chan struct{}
 	waits, waited atomic.Int64 // calls that found no free place; nanoseconds
+	acts          *acts        // nil: nothing is counted
 }
 
 func openPostgres(ctx context.Context, url string, o Options) (*postgres, error) {
@@ -261,6 +262,7 @@ func (p *postgres) batch(ctx context.Context, s []stmt) ([]int64, error) {
 	}
 	defer release()
 	counts, err := pipeline(ctx, conn.Conn(), s)
+	p.acts.entries(s, counts, err)
 	if vital && readOnly(err) {
 		return counts, err // a failed probe does not end the reads: see renew
 	}
@@ -292,7 +294,7 @@ func pipeline(ctx context.Context, conn interface {
 	return counts, results.Close()
 }
 
-func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
+func (p *postgres) transact(ctx context.Context, fn func(exec) error) (err error) {
 	conn, release, err := p.acquire(ctx, false)
 	if err != nil {
 		return err
@@ -302,7 +304,9 @@ func (p *postgres) transact(ctx context.Context, fn func(exec) error) error {
 	if err != nil {
 		return p.resetIfUseless(err)
 	}
-	if err := fn(func(s ...stmt) ([]int64, error) { return pipeline(ctx, tx, s) }); err != nil {
+	var t transaction
+	defer func() { p.acts.ended(t, err) }()
+	if err := fn(t.watching(func(s ...stmt) ([]int64, error) { return pipeline(ctx, tx, s) })); err != nil {
 		_ = tx.Rollback(ctx)
 		return p.resetIfUseless(err)
 	}

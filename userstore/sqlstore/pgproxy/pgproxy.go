@@ -1,0 +1,280 @@
+// Package pgproxy stands between a store and PostgreSQL, for tests. It reads the messages of both
+// directions and so knows one statement from the next, also within a pipeline: it can let statement k
+// fail, cut the connection before statement k reaches the server, and lose the answer to statement k
+// after the server has executed it.
+//
+// A statement is what the server executes: an Execute message of the extended protocol, or a Query
+// message of the simple one (the driver begins and commits transactions with these).
+package pgproxy
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// Fault is what happens to a statement.
+type Fault int
+
+// The faults of a statement.
+const (
+	None Fault = iota
+	Fail       // the server refuses the statement, with Proxy.Code
+	Cut        // the connection ends before the server has the statement
+	Lose       // the server executes it and what was sent with it; the connection ends before the answer
+)
+
+// Proxy is between a store and PostgreSQL.
+type Proxy struct {
+	URL string // where the store connects to
+
+	mu      sync.Mutex
+	open    map[net.Conn]bool
+	seen    int   // statements since Arm
+	awaited []int // those after which the driver waited for answers
+	at      int   // the statement that has the fault; 0: none
+	fault   Fault
+	code    string // SQLSTATE of Fail
+	then    func() // called as the fault happens
+}
+
+// New starts a proxy before the server at url, which listens on a socket of the file system. The
+// proxy ends with the test.
+func New(t testing.TB, target string) *Proxy {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	server := filepath.Join(q.Get("host"), ".s.PGSQL.5432")
+	dir, err := os.MkdirTemp("", "sp-") // short: a socket's path has 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{open: map[net.Conn]bool{}}
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for c := range p.open {
+			_ = c.Close()
+		}
+	})
+	q.Set("host", dir)
+	u.RawQuery = q.Encode()
+	p.URL = u.String()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c, server)
+		}
+	}()
+	return p
+}
+
+// Arm counts statements from now on, and lets a fault happen to the at-th. code is the SQLSTATE of
+// Fail. then, if not nil, is called as the fault happens: before the server has the statement or, with
+// Lose, after the server has answered.
+func (p *Proxy) Arm(at int, fault Fault, code string, then func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen, p.awaited, p.at, p.fault, p.code, p.then = 0, nil, at, fault, code, then
+}
+
+// Disarm ends the counting. It returns how many statements there were, and the numbers of those after
+// which the driver waited for answers: the answers to what is sent at once are lost together.
+func (p *Proxy) Disarm() (seen int, awaited []int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at, p.fault = 0, None
+	return p.seen, p.awaited
+}
+
+// sent remembers that the driver waits for the answers to the statements so far.
+func (p *Proxy) sent() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.awaited); p.seen > 0 && (n == 0 || p.awaited[n-1] < p.seen) {
+		p.awaited = append(p.awaited, p.seen)
+	}
+}
+
+// statement counts one, and returns what happens to it.
+func (p *Proxy) statement() (fault Fault, code string, then func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen++; p.seen != p.at {
+		return None, "", nil
+	}
+	then = p.then
+	if then == nil {
+		then = func() {}
+	}
+	return p.fault, p.code, then
+}
+
+func (p *Proxy) keep(c net.Conn, open bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open[c] = true; !open {
+		delete(p.open, c)
+	}
+}
+
+// conn is a connection through the proxy.
+type conn struct {
+	proxy          *Proxy
+	client, server net.Conn
+
+	mu     sync.Mutex
+	refuse string // SQLSTATE that the next error gets
+	lose   func() // the answers up to the next ReadyForQuery are lost, and then the connection
+}
+
+func (p *Proxy) serve(client net.Conn, path string) {
+	defer client.Close()
+	startup, err := startupMessage(client)
+	if err != nil {
+		return
+	}
+	server, err := net.Dial("unix", path)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	for _, c := range []net.Conn{client, server} {
+		p.keep(c, true)
+		defer p.keep(c, false)
+	}
+	if _, err := server.Write(startup); err != nil {
+		return
+	}
+	c := &conn{proxy: p, client: client, server: server}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = pump(client, server, c.answer)
+		_, _ = client.Close(), server.Close()
+	}()
+	_ = pump(server, client, c.request)
+	// What the server still answers goes nowhere.
+	_, _ = client.Close(), server.Close()
+	<-done
+}
+
+func startupMessage(c net.Conn) ([]byte, error) {
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head)
+	if n < 4 || n > 1<<16 {
+		return nil, errors.New("no startup message")
+	}
+	rest := make([]byte, n-4)
+	_, err := io.ReadFull(c, rest)
+	return append(head, rest...), err
+}
+
+var errCut = errors.New("the proxy cut the connection")
+
+// pump passes messages on as change returns them; nil passes nothing on.
+func pump(to io.Writer, from io.Reader, change func(message []byte) ([]byte, error)) error {
+	in, out := bufio.NewReaderSize(from, 64<<10), bufio.NewWriterSize(to, 64<<10)
+	for {
+		head, err := in.Peek(5)
+		if err != nil {
+			return err
+		}
+		message := make([]byte, 1+binary.BigEndian.Uint32(head[1:]))
+		if _, err := io.ReadFull(in, message); err != nil {
+			return err
+		}
+		passed, err := change(message)
+		if err != nil {
+			_ = out.Flush()
+			return err
+		}
+		if _, err := out.Write(passed); err != nil {
+			return err
+		}
+		if in.Buffered() == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// wrong is a message of which the server makes an error: Parse, or Query.
+func wrong(kind byte) []byte {
+	body := []byte("\x00this is no statement\x00\x00\x00")
+	if kind == 'Q' {
+		body = []byte("this is no statement\x00")
+	} else {
+		kind = 'P'
+	}
+	return append(binary.BigEndian.AppendUint32([]byte{kind}, uint32(4+len(body))), body...)
+}
+
+func (c *conn) request(message []byte) ([]byte, error) {
+	switch message[0] {
+	case 'E', 'Q':
+	case 'S':
+		c.proxy.sent()
+		return message, nil
+	default:
+		return message, nil
+	}
+	fault, code, then := c.proxy.statement()
+	if message[0] == 'Q' {
+		c.proxy.sent()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch fault {
+	case Fail:
+		then()
+		c.refuse = code
+		return wrong(message[0]), nil
+	case Cut:
+		then()
+		return nil, errCut
+	case Lose:
+		c.lose = then
+	}
+	return message, nil
+}
+
+func (c *conn) answer(message []byte) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.lose != nil && message[0] == 'Z':
+		c.lose()
+		return nil, errCut
+	case c.lose != nil:
+		return nil, nil
+	case c.refuse != "" && message[0] == 'E':
+		message = bytes.Replace(message, []byte("\x00C42601\x00"), []byte("\x00C"+c.refuse+"\x00"), 1)
+		c.refuse = ""
+	}
+	return message, nil
+}
