@@ -53,6 +53,14 @@ func TestDockerfile(t *testing.T) {
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("the image's environment: %v %q", err, warnings)
 	}
+	// The repository is not sent to the builder, so everything that `signet version` says is told.
+	build := find(t, text, `^RUN (CGO_ENABLED=0 go build .*)$`)
+	for arg, variable := range map[string]string{"VERSION": "version", "COMMIT": "commit", "COMMIT_TIME": "commitTime"} {
+		find(t, text, `^(ARG `+arg+`)$`)
+		if !strings.Contains(build, "-X main."+variable+"=${"+arg+"}") || !strings.Contains(read(t, "deployment.md"), "--build-arg "+arg+"=") {
+			t.Errorf("%s does not reach `signet version`", arg)
+		}
+	}
 	if volume := find(t, text, `^VOLUME (\S+)$`); config.DataDir != volume {
 		t.Errorf("data goes to %s, the volume is %s", config.DataDir, volume)
 	}

@@ -25,6 +25,22 @@ func TestLintersAreAModuleOfTheirOwn(t *testing.T) {
 	}
 }
 
+// The program that makes bills of materials has a module of its own, so that it does not choose the
+// versions of what the linters are built of.
+func TestTheBillOfMaterialsIsMadeByAPinnedTool(t *testing.T) {
+	tool := read(t, "../internal/tools/sbom.mod")
+	if !regexp.MustCompile(`(?m)^tool \S+/cyclonedx-gomod$`).MatchString(tool) ||
+		!regexp.MustCompile(`(?m)cyclonedx-gomod v\d+\.\d+\.\d+`).MatchString(tool) {
+		t.Error("internal/tools/sbom.mod pins no cyclonedx-gomod")
+	}
+	if !strings.Contains(read(t, "../internal/release/sbom.go"), `"-modfile=internal/tools/sbom.mod", "cyclonedx-gomod"`) {
+		t.Error("a release is made with another tool")
+	}
+	if of, want := find(t, tool, `^go (\S+)$`), find(t, read(t, "../go.mod"), `^go (\S+)$`); of != want {
+		t.Errorf("the tool is built with Go %s, and the code with %s", of, want)
+	}
+}
+
 // CI runs the commands that README.md lists.
 func TestCIRunsWhatTheREADMENames(t *testing.T) {
 	run := read(t, "../.ci/run")

@@ -31,11 +31,11 @@ func TestAReleaseIsReproducible(t *testing.T) {
 	r := newReleases(t)
 	first := r.make(t, r.repository, "linux/amd64,darwin/arm64")
 	elsewhere := filepath.Join(t.TempDir(), "a folder with spaces", "clone")
-	must(t, ".", "git", "clone", "--quiet", r.repository, elsewhere)
+	succeed(t, ".", "git", "clone", "--quiet", r.repository, elsewhere)
 	second := r.make(t, elsewhere, "linux/amd64", "TZ=Asia/Tokyo", "GOFLAGS=-buildvcs=false", "LC_ALL=C")
 	same(t, first, second)
 
-	must(t, first, "sha256sum", "--check", "--strict", "SHA256SUMS")
+	succeed(t, first, "sha256sum", "--check", "--strict", "SHA256SUMS")
 	var names []string
 	for _, platform := range []string{"darwin-arm64", "linux-amd64"} {
 		name := "signet-" + releaseTag + "-" + platform
@@ -62,8 +62,8 @@ type releases struct{ program, repository string }
 func newReleases(t *testing.T) releases {
 	t.Helper()
 	r := releases{program: filepath.Join(t.TempDir(), "release"), repository: filepath.Join(t.TempDir(), "signet")}
-	must(t, "../..", "go", "build", "-o", r.program, "./internal/release")
-	files := must(t, "../..", "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	succeed(t, "../..", "go", "build", "-o", r.program, "./internal/release")
+	files := succeed(t, "../..", "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	for name := range strings.SplitSeq(strings.TrimRight(files, "\x00"), "\x00") {
 		text, err := os.ReadFile(filepath.Join("../..", name))
 		if errors.Is(err, os.ErrNotExist) {
@@ -80,11 +80,11 @@ func newReleases(t *testing.T) releases {
 			t.Fatal(err)
 		}
 	}
-	must(t, r.repository, "git", "init", "--quiet")
-	must(t, r.repository, "git", "add", "--all")
-	must(t, r.repository, "git", "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet",
+	succeed(t, r.repository, "git", "init", "--quiet")
+	succeed(t, r.repository, "git", "add", "--all")
+	succeed(t, r.repository, "git", "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet",
 		"--date="+releaseTime, "-m", "a release")
-	must(t, r.repository, "git", "tag", releaseTag)
+	succeed(t, r.repository, "git", "tag", releaseTag)
 	return r
 }
 
@@ -154,7 +154,7 @@ func (r releases) inspect(t *testing.T, path, name string) {
 	if err := json.Unmarshal(members["signet.cdx.json"], &bom); err != nil {
 		t.Fatal(err)
 	}
-	commit := strings.TrimSpace(must(t, r.repository, "git", "show", "-s", "--format=%H", "HEAD"))
+	commit := strings.TrimSpace(succeed(t, r.repository, "git", "show", "-s", "--format=%H", "HEAD"))
 	if c := bom.Metadata.Component; bom.BomFormat != "CycloneDX" || c.Name != "github.com/signet-id/signet" || c.Version != releaseTag {
 		t.Errorf("%s: the bill of materials is of %+v", name, bom.Metadata)
 	}
@@ -198,10 +198,10 @@ func (r releases) inspect(t *testing.T, path, name string) {
 		CommitTime                    string `json:"commit_time"`
 		Modified                      bool
 	}
-	if err := json.Unmarshal([]byte(must(t, ".", program, "version", "--json")), &version); err != nil {
+	if err := json.Unmarshal([]byte(succeed(t, ".", program, "version", "--json")), &version); err != nil {
 		t.Fatal(err)
 	}
-	at := strings.TrimSpace(must(t, r.repository, "sh", "-c", "TZ=UTC git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd HEAD"))
+	at := strings.TrimSpace(succeed(t, r.repository, "sh", "-c", "TZ=UTC git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd HEAD"))
 	if version.Version != releaseTag || version.Commit != commit || version.CommitTime != at || version.Modified ||
 		version.Go != info.GoVersion || version.Platform != "linux/amd64" {
 		t.Errorf("%s: %+v, want %s of %s", name, version, commit, at)
@@ -258,8 +258,8 @@ func list(t *testing.T, folder string) []string {
 	return names
 }
 
-// must runs a program that must succeed, and returns its standard output.
-func must(t *testing.T, dir, program string, args ...string) string {
+// succeed runs a program that must succeed, and returns its standard output.
+func succeed(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(program, args...)
 	cmd.Dir = dir
